@@ -26,6 +26,8 @@
 /* About as many as there are stacks: each is the guess at its place, or behind another guess (stack_guess.c). */
 #define BUCKETS_PER_RECENT 8U
 #define RECENT_MOST 16384U
+#define RECENT_FIRST 1024U        /* a page: all that programs of few stacks touch */
+#define RECENT_FIRST_BYTES 65536U /* of records, about 300 */
 
 #if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
 /* NOLINTNEXTLINE(readability-non-const-parameter): both are written to */
@@ -41,7 +43,7 @@ static bool swap_size(size_t *p, size_t *expected, size_t value) {
 #endif
 
 static size_t padded(size_t size) {
-  return (size + (UNIT - 1)) & ~(size_t)(UNIT - 1);
+  return (size + (RF_RECORD_UNIT - 1)) & ~(size_t)(RF_RECORD_UNIT - 1);
 }
 
 static unsigned in_fours(unsigned depth) {
@@ -50,17 +52,17 @@ static unsigned in_fours(unsigned depth) {
 
 /* The size of all that is to be compared. */
 static size_t layout_size(unsigned room, unsigned checks) {
-  return padded(sizeof(layout) + sizeof(record) + room * (sizeof(uintptr_t) + sizeof(uint32_t)) +
+  return padded(sizeof(rf_record_layout) + sizeof(rf_stack_record) + room * (sizeof(uintptr_t) + sizeof(uint32_t)) +
                 checks * sizeof(rf_stack_check));
 }
 
 static size_t record_size(unsigned depth) {
-  return padded(sizeof(record) + depth * sizeof(uintptr_t));
+  return padded(sizeof(rf_stack_record) + depth * sizeof(uintptr_t));
 }
 
 rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) {
   uint32_t buckets = 1;
-  if (depot == NULL || memory == NULL || (uintptr_t)memory % UNIT != 0) {
+  if (depot == NULL || memory == NULL || (uintptr_t)memory % RF_RECORD_UNIT != 0) {
     return RF_ERR_INVALID;
   }
   while (buckets < UINT32_C(1) << 24 && (size_t)buckets * 2 <= size / BYTES_PER_BUCKET) {
@@ -70,20 +72,21 @@ rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) 
   uint32_t const recent = some == 0 ? 1 : some < RECENT_MOST ? some : RECENT_MOST;
   uint32_t const first = buckets >= 4 * FIRST_BUCKETS ? FIRST_BUCKETS : 0;
   size_t const table = padded(((size_t)first + buckets + recent) * sizeof(uint32_t));
-  if (size < table + sizeof(record) + record_size(1)) {
+  if (size < table + sizeof(rf_stack_record) + record_size(1)) {
     return RF_ERR_INVALID;
   }
   depot->first = first != 0 ? (uint32_t *)memory : NULL;
   depot->buckets = (uint32_t *)memory + first;
   depot->bucket_mask = buckets - 1;
   depot->recent = depot->buckets + buckets;
-  depot->recent_mask = recent - 1;
+  depot->recent_most = recent - 1;
+  depot->recent_mask = recent < RECENT_FIRST ? recent - 1 : RECENT_FIRST - 1;
   depot->records = (unsigned char *)memory + table;
   depot->capacity = size - table;
-  if (depot->capacity / UNIT > SEAL - 1) {
-    depot->capacity = (size_t)(SEAL - 1) * UNIT;
+  if (depot->capacity / RF_RECORD_UNIT > SEAL - 1) {
+    depot->capacity = (size_t)(SEAL - 1) * RF_RECORD_UNIT;
   }
-  depot->used = sizeof(record); /* so that none has the number 0 */
+  depot->used = sizeof(rf_stack_record); /* so that none has the number 0 */
   depot->added = NULL;
   if (RF_HOST_STACKS) {
     depot->added_call = NULL;
@@ -111,7 +114,7 @@ static unsigned length_of(const rf_stack_depot *depot, uint32_t id) {
 /* The id of an equal stack in the chain from `id` on; 0 where there is none. */
 static uint32_t find(const rf_stack_depot *depot, uint32_t id, uint32_t hash, const uintptr_t *frames, unsigned depth) {
   while (id != 0) {
-    const record *const r = record_at(depot, id);
+    const rf_stack_record *const r = record_at(depot, id);
     if (r->hash == hash && r->depth == depth && memcmp(r->frames, frames, depth * sizeof frames[0]) == 0) {
       return id;
     }
@@ -132,7 +135,10 @@ static uint32_t reserve(rf_stack_depot *depot, size_t size) {
       return 0;
     }
   } while (!swap_size(&depot->used, &used, used + size));
-  return (uint32_t)(used / UNIT);
+  if (used + size > RECENT_FIRST_BYTES && depot_load(&depot->recent_mask) != depot->recent_most) {
+    depot_store(&depot->recent_mask, depot->recent_most); /* what was noted is found anew, once */
+  }
+  return (uint32_t)(used / RF_RECORD_UNIT);
 }
 
 /* ---- Layouts ---- */
@@ -150,7 +156,7 @@ static unsigned count_absolute(const rf_stack_layout *from) {
 }
 
 /* Words that are the same wherever the stack is are compared like return addresses. */
-static void add_words(record *r, const rf_stack_layout *from) {
+static void add_words(rf_stack_record *r, const rf_stack_layout *from) {
   unsigned words = r->depth;
   unsigned checks = 0;
   memcpy(slots_of(r), from->slots, words * sizeof from->slots[0]);
@@ -171,22 +177,22 @@ static void add_words(record *r, const rf_stack_layout *from) {
 }
 
 /* Unless another thread is at it, or the layout is up to date, or there is no room. */
-static void write_layout(record *r, const rf_stack_layout *from, uint32_t generation) {
-  uint32_t stamp = load(&r->stamp);
-  bool const up_to_date = stamp != STAMP_NONE && (int32_t)(generation - stamp) <= 0;
-  if (!from->fixed || stamp == STAMP_BUSY || up_to_date) {
+static void write_layout(rf_stack_record *r, const rf_stack_layout *from, uint32_t generation) {
+  uint32_t stamp = depot_load(&r->stamp);
+  bool const up_to_date = stamp != RF_STAMP_NONE && (int32_t)(generation - stamp) <= 0;
+  if (!from->fixed || stamp == RF_STAMP_BUSY || up_to_date) {
     return;
   }
   unsigned const absolute = count_absolute(from);
-  layout *const to = layout_of(r);
+  rf_record_layout *const to = layout_of(r);
   if (r->depth + absolute > r->room || from->checks - absolute > to->room_for_checks ||
-      !swap(&r->stamp, &stamp, STAMP_BUSY)) {
+      !depot_swap(&r->stamp, &stamp, RF_STAMP_BUSY)) {
     return;
   }
   to->reach = (from->slots[r->depth - 1] + 1) * (uint32_t)sizeof(uintptr_t);
   to->slack = (uint16_t)(from->ended ? UINT16_MAX - r->depth : 0);
   add_words(r, from);
-  store(&r->stamp, generation);
+  depot_store(&r->stamp, generation);
 }
 
 /* ---- Putting ---- */
@@ -197,7 +203,7 @@ static uint32_t *bucket_for(const rf_stack_depot *depot, uint32_t hash, const ui
                             uint32_t *head, uint32_t *found) {
   uint32_t *const first = depot->first != NULL ? &depot->first[hash % FIRST_BUCKETS] : NULL;
   if (first != NULL) {
-    uint32_t now = load(first);
+    uint32_t now = depot_load(first);
     for (;;) {
       *head = now;
       *found = find(depot, now & ~SEAL, hash, frames, depth);
@@ -207,7 +213,7 @@ static uint32_t *bucket_for(const rf_stack_depot *depot, uint32_t hash, const ui
       if (length_of(depot, now) < FIRST_CHAIN) {
         return first;
       }
-      if (swap(first, &now, now | SEAL)) {
+      if (depot_swap(first, &now, now | SEAL)) {
         break;
       }
     }
@@ -216,7 +222,7 @@ static uint32_t *bucket_for(const rf_stack_depot *depot, uint32_t hash, const ui
     }
   }
   uint32_t *const bucket = &depot->buckets[hash & depot->bucket_mask];
-  *head = load(bucket);
+  *head = depot_load(bucket);
   *found = find(depot, *head, hash, frames, depth);
   return bucket;
 }
@@ -232,8 +238,8 @@ static uint32_t make_record(rf_stack_depot *depot, uint32_t hash, const uintptr_
   if (id == 0) {
     return 0;
   }
-  id += laid_out ? (uint32_t)(sizeof(layout) / UNIT) : 0;
-  record *const r = record_at(depot, id);
+  id += laid_out ? (uint32_t)(sizeof(rf_record_layout) / RF_RECORD_UNIT) : 0;
+  rf_stack_record *const r = record_at(depot, id);
   r->hash = hash;
   r->depth = (uint16_t)depth;
   r->room = (uint16_t)room;
@@ -260,7 +266,7 @@ uint32_t rf_stack_depot_put_laid_out(rf_stack_depot *depot, const uintptr_t *fra
   uint32_t const id = make_record(depot, hash, frames, depth, from, generation);
   while (id != 0) {
     record_at(depot, id)->next = head;
-    if (swap(bucket, &head, id)) {
+    if (depot_swap(bucket, &head, id)) {
       if (depot->added != NULL) {
         depot->added();
       }
@@ -304,25 +310,25 @@ static bool is_in(const rf_stack_depot *depot, uint32_t at, uint32_t id) {
 
 /* True where `id` is in the chain of its hash; an id that was never returned is in none. */
 static bool handed_out(const rf_stack_depot *depot, uint32_t id) {
-  if (id == 0 || id >= SEAL || (size_t)id * UNIT > depot->capacity - sizeof(record)) {
+  if (id == 0 || id >= SEAL || (size_t)id * RF_RECORD_UNIT > depot->capacity - sizeof(rf_stack_record)) {
     return false;
   }
   uint32_t const hash = record_at(depot, id)->hash;
-  return (depot->first != NULL && is_in(depot, load(&depot->first[hash % FIRST_BUCKETS]) & ~SEAL, id)) ||
-         is_in(depot, load(&depot->buckets[hash & depot->bucket_mask]), id);
+  return (depot->first != NULL && is_in(depot, depot_load(&depot->first[hash % FIRST_BUCKETS]) & ~SEAL, id)) ||
+         is_in(depot, depot_load(&depot->buckets[hash & depot->bucket_mask]), id);
 }
 
 unsigned rf_stack_depot_get(const rf_stack_depot *depot, uint32_t id, uintptr_t *frames, unsigned max) {
   if (depot == NULL || !handed_out(depot, id)) {
     return 0;
   }
-  const record *const r = record_at(depot, id);
+  const rf_stack_record *const r = record_at(depot, id);
   unsigned const depth = r->depth < max ? r->depth : max;
   memcpy(frames, r->frames, depth * sizeof frames[0]);
   return depth;
 }
 
 #if defined(__unix__) || defined(__APPLE__)
-const uintptr_t rf_stack_depot_debugger[] = {1, offsetof(rf_stack_depot, records), UNIT, offsetof(record, depth),
-                                             offsetof(record, frames)};
+const uintptr_t rf_stack_depot_debugger[] = {1, offsetof(rf_stack_depot, records), RF_RECORD_UNIT,
+                                             offsetof(rf_stack_record, depth), offsetof(rf_stack_record, frames)};
 #endif

@@ -24,85 +24,86 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct record {
+typedef struct rf_stack_record {
   uint32_t next;
   uint32_t hash;
   uint16_t depth;
   uint16_t room;      /* for words to compare, a multiple of 4; 0: there is no layout */
   uint32_t stamp;     /* of the layout; accessed atomically */
   uintptr_t frames[]; /* the words behind them, the slots and the checks follow */
-} record;
+} rf_stack_record;
 
 /* Before the record. */
-typedef struct layout {
+typedef struct rf_record_layout {
   uint32_t reach;  /* bytes from the first frame to the end of the highest slot */
   uint16_t slack;  /* by so much may the depth asked for exceed the record's */
   uint16_t checks; /* of words that depend on where the stack is */
   uint16_t room_for_checks;
   uint16_t padding[3];
-} layout;
+} rf_record_layout;
 
-#define STAMP_NONE 0U
-#define STAMP_BUSY UINT32_MAX
+#define RF_STAMP_NONE 0U
+#define RF_STAMP_BUSY UINT32_MAX
 
-#define UNIT 8U
+#define RF_RECORD_UNIT 8U
 
-_Static_assert(sizeof(record) % UNIT == 0 && sizeof(layout) % UNIT == 0, "records begin at units");
+_Static_assert(sizeof(rf_stack_record) % RF_RECORD_UNIT == 0 && sizeof(rf_record_layout) % RF_RECORD_UNIT == 0,
+               "records begin at units");
 
 /* Cores without compare-and-swap (Cortex-M0) have one thread of execution but for interrupts, which must not put. */
 #if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
-static inline uint32_t load(const uint32_t *p) {
+static inline uint32_t depot_load(const uint32_t *p) {
   return __atomic_load_n(p, __ATOMIC_ACQUIRE);
 }
 
 /* NOLINTNEXTLINE(readability-non-const-parameter): it is written to */
-static inline void store(uint32_t *p, uint32_t value) {
+static inline void depot_store(uint32_t *p, uint32_t value) {
   __atomic_store_n(p, value, __ATOMIC_RELEASE);
 }
 
 /* NOLINTNEXTLINE(readability-non-const-parameter): both are written to */
-static inline bool swap(uint32_t *p, uint32_t *expected, uint32_t value) {
+static inline bool depot_swap(uint32_t *p, uint32_t *expected, uint32_t value) {
   return __atomic_compare_exchange_n(p, expected, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
 /* Once what it stands for was read. */
-static inline uint32_t load_after(const uint32_t *p) {
+static inline uint32_t depot_load_after(const uint32_t *p) {
   __atomic_thread_fence(__ATOMIC_ACQUIRE);
-  return load(p);
+  return depot_load(p);
 }
 #else
-static inline uint32_t load(const uint32_t *p) {
+static inline uint32_t depot_load(const uint32_t *p) {
   return *p;
 }
 
-static inline void store(uint32_t *p, uint32_t value) {
+static inline void depot_store(uint32_t *p, uint32_t value) {
   *p = value;
 }
 
-static inline bool swap(uint32_t *p, uint32_t *expected, uint32_t value) {
+static inline bool depot_swap(uint32_t *p, uint32_t *expected, uint32_t value) {
   (void)expected;
   *p = value;
   return true;
 }
 
-static inline uint32_t load_after(const uint32_t *p) {
-  return load(p);
+static inline uint32_t depot_load_after(const uint32_t *p) {
+  return depot_load(p);
 }
 #endif
 
-static inline record *record_at(const rf_stack_depot *depot, uint32_t id) {
-  return (record *)(void *)(depot->records + (size_t)id * UNIT);
+static inline rf_stack_record *record_at(const rf_stack_depot *depot, uint32_t id) {
+  return (rf_stack_record *)(void *)(depot->records + (size_t)id * RF_RECORD_UNIT);
 }
 
-static inline layout *layout_of(const record *r) {
-  return (layout *)(uintptr_t)r - 1;
+static inline rf_record_layout *layout_of(const rf_stack_record *r) {
+  return (rf_record_layout *)(uintptr_t)r - 1;
 }
 
-static inline uint32_t *slots_of(const record *r) {
+static inline uint32_t *slots_of(const rf_stack_record *r) {
   return (uint32_t *)(uintptr_t)(r->frames + r->room);
 }
 
-static inline rf_stack_check *checks_of(const record *r) {
+static inline rf_stack_check *checks_of(const rf_stack_record *r) {
   return (rf_stack_check *)(void *)(slots_of(r) + r->room);
 }
 

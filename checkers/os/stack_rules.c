@@ -20,10 +20,16 @@
 #define POPULATE_WRITE 23 /* headers may be older than the kernel; older kernels refuse it, which does no harm */
 
 uint64_t rf_stack_rule_table[2 * RF_RULES_SETS] __attribute__((aligned(PAGE)));
+uint32_t rf_stack_rule_mask = RF_RULES_FIRST - 1;
 
-void rf_stack_rules_touch(void) {
+static uint32_t rules_kept; /* about how many there are */
+
+/* All sets, once the first ones are half full. Their memory comes at once: the next rules would touch each of the
+ * pages, which costs more. What was kept in a set that is another one now is found anew. */
+static void use_all_sets(void) {
   int const saved = errno;
   (void)madvise(rf_stack_rule_table, sizeof rf_stack_rule_table, POPULATE_WRITE);
+  __atomic_store_n(&rf_stack_rule_mask, RF_RULES_SETS - 1, __ATOMIC_RELAXED);
   errno = saved;
 }
 
@@ -317,11 +323,14 @@ static uint32_t rule_of(const rf_eh_module *m, const rf_eh_row *row) {
 
 /* In the place that is free, else in the first, whose rule moves to the second. */
 static void keep(uintptr_t pc, uint32_t rule) {
-  uint64_t *const set = &rf_stack_rule_table[2 * ((pc ^ pc >> RF_RULES_SETS_BITS) & (RF_RULES_SETS - 1))];
-  uint64_t const word = (uint64_t)(pc >> RF_RULES_SETS_BITS) << RF_RULE_BITS | rule;
-  if (word >> RF_RULE_BITS != pc >> RF_RULES_SETS_BITS) {
+  uint64_t const word = (uint64_t)(pc >> RF_RULES_FIRST_BITS) << RF_RULE_BITS | rule;
+  if (word >> RF_RULE_BITS != pc >> RF_RULES_FIRST_BITS) {
     return; /* an address of more than 47 bits */
   }
+  if (__atomic_add_fetch(&rules_kept, 1, __ATOMIC_RELAXED) == RF_RULES_FIRST) {
+    use_all_sets();
+  }
+  uint64_t *const set = rf_stack_rule_set(pc);
   uint64_t const first = __atomic_load_n(&set[0], __ATOMIC_RELAXED);
   if (first != 0) {
     __atomic_store_n(&set[1], first, __ATOMIC_RELAXED);

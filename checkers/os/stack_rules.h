@@ -2,9 +2,9 @@
  *
  * Most of what .eh_frame says of such a place fits into 26 bits. A table keeps that by return address, as one word of
  * address and rule, so that readers need no lock; a miss searches .eh_frame. The lower bits of the address follow from
- * the place in the table.
+ * the place in the table: as many as the first sets tell apart, which are all that programs of little code touch.
  *
- *     word: | address >> 13 | 0 0 0 0 | m (8) | n (16) | kind (2) |
+ *     word: | address >> 9 | m (8) | n (16) | kind (2) |
  *
  * Nothing here allocates, waits or holds a lock that another caller waits for: all of it may be called inside malloc,
  * in signal handlers, and from several threads at once. Linux on x86-64 and i386; elsewhere there are no rules.
@@ -53,21 +53,30 @@ extern uint32_t rf_stack_generation;
 
 #define RF_RULES_SETS_BITS 13U
 #define RF_RULES_SETS (1U << RF_RULES_SETS_BITS)
-#define RF_RULE_BITS 30U
+#define RF_RULES_FIRST_BITS 9U
+#define RF_RULES_FIRST (1U << RF_RULES_FIRST_BITS)
+#define RF_RULE_BITS 26U
 
-extern uint64_t rf_stack_rule_table[2 * RF_RULES_SETS]; /* accessed atomically */
+/* Accessed atomically, as is the next: how many sets are in use, less one; it grows once. */
+extern uint64_t rf_stack_rule_table[2 * RF_RULES_SETS];
+extern uint32_t rf_stack_rule_mask;
 
 /* The rule for a call that returns to `pc`, not from the table. */
 uint32_t rf_stack_rule_find(uintptr_t pc);
 
+static inline uint64_t *rf_stack_rule_set(uintptr_t pc) {
+  uint32_t const mask = __atomic_load_n(&rf_stack_rule_mask, __ATOMIC_RELAXED);
+  return &rf_stack_rule_table[2 * ((pc ^ pc >> RF_RULES_SETS_BITS) & mask)];
+}
+
 static inline uint32_t rf_stack_rule(uintptr_t pc) {
-  const uint64_t *const set = &rf_stack_rule_table[2 * ((pc ^ pc >> RF_RULES_SETS_BITS) & (RF_RULES_SETS - 1))];
+  const uint64_t *const set = rf_stack_rule_set(pc);
   uint64_t const first = __atomic_load_n(&set[0], __ATOMIC_RELAXED);
-  if (__builtin_expect(first >> RF_RULE_BITS == pc >> RF_RULES_SETS_BITS, 1)) {
+  if (__builtin_expect(first >> RF_RULE_BITS == pc >> RF_RULES_FIRST_BITS, 1)) {
     return (uint32_t)first & ((1U << RF_RULE_BITS) - 1);
   }
   uint64_t const second = __atomic_load_n(&set[1], __ATOMIC_RELAXED);
-  if (second >> RF_RULE_BITS == pc >> RF_RULES_SETS_BITS) {
+  if (second >> RF_RULE_BITS == pc >> RF_RULES_FIRST_BITS) {
     return (uint32_t)second & ((1U << RF_RULE_BITS) - 1);
   }
   return rf_stack_rule_find(pc);
@@ -86,10 +95,6 @@ rf_unwind_result rf_stack_rules_step(rf_rules_frame *frame);
  * unknown; 0 where the origin is not met. Costs microseconds. */
 unsigned rf_stack_rules_capture(const rf_origin *origin, uintptr_t *frames, unsigned max);
 
-/* Gives the table its memory at once, for a process that will follow stacks: the first ones would touch each of its
- * pages, which costs more. */
-void rf_stack_rules_touch(void);
-
 /* Forgets all rules: to be called when a module was unloaded. */
 void rf_stack_rules_forget(void);
 
@@ -102,8 +107,6 @@ static inline uint32_t rf_stack_rule(uintptr_t pc) {
   (void)pc;
   return RF_RULE_POINTERS;
 }
-
-static inline void rf_stack_rules_touch(void) {}
 
 static inline void rf_stack_rules_forget(void) {}
 

@@ -323,7 +323,7 @@ TEST(DepotInit, HasBucketsForItsMemory) {
   struct {
     size_t size;
     uint32_t buckets;
-    uint32_t recent;
+    uint32_t guesses;
   } const cases[] = {
       {size_t{1} << 12, 32, 4},       {(size_t{1} << 13) - 64, 32, 4},
       {size_t{1} << 13, 64, 8},       {size_t{1} << 16, 512, 64},
@@ -335,7 +335,8 @@ TEST(DepotInit, HasBucketsForItsMemory) {
     rf_stack_depot depot;
     ASSERT_EQ(rf_stack_depot_init(&depot, memory.data(), c.size), RF_OK);
     EXPECT_EQ(depot.bucket_mask + 1, c.buckets) << c.size;
-    EXPECT_EQ(depot.recent_mask + 1, c.recent) << c.size;
+    EXPECT_EQ(depot.recent_most + 1, c.guesses) << c.size;
+    EXPECT_EQ(depot.recent_mask + 1, std::min(c.guesses, 1024U)) << c.size;
     EXPECT_EQ(depot.records + depot.capacity, reinterpret_cast<unsigned char *>(memory.data()) + c.size);
   }
 }

@@ -274,7 +274,7 @@ TEST_F(DropinHeap, AFreedBlockWaitsForAsManyBytesAsTheOptionsSay) {
                                                                                {size_t{6} << 20, size_t{768} << 10}}) {
     options_.quarantine = quarantine;
     heap_ = rf_heap_as_allocator(&options_);
-    for (auto const &[size, weight] : std::vector<std::pair<size_t, size_t>>{{8, 64}, {112, 128}, {900, 960}}) {
+    for (auto const &[size, weight] : std::vector<std::pair<size_t, size_t>>{{8, 80}, {112, 176}, {900, 1008}}) {
       unsigned char *const p = make(size);
       ASSERT_EQ(rf_free(heap_, p), RF_OK);
       size_t freed = 0;
@@ -284,7 +284,7 @@ TEST_F(DropinHeap, AFreedBlockWaitsForAsManyBytesAsTheOptionsSay) {
         freed += weight;
       }
       EXPECT_GE(freed, wait) << size << " bytes";
-      EXPECT_LE(freed, wait + wait / 4 + 2048) << size << " bytes";
+      EXPECT_LE(freed, wait + wait / 4 + 3072) << size << " bytes";
       ASSERT_EQ(rf_free(heap_, q), RF_OK);
     }
     rf_deinit(heap_);

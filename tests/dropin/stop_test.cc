@@ -233,13 +233,13 @@ TEST(DropinCaches, WhatOneLeavesTheNextTakes) {
   });
 }
 
-// The weights count towards the bytes at which freed blocks leave their cache.
-TEST(DropinCaches, CountABlockAsItsSlotAndNoLessThan64Bytes) {
+// A freed block waits until so many bytes were freed after it.
+TEST(DropinCaches, CountABlockAsItsSlotAnd48Bytes) {
   heap_alone([] {
     rf_cache *const cache = rf_cache_take(0);
     for (unsigned i = 0; i < RF_CLASSES; i++) {
       EXPECT_EQ(cache->bins[i].slot_size, rf_size_classes[i].size);
-      EXPECT_EQ(cache->bins[i].weight, std::max(rf_size_classes[i].size, 64U)) << i;
+      EXPECT_EQ(cache->bins[i].weight, rf_size_classes[i].size + 48) << i;
     }
     EXPECT_EQ(cache->bins[RF_BIN_LARGE].slot_size, 0U);
   });
@@ -247,7 +247,7 @@ TEST(DropinCaches, CountABlockAsItsSlotAndNoLessThan64Bytes) {
 
 // Slots that come back one by one go on to the heaps many at a time.
 TEST(DropinCaches, GiveSlotsBackWhereTwiceAsManyAreIdleAsTheyKeep) {
-  alone([] {
+  heap_alone([] {
     rf_cache *const cache = rf_cache_take(0);
     const rf_bin *const bin = &cache->bins[kClass];
     uint32_t const most = rf_size_classes[kClass].most;
@@ -335,48 +335,89 @@ TEST(DropinCaches, AreTheChildsAfterAFork) {
 
 // ---- Figures ----
 
+constexpr size_t kStep = RF_PEAK_STEP;
+
+void count_as(rf_cache *cache, size_t used, size_t blocks) {
+  cache->room = static_cast<ptrdiff_t>(cache->mark - used);
+  cache->block_room = static_cast<ptrdiff_t>(cache->peak_blocks - blocks);
+  rf_cache_count_more(cache);
+}
+
 TEST(DropinCaches, TheirFiguresAreSums) {
   heap_alone([] {
     rf_cache *const one = rf_cache_take(0);
-    one->used = 1000;
-    one->peak = 5000;
-    one->blocks = 3;
-    one->peak_blocks = 7;
+    count_as(one, 5 * kStep, 7);
+    count_as(one, 3 * kStep, 3);
     one->allocations = 20;
     one->failures = 2;
     one->requested = 9000;
     rf_cache_figures f;
     rf_cache_figures_of_all(&f);
-    EXPECT_EQ(f.counters.peak, 5000U); // exact where there is one
+    EXPECT_EQ(f.counters.used, 3 * kStep);
+    EXPECT_EQ(f.counters.blocks, 3U);
+    EXPECT_EQ(f.counters.peak, 5 * kStep); // exact where there is one, as is the next
     EXPECT_EQ(f.counters.peak_blocks, 7U);
 
     rf_cache *const two = rf_cache_take(0);
-    two->used = 100;
-    two->blocks = 1;
+    count_as(two, 2 * kStep, 1);
     two->allocations = 5;
     two->failures = 1;
     two->requested = 300;
     two->bins[2].ripe = 3;
     two->bins[2].end = 5;
-    rf_cache_count_live(one);
-    rf_cache_count_live(two);
     rf_cache_figures_of_all(&f);
-    EXPECT_EQ(f.counters.used, 1100U);
+    EXPECT_EQ(f.counters.used, 5 * kStep);
     EXPECT_EQ(f.counters.blocks, 4U);
     EXPECT_EQ(f.counters.allocations, 25U);
     EXPECT_EQ(f.counters.failures, 3U);
     EXPECT_EQ(f.requested, 9300U);
     EXPECT_EQ(f.waiting, 2 * rf_size_classes[2].size);
-    EXPECT_EQ(f.counters.peak, 1100U);
+    EXPECT_EQ(f.counters.peak, 5 * kStep);
     EXPECT_EQ(f.counters.peak_blocks, 4U);
 
-    two->used = 600;
-    rf_cache_count_live(two);
-    two->used = 50;
-    rf_cache_count_live(two);
+    count_as(two, 6 * kStep, 1);
+    count_as(two, kStep, 1);
     rf_cache_figures_of_all(&f);
-    EXPECT_EQ(f.counters.used, 1050U);
-    EXPECT_EQ(f.counters.peak, 1600U);
+    EXPECT_EQ(f.counters.used, 4 * kStep);
+    EXPECT_EQ(f.counters.peak, 9 * kStep);
+  });
+}
+
+// There is more to count as soon as a peak is passed, or the process's sum is off by more than a step.
+TEST(DropinCaches, SayWhenThereIsMoreToCount) {
+  heap_alone([] {
+    rf_cache *const cache = rf_cache_take(0);
+    EXPECT_FALSE(rf_cache_has_more(cache));
+    cache->block_room--;
+    EXPECT_TRUE(rf_cache_has_more(cache));
+    rf_cache_count_more(cache);
+    EXPECT_FALSE(rf_cache_has_more(cache));
+    EXPECT_EQ(rf_cache_blocks(cache), 1U);
+
+    count_as(cache, 10 * kStep, 1);
+    EXPECT_EQ(cache->room, 0);
+    count_as(cache, 2 * kStep, 1);
+    EXPECT_EQ(rf_cache_used(cache), 2 * kStep);
+    EXPECT_EQ(cache->counted, 2 * kStep);
+    EXPECT_EQ(cache->room, static_cast<ptrdiff_t>(kStep)) << "long before the peak";
+    cache->room -= static_cast<ptrdiff_t>(kStep) + 1;
+    EXPECT_TRUE(rf_cache_has_more(cache));
+    rf_cache_count_more(cache);
+    EXPECT_EQ(cache->counted, 3 * kStep + 1);
+    EXPECT_EQ(cache->peak, 10 * kStep);
+  });
+}
+
+// A cache that only frees what others allocated has fewer than none.
+TEST(DropinCaches, MayHaveFreedMoreThanTheyAllocated) {
+  heap_alone([] {
+    rf_cache *const cache = rf_cache_take(0);
+    count_as(cache, 0 - 3 * kStep, 0 - size_t{5});
+    EXPECT_FALSE(rf_cache_has_more(cache));
+    EXPECT_EQ(rf_cache_used(cache), 0 - 3 * kStep);
+    EXPECT_EQ(rf_cache_blocks(cache), 0 - size_t{5});
+    EXPECT_EQ(cache->peak, 0U);
+    EXPECT_EQ(cache->peak_blocks, 0U);
   });
 }
 

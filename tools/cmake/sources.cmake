@@ -184,6 +184,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/malloc/next_malloc.c
   checkers/dropin/malloc/operators.c
   checkers/dropin/malloc/reject.c
+  checkers/dropin/malloc/short_way.c
   checkers/dropin/malloc/steer.c
   checkers/dropin/malloc/tagged_blocks.c
   checkers/dropin/malloc/trace_hook.c
@@ -253,6 +254,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/malloc/next_malloc.c
   checkers/dropin/malloc/operators.c
   checkers/dropin/malloc/reject.c
+  checkers/dropin/malloc/short_way.c
   checkers/dropin/malloc/steer.c
   checkers/dropin/malloc/tagged_blocks.c
   checkers/dropin/malloc/trace_hook.c

@@ -7,8 +7,6 @@
 
 #include "lib/core/random.h"
 
-#define PLACES_LEAST 32U
-#define PLACES_MOST (UINT32_C(1) << 20)
 #define AGE_LEAST ((size_t)512) /* bytes */
 #define BATCH_MOST 32U
 
@@ -22,18 +20,42 @@ static uint32_t held_by(const rf_bin *bin) {
 
 /* ---- Room ---- */
 
-/* The memory of the smaller ring is not used again: together such are no larger than the ring. */
-static bool grow(rf_bin *bin) {
-  uint32_t const places = places_of(bin) != 0 ? 2 * places_of(bin) : PLACES_LEAST;
-  rf_slot_place *const ring = places <= PLACES_MOST ? rf_record_alloc(places * sizeof *ring) : NULL;
+static size_t ring_bytes(unsigned log2) {
+  return sizeof(rf_slot_place) << log2;
+}
+
+static rf_slot_place *take_ring(rf_cache *cache, unsigned log2) {
+  rf_slot_place *const ring = cache->spare_rings[log2];
+  if (ring == NULL) {
+    return rf_record_alloc(ring_bytes(log2));
+  }
+  cache->spare_rings[log2] = ring->begin;
+  return ring;
+}
+
+/* For another bin of the cache that grows. */
+static void keep_ring(rf_cache *cache, rf_slot_place *ring, unsigned log2) {
+  rf_record_empty(ring, ring_bytes(log2));
+  ring->begin = cache->spare_rings[log2];
+  cache->spare_rings[log2] = ring;
+}
+
+static bool grow(rf_cache *cache, rf_bin *bin) {
+  uint32_t const had = places_of(bin);
+  unsigned const log2 = had != 0 ? (unsigned)__builtin_ctz(had) + 1 : RF_RING_LEAST_LOG2;
+  rf_slot_place *const ring = log2 <= RF_RING_MOST_LOG2 ? take_ring(cache, log2) : NULL;
   if (ring == NULL) {
     return false;
   }
+  uint32_t const mask = (UINT32_C(1) << log2) - 1;
   for (uint32_t i = bin->first; i != bin->end; i++) {
-    ring[i & (places - 1)] = *rf_bin_at(bin, i);
+    ring[i & mask] = *rf_bin_at(bin, i);
+  }
+  if (had != 0) {
+    keep_ring(cache, bin->ring, log2 - 1);
   }
   bin->ring = ring;
-  bin->mask = places - 1;
+  bin->mask = mask;
   return true;
 }
 
@@ -60,7 +82,7 @@ static bool give(rf_cache *cache, rf_bin *bin, uint32_t count) {
 
 bool rf_bins_make_room(rf_cache *cache, unsigned number) {
   rf_bin *const bin = &cache->bins[number];
-  if (grow(bin)) {
+  if (grow(cache, bin)) {
     return true;
   }
   if (held_by(bin) == 0 || number == RF_BIN_LARGE) {
@@ -117,7 +139,7 @@ bool rf_bins_refill(rf_cache *cache, unsigned class_number) {
     return true;
   }
   unsigned const batch = rf_size_classes[class_number].batch;
-  while (places_of(bin) - held_by(bin) < batch && grow(bin)) {
+  while (places_of(bin) - held_by(bin) < batch && grow(cache, bin)) {
   }
   uint32_t const room = places_of(bin) - held_by(bin);
   unsigned got = rf_slots_take(rf_cache_heap(cache), class_number, fresh, batch < room ? batch : room);
@@ -165,7 +187,7 @@ void rf_bins_age(rf_cache *cache) {
     }
   }
   keep_large(cache);
-  rf_cache_counted(cache);
+  rf_cache_count_more(cache);
 }
 
 /* ---- Others ---- */

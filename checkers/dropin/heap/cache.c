@@ -11,7 +11,9 @@
 
 RF_INLINE void count_alloc(rf_cache *c, size_t size) {
   count_block(c, size);
-  rf_cache_counted(c);
+  if (rf_cache_has_more(c)) {
+    rf_cache_count_more(c);
+  }
 }
 
 /* A slot that is to be a block for the first time, or in which something is wrong. False: it is not to be used. */
@@ -111,7 +113,8 @@ RF_RARE static void *alloc_bare(rf_cache *cache, const rf_block_request *r, cons
 }
 
 /* At RF_ALIGN_DEFAULT. */
-RF_INLINE void *alloc_small(rf_cache *cache, size_t size, rf_family family, bool zeroed, const rf_origin *origin) {
+RF_INLINE void *alloc_small(rf_cache *cache, size_t size, rf_family family, bool zeroed, const rf_origin *origin,
+                            uint32_t stack) {
   unsigned const class_number = rf_class_for(size + RF_TAIL_LEAST);
   rf_slot *slot;
   unsigned char *p = take_usual(cache, class_number, &slot);
@@ -124,22 +127,30 @@ RF_INLINE void *alloc_small(rf_cache *cache, size_t size, rf_family family, bool
   fill_new(p, size, zeroed);
   write_tail(p + size, p + rf_size_classes[class_number].size);
   count_alloc(cache, size);
-  make_live(cache, slot, size, family, rf_cache_keep_origin(origin));
+  make_live(cache, slot, size, family, stack);
   return p;
 }
 
-void *rf_cache_malloc_slowly(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin) {
+void *rf_cache_malloc_slowly(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin, uint32_t stack) {
   if (RF_UNLIKELY(!is_small(size)) || RF_UNLIKELY(!rf_heap_options_now.checked)) {
     rf_block_request const request = {size, RF_ALIGN_DEFAULT, family, false, false};
     return rf_cache_alloc(cache, &request, origin);
   }
-  return alloc_small(cache, size, family, false, origin);
+  return alloc_small(cache, size, family, false, origin, stack);
+}
+
+void *rf_cache_zalloc_slowly(rf_cache *cache, size_t size, const rf_origin *origin, uint32_t stack) {
+  return alloc_small(cache, size, RF_FAMILY_MALLOC, true, origin, stack);
 }
 
 void *rf_cache_malloc(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin) {
   bool const fast = size <= RF_FAST_MOST && rf_heap_options_now.usual;
-  void *const p = fast ? rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, rf_cache_keep_origin(origin)) : NULL;
-  return p != NULL ? p : rf_cache_malloc_slowly(cache, size, family, origin);
+  uint32_t const stack = rf_cache_keep_origin(origin);
+  void *const p = fast ? rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, stack) : NULL;
+  if (rf_cache_has_more(cache)) {
+    rf_cache_count_more(cache);
+  }
+  return p != NULL ? p : rf_cache_malloc_slowly(cache, size, family, origin, stack);
 }
 
 /* In a slot that has room for the payload wherever a multiple of the alignment is. */
@@ -195,8 +206,9 @@ static void *alloc_large(rf_cache *cache, const rf_block_request *r, const rf_or
 void *rf_cache_alloc(rf_cache *cache, const rf_block_request *r, const rf_origin *origin) {
   bool const plain = r->align <= RF_ALIGN_DEFAULT;
   if (plain && is_small(r->size)) {
-    return rf_heap_options_now.checked ? alloc_small(cache, r->size, r->family, r->zeroed, origin)
-                                       : alloc_bare(cache, r, origin);
+    return rf_heap_options_now.checked
+               ? alloc_small(cache, r->size, r->family, r->zeroed, origin, rf_cache_keep_origin(origin))
+               : alloc_bare(cache, r, origin);
   }
   if (!plain && r->align < RF_SLOT_MOST && is_small(r->size) && is_small(r->size + r->align)) {
     return alloc_aligned(cache, r, origin);
@@ -295,8 +307,9 @@ bool rf_cache_free_slowly(rf_cache *cache, void *ptr, rf_family family, size_t s
 }
 
 bool rf_cache_free(rf_cache *cache, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
+  const rf_span *const span = rf_heap_options_now.usual ? rf_span_of((uintptr_t)ptr) : NULL;
   rf_fast_result const result =
-      rf_heap_options_now.usual ? rf_fast_free(cache, ptr, family, size, rf_cache_keep_freeing(origin)) : RF_FAST_NOT;
+      span != NULL ? rf_fast_free(cache, span, ptr, family, size, rf_cache_keep_freeing(origin)) : RF_FAST_NOT;
   if (RF_UNLIKELY(result == RF_FAST_NOT)) {
     return rf_cache_free_slowly(cache, ptr, family, size, origin);
   }

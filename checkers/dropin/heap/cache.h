@@ -42,10 +42,14 @@ typedef struct rf_bin {
   uint32_t ripe;
   uint32_t end;
   uint32_t slot_size;
-  uint32_t weight; /* bytes that a block counts as: its slot, and no less than RF_WEIGHT_LEAST */
+  uint32_t weight; /* bytes that a block counts as: its slot and RF_WEIGHT_BESIDE */
 } rf_bin;
 
-#define RF_WEIGHT_LEAST 64U
+/* What a freed block costs beside its slot: its description, its place, and as much again for places that are free. */
+#define RF_WEIGHT_BESIDE 48U
+
+#define RF_RING_LEAST_LOG2 5U
+#define RF_RING_MOST_LOG2 20U
 
 struct rf_cache {
   uint32_t inside;    /* rf_cache_presence; accessed atomically, as is the next */
@@ -53,10 +57,11 @@ struct rf_cache {
   uint64_t stamp;     /* the second half of a new block's description, but for its size and family */
   ptrdiff_t age_left; /* bytes to free until the next age */
   /* Counted where it happened: sums over all caches mean something, one alone may be below 0. */
+  ptrdiff_t room;       /* below 0: rf_cache_count_more is due; live bytes are mark - room */
+  ptrdiff_t block_room; /* the same of blocks: peak_blocks - block_room of them are live */
   size_t allocations;
   uint64_t requested; /* bytes ever asked for and given */
-  size_t blocks;      /* live */
-  size_t used;        /* their bytes */
+  size_t mark;        /* the live bytes at which there is more to count */
   size_t peak;        /* of live bytes, exact where there is one cache, as is the next */
   size_t peak_blocks;
   size_t counted; /* of the live bytes, what is in the process's sum */
@@ -70,7 +75,8 @@ struct rf_cache {
   uint16_t number; /* the thread's */
   bool stuck;      /* the lock of a heap is held by the thread that it was lent to: full; accessed atomically */
   rf_bin bins[RF_BINS];
-  uint32_t marks[RF_AGES][RF_CLASSES]; /* the ends of the bins when the last ages began */
+  rf_slot_place *spare_rings[RF_RING_MOST_LOG2 + 1]; /* by the logarithm of their places: each begins with the next */
+  uint32_t marks[RF_AGES][RF_CLASSES];               /* the ends of the bins when the last ages began */
 };
 
 /* Bytes of freed blocks that wait in a cache: the options', less where there are many threads. Accessed atomically. */
@@ -165,9 +171,14 @@ typedef struct rf_block_request {
 /* NULL where there is no memory. */
 void *rf_cache_alloc(rf_cache *cache, const rf_block_request *request, const rf_origin *origin);
 
-/* The common one: `size` bytes at RF_ALIGN_DEFAULT. `slowly`: where the way of fast.h was tried. */
+/* The common one: `size` bytes at RF_ALIGN_DEFAULT. */
 void *rf_cache_malloc(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin);
-void *rf_cache_malloc_slowly(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin);
+
+/* The same where the way of fast.h was tried, or need not be. `stack`: the caller's, as rf_cache_keep_origin. */
+void *rf_cache_malloc_slowly(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin, uint32_t stack);
+
+/* The same, zeroed, of a size that fast.h serves. */
+void *rf_cache_zalloc_slowly(rf_cache *cache, size_t size, const rf_origin *origin, uint32_t stack);
 
 /* `size`: what a sized delete believes, SIZE_MAX where nothing is said. False where no live block starts at `ptr`,
  * which was reported. */
@@ -190,13 +201,21 @@ void rf_cache_figures_of_all(rf_cache_figures *out);
 
 #define RF_PEAK_STEP ((size_t)64 * 1024)
 
-/* Adds what changed to the process's sum. */
-void rf_cache_count_live(rf_cache *cache);
-
-static inline void rf_cache_counted(rf_cache *cache) {
-  if (__builtin_expect(cache->used - cache->counted + RF_PEAK_STEP > 2 * RF_PEAK_STEP, 0)) {
-    rf_cache_count_live(cache);
-  }
+/* Live bytes, and blocks, as this cache counted them. */
+static inline size_t rf_cache_used(const rf_cache *cache) {
+  return cache->mark - (size_t)cache->room;
 }
+
+static inline size_t rf_cache_blocks(const rf_cache *cache) {
+  return cache->peak_blocks - (size_t)cache->block_room;
+}
+
+/* True where the peaks, or the process's sum, are to be brought up to date: there are more live bytes or blocks. */
+static inline bool rf_cache_has_more(const rf_cache *cache) {
+  return __builtin_expect((cache->room | cache->block_room) < 0, 0);
+}
+
+/* Brings them up to date. */
+void rf_cache_count_more(rf_cache *cache);
 
 #endif /* RINGFENCE_DROPIN_CACHE_H */

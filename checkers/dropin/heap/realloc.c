@@ -19,7 +19,7 @@ static bool resize_small(rf_cache *cache, const rf_view *v, size_t size) {
     rf_pattern_write(v->payload + size, (size_t)(v->end - v->payload) - size, RF_PATTERN_REDZONE);
   }
   cache->requested += size;
-  cache->used += size - v->size;
+  cache->room -= (ptrdiff_t)(size - v->size);
   return true;
 }
 
@@ -28,7 +28,7 @@ static bool resize_large(rf_cache *cache, const rf_view *v, size_t size) {
     return false;
   }
   cache->requested += size;
-  cache->used += size - v->size;
+  cache->room -= (ptrdiff_t)(size - v->size);
   return true;
 }
 
@@ -55,11 +55,11 @@ static outcome resize_here(rf_cache *cache, rf_view v, size_t size) {
   return done ? DONE : NO_ROOM;
 }
 
-static void note_resized(rf_cache *cache) {
-  if ((ptrdiff_t)(cache->used - cache->peak) > 0) {
-    cache->peak = cache->used;
-  }
-  rf_cache_counted(cache);
+/* The block that moves was never there twice. */
+static void take_peaks_back(rf_cache *cache, size_t peak, size_t peak_blocks) {
+  cache->peak = peak;
+  cache->block_room -= (ptrdiff_t)(cache->peak_blocks - peak_blocks);
+  cache->peak_blocks = peak_blocks;
 }
 
 static outcome move(rf_cache *cache, rf_view v, size_t size, const rf_origin *origin, void **moved) {
@@ -71,9 +71,8 @@ static outcome move(rf_cache *cache, rf_view v, size_t size, const rf_origin *or
   if (p == NULL) {
     return NO_ROOM;
   }
-  cache->allocations--; /* it is the same block, and never was there twice */
-  cache->peak = peak;
-  cache->peak_blocks = peak_blocks;
+  cache->allocations--;
+  take_peaks_back(cache, peak, peak_blocks);
   if (p == v.payload || !claim(&v, &traits)) { /* freed meanwhile, and given out again */
     cache->requested -= size;
     (void)rf_cache_free(cache, p, request.family, SIZE_MAX, origin);
@@ -108,8 +107,7 @@ void *rf_cache_realloc(rf_cache *cache, void *ptr, size_t size, const rf_origin 
   }
   if (result == REFUSED) {
     rf_check_bad_free(ptr, origin);
-  } else if (result == DONE) {
-    note_resized(cache);
   }
+  rf_cache_count_more(cache);
   return result == DONE ? p : NULL;
 }

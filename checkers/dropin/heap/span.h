@@ -30,6 +30,7 @@
 #define RF_UNIT_SHIFT 16U
 #define RF_UNIT ((size_t)1 << RF_UNIT_SHIFT)
 #define RF_SPAN_FRONT ((size_t)64)
+#define RF_SPAN_SMALL_MOST (8 * RF_UNIT) /* bytes of a span of slots */
 #define RF_SPAN_MAGIC 40U
 #define RF_DEFAULT_ALIGN_LOG2 4U
 #define RF_TAIL_LEAST ((size_t)16) /* guard bytes behind each block */

@@ -193,7 +193,7 @@ static void init_bins(rf_cache *cache) {
     uint32_t const size = i < RF_CLASSES ? rf_size_classes[i].size : 0;
     bin->mask = UINT32_MAX;
     bin->slot_size = size;
-    bin->weight = size > RF_WEIGHT_LEAST ? size : RF_WEIGHT_LEAST;
+    bin->weight = size + RF_WEIGHT_BESIDE;
   }
 }
 
@@ -275,17 +275,34 @@ void rf_cache_inherit(void) {
 static size_t live_sum; /* accessed atomically, as is the next */
 static size_t live_peak;
 
-void rf_cache_count_live(rf_cache *cache) {
-  size_t const sum = __atomic_add_fetch(&live_sum, cache->used - cache->counted, __ATOMIC_RELAXED);
+static void add_to_sum(rf_cache *cache, size_t used) {
+  size_t const sum = __atomic_add_fetch(&live_sum, used - cache->counted, __ATOMIC_RELAXED);
   size_t peak = __atomic_load_n(&live_peak, __ATOMIC_RELAXED);
-  cache->counted = cache->used;
+  cache->counted = used;
   while (sum > peak && !__atomic_compare_exchange_n(&live_peak, &peak, sum, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
   }
 }
 
+void rf_cache_count_more(rf_cache *cache) {
+  size_t const used = rf_cache_used(cache);
+  if ((ptrdiff_t)(used - cache->peak) > 0) {
+    cache->peak = used;
+  }
+  if (cache->block_room < 0) {
+    cache->peak_blocks -= (size_t)cache->block_room;
+    cache->block_room = 0;
+  }
+  if (used - cache->counted + RF_PEAK_STEP > 2 * RF_PEAK_STEP) {
+    add_to_sum(cache, used);
+  }
+  size_t const next = cache->counted + RF_PEAK_STEP;
+  cache->mark = (ptrdiff_t)(cache->peak - next) < 0 ? cache->peak : next;
+  cache->room = (ptrdiff_t)(cache->mark - used);
+}
+
 static void add(rf_cache_figures *sum, const rf_cache *c) {
-  sum->counters.used += c->used;
-  sum->counters.blocks += c->blocks;
+  sum->counters.used += rf_cache_used(c);
+  sum->counters.blocks += rf_cache_blocks(c);
   sum->counters.allocations += c->allocations;
   sum->counters.failures += c->failures;
   sum->requested += c->requested;

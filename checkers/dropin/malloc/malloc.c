@@ -15,6 +15,7 @@
 #include "guarded_blocks.h"
 #include "malloc_impl.h"
 #include "reject.h"
+#include "short_way.h"
 
 #include <errno.h>
 #include <string.h>
@@ -49,8 +50,7 @@ void *malloc(size_t size) {
   if (rf_forward_counts()) {
     return rf_forward.next.malloc(size);
   }
-  rf_origin const origin = RF_CALLER;
-  return rf_malloc_impl_alloc(size, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, &origin);
+  return rf_short_alloc_here(size, RF_FAMILY_MALLOC);
 }
 
 void *calloc(size_t count, size_t size) {
@@ -83,8 +83,7 @@ void free(void *ptr) {
     rf_forward.next.free(ptr);
     return;
   }
-  rf_origin const origin = RF_CALLER;
-  rf_malloc_impl_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, &origin);
+  rf_short_free_here(ptr, RF_FAMILY_MALLOC, SIZE_MAX);
 }
 
 void cfree(void *ptr) {

@@ -9,6 +9,7 @@
 #include "forward.h"
 #include "guarded_blocks.h"
 #include "reject.h"
+#include "short_way.h"
 #include "tagged_blocks.h"
 #include "trace_hook.h"
 
@@ -46,74 +47,25 @@ void rf_malloc_choose_way(void) {
   }
 }
 
-/* True where a request of `size` bytes may go that way. */
-static inline bool is_short(size_t size) {
-  return size <= RF_FAST_MOST && __atomic_load_n(&rf_stop_now.wanted, __ATOMIC_RELAXED) == 0;
-}
-
-/* The same of an allocation, which it counts if so; was_not_short where it is served the other way then. */
-static inline bool is_short_alloc(size_t size) {
-  return is_short(size) && rf_guarded_blocks_passes();
-}
-
-static inline void was_not_short(void) {
-  rf_guarded_blocks_left++;
-}
-
-/* As rf_enter_own, where the shortest way is open. */
-static inline rf_cache *enter_shortly(void) {
-  rf_cache *const cache = rf_current_thread.cache;
-  if (RF_LIKELY(cache != NULL) && RF_LIKELY(cache->inside == RF_CACHE_OUTSIDE)) {
-    __atomic_store_n(&cache->inside, RF_CACHE_INSIDE, __ATOMIC_RELAXED);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    if (RF_LIKELY(__atomic_load_n(&rf_stop_now.wanted, __ATOMIC_ACQUIRE) == 0)) {
-      return cache;
-    }
-    rf_cache_exit(cache);
+/* Up to RF_FAST_MOST bytes, counted, inside the cache, which it leaves. */
+PART void *alloc_shortly(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin) {
+  uint32_t const stack = rf_fast_keep(origin->caller, origin->frame, 0);
+  void *p = rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, stack);
+  if (RF_UNLIKELY(p == NULL)) {
+    p = rf_cache_malloc_slowly(cache, size, family, origin, stack);
   }
-  return NULL;
-}
-
-/* May give NULL though there is memory: then the other way serves. `stack` is the caller's (rf_cache_keep_origin). */
-PART void *alloc_shortly(size_t size, rf_family family, uint32_t stack) {
-  rf_cache *const cache = enter_shortly();
-  if (RF_UNLIKELY(cache == NULL)) {
-    return NULL;
-  }
-  void *const p = rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, stack);
-  rf_cache_exit(cache);
-  return p;
+  return rf_short_exit(cache, p);
 }
 
 /* The same, zeroed. */
-static RF_RARE void *zalloc_shortly(size_t size, uint32_t stack) {
-  rf_cache *const cache = enter_shortly();
-  if (RF_UNLIKELY(cache == NULL)) {
-    return NULL;
+PART void *zalloc_shortly(rf_cache *cache, size_t size, const rf_origin *origin) {
+  uint32_t const stack = rf_fast_keep(origin->caller, origin->frame, 0);
+  void *p = size <= RF_SMALL_MOST ? rf_fast_alloc_small(cache, size, 0, RF_FAMILY_MALLOC, stack)
+                                  : rf_fast_alloc(cache, size, 0, RF_FAMILY_MALLOC, stack);
+  if (RF_UNLIKELY(p == NULL)) {
+    p = rf_cache_zalloc_slowly(cache, size, origin, stack);
   }
-  void *const p = rf_fast_alloc(cache, size, 0, RF_FAMILY_MALLOC, stack);
-  rf_cache_exit(cache);
-  return p;
-}
-
-PART bool begin_age(rf_cache *cache) {
-  rf_bins_age(cache);
-  rf_cache_exit(cache);
-  return true;
-}
-
-/* False, with nothing done, where the other way is to be taken. `ptr` is not NULL. */
-PART bool free_shortly(void *ptr, rf_family family, size_t size, uint32_t stack) {
-  rf_cache *const cache = enter_shortly();
-  if (RF_UNLIKELY(cache == NULL)) {
-    return false;
-  }
-  rf_fast_result const result = rf_fast_free(cache, ptr, family, size, stack);
-  if (RF_UNLIKELY(result == RF_FAST_AGE)) {
-    return begin_age(cache);
-  }
-  rf_cache_exit(cache);
-  return result == RF_FAST_DONE;
+  return rf_short_exit(cache, p);
 }
 
 /* The thread's own cache, for a request that the program itself makes; NULL: it is to be served the long way. */
@@ -183,18 +135,18 @@ PART void *alloc_usual(size_t size, size_t align, rf_family family, const rf_ori
   if (RF_UNLIKELY(cache == NULL)) {
     return alloc_unusual(size, align, family, origin);
   }
-  void *const p = rf_cache_malloc_slowly(cache, size, family, origin);
+  void *const p = rf_cache_malloc_slowly(cache, size, family, origin, rf_cache_keep_origin(origin));
   rf_cache_exit(cache);
   return RF_UNLIKELY(p == NULL) ? no_memory() : p;
 }
 
 static inline void *alloc_untagged(size_t size, size_t align, rf_family family, const rf_origin *origin) {
-  if (RF_LIKELY(align <= RF_ALIGN_DEFAULT) && RF_LIKELY(is_short_alloc(size))) {
-    void *const p = alloc_shortly(size, family, rf_cache_keep_origin(origin));
-    if (RF_LIKELY(p != NULL)) {
-      return p;
+  if (RF_LIKELY(align <= RF_ALIGN_DEFAULT) && size <= RF_FAST_MOST && rf_guarded_blocks_passes()) {
+    rf_cache *const cache = rf_short_enter();
+    if (RF_LIKELY(cache != NULL)) {
+      return alloc_shortly(cache, size, family, origin);
     }
-    was_not_short();
+    rf_short_was_not();
   }
   return alloc_usual(size, align, family, origin);
 }
@@ -231,12 +183,12 @@ PART void *zalloc_usual(size_t count, size_t size, const rf_origin *origin) {
 
 static inline void *zalloc_untagged(size_t count, size_t size, const rf_origin *origin) {
   size_t total;
-  if (RF_LIKELY(rf_mul(count, size, &total)) && RF_LIKELY(is_short_alloc(total))) {
-    void *const p = zalloc_shortly(total, rf_cache_keep_origin(origin));
-    if (RF_LIKELY(p != NULL)) {
-      return p;
+  if (RF_LIKELY(rf_mul(count, size, &total)) && total <= RF_FAST_MOST && rf_guarded_blocks_passes()) {
+    rf_cache *const cache = rf_short_enter();
+    if (RF_LIKELY(cache != NULL)) {
+      return zalloc_shortly(cache, total, origin);
     }
-    was_not_short();
+    rf_short_was_not();
   }
   return zalloc_usual(count, size, origin);
 }
@@ -304,18 +256,10 @@ PART void free_usual(void *ptr, rf_family family, size_t size, const rf_origin *
   rf_cache_exit(cache);
 }
 
-/* `ptr` is not NULL. */
-static inline void free_untagged(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
-  if (RF_LIKELY(is_short(0)) && RF_LIKELY(free_shortly(ptr, family, size, rf_cache_keep_freeing(origin)))) {
-    return;
-  }
-  free_usual(ptr, family, size, origin);
-}
-
 PART void free_tagged(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   uint64_t const checks = rf_tag_pause();
   if (rf_tagged_block_take(&ptr, origin)) {
-    free_untagged(ptr, family, size, origin);
+    free_usual(ptr, family, size, origin);
   }
   rf_tag_resume(checks);
 }
@@ -328,7 +272,7 @@ void rf_malloc_impl_free(void *ptr, rf_family family, size_t size, const rf_orig
     free_tagged(ptr, family, size, origin);
     return;
   }
-  free_untagged(ptr, family, size, origin);
+  free_usual(ptr, family, size, origin);
 }
 
 static void *realloc_paged(void *ptr, size_t size, const rf_origin *origin) {

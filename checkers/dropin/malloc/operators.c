@@ -9,6 +9,7 @@
 #include "checkers/dropin/os/real.h"
 #include "forward.h"
 #include "malloc_impl.h"
+#include "short_way.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -164,9 +165,15 @@ static _Noreturn void fail(void) {
   abort();
 }
 
-/* NULL: to be served the long way. */
-RF_INLINE void *from_next(size_t size) {
-  return surely_all_ours() && rf_forward_counts() ? rf_forward.next.malloc(size) : NULL;
+/* In a base form of new, of `family`. NULL: to be served the long way. */
+RF_INLINE void *shortly(size_t size, rf_family family) {
+  if (!surely_all_ours()) {
+    return NULL;
+  }
+  if (rf_forward_counts()) {
+    return rf_forward.next.malloc(size);
+  }
+  return size <= RF_SMALL_MOST ? rf_short_alloc_here(size, family) : NULL;
 }
 
 RF_RARE static void *throwing(size_t size, size_t align, rf_family family, const rf_origin *origin) {
@@ -213,7 +220,7 @@ static void *aligned_not_throwing(size_t size, size_t align, rf_family family, c
 }
 
 void *NEW(size_t size) {
-  void *const p = from_next(size);
+  void *const p = shortly(size, RF_FAMILY_NEW);
   if (RF_LIKELY(p != NULL)) {
     return p;
   }
@@ -222,11 +229,11 @@ void *NEW(size_t size) {
 }
 
 void *NEW_ARRAY(size_t size) {
-  rf_origin const origin = RF_CALLER;
-  void *const p = from_next(size);
+  void *const p = shortly(size, RF_FAMILY_NEW_ARRAY);
   if (RF_LIKELY(p != NULL)) {
     return p;
   }
+  rf_origin const origin = RF_CALLER;
   if (new_replaced()) {
     return NEW(size);
   }
@@ -269,13 +276,17 @@ void *NEW_ARRAY_ALIGNED_NOTHROW(size_t size, size_t align, nothrow tag) {
 
 /* ---- Freeing ---- */
 
-/* True where it is done. */
-RF_INLINE bool to_next(void *ptr) {
-  bool const others = rf_forward_is_others(ptr) && surely_all_ours();
-  if (others) {
-    rf_forward.next.free(ptr);
+/* In a form of delete, of `family`. True where it is done. */
+RF_INLINE bool shortly_freed(void *ptr, rf_family family, size_t size) {
+  if (!surely_all_ours()) {
+    return false;
   }
-  return others;
+  if (rf_forward_is_others(ptr)) {
+    rf_forward.next.free(ptr);
+  } else {
+    rf_short_free_here(ptr, family, size);
+  }
+  return true;
 }
 
 RF_RARE static void release(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
@@ -288,7 +299,7 @@ RF_RARE static void release(void *ptr, rf_family family, size_t size, const rf_o
 }
 
 void DELETE(void *ptr) {
-  if (to_next(ptr)) {
+  if (shortly_freed(ptr, RF_FAMILY_NEW, SIZE_MAX)) {
     return;
   }
   rf_origin const origin = RF_CALLER;
@@ -297,7 +308,7 @@ void DELETE(void *ptr) {
 
 void DELETE_ALIGNED(void *ptr, size_t align) {
   (void)align;
-  if (to_next(ptr)) {
+  if (shortly_freed(ptr, RF_FAMILY_NEW_ALIGNED, SIZE_MAX)) {
     return;
   }
   rf_origin const origin = RF_CALLER;
@@ -307,7 +318,7 @@ void DELETE_ALIGNED(void *ptr, size_t align) {
 /* The other forms: to the program's base form where it has one, else to the heap. */
 #define FREEING(name, parameters, replaced, base_call, family, size)                                                   \
   void name parameters {                                                                                               \
-    if (to_next(ptr)) {                                                                                                \
+    if (shortly_freed(ptr, family, size)) {                                                                            \
       return;                                                                                                          \
     }                                                                                                                  \
     rf_origin const origin = RF_CALLER;                                                                                \

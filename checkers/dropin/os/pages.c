@@ -226,6 +226,17 @@ void *rf_record_alloc(size_t size) {
   return (void *)p;
 }
 
+void rf_record_empty(void *record, size_t size) {
+  uintptr_t const inside = page_size() - 1;
+  uintptr_t const start = ((uintptr_t)record + inside) & ~inside;
+  uintptr_t const end = ((uintptr_t)record + size) & ~inside;
+  int const saved = errno;
+  if (start < end) {
+    (void)madvise((void *)start, end - start, MADV_DONTNEED);
+  }
+  errno = saved;
+}
+
 void *rf_record_table(size_t size) {
   if (!rf_futex_lock_within(&pages.lock, PATIENCE_MS)) {
     return NULL;

@@ -31,8 +31,11 @@ void rf_pages_move(void *to, void *from, size_t size);
 /* `n` rounded up to whole pages; 0 where that wraps. */
 size_t rf_pages_round(size_t n);
 
-/* `size` zeroed bytes aligned to 64 that are never given back; NULL where the system refuses. */
+/* `size` zeroed bytes aligned to 64 that stay mapped; NULL where the system refuses. */
 void *rf_record_alloc(size_t size);
+
+/* Of a record that is not in use for now: its whole pages go back to the system, and read as zeroes. */
+void rf_record_empty(void *record, size_t size);
 
 /* A large table of which little may ever be touched: as rf_record_alloc, in a mapping of its own. */
 void *rf_record_table(size_t size);

@@ -121,9 +121,6 @@ void rf_process_init(void) {
     rf_process.start_ns = rf_port_now_ns();
     (void)rf_process_configure();
     open_depot();
-    if (rf_process.checked && rf_process.guard_options.stack_depth != 0) {
-      rf_stack_rules_touch();
-    }
     configure_heap();
     rf_heap_init(count_cores());
     rf_thread_init();
