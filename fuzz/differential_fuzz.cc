@@ -2,8 +2,8 @@
 // bare heaps and those with decorators or a checker around them, and the size of their arenas.
 //
 // The two agree on whether a request is served where both have room, contents after each call, alignment, bytes that the
-// owner may use, how much is in use, in how many blocks of which sizes, and how wrong calls are answered. A request that only
-// one of them can serve is taken back there.
+// owner may use, how much is in use, in how many blocks of which sizes, and how wrong calls are answered. A request that
+// only one of them can serve is taken back there.
 #include <ringfence/guard.h>
 #include <ringfence/lock.h>
 #include <ringfence/memheap.h>

@@ -86,8 +86,8 @@ static _Noreturn void become(const rf_child_program *program, int report) {
   _exit(127);
 }
 
-/* The kernel has sent signals of the terminal's keys to the whole process group. An alarm was set before the command ran,
- * and so by whoever meant the program. */
+/* The kernel has sent signals of the terminal's keys to the whole process group. An alarm was set before the command
+ * ran, and so by whoever meant the program. */
 static bool is_the_programs(const siginfo_t *info) {
   return info->si_code != SI_KERNEL || info->si_signo == SIGALRM;
 }

@@ -19,7 +19,9 @@
  * Alignment: 8; larger ones as requested, the chunk before staying free. Memory beyond 2 GiB is not used.
  * Threads and interrupts: none.
  * Returns NULL iff no list of larger chunks has one and the first chunk of the request's own list is too small (another
- *   of them may do), or a damaged chunk is met, which is reported. A free or resize is refused where header and neighbours do not agree. */
+ *   of them may do), or a damaged chunk is met, which is reported. A free or resize is refused where header and
+ *   neighbours do not agree.
+ */
 #ifndef RINGFENCE_ZEPHYR_SYS_CHUNK_HEAP_H
 #define RINGFENCE_ZEPHYR_SYS_CHUNK_HEAP_H
 
