@@ -1,9 +1,9 @@
 // Two heaps, one program: whatever it asks for, it sees the same of both. The first bytes of the input choose the pair,
 // bare heaps and those with decorators or a checker around them, and the size of their arenas.
 //
-// The two agree on whether a request is served where both have room, contents after each call, alignment, bytes that the
-// owner may use, how much is in use, in how many blocks of which sizes, and how wrong calls are answered. A request that
-// only one of them can serve is taken back there.
+// The two agree on whether a request is served where both have room, contents after each call, alignment, bytes that
+// the owner may use, how much is in use, in how many blocks of which sizes, and how wrong calls are answered. A request
+// that only one of them can serve is taken back there.
 #include <ringfence/guard.h>
 #include <ringfence/lock.h>
 #include <ringfence/memheap.h>
