@@ -82,7 +82,7 @@ rf_view freed(rf_span *span, unsigned index) {
 }
 
 TEST(BlockTagMemory, OfABlockIsThePointersAndNoOtherBeside) {
-  alone([] {
+  heap_alone([] {
     rf_span *const span = span_of_new_slots();
     for (unsigned const index : {0U, 1U, 7U, 20U}) {
       faked_tags_set(rf_span_start(span), span->base + size_t{30} * span->slot_size, 9);
@@ -100,7 +100,7 @@ TEST(BlockTagMemory, OfABlockIsThePointersAndNoOtherBeside) {
 }
 
 TEST(BlockTagMemory, BeforeAnAlignedBlockIsNone) {
-  alone([] {
+  heap_alone([] {
     rf_span *const span = span_of_new_slots();
     for (unsigned index = 1; index < 9; index++) {
       faked_tags_set(span->base, span->base + size_t{10} * span->slot_size, 9);
@@ -116,7 +116,7 @@ TEST(BlockTagMemory, BeforeAnAlignedBlockIsNone) {
 }
 
 TEST(BlockTagMemory, OfAFreedSlotIsThatOfTheNextBlock) {
-  alone([] {
+  heap_alone([] {
     rf_span *const span = span_of_new_slots();
     rf_view const v = live(span, 5);
     unsigned tag = rf_block_tag_first(5);
@@ -130,7 +130,7 @@ TEST(BlockTagMemory, OfAFreedSlotIsThatOfTheNextBlock) {
 }
 
 TEST(BlockTagMemory, ComesBackWhereTheBlockStays) {
-  alone([] {
+  heap_alone([] {
     rf_span *const span = span_of_new_slots();
     rf_view const v = live(span, 4);
     unsigned const tag = rf_block_tag_hold(&v);
@@ -142,7 +142,7 @@ TEST(BlockTagMemory, ComesBackWhereTheBlockStays) {
 }
 
 TEST(BlockTagMemory, OfNoBytesIsShut) {
-  alone([] {
+  heap_alone([] {
     rf_view const v = live(span_of_new_slots(), 6, 0);
     EXPECT_EQ(rf_block_tag_of(&v), RF_BLOCK_TAG_SHUT);
     EXPECT_EQ(rf_tag_of(at(rf_block_tag_set(&v, 3))), RF_BLOCK_TAG_SHUT);
@@ -159,7 +159,7 @@ rf_view large(size_t size, bool *fresh) {
 }
 
 TEST(BlockTagMemory, OfALargeBlockGoesByItsPlace) {
-  alone([] {
+  heap_alone([] {
     bool fresh = false;
     rf_view const v = large(200000, &fresh);
     ASSERT_FALSE(v.span->mapped);
@@ -170,7 +170,7 @@ TEST(BlockTagMemory, OfALargeBlockGoesByItsPlace) {
 }
 
 TEST(BlockTagMemory, OfAMappingIsNoneAndBesideItShut) {
-  alone([] {
+  heap_alone([] {
     bool fresh = false;
     rf_view const v = large(64000000, &fresh);
     ASSERT_TRUE(v.span->mapped && v.span->fresh);
@@ -223,7 +223,7 @@ void expect(const Explained &e, rf_bug bug, unsigned index, const std::string &d
 const char kNearest[] = "the block is the nearest one with the pointer's tag";
 
 TEST(BlockTagFaults, InTheSlotItselfAreAboutItsBlock) {
-  alone([] {
+  heap_alone([] {
     rf_span *const span = span_of_new_slots();
     rf_view const v = live(span, 10);
     unsigned const tag = rf_block_tag_of(&v);
@@ -241,7 +241,7 @@ TEST(BlockTagFaults, InTheSlotItselfAreAboutItsBlock) {
 }
 
 TEST(BlockTagFaults, AreAboutTheNearestLiveBlockWithTheTag) {
-  alone([] {
+  heap_alone([] {
     for (unsigned const distance : {1U, 2U, 5U, 13U}) {
       rf_span *const span = span_of_new_slots();
       rf_view const hit = live(span, 40);
@@ -264,7 +264,7 @@ TEST(BlockTagFaults, AreAboutTheNearestLiveBlockWithTheTag) {
 
 // Where tags repeat, a block that is far is as likely another one; not where nothing was in the slot so far.
 TEST(BlockTagFaults, LookFarOnlyWhereNothingWasSoFar) {
-  alone([] {
+  heap_alone([] {
     rf_span *const span = span_of_new_slots();
     ASSERT_GT(span->count, 90U);
     rf_view const far = live(span, 10);
@@ -285,7 +285,7 @@ TEST(BlockTagFaults, LookFarOnlyWhereNothingWasSoFar) {
 }
 
 TEST(BlockTagFaults, BesideAllSlotsAreAboutTheFirstOrTheLast) {
-  alone([] {
+  heap_alone([] {
     rf_span *const span = span_of_new_slots();
     rf_view const first = live(span, 0);
     expect(explain(span->base - 1, rf_block_tag_of(&first)), RF_BUG_BUFFER_UNDERFLOW, 0);
@@ -304,7 +304,7 @@ TEST(BlockTagFaults, BesideAllSlotsAreAboutTheFirstOrTheLast) {
 }
 
 TEST(BlockTagFaults, OfAMappingGoByTheAddressAlone) {
-  alone([] {
+  heap_alone([] {
     bool fresh = false;
     rf_view const v = large(64000000, &fresh);
     (void)rf_block_tag_give(&v);

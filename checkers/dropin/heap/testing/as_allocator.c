@@ -123,7 +123,9 @@ static void op_deinit(rf_allocator *a) {
   rf_heap_walk(free_one, NULL);
   rf_cache_flush(cache);
   cache->peak = 0;
+  cache->block_room -= (ptrdiff_t)cache->peak_blocks;
   cache->peak_blocks = 0;
+  rf_cache_count_more(cache);
   rf_cache_exit(cache);
   failures = 0;
   before.allocations = 0;
