@@ -79,17 +79,18 @@ bool rf_process_configure(void) {
   return done;
 }
 
-static size_t share_of(int resource) {
-  struct rlimit limit;
-  bool const scarce = getrlimit(resource, &limit) == 0 && limit.rlim_cur / DEPOT_SHARE < DEPOT_BYTES;
-  return scarce ? (size_t)limit.rlim_cur / DEPOT_SHARE : DEPOT_BYTES;
+/* `result`: of getrlimit, whose first parameter has another type with each C library. */
+static size_t share_of(int result, const struct rlimit *limit) {
+  bool const scarce = result == 0 && limit->rlim_cur / DEPOT_SHARE < DEPOT_BYTES;
+  return scarce ? (size_t)limit->rlim_cur / DEPOT_SHARE : DEPOT_BYTES;
 }
 
 /* Address space may be scarce, and most of the depot is never touched. RLIMIT_DATA counts all that is mapped
  * writable. */
 static size_t depot_bytes(void) {
-  size_t const space = share_of(RLIMIT_AS);
-  size_t const data = share_of(RLIMIT_DATA);
+  struct rlimit limit;
+  size_t const space = share_of(getrlimit(RLIMIT_AS, &limit), &limit);
+  size_t const data = share_of(getrlimit(RLIMIT_DATA, &limit), &limit);
   return space < data ? space : data;
 }
 
