@@ -1,8 +1,10 @@
-#define _GNU_SOURCE /* ioctl */
+#define _GNU_SOURCE /* syscall */
 #include "map_query.h"
 
 #include <errno.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* As the kernel has it (linux/fs.h): headers of older systems have none. */
 typedef struct query {
@@ -31,7 +33,8 @@ rf_map_answer rf_map_query(int maps, uintptr_t address, rf_map_place *out, char 
   if (name != NULL) {
     name[0] = '\0'; /* a mapping of no file leaves it */
   }
-  if (ioctl(maps, ASK, &q) != 0) {
+  /* Not ioctl, whose second parameter has another type with each C library. */
+  if (syscall(SYS_ioctl, maps, ASK, &q) != 0) {
     return errno == ENOENT ? RF_MAP_NONE : RF_MAP_UNKNOWN;
   }
   *out = (rf_map_place){(uintptr_t)q.start,          (uintptr_t)q.end, q.offset, q.inode, q.major, q.minor,

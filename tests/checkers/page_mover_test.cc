@@ -44,7 +44,7 @@ bool system_moves_pages() {
   size_t const size = page_size();
   auto *const pages =
       static_cast<unsigned char *>(mmap(nullptr, 3 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-  auto const at = reinterpret_cast<uint64_t>(pages);
+  auto const at = reinterpret_cast<uintptr_t>(pages);
   int const file = static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | 1));
   uint64_t api[3] = {0xAA, 1U << 7 | 1U << 16, 0};
   uint64_t range[4] = {at, 2 * size, 1, 0};
