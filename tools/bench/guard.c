@@ -49,12 +49,13 @@ static block *make(size_t size) {
   return b;
 }
 
+typedef size_t any_word __attribute__((may_alias));
+
 static void drop(block *b) {
   unsigned long sum = 0;
-  for (size_t i = 0; b != NULL && i + sizeof sum <= b->size - sizeof *b; i += sizeof sum) {
-    unsigned long word;
-    memcpy(&word, b->bytes + i, sizeof word);
-    sum += word;
+  size_t const words = b != NULL ? (b->size - sizeof *b) / sizeof sum : 0;
+  for (size_t i = 0; i < words; i++) {
+    sum += ((const any_word *)(const void *)b->bytes)[i]; /* no call: that would be most of the load */
   }
   __atomic_store_n(&read_bytes, sum, __ATOMIC_RELAXED);
   free(b);
