@@ -14,7 +14,7 @@ extern size_t __ringfence_check_leaks(void) __attribute__((weak));
 
 static void at_exit(void) {
   rf_collector_run const only_counts = {.exit = NULL};
-  rf_collector_end(__ringfence_check_leaks != NULL ? &only_counts : NULL);
+  (void)rf_collector_end(__ringfence_check_leaks != NULL ? &only_counts : NULL);
 }
 
 static const char *policy_rules;

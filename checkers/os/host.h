@@ -43,6 +43,11 @@ void rf_host_report_unlock(void);
 /* In the child of a fork, where the thread that held the lock does not exist. */
 void rf_host_report_lock_reset(void);
 
+/* Takes `*flag`, which only one may have at a time, and which its holder clears by an atomic store. Waits until it is
+ * free or some `patience_ms` milliseconds have gone by: false then, since the holder may be a thread that this one
+ * interrupted. Bare: does not wait. */
+bool rf_host_claim(bool *flag, unsigned patience_ms);
+
 /* True where `size` bytes at `p` can be read. Posix: asks the kernel. Bare: always true. */
 bool rf_host_readable(const void *p, size_t size);
 

@@ -33,6 +33,11 @@ void rf_host_report_lock_reset(void) {
   rf_host_report_unlock();
 }
 
+bool rf_host_claim(bool *flag, unsigned patience_ms) {
+  (void)patience_ms;
+  return !__atomic_exchange_n(flag, true, __ATOMIC_ACQUIRE);
+}
+
 bool rf_host_readable(const void *p, size_t size) {
   (void)p;
   (void)size;

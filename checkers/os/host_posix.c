@@ -88,6 +88,19 @@ void rf_host_report_lock_reset(void) {
   rf_host_report_unlock();
 }
 
+bool rf_host_claim(bool *flag, unsigned patience_ms) {
+  struct timespec const pause = {0, 100000};
+  int const saved_errno = errno;
+  for (unsigned rest = 10 * patience_ms; __atomic_exchange_n(flag, true, __ATOMIC_ACQUIRE); rest--) {
+    if (rest == 0) {
+      return false;
+    }
+    (void)nanosleep(&pause, NULL);
+    errno = saved_errno;
+  }
+  return true;
+}
+
 /* ---- Environment and files ---- */
 
 static const char *own_environment(const char *name) {

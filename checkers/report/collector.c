@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "checkers/os/host.h"
 #include "checkers/os/spool_file.h"
 #include "collector_identity.h"
 #include "json_writer.h"
@@ -18,7 +19,8 @@
 #define LINE_ROOM ((size_t)24 * 1024)   /* of a record without a finding */
 #define KEYS 256U
 #define REPEAT_NS 1000000000U
-#define RECORDS_MOST 10000U /* findings in full of one process, whatever their keys */
+#define END_PATIENCE_MS 100U /* many times what a record takes */
+#define RECORDS_MOST 10000U  /* findings in full of one process, whatever their keys */
 
 /* How often a bug came. */
 typedef struct key_count {
@@ -164,7 +166,7 @@ static void drop(uint64_t count) {
 }
 
 static bool enter(void) {
-  return !__atomic_exchange_n(&state.busy, true, __ATOMIC_ACQUIRE);
+  return rf_host_claim(&state.busy, 0);
 }
 
 static void leave(void) {
@@ -412,12 +414,12 @@ static void make_repeats(rf_sink_buffer *line, rf_json_writer *w) {
   }
 }
 
-void rf_collector_end(const rf_collector_run *run) {
+bool rf_collector_end(const rf_collector_run *run) {
   rf_collector_run const own = {
       .duration_ns = rf_port_now_ns() - state.begun_ns, .findings = state.findings, .exit = "unknown"};
   teller t;
-  if (!state.named || !enter()) {
-    return;
+  if (!state.named || !rf_host_claim(&state.busy, END_PATIENCE_MS)) {
+    return false;
   }
   const rf_collector_identity *const id = identity(&t);
   rf_sink_buffer line;
@@ -429,8 +431,7 @@ void rf_collector_end(const rf_collector_run *run) {
   if (run == NULL || run->exit != NULL) {
     make_summary(&w, id, run != NULL ? run : &own);
   }
-  if (line.length != 0) {
-    (void)send(&line, state.findings != 0);
-  }
+  bool const told = line.length == 0 || send(&line, state.findings != 0);
   leave();
+  return told;
 }

@@ -1,8 +1,8 @@
 /* A process's messages to a collector: its findings, each with who, where and which build, how often each came again,
  * and how it ended (docs/service/format.md). One for each process and each copy of the checkers in it.
  *
- * Nothing is written unless rf_collector_begin was given a folder. Allocates nothing, waits for nobody. Hosted systems;
- * on others all functions do nothing. Internal to checkers/.
+ * Nothing is written unless rf_collector_begin was given a folder. Allocates nothing, and but for the end waits for
+ * nobody. Hosted systems; on others all functions do nothing. Internal to checkers/.
  */
 #ifndef RINGFENCE_COLLECTOR_H
 #define RINGFENCE_COLLECTOR_H
@@ -88,8 +88,9 @@ typedef struct rf_collector_run {
   bool continued;               /* this process has told of the time before */
 } rf_collector_run;
 
-/* The run has ended, or goes on: tells what was only counted, then the run itself. NULL: as known here. */
-void rf_collector_end(const rf_collector_run *run);
+/* The run has ended, or goes on: tells what was only counted, then the run itself. NULL: as known here. Any thread;
+ * waits for one that makes a record, a tenth of a second at most. False where nothing could be told. */
+bool rf_collector_end(const rf_collector_run *run);
 
 /* In the child of a fork. */
 void rf_collector_forked(void);

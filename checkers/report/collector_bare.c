@@ -33,8 +33,9 @@ void rf_collector_step(uint32_t rule, const char *done) {
   (void)done;
 }
 
-void rf_collector_end(const rf_collector_run *run) {
+bool rf_collector_end(const rf_collector_run *run) {
   (void)run;
+  return false;
 }
 
 void rf_collector_forked(void) {}

@@ -255,7 +255,7 @@ static void end_collecting(const rf_log_reporter *r) {
   rf_collector_run const run = {.findings = r->base.sequence,
                                 .exit = aborts ? "signal" : "status",
                                 .number = aborts ? RF_HOST_SIGABRT : r->base.exitcode};
-  rf_collector_end(&run);
+  (void)rf_collector_end(&run);
 #else
   (void)r;
 #endif

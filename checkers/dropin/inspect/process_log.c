@@ -6,6 +6,7 @@
 #include "checkers/dropin/runtime/output.h"
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/steering.h"
+#include "checkers/os/host.h"
 #include "checkers/os/uncancelled.h"
 #include "checkers/report/collector.h"
 
@@ -14,12 +15,11 @@
 #include <ringfence/report_json.h>
 #include <ringfence/reporter.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define LINE_BYTES 8192 /* a path, each byte of it escaped, and numbers */
 #define PATH_BYTES 1024
-#define TELLING_TRIES 100U /* 0.1 ms apart */
+#define TELLING_PATIENCE_MS 200U /* another thread may wait in rf_collector_end */
 
 typedef struct totals {
   uint64_t allocations;
@@ -281,23 +281,12 @@ static void tell_collector(const totals *now, uint64_t findings, const rf_leak_s
       .number = exit->number,
       .continued = continued,
   };
-  rf_collector_end(&run);
-  told.process = getpid();
-  told.until_ns = time;
-  told.at = *now;
-  told.findings = findings;
-}
-
-/* Whoever ends the process waits for another thread that tells of it, but not for ever: that one may be interrupted. */
-static bool begin_telling(unsigned tries) {
-  struct timespec const pause = {0, 100000};
-  while (__atomic_exchange_n(&told.busy, true, __ATOMIC_ACQUIRE)) {
-    if (tries-- == 0) {
-      return false;
-    }
-    (void)nanosleep(&pause, NULL);
+  if (rf_collector_end(&run)) {
+    told.process = getpid();
+    told.until_ns = time;
+    told.at = *now;
+    told.findings = findings;
   }
-  return true;
 }
 
 static void end_telling(void) {
@@ -308,7 +297,7 @@ void rf_process_log_running(void) {
   rf_process_exit const none = {"running", 0};
   int const saved = errno;
   int const cancellation = rf_uncancelled_begin();
-  if (rf_collector_is_named() && begin_telling(0)) {
+  if (rf_collector_is_named() && rf_host_claim(&told.busy, 0)) {
     totals const now = count();
     tell_collector(&now, rf_process.findings, NULL, NULL, &none);
     end_telling();
@@ -323,7 +312,7 @@ void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks, const c
   rf_sink_buffer line;
   suppressions();
   totals const now = count();
-  if (begin_telling(TELLING_TRIES)) {
+  if (rf_host_claim(&told.busy, TELLING_PATIENCE_MS)) {
     tell_collector(&now, findings, leaks, unchecked, exit);
     end_telling();
   }

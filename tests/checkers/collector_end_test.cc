@@ -1,0 +1,86 @@
+// The end of a process while another thread makes a record for the collector.
+#include "checkers/report/collector.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <thread>
+
+namespace {
+
+std::atomic<bool> within{false};
+std::atomic<bool> kept{false};
+
+// Takes its time, as a large snapshot does.
+bool write_slowly(rf_sink_buffer *line, const rf_symbolizer *, void *) {
+  within = true;
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  rf_sink_str(&line->sink, "{}");
+  return true;
+}
+
+// Does not return before the test has seen what it wants to.
+bool write_until_released(rf_sink_buffer *line, const rf_symbolizer *, void *) {
+  within = true;
+  while (kept) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  rf_sink_str(&line->sink, "{}");
+  return true;
+}
+
+std::string all_of(const std::filesystem::path &folder) {
+  std::string text;
+  for (const auto &entry : std::filesystem::recursive_directory_iterator(folder)) {
+    std::ifstream file(entry.path());
+    if (entry.is_regular_file()) {
+      text.append(std::istreambuf_iterator<char>(file), {});
+    }
+  }
+  return text;
+}
+
+std::thread record_by(rf_collector_writer write) {
+  within = false;
+  std::thread other([write] { EXPECT_TRUE(rf_collector_record("snapshot", nullptr, write, nullptr)); });
+  while (!within) {
+    std::this_thread::yield();
+  }
+  return other;
+}
+
+// One process has one collector, so its story is one test.
+TEST(CollectorEnd, WaitsForTheRecordOfAnotherThreadButNotForEver) {
+  std::string folder = ::testing::TempDir() + "collector_end_XXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  rf_collector_options options = {};
+  options.folder = {folder.data(), folder.size()};
+  options.mode = "guard";
+  options.first = 1;
+  ASSERT_TRUE(rf_collector_begin(&options));
+
+  kept = true;
+  std::thread stuck = record_by(write_until_released);
+  rf_collector_run const given_up = {1, 0, 0, 0, 0, nullptr, nullptr, "status", 11, false};
+  EXPECT_FALSE(rf_collector_end(&given_up));
+  kept = false;
+  stuck.join();
+  EXPECT_EQ(all_of(folder).find("status 11"), std::string::npos);
+
+  std::thread slow = record_by(write_slowly);
+  rf_collector_run const run = {1, 0, 0, 0, 0, nullptr, nullptr, "status", 12, false};
+  EXPECT_TRUE(rf_collector_end(&run));
+  slow.join();
+  std::string const told = all_of(folder);
+  EXPECT_NE(told.find("\"exit\":\"status 12\""), std::string::npos) << told;
+  EXPECT_LT(told.find("\"record\":\"snapshot\""), told.find("\"record\":\"summary\"")) << told;
+  std::filesystem::remove_all(folder);
+}
+
+} // namespace
