@@ -1,7 +1,7 @@
 /* The cost of the drop-in where it hands requests on: loops that do little but allocate, with the C library's malloc
  * alone, behind an empty shim, and behind libringfence.so in modes off and sample; and the start of a small program.
  *
- *     ./bazelw run //tools/bench:forwarding          (forwarding.sh, which runs this)
+ *     ./bazelw run //tools/bench:forwarding          (cost.sh, which runs this)
  *     forwarding SHIM LIBRARY COMMAND [--rounds N] [--starts N]
  *     forwarding --loop NAME
  *

@@ -1,7 +1,7 @@
 /* The cost of mode guard of the drop-in for programs that do little but allocate, beside the C library's malloc, an
  * empty shim, and what else is installed.
  *
- *     ./bazelw run //tools/bench:guard               (guard.sh, which runs this)
+ *     ./bazelw run //tools/bench:guard               (cost.sh, which runs this)
  *     guard SHIM LIBRARY [--rounds N]
  *     guard --load NAME
  *

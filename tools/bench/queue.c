@@ -1,7 +1,7 @@
 /* The cost of the modes where one thread allocates and another frees: a queue holds 1024 blocks at most, which are put
  * and taken 64 at a time, so that the threads rarely wait for each other.
  *
- *     ./bazelw run //tools/bench:queue               (queue.sh, which runs this)
+ *     ./bazelw run //tools/bench:queue               (cost.sh, which runs this)
  *     queue LIBRARY [--rounds N] [--beside LIBRARY]
  *     queue --load
  *
