@@ -288,7 +288,7 @@ static void tell_collector(const totals *now, uint64_t findings, const rf_leak_s
   told.findings = findings;
 }
 
-/* Whoever ends the process waits for another thread that tells of it, but not for ever: that one may be interrupted. */
+/* The thread that ends the process waits for one that is telling of it, for a limited time: that one may be stopped. */
 static bool begin_telling(unsigned tries) {
   struct timespec const pause = {0, 100000};
   while (__atomic_exchange_n(&told.busy, true, __ATOMIC_ACQUIRE)) {

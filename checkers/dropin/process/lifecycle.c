@@ -267,7 +267,7 @@ static void terminated(int number) {
   (void)rf_process_end(RF_ENDING_TERMINATED, number);
 }
 
-/* Those that the options name come before those that end the process. */
+/* Handlers of signals that the options name are installed before those of signals that end the process. */
 static void install_handlers(void) {
   bool const off = rf_process.options.mode == RF_MODE_OFF;
   if (rf_process.options.signals && (!off || rf_forward.now == RF_FORWARD_ON)) {
