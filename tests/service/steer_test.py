@@ -186,7 +186,7 @@ def snapshots_are_written_now():
 
 
 def names_of_snapshots(s):
-    """Of each process, oldest first."""
+    """The names of each process's snapshots, oldest first."""
     return [[row["name"] for row in s.ask("processes", str(p["id"]))["snapshots"]]
             for p in s.ask("processes")["processes"]]
 

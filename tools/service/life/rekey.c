@@ -62,7 +62,7 @@ static int64_t key_of_piece(rf_store *store, int64_t whole, const rf_event_keys 
   return rule == RF_SPLIT_NONE ? 0 : rf_split_key(keys->group, rule, rf_split_value(rule, keys, at));
 }
 
-/* Where it is split itself: events with this value stay. */
+/* Has events with this value stay with the finding, if it is split. */
 static void stay(rf_store *store, int64_t finding, const rf_event_keys *keys, const rf_candidate *at) {
   int64_t const rule = rf_store_number(store, 0, "SELECT split_by FROM finding WHERE id = ?", "i", finding);
   if (rule != RF_SPLIT_NONE) {

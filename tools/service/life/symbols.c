@@ -81,7 +81,7 @@ static rf_frames frames_of_snapshots(rf_symbol_worker *worker, rf_store *store, 
   return all;
 }
 
-/* Those of all events of findings that lack names of the build. Names known for its addresses are forgotten. */
+/* The frames of all events of findings that lack names of the build. Names known for its addresses are forgotten. */
 static rf_frames frames_of_build(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *arena) {
   rf_frames all = {.list = NULL};
   rf_frames_of_build(store, arena, worker->build_id, &all);

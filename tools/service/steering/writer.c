@@ -37,7 +37,7 @@ static void detach(rf_policy_writer *w) {
   w->segment = -1;
 }
 
-/* That of the file that is there, if it is whole. */
+/* Goes on with the segment and the nonce of the policy file that is there, if the file is whole. */
 static void take_over(rf_policy_writer *w) {
   rf_policy before;
   rf_bump_arena arena = {NULL};
