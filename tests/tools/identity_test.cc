@@ -201,12 +201,12 @@ TEST_F(Identity, WhyNamesTheKeysThatAreEqualAndThoseThatDiffer) {
   const rf_identity c = of("SEGV", "a main");
   EXPECT_EQ(why(a, c), "two bugs: heap-use-after-free and SEGV\n"
                        "access: differs at frame 0, get and a\n"
-                       "allocation: known of the first only\n"
-                       "free: known of the first only\n");
+                       "allocation: known only in the first\n"
+                       "free: known only in the first\n");
   rf_identity older = a;
   older.version--;
   EXPECT_FALSE(same(a, older));
-  EXPECT_EQ(why(a, older), "not comparable: their keys are of two versions of the algorithm\n");
+  EXPECT_EQ(why(a, older), "not comparable: their keys come from two versions of the algorithm\n");
 }
 
 // Stores keep these numbers: a change of any is a new version of the algorithm.

@@ -252,7 +252,7 @@ static void show_help(void) {
   if (rf_process.options.help) {
     rf_options_help(&rf_process.options, &out);
     if (rf_steering_now.rules[0] != '\0') {
-      rf_sink_str(&out, "rules of the collector's policy in these values: ");
+      rf_sink_str(&out, "rules of the collector's policy that set some of these values: ");
       rf_sink_str(&out, rf_steering_now.rules);
       rf_sink_str(&out, "\n");
     }

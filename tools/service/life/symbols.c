@@ -253,7 +253,7 @@ static void end_fetch(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *
   char message[RF_SYMBOL_MESSAGE] = "";
   rf_symbol_file file;
   if (strcmp(path, unreachable) == 0) {
-    rf_diag("no server of DEBUGINFOD_URLS answers: they are asked again in %d minutes", WAIT_MS / 60000);
+    rf_diag("no server of DEBUGINFOD_URLS answers: the next attempt is in %d minutes", WAIT_MS / 60000);
     worker->wait_until = rf_store_now() + WAIT_MS;
     rf_store_begin(store);
     rf_store_run(store, "DELETE FROM symbol_file WHERE build_id = ? AND kind = 'asked'", "t", worker->build_id);

@@ -38,7 +38,7 @@ static bool fix(rf_store *store, int64_t id, const char *text, char *message) {
 
 static bool ignore(rf_store *store, int64_t id, const char *text, char *message) {
   if (text == NULL || text[strspn(text, " \t")] == '\0') {
-    return refuse(message, "say why: --because TEXT");
+    return refuse(message, "give a reason: --because TEXT");
   }
   rf_store_run(store,
                "UPDATE finding SET state = 'ignored', because = ?2, fixed_in = NULL, fixed_build = NULL, fixed_at ="

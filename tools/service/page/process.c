@@ -91,7 +91,7 @@ static void figures(const rf_page *p) {
   bytes_figure(p, "resident", "resident");
   rf_page_figure(p, "", rf_page_duration(p, p->json), "run time");
   rf_page_figure(p, "", rf_page_number(p, snapshots), rf_noun(p->arena, snapshots, "snapshot"));
-  rf_page_figure(p, "", rf_page_ago(p, rf_json_text(p->json, "last_seen", "")), "last heard of");
+  rf_page_figure(p, "", rf_page_ago(p, rf_json_text(p->json, "last_seen", "")), "last heard from");
   rf_page_raw(p, "</ul>\n");
 }
 
