@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { COLUMNS = 64, CELL_HEIGHT = 12, SIZES_MOST = 66 };
+enum { COLUMNS = 64, CELL_HEIGHT = 12 };
 
 /* ---- Sizes ---- */
 
