@@ -1,5 +1,5 @@
 /* The list of processes with snapshots, and peaks of programs. */
-#include "tools/service/page/process_parts.h"
+#include "tools/service/page/process_words.h"
 
 #include "tools/ringfence/base/words.h"
 
