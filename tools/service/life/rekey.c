@@ -3,7 +3,7 @@
 #include "tools/service/intake/describe.h"
 #include "tools/service/intake/names.h"
 #include "tools/service/intake/split.h"
-#include "tools/service/life/triage.h"
+#include "tools/service/life/decision.h"
 
 #include <string.h>
 
@@ -90,7 +90,7 @@ static void key_again(rf_store *store, int64_t id, rf_event_keys keys, const rf_
       "i", keys.group);
   if (owner != id &&
       rf_store_number(store, 1, "SELECT merged_into IS NOT NULL FROM finding WHERE id = ?", "i", id) == 0) {
-    rf_triage_join(store, owner, id);
+    rf_decision_join(store, owner, id);
     rf_store_run(store, "UPDATE activity SET alert = 0 WHERE finding = ? AND alert = 1", "i", id);
   }
 }
