@@ -160,7 +160,8 @@ private:
 // end. Results, contents of blocks that are moved or freed, and reports are compared after each. 0, the default: each
 // input chooses, which lets a fuzzer run ten times as many inputs.
 void compare_every(size_t operations);
-// That number, for harnesses with a model of their own; an input chooses by all of its bytes.
+// The number of operations between comparisons, for harnesses with a model of their own; an input chooses by all of its
+// bytes.
 size_t comparison_interval(const Reader &reader);
 
 // Runs one input to its end. Nothing: all promises were kept.

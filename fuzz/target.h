@@ -144,7 +144,7 @@ static inline rf_fuzz_target rf_fuzz_target_default(const char *name,
   return target;
 }
 
-/* Runs the operations of the input `data` on an allocator of this target. Where the allocator breaks a promise, aborts
+/* Runs the operations of the input `data` on an allocator of this target. If the allocator breaks a promise, aborts
  * with the number of the operation and the promise; otherwise returns, with everything freed. With RF_FUZZ_TRACE in
  * the environment, prints each operation. Not thread-safe. */
 void rf_fuzz_run(const rf_fuzz_target *target, const uint8_t *data, size_t size);

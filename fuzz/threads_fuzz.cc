@@ -236,7 +236,7 @@ public:
     }
   }
 
-  // Nobody can run: right where all blocks are out.
+  // No thread can run: right if all blocks are allocated.
   bool is_exhausted() override {
     rf_mempool_info info;
     rf_mempool_info_get(&pool_, &info);

@@ -124,7 +124,7 @@ void Program::demand_contents(const Live &block) const {
   }
 }
 
-// Nobody else uses the block from now on.
+// No other thread uses the block from now on.
 Live Program::take(size_t index) {
   Live const block = live_[index];
   live_.erase(live_.begin() + static_cast<ptrdiff_t>(index));
@@ -240,7 +240,7 @@ void Program::join_race(size_t size) {
   }
 }
 
-// Whoever resized it has had it before the one that freed it.
+// The thread that resized the block had it before the one that freed it.
 void Program::end_race() {
   Live block = raced_;
   heap_.misuse_ends(joined_ - winners_ - resized_);

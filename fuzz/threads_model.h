@@ -73,7 +73,7 @@ public:
   virtual bool may_end() const { return false; }
   virtual void end() {}
 
-  // Nobody can run: true where that is right, since all memory is out and a free would help.
+  // No thread can run: true if that is right, since all memory is allocated and a free would help.
   virtual bool is_exhausted() { return false; }
 
   // All threads have ended; then, with nothing live, again.

@@ -13,7 +13,7 @@
 #include <cerrno>
 #include <cstring>
 
-// Where clang counts for libFuzzer which code was reached; only in such builds.
+// The counters by which clang tells libFuzzer which code was reached; only in such builds.
 extern "C" __attribute__((weak)) const unsigned char __start___sancov_cntrs[]; // NOLINT(bugprone-reserved-identifier)
 extern "C" __attribute__((weak)) const unsigned char __stop___sancov_cntrs[];  // NOLINT(bugprone-reserved-identifier)
 

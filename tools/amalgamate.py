@@ -5,7 +5,7 @@
     tools/amalgamate.py --list
 
 PARTs are targets of lib and checkers by name: tlsf, simple, pool, lock, guard, report, checked, ... (--list has all).
-What they need comes along, as the BUILD files say. The two files need nothing else:
+Their dependencies come along, as the BUILD files say. The two files need nothing else:
 
     cc -c ringfence.c
 
@@ -167,7 +167,7 @@ def locals_of(text):
 
 
 def bodies_of(text):
-    """Where the members of structs and unions stand."""
+    """The spans of the members of structs and unions."""
     spans = []
     for match in STRUCT.finditer(text):
         depth, end = 1, match.end()

@@ -270,7 +270,7 @@ void rf_snapshot_text(const rf_snapshot *s, const rf_snapshot *before, const rf_
   if (s->omitted_blocks != 0) {
     rf_sink_str(sink, "  and ");
     rf_sink_uint(sink, s->omitted_blocks);
-    rf_sink_str(sink, " blocks of call sites for which there was no room\n");
+    rf_sink_str(sink, " blocks of call sites that did not fit\n");
   }
 }
 

@@ -71,9 +71,9 @@ static inline void track_returned(const rf_guard *guard, const void *payload, co
   }
 }
 
-/* ---- Tags of memory: mte.h. Where they are on. ---- */
+/* ---- Tags of memory (mte.h), in processes that have them on ---- */
 
-/* Of a live block, and of pointers to it. */
+/* The tag of a live block and of pointers to it. */
 static inline unsigned tag_of_block(const rf_guard_header *h) {
   return h->size == 0 ? RF_TAG_MOST : rf_memory_tags_at((uintptr_t)payload_of(h));
 }

@@ -6,11 +6,11 @@
  * Blocks of one queue are alike, so one that is ripe serves a request of its size once it was checked, and the inner
  * allocator is asked for nothing. Time is counted in bytes freed: an age is an eighth of the quarantine's size, up to
  * 128 KiB or a thirty-second part of it, and a block is ripe when the fourth age after its own has begun. So a block is
- * kept back while at least three ages' bytes are freed, and until a request comes for it. Where more is held than the
+ * kept back while at least three ages' bytes are freed, and until a request comes for it. If more is held than the
  * quarantine's size, the oldest was freed before all that, and is ripe: it goes back to the inner allocator.
  *
- * That blocks wait on when they are ripe is what makes most requests find one: a program that frees much at once asks
- * for as much again. It keeps no more memory than the quarantine's size.
+ * Ripe blocks wait on, so that most requests find one: a program that frees much at once asks for as much again. It
+ * keeps no more memory than the quarantine's size.
  *
  * Queues are linked from header to header. Only what is told by an intact header is followed. Internal to guard*.c. */
 #ifndef RINGFENCE_GUARD_QUARANTINE_H

@@ -29,8 +29,7 @@ RF_INLINE bool is_zero(rf_lanes lanes) {
   return (lanes[0] | lanes[1]) == 0;
 }
 
-/* Where both redzones have 16 bytes, a smaller payload can be written and compared together with the redzone behind
- * it. */
+/* If both redzones have 16 bytes, a smaller payload can be written and compared together with the redzone behind it. */
 #define GUARD_WIDE (RF_GUARD_FRONT == 16 && RF_GUARD_BACK_MIN >= 16)
 
 /* The end of a payload and the redzone behind it: from byte RF_LANES - n on, n bytes of payload, then redzone. */

@@ -39,7 +39,7 @@ size_t rf_guard_sweep(rf_guard *guard) {
 /* Blocks between two looks at the clock. */
 #define BLOCKS_AT_ONCE 8U
 
-/* Where the last step stopped, if the block there is still what it was; else the beginning. */
+/* The block at which the last step stopped, if it is still there; else the first one. */
 static guard_cursor resume(const rf_guard *guard) {
   guard_cursor at = {guard->swept, true, guard->swept_freed, guard->swept_queue};
   if (at.h != NULL && rf_guard_reachable(guard, payload_of(at.h)) && intact(guard, at.h) &&

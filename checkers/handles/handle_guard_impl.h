@@ -16,7 +16,7 @@
  * block. */
 typedef enum handle_state { HANDLE_ABANDONED, HANDLE_LIVE, HANDLE_FREED, HANDLE_MOVED } handle_state;
 
-/* Where a call came from, in two words: its site, or where there is none the return address. */
+/* The origin of a call in two words: its site, or the return address if it has none. */
 typedef struct handle_call {
   const rf_site *site;
   uintptr_t caller;
@@ -80,7 +80,7 @@ void rf_handle_guard_write_redzones(const rf_handle_guard *guard, unsigned char 
 
 /* ---- AddressSanitizer ---- */
 
-/* Where the heap below knows of it too, which moves what lies in these places when it was damaged. */
+/* Only in builds in which the heap below unpoisons these places itself, to move their bytes after damage. */
 #if RF_TRACK_ASAN
 void __asan_poison_memory_region(void const volatile *p, size_t size);
 void __asan_unpoison_memory_region(void const volatile *p, size_t size);

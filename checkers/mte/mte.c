@@ -115,6 +115,24 @@ static rf_guard_header *live_block(rf_guard *guard, const void *ptr, const rf_or
   return h;
 }
 
+/* An operation on the block at a pointer, with the thread's tag checks paused until rf_mte_leave(before). */
+typedef struct block_call {
+  uint64_t before;
+  const rf_guard_header *h; /* NULL where the pointer starts no live block */
+  void *payload;            /* the pointer without its tag */
+  bool stale;               /* reported; the operation does nothing more */
+} block_call;
+
+/* Clears the tags of a live block, so that guard may write to it, unless the pointer is stale. */
+static block_call enter_block(rf_guard *guard, void *ptr, const rf_origin *origin) {
+  block_call call = {.before = rf_mte_enter(), .payload = untagged(guard, ptr)};
+  call.h = live_block(guard, ptr, origin, &call.stale);
+  if (call.h != NULL && !call.stale) {
+    clear_tags(call.h);
+  }
+  return call;
+}
+
 /* ---- Operations ---- */
 
 static void *mte_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
@@ -129,17 +147,12 @@ static void *mte_alloc(rf_allocator *self, size_t size, size_t align, const rf_s
 static rf_status mte_free(rf_allocator *self, void *ptr, const rf_site *site) {
   rf_guard *const guard = guard_of(self);
   rf_origin const origin = RF_ORIGIN_HERE(site);
+  block_call const call = enter_block(guard, ptr, &origin);
   rf_status status = RF_ERR_NOT_ALLOCATED;
-  bool stale;
-  uint64_t const before = rf_mte_enter();
-  const rf_guard_header *const h = live_block(guard, ptr, &origin, &stale);
-  if (!stale) {
-    if (h != NULL) {
-      clear_tags(h);
-    }
-    status = rf_guard_free_from(guard, untagged(guard, ptr), RF_FAMILY_MALLOC, SIZE_MAX, &origin);
+  if (!call.stale) {
+    status = rf_guard_free_from(guard, call.payload, RF_FAMILY_MALLOC, SIZE_MAX, &origin);
   }
-  rf_mte_leave(before);
+  rf_mte_leave(call.before);
   return status;
 }
 
@@ -155,43 +168,33 @@ static void keep_tag(const rf_guard *guard, const rf_guard_header *h, const void
 static void *mte_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
   rf_guard *const guard = guard_of(self);
   rf_origin const origin = RF_ORIGIN_HERE(site);
+  block_call const call = enter_block(guard, ptr, &origin);
   void *p = NULL;
-  bool stale;
-  uint64_t const before = rf_mte_enter();
-  const rf_guard_header *const h = live_block(guard, ptr, &origin, &stale);
-  if (!stale) {
-    if (h != NULL) {
-      clear_tags(h);
-    }
-    void *const payload = rf_guard_realloc_from(guard, untagged(guard, ptr), size, align, &origin);
-    if (h != NULL && (payload == NULL || payload == payload_of(h))) {
-      keep_tag(guard, h, ptr);
+  if (!call.stale) {
+    void *const payload = rf_guard_realloc_from(guard, call.payload, size, align, &origin);
+    if (call.h != NULL && (payload == NULL || payload == call.payload)) {
+      keep_tag(guard, call.h, ptr);
       p = payload != NULL ? ptr : NULL;
     } else {
       p = tagged(guard, payload, size);
     }
   }
-  rf_mte_leave(before);
+  rf_mte_leave(call.before);
   return p;
 }
 
 static rf_status mte_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
   rf_guard *const guard = guard_of(self);
   rf_origin const origin = RF_ORIGIN_HERE(site);
+  block_call const call = enter_block(guard, ptr, &origin);
   rf_status status = RF_ERR_NOT_ALLOCATED;
-  bool stale;
-  uint64_t const before = rf_mte_enter();
-  const rf_guard_header *const h = live_block(guard, ptr, &origin, &stale);
-  if (!stale) {
-    if (h != NULL) {
-      clear_tags(h);
-    }
-    status = rf_guard_resize_from(guard, untagged(guard, ptr), size, &origin);
-    if (h != NULL) {
-      keep_tag(guard, h, ptr);
+  if (!call.stale) {
+    status = rf_guard_resize_from(guard, call.payload, size, &origin);
+    if (call.h != NULL) {
+      keep_tag(guard, call.h, ptr);
     }
   }
-  rf_mte_leave(before);
+  rf_mte_leave(call.before);
   return status;
 }
 

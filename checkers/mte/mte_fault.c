@@ -37,7 +37,7 @@ uint64_t rf_mte_enter(void) {
   return checked;
 }
 
-/* Where the memory has another owner by now, the pointer is an earlier one's. */
+/* An address inside a live block is a use after free: the pointer belongs to an earlier block there. */
 static rf_bug bug_of(const rf_finding *f) {
   return f->offset < 0                  ? RF_BUG_BUFFER_UNDERFLOW
          : (size_t)f->offset >= f->size ? RF_BUG_BUFFER_OVERFLOW

@@ -11,8 +11,8 @@
 /* mte_fault.c. False where the process cannot have the mode. */
 bool rf_mte_begin(void);
 
-/* What is read and written between the two may have any tag. A thread that went on after a finding is
- * checked again from its next call on. */
+/* Pauses the thread's tag checks, for operations that touch memory under any tag, and returns their state for
+ * rf_mte_leave. Re-arms the checks of a thread that went on after a finding. */
 uint64_t rf_mte_enter(void);
 
 static inline void rf_mte_leave(uint64_t before) {

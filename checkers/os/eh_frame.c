@@ -216,7 +216,7 @@ static void restore(machine *m, uint64_t number) {
   }
 }
 
-/* Those about where the frame is. False: none of them. */
+/* Runs an instruction about the frame's address. False: it is none of these. */
 static bool run_frame(machine *m, eh_cursor *c, uint8_t op) {
   uint64_t base = m->row.cfa.base;
   switch (op) {
@@ -254,7 +254,7 @@ static bool run_frame(machine *m, eh_cursor *c, uint8_t op) {
   }
 }
 
-/* Those about a register: its number, then an operand. */
+/* Runs an instruction about a register: its number, then an operand. */
 static void run_register(machine *m, eh_cursor *c, uint8_t op) {
   uint64_t const number = eh_uleb(c);
   switch (op) {

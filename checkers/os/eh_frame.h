@@ -30,7 +30,7 @@ typedef struct rf_eh_module {
   uintptr_t header; /* 0: it has none */
 } rf_eh_module;
 
-/* Where a register of the caller is. */
+/* The place of a register of the caller. */
 typedef enum rf_place_kind {
   RF_PLACE_SAME,
   RF_PLACE_UNDEFINED,
@@ -58,7 +58,7 @@ typedef struct rf_eh_row {
 /* The row for the instruction at `pc` of `module`. False where the tables have none, or have a form not known here. */
 bool rf_eh_frame_row(const rf_eh_module *module, uintptr_t pc, rf_eh_row *row);
 
-/* Where .eh_frame itself begins, as the header says; 0 where it has none that can be read. */
+/* The start of .eh_frame itself, as the header says; 0 if the module has no header that can be read. */
 uintptr_t rf_eh_frame_start(const rf_eh_module *module);
 
 /* Registers of a frame; those not in `known` (bit n: register n) hold nothing. Memory is read in [low, high) alone. */

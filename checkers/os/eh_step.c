@@ -271,7 +271,7 @@ static bool value_of(const rf_eh_module *m, const rf_place *place, unsigned numb
   return false;
 }
 
-/* Where a function may leave what it likes, a return finds nothing of the caller's. */
+/* True for registers that hold the caller's values after a call; functions may change the others. */
 static bool survives_calls(unsigned number) {
 #if defined(__x86_64__)
   return number == 3 || number == RF_REGISTER_BP || (number >= 12 && number <= 15);

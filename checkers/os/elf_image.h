@@ -32,7 +32,7 @@ READS_IMAGE const rf_program_header *rf_program_headers(uintptr_t base, unsigned
   return rf_host_readable(headers, *count * sizeof *headers) ? headers : NULL;
 }
 
-/* Where the module lies, less where it was linked for: the segment at offset 0 of the file tells. */
+/* The module's address less the one that it was linked for, by the segment at offset 0 of the file. */
 READS_IMAGE uintptr_t rf_elf_bias(uintptr_t base, const rf_program_header *headers, unsigned count) {
   uintptr_t bias = base;
   for (unsigned i = 0; i < count; i++) {

@@ -162,7 +162,7 @@ static const rf_module *module_of(const rf_modules *modules, uintptr_t pc) {
   return NULL;
 }
 
-/* Where the file of `place` begins in memory; 0 where the text has to tell. */
+/* The address of the first byte of the file of `place`; 0 if the text of the maps has to tell. */
 static uintptr_t base_of(int maps, const rf_map_place *place) {
   rf_map_place first;
   uintptr_t const base = place->start - (uintptr_t)place->file_offset;
@@ -286,7 +286,7 @@ static bool name_place(void *context, uintptr_t pc, unsigned inlined, rf_frame_n
   return true;
 }
 
-/* Fills in the names of the function whose linker's name stands in modules->symbol. Where two threads name functions at
+/* Fills in the names of the function whose linker's name stands in modules->symbol. If two threads name functions at
  * once, or a handler interrupted one that does, the second gets the linker's name. */
 static void name_for_people(rf_modules *modules, rf_frame_name *out) {
   static rf_demangle memory;

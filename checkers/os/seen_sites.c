@@ -32,7 +32,7 @@ static uint16_t make_entry(uintptr_t caller) {
   return (uint16_t)(at + 1);
 }
 
-/* NULL where there is no room. Where two threads bring the same site at once, one of the two entries stays unused. */
+/* NULL if there is no room. If two threads bring the same site at once, one of the two entries stays unused. */
 static rf_seen_site *find(uintptr_t caller) {
   uint16_t made = 0;
   for (uint32_t at = slot_for(caller);; at = (at + 1) % SLOTS) {

@@ -32,7 +32,7 @@ void rf_seen_sites_add(uintptr_t caller, bool frees);
 void rf_seen_sites_watch(uintptr_t caller);
 
 /* The sites since the last rf_seen_sites_forget are those from *first on, and those before it that had blocks on pages.
- * Those before it that this process told of have its number in `told_by`. Returns how many there are from 0 on;
+ * Sites before it that this process told of have its number in `told_by`. Returns how many there are from 0 on;
  * *dropped: how many there was no room for. */
 size_t rf_seen_sites_list(const rf_seen_site **sites, size_t *first, size_t *dropped);
 

@@ -1,5 +1,5 @@
 /* The writer's side of a spool: records that `ringfence serve` collects (docs/service/format.md), appended to a file by
- * processes that share nothing else. Where the collector's folder cannot be written, a folder of the user's in /dev/shm
+ * processes that share nothing else. If the collector's folder cannot be written, a folder of the user's in /dev/shm
  * or /tmp takes them, which every collector of the user's looks at.
  *
  * Each record is one write to DIR/spool/current, which is opened for it and closed again, under a shared lock: nothing

@@ -37,7 +37,7 @@ static void add_check(const walk *w, rf_stack_layout *l, uintptr_t slot, uintptr
   }
 }
 
-/* Where the frame pointer decides. */
+/* Makes the layout depend on the frame pointer's value. */
 static inline void depend_on_bp(const walk *w, rf_stack_layout *layout) {
   if (layout != NULL) {
     walk const copy = *w;
@@ -249,7 +249,7 @@ RF_NO_SANITIZE static inline bool begin(walk *w, const rf_origin *origin) {
   return true;
 }
 
-/* Where the first frame is not that of the function that returns to the caller, no rule tells where that one's is. */
+/* The rule of the first frame; unknown if it is not the frame of the function that returns to the caller. */
 RF_NO_SANITIZE static inline uint32_t first_rule(const walk *w) {
   return word_at(w->base + WORD) == w->pc ? rf_stack_rule(w->pc) : RF_RULE_UNKNOWN;
 }

@@ -275,7 +275,7 @@ uint32_t rf_stack_depot_put_laid_out(rf_stack_depot *depot, const uintptr_t *fra
       }
       break;
     }
-    /* Other threads were faster. Where one of them put the same stack, this record stays unused. */
+    /* Other threads were faster. If one of them put the same stack, this record stays unused. */
     bucket = bucket_for(depot, hash, frames, depth, &head, &found);
     if (found != 0) {
       return found;

@@ -1,7 +1,7 @@
 /* Stacks that a depot has, found again by comparing words of the stack with those of a record.
  *
  * Algorithm: a table of guesses, hashed by the place of a call and its depth on the stack. Mostly the guess is the
- * stack. Where one word differs, the same table, hashed by the guess and that word, has the stack that turned out to
+ * stack. If one word differs, the same table, hashed by the guess and that word, has the stack that turned out to
  * be there before: so the records are the nodes of a tree whose edges are the words in which stacks part. Each guess is
  * verified word by word, so that a wrong one costs time alone. A stack that no guess meets is followed frame by frame.
  * Complexity: four instructions for each word that is compared; the number of turns is bounded.
@@ -32,7 +32,7 @@ uint32_t rf_stack_depot_put_caller(rf_stack_depot *depot, uintptr_t caller, bool
 
 #if RF_HOST_STACKS
 
-/* Where the stack is that was met when record `id` would have been right but for one word, which was `word`. */
+/* The entry of the stack that was found when record `id` matched but for one word, which was `word`. */
 static inline uint32_t *turn_for(const rf_stack_depot *depot, uint32_t id, uintptr_t word) {
   uint32_t const x = ((uint32_t)word ^ id << 7) * 0x9E3779B1U;
   return &depot->recent[x >> 14 & depot_load(&depot->recent_mask)];

@@ -1,8 +1,8 @@
-/* Where on the stack the frames of a stack were found, so that the same stack is known again by comparing words.
+/* The layout of a stack: where its frames were found, so that the same stack is known again by comparing words.
  * Internal to checkers/.
  *
  * From one return address follows where the next one is, by a rule that belongs to it: so far from the stack pointer,
- * or from the frame pointer. Where all return addresses are at the same distances from the first frame as before, and
+ * or from the frame pointer. If all return addresses are at the same distances from the first frame as before, and
  * wherever a frame pointer mattered it has the same value, seen from there, each step must lead to the same place.
  */
 #ifndef RINGFENCE_STACK_LAYOUT_H

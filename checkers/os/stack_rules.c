@@ -25,7 +25,7 @@ uint32_t rf_stack_rule_mask = RF_RULES_FIRST - 1;
 static uint32_t rules_kept; /* about how many there are */
 
 /* All sets, once the first ones are half full. Their memory comes at once: the next rules would touch each of the
- * pages, which costs more. What was kept in a set that is another one now is found anew. */
+ * pages, which costs more. A rule whose set has changed is found anew. */
 static void use_all_sets(void) {
   int const saved = errno;
   (void)madvise(rf_stack_rule_table, sizeof rf_stack_rule_table, POPULATE_WRITE);
@@ -35,8 +35,8 @@ static void use_all_sets(void) {
 
 /* ---- Modules ---- */
 
-/* Those that were met. One that begins where another one did, or overlaps it, shows that the other is gone, though no
- * dlclose was seen: the C library closes modules of its own by itself. */
+/* The most modules that are known. A module that begins where another one did, or overlaps it, shows that the other was
+ * unmapped, though no dlclose was seen: the C library closes modules of its own by itself. */
 #define MODULES 256U
 
 /* Written by the thread that holds modules_busy, `start` last; read by all. */
@@ -235,7 +235,7 @@ static bool find_in_maps(uintptr_t pc, rf_eh_module *m) {
   return found;
 }
 
-/* Where the C library does not tell: before glibc 2.35, in static programs, and of modules with holes. */
+/* For modules that the C library does not tell of: before glibc 2.35, in static programs, and of modules with holes. */
 static bool module_from_maps(uintptr_t pc, rf_eh_module *m) {
   for (unsigned i = 0; i < MODULES && get(&modules[i].start) != 0; i++) {
     uintptr_t const end = get(&modules[i].end);

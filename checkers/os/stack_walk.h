@@ -13,7 +13,7 @@
 /* No code lies below this address. */
 #define RF_PC_LEAST 4096U
 
-/* Where stacks lie in a depot, for tools/gdb/ringfence.py. The first number changes with the meaning of the rest. */
+/* The layout of a depot's stacks, for tools/gdb/ringfence.py. The first number changes with the meaning of the rest. */
 extern const uintptr_t rf_stack_depot_debugger[];
 
 /* Moves *frame, which lies on a stack that ends at `high`, to the frame of the caller, and sets *pc to its return

@@ -142,7 +142,7 @@ static void complete(rf_reporter *reporter, rf_finding *f) {
 }
 
 #if defined(__unix__) || defined(__APPLE__)
-/* Where debuggers stop at a finding, after its report: tools/gdb/ringfence.py. */
+/* Debuggers stop here at a finding, after its report: tools/gdb/ringfence.py. */
 void __ringfence_found(const rf_finding *f);
 __attribute__((noinline)) void __ringfence_found(const rf_finding *f) {
   __asm__ volatile("" : : "r"(f) : "memory");

@@ -30,7 +30,7 @@ bool rf_kept_begin(rf_kept *kept, const rf_sink *out) {
     rf_sink_mem(out, kept->text, kept->used);
     if (kept->lost != 0) {
       rf_sink_uint(out, kept->lost);
-      rf_sink_str(out, " pieces of text before the reset found no room\n");
+      rf_sink_str(out, " pieces of text before the reset did not fit\n");
     }
   }
   kept->sink = (rf_sink){append, kept};

@@ -95,7 +95,7 @@ uint64_t rf_policy_build_key(const char *build_id);
 #define RF_POLICY_SITE_DEPTH 4U
 uint32_t rf_policy_site_key(const uintptr_t *frames, unsigned depth);
 
-/* Where a policy is read from: `size` bytes at offset `at` of it. False where they are not there. */
+/* A source of a policy. `read` gets `size` bytes at offset `at` of it; false if they are not there. */
 typedef struct rf_policy_source {
   bool (*read)(void *context, size_t at, void *out, size_t size);
   void *context;

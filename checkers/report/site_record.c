@@ -55,7 +55,7 @@ static size_t gather(void) {
 
 /* ---- Modules ---- */
 
-/* Those of the sites that are left, as many as there is room for. False where none is left. */
+/* Loads the modules of the sites that are left, as many as there is room for. False if none is left. */
 static bool load_modules(void) {
   unsigned traces = 0;
   work.traces[0].depth = 0;
@@ -115,8 +115,8 @@ typedef struct site_list {
   bool told;
 } site_list;
 
-/* Those of order[from] to order[end - 1] that belong to `list`, up to `until` in the text. It begins in the middle, at
- * another site in each process, so that several processes tell of all where one has no room. */
+/* Puts the sites of order[from] to order[end - 1] that belong to `list`, up to `until` in the text. Begins in the
+ * middle, at another site in each process, so that several processes tell of all sites if one has no room for them. */
 static void put_list(const rf_module *m, size_t from, size_t end, const site_list *list, size_t until) {
   size_t const count = end - from;
   size_t const begin = (size_t)(m->bias >> 12) % count; /* as good as drawn: modules lie elsewhere in each process */

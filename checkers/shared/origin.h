@@ -6,7 +6,7 @@
 #include <ringfence/stack.h>
 #include <string.h>
 
-/* Where a call came from; evaluated in the operation itself, whose caller is the program (or a decorator). */
+/* The origin of the current call. Evaluate it in the operation itself, whose caller is the program (or a decorator). */
 #define RF_ORIGIN_HERE(site) ((rf_origin){(site), (uintptr_t)__builtin_return_address(0), __builtin_frame_address(0)})
 
 /* The origin of a check that no call asked for, as at the end of a process. */

@@ -11,7 +11,7 @@ static rf_simple heap;
 static rf_guard guard;
 static rf_log_reporter reporter;
 
-/* Where bare.c puts text. */
+/* bare.c prints its text by this. */
 void rf_bare_log(const char *text, size_t len) {
   for (size_t i = 0; i < len; i++) {
     uart_data = (unsigned char)text[i];

@@ -19,7 +19,7 @@ static void write_uart(void *context, const char *text, size_t len) {
   }
 }
 
-/* Nobody listens now: the next boot tells. */
+/* No host listens now: the next boot sends the finding. */
 static void keep(rf_guard_small *self, const rf_small_finding *finding) {
   rf_small_finding_write(finding, self->findings, &kept.sink);
   board_reset();

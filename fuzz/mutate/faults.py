@@ -1,7 +1,7 @@
 """Makes small faults of C text: each is one edit, by one operator.
 
-Works on tokens, not on types: an edit that does not compile is thrown away by who tries it. What the preprocessor reads
-is left alone but for the numbers in #define; so are comments, strings and tables outside of functions.
+Works on tokens, not on types: an edit that does not compile is thrown away by the caller. Preprocessor lines are left
+alone but for the numbers in #define; so are comments, strings and tables outside of functions.
 """
 
 import collections

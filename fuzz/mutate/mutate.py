@@ -10,7 +10,7 @@
 The draw depends on nothing but --seed and the sources: each operator and file has its share. A fault that does not
 compile, or changes no object, is no fault and another takes its place. A test that runs out of time twice has found it.
 Results are kept in RF_FUZZ_DIR or ~/.cache/ringfence/fuzz, below mutate: results.json has the last verdict on each
-fault, survivors.txt those that live. Who was killed is tried again when its source changes, who survived when a test
+fault, survivors.txt those that live. A killed mutant is tried again when its source changes, a survivor when a test
 that reaches it does. equivalents.txt lists faults that change nothing that anyone can see, each with its reason.
 
 Exit status: 0; 1 where more than --most percent survive; 2 on misuse or if the unchanged tests fail.
@@ -39,7 +39,7 @@ TESTS = ["//tests/...", "//fuzz/..."]
 # Tests of the build, of names and of packages say nothing about what code does; some compile sources of their own.
 WITHOUT = ["//tests/install/...", "//tests/house/...", "//tests/freestanding/...", "//fuzz/mutate/..."]
 WITHOUT_TESTS = ["//fuzz:mutants_test", "//fuzz:seeds_canonical_test"]
-# Those for boards have tests in tests/freestanding, which run on a board; others are tests' own.
+# Sources for boards are tested by tests/freestanding, which run on a board; the others belong to tests.
 NO_SOURCES = ["*_bare.c", "*/testing/*"]
 SOURCES = ["lib/*.[ch]", "checkers/*.[ch]", "tools/ringfence/*.[ch]", "tools/service/*.[ch]", "tools/trace/*.[ch]"]
 SEED = 12
@@ -330,7 +330,7 @@ def try_all(workshop, draw, arguments, equivalents, results, folder):
     def take(trial, mutant):
         name, source = draw.id_of(mutant), draw.sources[mutant.file]
         row = results.rows.get(name)
-        # Who has survived is tried again when a test changes, who was killed when the source does.
+        # A survivor is tried again when a test changes, a killed mutant when its source does.
         tests = [workshop.keys[reach.label_of(part)] for part in workshop.tests_for(mutant)]
         states = {"survived": state_of(tests)}
         state = states.get(row["verdict"] if row else "", workshop.hashes[mutant.file])
@@ -392,7 +392,7 @@ def present_rows(draw, equivalents, results):
 
 
 def counts_in(root, table):
-    """What a table says of files that are still there."""
+    """The rows of a table about files that are still there."""
     found = re.findall(r"^\| (\S+) \| (\d+) \| (\d+) \| (\d+) \|", table, re.M)
     return {path: [int(n) for n in counts] for path, *counts in found if os.path.isfile(os.path.join(root, path))}
 

@@ -82,7 +82,7 @@ class Graph:
             self.maker[output] = action
 
     def inputs_of(self, action):
-        """Those that matter: of a compilation, what its dependency file lists."""
+        """The inputs that matter: for a compilation, the files that its dependency file lists."""
         lists = [path for path in action.outputs if path.endswith(".d")]
         if lists and os.path.exists(os.path.join(self.execroot, lists[0])):
             with open(os.path.join(self.execroot, lists[0]), encoding="utf-8") as file:
@@ -217,7 +217,7 @@ class Tree:
             file.write(text)
 
     def put_back(self, action):
-        """What one action made, as Bazel left it."""
+        """The outputs of one action, as Bazel left them."""
         for path in action.outputs:
             if os.path.lexists(os.path.join(self.graph.execroot, path)):
                 self._link(path)

@@ -17,7 +17,7 @@ static size_t member_checksum(const rf_blockgroup_member *member) {
   return rf_checksum_add_address(sum, member->next);
 }
 
-/* Where the first damage is; NULL where group, members and pools are what they were. */
+/* The address of the first damage; NULL if group, members and pools are intact. */
 static const void *find_damage(const rf_blockgroup *group) {
   if (group->checksum != group_checksum(group)) {
     return group;

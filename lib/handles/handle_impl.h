@@ -77,7 +77,7 @@ static inline unsigned char *rf_handle_at(const rf_handle_heap *heap, size_t off
   return heap->data + offset;
 }
 
-/* Where in [start, end) a block of `extent` bytes at a multiple of `align` begins; false where it does not fit. */
+/* Sets *at to the start in [start, end) of a block of `extent` bytes at a multiple of `align`; false if none fits. */
 bool rf_handle_fits(const rf_handle_heap *heap, size_t start, size_t end, size_t extent, size_t align, size_t *at);
 
 /* ---- Room ---- */

@@ -51,7 +51,7 @@ size_t rf_handle_stride(const rf_handle_heap *heap) {
   return 2 * heap->offset_width + 2 * heap->index_width + 4;
 }
 
-/* Where each field is. */
+/* The fields of one table entry. */
 typedef struct places {
   unsigned char *offset;
   unsigned char *size;

@@ -358,7 +358,7 @@ TEST_P(Mode, ReadsAndWritesBehindABlock) {
   }
 }
 
-// Where the bounds are crossed is what is told, not where the access begins.
+// The report names the address where the bounds are crossed, not the start of the access.
 TEST_P(Mode, AnAccessThatBeginsInABlockAndEndsBehindIt) {
   unsigned char *const p = block(13);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(p) % 8, 0U);

@@ -124,7 +124,7 @@ std::string text_of(const rf_place &p) {
 
 constexpr rf_place kFirstCfa = cfa_at(kSp, kWord);
 
-// Where the first instruction of the only function lies, in the module that RowCase makes.
+// The offset of the only function's first instruction in the module that RowCase makes.
 constexpr int32_t kInstructions = 4 + 4 + 1 + 3 + 3 + 2 + 5 + 4 + 4 + 8 + 1;
 
 // An expression that lies so many bytes behind it.

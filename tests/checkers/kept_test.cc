@@ -56,7 +56,7 @@ TEST(Kept, LeavesOutWholePiecesForWhichThereIsNoRoom) {
   rf_sink_str(&kept.sink, piece.c_str());
   rf_sink_str(&kept.sink, "12345");
   rf_sink_str(&kept.sink, "678");
-  EXPECT_EQ(booted(&kept), piece + "6781 pieces of text before the reset found no room\n");
+  EXPECT_EQ(booted(&kept), piece + "6781 pieces of text before the reset did not fit\n");
 }
 
 } // namespace

@@ -52,7 +52,7 @@ static rf_allocator *begin(void) {
   return a;
 }
 
-/* Whoever uses the arena next has no tags. */
+/* The arena's next user has no tags. */
 static void end(void) {
   rf_checked_deinit(&checked);
   rf_deinit(&heap.base);

@@ -40,7 +40,7 @@ TEST_F(Page, OnTheRightEveryBlockEndsItsPageAsFarAsAlignmentAllows) {
   }
 }
 
-// Whatever the size, nothing is left behind a block: exact as its size is aligned, unaligned as nothing is.
+// No size leaves a gap behind the block: placed exactly, a block is aligned as its size is; unaligned, not at all.
 TEST_F(Page, ExactBlocksEndWithTheirPage) {
   for (rf_page_side const side : {RF_PAGE_EXACT, RF_PAGE_UNALIGNED}) {
     start(side);

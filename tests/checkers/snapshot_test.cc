@@ -137,7 +137,7 @@ TEST_F(Snapshot, WhatFindsNoRoomIsCounted) {
   EXPECT_EQ(after_.count, 1U);
   EXPECT_EQ(deltas().size(), 1U);
   EXPECT_EQ(after_.omitted_blocks + static_cast<size_t>(deltas()[0].blocks), 3U);
-  EXPECT_NE(text().find(" blocks of call sites for which there was no room\n"), std::string::npos);
+  EXPECT_NE(text().find(" blocks of call sites that did not fit\n"), std::string::npos);
   rf_snapshot_init(&after_, "after", nullptr, 0);
   take(after_);
   EXPECT_EQ(after_.omitted_blocks, 3U);

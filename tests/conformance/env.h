@@ -16,7 +16,7 @@
 
 namespace ringfence::conformance {
 
-// Where the pointer leads: on AArch64 its top byte may be a tag.
+// The address in the pointer: on AArch64 its top byte may be a tag.
 inline uintptr_t address_of(const void *ptr) {
 #if defined(__aarch64__)
   return reinterpret_cast<uintptr_t>(ptr) & (~uintptr_t{0} >> 8);

@@ -63,7 +63,7 @@ const rf_dump_options kStatsOnly = {false, false, 0, 80};
 const rf_dump_options kHistogram = {true, false, 0, 44};
 const rf_dump_options kMap = {false, true, 0, 40};
 
-// Where the numbers are those of a heap whose blocks are aligned to 16.
+// For tests whose numbers are those of a heap with blocks aligned to 16.
 #define ONLY_WITH_ALIGNMENT_16()                                                                                       \
   if (RF_ALIGN_DEFAULT != 16)                                                                                          \
   GTEST_SKIP() << "default alignment is " << RF_ALIGN_DEFAULT

@@ -262,7 +262,7 @@ TEST(BlockTagFaults, AreAboutTheNearestLiveBlockWithTheTag) {
   });
 }
 
-// Where tags repeat, a block that is far is as likely another one; not where nothing was in the slot so far.
+// Tags repeat, so a far block is as likely another one, unless the slot at the address never held a block.
 TEST(BlockTagFaults, LookFarOnlyWhereNothingWasSoFar) {
   heap_alone([] {
     rf_span *const span = span_of_new_slots();

@@ -60,7 +60,7 @@ class DropinBug : public testing::TestWithParam<Bug> {};
 INSTANTIATE_TEST_SUITE_P(Each, DropinBug, testing::ValuesIn(kBugs),
                          [](const testing::TestParamInfo<Bug> &it) { return std::string(it.param.name); });
 
-// Where the program says that the call of that name stands; -1 where it does not.
+// The place that the program prints for the call of that name; -1 if it prints none.
 long long place(const std::string &out, const std::string &what) {
   std::istringstream text(out);
   std::string word;

@@ -247,7 +247,7 @@ TEST_P(DropinModePrograms, RunAsEver) {
   }
 }
 
-// Where requests are handed on, the malloc behind decides about calls in handlers.
+// In modes that hand requests on, the malloc behind decides about calls in handlers.
 TEST(DropinModes, HandlersMayAllocateWhereBlocksAreOurOwn) {
   for (const char *const options : {kPage, "mode=sample:heap=own", kOwnHeap}) {
     Result const result = run({program("handlers")}, with(options));
@@ -365,7 +365,7 @@ TEST(DropinModes, EachIsNamedInTheSummary) {
   }
 }
 
-// Where processor and system have tags, tools/try_aarch64.sh tries it.
+// tools/try_aarch64.sh tries it on a processor and a system with tags.
 TEST(DropinModes, MteIsGuardAndALineThatSaysWhyWhereThereAreNoTags) {
   Result const result = run({program("reads"), "good"}, with("mode=mte:summary=1"));
   if (result.last("summary")["mode"].text == "mte") {

@@ -53,7 +53,7 @@ TEST_P(Seeded, ASeedIsAnOrderOfItsOwn) {
   EXPECT_EQ(one, output_with("order_seed=1:" + options));
 }
 
-// Where nothing waits, other ways lead to the same slots.
+// Without a quarantine, slots come by other paths.
 INSTANTIATE_TEST_SUITE_P(All, Seeded, testing::Values("", "quarantine=0", "quarantine=64", "fill=100"));
 
 TEST(Order, DamageIsToldOfTheSameBlock) {

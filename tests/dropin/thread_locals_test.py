@@ -3,7 +3,7 @@
 
     thread_locals_test.py LIBRARY
 
-Another model's access calls __tls_get_addr, which may allocate in the middle of a request. Where both models meet in
+Another model's access calls __tls_get_addr, which may allocate in the middle of a request. If both models meet in
 one library, gold 1.16 gives static variables each other's places on 32-bit x86.
 """
 

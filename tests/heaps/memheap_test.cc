@@ -32,12 +32,7 @@ protected:
     EXPECT_EQ(0U, faults.count());
   }
 
-  unsigned char *alloc(size_t size) {
-    auto *const p = static_cast<unsigned char *>(rf_alloc(a, size));
-    EXPECT_NE(nullptr, p);
-    memset(p, static_cast<int>(size), size);
-    return p;
-  }
+  unsigned char *alloc(size_t size) { return alloc_filled(a, size); }
 
   // Takes all that is left of a region.
   unsigned char *fill(const rf_memheap_region *region) {

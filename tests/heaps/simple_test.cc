@@ -123,7 +123,7 @@ TEST(SimpleTest, HeadersGrowWithTheArena) {
   }
 }
 
-// Where the narrower header cannot count one cell more, that one may be cut short.
+// At sizes where the narrower header cannot count one cell more, the last cell may be cut short.
 TEST(SimpleTest, HeadersCountEveryCellOfTheArena) {
   for (size_t size = 16320; size <= 16400; size++) {
     for (size_t skew = 0; skew < 16; skew++) {

@@ -26,12 +26,7 @@ protected:
     EXPECT_EQ(0U, faults.count());
   }
 
-  unsigned char *alloc(size_t size) {
-    auto *const p = static_cast<unsigned char *>(rf_alloc(a, size));
-    EXPECT_NE(nullptr, p);
-    memset(p, static_cast<int>(size), size);
-    return p;
-  }
+  unsigned char *alloc(size_t size) { return alloc_filled(a, size); }
 
   // Bytes of a block of that size, from its header to the next.
   static size_t span(size_t size) { return (kHeader + size + kG - 1) / kG * kG; }

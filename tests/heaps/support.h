@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <ringfence/allocator.h>
 
+#include <cstring>
 #include <vector>
 
 #include "tests/core/unwatched.h"
@@ -51,6 +52,14 @@ inline std::vector<Seen> walk(rf_allocator *a) {
   std::vector<Seen> blocks;
   EXPECT_EQ(RF_OK, rf_walk(a, see, &blocks));
   return blocks;
+}
+
+// A new block, every byte of it the low byte of its size.
+inline unsigned char *alloc_filled(rf_allocator *a, size_t size) {
+  auto *const p = static_cast<unsigned char *>(rf_alloc(a, size));
+  EXPECT_NE(nullptr, p);
+  memset(p, static_cast<int>(size), size);
+  return p;
 }
 
 inline rf_stats stats(rf_allocator *a) {

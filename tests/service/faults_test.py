@@ -106,7 +106,7 @@ def the_command_line_is_checked():
     with Service(start=False) as s:
         for words, said in [(("--listen", "nowhere"), "--listen"), (("--listen", "1.2.3.4.5:80"), "use an address"),
                             (("--bytes", "sample"), "--bytes"), (("--bytes", "sample=some"), "--bytes"),
-                            (("--keep-days", "-1"), "--keep-days"), (("word",), "no words"),
+                            (("--keep-days", "-1"), "--keep-days"), (("word",), "options only"),
                             (("--what",), "unknown option"),
                             (("--webhook", "http://x", "--alert-command", "y"), "not both")]:
             output = s.command("serve", *words, status=None)

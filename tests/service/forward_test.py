@@ -105,7 +105,7 @@ def it_waits_for_a_collector_that_is_not_there():
         process.send_signal(signal.SIGTERM)
         said = process.communicate()[0].decode()
         equal(process.returncode, 0)
-        check("records wait here" in said and "takes records again" in said and "3 records forwarded" in said, said)
+        check("records wait here" in said and "accepts records again" in said and "3 records forwarded" in said, said)
         proxy.shutdown()
 
 

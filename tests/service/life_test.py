@@ -82,7 +82,7 @@ def fixed_has_a_number():
 def ignored_needs_a_reason_and_stays_ignored():
     with Service(start=False) as s:
         take(s, event("a", "1"))
-        check("say why" in s.command("ignore", "1", status=1))
+        check("give a reason" in s.command("ignore", "1", status=1))
         s.command("ignore", "1", "--because", "a test plants it")
         take(s, event("a", "2", build=build("z")))
         shown = s.ask("show", "1")

@@ -163,7 +163,7 @@ def pages_say_what_the_answers_say():
                      "Sizes of live blocks"):
             check(part in page.text, part)
         equal(Nesting(page.text).wrong, [])
-        check(re.search(r"Where anything is live, [1-9]\d* % of the bytes are", page.text), "a share")
+        check(re.search(r"In cells with live bytes, [1-9]\d* % of the bytes are live", page.text), "a share")
         begin, end = (row["time"][:19].replace("T", " ") for row in one(s)["snapshots"])
         check(f'<div class="scale"><span>{begin}</span><span>{end}</span></div>' in page.text, begin, end)
         zoomed = s.http("GET", "/process/1?snapshot=2&zoom=2").text

@@ -168,10 +168,10 @@ def a_terminal_is_read_raw_and_waited_for():
         os.unlink(device)
         os.close(slave)
         os.close(master)
-        s.wait(lambda: "went away" in s.log())
+        s.wait(lambda: "was disconnected" in s.log())
         master, slave = os.openpty()
         os.symlink(os.ttyname(slave), device)
-        s.wait(lambda: "there again" in s.log())
+        s.wait(lambda: "connected again" in s.log())
         os.write(master, b"".join(board.finding(2)))
         s.wait(lambda: s.ask("show", "1")["count"] == 2)
 

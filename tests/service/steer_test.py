@@ -62,7 +62,7 @@ def modules_are_named_by_rules():
         process = Steered(s, options="help=1")
         equal(process.end(), 0)
         check("\n  modules=liba.so,libb.so\n" in process.text, process.text)
-        check("rules of the collector's policy in these values: 1\n" in process.text, process.text)
+        check("rules of the collector's policy that set some of these values: 1\n" in process.text, process.text)
         rule(s, "set", "--options", "modules=libc*")
         process = Steered(s, options="help=1")
         equal(process.end(), 0)
@@ -186,7 +186,7 @@ def snapshots_are_written_now():
 
 
 def names_of_snapshots(s):
-    """Of each process, oldest first."""
+    """The names of each process's snapshots, oldest first."""
     return [[row["name"] for row in s.ask("processes", str(p["id"]))["snapshots"]]
             for p in s.ask("processes")["processes"]]
 
@@ -419,8 +419,8 @@ def commands_refuse_what_makes_no_sense():
                  (("steer", "set", "--options", "samplerate=5", "--because", "x"), 1, "unknown key"),
                  (("steer", "set", "--options", "log=/tmp/x", "--because", "x"), 1, "log cannot be set"),
                  (("steer", "set", "--options", "help=1", "--because", "x"), 1, "help cannot be set"),
-                 (("steer", "set", "--options", "halt=0"), 1, "say why"),
-                 (("steer", "set", "--options", "halt=0", "--because", " "), 1, "say why"),
+                 (("steer", "set", "--options", "halt=0"), 1, "give a reason"),
+                 (("steer", "set", "--options", "halt=0", "--because", " "), 1, "give a reason"),
                  (("steer", "set", "--options", "halt=0:" * 40, "--because", "x"), 1, "too long"),
                  (("steer", "set", "--options", "halt=0", "--program", "p" * 128, "--because", "x"), 1, "too long"),
                  (("steer", "set", "--options", "halt=0", "--build", "4f2c9", "--because", "x"), 1, "seven"),

@@ -40,7 +40,7 @@ TEST(Command, AnUnknownOneIsNamedWithTheNearest) {
 
 TEST(Command, ExtraWordsAreNamed) {
   expect_refused({"version", "2"}, 2, "version takes no arguments, but got 2");
-  expect_refused({"help", "check", "version"}, 2, "help takes one command, but got also version");
+  expect_refused({"help", "check", "version"}, 2, "help takes one command, but also got version");
 }
 
 TEST(Option, AnUnknownOneIsNamedWithTheNearest) {

@@ -180,7 +180,7 @@ TEST_F(Foreign, KindsOfValgrind) {
   }
 }
 
-// Whatever is cut off: the reader ends, and a finding has what was there.
+// A report may be cut off at any byte: the reader ends, and a finding has the fields that were there.
 TEST_F(Foreign, ReportsMayEndAnywhere) {
   for (const std::string &text : {std::string(kAsan), std::string(kValgrind)}) {
     for (size_t length = 0; length < text.size(); length++) {

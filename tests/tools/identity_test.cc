@@ -175,10 +175,8 @@ TEST_F(Identity, WithoutAnyStackIsByAllocator) {
 TEST_F(Identity, RulesOfAFileAreSkipped) {
   static const char text[] = "# ours\n \t\r\nfunction:^app_*alloc$\t \r\nmodule:^libwrap \t\n\n";
   rf_skip_rules rules = {};
-  const uint64_t built_in = rf_skip_rules_checksum(&rules);
   ASSERT_EQ(rf_skip_rules_parse(&rules, &arena_, text, sizeof text - 1), 0u);
   EXPECT_EQ(rules.count, 2u);
-  EXPECT_NE(rf_skip_rules_checksum(&rules), built_in);
   EXPECT_FALSE(same(of("memory-leak", ";app_big_alloc libwrap.so!5 make main"), of("memory-leak", ";make main")));
   rules_ = &rules;
   EXPECT_TRUE(same(of("memory-leak", ";app_big_alloc libwrap.so!5 make main"), of("memory-leak", ";make main")));
@@ -201,12 +199,12 @@ TEST_F(Identity, WhyNamesTheKeysThatAreEqualAndThoseThatDiffer) {
   const rf_identity c = of("SEGV", "a main");
   EXPECT_EQ(why(a, c), "two bugs: heap-use-after-free and SEGV\n"
                        "access: differs at frame 0, get and a\n"
-                       "allocation: known of the first only\n"
-                       "free: known of the first only\n");
+                       "allocation: known only in the first\n"
+                       "free: known only in the first\n");
   rf_identity older = a;
   older.version--;
   EXPECT_FALSE(same(a, older));
-  EXPECT_EQ(why(a, older), "not comparable: their keys are of two versions of the algorithm\n");
+  EXPECT_EQ(why(a, older), "not comparable: their keys come from two versions of the algorithm\n");
 }
 
 // Stores keep these numbers: a change of any is a new version of the algorithm.

@@ -411,7 +411,7 @@ TEST_F(ReportCommand, ABaselineLetsOnlyNewFindingsCount) {
   EXPECT_EQ(more.err, "ringfence: 3 findings; 1 new, 2 in the baseline\n");
   const Result fewer = report({"--baseline", known, file("one", json(leak()))});
   EXPECT_EQ(fewer.status, 0);
-  EXPECT_EQ(fewer.err, "ringfence: 1 finding; 0 new, 1 in the baseline; 1 of the baseline not met\n");
+  EXPECT_EQ(fewer.err, "ringfence: 1 finding; 0 new, 1 in the baseline; 1 of the baseline not found\n");
 }
 
 TEST_F(ReportCommand, KnownFindingsAreListedButNotShownInFull) {
@@ -910,12 +910,12 @@ TEST_F(ReportCommand, SnapshotsAreTablesWithTheirDifference) {
                         "       bytes   blocks call site\n"
                         "        1000        6 keep c.c:30\n"
                         "         300        3 parse a.c:10\n"
-                        "  and 2 blocks of call sites for which there was no room\n"
+                        "  and 2 blocks of call sites that did not fit\n"
                         "From \"start\" to \"later\" of tlsf: +5 blocks, +900 bytes\n"
                         "       bytes   blocks call site\n"
                         "       +1000       +6 keep c.c:30\n"
                         "        -100       -1 load b.c:20\n"
-                        "  and 2 blocks of call sites for which there was no room\n");
+                        "  and 2 blocks of call sites that did not fit\n");
 }
 
 // On a terminal the largest are enough; the other forms have all.

@@ -1,4 +1,4 @@
-// `ringfence tune`: its table, its header and its messages. That the header's figures hold: tests/trace/tuned_test.cc.
+// `ringfence tune`: its table, its header and its messages. tests/trace/tuned_test.cc tests the header's figures.
 #include "tests/tools/run.h"
 
 #include <gtest/gtest.h>

@@ -228,14 +228,24 @@ TEST_F(Tracer, RefusesTooLittleMemory) {
 
 // ---- The writer ----
 
-TEST(TraceWriter, GrowsItsTableWithMemoryThatItIsGiven) {
-  std::vector<std::unique_ptr<size_t[]>> given;
-  std::vector<size_t> memory(RF_TRACE_MEMORY_MIN / sizeof(size_t));
+class TraceWriter : public ::testing::Test {
+protected:
+  TraceWriter() {
+    options.sink = {append, &file};
+    options.memory = memory.data();
+    options.size = memory.size() * sizeof(size_t);
+  }
+
+  std::vector<size_t> memory = std::vector<size_t>(4096);
   Bytes file;
   rf_trace_writer w;
   rf_trace_writer_options options{};
-  options.sink = {append, &file};
-  options.memory = memory.data();
+};
+
+TEST_F(TraceWriter, GrowsItsTableWithMemoryThatItIsGiven) {
+  std::vector<std::unique_ptr<size_t[]>> given;
+  std::vector<size_t> least(RF_TRACE_MEMORY_MIN / sizeof(size_t));
+  options.memory = least.data();
   options.size = RF_TRACE_MEMORY_MIN;
   options.context = &given;
   options.more = [](void *context, size_t size) {
@@ -258,14 +268,7 @@ TEST(TraceWriter, GrowsItsTableWithMemoryThatItIsGiven) {
   EXPECT_EQ(read.t.lost, 0U);
 }
 
-TEST(TraceWriter, ResizesInTwoStepsAndAnotherThreadMayHaveTheAddressInBetween) {
-  std::vector<size_t> memory(4096);
-  Bytes file;
-  rf_trace_writer w;
-  rf_trace_writer_options options{};
-  options.sink = {append, &file};
-  options.memory = memory.data();
-  options.size = memory.size() * sizeof(size_t);
+TEST_F(TraceWriter, ResizesInTwoStepsAndAnotherThreadMayHaveTheAddressInBetween) {
   ASSERT_EQ(rf_trace_writer_init(&w, &options), RF_OK);
   void *const here = reinterpret_cast<void *>(64);
   void *const there = reinterpret_cast<void *>(128);
@@ -287,14 +290,7 @@ TEST(TraceWriter, ResizesInTwoStepsAndAnotherThreadMayHaveTheAddressInBetween) {
   EXPECT_EQ(read.t.peak, 50U);
 }
 
-TEST(TraceWriter, WritesReturnAddressesAndTellsOfThemFirst) {
-  std::vector<size_t> memory(4096);
-  Bytes file;
-  rf_trace_writer w;
-  rf_trace_writer_options options{};
-  options.sink = {append, &file};
-  options.memory = memory.data();
-  options.size = memory.size() * sizeof(size_t);
+TEST_F(TraceWriter, WritesReturnAddressesAndTellsOfThemFirst) {
   options.context = &w;
   options.met = [](void *context, const rf_trace *where) {
     EXPECT_EQ(where->frames[1], 0x2000U);
@@ -323,14 +319,7 @@ TEST(TraceWriter, WritesReturnAddressesAndTellsOfThemFirst) {
   EXPECT_EQ(read.t.duration_us, 7U);
 }
 
-TEST(TraceWriter, KeepsTheEndOfALongName) {
-  std::vector<size_t> memory(4096);
-  Bytes file;
-  rf_trace_writer w;
-  rf_trace_writer_options options{};
-  options.sink = {append, &file};
-  options.memory = memory.data();
-  options.size = memory.size() * sizeof(size_t);
+TEST_F(TraceWriter, KeepsTheEndOfALongName) {
   ASSERT_EQ(rf_trace_writer_init(&w, &options), RF_OK);
   std::string const name = std::string(1000, 'x') + "/end.c";
   rf_site const site = {name.c_str(), nullptr, 1};
@@ -382,7 +371,7 @@ TEST(MadeUpTraces, AddUp) {
   trace_free(&other);
 }
 
-TEST(TraceWriter, WritesAMadeUpTraceThatReadsTheSame) {
+TEST_F(TraceWriter, WritesAMadeUpTraceThatReadsTheSame) {
   trace made = trace_make(6, 1);
   std::string const path = testing::TempDir() + "trace_test.rft";
   ASSERT_TRUE(trace_write(&made, path.c_str()));

@@ -3,7 +3,7 @@
 load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
 load(":copts.bzl", "RF_COPTS", "RF_CXXOPTS")
 
-# Where public headers lie: included as <ringfence/name.h>. Other headers are included by their path in the repository.
+# The folders of public headers, included as <ringfence/name.h>. Other headers are included by their path.
 _PUBLIC = [
     "/lib/include",
     "/checkers/include",

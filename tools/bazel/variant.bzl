@@ -14,7 +14,7 @@ _KERNEL = [
     "/usr/include/x86_64-linux-gnu",
 ]
 
-# What each adds to copts and to linkopts.
+# Each variant's additions to copts and to linkopts.
 _VARIANTS = {
     "i386": (["-m32"], ["-m32"]),
     "musl": (_MUSL + _KERNEL, _MUSL + ["-Wl,--eh-frame-hdr"]),

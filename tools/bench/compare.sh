@@ -22,7 +22,6 @@ case ${1-} in
     ;;
 esac
 
-root=${BUILD_WORKSPACE_DIRECTORY:?run this with bazelw run}
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 
@@ -37,8 +36,4 @@ done
 "$size" --list x86-64 >"$work/text"
 { echo; "$compare" "${ordered[@]}" --text "$work/text"; } >"$work/tables"
 
-if [[ ${1-} == --update ]]; then
-  put_into "$root/docs/comparison.md" compare "$work/tables"
-else
-  cat "$work/tables"
-fi
+print_or_put "${1-}" docs/comparison.md compare "$work/tables"

@@ -1,42 +1,26 @@
 /* The cost of the drop-in where it hands requests on: loops that do little but allocate, with the C library's malloc
  * alone, behind an empty shim, and behind libringfence.so in modes off and sample; and the start of a small program.
  *
- *     ./bazelw run //tools/bench:forwarding          (forwarding.sh, which runs this)
+ *     ./bazelw run //tools/bench:forwarding          (cost.sh, which runs this)
  *     forwarding SHIM LIBRARY COMMAND [--rounds N] [--starts N]
  *     forwarding --loop NAME
  *
  * All settings in turn, round by round; of the processor time of a loop the least counts, of the time of a start the
  * median, of memory the peak of the whole process. Prints Markdown.
  */
-#define _GNU_SOURCE /* wait4 */
+#define _GNU_SOURCE /* realpath */
+#include "tools/bench/child.h"
 #include "tools/bench/median.h"
 #include "tools/bench/requests.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <math.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
-
-static void die(const char *what) {
-  fprintf(stderr, "forwarding: %s: %s\n", what, strerror(errno));
-  exit(1);
-}
-
-static double now(clockid_t clock) {
-  struct timespec t;
-  (void)clock_gettime(clock, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* ---- The loops ---- */
 
@@ -176,9 +160,9 @@ static const struct {
 static int run_loop(const char *name) {
   for (size_t i = 0; i < LOOPS; i++) {
     if (strcmp(name, loops[i].name) == 0) {
-      double const begin = now(CLOCK_PROCESS_CPUTIME_ID);
+      double const begin = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
       loops[i].run();
-      printf("%.9f\n", now(CLOCK_PROCESS_CPUTIME_ID) - begin);
+      printf("%.9f\n", clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - begin);
       return 0;
     }
   }
@@ -194,55 +178,14 @@ typedef struct setting {
   const char *command; /* before the program's own, with "check --", or NULL */
 } setting;
 
-static void become(const setting *s, const char *const *arguments, int output) {
-  const char *argv[12] = {NULL};
-  size_t count = 0;
-  if (s->command != NULL) {
-    argv[count++] = s->command;
-    argv[count++] = "check";
-    argv[count++] = "--";
-  }
+static child_usage run(const setting *s, const char *const *arguments, char *text, size_t size) {
+  const char *argv[12] = {s->command, "check", "--"};
+  size_t count = s->command != NULL ? 3 : 0;
   while (*arguments != NULL && count < 11) {
     argv[count++] = *arguments++;
   }
-  int const nothing = open("/dev/null", O_WRONLY);
-  (void)dup2(output >= 0 ? output : nothing, STDOUT_FILENO);
-  if (s->command != NULL) {
-    (void)dup2(nothing, STDERR_FILENO);
-  }
-  if (s->library != NULL) {
-    (void)setenv("LD_PRELOAD", s->library, 1);
-    (void)setenv("RINGFENCE_OPTIONS", s->options, 1);
-  }
-  (void)execvp(argv[0], (char *const *)(uintptr_t)argv);
-  _exit(127);
-}
-
-/* Its output goes to `output`; returns its peak in KiB. */
-static long run(const setting *s, const char *const *arguments, char *text, size_t size) {
-  int ends[2];
-  struct rusage usage;
-  int status = 0;
-  size_t length = 0;
-  if (pipe2(ends, O_CLOEXEC) != 0) {
-    die("pipe");
-  }
-  pid_t const child = fork();
-  if (child == 0) {
-    become(s, arguments, text != NULL ? ends[1] : -1);
-  }
-  (void)close(ends[1]);
-  for (ssize_t got; text != NULL && length < size - 1 && (got = read(ends[0], text + length, size - 1 - length)) > 0;) {
-    length += (size_t)got;
-  }
-  (void)close(ends[0]);
-  if (child < 0 || wait4(child, &status, 0, &usage) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-    die(s->name);
-  }
-  if (text != NULL) {
-    text[length] = '\0';
-  }
-  return usage.ru_maxrss;
+  argv[count] = NULL;
+  return run_child(s->name, s->library, s->options, argv, text, size);
 }
 
 /* ---- Tables ---- */
@@ -264,7 +207,7 @@ static row measure(const setting *settings, const char *loop, unsigned rounds) {
   }
   for (unsigned i = 0; i < rounds; i++) {
     for (size_t s = 0; s < SETTINGS; s++) {
-      long const peak = run(&settings[s], arguments, text, sizeof text);
+      long const peak = run(&settings[s], arguments, text, sizeof text).kibibytes;
       r.seconds[s] = fmin(r.seconds[s], atof(text));
       r.kibibytes[s] = peak > r.kibibytes[s] ? peak : r.kibibytes[s];
     }
@@ -313,9 +256,7 @@ static void print_starts(const setting *settings, size_t count, unsigned starts)
   const char *const arguments[] = {"bash", "-c", "true", NULL};
   for (unsigned i = 0; i < starts; i++) {
     for (size_t s = 0; s < count; s++) {
-      double const begin = now(CLOCK_MONOTONIC);
-      (void)run(&settings[s], arguments, NULL, 0);
-      times[s][i] = (now(CLOCK_MONOTONIC) - begin) * 1e3;
+      times[s][i] = run(&settings[s], arguments, NULL, 0).wall * 1e3;
     }
   }
   printf("\n| `bash -c true` | median of %u, ms | more | least |\n|---|---|---|---|\n", starts);

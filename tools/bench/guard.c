@@ -1,17 +1,17 @@
 /* The cost of mode guard of the drop-in for programs that do little but allocate, beside the C library's malloc, an
  * empty shim, and what else is installed.
  *
- *     ./bazelw run //tools/bench:guard               (guard.sh, which runs this)
+ *     ./bazelw run //tools/bench:guard               (cost.sh, which runs this)
  *     guard SHIM LIBRARY [--rounds N]
  *     guard --load NAME
  *
  * Blocks are written when they come and read before they go, each byte once, as programs do. All settings in turn,
  * round by round; of the processor time the least counts, of memory the peak of the whole process. Prints Markdown.
  */
-#define _GNU_SOURCE /* wait4 */
+#define _GNU_SOURCE /* realpath */
+#include "tools/bench/child.h"
 #include "tools/bench/requests.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <pthread.h>
@@ -20,15 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
-static void die(const char *what) {
-  fprintf(stderr, "guard: %s: %s\n", what, strerror(errno));
-  exit(1);
-}
 
 /* ---- Blocks that know their size ---- */
 
@@ -197,18 +188,12 @@ static const struct {
 
 #define LOADS (sizeof loads / sizeof loads[0])
 
-static double cpu_seconds(void) {
-  struct timespec t;
-  (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 static int run_load(const char *name) {
   for (size_t i = 0; i < LOADS; i++) {
     if (strcmp(name, loads[i].name) == 0) {
-      double const begin = cpu_seconds();
+      double const begin = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
       loads[i].run();
-      printf("%.9f\n", cpu_seconds() - begin);
+      printf("%.9f\n", clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - begin);
       return 0;
     }
   }
@@ -229,35 +214,11 @@ typedef struct row {
   long kibibytes;
 } row;
 
-static void become(const setting *s, const char *load, int output) {
-  (void)dup2(output, STDOUT_FILENO);
-  if (s->library != NULL) {
-    (void)setenv("LD_PRELOAD", s->library, 1);
-  }
-  (void)setenv("RINGFENCE_OPTIONS", s->options, 1);
-  (void)execl("/proc/self/exe", "guard", "--load", load, (char *)NULL);
-  _exit(127);
-}
-
 static row run(const setting *s, const char *load) {
-  int ends[2];
-  struct rusage usage;
-  int status = 0;
-  char text[64] = "";
-  if (pipe(ends) != 0) {
-    die("pipe");
-  }
-  pid_t const child = fork();
-  if (child == 0) {
-    become(s, load, ends[1]);
-  }
-  (void)close(ends[1]);
-  (void)!read(ends[0], text, sizeof text - 1);
-  (void)close(ends[0]);
-  if (child < 0 || wait4(child, &status, 0, &usage) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-    die(s->name);
-  }
-  return (row){atof(text), usage.ru_maxrss};
+  const char *const arguments[] = {"/proc/self/exe", "--load", load, NULL};
+  char text[64];
+  child_usage const usage = run_child(s->name, s->library, s->options, arguments, text, sizeof text);
+  return (row){atof(text), usage.kibibytes};
 }
 
 /* ---- The table ---- */

@@ -328,8 +328,8 @@ static double touch_ns(size_t pages) {
   return (double)(rf_port_now_ns() - before) / (double)pages;
 }
 
-/* Where the machine is a virtual one, its own system has to find memory that was never touched: a plain program that
- * touches as many pages, twice, shows that. */
+/* On a virtual machine the host has to find memory that was never touched: a plain program that touches as many pages,
+ * twice, shows that. */
 static void print_million(unsigned which) {
   enum { BLOCKS = 1000 * 1000, BYTES = 16 };
   double const first = touch_ns(BLOCKS);

@@ -31,7 +31,6 @@ for option; do
   esac
 done
 
-root=${BUILD_WORKSPACE_DIRECTORY:?run this with bazelw run}
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 
@@ -42,8 +41,4 @@ trap 'rm -rf -- "$work"' EXIT
   "$programs" "$library" --modes --runs "$runs"
 } >"$work/tables"
 
-if [[ -n $update ]]; then
-  put_into "$root/docs/costs.md" modes "$work/tables"
-else
-  cat "$work/tables"
-fi
+print_or_put "$update" docs/costs.md modes "$work/tables"

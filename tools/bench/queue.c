@@ -1,36 +1,26 @@
 /* The cost of the modes where one thread allocates and another frees: a queue holds 1024 blocks at most, which are put
  * and taken 64 at a time, so that the threads rarely wait for each other.
  *
- *     ./bazelw run //tools/bench:queue               (queue.sh, which runs this)
+ *     ./bazelw run //tools/bench:queue               (cost.sh, which runs this)
  *     queue LIBRARY [--rounds N] [--beside LIBRARY]
  *     queue --load
  *
  * All settings in turn, round by round; the least processor time of each counts, and the least time that went by.
  * --beside adds mode page of another build of the library, such as an older one. Prints Markdown.
  */
-#define _GNU_SOURCE /* wait4 */
+#define _GNU_SOURCE /* realpath */
+#include "tools/bench/child.h"
 #include "tools/bench/requests.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { AT_ONCE = 64, ROUNDS = 8000, BLOCKS = ROUNDS * AT_ONCE, PLACES = 1024 / AT_ONCE };
-
-static void die(const char *what) {
-  fprintf(stderr, "queue: %s: %s\n", what, strerror(errno));
-  exit(1);
-}
 
 /* ---- The load ---- */
 
@@ -107,38 +97,9 @@ typedef struct setting {
   const char *options;
 } setting;
 
-typedef struct row {
-  double processor;
-  double wall;
-} row;
-
-static double now(void) {
-  struct timespec t;
-  (void)clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static double seconds_of(struct timeval t) {
-  return (double)t.tv_sec + (double)t.tv_usec * 1e-6;
-}
-
-static row run(const setting *s) {
-  struct rusage usage;
-  int status = 0;
-  double const begin = now();
-  pid_t const child = fork();
-  if (child == 0) {
-    if (s->library != NULL) {
-      (void)setenv("LD_PRELOAD", s->library, 1);
-    }
-    (void)setenv("RINGFENCE_OPTIONS", s->options, 1);
-    (void)execl("/proc/self/exe", "queue", "--load", (char *)NULL);
-    _exit(127);
-  }
-  if (child < 0 || wait4(child, &status, 0, &usage) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-    die(s->name);
-  }
-  return (row){seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime), now() - begin};
+static child_usage run(const setting *s) {
+  const char *const arguments[] = {"/proc/self/exe", "--load", NULL};
+  return run_child(s->name, s->library, s->options, arguments, NULL, 0);
 }
 
 /* ---- The table ---- */
@@ -146,14 +107,14 @@ static row run(const setting *s) {
 enum { GLIBC, GUARD, PAGE, BESIDE, SETTINGS };
 
 static void print_table(const setting *settings, size_t count, unsigned rounds) {
-  row least[SETTINGS];
+  child_usage least[SETTINGS];
   for (size_t s = 0; s < count; s++) {
-    least[s] = (row){HUGE_VAL, HUGE_VAL};
+    least[s] = (child_usage){HUGE_VAL, HUGE_VAL, 0};
   }
   for (unsigned i = 0; i < rounds; i++) {
     for (size_t s = 0; s < count; s++) {
-      row const r = run(&settings[s]);
-      least[s] = (row){fmin(least[s].processor, r.processor), fmin(least[s].wall, r.wall)};
+      child_usage const r = run(&settings[s]);
+      least[s] = (child_usage){fmin(least[s].processor, r.processor), fmin(least[s].wall, r.wall), 0};
     }
   }
   printf("| %d blocks through a queue | processor time, s | beside glibc | time that went by, s | beside glibc |\n"

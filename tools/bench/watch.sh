@@ -52,8 +52,4 @@ count() {
   done
 } >"$work/table"
 
-if [[ -z $update ]]; then
-  cat "$work/table"
-else
-  put_into "${BUILD_WORKSPACE_DIRECTORY:?run this with bazelw run}/docs/checkers/dropin.md" watch "$work/table"
-fi
+print_or_put "$update" docs/checkers/dropin.md watch "$work/table"

@@ -271,7 +271,7 @@ make_deb() {
   mv -- "$root/usr/share/zsh/site-functions" "$root/usr/share/zsh/vendor-completions"
   mv -- "$root/usr/lib/pkgconfig" "$root/usr/share/pkgconfig" # where cross compilers look as well
   rm -- "$root/usr/share/doc/ringfence/LICENSE"
-  # Where gdb looks for what belongs to a library that it finds in a process.
+  # gdb looks here for the script that belongs to a library of a process.
   mkdir -p "$root/usr/share/gdb/auto-load/usr/lib"
   ln -s ../../../../ringfence/gdb.py "$root/usr/share/gdb/auto-load/usr/lib/libringfence.so.0-gdb.py"
   mkdir -p "$root/DEBIAN" "$root/usr/share/lintian/overrides"

@@ -22,12 +22,8 @@ enum { ALLOC = 0, ALIGNED_ALLOC = 38, REALLOC = 62, FREE = 118, LITERAL = 0, ARE
 
 static const struct fuzzer {
   const char *allocator;
-  const char *name;
   bool regions; /* its inputs say how many there are */
-} fuzzers[] = {
-    {"tlsf", "tlsf_fuzz", true},       {"simple", "simple_fuzz", false}, {"smallmem", "smallmem_fuzz", false},
-    {"memheap", "memheap_fuzz", true}, {"slab", "slab_fuzz", false},
-};
+} fuzzers[] = {{"tlsf", true}, {"simple", false}, {"smallmem", false}, {"memheap", true}, {"slab", false}};
 
 typedef struct input {
   unsigned char *bytes;
@@ -44,11 +40,6 @@ static const struct fuzzer *fuzzer_of(const char *allocator) {
     }
   }
   return NULL;
-}
-
-const char *trace_fuzzer_of(const char *allocator) {
-  const struct fuzzer *const f = fuzzer_of(allocator);
-  return f == NULL ? NULL : f->name;
 }
 
 /* ---- Bytes, as fuzz/reader.h reads them ---- */

@@ -15,9 +15,6 @@ extern "C" {
 /* Bytes of the largest arena that a fuzzer takes. */
 #define TRACE_SEED_ARENA ((size_t)1 << 20)
 
-/* The fuzzer that runs requests on the allocator with this name ("tlsf_fuzz"); NULL where none reads such inputs. */
-const char *trace_fuzzer_of(const char *allocator);
-
 /* Writes a line in base64: an arena of `arena` bytes, then the requests, as the fuzzer of the allocator reads them.
  * False with the reason in `problem`, and nothing written, where an input cannot hold them: fuzzers have bounds. */
 bool trace_write_fuzz_seed(const trace *t, const char *allocator, size_t arena, const rf_sink *sink,

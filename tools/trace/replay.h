@@ -66,7 +66,7 @@ replay_times replay_measure(const subject *s, const trace *t, replay_memory *m, 
                             float *each);
 
 /* The smallest arena, to `step` bytes, in which all requests succeed; 0 where they do not even in all of the memory.
- * `step` 0: 16 bytes or a 1024th of the peak. Where the memory is the system's: the most that was taken from it. */
+ * `step` 0: 16 bytes or a 1024th of the peak. For a subject without an arena: the most that it took from the system. */
 size_t replay_footprint(const subject *s, const trace *t, replay_memory *m, size_t step);
 
 typedef struct replay_fragmentation {

@@ -19,7 +19,7 @@ typedef struct subject {
   rf_allocator *(*make)(void *arena, size_t size, const trace *t);
   size_t largest; /* it serves no more bytes in one block; 0: any */
   bool arena;     /* all its memory is the arena; else the system's */
-  /* Where there is no arena: bytes that are taken from the system now. */
+  /* For a subject without an arena: bytes that it has from the system now. */
   size_t (*taken)(void);
   const char *sources;        /* its code: the start of files' names below lib/, each ended by a space; "" for none */
   size_t control;             /* bytes of its own variables, which lie outside of the arena */

@@ -148,17 +148,16 @@ static trace vectors(const char *name, uint64_t seed) {
 
 static const struct {
   const char *name;
-  const char *what;
   trace (*make)(const char *name, uint64_t seed);
 } kinds[] = {
-    {"uniform", "1 to 256 bytes, 300 live, in random order", uniform},
-    {"power law", "16 to 8192 bytes, twice the size half as often, 300 live", power_law},
-    {"mostly small", "nine of ten up to 64 bytes, the others up to 1024, 300 live", mostly_small},
-    {"every other", "800 blocks of 16 to 128 bytes, every other freed, 400 more", every_other},
-    {"LIFO", "a stack of up to 500 blocks of 1 to 300 bytes", lifo},
-    {"FIFO", "a queue of 400 blocks of 1 to 300 bytes", fifo},
-    {"vectors", "40 arrays that grow by half through realloc, up to 3 KiB", vectors},
-    {"5 KiB heap", "4 to 120 bytes, 45 live", heap_5k},
+    {"uniform", uniform},           /* 1 to 256 bytes, 300 live, in random order */
+    {"power law", power_law},       /* 16 to 8192 bytes, twice the size half as often, 300 live */
+    {"mostly small", mostly_small}, /* nine of ten up to 64 bytes, the others up to 1024, 300 live */
+    {"every other", every_other},   /* 800 blocks of 16 to 128 bytes, every other freed, 400 more */
+    {"LIFO", lifo},                 /* a stack of up to 500 blocks of 1 to 300 bytes */
+    {"FIFO", fifo},                 /* a queue of 400 blocks of 1 to 300 bytes */
+    {"vectors", vectors},           /* 40 arrays that grow by half through realloc, up to 3 KiB */
+    {"5 KiB heap", heap_5k},        /* 4 to 120 bytes, 45 live */
 };
 
 size_t trace_kinds(void) {
@@ -167,10 +166,6 @@ size_t trace_kinds(void) {
 
 const char *trace_name(size_t kind) {
   return kinds[kind].name;
-}
-
-const char *trace_what(size_t kind) {
-  return kinds[kind].what;
 }
 
 trace trace_make(size_t kind, uint64_t seed) {

@@ -8,10 +8,9 @@
 extern "C" {
 #endif
 
-/* How many kinds of traces there are, and what each is called and does. */
+/* The number of kinds of traces, and the name of each. */
 size_t trace_kinds(void);
 const char *trace_name(size_t kind);
-const char *trace_what(size_t kind);
 
 /* Makes the trace. Ends the program where memory is short. trace_free gives it back. */
 trace trace_make(size_t kind, uint64_t seed);

@@ -112,7 +112,7 @@ static void swap(const rf_bin *bin, uint32_t one, uint32_t other) {
   *rf_bin_at(bin, other) = place;
 }
 
-/* Those that may be given out, where a seed asks for it. */
+/* Shuffles the slots that may be given out, if a seed asks for it. */
 static void shuffle(rf_cache *cache, const rf_bin *bin) {
   uint32_t const count = rf_heap_options_now.order_seed != 0 ? bin->ripe - bin->first : 0;
   for (uint32_t i = count; i > 1; i--) {

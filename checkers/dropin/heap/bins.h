@@ -19,7 +19,7 @@ bool rf_bins_make_room(rf_cache *cache, unsigned number);
 /* The next age begins: what has waited long enough may be given out. */
 void rf_bins_age(rf_cache *cache);
 
-/* Where nothing is checked, and where nothing waits: a slot that may be given out again at once. */
+/* Puts a slot back that may be given out again at once: no block is checked, or none waits in quarantine. */
 void rf_bins_put_back(rf_cache *cache, unsigned class_number, rf_slot_place place);
 
 /* A large block for which the lock could not be had. */

@@ -123,8 +123,8 @@ static rf_tag_verdict judge(const rf_view *v, uintptr_t address, unsigned tag) {
   return rf_tag_judge(&scene);
 }
 
-/* The slot is none that the pointer was meant for, unless an earlier block there had its tag. Where nothing was in the
- * slot so far it is none at all, and the block may be far. */
+/* The pointer was not meant for this slot, unless an earlier block there had its tag. A slot that never held a block
+ * rules that out, and the pointer's block may be far. */
 static rf_tag_verdict judge_another(rf_span *span, unsigned index, uintptr_t address, unsigned tag, rf_view *view) {
   rf_view other;
   bool const used = rf_slot_state_of(&span->slots[index]) != RF_SLOT_NEW;

@@ -235,9 +235,9 @@ static rf_pattern_area joined(const rf_pattern_area *low, const rf_pattern_area 
   return (rf_pattern_area){low->at, (size_t)(high->at + high->size - low->at), high->byte};
 }
 
-/* Where all of the guard between two blocks was overwritten either block may be to blame. The guard of a freed one was
- * whole when it was freed, so a live one is. An overflow by one value ran on into the next block, an underflow by one
- * value into this one. */
+/* If all of the guard between two blocks was overwritten, either block may be to blame. A freed block is not: its guard
+ * was whole when it was freed. An overflow by one value ran on into the next block, an underflow by one value into this
+ * one. */
 static bool looks_like_underflow(const rf_view *v, const rf_view *next) {
   if (is_freed(v) != is_freed(next)) {
     return is_freed(v);

@@ -49,7 +49,7 @@ static void nap(long ns) {
   errno = saved;
 }
 
-/* Where the kernel has no barrier for others, each thread runs its own, and those that are about to are waited for. */
+/* If the kernel has no barrier for other threads, each runs its own, and threads about to do so are waited for. */
 static void run_barrier(void) {
   if (__atomic_load_n(&rf_stop_now.fences, __ATOMIC_RELAXED) != 0) {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);

@@ -32,7 +32,7 @@ static inline unsigned rf_block_tag_choose(size_t number, unsigned found) {
 
 /* ---- Faults ---- */
 
-/* Where the address of a fault lies: the slot there, and what it is to the pointer. */
+/* The slot at the address of a fault, and its relation to the pointer. */
 typedef struct rf_tag_scene {
   unsigned pointer; /* the pointer's tag; RF_BLOCK_TAG_NONE: not known */
   unsigned memory;  /* of the slot's live block, or of the freed slot */

@@ -227,7 +227,8 @@ static void dump(void) {
     rf_sink_str(&sink, ": memory now\n");
     dump_heap();
     if (rf_forward.now == RF_FORWARD_ON) {
-      rf_sink_str(&sink, "blocks that are not sampled are those of the malloc behind, and not listed\n");
+      rf_sink_str(&sink,
+                  "only sampled blocks are listed; the others belong to the malloc that would run without Ringfence\n");
     }
     if (rf_guarded_blocks.store != NULL) {
       dump_paged();

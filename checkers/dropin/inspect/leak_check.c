@@ -289,13 +289,13 @@ static void report_groups(search *s, rf_leaks policy, rf_reporter *reporter, rf_
 
 static bool mark_stopped(search *s, uintptr_t sp, const char **why) {
   if (!rf_roots_stacks(&s->roots, &s->stopped, sp) || !exclude_own_memory(s)) {
-    *why = "the system does not tell what is mapped (/proc)";
+    *why = "the memory map cannot be read (/proc)";
     return false;
   }
   rf_ranges_sort(&s->roots.excluded);
   rf_reachability_collect(&s->table);
   if (!rf_reachability_mark(&s->table)) {
-    *why = "the system does not tell what is mapped (/proc)";
+    *why = "the memory map cannot be read (/proc)";
     return false;
   }
   return true;

@@ -199,7 +199,7 @@ static bool try_again(int number) {
 }
 
 static void say_busy(void) {
-  static const char text[] = "ringfence: no snapshot: threads are inside allocation functions all the time\n";
+  static const char text[] = "ringfence: no snapshot: at each attempt a thread was inside an allocation function\n";
   rf_port_log(text, sizeof text - 1);
 }
 

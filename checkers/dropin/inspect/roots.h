@@ -1,4 +1,4 @@
-/* Where a program keeps its pointers: every mapping that it can write, without the heap's own.
+/* The places where a program may keep pointers: every mapping that it can write, without the heap's own.
  *
  * Roots are globals, thread-local storage, stacks from the stack pointer up, registers (the kernel or the caller put
  * them on the stack), and everything else that is mapped writable or was until relocation ended. Memory that no program

@@ -183,7 +183,7 @@ static const char *stop_all(rf_stopped *s, uint64_t deadline) {
   while (a.added) {
     a.added = false;
     if (!rf_procfs_each_thread(ask, &a)) {
-      return "the system does not tell which threads there are (/proc)";
+      return "the list of threads cannot be read (/proc)";
     }
     if (a.full) {
       return "there are too many threads";

@@ -19,7 +19,7 @@
 rf_forward_state rf_forward = {.low = 0, .size = SIZE_MAX};
 RF_THREAD_LOCAL int32_t rf_forward_left;
 
-/* Where requests that cannot be served are reported, each is looked at: this is the countdown then. */
+/* The countdown to a sample in runs that report requests which cannot be served: each request is looked at there. */
 static RF_THREAD_LOCAL int32_t left_unseen;
 
 static RF_THREAD_LOCAL uint64_t sampled; /* when, in nanoseconds */
@@ -76,8 +76,8 @@ void *rf_forward_include(void *block) {
   return block;
 }
 
-/* Arenas are there where a request came before the options were known. Where requests that cannot be served are
- * reported, each realloc is looked at. */
+/* Not if a request came before the options were known, so that there are arenas; nor if requests that cannot be served
+ * are reported, since each realloc is looked at then. */
 static void limit_to_sampled(void) {
   if (rf_cache_total() == 0 && early.used == 0 && !rf_process.report_rejected) {
     rf_forward.low = rf_page_all.low;
@@ -116,8 +116,8 @@ void rf_forward_begin_sampling(void) {
 
 /* ---- Requests ---- */
 
-/* A sampled block costs some microseconds. Where allocations come so close together that this would show, fewer are
- * sampled; not where the options ask for more, or for the same ones in every run. A thread's first one has to wait for
+/* A sampled block costs some microseconds. If allocations come so close together that this would show, fewer are
+ * sampled; not if the options ask for more, or for the same ones in every run. A thread's first one has to wait for
  * those of others: threads may be many, and short. */
 static bool is_too_soon(void) {
   const rf_options *const o = &rf_process.options;

@@ -40,8 +40,8 @@ static struct {
   uint32_t known;     /* looks at paths that had been watched */
 } state;
 
-/* Where guard looks first: each power of two up to `rate` is as likely, so that in some runs it comes to an allocation
- * that a short program makes once, at its start. */
+/* The number of the first allocation that guard watches: each power of two up to `rate` is as likely, so that some runs
+ * watch an allocation that a short program makes once, at its start. */
 static uint32_t first_look(rf_sample_pick *pick, uint32_t rate) {
   uint64_t const random = rf_random_next(&pick->random);
   uint32_t const power = (uint32_t)1 << (random >> 32) % (rf_log2(rate) + 1);

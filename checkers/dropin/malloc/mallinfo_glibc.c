@@ -1,5 +1,5 @@
-/* The functions of <malloc.h> that ask the heap about itself or tune it: the figures are true where there is such a
- * figure here, and what has nothing to act on does nothing. Where requests are handed on, so are these. */
+/* The functions of <malloc.h> that ask the heap about itself or tune it. Figures that this heap has are true; functions
+ * with nothing to act on do nothing. In modes that hand requests on, these calls are handed on as well. */
 #define _GNU_SOURCE
 #include "checkers/dropin/heap/large.h"
 #include "checkers/dropin/os/export.h"

@@ -7,7 +7,7 @@
  *    that is no multiple of sizeof(void *), by returning it); memalign rounds it up, as ever;
  *  - free leaves errno alone.
  *
- * Where requests are handed on, the next malloc's contract holds instead. Each front then ends in a jump to it.
+ * In modes that hand requests on, the next malloc's contract holds instead. Each front then ends in a jump to it.
  */
 #include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/pages.h"

@@ -32,7 +32,7 @@ static inline size_t rf_next_power_above(size_t align) {
 bool rf_next_malloc_find(rf_malloc_functions *next);
 
 /* The same behind __libc_malloc and its like, which are ours, too: a malloc behind ours may be built on them, and they
- * must then lead to where they would without us. Those that are not there are as in *next. */
+ * must then lead to where they would without us. Functions that are missing are as in *next. */
 void rf_next_malloc_find_libc(const rf_malloc_functions *next, rf_malloc_functions *libc);
 
 #endif /* RINGFENCE_DROPIN_NEXT_MALLOC_H */

@@ -2,7 +2,7 @@
  * of the program where there is one (to throw std::bad_alloc, for the new handler).
  *
  * A program may replace any of these, and the others must then go by way of the replacement ([new.delete]): new[] calls
- * new, sized delete calls delete, and so on. Ours are weak and look who has the base form. Where new or delete is
+ * new, sized delete calls delete, and so on. Ours are weak and look who has the base form. If new or delete is
  * replaced, mismatches cannot be told any more (the replacement may well be malloc) and are not looked for.
  */
 #include "checkers/dropin/os/export.h"

@@ -175,7 +175,7 @@ static void take(uint32_t seen) {
 
 /* ---- Snapshots ---- */
 
-/* One thread takes it, and the others go on. Where the heap is busy it is left out: the next one comes. */
+/* One thread takes the snapshot, and the others go on. If the heap is busy it is left out: the next one comes. */
 static void take_snapshot(uint64_t now, uint64_t every) {
   uint64_t next = __atomic_load_n(&state.next_ns, __ATOMIC_RELAXED);
   if (now < next || getpid() != rf_process.id ||

@@ -1,12 +1,12 @@
 /* Steering of a process while it runs, by the live part of a policy (runtime/steering.h).
  *
  * The policy is looked at where a thread's countdown to the next allocation that may be watched ends: no request has
- * one more instruction for it. Where there is a live part, countdowns are cut into stretches, each of which ends after
+ * one more instruction for it. If there is a live part, countdowns are cut into stretches, each of which ends after
  * RF_STEER_STRETCH allocations of the thread at the latest, and sooner in threads that allocate seldom: a change is
- * seen about a tenth of a second after it was made. Whether nothing has changed is a load. An allocation that is looked
- * at takes the longer way, and its stack may be followed: up to a microsecond. So no thread looks more often than every
- * RF_STEER_LEAST_NS, whatever rate a policy or `raise` asks for, unless a seed was given, which always picks the same.
- * No system call is made unless a step is taken.
+ * seen about a tenth of a second after it was made. A look that finds nothing changed is a load. An allocation that is
+ * looked at takes the longer way, and its stack may be followed: up to a microsecond. So no thread looks more often
+ * than every RF_STEER_LEAST_NS, whatever rate a policy or `raise` asks for, unless a seed was given, which always picks
+ * the same. No system call is made unless a step is taken.
  *
  * Any thread, and signal handlers.
  */

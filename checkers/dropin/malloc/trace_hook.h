@@ -5,8 +5,8 @@
  * counted. The recorder's lock comes before those of heaps and of records; at the end of the process, which may come
  * inside the heap, it is waited for in vain rather than for ever.
  *
- * A child of fork records to a file of its own where the name has %p in it, else not at all. Where several processes
- * are told the same name, the first one records.
+ * A child of fork records to a file of its own if the name has %p in it, else not at all. If several processes are
+ * told the same name, the first one records.
  */
 #ifndef RINGFENCE_DROPIN_TRACE_HOOK_H
 #define RINGFENCE_DROPIN_TRACE_HOOK_H

@@ -23,8 +23,9 @@ void rf_libc_init(void);
 int rf_libc_sigaction(int number, const struct sigaction *action, struct sigaction *old);
 sighandler_t rf_libc_signal(int number, sighandler_t handler);
 
-/* What glibc exports for its own libraries and for debuggers; NULL with another C library, which is not searched: a
- * search that fails leaves an error behind, and the program would find it by dlerror. May allocate. */
+/* The symbol `name` among those that glibc exports for its own libraries and for debuggers; NULL if there is none. NULL
+ * with another C library, which is not searched: a failed search leaves an error for dlerror, where the program would
+ * find it. May allocate. */
 void *rf_libc_private(const char *name);
 
 #endif /* RINGFENCE_DROPIN_LIBC_H */

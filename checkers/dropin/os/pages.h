@@ -34,13 +34,13 @@ size_t rf_pages_round(size_t n);
 /* `size` zeroed bytes aligned to 64 that stay mapped; NULL where the system refuses. */
 void *rf_record_alloc(size_t size);
 
-/* Of a record that is not in use for now: its whole pages go back to the system, and read as zeroes. */
+/* Gives the whole pages of a record that is not in use back to the system; they read as zeroes. */
 void rf_record_empty(void *record, size_t size);
 
 /* A large table of which little may ever be touched: as rf_record_alloc, in a mapping of its own. */
 void *rf_record_table(size_t size);
 
-/* Where records lie: the range number `index`; false where there are not so many. */
+/* Sets *start and *end to the range of records number `index`; false if there are not so many ranges. */
 bool rf_record_range(unsigned index, uintptr_t *start, uintptr_t *end);
 
 /* Around fork: nobody is halfway through a change when memory is copied. Waits at most `ms` milliseconds; false, and

@@ -1,9 +1,9 @@
 /* Calls that have the system read or write the program's memory. Only in the library.
  *
- * Where that memory is closed the system raises no signal: the call fails, or stops short, and the program goes another
- * way. So each such call is looked at when it has come back: where it failed with EFAULT, whether any of its memory is
- * closed; where it moved less than it was told to, whether closed memory begins where it stopped. The call itself, its
- * result and errno are as without; it stays a cancellation point.
+ * If that memory is closed the system raises no signal: the call fails, or stops short, and the program goes another
+ * way. So each such call is looked at after its return: if it failed with EFAULT, whether any of its memory is closed;
+ * if it moved less than it was told to, whether closed memory begins where it stopped. The call itself, its result and
+ * errno are as without; it stays a cancellation point.
  *
  * Complexity: a load and a comparison where no blocks have pages of their own, or everything was moved. Threads and
  * signal handlers: as the functions behind; nothing is locked.

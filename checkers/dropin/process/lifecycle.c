@@ -252,7 +252,7 @@ static void show_help(void) {
   if (rf_process.options.help) {
     rf_options_help(&rf_process.options, &out);
     if (rf_steering_now.rules[0] != '\0') {
-      rf_sink_str(&out, "rules of the collector's policy in these values: ");
+      rf_sink_str(&out, "rules of the collector's policy that set some of these values: ");
       rf_sink_str(&out, rf_steering_now.rules);
       rf_sink_str(&out, "\n");
     }
@@ -267,7 +267,7 @@ static void terminated(int number) {
   (void)rf_process_end(RF_ENDING_TERMINATED, number);
 }
 
-/* Those that the options name come before those that end the process. */
+/* Handlers of signals that the options name are installed before those of signals that end the process. */
 static void install_handlers(void) {
   bool const off = rf_process.options.mode == RF_MODE_OFF;
   if (rf_process.options.signals && (!off || rf_forward.now == RF_FORWARD_ON)) {

@@ -1,7 +1,7 @@
-/* Where a sanitizer's runtime is linked into the program itself (clang's default), its malloc comes before ours in
- * every search: a line says so. Where the runtime is a library (gcc's default) ours would come first, and
- * AddressSanitizer then ends the program. It asks for its default options before it looks for that: then the program is
- * started anew without us. */
+/* If a sanitizer's runtime is linked into the program itself (clang's default), its malloc comes before ours in every
+ * search: a line says so. If the runtime is a library (gcc's default) ours would come first, and AddressSanitizer then
+ * ends the program. It asks for its default options before it looks for that: then the program is started anew without
+ * us. */
 #define _GNU_SOURCE
 #include "sanitizer_check.h"
 

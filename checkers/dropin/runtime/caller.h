@@ -5,7 +5,7 @@
  * requests are therefore unwound by the unwind tables up to the first frame outside these libraries; from there on
  * frame pointers serve again.
  *
- * That costs microseconds, so each process does it a limited number of times, and then goes without. Where stacks are
+ * That costs microseconds, so each process does it a limited number of times, and then goes without. If stacks are
  * followed by rules (checkers/os/stack_rules.h), these libraries' frames are like others, and nothing is unwound here.
  */
 #ifndef RINGFENCE_DROPIN_CALLER_H
@@ -30,7 +30,7 @@ typedef struct rf_caller_trace {
   rf_link links[RF_CALLER_FRAMES + 1];
 } rf_caller_trace;
 
-/* Where the code of such a library lies; empty: not known. */
+/* The addresses of such a library's code; empty: not known. */
 typedef struct rf_runtime {
   uintptr_t start;
   uintptr_t size;

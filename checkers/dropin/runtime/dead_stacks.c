@@ -160,8 +160,8 @@ static bool is_dead(const dead_stack *g, const uintptr_t *words) {
          (id == 0 || id == UINT32_MAX) && !is_being_made(g, words);
 }
 
-/* Nobody can ask for the result: another thread has waited for the end, or the thread was detached, whose descriptor
- * then names itself as the one that waits. */
+/* True once the thread's result cannot be asked for any more: another thread has joined it, or it was detached, which
+ * makes its descriptor name itself as the joining thread. */
 static bool is_joined(const dead_stack *g, const uintptr_t *words) {
   size_t word = BELOW_ID;
   while (word < WORDS && words[word] != g->descriptor) {

@@ -26,7 +26,7 @@
 
 /* ---- Options ---- */
 
-/* Where nothing is checked: sampled programs are told, others go by the handler of faults. */
+/* Refused frees of a heap that checks nothing: a finding in mode sample, in others a fault for the handler. */
 static void refused(rf_status status, const void *ptr, const rf_origin *origin) {
   rf_fault const fault = {status, NULL, rf_heap_allocator(), ptr, NULL};
   if (rf_process.options.mode != RF_MODE_SAMPLE) {

@@ -1,7 +1,7 @@
 /* Output of the process: the file of the option log, and standard error.
  *
  * The file is opened and closed each time: a descriptor that stays open is seen by the program, which may close it.
- * Where the file cannot be opened nothing is written: standard error is the program's. */
+ * If the file cannot be opened nothing is written: standard error is the program's. */
 #ifndef RINGFENCE_DROPIN_OUTPUT_H
 #define RINGFENCE_DROPIN_OUTPUT_H
 

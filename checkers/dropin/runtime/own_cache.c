@@ -71,7 +71,7 @@ static void enter(rf_cache *cache, bool interrupted) {
   }
 }
 
-/* Where this thread has no cache of its own, or is inside it. */
+/* Takes a cache for a thread that has none of its own, or is inside it. */
 static rf_cache *borrow(bool interrupted) {
   rf_cache *const cache = rf_process.ready ? take(__atomic_load_n(&threads, __ATOMIC_RELAXED)) : NULL;
   if (cache != NULL) {
@@ -156,8 +156,8 @@ void rf_unlock_all(void) {
 /* ---- Forks ----
  *
  * A signal handler may fork while its own thread is inside the heap. The locks of this thread then stay held, in the
- * child as well, whose copy of the thread goes on where it was interrupted; others leave soon. Where there is one
- * thread only, nobody else can be inside. */
+ * child as well, whose copy of the thread goes on where it was interrupted; others leave soon. With one thread
+ * only, nobody else can be inside. */
 
 static RF_THREAD_LOCAL struct {
   bool alone;   /* one thread: nothing is locked */

@@ -151,7 +151,7 @@ typedef struct reading {
   void (*site)(const rf_policy_site *site);
 } reading;
 
-/* Where the text names none of the four, nothing of it is live. */
+/* Only these four options are live: a rule that names none of them changes nothing. */
 static void take_options(rf_steering_wish *w, const rf_policy_rule *rule) {
   rf_live_options const before = w->options;
   rf_live_options const *const own = &rf_steering_now.own;

@@ -39,7 +39,7 @@ static void unlink_self(void) {
   rf_futex_unlock(&threads.lock);
 }
 
-/* Where the stacks of ended threads cannot be told apart (dead_stacks.h), they are at least cleared. The C library
+/* If the stacks of ended threads cannot be told apart (dead_stacks.h), they are at least cleared. The C library
  * gives the lower pages back itself, all but 16 KiB; these are cleared here, from the top down, by the kernel, which
  * stops where the stack ends without harm. */
 #define STALE_PAGES 5

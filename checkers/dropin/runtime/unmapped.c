@@ -94,7 +94,7 @@ static bool is_fill(uintptr_t word) {
   return word - FILL_WORD + REACH < 2 * REACH;
 }
 
-/* Where an address is no address at all, the processor does not say which it was. */
+/* The processor does not report an address that is not canonical, so its value is looked for in the registers. */
 static uintptr_t fill_in_register(const siginfo_t *info, const ucontext_t *context) {
 #if defined(__x86_64__)
   for (int i = 0; info->si_code == SI_KERNEL && i < REG_RIP; i++) {

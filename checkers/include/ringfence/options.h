@@ -25,7 +25,7 @@ typedef enum rf_mode { RF_MODE_OFF, RF_MODE_SAMPLE, RF_MODE_GUARD, RF_MODE_PAGE,
 const char *rf_mode_name(rf_mode mode);
 
 /* Leaks reported at the end: none; lost blocks (no pointer to them is left) of the user's code with names; all lost
- * blocks; also live blocks to which pointers are left. Where pointers are not searched (arenas), each but the first
+ * blocks; also live blocks to which pointers are left. If pointers are not searched (arenas), each but the first
  * means live blocks. */
 typedef enum rf_leaks { RF_LEAKS_NONE, RF_LEAKS_LOST, RF_LEAKS_ALL, RF_LEAKS_REACHABLE } rf_leaks;
 

@@ -13,7 +13,7 @@
  * filled and checked when the block is freed.
  *
  * The inner allocator still decides who gets memory: for each block one of the same size is taken from it, and given
- * back with it, so that its limits, failures and statistics hold. The program never sees that one. Where
+ * back with it, so that its limits, failures and statistics hold. The program never sees that one. If
  * blocks have as much memory as they may (options.memory), further blocks are the inner allocator's, checked by
  * rf_guard. So are blocks above 1 GiB (32 bit: 64 MiB) and, before Linux 6.13, those near the kernel's limit of
  * mappings (vm.max_map_count: two for each block), which is said once.

@@ -1,7 +1,7 @@
 /* The full reporter: findings as text, JSON lines or for a serial line, to standard error or a file, then halt or go
  * on.
  *
- * Where Bazel runs a test (TEST_UNDECLARED_OUTPUTS_DIR) and no log is asked for, each finding is appended to
+ * If Bazel runs a test (TEST_UNDECLARED_OUTPUTS_DIR) and no log is asked for, each finding is appended to
  * ringfence-PID.jsonl in that folder as well. */
 #ifndef RINGFENCE_REPORTER_H
 #define RINGFENCE_REPORTER_H

@@ -11,7 +11,7 @@ static size_t align_of(size_t block_size) {
   return tk_min(divisor, RF_ALIGN_DEFAULT);
 }
 
-/* Where the blocks begin, behind the header at a multiple of its alignment. */
+/* The offset of the first block, behind the header at a multiple of the blocks' alignment. */
 static size_t offset_of_blocks(uint32_t block_size, uint32_t block_nr) {
   size_t const end = sizeof(mem_pool_t) + RF_MEMBLOCKS_WORDS(block_nr) * sizeof(size_t);
   return (end + align_of(block_size) - 1) & ~(align_of(block_size) - 1);

@@ -132,7 +132,7 @@ GUI_HMEM rf_ucgui_alloc_init_at(const void *data, int32_t size, const rf_site *s
   return handle;
 }
 
-/* Where it is, or not at all. */
+/* Fails rather than move the block. */
 static rf_status resize_in_place(rf_handles *calls, rf_handle handle, size_t size, const rf_site *site) {
   if (rf_handle_lock_at(calls, handle, site) == NULL) {
     return RF_ERR_INVALID;

@@ -92,7 +92,7 @@ RF_INLINE unsigned list_for(size_t size) {
   return list;
 }
 
-/* Of lists that are not empty. */
+/* The first list in a bitmap of those that are not empty, which has one. */
 RF_INLINE unsigned lowest_bit(uint64_t lists) {
   return sizeof(size_t) == sizeof lists ? rf_ctz((size_t)lists)
          : (uint32_t)lists != 0         ? rf_ctz((uint32_t)lists)

@@ -17,7 +17,7 @@ RF_INLINE void set_left(rf_zephyr_chunk_heap *heap, chunk c, size_t size) {
   }
 }
 
-/* Makes `c` a free chunk of `size` units. What it says of the chunk to its left stays. */
+/* Makes `c` a free chunk of `size` units. Its record of the chunk to its left stays. */
 RF_INLINE void set_free(rf_zephyr_chunk_heap *heap, chunk c, size_t size) {
   words(heap, c)[SIZE] = (uint32_t)size << STATE_BITS;
   set_left(heap, c, size);

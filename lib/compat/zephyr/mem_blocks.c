@@ -12,7 +12,7 @@
 /* Defined by the program, or not. */
 #pragma weak k_sys_fatal_error_handler
 
-/* Where Zephyr asserts. False where nobody was told. */
+/* Calls the program's handler where Zephyr would assert. False if it has none. */
 static bool panic(void) {
   if (k_sys_fatal_error_handler == NULL) {
     return false;

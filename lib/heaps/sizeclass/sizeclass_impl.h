@@ -16,7 +16,7 @@
  * | sum   | of address, heap, word and flags, where a header has room for it                                     |
  */
 
-/* Where max_align_t is aligned to 16, a header has 16 bytes anyway. */
+/* The checksum takes no room if max_align_t is aligned to 16: a header then has 16 bytes anyway. */
 #if UINTPTR_MAX > UINT32_MAX || defined(__i386__)
 #define SEALED 1
 #else

@@ -274,7 +274,7 @@ bool rf_slab_pages_free(rf_slab *h, uint32_t page, uint32_t pages, const rf_site
 
 /* Fills *out from the record of page `i`, an intact ZONE. False where it contradicts itself. */
 bool rf_slab_zone_at(const rf_slab *h, uint32_t i, zone *out);
-/* Where the user's part of a chunk begins. */
+/* The start of the user's part of a chunk. */
 unsigned char *rf_slab_chunk_user(const zone *z, uint32_t index);
 /* A chunk of class `q` from a zone that is open; NULL where none is, or damage was met. */
 void *rf_slab_chunk_alloc(rf_slab *h, unsigned q, size_t size, size_t align, const rf_site *site);

@@ -52,7 +52,7 @@ static bool is_linked(const rf_slab *h, const zone *z) {
   return to_it == z->page && (z->r->next == NO_PAGE || (behind != NULL && behind->prev == z->page));
 }
 
-/* Where a zone may be put in front. */
+/* True if the list's first zone is intact, so that another may be put before it. */
 static bool is_front_sound(const rf_slab *h, unsigned q) {
   const record *const front = h->open[q] != NO_PAGE ? listed_zone(h, h->open[q], q) : NULL;
   return h->open[q] == NO_PAGE || (front != NULL && front->prev == NO_PAGE);
@@ -234,7 +234,7 @@ void *rf_slab_chunk_alloc(rf_slab *h, unsigned q, size_t size, size_t align, con
   return rf_slab_chunk_user(&z, index);
 }
 
-/* Where the zone is or comes to be in its list when a chunk of it is freed. */
+/* True if the list is intact at the zone, which is or becomes the list's first when a chunk of it is freed. */
 static bool may_lead(const rf_slab *h, const zone *z, bool was_full) {
   if (was_full) {
     return z->r->next == NO_PAGE && z->r->prev == NO_PAGE && is_front_sound(h, z->q);

@@ -83,7 +83,7 @@ bool rf_tlsf_is_sound_free(const rf_tlsf_region *region, unsigned char *b);
 /* Bytes of the free block at `b`; 0 where it is live; SIZE_MAX where it is damaged. */
 size_t rf_tlsf_free_size(const rf_tlsf_region *region, unsigned char *b);
 
-/* Where the free block that ends at `e` begins; NULL where it is damaged. */
+/* The start of the free block that ends at `e`; NULL if it is damaged. */
 unsigned char *rf_tlsf_free_before(const rf_tlsf_region *region, unsigned char *e);
 
 /* The free block that the region has for `need` bytes, its links and tags unseen, so that it may be too small; the end

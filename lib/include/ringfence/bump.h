@@ -7,7 +7,7 @@
  *     char *line = rf_bump_alloc(&bump, 80, 1);
  *     rf_bump_reset(&bump, before);
  *
- * Algorithm: a pointer moves up through the memory. Where the memory is used up, an optional source adds chunks, each
+ * Algorithm: a pointer moves up through the memory. When the memory is used up, an optional source adds chunks, each
  * with a small header; reset gives the chunks behind the mark back to it.
  * Complexity: alloc O(1) and one call of the source at most; get_mark O(1); reset O(chunks).
  * Overhead: padding for alignment. A chunk has a header of four words; what is left of the chunk before it stays
@@ -58,7 +58,7 @@ rf_status rf_bump_init(rf_bump *bump, void *memory, size_t size, const rf_bump_s
 /* `size` bytes at a multiple of `align`, contents indeterminate; 0 bytes count as 1. */
 void *rf_bump_alloc(rf_bump *bump, size_t size, size_t align);
 
-/* Where the next allocation begins. */
+/* The start of the next allocation, for rf_bump_reset. */
 rf_bump_mark rf_bump_get_mark(const rf_bump *bump);
 
 /* Frees all that was allocated since `mark` was got. RF_OK; RF_ERR_INVALID, with nothing changed, for a mark that is

@@ -71,8 +71,8 @@ typedef struct WebsAlloc {
 typedef void (*WebsMemNotifier)(ssize size);
 
 /* Opens the heap over `bufsize` bytes at `buf`, the caller's until the last close; NULL: over `bufsize` bytes of
- * malloc's, 0 for WEBS_DEFAULT_MEM. Where it is open already only counts, and the arguments are not looked at. 0; -1
- * where malloc has no memory, or the size is negative or too small for a block. */
+ * malloc's, 0 for WEBS_DEFAULT_MEM. While it is open, a further call only counts and ignores its arguments. 0, or -1
+ * if malloc has no memory, or the size is negative or too small for a block. */
 int wopenAlloc(void *buf, int bufsize, int flags);
 
 /* Takes one open back; the last ends the heap: live blocks are listed on the log (rf_port_log) and gone. Nothing where

@@ -7,7 +7,7 @@
  *     struct window *const w = rf_handle_lock(&heap.base, window);
  *
  * Algorithm: first fit from low to high addresses over a list of blocks in address order, which is kept in a table
- * outside the blocks; the lowest free place of the table names the block. Where no hole is large enough, blocks that
+ * outside the blocks; the lowest free place of the table names the block. If no hole is large enough, blocks that
  * are not locked slide down until one is. After uC/GUI's dynamic memory, as it is described in words; locks that pin,
  * generations, checksums, bounded compaction, and largest sizes that hold are ours.
  *

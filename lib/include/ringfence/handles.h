@@ -131,8 +131,8 @@ struct rf_handles {
  * RF_ERR_INVALID. */
 #define rf_handle_realloc(handles, handle, size) rf_handle_realloc_at((handles), (handle), (size), RF_HERE)
 
-/* Where the block is now; NULL for RF_HANDLE_NULL and what is refused. Good until the next call that allocates, resizes
- * or compacts. */
+/* The block's address; NULL for RF_HANDLE_NULL and a handle that is refused. Good until the next call that allocates,
+ * resizes or compacts. */
 #define rf_handle_address(handles, handle) rf_handle_address_at((handles), (handle), RF_HERE)
 
 /* The same, and the block stays there until it is unlocked as often as it was locked (at most RF_HANDLE_MOST_LOCKS

@@ -41,7 +41,7 @@ extern "C" {
 
 /* Makes the heap that rt_malloc and the like serve from of the bytes from `begin_addr` up to `end_addr`, which stay the
  * caller's until it ends: by a second call, which need not give another (RT_NULL, RT_NULL). Blocks still live are gone
- * then. Where the memory is too small for a heap, a line says so on the console and there is none. Not while another
+ * then. If the memory is too small for a heap, a line on the console says so and there is none. Not while another
  * thread uses the heap. */
 void rt_system_heap_init(void *begin_addr, void *end_addr);
 void rt_system_heap_init_generic(void *begin_addr, void *end_addr); /* the same */
@@ -288,7 +288,7 @@ void rt_assert_set_hook(void (*hook)(const char *ex, const char *func, rt_size_t
 typedef rf_allocator *(*rf_rt_wrap_fn)(rf_allocator *heap, const char *name, void *context);
 void rf_rt_wrap_set(rf_rt_wrap_fn wrap, void *context);
 
-/* Where the console is; NULL: the port's log. Stays the caller's. */
+/* Sets the console: a sink, which stays the caller's, or NULL for the port's log. */
 void rf_rt_console_set(const rf_sink *sink);
 
 /* Names the calling thread in memtrace, by the first 4 or 8 letters (one word). Default: # and its number. */

@@ -1,4 +1,4 @@
-/* Where text goes: a callback. stdio is one sink (see port.h for the log), a UART another, a fixed buffer a third. */
+/* A sink takes text by a callback: stdio is one (see port.h for the log), a UART another, a fixed buffer a third. */
 #ifndef RINGFENCE_SINK_H
 #define RINGFENCE_SINK_H
 

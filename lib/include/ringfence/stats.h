@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 /* A snapshot. Bytes unless the name says blocks or count. A field that an allocator cannot know is 0, and its docs page
- * says so. Where capacity is not 0 it is the sum of used, free_bytes and overhead. A realloc that moves a block may
+ * says so. If capacity is not 0 it is the sum of used, free_bytes and overhead. A realloc that moves a block may
  * count as an allocation, and the peaks may then hold the old and the new block at once. */
 typedef struct rf_stats {
   size_t capacity;     /* bytes under management, overhead included */

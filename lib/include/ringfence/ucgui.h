@@ -117,19 +117,19 @@ void GUI_ALLOC_Free(GUI_HMEM hMem);
 void GUI_ALLOC_FreePtr(GUI_HMEM *phMem);
 void GUI_ALLOC_FreePtrArray(GUI_HMEM *pArray, int NumElems);
 
-/* Where the block is now, until the next call that allocates; NULL for handle 0 and what is refused. And the other way
- * round. */
+/* The block's address, good until the next call that allocates; NULL for handle 0 and a handle that is refused. And the
+ * handle of an address. */
 void *GUI_ALLOC_h2p(GUI_HMEM hMem);
 GUI_HMEM GUI_ALLOC_p2h(void *p);
 
-/* Where the block is, until it is unlocked as often. UnlockH takes back a lock by the address of the pointer, which
- * becomes NULL; so is its value. */
+/* The block's address, good until the block is unlocked as often as it was locked. UnlockH takes the address of that
+ * pointer, sets the pointer to NULL, and returns NULL. */
 void *GUI_ALLOC_LockH(GUI_HMEM hMem);
 void *GUI_ALLOC_UnlockH(void **pp);
 
-/* Where a block of `Size` zeroed bytes is and stays until it is given back by its address: it is locked from the first
- * on. NULL as handle 0 above; GUI_ALLOC_FreeFixedBlock of NULL does nothing, of what is no such block is refused and
- * reported. */
+/* The address of a new block of `Size` zeroed bytes, locked from the start, so that it stays there until it is freed by
+ * that address. NULL where GUI_ALLOC_AllocZero gives handle 0. GUI_ALLOC_FreeFixedBlock does nothing with NULL; another
+ * pointer that is no such block is refused and reported. */
 void *GUI_ALLOC_GetFixedBlock(GUI_ALLOC_DATATYPE Size);
 void GUI_ALLOC_FreeFixedBlock(void *p);
 
@@ -147,8 +147,9 @@ GUI_ALLOC_DATATYPE GUI_ALLOC_GetNumUsedBytes(void);
 GUI_ALLOC_DATATYPE GUI_ALLOC_GetMaxUsedBytes(void); /* at most so far */
 GUI_ALLOC_DATATYPE GUI_ALLOC_GetNumFreeBytes(void); /* all can be had; 0 where no handle is left */
 GUI_ALLOC_DATATYPE GUI_ALLOC_GetMaxSize(void);      /* the largest block that can be had */
-/* That much of it that one request is to take, of those who ask before: so many percent, 100 until it is set to a
- * number from 1 on. Set gives what it was; other numbers change nothing. */
+/* RequestSize: the most that a caller should ask for in one request, a percentage of GUI_ALLOC_GetMaxSize.
+ * SetMaxPercentage sets that percentage, 100 at first, to a number from 1 to 100, and returns the one before; other
+ * numbers change nothing. */
 GUI_ALLOC_DATATYPE GUI_ALLOC_RequestSize(void);
 int GUI_ALLOC_SetMaxPercentage(int MaxPercentage);
 GUI_ALLOC_DATATYPE GUI_ALLOC_GetNumUsedBlocks(void);

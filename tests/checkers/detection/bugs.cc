@@ -36,7 +36,7 @@ void poke(volatile unsigned char *p) {
   *p = static_cast<unsigned char>(~byte_at(p));
 }
 
-// Where the bug touches memory; its twin touches the nearest byte of the block.
+// The offset that the bug touches; its twin touches the nearest byte of the block.
 ptrdiff_t place(const Scene &scene) {
   ptrdiff_t const offset = scene.bug().offset;
   ptrdiff_t const last = static_cast<ptrdiff_t>(scene.bug().size) - 1;
@@ -113,7 +113,7 @@ void double_free(Scene &scene) {
   }
 }
 
-// Where the bug says: inside the block, or beside a multiple of its alignment.
+// Frees at the bug's offset: inside the block, or beside a multiple of its alignment.
 void free_inside(Scene &scene) {
   unsigned char *const p = scene.make();
   if (scene.bad()) {

@@ -321,7 +321,7 @@ int compare(const std::string &path) {
   return g_trouble || std::getline(old, old_line) ? 1 : 0;
 }
 
-// Of a mode that this build has: whether each bug is told as the table says.
+// Demands of a mode that this build has that each bug is reported as the table says.
 int demand(const std::string &mode_text) {
   size_t count = 0;
   for (size_t mode = 0; mode < kModes; mode++) {

@@ -3,7 +3,7 @@
  * Algorithm: chunks of 64 KiB, or of the size of a larger piece, taken from malloc; a piece is the next bytes of the
  * newest.
  * Complexity: O(1), and zeroing. Alignment: that of max_align_t. Threads: one at a time.
- * Returns NULL iff: never. Where the system has no memory the process says so and exits with RF_EXIT_USAGE.
+ * Returns NULL iff: never. If the system has no memory the process says so and exits with RF_EXIT_USAGE.
  */
 #ifndef RINGFENCE_TOOLS_BASE_ARENA_H
 #define RINGFENCE_TOOLS_BASE_ARENA_H

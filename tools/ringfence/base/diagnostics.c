@@ -15,6 +15,6 @@ void rf_diag(const char *format, ...) {
   int const room = (int)sizeof line - at - 2;
   at += length < 0 ? 0 : (length < room ? length : room);
   line[at++] = '\n';
-  /* Nobody is left to tell where this fails. */
+  /* A failure cannot be reported: this is where errors are reported. */
   (void)!write(STDERR_FILENO, line, (size_t)at);
 }

@@ -152,7 +152,7 @@ static void understand(rf_check_state *c) {
   c->totals.killed--;
 }
 
-/* Whether the exit status reports findings. Those without a record may be new. */
+/* True if the exit status is to report findings. A finding without a record may be new. */
 static bool has_new(const rf_check_state *c) {
   return rf_document_new(&c->document) != 0 || c->totals.uncounted != 0;
 }

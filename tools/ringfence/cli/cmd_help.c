@@ -31,7 +31,7 @@ static void help(void) {
 
 static int run(int argc, char **argv) {
   if (argc > 2) {
-    rf_diag("help takes one command, but got also %s", argv[2]);
+    rf_diag("help takes one command, but also got %s", argv[2]);
     return RF_EXIT_USAGE;
   }
   if (argc < 2) {

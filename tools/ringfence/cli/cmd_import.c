@@ -29,8 +29,9 @@ static const rf_option rows[ROWS] = {
     [ENVIRONMENT] = {"environment", '\0', "NAME", "where it ran (default: development)", NULL},
     [VERSION] = {"build-version", '\0', "TEXT", "version of the program", NULL},
     [COMMIT] = {"build-commit", '\0', "TEXT", "commit that the program was built from", NULL},
-    [PROGRAM] = {"program", '\0', "PATH", "the program, where the report does not name it", NULL},
-    [RUN] = {"run", '\0', "FUZZER", "run it on inputs in folders that have no report, for their reports", NULL},
+    [PROGRAM] = {"program", '\0', "PATH", "the program, if the report does not name it", NULL},
+    [RUN] = {"run", '\0', "FUZZER", "a fuzzer to run on inputs in folders that have no report, to make their reports",
+             NULL},
     [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
 };
 

@@ -106,7 +106,7 @@ static int open_device(const monitor *m, const char *path) {
     (void)cfsetspeed(&how, speed_of(baud));
     how.c_cflag |= CLOCAL | CREAD;
     if (tcsetattr(fd, TCSANOW, &how) != 0) {
-      rf_diag("%s is left as it is set: %s", path, strerror(errno));
+      rf_diag("cannot set the speed of %s, which stays as it is: %s", path, strerror(errno));
     }
   }
   return fd;

@@ -326,7 +326,7 @@ static bool save_fuzz_seed(const options *o, const trace *t) {
   bool const shrinks = o->arena == 0 && arena > TRACE_SEED_ARENA && t->peak <= TRACE_SEED_ARENA / 4 * 3;
   rf_text_sink_init(&line, o->memory);
   if (!trace_write_fuzz_seed(t, o->on.items[0]->name, shrinks ? TRACE_SEED_ARENA : arena, &line.sink, problem)) {
-    rf_diag("%s: no input of a fuzzer: %s", o->path, problem);
+    rf_diag("%s: not an input of a fuzzer: %s", o->path, problem);
     return false;
   }
   FILE *const file = rf_output_open(o->fuzz_seed);

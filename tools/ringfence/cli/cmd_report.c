@@ -89,8 +89,8 @@ static void say_summary(report *r) {
   const rf_document *const d = &r->document;
   const char *text = count_text(r);
   if (d->baseline != NULL && rf_baseline_unmet(d->baseline) != 0) {
-    text =
-        rf_bump_arena_print(&r->arena, "%s; %" PRIu64 " of the baseline not met", text, rf_baseline_unmet(d->baseline));
+    text = rf_bump_arena_print(&r->arena, "%s; %" PRIu64 " of the baseline not found", text,
+                               rf_baseline_unmet(d->baseline));
   }
   if (r->totals.uncounted != 0) {
     text =

@@ -51,7 +51,7 @@ static int execute(char **argv) {
 static int run(int argc, char **argv) {
   char *words[RF_SERVICE_WORDS + 2] = {(char[]){PROGRAM}};
   if (argc > RF_SERVICE_WORDS) {
-    rf_diag("%s got more than %d words", argv[0], RF_SERVICE_WORDS);
+    rf_diag("%s takes at most %d arguments", argv[0], RF_SERVICE_WORDS);
     return RF_EXIT_USAGE;
   }
   memcpy((void *)&words[1], (const void *)argv, (size_t)argc * sizeof *argv);

@@ -239,7 +239,7 @@ static bool read_all(char **paths, size_t count, trace *traces) {
       return false;
     }
     if (traces[i].count == 0) {
-      rf_diag("%s: it has no request", paths[i]);
+      rf_diag("%s: the trace has no requests", paths[i]);
       return false;
     }
     if (traces[i].peak > RF_SIZE_LIMIT / ((size_t)2 * REPLAY_PEAKS_MOST)) {

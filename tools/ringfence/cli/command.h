@@ -22,7 +22,7 @@ extern const rf_command rf_command_report;
 extern const rf_command rf_command_tune;
 extern const rf_command rf_command_version;
 
-/* Those of the checking service. Words beyond the limit are refused. */
+/* Commands of the checking service. More words than the limit are refused. */
 enum { RF_SERVICE_WORDS = 256 };
 
 extern const rf_command rf_command_serve;

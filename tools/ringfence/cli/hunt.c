@@ -181,7 +181,7 @@ static int hunt_once(hunt *h, const plan *p, size_t *count) {
   return 0;
 }
 
-/* Whoever stops the program wants the hunt to stop. */
+/* A user who stops the program wants the hunt to stop. */
 static bool goes_on(const hunt *h) {
   int const status = h->c->child.wait_status;
   int const signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;

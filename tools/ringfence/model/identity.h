@@ -49,8 +49,8 @@ typedef struct rf_identity {
  * the built-in ones. */
 rf_identity rf_identity_of(rf_bump_arena *arena, const rf_record *record, const rf_skip_rules *rules);
 
-/* The calls of a stack that count, innermost first, at most RF_IDENTITY_FRAMES into `out`; returns how many. Where all
- * are runtime frames they count themselves. */
+/* The calls of a stack that count, innermost first, at most RF_IDENTITY_FRAMES into `out`; returns how many. If all are
+ * runtime frames they count themselves. */
 size_t rf_identity_calls(rf_bump_arena *arena, const rf_record *record, rf_stack_kind kind, const rf_skip_rules *rules,
                          const rf_frame_view *out[RF_IDENTITY_FRAMES]);
 

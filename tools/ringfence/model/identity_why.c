@@ -61,9 +61,9 @@ static void put_stack(const rf_sink *sink, const rf_identity *a, const rf_identi
     rf_sink_str(sink, " and ");
     rf_sink_str(sink, frame_at(right, d->first[kind]));
   } else {
-    rf_sink_str(sink, left->key == right->key ? ": known of neither"
-                      : left->key != 0        ? ": known of the first only"
-                                              : ": known of the second only");
+    rf_sink_str(sink, left->key == right->key ? ": unknown in both"
+                      : left->key != 0        ? ": known only in the first"
+                                              : ": known only in the second");
   }
   rf_sink_str(sink, (a->parts | b->parts) >> kind & 1U ? "\n" : " (does not count for this kind)\n");
 }
@@ -74,7 +74,7 @@ const char *rf_identity_why(rf_bump_arena *arena, const rf_identity *a, const rf
   rf_text_sink_init(&text, arena);
   const rf_sink *const sink = &text.sink;
   if (d.versions) {
-    return "not comparable: their keys are of two versions of the algorithm\n";
+    return "not comparable: their keys come from two versions of the algorithm\n";
   }
   rf_sink_str(sink, d.one ? "one bug: " : d.related ? "two bugs, perhaps related: " : "two bugs: ");
   rf_sink_str(sink, rf_bug_name(a->bug));

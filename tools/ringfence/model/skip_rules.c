@@ -1,7 +1,5 @@
 #include "tools/ringfence/model/skip_rules.h"
 
-#include "checkers/report/fnv.h"
-
 #include <ringfence/suppress.h>
 #include <string.h>
 
@@ -123,22 +121,6 @@ unsigned rf_skip_rules_parse(rf_skip_rules *rules, rf_bump_arena *arena, const c
     }
   }
   return 0;
-}
-
-uint64_t rf_skip_rules_checksum(const rf_skip_rules *rules) {
-  uint64_t sum = RF_FNV_START;
-  for (size_t i = 0; i < FUNCTIONS; i++) {
-    sum = rf_fnv_text(sum, functions[i].pattern);
-  }
-  for (size_t i = 0; i < MODULES; i++) {
-    sum = rf_fnv_text(sum, modules[i].pattern);
-  }
-  for (size_t i = 0; i < rules->count; i++) {
-    sum = rf_fnv_text(sum, rules->list[i].module ? "module" : "function");
-    sum = rf_fnv_bytes(sum, rules->list[i].pattern, rules->list[i].length);
-    sum = rf_fnv_text(sum, "");
-  }
-  return sum;
 }
 
 static bool matches_any(const built_in *list, size_t count, const char *name) {

@@ -12,7 +12,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -33,9 +32,6 @@ typedef struct rf_skip_rules {
 /* Adds the rules of `text`, which must outlive them. Returns 0, or the number of the first line that is no rule; the
  * rules before it stay added. */
 unsigned rf_skip_rules_parse(rf_skip_rules *rules, rf_bump_arena *arena, const char *text, size_t length);
-
-/* A checksum of all rules, the built-in ones included: keys made by others are not comparable. */
-uint64_t rf_skip_rules_checksum(const rf_skip_rules *rules);
 
 /* True where the function (normalised, or NULL) or the file name of the module (or NULL) matches a rule. */
 bool rf_skip_rules_match(const rf_skip_rules *rules, const char *function, const char *module);

@@ -71,7 +71,7 @@ static void figures(const rf_html_page *p) {
   if (d->baseline != NULL) {
     counted_figure(p, verdict, rf_document_new(d), "new");
     counted_figure(p, "", d->known, "known (baseline)");
-    counted_figure(p, "", rf_baseline_unmet(d->baseline), "of the baseline not met");
+    counted_figure(p, "", rf_baseline_unmet(d->baseline), "of the baseline not found");
   }
   if (d->times > d->count) {
     counted_figure(p, "", d->times, "times found in all");
@@ -236,7 +236,7 @@ static void snapshot_head(const rf_html_page *p, const rf_snapshot_table *t) {
     rf_markup(p->sink, ", process %u", (unsigned)t->process);
   }
   if (t->omitted != 0) {
-    rf_markup(p->sink, "; %s of call sites for which there was no room", rf_counted(p->arena, t->omitted, "block"));
+    rf_markup(p->sink, "; %s of call sites that did not fit", rf_counted(p->arena, t->omitted, "block"));
   }
   raw(p, "</p>\n");
 }

@@ -14,8 +14,6 @@
 extern "C" {
 #endif
 
-enum { RF_PPROF_VALUES = 4 };
-
 /* The meaning of one number of each sample: "inuse_space" in "bytes". */
 typedef struct rf_pprof_type {
   const char *name;

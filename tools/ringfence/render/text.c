@@ -125,8 +125,8 @@ static void put_snapshot(rf_bump_arena *arena, const rf_snapshot_table *t, const
   }
   put_rows(arena, t, sink);
   if (t->omitted != 0) {
-    rf_sink_str(sink, rf_bump_arena_print(arena, "  and %" PRIu64 " blocks of call sites for which there was no room\n",
-                                          t->omitted));
+    rf_sink_str(sink,
+                rf_bump_arena_print(arena, "  and %" PRIu64 " blocks of call sites that did not fit\n", t->omitted));
   }
 }
 

@@ -123,7 +123,7 @@ static void put_findings(rf_bump_arena *arena, const rf_totals *t, const rf_sink
     put(arena, sink, "; %zu new, %zu in the baseline", t->findings - t->known, t->known);
   }
   if (t->unmet != 0) {
-    put(arena, sink, "; %" PRIu64 " of the baseline not met", t->unmet);
+    put(arena, sink, "; %" PRIu64 " of the baseline not found", t->unmet);
   }
   if (t->suppressed != 0) {
     put(arena, sink, "; %" PRIu64 " suppressed", t->suppressed);

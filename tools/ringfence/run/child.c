@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Those that end a process which has no handler, and that others send. */
+/* Signals that others send, and that end a process which has no handler for them. */
 static const int forwarded[] = {SIGHUP,  SIGINT,    SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2,
                                 SIGALRM, SIGVTALRM, SIGPROF, SIGIO,   SIGPWR,  SIGXCPU};
 
@@ -43,7 +43,7 @@ static void take_signals(void) {
   has_before = true;
   waited_for(&set);
   (void)sigprocmask(SIG_BLOCK, &set, &before.mask);
-  /* Where SIGCHLD is ignored the system keeps no status to wait for. */
+  /* While SIGCHLD is ignored the system keeps no status to wait for. */
   struct sigaction action = {.sa_handler = SIG_DFL};
   (void)sigaction(SIGCHLD, &action, &before.on_child);
   /* A closed pipe at standard error must not lose the program's status. */

@@ -12,7 +12,7 @@
 const char *rf_environment_options(rf_bump_arena *arena, const char *passed, const char *folder, rf_options *effective);
 
 /* A copy of this process's environment, NULL at the end, with RINGFENCE_OPTIONS set to `options` and, unless `library`
- * is NULL, that file first in LD_PRELOAD. Where its path has a space, colon or dollar sign, which LD_PRELOAD cannot
+ * is NULL, that file first in LD_PRELOAD. If its path has a space, colon or dollar sign, which LD_PRELOAD cannot
  * hold, a link in `folder` stands for it. */
 char **rf_environment_make(rf_bump_arena *arena, const char *library, const char *options, const char *folder);
 

@@ -9,8 +9,8 @@
 extern "C" {
 #endif
 
-/* Gives the records' traces the file, function and line of their sites, read from `image`, an ELF file. Those that are
- * not there stay as they are. */
+/* Gives the records' traces the file, function and line of their sites, read from `image`, an ELF file. Sites that it
+ * lacks stay as they are. */
 void rf_image_sites(rf_bump_arena *arena, rf_record *const *records, size_t count, const char *image);
 
 #ifdef __cplusplus

@@ -72,7 +72,7 @@ static void print_module(const rf_json *m) {
 
 static void print_programs(const rf_json *root) {
   const rf_json *const list = rf_json_list(root, "coverage");
-  (void)puts(list == NULL ? "no process has told of its run yet"
+  (void)puts(list == NULL ? "no process has reported a run yet"
                           : " processes       hours  allocations  mode    program, build, environment");
   for (const rf_json *c = list; c != NULL; c = c->next) {
     (void)printf("%10" PRIu64 "  %10s  %11" PRIu64 "  %-6s  ", rf_json_unsigned(c, "processes", 0),
@@ -131,7 +131,7 @@ static int answer(asked *a, const char *word) {
     return RF_EXIT_USAGE;
   }
   if (word == NULL ? a->sites.watched != NULL : a->module != NULL) {
-    rf_diag(word == NULL ? "--watched is of one module: ringfence coverage ID --watched WHICH"
+    rf_diag(word == NULL ? "--watched needs one module: ringfence coverage ID --watched WHICH"
                          : "--module chooses among all modules: leave out the number");
     return RF_EXIT_USAGE;
   }

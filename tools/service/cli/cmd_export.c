@@ -159,7 +159,7 @@ static int export_findings(asked *a) {
   bool const otlp = a->as != NULL && strcmp(a->as, "otlp") == 0;
   if (a->as == NULL ||
       (!sentry && !otlp && (!rf_output_format_from_name(a->as, &format) || format == RF_OUTPUT_PPROF))) {
-    rf_diag("say the form: --as sentry, otlp, sarif, json, junit, html or text");
+    rf_diag("give a format: --as sentry, otlp, sarif, json, junit, html or text");
     return RF_EXIT_USAGE;
   }
   if (a->to != NULL && !sentry && !otlp) {
@@ -192,7 +192,7 @@ static int run(int argc, char **argv) {
     rf_option_table_help(&o.table);
     status = 0;
   } else if (first >= 0 && first != argc) {
-    rf_diag("export takes no words but options, and got %s", argv[first]);
+    rf_diag("export takes options only, but got %s", argv[first]);
   } else if (first >= 0) {
     status = export_findings(&a);
   }

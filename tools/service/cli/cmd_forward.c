@@ -167,11 +167,11 @@ static int run(int argc, char **argv) {
         "\n"
         "Sends the records in collectors' folders (default: the one that processes find by themselves), and\n"
         "findings in folders of JSON lines, to a collector elsewhere. Records that have arrived leave the spool;\n"
-        "files of JSON lines stay. Where the collector does not answer, records wait, and are sent later.\n");
+        "files of JSON lines stay. If the collector does not answer, records wait, and are sent later.\n");
     rf_option_table_help(&o.table);
     status = 0;
   } else if (first >= 0 && a.to == NULL) {
-    rf_diag("say where to: --to URL");
+    rf_diag("give a destination: --to URL");
   } else if (first >= 0) {
     status = forward(&a, argv + first, argc - first);
   }

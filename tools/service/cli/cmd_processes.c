@@ -50,7 +50,7 @@ static int answer(asked *a, const char *word) {
     return RF_EXIT_USAGE;
   }
   if (word == NULL && (a->snapshot != 0 || a->against != 0)) {
-    rf_diag("--snapshot and --against are of one process: ringfence processes ID --against N");
+    rf_diag("--snapshot and --against need one process: ringfence processes ID --against N");
     return RF_EXIT_USAGE;
   }
   if (!rf_cli_open(&a->cli, RF_STORE_READ)) {

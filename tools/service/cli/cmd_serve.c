@@ -297,7 +297,7 @@ static int run(int argc, char **argv) {
     print_help(&o.table);
     status = 0;
   } else if (first >= 0 && first != argc) {
-    rf_diag("serve takes no words but options, and got %s", argv[first]);
+    rf_diag("serve takes options only, but got %s", argv[first]);
   } else if (first >= 0) {
     status = serve_or_look(&g);
   }

@@ -76,7 +76,7 @@ static bool upload_there(asked *a, const char *path) {
   if (answer.status != 200) {
     rf_diag("%s: %s", a->to,
             answer.status == 0 ? "no collector answers there"
-                               : rf_json_text(root, "error", "what answers there is no collector"));
+                               : rf_json_text(root, "error", "the server there is not a collector"));
     return false;
   }
   (void)puts(a->cli.json ? answer.text : rf_json_text(root, "done", ""));

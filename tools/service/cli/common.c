@@ -103,8 +103,8 @@ const char *rf_cli_directory(rf_bump_arena *arena, const char *given, bool creat
       return places[i];
     }
   }
-  rf_diag(create ? "no folder for findings can be made; name one with --dir"
-                 : "no folder of findings is there yet: start `ringfence serve`, or name one with --dir");
+  rf_diag(create ? "cannot create a folder for findings; name one with --dir"
+                 : "there is no folder of findings yet: start `ringfence serve`, or name one with --dir");
   return NULL;
 }
 

@@ -248,7 +248,8 @@ static bool start(server *s) {
   s->alerts = (rf_alerts){.webhook = s->options->webhook, .command = s->options->command, .url = rf_http_url(s->http)};
   rf_diag("collecting findings in %s, page at %s", s->options->directory, rf_http_url(s->http));
   if (s->spool.doorbell < 0) {
-    rf_diag("no doorbell can be made in %s: new findings are looked for every second", s->options->directory);
+    rf_diag("cannot create a socket in %s that announces findings: they are looked for every second",
+            s->options->directory);
   }
   return true;
 }

@@ -66,7 +66,7 @@ bool rf_curl_run(rf_bump_arena *arena, const rf_curl *request, rf_curl_answer *a
   const char *const program = rf_paths_in_path(arena, argv[0]);
   *answer = (rf_curl_answer){0, ""};
   if (program == NULL) {
-    rf_diag("no curl found, which speaks HTTP: install the package curl");
+    rf_diag("curl not found, which is needed for HTTP: install the package curl");
     return false;
   }
   const char *const output = rf_subprocess_output(arena, program, argv, rf_curl_configuration(arena, request));

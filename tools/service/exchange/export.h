@@ -28,7 +28,7 @@ typedef struct rf_export {
   const char *commit;
 } rf_export;
 
-/* Those that the filter names, in `arena`, NULL where there are none; false with store->error set. */
+/* Reads the findings that the filter names into `arena`, NULL if there are none; false with store->error set. */
 bool rf_export_read(rf_store *store, rf_bump_arena *arena, const rf_findings_filter *filter, rf_export **out,
                     size_t *count);
 

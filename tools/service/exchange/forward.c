@@ -46,7 +46,7 @@ static const char *failure(rf_bump_arena *arena, const rf_curl_answer *a, const 
     return "no collector answers";
   }
   return rf_bump_arena_print(arena, "status %d: %s", a->status,
-                             rf_json_text(root, "error", "what answers there is no collector"));
+                             rf_json_text(root, "error", "the server there is not a collector"));
 }
 
 static bool try_once(rf_forward *f) {
@@ -85,7 +85,7 @@ bool rf_forward_flush(rf_forward *f) {
   for (unsigned i = 0; f->batch.length != 0; i++) {
     if (try_once(f)) {
       if (f->complained) {
-        rf_diag("%s takes records again", f->url);
+        rf_diag("%s accepts records again", f->url);
         f->complained = false;
       }
       clear(f);

@@ -29,7 +29,7 @@ enum MHD_Result rf_upload_end(rf_request *r) {
   rf_symbol_file file;
   const char *const given = rf_request_argument(r, "name");
   if (r->file < 0) {
-    return rf_reply_error(r, MHD_HTTP_INTERNAL_SERVER_ERROR, "no file can be made in the folder of symbols");
+    return rf_reply_error(r, MHD_HTTP_INTERNAL_SERVER_ERROR, "cannot create a file in the folder of symbols");
   }
   bool const closed = close(r->file) == 0;
   r->file = -1;
@@ -72,7 +72,7 @@ enum MHD_Result rf_reply_buildid(rf_request *r) {
   struct stat st;
   int const fd = open_file(r, &st);
   if (fd < 0) {
-    return rf_reply_error(r, MHD_HTTP_NOT_FOUND, "no such file of this build-id is here");
+    return rf_reply_error(r, MHD_HTTP_NOT_FOUND, "there is no such file for this build-id");
   }
   struct MHD_Response *const response = MHD_create_response_from_fd64((uint64_t)st.st_size, fd);
   if (response == NULL) {

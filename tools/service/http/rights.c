@@ -182,7 +182,7 @@ static bool is_answered(const rf_rights *r, const rf_sender *s) {
 
 const char *rf_rights_refusal(const rf_rights *rights, const rf_sender *sender) {
   if (!is_answered(rights, sender)) {
-    return "this Host is not one that this service answers to; name it with --host";
+    return "this service does not answer to this Host; add it with --host";
   }
   if (sender->origin != NULL && !is_origin_of_ours(rights, sender->origin)) {
     return "requests from pages of another origin are refused";
@@ -193,7 +193,7 @@ const char *rf_rights_refusal(const rf_rights *rights, const rf_sender *sender) 
     return "requests from pages of another site are refused";
   }
   if (sender->writes && sender->cookie != NULL && bearer(sender) == NULL && sender->origin == NULL) {
-    return "a browser that changes something must say its origin";
+    return "a browser's request to change something needs an Origin header";
   }
   return NULL;
 }

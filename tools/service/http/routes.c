@@ -220,7 +220,7 @@ static enum MHD_Result get_page(rf_request *r) {
 static enum MHD_Result get_stream(rf_request *r) {
   struct MHD_Response *const response = rf_streams_open(&r->http->streams, r->connection);
   if (response == NULL) {
-    return rf_reply_error(r, MHD_HTTP_SERVICE_UNAVAILABLE, "too many pages listen already");
+    return rf_reply_error(r, MHD_HTTP_SERVICE_UNAVAILABLE, "too many pages are listening already");
   }
   (void)MHD_add_response_header(response, "Content-Type", "text/event-stream");
   rf_reply_headers(response);
@@ -243,7 +243,7 @@ static enum MHD_Result sign_in(rf_request *r) {
   }
   if (code != NULL || given != NULL) {
     return rf_reply_error(r, MHD_HTTP_UNAUTHORIZED,
-                          "this code or token is not valid, or no longer; `ringfence serve --open` makes a new one");
+                          "this code or token is not valid, or has expired; `ringfence serve --open` makes a new one");
   }
   rf_text_sink page;
   rf_text_sink_init(&page, &r->arena);

@@ -206,7 +206,7 @@ static int listen_in(const char *directory) {
       folder >= 0 && fd >= 0 && bind(fd, (const struct sockaddr *)&a, sizeof a) == 0 && listen(fd, BACKLOG) == 0;
   (void)umask(mask);
   if (!bound) {
-    rf_diag("no " SOCKET " can be made in %s: %s; the page's address serves as well", directory, strerror(errno));
+    rf_diag("cannot create " SOCKET " in %s: %s; use the address of the page instead", directory, strerror(errno));
   }
   if (folder >= 0) {
     (void)close(folder);

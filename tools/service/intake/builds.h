@@ -20,8 +20,8 @@ int64_t rf_build_given(rf_store *store, const char *version, const char *revisio
  */
 int64_t rf_build_named(rf_store *store, const char *text);
 
-/* True if the fix of `finding`, which is fixed, is in `build`: an event of it is a regression. Where the order is not
- * known, it is not. */
+/* True if the fix of `finding`, which is fixed, is in `build`: an event of it is a regression. False if the order of
+ * the builds is not known. */
 bool rf_build_has_fix(rf_store *store, int64_t finding, int64_t build);
 
 #ifdef __cplusplus

@@ -263,7 +263,7 @@ bool rf_serial_source_read(rf_serial_source *s, int64_t now) {
   if (got > 0) {
     take_bytes(s, buffer, (size_t)got, now);
   } else if (!s->file && (got == 0 || (errno != EAGAIN && errno != EINTR))) {
-    rf_diag("%s went away: it is waited for", s->path);
+    rf_diag("%s was disconnected: waiting for it", s->path);
     (void)close(s->fd);
     s->fd = -1;
   }
@@ -272,7 +272,7 @@ bool rf_serial_source_read(rf_serial_source *s, int64_t now) {
 
 void rf_serial_source_tick(rf_serial_source *s, int64_t now) {
   if (s->fd < 0 && open_source(s)) {
-    rf_diag("%s is there again", s->path);
+    rf_diag("%s is connected again", s->path);
   }
   while (s->file && rf_serial_source_read(s, now)) {
   }

@@ -58,7 +58,7 @@ static int64_t process_of(rf_store *store, const rf_envelope *e, const rf_candid
   return made;
 }
 
-/* Where one process has several allocators, the figures of the list are those of the last snapshot. */
+/* If a process has several allocators, the list shows the figures of its last snapshot. */
 static void update(rf_store *store, int64_t process, const rf_envelope *e, const rf_heap_snapshot *s) {
   int64_t const peak = s->peak > s->bytes ? s->peak : s->bytes;
   rf_store_run(store,

@@ -119,7 +119,7 @@ static void settle(rf_alerts *alerts, rf_store *store, bool sent) {
     (void)rf_store_commit(store);
   }
   if (!sent) {
-    rf_diag("an alert failed%s: %s", over ? " and is given up" : "",
+    rf_diag("an alert failed%s: %s", over ? " for the last time" : "",
             alerts->webhook != NULL ? "the webhook (curl)" : "the command");
     alerts->next_try = over ? 0 : rf_store_now() + (MINUTE_MS << (alerts->failures - 1));
     alerts->failures = over ? 0 : alerts->failures;

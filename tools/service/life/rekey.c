@@ -3,7 +3,7 @@
 #include "tools/service/intake/describe.h"
 #include "tools/service/intake/names.h"
 #include "tools/service/intake/split.h"
-#include "tools/service/life/triage.h"
+#include "tools/service/life/decision.h"
 
 #include <string.h>
 
@@ -62,7 +62,7 @@ static int64_t key_of_piece(rf_store *store, int64_t whole, const rf_event_keys 
   return rule == RF_SPLIT_NONE ? 0 : rf_split_key(keys->group, rule, rf_split_value(rule, keys, at));
 }
 
-/* Where it is split itself: events with this value stay. */
+/* Has events with this value stay with the finding, if it is split. */
 static void stay(rf_store *store, int64_t finding, const rf_event_keys *keys, const rf_candidate *at) {
   int64_t const rule = rf_store_number(store, 0, "SELECT split_by FROM finding WHERE id = ?", "i", finding);
   if (rule != RF_SPLIT_NONE) {
@@ -90,7 +90,7 @@ static void key_again(rf_store *store, int64_t id, rf_event_keys keys, const rf_
       "i", keys.group);
   if (owner != id &&
       rf_store_number(store, 1, "SELECT merged_into IS NOT NULL FROM finding WHERE id = ?", "i", id) == 0) {
-    rf_triage_join(store, owner, id);
+    rf_decision_join(store, owner, id);
     rf_store_run(store, "UPDATE activity SET alert = 0 WHERE finding = ? AND alert = 1", "i", id);
   }
 }

@@ -19,10 +19,11 @@ typedef struct rf_frames {
 /* Adds the frame where it has no name and nothing is known of it. True where it has no name. */
 bool rf_frames_add(rf_store *store, rf_bump_arena *arena, rf_frame *frame, rf_frames *all);
 
-/* Those of some snapshots after number `after`. Returns the number of the last. */
+/* Gathers the frames of some snapshots after number `after`. Returns the number of the last. */
 int64_t rf_frames_of_snapshots(rf_store *store, rf_bump_arena *arena, int64_t after, rf_frames *all);
 
-/* Those of the build that were looked up before, where snapshots lack lines of it. `build_id` must outlive them. */
+/* Gathers the frames of the build that were looked up before, if snapshots lack lines of it. `build_id` must outlive
+ * them. */
 void rf_frames_of_build(rf_store *store, rf_bump_arena *arena, const char *build_id, rf_frames *all);
 
 /* Notes the builds that lack lines in snapshots after `after` up to `upto`, and anew in all that lack those of a build.

@@ -145,11 +145,6 @@ static void move(rf_store *store, int64_t from, int64_t to, const event *e) {
 
 /* ---- By a rule, by events ---- */
 
-static bool refuse(char *message, const char *why) {
-  (void)snprintf(message, RF_TRIAGE_MESSAGE, "%s", why);
-  return false;
-}
-
 /* The counter that tells the values of a rule apart; 0: none does. */
 static int64_t counter_of(rf_split_rule rule) {
   switch (rule) {
@@ -236,10 +231,11 @@ static bool by_events(rf_store *store, rf_bump_arena *arena, int64_t finding, co
     there += events[i].record != NULL && is_among(numbers, used, events[i].id);
   }
   if (used == 0 || there != used) {
-    return refuse(message, "name events of this finding, as `ringfence show ID --json` has them: --events 7,9");
+    return rf_decision_refuse(message,
+                              "name events of this finding, as `ringfence show ID --json` has them: --events 7,9");
   }
   if (there == all) {
-    return refuse(message, "these are all of its events: nothing would be left");
+    return rf_decision_refuse(message, "these are all of its events: nothing would be left");
   }
   int64_t to = 0;
   for (size_t i = 0; i < all; i++) {
@@ -274,9 +270,9 @@ bool rf_split_apply(rf_store *store, int64_t finding, const char *how, char mess
   if (strncmp(how, events, strlen(events)) == 0) {
     done = by_events(store, &arena, finding, how + strlen(events), message);
   } else if (rule == RF_SPLIT_NONE) {
-    refuse(message, "split by one of: access, allocation, free, program, build, environment, mode");
+    rf_decision_refuse(message, "split by one of: access, allocation, free, program, build, environment, mode");
   } else if (before != RF_SPLIT_NONE) {
-    refuse(message, "it is split by a rule already; undo that first");
+    rf_decision_refuse(message, "it is split by a rule already; undo that first");
   } else {
     int64_t const moved = by_rule(store, &arena, finding, rule);
     int const length =
@@ -300,12 +296,12 @@ bool rf_split_undo(rf_store *store, int64_t finding, char message[RF_TRIAGE_MESS
     pieces[used++] = sqlite3_column_int64(s, 0);
   }
   if (rule == RF_SPLIT_NONE && used == 0) {
-    return refuse(message, "it was not split");
+    return rf_decision_refuse(message, "it was not split");
   }
   rf_store_run(store, "UPDATE finding SET split_by = 0, split_stay = 0, split_left = 0, split_wanted = 0 WHERE id = ?",
                "i", finding);
   for (size_t i = 0; i < used; i++) {
-    rf_triage_join(store, finding, pieces[i]);
+    rf_decision_join(store, finding, pieces[i]);
   }
   (void)snprintf(message, RF_TRIAGE_MESSAGE, "finding %" PRId64 " is one again", finding);
   return true;

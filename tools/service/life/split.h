@@ -2,7 +2,7 @@
 #ifndef RINGFENCE_TOOLS_SERVICE_LIFE_SPLIT_H
 #define RINGFENCE_TOOLS_SERVICE_LIFE_SPLIT_H
 
-#include "tools/service/life/triage.h"
+#include "tools/service/life/decision.h"
 
 #ifdef __cplusplus
 extern "C" {

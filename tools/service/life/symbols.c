@@ -81,7 +81,7 @@ static rf_frames frames_of_snapshots(rf_symbol_worker *worker, rf_store *store, 
   return all;
 }
 
-/* Those of all events of findings that lack names of the build. Names known for its addresses are forgotten. */
+/* The frames of all events of findings that lack names of the build. Names known for its addresses are forgotten. */
 static rf_frames frames_of_build(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *arena) {
   rf_frames all = {.list = NULL};
   rf_frames_of_build(store, arena, worker->build_id, &all);
@@ -253,7 +253,7 @@ static void end_fetch(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *
   char message[RF_SYMBOL_MESSAGE] = "";
   rf_symbol_file file;
   if (strcmp(path, unreachable) == 0) {
-    rf_diag("no server of DEBUGINFOD_URLS answers: they are asked again in %d minutes", WAIT_MS / 60000);
+    rf_diag("no server of DEBUGINFOD_URLS answers: the next attempt is in %d minutes", WAIT_MS / 60000);
     worker->wait_until = rf_store_now() + WAIT_MS;
     rf_store_begin(store);
     rf_store_run(store, "DELETE FROM symbol_file WHERE build_id = ? AND kind = 'asked'", "t", worker->build_id);

@@ -1,21 +1,12 @@
 #include "tools/service/life/triage.h"
 
 #include "tools/service/intake/builds.h"
+#include "tools/service/life/decision.h"
 #include "tools/service/life/split.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-static void note(rf_store *store, int64_t finding, const char *kind, const char *text) {
-  rf_store_run(store, "INSERT INTO activity(time, finding, kind, environment, text) VALUES(?,?,?,'',?)", "iitt",
-               rf_store_now(), finding, kind, text);
-}
-
-static bool refuse(char *message, const char *why) {
-  (void)snprintf(message, RF_TRIAGE_MESSAGE, "%s", why);
-  return false;
-}
 
 static int64_t root_of(rf_store *store, int64_t id) {
   return rf_store_number(store, 0, "SELECT coalesce(merged_into, id) FROM finding WHERE id = ?", "i", id);
@@ -29,7 +20,7 @@ static bool fix(rf_store *store, int64_t id, const char *text, char *message) {
                "UPDATE finding SET state = 'fixed', because = NULL, fixed_in = ?2, fixed_build = nullif(?3, 0),"
                " fixed_at = ?4 WHERE id = ?1",
                "itii", id, text, build, rf_store_now());
-  note(store, id, "fixed", text == NULL ? "in the next build" : text);
+  rf_decision_note(store, id, "fixed", text == NULL ? "in the next build" : text);
   (void)snprintf(message, RF_TRIAGE_MESSAGE, "finding %" PRId64 " is fixed in %s%s", id,
                  text == NULL ? "the next build" : text,
                  text != NULL && build == 0 ? ", a build that has not been seen yet" : "");
@@ -38,13 +29,13 @@ static bool fix(rf_store *store, int64_t id, const char *text, char *message) {
 
 static bool ignore(rf_store *store, int64_t id, const char *text, char *message) {
   if (text == NULL || text[strspn(text, " \t")] == '\0') {
-    return refuse(message, "say why: --because TEXT");
+    return rf_decision_refuse(message, "give a reason: --because TEXT");
   }
   rf_store_run(store,
                "UPDATE finding SET state = 'ignored', because = ?2, fixed_in = NULL, fixed_build = NULL, fixed_at ="
                " NULL WHERE id = ?1",
                "it", id, text);
-  note(store, id, "ignored", text);
+  rf_decision_note(store, id, "ignored", text);
   (void)snprintf(message, RF_TRIAGE_MESSAGE, "finding %" PRId64 " is ignored", id);
   return true;
 }
@@ -54,33 +45,19 @@ static bool reopen(rf_store *store, int64_t id, char *message) {
                "UPDATE finding SET state = 'open', because = NULL, fixed_in = NULL, fixed_build = NULL, fixed_at ="
                " NULL WHERE id = ?",
                "i", id);
-  note(store, id, "opened", "");
+  rf_decision_note(store, id, "opened", "");
   (void)snprintf(message, RF_TRIAGE_MESSAGE, "finding %" PRId64 " is open", id);
   return true;
 }
 
-void rf_triage_join(rf_store *store, int64_t id, int64_t other) {
-  char text[64];
-  /* merged_via lets a split give them back. */
-  rf_store_run(store, "UPDATE finding SET merged_into = ?1, merged_via = ?2 WHERE merged_into = ?2", "ii", id, other);
-  rf_store_run(store, "UPDATE finding SET merged_into = ?1, merged_via = NULL WHERE id = ?2", "ii", id, other);
-  rf_store_run(
-      store,
-      "UPDATE finding SET last_seen = max(last_seen, (SELECT last_seen FROM finding WHERE id = ?2)), first_seen ="
-      " min(first_seen, (SELECT first_seen FROM finding WHERE id = ?2)) WHERE id = ?1",
-      "ii", id, other);
-  (void)snprintf(text, sizeof text, "finding %" PRId64, other);
-  note(store, id, "merged", text);
-}
-
 static bool merge(rf_store *store, int64_t id, int64_t other, char *message) {
   if (other == 0) {
-    return refuse(message, "there is no such finding to merge");
+    return rf_decision_refuse(message, "there is no such finding to merge");
   }
   if (other == id) {
-    return refuse(message, "they are one finding already");
+    return rf_decision_refuse(message, "they are one finding already");
   }
-  rf_triage_join(store, id, other);
+  rf_decision_join(store, id, other);
   (void)snprintf(message, RF_TRIAGE_MESSAGE, "finding %" PRId64 " is part of %" PRId64 " now", other, id);
   return true;
 }
@@ -97,7 +74,7 @@ static bool part(rf_store *store, int64_t id, int64_t root, char *message) {
       " kind = 1 AND finding IN (SELECT id FROM finding WHERE id = ?1 OR merged_into = ?1)) WHERE id = ?1",
       "i", root);
   (void)snprintf(text, sizeof text, "finding %" PRId64, id);
-  note(store, root, "split", text);
+  rf_decision_note(store, root, "split", text);
   (void)snprintf(message, RF_TRIAGE_MESSAGE, "finding %" PRId64 " stands alone again", id);
   return true;
 }
@@ -105,13 +82,13 @@ static bool part(rf_store *store, int64_t id, int64_t root, char *message) {
 static bool split(rf_store *store, int64_t id, const char *how, char *message) {
   int64_t const root = root_of(store, id);
   if (how == NULL) {
-    return root == id ? refuse(message, "it was not merged into another finding; to split it, say by what")
+    return root == id ? rf_decision_refuse(message, "it was not merged into another finding; to split it, say by what")
                       : part(store, id, root, message);
   }
   bool const undo = strcmp(how, "undo") == 0;
   bool const done = undo ? rf_split_undo(store, id, message) : rf_split_apply(store, id, how, message);
   if (done && !undo) {
-    note(store, id, "split", how);
+    rf_decision_note(store, id, "split", how);
   }
   return done;
 }
@@ -119,7 +96,7 @@ static bool split(rf_store *store, int64_t id, const char *how, char *message) {
 static bool act(rf_store *store, const rf_triage *t, char *message) {
   int64_t const root = root_of(store, t->id);
   if (root == 0) {
-    return refuse(message, "there is no such finding");
+    return rf_decision_refuse(message, "there is no such finding");
   }
   if (strcmp(t->action, "fix") == 0) {
     return fix(store, root, t->text, message);
@@ -134,12 +111,12 @@ static bool act(rf_store *store, const rf_triage *t, char *message) {
     return merge(store, root, root_of(store, t->other), message);
   }
   return strcmp(t->action, "split") == 0 ? split(store, t->id, t->text, message)
-                                         : refuse(message, "there is no such action");
+                                         : rf_decision_refuse(message, "there is no such action");
 }
 
 bool rf_triage_apply(rf_store *store, const rf_triage *t, char message[RF_TRIAGE_MESSAGE]) {
   if (t->text != NULL && strlen(t->text) > RF_TRIAGE_TEXT) {
-    return refuse(message, "the text is too long");
+    return rf_decision_refuse(message, "the text is too long");
   }
   rf_store_begin(store);
   bool const done = act(store, t, message);
@@ -148,7 +125,7 @@ bool rf_triage_apply(rf_store *store, const rf_triage *t, char message[RF_TRIAGE
     return false;
   }
   if (!rf_store_commit(store)) {
-    return refuse(message, store->error);
+    return rf_decision_refuse(message, store->error);
   }
   return done;
 }

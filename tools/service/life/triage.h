@@ -2,7 +2,7 @@
 #ifndef RINGFENCE_TOOLS_SERVICE_TRIAGE_H
 #define RINGFENCE_TOOLS_SERVICE_TRIAGE_H
 
-#include "tools/service/store/store.h"
+#include "tools/service/life/decision.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -17,14 +17,11 @@ typedef struct rf_triage {
   const char *text;
 } rf_triage;
 
-enum { RF_TRIAGE_MESSAGE = 400, RF_TRIAGE_TEXT = 500 };
+enum { RF_TRIAGE_TEXT = 500 };
 
 /* Does it, in a transaction of its own. `message` tells in a sentence what was done or, where it returns false, why
  * nothing was. */
 bool rf_triage_apply(rf_store *store, const rf_triage *t, char message[RF_TRIAGE_MESSAGE]);
-
-/* Makes `other` a part of `id`, within an open transaction. Both are findings that are no parts. */
-void rf_triage_join(rf_store *store, int64_t id, int64_t other);
 
 #ifdef __cplusplus
 }

@@ -115,9 +115,8 @@ void rf_page_coverage(const rf_page *page) {
   const rf_json *const list = rf_json_list(page->json, "coverage");
   const rf_json *const of_modules = rf_json_list(page->json, "modules");
   rf_page_head(page->sink, "Coverage of checking", "/coverage");
-  rf_page_raw(page,
-              "<h1>Coverage of checking</h1>\n<p class=\"dim\">What ran checked, how, and for how long. A program "
-              "that is not here was not checked: its silence says nothing.</p>\n");
+  rf_page_raw(page, "<h1>Coverage of checking</h1>\n<p class=\"dim\">The programs that ran checked, how, and for how "
+                    "long. A program that is missing here was not checked.</p>\n");
   if (of_modules != NULL) {
     sums(page);
     modules(page, of_modules);
@@ -125,7 +124,7 @@ void rf_page_coverage(const rf_page *page) {
   if (list != NULL) {
     programs(page, list);
   } else {
-    rf_page_raw(page, "<p class=\"empty\">No process has told of its run yet.</p>\n");
+    rf_page_raw(page, "<p class=\"empty\">No process has reported a run yet.</p>\n");
   }
   rf_page_foot(page->sink);
 }

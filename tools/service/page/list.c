@@ -126,7 +126,7 @@ static void nothing(const rf_page *p) {
   bool const filtered = (p->search != NULL && p->search[0] != '\0') || strcmp(state_of(p), "open") != 0 ||
                         (p->environment != NULL && p->environment[0] != '\0');
   if (filtered) {
-    rf_page_raw(p, "<p class=\"empty\">No finding is like that.</p>\n");
+    rf_page_raw(p, "<p class=\"empty\">No finding matches.</p>\n");
     return;
   }
   rf_page_raw(p, "<div class=\"empty\"><p><b>Nothing is open.</b></p>\n<p>Findings of checked processes appear here by "
@@ -140,11 +140,11 @@ static void pager(const rf_page *p, uint64_t shown) {
   rf_markup(p->sink, "<p class=\"pager\"><span>%s of %s</span>", rf_counted(p->arena, shown, "finding"),
             rf_page_number(p, total));
   if (offset > 0) {
-    rf_markup(p->sink, " <a rel=\"prev\" href=\"%s\">Newer</a>",
+    rf_markup(p->sink, " <a rel=\"prev\" href=\"%s\">Previous</a>",
               link_to(p, state_of(p), offset > limit ? offset - limit : 0));
   }
   if ((uint64_t)offset + shown < total) {
-    rf_markup(p->sink, " <a rel=\"next\" href=\"%s\">Further</a>", link_to(p, state_of(p), offset + limit));
+    rf_markup(p->sink, " <a rel=\"next\" href=\"%s\">Next</a>", link_to(p, state_of(p), offset + limit));
   }
   rf_page_raw(p, "</p>\n");
 }

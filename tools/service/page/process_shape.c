@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { COLUMNS = 64, CELL_HEIGHT = 12, SIZES_MOST = 66 };
+enum { COLUMNS = 64, CELL_HEIGHT = 12 };
 
 /* ---- Sizes ---- */
 
@@ -127,8 +127,8 @@ void rf_page_map(const rf_process_view *v) {
       "%", "%", "%");
   rf_markup(
       p->sink,
-      "<p class=\"dim\">By address, %s for each cell, %s of memory. Where anything is live, %s of the bytes are; the"
-      " others are free, quarantined, or guards.</p>\n</section>\n",
+      "<p class=\"dim\">By address, %s for each cell, %s of memory. In cells with live bytes, %s of the bytes are live;"
+      " the others are free, quarantined, or guards.</p>\n</section>\n",
       rf_bytes_text(p->arena, m.cell), rf_counted(p->arena, m.parts, "part"),
       rf_bump_arena_print(p->arena, "%.0f %%", share));
 }

@@ -1,5 +1,5 @@
 /* The list of processes with snapshots, and peaks of programs. */
-#include "tools/service/page/process_parts.h"
+#include "tools/service/page/process_words.h"
 
 #include "tools/ringfence/base/words.h"
 
@@ -104,9 +104,8 @@ void rf_page_processes(const rf_page *page) {
   uint64_t const total = rf_json_unsigned(page->json, "total", 0);
   uint64_t shown = 0;
   rf_page_head(page->sink, "Processes", "/processes");
-  rf_page_raw(page,
-              "<h1>Processes</h1>\n<p class=\"dim\">What is live in them, by the snapshots that they sent. The last"
-              " heard of comes first.</p>\n");
+  rf_page_raw(page, "<h1>Processes</h1>\n<p class=\"dim\">The live memory of each process, by the snapshots that it"
+                    " sent; the process heard from last comes first.</p>\n");
   if (list == NULL) {
     none(page);
   } else {

@@ -46,7 +46,7 @@ static void rule(const rf_page *p, const rf_json *r) {
 static void rules(const rf_page *p) {
   const rf_json *r = rf_json_list(p->json, "rules");
   if (r == NULL) {
-    rf_page_raw(p, "<p class=\"empty\">No rule holds: processes run as they are started.</p>\n");
+    rf_page_raw(p, "<p class=\"empty\">There are no rules: processes run with their own options.</p>\n");
     return;
   }
   rf_page_raw(p, "<table class=\"findings\"><thead><tr><th scope=\"col\">Rule</th><th scope=\"col\">Program</th><th "

@@ -48,7 +48,8 @@ void rf_page_builds_of(const rf_page *p) {
   }
   rf_page_raw(p, "</tbody></table>\n");
   if (guessed) {
-    rf_page_raw(p, "<p class=\"dim\">Newest first, by their first sight: a guess. <code>ringfence builds --add</code> "
+    rf_page_raw(p, "<p class=\"dim\">Newest first, by the time when each was first seen: a guess. <code>ringfence "
+                   "builds --add</code> "
                    "tells their order.</p>\n");
   }
   rf_page_raw(p, "</section>\n");

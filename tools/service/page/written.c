@@ -145,7 +145,7 @@ void rf_page_hardware(const rf_page *p) {
             rf_page_number(p, one_bit), rf_counted(p->arena, damaged, "event"));
   rf_page_raw(p, one_bit == damaged ? "A program rarely writes so: memory that fails is likely, above all where one "
                                       "host stands out."
-                                    : "The other events speak for the program.");
+                                    : "The other events point to the program.");
   rf_page_raw(p, "</p>\n<table class=\"plain\"><tbody>\n");
   const rf_json *const hosts = one_bit * 2 < damaged ? NULL : rf_json_list(p->json, "one_bit_hosts");
   for (const rf_json *h = hosts; h != NULL; h = h->next) {

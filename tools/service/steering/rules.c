@@ -54,13 +54,13 @@ static bool check_options(const char *text, char *message) {
   rf_sink_buffer_init(&warnings, warning, sizeof warning);
   rf_options_default(&options);
   if (text[0] == '\0') {
-    return refuse(message, "say what is to hold: %s", "--options KEY=VALUE:KEY=VALUE");
+    return refuse(message, "give the options to set: %s", "--options KEY=VALUE:KEY=VALUE");
   }
   if (rf_options_parse(&options, text, "options", &warnings.sink) != 0) {
     size_t const length = strcspn(warning, "\n") - strlen(start);
     memmove(warning, warning + strlen(start), length);
     warning[length] = '\0';
-    return refuse(message, "nothing is set: %s", warning);
+    return refuse(message, "no option was set: %s", warning);
   }
   options.modules = NULL; /* names, which a process copies */
   const char *const path = path_named(&options);
@@ -76,7 +76,7 @@ static bool check_build(const char *build, char *message) {
 static bool check(const rf_steer_request *r, bool set, char *message) {
   const char *const because = text_of(r->because);
   if (because[strspn(because, " \t")] == '\0') {
-    return refuse(message, "say why: %s", "--because TEXT");
+    return refuse(message, "give a reason: %s", "--because TEXT");
   }
   return fits("the reason", because, RF_STEER_BECAUSE + 1, message) &&
          fits("the program", text_of(r->program), sizeof((rf_policy_rule *)NULL)->program, message) &&
@@ -100,7 +100,7 @@ void rf_steer_note(rf_store *store, int64_t rule, int64_t finding, const char *d
 static bool add(rf_store *store, const rf_steer_request *r, rf_policy_kind kind, char *message) {
   char done[RF_STEER_MESSAGE];
   if (rf_store_number(store, 0, "SELECT count(*) FROM steer WHERE ended = 0", "") >= RF_POLICY_RULES) {
-    (void)snprintf(message, RF_STEER_MESSAGE, "%u rules hold already: end one by `ringfence steer unset RULE`",
+    (void)snprintf(message, RF_STEER_MESSAGE, "there are %u rules already: end one with `ringfence steer unset RULE`",
                    RF_POLICY_RULES);
     return false;
   }
@@ -120,11 +120,11 @@ static bool unset(rf_store *store, const rf_steer_request *r, char *message) {
   char number[32];
   (void)snprintf(number, sizeof number, "%" PRId64, r->rule);
   if (rf_store_number(store, 0, "SELECT 1 FROM steer WHERE id = ? AND ended = 0", "i", r->rule) == 0) {
-    return refuse(message, "no rule %s holds; `ringfence steer list` has them", number);
+    return refuse(message, "there is no rule %s, or it has ended; `ringfence steer list` has the others", number);
   }
   rf_store_run(store, "UPDATE steer SET ended = ?2 WHERE id = ?1", "ii", r->rule, rf_store_now());
   rf_steer_note(store, r->rule, 0, "unset", r->because);
-  (void)snprintf(message, RF_STEER_MESSAGE, "rule %s no longer holds", number);
+  (void)snprintf(message, RF_STEER_MESSAGE, "rule %s has ended", number);
   return true;
 }
 
@@ -153,7 +153,7 @@ bool rf_steer_apply(rf_store *store, const rf_steer_request *request, char messa
     kind++;
   }
   if (kind == 4) {
-    return refuse(message, "%s is none of set, unset, sweep and snapshot", text_of(request->action));
+    return refuse(message, "unknown action %s; use set, unset, sweep or snapshot", text_of(request->action));
   }
   if (!check(request, kind == RF_POLICY_OPTIONS, message)) {
     return false;

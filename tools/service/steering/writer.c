@@ -37,7 +37,7 @@ static void detach(rf_policy_writer *w) {
   w->segment = -1;
 }
 
-/* That of the file that is there, if it is whole. */
+/* Goes on with the segment and the nonce of the policy file that is there, if the file is whole. */
 static void take_over(rf_policy_writer *w) {
   rf_policy before;
   rf_bump_arena arena = {NULL};
@@ -66,7 +66,7 @@ static void make_segment(rf_policy_writer *w) {
   w->segment = shmget(IPC_PRIVATE, sizeof(rf_policy), IPC_CREAT | IPC_EXCL | 0600);
   w->live = w->segment < 0 ? NULL : attach(w->segment);
   if (w->live == NULL) {
-    rf_diag("no shared memory for steering: %s; processes take rules when they begin, and no later", strerror(errno));
+    rf_diag("no shared memory for steering: %s; processes take rules only when they start", strerror(errno));
     w->segment = -1;
   }
   if (getrandom(&w->policy.nonce, sizeof w->policy.nonce, 0) != (ssize_t)sizeof w->policy.nonce) {
@@ -202,7 +202,7 @@ bool rf_policy_writer_step(rf_policy_writer *writer, rf_store *store) {
   }
   writer->written = write_file(writer);
   if (!writer->written && !writer->complained) {
-    rf_diag("%s/" RF_POLICY_FILE ": %s; processes that begin do not see the rules", writer->directory, strerror(errno));
+    rf_diag("%s/" RF_POLICY_FILE ": %s; new processes do not get the rules", writer->directory, strerror(errno));
   }
   writer->complained = !writer->written;
   return changed;

@@ -8,7 +8,7 @@
 struct device;
 
 /* Calls init_fn() before main, and what it returns does not matter: by level, in a level by `prio`, 0 to 99. It takes
- * nothing, or, as before Zephyr 3.3, a device, which is NULL. Where programs are not ELF files the order is that of the
+ * nothing, or, as before Zephyr 3.3, a device, which is NULL. If programs are not ELF files the order is that of the
  * linker. */
 #define SYS_INIT(init_fn, level, prio) SYS_INIT_NAMED(init_fn, init_fn, level, prio)
 #define SYS_INIT_NAMED(name, init_fn, level, prio)                                                                     \

@@ -38,7 +38,7 @@ struct arch_esf;
 typedef struct arch_esf z_arch_esf_t;
 
 /* Yours, if you like: called with K_ERR_KERNEL_PANIC and NULL where Zephyr asserts (a NULL pool, array or group, a
- * group that is full). Where it returns, and where there is none, the call gives -EINVAL. */
+ * group that is full). If it returns, or there is none, the call gives -EINVAL. */
 void k_sys_fatal_error_handler(unsigned int reason, const struct arch_esf *esf);
 
 #ifdef __cplusplus

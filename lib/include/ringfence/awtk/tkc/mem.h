@@ -1,7 +1,7 @@
 /* AWTK: the program's heap.
  *
- * Where it is given memory (tk_mem_init) it is, from the inside: composite, pool (above 32 KiB), debug (with
- * ENABLE_MEM_LEAK_CHECK: link //lib/compat:awtk_debug), then by tk_mem_init_stage2 lock and oom. Where it is given none
+ * If it is given memory (tk_mem_init) it is, from the inside: composite, pool (above 32 KiB), debug (with
+ * ENABLE_MEM_LEAK_CHECK: link //lib/compat:awtk_debug), then by tk_mem_init_stage2 lock and oom. If it is given none
  * and the C library has a malloc it is std, debug, lock, oom, from the first call on. rf_awtk_wrap_set puts a checker
  * inside the lock.
  *

@@ -88,7 +88,7 @@ static inline ret_t mem_allocator_destroy(mem_allocator_t *allocator) {
 /* One of ours as an rf_allocator, for rf_check, rf_walk, rf_stats_get or a checker around it; NULL for one of yours. */
 rf_allocator *rf_awtk_allocator(mem_allocator_t *allocator);
 
-/* Where dumps and lists of leaks go; NULL: the port's log. Stays the caller's. */
+/* Sets the sink of dumps and lists of leaks, which stays the caller's; NULL: the port's log. */
 void rf_awtk_output(const rf_sink *sink);
 
 /* How an allocator of ours is seen as an rf_allocator, by decorators above it. Its fields are the library's own. */

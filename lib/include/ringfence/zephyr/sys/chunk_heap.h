@@ -32,7 +32,7 @@
 extern "C" {
 #endif
 
-/* Of chunks of 2 units, of 3, of 4 and 5, of 6 and 7, of 8 to 11, and so on. */
+/* Free lists: for chunks of 2 units, of 3, of 4 and 5, of 6 and 7, of 8 to 11, and so on. */
 #define RF_ZEPHYR_LISTS 54
 
 /* The caller's storage, its fields the heap's own. */

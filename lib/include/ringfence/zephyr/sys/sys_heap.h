@@ -47,7 +47,7 @@ struct z_heap_stress_result {
 #define Z_HEAP_MIN_SIZE_FOR(amount) (ROUND_UP((amount), 8) + 16)
 
 /* Makes a heap of the `bytes` bytes at `mem`, the caller's as long as it is used. Made anew, what was live is gone.
- * Where there is room for nothing, each request is answered with NULL. */
+ * If the memory is too small for any block, each request returns NULL. */
 void sys_heap_init(struct sys_heap *heap, void *mem, size_t bytes);
 
 /* `bytes` bytes aligned to 8, or to `align`, a power of two (0: as without); NULL for 0 bytes, another alignment, and
