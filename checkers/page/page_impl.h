@@ -12,8 +12,14 @@
 
 /* ---- The system: page_posix.c ---- */
 
-/* Bytes of a page, a power of two. */
-size_t rf_page_size(void);
+/* Bytes of a page, a power of two; 0 where the system has none. */
+extern size_t rf_page_size_known; /* 0: not asked for yet; accessed atomically */
+size_t rf_page_size_ask(void);
+
+static inline size_t rf_page_size(void) {
+  size_t const size = __atomic_load_n(&rf_page_size_known, __ATOMIC_RELAXED);
+  return size != 0 ? size : rf_page_size_ask();
+}
 
 /* Closed address space, and memory for records, zeroed; NULL where the system refuses. */
 void *rf_page_reserve(size_t size);

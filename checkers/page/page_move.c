@@ -13,10 +13,29 @@
 
 #include <string.h>
 
+#define RUN_LENGTH (1 + rf_page_gap(1))
+
 /* ---- A block is freed ---- */
 
+/* Where the quarantine is full, the block that has waited longest makes room for the one that is freed, and its run
+ * serves as it is: no hole is made, joined and split, and runs come round in the order in which they lie. */
+static rf_slot *take_oldest(rf_page_store *store) {
+  const rf_slot *const s = store->oldest;
+  bool const serves =
+      s != NULL && s->pages == 1 && s->first == s->run && s->length == RUN_LENGTH && rf_space_is_moving(s->space);
+  if (!serves || store->quarantined + (size_t)s->length * rf_page_size() <= store->options.quarantine) {
+    return NULL;
+  }
+  rf_slot *const to = rf_page_unqueue_oldest(store);
+  rf_slot_set_state(to, SLOT_MAKING);
+  return to;
+}
+
 static rf_slot *take_target(rf_page_store *store) {
-  rf_slot *const to = rf_runs_take(store, SPACE_MOVING, 1 + rf_page_gap(1));
+  rf_slot *to = take_oldest(store);
+  if (to == NULL) {
+    to = rf_runs_take(store, SPACE_MOVING, RUN_LENGTH);
+  }
   if (to == NULL || !rf_space_is_moving(to->space)) {
     if (to != NULL) {
       rf_runs_give(store, to);

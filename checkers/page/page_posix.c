@@ -17,14 +17,12 @@
 
 /* ---- Pages ---- */
 
-size_t rf_page_size(void) {
-  static size_t cached;
-  size_t size = __atomic_load_n(&cached, __ATOMIC_RELAXED);
-  if (size == 0) {
-    long const told = sysconf(_SC_PAGESIZE);
-    size = told > 0 ? (size_t)told : 0;
-    __atomic_store_n(&cached, size, __ATOMIC_RELAXED);
-  }
+size_t rf_page_size_known;
+
+size_t rf_page_size_ask(void) {
+  long const told = sysconf(_SC_PAGESIZE);
+  size_t const size = told > 0 ? (size_t)told : 0;
+  __atomic_store_n(&rf_page_size_known, size, __ATOMIC_RELAXED);
   return size;
 }
 

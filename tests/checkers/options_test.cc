@@ -189,7 +189,8 @@ TEST_F(Options, AnUnknownKeyIsNamedWithTheKnownOnes) {
       "sweep_every, "
       "sweep_budget, tags_late, "
       "sample_rate, sample_slots, sample_seed, watch, watch_sites, raise, modules, sample_processes, heap, "
-      "align, closed, page_memory, page_seed, max_findings, verbosity, rejected, signals, deepbind, dump_signal, "
+      "align, closed, page_memory, page_seed, page_time, max_findings, verbosity, rejected, signals, deepbind, "
+      "dump_signal, "
       "snapshot_signal, "
       "snapshot_every, "
       "summary, trace, collector, environment, build_version, build_commit, labels, windows, collector_first, help\n");

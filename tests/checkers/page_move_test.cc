@@ -156,6 +156,35 @@ TEST(PageMoveKernel, MemoryMovesFromTheReleaseOnThatMendedTheRaceWithSwapping) {
 
 #if defined(__linux__)
 
+// The memory of the block that is freed goes where the one that has waited longest was, and all others stay closed.
+TEST_F(PageMove, RunsComeRoundInTheOrderOfTheirFreesOnceTheQuarantineIsFull) {
+  size_t const waiting = 32;
+  store_->options.quarantine = waiting * (1 + rf_page_gap(1)) * rf_page_size();
+  std::vector<unsigned char *> kept;
+  std::vector<unsigned char *> freed;
+  for (size_t i = 0; i < 8 * waiting; i++) {
+    if (i % waiting == 0) {
+      kept.push_back(live());
+    }
+    unsigned char *const p = alloc(50);
+    if (i > 2 * waiting && i % waiting != 0) { // where one was kept, the next lies in a new run
+      EXPECT_EQ(std::count(freed.end() - static_cast<ptrdiff_t>(waiting - 1), freed.end(), p), 0) << i;
+      EXPECT_EQ(std::count(freed.end() - static_cast<ptrdiff_t>(waiting + 2), freed.end(), p), 1) << i;
+    }
+    EXPECT_EQ(free(p), RF_OK);
+    freed.push_back(p);
+  }
+  EXPECT_TRUE(ready_is_counted());
+  EXPECT_LE(store_->quarantined, store_->options.quarantine);
+  for (size_t i = 1; i < waiting; i++) {
+    EXPECT_EQ(touch(freed[freed.size() - i]), RF_BUG_USE_AFTER_FREE) << i;
+  }
+  for (unsigned char *const p : kept) {
+    EXPECT_EQ(touch(p), RF_BUG_COUNT);
+    EXPECT_EQ(free(p), RF_OK);
+  }
+}
+
 TEST_F(PageMove, TheDescriptorHasAHighNumberAndIsNotInherited) {
   struct {
     rlim_t most;

@@ -1,7 +1,9 @@
-// Parts of the drop-in's queries by themselves: the shape of a heap, leaks that were told, and sites that were watched.
+// Parts of the drop-in by themselves: the shape of a heap, leaks that were told, sites that were watched, and the time
+// that pages may take.
 extern "C" {
 #include "checkers/dropin/inspect/heap_shape.h"
 #include "checkers/dropin/inspect/told_leaks.h"
+#include "checkers/dropin/malloc/page_time.h"
 #include "checkers/dropin/malloc/watched_sites.h"
 }
 
@@ -14,6 +16,7 @@ extern "C" {
 #include <memory>
 #include <sstream>
 #include <string>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -139,6 +142,65 @@ TEST(DropinToldLeaks, BeyondTheMostAreToldAgain) {
     EXPECT_TRUE(rf_told_leaks_has(uintptr_t{49152} << 4, 0, true));
     EXPECT_FALSE(rf_told_leaks_has(uintptr_t{50000} << 4, 0, true));
     EXPECT_FALSE(rf_told_leaks_has(uintptr_t{50000} << 4, 0, true));
+  });
+}
+
+// ---- The time that pages may take ----
+
+// Work that began so long ago that it counts with the most that any does.
+void work_long(int times) {
+  for (int i = 0; i < times; i++) {
+    rf_page_time_leave(0);
+  }
+}
+
+TEST(PageTime, WithoutALimitThereIsNone) {
+  alone([] {
+    rf_page_time_begin(100);
+    EXPECT_FALSE(rf_page_time_is_limited());
+  });
+}
+
+TEST(PageTime, WhatIsSpentIsNotLeft) {
+  alone([] {
+    rf_page_time_begin(1);
+    EXPECT_TRUE(rf_page_time_is_limited());
+    EXPECT_TRUE(rf_page_time_left());
+    work_long(75);
+    EXPECT_TRUE(rf_page_time_left());
+    work_long(100000);
+    EXPECT_FALSE(rf_page_time_left());
+    EXPECT_FALSE(rf_page_time_left());
+  });
+}
+
+TEST(PageTime, ComesAgainWithTheTimeOfTheProcess) {
+  alone([] {
+    rf_page_time_begin(99);
+    work_long(110); // 22 ms: 20 are free
+    for (volatile long i = 0; !rf_page_time_left(); i = i + 1) {
+    }
+  });
+}
+
+TEST(PageTime, IsTheChildsOwn) {
+  alone([] {
+    rf_page_time_begin(1);
+    work_long(100000);
+    rf_page_time_forked();
+    EXPECT_TRUE(rf_page_time_left());
+  });
+}
+
+// Where a process that waits has no processor time.
+TEST(PageTime, IsTheClocksInASandbox) {
+  alone([] {
+    rf_page_time_begin(99);
+    rf_page_time_settle();
+    work_long(110);
+    while (!rf_page_time_left()) {
+      usleep(1000);
+    }
   });
 }
 

@@ -191,6 +191,25 @@ TEST(DropinModes, WhatIsAboveTheMemoryOfPagesIsGuardedAndCounted) {
   EXPECT_EQ(bad.findings[0]["mode"].text, "guard");
 }
 
+// Of the program's 70,000 blocks at most those that 20 ms serve, and a hundredth; paths that come later are tried, too.
+TEST(DropinModes, ALimitOfTimeLeavesTheRestToGuardAndCountsIt) {
+  Result const result = run({std::filesystem::absolute("tools/bench/read_sites").string()},
+                            with("mode=page:page_time=1:halt=0:exitcode=0:leaks=0:summary=1"));
+  Json const summary = result.last("summary");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_GT(summary["unpaged_blocks"].number, summary["allocations"].number / 4);
+  EXPECT_LT(summary["unpaged_blocks"].number, summary["allocations"].number);
+  EXPECT_FALSE(result.findings.empty());
+}
+
+TEST(DropinModes, ALimitOfTimeThatIsNotReachedLeavesNothingOut) {
+  Result const result = run({program("reads"), "bad"}, with("mode=page:page_time=1:summary=1"));
+  EXPECT_EQ(result.status, 99);
+  ASSERT_FALSE(result.findings.empty());
+  EXPECT_EQ(result.findings[0]["mode"].text, "page");
+  EXPECT_EQ(result.last("summary")["unpaged_blocks"].number, 0);
+}
+
 // Exact: 13 bytes end with their page, where the alignment of malloc leaves three bytes that reads may touch.
 TEST(DropinModes, ExactBlocksLeaveNothingBehind) {
   for (const char *const align : {"exact", "1"}) {

@@ -104,6 +104,7 @@ TEST(Hunt, RefusesWhatItChoosesItself) {
        std::vector<std::vector<std::string>>{{"--hunt", "--mode=page"},
                                              {"--halt", "--hunt"},
                                              {"--hunt", "--option", "align=left"},
+                                             {"--hunt", "--option", "page_time=25"},
                                              {"--hunt=2"},
                                              {"--hunt=x"},
                                              {"--hunt", "--trace", "x"}}) {

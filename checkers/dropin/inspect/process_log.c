@@ -54,11 +54,11 @@ static totals count(void) {
   };
   rf_page_figures paged;
   rf_guarded_blocks_figures(&paged);
+  sum.unpaged = rf_guarded_blocks_unpaged(&paged, sum.allocations);
   sum.allocations += paged.counters.allocations;
   sum.bytes += paged.bytes;
   sum.live_blocks += paged.counters.blocks;
   sum.live_bytes += paged.counters.used;
-  sum.unpaged = rf_process.options.mode == RF_MODE_PAGE ? paged.declined : 0;
   sum.peak += paged.counters.peak;
   return sum;
 }

@@ -9,6 +9,7 @@
 #include "checkers/dropin/runtime/site_choice.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/dropin/runtime/tag_fault.h"
+#include "page_time.h"
 #include "steer.h"
 #include "watched_sites.h"
 
@@ -34,7 +35,8 @@ static struct {
   uint64_t seed;
   uint32_t threads;   /* that have drawn; accessed atomically */
   uint64_t inherited; /* blocks served before the fork */
-  bool guard;         /* few blocks are watched, as time allows */
+  bool samples;       /* not all blocks are watched, but by lot */
+  bool guard;         /* few are, as time allows */
   bool certain;       /* guard, and a seed was given: each that is looked at */
   uint32_t next_us;   /* guard: when the next block may be watched; accessed atomically, as is the next */
   uint32_t known;     /* looks at paths that had been watched */
@@ -65,7 +67,7 @@ static bool draw(uint32_t rate) {
 
 bool rf_guarded_blocks_draw(int32_t *left) {
   uint32_t rate = __atomic_load_n(&rf_guarded_blocks.rate, __ATOMIC_RELAXED);
-  if (rate == 1) {
+  if (rate == 1 || rf_page_time_is_limited()) { /* page_wants may put the next one off */
     rf_steer_tick();
     *left = 0;
     return true;
@@ -143,6 +145,26 @@ bool rf_guarded_blocks_want_site(const rf_origin *caller) {
   return rf_site_may_be_watched(key, caller->caller) && (raise == 1 || rf_site_wants(key, raise));
 }
 
+#define PUT_OFF 128U /* allocations, on average, from one look to the next where there is no time for more */
+
+static int32_t put_off(void) {
+  rf_sample_pick *const pick = &rf_guarded_blocks_pick;
+  if (pick->drawn == 0) {
+    rf_sample_seed(pick, state.seed + __atomic_fetch_add(&state.threads, 1, __ATOMIC_RELAXED));
+    pick->drawn = 1;
+  }
+  return (int32_t)(1 + (uint32_t)(rf_random_next(&pick->random) >> 32) % (2 * PUT_OFF));
+}
+
+/* In mode page: all as long as there is time, then paths that come for the first time. */
+static bool page_wants(const rf_origin *origin) {
+  if (rf_page_time_left()) {
+    return true;
+  }
+  rf_guarded_blocks_left = put_off();
+  return rf_watched_sites_add(rf_site_key(origin));
+}
+
 /* In mode sample from a heap of our own, where a policy may not take more time than guard does; true in mode page. */
 static bool sample_wants(const rf_origin *origin) {
   rf_caller_trace called;
@@ -159,10 +181,15 @@ static bool sample_wants(const rf_origin *origin) {
   return true;
 }
 
+static bool wants(const rf_origin *origin) {
+  return rf_page_time_is_limited() ? page_wants(origin) : state.guard ? guard_wants(origin) : sample_wants(origin);
+}
+
 /* A stack that is new to the depot: what comes next may well be new, too. Draws nothing, so that a seed always draws
  * the same. */
 static void look_at_next(void) {
-  if (rf_guarded_blocks_left > 1 && drawn_behind == 0 && (state.certain || !is_too_soon())) {
+  bool const may = state.certain || rf_page_time_is_limited() || !is_too_soon();
+  if (rf_guarded_blocks_left > 1 && drawn_behind == 0 && may) {
     drawn_behind = rf_guarded_blocks_left - 1;
     rf_guarded_blocks_left = 1;
   }
@@ -179,7 +206,7 @@ bool rf_guarded_blocks_due(const rf_origin *origin) {
   } else {
     due = rf_guarded_blocks_draw(&rf_guarded_blocks_left);
   }
-  return due && (state.guard ? guard_wants(origin) : sample_wants(origin));
+  return due && wants(origin);
 }
 
 /* ---- The beginning ---- */
@@ -206,8 +233,14 @@ static void begin_guard(const rf_options *o, rf_stack_depot *depot) {
   depot->added = look_at_next;
 }
 
+/* Any other rate than 1 lets requests take the shortest way, where it is nobody's turn. */
+#define AS_TIME_ALLOWS 2U
+
 static uint32_t rate_of(const rf_options *o) {
-  return o->mode == RF_MODE_SAMPLE ? o->sample_rate : o->mode == RF_MODE_GUARD ? o->watch : 1;
+  return o->mode == RF_MODE_SAMPLE   ? o->sample_rate
+         : o->mode == RF_MODE_GUARD  ? o->watch
+         : rf_page_time_is_limited() ? AS_TIME_ALLOWS
+                                     : 1;
 }
 
 void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_reporter *reporter) {
@@ -239,6 +272,11 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
       .fallback =
           o->mode == RF_MODE_SAMPLE ? "further ones are not sampled" : "further ones are checked as in mode guard",
   };
+  state.samples = sampling;
+  if (!sampling) {
+    rf_page_time_begin(o->page_time);
+    depot->added = rf_page_time_is_limited() ? look_at_next : depot->added;
+  }
   state.next_us = now_us() - SAVED_US;
   rf_guarded_blocks.reporter = reporter;
   rf_guarded_blocks.keeps_alignment = o->align >= RF_PAGE_EXACT;
@@ -268,7 +306,10 @@ static void bind_thread(void) {
 
 void *rf_guarded_blocks_alloc(const rf_page_request *request, const rf_origin *origin) {
   bind_thread();
-  return rf_page_store_alloc(rf_guarded_blocks.store, request, origin);
+  uint64_t const entered = rf_page_time_enter();
+  void *const block = rf_page_store_alloc(rf_guarded_blocks.store, request, origin);
+  rf_page_time_leave(entered);
+  return block;
 }
 
 bool rf_guarded_blocks_own(const void *ptr) {
@@ -277,7 +318,9 @@ bool rf_guarded_blocks_own(const void *ptr) {
 
 void rf_guarded_blocks_free(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   rf_page_block freed;
+  uint64_t const entered = rf_page_time_enter();
   (void)rf_page_store_free(rf_guarded_blocks.store, ptr, family, size, origin, &freed);
+  rf_page_time_leave(entered);
 }
 
 bool rf_guarded_blocks_usable_size(const void *ptr, size_t *size) {
@@ -325,10 +368,15 @@ void rf_guarded_blocks_figures(rf_page_figures *out) {
   }
 }
 
+uint64_t rf_guarded_blocks_unpaged(const rf_page_figures *figures, uint64_t others) {
+  bool const pages = rf_guarded_blocks.store != NULL && !state.samples;
+  return !pages ? 0 : rf_page_time_is_limited() ? others : figures->declined;
+}
+
 void rf_guarded_blocks_handlers_changed(void) {
   if (rf_memory_tags_on()) {
     rf_tag_faults_watch();
-  } else if (state.guard) {
+  } else if (state.guard || rf_page_time_is_limited()) {
     rf_page_store_watch(rf_guarded_blocks.store);
   }
 }
@@ -340,6 +388,10 @@ RF_EXPORT __attribute__((used))
 const uintptr_t __ringfence_debugger[] = {1, (uintptr_t)rf_heap_debugger, (uintptr_t)rf_page_debugger};
 
 /* ---- Forks ---- */
+
+void rf_guarded_blocks_forked(void) {
+  rf_page_time_forked();
+}
 
 void rf_guarded_blocks_inherit(void) {
   rf_page_figures now;

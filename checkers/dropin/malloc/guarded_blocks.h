@@ -82,9 +82,15 @@ size_t rf_guarded_blocks_sweep(uint64_t budget_ns);
 /* All zero where there is no store. */
 void rf_guarded_blocks_figures(rf_page_figures *out);
 
+/* In mode page, how many blocks got no pages, of `others` that the heap has served; 0 in other modes. */
+uint64_t rf_guarded_blocks_unpaged(const rf_page_figures *figures, uint64_t others);
+
 /* The program has installed a handler of faults. In guard, where blocks are watched so seldom that the next one would
  * be too late, ours goes in front of it now. Any thread, and signal handlers. */
 void rf_guarded_blocks_handlers_changed(void);
+
+/* In the child of a fork. */
+void rf_guarded_blocks_forked(void);
 
 /* In the child of a process of several threads: what lives now may have been held by threads that are gone. */
 void rf_guarded_blocks_inherit(void);

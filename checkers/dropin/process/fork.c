@@ -55,6 +55,7 @@ static void fork_parent(void) {
 
 static void fork_child(void) {
   rf_page_unlock_all_in_child();
+  rf_guarded_blocks_forked();
   switch (rf_own_cache_fork_child()) {
   case RF_FORK_OF_ONE:
     break;

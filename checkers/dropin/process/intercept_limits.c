@@ -4,6 +4,7 @@
 #define _GNU_SOURCE /* closefrom */
 #include "intercept_files.h"
 
+#include "checkers/dropin/malloc/page_time.h"
 #include "checkers/page/page_store.h"
 #include "intercept.h"
 
@@ -88,6 +89,7 @@ RF_EXPORT int prctl(int option, ...) {
   va_end(list);
   if (option == PR_SET_SECCOMP || option == PR_SET_NO_NEW_PRIVS) {
     rf_page_store_settle();
+    rf_page_time_settle();
   }
   return theirs.prctl != NULL ? theirs.prctl(option, argument[0], argument[1], argument[2], argument[3])
                               : (int)syscall(SYS_prctl, option, argument[0], argument[1], argument[2], argument[3]);

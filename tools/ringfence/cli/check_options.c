@@ -234,7 +234,7 @@ static bool set_hunt(rf_check_options *out, const char *runs) {
 
 /* It chooses these itself. */
 static bool leaves_to_hunt(const rf_check_options *out) {
-  static const char *const keys[] = {"mode", "align", "halt", "trace", "page_seed"};
+  static const char *const keys[] = {"mode", "align", "halt", "trace", "page_seed", "page_time"};
   const char *item = out->passed;
   while (out->hunt != 0 && item[0] != '\0') {
     size_t const length = strcspn(item, "=:");

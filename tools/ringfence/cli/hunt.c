@@ -72,8 +72,8 @@ static int run_once(hunt *h, const plan *p) {
   }
   c->folder = h->folder;
   c->streams = streams;
-  c->options.passed =
-      rf_bump_arena_print(&c->arena, "%s%shalt=0:%s", h->passed, h->passed[0] == '\0' ? "" : ":", p->options);
+  c->options.passed = rf_bump_arena_print(&c->arena, "%s%shalt=0:page_time=100:%s", h->passed,
+                                          h->passed[0] == '\0' ? "" : ":", p->options);
   int const status = run_in_own_folder(h);
   if (status == 0 && h->count == 1) {
     rf_spool_emit(&h->spool, &c->arena, h->folder, streams);
