@@ -58,7 +58,7 @@ for file in lib/core/*.c lib/port/posix.c lib/heaps/tlsf/*.c \
   [[ $file == *_bare.c ]] || compile "$file"
 done
 for file in checkers/dropin/{os,heap,runtime,malloc,inspect,process}/*.c; do
-  compile "$file" -fno-builtin -fvisibility=hidden -DRF_DROPIN_LIBRARY=1
+  [[ $file == *_musl.c ]] || compile "$file" -fno-builtin -fvisibility=hidden -DRF_DROPIN_LIBRARY=1
 done
 "${cc[@]}" "${link[@]}" -shared -o "$work/libringfence.so" "${objects[@]}" -Wl,--as-needed -static-libgcc -pthread \
   -ldl -Wl,--version-script=checkers/dropin/dropin.lds,-soname,libringfence.so.0,-z,initfirst,-z,now || exit 1

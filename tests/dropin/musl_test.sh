@@ -27,7 +27,7 @@ build() { # compiler, output, source, flags
     complain "$3 does not compile by $1"
 }
 
-for name in bugs leaks threads handlers forks order; do
+for name in bugs leaks threads handlers forks order hardship; do
   build musl-gcc "$name" "$programs/$name.c"
 done
 build musl-gcc starts tests/dropin/musl_starts.c
@@ -88,6 +88,15 @@ for mode in guard page sample; do
     own=()
     [[ $mode != sample ]] || own=(--option heap=own) # musl's malloc cannot be called by signal handlers
     expect 0 "nothing found" --mode "$mode" "${own[@]}" -- "$work/$name"
+  done
+done
+
+# Forks while another thread flushes all streams, or ends the process, and others have musl grow a buffer of a stream.
+for mode in guard page sample; do
+  for situation in streams streams_end; do
+    timeout -s KILL 60 "$command" check --mode "$mode" -- "$work/hardship" "$situation" >"$work/out" 2>&1
+    status=$?
+    ((status == 3)) || complain "$situation in mode $mode: status $status: $(tail -n 3 "$work/out")"
   done
 done
 
