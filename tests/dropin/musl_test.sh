@@ -33,6 +33,17 @@ done
 build musl-gcc starts tests/dropin/musl_starts.c
 build gcc starts_glibc tests/dropin/musl_starts.c
 
+build musl-gcc starts_static tests/dropin/musl_starts.c -static
+
+# Debian has no C++ library for musl: the program has one of its own that is but the operators.
+cxx() { # output, flags of the link, flags of g++
+  g++ -std=c++14 -g -O0 -w -nostdinc -fno-builtin -fno-exceptions -fno-sized-deallocation -fPIC -c "${@:3}" \
+    -o "$work/$1.o" tests/dropin/musl_cxx.cc && musl-gcc -o "$work/$1" "$work/$1.o" $2 ||
+    complain "$1 cannot be made of musl_cxx.cc"
+}
+cxx libruntime.so -shared -DRUNTIME
+cxx cxx "$work/libruntime.so -Wl,--eh-frame-hdr"
+
 # status, text that the report must have ("": none), words of the command
 expect() {
   local status
@@ -123,6 +134,26 @@ for chain in "starts bad return" "starts_glibc exec starts bad return" "starts e
     expect 99 "SUMMARY: Ringfence: heap-buffer-overflow" --strict --mode "$mode" -- "${words[@]}"
     expect_place main musl_starts.c
   done
+done
+
+# ---- C++ ----
+
+for mode in guard page; do
+  expect 0 "nothing found in 1 process" --mode "$mode" -- "$work/cxx" good
+  while read -r how kind; do
+    expect 99 "SUMMARY: Ringfence: $kind" --mode "$mode" -- "$work/cxx" "$how"
+    expect_place main musl_cxx.cc
+  done <<<"mismatch alloc-dealloc-mismatch
+    overflow heap-buffer-overflow
+    leak memory-leak
+    double_free double-free"
+done
+
+# ---- Static programs ----
+
+expect 2 "is statically linked" -- "$work/starts_static" good return
+for parent in starts starts_glibc; do
+  expect 0 "; 1 program not checked (1 static)" -- "$work/$parent" spawn "$work/starts_static" good return
 done
 
 # ---- Without the library ----
