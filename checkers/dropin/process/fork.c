@@ -76,6 +76,15 @@ static void fork_child(void) {
   (void)pthread_sigmask(SIG_SETMASK, &forking.blocked, NULL);
 }
 
+/* glibc's pthread_atfork, with the module whose end takes the handlers away: at exit ours has ended when the process is
+ * checked, and a fork that another thread is in would never give the locks back. For no module they stay. */
+extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *module)
+    __attribute__((weak));
+
 void rf_fork_init(void) {
-  (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
+  if (__register_atfork != NULL) {
+    (void)__register_atfork(fork_prepare, fork_parent, fork_child, NULL);
+  } else {
+    (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
+  }
 }
