@@ -82,10 +82,8 @@ __attribute__((aligned(4), used)) static void trap_vector(void) {
 
 __attribute__((naked, section(".vectors"), used)) void _start(void) {
   __asm__ volatile(
-      ".option push\n\t.option arch, +zicsr\n\t.option norelax\n\tcsrr t0, mhartid\n"
-      "0:\tbeqz t0, 1f\n\twfi\n\tj 0b\n" /* one core is enough */
-      "1:\tla gp, __global_pointer$\n\tla sp, stack_top\n\tla t0, trap_vector\n\tcsrw mtvec, t0\n\tcall reset\n\t"
-      ".option pop");
+      ".option push\n\t.option arch, +zicsr\n\t.option norelax\n\tla gp, __global_pointer$\n\tla sp, stack_top\n\t"
+      "la t0, trap_vector\n\tcsrw mtvec, t0\n\t.option pop\n\tcall reset");
 }
 
 #else
