@@ -34,8 +34,8 @@ static void at_quick_exit_(void) {
   end(RF_ENDING_ABRUPT);
 }
 
-/* The last exit handler, as it was registered first. From here on musl holds the loader's lock, which fork takes as well
- * after our preparation, and at the end it flushes all streams: no other thread may be inside fork, or get there. */
+/* The last exit handler, as it was registered first. From here on musl holds the loader's lock, which fork takes after
+ * our preparation, and at the end it flushes all streams: no other thread may be inside fork, or get there. */
 static void end_forks(void) {
   (void)rf_stream_list_lock();
 }

@@ -1,6 +1,6 @@
-/* The C library's lock of its list of streams. Threads that flush all streams hold it while they wait for a stream whose
- * holder may allocate, and fork takes it after our preparation: so it comes before our own locks, which it may then wait
- * for. */
+/* The C library's lock of its list of streams. Threads that flush all streams hold it while they wait for a stream
+ * whose holder may allocate, and fork takes it after our preparation: so it comes before our own locks, which it may
+ * then wait for. */
 #ifndef RINGFENCE_DROPIN_STREAM_LIST_H
 #define RINGFENCE_DROPIN_STREAM_LIST_H
 
