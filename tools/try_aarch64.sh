@@ -5,18 +5,23 @@
 #
 #   tools/try_aarch64.sh [--write] [DIR]      DIR: a folder that stays; --write: the page gets the table as it is now
 #
-# Needs clang, lld, qemu-user and libc6-dev-arm64-cross with libgcc-12-dev-arm64-cross, for the library's part also
-# libstdc++-12-dev-arm64-cross. These go together with the compilers of this machine, as Debian's cross gcc does not
-# with gcc-multilib. Without them it says so and exits with 0.
+# Needs clang, lld, qemu-user, libc6-dev-arm64-cross, libgcc-12-dev-arm64-cross and libstdc++-12-dev-arm64-cross. These
+# go together with the compilers of this machine, as Debian's cross gcc does not with gcc-multilib. Without them it says
+# so and exits with 2; `.ci/run aarch64` installs them.
 # Prints "AArch64: passed", or what was not as it should be.
 set -uo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit 2
 readonly system=/usr/aarch64-linux-gnu
+lacks() {
+  echo "AArch64: no $1 here: nothing was tried" >&2
+  exit 2
+}
 for needed in clang ld.lld qemu-aarch64; do
-  command -v "$needed" >/dev/null || { echo "AArch64: no $needed here: nothing was tried" && exit 0; }
+  command -v "$needed" >/dev/null || lacks "$needed"
 done
-[[ -e $system/lib/libc.so.6 ]] || { echo "AArch64: no libc6-dev-arm64-cross here: nothing was tried" && exit 0; }
+[[ -e $system/lib/libc.so.6 ]] || lacks libc6-dev-arm64-cross
+compgen -G "$system/include/c++/*" >/dev/null || lacks libstdc++-12-dev-arm64-cross
 
 write=0
 if [[ ${1:-} == --write ]]; then
@@ -304,11 +309,7 @@ try_library() {
   run_library "$work/detection" --demand mte || complain "bugs in mode mte of the library"
 }
 
-if compgen -G "/usr/aarch64-linux-gnu/include/c++/*" >/dev/null; then
-  try_library
-else
-  echo "AArch64: no libstdc++-12-dev-arm64-cross here: mode mte of the library was not tried"
-fi
+try_library
 
 echo "AArch64: not tried: leaks (qemu-user's own thread cannot be stopped, which the library says), children (they" \
   "need binfmt_misc), READ or WRITE of an access (qemu-user leaves the syndrome out)"

@@ -27,11 +27,22 @@ build() { # compiler, output, source, flags
     complain "$3 does not compile by $1"
 }
 
-for name in bugs leaks threads handlers forks order; do
+for name in bugs leaks threads handlers forks order hardship; do
   build musl-gcc "$name" "$programs/$name.c"
 done
 build musl-gcc starts tests/dropin/musl_starts.c
 build gcc starts_glibc tests/dropin/musl_starts.c
+
+build musl-gcc starts_static tests/dropin/musl_starts.c -static
+
+# Debian has no C++ library for musl: the program has one of its own that is but the operators.
+cxx() { # output, flags of the link, flags of g++
+  g++ -std=c++14 -g -O0 -w -nostdinc -fno-builtin -fno-exceptions -fno-sized-deallocation -fPIC -c "${@:3}" \
+    -o "$work/$1.o" tests/dropin/musl_cxx.cc && musl-gcc -o "$work/$1" "$work/$1.o" $2 ||
+    complain "$1 cannot be made of musl_cxx.cc"
+}
+cxx libruntime.so -shared -DRUNTIME
+cxx cxx "$work/libruntime.so -Wl,--eh-frame-hdr"
 
 # status, text that the report must have ("": none), words of the command
 expect() {
@@ -91,6 +102,15 @@ for mode in guard page sample; do
   done
 done
 
+# Forks while another thread flushes all streams, or ends the process, and others have musl grow a buffer of a stream.
+for mode in guard page sample; do
+  for situation in streams streams_end; do
+    timeout -s KILL 60 "$command" check --mode "$mode" -- "$work/hardship" "$situation" >"$work/out" 2>&1
+    status=$?
+    ((status == 3)) || complain "$situation in mode $mode: status $status: $(tail -n 3 "$work/out")"
+  done
+done
+
 # ---- Ends of a process with damage in a block that was never freed ----
 
 for how in return exit thread_exit quick_exit _exit; do
@@ -114,6 +134,26 @@ for chain in "starts bad return" "starts_glibc exec starts bad return" "starts e
     expect 99 "SUMMARY: Ringfence: heap-buffer-overflow" --strict --mode "$mode" -- "${words[@]}"
     expect_place main musl_starts.c
   done
+done
+
+# ---- C++ ----
+
+for mode in guard page; do
+  expect 0 "nothing found in 1 process" --mode "$mode" -- "$work/cxx" good
+  while read -r how kind; do
+    expect 99 "SUMMARY: Ringfence: $kind" --mode "$mode" -- "$work/cxx" "$how"
+    expect_place main musl_cxx.cc
+  done <<<"mismatch alloc-dealloc-mismatch
+    overflow heap-buffer-overflow
+    leak memory-leak
+    double_free double-free"
+done
+
+# ---- Static programs ----
+
+expect 2 "is statically linked" -- "$work/starts_static" good return
+for parent in starts starts_glibc; do
+  expect 0 "; 1 program not checked (1 static)" -- "$work/$parent" spawn "$work/starts_static" good return
 done
 
 # ---- Without the library ----

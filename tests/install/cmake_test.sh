@@ -63,4 +63,20 @@ ran fetched "${programs[@]}" under_check
 cmake -S "$here" -B "$work/refused" -DRINGFENCE_MODE=gaurd >"$work/log" 2>&1 && complain "mode gaurd is taken"
 grep -q 'RINGFENCE_MODE is gaurd; it takes off, sample' "$work/log" || complain "mode gaurd: $(<"$work/log")"
 
+# As on a system of musl. Debian's musl-gcc takes headers of the kernel from elsewhere, and a libgcc that was made for
+# glibc, which asks by a name that libc_musl.c has.
+if command -v musl-gcc >/dev/null; then
+  flags="-idirafter /usr/include -idirafter /usr/include/$(uname -m)-linux-gnu"
+  musl-gcc -I. -Ilib/include -c -o "$work/for_libgcc.o" checkers/dropin/os/libc_musl.c ||
+    complain "libc_musl.c does not compile"
+  build musl "$here" -DCMAKE_C_COMPILER=musl-gcc -DCMAKE_C_FLAGS="-Wall -Wextra -Werror $flags" \
+    -DCMAKE_EXE_LINKER_FLAGS="$work/for_libgcc.o" -DCMAKE_BUILD_TYPE=Debug
+  ran musl core checked checked_says under_check
+  cmake --install "$work/musl" --prefix "$work/by_musl" >"$work/log" 2>&1 || complain "install: $(tail "$work/log")"
+  diff <(cd "$work/by_cmake" && find . ! -type d ! -name '*ringfence-malloc*' | sort) \
+    <(cd "$work/by_musl" && find . ! -type d | sort) >&2 || complain "with musl (>) other files are installed"
+  RINGFENCE_LIB='' "$work/by_musl/bin/ringfence" check -- "$work/musl/tests/install/consumer/plain" >"$work/log" 2>&1
+  grep -q 'SUMMARY: Ringfence: heap-buffer-overflow .*in copy' "$work/log" || complain "installed: $(<"$work/log")"
+fi
+
 ((faults == 0)) || exit 1

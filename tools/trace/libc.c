@@ -38,6 +38,16 @@ rf_allocator *libc_allocator(void) {
 }
 
 size_t libc_taken(void) {
+#ifdef __GLIBC__
   struct mallinfo2 const m = mallinfo2();
   return m.arena + m.hblkhd;
+#else
+  return 0;
+#endif
+}
+
+void libc_trim(void) {
+#ifdef __GLIBC__
+  (void)malloc_trim(0);
+#endif
 }

@@ -11,8 +11,11 @@ extern "C" {
 /* The one there is. Its statistics are empty. */
 rf_allocator *libc_allocator(void);
 
-/* Bytes that it has from the system now. */
+/* Bytes that it has from the system now; 0 where the C library does not tell (musl). */
 size_t libc_taken(void);
+
+/* Has it give back to the system what it can spare, where it has a call for that. */
+void libc_trim(void);
 
 #ifdef __cplusplus
 }

@@ -1,7 +1,8 @@
 #define _GNU_SOURCE
 #include "tools/trace/replay.h"
 
-#include <malloc.h>
+#include "tools/trace/libc.h"
+
 #include <ringfence/port.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,7 +182,7 @@ replay_times replay_measure(const subject *s, const trace *t, replay_memory *m, 
 
 static size_t most_taken(const subject *s, const trace *t, replay_memory *m) {
   rf_allocator *const a = replay_begin(s, t, m, 0);
-  (void)malloc_trim(0); /* what is free already would serve, unseen */
+  libc_trim(); /* what is free already would serve, unseen */
   size_t const before = s->taken();
   size_t most = 0;
   for (size_t i = 0; i < t->count; i++) {
@@ -260,7 +261,7 @@ bool replay_series(const subject *s, const trace *t, replay_memory *m, size_t ar
   if (a == NULL) {
     return false;
   }
-  (void)malloc_trim(0); /* as in most_taken */
+  libc_trim(); /* as in most_taken */
   size_t const before = s->arena ? 0 : s->taken();
   for (size_t i = 0; i < t->count; i++) {
     (void)replay_op(a, &t->ops[i], m->blocks);

@@ -4,6 +4,7 @@
 #define RINGFENCE_DROPIN_LIBC_H
 
 #include <signal.h>
+#include <stdio.h>
 
 #if defined(__GLIBC__)
 #define RF_LIBC_STOP_SIGNAL 33 /* SIGSETXID */
@@ -17,6 +18,9 @@
 /* Finds the functions behind ours, at the beginning: in a child of fork, the loader may be locked by a thread that is
  * not there. */
 void rf_libc_init(void);
+
+/* The C library's fflush, behind ours. */
+int rf_libc_fflush(FILE *stream);
 #endif
 
 /* The C library's sigaction and signal, behind ours. */

@@ -9,11 +9,13 @@
 static struct {
   __typeof__(&sigaction) sigaction;
   __typeof__(&signal) signal;
+  __typeof__(&fflush) fflush;
 } theirs;
 
 void rf_libc_init(void) {
   theirs.sigaction = (__typeof__(&sigaction))rf_real("sigaction");
   theirs.signal = (__typeof__(&signal))rf_real("signal");
+  theirs.fflush = (__typeof__(&fflush))rf_real("fflush");
 }
 
 static void find_theirs(void) {
@@ -30,6 +32,11 @@ int rf_libc_sigaction(int number, const struct sigaction *action, struct sigacti
 sighandler_t rf_libc_signal(int number, sighandler_t handler) {
   find_theirs();
   return theirs.signal(number, handler);
+}
+
+int rf_libc_fflush(FILE *stream) {
+  find_theirs();
+  return theirs.fflush(stream);
 }
 
 void *rf_libc_private(const char *name) {

@@ -12,21 +12,16 @@
 #include "checkers/os/seen_sites.h"
 #include "checkers/os/stack_rules.h"
 #include "checkers/report/collector.h"
+#include "stream_list.h"
 
 #include <pthread.h>
 #include <ringfence/port.h>
 #include <signal.h>
 #include <unistd.h>
 
-/* The C library's lock of all streams. Threads that hold it wait for streams whose holders allocate, and fork takes it
- * after our preparation: so it comes before our own locks, which it may then wait for. Recursive; reset in a child. */
-extern void _IO_list_lock(void) __attribute__((weak));
-extern void _IO_list_unlock(void) __attribute__((weak));
-extern void _IO_list_resetlock(void) __attribute__((weak));
-
 static RF_THREAD_LOCAL struct {
   sigset_t blocked; /* before */
-  bool streams;     /* are locked */
+  bool streams;     /* their list is locked */
 } forking;
 
 /* A handler that ran now might allocate, or fork itself, and would wait for its own thread. */
@@ -34,10 +29,7 @@ static void fork_prepare(void) {
   sigset_t all;
   (void)sigfillset(&all);
   (void)pthread_sigmask(SIG_SETMASK, &all, &forking.blocked);
-  forking.streams = !rf_one_thread() && _IO_list_lock != NULL && _IO_list_unlock != NULL && _IO_list_resetlock != NULL;
-  if (forking.streams) {
-    _IO_list_lock();
-  }
+  forking.streams = rf_stream_list_lock();
   rf_tracing_fork_prepare();
   rf_own_cache_fork_prepare();
   rf_page_lock_all();
@@ -48,7 +40,7 @@ static void fork_parent(void) {
   rf_own_cache_fork_parent();
   rf_tracing_fork_parent();
   if (forking.streams) {
-    _IO_list_unlock();
+    rf_stream_list_unlock();
   }
   (void)pthread_sigmask(SIG_SETMASK, &forking.blocked, NULL);
 }
@@ -80,11 +72,20 @@ static void fork_child(void) {
   rf_tracing_fork_child();
   rf_heap_dump_forked();
   if (forking.streams) {
-    _IO_list_resetlock();
+    rf_stream_list_reset();
   }
   (void)pthread_sigmask(SIG_SETMASK, &forking.blocked, NULL);
 }
 
+/* glibc's pthread_atfork, with the module whose end takes the handlers away: at exit ours has ended when the process is
+ * checked, and a fork that another thread is in would never give the locks back. For no module they stay. */
+extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *module)
+    __attribute__((weak));
+
 void rf_fork_init(void) {
-  (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
+  if (__register_atfork != NULL) {
+    (void)__register_atfork(fork_prepare, fork_parent, fork_child, NULL);
+  } else {
+    (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
+  }
 }

@@ -5,6 +5,7 @@
 #include "checkers/dropin/os/libc.h"
 #include "lifecycle.h"
 #include "start.h"
+#include "stream_list.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,8 +34,15 @@ static void at_quick_exit_(void) {
   end(RF_ENDING_ABRUPT);
 }
 
+/* The last exit handler, as it was registered first. From here on musl holds the loader's lock, which fork takes after
+ * our preparation, and at the end it flushes all streams: no other thread may be inside fork, or get there. */
+static void end_forks(void) {
+  (void)rf_stream_list_lock();
+}
+
 void rf_start_of_libc(void) {
   begun = true;
   rf_libc_init();
+  (void)atexit(end_forks);
   (void)at_quick_exit(at_quick_exit_);
 }

@@ -261,8 +261,8 @@ static void with_handlers_that_fork_among_threads(void) {
 static volatile sig_atomic_t streams_end;
 
 static void *read_lines(void *file) {
-  FILE *const f = fopen(file, "r");
-  while (f != NULL && !streams_end) {
+  FILE *const f = file;
+  while (!streams_end) {
     char *line = NULL;
     size_t size = 0;
     rewind(f);
@@ -272,7 +272,7 @@ static void *read_lines(void *file) {
     free(line);
     (void)usleep(50); /* the lock is nobody's turn */
   }
-  return f != NULL && fclose(f) == 0 ? file : NULL;
+  return fclose(f) == 0 ? file : NULL;
 }
 
 static void *flush_all(void *unused) {
@@ -283,18 +283,34 @@ static void *flush_all(void *unused) {
   return unused;
 }
 
-static void with_streams_and_forks(void) {
-  enum { READERS = 4, FORKS = 60, LINE = 20000 };
+static void *fork_often(void *unused) {
+  while (!streams_end) {
+    end_child(fork());
+  }
+  return unused;
+}
+
+enum { READERS = 4 };
+
+static void start_readers(pthread_t *threads) {
+  enum { LINE = 20000 };
   char path[] = "/tmp/ringfence-XXXXXX";
-  pthread_t threads[READERS + 1];
   FILE *const f = fdopen(mkstemp(path), "w");
   for (int i = 0; i < LINE; i++) {
     fputc(i + 1 < LINE ? 'x' : '\n', f);
   }
   fclose(f);
-  for (int i = 0; i <= READERS; i++) {
-    pthread_create(&threads[i], NULL, i < READERS ? read_lines : flush_all, path);
+  for (int i = 0; i < READERS; i++) {
+    pthread_create(&threads[i], NULL, read_lines, fopen(path, "r"));
   }
+  unlink(path);
+}
+
+static void with_streams_and_forks(void) {
+  enum { FORKS = 60 };
+  pthread_t threads[READERS + 1];
+  start_readers(threads);
+  pthread_create(&threads[READERS], NULL, flush_all, NULL);
   for (int i = 0; i < FORKS; i++) {
     end_child(fork());
   }
@@ -302,7 +318,14 @@ static void with_streams_and_forks(void) {
   for (int i = 0; i <= READERS; i++) {
     pthread_join(threads[i], NULL);
   }
-  unlink(path);
+}
+
+/* The process ends while another thread forks: exit holds what fork wants. */
+static void with_streams_and_forks_at_the_end(void) {
+  pthread_t threads[READERS + 1];
+  start_readers(threads);
+  pthread_create(&threads[READERS], NULL, fork_often, NULL);
+  (void)usleep(20000);
 }
 
 static const struct {
@@ -328,6 +351,7 @@ static const struct {
     {"forking_handlers", with_handlers_that_fork},
     {"forking_handlers_threads", with_handlers_that_fork_among_threads},
     {"streams", with_streams_and_forks},
+    {"streams_end", with_streams_and_forks_at_the_end},
 };
 
 int main(int argc, char **argv) {
