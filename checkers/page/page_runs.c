@@ -120,7 +120,7 @@ static void include(uintptr_t start, uintptr_t end) {
   rf_mutex_unlock(&bounds_lock);
 }
 
-/* Opened first, which a limit of data may refuse: what is registered and no more has no memory, however it is opened. */
+/* Opened first, which a limit of data may refuse: registered pages have no memory, however they are opened later. */
 static bool make_moving(void *start, size_t bytes) {
   if (!rf_page_open(start, bytes)) {
     return false;
