@@ -334,6 +334,8 @@ def main():
     unknown = [word for word in options.words[:-1] if word not in parts]
     if unknown:
         sys.exit("amalgamate: no part %s; --list names them" % ", ".join(unknown))
+    if options.words[-1] in parts:
+        sys.exit("amalgamate: %s is a part: name the folder to write to behind it" % options.words[-1])
     sources, headers = closure(packages, [parts[word] for word in options.words[:-1]])
     with open(os.path.join(ROOT, "VERSION"), encoding="utf-8") as file:
         version = file.read().strip()

@@ -157,6 +157,14 @@ static int sent_with(int error) {
   return error == EPIPE ? SIGPIPE : error == EFBIG ? SIGXFSZ : 0;
 }
 
+/* Only a signal that was blocked before can wait. A sandbox may forbid to ask, so that is done where it must be. */
+static void note_waiting(const sigset_t *blocked, sigset_t *waiting) {
+  (void)sigemptyset(waiting);
+  if (sigismember(blocked, SIGPIPE) == 1 || sigismember(blocked, SIGXFSZ) == 1) {
+    (void)sigpending(waiting);
+  }
+}
+
 /* The log may be a pipe without a reader, or a file at its size limit: the signal for that must not end the program in
  * the middle of a report. */
 bool rf_host_write(int fd, const char *data, size_t size) {
@@ -173,9 +181,8 @@ bool rf_host_write(int fd, const char *data, size_t size) {
   (void)sigemptyset(&refusal);
   (void)sigaddset(&refusal, SIGPIPE);
   (void)sigaddset(&refusal, SIGXFSZ);
-  (void)sigemptyset(&pending);
-  (void)sigpending(&pending);
   (void)pthread_sigmask(SIG_BLOCK, &refusal, &mask);
+  note_waiting(&mask, &pending);
   bool const done = write_all(fd, data, size);
   int const sent = done ? 0 : sent_with(errno);
   if (sent != 0 && sigismember(&pending, sent) == 0) {

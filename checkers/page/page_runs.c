@@ -120,6 +120,18 @@ static void include(uintptr_t start, uintptr_t end) {
   rf_mutex_unlock(&bounds_lock);
 }
 
+/* Opened first, which a limit of data may refuse: registered pages have no memory, however they are opened later. */
+static bool make_moving(void *start, size_t bytes) {
+  if (!rf_page_open(start, bytes)) {
+    return false;
+  }
+  bool const registered = rf_page_mover_register(start, bytes);
+  if (!registered) {
+    rf_page_close(start, bytes);
+  }
+  return registered;
+}
+
 /* A space whose pages are one hole between two that are never anybody's: what runs past either end stops there. */
 static rf_space *make_space(rf_page_store *store, rf_space_kind kind, size_t bytes) {
   size_t const pages = bytes / rf_page_size();
@@ -137,7 +149,7 @@ static rf_space *make_space(rf_page_store *store, rf_space_kind kind, size_t byt
   space->start = (uintptr_t)start;
   space->pages = (uint32_t)pages;
   space->kind = kind;
-  space->moving = kind == SPACE_MOVING && rf_page_mover_register(start, bytes) && rf_page_open(start, bytes);
+  space->moving = kind == SPACE_MOVING && make_moving(start, bytes);
   space->marks = kind != SPACE_LARGE && !space->moving && rf_page_has_marks();
   space->capacity = (uint32_t)slots;
   space->slots = (rf_slot *)(void *)(records + sizeof(rf_space));

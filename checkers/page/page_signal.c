@@ -219,10 +219,19 @@ static RF_THREAD_LOCAL stack_state own_stack;
 static pthread_key_t stack_key;
 static bool has_key;
 
+static bool kept; /* what there is stays: a filter may forbid to ask for it; accessed atomically */
+
+static bool is_kept(void) {
+  return __atomic_load_n(&kept, __ATOMIC_RELAXED);
+}
+
 static void drop_stack(void *memory) {
   stack_t now;
   stack_t const none = {.ss_flags = SS_DISABLE, .ss_size = STACK_BYTES};
   own_stack = STACK_GONE;
+  if (is_kept()) {
+    return;
+  }
   if (sigaltstack(NULL, &now) == 0 && now.ss_sp == memory) {
     (void)sigaltstack(&none, NULL);
   }
@@ -279,7 +288,7 @@ void rf_page_watch(bool seldom) {
   static rf_mutex installing;
   struct sigaction now;
   rf_page_mask mask;
-  if (seldom && looked_lately()) {
+  if (is_kept() || (seldom && looked_lately())) {
     return;
   }
   int const saved = errno;
@@ -297,4 +306,11 @@ void rf_page_watch(bool seldom) {
     give_stack();
   }
   errno = saved;
+}
+
+void rf_page_signals_keep(bool keep) {
+  if (keep && rf_page_stores() != NULL) {
+    rf_page_watch(false);
+  }
+  __atomic_store_n(&kept, keep, __ATOMIC_RELAXED);
 }

@@ -214,6 +214,10 @@ bool rf_page_store_report_transfer(const rf_page_store *store, const void *start
 /* Handlers of SIGSEGV or SIGBUS were installed. Any thread, signal handlers. */
 void rf_page_signals_changed(void);
 
+/* True: handlers and stacks for signals stay as they are now, and the system is not asked for them any more. The
+ * program is about to forbid itself such calls. False: as before. Any thread. */
+void rf_page_signals_keep(bool keep);
+
 /* Where *action, a struct sigaction of `signal`, has the store's handler: puts the one that it stands in front of into
  * *action, which is what the program believes to be in place. Any thread, signal handlers. */
 void rf_page_unwrap(int signal, void *action);

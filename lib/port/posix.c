@@ -223,6 +223,14 @@ static int sent_with(int error) {
   return error == EPIPE ? SIGPIPE : error == EFBIG ? SIGXFSZ : 0;
 }
 
+/* Only a signal that was blocked before can wait. A sandbox may forbid to ask, so that is done where it must be. */
+static void note_waiting(const sigset_t *blocked, sigset_t *waiting) {
+  (void)sigemptyset(waiting);
+  if (sigismember(blocked, SIGPIPE) == 1 || sigismember(blocked, SIGXFSZ) == 1) {
+    (void)sigpending(waiting);
+  }
+}
+
 /* A reader of standard error that went away must not kill the program with SIGPIPE in the middle of a report, nor a
  * file that may not grow with SIGXFSZ: both are blocked for this thread, and taken off again if they came from here.
  * Nor may the thread be cancelled: its caller may hold a lock. */
@@ -237,9 +245,8 @@ void rf_port_log(const char *text, size_t len) {
   (void)sigemptyset(&refusal);
   (void)sigaddset(&refusal, SIGPIPE);
   (void)sigaddset(&refusal, SIGXFSZ);
-  (void)sigemptyset(&pending);
-  (void)sigpending(&pending);
   (void)pthread_sigmask(SIG_BLOCK, &refusal, &mask);
+  note_waiting(&mask, &pending);
   int const sent = sent_with(write_all(text, len));
   if (sent != 0 && sigismember(&pending, sent) == 0) {
     (void)sigemptyset(&refusal);

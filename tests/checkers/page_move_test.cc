@@ -205,6 +205,19 @@ TEST_F(PageMove, TheDescriptorHasAHighNumberAndIsNotInherited) {
   }
 }
 
+// Less than a whole space needs: it is closed by markers then, and no page of it lacks memory.
+TEST_F(PageMove, ALimitOfDataThatComesLaterEndsTheMoving) {
+  alone([this] {
+    rlimit limit;
+    EXPECT_EQ(getrlimit(RLIMIT_DATA, &limit), 0);
+    limit.rlim_cur = size_t{40} << 20;
+    EXPECT_EQ(setrlimit(RLIMIT_DATA, &limit), 0);
+    unsigned char *const kept = live();
+    EXPECT_TRUE(stands(kept, freed()));
+    EXPECT_TRUE(!is_moving() || sizeof(void *) == 4) << "small spaces fit in";
+  });
+}
+
 TEST_F(PageMove, PagesAreFilledAndEmptied) {
   size_t const size = page_size();
   auto *const pages =

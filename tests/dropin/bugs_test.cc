@@ -47,11 +47,14 @@ const Bug kBugs[] = {
     {"free_of_a_global", "bad-free", "", 0, 0, false, false},
     {"free_of_mapped_memory", "bad-free", "", 0, 0, false, false},
     {"free_of_no_memory", "bad-free", "", 0, 0, false, false},
+    {"free_of_map_failed", "bad-free", "", 0, 0, false, false},
     {"free_where_no_block_was", "bad-free", "", 0, 0, false, false},
     {"realloc_of_a_global", "bad-free", "", 0, 0, false, false},
+    {"realloc_of_map_failed", "bad-free", "", 0, 0, false, false},
     {"usable_size_of_a_freed_block", "bad-malloc_usable_size", "", 0, 0, false, false},
     {"usable_size_inside_a_block", "bad-malloc_usable_size", "", 0, 0, false, false},
     {"usable_size_of_the_stack", "bad-malloc_usable_size", "", 0, 0, false, false},
+    {"usable_size_of_map_failed", "bad-malloc_usable_size", "", 0, 0, false, false},
     {"leak", "memory-leak", "", 0, 33, true, false},
 };
 
@@ -148,6 +151,7 @@ TEST(DropinBadFree, SaysWhichKindOfMemoryThePointerIsTo) {
       {"free_of_a_global", "the pointer is to a static object"},
       {"free_of_mapped_memory", "the pointer is to mapped memory"},
       {"free_of_no_memory", "there is no memory at the pointer"},
+      {"free_of_map_failed", "there is no memory at the pointer"},
   };
   for (const char *const mode : {"mode=guard", "mode=page"}) {
     for (const Pointer &pointer : pointers) {

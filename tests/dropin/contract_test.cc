@@ -96,6 +96,10 @@ TEST(Dropin, HasAllFormsOfOperatorNewAndDeleteWhenLinkedIn) {
   expect_fine_linked("operators_linked");
 }
 
+TEST(Dropin, ThrowsBadAllocInAStaticProgramThatHasNoOtherCodeForIt) {
+  expect_fine_linked("out_of_memory_static");
+}
+
 TEST(Dropin, GoesByTheOperatorsThatAProgramReplaces) {
   expect_fine_preloaded("replaced");
 }

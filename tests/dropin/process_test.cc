@@ -387,6 +387,16 @@ TEST(Process, AsksTheSystemForNothingButMemoryInTheMiddle) {
   }
 }
 
+TEST(Process, LooksForNoLeaksWhereThatWouldEndIt) {
+  for (const char *const mode : {"guard", "page"}) {
+    Result const result = run({program("process"), "no_handlers"}, with(std::string("summary=1:mode=") + mode));
+    EXPECT_EQ(result.status, 3) << mode;
+    const Json &summary = result.last("summary");
+    EXPECT_EQ(summary["leaks_checked"].kind, Json::kFalse) << mode;
+    EXPECT_NE(summary["leaks_unchecked_because"].text.find("(seccomp)"), std::string::npos) << mode;
+  }
+}
+
 std::string text_of(const std::string &path) {
   std::ifstream file(path);
   return std::string((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());

@@ -2,6 +2,7 @@
 // does not see, and blocks whose memory has gone back to the system.
 #define _Static_assert static_assert
 extern "C" {
+#include "checkers/dropin/runtime/sandbox.h"
 #include "checkers/dropin/runtime/signals.h"
 #include "checkers/dropin/runtime/site_choice.h"
 #include "checkers/dropin/runtime/state.h"
@@ -13,9 +14,14 @@ extern "C" {
 #include "tests/dropin/alone.h"
 
 #include <csignal>
+#include <cstddef>
 #include <cstring>
 #include <gtest/gtest.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <string>
+#include <sys/syscall.h>
 #include <vector>
 
 namespace ringfence {
@@ -241,6 +247,75 @@ TEST(DropinUnmapped, TheLastSixtyFourAreRemembered) {
     ASSERT_EQ(found.size(), 63U);
     EXPECT_EQ(found.front().size, 102U);
     EXPECT_EQ(found.back().size, 4711U); // the last one there
+  });
+}
+
+// ---- Filters of system calls ----
+
+constexpr sock_filter kLoadNumber = BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr));
+constexpr sock_filter kLoadMachine = BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch));
+constexpr sock_filter kAllow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+constexpr sock_filter kKill = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+constexpr sock_filter kKillThread = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_THREAD);
+constexpr sock_filter kTrap = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP);
+constexpr sock_filter kRefuse = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 13);
+
+// The second statement where the condition holds, else the third.
+std::vector<sock_filter> where(int condition, uint32_t value, const sock_filter &yes, const sock_filter &no) {
+  return {kLoadNumber, BPF_JUMP(BPF_JMP | static_cast<uint16_t>(condition) | BPF_K, value, 0, 1), yes, no};
+}
+
+void expect_search(bool allowed, std::vector<sock_filter> code) {
+  alone([&] {
+    sock_fprog const program = {static_cast<unsigned short>(code.size()), code.data()};
+    EXPECT_FALSE(rf_sandbox_forbids_search());
+    rf_sandbox_entered(SECCOMP_MODE_FILTER, &program);
+    EXPECT_EQ(rf_sandbox_forbids_search(), !allowed);
+  });
+}
+
+TEST(DropinSandbox, ForbidsTheSearchForLeaksWhereACallThatItMakesEndsTheProcess) {
+  for (long const call : {SYS_rt_sigaction, SYS_openat, SYS_read, SYS_close, SYS_getdents64, SYS_process_vm_readv}) {
+    auto const number = static_cast<uint32_t>(call);
+    expect_search(false, where(BPF_JEQ, number, kKill, kAllow));
+    expect_search(false, where(BPF_JEQ, number, kKillThread, kAllow));
+    expect_search(false, where(BPF_JEQ, number, kTrap, kAllow));
+    expect_search(true, where(BPF_JEQ, number, kRefuse, kAllow));
+  }
+  expect_search(false, where(BPF_JEQ, SYS_write, kAllow, kKill));
+}
+
+TEST(DropinSandbox, FollowsTheInstructionsOfFilters) {
+  expect_search(true, {kAllow});
+  expect_search(false, {kKill});
+  expect_search(true, where(BPF_JEQ, SYS_execve, kKill, kAllow));
+  expect_search(true, where(BPF_JGT, 0xFFFF, kKill, kAllow));
+  expect_search(false, where(BPF_JGT, SYS_rt_sigaction - 1, kKill, kAllow));
+  expect_search(true, where(BPF_JGE, 0x10000, kKill, kAllow));
+  expect_search(false, where(BPF_JGE, SYS_process_vm_readv, kKill, kAllow));
+  expect_search(true, where(BPF_JSET, 0x40000000, kKill, kAllow));
+  expect_search(false, where(BPF_JSET, SYS_rt_sigaction, kKill, kAllow));
+  expect_search(true, {BPF_STMT(BPF_JMP | BPF_JA, 1), kKill, kAllow});
+  expect_search(true, {kLoadNumber, BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0),
+                       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0), kKill, kAllow});
+  expect_search(false, {kLoadNumber, BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0), BPF_STMT(BPF_RET | BPF_A, 0)});
+  expect_search(true, {BPF_STMT(BPF_LD | BPF_IMM, 5), kKill});
+}
+
+#if defined(__x86_64__)
+TEST(DropinSandbox, TellsTheFilterWhichMachineItIs) {
+  expect_search(true, {kLoadMachine, BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0), kKill, kAllow});
+}
+#elif defined(__i386__)
+TEST(DropinSandbox, TellsTheFilterWhichMachineItIs) {
+  expect_search(true, {kLoadMachine, BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_I386, 1, 0), kKill, kAllow});
+}
+#endif
+
+TEST(DropinSandbox, ForbidsTheSearchWhereHardlyAnythingIsAllowed) {
+  alone([] {
+    rf_sandbox_entered(SECCOMP_MODE_STRICT, nullptr);
+    EXPECT_TRUE(rf_sandbox_forbids_search());
   });
 }
 

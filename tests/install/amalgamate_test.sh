@@ -30,6 +30,8 @@ amalgamate posix --target posix --mode guard "${all[@]}"
 amalgamate posix_off --target posix tlsf pool lock checked
 python3 tools/amalgamate.py tslf "$work/wrong" 2>"$work/log" && complain "tslf is taken for a part"
 grep -q 'no part tslf' "$work/log" || complain "tslf: $(<"$work/log")"
+(cd "$work" && python3 "$here/tools/amalgamate.py" tlsf guard 2>log) && complain "the part guard is taken for a folder"
+grep -q 'guard is a part' "$work/log" || complain "tlsf guard: $(<"$work/log")"
 
 # ---- Targets ----
 
@@ -110,12 +112,11 @@ RINGFENCE_PARTS := tlsf guard report
 CFLAGS += -Iringfence-build
 include \$(RINGFENCE)/tools/amalgamate.mk
 firmware: firmware.o \$(RINGFENCE_OBJECT)
-firmware.o: ringfence-build/ringfence.h
 END
   cp tests/install/consumer/firmware.c "$work/make"
-  make -C "$work/make" firmware.o firmware >"$work/log" 2>&1 || complain "make: $(<"$work/log")"
+  make -j2 -C "$work/make" >"$work/log" 2>&1 || complain "make: $(<"$work/log")"
   "$work/make/firmware" 2>/dev/null || complain "the makefile's firmware does not find its bug"
-  make -q -C "$work/make" firmware || complain "make: what is made is made again"
+  make -q -C "$work/make" || complain "make: what is made is made again"
   make -q -C "$work/make" firmware RINGFENCE_PARTS='tlsf guard report simple' &&
     complain "make: other parts, and nothing is made again"
 }

@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <gtest/gtest.h>
+#include <string>
 #include <vector>
 
 namespace {
@@ -247,6 +248,50 @@ TEST(RuntimeFrame, IsWhatTheHeadersOfTheCxxLibraryLeftInTheProgram) {
   EXPECT_TRUE(rf_is_runtime_frame(&frame));
   frame.source_count = 3;
   EXPECT_FALSE(rf_is_runtime_frame(&frame)) << "inlined into the program's own function";
+}
+
+// The function that names the place of a finding whose stack has these calls, in one frame or in a frame each.
+std::string place_of(std::vector<rf_source> calls, bool inlined) {
+  std::vector<rf_frame> frames(inlined ? 1 : calls.size());
+  for (size_t i = 0; i < frames.size(); i++) {
+    frames[i].module = "/home/me/program";
+    frames[i].sources = &calls[i];
+    frames[i].source_count = inlined ? calls.size() : 1;
+  }
+  rf_record record = {};
+  record.allocated.frames = frames.data();
+  record.allocated.count = static_cast<unsigned>(frames.size());
+  rf_bump_arena arena = {};
+  rf_stack_view const view = rf_stack_view_of(&arena, &record, RF_STACK_ALLOCATED);
+  std::string const place = rf_frame_view_text(&arena, rf_stack_view_top(&view), nullptr);
+  rf_bump_arena_free(&arena);
+  return place;
+}
+
+TEST(Place, IsInTheProgramNotInAHeaderOfTheSystemsThatItsCodeIsFrom) {
+  rf_source const own = {"load", "/home/me/load.c", 7};
+  rf_source const others[] = {
+      {"memcpy", "/usr/include/x86_64-linux-gnu/bits/string_fortified.h", 29},
+      {"std::__new_allocator<int>::allocate(unsigned long, void const*)", "/usr/include/c++/12/bits/new_allocator.h",
+       137},
+      {"std::vector<int>::push_back", "/opt/llvm/include/c++/v1/vector", 1294},
+      {"_mm_store_ps", "/usr/lib/gcc/x86_64-linux-gnu/12/include/xmmintrin.h", 960},
+  };
+  for (const rf_source &other : others) {
+    EXPECT_EQ(place_of({other, own}, true), "load /home/me/load.c:7") << other.function;
+    EXPECT_EQ(place_of({other, own}, false), "load /home/me/load.c:7") << other.function;
+  }
+  for (const char *const file : {"/usr/local/include/mine.h", "/usr/src/mine/mine.c", "mine.h"}) {
+    rf_source const inner = {"inner", file, 3};
+    EXPECT_EQ(place_of({inner, own}, true), std::string("inner ") + file + ":3");
+  }
+}
+
+TEST(Place, IsInAHeaderOfTheSystemsWhereNothingElseIsKnown) {
+  rf_source const header = {"memcpy", "/usr/include/bits/string_fortified.h", 29};
+  rf_source const nameless = {"load", nullptr, 0};
+  EXPECT_EQ(place_of({header}, true), "memcpy /usr/include/bits/string_fortified.h:29");
+  EXPECT_EQ(place_of({nameless, header}, false), "memcpy /usr/include/bits/string_fortified.h:29");
 }
 
 } // namespace

@@ -213,6 +213,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/runtime/output.c
   checkers/dropin/runtime/own_cache.c
   checkers/dropin/runtime/process_reporter.c
+  checkers/dropin/runtime/sandbox.c
   checkers/dropin/runtime/signals.c
   checkers/dropin/runtime/site_choice.c
   checkers/dropin/runtime/state.c
@@ -293,6 +294,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/runtime/output.c
   checkers/dropin/runtime/own_cache.c
   checkers/dropin/runtime/process_reporter.c
+  checkers/dropin/runtime/sandbox.c
   checkers/dropin/runtime/signals.c
   checkers/dropin/runtime/site_choice.c
   checkers/dropin/runtime/state.c

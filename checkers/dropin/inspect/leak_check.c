@@ -4,6 +4,7 @@
 #include "checkers/dropin/os/module.h"
 #include "checkers/dropin/os/pages.h"
 #include "checkers/dropin/runtime/process_reporter.h"
+#include "checkers/dropin/runtime/sandbox.h"
 #include "checkers/os/sort.h"
 #include "reachability.h"
 #include "told_leaks.h"
@@ -323,6 +324,10 @@ void rf_leak_check(rf_leaks policy, uintptr_t sp, rf_reporter *reporter, rf_leak
   memset(&s, 0, sizeof s);
   *out = (rf_leak_summary){.checked = false, .why = NULL};
   if (policy == RF_LEAKS_NONE) {
+    return;
+  }
+  if (rf_sandbox_forbids_search()) {
+    out->why = "the program forbids itself the system calls that this takes (seccomp)";
     return;
   }
   out->why = "a thread is inside an allocation function";

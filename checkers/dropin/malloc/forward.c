@@ -16,7 +16,7 @@
 #define EARLY_BYTES ((size_t)16 * 1024)
 #define SAMPLE_EVERY_NS ((uint64_t)4000 * 1000) /* of a thread, at least, and of the process before its first */
 
-rf_forward_state rf_forward = {.low = 0, .size = SIZE_MAX};
+rf_forward_state rf_forward = {.low = 0, .last = SIZE_MAX};
 RF_THREAD_LOCAL int32_t rf_forward_left;
 
 /* The countdown to a sample in runs that report requests which cannot be served: each request is looked at there. */
@@ -70,7 +70,7 @@ bool rf_forward_is_early(const void *ptr, size_t *size) {
  * at the beginning. */
 void *rf_forward_include(void *block) {
   if (block != NULL && rf_forward_is_others(block)) {
-    __atomic_store_n(&rf_forward.size, SIZE_MAX, __ATOMIC_RELAXED);
+    __atomic_store_n(&rf_forward.last, SIZE_MAX, __ATOMIC_RELAXED);
     __atomic_store_n(&rf_forward.low, 0, __ATOMIC_RELEASE);
   }
   return block;
@@ -81,7 +81,7 @@ void *rf_forward_include(void *block) {
 static void limit_to_sampled(void) {
   if (rf_cache_total() == 0 && early.used == 0 && !rf_process.report_rejected) {
     rf_forward.low = rf_page_all.low;
-    rf_forward.size = rf_page_all.size;
+    rf_forward.last = rf_page_all.size - (rf_page_all.size != 0);
   }
 }
 

@@ -25,10 +25,10 @@ typedef enum rf_forwarding {
 } rf_forwarding;
 
 typedef struct rf_forward_state {
-  /* Blocks of ours lie in `size` bytes from `low`. The two change only before the first of them is given out, so who
-   * holds one has seen the change. */
+  /* Blocks of ours lie between `low` and the byte `last` bytes behind it, that one included, so that the two can stand
+   * for all addresses. They change only before the first of them is given out, so who holds one has seen the change. */
   uintptr_t low;
-  size_t size;
+  size_t last;
   rf_malloc_functions next; /* complete while ON */
   rf_malloc_functions libc; /* the same behind __libc_malloc and its like: a malloc behind ours may be built on these */
   rf_forwarding now;
@@ -50,7 +50,7 @@ RF_INLINE bool rf_forward_counts(void) {
 
 /* True where `ptr` is certainly a block of the next malloc, or NULL, and requests are handed on. */
 RF_INLINE bool rf_forward_is_others(const void *ptr) {
-  return RF_LIKELY((uintptr_t)ptr - rf_forward.low >= rf_forward.size);
+  return RF_LIKELY((uintptr_t)ptr - rf_forward.low > rf_forward.last);
 }
 
 /* Finds the functions and, in modes off and sample, hands requests on from now on: not where the options have them

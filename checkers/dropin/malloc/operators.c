@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/core/compiler.h"
 
@@ -75,6 +76,12 @@ OPERATOR void DELETE_ARRAY_ALIGNED_NOTHROW(void *ptr, size_t align, nothrow tag)
 typedef void (*new_handler)(void);
 extern new_handler get_new_handler(void) __asm__("_ZSt15get_new_handlerv") __attribute__((weak));
 extern void throw_bad_alloc(void) __asm__("_ZSt17__throw_bad_allocv") __attribute__((weak, noreturn));
+extern void *allocate_exception(size_t size) __asm__("__cxa_allocate_exception") __attribute__((weak));
+extern void throw(void *exception, const void *type, void (*destroy)(void *)) __asm__("__cxa_throw")
+    __attribute__((weak, noreturn));
+extern const char bad_alloc_type[] __asm__("_ZTISt9bad_alloc") __attribute__((weak));
+extern const void *const bad_alloc_table[] __asm__("_ZTVSt9bad_alloc") __attribute__((weak));
+extern void destroy_bad_alloc(void *exception) __asm__("_ZNSt9bad_allocD1Ev") __attribute__((weak));
 
 /* ---- The owner of the base forms ---- */
 
@@ -158,10 +165,25 @@ static void *allocate(size_t size, size_t align, rf_family family, const rf_orig
   }
 }
 
+/* A std::bad_alloc has nothing but the address of its table of functions, behind two other entries. */
+static void throw_by_parts(void) {
+  if (allocate_exception == NULL || throw == NULL || bad_alloc_type == NULL || bad_alloc_table == NULL ||
+      destroy_bad_alloc == NULL) {
+    return;
+  }
+  const void *const *const table = bad_alloc_table + 2;
+  void *const exception = allocate_exception(sizeof table);
+  memcpy(exception, &table, sizeof table);
+  throw(exception, bad_alloc_type, destroy_bad_alloc);
+}
+
+/* Into a static program the runtime's function is linked where something refers to it, as containers do, but what a
+ * handler for std::bad_alloc names is there wherever there is a handler. */
 static _Noreturn void fail(void) {
   if (throw_bad_alloc != NULL) {
     throw_bad_alloc();
   }
+  throw_by_parts();
   abort();
 }
 

@@ -5,6 +5,7 @@
 #include "intercept_files.h"
 
 #include "checkers/dropin/malloc/page_time.h"
+#include "checkers/dropin/runtime/sandbox.h"
 #include "checkers/page/page_store.h"
 #include "intercept.h"
 
@@ -79,6 +80,22 @@ RF_EXPORT void closefrom(int first) {
 
 /* ---- Sandboxes ---- */
 
+static int their_prctl(int option, const unsigned long argument[4]) {
+  return theirs.prctl != NULL ? theirs.prctl(option, argument[0], argument[1], argument[2], argument[3])
+                              : (int)syscall(SYS_prctl, option, argument[0], argument[1], argument[2], argument[3]);
+}
+
+static int enter_sandbox(const unsigned long argument[4]) {
+  rf_page_signals_keep(true);
+  int const result = their_prctl(PR_SET_SECCOMP, argument);
+  if (result == 0) {
+    rf_sandbox_entered(argument[0], (const void *)argument[1]);
+  } else {
+    rf_page_signals_keep(false);
+  }
+  return result;
+}
+
 RF_EXPORT int prctl(int option, ...) {
   unsigned long argument[4];
   va_list list;
@@ -91,6 +108,8 @@ RF_EXPORT int prctl(int option, ...) {
     rf_page_store_settle();
     rf_page_time_settle();
   }
-  return theirs.prctl != NULL ? theirs.prctl(option, argument[0], argument[1], argument[2], argument[3])
-                              : (int)syscall(SYS_prctl, option, argument[0], argument[1], argument[2], argument[3]);
+  if (option == PR_SET_SECCOMP) {
+    return enter_sandbox(argument);
+  }
+  return their_prctl(option, argument);
 }

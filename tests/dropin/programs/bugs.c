@@ -261,6 +261,26 @@ static void free_of_no_memory(void) {
   free(bad ? (char *)(uintptr_t)0x12345670 : p);
 }
 
+/* The highest address of all. */
+static void free_of_map_failed(void) {
+  char *const p = make(10);
+  mark("found");
+  free(bad ? MAP_FAILED : p);
+}
+
+static void realloc_of_map_failed(void) {
+  char *const p = make(10);
+  mark("found");
+  free(realloc(bad ? MAP_FAILED : p, 20));
+}
+
+static void usable_size_of_map_failed(void) {
+  char *const p = make(10);
+  mark("found");
+  kept_size = malloc_usable_size(bad ? MAP_FAILED : p);
+  free(p);
+}
+
 /* The heap has memory in store there. */
 static void free_where_no_block_was(void) {
   char *const p = make(10);
@@ -311,11 +331,14 @@ static const test_case cases[] = {
     CASE(free_of_a_global),
     CASE(free_of_mapped_memory),
     CASE(free_of_no_memory),
+    CASE(free_of_map_failed),
     CASE(free_where_no_block_was),
     CASE(realloc_of_a_global),
+    CASE(realloc_of_map_failed),
     CASE(usable_size_of_a_freed_block),
     CASE(usable_size_inside_a_block),
     CASE(usable_size_of_the_stack),
+    CASE(usable_size_of_map_failed),
     CASE(leak),
 };
 

@@ -5,12 +5,25 @@
 #include <inttypes.h>
 #include <string.h>
 
+static bool is_cxx_header(const char *file) {
+  return strstr(file, "/include/c++/") != NULL || strstr(file, "/c++/v1/") != NULL;
+}
+
+static bool starts_with(const char *text, const char *start) {
+  return strncmp(text, start, strlen(start)) == 0;
+}
+
+static bool is_system_header(const char *file) {
+  return is_cxx_header(file) ||
+         (starts_with(file, "/usr/") && !starts_with(file, "/usr/local/") && !starts_with(file, "/usr/src/"));
+}
+
 /* The C++ library's templates are compiled into the program. All functions inlined at the frame must be the
  * library's. */
 static bool is_of_cxx_headers(const rf_frame *frame) {
   for (size_t i = 0; i < frame->source_count; i++) {
     const char *const file = frame->sources[i].file;
-    if (file == NULL || (strstr(file, "/include/c++/") == NULL && strstr(file, "/c++/v1/") == NULL)) {
+    if (file == NULL || !is_cxx_header(file)) {
       return false;
     }
   }
@@ -47,6 +60,7 @@ static void add_frame(rf_bump_arena *arena, rf_stack_view *calls, const rf_frame
       call->function = source->function != NULL ? source->function : frame->function;
       call->file = source->file;
       call->line = source->line;
+      call->system_header = source->file != NULL && is_system_header(source->file);
     }
   }
 }
@@ -82,18 +96,19 @@ rf_stack_kind rf_stack_view_blamed(const rf_record *record) {
   return rf_finding_place(&record->finding) == &record->finding.allocated ? RF_STACK_ALLOCATED : RF_STACK_FOUND;
 }
 
+/* How well a call names the place. */
+static unsigned rank(const rf_frame_view *call) {
+  return call->runtime ? 0 : call->file == NULL ? 1 : call->system_header ? 2 : 3;
+}
+
 const rf_frame_view *rf_stack_view_top(const rf_stack_view *calls) {
-  const rf_frame_view *own = NULL;
-  for (size_t i = 0; i < calls->count; i++) {
-    const rf_frame_view *const call = &calls->list[i];
-    if (!call->runtime && call->file != NULL) {
-      return call;
-    }
-    if (own == NULL && !call->runtime) {
-      own = call;
+  const rf_frame_view *best = calls->count == 0 ? NULL : &calls->list[0];
+  for (size_t i = 1; i < calls->count; i++) {
+    if (rank(&calls->list[i]) > rank(best)) {
+      best = &calls->list[i];
     }
   }
-  return own != NULL || calls->count == 0 ? own : &calls->list[0];
+  return best;
 }
 
 const char *rf_frame_view_text(rf_bump_arena *arena, const rf_frame_view *call, const char *directory) {

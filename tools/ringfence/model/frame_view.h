@@ -21,6 +21,8 @@ typedef struct rf_frame_view {
   uint64_t offset;      /* in the module */
   uint64_t address;     /* 0: a call site, which has none */
   bool runtime;         /* of an allocator or a standard library, not of the program */
+  bool system_header;   /* its code is in a header of the system's: a template, or a function of the C library that was
+                         * inlined (memcpy of bits/string_fortified.h) */
 } rf_frame_view;
 
 typedef struct rf_stack_view {
@@ -41,8 +43,8 @@ rf_stack_view rf_stack_view_of(rf_bump_arena *arena, const rf_record *record, rf
  * else that of the wrong call. */
 rf_stack_kind rf_stack_view_blamed(const rf_record *record);
 
-/* The call that names the place: the program's first with a file, else the program's first, else the first; NULL where
- * there is none. */
+/* The call that names the place: the program's first with a file that is no system header, else with any file, else the
+ * program's first, else the first; NULL where there is none. */
 const rf_frame_view *rf_stack_view_top(const rf_stack_view *calls);
 
 /* "function file:line", "function (module+0x12)" or "0x401136", by what is known. */

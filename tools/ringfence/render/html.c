@@ -212,7 +212,7 @@ static void origin_cell(const rf_html_page *p, const rf_record *origin) {
   unsigned shown = 0;
   rf_markup(p->sink, "<td class=\"place mono\">%s", rf_html_place(p, origin, RF_STACK_ALLOCATED));
   for (size_t i = 0; i < view.count && shown < CALLERS; i++) {
-    if (!view.list[i].runtime && top != NULL && &view.list[i] > top) {
+    if (!view.list[i].runtime && !view.list[i].system_header && top != NULL && &view.list[i] > top) {
       raw(p, shown == 0 ? "<br/><span class=\"chain\">from " : ", ");
       rf_markup(p->sink, "%s", rf_frame_view_text(p->arena, &view.list[i], origin->directory));
       shown++;

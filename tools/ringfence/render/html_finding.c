@@ -100,8 +100,9 @@ static const char *where_text(const rf_html_page *p, const rf_frame_view *f) {
 }
 
 static void frame(const rf_html_page *p, const rf_frame_view *f) {
-  const char *const line = f->runtime ? NULL : rf_source_text(p->d->sources, p->arena, f);
-  raw(p, f->runtime ? "<li class=\"runtime\">" : "<li>");
+  bool const others = f->runtime || f->system_header;
+  const char *const line = others ? NULL : rf_source_text(p->d->sources, p->arena, f);
+  raw(p, others ? "<li class=\"runtime\">" : "<li>");
   rf_markup(p->sink, "<span><span class=\"function\">%s</span><span class=\"where\">%s</span>", function_text(p, f),
             where_text(p, f));
   if (line != NULL) {

@@ -360,7 +360,7 @@ static void related(sarif *s, const event *events, size_t count) {
 static void locations(sarif *s, const rf_record *record) {
   rf_stack_view const view = rf_stack_view_of(s->arena, record, rf_stack_view_blamed(record));
   const rf_frame_view *const top = rf_stack_view_top(&view);
-  rf_frame_view place = top == NULL ? (rf_frame_view){NULL, NULL, 0, NULL, NULL, 0, 0, false} : *top;
+  rf_frame_view place = top == NULL ? (rf_frame_view){0} : *top;
   if (!has_file(&place)) {
     place.file = record->program != NULL ? record->program : record->input != NULL ? record->input : s->d->program;
   }

@@ -26,7 +26,7 @@ static void put_frame(rf_json_writer *w, rf_bump_arena *arena, const rf_frame_vi
     rf_json_put_text(w, "instruction_addr", rf_bump_arena_print(arena, "0x%" PRIx64, f->address));
   }
   rf_json_put_text(w, "package", f->module);
-  rf_json_put_bool(w, "in_app", !f->runtime);
+  rf_json_put_bool(w, "in_app", !f->runtime && !f->system_header);
   rf_json_close(w, "}");
 }
 
