@@ -163,7 +163,7 @@ TEST_F(Checked, EachSettingReachesTheSampler) {
   EXPECT_EQ(o.slots, 8U);
   EXPECT_EQ(o.seed, 9U);
   EXPECT_EQ(o.side, RF_PAGE_RIGHT);
-  EXPECT_NE(o.stack_depth, 0U);
+  EXPECT_EQ(o.stack_depth, 16U) << "as docs/checkers/sample.md says";
   EXPECT_NE(o.depot, nullptr);
   rf_checked_deinit(&checked_);
 }

@@ -164,6 +164,19 @@ def the_token_is_secret():
         check(s.token() not in s.log())
 
 
+def an_address_of_ipv6_stands_in_brackets():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        print("no IPv6 here")
+        return
+    with Service("--listen", "[::1]:0") as s:
+        check(f"http://[::1]:{s.port}" in s.log(), s.log())
+        with socket.create_connection(("::1", s.port)) as c:
+            c.sendall(f"GET /status HTTP/1.0\r\nHost: [::1]:{s.port}\r\n\r\n".encode())
+            check(c.recv(12).endswith(b" 200"))
+
+
 def a_code_signs_one_browser_in_once():
     with with_finding("--open") as s:
         path = s.wait(lambda: re.search(r"(/sign-in\?code=[0-9a-f]{32})", s.log()))[1]
@@ -172,6 +185,7 @@ def a_code_signs_one_browser_in_once():
         equal(first.status, 303)
         check("HttpOnly" in first.headers["set-cookie"] and "SameSite=Strict" in first.headers["set-cookie"])
         equal(s.http("GET", path).status, 401)
+        equal(s.http("GET", "/sign-in?code=").status, 401, "a code that was used is none")
         own = f"http://127.0.0.1:{s.port}"
         for token, back, status, target in [("wrong", "/", 401, None), (s.token(), "/builds", 303, "/builds"),
                                             (s.token(), "//evil.example", 303, "/"),
@@ -315,7 +329,8 @@ def pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing():
 service.main([
     the_socket_in_the_folder_answers_this_user, a_finding_is_split_from_its_page,
     only_hosts_of_ours_are_answered, requests_from_other_origins_are_refused, triage_needs_a_token_on_loopback_too,
-    tokens_give_the_rights_that_they_name, the_token_is_secret, a_code_signs_one_browser_in_once,
+    tokens_give_the_rights_that_they_name, the_token_is_secret, an_address_of_ipv6_stands_in_brackets,
+    a_code_signs_one_browser_in_once,
     pages_are_well_formed, a_page_s_forms_do_what_their_buttons_say,
     pages_run_nothing_and_load_nothing_from_elsewhere, what_records_say_is_text_on_the_page,
     text_of_the_query_is_never_sql,
