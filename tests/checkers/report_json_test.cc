@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
+#include <sstream>
 
 namespace ringfence {
 namespace {
@@ -147,6 +149,25 @@ TEST(JsonString, ReplacesWhatIsNoUtf8) {
   EXPECT_EQ(string_of("\xED\xA0\x80"), "\"\\ufffd\\ufffd\\ufffd\""); // a surrogate
   EXPECT_EQ(string_of("\xF4\x90\x80\x80").size(), 2 + 4 * 6U);       // beyond U+10FFFF
   EXPECT_EQ(string_of("\xE2\x82"), "\"\\ufffd\\ufffd\"");            // cut short
+}
+
+// The page's table of kinds: "| heap-buffer-overflow | 122 (126 read) | …".
+TEST(Kinds, HaveTheNamesAndCwesOfTheirPage) {
+  std::ifstream file("docs/checkers/findings.md");
+  std::stringstream text;
+  text << file.rdbuf();
+  for (unsigned i = 0; i < RF_BUG_COUNT; i++) {
+    auto const bug = static_cast<rf_bug>(i);
+    std::string const head = std::string("\n| ") + rf_bug_name(bug) + " | ";
+    size_t const at = text.str().find(head);
+    ASSERT_NE(at, std::string::npos) << rf_bug_name(bug);
+    std::string const cell = text.str().substr(at + head.size(), 20);
+    unsigned const cwe = static_cast<unsigned>(std::stoul(cell));
+    bool const has_read = cell.find(" read)") < cell.find('|');
+    unsigned const read = has_read ? static_cast<unsigned>(std::stoul(cell.substr(cell.find('(') + 1))) : cwe;
+    EXPECT_EQ(rf_bug_cwe(bug, RF_ACCESS_WRITE), cwe) << rf_bug_name(bug);
+    EXPECT_EQ(rf_bug_cwe(bug, RF_ACCESS_READ), read) << rf_bug_name(bug);
+  }
 }
 
 } // namespace
