@@ -1,5 +1,6 @@
 #include <ringfence/report_json.h>
 
+#include "checkers/report/utf8.h"
 #include "tests/checkers/json_value.h"
 #include "tests/checkers/sample_finding.h"
 
@@ -149,6 +150,34 @@ TEST(JsonString, ReplacesWhatIsNoUtf8) {
   EXPECT_EQ(string_of("\xED\xA0\x80"), "\"\\ufffd\\ufffd\\ufffd\""); // a surrogate
   EXPECT_EQ(string_of("\xF4\x90\x80\x80").size(), 2 + 4 * 6U);       // beyond U+10FFFF
   EXPECT_EQ(string_of("\xE2\x82"), "\"\\ufffd\\ufffd\"");            // cut short
+}
+
+// `code` as UTF-8 of `length` bytes, which may be more than it needs.
+std::string utf8(uint32_t code, unsigned length) {
+  static const unsigned char first[] = {0, 0, 0xC0, 0xE0, 0xF0};
+  std::string text(1, static_cast<char>(length == 1 ? code : first[length] | code >> 6 * (length - 1)));
+  for (unsigned i = length - 1; i > 0; i--) {
+    text += static_cast<char>(0x80 | (code >> 6 * (i - 1) & 0x3F));
+  }
+  return text;
+}
+
+TEST(Utf8, IsValidUpToTheLastCodePointWithoutSurrogatesAndInTheShortestForm) {
+  auto const length_of = [](const std::string &text) {
+    return rf_utf8_length(reinterpret_cast<const unsigned char *>(text.c_str()));
+  };
+  for (uint32_t code = 1; code < 0x200000; code += code < 0x11000 ? 1 : 0x3F) {
+    unsigned const needed = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    bool const valid = code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF);
+    ASSERT_EQ(length_of(utf8(code, needed)), valid ? needed : 0) << code;
+    if (needed > 1) {
+      ASSERT_EQ(length_of(utf8(code, needed).substr(0, needed - 1)), 0U) << code;
+      ASSERT_EQ(length_of(utf8(code, needed).substr(1)), 0U) << code;
+    }
+    for (unsigned longer = needed + 1; longer <= 4; longer++) {
+      ASSERT_EQ(length_of(utf8(code, longer)), 0U) << code << " in " << longer;
+    }
+  }
 }
 
 // The page's table of kinds: "| heap-buffer-overflow | 122 (126 read) | …".
