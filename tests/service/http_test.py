@@ -209,6 +209,9 @@ def pages_are_well_formed():
         check('<input type="hidden" name="build" value="1.0">' in chosen)
         check("No process has sent a snapshot" in s.http("GET", "/processes").text)
         check("search=a%20%26b" in s.http("GET", "/?search=a%20%26b").text, "links keep the search")
+        record = re.search(r'<section class="card record">\n<h2>One event, whole</h2>\n(.*?)</section>',
+                           s.http("GET", "/finding/1").text, re.S)[1]
+        check("open_a" in record and "close_a" in record and "behind the end of a block" in record, record)
         front = s.http("GET", "/").text
         check('name="build"' not in front)
         check(re.search(r'class="spark"[^>]*><path d="(M\d+ \d+h3v\d+h-3z)+"', front), "a bar for a day with events")
