@@ -272,6 +272,7 @@ TEST_F(PageMove, FreedMemoryIsClosedAndServesAgain) {
 }
 
 TEST_F(PageMove, FreedMemoryServesMoreBlocksThanAreReady) {
+  store_->options.quarantine = 16 * rf_page_size(); // so that runs are taken again
   for (size_t const count : {5, 50, 10, 200, 20, 400}) {
     std::vector<unsigned char *> blocks;
     for (size_t i = 0; i < count; i++) {
