@@ -5,8 +5,10 @@
     ./bazelw run //fuzz:coverage -- simple tlsf     only those harnesses
     ./bazelw run //fuzz:coverage -- --min=95        fail where fewer lines are covered
     ./bazelw run //fuzz:coverage -- --lines         list the lines that are not reached
+    ./bazelw run //fuzz:coverage -- --floors        each source by all corpora together; fails below coverage_floors.txt
 
-Bazel's arguments: HARNESS=SOURCE[,SOURCE...] for each harness, "--", the user's arguments. A source may be a pattern.
+Bazel's arguments: HARNESS=SOURCE[,SOURCE...] for each harness, a name alone for one that counts for --floors only,
+"--", the user's arguments. A source may be a pattern.
 """
 
 import argparse
@@ -18,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 
+import floors
 import seeds
 
 # The suffix keeps the outputs of this build beside those of other configurations.
@@ -66,8 +69,8 @@ def replay(program, corpus, folder):
     return json.loads(subprocess.check_output(command, stderr=subprocess.DEVNULL))["data"][0]["files"]
 
 
-def uncovered_lines(entry):
-    """Lines without an executed part, from the segments [line, column, count, has count, is entry, is gap]."""
+def executions_by_line(entry):
+    """The most of its parts, from the segments [line, column, count, has count, is entry, is gap]."""
     best = {}
     segments = entry["segments"]
     for here, after in zip(segments, segments[1:]):
@@ -76,21 +79,26 @@ def uncovered_lines(entry):
             continue
         for number in range(line, after[0] + (1 if after[1] > 1 else 0)):
             best[number] = max(best.get(number, 0), count)
-    return [number for number in sorted(best) if best[number] == 0]
+    return best
+
+
+def uncovered_lines(entry):
+    return [number for number, count in sorted(executions_by_line(entry).items()) if count == 0]
 
 
 def parse_arguments(argv):
     split = argv.index("--") if "--" in argv else len(argv)
-    sources = dict(word.split("=", 1) for word in argv[:split])
+    sources = dict(word.partition("=")[::2] for word in argv[:split])
     parser = argparse.ArgumentParser(description="Coverage of the sources by the stored fuzz corpora.")
     parser.add_argument("harnesses", nargs="*", help="all unless given")
     parser.add_argument("--min", type=float, default=0, help="percent of lines below which the run fails")
     parser.add_argument("--lines", action="store_true", help="name the lines that were not reached")
+    parser.add_argument("--floors", action="store_true", help="each source by all corpora together, and its floors")
     arguments = parser.parse_args(argv[split + 1 :])
     unknown = set(arguments.harnesses) - set(sources)
     if unknown:
         parser.error("no harness " + ", ".join(sorted(unknown)) + "; there are: " + ", ".join(sources))
-    chosen = arguments.harnesses or list(sources)
+    chosen = arguments.harnesses or [name for name in sources if sources[name] or arguments.floors]
     return {name: sources[name].split(",") for name in chosen}, arguments
 
 
@@ -117,16 +125,34 @@ def print_harness(name, entries, inputs, with_lines):
     return 100 * total["lines"][0] / max(total["lines"][1], 1)
 
 
+def reach_of(root, binaries, name):
+    """llvm-cov's data on a harness over its corpus, and the corpus."""
+    corpus = os.path.join(root, "fuzz/corpus", name + seeds.SUFFIX)
+    with tempfile.TemporaryDirectory() as folder:
+        return replay(os.path.join(binaries, "fuzz", name + "_fuzz"), corpus, folder), corpus
+
+
+def hold_floors(root, binaries, names, with_lines):
+    reached = floors.Reached(root)
+    for name in names:
+        for entry in reach_of(root, binaries, name)[0]:
+            reached.add(entry, executions_by_line(entry))
+    wrong = floors.check(root, reached, with_lines)
+    if wrong:
+        sys.exit("coverage: below its floor:\n" + "\n".join(wrong))
+
+
 def main():
     wanted, arguments = parse_arguments(sys.argv[1:])
     root = os.environ.get("BUILD_WORKSPACE_DIRECTORY") or sys.exit("coverage: run me by bazel run")
     binaries = build(root, wanted)
+    if arguments.floors:
+        hold_floors(root, binaries, wanted, arguments.lines)
+        return
     below = []
     print(f"{'source':28} {'by':10} {'inputs':>6} {'lines':>15} {'branches':>15}")
     for name, patterns in wanted.items():
-        corpus = os.path.join(root, "fuzz/corpus", name + seeds.SUFFIX)
-        with tempfile.TemporaryDirectory() as folder:
-            files = replay(os.path.join(binaries, "fuzz", name + "_fuzz"), corpus, folder)
+        files, corpus = reach_of(root, binaries, name)
         entries = [entry for entry in files if any(fnmatch.fnmatch(entry["filename"], "*/" + p) for p in patterns)]
         if not entries:
             sys.exit(f"coverage: none of {', '.join(patterns)} is part of {name}_fuzz")

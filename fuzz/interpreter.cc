@@ -42,6 +42,7 @@ void Interpreter::record_fault(const rf_fault *fault, void *context) {
   auto *const self = static_cast<Interpreter *>(context);
   self->faults_++;
   self->last_fault_ = fault->status;
+  self->last_fault_ptr_ = fault->ptr;
 }
 
 size_t Interpreter::reports() const {
@@ -289,7 +290,7 @@ bool Interpreter::judge_rejection(bool refused) {
   return settle_unchanged(target_.reports_rejects ? 1 : 0, "although the request was malformed");
 }
 
-// A bad pointer is reported once, with the right status, and changes nothing.
+// A bad pointer is reported once, with the right status and the pointer, and changes nothing.
 bool Interpreter::judge_refusal(const BadPointer &bad, rf_status status) {
   verdict_.outcome("%s", rf_status_name(status));
   if (status != RF_ERR_BAD_POINTER && !(bad.may_be_start && status == RF_ERR_NOT_ALLOCATED)) {
@@ -298,6 +299,9 @@ bool Interpreter::judge_refusal(const BadPointer &bad, rf_status status) {
   if (target_.reports == nullptr && last_fault_ != status) {
     return verdict_.fail("report", "\"%s\" was reported as \"%s\"", rf_status_name(status),
                          rf_status_name(last_fault_));
+  }
+  if (target_.reports == nullptr && faults_ != 0 && last_fault_ptr_ != bad.ptr) {
+    return verdict_.fail("report", "%p was handed in, but %p is reported", bad.ptr, last_fault_ptr_);
   }
   return settle_unchanged(1, "although the pointer was refused");
 }

@@ -153,6 +153,7 @@ private:
 
   size_t faults_ = 0;
   rf_status last_fault_ = RF_OK;
+  const void *last_fault_ptr_ = nullptr;
   size_t settled_reports_ = 0;
 };
 

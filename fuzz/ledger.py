@@ -8,6 +8,7 @@ import os
 import re
 
 PAGE = "docs/fuzzing.md"
+HEAD = ["| fuzzer | executions | since its last finding | edges covered |", "|---|---|---|---|"]
 TABLE = re.compile(r"(<!-- executions -->\n).*?(?=<!-- end of executions -->)", re.DOTALL)
 
 
@@ -35,18 +36,25 @@ class Ledger:
             json.dump(self.fuzzers, file, indent=1)
         os.replace(self.path + ".new", self.path)
 
-    def table(self):
-        rows = ["| fuzzer | executions | since its last finding | edges covered |", "|---|---|---|---|"]
-        for name, entry in sorted(self.fuzzers.items()):
-            rows.append(f"| {name} | {entry['executions']:,} | {entry['clean']:,} | {entry['edges']:,} |")
-        return "\n".join(rows)
+    def rows(self):
+        """The rows of the table, by fuzzer."""
+        return {
+            name: f"| {name} | {entry['executions']:,} | {entry['clean']:,} | {entry['edges']:,} |"
+            for name, entry in self.fuzzers.items()
+        }
 
-    def write_table(self, root):
-        """False where the page has no place for it."""
+    def write_table(self, root, names):
+        """Fuzzers of `names` that ran in no night of this machine keep what the page says. False where the page has no
+        place for it."""
         path = os.path.join(root, PAGE)
         with open(path, encoding="utf-8") as file:
             text = file.read()
-        new, count = TABLE.subn(lambda found: found[1] + self.table() + "\n", text)
+        table = TABLE.search(text)
+        if table is None:
+            return False
+        known = {line.split(" | ")[0].removeprefix("| "): line for line in table[0].splitlines()[3:]}
+        rows = {**{name: line for name, line in known.items() if name in names}, **self.rows()}
+        lines = HEAD + [line for _, line in sorted(rows.items())]
         with open(path, "w", encoding="utf-8") as file:
-            file.write(new)
-        return count == 1
+            file.write(text[: table.start()] + table[1] + "\n".join(lines) + "\n" + text[table.end() :])
+        return True

@@ -6,7 +6,7 @@
     ./bazelw run //fuzz:nightly -- --keep-corpora        the seed files in the source tree stay as they are
     ./bazelw run //fuzz:nightly -- --anew                forgets an interrupted run instead of resuming it
     ./bazelw run //fuzz:nightly -- --executions 5000000  no more turns for fuzzers that have run as often
-    ./bazelw run //fuzz:nightly -- --write               and the table of executions in docs/fuzzing.md is made anew
+    ./bazelw run //fuzz:nightly -- --write               and the table of executions in docs/fuzzing.md has their rows
 
 Each fuzzer is built twice, once: with AddressSanitizer and UndefinedBehaviorSanitizer, and optimised without; its turns
 alternate. (That of mode asan is built once, with what it tests.) Inputs are kept in RF_FUZZ_DIR or
@@ -354,7 +354,7 @@ class Night:
         for fuzzer in self.fuzzers:
             shutil.rmtree(fuzzer.path("stored"), ignore_errors=True)
         self.ledger.save()
-        if self.arguments.write and not self.ledger.write_table(self.root):
+        if self.arguments.write and not self.ledger.write_table(self.root, self.arguments.known):
             raise Trouble(f"{ledger.PAGE} has no place for the table of executions")
         summary = nightly_report.write(self.results, self.fuzzers, self.spent(), interrupted)
         print(summary)
@@ -391,6 +391,7 @@ def parse_arguments(argv):
         parser.error("no fuzzer " + ", ".join(sorted(unknown)) + "; there are: " + ", ".join(names))
     if arguments.hours <= 0 or arguments.jobs < 1 or arguments.turn < 1 or arguments.executions < 0:
         parser.error("--hours, --jobs, --turn and --executions are above 0")
+    arguments.known = names
     return arguments, arguments.fuzzers or names
 
 

@@ -3,7 +3,7 @@
 
     ./bazelw run //fuzz:speed                    a table: optimised, and with AddressSanitizer
     ./bazelw run //fuzz:speed -- simple tlsf     only those fuzzers
-    ./bazelw run //fuzz:speed -- --write         and the table in docs/fuzzing.md is made anew
+    ./bazelw run //fuzz:speed -- --write         and the table in docs/fuzzing.md is made anew; with names, their rows
     ./bazelw run //fuzz:speed -- --seconds=2     of processor time for each figure
 
 Bazel's arguments: the names of all fuzzers, "--", the user's arguments.
@@ -51,6 +51,21 @@ def rounded(figure):
     return f"{round(figure, -digits):,}"
 
 
+def write_table(root, head, rows, names):
+    """`rows` by name. Those of fuzzers that were not measured stay; those of fuzzers that are no more go."""
+    path = os.path.join(root, PAGE)
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    table = TABLE.search(text)
+    if table is None:
+        sys.exit(f"speed: {PAGE} has no mark <!-- speed -->")
+    known = {line.split(" | ")[0].removeprefix("| "): line for line in table[0].splitlines()[3:]}
+    kept = {name: line for name, line in known.items() if name in names}
+    lines = head + [line for _, line in sorted({**kept, **rows}.items())]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text[: table.start()] + table[1] + "\n".join(lines) + text[table.end() :])
+
+
 def main():
     names = sys.argv[1 : sys.argv.index("--")]
     parser = argparse.ArgumentParser(description="Executions per processor second of each fuzzer.")
@@ -71,20 +86,15 @@ def main():
             corpus = os.path.join(root, "fuzz/corpus", name + seeds.SUFFIX)
             results[name].append(measure(program, corpus, arguments.seconds))
     titles = " | ".join(title for title, _ in BUILDS)
-    rows = [f"| fuzzer | inputs | {titles} |", "|---|---|" + "---|" * len(BUILDS)]
+    head = [f"| fuzzer | inputs | {titles} |", "|---|---|" + "---|" * len(BUILDS)]
+    rows = {}
     for name, speeds in sorted(results.items()):
         inputs = next((speed[1] for speed in speeds if speed), 0)
         cells = [rounded(speed[0]) if speed else "" for speed in speeds]
-        rows.append(f"| {name} | {inputs} | " + " | ".join(cells) + " |")
-    print("\n".join(rows))
+        rows[name] = f"| {name} | {inputs} | " + " | ".join(cells) + " |"
+    print("\n".join(head + list(rows.values())))
     if arguments.write:
-        path = os.path.join(root, PAGE)
-        with open(path, encoding="utf-8") as file:
-            text, count = TABLE.subn(lambda match: match[1] + "\n".join(rows), file.read())
-        if count != 1 or arguments.fuzzers:
-            sys.exit(f"speed: {PAGE} needs all fuzzers and one mark <!-- speed -->")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
+        write_table(root, head, rows, names)
 
 
 if __name__ == "__main__":

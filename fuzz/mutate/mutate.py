@@ -6,6 +6,7 @@
     ./bazelw run //fuzz/mutate -- --list --files FILE      names all faults that the operators make there
     ./bazelw run //fuzz/mutate -- --only ID                one fault, by the id that a list or a result gives
     ./bazelw run //fuzz/mutate -- --write                  makes the table of docs/fuzzing.md
+    ./bazelw run //fuzz/mutate -- --write --add            adds the results of a new draw, by another --seed, to it
 
 The draw depends on nothing but --seed and the sources: each operator and file has its share. A fault that does not
 compile, or changes no object, is no fault and another takes its place. A test that runs out of time twice has found it.
@@ -370,10 +371,13 @@ def scores(rows):
     return table
 
 
-def table_of(rows, known=None):
-    """`known`: counts of files that the rows tell nothing of."""
+def table_of(rows, known=None, add=False):
+    """`known`: counts of files that the rows tell nothing of, or to which the rows' counts are added."""
     text = ["| file | faults | killed | equivalent | score |", "|---|---|---|---|---|"]
-    table = dict(sorted({**(known or {}), **scores(rows)}.items()))
+    known, found = known or {}, scores(rows)
+    if add:
+        found = {path: [a + b for a, b in zip(counts, known.get(path, [0, 0, 0]))] for path, counts in found.items()}
+    table = dict(sorted({**known, **found}.items()))
     table["all"] = [sum(column) for column in zip(*table.values())] if table else [0, 0, 0]
     for path, (count, killed, same) in table.items():
         text.append(f"| {path} | {count} | {killed} | {same} | {100 * killed / max(count - same, 1):.0f} % |")
@@ -397,8 +401,9 @@ def counts_in(root, table):
     return {path: [int(n) for n in counts] for path, *counts in found if os.path.isfile(os.path.join(root, path))}
 
 
-def write_table(root, rows):
-    """Files without a verdict in the results keep what the table had."""
+def write_table(root, rows, add=False):
+    """Files without a verdict in the results keep what the table had. `add`: so do those with one, and the results are
+    other faults, of another draw."""
     path = os.path.join(root, "docs/fuzzing.md")
     with open(path, encoding="utf-8") as file:
         text = file.read()
@@ -407,7 +412,7 @@ def write_table(root, rows):
     if not after:
         raise Trouble(f"{path} has no place between {TABLE[0]} and {TABLE[1]}")
     with open(path, "w", encoding="utf-8") as file:
-        file.write("\n".join([before + TABLE[0]] + table_of(rows, counts_in(root, old)) + [TABLE[1] + after]))
+        file.write("\n".join([before + TABLE[0]] + table_of(rows, counts_in(root, old), add) + [TABLE[1] + after]))
 
 
 def parse_arguments():
@@ -427,6 +432,7 @@ def parse_arguments():
     parser.add_argument("--only", nargs="*", help="these faults, by id")
     parser.add_argument("--list", action="store_true", help="only name the faults, in the order of the draw")
     parser.add_argument("--write", action="store_true", help="the table in docs/fuzzing.md from all known results")
+    parser.add_argument("--add", action="store_true", help="to --write: the results are other faults than the table's")
     parser.add_argument("--bazel", action="append", default=[], help="an option for the build")
     return parser.parse_args()
 
@@ -450,7 +456,7 @@ def main():
     equivalents = Equivalents(os.path.join(root, "fuzz/mutate/equivalents.txt"))
     results = Results(folder)
     if arguments.write:
-        write_table(root, present_rows(draw, equivalents, results))
+        write_table(root, present_rows(draw, equivalents, results), arguments.add)
         return 0
     workshop = Workshop(root, folder, arguments)
     labels = sorted({label for path in draw.sources for label in workshop.labels_of(path)})

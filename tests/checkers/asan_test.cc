@@ -6,6 +6,7 @@
 
 #include <ringfence/asan.h>
 #include <ringfence/reporter.h>
+#include <ringfence/slab.h>
 #include <ringfence/track.h>
 
 #include <gtest/gtest.h>
@@ -481,6 +482,23 @@ TEST_P(ModeDeath, TheProgramEndsWithTheExitCodeAndBothReports) {
 
 const Named kSome[] = {{rf_tlsf_subject()}, {rf_mempool_subject()}};
 INSTANTIATE_TEST_SUITE_P(Asan, ModeDeath, testing::ValuesIn(kSome), name_of);
+
+TEST(AsanPages, OfASlabAreOpenUntilTheyAreFreed) {
+  alignas(RF_SLAB_LARGEST_PAGE) static unsigned char arena[16 * RF_SLAB_LARGEST_PAGE];
+  rf_slab heap;
+  ASSERT_EQ(rf_slab_init(&heap, arena, sizeof arena), RF_OK);
+  size_t const size = rf_slab_page_size(&heap);
+  auto *const p = static_cast<unsigned char *>(rf_slab_alloc_pages(&heap, 3, nullptr));
+  ASSERT_NE(p, nullptr);
+  EXPECT_EQ(__asan_region_is_poisoned(p, 3 * size), nullptr);
+  ASSERT_EQ(rf_slab_free_pages(&heap, p + 2 * size, 1, nullptr), RF_OK);
+  EXPECT_EQ(__asan_region_is_poisoned(p, 2 * size), nullptr);
+  EXPECT_TRUE(__asan_address_is_poisoned(p + 2 * size));
+  EXPECT_TRUE(__asan_address_is_poisoned(p + 3 * size - 1));
+  ASSERT_EQ(rf_slab_free_pages(&heap, p, 2, nullptr), RF_OK);
+  EXPECT_TRUE(__asan_address_is_poisoned(p));
+  rf_deinit(&heap.base);
+}
 
 // An error that is none of ours stays AddressSanitizer's alone.
 TEST(AsanElsewhere, IsNoFinding) {

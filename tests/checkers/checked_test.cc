@@ -9,6 +9,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <string>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -163,7 +164,7 @@ TEST_F(Checked, EachSettingReachesTheSampler) {
   EXPECT_EQ(o.slots, 8U);
   EXPECT_EQ(o.seed, 9U);
   EXPECT_EQ(o.side, RF_PAGE_RIGHT);
-  EXPECT_NE(o.stack_depth, 0U);
+  EXPECT_EQ(o.stack_depth, 16U) << "as docs/checkers/sample.md says";
   EXPECT_NE(o.depot, nullptr);
   rf_checked_deinit(&checked_);
 }
@@ -353,6 +354,51 @@ TEST_F(Checked, ACollectorIsToldOfTheFindingAndOfTheRun) {
     EXPECT_NE(summary.find(R"("findings":1)"), std::string::npos) << summary;
     EXPECT_NE(summary.find(halt ? R"("exit":"status 99")" : R"("exit":"unknown")"), std::string::npos) << summary;
     EXPECT_FALSE(std::getline(file, summary)) << summary;
+  }
+}
+
+TEST_F(Checked, ACollectorKnowsAChildOfForkFromItsParent) {
+  const char *const base = std::getenv("TEST_TMPDIR");
+  std::string const folder =
+      std::string(base == nullptr ? "/tmp" : base) + "/checked" + std::to_string(getpid()) + "fork";
+  std::string const log = folder + ".log";
+  pid_t const child = fork();
+  if (child == 0) {
+    options_.reporter = nullptr;
+    options_.settings.halt = false;
+    options_.settings.log = log.c_str();
+    options_.settings.log_length = log.size();
+    options_.settings.collector = folder.c_str();
+    options_.settings.collector_length = folder.size();
+    rf_allocator *const a = rf_checked_init(&checked_, &heap_.base, &options_);
+    auto const spoil = [a](size_t size) {
+      auto *const p = static_cast<char *>(rf_alloc(a, size));
+      p[size] = 0;
+      rf_free(a, p);
+    };
+    spoil(13);
+    pid_t const its_own = fork();
+    spoil(its_own == 0 ? 21 : 34);
+    (void)waitpid(its_own, nullptr, 0);
+    std::exit(0);
+  }
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  std::ifstream file(folder + "/spool/current");
+  std::map<std::string, std::string> of; // what each process told, by its id
+  for (std::string line; std::getline(file, line);) {
+    size_t const at = line.find(R"("pid":)");
+    ASSERT_NE(at, std::string::npos) << line;
+    of[line.substr(at, line.find(',', at) - at)] += line;
+  }
+  std::string const parent = R"("pid":)" + std::to_string(child);
+  ASSERT_EQ(of.size(), 2U);
+  ASSERT_EQ(of.count(parent), 1U);
+  for (auto const &[pid, text] : of) {
+    bool const is_parent = pid == parent;
+    EXPECT_EQ(text.find(R"("size":13)") != std::string::npos, is_parent) << text;
+    EXPECT_EQ(text.find(R"("size":21)") != std::string::npos, !is_parent) << text;
+    EXPECT_EQ(text.find(R"("size":34)") != std::string::npos, is_parent) << text;
+    EXPECT_NE(text.find(is_parent ? R"("findings":2)" : R"("findings":1)"), std::string::npos) << text;
   }
 }
 

@@ -34,6 +34,14 @@ TEST(Bug, OutsideTheEnumerationThereIsNone) {
   EXPECT_EQ(bug, RF_BUG_LEAK);
 }
 
+TEST(Bug, FourAreCrashesThatNobodyExplains) {
+  std::set<rf_bug> const crashes = {RF_BUG_SEGV, RF_BUG_BUS, RF_BUG_ILL, RF_BUG_FPE};
+  for (unsigned i = 0; i < RF_BUG_COUNT; i++) {
+    auto const bug = static_cast<rf_bug>(i);
+    EXPECT_EQ(rf_bug_is_crash(bug), crashes.count(bug) != 0) << rf_bug_name(bug);
+  }
+}
+
 TEST(Bug, ReadsHaveACweOfTheirOwn) {
   EXPECT_EQ(rf_bug_cwe(RF_BUG_BUFFER_OVERFLOW, RF_ACCESS_WRITE), 122U);
   EXPECT_EQ(rf_bug_cwe(RF_BUG_BUFFER_OVERFLOW, RF_ACCESS_READ), 126U);

@@ -313,6 +313,21 @@ TEST_F(PageMove, FreedMemoryIsClosedAndServesAgain) {
   EXPECT_EQ(store_->ready_count, 1U) << "the same memory, again and again";
 }
 
+TEST_F(PageMove, FreedMemoryServesMoreBlocksThanAreReady) {
+  store_->options.quarantine = 16 * rf_page_size(); // so that runs are taken again
+  for (size_t const count : {5, 50, 10, 200, 20, 400}) {
+    std::vector<unsigned char *> blocks;
+    for (size_t i = 0; i < count; i++) {
+      blocks.push_back(alloc(1 + i % 4095));
+      ASSERT_NE(blocks.back(), nullptr);
+      memset(blocks.back(), 7, 1 + i % 4095);
+    }
+    for (unsigned char *const p : blocks) {
+      ASSERT_EQ(free(p), RF_OK) << "slack is as it should be";
+    }
+  }
+}
+
 TEST_F(PageMove, ZeroedBlocksAreZeroed) {
   unsigned char *const p = live();
   ASSERT_EQ(free(p), RF_OK);

@@ -422,6 +422,19 @@ TEST(PageOptions, AreAsDocumentedUnlessSet) {
 
 // ---- Inside of itself ----
 
+TEST_F(PageStore, AFreeByTheWrongCallNamesTheBlock) {
+  open();
+  unsigned char *const p = alloc(10);
+  rf_page_block freed;
+  EXPECT_EQ(rf_page_store_free(store_, p, RF_FAMILY_NEW, SIZE_MAX, &origin_, &freed), RF_OK);
+  std::vector<rf_finding> const found = recorder_.take();
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].bug, RF_BUG_DEALLOC_MISMATCH);
+  EXPECT_EQ(found[0].address, reinterpret_cast<uintptr_t>(p));
+  EXPECT_EQ(found[0].block, reinterpret_cast<uintptr_t>(p));
+  EXPECT_EQ(found[0].size, 10U);
+}
+
 // A signal handler that interrupted its own thread in there gets nothing new; its frees are counted later, in order.
 TEST_F(PageStore, WhoInterruptedItFreesAndDoesWithoutTheRest) {
   open();

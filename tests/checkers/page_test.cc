@@ -262,6 +262,19 @@ TEST_F(Page, WhatAFaultOpenedIsClosedAgain) {
   }
 }
 
+TEST_F(Page, WhatAFaultOpenedBehindALiveBlockIsClosedAgain) {
+  start(RF_PAGE_RIGHT);
+  for (size_t const size : {64, 0}) {
+    unsigned char *const p = bytes(rf_alloc(a(), size));
+    for (unsigned i = 0; i < 5; i++) {
+      (void)peek(p + size);
+      EXPECT_EQ(take_one().bug, RF_BUG_BUFFER_OVERFLOW) << size << ", " << i;
+      rf_free(a(), rf_alloc(a(), 1));
+    }
+    rf_free(a(), p);
+  }
+}
+
 TEST_F(Page, AnAccessOverManyPagesIsReportedPageByPage) {
   start(RF_PAGE_RIGHT);
   unsigned char *const p = bytes(rf_alloc(a(), 64));

@@ -93,6 +93,12 @@ TEST_F(Pools, TheFindingNamesPoolModeAndCalls) {
   EXPECT_GE(f.allocated.depth, 1U);
   ASSERT_NE(f.released.site, nullptr);
   EXPECT_EQ(f.released.site->line, line);
+  size_t const at = reinterpret_cast<uintptr_t>(p) + 16 - f.window_address;
+  ASSERT_LT(at + 1, f.window_size);
+  EXPECT_EQ(f.window_class[at - 1], RF_BYTE_FREED);
+  EXPECT_EQ(f.window_class[at], RF_BYTE_BAD);
+  EXPECT_EQ(f.window[at], 1);
+  EXPECT_EQ(f.expected[at], f.window[at - 1]);
 }
 
 TEST_F(Pools, AWriteAfterFreeIsFoundWhenThePoolEnds) {

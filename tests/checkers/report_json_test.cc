@@ -1,11 +1,14 @@
 #include <ringfence/report_json.h>
 
+#include "checkers/report/utf8.h"
 #include "tests/checkers/json_value.h"
 #include "tests/checkers/sample_finding.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
+#include <sstream>
 
 namespace ringfence {
 namespace {
@@ -147,6 +150,53 @@ TEST(JsonString, ReplacesWhatIsNoUtf8) {
   EXPECT_EQ(string_of("\xED\xA0\x80"), "\"\\ufffd\\ufffd\\ufffd\""); // a surrogate
   EXPECT_EQ(string_of("\xF4\x90\x80\x80").size(), 2 + 4 * 6U);       // beyond U+10FFFF
   EXPECT_EQ(string_of("\xE2\x82"), "\"\\ufffd\\ufffd\"");            // cut short
+}
+
+// `code` as UTF-8 of `length` bytes, which may be more than it needs.
+std::string utf8(uint32_t code, unsigned length) {
+  static const unsigned char first[] = {0, 0, 0xC0, 0xE0, 0xF0};
+  std::string text(1, static_cast<char>(length == 1 ? code : first[length] | code >> 6 * (length - 1)));
+  for (unsigned i = length - 1; i > 0; i--) {
+    text += static_cast<char>(0x80 | (code >> 6 * (i - 1) & 0x3F));
+  }
+  return text;
+}
+
+TEST(Utf8, IsValidUpToTheLastCodePointWithoutSurrogatesAndInTheShortestForm) {
+  auto const length_of = [](const std::string &text) {
+    return rf_utf8_length(reinterpret_cast<const unsigned char *>(text.c_str()));
+  };
+  for (uint32_t code = 1; code < 0x200000; code += code < 0x11000 ? 1 : 0x3F) {
+    unsigned const needed = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    bool const valid = code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF);
+    ASSERT_EQ(length_of(utf8(code, needed)), valid ? needed : 0) << code;
+    if (needed > 1) {
+      ASSERT_EQ(length_of(utf8(code, needed).substr(0, needed - 1)), 0U) << code;
+      ASSERT_EQ(length_of(utf8(code, needed).substr(1)), 0U) << code;
+    }
+    for (unsigned longer = needed + 1; longer <= 4; longer++) {
+      ASSERT_EQ(length_of(utf8(code, longer)), 0U) << code << " in " << longer;
+    }
+  }
+}
+
+// The page's table of kinds: "| heap-buffer-overflow | 122 (126 read) | …".
+TEST(Kinds, HaveTheNamesAndCwesOfTheirPage) {
+  std::ifstream file("docs/checkers/findings.md");
+  std::stringstream text;
+  text << file.rdbuf();
+  for (unsigned i = 0; i < RF_BUG_COUNT; i++) {
+    auto const bug = static_cast<rf_bug>(i);
+    std::string const head = std::string("\n| ") + rf_bug_name(bug) + " | ";
+    size_t const at = text.str().find(head);
+    ASSERT_NE(at, std::string::npos) << rf_bug_name(bug);
+    std::string const cell = text.str().substr(at + head.size(), 20);
+    unsigned const cwe = static_cast<unsigned>(std::stoul(cell));
+    bool const has_read = cell.find(" read)") < cell.find('|');
+    unsigned const read = has_read ? static_cast<unsigned>(std::stoul(cell.substr(cell.find('(') + 1))) : cwe;
+    EXPECT_EQ(rf_bug_cwe(bug, RF_ACCESS_WRITE), cwe) << rf_bug_name(bug);
+    EXPECT_EQ(rf_bug_cwe(bug, RF_ACCESS_READ), read) << rf_bug_name(bug);
+  }
 }
 
 } // namespace

@@ -41,9 +41,12 @@ protected:
     rf_rt_console_set(nullptr);
     rf_fault_handler_set(nullptr, nullptr);
   }
-  // The status of the only fault since the last call, RF_OK where there was none.
-  rf_status fault() {
+  // The status of the only fault since the last call, RF_OK where there was none. With `ptr`: and that is its pointer.
+  rf_status fault(const void *ptr = nullptr) {
     EXPECT_LE(faults.size(), 1U);
+    if (ptr != nullptr && !faults.empty()) {
+      EXPECT_EQ(ptr, faults[0].ptr) << faults[0].what;
+    }
     rf_status const status = faults.empty() ? RF_OK : faults[0].status;
     faults.clear();
     return status;
@@ -92,14 +95,14 @@ TEST_F(RtSlab, PagesComeFromTheSystemHeap) {
   rt_page_free(RT_NULL, 1);
   EXPECT_EQ(RF_OK, fault());
   rt_page_free(p, 3);
-  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault(p));
 }
 
 TEST_F(RtSlab, WithoutASystemHeapThereAreNoPages) {
   rt_system_heap_init(RT_NULL, RT_NULL);
   EXPECT_EQ(nullptr, rt_page_alloc(1));
   rt_page_free(memory, 1);
-  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault(memory));
   rt_page_free(RT_NULL, 1);
   EXPECT_EQ(RF_OK, fault());
 }
@@ -151,7 +154,7 @@ TEST_F(RtSlab, AHeapOfItsOwn) {
   rt_slab_free(m, RT_NULL);
   EXPECT_EQ(RF_OK, fault());
   rt_slab_free(m, q);
-  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault(q));
   EXPECT_EQ(RT_EOK, rt_slab_detach(m));
   EXPECT_EQ(-RT_EINVAL, rt_slab_detach(m));
   EXPECT_EQ(-RT_EINVAL, rt_slab_detach(RT_NULL));
@@ -159,7 +162,7 @@ TEST_F(RtSlab, AHeapOfItsOwn) {
   EXPECT_EQ(nullptr, rt_slab_realloc(m, RT_NULL, 10));
   EXPECT_EQ(nullptr, rt_slab_page_alloc(m, 1));
   rt_slab_free(m, q);
-  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault(q));
 }
 
 TEST_F(RtSlab, PagesMayBeGivenBackOneByOne) {
@@ -172,9 +175,9 @@ TEST_F(RtSlab, PagesMayBeGivenBackOneByOne) {
   EXPECT_EQ(0U, m->used);
   EXPECT_EQ(p, rt_slab_page_alloc(m, 4));
   rt_slab_page_free(m, p + 1, 1);
-  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault(p + 1));
   rt_slab_page_free(m, p, 5);
-  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault(p));
   EXPECT_EQ(RT_EOK, rt_slab_detach(m));
 }
 
@@ -234,10 +237,10 @@ TEST_F(RtSlab, SmallMemoryHeapsAreOfTheSameClassButAnotherKind) {
   EXPECT_EQ(-RT_EINVAL, rt_smem_detach(s));
   void *const p = rt_slab_alloc(s, 10);
   rt_smem_free(p);
-  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault(p));
   EXPECT_EQ(RT_EOK, rt_smem_detach(m));
   rt_smem_free(p);
-  EXPECT_EQ(RF_ERR_BAD_POINTER, fault()) << "slabs are not small memory";
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault(p)) << "slabs are not small memory";
   EXPECT_EQ(RT_EOK, rt_slab_detach(s));
 }
 

@@ -49,9 +49,12 @@ protected:
     rt_memory_info(RT_NULL, &used_now, RT_NULL);
     return used_now;
   }
-  // The status of the only fault since the last call, RF_OK where there was none.
-  rf_status fault() {
+  // The status of the only fault since the last call, RF_OK where there was none. With `ptr`: and that is its pointer.
+  rf_status fault(const void *ptr = nullptr) {
     EXPECT_LE(faults.size(), 1U);
+    if (ptr != nullptr && !faults.empty()) {
+      EXPECT_EQ(ptr, faults[0].ptr) << faults[0].what;
+    }
     rf_status const status = faults.empty() ? RF_OK : faults[0].status;
     faults.clear();
     return status;
@@ -201,18 +204,18 @@ TEST_F(RtThread, BadFreesAreRefusedAndReported) {
   EXPECT_EQ(&local, faults[0].ptr);
   EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
   rt_free(p + 4);
-  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault(p + 4));
   rt_free(p + 16);
-  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault(p + 16));
   EXPECT_EQ(100U, used());
   rt_free(p);
   EXPECT_EQ(RF_OK, fault());
   rt_free(p);
-  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault(p));
   EXPECT_EQ(nullptr, rt_realloc(p, 10));
-  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault(p));
   EXPECT_EQ(nullptr, rt_realloc(&local, 10));
-  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault(&local));
 }
 
 // ---- Hooks ----
@@ -271,7 +274,7 @@ TEST_F(RtThreadHooks, AreNotCalledForWhatFails) {
   EXPECT_EQ(nullptr, rt_realloc(RT_NULL, sizeof memory));
   rt_free(RT_NULL);
   rt_free(memory);
-  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault(memory));
   EXPECT_TRUE(mallocs.empty());
   EXPECT_TRUE(reallocs_out.empty());
   EXPECT_TRUE(frees.empty());
@@ -323,13 +326,13 @@ TEST_F(RtThread, ASmallMemoryHeapOfItsOwn) {
   EXPECT_EQ(0U, m->used);
   rt_smem_free(RT_NULL);
   rt_smem_free(p);
-  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault(p));
   EXPECT_EQ(RT_EOK, rt_smem_detach(m));
   EXPECT_EQ(-RT_EINVAL, rt_smem_detach(m));
   EXPECT_EQ(-RT_EINVAL, rt_smem_detach(RT_NULL));
   EXPECT_EQ(nullptr, rt_smem_alloc(m, 10));
   rt_smem_free(p);
-  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault(p));
   EXPECT_EQ(0U, used());
 }
 
@@ -439,7 +442,7 @@ TEST_F(RtThread, AMemheapOfItsOwn) {
   rt_memheap_free(p);
   rt_memheap_free(RT_NULL);
   rt_memheap_free(p);
-  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault(p));
   p = rt_memheap_alloc(&heap, 0);
   EXPECT_NE(nullptr, p);
   EXPECT_EQ(nullptr, rt_memheap_realloc(&heap, p, 0));
@@ -450,7 +453,7 @@ TEST_F(RtThread, AMemheapOfItsOwn) {
   EXPECT_EQ(-RT_EINVAL, rt_memheap_detach(&heap));
   EXPECT_EQ(nullptr, rt_memheap_alloc(&heap, 10));
   rt_memheap_free(own + 64);
-  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault(own + 64));
 }
 
 TEST_F(RtThread, WhatCannotBeAMemheapIsInvalid) {
@@ -576,13 +579,13 @@ TEST_F(RtMempool, BadFreesAreRefusedAndReported) {
   rt_mp_free(RT_NULL);
   EXPECT_EQ(RF_OK, fault());
   rt_mp_free(&local);
-  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault(&local));
   rt_mp_free(block + 4);
-  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault(block + 4));
   EXPECT_EQ(3U, mp.block_free_count);
   rt_mp_free(block);
   rt_mp_free(block);
-  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault(block));
   EXPECT_EQ(4U, mp.block_free_count);
 }
 
@@ -636,7 +639,7 @@ TEST_F(RtMempool, HooksSeeWhatSucceeds) {
   hooked_blocks.clear();
   rt_mp_free(taken[0]);
   rt_mp_free(taken[0]);
-  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault(taken[0]));
   EXPECT_EQ(std::vector<void *>{taken[0]}, hooked_blocks);
   rt_mp_alloc_sethook(RT_NULL);
   rt_mp_free_sethook(RT_NULL);

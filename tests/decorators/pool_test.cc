@@ -17,10 +17,12 @@ namespace {
 
 struct Faults {
   std::vector<rf_status> seen;
+  std::vector<const void *> pointers;
 };
 
 void record_fault(const rf_fault *fault, void *context) {
   static_cast<Faults *>(context)->seen.push_back(fault->status);
+  static_cast<Faults *>(context)->pointers.push_back(fault->ptr);
 }
 
 const rf_pool_class kSmall[] = {{16, 2}, {32, 2}};
@@ -228,7 +230,8 @@ TEST_F(Pool, RefusesBadFrees) {
   EXPECT_EQ(RF_OK, rf_free(a, p));
   EXPECT_EQ(RF_ERR_NOT_ALLOCATED, rf_free(a, p));
   EXPECT_EQ(nullptr, rf_realloc(a, p, 8));
-  EXPECT_EQ(5u, faults.seen.size());
+  const void *const state = pool.memory + pool.memory_size - 1;
+  EXPECT_EQ((std::vector<const void *>{p + 4, state, &local, p, p}), faults.pointers);
   EXPECT_EQ(0u, total().blocks);
   EXPECT_EQ(RF_OK, rf_check(a, nullptr));
 }
@@ -315,13 +318,14 @@ TEST_F(Pool, AdvisesTheCountsWithWhichNothingWouldHaveSpilled) {
   for (void *q : p) {
     rf_free(a, q);
   }
+  rf_free(a, rf_alloc(a, 32));
   std::string text;
   rf_sink const sink = ringfence::sink_to(&text);
   rf_pool_advise(&pool, &sink);
   EXPECT_EQ("     bytes    blocks      peak  requests    spills     hit %   call for\n"
             "        16         2         2         4         2        50         4\n"
-            "        32         2         2         0         0       100         0\n"
-            "static const rf_pool_class classes[] = {{16, 4}, {32, 0}};\n",
+            "        32         2         2         1         0       100         1\n"
+            "static const rf_pool_class classes[] = {{16, 4}, {32, 1}};\n",
             text);
 }
 

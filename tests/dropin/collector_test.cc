@@ -189,6 +189,12 @@ TEST_F(Collector, IsToldAllOfThemWhereAskedTo) {
   EXPECT_EQ(tell({"often", "20"}, "collector_first=0").of("finding").size(), 20U);
 }
 
+TEST_F(Collector, LeavesNoDescriptorOpen) {
+  Told const told = tell({"descriptors", "3"});
+  EXPECT_EQ(told.findings(), 3);
+  EXPECT_EQ(told.result.out, run_bare({program("told"), "descriptors", "0"}).out);
+}
+
 TEST_F(Collector, LosesNoneOfSeveralThreads) {
   EXPECT_EQ(tell({"threads", "100"}).findings(), 400);
 }

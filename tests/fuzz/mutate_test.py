@@ -300,6 +300,10 @@ class DrawAndLists(unittest.TestCase):
         with open(page, encoding="utf-8") as file:
             lines = file.read().splitlines()
         self.assertEqual(["| lib/a.c | 4 | 2 | 1 | 67 % |", old[1], "| all | 9 | 3 | 2 | 43 % |"], lines[4:7])
+        mutate.write_table(self.root, rows, add=True)
+        with open(page, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+        self.assertEqual(["| lib/a.c | 8 | 4 | 2 | 67 % |", old[1], "| all | 13 | 5 | 3 | 50 % |"], lines[4:7])
 
 
 if __name__ == "__main__":

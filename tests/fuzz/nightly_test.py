@@ -131,17 +131,20 @@ class NightlyTest(unittest.TestCase):
         os.makedirs(self.path("root/docs"))
         page = self.path("root/docs/fuzzing.md")
         with open(page, "w", encoding="utf-8") as file:
-            file.write("before\n<!-- executions -->\n<!-- end of executions -->\nafter\n")
+            rows = "| fuzzer | executions | | |\n|---|---|---|---|\n| gone | 1 | 1 | 1 |\n| idle | 7 | 7 | 7 |\n"
+            file.write(f"before\n<!-- executions -->\n{rows}<!-- end of executions -->\nafter\n")
         status, output = self.run_all(["good"], "--hours", "0.0002", "--jobs", "1")
         self.assertEqual(status, 0, output)
         once = self.report()["fuzzers"]["good"]["executions"]
         arguments = ["--hours", "0.002", "--executions", str(once + 1), "--write", "--anew"]
-        status, output = self.run_all(["good", "finds"], *arguments)
+        status, output = self.run_all(["good", "finds", "idle"], *arguments, "good", "finds")
         self.assertEqual(status, 1, output)  # the other one has found something
         with open(page, encoding="utf-8") as file:
             text = file.read()
         self.assertRegex(text, r"^before\n(.*\n)+<!-- end of executions -->\nafter\n$")
         counts = {row.split(" | ")[0][2:]: row.split(" | ")[1:] for row in text.splitlines() if row.startswith("| ")}
+        self.assertEqual(sorted(counts), ["finds", "fuzzer", "good", "idle"], "one of those that there are, not run")
+        self.assertEqual(counts["idle"][0], "7")
         self.assertEqual(counts["finds"][1], "0")
         self.assertEqual(counts["good"][0], counts["good"][1])
         self.assertEqual(int(counts["good"][0].replace(",", "")), once + 1234)

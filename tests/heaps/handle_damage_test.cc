@@ -245,6 +245,16 @@ TEST_P(HandleDamage, OfABlocksPlaceMakesItsHandleRefusedAndChangesNothing) {
   EXPECT_NE(rf_handle_address(h, handles[3]), nullptr) << "others are served";
 }
 
+TEST_P(HandleDamage, OfTheBlockBehindRefusesAReallocAndChangesNothing) {
+  size_t const stride = table_size / (GetParam().blocks + 1);
+  std::memset(&table[4 * stride], 0x41, stride);
+  std::vector<unsigned char> const before(table.get(), table.get() + table_size);
+  EXPECT_EQ(rf_handle_realloc(h, handles[2], 100), RF_ERR_CORRUPT);
+  EXPECT_EQ(recorder.take(), RF_ERR_CORRUPT);
+  EXPECT_EQ(rf_handle_size(h, handles[2]), 12U);
+  EXPECT_EQ(std::memcmp(table.get(), before.data(), table_size), 0);
+}
+
 TEST_P(HandleDamage, IsACopyOfTheHeap) {
   rf_handle_heap copy = heap;
   EXPECT_EQ(rf_handle_alloc(&copy.base, 10), RF_HANDLE_NULL);

@@ -230,6 +230,9 @@ TEST_F(Memheap, AdjacentRegionsAreNotMerged) {
   EXPECT_EQ(nullptr, rf_alloc(&touching.base, 1000));
   EXPECT_EQ(2U, walk(&touching.base).size());
   EXPECT_EQ(RF_OK, rf_memheap_remove(&touching, &right));
+  ASSERT_EQ(RF_OK, rf_memheap_remove(&touching, &left));
+  ASSERT_EQ(RF_OK, rf_memheap_add(&touching, &right, "right", memory[2] + 1000, 1000));
+  EXPECT_EQ(RF_OK, rf_memheap_add(&touching, &left, "left", memory[2], 1000)) << "and the other way round";
 }
 
 // ---- Statistics ----

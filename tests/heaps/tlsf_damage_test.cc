@@ -264,4 +264,76 @@ TEST_F(TlsfDamage, ByAWriteIntoFreedMemoryIsMetByTheNextAllocOfThatSize) {
   EXPECT_NE(rf_alloc(a, 200), nullptr) << "other sizes are served";
 }
 
+// One region, and the number of the list that a free block is the first of.
+class TlsfListDamage : public testing::Test {
+protected:
+  void SetUp() override { ASSERT_EQ(rf_tlsf_init(&heap, arena, sizeof arena), RF_OK); }
+
+  uint32_t *head(size_t list) {
+    return static_cast<uint32_t *>(static_cast<void *>(heap.main.origin + sizeof(uint64_t) * list));
+  }
+  size_t list_of(const void *block) {
+    auto const place = (static_cast<const unsigned char *>(block) - heap.main.origin) / sizeof(uint64_t);
+    size_t list = 0;
+    while (list < 64 && *head(list) != place) {
+      list++;
+    }
+    EXPECT_LT(list, 64U);
+    return list;
+  }
+  // The list of free blocks of as many bytes, empty again.
+  size_t list_for(size_t size) {
+    void *const block = rf_alloc(a, size);
+    void *const behind = rf_alloc(a, size);
+    EXPECT_EQ(rf_free(a, block), RF_OK);
+    size_t const list = list_of(block);
+    EXPECT_EQ(rf_alloc(a, size), block);
+    EXPECT_NE(behind, nullptr);
+    return list;
+  }
+  void damage(size_t list) { *head(list) = 0xFFFFFFF0; }
+
+  alignas(16) unsigned char arena[8192] = {};
+  rf_tlsf heap;
+  rf_allocator *const a = &heap.base;
+  FaultRecorder recorder;
+};
+
+TEST_F(TlsfListDamage, IsMetByTheNextAllocOfThatSize) {
+  void *const p = rf_alloc(a, 100);
+  ASSERT_NE(rf_alloc(a, 1), nullptr);
+  ASSERT_EQ(rf_free(a, p), RF_OK);
+  damage(list_of(p));
+  EXPECT_EQ(rf_alloc(a, 100), nullptr);
+  EXPECT_EQ(recorder.take(), RF_ERR_CORRUPT);
+  EXPECT_EQ(stats(a).failures, 1U);
+}
+
+TEST_F(TlsfListDamage, MetByTheRestOfABlockIsReportedOnce) {
+  constexpr size_t g = kGranule;
+  size_t const rests = list_for(4 * g - 4);
+  void *const p = rf_alloc(a, 7 * g - 4);
+  ASSERT_NE(rf_alloc(a, 1), nullptr);
+  ASSERT_EQ(rf_free(a, p), RF_OK);
+  damage(rests);
+  EXPECT_EQ(rf_alloc(a, 3 * g - 4), p);
+  EXPECT_EQ(recorder.take(), RF_ERR_CORRUPT);
+  EXPECT_NE(rf_alloc(a, 7 * g - 4), nullptr) << "the block that was taken is in its list no more";
+  EXPECT_TRUE(recorder.faults().empty());
+}
+
+TEST_F(TlsfListDamage, MetByAFreeThatMergesIsReportedOnce) {
+  constexpr size_t g = kGranule;
+  size_t const merged = list_for(11 * g - 4);
+  void *const before = rf_alloc(a, 4 * g - 4);
+  void *const p = rf_alloc(a, 7 * g - 4);
+  ASSERT_NE(rf_alloc(a, 1), nullptr);
+  ASSERT_EQ(rf_free(a, before), RF_OK);
+  damage(merged);
+  EXPECT_EQ(rf_free(a, p), RF_ERR_CORRUPT);
+  EXPECT_EQ(recorder.take(), RF_ERR_CORRUPT);
+  EXPECT_NE(rf_alloc(a, 4 * g - 4), nullptr) << "the block that was merged is in its list no more";
+  EXPECT_TRUE(recorder.faults().empty());
+}
+
 } // namespace

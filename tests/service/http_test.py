@@ -88,6 +88,10 @@ def a_page_s_forms_do_what_their_buttons_say():
         equal(s.http("POST", "/finding/1/fix", body="text=", Cookie=cookie, Origin=own).status, 303)
         equal(forms(), [("reopen", "", "", "Open again")])
         equal(s.http("POST", "/finding/1/reopen", body="", Cookie=cookie, Origin=own).status, 303)
+        words = "text=not+ours%3a+1%2B1+is+100%+of+2%"  # as a browser sends them, and two that are no code
+        equal(s.http("POST", "/finding/1/ignore", body=words, Cookie=cookie, Origin=own).status, 303)
+        equal(s.ask("show", "1")["because"], "not ours: 1+1 is 100% of 2%")
+        equal(s.http("POST", "/finding/1/reopen", body="", Cookie=cookie, Origin=own).status, 303)
         append(s.directory, event("b", "2"))
         s.wait(lambda: len(s.findings()) == 2)
         equal(s.http("POST", "/finding/2/merge", body="other=1", Cookie=cookie, Origin=own).status, 303)
@@ -164,6 +168,19 @@ def the_token_is_secret():
         check(s.token() not in s.log())
 
 
+def an_address_of_ipv6_stands_in_brackets():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        print("no IPv6 here")
+        return
+    with Service("--listen", "[::1]:0") as s:
+        check(f"http://[::1]:{s.port}" in s.log(), s.log())
+        with socket.create_connection(("::1", s.port)) as c:
+            c.sendall(f"GET /status HTTP/1.0\r\nHost: [::1]:{s.port}\r\n\r\n".encode())
+            check(c.recv(12).endswith(b" 200"))
+
+
 def a_code_signs_one_browser_in_once():
     with with_finding("--open") as s:
         path = s.wait(lambda: re.search(r"(/sign-in\?code=[0-9a-f]{32})", s.log()))[1]
@@ -172,6 +189,7 @@ def a_code_signs_one_browser_in_once():
         equal(first.status, 303)
         check("HttpOnly" in first.headers["set-cookie"] and "SameSite=Strict" in first.headers["set-cookie"])
         equal(s.http("GET", path).status, 401)
+        equal(s.http("GET", "/sign-in?code=").status, 401, "a code that was used is none")
         own = f"http://127.0.0.1:{s.port}"
         for token, back, status, target in [("wrong", "/", 401, None), (s.token(), "/builds", 303, "/builds"),
                                             (s.token(), "//evil.example", 303, "/"),
@@ -191,6 +209,9 @@ def pages_are_well_formed():
         check('<input type="hidden" name="build" value="1.0">' in chosen)
         check("No process has sent a snapshot" in s.http("GET", "/processes").text)
         check("search=a%20%26b" in s.http("GET", "/?search=a%20%26b").text, "links keep the search")
+        record = re.search(r'<section class="card record">\n<h2>One event, whole</h2>\n(.*?)</section>',
+                           s.http("GET", "/finding/1").text, re.S)[1]
+        check("open_a" in record and "close_a" in record and "behind the end of a block" in record, record)
         front = s.http("GET", "/").text
         check('name="build"' not in front)
         check(re.search(r'class="spark"[^>]*><path d="(M\d+ \d+h3v\d+h-3z)+"', front), "a bar for a day with events")
@@ -315,7 +336,8 @@ def pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing():
 service.main([
     the_socket_in_the_folder_answers_this_user, a_finding_is_split_from_its_page,
     only_hosts_of_ours_are_answered, requests_from_other_origins_are_refused, triage_needs_a_token_on_loopback_too,
-    tokens_give_the_rights_that_they_name, the_token_is_secret, a_code_signs_one_browser_in_once,
+    tokens_give_the_rights_that_they_name, the_token_is_secret, an_address_of_ipv6_stands_in_brackets,
+    a_code_signs_one_browser_in_once,
     pages_are_well_formed, a_page_s_forms_do_what_their_buttons_say,
     pages_run_nothing_and_load_nothing_from_elsewhere, what_records_say_is_text_on_the_page,
     text_of_the_query_is_never_sql,

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -296,6 +297,16 @@ def a_webhook_is_posted_to_and_tried_again():
         equal(s.ask("status")["alerts_waiting"], 1)
 
 
+def a_killed_collector_leaves_no_alert_that_runs():
+    with Service("--alert-command", "exec sleep 600") as s:
+        append(s.directory, event("a", "1"))
+        child = s.wait(lambda: service.children_of(s.process.pid))[0]
+        name = lambda: open(f"/proc/{child}/comm", encoding="utf-8").read().strip()
+        s.wait(lambda: name() == "sleep")
+        s.stop(signal.SIGKILL)
+        s.wait(lambda: service.has_ended(child))
+
+
 def watch_tells_what_happens():
     with Service() as s:
         append(s.directory, event("old", "1"))
@@ -342,4 +353,5 @@ service.main([
     merged_findings_are_one_until_they_are_split, a_finding_is_split_by_a_rule_and_made_one_again,
     a_split_says_what_it_could_not_move,
     events_are_taken_out_of_a_finding, why_tells_the_keys, the_gate_fails_on_what_nobody_has_decided_on,
-    filters_and_words_choose, alerts_come_once_for_each_environment, names_that_come_in_later_make_two_findings_one])
+    filters_and_words_choose, alerts_come_once_for_each_environment, a_killed_collector_leaves_no_alert_that_runs,
+    names_that_come_in_later_make_two_findings_one])

@@ -179,6 +179,20 @@ def pages_say_what_the_answers_say():
         equal(s.http("POST", "/process/1", body="").status, 401)
 
 
+def the_graph_is_as_high_as_its_rows_of_boxes():
+    deep = [frame(f"deep_{i}", 40 + i) for i in range(6)]
+    sites = [[100000, 10, [frame("big", 10, MODULE), frame("middle", 20), frame("main", 30)]],
+             [100, 1, deep + [2]]]  # 0.1 %: no box
+    with Service() as s:
+        append(s.directory, told(1, snap=snapshot(sites=sites)))
+        s.wait(lambda: s.ask("processes")["total"] == 1)
+        for query, rows in (("", 4), ("?zoom=1", 4), ("?zoom=2", 4)):
+            page = s.http("GET", "/process/1" + query).text
+            height = int(re.search(r'<svg class="flame"[^>]* height="(\d+)"', page)[1])
+            tops = [int(y) for y in re.findall(r'<svg x="[^"]*" y="(\d+)"', page)]
+            equal((height, max(tops) + 20, len(set(tops))), (20 * rows, 20 * rows, rows), query)
+
+
 def names_come_with_symbols():
     source = "#include <stdlib.h>\nvoid *make(void) {\n  return malloc(8);\n}\nint main(void) { return make() == 0; }\n"
     with Service(start=False) as s, tempfile.TemporaryDirectory(dir=s.root) as folder:
@@ -226,4 +240,5 @@ if __name__ == "__main__":
           peaks_of_programs_are_seen_by_day, two_snapshots_are_compared,
           first_last_and_highest_are_kept_whole, figures_of_the_last_thousand_stay, old_ones_lose_their_sites,
           of_many_processes_the_last_stay,
-          pages_say_what_the_answers_say, names_come_with_symbols, hostile_snapshots_do_no_harm])
+          pages_say_what_the_answers_say, the_graph_is_as_high_as_its_rows_of_boxes, names_come_with_symbols,
+          hostile_snapshots_do_no_harm])

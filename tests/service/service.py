@@ -138,7 +138,7 @@ class Service:
         log.close()
         deadline = time.time() + 30
         while time.time() < deadline:
-            found = re.findall(r"page at http://[^:]+:(\d+)", self.log())
+            found = re.findall(r"page at http://(?:\[[^]]+\]|[^:]+):(\d+)", self.log())
             if len(found) > getattr(self, "starts", 0):
                 self.starts = len(found)
                 self.port = int(found[-1])
@@ -214,6 +214,20 @@ class Service:
             if time.time() > deadline:
                 raise AssertionError("waited in vain; log: " + self.log())
             time.sleep(0.02)
+
+
+def children_of(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        return [int(word) for word in file.read().split()]
+
+
+def has_ended(pid):
+    """Also of a process whose parent has not asked for its status."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def check(condition, *what):

@@ -5,6 +5,7 @@ import http.server
 import os
 import random
 import re
+import signal
 import socket
 import subprocess
 import threading
@@ -260,9 +261,25 @@ def a_server_that_lies_is_not_believed():
         equal(os.listdir(os.path.join(s.directory, "symbols")), [])
 
 
+def a_killed_collector_leaves_no_child_that_asks_for_symbols():
+    with socket.create_server(("127.0.0.1", 0)) as silent, Service(start=False) as s:
+        os.environ["DEBUGINFOD_URLS"] = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        try:
+            s.start()
+        finally:
+            del os.environ["DEBUGINFOD_URLS"]
+        append(s.directory, Program(s.root).event("1"))
+        asked, _ = silent.accept()
+        with asked:
+            child = service.children_of(s.process.pid)[0]
+            s.stop(signal.SIGKILL)
+            s.wait(lambda: service.has_ended(child))
+
+
 os.environ.pop("DEBUGINFOD_URLS", None)
 service.main([
     a_stripped_build_gets_its_lines_later, uploads_come_by_http_and_are_given_out_again, what_is_no_symbols_is_refused,
     mutants_of_a_file_get_an_answer_each, the_oldest_files_are_dropped_above_a_limit,
     an_upload_that_is_cut_short_leaves_nothing,
-    one_collector_asks_another_for_symbols, a_server_that_lies_is_not_believed])
+    one_collector_asks_another_for_symbols, a_server_that_lies_is_not_believed,
+    a_killed_collector_leaves_no_child_that_asks_for_symbols])

@@ -3,8 +3,10 @@
 #include <pthread.h>
 #include <ringfence/dropin.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -94,6 +96,16 @@ static void killed(void) {
   (void)raise(SIGKILL);
 }
 
+static void descriptors(void) {
+  struct stat file;
+  spoil_often();
+  for (int i = 0; i < 4096; i++) {
+    if (fstat(i, &file) == 0) {
+      printf(" %d", i);
+    }
+  }
+}
+
 __attribute__((noinline)) static void *grow(size_t bytes) {
   return malloc(bytes);
 }
@@ -136,6 +148,8 @@ int main(int argc, char **argv) {
     exec();
   } else if (strcmp(how, "closed") == 0) {
     close_all();
+  } else if (strcmp(how, "descriptors") == 0) {
+    descriptors();
   } else if (strcmp(how, "term") == 0) {
     spoil_often();
     (void)raise(SIGTERM);
