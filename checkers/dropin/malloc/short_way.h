@@ -1,6 +1,6 @@
 /* The shortest way that a request can take: a small block at the default alignment, where every block waits after it
- * was freed and is filled, nothing is recorded or handed on, no allocation gets pages of its own this time, and nobody
- * stops others. Whatever is otherwise goes by malloc_impl.h, and is handed over from here.
+ * was freed and is filled, nothing is recorded or handed on, no allocation gets pages of its own this time, and no
+ * thread stops others. All other requests are handed over from here to malloc_impl.h.
  */
 #ifndef RINGFENCE_DROPIN_SHORT_WAY_H
 #define RINGFENCE_DROPIN_SHORT_WAY_H

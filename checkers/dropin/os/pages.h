@@ -34,7 +34,7 @@ size_t rf_pages_round(size_t n);
 /* `size` zeroed bytes aligned to 64 that stay mapped; NULL where the system refuses. */
 void *rf_record_alloc(size_t size);
 
-/* Of a record that is not in use for now: its whole pages go back to the system, and read as zeroes. */
+/* Gives the whole pages of a record that is not in use back to the system; they read as zeroes. */
 void rf_record_empty(void *record, size_t size);
 
 /* A large table of which little may ever be touched: as rf_record_alloc, in a mapping of its own. */
