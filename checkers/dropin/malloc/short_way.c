@@ -24,8 +24,9 @@ PART void *finish_and_exit(rf_cache *cache, void (*finish)(rf_cache *), void *p)
   return p;
 }
 
-void *rf_short_alloc(size_t size, rf_family family, uintptr_t caller, const void *frame) {
-  if (rf_memory_tags_on() || size > RF_SMALL_MOST || RF_UNLIKELY(!rf_guarded_blocks_passes())) {
+/* `small`, a constant: up to RF_SMALL_MOST bytes; else up to RF_FAST_MOST. */
+RF_INLINE void *alloc_at_once(size_t size, rf_family family, uintptr_t caller, const void *frame, bool small) {
+  if (RF_UNLIKELY(!rf_guarded_blocks_passes())) {
     return alloc_otherwise(size, family, caller, frame);
   }
   rf_cache *const cache = rf_short_enter();
@@ -34,7 +35,7 @@ void *rf_short_alloc(size_t size, rf_family family, uintptr_t caller, const void
     return alloc_otherwise(size, family, caller, frame);
   }
   uint32_t const stack = rf_fast_keep(caller, frame, 0);
-  void *const p = rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, stack, true);
+  void *const p = rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, stack, small);
   if (RF_UNLIKELY(p == NULL)) {
     return alloc_slowly(cache, size, family, caller, frame, stack);
   }
@@ -43,6 +44,16 @@ void *rf_short_alloc(size_t size, rf_family family, uintptr_t caller, const void
   }
   rf_cache_exit(cache);
   return p;
+}
+
+void *rf_short_alloc_small(size_t size, rf_family family, uintptr_t caller, const void *frame) {
+  return rf_memory_tags_on() ? alloc_otherwise(size, family, caller, frame)
+                             : alloc_at_once(size, family, caller, frame, true);
+}
+
+void *rf_short_alloc(size_t size, rf_family family, uintptr_t caller, const void *frame) {
+  return rf_memory_tags_on() || size > RF_FAST_MOST ? alloc_otherwise(size, family, caller, frame)
+                                                    : alloc_at_once(size, family, caller, frame, false);
 }
 
 PART void free_otherwise(void *ptr, rf_family family, size_t size, uintptr_t caller, const void *frame) {
