@@ -34,7 +34,7 @@ uint32_t rf_stack_depot_put_caller(rf_stack_depot *depot, uintptr_t caller, bool
 
 /* The entry of the stack that was found when record `id` matched but for one word, which was `word`. */
 static inline uint32_t *turn_for(const rf_stack_depot *depot, uint32_t id, uintptr_t word) {
-  uint32_t const x = ((uint32_t)word ^ id << 7) * 0x9E3779B1U;
+  uint32_t const x = ((uint32_t)word ^ id << 7) * RF_STACK_HASH;
   return &depot->recent[x >> 14 & depot_load(&depot->recent_mask)];
 }
 

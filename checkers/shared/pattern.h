@@ -48,11 +48,10 @@ static inline bool rf_pattern_holds_few(const unsigned char *p, size_t size, uin
 #endif
 
 #if RF_FAST_MEMCMP
-/* rf_pattern_holds where there are more: the first lane has the byte, and every one is like the one before. */
+/* rf_pattern_holds where there are more: the first stride has the byte, and every one is like the one before. Both are
+ * at the same place in their cache lines, so that no load of memcmp touches two lines that it need not. */
 static inline bool rf_pattern_holds_many(const unsigned char *p, size_t size, uint64_t word) {
-  rf_lanes first;
-  memcpy(&first, p, RF_LANES);
-  return ((first[0] ^ word) | (first[1] ^ word)) == 0 && memcmp(p, p + RF_LANES, size - RF_LANES) == 0;
+  return rf_pattern_holds_few(p, RF_STRIDE, word) && memcmp(p, p + RF_STRIDE, size - RF_STRIDE) == 0;
 }
 #else
 /* rf_pattern_holds where there are more: the last ones first, then from the start on up to these. */

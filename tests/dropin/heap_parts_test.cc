@@ -234,6 +234,40 @@ TEST(DropinRuns, AreTakenFirstFitFromASegment) {
   });
 }
 
+TEST(DropinRuns, AreTakenAmongUnitsThatHavePagesFirst) {
+  heap_alone([] {
+    Runs r;
+    uintptr_t const one = r.take(60);
+    rf_segment *const first = r.segment;
+    uintptr_t const two = r.take(8);
+    rf_segment *const second = r.segment;
+    EXPECT_NE(first, second);
+    rf_run_give(&r.heap, first, one + 40 * RF_UNIT, 3);
+    EXPECT_EQ(r.take(3), one + 40 * RF_UNIT); // not behind the other run, though that segment is asked first
+    EXPECT_TRUE(r.dirty);
+    rf_run_give(&r.heap, first, one + 40 * RF_UNIT, 3);
+    EXPECT_EQ(r.take(4), two + 8 * RF_UNIT);
+    EXPECT_FALSE(r.dirty);
+  });
+}
+
+TEST(DropinRuns, EmptySegmentsStayWhileTheirPagesDo) {
+  heap_alone([] {
+    Runs r;
+    uintptr_t const one = r.take(60);
+    rf_segment *const first = r.segment;
+    uintptr_t const two = r.take(30);
+    rf_segment *const second = r.segment;
+    rf_run_give(&r.heap, first, one, 60);
+    rf_run_give(&r.heap, second, two, 30);
+    EXPECT_EQ(r.heap.dirty_free, 90U);
+    EXPECT_EQ(r.heap.segment_bytes, 8 * kMiB);
+    (void)rf_run_trim(&r.heap, 0);
+    EXPECT_EQ(r.heap.dirty_free, 0U);
+    EXPECT_EQ(r.heap.segment_bytes, 4 * kMiB);
+  });
+}
+
 TEST(DropinRuns, OneEmptySegmentIsKept) {
   heap_alone([] {
     Runs r;
@@ -250,13 +284,13 @@ TEST(DropinRuns, OneEmptySegmentIsKept) {
     EXPECT_EQ(r.heap.segment_bytes, 8 * kMiB);
     rf_run_give(&r.heap, second, two, 63);
     EXPECT_EQ(r.heap.segment_bytes, 4 * kMiB);
-    EXPECT_EQ(r.heap.segments, first);
-    EXPECT_EQ(first->next, nullptr);
+    EXPECT_EQ(r.heap.segments, second);
+    EXPECT_EQ(second->next, nullptr);
     EXPECT_EQ(r.heap.used_units, 0U);
     (void)r.take(64);
-    EXPECT_EQ(r.segment, first);
+    EXPECT_EQ(r.segment, second);
     (void)r.take(64);
-    EXPECT_EQ(r.segment, second); // its description serves again
+    EXPECT_EQ(r.segment, first); // its description serves again
     EXPECT_EQ(r.heap.segment_bytes, 8 * kMiB);
   });
 }
@@ -307,10 +341,10 @@ TEST(DropinRuns, KeepNoMorePagesThanABound) {
     uintptr_t const two = r.take(64);
     rf_segment *const second = r.segment;
     rf_run_give(&r.heap, first, one, 63);
-    rf_run_give(&r.heap, second, two, 1);
-    EXPECT_EQ(r.heap.dirty_free, 64U);
-    rf_run_give(&r.heap, second, two + RF_UNIT, 1);
-    EXPECT_LE(r.heap.dirty_free, 63U);
+    rf_run_give(&r.heap, second, two, 33);
+    EXPECT_EQ(r.heap.dirty_free, 96U);
+    rf_run_give(&r.heap, second, two + 33 * RF_UNIT, 1);
+    EXPECT_LE(r.heap.dirty_free, 95U);
   });
 }
 

@@ -57,6 +57,51 @@ TEST(DropinLarge, ServesAgainWhenAsMuchWasFreedAfterIt) {
   });
 }
 
+TEST(DropinLarge, RunsThatHaveWaitedServeRequestsOfOtherSizes) {
+  heap_alone([] {
+    bool fresh = false;
+    rf_span *spans[3];
+    for (rf_span *&span : spans) {
+      span = take_large(600000, &fresh);
+    }
+    uintptr_t const start = rf_span_start(spans[0]);
+    size_t const each = spans[0]->bytes;
+    keep_large(spans[0]);
+    keep_large(spans[1]);
+    EXPECT_EQ(rf_heap_bytes_now().freed, 2 * each);
+    keep_large(spans[2]);
+    EXPECT_EQ(rf_heap_bytes_now().freed, 2 * each); // the first one has waited for one MiB
+    EXPECT_EQ(rf_span_of(start), nullptr);
+    rf_span *const small = take_large(50000, &fresh);
+    EXPECT_EQ(rf_span_start(small), start);
+    EXPECT_FALSE(fresh);
+  });
+}
+
+TEST(DropinLarge, MappingsThatHaveWaitedAreKeptUpToTheQuarantine) {
+  heap_alone([] {
+    bool fresh = false;
+    rf_span *const first = take_large(kMiB + kMiB / 2, &fresh);
+    rf_span *const second = take_large(kMiB + kMiB / 2, &fresh);
+    size_t const both = first->bytes + second->bytes;
+    ASSERT_LE(both, rf_heap_options_now.quarantine);
+    keep_large(first);
+    keep_large(second);
+    EXPECT_EQ(rf_heap_bytes_now().freed, both);
+    EXPECT_EQ(take_large(kMiB + kMiB / 4, &fresh), first);
+  });
+}
+
+TEST(DropinLarge, RunsServeBlocksThatGrow) {
+  heap_alone([] {
+    bool fresh = false;
+    rf_span *const first = take_large(600000, &fresh);
+    keep_large(first);
+    keep_large(take_large(600000, &fresh));
+    EXPECT_EQ(take_large(500000, &fresh, true), first);
+  });
+}
+
 TEST(DropinLarge, IsGivenBackWhereItIsVeryLargeOrWhenTrimmed) {
   heap_alone([] {
     bool fresh = false;

@@ -45,7 +45,7 @@ typedef struct rf_bin {
   uint32_t weight; /* bytes that a block counts as: its slot and RF_WEIGHT_BESIDE */
 } rf_bin;
 
-/* What a freed block costs beside its slot: its description, its place, and as much again for places that are free. */
+/* Cost of a freed block beside its slot, in bytes: its description, its place, and as much again for free places. */
 #define RF_WEIGHT_BESIDE 48U
 
 #define RF_RING_LEAST_LOG2 5U
@@ -171,10 +171,14 @@ typedef struct rf_block_request {
 /* NULL where there is no memory. */
 void *rf_cache_alloc(rf_cache *cache, const rf_block_request *request, const rf_origin *origin);
 
+/* The number of the caller's stack; 0 where none is kept. `frees`: 0, or RF_FREES (checkers/os/stack_guess.h) where it
+ * frees. Any thread; lock-free, as is the depot. */
+uint32_t rf_cache_keep(const rf_origin *origin, unsigned frees);
+
 /* The common one: `size` bytes at RF_ALIGN_DEFAULT. */
 void *rf_cache_malloc(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin);
 
-/* The same where the way of fast.h was tried, or need not be. `stack`: the caller's, as rf_cache_keep_origin. */
+/* The same where the way of fast.h was tried, or need not be. `stack`: the caller's, as rf_cache_keep. */
 void *rf_cache_malloc_slowly(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin, uint32_t stack);
 
 /* The same, zeroed, of a size that fast.h serves. */

@@ -1,5 +1,5 @@
 /* The common requests, up to RF_FAST_MOST bytes at the default alignment, without a call but for their stacks. Internal
- * to the heap and to malloc; where rf_heap_options_now.usual, inside the cache. */
+ * to the heap and to malloc. Alloc and free need rf_heap_options_now.usual, and to be inside the cache. */
 #ifndef RINGFENCE_DROPIN_FAST_H
 #define RINGFENCE_DROPIN_FAST_H
 
@@ -10,27 +10,14 @@
 #define RF_PLAIN_MASK (RF_TRAITS_STATE | 63U << RF_TRAITS_ALIGN)
 #define RF_PLAIN_FREED (RF_SLOT_FREED | RF_DEFAULT_ALIGN_LOG2 << RF_TRAITS_ALIGN)
 
-RF_INLINE uint32_t rf_cache_keep_origin(const rf_origin *origin) {
-  const rf_heap_options *const o = &rf_heap_options_now;
-  return RF_LIKELY(o->stack_depth != 0) ? rf_stack_depot_put_from(o->depot, origin, o->stack_depth)
-                                        : rf_stack_depot_put_caller(o->depot, origin->caller, false);
-}
-
-/* The same for a call that frees. */
-RF_INLINE uint32_t rf_cache_keep_freeing(const rf_origin *origin) {
-  const rf_heap_options *const o = &rf_heap_options_now;
-  return RF_LIKELY(o->stack_depth != 0) ? rf_stack_depot_put_free_from(o->depot, origin, o->stack_depth)
-                                        : rf_stack_depot_put_caller(o->depot, origin->caller, true);
-}
-
-/* Both of them inlined, where rf_heap_options_now.usual. `frees`: 0 or RF_FREES. */
+/* The number of the caller's stack. `frees`: 0, or RF_FREES for a call that frees. */
 RF_INLINE uint32_t rf_fast_keep(uintptr_t caller, const void *frame, unsigned frees) {
   const rf_heap_options *const o = &rf_heap_options_now;
   return RF_LIKELY(o->stack_depth != 0) ? rf_stack_guess(o->depot, caller, frame, o->stack_depth, frees)
                                         : rf_stack_depot_put_caller(o->depot, caller, frees != 0);
 }
 
-/* rf_cache_has_more tells what is to be done behind it. */
+/* rf_cache_has_more is to be asked afterwards. */
 RF_INLINE void count_block(rf_cache *c, size_t size) {
   c->requested += size;
   c->allocations++;
@@ -63,35 +50,65 @@ RF_INLINE void fetch_next(const rf_bin *bin, uint32_t number) {
   __builtin_prefetch(next->slot, 1);
 }
 
-/* ---- Up to RF_SMALL_MOST bytes: four lanes hold any payload, and two its guard ---- */
+/* ---- Small slots, a constant `small` of the functions below: four lanes hold any payload, and two its guard ---- */
 
 #define RF_SMALL_MOST RF_STRIDE
 #define RF_SMALL_SLOT_MOST (RF_SMALL_MOST + RF_TAIL_LEAST)
 
 _Static_assert(RF_SMALL_SLOT_MOST <= RF_CLASS_FINE_MOST, "guards in such slots are at most 32 bytes long at first");
 
-/* Not zero where a byte of the guard, no longer than two lanes, is another. */
-RF_INLINE rf_lanes wrong_in_ends(const unsigned char *p, const unsigned char *end) {
+RF_INLINE bool is_small_span(const rf_span *span) {
+  return span != NULL && span->slot_size - 1 < RF_SMALL_SLOT_MOST; /* that of large blocks is 0 */
+}
+
+/* `size` bytes of payload, and up to 15 behind them. */
+RF_INLINE void fill_payload(unsigned char *p, size_t size, unsigned char byte, bool small) {
+  if (small) {
+    write_stride_at_most(p, size, byte);
+  } else {
+    write_before_tail(p, size, byte);
+  }
+}
+
+RF_INLINE void write_guard(unsigned char *p, unsigned char *end, bool small) {
+  if (small) {
+    write_ends(p, end);
+  } else {
+    write_tail(p, end);
+  }
+}
+
+/* True where the guard is longer than those of small slots are at first. */
+RF_INLINE bool has_long_tail(const unsigned char *guard, const unsigned char *end, bool small) {
+  return small && is_long_tail(guard, end);
+}
+
+/* The guard of a block, where not has_long_tail: not zero where a byte is another. */
+RF_INLINE rf_lanes wrong_in_tail(const unsigned char *p, const unsigned char *end, bool small) {
+  size_t const size = (size_t)(end - p);
+  if (small || RF_LIKELY(!is_long_tail(p, end))) {
+    return wrong_in_ends(p, end);
+  }
   rf_lanes const lanes = lanes_of(RF_PATTERN_REDZONE);
-  return (load(p) ^ lanes) | (load(end - RF_LANES) ^ lanes);
+  return size <= RF_STRIDE ? wrong_in_stride_at_most(p, size, lanes) : wrong_in_strides(p, size, lanes);
 }
 
-/* The same of a fill, behind which there are at least 16 bytes of guard. */
-RF_INLINE rf_lanes wrong_in_small_fill(const unsigned char *p, size_t size) {
-  size_t const whole = size < RF_LANES ? RF_LANES : size;
-  size_t const edge = size < RF_LANES ? size : RF_LANES;
-  return wrong_in_stride_at_most(p, whole, load(freed_edge + RF_LANES - edge));
+RF_INLINE rf_lanes wrong_in_freed(const unsigned char *p, size_t size, bool small) {
+  return small ? wrong_in_fill_at_most(p, size) : wrong_in_fill(p, size);
 }
 
-RF_INLINE void write_small(unsigned char *p, size_t size, unsigned char byte) {
-  rf_lanes const lanes = lanes_of(byte);
-  size_t const whole = size < RF_LANES ? RF_LANES : size;
-  size_t const second = rf_second_lane(whole);
-  store(p, lanes);
-  store(p + second, lanes);
-  store(p + whole - RF_LANES - second, lanes);
-  store(p + whole - RF_LANES, lanes);
+/* True where a freed block of default alignment is as the free left it, and not has_long_tail. */
+RF_INLINE bool is_untouched(rf_slot_place place, const unsigned char *end, bool small) {
+  const unsigned char *const p = place.begin;
+  size_t const had = place.slot->size;
+  if (RF_UNLIKELY((place.slot->traits & RF_PLAIN_MASK) != RF_PLAIN_FREED) ||
+      RF_UNLIKELY(has_long_tail(p + had, end, small))) {
+    return false;
+  }
+  return RF_LIKELY(is_zero(wrong_in_tail(p + had, end, small) | wrong_in_freed(p, had, small)));
 }
+
+/* ---- Allocation and free ---- */
 
 /* The bin of the class, or of the span's; the compiler is kept from computing it for each of its fields. */
 RF_INLINE rf_bin *bin_of(rf_cache *cache, unsigned class_number) {
@@ -100,11 +117,12 @@ RF_INLINE rf_bin *bin_of(rf_cache *cache, unsigned class_number) {
   return bin;
 }
 
-/* `stack` is the number of the caller's; the block is filled with `byte`. NULL, and nothing was done, where no slot is
- * there that is as usual. Else rf_cache_has_more tells whether there is more to do. */
-RF_INLINE void *rf_fast_alloc_small(rf_cache *cache, size_t size, unsigned char byte, rf_family family,
-                                    uint32_t stack) {
-  rf_bin *const bin = bin_of(cache, (unsigned)(size - (size != 0)) >> 4);
+/* A block of `size` bytes, up to RF_FAST_MOST (`small`: up to RF_SMALL_MOST), filled with `byte`. `stack` is the number
+ * of the caller's. NULL, and nothing was done, where there is no slot that is_untouched. Else rf_cache_has_more is to
+ * be asked. */
+RF_INLINE void *rf_fast_alloc(rf_cache *cache, size_t size, unsigned char byte, rf_family family, uint32_t stack,
+                              bool small) {
+  rf_bin *const bin = bin_of(cache, rf_class_for(size + RF_TAIL_LEAST));
   uint32_t const first = bin->first;
   if (RF_UNLIKELY(first == bin->ripe)) {
     return NULL;
@@ -113,47 +131,32 @@ RF_INLINE void *rf_fast_alloc_small(rf_cache *cache, size_t size, unsigned char 
   unsigned char *const p = place.begin;
   unsigned char *const end = p + bin->slot_size;
   fetch_next(bin, first + 2);
-  size_t const had = place.slot->size;
-  unsigned char *const guard = p + had;
-  if (RF_UNLIKELY((place.slot->traits & RF_PLAIN_MASK) != RF_PLAIN_FREED) ||
-      RF_UNLIKELY((size_t)(end - guard) > 2 * RF_LANES) ||
-      RF_UNLIKELY(!is_zero(wrong_in_ends(guard, end) | wrong_in_small_fill(p, had)))) {
+  if (!is_untouched(place, end, small)) {
     return NULL;
   }
   bin->first = first + 1;
   count_block(cache, size);
-  write_small(p, size, byte);
-  store(p + size, lanes_of(RF_PATTERN_REDZONE));
-  store(end - RF_LANES, lanes_of(RF_PATTERN_REDZONE));
+  fill_payload(p, size, byte, small);
+  write_guard(p + size, end, small);
   make_live(cache, place.slot, size, family, stack);
   return p;
 }
 
-/* The guard of a block: mostly no more than two lanes. */
-RF_INLINE rf_lanes wrong_in_tail(const unsigned char *p, const unsigned char *end) {
-  size_t const size = (size_t)(end - p);
-  if (RF_LIKELY(size <= 2 * RF_LANES)) {
-    return wrong_in_ends(p, end);
-  }
-  rf_lanes const lanes = lanes_of(RF_PATTERN_REDZONE);
-  return size <= RF_STRIDE ? wrong_in_stride_at_most(p, size, lanes) : wrong_in_strides(p, size, lanes);
-}
-
 typedef enum rf_fast_result {
-  RF_FAST_NOT, /* nothing was done: that is no such block, or anything is wrong */
+  RF_FAST_NOT, /* nothing was done: there is no such block, or something is wrong */
   RF_FAST_DONE,
   RF_FAST_AGE /* done, and rf_bins_age is to be called */
 } rf_fast_result;
 
 /* The slot of a plain live block at `ptr`, claimed, with nothing wrong around it; NULL, and nothing was done, where
- * there is none. `small`: all slots of the span are small ones. */
+ * there is none. */
 RF_INLINE rf_slot *take_live(const rf_span *span, unsigned char *p, rf_family family, size_t size, bool small) {
   uint64_t const magic = span->magic;
   uintptr_t const offset = (uintptr_t)p - span->base;
   uint64_t const scaled = offset * magic;
   if (RF_UNLIKELY(offset >= RF_SPAN_SMALL_MOST) ||
       RF_UNLIKELY((scaled & (((uint64_t)1 << RF_SPAN_MAGIC) - 1)) >= magic)) {
-    return NULL; /* not where a slot begins: what is cut off there, and there alone, is less than one byte makes */
+    return NULL; /* not where a slot begins: the fraction is below that of one byte at a beginning alone */
   }
   rf_slot *const slot = &span->slots[scaled >> RF_SPAN_MAGIC];
   uint64_t const word = *rf_slot_word_of(slot);
@@ -162,79 +165,30 @@ RF_INLINE rf_slot *take_live(const rf_span *span, unsigned char *p, rf_family fa
   unsigned char *const end = p + span->slot_size;
   unsigned char *const guard = p + seen;
   if (RF_UNLIKELY((traits & RF_TRAITS_BUT_GENERATION) != rf_traits(RF_SLOT_LIVE, family, RF_DEFAULT_ALIGN_LOG2, 0)) ||
-      RF_UNLIKELY(size != SIZE_MAX && size != seen) || RF_UNLIKELY(small && (size_t)(end - guard) > 2 * RF_LANES)) {
+      RF_UNLIKELY(size != SIZE_MAX && size != seen) || RF_UNLIKELY(has_long_tail(guard, end, small))) {
     return NULL;
   }
   rf_lanes const front = load(p - RF_LANES) ^ lanes_of(RF_PATTERN_REDZONE);
-  rf_lanes const wrong = front | (small ? wrong_in_ends(guard, end) : wrong_in_tail(guard, end));
+  rf_lanes const wrong = front | wrong_in_tail(guard, end, small);
   return RF_UNLIKELY(!is_zero(wrong)) || RF_UNLIKELY(!rf_slot_claim(slot, traits)) ? NULL : slot;
 }
 
-RF_INLINE bool is_small_span(const rf_span *span) {
-  return span != NULL && span->slot_size - 1 < RF_SMALL_SLOT_MOST; /* that of large blocks is 0 */
-}
-
-/* Where is_small_span. `size`: as in rf_cache_free. */
-RF_INLINE rf_fast_result rf_fast_free_small(rf_cache *cache, const rf_span *span, void *ptr, rf_family family,
-                                            size_t size, uint32_t stack) {
+/* `small`: is_small_span. `size`: as in rf_cache_free. `stack` is the number of the caller's. */
+RF_INLINE rf_fast_result rf_fast_free(rf_cache *cache, const rf_span *span, void *ptr, rf_family family, size_t size,
+                                      uint32_t stack, bool small) {
   unsigned char *const p = ptr;
   rf_bin *const bin = bin_of(cache, span->class_number);
-  if (RF_UNLIKELY(rf_bin_is_full(bin))) {
+  if ((!small && RF_UNLIKELY(span->slot_size - 1 >= RF_FAST_MOST + RF_TAIL_LEAST)) ||
+      RF_UNLIKELY(rf_bin_is_full(bin))) {
     return RF_FAST_NOT;
   }
-  rf_slot *const slot = take_live(span, p, family, size, true);
+  rf_slot *const slot = take_live(span, p, family, size, small);
   if (RF_UNLIKELY(slot == NULL)) {
     return RF_FAST_NOT;
   }
   size_t const had = slot->size; /* another thread may have resized it just before */
-  write_small(p, had, RF_PATTERN_FREED);
+  fill_payload(p, had, RF_PATTERN_FREED, small);
   store(p + had, lanes_of(RF_PATTERN_REDZONE)); /* over the end of the fill */
-  count_free(cache, had);
-  note_release(cache, slot, stack);
-  return rf_bin_wait(cache, bin, (rf_slot_place){p, slot}) ? RF_FAST_AGE : RF_FAST_DONE;
-}
-
-/* ---- Up to RF_FAST_MOST bytes ---- */
-
-/* As rf_fast_alloc_small. */
-RF_INLINE void *rf_fast_alloc(rf_cache *cache, size_t size, unsigned char byte, rf_family family, uint32_t stack) {
-  rf_bin *const bin = bin_of(cache, rf_class_for(size + RF_TAIL_LEAST + (size == 0)));
-  uint32_t const first = bin->first;
-  if (RF_UNLIKELY(first == bin->ripe)) {
-    return NULL;
-  }
-  rf_slot_place const place = *rf_bin_at(bin, first);
-  unsigned char *const p = place.begin;
-  unsigned char *const end = p + bin->slot_size;
-  fetch_next(bin, first + 2);
-  size_t const had = place.slot->size;
-  if (RF_UNLIKELY((place.slot->traits & RF_PLAIN_MASK) != RF_PLAIN_FREED) ||
-      RF_UNLIKELY(!is_zero(wrong_in_tail(p + had, end) | wrong_in_fill(p, had)))) {
-    return NULL;
-  }
-  bin->first = first + 1;
-  count_block(cache, size);
-  write_before_tail(p, size, byte);
-  write_tail(p + size, end);
-  make_live(cache, place.slot, size, family, stack);
-  return p;
-}
-
-/* As rf_fast_free_small, where there is a span. */
-RF_INLINE rf_fast_result rf_fast_free(rf_cache *cache, const rf_span *span, void *ptr, rf_family family, size_t size,
-                                      uint32_t stack) {
-  unsigned char *const p = ptr;
-  rf_bin *const bin = bin_of(cache, span->class_number);
-  if (RF_UNLIKELY(span->slot_size - 1 >= RF_FAST_MOST + RF_TAIL_LEAST) || RF_UNLIKELY(rf_bin_is_full(bin))) {
-    return RF_FAST_NOT;
-  }
-  rf_slot *const slot = take_live(span, p, family, size, false);
-  if (RF_UNLIKELY(slot == NULL)) {
-    return RF_FAST_NOT;
-  }
-  size_t const had = slot->size; /* as above */
-  write_before_tail(p, had, RF_PATTERN_FREED);
-  store(p + had, lanes_of(RF_PATTERN_REDZONE));
   count_free(cache, had);
   note_release(cache, slot, stack);
   return rf_bin_wait(cache, bin, (rf_slot_place){p, slot}) ? RF_FAST_AGE : RF_FAST_DONE;

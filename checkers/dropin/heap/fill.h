@@ -65,14 +65,14 @@ RF_INLINE rf_lanes wrong_in_stride(const unsigned char *p, rf_lanes lanes) {
          (load(p + 3 * RF_LANES) ^ lanes);
 }
 
-/* From RF_LANES to RF_STRIDE bytes. */
+/* From RF_LANES to RF_STRIDE bytes: not zero where one is another. */
 RF_INLINE rf_lanes wrong_in_stride_at_most(const unsigned char *p, size_t size, rf_lanes lanes) {
   size_t const second = rf_second_lane(size);
   const unsigned char *const last = p + size - RF_LANES;
   return (load(p) ^ lanes) | (load(p + second) ^ lanes) | (load(last - second) ^ lanes) | (load(last) ^ lanes);
 }
 
-/* More than RF_STRIDE bytes, not many: not zero where one is another. */
+/* The same of more than RF_STRIDE bytes, not many. */
 RF_INLINE rf_lanes wrong_in_strides(const unsigned char *p, size_t size, rf_lanes lanes) {
   const unsigned char *const last = p + size - RF_STRIDE;
   rf_lanes wrong = wrong_in_stride(last, lanes);
@@ -87,14 +87,10 @@ RF_INLINE bool strides_hold(const unsigned char *p, size_t size, unsigned char b
   return size > LOOP_MOST ? holds_many(p, size, byte) : is_zero(wrong_in_strides(p, size, lanes_of(byte)));
 }
 
-/* `size` bytes, and up to 15 behind them, of which the caller writes those that matter. Sizes vary, and a jump that
- * depends on one is guessed wrong half of the time: four stores that may overlap serve all up to RF_STRIDE. */
-RF_INLINE void write_before_tail(unsigned char *p, size_t size, unsigned char byte) {
+/* Up to RF_STRIDE bytes, and up to 15 behind them, of which the caller writes those that matter. Sizes vary, and a jump
+ * that depends on one is guessed wrong half of the time: four stores that may overlap serve all sizes. */
+RF_INLINE void write_stride_at_most(unsigned char *p, size_t size, unsigned char byte) {
   rf_lanes const lanes = lanes_of(byte);
-  if (size > RF_STRIDE) {
-    write_strides(p, size, byte);
-    return;
-  }
   size_t const whole = size < RF_LANES ? RF_LANES : size;
   size_t const second = rf_second_lane(whole);
   store(p, lanes);
@@ -103,23 +99,46 @@ RF_INLINE void write_before_tail(unsigned char *p, size_t size, unsigned char by
   store(p + whole - RF_LANES, lanes);
 }
 
-/* From `p` to `end`, at least 16 bytes. */
-RF_INLINE void write_tail(unsigned char *p, unsigned char *end) {
-  rf_lanes const lanes = lanes_of(RF_PATTERN_REDZONE);
-  size_t const size = (size_t)(end - p);
-  if (size > 2 * RF_LANES) {
-    write_before_tail(p, size, RF_PATTERN_REDZONE);
-    return;
+/* The same of any size. */
+RF_INLINE void write_before_tail(unsigned char *p, size_t size, unsigned char byte) {
+  if (size > RF_STRIDE) {
+    write_strides(p, size, byte);
+  } else {
+    write_stride_at_most(p, size, byte);
   }
+}
+
+/* True where the guard from `p` to `end` is longer than two lanes that may overlap. */
+RF_INLINE bool is_long_tail(const unsigned char *p, const unsigned char *end) {
+  return (size_t)(end - p) > 2 * RF_LANES;
+}
+
+/* From `p` to `end`, at least 16 bytes, and no more than two lanes. */
+RF_INLINE void write_ends(unsigned char *p, unsigned char *end) {
+  rf_lanes const lanes = lanes_of(RF_PATTERN_REDZONE);
   store(p, lanes);
   store(end - RF_LANES, lanes);
 }
 
-RF_INLINE bool tail_holds(const unsigned char *p, const unsigned char *end) {
+/* The same of any length. */
+RF_INLINE void write_tail(unsigned char *p, unsigned char *end) {
+  if (is_long_tail(p, end)) {
+    write_before_tail(p, (size_t)(end - p), RF_PATTERN_REDZONE);
+  } else {
+    write_ends(p, end);
+  }
+}
+
+/* A guard that write_ends wrote: not zero where a byte is another. */
+RF_INLINE rf_lanes wrong_in_ends(const unsigned char *p, const unsigned char *end) {
   rf_lanes const lanes = lanes_of(RF_PATTERN_REDZONE);
+  return (load(p) ^ lanes) | (load(end - RF_LANES) ^ lanes);
+}
+
+RF_INLINE bool tail_holds(const unsigned char *p, const unsigned char *end) {
   size_t const size = (size_t)(end - p);
-  if (size <= 2 * RF_LANES) {
-    return is_zero((load(p) ^ lanes) | (load(end - RF_LANES) ^ lanes));
+  if (!is_long_tail(p, end)) {
+    return is_zero(wrong_in_ends(p, end));
   }
   return size <= RF_STRIDE ? rf_pattern_holds_few(p, size, rf_word_of(RF_PATTERN_REDZONE))
                            : strides_hold(p, size, RF_PATTERN_REDZONE);
@@ -129,16 +148,16 @@ RF_INLINE bool tail_holds(const unsigned char *p, const unsigned char *end) {
 #define TIMES_16(x) TIMES_4(x), TIMES_4(x), TIMES_4(x), TIMES_4(x)
 static const unsigned char freed_edge[] = {TIMES_16(RF_PATTERN_FREED), TIMES_16(RF_PATTERN_REDZONE)};
 
-/* The fill of `size` bytes, not many, behind which there are at least 16 of guard: not zero where one is another. */
+/* The fill of up to RF_STRIDE bytes, behind which there are at least 16 of guard: not zero where one is another. */
+RF_INLINE rf_lanes wrong_in_fill_at_most(const unsigned char *p, size_t size) {
+  size_t const whole = size < RF_LANES ? RF_LANES : size;
+  size_t const edge = size < RF_LANES ? size : RF_LANES;
+  return wrong_in_stride_at_most(p, whole, load(freed_edge + RF_LANES - edge));
+}
+
+/* The same of more bytes, not many. */
 RF_INLINE rf_lanes wrong_in_fill(const unsigned char *p, size_t size) {
-  rf_lanes const lanes = lanes_of(RF_PATTERN_FREED);
-  if (size > RF_STRIDE) {
-    return wrong_in_strides(p, size, lanes);
-  }
-  if (size < RF_LANES) {
-    return load(p) ^ load(freed_edge + RF_LANES - size);
-  }
-  return wrong_in_stride_at_most(p, size, lanes);
+  return size > RF_STRIDE ? wrong_in_strides(p, size, lanes_of(RF_PATTERN_FREED)) : wrong_in_fill_at_most(p, size);
 }
 
 /* The same of any size. */

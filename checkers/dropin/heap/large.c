@@ -11,6 +11,7 @@
 #define RUN_MOST 16U                 /* units of a run; more have a mapping */
 #define KEPT_MOST ((size_t)32 << 20) /* bytes of one freed block that is kept */
 #define WAIT_MOST ((size_t)1 << 20)  /* bytes of large blocks freed before one is used again */
+#define RIPE_MOST ((size_t)1 << 18)  /* bytes kept beyond that for requests that fit, where they are runs */
 
 /* ---- Layout ---- */
 
@@ -49,11 +50,14 @@ static size_t wait_bytes(void) {
   return !rf_heap_options_now.checked ? 0 : part < WAIT_MOST ? part : WAIT_MOST;
 }
 
+static bool has_waited(const rf_heap *heap, const rf_span *span) {
+  return heap->freed_ever - span->stamp >= wait_bytes();
+}
+
 /* The oldest that has waited, and fits without wasting more than half. */
 static rf_span *take_kept(rf_heap *heap, size_t bytes, size_t align) {
-  size_t const wait = wait_bytes();
   for (rf_span *span = heap->freed_oldest; span != NULL; span = span->next) {
-    if (heap->freed_ever - span->stamp < wait) {
+    if (!has_waited(heap, span)) {
       return NULL;
     }
     if (span->bytes >= bytes && span->bytes / 2 <= bytes && (rf_span_start(span) & (align - 1)) == 0) {
@@ -96,15 +100,24 @@ static void give_up(unsigned number, rf_span *span) {
   }
 }
 
-/* The oldest while there is more than `keep`; the lock is free in between. */
+/* The one to give up: the oldest, while there is more than `keep`. A run that has waited goes earlier, since its units
+ * serve requests of all sizes then, with the pages that they have. */
+static rf_span *unlink_surplus(rf_heap *heap, size_t keep) {
+  rf_span *const span = heap->freed_oldest;
+  bool const waits = heap->freed_bytes <= wait_bytes() + RIPE_MOST || span->mapped || !has_waited(heap, span);
+  if (heap->freed_bytes <= keep && waits) {
+    return NULL;
+  }
+  unlink_kept(heap, span);
+  return span;
+}
+
+/* Gives up what is more than is to be kept; the lock is free in between. Returns the bytes. */
 static size_t trim_to(unsigned number, size_t keep) {
   rf_heap *const heap = &rf_heaps[number];
   size_t released = 0;
   while (rf_heap_lock(number)) {
-    rf_span *const span = heap->freed_bytes > keep ? heap->freed_oldest : NULL;
-    if (span != NULL) {
-      unlink_kept(heap, span);
-    }
+    rf_span *const span = unlink_surplus(heap, keep);
     rf_heap_unlock(number);
     if (span == NULL) {
       break;
@@ -199,7 +212,8 @@ static rf_span *find_or_make(unsigned number, size_t bytes, const rf_block_reque
   if (!rf_heap_lock(number)) {
     return NULL;
   }
-  rf_span *span = r->growing ? NULL : take_kept(heap, bytes, align);
+  bool const with_room = r->growing && units_of(bytes) > RUN_MOST; /* above a new mapping alone */
+  rf_span *span = with_room ? NULL : take_kept(heap, bytes, align);
   *used_before = span != NULL;
   if (span == NULL) {
     span = make(number, bytes, r);

@@ -1,12 +1,13 @@
 #define _GNU_SOURCE
-/* Runs of units in segments, first fit. */
+/* Runs of units in segments. First fit, among units that were written before if there are such: these have pages, which
+ * are neither asked of the system nor given back as long as no more of them are free than a bound. */
 #include "checkers/dropin/os/pages.h"
 #include "heap.h"
 
 #include <sys/mman.h>
 
 #define SEGMENT_UNITS 64U
-#define DIRTY_KEPT 64U /* units of free runs that keep their pages, at least */
+#define DIRTY_KEPT 96U /* units of free runs that keep their pages, at least */
 
 static uint64_t mask_of(size_t first, size_t count) {
   return (count == 64 ? UINT64_MAX : ((uint64_t)1 << count) - 1) << first;
@@ -64,14 +65,14 @@ static bool is_empty(const rf_segment *s) {
   return s->free_units == s->units;
 }
 
-/* One empty segment stays, for what comes next. */
-static void release_segment(rf_heap *heap, rf_segment *s) {
+/* False for the only empty segment, which stays for later runs. */
+static bool release_segment(rf_heap *heap, rf_segment *s) {
   const rf_segment *other = heap->segments;
   while (other != NULL && (other == s || !is_empty(other))) {
     other = other->next;
   }
   if (other == NULL) {
-    return;
+    return false;
   }
   unlink_segment(&heap->segments, s);
   heap->segment_bytes -= s->units * RF_UNIT;
@@ -79,19 +80,33 @@ static void release_segment(rf_heap *heap, rf_segment *s) {
   rf_pages_unmap((void *)s->start, s->units * RF_UNIT);
   s->next = heap->unused;
   heap->unused = s;
+  return true;
 }
 
 /* ---- Runs ---- */
 
-/* The first of `count` free units; 64 where there are none. */
-static unsigned find_run(const rf_segment *s, size_t count) {
-  uint64_t free = ~s->used;
+/* The first of `count` adjacent units among `free`; 64 where there are none. */
+static unsigned find_run(uint64_t free, size_t count) {
   for (size_t have = 1; have < count && free != 0;) {
     size_t const step = count - have < have ? count - have : have;
     free &= free >> step;
     have += step;
   }
   return free == 0 ? 64 : (unsigned)__builtin_ctzll(free);
+}
+
+/* The segment of the first free run of `units`, which begins at unit *first; NULL where there is none. `dirty`: of
+ * units alone that were written before. */
+static rf_segment *find_segment(const rf_heap *heap, size_t units, bool dirty, unsigned *first) {
+  rf_segment *s = heap->segments;
+  for (; s != NULL; s = s->next) {
+    uint64_t const free = dirty ? s->dirty & ~s->used : ~s->used;
+    *first = s->free_units >= units ? find_run(free, units) : 64;
+    if (*first != 64) {
+      break;
+    }
+  }
+  return s;
 }
 
 static void take(rf_heap *heap, rf_segment *s, size_t first, size_t units) {
@@ -108,10 +123,10 @@ static void take(rf_heap *heap, rf_segment *s, size_t first, size_t units) {
 }
 
 uintptr_t rf_run_take(rf_heap *heap, size_t units, bool *dirty, rf_segment **segment) {
-  rf_segment *s = heap->segments;
-  unsigned first = 64;
-  while (s != NULL && (first = s->free_units >= units ? find_run(s, units) : 64) == 64) {
-    s = s->next;
+  unsigned first = 0;
+  rf_segment *s = heap->dirty_free >= units ? find_segment(heap, units, true, &first) : NULL;
+  if (s == NULL) {
+    s = find_segment(heap, units, false, &first);
   }
   if (s == NULL) {
     s = new_segment(heap, units);
@@ -141,8 +156,12 @@ static void give_back_pages(rf_heap *heap, rf_segment *s) {
 
 size_t rf_run_trim(rf_heap *heap, size_t keep) {
   size_t const before = heap->dirty_free;
-  for (rf_segment *s = heap->segments; s != NULL && heap->dirty_free > keep; s = s->next) {
-    give_back_pages(heap, s);
+  rf_segment *next;
+  for (rf_segment *s = heap->segments; s != NULL && heap->dirty_free > keep; s = next) {
+    next = s->next;
+    if (!is_empty(s) || !release_segment(heap, s)) {
+      give_back_pages(heap, s);
+    }
   }
   return (before - heap->dirty_free) * RF_UNIT;
 }
@@ -160,9 +179,6 @@ void rf_run_give(rf_heap *heap, rf_segment *s, uintptr_t start, size_t units) {
   size_t const bound = heap->used_units / 8 > DIRTY_KEPT ? heap->used_units / 8 : DIRTY_KEPT;
   if (heap->dirty_free > bound) {
     (void)rf_run_trim(heap, bound / 2);
-  }
-  if (is_empty(s)) {
-    release_segment(heap, s);
   }
 }
 

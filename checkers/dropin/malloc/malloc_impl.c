@@ -50,7 +50,7 @@ void rf_malloc_choose_way(void) {
 /* Up to RF_FAST_MOST bytes, counted, inside the cache, which it leaves. */
 PART void *alloc_shortly(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin) {
   uint32_t const stack = rf_fast_keep(origin->caller, origin->frame, 0);
-  void *p = rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, stack);
+  void *p = rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, stack, false);
   if (RF_UNLIKELY(p == NULL)) {
     p = rf_cache_malloc_slowly(cache, size, family, origin, stack);
   }
@@ -60,8 +60,8 @@ PART void *alloc_shortly(rf_cache *cache, size_t size, rf_family family, const r
 /* The same, zeroed. */
 PART void *zalloc_shortly(rf_cache *cache, size_t size, const rf_origin *origin) {
   uint32_t const stack = rf_fast_keep(origin->caller, origin->frame, 0);
-  void *p = size <= RF_SMALL_MOST ? rf_fast_alloc_small(cache, size, 0, RF_FAMILY_MALLOC, stack)
-                                  : rf_fast_alloc(cache, size, 0, RF_FAMILY_MALLOC, stack);
+  void *p = size <= RF_SMALL_MOST ? rf_fast_alloc(cache, size, 0, RF_FAMILY_MALLOC, stack, true)
+                                  : rf_fast_alloc(cache, size, 0, RF_FAMILY_MALLOC, stack, false);
   if (RF_UNLIKELY(p == NULL)) {
     p = rf_cache_zalloc_slowly(cache, size, origin, stack);
   }
@@ -135,7 +135,7 @@ PART void *alloc_usual(size_t size, size_t align, rf_family family, const rf_ori
   if (RF_UNLIKELY(cache == NULL)) {
     return alloc_unusual(size, align, family, origin);
   }
-  void *const p = rf_cache_malloc_slowly(cache, size, family, origin, rf_cache_keep_origin(origin));
+  void *const p = rf_cache_malloc_slowly(cache, size, family, origin, rf_cache_keep(origin, 0));
   rf_cache_exit(cache);
   return RF_UNLIKELY(p == NULL) ? no_memory() : p;
 }
@@ -296,7 +296,7 @@ static void *move_early(const void *ptr, size_t old_size, size_t size, const rf_
   return moved != NULL ? memcpy(moved, ptr, old_size < size ? old_size : size) : NULL;
 }
 
-/* False: it is the heap's, or nobody's. */
+/* False: it is the heap's, or no block. */
 static bool resize_foreign(void *ptr, size_t size, const rf_origin *origin, void **result) {
   size_t early;
   *result = NULL;

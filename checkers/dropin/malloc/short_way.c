@@ -17,14 +17,16 @@ PART void *alloc_slowly(rf_cache *cache, size_t size, rf_family family, uintptr_
   return rf_short_exit(cache, rf_cache_malloc_slowly(cache, size, family, &origin, stack));
 }
 
-PART void *count_and_exit(rf_cache *cache, void *p) {
-  rf_cache_count_more(cache);
+/* Leaves the cache after work that is due now and then. Returns `p`. */
+PART void *finish_and_exit(rf_cache *cache, void (*finish)(rf_cache *), void *p) {
+  finish(cache);
   rf_cache_exit(cache);
   return p;
 }
 
-void *rf_short_alloc(size_t size, rf_family family, uintptr_t caller, const void *frame) {
-  if (rf_memory_tags_on() || size > RF_SMALL_MOST || RF_UNLIKELY(!rf_guarded_blocks_passes())) {
+/* `small`, a constant: up to RF_SMALL_MOST bytes; else up to RF_FAST_MOST. */
+RF_INLINE void *alloc_at_once(size_t size, rf_family family, uintptr_t caller, const void *frame, bool small) {
+  if (RF_UNLIKELY(!rf_guarded_blocks_passes())) {
     return alloc_otherwise(size, family, caller, frame);
   }
   rf_cache *const cache = rf_short_enter();
@@ -33,15 +35,25 @@ void *rf_short_alloc(size_t size, rf_family family, uintptr_t caller, const void
     return alloc_otherwise(size, family, caller, frame);
   }
   uint32_t const stack = rf_fast_keep(caller, frame, 0);
-  void *const p = rf_fast_alloc_small(cache, size, RF_PATTERN_NEW, family, stack);
+  void *const p = rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, stack, small);
   if (RF_UNLIKELY(p == NULL)) {
     return alloc_slowly(cache, size, family, caller, frame, stack);
   }
   if (rf_cache_has_more(cache)) {
-    return count_and_exit(cache, p);
+    return finish_and_exit(cache, rf_cache_count_more, p);
   }
   rf_cache_exit(cache);
   return p;
+}
+
+void *rf_short_alloc_small(size_t size, rf_family family, uintptr_t caller, const void *frame) {
+  return rf_memory_tags_on() ? alloc_otherwise(size, family, caller, frame)
+                             : alloc_at_once(size, family, caller, frame, true);
+}
+
+void *rf_short_alloc(size_t size, rf_family family, uintptr_t caller, const void *frame) {
+  return rf_memory_tags_on() || size > RF_FAST_MOST ? alloc_otherwise(size, family, caller, frame)
+                                                    : alloc_at_once(size, family, caller, frame, false);
 }
 
 PART void free_otherwise(void *ptr, rf_family family, size_t size, uintptr_t caller, const void *frame) {
@@ -49,15 +61,10 @@ PART void free_otherwise(void *ptr, rf_family family, size_t size, uintptr_t cal
   rf_malloc_impl_free(ptr, family, size, &origin);
 }
 
-PART void age_and_exit(rf_cache *cache) {
-  rf_bins_age(cache);
-  rf_cache_exit(cache);
-}
-
-/* Inside the cache, which it leaves: up to RF_FAST_MOST bytes. False, with nothing done, where it is nothing of the
- * kind. */
+/* Inside the cache, which it leaves: up to RF_FAST_MOST bytes. False, with nothing done, where it is no such
+ * block. */
 PART bool free_larger(rf_cache *cache, const rf_span *span, void *ptr, rf_family family, size_t size, uint32_t stack) {
-  rf_fast_result const result = span != NULL ? rf_fast_free(cache, span, ptr, family, size, stack) : RF_FAST_NOT;
+  rf_fast_result const result = span != NULL ? rf_fast_free(cache, span, ptr, family, size, stack, false) : RF_FAST_NOT;
   if (RF_UNLIKELY(result == RF_FAST_AGE)) {
     rf_bins_age(cache);
   }
@@ -74,13 +81,13 @@ void rf_short_free(void *ptr, rf_family family, size_t size, uintptr_t caller, c
   uint32_t const stack = rf_fast_keep(caller, frame, RF_FREES);
   const rf_span *const span = rf_span_of((uintptr_t)ptr);
   if (RF_LIKELY(is_small_span(span))) {
-    rf_fast_result const result = rf_fast_free_small(cache, span, ptr, family, size, stack);
+    rf_fast_result const result = rf_fast_free(cache, span, ptr, family, size, stack, true);
     if (RF_LIKELY(result == RF_FAST_DONE)) {
       rf_cache_exit(cache);
       return;
     }
     if (result == RF_FAST_AGE) {
-      age_and_exit(cache);
+      (void)finish_and_exit(cache, rf_bins_age, NULL);
       return;
     }
   }

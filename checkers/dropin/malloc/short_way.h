@@ -1,6 +1,6 @@
-/* The shortest way that a request can take: a small block at the default alignment, where every block waits after it
- * was freed and is filled, nothing is recorded or handed on, no allocation gets pages of its own this time, and no
- * thread stops others. All other requests are handed over from here to malloc_impl.h.
+/* The shortest way that a request can take: up to RF_FAST_MOST bytes at the default alignment, where every block waits
+ * after it was freed and is filled, nothing is recorded or handed on, no allocation gets pages of its own this time,
+ * and no thread stops others. All other requests are handed over from here to malloc_impl.h.
  */
 #ifndef RINGFENCE_DROPIN_SHORT_WAY_H
 #define RINGFENCE_DROPIN_SHORT_WAY_H
@@ -11,14 +11,19 @@
 
 #include <errno.h>
 
-/* As rf_malloc_impl_alloc at the default alignment, and rf_malloc_impl_free, with an origin of `caller` and `frame`. */
+/* As rf_malloc_impl_alloc at the default alignment, and rf_malloc_impl_free, with an origin of `caller` and `frame`.
+ * rf_short_alloc_small: up to RF_SMALL_MOST bytes. */
+void *rf_short_alloc_small(size_t size, rf_family family, uintptr_t caller, const void *frame);
 void *rf_short_alloc(size_t size, rf_family family, uintptr_t caller, const void *frame);
 void rf_short_free(void *ptr, rf_family family, size_t size, uintptr_t caller, const void *frame);
 
 /* The same for the caller of the exported function in which these stand. Its frame stays on the stack meanwhile: no
  * jump takes the place of the call. */
 RF_INLINE void *rf_short_alloc_here(size_t size, rf_family family) {
-  void *p = rf_short_alloc(size, family, (uintptr_t)__builtin_return_address(0), __builtin_frame_address(0));
+  uintptr_t const caller = (uintptr_t)__builtin_return_address(0);
+  const void *const frame = __builtin_frame_address(0);
+  void *p = size <= RF_SMALL_MOST ? rf_short_alloc_small(size, family, caller, frame)
+                                  : rf_short_alloc(size, family, caller, frame);
   RF_FORGET(p);
   return p;
 }

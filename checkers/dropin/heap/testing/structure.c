@@ -9,7 +9,7 @@ typedef struct sums {
   size_t segment_bytes;
   size_t used_units;
   size_t dirty_free;
-  size_t empty_segments;
+  size_t empty_segments; /* without pages */
   size_t run_units;
   size_t span_bytes;
   size_t mapped_bytes;
@@ -64,7 +64,7 @@ static const char *check_segments(const rf_segment *first, bool full, sums *sum,
     sum->segment_bytes += s->units * RF_UNIT;
     sum->used_units += s->units - s->free_units;
     sum->dirty_free += count_bits(s->dirty & ~s->used);
-    sum->empty_segments += s->free_units == s->units ? 1 : 0;
+    sum->empty_segments += s->free_units == s->units && s->dirty == 0 ? 1 : 0;
   }
   return NULL;
 }
@@ -246,10 +246,10 @@ static const char *check_sums(const rf_heap *heap, const sums *sum) {
     return "bytes of spans do not add up";
   }
   if (sum->empty_segments > 1) {
-    return "two segments without a run";
+    return "two segments without a run or pages";
   }
   size_t const share = heap->used_units / 8;
-  return sum->dirty_free > (share > 64 ? share : 64) ? "too many free units keep their pages" : NULL;
+  return sum->dirty_free > (share > 96 ? share : 96) ? "too many free units keep their pages" : NULL;
 }
 
 static const char *check_heap(const rf_heap *heap, slot_sums *slots, const void **where) {
