@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
@@ -345,7 +346,44 @@ def names_that_come_in_later_make_two_findings_one():
         equal(s.findings()[0]["count"], 3)
 
 
+def main_of(program):
+    return {"thread": 1, "frames": [dict(service.frame("main", 7), module=program)]}
+
+
+def in_main_of(program, id):
+    return event("x", id, f_allocated=main_of(program), f_found=main_of(program))
+
+
+def bugs_in_the_main_of_two_programs_are_two():
+    with Service(start=False) as s:
+        take(s, in_main_of("/srv/one", "1"))
+        s.command("ignore", "1", "--because", "a test plants it")
+        take(s, in_main_of("/srv/two", "2"), in_main_of("/build/one", "3"))
+        equal(sorted((row["id"], row["count"], row["state"]) for row in s.findings("--state", "all")),
+              [(1, 2, "ignored"), (2, 1, "new")])
+
+
+def findings_of_an_older_identity_go_on():
+    """In version 1 of the identity a main alone counted without its program."""
+    key = 0xCBF29CE484222325
+    for byte in b"heap-buffer-overflow\0allocation\0main\0":
+        key = (key ^ byte) * 0x100000001B3 % 2**64
+    key -= 2**64 if key >> 63 else 0
+    with Service(start=False) as s:
+        take(s, in_main_of("/srv/one", "1"))
+        s.command("ignore", "1", "--because", "a test plants it")
+        old = sqlite3.connect(os.path.join(s.directory, "ringfence.db"), isolation_level=None)
+        old.execute("UPDATE finding SET key = ?, algorithm = 1", (key,))
+        old.execute("UPDATE key SET key = ?", (key,))
+        take(s, in_main_of("/srv/one", "2"))
+        equal([(row["id"], row["count"], row["state"]) for row in s.findings("--state", "all")], [(1, 2, "ignored")])
+        equal(s.ask("show", "1")["algorithm"], 2)
+        equal(old.execute("SELECT finding FROM key WHERE key = ?", (key,)).fetchone(), (1,), "an alias")
+        old.close()
+
+
 service.main([
+    bugs_in_the_main_of_two_programs_are_two, findings_of_an_older_identity_go_on,
     a_fix_is_undone_only_by_a_build_that_has_it, the_order_of_builds_is_what_ci_says,
     a_webhook_is_posted_to_and_tried_again, watch_tells_what_happens,
     a_fix_without_a_commit_is_in_the_next_build, fixed_has_a_number, ignored_needs_a_reason_and_stays_ignored,

@@ -53,6 +53,12 @@ private:
       }
       out += (out.empty() ? "" : ",") + ("{\"pc\":" + std::to_string(++address_ * 4096));
       size_t const bang = word.find('!');
+      size_t const at_sign = word.find('@');
+      if (at_sign != std::string::npos) {
+        out += R"(,"function":")" + word.substr(0, at_sign) + R"(","module":")" + folder + word.substr(at_sign + 1) +
+               "\"}";
+        continue;
+      }
       out += bang == std::string::npos ? R"(,"function":")" + word + "\""
                                        : R"(,"module":")" + std::string(folder) + word.substr(0, bang) +
                                              R"(","offset":"0x)" + word.substr(bang + 1) + "\"";
@@ -140,6 +146,12 @@ TEST_F(Identity, EachKindHasItsStacks) {
       {"another place in it", "SEGV", "prog!10 prog!20", "prog!10 prog!24", false},
       {"another module", "SEGV", "prog!10", "lib.so!10", false},
       {"nothing but runtime frames", "SEGV", "memcpy", "memset", false},
+      {"main alone, of one program", "SEGV", "memcpy main@prog x", "main@prog", true},
+      {"main alone, of another", "SEGV", "main@prog", "main@other", false},
+      {"a function of two programs", "SEGV", "get main@prog", "get main@other", true},
+      {"another function alone", "SEGV", "get@prog", "get@other", true},
+      {"an allocation in main", "heap-use-after-free", "x;main@prog;drop main@prog", "x;main@other;drop main@other",
+       false},
   };
   for (const Row &row : rows) {
     const rf_identity one = of(row.bug, row.one);
@@ -205,6 +217,19 @@ TEST_F(Identity, WhyNamesTheKeysThatAreEqualAndThoseThatDiffer) {
   older.version--;
   EXPECT_FALSE(same(a, older));
   EXPECT_EQ(why(a, older), "not comparable: their keys come from two versions of the algorithm\n");
+}
+
+// Baselines of that time are compared by it.
+TEST_F(Identity, InVersion1AMainAloneCountedWithoutItsProgram) {
+  const char *const text = R"({"type":"finding","bug":"memory-leak",)"
+                           R"("allocated":{"frames":[{"pc":1,"function":"main","module":"/a/prog"}]}})";
+  const rf_record *const record = rf_record_read(&arena_, rf_json_parse(&arena_, text, std::strlen(text)));
+  const rf_identity first = rf_identity_of_version_1(&arena_, record, nullptr);
+  const rf_identity now = rf_identity_of(&arena_, record, nullptr);
+  EXPECT_EQ(first.version, 1u);
+  EXPECT_EQ(first.group, UINT64_C(0xb1044235d9f8a4c3));
+  EXPECT_EQ(now.group, UINT64_C(0x4027dc04994fcd5e));
+  EXPECT_FALSE(same(first, now));
 }
 
 // Stores keep these numbers: a change of any is a new version of the algorithm.

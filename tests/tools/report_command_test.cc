@@ -335,7 +335,7 @@ TEST_F(ReportCommand, RefusesWhatItCannotDo) {
            ".html or .pb.gz"},
       {{file("plain", "just text\n")}, file("plain") + ": no findings in it: neither JSON lines nor #RF: lines"},
       {{"--baseline", file("plain"), good},
-       file("plain") + " is not a baseline: it does not begin with \"# Ringfence baseline, version 3\""},
+       file("plain") + " is not a baseline: it does not begin with \"# Ringfence baseline, version 4\""},
       {{"--baseline", file("odd", "# Ringfence baseline, version 1\nxyz\n"), good},
        file("odd") + ":2: not a line of a baseline: xyz"},
       {{"--baseline", file("many", "# Ringfence baseline, version 1\n0123456789abcdef 18446744073709551616 x\n"), good},
@@ -497,9 +497,24 @@ TEST_F(ReportCommand, BaselinesOfOlderVersionsHold) {
   EXPECT_EQ(report({"--baseline", v1, twice}).status, 0) << "of any number of blocks";
   EXPECT_EQ(report({"--baseline", v2, twice}).status, 99);
   EXPECT_EQ(report({"--baseline", v2, file("other", other)}).status, 99);
-  const Result newer = report({"--baseline", file("v4.txt", start + "4: known\n"), file("leak")});
+  const Result newer = report({"--baseline", file("v5.txt", start + "5: known\n"), file("leak")});
   EXPECT_EQ(newer.status, 2);
-  EXPECT_TRUE(has(newer.err, "v4.txt is a baseline of version 4; this program reads up to 3")) << newer.err;
+  EXPECT_TRUE(has(newer.err, "v5.txt is a baseline of version 5; this program reads up to 4")) << newer.err;
+}
+
+// Its fingerprints, and suppressions of that time, were of another version of the identity.
+TEST_F(ReportCommand, ABaselineOfVersion3Holds) {
+  const std::string leak = file("leak", framed(R"("module":"/build/prog","function":"main")"));
+  const std::string other = file("other", framed(R"("module":"/build/other","function":"main")"));
+  const std::string v3 =
+      file("v3.txt", "# Ringfence baseline, version 3: known\nb1044235d9f8a4c3 1:1 memory-leak main\n");
+  const std::string hide = file("hide", "*:fingerprint=b1044235d9f8a4c3\n");
+  EXPECT_EQ(report({"--baseline", v3, leak}).status, 0);
+  EXPECT_EQ(report({"--suppressions", hide, leak}).status, 0);
+  report({"--write-baseline", file("v4.txt"), leak});
+  EXPECT_TRUE(has(read_file(file("v4.txt")), "\n4027dc04994fcd5e 1:1 memory-leak main")) << read_file(file("v4.txt"));
+  EXPECT_EQ(report({"--baseline", file("v4.txt"), leak}).status, 0);
+  EXPECT_EQ(report({"--baseline", file("v4.txt"), other}).status, 99);
 }
 
 // Its frames do not count where findings are compared; a bug may be suppressed by its fingerprint.

@@ -13,7 +13,7 @@
 #include <string.h>
 
 static const char first_line[] = "# Ringfence baseline, version ";
-enum { VERSION = 3, VERSION_OF_FINGERPRINTS = 3 };
+enum { VERSION = 4, VERSION_OF_IDENTITY_1 = 3 };
 
 /* ---- Reading ---- */
 
@@ -91,7 +91,7 @@ static unsigned version_of(const char *text) {
 const char *rf_baseline_parse(rf_baseline *out, rf_bump_arena *arena, const char *path, char *text, size_t length) {
   char *at = text;
   unsigned const version = version_of(text);
-  *out = (rf_baseline){.before = version < VERSION_OF_FINGERPRINTS};
+  *out = (rf_baseline){.version = version};
   if (version == 0) {
     return rf_bump_arena_print(arena, "%s is not a baseline: it does not begin with \"%s%d\"", path, first_line,
                                VERSION);
@@ -149,11 +149,17 @@ static bool has_room(rf_baseline_entry *entry, rf_record *record) {
   return false;
 }
 
+/* As files of this version name the bug. */
+static const char *fingerprint_of(const rf_record *record, unsigned version) {
+  return version > VERSION_OF_IDENTITY_1    ? record->fingerprint
+         : version == VERSION_OF_IDENTITY_1 ? record->fingerprint_1
+                                            : record->fingerprint_before;
+}
+
 size_t rf_baseline_apply(rf_baseline *baseline, rf_record **records, size_t count) {
   size_t known = 0;
   for (size_t i = 0; i < count && baseline->count != 0; i++) {
-    rf_baseline_entry const wanted = {.fingerprint =
-                                          baseline->before ? records[i]->fingerprint_before : records[i]->fingerprint};
+    rf_baseline_entry const wanted = {.fingerprint = fingerprint_of(records[i], baseline->version)};
     rf_baseline_entry *const entry =
         (rf_baseline_entry *)bsearch(&wanted, baseline->entries, baseline->count, sizeof wanted, by_fingerprint);
     if (entry != NULL && entry->met < entry->count) {

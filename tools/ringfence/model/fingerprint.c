@@ -34,7 +34,7 @@ static uint64_t fingerprint_before(rf_bump_arena *arena, const rf_record *record
   return hash;
 }
 
-/* ---- Both ---- */
+/* ---- All ---- */
 
 void rf_fingerprint_all(rf_bump_arena *arena, rf_record **records, size_t count, const rf_skip_rules *rules) {
   rf_bump_arena scratch = {NULL};
@@ -43,9 +43,11 @@ void rf_fingerprint_all(rf_bump_arena *arena, rf_record **records, size_t count,
   for (size_t i = 0; i < count; i++) {
     rf_bump_arena_mark const mark = rf_bump_arena_mark_of(arena);
     uint64_t const group = rf_identity_of(arena, records[i], rules).group;
+    uint64_t const first = rf_identity_of_version_1(arena, records[i], rules).group;
     uint64_t const before = fingerprint_before(arena, records[i]);
     rf_bump_arena_reset(arena, mark);
     records[i]->fingerprint = rf_bump_arena_print(arena, "%016" PRIx64, group);
+    records[i]->fingerprint_1 = rf_bump_arena_print(arena, "%016" PRIx64, first);
     records[i]->fingerprint_before = rf_bump_arena_print(arena, "%016" PRIx64, before);
     records[i]->ordinal = ++times[rf_string_table_index(&met, &scratch, records[i]->fingerprint)];
   }

@@ -64,18 +64,24 @@ static const char *frame_text(rf_bump_arena *arena, const rf_frame_view *call) {
   return rf_base_name(call->file);
 }
 
+/* A main alone says nothing but in which program the bug is. */
+static const char *program_text(rf_bump_arena *arena, const rf_frame_view *call) {
+  return call->module == NULL ? frame_text(arena, call) : rf_bump_arena_print(arena, "main of %s", module_name(call));
+}
+
 /* Never 0, which says that there is no key. */
 static uint64_t some(uint64_t key) {
   return key == 0 ? 1 : key;
 }
 
 static rf_identity_stack stack_of(rf_bump_arena *arena, const rf_record *record, rf_stack_kind kind,
-                                  const rf_skip_rules *rules) {
+                                  const rf_skip_rules *rules, unsigned version) {
   const rf_frame_view *calls[RF_IDENTITY_FRAMES];
   rf_identity_stack stack = {.count = rf_identity_calls(arena, record, kind, rules, calls)};
+  bool const names_program = version > 1 && stack.count == 1 && is_main(calls[0]);
   uint64_t key = RF_FNV_START;
   for (size_t i = 0; i < stack.count; i++) {
-    stack.frames[i] = frame_text(arena, calls[i]);
+    stack.frames[i] = names_program ? program_text(arena, calls[i]) : frame_text(arena, calls[i]);
     key = rf_fnv_text(key, stack.frames[i]);
   }
   stack.key = stack.count == 0 ? 0 : some(key);
@@ -115,13 +121,14 @@ unsigned rf_identity_parts(const rf_record *record) {
   return parts != 0 ? parts : RF_IDENTITY_ACCESS;
 }
 
-rf_identity rf_identity_of(rf_bump_arena *arena, const rf_record *record, const rf_skip_rules *rules) {
+static rf_identity identity_of(rf_bump_arena *arena, const rf_record *record, const rf_skip_rules *rules,
+                               unsigned version) {
   static const char *const names[] = {"access", "allocation", "free"};
-  rf_identity out = {.version = RF_IDENTITY_VERSION, .bug = record->finding.bug, .parts = rf_identity_parts(record)};
+  rf_identity out = {.version = version, .bug = record->finding.bug, .parts = rf_identity_parts(record)};
   uint64_t group = rf_fnv_text(RF_FNV_START, rf_bug_name(out.bug));
   bool any = false;
   for (unsigned kind = 0; kind < 3; kind++) {
-    out.stacks[kind] = stack_of(arena, record, (rf_stack_kind)kind, rules);
+    out.stacks[kind] = stack_of(arena, record, (rf_stack_kind)kind, rules, version);
     if ((out.parts >> kind & 1U) != 0 && out.stacks[kind].key != 0) {
       group = rf_fnv_text(group, names[kind]);
       for (size_t i = 0; i < out.stacks[kind].count; i++) {
@@ -135,4 +142,12 @@ rf_identity rf_identity_of(rf_bump_arena *arena, const rf_record *record, const 
   }
   out.group = some(group);
   return out;
+}
+
+rf_identity rf_identity_of(rf_bump_arena *arena, const rf_record *record, const rf_skip_rules *rules) {
+  return identity_of(arena, record, rules, RF_IDENTITY_VERSION);
+}
+
+rf_identity rf_identity_of_version_1(rf_bump_arena *arena, const rf_record *record, const rf_skip_rules *rules) {
+  return identity_of(arena, record, rules, 1);
 }

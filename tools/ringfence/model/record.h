@@ -34,6 +34,7 @@ typedef struct rf_record {
   const char *input;     /* the file that it was read from; NULL for a folder of `check` */
   /* Set by rf_fingerprint_all. */
   const char *fingerprint;
+  const char *fingerprint_1;      /* by version 1 of the identity: in baselines of version 3 */
   const char *fingerprint_before; /* in baselines of versions 1 and 2 */
   unsigned ordinal;               /* 1 for the first of several findings with this fingerprint */
   bool known;                     /* it is in the baseline */

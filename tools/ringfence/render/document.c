@@ -40,14 +40,18 @@ const char *rf_document_rule(rf_bump_arena *arena, const rf_suppression *rule) {
   return rf_bump_arena_print(arena, "%s:%.*s", kind, (int)rule->length, rule->pattern);
 }
 
+static bool is_fingerprint(const rf_suppression *rule, const char *fingerprint) {
+  static const char key[] = "fingerprint=";
+  return rule->length == strlen(key) + strlen(fingerprint) && memcmp(rule->pattern, key, strlen(key)) == 0 &&
+         memcmp(rule->pattern + strlen(key), fingerprint, strlen(fingerprint)) == 0;
+}
+
 /* A rule may name a bug by its fingerprint: "*:fingerprint=0123456789abcdef". Processes know no fingerprints. */
 static rf_suppression *match_fingerprint(const rf_record *record, const rf_suppressions *all) {
-  static const char key[] = "fingerprint=";
   for (size_t i = 0; i < all->count; i++) {
     rf_suppression *const rule = &all->rules[i];
-    if ((rule->any || rule->bug == record->finding.bug) && rule->length == strlen(key) + strlen(record->fingerprint) &&
-        memcmp(rule->pattern, key, strlen(key)) == 0 &&
-        memcmp(rule->pattern + strlen(key), record->fingerprint, strlen(record->fingerprint)) == 0) {
+    if ((rule->any || rule->bug == record->finding.bug) &&
+        (is_fingerprint(rule, record->fingerprint) || is_fingerprint(rule, record->fingerprint_1))) {
       return rule;
     }
   }

@@ -6,6 +6,7 @@
 #include "tools/service/cli/common.h"
 #include "tools/service/cli/serial.h"
 #include "tools/service/exchange/symbol_files.h"
+#include "tools/service/life/rekey.h"
 #include "tools/service/life/symbols.h"
 #include "tools/service/steering/writer.h"
 
@@ -228,7 +229,11 @@ static bool start(server *s) {
     rf_diag("%s", error);
     return false;
   }
-  if (!rf_store_open(&s->store, path, RF_STORE_CREATE) || !rf_intake_init(&s->intake, &s->store, &s->options->intake)) {
+  bool const opened = rf_store_open(&s->store, path, RF_STORE_CREATE);
+  if (opened) {
+    rf_rekey_older(&s->store);
+  }
+  if (!opened || !rf_intake_init(&s->intake, &s->store, &s->options->intake)) {
     rf_diag("%s: %s", path, s->store.error);
     return false;
   }

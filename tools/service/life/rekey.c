@@ -1,5 +1,6 @@
 #include "tools/service/life/rekey.h"
 
+#include "tools/ringfence/model/identity.h"
 #include "tools/service/intake/describe.h"
 #include "tools/service/intake/names.h"
 #include "tools/service/intake/split.h"
@@ -108,4 +109,26 @@ void rf_rekey(rf_store *store, rf_bump_arena *arena, int64_t finding) {
   rf_describe(arena, arena, e.record, e.program, &f);
   rf_store_run(store, "UPDATE finding SET title = ?, place = ? WHERE id = ?", "tti", f.title, f.place, f.id);
   rf_store_run(store, "UPDATE words SET text = ? WHERE finding = ?", "ti", f.search, f.id);
+}
+
+void rf_rekey_all(rf_store *store, rf_bump_arena *arena, sqlite3_stmt *rows) {
+  int64_t *list = NULL;
+  size_t count = 0;
+  while (rf_store_row(store, rows)) {
+    RF_APPENDED(arena, list, count) = sqlite3_column_int64(rows, 0);
+  }
+  for (size_t i = 0; i < count; i++) {
+    rf_bump_arena_mark const mark = rf_bump_arena_mark_of(arena);
+    rf_rekey(store, arena, list[i]);
+    rf_bump_arena_reset(arena, mark);
+  }
+}
+
+void rf_rekey_older(rf_store *store) {
+  rf_bump_arena arena = {NULL};
+  rf_store_begin(store);
+  rf_rekey_all(store, &arena,
+               rf_store_select(store, "SELECT id FROM finding WHERE algorithm < ?", "i", (int64_t)RF_IDENTITY_VERSION));
+  (void)rf_store_commit(store);
+  rf_bump_arena_free(&arena);
 }

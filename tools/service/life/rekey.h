@@ -1,4 +1,5 @@
-/* Findings with new names: their words, their keys, and what names they still lack. */
+/* Findings with new names, or of an older version of the identity: their words, their keys, and what names they still
+ * lack. */
 #ifndef RINGFENCE_TOOLS_SERVICE_REKEY_H
 #define RINGFENCE_TOOLS_SERVICE_REKEY_H
 
@@ -13,6 +14,13 @@ extern "C" {
  * of its frames without lines. A finding that turns out to be another one becomes part of it; its old keys and its
  * number go on to work. Within an open transaction. */
 void rf_rekey(rf_store *store, rf_bump_arena *arena, int64_t finding);
+
+/* The same for each finding whose number `rows`, which ends with it, has in its first column. */
+void rf_rekey_all(rf_store *store, rf_bump_arena *arena, sqlite3_stmt *rows);
+
+/* The same for findings whose keys are of an older version of the identity, in a transaction of its own. Processes
+ * would make new findings of them else. */
+void rf_rekey_older(rf_store *store);
 
 #ifdef __cplusplus
 }

@@ -215,32 +215,20 @@ static void store_names(rf_store *store, rf_bump_arena *arena, const char *text)
   }
 }
 
-static void rekey_all(rf_store *store, rf_bump_arena *arena, sqlite3_stmt *s) {
-  int64_t *list = NULL;
-  size_t count = 0;
-  while (rf_store_row(store, s)) {
-    RF_APPENDED(arena, list, count) = sqlite3_column_int64(s, 0);
-  }
-  for (size_t i = 0; i < count; i++) {
-    rf_bump_arena_mark const mark = rf_bump_arena_mark_of(arena);
-    rf_rekey(store, arena, list[i]);
-    rf_bump_arena_reset(arena, mark);
-  }
-}
-
 static void end_events(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *arena, bool useful) {
   if (useful) {
-    rekey_all(store, arena,
-              rf_store_select(store,
-                              "SELECT f.id FROM event e JOIN finding f ON f.id = e.finding WHERE e.id > ? AND e.id <= ?"
-                              " AND e.id = f.richest_event",
-                              "ii", worker->after, worker->upto));
+    rf_rekey_all(
+        store, arena,
+        rf_store_select(store,
+                        "SELECT f.id FROM event e JOIN finding f ON f.id = e.finding WHERE e.id > ? AND e.id <= ?"
+                        " AND e.id = f.richest_event",
+                        "ii", worker->after, worker->upto));
   }
   rf_store_run(store, "INSERT OR REPLACE INTO meta(key, value) VALUES('named', ?)", "i", worker->upto);
 }
 
 static void end_build(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *arena) {
-  rekey_all(
+  rf_rekey_all(
       store, arena,
       rf_store_select(store, "SELECT finding FROM nameless WHERE build_id = ? AND finding > 0", "t", worker->build_id));
   rf_frames_note_build(store, arena, worker->build_id);
