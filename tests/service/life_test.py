@@ -360,7 +360,7 @@ def bugs_in_the_main_of_two_programs_are_two():
         s.command("ignore", "1", "--because", "a test plants it")
         take(s, in_main_of("/srv/two", "2"), in_main_of("/build/one", "3"))
         equal(sorted((row["id"], row["count"], row["state"]) for row in s.findings("--state", "all")),
-              [(1, 2, "ignored"), (2, 1, "new")])
+              [(1, 2, "ignored"), (2, 1, "open")])
 
 
 def findings_of_an_older_identity_go_on():
