@@ -152,7 +152,7 @@ TEST(BlockTagMemory, OfNoBytesIsShut) {
 }
 
 rf_view large(size_t size, bool *fresh) {
-  rf_block_request const request = {size, 16, RF_FAMILY_MALLOC, false, false};
+  rf_block_request const request = {size, 16, RF_FAMILY_MALLOC, false, false, 0};
   rf_span *const span = rf_large_take(0, &request, nullptr, fresh);
   span->slots[0].traits = rf_traits(RF_SLOT_LIVE, RF_FAMILY_MALLOC, RF_DEFAULT_ALIGN_LOG2, 0);
   return rf_view_of(span, 0);

@@ -4,7 +4,9 @@
 #include "tests/checkers/recorder.h"
 
 extern "C" {
+#include "checkers/dropin/heap/heap.h"
 #include "checkers/dropin/heap/size_class.h"
+#include "checkers/shared/pattern.h"
 }
 
 #include <algorithm>
@@ -232,6 +234,29 @@ TEST_F(DropinHeap, IsSilentAboutARightProgram) {
 }
 
 // Lists, sums, bitmaps and the page map, under every kind of options.
+TEST_F(DropinHeap, AMovedBlockHasItsBytesAndBehindThemTheFill) {
+  for (size_t const from : kSizes) {
+    for (size_t const to : kSizes) {
+      if (to == 0) {
+        continue;
+      }
+      SCOPED_TRACE(testing::Message() << "from " << from << " to " << to);
+      unsigned char *const p = make(from);
+      auto *const q = static_cast<unsigned char *>(rf_realloc_at(heap_, p, to, 16, nullptr));
+      ASSERT_NE(q, nullptr);
+      size_t const kept = std::min(from, to);
+      size_t const filled = std::max(kept, std::min(to, rf_heap_options_now.fill_alloc));
+      EXPECT_EQ(std::count(q, q + kept, 1), static_cast<ptrdiff_t>(kept));
+      if (q != p) {
+        EXPECT_EQ(std::count(q + kept, q + filled, RF_PATTERN_NEW), static_cast<ptrdiff_t>(filled - kept));
+      }
+      EXPECT_EQ(rf_heap_as_allocator_sweep(), 0U);
+      EXPECT_EQ(rf_free(heap_, q), RF_OK);
+    }
+  }
+  EXPECT_EQ(recorder_.count(), 0U);
+}
+
 TEST_F(DropinHeap, AddsUpWhateverIsDone) {
   constexpr size_t kRun = size_t{1} << 20; // the largest that has no mapping of its own
   std::mt19937 random(5);

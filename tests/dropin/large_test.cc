@@ -15,7 +15,7 @@ namespace ringfence_test {
 namespace {
 
 rf_span *take_large(size_t size, bool *fresh, bool growing = false, size_t align = 16) {
-  rf_block_request const request = {size, align, RF_FAMILY_MALLOC, false, growing};
+  rf_block_request const request = {size, align, RF_FAMILY_MALLOC, false, growing, 0};
   rf_span *const span = rf_large_take(0, &request, nullptr, fresh);
   if (span != nullptr) {
     span->slots[0].traits = rf_traits(RF_SLOT_LIVE, RF_FAMILY_MALLOC, RF_DEFAULT_ALIGN_LOG2, 0);

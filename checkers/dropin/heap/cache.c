@@ -81,12 +81,14 @@ RF_INLINE unsigned char *take_usual(rf_cache *cache, unsigned class_number, rf_s
   return place.begin;
 }
 
-RF_INLINE void fill_new(unsigned char *p, size_t size, bool zeroed) {
+/* All but the first `kept` bytes, before the guard is written. */
+RF_INLINE void fill_new(unsigned char *p, size_t kept, size_t size, bool zeroed) {
   size_t const most = rf_heap_options_now.fill_alloc;
+  size_t const filled = size < most ? size : most;
   if (zeroed) {
     memset(p, 0, size);
-  } else if (most >= RF_LANES) {
-    write_before_tail(p, size < most ? size : most, RF_PATTERN_NEW);
+  } else if (most >= RF_LANES && (kept == 0 || kept < filled)) {
+    write_before_tail(p + kept, filled - kept, RF_PATTERN_NEW);
   }
 }
 
@@ -117,8 +119,8 @@ RF_RARE static void *alloc_bare(rf_cache *cache, const rf_block_request *r, cons
 }
 
 /* At RF_ALIGN_DEFAULT. */
-RF_INLINE void *alloc_small(rf_cache *cache, size_t size, rf_family family, bool zeroed, const rf_origin *origin,
-                            uint32_t stack) {
+RF_INLINE void *alloc_small(rf_cache *cache, size_t size, rf_family family, bool zeroed, size_t kept,
+                            const rf_origin *origin, uint32_t stack) {
   unsigned const class_number = rf_class_for(size + RF_TAIL_LEAST);
   rf_slot *slot;
   unsigned char *p = take_usual(cache, class_number, &slot);
@@ -128,7 +130,7 @@ RF_INLINE void *alloc_small(rf_cache *cache, size_t size, rf_family family, bool
       return NULL;
     }
   }
-  fill_new(p, size, zeroed);
+  fill_new(p, kept, size, zeroed);
   write_tail(p + size, p + rf_size_classes[class_number].size);
   count_alloc(cache, size);
   make_live(cache, slot, size, family, stack);
@@ -137,14 +139,14 @@ RF_INLINE void *alloc_small(rf_cache *cache, size_t size, rf_family family, bool
 
 void *rf_cache_malloc_slowly(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin, uint32_t stack) {
   if (RF_UNLIKELY(!is_small(size)) || RF_UNLIKELY(!rf_heap_options_now.checked)) {
-    rf_block_request const request = {size, RF_ALIGN_DEFAULT, family, false, false};
+    rf_block_request const request = {size, RF_ALIGN_DEFAULT, family, false, false, 0};
     return rf_cache_alloc(cache, &request, origin);
   }
-  return alloc_small(cache, size, family, false, origin, stack);
+  return alloc_small(cache, size, family, false, 0, origin, stack);
 }
 
 void *rf_cache_zalloc_slowly(rf_cache *cache, size_t size, const rf_origin *origin, uint32_t stack) {
-  return alloc_small(cache, size, RF_FAMILY_MALLOC, true, origin, stack);
+  return alloc_small(cache, size, RF_FAMILY_MALLOC, true, 0, origin, stack);
 }
 
 void *rf_cache_malloc(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin) {
@@ -173,7 +175,7 @@ static void *alloc_aligned(rf_cache *cache, const rf_block_request *r, const rf_
                rf_traits(RF_SLOT_LIVE, r->family, (unsigned)__builtin_ctzll(align), rf_heap_generation), origin);
   if (rf_heap_options_now.checked) {
     rf_span *const span = rf_span_of((uintptr_t)begin);
-    fill_new(p, r->size, r->zeroed);
+    fill_new(p, r->kept, r->size, r->zeroed);
     rf_check_gap(span, rf_span_index(span, (uintptr_t)begin));
     write_tail(p + r->size, begin + rf_size_classes[class_number].size);
   } else if (r->zeroed) {
@@ -197,9 +199,10 @@ static void *alloc_large(rf_cache *cache, const rf_block_request *r, const rf_or
   if (rf_heap_options_now.checked) {
     rf_check_gap(span, 0);
     write_many(view.payload + r->size, (size_t)(view.end - view.payload) - r->size, RF_PATTERN_REDZONE);
-    if (!r->zeroed) {
-      size_t const most = rf_heap_options_now.fill_alloc;
-      write_many(view.payload, r->size < most ? r->size : most, RF_PATTERN_NEW);
+    size_t const most = rf_heap_options_now.fill_alloc;
+    size_t const filled = r->size < most ? r->size : most;
+    if (!r->zeroed && r->kept < filled) {
+      write_many(view.payload + r->kept, filled - r->kept, RF_PATTERN_NEW);
     }
   }
   if (r->zeroed && !fresh) {
@@ -213,7 +216,7 @@ void *rf_cache_alloc(rf_cache *cache, const rf_block_request *r, const rf_origin
   bool const plain = r->align <= RF_ALIGN_DEFAULT;
   if (plain && is_small(r->size)) {
     return rf_heap_options_now.checked
-               ? alloc_small(cache, r->size, r->family, r->zeroed, origin, rf_cache_keep(origin, 0))
+               ? alloc_small(cache, r->size, r->family, r->zeroed, r->kept, origin, rf_cache_keep(origin, 0))
                : alloc_bare(cache, r, origin);
   }
   if (!plain && r->align < RF_SLOT_MOST && is_small(r->size) && is_small(r->size + r->align)) {
@@ -242,12 +245,12 @@ static void put_back(rf_cache *cache, const rf_view *v) {
   }
 }
 
-void rf_cache_free_claimed(rf_cache *cache, const rf_view *v, const rf_origin *origin) {
+void rf_cache_free_claimed(rf_cache *cache, const rf_view *v, uint32_t stack) {
   if (rf_heap_options_now.checked) {
     write_many(v->payload, rf_fill_of(v->size), RF_PATTERN_FREED);
   }
   count_free(cache, v->size);
-  note_release(cache, v->slot, rf_cache_keep(origin, RF_FREES));
+  note_release(cache, v->slot, stack);
   put_back(cache, v);
 }
 
@@ -268,7 +271,7 @@ RF_RARE bool rf_cache_free_unusual(rf_cache *cache, const rf_view *v, rf_family 
     return false;
   }
   rf_view const claimed = rf_view_of(v->span, v->index); /* another thread may have resized it just before */
-  rf_cache_free_claimed(cache, &claimed, origin);
+  rf_cache_free_claimed(cache, &claimed, rf_cache_keep(origin, RF_FREES));
   return true;
 }
 

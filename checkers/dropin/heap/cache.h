@@ -166,6 +166,7 @@ typedef struct rf_block_request {
   rf_family family;
   bool zeroed;
   bool growing; /* a large block that may grow again: with room above */
+  size_t kept;  /* bytes at its start that the caller writes at once, so that nothing else does */
 } rf_block_request;
 
 /* NULL where there is no memory. */

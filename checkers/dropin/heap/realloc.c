@@ -62,8 +62,15 @@ static void take_peaks_back(rf_cache *cache, size_t peak, size_t peak_blocks) {
   cache->peak_blocks = peak_blocks;
 }
 
+/* The number of the stack that allocated the block, which this call just did. */
+static uint32_t stack_of(const void *p) {
+  rf_view v;
+  return rf_view_at((uintptr_t)p, &v) ? v.slot->allocated : 0;
+}
+
 static outcome move(rf_cache *cache, rf_view v, size_t size, const rf_origin *origin, void **moved) {
-  rf_block_request const request = {size, RF_ALIGN_DEFAULT, rf_slot_family(v.slot), false, size > v.size};
+  rf_block_request const request = {size,  RF_ALIGN_DEFAULT, rf_slot_family(v.slot),
+                                    false, size > v.size,    v.size < size ? v.size : size};
   size_t const peak = cache->peak;
   size_t const peak_blocks = cache->peak_blocks;
   uint16_t traits;
@@ -79,7 +86,7 @@ static outcome move(rf_cache *cache, rf_view v, size_t size, const rf_origin *or
     return REFUSED;
   }
   rf_large_move(p, v.payload, v.size < size ? v.size : size);
-  rf_cache_free_claimed(cache, &v, origin);
+  rf_cache_free_claimed(cache, &v, stack_of(p));
   *moved = p;
   return DONE;
 }
