@@ -183,6 +183,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/malloc/malloc_impl.c
   checkers/dropin/malloc/next_malloc.c
   checkers/dropin/malloc/operators.c
+  checkers/dropin/malloc/page_time.c
   checkers/dropin/malloc/reject.c
   checkers/dropin/malloc/short_way.c
   checkers/dropin/malloc/steer.c
@@ -255,6 +256,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/malloc/malloc_impl.c
   checkers/dropin/malloc/next_malloc.c
   checkers/dropin/malloc/operators.c
+  checkers/dropin/malloc/page_time.c
   checkers/dropin/malloc/reject.c
   checkers/dropin/malloc/short_way.c
   checkers/dropin/malloc/steer.c
