@@ -3,11 +3,13 @@
 #include "checkers/dropin/heap/testing/as_allocator.h"
 #include "tests/checkers/recorder.h"
 
+#define _Static_assert static_assert
 extern "C" {
 #include "checkers/dropin/heap/heap.h"
 #include "checkers/dropin/heap/size_class.h"
 #include "checkers/shared/pattern.h"
 }
+#undef _Static_assert
 
 #include <algorithm>
 #include <atomic>
