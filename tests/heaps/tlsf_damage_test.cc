@@ -267,6 +267,8 @@ TEST_F(TlsfDamage, ByAWriteIntoFreedMemoryIsMetByTheNextAllocOfThatSize) {
 // One region, and the number of the list that a free block is the first of.
 class TlsfListDamage : public testing::Test {
 protected:
+  Unwatched unwatched;
+
   void SetUp() override { ASSERT_EQ(rf_tlsf_init(&heap, arena, sizeof arena), RF_OK); }
 
   uint32_t *head(size_t list) {
