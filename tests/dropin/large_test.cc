@@ -32,6 +32,20 @@ void keep_large(rf_span *span) {
   EXPECT_TRUE(rf_large_keep(span));
 }
 
+// Blocks with pages of their own may lie there, which are not the heap's.
+TEST(DropinLarge, DoesNotHoldWhatIsBehindItsMappingInItsLastUnit) {
+  heap_alone([] {
+    bool fresh = false;
+    rf_span *const span = take_large(3000010, &fresh);
+    uintptr_t const end = rf_span_start(span) + span->bytes;
+    ASSERT_NE(end % RF_UNIT, 0U);
+    EXPECT_EQ(rf_span_of(end), span);
+    EXPECT_EQ(rf_span_holding(end), nullptr);
+    EXPECT_EQ(rf_span_holding(end - 1), span);
+    EXPECT_EQ(rf_span_holding(rf_span_start(span)), span);
+  });
+}
+
 TEST(DropinLarge, ServesAgainWhenAsMuchWasFreedAfterIt) {
   heap_alone([] {
     bool fresh = false;

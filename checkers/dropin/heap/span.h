@@ -192,6 +192,12 @@ static inline rf_span *rf_span_of(uintptr_t address) {
   return leaf != NULL ? __atomic_load_n(&leaf->entries[unit & (RF_SPAN_MAP_ENTRIES - 1)], __ATOMIC_ACQUIRE) : NULL;
 }
 
+/* The same, but NULL behind the mapping of a large block: its last unit may be another mapping's as well. */
+static inline rf_span *rf_span_holding(uintptr_t address) {
+  rf_span *const span = rf_span_of(address);
+  return span != NULL && address - rf_span_start(span) < span->bytes ? span : NULL;
+}
+
 /* Enters `span` (NULL: none) for `bytes` from `start` on. False, and nothing changed, where there is no memory for the
  * table. Under the lock of the heap whose memory that is. */
 bool rf_span_enter(uintptr_t start, size_t bytes, rf_span *span);

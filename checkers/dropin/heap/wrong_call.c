@@ -41,7 +41,7 @@ static void report_interior(const rf_view *v, const void *ptr, const rf_origin *
 
 static void report_no_block(const void *ptr, const rf_origin *origin) {
   rf_finding f;
-  bool const ours = rf_span_of((uintptr_t)ptr) != NULL;
+  bool const ours = rf_span_holding((uintptr_t)ptr) != NULL;
   rf_finding_begin(&f, RF_BUG_BAD_FREE, RF_ACCESS_FREE, ptr, "malloc", "guard", origin);
   f.detail = ours ? "no block is there, or any more" : rf_host_describe_address(ptr);
   report(&f);

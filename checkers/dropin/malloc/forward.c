@@ -216,7 +216,7 @@ void *rf_forward_zalloc(size_t count, size_t size, const rf_origin *origin) {
 
 bool rf_forward_is_ours(const void *ptr) {
   size_t size;
-  return rf_forward.now != RF_FORWARD_ON || rf_guarded_blocks_own(ptr) || rf_span_of((uintptr_t)ptr) != NULL ||
+  return rf_forward.now != RF_FORWARD_ON || rf_guarded_blocks_own(ptr) || rf_span_holding((uintptr_t)ptr) != NULL ||
          rf_forward_is_early(ptr, &size);
 }
 

@@ -235,7 +235,7 @@ PART void free_long(void *ptr, rf_family family, size_t size, const rf_origin *o
   if (rf_tracing()) {
     rf_tracing_free(ptr, origin);
   }
-  if (RF_UNLIKELY(rf_span_of((uintptr_t)ptr) == NULL)) {
+  if (RF_UNLIKELY(rf_span_holding((uintptr_t)ptr) == NULL)) {
     free_foreign(ptr, family, size, origin);
   } else {
     free_in_heap(ptr, family, size, origin);
@@ -246,7 +246,7 @@ PART void free_usual(void *ptr, rf_family family, size_t size, const rf_origin *
   if (RF_UNLIKELY(is_forwarding()) && rf_forward_free(ptr)) {
     return;
   }
-  bool const ours = !rf_tracing() && rf_span_of((uintptr_t)ptr) != NULL;
+  bool const ours = !rf_tracing() && rf_span_holding((uintptr_t)ptr) != NULL;
   rf_cache *const cache = RF_LIKELY(ours) ? rf_enter_own() : NULL;
   if (RF_UNLIKELY(cache == NULL)) {
     free_long(ptr, family, size, origin);
@@ -315,7 +315,7 @@ static bool resize_foreign(void *ptr, size_t size, const rf_origin *origin, void
 /* `size` is possible. */
 static void *resize(void *ptr, size_t size, const rf_origin *origin) {
   void *p = NULL;
-  if (RF_UNLIKELY(rf_span_of((uintptr_t)ptr) == NULL) && resize_foreign(ptr, size, origin, &p)) {
+  if (RF_UNLIKELY(rf_span_holding((uintptr_t)ptr) == NULL) && resize_foreign(ptr, size, origin, &p)) {
     return p;
   }
   rf_cache *const cache = rf_enter();
@@ -408,7 +408,7 @@ size_t rf_malloc_impl_usable_size(void *ptr, const rf_origin *origin) {
     }
     ptr = (void *)rf_tag_remove((uintptr_t)ptr);
   }
-  if (ptr == NULL || rf_span_of((uintptr_t)ptr) == NULL) {
+  if (ptr == NULL || rf_span_holding((uintptr_t)ptr) == NULL) {
     return ptr != NULL ? usable_size_outside(ptr, origin) : 0;
   }
   rf_cache *const cache = rf_enter();

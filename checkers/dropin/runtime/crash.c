@@ -58,7 +58,7 @@ static uintptr_t caller_of_jump(const ucontext_t *context) {
 
 /* The live large block that lies there. Its memory is there, that of small ones may be in any state. */
 static bool find_large(uintptr_t address, rf_view *view) {
-  rf_span *const span = rf_span_of(address);
+  rf_span *const span = rf_span_holding(address);
   if (span == NULL || !span->large || rf_slot_state_of(span->slots) != RF_SLOT_LIVE || !rf_process.checked) {
     return false;
   }

@@ -77,7 +77,7 @@ bool rf_unmapped_bad_free(const void *ptr, const rf_origin *origin) {
 
 void rf_unmapped_report(const void *address, const void *context) {
   const unmapped_block *const g = find((uintptr_t)address);
-  if (g == NULL || rf_span_of((uintptr_t)address) != NULL) {
+  if (g == NULL || rf_span_holding((uintptr_t)address) != NULL) {
     return; /* never ours, or ours again */
   }
   rf_machine_context const m = rf_machine_context_of(context);
