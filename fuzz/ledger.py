@@ -1,6 +1,7 @@
 """How often each fuzzer has run, over all nights: part of nightly.py.
 
-One JSON file beside the inputs. It has for each fuzzer its executions in all, and those since its last finding.
+One JSON file beside the inputs. It has for each fuzzer its executions in all, and those since its last finding. A
+fuzzer that it does not have yet goes on from the sums of the page: those of nights on other machines.
 """
 
 import json
@@ -9,18 +10,31 @@ import re
 
 PAGE = "docs/fuzzing.md"
 HEAD = ["| fuzzer | executions | since its last finding | edges covered |", "|---|---|---|---|"]
+ROW = re.compile(r"\| (\w+) \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$")
 TABLE = re.compile(r"(<!-- executions -->\n).*?(?=<!-- end of executions -->)", re.DOTALL)
 
 
+def read_or_empty(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
 class Ledger:
-    def __init__(self, path):
+    """`path`: the JSON file. `names`: the fuzzers that there are, of which the page below `root` may have sums."""
+
+    def __init__(self, path, root, names):
         self.path = path
+        self.page = os.path.join(root, PAGE)
         self.fuzzers = {}
-        try:
-            with open(path, encoding="utf-8") as file:
-                self.fuzzers = json.load(file)
-        except FileNotFoundError:
-            pass
+        table = TABLE.search(read_or_empty(self.page))
+        for row in map(ROW.match, table[0].splitlines() if table else []):
+            if row and row[1] in names:
+                sums = (int(text.replace(",", "")) for text in row.groups()[1:])
+                self.fuzzers[row[1]] = dict(zip(("executions", "clean", "edges"), sums))
+        self.fuzzers.update(json.loads(read_or_empty(path) or "{}"))
 
     def executions(self, name):
         return self.fuzzers.get(name, {}).get("executions", 0)
@@ -37,24 +51,19 @@ class Ledger:
         os.replace(self.path + ".new", self.path)
 
     def rows(self):
-        """The rows of the table, by fuzzer."""
-        return {
-            name: f"| {name} | {entry['executions']:,} | {entry['clean']:,} | {entry['edges']:,} |"
-            for name, entry in self.fuzzers.items()
-        }
+        """The rows of the table, in order."""
+        return [
+            f"| {name} | {entry['executions']:,} | {entry['clean']:,} | {entry['edges']:,} |"
+            for name, entry in sorted(self.fuzzers.items())
+        ]
 
-    def write_table(self, root, names):
-        """Fuzzers of `names` that ran in no night of this machine keep what the page says. False where the page has no
-        place for it."""
-        path = os.path.join(root, PAGE)
-        with open(path, encoding="utf-8") as file:
+    def write_table(self):
+        """False where the page has no place for it."""
+        with open(self.page, encoding="utf-8") as file:
             text = file.read()
         table = TABLE.search(text)
         if table is None:
             return False
-        known = {line.split(" | ")[0].removeprefix("| "): line for line in table[0].splitlines()[3:]}
-        rows = {**{name: line for name, line in known.items() if name in names}, **self.rows()}
-        lines = HEAD + [line for _, line in sorted(rows.items())]
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text[: table.start()] + table[1] + "\n".join(lines) + "\n" + text[table.end() :])
+        with open(self.page, "w", encoding="utf-8") as file:
+            file.write(text[: table.start()] + table[1] + "\n".join(HEAD + self.rows()) + "\n" + text[table.end() :])
         return True

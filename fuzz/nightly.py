@@ -105,7 +105,7 @@ class Night:
         self.results = os.path.join(kept, "nightly")
         os.makedirs(self.results, exist_ok=True)
         self.state = os.path.join(self.results, "state.json")
-        self.ledger = ledger.Ledger(os.path.join(self.results, "executions.json"))
+        self.ledger = ledger.Ledger(os.path.join(self.results, "executions.json"), root, arguments.known)
         if not arguments.anew:
             self.resume()
 
@@ -354,7 +354,7 @@ class Night:
         for fuzzer in self.fuzzers:
             shutil.rmtree(fuzzer.path("stored"), ignore_errors=True)
         self.ledger.save()
-        if self.arguments.write and not self.ledger.write_table(self.root, self.arguments.known):
+        if self.arguments.write and not self.ledger.write_table():
             raise Trouble(f"{ledger.PAGE} has no place for the table of executions")
         summary = nightly_report.write(self.results, self.fuzzers, self.spent(), interrupted)
         print(summary)

@@ -132,6 +132,7 @@ class NightlyTest(unittest.TestCase):
         page = self.path("root/docs/fuzzing.md")
         with open(page, "w", encoding="utf-8") as file:
             rows = "| fuzzer | executions | | |\n|---|---|---|---|\n| gone | 1 | 1 | 1 |\n| idle | 7 | 7 | 7 |\n"
+            rows += "| finds | 1,000 | 500 | 9 |\n"
             file.write(f"before\n<!-- executions -->\n{rows}<!-- end of executions -->\nafter\n")
         status, output = self.run_all(["good"], "--hours", "0.0002", "--jobs", "1")
         self.assertEqual(status, 0, output)
@@ -146,6 +147,8 @@ class NightlyTest(unittest.TestCase):
         self.assertEqual(sorted(counts), ["finds", "fuzzer", "good", "idle"], "one of those that there are, not run")
         self.assertEqual(counts["idle"][0], "7")
         self.assertEqual(counts["finds"][1], "0")
+        here = self.report()["fuzzers"]["finds"]["executions"]
+        self.assertEqual(int(counts["finds"][0].replace(",", "")), 1000 + here, "a night goes on from the page's sum")
         self.assertEqual(counts["good"][0], counts["good"][1])
         self.assertEqual(int(counts["good"][0].replace(",", "")), once + 1234)
         self.assertEqual(self.report()["fuzzers"]["good"]["turns"], 1)
