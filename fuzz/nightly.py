@@ -203,6 +203,7 @@ class Night:
         before = set(os.listdir(fuzzer.path("findings")))
         length = min(self.arguments.turn, max(int(self.arguments.hours * 3600 - self.spent()), 1))
         command = [self.program(fuzzer, kind), f"-max_total_time={length}", "-max_len=4096", f"-timeout={SLOWEST}"]
+        command += [f"-report_slow_units={SLOWEST}"]  # what is slow, and ends in time, is no finding
         command += [f"-rss_limit_mb={MEMORY}", "-artifact_prefix=" + fuzzer.path("findings", "")]
         command += [fuzzer.path("corpus"), fuzzer.path("stored")]
         status, output, seconds = self.run(command, length + 4 * SLOWEST)
@@ -229,14 +230,15 @@ class Night:
     # -- Findings --
 
     def describe(self, program, path):
-        """(key, words, statements) of a finding: the rule and the operation, by which findings are the same."""
+        """(key, words, statements) of a finding: the rule and the operation, by which findings are the same; None where
+        the input does not fail again."""
         environment = dict(os.environ, RF_FUZZ_TRACE="1")
         try:
             output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "errors": "replace"}
             done = subprocess.run([program, path], env=environment, timeout=2 * SLOWEST, check=False, **output)
         except subprocess.TimeoutExpired:
             return "hangs", "an input that hangs", []
-        return nightly_report.describe(done.stdout)
+        return nightly_report.describe(done.stdout) if done.returncode != 0 else None
 
     def keep_finding(self, fuzzer, kind, path):
         program = self.program(fuzzer, kind)
@@ -244,7 +246,11 @@ class Night:
         command = [program, "-minimize_crash=1", f"-max_total_time={MINIMISING}", "-exact_artifact_path=" + small, path]
         self.run(command, 4 * MINIMISING)
         culprit = small if os.path.exists(small) else path
-        key, words, statements = self.describe(program, culprit)
+        described = self.describe(program, culprit)
+        if described is None:
+            self.trouble(fuzzer, f"failed once, and not again, on {culprit}")
+            return
+        key, words, statements = described
         with self.lock:
             if any(finding["key"] == key for finding in fuzzer.findings):
                 return

@@ -14,7 +14,7 @@ import xml.etree.ElementTree
 
 TOOL = os.path.abspath(sys.argv[1])
 
-# Arguments as libFuzzer's; by its name: finds, is killed, hangs, or adds an input to its corpus.
+# Arguments as libFuzzer's; by its name: finds, fails once, is killed, hangs, or adds an input to its corpus.
 PROGRAM = r"""#!/bin/bash
 prefix= out= merge=
 for word; do
@@ -35,6 +35,11 @@ case ${0##*/} in
       exit 134
     fi
     printf long >"${prefix}crash-$RANDOM$RANDOM"
+    echo '#10 DONE cov: 7'
+    exit 77 ;;
+  once*)
+    [[ -n $prefix ]] || exit 0
+    printf long >"${prefix}timeout-$RANDOM$RANDOM"
     echo '#10 DONE cov: 7'
     exit 77 ;;
   killed*) kill -KILL $$ ;;
@@ -112,6 +117,13 @@ class NightlyTest(unittest.TestCase):
         self.assertEqual(status, 1, output)
         self.assertIn("killed: was killed by signal 9; its inputs are kept", output)
         self.assertGreaterEqual(self.report()["fuzzers"]["good"]["executions"], 1234)
+
+    def test_an_input_that_fails_once_is_no_finding(self):
+        status, output = self.run_all(["once"], "--hours", "0.0005", "--jobs", "1")
+        self.assertEqual(status, 1, output)
+        self.assertRegex(output, r"once: failed once, and not again, on \S+/timeout-\d+(\.min)?; its inputs are kept")
+        self.assertNotIn("FOUND", output)
+        self.assertNotIn("nightly-", self.seeds("once"))
 
     def test_an_interrupted_run_goes_on(self):
         child = self.start(["slow"], "--hours", "0.01", "--jobs", "1")
