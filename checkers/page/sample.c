@@ -225,7 +225,8 @@ static rf_status sample_free(rf_allocator *self, void *ptr, const rf_site *site)
 
 /* ---- Realloc ---- */
 
-/* The step that can fail comes first, and can be undone. */
+/* What stands for the block grows first: pages that were claimed and given up again serve no other block while this one
+ * lives. */
 static rf_status resize_sampled(rf_sample *sample, void *ptr, size_t size, const rf_origin *origin) {
   rf_page_block block;
   if (!rf_page_store_find(sample->store, ptr, &block)) {
@@ -235,11 +236,11 @@ static rf_status resize_sampled(rf_sample *sample, void *ptr, size_t size, const
     rf_status const shrunk = rf_resize_at(sample->inner, block.backing, size, origin->site);
     return shrunk == RF_OK ? rf_page_store_resize(sample->store, ptr, size, origin) : shrunk;
   }
-  rf_status status = rf_page_store_resize(sample->store, ptr, size, origin);
+  rf_status status = rf_resize_at(sample->inner, block.backing, size, origin->site);
   if (status == RF_OK) {
-    status = rf_resize_at(sample->inner, block.backing, size, origin->site);
+    status = rf_page_store_resize(sample->store, ptr, size, origin);
     if (status != RF_OK) {
-      (void)rf_page_store_resize(sample->store, ptr, block.size, origin);
+      (void)rf_resize_at(sample->inner, block.backing, block.size, origin->site);
     }
   }
   return status;

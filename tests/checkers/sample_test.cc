@@ -226,6 +226,24 @@ TEST_F(Sample, LargeBlocksAreNotSampled) {
   }
 }
 
+// All slots share one range of addresses: a part of it that a resize claimed in vain would be missed by the others.
+TEST_F(Sample, AResizeThatFailsClaimsNoPages) {
+  options_.slots = 3;
+  options_.largest = 8192;
+  start(1);
+  void *const p = rf_alloc(a(), 100);
+  void *const behind = rf_alloc(a(), 10000); /* what stands for p cannot grow */
+  ASSERT_TRUE(rf_sample_has(&sample_, p));
+  for (size_t size = 8192; size <= size_t{8} << 20; size += 8192) {
+    EXPECT_NE(rf_resize(a(), p, size), RF_OK) << size;
+  }
+  void *const q = rf_alloc(a(), 100);
+  EXPECT_TRUE(rf_sample_has(&sample_, q));
+  rf_free(a(), q);
+  rf_free(a(), behind);
+  rf_free(a(), p);
+}
+
 TEST_F(Sample, StatisticsAreThoseOfTheProgram) {
   start(3);
   std::vector<void *> blocks;

@@ -407,6 +407,18 @@ TEST_F(SizeclassRefusals, ABlockOfAFormerLife) {
   EXPECT_EQ(RF_OK, rf_free(a, all));
 }
 
+TEST_F(SizeclassRefusals, ABlockOfAFormerLifeWhoseHeaderIsAsItWasBeforeItsDamage) {
+  alloc(10);
+  unsigned char *const p = alloc(10);
+  p[-1] ^= 0xFF;
+  rf_deinit(a);
+  p[-1] ^= 0xFF;
+  ASSERT_EQ(RF_OK, rf_sizeclass_init(&heap, arena, sizeof arena, nullptr));
+  void *const all = rf_alloc(a, 2000);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, freed(p));
+  EXPECT_EQ(RF_OK, rf_free(a, all));
+}
+
 TEST_F(SizeclassRefusals, AnythingAfterDeinit) {
   unsigned char *const p = alloc(10);
   rf_deinit(a);

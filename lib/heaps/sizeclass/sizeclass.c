@@ -154,14 +154,14 @@ static bool sizeclass_owns(rf_allocator *self, const void *ptr) {
 
 /* ---- Beginning and end ---- */
 
-/* Blocks of a buffer that is the caller's again must not pass for blocks of a later heap; behind damage, any header
- * that looks like one. */
+/* Blocks of a buffer that is the caller's again must not pass for blocks of a later heap; behind damage, where headers
+ * are not known any more, nothing stays that might be one again. */
 static void mark_all_freed(const rf_sizeclass *heap) {
   for (size_t offset = 0; offset < heap->carved;) {
     header *const h = (header *)(void *)(heap->buffer + offset);
     if (!rf_sizeclass_block_intact(heap, h)) {
-      offset += RF_ALIGN_DEFAULT;
-      continue;
+      memset(h, 0, heap->carved - offset);
+      return;
     }
     uint32_t const q = class_of(h);
     offset += HEADER_SIZE + class_size(q);
