@@ -27,7 +27,10 @@ void rf_libc_abort_init(void) {
   message = (abort_message *const *)rf_libc_private("__abort_msg");
 }
 
-/* The first that a message begins with counts. glibc's malloc, 2.26 to 2.41. */
+#define STREAM "Fatal error: glibc detected an invalid stdio handle"
+
+/* The first that a message begins with counts. glibc 2.26 to 2.41: its malloc, and its streams, whose table of functions
+ * is not one of its own where a stream was closed before. */
 static const struct {
   const char *begin;
   rf_bug bug;
@@ -48,6 +51,7 @@ static const struct {
     {"corrupted size vs. prev_size", RF_BUG_METADATA},
     {"invalid fastbin entry", RF_BUG_METADATA},
     {"break adjusted to free malloc space", RF_BUG_METADATA},
+    {STREAM, RF_BUG_USE_AFTER_FREE},
 };
 
 static bool bug_of(const char *text, rf_bug *bug) {
@@ -62,8 +66,11 @@ static bool bug_of(const char *text, rf_bug *bug) {
 
 /* Without the line's end. */
 static const char *said(const char *text) {
-  static char detail[128] = "the C library's malloc says: ";
-  size_t length = strlen(detail);
+  static char detail[128];
+  bool const of_stream = strncmp(text, STREAM, strlen(STREAM)) == 0;
+  const char *const begin = of_stream ? "the C library says: " : "the C library's malloc says: ";
+  size_t length = strlen(begin);
+  memcpy(detail, begin, length);
   while (*text != '\0' && *text != '\n' && length < sizeof detail - 1) {
     detail[length++] = *text++;
   }
