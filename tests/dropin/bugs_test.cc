@@ -181,6 +181,15 @@ TEST(DropinStream, ThatIsUsedAfterItsCloseIsAFindingOfTheAbort) {
   EXPECT_EQ(finding["found"]["frames"].items[0]["module"].text, program("bugs"));
 }
 
+TEST(DropinStream, ThatWasFoundAtTheAccessIsNotToldOnceMoreAtTheAbort) {
+  for (const char *const name : {"close_of_a_closed_stream", "write_to_a_closed_stream"}) {
+    Result const result = run({program("bugs"), name, "bad"}, with("mode=page:halt=0"));
+    ASSERT_EQ(result.findings.size(), 1U) << name << result.err;
+    EXPECT_EQ(result.findings[0]["bug"].text, "heap-use-after-free");
+    EXPECT_EQ(result.findings[0]["at_access"].kind, Json::kTrue);
+  }
+}
+
 TEST(DropinBadFree, SaysWhichKindOfMemoryThePointerIsTo) {
   Pointer const pointers[] = {
       {"free_of_the_stack", "the pointer is to the stack"},

@@ -64,11 +64,14 @@ static bool bug_of(const char *text, rf_bug *bug) {
   return false;
 }
 
+static bool is_of_stream(const char *text) {
+  return strncmp(text, STREAM, strlen(STREAM)) == 0;
+}
+
 /* Without the line's end. */
 static const char *said(const char *text) {
   static char detail[128];
-  bool const of_stream = strncmp(text, STREAM, strlen(STREAM)) == 0;
-  const char *const begin = of_stream ? "the C library says: " : "the C library's malloc says: ";
+  const char *const begin = is_of_stream(text) ? "the C library says: " : "the C library's malloc says: ";
   size_t length = strlen(begin);
   memcpy(detail, begin, length);
   while (*text != '\0' && *text != '\n' && length < sizeof detail - 1) {
@@ -133,6 +136,9 @@ void rf_libc_abort_report(const void *context) {
   const abort_message *const last = message != NULL ? *message : NULL;
   if (last == NULL || getpid() != rf_process.id || !bug_of(last->text, &bug)) {
     return;
+  }
+  if (is_of_stream(last->text) && rf_process.findings != 0) {
+    return; /* what was found before, such as the access to the freed stream, explains it */
   }
   /* The status is the signal's, and not that of a process that a finding has ended. */
   bool const before = __atomic_exchange_n(&rf_process.ending, true, __ATOMIC_RELAXED);
