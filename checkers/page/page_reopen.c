@@ -26,12 +26,16 @@ void rf_page_reclose(rf_page_store *store) {
   }
 }
 
+/* A string whose end is missing ends in the gap: one finding, and not one for each page up to memory that ends the
+ * process. */
+#define GAP_READS_AS 0
+
 bool rf_page_reopen(rf_page_store *store, const rf_slot *s, uintptr_t address) {
   uintptr_t const page = address & ~(uintptr_t)(rf_page_size() - 1);
   if (!rf_page_open_range(s->space, page, rf_page_size())) {
     return false;
   }
-  memset((void *)page, rf_slot_state_of(s) == SLOT_FREED ? RF_PATTERN_FREED : RF_PATTERN_REDZONE, rf_page_size());
+  memset((void *)page, rf_slot_state_of(s) == SLOT_FREED ? RF_PATTERN_FREED : GAP_READS_AS, rf_page_size());
   uint32_t const index = __atomic_fetch_add(&store->reopened_count, 1, __ATOMIC_ACQ_REL);
   uintptr_t *const place = &store->reopened[index % RF_PAGE_REOPENED];
   uintptr_t const old = __atomic_exchange_n(place, page, __ATOMIC_ACQ_REL);

@@ -1,6 +1,8 @@
 // Each bug is found, with its kind, its distance and the calls it concerns; the same code without it is silent.
 #include "tests/dropin/run.h"
 
+#include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <gtest/gtest.h>
 #include <sstream>
@@ -144,6 +146,49 @@ struct Pointer {
   const char *name;   // in programs/bugs.c
   const char *detail; // on the memory that it points to
 };
+
+// ---- Streams, which are blocks of the C library's ----
+
+bool leads_through(const Json &trace, const std::string &file) {
+  const std::vector<Json> &frames = trace["frames"].items;
+  return std::any_of(frames.begin(), frames.end(), [&](const Json &f) { return f["module"].text == file; });
+}
+
+TEST(DropinStream, ThatIsClosedTwiceIsADoubleFree) {
+  for (const char *const name : {"bugs", "bugs_linked", "bugs_static"}) {
+    How how = with("halt=0");
+    how.preload = name == std::string("bugs");
+    Result const result = run({program(name), "close_of_a_closed_stream", "bad"}, how);
+    EXPECT_EQ(result.status, 99) << name << result.err;
+    EXPECT_NE(result.out.find("refused\n"), std::string::npos) << name << result.out;
+    ASSERT_EQ(result.findings.size(), 1U) << name;
+    const Json &finding = result.findings[0];
+    EXPECT_EQ(finding["bug"].text, "double-free");
+    EXPECT_EQ(finding["found"]["frames"].items[0]["module"].text, program(name));
+    EXPECT_TRUE(leads_through(finding["allocated"], program(name)));
+    EXPECT_TRUE(leads_through(finding["released"], program(name)));
+    EXPECT_EQ(run({program(name), "close_of_a_closed_stream", "good"}, how).findings.size(), 0U) << name;
+  }
+}
+
+TEST(DropinStream, ThatIsUsedAfterItsCloseIsAFindingOfTheAbort) {
+  Result const result = run({program("bugs"), "write_to_a_closed_stream", "bad"}, with("watch=0"));
+  EXPECT_EQ(result.status, 128 + SIGABRT);
+  ASSERT_EQ(result.findings.size(), 1U) << result.err;
+  const Json &finding = result.findings[0];
+  EXPECT_EQ(finding["bug"].text, "heap-use-after-free");
+  EXPECT_EQ(finding["detail"].text.find("the C library says: Fatal error: "), 0U) << finding["detail"].text;
+  EXPECT_EQ(finding["found"]["frames"].items[0]["module"].text, program("bugs"));
+}
+
+TEST(DropinStream, ThatWasFoundAtTheAccessIsNotToldOnceMoreAtTheAbort) {
+  for (const char *const name : {"close_of_a_closed_stream", "write_to_a_closed_stream"}) {
+    Result const result = run({program("bugs"), name, "bad"}, with("mode=page:halt=0"));
+    ASSERT_EQ(result.findings.size(), 1U) << name << result.err;
+    EXPECT_EQ(result.findings[0]["bug"].text, "heap-use-after-free");
+    EXPECT_EQ(result.findings[0]["at_access"].kind, Json::kTrue);
+  }
+}
 
 TEST(DropinBadFree, SaysWhichKindOfMemoryThePointerIsTo) {
   Pointer const pointers[] = {

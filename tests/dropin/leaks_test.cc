@@ -64,6 +64,13 @@ const char *const kKept[] = {
     "kept_as_the_result_of_an_ended_thread",
     "kept_on_a_stack_that_is_used_again",
     "kept_in_a_thread_s_register",
+    "kept_as_the_signal_stack",
+    "kept_as_a_thread_s_signal_stack",
+    "kept_by_epoll",
+    "kept_by_a_timer",
+    "kept_beside_a_closed_page",
+    "kept_beside_a_closed_page_of_a_big_block",
+    "kept_beside_a_closed_page_of_a_sparse_block",
     "kept_by_the_c_library",
 };
 

@@ -125,6 +125,13 @@ TEST(DropinModes, AReadIsStoppedAtTheInstruction) {
   }
 }
 
+TEST(DropinModes, AStringWithoutEndEndsBehindItsBlock) {
+  Result const result = run({program("reads"), "string"}, with("mode=page:align=right:halt=0"));
+  EXPECT_EQ(result.status, 99);
+  EXPECT_EQ(result.findings.size(), 1U);
+  EXPECT_EQ(result.out, "ends behind the block\n");
+}
+
 // ---- Memory that the system is told to access ----
 
 std::vector<std::string> transfers() {

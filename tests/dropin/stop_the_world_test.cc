@@ -3,6 +3,7 @@
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/dropin/inspect/stop_the_world.h"
+#include "checkers/dropin/os/futex.h"
 #include "checkers/dropin/runtime/state.h"
 }
 #undef _Static_assert
@@ -281,7 +282,42 @@ TEST_F(StopTheWorld, AWaitIsCutShort) {
   rf_process.ended = false;
 }
 
-// It would see its wait fail, and go on in what is no longer there; others go on.
+// A fork has the C library's list of streams locked meanwhile, which the end of the process waits for.
+TEST_F(StopTheWorld, AThreadThatWaitsForALockOfTheLibraryGoesOnWhenTheProcessEnds) {
+  rf_process.library = true;
+  rf_process.ended = true;
+  static rf_futex lock; // static: on failure the thread is left behind
+  static std::atomic<uint32_t> id;
+  static std::atomic<bool> got;
+  rf_futex_lock(&lock);
+  std::thread thread([] {
+    id = static_cast<uint32_t>(syscall(SYS_gettid));
+    got = rf_futex_lock_within(&lock, kLong);
+  });
+  turn_until([&] { return id != 0; });
+  for (int i = 0; i < 20; i++) { // it waits a millisecond at a time, and is mostly met in that
+    turn_until([&] { return call_of(id) == std::to_string(SYS_futex); });
+    if (stop(1000) != nullptr) {
+      break; // it has stayed
+    }
+    resume();
+  }
+  rf_futex_unlock(&lock);
+  for (int i = 0; i < 1000 && !got; i++) {
+    usleep(10000);
+  }
+  EXPECT_TRUE(got);
+  if (got) {
+    thread.join();
+  } else {
+    thread.detach();
+  }
+  rf_process.library = false;
+  rf_process.ended = false;
+}
+
+// It would see its wait fail, and go on in what is no longer there; others go on. The last test: the thread that stays
+// cannot be stopped again.
 TEST_F(StopTheWorld, AThreadThatWaitedStaysWhenTheProcessEnds) {
   rf_process.library = true;
   rf_process.ended = true;

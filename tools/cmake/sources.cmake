@@ -168,6 +168,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/heap/wrong_call.c
   checkers/dropin/inspect/heap_dump.c
   checkers/dropin/inspect/heap_shape.c
+  checkers/dropin/inspect/kernel_roots.c
   checkers/dropin/inspect/leak_check.c
   checkers/dropin/inspect/process_log.c
   checkers/dropin/inspect/process_snapshot.c
@@ -241,6 +242,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/heap/wrong_call.c
   checkers/dropin/inspect/heap_dump.c
   checkers/dropin/inspect/heap_shape.c
+  checkers/dropin/inspect/kernel_roots.c
   checkers/dropin/inspect/leak_check.c
   checkers/dropin/inspect/process_log.c
   checkers/dropin/inspect/process_snapshot.c

@@ -1,6 +1,8 @@
 #include "reachability.h"
 
 #include "checkers/dropin/malloc/guarded_blocks.h"
+#include "checkers/dropin/os/pages.h"
+#include "kernel_roots.h"
 
 #include <limits.h>
 
@@ -155,8 +157,10 @@ static void look(const uintptr_t *words, size_t count, void *context) {
 
 static void read_block(rf_reachability *table, rf_reachability_block *block) {
   table->reading = block;
-  if (block->size < SPARSE) {
+  if (block->size < rf_pages_round(1)) {
     look((const uintptr_t *)block->start, block->size / sizeof(uintptr_t), table);
+  } else if (block->size < SPARSE) {
+    rf_roots_copy_range(table->roots, block->start, block->start + block->size);
   } else {
     rf_roots_read_range(table->roots, block->start, block->start + block->size);
   }
@@ -211,6 +215,14 @@ static void tell_direct_from_indirect(rf_reachability *table) {
   }
 }
 
+static bool any_is_unknown(const rf_reachability *table) {
+  size_t i = 0;
+  while (i < table->count && table->blocks[i].state != RF_REACHABILITY_UNKNOWN) {
+    i++;
+  }
+  return i < table->count;
+}
+
 bool rf_reachability_mark(rf_reachability *table) {
   table->roots->visit = look;
   table->roots->context = table;
@@ -222,6 +234,10 @@ bool rf_reachability_mark(rf_reachability *table) {
     return false;
   }
   follow(table);
+  if (any_is_unknown(table)) {
+    rf_kernel_roots_read(table->roots);
+    follow(table);
+  }
   tell_direct_from_indirect(table);
   return true;
 }

@@ -233,10 +233,17 @@ static void read_touched(rf_roots *roots, uintptr_t start, uintptr_t end) {
   }
 }
 
+static uintptr_t words_only(uintptr_t address) {
+  return address & ~(uintptr_t)(sizeof(uintptr_t) - 1);
+}
+
+void rf_roots_copy_range(rf_roots *roots, uintptr_t start, uintptr_t end) {
+  read_pages(roots, start, words_only(end));
+}
+
 void rf_roots_read_range(rf_roots *roots, uintptr_t start, uintptr_t end) {
-  size_t const word = sizeof(uintptr_t);
-  start = (start + word - 1) & ~(uintptr_t)(word - 1);
-  end &= ~(uintptr_t)(word - 1);
+  start = words_only(start + sizeof(uintptr_t) - 1);
+  end = words_only(end);
   if (start >= end) {
     return;
   }

@@ -67,7 +67,11 @@ bool rf_roots_stacks(rf_roots *roots, rf_stopped *stopped, uintptr_t sp);
 /* Hands all roots to `visit`. False where the system does not tell what is mapped. */
 bool rf_roots_read(rf_roots *roots);
 
-/* Hands the words of [start, end) to `visit`, whatever it is. */
+/* Hands the words of [start, end), which are aligned, to `visit`: not those of pages that the program has closed, where
+ * memory can be read by way of the kernel. */
+void rf_roots_copy_range(rf_roots *roots, uintptr_t start, uintptr_t end);
+
+/* The same of any range; pages that were never touched are passed over. */
 void rf_roots_read_range(rf_roots *roots, uintptr_t start, uintptr_t end);
 
 #endif /* RINGFENCE_DROPIN_ROOTS_H */

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "stop_the_world.h"
 
+#include "checkers/dropin/os/futex.h"
 #include "checkers/dropin/os/libc.h"
 #include "checkers/dropin/os/procfs.h"
 #include "checkers/dropin/runtime/state.h"
@@ -91,10 +92,11 @@ static bool was_waiting(const ucontext_t *context) {
 }
 
 /* When the process ends, a thread that waits would see its wait cut short and go on for a moment in what is no longer
- * there. Only streams are flushed after that, whose locks nobody holds while it waits. (Where the drop-in is linked in,
- * destructors come after it, and may want the thread to end.) */
+ * there. Only streams are flushed after that, whose locks nobody holds while it waits, but for a thread that waits for
+ * a lock of ours: in a fork it has their list. (Where the drop-in is linked in, destructors come after it, and may want
+ * the thread to end.) */
 static bool is_to_stay(const void *registers) {
-  return rf_process.library && rf_process_has_ended() && was_waiting(registers);
+  return rf_process.library && rf_process_has_ended() && !rf_futex_waits && was_waiting(registers);
 }
 
 static void suspend(int number, siginfo_t *info, void *registers) {

@@ -370,6 +370,20 @@ void *rf_malloc_impl_realloc(void *ptr, size_t size, const rf_origin *origin) {
   return rf_memory_tags_on() ? resize_tagged(ptr, size, origin) : resize_told(ptr, size, origin);
 }
 
+bool rf_malloc_impl_is_freed(const void *ptr) {
+  rf_view view;
+  if (!rf_process.checked || rf_memory_tags_on() || rf_span_holding((uintptr_t)ptr) == NULL) {
+    return false;
+  }
+  rf_cache *const cache = rf_enter();
+  bool const freed = cache != NULL && rf_view_at((uintptr_t)ptr, &view) && view.payload == ptr &&
+                     rf_slot_state_of(view.slot) == RF_SLOT_FREED;
+  if (cache != NULL) {
+    rf_leave(cache);
+  }
+  return freed;
+}
+
 static size_t report_no_block(const void *ptr, const rf_origin *origin) {
   rf_finding f;
   rf_finding_begin(&f, RF_BUG_BAD_USABLE_SIZE, RF_ACCESS_UNKNOWN, ptr, "malloc", rf_mode_name(rf_process.options.mode),

@@ -27,6 +27,10 @@ void rf_malloc_impl_free(void *ptr, rf_family family, size_t size, const rf_orig
  * builds on malloc must go by that one. */
 bool rf_malloc_is_replaced(void);
 
+/* True where `ptr` is the start of a block of the heap that was freed, whose memory serves no other yet. False of NULL,
+ * of blocks with pages of their own, and where blocks are not checked or have tags. */
+bool rf_malloc_impl_is_freed(const void *ptr);
+
 /* Requested bytes of the block; 0 for NULL and for a pointer that is no live block, which is reported where blocks are
  * checked. */
 size_t rf_malloc_impl_usable_size(void *ptr, const rf_origin *origin);

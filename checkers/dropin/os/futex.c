@@ -10,6 +10,8 @@
 
 #define SPINS 100
 
+RF_THREAD_LOCAL bool rf_futex_waits;
+
 static void relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
@@ -57,7 +59,11 @@ bool rf_futex_lock_within(rf_futex *lock, unsigned ms) {
     if (__atomic_exchange_n(&lock->state, 2, __ATOMIC_ACQUIRE) == 0) {
       return true;
     }
+    rf_futex_waits = true;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
     sleep_on(lock, &millisecond);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    rf_futex_waits = false;
   }
   return false;
 }

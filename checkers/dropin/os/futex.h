@@ -6,6 +6,8 @@
 #ifndef RINGFENCE_DROPIN_FUTEX_H
 #define RINGFENCE_DROPIN_FUTEX_H
 
+#include "lib/core/compiler.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -27,6 +29,10 @@ void rf_futex_lock_slow(rf_futex *lock);
 /* Waits at most `ms` milliseconds; false where the lock could not be had. For the moment of exit, when a thread may
  * have died inside. */
 bool rf_futex_lock_within(rf_futex *lock, unsigned ms);
+
+/* The calling thread sleeps in rf_futex_lock_within: for signal handlers that interrupt it. It may hold locks of the C
+ * library's meanwhile, and must not be kept from going on. */
+extern RF_THREAD_LOCAL bool rf_futex_waits __attribute__((visibility("hidden")));
 
 void rf_futex_wake(rf_futex *lock);
 

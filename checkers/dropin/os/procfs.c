@@ -24,25 +24,34 @@ static uint32_t number(const char *text) {
   return value;
 }
 
-bool rf_procfs_each_thread(void (*visit)(uint32_t id, void *context), void *context) {
+/* Calls `visit` with each entry of the folder whose name is a number. */
+static bool each_number(const char *path, void (*visit)(uint32_t number, void *context), void *context) {
   _Alignas(entry) char list[2048];
   long got;
-  int const folder = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int const folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) {
     return false;
   }
   while ((got = syscall(SYS_getdents64, folder, list, sizeof list)) > 0) {
     for (long at = 0; at < got;) {
       const entry *const e = (const entry *)(const void *)(list + at);
-      uint32_t const id = number(e->name);
-      if (id != 0) {
-        visit(id, context);
+      if (e->name[0] >= '0' && e->name[0] <= '9') {
+        visit(number(e->name), context);
       }
       at += e->length;
     }
   }
   (void)close(folder);
   return got == 0;
+}
+
+bool rf_procfs_each_thread(void (*visit)(uint32_t id, void *context), void *context) {
+  return each_number("/proc/self/task", visit, context);
+}
+
+/* The first thread may have ended, and its list of descriptors with it: hence the calling thread's. */
+bool rf_procfs_each_descriptor(void (*visit)(uint32_t descriptor, void *context), void *context) {
+  return each_number("/proc/thread-self/fd", visit, context);
 }
 
 /* "123 (name) S ...": the name may hold anything, so the state stands after the last parenthesis. */

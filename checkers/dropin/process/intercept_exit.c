@@ -80,7 +80,7 @@ void OURS(_Exit)(int status) {
 
 #if !RF_DROPIN_LIBRARY
 int __wrap_fclose(FILE *stream) {
-  rf_process_closes(stream);
-  return __real_fclose(stream);
+  rf_origin const origin = RF_CALLER;
+  return rf_process_closes(stream, &origin) ? __real_fclose(stream) : EOF;
 }
 #endif

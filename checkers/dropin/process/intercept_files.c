@@ -83,9 +83,9 @@ RF_EXPORT FILE *freopen(const char *filename, const char *modes, FILE *stream) {
 }
 
 RF_EXPORT int fclose(FILE *stream) {
+  rf_origin const origin = RF_CALLER;
   find_theirs();
-  rf_process_closes(stream);
-  return theirs.fclose(stream);
+  return rf_process_closes(stream, &origin) ? theirs.fclose(stream) : EOF;
 }
 
 /* ---- Rights: the log may not be opened any more ---- */

@@ -27,6 +27,7 @@
 #include "fork.h"
 #include "sanitizer_check.h"
 
+#include <errno.h>
 #include <ringfence/dropin.h>
 #include <ringfence/port.h>
 #include <signal.h>
@@ -53,10 +54,16 @@ void rf_process_leaving(uintptr_t sp, int status) {
   }
 }
 
-void rf_process_closes(const FILE *stream) {
+bool rf_process_closes(FILE *stream, const rf_origin *origin) {
   if (stream == stderr && stack_from != 0 && getpid() == rf_process.id) {
     rf_output_keep_standard_error();
   }
+  if (!rf_malloc_impl_is_freed(stream)) {
+    return true;
+  }
+  rf_malloc_impl_free(stream, RF_FAMILY_MALLOC, SIZE_MAX, origin);
+  errno = EBADF;
+  return false;
 }
 
 /* A dying process may have died inside the heap, which is then looked at as it stands: there is nothing left to lose.

@@ -2,6 +2,8 @@
 #ifndef RINGFENCE_DROPIN_LIFECYCLE_H
 #define RINGFENCE_DROPIN_LIFECYCLE_H
 
+#include "checkers/shared/origin.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,8 +16,9 @@ void rf_process_begin(bool library);
 void rf_process_leaving(uintptr_t sp, int status);
 
 /* The program closes `stream`: if that is standard error and the program was left, a copy is kept for the last
- * findings. Programs of the GNU core utilities do so in their exit handlers. */
-void rf_process_closes(const FILE *stream);
+ * findings. Programs of the GNU core utilities do so in their exit handlers. False where the stream was closed before:
+ * that is reported as a double free by `origin`, errno is EBADF, and the C library must not be asked. */
+bool rf_process_closes(FILE *stream, const rf_origin *origin);
 
 typedef enum rf_process_ending {
   RF_ENDING_EXIT,   /* exit, or return from main: all is checked, leaks as well */

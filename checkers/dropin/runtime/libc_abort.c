@@ -27,7 +27,10 @@ void rf_libc_abort_init(void) {
   message = (abort_message *const *)rf_libc_private("__abort_msg");
 }
 
-/* The first that a message begins with counts. glibc's malloc, 2.26 to 2.41. */
+#define STREAM "Fatal error: glibc detected an invalid stdio handle"
+
+/* The first that a message begins with counts. glibc 2.26 to 2.41: its malloc, and its streams, whose table of functions
+ * is not one of its own where a stream was closed before. */
 static const struct {
   const char *begin;
   rf_bug bug;
@@ -48,6 +51,7 @@ static const struct {
     {"corrupted size vs. prev_size", RF_BUG_METADATA},
     {"invalid fastbin entry", RF_BUG_METADATA},
     {"break adjusted to free malloc space", RF_BUG_METADATA},
+    {STREAM, RF_BUG_USE_AFTER_FREE},
 };
 
 static bool bug_of(const char *text, rf_bug *bug) {
@@ -60,10 +64,16 @@ static bool bug_of(const char *text, rf_bug *bug) {
   return false;
 }
 
+static bool is_of_stream(const char *text) {
+  return strncmp(text, STREAM, strlen(STREAM)) == 0;
+}
+
 /* Without the line's end. */
 static const char *said(const char *text) {
-  static char detail[128] = "the C library's malloc says: ";
-  size_t length = strlen(detail);
+  static char detail[128];
+  const char *const begin = is_of_stream(text) ? "the C library says: " : "the C library's malloc says: ";
+  size_t length = strlen(begin);
+  memcpy(detail, begin, length);
   while (*text != '\0' && *text != '\n' && length < sizeof detail - 1) {
     detail[length++] = *text++;
   }
@@ -126,6 +136,9 @@ void rf_libc_abort_report(const void *context) {
   const abort_message *const last = message != NULL ? *message : NULL;
   if (last == NULL || getpid() != rf_process.id || !bug_of(last->text, &bug)) {
     return;
+  }
+  if (is_of_stream(last->text) && rf_process.findings != 0) {
+    return; /* what was found before, such as the access to the freed stream, explains it */
   }
   /* The status is the signal's, and not that of a process that a finding has ended. */
   bool const before = __atomic_exchange_n(&rf_process.ending, true, __ATOMIC_RELAXED);

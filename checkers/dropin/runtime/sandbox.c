@@ -106,8 +106,8 @@ static bool ends_process(const filter_program *filter, long number) {
 }
 
 void rf_sandbox_entered(unsigned long mode, const void *filter) {
-  static const long needed[] = {SYS_rt_sigaction, SYS_openat,     SYS_read,
-                                SYS_close,        SYS_getdents64, SYS_process_vm_readv};
+  static const long needed[] = {SYS_rt_sigaction, SYS_openat,     SYS_read,        SYS_close,
+                                SYS_getdents64,   SYS_readlinkat, SYS_sigaltstack, SYS_process_vm_readv};
   bool ends = mode == MODE_STRICT;
   for (size_t i = 0; !ends && i < sizeof needed / sizeof needed[0]; i++) {
     ends = ends_process((const filter_program *)filter, needed[i]);

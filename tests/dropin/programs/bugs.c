@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "cases.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -190,6 +191,23 @@ static void double_free_of_a_big_block(void) {
   }
 }
 
+static void close_of_a_closed_stream(void) {
+  FILE *volatile stream = fopen("/dev/null", "w");
+  (void)fclose(stream);
+  if (bad && (errno = 0, fclose(stream)) == EOF && errno == EBADF) {
+    puts("refused");
+  }
+}
+
+static void write_to_a_closed_stream(void) {
+  FILE *volatile stream = fopen("/dev/null", "w");
+  (void)setvbuf(stream, NULL, _IONBF, 0);
+  (void)fclose(stream);
+  if (bad) {
+    (void)fputc('x', stream);
+  }
+}
+
 static void realloc_of_a_freed_block(void) {
   char *const p = make(13);
   drop(p);
@@ -324,6 +342,8 @@ static const test_case cases[] = {
     CASE(write_after_realloc_moved),
     CASE(double_free),
     CASE(double_free_of_a_big_block),
+    CASE(close_of_a_closed_stream),
+    CASE(write_to_a_closed_stream),
     CASE(realloc_of_a_freed_block),
     CASE(free_inside_a_block),
     CASE(free_inside_a_big_block),

@@ -6,14 +6,17 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <ringfence/dropin.h>
@@ -406,6 +409,76 @@ static void kept_in_a_thread_s_register(void) {
   start(hold_in_a_register);
 }
 
+/* ---- By the kernel alone ---- */
+
+static void use_as_the_signal_stack(void) {
+  stack_t const stack = {.ss_sp = malloc(65536), .ss_size = 65536};
+  sigaltstack(&stack, NULL);
+}
+
+static void *use_a_signal_stack(void *argument) {
+  use_as_the_signal_stack();
+  wipe();
+  pthread_barrier_wait(&barrier);
+  return wait_for_ever(argument);
+}
+
+static void kept_as_the_signal_stack(void) {
+  use_as_the_signal_stack();
+}
+
+static void kept_as_a_thread_s_signal_stack(void) {
+  start(use_a_signal_stack);
+}
+
+static void kept_by_epoll(void) {
+  int const watcher = epoll_create1(0);
+  for (unsigned i = 0; i < 300; i++) {
+    int ends[2] = {-1, -1};
+    struct epoll_event event = {.events = EPOLLIN, .data = {.u64 = 0}};
+    if (pipe(ends) != 0) {
+      break;
+    }
+    event.data.ptr = make_node(NULL, make_node(NULL, NULL));
+    epoll_ctl(watcher, EPOLL_CTL_ADD, ends[0], &event);
+    close(ends[1]);
+  }
+}
+
+/* Nothing tells of timers in kernels that cannot restore a process. */
+static void kept_by_a_timer(void) {
+  timer_t timer;
+  if (access("/proc/self/timers", R_OK) == 0) {
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+    event.sigev_value.sival_ptr = make_node(NULL, NULL);
+    timer_create(CLOCK_MONOTONIC, &event, &timer);
+  }
+}
+
+/* The pointer stands behind the page. */
+static void keep_beside_a_closed_page(size_t size) {
+  size_t const page = (size_t)sysconf(_SC_PAGESIZE);
+  void *block = NULL;
+  if (posix_memalign(&block, page, size * page) == 0) {
+    memset(block, 0, size * page);
+    ((void **)block)[(size - 1) * page / sizeof block] = malloc(33);
+    mprotect(block, page, PROT_NONE);
+    in_a_global = block;
+  }
+}
+
+static void kept_beside_a_closed_page(void) {
+  keep_beside_a_closed_page(4);
+}
+
+static void kept_beside_a_closed_page_of_a_big_block(void) {
+  keep_beside_a_closed_page(40);
+}
+
+static void kept_beside_a_closed_page_of_a_sparse_block(void) {
+  keep_beside_a_closed_page(400);
+}
+
 static void kept_by_the_c_library(void) {
   FILE *volatile f = fopen("/dev/null", "w");
   fprintf(f, "buffered");
@@ -456,6 +529,13 @@ static const test_case cases[] = {
     {"kept_by_a_key", kept_by_a_key},
     {"kept_on_a_thread_s_stack", kept_on_a_thread_s_stack},
     {"kept_in_a_thread_s_register", kept_in_a_thread_s_register},
+    {"kept_as_the_signal_stack", kept_as_the_signal_stack},
+    {"kept_as_a_thread_s_signal_stack", kept_as_a_thread_s_signal_stack},
+    {"kept_by_epoll", kept_by_epoll},
+    {"kept_by_a_timer", kept_by_a_timer},
+    {"kept_beside_a_closed_page", kept_beside_a_closed_page},
+    {"kept_beside_a_closed_page_of_a_big_block", kept_beside_a_closed_page_of_a_big_block},
+    {"kept_beside_a_closed_page_of_a_sparse_block", kept_beside_a_closed_page_of_a_sparse_block},
     {"kept_by_the_c_library", kept_by_the_c_library},
 };
 

@@ -1,0 +1,15 @@
+/* Pointers that the kernel alone holds for the program: the calling thread's stack for signal handlers, the data of
+ * descriptors that an epoll descriptor watches, and the values that POSIX timers hand to signal handlers.
+ *
+ * A stopped thread's stack for signal handlers needs no look: the kernel writes its address beside the registers.
+ */
+#ifndef RINGFENCE_DROPIN_KERNEL_ROOTS_H
+#define RINGFENCE_DROPIN_KERNEL_ROOTS_H
+
+#include "roots.h"
+
+/* Hands these pointers to `roots->visit`, as far as /proc tells them (epoll from Linux 3.8, timers where the kernel was
+ * built with CHECKPOINT_RESTORE). Uses `roots->buffer`. Does not allocate. */
+void rf_kernel_roots_read(rf_roots *roots);
+
+#endif /* RINGFENCE_DROPIN_KERNEL_ROOTS_H */
