@@ -57,19 +57,16 @@ static size_t gather(void) {
 
 /* Loads the modules of the sites that are left, as many as there is room for. False if none is left. */
 static bool load_modules(void) {
-  unsigned traces = 0;
-  work.traces[0].depth = 0;
+  size_t sites = 0;
   for (size_t i = 0; i < work.count; i++) {
     if (work.order[i] != NULL) {
-      rf_trace *const t = &work.traces[traces];
-      t->frames[t->depth++] = work.order[i]->caller;
-      traces += t->depth == RF_TRACE_DEPTH;
-      if (t->depth == RF_TRACE_DEPTH && traces < TRACES) {
-        work.traces[traces].depth = 0;
-      }
+      rf_trace *const t = &work.traces[sites / RF_TRACE_DEPTH];
+      t->frames[sites % RF_TRACE_DEPTH] = work.order[i]->caller;
+      t->depth = (unsigned)(sites % RF_TRACE_DEPTH) + 1;
+      sites++;
     }
   }
-  unsigned const count = traces < TRACES && work.traces[traces].depth != 0 ? traces + 1 : traces;
+  unsigned const count = (unsigned)((sites + RF_TRACE_DEPTH - 1) / RF_TRACE_DEPTH);
   for (unsigned i = 0; i < count; i++) {
     work.trace_list[i] = &work.traces[i];
   }

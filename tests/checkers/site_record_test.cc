@@ -1,0 +1,198 @@
+// Call sites for the record with which a process ends: what is listed, and that it is listed once.
+#include <gtest/gtest.h>
+
+#include <dlfcn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <functional>
+#include <string>
+
+#include "tests/checkers/json_value.h"
+
+extern "C" {
+#include "checkers/os/seen_sites.h"
+#include "checkers/report/site_record.h"
+}
+
+namespace ringfence {
+namespace {
+
+// Code of the test itself; no call returns to these addresses.
+uintptr_t site(size_t number) {
+  return reinterpret_cast<uintptr_t>(&rf_site_record) + number;
+}
+
+// Sites stay for the life of a process: each test has one of its own.
+void alone(const std::function<void()> &test) {
+  pid_t const child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    rf_seen_sites_begin();
+    test();
+    _exit(testing::Test::HasFailure() ? 1 : 0);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+struct Listed {
+  size_t count;
+  size_t first;
+  size_t dropped;
+  const rf_seen_site *sites;
+};
+
+Listed listed() {
+  Listed l = {};
+  l.count = rf_seen_sites_list(&l.sites, &l.first, &l.dropped);
+  return l;
+}
+
+Json record() {
+  std::string const text = rf_site_record();
+  Json json;
+  EXPECT_TRUE(Json::parse((text.empty() ? "{" : "{" + text.substr(1)) + "}\n", json)) << text;
+  return json;
+}
+
+TEST(SeenSites, AreKeptOnceEachAndCountTheirBlocksOnPages) {
+  alone([] {
+    rf_seen_sites_add(site(1), false);
+    rf_seen_sites_add(site(1), false);
+    rf_seen_sites_add(site(2), true); // a call that frees
+    rf_seen_sites_add(0, false);
+    rf_seen_sites_watch(0);
+    rf_seen_sites_watch(site(3));
+    rf_seen_sites_watch(site(3));
+    Listed const l = listed();
+    ASSERT_EQ(l.count, 2U);
+    EXPECT_EQ(l.first, 0U);
+    EXPECT_EQ(l.dropped, 0U);
+    EXPECT_EQ(l.sites[0].caller, site(1));
+    EXPECT_EQ(l.sites[0].watched, 0U);
+    EXPECT_EQ(l.sites[1].caller, site(3));
+    EXPECT_EQ(l.sites[1].watched, 2U);
+  });
+}
+
+TEST(SeenSites, CountFromZeroOnceTheyWereTold) {
+  alone([] {
+    rf_seen_sites_watch(site(1));
+    rf_seen_sites_add(site(2), false);
+    rf_seen_sites_forget(7);
+    Listed l = listed();
+    ASSERT_EQ(l.count, 2U);
+    EXPECT_EQ(l.first, 2U);
+    EXPECT_EQ(l.sites[0].watched, 0U);
+    EXPECT_EQ(l.sites[0].told_by, 7U);
+    EXPECT_EQ(l.sites[1].told_by, 7U);
+    rf_seen_sites_watch(site(2));
+    rf_seen_sites_add(site(3), false);
+    rf_seen_sites_forget(0); // as a child of fork does
+    l = listed();
+    ASSERT_EQ(l.count, 3U);
+    EXPECT_EQ(l.first, 3U);
+    EXPECT_EQ(l.sites[1].watched, 0U);
+    EXPECT_EQ(l.sites[1].told_by, 7U);
+    EXPECT_EQ(l.sites[2].told_by, 0U);
+    rf_seen_sites_watch(site(1));
+    rf_seen_sites_forget(8);
+    EXPECT_EQ(listed().sites[0].told_by, 8U);
+    EXPECT_EQ(listed().sites[1].told_by, 7U);
+  });
+}
+
+TEST(SeenSites, BeyondTheRoomAreCounted) {
+  alone([] {
+    for (size_t i = 0; i < RF_SEEN_SITES + 5; i++) {
+      rf_seen_sites_add(site(i), false);
+    }
+    rf_seen_sites_add(site(0), false);
+    rf_seen_sites_watch(site(RF_SEEN_SITES - 1));
+    Listed l = listed();
+    EXPECT_EQ(l.count, RF_SEEN_SITES);
+    EXPECT_EQ(l.first, 0U);
+    EXPECT_EQ(l.dropped, 5U);
+    EXPECT_EQ(l.sites[RF_SEEN_SITES - 1].watched, 1U);
+    rf_seen_sites_forget(7);
+    rf_seen_sites_add(site(RF_SEEN_SITES + 5), false);
+    l = listed();
+    EXPECT_EQ(l.count, RF_SEEN_SITES);
+    EXPECT_EQ(l.first, RF_SEEN_SITES);
+    EXPECT_EQ(l.dropped, 1U) << "five were told of";
+  });
+}
+
+TEST(SiteRecord, IsEmptyWithoutSites) {
+  alone([] { EXPECT_STREQ(rf_site_record(), ""); });
+}
+
+TEST(SiteRecord, ListsEachSiteByItsModuleOnce) {
+  alone([] {
+    Dl_info library{};
+    ASSERT_NE(dladdr(dlsym(RTLD_DEFAULT, "fork"), &library), 0);
+    auto const own = reinterpret_cast<uintptr_t>(library.dli_saddr) + 1;
+    rf_seen_sites_watch(own);
+    rf_seen_sites_watch(own);
+    rf_seen_sites_add(site(8), false);
+    rf_seen_sites_add(site(16), false);
+    Json const first = record();
+    ASSERT_EQ(first["sites"].items.size(), 2U);
+    EXPECT_EQ(first["sites_dropped"].number, 0);
+    for (const Json &module : first["sites"].items) {
+      bool const is_library = module["path"].text == realpath(library.dli_fname, nullptr);
+      EXPECT_EQ(module["sites"].number, is_library ? 1 : 2);
+      EXPECT_EQ(module["watched"].items.size(), is_library ? 1U : 0U);
+      EXPECT_EQ(module["unwatched"].items.size(), is_library ? 0U : 2U);
+      if (is_library) {
+        EXPECT_EQ(module["watched"].items.at(0).items.at(0).number,
+                  static_cast<long long>(own - reinterpret_cast<uintptr_t>(library.dli_fbase)));
+        EXPECT_EQ(module["watched"].items.at(0).items.at(1).number, 2);
+      }
+    }
+    rf_seen_sites_watch(own);
+    Json const second = record();
+    ASSERT_EQ(second["sites"].items.size(), 2U) << "the program's own still runs";
+    for (const Json &module : second["sites"].items) {
+      EXPECT_EQ(module["sites"].number, 0);
+      EXPECT_EQ(module["continued"].kind, Json::kTrue);
+      bool const is_library = module["path"].text == realpath(library.dli_fname, nullptr);
+      ASSERT_EQ(module["again"].items.size(), is_library ? 1U : 0U);
+      if (is_library) {
+        EXPECT_EQ(module["again"].items.at(0).items.at(1).number, 1) << "since the last record";
+      }
+    }
+  });
+}
+
+// As many as there are, in whole traces and with some left over.
+TEST(SiteRecord, CountsTheSitesThatItHasNoRoomFor) {
+  for (size_t const count : {size_t{31}, size_t{32}, size_t{33}, size_t{RF_SEEN_SITES}}) {
+    alone([count] {
+      for (size_t i = 0; i < count; i++) {
+        rf_seen_sites_add(site(i), false);
+      }
+      Json const told = record();
+      ASSERT_EQ(told["sites"].items.size(), 1U);
+      EXPECT_EQ(told["sites"].items[0]["sites"].number, static_cast<long long>(count));
+      EXPECT_EQ(told["sites_dropped"].number, 0);
+      size_t const listed_there = told["sites"].items[0]["unwatched"].items.size();
+      EXPECT_EQ(listed_there == count, count < 1000) << listed_there;
+      EXPECT_GT(listed_there, count < 1000 ? 30U : 1000U);
+    });
+  }
+}
+
+TEST(SiteRecord, CountsSitesOfNoFileAsDropped) {
+  alone([] {
+    static unsigned char data[8];
+    rf_seen_sites_add(reinterpret_cast<uintptr_t>(data), false);
+    rf_seen_sites_add(site(8), false);
+    EXPECT_EQ(record()["sites_dropped"].number, 1);
+  });
+}
+
+} // namespace
+} // namespace ringfence
