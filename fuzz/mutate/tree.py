@@ -266,7 +266,7 @@ class Tree:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                preexec_fn=first_for_the_kernel,
+                preexec_fn=as_a_test_starts,
             )
             try:
                 status = process.wait(timeout)
@@ -283,8 +283,12 @@ class Tree:
         return ("timeout" if status is None else f"status {status}: {first_failure(text)}"), seconds
 
 
-def first_for_the_kernel():
-    """A fault that takes all memory ends the test, not what else runs on the machine."""
+def as_a_test_starts():
+    """Signals that the caller ignores, as nohup and a shell's & let it, are at their default. A fault that takes all
+    memory ends the test, not what else runs on the machine."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
         file.write("1000")
 
