@@ -45,6 +45,7 @@ NO_SOURCES = ["*_bare.c", "*/testing/*"]
 SOURCES = ["lib/*.[ch]", "checkers/*.[ch]", "tools/ringfence/*.[ch]", "tools/service/*.[ch]", "tools/trace/*.[ch]"]
 SEED = 12
 TYPES = ["-Werror=int-conversion", "-Werror=incompatible-pointer-types", "-Werror=enum-conversion"]
+EQUIVALENTS = "fuzz/mutate/equivalents.txt"
 TABLE = ("<!-- mutate -->", "<!-- /mutate -->")
 
 
@@ -144,21 +145,34 @@ class Equivalents:
     before and after."""
 
     def __init__(self, path):
+        self.path = path
         self.reasons = {}
+        self.entries = []  # (number of the first line, source, key)
         entry = None
         with open(path, encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
                 key, _, value = line.strip().partition(": ")
                 if key == "equivalent":
-                    entry = {"reason": value, "old": [], "new": []}
-                elif key in ("file", "in"):
+                    self._take(entry)
+                    entry = {"at": number, "reason": value, "old": [], "new": []}
+                elif key in ("file", "in") and entry:
                     entry[key] = value
                 elif line[:1] in "-+" and entry:
                     entry["old" if line[0] == "-" else "new"].append(line[1:].strip())
                 elif line.strip() and line[0] != "#":
                     raise Trouble(f"{path}:{number}: unknown line")
-                if entry and {"file", "in"} <= set(entry) and entry["old"] and entry["new"]:
-                    self.reasons[self._key(entry["file"], entry["in"], entry["old"], entry["new"])] = entry["reason"]
+        self._take(entry)
+
+    def _take(self, entry):
+        if entry is None:
+            return
+        if not ({"file", "in"} <= set(entry) and entry["old"] and entry["new"]):
+            raise Trouble(f"{self.path}:{entry['at']}: a file, a function, or a line before or after is missing")
+        key = self._key(entry["file"], entry["in"], entry["old"], entry["new"])
+        if key in self.reasons:
+            raise Trouble(f"{self.path}:{entry['at']}: an entry before has the same fault")
+        self.reasons[key] = entry["reason"]
+        self.entries.append((entry["at"], entry["file"], key))
 
     @staticmethod
     def _key(path, function, old, new):
@@ -167,6 +181,26 @@ class Equivalents:
     def reason(self, mutant, source):
         old, new = mutant.lines(source)
         return self.reasons.get(self._key(mutant.file, mutant.function, old, new))
+
+    def demand_present(self, root):
+        """Trouble where an entry names a fault that its source has no more."""
+        present = {}
+        stale = []
+        for number, path, key in self.entries:
+            if path not in present:
+                present[path] = self._keys_in(root, path)
+            if key not in present[path]:
+                stale.append(f"{self.path}:{number}: {path} has no such fault")
+        if stale:
+            raise Trouble("\n".join(stale))
+
+    def _keys_in(self, root, path):
+        full = os.path.join(root, path)
+        if not os.path.isfile(full):
+            return set()
+        with open(full, encoding="utf-8") as file:
+            source = file.read()
+        return {self._key(path, mutant.function, *mutant.lines(source)) for mutant in faults.make(path, source)}
 
 
 def compiler_flags(action):
@@ -453,7 +487,8 @@ def main():
             lines = difference(mutant, draw.sources[mutant.file])
             print(draw.id_of(mutant), f"{mutant.file}:{mutant.line}", mutant.operator, *lines)
         return 0
-    equivalents = Equivalents(os.path.join(root, "fuzz/mutate/equivalents.txt"))
+    equivalents = Equivalents(os.path.join(root, EQUIVALENTS))
+    equivalents.demand_present(root)
     results = Results(folder)
     if arguments.write:
         write_table(root, present_rows(draw, equivalents, results), arguments.add)

@@ -4,6 +4,7 @@
 import collections
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -239,6 +240,20 @@ class Small(unittest.TestCase):
         part = found.test_of("//tests:t --gtest_filter=A.B")
         self.assertEqual(("//tests:t", ["--gtest_filter=A.B"]), (part.label, part.arguments))
 
+    def test_a_test_starts_with_signals_as_they_are_by_default(self):
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        self.addCleanup(signal.signal, signal.SIGHUP, before)
+        copy = tree.Tree(self.graph, self.root, os.path.join(self.folder, "copy")).make()
+        found, _ = copy.test(tree.Test("//tests:t", self.hangs_up(copy), []), 5)
+        self.assertIn("status -1", found or "it ended well")
+
+    @staticmethod
+    def hangs_up(copy):
+        path = "hangs_up"
+        Small.put(os.path.join(copy.folder, path), "#!/bin/sh\nkill -HUP $$\n")
+        os.chmod(os.path.join(copy.folder, path), 0o700)
+        return path
+
     def test_only_what_depends_on_a_file_is_made_again(self):
         again = self.graph.affected("//tests:t", ["lib/sum.c"])
         self.assertEqual(["CppCompile", "CppLink"], [action.mnemonic for action in again])
@@ -277,6 +292,26 @@ class DrawAndLists(unittest.TestCase):
         self.assertEqual([("lib/a.c", "return")], [(m.file, m.operator) for m in explained])
         Small.put(path, "equivalence: x\n")
         self.assertRaises(mutate.Trouble, mutate.Equivalents, path)
+
+    def test_an_equivalent_without_its_fault_is_an_error(self):
+        path = os.path.join(self.root, "equivalents.txt")
+        entry = "equivalent: none sees it\nfile: lib/a.c\nin: f\n- return a;\n+ return 0;\n\n"
+        Small.put(path, entry)
+        mutate.Equivalents(path).demand_present(self.root)
+        for old, new in (("a.c", "gone.c"), ("in: f", "in: g"), ("- return a;", "- return b;"), ("+ return 0;", "+ ;")):
+            with self.subTest(new=new):
+                Small.put(path, entry + entry.replace(old, new))
+                with self.assertRaisesRegex(mutate.Trouble, "equivalents.txt:7: lib/.* has no such fault"):
+                    mutate.Equivalents(path).demand_present(self.root)
+        for text in (entry * 2, entry.replace("in: f\n", ""), entry.replace("+ return 0;\n", "")):
+            Small.put(path, text)
+            self.assertRaises(mutate.Trouble, mutate.Equivalents, path)
+
+    def test_each_equivalent_has_its_fault_in_the_sources(self):
+        root = os.getcwd()
+        known = mutate.Equivalents(os.path.join(root, mutate.EQUIVALENTS))
+        self.assertLess(50, len(known.entries))
+        known.demand_present(root)
 
     def test_only_faults_that_are_still_there_count(self):
         draw = self.draw()
