@@ -39,6 +39,16 @@ TEST(Forward, AMallocThatWasPreloadedBehindIsUsed) {
   }
 }
 
+TEST(Forward, TheOneAlignedFunctionOfAMallocStandsForTheOthers) {
+  for (const char *const kind : {"", "_aligned_alloc", "_posix_memalign", "_memalign"}) {
+    How how = with("mode=off");
+    how.behind = program(std::string("libnext_malloc") + kind + ".so");
+    Result const result = run({program("handed_on"), "aligned"}, how);
+    EXPECT_EQ(result.out, "many behind\nok\n") << kind;
+    EXPECT_EQ(result.err, "") << kind;
+  }
+}
+
 TEST(Forward, AHeapOfItsOwnIsUsedWhereAskedToAndWhereBlocksAreChecked) {
   for (const char *const mode : kOwn) {
     Result const result = run_before(program("libnext_malloc.so"), mode);

@@ -174,6 +174,16 @@ TEST(PageTime, WhatIsSpentIsNotLeft) {
   });
 }
 
+TEST(PageTime, ShortWorkCountsAsShort) {
+  alone([] {
+    rf_page_time_begin(1);
+    for (int i = 0; i < 150; i++) { // each would be 200 us
+      rf_page_time_leave(rf_page_time_enter());
+    }
+    EXPECT_TRUE(rf_page_time_left());
+  });
+}
+
 TEST(PageTime, ComesAgainWithTheTimeOfTheProcess) {
   alone([] {
     rf_page_time_begin(99);

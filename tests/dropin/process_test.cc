@@ -314,6 +314,7 @@ TEST(Process, ACrashNearALargeBlockNamesTheBlock) {
     ASSERT_EQ(result.findings.size(), 1U) << how;
     const Json &finding = result.findings[0];
     EXPECT_EQ(finding["detail"].text, "SIGSEGV: a wild access near a block");
+    EXPECT_EQ(finding["access"].text, "read");
     EXPECT_EQ(finding["relation"].text, how);
     EXPECT_EQ(finding["size"].number, 3000000);
     EXPECT_LE(finding["distance"].number, 0x10000 + 8);

@@ -7,8 +7,8 @@
 #include <stdbool.h>
 
 /* Waits until no other thread flushes all streams, and has those wait that begin. False, and nothing is locked, in a
- * process of one thread and where this thread has the list locked itself. With signals blocked, or at the end of the
- * process. */
+ * process of one thread and, of musl, where this thread has the list locked itself; glibc's lock is recursive. With
+ * signals blocked, or at the end of the process. */
 bool rf_stream_list_lock(void);
 
 void rf_stream_list_unlock(void);

@@ -172,6 +172,27 @@ static void nothing_is_served_that_cannot_be(void) {
   free(block);
 }
 
+/* Alignments that are no power of two are rounded up by memalign, and refused by the others. */
+static void aligned_functions_say_why_not(void) {
+  static volatile size_t huge = SIZE_MAX;
+  static volatile size_t odd = 24;
+  void *block = memalign(odd, 10);
+  EXPECT(block != NULL && (uintptr_t)block % 32 == 0);
+  free(block);
+  errno = 0;
+  EXPECT(memalign(huge, 10) == NULL && errno == EINVAL);
+  errno = 0;
+  EXPECT(memalign(64, huge / 2) == NULL && errno == ENOMEM);
+  errno = 0;
+  EXPECT(aligned_alloc(64, huge / 2) == NULL && errno == ENOMEM);
+  block = &errno;
+  EXPECT(posix_memalign(&block, 64, huge / 2) == ENOMEM && block == &errno);
+  EXPECT(posix_memalign(&block, odd, 10) == EINVAL && block == &errno);
+  EXPECT(posix_memalign(&block, sizeof(void *) / 2, 10) == EINVAL && block == &errno);
+  EXPECT(posix_memalign(&block, 64, 10) == 0 && block != &errno && (uintptr_t)block % 64 == 0);
+  free(block);
+}
+
 static void *use(void *unused) {
   for (unsigned i = 0; i < 20000; i++) {
     char *block = malloc(i % 300);
@@ -221,6 +242,9 @@ int main(int argc, char **argv) {
   each_kind_is_whole_aligned_and_apart();
   functions_of_the_c_library_meet_them();
   nothing_is_served_that_cannot_be();
+  if (argc > 1 && strcmp(argv[1], "aligned") == 0) {
+    aligned_functions_say_why_not();
+  }
   threads_and_children_go_on();
   if (calls != NULL) {
     printf("%s\n", *calls > 1000 ? "many behind" : *calls > 0 ? "few behind" : "none behind");

@@ -1,4 +1,5 @@
-/* A malloc to preload behind the drop-in: keeps a header before each block, and takes its memory from the C library by
+/* A malloc to preload behind the drop-in, with ONLY_ALIGNED_ALLOC, ONLY_POSIX_MEMALIGN or ONLY_MEMALIGN without the other
+ * aligned functions: keeps a header before each block, and takes its memory from the C library by
  * the names that it has of its own, which are the drop-in's, too. */
 #include <errno.h>
 #include <stddef.h>
@@ -19,10 +20,9 @@ typedef struct header {
 
 #define MARK ((size_t)0x5AFEB10C)
 
-void *memalign(size_t align, size_t size) {
-  align = align < 16 ? 16 : align;
+static void *give(size_t align, size_t size) {
   __atomic_add_fetch(&next_malloc_calls, 1, __ATOMIC_RELAXED);
-  if (size > PTRDIFF_MAX - align - sizeof(header)) {
+  if (align > PTRDIFF_MAX || size > PTRDIFF_MAX - align - sizeof(header)) {
     errno = ENOMEM;
     return NULL;
   }
@@ -36,7 +36,7 @@ void *memalign(size_t align, size_t size) {
 }
 
 void *malloc(size_t size) {
-  return memalign(16, size);
+  return give(16, size);
 }
 
 void *calloc(size_t count, size_t size) {
@@ -44,7 +44,7 @@ void *calloc(size_t count, size_t size) {
     errno = ENOMEM;
     return NULL;
   }
-  void *const block = memalign(16, count * size);
+  void *const block = give(16, count * size);
   return block != NULL ? memset(block, 0, count * size) : NULL;
 }
 
@@ -64,7 +64,7 @@ size_t malloc_usable_size(void *ptr) {
 }
 
 void *realloc(void *ptr, size_t size) {
-  void *const block = memalign(16, size);
+  void *const block = give(16, size);
   if (block != NULL && ptr != NULL) {
     size_t const old = malloc_usable_size(ptr);
     memcpy(block, ptr, old < size ? old : size);
@@ -73,14 +73,37 @@ void *realloc(void *ptr, size_t size) {
   return block;
 }
 
-void *aligned_alloc(size_t align, size_t size) {
-  return memalign(align, size);
+#if !defined(ONLY_ALIGNED_ALLOC) && !defined(ONLY_POSIX_MEMALIGN)
+void *memalign(size_t align, size_t size) {
+  size_t power = 16;
+  while (power < align && power <= PTRDIFF_MAX) {
+    power *= 2;
+  }
+  if (power < align) {
+    errno = EINVAL;
+    return NULL;
+  }
+  return give(power, size);
 }
+#endif
 
+#if !defined(ONLY_MEMALIGN) && !defined(ONLY_POSIX_MEMALIGN)
+void *aligned_alloc(size_t align, size_t size) {
+  return give(align < 16 ? 16 : align, size);
+}
+#endif
+
+#if !defined(ONLY_MEMALIGN) && !defined(ONLY_ALIGNED_ALLOC)
 int posix_memalign(void **out, size_t align, size_t size) {
-  void *const block = memalign(align, size);
+  int const saved = errno;
+  if ((align & (align - 1)) != 0 || align % sizeof(void *) != 0) {
+    return EINVAL;
+  }
+  void *const block = give(align < 16 ? 16 : align, size);
+  errno = saved;
   if (block != NULL) {
     *out = block;
   }
   return block != NULL ? 0 : ENOMEM;
 }
+#endif
