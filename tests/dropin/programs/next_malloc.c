@@ -1,6 +1,6 @@
-/* A malloc to preload behind the drop-in, with ONLY_ALIGNED_ALLOC, ONLY_POSIX_MEMALIGN or ONLY_MEMALIGN without the other
- * aligned functions: keeps a header before each block, and takes its memory from the C library by
- * the names that it has of its own, which are the drop-in's, too. */
+/* A malloc to preload behind the drop-in: keeps a header before each block, and takes its memory from the C library by
+ * the names that it has of its own, which are the drop-in's, too. ONLY_ALIGNED_ALLOC, ONLY_POSIX_MEMALIGN or
+ * ONLY_MEMALIGN leaves the other aligned functions out. */
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
