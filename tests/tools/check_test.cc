@@ -348,6 +348,12 @@ TEST(Children, OfAShellWithoutTheEnvironmentAreCounted) {
   EXPECT_TRUE(has(result.err, "; 1 program not checked (1 without LD_PRELOAD)\n")) << result.err;
 }
 
+TEST(Children, AreLookedAtByTheDescriptorZeroAsWell) {
+  const Result result = check({"--", "sh", "-c", "exec 0<&-; env -i /bin/true"});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_TRUE(has(result.err, "; 1 program not checked (1 without LD_PRELOAD)\n")) << result.err;
+}
+
 TEST(Children, ThatAreSetuidAreCounted) {
   const std::string file = copy_of("other", program("ends"));
   if (getuid() != 0 || chown(file.c_str(), 65534, static_cast<gid_t>(-1)) != 0 || chmod(file.c_str(), 04755) != 0) {

@@ -75,6 +75,12 @@ TEST(Option, BadValuesAreNamedWithTheGoodOnes) {
                  "--format xml: use text, json, sarif, junit, html, github or pprof");
 }
 
+TEST(Service, TakesNoMoreArgumentsThanItHasRoomFor) {
+  std::vector<std::string> words(257, "x");
+  words[0] = "findings";
+  expect_refused(words, 2, "findings takes at most 256 arguments");
+}
+
 TEST(Option, UnknownKeysOfTheLibraryAreNamed) {
   const Result result = check({"--option", "colour=red", "true"});
   EXPECT_EQ(result.status, 2);
