@@ -251,6 +251,27 @@ TEST(Process, DamageThatAChildDoesToItsParentsBlocksIsFound) {
   }
 }
 
+TEST(Process, StacksAreNoDeeperThanTheOptionSaysInModesThatCheckAll) {
+  for (const char *const mode : {"guard", "page"}) {
+    for (unsigned const depth : {3U, 8U}) {
+      Result const result =
+          run({program("process"), "wild_behind"}, with("stack_depth=" + std::to_string(depth) + ":mode=" + mode));
+      ASSERT_EQ(result.findings.size(), 1U) << mode;
+      size_t const frames = result.findings[0]["allocated"]["frames"].items.size();
+      EXPECT_EQ(frames <= 3, depth == 3) << mode << frames;
+    }
+  }
+}
+
+// The smallest table of stacks is a sixty-fourth of this.
+TEST(Process, StacksAreKeptWhereDataIsScarce) {
+  How how = with("leaks=0");
+  how.data = size_t{16} << 20;
+  Result const result = run({program("process"), "return", "bad"}, how);
+  ASSERT_EQ(result.findings.size(), 1U);
+  EXPECT_GE(result.findings[0]["allocated"]["frames"].items.size(), 2U);
+}
+
 TEST(Process, ExitCodeIsAnOption) {
   EXPECT_EQ(run({program("process"), "return", "bad"}, with("exitcode=42")).status, 42);
   EXPECT_EQ(run({program("process"), "return", "bad"}, with("exitcode=0")).status, 3);

@@ -222,6 +222,8 @@ TEST(DropinUnmapped, AFreeOfTheBlockAgainIsADoubleFree) {
     ASSERT_EQ(found.size(), 1U);
     EXPECT_EQ(found[0].bug, RF_BUG_DOUBLE_FREE);
     EXPECT_EQ(found[0].access, RF_ACCESS_FREE);
+    EXPECT_STREQ(found[0].allocator, "malloc");
+    EXPECT_STREQ(found[0].mode, "guard");
     EXPECT_EQ(found[0].block, block);
     EXPECT_EQ(found[0].size, 1000000U);
     EXPECT_EQ(found[0].blocks, 1U);

@@ -2,7 +2,9 @@
 #define _GNU_SOURCE
 #include "expect.h"
 
+#include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,6 +35,27 @@ static void by_spawn(void) {
   pid_t pid;
   EXPECT(posix_spawnp(&pid, "sh", NULL, NULL, words, environ) == 0);
   EXPECT(wait_for(pid) == 8);
+}
+
+static bool blocks_only(int number) {
+  sigset_t now;
+  EXPECT(sigprocmask(SIG_SETMASK, NULL, &now) == 0);
+  return sigismember(&now, number) == 1 && sigismember(&now, SIGUSR2) == 0 && sigismember(&now, SIGALRM) == 0;
+}
+
+static void a_fork_leaves_the_signals_blocked_that_were(void) {
+  sigset_t some;
+  sigset_t before;
+  sigemptyset(&some);
+  sigaddset(&some, SIGUSR1);
+  EXPECT(sigprocmask(SIG_BLOCK, &some, &before) == 0);
+  pid_t const pid = fork();
+  if (pid == 0) {
+    _exit(blocks_only(SIGUSR1) ? 12 : 1);
+  }
+  EXPECT(wait_for(pid) == 12);
+  EXPECT(blocks_only(SIGUSR1));
+  EXPECT(sigprocmask(SIG_SETMASK, &before, NULL) == 0);
 }
 
 static void by_vfork(void) {
@@ -105,6 +128,7 @@ int main(void) {
   by_popen();
   by_system();
   by_spawn();
+  a_fork_leaves_the_signals_blocked_that_were();
   by_vfork();
   by_every_exec();
   after_an_exec_that_failed();

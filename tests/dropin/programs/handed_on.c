@@ -28,9 +28,12 @@ enum { EARLY = 3 };
 
 static char *early[EARLY];
 static unsigned early_count;
+static bool early_refused = true; /* what cannot be had is not given then either */
 
 int dl_iterate_phdr(int (*visit)(struct dl_phdr_info *, size_t, void *), void *context) {
   if (early_count < EARLY) {
+    static volatile size_t huge = SIZE_MAX - 20;
+    early_refused = early_refused && malloc(huge) == NULL;
     char *block = early_count == 1 ? calloc(4, 25) : malloc(50);
     memset(block, 'e', 50);
     early[early_count++] = early_count == 2 ? realloc(block, 100) : block;
@@ -63,6 +66,7 @@ static void blocks_from_before_go_on(void) {
   if (early_count == 0) {
     return; /* without the drop-in */
   }
+  EXPECT(early_refused);
   for (unsigned i = 0; i < early_count; i++) {
     EXPECT(filled(early[i], 'e', 50) && malloc_usable_size(early[i]) >= 50);
     EXPECT((uintptr_t)early[i] % 16 == 0);
