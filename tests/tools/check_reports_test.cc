@@ -40,7 +40,12 @@ TEST_F(CheckReports, OutputsAreWrittenBesideTheText) {
   EXPECT_TRUE(has(sarif, "\"exitCode\":99"));
   EXPECT_TRUE(has(sarif, "\"uri\":\"tests/tools/programs/overflow.c\"")) << sarif;
   EXPECT_EQ(run({"python3", source("tests/tools/sarif_rules.py"), file("r.sarif")}).status, 0);
-  EXPECT_TRUE(has(read_file(file("r.html")), "overflow</code>"));
+  const std::string page = read_file(file("r.html"));
+  EXPECT_TRUE(has(page, "overflow</code>"));
+  EXPECT_TRUE(has(page, "tests/tools/programs/overflow.c:")) << page;
+  EXPECT_TRUE(has(page, "</b> at the peak</li>")) << page;
+  EXPECT_FALSE(has(page, "<b></b>")) << page;
+  EXPECT_TRUE(has(read_file(file("r.xml")), "hostname=\"")) << read_file(file("r.xml"));
   EXPECT_TRUE(has(read_file(file("r.xml")), "classname=\"ringfence.overflow\"")) << read_file(file("r.xml"));
 }
 

@@ -35,6 +35,7 @@ TEST(Command, AnUnknownOneIsNamedWithTheNearest) {
   expect_refused({"chekc"}, 2, "unknown command chekc; did you mean check?");
   expect_refused({"frobnicate"}, 2, "unknown command frobnicate; `ringfence help` lists them");
   expect_refused({"help", "verison"}, 2, "unknown command verison; did you mean version?");
+  expect_refused({"-x"}, 2, "unknown option -x before the command; try `ringfence help`");
   expect_refused({"--chekc"}, 2, "unknown option --chekc before the command; try `ringfence help`");
 }
 
@@ -79,6 +80,11 @@ TEST(Service, TakesNoMoreArgumentsThanItHasRoomFor) {
   std::vector<std::string> words(257, "x");
   words[0] = "findings";
   expect_refused(words, 2, "findings takes at most 256 arguments");
+}
+
+TEST(Service, GetsAllItsArguments) {
+  const Result result = run({"sh", "-c", "RINGFENCE_SERVE=/bin/echo \"$0\" findings one two three four", ringfence()});
+  EXPECT_EQ(result.out, "findings one two three four\n") << result.err;
 }
 
 TEST(Option, UnknownKeysOfTheLibraryAreNamed) {

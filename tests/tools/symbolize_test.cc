@@ -114,6 +114,29 @@ TEST_F(Symbolize, WithoutAToolTheSymbolTableGivesTheFunction) {
   EXPECT_EQ(frame_.sources[0].file, nullptr);
 }
 
+// A tool that is found first, and gives this answer of each address.
+TEST_F(Symbolize, TheSymbolTableNamesWhatTheToolDoesNot) {
+  struct Case {
+    const char *answer;
+    const char *function;
+    unsigned line;
+  };
+  for (const Case &c : {Case{"??\\n/a.c:7", "rf_test_calls", 7}, Case{"other\\n??:0", "other", 0}}) {
+    const std::string folder = ringfence_test::scratch("bin");
+    mkdir(folder.c_str(), 0700);
+    ringfence_test::write_file(folder + "/addr2line",
+                               std::string("#!/bin/sh\nwhile read -r at; do printf '%s\\n") + c.answer +
+                                   "\\n' \"$at\"; done\n",
+                               0755);
+    setenv("PATH", (folder + ":" + path_before_).c_str(), 1);
+    frame_.source_count = 0;
+    symbolize({&frame_});
+    ASSERT_EQ(frame_.source_count, 1u) << c.answer;
+    EXPECT_STREQ(frame_.sources[0].function, c.function);
+    EXPECT_EQ(frame_.sources[0].line, c.line);
+  }
+}
+
 TEST_F(Symbolize, EqualFramesGetTheSameAnswer) {
   rf_frame second = frame_;
   rf_frame third = frame_;

@@ -164,6 +164,7 @@ TEST(Totals, AddUpTheProcesses) {
   processes[1].peak = 7;
   processes[1].findings = 4;
   processes[1].leaks_unchecked = "no memory";
+  processes[1].blocks_unchecked = "no room";
   rf_run run = {};
   run.processes = processes;
   run.process_count = 2;
@@ -176,6 +177,8 @@ TEST(Totals, AddUpTheProcesses) {
   EXPECT_EQ(totals.killed, 1u);
   EXPECT_EQ(totals.leaks_unchecked, 1u);
   EXPECT_STREQ(totals.because, "no memory");
+  EXPECT_EQ(totals.blocks_unchecked, 1u);
+  EXPECT_STREQ(totals.blocks_because, "no room");
   EXPECT_EQ(totals.allocations, 3u);
   EXPECT_EQ(totals.bytes, 30u);
   EXPECT_EQ(totals.peak, 30u) << "they did not all run at once";
