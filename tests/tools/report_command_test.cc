@@ -993,7 +993,7 @@ TEST_F(ReportCommand, ThePageShowsTheCallersOfASite) {
   for (const char *const name : {"malloc", "take", "calls_take", "main", "__libc_start_main", "_start"}) {
     frames += std::string(frames.empty() ? "" : ",") + R"({"pc":4096,"function":")" + name + R"("})";
   }
-  const std::string site = R"({"blocks":3,"bytes":300,"allocated":{"thread":0,"site":null,"frames":[)" + frames + "]}}";
+  const std::string site = R"({"blocks":3,"bytes":300,"allocated":{"thread":0,"frames":[)" + frames + "]}}";
   const std::string fields = R"("time_ns":5,"name":"start","blocks":3,"bytes":300,"omitted_blocks":0)";
   const std::string page = report({"--format=html", file("s.json", snapshot(fields, site))}).out;
   EXPECT_TRUE(has(page, "take<br/><span class=\"chain\">from calls_take, main</span>")) << page;

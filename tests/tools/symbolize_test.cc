@@ -124,10 +124,9 @@ TEST_F(Symbolize, TheSymbolTableNamesWhatTheToolDoesNot) {
   for (const Case &c : {Case{"??\\n/a.c:7", "rf_test_calls", 7}, Case{"other\\n??:0", "other", 0}}) {
     const std::string folder = ringfence_test::scratch("bin");
     mkdir(folder.c_str(), 0700);
-    ringfence_test::write_file(folder + "/addr2line",
-                               std::string("#!/bin/sh\nwhile read -r at; do printf '%s\\n") + c.answer +
-                                   "\\n' \"$at\"; done\n",
-                               0755);
+    ringfence_test::write_file(
+        folder + "/addr2line",
+        std::string("#!/bin/sh\nwhile read -r at; do printf '%s\\n") + c.answer + "\\n' \"$at\"; done\n", 0755);
     setenv("PATH", (folder + ":" + path_before_).c_str(), 1);
     frame_.source_count = 0;
     symbolize({&frame_});
