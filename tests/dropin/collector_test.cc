@@ -404,6 +404,10 @@ TEST_F(Collector, IsToldOfALargeHeapByLargerCells) {
   EXPECT_LE(cells, 1024);
 }
 
+TEST_F(Collector, IsToldNoRegularSnapshotBeforeItsTime) {
+  EXPECT_EQ(tell({"snapshots", "4000"}, "snapshot_every=3600").of("snapshot").size(), 2U) << "those that it asks for";
+}
+
 TEST_F(Collector, IsToldNoSnapshotsOfModesWithoutThem) {
   EXPECT_TRUE(tell({"snapshots", "1"}, "mode=sample").of("snapshot").empty());
 }
