@@ -2,11 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <dlfcn.h>
+#include <link.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "tests/checkers/json_value.h"
 
@@ -164,6 +166,48 @@ TEST(SiteRecord, ListsEachSiteByItsModuleOnce) {
         EXPECT_EQ(module["again"].items.at(0).items.at(1).number, 1) << "since the last record";
       }
     }
+  });
+}
+
+// A child of fork: its parent told of the sites, or will.
+TEST(SiteRecord, HasSitesOfBeforeAForkWhereTheyHadBlocksSince) {
+  alone([] {
+    rf_seen_sites_add(site(1), false);
+    rf_seen_sites_add(site(2), false);
+    rf_seen_sites_forget(0);
+    EXPECT_STREQ(rf_site_record(), "");
+    rf_seen_sites_watch(site(2));
+    Json const told = record();
+    ASSERT_EQ(told["sites"].items.size(), 1U);
+    EXPECT_EQ(told["sites"].items[0]["sites"].number, 1);
+    ASSERT_EQ(told["sites"].items[0]["watched"].items.size(), 1U);
+    EXPECT_EQ(told["sites"].items[0]["unwatched"].items.size(), 0U);
+  });
+}
+
+// The code of each module that is of a file.
+int take_code(dl_phdr_info *info, size_t, void *places) {
+  bool const own = static_cast<std::vector<uintptr_t> *>(places)->empty();
+  for (size_t i = 0; (own || info->dlpi_name[0] == '/') && i < info->dlpi_phnum; i++) {
+    if (info->dlpi_phdr[i].p_type == PT_LOAD && (info->dlpi_phdr[i].p_flags & PF_X) != 0) {
+      static_cast<std::vector<uintptr_t> *>(places)->push_back(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr + 1);
+      return 0;
+    }
+  }
+  return 0;
+}
+
+TEST(SiteRecord, HasAllModulesOfTheProcess) {
+  alone([] {
+    std::vector<uintptr_t> places;
+    dl_iterate_phdr(take_code, &places);
+    ASSERT_GT(places.size(), 4U);
+    for (uintptr_t const place : places) {
+      rf_seen_sites_add(place, false);
+    }
+    Json const told = record();
+    EXPECT_EQ(told["sites"].items.size(), places.size());
+    EXPECT_EQ(told["sites_dropped"].number, 0);
   });
 }
 
