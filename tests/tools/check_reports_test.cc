@@ -42,7 +42,7 @@ TEST_F(CheckReports, OutputsAreWrittenBesideTheText) {
   EXPECT_EQ(run({"python3", source("tests/tools/sarif_rules.py"), file("r.sarif")}).status, 0);
   const std::string page = read_file(file("r.html"));
   EXPECT_TRUE(has(page, "overflow</code>"));
-  EXPECT_TRUE(has(page, "tests/tools/programs/overflow.c:")) << page;
+  EXPECT_TRUE(has(page, "<span class=\"where\">tests/tools/programs/overflow.c:")) << page;
   EXPECT_TRUE(has(page, "</b> at the peak</li>")) << page;
   EXPECT_FALSE(has(page, "<b></b>")) << page;
   EXPECT_TRUE(has(read_file(file("r.xml")), "hostname=\"")) << read_file(file("r.xml"));
