@@ -423,6 +423,9 @@ public:
     for (size_t left = in_.below(20); left != 0; left--) {
       step();
     }
+    if (in_.u8() % 8 == 1 && blocks_of_memory_) { // as a program may that does not end its pools
+      RF_HOLDS(damaged || rf_memblocks_init(&memblocks_, buffer_.data(), size_, kCount, bitmap_) == RF_OK);
+    }
     end();
     RF_HOLDS(log_.count() == (damaged ? 1 : 0));
     RF_HOLDS(!damaged || log_.findings()[0].bug == RF_BUG_USE_AFTER_FREE ||
@@ -451,6 +454,22 @@ private:
     }
   }
 
+  // Any that are free, whatever was in them.
+  void claim() {
+    size_t const first = in_.below(kCount);
+    size_t const count = 1 + in_.below(3);
+    bool free = first + count <= kCount;
+    for (size_t i = first; i < first + count; i++) {
+      free = free && std::find(live_.begin(), live_.end(), &buffer_[i % kCount * size_]) == live_.end();
+    }
+    if (free) {
+      RF_HOLDS(rf_memblocks_claim(&memblocks_, &buffer_[first * size_], count) == RF_OK);
+      for (size_t i = first; i < first + count; i++) {
+        own(&buffer_[i * size_]);
+      }
+    }
+  }
+
   void own(void *p) {
     std::memset(p, static_cast<int>(live_.size() + 1), size_);
     live_.push_back(static_cast<unsigned char *>(p));
@@ -458,7 +477,9 @@ private:
 
   void step() {
     unsigned const what = in_.u8();
-    if (what % 8 == 0) {
+    if (what % 16 == 8 && blocks_of_memory_) {
+      claim();
+    } else if (what % 8 == 0) {
       take_run();
     } else if (what % 2 == 0 || live_.empty()) {
       void *const p = take();

@@ -1,6 +1,6 @@
-// printing: text about heaps. Numbers as the C library writes them, dumps that agree with statistics and walk, snapshots
-// and their differences as text, JSON and in a form for collectors, each counted a second time; faults; and the bump
-// arena, which has no walk.
+// printing: text about heaps. Numbers as the C library writes them, dumps that agree with statistics and walk, and
+// snapshots and their differences as text, JSON and in a form for collectors, each counted a second time; faults; and
+// the bump arena, which has no walk.
 #include "blocks_model.h"
 #include "captured.h"
 #include "generated_findings.h"

@@ -1,13 +1,16 @@
 // store: blocks on pages of their own, by the calls that page, sample and the drop-in make: with pages that move or are
-// kept, few slots, little memory, backing blocks, sized and typed frees, several stores, calls that interrupt others.
-// Each block keeps its contents, a touch of what is closed is one finding of the right kind, and correct use none.
+// kept, few slots, little memory, backing blocks, sized and typed frees, several stores, calls that interrupt others,
+// and handlers of the program for the same signals. Each block keeps its contents, a touch of what is closed is one
+// finding of the right kind, and correct use none.
 #include "blocks_model.h"
 #include "finding_log.h"
 
 #include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <cstring>
 #include <string>
+#include <sys/mman.h>
 #include <vector>
 
 extern "C" {
@@ -43,6 +46,47 @@ uintptr_t open_end(const Block &b) {
   return (number(b.ptr) + std::max<size_t>(b.size, 1) + kPage - 1) & ~(kPage - 1);
 }
 
+// ---- A page of the program's own, which its handlers open ----
+
+unsigned char *own_page() {
+  static void *const page = mmap(nullptr, kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return static_cast<unsigned char *>(page);
+}
+
+volatile std::sig_atomic_t handled = 0;
+
+void open_own_page(int) {
+  handled = handled + 1;
+  (void)mprotect(own_page(), kPage, PROT_READ | PROT_WRITE);
+}
+
+void open_at(int number_of_signal, siginfo_t *info, void *) {
+  if (info->si_addr == own_page()) {
+    open_own_page(number_of_signal);
+  }
+}
+
+bool settles(const void *info, void *) {
+  bool const own = static_cast<const siginfo_t *>(info)->si_addr == own_page();
+  if (own) {
+    open_own_page(0);
+  }
+  return own;
+}
+
+struct sigaction a_handler(unsigned how) {
+  static const int flags[] = {SA_SIGINFO, SA_SIGINFO | SA_NODEFER, SA_SIGINFO | static_cast<int>(SA_RESETHAND), 0};
+  struct sigaction action = {};
+  action.sa_flags = flags[how % 4];
+  (void)sigemptyset(&action.sa_mask);
+  if (how % 4 == 3) {
+    action.sa_handler = open_own_page;
+  } else {
+    action.sa_sigaction = open_at;
+  }
+  return action;
+}
+
 rf_page_store_options some_options(Reader &in, FindingLog *log) {
   static const size_t quarantines[] = {size_t{1} << 28, size_t{1} << 18, 0, size_t{1} << 20};
   static const unsigned slots[] = {0, 0, 6, 64};
@@ -60,6 +104,7 @@ rf_page_store_options some_options(Reader &in, FindingLog *log) {
   o.seed = how % 8 < 4 ? 0 : how;
   o.moves_pages = in.u8() % 2 == 1;
   o.keeps_pages = in.u8() % 4 == 1;
+  o.watches_seldom = how % 16 == 6;
   o.note = how % 32 == 5 ? "a note" : nullptr;
   o.fallback = "blocks are under guard";
   o.owner = log;
@@ -94,7 +139,13 @@ public:
 
 private:
   void step() {
-    switch (in_.below(20)) {
+    switch (in_.below(22)) {
+    case 20:
+      with_own_handler();
+      break;
+    case 21:
+      settle_otherwise();
+      break;
     case 0:
       free_wrong();
       break;
@@ -412,6 +463,40 @@ private:
       b.backing = backing;
       rf_page_store_set_backing(store_, b.ptr, backing);
     }
+  }
+
+  // The program's handler is called for its own faults, and for no others.
+  void with_own_handler() {
+    struct sigaction before;
+    struct sigaction now;
+    struct sigaction const own = a_handler(in_.u8());
+    handled = 0;
+    RF_HOLDS(mprotect(own_page(), kPage, PROT_NONE) == 0);
+    RF_HOLDS(sigaction(SIGSEGV, &own, &before) == 0);
+    rf_page_signals_changed();
+    rf_page_store_watch(store_);
+    rf_page_signals_keep(in_.u8() % 2 == 0);
+    RF_HOLDS(sigaction(SIGSEGV, nullptr, &now) == 0);
+    rf_page_unwrap(SIGSEGV, &now);
+    RF_HOLDS((now.sa_flags & own.sa_flags) == own.sa_flags && now.sa_sigaction == own.sa_sigaction);
+    touch(own_page());
+    RF_HOLDS(handled == 1 && log_.count() == 0);
+    touch_behind();
+    (void)alloc();
+    rf_page_signals_keep(false);
+    RF_HOLDS(handled == 1 && sigaction(SIGSEGV, &before, nullptr) == 0);
+    rf_page_signals_changed();
+  }
+
+  // Faults that somebody else settles are no findings.
+  void settle_otherwise() {
+    handled = 0;
+    RF_HOLDS(mprotect(own_page(), kPage, PROT_NONE) == 0);
+    rf_page_settle_also(settles);
+    touch(own_page());
+    touch_behind();
+    rf_page_settle_also(nullptr);
+    RF_HOLDS(handled == 1);
   }
 
   // ---- All of it ----
