@@ -322,7 +322,7 @@ private:
   void check_watched(const rf_json *site, uintptr_t base) {
     for (; site != nullptr; site = site->next) {
       RF_HOLDS(site->first != nullptr && site->first->next != nullptr);
-      auto const watched = watched_.find(base + std::stoull(site->first->text));
+      auto const watched = watched_.find(base + static_cast<uintptr_t>(std::stoull(site->first->text)));
       RF_HOLDS(watched != watched_.end() && watched->second == std::stoull(site->first->next->text));
       watched_.erase(watched);
     }
