@@ -430,6 +430,7 @@ public:
     RF_HOLDS(log_.count() == (damaged ? 1 : 0));
     RF_HOLDS(!damaged || log_.findings()[0].bug == RF_BUG_USE_AFTER_FREE ||
              log_.findings()[0].bug == RF_BUG_BUFFER_OVERFLOW);
+    RF_HOLDS(!damaged || log_.findings()[0].window_address >= reinterpret_cast<uintptr_t>(buffer_.data()));
   }
 
 private:

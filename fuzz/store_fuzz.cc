@@ -505,7 +505,11 @@ private:
     rf_page_figures figures;
     rf_origin const origin = RF_ORIGIN_HERE(RF_HERE);
     rf_page_store_figures(store_, &figures);
-    RF_HOLDS(figures.counters.blocks == blocks_.size());
+    size_t used = 0;
+    for (const Block &b : blocks_) {
+      used += b.size;
+    }
+    RF_HOLDS(figures.counters.blocks == blocks_.size() && figures.counters.used == used);
     std::vector<const void *> seen;
     rf_page_store_each(store_, note, &seen);
     RF_HOLDS(seen.size() == blocks_.size() && std::is_sorted(seen.begin(), seen.end()));
