@@ -390,19 +390,13 @@ void check_file(Reader &in, const rf_policy &policy, const rf_policy_who &who, b
   }
 }
 
-// One segment for all inputs.
+// One segment for all inputs, removed with the process however that ends: Linux attaches removed ones that are in use.
 struct Segment {
   Segment() : id(shmget(IPC_PRIVATE, sizeof(rf_policy), IPC_CREAT | 0600)) {
     void *const at = id >= 0 ? shmat(id, nullptr, 0) : nullptr;
     policy = at != nullptr && at != reinterpret_cast<void *>(-1) ? static_cast<rf_policy *>(at) : nullptr;
+    (void)shmctl(id, IPC_RMID, nullptr);
   }
-  ~Segment() {
-    if (id >= 0) {
-      (void)shmctl(id, IPC_RMID, nullptr);
-    }
-  }
-  Segment(const Segment &) = delete;
-  Segment &operator=(const Segment &) = delete;
 
   int id;
   rf_policy *policy;
