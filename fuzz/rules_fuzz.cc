@@ -4,12 +4,14 @@
 #include "tests/core/text_sink.h"
 #include "tools/ringfence/model/baseline.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <map>
 #include <ringfence/fuzz/reader.h>
 #include <ringfence/options.h>
 #include <ringfence/suppress.h>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -292,6 +294,111 @@ void read_options(Reader &in) {
   }
 }
 
+// Each option of the table with a value: in range it is set, and nothing else; else a warning follows and nothing is.
+class OneOption {
+public:
+  explicit OneOption(Reader &in) : in_(in), turn_(in.u8()) {
+    rf_options_default(&before_);
+    rf_options_default(&expected_);
+  }
+
+  void check() {
+#define RF_OPTION_BOOL(name, value, help) is_turn() ? a_bool(#name, &expected_.name) : void();
+#define RF_OPTION_NUMBER(name, value, least, most, help)                                                               \
+  is_turn() ? a_number(#name, &expected_.name, least, most) : void();
+#define RF_OPTION_SHARE(name, most, help) is_turn() ? a_share(#name, &expected_.name) : void();
+#define RF_OPTION_SIZE(name, value, help) is_turn() ? a_size(#name, &expected_.name) : void();
+#define RF_OPTION_CHOICE(type, name, value, words, help) is_turn() ? a_choice(#name, &expected_.name, words) : void();
+#include <ringfence/options.inc>
+    if (!text_.empty()) { // else the turn is that of a path, or of none
+      std::string warnings;
+      rf_sink const sink = ringfence::sink_to(&warnings);
+      rf_options got = before_;
+      RF_HOLDS(rf_options_parse(&got, text_.c_str(), "source", &sink) == (good_ ? 0 : 1));
+      RF_HOLDS(warnings.empty() == good_ && help_of(got) == help_of(good_ ? expected_ : before_));
+      read_list(got);
+    }
+  }
+
+private:
+  // The values that the list of options names are read back alike; paths have none here.
+  static void read_list(const rf_options &got) {
+    std::string settings;
+    std::istringstream list(help_of(got));
+    for (std::string line; std::getline(list, line);) {
+      size_t const equals = line.find('=');
+      if (line.compare(0, 3, "   ") != 0 && line.compare(0, 2, "  ") == 0 && equals + 1 < line.size()) {
+        settings += line.substr(2) + ":";
+      }
+    }
+    std::string warnings;
+    rf_sink const sink = ringfence::sink_to(&warnings);
+    rf_options again;
+    rf_options_default(&again);
+    RF_HOLDS(rf_options_parse(&again, settings.c_str(), "list", &sink) == 0);
+    RF_HOLDS(help_of(again) == help_of(got));
+  }
+
+  bool is_turn() {
+    return turn_-- == 0;
+  }
+
+  void a_bool(const char *name, bool *out) {
+    static const std::array<const char *, 8> words = {"0", "1", "false", "true", "no", "yes", "2", ""};
+    size_t const which = in_.below(words.size());
+    good_ = which < 6;
+    *out = good_ ? which % 2 == 1 : *out;
+    text_ = std::string(name) + "=" + words[which];
+  }
+
+  void a_number(const char *name, unsigned *out, uint64_t least, uint64_t most) {
+    static const std::array<uint64_t, 6> some = {0, 1, 255, 65536, UINT32_MAX, uint64_t{UINT32_MAX} + 1};
+    uint64_t const value = in_.u8() % 2 == 0 ? some[in_.below(some.size())] : in_.u16();
+    good_ = value >= least && value <= most;
+    *out = good_ ? static_cast<unsigned>(value) : *out;
+    text_ = std::string(name) + "=" + std::to_string(value);
+  }
+
+  void a_share(const char *name, unsigned *out) {
+    static const std::array<const char *, 5> starts = {"1/", "2/", "1", "", "1/"};
+    unsigned const value = in_.u16();
+    size_t const which = in_.below(starts.size());
+    good_ = starts[which] == std::string("1/") && value != 0;
+    *out = good_ ? value : *out;
+    text_ = std::string(name) + "=" + starts[which] + std::to_string(value);
+  }
+
+  void a_size(const char *name, size_t *out) {
+    static const std::array<const char *, 9> units = {"", "k", "K", "m", "M", "g", "G", "x", "KK"};
+    static const std::array<unsigned, 7> shifts = {0, 10, 10, 20, 20, 30, 30};
+    size_t const unit = in_.below(units.size());
+    size_t const value = in_.u8() % 8 == 7 ? SIZE_MAX / 2 : in_.u16() % 1024;
+    bool const all = in_.u8() % 8 == 7;
+    good_ = all || (unit < shifts.size() && value <= SIZE_MAX >> shifts[unit]);
+    *out = !good_ ? *out : all ? SIZE_MAX : value << shifts[unit];
+    text_ = std::string(name) + "=" + (all ? "all" : std::to_string(value) + units[unit]);
+  }
+
+  template <class T> void a_choice(const char *name, T *out, const char *words) {
+    size_t const which = in_.below(10);
+    std::string rest = words;
+    for (size_t skipped = 0; skipped < which && !rest.empty(); skipped++) {
+      rest = rest.substr(rest.find(' ') + 1);
+    }
+    std::string const word = rest.substr(0, rest.find(' '));
+    good_ = !word.empty();
+    *out = good_ ? static_cast<T>(which) : *out;
+    text_ = std::string(name) + "=" + (good_ ? word : "nonsense");
+  }
+
+  Reader &in_;
+  unsigned turn_;
+  rf_options before_{};
+  rf_options expected_{};
+  std::string text_;
+  bool good_ = false;
+};
+
 // One key with any value: either a warning follows, or the value is set.
 void read_quoted_path(Reader &in) {
   static const std::array<const char *, 6> words = {":", "=", "'", "/a b", "%p", "log"};
@@ -313,7 +420,13 @@ void read_quoted_path(Reader &in) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   Reader in(data, size);
-  switch (in.u8() % 6) {
+  unsigned const what = in.u8();
+  if (what >= 240) {
+    OneOption option(in);
+    option.check();
+    return 0;
+  }
+  switch (what % 6) {
   case 0:
     read_suppressions(in);
     break;

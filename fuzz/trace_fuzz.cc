@@ -1,4 +1,5 @@
-// trace: the reader takes any bytes, and its result can be replayed; events that the writer is given are read back.
+// trace: the reader takes any bytes, and its result can be replayed; events that the writer is given are read back, or
+// counted as lost where its tables may not grow; so is what a tracer sees of a heap.
 #include "checkers/report/crc32.h"
 #include "tests/core/text_sink.h"
 #include "tools/trace/read.h"
@@ -8,9 +9,13 @@
 #include <array>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <ringfence/fuzz/reader.h>
 #include <ringfence/layout.h>
+#include <ringfence/simple.h>
+#include <ringfence/trace.h>
 #include <ringfence/trace_writer.h>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -98,16 +103,25 @@ struct Expected {
   size_t align;
   unsigned line;
   uint32_t thread;
+  unsigned depth;
 };
+
+// Where the writer's tables have room: in the memory of the start, in more that they ask for, or in neither.
+enum class Room { kEnough, kMore, kNone };
 
 class Recording {
 public:
-  explicit Recording(Reader &in) : in_(in) {
+  Recording(Reader &in, Room room) : in_(in), room_(room) {
     rf_trace_writer_options options{};
     options.sink = ringfence::sink_to(&file_);
     options.memory = memory_.data();
-    options.size = memory_.size() * sizeof(size_t);
+    options.size = room == Room::kEnough ? memory_.size() * sizeof(size_t) : RF_TRACE_MEMORY_MIN;
+    options.context = this;
+    options.more = room == Room::kMore ? more : nullptr;
+    options.met = room == Room::kEnough ? nullptr : met;
     RF_HOLDS(rf_trace_writer_init(&w_, &options) == RF_OK);
+    options.size = RF_TRACE_MEMORY_MIN - 1;
+    RF_HOLDS(rf_trace_writer_init(&w_, &options) == RF_ERR_INVALID);
   }
 
   void run() {
@@ -118,6 +132,11 @@ public:
     Parsed const p(file_);
     check_replayable(p);
     RF_HOLDS(p.good && p.t.complete);
+    RF_HOLDS(p.t.module_count == modules_.size());
+    if (room_ == Room::kNone) {
+      RF_HOLDS(p.t.lost == w_.lost && (p.t.lost != 0 || p.t.count == all_.size()));
+      return;
+    }
     RF_HOLDS(p.t.lost == 0 && p.t.failures == failures_);
     RF_HOLDS(p.t.count == all_.size());
     std::map<size_t, size_t> ids; // of live blocks, by their number here
@@ -127,9 +146,24 @@ public:
   }
 
 private:
+  static void *more(void *context, size_t size) {
+    auto *const self = static_cast<Recording *>(context);
+    self->larger_.emplace_back(new size_t[size / sizeof(size_t)]());
+    return self->larger_.back().get();
+  }
+
+  // The module of a place's first frame.
+  static void met(void *context, const rf_trace *where) {
+    auto *const self = static_cast<Recording *>(context);
+    uintptr_t const start = where->frames[0] & ~uintptr_t{15};
+    if (self->modules_.insert(start).second) {
+      rf_trace_writer_module(&self->w_, start, start + 16, start, "/lib/a.so", start % 32 == 0 ? nullptr : "c0ffee");
+    }
+  }
+
   static void compare(const trace &t, const trace_op &op, const Expected &e, std::map<size_t, size_t> &ids) {
     RF_HOLDS(op.kind == e.kind && op.size == e.size && op.thread == e.thread);
-    RF_HOLDS(t.sites[op.site].line == e.line);
+    RF_HOLDS(t.sites[op.site].line == e.line && t.sites[op.site].depth == e.depth);
     RF_HOLDS(e.kind == TRACE_FREE || (op.align == 0 ? RF_ALIGN_DEFAULT : op.align) == e.align);
     if (e.kind == TRACE_ALLOC) {
       ids[e.block] = op.id;
@@ -144,6 +178,7 @@ private:
     unsigned const what = in_.u8();
     void *const ptr = a_block();
     rf_trace const where = a_place();
+    depth_ = where.depth;
     size_t const size = in_.u16();
     size_t const align = size_t{1} << in_.u8() % 12;
     unsigned const line = where.site != nullptr ? where.site->line : 0;
@@ -154,7 +189,7 @@ private:
       forget(ptr, line, where.thread);
       rf_trace_writer_alloc(&w_, ptr, size, align, &where, now_);
       live_[ptr] = next_;
-      all_.push_back({TRACE_ALLOC, next_++, size, align, line, where.thread});
+      all_.push_back({TRACE_ALLOC, next_++, size, align, line, where.thread, depth_});
       return;
     case 2:
       rf_trace_writer_alloc(&w_, nullptr, size, align, &where, now_);
@@ -178,8 +213,9 @@ private:
     bool const failed = what % 12 == 4 && to == ptr;
     size_t name = 0;
     bool const known = live_.count(ptr) != 0;
-    RF_HOLDS(rf_trace_writer_take(&w_, ptr, &name) == known);
-    if (!known) {
+    bool const taken = rf_trace_writer_take(&w_, ptr, &name);
+    RF_HOLDS(taken == known || room_ == Room::kNone);
+    if (!known || !taken) {
       return;
     }
     size_t const block = live_[ptr];
@@ -190,7 +226,7 @@ private:
     if (failed) {
       failures_++;
     } else {
-      all_.push_back({TRACE_REALLOC, block, size, align, line, where.thread});
+      all_.push_back({TRACE_REALLOC, block, size, align, line, where.thread, depth_});
     }
   }
 
@@ -198,7 +234,7 @@ private:
   void forget(void *ptr, unsigned line, uint32_t thread) {
     auto const at = live_.find(ptr);
     if (at != live_.end()) {
-      all_.push_back({TRACE_FREE, at->second, 0, 0, line, thread});
+      all_.push_back({TRACE_FREE, at->second, 0, 0, line, thread, depth_});
       live_.erase(at);
     }
   }
@@ -215,10 +251,21 @@ private:
     unsigned const which = in_.u8();
     where.site = which % 4 == 3 ? nullptr : &sites[which % 4];
     where.thread = which / 64;
+    if (room_ != Room::kEnough) {
+      where.depth = static_cast<unsigned>(in_.below(RF_TRACE_FRAMES_MOST + 1));
+      uintptr_t const first = in_.u8();
+      for (unsigned i = 0; i < where.depth; i++) {
+        where.frames[i] = 0x1000 + first + i * first;
+      }
+    }
     return where;
   }
 
   Reader &in_;
+  Room room_;
+  unsigned depth_ = 0;
+  std::vector<std::unique_ptr<size_t[]>> larger_;
+  std::set<uintptr_t> modules_;
   rf_trace_writer w_{};
   std::string file_;
   // A table hardly larger than the blocks need, so that places in it collide.
@@ -231,11 +278,108 @@ private:
   uint64_t now_ = 0;
 };
 
+// ---- A tracer over a heap ----
+
+class Traced {
+public:
+  explicit Traced(Reader &in) : in_(in) {
+    rf_tracer_options options{};
+    options.sink = ringfence::sink_to(&file_);
+    options.memory = tables_.data();
+    options.size = tables_.size() * sizeof(size_t);
+    RF_HOLDS(rf_simple_init(&heap_, arena_.data(), arena_.size()) == RF_OK);
+    RF_HOLDS(rf_tracer_init(&tracer_, &heap_.base, nullptr) == RF_ERR_INVALID);
+    RF_HOLDS(rf_tracer_init(&tracer_, &heap_.base, &options) == RF_OK);
+  }
+
+  void run() {
+    rf_allocator *const a = &tracer_.base;
+    RF_HOLDS(rf_inner(a) == &heap_.base && rf_check(a, nullptr) == RF_OK);
+    for (size_t left = in_.below(64); left != 0; left--) {
+      act(a);
+    }
+    rf_stats stats;
+    rf_stats_get(a, &stats);
+    RF_HOLDS(stats.blocks == blocks_.size());
+    rf_deinit(a);
+    rf_deinit(a);
+    Parsed const p(file_);
+    check_replayable(p);
+    RF_HOLDS(p.good && p.t.complete && p.t.lost == 0 && p.t.count == kinds_.size() && p.t.failures == failures_);
+    for (size_t i = 0; i < kinds_.size(); i++) {
+      RF_HOLDS(p.t.ops[i].kind == kinds_[i].first && p.t.ops[i].size == kinds_[i].second);
+    }
+  }
+
+private:
+  void act(rf_allocator *a) {
+    unsigned const what = in_.u8() % 8;
+    size_t const size = 1 + in_.below(1500);
+    void *const p = blocks_.empty() || what < 3 ? nullptr : blocks_[in_.below(blocks_.size())];
+    if (what == 7) {
+      rf_tracer_flush(&tracer_);
+    } else if (p == nullptr) {
+      note(rf_alloc(a, size), size, TRACE_ALLOC);
+    } else if (what == 3) {
+      RF_HOLDS(rf_owns(a, p) && rf_usable_size(a, p) != 0);
+      rf_free(a, p);
+      forget(p);
+      kinds_.emplace_back(TRACE_FREE, 0);
+    } else if (what == 4) {
+      if (rf_resize(a, p, size) == RF_OK) {
+        kinds_.emplace_back(TRACE_REALLOC, size);
+      }
+    } else {
+      void *const moved = rf_realloc(a, p, size);
+      if (moved != nullptr) {
+        forget(p);
+      }
+      note(moved, size, TRACE_REALLOC);
+    }
+  }
+
+  void note(void *p, size_t size, trace_kind kind) {
+    if (p == nullptr) {
+      failures_++;
+    } else {
+      blocks_.push_back(p);
+      kinds_.emplace_back(kind, size);
+    }
+  }
+
+  void forget(const void *p) {
+    size_t i = 0;
+    while (blocks_[i] != p) {
+      i++;
+    }
+    blocks_.erase(blocks_.begin() + static_cast<ptrdiff_t>(i));
+  }
+
+  Reader &in_;
+  rf_simple heap_{};
+  rf_tracer tracer_{};
+  std::string file_;
+  std::vector<size_t> tables_ = std::vector<size_t>(16384 / sizeof(size_t));
+  std::vector<unsigned char> arena_ = std::vector<unsigned char>(8192);
+  std::vector<void *> blocks_;
+  std::vector<std::pair<trace_kind, size_t>> kinds_;
+  uint64_t failures_ = 0;
+};
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   Reader in(data, size);
-  switch (in.u8() % 3) {
+  unsigned const what = in.u8();
+  if (what >= 252) { // stored inputs below stay what they are
+    Recording(in, what % 2 == 0 ? Room::kMore : Room::kNone).run();
+    return 0;
+  }
+  if (what >= 248) {
+    Traced(in).run();
+    return 0;
+  }
+  switch (what % 3) {
   case 0:
     check_replayable(Parsed(std::string(reinterpret_cast<const char *>(data) + 1, size > 1 ? size - 1 : 0)));
     return 0;
@@ -243,7 +387,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     read_payloads(in);
     return 0;
   default:
-    Recording(in).run();
+    Recording(in, Room::kEnough).run();
     return 0;
   }
 }

@@ -13,6 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define RF_SEEN_SITES 3072U
 
 typedef struct rf_seen_site {
@@ -38,5 +42,9 @@ size_t rf_seen_sites_list(const rf_seen_site **sites, size_t *first, size_t *dro
 
 /* They were told by a record of `process`; 0: they are the parent's to tell. */
 void rf_seen_sites_forget(uint32_t process);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* RINGFENCE_SEEN_SITES_H */

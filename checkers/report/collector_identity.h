@@ -8,6 +8,10 @@
 
 #include "collector.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define RF_COLLECTOR_FIELDS ((size_t)6144)
 #define RF_BAZEL_TEST "TEST_TARGET" /* a variable that Bazel sets for each test */
 
@@ -34,5 +38,9 @@ void rf_collector_put_id(const rf_collector_identity *id, uint64_t sequence, con
 /* Copies the option where it is given, else the variable of the environment, into `out`, which gets a NUL at its end; a
  * text with no room in `room` bytes is cut. Returns `out`, or NULL where the text is empty. */
 const char *rf_collector_text_of(char *out, size_t room, rf_collector_text option, const char *variable);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* RINGFENCE_COLLECTOR_IDENTITY_H */

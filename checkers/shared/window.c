@@ -5,7 +5,7 @@
 void rf_finding_window(rf_finding *f, uintptr_t low, uintptr_t high, uintptr_t at, rf_classify_byte classify,
                        const void *context) {
   uintptr_t const row = at & ~(uintptr_t)(ROW - 1);
-  uintptr_t const start = row - low < ROW ? low : row - ROW;
+  uintptr_t const start = at - low < ROW + (at - row) ? low : row - ROW; /* `low` may lie behind `row` */
   f->window_address = start;
   f->window_size = high - start < RF_WINDOW ? (unsigned)(high - start) : RF_WINDOW;
   for (unsigned i = 0; i < f->window_size; i++) {

@@ -280,6 +280,17 @@ TEST_F(Mempool, AWriteAfterFreeIsFound) {
   expect_found(RF_BUG_USE_AFTER_FREE, p, 48, 0);
 }
 
+TEST_F(Mempool, TheWindowOfAFindingBeginsWithThePoolsMemoryWhereverThatLies) {
+  unsigned char *const p = obtain();
+  EXPECT_NE(reinterpret_cast<uintptr_t>(p) % 16, 0U) << "in the middle of a row of the window";
+  (void)rf_mempool_free(&pool_, p);
+  p[0] = 1;
+  (void)obtain();
+  rf_finding const f = found();
+  EXPECT_EQ(f.window_address, f.block);
+  EXPECT_EQ(f.window_class[0], RF_BYTE_BAD);
+}
+
 TEST_F(Mempool, AnOverflowIntoTheHeaderOfAFreeBlockIsFoundAtTheFree) {
   unsigned char *const p = obtain();
   p[kHeader] ^= 1;
