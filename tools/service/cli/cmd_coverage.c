@@ -13,7 +13,7 @@ static const rf_option rows[ROWS] = {
     [JSON] = {"json", '\0', NULL, "print JSON", NULL},
     [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
     [MODULE] = {"module", '\0', "TEXT", "only modules that have this text in their path", NULL},
-    [WATCHED] = {"watched", '\0', "WHICH", "call sites of module ID: no (never watched; the default), yes, or all",
+    [WATCHED] = {"watched", '\0', "SITES", "call sites of module ID: no (never watched; the default), yes, or all",
                  NULL},
     [LIMIT] = {"limit", '\0', "N", "list at most N modules or call sites (default 200, most 1000)", NULL},
 };
@@ -131,7 +131,7 @@ static int answer(asked *a, const char *word) {
     return RF_EXIT_USAGE;
   }
   if (word == NULL ? a->sites.watched != NULL : a->module != NULL) {
-    rf_diag(word == NULL ? "--watched needs one module: ringfence coverage ID --watched WHICH"
+    rf_diag(word == NULL ? "--watched needs one module: ringfence coverage ID --watched SITES"
                          : "--module chooses among all modules: leave out the number");
     return RF_EXIT_USAGE;
   }
