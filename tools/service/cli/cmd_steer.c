@@ -77,8 +77,9 @@ static void print_rule(const rf_json *r) {
                options ? rf_json_text(r, "options", "") : kind, or_any(rf_json_text(r, "program", "")),
                or_any(rf_json_text(r, "build", "")), or_any(rf_json_text(r, "environment", "")));
   (void)printf("     since %s: %s\n", rf_json_text(r, "since", ""), rf_json_text(r, "because", ""));
-  if (rf_json_unsigned(r, "reached", 0) != 0) {
-    (void)printf("     taken %" PRIu64 " times by running processes, last %s\n", rf_json_unsigned(r, "reached", 0),
+  uint64_t const reached = rf_json_unsigned(r, "reached", 0);
+  if (reached != 0) {
+    (void)printf("     taken %" PRIu64 " time%s by running processes, last %s\n", reached, reached == 1 ? "" : "s",
                  rf_json_text(r, "last_reached", ""));
   }
 }

@@ -25,7 +25,7 @@ static void put_line(const char *name, const char *value) {
   }
 }
 
-/* "2026-11-20 22:00" of "2026-11-20T22:00:00.123Z". */
+/* "2026-11-20 22:00" of "2026-11-20T22:00:00.123Z", in UTC. */
 static const char *minute(rf_bump_arena *arena, const rf_json *object, const char *name) {
   const char *const time = rf_json_text(object, name, "");
   return strlen(time) < 16 ? "" : rf_bump_arena_print(arena, "%.10s %.5s", time, time + 11);
@@ -40,7 +40,7 @@ void rf_print_findings(rf_bump_arena *arena, const rf_json *root) {
   uint64_t shown = 0;
   for (const rf_json *f = rf_json_list(root, "findings"); f != NULL; f = f->next) {
     if (shown++ == 0) {
-      (void)puts("    id  state     events  last seen         kind and place");
+      (void)puts("    id  state     events  last seen (UTC)   kind and place");
     }
     (void)printf("%6" PRIu64 "  %-8s %7" PRIu64 "  %-16s  ", rf_json_unsigned(f, "id", 0), state_text(f),
                  rf_json_unsigned(f, "count", 0), minute(arena, f, "last_seen"));
@@ -68,12 +68,13 @@ static void print_names(const rf_json *root, const char *name, const char *title
   }
 }
 
-static void print_fix(const rf_json *root) {
+static void print_fix(rf_bump_arena *arena, const rf_json *root) {
   const rf_json *const fix = rf_json_member(root, "since_fix");
   const rf_json *const expected = rf_json_member(fix, "expected");
   if (fix != NULL) {
-    (void)printf("  %-12s %" PRIu64 " events in %s process-hours", "since fix",
-                 rf_json_unsigned(fix, "events_after", 0), rf_json_member(fix, "hours_after")->text);
+    (void)printf("  %-12s %s in %s process-hours", "since fix",
+                 rf_counted(arena, rf_json_unsigned(fix, "events_after", 0), "event"),
+                 rf_json_member(fix, "hours_after")->text);
     if (expected != NULL && expected->type == RF_JSON_NUMBER) {
       (void)printf(", expected %s by the rate before", expected->text);
     }
@@ -105,9 +106,9 @@ void rf_print_finding(rf_bump_arena *arena, rf_store *store, const rf_json *root
   put_line("fixed in", rf_json_text(root, "fixed_in", NULL));
   put_line("because", rf_json_text(root, "because", NULL));
   (void)printf("  %-12s %" PRIu64 "\n", "events", rf_json_unsigned(root, "count", 0));
-  put_line("first seen", minute(arena, root, "first_seen"));
-  put_line("last seen", minute(arena, root, "last_seen"));
-  print_fix(root);
+  put_line("first seen", rf_bump_arena_print(arena, "%s UTC", minute(arena, root, "first_seen")));
+  put_line("last seen", rf_bump_arena_print(arena, "%s UTC", minute(arena, root, "last_seen")));
+  print_fix(arena, root);
   print_names(root, "builds", "builds");
   print_names(root, "programs", "programs");
   print_names(root, "environments", "environment");
@@ -130,7 +131,7 @@ void rf_print_builds(const rf_json *root) {
 
 void rf_print_activity(const rf_json *root) {
   for (const rf_json *a = rf_json_list(root, "activity"); a != NULL; a = a->next) {
-    (void)printf("%.19s  %-10s #%-6" PRIu64 " ", rf_json_text(a, "time", ""), rf_json_text(a, "kind", ""),
+    (void)printf("%.19sZ  %-10s #%-6" PRIu64 " ", rf_json_text(a, "time", ""), rf_json_text(a, "kind", ""),
                  rf_json_unsigned(a, "finding", 0));
     rf_print_safe(rf_json_text(a, "environment", ""));
     (void)fputs("  ", stdout);
@@ -157,12 +158,13 @@ void rf_print_status(rf_bump_arena *arena, const rf_json *root) {
   static const char *const counts[] = {"findings", "events", "events_kept", "builds", "processes", "crash_loops"};
   static const char *const sizes[] = {"database_bytes", "waiting_bytes", "free_bytes"};
   static const char *const titles[] = {"database", "waiting", "disk free"};
+  static const char *const names[] = {"findings", "events", "kept whole", "builds", "processes", "crash loops"};
   put_line("folder", rf_json_text(root, "directory", ""));
   for (int i = 0; i < 3; i++) {
     put_line(titles[i], rf_bytes_text(arena, rf_json_unsigned(root, sizes[i], 0)));
   }
   for (int i = 0; i < 6; i++) {
-    put_line(counts[i], rf_bump_arena_print(arena, "%" PRIu64, rf_json_unsigned(root, counts[i], 0)));
+    put_line(names[i], rf_bump_arena_print(arena, "%" PRIu64, rf_json_unsigned(root, counts[i], 0)));
   }
   for (const rf_json *l = rf_json_list(root, "losses"); l != NULL; l = l->next) {
     put_line("lost", rf_bump_arena_print(arena, "%" PRIu64 " %s", rf_json_unsigned(l, "count", 0),

@@ -155,11 +155,15 @@ static void put_row(rf_query *q, sqlite3_stmt *s) {
   rf_json_close(&q->w, "}");
 }
 
-/* How many findings there are of each state. */
-static void put_counts(rf_query *q) {
-  sqlite3_stmt *const s = rf_store_select(
-      q->store, "SELECT state, count(*), sum(first_seen >= ?) FROM finding WHERE merged_into IS NULL GROUP BY state",
-      "i", rf_store_now() - RF_NEW_MS);
+/* How many findings of each state match the question but for its state. */
+static void put_counts(rf_query *q, const question *a) {
+  sqlite3_stmt *const s =
+      a->nothing
+          ? NULL
+          : rf_store_select(q->store, "SELECT f.state, count(*), sum(f.first_seen >= ?12)" CHOSEN " GROUP BY f.state",
+                            "ttiiiittttti", (const char *)NULL, (const char *)NULL, (int64_t)0, a->build, a->new_in,
+                            a->environment, word(a, 0), word(a, 1), word(a, 2), word(a, 3), word(a, 4),
+                            rf_store_now() - RF_NEW_MS);
   int64_t fresh = 0;
   rf_json_open(&q->w, "counts", "{");
   while (rf_store_row(q->store, s)) {
@@ -192,7 +196,7 @@ bool rf_query_findings(rf_query *q, const rf_findings_filter *filter) {
   rf_json_put_number(&q->w, "total", a.nothing ? 0 : count_rows(q, &a));
   rf_json_put_number(&q->w, "offset", a.offset);
   rf_json_put_number(&q->w, "limit", a.limit);
-  put_counts(q);
+  put_counts(q, &a);
   put_environment_names(q);
   rf_query_put_trend(q, "trend", 0, RF_TREND_DAYS);
   rf_json_close(&q->w, "}");
