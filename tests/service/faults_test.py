@@ -3,6 +3,7 @@
 
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -95,6 +96,22 @@ def a_server_that_hangs_or_is_dead_costs_writers_nothing():
         s.wait(lambda: s.ask("status")["events"] == 200)
 
 
+def a_server_whose_store_is_taken_away_says_so_and_ends():
+    for what, words in (("all", "removed"), ("database", "removed"), ("other", "replaced")):
+        with Service() as s:
+            append(s.directory, event("a", "1"))
+            s.wait(lambda: s.findings() != [])
+            path = os.path.join(s.directory, "ringfence.db")
+            if what == "all":
+                shutil.rmtree(s.directory, ignore_errors=True)
+            else:
+                os.rename(path, path + ".old")
+            if what == "other":
+                shutil.copy(path + ".old", path)
+            equal(s.process.wait(20), 1, what)
+            check(f"was {words} while serve ran" in s.log(), s.log())
+
+
 def a_store_that_cannot_be_written_is_read():
     with Service() as s:
         append(s.directory, event("a", "1"))
@@ -143,5 +160,5 @@ def the_command_line_is_checked():
 service.main([
     a_full_disk_loses_nothing_and_is_named, a_server_goes_on_when_the_disk_has_room_again, a_damaged_database_is_named,
     folders_of_others_are_not_used, a_server_that_hangs_or_is_dead_costs_writers_nothing,
-    a_store_that_cannot_be_written_is_read,
+    a_server_whose_store_is_taken_away_says_so_and_ends, a_store_that_cannot_be_written_is_read,
     commands_without_a_store_say_what_to_do, the_command_line_is_checked])
