@@ -79,16 +79,19 @@ static question question_of(rf_query *q, const rf_findings_filter *f) {
   "sum(m.count) FROM finding m WHERE m.merged_into = f.id), 0) AS total, fb.name, lb.name, f.fixed_in, f.because, "    \
   "f.damaged, f.one_bit, (SELECT count(*) FROM finding m WHERE m.merged_into = f.id)"
 
+/* A finding and those that were merged into it. */
+#define PARTS "(c.finding = f.id OR c.finding IN (SELECT m.id FROM finding m WHERE m.merged_into = f.id))"
+
 /* Named parameters: the statement is one text for each order. */
 #define CHOSEN                                                                                                         \
   " FROM finding f WHERE f.merged_into IS NULL AND (?1 IS NULL OR f.state IN (?1, ?2)) AND f.first_seen >= ?3"         \
-  " AND (?4 = 0 OR EXISTS (SELECT 1 FROM counter c WHERE c.finding = f.id AND c.kind = 2 AND c.what = ?4))"            \
-  " AND (?5 = 0 OR f.first_build = ?5 OR (f.state = 'reopened' AND EXISTS (SELECT 1 FROM counter c WHERE c.finding"    \
-  " = f.id AND c.kind = 2 AND c.what = ?5)))"                                                                          \
-  " AND (?6 = 0 OR EXISTS (SELECT 1 FROM counter c WHERE c.finding = f.id AND c.kind = 4 AND c.what = ?6))"            \
-  " AND (?7 IS NULL OR EXISTS (SELECT 1 FROM words w WHERE w.finding = f.id AND instr(w.text, ?7) AND (?8 IS NULL OR"  \
-  " instr(w.text, ?8)) AND (?9 IS NULL OR instr(w.text, ?9)) AND (?10 IS NULL OR instr(w.text, ?10)) AND (?11 IS NULL" \
-  " OR instr(w.text, ?11))))"
+  " AND (?4 = 0 OR EXISTS (SELECT 1 FROM counter c WHERE c.kind = 2 AND c.what = ?4 AND " PARTS "))"                   \
+  " AND (?5 = 0 OR f.first_build = ?5 OR (f.state = 'reopened' AND EXISTS (SELECT 1 FROM counter c WHERE c.kind = 2"   \
+  " AND c.what = ?5 AND " PARTS ")))"                                                                                  \
+  " AND (?6 = 0 OR EXISTS (SELECT 1 FROM counter c WHERE c.kind = 4 AND c.what = ?6 AND " PARTS "))"                   \
+  " AND (?7 IS NULL OR EXISTS (SELECT 1 FROM words c WHERE " PARTS " AND instr(c.text, ?7) AND (?8 IS NULL OR"         \
+  " instr(c.text, ?8)) AND (?9 IS NULL OR instr(c.text, ?9)) AND (?10 IS NULL OR instr(c.text, ?10)) AND (?11 IS NULL" \
+  " OR instr(c.text, ?11))))"
 
 static const char *word(const question *a, size_t i) {
   return i < a->word_count ? a->words[i] : NULL;
