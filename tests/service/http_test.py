@@ -295,7 +295,7 @@ def the_answers_are_those_of_the_command():
 def slow_and_silent_readers_hold_nobody_up():
     with with_finding() as s:
         idle = []
-        for i in range(60):
+        for i in range(500):
             connection = socket.create_connection(("127.0.0.1", s.port))
             connection.sendall([b"", b"GET / HT",
                                 b"POST /api/v1/records HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nabc",
