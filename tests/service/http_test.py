@@ -230,7 +230,7 @@ def pages_run_nothing_and_load_nothing_from_elsewhere():
 
 
 def what_records_say_is_text_on_the_page():
-    evil = "<script>alert(1)</script>\"'><img src=x onerror=y>&amp;\u202e"
+    evil = "<script>alert(1)</script>\"'><img src=x onerror=y>&amp;\u202e\x1b[31m\x9b7m\x7f"
     with Service() as s:
         body = service.finding("a", detail=evil, allocator=evil, mode=evil, bug="bad-free")
         for stack in ("found", "allocated"):
@@ -250,7 +250,8 @@ def what_records_say_is_text_on_the_page():
             text = s.http("GET", path, Accept="text/html").text
             check("<script>alert" not in text and "<img src=x" not in text and "\u202e" not in text, path)
         equal(s.http("GET", "/api/v1/findings/1").json()["record"]["host"], evil)
-        check("\x1b" not in s.command("show", "1"))
+        for words in (("show", "1"), ("findings", "--state", "all"), ("builds",), ("coverage",)):
+            check(not set("\x1b\x9b\x7f") & set(s.command(*words)), words)
 
 
 def text_of_the_query_is_never_sql():

@@ -7,14 +7,34 @@
 #include "tools/service/intake/names.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+/* On one line, whatever the text has. */
 void rf_print_safe(const char *text) {
-  for (; *text != '\0'; text++) {
-    unsigned char const c = (unsigned char)*text;
-    (void)putchar(c < 0x20 || c == 0x7F ? '?' : c);
+  rf_sink const out = rf_file_sink(stdout);
+  rf_sink const clean = rf_clean_sink(&out);
+  while (*text != '\0') {
+    size_t const plain = strcspn(text, "\n\t");
+    rf_sink_mem(&clean, text, plain);
+    text += plain;
+    if (*text != '\0') {
+      (void)putchar('?');
+      text++;
+    }
   }
+}
+
+void rf_print_clean(const char *format, ...) {
+  rf_bump_arena arena = {NULL};
+  rf_sink const out = rf_file_sink(stdout);
+  rf_sink const clean = rf_clean_sink(&out);
+  va_list arguments;
+  va_start(arguments, format);
+  rf_sink_str(&clean, rf_bump_arena_vprint(&arena, format, arguments));
+  va_end(arguments);
+  rf_bump_arena_free(&arena);
 }
 
 static void put_line(const char *name, const char *value) {
@@ -29,6 +49,11 @@ static void put_line(const char *name, const char *value) {
 static const char *minute(rf_bump_arena *arena, const rf_json *object, const char *name) {
   const char *const time = rf_json_text(object, name, "");
   return strlen(time) < 16 ? "" : rf_bump_arena_print(arena, "%.10s %.5s", time, time + 11);
+}
+
+static void put_time(rf_bump_arena *arena, const rf_json *object, const char *name, const char *title) {
+  const char *const time = minute(arena, object, name);
+  put_line(title, time[0] == '\0' ? "not known" : rf_bump_arena_print(arena, "%s UTC", time));
 }
 
 static const char *state_text(const rf_json *f) {
@@ -90,8 +115,10 @@ static void print_record(rf_bump_arena *arena, rf_store *store, const rf_json *r
     rf_names_apply(store, arena, record);
     rf_record_trim(record, NULL, false);
     rf_record_text(arena, record, &t.sink);
+    rf_sink const out = rf_file_sink(stdout);
+    rf_sink const clean = rf_clean_sink(&out);
     (void)putchar('\n');
-    (void)fwrite(t.text, 1, t.length, stdout);
+    rf_sink_mem(&clean, t.text, t.length);
   }
 }
 
@@ -106,8 +133,8 @@ void rf_print_finding(rf_bump_arena *arena, rf_store *store, const rf_json *root
   put_line("fixed in", rf_json_text(root, "fixed_in", NULL));
   put_line("because", rf_json_text(root, "because", NULL));
   (void)printf("  %-12s %" PRIu64 "\n", "events", rf_json_unsigned(root, "count", 0));
-  put_line("first seen", rf_bump_arena_print(arena, "%s UTC", minute(arena, root, "first_seen")));
-  put_line("last seen", rf_bump_arena_print(arena, "%s UTC", minute(arena, root, "last_seen")));
+  put_time(arena, root, "first_seen", "first seen");
+  put_time(arena, root, "last_seen", "last seen");
   print_fix(arena, root);
   print_names(root, "builds", "builds");
   print_names(root, "programs", "programs");
@@ -167,7 +194,7 @@ void rf_print_status(rf_bump_arena *arena, const rf_json *root) {
     put_line(names[i], rf_bump_arena_print(arena, "%" PRIu64, rf_json_unsigned(root, counts[i], 0)));
   }
   for (const rf_json *l = rf_json_list(root, "losses"); l != NULL; l = l->next) {
-    put_line("lost", rf_bump_arena_print(arena, "%" PRIu64 " %s", rf_json_unsigned(l, "count", 0),
-                                         rf_json_text(l, "what", "")));
+    put_line("lost",
+             rf_bump_arena_print(arena, "%s: %" PRIu64, rf_json_text(l, "what", ""), rf_json_unsigned(l, "count", 0)));
   }
 }
