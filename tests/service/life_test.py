@@ -260,20 +260,23 @@ def the_gate_fails_on_what_nobody_has_decided_on():
         take(s, event("old", "4", build=build("b")))
         s.command("gate", "--new-in", "b" * 40, status=99)
         check("no build is called" in s.command("gate", "--new-in", "nonsense", status=2))
+        check("no process has reported from environment moon" in s.command("gate", "--env", "moon", status=2))
+        take(s, service.record("summary", "5", environment="moon", seconds=1.0))
+        s.command("gate", "--env", "moon")
 
 
 def filters_and_words_choose():
     with Service(start=False) as s:
         take(s, event("a", "1", environment="ci"), event("b", "2", ago=30 * 86400, build=build("b", "2.0")))
-        for words, wanted in [((), [1, 2]), (("--new",), [1]), (("--env", "ci"), [1]), (("--env", "moon"), []),
+        for words, wanted in [((), [1, 2]), (("--new",), [1]), (("--env", "ci"), [1]),
                               (("--build", "2.0"), [2]), (("--search", "OPEN_B app.c"), [2]),
                               (("--search", "open_z"), []),
                               (("--order", "first"), [1, 2]), (("--limit", "1"), [1])]:
             equal([row["id"] for row in s.findings(*words)], wanted, words)
         check(re.search(r"^ +1  new +1  \d{4}", s.command("findings"), re.M), s.command("findings"))
         check(re.search(r"^ +2  open +1  \d{4}", s.command("findings"), re.M), s.command("findings"))
-        for words in (("--state", "odd"), ("--order", "odd"), ("--limit", "x"), ("--build", "9"), ("word",),
-                      ("--event", "1")):
+        for words in (("--state", "odd"), ("--order", "odd"), ("--limit", "x"), ("--build", "9"), ("--env", "mo"),
+                      ("word",), ("--event", "1")):
             s.command("findings", *words, status=2)
 
 

@@ -198,7 +198,7 @@ size_t rf_document_new(const rf_document *d) {
 
 /* ---- Titles ---- */
 
-/* "a 16-byte block", "an 8-byte block": eight, eleven, eighteen, and thousands and so on of these begin with a vowel. */
+/* "a 16-byte block", "an 8-byte block": eight, eleven, eighteen and thousands of these begin with a vowel. */
 static const char *block_text(rf_bump_arena *arena, size_t size) {
   size_t first = size;
   while (first >= 1000) {
