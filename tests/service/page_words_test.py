@@ -72,6 +72,19 @@ def tabs_count_what_the_filter_lets_through():
         equal(s.ask("findings", "--env", "ci")["counts"], {"open": 1, "new": 1})
 
 
+def places_are_named_from_the_folder_of_sources():
+    with Service("--source-root", "/home/me/project") as s:
+        inside = event("a", "1")
+        for stack in ("found", "allocated"):
+            for frame in inside["finding"][stack]["frames"]:
+                frame["file"] = "/home/me/project/" + frame["file"]
+        append(s.directory, inside, event("b", "2"))
+        s.wait(lambda: len(s.findings()) == 2)
+        for path in ("/", "/finding/1"):
+            check(">open_a src/app.c:10<" in s.http("GET", path).text, path)
+        check(">open_b src/app.c:10<" in s.http("GET", "/finding/2").text)
+
+
 def an_empty_list_says_why():
     with with_builds() as s:
         check("No finding is ignored." in s.http("GET", "/?state=ignored").text)
@@ -90,5 +103,6 @@ def times_of_commands_have_a_zone():
 
 service.main([
     numbers_have_their_noun, a_finding_has_its_number_in_the_list, long_ids_of_builds_are_cut_and_names_are_not,
-    a_build_leads_to_its_findings, tabs_count_what_the_filter_lets_through, an_empty_list_says_why,
+    places_are_named_from_the_folder_of_sources, a_build_leads_to_its_findings,
+    tabs_count_what_the_filter_lets_through, an_empty_list_says_why,
     times_of_commands_have_a_zone])

@@ -96,7 +96,7 @@ static void print_list(const rf_json *root) {
   }
   for (const rf_json *f = sites->first; f != NULL; f = f->next) {
     rf_print_clean("%s#%" PRIu64 " %s\n",
-                   f == sites->first ? "\nCall sites looked at more often, near open findings:\n" : "",
+                   f == sites->first ? "\nCall sites near open findings, at which raise=N looks more often:\n" : "",
                    rf_json_unsigned(f, "finding", 0), rf_json_text(f, "title", ""));
   }
 }

@@ -99,7 +99,7 @@ static void row(const rf_page *p, const rf_json *f) {
   marks(p, f);
   rf_markup(p->sink,
             "</span><span class=\"title\">%s</span><span class=\"place mono\">%s</span></td><td class=\"trend\">",
-            rf_json_text(f, "title", ""), rf_json_text(f, "place", ""));
+            rf_json_text(f, "title", ""), rf_page_place(p, f));
   rf_page_spark(p, rf_json_list(f, "trend"));
   rf_page_raw(p, "</td>");
   rf_page_number_cell(p, f, "count", "event", "events");

@@ -1,6 +1,7 @@
 #include "tools/service/page/parts.h"
 
 #include "tools/ringfence/base/words.h"
+#include "tools/ringfence/model/record.h"
 #include "tools/service/intake/envelope.h"
 
 #include <inttypes.h>
@@ -134,6 +135,13 @@ const char *rf_page_encoded(const rf_page *p, const char *text) {
     }
   }
   return out;
+}
+
+const char *rf_page_place(const rf_page *p, const rf_json *finding) {
+  const char *const place = rf_json_text(finding, "place", "");
+  const char *const blank = strrchr(place, ' ');
+  const char *const file = blank == NULL ? place : blank + 1;
+  return rf_bump_arena_print(p->arena, "%.*s%s", (int)(file - place), place, rf_path_seen_from(p->source_root, file));
 }
 
 void rf_page_build_link(const rf_page *p, const rf_json *build) {

@@ -37,6 +37,9 @@ const char *rf_page_encoded(const rf_page *p, const char *text);
 const char *rf_page_build(const rf_page *p, const rf_json *object);
 const char *rf_page_build_text(const rf_page *p, const char *version, const char *name);
 
+/* The member "place" of a finding: "parse src/app.c:12". A file in the folder of sources is named from there. */
+const char *rf_page_place(const rf_page *p, const rf_json *finding);
+
 /* A build with `version` and `name`, as a link to the findings that were seen in it. */
 void rf_page_build_link(const rf_page *p, const rf_json *build);
 

@@ -94,7 +94,7 @@ static void other(const rf_page *p, const rf_json *o, const char *why) {
   rf_markup(p->sink,
             "<tr><td class=\"wrap\"><a href=\"/finding/%s\">#%s</a> %s <span class=\"place mono\">%s</span></td>"
             "<td class=\"dim\">%s</td></tr>\n",
-            id, id, rf_json_text(o, "title", ""), rf_json_text(o, "place", ""), why);
+            id, id, rf_json_text(o, "title", ""), rf_page_place(p, o), why);
 }
 
 void rf_page_related(const rf_page *p) {
