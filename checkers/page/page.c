@@ -298,11 +298,15 @@ static bool visit_guarded(const rf_block *block, void *context) {
   return w->more;
 }
 
-static void report_reentry(rf_allocator *self, const void *ptr, const rf_origin *origin) {
+static void report_refused(rf_allocator *self, rf_bug bug, const void *ptr, const rf_origin *origin) {
   const rf_page *const page = page_of(self);
   rf_finding f;
-  begin_finding(page, &f, RF_BUG_REENTRY, ptr, origin);
+  begin_finding(page, &f, bug, ptr, origin);
   rf_report(page->options.reporter, &f);
+}
+
+static void report_reentry(rf_allocator *self, const void *ptr, const rf_origin *origin) {
+  report_refused(self, RF_BUG_REENTRY, ptr, origin);
 }
 
 static rf_status page_walk(rf_allocator *self, rf_walk_fn visit, void *context);
@@ -414,10 +418,7 @@ rf_status rf_page_init(rf_page *page, rf_allocator *inner, const rf_page_options
 /* ---- After the end ---- */
 
 static void report_ended(rf_allocator *self, const void *ptr, const rf_origin *origin) {
-  const rf_page *const page = page_of(self);
-  rf_finding f;
-  begin_finding(page, &f, RF_BUG_ENDED, ptr, origin);
-  rf_report(page->options.reporter, &f);
+  report_refused(self, RF_BUG_ENDED, ptr, origin);
 }
 
 static void ended_stats(rf_allocator *self, rf_stats *out) {

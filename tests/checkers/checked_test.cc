@@ -31,6 +31,30 @@ protected:
     options_.reporter = recorder_.reporter();
   }
 
+  static std::string collector_folder(const std::string &name) {
+    const char *const base = std::getenv("TEST_TMPDIR");
+    return std::string(base == nullptr ? "/tmp" : base) + "/checked" + std::to_string(getpid()) + name;
+  }
+
+  // An allocator whose findings go to a log beside `folder`, and to the collector there.
+  rf_allocator *init_collecting(const std::string &folder, bool halt) {
+    log_ = folder + ".log";
+    options_.reporter = nullptr;
+    options_.settings.halt = halt;
+    options_.settings.log = log_.c_str();
+    options_.settings.log_length = log_.size();
+    options_.settings.collector = folder.c_str();
+    options_.settings.collector_length = folder.size();
+    return rf_checked_init(&checked_, &heap_.base, &options_);
+  }
+
+  static void overflow(rf_allocator *a, size_t size) {
+    auto *const p = static_cast<char *>(rf_alloc(a, size));
+    p[size] = 0;
+    rf_free(a, p);
+  }
+
+  std::string log_;
   rf_tlsf heap_;
   rf_checked checked_;
   rf_checked_options options_ = {};
@@ -324,22 +348,10 @@ TEST(CheckedDeathTest, HelpAndVerbosityAreObeyed) {
 // A collector hears of programs with allocators of their own, too: those that go on, and those that a finding ends.
 TEST_F(Checked, ACollectorIsToldOfTheFindingAndOfTheRun) {
   for (bool const halt : {false, true}) {
-    const char *const base = std::getenv("TEST_TMPDIR");
-    std::string const folder =
-        std::string(base == nullptr ? "/tmp" : base) + "/checked" + std::to_string(getpid()) + (halt ? "halt" : "on");
-    std::string const log = folder + ".log";
+    std::string const folder = collector_folder(halt ? "halt" : "on");
     pid_t const child = fork();
     if (child == 0) {
-      options_.reporter = nullptr;
-      options_.settings.halt = halt;
-      options_.settings.log = log.c_str();
-      options_.settings.log_length = log.size();
-      options_.settings.collector = folder.c_str();
-      options_.settings.collector_length = folder.size();
-      rf_allocator *const a = rf_checked_init(&checked_, &heap_.base, &options_);
-      auto *const p = static_cast<char *>(rf_alloc(a, 13));
-      p[13] = 0;
-      rf_free(a, p);
+      overflow(init_collecting(folder, halt), 13);
       std::exit(0);
     }
     int status = -1;
@@ -358,27 +370,13 @@ TEST_F(Checked, ACollectorIsToldOfTheFindingAndOfTheRun) {
 }
 
 TEST_F(Checked, ACollectorKnowsAChildOfForkFromItsParent) {
-  const char *const base = std::getenv("TEST_TMPDIR");
-  std::string const folder =
-      std::string(base == nullptr ? "/tmp" : base) + "/checked" + std::to_string(getpid()) + "fork";
-  std::string const log = folder + ".log";
+  std::string const folder = collector_folder("fork");
   pid_t const child = fork();
   if (child == 0) {
-    options_.reporter = nullptr;
-    options_.settings.halt = false;
-    options_.settings.log = log.c_str();
-    options_.settings.log_length = log.size();
-    options_.settings.collector = folder.c_str();
-    options_.settings.collector_length = folder.size();
-    rf_allocator *const a = rf_checked_init(&checked_, &heap_.base, &options_);
-    auto const spoil = [a](size_t size) {
-      auto *const p = static_cast<char *>(rf_alloc(a, size));
-      p[size] = 0;
-      rf_free(a, p);
-    };
-    spoil(13);
+    rf_allocator *const a = init_collecting(folder, false);
+    overflow(a, 13);
     pid_t const its_own = fork();
-    spoil(its_own == 0 ? 21 : 34);
+    overflow(a, its_own == 0 ? 21 : 34);
     (void)waitpid(its_own, nullptr, 0);
     std::exit(0);
   }

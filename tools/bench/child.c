@@ -22,6 +22,18 @@ double clock_seconds(clockid_t clock) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+int run_named_load(const named_load *loads, size_t count, const char *name) {
+  for (size_t i = 0; i < count; i++) {
+    if (strcmp(name, loads[i].name) == 0) {
+      double const begin = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
+      loads[i].run();
+      printf("%.9f\n", clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - begin);
+      return 0;
+    }
+  }
+  return 2;
+}
+
 static double seconds_of(struct timeval t) {
   return (double)t.tv_sec + (double)t.tv_usec * 1e-6;
 }

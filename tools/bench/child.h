@@ -16,6 +16,15 @@ _Noreturn void die(const char *what);
 
 double clock_seconds(clockid_t clock);
 
+typedef struct named_load {
+  const char *name;
+  void (*run)(void);
+} named_load;
+
+/* The child's side: runs the load of that name and prints the processor time that it took, in seconds. Returns the
+ * exit status: 2 where no load has that name. */
+int run_named_load(const named_load *loads, size_t count, const char *name);
+
 /* Runs arguments[0], looked up in PATH, with `library` preloaded unless it is NULL and RINGFENCE_OPTIONS set to
  * `options` unless that is NULL. Its output is put into `text`, ended by a NUL and cut off at `size`; if `text` is NULL
  * its output and errors are thrown away. Ends this program, naming `name`, if the child did not exit with 0. */

@@ -141,10 +141,7 @@ static void short_threads(void) {
   }
 }
 
-static const struct {
-  const char *name;
-  void (*run)(void);
-} loops[] = {
+static const named_load loops[] = {
     {"a small block, freed at once", small_pairs},
     {"sizes by a power law, in no order", random_order},
     {"lists of 20,000 nodes", lists},
@@ -156,18 +153,6 @@ static const struct {
 };
 
 #define LOOPS (sizeof loops / sizeof loops[0])
-
-static int run_loop(const char *name) {
-  for (size_t i = 0; i < LOOPS; i++) {
-    if (strcmp(name, loops[i].name) == 0) {
-      double const begin = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
-      loops[i].run();
-      printf("%.9f\n", clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - begin);
-      return 0;
-    }
-  }
-  return 2;
-}
 
 /* ---- Running them ---- */
 
@@ -280,7 +265,7 @@ int main(int argc, char **argv) {
   unsigned starts = 200;
   char paths[3][PATH_MAX];
   if (argc == 3 && strcmp(argv[1], "--loop") == 0) {
-    return run_loop(argv[2]);
+    return run_named_load(loops, LOOPS, argv[2]);
   }
   for (int i = 4; i < argc; i += 2) {
     *(strcmp(argv[i], "--starts") == 0 ? &starts : &rounds) = number(argv[i + 1], STARTS_MOST);

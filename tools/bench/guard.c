@@ -172,10 +172,7 @@ static void short_threads(void) {
   }
 }
 
-static const struct {
-  const char *name;
-  void (*run)(void);
-} loads[] = {
+static const named_load loads[] = {
     {"32 bytes, a thousand live", fixed_small},
     {"sizes by a power law, in no order", any_order},
     {"a million live", many_live},
@@ -187,18 +184,6 @@ static const struct {
 };
 
 #define LOADS (sizeof loads / sizeof loads[0])
-
-static int run_load(const char *name) {
-  for (size_t i = 0; i < LOADS; i++) {
-    if (strcmp(name, loads[i].name) == 0) {
-      double const begin = clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
-      loads[i].run();
-      printf("%.9f\n", clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - begin);
-      return 0;
-    }
-  }
-  return 2;
-}
 
 /* ---- Running them ---- */
 
@@ -291,7 +276,7 @@ static bool can_preload(const char *library) {
 int main(int argc, char **argv) {
   char paths[2][PATH_MAX];
   if (argc == 3 && strcmp(argv[1], "--load") == 0) {
-    return run_load(argv[2]);
+    return run_named_load(loads, LOADS, argv[2]);
   }
   bool const counted = argc == 5 && strcmp(argv[3], "--rounds") == 0;
   unsigned const rounds = counted ? (unsigned)strtoul(argv[4], NULL, 10) : 5;

@@ -81,13 +81,18 @@ RF_INLINE unsigned char *take_usual(rf_cache *cache, unsigned class_number, rf_s
   return place.begin;
 }
 
+/* Bytes at the start of a new block of `size` that are filled. */
+RF_INLINE size_t new_fill_of(size_t size) {
+  size_t const most = rf_heap_options_now.fill_alloc;
+  return size < most ? size : most;
+}
+
 /* All but the first `kept` bytes, before the guard is written. */
 RF_INLINE void fill_new(unsigned char *p, size_t kept, size_t size, bool zeroed) {
-  size_t const most = rf_heap_options_now.fill_alloc;
-  size_t const filled = size < most ? size : most;
+  size_t const filled = new_fill_of(size);
   if (zeroed) {
     memset(p, 0, size);
-  } else if (most >= RF_LANES && (kept == 0 || kept < filled)) {
+  } else if (rf_heap_options_now.fill_alloc >= RF_LANES && (kept == 0 || kept < filled)) {
     write_before_tail(p + kept, filled - kept, RF_PATTERN_NEW);
   }
 }
@@ -199,8 +204,7 @@ static void *alloc_large(rf_cache *cache, const rf_block_request *r, const rf_or
   if (rf_heap_options_now.checked) {
     rf_check_gap(span, 0);
     write_many(view.payload + r->size, (size_t)(view.end - view.payload) - r->size, RF_PATTERN_REDZONE);
-    size_t const most = rf_heap_options_now.fill_alloc;
-    size_t const filled = r->size < most ? r->size : most;
+    size_t const filled = new_fill_of(r->size);
     if (!r->zeroed && r->kept < filled) {
       write_many(view.payload + r->kept, filled - r->kept, RF_PATTERN_NEW);
     }

@@ -36,8 +36,8 @@ rf_view rf_view_of(rf_span *span, unsigned index) {
 }
 
 bool rf_view_at(uintptr_t address, rf_view *out) {
-  rf_span *const span = rf_span_of(address);
-  if (span == NULL || address < span->base || address - rf_span_start(span) >= span->bytes) {
+  rf_span *const span = rf_span_holding(address);
+  if (span == NULL || address < span->base) {
     return false;
   }
   unsigned const index = rf_span_index(span, address);

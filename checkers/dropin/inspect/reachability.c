@@ -120,7 +120,7 @@ static rf_reachability_block *find(const rf_reachability *table, uintptr_t addre
   if (address < table->low || address > table->high) {
     return NULL;
   }
-  const rf_span *const span = rf_span_of(address);
+  const rf_span *const span = rf_span_holding(address);
   if (span != NULL) {
     return find_in_span(table, span, address);
   }

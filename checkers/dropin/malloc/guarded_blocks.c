@@ -50,16 +50,22 @@ static uint32_t first_look(rf_sample_pick *pick, uint32_t rate) {
   return power + ((uint32_t)random & (power - 1));
 }
 
+/* True where the thread draws for the first time, of numbers of its own. */
+static bool begins_to_draw(rf_sample_pick *pick) {
+  if (pick->drawn != 0) {
+    return false;
+  }
+  rf_sample_seed(pick, state.seed + __atomic_fetch_add(&state.threads, 1, __ATOMIC_RELAXED));
+  return true;
+}
+
 static bool draw(uint32_t rate) {
   rf_sample_pick *const pick = &rf_guarded_blocks_pick;
-  if (pick->drawn == 0) {
-    rf_sample_seed(pick, state.seed + __atomic_fetch_add(&state.threads, 1, __ATOMIC_RELAXED));
-    if (state.guard) {
-      pick->drawn = 1;
-      pick->left = first_look(pick, rate) - 1;
-      if (pick->left != 0) {
-        return false;
-      }
+  if (begins_to_draw(pick) && state.guard) {
+    pick->drawn = 1;
+    pick->left = first_look(pick, rate) - 1;
+    if (pick->left != 0) {
+      return false;
     }
   }
   return rf_sample_due_slow(pick, rate);
@@ -149,8 +155,7 @@ bool rf_guarded_blocks_want_site(const rf_origin *caller) {
 
 static int32_t put_off(void) {
   rf_sample_pick *const pick = &rf_guarded_blocks_pick;
-  if (pick->drawn == 0) {
-    rf_sample_seed(pick, state.seed + __atomic_fetch_add(&state.threads, 1, __ATOMIC_RELAXED));
+  if (begins_to_draw(pick)) {
     pick->drawn = 1;
   }
   return (int32_t)(1 + (uint32_t)(rf_random_next(&pick->random) >> 32) % (2 * PUT_OFF));

@@ -2,7 +2,7 @@
  * give blocks their pages and to close them is measured, and once it is more than the share of the time that the
  * process has had, further blocks wait until it is less again.
  *
- * What it decides depends on the clock: two runs of a program do not watch the same blocks.
+ * The choice of blocks depends on the clock: two runs of a program do not watch the same ones.
  *
  * Any thread, and signal handlers.
  */

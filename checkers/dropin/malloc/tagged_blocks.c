@@ -67,7 +67,7 @@ void *rf_tagged_block_settle(const rf_tagged_block *held, void *block) {
 bool rf_tagged_block_is_known(const void *ptr) {
   rf_view view;
   uintptr_t const plain = rf_tag_remove((uintptr_t)ptr);
-  if (rf_span_of(plain) == NULL) {
+  if (rf_span_holding(plain) == NULL) {
     return true;
   }
   return rf_heap_live((const void *)plain, &view) && rf_block_tag_of(&view) == rf_tag_of((uintptr_t)ptr);

@@ -1,5 +1,5 @@
-/* What the program forbids itself by prctl(PR_SET_SECCOMP), as far as it matters here: a call that the filter does not
- * expect ends the process.
+/* Filters of system calls that the program sets by prctl(PR_SET_SECCOMP): calls of the checkers that a filter does not
+ * allow end the process.
  *
  * The filter is a program for a small machine (classic BPF) that gets the number of a call and its arguments. It is run
  * here for the calls in question, with arguments of 0; a filter that has other instructions than such filters mostly
