@@ -49,7 +49,7 @@ bool rf_options_begin_collector(const rf_options *o) {
 /* Sites so far are the parent's to tell. */
 static void forked(void) {
   rf_collector_forked();
-  rf_seen_sites_forget(0);
+  rf_seen_sites_forget();
 }
 
 void rf_options_collect_run(const rf_options *o) {

@@ -73,24 +73,42 @@ void rf_seen_sites_watch(uintptr_t caller) {
   }
 }
 
-size_t rf_seen_sites_list(const rf_seen_site **sites, size_t *first, size_t *dropped) {
+static uint32_t smaller(uint32_t a, uint32_t b) {
+  return a < b ? a : b;
+}
+
+size_t rf_seen_sites_copy(rf_seen_site *out, size_t *first, size_t *upto, size_t *dropped) {
   uint32_t const count = __atomic_load_n(&seen.count, __ATOMIC_RELAXED);
-  uint32_t const kept = count < RF_SEEN_SITES ? count : RF_SEEN_SITES;
-  *sites = seen.list;
-  *first = seen.first < kept ? seen.first : kept;
+  uint32_t const kept = smaller(count, RF_SEEN_SITES);
+  for (uint32_t i = 0; i < kept; i++) {
+    out[i].caller = __atomic_load_n(&seen.list[i].caller, __ATOMIC_RELAXED);
+    out[i].watched = __atomic_load_n(&seen.list[i].watched, __ATOMIC_RELAXED);
+    out[i].told_by = __atomic_load_n(&seen.list[i].told_by, __ATOMIC_RELAXED);
+  }
+  *first = smaller(seen.first, kept);
+  *upto = count;
   *dropped = count - (seen.first > kept ? seen.first : kept);
   return kept;
 }
 
-/* Pages of the table that a child of fork would have to copy for it are few: sites that were watched are. */
-void rf_seen_sites_forget(uint32_t process) {
-  uint32_t const count = __atomic_load_n(&seen.count, __ATOMIC_RELAXED);
-  for (uint32_t i = 0; i < count && i < RF_SEEN_SITES; i++) {
-    bool const watched = __atomic_load_n(&seen.list[i].watched, __ATOMIC_RELAXED) != 0;
-    if (process != 0 && (i >= seen.first || watched)) {
+void rf_seen_sites_told(const rf_seen_site *copy, size_t upto, uint32_t process) {
+  uint32_t const kept = smaller((uint32_t)upto, RF_SEEN_SITES);
+  for (uint32_t i = 0; i < kept; i++) {
+    if (i >= seen.first || copy[i].watched != 0) {
       __atomic_store_n(&seen.list[i].told_by, process, __ATOMIC_RELAXED);
     }
-    if (watched) {
+    if (copy[i].watched != 0) {
+      __atomic_fetch_sub(&seen.list[i].watched, copy[i].watched, __ATOMIC_RELAXED);
+    }
+  }
+  seen.first = (uint32_t)upto;
+}
+
+/* Pages of the table that a child of fork would have to copy for it are few: sites that were watched are. */
+void rf_seen_sites_forget(void) {
+  uint32_t const count = __atomic_load_n(&seen.count, __ATOMIC_RELAXED);
+  for (uint32_t i = 0; i < count && i < RF_SEEN_SITES; i++) {
+    if (__atomic_load_n(&seen.list[i].watched, __ATOMIC_RELAXED) != 0) {
       __atomic_store_n(&seen.list[i].watched, 0, __ATOMIC_RELAXED);
     }
   }

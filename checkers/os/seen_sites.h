@@ -21,7 +21,7 @@ extern "C" {
 
 typedef struct rf_seen_site {
   uintptr_t caller; /* 0: not a site yet, or a second entry of one; accessed atomically, as is the next */
-  uint32_t watched; /* blocks on pages of their own since the last rf_seen_sites_forget */
+  uint32_t watched; /* blocks on pages of their own that no record tells of */
   uint32_t told_by; /* the process whose record had the site; 0: none */
 } rf_seen_site;
 
@@ -35,13 +35,21 @@ void rf_seen_sites_add(uintptr_t caller, bool frees);
 /* A block of the site has got pages of its own. */
 void rf_seen_sites_watch(uintptr_t caller);
 
-/* The sites since the last rf_seen_sites_forget are those from *first on, and those before it that had blocks on pages.
- * Sites before it that this process told of have its number in `told_by`. Returns how many there are from 0 on;
- * *dropped: how many there was no room for. */
-size_t rf_seen_sites_list(const rf_seen_site **sites, size_t *first, size_t *dropped);
+/* Copies the sites to `out`, which has room for RF_SEEN_SITES. Those that no record tells of are those from *first on,
+ * and those before it that had blocks on pages. Sites before it that this process told of have its number in
+ * `told_by`. Returns how many there are from 0 on; *dropped: how many there was no room for; *upto: for
+ * rf_seen_sites_told. */
+size_t rf_seen_sites_copy(rf_seen_site *out, size_t *first, size_t *upto, size_t *dropped);
 
-/* They were told by a record of `process`; 0: they are the parent's to tell. */
-void rf_seen_sites_forget(uint32_t process);
+/* A record of `process` has told of the sites as they were copied. What came since is still to be told. */
+void rf_seen_sites_told(const rf_seen_site *copy, size_t upto, uint32_t process);
+
+/* All sites are the parent's to tell. */
+void rf_seen_sites_forget(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #ifdef __cplusplus
 }

@@ -70,6 +70,7 @@ void rf_spool_file_init(rf_spool_file *spool, const char *wanted, size_t length)
   spool->places[0][0] = '\0';
   spool->places[1][0] = '\0';
   spool->too_large = false;
+  spool->arrived = 0;
   spool->descriptor = -1;
   if (length == 4 && memcmp(wanted, "auto", 4) == 0) {
     put_own_place(spool->places[0], "XDG_STATE_HOME", "/ringfence");
@@ -180,6 +181,8 @@ static outcome append(rf_spool_file *spool, int fd, char *line, size_t size) {
     written = write(fd, line - cut, size + cut);
   } while (written < 0 && errno == EINTR);
   spool->too_large = spool->too_large || (written < 0 && errno == EFBIG);
+  size_t const own = written > (ssize_t)cut ? (size_t)written - cut : 0;
+  spool->arrived = own > spool->arrived ? own : spool->arrived;
   return written == (ssize_t)(size + cut) ? DONE : FAILED;
 }
 
@@ -333,7 +336,9 @@ bool rf_spool_file_append(rf_spool_file *spool, char *line, size_t size, bool ri
   (void)sigpending(&pending);
   (void)pthread_sigmask(SIG_BLOCK, &blocked, &before);
   spool->too_large = false;
+  spool->arrived = 0;
   bool const done = append_anywhere(spool, line, size, ring);
+  spool->arrived = done ? size : spool->arrived;
   if (spool->too_large && sigismember(&pending, SIGXFSZ) == 0) {
     sigset_t refusal;
     (void)sigemptyset(&refusal);

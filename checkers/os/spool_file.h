@@ -28,6 +28,7 @@ typedef struct rf_spool_file {
   char places[2][RF_SPOOL_PATH];              /* absolute; empty: none */
   const char *shared[RF_SPOOL_SHARED_PLACES]; /* further places, of RF_SPOOL_SHARED_STARTS */
   bool too_large;                             /* a write was refused for the limit of files' sizes */
+  size_t arrived;                             /* bytes of the last append that a collector finds, from its first on */
   int descriptor;                             /* in use at the moment, for children of fork; 0 or less: none */
 } rf_spool_file;
 
@@ -36,8 +37,8 @@ typedef struct rf_spool_file {
 void rf_spool_file_init(rf_spool_file *spool, const char *wanted, size_t length);
 
 /* Appends `size` bytes at `line`, whole lines; the byte before them is the caller's, too, and is overwritten. Rings the
- * collector's doorbell where `ring`. False where no place took all of it; a collector passes over what was written of
- * it. */
+ * collector's doorbell where `ring`. False where no place took all of it; a collector takes the lines that are whole
+ * within spool->arrived. */
 bool rf_spool_file_append(rf_spool_file *spool, char *line, size_t size, bool ring);
 
 /* True where the open folder or file is this user's, and nobody else may write to it: one in /tmp may be another user's

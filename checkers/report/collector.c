@@ -400,18 +400,38 @@ static void make_summary(rf_json_writer *w, const rf_collector_identity *id, con
   end_record(w);
 }
 
-/* As many keys as fit into one write; then the next. */
-static void make_repeats(rf_sink_buffer *line, rf_json_writer *w) {
+/* The counts of keys from `begin` to before `end` are the first lines of what was appended last: those that arrived are
+ * told. The others wait for the next record, if the process goes on. */
+static void settle_repeats(const rf_sink_buffer *line, unsigned begin, unsigned end) {
+  const char *at = line->data;
+  const char *const stop = at + state.spool.arrived;
+  for (unsigned i = begin; i < end; i++) {
+    if (state.keys[i].untold != 0) {
+      const char *const feed = (const char *)memchr(at, '\n', (size_t)(stop - at));
+      if (feed == NULL) {
+        return;
+      }
+      state.keys[i].untold = 0;
+      at = feed + 1;
+    }
+  }
+}
+
+/* As many keys as fit into one write; then the next. Returns the first key of those that are in `line`. */
+static unsigned make_repeats(rf_sink_buffer *line, rf_json_writer *w) {
+  unsigned begin = 0;
   for (unsigned i = 0; i < KEYS; i++) {
     if (line->capacity - line->length < 2 * LINE_ROOM) {
       (void)rf_spool_file_append(&state.spool, line->data, line->length, false);
+      settle_repeats(line, begin, i);
       line->length = 0;
+      begin = i;
     }
     if (state.keys[i].untold != 0) {
       make_repeat(w, &state.keys[i]);
-      state.keys[i].untold = 0;
     }
   }
+  return begin;
 }
 
 bool rf_collector_end(const rf_collector_run *run) {
@@ -425,13 +445,18 @@ bool rf_collector_end(const rf_collector_run *run) {
   rf_sink_buffer line;
   rf_sink_buffer_init(&line, state.line + 1, LINE_BYTES);
   rf_json_writer w = {.sink = &line.sink};
-  if (!t.other && state.findings > state.records) {
-    make_repeats(&line, &w);
-  }
+  bool const repeats = !t.other && state.findings > state.records;
+  unsigned const begin = repeats ? make_repeats(&line, &w) : KEYS;
   if (run == NULL || run->exit != NULL) {
     make_summary(&w, id, run != NULL ? run : &own);
   }
   bool const told = line.length == 0 || send(&line, state.findings != 0);
+  if (line.length != 0) {
+    settle_repeats(&line, begin, KEYS);
+  }
+  if (told) {
+    rf_site_record_told();
+  }
   leave();
   return told;
 }

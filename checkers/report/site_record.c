@@ -19,9 +19,12 @@ _Static_assert(RF_SEEN_SITES % RF_TRACE_DEPTH == 0, "sites fill whole traces");
 
 /* Touched where a collector is named, at the end of the process. */
 static struct {
-  const rf_seen_site *order[RF_SEEN_SITES]; /* by address; those that were told are NULL */
+  rf_seen_site sites[RF_SEEN_SITES];        /* as they were when the record was made: other threads go on */
+  const rf_seen_site *order[RF_SEEN_SITES]; /* by address; those that are in the text are NULL */
   size_t count;
+  size_t upto;
   uint32_t process;
+  bool made; /* a text whose sites are not told yet */
   rf_trace traces[TRACES];
   const rf_trace *trace_list[TRACES];
   rf_modules modules;
@@ -39,14 +42,14 @@ static bool was_told(const rf_seen_site *s) {
 
 /* Sites that this process has told of say which modules it still runs. */
 static size_t gather(void) {
-  const rf_seen_site *sites = NULL;
   size_t first = 0;
   size_t dropped = 0;
-  size_t const all = rf_seen_sites_list(&sites, &first, &dropped);
+  size_t const all = rf_seen_sites_copy(work.sites, &first, &work.upto, &dropped);
   work.count = 0;
   for (size_t i = 0; i < all; i++) {
-    if (sites[i].caller != 0 && (i >= first || sites[i].watched != 0 || was_told(&sites[i]))) {
-      work.order[work.count++] = &sites[i];
+    const rf_seen_site *const s = &work.sites[i];
+    if (s->caller != 0 && (i >= first || s->watched != 0 || was_told(s))) {
+      work.order[work.count++] = s;
     }
   }
   rf_sort((void *)work.order, work.count, sizeof work.order[0], is_before);
@@ -223,7 +226,14 @@ const char *rf_site_record(void) {
     number("sites_dropped", dropped);
   }
   work.text[work.out.length] = '\0';
-  rf_seen_sites_forget(work.process);
+  work.made = true;
   __atomic_store_n(&busy, false, __ATOMIC_RELEASE);
   return work.text;
+}
+
+void rf_site_record_told(void) {
+  if (work.made && work.process == (uint32_t)getpid()) {
+    rf_seen_sites_told(work.sites, work.upto, work.process);
+  }
+  work.made = false;
 }

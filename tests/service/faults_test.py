@@ -3,7 +3,9 @@
 
 import os
 import resource
+import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 
@@ -94,6 +96,47 @@ def a_server_that_hangs_or_is_dead_costs_writers_nothing():
         s.wait(lambda: s.ask("status")["events"] == 200)
 
 
+def a_server_whose_store_is_taken_away_says_so_and_ends():
+    for what, words in (("all", "removed"), ("database", "removed"), ("other", "replaced")):
+        with Service() as s:
+            append(s.directory, event("a", "1"))
+            s.wait(lambda: s.findings() != [])
+            path = os.path.join(s.directory, "ringfence.db")
+            if what == "all":
+                shutil.rmtree(s.directory, ignore_errors=True)
+            else:
+                os.rename(path, path + ".old")
+            if what == "other":
+                shutil.copy(path + ".old", path)
+            equal(s.process.wait(20), 1, what)
+            check(f"was {words} while serve ran" in s.log(), s.log())
+
+
+def a_store_that_cannot_be_written_is_read():
+    with Service() as s:
+        append(s.directory, event("a", "1"))
+        s.wait(lambda: s.findings() != [])
+        copy = os.path.join(s.root, "a 50% copy?#")
+        os.mkdir(copy, 0o700)
+        s.command("serve", "--backup", os.path.join(copy, "ringfence.db"))
+        database = sqlite3.connect(os.path.join(copy, "ringfence.db"))
+        database.execute("PRAGMA journal_mode=WAL")
+        database.close()
+        os.mkdir(os.path.join(copy, "ringfence.db-shm"))  # as on a disk without room, or one that is mounted to be read
+
+        def ask(*words):
+            return subprocess.run([SERVE, *words, "--dir", copy], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  check=False)
+
+        for words in (("findings",), ("show", "1"), ("serve", "--check")):
+            done = ask(*words)
+            check(done.returncode == 0 and b"open_a" in done.stdout or words[0] == "serve", words, done)
+        equal(ask("fix", "1").returncode, 1)
+        with open(os.path.join(copy, "ringfence.db-wal"), "wb") as file:
+            file.write(b"x" * 5000)
+        equal(ask("findings").returncode, 1, "commits in the log would be missed")
+
+
 def commands_without_a_store_say_what_to_do():
     with Service(start=False) as s:
         for words in (("findings",), ("gate",), ("fix", "1"), ("serve", "--check")):
@@ -117,4 +160,5 @@ def the_command_line_is_checked():
 service.main([
     a_full_disk_loses_nothing_and_is_named, a_server_goes_on_when_the_disk_has_room_again, a_damaged_database_is_named,
     folders_of_others_are_not_used, a_server_that_hangs_or_is_dead_costs_writers_nothing,
+    a_server_whose_store_is_taken_away_says_so_and_ends, a_store_that_cannot_be_written_is_read,
     commands_without_a_store_say_what_to_do, the_command_line_is_checked])

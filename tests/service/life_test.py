@@ -138,6 +138,33 @@ def merged_findings_are_one_until_they_are_split():
             s.command(*words, status=1)
 
 
+def merged_findings_are_found_by_what_any_of_them_had():
+    with Service(start=False) as s:
+        take(s, event("a", "1", build=build("a"), environment="ci", ago=9000))
+        take(s, event("b", "2", build=build("b"), environment="production", ago=5000))
+        take(s, event("b", "3", build=build("c"), environment="production"))
+        a, b, c = ("a" * 40, "b" * 40, "c" * 40)
+
+        def found():
+            return {words: [row["id"] for row in s.findings(*words)] for words in (
+                ("--env", "ci"), ("--env", "production"), ("--build", a), ("--build", b), ("--search", "open_a"),
+                ("--search", "open_b"), ("--new-in", a), ("--new-in", b), ("--new-in", c))}
+
+        before = found()
+        s.command("merge", "2", "1")
+        equal(set(map(tuple, list(found().values())[:6])), {(2,)}, "by what each of the two had")
+        equal([found()["--new-in", build_of] for build_of in (a, b, c)], [[2], [], []], "it was first seen in a")
+        s.command("gate", "--env", "ci", status=99)
+        equal([row["findings"] for row in s.ask("builds")["builds"]], [1, 1, 1])
+        take(s, event("a", "4", build=build("b")))
+        equal([row["findings"] for row in s.ask("builds")["builds"]], [1, 1, 1], "both parts count once")
+        s.command("split", "1")
+        after = found()
+        equal(sorted(after.pop(("--build", b))), [1, 2])
+        before.pop(("--build", b))
+        equal({words: sorted(ids) for words, ids in after.items()}, before)
+
+
 def a_finding_is_split_by_a_rule_and_made_one_again():
     def counts():
         return sorted((row["id"], row["count"]) for row in s.findings())
@@ -233,20 +260,23 @@ def the_gate_fails_on_what_nobody_has_decided_on():
         take(s, event("old", "4", build=build("b")))
         s.command("gate", "--new-in", "b" * 40, status=99)
         check("no build is called" in s.command("gate", "--new-in", "nonsense", status=2))
+        check("no process has reported from environment moon" in s.command("gate", "--env", "moon", status=2))
+        take(s, service.record("summary", "5", environment="moon", seconds=1.0))
+        s.command("gate", "--env", "moon")
 
 
 def filters_and_words_choose():
     with Service(start=False) as s:
         take(s, event("a", "1", environment="ci"), event("b", "2", ago=30 * 86400, build=build("b", "2.0")))
-        for words, wanted in [((), [1, 2]), (("--new",), [1]), (("--env", "ci"), [1]), (("--env", "moon"), []),
+        for words, wanted in [((), [1, 2]), (("--new",), [1]), (("--env", "ci"), [1]),
                               (("--build", "2.0"), [2]), (("--search", "OPEN_B app.c"), [2]),
                               (("--search", "open_z"), []),
                               (("--order", "first"), [1, 2]), (("--limit", "1"), [1])]:
             equal([row["id"] for row in s.findings(*words)], wanted, words)
         check(re.search(r"^ +1  new +1  \d{4}", s.command("findings"), re.M), s.command("findings"))
         check(re.search(r"^ +2  open +1  \d{4}", s.command("findings"), re.M), s.command("findings"))
-        for words in (("--state", "odd"), ("--order", "odd"), ("--limit", "x"), ("--build", "9"), ("word",),
-                      ("--event", "1")):
+        for words in (("--state", "odd"), ("--order", "odd"), ("--limit", "x"), ("--build", "9"), ("--env", "mo"),
+                      ("word",), ("--event", "1")):
             s.command("findings", *words, status=2)
 
 
@@ -388,7 +418,8 @@ service.main([
     a_webhook_is_posted_to_and_tried_again, watch_tells_what_happens,
     a_fix_without_a_commit_is_in_the_next_build, fixed_has_a_number, ignored_needs_a_reason_and_stays_ignored,
     an_option_that_is_none_is_named_and_no_more, what_became_of_a_finding_is_listed,
-    merged_findings_are_one_until_they_are_split, a_finding_is_split_by_a_rule_and_made_one_again,
+    merged_findings_are_one_until_they_are_split,
+    merged_findings_are_found_by_what_any_of_them_had, a_finding_is_split_by_a_rule_and_made_one_again,
     a_split_says_what_it_could_not_move,
     events_are_taken_out_of_a_finding, why_tells_the_keys, the_gate_fails_on_what_nobody_has_decided_on,
     filters_and_words_choose, alerts_come_once_for_each_environment, a_killed_collector_leaves_no_alert_that_runs,

@@ -95,6 +95,35 @@ def a_stripped_build_gets_its_lines_later():
             check("make" in page and "app.c" in page)
 
 
+def a_stripped_copy_gets_its_lines_from_the_file_that_has_them():
+    def of(file, event):  # the program ran from `file`
+        for stack in ("found", "allocated"):
+            for frame in event["finding"][stack]["frames"]:
+                frame["module"] = file
+        return event
+
+    for together in (False, True):
+        with Service(start=False) as s:
+            one = Program(s.root)
+            lines = [of(one.stripped, one.event("1", "double-free")), of(one.stripped, one.event("2")),
+                     of(one.whole, one.event("3"))]
+            lines[2]["finding"]["found"]["frames"].pop()
+            if together:
+                take(s, *lines)
+            else:
+                take(s, lines[0], lines[1])
+                check(all("make" not in row["place"] for row in s.findings()))
+                equal([m["build_id"] for m in s.ask("symbols", "missing")["missing"]], [one.build_id])
+                take(s, lines[2])
+            rows = s.findings()
+            equal(sorted(row["count"] for row in rows), [1, 2], together)
+            check(all("app.c" in row["place"] for row in rows), rows)
+            equal(s.ask("symbols", "missing")["missing"], [])
+            os.unlink(one.whole)
+            take(s, of(one.stripped, one.event("4")))
+            equal(sorted(row["count"] for row in s.findings()), [1, 3], "what is known stays")
+
+
 def uploads_come_by_http_and_are_given_out_again():
     with Service() as s:
         one = Program(s.root)
@@ -278,7 +307,8 @@ def a_killed_collector_leaves_no_child_that_asks_for_symbols():
 
 os.environ.pop("DEBUGINFOD_URLS", None)
 service.main([
-    a_stripped_build_gets_its_lines_later, uploads_come_by_http_and_are_given_out_again, what_is_no_symbols_is_refused,
+    a_stripped_build_gets_its_lines_later, a_stripped_copy_gets_its_lines_from_the_file_that_has_them,
+    uploads_come_by_http_and_are_given_out_again, what_is_no_symbols_is_refused,
     mutants_of_a_file_get_an_answer_each, the_oldest_files_are_dropped_above_a_limit,
     an_upload_that_is_cut_short_leaves_nothing,
     one_collector_asks_another_for_symbols, a_server_that_lies_is_not_believed,

@@ -1,6 +1,7 @@
 // Findings written by the library and read back by the command.
 #include "tests/core/text_sink.h"
 #include "tools/ringfence/model/record.h"
+#include "tools/ringfence/render/document.h"
 
 #include <cstring>
 #include <gtest/gtest.h>
@@ -286,6 +287,27 @@ TEST(Namer, NamesFilesAsSeenFromTheUsersDirectory) {
   EXPECT_STREQ(name.file, "lib/b.c");
   EXPECT_FALSE(symbolizer.name(symbolizer.context, 1, 1, &name));
   EXPECT_FALSE(symbolizer.name(symbolizer.context, 2, 0, &name));
+}
+
+TEST(RecordTitle, HasTheArticleThatItsNumberIsSpokenWith) {
+  rf_bump_arena arena = {nullptr};
+  rf_record record = {};
+  record.finding.bug = RF_BUG_DOUBLE_FREE;
+  for (const size_t size : {8, 11, 18, 80, 89, 800, 8000, 11000, 18999, 8000000}) {
+    record.finding.size = size;
+    EXPECT_EQ(rf_document_title(&arena, &record), "an " + std::to_string(size) + "-byte block was freed again");
+  }
+  for (const size_t size : {0, 1, 7, 12, 16, 110, 118, 180, 1100, 1800, 1008, 21000}) {
+    record.finding.size = size;
+    EXPECT_EQ(rf_document_title(&arena, &record), "a " + std::to_string(size) + "-byte block was freed again");
+  }
+  record.finding = overflow();
+  record.finding.size = 8;
+  record.finding.offset = 9;
+  EXPECT_STREQ(rf_document_title(&arena, &record), "3 bytes written, 1 byte after an 8-byte block");
+  record.finding.freed = true;
+  EXPECT_STREQ(rf_document_title(&arena, &record), "3 bytes written, 1 byte after a freed 8-byte block");
+  rf_bump_arena_free(&arena);
 }
 
 } // namespace

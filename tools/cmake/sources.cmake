@@ -357,6 +357,7 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/model/input.c
   tools/ringfence/model/merge.c
   tools/ringfence/model/record.c
+  tools/ringfence/model/record_kept.c
   tools/ringfence/model/run.c
   tools/ringfence/model/serial.c
   tools/ringfence/model/skip_rules.c

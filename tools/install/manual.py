@@ -19,6 +19,7 @@ CHOICES = {
     "FORM": ["auto", "json", "serial"],
     "FORMAT": ["text", "json", "sarif", "junit", "html", "github", "pprof"],
     "MODE": ["guard", "page", "mte", "sample", "off"],
+    "SITES": ["no", "yes", "all"],
     "WHEN": ["auto", "always", "never"],
     "WHICH": ["1", "all", "reachable", "0"],
 }

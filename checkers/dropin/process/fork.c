@@ -66,7 +66,7 @@ static void fork_child(void) {
   rf_process.ended = false;
   rf_process.findings = 0;
   rf_process_log_forked();
-  rf_seen_sites_forget(0);
+  rf_seen_sites_forget();
   rf_steer_forked();
   rf_collector_forked();
   rf_tracing_fork_child();

@@ -13,6 +13,10 @@ rf_sink rf_file_sink(FILE *file);
 /* Drops all text. */
 rf_sink rf_null_sink(void);
 
+/* Writes to `to`, which must outlive it, with "?" for control characters other than line feed and tab, those of C1 too:
+ * names come from files that others wrote, and a terminal obeys them. A character must come in one piece. */
+rf_sink rf_clean_sink(const rf_sink *to);
+
 /* Text of any length. */
 typedef struct rf_text_sink {
   rf_sink sink;

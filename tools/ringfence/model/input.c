@@ -1,11 +1,11 @@
 #include "tools/ringfence/model/input.h"
 
 #include "tools/ringfence/base/diagnostics.h"
-#include "tools/ringfence/base/read_file.h"
 #include "tools/ringfence/base/streams.h"
 #include "tools/ringfence/model/serial.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -105,12 +105,54 @@ static bool is_standard_input(const char *path) {
   return strcmp(path, "-") == 0;
 }
 
-static char *read_whole(rf_bump_arena *arena, const char *path, size_t *length) {
-  if (is_standard_input(path) && rf_streams_was_closed(STDIN_FILENO)) {
-    errno = EBADF;
-    return NULL;
+/* Reads the lines of `fd` piece by piece: a log may be larger than memory, and one line is no smaller than it is. */
+static bool read_pieces(input *in, int fd) {
+  enum { PIECE = 256 * 1024 };
+  rf_bump_arena own = {NULL};
+  size_t room = PIECE;
+  size_t length = 0;
+  char *text = (char *)rf_bump_arena_alloc(&own, room + 1);
+  ssize_t n = 1;
+  while (n > 0) {
+    n = read(fd, text + length, room - length);
+    if (n < 0 && errno == EINTR) {
+      n = 1;
+      continue;
+    }
+    length += n > 0 ? (size_t)n : 0;
+    const char *const feed = n == 0 ? text + length : (const char *)memrchr(text, '\n', length);
+    size_t const whole = feed == NULL || n < 0 ? 0 : (size_t)(feed - text) + (n != 0);
+    text[length] = '\0';
+    read_lines(in, text, whole);
+    length -= whole;
+    memmove(text, text + whole, length);
+    if (length == room) {
+      char *const larger = (char *)rf_bump_arena_alloc(&own, 2 * room + 1);
+      memcpy(larger, text, length);
+      text = larger;
+      room *= 2;
+    }
   }
-  return is_standard_input(path) ? rf_read_all(arena, STDIN_FILENO, length) : rf_read_file(arena, path, length);
+  int const error = errno;
+  rf_bump_arena_free(&own);
+  errno = error;
+  return n == 0;
+}
+
+static bool read_path(input *in, const char *path) {
+  if (is_standard_input(path)) {
+    bool const closed = rf_streams_was_closed(STDIN_FILENO);
+    errno = closed ? EBADF : errno;
+    return !closed && read_pieces(in, STDIN_FILENO);
+  }
+  int const fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  bool const done = fd >= 0 && read_pieces(in, fd);
+  int const error = errno;
+  if (fd >= 0) {
+    (void)close(fd);
+  }
+  errno = error;
+  return done;
 }
 
 /* Findings know only the time since boot: the file's own time is the nearest to theirs. */
@@ -122,27 +164,35 @@ static void note_time(rf_run *run, const char *path) {
   }
 }
 
+static void begin(input *in) {
+  in->serial = (rf_serial){.arena = in->arena, .finding = take_finding, .text = take_json, .context = in};
+}
+
+static bool end(input *in, rf_input_losses *losses) {
+  rf_serial_end(&in->serial);
+  losses->damaged += in->serial.damaged;
+  losses->incomplete += in->serial.incomplete;
+  losses->missing += in->serial.missing;
+  return in->recognised != 0 || in->others == 0;
+}
+
 bool rf_input_parse(rf_run *run, rf_input_losses *losses, rf_bump_arena *arena, const char *name, rf_input_form form,
                     const char *text, size_t length) {
   input in = {.run = run, .path = name, .arena = arena, .form = form};
-  in.serial = (rf_serial){.arena = arena, .finding = take_finding, .text = take_json, .context = &in};
+  begin(&in);
   read_lines(&in, text, length);
-  rf_serial_end(&in.serial);
-  losses->damaged += in.serial.damaged;
-  losses->incomplete += in.serial.incomplete;
-  losses->missing += in.serial.missing;
-  return in.recognised != 0 || in.others == 0;
+  return end(&in, losses);
 }
 
 bool rf_input_read(rf_run *run, rf_input_losses *losses, rf_bump_arena *arena, const char *path, rf_input_form form) {
-  size_t length = 0;
-  const char *const text = read_whole(arena, path, &length);
-  if (text == NULL) {
+  input in = {.run = run, .path = is_standard_input(path) ? "stdin" : path, .arena = arena, .form = form};
+  begin(&in);
+  if (!read_path(&in, path)) {
     rf_diag("cannot read %s: %s", is_standard_input(path) ? "standard input" : path, strerror(errno));
     return false;
   }
   note_time(run, path);
-  if (!rf_input_parse(run, losses, arena, is_standard_input(path) ? "stdin" : path, form, text, length)) {
+  if (!end(&in, losses)) {
     rf_diag("%s: no findings in it: neither JSON lines nor #RF: lines", path);
     return false;
   }

@@ -1,6 +1,7 @@
 #include "tools/ringfence/model/run.h"
 
 #include "tools/ringfence/base/read_file.h"
+#include "tools/ringfence/model/record_kept.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -57,14 +58,17 @@ void rf_run_add_record(rf_run *run, rf_bump_arena *arena, rf_record *record) {
   RF_APPENDED(arena, run->records, run->record_count) = record;
 }
 
-static void add_finding(rf_run *run, rf_bump_arena *arena, const rf_json *line, const rf_process *process) {
-  rf_record *const record = rf_record_read(arena, line);
+/* `line` lives in `scratch`, which is freed with it. */
+static void add_finding(rf_run *run, rf_bump_arena *arena, rf_bump_arena *scratch, const rf_json *line) {
+  const rf_process *const process = process_of(run, arena, (uint32_t)rf_json_unsigned(line, "pid", 0));
+  const rf_record *const record = rf_record_read(scratch, line);
   if (record == NULL) {
     run->damaged++;
     return;
   }
-  record->program = process->program;
-  rf_run_add_record(run, arena, record);
+  rf_record *const kept = rf_record_kept(arena, &run->texts, record);
+  kept->program = process->program;
+  rf_run_add_record(run, arena, kept);
 }
 
 static void add_snapshot(rf_run *run, rf_bump_arena *arena, const rf_json *line) {
@@ -148,13 +152,8 @@ static void add_end(rf_process *process, rf_run *run, const rf_json *line) {
   add_summary(process, line);
 }
 
-void rf_run_add_line(rf_run *run, rf_bump_arena *arena, const char *text, size_t length) {
-  const rf_json *const line = rf_json_parse(arena, text, length);
-  const char *const type = rf_json_text(line, "type", NULL);
-  if (type == NULL) {
-    run->damaged++;
-    return;
-  }
+/* Adds what is no finding: `line` lives in `arena`. */
+static void add_other(rf_run *run, rf_bump_arena *arena, const rf_json *line, const char *type) {
   if (strcmp(type, "run") == 0) {
     RF_APPENDED(arena, run->runs, run->run_count) = line;
     return;
@@ -169,9 +168,7 @@ void rf_run_add_line(rf_run *run, rf_bump_arena *arena, const char *text, size_t
     return;
   }
   rf_process *const process = process_of(run, arena, id);
-  if (strcmp(type, "finding") == 0) {
-    add_finding(run, arena, line, process);
-  } else if (strcmp(type, "summary") == 0) {
+  if (strcmp(type, "summary") == 0) {
     add_end(process, run, line);
   } else if (strcmp(type, "start") == 0) {
     add_start(process, run, line);
@@ -181,6 +178,21 @@ void rf_run_add_line(rf_run *run, rf_bump_arena *arena, const char *text, size_t
     rf_run_add_rule(run, arena, rf_json_text(line, "rule", "?"), rf_json_unsigned(line, "count", 0),
                     rf_json_unsigned(line, "bytes", 0));
   }
+}
+
+void rf_run_add_line(rf_run *run, rf_bump_arena *arena, const char *text, size_t length) {
+  rf_bump_arena scratch = {NULL};
+  const rf_json *const read = rf_json_parse(&scratch, text, length);
+  const char *const type = rf_json_text(read, "type", NULL);
+  if (type == NULL) {
+    run->damaged++;
+  } else if (strcmp(type, "finding") == 0) {
+    add_finding(run, arena, &scratch, read);
+  } else {
+    const rf_json *const line = rf_json_parse(arena, text, length);
+    add_other(run, arena, line, rf_json_text(line, "type", ""));
+  }
+  rf_bump_arena_free(&scratch);
 }
 
 static void add_file(rf_run *run, rf_bump_arena *arena, const char *path) {

@@ -57,6 +57,7 @@ typedef struct rf_run {
   const char *unchecked_because; /* "2 static, 1 setuid or setgid"; NULL: none */
   rf_record **records;
   size_t record_count;
+  rf_string_table texts;         /* of the records, each once */
   rf_snapshot_table **snapshots; /* in the order of their files */
   size_t snapshot_count;
   rf_used_rule *rules;

@@ -198,16 +198,23 @@ size_t rf_document_new(const rf_document *d) {
 
 /* ---- Titles ---- */
 
+/* "a 16-byte block", "an 8-byte block": eight, eleven, eighteen and thousands of these begin with a vowel. */
+static const char *block_text(rf_bump_arena *arena, size_t size) {
+  size_t first = size;
+  while (first >= 1000) {
+    first /= 1000;
+  }
+  bool const vowel = first == 8 || first == 11 || first == 18 || first / 10 == 8 || first / 100 == 8;
+  return rf_bump_arena_print(arena, "%s %zu-byte block", vowel ? "an" : "a", size);
+}
+
 static const char *where_text(rf_bump_arena *arena, const rf_finding *f) {
   size_t distance = 0;
   const char *const relation = rf_finding_relation(f, &distance);
-  const char *const article = f->freed ? "freed " : "";
-  if (relation[0] == 'i') {
-    return rf_bump_arena_print(arena, "%s into a %s%zu-byte block", rf_counted(arena, distance, "byte"), article,
-                               f->size);
-  }
-  return rf_bump_arena_print(arena, "%s %s a %s%zu-byte block", rf_counted(arena, distance, "byte"), relation, article,
-                             f->size);
+  const char *const block =
+      f->freed ? rf_bump_arena_print(arena, "a freed %zu-byte block", f->size) : block_text(arena, f->size);
+  return rf_bump_arena_print(arena, "%s %s %s", rf_counted(arena, distance, "byte"),
+                             relation[0] == 'i' ? "into" : relation, block);
 }
 
 static const char *damage_title(rf_bump_arena *arena, const rf_finding *f) {
@@ -228,13 +235,13 @@ const char *rf_document_title(rf_bump_arena *arena, const rf_record *record) {
     return rf_bump_arena_print(arena, "%s lost in %s", rf_counted(arena, f->size, "byte"),
                                rf_counted(arena, f->blocks, "block"));
   case RF_BUG_DOUBLE_FREE:
-    return rf_bump_arena_print(arena, "a %zu-byte block was freed again", f->size);
+    return rf_bump_arena_print(arena, "%s was freed again", block_text(arena, f->size));
   case RF_BUG_DEALLOC_MISMATCH:
     return f->allocation == NULL || f->deallocation == NULL
                ? "freed by another call than it was allocated for"
                : rf_bump_arena_print(arena, "allocated by %s, freed by %s", f->allocation, f->deallocation);
   case RF_BUG_SIZE_MISMATCH:
-    return rf_bump_arena_print(arena, "a %zu-byte block was deleted as one of %s", f->size,
+    return rf_bump_arena_print(arena, "%s was deleted as one of %s", block_text(arena, f->size),
                                rf_counted(arena, f->argument, "byte"));
   case RF_BUG_CALLOC_OVERFLOW:
     return rf_bump_arena_print(arena, "%zu * %zu does not fit a size", f->argument, f->size);

@@ -136,21 +136,6 @@ void rf_document_snapshots_text(rf_bump_arena *arena, const rf_document *d, cons
   }
 }
 
-/* Names come from files that others wrote, and a terminal obeys control characters. */
-static void put_without_controls(void *context, const char *text, size_t length) {
-  const rf_sink *const sink = (const rf_sink *)context;
-  size_t start = 0;
-  for (size_t i = 0; i < length; i++) {
-    unsigned char const c = (unsigned char)text[i];
-    if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7F) {
-      rf_sink_mem(sink, text + start, i - start);
-      rf_sink_char(sink, '?');
-      start = i + 1;
-    }
-  }
-  rf_sink_mem(sink, text + start, length - start);
-}
-
 /* The library's summary knows no source files when it chooses the frame: here frames of the C++ library's headers do
  * not count. NULL where the library's is as good. */
 static const char *summary_text(rf_bump_arena *arena, const rf_record *record) {
@@ -198,7 +183,7 @@ void rf_record_text(rf_bump_arena *arena, rf_record *record, const rf_sink *sink
 }
 
 void rf_document_text(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
-  rf_sink const clean = {put_without_controls, (void *)(uintptr_t)sink};
+  rf_sink const clean = rf_clean_sink(sink);
   for (size_t i = 0; i < d->count; i++) {
     if (d->records[i]->known && !d->whole) {
       continue; /* the list has it */

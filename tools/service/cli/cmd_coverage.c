@@ -13,7 +13,7 @@ static const rf_option rows[ROWS] = {
     [JSON] = {"json", '\0', NULL, "print JSON", NULL},
     [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
     [MODULE] = {"module", '\0', "TEXT", "only modules that have this text in their path", NULL},
-    [WATCHED] = {"watched", '\0', "WHICH", "call sites of module ID: no (never watched; the default), yes, or all",
+    [WATCHED] = {"watched", '\0', "SITES", "call sites of module ID: no (never watched; the default), yes, or all",
                  NULL},
     [LIMIT] = {"limit", '\0', "N", "list at most N modules or call sites (default 200, most 1000)", NULL},
 };
@@ -75,8 +75,9 @@ static void print_programs(const rf_json *root) {
   (void)puts(list == NULL ? "no process has reported a run yet"
                           : " processes       hours  allocations  mode    program, build, environment");
   for (const rf_json *c = list; c != NULL; c = c->next) {
-    (void)printf("%10" PRIu64 "  %10s  %11" PRIu64 "  %-6s  ", rf_json_unsigned(c, "processes", 0),
-                 rf_json_member(c, "hours")->text, rf_json_unsigned(c, "allocations", 0), rf_json_text(c, "mode", ""));
+    rf_print_clean("%10" PRIu64 "  %10s  %11" PRIu64 "  %-6s  ", rf_json_unsigned(c, "processes", 0),
+                   rf_json_member(c, "hours")->text, rf_json_unsigned(c, "allocations", 0),
+                   rf_json_text(c, "mode", ""));
     rf_print_safe(rf_json_text(c, "program", ""));
     (void)fputs(", ", stdout);
     rf_print_safe(rf_json_text(c, "build", ""));
@@ -107,8 +108,8 @@ static void print_site(const rf_json *s) {
     (void)printf(":%" PRIu64, rf_json_unsigned(s, "line", 0));
   }
   for (const rf_json *m = rf_json_list(s, "modes"); m != NULL; m = m->next) {
-    (void)printf("%s%s %" PRIu64, m == rf_json_list(s, "modes") ? " (" : ", ", rf_json_text(m, "mode", ""),
-                 rf_json_unsigned(m, "blocks", 0));
+    rf_print_clean("%s%s %" PRIu64, m == rf_json_list(s, "modes") ? " (" : ", ", rf_json_text(m, "mode", ""),
+                   rf_json_unsigned(m, "blocks", 0));
   }
   (void)puts(rf_json_list(s, "modes") == NULL ? "" : ")");
 }
@@ -131,7 +132,7 @@ static int answer(asked *a, const char *word) {
     return RF_EXIT_USAGE;
   }
   if (word == NULL ? a->sites.watched != NULL : a->module != NULL) {
-    rf_diag(word == NULL ? "--watched needs one module: ringfence coverage ID --watched WHICH"
+    rf_diag(word == NULL ? "--watched needs one module: ringfence coverage ID --watched SITES"
                          : "--module chooses among all modules: leave out the number");
     return RF_EXIT_USAGE;
   }

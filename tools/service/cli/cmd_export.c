@@ -175,7 +175,7 @@ static int export_findings(asked *a) {
   }
   bool const done = a->to == NULL ? write_file(a, sentry, otlp, format) : sentry ? send_sentry(a) : send_otlp(a);
   if (done && a->to != NULL) {
-    (void)printf("%zu findings sent\n", a->count);
+    (void)printf("%zu finding%s sent\n", a->count, a->count == 1 ? "" : "s");
   }
   return done ? 0 : RF_EXIT_FAILED;
 }

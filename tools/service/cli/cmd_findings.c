@@ -91,10 +91,20 @@ static bool is_known_build(asked *a, const char *build) {
   return true;
 }
 
+/* One that was never heard of is a slip of the pen, or nothing was checked there: neither may pass a gate. */
+static bool is_known_environment(asked *a, const char *name) {
+  if (name != NULL &&
+      rf_store_number(&a->cli.store, 0, "SELECT 1 FROM name WHERE kind = 2 AND text = ?", "t", name) == 0) {
+    rf_diag("no process has reported from environment %s; `ringfence coverage` lists those that have", name);
+    return false;
+  }
+  return true;
+}
+
 static bool filter_is_right(asked *a) {
   return is_one_of(a->filter.state, "open new reopened fixed ignored all", "state") &&
          is_one_of(a->filter.order, "last first count", "order") && is_known_build(a, a->filter.build) &&
-         is_known_build(a, a->filter.new_in);
+         is_known_build(a, a->filter.new_in) && is_known_environment(a, a->filter.environment);
 }
 
 /* ---- Commands ---- */

@@ -149,7 +149,8 @@ static int forward(asked *a, char **words, int count) {
     fine = send_all(&f, a);
   }
   rf_forward_deinit(&f);
-  (void)printf("%" PRIu64 " records forwarded; the collector had %" PRIu64 " of them\n", f.sent, f.twice);
+  (void)printf("%" PRIu64 " record%s forwarded; the collector had %" PRIu64 " of them\n", f.sent,
+               f.sent == 1 ? "" : "s", f.twice);
   if (f.lost != 0) {
     rf_diag("%" PRIu64 " half-written or unreadable lines were left out", f.lost);
   }

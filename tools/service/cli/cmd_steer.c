@@ -1,6 +1,7 @@
 /* steer: rules for checked processes, and what was done. */
 #include "checkers/os/spool_file.h"
 #include "tools/service/cli/common.h"
+#include "tools/service/cli/print.h"
 #include "tools/service/intake/spool.h"
 #include "tools/service/steering/query.h"
 #include "tools/service/steering/rules.h"
@@ -73,13 +74,14 @@ static const char *or_any(const char *text) {
 static void print_rule(const rf_json *r) {
   const char *const kind = rf_json_text(r, "kind", "");
   bool const options = strcmp(kind, "options") == 0;
-  (void)printf("%-5" PRIu64 "%s  program %s, build %s, environment %s\n", rf_json_unsigned(r, "rule", 0),
-               options ? rf_json_text(r, "options", "") : kind, or_any(rf_json_text(r, "program", "")),
-               or_any(rf_json_text(r, "build", "")), or_any(rf_json_text(r, "environment", "")));
-  (void)printf("     since %s: %s\n", rf_json_text(r, "since", ""), rf_json_text(r, "because", ""));
-  if (rf_json_unsigned(r, "reached", 0) != 0) {
-    (void)printf("     taken %" PRIu64 " times by running processes, last %s\n", rf_json_unsigned(r, "reached", 0),
-                 rf_json_text(r, "last_reached", ""));
+  rf_print_clean("%-5" PRIu64 "%s  program %s, build %s, environment %s\n", rf_json_unsigned(r, "rule", 0),
+                 options ? rf_json_text(r, "options", "") : kind, or_any(rf_json_text(r, "program", "")),
+                 or_any(rf_json_text(r, "build", "")), or_any(rf_json_text(r, "environment", "")));
+  rf_print_clean("     since %s: %s\n", rf_json_text(r, "since", ""), rf_json_text(r, "because", ""));
+  uint64_t const reached = rf_json_unsigned(r, "reached", 0);
+  if (reached != 0) {
+    rf_print_clean("     taken %" PRIu64 " time%s by running processes, last %s\n", reached, reached == 1 ? "" : "s",
+                   rf_json_text(r, "last_reached", ""));
   }
 }
 
@@ -93,20 +95,20 @@ static void print_list(const rf_json *root) {
     print_rule(r);
   }
   for (const rf_json *f = sites->first; f != NULL; f = f->next) {
-    (void)printf("%s#%" PRIu64 " %s\n",
-                 f == sites->first ? "\nCall sites looked at more often, near open findings:\n" : "",
-                 rf_json_unsigned(f, "finding", 0), rf_json_text(f, "title", ""));
+    rf_print_clean("%s#%" PRIu64 " %s\n",
+                   f == sites->first ? "\nCall sites near open findings, at which raise=N looks more often:\n" : "",
+                   rf_json_unsigned(f, "finding", 0), rf_json_text(f, "title", ""));
   }
 }
 
 static void print_log(const rf_json *root) {
   for (const rf_json *s = rf_json_member(root, "steps")->first; s != NULL; s = s->next) {
     uint64_t const rule = rf_json_unsigned(s, "rule", 0);
-    (void)printf("%s  ", rf_json_text(s, "time", ""));
+    rf_print_clean("%s  ", rf_json_text(s, "time", ""));
     if (rule != 0) {
-      (void)printf("rule %" PRIu64 ": ", rule);
+      rf_print_clean("rule %" PRIu64 ": ", rule);
     }
-    (void)printf("%s, because: %s\n", rf_json_text(s, "done", ""), rf_json_text(s, "because", ""));
+    rf_print_clean("%s, because: %s\n", rf_json_text(s, "done", ""), rf_json_text(s, "because", ""));
   }
 }
 

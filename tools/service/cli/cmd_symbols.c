@@ -1,5 +1,6 @@
 /* symbols: files of symbols go to the collector, and which are missing. */
 #include "tools/service/cli/common.h"
+#include "tools/service/cli/print.h"
 #include "tools/service/exchange/curl.h"
 #include "tools/service/exchange/symbol_files.h"
 
@@ -127,8 +128,8 @@ static void print_missing(rf_bump_arena *arena, const rf_json *root) {
     (void)puts("no symbols are missing");
   }
   for (const rf_json *m = list == NULL ? NULL : list->first; m != NULL; m = m->next) {
-    (void)printf("%s  %s  %s\n", rf_json_text(m, "build_id", ""),
-                 rf_counted(arena, rf_json_unsigned(m, "findings", 0), "finding"), rf_json_text(m, "module", ""));
+    rf_print_clean("%s  %s  %s\n", rf_json_text(m, "build_id", ""),
+                   rf_counted(arena, rf_json_unsigned(m, "findings", 0), "finding"), rf_json_text(m, "module", ""));
   }
 }
 
@@ -138,8 +139,8 @@ static void print_files(rf_bump_arena *arena, const rf_json *root) {
     (void)puts("no symbols were uploaded");
   }
   for (const rf_json *m = list == NULL ? NULL : list->first; m != NULL; m = m->next) {
-    (void)printf("%s  %-10s  %10s  %s\n", rf_json_text(m, "build_id", ""), rf_json_text(m, "kind", ""),
-                 rf_bytes_text(arena, rf_json_unsigned(m, "bytes", 0)), rf_json_text(m, "name", ""));
+    rf_print_clean("%s  %-10s  %10s  %s\n", rf_json_text(m, "build_id", ""), rf_json_text(m, "kind", ""),
+                   rf_bytes_text(arena, rf_json_unsigned(m, "bytes", 0)), rf_json_text(m, "name", ""));
   }
 }
 

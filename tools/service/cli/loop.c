@@ -10,6 +10,7 @@
 #include "tools/service/life/symbols.h"
 #include "tools/service/steering/writer.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <ringfence/port.h>
 #include <signal.h>
@@ -44,6 +45,8 @@ typedef struct server {
   rf_policy_writer policy;
   rf_http *http;
   int signals;
+  struct stat file; /* the database, as it was opened */
+  bool gone;        /* it lies no longer where processes write */
   int64_t next_take;
   int64_t next_tick;
   int64_t next_steer;
@@ -118,9 +121,23 @@ static void thin(server *s, int64_t now) {
   rf_bump_arena_free(&arena);
 }
 
+/* What was opened stays readable and writable when its folder is removed or another file takes its place, but nobody
+ * else finds it there any more. */
+static void look_for_database(server *s) {
+  char path[4096];
+  struct stat now;
+  (void)snprintf(path, sizeof path, "%s/ringfence.db", s->options->directory);
+  bool const there = stat(path, &now) == 0;
+  s->gone = there ? now.st_ino != s->file.st_ino || now.st_dev != s->file.st_dev : errno == ENOENT || errno == ENOTDIR;
+  if (s->gone) {
+    rf_diag("%s was %s while serve ran: serve ends; start it anew", path, there ? "replaced" : "removed");
+  }
+}
+
 static void tick(server *s, int64_t now) {
   s->next_tick = now + TICK_MS;
   s->rung = true;
+  look_for_database(s);
   open_shared(s);
   rf_serial_lines_tick(&s->serial, &s->intake, now);
   bool const named = rf_symbol_worker_step(&s->symbols, &s->store);
@@ -160,7 +177,7 @@ static void run(server *s) {
                                                   {rf_http_descriptor(s->http, 0), POLLIN, 0},
                                                   {rf_http_descriptor(s->http, 1), POLLIN, 0},
                                                   {s->spool.doorbell, POLLIN, 0}};
-  while ((fds[0].revents & POLLIN) == 0) {
+  while ((fds[0].revents & POLLIN) == 0 && !s->gone) {
     int64_t now = steady_ms();
     rf_serial_lines_poll(&s->serial, fds + FIXED);
     (void)poll(fds, FIXED + RF_SERIAL_SOURCES, until_due(s, now));
@@ -237,6 +254,10 @@ static bool start(server *s) {
     rf_diag("%s: %s", path, s->store.error);
     return false;
   }
+  if (stat(path, &s->file) != 0) {
+    rf_diag("%s: %s", path, strerror(errno));
+    return false;
+  }
   if (!rf_serial_lines_open(&s->serial, s->options)) {
     return false;
   }
@@ -297,7 +318,7 @@ int rf_serve(rf_serve_options *options) {
         open_browser(&s);
       }
       run(&s);
-      status = 0;
+      status = s.gone ? RF_EXIT_FAILED : 0;
     }
   }
   rf_serial_lines_close(&s.serial);

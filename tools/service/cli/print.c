@@ -7,14 +7,34 @@
 #include "tools/service/intake/names.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+/* On one line, whatever the text has. */
 void rf_print_safe(const char *text) {
-  for (; *text != '\0'; text++) {
-    unsigned char const c = (unsigned char)*text;
-    (void)putchar(c < 0x20 || c == 0x7F ? '?' : c);
+  rf_sink const out = rf_file_sink(stdout);
+  rf_sink const clean = rf_clean_sink(&out);
+  while (*text != '\0') {
+    size_t const plain = strcspn(text, "\n\t");
+    rf_sink_mem(&clean, text, plain);
+    text += plain;
+    if (*text != '\0') {
+      (void)putchar('?');
+      text++;
+    }
   }
+}
+
+void rf_print_clean(const char *format, ...) {
+  rf_bump_arena arena = {NULL};
+  rf_sink const out = rf_file_sink(stdout);
+  rf_sink const clean = rf_clean_sink(&out);
+  va_list arguments;
+  va_start(arguments, format);
+  rf_sink_str(&clean, rf_bump_arena_vprint(&arena, format, arguments));
+  va_end(arguments);
+  rf_bump_arena_free(&arena);
 }
 
 static void put_line(const char *name, const char *value) {
@@ -25,10 +45,15 @@ static void put_line(const char *name, const char *value) {
   }
 }
 
-/* "2026-11-20 22:00" of "2026-11-20T22:00:00.123Z". */
+/* "2026-11-20 22:00" of "2026-11-20T22:00:00.123Z", in UTC. */
 static const char *minute(rf_bump_arena *arena, const rf_json *object, const char *name) {
   const char *const time = rf_json_text(object, name, "");
   return strlen(time) < 16 ? "" : rf_bump_arena_print(arena, "%.10s %.5s", time, time + 11);
+}
+
+static void put_time(rf_bump_arena *arena, const rf_json *object, const char *name, const char *title) {
+  const char *const time = minute(arena, object, name);
+  put_line(title, time[0] == '\0' ? "not known" : rf_bump_arena_print(arena, "%s UTC", time));
 }
 
 static const char *state_text(const rf_json *f) {
@@ -40,7 +65,7 @@ void rf_print_findings(rf_bump_arena *arena, const rf_json *root) {
   uint64_t shown = 0;
   for (const rf_json *f = rf_json_list(root, "findings"); f != NULL; f = f->next) {
     if (shown++ == 0) {
-      (void)puts("    id  state     events  last seen         kind and place");
+      (void)puts("    id  state     events  last seen (UTC)   kind and place");
     }
     (void)printf("%6" PRIu64 "  %-8s %7" PRIu64 "  %-16s  ", rf_json_unsigned(f, "id", 0), state_text(f),
                  rf_json_unsigned(f, "count", 0), minute(arena, f, "last_seen"));
@@ -68,12 +93,13 @@ static void print_names(const rf_json *root, const char *name, const char *title
   }
 }
 
-static void print_fix(const rf_json *root) {
+static void print_fix(rf_bump_arena *arena, const rf_json *root) {
   const rf_json *const fix = rf_json_member(root, "since_fix");
   const rf_json *const expected = rf_json_member(fix, "expected");
   if (fix != NULL) {
-    (void)printf("  %-12s %" PRIu64 " events in %s process-hours", "since fix",
-                 rf_json_unsigned(fix, "events_after", 0), rf_json_member(fix, "hours_after")->text);
+    (void)printf("  %-12s %s in %s process-hours", "since fix",
+                 rf_counted(arena, rf_json_unsigned(fix, "events_after", 0), "event"),
+                 rf_json_member(fix, "hours_after")->text);
     if (expected != NULL && expected->type == RF_JSON_NUMBER) {
       (void)printf(", expected %s by the rate before", expected->text);
     }
@@ -89,8 +115,10 @@ static void print_record(rf_bump_arena *arena, rf_store *store, const rf_json *r
     rf_names_apply(store, arena, record);
     rf_record_trim(record, NULL, false);
     rf_record_text(arena, record, &t.sink);
+    rf_sink const out = rf_file_sink(stdout);
+    rf_sink const clean = rf_clean_sink(&out);
     (void)putchar('\n');
-    (void)fwrite(t.text, 1, t.length, stdout);
+    rf_sink_mem(&clean, t.text, t.length);
   }
 }
 
@@ -105,9 +133,9 @@ void rf_print_finding(rf_bump_arena *arena, rf_store *store, const rf_json *root
   put_line("fixed in", rf_json_text(root, "fixed_in", NULL));
   put_line("because", rf_json_text(root, "because", NULL));
   (void)printf("  %-12s %" PRIu64 "\n", "events", rf_json_unsigned(root, "count", 0));
-  put_line("first seen", minute(arena, root, "first_seen"));
-  put_line("last seen", minute(arena, root, "last_seen"));
-  print_fix(root);
+  put_time(arena, root, "first_seen", "first seen");
+  put_time(arena, root, "last_seen", "last seen");
+  print_fix(arena, root);
   print_names(root, "builds", "builds");
   print_names(root, "programs", "programs");
   print_names(root, "environments", "environment");
@@ -130,7 +158,7 @@ void rf_print_builds(const rf_json *root) {
 
 void rf_print_activity(const rf_json *root) {
   for (const rf_json *a = rf_json_list(root, "activity"); a != NULL; a = a->next) {
-    (void)printf("%.19s  %-10s #%-6" PRIu64 " ", rf_json_text(a, "time", ""), rf_json_text(a, "kind", ""),
+    (void)printf("%.19sZ  %-10s #%-6" PRIu64 " ", rf_json_text(a, "time", ""), rf_json_text(a, "kind", ""),
                  rf_json_unsigned(a, "finding", 0));
     rf_print_safe(rf_json_text(a, "environment", ""));
     (void)fputs("  ", stdout);
@@ -157,15 +185,16 @@ void rf_print_status(rf_bump_arena *arena, const rf_json *root) {
   static const char *const counts[] = {"findings", "events", "events_kept", "builds", "processes", "crash_loops"};
   static const char *const sizes[] = {"database_bytes", "waiting_bytes", "free_bytes"};
   static const char *const titles[] = {"database", "waiting", "disk free"};
+  static const char *const names[] = {"findings", "events", "kept whole", "builds", "processes", "crash loops"};
   put_line("folder", rf_json_text(root, "directory", ""));
   for (int i = 0; i < 3; i++) {
     put_line(titles[i], rf_bytes_text(arena, rf_json_unsigned(root, sizes[i], 0)));
   }
   for (int i = 0; i < 6; i++) {
-    put_line(counts[i], rf_bump_arena_print(arena, "%" PRIu64, rf_json_unsigned(root, counts[i], 0)));
+    put_line(names[i], rf_bump_arena_print(arena, "%" PRIu64, rf_json_unsigned(root, counts[i], 0)));
   }
   for (const rf_json *l = rf_json_list(root, "losses"); l != NULL; l = l->next) {
-    put_line("lost", rf_bump_arena_print(arena, "%" PRIu64 " %s", rf_json_unsigned(l, "count", 0),
-                                         rf_json_text(l, "what", "")));
+    put_line("lost",
+             rf_bump_arena_print(arena, "%s: %" PRIu64, rf_json_text(l, "what", ""), rf_json_unsigned(l, "count", 0)));
   }
 }

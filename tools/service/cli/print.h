@@ -12,6 +12,9 @@ extern "C" {
 /* Text of programs that are checked: nothing of it may steer the terminal. */
 void rf_print_safe(const char *text);
 
+/* As printf; control characters but line feed and tab become "?". */
+void rf_print_clean(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 void rf_print_findings(rf_bump_arena *arena, const rf_json *root);
 void rf_print_finding(rf_bump_arena *arena, rf_store *store, const rf_json *root);
 void rf_print_builds(const rf_json *root);

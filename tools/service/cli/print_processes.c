@@ -60,7 +60,7 @@ static void print_site(const rf_json *calls, const rf_json *site, bool differenc
 
 static void print_snapshots(rf_bump_arena *arena, const rf_json *root) {
   for (const rf_json *s = rf_json_list(root, "snapshots"); s != NULL; s = s->next) {
-    (void)printf("  %6" PRIu64 "  %.19s  %10s in %-9" PRIu64 " ", rf_json_unsigned(s, "id", 0),
+    (void)printf("  %6" PRIu64 "  %.19sZ  %10s in %-9" PRIu64 " ", rf_json_unsigned(s, "id", 0),
                  rf_json_text(s, "time", ""), bytes_of(arena, s, "bytes"), rf_json_unsigned(s, "blocks", 0));
     rf_print_safe(rf_json_text(s, "name", ""));
     (void)puts(rf_json_bool(s, "whole", false) ? "" : " (figures only)");

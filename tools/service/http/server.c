@@ -17,7 +17,7 @@
 #define SOCKET "serve.sock"
 
 /* Versions of libmicrohttpd call 413 by different names. */
-enum { CONNECTIONS = 128, CONNECTION_MEMORY = 32 * 1024, TIMEOUT_S = 30, BACKLOG = 64, TOO_LARGE = 413 };
+enum { CONNECTIONS = 600, CONNECTION_MEMORY = 32 * 1024, TIMEOUT_S = 30, BACKLOG = 64, TOO_LARGE = 413 };
 
 /* ---- Requests ---- */
 

@@ -9,6 +9,7 @@
 #include "tools/service/exchange/curl.h"
 #include "tools/service/exchange/symbol_files.h"
 #include "tools/service/intake/names.h"
+#include "tools/service/life/better_file.h"
 #include "tools/service/life/rekey.h"
 #include "tools/service/life/site_frames.h"
 #include "tools/service/life/snapshot_frames.h"
@@ -81,13 +82,16 @@ static rf_frames frames_of_snapshots(rf_symbol_worker *worker, rf_store *store, 
   return all;
 }
 
-/* The frames of all events of findings that lack names of the build. Names known for its addresses are forgotten. */
+/* The frames of all events of findings that lack names of the build. Names known for its addresses are forgotten where
+ * a file was brought. */
 static rf_frames frames_of_build(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *arena) {
-  rf_frames all = {.list = NULL};
+  rf_frames all = {.list = NULL, .again = worker->path[0] != '\0'};
   rf_frames_of_build(store, arena, worker->build_id, &all);
-  rf_store_begin(store);
-  rf_store_run(store, "DELETE FROM symbol WHERE build_id = ?", "t", worker->build_id);
-  (void)rf_store_commit(store);
+  if (!all.again) {
+    rf_store_begin(store);
+    rf_store_run(store, "DELETE FROM symbol WHERE build_id = ?", "t", worker->build_id);
+    (void)rf_store_commit(store);
+  }
   (void)gather(store, arena,
                rf_store_select(store,
                                "SELECT b.event, b.text FROM nameless n JOIN event e ON e.finding = n.finding JOIN body"
@@ -103,6 +107,7 @@ static void put_frame(const rf_sink *sink, const rf_frame *f) {
   rf_json_writer w = {.sink = sink};
   rf_json_open(&w, NULL, "{");
   rf_json_put_text(&w, "module", rf_names_module(f));
+  rf_json_put_text(&w, "path", f->module);
   rf_json_put_number(&w, "offset", (int64_t)f->offset);
   rf_json_open(&w, "sources", "[");
   for (size_t i = 0; i < f->source_count; i++) {
@@ -117,7 +122,7 @@ static void put_frame(const rf_sink *sink, const rf_frame *f) {
 }
 
 /* Files of the store are better than those of this machine: somebody brought them. */
-static void choose_files(rf_bump_arena *arena, const char *directory, rf_frames all) {
+static void choose_files(const rf_symbol_worker *worker, rf_bump_arena *arena, rf_frames all) {
   static const char *const kinds[] = {RF_SYMBOL_DEBUGINFO, RF_SYMBOL_EXECUTABLE};
   const char *id = NULL;
   const char *file = NULL;
@@ -128,9 +133,11 @@ static void choose_files(rf_bump_arena *arena, const char *directory, rf_frames 
     }
     if (id == NULL || strcmp(id, f->build_id) != 0) {
       id = f->build_id;
-      file = NULL;
+      file = worker->job == RF_SYMBOL_BUILD && worker->path[0] != '\0' && strcmp(id, worker->build_id) == 0
+                 ? worker->path
+                 : NULL;
       for (size_t k = 0; k < 2 && file == NULL; k++) {
-        const char *const path = rf_symbol_path(arena, directory, id, kinds[k]);
+        const char *const path = rf_symbol_path(arena, worker->directory, id, kinds[k]);
         file = path != NULL && access(path, R_OK) == 0 ? path : NULL;
       }
     }
@@ -139,7 +146,7 @@ static void choose_files(rf_bump_arena *arena, const char *directory, rf_frames 
 }
 
 static void name_frames(const rf_symbol_worker *worker, rf_bump_arena *arena, rf_frames all, const rf_sink *sink) {
-  choose_files(arena, worker->directory, all);
+  choose_files(worker, arena, all);
   rf_symbolize(arena, all.list, all.count);
   for (size_t i = 0; i < all.count; i++) {
     put_frame(sink, all.list[i]);
@@ -200,6 +207,17 @@ static void start(rf_symbol_worker *worker, rf_bump_arena *arena, rf_frames all)
 
 /* ---- Answers ---- */
 
+/* An answer without lines never takes the place of one with lines, which came from another file of the build. */
+static void store_answer(rf_store *store, const rf_json *root, const char *list) {
+  const char *const build_id = rf_json_text(root, "module", "");
+  bool const lines = strstr(list, "\"file\":") != NULL;
+  rf_better_file_note(store, build_id, rf_json_text(root, "path", NULL), lines);
+  rf_store_run(store,
+               "INSERT INTO symbol(build_id, offset, text) VALUES(?1, ?2, ?3) ON CONFLICT(build_id, offset) DO UPDATE"
+               " SET text = ?3 WHERE ?4 OR instr(symbol.text, '\"file\":') = 0",
+               "titi", build_id, rf_json_signed(root, "offset", 0), list, (int64_t)lines);
+}
+
 static void store_names(rf_store *store, rf_bump_arena *arena, const char *text) {
   for (const char *line = text; *line != '\0';) {
     size_t const length = strcspn(line, "\n");
@@ -207,9 +225,7 @@ static void store_names(rf_store *store, rf_bump_arena *arena, const char *text)
     const char *const sources = (const char *)memmem(line, length, "\"sources\":", 10);
     if (root != NULL && sources != NULL) {
       const char *const list = sources + 10;
-      rf_store_run(store, "INSERT OR REPLACE INTO symbol(build_id, offset, text) VALUES(?,?,?)", "tit",
-                   rf_json_text(root, "module", ""), rf_json_signed(root, "offset", 0),
-                   rf_bump_arena_text(arena, list, length - (size_t)(list - line) - 1));
+      store_answer(store, root, rf_bump_arena_text(arena, list, length - (size_t)(list - line) - 1));
     }
     line += length + (line[length] == '\n');
   }
@@ -233,6 +249,7 @@ static void end_build(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *
       rf_store_select(store, "SELECT finding FROM nameless WHERE build_id = ? AND finding > 0", "t", worker->build_id));
   rf_frames_note_build(store, arena, worker->build_id);
   rf_frames_renew_sites(store, worker->build_id);
+  rf_better_file_done(store, worker->build_id);
   rf_store_run(store, "UPDATE symbol_file SET looked = 1 WHERE build_id = ?", "t", worker->build_id);
 }
 
@@ -320,21 +337,28 @@ static bool choose_build(rf_symbol_worker *worker, rf_store *store, rf_symbol_jo
   return true;
 }
 
-/* A build whose file came in, or else one whose file nobody has been asked for. */
+/* A build whose file came in, one that has a file with lines here, or else one whose file nobody has been asked for. */
 static bool next_build(rf_symbol_worker *worker, rf_store *store) {
+  worker->path[0] = '\0';
   if (choose_build(worker, store, RF_SYMBOL_BUILD,
                    rf_store_select(
                        store, "SELECT build_id FROM symbol_file WHERE looked = 0 AND kind <> 'asked' LIMIT 1", ""))) {
     return true;
   }
+  if (rf_better_file_next(store, worker->build_id, worker->path, RF_SYMBOL_TEXT)) {
+    worker->job = RF_SYMBOL_BUILD;
+    return true;
+  }
   int64_t const now = rf_store_now();
   if (worker->servers == NULL || worker->servers[0] == '\0' || now < worker->wait_until ||
-      !choose_build(worker, store, RF_SYMBOL_FETCH,
-                    rf_store_select(store,
-                                    "SELECT n.build_id FROM nameless n WHERE NOT EXISTS (SELECT 1 FROM symbol_file s"
-                                    " WHERE s.build_id = n.build_id AND (s.kind = 'debuginfo' OR (s.kind = 'asked' AND"
-                                    " s.time > ?))) LIMIT 1",
-                                    "i", now - ASK_AGAIN_MS))) {
+      !choose_build(
+          worker, store, RF_SYMBOL_FETCH,
+          rf_store_select(
+              store,
+              "SELECT n.build_id FROM nameless n WHERE n.finding <> 0 AND NOT EXISTS (SELECT 1 FROM symbol_file s"
+              " WHERE s.build_id = n.build_id AND (s.kind = 'debuginfo' OR (s.kind = 'asked' AND"
+              " s.time > ?))) LIMIT 1",
+              "i", now - ASK_AGAIN_MS))) {
     return false;
   }
   rf_store_begin(store);

@@ -15,6 +15,8 @@
 extern "C" {
 #endif
 
+#define RF_SYMBOL_TEXT ((size_t)1024)
+
 typedef enum rf_symbol_job {
   RF_SYMBOL_IDLE,
   RF_SYMBOL_EVENTS,    /* new ones, `after` to `upto` */
@@ -29,12 +31,13 @@ typedef struct rf_symbol_worker {
   const char *directory; /* the collector's */
   const char *servers;   /* of debuginfod, with blanks between, as DEBUGINFOD_URLS has them; NULL: none */
   rf_symbol_job job;
-  char build_id[128];
-  int64_t wait_until; /* no server answered */
-  pid_t child;        /* 0: none runs */
-  int answers;        /* a file that the child writes */
-  int64_t upto;       /* the last event or snapshot that it looks at */
-  int64_t after;      /* and the one before the first */
+  char build_id[RF_SYMBOL_TEXT];
+  char path[RF_SYMBOL_TEXT]; /* of the job BUILD: the file that has lines; "": one that was brought */
+  int64_t wait_until;        /* no server answered */
+  pid_t child;               /* 0: none runs */
+  int answers;               /* a file that the child writes */
+  int64_t upto;              /* the last event or snapshot that it looks at */
+  int64_t after;             /* and the one before the first */
   int64_t began;
 } rf_symbol_worker;
 

@@ -67,12 +67,7 @@ static bool part(rf_store *store, int64_t id, int64_t root, char *message) {
   char text[64];
   rf_store_run(store, "UPDATE finding SET merged_into = NULL WHERE id = ?", "i", id);
   rf_store_run(store, "UPDATE finding SET merged_into = ?1, merged_via = NULL WHERE merged_via = ?1", "i", id);
-  rf_store_run(
-      store,
-      "UPDATE finding SET last_seen = (SELECT max(last_seen) FROM counter WHERE kind = 1 AND finding IN (SELECT id"
-      " FROM finding WHERE id = ?1 OR merged_into = ?1)), first_seen = (SELECT min(first_seen) FROM counter WHERE"
-      " kind = 1 AND finding IN (SELECT id FROM finding WHERE id = ?1 OR merged_into = ?1)) WHERE id = ?1",
-      "i", root);
+  rf_decision_renew(store, root);
   (void)snprintf(text, sizeof text, "finding %" PRId64, id);
   rf_decision_note(store, root, "split", text);
   (void)snprintf(message, RF_TRIAGE_MESSAGE, "finding %" PRId64 " stands alone again", id);

@@ -14,13 +14,13 @@ static void program(const rf_page *p, const rf_json *c) {
   rf_markup(p->sink,
             "<tr><td class=\"wrap mono\">%s</td><td class=\"wrap mono\" data-name=\"build\">%s</td><td><span "
             "class=\"mark\">%s</span></td><td data-name=\"environment\">%s</td>",
-            rf_json_text(c, "program", ""), rf_json_text(c, "build", ""), rf_json_text(c, "mode", ""),
+            rf_json_text(c, "program", ""), rf_page_build(p, c), rf_json_text(c, "mode", ""),
             rf_json_text(c, "environment", ""));
-  rf_page_number_cell(p, c, "processes", "processes");
+  rf_page_number_cell(p, c, "processes", "process", "processes");
   rf_markup(p->sink, "<td class=\"number\" data-name=\"hours\">%s</td>", rf_page_real(p, c, "hours"));
-  rf_page_number_cell(p, c, "allocations", "allocations");
-  rf_page_number_cell(p, c, "findings", "findings");
-  rf_page_number_cell(p, c, "killed", "killed");
+  rf_page_number_cell(p, c, "allocations", "allocation", "allocations");
+  rf_page_number_cell(p, c, "findings", "finding", "findings");
+  rf_page_number_cell(p, c, "killed", "killed", "killed");
   rf_page_raw(p, "</tr>\n");
 }
 
@@ -73,7 +73,7 @@ static void module(const rf_page *p, const rf_json *m) {
             percent_text(p, watched, sites));
   bar(p, watched, sites);
   rf_page_raw(p, "</td>");
-  rf_page_number_cell(p, m, "sites", "call sites");
+  rf_page_number_cell(p, m, "sites", "call site", "call sites");
   rf_markup(p->sink, "<td class=\"number\" data-name=\"never watched\">%s</td><td>",
             rf_page_number(p, sites > watched ? sites - watched : 0));
   modes(p, m);
@@ -148,8 +148,8 @@ static void site(const rf_page *p, const rf_json *s) {
     rf_markup(p->sink, "<span class=\"place\">%s</span>", rf_json_text(s, "offset", ""));
   }
   rf_page_raw(p, "</td>");
-  rf_page_number_cell(p, s, "processes", "processes");
-  rf_page_number_cell(p, s, "blocks", "blocks watched");
+  rf_page_number_cell(p, s, "processes", "process", "processes");
+  rf_page_number_cell(p, s, "blocks", "block watched", "blocks watched");
   rf_page_raw(p, "<td>");
   for (const rf_json *m = rf_json_list(s, "modes"); m != NULL; m = m->next) {
     rf_markup(p->sink, "<span class=\"nowrap\"><span class=\"mark\">%s</span> %s</span> ", rf_json_text(m, "mode", ""),

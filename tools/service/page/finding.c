@@ -19,7 +19,7 @@ static void head(const rf_page *p) {
             rf_page_plain_number(p, f, "id"), rf_json_text(f, "level", "error"), rf_json_text(f, "bug", ""));
   rf_page_state(p, f);
   rf_markup(p->sink, "</h1>\n<p class=\"title\">%s</p>\n<p class=\"place mono\">%s</p>\n</header>\n",
-            rf_json_text(f, "title", ""), rf_json_text(f, "place", ""));
+            rf_json_text(f, "title", ""), rf_page_place(p, f));
   if (rf_json_text(f, "because", NULL) != NULL) {
     rf_markup(p->sink, "<p class=\"note\">Ignored because: %s</p>\n", rf_json_text(f, "because", ""));
   }
@@ -115,9 +115,9 @@ static void actions(const rf_page *p) {
   if (rf_json_member(p->json, "merged_into") != NULL) {
     form(p, "split", NULL, NULL, "Split off again");
   } else if (open) {
-    form(p, "fix", "text", "Commit or build; empty: the next one", "Fixed");
+    form(p, "fix", "text", "Commit, build or nothing", "Fixed");
     form(p, "ignore", "text", "Reason", "Ignore");
-    form(p, "merge", "other", "Number of another finding", "Merge it in");
+    form(p, "merge", "other", "Number of the other", "Merge it in");
     split_form(p);
   } else {
     form(p, "reopen", NULL, NULL, "Open again");

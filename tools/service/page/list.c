@@ -10,27 +10,12 @@ static const char *state_of(const rf_page *p) {
   return p->state == NULL || p->state[0] == '\0' ? "open" : p->state;
 }
 
-/* A value of a query string, percent-encoded. */
-static const char *encoded(const rf_page *p, const char *text) {
-  static const char digits[] = "0123456789ABCDEF";
-  char *const out = (char *)rf_bump_arena_alloc(p->arena, strlen(text) * 3 + 1);
-  size_t at = 0;
-  for (; *text != '\0'; text++) {
-    unsigned char const c = (unsigned char)*text;
-    bool const plain = (c >= '0' && c <= '9') || ((c | 32U) >= 'a' && (c | 32U) <= 'z') || strchr("-._~", c) != NULL;
-    if (plain) {
-      out[at++] = (char)c;
-    } else {
-      out[at++] = '%';
-      out[at++] = digits[c >> 4];
-      out[at++] = digits[c & 15];
-    }
-  }
-  return out;
+static bool is_given(const char *text) {
+  return text != NULL && text[0] != '\0';
 }
 
 static const char *with(const rf_page *p, const char *name, const char *value) {
-  return value == NULL || value[0] == '\0' ? "" : rf_bump_arena_print(p->arena, "&%s=%s", name, encoded(p, value));
+  return !is_given(value) ? "" : rf_bump_arena_print(p->arena, "&%s=%s", name, rf_page_encoded(p, value));
 }
 
 static const char *link_to(const rf_page *p, const char *state, int64_t offset) {
@@ -72,8 +57,8 @@ static void tools(const rf_page *p) {
             "<input type=\"search\" id=\"search\" name=\"search\" value=\"%s\" placeholder=\"Function, file, kind, "
             "program\" aria-label=\"Search findings\">\n",
             state_of(p), p->search == NULL ? "" : p->search);
-  if (p->build != NULL && p->build[0] != '\0') {
-    rf_markup(p->sink, "<input type=\"hidden\" name=\"build\" value=\"%s\">\n", p->build);
+  if (is_given(p->build)) {
+    rf_markup(p->sink, "<label>Build <input name=\"build\" value=\"%s\" placeholder=\"any\"></label>\n", p->build);
   }
   rf_page_raw(p, "<label>Environment <select name=\"environment\">");
   option(p, "", "any", p->environment);
@@ -105,17 +90,20 @@ static void marks(const rf_page *p, const rf_json *f) {
 
 static void row(const rf_page *p, const rf_json *f) {
   const char *const id = rf_page_plain_number(p, f, "id");
-  rf_markup(p->sink, "<tr class=\"%s\"><td class=\"main\"><a class=\"kind\" href=\"/finding/%s\">%s</a> ",
-            rf_json_text(f, "level", "error"), id, rf_json_text(f, "bug", ""));
+  rf_markup(p->sink,
+            "<tr class=\"%s\"><td class=\"main\"><a class=\"kind\" href=\"/finding/%s\">%s</a> "
+            "<span class=\"dim\">#%s</span> ",
+            rf_json_text(f, "level", "error"), id, rf_json_text(f, "bug", ""), id);
   rf_page_state(p, f);
   rf_page_raw(p, "<span class=\"marks\">");
   marks(p, f);
   rf_markup(p->sink,
             "</span><span class=\"title\">%s</span><span class=\"place mono\">%s</span></td><td class=\"trend\">",
-            rf_json_text(f, "title", ""), rf_json_text(f, "place", ""));
+            rf_json_text(f, "title", ""), rf_page_place(p, f));
   rf_page_spark(p, rf_json_list(f, "trend"));
-  rf_markup(p->sink, "</td><td class=\"number\" data-name=\"events\">%s</td><td class=\"seen\" data-name=\"last\">",
-            rf_page_number(p, rf_json_unsigned(f, "count", 0)));
+  rf_page_raw(p, "</td>");
+  rf_page_number_cell(p, f, "count", "event", "events");
+  rf_page_raw(p, "<td class=\"seen\" data-name=\"last\">");
   rf_page_time(p, rf_json_text(f, "last_seen", ""));
   rf_page_raw(p, "</td><td class=\"seen age\" data-name=\"first\">");
   rf_page_time(p, rf_json_text(f, "first_seen", ""));
@@ -123,10 +111,13 @@ static void row(const rf_page *p, const rf_json *f) {
 }
 
 static void nothing(const rf_page *p) {
-  bool const filtered = (p->search != NULL && p->search[0] != '\0') || strcmp(state_of(p), "open") != 0 ||
-                        (p->environment != NULL && p->environment[0] != '\0');
-  if (filtered) {
-    rf_page_raw(p, "<p class=\"empty\">No finding matches.</p>\n");
+  const char *const state = state_of(p);
+  if (is_given(p->search) || is_given(p->environment) || is_given(p->build) || strcmp(state, "new") == 0) {
+    rf_page_raw(p, "<p class=\"empty\">No finding matches. <a href=\"/\">All open findings</a></p>\n");
+    return;
+  }
+  if (strcmp(state, "open") != 0 && strcmp(state, "all") != 0) {
+    rf_markup(p->sink, "<p class=\"empty\">No finding is %s.</p>\n", state);
     return;
   }
   rf_page_raw(p, "<div class=\"empty\"><p><b>Nothing is open.</b></p>\n<p>Findings of checked processes appear here by "

@@ -6,15 +6,15 @@
 /* ---- Builds ---- */
 
 static void build(const rf_page *p, const rf_json *b) {
-  const char *const name = rf_json_text(b, "name", "");
-  rf_markup(p->sink, "<tr><td class=\"wrap mono\">%s %s</td><td data-name=\"last\">", rf_json_text(b, "version", ""),
-            name);
+  rf_page_raw(p, "<tr><td class=\"wrap mono\">");
+  rf_page_build_link(p, b);
+  rf_page_raw(p, "</td><td data-name=\"last\">");
   rf_page_time(p, rf_json_text(b, "last_seen", ""));
   rf_page_raw(p, "</td>");
-  rf_page_number_cell(p, b, "new_findings", "new");
-  rf_page_number_cell(p, b, "findings", "findings");
-  rf_page_number_cell(p, b, "events", "events");
-  rf_page_number_cell(p, b, "processes", "processes");
+  rf_page_number_cell(p, b, "new_findings", "new", "new");
+  rf_page_number_cell(p, b, "findings", "finding", "findings");
+  rf_page_number_cell(p, b, "events", "event", "events");
+  rf_page_number_cell(p, b, "processes", "process", "processes");
   rf_markup(p->sink, "<td class=\"number\" data-name=\"hours\">%s</td><td class=\"dim\">%s</td></tr>\n",
             rf_page_real(p, b, "hours"), rf_json_bool(b, "order_guessed", false) ? "guessed" : "given");
 }
@@ -59,8 +59,8 @@ static void missing(const rf_page *p) {
   for (const rf_json *m = list; m != NULL; m = m->next) {
     rf_markup(p->sink, "<tr><td class=\"wrap mono\">%s</td><td class=\"wrap\">%s</td>", rf_json_text(m, "build_id", ""),
               rf_json_text(m, "module", ""));
-    rf_page_number_cell(p, m, "findings", "findings");
-    rf_page_number_cell(p, m, "processes", "processes");
+    rf_page_number_cell(p, m, "findings", "finding", "findings");
+    rf_page_number_cell(p, m, "processes", "process", "processes");
     rf_page_raw(p, "</tr>\n");
   }
   rf_page_raw(p, "</tbody></table>\n");
@@ -71,7 +71,7 @@ void rf_page_status(const rf_page *page) {
   rf_page_raw(page, "<h1>Status</h1>\n<ul class=\"figures\">\n");
   count_figure(page, "findings", "finding");
   count_figure(page, "events", "event");
-  count_figure(page, "events_kept", "event kept");
+  rf_page_figure(page, "", rf_page_number(page, rf_json_unsigned(page->json, "events_kept", 0)), "kept whole");
   count_figure(page, "builds", "build");
   count_figure(page, "processes", "process");
   rf_page_figure(page, "", rf_page_real(page, page->json, "hours"), "process-hours");
@@ -88,7 +88,7 @@ void rf_page_status(const rf_page *page) {
                       "class=\"number\">Count</th><th scope=\"col\">Last</th></tr></thead><tbody>\n");
     for (const rf_json *l = losses; l != NULL; l = l->next) {
       rf_markup(page->sink, "<tr><td>%s</td>", rf_json_text(l, "what", ""));
-      rf_page_number_cell(page, l, "count", "count");
+      rf_page_number_cell(page, l, "count", "count", "count");
       rf_page_raw(page, "<td>");
       rf_page_time(page, rf_json_text(l, "last_seen", ""));
       rf_page_raw(page, "</td></tr>\n");

@@ -1,12 +1,15 @@
 #include "tools/service/page/parts.h"
 
 #include "tools/ringfence/base/words.h"
+#include "tools/ringfence/model/record.h"
 #include "tools/service/intake/envelope.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+enum { BUILD_ID_WHOLE = 16, BUILD_ID_SHOWN = 12 };
 
 void rf_page_raw(const rf_page *p, const char *markup) {
   rf_sink_str(p->sink, markup);
@@ -104,6 +107,49 @@ void rf_page_time(const rf_page *p, const char *time) {
             rf_page_ago(p, time));
 }
 
+const char *rf_page_build_text(const rf_page *p, const char *version, const char *name) {
+  size_t const length = strlen(name);
+  bool const cut = length > BUILD_ID_WHOLE && strspn(name, "0123456789abcdef") == length;
+  bool const twice = strcmp(version, name) == 0;
+  return rf_bump_arena_print(p->arena, "%s%s%.*s", twice ? "" : version, twice || version[0] == '\0' ? "" : " ",
+                             (int)(cut ? BUILD_ID_SHOWN : length), name);
+}
+
+const char *rf_page_build(const rf_page *p, const rf_json *object) {
+  return rf_page_build_text(p, rf_json_text(object, "version", ""), rf_json_text(object, "build", ""));
+}
+
+const char *rf_page_encoded(const rf_page *p, const char *text) {
+  static const char digits[] = "0123456789ABCDEF";
+  char *const out = (char *)rf_bump_arena_alloc(p->arena, strlen(text) * 3 + 1);
+  size_t at = 0;
+  for (; *text != '\0'; text++) {
+    unsigned char const c = (unsigned char)*text;
+    bool const plain = (c >= '0' && c <= '9') || ((c | 32U) >= 'a' && (c | 32U) <= 'z') || strchr("-._~", c) != NULL;
+    if (plain) {
+      out[at++] = (char)c;
+    } else {
+      out[at++] = '%';
+      out[at++] = digits[c >> 4];
+      out[at++] = digits[c & 15];
+    }
+  }
+  return out;
+}
+
+const char *rf_page_place(const rf_page *p, const rf_json *finding) {
+  const char *const place = rf_json_text(finding, "place", "");
+  const char *const blank = strrchr(place, ' ');
+  const char *const file = blank == NULL ? place : blank + 1;
+  return rf_bump_arena_print(p->arena, "%.*s%s", (int)(file - place), place, rf_path_seen_from(p->source_root, file));
+}
+
+void rf_page_build_link(const rf_page *p, const rf_json *build) {
+  const char *const name = rf_json_text(build, "name", "");
+  rf_markup(p->sink, "<a href=\"/?state=all&amp;build=%s\" title=\"%s\">%s</a>", rf_page_encoded(p, name), name,
+            rf_page_build_text(p, rf_json_text(build, "version", ""), name));
+}
+
 void rf_page_state(const rf_page *p, const rf_json *finding) {
   const char *const state = rf_json_bool(finding, "new", false) ? "new" : rf_json_text(finding, "state", "open");
   rf_markup(p->sink, "<span class=\"badge %s\">%s</span>", state, state);
@@ -113,9 +159,10 @@ void rf_page_figure(const rf_page *p, const char *class_name, const char *value,
   rf_markup(p->sink, "<li class=\"%s\"><b>%s</b> %s</li>\n", class_name, value, name);
 }
 
-void rf_page_number_cell(const rf_page *p, const rf_json *object, const char *name, const char *title) {
-  rf_markup(p->sink, "<td class=\"number\" data-name=\"%s\">%s</td>", title,
-            rf_page_number(p, rf_json_unsigned(object, name, 0)));
+void rf_page_number_cell(const rf_page *p, const rf_json *object, const char *name, const char *one, const char *many) {
+  uint64_t const value = rf_json_unsigned(object, name, 0);
+  rf_markup(p->sink, "<td class=\"number\" data-name=\"%s\">%s</td>", value == 1 ? one : many,
+            rf_page_number(p, value));
 }
 
 /* ---- Charts ---- */

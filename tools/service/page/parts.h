@@ -27,8 +27,21 @@ void rf_page_time(const rf_page *p, const char *time);
 /* A member that is a number with a fraction: "4,100", "12.5", "0.004", as many digits as matter. */
 const char *rf_page_real(const rf_page *p, const rf_json *object, const char *name);
 
-/* A cell with a member that is a number; on a narrow screen, `title` stands before it. */
-void rf_page_number_cell(const rf_page *p, const rf_json *object, const char *name, const char *title);
+/* A cell with a member that is a number; on a narrow screen, `one` or `many` stands behind it. */
+void rf_page_number_cell(const rf_page *p, const rf_json *object, const char *name, const char *one, const char *many);
+
+/* A value of a query string, percent-encoded. Lives in the arena. */
+const char *rf_page_encoded(const rf_page *p, const char *text);
+
+/* The build of a process, an event or a row: its version and its name, of which long ids are cut. */
+const char *rf_page_build(const rf_page *p, const rf_json *object);
+const char *rf_page_build_text(const rf_page *p, const char *version, const char *name);
+
+/* The member "place" of a finding: "parse src/app.c:12". A file in the folder of sources is named from there. */
+const char *rf_page_place(const rf_page *p, const rf_json *finding);
+
+/* A build with `version` and `name`, as a link to the findings that were seen in it. */
+void rf_page_build_link(const rf_page *p, const rf_json *build);
 
 /* A badge of a finding's state. */
 void rf_page_state(const rf_page *p, const rf_json *finding);

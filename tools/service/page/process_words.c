@@ -37,13 +37,6 @@ const char *rf_page_duration(const rf_page *p, const rf_json *process) {
                               : rf_bump_arena_print(p->arena, "%.1f h", seconds / hour);
 }
 
-const char *rf_page_build(const rf_page *p, const rf_json *process) {
-  const char *const version = rf_json_text(process, "version", "");
-  const char *const name = rf_json_text(process, "build", "");
-  bool const twice = strcmp(version, name) == 0;
-  return rf_bump_arena_print(p->arena, "%s%s%.12s", twice ? "" : version, twice || version[0] == '\0' ? "" : " ", name);
-}
-
 const char *rf_signed_bytes(const rf_page *p, int64_t bytes) {
   uint64_t const size = bytes < 0 ? (uint64_t)-bytes : (uint64_t)bytes;
   return rf_bump_arena_print(p->arena, "%s%s", bytes < 0 ? "−" : bytes > 0 ? "+" : "", rf_bytes_text(p->arena, size));

@@ -27,9 +27,6 @@ const char *rf_call_place(const rf_process_view *v, const rf_json *call);
 /* "0.4 s", "41 min", "12.5 h": how long a process ran. */
 const char *rf_page_duration(const rf_page *p, const rf_json *process);
 
-/* A build, in a line of text: long ids are cut. */
-const char *rf_page_build(const rf_page *p, const rf_json *process);
-
 /* "12.5 KiB"; with a sign in a difference. */
 const char *rf_signed_bytes(const rf_page *p, int64_t bytes);
 

@@ -44,10 +44,10 @@ static void row(const rf_page *p, const rf_json *f) {
   spark(p, rf_json_list(f, "trend"));
   rf_markup(p->sink,
             "</td><td class=\"number\" data-name=\"live\">%s</td><td class=\"number\" data-name=\"peak\">%s</td><td "
-            "class=\"number\" data-name=\"run\">%s</td><td class=\"number\" data-name=\"snapshots\">%s</td><td "
-            "class=\"seen\" data-name=\"last\">",
-            bytes_of(p, f, "bytes"), bytes_of(p, f, "peak"), rf_page_duration(p, f),
-            rf_page_number(p, rf_json_unsigned(f, "snapshot_count", 0)));
+            "class=\"number\" data-name=\"run\">%s</td>",
+            bytes_of(p, f, "bytes"), bytes_of(p, f, "peak"), rf_page_duration(p, f));
+  rf_page_number_cell(p, f, "snapshot_count", "snapshot", "snapshots");
+  rf_page_raw(p, "<td class=\"seen\" data-name=\"last\">");
   rf_page_time(p, rf_json_text(f, "last_seen", ""));
   rf_page_raw(p, "</td></tr>\n");
 }
@@ -71,14 +71,12 @@ static void program_row(const rf_page *p, const rf_json *f) {
   rf_markup(p->sink,
             "<tr><td class=\"wrap mono\">%s</td><td class=\"wrap mono\" data-name=\"build\">%s</td><td><span "
             "class=\"mark\">%s</span></td><td data-name=\"environment\">%s</td><td class=\"trend\">",
-            rf_json_text(f, "program", ""), rf_bump_arena_print(p->arena, "%.12s", rf_json_text(f, "build", "")),
-            rf_json_text(f, "mode", ""), rf_json_text(f, "environment", ""));
+            rf_json_text(f, "program", ""), rf_page_build(p, f), rf_json_text(f, "mode", ""),
+            rf_json_text(f, "environment", ""));
   put_days(p, rf_json_list(f, "peaks"));
-  rf_markup(
-      p->sink,
-      "</td><td class=\"number\" data-name=\"peak\">%s</td><td class=\"number\" data-name=\"processes\">%s</td><td "
-      "class=\"number\" data-name=\"hours\">%s</td></tr>\n",
-      bytes_of(p, f, "peak"), rf_page_number(p, rf_json_unsigned(f, "processes", 0)), rf_page_real(p, f, "hours"));
+  rf_markup(p->sink, "</td><td class=\"number\" data-name=\"peak\">%s</td>", bytes_of(p, f, "peak"));
+  rf_page_number_cell(p, f, "processes", "process", "processes");
+  rf_markup(p->sink, "<td class=\"number\" data-name=\"hours\">%s</td></tr>\n", rf_page_real(p, f, "hours"));
 }
 
 static void programs(const rf_page *p) {

@@ -87,13 +87,15 @@ static void sites(const rf_page *p) {
   if (s == NULL) {
     return;
   }
-  rf_page_raw(p, "<h2>Call sites looked at more often</h2>\n<table class=\"findings\"><thead><tr><th scope=\"col\">Near"
+  rf_page_raw(p, "<h2>Call sites near open findings</h2>\n<p class=\"dim\">The "
+                 "option <code>raise=N</code> has processes look at these more often.</p>\n<table "
+                 "class=\"findings\"><thead><tr><th scope=\"col\">Near"
                  "</th><th scope=\"col\">Finding</th><th scope=\"col\">Build</th></tr></thead><tbody>\n");
   for (; s != NULL; s = s->next) {
     rf_page_raw(p, "<tr><td>");
     finding_link(p, s);
     rf_markup(p->sink, "</td><td class=\"wrap\">%s</td><td class=\"wrap mono\">%s</td></tr>\n",
-              rf_json_text(s, "title", ""), rf_json_text(s, "build", ""));
+              rf_json_text(s, "title", ""), rf_page_build(p, s));
   }
   rf_page_raw(p, "</tbody></table>\n");
 }

@@ -41,8 +41,9 @@ void rf_page_builds_of(const rf_page *p) {
   rf_page_raw(p, "<section class=\"card\"><h2>Builds</h2>\n<table class=\"plain\"><tbody>\n");
   for (const rf_json *b = list; b != NULL; b = b->next) {
     guessed = guessed || rf_json_bool(b, "order_guessed", false);
-    rf_markup(p->sink, "<tr><td class=\"wrap mono\">%s %s</td><td>", rf_json_text(b, "version", ""),
-              rf_json_text(b, "name", ""));
+    rf_page_raw(p, "<tr><td class=\"wrap mono\">");
+    rf_page_build_link(p, b);
+    rf_page_raw(p, "</td><td>");
     rf_page_time(p, rf_json_text(b, "last_seen", ""));
     rf_markup(p->sink, "</td><td class=\"number\">%s</td></tr>\n", rf_page_number(p, rf_json_unsigned(b, "count", 0)));
   }
@@ -71,15 +72,16 @@ void rf_page_events(const rf_page *p) {
               "scope=\"col\">Host</th><th scope=\"col\">Environment</th><th scope=\"col\">Mode</th></tr></thead>\n"
               "<tbody>\n");
   for (const rf_json *e = rf_json_list(p->json, "events"); e != NULL; e = e->next) {
-    static const char *const texts[] = {"build", "program", "host", "environment", "mode"};
+    static const char *const texts[] = {"program", "host", "environment", "mode"};
     uint64_t const id = rf_json_unsigned(e, "id", 0);
     const char *const number = rf_bump_arena_print(p->arena, "%" PRIu64, id);
     rf_page_raw(p, id == shown ? "<tr class=\"shown\"><td>" : "<tr><td>");
     rf_markup(p->sink, "<a href=\"/finding/%s?event=%s\">%s</a> <span class=\"dim\">%s</span></td><td>", finding,
               number, number, roles_of(p, e));
     rf_page_time(p, rf_json_text(e, "time", ""));
-    rf_page_raw(p, "</td>");
-    for (size_t i = 0; i < 5; i++) {
+    rf_markup(p->sink, "</td><td class=\"wrap mono\" title=\"%s\">%s</td>", rf_json_text(e, "build", ""),
+              rf_page_build(p, e));
+    for (size_t i = 0; i < 4; i++) {
       rf_markup(p->sink, "<td class=\"wrap\">%s</td>", rf_json_text(e, texts[i], ""));
     }
     rf_page_raw(p, "</tr>\n");
@@ -92,7 +94,7 @@ static void other(const rf_page *p, const rf_json *o, const char *why) {
   rf_markup(p->sink,
             "<tr><td class=\"wrap\"><a href=\"/finding/%s\">#%s</a> %s <span class=\"place mono\">%s</span></td>"
             "<td class=\"dim\">%s</td></tr>\n",
-            id, id, rf_json_text(o, "title", ""), rf_json_text(o, "place", ""), why);
+            id, id, rf_json_text(o, "title", ""), rf_page_place(p, o), why);
 }
 
 void rf_page_related(const rf_page *p) {
@@ -119,10 +121,12 @@ void rf_page_history(const rf_page *p) {
       {"key", "Group"}, {"access_key", "Access"}, {"allocation_key", "Allocation"}, {"free_key", "Free"}};
   rf_page_raw(p, "<section class=\"card\"><h2>History</h2>\n<table class=\"plain\"><tbody>\n");
   for (const rf_json *a = rf_json_list(p->json, "activity"); a != NULL; a = a->next) {
+    const char *const environment = rf_json_text(a, "environment", "");
+    const char *const text = rf_json_text(a, "text", "");
     rf_page_raw(p, "<tr><td>");
     rf_page_time(p, rf_json_text(a, "time", ""));
-    rf_markup(p->sink, "</td><td class=\"wrap\"><b>%s</b> %s %s</td></tr>\n", rf_json_text(a, "kind", ""),
-              rf_json_text(a, "environment", ""), rf_json_text(a, "text", ""));
+    rf_markup(p->sink, "</td><td class=\"wrap\"><b>%s</b>%s%s%s%s</td></tr>\n", rf_json_text(a, "kind", ""),
+              environment[0] == '\0' ? "" : " in ", environment, text[0] == '\0' ? "" : ": ", text);
   }
   rf_page_raw(p, "</tbody></table>\n</section>\n<section class=\"card\"><h2>Identity</h2>\n<dl class=\"facts\">\n");
   for (size_t i = 0; i < 4; i++) {

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WORDS = 5, DEFAULT_LIMIT = 100 };
+enum { WORDS = 5, DEFAULT_LIMIT = 100, STATES = 4 };
 
 /* A list that is asked for, as values of one prepared statement; NULL and 0 mean any. */
 typedef struct question {
@@ -79,16 +79,23 @@ static question question_of(rf_query *q, const rf_findings_filter *f) {
   "sum(m.count) FROM finding m WHERE m.merged_into = f.id), 0) AS total, fb.name, lb.name, f.fixed_in, f.because, "    \
   "f.damaged, f.one_bit, (SELECT count(*) FROM finding m WHERE m.merged_into = f.id)"
 
+/* Of the finding, or of one that was merged into it. */
+#define ANY_PART(table, condition)                                                                                     \
+  "(EXISTS (SELECT 1 FROM " table " c WHERE c.finding = f.id AND " condition ") OR EXISTS (SELECT 1 FROM finding m"    \
+  " JOIN " table " c ON c.finding = m.id WHERE m.merged_into = f.id AND " condition "))"
+#define WORDS_MATCH                                                                                                    \
+  "instr(c.text, ?7) AND (?8 IS NULL OR instr(c.text, ?8)) AND (?9 IS NULL OR instr(c.text, ?9)) AND (?10 IS NULL OR"  \
+  " instr(c.text, ?10)) AND (?11 IS NULL OR instr(c.text, ?11))"
+#define SEEN_IN_BUILD ANY_PART("counter", "c.kind = 2 AND c.what = ?4")
+#define BACK_IN_BUILD ANY_PART("counter", "c.kind = 2 AND c.what = ?5")
+#define SEEN_IN_ENVIRONMENT ANY_PART("counter", "c.kind = 4 AND c.what = ?6")
+#define HAS_WORDS ANY_PART("words", WORDS_MATCH)
+
 /* Named parameters: the statement is one text for each order. */
 #define CHOSEN                                                                                                         \
   " FROM finding f WHERE f.merged_into IS NULL AND (?1 IS NULL OR f.state IN (?1, ?2)) AND f.first_seen >= ?3"         \
-  " AND (?4 = 0 OR EXISTS (SELECT 1 FROM counter c WHERE c.finding = f.id AND c.kind = 2 AND c.what = ?4))"            \
-  " AND (?5 = 0 OR f.first_build = ?5 OR (f.state = 'reopened' AND EXISTS (SELECT 1 FROM counter c WHERE c.finding"    \
-  " = f.id AND c.kind = 2 AND c.what = ?5)))"                                                                          \
-  " AND (?6 = 0 OR EXISTS (SELECT 1 FROM counter c WHERE c.finding = f.id AND c.kind = 4 AND c.what = ?6))"            \
-  " AND (?7 IS NULL OR EXISTS (SELECT 1 FROM words w WHERE w.finding = f.id AND instr(w.text, ?7) AND (?8 IS NULL OR"  \
-  " instr(w.text, ?8)) AND (?9 IS NULL OR instr(w.text, ?9)) AND (?10 IS NULL OR instr(w.text, ?10)) AND (?11 IS NULL" \
-  " OR instr(w.text, ?11))))"
+  " AND (?4 = 0 OR " SEEN_IN_BUILD ") AND (?5 = 0 OR f.first_build = ?5 OR (f.state = 'reopened' AND " BACK_IN_BUILD   \
+  ")) AND (?6 = 0 OR " SEEN_IN_ENVIRONMENT ") AND (?7 IS NULL OR " HAS_WORDS ")"
 
 static const char *word(const question *a, size_t i) {
   return i < a->word_count ? a->words[i] : NULL;
@@ -109,12 +116,6 @@ static sqlite3_stmt *select_rows(rf_query *q, const question *a) {
   return rf_store_select(q->store, sql, "ttiiiitttttii", a->first_state, a->second_state, a->new_since, a->build,
                          a->new_in, a->environment, word(a, 0), word(a, 1), word(a, 2), word(a, 3), word(a, 4),
                          a->limit, a->offset);
-}
-
-static int64_t count_rows(rf_query *q, const question *a) {
-  return rf_store_number(q->store, 0, "SELECT count(*)" CHOSEN, "ttiiiittttt", a->first_state, a->second_state,
-                         a->new_since, a->build, a->new_in, a->environment, word(a, 0), word(a, 1), word(a, 2),
-                         word(a, 3), word(a, 4));
 }
 
 static void put_environments(rf_query *q, int64_t finding) {
@@ -155,19 +156,54 @@ static void put_row(rf_query *q, sqlite3_stmt *s) {
   rf_json_close(&q->w, "}");
 }
 
-/* How many findings there are of each state. */
-static void put_counts(rf_query *q) {
-  sqlite3_stmt *const s = rf_store_select(
-      q->store, "SELECT state, count(*), sum(first_seen >= ?) FROM finding WHERE merged_into IS NULL GROUP BY state",
-      "i", rf_store_now() - RF_NEW_MS);
-  int64_t fresh = 0;
-  rf_json_open(&q->w, "counts", "{");
+/* How many findings of each state match the question but for its state. */
+typedef struct tally {
+  int64_t of[STATES];
+  int64_t fresh;
+} tally;
+
+static const char *const state_names[STATES] = {"open", "reopened", "fixed", "ignored"};
+
+static tally count_states(rf_query *q, const question *a) {
+  tally t = {.fresh = 0};
+  sqlite3_stmt *const s =
+      a->nothing
+          ? NULL
+          : rf_store_select(q->store, "SELECT f.state, count(*), sum(f.first_seen >= ?12)" CHOSEN " GROUP BY f.state",
+                            "ttiiiittttti", (const char *)NULL, (const char *)NULL, (int64_t)0, a->build, a->new_in,
+                            a->environment, word(a, 0), word(a, 1), word(a, 2), word(a, 3), word(a, 4),
+                            rf_store_now() - RF_NEW_MS);
   while (rf_store_row(q->store, s)) {
-    const char *const state = rf_store_text(s, 0);
-    rf_json_put_number(&q->w, state, sqlite3_column_int64(s, 1));
-    fresh = strcmp(state, "open") == 0 ? sqlite3_column_int64(s, 2) : fresh;
+    for (int i = 0; i < STATES; i++) {
+      t.of[i] += strcmp(rf_store_text(s, 0), state_names[i]) == 0 ? sqlite3_column_int64(s, 1) : 0;
+    }
+    t.fresh += strcmp(rf_store_text(s, 0), "open") == 0 ? sqlite3_column_int64(s, 2) : 0;
   }
-  rf_json_put_number(&q->w, "new", fresh);
+  return t;
+}
+
+/* How many match with the state that is asked for. */
+static int64_t total_of(const question *a, const tally *t) {
+  int64_t total = 0;
+  if (a->new_since != 0) {
+    return t->fresh;
+  }
+  for (int i = 0; i < STATES; i++) {
+    bool const first = a->first_state == NULL || strcmp(a->first_state, state_names[i]) == 0;
+    bool const second = a->second_state != NULL && strcmp(a->second_state, state_names[i]) == 0;
+    total += first || second ? t->of[i] : 0;
+  }
+  return total;
+}
+
+static void put_counts(rf_query *q, const tally *t) {
+  rf_json_open(&q->w, "counts", "{");
+  for (int i = 0; i < STATES; i++) {
+    if (t->of[i] != 0) {
+      rf_json_put_number(&q->w, state_names[i], t->of[i]);
+    }
+  }
+  rf_json_put_number(&q->w, "new", t->fresh);
   rf_json_close(&q->w, "}");
 }
 
@@ -189,10 +225,11 @@ bool rf_query_findings(rf_query *q, const rf_findings_filter *filter) {
     put_row(q, s);
   }
   rf_json_close(&q->w, "]");
-  rf_json_put_number(&q->w, "total", a.nothing ? 0 : count_rows(q, &a));
+  tally const t = count_states(q, &a);
+  rf_json_put_number(&q->w, "total", total_of(&a, &t));
   rf_json_put_number(&q->w, "offset", a.offset);
   rf_json_put_number(&q->w, "limit", a.limit);
-  put_counts(q);
+  put_counts(q, &t);
   put_environment_names(q);
   rf_query_put_trend(q, "trend", 0, RF_TREND_DAYS);
   rf_json_close(&q->w, "}");

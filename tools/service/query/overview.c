@@ -13,8 +13,10 @@ bool rf_query_builds(rf_query *q) {
   static const char sql[] =
       "SELECT b.name, b.version, b.revision, b.build_id, b.ordered_at, b.given, coalesce(c.count, 0),"
       " coalesce(c.first_seen, b.first_seen), coalesce(c.last_seen, b.last_seen), (SELECT count(*) FROM finding f"
-      " WHERE f.first_build = b.id AND f.merged_into IS NULL), (SELECT count(*) FROM counter k WHERE k.kind = 2 AND"
-      " k.what = b.id AND k.finding <> 0), (SELECT total(u.seconds) FROM usage u WHERE u.build = b.id), (SELECT"
+      " WHERE f.first_build = b.id AND f.merged_into IS NULL), (SELECT count(DISTINCT coalesce(m.merged_into, m.id)) "
+      "FROM"
+      " counter k JOIN finding m ON m.id = k.finding WHERE k.kind = 2 AND k.what = b.id), (SELECT total(u.seconds) "
+      "FROM usage u WHERE u.build = b.id), (SELECT"
       " total(u.processes) FROM usage u WHERE u.build = b.id) FROM build b LEFT JOIN counter c ON c.finding = 0 AND"
       " c.kind = 2 AND c.what = b.id ORDER BY b.ordered_at DESC LIMIT 200";
   static const char *const texts[] = {"name", "version", "commit", "build_id"};

@@ -8,7 +8,8 @@ void rf_query_put_missing(rf_query *q, int64_t most) {
       q->store,
       "SELECT n.build_id, min(n.module), count(DISTINCT coalesce(f.merged_into, f.id)), max(coalesce(f.last_seen,"
       " p.last_seen)), count(p.id) FROM nameless n LEFT JOIN finding f ON f.id = n.finding LEFT JOIN process p ON p.id"
-      " = -n.finding WHERE NOT EXISTS (SELECT 1 FROM symbol_file s WHERE s.build_id = n.build_id AND s.kind ="
+      " = -n.finding WHERE n.finding <> 0 AND NOT EXISTS (SELECT 1 FROM symbol_file s WHERE s.build_id = n.build_id "
+      "AND s.kind ="
       " 'debuginfo') GROUP BY n.build_id ORDER BY 3 DESC, 5 DESC, 4 DESC LIMIT ?",
       "i", most);
   rf_json_open(&q->w, "missing", "[");

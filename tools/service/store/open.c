@@ -1,6 +1,8 @@
 #include "tools/service/store/schema.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 
 enum { BUSY_MS = 10000 };
 
@@ -39,9 +41,8 @@ static bool check_version(rf_store *store) {
   return false;
 }
 
-bool rf_store_open(rf_store *store, const char *path, rf_store_access access) {
+static bool open_by(rf_store *store, const char *path, int flags, rf_store_access access) {
   *store = (rf_store){.db = NULL};
-  int const flags = SQLITE_OPEN_READWRITE | (access == RF_STORE_CREATE ? SQLITE_OPEN_CREATE : 0);
   int const code = sqlite3_open_v2(path, &store->db, flags, NULL);
   if (code != SQLITE_OK) {
     rf_store_fail(store, code, path);
@@ -52,4 +53,45 @@ bool rf_store_open(rf_store *store, const char *path, rf_store_access access) {
     rf_store_close(store);
   }
   return open;
+}
+
+/* ---- Stores that nobody can write ---- */
+
+/* Commits that are in the log beside the database alone: a reader who cannot open it would miss them. */
+static bool has_log(const char *path) {
+  char log[4096];
+  struct stat st;
+  int const length = snprintf(log, sizeof log, "%s-wal", path);
+  return length < 0 || (size_t)length >= sizeof log || (stat(log, &st) == 0 && st.st_size != 0);
+}
+
+/* As a URI; false where there is no room. */
+static bool put_immutable(char *out, size_t room, const char *path) {
+  static const char digits[] = "0123456789ABCDEF";
+  static const char begin[] = "file:";
+  static const char end[] = "?immutable=1";
+  size_t at = sizeof begin - 1;
+  memcpy(out, begin, at);
+  for (; *path != '\0' && at + 3 + sizeof end < room; path++) {
+    bool const plain = strchr("%?#", *path) == NULL;
+    out[at++] = plain ? *path : '%';
+    if (!plain) {
+      out[at++] = digits[(unsigned char)*path >> 4];
+      out[at++] = digits[*path & 15];
+    }
+  }
+  memcpy(out + at, end, sizeof end);
+  return *path == '\0';
+}
+
+bool rf_store_open(rf_store *store, const char *path, rf_store_access access) {
+  char uri[4096];
+  int const flags = SQLITE_OPEN_READWRITE | (access == RF_STORE_CREATE ? SQLITE_OPEN_CREATE : 0);
+  if (open_by(store, path, flags, access)) {
+    return true;
+  }
+  int const code = store->code & 0xFF;
+  bool const refused = code == SQLITE_CANTOPEN || code == SQLITE_READONLY || code == SQLITE_PERM;
+  return access == RF_STORE_READ && refused && !has_log(path) && put_immutable(uri, sizeof uri, path) &&
+         open_by(store, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, access);
 }

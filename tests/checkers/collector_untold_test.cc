@@ -1,0 +1,123 @@
+// Counts that could not be told, since no file took them, are told by the next record.
+#include "checkers/os/seen_sites.h"
+#include "checkers/os/spool_file.h"
+#include "checkers/report/collector.h"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+namespace {
+
+std::string new_folder() {
+  std::string folder = ::testing::TempDir() + "collector_untold_XXXXXX";
+  EXPECT_NE(mkdtemp(folder.data()), nullptr);
+  return folder;
+}
+
+std::string text_of(const std::string &folder) {
+  std::ifstream file(folder + "/spool/current");
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// Files of this process grow no larger than `bytes` while it lives.
+class FileLimit {
+public:
+  explicit FileLimit(rlim_t bytes) {
+    (void)getrlimit(RLIMIT_FSIZE, &before_);
+    rlimit const limit = {bytes, before_.rlim_max};
+    (void)setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileLimit() { (void)setrlimit(RLIMIT_FSIZE, &before_); }
+  FileLimit(const FileLimit &) = delete;
+  FileLimit &operator=(const FileLimit &) = delete;
+
+private:
+  rlimit before_{};
+};
+
+unsigned times(const std::string &text, const std::string &part) {
+  unsigned count = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) {
+    count++;
+  }
+  return count;
+}
+
+TEST(SpoolFile, SaysHowMuchOfAnAppendArrived) {
+  std::string const folder = new_folder();
+  std::string const other = folder + "/no/";
+  rf_spool_file spool;
+  rf_spool_file_init(&spool, folder.c_str(), folder.size());
+  spool.shared[0] = other.c_str();
+  spool.shared[1] = other.c_str();
+  char lines[] = "\none\ntwo\nthree\n";
+  size_t const size = strlen(lines + 1);
+  EXPECT_TRUE(rf_spool_file_append(&spool, lines + 1, size, false));
+  EXPECT_EQ(spool.arrived, size);
+  bool done = true;
+  {
+    FileLimit const limit(size + 6);
+    done = rf_spool_file_append(&spool, lines + 1, size, false);
+  }
+  EXPECT_FALSE(done);
+  EXPECT_EQ(spool.arrived, 6U);
+  bool again = true;
+  {
+    FileLimit const limit(1);
+    again = rf_spool_file_append(&spool, lines + 1, size, false);
+  }
+  EXPECT_FALSE(again);
+  EXPECT_EQ(spool.arrived, 0U);
+  std::filesystem::remove_all(folder);
+}
+
+// One process has one collector, so its story is one test.
+TEST(CollectorUntold, IsToldByTheNextRecord) {
+  std::string folder = new_folder();
+  rf_collector_options options = {};
+  options.folder = {folder.data(), folder.size()};
+  options.mode = "guard";
+  options.first = 1;
+  ASSERT_TRUE(rf_collector_begin(&options));
+  rf_seen_sites_begin();
+
+  rf_finding finding = {};
+  finding.bug = RF_BUG_DOUBLE_FREE;
+  finding.allocator = "malloc";
+  for (int i = 0; i < 3; i++) { // one in full, the second at once, the third is only counted
+    rf_collector_put(&finding, nullptr);
+  }
+  rf_seen_sites_add(0x1000, false);
+  rf_seen_sites_watch(0x1000);
+  EXPECT_EQ(times(text_of(folder), "\"count\":1"), 2U);
+
+  rf_collector_run const running = {1, 0, 0, 0, 3, nullptr, nullptr, "running", 0, false};
+  bool told = true;
+  {
+    FileLimit const limit(1);
+    told = rf_collector_end(&running);
+  }
+  EXPECT_FALSE(told);
+  EXPECT_EQ(text_of(folder).find("summary"), std::string::npos);
+
+  rf_seen_sites_add(0x2000, false);
+  rf_collector_run const run = {1, 0, 0, 0, 3, nullptr, nullptr, "status", 0, false};
+  EXPECT_TRUE(rf_collector_end(&run));
+  std::string text = text_of(folder);
+  EXPECT_EQ(times(text, "\"count\":1"), 3U) << text;
+  EXPECT_NE(text.find("\"sites_dropped\":2"), std::string::npos) << text; // both, of no file
+
+  EXPECT_TRUE(rf_collector_end(&run));
+  EXPECT_EQ(times(text_of(folder), "\"count\":1"), 3U) << "told once";
+  EXPECT_EQ(times(text_of(folder), "\"sites_dropped\":2"), 1U) << "told once";
+  std::filesystem::remove_all(folder);
+}
+
+} // namespace

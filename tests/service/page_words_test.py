@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""Words and figures of pages and commands: numbers with their nouns, times with their zone, filters that show."""
+
+import re
+
+import service
+from service import Service, append, check, equal, event, record
+
+COMMIT = "4f2c9a1b0d" * 4
+
+
+def builds():
+    yield event("a", "1", build={"version": "1.0", "commit": COMMIT})
+    yield event("b", "2", build={"version": "", "commit": "release-candidate-2026"}, environment="ci")
+    yield event("b", "3", build={"version": "", "commit": "release-candidate-2026"}, environment="ci")
+    yield record("summary", "4", build={"version": "1.0", "commit": COMMIT}, seconds=7200.0, findings=1)
+
+
+def with_builds():
+    s = Service()
+    append(s.directory, *builds())
+    s.wait(lambda: len(s.findings()) == 2 and s.ask("status")["processes"])
+    return s
+
+
+def cells(text):
+    """{name: [values]} of cells that are named on narrow screens."""
+    found = {}
+    for name, value in re.findall(r'<td class="number" data-name="([^"]+)">([\d,]+)<', text):
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def numbers_have_their_noun():
+    with with_builds() as s:
+        equal(sorted(cells(s.http("GET", "/").text).items()), [("event", ["1"]), ("events", ["2"])])
+        named = cells(s.http("GET", "/builds").text)
+        check("1" in named["finding"] and "1" not in named.get("findings", []), named)
+        check("event kepts" not in s.http("GET", "/status").text)
+        s.command("fix", "1", "--in", "1.0")
+        check("1 event in" in s.command("show", "1"), s.command("show", "1"))
+
+
+def a_finding_has_its_number_in_the_list():
+    with with_builds() as s:
+        text = s.http("GET", "/").text
+        check(re.search(r'href="/finding/1">[^<]+</a> <span class="dim">#1</span>', text), text)
+
+
+def long_ids_of_builds_are_cut_and_names_are_not():
+    with with_builds() as s:
+        for path in ("/builds", "/finding/1", "/coverage", "/finding/2"):
+            shown = re.sub(r"<[^>]*>", "", s.http("GET", path).text)
+            check(COMMIT not in shown, path, shown)
+            check((COMMIT[:12] if path != "/finding/2" else "release-candidate-2026") in shown, path, shown)
+
+
+def a_build_leads_to_its_findings():
+    with with_builds() as s:
+        link = re.search(r'<a href="(/\?state=all&amp;build=release[^"]*)"', s.http("GET", "/builds").text)[1]
+        text = s.http("GET", link.replace("&amp;", "&")).text
+        equal(re.findall(r'href="/finding/(\d+)"', text), ["2"])
+        check(re.search(r'<label>Build <input name="build" value="release-candidate-2026"', text), "the filter shows")
+
+
+def tabs_count_what_the_filter_lets_through():
+    with with_builds() as s:
+        for query, count in (("", "2"), ("&environment=ci", "1"), ("&search=open_a", "1"), ("&build=nosuch", "0")):
+            text = s.http("GET", "/?state=all" + query).text
+            equal(re.search(r">All <b>(\d+)</b>", text)[1], count, query)
+            equal(len(re.findall(r'href="/finding/\d+"', text)), int(count), query)
+        equal(s.ask("findings", "--env", "ci")["counts"], {"open": 1, "new": 1})
+
+
+def places_are_named_from_the_folder_of_sources():
+    with Service("--source-root", "/home/me/project") as s:
+        inside = event("a", "1")
+        for stack in ("found", "allocated"):
+            for frame in inside["finding"][stack]["frames"]:
+                frame["file"] = "/home/me/project/" + frame["file"]
+        append(s.directory, inside, event("b", "2"))
+        s.wait(lambda: len(s.findings()) == 2)
+        for path in ("/", "/finding/1"):
+            check(">open_a src/app.c:10<" in s.http("GET", path).text, path)
+        check(">open_b src/app.c:10<" in s.http("GET", "/finding/2").text)
+
+
+def an_empty_list_says_why():
+    with with_builds() as s:
+        check("No finding is ignored." in s.http("GET", "/?state=ignored").text)
+        check('No finding matches. <a href="/">' in s.http("GET", "/?build=nosuch").text)
+    with Service() as s:
+        check("<b>Nothing is open.</b>" in s.http("GET", "/").text)
+
+
+def times_of_commands_have_a_zone():
+    with with_builds() as s:
+        check("last seen (UTC)" in s.command("findings"))
+        shown = s.command("show", "1")
+        for name in ("first seen", "last seen"):
+            check(re.search(name + r" +\d{4}-\d\d-\d\d \d\d:\d\d UTC\n", shown), shown)
+
+
+service.main([
+    numbers_have_their_noun, a_finding_has_its_number_in_the_list, long_ids_of_builds_are_cut_and_names_are_not,
+    places_are_named_from_the_folder_of_sources, a_build_leads_to_its_findings,
+    tabs_count_what_the_filter_lets_through, an_empty_list_says_why,
+    times_of_commands_have_a_zone])
