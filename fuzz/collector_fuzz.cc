@@ -71,7 +71,7 @@ public:
   explicit Session(Reader &in) : in_(in), findings_(in), symbolizer_(findings_.symbolizer()) {
     write_file(spool(), "");
     rf_collector_forked();
-    rf_seen_sites_forget(0);
+    rf_seen_sites_forget();
   }
 
   void run() {

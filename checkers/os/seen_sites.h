@@ -51,8 +51,4 @@ void rf_seen_sites_forget(void);
 }
 #endif
 
-#ifdef __cplusplus
-}
-#endif
-
 #endif /* RINGFENCE_SEEN_SITES_H */

@@ -178,8 +178,8 @@ static rf_status resize_pages(rf_page *page, const rf_page_block *block, size_t 
     (void)resize_backing(page, block->backing, size, origin);
     return rf_page_store_resize(page->store, block->ptr, size, origin);
   }
-  if (!resize_backing(page, block->backing, size, origin)) {
-    return RF_ERR_NO_MEMORY;
+  if (block->size == 0 || !resize_backing(page, block->backing, size, origin)) {
+    return RF_ERR_NO_MEMORY; /* without a byte it has no open page to grow on */
   }
   rf_status const status = rf_page_store_resize(page->store, block->ptr, size, origin);
   if (status != RF_OK) {

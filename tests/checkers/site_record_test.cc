@@ -12,8 +12,8 @@
 
 #include "tests/checkers/json_value.h"
 
-extern "C" {
 #include "checkers/os/seen_sites.h"
+extern "C" {
 #include "checkers/report/site_record.h"
 }
 
@@ -43,19 +43,28 @@ struct Listed {
   size_t count;
   size_t first;
   size_t dropped;
-  const rf_seen_site *sites;
+  size_t upto;
+  std::vector<rf_seen_site> sites;
 };
 
 Listed listed() {
   Listed l = {};
-  l.count = rf_seen_sites_list(&l.sites, &l.first, &l.dropped);
+  l.sites.resize(RF_SEEN_SITES);
+  l.count = rf_seen_sites_copy(l.sites.data(), &l.first, &l.upto, &l.dropped);
   return l;
+}
+
+// A record of `process` arrives.
+void tell(uint32_t process) {
+  Listed const l = listed();
+  rf_seen_sites_told(l.sites.data(), l.upto, process);
 }
 
 Json record() {
   std::string const text = rf_site_record();
   Json json;
   EXPECT_TRUE(Json::parse((text.empty() ? "{" : "{" + text.substr(1)) + "}\n", json)) << text;
+  rf_site_record_told();
   return json;
 }
 
@@ -83,7 +92,7 @@ TEST(SeenSites, CountFromZeroOnceTheyWereTold) {
   alone([] {
     rf_seen_sites_watch(site(1));
     rf_seen_sites_add(site(2), false);
-    rf_seen_sites_forget(7);
+    tell(7);
     Listed l = listed();
     ASSERT_EQ(l.count, 2U);
     EXPECT_EQ(l.first, 2U);
@@ -92,7 +101,7 @@ TEST(SeenSites, CountFromZeroOnceTheyWereTold) {
     EXPECT_EQ(l.sites[1].told_by, 7U);
     rf_seen_sites_watch(site(2));
     rf_seen_sites_add(site(3), false);
-    rf_seen_sites_forget(0); // as a child of fork does
+    rf_seen_sites_forget(); // as a child of fork does
     l = listed();
     ASSERT_EQ(l.count, 3U);
     EXPECT_EQ(l.first, 3U);
@@ -100,7 +109,7 @@ TEST(SeenSites, CountFromZeroOnceTheyWereTold) {
     EXPECT_EQ(l.sites[1].told_by, 7U);
     EXPECT_EQ(l.sites[2].told_by, 0U);
     rf_seen_sites_watch(site(1));
-    rf_seen_sites_forget(8);
+    tell(8);
     EXPECT_EQ(listed().sites[0].told_by, 8U);
     EXPECT_EQ(listed().sites[1].told_by, 7U);
   });
@@ -118,7 +127,7 @@ TEST(SeenSites, BeyondTheRoomAreCounted) {
     EXPECT_EQ(l.first, 0U);
     EXPECT_EQ(l.dropped, 5U);
     EXPECT_EQ(l.sites[RF_SEEN_SITES - 1].watched, 1U);
-    rf_seen_sites_forget(7);
+    tell(7);
     rf_seen_sites_add(site(RF_SEEN_SITES + 5), false);
     l = listed();
     EXPECT_EQ(l.count, RF_SEEN_SITES);
@@ -169,12 +178,25 @@ TEST(SiteRecord, ListsEachSiteByItsModuleOnce) {
   });
 }
 
+TEST(SiteRecord, TellsAgainOfTheSitesOfARecordThatDidNotArrive) {
+  alone([] {
+    rf_seen_sites_watch(site(1));
+    std::string const lost = rf_site_record();
+    rf_seen_sites_watch(site(1));
+    Json const told = record();
+    ASSERT_EQ(told["sites"].items.size(), 1U) << lost;
+    EXPECT_EQ(told["sites"].items[0]["sites"].number, 1);
+    ASSERT_EQ(told["sites"].items[0]["watched"].items.size(), 1U);
+    EXPECT_EQ(told["sites"].items[0]["watched"].items[0].items.at(1).number, 2);
+  });
+}
+
 // A child of fork: its parent told of the sites, or will.
 TEST(SiteRecord, HasSitesOfBeforeAForkWhereTheyHadBlocksSince) {
   alone([] {
     rf_seen_sites_add(site(1), false);
     rf_seen_sites_add(site(2), false);
-    rf_seen_sites_forget(0);
+    rf_seen_sites_forget();
     EXPECT_STREQ(rf_site_record(), "");
     rf_seen_sites_watch(site(2));
     Json const told = record();
