@@ -237,7 +237,7 @@ static rf_status resize_sampled(rf_sample *sample, void *ptr, size_t size, const
     return shrunk == RF_OK ? rf_page_store_resize(sample->store, ptr, size, origin) : shrunk;
   }
   if (block.size == 0) {
-    return RF_ERR_NO_MEMORY; /* it has no open page to grow on, and what stands for it could not be made as small again */
+    return RF_ERR_NO_MEMORY; /* without a byte it has no open page to grow on */
   }
   rf_status status = rf_resize_at(sample->inner, block.backing, size, origin->site);
   if (status == RF_OK) {

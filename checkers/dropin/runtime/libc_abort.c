@@ -29,8 +29,8 @@ void rf_libc_abort_init(void) {
 
 #define STREAM "Fatal error: glibc detected an invalid stdio handle"
 
-/* The first that a message begins with counts. glibc 2.26 to 2.41: its malloc, and its streams, whose table of functions
- * is not one of its own where a stream was closed before. */
+/* The first that a message begins with counts. glibc 2.26 to 2.41: its malloc, and its streams, whose table of
+ * functions is not one of its own where a stream was closed before. */
 static const struct {
   const char *begin;
   rf_bug bug;

@@ -7,8 +7,8 @@
 /* Once, at the start: finds the C library's last words. */
 void rf_libc_abort_init(void);
 
-/* In a handler of SIGABRT, `context` being the ucontext_t: reports what the C library has said before. Does nothing where
- * the process aborts for any other reason. Async-signal-safe: any lock may be held, that malloc's above all. */
+/* In a handler of SIGABRT, `context` being the ucontext_t: reports what the C library has said before. Does nothing
+ * where the process aborts for any other reason. Async-signal-safe: any lock may be held, that malloc's above all. */
 void rf_libc_abort_report(const void *context);
 
 #endif /* RINGFENCE_DROPIN_LIBC_ABORT_H */
