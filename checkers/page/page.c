@@ -171,19 +171,16 @@ static bool resize_backing(rf_page *page, void *backing, size_t size, const rf_o
   return status == RF_OK || size <= rf_usable_size(inner, backing);
 }
 
-/* What stands for the block grows first: pages that were claimed and given up again serve no other block while this one
- * lives. */
+/* The step that can fail comes first, and can be undone. */
 static rf_status resize_pages(rf_page *page, const rf_page_block *block, size_t size, const rf_origin *origin) {
   if (size <= block->size) {
     (void)resize_backing(page, block->backing, size, origin);
     return rf_page_store_resize(page->store, block->ptr, size, origin);
   }
-  if (block->size == 0 || !resize_backing(page, block->backing, size, origin)) {
-    return RF_ERR_NO_MEMORY; /* without a byte it has no open page to grow on */
-  }
   rf_status const status = rf_page_store_resize(page->store, block->ptr, size, origin);
-  if (status != RF_OK) {
-    (void)resize_backing(page, block->backing, block->size, origin);
+  if (status == RF_OK && !resize_backing(page, block->backing, size, origin)) {
+    (void)rf_page_store_resize(page->store, block->ptr, block->size, origin);
+    return RF_ERR_NO_MEMORY;
   }
   return status;
 }

@@ -225,8 +225,7 @@ static rf_status sample_free(rf_allocator *self, void *ptr, const rf_site *site)
 
 /* ---- Realloc ---- */
 
-/* What stands for the block grows first: pages that were claimed and given up again serve no other block while this one
- * lives. */
+/* The step that can fail comes first, and can be undone. */
 static rf_status resize_sampled(rf_sample *sample, void *ptr, size_t size, const rf_origin *origin) {
   rf_page_block block;
   if (!rf_page_store_find(sample->store, ptr, &block)) {
@@ -236,14 +235,14 @@ static rf_status resize_sampled(rf_sample *sample, void *ptr, size_t size, const
     rf_status const shrunk = rf_resize_at(sample->inner, block.backing, size, origin->site);
     return shrunk == RF_OK ? rf_page_store_resize(sample->store, ptr, size, origin) : shrunk;
   }
-  if (block.size == 0) {
-    return RF_ERR_NO_MEMORY; /* without a byte it has no open page to grow on */
+  if (size > sample->options.largest) {
+    return RF_ERR_NO_MEMORY; /* pages for it would be missed by the other slots */
   }
-  rf_status status = rf_resize_at(sample->inner, block.backing, size, origin->site);
+  rf_status status = rf_page_store_resize(sample->store, ptr, size, origin);
   if (status == RF_OK) {
-    status = rf_page_store_resize(sample->store, ptr, size, origin);
+    status = rf_resize_at(sample->inner, block.backing, size, origin->site);
     if (status != RF_OK) {
-      (void)rf_resize_at(sample->inner, block.backing, block.size, origin->site);
+      (void)rf_page_store_resize(sample->store, ptr, block.size, origin);
     }
   }
   return status;
