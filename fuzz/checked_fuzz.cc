@@ -236,7 +236,7 @@ private:
 
   enum Error { kNone, kOverflow, kWriteAfterFree, kDoubleFree, kForeignFree, kLeak, kErrors };
 
-  // In mode asan, which is there in builds with AddressSanitizer alone, an error ends the process: asan_fuzz is for that.
+  // Not in mode asan, which is there with AddressSanitizer alone: an error ends the process (asan_fuzz is for that).
   bool is_watched(const Block &b) const {
     return checked_.mode != RF_MODE_OFF && checked_.mode != RF_MODE_ASAN &&
            (checked_.mode != RF_MODE_SAMPLE || !rf_owns(inner_, b.ptr));
