@@ -11,7 +11,7 @@
 /* Long enough for the fields and a path of usual length; what is longer is cut. */
 #define LINE_MAX_BYTES 1024
 
-static uint64_t take_hex(const char **at) {
+uint64_t rf_maps_take_hex(const char **at) {
   uint64_t value = 0;
   for (;; ++*at) {
     char const c = **at;
@@ -32,9 +32,9 @@ static const char *skip_field(const char *at) {
 
 /* "start-end rwxp offset device inode     name" */
 static rf_map parse(const char *at) {
-  rf_map map = {.start = (uintptr_t)take_hex(&at)};
+  rf_map map = {.start = (uintptr_t)rf_maps_take_hex(&at)};
   at += *at == '-' ? 1 : 0;
-  map.end = (uintptr_t)take_hex(&at);
+  map.end = (uintptr_t)rf_maps_take_hex(&at);
   at += *at == ' ' ? 1 : 0;
   if (strcspn(at, " ") == 4) {
     map.readable = at[0] == 'r';
@@ -44,7 +44,7 @@ static rf_map parse(const char *at) {
   }
   at = skip_field(at);
   at += strspn(at, " ");
-  map.file_offset = take_hex(&at);
+  map.file_offset = rf_maps_take_hex(&at);
   at = skip_field(skip_field(at));
   map.name = at + strspn(at, " ");
   map.name_length = strlen(map.name);

@@ -2,6 +2,7 @@
 #include "kernel_roots.h"
 
 #include "checkers/dropin/os/procfs.h"
+#include "checkers/os/maps.h"
 
 #include <fcntl.h>
 #include <ringfence/sink.h>
@@ -12,26 +13,15 @@
 
 /* ---- Lines with an address in hexadecimal behind a mark ---- */
 
-static unsigned digit(char c) {
-  if (c >= '0' && c <= '9') {
-    return (unsigned)(c - '0');
-  }
-  return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 16;
-}
-
 /* 0 where there is none. */
 static uintptr_t address_after(const char *line, const char *mark) {
   const char *at = strstr(line, mark);
-  uintptr_t address = 0;
   if (at == NULL) {
     return 0;
   }
-  for (at += strlen(mark); *at == ' '; at++) {
-  }
-  for (; digit(*at) < 16; at++) {
-    address = address << 4 | digit(*at);
-  }
-  return address;
+  at += strlen(mark);
+  at += strspn(at, " ");
+  return (uintptr_t)rf_maps_take_hex(&at);
 }
 
 /* Visits the addresses of all whole lines of `text`; the answer is the beginning of the rest. */
