@@ -123,13 +123,13 @@ bool rf_cli_open(rf_cli *cli, rf_store_access access_wanted) {
     return false;
   }
   const char *const path = rf_bump_arena_print(&cli->arena, "%s/ringfence.db", cli->directory);
-  if (access(path, F_OK) != 0 && errno != ENOENT && errno != ENOTDIR) {
-    rf_diag("%s: %s", path, strerror(errno));
-    return false;
-  }
   if (access(path, F_OK) != 0) {
-    rf_diag("there are no findings in %s yet: start `ringfence serve`, or name another folder with --dir",
-            cli->directory);
+    if (errno == ENOENT || errno == ENOTDIR) {
+      rf_diag("there are no findings in %s yet: start `ringfence serve`, or name another folder with --dir",
+              cli->directory);
+    } else {
+      rf_diag("%s: %s", path, strerror(errno));
+    }
     return false;
   }
   if (!rf_store_open(&cli->store, path, access_wanted)) {
