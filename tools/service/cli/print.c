@@ -109,16 +109,13 @@ static void print_fix(rf_bump_arena *arena, const rf_json *root) {
 
 static void print_record(rf_bump_arena *arena, rf_store *store, const rf_json *root) {
   rf_record *const record = rf_record_read(arena, rf_json_member(rf_json_member(root, "record"), "finding"));
-  rf_text_sink t;
-  rf_text_sink_init(&t, arena);
+  rf_sink const out = rf_file_sink(stdout);
+  rf_sink const clean = rf_clean_sink(&out);
   if (record != NULL) {
     rf_names_apply(store, arena, record);
     rf_record_trim(record, NULL, false);
-    rf_record_text(arena, record, &t.sink);
-    rf_sink const out = rf_file_sink(stdout);
-    rf_sink const clean = rf_clean_sink(&out);
     (void)putchar('\n');
-    rf_sink_mem(&clean, t.text, t.length);
+    rf_record_text(arena, record, &clean);
   }
 }
 
