@@ -1,4 +1,5 @@
 /* export: findings in the forms of other tools, to a file or to them. */
+#include "tools/ringfence/base/words.h"
 #include "tools/service/cli/common.h"
 #include "tools/service/exchange/curl.h"
 #include "tools/service/exchange/export.h"
@@ -175,7 +176,7 @@ static int export_findings(asked *a) {
   }
   bool const done = a->to == NULL ? write_file(a, sentry, otlp, format) : sentry ? send_sentry(a) : send_otlp(a);
   if (done && a->to != NULL) {
-    (void)printf("%zu finding%s sent\n", a->count, a->count == 1 ? "" : "s");
+    (void)printf("%s sent\n", rf_counted(&a->cli.arena, a->count, "finding"));
   }
   return done ? 0 : RF_EXIT_FAILED;
 }

@@ -1,5 +1,6 @@
 /* forward: spools and folders of JSON lines go to a collector elsewhere. */
 #include "checkers/os/spool_file.h"
+#include "tools/ringfence/base/words.h"
 #include "tools/service/cli/common.h"
 #include "tools/service/exchange/forward.h"
 
@@ -149,8 +150,8 @@ static int forward(asked *a, char **words, int count) {
     fine = send_all(&f, a);
   }
   rf_forward_deinit(&f);
-  (void)printf("%" PRIu64 " record%s forwarded; the collector had %" PRIu64 " of them\n", f.sent,
-               f.sent == 1 ? "" : "s", f.twice);
+  (void)printf("%s forwarded; the collector had %" PRIu64 " of them\n", rf_counted(&a->arena, f.sent, "record"),
+               f.twice);
   if (f.lost != 0) {
     rf_diag("%" PRIu64 " half-written or unreadable lines were left out", f.lost);
   }

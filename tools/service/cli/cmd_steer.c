@@ -1,5 +1,6 @@
 /* steer: rules for checked processes, and what was done. */
 #include "checkers/os/spool_file.h"
+#include "tools/ringfence/base/words.h"
 #include "tools/service/cli/common.h"
 #include "tools/service/cli/print.h"
 #include "tools/service/intake/spool.h"
@@ -71,7 +72,7 @@ static const char *or_any(const char *text) {
   return text[0] == '\0' ? "any" : text;
 }
 
-static void print_rule(const rf_json *r) {
+static void print_rule(rf_bump_arena *arena, const rf_json *r) {
   const char *const kind = rf_json_text(r, "kind", "");
   bool const options = strcmp(kind, "options") == 0;
   rf_print_clean("%-5" PRIu64 "%s  program %s, build %s, environment %s\n", rf_json_unsigned(r, "rule", 0),
@@ -80,19 +81,19 @@ static void print_rule(const rf_json *r) {
   rf_print_clean("     since %s: %s\n", rf_json_text(r, "since", ""), rf_json_text(r, "because", ""));
   uint64_t const reached = rf_json_unsigned(r, "reached", 0);
   if (reached != 0) {
-    rf_print_clean("     taken %" PRIu64 " time%s by running processes, last %s\n", reached, reached == 1 ? "" : "s",
+    rf_print_clean("     taken %s by running processes, last %s\n", rf_counted(arena, reached, "time"),
                    rf_json_text(r, "last_reached", ""));
   }
 }
 
-static void print_list(const rf_json *root) {
+static void print_list(rf_bump_arena *arena, const rf_json *root) {
   const rf_json *const rules = rf_json_member(root, "rules");
   const rf_json *const sites = rf_json_member(root, "sites");
   if (rules->first == NULL) {
     (void)puts("No rule holds.");
   }
   for (const rf_json *r = rules->first; r != NULL; r = r->next) {
-    print_rule(r);
+    print_rule(arena, r);
   }
   for (const rf_json *f = sites->first; f != NULL; f = f->next) {
     rf_print_clean("%s#%" PRIu64 " %s\n",
@@ -119,7 +120,7 @@ static int show(steering *s, bool log) {
     if (log) {
       print_log(root);
     } else {
-      print_list(root);
+      print_list(&s->cli.arena, root);
     }
   }
   return root == NULL ? RF_EXIT_FAILED : 0;
