@@ -55,7 +55,7 @@ bool begin() {
   return true;
 }
 
-// What a collector may see of memory: guards, and what was written over them.
+// A collector gets guard bytes of the window, and bytes written over them; all others are zero.
 rf_finding masked(rf_finding f) {
   for (unsigned i = 0; i < f.window_size; i++) {
     if (f.window_class[i] != RF_BYTE_GUARD && f.window_class[i] != RF_BYTE_BAD) {

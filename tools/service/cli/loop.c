@@ -121,8 +121,8 @@ static void thin(server *s, int64_t now) {
   rf_bump_arena_free(&arena);
 }
 
-/* What was opened stays readable and writable when its folder is removed or another file takes its place, but nobody
- * else finds it there any more. */
+/* An open database stays readable and writable when its folder is removed or another file takes its place; checked
+ * processes and commands no longer find it. */
 static void look_for_database(server *s) {
   char path[4096];
   struct stat now;

@@ -15,13 +15,12 @@ bool rf_decision_refuse(char message[RF_TRIAGE_MESSAGE], const char *why) {
 
 void rf_decision_renew(rf_store *store, int64_t finding) {
   rf_store_run(store,
-               "WITH own AS (SELECT what, first_seen, last_seen FROM counter WHERE kind = 2 AND finding IN (SELECT id "
-               "FROM finding"
-               " WHERE id = ?1 OR merged_into = ?1)) UPDATE finding SET first_seen = (SELECT min(first_seen) FROM "
-               "own), last_seen"
-               " = (SELECT max(last_seen) FROM own), first_build = (SELECT what FROM own ORDER BY first_seen, what "
-               "LIMIT 1) WHERE"
-               " id = ?1 AND EXISTS (SELECT 1 FROM own)",
+               "WITH own AS (SELECT what, first_seen, last_seen FROM counter WHERE kind = 2 AND finding IN"
+               " (SELECT id FROM finding WHERE id = ?1 OR merged_into = ?1))"
+               " UPDATE finding SET first_seen = (SELECT min(first_seen) FROM own),"
+               " last_seen = (SELECT max(last_seen) FROM own),"
+               " first_build = (SELECT what FROM own ORDER BY first_seen, what LIMIT 1)"
+               " WHERE id = ?1 AND EXISTS (SELECT 1 FROM own)",
                "i", finding);
 }
 
