@@ -24,8 +24,8 @@ typedef struct rf_map {
   size_t name_length;
 } rf_map;
 
-/* The value of the digits at *at, as the files of /proc have hexadecimal numbers: in lower case, without "0x". Moves *at
- * behind them; 0 where there are none. */
+/* The value of the hexadecimal digits at *at, in lower case and without "0x" as in the files of /proc. Moves *at behind
+ * them; 0 where there are none. */
 uint64_t rf_maps_take_hex(const char **at);
 
 /* Calls `visit` for each mapping in order of address, until it answers false. False where the map cannot be read. Keeps
