@@ -6,7 +6,7 @@
 
 typedef struct workload {
   const char *name;
-  const char *program; /* what must be in PATH */
+  const char *program; /* in PATH, or in the folder of data */
   const char *argv[8]; /* run in the folder of data, NULL-terminated */
   const char *input;   /* file for standard input, or NULL */
 } workload;
