@@ -218,6 +218,7 @@ TEST(Forward, ASmallerRateOrASeedIsHeldToHoweverDenseTheyAre) {
   double milliseconds = 0;
   EXPECT_NEAR(sampled_of_many(":sample_seed=7", &milliseconds), 3000000 / 5000, 150);
   EXPECT_NEAR(sampled_of_many(":sample_rate=2500", &milliseconds), 3000000 / 2500, 300);
+  EXPECT_NEAR(sampled_of_many(":sample_rate=50:sample_seed=7", &milliseconds), 3000000 / 50, 600); // not one in 49
 }
 
 // ---- Some processes only ----
