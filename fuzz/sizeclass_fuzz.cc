@@ -95,7 +95,6 @@ rf_allocator *init_both(void *, void *arena, size_t size) {
 rf_fuzz_target target() {
   rf_fuzz_target t = rf_fuzz_target_default("sizeclass", init);
   t.min_arena = 64;
-  t.max_arena = 1 << 18; // offsets of more than 16 bits, and room for each class
   t.survives_damage = true;
   t.refuses_ended = true;
   return t;
