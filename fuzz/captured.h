@@ -8,11 +8,13 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <sys/file.h>
 #include <unistd.h>
 
 namespace ringfence::fuzz {
 
-// A folder of this process, removed at its end.
+// A folder of this process, removed at its end. A process that ends otherwise, as libFuzzer's does on a finding, leaves
+// its folder for the next to remove: the lock on the file `lock` in it ends with the process.
 class Folder {
 public:
   static const std::string &path() {
@@ -24,14 +26,48 @@ public:
   Folder &operator=(const Folder &) = delete;
 
 private:
-  Folder() : path_(std::filesystem::temp_directory_path().string() + "/ringfence-fuzz-XXXXXX") {
-    if (mkdtemp(path_.data()) == nullptr) {
-      std::abort();
-    }
+  static constexpr const char *kPrefix = "ringfence-fuzz-";
+
+  Folder() {
+    std::filesystem::path const parent = std::filesystem::temp_directory_path();
+    remove_left(parent);
+    do {
+      path_ = (parent / (std::string(kPrefix) + "XXXXXX")).string();
+      if (mkdtemp(path_.data()) == nullptr) {
+        std::abort();
+      }
+    } while (lock(path_, O_CREAT) < 0); // another process took it for left
   }
-  ~Folder() {
+  ~Folder() { remove(path_); }
+
+  static void remove(const std::filesystem::path &folder) {
     std::error_code none;
-    std::filesystem::remove_all(path_, none);
+    std::filesystem::remove_all(folder, none);
+  }
+
+  // The descriptor that holds the lock; -1 where a living process has it, or the folder has none.
+  static int lock(const std::filesystem::path &folder, int flags) {
+    std::string const name = (folder / "lock").string();
+    int const file = open(name.c_str(), O_RDWR | O_CLOEXEC | flags, 0600);
+    if (file >= 0 && flock(file, LOCK_EX | LOCK_NB) == 0 && access(name.c_str(), F_OK) == 0) {
+      return file;
+    }
+    if (file >= 0) {
+      (void)close(file);
+    }
+    return -1;
+  }
+
+  static void remove_left(const std::filesystem::path &parent) {
+    std::error_code none;
+    for (const auto &entry : std::filesystem::directory_iterator(parent, none)) {
+      bool const ours = entry.path().filename().string().rfind(kPrefix, 0) == 0;
+      int const held = ours ? lock(entry.path(), 0) : -1;
+      if (held >= 0) {
+        remove(entry.path());
+        (void)close(held);
+      }
+    }
   }
 
   std::string path_;

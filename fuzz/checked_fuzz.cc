@@ -399,17 +399,27 @@ void run_handles(Reader &in) {
 class Pools {
 public:
   explicit Pools(Reader &in) : in_(in), buffer_(kCount * kRoom) {
+    static const rf_watcher *const of_start = rf_watcher_of_process; // asks for the process's options at the first pool
     options_.settings = some_options(in);
-    options_.settings.pools = in.u8() % 8 != 1;
+    size_t const how = in.u8() % 8;
+    bool const by_itself = how == 2;
+    options_.settings.pools = how != 1;
     options_.reporter = log_.reporter();
-    rf_mode const mode = rf_checked_pools_init(&options_);
-    rf_mode const asked = options_.settings.mode;
-    bool const can = asked != RF_MODE_OFF && asked != RF_MODE_SAMPLE && options_.settings.pools;
-    watched_ = mode != RF_MODE_OFF;
-    RF_HOLDS(watched_ == can);
+    if (by_itself) {
+      rf_watcher_of_process = of_start;
+      watched_ = false; // with the process's own reporter, so that no error is committed
+    } else {
+      rf_mode const mode = rf_checked_pools_init(&options_);
+      rf_mode const asked = options_.settings.mode;
+      bool const can = asked != RF_MODE_OFF && asked != RF_MODE_SAMPLE && options_.settings.pools;
+      watched_ = mode != RF_MODE_OFF;
+      RF_HOLDS(watched_ == can);
+    }
     size_ = 8 * (1 + in.below(kRoom / 8 - 1));
     blocks_of_memory_ = in.u8() % 2 == 0;
-    if (blocks_of_memory_) {
+    if (by_itself && blocks_of_memory_ && in.u8() % 2 == 0) { // as RF_MEMBLOCKS_DEFINE has them
+      memblocks_ = RF_MEMBLOCKS_INITIALIZER(size_, kCount, buffer_.data(), bitmap_, false, nullptr, nullptr);
+    } else if (blocks_of_memory_) {
       RF_HOLDS(rf_memblocks_init(&memblocks_, buffer_.data(), size_, kCount, bitmap_) == RF_OK);
     } else {
       RF_HOLDS(rf_mempool_init(&mempool_, buffer_.data(), buffer_.size(), size_, 8) == RF_OK);

@@ -659,9 +659,10 @@ rf_fuzz_target target() {
 
 // ---- Damage ----
 
-void use_everything(rf_handles *h, const rf_handle *a, Reader &in) {
+void use_everything(rf_handles *h, const rf_handle *a, size_t rounds, Reader &in) {
   rf_handle_usage u;
-  for (size_t i = 0; i < 16; i++) {
+  size_t const interval = std::min<size_t>(comparison_interval(in), 8);
+  for (size_t i = 0; i < rounds; i++) {
     rf_handle const handle = a[in.below(8)];
     rf_handle_usage_get(h, &u);
     rf_handle_find(h, rf_handle_lock(h, handle));
@@ -673,7 +674,9 @@ void use_everything(rf_handles *h, const rf_handle *a, Reader &in) {
     rf_handle_compact(h, in.u16());
     rf_handle_free(h, handle);
     rf_handle_alloc(h, 1 + in.u8());
-    (void)rf_handle_check(h, nullptr);
+    if (i % interval == 0) {
+      (void)rf_handle_check(h, nullptr);
+    }
     (void)rf_handle_walk(
         h, [](const rf_handle_block *, void *) { return true; }, nullptr);
   }
@@ -760,13 +763,13 @@ void damage(Reader &in) {
   if (!guarded && in.u8() % 2 == 0) {
     use_pointers(&pointers.base, p, &heap, a[in.below(8)]);
   }
-  use_everything(h, a, in);
+  use_everything(h, a, 16, in);
   rf_handle_heap_on_short(&heap, nullptr, nullptr);
   if (guarded) {
     rf_handle_guard_sweep(&guard);
     rf_handle_guard_report_live(&guard);
     guard.base.ops->deinit(&guard.base);
-    use_everything(h, a, in);
+    use_everything(h, a, 2, in); // each call is a finding
     rf_handle_guard_flush(&guard, 0);
   }
   rf_handle_deinit(&heap.base);

@@ -124,7 +124,8 @@ void Memory::forget_damage() {}
 
 namespace {
 
-// Behind it no byte was lent since it was reset to kForbidden: most arenas lie where the one before lay.
+// Behind it no byte was lent since it was reset to kForbidden: most arenas lie where the one before lay. Bytes behind
+// the extent of a run, which nothing compares, are reset by the first run that reaches as far.
 unsigned char *clean = buffer();
 
 const unsigned char *first_changed(const unsigned char *from, const unsigned char *to) {
@@ -141,14 +142,15 @@ const unsigned char *first_changed(const unsigned char *from, const unsigned cha
 void Memory::protect() const {
   unsigned char *at = buffer();
   unsigned char *lent = at;
+  unsigned char *const end = at + extent();
   for (const Region &region : regions_) {
     if (region.open) {
       memset(at, kForbidden, at < clean ? static_cast<size_t>(std::min(clean, region.data) - at) : 0);
       lent = at = region.data + region.size;
     }
   }
-  memset(at, kForbidden, at < clean ? static_cast<size_t>(clean - at) : 0);
-  clean = lent;
+  memset(at, kForbidden, at < clean ? static_cast<size_t>(std::min(clean, end) - at) : 0);
+  clean = std::max(clean > end ? clean : lent, lent);
 }
 
 void Memory::forget_damage() {

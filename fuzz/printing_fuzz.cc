@@ -529,7 +529,8 @@ void bump(Reader &in) {
     unsigned const what = in.u8();
     chunks.refuses = what % 16 == 15;
     rf_bump_mark wrong = rf_bump_get_mark(&arena);
-    wrong.next += sizeof memory + 4096;
+    static unsigned char elsewhere[1]; // the arena may have no memory yet, so that the mark is NULL
+    wrong.next = elsewhere;
     RF_HOLDS(rf_bump_reset(&arena, wrong) == RF_ERR_INVALID);
     if (what % 8 == 0) {
       marks.emplace_back(rf_bump_get_mark(&arena), pieces.size());

@@ -349,7 +349,7 @@ bool Shadow::verify_walk_blocks() const {
     auto const at = start_at_or_after(address(block.ptr));
     bool const is_live = is_start(at, block.ptr);
     if (!block.used) {
-      if (is_live || find(block.ptr) != nullptr) {
+      if (is_live || holder(at, block.ptr) != nullptr) {
         return verdict_.fail("walk", "the walk says that %p is free, but it is in use", block.ptr);
       }
       continue;
@@ -446,7 +446,10 @@ Block &Shadow::nth(size_t index) {
 }
 
 const Block *Shadow::find(const void *ptr) const {
-  auto const after = start_at_or_after(address(ptr) + 1);
+  return holder(start_at_or_after(address(ptr) + 1), ptr);
+}
+
+const Block *Shadow::holder(Starts::const_iterator after, const void *ptr) const {
   if (after == by_address_.begin()) {
     return nullptr;
   }

@@ -97,6 +97,8 @@ private:
   bool holds(const Block &block, size_t length) const;
   Starts::const_iterator start_at_or_after(uintptr_t address) const;
   bool is_start(Starts::const_iterator at, const void *ptr) const;
+  // The block before `after`, the first start behind `ptr`, where `ptr` is in it; else nullptr.
+  const Block *holder(Starts::const_iterator after, const void *ptr) const;
   void insert_start(const Block &block);
   void remove_start(const void *ptr);
   const Block &by_id(unsigned id) const;

@@ -13,6 +13,7 @@ rf_sizeclass heap;
 rf_tlsf fallback;
 rf_sizeclass_site table[4];
 alignas(16) unsigned char elsewhere[1 << 16];
+bool lived_before; // in this execution
 
 rf_allocator *init(void *, void *arena, size_t size) {
   return rf_sizeclass_init(&heap, arena, size, nullptr) == RF_OK ? &heap.base : nullptr;
@@ -76,7 +77,10 @@ rf_allocator *init_both(void *, void *arena, size_t size) {
   if (arena == nullptr || size > RF_FUZZ_MAX_ARENA) {
     return nullptr; // tlsf must refuse it: half of it could be served
   }
-  live_before(size);
+  if (!lived_before) {
+    live_before(size);
+    lived_before = true;
+  }
   auto *const half = static_cast<unsigned char *>(arena) + size / 2;
   bool const borrow = size % 3 == 0;
   bool const inside = size % 5 != 0;
@@ -113,6 +117,7 @@ rf_fuzz_target target_both() {
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  lived_before = false;
   rf_fuzz_target const t = size % 2 == 0 ? target() : target_both();
   rf_fuzz_run(&t, data, size);
   return 0;

@@ -2,6 +2,7 @@
 // in parts, and damage to the records, over pages of each size.
 #include "record_damage.h"
 
+#include <ringfence/fuzz/interpreter.h>
 #include <ringfence/fuzz/target.h>
 #include <ringfence/slab.h>
 
@@ -29,7 +30,9 @@ class Pages {
 public:
   explicit Pages(Reader &reader) : reader_(reader), page_(size_t{128} << reader.below(6)) {
     size_t const size = kPages * (page_ + 24) + page_ + 7;
-    if (rf_slab_init_paged(&heap, arena + reader.below(8), size, page_) != RF_OK || heap.count < kPages ||
+    size_t const start = reader.below(8);
+    used_ = start + size;
+    if (rf_slab_init_paged(&heap, arena + start, size, page_) != RF_OK || heap.count < kPages ||
         rf_slab_page_size(&heap) != page_) {
       abort();
     }
@@ -39,7 +42,7 @@ public:
 
   ~Pages() { rf_fault_handler_set(nullptr, nullptr); }
 
-  // Allocates and frees. The model must agree after each step.
+  // Allocates and frees. The model must agree after every k-th step and the last.
   void play() {
     for (size_t turns = reader_.below(24); turns != 0; turns--) {
       switch (reader_.below(5)) {
@@ -53,14 +56,20 @@ public:
       default:
         give(reader_.below(heap.count), reader_.below(6));
       }
-      rf_stats stats;
-      rf_stats_get(&heap.base, &stats);
-      require(rf_check(&heap.base, nullptr) == RF_OK);
-      require(stats.free_bytes == free_ * page_ && stats.used == (heap.count - free_) * page_);
+      if (turns % interval_ == 0 || turns == 1) {
+        verify();
+      }
     }
   }
 
 private:
+  void verify() const {
+    rf_stats stats;
+    rf_stats_get(&heap.base, &stats);
+    require(rf_check(&heap.base, nullptr) == RF_OK);
+    require(stats.free_bytes == free_ * page_ && stats.used == (heap.count - free_) * page_);
+  }
+
   static void require(bool holds) {
     if (!holds) {
       abort();
@@ -103,7 +112,8 @@ private:
 
   // Changes a byte of a record or of the heap itself, or restores an old record. Then puts the heap back as it was.
   void damage() {
-    std::vector<unsigned char> const saved(arena, arena + sizeof arena);
+    static unsigned char saved[sizeof arena];
+    memcpy(saved, arena, used_);
     rf_slab const saved_heap = heap;
     auto *const records = reinterpret_cast<unsigned char *>(heap.records);
     void *blocks[6];
@@ -137,7 +147,7 @@ private:
       record[byte] ^= change;
       require(rf_check(&heap.base, nullptr) == RF_OK);
     }
-    memcpy(arena, saved.data(), sizeof arena);
+    memcpy(arena, saved, used_);
     heap = saved_heap;
   }
 
@@ -187,7 +197,9 @@ private:
   }
 
   Reader &reader_;
+  size_t interval_ = ringfence::fuzz::comparison_interval(reader_);
   size_t page_;
+  size_t used_; // bytes of the arena
   size_t run_[kPages + 8] = {};
   size_t next_run_ = 1;
   size_t free_;

@@ -178,11 +178,16 @@ rf_status rf_trace_writer_init(rf_trace_writer *w, const rf_trace_writer_options
 
 /* ---- Call sites ---- */
 
+static uintptr_t mixed(uintptr_t hash) {
+  hash *= (uintptr_t)0x9e3779b97f4a7c15U;
+  return hash ^ hash >> (sizeof hash * 4);
+}
+
+/* The table compares nothing else, so the site is mixed before a frame comes to it: they may differ alike. */
 static uintptr_t hash_of(const rf_trace *where) {
-  uintptr_t hash = (uintptr_t)where->site;
+  uintptr_t hash = mixed((uintptr_t)where->site);
   for (unsigned i = 0; i < where->depth; i++) {
-    hash = (hash ^ where->frames[i]) * (uintptr_t)0x9e3779b97f4a7c15U;
-    hash ^= hash >> (sizeof hash * 4);
+    hash = mixed(hash ^ where->frames[i]);
   }
   return hash != 0 ? hash : 1;
 }

@@ -41,8 +41,10 @@ TESTS = ["//tests/...", "//fuzz/..."]
 WITHOUT = ["//tests/install/...", "//tests/house/...", "//tests/freestanding/...", "//fuzz/mutate/..."]
 WITHOUT_TESTS = ["//fuzz:mutants_test", "//fuzz:seeds_canonical_test"]
 # Sources for boards are tested by tests/freestanding, which run on a board, those for memory tags and for processors
-# without rules of stacks (caller.*) by tools/try_aarch64.sh and --config=m32; the others belong to tests.
-NO_SOURCES = ["*_bare.c", "*/dropin/*/tag_*", "*/dropin/*/tagged_*", "*/dropin/runtime/caller.[ch]", "*/testing/*"]
+# without rules of stacks (caller.*) by tools/try_aarch64.sh and --config=m32, those for musl with --config=musl; the
+# others belong to tests.
+NO_SOURCES = ["*_bare.c", "*_musl.c", "*/dropin/*/tag_*", "*/dropin/*/tagged_*", "*/dropin/runtime/caller.[ch]"]
+NO_SOURCES += ["*/testing/*"]
 SOURCES = ["lib/*.[ch]", "checkers/*.[ch]", "tools/ringfence/*.[ch]", "tools/service/*.[ch]", "tools/trace/*.[ch]"]
 SEED = 13
 TYPES = ["-Werror=int-conversion", "-Werror=incompatible-pointer-types", "-Werror=enum-conversion"]

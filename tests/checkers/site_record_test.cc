@@ -233,6 +233,28 @@ TEST(SiteRecord, HasAllModulesOfTheProcess) {
   });
 }
 
+// The record of before named more modules than there are now.
+TEST(SiteRecord, DropsSitesOfModulesThatAreUnmapped) {
+  alone([] {
+    std::vector<uintptr_t> before;
+    std::vector<uintptr_t> places;
+    dl_iterate_phdr(take_code, &before);
+    void *const library = dlopen("libresolv.so.2", RTLD_NOW);
+    ASSERT_NE(library, nullptr) << dlerror();
+    dl_iterate_phdr(take_code, &places);
+    ASSERT_GT(places.size(), before.size()) << "the program has it already";
+    rf_seen_sites_add(site(1), false);
+    rf_seen_sites_add(places.back(), false);
+    EXPECT_EQ(record()["sites"].items.size(), 2U);
+    ASSERT_EQ(dlclose(library), 0);
+    rf_seen_sites_add(site(2), false);
+    rf_seen_sites_add(places.back() + 1, false);
+    Json const told = record();
+    EXPECT_EQ(told["sites"].items.size(), 1U);
+    EXPECT_EQ(told["sites_dropped"].number, 1);
+  });
+}
+
 // As many as there are, in whole traces and with some left over.
 TEST(SiteRecord, CountsTheSitesThatItHasNoRoomFor) {
   for (size_t const count : {size_t{31}, size_t{32}, size_t{33}, size_t{RF_SEEN_SITES}}) {

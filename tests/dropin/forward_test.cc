@@ -218,6 +218,14 @@ TEST(Forward, ASmallerRateOrASeedIsHeldToHoweverDenseTheyAre) {
   double milliseconds = 0;
   EXPECT_NEAR(sampled_of_many(":sample_seed=7", &milliseconds), 3000000 / 5000, 150);
   EXPECT_NEAR(sampled_of_many(":sample_rate=2500", &milliseconds), 3000000 / 2500, 300);
+  EXPECT_NEAR(sampled_of_many(":sample_rate=50:sample_seed=7", &milliseconds), 3000000 / 50, 600); // not one in 49
+}
+
+TEST(Forward, BlocksOfPosixMemalignAreSampled) {
+  Result const result =
+      run({program("handed_on"), "posix_memalign"}, with("mode=sample:summary=1:sample_rate=1:sample_seed=1"));
+  EXPECT_EQ(result.status, 0) << result.out;
+  EXPECT_GE(result.last("summary")["allocations"].number, 100);
 }
 
 // ---- Some processes only ----

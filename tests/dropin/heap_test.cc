@@ -196,6 +196,27 @@ TEST_F(DropinHeap, TellsALongOverflowOnce) {
   expect_mended();
 }
 
+// One does not run on into the other.
+TEST_F(DropinHeap, TellsWritesToFreedNeighboursApart) {
+  std::vector<unsigned char *> blocks;
+  for (int i = 0; i < 200; i++) {
+    blocks.push_back(make(64));
+  }
+  std::sort(blocks.begin(), blocks.end());
+  unsigned char *const lower = blocks[100];
+  unsigned char *const upper = blocks[101];
+  rf_free(heap_, lower);
+  rf_free(heap_, upper);
+  lower[20] = 'x';
+  upper[0] = 'x';
+  EXPECT_EQ(rf_heap_as_allocator_sweep(), 2U);
+  std::vector<rf_finding> const found = recorder_.take();
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].block, reinterpret_cast<uintptr_t>(lower));
+  EXPECT_EQ(found[1].block, reinterpret_cast<uintptr_t>(upper));
+  expect_mended();
+}
+
 TEST_F(DropinHeap, RefusesWhatIsNoLiveBlock) {
   unsigned char *const small = make(100);
   unsigned char *const large = make(1 << 20);

@@ -7,6 +7,7 @@ extern "C" {
 
 #include <algorithm>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 namespace ringfence_test {
 namespace {
@@ -39,6 +40,7 @@ const Lost kLost[] = {
     {"in_an_ended_thread_s_storage", 1, 0, 33},
     {"as_the_result_of_an_ended_thread", 1, 0, 33},
     {"as_the_argument_of_an_ended_thread", 1, 0, 33},
+    {"as_the_argument_of_an_ended_thread_below_another", 1, 0, 33},
     {"as_the_argument_of_a_detached_thread", 1, 0, 33},
 #endif
 
@@ -120,6 +122,22 @@ TEST_P(LostBlock, IsReportedInProgramsThatAreLinkedWithTheDropin) {
   expect_lost(run({program("leaks_linked"), GetParam().name}, how), GetParam());
   expect_lost(run({program("leaks_static"), GetParam().name}, how), GetParam());
 }
+
+#if defined(__GLIBC__) && (defined(__x86_64__) || defined(__i386__))
+// A thread's stack has 2 MiB then.
+TEST(Leaks, OfEndedThreadsAreFoundWhereStacksHaveNoLimit) {
+  rlimit limit;
+  ASSERT_EQ(getrlimit(RLIMIT_STACK, &limit), 0);
+  if (limit.rlim_max != RLIM_INFINITY) {
+    GTEST_SKIP() << "the limit cannot be lifted";
+  }
+  for (const char *const name :
+       {"as_the_argument_of_an_ended_thread", "as_the_argument_of_an_ended_thread_below_another"}) {
+    Result const result = run({"/bin/sh", "-c", "ulimit -s unlimited; exec \"$@\"", "sh", program("leaks"), name});
+    EXPECT_EQ(sum_of(result.findings).direct, 1) << name << result.err;
+  }
+}
+#endif
 
 class KeptBlock : public testing::TestWithParam<const char *> {};
 

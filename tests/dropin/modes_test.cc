@@ -344,6 +344,18 @@ TEST(DropinModes, GuardLooksAtShortProgramsNowAndThen) {
   EXPECT_TRUE(found);
 }
 
+// Each thread draws anew: with one of two watched, the only allocation of the second thread is in half of the runs.
+TEST(DropinModes, GuardMayWatchTheFirstAllocationOfAThread) {
+  int found = 0;
+  for (int seed = 1; seed <= 12; seed++) {
+    Result const result = run({program("chosen_sites"), "2", "2", "threads"},
+                              with("mode=guard:leaks=0:watch=2:sample_seed=" + std::to_string(seed)));
+    found += result.status == 99 ? 1 : 0;
+  }
+  EXPECT_GT(found, 0);
+  EXPECT_LT(found, 12);
+}
+
 TEST(DropinModes, WhatGuardWatchesIsKeptByPathOnceInAFileOfTheProgram) {
   std::string const folder = fresh_folder("kept");
   (void)sites_found(":watch=1:watch_sites=" + folder);

@@ -3,6 +3,7 @@
  *   starts exec|spawn|system|popen PROGRAM ARGUMENT... | fork ARGUMENT... | good|bad return|exit|thread_exit|... */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,24 @@ static int by_popen(char **words) {
   return stream != NULL ? status_of(pclose(stream)) : 8;
 }
 
+static volatile sig_atomic_t came_early;
+
+static void on_child(int signal) {
+  struct sigaction interrupt;
+  (void)signal;
+  sigaction(SIGINT, NULL, &interrupt);
+  came_early = came_early || interrupt.sa_handler == SIG_IGN;
+}
+
+/* SIGCHLD waits until system no longer ignores SIGINT: status 7 if it does not. */
+static int by_system(char **words) {
+  struct sigaction const handler = {.sa_handler = on_child};
+  signal(SIGINT, SIG_DFL);
+  sigaction(SIGCHLD, &handler, NULL);
+  int const status = system(line_of(words));
+  return came_early ? 7 : status_of(status);
+}
+
 static void *leave(void *unused) {
   (void)unused;
   exit(0);
@@ -66,7 +85,7 @@ int main(int argc, char **argv) {
   } else if (strcmp(what, "spawn") == 0) {
     return posix_spawn(&child, argv[2], NULL, NULL, argv + 2, environ) == 0 ? wait_for(child) : 8;
   } else if (strcmp(what, "system") == 0) {
-    return status_of(system(line_of(argv + 2)));
+    return by_system(argv + 2);
   } else if (strcmp(what, "popen") == 0) {
     return by_popen(argv + 2);
   } else if (strcmp(what, "fork") == 0) {

@@ -135,6 +135,9 @@ for chain in "starts bad return" "starts_glibc exec starts bad return" "starts e
     expect_place main musl_starts.c
   done
 done
+for parent in starts starts_glibc; do
+  expect 0 "nothing found in" -- "$work/$parent" system "$work/starts" good return
+done
 
 # ---- C++ ----
 

@@ -135,6 +135,22 @@ def rates_reach_a_running_process():
             equal(process.end(), 0)
 
 
+def a_rate_by_a_policy_costs_no_more_than_time_allows():
+    """A thread samples a block every few milliseconds, as without a policy, and not each second one."""
+    with Service() as s:
+        log = os.path.join(s.root, "dense.json")
+        rule(s, "set", "--options", "sample_rate=100", "--program", "steered")
+        process = Steered(s, options="mode=sample:summary=1:log=" + log, pause=0)
+        number = rule(s, "set", "--options", "sample_rate=2", "--program", "steered")
+        s.wait(lambda: f"policy rule {number}: sample_rate=2" in process.said())
+        time.sleep(0.3)
+        equal(process.end(), 0)
+        with open(log, encoding="utf-8") as file:
+            summary = json.loads(file.read().splitlines()[-1])
+        equal(summary["type"], "summary")
+        check(summary["allocations"] <= summary["duration_ns"] / 1e6 + 10, summary)
+
+
 def a_change_is_seen_within_a_second():
     """By a process that allocates ten times a millisecond, and one that does so ten times a second."""
     with Service() as s:
@@ -521,6 +537,7 @@ service.main([
     records_name_the_rules,
     a_step_is_told_as_the_page_shows,
     rates_reach_a_running_process,
+    a_rate_by_a_policy_costs_no_more_than_time_allows,
     a_change_is_seen_within_a_second,
     blocks_are_swept_now,
     snapshots_are_written_now, snapshots_come_from_time_to_time, a_child_of_fork_takes_snapshots_of_its_own,

@@ -169,6 +169,20 @@ TEST_F(ReportCommand, ImportTakesAFolderOfLibFuzzers) {
   EXPECT_EQ(import({"--run", "/nowhere/fuzzer", crashes}).status, 2);
 }
 
+// Whether the line says that there is no site or nothing of it: only the frame that it has.
+TEST_F(ReportCommand, ImportTakesTheCallsOfASnapshotAsTheyAre) {
+  for (const std::string site : {"\"site\":null,", ""}) {
+    const std::string folder = file("collector" + std::to_string(site.size()));
+    const std::string lines =
+        file("lines", R"({"type":"snapshot","version":1,"pid":1,"name":"start","blocks":3,"bytes":300,"sites":[)"
+                      R"({"blocks":3,"bytes":300,"allocated":{"thread":0,)" +
+                          site + R"("frames":[{"pc":4096,"module":"/srv/a","offset":16}]}}]})" + "\n");
+    EXPECT_EQ(run({ringfence(), "import", "--collector", folder, lines}).status, 0);
+    const std::string spool = read_file(folder + "/spool/current");
+    EXPECT_TRUE(has(spool, R"("sites":[[300,3,[[{"path":"/srv/a"},"0x10"]]]])")) << spool;
+  }
+}
+
 // ---- Reading ----
 
 TEST_F(ReportCommand, PrintsFindingsToStandardOutputAndOneLineToStandardError) {
@@ -819,6 +833,22 @@ TEST_F(ReportCommand, LinesOfSourceAreShownWhereTheyAreTheOnesThatRan) {
   EXPECT_FALSE(has(report({"--no-symbols", "--format=html", "--source-root", folder_, found}).out, line));
   run({"touch", "-d", "1 hour", file("a.c")});
   EXPECT_FALSE(has(report({"--format=html", "--source-root", folder_, found}).out, line)) << "it changed since";
+}
+
+TEST_F(ReportCommand, ASourceOfTheSecondInWhichItsModuleWasMadeIsTheOneThatRan) {
+  file("a.c", "int x;\n  p = malloc(n);\n");
+  const std::string module = file("module", "no ELF");
+  const std::string found =
+      file("found", R"({"type":"finding","bug":"memory-leak","size":1,"blocks":1,"allocated":{"frames":[{"pc":4096,)"
+                    R"("module":")" +
+                        module + R"(","offset":16,"function":"fill","file":"a.c","line":2}]}})" + "\n");
+  for (const time_t changed : {999999999, 1000000000, 1000000001}) {
+    const timeval made[2] = {{1000000000, 0}, {1000000000, 0}};
+    const timeval source[2] = {{changed, 0}, {changed, 0}};
+    ASSERT_EQ(utimes(module.c_str(), made) | utimes(file("a.c").c_str(), source), 0);
+    const std::string page = report({"--format=html", "--source-root", folder_, found}).out;
+    EXPECT_EQ(has(page, "p = malloc(n);"), changed <= 1000000000) << changed;
+  }
 }
 
 TEST_F(ReportCommand, TheSourceRootMayBeRelativeAndEndWithSlashes) {

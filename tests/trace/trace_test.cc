@@ -319,6 +319,26 @@ TEST_F(TraceWriter, WritesReturnAddressesAndTellsOfThemFirst) {
   EXPECT_EQ(read.t.duration_us, 7U);
 }
 
+// Sites lie as far apart as the addresses to which their calls return.
+TEST_F(TraceWriter, KnowsPlacesApartThatDifferInSiteAndFrame) {
+  ASSERT_EQ(rf_trace_writer_init(&w, &options), RF_OK);
+  constexpr unsigned kMany = 8;
+  static const rf_site sites[kMany] = {};
+  for (const rf_site &site : sites) {
+    for (uintptr_t k = 0; k < kMany; k++) {
+      rf_trace where{};
+      where.site = &site;
+      where.depth = 1;
+      where.frames[0] = 0x1000 + k * sizeof site;
+      rf_trace_writer_alloc(&w, nullptr, 1, RF_ALIGN_DEFAULT, &where, 0);
+    }
+  }
+  rf_trace_writer_end(&w);
+  Parsed const read(file);
+  ASSERT_TRUE(read.good) << read.problem;
+  EXPECT_EQ(read.t.site_count, kMany * kMany + 1);
+}
+
 TEST_F(TraceWriter, KeepsTheEndOfALongName) {
   ASSERT_EQ(rf_trace_writer_init(&w, &options), RF_OK);
   std::string const name = std::string(1000, 'x') + "/end.c";

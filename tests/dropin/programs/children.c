@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "expect.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
@@ -118,7 +119,11 @@ static void by_every_exec(void) {
 
 static void after_an_exec_that_failed(void) {
   char *const p = malloc(10);
+  char *const words[] = {"nonexistent", NULL};
+  pid_t pid;
   EXPECT(execl("/nonexistent", "nonexistent", (char *)NULL) == -1);
+  EXPECT(posix_spawn(&pid, "/nonexistent", NULL, NULL, words, environ) == ENOENT);
+  EXPECT(posix_spawnp(&pid, "/nonexistent", NULL, NULL, words, environ) == ENOENT);
   free(p);
   free(malloc(10));
 }

@@ -234,8 +234,20 @@ static int many(void) {
   return 0;
 }
 
+static int a_hundred_by_posix_memalign(void) {
+  for (unsigned i = 0; i < 100; i++) {
+    void *block = NULL;
+    EXPECT(posix_memalign(&block, 64, 32) == 0);
+    free(block);
+  }
+  return expect_done();
+}
+
 int main(int argc, char **argv) {
   const unsigned long *const calls = dlsym(RTLD_DEFAULT, "next_malloc_calls");
+  if (argc > 1 && strcmp(argv[1], "posix_memalign") == 0) {
+    return a_hundred_by_posix_memalign();
+  }
   if (argc > 1 && strcmp(argv[1], "early") == 0) {
     printf("%d of %u\n", early_in_a_library(), early_count);
   }

@@ -222,6 +222,29 @@ static void as_the_argument_of_an_ended_thread(void) {
   pthread_join(t, NULL);
 }
 
+static pthread_mutex_t both_are_there = PTHREAD_MUTEX_INITIALIZER;
+
+static void *wait_and_do_nothing(void *argument) {
+  (void)pthread_mutex_lock(&both_are_there);
+  (void)pthread_mutex_unlock(&both_are_there);
+  return do_nothing(argument);
+}
+
+/* Nothing closed lies between the two, so that one line of the memory map has both stacks. */
+static void as_the_argument_of_an_ended_thread_below_another(void) {
+  pthread_attr_t open_below;
+  pthread_t upper;
+  pthread_t lower;
+  pthread_attr_init(&open_below);
+  pthread_attr_setguardsize(&open_below, 0);
+  pthread_mutex_lock(&both_are_there);
+  pthread_create(&upper, &open_below, wait_and_do_nothing, NULL);
+  pthread_create(&lower, NULL, wait_and_do_nothing, malloc(33));
+  pthread_mutex_unlock(&both_are_there);
+  pthread_join(upper, NULL);
+  pthread_join(lower, NULL);
+}
+
 static volatile long a_threads_number;
 
 static void *tell_the_number(void *argument) {
@@ -507,6 +530,7 @@ static const test_case cases[] = {
     {"in_an_ended_thread_s_storage", in_an_ended_thread_s_storage},
     {"as_the_result_of_an_ended_thread", as_the_result_of_an_ended_thread},
     {"as_the_argument_of_an_ended_thread", as_the_argument_of_an_ended_thread},
+    {"as_the_argument_of_an_ended_thread_below_another", as_the_argument_of_an_ended_thread_below_another},
     {"as_the_argument_of_a_detached_thread", as_the_argument_of_a_detached_thread},
     {"kept_as_the_argument_of_a_thread", kept_as_the_argument_of_a_thread},
     {"kept_as_the_result_of_an_ended_thread", kept_as_the_result_of_an_ended_thread},

@@ -15,8 +15,9 @@ unsigned char rf_byte_class_of(char letter) {
 
 /* ---- Reading ---- */
 
+/* NULL also for null, as other writers say that there is none. */
 static const rf_site *read_site(rf_bump_arena *arena, const rf_json *object) {
-  if (object == NULL) {
+  if (object == NULL || object->type != RF_JSON_OBJECT) {
     return NULL;
   }
   rf_site *const site = (rf_site *)rf_bump_arena_alloc(arena, sizeof *site);
@@ -38,13 +39,13 @@ static rf_source read_source(const rf_json *object) {
 
 /* Names that the line itself has. */
 static void read_sources(rf_bump_arena *arena, const rf_json *object, rf_frame *frame) {
-  const rf_json *const inlined = rf_json_member(object, "inlined_into");
+  const rf_json *const inlined = rf_json_list(object, "inlined_into");
   rf_source const innermost = read_source(object);
   if (innermost.file == NULL && inlined == NULL) {
     return;
   }
   RF_APPENDED(arena, frame->sources, frame->source_count) = innermost;
-  for (const rf_json *at = inlined == NULL ? NULL : inlined->first; at != NULL; at = at->next) {
+  for (const rf_json *at = inlined; at != NULL; at = at->next) {
     RF_APPENDED(arena, frame->sources, frame->source_count) = read_source(at);
   }
 }

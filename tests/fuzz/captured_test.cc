@@ -1,0 +1,91 @@
+// Folders of fuzzers: one that its process left behind is removed by the next process, that of a living one stays.
+#include "fuzz/captured.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <sys/wait.h>
+
+namespace {
+
+using ringfence::fuzz::Folder;
+
+// A process with a folder, which ends without destructors, as libFuzzer does on a finding.
+class Process {
+public:
+  Process() {
+    int name[2];
+    int end[2];
+    if (pipe(name) != 0 || pipe(end) != 0) {
+      std::abort();
+    }
+    child_ = fork();
+    if (child_ == 0) {
+      (void)close(end[1]);
+      std::string const &path = Folder::path();
+      (void)!write(name[1], path.c_str(), path.size() + 1);
+      char none;
+      (void)!read(end[0], &none, 1);
+      _exit(0);
+    }
+    (void)close(name[1]);
+    (void)close(end[0]);
+    char path[4096] = "";
+    (void)!read(name[0], path, sizeof path - 1);
+    (void)close(name[0]);
+    folder_ = path;
+    end_ = end[1];
+  }
+  Process(const Process &) = delete;
+  Process &operator=(const Process &) = delete;
+  ~Process() { leave(); }
+
+  const std::string &folder() const { return folder_; }
+
+  void leave() {
+    if (child_ > 0) {
+      (void)close(end_);
+      (void)waitpid(child_, nullptr, 0);
+      child_ = 0;
+    }
+  }
+
+private:
+  pid_t child_;
+  int end_;
+  std::string folder_;
+};
+
+bool exists(const std::string &folder) {
+  return !folder.empty() && std::filesystem::is_directory(folder);
+}
+
+TEST(Folder, OneThatWasLeftIsRemovedByTheNextProcess) {
+  Process first;
+  ASSERT_TRUE(exists(first.folder()));
+  std::ofstream(first.folder() + "/standard-error") << "text";
+  first.leave();
+  ASSERT_TRUE(exists(first.folder())); // nobody could
+  Process const second;
+  EXPECT_TRUE(exists(second.folder()));
+  EXPECT_FALSE(exists(first.folder()));
+}
+
+TEST(Folder, ThatOfALivingProcessStays) {
+  Process const first;
+  Process const second;
+  EXPECT_NE(first.folder(), second.folder());
+  EXPECT_TRUE(exists(first.folder()));
+  EXPECT_TRUE(exists(second.folder()));
+}
+
+TEST(Folder, FoldersOfOtherNamesStay) {
+  std::string const other = std::filesystem::temp_directory_path().string() + "/other-fuzz-folder";
+  std::filesystem::create_directory(other);
+  std::ofstream(other + "/lock") << "";
+  Process const process;
+  EXPECT_TRUE(exists(other));
+  std::filesystem::remove_all(other);
+}
+
+} // namespace
