@@ -132,6 +132,40 @@ TEST(DropinModes, AStringWithoutEndEndsBehindItsBlock) {
   EXPECT_EQ(result.out, "ends behind the block\n");
 }
 
+// ---- Blocked signals ----
+
+// The system ends a process whose fault is blocked, without a call of any handler.
+TEST(DropinModes, AFaultIsAFindingThoughSignalsAreBlocked) {
+  for (const char *const mode : {"mode=page", "mode=guard:watch=1:sample_seed=1", "mode=sample:sample_rate=1"}) {
+    for (const char *const how : {"thread", "main", "handler", "timer", "parent"}) {
+      bool const others = how == std::string("timer"); // in a thread of the C library's, which asks for no block
+      if (others && mode == std::string("mode=sample:sample_rate=1")) {
+        continue;
+      }
+      SCOPED_TRACE(std::string(mode) + " " + how);
+      Result const result = run({program("masks"), how}, with(std::string(mode) + ":leaks=0"));
+      EXPECT_EQ(result.status, 99) << result.err;
+      ASSERT_EQ(result.findings.size(), 1U);
+      EXPECT_EQ(result.findings[0]["bug"].text, "heap-use-after-free");
+      EXPECT_EQ(result.findings[0]["access"].text, "read");
+    }
+  }
+}
+
+// It is told of the mask that it set, and signals that were sent wait for it to let them.
+TEST(DropinModes, MasksAreToTheProgramWhatItMadeThem) {
+  for (const char *const what : {"told", "sent", "own"}) {
+    Result const bare = run_bare({program("masks"), what});
+    for (const char *const mode : {"page", "guard", "guard:watch=0", "sample", "off", "page:signals=0"}) {
+      SCOPED_TRACE(std::string(what) + " " + mode);
+      Result const result = run({program("masks"), what, "good"}, with(std::string("leaks=0:mode=") + mode));
+      EXPECT_EQ(result.out, bare.out);
+      EXPECT_EQ(result.status, bare.status);
+      EXPECT_EQ(result.findings.size(), 0U);
+    }
+  }
+}
+
 // ---- Memory that the system is told to access ----
 
 std::vector<std::string> transfers() {
