@@ -215,6 +215,45 @@ TEST(DropinModes, ATransferOfWhatThereIsGoesAsEver) {
   EXPECT_EQ(run({program("transfers"), "cancel"}, with("mode=page")).status, 0);
 }
 
+// What the program's calls are, and what each does with the block: "names", "reads" or "writes".
+std::vector<std::pair<std::string, std::string>> calls() {
+  std::istringstream text(run_bare({program("calls")}).out);
+  std::vector<std::pair<std::string, std::string>> all;
+  for (std::string name, use; text >> name >> use;) {
+    all.emplace_back(name, use);
+  }
+  return all;
+}
+
+TEST(DropinModes, AnAddressOfClosedMemoryInACallIsAFinding) {
+  ASSERT_GE(calls().size(), 60U);
+  for (const auto &[call, use] : calls()) {
+    for (const char *const how : {"freed", "short"}) {
+      SCOPED_TRACE(call + " " + how);
+      Result const result = run({program("calls"), call, how}, with("mode=page:leaks=0:align=exact:halt=0"));
+      bool const freed = how == std::string("freed");
+      EXPECT_EQ(result.out.substr(0, 2), call == "getrandom" && !freed ? "0 " : "-1");
+      ASSERT_GE(result.findings.size(), 1U) << result.out << result.err;
+      const Json &finding = result.findings[0];
+      EXPECT_EQ(finding["bug"].text, freed ? "heap-use-after-free" : "heap-buffer-overflow");
+      EXPECT_EQ(finding["access"].text, use == "writes" ? "write" : "read");
+      EXPECT_EQ(finding["offset"].number, freed ? 0 : finding["size"].number);
+      EXPECT_GE(finding["found"]["frames"].items.size(), 2U);
+    }
+  }
+}
+
+TEST(DropinModes, ACallWithAnAddressGoesAsEver) {
+  for (const auto &[call, use] : calls()) {
+    for (const char *const mode : {"mode=page:align=exact", "mode=guard:watch=1:sample_seed=1"}) {
+      SCOPED_TRACE(call + " " + mode);
+      Result const result = run({program("calls"), call, "good"}, with(std::string(mode) + ":leaks=0"));
+      EXPECT_EQ(result.findings.size(), 0U);
+      EXPECT_EQ(result.out, run_bare({program("calls"), call, "good"}).out);
+    }
+  }
+}
+
 // ---- Blocks that get no pages ----
 
 TEST(DropinModes, WhatIsAboveTheMemoryOfPagesIsGuardedAndCounted) {
