@@ -273,6 +273,14 @@ static void give_stack(void) {
   own_stack = STACK_OURS;
 }
 
+void rf_page_give_stack(void) {
+  int const saved = errno;
+  if (own_stack == STACK_UNKNOWN && !is_kept()) {
+    give_stack();
+  }
+  errno = saved;
+}
+
 #define SELDOM 64U
 
 static uint32_t changes;

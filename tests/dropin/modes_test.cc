@@ -2,6 +2,7 @@
 // run as ever.
 #include "tests/dropin/run.h"
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -148,6 +149,23 @@ TEST(DropinModes, AFaultIsAFindingThoughSignalsAreBlocked) {
       ASSERT_EQ(result.findings.size(), 1U);
       EXPECT_EQ(result.findings[0]["bug"].text, "heap-use-after-free");
       EXPECT_EQ(result.findings[0]["access"].text, "read");
+    }
+  }
+}
+
+// A handler needs a stack of its own then, which must be large enough for a report.
+TEST(DropinModes, ACrashIsAFindingWhateverTheStack) {
+  for (const char *const how : {"full", "full_thread", "small"}) {
+    for (const char *const mode : {"guard", "guard:watch=0", "page"}) {
+      if (how == std::string("small") && mode == std::string("page")) {
+        continue; // its handler of faults runs on the program's stack
+      }
+      SCOPED_TRACE(std::string(how) + " " + mode);
+      Result const result = run({program("masks"), how, "good"}, with(std::string("leaks=0:mode=") + mode));
+      EXPECT_EQ(result.status, 128 + SIGSEGV);
+      ASSERT_EQ(result.findings.size(), 1U) << result.err;
+      EXPECT_EQ(result.findings[0]["bug"].text, "SEGV");
+      EXPECT_GE(result.findings[0]["found"]["frames"].items.size(), 2U);
     }
   }
 }

@@ -91,7 +91,10 @@ void rf_fatal_signals_init(void (*check)(int number), bool abort_only) {
     rf_page_served_by((uintptr_t)die);
   }
   for (size_t i = 0; i < (abort_only ? 1 : sizeof fatal / sizeof fatal[0]); i++) {
-    rf_signals_install(fatal[i], &action, true);
+    bool const has_stack = fatal[i] == SIGSEGV || fatal[i] == SIGBUS; /* the thread's own may be at its end */
+    struct sigaction each = action;
+    each.sa_flags |= has_stack ? SA_ONSTACK : 0;
+    rf_signals_install(fatal[i], &each, true);
   }
   if (!abort_only) {
     rf_signals_keep_faults_open();

@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 extern const char etext[] __attribute__((visibility("hidden")));
@@ -125,4 +127,17 @@ RF_EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old) {
     errno = error;
   }
   return error == 0 ? 0 : -1;
+}
+
+/* ---- Stacks for handlers ---- */
+
+#define STACK_FOR_OURS ((size_t)64 * 1024)
+
+RF_EXPORT int sigaltstack(const stack_t *restrict stack, stack_t *restrict old) {
+  int const result = (int)syscall(SYS_sigaltstack, stack, old);
+  bool const own = is_own_code((uintptr_t)__builtin_return_address(0));
+  if (result == 0 && !own && stack != NULL && (stack->ss_flags & SS_DISABLE) == 0 && stack->ss_size < STACK_FOR_OURS) {
+    rf_signals_leave_small_stacks();
+  }
+  return result;
 }

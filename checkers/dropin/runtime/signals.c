@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "checkers/dropin/os/libc.h"
+#include "checkers/page/page_store.h"
 #include "lib/core/compiler.h"
 
 static rf_handler handlers[NSIG];
@@ -21,6 +22,19 @@ void rf_signals_install(int number, const struct sigaction *action, bool again) 
   struct sigaction now;
   if (sigaction(number, NULL, &now) == 0 && rf_signal_is_default(&now) && sigaction(number, action, NULL) == 0) {
     handlers[number] = (rf_handler){*action, true, again};
+  }
+}
+
+void rf_signals_leave_small_stacks(void) {
+  for (int number = 1; number < NSIG; number++) {
+    struct sigaction *const ours = &handlers[number].action;
+    struct sigaction now;
+    if (handlers[number].installed && (ours->sa_flags & SA_ONSTACK) != 0) {
+      ours->sa_flags &= ~SA_ONSTACK;
+      if (sigaction(number, NULL, &now) == 0 && now.sa_sigaction == ours->sa_sigaction) {
+        (void)sigaction(number, ours, NULL);
+      }
+    }
   }
 }
 
@@ -63,17 +77,21 @@ static int change_mask(int how, const uint64_t *set, sigset_t *old) {
   return error;
 }
 
-void rf_signals_open_faults(void) {
+void rf_signals_begin_thread(void) {
   uint64_t const set = FAULTS;
   sigset_t before;
-  if (keeps_open && change_mask(SIG_UNBLOCK, &set, &before) == 0) {
+  if (!keeps_open) {
+    return;
+  }
+  if (change_mask(SIG_UNBLOCK, &set, &before) == 0) {
     held |= word_of(&before) & FAULTS;
   }
+  rf_page_give_stack();
 }
 
 void rf_signals_keep_faults_open(void) {
   keeps_open = true;
-  rf_signals_open_faults();
+  rf_signals_begin_thread();
 }
 
 /* `wanted` is asked for; in truth it is left open, or not. */

@@ -32,9 +32,13 @@ bool rf_signal_is_default(const struct sigaction *action);
 /* From now on, beginning with the calling thread. Once per process. */
 void rf_signals_keep_faults_open(void);
 
-/* For a thread that begins: the C library starts some of its own with all signals blocked (timers with SIGEV_THREAD),
- * and calls the program in them. */
-void rf_signals_open_faults(void);
+/* For a thread that begins. The C library starts some of its own with all signals blocked (timers with SIGEV_THREAD),
+ * and calls the program in them. A handler of faults needs a stack of its own where the thread's is at its end. */
+void rf_signals_begin_thread(void);
+
+/* A program has made a stack for signal handlers of its own that is too small for ours: they run on the threads' stacks
+ * from now on. */
+void rf_signals_leave_small_stacks(void);
 
 /* A set of the two, as the kernel has it: signal n is bit n - 1. */
 typedef uint64_t rf_fault_set;

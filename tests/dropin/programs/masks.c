@@ -1,9 +1,11 @@
-/* Signals that are blocked: masks WHAT. With a way to block all of them: reads a freed block there. `told`, `sent`,
- * `own`: prints what a program that blocks SIGSEGV and SIGBUS sees. */
+/* Signals that are blocked, and stacks for their handlers: masks WHAT. With a way to block all of them: reads a freed
+ * block there. `told`, `sent`, `own`: prints what a program that blocks SIGSEGV and SIGBUS sees. `full`, `full_thread`:
+ * comes to the end of its stack. `small`: has a fault, and a small stack for handlers. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +79,37 @@ static void by_parent(void) {
   sigset_t const all = all_signals();
   sigprocmask(SIG_BLOCK, &all, NULL);
   execv("/proc/self/exe", arguments);
+}
+
+/* ---- Stacks ---- */
+
+static int fill_stack(int depth) {
+  volatile char frame[1000];
+  frame[0] = (char)depth;
+  return fill_stack(depth + 1) + frame[0];
+}
+
+static void *fill_in_thread(void *unused) {
+  free(malloc(1));
+  (void)fill_stack(0);
+  return unused;
+}
+
+static void full_of_thread(void) {
+  pthread_t thread;
+  pthread_create(&thread, NULL, fill_in_thread, NULL);
+  pthread_join(thread, NULL);
+}
+
+static void full_of_main(void) {
+  (void)fill_stack(0);
+}
+
+static void on_small_stack(void) {
+  static char memory[4096];
+  stack_t const stack = {.ss_sp = memory, .ss_size = sizeof memory};
+  sigaltstack(&stack, NULL);
+  *(volatile int *)(uintptr_t)8 = 1;
 }
 
 /* ---- What the program sees ---- */
@@ -155,9 +188,18 @@ static void sent_to_own(void) {
 static const struct {
   const char *name;
   void (*run)(void);
-} cases[] = {{"thread", by_thread}, {"main", by_main},         {"handler", by_handler},
-             {"timer", by_timer},   {"parent", by_parent},     {"heir", use},
-             {"told", told},        {"sent", sent_to_default}, {"own", sent_to_own}};
+} cases[] = {{"thread", by_thread},
+             {"main", by_main},
+             {"handler", by_handler},
+             {"timer", by_timer},
+             {"parent", by_parent},
+             {"heir", use},
+             {"told", told},
+             {"sent", sent_to_default},
+             {"own", sent_to_own},
+             {"full", full_of_main},
+             {"full_thread", full_of_thread},
+             {"small", on_small_stack}};
 
 int main(int count_of, char **arguments) {
   setvbuf(stdout, NULL, _IONBF, 0);
