@@ -243,20 +243,24 @@ std::vector<std::pair<std::string, std::string>> calls() {
   return all;
 }
 
+// On 32 bit the C library converts some structures itself, by which the processor notices.
 TEST(DropinModes, AnAddressOfClosedMemoryInACallIsAFinding) {
+  bool const is_told_to_the_system = sizeof(void *) == 8;
   ASSERT_GE(calls().size(), 60U);
   for (const auto &[call, use] : calls()) {
     for (const char *const how : {"freed", "short"}) {
       SCOPED_TRACE(call + " " + how);
       Result const result = run({program("calls"), call, how}, with("mode=page:leaks=0:align=exact:halt=0"));
       bool const freed = how == std::string("freed");
-      EXPECT_EQ(result.out.substr(0, 2), call == "getrandom" && !freed ? "0 " : "-1");
       ASSERT_GE(result.findings.size(), 1U) << result.out << result.err;
       const Json &finding = result.findings[0];
       EXPECT_EQ(finding["bug"].text, freed ? "heap-use-after-free" : "heap-buffer-overflow");
       EXPECT_EQ(finding["access"].text, use == "writes" ? "write" : "read");
-      EXPECT_EQ(finding["offset"].number, freed ? 0 : finding["size"].number);
       EXPECT_GE(finding["found"]["frames"].items.size(), 2U);
+      if (is_told_to_the_system) {
+        EXPECT_EQ(result.out.substr(0, 2), call == "getrandom" && !freed ? "0 " : "-1");
+        EXPECT_EQ(finding["offset"].number, freed ? 0 : finding["size"].number);
+      }
     }
   }
 }
