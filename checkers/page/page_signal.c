@@ -50,6 +50,16 @@ void rf_page_served_by(uintptr_t handler) {
   server = handler;
 }
 
+static bool (*held)(int number, const void *info, void *context);
+
+void rf_page_held_by(bool (*hold)(int number, const void *info, void *context)) {
+  held = hold;
+}
+
+static bool is_held(int number, const siginfo_t *info, void *context) {
+  return info->si_code <= 0 && held != NULL && held(number, info, context);
+}
+
 static bool is_server(const struct sigaction *action) {
   return server != 0 && (action->sa_flags & SA_SIGINFO) != 0 && (uintptr_t)action->sa_sigaction == server;
 }
@@ -173,7 +183,7 @@ bool rf_page_settle(const void *siginfo, void *context) {
 static void on_fault(unsigned trampoline, int number, siginfo_t *info, void *context) {
   int const saved = errno;
   rf_host_unwind_fault();
-  if (!rf_page_settle(info, context)) {
+  if (!is_held(number, info, context) && !rf_page_settle(info, context)) {
     pass_on(trampoline, number, info, context);
   }
   errno = saved;
@@ -261,6 +271,14 @@ static void give_stack(void) {
     return;
   }
   own_stack = STACK_OURS;
+}
+
+void rf_page_give_stack(void) {
+  int const saved = errno;
+  if (own_stack == STACK_UNKNOWN && !is_kept()) {
+    give_stack();
+  }
+  errno = saved;
 }
 
 #define SELDOM 64U

@@ -229,6 +229,13 @@ void rf_page_store_watch(const rf_page_store *store);
  * there. Once, before the first store is opened. */
 void rf_page_served_by(uintptr_t handler);
 
+/* The calling thread gets a stack for signal handlers, if it has none, as threads that are given blocks do. */
+void rf_page_give_stack(void);
+
+/* Has `hold` asked of each signal that was sent, with the handler's siginfo_t and context; true: it is to come later,
+ * and nobody handles it now. Once, before the first store is opened. */
+void rf_page_held_by(bool (*hold)(int number, const void *info, void *context));
+
 /* Has `settle` asked of each fault before the store is, with the handler's siginfo_t and context; true: it is settled,
  * and the program goes on. Puts the store's handler in place, unless the one of rf_page_served_by is there. Again
  * whenever handlers were installed. */

@@ -50,6 +50,8 @@ const Bug kBugs[] = {
     {"free_of_mapped_memory", "bad-free", "", 0, 0, false, false},
     {"free_of_no_memory", "bad-free", "", 0, 0, false, false},
     {"free_of_map_failed", "bad-free", "", 0, 0, false, false},
+    {"free_of_a_freed_member", "heap-use-after-free", "", 0, 0, false, false},
+    {"free_of_an_unset_member", "bad-free", "", 0, 0, false, false},
     {"free_where_no_block_was", "bad-free", "", 0, 0, false, false},
     {"realloc_of_a_global", "bad-free", "", 0, 0, false, false},
     {"realloc_of_map_failed", "bad-free", "", 0, 0, false, false},
@@ -206,6 +208,16 @@ TEST(DropinBadFree, SaysWhichKindOfMemoryThePointerIsTo) {
       EXPECT_EQ(result.findings[0]["detail"].text, pointer.detail) << pointer.name << " " << mode;
     }
   }
+}
+
+TEST(DropinBadFree, SaysWhichMemoryThePointerWasReadFrom) {
+  Result const freed = run({program("bugs"), "free_of_a_freed_member", "bad"});
+  ASSERT_EQ(freed.findings.size(), 1U);
+  EXPECT_EQ(freed.findings[0]["detail"].text, "the pointer was read from freed memory, whose bytes are 0xcc");
+  Result const unset = run({program("bugs"), "free_of_an_unset_member", "bad"});
+  ASSERT_EQ(unset.findings.size(), 1U);
+  EXPECT_EQ(unset.findings[0]["detail"].text,
+            "the pointer was read from memory that was never written, whose bytes are 0xcd");
 }
 
 TEST(DropinBadFree, SaysThatThePointerIsToTheHeapWhereNoBlockIs) {

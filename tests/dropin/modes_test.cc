@@ -2,6 +2,7 @@
 // run as ever.
 #include "tests/dropin/run.h"
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -132,6 +133,57 @@ TEST(DropinModes, AStringWithoutEndEndsBehindItsBlock) {
   EXPECT_EQ(result.out, "ends behind the block\n");
 }
 
+// ---- Blocked signals ----
+
+// The system ends a process whose fault is blocked, without a call of any handler.
+TEST(DropinModes, AFaultIsAFindingThoughSignalsAreBlocked) {
+  for (const char *const mode : {"mode=page", "mode=guard:watch=1:sample_seed=1", "mode=sample:sample_rate=1"}) {
+    for (const char *const how : {"thread", "main", "handler", "timer", "parent"}) {
+      bool const others = how == std::string("timer"); // in a thread of the C library's, which asks for no block
+      if (others && mode == std::string("mode=sample:sample_rate=1")) {
+        continue;
+      }
+      SCOPED_TRACE(std::string(mode) + " " + how);
+      Result const result = run({program("masks"), how}, with(std::string(mode) + ":leaks=0"));
+      EXPECT_EQ(result.status, 99) << result.err;
+      ASSERT_EQ(result.findings.size(), 1U);
+      EXPECT_EQ(result.findings[0]["bug"].text, "heap-use-after-free");
+      EXPECT_EQ(result.findings[0]["access"].text, "read");
+    }
+  }
+}
+
+// A handler needs a stack of its own then, which must be large enough for a report.
+TEST(DropinModes, ACrashIsAFindingWhateverTheStack) {
+  for (const char *const how : {"full", "full_thread", "small"}) {
+    for (const char *const mode : {"guard", "guard:watch=0", "page"}) {
+      if (how == std::string("small") && mode == std::string("page")) {
+        continue; // its handler of faults runs on the program's stack
+      }
+      SCOPED_TRACE(std::string(how) + " " + mode);
+      Result const result = run({program("masks"), how, "good"}, with(std::string("leaks=0:mode=") + mode));
+      EXPECT_EQ(result.status, 128 + SIGSEGV);
+      ASSERT_EQ(result.findings.size(), 1U) << result.err;
+      EXPECT_EQ(result.findings[0]["bug"].text, "SEGV");
+      EXPECT_GE(result.findings[0]["found"]["frames"].items.size(), 2U);
+    }
+  }
+}
+
+// It is told of the mask that it set, and signals that were sent wait for it to let them.
+TEST(DropinModes, MasksAreToTheProgramWhatItMadeThem) {
+  for (const char *const what : {"told", "sent", "own"}) {
+    Result const bare = run_bare({program("masks"), what});
+    for (const char *const mode : {"page", "guard", "guard:watch=0", "sample", "off", "page:signals=0"}) {
+      SCOPED_TRACE(std::string(what) + " " + mode);
+      Result const result = run({program("masks"), what, "good"}, with(std::string("leaks=0:mode=") + mode));
+      EXPECT_EQ(result.out, bare.out);
+      EXPECT_EQ(result.status, bare.status);
+      EXPECT_EQ(result.findings.size(), 0U);
+    }
+  }
+}
+
 // ---- Memory that the system is told to access ----
 
 std::vector<std::string> transfers() {
@@ -179,6 +231,49 @@ TEST(DropinModes, ATransferOfWhatThereIsGoesAsEver) {
     EXPECT_EQ(result.out, run_bare({program("transfers"), call, "good"}).out);
   }
   EXPECT_EQ(run({program("transfers"), "cancel"}, with("mode=page")).status, 0);
+}
+
+// What the program's calls are, and what each does with the block: "names", "reads" or "writes".
+std::vector<std::pair<std::string, std::string>> calls() {
+  std::istringstream text(run_bare({program("calls")}).out);
+  std::vector<std::pair<std::string, std::string>> all;
+  for (std::string name, use; text >> name >> use;) {
+    all.emplace_back(name, use);
+  }
+  return all;
+}
+
+// On 32 bit the C library converts some structures itself, by which the processor notices.
+TEST(DropinModes, AnAddressOfClosedMemoryInACallIsAFinding) {
+  bool const is_told_to_the_system = sizeof(void *) == 8;
+  ASSERT_GE(calls().size(), 60U);
+  for (const auto &[call, use] : calls()) {
+    for (const char *const how : {"freed", "short"}) {
+      SCOPED_TRACE(call + " " + how);
+      Result const result = run({program("calls"), call, how}, with("mode=page:leaks=0:align=exact:halt=0"));
+      bool const freed = how == std::string("freed");
+      ASSERT_GE(result.findings.size(), 1U) << result.out << result.err;
+      const Json &finding = result.findings[0];
+      EXPECT_EQ(finding["bug"].text, freed ? "heap-use-after-free" : "heap-buffer-overflow");
+      EXPECT_EQ(finding["access"].text, use == "writes" ? "write" : "read");
+      EXPECT_GE(finding["found"]["frames"].items.size(), 2U);
+      if (is_told_to_the_system) {
+        EXPECT_EQ(result.out.substr(0, 2), call == "getrandom" && !freed ? "0 " : "-1");
+        EXPECT_EQ(finding["offset"].number, freed ? 0 : finding["size"].number);
+      }
+    }
+  }
+}
+
+TEST(DropinModes, ACallWithAnAddressGoesAsEver) {
+  for (const auto &[call, use] : calls()) {
+    for (const char *const mode : {"mode=page:align=exact", "mode=guard:watch=1:sample_seed=1"}) {
+      SCOPED_TRACE(call + " " + mode);
+      Result const result = run({program("calls"), call, "good"}, with(std::string(mode) + ":leaks=0"));
+      EXPECT_EQ(result.findings.size(), 0U);
+      EXPECT_EQ(result.out, run_bare({program("calls"), call, "good"}).out);
+    }
+  }
 }
 
 // ---- Blocks that get no pages ----

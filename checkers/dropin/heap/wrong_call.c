@@ -1,6 +1,7 @@
 /* Calls that are wrong: frees of what is no live block, and by another family or size. */
 #include "check.h"
 
+#include <ringfence/block.h>
 #include <ringfence/fault.h>
 
 #include "checkers/os/host.h"
@@ -39,11 +40,27 @@ static void report_interior(const rf_view *v, const void *ptr, const rf_origin *
   report(&f);
 }
 
+/* A word of a block's fill, where no memory is: on 32 bit some may be. */
+static bool is_word_of(unsigned char fill, const void *ptr) {
+  return (uintptr_t)ptr == UINTPTR_MAX / 0xFF * fill && !rf_host_readable(ptr, 1);
+}
+
+static const char *what_is_at(const void *ptr, bool stale) {
+  if (stale) {
+    return "the pointer was read from freed memory, whose bytes are 0xcc";
+  }
+  if (is_word_of(RF_PATTERN_NEW, ptr)) {
+    return "the pointer was read from memory that was never written, whose bytes are 0xcd";
+  }
+  return rf_span_holding((uintptr_t)ptr) != NULL ? "no block is there, or any more" : rf_host_describe_address(ptr);
+}
+
 static void report_no_block(const void *ptr, const rf_origin *origin) {
   rf_finding f;
-  bool const ours = rf_span_holding((uintptr_t)ptr) != NULL;
-  rf_finding_begin(&f, RF_BUG_BAD_FREE, RF_ACCESS_FREE, ptr, "malloc", "guard", origin);
-  f.detail = ours ? "no block is there, or any more" : rf_host_describe_address(ptr);
+  bool const stale = is_word_of(RF_PATTERN_FREED, ptr);
+  rf_bug const bug = stale ? RF_BUG_USE_AFTER_FREE : RF_BUG_BAD_FREE;
+  rf_finding_begin(&f, bug, RF_ACCESS_FREE, ptr, "malloc", "guard", origin);
+  f.detail = what_is_at(ptr, stale);
   report(&f);
 }
 

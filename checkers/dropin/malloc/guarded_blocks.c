@@ -381,7 +381,7 @@ uint64_t rf_guarded_blocks_unpaged(const rf_page_figures *figures, uint64_t othe
 void rf_guarded_blocks_handlers_changed(void) {
   if (rf_memory_tags_on()) {
     rf_tag_faults_watch();
-  } else if (state.guard || rf_page_time_is_limited()) {
+  } else if (rf_guarded_blocks.store != NULL) {
     rf_page_store_watch(rf_guarded_blocks.store);
   }
 }

@@ -85,8 +85,8 @@ void rf_guarded_blocks_figures(rf_page_figures *out);
 /* In mode page, how many blocks got no pages, of `others` that the heap has served; 0 in other modes. */
 uint64_t rf_guarded_blocks_unpaged(const rf_page_figures *figures, uint64_t others);
 
-/* The program has installed a handler of faults. In guard, where blocks are watched so seldom that the next one would
- * be too late, ours goes in front of it now. Any thread, and signal handlers. */
+/* The program has installed a handler of faults: ours goes in front of it now, for the next block may be too late. Any
+ * thread, and signal handlers. */
 void rf_guarded_blocks_handlers_changed(void);
 
 /* In the child of a fork. */

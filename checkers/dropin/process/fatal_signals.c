@@ -58,6 +58,9 @@ static bool is_late(int number, const siginfo_t *info) {
 static void die(int number, siginfo_t *info, void *context) {
   static RF_THREAD_LOCAL bool reporting;
   rf_host_unwind_fault();
+  if (rf_signals_hold(number, info, context)) {
+    return;
+  }
   if ((number == SIGSEGV || number == SIGBUS) && rf_page_settle(info, context)) {
     return;
   }
@@ -88,7 +91,14 @@ void rf_fatal_signals_init(void (*check)(int number), bool abort_only) {
     rf_page_served_by((uintptr_t)die);
   }
   for (size_t i = 0; i < (abort_only ? 1 : sizeof fatal / sizeof fatal[0]); i++) {
-    rf_signals_install(fatal[i], &action, true);
+    bool const has_stack = fatal[i] == SIGSEGV || fatal[i] == SIGBUS; /* the thread's own may be at its end */
+    struct sigaction each = action;
+    each.sa_flags |= has_stack ? SA_ONSTACK : 0;
+    rf_signals_install(fatal[i], &each, true);
+  }
+  if (!abort_only) {
+    rf_signals_keep_faults_open();
+    rf_page_held_by(rf_signals_hold);
   }
 }
 

@@ -9,6 +9,7 @@
 #include "checkers/dropin/os/real.h"
 #include "checkers/dropin/runtime/state.h"
 #include "exec_target.h"
+#include "intercept_transfer.h"
 #include "lifecycle.h"
 
 #include <alloca.h>
@@ -46,6 +47,13 @@ static void before_exec(const rf_exec_target *target) {
   }
 }
 
+/* The new program's arguments and environment: the system reads them, and fails where they are closed. */
+static void look(int error, char *const argv[], char *const envp[], const rf_origin *origin) {
+  if (WATCHING && error == EFAULT && !rf_transfer_look_strings(argv, origin)) {
+    (void)rf_transfer_look_strings(envp, origin);
+  }
+}
+
 static int failed(const rf_exec_target *target, int result) {
   int const saved = errno;
   rf_process_resume();
@@ -56,28 +64,34 @@ static int failed(const rf_exec_target *target, int result) {
   return result;
 }
 
-RF_EXPORT int execve(const char *path, char *const argv[], char *const envp[]) {
+static int become(const char *file, bool search, char *const argv[], char *const envp[], const rf_origin *origin) {
   rf_exec_target target;
-  rf_exec_target_find(path, false, envp, &target);
+  rf_exec_target_find(file, search, envp, &target);
   FIT_ENVIRONMENT(target, envp)
   before_exec(&target);
-  return failed(&target, ((path_function)rf_real("execve"))(path, argv, envp));
+  int const result = failed(&target, ((path_function)rf_real(search ? "execvpe" : "execve"))(file, argv, envp));
+  look(errno, argv, envp, origin);
+  return result;
+}
+
+#define BECOME(file, search, argv, envp)                                                                               \
+  rf_origin const origin = RF_CALLER;                                                                                  \
+  return become(file, search, argv, envp, &origin)
+
+RF_EXPORT int execve(const char *path, char *const argv[], char *const envp[]) {
+  BECOME(path, false, argv, envp);
 }
 
 RF_EXPORT int execv(const char *path, char *const argv[]) {
-  return execve(path, argv, environ);
+  BECOME(path, false, argv, environ);
 }
 
 RF_EXPORT int execvpe(const char *file, char *const argv[], char *const envp[]) {
-  rf_exec_target target;
-  rf_exec_target_find(file, true, envp, &target);
-  FIT_ENVIRONMENT(target, envp)
-  before_exec(&target);
-  return failed(&target, ((path_function)rf_real("execvpe"))(file, argv, envp));
+  BECOME(file, true, argv, envp);
 }
 
 RF_EXPORT int execvp(const char *file, char *const argv[]) {
-  return execvpe(file, argv, environ);
+  BECOME(file, true, argv, environ);
 }
 
 RF_EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) {
@@ -87,7 +101,10 @@ RF_EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) {
   rf_exec_target_find(file, false, envp, &target);
   FIT_ENVIRONMENT(target, envp)
   before_exec(&target);
-  return failed(&target, ((file_function)rf_real("fexecve"))(fd, argv, envp));
+  rf_origin const origin = RF_CALLER;
+  int const result = failed(&target, ((file_function)rf_real("fexecve"))(fd, argv, envp));
+  look(errno, argv, envp, &origin);
+  return result;
 }
 
 /* Counts the arguments of execl and its like, the NULL at the end included. */
@@ -120,20 +137,20 @@ static void fill_arguments(char **argv, size_t count, const char *first, va_list
 RF_EXPORT int execl(const char *path, const char *arg, ...) {
   GATHER(arg);
   va_end(list);
-  return execve(path, argv, environ);
+  BECOME(path, false, argv, environ);
 }
 
 RF_EXPORT int execlp(const char *file, const char *arg, ...) {
   GATHER(arg);
   va_end(list);
-  return execvpe(file, argv, environ);
+  BECOME(file, true, argv, environ);
 }
 
 RF_EXPORT int execle(const char *path, const char *arg, ...) {
   GATHER(arg);
   char *const *const envp = va_arg(list, char *const *);
   va_end(list);
-  return execve(path, argv, envp);
+  BECOME(path, false, argv, envp);
 }
 
 /* ---- posix_spawn ---- */
@@ -155,6 +172,8 @@ static int spawned(const rf_exec_target *target, int result, pid_t child) {
     rf_exec_target_find(file, search, envp, &target);                                                                  \
     FIT_ENVIRONMENT(target, envp)                                                                                      \
     int const result = ((spawn_function)rf_real(#name))(out, file, actions, attributes, argv, envp);                   \
+    rf_origin const origin = RF_CALLER;                                                                                \
+    look(result, argv, envp, &origin);                                                                                 \
     return spawned(&target, result, *out);                                                                             \
   }
 
@@ -235,16 +254,29 @@ static int run_shell(const char *command) {
   return status;
 }
 
+/* The command is read when the shell begins: of what fails then there is but a status, or another error. */
+static void look_at_command(const char *command, const rf_origin *origin) {
+  char *const list[] = {(char *)(uintptr_t)command, NULL};
+  (void)rf_transfer_look_strings(list, origin);
+}
+
+#define NOT_BEGUN (127 << 8)
+
 RF_EXPORT int system(const char *command) {
   rf_exec_target shell = {.other_preload = false};
   if (command != NULL) {
     find_shell(&shell);
   }
-  return shell.other_preload ? run_shell(command) : ((system_function)rf_real("system"))(command);
+  int const status = shell.other_preload ? run_shell(command) : ((system_function)rf_real("system"))(command);
+  if (WATCHING && (status == NOT_BEGUN || (status == -1 && errno == EFAULT))) {
+    rf_origin const origin = RF_CALLER;
+    look_at_command(command, &origin);
+  }
+  return status;
 }
 
 /* The stream knows its child, so the C library must start it: with another environment for that moment. */
-RF_EXPORT FILE *popen(const char *command, const char *modes) {
+static FILE *open_shell(const char *command, const char *modes) {
   rf_exec_target shell;
   char **const before = environ;
   char *const *envp = environ;
@@ -256,5 +288,14 @@ RF_EXPORT FILE *popen(const char *command, const char *modes) {
   environ = (char **)(uintptr_t)envp;
   FILE *const stream = ((popen_function)rf_real("popen"))(command, modes);
   environ = before;
+  return stream;
+}
+
+RF_EXPORT FILE *popen(const char *command, const char *modes) {
+  FILE *const stream = open_shell(command, modes);
+  if (WATCHING && stream == NULL) {
+    rf_origin const origin = RF_CALLER;
+    look_at_command(command, &origin);
+  }
   return stream;
 }

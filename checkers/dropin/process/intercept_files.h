@@ -18,6 +18,9 @@ void rf_intercept_transfer_init(void);
 /* The same of those that glibc alone has. */
 void rf_intercept_glibc_init(void);
 
+/* The same of those that tell the system of memory by its address. */
+void rf_intercept_calls_init(void);
+
 /* The same of those that close descriptors and set limits. */
 void rf_intercept_limits_init(void);
 

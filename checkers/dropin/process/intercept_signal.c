@@ -1,5 +1,6 @@
-/* sigaction and signal, to which the drop-in's handlers are invisible (signals.h). Only in the library: in a program
- * that is linked with the drop-in these are the C library's own. */
+/* sigaction and signal, to which the drop-in's handlers are invisible, and the mask of a thread, in which SIGSEGV and
+ * SIGBUS stay open (signals.h). Only in the library: in a program that is linked with the drop-in these are the C
+ * library's own. */
 #define _GNU_SOURCE
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/os/export.h"
@@ -7,8 +8,11 @@
 #include "checkers/dropin/runtime/signals.h"
 #include "checkers/page/page_store.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 extern const char etext[] __attribute__((visibility("hidden")));
@@ -22,17 +26,49 @@ static bool is_fault(int sig) {
   return sig == SIGSEGV || sig == SIGBUS;
 }
 
+/* A fault goes to a handler of ours, or to one that ours stands in front of. The program's own one is to be called when
+ * it would be without us, and so not while its signal is blocked. */
+static bool programs[2]; /* the program has a handler of its own for SIGSEGV, SIGBUS; accessed atomically */
+
+static bool comes_to_us(void) {
+  return rf_guarded_blocks.store != NULL ||
+         (!__atomic_load_n(&programs[0], __ATOMIC_RELAXED) && !__atomic_load_n(&programs[1], __ATOMIC_RELAXED));
+}
+
 /* The page store stands in front of the program's handlers of faults. */
-static void note(int sig) {
+static void note(int sig, bool is_default) {
   if (is_fault(sig)) {
+    __atomic_store_n(&programs[sig == SIGBUS], !is_default, __ATOMIC_RELAXED);
     rf_page_signals_changed();
     rf_guarded_blocks_handlers_changed();
   }
 }
 
+static rf_fault_set masked[NSIG]; /* by the program's handler while it runs, as the program believes; atomic */
+
+/* As asked for, but for faults in the program's handler, which stay open. */
+static int change_open(int sig, const struct sigaction *act, struct sigaction *oact) {
+  bool const known = sig > 0 && sig < NSIG && !is_fault(sig);
+  rf_fault_set const before = known ? __atomic_load_n(&masked[sig], __ATOMIC_RELAXED) : 0;
+  struct sigaction open;
+  rf_fault_set taken = 0;
+  if (act != NULL) {
+    open = *act;
+    taken = known && comes_to_us() && !rf_signal_is_default(act) ? rf_signals_take_faults(&open.sa_mask) : 0;
+  }
+  int const result = rf_libc_sigaction(sig, act != NULL ? &open : NULL, oact);
+  if (result == 0 && oact != NULL) {
+    rf_signals_add_faults(&oact->sa_mask, before);
+  }
+  if (result == 0 && act != NULL && known) {
+    __atomic_store_n(&masked[sig], taken, __ATOMIC_RELAXED);
+  }
+  return result;
+}
+
 static int change(const rf_handler *ours, int sig, const struct sigaction *act, struct sigaction *oact) {
   bool const again = ours != NULL && act != NULL && ours->again && rf_signal_is_default(act);
-  int const result = rf_libc_sigaction(sig, again ? &ours->action : act, oact);
+  int const result = change_open(sig, again ? &ours->action : act, oact);
   if (result == 0 && oact != NULL && is_fault(sig)) {
     rf_page_unwrap(sig, oact);
   }
@@ -48,8 +84,8 @@ RF_EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *
     return rf_libc_sigaction(sig, act, oact);
   }
   int const result = change(rf_handler_of(sig), sig, act, oact);
-  if (act != NULL) {
-    note(sig);
+  if (result == 0 && act != NULL) {
+    note(sig, rf_signal_is_default(act));
   }
   return result;
 }
@@ -65,7 +101,7 @@ static sighandler_t unwrapped(int sig, sighandler_t handler) {
 RF_EXPORT sighandler_t signal(int sig, sighandler_t handler) {
   const rf_handler *const ours = rf_handler_of(sig);
   sighandler_t const old = unwrapped(sig, rf_libc_signal(sig, handler));
-  note(sig);
+  note(sig, handler == SIG_DFL);
   if (ours == NULL || old == SIG_ERR) {
     return old;
   }
@@ -73,4 +109,35 @@ RF_EXPORT sighandler_t signal(int sig, sighandler_t handler) {
     (void)rf_libc_sigaction(sig, &ours->action, NULL);
   }
   return (uintptr_t)old == (uintptr_t)ours->action.sa_sigaction ? SIG_DFL : old;
+}
+
+/* ---- The mask ---- */
+
+static int mask(uintptr_t caller, int how, const sigset_t *set, sigset_t *old) {
+  return is_own_code(caller) ? rf_signals_mask_truly(how, set, old) : rf_signals_mask(how, set, old, comes_to_us());
+}
+
+RF_EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old) {
+  return mask((uintptr_t)__builtin_return_address(0), how, set, old);
+}
+
+RF_EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old) {
+  int const error = mask((uintptr_t)__builtin_return_address(0), how, set, old);
+  if (error != 0) {
+    errno = error;
+  }
+  return error == 0 ? 0 : -1;
+}
+
+/* ---- Stacks for handlers ---- */
+
+#define STACK_FOR_OURS ((size_t)64 * 1024)
+
+RF_EXPORT int sigaltstack(const stack_t *restrict stack, stack_t *restrict old) {
+  int const result = (int)syscall(SYS_sigaltstack, stack, old);
+  bool const own = is_own_code((uintptr_t)__builtin_return_address(0));
+  if (result == 0 && !own && stack != NULL && (stack->ss_flags & SS_DISABLE) == 0 && stack->ss_size < STACK_FOR_OURS) {
+    rf_signals_leave_small_stacks();
+  }
+  return result;
 }

@@ -112,6 +112,50 @@ RF_RARE static void look_message(const struct msghdr *message, ssize_t result, r
   errno = saved;
 }
 
+#define SMALLEST_PAGE 4096U
+
+/* Its bytes can be read up to where closed memory begins, or other memory that the system has refused. */
+static bool look_at_string(const char *text, const rf_origin *origin) {
+  do {
+    if (look_at(text, 1, FAILED, RF_ACCESS_READ, origin)) {
+      return true;
+    }
+    if (!rf_host_readable(text, 1)) {
+      return false;
+    }
+    while (*text != '\0' && (uintptr_t)(text + 1) % SMALLEST_PAGE != 0) {
+      text++;
+    }
+  } while (*text++ != '\0');
+  return false;
+}
+
+RF_RARE void rf_transfer_look_pieces(const rf_transfer_piece *pieces, size_t count, const rf_origin *origin) {
+  int const saved = errno;
+  for (size_t i = 0; i < count; i++) {
+    const rf_transfer_piece *const p = &pieces[i];
+    if (p->is_string ? look_at_string((const char *)p->start, origin)
+                     : p->size != 0 && look_at(p->start, p->size, FAILED, p->access, origin)) {
+      break;
+    }
+  }
+  errno = saved;
+}
+
+RF_RARE bool rf_transfer_look_strings(char *const *list, const rf_origin *origin) {
+  int const saved = errno;
+  bool found = false;
+  for (size_t i = 0; list != NULL && !found; i++) {
+    found = look_at(&list[i], sizeof list[i], FAILED, RF_ACCESS_READ, origin);
+    if (found || !rf_host_readable(&list[i], sizeof list[i]) || list[i] == NULL) {
+      break;
+    }
+    found = look_at_string(list[i], origin);
+  }
+  errno = saved;
+  return found;
+}
+
 /* ---- The functions ---- */
 
 INTO(pread, (int fd, void *buf, size_t n, off_t at), (fd, buf, n, at))

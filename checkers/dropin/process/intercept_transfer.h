@@ -19,6 +19,20 @@ void rf_transfer_look(const void *buffer, size_t size, ssize_t result, rf_access
 void rf_transfer_look_list(const struct iovec *list, int count, ssize_t result, rf_access access,
                            const rf_origin *origin);
 
+/* Memory of which a call has told the system. */
+typedef struct rf_transfer_piece {
+  const void *start;
+  size_t size;
+  rf_access access;
+  bool is_string; /* up to its NUL; size is not used */
+} rf_transfer_piece;
+
+/* The call failed with EFAULT: reports the first of its pieces that meets closed memory. errno is left alone. */
+void rf_transfer_look_pieces(const rf_transfer_piece *pieces, size_t count, const rf_origin *origin);
+
+/* The same of strings, whose list ends with NULL, for a call that failed. True where something was reported. */
+bool rf_transfer_look_strings(char *const *list, const rf_origin *origin);
+
 #define WATCHING RF_UNLIKELY(rf_guarded_blocks.store != NULL)
 
 /* For a call that moves up to `n` bytes at `buf`. */

@@ -33,6 +33,7 @@ static void at_quick_exit_(void *unused) {
 void rf_start_of_libc(void) {
 #if RF_DROPIN_LIBRARY
   rf_intercept_glibc_init();
+  rf_intercept_calls_init();
 #endif
   (void)__cxa_atexit(at_exit, NULL, NULL);
   if (__cxa_at_quick_exit != NULL) {

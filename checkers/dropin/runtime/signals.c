@@ -1,7 +1,16 @@
 #define _GNU_SOURCE
 #include "signals.h"
 
+#include <errno.h>
 #include <stddef.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "checkers/dropin/os/libc.h"
+#include "checkers/page/page_store.h"
+#include "lib/core/compiler.h"
 
 static rf_handler handlers[NSIG];
 
@@ -16,6 +25,115 @@ void rf_signals_install(int number, const struct sigaction *action, bool again) 
   }
 }
 
+void rf_signals_leave_small_stacks(void) {
+  for (int number = 1; number < NSIG; number++) {
+    struct sigaction *const ours = &handlers[number].action;
+    struct sigaction now;
+    if (handlers[number].installed && (ours->sa_flags & SA_ONSTACK) != 0) {
+      ours->sa_flags &= ~SA_ONSTACK;
+      if (sigaction(number, NULL, &now) == 0 && now.sa_sigaction == ours->sa_sigaction) {
+        (void)sigaction(number, ours, NULL);
+      }
+    }
+  }
+}
+
 const rf_handler *rf_handler_of(int number) {
   return number > 0 && number < NSIG && handlers[number].installed ? &handlers[number] : NULL;
+}
+
+/* ---- Faults stay open ---- */
+
+#define BIT(number) ((rf_fault_set)1 << ((number)-1))
+#define FAULTS (BIT(SIGSEGV) | BIT(SIGBUS))
+#define FIRST_OF_LIBC 32 /* the C library's own signals: they cannot be blocked by a program */
+
+static bool keeps_open;                   /* set before there are threads */
+static RF_THREAD_LOCAL rf_fault_set held; /* those that the program believes to be blocked */
+
+static uint64_t word_of(const sigset_t *set) {
+  uint64_t word;
+  memcpy(&word, set, sizeof word);
+  return word;
+}
+
+rf_fault_set rf_signals_take_faults(sigset_t *set) {
+  uint64_t const word = word_of(set);
+  uint64_t const rest = word & ~FAULTS;
+  memcpy(set, &rest, sizeof rest);
+  return word & FAULTS;
+}
+
+void rf_signals_add_faults(sigset_t *set, rf_fault_set which) {
+  uint64_t const word = word_of(set) | which;
+  memcpy(set, &word, sizeof word);
+}
+
+/* The C library's functions of this name are ours. */
+static int change_mask(int how, const uint64_t *set, sigset_t *old) {
+  int const saved = errno;
+  int const error = syscall(SYS_rt_sigprocmask, how, set, old, sizeof *set) == 0 ? 0 : errno;
+  errno = saved;
+  return error;
+}
+
+void rf_signals_begin_thread(void) {
+  uint64_t const set = FAULTS;
+  sigset_t before;
+  if (!keeps_open) {
+    return;
+  }
+  if (change_mask(SIG_UNBLOCK, &set, &before) == 0) {
+    held |= word_of(&before) & FAULTS;
+  }
+  rf_page_give_stack();
+}
+
+void rf_signals_keep_faults_open(void) {
+  keeps_open = true;
+  rf_signals_begin_thread();
+}
+
+/* `wanted` is asked for; in truth it is left open, or not. */
+static rf_fault_set held_after(int how, rf_fault_set wanted, bool open) {
+  rf_fault_set const others = how == SIG_SETMASK ? 0 : held & ~wanted;
+  return how != SIG_UNBLOCK && open ? others | wanted : others;
+}
+
+int rf_signals_mask_truly(int how, const sigset_t *set, sigset_t *old) {
+  uint64_t const word = set != NULL ? word_of(set) : 0;
+  return change_mask(how, set != NULL ? &word : NULL, old);
+}
+
+int rf_signals_mask(int how, const sigset_t *set, sigset_t *old, bool comes_to_us) {
+  bool const open = keeps_open && comes_to_us;
+  rf_fault_set const before = held;
+  uint64_t word = set != NULL ? word_of(set) : 0;
+  for (int own = FIRST_OF_LIBC; own <= RF_LIBC_STOP_SIGNAL; own++) {
+    word &= ~BIT(own);
+  }
+  rf_fault_set const wanted = word & FAULTS;
+  word &= open && how != SIG_UNBLOCK ? ~FAULTS : ~(uint64_t)0;
+  if (set != NULL) {
+    held = held_after(how, wanted, open); /* first: what waits comes within the call */
+  }
+  int const error = change_mask(how, set != NULL ? &word : NULL, old);
+  if (error != 0) {
+    held = before;
+  }
+  if (error == 0 && old != NULL) {
+    rf_signals_add_faults(old, before);
+  }
+  return error;
+}
+
+bool rf_signals_hold(int number, const void *info, void *context) {
+  int const code = ((const siginfo_t *)info)->si_code;
+  if (code > 0 || (held & BIT(number)) == 0) {
+    return false;
+  }
+  (void)sigaddset(&((ucontext_t *)context)->uc_sigmask, number);
+  /* It is blocked until the handler returns, and from then on by the mask. */
+  (void)(code == SI_TKILL ? raise(number) : kill(getpid(), number));
+  return true;
 }

@@ -6,6 +6,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 typedef struct rf_handler {
   struct sigaction action;
@@ -21,5 +22,39 @@ void rf_signals_install(int number, const struct sigaction *action, bool again);
 const rf_handler *rf_handler_of(int number);
 
 bool rf_signal_is_default(const struct sigaction *action);
+
+/* ---- Faults stay open ----
+ *
+ * Where a thread has blocked SIGSEGV or SIGBUS and faults, the system ends the process without calling a handler: a
+ * bug that closed pages show would be no finding. So these two are not blocked in truth; a program that asks for its
+ * mask is told of the one that it set. A signal that was sent meanwhile (kill, raise) is blocked when it comes. */
+
+/* From now on, beginning with the calling thread. Once per process. */
+void rf_signals_keep_faults_open(void);
+
+/* For a thread that begins. The C library starts some of its own with all signals blocked (timers with SIGEV_THREAD),
+ * and calls the program in them. A handler of faults needs a stack of its own where the thread's is at its end. */
+void rf_signals_begin_thread(void);
+
+/* A program has made a stack for signal handlers of its own that is too small for ours: they run on the threads' stacks
+ * from now on. */
+void rf_signals_leave_small_stacks(void);
+
+/* A set of the two, as the kernel has it: signal n is bit n - 1. */
+typedef uint64_t rf_fault_set;
+
+/* Takes both out of *set; returns those that were in it. */
+rf_fault_set rf_signals_take_faults(sigset_t *set);
+void rf_signals_add_faults(sigset_t *set, rf_fault_set which);
+
+/* pthread_sigmask for the program. `comes_to_us`: a fault does, so the two stay open. */
+int rf_signals_mask(int how, const sigset_t *set, sigset_t *old, bool comes_to_us);
+
+/* The same for the drop-in's own calls, which mean what they say. */
+int rf_signals_mask_truly(int how, const sigset_t *set, sigset_t *old);
+
+/* For a handler, with its siginfo_t and context: true where the signal was sent while the thread believes that it
+ * blocks it. It comes again when the thread lets it. */
+bool rf_signals_hold(int number, const void *info, void *context);
 
 #endif /* RINGFENCE_DROPIN_SIGNALS_H */

@@ -3,6 +3,7 @@
 
 #include "checkers/os/memory_tags.h"
 #include "dead_stacks.h"
+#include "signals.h"
 
 #include <pthread.h>
 #include <ringfence/port.h>
@@ -81,6 +82,7 @@ void rf_thread_begin(void (*on_end)(void)) {
   rf_current_thread.id = rf_port_thread_id();
   rf_current_thread.on_end = on_end;
   rf_memory_tags_join();
+  rf_signals_begin_thread();
   if (pthread_setspecific(threads.key, &rf_current_thread) != 0) {
     return; /* its end would not be noticed, so it is not linked either */
   }

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -286,6 +287,31 @@ static void free_of_map_failed(void) {
   free(bad ? MAP_FAILED : p);
 }
 
+/* The pointer is a member of a block that was freed, or of a new one that was never written. */
+static void free_of_a_member(bool freed) {
+  char **const owner = malloc(4 * sizeof *owner);
+  char *const p = make(10);
+  if (!bad) {
+    owner[1] = p;
+  }
+  if (bad && freed) {
+    free(owner);
+  }
+  mark("found");
+  free(owner[1]);
+  if (!bad || !freed) {
+    free(owner);
+  }
+}
+
+static void free_of_a_freed_member(void) {
+  free_of_a_member(true);
+}
+
+static void free_of_an_unset_member(void) {
+  free_of_a_member(false);
+}
+
 static void realloc_of_map_failed(void) {
   char *const p = make(10);
   mark("found");
@@ -352,6 +378,8 @@ static const test_case cases[] = {
     CASE(free_of_mapped_memory),
     CASE(free_of_no_memory),
     CASE(free_of_map_failed),
+    CASE(free_of_a_freed_member),
+    CASE(free_of_an_unset_member),
     CASE(free_where_no_block_was),
     CASE(realloc_of_a_global),
     CASE(realloc_of_map_failed),
