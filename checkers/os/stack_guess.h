@@ -39,28 +39,36 @@ RF_NO_SANITIZE static inline bool is_word(const uintptr_t *base, uint32_t slot, 
   return base[slot] == *word;
 }
 
-/* The slot of the first word that is not where the layout says; NULL where all are. */
+/* Of four words: the slot of the first one that is not where the layout says; NULL where all are. */
+RF_NO_SANITIZE RF_INLINE const uint32_t *other_of_four(const uintptr_t *word, const uint32_t *slot,
+                                                       const uintptr_t *base) {
+  return RF_UNLIKELY(!is_word(base, slot[0], &word[0]))   ? slot
+         : RF_UNLIKELY(!is_word(base, slot[1], &word[1])) ? slot + 1
+         : RF_UNLIKELY(!is_word(base, slot[2], &word[2])) ? slot + 2
+         : RF_UNLIKELY(!is_word(base, slot[3], &word[3])) ? slot + 3
+                                                          : NULL;
+}
+
+#define USUAL_ROOM 12U /* for the words of a stack of the depth that options have by default */
+
+/* The same of all words; without a loop where there are as many as usual. */
 RF_NO_SANITIZE RF_INLINE const uint32_t *other_word(const rf_stack_record *r, const uintptr_t *base) {
   const uintptr_t *word = r->frames;
   const uint32_t *slot = slots_of(r);
+  const uint32_t *other;
+  if (RF_LIKELY(r->room == USUAL_ROOM)) {
+    slot = (const uint32_t *)(word + USUAL_ROOM);
+    other = other_of_four(word, slot, base);
+    other = RF_LIKELY(other == NULL) ? other_of_four(word + 4, slot + 4, base) : other;
+    return RF_LIKELY(other == NULL) ? other_of_four(word + 8, slot + 8, base) : other;
+  }
   const uintptr_t *const end = word + r->room; /* not the first: it has a layout */
   do {
-    if (RF_UNLIKELY(!is_word(base, slot[0], &word[0]))) {
-      return slot;
-    }
-    if (RF_UNLIKELY(!is_word(base, slot[1], &word[1]))) {
-      return slot + 1;
-    }
-    if (RF_UNLIKELY(!is_word(base, slot[2], &word[2]))) {
-      return slot + 2;
-    }
-    if (RF_UNLIKELY(!is_word(base, slot[3], &word[3]))) {
-      return slot + 3;
-    }
+    other = other_of_four(word, slot, base);
     slot += 4;
     word += 4;
-  } while (word != end);
-  return NULL;
+  } while (RF_LIKELY(other == NULL) && word != end);
+  return other;
 }
 
 /* The same of the words that depend on where the stack is. */
