@@ -226,6 +226,7 @@ static enum MHD_Result get_stream(rf_request *r) {
   rf_reply_headers(response);
   enum MHD_Result const queued = MHD_queue_response(r->connection, MHD_HTTP_OK, response);
   MHD_destroy_response(response);
+  rf_connections_keep(r->connections, r->entry);
   return queued;
 }
 
