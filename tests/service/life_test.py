@@ -323,8 +323,9 @@ def json_is_one_document_and_failures_leave_it_empty():
         take(s, event("a", "1"), event("b", "2"))
         for words in (("findings",), ("show", "1"), ("fix", "1"), ("reopen", "1"), ("ignore", "1", "--because", "x"),
                       ("merge", "1", "2"), ("split", "2"), ("why", "1", "2"), ("processes",), ("coverage",),
-                      ("builds",), ("builds", "--add", "c" * 40), ("status",), ("symbols", "list"), ("symbols", "missing"),
-                      ("steer",), ("steer", "set", "--options", "mode=sample", "--because", "x")):
+                      ("builds",), ("builds", "--add", "c" * 40), ("status",), ("symbols", "list"),
+                      ("symbols", "missing"), ("steer",),
+                      ("steer", "set", "--options", "mode=sample", "--because", "x")):
             check(isinstance(s.ask(*words), dict), words)
         for words in (("show", "9", "--json"), ("findings", "--json", "--state", "x"), ("fix", "9", "--json")):
             done = subprocess.run([service.SERVE, words[0], "--dir", s.directory, *words[1:]], capture_output=True,
