@@ -288,7 +288,8 @@ def a_word_that_is_no_number_is_named_for_what_it_is():
     with Service(start=False) as s:
         take(s, event("a", "1"))
         for words, told in [(("show", "x"), "x is not the number of a finding"),
-                            (("show", "-1"), "unknown option"), (("show", "1", "--event", "0"), "--event 0: give a number"),
+                            (("show", "-1"), "unknown option"),
+                            (("show", "1", "--event", "0"), "--event 0: give a number"),
                             (("processes", "x"), "x is not the number of a process; `ringfence processes`"),
                             (("coverage", "x"), "x is not the number of a module; `ringfence coverage`"),
                             (("findings", "--limit", "many"), "--limit many: give a number from 1 on"),
