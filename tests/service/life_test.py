@@ -406,6 +406,19 @@ def a_webhook_is_posted_to_and_tried_again():
         equal(s.ask("status")["alerts_waiting"], 1)
 
 
+def a_clock_that_was_set_back_holds_no_alert_up():
+    with Service("--alert-command", "cat >> told", start=False) as s:
+        append(s.directory, event("a", "1"))
+        s.once()
+        database = sqlite3.connect(s.directory + "/ringfence.db")
+        equal(database.execute("UPDATE activity SET alert = 1, time = time + 86400000").rowcount, 1)
+        database.commit()
+        database.close()
+        s.options[1] = "cat >> " + s.root + "/told"
+        s.start()
+        s.wait(lambda: os.path.exists(s.root + "/told"))
+
+
 def a_killed_collector_leaves_no_alert_that_runs():
     with Service("--alert-command", "exec sleep 600") as s:
         append(s.directory, event("a", "1"))
@@ -503,5 +516,5 @@ service.main([
     an_event_that_is_not_kept_is_not_shown_as_another, the_first_event_of_a_finding_of_many_parts_is_listed,
     json_is_one_document_and_failures_leave_it_empty, states_that_contradict_are_refused,
     events_are_taken_out_of_a_finding, why_tells_the_keys, the_gate_fails_on_what_nobody_has_decided_on,
-    filters_and_words_choose, alerts_come_once_for_each_environment, a_killed_collector_leaves_no_alert_that_runs,
+    filters_and_words_choose, alerts_come_once_for_each_environment, a_killed_collector_leaves_no_alert_that_runs, a_clock_that_was_set_back_holds_no_alert_up,
     names_that_come_in_later_make_two_findings_one])

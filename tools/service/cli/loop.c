@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <ringfence/port.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,11 +57,6 @@ typedef struct server {
   bool rung;
   bool more;
 } server;
-
-/* Clocks of the day step; this one does not. */
-static int64_t steady_ms(void) {
-  return (int64_t)(rf_port_now_ns() / 1000000);
-}
 
 /* ---- Steps ---- */
 
@@ -115,7 +109,7 @@ static void open_shared(server *s) {
 
 static void thin(server *s, int64_t now) {
   rf_bump_arena arena = {NULL};
-  while (rf_keep_step(&s->store, &s->options->keep) > 0 && steady_ms() - now < GROUP_MS) {
+  while (rf_keep_step(&s->store, &s->options->keep) > 0 && rf_store_steady() - now < GROUP_MS) {
   }
   rf_symbol_thin(&s->store, &arena, s->options->directory, s->options->symbol_bytes);
   rf_bump_arena_free(&arena);
@@ -178,10 +172,10 @@ static void run(server *s) {
                                                   {rf_http_descriptor(s->http, 1), POLLIN, 0},
                                                   {s->spool.doorbell, POLLIN, 0}};
   while ((fds[0].revents & POLLIN) == 0 && !s->gone) {
-    int64_t now = steady_ms();
+    int64_t now = rf_store_steady();
     rf_serial_lines_poll(&s->serial, fds + FIXED);
     (void)poll(fds, FIXED + RF_SERIAL_SOURCES, until_due(s, now));
-    now = steady_ms();
+    now = rf_store_steady();
     rf_serial_lines_read(&s->serial, fds + FIXED, now);
     if ((fds[3].revents & POLLIN) != 0) {
       rf_spool_drain_doorbell(&s->spool);
