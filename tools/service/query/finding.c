@@ -1,6 +1,8 @@
 /* One finding, whole. */
 #include "tools/service/query/query.h"
 
+#include "checkers/report/utf8.h"
+#include "tools/ringfence/base/sinks.h"
 #include "tools/service/intake/split.h"
 #include "tools/service/intake/window.h"
 #include "tools/service/store/counters.h"
@@ -257,11 +259,23 @@ static void put_events(rf_query *q, int64_t id, int64_t *shown) {
   *shown = *shown != 0 ? *shown : richest;
 }
 
+/* A record is kept as it came, and JSON is UTF-8: bytes that are none become U+FFFD. */
+static const char *as_utf8(rf_bump_arena *arena, const char *text) {
+  rf_text_sink t;
+  rf_text_sink_init(&t, arena);
+  for (const char *at = text; *at != '\0';) {
+    unsigned const length = rf_utf8_length((const unsigned char *)at);
+    rf_sink_mem(&t.sink, length != 0 ? at : "\xEF\xBF\xBD", length != 0 ? length : 3);
+    at += length != 0 ? length : 1;
+  }
+  return t.text;
+}
+
 static void put_record(rf_query *q, int64_t event) {
   sqlite3_stmt *const s = rf_store_select(q->store, "SELECT text FROM body WHERE event = ?", "i", event);
   rf_json_put_number(&q->w, "event", event);
   if (rf_store_row(q->store, s)) {
-    rf_json_put_raw(&q->w, "record", rf_bump_arena_print(q->arena, "%s", rf_store_text(s, 0)));
+    rf_json_put_raw(&q->w, "record", as_utf8(q->arena, rf_store_text(s, 0)));
     rf_store_done(s);
   }
 }
