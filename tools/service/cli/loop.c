@@ -28,6 +28,7 @@ enum {
   KEEP_TICKS = 30,
   RETRY_MS = 2000,
   COMPLAIN_MS = 30000,
+  FILES = 3,
   STEER_MS = 100, /* between policies, where many findings come */
   SHARED = RF_SPOOL_SHARED_PLACES
 };
@@ -44,8 +45,9 @@ typedef struct server {
   rf_policy_writer policy;
   rf_http *http;
   int signals;
-  struct stat file; /* the database, as it was opened */
-  bool gone;        /* it lies no longer where processes write */
+  struct stat
+      files[FILES]; /* the database, as it was opened, and its log and the log's index, as they were first seen */
+  bool gone;        /* one of them lies no longer where processes write */
   int64_t next_take;
   int64_t next_tick;
   int64_t next_steer;
@@ -118,13 +120,21 @@ static void thin(server *s, int64_t now) {
 /* An open database stays readable and writable when its folder is removed or another file takes its place; checked
  * processes and commands no longer find it. */
 static void look_for_database(server *s) {
-  char path[4096];
-  struct stat now;
-  (void)snprintf(path, sizeof path, "%s/ringfence.db", s->options->directory);
-  bool const there = stat(path, &now) == 0;
-  s->gone = there ? now.st_ino != s->file.st_ino || now.st_dev != s->file.st_dev : errno == ENOENT || errno == ENOTDIR;
-  if (s->gone) {
-    rf_diag("%s was %s while serve ran: serve ends; start it anew", path, there ? "replaced" : "removed");
+  static const char *const ends[FILES] = {"", "-wal", "-shm"};
+  for (size_t i = 0; i < FILES && !s->gone; i++) {
+    char path[4096];
+    struct stat now;
+    struct stat *const then = &s->files[i];
+    (void)snprintf(path, sizeof path, "%s/ringfence.db%s", s->options->directory, ends[i]);
+    bool const there = stat(path, &now) == 0;
+    if (then->st_ino == 0) {
+      *then = there ? now : *then;
+      continue;
+    }
+    s->gone = there ? now.st_ino != then->st_ino || now.st_dev != then->st_dev : errno == ENOENT || errno == ENOTDIR;
+    if (s->gone) {
+      rf_diag("%s was %s while serve ran: serve ends; start it anew", path, there ? "replaced" : "removed");
+    }
   }
 }
 
@@ -248,7 +258,7 @@ static bool start(server *s) {
     rf_diag("%s: %s", path, s->store.error);
     return false;
   }
-  if (stat(path, &s->file) != 0) {
+  if (stat(path, &s->files[0]) != 0) {
     rf_diag("%s: %s", path, strerror(errno));
     return false;
   }
