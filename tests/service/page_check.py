@@ -62,8 +62,8 @@ def hostile():
         yield event(name, f"h-{i}", ago=86400.0 * 27, host=name[:300], program="/srv/" + name, environment=name[:60],
                     build={"version": name[:200], "commit": f"{i:040x}", "build_id": "cd"},
                     labels={name[:99]: name[:99]}, f_detail=name)
-    yield record("summary", "h-7-1-9", ago=86400.0 * 27, program="/srv/" + template, seconds=3600.0, allocations=10 ** 15,
-                 peak=10 ** 14, environment=names[0],
+    yield record("summary", "h-7-1-9", ago=86400.0 * 27, program="/srv/" + template, seconds=3600.0,
+                 allocations=10 ** 15, peak=10 ** 14, environment=names[0],
                  sites=[{"path": "/srv/" + template, "build_id": "ab12", "sites": 3, "watched": [[4096, 3]],
                          "unwatched": [4120, 4144]}])
 
