@@ -108,7 +108,7 @@ void rf_page_related(const rf_page *p) {
   if (related == NULL && merged == NULL) {
     return;
   }
-  rf_page_raw(p, "<section class=\"card wide\"><h2>Related: merge?</h2>\n<table class=\"plain\"><tbody>\n");
+  rf_page_raw(p, "<section class=\"card wide\"><h2>Related findings</h2>\n<table class=\"plain\"><tbody>\n");
   for (const rf_json *m = merged; m != NULL; m = m->next) {
     other(p, m, "merged into this one");
   }
