@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import sqlite3
@@ -163,6 +164,30 @@ def merged_findings_are_found_by_what_any_of_them_had():
         equal(sorted(after.pop(("--build", b))), [1, 2])
         before.pop(("--build", b))
         equal({words: sorted(ids) for words, ids in after.items()}, before)
+
+
+def builds_count_what_the_list_shows_of_them():
+    with Service(start=False) as s:
+        take(s, *(event(f"p{i % 9}", f"{i}", ago=500.0 - i, build=build("abcdef"[i * 7 % 6])) for i in range(40)))
+        for into, id in ((1, 2), (1, 3), (4, 5), (6, 9)):
+            s.command("merge", str(into), str(id))
+        for row in s.ask("builds")["builds"]:
+            equal(row["findings"], s.ask("findings", "--state", "all", "--build", row["name"])["total"], row["name"])
+
+
+def builds_of_a_long_history_are_listed_at_once():
+    with Service(start=False) as s:
+        os.mkdir(s.directory + "/spool", 0o700)
+        with open(s.directory + "/spool/current", "wb") as file:
+            for i in range(20000):
+                file.write(service.line_of(event(f"p{i % 2000}", f"{i}", ago=30000.0 - i,
+                                                 build={"version": "", "commit": f"{i * 7 % 200:040x}", "build_id": ""})))
+        s.once()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        equal(len(s.ask("builds")["builds"]), 200)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = after.ru_utime - before.ru_utime
+        check(service.with_sanitizer() or seconds < 0.1, seconds, "s of processor time")
 
 
 def a_finding_is_split_by_a_rule_and_made_one_again():
@@ -517,7 +542,9 @@ service.main([
     a_fix_without_a_commit_is_in_the_next_build, fixed_has_a_number, ignored_needs_a_reason_and_stays_ignored,
     an_option_that_is_none_is_named_and_no_more, what_became_of_a_finding_is_listed,
     merged_findings_are_one_until_they_are_split,
-    merged_findings_are_found_by_what_any_of_them_had, a_finding_is_split_by_a_rule_and_made_one_again,
+    merged_findings_are_found_by_what_any_of_them_had,
+    builds_count_what_the_list_shows_of_them, builds_of_a_long_history_are_listed_at_once,
+    a_finding_is_split_by_a_rule_and_made_one_again,
     a_split_says_what_it_could_not_move,
     names_that_are_empty_or_wrong_are_refused, a_word_that_is_no_number_is_named_for_what_it_is,
     an_event_that_is_not_kept_is_not_shown_as_another, the_first_event_of_a_finding_of_many_parts_is_listed,
