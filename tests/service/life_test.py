@@ -180,8 +180,8 @@ def builds_of_a_long_history_are_listed_at_once():
         os.mkdir(s.directory + "/spool", 0o700)
         with open(s.directory + "/spool/current", "wb") as file:
             for i in range(20000):
-                file.write(service.line_of(event(f"p{i % 2000}", f"{i}", ago=30000.0 - i,
-                                                 build={"version": "", "commit": f"{i * 7 % 200:040x}", "build_id": ""})))
+                commit = {"version": "", "commit": f"{i * 7 % 200:040x}", "build_id": ""}
+                file.write(service.line_of(event(f"p{i % 2000}", f"{i}", ago=30000.0 - i, build=commit)))
         s.once()
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         equal(len(s.ask("builds")["builds"]), 200)
