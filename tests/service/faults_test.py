@@ -112,6 +112,20 @@ def a_server_whose_store_is_taken_away_says_so_and_ends():
             check(f"was {words} while serve ran" in s.log(), s.log())
 
 
+def a_server_whose_log_is_taken_away_loses_nothing():
+    for end in ("-wal", "-shm"):
+        with Service() as s:
+            append(s.directory, *(event("a", f"{i}") for i in range(20)))
+            s.wait(lambda: s.findings() != [] and s.findings()[0]["count"] == 20)
+            os.unlink(os.path.join(s.directory, "ringfence.db" + end))
+            append(s.directory, *(event("a", f"late-{i}") for i in range(20)))
+            equal(s.process.wait(20), 1, end)
+            check(f"ringfence.db{end} was removed while serve ran" in s.log(), s.log())
+            s.start()
+            s.wait(lambda: s.findings()[0]["count"] == 40)
+            check("integrity    ok" in s.command("serve", "--check"))
+
+
 def a_store_that_cannot_be_written_is_read():
     with Service() as s:
         append(s.directory, event("a", "1"))
@@ -160,5 +174,6 @@ def the_command_line_is_checked():
 service.main([
     a_full_disk_loses_nothing_and_is_named, a_server_goes_on_when_the_disk_has_room_again, a_damaged_database_is_named,
     folders_of_others_are_not_used, a_server_that_hangs_or_is_dead_costs_writers_nothing,
-    a_server_whose_store_is_taken_away_says_so_and_ends, a_store_that_cannot_be_written_is_read,
+    a_server_whose_store_is_taken_away_says_so_and_ends, a_server_whose_log_is_taken_away_loses_nothing,
+    a_store_that_cannot_be_written_is_read,
     commands_without_a_store_say_what_to_do, the_command_line_is_checked])

@@ -130,6 +130,16 @@ def half_lines_are_left_out():
         equal(total(upstream), 2)
 
 
+def what_is_no_file_in_the_spool_holds_nobody_up():
+    for make in (os.mkdir, os.mkfifo):
+        with Service() as upstream, Service(start=False) as s:
+            os.mkdir(s.directory + "/spool", 0o700)
+            make(s.directory + "/spool/taken-1")
+            append(s.directory, event("a", "1"))
+            status, said = forward("--to", f"http://127.0.0.1:{upstream.port}", "--once", "--no-shared", s.directory)
+            equal((status, total(upstream)), (0, 1), said)
+
+
 def folders_of_json_lines_are_sent_once():
     with Service() as upstream, Service(start=False) as s:
         url = f"http://127.0.0.1:{upstream.port}"
@@ -174,5 +184,5 @@ def what_does_not_work_is_said():
 
 service.main([
     a_tree_of_collectors_has_all_once, it_waits_for_a_collector_that_is_not_there, a_large_spool_is_sent_in_pieces,
-    half_lines_are_left_out,
+    half_lines_are_left_out, what_is_no_file_in_the_spool_holds_nobody_up,
     folders_of_json_lines_are_sent_once, what_does_not_work_is_said])

@@ -5,9 +5,11 @@ import http.client
 import json
 import os
 import re
+import resource
 import socket
 import stat
 import subprocess
+import tempfile
 import time
 
 import service
@@ -182,6 +184,11 @@ def an_address_of_ipv6_stands_in_brackets():
 
 
 def a_code_signs_one_browser_in_once():
+    folder = tempfile.mkdtemp(prefix="browser", dir=os.environ.get("TEST_TMPDIR"))
+    with open(folder + "/xdg-open", "w", encoding="ascii") as file:
+        file.write("#!/bin/sh\n")  # else a browser of this machine takes the code
+    os.chmod(folder + "/xdg-open", 0o700)
+    os.environ["PATH"] = folder + ":" + os.environ.get("PATH", "/usr/bin:/bin")
     with with_finding("--open") as s:
         path = s.wait(lambda: re.search(r"(/sign-in\?code=[0-9a-f]{32})", s.log()))[1]
         equal(s.http("GET", path[:-1] + "x").status, 401)
@@ -293,20 +300,99 @@ def the_answers_are_those_of_the_command():
             equal(s.http("GET", "/api/v1/" + path).status, 404, path)
 
 
-def slow_and_silent_readers_hold_nobody_up():
+def hold(s, count, address="127.0.0.1"):
+    """Connections that are silent, stop in a header or in a body, or do not read their answer."""
+    held = []
+    page = f"GET /?state=all HTTP/1.1\r\nHost: 127.0.0.1:{s.port}\r\n\r\n".encode()
+    post = f"POST /api/v1/records HTTP/1.1\r\nHost: 127.0.0.1:{s.port}\r\nContent-Length: 99\r\n\r\nabc".encode()
+    for i in range(count):
+        connection = socket.create_connection(("127.0.0.1", s.port), 20, (address, 0))
+        connection.sendall([b"", b"GET / HT", post, page][i % 4])
+        held.append(connection)
+    return held
+
+
+def is_answered_soon(s, what):
+    begin = time.time()
+    equal(s.http("GET", "/").status, 200)
+    check(time.time() - begin < 1, what, time.time() - begin)
+
+
+def thousands_of_silent_connections_hold_nobody_up():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    share = min(1000, (hard - 100) // 3)
     with with_finding() as s:
-        idle = []
-        for i in range(500):
-            connection = socket.create_connection(("127.0.0.1", s.port))
-            connection.sendall([b"", b"GET / HT",
-                                b"POST /api/v1/records HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nabc",
-                                f"GET /?state=all HTTP/1.1\r\nHost: 127.0.0.1:{s.port}\r\n\r\n".encode()][i % 4])
-            idle.append(connection)
-        begin = time.time()
-        equal(s.http("GET", "/").status, 200)
+        held = []
+        for address in ("127.0.0.1", "127.0.0.2", "127.0.0.3"):
+            held += hold(s, share, address)
+            is_answered_soon(s, f"beside {len(held)}")
         append(s.directory, event("b", "2"))
         s.wait(lambda: len(s.findings()) == 2)
-        check(time.time() - begin < 5)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def connections_that_send_a_byte_now_and_then_hold_nobody_up():
+    with with_finding() as s:
+        slow = hold(s, 900)
+        for _ in range(3):
+            for connection in slow:
+                try:
+                    connection.sendall(b"x")
+                except OSError:
+                    pass  # it has been closed
+            is_answered_soon(s, "beside slow ones")
+
+
+def an_upload_that_goes_on_outlives_silent_connections():
+    with with_finding() as s:
+        lines = b"".join(service.line_of(event("u", f"u{i}", f_pad=3000)) for i in range(600))
+        upload = socket.create_connection(("127.0.0.1", s.port), 20)
+        upload.sendall(f"POST /api/v1/records HTTP/1.1\r\nHost: 127.0.0.1:{s.port}\r\nContent-Length: {len(lines)}"
+                       "\r\n\r\n".encode())
+        held = []
+        for at in range(0, len(lines), len(lines) // 8 + 1):
+            upload.sendall(lines[at:at + len(lines) // 8 + 1])
+            time.sleep(0.05)
+            held += hold(s, 100)
+        equal(upload.recv(12), b"HTTP/1.1 200")
+        equal(len(held), 800)
+
+
+def resident_kib(s):
+    with open(f"/proc/{s.process.pid}/status", encoding="ascii") as file:
+        return int(re.search(r"VmRSS:\s+(\d+)", file.read())[1])
+
+
+def post_partly(s, path, size, sent):
+    connection = socket.create_connection(("127.0.0.1", s.port), 20)
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{s.port}\r\nContent-Length: {size}\r\n\r\n"
+    connection.sendall(head.encode() + sent)
+    return connection
+
+
+def bodies_that_are_not_finished_take_bounded_memory():
+    with with_finding() as s:
+        before = resident_kib(s)
+        held = [post_partly(s, "/api/v1/records", 3 << 20, b"x" * ((3 << 20) - 1)) for _ in range(20)]
+        is_answered_soon(s, "beside unfinished bodies")
+        grown = resident_kib(s) - before
+        check(service.with_sanitizer() or grown < 30 << 10, grown, "KiB for bodies")
+        held[-1].sendall(b"\n")
+        equal(held[-1].recv(12), b"HTTP/1.1 503", "it is told so")
+
+
+def uploads_at_once_are_few():
+    with with_finding() as s:
+        held = [post_partly(s, "/api/v1/symbols", 99, b"x") for _ in range(8)]
+        folder = s.directory + "/symbols"
+        s.wait(lambda: os.path.isdir(folder) and len(os.listdir(folder)) == 8)
+        refused = s.http("POST", "/api/v1/symbols", body="x" * 20000)
+        equal((refused.status, refused.json()["error"]), (503, "too much is being sent at once: try again"))
+        held[0].close()
+        s.wait(lambda: s.http("POST", "/api/v1/symbols", body="x").status == 400)
+        time.sleep(2.1)  # the others have stopped
+        equal([s.http("POST", "/api/v1/symbols", body="x" * 20000).status for _ in range(3)], [400] * 3)
 
 
 def pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing():
@@ -343,5 +429,7 @@ service.main([
     pages_run_nothing_and_load_nothing_from_elsewhere, what_records_say_is_text_on_the_page,
     text_of_the_query_is_never_sql,
     sizes_are_bounded, records_can_be_posted, the_answers_are_those_of_the_command,
-    slow_and_silent_readers_hold_nobody_up,
+    thousands_of_silent_connections_hold_nobody_up, connections_that_send_a_byte_now_and_then_hold_nobody_up,
+    an_upload_that_goes_on_outlives_silent_connections, bodies_that_are_not_finished_take_bounded_memory,
+    uploads_at_once_are_few,
     pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing])

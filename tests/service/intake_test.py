@@ -87,6 +87,36 @@ def what_cannot_be_read_is_counted_and_harms_nothing_else():
         equal(got["lines too long"], 2)
 
 
+def what_is_no_file_in_the_spool_holds_nobody_up():
+    for number, make in enumerate((os.mkdir, os.mkfifo, lambda path: os.symlink("/dev/zero", path),
+                                   lambda path: open(path + "9" * 18, "wb").close())):
+        with Service(start=False) as s:
+            os.mkdir(s.directory + "/spool", 0o700)
+            for i in range(300 if number == 0 else 1):
+                make(s.directory + f"/spool/taken-{i + 1}")
+            append(s.directory, event("a", "1"))
+            s.once()
+            append(s.directory, event("a", "2"))
+            s.once()
+            equal([row["count"] for row in s.findings()], [2], number)
+
+
+def a_line_that_is_too_long_counts_once_while_the_collector_runs():
+    with Service() as s:
+        append(s.directory, b"y" * 5000000 + b"\n", event("a", "1"))
+        s.wait(lambda: s.findings() != [])
+        equal(losses(s)["lines too long"], 1)
+
+
+def bytes_that_are_no_utf_8_leave_the_answers_json():
+    with Service(start=False) as s:
+        line = service.line_of(event("a", "1", labels={"name": "AB"}))
+        append(s.directory, line.replace(b'"AB"', b'"A\xffB\xc3\xa9"'))
+        s.once()
+        record = json.loads(s.command("show", "1", "--json"))["record"]
+        equal(record["labels"]["name"], "A\ufffdB\u00e9")
+
+
 def what_is_not_known_is_kept_as_it_is():
     future = {"record": "finding", "version": 2, "id": "f-1", "finding": {"new": [1, 2]}}
     kind = {"record": "sonnet", "version": 1, "id": "f-2", "lines": 14}
@@ -326,7 +356,9 @@ service.main([
     equal_events_are_one_finding_with_a_count, what_arrives_twice_counts_once,
     a_segment_that_was_committed_and_not_deleted_counts_once,
     segments_of_processes_count_also_where_their_names_come_again, a_repeat_counts_for_the_finding_that_it_names,
-    what_cannot_be_read_is_counted_and_harms_nothing_else, what_is_not_known_is_kept_as_it_is,
+    what_cannot_be_read_is_counted_and_harms_nothing_else,
+    what_is_no_file_in_the_spool_holds_nobody_up, a_line_that_is_too_long_counts_once_while_the_collector_runs,
+    bytes_that_are_no_utf_8_leave_the_answers_json, what_is_not_known_is_kept_as_it_is,
     clocks_that_step_put_nothing_into_the_future, a_crash_loop_is_named_and_a_busy_test_is_not,
     first_last_and_richest_stay_while_the_middle_is_thinned, limits_of_age_and_size_drop_only_the_middle,
     bytes_are_kept_as_the_rules_say, written_bytes_and_single_bits_are_counted_over_all_events,

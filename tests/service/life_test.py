@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import sqlite3
@@ -165,6 +166,30 @@ def merged_findings_are_found_by_what_any_of_them_had():
         equal({words: sorted(ids) for words, ids in after.items()}, before)
 
 
+def builds_count_what_the_list_shows_of_them():
+    with Service(start=False) as s:
+        take(s, *(event(f"p{i % 9}", f"{i}", ago=500.0 - i, build=build("abcdef"[i * 7 % 6])) for i in range(40)))
+        for into, id in ((1, 2), (1, 3), (4, 5), (6, 9)):
+            s.command("merge", str(into), str(id))
+        for row in s.ask("builds")["builds"]:
+            equal(row["findings"], s.ask("findings", "--state", "all", "--build", row["name"])["total"], row["name"])
+
+
+def builds_of_a_long_history_are_listed_at_once():
+    with Service(start=False) as s:
+        os.mkdir(s.directory + "/spool", 0o700)
+        with open(s.directory + "/spool/current", "wb") as file:
+            for i in range(20000):
+                commit = {"version": "", "commit": f"{i * 7 % 200:040x}", "build_id": ""}
+                file.write(service.line_of(event(f"p{i % 2000}", f"{i}", ago=30000.0 - i, build=commit)))
+        s.once()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        equal(len(s.ask("builds")["builds"]), 200)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = after.ru_utime - before.ru_utime
+        check(service.with_sanitizer() or seconds < 0.1, seconds, "s of processor time")
+
+
 def a_finding_is_split_by_a_rule_and_made_one_again():
     def counts():
         return sorted((row["id"], row["count"]) for row in s.findings())
@@ -265,6 +290,84 @@ def the_gate_fails_on_what_nobody_has_decided_on():
         s.command("gate", "--env", "moon")
 
 
+def names_that_are_empty_or_wrong_are_refused():
+    """As of a variable that is not set: a gate must not pass for it, nor an export be empty."""
+    with Service(start=False) as s:
+        take(s, event("a", "1", build={"version": "", "commit": "", "build_id": "ab"}), event("b", "2"))
+        for words in (("gate", "--new-in", ""), ("gate", "--build", ""), ("gate", "--env", ""),
+                      ("findings", "--build", ""), ("export", "--as", "sarif", "--new-in", "")):
+            check("has an empty name" in s.command(*words, status=2), words)
+        for words in (("--new-in", "nonsense"), ("--build", "nonsense"), ("--env", "moon"), ("--state", "good")):
+            s.command("export", "--as", "sarif", *words, status=2)
+        for name in ("", " ", "\n", "a\tb", "x" * 256):
+            s.command("builds", "--add", name, status=2)
+            s.command("builds", "--add", "c" * 40, "--version", name, status=2)
+        s.command("builds", "--add", "c" * 40, "--time", "yesterday", status=2)
+        equal(len(s.ask("builds")["builds"]), 2)
+        s.command("fix", "1", "--in", "", status=1)
+        s.command("ignore", "1", "--because", "\n", status=1)
+        equal(state(s), "open")
+
+
+def a_word_that_is_no_number_is_named_for_what_it_is():
+    with Service(start=False) as s:
+        take(s, event("a", "1"))
+        for words, told in [(("show", "x"), "x is not the number of a finding"),
+                            (("show", "-1"), "unknown option"),
+                            (("show", "1", "--event", "0"), "--event 0: give a number"),
+                            (("processes", "x"), "x is not the number of a process; `ringfence processes`"),
+                            (("coverage", "x"), "x is not the number of a module; `ringfence coverage`"),
+                            (("findings", "--limit", "many"), "--limit many: give a number from 1 on"),
+                            (("processes", "1", "--snapshot", "#1"), "--snapshot #1: give a number"),
+                            (("export", "--as", "json", "--limit", "1e3"), "--limit 1e3: give a number")]:
+            check(told in s.command(*words, status=2), words)
+        equal(s.ask("show", "#1")["id"], 1)
+
+
+def an_event_that_is_not_kept_is_not_shown_as_another():
+    with Service(start=False) as s:
+        take(s, *(event("a", f"{i}", ago=100.0 - i) for i in range(3)), event("b", "9"))
+        equal(s.ask("show", "1", "--event", "2")["event"], 2)
+        for number in ("4", "77"):
+            check(f"finding 1 keeps no event {number}" in s.command("show", "1", "--event", number, status=1))
+
+
+def the_first_event_of_a_finding_of_many_parts_is_listed():
+    with Service(start=False) as s:
+        take(s, *(event(f"p{i}", f"{i}", ago=1000.0 - i) for i in range(50)))
+        for i in range(2, 51):
+            s.command("merge", "1", str(i))
+        events = s.ask("show", "1")["events"]
+        equal(len(events), 40)
+        check(1 in [e["id"] for e in events], "the first event of the finding itself")
+        equal([e["time"] for e in events], sorted((e["time"] for e in events), reverse=True))
+        equal(s.ask("show", "1", "--event", "20")["event"], 20)
+
+
+def json_is_one_document_and_failures_leave_it_empty():
+    with Service(start=False) as s:
+        take(s, event("a", "1"), event("b", "2"))
+        for words in (("findings",), ("show", "1"), ("fix", "1"), ("reopen", "1"), ("ignore", "1", "--because", "x"),
+                      ("merge", "1", "2"), ("split", "2"), ("why", "1", "2"), ("processes",), ("coverage",),
+                      ("builds",), ("builds", "--add", "c" * 40), ("status",), ("symbols", "list"),
+                      ("symbols", "missing"), ("steer",),
+                      ("steer", "set", "--options", "mode=sample", "--because", "x")):
+            check(isinstance(s.ask(*words), dict), words)
+        for words in (("show", "9", "--json"), ("findings", "--json", "--state", "x"), ("fix", "9", "--json")):
+            done = subprocess.run([service.SERVE, words[0], "--dir", s.directory, *words[1:]], capture_output=True,
+                                  check=False)
+            check(done.returncode in (1, 2) and done.stdout == b"" and done.stderr.startswith(b"ringfence"), words)
+
+
+def states_that_contradict_are_refused():
+    with Service(start=False) as s:
+        take(s, event("a", "1"), event("b", "2", ago=30 * 86400))
+        for words in (("--new", "--open"), ("--open", "--new"), ("--state", "new", "--new")):
+            equal([row["id"] for row in s.findings(*words)], [1], words)
+        for words in (("--new", "--state", "fixed"), ("--state", "all", "--open")):
+            check("contradict" in s.command("findings", *words, status=2), words)
+
+
 def filters_and_words_choose():
     with Service(start=False) as s:
         take(s, event("a", "1", environment="ci"), event("b", "2", ago=30 * 86400, build=build("b", "2.0")))
@@ -287,7 +390,14 @@ def alerts_come_once_for_each_environment():
         s.start()
         append(s.directory,
                *[event("a", f"{i}", environment=e) for i, e in enumerate(("ci", "ci", "production", "ci"))])
-        told = lambda: [json.loads(line) for line in open(log, encoding="utf-8")] if os.path.exists(log) else []
+
+        def told():
+            """Whole lines: the command writes the line feed later."""
+            if not os.path.exists(log):
+                return []
+            with open(log, encoding="utf-8") as file:
+                return [json.loads(line) for line in file.read().split("\n")[:-1]]
+
         s.wait(lambda: len(told()) == 2)
         equal([(t["kind"], t["environment"], t["finding"]) for t in told()],
               [("new", "ci", 1), ("new", "production", 1)])
@@ -326,6 +436,19 @@ def a_webhook_is_posted_to_and_tried_again():
         append(s.directory, event("a", "1"))
         s.wait(lambda: "an alert failed: the command" in s.log())
         equal(s.ask("status")["alerts_waiting"], 1)
+
+
+def a_clock_that_was_set_back_holds_no_alert_up():
+    with Service("--alert-command", "cat >> told", start=False) as s:
+        append(s.directory, event("a", "1"))
+        s.once()
+        database = sqlite3.connect(s.directory + "/ringfence.db")
+        equal(database.execute("UPDATE activity SET alert = 1, time = time + 86400000").rowcount, 1)
+        database.commit()
+        database.close()
+        s.options[1] = "cat >> " + s.root + "/told"
+        s.start()
+        s.wait(lambda: os.path.exists(s.root + "/told"))
 
 
 def a_killed_collector_leaves_no_alert_that_runs():
@@ -419,8 +542,14 @@ service.main([
     a_fix_without_a_commit_is_in_the_next_build, fixed_has_a_number, ignored_needs_a_reason_and_stays_ignored,
     an_option_that_is_none_is_named_and_no_more, what_became_of_a_finding_is_listed,
     merged_findings_are_one_until_they_are_split,
-    merged_findings_are_found_by_what_any_of_them_had, a_finding_is_split_by_a_rule_and_made_one_again,
+    merged_findings_are_found_by_what_any_of_them_had,
+    builds_count_what_the_list_shows_of_them, builds_of_a_long_history_are_listed_at_once,
+    a_finding_is_split_by_a_rule_and_made_one_again,
     a_split_says_what_it_could_not_move,
+    names_that_are_empty_or_wrong_are_refused, a_word_that_is_no_number_is_named_for_what_it_is,
+    an_event_that_is_not_kept_is_not_shown_as_another, the_first_event_of_a_finding_of_many_parts_is_listed,
+    json_is_one_document_and_failures_leave_it_empty, states_that_contradict_are_refused,
     events_are_taken_out_of_a_finding, why_tells_the_keys, the_gate_fails_on_what_nobody_has_decided_on,
     filters_and_words_choose, alerts_come_once_for_each_environment, a_killed_collector_leaves_no_alert_that_runs,
+    a_clock_that_was_set_back_holds_no_alert_up,
     names_that_come_in_later_make_two_findings_one])

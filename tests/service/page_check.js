@@ -1,13 +1,13 @@
-// The pages in Chromium: `node page_check.js URL TOKEN FOLDER`. Fails on an error of the console, a page that is wider
-// than the window, or a serious complaint of axe-core. Writes a picture of each page into FOLDER.
+// The pages in Chromium: `node page_check.js URL TOKEN FOLDER [PAGE...]`. Fails on an error of the console, a page that
+// is wider than the window, or a serious complaint of axe-core. Writes a picture of each page into FOLDER.
 "use strict";
 const fs = require("fs");
 const path = require("path");
 const { chromium } = require("playwright-core");
 
-const [base, token, folder] = process.argv.slice(2);
-const pages = ["/", "/?state=all&order=count", "/?search=nothing-is-called-so", "/finding/1", "/finding/2", "/builds",
-  "/processes", "/process/1", "/process/1?snapshot=6&against=2", "/process/1?zoom=3", "/process/2", "/coverage",
+const [base, token, folder, ...chosen] = process.argv.slice(2);
+const pages = chosen.length ? chosen : ["/", "/?state=all&order=count", "/?search=nothing-is-called-so", "/finding/1",
+  "/finding/2", "/builds", "/processes", "/process/1", "/process/1?snapshot=6&against=2", "/process/1?zoom=3", "/process/2", "/coverage",
   "/coverage/1", "/coverage/2?watched=yes", "/coverage/3?watched=all", "/steering", "/status", "/sign-in"];
 const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 let failures = 0;

@@ -53,6 +53,21 @@ def covered():
                      exit="status 0", mode=["guard", "sample", "page"][i % 3])
 
 
+def hostile():
+    """Names that are long, written from right to left, made of other signs, or no text at all."""
+    template = "std::__cxx11::basic_string<char,std::char_traits<char>>::" + "very_long_name_of_a_template" * 12
+    names = ["\u0634\u0631\u0643\u0629_\u0630\u0627\u0643\u0631\u0629", "\U0001f41e\U0001f4a5_bug", "a\u202egnirts",
+             "x" * 4000, template, "<script>alert(1)</script>", "\u65e5\u672c\u8a9e"]
+    for i, name in enumerate(names):
+        yield event(name, f"h-{i}", ago=86400.0 * 27, host=name[:300], program="/srv/" + name, environment=name[:60],
+                    build={"version": name[:200], "commit": f"{i:040x}", "build_id": "cd"},
+                    labels={name[:99]: name[:99]}, f_detail=name)
+    yield record("summary", "h-7-1-9", ago=86400.0 * 27, program="/srv/" + template, seconds=3600.0,
+                 allocations=10 ** 15, peak=10 ** 14, environment=names[0],
+                 sites=[{"path": "/srv/" + template, "build_id": "ab12", "sites": 3, "watched": [[4096, 3]],
+                         "unwatched": [4120, 4144]}])
+
+
 CALLS = {
     "main": ["run_server", "load_index", "parse_config"],
     "run_server": ["handle_request", "accept_client"],
@@ -110,12 +125,17 @@ def snapshots(process, count, program, **more):
                                "sites": rows, "omitted_blocks": 12, "omitted_bytes": 400 if i % 2 else 0}, **more)
 
 
-def main():
-    folder = os.path.abspath(os.path.join(os.environ.get("BUILD_WORKING_DIRECTORY", "."), sys.argv[2]))
+def look(s, folder, modules, pages=()):
     here = os.path.dirname(os.path.realpath(__file__))
     os.makedirs(folder, exist_ok=True)
-    with Service(start=False) as s, tempfile.TemporaryDirectory() as modules:
-        append(s.directory, *records(), *covered())
+    return subprocess.run(["node", here + "/page_check.js", f"http://127.0.0.1:{s.port}", s.token(), folder, *pages],
+                          env={**os.environ, "NODE_PATH": modules + "/node_modules"}, check=False).returncode
+
+
+def main():
+    folder = os.path.abspath(os.path.join(os.environ.get("BUILD_WORKING_DIRECTORY", "."), sys.argv[2]))
+    with Service() as empty, Service(start=False) as s, tempfile.TemporaryDirectory() as modules:
+        append(s.directory, *records(), *covered(), *hostile())
         append(s.directory, *snapshots("p-1-1", 14, "/srv/bin/server", pid=4711, environment="production"),
                *snapshots("p-2-1", 1, "/srv/bin/worker", pid=4712, mode="page", host="web-03"),
                record("summary", "p-2-1-9", pid=4712, seconds=77.5, peak=9 << 20, exit="signal 11", mode="page"))
@@ -126,8 +146,12 @@ def main():
         s.start()
         subprocess.run(["npm", "install", "--silent", "--no-audit", "--prefix", modules, "playwright-core", "axe-core"],
                        check=True)
-        sys.exit(subprocess.run(["node", here + "/page_check.js", f"http://127.0.0.1:{s.port}", s.token(), folder],
-                                env={**os.environ, "NODE_PATH": modules + "/node_modules"}, check=False).returncode)
+        last = max(row["id"] for row in s.findings("--state", "all"))
+        failed = look(s, folder, modules)
+        failed += look(s, folder + "/hostile", modules, [f"/finding/{last - i}" for i in range(8)] + ["/?order=first"])
+        failed += look(empty, folder + "/empty", modules,
+                       ["/", "/?state=all", "/builds", "/processes", "/coverage", "/steering", "/status"])
+        sys.exit(failed != 0)
 
 
 main()

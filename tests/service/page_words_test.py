@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Words and figures of pages and commands: numbers with their nouns, times with their zone, filters that show."""
 
+import os
 import re
 
 import service
@@ -89,8 +90,31 @@ def an_empty_list_says_why():
     with with_builds() as s:
         check("No finding is ignored." in s.http("GET", "/?state=ignored").text)
         check('No finding matches. <a href="/">' in s.http("GET", "/?build=nosuch").text)
+        s.command("ignore", "1", "--because", "x")
+        s.command("ignore", "2", "--because", "x")
+        page = s.http("GET", "/").text
+        check("<b>Nothing is open.</b>" in page and "Events per day" in page)
+
+
+def pages_of_an_empty_store_say_how_to_fill_it():
     with Service() as s:
-        check("<b>Nothing is open.</b>" in s.http("GET", "/").text)
+        command = f"RINGFENCE_COLLECTOR={os.path.realpath(s.directory)} ringfence check "
+        for path, words in (("/", "No finding has come in yet."), ("/?state=all", "No finding has come in yet."),
+                            ("/coverage", "No process has reported a run yet."), ("/builds", "No build is known yet."),
+                            ("/processes", "No process has sent a snapshot of its memory yet.")):
+            page = s.http("GET", path).text
+            check(words in page and command in page and "<thead>" not in page and "Events per day" not in page, path)
+    quoted = Service(start=False)
+    quoted.directory = os.path.join(quoted.root, "a b'c")
+    os.mkdir(quoted.directory, 0o700)
+    with quoted.start() as s:
+        folder = os.path.realpath(s.directory).replace("'", "&#39;\\&#39;&#39;")
+        check(f"RINGFENCE_COLLECTOR=&#39;{folder}&#39; ringfence" in s.http("GET", "/").text, s.http("GET", "/").text)
+
+
+def roles_of_events_stand_apart():
+    with with_builds() as s:
+        check(">first, last, richest<" in s.http("GET", "/finding/1").text)
 
 
 def times_of_commands_have_a_zone():
@@ -105,4 +129,5 @@ service.main([
     numbers_have_their_noun, a_finding_has_its_number_in_the_list, long_ids_of_builds_are_cut_and_names_are_not,
     places_are_named_from_the_folder_of_sources, a_build_leads_to_its_findings,
     tabs_count_what_the_filter_lets_through, an_empty_list_says_why,
+    pages_of_an_empty_store_say_how_to_fill_it, roles_of_events_stand_apart,
     times_of_commands_have_a_zone])

@@ -39,7 +39,7 @@ static bool apply(void *context, size_t row, const char *argument) {
       return false;
     }
   } else if (row == LIMIT) {
-    a->sites.limit = rf_cli_id(argument);
+    a->sites.limit = rf_cli_number("limit", argument);
     return a->sites.limit > 0;
   }
   return true;
@@ -127,7 +127,7 @@ static void print_sites(const rf_json *root) {
 
 static int answer(asked *a, const char *word) {
   bool printed = false;
-  a->sites.module = word == NULL ? 0 : rf_cli_id(word);
+  a->sites.module = word == NULL ? 0 : rf_cli_id_of(word, "module", "coverage");
   if (a->sites.module < 0) {
     return RF_EXIT_USAGE;
   }

@@ -1,6 +1,7 @@
 /* export: findings in the forms of other tools, to a file or to them. */
 #include "tools/ringfence/base/words.h"
 #include "tools/service/cli/common.h"
+#include "tools/service/cli/filter.h"
 #include "tools/service/exchange/curl.h"
 #include "tools/service/exchange/export.h"
 
@@ -57,7 +58,7 @@ static bool apply(void *context, size_t row, const char *argument) {
   if (texts[row] != NULL) {
     *texts[row] = argument;
   } else if (row == LIMIT) {
-    a->filter.limit = rf_cli_id(argument);
+    a->filter.limit = rf_cli_number("limit", argument);
     return a->filter.limit > 0;
   }
   return true;
@@ -169,6 +170,9 @@ static int export_findings(asked *a) {
   }
   if (!rf_cli_open(&a->cli, RF_STORE_READ)) {
     return RF_EXIT_FAILED;
+  }
+  if (!rf_cli_filter_is_right(&a->cli.store, &a->filter)) {
+    return RF_EXIT_USAGE;
   }
   if (!rf_export_read(&a->cli.store, &a->cli.arena, &a->filter, &a->list, &a->count)) {
     rf_diag("%s", a->cli.store.error);

@@ -1,7 +1,7 @@
 /* findings, show, builds, why, status, gate, watch: questions. */
 #include "tools/service/cli/common.h"
+#include "tools/service/cli/filter.h"
 #include "tools/service/cli/print.h"
-#include "tools/service/intake/builds.h"
 #include "tools/service/intake/envelope.h"
 
 #include <inttypes.h>
@@ -39,20 +39,32 @@ typedef struct asked {
   int64_t event;
 } asked;
 
+/* A new finding is open, so that the two together are the narrower one. */
+static bool choose_state(asked *a, const char *state) {
+  const char *const chosen = a->filter.state == NULL ? state : a->filter.state;
+  bool const other = strcmp(chosen, state) != 0;
+  bool const narrower = strcmp(state, "new") == 0 && strcmp(chosen, "open") == 0;
+  if (other && !narrower && (strcmp(state, "open") != 0 || strcmp(chosen, "new") != 0)) {
+    rf_diag("--new, --open and --state contradict one another: %s and %s", chosen, state);
+    return false;
+  }
+  a->filter.state = narrower ? state : chosen;
+  return true;
+}
+
 static bool apply(void *context, size_t row, const char *argument) {
   asked *const a = (asked *)context;
   const char **const texts[ROWS] = {
-      [DIR] = &a->cli.directory,      [STATE] = &a->filter.state,   [BUILD] = &a->filter.build,
-      [ENV] = &a->filter.environment, [SEARCH] = &a->filter.search, [ORDER] = &a->filter.order,
-      [NEW_IN] = &a->filter.new_in};
+      [DIR] = &a->cli.directory,    [BUILD] = &a->filter.build, [ENV] = &a->filter.environment,
+      [SEARCH] = &a->filter.search, [ORDER] = &a->filter.order, [NEW_IN] = &a->filter.new_in};
   a->cli.json = a->cli.json || row == JSON;
   a->cli.help = a->cli.help || row == HELP;
   if (texts[row] != NULL) {
     *texts[row] = argument;
-  } else if (row == NEW || row == OPEN) {
-    a->filter.state = row == NEW ? "new" : "open";
+  } else if (row == NEW || row == OPEN || row == STATE) {
+    return choose_state(a, row == NEW ? "new" : row == OPEN ? "open" : argument);
   } else if (row == LIMIT || row == EVENT) {
-    int64_t const number = rf_cli_id(argument);
+    int64_t const number = rf_cli_number(rows[row].name, argument);
     *(row == LIMIT ? &a->filter.limit : &a->event) = number;
     return number > 0;
   }
@@ -68,45 +80,6 @@ static int read_options(asked *a, const char *usage, uint32_t mask, int count, i
   return status >= 0 || rf_cli_open(&a->cli, RF_STORE_READ) ? status : RF_EXIT_FAILED;
 }
 
-static bool is_one_of(const char *value, const char *names, const char *option) {
-  size_t const length = value == NULL ? 0 : strlen(value);
-  for (const char *at = names; value != NULL; at++) {
-    if (strncmp(at, value, length) == 0 && (at[length] == ' ' || at[length] == '\0')) {
-      return true;
-    }
-    at = strchr(at, ' ');
-    if (at == NULL) {
-      rf_diag("--%s %s: use one of: %s", option, value, names);
-      return false;
-    }
-  }
-  return true;
-}
-
-static bool is_known_build(asked *a, const char *build) {
-  if (build != NULL && rf_build_named(&a->cli.store, build) == 0) {
-    rf_diag("no build is called %s; `ringfence builds` lists them", build);
-    return false;
-  }
-  return true;
-}
-
-/* One that was never heard of is a slip of the pen, or nothing was checked there: neither may pass a gate. */
-static bool is_known_environment(asked *a, const char *name) {
-  if (name != NULL &&
-      rf_store_number(&a->cli.store, 0, "SELECT 1 FROM name WHERE kind = 2 AND text = ?", "t", name) == 0) {
-    rf_diag("no process has reported from environment %s; `ringfence coverage` lists those that have", name);
-    return false;
-  }
-  return true;
-}
-
-static bool filter_is_right(asked *a) {
-  return is_one_of(a->filter.state, "open new reopened fixed ignored all", "state") &&
-         is_one_of(a->filter.order, "last first count", "order") && is_known_build(a, a->filter.build) &&
-         is_known_build(a, a->filter.new_in) && is_known_environment(a, a->filter.environment);
-}
-
 /* ---- Commands ---- */
 
 static int findings(int argc, char **argv) {
@@ -116,7 +89,7 @@ static int findings(int argc, char **argv) {
                             FILTERS | 1U << NEW | 1U << OPEN | 1U << STATE | 1U << ORDER, 0, argc, argv);
   if (status < 0) {
     status = RF_EXIT_USAGE;
-    if (filter_is_right(&a)) {
+    if (rf_cli_filter_is_right(&a.cli.store, &a.filter)) {
       const rf_json *const root = rf_cli_answer(&a.cli, rf_query_findings(&a.cli.query, &a.filter), &printed);
       status = root == NULL ? RF_EXIT_FAILED : 0;
       if (root != NULL && !printed) {
@@ -188,7 +161,7 @@ static int gate(int argc, char **argv) {
   int status = read_options(&a, "gate [--new-in BUILD] [--env E] [OPTIONS]", FILTERS, 0, argc, argv);
   if (status < 0) {
     status = RF_EXIT_USAGE;
-    if (filter_is_right(&a)) {
+    if (rf_cli_filter_is_right(&a.cli.store, &a.filter)) {
       const rf_json *const root = rf_cli_answer(&a.cli, rf_query_findings(&a.cli.query, &a.filter), &printed);
       uint64_t const total = rf_json_unsigned(root, "total", 0);
       status = root == NULL ? RF_EXIT_FAILED : total != 0 ? RF_EXIT_FOUND : 0;

@@ -37,7 +37,7 @@ static bool apply(void *context, size_t row, const char *argument) {
   if (texts[row] != NULL) {
     *texts[row] = argument;
   } else if (numbers[row] != NULL) {
-    *numbers[row] = rf_cli_id(argument);
+    *numbers[row] = rf_cli_number(rows[row].name, argument);
     return *numbers[row] > 0;
   }
   return true;
@@ -45,7 +45,7 @@ static bool apply(void *context, size_t row, const char *argument) {
 
 static int answer(asked *a, const char *word) {
   bool printed = false;
-  int64_t const id = word == NULL ? 0 : rf_cli_id(word);
+  int64_t const id = word == NULL ? 0 : rf_cli_id_of(word, "process", "processes");
   if (id < 0) {
     return RF_EXIT_USAGE;
   }

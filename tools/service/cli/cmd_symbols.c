@@ -108,7 +108,7 @@ static bool upload_here(asked *a, const char *path) {
 static int upload(asked *a, char **paths, int count) {
   int refused = 0;
   if (count == 0) {
-    rf_diag("usage: ringfence symbols upload FILE...");
+    rf_diag("usage: ringfence symbols upload [--to URL] FILE...");
     return RF_EXIT_USAGE;
   }
   if (a->to == NULL && !rf_cli_open(&a->cli, RF_STORE_WRITE)) {

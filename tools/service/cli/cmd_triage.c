@@ -27,6 +27,8 @@ static const rf_option rows[ROWS] = {
     [UNDO] = {"undo", '\0', NULL, "make its pieces one again", NULL},
 };
 
+enum { NAME_MOST = 255 };
+
 typedef struct decision {
   rf_cli cli;
   const char *in;
@@ -119,19 +121,41 @@ static int split(int argc, char **argv) {
   return decide("split ID [--by RULE | --events N,N... | --undo]", 1U << BY | 1U << EVENTS | 1U << UNDO, 1, argc, argv);
 }
 
-static bool add_build(decision *d) {
-  int64_t const time = d->time == NULL ? rf_store_now() : rf_time_read(d->time);
-  if (time < 0) {
+static bool is_name(const char *option, const char *text) {
+  bool plain = text[strspn(text, " ")] != '\0' && strlen(text) <= NAME_MOST;
+  for (const char *c = text; *c != '\0' && plain; c++) {
+    plain = (unsigned char)*c >= ' ' && *c != '\x7f';
+  }
+  if (!plain) {
+    rf_diag("--%s takes a name of 1 to %d characters, without control characters", option, NAME_MOST);
+  }
+  return plain;
+}
+
+/* Of --add; *time is its place in the order. */
+static bool read_build(const decision *d, int64_t *time) {
+  *time = d->time == NULL ? rf_store_now() : rf_time_read(d->time);
+  if (*time < 0) {
     rf_diag("--time %s: use the form 2026-11-20T22:00:00Z", d->time);
-    return false;
+  }
+  return *time >= 0 && is_name("add", d->add) && (d->version == NULL || is_name("version", d->version));
+}
+
+static int add_build(decision *d) {
+  int64_t time = 0;
+  if (!read_build(d, &time)) {
+    return RF_EXIT_USAGE;
   }
   rf_store_begin(&d->cli.store);
   (void)rf_build_given(&d->cli.store, d->version == NULL ? "" : d->version, d->add, time);
   if (!rf_store_commit(&d->cli.store)) {
     rf_diag("%s", d->cli.store.error);
-    return false;
+    return RF_EXIT_FAILED;
   }
-  return true;
+  if (d->cli.json) {
+    say(d, "done", rf_bump_arena_print(&d->cli.arena, "build %s has its place", d->add));
+  }
+  return 0;
 }
 
 static int builds(int argc, char **argv) {
@@ -143,7 +167,7 @@ static int builds(int argc, char **argv) {
     rf_diag("--version and --time belong to --add COMMIT");
     status = RF_EXIT_USAGE;
   } else if (status < 0 && d.add != NULL) {
-    status = add_build(&d) ? 0 : RF_EXIT_FAILED;
+    status = add_build(&d);
   } else if (status < 0) {
     const rf_json *const root = rf_cli_answer(&d.cli, rf_query_builds(&d.cli.query), &printed);
     status = root == NULL ? RF_EXIT_FAILED : 0;

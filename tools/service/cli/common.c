@@ -165,13 +165,30 @@ const rf_json *rf_cli_answer(rf_cli *cli, bool fine, bool *printed) {
   return root;
 }
 
-int64_t rf_cli_id(const char *word) {
+/* From 1 on; -1 where `text` is no such number. */
+static int64_t number_of(const char *text) {
   char *end = NULL;
   errno = 0;
-  long long const id = strtoll(word[0] == '#' ? word + 1 : word, &end, 10);
-  if (end == word || *end != '\0' || errno != 0 || id <= 0) {
-    rf_diag("%s is not the number of a finding; `ringfence findings` lists them", word);
-    return -1;
+  long long const number = text[0] >= '0' && text[0] <= '9' ? strtoll(text, &end, 10) : 0;
+  return number <= 0 || *end != '\0' || errno != 0 ? -1 : number;
+}
+
+int64_t rf_cli_id_of(const char *word, const char *thing, const char *list) {
+  int64_t const id = number_of(word[0] == '#' ? word + 1 : word);
+  if (id < 0) {
+    rf_diag("%s is not the number of a %s; `ringfence %s` lists them", word, thing, list);
   }
   return id;
+}
+
+int64_t rf_cli_id(const char *word) {
+  return rf_cli_id_of(word, "finding", "findings");
+}
+
+int64_t rf_cli_number(const char *option, const char *argument) {
+  int64_t const number = number_of(argument);
+  if (number < 0) {
+    rf_diag("--%s %s: give a number from 1 on", option, argument);
+  }
+  return number;
 }

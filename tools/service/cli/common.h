@@ -66,8 +66,14 @@ void rf_cli_close(rf_cli *cli);
  * has been printed, and *printed is set. */
 const rf_json *rf_cli_answer(rf_cli *cli, bool fine, bool *printed);
 
-/* A word that must be the number of a finding; -1 after a message. */
+/* A word that must be the number of a finding, such as 7 or #7; -1 after a message. */
 int64_t rf_cli_id(const char *word);
+
+/* The same of another thing: "process", "module"; `list` is the command that lists them. */
+int64_t rf_cli_id_of(const char *word, const char *thing, const char *list);
+
+/* The argument of an option that takes a number from 1 on; -1 after a message. */
+int64_t rf_cli_number(const char *option, const char *argument);
 
 typedef struct rf_service_command {
   const char *name;

@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <ringfence/port.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +28,7 @@ enum {
   KEEP_TICKS = 30,
   RETRY_MS = 2000,
   COMPLAIN_MS = 30000,
+  FILES = 3,
   STEER_MS = 100, /* between policies, where many findings come */
   SHARED = RF_SPOOL_SHARED_PLACES
 };
@@ -45,8 +45,9 @@ typedef struct server {
   rf_policy_writer policy;
   rf_http *http;
   int signals;
-  struct stat file; /* the database, as it was opened */
-  bool gone;        /* it lies no longer where processes write */
+  struct stat
+      files[FILES]; /* the database, as it was opened, and its log and the log's index, as they were first seen */
+  bool gone;        /* one of them lies no longer where processes write */
   int64_t next_take;
   int64_t next_tick;
   int64_t next_steer;
@@ -58,11 +59,6 @@ typedef struct server {
   bool rung;
   bool more;
 } server;
-
-/* Clocks of the day step; this one does not. */
-static int64_t steady_ms(void) {
-  return (int64_t)(rf_port_now_ns() / 1000000);
-}
 
 /* ---- Steps ---- */
 
@@ -115,7 +111,7 @@ static void open_shared(server *s) {
 
 static void thin(server *s, int64_t now) {
   rf_bump_arena arena = {NULL};
-  while (rf_keep_step(&s->store, &s->options->keep) > 0 && steady_ms() - now < GROUP_MS) {
+  while (rf_keep_step(&s->store, &s->options->keep) > 0 && rf_store_steady() - now < GROUP_MS) {
   }
   rf_symbol_thin(&s->store, &arena, s->options->directory, s->options->symbol_bytes);
   rf_bump_arena_free(&arena);
@@ -124,13 +120,21 @@ static void thin(server *s, int64_t now) {
 /* An open database stays readable and writable when its folder is removed or another file takes its place; checked
  * processes and commands no longer find it. */
 static void look_for_database(server *s) {
-  char path[4096];
-  struct stat now;
-  (void)snprintf(path, sizeof path, "%s/ringfence.db", s->options->directory);
-  bool const there = stat(path, &now) == 0;
-  s->gone = there ? now.st_ino != s->file.st_ino || now.st_dev != s->file.st_dev : errno == ENOENT || errno == ENOTDIR;
-  if (s->gone) {
-    rf_diag("%s was %s while serve ran: serve ends; start it anew", path, there ? "replaced" : "removed");
+  static const char *const ends[FILES] = {"", "-wal", "-shm"};
+  for (size_t i = 0; i < FILES && !s->gone; i++) {
+    char path[4096];
+    struct stat now;
+    struct stat *const then = &s->files[i];
+    (void)snprintf(path, sizeof path, "%s/ringfence.db%s", s->options->directory, ends[i]);
+    bool const there = stat(path, &now) == 0;
+    if (then->st_ino == 0) {
+      *then = there ? now : *then;
+      continue;
+    }
+    s->gone = there ? now.st_ino != then->st_ino || now.st_dev != then->st_dev : errno == ENOENT || errno == ENOTDIR;
+    if (s->gone) {
+      rf_diag("%s was %s while serve ran: serve ends; start it anew", path, there ? "replaced" : "removed");
+    }
   }
 }
 
@@ -178,10 +182,10 @@ static void run(server *s) {
                                                   {rf_http_descriptor(s->http, 1), POLLIN, 0},
                                                   {s->spool.doorbell, POLLIN, 0}};
   while ((fds[0].revents & POLLIN) == 0 && !s->gone) {
-    int64_t now = steady_ms();
+    int64_t now = rf_store_steady();
     rf_serial_lines_poll(&s->serial, fds + FIXED);
     (void)poll(fds, FIXED + RF_SERIAL_SOURCES, until_due(s, now));
-    now = steady_ms();
+    now = rf_store_steady();
     rf_serial_lines_read(&s->serial, fds + FIXED, now);
     if ((fds[3].revents & POLLIN) != 0) {
       rf_spool_drain_doorbell(&s->spool);
@@ -254,7 +258,7 @@ static bool start(server *s) {
     rf_diag("%s: %s", path, s->store.error);
     return false;
   }
-  if (stat(path, &s->file) != 0) {
+  if (stat(path, &s->files[0]) != 0) {
     rf_diag("%s: %s", path, strerror(errno));
     return false;
   }

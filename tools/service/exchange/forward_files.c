@@ -104,7 +104,9 @@ static bool send_segment(rf_forward *f, int folder, const char *name) {
   uint64_t at = 0;
   size_t tail = 0;
   int const fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-  if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) { /* a process still writes to it */
+  struct stat st;
+  /* A process still writes to it, or it is no file. */
+  if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || flock(fd, LOCK_EX | LOCK_NB) != 0) {
     if (fd >= 0) {
       (void)close(fd);
     }

@@ -14,9 +14,17 @@
 /* ---- In ---- */
 
 void rf_upload_begin(rf_request *r) {
-  if (strcmp(r->path, "/api/v1/symbols") == 0 && strcmp(r->method, "POST") == 0) {
-    r->file_path = rf_symbol_new_path(&r->arena, r->http->options->directory);
-    r->file = open(r->file_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (strcmp(r->path, "/api/v1/symbols") != 0 || strcmp(r->method, "POST") != 0) {
+    return;
+  }
+  if (!rf_connections_upload(r->connections, r->entry)) {
+    r->refused = RF_REQUEST_TOO_MANY;
+    return;
+  }
+  r->file_path = rf_symbol_new_path(&r->arena, r->http->options->directory);
+  r->file = open(r->file_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (r->file < 0) {
+    r->refused = "cannot create a file in the folder of symbols";
   }
 }
 
@@ -28,9 +36,6 @@ enum MHD_Result rf_upload_end(rf_request *r) {
   char message[RF_SYMBOL_MESSAGE] = "";
   rf_symbol_file file;
   const char *const given = rf_request_argument(r, "name");
-  if (r->file < 0) {
-    return rf_reply_error(r, MHD_HTTP_INTERNAL_SERVER_ERROR, "cannot create a file in the folder of symbols");
-  }
   bool const closed = close(r->file) == 0;
   r->file = -1;
   if (!closed || !rf_symbol_adopt(r->http->store, &r->arena, r->http->options->directory, r->file_path,

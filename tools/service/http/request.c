@@ -80,6 +80,7 @@ enum MHD_Result rf_reply(const rf_request *r, unsigned status, const char *type,
   struct MHD_Response *const response =
       MHD_create_response_from_buffer(length, (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
   if (response != NULL) {
+    rf_connections_answer(r->connections, r->entry, length);
     (void)MHD_add_response_header(response, "Content-Type", type);
   }
   return send_response(r, status, response);

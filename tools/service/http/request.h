@@ -2,6 +2,7 @@
 #ifndef RINGFENCE_TOOLS_SERVICE_REQUEST_H
 #define RINGFENCE_TOOLS_SERVICE_REQUEST_H
 
+#include "tools/service/http/connections.h"
 #include "tools/service/http/rights.h"
 #include "tools/service/http/stream.h"
 
@@ -13,6 +14,8 @@
 extern "C" {
 #endif
 
+#define RF_REQUEST_TOO_MANY "too much is being sent at once: try again"
+
 enum { RF_BODY_MOST = 4 << 20, RF_FORM_MOST = 8192, RF_COOKIE_NAME = 32 };
 
 /* A place that connections come to: an address, or the socket in the collector's folder. */
@@ -21,6 +24,7 @@ typedef struct rf_listener {
   struct MHD_Daemon *daemon; /* NULL: none */
   bool local;                /* the socket */
   int epoll;
+  rf_connections connections;
 } rf_listener;
 
 struct rf_http {
@@ -38,6 +42,8 @@ struct rf_http {
 /* From the first call for a request to its end. */
 typedef struct rf_request {
   rf_http *http;
+  rf_connections *connections; /* of its listener */
+  rf_connection *entry;        /* among them */
   struct MHD_Connection *connection;
   const char *method;
   const char *path;
@@ -47,7 +53,8 @@ typedef struct rf_request {
   size_t length;
   size_t room;
   bool too_large;
-  int file; /* an upload goes there and not to `body`; -1: none */
+  const char *refused; /* why its body is not wanted; NULL: it is */
+  int file;            /* an upload goes there and not to `body`; -1: none */
   const char *file_path;
   rf_bump_arena arena;
 } rf_request;

@@ -214,13 +214,13 @@ unsigned rf_rights_granted(const rf_rights *rights, const rf_sender *sender) {
 const char *rf_rights_new_code(rf_rights *rights) {
   rights->code[0] = '\0';
   if (random_text(rights->code, 32)) {
-    rights->code_until = rf_store_now() + RF_CODE_LIFE_MS;
+    rights->code_until = rf_store_steady() + RF_CODE_LIFE_MS;
   }
   return rights->code;
 }
 
 const char *rf_rights_redeem(rf_rights *rights, const char *code) {
-  bool const valid = rights->code[0] != '\0' && rf_store_now() < rights->code_until && is_equal(code, rights->code);
+  bool const valid = rights->code[0] != '\0' && rf_store_steady() < rights->code_until && is_equal(code, rights->code);
   if (valid) {
     rights->code[0] = '\0';
   }

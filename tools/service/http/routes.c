@@ -175,6 +175,7 @@ static enum MHD_Result answer_page(rf_request *r, const char *what, rf_page_make
       .json = root,
       .store = r->http->store,
       .source_root = r->http->options->source_root,
+      .directory = r->http->options->directory,
       .may_triage = (r->granted & (unsigned)RF_RIGHT_TRIAGE) != 0,
       .may_steer = (r->granted & (unsigned)RF_RIGHT_STEER) != 0,
       .state = rf_request_argument(r, "state"),
@@ -226,6 +227,7 @@ static enum MHD_Result get_stream(rf_request *r) {
   rf_reply_headers(response);
   enum MHD_Result const queued = MHD_queue_response(r->connection, MHD_HTTP_OK, response);
   MHD_destroy_response(response);
+  rf_connections_keep(r->connections, r->entry);
   return queued;
 }
 

@@ -17,7 +17,7 @@
 #define SOCKET "serve.sock"
 
 /* Versions of libmicrohttpd call 413 by different names. */
-enum { CONNECTIONS = 600, CONNECTION_MEMORY = 32 * 1024, TIMEOUT_S = 30, BACKLOG = 64, TOO_LARGE = 413 };
+enum { CLOSING = 64, CONNECTION_MEMORY = 32 * 1024, TIMEOUT_S = 30, BACKLOG = 4096, TOO_LARGE = 413 };
 
 /* ---- Requests ---- */
 
@@ -25,14 +25,15 @@ static const char *header(struct MHD_Connection *connection, const char *name) {
   return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
-static rf_request *begin(const rf_listener *l, struct MHD_Connection *connection, const char *method,
-                         const char *path) {
+static rf_request *begin(rf_listener *l, struct MHD_Connection *connection, const char *method, const char *path) {
   rf_request *const r = (rf_request *)calloc(1, sizeof *r);
   if (r == NULL) {
     return NULL;
   }
   rf_http *const http = l->http;
   r->http = http;
+  r->connections = &l->connections;
+  r->entry = rf_connections_find(connection);
   r->file = -1;
   r->connection = connection;
   r->method = rf_bump_arena_text(&r->arena, method, strlen(method));
@@ -47,6 +48,7 @@ static rf_request *begin(const rf_listener *l, struct MHD_Connection *connection
       .local = l->local,
   };
   r->granted = rf_rights_granted(&http->rights, &r->sender);
+  rf_connections_moved(r->connections, r->entry);
   return r;
 }
 
@@ -78,12 +80,20 @@ static void add_to_file(rf_request *r, const char *data, size_t size) {
 }
 
 static void add_body(rf_request *r, const char *data, size_t size) {
+  rf_connections_arrived(r->connections, r->entry, size);
+  if (r->refused != NULL) {
+    return;
+  }
   if (r->file >= 0 && !r->too_large) {
     add_to_file(r, data, size);
     return;
   }
   if (r->too_large || size > body_limit(r) - r->length) {
     r->too_large = true;
+    return;
+  }
+  if (!rf_connections_hold(r->connections, r->entry, size)) {
+    r->refused = RF_REQUEST_TOO_MANY;
     return;
   }
   if (r->length + size + 1 > r->room) {
@@ -101,13 +111,33 @@ static void add_body(rf_request *r, const char *data, size_t size) {
   r->body[r->length] = '\0';
 }
 
+static enum MHD_Result answer(rf_request *r) {
+  if (r->refused != NULL) {
+    return rf_reply_error(r, MHD_HTTP_SERVICE_UNAVAILABLE, r->refused);
+  }
+  return !r->too_large ? rf_route(r)
+                       : rf_reply_error(r, TOO_LARGE,
+                                        r->file < 0 ? "the request is too large"
+                                                    : "the file is larger than 4 GiB, or the disk is full");
+}
+
+/* The answer is queued: a reader may be slow, so only the answer stays. */
+static void forget_contents(rf_request *r) {
+  free(r->body);
+  r->body = NULL;
+  r->length = 0;
+  if (r->file < 0) { /* the path of a file that was cut short is in the arena */
+    rf_bump_arena_free(&r->arena);
+  }
+}
+
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path, const char *method,
                               const char *version, const char *data, size_t *size, void **state) {
   (void)version;
   rf_request *r = (rf_request *)*state;
   bool answered = false;
   if (r == NULL) {
-    r = begin((const rf_listener *)context, connection, method, path);
+    r = begin((rf_listener *)context, connection, method, path);
     *state = r;
     if (r == NULL) {
       return MHD_NO;
@@ -123,10 +153,9 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     *size = 0;
     return MHD_YES;
   }
-  return !r->too_large ? rf_route(r)
-                       : rf_reply_error(r, TOO_LARGE,
-                                        r->file < 0 ? "the request is too large"
-                                                    : "the file is larger than 4 GiB, or the disk is full");
+  enum MHD_Result const result = answer(r);
+  forget_contents(r);
+  return result;
 }
 
 static void end(void *context, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode code) {
@@ -139,6 +168,8 @@ static void end(void *context, struct MHD_Connection *connection, void **state, 
       (void)close(r->file);
       (void)unlink(r->file_path);
     }
+    rf_connections_release(r->connections, r->entry);
+    rf_connections_moved(r->connections, r->entry);
     rf_bump_arena_free(&r->arena);
     free(r->body);
     free(r);
@@ -218,10 +249,13 @@ static int listen_in(const char *directory) {
 }
 
 static bool start_daemon(rf_listener *l, int fd, char *error) {
-  l->daemon = MHD_start_daemon(
-      MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, l, MHD_OPTION_LISTEN_SOCKET, fd,
-      MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-      MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S, MHD_OPTION_NOTIFY_COMPLETED, end, NULL, MHD_OPTION_END);
+  rf_connections_init(&l->connections);
+  unsigned const most = (unsigned)l->connections.most + RF_STREAMS + CLOSING;
+  l->daemon =
+      MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, l, MHD_OPTION_LISTEN_SOCKET, fd,
+                       MHD_OPTION_CONNECTION_LIMIT, most, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+                       MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S, MHD_OPTION_NOTIFY_COMPLETED, end, NULL,
+                       MHD_OPTION_NOTIFY_CONNECTION, rf_connections_notify, &l->connections, MHD_OPTION_END);
   const union MHD_DaemonInfo *const info =
       l->daemon == NULL ? NULL : MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD);
   if (info == NULL) {

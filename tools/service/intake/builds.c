@@ -48,6 +48,9 @@ int64_t rf_build_given(rf_store *store, const char *version, const char *revisio
 }
 
 int64_t rf_build_named(rf_store *store, const char *text) {
+  if (text[0] == '\0') {
+    return 0; /* what a build does not say is no name of it */
+  }
   int64_t const exact = rf_store_number(
       store, 0, "SELECT id FROM build WHERE ?1 IN (name, version, build_id) ORDER BY name = ?1 DESC, ordered_at DESC",
       "t", text);

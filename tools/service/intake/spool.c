@@ -128,7 +128,7 @@ static int64_t number_of(const char *name) {
     return -1;
   }
   long long const number = strtoll(name + strlen(ours), &end, 10);
-  return *end == '\0' && number > 0 ? number : -1;
+  return *end == '\0' && number > 0 && number < INT64_MAX / 2 ? number : -1;
 }
 
 static int by_number(const void *a, const void *b) {
@@ -151,11 +151,14 @@ static void list_names(rf_spool *spool, void (*each)(rf_spool *spool, const char
   }
 }
 
+/* What is no file is not taken in; its name is not used again either. */
 static void note_number(rf_spool *spool, const char *name) {
   int64_t const number = number_of(name);
-  if (number >= 0 && spool->count < RF_SPOOL_SEGMENTS) {
+  struct stat st;
+  spool->next = number >= spool->next ? number + 1 : spool->next;
+  if (number >= 0 && spool->count < RF_SPOOL_SEGMENTS && fstatat(spool->folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+      S_ISREG(st.st_mode)) {
     spool->numbers[spool->count++] = number;
-    spool->next = number >= spool->next ? number + 1 : spool->next;
   }
 }
 
@@ -293,7 +296,7 @@ static outcome take_segment(rf_spool *spool, rf_intake *intake, int64_t number, 
   bool fine = true;
   do {
     fine = take_piece(&r, &done);
-  } while (fine && !done && !once);
+  } while (fine && !done && (!once || r.skipping));
   if (fine && done && unlinkat(spool->folder, name, 0) == 0) {
     memcpy(spool->finished, row, sizeof row);
   }

@@ -27,14 +27,15 @@ enum {
 
 /* ---- The message ---- */
 
-/* Names of functions that come in soon may show that a finding is not new: alerts wait for them a little. */
-
+/* Names of functions that come in soon may show that a finding is not new: alerts wait for them a little. A time in the
+ * future is that of a clock that was set back. */
 static const char *compose(rf_bump_arena *arena, const rf_alerts *alerts, rf_store *store, int64_t *activity) {
   sqlite3_stmt *const s = rf_store_select(
       store,
       "SELECT a.id, a.kind, a.environment, a.finding, f.bug, f.title, f.place FROM activity a JOIN finding f ON f.id"
-      " = a.finding WHERE a.alert = 1 AND a.time < ? AND f.merged_into IS NULL ORDER BY a.id LIMIT 1",
-      "i", rf_store_now() - DELAY_MS);
+      " = a.finding WHERE a.alert = 1 AND (a.time < ?1 - ?2 OR a.time > ?1) AND f.merged_into IS NULL ORDER BY a.id "
+      "LIMIT 1",
+      "ii", rf_store_now(), (int64_t)DELAY_MS);
   if (!rf_store_row(store, s)) {
     return NULL;
   }
@@ -105,7 +106,7 @@ static bool start(rf_alerts *alerts, const char *input) {
   }
   (void)close(fd);
   alerts->child = child > 0 ? child : 0;
-  alerts->started = rf_store_now();
+  alerts->started = rf_store_steady();
   return child > 0;
 }
 
@@ -121,7 +122,7 @@ static void settle(rf_alerts *alerts, rf_store *store, bool sent) {
   if (!sent) {
     rf_diag("an alert failed%s: %s", over ? " for the last time" : "",
             alerts->webhook != NULL ? "the webhook (curl)" : "the command");
-    alerts->next_try = over ? 0 : rf_store_now() + (MINUTE_MS << (alerts->failures - 1));
+    alerts->next_try = over ? 0 : rf_store_steady() + (MINUTE_MS << (alerts->failures - 1));
     alerts->failures = over ? 0 : alerts->failures;
   }
 }
@@ -132,7 +133,7 @@ static void look_after(rf_alerts *alerts, rf_store *store) {
   if (ended == alerts->child) {
     alerts->child = 0;
     settle(alerts, store, WIFEXITED(status) && WEXITSTATUS(status) == 0);
-  } else if (rf_store_now() - alerts->started > LIFE_MS) {
+  } else if (rf_store_steady() - alerts->started > LIFE_MS) {
     (void)kill(-alerts->child, SIGKILL);
     (void)kill(alerts->child, SIGKILL);
   }
@@ -142,7 +143,8 @@ void rf_alerts_step(rf_alerts *alerts, rf_store *store) {
   if (alerts->child != 0) {
     look_after(alerts, store);
   }
-  if (alerts->child != 0 || (alerts->webhook == NULL && alerts->command == NULL) || rf_store_now() < alerts->next_try) {
+  if (alerts->child != 0 || (alerts->webhook == NULL && alerts->command == NULL) ||
+      rf_store_steady() < alerts->next_try) {
     return;
   }
   rf_bump_arena arena = {NULL};

@@ -202,7 +202,7 @@ static void start(rf_symbol_worker *worker, rf_bump_arena *arena, rf_frames all)
     be_child(worker, arena, all);
   }
   worker->child = child > 0 ? child : 0;
-  worker->began = rf_store_now();
+  worker->began = rf_store_steady();
 }
 
 /* ---- Answers ---- */
@@ -259,7 +259,7 @@ static void end_fetch(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *
   rf_symbol_file file;
   if (strcmp(path, unreachable) == 0) {
     rf_diag("no server of DEBUGINFOD_URLS answers: the next attempt is in %d minutes", WAIT_MS / 60000);
-    worker->wait_until = rf_store_now() + WAIT_MS;
+    worker->wait_until = rf_store_steady() + WAIT_MS;
     rf_store_begin(store);
     rf_store_run(store, "DELETE FROM symbol_file WHERE build_id = ? AND kind = 'asked'", "t", worker->build_id);
     (void)rf_store_commit(store);
@@ -311,7 +311,7 @@ static bool look_after(rf_symbol_worker *worker, rf_store *store, int flags) {
   size_t length = 0;
   pid_t const ended = waitpid(worker->child, NULL, flags);
   if (ended != worker->child) {
-    if (rf_store_now() - worker->began > (int64_t)LIFE_S * 1000) {
+    if (rf_store_steady() - worker->began > (int64_t)LIFE_S * 1000) {
       (void)kill(-worker->child, SIGKILL);
     }
     return false;
@@ -350,7 +350,7 @@ static bool next_build(rf_symbol_worker *worker, rf_store *store) {
     return true;
   }
   int64_t const now = rf_store_now();
-  if (worker->servers == NULL || worker->servers[0] == '\0' || now < worker->wait_until ||
+  if (worker->servers == NULL || worker->servers[0] == '\0' || rf_store_steady() < worker->wait_until ||
       !choose_build(
           worker, store, RF_SYMBOL_FETCH,
           rf_store_select(

@@ -14,7 +14,14 @@ static int64_t root_of(rf_store *store, int64_t id) {
 
 /* ---- Actions: each within the transaction ---- */
 
+static bool is_blank(const char *text) {
+  return text[strspn(text, " \t\r\n")] == '\0';
+}
+
 static bool fix(rf_store *store, int64_t id, const char *text, char *message) {
+  if (text != NULL && is_blank(text)) {
+    return rf_decision_refuse(message, "the build that has the fix has an empty name; is a variable not set?");
+  }
   int64_t const build = text == NULL ? 0 : rf_build_named(store, text);
   rf_store_run(store,
                "UPDATE finding SET state = 'fixed', because = NULL, fixed_in = ?2, fixed_build = nullif(?3, 0),"
@@ -28,7 +35,7 @@ static bool fix(rf_store *store, int64_t id, const char *text, char *message) {
 }
 
 static bool ignore(rf_store *store, int64_t id, const char *text, char *message) {
-  if (text == NULL || text[strspn(text, " \t")] == '\0') {
+  if (text == NULL || is_blank(text)) {
     return rf_decision_refuse(message, "give a reason: --because TEXT");
   }
   rf_store_run(store,

@@ -105,7 +105,8 @@ static void sums(const rf_page *p) {
   uint64_t const sites = rf_json_unsigned(p->json, "sites", 0);
   uint64_t const watched = rf_json_unsigned(p->json, "watched", 0);
   rf_page_raw(p, "<ul class=\"figures\">\n");
-  rf_page_figure(p, "", rf_page_number(p, rf_json_unsigned(p->json, "module_count", 0)), "modules");
+  uint64_t const count = rf_json_unsigned(p->json, "module_count", 0);
+  rf_page_figure(p, "", rf_page_number(p, count), rf_noun(p->arena, count, "module"));
   rf_page_figure(p, "", rf_page_number(p, sites), "call sites that allocate");
   rf_page_figure(p, "", percent_text(p, watched, sites), "of them watched");
   rf_page_raw(p, "</ul>\n");
@@ -124,7 +125,7 @@ void rf_page_coverage(const rf_page *page) {
   if (list != NULL) {
     programs(page, list);
   } else {
-    rf_page_raw(page, "<p class=\"empty\">No process has reported a run yet.</p>\n");
+    rf_page_nothing_yet(page, "No process has reported a run yet.", "", "./program");
   }
   rf_page_foot(page->sink);
 }
@@ -202,7 +203,8 @@ static void sites_table(const rf_page *p, uint64_t all) {
 static void head(const rf_page *p, uint64_t sites, uint64_t watched) {
   const char *const path = rf_json_text(p->json, "path", "");
   rf_markup(p->sink,
-            "<p class=\"crumbs\"><a href=\"/coverage\">Coverage</a></p>\n<h1>%s</h1>\n<p class=\"dim mono wrap\">%s, "
+            "<p class=\"crumbs\"><a href=\"/coverage\">Coverage</a></p>\n<h1 class=\"wrap\">%s</h1>\n<p class=\"dim "
+            "mono wrap\">%s, "
             "build-id %s</p>\n<ul class=\"figures\">\n",
             rf_base_name(path), path, rf_json_text(p->json, "build_id", "none"));
   rf_page_figure(p, "", rf_page_number(p, sites), "call sites that allocate");
@@ -213,7 +215,7 @@ static void head(const rf_page *p, uint64_t sites, uint64_t watched) {
   }
   rf_page_raw(p, "</ul>\n");
   bar(p, watched, sites);
-  rf_page_raw(p, "<p class=\"dim\">In ");
+  rf_page_raw(p, "<p class=\"dim wrap\">In ");
   for (const rf_json *n = rf_json_list(p->json, "programs"); n != NULL; n = n->next) {
     rf_markup(p->sink, "<code>%s</code>%s", n->text == NULL ? "" : n->text, n->next == NULL ? "" : ", ");
   }

@@ -26,14 +26,26 @@ static const char *link_to(const rf_page *p, const char *state, int64_t offset) 
 
 /* ---- Head ---- */
 
+/* Findings of all states, which search, environment and build let through. */
+static uint64_t count_all(const rf_page *p) {
+  static const char *const states[] = {"open", "reopened", "fixed", "ignored"};
+  const rf_json *const counts = rf_json_member(p->json, "counts");
+  uint64_t all = 0;
+  for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+    all += rf_json_unsigned(counts, states[i], 0);
+  }
+  return all;
+}
+
+static bool is_filtered(const rf_page *p) {
+  return is_given(p->search) || is_given(p->environment) || is_given(p->build);
+}
+
 static void tabs(const rf_page *p) {
   static const char *const states[][2] = {{"open", "Open"},   {"new", "New"},         {"reopened", "Reopened"},
                                           {"fixed", "Fixed"}, {"ignored", "Ignored"}, {"all", "All"}};
   const rf_json *const counts = rf_json_member(p->json, "counts");
-  uint64_t all = 0;
-  for (size_t i = 0; i < 5; i++) {
-    all += i == 1 ? 0 : rf_json_unsigned(counts, states[i][0], 0);
-  }
+  uint64_t const all = count_all(p);
   rf_page_raw(p, "<nav class=\"tabs\" aria-label=\"State\">\n");
   for (size_t i = 0; i < 6; i++) {
     uint64_t count = i == 5 ? all : rf_json_unsigned(counts, states[i][0], 0);
@@ -112,7 +124,7 @@ static void row(const rf_page *p, const rf_json *f) {
 
 static void nothing(const rf_page *p) {
   const char *const state = state_of(p);
-  if (is_given(p->search) || is_given(p->environment) || is_given(p->build) || strcmp(state, "new") == 0) {
+  if (is_filtered(p) || strcmp(state, "new") == 0) {
     rf_page_raw(p, "<p class=\"empty\">No finding matches. <a href=\"/\">All open findings</a></p>\n");
     return;
   }
@@ -120,8 +132,7 @@ static void nothing(const rf_page *p) {
     rf_markup(p->sink, "<p class=\"empty\">No finding is %s.</p>\n", state);
     return;
   }
-  rf_page_raw(p, "<div class=\"empty\"><p><b>Nothing is open.</b></p>\n<p>Findings of checked processes appear here by "
-                 "themselves:</p>\n<pre>ringfence check --option collector=auto -- ./program</pre></div>\n");
+  rf_page_raw(p, "<p class=\"empty\"><b>Nothing is open.</b> <a href=\"/?state=all\">All findings</a></p>\n");
 }
 
 static void pager(const rf_page *p, uint64_t shown) {
@@ -145,6 +156,11 @@ void rf_page_findings(const rf_page *page) {
   uint64_t shown = 0;
   rf_page_head(page->sink, "Findings", "/");
   rf_page_raw(page, "<h1>Findings</h1>\n");
+  if (count_all(page) == 0 && !is_filtered(page)) {
+    rf_page_nothing_yet(page, "No finding has come in yet.", "", "./program");
+    rf_page_foot(page->sink);
+    return;
+  }
   rf_page_chart(page, rf_json_list(page->json, "trend"), "Events per day");
   tabs(page);
   tools(page);

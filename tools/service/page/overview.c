@@ -21,14 +21,20 @@ static void build(const rf_page *p, const rf_json *b) {
 
 void rf_page_builds(const rf_page *page) {
   rf_page_head(page->sink, "Builds", "/builds");
-  rf_page_raw(
-      page,
-      "<h1>Builds</h1>\n<p class=\"dim\">Newest first. The order is as CI gave it (<code>ringfence builds "
-      "--add</code>), else guessed from when each was first seen.</p>\n<table class=\"findings\">\n<thead><tr><th "
-      "scope=\"col\">Build</th><th scope=\"col\">Last seen</th><th scope=\"col\" class=\"number\">New</th>"
-      "<th scope=\"col\" class=\"number\">Findings</th><th scope=\"col\" class=\"number\">Events</th><th "
-      "scope=\"col\" class=\"number\">Processes</th><th scope=\"col\" class=\"number\">Hours</th><th "
-      "scope=\"col\">Order</th></tr></thead>\n<tbody>\n");
+  rf_page_raw(page,
+              "<h1>Builds</h1>\n<p class=\"dim\">Newest first. The order is as CI gave it (<code>ringfence builds "
+              "--add</code>), else guessed from when each was first seen.</p>\n");
+  if (rf_json_list(page->json, "builds") == NULL) {
+    rf_page_nothing_yet(page, "No build is known yet.", "", "./program");
+    rf_page_foot(page->sink);
+    return;
+  }
+  rf_page_raw(page,
+              "<table class=\"findings\">\n<thead><tr><th "
+              "scope=\"col\">Build</th><th scope=\"col\">Last seen</th><th scope=\"col\" class=\"number\">New</th>"
+              "<th scope=\"col\" class=\"number\">Findings</th><th scope=\"col\" class=\"number\">Events</th><th "
+              "scope=\"col\" class=\"number\">Processes</th><th scope=\"col\" class=\"number\">Hours</th><th "
+              "scope=\"col\">Order</th></tr></thead>\n<tbody>\n");
   for (const rf_json *b = rf_json_list(page->json, "builds"); b != NULL; b = b->next) {
     build(page, b);
   }

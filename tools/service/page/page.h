@@ -22,6 +22,7 @@ typedef struct rf_page {
   const rf_json *json; /* the answer that is shown */
   rf_store *store;     /* for names of return addresses */
   const char *source_root;
+  const char *directory; /* the collector's folder */
   bool may_triage;
   bool may_steer;
   /* The search text; NULL: none. */

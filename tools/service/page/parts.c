@@ -1,5 +1,6 @@
 #include "tools/service/page/parts.h"
 
+#include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/base/words.h"
 #include "tools/ringfence/model/record.h"
 #include "tools/service/intake/envelope.h"
@@ -155,6 +156,32 @@ void rf_page_state(const rf_page *p, const rf_json *finding) {
   rf_markup(p->sink, "<span class=\"badge %s\">%s</span>", state, state);
 }
 
+/* As a word of a shell. */
+static const char *quoted(rf_bump_arena *arena, const char *text) {
+  static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-";
+  rf_text_sink t;
+  if (text[strspn(text, plain)] == '\0') {
+    return text;
+  }
+  rf_text_sink_init(&t, arena);
+  rf_sink_char(&t.sink, '\'');
+  for (; *text != '\0'; text++) {
+    rf_sink_str(&t.sink, *text == '\'' ? "'\\'" : "");
+    rf_sink_char(&t.sink, *text);
+  }
+  rf_sink_char(&t.sink, '\'');
+  return t.text;
+}
+
+void rf_page_nothing_yet(const rf_page *p, const char *sentence, const char *options, const char *program) {
+  char *const whole = realpath(p->directory, NULL);
+  rf_markup(p->sink,
+            "<div class=\"empty\"><p><b>%s</b></p>\n<p>A checked process that sends to this folder appears here by "
+            "itself:</p>\n<pre>RINGFENCE_COLLECTOR=%s ringfence check %s-- %s</pre></div>\n",
+            sentence, quoted(p->arena, whole == NULL ? p->directory : whole), options, program);
+  free(whole);
+}
+
 void rf_page_figure(const rf_page *p, const char *class_name, const char *value, const char *name) {
   rf_markup(p->sink, "<li class=\"%s\"><b>%s</b> %s</li>\n", class_name, value, name);
 }
@@ -197,8 +224,9 @@ static const char *label_of(const rf_page *p, const rf_json *list) {
   for (const rf_json *n = list; n != NULL; n = n->next) {
     days++;
   }
-  return rf_bump_arena_print(p->arena, "%s in %u days, at most %" PRIu64 " in one day",
-                             rf_counted(p->arena, sum, "event"), days, most);
+  return sum == 0 ? rf_bump_arena_print(p->arena, "none in %u days", days)
+                  : rf_bump_arena_print(p->arena, "%s in %u days, at most %" PRIu64 " in one day",
+                                        rf_counted(p->arena, sum, "event"), days, most);
 }
 
 /* One path: a page has a hundred of them. */

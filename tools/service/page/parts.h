@@ -46,6 +46,10 @@ void rf_page_build_link(const rf_page *p, const rf_json *build);
 /* A badge of a finding's state. */
 void rf_page_state(const rf_page *p, const rf_json *finding);
 
+/* Says that nothing is there yet, and with which command something comes: `options` of ringfence check, "" or ending
+ * with a space. */
+void rf_page_nothing_yet(const rf_page *p, const char *sentence, const char *options, const char *program);
+
 /* A card with a figure. */
 void rf_page_figure(const rf_page *p, const char *class_name, const char *value, const char *name);
 

@@ -53,11 +53,10 @@ static void row(const rf_page *p, const rf_json *f) {
 }
 
 static void none(const rf_page *p) {
-  rf_page_raw(p,
-              "<div class=\"empty\">\n<p>No process has sent a snapshot of its memory yet. A checked process sends one"
-              " when it is asked to, by a signal or by <code>__ringfence_snapshot(name)</code>:</p>\n<pre>"
-              "RINGFENCE_COLLECTOR=auto ringfence check -o snapshot_signal=SIGUSR2 -- ./server &amp;\n"
-              "kill -USR2 \"$(pidof server)\"</pre>\n</div>\n");
+  rf_page_nothing_yet(p, "No process has sent a snapshot of its memory yet.", "-o snapshot_every=60 ", "./server");
+  rf_page_raw(p, "<p class=\"dim\">A snapshot is taken every 60 seconds then; others when the program calls "
+                 "<code>__ringfence_snapshot(name)</code>, and with <code>-o snapshot_signal=SIGUSR2</code> on that "
+                 "signal.</p>\n");
 }
 
 /* The highest peak of each day. */

@@ -57,9 +57,14 @@ void rf_page_builds_of(const rf_page *p) {
 }
 
 static const char *roles_of(const rf_page *p, const rf_json *e) {
-  return rf_bump_arena_print(p->arena, "%s%s%s", rf_json_bool(e, "first", false) ? "first " : "",
-                             rf_json_bool(e, "last", false) ? "last " : "",
-                             rf_json_bool(e, "richest", false) ? "richest" : "");
+  static const char *const roles[] = {"first", "last", "richest"};
+  const char *text = "";
+  for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
+    if (rf_json_bool(e, roles[i], false)) {
+      text = rf_bump_arena_print(p->arena, "%s%s%s", text, text[0] == '\0' ? "" : ", ", roles[i]);
+    }
+  }
+  return text;
 }
 
 void rf_page_events(const rf_page *p) {
@@ -103,7 +108,7 @@ void rf_page_related(const rf_page *p) {
   if (related == NULL && merged == NULL) {
     return;
   }
-  rf_page_raw(p, "<section class=\"card wide\"><h2>Related: merge?</h2>\n<table class=\"plain\"><tbody>\n");
+  rf_page_raw(p, "<section class=\"card wide\"><h2>Related findings</h2>\n<table class=\"plain\"><tbody>\n");
   for (const rf_json *m = merged; m != NULL; m = m->next) {
     other(p, m, "merged into this one");
   }
@@ -125,8 +130,9 @@ void rf_page_history(const rf_page *p) {
     const char *const text = rf_json_text(a, "text", "");
     rf_page_raw(p, "<tr><td>");
     rf_page_time(p, rf_json_text(a, "time", ""));
-    rf_markup(p->sink, "</td><td class=\"wrap\"><b>%s</b>%s%s%s%s</td></tr>\n", rf_json_text(a, "kind", ""),
-              environment[0] == '\0' ? "" : " in ", environment, text[0] == '\0' ? "" : ": ", text);
+    rf_markup(p->sink, "</td><td class=\"wrap\"><b>%s</b>%s<bdi>%s</bdi>%s<bdi>%s</bdi></td></tr>\n",
+              rf_json_text(a, "kind", ""), environment[0] == '\0' ? "" : " in ", environment,
+              text[0] == '\0' ? "" : ": ", text);
   }
   rf_page_raw(p, "</tbody></table>\n</section>\n<section class=\"card\"><h2>Identity</h2>\n<dl class=\"facts\">\n");
   for (size_t i = 0; i < 4; i++) {

@@ -1,6 +1,8 @@
 /* One finding, whole. */
 #include "tools/service/query/query.h"
 
+#include "checkers/report/utf8.h"
+#include "tools/ringfence/base/sinks.h"
 #include "tools/service/intake/split.h"
 #include "tools/service/intake/window.h"
 #include "tools/service/store/counters.h"
@@ -213,6 +215,12 @@ static void put_crash_loops(rf_query *q, int64_t id) {
 
 /* ---- Events ---- */
 
+/* Where there are more than 40, those with a role come before later ones, and the one asked for before all. */
+#define EVENTS_SHOWN                                                                                                   \
+  "SELECT e.id FROM event e JOIN finding f ON f.id = e.finding WHERE e.finding IN " MEMBERS                            \
+  " ORDER BY e.id = ?2 DESC, e.id IN (f.first_event, f.last_event, f.richest_event) DESC, e.finding = ?1 DESC,"        \
+  " e.time DESC LIMIT 40"
+
 static void put_events(rf_query *q, int64_t id, int64_t *shown) {
   sqlite3_stmt *const s = rf_store_select(q->store,
                                           "SELECT e.id, e.time, b.name, p.text, h.text, n.text, m.text, e.pid,"
@@ -220,18 +228,16 @@ static void put_events(rf_query *q, int64_t id, int64_t *shown) {
                                           " = e.id, e.finding = ?1 FROM event e JOIN finding f ON f.id ="
                                           " e.finding JOIN build b ON b.id = e.build JOIN name p ON p.id ="
                                           " e.program JOIN name h ON h.id = e.host JOIN name n ON n.id ="
-                                          " e.environment JOIN name m ON m.id = e.mode WHERE e.finding IN " MEMBERS
-                                          " ORDER BY e.time DESC LIMIT 40",
-                                          "i", id);
+                                          " e.environment JOIN name m ON m.id = e.mode WHERE e.id IN (" EVENTS_SHOWN
+                                          ") ORDER BY e.time DESC, e.id DESC",
+                                          "ii", id, *shown);
   static const char *const texts[] = {"build", "program", "host", "environment", "mode"};
   static const char *const roles[] = {"first", "last", "richest"};
   int64_t richest = 0;
-  bool there = false;
   bool found_own = false; /* the richest of the finding itself, rather than of one that was merged into it */
   rf_json_open(&q->w, "events", "[");
   while (rf_store_row(q->store, s)) {
     int64_t const event = sqlite3_column_int64(s, 0);
-    there = there || event == *shown;
     bool const best = sqlite3_column_int(s, 11) != 0;
     bool const own = sqlite3_column_int(s, 12) != 0;
     richest = richest == 0 || (best && (own || !found_own)) ? event : richest;
@@ -250,20 +256,43 @@ static void put_events(rf_query *q, int64_t id, int64_t *shown) {
     rf_json_close(&q->w, "}");
   }
   rf_json_close(&q->w, "]");
-  *shown = there ? *shown : richest;
+  *shown = *shown != 0 ? *shown : richest;
+}
+
+/* A record is kept as it came, and JSON is UTF-8: bytes that are none become U+FFFD. */
+static const char *as_utf8(rf_bump_arena *arena, const char *text) {
+  rf_text_sink t;
+  rf_text_sink_init(&t, arena);
+  for (const char *at = text; *at != '\0';) {
+    unsigned const length = rf_utf8_length((const unsigned char *)at);
+    rf_sink_mem(&t.sink, length != 0 ? at : "\xEF\xBF\xBD", length != 0 ? length : 3);
+    at += length != 0 ? length : 1;
+  }
+  return t.text;
 }
 
 static void put_record(rf_query *q, int64_t event) {
   sqlite3_stmt *const s = rf_store_select(q->store, "SELECT text FROM body WHERE event = ?", "i", event);
   rf_json_put_number(&q->w, "event", event);
   if (rf_store_row(q->store, s)) {
-    rf_json_put_raw(&q->w, "record", rf_bump_arena_print(q->arena, "%s", rf_store_text(s, 0)));
+    rf_json_put_raw(&q->w, "record", as_utf8(q->arena, rf_store_text(s, 0)));
     rf_store_done(s);
   }
 }
 
+static bool has_event(rf_query *q, int64_t id, int64_t event) {
+  return rf_store_number(q->store, 0, "SELECT 1 FROM event WHERE id = ?2 AND finding IN " MEMBERS, "ii", id, event) !=
+         0;
+}
+
 bool rf_query_finding(rf_query *q, int64_t id, int64_t event) {
   rf_json_open(&q->w, NULL, "{");
+  if (event != 0 && !has_event(q, id, event)) {
+    rf_json_put_text(&q->w, "error",
+                     rf_bump_arena_print(q->arena, "finding %" PRId64 " keeps no event %" PRId64, id, event));
+    rf_json_close(&q->w, "}");
+    return !q->store->failed;
+  }
   if (!put_row(q, id)) {
     rf_json_put_text(&q->w, "error", rf_bump_arena_print(q->arena, "there is no finding %" PRId64, id));
     rf_json_close(&q->w, "}");

@@ -9,16 +9,34 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+/* The last 200 builds; findings whose first event was in each; members of merged findings that were seen in it, and how
+ * many findings these add; use of programs. One pass over each table, however many builds there are. */
+#define CHOSEN "chosen AS MATERIALIZED (SELECT * FROM build ORDER BY ordered_at DESC LIMIT 200)"
+#define FRESH                                                                                                          \
+  "fresh AS MATERIALIZED (SELECT first_build, count(*) AS n FROM finding WHERE merged_into IS NULL GROUP BY "          \
+  "first_build)"
+#define ROOT_WAS_SEEN                                                                                                  \
+  "EXISTS (SELECT 1 FROM counter r WHERE r.finding = m.merged_into AND r.kind = 2 AND r.what = k.what)"
+#define PARTS                                                                                                          \
+  "parts AS MATERIALIZED (SELECT k.what, count(*) AS n, count(DISTINCT CASE WHEN " ROOT_WAS_SEEN                       \
+  " THEN NULL ELSE m.merged_into END) AS roots FROM finding m CROSS JOIN counter k WHERE m.merged_into > 0 AND"        \
+  " k.finding = m.id AND k.kind = 2 GROUP BY k.what)"
+#define USED                                                                                                           \
+  "used AS MATERIALIZED (SELECT build, total(seconds) AS seconds, total(processes) AS processes FROM usage GROUP BY"   \
+  " build)"
+/* SQLite takes the index counter_what where its condition is named as it stands. */
+#define SEEN_IN                                                                                                        \
+  "(SELECT count(*) FROM counter k WHERE k.kind = 2 AND k.kind IN (2, 4) AND k.what = b.id AND k.finding > 0)"
+
 bool rf_query_builds(rf_query *q) {
   static const char sql[] =
-      "SELECT b.name, b.version, b.revision, b.build_id, b.ordered_at, b.given, coalesce(c.count, 0),"
-      " coalesce(c.first_seen, b.first_seen), coalesce(c.last_seen, b.last_seen), (SELECT count(*) FROM finding f"
-      " WHERE f.first_build = b.id AND f.merged_into IS NULL), (SELECT count(DISTINCT coalesce(m.merged_into, m.id)) "
-      "FROM"
-      " counter k JOIN finding m ON m.id = k.finding WHERE k.kind = 2 AND k.what = b.id), (SELECT total(u.seconds) "
-      "FROM usage u WHERE u.build = b.id), (SELECT"
-      " total(u.processes) FROM usage u WHERE u.build = b.id) FROM build b LEFT JOIN counter c ON c.finding = 0 AND"
-      " c.kind = 2 AND c.what = b.id ORDER BY b.ordered_at DESC LIMIT 200";
+      "WITH " CHOSEN ", " FRESH ", " PARTS ", " USED
+      " SELECT b.name, b.version, b.revision, b.build_id, b.ordered_at, b.given, coalesce(c.count, 0),"
+      " coalesce(c.first_seen, b.first_seen), coalesce(c.last_seen, b.last_seen), coalesce(fresh.n, 0), " SEEN_IN
+      " - coalesce(parts.n, 0) + coalesce(parts.roots, 0), coalesce(used.seconds, 0.0), coalesce(used.processes, 0.0)"
+      " FROM chosen b LEFT JOIN counter c ON c.finding = 0 AND c.kind = 2 AND c.what = b.id LEFT JOIN fresh ON"
+      " fresh.first_build = b.id LEFT JOIN parts ON parts.what = b.id LEFT JOIN used ON used.build = b.id"
+      " ORDER BY b.ordered_at DESC";
   static const char *const texts[] = {"name", "version", "commit", "build_id"};
   sqlite3_stmt *const s = rf_store_select(q->store, sql, "");
   rf_json_open(&q->w, NULL, "{");

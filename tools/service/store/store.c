@@ -11,6 +11,12 @@ int64_t rf_store_now(void) {
   return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+int64_t rf_store_steady(void) {
+  struct timespec t = {0, 0};
+  (void)clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 /* ---- Failures ---- */
 
 static const char *advice_for(int code) {

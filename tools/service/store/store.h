@@ -70,6 +70,9 @@ void rf_store_fail(rf_store *store, int code, const char *doing);
 /* Milliseconds since 1970. */
 int64_t rf_store_now(void);
 
+/* Milliseconds of a clock that does not step, for waits; it means nothing to another process. */
+int64_t rf_store_steady(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,54 @@
+#include "tools/service/cli/filter.h"
+
+#include "tools/ringfence/base/diagnostics.h"
+#include "tools/service/intake/builds.h"
+
+#include <string.h>
+
+static bool is_one_of(const char *value, const char *names, const char *option) {
+  size_t const length = value == NULL ? 0 : strlen(value);
+  for (const char *at = names; value != NULL; at++) {
+    if (strncmp(at, value, length) == 0 && (at[length] == ' ' || at[length] == '\0')) {
+      return true;
+    }
+    at = strchr(at, ' ');
+    if (at == NULL) {
+      rf_diag("--%s %s: use one of: %s", option, value, names);
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Such as --new-in "$COMMIT" where the variable is not set: a gate must not pass for it. */
+static bool is_given(const char *name, const char *option) {
+  if (name != NULL && name[0] == '\0') {
+    rf_diag("--%s has an empty name; is a variable not set?", option);
+    return false;
+  }
+  return true;
+}
+
+static bool is_known_build(rf_store *store, const char *build) {
+  if (build != NULL && rf_build_named(store, build) == 0) {
+    rf_diag("no build is called %s; `ringfence builds` lists them", build);
+    return false;
+  }
+  return true;
+}
+
+/* One that was never heard of is a slip of the pen, or nothing was checked there: neither may pass a gate. */
+static bool is_known_environment(rf_store *store, const char *name) {
+  if (name != NULL && rf_store_number(store, 0, "SELECT 1 FROM name WHERE kind = 2 AND text = ?", "t", name) == 0) {
+    rf_diag("no process has reported from environment %s; `ringfence coverage` lists those that have", name);
+    return false;
+  }
+  return true;
+}
+
+bool rf_cli_filter_is_right(rf_store *store, const rf_findings_filter *f) {
+  return is_one_of(f->state, "open new reopened fixed ignored all", "state") &&
+         is_one_of(f->order, "last first count", "order") && is_given(f->build, "build") &&
+         is_given(f->new_in, "new-in") && is_given(f->environment, "env") && is_known_build(store, f->build) &&
+         is_known_build(store, f->new_in) && is_known_environment(store, f->environment);
+}

@@ -1,0 +1,19 @@
+/* Filters of findings, as options give them. */
+#ifndef RINGFENCE_TOOLS_SERVICE_FILTER_H
+#define RINGFENCE_TOOLS_SERVICE_FILTER_H
+
+#include "tools/service/query/query.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Whether state and order are words that exist, and the store has heard of the builds and the environment: a name that
+ * is misspelt would choose nothing, and nothing passes a gate. False after a message. */
+bool rf_cli_filter_is_right(rf_store *store, const rf_findings_filter *filter);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
