@@ -79,6 +79,8 @@ chroot_enter "$dir" apt-get purge -y -q ringfence ringfence-serve >"$dir.log" 2>
 tar -C "$dir/usr/local" --strip-components=1 -xf "$trial"/ringfence-serve-*.tar.gz --wildcards '*/bin/ringfence-serve'
 steps=$(sed -n '/^RUN /,/[^\\]$/p' "$container" | sed 's/^RUN //; s/\\$//' | tr '\n' ' ')
 entry=$(sed -n 's/^ENTRYPOINT //p' "$container" | tr -d '[],"')
-try container "$steps && mkdir -m 700 -p /findings && { timeout 3 $entry; exit 99; }" 'collecting findings in /findings'
+# A network of its own, as a container has: the port may be taken on this machine.
+try container "$steps && mkdir -m 700 -p /findings && { timeout 3 unshare --net $entry; exit 99; }" \
+  'collecting findings in /findings'
 rm -f -- "$dir/usr/local/bin/ringfence-serve"
 say "packages: passed"
