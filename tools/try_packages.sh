@@ -36,8 +36,8 @@ fi
 gcc -g -O0 -o "$trial/program" "$here/../docs/examples/off_by_one.c"
 # As on a machine that is in use: the lists of packages are there, Ringfence is not, even if an earlier trial failed.
 rm -f -- "$dir/usr/local/bin/ringfence-serve"
-chroot_enter "$dir" sh -c 'apt-get update -q && { dpkg --purge ringfence-serve ringfence || true; }' >"$dir.apt.log" 2>&1 ||
-  die "apt-get update failed, see $dir.apt.log"
+chroot_enter "$dir" sh -c 'apt-get update -q && { dpkg --purge ringfence-serve ringfence || true; }' \
+  >"$dir.apt.log" 2>&1 || die "apt-get update failed, see $dir.apt.log"
 
 # name, command, what it must say
 try() {
