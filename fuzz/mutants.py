@@ -47,8 +47,8 @@ GENERATED = {
     "tools/ringfence/render/page/script.inc": '""\n',
     "tools/ringfence/render/page/style.inc": '""\n',
 }
-C_FLAGS = ["-std=c11", "-g", "-O1", "-w", "-D_GNU_SOURCE", "-DRF_MODE_DEFAULT=RF_MODE_OFF"]
-CXX_FLAGS = ["-std=c++17", "-g", "-O1", "-w"]
+C_FLAGS = ["-std=c11", "-O1", "-w", "-D_GNU_SOURCE", "-DRF_MODE_DEFAULT=RF_MODE_OFF"]
+CXX_FLAGS = ["-std=c++17", "-O1", "-w"]
 FUZZER = ["-fsanitize=fuzzer-no-link,address"]
 WATCHED = ["-DRF_TRACK_ASAN=1"]
 WATCHED_CXX = ["-fsanitize=address", "-fsanitize-recover=address"]

@@ -34,9 +34,10 @@ else
     die "the packages cannot be made, see $dir.build.log"
 fi
 gcc -g -O0 -o "$trial/program" "$here/../docs/examples/off_by_one.c"
-# As on a machine that is in use: the lists of packages are there, Ringfence is not.
-chroot_enter "$dir" sh -c 'apt-get update -q && { dpkg --purge ringfence || true; }' >"$dir.apt.log" 2>&1 ||
-  die "apt-get update failed, see $dir.apt.log"
+# As on a machine that is in use: the lists of packages are there, Ringfence is not, even if an earlier trial failed.
+rm -f -- "$dir/usr/local/bin/ringfence-serve"
+chroot_enter "$dir" sh -c 'apt-get update -q && { dpkg --purge ringfence-serve ringfence || true; }' \
+  >"$dir.apt.log" 2>&1 || die "apt-get update failed, see $dir.apt.log"
 
 # name, command, what it must say
 try() {
@@ -55,7 +56,9 @@ try tar 'tar xf ringfence-[0-9]*.tar.gz && ringfence-[0-9]*/bin/ringfence check 
 try deb 'DEBIAN_FRONTEND=noninteractive apt-get install -y -q ./ringfence_*.deb && ringfence check -- ./program' \
   'SUMMARY: Ringfence: heap-buffer-overflow .*off_by_one.c:6 in copy'
 chroot_enter "$dir" apt-get purge -y -q ringfence >"$dir.log" 2>&1 || die "cannot be removed: $(tail -n 5 "$dir.log")"
-[[ -z $(find "$dir/usr" -ipath '*ringfence*') ]] || die "left behind: $(find "$dir/usr" -ipath '*ringfence*')"
+# Seen from inside: the folder of the system may itself be named after Ringfence.
+left=$(cd -- "$dir" && find usr -ipath '*ringfence*')
+[[ -z $left ]] || die "left behind: $left"
 
 # The service: its tar, its package, and the steps of the container file.
 if (($# == 2)); then
@@ -77,6 +80,8 @@ chroot_enter "$dir" apt-get purge -y -q ringfence ringfence-serve >"$dir.log" 2>
 tar -C "$dir/usr/local" --strip-components=1 -xf "$trial"/ringfence-serve-*.tar.gz --wildcards '*/bin/ringfence-serve'
 steps=$(sed -n '/^RUN /,/[^\\]$/p' "$container" | sed 's/^RUN //; s/\\$//' | tr '\n' ' ')
 entry=$(sed -n 's/^ENTRYPOINT //p' "$container" | tr -d '[],"')
-try container "$steps && mkdir -m 700 -p /findings && { timeout 3 $entry; exit 99; }" 'collecting findings in /findings'
+# A network of its own, as a container has: the port may be taken on this machine.
+try container "$steps && mkdir -m 700 -p /findings && { timeout 3 unshare --net $entry; exit 99; }" \
+  'collecting findings in /findings'
 rm -f -- "$dir/usr/local/bin/ringfence-serve"
 say "packages: passed"

@@ -68,7 +68,7 @@ ln -s "$PWD/tests/conformance" "$work/include/ringfence"
 # source, object
 cat >"$work/compile" <<END
 #!/usr/bin/env bash
-common=(${cpu[*]} -Os -g -ffunction-sections -fdata-sections -Wall -Wextra -Werror -Wno-psabi -DRF_SITES=1
+common=(${cpu[*]} -Os -ffunction-sections -fdata-sections -Wall -Wextra -Werror -Wno-psabi -DRF_SITES=1
   -I$work/include -Ilib/include -Icheckers/include -I.)
 case \$1 in
   *.c) exec $prefix-gcc "\${common[@]}" -std=c11 -ffreestanding -c "\$1" -o "\$2" ;;

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <fstream>
 #include <string>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -18,6 +19,16 @@ namespace {
 const size_t kBytes = 4096;
 
 void some_code() {}
+
+// The path as the kernel tells it.
+std::string file_of_its_own() {
+  std::string const path = testing::TempDir() + "/mapped";
+  std::ofstream(path) << "text";
+  char *const resolved = realpath(path.c_str(), nullptr);
+  std::string const result = resolved == nullptr ? std::string() : resolved;
+  free(resolved);
+  return result;
+}
 
 TEST(DropinModule, OfTheUserLieOutsideTheSystemsFolders) {
   for (const char *const path : {"/usr/bin/x", "/usr/lib/x.so", "/lib/x.so", "/lib32/x", "/lib64/x", "/libx32/x",
@@ -76,7 +87,8 @@ TEST(DropinModule, HasAPathOrNone) {
   EXPECT_FALSE(rf_module_path_of(1, path, sizeof path)) << "no memory";
 
   // Files that were mapped, and not loaded.
-  for (const std::string &file : {std::string("/etc/passwd"), std::string(program)}) {
+  std::string const mine = file_of_its_own();
+  for (const std::string &file : {mine, std::string(program)}) {
     int const fd = open(file.c_str(), O_RDONLY);
     ASSERT_GE(fd, 0) << file;
     void *const mapped = mmap(nullptr, 2 * kBytes, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -87,6 +99,7 @@ TEST(DropinModule, HasAPathOrNone) {
     EXPECT_EQ(munmap(mapped, 2 * kBytes), 0);
     EXPECT_FALSE(rf_module_path_of(reinterpret_cast<uintptr_t>(mapped), path, sizeof path));
   }
+  unlink(mine.c_str());
   free(program);
 }
 

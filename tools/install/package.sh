@@ -230,6 +230,12 @@ overrides() {
 ringfence: binary-from-other-architecture usr/lib/ringfence/i386/*
 END
   fi
+  if [[ -e $1/usr/lib/ringfence/musl ]]; then
+    cat <<'END'
+# For programs of musl that checked ones start: the C library that it needs is musl's, libc.so.
+ringfence: library-not-linked-against-libc *usr/lib/ringfence/musl/*
+END
+  fi
   cat <<'END'
 # LD_PRELOAD lines and the command name the library; no program links to it.
 ringfence: package-name-doesnt-match-sonames libringfence0
