@@ -39,8 +39,13 @@ static void begin(asked *a, rf_store *store) {
 static void show(asked *a, const rf_json *root, rf_page_maker *make) {
   rf_text_sink out;
   rf_text_sink_init(&out, &a->arena);
-  rf_page const page = {
-      .arena = &a->arena, .sink = &out.sink, .json = root, .store = a->store, .may_triage = true, .zoom = 2};
+  rf_page const page = {.arena = &a->arena,
+                        .sink = &out.sink,
+                        .json = root,
+                        .store = a->store,
+                        .may_triage = true,
+                        .zoom = 2,
+                        .directory = "."};
   make(&page);
   require(strstr(out.text, "<zzz") == NULL);
   rf_bump_arena_free(&a->arena);

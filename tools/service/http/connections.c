@@ -1,6 +1,7 @@
 #include "tools/service/http/connections.h"
 
-#include <ringfence/port.h>
+#include "tools/service/store/store.h"
+
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -34,7 +35,7 @@ void rf_connections_moved(rf_connections *all, rf_connection *c) {
     c->newer = &all->list;
     c->older->newer = c->newer->older = c;
     all->count++;
-    c->moved = (int64_t)(rf_port_now_ns() / 1000000);
+    c->moved = rf_store_steady();
     c->arrived = 0;
   }
 }
@@ -73,7 +74,7 @@ static void end_connection(rf_connections *all, rf_connection *c) {
 /* Closes those that hold something, and have made no progress for long, until there is room. */
 static void end_stale(rf_connections *all, const rf_connection *but, bool (*is_room)(const rf_connections *, size_t),
                       size_t more) {
-  int64_t const now = (int64_t)(rf_port_now_ns() / 1000000);
+  int64_t const now = rf_store_steady();
   for (rf_connection *c = all->list.newer; c != &all->list && !is_room(all, more) && now - c->moved > STALE_MS;) {
     rf_connection *const next = c->newer;
     if (c != but && (c->bytes != 0 || c->uploads)) {
