@@ -80,12 +80,9 @@ static void find_theirs(void) {
 
 /* ---- Looking ---- */
 
-#define NAME(s)                                                                                                        \
-  { (s), 0, RF_ACCESS_READ, true }
-#define READS(p, n)                                                                                                    \
-  { (p), (n), RF_ACCESS_READ, false }
-#define WRITES(p, n)                                                                                                   \
-  { (p), (n), RF_ACCESS_WRITE, false }
+#define NAME(s) ((rf_transfer_piece){(s), 0, RF_ACCESS_READ, true})
+#define READS(p, n) ((rf_transfer_piece){(p), (n), RF_ACCESS_READ, false})
+#define WRITES(p, n) ((rf_transfer_piece){(p), (n), RF_ACCESS_WRITE, false})
 
 #define LOOK(...)                                                                                                      \
   const rf_transfer_piece pieces[] = {__VA_ARGS__};                                                                    \
@@ -332,7 +329,7 @@ RF_EXPORT int ioctl(int fd, unsigned long request, ...) {
     bool const refused = WATCHING && theirs.aio_error##suffix(block) == EFAULT;                                        \
     if (refused) {                                                                                                     \
       rf_access const access = block->aio_lio_opcode == LIO_WRITE ? RF_ACCESS_READ : RF_ACCESS_WRITE;                  \
-      LOOK({(const void *)(uintptr_t)block->aio_buf, block->aio_nbytes, access, false});                               \
+      LOOK((rf_transfer_piece){(const void *)(uintptr_t)block->aio_buf, block->aio_nbytes, access, false});            \
     }                                                                                                                  \
     return theirs.aio_return##suffix(block);                                                                           \
   }                                                                                                                    \
