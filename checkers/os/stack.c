@@ -199,8 +199,8 @@ __attribute__((noinline)) static bool step_rarely(walk *w, uint32_t rule, uintpt
 }
 
 /* `max` is at least 2; the first frame is there. */
-RF_NO_SANITIZE static inline __attribute__((always_inline)) unsigned
-follow(walk w, uint32_t rule, const rf_origin *origin, uintptr_t *frames, unsigned max, rf_stack_layout *layout) {
+RF_NO_SANITIZE RF_INLINE unsigned follow(walk w, uint32_t rule, const rf_origin *origin, uintptr_t *frames,
+                                         unsigned max, rf_stack_layout *layout) {
   unsigned count = 1;
   for (;;) {
     if (__builtin_expect((rule & RF_RULE_SPECIAL) == 0, 1)) {

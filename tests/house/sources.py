@@ -6,8 +6,11 @@ import sys
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', re.M)
 COMMENT_OR_STRING = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
+# The head of a function goes on in lines with a margin alone: a macro that defines functions begins at the left, too.
 FUNCTION = re.compile(
-    r"^(?!typedef|struct|union|enum|extern|#)([A-Za-z_][\w \t*,()]*?)\b(\w+)\(([^;{}]*)\)[^;{}=]*\{[ \t]*$", re.M
+    r"^(?!typedef|struct|union|enum|extern|#)([A-Za-z_][\w \t*,()]*?)\b(\w+)\(((?:[^;{}\n]|\n[ \t])*)\)"
+    r"(?:[^;{}=\n]|\n[ \t])*\{[ \t]*$",
+    re.M,
 )
 PUBLIC = ("lib/include/", "checkers/include/")
 
