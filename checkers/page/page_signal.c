@@ -50,14 +50,10 @@ void rf_page_served_by(uintptr_t handler) {
   server = handler;
 }
 
-static bool (*held)(int number, const void *info, void *context);
+static bool (*held)(const void *info, void *context);
 
-void rf_page_held_by(bool (*hold)(int number, const void *info, void *context)) {
+void rf_page_held_by(bool (*hold)(const void *info, void *context)) {
   held = hold;
-}
-
-static bool is_held(int number, const siginfo_t *info, void *context) {
-  return info->si_code <= 0 && held != NULL && held(number, info, context);
 }
 
 static bool is_server(const struct sigaction *action) {
@@ -169,13 +165,16 @@ static bool is_settled_otherwise(const siginfo_t *info, void *context) {
   return settle != NULL && settle(info, context);
 }
 
+static bool settle_fault(const siginfo_t *info, void *context) {
+  rf_machine_context const m = rf_machine_context_of((const ucontext_t *)context);
+  return is_settled_otherwise(info, context) ||
+         rf_page_fault((uintptr_t)info->si_addr, (rf_access)m.access, m.pc, (const void *)m.frame);
+}
+
 bool rf_page_settle(const void *siginfo, void *context) {
   int const saved = errno;
   const siginfo_t *const info = (const siginfo_t *)siginfo;
-  rf_machine_context const m = rf_machine_context_of((const ucontext_t *)context);
-  bool const settled =
-      info->si_code > 0 && (is_settled_otherwise(info, context) ||
-                            rf_page_fault((uintptr_t)info->si_addr, (rf_access)m.access, m.pc, (const void *)m.frame));
+  bool const settled = info->si_code > 0 ? settle_fault(info, context) : held != NULL && held(info, context);
   errno = saved;
   return settled;
 }
@@ -183,7 +182,7 @@ bool rf_page_settle(const void *siginfo, void *context) {
 static void on_fault(unsigned trampoline, int number, siginfo_t *info, void *context) {
   int const saved = errno;
   rf_host_unwind_fault();
-  if (!is_held(number, info, context) && !rf_page_settle(info, context)) {
+  if (!rf_page_settle(info, context)) {
     pass_on(trampoline, number, info, context);
   }
   errno = saved;

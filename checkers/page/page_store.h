@@ -234,7 +234,7 @@ void rf_page_give_stack(void);
 
 /* Has `hold` asked of each signal that was sent, with the handler's siginfo_t and context; true: it is to come later,
  * and nobody handles it now. Once, before the first store is opened. */
-void rf_page_held_by(bool (*hold)(int number, const void *info, void *context));
+void rf_page_held_by(bool (*hold)(const void *info, void *context));
 
 /* Has `settle` asked of each fault before the store is, with the handler's siginfo_t and context; true: it is settled,
  * and the program goes on. Puts the store's handler in place, unless the one of rf_page_served_by is there. Again
@@ -242,7 +242,8 @@ void rf_page_held_by(bool (*hold)(int number, const void *info, void *context));
 void rf_page_settle_also(bool (*settle)(const void *info, void *context));
 
 /* For that handler, with its siginfo_t and its context: true where the fault was a touch of closed pages, or
- * settled otherwise. It is reported then, and the program can go on. */
+ * settled otherwise. It is reported then, and the program can go on. True also of a signal that was sent and is held
+ * (rf_page_held_by). */
 bool rf_page_settle(const void *info, void *context);
 
 /* The one descriptor that stores keep open, which the program may not close: it does not know of it. 0 or less: none.

@@ -58,9 +58,6 @@ static bool is_late(int number, const siginfo_t *info) {
 static void die(int number, siginfo_t *info, void *context) {
   static RF_THREAD_LOCAL bool reporting;
   rf_host_unwind_fault();
-  if (rf_signals_hold(number, info, context)) {
-    return;
-  }
   if ((number == SIGSEGV || number == SIGBUS) && rf_page_settle(info, context)) {
     return;
   }

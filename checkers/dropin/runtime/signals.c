@@ -127,13 +127,13 @@ int rf_signals_mask(int how, const sigset_t *set, sigset_t *old, bool comes_to_u
   return error;
 }
 
-bool rf_signals_hold(int number, const void *info, void *context) {
-  int const code = ((const siginfo_t *)info)->si_code;
-  if (code > 0 || (held & BIT(number)) == 0) {
+bool rf_signals_hold(const void *info, void *context) {
+  int const number = ((const siginfo_t *)info)->si_signo;
+  if ((held & BIT(number)) == 0) {
     return false;
   }
   (void)sigaddset(&((ucontext_t *)context)->uc_sigmask, number);
   /* It is blocked until the handler returns, and from then on by the mask. */
-  (void)(code == SI_TKILL ? raise(number) : kill(getpid(), number));
+  (void)(((const siginfo_t *)info)->si_code == SI_TKILL ? raise(number) : kill(getpid(), number));
   return true;
 }

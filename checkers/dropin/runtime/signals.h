@@ -53,8 +53,8 @@ int rf_signals_mask(int how, const sigset_t *set, sigset_t *old, bool comes_to_u
 /* The same for the drop-in's own calls, which mean what they say. */
 int rf_signals_mask_truly(int how, const sigset_t *set, sigset_t *old);
 
-/* For a handler, with its siginfo_t and context: true where the signal was sent while the thread believes that it
+/* For a handler, with the siginfo_t of a signal that was sent, and the context: true where the thread believes that it
  * blocks it. It comes again when the thread lets it. */
-bool rf_signals_hold(int number, const void *info, void *context);
+bool rf_signals_hold(const void *info, void *context);
 
 #endif /* RINGFENCE_DROPIN_SIGNALS_H */
