@@ -14,4 +14,8 @@
 #define THEIRS(name) __real_##name
 #endif
 
+/* For each name of a list: its member of a struct, and what the member of `theirs` is set to. */
+#define DECLARE(name) __typeof__(&(name)) name;
+#define FIND(name) theirs.name = THEIRS(name);
+
 #endif /* RINGFENCE_DROPIN_INTERCEPT_H */

@@ -62,8 +62,6 @@ ssize_t __readlink_chk(const char *restrict path, char *restrict buf, size_t n, 
       with(pipe2) with(getrandom) with(ioctl) with(getgroups) with(setgroups) with(aio_error) with(aio_return)         \
           with(aio_error64) with(aio_return64) with(uname) with(waitpid) with(wait4)
 #define EACH(with) OPENING(with) NAMED(with) KNOWN(with) SOCKETS(with) OTHERS(with)
-#define DECLARE(name) __typeof__(&(name)) name;
-#define FIND(name) theirs.name = THEIRS(name);
 
 static struct { EACH(DECLARE) } theirs;
 

@@ -18,8 +18,6 @@
 
 #define EACH(with)                                                                                                     \
   with(fclose) with(freopen) with(chroot) with(setuid) with(seteuid) with(setreuid) with(setresuid) with(unshare)
-#define DECLARE(name) __typeof__(&(name)) name;
-#define FIND(name) theirs.name = THEIRS(name);
 
 /* Found at the beginning: in a child of fork, the loader may be locked by a thread that is not there. */
 static struct { EACH(DECLARE) } theirs;

@@ -22,8 +22,6 @@ size_t __fread_unlocked_chk(void *restrict buf, size_t room, size_t size, size_t
 #define EACH(with)                                                                                                     \
   with(freopen64) with(pread64) with(pwrite64) with(preadv64) with(pwritev64) with(__read_chk) with(__pread_chk)       \
       with(__pread64_chk) with(__recv_chk) with(__recvfrom_chk) with(__fread_chk) with(__fread_unlocked_chk)
-#define DECLARE(name) __typeof__(&(name)) name;
-#define FIND(name) theirs.name = THEIRS(name);
 
 static struct { EACH(DECLARE) } theirs;
 

@@ -29,8 +29,6 @@
   with(read) with(write) with(pread) with(pwrite) with(recv) with(send) with(recvfrom) with(sendto) with(readv)        \
       with(writev) with(preadv) with(pwritev) with(recvmsg) with(sendmsg) with(fread) with(fwrite)                     \
           with(fread_unlocked) with(fwrite_unlocked)
-#define DECLARE(name) __typeof__(&(name)) name;
-#define FIND(name) theirs.name = THEIRS(name);
 
 static struct { EACH(DECLARE) } theirs;
 static bool began;
