@@ -41,14 +41,13 @@ typedef struct asked {
 
 /* A new finding is open, so that the two together are the narrower one. */
 static bool choose_state(asked *a, const char *state) {
-  const char *const chosen = a->filter.state == NULL ? state : a->filter.state;
-  bool const other = strcmp(chosen, state) != 0;
-  bool const narrower = strcmp(state, "new") == 0 && strcmp(chosen, "open") == 0;
-  if (other && !narrower && (strcmp(state, "open") != 0 || strcmp(chosen, "new") != 0)) {
+  const char *const chosen = a->filter.state;
+  if (chosen == NULL || (strcmp(chosen, "open") == 0 && strcmp(state, "new") == 0)) {
+    a->filter.state = state;
+  } else if (strcmp(chosen, state) != 0 && (strcmp(chosen, "new") != 0 || strcmp(state, "open") != 0)) {
     rf_diag("--new, --open and --state contradict one another: %s and %s", chosen, state);
     return false;
   }
-  a->filter.state = narrower ? state : chosen;
   return true;
 }
 
