@@ -55,13 +55,11 @@ static socklen_t *length(void) {
 }
 
 static int wait_for_child(void) {
-  int got = 0;
   pid_t const child = fork();
   if (child == 0) {
     _exit(0);
   }
-  got = waitpid(child, (int *)(void *)block, 0) == child ? 0 : -1;
-  return got;
+  return waitpid(child, (int *)(void *)block, 0) == child ? 0 : -1;
 }
 
 static int read_later(void) {

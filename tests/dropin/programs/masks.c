@@ -34,10 +34,14 @@ static void *in_thread(void *unused) {
   return unused;
 }
 
-static void by_thread(void) {
+static void run_thread(void *(*function)(void *)) {
   pthread_t thread;
-  pthread_create(&thread, NULL, in_thread, NULL);
+  pthread_create(&thread, NULL, function, NULL);
   pthread_join(thread, NULL);
+}
+
+static void by_thread(void) {
+  run_thread(in_thread);
 }
 
 static void by_main(void) {
@@ -96,9 +100,7 @@ static void *fill_in_thread(void *unused) {
 }
 
 static void full_of_thread(void) {
-  pthread_t thread;
-  pthread_create(&thread, NULL, fill_in_thread, NULL);
-  pthread_join(thread, NULL);
+  run_thread(fill_in_thread);
 }
 
 static void full_of_main(void) {
