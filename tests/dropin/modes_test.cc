@@ -233,7 +233,7 @@ TEST(DropinModes, ATransferOfWhatThereIsGoesAsEver) {
   EXPECT_EQ(run({program("transfers"), "cancel"}, with("mode=page")).status, 0);
 }
 
-// What the program's calls are, and what each does with the block: "names", "reads" or "writes".
+// The names of the program's calls, and how each uses the block: "names", "reads" or "writes".
 std::vector<std::pair<std::string, std::string>> calls() {
   std::istringstream text(run_bare({program("calls")}).out);
   std::vector<std::pair<std::string, std::string>> all;

@@ -45,9 +45,8 @@ typedef struct server {
   rf_policy_writer policy;
   rf_http *http;
   int signals;
-  struct stat
-      files[FILES]; /* the database, as it was opened, and its log and the log's index, as they were first seen */
-  bool gone;        /* one of them lies no longer where processes write */
+  struct stat files[FILES]; /* the database, its log and the log's index, as they were first seen */
+  bool gone;                /* one of them lies no longer where processes write */
   int64_t next_take;
   int64_t next_tick;
   int64_t next_steer;

@@ -151,7 +151,7 @@ static void list_names(rf_spool *spool, void (*each)(rf_spool *spool, const char
   }
 }
 
-/* What is no file is not taken in; its name is not used again either. */
+/* An entry that is no regular file is not taken in, but its number is not used again. */
 static void note_number(rf_spool *spool, const char *name) {
   int64_t const number = number_of(name);
   struct stat st;
