@@ -80,6 +80,19 @@ TEST_F(Collect, ReadsWhatBecameOfTheLookForLeaks) {
   EXPECT_STREQ(run.processes[0].leaks_unchecked, "a reason");
 }
 
+std::string unchecked(int pid, const std::string &because, int time) {
+  return R"({"type":"unchecked","pid":)" + std::to_string(pid) + R"(,"program":"/bin/a","because":")" + because +
+         R"(","time_ns":)" + std::to_string(time) + "}\n";
+}
+
+TEST_F(Collect, AProcessThatIsNotCheckedIsCountedOnceForItsLastReason) {
+  file("7", unchecked(7, "under a tool", 20) + unchecked(7, "static", 10) + unchecked(8, "static", 10) +
+                unchecked(9, "static", 10) + unchecked(9, "setuid", 10));
+  const rf_run run = collect();
+  EXPECT_EQ(run.unchecked_count, 3u);
+  EXPECT_STREQ(run.unchecked_because, "1 under a tool, 1 static, 1 setuid");
+}
+
 TEST_F(Collect, AddsUpTheProgramsOfAProcess) {
   file("7", kStart + summary(3, 50) + kStart + summary(4, 20));
   const rf_run run = collect();

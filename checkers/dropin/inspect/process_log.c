@@ -361,13 +361,17 @@ static void open_short_line(rf_sink_buffer *line, char *text, const char *type, 
   number(&line->sink, "time_ns", time_ns);
 }
 
-void rf_process_log_unchecked(pid_t process, const char *program, const char *why, uint64_t time_ns) {
+void rf_process_log_unchecked(pid_t process, const char *other, const char *why, uint64_t time_ns) {
   char text[LINE_BYTES];
   rf_sink_buffer line;
   if (rf_process.options.summary) {
     open_short_line(&line, text, "unchecked", process, time_ns);
-    rf_sink_str(&line.sink, ",\"program\":");
-    rf_json_string(program, &line.sink);
+    if (other != NULL) {
+      rf_sink_str(&line.sink, ",\"program\":");
+      rf_json_string(other, &line.sink);
+    } else {
+      program(&line.sink);
+    }
     rf_sink_str(&line.sink, ",\"because\":");
     rf_json_string(why, &line.sink);
     close_line(&line);

@@ -27,8 +27,9 @@ void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks, const c
 /* The process goes on: tells a collector of the run so far. Any thread; not told while another one does. */
 void rf_process_log_running(void);
 
-/* `process` becomes `program` after `time_ns`, and cannot be checked then. Allocates nothing, as the next one. */
-void rf_process_log_unchecked(pid_t process, const char *program, const char *why, uint64_t time_ns);
+/* `process` becomes the program `other` after `time_ns`, and cannot be checked then; NULL: it stays the program that it
+ * is. Allocates nothing, as the next one. */
+void rf_process_log_unchecked(pid_t process, const char *other, const char *why, uint64_t time_ns);
 
 /* This process did not become another program after all. */
 void rf_process_log_resumed(void);

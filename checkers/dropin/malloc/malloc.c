@@ -41,9 +41,40 @@ RF_EXPORT size_t malloc_usable_size(void *ptr);
 extern void *own_malloc(size_t size) __attribute__((alias("malloc"), visibility("hidden")));
 static void *(*volatile const visible_malloc)(size_t size) = malloc;
 static void *(*volatile const visible_realloc)(void *ptr, size_t size) = realloc;
+static void (*volatile const visible_free)(void *ptr) = free;
+
+static bool intercepted;
 
 bool rf_malloc_is_replaced(void) {
-  return visible_malloc != own_malloc;
+  return visible_malloc != own_malloc || intercepted;
+}
+
+static bool entered;
+
+static void *note_entry(size_t size) {
+  (void)size;
+  entered = true;
+  return NULL;
+}
+
+/* A request that our malloc would hand on: it does not where another one answers to the same address. */
+bool rf_malloc_find_interception(void) {
+  void *(*const next)(size_t) = rf_forward.next.malloc;
+  int32_t const left = rf_forward_left;
+  if (rf_malloc_is_replaced()) {
+    return false;
+  }
+  entered = false;
+  rf_forward.next.malloc = note_entry;
+  rf_forward_left = 1;
+  void *const block = visible_malloc(1);
+  rf_forward_left = left;
+  rf_forward.next.malloc = next;
+  intercepted = !entered;
+  if (intercepted) {
+    visible_free(block);
+  }
+  return intercepted;
 }
 
 void *malloc(size_t size) {

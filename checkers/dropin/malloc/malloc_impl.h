@@ -23,9 +23,13 @@ void *rf_malloc_impl_realloc(void *ptr, size_t size, const rf_origin *origin);
 /* Frees `ptr`, or reports why it cannot be. `size` is what a sized delete was told, else SIZE_MAX. */
 void rf_malloc_impl_free(void *ptr, rf_family family, size_t size, const rf_origin *origin);
 
-/* True where the program, or a library before ours, has a malloc of its own: functions that the C or C++ library
- * builds on malloc must go by that one. */
+/* True where the program, or a library before ours, has a malloc of its own, or a tool answers for ours: functions that
+ * the C or C++ library builds on malloc must go by that one. */
 bool rf_malloc_is_replaced(void);
+
+/* True where a tool that rewrites the program as it runs (Valgrind) serves those who call our malloc. Once, before
+ * there are other threads, and before requests are handed on. */
+bool rf_malloc_find_interception(void);
 
 /* True where `ptr` is the start of a block of the heap that was freed, whose memory serves no other yet. False of NULL,
  * of blocks with pages of their own, and where blocks are not checked or have tags. */

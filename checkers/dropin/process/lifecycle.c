@@ -229,6 +229,8 @@ static const rf_steer_actions as_told = {sweep_as_told, snapshot_as_told, rf_pro
 
 /* ---- The beginning ---- */
 
+static bool intercepted; /* by a tool that serves the program's malloc */
+
 /* Before a finding ends the process. */
 static void halting(void) {
   rf_tracing_end();
@@ -239,8 +241,26 @@ static void halting(void) {
   rf_process_log_end(rf_process.findings, NULL, NULL, &exit);
 }
 
+/* The tool's malloc knows all blocks, ours none of them. */
+static void leave_to_tool(void) {
+  static const char line[] = "ringfence: this program runs under a tool that serves its malloc (Valgrind, or one like "
+                             "it): it is not checked by Ringfence\n";
+  rf_options *const o = &rf_process.options;
+  intercepted = true;
+  rf_port_log(line, sizeof line - 1);
+  o->mode = RF_MODE_OFF;
+  o->heap = RF_HEAP_NEXT;
+  o->trace = NULL;
+  o->signals = false;
+  o->sweep = false;
+  o->leaks = RF_LEAKS_NONE;
+}
+
 static void read_options(void) {
   (void)rf_process_configure();
+  if (rf_malloc_find_interception()) {
+    leave_to_tool();
+  }
   if (rf_sanitizer_check() != NULL) {
     rf_process.options.signals = false; /* they are the sanitizer's */
     rf_process.options.sweep = false;
@@ -296,6 +316,15 @@ static void watch_forks(void) {
   rf_port_watch_forks();
 }
 
+static void begin_log(void) {
+  if (intercepted) {
+    rf_process_log_unchecked(getpid(), NULL, "under a tool with its own malloc", rf_port_now_ns());
+    rf_process.options.summary = false;
+  } else {
+    rf_process_log_begin();
+  }
+}
+
 void rf_process_begin(bool library) {
   const rf_options *const o = &rf_process.options;
   rf_forward_own(watch_forks);
@@ -320,5 +349,5 @@ void rf_process_begin(bool library) {
   rf_forward_begin_sampling();
   rf_malloc_choose_way();
   rf_background_check_begin(o->mode != RF_MODE_OFF ? o->sweep_every : 0, o->sweep_budget);
-  rf_process_log_begin();
+  begin_log();
 }

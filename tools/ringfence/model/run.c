@@ -101,6 +101,18 @@ static void take_back_unchecked(rf_run *run, uint32_t id) {
   }
 }
 
+/* A process is counted once, with what was said last: one that became Valgrind, which is static, then runs under it. */
+static bool is_superseded(const rf_run *run, size_t at) {
+  for (size_t i = 0; i < run->unchecked_count; i++) {
+    const rf_unchecked *const other = &run->unchecked[i];
+    if (other->process == run->unchecked[at].process &&
+        (other->time_ns > run->unchecked[at].time_ns || (other->time_ns == run->unchecked[at].time_ns && i > at))) {
+      return true;
+    }
+  }
+  return false;
+}
+
 /* A process that said later that it began has the library after all: linked in, or from a loader of its own. */
 static bool was_checked(const rf_run *run, const rf_unchecked *unchecked) {
   for (size_t i = 0; i < run->process_count; i++) {
@@ -127,7 +139,7 @@ static const char *count_reason(const rf_run *run, rf_bump_arena *arena, size_t 
 static void settle_unchecked(rf_run *run, rf_bump_arena *arena) {
   size_t kept = 0;
   for (size_t i = 0; i < run->unchecked_count; i++) {
-    if (!was_checked(run, &run->unchecked[i])) {
+    if (!is_superseded(run, i) && !was_checked(run, &run->unchecked[i])) {
       run->unchecked[kept++] = run->unchecked[i];
     }
   }
