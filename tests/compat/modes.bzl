@@ -1,6 +1,6 @@
 """Tests of the compatibility headers, run in every mode of checking."""
 
-load("//tools/bazel:defs.bzl", "rf_cc_test")
+load("//tools/bazel:defs.bzl", "rf_cc_test", "rf_cc_test_library")
 
 _MODES = {
     "guard": "mode=guard:leaks=0",
@@ -8,7 +8,7 @@ _MODES = {
     "sample": "mode=sample:sample_rate=1:leaks=0",
 }
 
-def rf_compat_test(name, system, srcs, deps, skipped = [], **kwargs):
+def rf_compat_test(name, system, srcs, deps, skipped = []):
     """The test in mode off and, with a checker around each heap of `system`, in the other modes, as <name>_<mode>.
 
     Args:
@@ -17,17 +17,21 @@ def rf_compat_test(name, system, srcs, deps, skipped = [], **kwargs):
       srcs: sources
       deps: libraries
       skipped: GoogleTest patterns of tests that look at the layout or the faults of the bare heap
-      **kwargs: as cc_test
     """
-    rf_cc_test(name = name, srcs = srcs, deps = deps, **kwargs)
+
+    # Compiled once for all modes.
+    cases = name + "_cases"
+    rf_cc_test_library(name = cases, srcs = srcs, alwayslink = True, deps = deps)
+    rf_cc_test(name = name, deps = [":" + cases])
     for mode, options in _MODES.items():
         rf_cc_test(
             name = name.replace("_test", "_%s_test" % mode),
-            srcs = srcs,
             args = ["--gtest_filter=-" + ":".join(skipped)] if skipped else [],
             env = {"RINGFENCE_OPTIONS": options},
             # The sanitizers' builds run the same code in mode off.
             tags = ["no-asan"],
-            deps = deps + [":checked_" + system],
-            **kwargs
+            deps = [
+                ":" + cases,
+                ":checked_" + system,
+            ],
         )

@@ -1,4 +1,4 @@
-// One GoogleTest per check of the suite, on the subject that the build names: see tools/bazel/conformance.bzl.
+// One GoogleTest per check of the suite, on the subject that chosen_subject.c names.
 #include "tests/conformance/suite.h"
 
 #include <gtest/gtest.h>
@@ -25,7 +25,7 @@ private:
 
 extern "C" {
 
-const rf_conformance_subject *RF_CONFORMANCE_SUBJECT();
+const rf_conformance_subject *rf_conformance_chosen_subject();
 
 // Requests that cannot be served are part of the suite: sanitizers shall answer them with NULL.
 const char *__asan_default_options() {
@@ -40,7 +40,7 @@ const char *__tsan_default_options() {
 int main(int argc, char **argv) {
   using namespace ringfence::conformance;
   testing::InitGoogleTest(&argc, argv);
-  const Subject &subject = *RF_CONFORMANCE_SUBJECT();
+  const Subject &subject = *rf_conformance_chosen_subject();
   for (const Check &check : all_checks()) {
     if (applies(check, subject)) {
       testing::RegisterTest(

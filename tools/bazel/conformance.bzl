@@ -1,11 +1,11 @@
 """The conformance suite as a test of any rf_allocator, in this workspace or in yours."""
 
 load("@rules_cc//cc:defs.bzl", "cc_test")
-load(":copts.bzl", "RF_CXXOPTS")
+load(":copts.bzl", "RF_COPTS")
 
 # Labels of this repository, also when the macro is called from another one.
-_MAIN = Label("//tests/conformance:conformance_main.cc")
-_SUITE = Label("//tests/conformance:suite")
+_CHOSEN_SUBJECT = Label("//tests/conformance:chosen_subject.c")
+_MAIN = Label("//tests/conformance:main")
 
 def rf_conformance_test(name, subject, deps, size = "small", **kwargs):
     """Tests that an allocator keeps every promise of <ringfence/allocator.h>.
@@ -21,9 +21,9 @@ def rf_conformance_test(name, subject, deps, size = "small", **kwargs):
     cc_test(
         name = name,
         size = size,
-        copts = RF_CXXOPTS,
-        srcs = [str(_MAIN)],
+        copts = RF_COPTS,
+        srcs = [str(_CHOSEN_SUBJECT)],
         local_defines = ["RF_CONFORMANCE_SUBJECT=" + subject],
-        deps = deps + [str(_SUITE)],
+        deps = deps + [str(_MAIN)],
         **kwargs
     )
