@@ -86,6 +86,10 @@ void rf_foreign_put(const rf_foreign_finding *f, const char *tool, const rf_sink
   }
   put_number(sink, "size", f->size);
   put_number(sink, "blocks", f->blocks);
+  rf_sink_str(sink, f->stacks[2].count != 0 ? ",\"freed\":true" : "");
+  put_number(sink, "argument", f->argument);
+  put_text(sink, "allocation", f->allocation);
+  put_text(sink, "deallocation", f->deallocation);
   put_text(sink, "allocator", "malloc");
   put_text(sink, "mode", tool);
   put_text(sink, "detail", f->detail);
