@@ -246,6 +246,28 @@ TEST_F(Foreign, SizesAndNamesOfBadRequests) {
   EXPECT_EQ(records[5]->finding.access, RF_ACCESS_WRITE);
 }
 
+// Found while it fuzzes and by a run on the input alone, one bug has other callers in libFuzzer.
+TEST_F(Foreign, StacksEndAtTheTargetOfAFuzzer) {
+  const rf_foreign found = read("==1==ERROR: AddressSanitizer: SEGV on unknown address 0x8 (pc 0x1)\n"
+                                "    #0 0x1 in parse /src/a.cc:1\n    #1 0x2 in LLVMFuzzerTestOneInput /src/a.cc:2\n"
+                                "    #2 0x3 in fuzzer::Fuzzer::ExecuteCallback(unsigned char const*, unsigned long) "
+                                "(/bin/fuzz+0x10)\n    #3 0x4 in main (/bin/fuzz+0x20)\n");
+  ASSERT_EQ(found.count, 1U);
+  EXPECT_EQ(found.findings[0].stacks[0].count, 2U);
+}
+
+// AddressSanitizer gives a frame its source or its module; a main alone counts with its program.
+TEST_F(Foreign, AMainIsOneOfItsProgram) {
+  const std::string start = "==1==ERROR: AddressSanitizer: SEGV on unknown address 0x8 (pc 0x1)\n"
+                            "    #0 0x1 in main /src/a.c:1\n    #1 0x2 in _start (/bin/";
+  const rf_foreign one = read(start + "one+0x10)\n");
+  const rf_foreign two = read(start + "two+0x10)\n");
+  const rf_identity a = rf_identity_of(&arena_, record(one), nullptr);
+  const rf_identity b = rf_identity_of(&arena_, record(two), nullptr);
+  EXPECT_NE(a.group, b.group);
+  EXPECT_STREQ(rf_foreign_program(&one.findings[0]), "/bin/one");
+}
+
 TEST_F(Foreign, AnErrorOfHWAddressSanitizerIsCounted) {
   EXPECT_EQ(read("==1==ERROR: HWAddressSanitizer: tag-mismatch on address 0x10\n").other, 1U);
 }

@@ -82,28 +82,8 @@ static void put_text(const rf_sink *sink, const char *name, const char *text) {
   rf_json_string(text == NULL ? "" : text, sink);
 }
 
-static bool is_function(const rf_foreign_frame *frame, const char *name) {
-  return frame->function != NULL && strcmp(frame->function, name) == 0;
-}
-
-/* The module of main or of the code that starts it, or the first one that is no shared library; NULL where none is. */
-static const char *program_of(const rf_foreign_finding *f) {
-  const char *program = NULL;
-  for (size_t kind = 0; kind < 3; kind++) {
-    for (size_t i = 0; i < f->stacks[kind].count; i++) {
-      const rf_foreign_frame *const frame = &f->stacks[kind].frames[i];
-      if (frame->module != NULL && (is_function(frame, "main") || is_function(frame, "_start"))) {
-        return frame->module;
-      }
-      bool const library = frame->module == NULL || strstr(rf_base_name(frame->module), ".so") != NULL;
-      program = program == NULL && !library ? frame->module : program;
-    }
-  }
-  return program;
-}
-
 static const char *program_name(const import *i, const rf_foreign *read, const rf_foreign_finding *f) {
-  const char *const module = program_of(f);
+  const char *const module = rf_foreign_program(f);
   return i->values[PROGRAM] != NULL ? i->values[PROGRAM] : module != NULL ? module : read->program;
 }
 

@@ -62,6 +62,9 @@ rf_foreign rf_foreign_read(rf_bump_arena *arena, const char *text, size_t length
 /* Writes a finding as one object of JSON, as processes write theirs (docs/checkers/findings.md). */
 void rf_foreign_put(const rf_foreign_finding *f, const char *tool, const rf_sink *sink);
 
+/* The module of main or of the code that starts it, or the first one that is no shared library; NULL where none is. */
+const char *rf_foreign_program(const rf_foreign_finding *f);
+
 /* The readers of each form; `out` is empty before. */
 void rf_foreign_read_asan(rf_foreign *out, rf_bump_arena *arena, const char *text, size_t length);
 void rf_foreign_read_valgrind(rf_foreign *out, rf_bump_arena *arena, const char *text, size_t length);

@@ -182,6 +182,9 @@ static bool read_frame(reader *r, const char *line) {
   if (r->stack != OTHER) {
     rf_foreign_add_frame(&r->at->stacks[r->stack], r->arena, &frame);
   }
+  if (frame.function != NULL && strcmp(frame.function, "LLVMFuzzerTestOneInput") == 0) {
+    r->stack = OTHER; /* its callers depend on why libFuzzer calls it */
+  }
   return true;
 }
 
