@@ -294,10 +294,7 @@ static void location(const writer *w) {
 
 static void block(const writer *w) {
   const rf_finding *const f = w->f;
-  if (f->block == 0) {
-    return;
-  }
-  if (f->bug != RF_BUG_LEAK) {
+  if (f->block != 0 && f->bug != RF_BUG_LEAK) {
     location(w);
   }
   bool const moved = f->bug == RF_BUG_USE_AFTER_MOVE;

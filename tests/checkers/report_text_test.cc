@@ -218,6 +218,13 @@ TEST(ReportText, ALeakSaysHowMuchAndWhereItCameFrom) {
                        "SUMMARY: Ringfence: memory-leak demo.c:12 in open_log\n");
 }
 
+TEST(ReportText, TheStackOfAnAllocationIsToldWhereTheBlocksAddressIsNot) {
+  rf_finding f = sample_finding();
+  f.bug = RF_BUG_LEAK;
+  f.block = 0;
+  EXPECT_NE(render(f).find("allocated by thread T4250 here:\n    #0 in open_log demo.c:12\n"), std::string::npos);
+}
+
 TEST(ReportText, AMismatchNamesBothCalls) {
   rf_finding f = sample_finding();
   f.bug = RF_BUG_DEALLOC_MISMATCH;

@@ -99,7 +99,9 @@ def sentry_takes_envelopes():
         check("status 401" in s.command("export", "--as", "sentry", "--to", f"http://x@{where}/7", status=1))
         for dsn in ("", "http://", "abc", "http://abc@/7", "http://@h/7", "http://h/7", "ftp://abc@h/7",
                     "http://abc@h/"):
-            check("use a DSN" in s.command("export", "--as", "sentry", "--to", dsn, status=1), dsn)
+            check("use a DSN" in s.command("export", "--as", "sentry", "--to", dsn, status=2), dsn)
+        for url in ("", "abc", "ftp://h", "h:4318"):
+            check("as in http://" in s.command("export", "--as", "otlp", "--to", url, status=2), url)
         equal(len(envelopes(s.command("export", "--as", "sentry", "--env", "ci").encode())), 1)
     stub.shutdown()
 

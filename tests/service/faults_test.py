@@ -50,6 +50,17 @@ def a_server_goes_on_when_the_disk_has_room_again():
         s.wait(lambda: "can be written again" in s.log())
 
 
+def an_upload_to_a_full_disk_says_so():
+    """With another status than a file that is too large: it may be sent again later."""
+    with Service() as s:
+        resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (200000, resource.RLIM_INFINITY))
+        reply = s.http("POST", "/api/v1/symbols?name=x", body=b"x" * 500000,
+                       Authorization="Bearer " + s.token())
+        equal(reply.status, 507)
+        check("disk is full" in reply.text, reply.text)
+        s.wait(lambda: os.listdir(s.directory + "/symbols") == [])
+
+
 def a_damaged_database_is_named():
     with Service(start=False) as s:
         append(s.directory, *[event(f"p{i}", f"{i}") for i in range(300)])
@@ -172,7 +183,8 @@ def the_command_line_is_checked():
 
 
 service.main([
-    a_full_disk_loses_nothing_and_is_named, a_server_goes_on_when_the_disk_has_room_again, a_damaged_database_is_named,
+    a_full_disk_loses_nothing_and_is_named, a_server_goes_on_when_the_disk_has_room_again,
+    an_upload_to_a_full_disk_says_so, a_damaged_database_is_named,
     folders_of_others_are_not_used, a_server_that_hangs_or_is_dead_costs_writers_nothing,
     a_server_whose_store_is_taken_away_says_so_and_ends, a_server_whose_log_is_taken_away_loses_nothing,
     a_store_that_cannot_be_written_is_read,

@@ -412,12 +412,31 @@ def pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing():
             connection.close()
         _, stream = listen()
         equal(stream.readline(), b"retry: 3000\n")
-        append(s.directory, event("b", "2"))
+        bearer = {"Authorization": "Bearer " + s.token()}
+        for change in (lambda: append(s.directory, event("b", "2")), lambda: s.command("ignore", "1", "--because", "x"),
+                       lambda: s.http("POST", "/api/v1/findings/1/reopen", **bearer)):
+            change()
+            seen = b""
+            while b"event: change" not in seen:
+                line = stream.readline()
+                check(line, "the stream ended")
+                seen += line
+            time.sleep(2.5)  # nothing of that change is to come any more
+
+
+def an_open_page_hears_of_nothing_where_nothing_changes():
+    with with_finding() as s:
+        connection = http.client.HTTPConnection("127.0.0.1", s.port, timeout=4)
+        connection.request("GET", "/api/v1/events")
+        stream = connection.getresponse()
+        time.sleep(3)  # the finding itself
         seen = b""
-        while b"event: change" not in seen:
-            line = stream.readline()
-            check(line, "the stream ended")
-            seen += line
+        try:
+            while True:
+                seen += stream.readline()
+        except TimeoutError:
+            pass
+        check(b"event: hello" in seen and seen.count(b"event: change") <= 1, seen)
 
 
 service.main([
@@ -432,4 +451,5 @@ service.main([
     thousands_of_silent_connections_hold_nobody_up, connections_that_send_a_byte_now_and_then_hold_nobody_up,
     an_upload_that_goes_on_outlives_silent_connections, bodies_that_are_not_finished_take_bounded_memory,
     uploads_at_once_are_few,
-    pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing])
+    pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing,
+    an_open_page_hears_of_nothing_where_nothing_changes])

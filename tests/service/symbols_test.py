@@ -95,6 +95,44 @@ def a_stripped_build_gets_its_lines_later():
             check("make" in page and "app.c" in page)
 
 
+COMMITS = {"1.0": "a" * 40, "1.1": "b" * 40, "1.2": "c" * 40}
+
+
+def of_build(event, version):
+    event["build"] = {"version": version, "commit": COMMITS[version]}
+    return event
+
+
+def a_stripped_build_that_brings_a_fixed_bug_back_reopens_it():
+    """Its event is a new finding until its symbols arrive; an event of before the fix brings nothing back."""
+    for fixed_in, state in (("1.1", "reopened"), ("1.2", "fixed")):
+        with Service(start=False) as s:
+            one, two = Program(s.root, "one"), Program(s.root, "two", "-DB")
+            take(s, of_build(one.event("1"), "1.0"))
+            s.command("symbols", "upload", one.whole)
+            s.once()
+            for day, (version, commit) in enumerate(COMMITS.items()):
+                s.command("builds", "--add", commit, "--version", version, "--time", f"2026-01-0{day + 1}T00:00:00Z")
+            s.command("fix", "1", "--in", fixed_in)
+            time.sleep(0.01)
+            take(s, of_build(two.event("2"), "1.1"))
+            equal([(row["id"], row["state"]) for row in s.findings()], [(2, "open")])
+            s.command("symbols", "upload", two.whole)
+            s.once()
+            equal([(row["id"], row["state"], row["count"]) for row in s.findings("--state", "all")], [(1, state, 2)])
+            s.command("gate", "--new-in", "1.1", status=99 if state == "reopened" else 0)
+
+
+def a_merge_with_a_finding_of_the_fixed_build_reopens():
+    with Service(start=False) as s:
+        take(s, event("a", "1", build={"version": "1.0"}))
+        s.command("fix", "1", "--in", "1.1")
+        time.sleep(0.01)
+        take(s, event("b", "2", build={"version": "1.1"}))
+        s.command("merge", "1", "2")
+        equal([(row["id"], row["state"]) for row in s.findings("--state", "all")], [(1, "reopened")])
+
+
 def a_stripped_copy_gets_its_lines_from_the_file_that_has_them():
     def of(file, event):  # the program ran from `file`
         for stack in ("found", "allocated"):
@@ -307,7 +345,8 @@ def a_killed_collector_leaves_no_child_that_asks_for_symbols():
 
 os.environ.pop("DEBUGINFOD_URLS", None)
 service.main([
-    a_stripped_build_gets_its_lines_later, a_stripped_copy_gets_its_lines_from_the_file_that_has_them,
+    a_stripped_build_gets_its_lines_later, a_stripped_build_that_brings_a_fixed_bug_back_reopens_it,
+    a_merge_with_a_finding_of_the_fixed_build_reopens, a_stripped_copy_gets_its_lines_from_the_file_that_has_them,
     uploads_come_by_http_and_are_given_out_again, what_is_no_symbols_is_refused,
     mutants_of_a_file_get_an_answer_each, the_oldest_files_are_dropped_above_a_limit,
     an_upload_that_is_cut_short_leaves_nothing,

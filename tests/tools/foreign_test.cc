@@ -75,6 +75,7 @@ void expect_use_after_free(const rf_record *r) {
   EXPECT_EQ(r->finding.process, 4711U);
   ASSERT_EQ(r->allocated.count, 2U);
   ASSERT_EQ(r->released.count, 2U);
+  EXPECT_TRUE(r->finding.freed);
   EXPECT_STREQ(r->found.frames[0].sources[0].file, "/src/a.cc");
   EXPECT_EQ(r->found.frames[0].sources[0].line, 12U);
 }
@@ -147,9 +148,136 @@ TEST_F(Foreign, LeaksOfLeakSanitizer) {
   ASSERT_EQ(found.count, 2U);
   EXPECT_EQ(found.findings[0].size, 40U);
   EXPECT_EQ(found.findings[0].blocks, 2U);
+  EXPECT_EQ(found.findings[0].process, 9U);
   EXPECT_EQ(found.findings[0].stacks[1].count, 2U);
   EXPECT_STREQ(found.findings[0].stacks[1].frames[1].file, "/src/a.c");
   EXPECT_STREQ(found.findings[1].detail, "only leaked blocks point to it");
+}
+
+// What a log adds to each line: colours, and names and times before it.
+std::string with_each_line(const std::string &text, const std::string &before, const std::string &behind) {
+  std::string out;
+  for (size_t at = 0; at < text.size();) {
+    const size_t feed = text.find('\n', at);
+    out += before + text.substr(at, feed - at) + behind + "\n";
+    at = feed + 1;
+  }
+  return out;
+}
+
+TEST_F(Foreign, LinesMayHaveColoursAndPrefixes) {
+  const std::string logs[] = {
+      with_each_line(kAsan, "\033[1m\033[32m", "\033[1m\033[0m"),
+      with_each_line(kAsan, "2026-11-22T01:39:27.123Z app-7 | ", ""),
+      std::string("a byte that is \0", 16) + "\n" + kAsan,
+  };
+  for (const std::string &log : logs) {
+    const rf_foreign found = read(log);
+    ASSERT_EQ(found.count, 1U) << log;
+    const rf_record *const r = record(found);
+    expect_use_after_free(r);
+    EXPECT_EQ(r->found.count, 2U) << log;
+    EXPECT_EQ(r->finding.address, 0x602000000013U) << log;
+  }
+}
+
+// "Thread T1 created by T0 here:", and the function whose frame a pointer to the stack is in.
+TEST_F(Foreign, OtherStacksOfAReportArePassedOver) {
+  const rf_foreign found = read("==1==ERROR: AddressSanitizer: heap-use-after-free on address 0x13\n"
+                                "    #0 0x1 in get /src/a.c:1\n\n0x13 is located 3 bytes inside of 10-byte region "
+                                "[0x10,0x1a)\nfreed by thread T1 here:\n    #0 0x2 in drop /src/a.c:2\n\n"
+                                "previously allocated by thread T1 here:\n    #0 0x3 in make /src/a.c:3\n\n"
+                                "Thread T1 created by T0 here:\n    #0 0x4 in pthread_create /x.c:4\n"
+                                "    #1 0x5 in main /src/a.c:5\n\n"
+                                "==1==ERROR: AddressSanitizer: attempting free on address which was not malloc()-ed: "
+                                "0x7ffc in thread T0\n    #0 0x6 in free /x.c:6\n    #1 0x7 in main /src/a.c:7\n\n"
+                                "Address 0x7ffc is located in stack of thread T0 at offset 32 in frame\n"
+                                "    #0 0x8 in main /src/a.c:8\n");
+  ASSERT_EQ(found.count, 2U);
+  const rf_foreign_stack *const stacks = found.findings[0].stacks;
+  for (unsigned i = 0; i < 3; i++) {
+    EXPECT_EQ(stacks[i].count, 1U) << i;
+  }
+  EXPECT_EQ(found.findings[1].stacks[0].count, 2U);
+}
+
+TEST_F(Foreign, ADetailNamesNoAddressesOfOneRun) {
+  static const char *const rows[][2] = {
+      {"SEGV on unknown address 0x000000000008 (pc 0x5625a7bff94c bp 0x7ffc sp 0x7ffd T0)",
+       "SEGV on unknown address 0x000000000008"},
+      {"attempting free on address which was not malloc()-ed: 0x602000000013 in thread T0",
+       "attempting free on address which was not malloc()-ed"},
+      {"heap-use-after-free on address 0x13 at pc 0x1 bp 0x2 sp 0x3", "heap-use-after-free on address 0x13"},
+      {"requested allocation size 0x8000000000000000 (0x8000 after adjustments for alignment, red zones etc.) exceeds",
+       "requested allocation size 0x8000000000000000"},
+  };
+  for (const auto &row : rows) {
+    const rf_foreign found = read(std::string("==1==ERROR: AddressSanitizer: ") + row[0] + "\n");
+    ASSERT_EQ(found.count, 1U) << row[0];
+    EXPECT_STREQ(found.findings[0].detail, row[1]);
+  }
+}
+
+TEST_F(Foreign, SizesAndNamesOfBadRequests) {
+  const rf_foreign found =
+      read("==1==ERROR: AddressSanitizer: requested allocation size 0x8000000000000000 (0x8 after) exceeds\n"
+           "==1==ERROR: AddressSanitizer: calloc parameters overflow: count * size (3 * -1) cannot be represented\n"
+           "==1==ERROR: AddressSanitizer: invalid allocation alignment: 24, alignment must be a power of two\n"
+           "==1==ERROR: AddressSanitizer: alloc-dealloc-mismatch (operator new [] vs operator delete) on 0x10\n"
+           "==1==ERROR: AddressSanitizer: new-delete-type-mismatch on 0x10 in thread T0:\n"
+           "  object passed to delete has wrong type:\n  size of the allocated type:   16 bytes;\n"
+           "  size of the deallocated type: 4 bytes.\n"
+           "==1==ERROR: AddressSanitizer: SEGV on unknown address 0x8 (pc 0x1)\n"
+           "==1==The signal is caused by a WRITE memory access.\n");
+  ASSERT_EQ(found.count, 6U);
+  const rf_record *records[6];
+  for (size_t i = 0; i < 6; i++) {
+    records[i] = record(found, i);
+    ASSERT_NE(records[i], nullptr);
+  }
+  EXPECT_EQ(records[0]->finding.size, 0x8000000000000000U);
+  EXPECT_EQ(records[1]->finding.argument, 3U);
+  EXPECT_EQ(records[1]->finding.size, SIZE_MAX);
+  EXPECT_EQ(records[2]->finding.argument, 24U);
+  EXPECT_STREQ(records[3]->finding.allocation, "operator new []");
+  EXPECT_STREQ(records[3]->finding.deallocation, "operator delete");
+  EXPECT_EQ(records[4]->finding.size, 16U);
+  EXPECT_EQ(records[4]->finding.argument, 4U);
+  EXPECT_EQ(records[5]->finding.access, RF_ACCESS_WRITE);
+}
+
+// Found while it fuzzes and by a run on the input alone, one bug has other callers in libFuzzer.
+TEST_F(Foreign, StacksEndAtTheTargetOfAFuzzer) {
+  const rf_foreign found = read("==1==ERROR: AddressSanitizer: SEGV on unknown address 0x8 (pc 0x1)\n"
+                                "    #0 0x1 in parse /src/a.cc:1\n    #1 0x2 in LLVMFuzzerTestOneInput /src/a.cc:2\n"
+                                "    #2 0x3 in fuzzer::Fuzzer::ExecuteCallback(unsigned char const*, unsigned long) "
+                                "(/bin/fuzz+0x10)\n    #3 0x4 in main (/bin/fuzz+0x20)\n");
+  ASSERT_EQ(found.count, 1U);
+  EXPECT_EQ(found.findings[0].stacks[0].count, 2U);
+}
+
+// AddressSanitizer gives a frame its source or its module; a main alone counts with its program.
+TEST_F(Foreign, AMainIsOneOfItsProgram) {
+  const std::string start = "==1==ERROR: AddressSanitizer: SEGV on unknown address 0x8 (pc 0x1)\n"
+                            "    #0 0x1 in main /src/a.c:1\n    #1 0x2 in _start (/bin/";
+  const rf_foreign one = read(start + "one+0x10)\n");
+  const rf_foreign two = read(start + "two+0x10)\n");
+  const rf_identity a = rf_identity_of(&arena_, record(one), nullptr);
+  const rf_identity b = rf_identity_of(&arena_, record(two), nullptr);
+  EXPECT_NE(a.group, b.group);
+  EXPECT_STREQ(rf_foreign_program(&one.findings[0]), "/bin/one");
+}
+
+TEST_F(Foreign, AnErrorOfHWAddressSanitizerIsCounted) {
+  EXPECT_EQ(read("==1==ERROR: HWAddressSanitizer: tag-mismatch on address 0x10\n").other, 1U);
+}
+
+TEST_F(Foreign, AFishyValueOfValgrindIsASize) {
+  const rf_foreign found =
+      read("<valgrindoutput><error><kind>FishyValue</kind><what>Argument 'size' of function malloc has a fishy "
+           "(possibly negative) value: -8</what></error></valgrindoutput>");
+  ASSERT_EQ(found.count, 1U);
+  EXPECT_EQ(found.findings[0].size, 0 - UINT64_C(8));
 }
 
 TEST_F(Foreign, KindsOfValgrind) {

@@ -129,6 +129,21 @@ TEST_F(ReportCommand, ImportGivesAReportToTheCollectorWithTheSameIdEachTime) {
   EXPECT_EQ(import({}).status, 2);
 }
 
+TEST_F(ReportCommand, ImportTakesTheOtherFilesWhereOneIsNoReport) {
+  const std::string folder = file("collector");
+  const std::string report = file("asan.log", "==7==ERROR: AddressSanitizer: SEGV on unknown address 0x8 (pc 0x1)\n"
+                                              "    #0 0x7f01 in read (/lib/libc.so.6+0x12)\n"
+                                              "    #1 0x5501 in main /src/a.c:4\n"
+                                              "    #2 0x5502 in _start (/bin/prog+0x12)\n");
+  const Result taken =
+      run({ringfence(), "import", "--collector", folder, file("nowhere"), file("plain", "no\n"), report});
+  EXPECT_EQ(taken.status, 2);
+  EXPECT_TRUE(has(taken.err, "cannot read ")) << taken.err;
+  EXPECT_TRUE(has(taken.err, "plain is no report")) << taken.err;
+  EXPECT_EQ(said(taken), "1 finding taken to the collector");
+  EXPECT_TRUE(has(read_file(folder + "/spool/current"), R"("program":"/bin/prog")"));
+}
+
 TEST_F(ReportCommand, ImportTakesAFolderOfLibFuzzers) {
   const std::string folder = file("collector");
   const std::string crashes = file("crashes");

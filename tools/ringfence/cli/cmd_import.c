@@ -45,7 +45,8 @@ typedef struct import {
   size_t findings;
   size_t snapshots;
   size_t other;
-  size_t silent; /* inputs without a report */
+  size_t silent;  /* inputs without a report */
+  size_t refused; /* files that cannot be read, or are no report */
 } import;
 
 static bool apply(void *context, size_t row, const char *argument) {
@@ -64,8 +65,8 @@ static void help(void) {
       "Snapshots in JSON lines of the library or of `ringfence check` are taken as well; findings there are not.\n");
   rf_option_table_help(&table);
   (void)puts("\n"
-             "Exit status: 0; 2 if the command line is wrong, a file cannot be read or is no such report, or the\n"
-             "collector's folder cannot be written.\n"
+             "Exit status: 0; 2 if the command line is wrong, a file cannot be read or is no such report (the others\n"
+             "are taken), or the collector's folder cannot be written.\n"
              "\n"
              "Examples:\n"
              "  valgrind --xml=yes --xml-file=found.xml ./program && ringfence import found.xml\n"
@@ -81,23 +82,8 @@ static void put_text(const rf_sink *sink, const char *name, const char *text) {
   rf_json_string(text == NULL ? "" : text, sink);
 }
 
-/* The module of main, or of the first frame with one; NULL where none has. */
-static const char *program_of(const rf_foreign_finding *f) {
-  const char *program = NULL;
-  for (size_t kind = 0; kind < 3; kind++) {
-    for (size_t i = 0; i < f->stacks[kind].count; i++) {
-      const rf_foreign_frame *const frame = &f->stacks[kind].frames[i];
-      program = frame->module != NULL && program == NULL ? frame->module : program;
-      if (frame->module != NULL && frame->function != NULL && strcmp(frame->function, "main") == 0) {
-        return frame->module;
-      }
-    }
-  }
-  return program;
-}
-
 static const char *program_name(const import *i, const rf_foreign *read, const rf_foreign_finding *f) {
-  const char *const module = program_of(f);
+  const char *const module = rf_foreign_program(f);
   return i->values[PROGRAM] != NULL ? i->values[PROGRAM] : module != NULL ? module : read->program;
 }
 
@@ -200,7 +186,7 @@ static bool is_input(const char *name) {
 
 /* The output of the fuzzer for one input; NULL where it cannot be run. */
 static const char *output_of(import *i, const char *path) {
-  static const char script[] = "timeout -s KILL 120 \"$0\" -timeout=60 \"$1\" 2>&1; exit 0";
+  static const char script[] = "timeout -s KILL 120 \"$0\" -timeout=60 \"$1\" 2>&1 | tr -d '\\0'; exit 0";
   const char *const fuzzer = i->values[RUN];
   const char *const here = strchr(fuzzer, '/') != NULL ? "" : "./";
   const char *const argv[] = {"sh", "-c", script, rf_bump_arena_print(&i->arena, "%s%s", here, fuzzer), path, NULL};
@@ -228,9 +214,9 @@ static bool import_input(import *i, const char *path, const char *name) {
 }
 
 /* libFuzzer names the input behind its report. */
-static const char *input_of(rf_bump_arena *arena, const char *text) {
+static const char *input_of(rf_bump_arena *arena, const char *text, size_t length) {
   static const char mark[] = "Test unit written to ";
-  const char *const at = strstr(text, mark);
+  const char *const at = (const char *)memmem(text, length, mark, strlen(mark));
   const char *const path = at == NULL ? NULL : at + strlen(mark);
   return path == NULL ? NULL : rf_base_name(rf_bump_arena_text(arena, path, strcspn(path, "\r\n")));
 }
@@ -244,7 +230,7 @@ static bool import_report(import *i, const char *path, const char *text, size_t 
   }
   i->findings += read.count;
   i->other += read.other;
-  i->input = input_of(&i->arena, text);
+  i->input = input_of(&i->arena, text, length);
   *sent = send(i, &read, path, rf_fnv_bytes(RF_FNV_START, text, length));
   i->input = NULL;
   return true;
@@ -268,21 +254,32 @@ static bool import_entry(import *i, const char *folder, const char *name) {
   return sent;
 }
 
-static bool import_folder(import *i, const char *path) {
-  char **names = NULL;
-  size_t count = 0;
-  bool fine = true;
+/* The names in a folder, in order; NULL, with errno set, where it cannot be read. */
+static char **names_in(rf_bump_arena *arena, const char *path, size_t *count) {
   DIR *const d = opendir(path);
-  for (const struct dirent *e = d == NULL ? NULL : readdir(d); e != NULL; e = readdir(d)) {
-    RF_APPENDED(&i->arena, names, count) = rf_bump_arena_text(&i->arena, e->d_name, strlen(e->d_name));
-  }
   if (d == NULL) {
-    rf_diag("cannot read %s: %s", path, strerror(errno));
-    return false;
+    return NULL;
+  }
+  char **names = NULL; /* a folder has at least its own name */
+  for (const struct dirent *e = readdir(d); e != NULL; e = readdir(d)) {
+    RF_APPENDED(arena, names, *count) = rf_bump_arena_text(arena, e->d_name, strlen(e->d_name));
   }
   (void)closedir(d);
-  if (count != 0) {
-    qsort(names, count, sizeof *names, rf_by_name);
+  if (*count != 0) {
+    qsort(names, *count, sizeof *names, rf_by_name);
+  }
+  return names;
+}
+
+/* ---- Files ---- */
+
+static bool import_folder(import *i, const char *path) {
+  size_t count = 0;
+  bool fine = true;
+  char **const names = names_in(&i->arena, path, &count);
+  if (names == NULL) {
+    rf_diag("cannot read %s: %s", path, strerror(errno));
+    i->refused++;
   }
   for (size_t n = 0; n < count && fine; n++) {
     fine = import_entry(i, path, names[n]);
@@ -290,8 +287,7 @@ static bool import_folder(import *i, const char *path) {
   return fine;
 }
 
-/* ---- Files ---- */
-
+/* False where the spool cannot be written. */
 static bool import_file(import *i, const char *path) {
   struct stat st;
   bool sent = true;
@@ -302,11 +298,10 @@ static bool import_file(import *i, const char *path) {
   const char *const text = rf_read_file(&i->arena, path, &length);
   if (text == NULL) {
     rf_diag("cannot read %s: %s", path, strerror(errno));
-    return false;
-  }
-  if (!import_report(i, path, text, length, &sent) && !import_snapshots(i, path, text, length, &sent)) {
+    i->refused++;
+  } else if (!import_report(i, path, text, length, &sent) && !import_snapshots(i, path, text, length, &sent)) {
     rf_diag("%s is no report of AddressSanitizer, LeakSanitizer or Valgrind (--xml=yes), and has no snapshots", path);
-    return false;
+    i->refused++;
   }
   return sent;
 }
@@ -336,13 +331,15 @@ static int import_all(import *i, char **paths, int count) {
       return RF_EXIT_USAGE;
     }
   }
-  say_taken(i);
+  if (i->refused == 0 || i->findings != 0 || i->snapshots != 0 || i->other != 0) {
+    say_taken(i);
+  }
   if (i->silent != 0) {
     rf_diag(i->values[RUN] == NULL ? "%s of a fuzzer left out: --run FUZZER makes their reports"
                                    : "%s gave no report of a finding",
             rf_counted(&i->arena, i->silent, "input"));
   }
-  return 0;
+  return i->refused == 0 ? 0 : RF_EXIT_USAGE;
 }
 
 static int run(int argc, char **argv) {

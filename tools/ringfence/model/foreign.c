@@ -1,6 +1,9 @@
 #include "tools/ringfence/model/foreign.h"
 
+#include "tools/ringfence/base/paths.h"
+
 #include <ringfence/report_json.h>
+#include <string.h>
 
 rf_foreign_finding *rf_foreign_add(rf_foreign *out, rf_bump_arena *arena) {
   rf_foreign_finding *const f = &RF_APPENDED(arena, out->findings, out->count);
@@ -12,6 +15,27 @@ void rf_foreign_add_frame(rf_foreign_stack *stack, rf_bump_arena *arena, const r
   if (stack->count < RF_TRACE_DEPTH) {
     RF_APPENDED(arena, stack->frames, stack->count) = *frame;
   }
+}
+
+/* ---- The program ---- */
+
+static bool is_function(const rf_foreign_frame *frame, const char *name) {
+  return frame->function != NULL && strcmp(frame->function, name) == 0;
+}
+
+const char *rf_foreign_program(const rf_foreign_finding *f) {
+  const char *program = NULL;
+  for (size_t kind = 0; kind < 3; kind++) {
+    for (size_t i = 0; i < f->stacks[kind].count; i++) {
+      const rf_foreign_frame *const frame = &f->stacks[kind].frames[i];
+      if (frame->module != NULL && (is_function(frame, "main") || is_function(frame, "_start"))) {
+        return frame->module;
+      }
+      bool const library = frame->module == NULL || strstr(rf_base_name(frame->module), ".so") != NULL;
+      program = program == NULL && !library ? frame->module : program;
+    }
+  }
+  return program;
 }
 
 /* ---- JSON ---- */
@@ -41,11 +65,14 @@ static void put_address(const rf_sink *sink, const char *name, uint64_t value) {
   rf_sink_char(sink, '"');
 }
 
-static void put_frame(const rf_foreign_frame *frame, const rf_sink *sink) {
+/* AddressSanitizer's text has no module where it has a line; a main alone counts with its program. */
+static void put_frame(const rf_foreign_frame *frame, const char *program, const rf_sink *sink) {
   rf_sink_str(sink, "{\"pc\":\"");
   rf_sink_hex(sink, frame->pc, 1);
   rf_sink_char(sink, '"');
-  if (frame->module != NULL) {
+  if (frame->module == NULL && is_function(frame, "main")) {
+    put_text(sink, "module", program);
+  } else if (frame->module != NULL) {
     put_text(sink, "module", frame->module);
     put_text(sink, "build_id", frame->build_id);
     put_address(sink, "offset", frame->offset);
@@ -58,12 +85,14 @@ static void put_frame(const rf_foreign_frame *frame, const rf_sink *sink) {
   rf_sink_char(sink, '}');
 }
 
-static void put_stack(const rf_foreign_stack *stack, const char *name, const rf_sink *sink) {
+static void put_stack(const rf_foreign_finding *f, size_t kind, const char *name, const rf_sink *sink) {
+  const rf_foreign_stack *const stack = &f->stacks[kind];
+  const char *const program = rf_foreign_program(f);
   put_name(sink, name);
   rf_sink_str(sink, "{\"frames\":[");
   for (size_t i = 0; i < stack->count; i++) {
     rf_sink_str(sink, i == 0 ? "" : ",");
-    put_frame(&stack->frames[i], sink);
+    put_frame(&stack->frames[i], program, sink);
   }
   rf_sink_str(sink, "]}");
 }
@@ -86,11 +115,15 @@ void rf_foreign_put(const rf_foreign_finding *f, const char *tool, const rf_sink
   }
   put_number(sink, "size", f->size);
   put_number(sink, "blocks", f->blocks);
+  rf_sink_str(sink, f->stacks[2].count != 0 ? ",\"freed\":true" : "");
+  put_number(sink, "argument", f->argument);
+  put_text(sink, "allocation", f->allocation);
+  put_text(sink, "deallocation", f->deallocation);
   put_text(sink, "allocator", "malloc");
   put_text(sink, "mode", tool);
   put_text(sink, "detail", f->detail);
-  put_stack(&f->stacks[0], "found", sink);
-  put_stack(&f->stacks[1], "allocated", sink);
-  put_stack(&f->stacks[2], "released", sink);
+  put_stack(f, 0, "found", sink);
+  put_stack(f, 1, "allocated", sink);
+  put_stack(f, 2, "released", sink);
   rf_sink_char(sink, '}');
 }

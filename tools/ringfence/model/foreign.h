@@ -41,6 +41,9 @@ typedef struct rf_foreign_finding {
   uint64_t size;
   uint64_t blocks;
   uint64_t access_size;
+  uint64_t argument;      /* as in rf_finding */
+  const char *allocation; /* the calls of a mismatch, this and the next one; NULL: unknown */
+  const char *deallocation;
   uint32_t process;
   rf_foreign_stack stacks[3]; /* access, allocation, free */
 } rf_foreign_finding;
@@ -53,11 +56,14 @@ typedef struct rf_foreign {
   const char *program; /* NULL: not said */
 } rf_foreign;
 
-/* Reads `text`, which has a NUL behind its `length` bytes; strings live in the arena. */
+/* Reads `text`, which has a NUL behind its `length` bytes and may have some among them; strings live in the arena. */
 rf_foreign rf_foreign_read(rf_bump_arena *arena, const char *text, size_t length);
 
 /* Writes a finding as one object of JSON, as processes write theirs (docs/checkers/findings.md). */
 void rf_foreign_put(const rf_foreign_finding *f, const char *tool, const rf_sink *sink);
+
+/* The module of main or of the code that starts it, or the first one that is no shared library; NULL where none is. */
+const char *rf_foreign_program(const rf_foreign_finding *f);
 
 /* The readers of each form; `out` is empty before. */
 void rf_foreign_read_asan(rf_foreign *out, rf_bump_arena *arena, const char *text, size_t length);

@@ -5,13 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ACCESS, ALLOCATION, RELEASE };
+enum { ACCESS, ALLOCATION, RELEASE, OTHER };
 
 typedef struct reader {
   rf_foreign *out;
   rf_bump_arena *arena;
   rf_foreign_finding *at; /* NULL: outside of a report */
-  unsigned stack;
+  unsigned stack;         /* frames belong to this one; OTHER: to none that counts */
+  uint32_t process;       /* of the last report */
 } reader;
 
 /* The text behind `words` in `line`; NULL where it does not have them. */
@@ -44,14 +45,59 @@ static bool set_bug(rf_foreign_finding *f, const char *text) {
   return rf_bug_from_name(text, strcspn(text, " :"), &f->bug);
 }
 
+/* The first line without what is of this run alone: registers, threads, the address that was freed. */
+static const char *detail_of(rf_bump_arena *arena, const char *text) {
+  static const char *const ends[] = {" at pc ", " (pc ", " in thread T", " (thread T", " (0x", "-ed: 0x"};
+  size_t length = strlen(text);
+  for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+    const char *const end = strstr(text, ends[i]);
+    size_t const kept = end == NULL ? length : (size_t)(end - text) + (ends[i][0] == '-' ? strlen("-ed") : 0);
+    length = kept < length ? kept : length;
+  }
+  return rf_bump_arena_text(arena, text, length);
+}
+
+/* "requested allocation size 0x8000", "calloc parameters overflow: count * size (3 * 4)",
+ * "invalid allocation alignment: 24". */
+static void read_request(rf_foreign_finding *f, const char *text) {
+  const char *const size = behind(text, "requested allocation size ");
+  const char *const count = behind(text, "count * size (");
+  const char *const alignment = behind(text, "invalid allocation alignment: ");
+  char *end = NULL;
+  if (size != NULL) {
+    f->size = strtoull(size, NULL, 0);
+  } else if (count != NULL) {
+    f->argument = strtoull(count, &end, 10);
+    f->size = strtoull(end + strspn(end, " *"), NULL, 10);
+  } else if (alignment != NULL) {
+    f->argument = strtoull(alignment, NULL, 10);
+  }
+}
+
+/* "alloc-dealloc-mismatch (operator new [] vs operator delete) on 0x10" */
+static void read_mismatch(rf_bump_arena *arena, rf_foreign_finding *f, const char *text) {
+  const char *const first = behind(text, "alloc-dealloc-mismatch (");
+  const char *const second = first == NULL ? NULL : behind(first, " vs ");
+  if (second != NULL) {
+    f->allocation = rf_bump_arena_text(arena, first, (size_t)(second - first) - strlen(" vs "));
+    f->deallocation = rf_bump_arena_text(arena, second, strcspn(second, ")"));
+  }
+}
+
+static uint32_t process_of(const char *line) {
+  const char *const pid = behind(line, "==");
+  return pid == NULL ? 0 : (uint32_t)strtoul(pid, NULL, 10);
+}
+
 static void begin(reader *r, const char *line, const char *text) {
   const char *const address = behind(text, "address ");
-  const char *const pid = strstr(line, "==");
   rf_foreign_finding *const f = rf_foreign_add(r->out, r->arena);
   f->known = set_bug(f, text);
-  f->detail = rf_bump_arena_text(r->arena, text, strcspn(text, "\r\n"));
+  f->detail = detail_of(r->arena, text);
   f->address = address == NULL ? 0 : strtoull(address, NULL, 16);
-  f->process = pid == NULL ? 0 : (uint32_t)strtoul(pid + 2, NULL, 10);
+  f->process = process_of(line);
+  read_request(f, text);
+  read_mismatch(r->arena, f, text);
   f->access = f->bug == RF_BUG_DOUBLE_FREE || f->bug == RF_BUG_BAD_FREE ? RF_ACCESS_FREE : RF_ACCESS_UNKNOWN;
   r->at = f;
   r->stack = ACCESS;
@@ -67,6 +113,7 @@ static void begin_leak(reader *r, const char *sizes, bool direct) {
   const char *const objects = behind(end, "byte(s) in ");
   f->blocks = objects == NULL ? 1 : strtoull(objects, NULL, 10);
   f->detail = direct ? "nothing points to it" : "only leaked blocks point to it";
+  f->process = r->process;
   r->at = f;
   r->stack = ALLOCATION;
 }
@@ -103,33 +150,57 @@ static void read_function(rf_bump_arena *arena, rf_foreign_frame *frame, const c
   frame->function = length == 0 ? NULL : rf_bump_arena_text(arena, text, length);
 }
 
+/* The number of the frame at the start of `line` or behind what a log puts before it; NULL where it is no frame. */
+static const char *frame_number(const char *line) {
+  for (const char *at = strchr(line, '#'); at != NULL; at = strchr(at + 1, '#')) {
+    size_t const digits = strspn(at + 1, "0123456789");
+    bool const first = at == line || at[-1] == ' ' || at[-1] == '\t';
+    if (first && digits != 0 && strncmp(at + 1 + digits, " 0x", 3) == 0) {
+      return at + 1;
+    }
+  }
+  return NULL;
+}
+
 /* "#0 0x4011a6 in main /src/a.c:12:3", "#1 0x7f10  (/lib/libc.so.6+0x12)" */
 static bool read_frame(reader *r, const char *line) {
   rf_foreign_frame frame = {0};
   char *end = NULL;
-  line += strspn(line, " \t");
-  if (*line != '#' || !isdigit((unsigned char)line[1])) {
+  const char *const number = frame_number(line);
+  if (number == NULL) {
     return false;
   }
-  const char *const number = line + 1;
-  const char *const address = number + strspn(number, "0123456789");
-  frame.pc = strtoull(address, &end, 16);
-  if (end == address) {
-    return false;
-  }
+  frame.pc = strtoull(number + strspn(number, "0123456789"), &end, 16);
   if (strncmp(end, " in ", 4) == 0) {
     read_function(r->arena, &frame, end + 4);
   } else if (strstr(end, "(/") != NULL) {
     read_module(r->arena, &frame, strstr(end, "(/") + 1);
   }
-  rf_foreign_add_frame(&r->at->stacks[r->stack], r->arena, &frame);
+  if (r->stack != OTHER && *number == '0' && r->at->stacks[r->stack].count != 0) {
+    r->stack = OTHER; /* of the call that made a thread, of a variable's function */
+  }
+  if (r->stack != OTHER) {
+    rf_foreign_add_frame(&r->at->stacks[r->stack], r->arena, &frame);
+  }
+  if (frame.function != NULL && strcmp(frame.function, "LLVMFuzzerTestOneInput") == 0) {
+    r->stack = OTHER; /* its callers depend on why libFuzzer calls it */
+  }
   return true;
 }
 
 /* ---- Lines ---- */
 
+/* The number of hexadecimal digits that ends before `end`. */
+static uint64_t address_before(const char *line, const char *end) {
+  const char *start = end;
+  while (start > line && isxdigit((unsigned char)start[-1])) {
+    start--;
+  }
+  return strtoull(start, NULL, 16);
+}
+
 /* "0x602 is located 0 bytes after 40-byte region [0x5da,0x602)" */
-static void read_region(reader *r, const char *line) {
+static void read_region(reader *r, const char *line, const char *located) {
   const char *const region = behind(line, "-byte region [");
   if (region != NULL) {
     const char *size = region - strlen("-byte region [");
@@ -138,44 +209,91 @@ static void read_region(reader *r, const char *line) {
     }
     r->at->size = strtoull(size, NULL, 10);
     r->at->block = strtoull(region, NULL, 16);
-    r->at->address = strtoull(line + strspn(line, " \t"), NULL, 16);
+    r->at->address = address_before(line, located);
     if (r->at->bug == RF_BUG_BUFFER_OVERFLOW && r->at->address < r->at->block) {
       r->at->bug = RF_BUG_BUFFER_UNDERFLOW;
     }
   }
 }
 
+/* "READ of size 4", "The signal is caused by a READ memory access." */
+static bool read_access(rf_foreign_finding *f, const char *line) {
+  static const struct {
+    const char *words;
+    rf_access access;
+  } rows[] = {
+      {"READ of size ", RF_ACCESS_READ},
+      {"WRITE of size ", RF_ACCESS_WRITE},
+      {"caused by a READ memory access", RF_ACCESS_READ},
+      {"caused by a WRITE memory access", RF_ACCESS_WRITE},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    const char *const size = behind(line, rows[i].words);
+    if (size != NULL) {
+      f->access = rows[i].access;
+      f->access_size = strtoull(size, NULL, 10);
+      return true;
+    }
+  }
+  return false;
+}
+
+/* "size of the allocated type:   16 bytes;", "size of the deallocated type: 4 bytes." */
+static bool read_type_size(rf_foreign_finding *f, const char *line) {
+  const char *const allocated = behind(line, "size of the allocated type: ");
+  const char *const deallocated = behind(line, "size of the deallocated type: ");
+  f->size = allocated == NULL ? f->size : strtoull(allocated, NULL, 10);
+  f->argument = deallocated == NULL ? f->argument : strtoull(deallocated, NULL, 10);
+  return allocated != NULL || deallocated != NULL;
+}
+
 static void read_in_report(reader *r, const char *line) {
-  const char *const read = behind(line, "READ of size ");
-  const char *const write = behind(line, "WRITE of size ");
-  if (read_frame(r, line)) {
+  const char *const located = strstr(line, " is located ");
+  if (read_frame(r, line) || read_access(r->at, line) || read_type_size(r->at, line)) {
     return;
   }
-  if (read != NULL || write != NULL) {
-    r->at->access = read != NULL ? RF_ACCESS_READ : RF_ACCESS_WRITE;
-    r->at->access_size = strtoull(read != NULL ? read : write, NULL, 10);
-  } else if (strstr(line, " is located ") != NULL) {
-    read_region(r, line);
-  } else if (strncmp(line, "freed by ", 9) == 0) {
+  if (located != NULL) {
+    read_region(r, line, located);
+  } else if (strstr(line, "freed by thread ") != NULL) {
     r->stack = RELEASE;
   } else if (strstr(line, "allocated by ") != NULL) {
     r->stack = ALLOCATION;
-  } else if (strncmp(line, "SUMMARY: ", 9) == 0) {
+  } else if (strstr(line, "SUMMARY: ") != NULL) {
     r->at = NULL;
   }
 }
 
 static void read_line(reader *r, const char *line) {
-  const char *const error = behind(line, "ERROR: AddressSanitizer: ");
+  const char *const plain = behind(line, "ERROR: AddressSanitizer: ");
+  const char *const error = plain != NULL ? plain : behind(line, "ERROR: HWAddressSanitizer: ");
   const char *const direct = behind(line, "Direct leak of ");
   const char *const indirect = behind(line, "Indirect leak of ");
-  if (error != NULL) {
+  if (strstr(line, "ERROR: LeakSanitizer: ") != NULL) {
+    r->process = process_of(line);
+    r->at = NULL;
+  } else if (error != NULL) {
     begin(r, line, error);
   } else if (direct != NULL || indirect != NULL) {
     begin_leak(r, direct != NULL ? direct : indirect, direct != NULL);
   } else if (r->at != NULL) {
     read_in_report(r, line);
   }
+}
+
+/* A copy of a line without escape sequences, as in colours, and without bytes that are 0. */
+static const char *plain_line(rf_bump_arena *arena, const char *text, size_t length) {
+  char *const out = rf_bump_arena_text(arena, text, length);
+  size_t kept = 0;
+  for (size_t i = 0; i < length; i++) {
+    if (text[i] == '\033' && i + 1 < length && text[i + 1] == '[') {
+      for (i += 2; i < length && !isalpha((unsigned char)text[i]); i++) {
+      }
+    } else if (text[i] != '\0') {
+      out[kept++] = text[i];
+    }
+  }
+  out[kept] = '\0';
+  return out;
 }
 
 void rf_foreign_read_asan(rf_foreign *out, rf_bump_arena *arena, const char *text, size_t length) {
@@ -187,7 +305,7 @@ void rf_foreign_read_asan(rf_foreign *out, rf_bump_arena *arena, const char *tex
     size_t const size = (size_t)(stop - text) - (stop != text && stop[-1] == '\r');
     rf_bump_arena_mark const mark = rf_bump_arena_mark_of(arena);
     size_t const before = out->count;
-    read_line(&r, rf_bump_arena_text(arena, text, size));
+    read_line(&r, plain_line(arena, text, size));
     if (r.at == NULL && out->count == before) {
       rf_bump_arena_reset(arena, mark); /* a line of the program's own */
     }

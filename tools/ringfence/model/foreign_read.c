@@ -14,12 +14,16 @@ static void drop_unknown(rf_foreign *out) {
   out->count = kept;
 }
 
+static bool has(const char *text, size_t length, const char *words) {
+  return memmem(text, length, words, strlen(words)) != NULL;
+}
+
 rf_foreign rf_foreign_read(rf_bump_arena *arena, const char *text, size_t length) {
   rf_foreign out = {0};
-  if (strstr(text, "<valgrindoutput>") != NULL) {
+  if (has(text, length, "<valgrindoutput>")) {
     out.tool = "valgrind";
     rf_foreign_read_valgrind(&out, arena, text, length);
-  } else if (strstr(text, "AddressSanitizer") != NULL || strstr(text, "LeakSanitizer") != NULL) {
+  } else if (has(text, length, "AddressSanitizer") || has(text, length, "LeakSanitizer")) {
     out.tool = "asan";
     rf_foreign_read_asan(&out, arena, text, length);
   }

@@ -98,8 +98,10 @@ static void read_about_block(reader *r, const char *text) {
 
 static void read_what(reader *r, const char *text) {
   const char *const size = strstr(text, " of size ");
+  const char *const value = strstr(text, " value: ");
   if (r->at->detail == NULL) {
     r->at->detail = text;
+    r->at->size = value == NULL ? r->at->size : strtoull(value + strlen(" value: "), NULL, 10);
     r->at->access_size = size == NULL ? 0 : strtoull(size + strlen(" of size "), NULL, 10);
   }
 }

@@ -100,10 +100,7 @@ static bool post(asked *a, const char *url, const char *header, const char *type
 static bool send_sentry(asked *a) {
   const char *url = NULL;
   const char *header = NULL;
-  if (!rf_export_dsn(&a->cli.arena, a->to, &url, &header)) {
-    rf_diag("--to %s: use a DSN, as in https://KEY@sentry.example.org/7", a->to);
-    return false;
-  }
+  (void)rf_export_dsn(&a->cli.arena, a->to, &url, &header);
   for (size_t i = 0; i < a->count; i++) {
     const char *const text = rf_export_sentry(&a->cli.arena, &a->list[i]);
     if (!post(a, url, header, "application/x-sentry-envelope", text)) {
@@ -155,6 +152,24 @@ static bool write_file(asked *a, bool sentry, bool otlp, rf_output_format format
 
 /* ---- The command ---- */
 
+static bool to_is_right(asked *a, bool sentry, bool otlp) {
+  const char *url = NULL;
+  const char *header = NULL;
+  if (a->to == NULL) {
+    return true;
+  }
+  if (sentry && !rf_export_dsn(&a->cli.arena, a->to, &url, &header)) {
+    rf_diag("--to %s: use a DSN, as in https://KEY@sentry.example.org/7", a->to);
+  } else if (otlp && strncmp(a->to, "http://", 7) != 0 && strncmp(a->to, "https://", 8) != 0) {
+    rf_diag("--to %s: use the address of a collector, as in http://HOST:4318", a->to);
+  } else if (!sentry && !otlp) {
+    rf_diag("--to is for --as sentry and --as otlp");
+  } else {
+    return true;
+  }
+  return false;
+}
+
 static int export_findings(asked *a) {
   rf_output_format format = RF_OUTPUT_TEXT;
   bool const sentry = a->as != NULL && strcmp(a->as, "sentry") == 0;
@@ -164,8 +179,7 @@ static int export_findings(asked *a) {
     rf_diag("give a format: --as sentry, otlp, sarif, json, junit, html or text");
     return RF_EXIT_USAGE;
   }
-  if (a->to != NULL && !sentry && !otlp) {
-    rf_diag("--to is for --as sentry and --as otlp");
+  if (!to_is_right(a, sentry, otlp)) {
     return RF_EXIT_USAGE;
   }
   if (!rf_cli_open(&a->cli, RF_STORE_READ)) {

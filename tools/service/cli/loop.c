@@ -52,6 +52,7 @@ typedef struct server {
   int64_t next_steer;
   int64_t complained;
   int64_t version; /* of the data, as SQLite counts commits of others */
+  int64_t written; /* rows, by this process */
   uint64_t events;
   unsigned ticks;
   bool steers; /* rules or findings may have changed */
@@ -90,8 +91,10 @@ static void take(server *s, int64_t now) {
 
 static bool has_changed(server *s) {
   int64_t const version = rf_store_number(&s->store, 0, "PRAGMA data_version", "");
-  bool const changed = version != s->version || s->events != s->intake.events;
+  int64_t const written = s->store.db == NULL ? 0 : sqlite3_total_changes(s->store.db);
+  bool const changed = version != s->version || written != s->written || s->events != s->intake.events;
   s->version = version;
+  s->written = written;
   s->events = s->intake.events;
   return changed;
 }

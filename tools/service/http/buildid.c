@@ -18,13 +18,15 @@ void rf_upload_begin(rf_request *r) {
     return;
   }
   if (!rf_connections_upload(r->connections, r->entry)) {
+    r->refusal = MHD_HTTP_SERVICE_UNAVAILABLE;
     r->refused = RF_REQUEST_TOO_MANY;
     return;
   }
   r->file_path = rf_symbol_new_path(&r->arena, r->http->options->directory);
   r->file = open(r->file_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (r->file < 0) {
-    r->refused = "cannot create a file in the folder of symbols";
+    r->refusal = MHD_HTTP_INSUFFICIENT_STORAGE;
+    r->refused = "cannot create a file in the folder of symbols: its disk is full, or cannot be written";
   }
 }
 
@@ -40,8 +42,10 @@ enum MHD_Result rf_upload_end(rf_request *r) {
   r->file = -1;
   if (!closed || !rf_symbol_adopt(r->http->store, &r->arena, r->http->options->directory, r->file_path,
                                   given == NULL || given[0] == '\0' ? "the file" : given, &file, message)) {
+    bool const full = !closed || r->http->store->failed;
     r->http->store->failed = false;
-    return rf_reply_error(r, MHD_HTTP_BAD_REQUEST, closed ? message : "the disk is full");
+    return rf_reply_error(r, full ? MHD_HTTP_INSUFFICIENT_STORAGE : MHD_HTTP_BAD_REQUEST,
+                          closed ? message : "the collector's disk is full");
   }
   rf_text_sink t;
   rf_text_sink_init(&t, &r->arena);

@@ -54,6 +54,7 @@ typedef struct rf_request {
   size_t room;
   bool too_large;
   const char *refused; /* why its body is not wanted; NULL: it is */
+  unsigned refusal;    /* the status that says so */
   int file;            /* an upload goes there and not to `body`; -1: none */
   const char *file_path;
   rf_bump_arena arena;

@@ -73,9 +73,16 @@ static size_t body_limit(const rf_request *r) {
   return strcmp(r->path, "/api/v1/records") == 0 ? (size_t)RF_BODY_MOST : (size_t)RF_FORM_MOST;
 }
 
+static void refuse(rf_request *r, unsigned status, const char *why) {
+  r->refusal = status;
+  r->refused = why;
+}
+
 static void add_to_file(rf_request *r, const char *data, size_t size) {
-  bool const fits = RF_SYMBOL_FILE_MOST - r->length >= size;
-  r->too_large = r->too_large || !fits || write(r->file, data, size) != (ssize_t)size;
+  r->too_large = RF_SYMBOL_FILE_MOST - r->length < size;
+  if (!r->too_large && write(r->file, data, size) != (ssize_t)size) {
+    refuse(r, MHD_HTTP_INSUFFICIENT_STORAGE, "the collector's disk is full, or cannot be written");
+  }
   r->length += size;
 }
 
@@ -93,14 +100,14 @@ static void add_body(rf_request *r, const char *data, size_t size) {
     return;
   }
   if (!rf_connections_hold(r->connections, r->entry, size)) {
-    r->refused = RF_REQUEST_TOO_MANY;
+    refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, RF_REQUEST_TOO_MANY);
     return;
   }
   if (r->length + size + 1 > r->room) {
     size_t const room = (r->length + size + 1) * 2;
     char *const larger = (char *)realloc(r->body, room);
     if (larger == NULL) {
-      r->too_large = true;
+      refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, RF_REQUEST_TOO_MANY);
       return;
     }
     r->body = larger;
@@ -113,12 +120,11 @@ static void add_body(rf_request *r, const char *data, size_t size) {
 
 static enum MHD_Result answer(rf_request *r) {
   if (r->refused != NULL) {
-    return rf_reply_error(r, MHD_HTTP_SERVICE_UNAVAILABLE, r->refused);
+    return rf_reply_error(r, r->refusal, r->refused);
   }
-  return !r->too_large ? rf_route(r)
-                       : rf_reply_error(r, TOO_LARGE,
-                                        r->file < 0 ? "the request is too large"
-                                                    : "the file is larger than 4 GiB, or the disk is full");
+  return !r->too_large
+             ? rf_route(r)
+             : rf_reply_error(r, TOO_LARGE, r->file < 0 ? "the request is too large" : "the file is larger than 4 GiB");
 }
 
 /* The answer is queued: a reader may be slow, so only the answer stays. */

@@ -1,5 +1,7 @@
 #include "tools/service/life/decision.h"
 
+#include "tools/service/intake/builds.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -24,12 +26,41 @@ void rf_decision_renew(rf_store *store, int64_t finding) {
                "i", finding);
 }
 
+/* True if finding `id` is fixed and `other` was seen, after that decision, in a build that has the fix. */
+static bool brings_back(rf_store *store, int64_t id, int64_t other) {
+  sqlite3_stmt *const s = rf_store_select(
+      store,
+      "SELECT c.what FROM finding f, counter c WHERE f.id = ?1 AND f.state = 'fixed' AND c.kind = 2 AND c.last_seen >"
+      " f.fixed_at AND c.finding IN (SELECT id FROM finding WHERE id = ?2 OR merged_into = ?2)",
+      "ii", id, other);
+  bool back = false;
+  while (rf_store_row(store, s)) {
+    back = back || rf_build_has_fix(store, id, sqlite3_column_int64(s, 0));
+  }
+  return back;
+}
+
+/* An alert of the part that waits would say that it is new: it is not, but it may have come back. */
+static void join_alerts(rf_store *store, int64_t id, int64_t other, bool back) {
+  if (back) {
+    rf_store_run(store, "UPDATE activity SET finding = ?1, kind = 'reopened' WHERE finding = ?2 AND alert = 1", "ii",
+                 id, other);
+  }
+  rf_store_run(store, "UPDATE activity SET alert = 0 WHERE finding = ? AND alert = 1", "i", other);
+}
+
 void rf_decision_join(rf_store *store, int64_t id, int64_t other) {
   char text[64];
+  bool const back = brings_back(store, id, other);
   /* merged_via lets a split give them back. */
   rf_store_run(store, "UPDATE finding SET merged_into = ?1, merged_via = ?2 WHERE merged_into = ?2", "ii", id, other);
   rf_store_run(store, "UPDATE finding SET merged_into = ?1, merged_via = NULL WHERE id = ?2", "ii", id, other);
   rf_decision_renew(store, id);
   (void)snprintf(text, sizeof text, "finding %" PRId64, other);
   rf_decision_note(store, id, "merged", text);
+  if (back) {
+    rf_store_run(store, "UPDATE finding SET state = 'reopened' WHERE id = ?", "i", id);
+    rf_decision_note(store, id, "reopened", text);
+  }
+  join_alerts(store, id, other, back);
 }

@@ -92,7 +92,6 @@ static void key_again(rf_store *store, int64_t id, rf_event_keys keys, const rf_
   if (owner != id &&
       rf_store_number(store, 1, "SELECT merged_into IS NOT NULL FROM finding WHERE id = ?", "i", id) == 0) {
     rf_decision_join(store, owner, id);
-    rf_store_run(store, "UPDATE activity SET alert = 0 WHERE finding = ? AND alert = 1", "i", id);
   }
 }
 

@@ -46,14 +46,14 @@ void rf_page_message(const rf_sink *sink, const char *title, const char *message
   rf_page_head(sink, title, "");
   rf_markup(sink, "<div class=\"card narrow\">\n<h1>%s</h1>\n<p>%s.</p>\n", title, message);
   if (back != NULL) {
-    rf_markup(
-        sink,
-        "<form method=\"post\" action=\"/sign-in\" class=\"stack-form\">\n<label for=\"token\">Token</label>\n"
-        "<input id=\"token\" name=\"token\" type=\"password\" autocomplete=\"current-password\" required>\n<input "
-        "type=\"hidden\" name=\"back\" value=\"%s\">\n<button class=\"primary\">Sign in</button>\n</form>\n<p "
-        "class=\"dim\">The file <code>token</code> in the collector's folder has it; <code>ringfence serve "
-        "--open</code> signs a browser in by itself.</p>\n",
-        strcmp(back, "/sign-in") == 0 ? "/" : back);
+    rf_markup(sink,
+              "<form method=\"post\" action=\"/sign-in\" class=\"stack-form\">\n<label for=\"token\">Token</label>\n"
+              "<input id=\"token\" autofocus name=\"token\" type=\"password\" autocomplete=\"current-password\" "
+              "required>\n<input "
+              "type=\"hidden\" name=\"back\" value=\"%s\">\n<button class=\"primary\">Sign in</button>\n</form>\n<p "
+              "class=\"dim\">The file <code>token</code> in the collector's folder has it; <code>ringfence serve "
+              "--open</code> signs a browser in by itself.</p>\n",
+              strcmp(back, "/sign-in") == 0 ? "/" : back);
   }
   rf_sink_str(sink, "<p><a href=\"/\">To the findings</a></p>\n</div>\n");
   rf_page_foot(sink);

@@ -102,6 +102,19 @@ static void other(const rf_page *p, const rf_json *o, const char *why) {
             id, id, rf_json_text(o, "title", ""), rf_page_place(p, o), why);
 }
 
+/* "same allocation and free" */
+static const char *shared_text(const rf_page *p, const rf_json *related) {
+  static const char *const stacks[][2] = {
+      {"same_access", "access"}, {"same_allocation", "allocation"}, {"same_free", "free"}};
+  const char *text = "same";
+  for (size_t i = 0; i < sizeof stacks / sizeof stacks[0]; i++) {
+    if (rf_json_bool(related, stacks[i][0], false)) {
+      text = rf_bump_arena_print(p->arena, "%s%s %s", text, strcmp(text, "same") == 0 ? "" : " and", stacks[i][1]);
+    }
+  }
+  return text;
+}
+
 void rf_page_related(const rf_page *p) {
   const rf_json *const related = rf_json_list(p->json, "related");
   const rf_json *const merged = rf_json_list(p->json, "merged");
@@ -113,10 +126,7 @@ void rf_page_related(const rf_page *p) {
     other(p, m, "merged into this one");
   }
   for (const rf_json *r = related; r != NULL; r = r->next) {
-    other(p, r,
-          rf_bump_arena_print(p->arena, "same%s%s%s", rf_json_bool(r, "same_access", false) ? " access" : "",
-                              rf_json_bool(r, "same_allocation", false) ? " allocation" : "",
-                              rf_json_bool(r, "same_free", false) ? " free" : ""));
+    other(p, r, shared_text(p, r));
   }
   rf_page_raw(p, "</tbody></table>\n</section>\n");
 }

@@ -9,7 +9,7 @@
   const busy = () => {
     const at = document.activeElement;
     const typed = [...main.querySelectorAll("input:not([type=hidden])")].some((i) => i.value !== i.defaultValue);
-    return typed || (at && main.contains(at) && (at.matches("input, select, textarea") || at.closest("svg"))) ||
+    return typed || (at && main.contains(at) && (at.matches("input, select, textarea, button, summary") || at.closest("svg"))) ||
       !getSelection().isCollapsed || document.querySelector("dialog[open], main details[open]");
   };
 
@@ -56,6 +56,18 @@
     else if (e.key === "?") help();
   });
 
+  // The link that had the focus, and the row that keys go on from, are found again by their address.
+  const replace = (fresh) => {
+    const address = (link) => link && link.getAttribute("href");
+    const focused = main.contains(document.activeElement) ? address(document.activeElement) : null;
+    const at = rows()[here] ? address(rows()[here].querySelector("a")) : null;
+    main.replaceChildren(...fresh.childNodes);
+    here = at ? rows().findIndex((row) => address(row.querySelector("a")) === at) : -1;
+    if (rows()[here]) rows()[here].classList.add("here");
+    const again = focused && [...main.querySelectorAll("a")].find((link) => address(link) === focused);
+    if (again) again.focus({ preventScroll: true });
+  };
+
   let wanted = false;
   let running = false;
   const refresh = async () => {
@@ -66,10 +78,7 @@
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
       if (answer.ok) {
         const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("main");
-        if (fresh && !busy()) {
-          main.replaceChildren(...fresh.childNodes);
-          if (rows()[here]) rows()[here].classList.add("here");
-        }
+        if (fresh && !busy()) replace(fresh);
       }
     } catch { wanted = true; }
     setTimeout(() => { running = false; refresh(); }, 2000);
