@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstring>
 #include <fstream>
 #include <random>
@@ -230,6 +231,7 @@ TEST_F(PageStore, ItsBoundsEndWithTheLastSpace) {
   EXPECT_TRUE(rf_page_may_be(reinterpret_cast<void *>(end - 1)));
   EXPECT_FALSE(rf_page_may_be(reinterpret_cast<void *>(end)));
   EXPECT_FALSE(rf_page_may_be(reinterpret_cast<void *>(low - 1)));
+  EXPECT_FALSE(rf_page_may_be(&low)) << "the stack lies above all spaces";
   rf_space *const space = store_->spaces;
   EXPECT_EQ(rf_runs_space(store_, space->start), space);
   EXPECT_EQ(rf_runs_space(store_, space->start - 1), nullptr);
@@ -256,6 +258,19 @@ TEST_F(PageStore, TheNearestBlockIsLookedForInReach) {
   EXPECT_EQ(rf_runs_nearest(store_, at + (reach + 1) * page_size()), nullptr);
 }
 
+// A block that has grown has address space for as many pages again.
+TEST_F(PageStore, ABlockThatGrewMayGrowAgain) {
+  options_.slots = 0;
+  open();
+  unsigned char *const p = alloc(page_size());
+  EXPECT_EQ(rf_page_store_resize(store_, p, 2 * page_size(), &origin_), RF_OK);
+  unsigned char *const behind = alloc(page_size());
+  EXPECT_GT(behind, p);
+  EXPECT_EQ(rf_page_store_resize(store_, p, 4 * page_size(), &origin_), RF_OK);
+  EXPECT_EQ(rf_page_store_resize(store_, p, 6 * page_size(), &origin_), RF_ERR_NO_MEMORY);
+  check(store_);
+}
+
 // ---- Limits ----
 
 TEST_F(PageStore, TheLargestBlockAndTheOpenBytesAreBounded) {
@@ -277,6 +292,42 @@ TEST_F(PageStore, TheLargestBlockAndTheOpenBytesAreBounded) {
   EXPECT_EQ(free(q), RF_OK);
   EXPECT_NE(alloc(1), nullptr);
   EXPECT_EQ(figures().counters.allocations, 3U);
+}
+
+TEST_F(PageStore, ABlockOfMorePagesThanMayBeOpenIsDeclined) {
+  options_.memory = 2 * page_size();
+  options_.slots = 0;
+  options_.largest = 0;
+  open();
+  EXPECT_EQ(alloc(3 * page_size()), nullptr);
+  EXPECT_EQ(figures().declined, 1U);
+  EXPECT_NE(alloc(2 * page_size()), nullptr);
+}
+
+TEST_F(PageStore, ABlockKnowsHowManyWereServedBeforeIt) {
+  open();
+  for (uint64_t i = 0; i < 3; i++) {
+    rf_page_block found;
+    unsigned char *const p = alloc(10);
+    ASSERT_TRUE(rf_page_store_find(store_, p, &found));
+    EXPECT_EQ(found.serial, i);
+    EXPECT_EQ(free(p), RF_OK);
+  }
+}
+
+// Where access rights close its page, the memory of a freed block may stay for the next one.
+TEST_F(PageStore, AZeroedBlockIsZeroWhereAKeptOneWas) {
+  options_.slots = 1;
+  options_.quarantine = SIZE_MAX;
+  options_.keeps_pages = true;
+  open();
+  unsigned char *const p = alloc(100);
+  memset(p, 0xab, 100);
+  EXPECT_EQ(free(p), RF_OK);
+  rf_page_request const request = {100, 1, 0, nullptr, RF_FAMILY_MALLOC, true, nullptr};
+  unsigned char *const again = bytes(rf_page_store_alloc(store_, &request, &origin_));
+  ASSERT_EQ(again, p);
+  EXPECT_EQ(std::count(again, again + 100, 0), 100);
 }
 
 TEST_F(PageStore, AStoreOfFewBlocksGivesUpFreedOnesForNewOnes) {
@@ -473,6 +524,74 @@ TEST_F(PageStore, WhoHasAllLocksMayCallIt) {
   check(store_);
   EXPECT_NE(alloc(10), nullptr);
 }
+
+#ifdef __x86_64__
+
+struct {
+  rf_page_store *store;
+  unsigned steps;
+  unsigned served;
+  unsigned wrong;
+} interrupted;
+
+// Between any two instructions: a block of two pages, and its free.
+void on_step(int /*signal*/) {
+  rf_page_request const request = {2 * page_size(), 1, 0, nullptr, RF_FAMILY_MALLOC, false, nullptr};
+  rf_origin const origin = {};
+  rf_page_block freed;
+  interrupted.steps++;
+  void *const p = rf_page_store_alloc(interrupted.store, &request, &origin);
+  if (p != nullptr) {
+    interrupted.served++;
+    bool const well = rf_page_store_free(interrupted.store, p, RF_FAMILY_MALLOC, SIZE_MAX, &origin, &freed) == RF_OK &&
+                      freed.ptr == p && freed.size == request.size;
+    interrupted.wrong += well ? 0 : 1;
+  }
+}
+
+// Returns through the flag that stops after each instruction.
+void set_stepping(bool on) {
+  __asm__ volatile("pushfq\n\t"
+                   "andq $~0x100, (%%rsp)\n\t"
+                   "orq %0, (%%rsp)\n\t"
+                   "popfq"
+                   :
+                   : "r"(on ? 0x100UL : 0UL)
+                   : "memory", "cc");
+}
+
+// Without a quarantine a freed block's place is the next one's at once.
+TEST_F(PageStore, MayBeInterruptedAtEveryInstruction) {
+  options_.slots = 0;
+  options_.quarantine = 0;
+  interrupted = {open(), 0, 0, 0};
+  EXPECT_EQ(free(alloc(1)), RF_OK); // what comes once is done
+  ASSERT_NE(signal(SIGTRAP, on_step), SIG_ERR);
+  rf_page_request const request = {page_size(), 1, 0, nullptr, RF_FAMILY_NEW, false, this};
+  rf_page_block freed;
+  set_stepping(true);
+  void *const p = rf_page_store_alloc(store_, &request, &origin_);
+  rf_status const grown = rf_page_store_resize(store_, p, 3 * page_size(), &origin_);
+  rf_status const shrunk = rf_page_store_resize(store_, p, page_size(), &origin_);
+  rf_status const status = rf_page_store_free(store_, p, RF_FAMILY_NEW, SIZE_MAX, &origin_, &freed);
+  set_stepping(false);
+  ASSERT_NE(signal(SIGTRAP, SIG_DFL), SIG_ERR);
+  EXPECT_TRUE(grown == RF_OK || grown == RF_ERR_NO_MEMORY);
+  EXPECT_EQ(shrunk, RF_OK);
+  EXPECT_EQ(status, RF_OK);
+  EXPECT_EQ(freed.ptr, p);
+  EXPECT_EQ(freed.size, page_size());
+  EXPECT_EQ(freed.family, RF_FAMILY_NEW);
+  EXPECT_EQ(freed.backing, this);
+  EXPECT_GT(interrupted.served, 100U);
+  EXPECT_LT(interrupted.served, interrupted.steps) << "none where a lock is held";
+  EXPECT_EQ(interrupted.wrong, 0U);
+  check(store_);
+  EXPECT_EQ(figures().counters.blocks, 0U);
+  EXPECT_EQ(recorder_.take().size(), 0U);
+}
+
+#endif
 
 // ---- Stores that come and go ----
 
