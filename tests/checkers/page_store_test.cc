@@ -4,7 +4,9 @@
 
 #include <ringfence/sample.h>
 
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <ucontext.h>
 
 #include <algorithm>
 #include <csignal>
@@ -14,6 +16,7 @@
 #include <string>
 
 extern "C" {
+#include "checkers/os/host.h"
 #include "checkers/page/page_impl.h"
 }
 
@@ -442,6 +445,74 @@ TEST_F(PageStore, ThereIsNoneWithoutMemoryForItsTable) {
   EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
 }
 
+size_t mapped_pages() {
+  char text[64] = "";
+  int const fd = ::open("/proc/self/statm", O_RDONLY);
+  ssize_t const size = read(fd, text, sizeof text - 1);
+  ::close(fd);
+  return size > 0 ? strtoul(text, nullptr, 10) : 0;
+}
+
+TEST_F(PageStore, ReservesNothingWithoutMemoryForItsRecords) {
+  begin_anew();
+  auto const run = [this] {
+    rlimit const limit = {page_size(), RLIM_INFINITY}; // to the kernel, 0 is none
+    options_.slots = 0;
+    open();
+    setrlimit(RLIMIT_DATA, &limit); // of memory, not of address space
+    size_t const before = mapped_pages();
+    bool const none = !rf_page_store_reserve(store_);
+    exit_with(none && before != 0 && mapped_pages() == before);
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
+}
+
+// The part that markers close is closed again where the rest cannot be opened.
+TEST_F(PageStore, ARangeIsOpenedAsAWholeOrNotAtAll) {
+  begin_anew();
+  auto const run = [this] {
+    rlimit const limit = {page_size(), RLIM_INFINITY}; // to the kernel, 0 is none
+    options_.slots = 0;
+    open();
+    (void)alloc(1);
+    rf_space *const space = store_->spaces;
+    auto *const start = reinterpret_cast<unsigned char *>(space->start + (space->armed - 1) * page_size());
+    bool const armed = space->armed != 0 && space->armed < space->pages;
+    setrlimit(RLIMIT_DATA, &limit);
+    bool const opened = armed && rf_page_open_range(space, reinterpret_cast<uintptr_t>(start), 2 * page_size());
+    exit_with(!opened && (!armed || !rf_host_readable(start, 1)));
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
+}
+
+TEST_F(PageStore, KeepsTheMemoryOfBlocksThatFitAPage) {
+  options_.keeps_pages = true;
+  options_.slots = 0;
+  open();
+  for (size_t const pages : {0, 1, 2, 3}) {
+    unsigned char *const p = alloc(pages * page_size());
+    const rf_slot *const s = rf_runs_slot(store_, reinterpret_cast<uintptr_t>(p));
+    ASSERT_NE(s, nullptr);
+    bool const keeps = pages == 1 && rf_page_takes_mappings(s);
+    EXPECT_EQ(free(p), RF_OK);
+    EXPECT_EQ(s->kept, keeps) << pages;
+  }
+}
+
+// In locked memory a page that was closed by its rights has its bytes yet.
+TEST_F(PageStore, APageIsCleanUnlessItsMemoryWasKept) {
+  open();
+  rf_slot *const s = rf_runs_slot(store_, reinterpret_cast<uintptr_t>(alloc(1)));
+  ASSERT_NE(s, nullptr);
+  EXPECT_TRUE(rf_page_is_clean(s));
+  s->kept = true;
+  EXPECT_FALSE(rf_page_is_clean(s));
+  s->kept = false;
+  s->space->locked = true;
+  EXPECT_FALSE(rf_page_is_clean(s));
+  s->space->locked = false;
+}
+
 TEST(PageOptions, AreAsDocumentedUnlessSet) {
   rf_page_options page;
   std::memset(&page, 0xA5, sizeof page);
@@ -511,6 +582,22 @@ TEST_F(PageStore, WhoInterruptedItFreesAndDoesWithoutTheRest) {
   EXPECT_EQ(store_->oldest->block, reinterpret_cast<uintptr_t>(q));
   EXPECT_EQ(store_->oldest->next->block, reinterpret_cast<uintptr_t>(p));
   EXPECT_EQ(store_->newest->block, reinterpret_cast<uintptr_t>(r));
+}
+
+// As in a handler that forks, in which a thread has all locks, one of them twice.
+TEST_F(PageStore, WhoInterruptedItMayFork) {
+  open();
+  unsigned char *const p = alloc(10);
+  rf_page_mask mask;
+  rf_page_mask nested;
+  ASSERT_TRUE(rf_page_enter(store_, &mask));
+  rf_page_lock_all();
+  EXPECT_FALSE(rf_page_enter(store_, &nested));
+  rf_page_unlock_all();
+  EXPECT_FALSE(rf_page_enter(store_, &nested)) << "it has the lock yet";
+  rf_page_leave(store_, &mask);
+  EXPECT_EQ(free(p), RF_OK);
+  check(store_);
 }
 
 TEST_F(PageStore, WhoHasAllLocksMayCallIt) {
@@ -589,6 +676,55 @@ TEST_F(PageStore, MayBeInterruptedAtEveryInstruction) {
   check(store_);
   EXPECT_EQ(figures().counters.blocks, 0U);
   EXPECT_EQ(recorder_.take().size(), 0U);
+}
+
+struct {
+  rf_page_store *store;
+  void *block;
+  std::vector<size_t> sizes; // by serial
+} changing;
+
+// Between any two instructions, unless signals are held back: the block is freed, and its place another one's.
+void change(int /*signal*/, siginfo_t * /*info*/, void *context) {
+  if (sigismember(&static_cast<ucontext_t *>(context)->uc_sigmask, SIGUSR1) == 1) {
+    return;
+  }
+  rf_origin const origin = {};
+  rf_page_block block;
+  (void)rf_page_store_free(changing.store, changing.block, RF_FAMILY_MALLOC, SIZE_MAX, &origin, &block);
+  size_t const size = (changing.sizes.size() % 3 + 1) * page_size();
+  rf_page_request const request = {size, 1, 0, nullptr, RF_FAMILY_MALLOC, false, nullptr};
+  changing.block = rf_page_store_alloc(changing.store, &request, &origin);
+  changing.sizes.push_back(size);
+}
+
+bool is_of_one_block(const rf_page_block *block, void *context) {
+  ++*static_cast<unsigned *>(context);
+  EXPECT_LT(block->serial, changing.sizes.size());
+  EXPECT_EQ(block->size, changing.sizes[block->serial]);
+  return true;
+}
+
+TEST_F(PageStore, AWalkTellsOfOneBlockAtATime) {
+  options_.slots = 0;
+  options_.quarantine = 0;
+  changing.store = open();
+  changing.block = alloc(page_size());
+  changing.sizes = {page_size()};
+  changing.sizes.reserve(100000);
+  struct sigaction action = {};
+  action.sa_sigaction = change;
+  action.sa_flags = SA_SIGINFO;
+  ASSERT_EQ(sigaction(SIGTRAP, &action, nullptr), 0);
+  unsigned visited = 0;
+  set_stepping(true);
+  rf_page_store_each(store_, is_of_one_block, &visited);
+  set_stepping(false);
+  ASSERT_NE(signal(SIGTRAP, SIG_DFL), SIG_ERR);
+  EXPECT_GT(visited, 0U);
+  EXPECT_GT(changing.sizes.size(), 50U);
+  EXPECT_EQ(free(changing.block), RF_OK);
+  check(store_);
 }
 
 #endif
