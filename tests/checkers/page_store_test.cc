@@ -705,6 +705,34 @@ bool is_of_one_block(const rf_page_block *block, void *context) {
   return true;
 }
 
+rf_slot *swept;
+uint32_t lot = 1;
+
+// A sweep on another thread looks at the block, or has just let go of it.
+void sweep_or_not(int /*signal*/) {
+  lot = lot * 1664525 + 1013904223;
+  if (rf_slot_state_of(swept) != SLOT_HELD) {
+    rf_slot_set_state(swept, lot >> 31 != 0 ? SLOT_SWEPT : SLOT_LIVE);
+  }
+}
+
+TEST_F(PageStore, ABlockThatIsSweptMeanwhileIsWaitedFor) {
+  open();
+  unsigned char *const p = alloc(1);
+  swept = rf_runs_slot(store_, reinterpret_cast<uintptr_t>(p));
+  ASSERT_NE(swept, nullptr);
+  ASSERT_NE(signal(SIGTRAP, sweep_or_not), SIG_ERR);
+  for (int i = 0; i < 50; i++) {
+    set_stepping(true);
+    const rf_slot *const held = rf_page_hold(store_, p);
+    set_stepping(false);
+    EXPECT_EQ(held, swept) << i;
+    rf_slot_set_state(swept, SLOT_LIVE);
+  }
+  ASSERT_NE(signal(SIGTRAP, SIG_DFL), SIG_ERR);
+  EXPECT_EQ(free(p), RF_OK);
+}
+
 TEST_F(PageStore, AWalkTellsOfOneBlockAtATime) {
   options_.slots = 0;
   options_.quarantine = 0;
@@ -837,6 +865,18 @@ TEST_F(Backing, TagsDifferInEveryBitAndAreNeverThatOfNoneOrMany) {
     EXPECT_EQ(found(pointer(5, above)), p);
     EXPECT_EQ(free(p), RF_OK);
   }
+}
+
+TEST_F(Backing, OneThatChangesLeavesItsPlaceToTheOther) {
+  start(10);
+  void *const p = alloc(10, pointer(9, 1));
+  void *const q = alloc(10, pointer(9, 2));
+  EXPECT_EQ(tag(9), UINT16_MAX);
+  rf_page_store_set_backing(store_, p, pointer(10, 1));
+  EXPECT_EQ(tag(9), 3U);
+  rf_page_store_set_backing(store_, q, nullptr);
+  EXPECT_EQ(tag(9), 0U);
+  EXPECT_EQ(found(pointer(10, 1)), p);
 }
 
 TEST_F(Backing, MayChange) {

@@ -516,6 +516,53 @@ TEST_F(Page, AVisitorThatCallsTheAllocatorIsFound) {
   EXPECT_EQ(rf_free(a(), p), RF_OK);
 }
 
+// Blocks for which there are no pages.
+TEST_F(Page, AVisitorOfBlocksUnderGuardMayNotCallEither) {
+  options_.memory = page_size();
+  start();
+  void *const p = rf_alloc(a(), 5);
+  void *const guarded = rf_alloc(a(), 6);
+  auto const visit = [](const rf_block *block, void *context) {
+    EXPECT_EQ(rf_free(static_cast<rf_allocator *>(context), block->ptr), RF_ERR_BUSY);
+    return true;
+  };
+  EXPECT_EQ(rf_walk(a(), visit, a()), RF_OK);
+  std::vector<rf_finding> const found = recorder_.take();
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].address, reinterpret_cast<uintptr_t>(p));
+  EXPECT_EQ(found[1].address, reinterpret_cast<uintptr_t>(guarded));
+  EXPECT_EQ(found[1].bug, RF_BUG_REENTRY);
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+  EXPECT_EQ(rf_free(a(), guarded), RF_OK);
+}
+
+TEST_F(Page, ADoubleFreeUnderGuardIsToldWhereNoBlockIsLeft) {
+  options_.memory = page_size();
+  start();
+  void *const p = rf_alloc(a(), 5);
+  void *const guarded = rf_alloc(a(), 6);
+  EXPECT_EQ(rf_free(a(), guarded), RF_OK);
+  EXPECT_EQ(rf_free(a(), guarded), RF_ERR_NOT_ALLOCATED);
+  EXPECT_EQ(take_one().bug, RF_BUG_DOUBLE_FREE);
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+}
+
+TEST_F(Page, AnAllocatorBelowThatCountsNothingHasNoOverhead) {
+  static rf_allocator_ops blind;
+  rf_allocator *const inner = rf_inner(a());
+  rf_alloc(a(), 100);
+  blind = *inner->ops;
+  blind.counters = nullptr;
+  blind.stats = [](rf_allocator *, rf_stats *out) { *out = {}; };
+  const rf_allocator_ops *const before = inner->ops;
+  inner->ops = &blind;
+  rf_stats stats;
+  rf_stats_get(a(), &stats);
+  inner->ops = before;
+  EXPECT_EQ(stats.used, 100U);
+  EXPECT_EQ(stats.overhead, 0U);
+}
+
 TEST_F(Page, LeaksAreReportedAtTheEndIfWanted) {
   options_.leaks_at_deinit = true;
   start();
