@@ -733,6 +733,36 @@ TEST_F(PageStore, ABlockThatIsSweptMeanwhileIsWaitedFor) {
   EXPECT_EQ(free(p), RF_OK);
 }
 
+unsigned steps_left;
+
+// Another thread's block is made, and live from some instruction on.
+void finish(int /*signal*/) {
+  if (steps_left-- == 0) {
+    rf_slot_set_state(swept, SLOT_LIVE);
+  }
+}
+
+TEST_F(PageStore, ABlockThatIsMadeMeanwhileIsNotClosedAgain) {
+  open();
+  unsigned char *const p = alloc(1);
+  swept = rf_runs_slot(store_, reinterpret_cast<uintptr_t>(p));
+  ASSERT_NE(swept, nullptr);
+  ASSERT_NE(signal(SIGTRAP, finish), SIG_ERR);
+  for (unsigned i = 0; i < 200; i++) {
+    rf_slot_set_state(swept, SLOT_MAKING);
+    store_->reopened[0] = rf_slot_open_start(swept);
+    store_->reopened_count = 1; // a fault opened it for the block before
+    steps_left = i;
+    set_stepping(true);
+    rf_page_reclose(store_);
+    set_stepping(false);
+    EXPECT_TRUE(rf_host_readable(p, 1)) << i;
+    rf_slot_set_state(swept, SLOT_LIVE);
+  }
+  ASSERT_NE(signal(SIGTRAP, SIG_DFL), SIG_ERR);
+  EXPECT_EQ(free(p), RF_OK);
+}
+
 TEST_F(PageStore, AWalkTellsOfOneBlockAtATime) {
   options_.slots = 0;
   options_.quarantine = 0;
