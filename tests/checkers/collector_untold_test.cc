@@ -97,6 +97,10 @@ TEST(CollectorUntold, IsToldByTheNextRecord) {
   rf_seen_sites_add(0x1000, false);
   rf_seen_sites_watch(0x1000);
   EXPECT_EQ(times(text_of(folder), "\"count\":1"), 2U);
+  {
+    FileLimit const limit(1); // the fourth is to be told at once, and cannot
+    rf_collector_put(&finding, nullptr);
+  }
 
   rf_collector_run const running = {1, 0, 0, 0, 3, nullptr, nullptr, "running", 0, false};
   bool told = true;
@@ -111,11 +115,12 @@ TEST(CollectorUntold, IsToldByTheNextRecord) {
   rf_collector_run const run = {1, 0, 0, 0, 3, nullptr, nullptr, "status", 0, false};
   EXPECT_TRUE(rf_collector_end(&run));
   std::string text = text_of(folder);
-  EXPECT_EQ(times(text, "\"count\":1"), 3U) << text;
+  EXPECT_EQ(times(text, "\"count\":1"), 2U) << text;
+  EXPECT_EQ(times(text, "\"count\":2"), 1U) << text; // the third and the fourth
   EXPECT_NE(text.find("\"sites_dropped\":2"), std::string::npos) << text; // both, of no file
 
   EXPECT_TRUE(rf_collector_end(&run));
-  EXPECT_EQ(times(text_of(folder), "\"count\":1"), 3U) << "told once";
+  EXPECT_EQ(times(text_of(folder), "\"count\":2"), 1U) << "told once";
   EXPECT_EQ(times(text_of(folder), "\"sites_dropped\":2"), 1U) << "told once";
   std::filesystem::remove_all(folder);
 }

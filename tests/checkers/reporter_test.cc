@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -262,20 +263,18 @@ TEST_F(Reporter, AFullDiskIsSurvivedAndStandardErrorTakesIt) {
   EXPECT_EQ(testing::internal::GetCapturedStderr().find("{\"type\":\"finding\""), 0U);
 }
 
-int lowest_free_descriptor() {
-  int const fd = dup(STDOUT_FILENO);
-  close(fd);
-  return fd;
+ptrdiff_t open_descriptors() {
+  return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
 }
 
 TEST_F(Reporter, AFileThatTakesNoMoreIsClosed) {
-  int const before = lowest_free_descriptor();
+  ptrdiff_t const before = open_descriptors();
   log_to("/dev/full");
   rf_log_reporter_init(&reporter_, &options_);
   testing::internal::CaptureStderr();
   find(reporter_);
   (void)testing::internal::GetCapturedStderr();
-  EXPECT_EQ(lowest_free_descriptor(), before);
+  EXPECT_EQ(open_descriptors(), before);
 }
 
 // Of a path that is too long, its beginning is none.
