@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -75,6 +77,37 @@ TEST(SpoolFile, SaysHowMuchOfAnAppendArrived) {
   }
   EXPECT_FALSE(again);
   EXPECT_EQ(spool.arrived, 0U);
+  std::filesystem::remove_all(folder);
+}
+
+// In a child, since a process has one collector. The counts of so many bugs take more than one write.
+TEST(CollectorUntold, OfManyBugsIsToldOnce) {
+  std::string const folder = new_folder();
+  pid_t const child = fork();
+  if (child == 0) {
+    constexpr unsigned kBugs = 256;
+    rf_collector_options options = {};
+    options.folder = {folder.c_str(), folder.size()};
+    options.mode = "guard";
+    options.first = 1;
+    bool well = rf_collector_begin(&options);
+    rf_finding finding = {};
+    finding.bug = RF_BUG_DOUBLE_FREE;
+    finding.found.depth = 1;
+    for (unsigned i = 0; i < 3 * kBugs; i++) { // of each one in full, the second at once, the third is only counted
+      finding.found.frames[0] = (i % kBugs + 1) * uintptr_t{4096};
+      rf_collector_put(&finding, nullptr);
+    }
+    rf_collector_run const running = {1, 0, 0, 0, 3, nullptr, nullptr, "running", 0, false};
+    for (unsigned const ends : {1, 2}) {
+      well = well && rf_collector_end(&running) && times(text_of(folder), "\"summary\"") == ends &&
+             times(text_of(folder), "\"count\":1,") + times(text_of(folder), "\"count\":1}") == 3 * kBugs;
+    }
+    _exit(well ? 0 : 1);
+  }
+  int status = 1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
   std::filesystem::remove_all(folder);
 }
 

@@ -547,6 +547,22 @@ TEST_F(Page, ADoubleFreeUnderGuardIsToldWhereNoBlockIsLeft) {
   EXPECT_EQ(rf_free(a(), p), RF_OK);
 }
 
+TEST_F(Page, ABlockUnderGuardIsCountedAsAny) {
+  options_.memory = page_size();
+  start();
+  void *const p = rf_alloc(a(), 5);
+  void *guarded = rf_alloc(a(), 60);
+  rf_counters c;
+  guarded = rf_realloc(a(), guarded, 70);
+  rf_counters_get(a(), &c);
+  EXPECT_EQ(c.used, 75U);
+  EXPECT_EQ(rf_free(a(), guarded), RF_OK);
+  rf_counters_get(a(), &c);
+  EXPECT_EQ(c.used, 5U);
+  EXPECT_EQ(c.blocks, 1U);
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+}
+
 TEST_F(Page, AnAllocatorBelowThatCountsNothingHasNoOverhead) {
   static rf_allocator_ops blind;
   rf_allocator *const inner = rf_inner(a());

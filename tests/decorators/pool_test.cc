@@ -104,6 +104,23 @@ TEST_F(Pool, FailsCleanlyWhereInnerCannotGiveTheMemory) {
   EXPECT_EQ(before, total().blocks);
 }
 
+TEST_F(Pool, ClassesOfNoBlocksNeedNoBuffer) {
+  const rf_pool_class none[] = {{16, 0}};
+  unsigned char buffer[2];
+  rf_pool own;
+  rf_pool_options o{};
+  o.classes = none;
+  o.class_count = 1;
+  for (int i = 0; i < 3; i++) {
+    o.buffer = i < 2 ? buffer + i : nullptr;
+    ASSERT_EQ(RF_OK, rf_pool_init(&own, &heap.base, &o)) << i;
+    void *const p = rf_alloc(&own.base, 16);
+    EXPECT_TRUE(rf_owns(&heap.base, p));
+    EXPECT_EQ(RF_OK, rf_free(&own.base, p));
+    own.base.ops->deinit(&own.base);
+  }
+}
+
 TEST_F(Pool, TakesACallersBufferOfAnyAlignmentAndRefusesASmallerOne) {
   rf_pool_options o{};
   o.classes = kSmall;
