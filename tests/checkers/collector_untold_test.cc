@@ -149,7 +149,7 @@ TEST(CollectorUntold, IsToldByTheNextRecord) {
   EXPECT_TRUE(rf_collector_end(&run));
   std::string text = text_of(folder);
   EXPECT_EQ(times(text, "\"count\":1"), 2U) << text;
-  EXPECT_EQ(times(text, "\"count\":2"), 1U) << text; // the third and the fourth
+  EXPECT_EQ(times(text, "\"count\":2"), 1U) << text;                      // the third and the fourth
   EXPECT_NE(text.find("\"sites_dropped\":2"), std::string::npos) << text; // both, of no file
 
   EXPECT_TRUE(rf_collector_end(&run));

@@ -174,6 +174,34 @@ TEST_F(Pool, ServesSmallFromTheClassesAndLargeFromInner) {
   EXPECT_EQ(60u, total().peak);
 }
 
+// Another size of the same class is no further demand for it, wherever the block is.
+TEST_F(Pool, AResizeIsNoPeakOfDemand) {
+  std::vector<void *> blocks;
+  for (unsigned i = 1; i <= 5; i++) {
+    blocks.push_back(rf_alloc(a, 10));
+    EXPECT_EQ(of(0).peak_demand, i);
+    EXPECT_EQ(rf_resize(a, blocks.back(), 12), RF_OK);
+    EXPECT_EQ(of(0).peak_demand, i);
+    EXPECT_EQ(pooled(blocks.back()), i <= 4);
+  }
+  for (void *const p : blocks) {
+    EXPECT_EQ(rf_free(a, p), RF_OK);
+  }
+}
+
+TEST_F(Pool, AReallocThatInnerDoesNotLetGoOfTakesNoSlot) {
+  void *const p = rf_alloc(a, 100);
+  rf_allocator_ops broken = *heap.base.ops;
+  broken.free = [](rf_allocator *, void *, const rf_site *) { return RF_ERR_CORRUPT; };
+  broken.realloc = [](rf_allocator *, void *, size_t, size_t, const rf_site *) -> void * { return nullptr; };
+  const rf_allocator_ops *const before = heap.base.ops;
+  heap.base.ops = &broken;
+  EXPECT_EQ(rf_realloc(a, p, 10), nullptr);
+  heap.base.ops = before;
+  EXPECT_EQ(of(0).used, 0U);
+  EXPECT_EQ(rf_free(a, p), RF_OK);
+}
+
 TEST_F(Pool, AFullClassSpillsToTheNextAndThenToInner) {
   void *p[5];
   for (void *&q : p) {
