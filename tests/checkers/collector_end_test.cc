@@ -60,7 +60,7 @@ std::thread record_by(rf_collector_writer write) {
   return other;
 }
 
-// In a child, since a process has one collector. The finding is beyond max_findings, and the first that asks for modules.
+// In a child, since a process has one collector. The finding is beyond max_findings, and the first to ask for modules.
 TEST(CollectorFrames, OfAFindingThatIsNotPrintedHaveTheirModule) {
   std::string folder = ::testing::TempDir() + "collector_frames_XXXXXX";
   ASSERT_NE(mkdtemp(folder.data()), nullptr);

@@ -2,6 +2,8 @@
 // tests/checkers/detection.
 #include "tests/checkers/page_fixture.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstring>
 #include <set>
@@ -14,6 +16,17 @@ class Page : public PageTest {};
 size_t past_page(const void *p) {
   return reinterpret_cast<uintptr_t>(p) % page_size();
 }
+
+#ifdef __linux__
+// Asked of the kernel itself: without markers all works as well, with more mappings.
+TEST(PageMarks, AreThereWhereTheKernelHasThem) {
+  constexpr int kGuardInstall = 102;
+  void *const page = mmap(nullptr, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(page, MAP_FAILED);
+  EXPECT_EQ(rf_page_has_marks(), madvise(page, page_size(), kGuardInstall) == 0);
+  EXPECT_EQ(munmap(page, page_size()), 0);
+}
+#endif
 
 // ---- Where blocks lie ----
 
