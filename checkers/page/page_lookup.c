@@ -14,7 +14,8 @@ rf_slot *rf_page_hold(const rf_page_store *store, const void *ptr) {
     return NULL;
   }
   while (!rf_slot_take(s, SLOT_HELD)) {
-    if (rf_slot_state_of(s) != SLOT_SWEPT && rf_slot_state_of(s) != SLOT_LIVE) {
+    rf_slot_state const state = rf_slot_state_of(s); /* once: a sweep may begin or end at any moment */
+    if (state != SLOT_SWEPT && state != SLOT_LIVE) {
       return NULL;
     }
     rf_page_yield();

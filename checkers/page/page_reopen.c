@@ -10,9 +10,10 @@ static void close_page(const rf_page_store *store, uintptr_t page) {
   }
 }
 
+/* Whether it is being made comes first: meanwhile it may become live, but no live one is ever made again. */
 static bool is_open_by_right(const rf_page_store *store, uintptr_t page) {
   const rf_slot *const s = rf_runs_slot(store, page);
-  return s != NULL && (rf_slot_is_live(s) || rf_slot_state_of(s) == SLOT_MAKING) && page >= rf_slot_open_start(s) &&
+  return s != NULL && (rf_slot_state_of(s) == SLOT_MAKING || rf_slot_is_live(s)) && page >= rf_slot_open_start(s) &&
          page < rf_slot_open_end(s);
 }
 

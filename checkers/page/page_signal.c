@@ -123,12 +123,12 @@ static void call(struct sigaction *action, int number, siginfo_t *info, void *co
   if (rf_memory_tags_on() && (now.sa_flags & rf_memory_tags_signal_flag()) == 0) {
     info->si_addr = (void *)rf_tag_remove((uintptr_t)info->si_addr);
   }
-  (void)pthread_sigmask(SIG_BLOCK, &now.sa_mask, NULL);
   if ((now.sa_flags & SA_NODEFER) != 0) {
     (void)sigemptyset(&self);
     (void)sigaddset(&self, number);
     (void)pthread_sigmask(SIG_UNBLOCK, &self, NULL);
   }
+  (void)pthread_sigmask(SIG_BLOCK, &now.sa_mask, NULL); /* which may have the signal in it, SA_NODEFER or not */
   if ((now.sa_flags & (int)SA_RESETHAND) != 0) {
     action->sa_handler = SIG_DFL;
     action->sa_flags &= ~SA_SIGINFO;

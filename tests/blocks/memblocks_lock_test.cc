@@ -1,5 +1,6 @@
 // memblocks with a mutex: each call is one locked section, and nothing changes outside it. The linker puts this file's
 // rf_mutex_lock and rf_mutex_unlock in front of the port's.
+#include <ringfence/blockgroup_allocator.h>
 #include <ringfence/memblocks_allocator.h>
 
 #include <gtest/gtest.h>
@@ -98,6 +99,19 @@ TEST_F(MemblocksLock, EachCallOfTheAdapterIsOneLockedSection) {
   expect_one_section("free", [&] { EXPECT_EQ(rf_free(&adapter.base, out[0]), RF_OK); });
   expect_one_section("check", [&] { EXPECT_EQ(rf_check(&adapter.base, nullptr), RF_OK); });
   expect_one_section("stats", [&] { rf_stats_get(&adapter.base, &s); });
+}
+
+TEST_F(MemblocksLock, StatisticsOfAGroupAreOneLockedSectionForEachPool) {
+  rf_blockgroup group;
+  rf_blockgroup_member member;
+  rf_blockgroup_allocator heap;
+  size_t table[8];
+  EXPECT_EQ(rf_blockgroup_init(&group, [](rf_blockgroup *, void *) -> rf_memblocks * { return nullptr; }), RF_OK);
+  EXPECT_EQ(rf_blockgroup_add(&group, &member, &pool), RF_OK);
+  EXPECT_EQ(rf_blockgroup_allocator_init(&heap, &group, table), RF_OK);
+  rf_stats s;
+  expect_one_section("stats", [&] { rf_stats_get(&heap.base, &s); });
+  EXPECT_EQ(s.capacity, sizeof buffer);
 }
 
 } // namespace

@@ -1,7 +1,12 @@
 // The end of a process while another thread makes a record for the collector.
 #include "checkers/report/collector.h"
 
+#include <ringfence/reporter.h>
+
 #include <gtest/gtest.h>
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -53,6 +58,38 @@ std::thread record_by(rf_collector_writer write) {
     std::this_thread::yield();
   }
   return other;
+}
+
+// In a child, since a process has one collector. The finding is beyond max_findings, and the first to ask for modules.
+TEST(CollectorFrames, OfAFindingThatIsNotPrintedHaveTheirModule) {
+  std::string folder = ::testing::TempDir() + "collector_frames_XXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  pid_t const child = fork();
+  if (child == 0) {
+    rf_collector_options options = {};
+    options.folder = {folder.data(), folder.size()};
+    options.mode = "guard";
+    options.first = 1;
+    rf_report_options report;
+    rf_report_options_default(&report);
+    report.max_findings = 1;
+    report.halt = false;
+    rf_log_reporter reporter;
+    rf_log_reporter_init(&reporter, &report);
+    rf_finding finding = {};
+    finding.bug = RF_BUG_DOUBLE_FREE;
+    finding.sequence = 2;
+    finding.found.depth = 1;
+    finding.found.frames[0] = reinterpret_cast<uintptr_t>(&write_slowly) + 1;
+    bool const begun = rf_collector_begin(&options);
+    _exit(begun && rf_log_reporter_put(&reporter, &finding) == RF_ACTION_CONTINUE ? 0 : 1);
+  }
+  int status = 1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  std::string const told = all_of(folder);
+  EXPECT_NE(told.find("\"module\":\""), std::string::npos) << told;
+  std::filesystem::remove_all(folder);
 }
 
 // One process has one collector, so its story is one test.

@@ -4,15 +4,19 @@
 
 #include <ringfence/sample.h>
 
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <ucontext.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstring>
 #include <fstream>
 #include <random>
 #include <string>
 
 extern "C" {
+#include "checkers/os/host.h"
 #include "checkers/page/page_impl.h"
 }
 
@@ -230,6 +234,7 @@ TEST_F(PageStore, ItsBoundsEndWithTheLastSpace) {
   EXPECT_TRUE(rf_page_may_be(reinterpret_cast<void *>(end - 1)));
   EXPECT_FALSE(rf_page_may_be(reinterpret_cast<void *>(end)));
   EXPECT_FALSE(rf_page_may_be(reinterpret_cast<void *>(low - 1)));
+  EXPECT_FALSE(rf_page_may_be(&low)) << "the stack lies above all spaces";
   rf_space *const space = store_->spaces;
   EXPECT_EQ(rf_runs_space(store_, space->start), space);
   EXPECT_EQ(rf_runs_space(store_, space->start - 1), nullptr);
@@ -256,6 +261,19 @@ TEST_F(PageStore, TheNearestBlockIsLookedForInReach) {
   EXPECT_EQ(rf_runs_nearest(store_, at + (reach + 1) * page_size()), nullptr);
 }
 
+// A block that has grown has address space for as many pages again.
+TEST_F(PageStore, ABlockThatGrewMayGrowAgain) {
+  options_.slots = 0;
+  open();
+  unsigned char *const p = alloc(page_size());
+  EXPECT_EQ(rf_page_store_resize(store_, p, 2 * page_size(), &origin_), RF_OK);
+  unsigned char *const behind = alloc(page_size());
+  EXPECT_GT(behind, p);
+  EXPECT_EQ(rf_page_store_resize(store_, p, 4 * page_size(), &origin_), RF_OK);
+  EXPECT_EQ(rf_page_store_resize(store_, p, 6 * page_size(), &origin_), RF_ERR_NO_MEMORY);
+  check(store_);
+}
+
 // ---- Limits ----
 
 TEST_F(PageStore, TheLargestBlockAndTheOpenBytesAreBounded) {
@@ -277,6 +295,42 @@ TEST_F(PageStore, TheLargestBlockAndTheOpenBytesAreBounded) {
   EXPECT_EQ(free(q), RF_OK);
   EXPECT_NE(alloc(1), nullptr);
   EXPECT_EQ(figures().counters.allocations, 3U);
+}
+
+TEST_F(PageStore, ABlockOfMorePagesThanMayBeOpenIsDeclined) {
+  options_.memory = 2 * page_size();
+  options_.slots = 0;
+  options_.largest = 0;
+  open();
+  EXPECT_EQ(alloc(3 * page_size()), nullptr);
+  EXPECT_EQ(figures().declined, 1U);
+  EXPECT_NE(alloc(2 * page_size()), nullptr);
+}
+
+TEST_F(PageStore, ABlockKnowsHowManyWereServedBeforeIt) {
+  open();
+  for (uint64_t i = 0; i < 3; i++) {
+    rf_page_block found;
+    unsigned char *const p = alloc(10);
+    ASSERT_TRUE(rf_page_store_find(store_, p, &found));
+    EXPECT_EQ(found.serial, i);
+    EXPECT_EQ(free(p), RF_OK);
+  }
+}
+
+// Where access rights close its page, the memory of a freed block may stay for the next one.
+TEST_F(PageStore, AZeroedBlockIsZeroWhereAKeptOneWas) {
+  options_.slots = 1;
+  options_.quarantine = SIZE_MAX;
+  options_.keeps_pages = true;
+  open();
+  unsigned char *const p = alloc(100);
+  memset(p, 0xab, 100);
+  EXPECT_EQ(free(p), RF_OK);
+  rf_page_request const request = {100, 1, 0, nullptr, RF_FAMILY_MALLOC, true, nullptr};
+  unsigned char *const again = bytes(rf_page_store_alloc(store_, &request, &origin_));
+  ASSERT_EQ(again, p);
+  EXPECT_EQ(std::count(again, again + 100, 0), 100);
 }
 
 TEST_F(PageStore, AStoreOfFewBlocksGivesUpFreedOnesForNewOnes) {
@@ -391,6 +445,74 @@ TEST_F(PageStore, ThereIsNoneWithoutMemoryForItsTable) {
   EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
 }
 
+size_t mapped_pages() {
+  char text[64] = "";
+  int const fd = ::open("/proc/self/statm", O_RDONLY);
+  ssize_t const size = read(fd, text, sizeof text - 1);
+  ::close(fd);
+  return size > 0 ? strtoul(text, nullptr, 10) : 0;
+}
+
+TEST_F(PageStore, ReservesNothingWithoutMemoryForItsRecords) {
+  begin_anew();
+  auto const run = [this] {
+    rlimit const limit = {page_size(), RLIM_INFINITY}; // to the kernel, 0 is none
+    options_.slots = 0;
+    open();
+    setrlimit(RLIMIT_DATA, &limit); // of memory, not of address space
+    size_t const before = mapped_pages();
+    bool const none = !rf_page_store_reserve(store_);
+    exit_with(none && before != 0 && mapped_pages() == before);
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
+}
+
+// The part that markers close is closed again where the rest cannot be opened.
+TEST_F(PageStore, ARangeIsOpenedAsAWholeOrNotAtAll) {
+  begin_anew();
+  auto const run = [this] {
+    rlimit const limit = {page_size(), RLIM_INFINITY}; // to the kernel, 0 is none
+    options_.slots = 0;
+    open();
+    (void)alloc(1);
+    rf_space *const space = store_->spaces;
+    auto *const start = reinterpret_cast<unsigned char *>(space->start + (space->armed - 1) * page_size());
+    bool const armed = space->armed != 0 && space->armed < space->pages;
+    setrlimit(RLIMIT_DATA, &limit);
+    bool const opened = armed && rf_page_open_range(space, reinterpret_cast<uintptr_t>(start), 2 * page_size());
+    exit_with(!opened && (!armed || !rf_host_readable(start, 1)));
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
+}
+
+TEST_F(PageStore, KeepsTheMemoryOfBlocksThatFitAPage) {
+  options_.keeps_pages = true;
+  options_.slots = 0;
+  open();
+  for (size_t const pages : {0, 1, 2, 3}) {
+    unsigned char *const p = alloc(pages * page_size());
+    const rf_slot *const s = rf_runs_slot(store_, reinterpret_cast<uintptr_t>(p));
+    ASSERT_NE(s, nullptr);
+    bool const keeps = pages == 1 && rf_page_takes_mappings(s);
+    EXPECT_EQ(free(p), RF_OK);
+    EXPECT_EQ(s->kept, keeps) << pages;
+  }
+}
+
+// In locked memory a page that was closed by its rights has its bytes yet.
+TEST_F(PageStore, APageIsCleanUnlessItsMemoryWasKept) {
+  open();
+  rf_slot *const s = rf_runs_slot(store_, reinterpret_cast<uintptr_t>(alloc(1)));
+  ASSERT_NE(s, nullptr);
+  EXPECT_TRUE(rf_page_is_clean(s));
+  s->kept = true;
+  EXPECT_FALSE(rf_page_is_clean(s));
+  s->kept = false;
+  s->space->locked = true;
+  EXPECT_FALSE(rf_page_is_clean(s));
+  s->space->locked = false;
+}
+
 TEST(PageOptions, AreAsDocumentedUnlessSet) {
   rf_page_options page;
   std::memset(&page, 0xA5, sizeof page);
@@ -462,6 +584,22 @@ TEST_F(PageStore, WhoInterruptedItFreesAndDoesWithoutTheRest) {
   EXPECT_EQ(store_->newest->block, reinterpret_cast<uintptr_t>(r));
 }
 
+// As in a handler that forks, in which a thread has all locks, one of them twice.
+TEST_F(PageStore, WhoInterruptedItMayFork) {
+  open();
+  unsigned char *const p = alloc(10);
+  rf_page_mask mask;
+  rf_page_mask nested;
+  ASSERT_TRUE(rf_page_enter(store_, &mask));
+  rf_page_lock_all();
+  EXPECT_FALSE(rf_page_enter(store_, &nested));
+  rf_page_unlock_all();
+  EXPECT_FALSE(rf_page_enter(store_, &nested)) << "it has the lock yet";
+  rf_page_leave(store_, &mask);
+  EXPECT_EQ(free(p), RF_OK);
+  check(store_);
+}
+
 TEST_F(PageStore, WhoHasAllLocksMayCallIt) {
   open();
   rf_page_lock_all();
@@ -473,6 +611,181 @@ TEST_F(PageStore, WhoHasAllLocksMayCallIt) {
   check(store_);
   EXPECT_NE(alloc(10), nullptr);
 }
+
+#ifdef __x86_64__
+
+struct {
+  rf_page_store *store;
+  unsigned steps;
+  unsigned served;
+  unsigned wrong;
+} interrupted;
+
+// Between any two instructions: a block of two pages, and its free.
+void on_step(int /*signal*/) {
+  rf_page_request const request = {2 * page_size(), 1, 0, nullptr, RF_FAMILY_MALLOC, false, nullptr};
+  rf_origin const origin = {};
+  rf_page_block freed;
+  interrupted.steps++;
+  void *const p = rf_page_store_alloc(interrupted.store, &request, &origin);
+  if (p != nullptr) {
+    interrupted.served++;
+    bool const well = rf_page_store_free(interrupted.store, p, RF_FAMILY_MALLOC, SIZE_MAX, &origin, &freed) == RF_OK &&
+                      freed.ptr == p && freed.size == request.size;
+    interrupted.wrong += well ? 0 : 1;
+  }
+}
+
+// Returns through the flag that stops after each instruction.
+void set_stepping(bool on) {
+  __asm__ volatile("pushfq\n\t"
+                   "andq $~0x100, (%%rsp)\n\t"
+                   "orq %0, (%%rsp)\n\t"
+                   "popfq"
+                   :
+                   : "r"(on ? 0x100UL : 0UL)
+                   : "memory", "cc");
+}
+
+// Without a quarantine a freed block's place is the next one's at once.
+TEST_F(PageStore, MayBeInterruptedAtEveryInstruction) {
+  options_.slots = 0;
+  options_.quarantine = 0;
+  interrupted = {open(), 0, 0, 0};
+  EXPECT_EQ(free(alloc(1)), RF_OK); // what comes once is done
+  ASSERT_NE(signal(SIGTRAP, on_step), SIG_ERR);
+  rf_page_request const request = {page_size(), 1, 0, nullptr, RF_FAMILY_NEW, false, this};
+  rf_page_block freed;
+  set_stepping(true);
+  void *const p = rf_page_store_alloc(store_, &request, &origin_);
+  rf_status const grown = rf_page_store_resize(store_, p, 3 * page_size(), &origin_);
+  rf_status const shrunk = rf_page_store_resize(store_, p, page_size(), &origin_);
+  rf_status const status = rf_page_store_free(store_, p, RF_FAMILY_NEW, SIZE_MAX, &origin_, &freed);
+  set_stepping(false);
+  ASSERT_NE(signal(SIGTRAP, SIG_DFL), SIG_ERR);
+  EXPECT_TRUE(grown == RF_OK || grown == RF_ERR_NO_MEMORY);
+  EXPECT_EQ(shrunk, RF_OK);
+  EXPECT_EQ(status, RF_OK);
+  EXPECT_EQ(freed.ptr, p);
+  EXPECT_EQ(freed.size, page_size());
+  EXPECT_EQ(freed.family, RF_FAMILY_NEW);
+  EXPECT_EQ(freed.backing, this);
+  EXPECT_GT(interrupted.served, 100U);
+  EXPECT_LT(interrupted.served, interrupted.steps) << "none where a lock is held";
+  EXPECT_EQ(interrupted.wrong, 0U);
+  check(store_);
+  EXPECT_EQ(figures().counters.blocks, 0U);
+  EXPECT_EQ(recorder_.take().size(), 0U);
+}
+
+struct {
+  rf_page_store *store;
+  void *block;
+  std::vector<size_t> sizes; // by serial
+} changing;
+
+// Between any two instructions, unless signals are held back: the block is freed, and its place another one's.
+void change(int /*signal*/, siginfo_t * /*info*/, void *context) {
+  if (sigismember(&static_cast<ucontext_t *>(context)->uc_sigmask, SIGUSR1) == 1) {
+    return;
+  }
+  rf_origin const origin = {};
+  rf_page_block block;
+  (void)rf_page_store_free(changing.store, changing.block, RF_FAMILY_MALLOC, SIZE_MAX, &origin, &block);
+  size_t const size = (changing.sizes.size() % 3 + 1) * page_size();
+  rf_page_request const request = {size, 1, 0, nullptr, RF_FAMILY_MALLOC, false, nullptr};
+  changing.block = rf_page_store_alloc(changing.store, &request, &origin);
+  changing.sizes.push_back(size);
+}
+
+bool is_of_one_block(const rf_page_block *block, void *context) {
+  ++*static_cast<unsigned *>(context);
+  EXPECT_LT(block->serial, changing.sizes.size());
+  EXPECT_EQ(block->size, changing.sizes[block->serial]);
+  return true;
+}
+
+rf_slot *swept;
+uint32_t lot = 1;
+
+// A sweep on another thread looks at the block, or has just let go of it.
+void sweep_or_not(int /*signal*/) {
+  lot = lot * 1664525 + 1013904223;
+  if (rf_slot_state_of(swept) != SLOT_HELD) {
+    rf_slot_set_state(swept, lot >> 31 != 0 ? SLOT_SWEPT : SLOT_LIVE);
+  }
+}
+
+TEST_F(PageStore, ABlockThatIsSweptMeanwhileIsWaitedFor) {
+  open();
+  unsigned char *const p = alloc(1);
+  swept = rf_runs_slot(store_, reinterpret_cast<uintptr_t>(p));
+  ASSERT_NE(swept, nullptr);
+  ASSERT_NE(signal(SIGTRAP, sweep_or_not), SIG_ERR);
+  for (int i = 0; i < 50; i++) {
+    set_stepping(true);
+    const rf_slot *const held = rf_page_hold(store_, p);
+    set_stepping(false);
+    EXPECT_EQ(held, swept) << i;
+    rf_slot_set_state(swept, SLOT_LIVE);
+  }
+  ASSERT_NE(signal(SIGTRAP, SIG_DFL), SIG_ERR);
+  EXPECT_EQ(free(p), RF_OK);
+}
+
+unsigned steps_left;
+
+// Another thread's block is made, and live from some instruction on.
+void finish(int /*signal*/) {
+  if (steps_left-- == 0) {
+    rf_slot_set_state(swept, SLOT_LIVE);
+  }
+}
+
+TEST_F(PageStore, ABlockThatIsMadeMeanwhileIsNotClosedAgain) {
+  open();
+  unsigned char *const p = alloc(1);
+  swept = rf_runs_slot(store_, reinterpret_cast<uintptr_t>(p));
+  ASSERT_NE(swept, nullptr);
+  ASSERT_NE(signal(SIGTRAP, finish), SIG_ERR);
+  for (unsigned i = 0; i < 200; i++) {
+    rf_slot_set_state(swept, SLOT_MAKING);
+    store_->reopened[0] = rf_slot_open_start(swept);
+    store_->reopened_count = 1; // a fault opened it for the block before
+    steps_left = i;
+    set_stepping(true);
+    rf_page_reclose(store_);
+    set_stepping(false);
+    EXPECT_TRUE(rf_host_readable(p, 1)) << i;
+    rf_slot_set_state(swept, SLOT_LIVE);
+  }
+  ASSERT_NE(signal(SIGTRAP, SIG_DFL), SIG_ERR);
+  EXPECT_EQ(free(p), RF_OK);
+}
+
+TEST_F(PageStore, AWalkTellsOfOneBlockAtATime) {
+  options_.slots = 0;
+  options_.quarantine = 0;
+  changing.store = open();
+  changing.block = alloc(page_size());
+  changing.sizes = {page_size()};
+  changing.sizes.reserve(100000);
+  struct sigaction action = {};
+  action.sa_sigaction = change;
+  action.sa_flags = SA_SIGINFO;
+  ASSERT_EQ(sigaction(SIGTRAP, &action, nullptr), 0);
+  unsigned visited = 0;
+  set_stepping(true);
+  rf_page_store_each(store_, is_of_one_block, &visited);
+  set_stepping(false);
+  ASSERT_NE(signal(SIGTRAP, SIG_DFL), SIG_ERR);
+  EXPECT_GT(visited, 0U);
+  EXPECT_GT(changing.sizes.size(), 50U);
+  EXPECT_EQ(free(changing.block), RF_OK);
+  check(store_);
+}
+
+#endif
 
 // ---- Stores that come and go ----
 
@@ -582,6 +895,18 @@ TEST_F(Backing, TagsDifferInEveryBitAndAreNeverThatOfNoneOrMany) {
     EXPECT_EQ(found(pointer(5, above)), p);
     EXPECT_EQ(free(p), RF_OK);
   }
+}
+
+TEST_F(Backing, OneThatChangesLeavesItsPlaceToTheOther) {
+  start(10);
+  void *const p = alloc(10, pointer(9, 1));
+  void *const q = alloc(10, pointer(9, 2));
+  EXPECT_EQ(tag(9), UINT16_MAX);
+  rf_page_store_set_backing(store_, p, pointer(10, 1));
+  EXPECT_EQ(tag(9), 3U);
+  rf_page_store_set_backing(store_, q, nullptr);
+  EXPECT_EQ(tag(9), 0U);
+  EXPECT_EQ(found(pointer(10, 1)), p);
 }
 
 TEST_F(Backing, MayChange) {

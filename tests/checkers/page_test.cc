@@ -2,6 +2,8 @@
 // tests/checkers/detection.
 #include "tests/checkers/page_fixture.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstring>
 #include <set>
@@ -14,6 +16,17 @@ class Page : public PageTest {};
 size_t past_page(const void *p) {
   return reinterpret_cast<uintptr_t>(p) % page_size();
 }
+
+#ifdef __linux__
+// Asked of the kernel itself: without markers all works as well, with more mappings.
+TEST(PageMarks, AreThereWhereTheKernelHasThem) {
+  constexpr int kGuardInstall = 102;
+  void *const page = mmap(nullptr, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(page, MAP_FAILED);
+  EXPECT_EQ(rf_page_has_marks(), madvise(page, page_size(), kGuardInstall) == 0);
+  EXPECT_EQ(munmap(page, page_size()), 0);
+}
+#endif
 
 // ---- Where blocks lie ----
 
@@ -514,6 +527,69 @@ TEST_F(Page, AVisitorThatCallsTheAllocatorIsFound) {
   EXPECT_EQ(rf_walk(a(), visit, a()), RF_OK);
   EXPECT_EQ(take_one().bug, RF_BUG_REENTRY);
   EXPECT_EQ(rf_free(a(), p), RF_OK);
+}
+
+// Blocks for which there are no pages.
+TEST_F(Page, AVisitorOfBlocksUnderGuardMayNotCallEither) {
+  options_.memory = page_size();
+  start();
+  void *const p = rf_alloc(a(), 5);
+  void *const guarded = rf_alloc(a(), 6);
+  auto const visit = [](const rf_block *block, void *context) {
+    EXPECT_EQ(rf_free(static_cast<rf_allocator *>(context), block->ptr), RF_ERR_BUSY);
+    return true;
+  };
+  EXPECT_EQ(rf_walk(a(), visit, a()), RF_OK);
+  std::vector<rf_finding> const found = recorder_.take();
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].address, reinterpret_cast<uintptr_t>(p));
+  EXPECT_EQ(found[1].address, reinterpret_cast<uintptr_t>(guarded));
+  EXPECT_EQ(found[1].bug, RF_BUG_REENTRY);
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+  EXPECT_EQ(rf_free(a(), guarded), RF_OK);
+}
+
+TEST_F(Page, ADoubleFreeUnderGuardIsToldWhereNoBlockIsLeft) {
+  options_.memory = page_size();
+  start();
+  void *const p = rf_alloc(a(), 5);
+  void *const guarded = rf_alloc(a(), 6);
+  EXPECT_EQ(rf_free(a(), guarded), RF_OK);
+  EXPECT_EQ(rf_free(a(), guarded), RF_ERR_NOT_ALLOCATED);
+  EXPECT_EQ(take_one().bug, RF_BUG_DOUBLE_FREE);
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+}
+
+TEST_F(Page, ABlockUnderGuardIsCountedAsAny) {
+  options_.memory = page_size();
+  start();
+  void *const p = rf_alloc(a(), 5);
+  void *guarded = rf_alloc(a(), 60);
+  rf_counters c;
+  guarded = rf_realloc(a(), guarded, 70);
+  rf_counters_get(a(), &c);
+  EXPECT_EQ(c.used, 75U);
+  EXPECT_EQ(rf_free(a(), guarded), RF_OK);
+  rf_counters_get(a(), &c);
+  EXPECT_EQ(c.used, 5U);
+  EXPECT_EQ(c.blocks, 1U);
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+}
+
+TEST_F(Page, AnAllocatorBelowThatCountsNothingHasNoOverhead) {
+  static rf_allocator_ops blind;
+  rf_allocator *const inner = rf_inner(a());
+  rf_alloc(a(), 100);
+  blind = *inner->ops;
+  blind.counters = nullptr;
+  blind.stats = [](rf_allocator *, rf_stats *out) { *out = {}; };
+  const rf_allocator_ops *const before = inner->ops;
+  inner->ops = &blind;
+  rf_stats stats;
+  rf_stats_get(a(), &stats);
+  inner->ops = before;
+  EXPECT_EQ(stats.used, 100U);
+  EXPECT_EQ(stats.overhead, 0U);
 }
 
 TEST_F(Page, LeaksAreReportedAtTheEndIfWanted) {

@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -260,6 +261,45 @@ TEST_F(Reporter, AFullDiskIsSurvivedAndStandardErrorTakesIt) {
   testing::internal::CaptureStderr();
   find(reporter_);
   EXPECT_EQ(testing::internal::GetCapturedStderr().find("{\"type\":\"finding\""), 0U);
+}
+
+ptrdiff_t open_descriptors() {
+  return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
+}
+
+TEST_F(Reporter, AFileThatTakesNoMoreIsClosed) {
+  ptrdiff_t const before = open_descriptors();
+  log_to("/dev/full");
+  rf_log_reporter_init(&reporter_, &options_);
+  testing::internal::CaptureStderr();
+  find(reporter_);
+  (void)testing::internal::GetCapturedStderr();
+  EXPECT_EQ(open_descriptors(), before);
+}
+
+// Of a path that is too long, its beginning is none.
+TEST_F(Reporter, AnArtifactIsInItsFolderOrNowhere) {
+  std::string const top = testing::TempDir() + "/artifacts." + std::to_string(getpid());
+  ASSERT_EQ(mkdir(top.c_str(), 0700), 0);
+  for (size_t const length : {size_t{300}, size_t{505}}) {
+    std::string folder = top + (((length - top.size()) % 2) != 0 ? "/" : "");
+    while (folder.size() < length) {
+      folder += "/.";
+    }
+    setenv("TEST_UNDECLARED_OUTPUTS_DIR", folder.c_str(), 1);
+    rf_report_options_default(&options_);
+    options_.halt = false;
+    rf_log_reporter_init(&reporter_, &options_);
+    testing::internal::CaptureStderr();
+    find(reporter_);
+    (void)testing::internal::GetCapturedStderr();
+    unsetenv("TEST_UNDECLARED_OUTPUTS_DIR");
+    std::string const name = top + "/ringfence-" + std::to_string(getpid()) + ".jsonl";
+    EXPECT_EQ(std::remove(name.c_str()) == 0, length == 300);
+    EXPECT_EQ(rmdir(top.c_str()), 0) << "nothing else is in it";
+    ASSERT_EQ(mkdir(top.c_str(), 0700), 0);
+  }
+  EXPECT_EQ(rmdir(top.c_str()), 0);
 }
 
 TEST_F(Reporter, WriteGoesWhereFindingsGo) {

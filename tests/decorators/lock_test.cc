@@ -159,6 +159,9 @@ TEST_F(LockTest, AVisitorThatCallsBackIsRefusedNotHung) {
             RF_OK);
   ASSERT_EQ(recorder.faults().size(), 8U);
   EXPECT_EQ(recorder.faults()[0].status, RF_ERR_BUSY);
+  for (size_t i = 1; i < 6; i++) { // realloc, resize, free, usable_size, owns
+    EXPECT_EQ(recorder.faults()[i].ptr, p) << i;
+  }
   EXPECT_EQ(recorder.faults()[0].allocator, a);
   EXPECT_EQ(rf_free(a, p), RF_OK) << "the block is as it was, and the lock is free";
 }

@@ -104,6 +104,23 @@ TEST_F(Pool, FailsCleanlyWhereInnerCannotGiveTheMemory) {
   EXPECT_EQ(before, total().blocks);
 }
 
+TEST_F(Pool, ClassesOfNoBlocksNeedNoBuffer) {
+  const rf_pool_class none[] = {{16, 0}};
+  unsigned char buffer[2];
+  rf_pool own;
+  rf_pool_options o{};
+  o.classes = none;
+  o.class_count = 1;
+  for (int i = 0; i < 3; i++) {
+    o.buffer = i < 2 ? buffer + i : nullptr;
+    ASSERT_EQ(RF_OK, rf_pool_init(&own, &heap.base, &o)) << i;
+    void *const p = rf_alloc(&own.base, 16);
+    EXPECT_TRUE(rf_owns(&heap.base, p));
+    EXPECT_EQ(RF_OK, rf_free(&own.base, p));
+    own.base.ops->deinit(&own.base);
+  }
+}
+
 TEST_F(Pool, TakesACallersBufferOfAnyAlignmentAndRefusesASmallerOne) {
   rf_pool_options o{};
   o.classes = kSmall;
@@ -155,6 +172,34 @@ TEST_F(Pool, ServesSmallFromTheClassesAndLargeFromInner) {
   }
   EXPECT_EQ(0u, total().used);
   EXPECT_EQ(60u, total().peak);
+}
+
+// Another size of the same class is no further demand for it, wherever the block is.
+TEST_F(Pool, AResizeIsNoPeakOfDemand) {
+  std::vector<void *> blocks;
+  for (unsigned i = 1; i <= 5; i++) {
+    blocks.push_back(rf_alloc(a, 10));
+    EXPECT_EQ(of(0).peak_demand, i);
+    EXPECT_EQ(rf_resize(a, blocks.back(), 12), RF_OK);
+    EXPECT_EQ(of(0).peak_demand, i);
+    EXPECT_EQ(pooled(blocks.back()), i <= 4);
+  }
+  for (void *const p : blocks) {
+    EXPECT_EQ(rf_free(a, p), RF_OK);
+  }
+}
+
+TEST_F(Pool, AReallocThatInnerDoesNotLetGoOfTakesNoSlot) {
+  void *const p = rf_alloc(a, 100);
+  rf_allocator_ops broken = *heap.base.ops;
+  broken.free = [](rf_allocator *, void *, const rf_site *) { return RF_ERR_CORRUPT; };
+  broken.realloc = [](rf_allocator *, void *, size_t, size_t, const rf_site *) -> void * { return nullptr; };
+  const rf_allocator_ops *const before = heap.base.ops;
+  heap.base.ops = &broken;
+  EXPECT_EQ(rf_realloc(a, p, 10), nullptr);
+  heap.base.ops = before;
+  EXPECT_EQ(of(0).used, 0U);
+  EXPECT_EQ(rf_free(a, p), RF_OK);
 }
 
 TEST_F(Pool, AFullClassSpillsToTheNextAndThenToInner) {

@@ -1,6 +1,7 @@
 // The parts of the drop-in's heap by themselves: options, locks, numbers of threads, runs of units and the page map.
 #include "tests/dropin/heap_alone.h"
 
+#include <csignal>
 #include <cstring>
 #include <fstream>
 #include <set>
@@ -163,6 +164,62 @@ TEST(DropinHeapLocks, AHandlerIsServedByAnotherHeap) {
     EXPECT_EQ(count, 0U);
   });
 }
+
+#ifdef __x86_64__
+
+// True where no heap's lock is held that this thread does not know of, which a handler of a signal would wait for.
+bool knows_its_locks() {
+  bool known = true;
+  for (unsigned i = 0; i < rf_heap_count; i++) {
+    known = known && (rf_heaps[i].lock.state == 0 || (rf_heaps_held >> i & 1) != 0);
+  }
+  return known;
+}
+
+struct {
+  volatile unsigned steps;
+  volatile unsigned wrong;
+} stepping;
+
+void on_step(int /*signal*/) {
+  stepping.steps = stepping.steps + 1;
+  stepping.wrong = stepping.wrong + (knows_its_locks() ? 0 : 1);
+}
+
+// Returns through the flag that stops after each instruction.
+void set_stepping(bool on) {
+  __asm__ volatile("pushfq\n\t"
+                   "andq $~0x100, (%%rsp)\n\t"
+                   "orq %0, (%%rsp)\n\t"
+                   "popfq"
+                   :
+                   : "r"(on ? 0x100UL : 0UL)
+                   : "memory", "cc");
+}
+
+void use_locks() {
+  rf_slot_place places[4];
+  unsigned count = 4;
+  set_stepping(true);
+  (void)rf_heap_lock(2);
+  rf_heap_unlock(2);
+  (void)rf_slots_take(1, 0, places, 4);
+  (void)rf_slots_give(places, &count);
+  set_stepping(false);
+}
+
+TEST(DropinHeapLocks, AreKnownToTheirThreadAtEveryInstructionThatASignalInterrupts) {
+  heap_alone([] {
+    stepping.steps = stepping.wrong = 0;
+    ASSERT_NE(signal(SIGTRAP, on_step), SIG_ERR);
+    use_locks();
+    std::thread(use_locks).join(); // with atomic operations
+    EXPECT_GT(stepping.steps, 500U);
+    EXPECT_EQ(stepping.wrong, 0U);
+  });
+}
+
+#endif
 
 // ---- Numbers of threads ----
 

@@ -7,6 +7,7 @@
 extern "C" {
 #include "checkers/dropin/heap/heap.h"
 #include "checkers/dropin/heap/size_class.h"
+#include "checkers/dropin/heap/walk.h"
 #include "checkers/shared/pattern.h"
 }
 #undef _Static_assert
@@ -177,6 +178,35 @@ TEST_F(DropinHeap, FindsAWriteAfterFreeWhenALargeBlocksMemoryIsToServeAgain) {
   expect_one(RF_BUG_USE_AFTER_FREE, p, 200000, 5, 1, kFill);
   rf_free(heap_, again);
   expect_mended();
+}
+
+// The description behind those of a span's slots, or behind those in use, says nothing.
+TEST_F(DropinHeap, ASweepOrWalkEndsWithTheSlotsInUse) {
+  constexpr uint64_t kSecond = 1000000000;
+  size_t (*const sweeps[])() = {
+      rf_heap_as_allocator_sweep,
+      [] { return rf_heap_sweep_newest(kSecond, nullptr); },
+      [] { return rf_heap_sweep_step(kSecond, nullptr); },
+  };
+  auto const count = [](const rf_view *, void *context) { return ++*static_cast<size_t *>(context) != 0; };
+  for (size_t const size : {40, 100000}) {
+    rf_span *const span = rf_span_of(reinterpret_cast<uintptr_t>(make(size)));
+    rf_slot &behind = span->slots[span->large ? 1 : span->carved];
+    rf_slot const before = behind;
+    size_t live = 0;
+    rf_heap_walk(count, &live);
+    behind = span->slots[0];
+    behind.traits = rf_traits(RF_SLOT_FREED, RF_FAMILY_MALLOC, 4, 0);
+    for (auto *const sweep : sweeps) {
+      EXPECT_EQ(sweep(), 0U) << size;
+      EXPECT_EQ(recorder_.take().size(), 0U) << size;
+    }
+    behind.traits = rf_traits(RF_SLOT_LIVE, RF_FAMILY_MALLOC, 4, 0);
+    size_t again = 0;
+    rf_heap_walk(count, &again);
+    EXPECT_EQ(again, live) << size;
+    behind = before;
+  }
 }
 
 TEST_F(DropinHeap, TellsALongOverflowOnce) {

@@ -643,6 +643,8 @@ bool give(void *context, unsigned attempt, size_t needed) {
   auto *const s = static_cast<Shortage *>(context);
   EXPECT_EQ(attempt, s->needed.size() + 1);
   s->needed.push_back(needed);
+  rf_fault where;
+  EXPECT_EQ(s->heap->ops->check(s->heap, &where), RF_OK);
   s->nested = rf_handle_alloc(s->heap, 10000); // is not asked about
   if (s->spare.empty()) {
     return false;

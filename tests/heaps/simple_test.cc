@@ -281,6 +281,21 @@ TEST(SimpleTest, ReallocKeepsAllUsableBytes) {
 // ---- Damage ----
 
 // A heap with used and free blocks, and where its headers are.
+// The hint is a block: the end, or a header.
+TEST(SimpleTest, AHintThatIsNoBlockIsFoundByACheck) {
+  Heap h(1024);
+  ASSERT_NE(rf_alloc(h.a, 100), nullptr);
+  ASSERT_NE(rf_alloc(h.a, 100), nullptr);
+  rf_fault where;
+  EXPECT_EQ(rf_check(h.a, &where), RF_OK);
+  size_t const before = h.heap.first_free;
+  for (size_t const wrong : {size_t{1}, before - 1}) {
+    h.heap.first_free = wrong;
+    EXPECT_EQ(rf_check(h.a, &where), RF_ERR_CORRUPT) << wrong;
+    h.heap.first_free = before;
+  }
+}
+
 class Damage : public testing::TestWithParam<size_t> {
 protected:
   Unwatched unwatched;

@@ -382,6 +382,11 @@ def bodies_that_are_not_finished_take_bounded_memory():
         equal(held[-1].recv(12), b"HTTP/1.1 503", "it is told so")
 
 
+def bodies_that_were_answered_take_no_room():
+    with with_finding() as s:
+        equal([s.http("POST", "/api/v1/records", body="\n" * (3 << 20)).status for _ in range(7)], [200] * 7)
+
+
 def uploads_at_once_are_few():
     with with_finding() as s:
         held = [post_partly(s, "/api/v1/symbols", 99, b"x") for _ in range(8)]
@@ -450,6 +455,7 @@ service.main([
     sizes_are_bounded, records_can_be_posted, the_answers_are_those_of_the_command,
     thousands_of_silent_connections_hold_nobody_up, connections_that_send_a_byte_now_and_then_hold_nobody_up,
     an_upload_that_goes_on_outlives_silent_connections, bodies_that_are_not_finished_take_bounded_memory,
+    bodies_that_were_answered_take_no_room,
     uploads_at_once_are_few,
     pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing,
     an_open_page_hears_of_nothing_where_nothing_changes])
