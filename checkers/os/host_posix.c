@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 #if defined(__linux__)
+#include "forbidden_calls.h"
 #include <sys/auxv.h>
 #include <sys/syscall.h>
 #endif
@@ -235,6 +236,9 @@ const char *rf_host_read_file(const char *path, size_t *length) {
 static bool byte_readable(uintptr_t p) {
 #if defined(__linux__)
   int const saved_errno = errno;
+  if (rf_is_forbidden(RF_CALL_SIGNAL_MASK)) {
+    return false;
+  }
   uintptr_t const word = p & ~(uintptr_t)7;
   long const result = syscall(SYS_rt_sigprocmask, ~0, word, NULL, (size_t)8);
   bool const readable = result == 0 || errno != EFAULT;

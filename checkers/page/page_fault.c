@@ -39,7 +39,8 @@ static void report(const rf_page_store *store, const rf_slot *s, rf_bug bug, uin
  * given it back. */
 static bool opens_again(const rf_slot *s, uintptr_t address) {
   uintptr_t const page = address & ~(uintptr_t)(rf_page_size() - 1);
-  return rf_space_is_moving(s->space) && rf_slot_is_live(s) && rf_page_open_range(s->space, page, rf_page_size());
+  return rf_space_is_moving(s->space) && rf_slot_is_live(s) && !rf_page_is_restricted(s) &&
+         rf_page_open_range(s->space, page, rf_page_size());
 }
 
 bool rf_page_fault(uintptr_t address, rf_access access, uintptr_t pc, const void *frame) {

@@ -48,6 +48,7 @@ rf_status rf_page_store_free(rf_page_store *store, void *ptr, rf_family family, 
     status = rf_page_classify_bad_free(store, ptr, origin, &found[count++]);
     rf_page_store_unlock(store, &mask);
   } else {
+    rf_page_return_rights(s);
     count = rf_page_inspect(store, s, origin, found);
     count += wrong_family(store, s, family, size, origin, &found[count]) ? 1 : 0;
     *freed = rf_page_describe(s);
@@ -120,6 +121,7 @@ rf_status rf_page_store_resize(rf_page_store *store, void *ptr, size_t size, con
   if (s == NULL) {
     status = rf_page_classify_bad_free(store, ptr, origin, &found[count++]);
   } else {
+    rf_page_return_rights(s);
     count = rf_page_inspect(store, s, origin, found);
     status = fit(store, s, size) ? RF_OK : RF_ERR_NO_MEMORY;
   }

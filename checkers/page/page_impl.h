@@ -134,9 +134,10 @@ struct rf_slot {
   uint32_t first;  /* first page that is open */
   uint32_t pages;  /* so many are open */
   uint8_t family;
-  bool kept;    /* freed, and its pages only shut */
-  bool filled;  /* open, and full of the pattern of slack: no block is there yet */
-  bool counted; /* among the mappings that are allowed */
+  bool kept;       /* freed, and its pages only shut */
+  bool filled;     /* open, and full of the pattern of slack: no block is there yet */
+  bool counted;    /* among the mappings that are allowed */
+  bool restricted; /* the program has taken access rights from its pages; accessed atomically */
   rf_space *space;
   rf_slot *before; /* neighbours by address */
   rf_slot *after;
@@ -281,6 +282,16 @@ rf_slot *rf_runs_slot(const rf_page_store *store, uintptr_t address);
 
 /* The slot whose block is nearest to `address`, which is on nobody's page; NULL where none is within reach. */
 rf_slot *rf_runs_nearest(const rf_page_store *store, uintptr_t address);
+
+/* ---- page_rights.c: blocks from whose pages the program has taken access rights ---- */
+
+bool rf_page_is_restricted(const rf_slot *s);
+
+/* Opens its pages where it is one. By the thread that holds it. */
+void rf_page_return_rights(rf_slot *s);
+
+/* False where it is one, and its pages cannot be read. */
+bool rf_page_can_be_read(const rf_slot *s);
 
 /* ---- page_reopen.c ---- */
 

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "checkers/os/forbidden_calls.h"
 #include "checkers/os/host.h"
 #include "checkers/os/uncancelled.h"
 
@@ -84,7 +85,7 @@ void rf_page_release(void *start, size_t size) {
 
 bool rf_page_open(void *start, size_t size) {
   int const saved = errno;
-  bool const opened = mprotect(start, size, PROT_READ | PROT_WRITE) == 0;
+  bool const opened = !rf_is_forbidden(RF_CALL_MPROTECT) && mprotect(start, size, PROT_READ | PROT_WRITE) == 0;
   errno = saved;
   return opened;
 }
@@ -92,7 +93,7 @@ bool rf_page_open(void *start, size_t size) {
 /* A fresh mapping in place of the old one joins those beside it. Where the kernel has none left, protection must do. */
 void rf_page_close(void *start, size_t size) {
   int const saved = errno;
-  if (map(start, size, PROT_NONE, MAP_FIXED) == NULL) {
+  if (!rf_is_forbidden(RF_CALL_MMAP) && map(start, size, PROT_NONE, MAP_FIXED) == NULL) {
     (void)mprotect(start, size, PROT_NONE);
     (void)madvise(start, size, MADV_DONTNEED);
   }
@@ -101,7 +102,7 @@ void rf_page_close(void *start, size_t size) {
 
 void rf_page_shut(void *start, size_t size) {
   int const saved = errno;
-  if (mprotect(start, size, PROT_NONE) != 0) {
+  if (rf_is_forbidden(RF_CALL_MPROTECT) || mprotect(start, size, PROT_NONE) != 0) {
     rf_page_close(start, size);
   }
   errno = saved;
@@ -118,6 +119,9 @@ void rf_page_shut(void *start, size_t size) {
 static bool advise(void *start, size_t size, int advice) {
   int const saved = errno;
   int result;
+  if (rf_is_forbidden(RF_CALL_MADVISE)) {
+    return false;
+  }
   do {
     result = madvise(start, size, advice);
   } while (result != 0 && errno == EINTR);
@@ -320,7 +324,11 @@ static void hold_back(sigset_t *before) {
 
 void rf_page_lock(rf_mutex *mutex, rf_page_mask *mask) {
   sigset_t before;
-  hold_back(&before);
+  if (rf_is_forbidden(RF_CALL_SIGNAL_MASK)) {
+    (void)sigemptyset(&before);
+  } else {
+    hold_back(&before);
+  }
   memcpy(mask, &before, sizeof before);
   rf_mutex_lock(mutex);
 }
@@ -329,7 +337,9 @@ void rf_page_unlock(rf_mutex *mutex, const rf_page_mask *mask) {
   sigset_t before;
   memcpy(&before, mask, sizeof before);
   rf_mutex_unlock(mutex);
-  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (!rf_is_forbidden(RF_CALL_SIGNAL_MASK)) {
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+  }
 }
 
 void rf_page_yield(void) {

@@ -201,10 +201,16 @@ static unsigned choose_trampoline(unsigned signal, const struct sigaction *now) 
   return next[signal]++ % TRAMPOLINES;
 }
 
+static bool off_stack; /* accessed atomically */
+
+static int stack_flag(void) {
+  return __atomic_load_n(&off_stack, __ATOMIC_RELAXED) ? 0 : SA_ONSTACK;
+}
+
 static void install(void) {
   struct sigaction action;
   memset(&action, 0, sizeof action);
-  action.sa_flags = SA_SIGINFO | SA_ONSTACK | rf_memory_tags_signal_flag();
+  action.sa_flags = SA_SIGINFO | stack_flag() | rf_memory_tags_signal_flag();
   (void)sigemptyset(&action.sa_mask);
   for (unsigned i = 0; i < WATCHED; i++) {
     struct sigaction now;
@@ -330,4 +336,15 @@ void rf_page_signals_keep(bool keep) {
     rf_page_watch(false);
   }
   __atomic_store_n(&kept, keep, __ATOMIC_RELAXED);
+}
+
+void rf_page_signals_use_stack(bool use) {
+  struct sigaction now;
+  __atomic_store_n(&off_stack, !use, __ATOMIC_RELAXED);
+  for (unsigned i = 0; i < WATCHED && !is_kept(); i++) {
+    if (sigaction(watched[i], NULL, &now) == 0 && is_ours(&now)) {
+      now.sa_flags = (now.sa_flags & ~SA_ONSTACK) | stack_flag();
+      (void)sigaction(watched[i], &now, NULL);
+    }
+  }
 }

@@ -214,6 +214,10 @@ bool rf_page_store_report_transfer(const rf_page_store *store, const void *start
 /* Handlers of SIGSEGV or SIGBUS were installed. Any thread, signal handlers. */
 void rf_page_signals_changed(void);
 
+/* Whether the store's handler runs on the threads' stacks for signal handlers, as it does at first, or on their own:
+ * for a program that has made such a stack that is too small for it. Any thread. */
+void rf_page_signals_use_stack(bool use);
+
 /* True: handlers and stacks for signals stay as they are now, and the system is not asked for them any more. The
  * program is about to forbid itself such calls. False: as before. Any thread. */
 void rf_page_signals_keep(bool keep);
@@ -221,6 +225,13 @@ void rf_page_signals_keep(bool keep);
 /* Where *action, a struct sigaction of `signal`, has the store's handler: puts the one that it stands in front of into
  * *action, which is what the program believes to be in place. Any thread, signal handlers. */
 void rf_page_unwrap(int signal, void *action);
+
+/* Gives the live block at `ptr` its rights back now. By the thread that is about to resize or to free it. */
+void rf_page_store_return_rights(const rf_page_store *store, const void *ptr);
+
+/* The program has forbidden itself to read or to write these `size` bytes (mprotect): live blocks there get their
+ * rights back before they are freed or resized. Any thread, signal handlers; lock-free. */
+void rf_page_store_restricted(const rf_page_store *store, const void *start, size_t size);
 
 /* Sees to it now that faults are noticed, as each new block does. Any thread, signal handlers. */
 void rf_page_store_watch(const rf_page_store *store);

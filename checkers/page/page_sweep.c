@@ -86,7 +86,7 @@ static bool sweep_some(sweep *w) {
     rf_slot *const s = next_slot(w->store);
     more = s != NULL;
     if (more && rf_slot_take(s, SLOT_SWEPT)) {
-      w->count = rf_page_inspect(w->store, s, w->origin, w->found);
+      w->count = rf_page_can_be_read(s) ? rf_page_inspect(w->store, s, w->origin, w->found) : 0;
       rf_slot_set_state(s, SLOT_LIVE);
     }
   }
@@ -123,7 +123,7 @@ static bool find_damage(const rf_page_block *block, void *context) {
   rf_slot *const s = rf_page_live_at(w->store, block->ptr);
   const unsigned char *at = NULL;
   if (s != NULL && rf_slot_take(s, SLOT_SWEPT)) {
-    at = rf_page_damaged_slack(s);
+    at = rf_page_can_be_read(s) ? rf_page_damaged_slack(s) : NULL;
     rf_slot_set_state(s, SLOT_LIVE);
   }
   if (at == NULL) {

@@ -70,6 +70,8 @@ const char *const kKept[] = {
     "kept_as_a_thread_s_signal_stack",
     "kept_by_epoll",
     "kept_by_a_timer",
+    "kept_in_a_pipe",
+    "kept_in_a_socket",
     "kept_beside_a_closed_page",
     "kept_beside_a_closed_page_of_a_big_block",
     "kept_beside_a_closed_page_of_a_sparse_block",
@@ -158,6 +160,16 @@ TEST_P(KeptBlock, IsNotReported) {
   expect_kept(run({program("leaks"), GetParam(), "exit"}, how));
   how.preload = false;
   expect_kept(run({program("leaks_static"), GetParam()}, how));
+}
+
+// The calls are looked at by the library alone.
+TEST(Leaks, AreNoneOfBlocksThatWereHandedToTheSystem) {
+  for (const char *const name : {"kept_by_a_signal", "kept_by_a_thread_s_signal", "kept_in_a_queue"}) {
+    for (const char *const mode : {"mode=guard:summary=1", "mode=page:summary=1"}) {
+      SCOPED_TRACE(name);
+      expect_kept(run({program("leaks"), name}, with(mode)));
+    }
+  }
 }
 
 TEST(Leaks, AreFoundOnDemand) {

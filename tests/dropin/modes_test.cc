@@ -157,9 +157,6 @@ TEST(DropinModes, AFaultIsAFindingThoughSignalsAreBlocked) {
 TEST(DropinModes, ACrashIsAFindingWhateverTheStack) {
   for (const char *const how : {"full", "full_thread", "small"}) {
     for (const char *const mode : {"guard", "guard:watch=0", "page"}) {
-      if (how == std::string("small") && mode == std::string("page")) {
-        continue; // its handler of faults runs on the program's stack
-      }
       SCOPED_TRACE(std::string(how) + " " + mode);
       Result const result = run({program("masks"), how, "good"}, with(std::string("leaks=0:mode=") + mode));
       EXPECT_EQ(result.status, 128 + SIGSEGV);

@@ -90,6 +90,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/os/demangle.c
   checkers/os/eh_frame.c
   checkers/os/eh_step.c
+  checkers/os/forbidden_calls.c
   checkers/os/frames.c
   checkers/os/host_posix.c
   checkers/os/host_stacks.c
@@ -122,6 +123,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/page/page_registry.c
   checkers/page/page_reopen.c
   checkers/page/page_report.c
+  checkers/page/page_rights.c
   checkers/page/page_runs.c
   checkers/page/page_settle.c
   checkers/page/page_signal.c
@@ -158,6 +160,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/heap/heap.c
   checkers/dropin/heap/large.c
   checkers/dropin/heap/realloc.c
+  checkers/dropin/heap/rights.c
   checkers/dropin/heap/runs.c
   checkers/dropin/heap/size_class.c
   checkers/dropin/heap/slots.c
@@ -202,6 +205,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/process/fatal_signals.c
   checkers/dropin/process/fork.c
   checkers/dropin/process/intercept_exit.c
+  checkers/dropin/process/intercept_rights.c
   checkers/dropin/process/lifecycle.c
   checkers/dropin/process/sanitizer_check.c
   checkers/dropin/process/start.c
@@ -210,6 +214,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/runtime/caller.c
   checkers/dropin/runtime/crash.c
   checkers/dropin/runtime/dead_stacks.c
+  checkers/dropin/runtime/handed_over.c
   checkers/dropin/runtime/init.c
   checkers/dropin/runtime/libc_abort.c
   checkers/dropin/runtime/output.c
@@ -232,6 +237,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/heap/heap.c
   checkers/dropin/heap/large.c
   checkers/dropin/heap/realloc.c
+  checkers/dropin/heap/rights.c
   checkers/dropin/heap/runs.c
   checkers/dropin/heap/size_class.c
   checkers/dropin/heap/slots.c
@@ -283,7 +289,9 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/process/intercept_exit.c
   checkers/dropin/process/intercept_files.c
   checkers/dropin/process/intercept_glibc.c
+  checkers/dropin/process/intercept_handing_over.c
   checkers/dropin/process/intercept_limits.c
+  checkers/dropin/process/intercept_rights.c
   checkers/dropin/process/intercept_signal.c
   checkers/dropin/process/intercept_transfer.c
   checkers/dropin/process/lifecycle.c
@@ -294,6 +302,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/runtime/caller.c
   checkers/dropin/runtime/crash.c
   checkers/dropin/runtime/dead_stacks.c
+  checkers/dropin/runtime/handed_over.c
   checkers/dropin/runtime/init.c
   checkers/dropin/runtime/libc_abort.c
   checkers/dropin/runtime/output.c

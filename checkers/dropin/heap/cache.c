@@ -1,6 +1,7 @@
 #include "cache_impl.h"
 #include "fast.h"
 #include "large.h"
+#include "rights.h"
 
 #include <string.h>
 
@@ -285,6 +286,7 @@ RF_RARE static bool free_long(rf_cache *cache, void *ptr, rf_family family, size
     rf_check_bad_free(ptr, origin);
     return false;
   }
+  rf_rights_return(&v);
   return rf_cache_free_unusual(cache, &v, family, size, origin);
 }
 
@@ -292,7 +294,7 @@ RF_RARE static bool free_long(rf_cache *cache, void *ptr, rf_family family, size
 bool rf_cache_free_slowly(rf_cache *cache, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   unsigned char *const p = ptr;
   rf_span *const span = rf_span_of((uintptr_t)p);
-  if (RF_UNLIKELY(span == NULL || (uintptr_t)p < span->base || span->large)) {
+  if (RF_UNLIKELY(span == NULL || (uintptr_t)p < span->base || span->large) || rf_span_is_restricted(span)) {
     return free_long(cache, ptr, family, size, origin);
   }
   unsigned const index = rf_span_index(span, (uintptr_t)p);

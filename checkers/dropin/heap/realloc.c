@@ -1,5 +1,6 @@
 #include "cache_impl.h"
 #include "large.h"
+#include "rights.h"
 
 #include "checkers/shared/origin.h"
 
@@ -97,6 +98,7 @@ void *rf_cache_realloc(rf_cache *cache, void *ptr, size_t size, const rf_origin 
     rf_check_bad_free(ptr, origin);
     return NULL;
   }
+  rf_rights_return(&v);
   if (rf_heap_options_now.checked) {
     if (!rf_check_intact(&v) || !rf_check_front_holds(&v)) {
       (void)rf_check_report(&v, origin);

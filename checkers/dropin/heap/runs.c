@@ -2,6 +2,7 @@
 /* Runs of units in segments. First fit, among units that were written before if there are such: these have pages, which
  * are neither asked of the system nor given back as long as no more of them are free than a bound. */
 #include "checkers/dropin/os/pages.h"
+#include "checkers/os/forbidden_calls.h"
 #include "heap.h"
 
 #include <sys/mman.h>
@@ -142,6 +143,9 @@ uintptr_t rf_run_take(rf_heap *heap, size_t units, bool *dirty, rf_segment **seg
 }
 
 static void give_back_pages(rf_heap *heap, rf_segment *s) {
+  if (rf_is_forbidden(RF_CALL_MADVISE)) {
+    return;
+  }
   uint64_t idle = s->dirty & ~s->used;
   s->dirty &= s->used;
   heap->dirty_free -= (size_t)__builtin_popcountll(idle);

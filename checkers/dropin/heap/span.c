@@ -2,6 +2,7 @@
 #include "span.h"
 
 #include "checkers/dropin/os/pages.h"
+#include "checkers/os/forbidden_calls.h"
 #include "heap.h"
 
 #include <string.h>
@@ -92,12 +93,18 @@ static size_t description_size(unsigned class_number) {
   return (sizeof(rf_span) + (slots + 1) * sizeof(rf_slot) + small + LINE - 1) & ~(LINE - 1);
 }
 
+static void close_page(char *page) {
+  if (!rf_is_forbidden(RF_CALL_MPROTECT)) {
+    (void)mprotect(page, PAGE, PROT_NONE);
+  }
+}
+
 static bool map_chunk(rf_meta_chunk *chunk, size_t least) {
   for (size_t size = CHUNK; size >= CHUNK_LEAST && size >= least + 2 * PAGE; size /= 2) {
     char *const memory = rf_record_table(size);
     if (memory != NULL) {
-      (void)mprotect(memory, PAGE, PROT_NONE);
-      (void)mprotect(memory + size - PAGE, PAGE, PROT_NONE);
+      close_page(memory);
+      close_page(memory + size - PAGE);
       chunk->next = (uintptr_t)memory + PAGE;
       chunk->end = (uintptr_t)memory + size - PAGE;
       return true;

@@ -3,6 +3,7 @@
 #include "cache.h"
 
 #include "checkers/dropin/os/pages.h"
+#include "checkers/os/forbidden_calls.h"
 
 #include <errno.h>
 #include <sys/syscall.h>
@@ -33,7 +34,7 @@ static struct {
 static bool barrier(int command) {
 #if defined(SYS_membarrier)
   int const saved = errno;
-  bool const done = syscall(SYS_membarrier, command, 0, 0) == 0;
+  bool const done = !rf_is_forbidden(RF_CALL_MEMBARRIER) && syscall(SYS_membarrier, command, 0, 0) == 0;
   errno = saved;
   return done;
 #else
@@ -45,7 +46,9 @@ static bool barrier(int command) {
 static void nap(long ns) {
   struct timespec const t = {0, ns};
   int const saved = errno;
-  (void)nanosleep(&t, NULL);
+  if (!rf_is_forbidden(RF_CALL_NANOSLEEP)) {
+    (void)nanosleep(&t, NULL);
+  }
   errno = saved;
 }
 

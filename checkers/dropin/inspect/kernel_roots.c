@@ -2,12 +2,15 @@
 #include "kernel_roots.h"
 
 #include "checkers/dropin/os/procfs.h"
+#include "checkers/dropin/runtime/handed_over.h"
+#include "checkers/os/forbidden_calls.h"
 #include "checkers/os/maps.h"
 
 #include <fcntl.h>
 #include <ringfence/sink.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -61,21 +64,64 @@ static void path_of(char *text, size_t size, const char *folder, uint32_t descri
   rf_sink_uint(&path.sink, descriptor);
 }
 
-static bool is_epoll(uint32_t descriptor) {
-  static const char kind[] = "anon_inode:[eventpoll]";
-  char path[64];
-  char target[sizeof kind];
-  path_of(path, sizeof path, "/proc/thread-self/fd/", descriptor);
-  long const length = syscall(SYS_readlinkat, AT_FDCWD, path, target, sizeof target);
-  return length == (long)sizeof kind - 1 && memcmp(target, kind, sizeof kind - 1) == 0;
+/* ---- Bytes that wait to be read ---- */
+
+/* A message may begin at any byte. */
+static void visit_bytes(rf_roots *roots, size_t size) {
+  for (size_t shift = 0; shift < sizeof(uintptr_t) && size > shift; shift++) {
+    if (shift != 0) {
+      memmove(roots->buffer, roots->buffer + 1, size - shift);
+    }
+    roots->visit((const uintptr_t *)(const void *)roots->buffer, (size - shift) / sizeof(uintptr_t), roots->context);
+  }
+}
+
+/* A copy of them goes to a pipe of our own; they stay. Fails for the end of a pipe that is written to. */
+static void visit_pipe(rf_roots *roots, int descriptor) {
+  int own[2];
+  if (pipe2(own, O_CLOEXEC | O_NONBLOCK) != 0) {
+    return;
+  }
+  if (tee(descriptor, own[1], RF_ROOTS_BUFFER, SPLICE_F_NONBLOCK) > 0) {
+    ssize_t const got = read(own[0], roots->buffer, RF_ROOTS_BUFFER);
+    visit_bytes(roots, got > 0 ? (size_t)got : 0);
+  }
+  (void)close(own[0]);
+  (void)close(own[1]);
+}
+
+/* Of sockets between processes, or within one. */
+static void visit_socket(rf_roots *roots, int descriptor) {
+  int domain = 0;
+  socklen_t length = sizeof domain;
+  if (getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX) {
+    ssize_t const got = recv(descriptor, roots->buffer, RF_ROOTS_BUFFER, MSG_PEEK | MSG_DONTWAIT);
+    visit_bytes(roots, got > 0 ? (size_t)got : 0);
+  }
 }
 
 /* "tfd: 5 events: 19 data: 5555deadbeef pos:0 …" for each descriptor that is watched. */
+static void visit_epoll(rf_roots *roots, uint32_t descriptor) {
+  char path[64];
+  path_of(path, sizeof path, "/proc/thread-self/fdinfo/", descriptor);
+  visit_file(roots, path, "data:");
+}
+
+static bool starts_with(const char *text, const char *start) {
+  return strncmp(text, start, strlen(start)) == 0;
+}
+
 static void visit_descriptor(uint32_t descriptor, void *context) {
   char path[64];
-  if (is_epoll(descriptor)) {
-    path_of(path, sizeof path, "/proc/thread-self/fdinfo/", descriptor);
-    visit_file(context, path, "data:");
+  char kind[32] = "";
+  path_of(path, sizeof path, "/proc/thread-self/fd/", descriptor);
+  (void)syscall(SYS_readlinkat, AT_FDCWD, path, kind, sizeof kind - 1);
+  if (starts_with(kind, "anon_inode:[eventpoll]")) {
+    visit_epoll(context, descriptor);
+  } else if (starts_with(kind, "pipe:[") && !rf_is_forbidden(RF_CALL_PEEK)) {
+    visit_pipe(context, (int)descriptor);
+  } else if (starts_with(kind, "socket:[") && !rf_is_forbidden(RF_CALL_PEEK)) {
+    visit_socket(context, (int)descriptor);
   }
 }
 
@@ -85,5 +131,6 @@ void rf_kernel_roots_read(rf_roots *roots) {
   uintptr_t const stack = (uintptr_t)handlers.ss_sp;
   roots->visit(&stack, 1, roots->context);
   (void)rf_procfs_each_descriptor(visit_descriptor, roots);
+  rf_handed_over_visit(roots->visit, roots->context);
   visit_file(roots, "/proc/self/timers", "/"); /* "signal: 10/00005555deadbeef" for each timer */
 }

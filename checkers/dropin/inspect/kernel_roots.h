@@ -1,5 +1,6 @@
 /* Pointers that the kernel alone holds for the program: the calling thread's stack for signal handlers, the data of
- * descriptors that an epoll descriptor watches, and the values that POSIX timers hand to signal handlers.
+ * descriptors that an epoll descriptor watches, the values that POSIX timers hand to signal handlers, bytes that wait
+ * in pipes and in sockets of the machine, and values that were handed over by calls (handed_over.h).
  *
  * A stopped thread's stack for signal handlers needs no look: the kernel writes its address beside the registers.
  */

@@ -6,6 +6,7 @@
 #include "checkers/dropin/runtime/output.h"
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/steering.h"
+#include "checkers/os/forbidden_calls.h"
 #include "checkers/os/host.h"
 #include "checkers/os/uncancelled.h"
 #include "checkers/report/collector.h"
@@ -103,7 +104,7 @@ static void open_line(rf_sink_buffer *line, char *text, const char *type) {
   rf_sink_str(&line->sink, type);
   rf_sink_str(&line->sink, "\"");
   number(&line->sink, "version", RF_JSON_VERSION);
-  number(&line->sink, "pid", (uint64_t)getpid());
+  number(&line->sink, "pid", (uint64_t)rf_process_now());
   program(&line->sink);
   rf_sink_str(&line->sink, ",\"mode\":\"");
   rf_sink_str(&line->sink, rf_mode_name(rf_process.options.mode));
@@ -122,7 +123,7 @@ static void close_line(rf_sink_buffer *line) {
 static void open_saying(rf_sink_buffer *saying, char *text) {
   rf_sink_buffer_init(saying, text, SAYING_BYTES);
   rf_sink_str(&saying->sink, "ringfence: process ");
-  rf_sink_uint(&saying->sink, (uint64_t)getpid());
+  rf_sink_uint(&saying->sink, (uint64_t)rf_process_now());
 }
 
 static void say(const rf_sink *sink, const char *before, uint64_t value) {
@@ -236,7 +237,7 @@ static void suppression_line(const rf_suppression *rule) {
   rf_sink_buffer_init(&line, text, sizeof text);
   rf_sink_str(&line.sink, "{\"type\":\"suppression\"");
   number(&line.sink, "version", RF_JSON_VERSION);
-  number(&line.sink, "pid", (uint64_t)getpid());
+  number(&line.sink, "pid", (uint64_t)rf_process_now());
   rf_sink_str(&line.sink, ",\"rule\":");
   rf_json_string(name, &line.sink);
   number(&line.sink, "count", rule->used);
@@ -260,7 +261,7 @@ static void suppressions(void) {
 static void tell_collector(const totals *now, uint64_t findings, const rf_leak_summary *leaks, const char *unchecked,
                            const rf_process_exit *exit) {
   uint64_t const time = rf_port_now_ns();
-  bool const continued = told.process == getpid();
+  bool const continued = told.process == rf_process_now();
   if (exit->kind == NULL) {
     return;
   }
@@ -282,7 +283,7 @@ static void tell_collector(const totals *now, uint64_t findings, const rf_leak_s
       .continued = continued,
   };
   if (rf_collector_end(&run)) {
-    told.process = getpid();
+    told.process = rf_process_now();
     told.until_ns = time;
     told.at = *now;
     told.findings = findings;
@@ -322,7 +323,7 @@ void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks, const c
   if (leaks != NULL && leaks->why != NULL && rf_process.options.format == RF_FORMAT_TEXT) {
     say_unchecked(leaks->why);
   }
-  if (!rf_process.options.summary) {
+  if (!rf_process.options.summary || rf_is_forbidden(RF_CALL_OPEN)) {
     return;
   }
   uint64_t const time = rf_port_now_ns();
@@ -382,7 +383,7 @@ void rf_process_log_resumed(void) {
   char text[LINE_BYTES];
   rf_sink_buffer line;
   if (rf_process.options.summary) {
-    open_short_line(&line, text, "resumed", getpid(), rf_port_now_ns());
+    open_short_line(&line, text, "resumed", rf_process_now(), rf_port_now_ns());
     close_line(&line);
   }
 }

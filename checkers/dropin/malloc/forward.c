@@ -114,6 +114,12 @@ void rf_forward_begin_sampling(void) {
   }
 }
 
+void rf_forward_settle(void) {
+  if (rf_forward.now == RF_FORWARD_ON) {
+    rf_forward.next.free(rf_forward.next.malloc(1));
+  }
+}
+
 /* ---- Requests ---- */
 
 /* A sampled block costs some microseconds. If allocations come so close together that this would show, fewer are

@@ -9,6 +9,7 @@
 #include "checkers/dropin/runtime/site_choice.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/dropin/runtime/tag_fault.h"
+#include "checkers/dropin/runtime/thread.h"
 #include "page_time.h"
 #include "steer.h"
 #include "watched_sites.h"
@@ -17,6 +18,7 @@
 #include <ringfence/sink.h>
 #include <string.h>
 
+#include "checkers/os/forbidden_calls.h"
 #include "checkers/os/host.h"
 #include "checkers/os/memory_tags.h"
 #include "checkers/os/stack_walk.h"
@@ -72,6 +74,10 @@ static bool draw(uint32_t rate) {
 }
 
 bool rf_guarded_blocks_draw(int32_t *left) {
+  if (rf_is_forbidden(RF_CALLS_OF_PAGES)) {
+    *left = INT32_MAX;
+    return false;
+  }
   uint32_t rate = __atomic_load_n(&rf_guarded_blocks.rate, __ATOMIC_RELAXED);
   if (rate == 1 || rf_page_time_is_limited()) { /* page_wants may put the next one off */
     rf_steer_tick();
@@ -193,6 +199,9 @@ static bool wants(const rf_origin *origin) {
 /* A stack that is new to the depot: what comes next may well be new, too. Draws nothing, so that a seed always draws
  * the same. */
 static void look_at_next(void) {
+  if (rf_is_forbidden(RF_CALLS_OF_PAGES)) {
+    return;
+  }
   bool const may = state.certain || rf_page_time_is_limited() || !is_too_soon();
   if (rf_guarded_blocks_left > 1 && drawn_behind == 0 && may) {
     drawn_behind = rf_guarded_blocks_left - 1;
@@ -205,6 +214,10 @@ bool rf_guarded_blocks_due(const rf_origin *origin) {
     return false;
   }
   bool due = true;
+  if (rf_is_forbidden(RF_CALLS_OF_PAGES)) {
+    rf_guarded_blocks_left = INT32_MAX;
+    return false;
+  }
   if (drawn_behind != 0) {
     rf_guarded_blocks_left = drawn_behind;
     drawn_behind = 0;
@@ -309,7 +322,15 @@ static void bind_thread(void) {
   }
 }
 
+/* The store asks for its number. */
+static void know_thread(void) {
+  if (rf_is_forbidden(RF_CALL_GETTID)) {
+    (void)rf_thread_id();
+  }
+}
+
 void *rf_guarded_blocks_alloc(const rf_page_request *request, const rf_origin *origin) {
+  know_thread();
   bind_thread();
   uint64_t const entered = rf_page_time_enter();
   void *const block = rf_page_store_alloc(rf_guarded_blocks.store, request, origin);
@@ -323,6 +344,7 @@ bool rf_guarded_blocks_own(const void *ptr) {
 
 void rf_guarded_blocks_free(void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   rf_page_block freed;
+  know_thread();
   uint64_t const entered = rf_page_time_enter();
   (void)rf_page_store_free(rf_guarded_blocks.store, ptr, family, size, origin, &freed);
   rf_page_time_leave(entered);
@@ -346,6 +368,7 @@ bool rf_guarded_blocks_realloc(void *ptr, size_t size, const rf_origin *origin, 
   bool const big =
       block.size >= RF_PAGE_GROWS_FROM && rf_page_store_ends_as_well(rf_guarded_blocks.store, block.size, size);
   *old_size = block.size;
+  rf_page_store_return_rights(rf_guarded_blocks.store, ptr);
   if (big && rf_page_store_resize(rf_guarded_blocks.store, ptr, size, origin) == RF_OK) {
     *moved = ptr;
     return true;

@@ -43,7 +43,7 @@ static void tell(uint32_t rule, const char *done) {
   if (rf_process.options.verbosity != 0) {
     rf_sink_buffer_init(&line, text, sizeof text);
     rf_sink_str(&line.sink, "ringfence: process ");
-    rf_sink_uint(&line.sink, (uint64_t)getpid());
+    rf_sink_uint(&line.sink, (uint64_t)rf_process_now());
     rf_sink_str(&line.sink, ": policy rule ");
     rf_sink_uint(&line.sink, rule);
     rf_sink_str(&line.sink, ": ");
@@ -149,7 +149,7 @@ static void take(uint32_t seen) {
   rf_steering_wish wish;
   uint32_t generation = seen;
   bool told = false;
-  if (getpid() != rf_process.id) { /* a child of vfork: its parent sees the change itself */
+  if (rf_process_now() != rf_process.id) { /* a child of vfork: its parent sees the change itself */
     return;
   }
   if (__atomic_exchange_n(&state.busy, true, __ATOMIC_ACQUIRE)) {
@@ -178,7 +178,7 @@ static void take(uint32_t seen) {
 /* One thread takes the snapshot, and the others go on. If the heap is busy it is left out: the next one comes. */
 static void take_snapshot(uint64_t now, uint64_t every) {
   uint64_t next = __atomic_load_n(&state.next_ns, __ATOMIC_RELAXED);
-  if (now < next || getpid() != rf_process.id ||
+  if (now < next || rf_process_now() != rf_process.id ||
       !__atomic_compare_exchange_n(&state.next_ns, &next, now + every, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
     return;
   }

@@ -10,10 +10,12 @@
 #define RF_LIBC_STOP_SIGNAL 33 /* SIGSETXID */
 #define RF_LIBC_SOCKADDR __SOCKADDR_ARG
 #define RF_LIBC_CONST_SOCKADDR __CONST_SOCKADDR_ARG
+#define RF_LIBC_SOCKADDR_AT(argument) ((argument).__sockaddr__)
 #else
 #define RF_LIBC_STOP_SIGNAL 34 /* SIGSYNCCALL */
 #define RF_LIBC_SOCKADDR struct sockaddr *restrict
 #define RF_LIBC_CONST_SOCKADDR const struct sockaddr *
+#define RF_LIBC_SOCKADDR_AT(argument) (argument)
 
 /* Finds the functions behind ours, at the beginning: in a child of fork, the loader may be locked by a thread that is
  * not there. */

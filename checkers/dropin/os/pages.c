@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "checkers/os/forbidden_calls.h"
 #include "checkers/os/memory_tags.h"
 
 #define RECORD_CHUNK ((size_t)256 * 1024)
@@ -57,7 +58,7 @@ static uintptr_t map(uintptr_t hint, size_t size) {
 
 static void unmap(uintptr_t start, size_t size) {
   int const saved = errno;
-  if (size != 0) {
+  if (size != 0 && !rf_is_forbidden(RF_CALL_MUNMAP)) {
     (void)munmap((void *)start, size);
   }
   errno = saved;
@@ -126,8 +127,20 @@ void rf_pages_unmap(void *start, size_t size) {
   __atomic_store_n(&pages.below, (uintptr_t)start + whole, __ATOMIC_RELAXED);
 }
 
+void rf_pages_open(uintptr_t start, uintptr_t end) {
+  int const saved = errno;
+  uintptr_t const first = start & ~(uintptr_t)(page_size() - 1);
+  if (!rf_is_forbidden(RF_CALL_MPROTECT)) {
+    (void)mprotect((void *)first, rf_pages_round(end - first), PROT_READ | PROT_WRITE);
+  }
+  errno = saved;
+}
+
 /* Grows the last page only: where pages were moved into the mapping, the kernel has it in several parts. */
 bool rf_pages_extend(void *start, size_t old_size, size_t new_size) {
+  if (rf_is_forbidden(RF_CALL_MREMAP)) {
+    return false;
+  }
   int const saved = errno;
   size_t const page = page_size();
   size_t const whole = rf_pages_round(old_size);
@@ -174,7 +187,8 @@ static void move_whole_pages(char *to, char *from, size_t size) {
 void rf_pages_move(void *to, void *from, size_t size) {
   uintptr_t const inside = page_size() - 1;
   size_t const head = (0 - (uintptr_t)from) & inside;
-  if (size < MOVED_FROM || (((uintptr_t)to ^ (uintptr_t)from) & inside) != 0) {
+  bool const moves = !rf_is_forbidden(RF_CALL_MREMAP | RF_CALL_MPROTECT | RF_CALL_MUNMAP);
+  if (!moves || size < MOVED_FROM || (((uintptr_t)to ^ (uintptr_t)from) & inside) != 0) {
     memcpy(to, from, size);
     return;
   }
@@ -231,7 +245,9 @@ void rf_record_empty(void *record, size_t size) {
   uintptr_t const start = ((uintptr_t)record + inside) & ~inside;
   uintptr_t const end = ((uintptr_t)record + size) & ~inside;
   int const saved = errno;
-  if (start < end) {
+  if (start < end && rf_is_forbidden(RF_CALL_MADVISE)) {
+    memset((void *)start, 0, end - start);
+  } else if (start < end) {
     (void)madvise((void *)start, end - start, MADV_DONTNEED);
   }
   errno = saved;

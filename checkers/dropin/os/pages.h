@@ -20,6 +20,9 @@ void *rf_pages_map(size_t size, size_t align, size_t room);
 /* Gives back whole pages. */
 void rf_pages_unmap(void *start, size_t size);
 
+/* Lets all pages from the one of `start` to that of `end` - 1 be read and written again. */
+void rf_pages_open(uintptr_t start, uintptr_t end);
+
 /* Grows a mapping where it is; false where something is in the way or the system refuses. */
 bool rf_pages_extend(void *start, size_t old_size, size_t new_size);
 

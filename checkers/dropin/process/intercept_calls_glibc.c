@@ -104,11 +104,6 @@ static void find_theirs(void) {
 #define CALL_OWN(name, parameters, arguments, begins, ...)                                                             \
   CALL_FIRST((int)syscall begins, int, -1, name, parameters, arguments, __VA_ARGS__)
 
-/* The number at `length`, which may itself lie in closed memory. */
-static size_t length_at(const socklen_t *length) {
-  return rf_host_readable(length, sizeof *length) ? *length : 0;
-}
-
 /* ---- Names of files ---- */
 
 #define OPEN(name, parameters, last, arguments, begins)                                                                \
@@ -230,13 +225,13 @@ CALL_FIRST(folder_at_first(buf, n), char *, NULL, getcwd, (char *buf, size_t n),
 
 CALL(connect, (int fd, __CONST_SOCKADDR_ARG to, socklen_t length), (fd, to, length), READS(to.__sockaddr__, length))
 CALL(bind, (int fd, __CONST_SOCKADDR_ARG to, socklen_t length), (fd, to, length), READS(to.__sockaddr__, length))
-#define ADDRESS READS(length, sizeof *length), WRITES(from.__sockaddr__, length_at(length))
+#define ADDRESS READS(length, sizeof *length), WRITES(from.__sockaddr__, rf_transfer_length_at(length))
 CALL(getsockname, (int fd, __SOCKADDR_ARG from, socklen_t *restrict length), (fd, from, length), ADDRESS)
 CALL(getpeername, (int fd, __SOCKADDR_ARG from, socklen_t *restrict length), (fd, from, length), ADDRESS)
 CALL(accept, (int fd, __SOCKADDR_ARG from, socklen_t *restrict length), (fd, from, length), ADDRESS)
 CALL(accept4, (int fd, __SOCKADDR_ARG from, socklen_t *restrict length, int flags), (fd, from, length, flags), ADDRESS)
 CALL(getsockopt, (int fd, int level, int option, void *restrict out, socklen_t *restrict length),
-     (fd, level, option, out, length), READS(length, sizeof *length), WRITES(out, length_at(length)))
+     (fd, level, option, out, length), READS(length, sizeof *length), WRITES(out, rf_transfer_length_at(length)))
 CALL(setsockopt, (int fd, int level, int option, const void *value, socklen_t length),
      (fd, level, option, value, length), READS(value, length))
 CALL(socketpair, (int domain, int type, int protocol, int fds[2]), (domain, type, protocol, fds),

@@ -4,6 +4,7 @@
 #undef _FORTIFY_SOURCE
 #endif
 #define _GNU_SOURCE
+#include "checkers/dropin/os/libc.h"
 #include "intercept_files.h"
 #include "intercept_transfer.h"
 
@@ -45,9 +46,10 @@ INTO(__read_chk, (int fd, void *buf, size_t n, size_t room), (fd, buf, n, room))
 INTO(__pread_chk, (int fd, void *buf, size_t n, off_t at, size_t room), (fd, buf, n, at, room))
 INTO(__pread64_chk, (int fd, void *buf, size_t n, off64_t at, size_t room), (fd, buf, n, at, room))
 INTO(__recv_chk, (int fd, void *buf, size_t n, size_t room, int flags), (fd, buf, n, room, flags))
-INTO(__recvfrom_chk,
-     (int fd, void *restrict buf, size_t n, size_t room, int flags, __SOCKADDR_ARG from, socklen_t *restrict length),
-     (fd, buf, n, room, flags, from, length))
+RECEIVES(__recvfrom_chk,
+         (int fd, void *restrict buf, size_t n, size_t room, int flags, __SOCKADDR_ARG from,
+          socklen_t *restrict length),
+         (fd, buf, n, room, flags, from, length))
 
 OUT_OF(pwrite64, (int fd, const void *buf, size_t n, off64_t at), (fd, buf, n, at))
 

@@ -4,8 +4,13 @@
 #define _GNU_SOURCE /* closefrom */
 #include "intercept_files.h"
 
+#include "checkers/dropin/heap/cache.h"
+#include "checkers/dropin/malloc/forward.h"
 #include "checkers/dropin/malloc/page_time.h"
+#include "checkers/dropin/runtime/output.h"
+#include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/sandbox.h"
+#include "checkers/dropin/runtime/state.h"
 #include "checkers/page/page_store.h"
 #include "intercept.h"
 
@@ -85,14 +90,49 @@ static int their_prctl(int option, const unsigned long argument[4]) {
                               : (int)syscall(SYS_prctl, option, argument[0], argument[1], argument[2], argument[3]);
 }
 
-static int enter_sandbox(const unsigned long argument[4]) {
+#define MODE_STRICT 1
+#define MODE_FILTER 2
+#define SMALL_MOST ((size_t)4096)
+
+/* Memory for small blocks, which strict mode allows nobody to ask for later: glibc's malloc has some, too. */
+static void make_heap_ready(void) {
+  rf_origin const origin = RF_CALLER;
+  rf_cache *const cache = rf_enter();
+  for (size_t size = RF_ALIGN_DEFAULT; cache != NULL && size <= SMALL_MOST; size += RF_ALIGN_DEFAULT) {
+    void *const block = rf_cache_malloc(cache, size, RF_FAMILY_MALLOC, &origin);
+    if (block != NULL) {
+      (void)rf_cache_free(cache, block, RF_FAMILY_MALLOC, SIZE_MAX, &origin);
+    }
+  }
+  if (cache != NULL) {
+    rf_leave(cache);
+  }
+}
+
+/* Before the program restricts itself, by prctl or the call of its own. */
+static void prepare_sandbox(unsigned long mode) {
+  if (mode == MODE_STRICT && rf_process.checked) {
+    make_heap_ready();
+  }
+  rf_page_store_settle();
+  rf_page_time_settle();
+  rf_output_keep_log();
   rf_page_signals_keep(true);
-  int const result = their_prctl(PR_SET_SECCOMP, argument);
-  if (result == 0) {
-    rf_sandbox_entered(argument[0], (const void *)argument[1]);
+  rf_forward_settle();
+}
+
+static void entered_sandbox(bool done, unsigned long mode, const void *filter) {
+  if (done) {
+    rf_sandbox_entered(mode, filter);
   } else {
     rf_page_signals_keep(false);
   }
+}
+
+static int enter_sandbox(const unsigned long argument[4]) {
+  prepare_sandbox(argument[0]);
+  int const result = their_prctl(PR_SET_SECCOMP, argument);
+  entered_sandbox(result == 0, argument[0], (const void *)argument[1]);
   return result;
 }
 
@@ -104,7 +144,7 @@ RF_EXPORT int prctl(int option, ...) {
     argument[i] = va_arg(list, unsigned long);
   }
   va_end(list);
-  if (option == PR_SET_SECCOMP || option == PR_SET_NO_NEW_PRIVS) {
+  if (option == PR_SET_NO_NEW_PRIVS) {
     rf_page_store_settle();
     rf_page_time_settle();
   }
@@ -112,4 +152,75 @@ RF_EXPORT int prctl(int option, ...) {
     return enter_sandbox(argument);
   }
   return their_prctl(option, argument);
+}
+
+/* ---- syscall: libraries for sandboxes enter them by it ---- */
+
+#define SET_STRICT 0
+#define SET_FILTER 1
+#define LARGEST_ERROR 4095
+
+/* To the system itself: the drop-in's own calls come here too, before the function behind is known. */
+static long ask_system(long number, const long argument[6]) {
+#if defined(__x86_64__)
+  long result = number;
+  register long fourth __asm__("r10") = argument[3];
+  register long fifth __asm__("r8") = argument[4];
+  register long sixth __asm__("r9") = argument[5];
+  __asm__ volatile("syscall"
+                   : "+a"(result)
+                   : "D"(argument[0]), "S"(argument[1]), "d"(argument[2]), "r"(fourth), "r"(fifth), "r"(sixth)
+                   : "rcx", "r11", "memory");
+#elif defined(__i386__)
+  long const all[7] = {number, argument[0], argument[1], argument[2], argument[3], argument[4], argument[5]};
+  long result = (long)all;
+  __asm__ volatile("pushl %%ebx\n\tpushl %%ebp\n\t"
+                   "movl 4(%%eax), %%ebx\n\tmovl 8(%%eax), %%ecx\n\tmovl 12(%%eax), %%edx\n\t"
+                   "movl 16(%%eax), %%esi\n\tmovl 20(%%eax), %%edi\n\tmovl 24(%%eax), %%ebp\n\t"
+                   "movl (%%eax), %%eax\n\tint $0x80\n\tpopl %%ebp\n\tpopl %%ebx"
+                   : "+a"(result)
+                   :
+                   : "ecx", "edx", "esi", "edi", "memory");
+#else
+  register long at __asm__("x8") = number;
+  register long result __asm__("x0") = argument[0];
+  register long second __asm__("x1") = argument[1];
+  register long third __asm__("x2") = argument[2];
+  register long fourth __asm__("x3") = argument[3];
+  register long fifth __asm__("x4") = argument[4];
+  register long sixth __asm__("x5") = argument[5];
+  __asm__ volatile("svc 0"
+                   : "+r"(result)
+                   : "r"(at), "r"(second), "r"(third), "r"(fourth), "r"(fifth), "r"(sixth)
+                   : "memory");
+#endif
+  if ((unsigned long)result < (unsigned long)-LARGEST_ERROR) {
+    return result;
+  }
+  errno = (int)-result;
+  return -1;
+}
+
+static bool enters_sandbox(long number, unsigned long what) {
+  return number == SYS_seccomp && (what == SET_STRICT || what == SET_FILTER);
+}
+
+RF_EXPORT long syscall(long number, ...) {
+  long argument[6];
+  va_list list;
+  va_start(list, number);
+  for (unsigned i = 0; i < 6; i++) {
+    argument[i] = va_arg(list, long);
+  }
+  va_end(list);
+  bool const enters = enters_sandbox(number, (unsigned long)argument[0]);
+  unsigned long const mode = argument[0] == SET_STRICT ? MODE_STRICT : MODE_FILTER;
+  if (enters) {
+    prepare_sandbox(mode);
+  }
+  long const result = ask_system(number, argument);
+  if (enters) {
+    entered_sandbox(result >= 0, mode, (const void *)argument[2]);
+  }
+  return result;
 }

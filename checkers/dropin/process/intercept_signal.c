@@ -30,15 +30,28 @@ static bool is_fault(int sig) {
  * it would be without us, and so not while its signal is blocked. */
 static bool programs[2]; /* the program has a handler of its own for SIGSEGV, SIGBUS; accessed atomically */
 
+static bool handles_faults(void) {
+  return __atomic_load_n(&programs[0], __ATOMIC_RELAXED) || __atomic_load_n(&programs[1], __ATOMIC_RELAXED);
+}
+
 static bool comes_to_us(void) {
-  return rf_guarded_blocks.store != NULL ||
-         (!__atomic_load_n(&programs[0], __ATOMIC_RELAXED) && !__atomic_load_n(&programs[1], __ATOMIC_RELAXED));
+  return rf_guarded_blocks.store != NULL || !handles_faults();
+}
+
+static bool small_stack; /* the program has made a stack for handlers that is too small for ours; accessed atomically */
+
+/* A small stack serves the program's own handler of faults, which is called by the store's, and else nobody. */
+static void choose_stack(void) {
+  if (__atomic_load_n(&small_stack, __ATOMIC_RELAXED)) {
+    rf_page_signals_use_stack(handles_faults());
+  }
 }
 
 /* The page store stands in front of the program's handlers of faults. */
 static void note(int sig, bool is_default) {
   if (is_fault(sig)) {
     __atomic_store_n(&programs[sig == SIGBUS], !is_default, __ATOMIC_RELAXED);
+    choose_stack();
     rf_page_signals_changed();
     rf_guarded_blocks_handlers_changed();
   }
@@ -138,6 +151,8 @@ RF_EXPORT int sigaltstack(const stack_t *restrict stack, stack_t *restrict old) 
   bool const own = is_own_code((uintptr_t)__builtin_return_address(0));
   if (result == 0 && !own && stack != NULL && (stack->ss_flags & SS_DISABLE) == 0 && stack->ss_size < STACK_FOR_OURS) {
     rf_signals_leave_small_stacks();
+    __atomic_store_n(&small_stack, true, __ATOMIC_RELAXED);
+    choose_stack();
   }
   return result;
 }

@@ -28,7 +28,7 @@
 #define EACH(with)                                                                                                     \
   with(read) with(write) with(pread) with(pwrite) with(recv) with(send) with(recvfrom) with(sendto) with(readv)        \
       with(writev) with(preadv) with(pwritev) with(recvmsg) with(sendmsg) with(fread) with(fwrite)                     \
-          with(fread_unlocked) with(fwrite_unlocked)
+          with(fread_unlocked) with(fwrite_unlocked) with(process_vm_readv) with(process_vm_writev)
 
 static struct { EACH(DECLARE) } theirs;
 static bool began;
@@ -75,18 +75,22 @@ static bool is_unreadable(const void *start, size_t size, const rf_origin *origi
 }
 
 /* The system has used these bytes, so they can be read. */
-static void look_each(const struct iovec *list, size_t count, ssize_t result, rf_access access,
+static bool look_each(const struct iovec *list, size_t count, ssize_t result, rf_access access,
                       const rf_origin *origin) {
   size_t done = result < 0 ? FAILED : (size_t)result;
   if (count == 0 || (result < 0 && is_unreadable(list, count * sizeof *list, origin))) {
-    return;
+    return false;
   }
-  for (size_t i = 0; i < count && !look_at(list[i].iov_base, list[i].iov_len, done, access, origin); i++) {
+  for (size_t i = 0; i < count; i++) {
+    if (look_at(list[i].iov_base, list[i].iov_len, done, access, origin)) {
+      return true;
+    }
     if (done != FAILED && done < list[i].iov_len) {
-      return;
+      return false;
     }
     done -= done != FAILED ? list[i].iov_len : 0;
   }
+  return false;
 }
 
 #define LIST_MOST 1024 /* longer ones the system refuses */
@@ -95,7 +99,7 @@ RF_RARE void rf_transfer_look_list(const struct iovec *list, int count, ssize_t 
                                    const rf_origin *origin) {
   int const saved = errno;
   if ((result >= 0 || saved == EFAULT) && count > 0 && count <= LIST_MOST) {
-    look_each(list, (size_t)count, result, access, origin);
+    (void)look_each(list, (size_t)count, result, access, origin);
   }
   errno = saved;
 }
@@ -105,7 +109,10 @@ RF_RARE static void look_message(const struct msghdr *message, ssize_t result, r
   int const saved = errno;
   if ((result >= 0 || (saved == EFAULT && !is_unreadable(message, sizeof *message, origin))) &&
       (size_t)message->msg_iovlen <= LIST_MOST) {
-    look_each(message->msg_iov, (size_t)message->msg_iovlen, result, access, origin);
+    bool const found = look_each(message->msg_iov, (size_t)message->msg_iovlen, result, access, origin);
+    if (result < 0 && !found && !look_at(message->msg_name, message->msg_namelen, FAILED, access, origin)) {
+      (void)look_at(message->msg_control, (size_t)message->msg_controllen, FAILED, access, origin);
+    }
   }
   errno = saved;
 }
@@ -158,13 +165,14 @@ RF_RARE bool rf_transfer_look_strings(char *const *list, const rf_origin *origin
 
 INTO(pread, (int fd, void *buf, size_t n, off_t at), (fd, buf, n, at))
 INTO(recv, (int fd, void *buf, size_t n, int flags), (fd, buf, n, flags))
-INTO(recvfrom, (int fd, void *restrict buf, size_t n, int flags, RF_LIBC_SOCKADDR from, socklen_t *restrict length),
-     (fd, buf, n, flags, from, length))
+RECEIVES(recvfrom, (int fd, void *restrict buf, size_t n, int flags, RF_LIBC_SOCKADDR from, socklen_t *restrict length),
+         (fd, buf, n, flags, from, length))
 
 OUT_OF(pwrite, (int fd, const void *buf, size_t n, off_t at), (fd, buf, n, at))
 OUT_OF(send, (int fd, const void *buf, size_t n, int flags), (fd, buf, n, flags))
-OUT_OF(sendto, (int fd, const void *buf, size_t n, int flags, RF_LIBC_CONST_SOCKADDR to, socklen_t length),
-       (fd, buf, n, flags, to, length))
+WITH_PIECES(sendto, (int fd, const void *buf, size_t n, int flags, RF_LIBC_CONST_SOCKADDR to, socklen_t length),
+            (fd, buf, n, flags, to, length), RF_ACCESS_READ, {buf, n, RF_ACCESS_READ, false},
+            {RF_LIBC_SOCKADDR_AT(to), length, RF_ACCESS_READ, false})
 
 /* The library's own calls come here too, and before anything was found the dynamic linker must not be asked. */
 #define EARLY(name, parameters, arguments, access)                                                                     \
@@ -188,6 +196,16 @@ LISTS(readv, (int fd, const struct iovec *list, int count), (fd, list, count), R
 LISTS(writev, (int fd, const struct iovec *list, int count), (fd, list, count), RF_ACCESS_READ)
 LISTS(preadv, (int fd, const struct iovec *list, int count, off_t at), (fd, list, count, at), RF_ACCESS_WRITE)
 LISTS(pwritev, (int fd, const struct iovec *list, int count, off_t at), (fd, list, count, at), RF_ACCESS_READ)
+
+/* The caller's own memory alone: who names another address may well ask whether it can be read. */
+LISTS(process_vm_readv,
+      (pid_t process, const struct iovec *list, unsigned long count, const struct iovec *others, unsigned long n,
+       unsigned long flags),
+      (process, list, count, others, n, flags), RF_ACCESS_WRITE)
+LISTS(process_vm_writev,
+      (pid_t process, const struct iovec *list, unsigned long count, const struct iovec *others, unsigned long n,
+       unsigned long flags),
+      (process, list, count, others, n, flags), RF_ACCESS_READ)
 
 #define MESSAGES(name, type, access)                                                                                   \
   RF_EXPORT ssize_t name(int fd, type *message, int flags) {                                                           \

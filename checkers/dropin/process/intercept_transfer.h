@@ -9,8 +9,10 @@
 #include <errno.h>
 #include <ringfence/layout.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "checkers/os/host.h"
 #include "lib/core/compiler.h"
 
 /* Reports closed memory that a call met which has moved `result` bytes, -1: it failed, by EFAULT perhaps. `access` is
@@ -26,6 +28,11 @@ typedef struct rf_transfer_piece {
   rf_access access;
   bool is_string; /* up to its NUL; size is not used */
 } rf_transfer_piece;
+
+/* The number at `length`, which may itself lie in closed memory. */
+static inline size_t rf_transfer_length_at(const socklen_t *length) {
+  return rf_host_readable(length, sizeof *length) ? *length : 0;
+}
 
 /* The call failed with EFAULT: reports the first of its pieces that meets closed memory. errno is left alone. */
 void rf_transfer_look_pieces(const rf_transfer_piece *pieces, size_t count, const rf_origin *origin);
@@ -53,6 +60,28 @@ bool rf_transfer_look_strings(char *const *list, const rf_origin *origin);
 #define INTO(name, parameters, arguments) MOVES(ssize_t, name, parameters, arguments, n, result, RF_ACCESS_WRITE)
 #define OUT_OF(name, parameters, arguments) MOVES(ssize_t, name, parameters, arguments, n, result, RF_ACCESS_READ)
 
+/* For one that has other memory beside `buf`: the pieces, `buf` first, are looked at where it fails. */
+#define WITH_PIECES(name, parameters, arguments, access, ...)                                                          \
+  RF_EXPORT ssize_t name parameters {                                                                                  \
+    find_theirs();                                                                                                     \
+    ssize_t const result = theirs.name arguments;                                                                      \
+    if (WATCHING && result != (ssize_t)n) {                                                                            \
+      rf_origin const origin = RF_CALLER;                                                                              \
+      if (result == -1 && errno == EFAULT) {                                                                           \
+        const rf_transfer_piece pieces[] = {__VA_ARGS__};                                                              \
+        rf_transfer_look_pieces(pieces, sizeof pieces / sizeof pieces[0], &origin);                                    \
+      } else {                                                                                                         \
+        rf_transfer_look(buf, n, result, (access), &origin);                                                           \
+      }                                                                                                                \
+    }                                                                                                                  \
+    return result;                                                                                                     \
+  }
+
+#define RECEIVES(name, parameters, arguments)                                                                          \
+  WITH_PIECES(name, parameters, arguments, RF_ACCESS_WRITE, {buf, n, RF_ACCESS_WRITE, false},                          \
+              {length, sizeof *length, RF_ACCESS_WRITE, false},                                                        \
+              {RF_LIBC_SOCKADDR_AT(from), rf_transfer_length_at(length), RF_ACCESS_WRITE, false})
+
 /* For lists, whose size only the system knows: a call is looked at if it moved less than that. */
 #define LISTS(name, parameters, arguments, access)                                                                     \
   RF_EXPORT ssize_t name parameters {                                                                                  \
@@ -60,7 +89,7 @@ bool rf_transfer_look_strings(char *const *list, const rf_origin *origin);
     ssize_t const result = theirs.name arguments;                                                                      \
     if (WATCHING) {                                                                                                    \
       rf_origin const origin = RF_CALLER;                                                                              \
-      rf_transfer_look_list(list, count, result, (access), &origin);                                                   \
+      rf_transfer_look_list(list, (int)count, result, (access), &origin);                                              \
     }                                                                                                                  \
     return result;                                                                                                     \
   }

@@ -22,6 +22,7 @@
 #include "checkers/dropin/runtime/process_reporter.h"
 #include "checkers/dropin/runtime/tag_fault.h"
 #include "checkers/dropin/runtime/tag_pause.h"
+#include "checkers/os/forbidden_calls.h"
 #include "checkers/os/uncancelled.h"
 #include "fatal_signals.h"
 #include "fork.h"
@@ -48,14 +49,14 @@ static uintptr_t stack_from; /* where the stack was when the program was left; 0
 static int left_with;        /* the status then */
 
 void rf_process_leaving(uintptr_t sp, int status) {
-  if (getpid() == rf_process.id) { /* not in a child of vfork */
+  if (rf_process_now() == rf_process.id) { /* not in a child of vfork */
     stack_from = sp;
     left_with = status;
   }
 }
 
 bool rf_process_closes(FILE *stream, const rf_origin *origin) {
-  if (stream == stderr && stack_from != 0 && getpid() == rf_process.id) {
+  if (stream == stderr && stack_from != 0 && rf_process_now() == rf_process.id) {
     rf_output_keep_standard_error();
   }
   if (!rf_malloc_impl_is_freed(stream)) {
@@ -129,7 +130,7 @@ static const char *check_blocks(rf_process_ending ending) {
 
 /* True for the one that is to do it. A child of vfork ends in its parent's memory, whose end it is not. */
 static bool begin_end(void) {
-  return rf_process.ready && getpid() == rf_process.id &&
+  return rf_process.ready && rf_process_now() == rf_process.id &&
          !__atomic_exchange_n(&rf_process.ended, true, __ATOMIC_ACQ_REL);
 }
 
@@ -163,7 +164,7 @@ static rf_process_exit exit_of(rf_process_ending ending, int status) {
 int rf_process_end(rf_process_ending ending, int status) {
   rf_leak_summary leaks = {.checked = false, .why = NULL};
   uintptr_t const here = (uintptr_t)__builtin_frame_address(0);
-  if (!begin_end()) {
+  if (rf_is_forbidden(RF_CALL_CLOCK) || !begin_end()) {
     return status;
   }
   __atomic_store_n(&rf_process.ending, true, __ATOMIC_RELAXED);
@@ -184,7 +185,7 @@ int rf_process_end(rf_process_ending ending, int status) {
 }
 
 void rf_process_resume(void) {
-  if (rf_process.ready && getpid() == rf_process.id) {
+  if (rf_process.ready && rf_process_now() == rf_process.id) {
     rf_process.ended = false;
     __atomic_store_n(&rf_process.ending, false, __ATOMIC_RELAXED);
   }

@@ -140,7 +140,7 @@ static void report(int number, rf_bug bug, const siginfo_t *info, const ucontext
 
 void rf_crash_report(int number, const void *info, const void *context) {
   rf_bug bug;
-  if (getpid() != rf_process.id || !bug_of(number, &bug)) {
+  if (rf_process_now() != rf_process.id || !bug_of(number, &bug)) {
     return;
   }
   /* The status is the signal's, and not that of a process that a finding has ended. */

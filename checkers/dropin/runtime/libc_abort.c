@@ -134,7 +134,7 @@ static void report(rf_bug bug, const char *text, const void *context) {
 void rf_libc_abort_report(const void *context) {
   rf_bug bug;
   const abort_message *const last = message != NULL ? *message : NULL;
-  if (last == NULL || getpid() != rf_process.id || !bug_of(last->text, &bug)) {
+  if (last == NULL || rf_process_now() != rf_process.id || !bug_of(last->text, &bug)) {
     return;
   }
   if (is_of_stream(last->text) && rf_process.findings != 0) {

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "checkers/os/forbidden_calls.h"
 #include "checkers/os/pid_path.h"
 
 #define PATH_BYTES 512
@@ -27,7 +28,7 @@ static struct {
 void rf_output_set_standard_error(void) {
   int const saved = errno;
   struct stat file = {0};
-  if (getpid() != rf_process.id) {
+  if (rf_process_now() != rf_process.id) {
     return; /* a child of vfork, whose descriptors are its own */
   }
   (void)fstat(STDERR_FILENO, &file);
@@ -40,8 +41,8 @@ void rf_output_set_standard_error(void) {
 /* Terminals and /dev/null hold no data. */
 static bool is_standard_error(void) {
   struct stat file;
-  return !standard_error.known || fstat(STDERR_FILENO, &file) != 0 || S_ISCHR(file.st_mode) ||
-         (file.st_dev == standard_error.device && file.st_ino == standard_error.inode);
+  return !standard_error.known || rf_is_forbidden(RF_CALL_OPEN) || fstat(STDERR_FILENO, &file) != 0 ||
+         S_ISCHR(file.st_mode) || (file.st_dev == standard_error.device && file.st_ino == standard_error.inode);
 }
 
 void rf_output_say(const char *text, size_t size) {
@@ -54,8 +55,18 @@ void rf_output_say(const char *text, size_t size) {
 
 /* ---- The log ---- */
 
+/* Not the one that is kept, in a sandbox. */
+static void close_log(int file) {
+  if (!rf_is_forbidden(RF_CALL_OPEN)) {
+    (void)close(file);
+  }
+}
+
 /* A descriptor of the log, to be closed; -1 where there is none. A child that cannot open its own has its parent's. */
 static int open_log(void) {
+  if (rf_is_forbidden(RF_CALL_OPEN)) {
+    return kept_log.descriptor > 0 ? kept_log.descriptor : -1;
+  }
   char path[PATH_BYTES];
   rf_sink_buffer expanded;
   rf_sink_buffer_init(&expanded, path, sizeof path);
@@ -88,7 +99,7 @@ void rf_output_write(const char *text, size_t size) {
     int const file = open_log();
     if (file >= 0) {
       (void)rf_host_write(file, text, size);
-      (void)close(file);
+      close_log(file);
     }
   }
   errno = saved;
@@ -96,13 +107,13 @@ void rf_output_write(const char *text, size_t size) {
 
 void rf_output_open(void) {
   rf_process.log.fd = open_log();
-  rf_process.log.opened_by = rf_process.log.fd >= 0 ? (uint32_t)getpid() : 0;
+  rf_process.log.opened_by = rf_process.log.fd >= 0 ? (uint32_t)rf_process_now() : 0;
 }
 
 void rf_output_close(void) {
   rf_log_reporter *const log = &rf_process.log;
   if (log->fd >= 0) {
-    (void)close(log->fd);
+    close_log(log->fd);
   }
   log->fd = -1;
   log->opened_by = 0;

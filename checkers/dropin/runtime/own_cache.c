@@ -36,7 +36,7 @@ static void unbind(void) {
 static rf_cache *take(unsigned heap) {
   rf_cache *const cache = rf_cache_take(heap % rf_heap_count);
   if (cache != NULL) {
-    rf_cache_set_number(cache, rf_thread_number(rf_port_thread_id()));
+    rf_cache_set_number(cache, rf_thread_number(rf_thread_id()));
   }
   return cache;
 }

@@ -51,7 +51,8 @@ RF_EXPORT void __ringfence_on_finding(void (*call)(const char *text, size_t leng
 
 /* A child is on its own. */
 bool rf_process_reports_to_program(void) {
-  return __atomic_load_n(&callback.call, __ATOMIC_ACQUIRE) != NULL && getpid() == rf_process.id && !rf_process.forked;
+  return __atomic_load_n(&callback.call, __ATOMIC_ACQUIRE) != NULL && rf_process_now() == rf_process.id &&
+         !rf_process.forked;
 }
 
 static bool told_to_callback(const rf_finding *f) {

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "checkers/os/forbidden_calls.h"
+
 /* As in linux/filter.h and linux/seccomp.h, which not every C library's compiler finds. */
 typedef struct instruction {
   uint16_t code;
@@ -44,8 +46,6 @@ enum { RETURN = 0x06, RETURN_LOADED = 0x16 };
 #else
 #define MACHINE 0U
 #endif
-
-static bool forbidden; /* accessed atomically */
 
 static uint32_t load(const call_data *call, uint32_t offset) {
   uint32_t word = 0;
@@ -105,18 +105,75 @@ static bool ends_process(const filter_program *filter, long number) {
   return action == KILL_PROCESS || action == KILL_THREAD || action == TRAP;
 }
 
+#if defined(SYS_mmap2)
+#define MMAP_CALL SYS_mmap2
+#else
+#define MMAP_CALL SYS_mmap
+#endif
+#if defined(SYS_fstat64)
+#define FSTAT_CALL SYS_fstat64
+#else
+#define FSTAT_CALL SYS_fstat
+#endif
+#if defined(SYS_readlink)
+#define READLINK_CALL SYS_readlink
+#else
+#define READLINK_CALL SYS_readlinkat
+#endif
+#ifndef SYS_membarrier
+#define SYS_membarrier (-1)
+#endif
+
+static const struct {
+  long number;
+  rf_system_call call;
+} calls[] = {
+    {SYS_madvise, RF_CALL_MADVISE},
+    {SYS_mprotect, RF_CALL_MPROTECT},
+    {MMAP_CALL, RF_CALL_MMAP},
+    {SYS_mremap, RF_CALL_MREMAP},
+    {SYS_munmap, RF_CALL_MUNMAP},
+    {SYS_membarrier, RF_CALL_MEMBARRIER},
+    {SYS_clock_nanosleep, RF_CALL_NANOSLEEP},
+    {SYS_nanosleep, RF_CALL_NANOSLEEP},
+    {SYS_rt_sigprocmask, RF_CALL_SIGNAL_MASK},
+    {SYS_getpid, RF_CALL_GETPID},
+    {SYS_gettid, RF_CALL_GETTID},
+    {SYS_openat, RF_CALL_OPEN},
+    {SYS_fcntl, RF_CALL_OPEN},
+    {FSTAT_CALL, RF_CALL_OPEN},
+    {SYS_close, RF_CALL_OPEN},
+    {READLINK_CALL, RF_CALL_OPEN},
+    {SYS_rt_sigprocmask, RF_CALL_OPEN},
+    {SYS_rt_sigaction, RF_CALL_OTHERS},
+    {SYS_openat, RF_CALL_OTHERS},
+    {SYS_read, RF_CALL_OTHERS},
+    {SYS_close, RF_CALL_OTHERS},
+    {SYS_getdents64, RF_CALL_OTHERS},
+    {SYS_readlinkat, RF_CALL_OTHERS},
+    {SYS_sigaltstack, RF_CALL_OTHERS},
+    {SYS_process_vm_readv, RF_CALL_OTHERS},
+    {SYS_process_vm_writev, RF_CALL_OTHERS},
+    {SYS_gettid, RF_CALL_OTHERS},
+    {SYS_getpid, RF_CALL_OTHERS},
+    {SYS_pread64, RF_CALL_OTHERS},
+    {SYS_rt_sigprocmask, RF_CALL_OTHERS},
+    {SYS_madvise, RF_CALL_OTHERS},
+    {SYS_tee, RF_CALL_PEEK},
+    {SYS_pipe2, RF_CALL_PEEK},
+    {SYS_recvfrom, RF_CALL_PEEK},
+    {SYS_getsockopt, RF_CALL_PEEK},
+};
+
 void rf_sandbox_entered(unsigned long mode, const void *filter) {
-  static const long needed[] = {SYS_rt_sigaction, SYS_openat,     SYS_read,        SYS_close,
-                                SYS_getdents64,   SYS_readlinkat, SYS_sigaltstack, SYS_process_vm_readv};
-  bool ends = mode == MODE_STRICT;
-  for (size_t i = 0; !ends && i < sizeof needed / sizeof needed[0]; i++) {
-    ends = ends_process((const filter_program *)filter, needed[i]);
+  uint32_t forbidden = mode == MODE_STRICT ? RF_CALL_CLOCK : 0;
+  for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+    bool const ends = mode == MODE_STRICT || ends_process((const filter_program *)filter, calls[i].number);
+    forbidden |= ends ? (uint32_t)calls[i].call : 0;
   }
-  if (ends) {
-    __atomic_store_n(&forbidden, true, __ATOMIC_RELAXED);
-  }
+  rf_forbid(forbidden);
 }
 
 bool rf_sandbox_forbids_search(void) {
-  return __atomic_load_n(&forbidden, __ATOMIC_RELAXED);
+  return rf_is_forbidden(RF_CALL_OTHERS);
 }

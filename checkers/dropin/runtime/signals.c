@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "checkers/dropin/os/libc.h"
+#include "checkers/os/forbidden_calls.h"
 #include "checkers/page/page_store.h"
 #include "lib/core/compiler.h"
 
@@ -72,6 +73,9 @@ void rf_signals_add_faults(sigset_t *set, rf_fault_set which) {
 /* The C library's functions of this name are ours. */
 static int change_mask(int how, const uint64_t *set, sigset_t *old) {
   int const saved = errno;
+  if (rf_is_forbidden(RF_CALL_SIGNAL_MASK)) {
+    return EPERM;
+  }
   int const error = syscall(SYS_rt_sigprocmask, how, set, old, sizeof *set) == 0 ? 0 : errno;
   errno = saved;
   return error;

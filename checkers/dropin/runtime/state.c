@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "checkers/checked/mode_options.h"
+#include "checkers/os/forbidden_calls.h"
 #include "checkers/os/host.h"
 #include "checkers/os/memory_tags.h"
 #include "checkers/report/collector_identity.h"
@@ -103,4 +104,8 @@ bool rf_process_read_options(void) {
 
 bool rf_process_has_ended(void) {
   return __atomic_load_n(&rf_process.ended, __ATOMIC_RELAXED);
+}
+
+pid_t rf_process_now(void) {
+  return rf_is_forbidden(RF_CALL_GETPID) ? rf_process.id : getpid();
 }

@@ -33,6 +33,10 @@ extern rf_process_state rf_process __attribute__((visibility("hidden")));
  * (an allocation before the C library's own start): the defaults hold until the next call. */
 bool rf_process_read_options(void);
 
+/* The calling process: another one than `id` in a child of vfork. Where a sandbox forbids to ask, it is taken for `id`.
+ * Any thread, signal handlers. */
+pid_t rf_process_now(void);
+
 /* True once the end of the process has begun. Any thread. */
 bool rf_process_has_ended(void);
 

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "thread.h"
 
+#include "checkers/os/forbidden_calls.h"
 #include "checkers/os/memory_tags.h"
 #include "dead_stacks.h"
 #include "signals.h"
@@ -67,7 +68,9 @@ static void ended(void *self) {
   rf_current_thread.ended = true;
   rf_current_thread.on_end();
   unlink_self();
-  clear_stale_stack();
+  if (!rf_is_forbidden(RF_CALL_OTHERS | RF_CALL_GETPID)) {
+    clear_stale_stack();
+  }
 }
 
 void rf_thread_init(void) {
@@ -75,11 +78,21 @@ void rf_thread_init(void) {
   threads.has_key = pthread_key_create(&threads.key, ended) == 0;
 }
 
+#define MADE_UP ((uint32_t)1 << 31) /* no number of the system's is as high */
+
+uint32_t rf_thread_id(void) {
+  static uint32_t count;
+  if (rf_is_forbidden(RF_CALL_GETTID) && rf_port_known_id == 0) {
+    rf_port_known_id = MADE_UP + __atomic_fetch_add(&count, 1, __ATOMIC_RELAXED);
+  }
+  return rf_port_thread_id();
+}
+
 void rf_thread_begin(void (*on_end)(void)) {
   if (rf_current_thread.id != 0 || !threads.has_key) {
     return;
   }
-  rf_current_thread.id = rf_port_thread_id();
+  rf_current_thread.id = rf_thread_id();
   rf_current_thread.on_end = on_end;
   rf_memory_tags_join();
   rf_signals_begin_thread();

@@ -27,6 +27,9 @@ extern RF_THREAD_LOCAL rf_thread rf_current_thread __attribute__((visibility("hi
 /* Once per process, before the first thread begins. */
 void rf_thread_init(void);
 
+/* The calling thread's number; where a sandbox forbids to ask the system, one that is made up. Any thread. */
+uint32_t rf_thread_id(void);
+
 /* The calling thread has a cache: links it. Has `on_end` called, by the thread itself, when it ends. */
 void rf_thread_begin(void (*on_end)(void));
 

@@ -22,6 +22,7 @@
 #include <sys/statfs.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -52,6 +53,54 @@ static socklen_t *length(void) {
   static socklen_t of_address;
   of_address = sizeof(struct sockaddr_in);
   return &of_address;
+}
+
+#define OF_SENDER 8 /* bytes of an address that the system makes for a socket of the machine */
+
+static void bind_somewhere(int socket, struct sockaddr_un *address, socklen_t *size) {
+  *size = sizeof address->sun_family;
+  address->sun_family = AF_UNIX;
+  (void)bind(socket, (struct sockaddr *)address, *size);
+  *size = sizeof *address;
+  (void)getsockname(socket, (struct sockaddr *)address, size);
+}
+
+/* A socket with a message from one that has an address. */
+static int with_a_message(void) {
+  int pair[2];
+  struct sockaddr_un address;
+  socklen_t size;
+  (void)socketpair(AF_UNIX, SOCK_DGRAM, 0, pair);
+  bind_somewhere(pair[1], &address, &size);
+  (void)send(pair[1], "x", 1, 0);
+  return pair[0];
+}
+
+static long receive_from(void *from, socklen_t *size) {
+  char byte;
+  return recvfrom(with_a_message(), &byte, 1, 0, (struct sockaddr *)from, size);
+}
+
+static long receive_message_from(void *from, socklen_t size) {
+  char byte;
+  struct iovec one = {&byte, 1};
+  struct msghdr message = {.msg_name = from, .msg_namelen = size, .msg_iov = &one, .msg_iovlen = 1};
+  return recvmsg(with_a_message(), &message, 0);
+}
+
+/* The number of a descriptor is no result that is the same each time. */
+static int accept_from(void *from, socklen_t *size) {
+  struct sockaddr_un address;
+  struct sockaddr_un own;
+  socklen_t room;
+  int const server = socket(AF_UNIX, SOCK_STREAM, 0);
+  int const client = socket(AF_UNIX, SOCK_STREAM, 0);
+  bind_somewhere(server, &address, &room);
+  (void)listen(server, 1);
+  socklen_t unused;
+  bind_somewhere(client, &own, &unused);
+  (void)connect(client, (struct sockaddr *)&address, room);
+  return accept(server, (struct sockaddr *)from, size) < 0 ? -1 : 0;
 }
 
 static int wait_for_child(void) {

@@ -14,7 +14,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/msg.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -478,6 +480,51 @@ static void kept_by_a_timer(void) {
   }
 }
 
+static int ends[2];
+
+static void kept_in_a_pipe(void) {
+  node *const n = make_node(NULL, NULL);
+  if (pipe(ends) == 0) {
+    (void)!write(ends[1], "ab", 2); /* at no multiple of the pointer's size */
+    (void)!write(ends[1], &n, sizeof n);
+  }
+}
+
+static void kept_in_a_socket(void) {
+  node *const n = make_node(NULL, NULL);
+  if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0) {
+    (void)!write(ends[1], &n, sizeof n);
+  }
+}
+
+/* They wait until the signal is let in. */
+static union sigval blocked_signal_with_a_node(void) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGUSR1);
+  sigprocmask(SIG_BLOCK, &set, NULL);
+  return (union sigval){.sival_ptr = make_node(NULL, make_node(NULL, NULL))};
+}
+
+static void kept_by_a_signal(void) {
+  sigqueue(getpid(), SIGUSR1, blocked_signal_with_a_node());
+}
+
+static void kept_by_a_thread_s_signal(void) {
+  pthread_sigqueue(pthread_self(), SIGUSR1, blocked_signal_with_a_node());
+}
+
+static void kept_in_a_queue(void) {
+  struct {
+    long type;
+    node *n;
+  } message = {1, make_node(NULL, NULL)};
+  int const queue = msgget(IPC_PRIVATE, 0600);
+  msgsnd(queue, &message, sizeof message.n, 0);
+  msgctl(queue, IPC_RMID, NULL);
+  message.n = NULL;
+}
+
 /* The pointer stands behind the page. */
 static void keep_beside_a_closed_page(size_t size) {
   size_t const page = (size_t)sysconf(_SC_PAGESIZE);
@@ -557,6 +604,11 @@ static const test_case cases[] = {
     {"kept_as_a_thread_s_signal_stack", kept_as_a_thread_s_signal_stack},
     {"kept_by_epoll", kept_by_epoll},
     {"kept_by_a_timer", kept_by_a_timer},
+    {"kept_in_a_pipe", kept_in_a_pipe},
+    {"kept_in_a_socket", kept_in_a_socket},
+    {"kept_by_a_signal", kept_by_a_signal},
+    {"kept_by_a_thread_s_signal", kept_by_a_thread_s_signal},
+    {"kept_in_a_queue", kept_in_a_queue},
     {"kept_beside_a_closed_page", kept_beside_a_closed_page},
     {"kept_beside_a_closed_page_of_a_big_block", kept_beside_a_closed_page_of_a_big_block},
     {"kept_beside_a_closed_page_of_a_sparse_block", kept_beside_a_closed_page_of_a_sparse_block},

@@ -39,6 +39,13 @@ static struct msghdr *message(void) {
   return &m;
 }
 
+static struct iovec *own_bytes(void) {
+  static char bytes[SIZE];
+  static struct iovec one;
+  one = (struct iovec){bytes, SIZE};
+  return &one;
+}
+
 static const size_t all = (size_t)1 << 20; /* of room, for the compiler's checks */
 
 #define CASE(name, call)                                                                                               \
@@ -61,6 +68,7 @@ CASE(read_chk, __read_chk(file, block, SIZE, all))
 CASE(pread_chk, __pread_chk(file, block, SIZE, 0, all))
 CASE(recv_chk, __recv_chk(sockets[0], block, SIZE, all, 0))
 CASE(fread_chk, __fread_chk(block, all, 1, SIZE, stream))
+CASE(vm_get, process_vm_readv(getpid(), list_of() + 1, 1, own_bytes(), 1, 0))
 CASE(write, write(file, block, SIZE))
 CASE(write_pipe, write(ends[1], block, SIZE))
 CASE(pwrite, pwrite(file, block, SIZE, 0))
@@ -71,6 +79,7 @@ CASE(sendmsg, sendmsg(sockets[0], message(), 0))
 CASE(writev, writev(file, list_of(), 2))
 CASE(pwritev, pwritev(file, list_of(), 2, 0))
 CASE(pwritev64, pwritev64(file, list_of(), 2, 0))
+CASE(vm_write, process_vm_writev(getpid(), list_of() + 1, 1, own_bytes(), 1, 0))
 CASE(fwrite, fwrite(block, 1, SIZE, stream))
 CASE(fwrite_unlocked, fwrite_unlocked(block, 1, SIZE, stream))
 
@@ -81,8 +90,8 @@ static const struct {
 #define ROW(name) {#name, name##_case},
     ROW(read) ROW(read_pipe) ROW(pread) ROW(pread64) ROW(recv) ROW(recvfrom) ROW(recvmsg) ROW(readv) ROW(preadv)
         ROW(preadv64) ROW(fread) ROW(fread_unlocked) ROW(read_chk) ROW(pread_chk) ROW(recv_chk) ROW(fread_chk)
-            ROW(write) ROW(write_pipe) ROW(pwrite) ROW(pwrite64) ROW(send) ROW(sendto) ROW(sendmsg) ROW(writev)
-                ROW(pwritev) ROW(pwritev64) ROW(fwrite) ROW(fwrite_unlocked)};
+            ROW(vm_get) ROW(write) ROW(write_pipe) ROW(pwrite) ROW(pwrite64) ROW(send) ROW(sendto) ROW(sendmsg)
+                ROW(writev) ROW(pwritev) ROW(pwritev64) ROW(fwrite) ROW(fwrite_unlocked) ROW(vm_write)};
 
 static void prepare(void) {
   char data[SIZE + 8] = "data";

@@ -1,0 +1,23 @@
+/* Pages of blocks from which the program has taken access rights (mprotect). glibc takes such a block back without a
+ * look at them, so a free does the same here: the block's pages are opened first. Blocks with such pages that live are
+ * checked as far as the bytes around them can be read. */
+#ifndef RINGFENCE_DROPIN_RIGHTS_H
+#define RINGFENCE_DROPIN_RIGHTS_H
+
+#include "check.h"
+
+/* The program has forbidden itself to read or to write these `size` bytes. Any thread, signal handlers; lock-free. */
+void rf_heap_restricted(const void *start, size_t size);
+
+static inline bool rf_span_is_restricted(const rf_span *span) {
+  return __builtin_expect(__atomic_load_n(&span->restricted, __ATOMIC_RELAXED), 0);
+}
+
+/* Opens the pages of the block and of the guard bytes around it, where its span is restricted: before it is freed or
+ * resized, by the thread that does it. */
+void rf_rights_return(const rf_view *view);
+
+/* False where the span is restricted, and the bytes that a check compares cannot be read. */
+bool rf_rights_allow_check(const rf_view *view);
+
+#endif /* RINGFENCE_DROPIN_RIGHTS_H */

@@ -1,0 +1,47 @@
+/* The page store: blocks from whose pages the program has taken access rights. */
+#include "page_impl.h"
+
+#include "checkers/os/host.h"
+
+/* Only the program's own calls count: the store's come while a block is not live. */
+static void restrict_page(const rf_page_store *store, uintptr_t page) {
+  rf_slot *const s = rf_runs_slot(store, page);
+  if (s != NULL && rf_slot_state_of(s) == SLOT_LIVE) {
+    __atomic_store_n(&s->restricted, true, __ATOMIC_RELAXED);
+  }
+}
+
+void rf_page_store_restricted(const rf_page_store *store, const void *start, size_t size) {
+  uintptr_t const first = (uintptr_t)start;
+  uintptr_t const last = size != 0 ? first + size - 1 : first;
+  const rf_space *space = __atomic_load_n(&store->spaces, __ATOMIC_ACQUIRE);
+  for (; space != NULL; space = space->next) {
+    uintptr_t const end = space->start + (uintptr_t)space->pages * rf_page_size();
+    for (uintptr_t at = first > space->start ? first : space->start; at < end && at <= last; at += rf_page_size()) {
+      restrict_page(store, at);
+    }
+  }
+}
+
+bool rf_page_is_restricted(const rf_slot *s) {
+  return __atomic_load_n(&s->restricted, __ATOMIC_RELAXED);
+}
+
+void rf_page_return_rights(rf_slot *s) {
+  if (rf_page_is_restricted(s)) {
+    (void)rf_page_open((void *)rf_slot_open_start(s), (size_t)s->pages * rf_page_size());
+    __atomic_store_n(&s->restricted, false, __ATOMIC_RELAXED);
+  }
+}
+
+bool rf_page_can_be_read(const rf_slot *s) {
+  return !rf_page_is_restricted(s) ||
+         rf_host_readable((const void *)rf_slot_open_start(s), (size_t)s->pages * rf_page_size());
+}
+
+void rf_page_store_return_rights(const rf_page_store *store, const void *ptr) {
+  rf_slot *const s = rf_page_live_at(store, ptr);
+  if (s != NULL) {
+    rf_page_return_rights(s);
+  }
+}

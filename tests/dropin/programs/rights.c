@@ -1,0 +1,84 @@
+/* Takes access rights from pages of a block, and has it freed, resized or kept: glibc does not look at its bytes then,
+ * where the block is a mapping of its own. argv: the block's size, "none" or "read", what becomes of it, and the first
+ * page and the number of pages that lose rights (0: all that the block touches). */
+#define _GNU_SOURCE
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define PAGE ((size_t)4096)
+#define ROUNDS 3
+
+static char *watched;
+static size_t watched_size;
+static volatile int faults;
+
+static void allow(int number) {
+  (void)number;
+  faults++;
+  if (mprotect(watched, watched_size, PROT_READ | PROT_WRITE) != 0) {
+    _Exit(4);
+  }
+}
+
+/* The program writes to its own page, and its own handler opens it. */
+static void write_again(char *block) {
+  struct sigaction action = {.sa_handler = allow};
+  sigaction(SIGSEGV, &action, NULL);
+  block[0] = 1;
+  puts(faults == 1 ? "own fault" : "?");
+  faults = 0;
+  free(block);
+}
+
+static void dispose(const char *how, char *block, size_t size) {
+  static char *kept[ROUNDS];
+  static int count;
+  if (strcmp(how, "keep") == 0) {
+    kept[count++] = block;
+  } else if (strcmp(how, "grow") == 0) {
+    free(realloc(block, 2 * size));
+  } else if (strcmp(how, "shrink") == 0) {
+    free(realloc(block, size / 3));
+  } else if (strcmp(how, "fault") == 0) {
+    write_again(block);
+  } else {
+    free(block);
+  }
+}
+
+/* Blocks that get the same memory. */
+static void use_again(size_t size) {
+  for (int i = 0; i < 40; i++) {
+    char *const block = malloc(size);
+    memset(block, i, size);
+    free(block);
+  }
+  char *const zeroes = calloc(2, size);
+  memset(zeroes, 1, 2 * size);
+  free(zeroes);
+}
+
+int main(int argc, char **argv) {
+  size_t const size = strtoul(argv[1], NULL, 10);
+  int const rights = strcmp(argv[2], "read") == 0 ? PROT_READ : PROT_NONE;
+  size_t const first = strtoul(argv[4], NULL, 10) * PAGE;
+  size_t const pages = strtoul(argv[5], NULL, 10) * PAGE;
+  mallopt(M_MMAP_THRESHOLD, 16 * 1024);
+  for (int round = 0; round < ROUNDS; round++) {
+    char *const block = memalign(PAGE, size);
+    memset(block, 1, size);
+    watched = block + first;
+    watched_size = pages != 0 ? pages : size;
+    if (mprotect(watched, watched_size, rights) != 0) {
+      return 3;
+    }
+    dispose(argv[3], block, size);
+    use_again(size);
+  }
+  puts("end");
+  return 0;
+}

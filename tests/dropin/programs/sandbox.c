@@ -1,0 +1,116 @@
+/* Forbids itself most system calls, and goes on: by argv[1], "strict" (SECCOMP_MODE_STRICT), or a filter that ends the
+ * process at all calls but some: "least" (files that are open, memory, the end), "threads" (those as well). argv[2] is
+ * how: "prctl" or "syscall". argv[3] is the end: "return", "_exit", or "exit" (the call of that name). */
+#define _GNU_SOURCE
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifdef SYS_mmap2
+#define MAP_CALL SYS_mmap2
+#else
+#define MAP_CALL SYS_mmap
+#endif
+#define ALLOW(call) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (call), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define BEGIN BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))
+#define LEAST                                                                                                          \
+  BEGIN, ALLOW(SYS_read), ALLOW(SYS_write), ALLOW(SYS_exit), ALLOW(SYS_exit_group), ALLOW(SYS_brk), ALLOW(MAP_CALL),   \
+      ALLOW(SYS_munmap), ALLOW(SYS_rt_sigreturn)
+#define END BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
+
+static struct sock_filter least[] = {LEAST, END};
+static struct sock_filter threads[] = {LEAST,
+                                       ALLOW(SYS_clone),
+                                       ALLOW(SYS_clone3),
+                                       ALLOW(SYS_set_robust_list),
+                                       ALLOW(SYS_rseq),
+                                       ALLOW(SYS_rt_sigprocmask),
+                                       ALLOW(SYS_futex),
+                                       ALLOW(SYS_madvise),
+                                       ALLOW(SYS_mprotect),
+                                       ALLOW(SYS_mremap),
+                                       ALLOW(SYS_rt_sigaction),
+                                       END};
+
+static int enter_filter(struct sock_filter *code, size_t length, int by_syscall) {
+  struct sock_fprog program = {(unsigned short)length, code};
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  return by_syscall ? (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program)
+                    : prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+static int enter(const char *which, int by_syscall) {
+  if (strcmp(which, "strict") == 0) {
+    return by_syscall ? (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_STRICT, 0, NULL)
+                      : prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
+  }
+  return strcmp(which, "least") == 0 ? enter_filter(least, sizeof least / sizeof least[0], by_syscall)
+                                     : enter_filter(threads, sizeof threads / sizeof threads[0], by_syscall);
+}
+
+#define BLOCKS 60
+
+static void *blocks[BLOCKS];
+
+static void allocate(void) {
+  for (size_t i = 0; i < BLOCKS; i++) {
+    blocks[i] = malloc(i * 10 + 1);
+    memset(blocks[i], 1, i * 10 + 1);
+  }
+}
+
+static void resize(void) {
+  for (size_t i = 0; i < BLOCKS; i++) {
+    blocks[i] = realloc(blocks[i], i * 12 + 1);
+    memset(blocks[i], 2, i * 12 + 1);
+  }
+}
+
+static void release(void) {
+  for (size_t i = 0; i < BLOCKS; i++) {
+    free(blocks[i]);
+  }
+}
+
+static void *run(void *unused) {
+  for (size_t i = 0; i < 100; i++) {
+    free(malloc(i * 100));
+  }
+  return unused;
+}
+
+int main(int argc, char **argv) {
+  pthread_t thread;
+  char *const big = malloc(2000);
+  allocate();
+  puts("begin");
+  fflush(stdout);
+  if (enter(argv[1], strcmp(argv[2], "syscall") == 0) != 0) {
+    return 3;
+  }
+  release();
+  allocate();
+  resize();
+  release();
+  free(big);
+  if (strcmp(argv[1], "threads") == 0 && pthread_create(&thread, NULL, run, NULL) == 0) {
+    pthread_join(thread, NULL);
+  }
+  (void)!write(STDOUT_FILENO, "done\n", 5);
+  if (strcmp(argv[3], "exit") == 0) {
+    syscall(SYS_exit, 7);
+  }
+  fputs("buffered\n", stdout);
+  if (strcmp(argv[3], "_exit") == 0) {
+    _exit(6);
+  }
+  return 5;
+}
