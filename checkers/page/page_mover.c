@@ -82,15 +82,16 @@ static int descriptor(void) {
 
 #define NUMBERED_FROM 1000
 
-/* Under a high number: programs number their own files from below. */
+/* Under a high number: programs number their own files from below, and one without standard input has 0 free. */
 static int number_high(int file) {
   struct rlimit limit;
   bool const low = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur <= NUMBERED_FROM;
   int const high = fcntl(file, F_DUPFD_CLOEXEC, low ? (int)limit.rlim_cur / 2 : NUMBERED_FROM);
-  if (high >= 0) {
-    (void)syscall(SYS_close, file);
+  if (high < 0 && file > STDERR_FILENO) {
+    return file;
   }
-  return high >= 0 ? high : file;
+  (void)syscall(SYS_close, file);
+  return high;
 }
 
 /* Not ioctl, whose second parameter has another type in each C library. */
@@ -111,8 +112,8 @@ static bool ask(int file) {
 
 static bool open_mover(void) {
   long const got = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | USER_MODE_ONLY);
-  int const file = got > 0 ? number_high((int)got) : -1;
-  if (file <= 0) {
+  int const file = got >= 0 ? number_high((int)got) : -1;
+  if (file < 0) {
     return false;
   }
   if (!ask(file)) {

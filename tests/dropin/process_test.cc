@@ -386,6 +386,12 @@ TEST(Process, HasNoDescriptorsButTheProgramsOwn) {
   EXPECT_EQ(run({program("process"), "descriptors"}, with("summary=1")).out, bare.out);
 }
 
+TEST(Process, AProgramWithoutStandardInputHasItsDescriptorFree) {
+  for (const char *const mode : {"mode=off", "mode=guard:summary=1", "mode=page", "mode=sample:sample_rate=1"}) {
+    EXPECT_EQ(run({program("descriptors"), "alone"}, with(mode)).out, "0\n") << mode;
+  }
+}
+
 TEST(Process, WhoClosesAllDescriptorsIsWatchedAllTheSame) {
   for (const char *const way : {"each", "range", "from", "copies"}) {
     Result const result = run({program("process"), "closes", "", way}, with("mode=page"));

@@ -1,4 +1,5 @@
-/* Copies descriptors in all ways and prints the results: the drop-in, which looks at copies to 2, changes nothing. */
+/* Copies descriptors in all ways and prints the results: the drop-in, which looks at copies to 2, changes nothing.
+ * `alone` begins anew without a standard input; `lowest` says which descriptor the next file has. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -29,9 +30,21 @@ static void copies_of(const char *kind, int fd) {
   told("close", close(high));
 }
 
-int main(void) {
+static int begin_without_input(const char *name) {
+  close(STDIN_FILENO);
+  execl("/proc/self/exe", name, "lowest", (char *)NULL);
+  return 1;
+}
+
+int main(int argc, char **argv) {
   int ends[2];
   char text[4] = "";
+  if (argc > 1 && strcmp(argv[1], "alone") == 0) {
+    return begin_without_input(argv[0]);
+  }
+  if (argc > 1) {
+    return printf("%d\n", open("/dev/null", O_RDONLY)) < 0;
+  }
   out = fdopen(dup(STDOUT_FILENO), "w");
   copies_of("to be read", open("/dev/null", O_RDONLY));
   copies_of("to be written", open("/dev/null", O_WRONLY));
