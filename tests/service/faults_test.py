@@ -22,18 +22,19 @@ def once_with_limit(s, limit):
 
 
 def a_full_disk_loses_nothing_and_is_named():
-    with Service(start=False) as s:
-        append(s.directory, event("a", "1"))
-        s.once()
-        append(s.directory, *[event(f"p{i}", f"n-{i}", f_pad=20000) for i in range(50)])
-        status, said = once_with_limit(s, 300000)
-        equal(status, 1, said)
-        check("full" in said or "no space left" in said, said)
-        check("wait in the spool" in said, said)
-        check(s.ask("status")["waiting_bytes"] > 1000000)
-        s.once()
-        equal(s.ask("status")["events"], 51)
-        check("integrity    ok" in s.command("serve", "--check"))
+    for count, limit in ((50, 300000), (8, 100000)):  # several transactions, and one
+        with Service(start=False) as s:
+            append(s.directory, event("a", "1"))
+            s.once()
+            append(s.directory, *[event(f"p{i}", f"n-{i}", f_pad=20000) for i in range(count)])
+            status, said = once_with_limit(s, limit)
+            equal(status, 1, said)
+            check("full" in said or "no space left" in said, said)
+            check("wait in the spool" in said, said)
+            check(s.ask("status")["waiting_bytes"] > count * 20000)
+            s.once()
+            equal(s.ask("status")["events"], count + 1)
+            check("integrity    ok" in s.command("serve", "--check"))
 
 
 def a_server_goes_on_when_the_disk_has_room_again():
