@@ -50,6 +50,22 @@ def a_segment_that_was_committed_and_not_deleted_counts_once():
         equal(os.listdir(s.directory + "/spool"), [])
 
 
+def segments_of_a_server_that_was_killed_are_taken_in_their_order_before_new_ones():
+    with Service(start=False) as s:
+        for number in range(12, 0, -1):
+            build = {"version": str(number), "commit": "", "build_id": "ab"}
+            append(s.directory, event("a", f"n-{number}", ago=60 - number, build=build))
+            os.rename(s.directory + "/spool/current", s.directory + f"/spool/taken-{number}")
+        append(s.directory, event("a", "new", build=dict(build, version="new")))
+        s.once()
+        equal(s.ask("status")["events"], 13)
+        seen = database(s).execute("SELECT version FROM build ORDER BY id").fetchall()
+        equal([version for version, in seen], [str(i) for i in range(1, 13)] + ["new"])
+        append(s.directory, event("a", "next"))
+        s.once()  # whose numbers go on behind those that the store knows
+        equal(s.ask("status")["events"], 14)
+
+
 def segments_of_processes_count_also_where_their_names_come_again():
     with Service(start=False) as s:
         for i in range(4):
@@ -355,6 +371,7 @@ def recorded_samples_are_read():
 service.main([
     equal_events_are_one_finding_with_a_count, what_arrives_twice_counts_once,
     a_segment_that_was_committed_and_not_deleted_counts_once,
+    segments_of_a_server_that_was_killed_are_taken_in_their_order_before_new_ones,
     segments_of_processes_count_also_where_their_names_come_again, a_repeat_counts_for_the_finding_that_it_names,
     what_cannot_be_read_is_counted_and_harms_nothing_else,
     what_is_no_file_in_the_spool_holds_nobody_up, a_line_that_is_too_long_counts_once_while_the_collector_runs,
