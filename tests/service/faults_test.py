@@ -177,8 +177,10 @@ def the_command_line_is_checked():
                             (("--bytes", "sample"), "--bytes"), (("--bytes", "sample=some"), "--bytes"),
                             (("--keep-days", "-1"), "--keep-days"), (("word",), "options only"),
                             (("--what",), "unknown option"),
-                            (("--webhook", "http://x", "--alert-command", "y"), "not both")]:
-            output = s.command("serve", *words, status=None)
+                            (("--webhook", "http://x", "--alert-command", "y"), "not both"),
+                            (("--webhook", ""), "--webhook"), (("--webhook", "ftp://x"), "--webhook"),
+                            (("--webhook", "https://"), "--webhook"), (("--alert-command", ""), "is empty")]:
+            output = s.command("serve", *words, status=2)
             check(said in output, words, output)
         check("Usage: ringfence serve" in s.command("serve", "--help"))
 

@@ -180,6 +180,8 @@ def what_does_not_work_is_said():
         check("cannot open" in forward("--to", url, "--once", "/nowhere")[1])
         check("runs on" in forward("--to", url, "--once", upstream.directory)[1], "serve has the folder")
         equal(forward("--once")[0], 2)
+        status, said = forward("--to", "ftp://127.0.0.1", s.directory)
+        check(status == 2 and "--to ftp://127.0.0.1" in said, status, said)
 
 
 service.main([

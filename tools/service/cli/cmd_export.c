@@ -160,7 +160,7 @@ static bool to_is_right(asked *a, bool sentry, bool otlp) {
   }
   if (sentry && !rf_export_dsn(&a->cli.arena, a->to, &url, &header)) {
     rf_diag("--to %s: use a DSN, as in https://KEY@sentry.example.org/7", a->to);
-  } else if (otlp && strncmp(a->to, "http://", 7) != 0 && strncmp(a->to, "https://", 8) != 0) {
+  } else if (otlp && !rf_is_web_address(a->to)) {
     rf_diag("--to %s: use the address of a collector, as in http://HOST:4318", a->to);
   } else if (!sentry && !otlp) {
     rf_diag("--to is for --as sentry and --as otlp");

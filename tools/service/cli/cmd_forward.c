@@ -2,6 +2,7 @@
 #include "checkers/os/spool_file.h"
 #include "tools/ringfence/base/words.h"
 #include "tools/service/cli/common.h"
+#include "tools/service/exchange/curl.h"
 #include "tools/service/exchange/forward.h"
 
 #include <errno.h>
@@ -174,6 +175,8 @@ static int run(int argc, char **argv) {
     status = 0;
   } else if (first >= 0 && a.to == NULL) {
     rf_diag("give a destination: --to URL");
+  } else if (first >= 0 && !rf_is_web_address(a.to)) {
+    rf_diag("--to %s: use the address of a collector, as in https://HOST", a.to);
   } else if (first >= 0) {
     status = forward(&a, argv + first, argc - first);
   }

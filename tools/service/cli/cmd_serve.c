@@ -2,6 +2,7 @@
 #include "tools/service/cli/common.h"
 #include "tools/service/cli/loop.h"
 #include "tools/service/cli/print.h"
+#include "tools/service/exchange/curl.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -103,6 +104,10 @@ static bool set_listen(given *g, const char *text) {
   }
   g->serve.http.port = (unsigned)port;
   g->serve.http.address = length == 0 ? "127.0.0.1" : rf_bump_arena_text(g->arena, text, length);
+  if (!rf_http_is_address(g->serve.http.address)) {
+    rf_diag("--listen %s: use an address and a port, as in 127.0.0.1:7117", g->serve.http.address);
+    return false;
+  }
   return true;
 }
 
@@ -256,6 +261,19 @@ static void print_help(const rf_option_table *table) {
   rf_option_table_help(table);
 }
 
+static bool alerts_are_right(const rf_serve_options *serve) {
+  if (serve->webhook != NULL && serve->command != NULL) {
+    rf_diag("use --webhook or --alert-command, not both");
+  } else if (serve->webhook != NULL && !rf_is_web_address(serve->webhook)) {
+    rf_diag("--webhook %s: use an address that begins with http:// or https://", serve->webhook);
+  } else if (serve->command != NULL && serve->command[0] == '\0') {
+    rf_diag("--alert-command is empty");
+  } else {
+    return true;
+  }
+  return false;
+}
+
 static int serve_or_look(given *g) {
   if (g->check) {
     return check(g);
@@ -263,8 +281,7 @@ static int serve_or_look(given *g) {
   if (g->backup != NULL) {
     return back_up(g);
   }
-  if (g->serve.webhook != NULL && g->serve.command != NULL) {
-    rf_diag("use --webhook or --alert-command, not both");
+  if (!alerts_are_right(&g->serve)) {
     return RF_EXIT_USAGE;
   }
   g->serve.directory = rf_cli_directory(g->arena, g->serve.directory, true);

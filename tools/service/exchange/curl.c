@@ -9,6 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool rf_is_web_address(const char *text) {
+  size_t const scheme = strncmp(text, "http://", 7) == 0 ? 7 : strncmp(text, "https://", 8) == 0 ? 8 : 0;
+  return scheme != 0 && strcspn(text + scheme, "/?#") != 0;
+}
+
 /* A line of the configuration. A line feed in a value would begin another option. */
 static void put(const rf_sink *sink, const char *name, const char *value) {
   if (value == NULL) {

@@ -1,4 +1,5 @@
 /* Sentry's envelopes: https://develop.sentry.dev/sdk/data-model/envelopes/ */
+#include "tools/service/exchange/curl.h"
 #include "tools/service/exchange/export.h"
 
 #include "checkers/report/fnv.h"
@@ -111,8 +112,7 @@ bool rf_export_dsn(rf_bump_arena *arena, const char *dsn, const char **url, cons
   const char *const key = colon == NULL ? NULL : colon + 3;
   const char *const at = key == NULL ? NULL : strchr(key, '@');
   const char *const slash = at == NULL ? NULL : strrchr(at, '/');
-  if (slash == NULL || slash == at + 1 || at == key || slash[1] == '\0' ||
-      (strncmp(dsn, "http://", 7) != 0 && strncmp(dsn, "https://", 8) != 0)) {
+  if (slash == NULL || slash == at + 1 || at == key || slash[1] == '\0' || !rf_is_web_address(dsn)) {
     return false;
   }
   size_t const key_length = strcspn(key, ":@"); /* an old DSN has a secret behind the key */

@@ -41,6 +41,9 @@ void rf_http_run(rf_http *http);
 /* Tells the pages that are open that the store has changed. To be called every second or so in any case. */
 void rf_http_changed(rf_http *http, bool changed);
 
+/* True for an address of IPv4 or IPv6, without brackets. */
+bool rf_http_is_address(const char *text);
+
 /* "http://127.0.0.1:PORT". */
 const char *rf_http_url(const rf_http *http);
 

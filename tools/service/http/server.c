@@ -191,23 +191,24 @@ typedef union address {
   struct sockaddr_in6 v6;
 } address;
 
-static socklen_t read_address(const rf_http_options *options, address *out) {
-  *out = (address){.v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)options->port)}};
-  if (inet_pton(AF_INET, options->address, &out->v4.sin_addr) == 1) {
+/* 0: `text` is none. */
+static socklen_t read_address(const char *text, unsigned port, address *out) {
+  *out = (address){.v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)}};
+  if (inet_pton(AF_INET, text, &out->v4.sin_addr) == 1) {
     return sizeof out->v4;
   }
-  *out = (address){.v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)options->port)}};
-  return inet_pton(AF_INET6, options->address, &out->v6.sin6_addr) == 1 ? sizeof out->v6 : 0;
+  *out = (address){.v6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)}};
+  return inet_pton(AF_INET6, text, &out->v6.sin6_addr) == 1 ? sizeof out->v6 : 0;
+}
+
+bool rf_http_is_address(const char *text) {
+  address unused;
+  return read_address(text, 0, &unused) != 0;
 }
 
 static int listen_on(rf_http *http, char *error) {
   address a;
-  socklen_t length = read_address(http->options, &a);
-  if (length == 0) {
-    (void)snprintf(error, RF_HTTP_ERROR, "--listen %s: use an address and a port, as in 127.0.0.1:7117",
-                   http->options->address);
-    return -1;
-  }
+  socklen_t length = read_address(http->options->address, http->options->port, &a);
   int const one = 1;
   int const fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 || bind(fd, &a.any, length) != 0 ||
