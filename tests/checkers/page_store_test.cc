@@ -1,6 +1,7 @@
 // The page store from inside: its address space adds up after whatever was done, and what no caller of the interface
 // can see without millions of blocks, other kernels or signals at the right moment.
 #include "tests/checkers/page_fixture.h"
+#include "tests/checkers/single_step.h"
 
 #include <ringfence/sample.h>
 
@@ -636,16 +637,7 @@ void on_step(int /*signal*/) {
   }
 }
 
-// Returns through the flag that stops after each instruction.
-void set_stepping(bool on) {
-  __asm__ volatile("pushfq\n\t"
-                   "andq $~0x100, (%%rsp)\n\t"
-                   "orq %0, (%%rsp)\n\t"
-                   "popfq"
-                   :
-                   : "r"(on ? 0x100UL : 0UL)
-                   : "memory", "cc");
-}
+using ringfence_test::set_stepping;
 
 // Without a quarantine a freed block's place is the next one's at once.
 TEST_F(PageStore, MayBeInterruptedAtEveryInstruction) {

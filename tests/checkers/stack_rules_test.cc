@@ -1,6 +1,7 @@
 // Stacks by rules are those that the unwinder of the compiler finds, in code of all kinds.
 #include "checkers/os/stack_rules.h"
 
+#include "tests/checkers/single_step.h"
 #include "tests/checkers/stack_subjects.h"
 
 #include <gtest/gtest.h>
@@ -298,16 +299,7 @@ int by_value(const void *a, const void *b) {
   return *static_cast<const int *>(a) - *static_cast<const int *>(b);
 }
 
-// Returns through the flag that stops after each instruction.
-void set_stepping(bool on) {
-  __asm__ volatile("pushfq\n\t"
-                   "andq $~0x100, (%%rsp)\n\t"
-                   "orq %0, (%%rsp)\n\t"
-                   "popfq"
-                   :
-                   : "r"(on ? 0x100UL : 0UL)
-                   : "memory", "cc");
-}
+using ringfence_test::set_stepping;
 
 void sort_in_steps(const stack_step * /*step*/) {
   int values[] = {3, 1, 2};

@@ -1,4 +1,5 @@
 // The parts of the drop-in's heap by themselves: options, locks, numbers of threads, runs of units and the page map.
+#include "tests/checkers/single_step.h"
 #include "tests/dropin/heap_alone.h"
 
 #include <csignal>
@@ -184,17 +185,6 @@ struct {
 void on_step(int /*signal*/) {
   stepping.steps = stepping.steps + 1;
   stepping.wrong = stepping.wrong + (knows_its_locks() ? 0 : 1);
-}
-
-// Returns through the flag that stops after each instruction.
-void set_stepping(bool on) {
-  __asm__ volatile("pushfq\n\t"
-                   "andq $~0x100, (%%rsp)\n\t"
-                   "orq %0, (%%rsp)\n\t"
-                   "popfq"
-                   :
-                   : "r"(on ? 0x100UL : 0UL)
-                   : "memory", "cc");
 }
 
 void use_locks() {
