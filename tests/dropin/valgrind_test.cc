@@ -31,7 +31,7 @@ class UnderATool : public testing::Test {
 protected:
   void SetUp() override {
     static bool const runs =
-        !find_in_path("valgrind").empty() && run_bare(under_valgrind("none", {program("lent")})).status == 0;
+        !find_in_path("valgrind").empty() && run_bare(under_valgrind("memcheck", {program("lent")})).status == 0;
     if (!runs) {
       GTEST_SKIP() << "valgrind is not installed, or does not run programs of this build";
     }
