@@ -66,14 +66,11 @@ static void path_of(char *text, size_t size, const char *folder, uint32_t descri
 
 /* ---- Bytes that wait to be read ---- */
 
-/* A message may begin at any byte. */
-static void visit_bytes(rf_roots *roots, size_t size) {
-  for (size_t shift = 0; shift < sizeof(uintptr_t) && size > shift; shift++) {
-    if (shift != 0) {
-      memmove(roots->buffer, roots->buffer + 1, size - shift);
-    }
-    roots->visit((const uintptr_t *)(const void *)roots->buffer, (size - shift) / sizeof(uintptr_t), roots->context);
-  }
+/* A message may begin at any byte. Nothing where reading failed. */
+static void visit_message(rf_roots *roots, ssize_t size) {
+  roots->any_byte = true;
+  rf_roots_visit_buffer(roots, size > 0 ? (size_t)size : 0);
+  roots->any_byte = false;
 }
 
 /* A copy of them goes to a pipe of our own; they stay. Fails for the end of a pipe that is written to. */
@@ -83,8 +80,7 @@ static void visit_pipe(rf_roots *roots, int descriptor) {
     return;
   }
   if (tee(descriptor, own[1], RF_ROOTS_BUFFER, SPLICE_F_NONBLOCK) > 0) {
-    ssize_t const got = read(own[0], roots->buffer, RF_ROOTS_BUFFER);
-    visit_bytes(roots, got > 0 ? (size_t)got : 0);
+    visit_message(roots, read(own[0], roots->buffer, RF_ROOTS_BUFFER));
   }
   (void)close(own[0]);
   (void)close(own[1]);
@@ -95,8 +91,7 @@ static void visit_socket(rf_roots *roots, int descriptor) {
   int domain = 0;
   socklen_t length = sizeof domain;
   if (getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX) {
-    ssize_t const got = recv(descriptor, roots->buffer, RF_ROOTS_BUFFER, MSG_PEEK | MSG_DONTWAIT);
-    visit_bytes(roots, got > 0 ? (size_t)got : 0);
+    visit_message(roots, recv(descriptor, roots->buffer, RF_ROOTS_BUFFER, MSG_PEEK | MSG_DONTWAIT));
   }
 }
 
@@ -107,20 +102,16 @@ static void visit_epoll(rf_roots *roots, uint32_t descriptor) {
   visit_file(roots, path, "data:");
 }
 
-static bool starts_with(const char *text, const char *start) {
-  return strncmp(text, start, strlen(start)) == 0;
-}
-
 static void visit_descriptor(uint32_t descriptor, void *context) {
   char path[64];
   char kind[32] = "";
   path_of(path, sizeof path, "/proc/thread-self/fd/", descriptor);
   (void)syscall(SYS_readlinkat, AT_FDCWD, path, kind, sizeof kind - 1);
-  if (starts_with(kind, "anon_inode:[eventpoll]")) {
+  if (rf_roots_begins(kind, "anon_inode:[eventpoll]")) {
     visit_epoll(context, descriptor);
-  } else if (starts_with(kind, "pipe:[") && !rf_is_forbidden(RF_CALL_PEEK)) {
+  } else if (rf_roots_begins(kind, "pipe:[") && !rf_is_forbidden(RF_CALL_PEEK)) {
     visit_pipe(context, (int)descriptor);
-  } else if (starts_with(kind, "socket:[") && !rf_is_forbidden(RF_CALL_PEEK)) {
+  } else if (rf_roots_begins(kind, "socket:[") && !rf_is_forbidden(RF_CALL_PEEK)) {
     visit_socket(context, (int)descriptor);
   }
 }

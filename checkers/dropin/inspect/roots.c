@@ -162,8 +162,7 @@ static size_t copy(const rf_roots *roots, uintptr_t from, size_t size) {
   return got > 0 ? (size_t)got : 0;
 }
 
-/* Hands out what is in the buffer. */
-static void visit_buffer(rf_roots *roots, size_t size) {
+void rf_roots_visit_buffer(rf_roots *roots, size_t size) {
   const uintptr_t *const words = (const uintptr_t *)(const void *)roots->buffer;
   roots->visit(words, size / sizeof *words, roots->context);
   for (size_t shift = 1; roots->any_byte && shift < sizeof *words && size > shift; shift++) {
@@ -181,7 +180,7 @@ static void read_pages(rf_roots *roots, uintptr_t start, uintptr_t end) {
   while (start < end) {
     size_t const want = end - start < RF_ROOTS_BUFFER ? end - start : RF_ROOTS_BUFFER;
     size_t const got = copy(roots, start, want);
-    visit_buffer(roots, got);
+    rf_roots_visit_buffer(roots, got);
     start += got;
     if (got < want) {
       start = (start & ~(uintptr_t)(page - 1)) + page;
@@ -277,18 +276,14 @@ static void read_unexcluded(rf_roots *roots, uintptr_t start, uintptr_t end) {
   }
 }
 
-static bool starts_with(const char *text, const char *start) {
-  return strncmp(text, start, strlen(start)) == 0;
-}
-
 /* Reading a device may do anything. */
 static bool is_device(const char *path) {
-  return starts_with(path, "/dev/") && !starts_with(path, "/dev/zero") && !starts_with(path, "/dev/shm/");
+  return rf_roots_begins(path, "/dev/") && !rf_roots_begins(path, "/dev/zero") && !rf_roots_begins(path, "/dev/shm/");
 }
 
 static bool visit_mapping(const rf_map *map, void *context) {
   rf_roots *const roots = context;
-  if (!map->readable || is_device(map->name) || starts_with(map->name, "[v")) {
+  if (!map->readable || is_device(map->name) || rf_roots_begins(map->name, "[v")) {
     return true;
   }
   bool const anonymous = map->name[0] == '\0';

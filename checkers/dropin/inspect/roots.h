@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 typedef struct rf_range {
   uintptr_t start;
@@ -73,5 +74,14 @@ void rf_roots_copy_range(rf_roots *roots, uintptr_t start, uintptr_t end);
 
 /* The same of any range; pages that were never touched are passed over. */
 void rf_roots_read_range(rf_roots *roots, uintptr_t start, uintptr_t end);
+
+/* Hands the words of the first `size` bytes of the buffer to `visit`, with any_byte those that begin at any byte of it.
+ * The buffer is changed. */
+void rf_roots_visit_buffer(rf_roots *roots, size_t size);
+
+/* True where the name of a mapping or a descriptor begins with `start`. */
+static inline bool rf_roots_begins(const char *name, const char *start) {
+  return strncmp(name, start, strlen(start)) == 0;
+}
 
 #endif /* RINGFENCE_DROPIN_ROOTS_H */
