@@ -126,9 +126,9 @@ static bool ends_process(const filter_program *filter, long number) {
 
 static const struct {
   long number;
-  rf_system_call call;
+  uint32_t uses; /* an or of rf_system_call */
 } calls[] = {
-    {SYS_madvise, RF_CALL_MADVISE},
+    {SYS_madvise, RF_CALL_MADVISE | RF_CALL_OTHERS},
     {SYS_mprotect, RF_CALL_MPROTECT},
     {MMAP_CALL, RF_CALL_MMAP},
     {SYS_mremap, RF_CALL_MREMAP},
@@ -136,29 +136,22 @@ static const struct {
     {SYS_membarrier, RF_CALL_MEMBARRIER},
     {SYS_clock_nanosleep, RF_CALL_NANOSLEEP},
     {SYS_nanosleep, RF_CALL_NANOSLEEP},
-    {SYS_rt_sigprocmask, RF_CALL_SIGNAL_MASK},
-    {SYS_getpid, RF_CALL_GETPID},
-    {SYS_gettid, RF_CALL_GETTID},
-    {SYS_openat, RF_CALL_OPEN},
+    {SYS_rt_sigprocmask, RF_CALL_SIGNAL_MASK | RF_CALL_OPEN | RF_CALL_OTHERS},
+    {SYS_getpid, RF_CALL_GETPID | RF_CALL_OTHERS},
+    {SYS_gettid, RF_CALL_GETTID | RF_CALL_OTHERS},
+    {SYS_openat, RF_CALL_OPEN | RF_CALL_OTHERS},
+    {SYS_close, RF_CALL_OPEN | RF_CALL_OTHERS},
     {SYS_fcntl, RF_CALL_OPEN},
     {FSTAT_CALL, RF_CALL_OPEN},
-    {SYS_close, RF_CALL_OPEN},
     {READLINK_CALL, RF_CALL_OPEN},
-    {SYS_rt_sigprocmask, RF_CALL_OPEN},
     {SYS_rt_sigaction, RF_CALL_OTHERS},
-    {SYS_openat, RF_CALL_OTHERS},
     {SYS_read, RF_CALL_OTHERS},
-    {SYS_close, RF_CALL_OTHERS},
     {SYS_getdents64, RF_CALL_OTHERS},
     {SYS_readlinkat, RF_CALL_OTHERS},
     {SYS_sigaltstack, RF_CALL_OTHERS},
     {SYS_process_vm_readv, RF_CALL_OTHERS},
     {SYS_process_vm_writev, RF_CALL_OTHERS},
-    {SYS_gettid, RF_CALL_OTHERS},
-    {SYS_getpid, RF_CALL_OTHERS},
     {SYS_pread64, RF_CALL_OTHERS},
-    {SYS_rt_sigprocmask, RF_CALL_OTHERS},
-    {SYS_madvise, RF_CALL_OTHERS},
     {SYS_tee, RF_CALL_PEEK},
     {SYS_pipe2, RF_CALL_PEEK},
     {SYS_recvfrom, RF_CALL_PEEK},
@@ -169,7 +162,7 @@ void rf_sandbox_entered(unsigned long mode, const void *filter) {
   uint32_t forbidden = mode == MODE_STRICT ? RF_CALL_CLOCK : 0;
   for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
     bool const ends = mode == MODE_STRICT || ends_process((const filter_program *)filter, calls[i].number);
-    forbidden |= ends ? (uint32_t)calls[i].call : 0;
+    forbidden |= ends ? calls[i].uses : 0;
   }
   rf_forbid(forbidden);
 }
