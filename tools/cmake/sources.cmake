@@ -283,6 +283,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/process/fatal_signals.c
   checkers/dropin/process/fork.c
   checkers/dropin/process/intercept_calls_glibc.c
+  checkers/dropin/process/intercept_descriptors.c
   checkers/dropin/process/intercept_dlclose_glibc.c
   checkers/dropin/process/intercept_dlopen_glibc.c
   checkers/dropin/process/intercept_exec.c
@@ -290,8 +291,8 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/process/intercept_files.c
   checkers/dropin/process/intercept_glibc.c
   checkers/dropin/process/intercept_handing_over.c
-  checkers/dropin/process/intercept_limits.c
   checkers/dropin/process/intercept_rights.c
+  checkers/dropin/process/intercept_sandbox.c
   checkers/dropin/process/intercept_signal.c
   checkers/dropin/process/intercept_transfer.c
   checkers/dropin/process/lifecycle.c

@@ -21,7 +21,10 @@ void rf_intercept_glibc_init(void);
 /* The same of those that tell the system of memory by its address. */
 void rf_intercept_calls_init(void);
 
-/* The same of those that close descriptors and set limits. */
-void rf_intercept_limits_init(void);
+/* The same of those that close descriptors. */
+void rf_intercept_descriptors_init(void);
+
+/* The same of those by which the program restricts itself. */
+void rf_intercept_sandbox_init(void);
 
 #endif /* RINGFENCE_DROPIN_INTERCEPT_FILES_H */

@@ -26,7 +26,8 @@ static void begin(int argc, char **argv, char **environment) {
   rf_start_of_libc();
 #if RF_DROPIN_LIBRARY
   rf_intercept_files_init();
-  rf_intercept_limits_init();
+  rf_intercept_descriptors_init();
+  rf_intercept_sandbox_init();
   rf_intercept_transfer_init();
   rf_exec_target_init();
 #endif
