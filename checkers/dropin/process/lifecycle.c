@@ -230,8 +230,6 @@ static const rf_steer_actions as_told = {sweep_as_told, snapshot_as_told, rf_pro
 
 /* ---- The beginning ---- */
 
-static bool intercepted; /* by a tool that serves the program's malloc */
-
 /* Before a finding ends the process. */
 static void halting(void) {
   rf_tracing_end();
@@ -242,32 +240,35 @@ static void halting(void) {
   rf_process_log_end(rf_process.findings, NULL, NULL, &exit);
 }
 
-/* The tool's malloc knows all blocks, ours none of them. */
-static void leave_to_tool(void) {
-  static const char line[] = "ringfence: this program runs under a tool that serves its malloc (Valgrind, or one like "
-                             "it): it is not checked by Ringfence\n";
-  rf_options *const o = &rf_process.options;
-  intercepted = true;
-  rf_port_log(line, sizeof line - 1);
-  o->mode = RF_MODE_OFF;
-  o->heap = RF_HEAP_NEXT;
-  o->trace = NULL;
+/* Another checker, whose malloc knows all blocks and ours none of them: signals are its own as well. */
+static void step_aside(rf_options *o) {
   o->signals = false;
   o->sweep = false;
   o->leaks = RF_LEAKS_NONE;
 }
 
-static void read_options(void) {
+static void leave_to_tool(rf_options *o) {
+  static const char line[] = "ringfence: this program runs under a tool that serves its malloc (Valgrind, or one like "
+                             "it): it is not checked by Ringfence\n";
+  rf_port_log(line, sizeof line - 1);
+  o->mode = RF_MODE_OFF;
+  o->heap = RF_HEAP_NEXT;
+  o->trace = NULL;
+  step_aside(o);
+}
+
+/* True where a tool serves the program's malloc. */
+static bool read_options(void) {
   (void)rf_process_configure();
-  if (rf_malloc_find_interception()) {
-    leave_to_tool();
+  bool const left = rf_malloc_find_interception();
+  if (left) {
+    leave_to_tool(&rf_process.options);
   }
   if (rf_sanitizer_check() != NULL) {
-    rf_process.options.signals = false; /* they are the sanitizer's */
-    rf_process.options.sweep = false;
-    rf_process.options.leaks = RF_LEAKS_NONE;
+    step_aside(&rf_process.options);
   }
   rf_log_reporter_read_suppressions(&rf_process.log);
+  return left;
 }
 
 static void to_standard_error(void *context, const char *text, size_t length) {
@@ -317,8 +318,8 @@ static void watch_forks(void) {
   rf_port_watch_forks();
 }
 
-static void begin_log(void) {
-  if (intercepted) {
+static void begin_log(bool left_to_tool) {
+  if (left_to_tool) {
     rf_process_log_unchecked(getpid(), NULL, "under a tool with its own malloc", rf_port_now_ns());
     rf_process.options.summary = false;
   } else {
@@ -333,7 +334,7 @@ void rf_process_begin(bool library) {
   rf_process.library = library;
   rf_process.halting = halting;
   rf_output_set_standard_error();
-  read_options();
+  bool const left_to_tool = read_options();
   rf_forward_begin(o);
   rf_options_name_policy(rf_steering_now.rules[0] != '\0' ? rf_steering_now.rules : NULL);
   (void)rf_options_begin_collector(o);
@@ -350,5 +351,5 @@ void rf_process_begin(bool library) {
   rf_forward_begin_sampling();
   rf_malloc_choose_way();
   rf_background_check_begin(o->mode != RF_MODE_OFF ? o->sweep_every : 0, o->sweep_budget);
-  begin_log();
+  begin_log(left_to_tool);
 }
