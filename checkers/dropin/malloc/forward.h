@@ -61,11 +61,11 @@ void rf_forward_begin(const rf_options *options);
  * count as the program's. Once, before there are other threads. */
 void rf_forward_own(void (*call)(void));
 
+/* The same: what is to be sampled is known. */
+void rf_forward_begin_sampling(void);
+
 /* The next malloc makes now the calls with which it begins: the program is about to forbid itself some. Any thread. */
 void rf_forward_settle(void);
-
-/* As rf_forward_own: what is to be sampled is known. */
-void rf_forward_begin_sampling(void);
 
 /* `block` (or NULL), which is about to be given out, is ours. Returns it. */
 void *rf_forward_include(void *block);

@@ -368,11 +368,11 @@ bool rf_guarded_blocks_realloc(void *ptr, size_t size, const rf_origin *origin, 
   bool const big =
       block.size >= RF_PAGE_GROWS_FROM && rf_page_store_ends_as_well(rf_guarded_blocks.store, block.size, size);
   *old_size = block.size;
-  rf_page_store_return_rights(rf_guarded_blocks.store, ptr);
   if (big && rf_page_store_resize(rf_guarded_blocks.store, ptr, size, origin) == RF_OK) {
     *moved = ptr;
     return true;
   }
+  rf_page_store_return_rights(rf_guarded_blocks.store, ptr); /* its bytes are moved, here or by the caller */
   rf_page_request const request = {
       .size = size, .align = RF_ALIGN_DEFAULT, .room = big ? size : 0, .like = big ? ptr : NULL};
   bool const due = !rf_guarded_blocks_passes() && rf_guarded_blocks_due(origin);
