@@ -85,9 +85,7 @@ static void put_frame(const rf_foreign_frame *frame, const char *program, const 
   rf_sink_char(sink, '}');
 }
 
-static void put_stack(const rf_foreign_finding *f, size_t kind, const char *name, const rf_sink *sink) {
-  const rf_foreign_stack *const stack = &f->stacks[kind];
-  const char *const program = rf_foreign_program(f);
+static void put_stack(const rf_foreign_stack *stack, const char *program, const char *name, const rf_sink *sink) {
   put_name(sink, name);
   rf_sink_str(sink, "{\"frames\":[");
   for (size_t i = 0; i < stack->count; i++) {
@@ -122,8 +120,9 @@ void rf_foreign_put(const rf_foreign_finding *f, const char *tool, const rf_sink
   put_text(sink, "allocator", "malloc");
   put_text(sink, "mode", tool);
   put_text(sink, "detail", f->detail);
-  put_stack(f, 0, "found", sink);
-  put_stack(f, 1, "allocated", sink);
-  put_stack(f, 2, "released", sink);
+  const char *const program = rf_foreign_program(f);
+  put_stack(&f->stacks[0], program, "found", sink);
+  put_stack(&f->stacks[1], program, "allocated", sink);
+  put_stack(&f->stacks[2], program, "released", sink);
   rf_sink_char(sink, '}');
 }

@@ -87,9 +87,18 @@ void rf_run_add_rule(rf_run *run, rf_bump_arena *arena, const char *rule, uint64
 
 /* ---- Programs that are not checked ---- */
 
+/* A process is counted once, with what was said last: one that became Valgrind, which is static, then runs under it. */
 static void add_unchecked(rf_run *run, rf_bump_arena *arena, const rf_json *line, uint32_t id) {
-  RF_APPENDED(arena, run->unchecked, run->unchecked_count) = (rf_unchecked){
-      id, rf_json_text(line, "program", "?"), rf_json_text(line, "because", "?"), rf_json_unsigned(line, "time_ns", 0)};
+  rf_unchecked const told = {id, rf_json_text(line, "program", "?"), rf_json_text(line, "because", "?"),
+                             rf_json_unsigned(line, "time_ns", 0)};
+  for (size_t i = 0; i < run->unchecked_count; i++) {
+    rf_unchecked *const known = &run->unchecked[i];
+    if (known->process == id) {
+      *known = told.time_ns >= known->time_ns ? told : *known;
+      return;
+    }
+  }
+  RF_APPENDED(arena, run->unchecked, run->unchecked_count) = told;
 }
 
 static void take_back_unchecked(rf_run *run, uint32_t id) {
@@ -99,18 +108,6 @@ static void take_back_unchecked(rf_run *run, uint32_t id) {
       return;
     }
   }
-}
-
-/* A process is counted once, with what was said last: one that became Valgrind, which is static, then runs under it. */
-static bool is_superseded(const rf_run *run, size_t at) {
-  for (size_t i = 0; i < run->unchecked_count; i++) {
-    const rf_unchecked *const other = &run->unchecked[i];
-    if (other->process == run->unchecked[at].process &&
-        (other->time_ns > run->unchecked[at].time_ns || (other->time_ns == run->unchecked[at].time_ns && i > at))) {
-      return true;
-    }
-  }
-  return false;
 }
 
 /* A process that said later that it began has the library after all: linked in, or from a loader of its own. */
@@ -139,7 +136,7 @@ static const char *count_reason(const rf_run *run, rf_bump_arena *arena, size_t 
 static void settle_unchecked(rf_run *run, rf_bump_arena *arena) {
   size_t kept = 0;
   for (size_t i = 0; i < run->unchecked_count; i++) {
-    if (!is_superseded(run, i) && !was_checked(run, &run->unchecked[i])) {
+    if (!was_checked(run, &run->unchecked[i])) {
       run->unchecked[kept++] = run->unchecked[i];
     }
   }

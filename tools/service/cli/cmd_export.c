@@ -39,6 +39,8 @@ typedef struct asked {
   rf_findings_filter filter;
   const char *as;
   const char *to;
+  const char *sentry_url; /* these two are what a DSN in `to` says */
+  const char *sentry_header;
   const char *output;
   rf_export *list;
   size_t count;
@@ -98,12 +100,9 @@ static bool post(asked *a, const char *url, const char *header, const char *type
 }
 
 static bool send_sentry(asked *a) {
-  const char *url = NULL;
-  const char *header = NULL;
-  (void)rf_export_dsn(&a->cli.arena, a->to, &url, &header);
   for (size_t i = 0; i < a->count; i++) {
     const char *const text = rf_export_sentry(&a->cli.arena, &a->list[i]);
-    if (!post(a, url, header, "application/x-sentry-envelope", text)) {
+    if (!post(a, a->sentry_url, a->sentry_header, "application/x-sentry-envelope", text)) {
       return false;
     }
   }
@@ -153,12 +152,10 @@ static bool write_file(asked *a, bool sentry, bool otlp, rf_output_format format
 /* ---- The command ---- */
 
 static bool to_is_right(asked *a, bool sentry, bool otlp) {
-  const char *url = NULL;
-  const char *header = NULL;
   if (a->to == NULL) {
     return true;
   }
-  if (sentry && !rf_export_dsn(&a->cli.arena, a->to, &url, &header)) {
+  if (sentry && !rf_export_dsn(&a->cli.arena, a->to, &a->sentry_url, &a->sentry_header)) {
     rf_diag("--to %s: use a DSN, as in https://KEY@sentry.example.org/7", a->to);
   } else if (otlp && !rf_is_web_address(a->to)) {
     rf_diag("--to %s: use the address of a collector, as in http://HOST:4318", a->to);

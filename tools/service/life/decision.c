@@ -45,8 +45,9 @@ static void join_alerts(rf_store *store, int64_t id, int64_t other, bool back) {
   if (back) {
     rf_store_run(store, "UPDATE activity SET finding = ?1, kind = 'reopened' WHERE finding = ?2 AND alert = 1", "ii",
                  id, other);
+  } else {
+    rf_store_run(store, "UPDATE activity SET alert = 0 WHERE finding = ? AND alert = 1", "i", other);
   }
-  rf_store_run(store, "UPDATE activity SET alert = 0 WHERE finding = ? AND alert = 1", "i", other);
 }
 
 void rf_decision_join(rf_store *store, int64_t id, int64_t other) {
