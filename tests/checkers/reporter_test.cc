@@ -277,7 +277,7 @@ TEST_F(Reporter, AFileThatTakesNoMoreIsClosed) {
   EXPECT_EQ(open_descriptors(), before);
 }
 
-// Of a path that is too long, its beginning is none.
+// The beginning of a path that is too long is no path.
 TEST_F(Reporter, AnArtifactIsInItsFolderOrNowhere) {
   std::string const top = testing::TempDir() + "/artifacts." + std::to_string(getpid());
   ASSERT_EQ(mkdir(top.c_str(), 0700), 0);

@@ -154,7 +154,7 @@ TEST_F(Foreign, LeaksOfLeakSanitizer) {
   EXPECT_STREQ(found.findings[1].detail, "only leaked blocks point to it");
 }
 
-// What a log adds to each line: colours, and names and times before it.
+// Logs add to each line: colours within it, names and times before it.
 std::string with_each_line(const std::string &text, const std::string &before, const std::string &behind) {
   std::string out;
   for (size_t at = 0; at < text.size();) {
