@@ -161,7 +161,10 @@ class Suite:
 
 
 class Build:
-    """Compiles into a folder of its own; an object is made once and serves all mutants of other files."""
+    """Compiles in one way; an object is made once and serves all mutants of other files, and builds of other ways by
+    which it would be the same."""
+
+    objects = {}  # by command; those that all share are made before others are made in parallel
 
     def __init__(self, root, folder, for_fuzzing, watched, threads):
         self.root = root
@@ -170,14 +173,18 @@ class Build:
         self.cxx_flags = CXX_FLAGS + (FUZZER if for_fuzzing else []) + (WATCHED + WATCHED_CXX if watched else [])
         self.cc = "clang" if for_fuzzing else os.environ.get("CC", "gcc")
         self.switching = SWITCHING if threads else []
+        self.beside_switching = SWITCHING[:1] if threads and for_fuzzing else []
         self.switching_more = SWITCHING_CLANG if threads and "clang" in self.cc else []
         self.cxx = "clang++" if for_fuzzing else os.environ.get("CXX", "g++")
         self.link_flags = ["-fsanitize=fuzzer,address"] if for_fuzzing else WATCHED_CXX if watched else []
         self.main = [] if for_fuzzing else ["fuzz/driver.cc", "fuzz/seed_file.cc"]
         if not shutil.which(self.cxx):
             raise Trouble(f"{self.cxx} is not installed")
-        self.includes = os.path.join(folder, "include")
-        self._lay_out_headers()
+        self.shared = os.path.dirname(folder)
+        self.includes = os.path.join(self.shared, "include")
+        os.makedirs(folder)
+        if not os.path.exists(self.includes):
+            self._lay_out_headers()
 
     def _lay_out_headers(self):
         """<ringfence/fuzz/x.h>, as the build has it, and what the build makes."""
@@ -190,31 +197,33 @@ class Build:
             with open(os.path.join(self.includes, path), "w", encoding="utf-8") as file:
                 file.write(text)
 
+    def _compiler(self, path):
+        """The words of a command but for folders and files."""
+        words = [self.cxx] + self.cxx_flags if path.endswith(".cc") else [self.cc] + self.c_flags
+        if path.startswith(SWITCHED):
+            words = words + self.switching + self.switching_more
+            return words + (SWITCHING_DROPIN if self.switching and not path.startswith("lib/") else [])
+        return words + (self.beside_switching if path.endswith(".c") else [])
+
     def compile(self, path, root=None):
         """The object of the source at `path`; of the one under another root, if given."""
-        folder = root or self.folder
-        result = os.path.join(folder, path.replace("/", "_") + ".o")
-        if os.path.exists(result):
-            return result
-        compiler = [self.cxx] + self.cxx_flags if path.endswith(".cc") else [self.cc] + self.c_flags
-        if path.startswith(SWITCHED):
-            compiler += self.switching + self.switching_more
-            compiler += SWITCHING_DROPIN if self.switching and not path.startswith("lib/") else []
-        elif path.endswith(".c"):
-            compiler += self.switching[:1]
+        compiler = self._compiler(path)
+        key = (path, root, *compiler)
+        if key in self.objects:
+            return self.objects[key]
+        result = os.path.join(root or self.shared, f"{len(self.objects)}_" + path.replace("/", "_") + ".o")
         source = next(name for top in (root, self.root) if top and os.path.exists(name := os.path.join(top, path)))
         # A planted header is found before the original.
         tops = [root, self.root] if root else [self.root]
         folders = [self.includes] + [os.path.join(top, include) for top in tops for include in INCLUDES]
-        self._run(compiler + [word for path in folders for word in ("-I", path)] + ["-c", source, "-o", result])
+        self._run(compiler + [word for path in folders for word in ("-I", path)] + ["-MMD", "-c", source, "-o", result])
+        self.objects[key] = result
         return result
 
-    def sees(self, path, header):
-        """True where a header's bug is in the source as well: beside it, or by an #include of its path."""
-        if not header.endswith(".h"):
-            return False
-        with open(os.path.join(self.root, path), encoding="utf-8") as file:
-            return os.path.dirname(path) == os.path.dirname(header) or f'"{header}"' in file.read()
+    def reads(self, path, header):
+        """True where the compiler reads the header for this source."""
+        with open(os.path.splitext(self.compile(path))[0] + ".d", encoding="utf-8") as file:
+            return os.path.join(self.root, header) in (os.path.normpath(word) for word in file.read().split())
 
     def plant(self, suite, mutant):
         """A root with the mutant's folder only, where the bug is planted; sources find private headers beside them."""
@@ -247,7 +256,7 @@ def build_program(build, suite, mutant=None):
     objects += [build.compile(path) for path in build.main]
     planted = build.plant(suite, mutant) if mutant else None
     for path in suite.sources():
-        concerned = mutant and (path == mutant.file or build.sees(path, mutant.file))
+        concerned = mutant and (path == mutant.file or build.reads(path, mutant.file))
         objects.append(build.compile(path, planted if concerned else None))
     return build.link(objects, suite.name + ("_" + mutant.name if mutant else ""))
 
