@@ -11,6 +11,7 @@
 #include "checkers/os/host.h"
 #include "checkers/os/machine_context.h"
 #include "checkers/os/memory_tags.h"
+#include "checkers/os/reserve_stack.h"
 #include "lib/core/compiler.h"
 
 /* ---- The handler, and whom it passes on to ----
@@ -179,10 +180,23 @@ bool rf_page_settle(const void *siginfo, void *context) {
   return settled;
 }
 
+typedef struct settling {
+  const siginfo_t *info;
+  void *context;
+  bool settled;
+} settling;
+
+static void settle(void *argument) {
+  settling *const s = (settling *)argument;
+  s->settled = rf_page_settle(s->info, s->context);
+}
+
 static void on_fault(unsigned trampoline, int number, siginfo_t *info, void *context) {
   int const saved = errno;
+  settling s = {info, context, false};
   rf_host_unwind_fault();
-  if (!rf_page_settle(info, context)) {
+  rf_on_reserve_stack(settle, &s);
+  if (!s.settled) {
     pass_on(trampoline, number, info, context);
   }
   errno = saved;

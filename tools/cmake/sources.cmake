@@ -98,6 +98,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/os/maps.c
   checkers/os/memory_tags.c
   checkers/os/modules_linux.c
+  checkers/os/reserve_stack.c
   checkers/os/seen_sites.c
   checkers/os/sort.c
   checkers/os/spool_file.c
