@@ -48,6 +48,9 @@ const Bug kBugs[] = {
     {"free_of_the_stack", "bad-free", "", 0, 0, false, false},
     {"free_of_a_global", "bad-free", "", 0, 0, false, false},
     {"free_of_mapped_memory", "bad-free", "", 0, 0, false, false},
+    {"free_of_the_break", "bad-free", "", 0, 0, false, false},
+    {"free_inside_the_break", "bad-free", "", 0, 0, false, false},
+    {"realloc_of_the_break", "bad-free", "", 0, 0, false, false},
     {"free_of_no_memory", "bad-free", "", 0, 0, false, false},
     {"free_of_map_failed", "bad-free", "", 0, 0, false, false},
     {"free_of_a_freed_member", "heap-use-after-free", "", 0, 0, false, false},
@@ -192,11 +195,49 @@ TEST(DropinStream, ThatWasFoundAtTheAccessIsNotToldOnceMoreAtTheAbort) {
   }
 }
 
+TEST(DropinStream, ThatWritesOutOfAFreedBufferIsFound) {
+  for (const char *const name :
+       {"fclose_after_free_of_its_buffer", "fflush_after_free_of_its_buffer", "freopen_after_free_of_its_buffer",
+        "fflush_of_all_after_free_of_a_buffer", "exit_after_free_of_a_buffer"}) {
+    for (const char *const mode : {"mode=guard:watch=0", "mode=page"}) {
+      SCOPED_TRACE(std::string(name) + " " + mode);
+      Result const result = run({program("bugs"), name, "bad"}, with(mode));
+      EXPECT_EQ(result.status, 99) << result.err;
+      ASSERT_EQ(result.findings.size(), 1U);
+      const Json &finding = result.findings[0];
+      EXPECT_EQ(finding["bug"].text, "heap-use-after-free");
+      EXPECT_EQ(finding["access"].text, "read");
+      EXPECT_EQ(finding["size"].number, 512);
+      EXPECT_TRUE(is_near(finding["allocated"], program("bugs"), place(result.out, "allocated")));
+      EXPECT_TRUE(leads_through(finding["released"], program("bugs")));
+      if (place(result.out, "found") >= 0) {
+        EXPECT_TRUE(is_near(finding["found"], program("bugs"), place(result.out, "found")));
+      }
+      EXPECT_EQ(run({program("bugs"), name, "good"}, with(mode)).findings.size(), 0U);
+    }
+  }
+}
+
+TEST(DropinStream, ThatIsClosedOrLeftAfterTheFreeOfItsBufferIsFoundWhereItIsLinkedIn) {
+  How how;
+  how.preload = false;
+  for (const char *const name : {"fclose_after_free_of_its_buffer", "exit_after_free_of_a_buffer"}) {
+    for (const char *const linked : {"bugs_linked", "bugs_static"}) {
+      Result const result = run({program(linked), name, "bad"}, how);
+      ASSERT_EQ(result.findings.size(), 1U) << linked << " " << name;
+      EXPECT_EQ(result.findings[0]["bug"].text, "heap-use-after-free");
+      EXPECT_EQ(run({program(linked), name, "good"}, how).findings.size(), 0U);
+    }
+  }
+}
+
 TEST(DropinBadFree, SaysWhichKindOfMemoryThePointerIsTo) {
   Pointer const pointers[] = {
       {"free_of_the_stack", "the pointer is to the stack"},
       {"free_of_a_global", "the pointer is to a static object"},
       {"free_of_mapped_memory", "the pointer is to mapped memory"},
+      {"free_of_the_break", "the pointer is to the heap of sbrk"},
+      {"free_inside_the_break", "the pointer is to the heap of sbrk"},
       {"free_of_no_memory", "there is no memory at the pointer"},
       {"free_of_map_failed", "there is no memory at the pointer"},
   };

@@ -211,6 +211,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/process/sanitizer_check.c
   checkers/dropin/process/start.c
   checkers/dropin/process/start_glibc.c
+  checkers/dropin/process/stream_buffer_glibc.c
   checkers/dropin/process/stream_list_glibc.c
   checkers/dropin/runtime/caller.c
   checkers/dropin/runtime/crash.c
@@ -300,6 +301,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/process/sanitizer_check.c
   checkers/dropin/process/start.c
   checkers/dropin/process/start_glibc.c
+  checkers/dropin/process/stream_buffer_glibc.c
   checkers/dropin/process/stream_list_glibc.c
   checkers/dropin/runtime/caller.c
   checkers/dropin/runtime/crash.c

@@ -28,6 +28,7 @@
 #include "fatal_signals.h"
 #include "fork.h"
 #include "sanitizer_check.h"
+#include "stream_buffer.h"
 
 #include <errno.h>
 #include <ringfence/dropin.h>
@@ -61,6 +62,7 @@ bool rf_process_closes(FILE *stream, const rf_origin *origin) {
     rf_output_keep_standard_error();
   }
   if (!rf_malloc_impl_is_freed(stream)) {
+    rf_stream_buffer_look(stream, origin);
     return true;
   }
   rf_malloc_impl_free(stream, RF_FAMILY_MALLOC, SIZE_MAX, origin);
@@ -174,6 +176,9 @@ static void end_process(void *context) {
   __atomic_store_n(&rf_process.ending, true, __ATOMIC_RELAXED);
   int const cancellation = rf_uncancelled_begin();
   rf_output_restore_standard_error();
+  if (e->ending == RF_ENDING_EXIT && rf_process.options.mode != RF_MODE_OFF) {
+    rf_stream_buffer_look(NULL, NULL);
+  }
   const char *const unchecked = check_blocks(e->ending);
   if (rf_process.checked && e->ending == RF_ENDING_EXIT && rf_process.options.leaks != RF_LEAKS_NONE) {
     look_for_leaks(e->sp, &leaks);
