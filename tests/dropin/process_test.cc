@@ -127,6 +127,22 @@ TEST(Process, DoesAsWellOnASmallStack) {
   }
 }
 
+TEST(Process, WhoseStackForHandlersWasFreedIsToldOfTheSignal) {
+  for (const char *const mode : {"mode=page", "mode=page:halt=0", "mode=guard:watch=1"}) {
+    SCOPED_TRACE(mode);
+    Result const bad = run({program("small_stacks"), "freed", "bad"}, with(mode));
+    EXPECT_EQ(bad.status, 99);
+    ASSERT_EQ(bad.findings.size(), 1U);
+    EXPECT_EQ(bad.findings[0]["bug"].text, "heap-use-after-free");
+    EXPECT_EQ(bad.findings[0]["access"].text, "write");
+    EXPECT_EQ(bad.findings[0]["size"].number, 65536);
+    EXPECT_EQ(bad.findings[0]["freed"].kind, Json::kTrue);
+    Result const good = run({program("small_stacks"), "freed", "good"}, with(mode));
+    EXPECT_EQ(good.status, 0);
+    EXPECT_EQ(good.findings.size(), 0U);
+  }
+}
+
 // The handler of faults has a stack of its own, so that of a coroutine does not matter.
 TEST(Process, FindsAnAccessOfACoroutineOnASmallStack) {
   Result const result = run({program("small_stacks"), "coroutine", "write_after_free"}, with("leaks=0:mode=page"));

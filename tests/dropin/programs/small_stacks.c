@@ -1,5 +1,5 @@
-/* What a program may do on a small stack: argv[1] is the stack, of a signal handler or a coroutine's, argv[2] what is
- * done there. 9 KiB are left, with a closed page below: calls take up to 3 KiB to find their functions, and what the C
+/* What a program may do on a small stack: argv[1] is the stack, of a signal handler or a coroutine's ("freed": of a
+ * handler, in a block, which "bad" frees before the signal comes), argv[2] what is done there. 9 KiB are left, with a closed page below: calls take up to 3 KiB to find their functions, and what the C
  * library does itself less than one. */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -91,11 +91,35 @@ static void in_a_coroutine(void) {
   swapcontext(&mine, &its);
 }
 
+static void nothing(int number) {
+  (void)number;
+}
+
+static int on_a_freed_stack(void) {
+  stack_t const own = {.ss_sp = malloc(ROOM), .ss_size = ROOM};
+  stack_t const none = {.ss_flags = SS_DISABLE};
+  struct sigaction const action = {.sa_handler = nothing, .sa_flags = SA_ONSTACK};
+  sigaction(SIGUSR1, &action, NULL);
+  sigaltstack(&own, NULL);
+  raise(SIGUSR1);
+  if (is("bad")) {
+    free(own.ss_sp);
+  }
+  raise(SIGUSR1);
+  sigaltstack(&none, NULL);
+  free(is("bad") ? NULL : own.ss_sp);
+  puts("end");
+  return 0;
+}
+
 int main(int argc, char **argv) {
   char *const memory = mmap(NULL, CLOSED + WHOLE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   stack = memory + CLOSED;
   what = argv[2];
   mprotect(memory, CLOSED, PROT_NONE);
+  if (strcmp(argv[1], "freed") == 0) {
+    return on_a_freed_stack();
+  }
   block = malloc(10);
   if (argc > 2 && strcmp(argv[1], "handler") == 0) {
     in_a_handler();
