@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #define NOINLINE __attribute__((noinline))
 
@@ -275,36 +274,6 @@ static void free_of_mapped_memory(void) {
   free(bad ? mapped + 4096 : p);
 }
 
-/* Memory of the program break, or where the C library gives none (musl), other memory that is no block. */
-static char *of_the_break(void) {
-  static char instead[8192];
-  char *const p = sbrk(8192);
-  return p != (char *)-1 ? p : instead;
-}
-
-/* At its beginning, where nothing lies before, and inside. */
-static void free_of_the_break(void) {
-  char *const p = make(10);
-  char *const ours = of_the_break();
-  mark("found");
-  free(bad ? ours : p);
-}
-
-static void free_inside_the_break(void) {
-  char *const p = make(10);
-  char *const ours = of_the_break();
-  memset(ours, 0x21, 8192);
-  mark("found");
-  free(bad ? ours + 1600 : p);
-}
-
-static void realloc_of_the_break(void) {
-  char *const p = make(10);
-  char *const ours = of_the_break();
-  mark("found");
-  free(realloc(bad ? ours : p, 20));
-}
-
 static void free_of_no_memory(void) {
   char *const p = make(10);
   mark("found");
@@ -369,57 +338,6 @@ static void realloc_of_a_global(void) {
   free(realloc(bad ? a_global : p, 20));
 }
 
-/* ---- Streams that write out of a freed block ---- */
-
-static FILE *with_buffer(char *buffer) {
-  FILE *const stream = fopen("/dev/null", "w");
-  setvbuf(stream, buffer, _IOFBF, 512);
-  fputs("waits in the buffer", stream);
-  if (bad) {
-    free(buffer);
-  }
-  return stream;
-}
-
-static void fclose_after_free_of_its_buffer(void) {
-  char *const p = make(512);
-  FILE *const stream = with_buffer(p);
-  mark("found");
-  fclose(stream);
-  free(bad ? NULL : p);
-}
-
-static void fflush_after_free_of_its_buffer(void) {
-  char *const p = make(512);
-  FILE *const stream = with_buffer(p);
-  mark("found");
-  fflush(stream);
-  fclose(stream);
-  free(bad ? NULL : p);
-}
-
-static void freopen_after_free_of_its_buffer(void) {
-  char *const p = make(512);
-  FILE *stream = with_buffer(p);
-  mark("found");
-  stream = freopen("/dev/null", "w", stream);
-  fclose(stream);
-  free(bad ? NULL : p);
-}
-
-static void fflush_of_all_after_free_of_a_buffer(void) {
-  char *const p = make(512);
-  FILE *const stream = with_buffer(p);
-  mark("found");
-  fflush(NULL);
-  fclose(stream);
-  free(bad ? NULL : p);
-}
-
-static void exit_after_free_of_a_buffer(void) {
-  with_buffer(make(512));
-}
-
 /* ---- Leaks ---- */
 
 static void leak(void) {
@@ -458,9 +376,6 @@ static const test_case cases[] = {
     CASE(free_of_the_stack),
     CASE(free_of_a_global),
     CASE(free_of_mapped_memory),
-    CASE(free_of_the_break),
-    CASE(free_inside_the_break),
-    CASE(realloc_of_the_break),
     CASE(free_of_no_memory),
     CASE(free_of_map_failed),
     CASE(free_of_a_freed_member),
@@ -468,11 +383,6 @@ static const test_case cases[] = {
     CASE(free_where_no_block_was),
     CASE(realloc_of_a_global),
     CASE(realloc_of_map_failed),
-    CASE(fclose_after_free_of_its_buffer),
-    CASE(fflush_after_free_of_its_buffer),
-    CASE(freopen_after_free_of_its_buffer),
-    CASE(fflush_of_all_after_free_of_a_buffer),
-    CASE(exit_after_free_of_a_buffer),
     CASE(usable_size_of_a_freed_block),
     CASE(usable_size_inside_a_block),
     CASE(usable_size_of_the_stack),
