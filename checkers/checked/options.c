@@ -259,6 +259,8 @@ static bool set(rf_options *options, const option *o, slice value) {
 
 /* ---- Messages ---- */
 
+#define NAME_MOST 32U
+
 static void put(const rf_sink *sink, slice s) {
   rf_sink_mem(sink, s.at, s.length);
 }
@@ -312,17 +314,54 @@ static void warn_value(const rf_sink *sink, const char *source, const option *o,
   rf_sink_str(sink, "\n");
 }
 
-static void warn_key(const rf_sink *sink, const char *source, slice item) {
+/* How many bytes to put in, take out or replace until `a` is `b`; NAME_MOST and more where either is too long. */
+static unsigned distance(slice a, slice b) {
+  uint8_t row[NAME_MOST + 1]; /* of the beginnings of b, to that of a so far */
+  if (a.length > NAME_MOST || b.length > NAME_MOST) {
+    return NAME_MOST;
+  }
+  for (size_t j = 0; j <= b.length; j++) {
+    row[j] = (uint8_t)j;
+  }
+  for (size_t i = 0; i < a.length; i++) {
+    uint8_t diagonal = row[0]++;
+    for (size_t j = 0; j < b.length; j++) {
+      uint8_t const replaced = (uint8_t)(diagonal + (a.at[i] != b.at[j] ? 1 : 0));
+      uint8_t const shorter = (uint8_t)((row[j] < row[j + 1] ? row[j] : row[j + 1]) + 1);
+      diagonal = row[j + 1];
+      row[j + 1] = replaced < shorter ? replaced : shorter;
+    }
+  }
+  return row[b.length];
+}
+
+/* The key that was meant, or NULL where less than half of it is as it should be. */
+static const char *nearest_key(slice name) {
+  const char *nearest = NULL;
+  unsigned least = (unsigned)name.length / 2 + 1;
+  for (size_t i = 0; i < OPTIONS; i++) {
+    unsigned const away = distance(name, (slice){table[i].name, strlen(table[i].name)});
+    if (away < least) {
+      least = away;
+      nearest = table[i].name;
+    }
+  }
+  return nearest;
+}
+
+static void warn_key(const rf_sink *sink, const char *source, slice item, size_t name_length) {
+  const char *const nearest = nearest_key((slice){item.at, name_length});
   rf_sink_str(sink, "ringfence: ");
   rf_sink_str(sink, source);
   rf_sink_str(sink, ": ");
   put(sink, item);
-  rf_sink_str(sink, " is ignored; unknown key; known:");
-  for (size_t i = 0; i < OPTIONS; i++) {
-    rf_sink_str(sink, i == 0 ? " " : ", ");
-    rf_sink_str(sink, table[i].name);
+  rf_sink_str(sink, " is ignored; unknown key; ");
+  if (nearest != NULL) {
+    rf_sink_str(sink, "the nearest is ");
+    rf_sink_str(sink, nearest);
+    rf_sink_str(sink, "; ");
   }
-  rf_sink_str(sink, "\n");
+  rf_sink_str(sink, "help=1 lists all\n");
 }
 
 static void put_size(const rf_sink *sink, size_t size) {
@@ -422,7 +461,7 @@ static bool apply(rf_options *options, slice item, const char *source, const rf_
   bool const has_value = name_length < item.length;
   const option *const o = find((slice){item.at, name_length});
   if (o == NULL) {
-    warn_key(warnings, source, item);
+    warn_key(warnings, source, item, name_length);
     return false;
   }
   slice const rest = {item.at + name_length + 1, has_value ? item.length - name_length - 1 : 0};
@@ -438,13 +477,23 @@ static bool apply(rf_options *options, slice item, const char *source, const rf_
 }
 
 unsigned rf_options_parse(rf_options *options, const char *text, const char *source, const rf_sink *warnings) {
+  return rf_options_keep(options, text, source, warnings, NULL);
+}
+
+unsigned rf_options_keep(rf_options *options, const char *text, const char *source, const rf_sink *warnings,
+                         const rf_sink *kept) {
   unsigned count = 0;
+  bool first = true;
   while (text != NULL && *text != '\0') {
     /* A quote opens a value only after '=', so the first character needs no look back. */
     const char *const end = *text == ':' ? text : item_end(text + 1);
     slice const item = {text, (size_t)(end - text)};
     if (item.length != 0 && !apply(options, item, source, warnings)) {
       count++;
+    } else if (item.length != 0 && kept != NULL) {
+      rf_sink_str(kept, first ? "" : ":");
+      put(kept, item);
+      first = false;
     }
     text = *end == '\0' ? end : end + 1;
   }

@@ -35,28 +35,38 @@ static void give_up(rf_page_store *store, rf_slot *s) {
   }
 }
 
+static void release(rf_page_store *store, rf_slot *s, rf_page_origin released, rf_page_block *freed) {
+  *freed = rf_page_describe(s);
+  s->released = released;
+  give_up(store, s);
+}
+
+/* In a function of its own, as whatever makes findings: they take much of the stack, which may be a coroutine's. */
+__attribute__((noinline)) static void release_and_report(rf_page_store *store, rf_slot *s, rf_page_origin released,
+                                                         rf_page_block *freed, rf_family family, size_t size,
+                                                         const rf_origin *origin) {
+  rf_finding found[3];
+  unsigned count = rf_page_inspect(store, s, origin, found);
+  count += wrong_family(store, s, family, size, origin, &found[count]) ? 1 : 0;
+  release(store, s, released, freed);
+  rf_page_report_each(store, found, count);
+}
+
 rf_status rf_page_store_free(rf_page_store *store, void *ptr, rf_family family, size_t size, const rf_origin *origin,
                              rf_page_block *freed) {
-  rf_page_mask mask;
-  rf_finding found[3];
-  rf_status status = RF_OK;
-  unsigned count = 0;
   rf_page_origin const released = rf_page_keep_freeing(store, origin);
   rf_slot *const s = rf_page_hold(store, ptr);
   if (s == NULL) {
-    rf_page_store_lock(store, &mask);
-    status = rf_page_classify_bad_free(store, ptr, origin, &found[count++]);
-    rf_page_store_unlock(store, &mask);
-  } else {
-    rf_page_return_rights(s);
-    count = rf_page_inspect(store, s, origin, found);
-    count += wrong_family(store, s, family, size, origin, &found[count]) ? 1 : 0;
-    *freed = rf_page_describe(s);
-    s->released = released;
-    give_up(store, s);
+    return rf_page_store_refuse(store, ptr, origin);
   }
-  rf_page_report_each(store, found, count);
-  return status;
+  rf_page_return_rights(s);
+  if (rf_page_damaged_slack(s) == NULL &&
+      rf_family_mismatch((rf_family)s->family, s->size, family, size) == RF_BUG_COUNT) {
+    release(store, s, released, freed);
+  } else {
+    release_and_report(store, s, released, freed, family, size, origin);
+  }
+  return RF_OK;
 }
 
 /* ---- Resize ---- */

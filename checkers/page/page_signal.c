@@ -11,6 +11,7 @@
 #include "checkers/os/host.h"
 #include "checkers/os/machine_context.h"
 #include "checkers/os/memory_tags.h"
+#include "checkers/os/reserve_stack.h"
 #include "lib/core/compiler.h"
 
 /* ---- The handler, and whom it passes on to ----
@@ -165,10 +166,31 @@ static bool is_settled_otherwise(const siginfo_t *info, void *context) {
   return settle != NULL && settle(info, context);
 }
 
+static RF_THREAD_LOCAL uintptr_t freed_stack; /* the end of the thread's stack for handlers, which was freed; or 0 */
+
+void rf_page_signals_stack_freed(uintptr_t end) {
+  freed_stack = end;
+}
+
+/* The system had no stack for the handler of another signal: this one comes in its place, without an address. */
+static bool is_for_freed_stack(const siginfo_t *info, const rf_machine_context *m) {
+  rf_origin const origin = {NULL, m->pc, (const void *)m->frame};
+  bool told = false;
+  if (info->si_code != SI_KERNEL || freed_stack == 0) {
+    return false;
+  }
+  for (rf_page_store *store = rf_page_stores(); store != NULL && !told; store = store->other) {
+    told = rf_page_store_in_use(store) &&
+           rf_page_store_report_transfer(store, (const void *)(freed_stack - 1), 1, RF_ACCESS_WRITE, &origin);
+  }
+  return told;
+}
+
 static bool settle_fault(const siginfo_t *info, void *context) {
   rf_machine_context const m = rf_machine_context_of((const ucontext_t *)context);
   return is_settled_otherwise(info, context) ||
-         rf_page_fault((uintptr_t)info->si_addr, (rf_access)m.access, m.pc, (const void *)m.frame);
+         rf_page_fault((uintptr_t)info->si_addr, (rf_access)m.access, m.pc, (const void *)m.frame) ||
+         is_for_freed_stack(info, &m);
 }
 
 bool rf_page_settle(const void *siginfo, void *context) {
@@ -179,10 +201,23 @@ bool rf_page_settle(const void *siginfo, void *context) {
   return settled;
 }
 
+typedef struct settling {
+  const siginfo_t *info;
+  void *context;
+  bool settled;
+} settling;
+
+static void settle(void *argument) {
+  settling *const s = (settling *)argument;
+  s->settled = rf_page_settle(s->info, s->context);
+}
+
 static void on_fault(unsigned trampoline, int number, siginfo_t *info, void *context) {
   int const saved = errno;
+  settling s = {info, context, false};
   rf_host_unwind_fault();
-  if (!rf_page_settle(info, context)) {
+  rf_on_reserve_stack(settle, &s);
+  if (!s.settled) {
     pass_on(trampoline, number, info, context);
   }
   errno = saved;

@@ -218,6 +218,10 @@ void rf_page_signals_changed(void);
  * for a program that has made such a stack that is too small for it. Any thread. */
 void rf_page_signals_use_stack(bool use);
 
+/* The calling thread's stack for signal handlers, which ends there, was freed, or (0) is another one now: a signal that
+ * the system cannot hand over for that is a finding. */
+void rf_page_signals_stack_freed(uintptr_t end);
+
 /* True: handlers and stacks for signals stay as they are now, and the system is not asked for them any more. The
  * program is about to forbid itself such calls. False: as before. Any thread. */
 void rf_page_signals_keep(bool keep);

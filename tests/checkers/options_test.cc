@@ -181,21 +181,40 @@ TEST_F(Options, AShareIsOneInSoMany) {
   }
 }
 
-TEST_F(Options, AnUnknownKeyIsNamedWithTheKnownOnes) {
-  EXPECT_EQ(
-      parse("halt=0:quarantin=5:exitcode=3"),
-      "ringfence: TEST: quarantin=5 is ignored; unknown key; known: mode, halt, exitcode, abort, log, format, "
-      "suppressions, quarantine, stack_depth, leaks, fill, pools, fill_alloc, move_below, order_seed, sweep, "
-      "sweep_every, "
-      "sweep_budget, tags_late, "
-      "sample_rate, sample_slots, sample_seed, watch, watch_sites, raise, modules, sample_processes, heap, "
-      "align, closed, page_memory, page_seed, page_time, max_findings, verbosity, rejected, signals, deepbind, "
-      "dump_signal, "
-      "snapshot_signal, "
-      "snapshot_every, "
-      "summary, trace, collector, environment, build_version, build_commit, labels, windows, collector_first, help\n");
+TEST_F(Options, AnUnknownKeyIsNamedWithTheNearest) {
+  EXPECT_EQ(parse("halt=0:quarantin=5:exitcode=3"),
+            "ringfence: TEST: quarantin=5 is ignored; unknown key; the nearest is quarantine; help=1 lists all\n");
   EXPECT_FALSE(o_.halt);
   EXPECT_EQ(o_.exitcode, 3U);
+}
+
+TEST_F(Options, TheNearestKeyIsOneThatMayHaveBeenMeant) {
+  const std::pair<const char *, const char *> cases[] = {
+      {"sample-rate=5", "sample_rate"},
+      {"mod=page", "mode"},
+      {"Halt", "halt"},
+      {"leak=0", "leaks"},
+      {"xyzzy=1", ""},
+      {"=3", ""},
+      {"a_key_that_is_longer_than_any_other_one=1", ""},
+  };
+  for (const auto &[text, nearest] : cases) {
+    std::string const said = nearest[0] == '\0' ? "" : std::string("the nearest is ") + nearest + "; ";
+    EXPECT_EQ(parse(text),
+              std::string("ringfence: TEST: ") + text + " is ignored; unknown key; " + said + "help=1 lists all\n");
+  }
+}
+
+TEST_F(Options, WhatIsAppliedIsKeptAsText) {
+  char text[100];
+  char said[400];
+  rf_sink_buffer kept;
+  rf_sink_buffer warnings;
+  rf_sink_buffer_init(&kept, text, sizeof text);
+  rf_sink_buffer_init(&warnings, said, sizeof said);
+  const char *const options = "halt=0::nosuch=1:log='a:b':fill=x:exitcode=3:";
+  EXPECT_EQ(rf_options_keep(&o_, options, "TEST", &warnings.sink, &kept.sink), 2U);
+  EXPECT_STREQ(text, "halt=0:log='a:b':exitcode=3");
 }
 
 TEST_F(Options, ABadValueIsNamedWithTheAllowedOnes) {

@@ -192,6 +192,55 @@ TEST(DropinStream, ThatWasFoundAtTheAccessIsNotToldOnceMoreAtTheAbort) {
   }
 }
 
+TEST(DropinStream, ThatWritesOutOfAFreedBufferIsFound) {
+  for (const char *const name :
+       {"fclose_after_free_of_its_buffer", "fflush_after_free_of_its_buffer", "freopen_after_free_of_its_buffer",
+        "fflush_of_all_after_free_of_a_buffer", "exit_after_free_of_a_buffer"}) {
+    for (const char *const mode : {"mode=guard:watch=0", "mode=page"}) {
+      SCOPED_TRACE(std::string(name) + " " + mode);
+      Result const result = run({program("strangers"), name, "bad"}, with(mode));
+      EXPECT_EQ(result.status, 99) << result.err;
+      ASSERT_EQ(result.findings.size(), 1U);
+      const Json &finding = result.findings[0];
+      EXPECT_EQ(finding["bug"].text, "heap-use-after-free");
+      EXPECT_EQ(finding["access"].text, "read");
+      EXPECT_EQ(finding["size"].number, 512);
+      EXPECT_TRUE(is_near(finding["allocated"], program("strangers"), place(result.out, "allocated")));
+      EXPECT_TRUE(leads_through(finding["released"], program("strangers")));
+      if (place(result.out, "found") >= 0) {
+        EXPECT_TRUE(is_near(finding["found"], program("strangers"), place(result.out, "found")));
+      }
+      EXPECT_EQ(run({program("strangers"), name, "good"}, with(mode)).findings.size(), 0U);
+    }
+  }
+}
+
+TEST(DropinStream, ThatIsClosedOrLeftAfterTheFreeOfItsBufferIsFoundWhereItIsLinkedIn) {
+  How how;
+  how.preload = false;
+  for (const char *const name : {"fclose_after_free_of_its_buffer", "exit_after_free_of_a_buffer"}) {
+    for (const char *const linked : {"strangers_linked", "strangers_static"}) {
+      Result const result = run({program(linked), name, "bad"}, how);
+      ASSERT_EQ(result.findings.size(), 1U) << linked << " " << name;
+      EXPECT_EQ(result.findings[0]["bug"].text, "heap-use-after-free");
+      EXPECT_EQ(run({program(linked), name, "good"}, how).findings.size(), 0U);
+    }
+  }
+}
+
+TEST(DropinBadFree, OfMemoryOfTheProgramBreak) {
+  for (const char *const name : {"free_of_the_break", "free_inside_the_break", "realloc_of_the_break"}) {
+    for (const char *const mode : {"mode=guard", "mode=page"}) {
+      Result const result = run({program("strangers"), name, "bad"}, with(mode));
+      EXPECT_EQ(result.status, 99) << name << " " << mode;
+      ASSERT_EQ(result.findings.size(), 1U) << name << " " << mode;
+      EXPECT_EQ(result.findings[0]["bug"].text, "bad-free") << name << " " << mode;
+      EXPECT_EQ(result.findings[0]["detail"].text, "the pointer is to the heap of sbrk") << name << " " << mode;
+      EXPECT_EQ(run({program("strangers"), name, "good"}, with(mode)).status, 0) << name << " " << mode;
+    }
+  }
+}
+
 TEST(DropinBadFree, SaysWhichKindOfMemoryThePointerIsTo) {
   Pointer const pointers[] = {
       {"free_of_the_stack", "the pointer is to the stack"},

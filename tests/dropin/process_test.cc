@@ -87,6 +87,70 @@ TEST_P(ProcessEnding, ChecksBlocksThatWereNeverFreed) {
   EXPECT_EQ(result.first("summary")["findings"].number, static_cast<double>(result.findings.size()));
 }
 
+// ---- On a stack that is too small for what we do there ----
+
+struct OnSmallStack {
+  const char *what; // in programs/small_stacks.c
+  int status;       // without findings
+  const char *bug;  // of a finding, "" for none
+  bool in_off;      // not a matter of checked blocks
+};
+
+const OnSmallStack kOnSmallStacks[] = {
+    {"exit", 7, "", true},
+    {"_exit", 7, "", true},
+    {"abort", 128 + SIGABRT, "", true},
+    {"terminate", 128 + SIGTERM, "", true},
+    {"exec", 7, "", true},
+    {"free", 7, "", false},
+    {"damage_and_exit", 99, "heap-buffer-overflow", false},
+    {"double_free", 99, "double-free", false},
+};
+
+void expect_done(const OnSmallStack &each, const std::string &stack, const std::string &mode) {
+  SCOPED_TRACE(mode + " " + stack + " " + each.what);
+  Result const result = run({program("small_stacks"), stack, each.what}, with("leaks=0:mode=" + mode));
+  EXPECT_EQ(result.status, each.status);
+  ASSERT_EQ(result.findings.size(), each.bug[0] == '\0' ? 0U : 1U);
+  EXPECT_EQ(result.findings.empty() ? "" : result.findings[0]["bug"].text, each.bug);
+}
+
+TEST(Process, DoesAsWellOnASmallStack) {
+  for (const OnSmallStack &each : kOnSmallStacks) {
+    for (const char *const stack : {"handler", "coroutine"}) {
+      for (const char *const mode : {"off", "sample", "guard", "page"}) {
+        if (each.in_off || mode == std::string("guard") || mode == std::string("page")) {
+          expect_done(each, stack, mode);
+        }
+      }
+    }
+  }
+}
+
+TEST(Process, WhoseStackForHandlersWasFreedIsToldOfTheSignal) {
+  for (const char *const mode : {"mode=page", "mode=page:halt=0", "mode=guard:watch=1"}) {
+    SCOPED_TRACE(mode);
+    Result const bad = run({program("small_stacks"), "freed", "bad"}, with(mode));
+    EXPECT_EQ(bad.status, 99);
+    ASSERT_EQ(bad.findings.size(), 1U);
+    EXPECT_EQ(bad.findings[0]["bug"].text, "heap-use-after-free");
+    EXPECT_EQ(bad.findings[0]["access"].text, "write");
+    EXPECT_EQ(bad.findings[0]["size"].number, 65536);
+    EXPECT_EQ(bad.findings[0]["freed"].kind, Json::kTrue);
+    Result const good = run({program("small_stacks"), "freed", "good"}, with(mode));
+    EXPECT_EQ(good.status, 0);
+    EXPECT_EQ(good.findings.size(), 0U);
+  }
+}
+
+// The handler of faults has a stack of its own, so that of a coroutine does not matter.
+TEST(Process, FindsAnAccessOfACoroutineOnASmallStack) {
+  Result const result = run({program("small_stacks"), "coroutine", "write_after_free"}, with("leaks=0:mode=page"));
+  EXPECT_EQ(result.status, 99);
+  ASSERT_EQ(result.findings.size(), 1U);
+  EXPECT_EQ(result.findings[0]["bug"].text, "heap-use-after-free");
+}
+
 const std::pair<const char *, int> kSignals[] = {{"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT},
                                                  {"PIPE", SIGPIPE}, {"ALRM", SIGALRM}, {"TERM", SIGTERM},
                                                  {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"XCPU", SIGXCPU}};

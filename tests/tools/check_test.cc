@@ -248,6 +248,20 @@ TEST(Environment, AnOpenQuotationMarkInTheOptionsDoesNotHideFindings) {
   EXPECT_TRUE(has(result.err, "RINGFENCE_OPTIONS is ignored")) << result.err;
 }
 
+TEST(Environment, OptionsThatAreNotUnderstoodAreWarnedOfOnce) {
+  How how;
+  how.environment = {{"RINGFENCE_OPTIONS", "quarantin=4:exitcode=41:halt=5"}};
+  const Result result = check({"-q", "--", "sh", "-c", "/bin/true; " + program("overflow")}, how);
+  EXPECT_EQ(result.status, 41) << "the others apply";
+  EXPECT_EQ(result.err.rfind("ringfence: RINGFENCE_OPTIONS: quarantin=4 is ignored; unknown key; the nearest is "
+                             "quarantine; help=1 lists all\n"
+                             "ringfence: RINGFENCE_OPTIONS: halt=5 is ignored; allowed: 0, 1\n",
+                             0),
+            0U)
+      << result.err;
+  EXPECT_EQ(result.err.find("is ignored", result.err.find("halt=5 is ignored") + 10), std::string::npos) << result.err;
+}
+
 // Neither the command nor the program dies of the signal that comes with such a limit.
 TEST(Check, LivesWithALimitForTheSizeOfFiles) {
   const auto limited_to = [](const std::string &blocks) {

@@ -98,6 +98,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/os/maps.c
   checkers/os/memory_tags.c
   checkers/os/modules_linux.c
+  checkers/os/reserve_stack.c
   checkers/os/seen_sites.c
   checkers/os/sort.c
   checkers/os/spool_file.c
@@ -210,6 +211,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/process/sanitizer_check.c
   checkers/dropin/process/start.c
   checkers/dropin/process/start_glibc.c
+  checkers/dropin/process/stream_buffer_glibc.c
   checkers/dropin/process/stream_list_glibc.c
   checkers/dropin/runtime/caller.c
   checkers/dropin/runtime/crash.c
@@ -299,6 +301,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/process/sanitizer_check.c
   checkers/dropin/process/start.c
   checkers/dropin/process/start_glibc.c
+  checkers/dropin/process/stream_buffer_glibc.c
   checkers/dropin/process/stream_list_glibc.c
   checkers/dropin/runtime/caller.c
   checkers/dropin/runtime/crash.c

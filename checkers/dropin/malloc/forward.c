@@ -5,6 +5,7 @@
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/dropin/runtime/steering.h"
+#include "checkers/os/host.h"
 #include "guarded_blocks.h"
 #include "reject.h"
 
@@ -247,6 +248,50 @@ bool rf_forward_realloc(void *ptr, size_t size, const rf_origin *origin, void **
 
 /* ---- Blocks of another malloc ---- */
 
+#if defined(__GLIBC__)
+
+/* Of glibc's blocks there: two words before the block, the second its size and three bits, as of the next block. */
+#define HEADER (2 * sizeof(size_t))
+#define BEFORE_IN_USE ((size_t)1)
+#define NEVER_THERE ((size_t)6) /* of a mapping, of another heap than that of the break */
+#define BITS (BEFORE_IN_USE | NEVER_THERE)
+
+static size_t head_of(uintptr_t block) {
+  size_t head;
+  memcpy(&head, (const void *)(block - sizeof head), sizeof head);
+  return head;
+}
+
+static bool has_head(uintptr_t block, uintptr_t end) {
+  return block >= first_break + HEADER && block <= end && rf_host_readable((const void *)(block - HEADER), HEADER);
+}
+
+/* What a program took from the break for itself (sbrk) would crash glibc, or not be seen. */
+static bool looks_like_a_block(uintptr_t block, uintptr_t end) {
+  if (block % HEADER != 0 || !has_head(block, end)) {
+    return false;
+  }
+  size_t const head = head_of(block);
+  size_t const size = head & ~BITS;
+  return (head & NEVER_THERE) == 0 && size >= 2 * HEADER && size % HEADER == 0 && size <= end - block &&
+         has_head(block + size, end) && (head_of(block + size) & BEFORE_IN_USE) != 0;
+}
+
+#else
+
+static bool looks_like_a_block(uintptr_t block, uintptr_t end) {
+  (void)block;
+  (void)end;
+  return true;
+}
+
+#endif
+
 bool rf_forward_is_foreign(const void *ptr) {
-  return first_break != 0 && (uintptr_t)ptr >= first_break && (uintptr_t)ptr < (uintptr_t)sbrk(0);
+  uintptr_t const block = (uintptr_t)ptr;
+  if (first_break == 0 || block < first_break) {
+    return false;
+  }
+  uintptr_t const end = (uintptr_t)sbrk(0);
+  return block < end && looks_like_a_block(block, end);
 }

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "guarded_blocks.h"
 
 #include "checkers/checked/mode_options.h"
@@ -6,6 +7,7 @@
 #include "checkers/dropin/os/pages.h"
 #include "checkers/dropin/runtime/caller.h"
 #include "checkers/dropin/runtime/own_cache.h"
+#include "checkers/dropin/runtime/signals.h"
 #include "checkers/dropin/runtime/site_choice.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/dropin/runtime/tag_fault.h"
@@ -346,8 +348,11 @@ void rf_guarded_blocks_free(void *ptr, rf_family family, size_t size, const rf_o
   rf_page_block freed;
   know_thread();
   uint64_t const entered = rf_page_time_enter();
-  (void)rf_page_store_free(rf_guarded_blocks.store, ptr, family, size, origin, &freed);
+  rf_status const status = rf_page_store_free(rf_guarded_blocks.store, ptr, family, size, origin, &freed);
   rf_page_time_leave(entered);
+  if (status == RF_OK) {
+    rf_signals_freed((uintptr_t)freed.ptr, freed.size);
+  }
 }
 
 bool rf_guarded_blocks_usable_size(const void *ptr, size_t *size) {

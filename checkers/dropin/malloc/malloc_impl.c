@@ -384,6 +384,37 @@ bool rf_malloc_impl_is_freed(const void *ptr) {
   return freed;
 }
 
+/* True where the heap has a freed block there, which *f then tells of. */
+static bool find_stale(const void *start, size_t size, rf_access access, const rf_origin *origin, rf_finding *f) {
+  rf_view view;
+  rf_cache *const cache = rf_enter();
+  bool const stale = cache != NULL && rf_view_at((uintptr_t)start, &view) &&
+                     rf_slot_state_of(view.slot) == RF_SLOT_FREED &&
+                     (uintptr_t)start - (uintptr_t)view.payload < view.size;
+  if (stale) {
+    rf_finding_begin(f, RF_BUG_USE_AFTER_FREE, access, start, "malloc", rf_mode_name(rf_process.options.mode), origin);
+    f->access_size = size;
+    rf_check_about(f, &view);
+  }
+  if (cache != NULL) {
+    rf_leave(cache);
+  }
+  return stale;
+}
+
+bool rf_malloc_impl_report_stale(const void *start, size_t size, rf_access access, const rf_origin *origin) {
+  rf_finding f;
+  if (rf_guarded_blocks_own(start)) {
+    return rf_page_store_report_transfer(rf_guarded_blocks.store, start, size, access, origin);
+  }
+  if (!rf_process.checked || rf_memory_tags_on() || rf_span_holding((uintptr_t)start) == NULL ||
+      !find_stale(start, size, access, origin, &f)) {
+    return false;
+  }
+  rf_report(rf_process.guard_options.reporter, &f);
+  return true;
+}
+
 static size_t report_no_block(const void *ptr, const rf_origin *origin) {
   rf_finding f;
   rf_finding_begin(&f, RF_BUG_BAD_USABLE_SIZE, RF_ACCESS_UNKNOWN, ptr, "malloc", rf_mode_name(rf_process.options.mode),

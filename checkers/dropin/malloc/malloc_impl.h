@@ -35,6 +35,10 @@ bool rf_malloc_find_interception(void);
  * of blocks with pages of their own, and where blocks are not checked or have tags. */
 bool rf_malloc_impl_is_freed(const void *ptr);
 
+/* Reports an access to `size` bytes at `start` that is about to be made, if it begins in a freed block, or among blocks
+ * on pages touches closed memory. True where it was reported. Not where blocks have tags: these see to it. */
+bool rf_malloc_impl_report_stale(const void *start, size_t size, rf_access access, const rf_origin *origin);
+
 /* Requested bytes of the block; 0 for NULL and for a pointer that is no live block, which is reported where blocks are
  * checked. */
 size_t rf_malloc_impl_usable_size(void *ptr, const rf_origin *origin);

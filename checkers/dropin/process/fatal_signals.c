@@ -14,6 +14,7 @@
 #include "checkers/dropin/runtime/unmapped.h"
 #include "checkers/os/host.h"
 #include "checkers/os/memory_tags.h"
+#include "checkers/os/reserve_stack.h"
 #include "checkers/page/page_store.h"
 
 #include <errno.h>
@@ -52,29 +53,46 @@ static bool is_late(int number, const siginfo_t *info) {
   return number == SIGSEGV && rf_memory_tags_is_late_fault(info->si_code);
 }
 
+typedef struct fault {
+  int number;
+  siginfo_t *info;
+  void *context;
+  bool settled; /* out: the program goes on */
+} fault;
+
+static void report_and_check(const fault *f) {
+  static RF_THREAD_LOCAL bool reporting;
+  if (rf_memory_tags_on() && f->info->si_code > 0) {
+    f->info->si_addr = (void *)rf_tag_remove((uintptr_t)f->info->si_addr);
+  }
+  if (f->info->si_code > 0 && !reporting) {
+    reporting = true;
+    report(f->number, f->info, f->context);
+    reporting = false;
+  }
+  if (f->number == SIGABRT) {
+    rf_libc_abort_report(f->context);
+  }
+  restore_default(f->number);
+  check_all(f->number);
+}
+
+static void settle_or_end(void *context) {
+  fault *const f = context;
+  f->settled = (f->number == SIGSEGV || f->number == SIGBUS) && rf_page_settle(f->info, f->context);
+  if (!f->settled) {
+    report_and_check(f);
+  }
+}
+
 /* A signal that another process sent is sent again, as is a fault whose instruction does not run again. A fault of the
  * unwinder, which reads a stack that may be damaged, comes here while the handler is still in place; a second one of
  * the report's ends the process. */
 static void die(int number, siginfo_t *info, void *context) {
-  static RF_THREAD_LOCAL bool reporting;
+  fault f = {number, info, context, false};
   rf_host_unwind_fault();
-  if ((number == SIGSEGV || number == SIGBUS) && rf_page_settle(info, context)) {
-    return;
-  }
-  if (rf_memory_tags_on() && info->si_code > 0) {
-    info->si_addr = (void *)rf_tag_remove((uintptr_t)info->si_addr);
-  }
-  if (info->si_code > 0 && !reporting) {
-    reporting = true;
-    report(number, info, context);
-    reporting = false;
-  }
-  if (number == SIGABRT) {
-    rf_libc_abort_report(context);
-  }
-  restore_default(number);
-  check_all(number);
-  if (info->si_code <= 0 || is_late(number, info)) {
+  rf_on_reserve_stack(settle_or_end, &f);
+  if (!f.settled && (info->si_code <= 0 || is_late(number, info))) {
     (void)raise(number);
   }
 }

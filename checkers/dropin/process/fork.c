@@ -9,6 +9,7 @@
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/os/host.h"
+#include "checkers/os/reserve_stack.h"
 #include "checkers/os/seen_sites.h"
 #include "checkers/os/stack_rules.h"
 #include "checkers/report/collector.h"
@@ -62,6 +63,7 @@ static void fork_child(void) {
   rf_process.forked = true;
   rf_process.start_ns = rf_port_now_ns();
   rf_host_report_lock_reset();
+  rf_reserve_stack_forked();
   rf_stack_rules_reset();
   rf_process.ended = false;
   rf_process.findings = 0;

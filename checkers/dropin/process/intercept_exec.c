@@ -8,6 +8,7 @@
 #include "checkers/dropin/os/libc.h"
 #include "checkers/dropin/os/real.h"
 #include "checkers/dropin/runtime/state.h"
+#include "checkers/os/reserve_stack.h"
 #include "exec_target.h"
 #include "intercept_transfer.h"
 #include "lifecycle.h"
@@ -54,22 +55,56 @@ static void look(int error, char *const argv[], char *const envp[], const rf_ori
   }
 }
 
-static int failed(const rf_exec_target *target, int result) {
+static int failed(const char *unchecked, int result) {
   int const saved = errno;
   rf_process_resume();
-  if (target->unchecked != NULL) {
+  if (unchecked != NULL) {
     rf_process_log_resumed();
   }
   errno = saved;
   return result;
 }
 
-static int become(const char *file, bool search, char *const argv[], char *const envp[], const rf_origin *origin) {
+typedef struct becoming {
+  const char *file;
+  bool search;
+  char *const *envp;
+  const char *unchecked; /* as of the target */
+  bool other_preload;
+} becoming;
+
+static void prepare(void *context) {
+  becoming *const b = context;
   rf_exec_target target;
-  rf_exec_target_find(file, search, envp, &target);
-  FIT_ENVIRONMENT(target, envp)
+  rf_exec_target_find(b->file, b->search, b->envp, &target);
   before_exec(&target);
-  int const result = failed(&target, ((path_function)rf_real(search ? "execvpe" : "execve"))(file, argv, envp));
+  b->unchecked = target.unchecked;
+  b->other_preload = target.other_preload;
+}
+
+static int execute(const becoming *b, char *const argv[], char *const envp[]) {
+  path_function const theirs = (path_function)rf_real(b->search ? "execvpe" : "execve");
+  return failed(b->unchecked, theirs(b->file, argv, envp));
+}
+
+__attribute__((noinline)) static int execute_with_other_preload(const becoming *b, char *const argv[]) {
+  rf_exec_target target;
+  char *const *envp = b->envp;
+  rf_exec_target_find(b->file, b->search, envp, &target);
+  FIT_ENVIRONMENT(target, envp)
+  return execute(b, argv, envp);
+}
+
+/* The description of the target alone is larger than some stacks. A child of vfork, which would not give back what is
+ * its parent's as well, stays on its own. */
+static int become(const char *file, bool search, char *const argv[], char *const envp[], const rf_origin *origin) {
+  becoming b = {file, search, envp, NULL, false};
+  if (rf_process_now() == rf_process.id) {
+    rf_on_reserve_stack(prepare, &b);
+  } else {
+    prepare(&b);
+  }
+  int const result = b.other_preload ? execute_with_other_preload(&b, argv) : execute(&b, argv, envp);
   look(errno, argv, envp, origin);
   return result;
 }
@@ -102,7 +137,7 @@ RF_EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) {
   FIT_ENVIRONMENT(target, envp)
   before_exec(&target);
   rf_origin const origin = RF_CALLER;
-  int const result = failed(&target, ((file_function)rf_real("fexecve"))(fd, argv, envp));
+  int const result = failed(target.unchecked, ((file_function)rf_real("fexecve"))(fd, argv, envp));
   look(errno, argv, envp, &origin);
   return result;
 }

@@ -8,6 +8,7 @@
 #include "checkers/page/page_store.h"
 #include "intercept.h"
 #include "lifecycle.h"
+#include "stream_buffer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -76,7 +77,11 @@ FILE *rf_intercept_reopened(FILE *stream) {
 }
 
 RF_EXPORT FILE *freopen(const char *filename, const char *modes, FILE *stream) {
+  rf_origin const origin = RF_CALLER;
   find_theirs();
+  if (stream != NULL) {
+    rf_stream_buffer_look(stream, &origin);
+  }
   return rf_intercept_reopened(theirs.freopen(filename, modes, stream));
 }
 

@@ -7,6 +7,7 @@
 #include "checkers/dropin/os/libc.h"
 #include "intercept_files.h"
 #include "intercept_transfer.h"
+#include "stream_buffer.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,8 +22,9 @@ size_t __fread_chk(void *restrict buf, size_t room, size_t size, size_t n, FILE 
 size_t __fread_unlocked_chk(void *restrict buf, size_t room, size_t size, size_t n, FILE *restrict stream);
 
 #define EACH(with)                                                                                                     \
-  with(freopen64) with(pread64) with(pwrite64) with(preadv64) with(pwritev64) with(__read_chk) with(__pread_chk)       \
-      with(__pread64_chk) with(__recv_chk) with(__recvfrom_chk) with(__fread_chk) with(__fread_unlocked_chk)
+  with(fflush) with(fflush_unlocked) with(freopen64) with(pread64) with(pwrite64) with(preadv64) with(pwritev64)       \
+      with(__read_chk) with(__pread_chk) with(__pread64_chk) with(__recv_chk) with(__recvfrom_chk) with(__fread_chk)   \
+          with(__fread_unlocked_chk)
 
 static struct { EACH(DECLARE) } theirs;
 
@@ -36,8 +38,23 @@ static void find_theirs(void) {
   }
 }
 
+#define FLUSHES(name)                                                                                                  \
+  RF_EXPORT int name(FILE *stream) {                                                                                   \
+    rf_origin const origin = RF_CALLER;                                                                                \
+    find_theirs();                                                                                                     \
+    rf_stream_buffer_look(stream, &origin);                                                                            \
+    return theirs.name(stream);                                                                                        \
+  }
+
+FLUSHES(fflush)
+FLUSHES(fflush_unlocked)
+
 RF_EXPORT FILE *freopen64(const char *filename, const char *modes, FILE *stream) {
+  rf_origin const origin = RF_CALLER;
   find_theirs();
+  if (stream != NULL) {
+    rf_stream_buffer_look(stream, &origin);
+  }
   return rf_intercept_reopened(theirs.freopen64(filename, modes, stream));
 }
 

@@ -42,7 +42,7 @@ static bool small_stack; /* the program has made a stack for handlers that is to
 
 /* A small stack serves the program's own handler of faults, which is called by the store's, and else nobody. */
 static void choose_stack(void) {
-  if (__atomic_load_n(&small_stack, __ATOMIC_RELAXED)) {
+  if (__atomic_load_n(&small_stack, __ATOMIC_RELAXED) && !rf_signals_stack_was_freed()) {
     rf_page_signals_use_stack(handles_faults());
   }
 }
@@ -149,7 +149,13 @@ RF_EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old) {
 RF_EXPORT int sigaltstack(const stack_t *restrict stack, stack_t *restrict old) {
   int const result = (int)syscall(SYS_sigaltstack, stack, old);
   bool const own = is_own_code((uintptr_t)__builtin_return_address(0));
-  if (result == 0 && !own && stack != NULL && (stack->ss_flags & SS_DISABLE) == 0 && stack->ss_size < STACK_FOR_OURS) {
+  if (result != 0 || own || stack == NULL) {
+    return result;
+  }
+  bool const none = (stack->ss_flags & SS_DISABLE) != 0;
+  uintptr_t const start = (uintptr_t)stack->ss_sp;
+  rf_signals_note_stack(start, none ? 0 : start + stack->ss_size);
+  if (!none && stack->ss_size < STACK_FOR_OURS) {
     rf_signals_leave_small_stacks();
     __atomic_store_n(&small_stack, true, __ATOMIC_RELAXED);
     choose_stack();

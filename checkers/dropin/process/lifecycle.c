@@ -23,10 +23,12 @@
 #include "checkers/dropin/runtime/tag_fault.h"
 #include "checkers/dropin/runtime/tag_pause.h"
 #include "checkers/os/forbidden_calls.h"
+#include "checkers/os/reserve_stack.h"
 #include "checkers/os/uncancelled.h"
 #include "fatal_signals.h"
 #include "fork.h"
 #include "sanitizer_check.h"
+#include "stream_buffer.h"
 
 #include <errno.h>
 #include <ringfence/dropin.h>
@@ -60,6 +62,7 @@ bool rf_process_closes(FILE *stream, const rf_origin *origin) {
     rf_output_keep_standard_error();
   }
   if (!rf_malloc_impl_is_freed(stream)) {
+    rf_stream_buffer_look(stream, origin);
     return true;
   }
   rf_malloc_impl_free(stream, RF_FAMILY_MALLOC, SIZE_MAX, origin);
@@ -161,27 +164,43 @@ static rf_process_exit exit_of(rf_process_ending ending, int status) {
   return status == -1 ? (rf_process_exit){"unknown", 0} : (rf_process_exit){"status", status & 0xFF};
 }
 
-int rf_process_end(rf_process_ending ending, int status) {
+typedef struct end {
+  rf_process_ending ending;
+  int status;   /* in: the program's; out: the process's */
+  uintptr_t sp; /* below it nothing of the program's lives */
+} end;
+
+static void end_process(void *context) {
+  end *const e = context;
   rf_leak_summary leaks = {.checked = false, .why = NULL};
-  uintptr_t const here = (uintptr_t)__builtin_frame_address(0);
-  if (rf_is_forbidden(RF_CALL_CLOCK) || !begin_end()) {
-    return status;
-  }
   __atomic_store_n(&rf_process.ending, true, __ATOMIC_RELAXED);
   int const cancellation = rf_uncancelled_begin();
   rf_output_restore_standard_error();
-  const char *const unchecked = check_blocks(ending);
-  if (rf_process.checked && ending == RF_ENDING_EXIT && rf_process.options.leaks != RF_LEAKS_NONE) {
-    look_for_leaks(stack_from != 0 ? stack_from : here, &leaks);
+  if (e->ending == RF_ENDING_EXIT && rf_process.options.mode != RF_MODE_OFF) {
+    rf_stream_buffer_look(NULL, NULL);
+  }
+  const char *const unchecked = check_blocks(e->ending);
+  if (rf_process.checked && e->ending == RF_ENDING_EXIT && rf_process.options.leaks != RF_LEAKS_NONE) {
+    look_for_leaks(e->sp, &leaks);
   }
   rf_tracing_end();
   rf_watched_sites_end();
   bool const failed = rf_process.findings != 0 && rf_process.options.exitcode != 0;
-  int const result = failed ? (int)rf_process.options.exitcode : status;
-  rf_process_exit const exit = exit_of(ending, ending >= RF_ENDING_EXEC ? status : result);
+  int const result = failed ? (int)rf_process.options.exitcode : e->status;
+  rf_process_exit const exit = exit_of(e->ending, e->ending >= RF_ENDING_EXEC ? e->status : result);
   rf_process_log_end(rf_process.findings, &leaks, unchecked, &exit);
   rf_uncancelled_end(cancellation);
-  return result;
+  e->status = result;
+}
+
+int rf_process_end(rf_process_ending ending, int status) {
+  end e = {ending, status, (uintptr_t)__builtin_frame_address(0)};
+  if (rf_is_forbidden(RF_CALL_CLOCK) || !begin_end()) {
+    return status;
+  }
+  e.sp = stack_from != 0 ? stack_from : e.sp;
+  rf_on_reserve_stack(end_process, &e);
+  return e.status;
 }
 
 void rf_process_resume(void) {

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "checkers/os/memory_tags.h"
+#include "checkers/os/reserve_stack.h"
 #include "checkers/os/stack_rules.h"
 #include "checkers/shared/wrapper.h"
 
@@ -122,6 +123,7 @@ void rf_process_init(void) {
     rf_process.start_ns = rf_port_now_ns();
     (void)rf_process_configure();
     open_depot();
+    rf_reserve_stack_init(rf_record_table(RF_RESERVE_STACK_BYTES));
     configure_heap();
     rf_heap_init(count_cores());
     rf_thread_init();

@@ -3,6 +3,7 @@
 
 #include "checkers/dropin/os/cxx_runtime.h"
 #include "checkers/dropin/os/export.h"
+#include "checkers/os/reserve_stack.h"
 #include "checkers/os/uncancelled.h"
 #include "checkers/report/collector.h"
 #include "output.h"
@@ -67,22 +68,33 @@ static bool told_to_callback(const rf_finding *f) {
 
 /* ---- The reporter ---- */
 
+typedef struct putting {
+  const rf_finding *finding;
+  rf_action action;
+} putting;
+
 /* At the end of the process all that is wrong is reported, then it ends with the code of a halted one. */
-static rf_action put(const rf_finding *f) {
+static void put_out(void *context) {
+  putting *const p = context;
   rf_output_open();
-  rf_action const action = rf_log_reporter_put(&rf_process.log, f);
+  p->action = rf_log_reporter_put(&rf_process.log, p->finding);
   rf_output_close();
   __atomic_fetch_add(&rf_process.findings, 1, __ATOMIC_RELAXED);
   if (__atomic_load_n(&rf_process.ending, __ATOMIC_RELAXED)) {
-    return RF_ACTION_CONTINUE;
+    p->action = RF_ACTION_CONTINUE;
   }
-  if (action == RF_ACTION_HALT) {
+  if (p->action == RF_ACTION_HALT) {
     rf_process.ended = true;
     if (rf_process.halting != NULL) {
       rf_process.halting();
     }
   }
-  return action;
+}
+
+static rf_action put(const rf_finding *f) {
+  putting p = {f, RF_ACTION_CONTINUE};
+  rf_on_reserve_stack(put_out, &p);
+  return p.action;
 }
 
 static rf_action tell(rf_reporter *self, const rf_finding *f) {

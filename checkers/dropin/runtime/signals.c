@@ -39,6 +39,32 @@ void rf_signals_leave_small_stacks(void) {
   }
 }
 
+static RF_THREAD_LOCAL struct {
+  uintptr_t start;
+  uintptr_t end; /* 0: none */
+} own_stack;
+
+static bool stack_was_freed; /* accessed atomically */
+
+void rf_signals_note_stack(uintptr_t start, uintptr_t end) {
+  own_stack.start = start;
+  own_stack.end = end;
+  rf_page_signals_stack_freed(0);
+}
+
+void rf_signals_freed(uintptr_t block, size_t size) {
+  if (own_stack.end != 0 && own_stack.start < block + size && block < own_stack.end) {
+    rf_page_signals_stack_freed(own_stack.end);
+    __atomic_store_n(&stack_was_freed, true, __ATOMIC_RELAXED);
+    rf_signals_leave_small_stacks();
+    rf_page_signals_use_stack(false);
+  }
+}
+
+bool rf_signals_stack_was_freed(void) {
+  return __atomic_load_n(&stack_was_freed, __ATOMIC_RELAXED);
+}
+
 const rf_handler *rf_handler_of(int number) {
   return number > 0 && number < NSIG && handlers[number].installed ? &handlers[number] : NULL;
 }

@@ -6,6 +6,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct rf_handler {
@@ -39,6 +40,16 @@ void rf_signals_begin_thread(void);
 /* A program has made a stack for signal handlers of its own that is too small for ours: they run on the threads' stacks
  * from now on. */
 void rf_signals_leave_small_stacks(void);
+
+/* The calling thread's stack for handlers, as the program has set it; `end` 0: none. */
+void rf_signals_note_stack(uintptr_t start, uintptr_t end);
+
+/* A block was freed. Where that stack lies in it, handlers of ours run on the threads' stacks from now on: the system
+ * could call them no more, and not even for the reason. */
+void rf_signals_freed(uintptr_t block, size_t size);
+
+/* True where that has happened. */
+bool rf_signals_stack_was_freed(void);
 
 /* A set of the two, as the kernel has it: signal n is bit n - 1. */
 typedef uint64_t rf_fault_set;

@@ -69,6 +69,11 @@ void rf_options_default(rf_options *out);
  * *options are used. */
 unsigned rf_options_parse(rf_options *options, const char *text, const char *source, const rf_sink *warnings);
 
+/* The same, and writes what was applied to `kept` (NULL: nowhere), as text of that form: who hands the options on to
+ * other processes need not have each of them warn. */
+unsigned rf_options_keep(rf_options *options, const char *text, const char *source, const rf_sink *warnings,
+                         const rf_sink *kept);
+
 /* Applies what __ringfence_default_options returns, then the environment's RINGFENCE_OPTIONS (which a program that runs
  * with another user's rights ignores). Returns the number of warnings. */
 unsigned rf_options_load(rf_options *options, const rf_sink *warnings);

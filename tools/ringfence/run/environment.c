@@ -9,11 +9,23 @@
 #include <unistd.h>
 
 static rf_options parse(const char *text) {
-  rf_sink const nobody = rf_null_sink(); /* the library warns of unknown options */
+  rf_sink const nobody = rf_null_sink();
   rf_options options;
   rf_options_default(&options);
   (void)rf_options_parse(&options, text, "RINGFENCE_OPTIONS", &nobody);
   return options;
+}
+
+/* What the library understands of `text`. The rest is warned of here, once, and not by each process. */
+static const char *understood(rf_bump_arena *arena, const char *text) {
+  rf_sink const warnings = rf_file_sink(stderr);
+  size_t const size = strlen(text) + 1;
+  rf_sink_buffer kept;
+  rf_options unused;
+  rf_options_default(&unused);
+  rf_sink_buffer_init(&kept, (char *)rf_bump_arena_array(arena, size, 1), size);
+  (void)rf_options_keep(&unused, text, "RINGFENCE_OPTIONS", &warnings, &kept.sink);
+  return kept.data;
 }
 
 static const char *join(rf_bump_arena *arena, const char *a, const char *b) {
@@ -23,21 +35,21 @@ static const char *join(rf_bump_arena *arena, const char *a, const char *b) {
 const char *rf_environment_options(rf_bump_arena *arena, const char *passed, const char *folder,
                                    rf_options *effective) {
   const char *const own = getenv("RINGFENCE_OPTIONS");
-  const char *const user = own == NULL ? "" : own;
+  const char *user = own == NULL ? "" : own;
   if (parse(user).log != NULL) {
     rf_diag("RINGFENCE_OPTIONS: log is ignored; --log prints to a file");
   }
   /* A request of impossible size is a bug to someone who checks a program; without the command, a program may make one
    * to see whether it is served. */
-  const char *asked = join(arena, join(arena, "rejected=1", user), passed);
   const char *const ours = rf_bump_arena_print(arena, "format=json:summary=1:help=0:log=%s/%%p", folder);
-  *effective = parse(join(arena, asked, ours));
   /* An open quotation mark would take in the options after it. */
-  if (!effective->summary) {
+  if (!parse(join(arena, user, ours)).summary) {
     rf_diag("RINGFENCE_OPTIONS is ignored: a quotation mark in it is not closed");
-    asked = join(arena, "rejected=1", passed);
-    *effective = parse(join(arena, asked, ours));
+    user = "";
   }
+  user = understood(arena, user);
+  const char *const asked = join(arena, join(arena, "rejected=1", user), passed);
+  *effective = parse(join(arena, asked, ours));
   if (parse(join(arena, user, passed)).help) {
     rf_sink const to = rf_file_sink(stderr);
     rf_options_help(effective, &to);

@@ -1,0 +1,15 @@
+/* Streams whose buffer was freed while they were open (setvbuf, then free). What is still to be written out is read by
+ * the system, on the C library's behalf: it refuses closed memory, and the C library's call fails without a signal. */
+#ifndef RINGFENCE_DROPIN_STREAM_BUFFER_H
+#define RINGFENCE_DROPIN_STREAM_BUFFER_H
+
+#include <ringfence/block.h>
+#include <stdio.h>
+
+#include "checkers/shared/origin.h"
+
+/* Reports the stream if what it is about to write out lies in a freed block. NULL: all streams. `origin` NULL: at the
+ * end of the process, which writes out all of them. Any thread; takes the C library's lock of all streams for NULL. */
+void rf_stream_buffer_look(FILE *stream, const rf_origin *origin);
+
+#endif /* RINGFENCE_DROPIN_STREAM_BUFFER_H */

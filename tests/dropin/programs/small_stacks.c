@@ -1,0 +1,130 @@
+/* What a program may do on a small stack: argv[1] is the stack, of a signal handler or a coroutine's ("freed": of a
+ * handler, in a block, which "bad" frees before the signal comes), argv[2] what is done there. 9 KiB are left, with a closed page below: calls take up to 3 KiB to find their functions, and what the C
+ * library does itself less than one. */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+enum { CLOSED = 65536, WHOLE = 256 * 1024, LEFT = 9 * 1024, ROOM = 64 * 1024 };
+
+static const char *what;
+static char *stack; /* above a closed page */
+static char *block;
+static volatile size_t frame; /* what the kernel takes for a handler */
+
+static int is(const char *other) {
+  return strcmp(what, other) == 0;
+}
+
+static void work(void) {
+  if (is("exit")) {
+    exit(7);
+  } else if (is("_exit")) {
+    _exit(7);
+  } else if (is("abort")) {
+    abort();
+  } else if (is("terminate")) {
+    raise(SIGTERM);
+  } else if (is("exec")) {
+    execl("/bin/sh", "sh", "-c", "exit 7", (char *)NULL);
+  } else if (is("damage_and_exit")) {
+    block[10] = 1;
+    _exit(7);
+  } else if (is("free")) {
+    free(block);
+    _exit(7);
+  } else if (is("double_free")) {
+    free(block);
+    free(block);
+  } else if (is("write_after_free")) {
+    free(block);
+    *(volatile char *)(block + 1) = 1;
+    _exit(7);
+  }
+}
+
+/* In a handler. */
+static void on_signal(int number) {
+  char here;
+  (void)number;
+  if (frame == 0) {
+    frame = (size_t)(stack + WHOLE - &here);
+  } else {
+    work();
+  }
+}
+
+static void use(size_t size) {
+  stack_t const now = {.ss_sp = stack + WHOLE - size, .ss_size = size};
+  stack_t const none = {.ss_flags = SS_DISABLE};
+  sigaltstack(&none, NULL);
+  mprotect(stack, WHOLE - size & ~(size_t)4095, PROT_NONE);
+  if (sigaltstack(&now, NULL) != 0) {
+    _exit(3);
+  }
+}
+
+static void in_a_handler(void) {
+  struct sigaction const action = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK};
+  sigaction(SIGUSR1, &action, NULL);
+  use(ROOM);
+  raise(SIGUSR1);
+  use(frame + LEFT);
+  raise(SIGUSR1);
+}
+
+static void in_a_coroutine(void) {
+  static ucontext_t mine;
+  static ucontext_t its;
+  getcontext(&its);
+  mprotect(stack, WHOLE - LEFT & ~(size_t)4095, PROT_NONE);
+  its.uc_stack.ss_sp = stack + WHOLE - LEFT;
+  its.uc_stack.ss_size = LEFT;
+  its.uc_link = &mine;
+  makecontext(&its, work, 0);
+  swapcontext(&mine, &its);
+}
+
+static void nothing(int number) {
+  (void)number;
+}
+
+static int on_a_freed_stack(void) {
+  stack_t const own = {.ss_sp = malloc(ROOM), .ss_size = ROOM};
+  stack_t const none = {.ss_flags = SS_DISABLE};
+  struct sigaction const action = {.sa_handler = nothing, .sa_flags = SA_ONSTACK};
+  sigaction(SIGUSR1, &action, NULL);
+  sigaltstack(&own, NULL);
+  raise(SIGUSR1);
+  if (is("bad")) {
+    free(own.ss_sp);
+  }
+  raise(SIGUSR1);
+  sigaltstack(&none, NULL);
+  free(is("bad") ? NULL : own.ss_sp);
+  puts("end");
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  char *const memory = mmap(NULL, CLOSED + WHOLE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  stack = memory + CLOSED;
+  what = argv[2];
+  mprotect(memory, CLOSED, PROT_NONE);
+  if (strcmp(argv[1], "freed") == 0) {
+    return on_a_freed_stack();
+  }
+  block = malloc(10);
+  if (argc > 2 && strcmp(argv[1], "handler") == 0) {
+    in_a_handler();
+  } else {
+    in_a_coroutine();
+  }
+  return 1;
+}
