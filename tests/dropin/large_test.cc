@@ -218,6 +218,26 @@ TEST(DropinLarge, ItsMemoryGoesBackWhereThePageMapHasNone) {
   });
 }
 
+// As if the units behind it were the first of another part of the page map, for which there is no memory.
+TEST(DropinLarge, ARunStaysAsItIsWhereThePageMapHasNoMemory) {
+  heap_alone([] {
+    bool fresh = false;
+    rf_span *const span = take_large(100000, &fresh);
+    size_t const bytes = span->bytes;
+    size_t const used = rf_heaps[0].used_units;
+    rf_span_leaf **const place = &rf_span_root[rf_span_start(span) >> RF_UNIT_SHIFT >> RF_SPAN_MAP_BITS];
+    rf_span_leaf *const leaf = *place;
+    leave_space(0);
+    *place = nullptr;
+    bool const resized = rf_large_resize(span, 200000);
+    *place = leaf;
+    EXPECT_FALSE(resized);
+    EXPECT_EQ(span->bytes, bytes);
+    EXPECT_EQ(rf_heaps[0].used_units, used);
+    EXPECT_TRUE(rf_large_resize(span, 200000));
+  });
+}
+
 #ifdef __x86_64__
 
 // What threads share of the large blocks of heap 0.
