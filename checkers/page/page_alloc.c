@@ -189,6 +189,11 @@ static void enter_backing(rf_page_store *store, const rf_slot *s) {
 
 /* ---- The block ---- */
 
+/* A page that a use of a freed block opened is closed by the next who takes the lock, but not by one who has all. */
+static bool is_zero(rf_page_store *store, const rf_slot *s) {
+  return rf_page_is_clean(s) && __atomic_load_n(&store->reopened_count, __ATOMIC_ACQUIRE) == 0;
+}
+
 void *rf_page_store_alloc(rf_page_store *store, const rf_page_request *request, const rf_origin *origin) {
   size_t const size = request->size;
   if (store->options.largest != 0 && size > store->options.largest) {
@@ -210,7 +215,7 @@ void *rf_page_store_alloc(rf_page_store *store, const rf_page_request *request, 
   s->filled = false;
   if (!request->zeroed) {
     rf_page_fill_new(store, (unsigned char *)s->block, size);
-  } else if (!rf_page_is_clean(s)) {
+  } else if (!is_zero(store, s)) {
     memset((void *)s->block, 0, size);
   }
   s->kept = false;

@@ -239,7 +239,7 @@ class Tree:
         return os.path.join(top, os.path.basename(self.graph.execroot))
 
     def test(self, test, timeout):
-        """(None or why it failed, seconds)."""
+        """(None or why it failed, seconds). As Bazel does, by the name beside the files that it finds there."""
         cwd = self.lay_out(test)
         scratch = tempfile.mkdtemp(prefix="rf", dir="/tmp")
         environment = {
@@ -259,7 +259,7 @@ class Tree:
         start = time.monotonic()
         with tempfile.TemporaryFile() as output:
             process = subprocess.Popen(
-                [os.path.join(self.folder, test.program)] + test.arguments,
+                [os.path.join(cwd, test.program.partition("/bin/")[2])] + test.arguments,
                 cwd=cwd,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -114,4 +114,29 @@ TEST_F(MemblocksLock, StatisticsOfAGroupAreOneLockedSectionForEachPool) {
   EXPECT_EQ(s.capacity, sizeof buffer);
 }
 
+TEST_F(MemblocksLock, AFreeOfTwoPoolsBlocksIsOneLockedSectionOfBoth) {
+  rf_blockgroup group;
+  rf_blockgroup_member members[2];
+  size_t other_bitmap[1];
+  alignas(16) unsigned char other_buffer[4 * 32];
+  rf_mutex other_mutex;
+  rf_memblocks other;
+  EXPECT_EQ(rf_mutex_init(&other_mutex), RF_OK);
+  EXPECT_EQ(rf_memblocks_init(&other, other_buffer, 32, 4, other_bitmap), RF_OK);
+  rf_memblocks_share(&other, &other_mutex);
+  EXPECT_EQ(rf_blockgroup_init(&group, [](rf_blockgroup *, void *) -> rf_memblocks * { return nullptr; }), RF_OK);
+  EXPECT_EQ(rf_blockgroup_add(&group, &members[0], &pool), RF_OK);
+  EXPECT_EQ(rf_blockgroup_add(&group, &members[1], &other), RF_OK);
+  void *blocks[2] = {taken[0], nullptr};
+  EXPECT_EQ(rf_memblocks_alloc(&other, 1, &blocks[1]), RF_OK);
+  size_t const before = bitmap[0];
+  sections = 0;
+  EXPECT_EQ(rf_blockgroup_free(&group, 2, blocks), RF_OK);
+  EXPECT_EQ(sections, 2U);
+  EXPECT_EQ(bits_at_lock, before);
+  EXPECT_NE(bitmap[0], before);
+  EXPECT_EQ(bits_at_unlock, bitmap[0]);
+  rf_mutex_deinit(&other_mutex);
+}
+
 } // namespace

@@ -334,6 +334,25 @@ TEST_F(PageStore, AZeroedBlockIsZeroWhereAKeptOneWas) {
   EXPECT_EQ(std::count(again, again + 100, 0), 100);
 }
 
+// A use of a freed block opens its page for the program to go on. Whoever has all locks, as a handler of fork, closes
+// none.
+TEST_F(PageStore, AZeroedBlockIsZeroWhereAFreedOneWasUsed) {
+  options_.slots = 1;
+  options_.quarantine = SIZE_MAX;
+  open();
+  unsigned char *const p = alloc(3 * page_size());
+  EXPECT_EQ(free(p), RF_OK);
+  auto const address = reinterpret_cast<uintptr_t>(p) + page_size();
+  EXPECT_TRUE(rf_page_reopen(store_, rf_runs_slot(store_, address), address));
+  EXPECT_EQ(p[page_size()], RF_PATTERN_FREED);
+  rf_page_request const request = {3 * page_size(), 1, 0, nullptr, RF_FAMILY_MALLOC, true, nullptr};
+  rf_page_lock_all();
+  unsigned char *const again = bytes(rf_page_store_alloc(store_, &request, &origin_));
+  rf_page_unlock_all();
+  ASSERT_EQ(again, p);
+  EXPECT_EQ(std::count(again, again + 3 * page_size(), 0), static_cast<ptrdiff_t>(3 * page_size()));
+}
+
 TEST_F(PageStore, AStoreOfFewBlocksGivesUpFreedOnesForNewOnes) {
   options_.slots = 3;
   options_.quarantine = SIZE_MAX;

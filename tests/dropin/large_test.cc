@@ -1,7 +1,12 @@
 // Large blocks of the drop-in's heap (checkers/dropin/heap/large.c): kept, used again, resized and given back.
+#include "tests/checkers/single_step.h"
 #include "tests/dropin/heap_alone.h"
 
+#include <sys/resource.h>
+
+#include <csignal>
 #include <cstring>
+#include <fstream>
 
 #define _Static_assert static_assert
 extern "C" {
@@ -190,6 +195,98 @@ TEST(DropinLarge, ShrinksAMappingAndLeavesARun) {
     EXPECT_EQ(run->size, 600000U);
   });
 }
+
+// Leaves so many bytes of address space.
+void leave_space(size_t bytes) {
+  size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  rlimit const limit = {pages * static_cast<size_t>(sysconf(_SC_PAGESIZE)) + bytes, RLIM_INFINITY};
+  EXPECT_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
+// There is space for the block and its description, and not for the part of the page map where it lies.
+TEST(DropinLarge, ItsMemoryGoesBackWhereThePageMapHasNone) {
+  heap_alone([] {
+    constexpr size_t kSize = 5 * kMiB;
+    bool fresh = false;
+    rf_span_forget(rf_span_describe(0, RF_CLASSES));
+    leave_space(kSize + 256 * 1024);
+    EXPECT_EQ(take_large(kSize, &fresh), nullptr);
+    EXPECT_EQ(rf_heaps[0].mapped_bytes, 0U);
+    EXPECT_EQ(rf_heap_bytes_now().large, 0U);
+    EXPECT_EQ(take_large(kSize, &fresh), nullptr) << "the description is used again";
+  });
+}
+
+// As if the units behind it were the first of another part of the page map, for which there is no memory.
+TEST(DropinLarge, ARunStaysAsItIsWhereThePageMapHasNoMemory) {
+  heap_alone([] {
+    bool fresh = false;
+    rf_span *const span = take_large(100000, &fresh);
+    size_t const bytes = span->bytes;
+    size_t const used = rf_heaps[0].used_units;
+    rf_span_leaf **const place = &rf_span_root[rf_span_start(span) >> RF_UNIT_SHIFT >> RF_SPAN_MAP_BITS];
+    rf_span_leaf *const leaf = *place;
+    leave_space(0);
+    *place = nullptr;
+    bool const resized = rf_large_resize(span, 200000);
+    *place = leaf;
+    EXPECT_FALSE(resized);
+    EXPECT_EQ(span->bytes, bytes);
+    EXPECT_EQ(rf_heaps[0].used_units, used);
+    EXPECT_TRUE(rf_large_resize(span, 200000));
+  });
+}
+
+#ifdef __x86_64__
+
+// What threads share of the large blocks of heap 0.
+struct Shared {
+  size_t large, freed, mapped, used_units;
+  const rf_span *oldest, *newest, *listed;
+};
+
+Shared shared_now() {
+  const rf_heap &h = rf_heaps[0];
+  return {h.large_bytes, h.freed_bytes, h.mapped_bytes, h.used_units, h.freed_oldest, h.freed_newest, h.newest};
+}
+
+struct {
+  Shared seen;
+  volatile unsigned changes;
+  volatile unsigned wrong;
+} stepping;
+
+void on_step(int /*signal*/) {
+  Shared const now = shared_now();
+  if (memcmp(&now, &stepping.seen, sizeof now) != 0) {
+    stepping.changes = stepping.changes + 1;
+    stepping.wrong = stepping.wrong + (rf_heaps[0].lock.state == 0 ? 1 : 0);
+    stepping.seen = now;
+  }
+}
+
+TEST(DropinLarge, ChangesWhatThreadsShareUnderTheLockAlone) {
+  heap_alone([] {
+    bool fresh = false;
+    rf_heap_options_now.quarantine = 0; // one block is kept: the next that is freed takes its place
+    ASSERT_NE(signal(SIGTRAP, on_step), SIG_ERR);
+    rf_span *const first = take_large(40000, &fresh);
+    rf_span *const second = take_large(200000, &fresh);
+    keep_large(first);
+    stepping.seen = shared_now();
+    set_stepping(true);
+    EXPECT_TRUE(rf_large_resize(second, 180000));
+    EXPECT_TRUE(rf_large_keep(second));
+    (void)rf_large_trim();
+    set_stepping(false);
+    EXPECT_EQ(rf_heap_bytes_now().freed, 0U);
+    EXPECT_GT(stepping.changes, 8U);
+    EXPECT_EQ(stepping.wrong, 0U);
+  });
+}
+
+#endif
 
 TEST(DropinLarge, RefusesSizesAndAlignmentsThatWrap) {
   heap_alone([] {

@@ -162,6 +162,16 @@ TEST_P(HandleDamage, OfAnyFigureThatDisagreesWithTheBlocksIsTold) {
   }
 }
 
+TEST_P(HandleDamage, OfEachFigureIsSeenBeforeAnythingIsLookedUp) {
+  EXPECT_EQ(rf_handle_state_checksum(&heap), heap.state_checksum);
+  for (size_t *const figure : {&heap.counters.used, &heap.counters.blocks, &heap.counters.peak,
+                               &heap.counters.peak_blocks, &heap.occupied, &heap.peak_occupied, &heap.locked}) {
+    ++*figure;
+    EXPECT_NE(rf_handle_state_checksum(&heap), heap.state_checksum) << figure - &heap.occupied;
+    restore();
+  }
+}
+
 TEST_P(HandleDamage, OfAnyByteOfTheAdaptersRecordThatMattersIsTold) {
   auto *const bytes = reinterpret_cast<unsigned char *>(&pinned);
   for (size_t i = sizeof pinned.base; i < sizeof pinned; i++) {

@@ -49,6 +49,11 @@ def a_server_goes_on_when_the_disk_has_room_again():
         resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
         s.wait(lambda: s.ask("status")["events"] == 51)
         s.wait(lambda: "can be written again" in s.log())
+        append(s.directory, event("c", "last"))
+        s.wait(lambda: s.ask("status")["events"] == 52)
+        equal(s.stop(), 0)
+        with sqlite3.connect(s.directory + "/ringfence.db") as db:
+            check(db.execute("SELECT count(*) FROM segment").fetchone()[0] <= 1, "of segments that are gone")
 
 
 def an_upload_to_a_full_disk_says_so():

@@ -42,6 +42,18 @@ def numbers_have_their_noun():
         check("1 event in" in s.command("show", "1"), s.command("show", "1"))
 
 
+def a_trend_says_how_many_events_its_days_had():
+    with Service(start=False) as s:
+        append(s.directory, *[event("a", f"{day}-{i}", ago=day * 86400) for day, i in ((0, 1), (2, 1), (2, 2), (2, 3))],
+               event("b", "old", ago=60 * 86400))
+        s.once()
+        s.start()
+        labels = re.findall(r'aria-label="([^"]*\bin 30 days[^"]*)"', s.http("GET", "/").text)
+        equal(sorted(set(labels)), ["4 events in 30 days, at most 3 in one day", "none in 30 days"])
+        number = next(f["id"] for f in s.findings() if f["count"] == 4)
+        check("Events per day <span class=\"dim\">4 events in " in s.http("GET", f"/finding/{number}").text)
+
+
 def a_finding_has_its_number_in_the_list():
     with with_builds() as s:
         text = s.http("GET", "/").text
@@ -126,7 +138,8 @@ def times_of_commands_have_a_zone():
 
 
 service.main([
-    numbers_have_their_noun, a_finding_has_its_number_in_the_list, long_ids_of_builds_are_cut_and_names_are_not,
+    numbers_have_their_noun, a_trend_says_how_many_events_its_days_had, a_finding_has_its_number_in_the_list,
+    long_ids_of_builds_are_cut_and_names_are_not,
     places_are_named_from_the_folder_of_sources, a_build_leads_to_its_findings,
     tabs_count_what_the_filter_lets_through, an_empty_list_says_why,
     pages_of_an_empty_store_say_how_to_fill_it, roles_of_events_stand_apart,

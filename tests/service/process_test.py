@@ -84,7 +84,13 @@ def peaks_of_programs_are_seen_by_day():
         equal([(r["program"], r["build"], r["peak"], r["processes"], r["peaks"][-3:], len(r["peaks"])) for r in rows],
               [("/srv/app", "a" * 8, 900, 3, [900, 0, 700], 30)])
         s.start()
-        check("at most 900 bytes" in s.http("GET", "/processes").text)
+        text = s.http("GET", "/processes").text
+        check("at most 900 bytes" in text)
+        row = re.search(r'<tr><td class="wrap mono">/srv/app</td>(.*?)</tr>', text)
+        check(row is not None, text)
+        equal([re.sub(r"<[^>]*>", "", cell).strip() for cell in row.group(1).split("</td>")],
+              ["a" * 8, "guard", "development", "", "900 bytes", "3", "0.030", ""])
+        equal(Nesting(text).wrong, [])
 
 
 def two_snapshots_are_compared():

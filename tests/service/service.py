@@ -117,14 +117,16 @@ def forget_segment(directory):
 
 
 class Service:
-    """A collector. `with Service() as s`: runs; the folder goes at the end."""
+    """A collector. `with Service() as s`: runs; the folder goes at the end. `environment`: of the server, beside the
+    test's own."""
 
-    def __init__(self, *options, start=True, directory=None):
+    def __init__(self, *options, start=True, directory=None, environment=None):
         self.root = tempfile.mkdtemp(prefix="service", dir=os.environ.get("TEST_TMPDIR"))
         self.directory = directory or os.path.join(self.root, "d")
         if not os.path.isdir(self.directory):
             os.mkdir(self.directory, 0o700)
         self.options = list(options)
+        self.environment = dict(os.environ, **environment or {})
         self.process = None
         if start:
             self.start()
@@ -134,7 +136,8 @@ class Service:
         self.process = subprocess.Popen(
             [SERVE, "serve", "--no-shared", "--dir", self.directory, "--listen", "127.0.0.1:0", *self.options],
             stderr=log,
-            stdin=subprocess.DEVNULL)
+            stdin=subprocess.DEVNULL,
+            env=self.environment)
         log.close()
         deadline = time.time() + 30
         while time.time() < deadline:

@@ -101,20 +101,17 @@ static unsigned open_class(const rf_slab *h, size_t size, size_t align) {
   return q < h->classes ? q : h->classes;
 }
 
-/* Without a zone of its class: what takes less, a larger chunk or pages. */
+/* Without a zone of its class: what takes less, a larger chunk or pages. Where there are no pages, the chunk's zone is
+ * still open: the pages of a zone that the reserve gave back would have been enough. */
 RF_INLINE void *serve_otherwise(rf_slab *h, size_t size, size_t align, change *log, const rf_site *site) {
-  size_t const least = size != 0 ? size : 1;
-  unsigned q = open_class(h, least, align);
-  void *p = NULL;
-  if (q < h->classes && chunk_size(q) <= rf_slab_page_size(h)) {
-    p = rf_slab_chunk_alloc(h, q, size, align, site);
-  }
+  unsigned const q = open_class(h, size != 0 ? size : 1, align);
+  bool const is_small = q < h->classes && chunk_size(q) <= rf_slab_page_size(h);
+  void *p = is_small ? rf_slab_chunk_alloc(h, q, size, align, site) : NULL;
   if (p == NULL) {
     p = rf_slab_run_alloc(h, size, align, log, site);
   }
-  if (p == NULL) { /* and the reserve may be gone */
-    q = open_class(h, least, align);
-    p = q < h->classes ? rf_slab_chunk_alloc(h, q, size, align, site) : NULL;
+  if (p == NULL && q < h->classes) {
+    p = rf_slab_chunk_alloc(h, q, size, align, site);
   }
   return p;
 }

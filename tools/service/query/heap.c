@@ -63,7 +63,7 @@ static void put_calls(heap *h) {
 
 /* The stack without the library's own frames and the callers of main. Returns its first frame in site->stack. */
 static uint32_t trim(const heap *h, const rf_heap_site *site, uint32_t *count) {
-  rf_frame copy[RF_HEAP_DEPTH + 1];
+  rf_frame copy[RF_HEAP_DEPTH];
   rf_record r = {.times = 1};
   for (uint32_t i = 0; i < site->depth; i++) {
     copy[i] = h->s->frames[site->stack[i]];

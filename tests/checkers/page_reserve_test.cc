@@ -1,0 +1,63 @@
+// Where the page checkers' address space lies (checkers/page/page_posix.c), and how little of it suffices. Each test
+// runs in a child of fork, since the first reservation of a process differs from those behind it.
+#include "tests/checkers/page_fixture.h"
+
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <fstream>
+
+extern "C" {
+#include "checkers/page/page_impl.h"
+}
+
+namespace ringfence {
+namespace {
+
+constexpr size_t kSize = size_t{16} << 20;
+
+int status_of(bool (*test)()) {
+  pid_t const child = fork();
+  if (child == 0) {
+    _exit(test() ? 0 : 1);
+  }
+  int status = -1;
+  EXPECT_EQ(child, waitpid(child, &status, 0));
+  return status;
+}
+
+// No more address space than the process has, and `more` bytes.
+bool limit_space(size_t more) {
+  size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  rlimit limit = {};
+  (void)getrlimit(RLIMIT_AS, &limit);
+  limit.rlim_cur = pages * page_size() + more;
+  return pages != 0 && setrlimit(RLIMIT_AS, &limit) == 0;
+}
+
+TEST(PageReserve, PutsReservationsBelowEachOther) {
+  EXPECT_EQ(0, status_of([] {
+              auto const first = reinterpret_cast<uintptr_t>(rf_page_reserve(kSize));
+              auto const second = reinterpret_cast<uintptr_t>(rf_page_reserve(kSize));
+              return first != 0 && second != 0 && (sizeof(void *) == 4 || second + kSize == first);
+            }));
+}
+
+// A place far from the others is asked for while the first is held.
+TEST(PageReserve, TakesAnyPlaceWhereThereIsSpaceForOneOnly) {
+  EXPECT_EQ(0, status_of([] {
+              bool const limited = limit_space(kSize + kSize / 2);
+              void *const p = rf_page_reserve(kSize);
+              return limited && p != nullptr && rf_page_open(p, kSize) && rf_page_reserve(kSize) == nullptr;
+            }));
+}
+
+TEST(PageReserve, IsRefusedWhereThereIsNoSpace) {
+  EXPECT_EQ(0, status_of([] { return limit_space(kSize / 2) && rf_page_reserve(kSize) == nullptr; }));
+}
+
+} // namespace
+} // namespace ringfence
