@@ -54,15 +54,14 @@ compile() {
   echo "$name: compiled"
 }
 
-readonly systems='freertos newlib wrap'
-compile cortex-m0plus "simple guard $systems" arm-none-eabi-gcc -mthumb -mcpu=cortex-m0plus -Os -ffreestanding
+compile cortex-m0plus 'simple guard newlib wrap' arm-none-eabi-gcc -mthumb -mcpu=cortex-m0plus -Os -ffreestanding
 compile cortex-m4-small small arm-none-eabi-gcc -mthumb -mcpu=cortex-m4 -Os -ffreestanding -DRF_TLSF_SMALL=1
 compile x86-64-small small gcc -O1 -DRF_TLSF_SMALL=1
 compile cortex-m4 'simple guard bare' arm-none-eabi-gcc -mthumb -mcpu=cortex-m4 -mfloat-abi=hard -mfpu=fpv4-sp-d16 \
   -Os -ffreestanding
-compile rv32 "simple guard bare $systems" riscv64-unknown-elf-gcc --specs=picolibc.specs -march=rv32imac \
+compile rv32 'simple guard bare freertos' riscv64-unknown-elf-gcc --specs=picolibc.specs -march=rv32imac \
   -mabi=ilp32 -Os -ffreestanding
-compile rv64 'simple guard bare' riscv64-unknown-elf-gcc --specs=picolibc.specs -march=rv64imac -mabi=lp64 \
+compile rv64 'simple guard' riscv64-unknown-elf-gcc --specs=picolibc.specs -march=rv64imac -mabi=lp64 \
   -mcmodel=medany -Os -ffreestanding
 compile i386 'simple guard posix_off' gcc -m32 -O1
 compile x86-64 'simple guard posix' gcc -O1
