@@ -27,7 +27,7 @@ PUBLIC = ("lib/include/", "checkers/include/")
 TARGETS = ("bare", "posix")
 MODES = ("off", "sample", "guard", "page", "asan", "mte")
 
-Target = collections.namedtuple("Target", "sources headers deps")
+Target = collections.namedtuple("Target", "sources headers deps defines", defaults=((),))
 
 # ---- The BUILD files: a small part of Bazel's language, as Python ----
 
@@ -70,11 +70,11 @@ class Packages:
             return text[2:].replace(":", "/")
         return os.path.join(self.folder, text.lstrip(":"))
 
-    def add(self, name, srcs=(), hdrs=(), deps=(), **_):
+    def add(self, name, srcs=(), hdrs=(), deps=(), defines=(), **_):
         files = [self.file(text) for text in list(srcs) + list(hdrs)]
         self.found[name] = Target([file for file in files if file.endswith(".c")],
                                   [file for file in files if file.startswith(PUBLIC)],
-                                  [self.label(text) for text in deps])
+                                  [self.label(text) for text in deps], tuple(defines))
 
     def alias(self, name, actual, **_):
         self.found[name] = Target([], [], [self.label(actual)])
@@ -107,9 +107,11 @@ def parts_of(packages):
     for top in ("lib", "checkers"):
         for path in sorted(glob.glob(os.path.join(ROOT, top, "**/BUILD.bazel"), recursive=True)):
             folder = os.path.relpath(os.path.dirname(path), ROOT)
-            if "include" in folder or "dropin" in folder or "compat" in folder:
+            if "include" in folder or "dropin" in folder:
                 continue
             for name, target in packages.package(folder).items():
+                if "compat" in folder and not name.startswith("system_malloc_"):
+                    continue
                 if target.headers and target.headers[0].startswith(PUBLIC):
                     found.setdefault(name, "//%s:%s" % (folder, name))
     return found
@@ -274,7 +276,7 @@ def other_names(sources, hosted):
     return {path: dict(pair for file in known[path] | {path} for pair in own[file].items()) for path in known}
 
 
-def make_header(headers, options, words):
+def make_header(headers, defines, options, words):
     writer = Writer(True)
     for path in headers:
         if path not in writer.done:
@@ -282,8 +284,10 @@ def make_header(headers, options, words):
     sites = "\n#ifndef RF_SITES\n#define RF_SITES 1\n#endif\n" if options.mode != "off" else ""
     malloc = "" if options.malloc else "\n#ifndef RF_HAS_STD_MALLOC\n#define RF_HAS_STD_MALLOC 0\n#endif\n"
     port = "\n#ifndef RF_PORT_BARE\n#define RF_PORT_BARE 1\n#endif\n" if options.target == "bare" else ""
+    chosen = "".join("\n#ifndef %s\n#define %s %s\n#endif\n" % (name, name, value)
+                     for name, value in (define.split("=") for define in defines))
     return "%s#ifndef RINGFENCE_H\n#define RINGFENCE_H\n%s\n%s\n\n#endif /* RINGFENCE_H */\n" % (
-        words, sites + malloc + port, "\n".join(writer.lines))
+        words, sites + malloc + port + chosen, "\n".join(writer.lines))
 
 
 # The compiler sees here what was in headers, or behind a call.
@@ -336,7 +340,9 @@ def main():
         sys.exit("amalgamate: no part %s; --list names them" % ", ".join(unknown))
     if options.words[-1] in parts:
         sys.exit("amalgamate: %s is a part: name the folder to write to behind it" % options.words[-1])
-    sources, headers = closure(packages, [parts[word] for word in options.words[:-1]])
+    labels = [parts[word] for word in options.words[:-1]]
+    sources, headers = closure(packages, labels)
+    defines = [define for label in labels for define in packages.target(label).defines]
     with open(os.path.join(ROOT, "VERSION"), encoding="utf-8") as file:
         version = file.read().strip()
     words = ("/* Ringfence %s: %s; target %s, mode %s.\n"
@@ -347,7 +353,7 @@ def main():
     os.makedirs(folder, exist_ok=True)
     # The header last: amalgamate.mk has it depend on the source.
     for name, text in (("ringfence.c", make_source(sources, options, words)),
-                       ("ringfence.h", make_header(headers, options, words))):
+                       ("ringfence.h", make_header(headers, defines, options, words))):
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             file.write(text)
 

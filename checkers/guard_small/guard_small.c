@@ -19,8 +19,18 @@
 
 typedef struct header {
   uintptr_t state; /* size << 6 | log2 of the alignment << 2 | state */
-  uintptr_t site;  /* ^ checksum */
+  uintptr_t site;  /* its distance from SITE_ORIGIN, or 0 for none; ^ checksum */
 } header;
+
+static const rf_allocator_ops small_ops;
+
+/* The lowest address of a call site that has a distance. On 32 bit a constant of this file lies in the middle of those
+ * in reach, as the records of call sites are constants of the same image. */
+#if UINTPTR_MAX > UINT32_MAX
+#define SITE_ORIGIN ((uintptr_t)0)
+#else
+#define SITE_ORIGIN ((uintptr_t)&small_ops - ((uintptr_t)1 << (RF_GUARD_SMALL_SITE_BITS - 1)))
+#endif
 
 static rf_guard_small *guard_of(rf_allocator *self) {
   return (rf_guard_small *)(void *)self;
@@ -37,25 +47,36 @@ RF_NO_SANITIZE static uintptr_t checksum(const header *h) {
   return mixed ^ mixed >> (4 * WORD - 3);
 }
 
-static void write_header(header *h, uintptr_t state, uintptr_t site) {
+static void write_header(header *h, uintptr_t state, uintptr_t distance) {
   h->state = state;
-  h->site = site ^ checksum(h);
+  h->site = distance ^ checksum(h);
 }
 
-/* Bits that no address has, and those that an aligned one has not. An odd one is a caller's (system_malloc.h). */
+/* Bits that no distance has, and those that an aligned one has not. An odd one is a caller's (system_malloc.h). */
 #define BEYOND (~(((uintptr_t)2 << (RF_GUARD_SMALL_SITE_BITS - 1)) - 1))
 
-static bool can_be_site(uintptr_t at) {
-  return (at & BEYOND) == 0 && ((at & 1) != 0 || at % WORD == 0);
+static bool can_be_distance(uintptr_t distance) {
+  return (distance & BEYOND) == 0 && ((distance & 1) != 0 || distance % WORD == 0);
 }
 
-RF_NO_SANITIZE static uintptr_t site_of(const header *h) {
+/* 0 for NULL and for a site out of reach. */
+static uintptr_t distance_to(const rf_site *site) {
+  uintptr_t const distance = (uintptr_t)site - SITE_ORIGIN;
+  return site != NULL && can_be_distance(distance) ? distance : 0;
+}
+
+RF_NO_SANITIZE static uintptr_t distance_of(const header *h) {
   return h->site ^ checksum(h);
+}
+
+static const rf_site *site_of(const header *h) {
+  uintptr_t const distance = distance_of(h);
+  return distance != 0 ? (const rf_site *)(SITE_ORIGIN + distance) : NULL;
 }
 
 /* LIVE, FREED or SKIP; 0 where it is no header, or damaged. */
 RF_NO_SANITIZE static unsigned state_of(const header *h) {
-  return can_be_site(site_of(h)) ? (unsigned)(h->state & STATE) : 0;
+  return can_be_distance(distance_of(h)) ? (unsigned)(h->state & STATE) : 0;
 }
 
 RF_NO_SANITIZE static size_t size_of(const header *h) {
@@ -83,7 +104,7 @@ static void tell(rf_guard_small *g, rf_bug bug, const void *address, const heade
   if (h != NULL) {
     f.block = (uintptr_t)(h + 1);
     f.size = size_of(h);
-    f.allocated = (const rf_site *)site_of(h);
+    f.allocated = site_of(h);
   }
   g->findings++;
   g->report(g, &f);
@@ -179,11 +200,10 @@ static void *small_alloc(rf_allocator *self, size_t size, size_t align, const rf
     return NULL;
   }
   uintptr_t const state = (uintptr_t)size << SIZE_SHIFT | log2_of(align) << ALIGN_SHIFT;
-  uintptr_t const at = (uintptr_t)site;
   if (offset != HEAD) {
     write_header((header *)(void *)begin, state | SKIP, 0);
   }
-  write_header(header_of(begin + offset), state | LIVE, can_be_site(at) ? at : 0);
+  write_header(header_of(begin + offset), state | LIVE, distance_to(site));
   memset(begin + offset + size, GUARD_BYTE, tail_for(size));
   rf_count_alloc(&g->counters, size);
   return begin + offset;
@@ -215,6 +235,21 @@ static bool was_freed(const rf_guard_small *g, const void *ptr, const rf_site **
   return !p.used;
 }
 
+/* True where `ptr` is the payload of a block of the heap: its words are damaged. One at the heap's own beginning, or a
+ * SKIP there, says how far the payload is. */
+static bool is_payload(const rf_guard_small *g, const void *ptr) {
+  for (size_t align = HEAD; align <= (size_t)1 << ALIGN_BITS; align *= 2) {
+    const header *const first = (const header *)((uintptr_t)ptr - align);
+    if (!rf_owns(g->inner, first)) {
+      return false;
+    }
+    if (rf_usable_size(g->inner, first) != 0) {
+      return state_of(first) == SKIP ? align_of(first) == align : align == HEAD;
+    }
+  }
+  return false;
+}
+
 /* A pointer at which no live block starts. The word before one that was freed still says so, until the heap uses it. */
 static rf_status refuse(rf_guard_small *g, void *ptr, const rf_site *site) {
   header *const h = header_of(ptr);
@@ -224,7 +259,7 @@ static rf_status refuse(rf_guard_small *g, void *ptr, const rf_site *site) {
     tell(g, RF_BUG_DOUBLE_FREE, ptr, h, site, released);
     return RF_ERR_NOT_ALLOCATED;
   }
-  if (is_ours && state_of(h) != SKIP && rf_usable_size(g->inner, h) != 0) { /* a block of the heap, our words damaged */
+  if (is_ours && is_payload(g, ptr)) {
     tell(g, RF_BUG_BUFFER_UNDERFLOW, h, NULL, site, NULL);
     return RF_ERR_CORRUPT;
   }
@@ -258,7 +293,7 @@ static rf_status small_free(rf_allocator *self, void *ptr, const rf_site *site) 
   size_t const size = size_of(h);
   check_tail(g, h, site, NULL);
   rf_count_free(&g->counters, size);
-  write_header(h, (h->state & ~(uintptr_t)STATE) | FREED, site_of(h));
+  write_header(h, (h->state & ~(uintptr_t)STATE) | FREED, distance_of(h));
   memset(ptr, FREED_BYTE, size);
   release_until(g, RF_GUARD_SMALL_WAITING - 1, SIZE_MAX, site);
   unsigned const last = (g->oldest + g->waiting_count) % RF_GUARD_SMALL_WAITING;

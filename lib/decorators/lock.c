@@ -6,15 +6,20 @@ static rf_lock *lock_of(rf_allocator *self) {
   return (rf_lock *)(void *)self;
 }
 
+/* A fault handler may read the site. An odd one is a caller's address (system_malloc.h). */
+static rf_status refuse(rf_lock *lock, rf_status status, const char *what, const void *ptr, const rf_site *site) {
+  return rf_fault_refuse(&lock->base, status, what, ptr, ((uintptr_t)site & 1U) == 0 ? site : NULL);
+}
+
 /* Waits for the lock. Anything but RF_OK: it was not taken, for a reason that was reported. */
 static rf_status enter(rf_lock *lock, const void *ptr, const rf_site *site) {
   uint32_t const me = rf_port_thread_id();
   if (lock->inner == NULL) {
-    return rf_fault_refuse(&lock->base, RF_ERR_DELETED, "used after deinit", ptr, site);
+    return refuse(lock, RF_ERR_DELETED, "used after deinit", ptr, site);
   }
   /* Only this thread can have put its own number there, so what other threads do to it meanwhile does not matter. */
   if (__atomic_load_n(&lock->holder, __ATOMIC_RELAXED) == me) {
-    return rf_fault_refuse(&lock->base, RF_ERR_BUSY, "called from within itself", ptr, site);
+    return refuse(lock, RF_ERR_BUSY, "called from within itself", ptr, site);
   }
   rf_mutex_lock(&lock->mutex);
   __atomic_store_n(&lock->holder, me, __ATOMIC_RELAXED);

@@ -8,6 +8,12 @@
 #define BARE_CORTEX_M 0
 #endif
 
+#if defined(__riscv) && !defined(__unix__)
+#define BARE_RISCV 1
+#else
+#define BARE_RISCV 0
+#endif
+
 #define WEAK __attribute__((weak))
 
 /* ---- Defaults of the hooks ---- */
@@ -32,6 +38,21 @@ WEAK unsigned rf_bare_exception(void) {
 
 #else
 
+#if BARE_RISCV
+
+/* Instructions by number: whether an assembler takes their names depends on its version and on -march. */
+WEAK uintptr_t rf_bare_irq_save(void) {
+  uintptr_t mstatus;
+  __asm__ volatile(".insn i 0x73, 7, %0, x8, 0x300" : "=r"(mstatus) : : "memory"); /* csrrci %0, mstatus, 8 */
+  return mstatus & 8U;                                                             /* MIE */
+}
+
+WEAK void rf_bare_irq_restore(uintptr_t saved) {
+  __asm__ volatile(".insn i 0x73, 2, x0, %0, 0x300" : : "r"(saved) : "memory"); /* csrs mstatus, %0 */
+}
+
+#else
+
 WEAK uintptr_t rf_bare_irq_save(void) {
   return 0;
 }
@@ -39,6 +60,8 @@ WEAK uintptr_t rf_bare_irq_save(void) {
 WEAK void rf_bare_irq_restore(uintptr_t saved) {
   (void)saved;
 }
+
+#endif
 
 WEAK unsigned rf_bare_exception(void) {
   return 0;

@@ -53,6 +53,36 @@ void board_end(int status) {
   }
 }
 
+/* ---- Interrupts ---- */
+
+#if defined(__riscv)
+
+#define CSR(instruction) ".option push\n\t.option arch, +zicsr\n\t" instruction "\n\t.option pop"
+
+int board_masks_interrupts(void) {
+  uintptr_t mstatus;
+  __asm__ volatile(CSR("csrr %0, mstatus") : "=r"(mstatus));
+  return (mstatus & 8U) == 0;
+}
+
+void board_unmask_interrupts(void) {
+  __asm__ volatile(CSR("csrsi mstatus, 8"));
+}
+
+#else
+
+int board_masks_interrupts(void) {
+  uintptr_t primask;
+  __asm__ volatile("mrs %0, primask" : "=r"(primask));
+  return primask != 0;
+}
+
+void board_unmask_interrupts(void) {
+  __asm__ volatile("cpsie i");
+}
+
+#endif
+
 /* ---- Start ---- */
 
 static void trap(void) {

@@ -13,6 +13,10 @@ extern "C" {
 void board_say(const char *text);
 BOARD_NORETURN void board_end(int status);
 
+/* True while the core serves no interrupt. No device of the board has been told to ask for one. */
+int board_masks_interrupts(void);
+void board_unmask_interrupts(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,5 +1,6 @@
-// On an emulated board: the conformance suite on every allocator, every bug of the detection table on every allocator
-// in every mode that a board has, then an allocator that is broken, which the suite must find.
+// On an emulated board: that locks mask interrupts, the bytes that a block takes, the conformance suite on every
+// allocator, every bug of the detection table on every allocator in every mode that a board has, then an allocator that
+// is broken, which the suite must find.
 #include "tests/board/board.h"
 #include "tests/board/run.h"
 
@@ -7,6 +8,11 @@
 #include "tests/conformance/broken.h"
 #include "tests/conformance/env.h"
 #include "tests/conformance/subjects/subjects.h"
+
+#include <ringfence/guard.h>
+#include <ringfence/guard_small.h>
+#include <ringfence/port.h>
+#include <ringfence/tlsf.h>
 
 #include <cstdlib>
 
@@ -36,6 +42,48 @@ bool malloc_aligns() {
 bool is_left_out(const std::string &allocator) {
   static bool const aligns = malloc_aligns();
   return !aligns && is_mallocs(allocator);
+}
+
+// ---- Cost ----
+
+constexpr size_t kSize = 20;
+
+// From one block of 20 bytes to the next.
+std::string cost(rf_allocator *allocator) {
+  auto const *const first = static_cast<const char *>(rf_alloc(allocator, kSize));
+  auto const *const second = static_cast<const char *>(rf_alloc(allocator, kSize));
+  return std::to_string(second - first);
+}
+
+void tell_cost() {
+  alignas(max_align_t) static unsigned char arena[4096];
+  rf_tlsf heap;
+  (void)rf_tlsf_init(&heap, arena, sizeof arena);
+  board::say("cost: " + cost(&heap.base));
+  rf_guard_small small;
+  (void)rf_guard_small_init(&small, &heap.base, 0);
+  board::say(" | " + cost(&small.base));
+  rf_guard guard;
+  (void)rf_guard_init(&guard, &heap.base, nullptr);
+  board::say(" | " + cost(&guard.base) + "\n");
+}
+
+// ---- Locks ----
+
+// From the first lock to the last unlock, no interrupt is served.
+bool locks_mask_interrupts() {
+  rf_mutex outer;
+  rf_mutex inner;
+  bool const made = rf_mutex_init(&outer) == RF_OK && rf_mutex_init(&inner) == RF_OK;
+  board_unmask_interrupts();
+  bool good = made && !board_masks_interrupts();
+  rf_mutex_lock(&outer);
+  good = good && board_masks_interrupts();
+  rf_mutex_lock(&inner);
+  rf_mutex_unlock(&inner);
+  good = good && board_masks_interrupts();
+  rf_mutex_unlock(&outer);
+  return good && !board_masks_interrupts();
 }
 
 // ---- Conformance ----
@@ -91,10 +139,6 @@ void detect(const detection::Bug &bug, const rf_conformance_subject &subject, Mo
 
 void detect_in(Mode mode) {
   size_t count = 0;
-  if (!detection::mode_is_built(mode)) {
-    board::say(std::string("detection: ") + detection::mode_name(mode) + ": call sites are out of its reach\n");
-    return;
-  }
   for (const rf_conformance_subject *const subject : detection::subjects()) {
     for (const detection::Bug &bug : detection::kBugs) {
       if (!is_left_out(subject->name) && detection::mode_takes(mode, *subject) &&
@@ -110,6 +154,11 @@ void detect_in(Mode mode) {
 } // namespace
 
 int main() {
+  if (!locks_mask_interrupts()) {
+    board::say("interrupts are served under a lock, or not after it\n");
+    board::failed();
+  }
+  tell_cost();
   for (const conformance::Subject *const subject : {RF_SUBJECTS(RF_SUBJECT_CALLED) rf_guard_small_subject()}) {
     run(*subject);
   }

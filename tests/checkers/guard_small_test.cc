@@ -132,6 +132,22 @@ TYPED_TEST(GuardSmall, FindsNearlyEachBitOfTheHeaderTurnedAndNeverObeysIt) {
   EXPECT_LE(missed, sizeof(uintptr_t) > 4 ? 0U : 4U);
 }
 
+TYPED_TEST(GuardSmall, DamagedWordsBeforeAnAlignedBlockAreAnUnderflow) {
+  for (size_t align = 1; align <= 1024; align *= 2) {
+    this->guard_.seen.clear();
+    unsigned char *const p = this->make(20, align, &kMade);
+    ASSERT_NE(p, nullptr);
+    uintptr_t words[2];
+    unsigned char *const at = p - sizeof words;
+    std::memcpy(words, at, sizeof words);
+    std::memset(at, 0, sizeof words);
+    EXPECT_EQ(this->drop(p, &kDropped), RF_ERR_CORRUPT) << align;
+    EXPECT_EQ(this->only(RF_BUG_BUFFER_UNDERFLOW).address, reinterpret_cast<uintptr_t>(at));
+    std::memcpy(at, words, sizeof words);
+    EXPECT_EQ(this->drop(p), RF_OK);
+  }
+}
+
 TYPED_TEST(GuardSmall, FindsWritesToFreedBlocksWhileTheyWait) {
   auto *const p = this->make(40, RF_ALIGN_DEFAULT, &kMade);
   this->drop(p, &kDropped);

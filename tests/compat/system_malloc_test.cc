@@ -1,6 +1,8 @@
 // The memory functions of systems over guard_small over tlsf: what firmware sees, and that its bugs are found with
 // their callers. One binary for each system, by RF_SYSTEM_MALLOC.
+#include <ringfence/fault.h>
 #include <ringfence/guard_small.h>
+#include <ringfence/lock.h>
 #include <ringfence/system_malloc.h>
 #include <ringfence/tlsf.h>
 
@@ -120,6 +122,27 @@ TEST_F(SystemMalloc, NamesTheCallersOfABug) {
   EXPECT_TRUE(is_caller(g_seen[0].found));
   EXPECT_NE(g_seen[0].allocated, g_seen[0].found);
   g_seen.clear();
+}
+
+TEST_F(SystemMalloc, NamesCallersUnderALockAndNoFaultHandlerHasToReadThem) {
+  rf_lock lock;
+  ASSERT_EQ(rf_lock_init(&lock, &guard_.base), RF_OK);
+  rf_system_malloc_init(&lock.base, true);
+  auto *const p = static_cast<unsigned char *>(TAKE(20));
+  p[20] = 0;
+  GIVE(p);
+  ASSERT_EQ(g_seen.size(), 1U);
+  EXPECT_TRUE(is_caller(g_seen[0].allocated));
+  EXPECT_TRUE(is_caller(g_seen[0].found));
+  g_seen.clear();
+
+  rf_fault seen = {};
+  rf_fault_handler_set([](const rf_fault *fault, void *to) { *static_cast<rf_fault *>(to) = *fault; }, &seen);
+  rf_deinit(&lock.base);
+  EXPECT_EQ(TAKE(20), nullptr);
+  rf_fault_handler_set(nullptr, nullptr);
+  EXPECT_EQ(seen.status, RF_ERR_DELETED);
+  EXPECT_EQ(seen.site, nullptr);
 }
 
 TEST_F(SystemMalloc, NamesNobodyWhereNotAskedTo) {

@@ -1,17 +1,35 @@
 #!/usr/bin/env bash
-# The example for boards, on an emulated microcontroller of 64 KiB: cross-compiled, its UART read by `ringfence report`.
-# Says so, and is content, where the cross-compiler or the emulator is missing (gcc-arm-none-eabi,
-# libnewlib-arm-none-eabi, qemu-system-arm); with RF_BOARDS=1 in the environment it fails there.
+# The examples for boards, on an emulated microcontroller of 64 KiB: cross-compiled, its UART read by `ringfence
+# report`. Says so, and is content, where the cross-compiler or the emulator is missing; with RF_BOARDS=1 in the
+# environment it fails there.
 #
-#   board_test.sh RINGFENCE FILE...     the command; the sources and headers of lib and checkers, the example, start.c,
-# the script
+#   board_test.sh BOARD RINGFENCE FILE...     lm3s6965 or virt; the command; the sources and headers of lib and
+# checkers, the examples, start.c, the boards' scripts
 set -euo pipefail
 
-ringfence=$1
-shift
+board=$1
+ringfence=$2
+shift 2
 
-cc=(arm-none-eabi-gcc -mthumb -mcpu=cortex-m3)
-for needed in "${cc[0]}" qemu-system-arm; do
+case $board in
+  lm3s6965)
+    prefix=arm-none-eabi
+    cc=(arm-none-eabi-gcc -mthumb -mcpu=cortex-m3)
+    link=(--specs=nano.specs)
+    emulator=(qemu-system-arm -M lm3s6965evb)
+    ;;
+  virt)
+    prefix=riscv64-unknown-elf
+    cc=(riscv64-unknown-elf-gcc -march=rv32imac -mabi=ilp32 --specs=picolibc.specs)
+    link=()
+    emulator=(qemu-system-riscv32 -M virt -bios none)
+    ;;
+  *)
+    echo "board_test: no board $board; there are lm3s6965 and virt" >&2
+    exit 2
+    ;;
+esac
+for needed in "${cc[0]}" "${emulator[0]}"; do
   command -v "$needed" >/dev/null || { echo "board_test: no $needed here, left out"; exit "${RF_BOARDS:-0}"; }
 done
 echo '#include <string.h>' | "${cc[@]}" -xc -c - -o /dev/null 2>/dev/null || {
@@ -27,7 +45,7 @@ examples=()
 for file in "$@"; do
   case $file in
     */compat/* | */heaps/std.c | */port/posix.c | */port/freertos.c | */port/zephyr.c | */system_malloc.c) ;;
-    *.ld) script=$file ;;
+    */"$board.ld") script=$file ;;
     docs/examples/*.c) examples+=("$file") ;;
     *.c) sources+=("$file") ;;
   esac
@@ -46,11 +64,11 @@ try() {
   local example=$1 name status=0 line expected
   shift
   name=$(basename -- "$example" .c)
-  "${cc[@]}" "${flags[@]}" "${objects[@]}" "$example" -nostartfiles --specs=nano.specs -T "$script" -Wl,--gc-sections \
+  "${cc[@]}" "${flags[@]}" "${objects[@]}" "$example" -nostartfiles "${link[@]}" -T "$script" -Wl,--gc-sections \
     -o "$work/$name"
-  arm-none-eabi-size "$work/$name"
+  "$prefix-size" "$work/$name"
 
-  timeout 240 qemu-system-arm -M lm3s6965evb -nographic -semihosting -kernel "$work/$name" </dev/null \
+  timeout 240 "${emulator[@]}" -nographic -semihosting -kernel "$work/$name" </dev/null \
     >"$work/uart" 2>"$work/qemu" || status=$?
   ((status == 0)) || { cat "$work/uart" "$work/qemu"; echo "board_test: exit status $status, not 0" >&2; exit 1; }
 

@@ -80,6 +80,10 @@ try i386 gcc nm -m32 || failed=1
 try x86-64-clang clang nm -m64 || failed=1
 try cortex-m0plus arm-none-eabi-gcc arm-none-eabi-nm -mcpu=cortex-m0plus -mthumb || failed=1
 try cortex-m4 arm-none-eabi-gcc arm-none-eabi-nm -mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 || failed=1
+for xlen in 32:ilp32 64:lp64; do
+  try "rv${xlen%:*}" riscv64-unknown-elf-gcc riscv64-unknown-elf-nm --specs=picolibc.specs -march="rv${xlen%:*}imac" \
+    -mabi="${xlen#*:}" -mcmodel=medany || failed=1
+done
 
 ((failed == 0)) || exit 1
 ((${#targets[@]} != 0)) || { echo "no compiler at all" >&2; exit 1; }

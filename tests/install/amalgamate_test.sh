@@ -19,12 +19,16 @@ complain() {
 # folder, words...
 amalgamate() { python3 tools/amalgamate.py "${@:2}" "$work/$1" || complain "amalgamate $*"; }
 
-mapfile -t all < <(python3 tools/amalgamate.py --list | grep -vx gtest) # which includes GoogleTest
+mapfile -t all < <(python3 tools/amalgamate.py --list | grep -vxE 'gtest|system_malloc_.*')
+# gtest includes GoogleTest; of the others, one goes into a program.
 ((${#all[@]} > 20)) || complain "only ${#all[@]} parts: ${all[*]}"
 mapfile -t bare < <(printf '%s\n' "${all[@]}" | grep -vx std)
 amalgamate simple simple
 amalgamate small tlsf
 amalgamate guard tlsf guard report
+amalgamate freertos tlsf guard_small system_malloc_freertos
+amalgamate newlib tlsf guard_small system_malloc_newlib
+amalgamate wrap tlsf guard_small system_malloc_wrap
 amalgamate bare --mode guard --no-malloc "${bare[@]}"
 amalgamate posix --target posix --mode guard "${all[@]}"
 amalgamate posix_off --target posix tlsf pool lock checked
@@ -50,15 +54,15 @@ compile() {
   echo "$name: compiled"
 }
 
-compile cortex-m0plus 'simple guard' arm-none-eabi-gcc -mthumb -mcpu=cortex-m0plus -Os -ffreestanding
+compile cortex-m0plus 'simple guard newlib wrap' arm-none-eabi-gcc -mthumb -mcpu=cortex-m0plus -Os -ffreestanding
 compile cortex-m4-small small arm-none-eabi-gcc -mthumb -mcpu=cortex-m4 -Os -ffreestanding -DRF_TLSF_SMALL=1
 compile x86-64-small small gcc -O1 -DRF_TLSF_SMALL=1
 compile cortex-m4 'simple guard bare' arm-none-eabi-gcc -mthumb -mcpu=cortex-m4 -mfloat-abi=hard -mfpu=fpv4-sp-d16 \
   -Os -ffreestanding
-compile rv32 'simple guard' riscv64-unknown-elf-gcc --specs=picolibc.specs -march=rv32imac -mabi=ilp32 \
-  -Os -ffreestanding
-compile rv64 'simple guard' riscv64-unknown-elf-gcc --specs=picolibc.specs -march=rv64imac -mabi=lp64 -mcmodel=medany \
-  -Os -ffreestanding
+compile rv32 'simple guard bare freertos' riscv64-unknown-elf-gcc --specs=picolibc.specs -march=rv32imac \
+  -mabi=ilp32 -Os -ffreestanding
+compile rv64 'simple guard' riscv64-unknown-elf-gcc --specs=picolibc.specs -march=rv64imac -mabi=lp64 \
+  -mcmodel=medany -Os -ffreestanding
 compile i386 'simple guard posix_off' gcc -m32 -O1
 compile x86-64 'simple guard posix' gcc -O1
 compile clang 'simple guard bare posix' clang -fsyntax-only

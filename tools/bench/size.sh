@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Bytes of code (.text at -Os) of each allocator, for x86-64, 32-bit x86 and Cortex-M0+ and M4 (Thumb): all of its own
-# functions, and what core and the allocators below it have left out, as every allocator shares that. Then of tlsf what
-# init, alloc and free alone lead to, and of a program with a guard all that is linked.
+# Bytes of code (.text at -Os) of each allocator, for x86-64, 32-bit x86, Cortex-M0+ and M4 (Thumb) and RISC-V of 32
+# bits (compressed): all of its own functions, and what core and the allocators below it have left out, as every
+# allocator shares that. Then of tlsf what init, alloc and free alone lead to, and of a program with a guard all that is
+# linked.
 #
 #   ./bazelw run //tools/bench:size                    prints the tables
 #   ./bazelw run //tools/bench:size -- --update        writes them into docs/size.md
@@ -37,14 +38,16 @@ allocators=(
   "pool lib/decorators/pool*.c"
   "oom lib/decorators/oom.c"
 )
-targets=(x86-64 i386 cortex-m0plus cortex-m4)
+targets=(x86-64 i386 cortex-m0plus cortex-m4 rv32)
 
 # ---- Compilers ----
 
 declare -A compiler=([x86-64]='gcc -m64' [i386]='gcc -m32'
   [cortex-m0plus]='arm-none-eabi-gcc -mthumb -mcpu=cortex-m0plus'
-  [cortex-m4]='arm-none-eabi-gcc -mthumb -mcpu=cortex-m4')
-declare -A package=([x86-64]=gcc [i386]=gcc-multilib [cortex-m0plus]=gcc-arm-none-eabi [cortex-m4]=gcc-arm-none-eabi)
+  [cortex-m4]='arm-none-eabi-gcc -mthumb -mcpu=cortex-m4'
+  [rv32]='riscv64-unknown-elf-gcc -march=rv32imac -mabi=ilp32 --specs=picolibc.specs')
+declare -A package=([x86-64]=gcc [i386]=gcc-multilib [cortex-m0plus]=gcc-arm-none-eabi [cortex-m4]=gcc-arm-none-eabi
+  [rv32]='gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf')
 
 # A compiler may be there without the headers of a target (gcc -m32 without multilib).
 has_compiler() { # TARGET

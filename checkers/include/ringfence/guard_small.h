@@ -18,7 +18,8 @@
  * realloc; suppressions.
  *
  * Complexity: O(1) per operation beyond the inner allocator's, but for filling and checking the payload once.
- * Overhead: 8 bytes before a block and 4 to 7 behind it on 32 bit, 16 before it on 64 bit.
+ * Overhead: 8 bytes before a block and 4 to 7 behind it on 32 bit, 16 before it on 64 bit; before a block of larger
+ *   alignment (16 by default on RISC-V), as many as its alignment.
  * Alignment: any power of two up to 2^15 that the inner allocator serves.
  * Sizes: up to RF_GUARD_SMALL_MOST, 64 MiB on 32 bit.
  * Threads and interrupts: not synchronised; put rf_lock outside.
@@ -43,8 +44,8 @@ extern "C" {
 #define RF_GUARD_SMALL_WAITING 8
 #endif
 
-/* Addresses of call sites need no more bits than this: on boards, 512 MiB of flash from address 0 on, as on Cortex-M.
- * A site beyond is forgotten. */
+/* Bits for the address of a call site: on 64 bit, of the address itself; on 32 bit, of its distance from a constant of
+ * this library, on boards up to 256 MiB in either direction, wherever flash is. A site beyond is forgotten. */
 #ifndef RF_GUARD_SMALL_SITE_BITS
 #if UINTPTR_MAX > UINT32_MAX
 #define RF_GUARD_SMALL_SITE_BITS 48

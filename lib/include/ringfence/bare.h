@@ -5,7 +5,8 @@
  *
  * | hook               | default                                      | define it when                            |
  * |--------------------|----------------------------------------------|-------------------------------------------|
- * | rf_bare_irq_save   | Cortex-M: PRIMASK; other cores: nothing      | interrupts use an allocator, other cores  |
+ * | rf_bare_irq_save   | Cortex-M: PRIMASK; RISC-V: mstatus.MIE, in   | interrupts use an allocator, other cores; |
+ * |                    | machine mode; other cores: nothing           | RISC-V in another mode                    |
  * | rf_bare_exception  | Cortex-M: IPSR; other cores: 0               | interrupts use an allocator, other cores  |
  * | rf_bare_now_ns     | 0: there is no clock                         | anything waits with a bounded timeout     |
  * | rf_bare_idle       | nothing: waiting spins                       | the core can sleep until an interrupt     |

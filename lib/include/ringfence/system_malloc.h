@@ -12,8 +12,9 @@
  *                          -Wl,--wrap=malloc,--wrap=free,--wrap=calloc,--wrap=realloc,--wrap=memalign
  *
  * Each call names its caller as call site: `callers` true passes the return address, with its lowest bit set, in place
- * of a site's address. Only guard_small, outermost, may be given such: it notes sites and does not read them, and
- * `ringfence report --image fw.elf` takes an odd address for code. Others get `callers` false, and no call site.
+ * of a site's address. Only guard_small, outermost or in rf_lock, may be given such: it notes sites and does not read
+ * them, and `ringfence report --image fw.elf` takes an odd address for code. Others get `callers` false, and no call
+ * site.
  *
  * Threads: as the allocator; put rf_lock outside of it, over the port of the system (lib/port/freertos.c, zephyr.c).
  */

@@ -12,19 +12,15 @@ const char *mode_name(Mode mode) {
 
 namespace {
 
-// False where the words before a block have no bits for a checksum, or no room for the address of a call site.
-bool has_guard_small() {
-  constexpr unsigned kBits = RF_GUARD_SMALL_SITE_BITS;
-  auto const code = static_cast<uint64_t>(reinterpret_cast<uintptr_t>(mode_name));
-  return kBits < 8 * sizeof(void *) && code >> kBits == 0;
-}
+// The words before a block have bits for a checksum.
+constexpr bool kHasGuardSmall = RF_GUARD_SMALL_SITE_BITS < 8 * sizeof(void *);
 
 } // namespace
 
 bool mode_is_built(Mode mode) {
   bool const watched = rf_asan_watcher() != nullptr; // which stops at the bugs in any mode
   if (mode == Mode::kGuardSmall) {
-    return has_guard_small() && !watched;
+    return kHasGuardSmall && !watched;
   }
 #if !defined(__unix__)
   if (mode != Mode::kOff && mode != Mode::kGuard) {
