@@ -315,6 +315,7 @@ STEPS = [
      "ALTER TABLE finding DROP COLUMN split_left", "ALTER TABLE finding DROP COLUMN split_wanted"],
     ["DROP TABLE steer", "DROP TABLE steer_step", "DROP TABLE steer_site"],
     ["DROP TABLE module", "DROP TABLE module_usage", "DROP TABLE site", "DROP TABLE site_watched"],
+    ["DROP TABLE outgoing"],
 ]
 
 

@@ -81,7 +81,9 @@ static bool open_given(source *s) {
     return false;
   }
   if (flock(s->directory, LOCK_EX | LOCK_NB) != 0) {
-    rf_diag("another `ringfence serve` or `forward` runs on %s", s->path);
+    rf_diag(
+        "another `ringfence serve` or `forward` runs on %s; `ringfence serve --forward URL` sends on what it takes in",
+        s->path);
     return false;
   }
   return true;
