@@ -71,8 +71,8 @@ static bool apply(void *context, size_t row, const char *argument) {
   return true;
 }
 
-/* Reads the options of a command that takes the numbers of `count` findings, and opens the store. Returns -1 to go on, else
- * the exit status. */
+/* Reads the options of a command that takes the numbers of `count` findings, and opens the store. Returns -1 to go on,
+ * else the exit status. */
 static int read_options(asked *a, const char *usage, uint32_t mask, int count, int argc, char **argv) {
   rf_cli_options o = {.apply = apply, .context = a};
   rf_cli_usage const u = {usage, rows, mask, count, count};
