@@ -199,6 +199,10 @@ def snapshots_are_written_now():
         number = rule(s, "snapshot")
         s.wait(lambda: f"policy rule {number}: no snapshot" in process.said())
         equal(process.end(), 0)
+        s.wait(lambda: any("no snapshot" in step["done"] for step in s.ask("steer", "log")["steps"]))
+        rules = {row["rule"]: row["reached"] for row in s.ask("steer")["rules"]}
+        equal(rules, {number - 1: 1, number: 0}, "one that was not taken does not count as taken")
+        check("no snapshot: this mode has none, because: a process says so" in s.command("steer", "log"))
 
 
 def names_of_snapshots(s):

@@ -316,8 +316,26 @@ static void take_snapshot(rf_intake *intake, const rf_envelope *e, const char *l
   }
 }
 
-/* A process took a step that a rule asked for. */
+/* As processes say it where their mode has no snapshots. */
+static const char no_snapshot[] = "no snapshot: this mode has none";
+
+static bool is_declined(const char *done) {
+  static const char end[] = "this mode has no snapshots";
+  size_t const length = strlen(done);
+  return strcmp(done, no_snapshot) == 0 ||
+         (length >= sizeof end - 1 && strcmp(done + length - (sizeof end - 1), end) == 0);
+}
+
+/* A process took a step that a rule asked for, or could not, which is told once. */
 static void take_step(rf_intake *intake, const rf_envelope *e) {
+  if (is_declined(e->done)) {
+    rf_store_run(intake->store,
+                 "INSERT INTO steer_step(time, rule, finding, done, because) SELECT ?1, ?2, 0, ?3, 'a process says so'"
+                 " WHERE EXISTS (SELECT 1 FROM steer WHERE id = ?2) AND NOT EXISTS (SELECT 1 FROM steer_step WHERE rule"
+                 " = ?2 AND done = ?3)",
+                 "iit", e->time, e->rule, no_snapshot);
+    return;
+  }
   rf_store_run(intake->store,
                "UPDATE steer SET reached = reached + 1, last_reached = max(last_reached, ?2) WHERE id = ?1", "ii",
                e->rule, e->time);
