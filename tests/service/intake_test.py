@@ -167,6 +167,21 @@ def a_crash_loop_is_named_and_a_busy_test_is_not():
         equal(by_place["open_spread"] + by_place["open_same"], [])
 
 
+def frames_of_the_c_library_make_no_event_rich():
+    """Not even twenty of them with names."""
+    with Service(start=False) as s:
+        rich, poor = event("a", "rich"), event("a", "poor")
+        rich["finding"]["found"]["frames"].insert(1, service.frame("compare", 70))
+        poor["finding"]["found"]["frames"][1:1] = [
+            {"pc": hex(0x7F0000 + i), "module": "/usr/lib/x86_64-linux-gnu/libc.so.6", "build_id": "11",
+             "offset": hex(i), "function": f"__libc_{i}"} for i in range(20)]
+        append(s.directory, rich, poor)
+        s.once()
+        row = next(e for e in s.ask("show", "1")["events"] if e["richest"])
+        frames = s.ask("show", "1", "--event", str(row["id"]))["record"]["finding"]["found"]["frames"]
+        equal(frames[1]["function"], "compare", [f["function"] for f in frames])
+
+
 def first_last_and_richest_stay_while_the_middle_is_thinned():
     with Service(start=False) as s:
         for i in range(60):
@@ -315,6 +330,7 @@ STEPS = [
      "ALTER TABLE finding DROP COLUMN split_left", "ALTER TABLE finding DROP COLUMN split_wanted"],
     ["DROP TABLE steer", "DROP TABLE steer_step", "DROP TABLE steer_site"],
     ["DROP TABLE module", "DROP TABLE module_usage", "DROP TABLE site", "DROP TABLE site_watched"],
+    ["DROP TABLE outgoing"],
 ]
 
 
@@ -377,6 +393,7 @@ service.main([
     what_is_no_file_in_the_spool_holds_nobody_up, a_line_that_is_too_long_counts_once_while_the_collector_runs,
     bytes_that_are_no_utf_8_leave_the_answers_json, what_is_not_known_is_kept_as_it_is,
     clocks_that_step_put_nothing_into_the_future, a_crash_loop_is_named_and_a_busy_test_is_not,
+    frames_of_the_c_library_make_no_event_rich,
     first_last_and_richest_stay_while_the_middle_is_thinned, limits_of_age_and_size_drop_only_the_middle,
     bytes_are_kept_as_the_rules_say, written_bytes_and_single_bits_are_counted_over_all_events,
     a_segment_that_a_writer_holds_is_left_for_later, folders_that_processes_fall_back_on_are_looked_at,

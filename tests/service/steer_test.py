@@ -199,6 +199,10 @@ def snapshots_are_written_now():
         number = rule(s, "snapshot")
         s.wait(lambda: f"policy rule {number}: no snapshot" in process.said())
         equal(process.end(), 0)
+        s.wait(lambda: any("no snapshot" in step["done"] for step in s.ask("steer", "log")["steps"]))
+        rules = {row["rule"]: row["reached"] for row in s.ask("steer")["rules"]}
+        equal(rules, {number - 1: 1, number: 0}, "one that was not taken does not count as taken")
+        check("no snapshot: this mode has none, because: a process says so" in s.command("steer", "log"))
 
 
 def names_of_snapshots(s):
@@ -430,17 +434,17 @@ def findings_without_a_build_id_have_no_site():
 def commands_refuse_what_makes_no_sense():
     with Service(start=False) as s:
         s.once()
-        wrong = [(("steer", "set", "--because", "x"), 1, "--options"),
-                 (("steer", "set", "--options", "mode=fast", "--because", "x"), 1, "allowed: off, sample"),
-                 (("steer", "set", "--options", "samplerate=5", "--because", "x"), 1, "unknown key"),
-                 (("steer", "set", "--options", "log=/tmp/x", "--because", "x"), 1, "log cannot be set"),
-                 (("steer", "set", "--options", "help=1", "--because", "x"), 1, "help cannot be set"),
-                 (("steer", "set", "--options", "halt=0"), 1, "give a reason"),
-                 (("steer", "set", "--options", "halt=0", "--because", " "), 1, "give a reason"),
-                 (("steer", "set", "--options", "halt=0:" * 40, "--because", "x"), 1, "too long"),
-                 (("steer", "set", "--options", "halt=0", "--program", "p" * 128, "--because", "x"), 1, "too long"),
-                 (("steer", "set", "--options", "halt=0", "--build", "4f2c9", "--because", "x"), 1, "seven"),
-                 (("steer", "set", "--options", "halt=0", "--because", "a\nb"), 1, "control"),
+        wrong = [(("steer", "set", "--because", "x"), 2, "--options"),
+                 (("steer", "set", "--options", "mode=fast", "--because", "x"), 2, "allowed: off, sample"),
+                 (("steer", "set", "--options", "samplerate=5", "--because", "x"), 2, "unknown key"),
+                 (("steer", "set", "--options", "log=/tmp/x", "--because", "x"), 2, "log cannot be set"),
+                 (("steer", "set", "--options", "help=1", "--because", "x"), 2, "help cannot be set"),
+                 (("steer", "set", "--options", "halt=0"), 2, "give a reason"),
+                 (("steer", "set", "--options", "halt=0", "--because", " "), 2, "give a reason"),
+                 (("steer", "set", "--options", "halt=0:" * 40, "--because", "x"), 2, "too long"),
+                 (("steer", "set", "--options", "halt=0", "--program", "p" * 128, "--because", "x"), 2, "too long"),
+                 (("steer", "set", "--options", "halt=0", "--build", "4f2c9", "--because", "x"), 2, "seven"),
+                 (("steer", "set", "--options", "halt=0", "--because", "a\nb"), 2, "control"),
                  (("steer", "unset", "1", "--because", "x"), 1, "no rule 1"),
                  (("steer", "unset", "x", "--because", "x"), 2, "not the number"),
                  (("steer", "sweep", "--options", "halt=0", "--because", "x"), 2, "belongs to"),

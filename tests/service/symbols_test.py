@@ -95,6 +95,47 @@ def a_stripped_build_gets_its_lines_later():
             check("make" in page and "app.c" in page)
 
 
+def a_file_that_tells_less_replaces_none():
+    """Of one build: whole, symbols without lines, code alone, and debug information alone, in any order."""
+    with Service(start=False) as s:
+        one = Program(s.root)
+        short, debug = (os.path.join(s.root, name) for name in ("app.short", "app.debug"))
+        run("strip", "-g", "-o", short, one.whole)
+        run("objcopy", "--only-keep-debug", one.whole, debug)
+
+        def stored():
+            sizes = {os.path.getsize(path): path for path in (one.whole, short, one.stripped, debug)}
+            folder = os.path.join(s.directory, "symbols")
+            return {name.rpartition("-")[2]: os.path.basename(sizes[os.path.getsize(os.path.join(folder, name))])
+                    for name in os.listdir(folder)}
+
+        def upload(path):
+            return s.command("symbols", "upload", path)
+
+        take(s, one.event("1"))
+        check("stays" not in upload(one.stripped))
+        check("stays" not in upload(short), "more than before")
+        equal(stored(), {"debuginfo": "app.short", "executable": "app.short"})
+        said = upload(one.stripped)
+        check("one with symbols is there already, and stays" in said, said)
+        check("stays" not in upload(debug))
+        equal(stored(), {"debuginfo": "app.debug", "executable": "app.short"})
+        said = upload(short)
+        check("program and symbols" in said and "one with lines is there already, and stays" in said, said)
+        equal(stored(), {"debuginfo": "app.debug", "executable": "app.short"})
+        check("stays" not in upload(one.whole))
+        for less in (short, one.stripped):
+            check("one with lines is there already" in upload(less), less)
+        equal(stored(), {"debuginfo": os.path.basename(one.whole), "executable": os.path.basename(one.whole)})
+        equal([f["name"] for f in s.ask("symbols", "list")["files"]], [os.path.basename(one.whole)] * 2)
+        equal(len(os.listdir(os.path.join(s.directory, "symbols"))), 2, "nothing is left of the others")
+        s.once()
+        check(re.search(r"in make .*app\.c:", s.command("show", "1")), s.command("show", "1"))
+        with open(os.path.join(s.directory, "symbols", one.build_id + "-debuginfo"), "wb") as file:
+            file.write(b"damaged")
+        check("stays" not in upload(short), "a damaged file is worth nothing")
+
+
 COMMITS = {"1.0": "a" * 40, "1.1": "b" * 40, "1.2": "c" * 40}
 
 
@@ -345,7 +386,8 @@ def a_killed_collector_leaves_no_child_that_asks_for_symbols():
 
 os.environ.pop("DEBUGINFOD_URLS", None)
 service.main([
-    a_stripped_build_gets_its_lines_later, a_stripped_build_that_brings_a_fixed_bug_back_reopens_it,
+    a_file_that_tells_less_replaces_none, a_stripped_build_gets_its_lines_later,
+    a_stripped_build_that_brings_a_fixed_bug_back_reopens_it,
     a_merge_with_a_finding_of_the_fixed_build_reopens, a_stripped_copy_gets_its_lines_from_the_file_that_has_them,
     uploads_come_by_http_and_are_given_out_again, what_is_no_symbols_is_refused,
     mutants_of_a_file_get_an_answer_each, the_oldest_files_are_dropped_above_a_limit,

@@ -86,6 +86,26 @@ TEST(Replay, ComparesAllocatorsAndDrawsTheirMemory) {
             std::vector<std::string>{"cannot write to /nowhere/x.svg: No such file or directory"});
 }
 
+TEST(Replay, TellsAnAllocatorThatIsTooSlowAndGoesOn) {
+  Result const one = replay({"--limit=1e-9", recorded()});
+  EXPECT_EQ(one.status, 1) << one.err;
+  EXPECT_TRUE(has(one.out, "\n  too slow       ")) << one.out;
+  EXPECT_TRUE(has(one.out, " of the requests in 1e-09 s; --limit 0 waits\n")) << one.out;
+  EXPECT_FALSE(has(one.out, "footprint")) << one.out;
+  std::string const picture = scratch("slow.svg");
+  Result const two = replay({"-a", "tlsf", "-a", "slab", "--limit=1e-9", "--svg", picture, recorded()});
+  EXPECT_EQ(two.status, 1) << two.err;
+  EXPECT_TRUE(has(two.out, "  too slow: ")) << two.out;
+  EXPECT_FALSE(has(read_file(picture), "<polyline ")) << read_file(picture);
+  EXPECT_EQ(replay({"--limit=0", "--runs=1", recorded()}).status, 0);
+  for (std::string const bad : {"-1", "x", "", "5s", "nan", "1e9"}) {
+    Result const wrong = replay({"--limit=" + bad, recorded()});
+    EXPECT_EQ(wrong.status, 2) << bad;
+    EXPECT_EQ(wrong.said(),
+              std::vector<std::string>{"--limit " + bad + ": give a number of seconds, at most 86400; 0 for none"});
+  }
+}
+
 TEST(Replay, KeepsTheLastRequestsAndTheBlocksBeforeThem) {
   std::string const file = scratch("last");
   EXPECT_EQ(replay({"--last=500", "--save", file, recorded()}).status, 0);

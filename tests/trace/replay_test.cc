@@ -121,6 +121,80 @@ TEST_P(EachSubject, RefusesLargerBlocksThanItSaysIfItSaysSo) {
   trace_free(&t);
 }
 
+// ---- Time ----
+
+TEST(Limit, EndsAReplayThatIsSlowAndTellsTheTimeOfItsRequests) {
+  trace t = recorded("sqlite");
+  subject const *const s = subject_named("tlsf");
+  replay_memory m = replay_memory_make(&t, 4 * t.peak);
+  replay_part const some = replay_within(s, &t, &m, 4 * t.peak, 1e-9);
+  EXPECT_GT(some.count, 0U);
+  EXPECT_LT(some.count, t.count);
+  EXPECT_GT(some.mean_ns, 0);
+  EXPECT_EQ(replay_within(s, &t, &m, 4 * t.peak, 0).count, t.count);
+  EXPECT_EQ(replay_within(s, &t, &m, 8, 0).count, 0U) << "eight bytes are no arena";
+  replay_figures const cut = replay_figures_of(s, &t, &m, 4 * t.peak, 1, 1e-9);
+  EXPECT_TRUE(cut.usable);
+  EXPECT_LT(cut.replayed, t.count);
+  EXPECT_EQ(cut.footprint, 0U);
+  replay_figures const whole = replay_figures_of(s, &t, &m, 4 * t.peak, 2, 0);
+  EXPECT_EQ(whole.replayed, t.count);
+  EXPECT_EQ(whole.runs, 2U);
+  EXPECT_TRUE(whole.sound);
+  replay_memory_free(&t, &m);
+  trace_free(&t);
+}
+
+// ---- Memory of the system ----
+
+size_t times_asked;
+
+size_t ask() {
+  times_asked++;
+  return libc_taken();
+}
+
+// The C library walks all of its free blocks to tell what it has: not at each request.
+TEST(Footprint, OfTheCLibraryIsLookedAtWhereItMayHaveGrown) {
+  trace t = recorded("perl");
+  subject counting = *subject_named("libc");
+  counting.taken = ask;
+  replay_memory m = replay_memory_make(&t, 4 * t.peak);
+  times_asked = 0;
+  size_t const footprint = replay_footprint(&counting, &t, &m, 0);
+  if (libc_taken() != 0 && footprint != 0) {
+    EXPECT_LT(times_asked, t.count / 20);
+    EXPECT_GT(footprint, t.peak / 2);
+  }
+  replay_memory_free(&t, &m);
+  trace_free(&t);
+}
+
+// Memory that was freed before the replay serves it, too: it counts as if it were taken.
+TEST(Footprint, OfTheCLibraryDoesNotDependOnWhatIsFreeBefore) {
+  trace t = recorded("perl");
+  subject const *const s = subject_named("libc");
+  replay_memory m = replay_memory_make(&t, 4 * t.peak);
+  size_t const fresh = replay_footprint(s, &t, &m, 0);
+  std::vector<void *> blocks;
+  for (size_t i = 0; i < 4096; i++) {
+    blocks.push_back(malloc(2000));
+  }
+  for (size_t i = 0; i < blocks.size(); i += 2) {
+    free(blocks[i]);
+  }
+  size_t const later = replay_footprint(s, &t, &m, 0);
+  for (size_t i = 1; i < blocks.size(); i += 2) {
+    free(blocks[i]);
+  }
+  if (libc_taken() != 0 && fresh != 0) {
+    EXPECT_GT(later, fresh - fresh / 4);
+    EXPECT_LT(later, fresh + fresh / 4);
+  }
+  replay_memory_free(&t, &m);
+  trace_free(&t);
+}
+
 // ---- The pages ----
 
 size_t rows(const std::string &page, const std::string &name) {

@@ -7,10 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #define SAMPLES 64U
 #define STEP 16U    /* of footprints, in bytes, */
 #define PARTS 1024U /* or of the peak, whichever is more */
+#define RUNS 7U
+#define BETWEEN_LOOKS 64U /* requests between two looks at the clock */
 
 /* ---- Memory ---- */
 
@@ -178,19 +181,51 @@ replay_times replay_measure(const subject *s, const trace *t, replay_memory *m, 
   return out;
 }
 
+static double seconds_used(void) {
+  struct timespec now;
+  (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+replay_part replay_within(const subject *s, const trace *t, replay_memory *m, size_t arena_size, double seconds) {
+  rf_allocator *const a = replay_begin(s, t, m, arena_size);
+  replay_part out = {0};
+  if (a == NULL) {
+    return out;
+  }
+  double const start = seconds_used();
+  double used = 0;
+  while (out.count < t->count && (seconds <= 0 || used < seconds)) {
+    size_t const left = t->count - out.count;
+    for (size_t i = 0; i < (left < BETWEEN_LOOKS ? left : BETWEEN_LOOKS); i++) {
+      (void)replay_op(a, &t->ops[out.count + i], m->blocks);
+    }
+    out.count += left < BETWEEN_LOOKS ? left : BETWEEN_LOOKS;
+    used = seconds_used() - start;
+  }
+  out.mean_ns = 1e9 * used / (double)(out.count != 0 ? out.count : 1);
+  replay_end(s, t, m, a);
+  return out;
+}
+
 /* ---- Memory that it needs ---- */
 
 static size_t most_taken(const subject *s, const trace *t, replay_memory *m) {
   rf_allocator *const a = replay_begin(s, t, m, 0);
-  libc_trim(); /* what is free already would serve, unseen */
+  void *const held = libc_hold();
   size_t const before = s->taken();
   size_t most = 0;
+  uintptr_t top = 0;
   for (size_t i = 0; i < t->count; i++) {
     (void)replay_op(a, &t->ops[i], m->blocks);
-    size_t const taken = s->taken();
-    most = taken > before && taken - before > most ? taken - before : most;
+    const void *const block = m->blocks[t->ops[i].id];
+    if (block != NULL && libc_may_have_grown(block, &top)) {
+      size_t const taken = s->taken();
+      most = taken > before && taken - before > most ? taken - before : most;
+    }
   }
   replay_end(s, t, m, a);
+  libc_release(held);
   return most;
 }
 
@@ -261,7 +296,7 @@ bool replay_series(const subject *s, const trace *t, replay_memory *m, size_t ar
   if (a == NULL) {
     return false;
   }
-  libc_trim(); /* as in most_taken */
+  void *const held = s->arena ? NULL : libc_hold();
   size_t const before = s->arena ? 0 : s->taken();
   for (size_t i = 0; i < t->count; i++) {
     (void)replay_op(a, &t->ops[i], m->blocks);
@@ -273,19 +308,35 @@ bool replay_series(const subject *s, const trace *t, replay_memory *m, size_t ar
     out[point] = 0; /* a trace without a request */
   }
   replay_end(s, t, m, a);
+  libc_release(held);
   return true;
 }
 
 /* ---- All of it ---- */
 
-replay_figures replay_figures_of(const subject *s, const trace *t, replay_memory *m, size_t arena_size, unsigned runs) {
+/* As many as fit into the limit, two replays for each. */
+static unsigned runs_within(const replay_part *whole, double limit) {
+  double const each = 2 * whole->mean_ns * (double)whole->count / 1e9;
+  double const fit = limit > 0 && each > 0 ? limit / each : RUNS;
+  return fit >= RUNS ? RUNS : fit < 1 ? 1 : (unsigned)fit;
+}
+
+replay_figures replay_figures_of(const subject *s, const trace *t, replay_memory *m, size_t arena_size, unsigned runs,
+                                 double limit) {
   rf_allocator *const a = replay_begin(s, t, m, arena_size);
+  replay_figures f = {.usable = a != NULL};
   if (a == NULL) {
-    return (replay_figures){.usable = false};
+    return f;
   }
   replay_end(s, t, m, a);
-  replay_figures f = {.usable = true};
-  f.times = replay_measure(s, t, m, arena_size, runs, NULL);
+  replay_part const first = replay_within(s, t, m, arena_size, limit);
+  f.replayed = first.count;
+  f.times.mean_ns = first.mean_ns;
+  if (first.count < t->count) {
+    return f;
+  }
+  f.runs = runs != 0 ? runs : runs_within(&first, limit);
+  f.times = replay_measure(s, t, m, arena_size, f.runs, NULL);
   f.failed = replay_failures(s, t, m, arena_size, &f.first_failed);
   f.footprint = replay_footprint(s, t, m, 0);
   f.fragmentation = replay_fragment(s, t, m, arena_size);

@@ -65,6 +65,14 @@ typedef struct replay_times {
 replay_times replay_measure(const subject *s, const trace *t, replay_memory *m, size_t arena_size, unsigned runs,
                             float *each);
 
+typedef struct replay_part {
+  size_t count;   /* requests that were made; 0 where the allocator cannot use the arena */
+  double mean_ns; /* of them, in processor time */
+} replay_part;
+
+/* Replays for up to `seconds` of processor time; 0: to the end. */
+replay_part replay_within(const subject *s, const trace *t, replay_memory *m, size_t arena_size, double seconds);
+
 /* The smallest arena, to `step` bytes, in which all requests succeed; 0 where they do not even in all of the memory.
  * `step` 0: 16 bytes or a 1024th of the peak. For a subject without an arena: the most that it took from the system. */
 size_t replay_footprint(const subject *s, const trace *t, replay_memory *m, size_t step);
@@ -84,8 +92,11 @@ bool replay_series(const subject *s, const trace *t, replay_memory *m, size_t ar
 
 /* The figures of one allocator. */
 typedef struct replay_figures {
-  bool usable; /* it can use the arena; else there are no more */
-  bool sound;  /* replay_verify */
+  bool usable;     /* it can use the arena; else there are no more */
+  bool sound;      /* replay_verify */
+  size_t replayed; /* requests; fewer than the trace has where the limit ended the replay: then times.mean_ns is of
+                      them, and there are no more figures */
+  unsigned runs;   /* that times are of */
   replay_times times;
   size_t failed;
   size_t first_failed;
@@ -93,7 +104,10 @@ typedef struct replay_figures {
   replay_fragmentation fragmentation;
 } replay_figures;
 
-replay_figures replay_figures_of(const subject *s, const trace *t, replay_memory *m, size_t arena_size, unsigned runs);
+/* `runs` 0: seven, or fewer, so that all of them end within the limit. `limit`: seconds of processor time for one
+ * replay; 0: none. */
+replay_figures replay_figures_of(const subject *s, const trace *t, replay_memory *m, size_t arena_size, unsigned runs,
+                                 double limit);
 
 #ifdef __cplusplus
 }

@@ -48,13 +48,37 @@ static bool try_arena(const tune_set *set, tune_result *r) {
   return set->count - r->failed_traces >= set->enough;
 }
 
-/* A larger arena may fail where a smaller one does not, so the arena that one trace needs is tried on all. */
-static void find_arena(const tune_set *set, tune_result *r) {
+/* Replays all traces once, in roomy arenas, within the limit; else fills in what it took. */
+static bool is_fast(const tune_set *set, tune_result *r) {
+  subject_pools pools;
+  const subject *const s = subject_of(r, &pools);
+  double left = set->limit;
+  double used_ns = 0;
+  size_t requests = 0;
+  for (size_t i = 0; i < set->count && set->limit > 0; i++) {
+    replay_memory m = memory_for(&set->traces[i], 0);
+    replay_part const part = replay_within(s, &set->traces[i], &m, m.arena_size, left);
+    replay_memory_free(&set->traces[i], &m);
+    used_ns += part.mean_ns * (double)part.count;
+    requests += part.count;
+    left = set->limit - used_ns / 1e9;
+    if (left <= 0) {
+      r->slow = i + 1 < set->count || part.count < set->traces[i].count;
+      break;
+    }
+  }
+  r->mean_ns = used_ns / (double)(requests != 0 ? requests : 1);
+  return !r->slow;
+}
+
+/* A larger arena may fail where a smaller one does not, so the arena that one trace needs is tried on all. `most`: the
+ * largest one to try; 0: many times the peak. */
+static void find_arena(const tune_set *set, tune_result *r, size_t most) {
   subject_pools pools;
   const subject *const s = subject_of(r, &pools);
   size_t *const needs = (size_t *)trace_must(calloc(set->count, sizeof *needs));
   for (size_t i = 0; i < set->count; i++) {
-    replay_memory m = memory_for(&set->traces[i], 0);
+    replay_memory m = most != 0 ? replay_memory_make(&set->traces[i], most) : memory_for(&set->traces[i], 0);
     size_t const need = replay_footprint(s, &set->traces[i], &m, 0);
     needs[i] = need != 0 ? rf_round_down(need + ARENA_UNIT - 1, ARENA_UNIT) : SIZE_MAX;
     replay_memory_free(&set->traces[i], &m);
@@ -71,14 +95,18 @@ static void find_arena(const tune_set *set, tune_result *r) {
 
 tune_result tune_bare(const tune_set *set, const subject *heap) {
   tune_result r = {.heap = heap};
-  find_arena(set, &r);
+  if (is_fast(set, &r)) {
+    find_arena(set, &r, 0);
+  }
   return r;
 }
 
 tune_result tune_heap(const tune_set *set, const tune_result *pools, const subject *heap) {
   tune_result r = *pools;
   r.heap = heap;
-  find_arena(set, &r);
+  if (is_fast(set, &r)) {
+    find_arena(set, &r, 0);
+  }
   return r;
 }
 
@@ -188,48 +216,94 @@ static unsigned partition(const demand_table *d, unsigned sizes, unsigned wanted
   return count;
 }
 
-/* Tries the classes of *r, and keeps them in *best where they need less. */
+/* Tries the classes of *r, and keeps them in *best where they need less. The first replay, in the largest arena that
+ * would be less, is the last one of most classes. */
 static void keep_better(const tune_set *set, tune_result *r, tune_result *best) {
-  find_arena(set, r);
+  subject_pools pools;
+  size_t const control = subject_of(r, &pools)->control;
+  size_t const most =
+      best->arena != 0 && best->total > control ? rf_round_down(best->total - control - 1, ARENA_UNIT) : 0;
+  if (best->arena != 0 && most == 0) {
+    return;
+  }
+  find_arena(set, r, most);
   if (r->arena != 0 && (best->arena == 0 || r->total < best->total)) {
     *best = *r;
   }
 }
 
+/* ---- Choices of classes ---- */
+
+#define PARTS_OF_COUNTS 4U /* 7 to 4 eighths */
+#define CHOICES_MOST 64U
+
+typedef struct choices {
+  tune_result list[CHOICES_MOST];
+  unsigned count;
+} choices;
+
+static void tell(const tune_set *set, unsigned number, const choices *all) {
+  if (set->progress != NULL) {
+    set->progress(number, all->count + PARTS_OF_COUNTS);
+  }
+}
+
 /* Parts of the counts: not all classes are full at once, and what finds its pool full goes on to the heap. */
-static void try_parts(const tune_set *set, tune_result *best) {
+static void try_parts(const tune_set *set, const choices *all, tune_result *best) {
   tune_result const whole = *best;
-  for (unsigned part = 7; part >= 4 && whole.class_count != 0; part--) {
+  for (unsigned skipped = 0; skipped < PARTS_OF_COUNTS && whole.class_count != 0; skipped++) {
     tune_result r = whole;
     r.class_count = 0;
     for (unsigned i = 0; i < whole.class_count; i++) {
-      size_t const count = whole.classes[i].count * part / 8;
+      size_t const count = whole.classes[i].count * (7 - skipped) / 8;
       if (count != 0) {
         r.classes[r.class_count++] = (rf_pool_class){whole.classes[i].size, count};
       }
     }
+    tell(set, all->count + skipped + 1, all);
     if (r.class_count != 0) {
       keep_better(set, &r, best);
     }
   }
 }
 
-tune_result tune_pools(const tune_set *set, const tune_result *bare, unsigned most) {
+static bool has_classes_of(const choices *all, const tune_result *r) {
+  for (unsigned i = 0; i < all->count; i++) {
+    const tune_result *const other = &all->list[i];
+    if (other->class_count == r->class_count &&
+        memcmp(other->classes, r->classes, r->class_count * sizeof *r->classes) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Partitions up to several bounds into several numbers of ranges, each once. */
+static void list_choices(const tune_set *set, const subject *heap, unsigned limit, choices *out) {
   static const unsigned bounds[] = {1, 2, 3, 4, 6, 8, 12, GRAINS};
   demand_table *const d = (demand_table *)trace_must(malloc(sizeof *d));
-  tune_result best = *bare;
-  unsigned const limit = most < RF_POOL_CLASSES_MAX ? most : RF_POOL_CLASSES_MAX;
   demand_of_set(set, d);
+  out->count = 0;
   for (size_t b = 0; b < sizeof bounds / sizeof bounds[0]; b++) {
     for (unsigned wanted = 1; wanted <= limit && wanted <= bounds[b]; wanted += wanted < 4 ? 1 : 2) {
-      tune_result r = {.heap = bare->heap};
+      tune_result r = {.heap = heap};
       r.class_count = partition(d, bounds[b], wanted, r.classes);
-      if (r.class_count != 0) {
-        keep_better(set, &r, &best);
+      if (r.class_count != 0 && !has_classes_of(out, &r)) {
+        out->list[out->count++] = r;
       }
     }
   }
   free(d);
-  try_parts(set, &best);
+}
+
+tune_result tune_pools(const tune_set *set, const tune_result *bare, unsigned most) {
+  choices all;
+  tune_result best = *bare;
+  list_choices(set, bare->heap, most < RF_POOL_CLASSES_MAX ? most : RF_POOL_CLASSES_MAX, &all);
+  for (unsigned i = 0; i < all.count; i++) {
+    tell(set, i + 1, &all);
+    keep_better(set, &all.list[i], &best);
+  }
+  try_parts(set, &all, &best);
   return best;
 }

@@ -21,6 +21,9 @@ typedef struct tune_set {
   const trace *traces; /* of each, peak * REPLAY_PEAKS_MOST fits twice into a size_t */
   size_t count;        /* at least one */
   size_t enough;       /* of them must have no failure: 1 to count */
+  double limit;        /* seconds of processor time for a replay of all of them; 0: none */
+  /* Called before each choice of pools is tried, from 1 to `all`; NULL: not wanted. */
+  void (*progress)(unsigned number, unsigned all);
 } tune_set;
 
 typedef struct tune_result {
@@ -32,6 +35,7 @@ typedef struct tune_result {
   size_t failed_traces; /* in such an arena */
   size_t failed_requests;
   double mean_ns; /* of a request over all traces, at the fastest of a few runs */
+  bool slow;      /* the limit ended the first replay, which mean_ns is of; there is no arena */
 } tune_result;
 
 /* The heap alone. Ends the program where memory is short, as all of these do. */

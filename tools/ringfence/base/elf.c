@@ -103,11 +103,13 @@ static void read_sections(rf_elf *elf, const void *header) {
   }
   elf->sections = (rf_elf_section *)rf_bump_arena_array(elf->arena, (size_t)count, sizeof *elf->sections);
   elf->section_count = (size_t)count;
+  elf->section_names = (size_t)FIELD(elf, header, Ehdr, e_shstrndx);
   for (size_t i = 0; i < elf->section_count; i++) {
     either_shdr entry_copy;
     const void *const raw = &entry_copy;
     memcpy(&entry_copy, table + i * (size_t)entry, SIZE_OF(elf, Shdr));
     elf->sections[i] = (rf_elf_section){
+        .name = (uint32_t)FIELD(elf, raw, Shdr, sh_name),
         .type = (uint32_t)FIELD(elf, raw, Shdr, sh_type),
         .link = (uint32_t)FIELD(elf, raw, Shdr, sh_link),
         .flags = FIELD(elf, raw, Shdr, sh_flags),
@@ -266,6 +268,21 @@ size_t rf_elf_symbols(const rf_elf *elf, uint32_t section_type, rf_elf_symbol **
     return count;
   }
   return 0;
+}
+
+bool rf_elf_has_section(const rf_elf *elf, const char *name) {
+  if (elf->section_names >= elf->section_count) {
+    return false;
+  }
+  const rf_elf_section *const strings = &elf->sections[elf->section_names];
+  const char *const names = load(elf, strings->offset, strings->size);
+  for (size_t i = 0; i < elf->section_count && names != NULL; i++) {
+    const rf_elf_section *const s = &elf->sections[i];
+    if (s->name < strings->size && s->type != SHT_NOBITS && s->size != 0 && strcmp(names + s->name, name) == 0) {
+      return true;
+    }
+  }
+  return false;
 }
 
 static const char *hexadecimal(rf_bump_arena *arena, const unsigned char *bytes, size_t count) {

@@ -24,6 +24,7 @@ typedef struct rf_elf_segment {
 } rf_elf_segment;
 
 typedef struct rf_elf_section {
+  uint32_t name; /* its place in the section of names */
   uint32_t type;
   uint32_t link;
   uint64_t flags;
@@ -42,6 +43,7 @@ typedef struct rf_elf {
   size_t segment_count;
   rf_elf_section *sections; /* none where the file has no section table */
   size_t section_count;
+  size_t section_names; /* the section that holds them; section_count or more where there is none */
 } rf_elf;
 
 typedef struct rf_elf_symbol {
@@ -77,6 +79,9 @@ const char *rf_elf_dynamic_string(const rf_elf *elf, int64_t tag, bool (*wanted)
 
 /* The symbols of one table: SHT_SYMTAB or SHT_DYNSYM. Empty where there is none. */
 size_t rf_elf_symbols(const rf_elf *elf, uint32_t section_type, rf_elf_symbol **out);
+
+/* True where a section has this name, and bytes in the file. */
+bool rf_elf_has_section(const rf_elf *elf, const char *name);
 
 /* The build id as lower case hexadecimal digits, or NULL. */
 const char *rf_elf_build_id(const rf_elf *elf);

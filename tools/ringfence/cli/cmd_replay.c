@@ -20,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RUNS 7U
 #define RUNS_MOST 1000U
 
 typedef struct options {
@@ -28,7 +27,8 @@ typedef struct options {
   rf_bump_arena *memory;
   rf_subject_list on;
   size_t arena; /* 0: twice the peak */
-  size_t runs;
+  size_t runs;  /* 0: up to 7 */
+  double limit; /* seconds; 0: none */
   size_t top;
   size_t events; /* 0: all */
   size_t last;   /* 0: all */
@@ -46,6 +46,7 @@ typedef enum row_id {
   ALLOCATOR,
   ARENA,
   RUN_COUNT,
+  LIMIT,
   TOP,
   ADVISE,
   EVENTS,
@@ -67,7 +68,9 @@ static const rf_option rows[ROWS] = {
          "pool:SIZExCOUNT,SIZExCOUNT...+NAME, or \"all\"; given more\nthan once, one line of figures for each",
          NULL},
     [ARENA] = {"arena", '\0', "BYTES", "its memory (default: twice the trace's peak); K, M or G after it", NULL},
-    [RUN_COUNT] = {"runs", '\0', "N", "runs to measure times in (default 7)", NULL},
+    [RUN_COUNT] = {"runs", '\0', "N", "runs to measure times in (default 7, fewer where they would pass --limit)",
+                   NULL},
+    [LIMIT] = {RF_TRACE_LIMIT_ROW},
     [TOP] = {"top", '\0', "N", "call sites to list (default 10)", NULL},
     [ADVISE] = {"advise-pool", '\0', NULL, "print how many small blocks of each size the trace needs, for rf_pool",
                 NULL},
@@ -101,14 +104,16 @@ static void help(void) {
              "how long requests take, how much memory they need, how it fragments, and what is live at the end by call "
              "site.\n");
   rf_option_table_help(&table);
-  (void)puts("\n"
-             "Exit status: 0; 1 if requests failed in the arena; 2 if FILE is no trace or the command line is wrong.\n"
-             "\n"
-             "Example:\n"
-             "  ringfence check --trace run.rft -- ./program\n"
-             "  ringfence replay --allocator smallmem run.rft\n"
-             "  ringfence replay -a tlsf -a pool:16x200,32x100+tlsf --svg memory.svg run.rft\n"
-             "  zcat run.rft.gz | ringfence replay -");
+  (void)puts(
+      "\n"
+      "Exit status: 0; 1 if requests failed in the arena, or an allocator was too slow; 2 if FILE is no trace or the\n"
+      "command line is wrong.\n"
+      "\n"
+      "Example:\n"
+      "  ringfence check --trace run.rft -- ./program\n"
+      "  ringfence replay --allocator smallmem run.rft\n"
+      "  ringfence replay -a tlsf -a pool:16x200,32x100+tlsf --svg memory.svg run.rft\n"
+      "  zcat run.rft.gz | ringfence replay -");
 }
 
 static bool apply(void *context, size_t row, const char *argument) {
@@ -120,6 +125,8 @@ static bool apply(void *context, size_t row, const char *argument) {
     return rf_trace_option_size(rows[ARENA].name, argument, &o->arena);
   case RUN_COUNT:
     return rf_trace_option_size(rows[RUN_COUNT].name, argument, &o->runs);
+  case LIMIT:
+    return rf_trace_option_limit(argument, &o->limit);
   case TOP:
     return rf_trace_option_size(rows[TOP].name, argument, &o->top);
   case EVENTS:
@@ -154,7 +161,7 @@ static bool apply(void *context, size_t row, const char *argument) {
 }
 
 static bool parse(options *o, rf_bump_arena *memory, int argc, char **argv) {
-  *o = (options){.memory = memory, .runs = RUNS, .top = 10};
+  *o = (options){.memory = memory, .limit = RF_TRACE_LIMIT, .top = 10};
   int const first = rf_option_table_read(&table, argc, argv, apply, o);
   if (first < 0 || o->help) {
     return first >= 0;
@@ -247,7 +254,7 @@ static void print_failures(const trace *t, const replay_figures *f) {
 static int replay_one(const options *o, const trace *t, const rf_replay_compare_options *how) {
   const subject *const s = how->on->items[0];
   replay_memory m = replay_memory_make(t, how->most);
-  replay_figures const f = rf_replay_figures(s, t, &m, how->arena, how->runs);
+  replay_figures const f = rf_replay_figures(how, s, t, &m);
   replay_memory_free(t, &m);
   if (!f.usable) {
     rf_diag("%s cannot use an arena of %zu bytes", s->name, how->arena);
@@ -258,8 +265,14 @@ static int replay_one(const options *o, const trace *t, const rf_replay_compare_
     (void)printf(", in an arena of ");
     print_size(o->memory, how->arena);
   }
+  if (f.replayed < t->count) {
+    (void)printf(
+        "\n  time           %.1f ns a request\n  too slow       %.1f %% of the requests in %g s; --limit 0 waits\n",
+        f.times.mean_ns, 100 * (double)f.replayed / (double)t->count, how->limit);
+    return 1;
+  }
   (void)printf("\n  time           %.1f ns a request, the slowest %.0f ns (each at its best of %u runs)\n",
-               f.times.mean_ns, f.times.worst_ns, how->runs);
+               f.times.mean_ns, f.times.worst_ns, f.runs);
   print_failures(t, &f);
   print_footprint(o, s, t, f.footprint);
   print_fragmentation(&f.fragmentation);
@@ -275,7 +288,7 @@ static int replay(const options *o, const trace *t) {
     return RF_EXIT_USAGE;
   }
   most = most > arena ? most : arena;
-  rf_replay_compare_options const how = {&o->on, arena, most, runs, o->svg};
+  rf_replay_compare_options const how = {&o->on, arena, most, runs, o->limit, o->svg};
   int const status = o->on.count == 1 ? replay_one(o, t, &how) : rf_replay_compare(&how, t, o->memory);
   rf_trace_leaks_print(o->memory, t, o->top);
   return status;

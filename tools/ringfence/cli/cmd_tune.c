@@ -14,6 +14,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PERCENT 99.0
 #define PREFIX "tuned"
@@ -22,6 +23,7 @@ typedef struct options {
   rf_bump_arena *memory;
   rf_subject_list on;
   double percent;
+  double limit; /* seconds; 0: none */
   size_t pools;
   size_t now; /* bytes; 0: not told */
   const char *prefix;
@@ -29,13 +31,14 @@ typedef struct options {
   bool help;
 } options;
 
-typedef enum row_id { ALLOCATOR, PERCENTAGE, POOLS, NOW, PREFIX_ROW, OUTPUT, HELP, ROWS } row_id;
+typedef enum row_id { ALLOCATOR, PERCENTAGE, POOLS, LIMIT, NOW, PREFIX_ROW, OUTPUT, HELP, ROWS } row_id;
 
 static const rf_option rows[ROWS] = {
     [ALLOCATOR] = {"allocator", 'a', "NAME", "heap to try, such as tlsf; may be given more than once (default: all)",
                    NULL},
     [PERCENTAGE] = {"percent", '\0', "P", "part of the traces that must have no failure (default 99)", NULL},
     [POOLS] = {"pools", '\0', "N", "most classes of pools in front of the heap, 0 to 8 (default 8)", NULL},
+    [LIMIT] = {RF_TRACE_LIMIT_ROW},
     [NOW] = {"now", '\0', "BYTES", "memory of today's heap, to tell the saving; K, M or G after it", NULL},
     [PREFIX_ROW] = {"prefix", '\0', "WORD", "of the names in the header (default " PREFIX ")", NULL},
     [OUTPUT] = {"output", 'o', "FILE", "write the header to FILE; without it, only the table is printed", NULL},
@@ -128,6 +131,8 @@ static bool apply(void *context, size_t row, const char *argument) {
     return read_percent(argument, &o->percent);
   case POOLS:
     return read_pools(argument, &o->pools);
+  case LIMIT:
+    return rf_trace_option_limit(argument, &o->limit);
   case NOW:
     return rf_trace_option_size(rows[NOW].name, argument, &o->now);
   case PREFIX_ROW:
@@ -163,6 +168,11 @@ static bool parse(options *o, int argc, char **argv, int *first) {
 
 static void print_result(const tune_set *set, tune_result *r, rf_bump_arena *memory) {
   const char *const name = rf_tune_name(r, memory);
+  if (r->slow) {
+    (void)printf("%12s %12s %10s %10.1f  %s: too slow\n", "-", "-", "-", r->mean_ns, name);
+    (void)fflush(stdout);
+    return;
+  }
   if (r->arena == 0) {
     (void)printf("%12s %12s %10s %10s  %s\n", "-", "-", "-", "-", name);
     return;
@@ -177,6 +187,12 @@ static void consider(const tune_set *set, tune_result *r, tune_result *best, rf_
   if (r->arena != 0 && (best->arena == 0 || r->total < best->total)) {
     *best = *r;
   }
+  best->slow = best->arena == 0 && (best->slow || r->slow);
+}
+
+/* On a terminal: a choice may take minutes. The last call, of none, wipes it out. */
+static void show_progress(unsigned number, unsigned all) {
+  (void)(all == 0 ? fprintf(stderr, "\r%32s\r", "") : fprintf(stderr, "\rpools: choice %u of %u", number, all));
 }
 
 /* Each heap alone, then with pools; the classes are looked for in front of the heap that needs least, and tried in
@@ -193,6 +209,9 @@ static tune_result search(const options *o, const tune_set *set, tune_result *ba
     return best;
   }
   tune_result pools = tune_pools(set, &best, (unsigned)o->pools);
+  if (set->progress != NULL) {
+    set->progress(0, 0);
+  }
   for (size_t i = 0; i < o->on.count && pools.class_count != 0; i++) {
     tune_result r = o->on.items[i] == pools.heap ? pools : tune_heap(set, &pools, o->on.items[i]);
     consider(set, &r, &best, o->memory);
@@ -214,7 +233,7 @@ static int tune(const options *o, const tune_set *set) {
   tune_result bare;
   tune_result const best = search(o, set, &bare);
   if (best.arena == 0) {
-    rf_diag("no heap serves %zu of %zu traces", set->enough, set->count);
+    rf_diag("no heap serves %zu of %zu traces%s", set->enough, set->count, best.slow ? " within --limit" : "");
     return 1;
   }
   rf_tune_header const header = {
@@ -252,7 +271,8 @@ static bool read_all(char **paths, size_t count, trace *traces) {
 
 static int run(int argc, char **argv) {
   rf_bump_arena memory = {NULL};
-  options o = {.memory = &memory, .percent = PERCENT, .pools = RF_POOL_CLASSES_MAX, .prefix = PREFIX};
+  options o = {
+      .memory = &memory, .percent = PERCENT, .limit = RF_TRACE_LIMIT, .pools = RF_POOL_CLASSES_MAX, .prefix = PREFIX};
   int first;
   int status = RF_EXIT_USAGE;
   if (parse(&o, argc, argv, &first)) {
@@ -265,7 +285,8 @@ static int run(int argc, char **argv) {
       trace *const traces = rf_bump_arena_array(&memory, count, sizeof *traces);
       size_t const least = (size_t)((double)count * o.percent / 100);
       bool const whole = (double)least * 100 >= (double)count * o.percent;
-      tune_set const set = {traces, count, whole ? least : least + 1};
+      tune_set const set = {traces, count, whole ? least : least + 1, o.limit,
+                            isatty(STDERR_FILENO) == 1 ? show_progress : NULL};
       status = read_all(argv + first, count, traces) ? tune(&o, &set) : RF_EXIT_USAGE;
       for (size_t i = 0; i < count; i++) {
         trace_free(&traces[i]);

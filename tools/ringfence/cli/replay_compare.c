@@ -19,18 +19,23 @@ typedef struct row {
   size_t series[POINTS]; /* where the picture is wanted */
 } row;
 
-replay_figures rf_replay_figures(const subject *s, const trace *t, replay_memory *m, size_t arena, unsigned runs) {
-  replay_figures const f = replay_figures_of(s, t, m, arena, runs);
-  if (f.usable && !f.sound) {
+replay_figures rf_replay_figures(const rf_replay_compare_options *o, const subject *s, const trace *t,
+                                 replay_memory *m) {
+  replay_figures const f = replay_figures_of(s, t, m, o->arena, o->runs, o->limit);
+  if (f.usable && f.replayed == t->count && !f.sound) {
     rf_diag("%s handed out blocks that overlap, or are not aligned", s->name);
     abort();
   }
   return f;
 }
 
+static bool is_whole(const replay_figures *f, const trace *t) {
+  return f->usable && f->replayed == t->count;
+}
+
 static row measure(const rf_replay_compare_options *o, const subject *s, const trace *t, replay_memory *m) {
-  row r = {.figures = rf_replay_figures(s, t, m, o->arena, o->runs)};
-  if (r.figures.usable && o->svg != NULL) {
+  row r = {.figures = rf_replay_figures(o, s, t, m)};
+  if (is_whole(&r.figures, t) && o->svg != NULL) {
     (void)replay_series(s, t, m, o->arena, POINTS, r.series);
   }
   return r;
@@ -47,13 +52,19 @@ static int widest(const rf_subject_list *on) {
   return (int)width;
 }
 
-static void print_row(const subject *s, const replay_figures *f, const trace *t, int width, rf_bump_arena *memory) {
+/* Behind the name, which stands there since its replay began. */
+static void print_row(const replay_figures *f, const trace *t, double limit, rf_bump_arena *memory) {
   if (!f->usable) {
-    (void)printf("%-*s  cannot use such an arena\n", width, s->name);
+    (void)printf("  cannot use such an arena\n");
+    return;
+  }
+  if (f->replayed < t->count) {
+    (void)printf(" %9.1f  too slow: %.1f %% of the requests in %g s\n", f->times.mean_ns,
+                 100 * (double)f->replayed / (double)t->count, limit);
     return;
   }
   const char *const footprint = f->footprint == 0 ? "too large" : rf_trace_bytes(memory, f->footprint);
-  (void)printf("%-*s %9.1f %9.0f %9zu %11s", width, s->name, f->times.mean_ns, f->times.worst_ns, f->failed, footprint);
+  (void)printf(" %9.1f %9.0f %9zu %11s", f->times.mean_ns, f->times.worst_ns, f->failed, footprint);
   if (f->footprint != 0 && t->peak != 0) {
     (void)printf(" %9.3f", (double)f->footprint / (double)t->peak);
   } else {
@@ -84,7 +95,7 @@ static void write_line(const rf_sink *sink, const size_t *series, size_t top, co
 }
 
 static void write_svg(const rf_sink *sink, const rf_replay_compare_options *o, const row *all, size_t top,
-                      rf_bump_arena *memory) {
+                      const trace *t, rf_bump_arena *memory) {
   unsigned const height = HEIGHT + (unsigned)(o->on->count + 1) * LEGEND + LEGEND;
   rf_markup(sink,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"-8 -24 %u %u\" font-family=\"sans-serif\" "
@@ -94,7 +105,7 @@ static void write_svg(const rf_sink *sink, const rf_replay_compare_options *o, c
             WIDTH + 16, height + 24, WIDTH + 16, height + 24, rf_trace_bytes(memory, top), WIDTH, HEIGHT, WIDTH);
   for (size_t i = 0; i < o->on->count; i++) {
     unsigned const y = HEIGHT + (unsigned)(i + 1) * LEGEND;
-    if (all[i].figures.usable) {
+    if (is_whole(&all[i].figures, t)) {
       write_line(sink, all[i].series, top, colour_of(i));
       rf_markup(sink, "<path d=\"M0 %uH24\" stroke=\"%s\" stroke-width=\"3\"/><text x=\"32\" y=\"%u\">%s</text>\n", y,
                 colour_of(i), y + 4, o->on->items[i]->name);
@@ -113,13 +124,13 @@ static size_t highest(const rf_replay_compare_options *o, const row *all) {
   return top;
 }
 
-static bool save_svg(const rf_replay_compare_options *o, const row *all, rf_bump_arena *memory) {
+static bool save_svg(const rf_replay_compare_options *o, const row *all, const trace *t, rf_bump_arena *memory) {
   FILE *const file = rf_output_open(o->svg);
   if (file == NULL) {
     return false;
   }
   rf_sink const sink = rf_file_sink(file);
-  write_svg(&sink, o, all, highest(o, all), memory);
+  write_svg(&sink, o, all, highest(o, all), t, memory);
   return rf_output_close(file, o->svg);
 }
 
@@ -131,11 +142,13 @@ int rf_replay_compare(const rf_replay_compare_options *o, const trace *t, rf_bum
   (void)printf("arenas of %s\n%-*s %9s %9s %9s %11s %9s %9s %9s\n", rf_trace_bytes(memory, o->arena), width,
                "allocator", "ns/request", "slowest", "failures", "footprint", "over peak", "frag. end", "at most");
   for (size_t i = 0; i < o->on->count; i++) {
+    (void)printf("%-*s", width, o->on->items[i]->name);
+    (void)fflush(stdout);
     all[i] = measure(o, o->on->items[i], t, &m);
-    status = !all[i].figures.usable || all[i].figures.failed != 0 ? 1 : status;
-    print_row(o->on->items[i], &all[i].figures, t, width, memory);
+    status = !is_whole(&all[i].figures, t) || all[i].figures.failed != 0 ? 1 : status;
+    print_row(&all[i].figures, t, o->limit, memory);
     (void)fflush(stdout);
   }
   replay_memory_free(t, &m);
-  return o->svg == NULL || save_svg(o, all, memory) ? status : RF_EXIT_USAGE;
+  return o->svg == NULL || save_svg(o, all, t, memory) ? status : RF_EXIT_USAGE;
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { DAY_S = 86400 };
+
 bool rf_trace_option_size(const char *name, const char *text, size_t *out) {
   char *end;
   errno = 0;
@@ -22,6 +24,16 @@ bool rf_trace_option_size(const char *name, const char *text, size_t *out) {
     return false;
   }
   *out = (size_t)n << shift;
+  return true;
+}
+
+bool rf_trace_option_limit(const char *text, double *out) {
+  char *end;
+  *out = strtod(text, &end);
+  if (end == text || *end != '\0' || !(*out >= 0 && *out <= DAY_S)) {
+    rf_diag("--limit %s: give a number of seconds, at most %d; 0 for none", text, DAY_S);
+    return false;
+  }
   return true;
 }
 

@@ -17,6 +17,15 @@ typedef struct rf_subject_list {
 /* Reads the argument of the option `name`: digits, and K, M or G. False after a message. */
 bool rf_trace_option_size(const char *name, const char *text, size_t *out);
 
+/* The row of --limit, and its default in seconds. */
+#define RF_TRACE_LIMIT 10.0
+#define RF_TRACE_LIMIT_ROW                                                                                             \
+  "limit", '\0', "SECONDS",                                                                                            \
+      "processor time for one replay (default 10; 0: none); an allocator that needs more is\ntold as too slow", NULL
+
+/* Reads the argument of --limit. False after a message. */
+bool rf_trace_option_limit(const char *text, double *out);
+
 /* Adds what --allocator names: an allocator, one with pools, or "all". False after a message that lists them. */
 bool rf_trace_option_allocator(rf_subject_list *list, rf_bump_arena *memory, const char *text);
 

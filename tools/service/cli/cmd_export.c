@@ -176,7 +176,7 @@ static int export_findings(asked *a) {
     rf_diag("give a format: --as sentry, otlp, sarif, json, junit, html or text");
     return RF_EXIT_USAGE;
   }
-  if (!to_is_right(a, sentry, otlp)) {
+  if (!to_is_right(a, sentry, otlp) || !rf_cli_filter_has_words(&a->filter)) {
     return RF_EXIT_USAGE;
   }
   if (!rf_cli_open(&a->cli, RF_STORE_READ)) {

@@ -37,6 +37,7 @@ typedef struct asked {
   rf_cli cli;
   rf_findings_filter filter;
   int64_t event;
+  int64_t ids[2]; /* of show and why */
 } asked;
 
 /* A new finding is open, so that the two together are the narrower one. */
@@ -70,13 +71,26 @@ static bool apply(void *context, size_t row, const char *argument) {
   return true;
 }
 
-/* Reads the options of a command that takes `count` words. Returns -1 to go on, else the exit status. */
+/* Reads the options of a command that takes the numbers of `count` findings, and opens the store. Returns -1 to go on,
+ * else the exit status. */
 static int read_options(asked *a, const char *usage, uint32_t mask, int count, int argc, char **argv) {
   rf_cli_options o = {.apply = apply, .context = a};
   rf_cli_usage const u = {usage, rows, mask, count, count};
   *a = (asked){.event = 0};
   int const status = rf_cli_words(&a->cli, &o, &u, argc, argv);
-  return status >= 0 || rf_cli_open(&a->cli, RF_STORE_READ) ? status : RF_EXIT_FAILED;
+  if (status >= 0) {
+    return status;
+  }
+  for (int i = 0; i < count; i++) {
+    a->ids[i] = rf_cli_id(a->cli.words[i]);
+    if (a->ids[i] < 0) {
+      return RF_EXIT_USAGE;
+    }
+  }
+  if (!rf_cli_filter_has_words(&a->filter)) {
+    return RF_EXIT_USAGE;
+  }
+  return rf_cli_open(&a->cli, RF_STORE_READ) ? status : RF_EXIT_FAILED;
 }
 
 /* ---- Commands ---- */
@@ -105,13 +119,8 @@ static int show(int argc, char **argv) {
   bool printed = false;
   int status = read_options(&a, "show ID [--event N] [OPTIONS]", COMMON | 1U << EVENT, 1, argc, argv);
   if (status < 0) {
-    int64_t const id = rf_cli_id(a.cli.words[0]);
-    status = id < 0 ? RF_EXIT_USAGE : RF_EXIT_FAILED;
-    const rf_json *const root =
-        id < 0 ? NULL : rf_cli_answer(&a.cli, rf_query_finding(&a.cli.query, id, a.event), &printed);
-    if (root != NULL) {
-      status = 0;
-    }
+    const rf_json *const root = rf_cli_answer(&a.cli, rf_query_finding(&a.cli.query, a.ids[0], a.event), &printed);
+    status = root == NULL ? RF_EXIT_FAILED : 0;
     if (root != NULL && !printed) {
       rf_print_finding(&a.cli.arena, &a.cli.store, root);
     }
@@ -125,11 +134,8 @@ static int why(int argc, char **argv) {
   bool printed = false;
   int status = read_options(&a, "why A B [OPTIONS]", COMMON, 2, argc, argv);
   if (status < 0) {
-    int64_t const left = rf_cli_id(a.cli.words[0]);
-    int64_t const right = left < 0 ? -1 : rf_cli_id(a.cli.words[1]);
-    const rf_json *const root =
-        right < 0 ? NULL : rf_cli_answer(&a.cli, rf_query_why(&a.cli.query, left, right), &printed);
-    status = root != NULL ? 0 : right < 0 ? RF_EXIT_USAGE : RF_EXIT_FAILED;
+    const rf_json *const root = rf_cli_answer(&a.cli, rf_query_why(&a.cli.query, a.ids[0], a.ids[1]), &printed);
+    status = root == NULL ? RF_EXIT_FAILED : 0;
     if (root != NULL && !printed) {
       rf_print_why(root);
     }

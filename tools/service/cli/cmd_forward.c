@@ -81,7 +81,9 @@ static bool open_given(source *s) {
     return false;
   }
   if (flock(s->directory, LOCK_EX | LOCK_NB) != 0) {
-    rf_diag("another `ringfence serve` or `forward` runs on %s", s->path);
+    rf_diag(
+        "another `ringfence serve` or `forward` runs on %s; `ringfence serve --forward URL` sends on what it takes in",
+        s->path);
     return false;
   }
   return true;
@@ -90,7 +92,7 @@ static bool open_given(source *s) {
 static bool add_sources(asked *a, char **words, int count) {
   static const char *const starts[RF_SPOOL_SHARED_PLACES] = RF_SPOOL_SHARED_STARTS;
   const char *const own = count != 0 ? NULL : rf_cli_directory(&a->arena, NULL, false);
-  if ((count == 0 && own == NULL) || count > SOURCES / 2) {
+  if (count == 0 && own == NULL) {
     return false;
   }
   for (int i = 0; i < count; i++) {
@@ -177,6 +179,8 @@ static int run(int argc, char **argv) {
     rf_diag("give a destination: --to URL");
   } else if (first >= 0 && !rf_is_web_address(a.to)) {
     rf_diag("--to %s: use the address of a collector, as in https://HOST", a.to);
+  } else if (first >= 0 && argc - first > SOURCES / 2) {
+    rf_diag("forward takes up to %d folders", SOURCES / 2);
   } else if (first >= 0) {
     status = forward(&a, argv + first, argc - first);
   }

@@ -11,7 +11,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DEFAULT_PORT = 7117, DEFAULT_DAYS = 90, DEFAULT_MIB = 4096, DEFAULT_BAUD = 115200, SYMBOL_MIB = 16384 };
+enum {
+  DEFAULT_PORT = 7117,
+  DEFAULT_DAYS = 90,
+  DEFAULT_MIB = 4096,
+  DEFAULT_BAUD = 115200,
+  SYMBOL_MIB = 16384,
+  FORWARD_MIB = 1024
+};
 
 typedef enum row_id {
   DIR,
@@ -21,6 +28,8 @@ typedef enum row_id {
   SOURCE_ROOT,
   WEBHOOK,
   COMMAND,
+  FORWARD,
+  MAX_FORWARD,
   BYTES,
   KEEP_DAYS,
   MAX_SIZE,
@@ -45,6 +54,12 @@ static const rf_option rows[ROWS] = {
                      NULL},
     [WEBHOOK] = {"webhook", '\0', "URL", "post a JSON object on each new and reopened finding", NULL},
     [COMMAND] = {"alert-command", '\0', "COMMAND", "run COMMAND in a shell, with that object as standard input", NULL},
+    [FORWARD] = {"forward", '\0', "URL",
+                 "send what comes in from now on to the collector there as well; its token is taken from\n"
+                 "RINGFENCE_TOKEN",
+                 NULL},
+    [MAX_FORWARD] = {"max-forward", '\0', "MIB",
+                     "drop the records that wait longest for it above so many MiB (default 1024)", NULL},
     [BYTES] = {"bytes", '\0', "NAME=RULE",
                "keep of the bytes around the damage, of a mode or environment NAME (* any): whole, guards\n"
                "or none; the strictest counts (default sample=guards); may be repeated",
@@ -167,6 +182,12 @@ static bool apply_more(given *g, size_t row, const char *argument) {
     }
     g->serve.symbol_bytes = (int64_t)number << 20;
     return true;
+  case MAX_FORWARD:
+    if (!set_number(rows[row].name, argument, 1 << 24, &number)) {
+      return false;
+    }
+    g->serve.forward_bytes = (int64_t)number << 20;
+    return true;
   case KEEP_DAYS:
     if (!set_number(rows[row].name, argument, 36500, &number)) {
       return false;
@@ -186,7 +207,8 @@ static bool apply(void *context, size_t row, const char *argument) {
   given *const g = (given *)context;
   const char **const texts[ROWS] = {[DIR] = &g->serve.directory,   [SOURCE_ROOT] = &g->serve.http.source_root,
                                     [WEBHOOK] = &g->serve.webhook, [COMMAND] = &g->serve.command,
-                                    [IMAGE] = &g->serve.image,     [BACKUP] = &g->backup};
+                                    [IMAGE] = &g->serve.image,     [BACKUP] = &g->backup,
+                                    [FORWARD] = &g->serve.forward};
   bool *const flags[ROWS] = {[OPEN] = &g->serve.open,
                              [NO_SHARED] = &g->no_shared,
                              [ONCE] = &g->serve.once,
@@ -261,13 +283,15 @@ static void print_help(const rf_option_table *table) {
   rf_option_table_help(table);
 }
 
-static bool alerts_are_right(const rf_serve_options *serve) {
+static bool addresses_are_right(const rf_serve_options *serve) {
   if (serve->webhook != NULL && serve->command != NULL) {
     rf_diag("use --webhook or --alert-command, not both");
   } else if (serve->webhook != NULL && !rf_is_web_address(serve->webhook)) {
     rf_diag("--webhook %s: use an address that begins with http:// or https://", serve->webhook);
   } else if (serve->command != NULL && serve->command[0] == '\0') {
     rf_diag("--alert-command is empty");
+  } else if (serve->forward != NULL && !rf_is_web_address(serve->forward)) {
+    rf_diag("--forward %s: use the address of a collector, as in https://HOST", serve->forward);
   } else {
     return true;
   }
@@ -281,7 +305,7 @@ static int serve_or_look(given *g) {
   if (g->backup != NULL) {
     return back_up(g);
   }
-  if (!alerts_are_right(&g->serve)) {
+  if (!addresses_are_right(&g->serve)) {
     return RF_EXIT_USAGE;
   }
   g->serve.directory = rf_cli_directory(g->arena, g->serve.directory, true);
@@ -294,6 +318,7 @@ static int serve_or_look(given *g) {
   }
   g->serve.shared = rf_cli_shares(g->no_shared);
   g->serve.http.directory = g->serve.directory;
+  g->serve.intake.relay = g->serve.forward != NULL;
   g->serve.intake.alerts = g->serve.webhook != NULL || g->serve.command != NULL;
   return rf_serve(&g->serve);
 }
@@ -304,6 +329,7 @@ static int run(int argc, char **argv) {
   g.serve.http.address = "127.0.0.1";
   g.serve.http.port = DEFAULT_PORT;
   g.serve.baud = DEFAULT_BAUD;
+  g.serve.forward_bytes = (int64_t)FORWARD_MIB << 20;
   g.serve.symbol_bytes = (int64_t)SYMBOL_MIB << 20;
   g.serve.keep = (rf_keep){DEFAULT_DAYS, (int64_t)DEFAULT_MIB << 20};
   g.serve.intake.rules[g.serve.intake.rule_count++] = (rf_intake_rule){"sample", RF_WINDOW_GUARDS};

@@ -178,6 +178,11 @@ static int steer(steering *s, int count, char **words) {
   if (expected == 1 && !read_rule(words[1], &s->request.rule)) {
     return RF_EXIT_USAGE;
   }
+  char message[RF_STEER_MESSAGE];
+  if (!shows && !rf_steer_check(&s->request, message)) {
+    rf_diag("%s", message);
+    return RF_EXIT_USAGE;
+  }
   if (!rf_cli_open(&s->cli, shows ? RF_STORE_READ : RF_STORE_WRITE)) {
     return RF_EXIT_FAILED;
   }

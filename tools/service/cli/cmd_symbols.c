@@ -111,6 +111,10 @@ static int upload(asked *a, char **paths, int count) {
     rf_diag("usage: ringfence symbols upload [--to URL] FILE...");
     return RF_EXIT_USAGE;
   }
+  if (a->to != NULL && !rf_is_web_address(a->to)) {
+    rf_diag("--to %s: use the address of a collector, as in https://HOST", a->to);
+    return RF_EXIT_USAGE;
+  }
   if (a->to == NULL && !rf_cli_open(&a->cli, RF_STORE_WRITE)) {
     return RF_EXIT_FAILED;
   }

@@ -3,6 +3,7 @@
 #include "tools/service/cli/print.h"
 #include "tools/service/intake/builds.h"
 #include "tools/service/intake/envelope.h"
+#include "tools/service/intake/split.h"
 #include "tools/service/life/triage.h"
 
 #include <stdio.h>
@@ -37,6 +38,7 @@ typedef struct decision {
   const char *version;
   const char *time;
   const char *how; /* of split */
+  int64_t ids[2];
 } decision;
 
 static bool apply(void *context, size_t row, const char *argument) {
@@ -45,6 +47,10 @@ static bool apply(void *context, size_t row, const char *argument) {
                                     [ADD] = &d->add,           [VERSION] = &d->version, [TIME] = &d->time};
   d->cli.json = d->cli.json || row == JSON;
   d->cli.help = d->cli.help || row == HELP;
+  if (row == BY && rf_split_named(argument) == RF_SPLIT_NONE) {
+    rf_diag("--by %s: use access, allocation, free, program, build, environment or mode", argument);
+    return false;
+  }
   if (texts[row] != NULL) {
     *texts[row] = argument;
   } else if (row == BY || row == EVENTS || row == UNDO) {
@@ -57,13 +63,20 @@ static bool apply(void *context, size_t row, const char *argument) {
   return true;
 }
 
-/* Reads the options of a command that takes `count` words. Returns -1 to go on, else the exit status. */
+/* Reads the options of a command that takes the numbers of `count` findings. Returns -1 to go on, else the exit
+ * status. */
 static int read_options(decision *d, const char *usage, uint32_t mask, int count, int argc, char **argv) {
   rf_cli_options o = {.apply = apply, .context = d};
   rf_cli_usage const u = {usage, rows, mask | 1U << DIR | 1U << JSON | 1U << HELP, count, count};
   *d = (decision){.in = NULL};
   int const status = rf_cli_words(&d->cli, &o, &u, argc, argv);
-  return status >= 0 || rf_cli_open(&d->cli, RF_STORE_WRITE) ? status : RF_EXIT_FAILED;
+  for (int i = 0; i < count && status < 0; i++) {
+    d->ids[i] = rf_cli_id(d->cli.words[i]);
+    if (d->ids[i] < 0) {
+      return RF_EXIT_USAGE;
+    }
+  }
+  return status;
 }
 
 static void say(const decision *d, const char *name, const char *message) {
@@ -78,24 +91,29 @@ static void say(const decision *d, const char *name, const char *message) {
   }
 }
 
+static int do_it(decision *d, const rf_triage *t) {
+  char message[RF_TRIAGE_MESSAGE] = "";
+  if (!rf_triage_check(t, message)) {
+    rf_diag("%s", message);
+    return RF_EXIT_USAGE;
+  }
+  if (!rf_cli_open(&d->cli, RF_STORE_WRITE)) {
+    return RF_EXIT_FAILED;
+  }
+  if (!rf_triage_apply(&d->cli.store, t, message)) {
+    rf_diag("%s", message);
+    return RF_EXIT_FAILED;
+  }
+  say(d, "done", message);
+  return 0;
+}
+
 static int decide(const char *usage, uint32_t mask, int count, int argc, char **argv) {
   decision d;
-  char message[RF_TRIAGE_MESSAGE] = "";
   int status = read_options(&d, usage, mask, count, argc, argv);
   if (status < 0) {
-    int64_t const id = rf_cli_id(d.cli.words[0]);
-    int64_t const other = id < 0 || count < 2 ? 0 : rf_cli_id(d.cli.words[1]);
-    status = RF_EXIT_USAGE;
-    if (id > 0 && other >= 0) {
-      rf_triage const t = {argv[0], id, other, d.in != NULL ? d.in : d.because != NULL ? d.because : d.how};
-      bool const done = rf_triage_apply(&d.cli.store, &t, message);
-      status = done ? 0 : RF_EXIT_FAILED;
-      if (done) {
-        say(&d, "done", message);
-      } else {
-        rf_diag("%s", message);
-      }
-    }
+    rf_triage const t = {argv[0], d.ids[0], d.ids[1], d.in != NULL ? d.in : d.because != NULL ? d.because : d.how};
+    status = do_it(&d, &t);
   }
   rf_cli_close(&d.cli);
   return status;
@@ -141,11 +159,7 @@ static bool read_build(const decision *d, int64_t *time) {
   return *time >= 0 && is_name("add", d->add) && (d->version == NULL || is_name("version", d->version));
 }
 
-static int add_build(decision *d) {
-  int64_t time = 0;
-  if (!read_build(d, &time)) {
-    return RF_EXIT_USAGE;
-  }
+static int add_build(decision *d, int64_t time) {
   rf_store_begin(&d->cli.store);
   (void)rf_build_given(&d->cli.store, d->version == NULL ? "" : d->version, d->add, time);
   if (!rf_store_commit(&d->cli.store)) {
@@ -158,22 +172,36 @@ static int add_build(decision *d) {
   return 0;
 }
 
+static int list_builds(decision *d) {
+  bool printed = false;
+  const rf_json *const root = rf_cli_answer(&d->cli, rf_query_builds(&d->cli.query), &printed);
+  if (root != NULL && !printed) {
+    rf_print_builds(root);
+  }
+  return root == NULL ? RF_EXIT_FAILED : 0;
+}
+
+static int add_or_list(decision *d) {
+  int64_t time = 0;
+  if (d->add == NULL && (d->version != NULL || d->time != NULL)) {
+    rf_diag("--version and --time belong to --add COMMIT");
+    return RF_EXIT_USAGE;
+  }
+  if (d->add != NULL && !read_build(d, &time)) {
+    return RF_EXIT_USAGE;
+  }
+  if (!rf_cli_open(&d->cli, RF_STORE_WRITE)) {
+    return RF_EXIT_FAILED;
+  }
+  return d->add != NULL ? add_build(d, time) : list_builds(d);
+}
+
 static int builds(int argc, char **argv) {
   decision d;
-  bool printed = false;
   int status = read_options(&d, "builds [--add COMMIT [--version V] [--time TIME]]",
                             1U << ADD | 1U << VERSION | 1U << TIME, 0, argc, argv);
-  if (status < 0 && d.add == NULL && (d.version != NULL || d.time != NULL)) {
-    rf_diag("--version and --time belong to --add COMMIT");
-    status = RF_EXIT_USAGE;
-  } else if (status < 0 && d.add != NULL) {
-    status = add_build(&d);
-  } else if (status < 0) {
-    const rf_json *const root = rf_cli_answer(&d.cli, rf_query_builds(&d.cli.query), &printed);
-    status = root == NULL ? RF_EXIT_FAILED : 0;
-    if (root != NULL && !printed) {
-      rf_print_builds(root);
-    }
+  if (status < 0) {
+    status = add_or_list(&d);
   }
   rf_cli_close(&d.cli);
   return status;

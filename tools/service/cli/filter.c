@@ -46,9 +46,13 @@ static bool is_known_environment(rf_store *store, const char *name) {
   return true;
 }
 
-bool rf_cli_filter_is_right(rf_store *store, const rf_findings_filter *f) {
+bool rf_cli_filter_has_words(const rf_findings_filter *f) {
   return is_one_of(f->state, "open new reopened fixed ignored all", "state") &&
          is_one_of(f->order, "last first count", "order") && is_given(f->build, "build") &&
-         is_given(f->new_in, "new-in") && is_given(f->environment, "env") && is_known_build(store, f->build) &&
-         is_known_build(store, f->new_in) && is_known_environment(store, f->environment);
+         is_given(f->new_in, "new-in") && is_given(f->environment, "env");
+}
+
+bool rf_cli_filter_is_right(rf_store *store, const rf_findings_filter *f) {
+  return is_known_build(store, f->build) && is_known_build(store, f->new_in) &&
+         is_known_environment(store, f->environment);
 }

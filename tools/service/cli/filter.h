@@ -8,8 +8,11 @@
 extern "C" {
 #endif
 
-/* Whether state and order are words that exist, and the store has heard of the builds and the environment: a name that
- * is misspelt would choose nothing, and nothing passes a gate. False after a message. */
+/* Whether state and order are words that exist, and no name is empty. False after a message. */
+bool rf_cli_filter_has_words(const rf_findings_filter *filter);
+
+/* Whether the store has heard of the builds and the environment: a name that is misspelt would choose nothing, and
+ * nothing passes a gate. False after a message. */
 bool rf_cli_filter_is_right(rf_store *store, const rf_findings_filter *filter);
 
 #ifdef __cplusplus

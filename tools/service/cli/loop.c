@@ -5,6 +5,7 @@
 #include "tools/ringfence/base/streams.h"
 #include "tools/service/cli/common.h"
 #include "tools/service/cli/serial.h"
+#include "tools/service/exchange/relay.h"
 #include "tools/service/exchange/symbol_files.h"
 #include "tools/service/life/rekey.h"
 #include "tools/service/life/symbols.h"
@@ -43,6 +44,7 @@ typedef struct server {
   rf_symbol_worker symbols;
   rf_serial_lines serial;
   rf_policy_writer policy;
+  rf_relay relay;
   rf_http *http;
   int signals;
   struct stat files[FILES]; /* the database, its log and the log's index, as they were first seen */
@@ -54,6 +56,7 @@ typedef struct server {
   int64_t version; /* of the data, as SQLite counts commits of others */
   int64_t written; /* rows, by this process */
   uint64_t events;
+  uint64_t relayed; /* records, when the relay was last looked after */
   unsigned ticks;
   bool steers; /* rules or findings may have changed */
   bool rung;
@@ -116,6 +119,7 @@ static void thin(server *s, int64_t now) {
   while (rf_keep_step(&s->store, &s->options->keep) > 0 && rf_store_steady() - now < GROUP_MS) {
   }
   rf_symbol_thin(&s->store, &arena, s->options->directory, s->options->symbol_bytes);
+  rf_relay_thin(&s->relay, &s->intake);
   rf_bump_arena_free(&arena);
 }
 
@@ -140,6 +144,12 @@ static void look_for_database(server *s) {
   }
 }
 
+static void relay(server *s) {
+  s->relayed = s->intake.relayed;
+  rf_relay_step(&s->relay, &s->store);
+  s->store.failed = false;
+}
+
 static void tick(server *s, int64_t now) {
   s->next_tick = now + TICK_MS;
   s->rung = true;
@@ -153,6 +163,7 @@ static void tick(server *s, int64_t now) {
     thin(s, now);
   }
   s->store.failed = false;
+  relay(s);
 }
 
 static void steer(server *s, int64_t now) {
@@ -176,7 +187,7 @@ static int until_due(const server *s, int64_t now) {
   return http >= 0 && http < left ? http : left;
 }
 
-enum { FIXED = 4 };
+enum { FIXED = 5 };
 
 static void run(server *s) {
   struct pollfd fds[FIXED + RF_SERIAL_SOURCES] = {{s->signals, POLLIN, 0},
@@ -186,6 +197,7 @@ static void run(server *s) {
   while ((fds[0].revents & POLLIN) == 0 && !s->gone) {
     int64_t now = rf_store_steady();
     rf_serial_lines_poll(&s->serial, fds + FIXED);
+    fds[4] = (struct pollfd){rf_relay_descriptor(&s->relay), POLLIN, 0};
     (void)poll(fds, FIXED + RF_SERIAL_SOURCES, until_due(s, now));
     now = rf_store_steady();
     rf_serial_lines_read(&s->serial, fds + FIXED, now);
@@ -200,6 +212,9 @@ static void run(server *s) {
     rf_http_run(s->http);
     if ((s->rung || s->more) && now >= s->next_take) {
       take(s, now);
+    }
+    if (s->intake.lines == 0 && (fds[4].revents != 0 || s->relayed != s->intake.relayed)) {
+      relay(s);
     }
     if (now >= s->next_tick) {
       tick(s, now);
@@ -304,12 +319,13 @@ static int take_once(server *s) {
     rf_diag("a process is still writing: some findings were left for the next time");
   }
   rf_symbol_worker_finish(&s->symbols, &s->store);
-  return 0;
+  return rf_relay_finish(&s->relay, &s->store) ? 0 : RF_EXIT_FAILED;
 }
 
 int rf_serve(rf_serve_options *options) {
   server s = {.options = options, .rung = true};
   s.symbols = (rf_symbol_worker){.directory = options->directory, .servers = getenv("DEBUGINFOD_URLS")};
+  s.relay = (rf_relay){.url = options->forward, .token = getenv("RINGFENCE_TOKEN"), .most = options->forward_bytes};
   s.spool.directory = s.spool.folder = s.spool.doorbell = -1;
   for (size_t i = 0; i < SHARED; i++) {
     s.shared[i].directory = s.shared[i].folder = s.shared[i].doorbell = -1;
@@ -330,6 +346,7 @@ int rf_serve(rf_serve_options *options) {
   rf_serial_lines_close(&s.serial);
   rf_policy_writer_close(&s.policy);
   rf_alerts_end(&s.alerts);
+  rf_relay_end(&s.relay);
   rf_symbol_worker_end(&s.symbols);
   rf_http_stop(s.http);
   if (s.store.db != NULL) {

@@ -24,9 +24,11 @@ typedef struct rf_serve_options {
   const char *image; /* the program that runs there; NULL: none */
   const char *webhook;
   const char *command;
-  bool shared; /* look at /dev/shm/ringfence-UID and /tmp/ringfence-UID as well */
-  bool open;   /* a browser */
-  bool once;   /* take what is there and end, without HTTP */
+  const char *forward;   /* another collector, which gets all records; NULL: none */
+  int64_t forward_bytes; /* that may wait for it; 0: any */
+  bool shared;           /* look at /dev/shm/ringfence-UID and /tmp/ringfence-UID as well */
+  bool open;             /* a browser */
+  bool once;             /* take what is there and end, without HTTP */
 } rf_serve_options;
 
 /* Runs until SIGTERM or SIGINT. Returns the exit status. */

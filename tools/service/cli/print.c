@@ -190,6 +190,10 @@ void rf_print_status(rf_bump_arena *arena, const rf_json *root) {
   for (int i = 0; i < 6; i++) {
     put_line(names[i], rf_bump_arena_print(arena, "%" PRIu64, rf_json_unsigned(root, counts[i], 0)));
   }
+  uint64_t const outgoing = rf_json_unsigned(root, "forward_waiting", 0);
+  if (outgoing != 0) {
+    put_line("to send on", rf_counted(arena, outgoing, "record"));
+  }
   for (const rf_json *l = rf_json_list(root, "losses"); l != NULL; l = l->next) {
     put_line("lost",
              rf_bump_arena_print(arena, "%s: %" PRIu64, rf_json_text(l, "what", ""), rf_json_unsigned(l, "count", 0)));

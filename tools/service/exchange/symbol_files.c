@@ -78,6 +78,7 @@ static void read_elf(const char *path, told *out) {
     out->file.debuginfo = out->file.debuginfo || s->type == SHT_SYMTAB;
     out->file.executable = out->file.executable || (s->type == SHT_PROGBITS && (s->flags & SHF_EXECINSTR) != 0);
   }
+  out->file.lines = rf_elf_has_section(&elf, ".debug_line") || rf_elf_has_section(&elf, ".zdebug_line");
   if (!out->file.debuginfo && !out->file.executable) {
     (void)snprintf(out->fault, sizeof out->fault, "has neither symbols nor code");
   }
@@ -124,48 +125,89 @@ static void note(rf_store *store, const rf_symbol_file *f, const char *kind, con
                "tttii", f->build_id, kind, name, (int64_t)f->bytes, rf_store_now());
 }
 
-/* An executable that has its symbols is both. A file with symbols stays where one without comes later. */
-static bool place(rf_bump_arena *arena, const char *directory, const char *path, const rf_symbol_file *f) {
-  const char *const debuginfo = rf_symbol_path(arena, directory, f->build_id, RF_SYMBOL_DEBUGINFO);
-  const char *const executable = rf_symbol_path(arena, directory, f->build_id, RF_SYMBOL_EXECUTABLE);
-  if (f->debuginfo && f->executable) {
-    (void)unlink(executable);
-    if (link(path, executable) != 0) {
+enum { KINDS = 2 };
+
+/* The files of a build, and which of them a new one is put in place of. */
+typedef struct places {
+  const char *paths[KINDS];
+  const char *names[KINDS];
+  bool put[KINDS];
+  unsigned old; /* what the best one that stays tells: worth_of */
+} places;
+
+/* No file, or none that can be read: 0. */
+static unsigned worth_of(const rf_symbol_file *f) {
+  return 1U + (f->debuginfo ? 1U : 0U) + (f->lines ? 2U : 0U);
+}
+
+static unsigned worth_at(const char *path) {
+  char message[RF_SYMBOL_MESSAGE];
+  rf_symbol_file there;
+  return access(path, R_OK) == 0 && rf_symbol_probe(path, "", &there, message) ? worth_of(&there) : 0;
+}
+
+/* An executable that has its symbols is both. */
+static places places_of(rf_bump_arena *arena, const char *directory, const rf_symbol_file *f) {
+  places p = {.names = {RF_SYMBOL_DEBUGINFO, RF_SYMBOL_EXECUTABLE}};
+  bool const has[KINDS] = {f->debuginfo, f->executable};
+  for (int i = 0; i < KINDS; i++) {
+    p.paths[i] = rf_symbol_path(arena, directory, f->build_id, p.names[i]);
+    unsigned const old = has[i] ? worth_at(p.paths[i]) : 0;
+    p.put[i] = has[i] && old <= worth_of(f);
+    p.old = has[i] && !p.put[i] && old > p.old ? old : p.old;
+  }
+  return p;
+}
+
+static bool place(const char *path, const places *p) {
+  if (!p->put[0] && !p->put[1]) {
+    return unlink(path) == 0;
+  }
+  if (p->put[0] && p->put[1]) {
+    (void)unlink(p->paths[1]);
+    if (link(path, p->paths[1]) != 0) {
       return false;
     }
   }
-  return rename(path, f->debuginfo ? debuginfo : executable) == 0;
+  return rename(path, p->paths[p->put[0] ? 0 : 1]) == 0;
+}
+
+static const char *kept_text(const places *p) {
+  return p->old == 0  ? ""
+         : p->old > 2 ? "; one with lines is there already, and stays"
+                      : "; one with symbols is there already, and stays";
 }
 
 bool rf_symbol_adopt(rf_store *store, rf_bump_arena *arena, const char *directory, const char *path, const char *name,
                      rf_symbol_file *out, char message[RF_SYMBOL_MESSAGE]) {
   const char *const shown = rf_base_name(name);
+  places p = {.old = 0};
   bool done = rf_symbol_probe(path, shown, out, message);
-  if (done && !place(arena, directory, path, out)) {
+  if (done) {
+    p = places_of(arena, directory, out);
+    done = place(path, &p);
     (void)snprintf(message, RF_SYMBOL_MESSAGE, "%.100s cannot be kept in %.100s/symbols: %s", shown, directory,
                    strerror(errno));
-    done = false;
   }
   if (!done) {
     (void)unlink(path);
     return false;
   }
   rf_store_begin(store);
-  if (out->debuginfo) {
-    note(store, out, RF_SYMBOL_DEBUGINFO, shown);
-  }
-  if (out->executable) {
-    note(store, out, RF_SYMBOL_EXECUTABLE, shown);
+  for (int i = 0; i < KINDS; i++) {
+    if (p.put[i]) {
+      note(store, out, p.names[i], shown);
+    }
   }
   if (!rf_store_commit(store)) {
     (void)snprintf(message, RF_SYMBOL_MESSAGE, "%s", store->error);
     return false;
   }
-  (void)snprintf(message, RF_SYMBOL_MESSAGE, "%.100s: %s of build %s", shown,
+  (void)snprintf(message, RF_SYMBOL_MESSAGE, "%.100s: %s of build %s%s", shown,
                  !out->executable ? "symbols"
                  : out->debuginfo ? "program and symbols"
                                   : "program without symbols",
-                 out->build_id);
+                 out->build_id, kept_text(&p));
   return true;
 }
 

@@ -13,7 +13,7 @@
 extern "C" {
 #endif
 
-enum { RF_SYMBOL_ID = 128, RF_SYMBOL_MESSAGE = 300 };
+enum { RF_SYMBOL_ID = 128, RF_SYMBOL_MESSAGE = 360 };
 
 #define RF_SYMBOL_FILE_MOST ((uint64_t)4 << 30)
 
@@ -25,6 +25,7 @@ typedef struct rf_symbol_file {
   char build_id[RF_SYMBOL_ID]; /* hexadecimal digits */
   bool debuginfo;              /* has symbols */
   bool executable;             /* has code */
+  bool lines;                  /* of its source */
   uint64_t bytes;
 } rf_symbol_file;
 
@@ -41,7 +42,8 @@ const char *rf_symbol_new_path(rf_bump_arena *arena, const char *directory);
 bool rf_symbol_probe(const char *path, const char *name, rf_symbol_file *out, char message[RF_SYMBOL_MESSAGE]);
 
 /* Makes the file at `path`, which was made by rf_symbol_new_path, one of the store's, in a transaction of its own, or
- * removes it. `name`: as it was called. False with a message. */
+ * removes it. A file of the build that has more, lines or symbols, stays in its place: `message` says so. `name`: as it
+ * was called. False with a message. */
 bool rf_symbol_adopt(rf_store *store, rf_bump_arena *arena, const char *directory, const char *path, const char *name,
                      rf_symbol_file *out, char message[RF_SYMBOL_MESSAGE]);
 

@@ -59,7 +59,8 @@ void rf_describe(rf_bump_arena *arena, rf_bump_arena *scratch, const rf_record *
 static int64_t stack_richness(const rf_stack *stack) {
   int64_t sum = 0;
   for (unsigned i = 0; i < stack->count; i++) {
-    sum += 1 + 2 * (stack->frames[i].function != NULL) + 3 * (stack->frames[i].source_count != 0);
+    const rf_frame *const f = &stack->frames[i];
+    sum += rf_is_runtime_frame(f) ? 0 : 1 + 2 * (f->function != NULL) + 3 * (f->source_count != 0);
   }
   return sum;
 }

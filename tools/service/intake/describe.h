@@ -12,7 +12,8 @@ extern "C" {
 void rf_describe(rf_bump_arena *arena, rf_bump_arena *scratch, const rf_record *record, const char *program,
                  rf_batch_finding *f);
 
-/* How much a record tells: its frames, their names and lines, its bytes. The richest event of a finding is kept. */
+/* How much a record tells: its frames but those of the runtime, their names and lines, its bytes. The richest event of
+ * a finding is kept. */
 int64_t rf_describe_richness(const rf_record *record);
 
 #ifdef __cplusplus

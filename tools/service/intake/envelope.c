@@ -123,7 +123,7 @@ static void read_summary(const rf_json *root, rf_envelope *e) {
 }
 
 rf_envelope rf_envelope_read(rf_bump_arena *arena, const char *line, size_t length, int64_t now) {
-  rf_envelope e = {.kind = RF_LINE_UNREADABLE, .record = "", .id = "", .of = "", .count = 1, .time = now};
+  rf_envelope e = {.kind = RF_LINE_UNREADABLE, .record = "", .id = "", .of = "", .done = "", .count = 1, .time = now};
   const rf_json *const root = rf_json_parse(arena, line, length);
   if (root == NULL || root->type != RF_JSON_OBJECT) {
     return e;
@@ -140,6 +140,7 @@ rf_envelope rf_envelope_read(rf_bump_arena *arena, const char *line, size_t leng
   read_summary(root, &e);
   e.process = process_of(arena, &e);
   e.rule = bounded(rf_json_unsigned(root, "rule", 0), 0);
+  e.done = rf_json_text(root, "done", "");
   e.finding = rf_json_member(root, "finding");
   e.snapshot = rf_json_member(root, "snapshot");
   return e;

@@ -49,7 +49,8 @@ typedef struct rf_envelope {
   const char *exit;
   int64_t findings;
   int64_t sites_dropped;
-  int64_t rule;   /* of a step */
+  int64_t rule; /* of a step, as the next */
+  const char *done;
   bool running;   /* a summary of a process that goes on */
   bool continued; /* a summary before this one counts the process */
   bool killed;    /* the process ended by a signal or in an unknown way */

@@ -1,5 +1,6 @@
 #include "tools/service/intake/intake.h"
 
+#include "checkers/report/fnv.h"
 #include "tools/ringfence/model/bug_info.h"
 #include "tools/ringfence/model/frame_view.h"
 #include "tools/ringfence/render/document.h"
@@ -9,8 +10,10 @@
 #include "tools/service/intake/snapshots.h"
 #include "tools/service/intake/split.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { DAY_MS = 86400000, LABELS_MOST = 8, OTHERS_MOST = 10000 };
 
@@ -313,8 +316,26 @@ static void take_snapshot(rf_intake *intake, const rf_envelope *e, const char *l
   }
 }
 
-/* A process took a step that a rule asked for. */
+/* As processes say it where their mode has no snapshots. */
+static const char no_snapshot[] = "no snapshot: this mode has none";
+
+static bool is_declined(const char *done) {
+  static const char end[] = "this mode has no snapshots";
+  size_t const length = strlen(done);
+  return strcmp(done, no_snapshot) == 0 ||
+         (length >= sizeof end - 1 && strcmp(done + length - (sizeof end - 1), end) == 0);
+}
+
+/* A process took a step that a rule asked for, or could not, which is told once. */
 static void take_step(rf_intake *intake, const rf_envelope *e) {
+  if (is_declined(e->done)) {
+    rf_store_run(intake->store,
+                 "INSERT INTO steer_step(time, rule, finding, done, because) SELECT ?1, ?2, 0, ?3, 'a process says so'"
+                 " WHERE EXISTS (SELECT 1 FROM steer WHERE id = ?2) AND NOT EXISTS (SELECT 1 FROM steer_step WHERE rule"
+                 " = ?2 AND done = ?3)",
+                 "iit", e->time, e->rule, no_snapshot);
+    return;
+  }
   rf_store_run(intake->store,
                "UPDATE steer SET reached = reached + 1, last_reached = max(last_reached, ?2) WHERE id = ?1", "ii",
                e->rule, e->time);
@@ -343,6 +364,19 @@ static int64_t take(rf_intake *intake, const rf_envelope *e, char *line, size_t 
   }
 }
 
+/* The line as it is kept: without the bytes that must not be. It may be sent twice, so it needs an id. */
+static void send_on(rf_intake *intake, const rf_envelope *e, const char *line, size_t length) {
+  const char *text = rf_bump_arena_text(&intake->line_arena, line, length);
+  const char *const end = strrchr(text, '}');
+  if (e->id[0] == '\0' && end != NULL) {
+    uint64_t const sum = rf_fnv_bytes(RF_FNV_START ^ (uint64_t)rf_store_now(), line, length);
+    text = rf_bump_arena_print(&intake->line_arena, "%.*s,\"id\":\"relay-%016" PRIx64 "-%" PRIu64 "-%d\"}",
+                               (int)(end - text), text, sum, intake->relayed, (int)getpid());
+  }
+  rf_store_run(intake->store, "INSERT INTO outgoing(bytes, text) VALUES(?, ?)", "it", (int64_t)strlen(text), text);
+  intake->relayed++;
+}
+
 void rf_intake_line(rf_intake *intake, char *line, size_t length) {
   rf_intake_begin(intake);
   intake->lines++;
@@ -360,6 +394,9 @@ void rf_intake_line(rf_intake *intake, char *line, size_t length) {
     intake->twice++;
   } else {
     finding = take(intake, &e, line, length);
+    if (intake->options->relay && e.kind != RF_LINE_STEP) { /* rules are of this collector */
+      send_on(intake, &e, line, length);
+    }
     if (e.id[0] != '\0' && !rf_seen_add(&intake->seen, hash, finding)) {
       rf_store_fail(intake->store, SQLITE_NOMEM, "ids");
     }

@@ -28,6 +28,7 @@ typedef struct rf_intake_options {
   rf_intake_rule rules[RF_INTAKE_RULES]; /* the strictest that matches counts */
   size_t rule_count;
   bool alerts; /* mark new and reopened findings for an alert */
+  bool relay;  /* put records into the table outgoing as well */
 } rf_intake_options;
 
 typedef struct rf_intake {
@@ -42,6 +43,7 @@ typedef struct rf_intake {
   size_t lines;             /* of the open transaction; 0: none is open */
   uint64_t events;          /* taken in since the start, as the next */
   uint64_t twice;
+  uint64_t relayed; /* records put into outgoing */
 } rf_intake;
 
 /* `store` is open for writing; both pointers must outlive `intake`. False with store->error set. */

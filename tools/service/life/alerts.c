@@ -7,12 +7,15 @@
 #include "tools/ringfence/base/streams.h"
 #include "tools/service/exchange/curl.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -22,7 +25,9 @@ enum {
   MOST_FAILURES = 5,
   SENT = 2,
   GIVEN_UP = 3,
-  DELAY_MS = 3000
+  DELAY_MS = 3000,
+  INPUT_FD = 3,
+  DESCRIPTORS = 4096 /* at most, where the system cannot close a range */
 };
 
 /* ---- The message ---- */
@@ -73,7 +78,7 @@ static const char *curl_configuration(rf_bump_arena *arena, const char *url, con
   return rf_curl_configuration(arena, &request);
 }
 
-/* ---- The child ---- */
+/* ---- The command ---- */
 
 static void become(const rf_alerts *alerts, int input) {
   sigset_t none;
@@ -91,6 +96,59 @@ static void become(const rf_alerts *alerts, int input) {
   _exit(127);
 }
 
+/* ---- The child that watches over it ---- */
+
+/* The collector's locks and sockets are not its own: another collector may begin before it has ended. */
+static void keep_only(int input) {
+  (void)dup2(input, INPUT_FD);
+  (void)fcntl(INPUT_FD, F_SETFD, FD_CLOEXEC);
+#ifdef SYS_close_range
+  if (syscall(SYS_close_range, INPUT_FD + 1, ~0U, 0) == 0) {
+    return;
+  }
+#endif
+  for (int fd = INPUT_FD + 1; fd < DESCRIPTORS; fd++) {
+    (void)close(fd);
+  }
+}
+
+/* Returns the exit status of the command, which it ends with all of its group on SIGTERM and when its time is over. */
+static int watch_over(pid_t command, const sigset_t *signals) {
+  struct timespec const life = {LIFE_MS / 1000, 0};
+  int64_t const start = rf_store_steady();
+  int status = 0;
+  (void)setpgid(command, command); /* whoever comes first */
+  while (waitpid(command, &status, WNOHANG) == 0) {
+    int const got = sigtimedwait(signals, NULL, &life);
+    if (got == SIGTERM || rf_store_steady() - start >= LIFE_MS) {
+      (void)kill(-command, SIGKILL);
+      return 1;
+    }
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+static _Noreturn void watch(const rf_alerts *alerts, pid_t collector, int input) {
+  sigset_t signals;
+  (void)signal(SIGCHLD, SIG_DFL);
+  (void)signal(SIGTERM, SIG_DFL);
+  (void)sigfillset(&signals);
+  (void)sigprocmask(SIG_SETMASK, &signals, NULL);
+  (void)sigemptyset(&signals);
+  (void)sigaddset(&signals, SIGCHLD);
+  (void)sigaddset(&signals, SIGTERM);
+  (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (getppid() != collector) {
+    _exit(1);
+  }
+  keep_only(input);
+  pid_t const command = fork();
+  if (command == 0) {
+    become(alerts, INPUT_FD);
+  }
+  _exit(command < 0 ? 1 : watch_over(command, &signals));
+}
+
 static bool start(rf_alerts *alerts, const char *input) {
   int const fd = memfd_create("alert", MFD_CLOEXEC);
   size_t const length = strlen(input);
@@ -100,13 +158,13 @@ static bool start(rf_alerts *alerts, const char *input) {
     }
     return false;
   }
+  pid_t const collector = getpid();
   pid_t const child = fork();
   if (child == 0) {
-    become(alerts, fd);
+    watch(alerts, collector, fd);
   }
   (void)close(fd);
   alerts->child = child > 0 ? child : 0;
-  alerts->started = rf_store_steady();
   return child > 0;
 }
 
@@ -133,9 +191,6 @@ static void look_after(rf_alerts *alerts, rf_store *store) {
   if (ended == alerts->child) {
     alerts->child = 0;
     settle(alerts, store, WIFEXITED(status) && WEXITSTATUS(status) == 0);
-  } else if (rf_store_steady() - alerts->started > LIFE_MS) {
-    (void)kill(-alerts->child, SIGKILL);
-    (void)kill(alerts->child, SIGKILL);
   }
 }
 
@@ -158,8 +213,7 @@ void rf_alerts_step(rf_alerts *alerts, rf_store *store) {
 
 void rf_alerts_end(rf_alerts *alerts) {
   if (alerts->child != 0) {
-    (void)kill(-alerts->child, SIGKILL);
-    (void)kill(alerts->child, SIGKILL);
+    (void)kill(alerts->child, SIGTERM);
     (void)waitpid(alerts->child, NULL, 0);
     alerts->child = 0;
   }

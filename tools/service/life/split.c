@@ -221,6 +221,8 @@ static bool is_among(const int64_t *numbers, size_t used, int64_t id) {
   return false;
 }
 
+static const char no_events[] = "name events of this finding, as `ringfence show ID --json` has them: --events 7,9";
+
 static bool by_events(rf_store *store, rf_bump_arena *arena, int64_t finding, const char *text, char *message) {
   int64_t numbers[EVENTS_MOST];
   size_t all = 0;
@@ -231,8 +233,7 @@ static bool by_events(rf_store *store, rf_bump_arena *arena, int64_t finding, co
     there += events[i].record != NULL && is_among(numbers, used, events[i].id);
   }
   if (used == 0 || there != used) {
-    return rf_decision_refuse(message,
-                              "name events of this finding, as `ringfence show ID --json` has them: --events 7,9");
+    return rf_decision_refuse(message, no_events);
   }
   if (there == all) {
     return rf_decision_refuse(message, "these are all of its events: nothing would be left");
@@ -261,16 +262,24 @@ static void say_left(rf_store *store, int64_t finding, char message[RF_TRIAGE_ME
   }
 }
 
+static const char by_numbers[] = "events:";
+
+bool rf_split_check(const char *how, char message[RF_TRIAGE_MESSAGE]) {
+  int64_t numbers[EVENTS_MOST];
+  if (strncmp(how, by_numbers, strlen(by_numbers)) != 0) {
+    return rf_split_named(how) != RF_SPLIT_NONE ||
+           rf_decision_refuse(message, "split by one of: access, allocation, free, program, build, environment, mode");
+  }
+  return read_numbers(how + strlen(by_numbers), numbers) != 0 || rf_decision_refuse(message, no_events);
+}
+
 bool rf_split_apply(rf_store *store, int64_t finding, const char *how, char message[RF_TRIAGE_MESSAGE]) {
-  static const char events[] = "events:";
   rf_bump_arena arena = {NULL};
   bool done = false;
   rf_split_rule const rule = rf_split_named(how);
   int64_t const before = rf_store_number(store, 0, "SELECT split_by FROM finding WHERE id = ?", "i", finding);
-  if (strncmp(how, events, strlen(events)) == 0) {
-    done = by_events(store, &arena, finding, how + strlen(events), message);
-  } else if (rule == RF_SPLIT_NONE) {
-    rf_decision_refuse(message, "split by one of: access, allocation, free, program, build, environment, mode");
+  if (rule == RF_SPLIT_NONE) {
+    done = by_events(store, &arena, finding, how + strlen(by_numbers), message);
   } else if (before != RF_SPLIT_NONE) {
     rf_decision_refuse(message, "it is split by a rule already; undo that first");
   } else {

@@ -8,6 +8,9 @@
 extern "C" {
 #endif
 
+/* Whether `how` is one of the words below; else `message` lists them. */
+bool rf_split_check(const char *how, char message[RF_TRIAGE_MESSAGE]);
+
 /* By `how`: a rule (rf_split_named), which also holds for events to come; or "events:7,9", the events that leave.
  * Events that are kept move with all that is counted of them but their labels; counts of events that are not kept stay.
  * Within an open transaction. False with a sentence in `message` where nothing was done. */

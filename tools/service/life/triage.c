@@ -12,16 +12,29 @@ static int64_t root_of(rf_store *store, int64_t id) {
   return rf_store_number(store, 0, "SELECT coalesce(merged_into, id) FROM finding WHERE id = ?", "i", id);
 }
 
-/* ---- Actions: each within the transaction ---- */
+/* ---- Texts ---- */
 
 static bool is_blank(const char *text) {
   return text[strspn(text, " \t\r\n")] == '\0';
 }
 
-static bool fix(rf_store *store, int64_t id, const char *text, char *message) {
-  if (text != NULL && is_blank(text)) {
+bool rf_triage_check(const rf_triage *t, char message[RF_TRIAGE_MESSAGE]) {
+  if (t->text != NULL && strlen(t->text) > RF_TRIAGE_TEXT) {
+    return rf_decision_refuse(message, "the text is too long");
+  }
+  if (strcmp(t->action, "fix") == 0 && t->text != NULL && is_blank(t->text)) {
     return rf_decision_refuse(message, "the build that has the fix has an empty name; is a variable not set?");
   }
+  if (strcmp(t->action, "ignore") == 0 && (t->text == NULL || is_blank(t->text))) {
+    return rf_decision_refuse(message, "give a reason: --because TEXT");
+  }
+  return strcmp(t->action, "split") != 0 || t->text == NULL || strcmp(t->text, "undo") == 0 ||
+         rf_split_check(t->text, message);
+}
+
+/* ---- Actions: each within the transaction ---- */
+
+static bool fix(rf_store *store, int64_t id, const char *text, char *message) {
   int64_t const build = text == NULL ? 0 : rf_build_named(store, text);
   rf_store_run(store,
                "UPDATE finding SET state = 'fixed', because = NULL, fixed_in = ?2, fixed_build = nullif(?3, 0),"
@@ -35,9 +48,6 @@ static bool fix(rf_store *store, int64_t id, const char *text, char *message) {
 }
 
 static bool ignore(rf_store *store, int64_t id, const char *text, char *message) {
-  if (text == NULL || is_blank(text)) {
-    return rf_decision_refuse(message, "give a reason: --because TEXT");
-  }
   rf_store_run(store,
                "UPDATE finding SET state = 'ignored', because = ?2, fixed_in = NULL, fixed_build = NULL, fixed_at ="
                " NULL WHERE id = ?1",
@@ -117,8 +127,8 @@ static bool act(rf_store *store, const rf_triage *t, char *message) {
 }
 
 bool rf_triage_apply(rf_store *store, const rf_triage *t, char message[RF_TRIAGE_MESSAGE]) {
-  if (t->text != NULL && strlen(t->text) > RF_TRIAGE_TEXT) {
-    return rf_decision_refuse(message, "the text is too long");
+  if (!rf_triage_check(t, message)) {
+    return false;
   }
   rf_store_begin(store);
   bool const done = act(store, t, message);

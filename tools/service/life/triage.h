@@ -19,6 +19,9 @@ typedef struct rf_triage {
 
 enum { RF_TRIAGE_TEXT = 500 };
 
+/* Whether it can be done, whatever the store holds; else `message` says why not. */
+bool rf_triage_check(const rf_triage *t, char message[RF_TRIAGE_MESSAGE]);
+
 /* Does it, in a transaction of its own. `message` tells in a sentence what was done or, where it returns false, why
  * nothing was. */
 bool rf_triage_apply(rf_store *store, const rf_triage *t, char message[RF_TRIAGE_MESSAGE]);

@@ -73,7 +73,23 @@ static bool check_build(const char *build, char *message) {
   return !short_id || refuse(message, "build %s: seven characters of a commit or build-id at least", build);
 }
 
-static bool check(const rf_steer_request *r, bool set, char *message) {
+/* rf_policy_kind of a rule that the action sets, 0 for unset; ACTIONS: there is no such action. */
+enum { ACTIONS = 4 };
+
+static unsigned kind_of(const rf_steer_request *r) {
+  static const char *const actions[ACTIONS] = {"unset", "set", "sweep", "snapshot"};
+  unsigned kind = 0;
+  while (kind < ACTIONS && strcmp(text_of(r->action), actions[kind]) != 0) {
+    kind++;
+  }
+  return kind;
+}
+
+bool rf_steer_check(const rf_steer_request *r, char message[RF_STEER_MESSAGE]) {
+  unsigned const kind = kind_of(r);
+  if (kind == ACTIONS) {
+    return refuse(message, "unknown action %s; use set, unset, sweep or snapshot", text_of(r->action));
+  }
   const char *const because = text_of(r->because);
   if (because[strspn(because, " \t")] == '\0') {
     return refuse(message, "give a reason: %s", "--because TEXT");
@@ -83,7 +99,8 @@ static bool check(const rf_steer_request *r, bool set, char *message) {
          fits("the build", text_of(r->build), sizeof((rf_policy_rule *)NULL)->build, message) &&
          fits("the environment", text_of(r->environment), sizeof((rf_policy_rule *)NULL)->environment, message) &&
          fits("the list of options", text_of(r->options), sizeof((rf_policy_rule *)NULL)->options, message) &&
-         check_build(text_of(r->build), message) && (!set || check_options(text_of(r->options), message));
+         check_build(text_of(r->build), message) &&
+         (kind != RF_POLICY_OPTIONS || check_options(text_of(r->options), message));
 }
 
 /* ---- Steps ---- */
@@ -147,15 +164,8 @@ void rf_steer_expire(rf_store *store) {
 }
 
 bool rf_steer_apply(rf_store *store, const rf_steer_request *request, char message[RF_STEER_MESSAGE]) {
-  static const char *const actions[] = {"unset", "set", "sweep", "snapshot"};
-  unsigned kind = 0;
-  while (kind < 4 && strcmp(text_of(request->action), actions[kind]) != 0) {
-    kind++;
-  }
-  if (kind == 4) {
-    return refuse(message, "unknown action %s; use set, unset, sweep or snapshot", text_of(request->action));
-  }
-  if (!check(request, kind == RF_POLICY_OPTIONS, message)) {
+  unsigned const kind = kind_of(request);
+  if (!rf_steer_check(request, message)) {
     return false;
   }
   rf_store_begin(store);

@@ -97,6 +97,10 @@ static const char *const steps[] = {
     " ROWID;CREATE INDEX site_named ON site(module, offset) WHERE named = 0;CREATE TABLE site_watched(module INTEGER"
     " NOT NULL, offset INTEGER NOT NULL, mode INTEGER NOT NULL, blocks INTEGER NOT NULL, last_seen INTEGER NOT NULL,"
     " PRIMARY KEY(module, offset, mode)) WITHOUT ROWID;",
+
+    /* Records that wait to be sent on to another collector; a number is never used again. */
+    "CREATE TABLE outgoing(id INTEGER PRIMARY KEY AUTOINCREMENT, bytes INTEGER NOT NULL, text TEXT NOT NULL);CREATE"
+    " INDEX outgoing_bytes ON outgoing(bytes);",
 };
 
 enum { STEPS = sizeof steps / sizeof steps[0] };

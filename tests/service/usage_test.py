@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""A wrong command line exits with 2, says why on standard error, and changes nothing: of each command, and whether
+there is a folder of findings or not. A right one about what is not there exits with 1."""
+
+import os
+import subprocess
+
+import service
+from service import Service, append, check, equal, event
+
+LONG = "x" * 1000
+
+# Each command with words that are wrong whatever the store holds.
+WRONG = {
+    "serve": [["word"], ["--listen"], ["--listen", "x"], ["--listen", "127.0.0.1:70000"], ["--listen", "localhost:1"],
+              ["--bytes", "x"], ["--bytes", "=none"], ["--bytes", "a=some"], ["--keep-days", "-1"],
+              ["--keep-days", "x"], ["--max-size", "1x"], ["--max-symbols", ""], ["--max-forward", "-1"],
+              ["--baud", "x"], ["--webhook", "ftp://h"], ["--webhook", ""], ["--alert-command", ""],
+              ["--webhook", "http://h", "--alert-command", "true"], ["--forward", "h"], ["--what"], ["--json"]],
+    "findings": [["word"], ["--state", "x"], ["--limit", "0"], ["--limit", "x"], ["--new", "--state", "fixed"],
+                 ["--build", ""], ["--env", ""], ["--what"]],
+    "show": [[], ["x"], ["0"], ["1", "2"], ["1", "--event", "x"], ["-1"], ["--what", "1"]],
+    "fix": [[], ["x"], ["1", "2"], ["1", "--in", ""], ["1", "--in", "  "], ["1", "--in", LONG],
+            ["1", "--because", "t"]],
+    "ignore": [[], ["1"], ["x", "--because", "t"], ["1", "--because", ""], ["1", "--because", " \t"],
+               ["1", "--because", LONG], ["1", "--in", "c"]],
+    "reopen": [[], ["x"], ["1", "2"], ["1", "--because", "t"]],
+    "merge": [[], ["1"], ["1", "x"], ["x", "1"], ["1", "2", "3"]],
+    "split": [[], ["x"], ["1", "--by", "colour"], ["1", "--by", ""], ["1", "--by", "undo"], ["1", "--by", "events:1"],
+              ["1", "--events", ""], ["1", "--events", "x"], ["1", "--events", "1,,2"], ["1", "--events", "0"],
+              ["1", "--by", "mode", "--undo"], ["1", "2"]],
+    "why": [[], ["1"], ["1", "x"], ["1", "2", "3"]],
+    "builds": [["word"], ["--version", "1"], ["--time", "2026-11-20T22:00:00Z"], ["--add", ""],
+               ["--add", "c", "--time", "x"], ["--add", "c", "--version", ""], ["--add", "a\nb"], ["--add", LONG]],
+    "gate": [["word"], ["--new-in", ""], ["--env", ""], ["--what"]],
+    "processes": [["x"], ["1", "2"], ["--limit", "x"], ["--snapshot", "1"], ["1", "--against", "x"],
+                  ["--against", "1"]],
+    "coverage": [["x"], ["1", "2"], ["1", "--watched", "maybe"], ["--limit", "x"], ["--watched", "no"]],
+    "watch": [["word"], ["--what"]],
+    "status": [["word"], ["--what"]],
+    "symbols": [["what"], ["upload"], ["missing", "word"], ["list", "word"], ["upload", "--to", "ftp://h", "f"],
+                ["upload", "--to", "", "f"], ["missing", "--to", "http://h"], ["--what"]],
+    "forward": [[], ["--to", ""], ["--to", "ftp://h"], ["--what"], ["--to", "http://127.0.0.1:1"] + ["d"] * 17],
+    "export": [[], ["--as", "x"], ["--as", "sentry", "word"], ["--as", "sentry", "--to", "x"],
+               ["--as", "otlp", "--to", "ftp://h"], ["--as", "json", "--build", ""], ["--as", "json", "--state", "x"],
+               ["--as", "json", "--to", "http://h"]],
+    "steer": [["what"], ["list", "word"], ["set"], ["set", "--because", "t"], ["set", "--options", "watch=1"],
+              ["set", "--options", "watch=1", "--because", " "], ["set", "--options", "what=1", "--because", "t"],
+              ["set", "--options", "watch", "--because", "t"], ["set", "--options", "", "--because", "t"],
+              ["set", "--options", "log_path=/x", "--because", "t"],
+              ["set", "--options", "watch=1", "--because", LONG],
+              ["set", "--options", "watch=1", "--because", "t", "--program", LONG],
+              ["set", "--options", "watch=1", "--because", "t", "--build", "abc"],
+              ["sweep"], ["snapshot"], ["sweep", "--options", "watch=1", "--because", "t"], ["unset"],
+              ["unset", "x", "--because", "t"], ["unset", "1"], ["unset", "1", "--because", ""]],
+    "nonsense": [[]],
+}
+
+# Right words about what is not there.
+ABSENT = [["show", "9"], ["fix", "9"], ["ignore", "9", "--because", "t"], ["reopen", "9"], ["merge", "9", "1"],
+          ["merge", "1", "9"], ["split", "9", "--by", "mode"], ["split", "1"], ["split", "1", "--undo"],
+          ["split", "1", "--events", "77"], ["why", "1", "9"], ["processes", "9"], ["coverage", "9"],
+          ["steer", "unset", "9", "--because", "t"], ["symbols", "upload", "/nowhere"], ["show", "1", "--event", "77"]]
+
+
+def run(directory, words):
+    """Exit status, standard output and standard error."""
+    done = subprocess.run([service.SERVE, *words[:1], *(["--dir", directory] if words[0] not in ("forward", "nonsense")
+                                                        else []), *words[1:]],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
+                          timeout=60, env=dict(os.environ, RINGFENCE_COLLECTOR=directory))
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def all_wrong_lines(directory):
+    faults = []
+    for name, lines in WRONG.items():
+        for words in lines:
+            status, said, why = run(directory, [name, *words])
+            if (status, said) != (2, "") or not why.startswith("ringfence: "):
+                faults.append((name, [w[:40] for w in words], status, said[:60], why[:160]))
+    check(not faults, "\n".join(map(str, faults)))
+
+
+def a_wrong_command_line_exits_with_2():
+    with Service(start=False) as s:
+        append(s.directory, event("a", "1"))
+        s.once()
+        before = s.findings()
+        all_wrong_lines(s.directory)
+        equal(s.findings(), before)
+        equal(s.ask("steer")["rules"], [])
+
+
+def without_a_folder_of_findings_too():
+    all_wrong_lines("/nowhere/at/all")
+
+
+def what_is_not_there_exits_with_1():
+    with Service(start=False) as s:
+        append(s.directory, event("a", "1"))
+        s.once()
+        for words in ABSENT:
+            status, said, why = run(s.directory, words)
+            equal((status, said, why.startswith("ringfence: ")), (1, "", True), words, why)
+
+
+def all_commands_are_in_the_table():
+    done = subprocess.run([service.SERVE, "help"], stdout=subprocess.PIPE, check=True)
+    names = [line.split()[0] for line in done.stdout.decode().splitlines() if line.startswith("  ")]
+    equal(set(names), set(WRONG) - {"nonsense"})
+
+
+service.main([a_wrong_command_line_exits_with_2, without_a_folder_of_findings_too, what_is_not_there_exits_with_1,
+              all_commands_are_in_the_table])
