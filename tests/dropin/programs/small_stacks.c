@@ -1,7 +1,6 @@
 /* What a program may do on a small stack: argv[1] is the stack, of a signal handler or a coroutine's ("freed": of a
  * handler, in a block, which "bad" frees before the signal comes), argv[2] what is done there. 9 KiB are left, with a
- * closed page below: calls take up to 3 KiB to find their functions, and what the C library does itself less than one.
- * */
+ * closed page below: calls take up to 3 KiB to find their functions, and what the C library does itself, less. */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdint.h>
