@@ -244,15 +244,16 @@ class Small(unittest.TestCase):
         before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
         self.addCleanup(signal.signal, signal.SIGHUP, before)
         copy = tree.Tree(self.graph, self.root, os.path.join(self.folder, "copy")).make()
-        found, _ = copy.test(tree.Test("//tests:t", self.hangs_up(copy), []), 5)
+        found, _ = copy.test(self.hangs_up(copy), 5)
         self.assertIn("status -1", found or "it ended well")
 
     @staticmethod
     def hangs_up(copy):
-        path = "hangs_up"
-        Small.put(os.path.join(copy.folder, path), "#!/bin/sh\nkill -HUP $$\n")
-        os.chmod(os.path.join(copy.folder, path), 0o700)
-        return path
+        test = tree.Test("//tests:t", "small-out/bin/hangs_up", [])
+        path = os.path.join(copy.lay_out(test), "hangs_up")
+        Small.put(path, "#!/bin/sh\nkill -HUP $$\n")
+        os.chmod(path, 0o700)
+        return test
 
     def test_only_what_depends_on_a_file_is_made_again(self):
         again = self.graph.affected("//tests:t", ["lib/sum.c"])
