@@ -228,6 +228,59 @@ TEST(DropinStream, ThatIsClosedOrLeftAfterTheFreeOfItsBufferIsFoundWhereItIsLink
   }
 }
 
+// Of guard; in mode page the processor stops them inside the C library.
+class DropinClosed : public testing::TestWithParam<const char *> {};
+
+INSTANTIATE_TEST_SUITE_P(
+    Each, DropinClosed,
+    testing::Values("fgets_of_a_closed_stream", "fgets_chk_of_a_closed_stream", "getline_of_a_closed_stream",
+                    "getdelim_of_a_closed_stream", "getdelim_own_of_a_closed_stream", "fputs_of_a_closed_stream",
+                    "fprintf_of_a_closed_stream", "fprintf_chk_of_a_closed_stream", "vfprintf_of_a_closed_stream",
+                    "vfprintf_chk_of_a_closed_stream", "fscanf_of_a_closed_stream", "vfscanf_of_a_closed_stream",
+                    "fseek_of_a_closed_stream", "fseeko_of_a_closed_stream", "fseeko64_of_a_closed_stream",
+                    "ftell_of_a_closed_stream", "ftello_of_a_closed_stream", "ftello64_of_a_closed_stream",
+                    "rewind_of_a_closed_stream", "setvbuf_of_a_closed_stream", "readdir_of_a_closed_folder",
+                    "readdir64_of_a_closed_folder", "rewinddir_of_a_closed_folder", "telldir_of_a_closed_folder",
+                    "seekdir_of_a_closed_folder", "closedir_of_a_closed_folder"),
+    [](const testing::TestParamInfo<const char *> &it) { return std::string(it.param); });
+
+TEST_P(DropinClosed, IsFoundAtTheCallWhichFails) {
+  Result const result = run({program("closed"), GetParam(), "bad"}, with("watch=0:halt=0"));
+  EXPECT_EQ(result.status, 99) << result.err;
+  EXPECT_NE(result.out.find("refused\n"), std::string::npos) << result.out;
+  ASSERT_EQ(result.findings.size(), 1U) << result.err;
+  const Json &finding = result.findings[0];
+  EXPECT_EQ(finding["bug"].text, "heap-use-after-free");
+  EXPECT_EQ(finding["access"].text, "read");
+  EXPECT_TRUE(is_near(finding["found"], program("closed"), place(result.out, "found")));
+  EXPECT_TRUE(leads_through(finding["allocated"], program("closed")));
+  EXPECT_TRUE(leads_through(finding["released"], program("closed")));
+}
+
+TEST_P(DropinClosed, IsFoundInModePageAndNotWhereItIsClosedLater) {
+  Result const result = run({program("closed"), GetParam(), "bad"}, with("mode=page"));
+  EXPECT_EQ(result.status, 99) << result.err;
+  ASSERT_EQ(result.findings.size(), 1U) << result.err;
+  EXPECT_EQ(result.findings[0]["bug"].text, "heap-use-after-free");
+  for (const char *const mode : {"mode=guard", "mode=page"}) {
+    Result const good = run({program("closed"), GetParam(), "good"}, with(mode));
+    EXPECT_EQ(good.status, 0) << good.err;
+    EXPECT_EQ(good.findings.size(), 0U);
+  }
+}
+
+// The C library may end the program at once.
+TEST(DropinClosedStream, ThatMovesNothingIsFound) {
+  for (const char *const name : {"fread_of_a_closed_stream", "fwrite_of_a_closed_stream"}) {
+    for (const char *const mode : {"mode=guard:watch=0", "mode=page"}) {
+      Result const result = run({program("closed"), name, "bad"}, with(mode));
+      ASSERT_EQ(result.findings.size(), 1U) << name << " " << mode << result.err;
+      EXPECT_EQ(result.findings[0]["bug"].text, "heap-use-after-free");
+      EXPECT_EQ(run({program("closed"), name, "good"}, with(mode)).findings.size(), 0U);
+    }
+  }
+}
+
 TEST(DropinBadFree, OfMemoryOfTheProgramBreak) {
   for (const char *const name : {"free_of_the_break", "free_inside_the_break", "realloc_of_the_break"}) {
     for (const char *const mode : {"mode=guard", "mode=page"}) {

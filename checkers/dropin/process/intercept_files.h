@@ -21,6 +21,9 @@ void rf_intercept_glibc_init(void);
 /* The same of those that tell the system of memory by its address. */
 void rf_intercept_calls_init(void);
 
+/* The same of those that use a stream. */
+void rf_intercept_closed_init(void);
+
 /* The same of those that close descriptors. */
 void rf_intercept_descriptors_init(void);
 

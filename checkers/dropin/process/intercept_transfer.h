@@ -5,6 +5,7 @@
 
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "intercept.h"
+#include "lifecycle.h"
 
 #include <errno.h>
 #include <ringfence/layout.h>
@@ -95,15 +96,18 @@ bool rf_transfer_look_strings(char *const *list, const rf_origin *origin);
   }
 
 /* Streams copy by themselves, which the processor notices, but for large pieces: these go to the system directly, and
- * its error becomes the stream's. */
+ * its error becomes the stream's. One that was closed moves nothing. */
 #define STREAMS(name, parameters, arguments, access)                                                                   \
   RF_EXPORT size_t name parameters {                                                                                   \
     find_theirs();                                                                                                     \
     size_t const result = theirs.name arguments;                                                                       \
-    size_t all;                                                                                                        \
-    if (WATCHING && result != n && errno == EFAULT && rf_mul(size, n, &all) && ferror_unlocked(stream)) {              \
+    if (RF_UNLIKELY(result != n)) {                                                                                    \
       rf_origin const origin = RF_CALLER;                                                                              \
-      rf_transfer_look(buf, all, -1, (access), &origin);                                                               \
+      size_t all;                                                                                                      \
+      if (rf_process_uses(stream, &origin) && WATCHING && errno == EFAULT && rf_mul(size, n, &all) &&                  \
+          ferror_unlocked(stream)) {                                                                                   \
+        rf_transfer_look(buf, all, -1, (access), &origin);                                                             \
+      }                                                                                                                \
     }                                                                                                                  \
     return result;                                                                                                     \
   }

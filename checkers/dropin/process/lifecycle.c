@@ -70,6 +70,14 @@ bool rf_process_closes(FILE *stream, const rf_origin *origin) {
   return false;
 }
 
+bool rf_process_uses(const void *stream, const rf_origin *origin) {
+  if (RF_LIKELY(!rf_malloc_impl_is_freed(stream)) || !rf_malloc_impl_report_stale(stream, 1, RF_ACCESS_READ, origin)) {
+    return true;
+  }
+  errno = EBADF;
+  return false;
+}
+
 /* A dying process may have died inside the heap, which is then looked at as it stands: there is nothing left to lose.
  * `budget_ns` 0: all blocks. */
 static size_t sweep(bool dying, uint64_t budget_ns, const rf_origin *origin) {

@@ -20,6 +20,11 @@ void rf_process_leaving(uintptr_t sp, int status);
  * that is reported as a double free by `origin`, errno is EBADF, and the C library must not be asked. */
 bool rf_process_closes(FILE *stream, const rf_origin *origin);
 
+/* The program calls the C library with a stream, of a file or a folder, and no lock is held. False where it was closed
+ * before, in mode guard: that is reported as a use after free by `origin`, errno is EBADF, and the C library must not
+ * be asked. */
+bool rf_process_uses(const void *stream, const rf_origin *origin);
+
 typedef enum rf_process_ending {
   RF_ENDING_EXIT,   /* exit, or return from main: all is checked, leaks as well */
   RF_ENDING_ABRUPT, /* _exit or quick_exit: all but leaks */

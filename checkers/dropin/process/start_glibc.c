@@ -34,6 +34,7 @@ void rf_start_of_libc(void) {
 #if RF_DROPIN_LIBRARY
   rf_intercept_glibc_init();
   rf_intercept_calls_init();
+  rf_intercept_closed_init();
 #endif
   (void)__cxa_atexit(at_exit, NULL, NULL);
   if (__cxa_at_quick_exit != NULL) {

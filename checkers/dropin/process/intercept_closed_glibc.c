@@ -1,0 +1,123 @@
+/* Interception of calls with a stream or a folder's stream that the program has closed. Only in the library.
+ *
+ * In mode guard what the C library freed is filled: a lock in it is held for ever, so that readdir waits, and flags in
+ * it have fputs return EOF without a word. Calls that take or give a single character are left alone, for their time,
+ * as are those that take no lock.
+ *
+ * Complexity: one look at the heap's map; another at the block's state where the stream is in the heap.
+ * Threads and signal handlers: as the functions behind.
+ */
+#ifdef _FORTIFY_SOURCE
+#undef _FORTIFY_SOURCE
+#endif
+#define _GNU_SOURCE
+#include "intercept.h"
+#include "intercept_files.h"
+#include "lifecycle.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "lib/core/compiler.h"
+
+char *__fgets_chk(char *restrict buf, size_t room, int n, FILE *restrict stream);
+int __vfprintf_chk(FILE *restrict stream, int flag, const char *restrict format, va_list list);
+int __fprintf_chk(FILE *restrict stream, int flag, const char *restrict format, ...);
+int __isoc99_vfscanf(FILE *restrict stream, const char *restrict format, va_list list);
+int __isoc99_fscanf(FILE *restrict stream, const char *restrict format, ...);
+ssize_t __getdelim(char **restrict line, size_t *restrict size, int end, FILE *restrict stream);
+
+#define EACH(with)                                                                                                     \
+  with(fgets) with(__fgets_chk) with(fputs) with(vfprintf) with(__vfprintf_chk) with(__isoc99_vfscanf) with(fseek)     \
+      with(fseeko) with(fseeko64) with(ftell) with(ftello) with(ftello64) with(rewind) with(getline) with(getdelim)    \
+          with(__getdelim) with(setvbuf) with(readdir) with(readdir64) with(rewinddir) with(telldir) with(seekdir)     \
+              with(closedir)
+
+static struct { EACH(DECLARE) } theirs;
+
+void rf_intercept_closed_init(void) {
+  EACH(FIND)
+}
+
+/* The program may call before the library begins, from .preinit_array. */
+static void find_theirs(void) {
+  if (RF_UNLIKELY(theirs.fgets == NULL)) {
+    rf_intercept_closed_init();
+  }
+}
+
+#define USES(type, failed, name, parameters, arguments, stream)                                                        \
+  RF_EXPORT type name parameters {                                                                                     \
+    rf_origin const origin = RF_CALLER;                                                                                \
+    find_theirs();                                                                                                     \
+    return rf_process_uses(stream, &origin) ? theirs.name arguments : (failed);                                        \
+  }
+
+/* A function that gives nothing. */
+#define USES_ONLY(name, parameters, arguments, stream)                                                                 \
+  RF_EXPORT void name parameters {                                                                                     \
+    rf_origin const origin = RF_CALLER;                                                                                \
+    find_theirs();                                                                                                     \
+    if (rf_process_uses(stream, &origin)) {                                                                            \
+      theirs.name arguments;                                                                                           \
+    }                                                                                                                  \
+  }
+
+/* A function with arguments behind the format, by the one that takes them as a list. */
+#define USES_LIST(name, by, parameters, arguments)                                                                     \
+  RF_EXPORT int name parameters {                                                                                      \
+    rf_origin const origin = RF_CALLER;                                                                                \
+    va_list list;                                                                                                      \
+    find_theirs();                                                                                                     \
+    if (!rf_process_uses(stream, &origin)) {                                                                           \
+      return EOF;                                                                                                      \
+    }                                                                                                                  \
+    va_start(list, format);                                                                                            \
+    int const result = theirs.by arguments;                                                                            \
+    va_end(list);                                                                                                      \
+    return result;                                                                                                     \
+  }
+
+/* ---- Streams ---- */
+
+USES(char *, NULL, fgets, (char *restrict buf, int n, FILE *restrict stream), (buf, n, stream), stream)
+USES(char *, NULL, __fgets_chk, (char *restrict buf, size_t room, int n, FILE *restrict stream), (buf, room, n, stream),
+     stream)
+USES(ssize_t, -1, getline, (char **restrict line, size_t *restrict size, FILE *restrict stream), (line, size, stream),
+     stream)
+USES(ssize_t, -1, getdelim, (char **restrict line, size_t *restrict size, int end, FILE *restrict stream),
+     (line, size, end, stream), stream)
+USES(ssize_t, -1, __getdelim, (char **restrict line, size_t *restrict size, int end, FILE *restrict stream),
+     (line, size, end, stream), stream)
+USES(int, EOF, fputs, (const char *restrict text, FILE *restrict stream), (text, stream), stream)
+USES(int, EOF, vfprintf, (FILE *restrict stream, const char *restrict format, va_list list), (stream, format, list),
+     stream)
+USES(int, EOF, __vfprintf_chk, (FILE *restrict stream, int flag, const char *restrict format, va_list list),
+     (stream, flag, format, list), stream)
+USES(int, EOF, __isoc99_vfscanf, (FILE *restrict stream, const char *restrict format, va_list list),
+     (stream, format, list), stream)
+USES_LIST(fprintf, vfprintf, (FILE *restrict stream, const char *restrict format, ...), (stream, format, list))
+USES_LIST(__fprintf_chk, __vfprintf_chk, (FILE *restrict stream, int flag, const char *restrict format, ...),
+          (stream, flag, format, list))
+USES_LIST(__isoc99_fscanf, __isoc99_vfscanf, (FILE *restrict stream, const char *restrict format, ...),
+          (stream, format, list))
+USES(int, -1, fseek, (FILE * stream, long offset, int from), (stream, offset, from), stream)
+USES(int, -1, fseeko, (FILE * stream, off_t offset, int from), (stream, offset, from), stream)
+USES(int, -1, fseeko64, (FILE * stream, off64_t offset, int from), (stream, offset, from), stream)
+USES(long, -1, ftell, (FILE * stream), (stream), stream)
+USES(off_t, -1, ftello, (FILE * stream), (stream), stream)
+USES(off64_t, -1, ftello64, (FILE * stream), (stream), stream)
+USES_ONLY(rewind, (FILE * stream), (stream), stream)
+USES(int, -1, setvbuf, (FILE *restrict stream, char *restrict buf, int mode, size_t size), (stream, buf, mode, size),
+     stream)
+
+/* ---- Streams of folders ---- */
+
+USES(struct dirent *, NULL, readdir, (DIR * folder), (folder), folder)
+USES(struct dirent64 *, NULL, readdir64, (DIR * folder), (folder), folder)
+USES_ONLY(rewinddir, (DIR * folder), (folder), folder)
+USES(long, -1, telldir, (DIR * folder), (folder), folder)
+USES_ONLY(seekdir, (DIR * folder, long place), (folder, place), folder)
+USES(int, -1, closedir, (DIR * folder), (folder), folder)

@@ -1,0 +1,129 @@
+/* Calls with a stream that was closed. As bugs.c; says "refused" where the call fails with EBADF. */
+#define _GNU_SOURCE
+#include "cases.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* The loader's own: where this program begins in memory. */
+extern const char __executable_start[];
+
+/* What a fortified program calls. */
+char *__fgets_chk(char *buf, size_t room, int n, FILE *stream);
+int __fprintf_chk(FILE *stream, int flag, const char *format, ...);
+int __vfprintf_chk(FILE *stream, int flag, const char *format, va_list list);
+ssize_t __getdelim(char **line, size_t *size, int end, FILE *stream);
+int __isoc99_fscanf(FILE *stream, const char *format, ...);
+int __isoc99_vfscanf(FILE *stream, const char *format, va_list list);
+
+#define NOINLINE __attribute__((noinline))
+
+/* Says that a call made a few instructions before or after is the one called `what`. */
+NOINLINE static void mark(const char *what) {
+  printf("%s %zu\n", what, (size_t)((uintptr_t)__builtin_return_address(0) - (uintptr_t)__executable_start));
+  fflush(stdout);
+}
+
+static void say(int failed) {
+  if (bad && failed && errno == EBADF) {
+    puts("refused");
+  }
+}
+
+static char text[16];
+static char *line;
+static size_t room;
+
+#define USE(name, failed)                                                                                              \
+  static void name##_of_a_closed_stream(void) {                                                                        \
+    FILE *volatile stream = fopen("/dev/null", "r+");                                                                  \
+    if (bad) {                                                                                                         \
+      fclose(stream);                                                                                                  \
+    }                                                                                                                  \
+    errno = 0;                                                                                                         \
+    mark("found");                                                                                                     \
+    say(failed);                                                                                                       \
+    if (!bad) {                                                                                                        \
+      fclose(stream);                                                                                                  \
+    }                                                                                                                  \
+    free(line);                                                                                                        \
+    line = NULL;                                                                                                       \
+  }
+
+#define USE_FOLDER(name, failed)                                                                                       \
+  static void name##_of_a_closed_folder(void) {                                                                        \
+    DIR *volatile folder = opendir("/");                                                                               \
+    if (bad) {                                                                                                         \
+      closedir(folder);                                                                                                \
+    }                                                                                                                  \
+    errno = 0;                                                                                                         \
+    mark("found");                                                                                                     \
+    say(failed);                                                                                                       \
+    if (!bad) {                                                                                                        \
+      closedir(folder);                                                                                                \
+    }                                                                                                                  \
+  }
+
+/* Calls that take the arguments behind the format as a list. */
+static int list_to(int (*call)(FILE *stream, const char *format, va_list list), FILE *stream, const char *format, ...) {
+  va_list list;
+  va_start(list, format);
+  mark("found");
+  int const result = call(stream, format, list);
+  va_end(list);
+  return result;
+}
+
+static int vfprintf_checked(FILE *stream, const char *format, va_list list) {
+  mark("found");
+  return __vfprintf_chk(stream, 1, format, list);
+}
+
+USE(fgets, fgets(text, sizeof text, stream) == NULL)
+USE(fgets_chk, __fgets_chk(text, sizeof text, sizeof text, stream) == NULL)
+USE(getline, getline(&line, &room, stream) == -1)
+USE(getdelim, getdelim(&line, &room, ';', stream) == -1)
+USE(getdelim_own, __getdelim(&line, &room, ';', stream) == -1)
+USE(fputs, fputs("text", stream) == EOF)
+USE(fprintf, fprintf(stream, "%d %s", 1, text) == EOF)
+USE(fprintf_chk, __fprintf_chk(stream, 1, "%d %s", 1, text) == EOF)
+USE(vfprintf, list_to(vfprintf, stream, "%s", text) == EOF)
+USE(vfprintf_chk, list_to(vfprintf_checked, stream, "%s", text) == EOF)
+USE(fscanf, __isoc99_fscanf(stream, "%15s", text) == EOF)
+USE(vfscanf, list_to(__isoc99_vfscanf, stream, "%15s", text) == EOF)
+USE(fread, fread(text, 1, sizeof text, stream) == 0)
+USE(fwrite, fwrite(text, 1, sizeof text, stream) == 0)
+USE(fseek, fseek(stream, 0, SEEK_SET) == -1)
+USE(fseeko, fseeko(stream, 0, SEEK_SET) == -1)
+USE(fseeko64, fseeko64(stream, 0, SEEK_SET) == -1)
+USE(ftell, ftell(stream) == -1)
+USE(ftello, ftello(stream) == -1)
+USE(ftello64, ftello64(stream) == -1)
+USE(rewind, (rewind(stream), 1))
+USE(setvbuf, setvbuf(stream, NULL, _IONBF, 0) != 0)
+USE_FOLDER(readdir, readdir(folder) == NULL)
+USE_FOLDER(readdir64, readdir64(folder) == NULL)
+USE_FOLDER(rewinddir, (rewinddir(folder), 1))
+USE_FOLDER(telldir, telldir(folder) == -1)
+USE_FOLDER(seekdir, (seekdir(folder, 0), 1))
+USE_FOLDER(closedir, bad &&closedir(folder) == -1)
+
+int main(int argc, char **argv) {
+  static const test_case cases[] = {
+      CASE(fgets_of_a_closed_stream),        CASE(fgets_chk_of_a_closed_stream),    CASE(getline_of_a_closed_stream),
+      CASE(getdelim_of_a_closed_stream),     CASE(getdelim_own_of_a_closed_stream), CASE(fputs_of_a_closed_stream),
+      CASE(fprintf_of_a_closed_stream),      CASE(fprintf_chk_of_a_closed_stream),  CASE(vfprintf_of_a_closed_stream),
+      CASE(vfprintf_chk_of_a_closed_stream), CASE(fscanf_of_a_closed_stream),       CASE(vfscanf_of_a_closed_stream),
+      CASE(fread_of_a_closed_stream),        CASE(fwrite_of_a_closed_stream),       CASE(fseek_of_a_closed_stream),
+      CASE(fseeko_of_a_closed_stream),       CASE(fseeko64_of_a_closed_stream),     CASE(ftell_of_a_closed_stream),
+      CASE(ftello_of_a_closed_stream),       CASE(ftello64_of_a_closed_stream),     CASE(rewind_of_a_closed_stream),
+      CASE(setvbuf_of_a_closed_stream),      CASE(readdir_of_a_closed_folder),      CASE(readdir64_of_a_closed_folder),
+      CASE(rewinddir_of_a_closed_folder),    CASE(telldir_of_a_closed_folder),      CASE(seekdir_of_a_closed_folder),
+      CASE(closedir_of_a_closed_folder),
+  };
+  return run_case(cases, sizeof cases / sizeof cases[0], argc, argv);
+}
