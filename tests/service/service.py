@@ -126,7 +126,7 @@ class Service:
         if not os.path.isdir(self.directory):
             os.mkdir(self.directory, 0o700)
         self.options = list(options)
-        self.environment = dict(os.environ, **environment or {})
+        self.environment = environment or {}
         self.process = None
         if start:
             self.start()
@@ -137,7 +137,7 @@ class Service:
             [SERVE, "serve", "--no-shared", "--dir", self.directory, "--listen", "127.0.0.1:0", *self.options],
             stderr=log,
             stdin=subprocess.DEVNULL,
-            env=self.environment)
+            env=dict(os.environ, **self.environment))
         log.close()
         deadline = time.time() + 30
         while time.time() < deadline:

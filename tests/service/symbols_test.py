@@ -371,6 +371,7 @@ def a_server_that_lies_is_not_believed():
 
 def a_killed_collector_leaves_no_child_that_asks_for_symbols():
     with socket.create_server(("127.0.0.1", 0)) as silent, Service(start=False) as s:
+        silent.settimeout(30)
         os.environ["DEBUGINFOD_URLS"] = f"http://127.0.0.1:{silent.getsockname()[1]}"
         try:
             s.start()
