@@ -10,6 +10,9 @@
 #ifdef _FORTIFY_SOURCE
 #undef _FORTIFY_SOURCE
 #endif
+#ifndef __NO_INLINE__
+#define __NO_INLINE__ 1 /* the C library's header has a getline of its own where the compiler optimises */
+#endif
 #define _GNU_SOURCE
 #include "intercept.h"
 #include "intercept_files.h"
