@@ -2,6 +2,7 @@
  * the calls stand that findings should name. */
 #define _GNU_SOURCE
 #include "cases.h"
+#include "marks.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -11,24 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-
-#define NOINLINE __attribute__((noinline))
-
-/* The loader's own: where this program begins in memory. */
-extern const char __executable_start[];
-
-/* Says that a call made a few instructions before or after is the one called `what`. */
-NOINLINE static void mark(const char *what) {
-  printf("%s %zu\n", what, (size_t)((uintptr_t)__builtin_return_address(0) - (uintptr_t)__executable_start));
-  fflush(stdout);
-}
-
-NOINLINE static char *make(size_t size) {
-  mark("allocated");
-  char *const p = malloc(size);
-  memset(p, 1, size);
-  return p;
-}
 
 NOINLINE static void drop(void *p) {
   mark("freed");

@@ -1,6 +1,7 @@
 /* Calls with a stream that was closed. As bugs.c; says "refused" where the call fails with EBADF. */
 #define _GNU_SOURCE
 #include "cases.h"
+#include "marks.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -9,9 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The loader's own: where this program begins in memory. */
-extern const char __executable_start[];
-
 /* What a fortified program calls. */
 char *__fgets_chk(char *buf, size_t room, int n, FILE *stream);
 int __fprintf_chk(FILE *stream, int flag, const char *format, ...);
@@ -19,14 +17,6 @@ int __vfprintf_chk(FILE *stream, int flag, const char *format, va_list list);
 ssize_t __getdelim(char **line, size_t *size, int end, FILE *stream);
 int __isoc99_fscanf(FILE *stream, const char *format, ...);
 int __isoc99_vfscanf(FILE *stream, const char *format, va_list list);
-
-#define NOINLINE __attribute__((noinline))
-
-/* Says that a call made a few instructions before or after is the one called `what`. */
-NOINLINE static void mark(const char *what) {
-  printf("%s %zu\n", what, (size_t)((uintptr_t)__builtin_return_address(0) - (uintptr_t)__executable_start));
-  fflush(stdout);
-}
 
 static void say(int failed) {
   if (bad && failed && errno == EBADF) {

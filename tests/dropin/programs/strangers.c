@@ -1,30 +1,13 @@
 /* Bugs with memory that the C library has in its hands, and with what is the program's, but no block. As bugs.c. */
 #define _GNU_SOURCE
 #include "cases.h"
+#include "marks.h"
 
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define NOINLINE __attribute__((noinline))
-
-/* The loader's own: where this program begins in memory. */
-extern const char __executable_start[];
-
-/* Says that a call made a few instructions before or after is the one called `what`. */
-NOINLINE static void mark(const char *what) {
-  printf("%s %zu\n", what, (size_t)((uintptr_t)__builtin_return_address(0) - (uintptr_t)__executable_start));
-  fflush(stdout);
-}
-
-NOINLINE static char *make(size_t size) {
-  mark("allocated");
-  char *const p = malloc(size);
-  memset(p, 1, size);
-  return p;
-}
 
 /* ---- The program break ---- */
 
