@@ -12,16 +12,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A file, not a pipe: the program may read and write in any order without a deadlock. */
-static int file_with(const char *input) {
+int rf_subprocess_input(const char *text, size_t size) {
   int const fd = memfd_create("ringfence-input", MFD_CLOEXEC);
   if (fd < 0) {
     return -1;
   }
-  size_t const size = strlen(input);
   size_t done = 0;
   while (done < size) {
-    ssize_t const n = write(fd, input + done, size - done);
+    ssize_t const n = write(fd, text + done, size - done);
     if (n <= 0) {
       (void)close(fd);
       return -1;
@@ -45,7 +43,7 @@ static _Noreturn void become(const char *program, const char *const *argv, int i
 const char *rf_subprocess_output(rf_bump_arena *arena, const char *program, const char *const *argv,
                                  const char *input) {
   int output[2];
-  int const fd = file_with(input);
+  int const fd = rf_subprocess_input(input, strlen(input));
   if (fd < 0) {
     return NULL;
   }

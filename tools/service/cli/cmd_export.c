@@ -1,4 +1,5 @@
 /* export: findings in the forms of other tools, to a file or to them. */
+#include "tools/ringfence/base/subprocess.h"
 #include "tools/ringfence/base/words.h"
 #include "tools/service/cli/common.h"
 #include "tools/service/cli/filter.h"
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 enum { SECONDS = 30 };
@@ -68,19 +68,9 @@ static bool apply(void *context, size_t row, const char *argument) {
 
 /* ---- To a server ---- */
 
-static int body_of(const char *text) {
-  int const fd = memfd_create("export", MFD_CLOEXEC);
-  size_t const length = strlen(text);
-  if (fd >= 0 && write(fd, text, length) != (ssize_t)length) {
-    (void)close(fd);
-    return -1;
-  }
-  return fd;
-}
-
 static bool post(asked *a, const char *url, const char *header, const char *type, const char *text) {
   rf_bump_arena *const arena = &a->cli.arena;
-  int const fd = body_of(text);
+  int const fd = rf_subprocess_input(text, strlen(text));
   rf_curl const request = {.url = url,
                            .header = header,
                            .type = type,

@@ -2,7 +2,6 @@
 #include "checkers/os/spool_file.h"
 #include "tools/ringfence/base/words.h"
 #include "tools/service/cli/common.h"
-#include "tools/service/exchange/curl.h"
 #include "tools/service/exchange/forward.h"
 
 #include <errno.h>
@@ -177,11 +176,9 @@ static int run(int argc, char **argv) {
     status = 0;
   } else if (first >= 0 && a.to == NULL) {
     rf_diag("give a destination: --to URL");
-  } else if (first >= 0 && !rf_is_web_address(a.to)) {
-    rf_diag("--to %s: use the address of a collector, as in https://HOST", a.to);
   } else if (first >= 0 && argc - first > SOURCES / 2) {
     rf_diag("forward takes up to %d folders", SOURCES / 2);
-  } else if (first >= 0) {
+  } else if (first >= 0 && rf_cli_is_collector("to", a.to)) {
     status = forward(&a, argv + first, argc - first);
   }
   rf_bump_arena_free(&a.arena);

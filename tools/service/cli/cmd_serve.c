@@ -290,10 +290,8 @@ static bool addresses_are_right(const rf_serve_options *serve) {
     rf_diag("--webhook %s: use an address that begins with http:// or https://", serve->webhook);
   } else if (serve->command != NULL && serve->command[0] == '\0') {
     rf_diag("--alert-command is empty");
-  } else if (serve->forward != NULL && !rf_is_web_address(serve->forward)) {
-    rf_diag("--forward %s: use the address of a collector, as in https://HOST", serve->forward);
   } else {
-    return true;
+    return serve->forward == NULL || rf_cli_is_collector("forward", serve->forward);
   }
   return false;
 }

@@ -111,8 +111,7 @@ static int upload(asked *a, char **paths, int count) {
     rf_diag("usage: ringfence symbols upload [--to URL] FILE...");
     return RF_EXIT_USAGE;
   }
-  if (a->to != NULL && !rf_is_web_address(a->to)) {
-    rf_diag("--to %s: use the address of a collector, as in https://HOST", a->to);
+  if (a->to != NULL && !rf_cli_is_collector("to", a->to)) {
     return RF_EXIT_USAGE;
   }
   if (a->to == NULL && !rf_cli_open(&a->cli, RF_STORE_WRITE)) {

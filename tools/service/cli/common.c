@@ -1,6 +1,7 @@
 #include "tools/service/cli/common.h"
 
 #include "checkers/os/spool_file.h"
+#include "tools/service/exchange/curl.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -106,6 +107,14 @@ const char *rf_cli_directory(rf_bump_arena *arena, const char *given, bool creat
   rf_diag(create ? "cannot create a folder for findings; name one with --dir"
                  : "there is no folder of findings yet: start `ringfence serve`, or name one with --dir");
   return NULL;
+}
+
+bool rf_cli_is_collector(const char *option, const char *url) {
+  if (!rf_is_web_address(url)) {
+    rf_diag("--%s %s: use the address of a collector, as in https://HOST", option, url);
+    return false;
+  }
+  return true;
 }
 
 bool rf_cli_shares(bool no_shared) {

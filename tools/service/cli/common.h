@@ -54,6 +54,9 @@ int rf_cli_words(rf_cli *cli, rf_cli_options *o, const rf_cli_usage *usage, int 
  * after a message. `create`: it need not exist. */
 const char *rf_cli_directory(rf_bump_arena *arena, const char *given, bool create);
 
+/* True for what can be the address of a collector; else false, after a message that names the option. */
+bool rf_cli_is_collector(const char *option, const char *url);
+
 /* True where the shared places, to which processes write that cannot write to the folder, are to be looked at: not with
  * --no-shared, nor where RINGFENCE_NO_SHARED is set. */
 bool rf_cli_shares(bool no_shared);

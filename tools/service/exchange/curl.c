@@ -66,6 +66,14 @@ const char *rf_curl_configuration(rf_bump_arena *arena, const rf_curl *c) {
   return t.text;
 }
 
+rf_curl_answer rf_curl_answer_of(rf_bump_arena *arena, const char *output) {
+  const char *const last = strrchr(output, '\n');
+  if (last == NULL) {
+    return (rf_curl_answer){0, ""};
+  }
+  return (rf_curl_answer){(int)strtol(last + 1, NULL, 10), rf_bump_arena_text(arena, output, (size_t)(last - output))};
+}
+
 bool rf_curl_run(rf_bump_arena *arena, const rf_curl *request, rf_curl_answer *answer) {
   static const char *const argv[] = {"curl", "-q", "-K", "-", NULL};
   const char *const program = rf_paths_in_path(arena, argv[0]);
@@ -75,10 +83,8 @@ bool rf_curl_run(rf_bump_arena *arena, const rf_curl *request, rf_curl_answer *a
     return false;
   }
   const char *const output = rf_subprocess_output(arena, program, argv, rf_curl_configuration(arena, request));
-  const char *const last = output == NULL ? NULL : strrchr(output, '\n');
-  if (last != NULL) {
-    answer->status = (int)strtol(last + 1, NULL, 10);
-    answer->text = rf_bump_arena_text(arena, output, (size_t)(last - output));
+  if (output != NULL) {
+    *answer = rf_curl_answer_of(arena, output);
   }
   return true;
 }

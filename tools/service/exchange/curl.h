@@ -35,6 +35,9 @@ bool rf_is_web_address(const char *text);
 /* The standard input for `curl -q -K -`, for callers that start it themselves and do not wait. */
 const char *rf_curl_configuration(rf_bump_arena *arena, const rf_curl *c);
 
+/* Reads the output of such a child, whose last line is the status of HTTP. Not of an `unattended` one. */
+rf_curl_answer rf_curl_answer_of(rf_bump_arena *arena, const char *output);
+
 /* Runs it and waits. False, after a message, only where there is no curl. */
 bool rf_curl_run(rf_bump_arena *arena, const rf_curl *request, rf_curl_answer *answer);
 

@@ -1,15 +1,13 @@
 #include "tools/service/exchange/forward.h"
 
 #include "tools/ringfence/base/diagnostics.h"
-#include "tools/ringfence/base/json.h"
-#include "tools/service/exchange/curl.h"
+#include "tools/ringfence/base/subprocess.h"
 
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 1 << 20, SECONDS = 60, DELAY_MOST_S = 60, LINE_MOST = 256 * 1024 };
+enum { SECONDS = 60, DELAY_MOST_S = 60, LINE_MOST = 256 * 1024 };
 
 void rf_forward_init(rf_forward *f) {
   rf_text_sink_init(&f->batch, &f->arena);
@@ -27,50 +25,45 @@ static void clear(rf_forward *f) {
 
 /* ---- One try ---- */
 
-/* In memory: a full disk must not keep findings from leaving. */
-static int file_of(const rf_forward *f) {
-  int const fd = memfd_create("batch", MFD_CLOEXEC);
-  for (size_t done = 0; fd >= 0 && done < f->batch.length;) {
-    ssize_t const n = write(fd, f->batch.text + done, f->batch.length - done);
-    if (n <= 0) {
-      (void)close(fd);
-      return -1;
-    }
-    done += (size_t)n;
-  }
-  return fd;
+rf_curl rf_forward_request(rf_bump_arena *arena, const char *url, const char *token, const char *body_file) {
+  return (rf_curl){
+      .url = rf_bump_arena_print(arena, "%s/api/v1/records", url),
+      .body_file = body_file,
+      .type = "application/x-ndjson",
+      .header = token == NULL ? NULL : rf_bump_arena_print(arena, "Authorization: Bearer %s", token),
+      .seconds = SECONDS,
+  };
 }
 
-static const char *failure(rf_bump_arena *arena, const rf_curl_answer *a, const rf_json *root) {
-  if (a->status == 0) {
-    return "no collector answers";
+const rf_json *rf_forward_taken(rf_bump_arena *arena, const rf_curl_answer *answer, const char **why) {
+  const rf_json *const root = rf_json_parse(arena, answer->text, strlen(answer->text));
+  if (answer->status == 200 && rf_json_member(root, "taken") != NULL) {
+    return root;
   }
-  return rf_bump_arena_print(arena, "status %d: %s", a->status,
-                             rf_json_text(root, "error", "the server there is not a collector"));
+  *why = answer->status == 0 ? "no collector answers"
+                             : rf_bump_arena_print(arena, "status %d: %s", answer->status,
+                                                   rf_json_text(root, "error", "the server there is not a collector"));
+  return NULL;
 }
 
 static bool try_once(rf_forward *f) {
   rf_bump_arena arena = {NULL};
-  int const fd = file_of(f);
-  rf_curl const request = {
-      .url = rf_bump_arena_print(&arena, "%s/api/v1/records", f->url),
-      .body_file = rf_bump_arena_print(&arena, "/proc/%d/fd/%d", (int)getpid(), fd),
-      .type = "application/x-ndjson",
-      .header = f->token == NULL ? NULL : rf_bump_arena_print(&arena, "Authorization: Bearer %s", f->token),
-      .seconds = SECONDS,
-  };
+  int const fd = rf_subprocess_input(f->batch.text, f->batch.length);
+  const char *const body = rf_bump_arena_print(&arena, "/proc/%d/fd/%d", (int)getpid(), fd);
+  rf_curl const request = rf_forward_request(&arena, f->url, f->token, body);
   rf_curl_answer answer;
   bool sent = fd >= 0 && rf_curl_run(&arena, &request, &answer);
   if (fd >= 0) {
     (void)close(fd);
   }
   if (sent) {
-    const rf_json *const root = rf_json_parse(&arena, answer.text, strlen(answer.text));
-    sent = answer.status == 200 && rf_json_member(root, "taken") != NULL;
+    const char *why = NULL;
+    const rf_json *const taken = rf_forward_taken(&arena, &answer, &why);
+    sent = taken != NULL;
     f->sent += sent ? f->records : 0;
-    f->twice += sent ? rf_json_unsigned(root, "twice", 0) : 0;
+    f->twice += sent ? rf_json_unsigned(taken, "twice", 0) : 0;
     if (!sent && !f->complained) {
-      rf_diag("%s: %s; records wait here", f->url, failure(&arena, &answer, root));
+      rf_diag("%s: %s; records wait here", f->url, why);
       f->complained = true;
     }
   }
@@ -111,7 +104,7 @@ bool rf_forward_line(rf_forward *f, const char *line, size_t length) {
     f->lost++;
     return true;
   }
-  if (f->batch.length + length + 1 > BATCH && !rf_forward_flush(f)) {
+  if (f->batch.length + length + 1 > RF_FORWARD_BATCH && !rf_forward_flush(f)) {
     return false;
   }
   rf_sink_mem(&f->batch.sink, line, length);

@@ -8,7 +8,9 @@
 #define RINGFENCE_TOOLS_SERVICE_FORWARD_H
 
 #include "tools/ringfence/base/arena.h"
+#include "tools/ringfence/base/json.h"
 #include "tools/ringfence/base/sinks.h"
+#include "tools/service/exchange/curl.h"
 
 #include <signal.h>
 #include <stdbool.h>
@@ -17,6 +19,15 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+enum { RF_FORWARD_BATCH = 1 << 20 }; /* bytes of one request, but for a longer line */
+
+/* The request that posts the records in `body_file` to the collector at `url`, which has no slash at its end. `token`
+ * NULL: none. */
+rf_curl rf_forward_request(rf_bump_arena *arena, const char *url, const char *token, const char *body_file);
+
+/* The collector's answer where it has taken them; else NULL, and *why is a sentence. */
+const rf_json *rf_forward_taken(rf_bump_arena *arena, const rf_curl_answer *answer, const char **why);
 
 typedef struct rf_forward {
   const char *url;   /* of the collector, without a slash at its end */

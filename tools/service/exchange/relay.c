@@ -1,10 +1,10 @@
 #include "tools/service/exchange/relay.h"
 
 #include "tools/ringfence/base/diagnostics.h"
-#include "tools/ringfence/base/json.h"
 #include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/base/streams.h"
-#include "tools/service/exchange/curl.h"
+#include "tools/ringfence/base/subprocess.h"
+#include "tools/service/exchange/forward.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,36 +12,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { BATCH = 1 << 20, SECONDS = 60, DELAY_MS = 1000, DELAY_MOST_MS = 60000, TRIES = 4, BODY_FD = 3 };
+enum { DELAY_MS = 1000, DELAY_MOST_MS = 60000, TRIES = 4, BODY_FD = 3 };
 
 /* ---- A batch ---- */
-
-static bool write_all(int fd, const char *text, size_t length) {
-  while (length != 0) {
-    ssize_t const n = write(fd, text, length);
-    if (n <= 0) {
-      return false;
-    }
-    text += n;
-    length -= (size_t)n;
-  }
-  return true;
-}
-
-/* A file in memory with `text`, to be read from its start; -1 where there is none. */
-static int file_of(const char *text, size_t length) {
-  int const fd = memfd_create("relay", MFD_CLOEXEC);
-  if (fd >= 0 && (!write_all(fd, text, length) || lseek(fd, 0, SEEK_SET) != 0)) {
-    (void)close(fd);
-    return -1;
-  }
-  return fd;
-}
 
 /* The oldest records, each with a line feed. Sets relay->last; returns "" where none wait. */
 static const rf_text_sink *gather(rf_relay *relay, rf_store *store, rf_text_sink *out, rf_bump_arena *arena) {
@@ -51,7 +28,7 @@ static const rf_text_sink *gather(rf_relay *relay, rf_store *store, rf_text_sink
   while (more) {
     const char *const text = rf_store_text(s, 1);
     size_t const length = strlen(text);
-    if (out->length != 0 && out->length + length + 1 > BATCH) {
+    if (out->length != 0 && out->length + length + 1 > RF_FORWARD_BATCH) {
       rf_store_done(s);
       break;
     }
@@ -88,20 +65,15 @@ static void become(pid_t parent, int configuration, int body, int output) {
 static const char *configuration_of(rf_bump_arena *arena, const rf_relay *relay) {
   size_t length = strlen(relay->url);
   length -= relay->url[length - 1] == '/';
-  rf_curl const request = {
-      .url = rf_bump_arena_print(arena, "%.*s/api/v1/records", (int)length, relay->url),
-      .body_file = "/proc/self/fd/3",
-      .type = "application/x-ndjson",
-      .header = relay->token == NULL ? NULL : rf_bump_arena_print(arena, "Authorization: Bearer %s", relay->token),
-      .seconds = SECONDS,
-  };
+  const char *const url = rf_bump_arena_text(arena, relay->url, length);
+  rf_curl const request = rf_forward_request(arena, url, relay->token, "/proc/self/fd/3");
   return rf_curl_configuration(arena, &request);
 }
 
 static bool start(rf_relay *relay, rf_bump_arena *arena, const rf_text_sink *batch) {
   const char *const text = configuration_of(arena, relay);
-  int const configuration = file_of(text, strlen(text));
-  int const body = file_of(batch->text, batch->length);
+  int const configuration = rf_subprocess_input(text, strlen(text));
+  int const body = rf_subprocess_input(batch->text, batch->length);
   int answer[2] = {-1, -1};
   pid_t const parent = getpid();
   pid_t child = -1;
@@ -146,25 +118,14 @@ static bool read_answer(rf_relay *relay) {
   }
 }
 
-static const char *failure(rf_bump_arena *arena, int status, const rf_json *root, int ended) {
-  if (WIFEXITED(ended) && WEXITSTATUS(ended) == 127) {
-    return "curl not found, which is needed for HTTP: install the package curl";
-  }
-  if (status == 0) {
-    return "no collector answers";
-  }
-  return rf_bump_arena_print(arena, "status %d: %s", status,
-                             rf_json_text(root, "error", "the server there is not a collector"));
-}
-
-/* The answer's last line is the status of HTTP. */
 static bool has_arrived(rf_relay *relay, rf_bump_arena *arena, int ended, const char **why) {
   relay->text[relay->length] = '\0';
-  char *const last = strrchr(relay->text, '\n');
-  int const status = last == NULL ? 0 : (int)strtol(last + 1, NULL, 10);
-  const rf_json *const root = last == NULL ? NULL : rf_json_parse(arena, relay->text, (size_t)(last - relay->text));
-  *why = failure(arena, status, root, ended);
-  return status == 200 && rf_json_member(root, "taken") != NULL;
+  rf_curl_answer const answer = rf_curl_answer_of(arena, relay->text);
+  bool const arrived = rf_forward_taken(arena, &answer, why) != NULL;
+  if (WIFEXITED(ended) && WEXITSTATUS(ended) == 127) {
+    *why = "curl not found, which is needed for HTTP: install the package curl";
+  }
+  return arrived;
 }
 
 static void settle(rf_relay *relay, rf_store *store, bool arrived, const char *why) {

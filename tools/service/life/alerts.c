@@ -5,13 +5,13 @@
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/base/streams.h"
+#include "tools/ringfence/base/subprocess.h"
 #include "tools/service/exchange/curl.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -150,12 +150,8 @@ static _Noreturn void watch(const rf_alerts *alerts, pid_t collector, int input)
 }
 
 static bool start(rf_alerts *alerts, const char *input) {
-  int const fd = memfd_create("alert", MFD_CLOEXEC);
-  size_t const length = strlen(input);
-  if (fd < 0 || write(fd, input, length) != (ssize_t)length || lseek(fd, 0, SEEK_SET) != 0) {
-    if (fd >= 0) {
-      (void)close(fd);
-    }
+  int const fd = rf_subprocess_input(input, strlen(input));
+  if (fd < 0) {
     return false;
   }
   pid_t const collector = getpid();
