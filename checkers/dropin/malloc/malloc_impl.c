@@ -370,49 +370,52 @@ void *rf_malloc_impl_realloc(void *ptr, size_t size, const rf_origin *origin) {
   return rf_memory_tags_on() ? resize_tagged(ptr, size, origin) : resize_told(ptr, size, origin);
 }
 
-bool rf_malloc_impl_is_freed(const void *ptr) {
-  rf_view view;
-  if (!rf_process.checked || rf_memory_tags_on() || rf_span_holding((uintptr_t)ptr) == NULL) {
-    return false;
+/* Enters the heap if the address lies in a slot of a freed block there, which *view is of: who called leaves. Else
+ * NULL. */
+static rf_cache *enter_at_freed(const void *at, rf_view *view) {
+  if (!rf_process.checked || rf_memory_tags_on() || rf_span_holding((uintptr_t)at) == NULL) {
+    return NULL;
   }
   rf_cache *const cache = rf_enter();
-  bool const freed = cache != NULL && rf_view_at((uintptr_t)ptr, &view) && view.payload == ptr &&
-                     rf_slot_state_of(view.slot) == RF_SLOT_FREED;
-  if (cache != NULL) {
-    rf_leave(cache);
+  if (cache == NULL || (rf_view_at((uintptr_t)at, view) && rf_slot_state_of(view->slot) == RF_SLOT_FREED)) {
+    return cache;
   }
-  return freed;
+  rf_leave(cache);
+  return NULL;
 }
 
-/* True where the heap has a freed block there, which *f then tells of. */
-static bool find_stale(const void *start, size_t size, rf_access access, const rf_origin *origin, rf_finding *f) {
+bool rf_malloc_impl_is_freed(const void *ptr) {
   rf_view view;
-  rf_cache *const cache = rf_enter();
-  bool const stale = cache != NULL && rf_view_at((uintptr_t)start, &view) &&
-                     rf_slot_state_of(view.slot) == RF_SLOT_FREED &&
-                     (uintptr_t)start - (uintptr_t)view.payload < view.size;
-  if (stale) {
-    rf_finding_begin(f, RF_BUG_USE_AFTER_FREE, access, start, "malloc", rf_mode_name(rf_process.options.mode), origin);
-    f->access_size = size;
-    rf_check_about(f, &view);
+  rf_cache *const cache = enter_at_freed(ptr, &view);
+  if (cache == NULL) {
+    return false;
   }
-  if (cache != NULL) {
-    rf_leave(cache);
-  }
-  return stale;
+  bool const freed = view.payload == ptr;
+  rf_leave(cache);
+  return freed;
 }
 
 bool rf_malloc_impl_report_stale(const void *start, size_t size, rf_access access, const rf_origin *origin) {
   rf_finding f;
+  rf_view view;
   if (rf_guarded_blocks_own(start)) {
     return rf_page_store_report_transfer(rf_guarded_blocks.store, start, size, access, origin);
   }
-  if (!rf_process.checked || rf_memory_tags_on() || rf_span_holding((uintptr_t)start) == NULL ||
-      !find_stale(start, size, access, origin, &f)) {
+  rf_cache *const cache = enter_at_freed(start, &view);
+  if (cache == NULL) {
     return false;
   }
-  rf_report(rf_process.guard_options.reporter, &f);
-  return true;
+  bool const stale = (uintptr_t)start - (uintptr_t)view.payload < view.size;
+  if (stale) {
+    rf_finding_begin(&f, RF_BUG_USE_AFTER_FREE, access, start, "malloc", rf_mode_name(rf_process.options.mode), origin);
+    f.access_size = size;
+    rf_check_about(&f, &view);
+  }
+  rf_leave(cache);
+  if (stale) {
+    rf_report(rf_process.guard_options.reporter, &f);
+  }
+  return stale;
 }
 
 static size_t report_no_block(const void *ptr, const rf_origin *origin) {
