@@ -5,6 +5,7 @@
 
 #include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/real.h"
+#include "lib/core/compiler.h"
 
 #if RF_DROPIN_LIBRARY
 #define OURS(name) name
@@ -17,5 +18,19 @@
 /* For each name of a list: its member of a struct, and what the member of `theirs` is set to. */
 #define DECLARE(name) __typeof__(&(name)) name;
 #define FIND(name) theirs.name = THEIRS(name);
+
+/* `theirs`, the functions behind those of the source's list EACH, and the function `init` that finds them at the
+ * beginning: in a child of fork, the loader may be locked by a thread that is not there. find_theirs is for calls that
+ * the program may make before, from .preinit_array. `first` is one of the list. */
+#define THEIRS_BY(init, first)                                                                                         \
+  static struct { EACH(DECLARE) } theirs;                                                                              \
+  void init(void) {                                                                                                    \
+    EACH(FIND)                                                                                                         \
+  }                                                                                                                    \
+  static void find_theirs(void) {                                                                                      \
+    if (RF_UNLIKELY(theirs.first == NULL)) {                                                                           \
+      init();                                                                                                          \
+    }                                                                                                                  \
+  }
 
 #endif /* RINGFENCE_DROPIN_INTERCEPT_H */

@@ -63,18 +63,7 @@ ssize_t __readlink_chk(const char *restrict path, char *restrict buf, size_t n, 
           with(aio_error64) with(aio_return64) with(uname) with(waitpid) with(wait4)
 #define EACH(with) OPENING(with) NAMED(with) KNOWN(with) SOCKETS(with) OTHERS(with)
 
-static struct { EACH(DECLARE) } theirs;
-
-void rf_intercept_calls_init(void) {
-  EACH(FIND)
-}
-
-/* For calls that only the program makes: it may do so before the library begins, from .preinit_array. */
-static void find_theirs(void) {
-  if (RF_UNLIKELY(theirs.open == NULL)) {
-    rf_intercept_calls_init();
-  }
-}
+THEIRS_BY(rf_intercept_calls_init, open)
 
 /* ---- Looking ---- */
 

@@ -23,8 +23,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "lib/core/compiler.h"
-
 char *__fgets_chk(char *restrict buf, size_t room, int n, FILE *restrict stream);
 int __vfprintf_chk(FILE *restrict stream, int flag, const char *restrict format, va_list list);
 int __fprintf_chk(FILE *restrict stream, int flag, const char *restrict format, ...);
@@ -38,18 +36,7 @@ ssize_t __getdelim(char **restrict line, size_t *restrict size, int end, FILE *r
           with(__getdelim) with(setvbuf) with(readdir) with(readdir64) with(rewinddir) with(telldir) with(seekdir)     \
               with(closedir)
 
-static struct { EACH(DECLARE) } theirs;
-
-void rf_intercept_closed_init(void) {
-  EACH(FIND)
-}
-
-/* The program may call before the library begins, from .preinit_array. */
-static void find_theirs(void) {
-  if (RF_UNLIKELY(theirs.fgets == NULL)) {
-    rf_intercept_closed_init();
-  }
-}
+THEIRS_BY(rf_intercept_closed_init, fgets)
 
 #define USES(type, failed, name, parameters, arguments, stream)                                                        \
   RF_EXPORT type name parameters {                                                                                     \

@@ -20,18 +20,7 @@
 #define EACH(with)                                                                                                     \
   with(fclose) with(freopen) with(chroot) with(setuid) with(seteuid) with(setreuid) with(setresuid) with(unshare)
 
-/* Found at the beginning: in a child of fork, the loader may be locked by a thread that is not there. */
-static struct { EACH(DECLARE) } theirs;
-
-void rf_intercept_files_init(void) {
-  EACH(FIND)
-}
-
-static void find_theirs(void) {
-  if (theirs.fclose == NULL) {
-    rf_intercept_files_init();
-  }
-}
+THEIRS_BY(rf_intercept_files_init, fclose)
 
 /* ---- Standard error ---- */
 

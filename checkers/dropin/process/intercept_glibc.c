@@ -26,17 +26,7 @@ size_t __fread_unlocked_chk(void *restrict buf, size_t room, size_t size, size_t
       with(__read_chk) with(__pread_chk) with(__pread64_chk) with(__recv_chk) with(__recvfrom_chk) with(__fread_chk)   \
           with(__fread_unlocked_chk)
 
-static struct { EACH(DECLARE) } theirs;
-
-void rf_intercept_glibc_init(void) {
-  EACH(FIND)
-}
-
-static void find_theirs(void) {
-  if (RF_UNLIKELY(theirs.pread64 == NULL)) {
-    rf_intercept_glibc_init();
-  }
-}
+THEIRS_BY(rf_intercept_glibc_init, pread64)
 
 #define FLUSHES(name)                                                                                                  \
   RF_EXPORT int name(FILE *stream) {                                                                                   \

@@ -30,21 +30,12 @@
       with(writev) with(preadv) with(pwritev) with(recvmsg) with(sendmsg) with(fread) with(fwrite)                     \
           with(fread_unlocked) with(fwrite_unlocked) with(process_vm_readv) with(process_vm_writev)
 
-static struct { EACH(DECLARE) } theirs;
+THEIRS_BY(rf_intercept_transfer_init, read)
+
 static bool began;
 
 void rf_intercept_transfer_begin(void) {
   began = true;
-}
-
-void rf_intercept_transfer_init(void) {
-  EACH(FIND)
-}
-
-static void find_theirs(void) {
-  if (RF_UNLIKELY(theirs.read == NULL)) {
-    rf_intercept_transfer_init();
-  }
 }
 
 /* ---- Looking ---- */
