@@ -197,10 +197,9 @@ replay_part replay_within(const subject *s, const trace *t, replay_memory *m, si
   double used = 0;
   while (out.count < t->count && (seconds <= 0 || used < seconds)) {
     size_t const left = t->count - out.count;
-    for (size_t i = 0; i < (left < BETWEEN_LOOKS ? left : BETWEEN_LOOKS); i++) {
-      (void)replay_op(a, &t->ops[out.count + i], m->blocks);
+    for (size_t n = left < BETWEEN_LOOKS ? left : BETWEEN_LOOKS; n != 0; n--) {
+      (void)replay_op(a, &t->ops[out.count++], m->blocks);
     }
-    out.count += left < BETWEEN_LOOKS ? left : BETWEEN_LOOKS;
     used = seconds_used() - start;
   }
   out.mean_ns = 1e9 * used / (double)(out.count != 0 ? out.count : 1);

@@ -94,11 +94,8 @@ static void find_arena(const tune_set *set, tune_result *r, size_t most) {
 }
 
 tune_result tune_bare(const tune_set *set, const subject *heap) {
-  tune_result r = {.heap = heap};
-  if (is_fast(set, &r)) {
-    find_arena(set, &r, 0);
-  }
-  return r;
+  tune_result const no_pools = {.heap = heap};
+  return tune_heap(set, &no_pools, heap);
 }
 
 tune_result tune_heap(const tune_set *set, const tune_result *pools, const subject *heap) {
