@@ -99,24 +99,32 @@ TEST(SpoolFile, SaysHowMuchOfAnAppendArrived) {
   std::filesystem::remove_all(folder);
 }
 
+constexpr unsigned kBugs = 256;
+
+// Begins the process's collector. Of each bug it gets a finding to tell in full, one to count at once, and one that is
+// only counted.
+bool put_many(const std::string &folder) {
+  rf_collector_options options = {};
+  options.folder = {folder.c_str(), folder.size()};
+  options.mode = "guard";
+  options.first = 1;
+  bool const begun = rf_collector_begin(&options);
+  rf_finding finding = {};
+  finding.bug = RF_BUG_DOUBLE_FREE;
+  finding.found.depth = 1;
+  for (unsigned i = 0; i < 3 * kBugs; i++) {
+    finding.found.frames[0] = (i % kBugs + 1) * uintptr_t{4096};
+    rf_collector_put(&finding, nullptr);
+  }
+  return begun;
+}
+
 // In a child, since a process has one collector. The counts of so many bugs take more than one write.
 TEST(CollectorUntold, OfManyBugsIsToldOnce) {
   std::string const folder = new_folder();
   pid_t const child = fork();
   if (child == 0) {
-    constexpr unsigned kBugs = 256;
-    rf_collector_options options = {};
-    options.folder = {folder.c_str(), folder.size()};
-    options.mode = "guard";
-    options.first = 1;
-    bool well = rf_collector_begin(&options);
-    rf_finding finding = {};
-    finding.bug = RF_BUG_DOUBLE_FREE;
-    finding.found.depth = 1;
-    for (unsigned i = 0; i < 3 * kBugs; i++) { // of each one in full, the second at once, the third is only counted
-      finding.found.frames[0] = (i % kBugs + 1) * uintptr_t{4096};
-      rf_collector_put(&finding, nullptr);
-    }
+    bool well = put_many(folder);
     rf_collector_run const running = {1, 0, 0, 0, 3, nullptr, nullptr, "running", 0, false};
     for (unsigned const ends : {1, 2}) {
       well = well && rf_collector_end(&running) && times(text_of(folder), "\"summary\"") == ends &&
@@ -136,19 +144,7 @@ TEST(CollectorUntold, OfManyBugsIsToldLaterWhereAWriteFails) {
   std::string const folder = new_folder();
   pid_t const child = fork();
   if (child == 0) {
-    constexpr unsigned kBugs = 256;
-    rf_collector_options options = {};
-    options.folder = {folder.c_str(), folder.size()};
-    options.mode = "guard";
-    options.first = 1;
-    bool well = rf_collector_begin(&options);
-    rf_finding finding = {};
-    finding.bug = RF_BUG_DOUBLE_FREE;
-    finding.found.depth = 1;
-    for (unsigned i = 0; i < 3 * kBugs; i++) {
-      finding.found.frames[0] = (i % kBugs + 1) * uintptr_t{4096};
-      rf_collector_put(&finding, nullptr);
-    }
+    bool well = put_many(folder);
     rf_collector_run const running = {1, 0, 0, 0, 3, nullptr, nullptr, "running", 0, false};
     refused_appends = 1;
     well = well && rf_collector_end(&running);

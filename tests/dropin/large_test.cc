@@ -240,7 +240,7 @@ TEST(DropinLarge, ARunStaysAsItIsWhereThePageMapHasNoMemory) {
 
 #ifdef __x86_64__
 
-// What threads share of the large blocks of heap 0.
+// The data of heap 0's large blocks that threads share.
 struct Shared {
   size_t large, freed, mapped, used_units;
   const rf_span *oldest, *newest, *listed;

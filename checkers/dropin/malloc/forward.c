@@ -266,7 +266,7 @@ static bool has_head(uintptr_t block, uintptr_t end) {
   return block >= first_break + HEADER && block <= end && rf_host_readable((const void *)(block - HEADER), HEADER);
 }
 
-/* What a program took from the break for itself (sbrk) would crash glibc, or not be seen. */
+/* Memory that the program took from the break by sbrk is none: free would crash in glibc, or do damage unseen. */
 static bool looks_like_a_block(uintptr_t block, uintptr_t end) {
   if (block % HEADER != 0 || !has_head(block, end)) {
     return false;

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What a fortified program calls. */
+/* Programs that are compiled with _FORTIFY_SOURCE call these. */
 char *__fgets_chk(char *buf, size_t room, int n, FILE *stream);
 int __fprintf_chk(FILE *stream, int flag, const char *format, ...);
 int __vfprintf_chk(FILE *stream, int flag, const char *format, va_list list);

@@ -1,6 +1,6 @@
-/* What a program may do on a small stack: argv[1] is the stack, of a signal handler or a coroutine's ("freed": of a
- * handler, in a block, which "bad" frees before the signal comes), argv[2] what is done there. 9 KiB are left, with a
- * closed page below: calls take up to 3 KiB to find their functions, and what the C library does itself, less. */
+/* Calls that a program may make on a small stack. argv[1] chooses the stack: that of a signal handler, of one in a
+ * block ("freed": "bad" frees it before the signal comes), or of a coroutine. argv[2] chooses the call. 9 KiB are left,
+ * with a closed page below: to find a function takes up to 3 KiB, and the C library's own work less. */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdint.h>
