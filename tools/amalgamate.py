@@ -290,11 +290,14 @@ def make_header(headers, defines, options, words):
         words, sites + malloc + port + chosen, "\n".join(writer.lines))
 
 
-# The compiler sees here what was in headers, or behind a call.
+# The compiler sees here what was in headers, or behind a call, and names of one source beside those of others.
 PRAGMAS = """#if defined(__clang__)
 #pragma clang diagnostic ignored "-Wunused-function"
 #elif defined(__GNUC__)
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#if defined(__GNUC__)
+#pragma GCC diagnostic ignored "-Wshadow"
 #endif
 """
 

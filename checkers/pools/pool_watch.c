@@ -123,10 +123,12 @@ static void watch_begin(const rf_watched_pool *view, void *first, size_t count, 
   add(view, false);
 }
 
+/* The linker's. */
+extern char __data_start[] __attribute__((weak));
+extern char _end[] __attribute__((weak));
+
 /* The program itself, from its data on; not known of libraries. */
 static bool is_in_program(const void *p) {
-  extern char __data_start[] __attribute__((weak));
-  extern char _end[] __attribute__((weak));
   return __data_start != NULL && _end != NULL && (uintptr_t)p >= (uintptr_t)__data_start &&
          (uintptr_t)p < (uintptr_t)_end;
 }

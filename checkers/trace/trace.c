@@ -6,7 +6,7 @@
 #include "checkers/os/host.h"
 
 static rf_tracer *tracer_of(rf_allocator *self) {
-  return (rf_tracer *)self;
+  return (rf_tracer *)(void *)self;
 }
 
 static rf_trace here(const rf_site *site) {

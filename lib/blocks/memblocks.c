@@ -80,7 +80,7 @@ static void update_checksum(rf_memblocks *blocks) {
 bool rf_memblocks_intact(const rf_memblocks *blocks) {
   size_t const checksum = __atomic_load_n(&blocks->checksum, __ATOMIC_RELAXED);
   if (checksum == 0) {
-    update_checksum((rf_memblocks *)blocks); /* no pool is const: its counts change */
+    update_checksum((rf_memblocks *)(uintptr_t)blocks); /* no pool is const: its counts change */
     return true;
   }
   return checksum == checksum_of(blocks);

@@ -10,7 +10,7 @@ typedef struct rf_oom_rescue {
 } rf_oom_rescue;
 
 static rf_oom *oom_of(rf_allocator *self) {
-  return (rf_oom *)self;
+  return (rf_oom *)(void *)self;
 }
 
 /* False where this thread is in a callback of `oom` already: the request has failed. */

@@ -8,7 +8,10 @@ here=$PWD
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/amalgamate.XXXXXX") || exit 2
 trap 'rm -rf -- "$work"' EXIT
 unset RINGFENCE_OPTIONS TEST_UNDECLARED_OUTPUTS_DIR
-readonly warnings=(-Wall -Wextra -Werror)
+# What firmware projects have on, too.
+readonly warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wundef -Wcast-align -Wcast-qual
+  -Wpointer-arith -Wwrite-strings -Wformat=2 -Werror)
+readonly c_warnings=(-Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wnested-externs)
 
 faults=0
 complain() {
@@ -48,7 +51,7 @@ compile() {
     return
   fi
   for folder in $folders; do
-    "$@" -std=c11 "${warnings[@]}" -c "$work/$folder/ringfence.c" -o "$work/$name-$folder.o" ||
+    "$@" -std=c11 "${warnings[@]}" "${c_warnings[@]}" -c "$work/$folder/ringfence.c" -o "$work/$name-$folder.o" ||
       complain "$name: $folder does not compile"
   done
   echo "$name: compiled"
