@@ -70,7 +70,8 @@ compile i386 'simple guard posix_off' gcc -m32 -O1
 compile x86-64 'simple guard posix' gcc -O1
 compile clang 'simple guard bare posix' clang -fsyntax-only
 for header in "$work"/*/ringfence.h; do
-  g++ -std=c++17 "${warnings[@]}" -fsyntax-only -x c++ "$header" || complain "$header in C++"
+  g++ -std=c++17 "${warnings[@]}" -Wold-style-cast -Wuseless-cast -Wzero-as-null-pointer-constant -fsyntax-only \
+    -x c++ "$header" || complain "$header in C++"
 done
 
 # ---- The small tlsf is an allocator, and refuses a bad free ----

@@ -25,6 +25,7 @@
 #define RINGFENCE_HANDLES_H
 
 #include <ringfence/fault.h>
+#include <ringfence/layout.h>
 #include <ringfence/site.h>
 #include <ringfence/stats.h>
 #include <ringfence/status.h>
@@ -40,7 +41,7 @@ extern "C" {
  * how often that place was freed. Always positive as an int32_t. A fresh heap hands out 1, 2, 3, … */
 typedef uint32_t rf_handle;
 
-#define RF_HANDLE_NULL ((rf_handle)0)
+#define RF_HANDLE_NULL RF_CAST(rf_handle, 0)
 
 /* How alloc is to go about it; a set of them. */
 enum {

@@ -6,14 +6,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Casts of numbers, and of pointers to numbers: in C++ not C's, of which compilers warn there (-Wold-style-cast). */
 #ifdef __cplusplus
 #define RF_ALIGN_DEFAULT (alignof(max_align_t))
+#define RF_CAST(type, number) (static_cast<type>(number))
+#define RF_ADDRESS(pointer) (reinterpret_cast<uintptr_t>(pointer))
 #else
 #define RF_ALIGN_DEFAULT (_Alignof(max_align_t))
+#define RF_CAST(type, number) ((type)(number))
+#define RF_ADDRESS(pointer) ((uintptr_t)(pointer))
 #endif
 
 /* The largest size any allocator serves: what pointer differences can express. */
-#define RF_SIZE_LIMIT ((size_t)PTRDIFF_MAX)
+#define RF_SIZE_LIMIT RF_CAST(size_t, PTRDIFF_MAX)
 
 /* True for 1, 2, 4, …; false for 0. */
 static inline bool rf_is_pow2(size_t n) {
@@ -54,12 +59,12 @@ static inline size_t rf_round_down(size_t n, size_t align) {
 
 /* True where `p` is a multiple of `align` (a power of two). */
 static inline bool rf_is_aligned(const void *p, size_t align) {
-  return ((uintptr_t)p & (align - 1)) == 0;
+  return (RF_ADDRESS(p) & (align - 1)) == 0;
 }
 
 /* How many bytes to skip from `p` to reach a multiple of `align` (a power of two). */
 static inline size_t rf_align_gap(const void *p, size_t align) {
-  return (size_t)(-(uintptr_t)p & (align - 1));
+  return -RF_ADDRESS(p) & (align - 1);
 }
 
 #endif /* RINGFENCE_LAYOUT_H */
