@@ -1,5 +1,4 @@
-// The caches of the drop-in's heap: blocks that are freed, kept, given back, moved and resized, each in a process of its
-// own.
+// The caches of the drop-in's heap: blocks that are freed, kept, given back, moved and resized.
 #include "tests/checkers/single_step.h"
 #include "tests/dropin/heap_alone.h"
 
