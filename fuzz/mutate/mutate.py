@@ -124,12 +124,15 @@ class Draw:
     def __init__(self, root, paths, seed):
         placed = []
         self.sources = {}
+        self.ids = {}
         for path in paths:
             with open(os.path.join(root, path), encoding="utf-8") as file:
                 self.sources[path] = file.read()
             strata = collections.defaultdict(list)
+            equal = collections.Counter()
             for mutant in faults.make(path, self.sources[path]):
                 strata[mutant.operator].append(mutant)
+                self._name(mutant, equal)
             for operator, mutants in strata.items():
                 dice = random.Random(f"{seed} {path} {operator}")
                 dice.shuffle(mutants)
@@ -137,10 +140,16 @@ class Draw:
                 placed += [((i + start) / len(mutants) ** 0.5, mutant) for i, mutant in enumerate(mutants)]
         self.mutants = [mutant for _, mutant in sorted(placed)]
 
-    def id_of(self, mutant):
-        """Stays while function and line do."""
+    def _name(self, mutant, equal):
+        """Its id, which stays while function and line do. Faults of equal lines of one function are numbered."""
         old, new = mutant.lines(self.sources[mutant.file])
-        return state_of([mutant.file, mutant.operator, mutant.function, old, new])[:10]
+        first = [mutant.file, mutant.operator, mutant.function, old, new]
+        count = equal[state_of(first)]
+        equal[state_of(first)] += 1
+        self.ids[mutant] = state_of(first + [count] if count else first)[:10]
+
+    def id_of(self, mutant):
+        return self.ids[mutant]
 
 
 class Equivalents:

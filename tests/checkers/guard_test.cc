@@ -174,6 +174,15 @@ TEST_P(Guard, TheQuarantineIsBoundedInBytes) {
   expect_silence();
 }
 
+TEST_P(Guard, AnAgeCountsAllOfTheFreeThatBeginsIt) {
+  size_t const length = options_.quarantine / 2 / RF_GUARD_AGES;
+  while (guard_.quarantined < 3 * length) {
+    rf_free(a(), rf_alloc(a(), 100));
+    ASSERT_EQ(guard_.age_left, length - guard_.quarantined % length) << guard_.quarantined;
+  }
+  expect_silence();
+}
+
 TEST_P(Guard, WhatWasFreedFirstLeavesFirst) {
   unsigned char *blocks[5];
   for (unsigned char *&p : blocks) {
@@ -241,6 +250,39 @@ TEST_P(Guard, DamageIsFoundWhenTheQuarantineIsGivenUp) {
   rf_finding const f = take_one();
   EXPECT_EQ(f.bug, RF_BUG_USE_AFTER_FREE);
   EXPECT_EQ(f.offset, 12345);
+}
+
+// ---- Sweeps a little at a time ----
+
+// The block at which a step stopped is in another list by then: the next step begins anew.
+TEST_P(Guard, ASweepGoesOnWhereItStoppedOnlyWhileTheBlockIsWhatItWas) {
+  for (bool const freed : {false, true}) {
+    std::vector<void *> blocks(22);
+    for (void *&p : blocks) {
+      p = rf_alloc(a(), 100);
+    }
+    EXPECT_EQ(rf_guard_sweep_step(&guard_, 0), 0U);
+    unsigned char *const stopped = bytes(guard_.swept) + RF_GUARD_PREFIX;
+    unsigned char *const last = bytes(guard_.live.u.prev) + RF_GUARD_PREFIX;
+    ASSERT_EQ(std::count(blocks.begin(), blocks.end(), stopped), 1);
+    ASSERT_NE(stopped, last);
+    if (freed) {
+      rf_free(a(), stopped);
+    }
+    last[100] = 1;
+    // Eight blocks at a time: two more steps for the others, three where all but the freed one are to be seen.
+    size_t found = rf_guard_sweep_step(&guard_, 0) + rf_guard_sweep_step(&guard_, 0);
+    EXPECT_EQ(found, freed ? 0U : 1U);
+    found += rf_guard_sweep_step(&guard_, 0);
+    EXPECT_EQ(found, 1U);
+    EXPECT_EQ(take_one().block, reinterpret_cast<uintptr_t>(last));
+    for (void *const p : blocks) {
+      if (!freed || p != stopped) {
+        rf_free(a(), p);
+      }
+    }
+    make(options_);
+  }
 }
 
 // ---- Alignment ----

@@ -249,6 +249,9 @@ TEST_F(Pool, ReallocMovesFromPoolToInnerAndBackWithItsContents) {
   ASSERT_NE(nullptr, p);
   EXPECT_TRUE(pooled(p));
   EXPECT_EQ(12u, total().used);
+  EXPECT_EQ(2u, of(0).requests);
+  EXPECT_EQ(2u, of(0).hits);
+  EXPECT_EQ(1u, of(0).demand);
   for (unsigned char i = 0; i < 12; i++) {
     EXPECT_EQ(i, p[i]);
   }

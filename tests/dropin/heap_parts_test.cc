@@ -12,13 +12,7 @@
 
 #define _Static_assert static_assert
 extern "C" {
-#include "checkers/dropin/heap/check.h"
 #include "checkers/dropin/heap/threads.h"
-#include "checkers/dropin/heap/walk.h"
-
-// As cache_impl.h has it.
-bool rf_cache_free_unusual(rf_cache *cache, const rf_view *view, rf_family family, size_t size,
-                           const rf_origin *origin);
 }
 #undef _Static_assert
 
@@ -249,86 +243,6 @@ TEST(DropinThreadNumbers, SixtyFourThreadsMayMeetInOnePlace) {
     EXPECT_EQ(rf_thread_number(1000 + 63 * 65535), *numbers.rbegin());
     EXPECT_NE(rf_thread_number(65534), 0); // the last place
     EXPECT_NE(rf_thread_number(65533), 0);
-  });
-}
-
-// ---- Caches ----
-
-size_t live_bytes(const rf_cache *cache) {
-  return cache->mark - static_cast<size_t>(cache->room);
-}
-
-// Another thread may have resized it between the look at it and the free.
-TEST(DropinCaches, CountABlockAsItIsWhenItsFreeHasIt) {
-  heap_alone([] {
-    rf_cache *const cache = rf_cache_take(0);
-    rf_origin const origin = {};
-    size_t const before = live_bytes(cache);
-    void *const p = rf_cache_malloc(cache, 100, RF_FAMILY_MALLOC, &origin);
-    rf_view seen;
-    ASSERT_TRUE(rf_view_at(reinterpret_cast<uintptr_t>(p), &seen));
-    EXPECT_EQ(live_bytes(cache), before + 100);
-    seen.slot->size = 90;
-    cache->room += 10;
-    EXPECT_TRUE(rf_cache_free_unusual(cache, &seen, RF_FAMILY_MALLOC, SIZE_MAX, &origin));
-    EXPECT_EQ(live_bytes(cache), before);
-  });
-}
-
-// A handler that interrupted the heap cannot have its lock: the blocks that it frees are kept later.
-TEST(DropinCaches, KeepLargeBlocksForWhichTheLockCouldNotBeHad) {
-  heap_alone([] {
-    rf_cache *const cache = rf_cache_take(0);
-    rf_origin const origin = {};
-    void *blocks[3];
-    for (void *&p : blocks) {
-      p = rf_cache_malloc(cache, 100000, RF_FAMILY_MALLOC, &origin);
-    }
-    size_t const all = rf_heap_bytes_now().large;
-    ASSERT_TRUE(rf_heap_lock(0));
-    for (void *const p : blocks) {
-      EXPECT_TRUE(rf_cache_free(cache, p, RF_FAMILY_MALLOC, SIZE_MAX, &origin));
-    }
-    rf_heap_unlock(0);
-    EXPECT_EQ(rf_heap_bytes_now().freed, 0U);
-    rf_cache_flush(cache);
-    EXPECT_EQ(rf_heap_bytes_now().freed, all);
-    EXPECT_EQ(rf_heap_bytes_now().large, 0U);
-  });
-}
-
-// Of slots of two heaps, one of which is locked by this thread, those of the other go.
-TEST(DropinCaches, GiveBackTheSlotsWhoseHeapHasRoomForThem) {
-  heap_alone([] {
-    rf_cache *const cache = rf_cache_take(0);
-    rf_cache *const other = rf_cache_take(1);
-    rf_origin const origin = {};
-    std::vector<void *> own = {rf_cache_malloc(cache, 100, RF_FAMILY_MALLOC, &origin)};
-    const rf_bin &bin = cache->bins[rf_span_of(reinterpret_cast<uintptr_t>(own[0]))->class_number];
-    while (bin.first != bin.end) {
-      own.push_back(rf_cache_malloc(cache, 100, RF_FAMILY_MALLOC, &origin));
-    }
-    std::vector<void *> freed = {own[0], own[1]};
-    for (int i = 0; i < 3; i++) {
-      freed.push_back(rf_cache_malloc(other, 100, RF_FAMILY_MALLOC, &origin));
-      EXPECT_EQ(rf_span_of(reinterpret_cast<uintptr_t>(freed.back()))->heap, 1);
-    }
-    for (void *const p : freed) {
-      EXPECT_TRUE(rf_cache_free(cache, p, RF_FAMILY_MALLOC, SIZE_MAX, &origin));
-    }
-    ASSERT_EQ(bin.end - bin.first, 5U);
-    ASSERT_TRUE(rf_heap_lock(0));
-    rf_cache_flush(cache);
-    rf_heap_unlock(0);
-    EXPECT_EQ(bin.end - bin.first, 2U);
-    std::set<const void *> left;
-    for (uint32_t i = bin.first; i != bin.end; i++) {
-      const void *const begin = bin.ring[i & bin.mask].begin;
-      EXPECT_EQ(rf_span_of(reinterpret_cast<uintptr_t>(begin))->heap, 0);
-      EXPECT_TRUE(left.insert(begin).second);
-    }
-    rf_cache_flush(cache);
-    EXPECT_EQ(bin.first, bin.end);
   });
 }
 

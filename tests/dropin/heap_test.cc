@@ -263,6 +263,24 @@ TEST_F(DropinHeap, RefusesWhatIsNoLiveBlock) {
   }
 }
 
+TEST_F(DropinHeap, TellsAPointerIntoABlockFromOneBesideIt) {
+  for (size_t const size : {100, 1 << 20}) {
+    unsigned char *const p = make(size);
+    (void)rf_free_at(heap_, p + size - 1, nullptr);
+    (void)rf_free_at(heap_, p + size, nullptr);
+    (void)rf_free_at(heap_, p - 1, nullptr);
+    std::vector<rf_finding> const found = recorder_.take();
+    ASSERT_EQ(found.size(), 3U);
+    EXPECT_STREQ(found[0].detail, "the pointer is inside a block");
+    EXPECT_EQ(found[0].cwe, 761U);
+    EXPECT_STREQ(found[1].detail, "the pointer is beside a block");
+    EXPECT_EQ(found[1].block, reinterpret_cast<uintptr_t>(p));
+    EXPECT_NE(found[1].cwe, 761U);
+    EXPECT_STRNE(found[2].detail, "the pointer is inside a block");
+    rf_free(heap_, p);
+  }
+}
+
 TEST_F(DropinHeap, IsSilentAboutARightProgram) {
   std::mt19937 random(1);
   std::vector<unsigned char *> blocks(500);

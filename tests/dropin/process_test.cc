@@ -378,6 +378,14 @@ TEST(Process, ChildrenOfForkReportWhatIsTheirs) {
   EXPECT_NE(child, result.last("start")["pid"].number);
 }
 
+TEST(Process, ChildrenOfForkEndAsIfTheirParentHadNoFindings) {
+  Result const result = run({program("process"), "overflow_fork"}, with("summary=1:halt=0"));
+  EXPECT_EQ(result.status, 99);
+  EXPECT_EQ(result.findings.size(), 1U);
+  EXPECT_EQ(result.first("summary")["findings"].number, 0); // the child's
+  EXPECT_EQ(result.last("summary")["findings"].number, 1);
+}
+
 TEST(Process, ThreadsThatAreCancelledLeaveNoLockBehind) {
   EXPECT_EQ(run({program("process"), "cancelled"}).status, 3);
 }

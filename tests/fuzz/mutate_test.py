@@ -279,6 +279,10 @@ class DrawAndLists(unittest.TestCase):
         self.assertNotEqual(self.draw().mutants, self.draw(2).mutants)
         self.assertEqual(len(set(self.draw().mutants)), len(self.draw().mutants))
 
+    def test_faults_of_equal_lines_are_told_apart(self):
+        draw = self.draw()
+        self.assertEqual(len(draw.mutants), len({draw.id_of(mutant) for mutant in draw.mutants}))
+
     def test_files_and_operators_share(self):
         first = self.draw().mutants[:20]
         by_file = collections.Counter(mutant.file for mutant in first)

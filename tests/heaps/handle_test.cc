@@ -731,6 +731,17 @@ TEST_F(Handle, AnEndedHeapRefusesEverythingAndEndsAgain) {
   EXPECT_EQ(usage().stats.capacity, 0U);
 }
 
+// A heap that is made there later takes no place for a block.
+TEST_F(Handle, AnEndedHeapLeavesNothingInItsTable) {
+  std::memset(table, 0x55, sizeof table);
+  make_apart(1000, 3);
+  auto const *const end = std::find_if(std::crbegin(table), std::crend(table), [](auto b) { return b != 0x55; }).base();
+  ASSERT_LT(end, std::end(table));
+  fill({10, 10, 10});
+  rf_handle_deinit(h);
+  EXPECT_EQ(std::count(std::cbegin(table), end, 0), end - table);
+}
+
 TEST_F(Handle, WalksStopWhenToldTo) {
   fill({10, 10});
   int visits = 0;

@@ -207,8 +207,8 @@ def a_code_signs_one_browser_in_once():
 
 def pages_are_well_formed():
     with with_finding() as s:
-        append(s.directory, service.event("b", "2", f_value=0x41), service.event("b", "3", ago=86400))
-        s.wait(lambda: len(s.findings()) == 2)
+        append(s.directory, service.event("b", "2", f_value=0x41), service.event("b", "3", ago=86400), b"no record\n")
+        s.wait(lambda: len(s.findings()) == 2 and s.ask("status")["losses"])
         for path in ("/", "/?state=all&build=1.0", "/?search=x", "/finding/1", "/finding/2", "/builds", "/coverage",
                      "/processes", "/steering", "/status", "/sign-in", "/nowhere"):
             equal(service.Nesting(s.http("GET", path, Accept="text/html").text).wrong, [], path)

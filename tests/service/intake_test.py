@@ -231,6 +231,17 @@ def bytes_are_kept_as_the_rules_say():
             equal((window["bytes"], window["classes"]), (data, classes), options, mode)
 
 
+def a_window_that_is_not_whole_has_no_bytes_left():
+    secret = {"bytes": "736563726574", "expected": "736563726574", "classes": "uuuuuu"}
+    with Service(start=False) as s:
+        for number, missing in enumerate(secret):
+            window = {name: value for name, value in secret.items() if name != missing}
+            append(s.directory, event("a", str(number), f_window=window))
+        s.command("serve", "--once", "--bytes", "*=none")
+        equal(s.findings()[0]["count"], 3)
+        check("736563" not in "".join(row[0] for row in database(s).execute("SELECT text FROM body")))
+
+
 def written_bytes_and_single_bits_are_counted_over_all_events():
     with Service(start=False) as s:
         append(s.directory, *[event("nul", f"n-{i}") for i in range(7)],
@@ -395,7 +406,8 @@ service.main([
     clocks_that_step_put_nothing_into_the_future, a_crash_loop_is_named_and_a_busy_test_is_not,
     frames_of_the_c_library_make_no_event_rich,
     first_last_and_richest_stay_while_the_middle_is_thinned, limits_of_age_and_size_drop_only_the_middle,
-    bytes_are_kept_as_the_rules_say, written_bytes_and_single_bits_are_counted_over_all_events,
+    bytes_are_kept_as_the_rules_say, a_window_that_is_not_whole_has_no_bytes_left,
+    written_bytes_and_single_bits_are_counted_over_all_events,
     a_segment_that_a_writer_holds_is_left_for_later, folders_that_processes_fall_back_on_are_looked_at,
     runs_of_bazel_have_one_program_and_their_labels, summaries_are_process_hours_and_drops_are_shown,
     the_doorbell_is_heard_at_once_and_the_spool_is_looked_at_without_it,

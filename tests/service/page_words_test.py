@@ -54,6 +54,16 @@ def a_trend_says_how_many_events_its_days_had():
         check("Events per day <span class=\"dim\">4 events in " in s.http("GET", f"/finding/{number}").text)
 
 
+def values_that_have_no_column_are_counted():
+    for values, left in ((12, None), (13, "1 byte"), (15, "3 bytes")):
+        with Service(start=False) as s:
+            append(s.directory, *[event("a", str(i), f_value=i, f_expected=0xFD) for i in range(values)])
+            s.once()
+            s.start()
+            text = s.http("GET", "/finding/1").text
+            equal(re.findall(r">([^<>]*) of rarer offsets and values are left out", text), [left] if left else [])
+
+
 def a_finding_has_its_number_in_the_list():
     with with_builds() as s:
         text = s.http("GET", "/").text
@@ -138,7 +148,8 @@ def times_of_commands_have_a_zone():
 
 
 service.main([
-    numbers_have_their_noun, a_trend_says_how_many_events_its_days_had, a_finding_has_its_number_in_the_list,
+    numbers_have_their_noun, a_trend_says_how_many_events_its_days_had, values_that_have_no_column_are_counted,
+    a_finding_has_its_number_in_the_list,
     long_ids_of_builds_are_cut_and_names_are_not,
     places_are_named_from_the_folder_of_sources, a_build_leads_to_its_findings,
     tabs_count_what_the_filter_lets_through, an_empty_list_says_why,

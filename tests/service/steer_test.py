@@ -127,8 +127,12 @@ def rates_reach_a_running_process():
         for mode, name in (("sample", "sample_rate"), ("guard", "watch")):
             process = Steered(s, options="mode=" + mode)
             number = rule(s, "set", "--options", f"{name}=123:raise=2", "--program", "steered")
+            unseen = rule(s, "set", "--options", f"{name}=5", "--program", "another")
             s.wait(lambda: f"policy rule {number}: {name}=123:raise=2" in process.said())
-            s.wait(lambda: any(r["rule"] == number and r["reached"] == 1 for r in s.ask("steer")["rules"]))
+            reached = s.wait(lambda: {r["rule"]: r for r in s.ask("steer")["rules"] if r["reached"] == 1})
+            check(list(reached) == [number] and reached[number]["last_reached"] >= reached[number]["since"], reached)
+            check(all("last_reached" not in r for r in s.ask("steer")["rules"] if r["rule"] == unseen))
+            rule(s, "unset", str(unseen))
             rule(s, "unset", str(number))
             plain = "sample_rate=5000" if mode == "sample" else "watch=2000"
             s.wait(lambda: f"policy rule {number}: {plain}:raise=1" in process.said())
@@ -409,6 +413,8 @@ def sites_near_open_findings_are_raised():
         record = s.ask("show", "1")["record"]
         equal(sites, [(int(record["build"]["build_id"][:16], 16), site_key(record["finding"]), 1)])
         equal([row["finding"] for row in s.ask("steer")["sites"]], [1])
+        page = s.http("GET", "/steering").text
+        check("Call sites near open findings" in page and "<tr><td><a href=\"/finding/1\">finding 1</a>" in page, page)
         steps = s.ask("steer", "log")["steps"]
         check(any(step["finding"] == 1 and step["done"] == "call site raised" and "finding 1 is open" in step["because"]
                   for step in steps), steps)
@@ -524,6 +530,7 @@ def the_page_shows_rules_and_steps_with_reasons():
     with Service() as s:
         rule(s, "set", "--options", "sample_rate=50", "--program", "<b>x</b>", because="too \"seldom\" <seen>")
         page = s.http("GET", "/steering").text
+        check("Call sites near open findings" not in page, page)
         for text in ("sample_rate=50", "&lt;b&gt;x&lt;/b&gt;", "too &quot;seldom&quot; &lt;seen&gt;", "sign in"):
             check(text in page, text, page)
         check("<form method=\"post\"" not in page)

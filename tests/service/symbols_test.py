@@ -233,6 +233,19 @@ def uploads_come_by_http_and_are_given_out_again():
         equal(s.http("GET", f"/buildid/{one.build_id}/debuginfo").status, 404, "a link leads out of the folder")
 
 
+def an_upload_writes_to_no_file_that_is_there():
+    with Service() as s:
+        folder = os.path.join(s.directory, "symbols")
+        os.makedirs(folder, exist_ok=True)
+        there = os.path.join(folder, f"new-{s.process.pid}-1")  # as a program that guesses the name might leave it
+        with open(there, "wb") as file:
+            file.write(b"kept")
+        equal(s.http("POST", "/api/v1/symbols", body=b"upload").status, 507)
+        with open(there, "rb") as file:
+            equal(file.read(), b"kept")
+        equal(s.http("POST", "/api/v1/symbols", body=b"upload").status, 400, "the next name is free")
+
+
 def what_is_no_symbols_is_refused():
     with Service() as s:
         one = Program(s.root)
@@ -390,7 +403,8 @@ service.main([
     a_file_that_tells_less_replaces_none, a_stripped_build_gets_its_lines_later,
     a_stripped_build_that_brings_a_fixed_bug_back_reopens_it,
     a_merge_with_a_finding_of_the_fixed_build_reopens, a_stripped_copy_gets_its_lines_from_the_file_that_has_them,
-    uploads_come_by_http_and_are_given_out_again, what_is_no_symbols_is_refused,
+    uploads_come_by_http_and_are_given_out_again, an_upload_writes_to_no_file_that_is_there,
+    what_is_no_symbols_is_refused,
     mutants_of_a_file_get_an_answer_each, the_oldest_files_are_dropped_above_a_limit,
     an_upload_that_is_cut_short_leaves_nothing,
     one_collector_asks_another_for_symbols, a_server_that_lies_is_not_believed,

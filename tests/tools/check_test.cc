@@ -150,6 +150,13 @@ TEST(Signals, AnAlarmThatIsDueIsTheProgramsStill) {
   EXPECT_EQ(rmdir(folder.c_str()), 0) << "it is not empty";
 }
 
+// The command ignores the signal of a file that is too large, for itself.
+TEST(Signals, AreIgnoredByTheProgramAsByItsCaller) {
+  const std::string bare = run({"grep", "SigIgn", "/proc/self/status"}).out;
+  EXPECT_EQ(bare.rfind("SigIgn:", 0), 0U) << bare;
+  EXPECT_EQ(check({"--", "grep", "SigIgn", "/proc/self/status"}).out, bare);
+}
+
 TEST(Program, IsFoundInPath) {
   How how;
   how.environment = {{"PATH", "/nonexistent:" + source("tests/tools/programs")}};

@@ -451,6 +451,7 @@ TEST_F(ReportCommand, KnownFindingsAreListedButNotShownInFull) {
   EXPECT_FALSE(has(brief.out, "ERROR: Ringfence: memory-leak")) << brief.out;
   EXPECT_TRUE(has(brief.out, "4096 bytes in 2 blocks (known)\n")) << brief.out;
   EXPECT_TRUE(has(report({"--verbose", "--baseline", known, old}).out, "  known: in the baseline\n"));
+  EXPECT_EQ(count(report({"-f", "json", "--baseline", known, all()}).out, "\"known\":true"), 1U);
   EXPECT_EQ(report({"--quiet", "--baseline", known, old}).out, "");
   const std::string quiet = report({"--quiet", "--baseline", known, all()}).out;
   EXPECT_TRUE(has(quiet, "ERROR: Ringfence: double-free")) << quiet;
@@ -878,14 +879,18 @@ TEST_F(ReportCommand, TheSourceRootMayBeRelativeAndEndWithSlashes) {
                   R"("artifactLocation":{"uri":"src/a.c","uriBaseId":"SRCROOT"})"));
 }
 
+// Not of the C++ library, of a library without lines, or of a header of the system.
 TEST_F(ReportCommand, TheSummaryNamesTheFrameOfTheProgram) {
-  const std::string found = file(
-      "found",
-      R"({"type":"finding","bug":"memory-leak","size":1,"blocks":1,"allocated":{"frames":[)"
-      R"({"pc":"0x1","module":"p","function":"allocate","file":"/usr/include/c++/12/bits/new_allocator.h","line":137},)"
-      R"({"pc":"0x2","module":"p","function":"main","file":"main.cc","line":5}]}})"
-      "\n");
-  EXPECT_TRUE(has(report({found}).out, "SUMMARY: Ringfence: memory-leak main.cc:5 in main\n")) << report({found}).out;
+  for (const char *const inner :
+       {R"("module":"p","function":"allocate","file":"/usr/include/c++/12/bits/new_allocator.h","line":137)",
+        R"("module":"/usr/lib/libglib-2.0.so.0","offset":16,"function":"g_strdup")",
+        R"("module":"p","function":"g_strdup_inline","file":"/usr/include/glib-2.0/glib/gstrfuncs.h","line":321)"}) {
+    const std::string found = file(
+        "found", std::string(R"({"type":"finding","bug":"memory-leak","size":1,"blocks":1,"allocated":{"frames":[)"
+                             R"({"pc":"0x1",)") +
+                     inner + R"(},{"pc":"0x2","module":"p","function":"main","file":"main.cc","line":5}]}})" + "\n");
+    EXPECT_TRUE(has(report({found}).out, "SUMMARY: Ringfence: memory-leak main.cc:5 in main\n")) << report({found}).out;
+  }
 }
 
 TEST_F(ReportCommand, NoLinesAreShownOfFilesElsewhere) {
@@ -976,6 +981,17 @@ TEST_F(ReportCommand, SnapshotsAreTablesWithTheirDifference) {
                         "       +1000       +6 keep c.c:30\n"
                         "        -100       -1 load b.c:20\n"
                         "  and 2 blocks of call sites that did not fit\n");
+}
+
+TEST_F(ReportCommand, PlacesInSnapshotsAreSeenFromTheSourceRoot) {
+  std::string lines;
+  for (const char *const name : {R"("name":"one")", R"("name":"two")"}) {
+    lines += snapshot(std::string(R"("time_ns":5,"blocks":1,"bytes":9,"omitted_blocks":0,)") + name,
+                      R"({"blocks":1,"bytes":9,"allocated":{"thread":0,"frames":[{"pc":"0x1","module":"p",)"
+                      R"("function":"keep","file":"/work/src/a.c","line":3}]}})");
+  }
+  const std::string out = report({"--source-root", "/work", file("s.json", lines)}).out;
+  EXPECT_EQ(count(out, " keep src/a.c:3\n"), 2U) << out;
 }
 
 // On a terminal the largest are enough; the other forms have all.

@@ -198,9 +198,10 @@ TEST_F(Symbolize, TheThumbBitIsNoPartOfAReturnAddress) {
 
 // JSON holds no bytes that are not UTF-8: records have U+FFFD for each.
 TEST_F(Symbolize, PathsNeedNotBeUtf8) {
-  const std::string copy = ringfence_test::scratch("caf\xE9");
+  const std::string copy = ringfence_test::scratch("caf\xE9\x80\xFF");
+  const std::string replacement = "\xEF\xBF\xBD";
   std::string recorded = copy;
-  recorded.replace(recorded.find('\xE9'), 1, "\xEF\xBF\xBD");
+  recorded.replace(recorded.find('\xE9'), 3, replacement + replacement + replacement);
   ringfence_test::write_file(copy, ringfence_test::read_file(module_), 0755);
   frame_.module = recorded.c_str();
   symbolize({&frame_});

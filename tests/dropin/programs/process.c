@@ -165,6 +165,20 @@ static int end_children(void) {
   return status == 0;
 }
 
+/* The status of a child that is made after a finding. */
+static int overflow_and_fork(void) {
+  int status = 0;
+  char *const p = malloc(10);
+  p[10] = 1;
+  free(p);
+  pid_t const pid = fork();
+  if (pid == 0) {
+    exit(4);
+  }
+  waitpid(pid, &status, 0);
+  return WEXITSTATUS(status);
+}
+
 /* As setproctitle does: the environment moves away, and what it was is written over. */
 static void set_title(char **argv) {
   char *const start = argv[0];
@@ -423,6 +437,9 @@ static int leave(const char *how) {
     }
     waitpid(pid, &status, 0);
     return WEXITSTATUS(status) == 99 ? 9 : 1;
+  }
+  if (strcmp(how, "overflow_fork") == 0) {
+    return overflow_and_fork() == 4 ? 9 : 1;
   }
   if (strcmp(how, "cancelled") == 0) {
     cancel_threads();

@@ -184,12 +184,9 @@ void rf_store_begin(rf_store *store) {
 }
 
 void rf_store_rollback(rf_store *store) {
-  bool const failed = store->failed;
-  store->failed = false;
   if (sqlite3_get_autocommit(store->db) == 0) {
     (void)sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
   }
-  store->failed = failed;
 }
 
 bool rf_store_commit(rf_store *store) {
