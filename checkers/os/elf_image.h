@@ -61,4 +61,11 @@ READS_IMAGE uintptr_t rf_elf_image_end(uintptr_t base) {
   return end;
 }
 
+/* Whether a mapping at `start` of the first page of a file is a further segment of the module whose first one is at
+ * `base`. Linkers that do not pad (lld, mold) put the segments of a small file into one page, which is then mapped for
+ * each of them. */
+READS_IMAGE bool rf_elf_goes_on(uintptr_t base, uintptr_t start) {
+  return start > base && start < rf_elf_image_end(base);
+}
+
 #endif /* RINGFENCE_ELF_IMAGE_H */

@@ -241,7 +241,8 @@ static const char *phrase_of(const rf_map *map, bool of_file, bool in_image) {
 static bool find_place(const rf_map *map, void *context) {
   place_search *const search = (place_search *)context;
   bool const of_file = map->name_length != 0 && map->name[0] == '/';
-  if (of_file && map->file_offset == 0 && map->readable) {
+  bool const of_module = search->image_end > map->start; /* a further segment may have the file's first page as well */
+  if (of_file && map->file_offset == 0 && map->readable && !of_module) {
     search->image_end = rf_elf_image_end(map->start);
   }
   if (search->address >= map->start && search->address < map->end) {

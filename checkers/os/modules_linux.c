@@ -139,7 +139,7 @@ static bool visit(const rf_map *map, void *context) {
     memcpy(s->name, map->name, map->name_length);
     s->name_length = map->name_length;
     s->base = map->start;
-  } else if (map->file_offset == 0) {
+  } else if (map->file_offset == 0 && !rf_elf_goes_on(s->base, map->start)) {
     s->base = map->start;
   }
   if (map->executable && wanted(s, map->start, map->end)) {
@@ -162,7 +162,20 @@ static const rf_module *module_of(const rf_modules *modules, uintptr_t pc) {
   return NULL;
 }
 
-/* The address of the first byte of the file of `place`; 0 if the text of the maps has to tell. */
+/* Whether the module whose first page is mapped at `base`, for execution, begins there: the page may be mapped for each
+ * of several segments (rf_elf_goes_on). */
+static bool begins_with_code(uintptr_t base) {
+  unsigned count = 0;
+  const rf_program_header *const headers = rf_program_headers(base, &count);
+  for (unsigned i = 0; headers != NULL && i < count; i++) {
+    if (headers[i].p_type == PT_LOAD && headers[i].p_offset == 0) {
+      return (headers[i].p_flags & PF_X) != 0;
+    }
+  }
+  return true;
+}
+
+/* The address of the first byte of the file of `place`, which is executable; 0 if the text of the maps has to tell. */
 static uintptr_t base_of(int maps, const rf_map_place *place) {
   rf_map_place first;
   uintptr_t const base = place->start - (uintptr_t)place->file_offset;
@@ -170,7 +183,7 @@ static uintptr_t base_of(int maps, const rf_map_place *place) {
     return 0;
   }
   if (place->file_offset == 0) {
-    return base;
+    return begins_with_code(base) ? base : 0;
   }
   bool const found = rf_map_query(maps, base, &first, NULL, 0) == RF_MAP_FOUND;
   bool const same = found && first.inode == place->inode && first.major == place->major && first.minor == place->minor;

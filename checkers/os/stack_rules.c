@@ -174,7 +174,8 @@ typedef struct map_search {
 static bool visit(const rf_map *map, void *context) {
   map_search *const s = (map_search *)context;
   size_t const length = map->name_length < sizeof s->name ? map->name_length : sizeof s->name;
-  if (map->file_offset == 0 || length != s->name_length || memcmp(map->name, s->name, length) != 0) {
+  bool const same = length == s->name_length && memcmp(map->name, s->name, length) == 0;
+  if (!same || (map->file_offset == 0 && !rf_elf_goes_on(s->base, map->start))) {
     memcpy(s->name, map->name, length);
     s->name_length = length;
     s->base = map->start;

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
+#include <link.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -552,6 +553,71 @@ TEST_F(Modules, AreTheSameByQuestionsAndByTheText) {
     EXPECT_STREQ(modules_.text + same->path, asked.text + one.path);
   }
   munmap(made, size);
+}
+
+// A module whose three segments all lie in the first page of its file, as lld and mold write small ones: that page is
+// mapped for each of them, and a page of nobody's follows.
+class Mapped : public Modules {
+protected:
+  void SetUp() override {
+    struct {
+      ElfW(Ehdr) header;
+      ElfW(Phdr) segments[3];
+    } image = {};
+    std::memcpy(image.header.e_ident, ELFMAG, SELFMAG);
+    image.header.e_phoff = sizeof image.header;
+    image.header.e_phentsize = sizeof image.segments[0];
+    image.header.e_phnum = 3;
+    for (unsigned i = 0; i < 3; i++) {
+      ElfW(Phdr) &segment = image.segments[i];
+      segment.p_type = PT_LOAD;
+      segment.p_flags = i == 0 ? PF_R : PF_R | (i == 1 ? PF_X : PF_W);
+      segment.p_offset = i * kPart;
+      segment.p_vaddr = i * (page_ + kPart);
+      segment.p_filesz = segment.p_memsz = kPart;
+    }
+    path_ = testing::TempDir() + "/one_page_" + std::to_string(getpid());
+    int const file = open(path_.c_str(), O_RDWR | O_CREAT | O_TRUNC, 0600);
+    ASSERT_EQ(write(file, &image, sizeof image), static_cast<ssize_t>(sizeof image));
+    ASSERT_EQ(ftruncate(file, static_cast<off_t>(page_)), 0);
+    void *const room = mmap(nullptr, 4 * page_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ASSERT_NE(room, MAP_FAILED);
+    start_ = reinterpret_cast<uintptr_t>(room);
+    int const rights[] = {PROT_READ, PROT_READ | PROT_EXEC, PROT_READ | PROT_WRITE};
+    for (unsigned i = 0; i < 3; i++) {
+      void *const at = static_cast<char *>(room) + i * page_;
+      ASSERT_EQ(mmap(at, page_, rights[i], MAP_PRIVATE | MAP_FIXED, file, 0), at);
+    }
+    close(file);
+  }
+
+  void TearDown() override {
+    munmap(reinterpret_cast<void *>(start_), 4 * page_);
+    unlink(path_.c_str());
+  }
+
+  static constexpr size_t kPart = 512;
+  size_t const page_ = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  uintptr_t start_ = 0;
+  std::string path_;
+};
+
+TEST_F(Mapped, CodeInTheFirstPageOfTheFileHasItsOffset) {
+  trace_.frames[0] = start_ + page_ + kPart + 8;
+  trace_.depth = 1;
+  load();
+  rf_symbolizer const symbolizer = rf_modules_symbolizer(&modules_, false);
+  rf_frame_name name;
+  ASSERT_TRUE(symbolizer.name(symbolizer.context, trace_.frames[0], 0, &name));
+  EXPECT_NE(std::string(name.module).find("/one_page_"), std::string::npos);
+  EXPECT_EQ(name.offset, page_ + kPart + 8);
+}
+
+TEST_F(Mapped, DataInTheFirstPageOfTheFileEndsTheModule) {
+  EXPECT_STREQ(rf_host_describe_address(reinterpret_cast<void *>(start_ + 2 * page_ + 2 * kPart)),
+               "the pointer is to a static object");
+  EXPECT_STREQ(rf_host_describe_address(reinterpret_cast<void *>(start_ + 3 * page_ + 8)),
+               "the pointer is to mapped memory");
 }
 
 TEST_F(Modules, OneThatIsInNoModuleHasNoName) {

@@ -1,7 +1,8 @@
-// Processes that outlive a run, found by their environment.
+// Processes that outlive a run, found by their environment or their record.
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <fcntl.h>
 #include <string>
 #include <sys/wait.h>
@@ -26,12 +27,15 @@ size_t found_by_this_process(const std::string &what, uint32_t *id) {
   return count;
 }
 
-// A process of that environment, from the moment on that it has it.
-pid_t start(const std::string &what) {
+// A process of that environment, from the moment on that it has it, and of that user.
+pid_t start(const std::string &what, uid_t user = geteuid()) {
   int ready[2];
   EXPECT_EQ(pipe2(ready, O_CLOEXEC), 0);
   pid_t const child = fork();
   if (child == 0) {
+    if (user != geteuid() && setuid(user) != 0) {
+      _exit(126);
+    }
     std::string environment = what;
     char *const argv[] = {const_cast<char *>("sleep"), const_cast<char *>("60"), nullptr};
     char *const envp[] = {&environment[0], nullptr};
@@ -63,6 +67,49 @@ TEST(Survivors, AreThoseThatWereStartedSince) {
   kill(child, SIGKILL);
   EXPECT_EQ(waitpid(child, &status, 0), child);
   EXPECT_EQ(found_by_this_process(what, &id), 0U);
+}
+
+// A program may write over its environment: what it was started with is known no more.
+TEST(Survivors, AreThoseThatHaveARecord) {
+  std::string folder = testing::TempDir() + "/recordsXXXXXX";
+  ASSERT_NE(mkdtemp(&folder[0]), nullptr);
+  uint32_t id = 0;
+  pid_t const child = start("NOTHING=0");
+  std::string const record = folder + "/" + std::to_string(child);
+  EXPECT_EQ(found_by_this_process(folder, &id), 0U);
+  close(open(record.c_str(), O_WRONLY | O_CREAT, 0600));
+  EXPECT_EQ(found_by_this_process(folder, &id), 1U);
+  EXPECT_EQ(id, static_cast<uint32_t>(child));
+  kill(child, SIGKILL);
+  siginfo_t end;
+  EXPECT_EQ(waitid(P_PID, static_cast<id_t>(child), &end, WEXITED | WNOWAIT), 0);
+  EXPECT_EQ(found_by_this_process(folder, &id), 0U) << "a zombie";
+  EXPECT_EQ(waitpid(child, nullptr, 0), child);
+  unlink(record.c_str());
+  rmdir(folder.c_str());
+}
+
+bool may_become(uid_t user) {
+  pid_t const child = fork();
+  if (child == 0) {
+    _exit(setuid(user) == 0 ? 0 : 1);
+  }
+  int status = -1;
+  return waitpid(child, &status, 0) == child && status == 0;
+}
+
+// A daemon gives up its rights.
+TEST(Survivors, MayBeOfAnotherUser) {
+  uid_t const nobody = 65534;
+  if (!may_become(nobody)) {
+    GTEST_SKIP() << "this process may not become another user";
+  }
+  std::string const what = text();
+  pid_t const child = start(what, nobody);
+  uint32_t id = 0;
+  EXPECT_EQ(found_by_this_process(what, &id), 1U);
+  kill(child, SIGKILL);
+  EXPECT_EQ(waitpid(child, nullptr, 0), child);
 }
 
 } // namespace

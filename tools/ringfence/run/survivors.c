@@ -7,45 +7,58 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#define AFTER_NAME 20 /* the start is the field 22, and the name, the second one, may have spaces in it */
+/* Fields of /proc/PID/stat behind the name, the second one, which may have spaces in it. */
+enum { STATE = 3, THREADS = 20, START = 22 };
 
-/* When the process was started, in the kernel's ticks; 0 where that cannot be told. */
-static unsigned long long start_of(rf_bump_arena *arena, const char *id) {
+typedef struct process_stat {
+  bool runs;                /* a thread of it: a zombie has none, but for itself */
+  unsigned long long start; /* in the kernel's ticks; 0 where that cannot be told */
+} process_stat;
+
+static process_stat stat_of(rf_bump_arena *arena, const char *id) {
   size_t length = 0;
   const char *const line = rf_read_file(arena, rf_bump_arena_print(arena, "/proc/%s/stat", id), &length);
   const char *at = line != NULL ? memrchr(line, ')', length) : NULL;
-  for (unsigned i = 0; i < AFTER_NAME && at != NULL; i++) {
+  process_stat found = {false, 0};
+  bool zombie = true;
+  for (int field = STATE; field <= START && at != NULL; field++) {
     at = memchr(at + 1, ' ', length - (size_t)(at + 1 - line));
+    if (at != NULL && field == STATE) {
+      zombie = at[1] == 'Z' || at[1] == 'X';
+    } else if (at != NULL && field == THREADS) {
+      found.runs = !zombie || strtoul(at, NULL, 10) > 1;
+    }
   }
-  return at != NULL ? strtoull(at, NULL, 10) : 0;
+  found.start = at != NULL ? strtoull(at, NULL, 10) : 0;
+  return found;
 }
 
-/* A zombie has no environment. To read one is slow where its process is busy: not that of processes that were there
- * before this one. */
-static bool has_text(rf_bump_arena *arena, const char *id, unsigned long long since, const char *text) {
-  struct stat st;
-  size_t length = 0;
-  if (stat(rf_bump_arena_print(arena, "/proc/%s", id), &st) != 0 || st.st_uid != geteuid() ||
-      start_of(arena, id) < since) {
+/* To read an environment is slow where its process is busy: not that of processes that were there before this one. */
+static bool is_survivor(rf_bump_arena *arena, const char *id, unsigned long long since, const char *folder) {
+  process_stat const now = stat_of(arena, id);
+  if (!now.runs || now.start < since) {
     return false;
   }
+  if (access(rf_bump_arena_print(arena, "%s/%s", folder, id), F_OK) == 0) {
+    return true;
+  }
+  size_t length = 0;
   const char *const environment = rf_read_file(arena, rf_bump_arena_print(arena, "/proc/%s/environ", id), &length);
-  return environment != NULL && memmem(environment, length, text, strlen(text)) != NULL;
+  return environment != NULL && memmem(environment, length, folder, strlen(folder)) != NULL;
 }
 
-size_t rf_survivors_find(rf_bump_arena *arena, const char *text, uint32_t **ids) {
+size_t rf_survivors_find(rf_bump_arena *arena, const char *folder, uint32_t **ids) {
   size_t count = 0;
   DIR *const list = opendir("/proc");
   if (list == NULL) {
     return 0;
   }
-  unsigned long long const since = start_of(arena, "self");
+  unsigned long long const since = stat_of(arena, "self").start;
   for (const struct dirent *entry = readdir(list); entry != NULL; entry = readdir(list)) {
     rf_bump_arena unkept = {NULL};
-    if (isdigit((unsigned char)entry->d_name[0]) && has_text(&unkept, entry->d_name, since, text)) {
+    if (isdigit((unsigned char)entry->d_name[0]) && is_survivor(&unkept, entry->d_name, since, folder)) {
       RF_APPENDED(arena, *ids, count) = (uint32_t)strtoul(entry->d_name, NULL, 10);
     }
     rf_bump_arena_free(&unkept);

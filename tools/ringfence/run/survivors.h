@@ -7,10 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Finds the processes of this user that were started with `text` in their environment and still run. Sets *ids to
- * their ids and returns their number. It searches /proc instead of adopting them (PR_SET_CHILD_SUBREAPER), which would
- * change their parent.
+/* Finds the processes that still run and were started with `folder` in their environment, or have a record in it, a
+ * file named by their id: a program may write over its environment, as those do that change what `ps` shows of them. Of
+ * any user: a daemon gives up its rights. Sets *ids to their ids and returns their number. It searches /proc instead of
+ * adopting them (PR_SET_CHILD_SUBREAPER), which would change their parent.
  */
-size_t rf_survivors_find(rf_bump_arena *arena, const char *text, uint32_t **ids);
+size_t rf_survivors_find(rf_bump_arena *arena, const char *folder, uint32_t **ids);
 
 #endif /* RINGFENCE_TOOLS_RUN_SURVIVORS_H */
