@@ -36,6 +36,28 @@ def only_hosts_of_ours_are_answered():
                 equal(s.http("GET", path, host=host).status, status, host, path)
 
 
+def the_address_that_a_server_names_is_answered():
+    for listen in ("127.0.0.2:0", "0.0.0.0:0", "[::]:0", "[::ffff:127.0.0.1]:0", "127.0.0.80:80"):
+        with Service(start=False) as s:
+            s.options += ["--listen", listen]
+            try:
+                s.start()
+            except AssertionError:
+                check("cannot listen" in s.log() and (":80" in listen or "[" in listen), s.log())
+                continue  # no IPv6 here, or port 80 is of the system
+            url = re.search(r"page at (http://\S+)", s.log())[1]
+            equal(answer_of(url + "/sign-in"), "200", listen)
+            equal(answer_of(url + "/sign-in", "-H", "Host: evil.example"), "403", listen)
+            equal(answer_of(url + "/sign-in", "-H", "Host: 127.0.0.3"), "403", listen)
+            if listen.endswith(":80"):
+                equal(answer_of(url + "/sign-in", "-H", "Origin: http://127.0.0.80"), "200")
+
+
+def answer_of(url, *more):
+    return subprocess.run(["curl", "-s", "-g", "-m", "20", "-o", "/dev/null", "-w", "%{http_code}", *more, url],
+                          stdout=subprocess.PIPE, check=False).stdout.decode()
+
+
 def the_socket_in_the_folder_answers_this_user():
     with with_finding() as s:
         path = os.path.join(s.directory, "serve.sock")
@@ -445,6 +467,7 @@ def an_open_page_hears_of_nothing_where_nothing_changes():
 
 
 service.main([
+    the_address_that_a_server_names_is_answered,
     the_socket_in_the_folder_answers_this_user, a_finding_is_split_from_its_page,
     only_hosts_of_ours_are_answered, requests_from_other_origins_are_refused, triage_needs_a_token_on_loopback_too,
     tokens_give_the_rights_that_they_name, the_token_is_secret, an_address_of_ipv6_stands_in_brackets,

@@ -224,10 +224,20 @@ static int listen_on(rf_http *http, char *error) {
   return fd;
 }
 
+/* An address that stands for all of the machine's is none that a browser goes to. */
+static const char *page_address(const char *listened) {
+  struct in_addr v4;
+  struct in6_addr v6;
+  if (inet_pton(AF_INET, listened, &v4) == 1) {
+    return v4.s_addr == htonl(INADDR_ANY) ? "127.0.0.1" : listened;
+  }
+  return inet_pton(AF_INET6, listened, &v6) == 1 && IN6_IS_ADDR_UNSPECIFIED(&v6) ? "::1" : listened;
+}
+
 static void name_it(rf_http *http) {
-  bool const v6 = strchr(http->options->address, ':') != NULL;
-  (void)snprintf(http->url, sizeof http->url, v6 ? "http://[%s]:%u" : "http://%s:%u", http->options->address,
-                 http->rights.port);
+  const char *const host = page_address(http->options->address);
+  bool const v6 = strchr(host, ':') != NULL;
+  (void)snprintf(http->url, sizeof http->url, v6 ? "http://[%s]:%u" : "http://%s:%u", host, http->rights.port);
   (void)snprintf(http->cookie, sizeof http->cookie, "ringfence-%u", http->rights.port);
 }
 
