@@ -156,6 +156,24 @@ def clocks_that_step_put_nothing_into_the_future():
         equal(s.findings()[-1]["place"], "open_c src/app.c:10")
 
 
+def a_clock_that_was_never_set_is_none():
+    """A device without one is not older than all others: its build has the fix, its finding is new."""
+    with Service(start=False) as s:
+        unset = [f"{day}T00:00:{i:02}Z" for i, day in enumerate(("1970-01-01", "1980-01-01", "2000-01-01"))]
+        append(s.directory, *[event("a", f"{i}", time=time) for i, time in enumerate(unset)])
+        s.once()
+        finding = s.ask("show", "1")
+        check(finding["first_seen"] > service.timestamp(3600) and finding["new"], finding["first_seen"])
+        equal(sum(finding["trend"]), 3)
+        s.command("fix", "1")
+        append(s.directory, event("a", "later", time=unset[0], build={"version": "1.1"}))
+        s.once()
+        equal(s.ask("show", "1")["state"], "reopened")
+        append(s.directory, event("old", "log", time="2001-01-01T00:00:00Z"))
+        s.once()
+        equal(s.ask("show", "2")["first_seen"][:10], "2001-01-01", "as an old log has it")
+
+
 def a_crash_loop_is_named_and_a_busy_test_is_not():
     with Service(start=False) as s:
         append(s.directory, *[event("loop", f"l-{i}", pid=i) for i in range(40)],
@@ -392,7 +410,7 @@ service.main([
     what_cannot_be_read_is_counted_and_harms_nothing_else,
     what_is_no_file_in_the_spool_holds_nobody_up, a_line_that_is_too_long_counts_once_while_the_collector_runs,
     bytes_that_are_no_utf_8_leave_the_answers_json, what_is_not_known_is_kept_as_it_is,
-    clocks_that_step_put_nothing_into_the_future, a_crash_loop_is_named_and_a_busy_test_is_not,
+    clocks_that_step_put_nothing_into_the_future, a_clock_that_was_never_set_is_none, a_crash_loop_is_named_and_a_busy_test_is_not,
     frames_of_the_c_library_make_no_event_rich,
     first_last_and_richest_stay_while_the_middle_is_thinned, limits_of_age_and_size_drop_only_the_middle,
     bytes_are_kept_as_the_rules_say, written_bytes_and_single_bits_are_counted_over_all_events,
