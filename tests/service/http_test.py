@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Rights over HTTP, and hostile senders, who can do nothing."""
 
+import gzip
 import http.client
 import json
 import os
@@ -307,8 +308,20 @@ def sizes_are_bounded():
 def records_can_be_posted():
     with Service() as s:
         lines = b"".join(service.line_of(event("a", f"{i}")) for i in range(3))
-        equal(s.http("POST", "/api/v1/records", body=lines + lines).json(), {"taken": 3, "twice": 3})
+        equal(s.http("POST", "/api/v1/records", body=lines + lines).json(), {"taken": 3, "twice": 3, "unreadable": 0})
         equal([row["count"] for row in s.findings()], [3])
+
+
+def a_body_that_is_no_records_is_not_called_taken():
+    with Service() as s:
+        line = service.line_of(event("a", "1"))
+        equal(s.http("POST", "/api/v1/records", body=b"hello\n\n" + line + b"x" * 300000).json(),
+              {"taken": 1, "twice": 0, "unreadable": 2})
+        packed = gzip.compress(service.line_of(event("a", "2")))
+        equal(s.http("POST", "/api/v1/records", body=packed, Content_Encoding="gzip").status, 415)
+        equal(s.http("POST", "/api/v1/symbols", body=packed, Content_Encoding="gzip").status, 415)
+        equal(s.http("POST", "/api/v1/records", body=line, Content_Encoding="identity").json()["twice"], 1)
+        equal(s.ask("status")["events"], 1)
 
 
 def the_answers_are_those_of_the_command():
@@ -475,7 +488,8 @@ service.main([
     pages_are_well_formed, a_page_s_forms_do_what_their_buttons_say,
     pages_run_nothing_and_load_nothing_from_elsewhere, what_records_say_is_text_on_the_page,
     text_of_the_query_is_never_sql,
-    sizes_are_bounded, records_can_be_posted, the_answers_are_those_of_the_command,
+    sizes_are_bounded, records_can_be_posted,
+    a_body_that_is_no_records_is_not_called_taken, the_answers_are_those_of_the_command,
     thousands_of_silent_connections_hold_nobody_up, connections_that_send_a_byte_now_and_then_hold_nobody_up,
     an_upload_that_goes_on_outlives_silent_connections, bodies_that_are_not_finished_take_bounded_memory,
     bodies_that_were_answered_take_no_room,

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -52,6 +53,12 @@ static rf_request *begin(rf_listener *l, struct MHD_Connection *connection, cons
   return r;
 }
 
+/* A compressed body would be taken for text that says nothing. */
+static bool is_encoded(const rf_request *r) {
+  const char *const encoding = header(r->connection, "Content-Encoding");
+  return encoding != NULL && strcasecmp(encoding, "identity") != 0;
+}
+
 static enum MHD_Result check(rf_request *r, bool *answered) {
   const char *const refusal = rf_rights_refusal(&r->http->rights, &r->sender);
   rf_right const needed = rf_route_right(r->method, r->path);
@@ -63,6 +70,9 @@ static enum MHD_Result check(rf_request *r, bool *answered) {
     return rf_reply_error(r, MHD_HTTP_UNAUTHORIZED,
                           needed == RF_RIGHT_TRIAGE ? "this needs a token with the right to triage: sign in"
                                                     : "this needs a token: sign in");
+  }
+  if (is_encoded(r)) {
+    return rf_reply_error(r, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "send it as it is, without a Content-Encoding");
   }
   *answered = false;
   return MHD_YES;

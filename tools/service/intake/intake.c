@@ -382,6 +382,7 @@ void rf_intake_line(rf_intake *intake, char *line, size_t length) {
   intake->lines++;
   if (length > RF_LINE_MOST) {
     rf_intake_loss(intake, "lines too long", 1);
+    intake->unreadable++;
     return;
   }
   rf_bump_arena_mark const mark = rf_bump_arena_mark_of(&intake->line_arena);
@@ -390,6 +391,7 @@ void rf_intake_line(rf_intake *intake, char *line, size_t length) {
   int64_t finding = 0;
   if (e.kind == RF_LINE_UNREADABLE) {
     rf_intake_loss(intake, "lines that are no records", 1);
+    intake->unreadable++;
   } else if (e.id[0] != '\0' && rf_seen_find(&intake->seen, hash, &finding)) {
     intake->twice++;
   } else {
