@@ -183,6 +183,23 @@ def tokens_give_the_rights_that_they_name():
             check("tokens: " in s.command("serve", "--listen", "127.0.0.1:0", status=1), text)
 
 
+def who_shows_a_token_has_its_rights_alone():
+    """A proxy that lets requests with a token pass is on this machine, but those who send them are not."""
+    with Service(start=False) as s:
+        with open(s.directory + "/tokens", "w", encoding="ascii") as file:
+            file.write("post " + "p" * 20 + "\n")
+        os.chmod(s.directory + "/tokens", 0o600)
+        s.start()
+        for token, read, post in [(None, 200, 200), ("x" * 20, 401, 401), ("", 401, 401), ("p" * 20, 401, 200),
+                                  (s.token(), 200, 200)]:
+            more = {} if token is None else {"Authorization": "Bearer " + token}
+            equal((s.http("GET", "/api/v1/findings", **more).status,
+                   s.http("POST", "/api/v1/records", body="", **more).status), (read, post), token)
+        equal(s.http("GET", "/", Authorization="Bearer x").json()["error"], "this is no token of this collector")
+        equal(s.http("GET", "/", Authorization="Basic eDp5").status, 200, "a proxy's own, which it has checked")
+        equal(s.http("GET", "/", Cookie=f"ringfence-{s.port}=old").status, 200, "of a browser that was signed in once")
+
+
 def the_token_is_secret():
     with with_finding() as s:
         equal(stat.S_IMODE(os.stat(s.directory + "/token").st_mode), 0o600)
@@ -483,7 +500,7 @@ service.main([
     the_address_that_a_server_names_is_answered,
     the_socket_in_the_folder_answers_this_user, a_finding_is_split_from_its_page,
     only_hosts_of_ours_are_answered, requests_from_other_origins_are_refused, triage_needs_a_token_on_loopback_too,
-    tokens_give_the_rights_that_they_name, the_token_is_secret, an_address_of_ipv6_stands_in_brackets,
+    tokens_give_the_rights_that_they_name, who_shows_a_token_has_its_rights_alone, the_token_is_secret, an_address_of_ipv6_stands_in_brackets,
     a_code_signs_one_browser_in_once,
     pages_are_well_formed, a_page_s_forms_do_what_their_buttons_say,
     pages_run_nothing_and_load_nothing_from_elsewhere, what_records_say_is_text_on_the_page,

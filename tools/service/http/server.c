@@ -59,6 +59,14 @@ static bool is_encoded(const rf_request *r) {
   return encoding != NULL && strcasecmp(encoding, "identity") != 0;
 }
 
+static const char *what_is_missing(const rf_request *r, rf_right needed) {
+  if (r->granted == 0 && r->sender.authorization != NULL) {
+    return "this is no token of this collector";
+  }
+  return needed == RF_RIGHT_TRIAGE ? "this needs a token with the right to triage: sign in"
+                                   : "this needs a token: sign in";
+}
+
 static enum MHD_Result check(rf_request *r, bool *answered) {
   const char *const refusal = rf_rights_refusal(&r->http->rights, &r->sender);
   rf_right const needed = rf_route_right(r->method, r->path);
@@ -67,9 +75,7 @@ static enum MHD_Result check(rf_request *r, bool *answered) {
     return rf_reply_error(r, MHD_HTTP_FORBIDDEN, refusal);
   }
   if (needed != 0 && (r->granted & (unsigned)needed) == 0) {
-    return rf_reply_error(r, MHD_HTTP_UNAUTHORIZED,
-                          needed == RF_RIGHT_TRIAGE ? "this needs a token with the right to triage: sign in"
-                                                    : "this needs a token: sign in");
+    return rf_reply_error(r, MHD_HTTP_UNAUTHORIZED, what_is_missing(r, needed));
   }
   if (is_encoded(r)) {
     return rf_reply_error(r, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "send it as it is, without a Content-Encoding");
