@@ -452,6 +452,19 @@ def uploads_at_once_are_few():
         equal([s.http("POST", "/api/v1/symbols", body="x" * 20000).status for _ in range(3)], [400] * 3)
 
 
+def uploads_that_were_cut_short_stop_no_others():
+    """In a container each server has the same number, and may meet the files of one that was killed."""
+    program = os.path.realpath("/proc/self/exe")
+    with open(program, "rb") as file:
+        head = file.read(64)
+    with Service() as s:
+        folder = s.directory + "/symbols"
+        equal(s.http("POST", "/api/v1/symbols", body=head).status, 400, "it makes the folder")
+        for i in range(9):
+            open(f"{folder}/new-{s.process.pid}-{i}", "x", encoding="ascii").close()
+        equal([s.http("POST", "/api/v1/symbols", body=head).status for _ in range(3)], [400] * 3)
+
+
 def pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing():
     with with_finding() as s:
         def listen():
@@ -510,6 +523,6 @@ service.main([
     thousands_of_silent_connections_hold_nobody_up, connections_that_send_a_byte_now_and_then_hold_nobody_up,
     an_upload_that_goes_on_outlives_silent_connections, bodies_that_are_not_finished_take_bounded_memory,
     bodies_that_were_answered_take_no_room,
-    uploads_at_once_are_few,
+    uploads_at_once_are_few, uploads_that_were_cut_short_stop_no_others,
     pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing,
     an_open_page_hears_of_nothing_where_nothing_changes])

@@ -287,6 +287,7 @@ static bool is_on_disk(const char *path) {
 static bool write_backup(rf_cli *cli, const char *path) {
   /* "file:…" would be an address of SQLite's. */
   const char *const part = rf_bump_arena_print(&cli->arena, "%s%s.part-%d", path[0] == '/' ? "" : "./", path, getpid());
+  (void)unlink(part); /* of one that was killed, in another container */
   rf_store_run(&cli->store, "VACUUM INTO ?", "t", part);
   if (cli->store.failed) {
     rf_diag("--backup %s: %s", path, cli->store.error);
