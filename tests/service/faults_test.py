@@ -198,6 +198,20 @@ def commands_without_a_store_say_what_to_do():
         equal(done.returncode, 1)
 
 
+def an_answer_that_cannot_be_written_is_a_failure():
+    """Of the kind of other failures: 2 is a wrong command line. The gate's own verdict stays."""
+    with Service(start=False) as s:
+        append(s.directory, event("a", "1"))
+        s.once()
+        dir_is = ["--dir", s.directory]
+        for words, status in ((["findings", *dir_is], 1), (["status", "--json", *dir_is], 1), (["--help"], 1),
+                              (["export", "--as", "json", *dir_is], 1), (["gate", *dir_is], 99)):
+            with open("/dev/full", "wb") as full:
+                done = subprocess.run([SERVE, *words], stdout=full, stderr=subprocess.PIPE, check=False)
+            equal(done.returncode, status, words)
+            check(status == 99 or b"cannot write all" in done.stderr, words, done.stderr)
+
+
 def the_command_line_is_checked():
     with Service(start=False) as s:
         for words, said in [(("--listen", "nowhere"), "--listen"), (("--listen", "1.2.3.4.5:80"), "use an address"),
@@ -220,4 +234,5 @@ service.main([
     folders_of_others_are_not_used, a_server_that_hangs_or_is_dead_costs_writers_nothing,
     a_server_whose_store_is_taken_away_says_so_and_ends, a_server_whose_log_is_taken_away_loses_nothing,
     a_store_that_cannot_be_written_is_read,
-    commands_without_a_store_say_what_to_do, the_command_line_is_checked])
+    commands_without_a_store_say_what_to_do, an_answer_that_cannot_be_written_is_a_failure,
+    the_command_line_is_checked])
