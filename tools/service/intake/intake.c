@@ -248,7 +248,6 @@ static int64_t take_finding(rf_intake *intake, const rf_envelope *e, char *line,
     return 0;
   }
   rf_record_trim(record, NULL, false);
-  rf_window_hide(line, length, rule_for(intake->options, e));
   rf_candidate c = candidate_of(intake, e, line, length);
   rf_event_keys const keys = rf_event_keys_of(&intake->line_arena, record);
   rf_batch_finding *const f = finding_of(intake, &keys, &c);
@@ -395,6 +394,7 @@ void rf_intake_line(rf_intake *intake, char *line, size_t length) {
   } else if (e.id[0] != '\0' && rf_seen_find(&intake->seen, hash, &finding)) {
     intake->twice++;
   } else {
+    rf_window_hide(line, length, rule_for(intake->options, &e));
     finding = take(intake, &e, line, length);
     if (intake->options->relay && e.kind != RF_LINE_STEP) { /* rules are of this collector */
       send_on(intake, &e, line, length);
