@@ -426,10 +426,10 @@ def a_webhook_is_posted_to_and_tried_again():
 
     with http.server.HTTPServer(("127.0.0.1", 0), Hook) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        with Service("--webhook", f"http://127.0.0.1:{server.server_port}/hook?secret=1") as s:
+        with Service("--webhook", f"http://127.0.0.1:{server.server_port}/hook?secret=1&tags[]=a&set={{1,2}}") as s:
             append(s.directory, event('quote"d', "1"))
             s.wait(lambda: got)
-            equal(got[0][0], "/hook?secret=1")
+            equal(got[0][0], "/hook?secret=1&tags[]=a&set={1,2}")
             check('quote"d' in got[0][1]["text"] and got[0][1]["url"].endswith("/finding/1"), got)
         server.shutdown()
     with Service("--alert-command", "exit 1") as s:
