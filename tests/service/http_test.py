@@ -245,6 +245,14 @@ def a_code_signs_one_browser_in_once():
             equal((reply.status, reply.headers.get("location")), (status, target), back)
 
 
+def a_browser_that_came_by_tls_keeps_the_token_to_it():
+    with Service("--host", "rf.example.org") as s:
+        for host, scheme, secure in (("rf.example.org", "https", True), ("rf.example.org", "http", False),
+                                     (f"127.0.0.1:{s.port}", "http", False)):
+            reply = s.http("POST", "/sign-in", body="token=" + s.token(), host=host, Origin=f"{scheme}://{host}")
+            equal((reply.status, "; Secure" in reply.headers["set-cookie"]), (303, secure), host, scheme)
+
+
 def pages_are_well_formed():
     with with_finding() as s:
         append(s.directory, service.event("b", "2", f_value=0x41), service.event("b", "3", ago=86400))
@@ -514,7 +522,7 @@ service.main([
     the_socket_in_the_folder_answers_this_user, a_finding_is_split_from_its_page,
     only_hosts_of_ours_are_answered, requests_from_other_origins_are_refused, triage_needs_a_token_on_loopback_too,
     tokens_give_the_rights_that_they_name, who_shows_a_token_has_its_rights_alone, the_token_is_secret, an_address_of_ipv6_stands_in_brackets,
-    a_code_signs_one_browser_in_once,
+    a_code_signs_one_browser_in_once, a_browser_that_came_by_tls_keeps_the_token_to_it,
     pages_are_well_formed, a_page_s_forms_do_what_their_buttons_say,
     pages_run_nothing_and_load_nothing_from_elsewhere, what_records_say_is_text_on_the_page,
     text_of_the_query_is_never_sql,
