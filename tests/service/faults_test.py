@@ -67,6 +67,28 @@ def an_upload_to_a_full_disk_says_so():
         s.wait(lambda: os.listdir(s.directory + "/symbols") == [])
 
 
+def a_file_of_a_backup_s_name_is_a_whole_backup():
+    with Service(start=False) as s:
+        append(s.directory, *[event(f"p{i}", f"{i}") for i in range(100)])
+        s.once()
+        folder = os.path.join(s.root, "copies")
+        os.mkdir(folder)
+
+        def back_up(name, limit):
+            return subprocess.run([SERVE, "serve", "--dir", s.directory, "--backup", name], stderr=subprocess.PIPE,
+                                  check=False, cwd=folder,
+                                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+
+        equal(back_up("full", 100000).returncode, 1)
+        equal(os.listdir(folder), [], "nothing is left that looks like one")
+        equal(back_up("", 1 << 30).returncode, 2)
+        for name in ("full", "file:x?mode=memory", os.path.join(folder, "whole")):
+            equal(back_up(name, 1 << 30).returncode, 0, name)
+            with sqlite3.connect(os.path.join(folder, name)) as db:
+                equal(db.execute("SELECT count(*) FROM finding").fetchone()[0], 100, name)
+        equal(len(os.listdir(folder)), 3)
+
+
 def a_damaged_database_is_named():
     with Service(start=False) as s:
         append(s.directory, *[event(f"p{i}", f"{i}") for i in range(300)])
@@ -181,6 +203,20 @@ def commands_without_a_store_say_what_to_do():
         equal(done.returncode, 1)
 
 
+def an_answer_that_cannot_be_written_is_a_failure():
+    """Of the kind of other failures: 2 is a wrong command line. The gate's own verdict stays."""
+    with Service(start=False) as s:
+        append(s.directory, event("a", "1"))
+        s.once()
+        dir_is = ["--dir", s.directory]
+        for words, status in ((["findings", *dir_is], 1), (["status", "--json", *dir_is], 1), (["--help"], 1),
+                              (["export", "--as", "json", *dir_is], 1), (["gate", *dir_is], 99)):
+            with open("/dev/full", "wb") as full:
+                done = subprocess.run([SERVE, *words], stdout=full, stderr=subprocess.PIPE, check=False)
+            equal(done.returncode, status, words)
+            check(status == 99 or b"cannot write all" in done.stderr, words, done.stderr)
+
+
 def the_command_line_is_checked():
     with Service(start=False) as s:
         for words, said in [(("--listen", "nowhere"), "--listen"), (("--listen", "1.2.3.4.5:80"), "use an address"),
@@ -189,7 +225,9 @@ def the_command_line_is_checked():
                             (("--what",), "unknown option"),
                             (("--webhook", "http://x", "--alert-command", "y"), "not both"),
                             (("--webhook", ""), "--webhook"), (("--webhook", "ftp://x"), "--webhook"),
-                            (("--webhook", "https://"), "--webhook"), (("--alert-command", ""), "is empty")]:
+                            (("--webhook", "https://"), "--webhook"), (("--alert-command", ""), "is empty"), (("--host", ""), "--host"),
+                            (("--host", "https://"), "--host"), (("--host", "https://x/path"), "--host"),
+                            (("--host", "ftp://x"), "--host")]:
             output = s.command("serve", *words, status=2)
             check(said in output, words, output)
     for words in subprocess.check_output([SERVE, "help"]).decode().split("\n  ")[1:]:
@@ -200,8 +238,9 @@ def the_command_line_is_checked():
 
 service.main([
     a_full_disk_loses_nothing_and_is_named, a_server_goes_on_when_the_disk_has_room_again,
-    an_upload_to_a_full_disk_says_so, a_damaged_database_is_named,
+    an_upload_to_a_full_disk_says_so, a_file_of_a_backup_s_name_is_a_whole_backup, a_damaged_database_is_named,
     folders_of_others_are_not_used, a_server_that_hangs_or_is_dead_costs_writers_nothing,
     a_server_whose_store_is_taken_away_says_so_and_ends, a_server_whose_log_is_taken_away_loses_nothing,
     a_store_that_cannot_be_written_is_read,
-    commands_without_a_store_say_what_to_do, the_command_line_is_checked])
+    commands_without_a_store_say_what_to_do, an_answer_that_cannot_be_written_is_a_failure,
+    the_command_line_is_checked])

@@ -214,7 +214,7 @@ def a_branch_sends_on_what_it_takes_in():
             s.wait(lambda: total(s) == written)
             s.wait(lambda: total(upstream) >= written and s.ask("status")["forward_waiting"] == 0)
             equal(total(upstream), written)
-            equal(post(s, event("p0", "0-0")), {"taken": 0, "twice": 1})
+            equal(post(s, event("p0", "0-0")), {"taken": 0, "twice": 1, "unreadable": 0})
             check("answer lost" in proxy.fates and "refused" in proxy.fates, proxy.fates)
             equal(upstream.ask("status")["losses"], [])
         proxy.shutdown()

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Rights over HTTP, and hostile senders, who can do nothing."""
 
+import gzip
 import http.client
 import json
 import os
@@ -34,6 +35,28 @@ def only_hosts_of_ours_are_answered():
                              ("rf.example.org", 200), ("rf.example.org.evil", 403), (f"localhost:{s.port}1", 403)]:
             for path in ("/", "/api/v1/findings", "/style.css"):
                 equal(s.http("GET", path, host=host).status, status, host, path)
+
+
+def the_address_that_a_server_names_is_answered():
+    for listen in ("127.0.0.2:0", "0.0.0.0:0", "[::]:0", "[::ffff:127.0.0.1]:0", "127.0.0.80:80"):
+        with Service(start=False) as s:
+            s.options += ["--listen", listen]
+            try:
+                s.start()
+            except AssertionError:
+                check("cannot listen" in s.log() and (":80" in listen or "[" in listen), s.log())
+                continue  # no IPv6 here, or port 80 is of the system
+            url = re.search(r"page at (http://\S+)", s.log())[1]
+            equal(answer_of(url + "/sign-in"), "200", listen)
+            equal(answer_of(url + "/sign-in", "-H", "Host: evil.example"), "403", listen)
+            equal(answer_of(url + "/sign-in", "-H", "Host: 127.0.0.3"), "403", listen)
+            if listen.endswith(":80"):
+                equal(answer_of(url + "/sign-in", "-H", "Origin: http://127.0.0.80"), "200")
+
+
+def answer_of(url, *more):
+    return subprocess.run(["curl", "-s", "-g", "-m", "20", "-o", "/dev/null", "-w", "%{http_code}", *more, url],
+                          stdout=subprocess.PIPE, check=False).stdout.decode()
 
 
 def the_socket_in_the_folder_answers_this_user():
@@ -160,6 +183,23 @@ def tokens_give_the_rights_that_they_name():
             check("tokens: " in s.command("serve", "--listen", "127.0.0.1:0", status=1), text)
 
 
+def who_shows_a_token_has_its_rights_alone():
+    """A proxy that lets requests with a token pass is on this machine, but those who send them are not."""
+    with Service(start=False) as s:
+        with open(s.directory + "/tokens", "w", encoding="ascii") as file:
+            file.write("post " + "p" * 20 + "\n")
+        os.chmod(s.directory + "/tokens", 0o600)
+        s.start()
+        for token, read, post in [(None, 200, 200), ("x" * 20, 401, 401), ("", 401, 401), ("p" * 20, 401, 200),
+                                  (s.token(), 200, 200)]:
+            more = {} if token is None else {"Authorization": "Bearer " + token}
+            equal((s.http("GET", "/api/v1/findings", **more).status,
+                   s.http("POST", "/api/v1/records", body="", **more).status), (read, post), token)
+        equal(s.http("GET", "/", Authorization="Bearer x").json()["error"], "this is no token of this collector")
+        equal(s.http("GET", "/", Authorization="Basic eDp5").status, 200, "a proxy's own, which it has checked")
+        equal(s.http("GET", "/", Cookie=f"ringfence-{s.port}=old").status, 200, "of a browser that was signed in once")
+
+
 def the_token_is_secret():
     with with_finding() as s:
         equal(stat.S_IMODE(os.stat(s.directory + "/token").st_mode), 0o600)
@@ -203,6 +243,14 @@ def a_code_signs_one_browser_in_once():
                                             (s.token(), "http://evil", 303, "/")]:
             reply = s.http("POST", "/sign-in", body=f"token={token}&back={back}", Origin=own)
             equal((reply.status, reply.headers.get("location")), (status, target), back)
+
+
+def a_browser_that_came_by_tls_keeps_the_token_to_it():
+    with Service("--host", "rf.example.org") as s:
+        for host, scheme, secure in (("rf.example.org", "https", True), ("rf.example.org", "http", False),
+                                     (f"127.0.0.1:{s.port}", "http", False)):
+            reply = s.http("POST", "/sign-in", body="token=" + s.token(), host=host, Origin=f"{scheme}://{host}")
+            equal((reply.status, "; Secure" in reply.headers["set-cookie"]), (303, secure), host, scheme)
 
 
 def pages_are_well_formed():
@@ -285,8 +333,20 @@ def sizes_are_bounded():
 def records_can_be_posted():
     with Service() as s:
         lines = b"".join(service.line_of(event("a", f"{i}")) for i in range(3))
-        equal(s.http("POST", "/api/v1/records", body=lines + lines).json(), {"taken": 3, "twice": 3})
+        equal(s.http("POST", "/api/v1/records", body=lines + lines).json(), {"taken": 3, "twice": 3, "unreadable": 0})
         equal([row["count"] for row in s.findings()], [3])
+
+
+def a_body_that_is_no_records_is_not_called_taken():
+    with Service() as s:
+        line = service.line_of(event("a", "1"))
+        equal(s.http("POST", "/api/v1/records", body=b"hello\n\n" + line + b"x" * 300000).json(),
+              {"taken": 1, "twice": 0, "unreadable": 2})
+        packed = gzip.compress(service.line_of(event("a", "2")))
+        equal(s.http("POST", "/api/v1/records", body=packed, Content_Encoding="gzip").status, 415)
+        equal(s.http("POST", "/api/v1/symbols", body=packed, Content_Encoding="gzip").status, 415)
+        equal(s.http("POST", "/api/v1/records", body=line, Content_Encoding="identity").json()["twice"], 1)
+        equal(s.ask("status")["events"], 1)
 
 
 def the_answers_are_those_of_the_command():
@@ -400,6 +460,19 @@ def uploads_at_once_are_few():
         equal([s.http("POST", "/api/v1/symbols", body="x" * 20000).status for _ in range(3)], [400] * 3)
 
 
+def uploads_that_were_cut_short_stop_no_others():
+    """In a container each server has the same number, and may meet the files of one that was killed."""
+    program = os.path.realpath("/proc/self/exe")
+    with open(program, "rb") as file:
+        head = file.read(64)
+    with Service() as s:
+        folder = s.directory + "/symbols"
+        equal(s.http("POST", "/api/v1/symbols", body=head).status, 400, "it makes the folder")
+        for i in range(9):
+            open(f"{folder}/new-{s.process.pid}-{i}", "x", encoding="ascii").close()
+        equal([s.http("POST", "/api/v1/symbols", body=head).status for _ in range(3)], [400] * 3)
+
+
 def pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing():
     with with_finding() as s:
         def listen():
@@ -445,17 +518,19 @@ def an_open_page_hears_of_nothing_where_nothing_changes():
 
 
 service.main([
+    the_address_that_a_server_names_is_answered,
     the_socket_in_the_folder_answers_this_user, a_finding_is_split_from_its_page,
     only_hosts_of_ours_are_answered, requests_from_other_origins_are_refused, triage_needs_a_token_on_loopback_too,
-    tokens_give_the_rights_that_they_name, the_token_is_secret, an_address_of_ipv6_stands_in_brackets,
-    a_code_signs_one_browser_in_once,
+    tokens_give_the_rights_that_they_name, who_shows_a_token_has_its_rights_alone, the_token_is_secret, an_address_of_ipv6_stands_in_brackets,
+    a_code_signs_one_browser_in_once, a_browser_that_came_by_tls_keeps_the_token_to_it,
     pages_are_well_formed, a_page_s_forms_do_what_their_buttons_say,
     pages_run_nothing_and_load_nothing_from_elsewhere, what_records_say_is_text_on_the_page,
     text_of_the_query_is_never_sql,
-    sizes_are_bounded, records_can_be_posted, the_answers_are_those_of_the_command,
+    sizes_are_bounded, records_can_be_posted,
+    a_body_that_is_no_records_is_not_called_taken, the_answers_are_those_of_the_command,
     thousands_of_silent_connections_hold_nobody_up, connections_that_send_a_byte_now_and_then_hold_nobody_up,
     an_upload_that_goes_on_outlives_silent_connections, bodies_that_are_not_finished_take_bounded_memory,
     bodies_that_were_answered_take_no_room,
-    uploads_at_once_are_few,
+    uploads_at_once_are_few, uploads_that_were_cut_short_stop_no_others,
     pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing,
     an_open_page_hears_of_nothing_where_nothing_changes])

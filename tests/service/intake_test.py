@@ -156,6 +156,24 @@ def clocks_that_step_put_nothing_into_the_future():
         equal(s.findings()[-1]["place"], "open_c src/app.c:10")
 
 
+def a_clock_that_was_never_set_is_none():
+    """A device without one is not older than all others: its build has the fix, its finding is new."""
+    with Service(start=False) as s:
+        unset = [f"{day}T00:00:{i:02}Z" for i, day in enumerate(("1970-01-01", "1980-01-01", "2000-01-01"))]
+        append(s.directory, *[event("a", f"{i}", time=time) for i, time in enumerate(unset)])
+        s.once()
+        finding = s.ask("show", "1")
+        check(finding["first_seen"] > service.timestamp(3600) and finding["new"], finding["first_seen"])
+        equal(sum(finding["trend"]), 3)
+        s.command("fix", "1")
+        append(s.directory, event("a", "later", time=unset[0], build={"version": "1.1"}))
+        s.once()
+        equal(s.ask("show", "1")["state"], "reopened")
+        append(s.directory, event("old", "log", time="2001-01-01T00:00:00Z"))
+        s.once()
+        equal(s.ask("show", "2")["first_seen"][:10], "2001-01-01", "as an old log has it")
+
+
 def a_crash_loop_is_named_and_a_busy_test_is_not():
     with Service(start=False) as s:
         append(s.directory, *[event("loop", f"l-{i}", pid=i) for i in range(40)],
@@ -240,6 +258,36 @@ def a_window_that_is_not_whole_has_no_bytes_left():
         s.command("serve", "--once", "--bytes", "*=none")
         equal(s.findings()[0]["count"], 3)
         check("736563" not in "".join(row[0] for row in database(s).execute("SELECT text FROM body")))
+
+
+def bytes_are_hidden_whatever_the_line_looks_like():
+    secret = "5ec2e75ec2e7"
+
+    def line(number, window, **more):
+        return event(f"place{number}", f"{number}", mode="sample", **{"f_window": window, **more})
+
+    whole = {"address": "0x1", "bytes": secret, "expected": secret, "classes": "uuuuuu"}
+    labels = {"window": "a", "bytes": "00", "expected": "00", "classes": "u", "finding": "{"}
+    text = json.dumps(line(4, whole))
+    lines = [service.line_of(line(0, whole, labels=labels)), (json.dumps(line(1, whole)) + "\n").encode(),
+             (json.dumps(line(2, whole)).replace(": ", "\t: \t").replace(", ", " , ") + "\n").encode(),
+             service.line_of(line(3, {"window": whole, "finding": whole, "x": ["}", "]", "\\"], **whole})),
+             text.replace('"window"', '"w\\u0069ndow"').replace('"bytes"', '"b\\u0079tes"').encode() + b"\n",
+             service.line_of(line(5, {**whole, "classes": "uuuuu"})), service.line_of(line(6, secret)),
+             service.line_of(line(7, {**whole, "bytes": [secret, 1]})), service.line_of(line(8, [secret])),
+             text.replace('"bytes"', '"bytes": "%s", "bytes"' % secret).replace('"4"', '"9"').encode() + b"\n",
+             service.line_of(line(10, whole, f_bug="heap-of-trouble")), service.line_of(line(11, whole, version=9))]
+    with Service(start=False) as s:
+        append(s.directory, *lines)
+        s.once()
+        kept = [text for table in ("body", "other") for text, in database(s).execute(f"SELECT text FROM {table}")]
+        equal(len(kept), len(lines))
+        for text in kept:
+            seen = json.loads(text)["finding"]["window"]
+            if not (isinstance(seen, dict) and "window" in seen):
+                check(secret not in text, text)
+            check(not isinstance(seen, dict) or seen.get("bytes") in (None, "0" * 12), text)
+        equal(losses(s).get("lines that are no records"), None)
 
 
 def written_bytes_and_single_bits_are_counted_over_all_events():
@@ -403,10 +451,11 @@ service.main([
     what_cannot_be_read_is_counted_and_harms_nothing_else,
     what_is_no_file_in_the_spool_holds_nobody_up, a_line_that_is_too_long_counts_once_while_the_collector_runs,
     bytes_that_are_no_utf_8_leave_the_answers_json, what_is_not_known_is_kept_as_it_is,
-    clocks_that_step_put_nothing_into_the_future, a_crash_loop_is_named_and_a_busy_test_is_not,
+    clocks_that_step_put_nothing_into_the_future, a_clock_that_was_never_set_is_none, a_crash_loop_is_named_and_a_busy_test_is_not,
     frames_of_the_c_library_make_no_event_rich,
     first_last_and_richest_stay_while_the_middle_is_thinned, limits_of_age_and_size_drop_only_the_middle,
     bytes_are_kept_as_the_rules_say, a_window_that_is_not_whole_has_no_bytes_left,
+    bytes_are_hidden_whatever_the_line_looks_like,
     written_bytes_and_single_bits_are_counted_over_all_events,
     a_segment_that_a_writer_holds_is_left_for_later, folders_that_processes_fall_back_on_are_looked_at,
     runs_of_bazel_have_one_program_and_their_labels, summaries_are_process_hours_and_drops_are_shown,

@@ -426,16 +426,33 @@ def a_webhook_is_posted_to_and_tried_again():
 
     with http.server.HTTPServer(("127.0.0.1", 0), Hook) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        with Service("--webhook", f"http://127.0.0.1:{server.server_port}/hook?secret=1") as s:
+        with Service("--webhook", f"http://127.0.0.1:{server.server_port}/hook?secret=1&tags[]=a&set={{1,2}}") as s:
             append(s.directory, event('quote"d', "1"))
             s.wait(lambda: got)
-            equal(got[0][0], "/hook?secret=1")
+            equal(got[0][0], "/hook?secret=1&tags[]=a&set={1,2}")
             check('quote"d' in got[0][1]["text"] and got[0][1]["url"].endswith("/finding/1"), got)
         server.shutdown()
     with Service("--alert-command", "exit 1") as s:
         append(s.directory, event("a", "1"))
         s.wait(lambda: "an alert failed: the command" in s.log())
         equal(s.ask("status")["alerts_waiting"], 1)
+
+
+def links_of_alerts_lead_where_others_find_the_page():
+    for hosts, page in [(["https://rf.example.org/"], "https://rf.example.org"), (["a.example"], "http://127.0.0.1"),
+                        (["a.example", "http://b.example:8080", "https://c.example"], "http://b.example:8080")]:
+        with Service(start=False) as s:
+            log = s.root + "/alert"
+            s.options += ["--alert-command", f"cat >{log}.part; mv {log}.part {log}"]
+            s.options += [word for host in hosts for word in ("--host", host)]
+            s.start()
+            append(s.directory, event("a", "1"))
+            s.wait(lambda: os.path.exists(log))
+            with open(log, encoding="utf-8") as file:
+                url = json.load(file)["url"]
+            equal(url, (page if page != "http://127.0.0.1" else f"{page}:{s.port}") + "/finding/1")
+            equal([s.http("GET", "/", host=host.split("//")[-1].rstrip("/")).status for host in hosts],
+                  [200] * len(hosts))
 
 
 def a_clock_that_was_set_back_holds_no_alert_up():
@@ -571,5 +588,5 @@ service.main([
     events_are_taken_out_of_a_finding, why_tells_the_keys, the_gate_fails_on_what_nobody_has_decided_on,
     filters_and_words_choose, alerts_come_once_for_each_environment,
     a_collector_that_ends_leaves_no_alert_that_runs, what_an_alert_leaves_in_the_background_goes_on,
-    a_clock_that_was_set_back_holds_no_alert_up,
+    links_of_alerts_lead_where_others_find_the_page, a_clock_that_was_set_back_holds_no_alert_up,
     names_that_come_in_later_make_two_findings_one])

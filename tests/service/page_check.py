@@ -66,6 +66,10 @@ def hostile():
                  allocations=10 ** 15, peak=10 ** 14, environment=names[0],
                  sites=[{"path": "/srv/" + template, "build_id": "ab12", "sites": 3, "watched": [[4096, 3]],
                          "unwatched": [4120, 4144]}])
+    yield record("summary", "h-8-1-9", ago=86400.0 * 27, program="/srv/" + template, mode="m" * 900,
+                 environment="e" * 900, seconds=3600.0,
+                 sites=[{"path": "/srv/long", "build_id": "cd34", "sites": 1, "watched": [[4096, 3]],
+                         "unwatched": []}])
 
 
 CALLS = {
@@ -138,6 +142,7 @@ def main():
         append(s.directory, *records(), *covered(), *hostile())
         append(s.directory, *snapshots("p-1-1", 14, "/srv/bin/server", pid=4711, environment="production"),
                *snapshots("p-2-1", 1, "/srv/bin/worker", pid=4712, mode="page", host="web-03"),
+               *snapshots("h-9-1", 1, "/srv/" + "long" * 300, mode="m" * 900, environment="e" * 900, host="h" * 900),
                record("summary", "p-2-1-9", pid=4712, seconds=77.5, peak=9 << 20, exit="signal 11", mode="page"))
         s.once()
         s.command("ignore", "7", "--because", "a test plants it")
@@ -148,7 +153,8 @@ def main():
                        check=True)
         last = max(row["id"] for row in s.findings("--state", "all"))
         failed = look(s, folder, modules)
-        failed += look(s, folder + "/hostile", modules, [f"/finding/{last - i}" for i in range(8)] + ["/?order=first"])
+        failed += look(s, folder + "/hostile", modules, [f"/finding/{last - i}" for i in range(8)] +
+                       ["/?order=first", "/process/3", "/coverage/6?watched=all"])
         failed += look(empty, folder + "/empty", modules,
                        ["/", "/?state=all", "/builds", "/processes", "/coverage", "/steering", "/status"])
         sys.exit(failed != 0)

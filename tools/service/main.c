@@ -23,6 +23,10 @@ static void overview(void) {
 }
 
 static int run(int argc, char **argv) {
+  if (argc < 1 || strcmp(argv[0], "help") == 0 || strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0) {
+    overview();
+    return argc < 1 ? RF_EXIT_USAGE : 0;
+  }
   const char *names[COMMANDS];
   for (size_t i = 0; i < COMMANDS; i++) {
     names[i] = commands[i]->name;
@@ -38,15 +42,11 @@ static int run(int argc, char **argv) {
 int main(int argc, char **argv) {
   rf_streams_hold();
   rf_paths_enter();
-  if (argc < 2 || strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-    overview();
-    return argc < 2 ? RF_EXIT_USAGE : 0;
-  }
   int const status = run(argc - 1, argv + 1);
   bool const written = fflush(stdout) == 0 && ferror(stdout) == 0;
   if (status == 0 && !written) {
     rf_diag("cannot write all to standard output");
-    return RF_EXIT_USAGE;
+    return RF_EXIT_FAILED;
   }
   return status;
 }

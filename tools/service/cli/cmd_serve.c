@@ -4,6 +4,8 @@
 #include "tools/service/cli/print.h"
 #include "tools/service/exchange/curl.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +51,10 @@ static const rf_option rows[ROWS] = {
     [DIR] = {"dir", '\0', "DIR", "the folder of findings (default: the one that processes find by themselves)", NULL},
     [LISTEN] = {"listen", '\0', "ADDRESS:PORT", "where the page is (default 127.0.0.1:7117; port 0: any)", NULL},
     [OPEN] = {"open", '\0', NULL, "open the page in a browser, signed in", NULL},
-    [HOST] = {"host", '\0', "NAME", "a name under which a reverse proxy serves the page; may be repeated", NULL},
+    [HOST] = {"host", '\0', "NAME",
+              "a name under which a reverse proxy serves the page; as https://NAME, links of alerts lead there;\n"
+              "may be repeated",
+              NULL},
     [SOURCE_ROOT] = {"source-root", '\0', "DIR", "show lines of code of files in DIR (default: the current folder)",
                      NULL},
     [WEBHOOK] = {"webhook", '\0', "URL", "post a JSON object on each new and reopened finding", NULL},
@@ -141,12 +146,24 @@ static bool add_rule(given *g, const char *text) {
   return false;
 }
 
-static bool add_host(given *g, const char *name) {
+/* "NAME", "NAME:PORT", or either behind "https://": then it is also where links of alerts lead. */
+static bool add_host(given *g, const char *text) {
+  const char *const scheme = strstr(text, "://");
+  const char *const name = scheme == NULL ? text : scheme + strlen("://");
+  size_t const length = strcspn(name, "/");
   if (g->serve.http.host_count == RF_HTTP_HOSTS) {
     rf_diag("--host can be given at most %d times", RF_HTTP_HOSTS);
     return false;
   }
-  g->serve.http.hosts[g->serve.http.host_count++] = name;
+  if (length == 0 || name[length + (name[length] == '/')] != '\0' || (scheme != NULL && !rf_is_web_address(text))) {
+    rf_diag("--host %s: use a name, or a name behind https://, without a path", text);
+    return false;
+  }
+  const char *const host = rf_bump_arena_text(g->arena, name, length);
+  g->serve.http.hosts[g->serve.http.host_count++] = host;
+  if (scheme != NULL && g->serve.page_url == NULL) {
+    g->serve.page_url = rf_bump_arena_text(g->arena, text, (size_t)(name - text) + length);
+  }
   return true;
 }
 
@@ -256,18 +273,44 @@ static int check(const given *g) {
   return status;
 }
 
+/* On the disk, not only in its cache: SQLite does not wait for that here. */
+static bool is_on_disk(const char *path) {
+  int const fd = open(path, O_RDONLY | O_CLOEXEC);
+  bool const synced = fd >= 0 && fsync(fd) == 0;
+  if (fd >= 0) {
+    (void)close(fd);
+  }
+  return synced;
+}
+
+/* A file of the name that was given is a whole backup: it is written under another. */
+static bool write_backup(rf_cli *cli, const char *path) {
+  /* "file:…" would be an address of SQLite's. */
+  const char *const part = rf_bump_arena_print(&cli->arena, "%s%s.part-%d", path[0] == '/' ? "" : "./", path, getpid());
+  (void)unlink(part); /* of one that was killed, in another container */
+  rf_store_run(&cli->store, "VACUUM INTO ?", "t", part);
+  if (cli->store.failed) {
+    rf_diag("--backup %s: %s", path, cli->store.error);
+  } else if (!is_on_disk(part) || rename(part, path) != 0) {
+    rf_diag("--backup %s: %s", path, strerror(errno));
+  } else {
+    return true;
+  }
+  (void)unlink(part);
+  return false;
+}
+
 static int back_up(const given *g) {
   rf_cli cli = {.directory = g->serve.directory};
   int status = RF_EXIT_FAILED;
   (void)umask(077);
-  if (access(g->backup, F_OK) == 0) {
+  if (g->backup[0] == '\0') {
+    rf_diag("--backup is empty: name a file");
+    status = RF_EXIT_USAGE;
+  } else if (access(g->backup, F_OK) == 0) {
     rf_diag("--backup %s: the file is there already", g->backup);
   } else if (rf_cli_open(&cli, RF_STORE_WRITE)) {
-    rf_store_run(&cli.store, "VACUUM INTO ?", "t", g->backup);
-    status = cli.store.failed ? RF_EXIT_FAILED : 0;
-    if (cli.store.failed) {
-      rf_diag("--backup %s: %s", g->backup, cli.store.error);
-    }
+    status = write_backup(&cli, g->backup) ? 0 : RF_EXIT_FAILED;
   }
   rf_cli_close(&cli);
   return status;

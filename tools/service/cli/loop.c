@@ -292,7 +292,9 @@ static bool start(server *s) {
   }
   rf_policy_writer_open(&s->policy, s->options->directory);
   steer(s, 0);
-  s->alerts = (rf_alerts){.webhook = s->options->webhook, .command = s->options->command, .url = rf_http_url(s->http)};
+  s->alerts = (rf_alerts){.webhook = s->options->webhook,
+                          .command = s->options->command,
+                          .url = s->options->page_url != NULL ? s->options->page_url : rf_http_url(s->http)};
   rf_diag("collecting findings in %s, page at %s", s->options->directory, rf_http_url(s->http));
   if (s->spool.doorbell < 0) {
     rf_diag("cannot create a socket in %s that announces findings: they are looked for every second",

@@ -24,6 +24,7 @@ typedef struct rf_serve_options {
   const char *image; /* the program that runs there; NULL: none */
   const char *webhook;
   const char *command;
+  const char *page_url;  /* where others find the page; NULL: where it listens */
   const char *forward;   /* another collector, which gets all records; NULL: none */
   int64_t forward_bytes; /* that may wait for it; 0: any */
   bool shared;           /* look at /dev/shm/ringfence-UID and /tmp/ringfence-UID as well */

@@ -48,7 +48,7 @@ static void put_body(const rf_sink *sink, rf_bump_arena *arena, const rf_curl *c
 const char *rf_curl_configuration(rf_bump_arena *arena, const rf_curl *c) {
   rf_text_sink t;
   rf_text_sink_init(&t, arena);
-  rf_sink_str(&t.sink, "silent\nconnect-timeout = 5\n");
+  rf_sink_str(&t.sink, "silent\ngloboff\nconnect-timeout = 5\n");
   rf_sink_str(&t.sink, c->unattended ? "fail\n" : "location\nmax-redirs = 4\n");
   put(&t.sink, "proto", "=http,https");
   put(&t.sink, "proto-redir", "=http,https");

@@ -34,7 +34,9 @@ const char *rf_symbol_path(rf_bump_arena *arena, const char *directory, const ch
 const char *rf_symbol_new_path(rf_bump_arena *arena, const char *directory) {
   static unsigned made;
   (void)mkdir(rf_bump_arena_print(arena, "%s/symbols", directory), 0700);
-  return rf_bump_arena_print(arena, "%s/symbols/new-%d-%u", directory, (int)getpid(), ++made);
+  /* In a container each server is process 1: the time tells its files from those of one that was killed. */
+  return rf_bump_arena_print(arena, "%s/symbols/new-%d-%" PRId64 "-%u", directory, (int)getpid(), rf_store_steady(),
+                             ++made);
 }
 
 /* ---- Reading ---- */

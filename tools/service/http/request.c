@@ -117,11 +117,13 @@ enum MHD_Result rf_reply_redirect(rf_request *r, const char *path, const char *t
     (void)MHD_add_response_header(response, "Location", path);
   }
   if (response != NULL && token != NULL) {
+    /* A browser that came by a proxy with TLS must not send it without. */
+    bool const by_tls = r->sender.origin != NULL && strncmp(r->sender.origin, "https://", 8) == 0;
     (void)MHD_add_response_header(response, "Set-Cookie",
                                   rf_bump_arena_print(&r->arena,
                                                       "%s=%s; Path=/; HttpOnly; SameSite=Strict; "
-                                                      "Max-Age=2592000",
-                                                      r->http->cookie, token));
+                                                      "Max-Age=2592000%s",
+                                                      r->http->cookie, token, by_tls ? "; Secure" : ""));
   }
   return send_response(r, MHD_HTTP_SEE_OTHER, response);
 }

@@ -12,6 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Browsers leave it out of the Host and Origin that they send. */
+enum { HTTP_PORT = 80 };
+
 /* ---- Tokens ---- */
 
 static bool random_text(char *out, size_t digits) {
@@ -142,20 +145,30 @@ bool rf_rights_init(rf_rights *rights, const rf_http_options *options, char erro
 
 /* ---- Checks ---- */
 
+/* True for "NAME:PORT", and for NAME alone if `bare`. */
+static bool is_at(const char *host, size_t length, const char *name, unsigned port, bool bare) {
+  char digits[16];
+  size_t const size = strlen(name);
+  size_t const more = (size_t)snprintf(digits, sizeof digits, ":%u", port);
+  if (length < size || strncasecmp(host, name, size) != 0) {
+    return false;
+  }
+  return length == size ? bare : length == size + more && memcmp(host + size, digits, more) == 0;
+}
+
+/* The address that we listen on is ours as well: no name of another site stands for a literal address. */
 static bool is_host_of_ours(const rf_rights *r, const char *host, size_t length) {
-  static const char *const names[] = {"127.0.0.1", "localhost", "[::1]"};
-  char whole[300];
-  for (size_t i = 0; i < 3; i++) {
-    int const size = snprintf(whole, sizeof whole, "%s:%u", names[i], r->port);
-    if ((size_t)size == length && strncasecmp(host, whole, length) == 0) {
+  char bracketed[64];
+  const char *const address = r->options->address;
+  (void)snprintf(bracketed, sizeof bracketed, strchr(address, ':') != NULL ? "[%s]" : "%s", address);
+  const char *const names[] = {"127.0.0.1", "localhost", "[::1]", bracketed};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    if (is_at(host, length, names[i], r->port, r->port == HTTP_PORT)) {
       return true;
     }
   }
   for (size_t i = 0; i < r->options->host_count; i++) {
-    const char *const name = r->options->hosts[i];
-    int const size = snprintf(whole, sizeof whole, "%s:%u", name, r->port);
-    if ((strlen(name) == length && strncasecmp(host, name, length) == 0) ||
-        ((size_t)size == length && strncasecmp(host, whole, length) == 0)) {
+    if (is_at(host, length, r->options->hosts[i], r->port, true)) {
       return true;
     }
   }
@@ -208,7 +221,9 @@ static unsigned rights_of_token(const rf_rights *r, const char *token) {
 
 unsigned rf_rights_granted(const rf_rights *rights, const rf_sender *sender) {
   unsigned const by_place = rights->loopback || sender->local ? RF_RIGHT_READ | RF_RIGHT_POST : 0;
-  return by_place | rights_of_token(rights, bearer(sender)) | rights_of_token(rights, sender->cookie);
+  const char *const token = bearer(sender);
+  /* A reverse proxy lets requests with a token pass, for us to check: theirs is not the place of the proxy. */
+  return token != NULL ? rights_of_token(rights, token) : by_place | rights_of_token(rights, sender->cookie);
 }
 
 const char *rf_rights_new_code(rf_rights *rights) {

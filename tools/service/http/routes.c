@@ -281,6 +281,7 @@ static enum MHD_Result post_records(rf_request *r) {
   rf_intake *const intake = r->http->intake;
   uint64_t const before = intake->events;
   uint64_t const twice = intake->twice;
+  uint64_t const unreadable = intake->unreadable;
   for (char *at = r->body; at != NULL && at < r->body + r->length;) {
     size_t const left = (size_t)(r->body + r->length - at);
     char *const feed = (char *)memchr(at, '\n', left);
@@ -293,9 +294,10 @@ static enum MHD_Result post_records(rf_request *r) {
   if (!rf_intake_commit(intake)) {
     return store_failed(r);
   }
-  return rf_reply_json(r, MHD_HTTP_OK,
-                       rf_bump_arena_print(&r->arena, "{\"taken\":%" PRIu64 ",\"twice\":%" PRIu64 "}",
-                                           intake->events - before, intake->twice - twice));
+  return rf_reply_json(
+      r, MHD_HTTP_OK,
+      rf_bump_arena_print(&r->arena, "{\"taken\":%" PRIu64 ",\"twice\":%" PRIu64 ",\"unreadable\":%" PRIu64 "}",
+                          intake->events - before, intake->twice - twice, intake->unreadable - unreadable));
 }
 
 static enum MHD_Result reply_done(rf_request *r, const char *message) {

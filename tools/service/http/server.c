@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -52,6 +53,20 @@ static rf_request *begin(rf_listener *l, struct MHD_Connection *connection, cons
   return r;
 }
 
+/* A compressed body would be taken for text that says nothing. */
+static bool is_encoded(const rf_request *r) {
+  const char *const encoding = header(r->connection, "Content-Encoding");
+  return encoding != NULL && strcasecmp(encoding, "identity") != 0;
+}
+
+static const char *what_is_missing(const rf_request *r, rf_right needed) {
+  if (r->granted == 0 && r->sender.authorization != NULL) {
+    return "this is no token of this collector";
+  }
+  return needed == RF_RIGHT_TRIAGE ? "this needs a token with the right to triage: sign in"
+                                   : "this needs a token: sign in";
+}
+
 static enum MHD_Result check(rf_request *r, bool *answered) {
   const char *const refusal = rf_rights_refusal(&r->http->rights, &r->sender);
   rf_right const needed = rf_route_right(r->method, r->path);
@@ -60,9 +75,10 @@ static enum MHD_Result check(rf_request *r, bool *answered) {
     return rf_reply_error(r, MHD_HTTP_FORBIDDEN, refusal);
   }
   if (needed != 0 && (r->granted & (unsigned)needed) == 0) {
-    return rf_reply_error(r, MHD_HTTP_UNAUTHORIZED,
-                          needed == RF_RIGHT_TRIAGE ? "this needs a token with the right to triage: sign in"
-                                                    : "this needs a token: sign in");
+    return rf_reply_error(r, MHD_HTTP_UNAUTHORIZED, what_is_missing(r, needed));
+  }
+  if (is_encoded(r)) {
+    return rf_reply_error(r, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "send it as it is, without a Content-Encoding");
   }
   *answered = false;
   return MHD_YES;
@@ -224,10 +240,20 @@ static int listen_on(rf_http *http, char *error) {
   return fd;
 }
 
+/* An address that stands for all of the machine's is none that a browser goes to. */
+static const char *page_address(const char *listened) {
+  struct in_addr v4;
+  struct in6_addr v6;
+  if (inet_pton(AF_INET, listened, &v4) == 1) {
+    return v4.s_addr == htonl(INADDR_ANY) ? "127.0.0.1" : listened;
+  }
+  return inet_pton(AF_INET6, listened, &v6) == 1 && IN6_IS_ADDR_UNSPECIFIED(&v6) ? "::1" : listened;
+}
+
 static void name_it(rf_http *http) {
-  bool const v6 = strchr(http->options->address, ':') != NULL;
-  (void)snprintf(http->url, sizeof http->url, v6 ? "http://[%s]:%u" : "http://%s:%u", http->options->address,
-                 http->rights.port);
+  const char *const host = page_address(http->options->address);
+  bool const v6 = strchr(host, ':') != NULL;
+  (void)snprintf(http->url, sizeof http->url, v6 ? "http://[%s]:%u" : "http://%s:%u", host, http->rights.port);
   (void)snprintf(http->cookie, sizeof http->cookie, "ringfence-%u", http->rights.port);
 }
 

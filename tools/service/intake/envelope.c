@@ -7,6 +7,9 @@
 
 enum { PROCESS_MOST = 256 };
 
+/* 2001: clocks that were never set start before it, in 1970, 1980 or 2000. */
+#define CLOCK_IS_SET INT64_C(978307200000)
+
 /* The number of `digits` digits at *at, with `after` behind it; moves *at past them. -1 where that is not there. */
 static int read_part(const char **at, int digits, char after) {
   int value = 0;
@@ -133,7 +136,7 @@ rf_envelope rf_envelope_read(rf_bump_arena *arena, const char *line, size_t leng
   e.id = rf_json_text(root, "id", "");
   e.of = rf_json_text(root, "of", "");
   int64_t const time = rf_time_read(rf_json_text(root, "time", ""));
-  e.time = time < 0 || time > now ? now : time;
+  e.time = time < CLOCK_IS_SET || time > now ? now : time;
   e.count = bounded(rf_json_unsigned(root, "count", 1), 1);
   e.dropped = bounded(rf_json_unsigned(root, "dropped", 0), 0);
   read_process(arena, root, &e);

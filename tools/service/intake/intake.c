@@ -248,7 +248,6 @@ static int64_t take_finding(rf_intake *intake, const rf_envelope *e, char *line,
     return 0;
   }
   rf_record_trim(record, NULL, false);
-  rf_window_hide(line, length, rule_for(intake->options, e));
   rf_candidate c = candidate_of(intake, e, line, length);
   rf_event_keys const keys = rf_event_keys_of(&intake->line_arena, record);
   rf_batch_finding *const f = finding_of(intake, &keys, &c);
@@ -382,6 +381,7 @@ void rf_intake_line(rf_intake *intake, char *line, size_t length) {
   intake->lines++;
   if (length > RF_LINE_MOST) {
     rf_intake_loss(intake, "lines too long", 1);
+    intake->unreadable++;
     return;
   }
   rf_bump_arena_mark const mark = rf_bump_arena_mark_of(&intake->line_arena);
@@ -390,9 +390,11 @@ void rf_intake_line(rf_intake *intake, char *line, size_t length) {
   int64_t finding = 0;
   if (e.kind == RF_LINE_UNREADABLE) {
     rf_intake_loss(intake, "lines that are no records", 1);
+    intake->unreadable++;
   } else if (e.id[0] != '\0' && rf_seen_find(&intake->seen, hash, &finding)) {
     intake->twice++;
   } else {
+    rf_window_hide(line, length, rule_for(intake->options, &e));
     finding = take(intake, &e, line, length);
     if (intake->options->relay && e.kind != RF_LINE_STEP) { /* rules are of this collector */
       send_on(intake, &e, line, length);

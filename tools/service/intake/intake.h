@@ -43,7 +43,8 @@ typedef struct rf_intake {
   size_t lines;             /* of the open transaction; 0: none is open */
   uint64_t events;          /* taken in since the start, as the next */
   uint64_t twice;
-  uint64_t relayed; /* records put into outgoing */
+  uint64_t unreadable; /* lines that were no records, or too long */
+  uint64_t relayed;    /* records put into outgoing */
 } rf_intake;
 
 /* `store` is open for writing; both pointers must outlive `intake`. False with store->error set. */

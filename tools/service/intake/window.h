@@ -11,8 +11,9 @@ extern "C" {
 /* Which bytes of a window are kept. */
 typedef enum rf_window_rule { RF_WINDOW_WHOLE, RF_WINDOW_GUARDS, RF_WINDOW_NONE } rf_window_rule;
 
-/* Overwrites the digits of bytes that the rule does not keep with "00", and their classes with '?', in the text of a
- * line, `length` bytes, in place. With GUARDS the guards, headers and overwritten guards stay. */
+/* Overwrites the digits of bytes that the rule does not keep with "00", and their classes with '?', in the window of
+ * the finding in a line, JSON of `length` bytes, in place. With GUARDS the guards, headers and overwritten guards stay.
+ * A window of a form that is not understood becomes an empty one. */
 void rf_window_hide(char *line, size_t length, rf_window_rule rule);
 
 /* One byte that was overwritten. */

@@ -13,7 +13,7 @@
 static void program(const rf_page *p, const rf_json *c) {
   rf_markup(p->sink,
             "<tr><td class=\"wrap mono\">%s</td><td class=\"wrap mono\" data-name=\"build\">%s</td><td><span "
-            "class=\"mark\">%s</span></td><td data-name=\"environment\">%s</td>",
+            "class=\"mark\">%s</span></td><td class=\"name\" data-name=\"environment\">%s</td>",
             rf_json_text(c, "program", ""), rf_page_build(p, c), rf_json_text(c, "mode", ""),
             rf_json_text(c, "environment", ""));
   rf_page_number_cell(p, c, "processes", "process", "processes");

@@ -69,7 +69,7 @@ static void put_days(const rf_page *p, const rf_json *list) {
 static void program_row(const rf_page *p, const rf_json *f) {
   rf_markup(p->sink,
             "<tr><td class=\"wrap mono\">%s</td><td class=\"wrap mono\" data-name=\"build\">%s</td><td><span "
-            "class=\"mark\">%s</span></td><td data-name=\"environment\">%s</td><td class=\"trend\">",
+            "class=\"mark\">%s</span></td><td class=\"name\" data-name=\"environment\">%s</td><td class=\"trend\">",
             rf_json_text(f, "program", ""), rf_page_build(p, f), rf_json_text(f, "mode", ""),
             rf_json_text(f, "environment", ""));
   put_days(p, rf_json_list(f, "peaks"));
