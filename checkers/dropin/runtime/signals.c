@@ -100,6 +100,9 @@ void rf_signals_add_faults(sigset_t *set, rf_fault_set which) {
 static int change_mask(int how, const uint64_t *set, sigset_t *old) {
   int const saved = errno;
   if (rf_is_forbidden(RF_CALL_SIGNAL_MASK)) {
+    if (old != NULL) {
+      (void)sigemptyset(old); /* who asks what waits asks for signals that were blocked */
+    }
     return EPERM;
   }
   int const error = syscall(SYS_rt_sigprocmask, how, set, old, sizeof *set) == 0 ? 0 : errno;
