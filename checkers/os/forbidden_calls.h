@@ -22,9 +22,12 @@ typedef enum rf_system_call {
   RF_CALL_GETTID = 256,
   RF_CALL_OPEN = 512, /* or another one that the log takes: fcntl, fstat, close */
   RF_CALL_MMAP = 1024,
-  RF_CALL_CLOCK = 2048, /* reading the time, which takes no call: strict mode forbids the processor's counter */
-  RF_CALL_PEEK = 4096,  /* one of those that look at bytes in pipes and sockets */
-  RF_CALL_OTHERS = 8192 /* one of those that only the search for leaks makes, or the end of a thread */
+  RF_CALL_CLOCK = 2048,  /* reading the time, which takes no call: strict mode forbids the processor's counter */
+  RF_CALL_PEEK = 4096,   /* one of those that look at bytes in pipes and sockets */
+  RF_CALL_OTHERS = 8192, /* one of those that only the search for leaks makes, or the end of a thread */
+  RF_CALL_IOCTL = 16384,
+  RF_CALL_PENDING = 32768, /* which signals wait, or taking one of these */
+  RF_CALL_SPOOL = 65536    /* one of those that a collector's folder takes, besides those of RF_CALL_OPEN */
 } rf_system_call;
 
 /* Those that blocks on pages of their own take. */

@@ -31,8 +31,18 @@ RF_HOST_NORETURN void rf_host_exit(int code);
 /* Ends the process at once by SIGABRT, whatever its handler; on bare targets panics. */
 RF_HOST_NORETURN void rf_host_abort(void);
 
-/* The process id; 0 on bare targets. */
+/* The process id; 0 on bare targets. In a sandbox that forbids to ask for it, the one that was kept. */
 uint32_t rf_host_process(void);
+
+/* rf_port_now_ns, or the time that was kept. */
+#if defined(__unix__) || defined(__APPLE__)
+uint64_t rf_host_now_ns(void);
+#else
+#define rf_host_now_ns rf_port_now_ns
+#endif
+
+/* Keeps both: the calling thread is about to enter a sandbox that may forbid to ask for them. Hosted systems only. */
+void rf_host_keep(void);
 
 /* The lock that keeps reports of several threads apart. True: the caller holds it and must unlock it. False: go on
  * without it, because this thread is reporting already, an interrupted one is (bare targets), or its holder kept it for

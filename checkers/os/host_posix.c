@@ -37,6 +37,11 @@ static void end_by_abort(void) {
 }
 
 _Noreturn void rf_host_exit(int code) {
+#if defined(__linux__)
+  if (rf_is_forbidden(RF_CALL_CLOCK)) { /* strict mode: a thread may end, but not the process */
+    (void)syscall(SYS_exit, code);
+  }
+#endif
   _exit(code);
 }
 
@@ -45,8 +50,23 @@ _Noreturn void rf_host_abort(void) {
   _exit(128 + SIGABRT); /* the first process of a container, which no signal of its own ends */
 }
 
+/* As they were before a sandbox. */
+static struct {
+  uint32_t process;
+  uint64_t now_ns;
+} kept;
+
+void rf_host_keep(void) {
+  kept.process = (uint32_t)getpid();
+  kept.now_ns = rf_port_now_ns();
+}
+
 uint32_t rf_host_process(void) {
-  return (uint32_t)getpid();
+  return rf_is_forbidden(RF_CALL_GETPID) ? kept.process : (uint32_t)getpid();
+}
+
+uint64_t rf_host_now_ns(void) {
+  return rf_is_forbidden(RF_CALL_CLOCK) ? kept.now_ns : rf_port_now_ns();
 }
 
 /* ---- The report lock ---- */
@@ -122,6 +142,9 @@ const char *rf_host_artifacts(void) {
 }
 
 int rf_host_open(const char *path) {
+  if (rf_is_forbidden(RF_CALL_OPEN)) {
+    return -1;
+  }
   int const saved_errno = errno;
   int const cancellation = rf_uncancelled_begin();
   int const fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
@@ -166,19 +189,13 @@ static void note_waiting(const sigset_t *blocked, sigset_t *waiting) {
   }
 }
 
-/* The log may be a pipe without a reader, or a file at its size limit: the signal for that must not end the program in
- * the middle of a report. */
-bool rf_host_write(int fd, const char *data, size_t size) {
-  int const saved_errno = errno;
+/* A pipe may have no reader, and a file be at its size limit: the signal for that must not end the program in the
+ * middle of a report. */
+static bool write_quietly(int fd, const char *data, size_t size) {
   struct timespec const at_once = {0, 0};
   sigset_t refusal;
   sigset_t mask;
   sigset_t pending;
-  if (fd < 0) {
-    rf_port_log(data, size);
-    return true;
-  }
-  int const cancellation = rf_uncancelled_begin();
   (void)sigemptyset(&refusal);
   (void)sigaddset(&refusal, SIGPIPE);
   (void)sigaddset(&refusal, SIGXFSZ);
@@ -193,6 +210,18 @@ bool rf_host_write(int fd, const char *data, size_t size) {
     }
   }
   (void)pthread_sigmask(SIG_SETMASK, &mask, NULL);
+  return done;
+}
+
+bool rf_host_write(int fd, const char *data, size_t size) {
+  int const saved_errno = errno;
+  if (fd < 0) {
+    rf_port_log(data, size);
+    return true;
+  }
+  int const cancellation = rf_uncancelled_begin();
+  bool const plain = rf_is_forbidden(RF_CALL_SIGNAL_MASK | RF_CALL_PENDING);
+  bool const done = plain ? write_all(fd, data, size) : write_quietly(fd, data, size);
   rf_uncancelled_end(cancellation);
   errno = saved_errno;
   return done;

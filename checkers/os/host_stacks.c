@@ -10,6 +10,7 @@
 #include <unwind.h>
 #if defined(__linux__)
 #include "elf_image.h"
+#include "forbidden_calls.h"
 #include "maps.h"
 #include <sys/auxv.h>
 #endif
@@ -177,24 +178,32 @@ void rf_host_unwind_fault(void) {
   }
 }
 
-unsigned rf_host_unwind(uintptr_t *frames, unsigned max) {
+static unsigned unwind(uintptr_t *frames, unsigned max) {
   static RF_THREAD_LOCAL unwinding u; /* static: siglongjmp comes back with its last state */
-  static RF_THREAD_LOCAL sigset_t before;
-  sigset_t faults;
   u.frames = frames;
   u.max = max;
   u.count = 0;
-  (void)sigemptyset(&faults);
-  (void)sigaddset(&faults, SIGSEGV);
-  (void)sigaddset(&faults, SIGBUS);
-  (void)pthread_sigmask(SIG_UNBLOCK, &faults, &before);
   if (sigsetjmp(unwinding_fault.back, 0) == 0) {
     unwinding_fault.active = true;
     (void)_Unwind_Backtrace(unwound, &u);
   }
   unwinding_fault.active = false;
-  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
   return u.count;
+}
+
+unsigned rf_host_unwind(uintptr_t *frames, unsigned max) {
+  sigset_t before;
+  sigset_t faults;
+  if (rf_is_forbidden(RF_CALL_SIGNAL_MASK)) {
+    return unwind(frames, max);
+  }
+  (void)sigemptyset(&faults);
+  (void)sigaddset(&faults, SIGSEGV);
+  (void)sigaddset(&faults, SIGBUS);
+  (void)pthread_sigmask(SIG_UNBLOCK, &faults, &before);
+  unsigned const count = unwind(frames, max);
+  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return count;
 }
 
 /* ---- Addresses ---- */

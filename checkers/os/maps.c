@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* O_CLOEXEC */
 #include "maps.h"
 
+#include "forbidden_calls.h"
 #include "uncancelled.h"
 
 #include <errno.h>
@@ -109,6 +110,9 @@ bool rf_maps_each(bool (*visit)(const rf_map *map, void *context), void *context
 }
 
 bool rf_maps_each_in(char *buffer, size_t size, bool (*visit)(const rf_map *map, void *context), void *context) {
+  if (rf_is_forbidden(RF_CALL_OPEN)) {
+    return false;
+  }
   int const saved_errno = errno;
   int const cancellation = rf_uncancelled_begin();
   reader r = {buffer, size, 0, false, visit, context};

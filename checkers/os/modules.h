@@ -1,6 +1,6 @@
 /* The module (executable or shared library) of a return address, and the offset in it: read from the process's map and
- * the modules' own headers in memory, without allocating and without the dynamic linker's locks. Finds nothing on
- * systems without /proc/self/maps. Internal to checkers/. */
+ * the modules' own headers in memory, without allocating and without the dynamic linker's locks. Where the map cannot
+ * be read, glibc 2.35 and later tell the modules that they loaded, in the same way. Internal to checkers/. */
 #ifndef RINGFENCE_MODULES_H
 #define RINGFENCE_MODULES_H
 
@@ -41,6 +41,10 @@ typedef struct rf_modules {
 
 /* Finds the modules of all return addresses of `count` traces; those that do not fit stay unnamed. */
 void rf_modules_load(rf_modules *modules, const rf_trace *const *traces, unsigned count);
+
+/* Remembers the program's own path, since it may soon not be there to be read: the program gives up its root folder, or
+ * forbids itself to open files. Any thread; keeps errno. Hosted systems only. */
+void rf_modules_keep_program(void);
 
 /* Remembers a module that was unloaded, for frames that lie in no other. `path` must never change. The last
  * RF_MODULES_UNLOADED are kept. By one thread at a time. */

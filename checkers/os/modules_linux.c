@@ -1,8 +1,9 @@
-#define _GNU_SOURCE /* O_CLOEXEC */
+#define _GNU_SOURCE /* O_CLOEXEC, _dl_find_object */
 #include "modules.h"
 
 #include "demangle.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "elf_image.h"
+#include "forbidden_calls.h"
 #include "host.h"
 #include "map_query.h"
 #include "maps.h"
@@ -224,7 +226,7 @@ static bool ask_for_all(search *s, int maps) {
 static bool load_by_questions(search *s) {
   int const saved_errno = errno;
   int const cancellation = rf_uncancelled_begin();
-  int const maps = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  int const maps = rf_is_forbidden(RF_CALL_OPEN | RF_CALL_IOCTL) ? -1 : open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
   bool const done = maps >= 0 && ask_for_all(s, maps);
   if (maps >= 0) {
     (void)close(maps);
@@ -233,6 +235,71 @@ static bool load_by_questions(search *s) {
   errno = saved_errno;
   return done;
 }
+
+/* ---- No map: /proc is not there, a sandbox forbids to open files, or too many are open ---- */
+
+#define PATH_BYTES 1024
+
+static char program[PATH_BYTES]; /* its path; each thread writes the same */
+static bool program_is_known;    /* accessed atomically */
+
+static bool read_program_path(char out[static PATH_BYTES]) {
+  int const saved_errno = errno;
+  ssize_t const length = rf_is_forbidden(RF_CALL_OPEN) ? 0 : readlink("/proc/self/exe", out, PATH_BYTES - 1);
+  out[length > 0 ? length : 0] = '\0';
+  errno = saved_errno;
+  return length > 0;
+}
+
+void rf_modules_keep_program(void) {
+  if (!__atomic_load_n(&program_is_known, __ATOMIC_ACQUIRE)) {
+    __atomic_store_n(&program_is_known, read_program_path(program), __ATOMIC_RELEASE);
+  }
+}
+
+#if defined(DLFO_STRUCT_HAS_EH_DBASE)
+#pragma weak _dl_find_object
+
+/* The dynamic linker has no name for the program. Without /proc, the one that it was started by has to do. */
+static const char *program_path(char out[static PATH_BYTES]) {
+  const char *const started_as = (const char *)getauxval(AT_EXECFN);
+  if (__atomic_load_n(&program_is_known, __ATOMIC_ACQUIRE)) {
+    return program;
+  }
+  return read_program_path(out) || started_as == NULL ? out : started_as;
+}
+
+static void ask_linker(rf_modules *modules, uintptr_t pc) {
+  char path[PATH_BYTES];
+  struct dl_find_object found;
+  if (_dl_find_object((void *)(pc - 1), &found) != 0 || found.dlfo_link_map == NULL) {
+    return;
+  }
+  const char *const known = found.dlfo_link_map->l_name;
+  const char *const name = known[0] != '\0' ? known : program_path(path);
+  rf_module *const m = add(modules, (uintptr_t)found.dlfo_map_start, (uintptr_t)found.dlfo_map_end, name, strlen(name));
+  if (m != NULL) {
+    read_headers(m, m->start);
+    m->bias = found.dlfo_link_map->l_addr;
+  }
+}
+
+/* It neither locks nor allocates, but in a static program, which no linker started. */
+static void load_by_linker(const search *s) {
+  for (unsigned i = 0; i < s->count && _dl_find_object != NULL && getauxval(AT_BASE) != 0; i++) {
+    for (unsigned k = 0; k < s->traces[i]->depth; k++) {
+      uintptr_t const pc = s->traces[i]->frames[k];
+      if (pc != 0 && module_of(s->modules, pc) == NULL) {
+        ask_linker(s->modules, pc);
+      }
+    }
+  }
+}
+#else
+static void load_by_linker(const search *s) {
+  (void)s;
+}
+#endif
 
 /* ---- Modules that were unloaded ---- */
 
@@ -279,7 +346,9 @@ void rf_modules_load(rf_modules *modules, const rf_trace *const *traces, unsigne
   forget(modules);
   if (!load_by_questions(&s)) {
     forget(modules);
-    (void)rf_maps_each(visit, &s);
+    if (!rf_maps_each(visit, &s)) {
+      load_by_linker(&s);
+    }
   }
   add_unloaded(&s);
 }

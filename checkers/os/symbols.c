@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* O_CLOEXEC */
 #include "symbols.h"
 
+#include "forbidden_calls.h"
 #include "uncancelled.h"
 
 #include <elf.h>
@@ -27,7 +28,7 @@ typedef struct image {
 static bool map_file(const char *path, image *out) {
   struct stat about;
   void *data = MAP_FAILED;
-  int const fd = open(path, O_RDONLY | O_CLOEXEC);
+  int const fd = rf_is_forbidden(RF_CALL_OPEN | RF_CALL_MMAP | RF_CALL_MUNMAP) ? -1 : open(path, O_RDONLY | O_CLOEXEC);
   out->data = (const unsigned char *)data;
   if (fd == -1) {
     return false;

@@ -2,12 +2,12 @@
 #include "collector.h"
 
 #include <errno.h>
-#include <ringfence/port.h>
 #include <ringfence/report_json.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "checkers/os/forbidden_calls.h"
 #include "checkers/os/host.h"
 #include "checkers/os/spool_file.h"
 #include "collector_identity.h"
@@ -62,6 +62,12 @@ static rf_collector_windows windows_of(rf_collector_windows asked, const char *m
   return state.id.development && strcmp(mode, "sample") != 0 ? RF_COLLECTOR_WHOLE : RF_COLLECTOR_GUARDS;
 }
 
+/* False also in a sandbox that forbids a call that records take: they are lost. */
+static bool may_tell(void) {
+  return state.named && !rf_is_forbidden(RF_CALL_OPEN | RF_CALL_SPOOL | RF_CALL_SIGNAL_MASK | RF_CALL_PENDING |
+                                         RF_CALL_GETPID | RF_CALL_CLOCK);
+}
+
 bool rf_collector_begin(const rf_collector_options *options) {
   rf_collector_text folder = options->folder;
   if (state.begun) {
@@ -79,7 +85,7 @@ bool rf_collector_begin(const rf_collector_options *options) {
   rf_collector_identity_init(&state.id, options);
   state.windows = windows_of(options->windows, options->mode);
   state.first = options->first;
-  state.begun_ns = rf_port_now_ns();
+  state.begun_ns = rf_host_now_ns();
   state.named = true;
   return true;
 }
@@ -91,7 +97,7 @@ void rf_collector_forked(void) {
     state.sequence = 0;
     state.dropped = 0;
     state.busy = false;
-    state.begun_ns = rf_port_now_ns();
+    state.begun_ns = rf_host_now_ns();
     if (state.findings != 0) { /* else the pages stay the parent's */
       memset(state.keys, 0, sizeof state.keys);
     }
@@ -191,7 +197,7 @@ static bool tells_in_full(const key_count *k) {
 }
 
 bool rf_collector_wants_names(const rf_finding *f) {
-  return state.named && tells_in_full(count_of(rf_finding_key(f)));
+  return may_tell() && tells_in_full(count_of(rf_finding_key(f)));
 }
 
 /* ---- Findings ---- */
@@ -250,7 +256,7 @@ static void tell_repeat(key_count *k) {
   make_repeat(&w, k);
   if (rf_spool_file_append(&state.spool, line.data, line.length, true)) {
     k->untold = 0;
-    k->told_ns = rf_port_now_ns();
+    k->told_ns = rf_host_now_ns();
   }
 }
 
@@ -258,7 +264,7 @@ static void tell_repeat(key_count *k) {
  * record. */
 static bool is_repeat_due(const key_count *k) {
   bool const power_of_two = (k->times & (k->times - 1)) == 0;
-  return power_of_two || rf_port_now_ns() - k->told_ns >= REPEAT_NS;
+  return power_of_two || rf_host_now_ns() - k->told_ns >= REPEAT_NS;
 }
 
 /* A bug whose first finding could not be told has no record to count for. */
@@ -274,7 +280,7 @@ static void put_known(const rf_finding *f, const rf_symbolizer *symbolizer) {
       k->key = rf_finding_key(f);
       k->first = k->times == 0 ? state.sequence : k->first;
       k->times++;
-      k->told_ns = rf_port_now_ns();
+      k->told_ns = rf_host_now_ns();
     }
   } else if (k == NULL || k->times == 0) {
     drop(1);
@@ -289,7 +295,7 @@ static void put_known(const rf_finding *f, const rf_symbolizer *symbolizer) {
 
 void rf_collector_put(const rf_finding *f, const rf_symbolizer *symbolizer) {
   teller t;
-  if (!state.named) {
+  if (!may_tell()) {
     return;
   }
   if (!enter()) {
@@ -310,7 +316,7 @@ void rf_collector_put(const rf_finding *f, const rf_symbolizer *symbolizer) {
 
 void rf_collector_step(uint32_t rule, const char *done) {
   rf_sink_buffer line;
-  if (!state.named || (uint32_t)getpid() != state.id.process || !enter()) {
+  if (!may_tell() || (uint32_t)getpid() != state.id.process || !enter()) {
     return;
   }
   rf_sink_buffer_init(&line, state.line + 1, LINE_BYTES);
@@ -336,7 +342,7 @@ static void write_seconds(rf_json_writer *w, uint64_t ns) {
 }
 
 bool rf_collector_is_named(void) {
-  return state.named;
+  return may_tell();
 }
 
 static bool make_record(rf_sink_buffer *line, const rf_collector_identity *id, const char *kind,
@@ -344,7 +350,7 @@ static bool make_record(rf_sink_buffer *line, const rf_collector_identity *id, c
   rf_sink_buffer_init(line, state.line + 1, LINE_BYTES);
   rf_json_writer w = {.sink = &line->sink};
   begin_record(&w, kind, id);
-  write_seconds(&w, rf_port_now_ns() - state.begun_ns);
+  write_seconds(&w, rf_host_now_ns() - state.begun_ns);
   rf_sink_str(&line->sink, ",\"");
   rf_sink_str(&line->sink, kind);
   rf_sink_str(&line->sink, "\":");
@@ -358,7 +364,7 @@ static bool make_record(rf_sink_buffer *line, const rf_collector_identity *id, c
 bool rf_collector_record(const char *kind, const rf_symbolizer *symbolizer, rf_collector_writer write, void *context) {
   teller t;
   rf_sink_buffer line;
-  if (!state.named || !enter()) {
+  if (!may_tell() || !enter()) {
     return false;
   }
   const rf_collector_identity *const id = identity(&t);
@@ -436,9 +442,9 @@ static unsigned make_repeats(rf_sink_buffer *line, rf_json_writer *w) {
 
 bool rf_collector_end(const rf_collector_run *run) {
   rf_collector_run const own = {
-      .duration_ns = rf_port_now_ns() - state.begun_ns, .findings = state.findings, .exit = "unknown"};
+      .duration_ns = rf_host_now_ns() - state.begun_ns, .findings = state.findings, .exit = "unknown"};
   teller t;
-  if (!state.named || !rf_host_claim(&state.busy, END_PATIENCE_MS)) {
+  if (!may_tell() || !rf_host_claim(&state.busy, END_PATIENCE_MS)) {
     return false;
   }
   const rf_collector_identity *const id = identity(&t);

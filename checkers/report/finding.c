@@ -134,7 +134,7 @@ uint64_t rf_finding_key(const rf_finding *f) {
 
 static void complete(rf_reporter *reporter, rf_finding *f) {
   f->sequence = ++reporter->sequence;
-  f->time_ns = rf_port_now_ns();
+  f->time_ns = rf_host_now_ns();
   f->process = rf_host_process();
   if (f->found.thread == 0) {
     f->found.thread = rf_port_thread_id();

@@ -12,6 +12,7 @@
 
 #include <ringfence/sink.h>
 
+#include "checkers/os/forbidden_calls.h"
 #include "checkers/os/spool_file.h"
 #include "checkers/os/uncancelled.h"
 
@@ -74,6 +75,9 @@ static bool read_at(void *context, size_t at, void *out, size_t size) {
 
 bool rf_policy_read_file(const char *folder, size_t length, const rf_policy_who *who, const rf_policy_taker *taker,
                          rf_policy_head *head) {
+  if (rf_is_forbidden(RF_CALL_OPEN | RF_CALL_SPOOL)) {
+    return false;
+  }
   int const saved = errno;
   int const cancellation = rf_uncancelled_begin();
   int fd = getauxval(AT_SECURE) == 0 ? open_any(folder, length) : -1;

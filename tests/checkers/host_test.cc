@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <link.h>
 #include <sys/mman.h>
@@ -554,6 +555,39 @@ TEST_F(Modules, AreTheSameByQuestionsAndByTheText) {
   }
   munmap(made, size);
 }
+
+#if defined(DLFO_STRUCT_HAS_EH_DBASE)
+std::string described(const rf_symbolizer &symbolizer, uintptr_t pc) {
+  rf_frame_name name;
+  return symbolizer.name(symbolizer.context, pc, 0, &name)
+             ? std::string(name.module) + " " + std::to_string(name.offset) + " " + name.build_id
+             : "";
+}
+
+// The linker may know a library by way of a link.
+std::string behind_path(const std::string &text) {
+  return text.substr(text.find(' ') + 1);
+}
+
+// No file can be opened.
+TEST_F(Modules, AreToldByTheLinkerWhereThereIsNoMap) {
+  trace_.frames[0] = rf_test_caller();
+  trace_.frames[1] = in_the_c_library();
+  trace_.depth = 2;
+  load();
+  rf_symbolizer const symbolizer = rf_modules_symbolizer(&modules_, false);
+  std::string const program = described(symbolizer, trace_.frames[0]);
+  std::string const library = described(symbolizer, trace_.frames[1]);
+  EXPECT_EQ(status_of([&] {
+              rlimit const nothing = {0, 0};
+              (void)setrlimit(RLIMIT_NOFILE, &nothing);
+              load();
+              return !program.empty() && described(symbolizer, trace_.frames[0]) == program &&
+                     behind_path(described(symbolizer, trace_.frames[1])) == behind_path(library);
+            }),
+            0);
+}
+#endif
 
 // A module whose three segments all lie in the first page of its file, as lld and mold write small ones: that page is
 // mapped for each of them, and a page of nobody's follows.

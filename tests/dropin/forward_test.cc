@@ -175,6 +175,19 @@ TEST(Forward, AnAbortOfTheCLibrarysMallocIsAFindingWithTheCallsPlace) {
   }
 }
 
+// No call of the program's led there.
+TEST(Forward, AnAbortAsAThreadEndsHasThePlaceInTheCLibrary) {
+  Result const result = run({program("process"), "thread_end"}, with("mode=off"));
+  EXPECT_EQ(result.status, 128 + SIGABRT);
+  ASSERT_EQ(result.findings.size(), 1U) << result.err;
+  EXPECT_EQ(result.findings[0]["bug"].text, "metadata-corruption");
+  const Json &frames = result.findings[0]["found"]["frames"];
+  ASSERT_FALSE(frames.items.empty());
+  for (const Json &frame : frames.items) {
+    EXPECT_NE(frame["module"].text, "") << "an address of nobody's";
+  }
+}
+
 TEST(Forward, OfOtherBlocksNothingIsSaid) {
   for (const char *const name : {"overflow_by_one", "write_after_free", "leak", "usable_size_of_a_freed_block"}) {
     for (const char *const mode : {"mode=off", "mode=sample"}) {

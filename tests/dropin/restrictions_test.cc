@@ -96,5 +96,31 @@ TEST_P(Sandbox, IsNotLeftByTheDropIn) {
   }
 }
 
+// Of its frames the modules are known, though no file may be opened.
+void expect_finding(const std::string &mode, const std::string &calls) {
+  SCOPED_TRACE(mode + " " + calls);
+  How how = with("mode=" + mode + ":align=left:watch=0:summary=1");
+  Result const logged = run({program("sandbox"), calls, "prctl", "return", "overflow"}, how);
+  EXPECT_EQ(logged.status, 99) << logged.err;
+  ASSERT_EQ(logged.findings.size(), 1U);
+  EXPECT_EQ(logged.findings[0]["bug"].text, "heap-buffer-overflow");
+  EXPECT_EQ(logged.findings[0]["found"]["frames"].items.at(0)["module"].text, program("sandbox"));
+  EXPECT_EQ(logged.findings[0]["allocated"]["frames"].items.at(0)["module"].text, program("sandbox"));
+  how.options += ":collector=" + testing::TempDir() + "/collector"; // which nothing can be sent to
+  how.log = false;
+  Result const printed = run({program("sandbox"), calls, "syscall", "return", "overflow"}, how);
+  EXPECT_EQ(printed.status, 99) << printed.err;
+  EXPECT_NE(printed.err.find("(" + program("sandbox") + "+0x"), std::string::npos) << printed.err;
+}
+
+TEST(SandboxFinding, IsToldAndEndsTheProcess) {
+  for (const char *const mode : {"guard", "page"}) {
+    for (const char *const calls : {"strict", "least", "threads"}) {
+      expect_finding(mode, calls);
+    }
+  }
+  expect_finding("sample:sample_rate=1", "threads");
+}
+
 } // namespace
 } // namespace ringfence_test

@@ -104,6 +104,30 @@ INSTANTIATE_TEST_SUITE_P(Each, With, testing::Values("addr2line", "eu-addr2line"
                            return name;
                          });
 
+void write_tool(const std::string &path, const std::string &file) {
+  FILE *const out = fopen(path.c_str(), "w");
+  ASSERT_NE(out, nullptr);
+  fprintf(out, "#!/bin/sh\nwhile read -r at; do echo \"$at\"; echo f; echo '/x/%s:5'; done\n", file.c_str());
+  fclose(out);
+  chmod(path.c_str(), 0700);
+}
+
+// Binutils have one name for all files of a program that was compiled as it was linked.
+TEST_F(Symbolize, AFileThatIsMadeUpIsAskedOfTheNextTool) {
+  std::string const folder = ringfence_test::scratch("bin");
+  mkdir(folder.c_str(), 0700);
+  setenv("PATH", folder.c_str(), 1);
+  write_tool(folder + "/addr2line", "<artificial>");
+  symbolize({&frame_});
+  ASSERT_EQ(frame_.source_count, 1U);
+  EXPECT_STREQ(frame_.sources[0].file, "/x/<artificial>");
+  write_tool(folder + "/eu-addr2line", "<artificial>");
+  write_tool(folder + "/llvm-symbolizer", "a.c");
+  symbolize({&frame_});
+  ASSERT_EQ(frame_.source_count, 1U);
+  EXPECT_STREQ(frame_.sources[0].file, "/x/a.c");
+}
+
 TEST_F(Symbolize, WithoutAToolTheSymbolTableGivesTheFunction) {
   setenv("PATH", "/nonexistent", 1);
   testing::internal::CaptureStderr();

@@ -12,7 +12,6 @@
 #include "checkers/report/collector.h"
 
 #include <errno.h>
-#include <ringfence/port.h>
 #include <ringfence/report_json.h>
 #include <ringfence/reporter.h>
 #include <string.h>
@@ -199,7 +198,7 @@ void rf_process_log_begin(void) {
   }
   if (rf_process.options.summary) {
     open_line(&line, text, "start");
-    number(&line.sink, "time_ns", rf_port_now_ns());
+    number(&line.sink, "time_ns", rf_host_now_ns());
     close_line(&line);
   }
 }
@@ -260,7 +259,7 @@ static void suppressions(void) {
 
 static void tell_collector(const totals *now, uint64_t findings, const rf_leak_summary *leaks, const char *unchecked,
                            const rf_process_exit *exit) {
-  uint64_t const time = rf_port_now_ns();
+  uint64_t const time = rf_host_now_ns();
   bool const continued = told.process == rf_process_now();
   if (exit->kind == NULL) {
     return;
@@ -326,7 +325,7 @@ void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks, const c
   if (!rf_process.options.summary || rf_is_forbidden(RF_CALL_OPEN)) {
     return;
   }
-  uint64_t const time = rf_port_now_ns();
+  uint64_t const time = rf_host_now_ns();
   open_line(&line, text, "summary");
   number(&line.sink, "time_ns", time);
   number(&line.sink, "duration_ns", time - rf_process.start_ns);
@@ -383,7 +382,7 @@ void rf_process_log_resumed(void) {
   char text[LINE_BYTES];
   rf_sink_buffer line;
   if (rf_process.options.summary) {
-    open_short_line(&line, text, "resumed", rf_process_now(), rf_port_now_ns());
+    open_short_line(&line, text, "resumed", rf_process_now(), rf_host_now_ns());
     close_line(&line);
   }
 }

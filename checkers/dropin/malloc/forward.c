@@ -3,6 +3,7 @@
 
 #include "checkers/dropin/runtime/caller.h"
 #include "checkers/dropin/runtime/own_cache.h"
+#include "checkers/dropin/runtime/signals.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/dropin/runtime/steering.h"
 #include "checkers/os/host.h"
@@ -143,6 +144,16 @@ static void spend_time(void) {
   __atomic_store_n(&last_sampled, (uintptr_t)sampled, __ATOMIC_RELAXED);
 }
 
+/* Once in each thread, at its first request: the threads that the C library starts for timers (SIGEV_THREAD) have no
+ * block of ours, and the mask of the one that starts them, in which all signals are blocked. */
+static void open_faults(void) {
+  static RF_THREAD_LOCAL bool done;
+  if (!done) {
+    done = true;
+    rf_signals_open_faults();
+  }
+}
+
 /* After the countdown, or in its place. */
 static bool is_sampled(void) {
   int32_t *const left = rf_process.report_rejected ? &left_unseen : &rf_forward_left;
@@ -151,6 +162,7 @@ static bool is_sampled(void) {
     return false;
   }
   int32_t next = 0;
+  open_faults();
   bool const due = rf_guarded_blocks_draw(&next);
   *left = next > 0 ? next - 1 : 0;
   return due && !is_too_soon();

@@ -11,6 +11,7 @@
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/sandbox.h"
 #include "checkers/dropin/runtime/state.h"
+#include "checkers/os/host.h"
 #include "checkers/page/page_store.h"
 #include "intercept.h"
 
@@ -50,6 +51,13 @@ static void make_heap_ready(void) {
   }
 }
 
+/* The first walk of the unwinder wakes threads that might wait for it (futex). */
+static void make_findings_ready(void) {
+  uintptr_t frame;
+  rf_host_keep();
+  (void)rf_host_unwind(&frame, 1);
+}
+
 /* Before the program restricts itself, by prctl or the call of its own. */
 static void prepare_sandbox(unsigned long mode) {
   if (mode == MODE_STRICT && rf_process.checked) {
@@ -59,6 +67,7 @@ static void prepare_sandbox(unsigned long mode) {
   rf_page_time_settle();
   rf_output_keep_log();
   rf_page_signals_keep(true);
+  make_findings_ready();
   rf_forward_settle();
 }
 

@@ -105,6 +105,9 @@ typedef struct walk {
 static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *argument) {
   walk *const w = argument;
   uintptr_t const pc = (uintptr_t)_Unwind_GetIP(context);
+  if (pc == 0) {
+    return _URC_END_OF_STACK;
+  }
   if (w->out->depth == 0 && (w->passed < LIBC_FRAMES || is_libcs(pc) || is_ours(pc))) {
     w->passed += is_libcs(pc) ? 1 : 0;
     return _URC_NO_REASON;

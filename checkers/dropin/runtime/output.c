@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "checkers/os/forbidden_calls.h"
+#include "checkers/os/modules.h"
 #include "checkers/os/pid_path.h"
 
 #define PATH_BYTES 512
@@ -83,6 +84,7 @@ static int open_log(void) {
 
 void rf_output_keep_log(void) {
   int const saved = errno;
+  rf_modules_keep_program();
   int const file = rf_process.options.summary && kept_log.descriptor <= 0 ? open_log() : -1;
   if (file >= 0) {
     rf_kept_file_keep(&kept_log, file);

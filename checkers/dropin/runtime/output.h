@@ -17,7 +17,8 @@ void rf_output_close(void);
 /* Writes `text` to standard error, unless that is a file of the program's. */
 void rf_output_say(const char *text, size_t size);
 
-/* Under the command: keeps the log open from now on, since the program is about to give up the right to open it. */
+/* The program is about to give up the right to open files: its path is remembered, and under the command the log stays
+ * open from now on. */
 void rf_output_keep_log(void);
 
 /* Standard error is the file that has its number now. Keeps errno. */

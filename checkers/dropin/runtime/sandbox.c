@@ -115,6 +115,11 @@ static bool ends_process(const filter_program *filter, long number) {
 #else
 #define FSTAT_CALL SYS_fstat
 #endif
+#if defined(SYS_newfstatat)
+#define FSTATAT_CALL SYS_newfstatat /* glibc 2.33 and later: fstat makes this call */
+#else
+#define FSTATAT_CALL SYS_fstatat64
+#endif
 #if defined(SYS_readlink)
 #define READLINK_CALL SYS_readlink
 #else
@@ -151,11 +156,26 @@ static const struct {
     {SYS_sigaltstack, RF_CALL_OTHERS},
     {SYS_process_vm_readv, RF_CALL_OTHERS},
     {SYS_process_vm_writev, RF_CALL_OTHERS},
-    {SYS_pread64, RF_CALL_OTHERS},
+    {SYS_pread64, RF_CALL_SPOOL | RF_CALL_OTHERS},
     {SYS_tee, RF_CALL_PEEK},
     {SYS_pipe2, RF_CALL_PEEK},
     {SYS_recvfrom, RF_CALL_PEEK},
     {SYS_getsockopt, RF_CALL_PEEK},
+    {FSTATAT_CALL, RF_CALL_OPEN},
+    {SYS_ioctl, RF_CALL_IOCTL},
+    {SYS_flock, RF_CALL_SPOOL},
+    {SYS_linkat, RF_CALL_SPOOL},
+    {SYS_unlinkat, RF_CALL_SPOOL},
+    {SYS_mkdirat, RF_CALL_SPOOL},
+    {SYS_fchmod, RF_CALL_SPOOL},
+    {SYS_socket, RF_CALL_SPOOL},
+    {SYS_sendto, RF_CALL_SPOOL},
+#if defined(SYS_shmat)
+    {SYS_shmat, RF_CALL_SPOOL},
+    {SYS_shmctl, RF_CALL_SPOOL},
+#endif
+    {SYS_rt_sigpending, RF_CALL_PENDING},
+    {SYS_rt_sigtimedwait, RF_CALL_PENDING},
 };
 
 void rf_sandbox_entered(unsigned long mode, const void *filter) {

@@ -100,6 +100,9 @@ void rf_signals_add_faults(sigset_t *set, rf_fault_set which) {
 static int change_mask(int how, const uint64_t *set, sigset_t *old) {
   int const saved = errno;
   if (rf_is_forbidden(RF_CALL_SIGNAL_MASK)) {
+    if (old != NULL) {
+      (void)sigemptyset(old); /* who asks what waits asks for signals that were blocked */
+    }
     return EPERM;
   }
   int const error = syscall(SYS_rt_sigprocmask, how, set, old, sizeof *set) == 0 ? 0 : errno;
@@ -107,16 +110,19 @@ static int change_mask(int how, const uint64_t *set, sigset_t *old) {
   return error;
 }
 
-void rf_signals_begin_thread(void) {
+void rf_signals_open_faults(void) {
   uint64_t const set = FAULTS;
   sigset_t before;
-  if (!keeps_open) {
-    return;
-  }
-  if (change_mask(SIG_UNBLOCK, &set, &before) == 0) {
+  if (keeps_open && change_mask(SIG_UNBLOCK, &set, &before) == 0) {
     held |= word_of(&before) & FAULTS;
   }
-  rf_page_give_stack();
+}
+
+void rf_signals_begin_thread(void) {
+  rf_signals_open_faults();
+  if (keeps_open) {
+    rf_page_give_stack();
+  }
 }
 
 void rf_signals_keep_faults_open(void) {

@@ -37,6 +37,9 @@ void rf_signals_keep_faults_open(void);
  * and calls the program in them. A handler of faults needs a stack of its own where the thread's is at its end. */
 void rf_signals_begin_thread(void);
 
+/* The first of the two, for a thread that may get no block of ours, or start one that does not. */
+void rf_signals_open_faults(void);
+
 /* A program has made a stack for signal handlers of its own that is too small for ours: they run on the threads' stacks
  * from now on. */
 void rf_signals_leave_small_stacks(void);

@@ -67,15 +67,28 @@ static void on_timer(union sigval unused) {
   handled = 1;
 }
 
-static void by_timer(void) {
+static void wait_for_timer(pthread_attr_t *attributes) {
   struct sigevent event = {.sigev_notify = SIGEV_THREAD, .sigev_notify_function = on_timer};
   struct itimerspec const soon = {.it_value = {.tv_nsec = 1}};
   timer_t timer;
+  event.sigev_notify_attributes = attributes;
   timer_create(CLOCK_MONOTONIC, &event, &timer);
   timer_settime(timer, 0, &soon, NULL);
   while (handled == 0) {
     usleep(100);
   }
+}
+
+static void by_timer(void) {
+  wait_for_timer(NULL);
+}
+
+static void by_timer_as_told(void) {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, 256 * 1024);
+  wait_for_timer(&attributes);
+  pthread_attr_destroy(&attributes);
 }
 
 static void by_parent(void) {
@@ -194,6 +207,7 @@ static const struct {
              {"main", by_main},
              {"handler", by_handler},
              {"timer", by_timer},
+             {"timer_as_told", by_timer_as_told},
              {"parent", by_parent},
              {"heir", use},
              {"told", told},

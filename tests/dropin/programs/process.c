@@ -348,6 +348,20 @@ static int wild_access(int behind) {
   return at != NULL ? *at : 1;
 }
 
+/* The block is in a list of its thread then, which glibc walks when the thread ends. */
+static void *damage_list_of_thread(void *unused) {
+  void *const block = malloc(24);
+  free(block);
+  *(volatile unsigned char *)block ^= 1; /* the list's next one */
+  return unused;
+}
+
+static void damage_as_thread_ends(void) {
+  pthread_t t;
+  pthread_create(&t, NULL, damage_list_of_thread, NULL);
+  pthread_join(t, NULL);
+}
+
 static int leave(const char *how) {
   if (strcmp(how, "return") == 0) {
     return 3;
@@ -363,6 +377,9 @@ static int leave(const char *how) {
   }
   if (strcmp(how, "quick_exit") == 0) {
     quick_exit(4);
+  }
+  if (strcmp(how, "thread_end") == 0) {
+    damage_as_thread_ends();
   }
   if (strcmp(how, "abort") == 0) {
     abort();

@@ -1,6 +1,7 @@
 /* Forbids itself most system calls, and goes on: by argv[1], "strict" (SECCOMP_MODE_STRICT), or a filter that ends the
  * process at all calls but some: "least" (files that are open, memory, the end), "threads" (those as well). argv[2] is
- * how: "prctl" or "syscall". argv[3] is the end: "return", "_exit", or "exit" (the call of that name). */
+ * how: "prctl" or "syscall". argv[3] is the end: "return", "_exit", or "exit" (the call of that name). With a fourth
+ * argument, it writes behind a block then. */
 #define _GNU_SOURCE
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -87,6 +88,12 @@ static void *run(void *unused) {
   return unused;
 }
 
+static void overflow(void) {
+  volatile char *const block = malloc(20);
+  block[20] = 1;
+  free((char *)block);
+}
+
 int main(int argc, char **argv) {
   pthread_t thread;
   char *const big = malloc(2000);
@@ -101,6 +108,9 @@ int main(int argc, char **argv) {
   resize();
   release();
   free(big);
+  if (argc > 4) {
+    overflow();
+  }
   if (strcmp(argv[1], "threads") == 0 && pthread_create(&thread, NULL, run, NULL) == 0) {
     pthread_join(thread, NULL);
   }

@@ -56,8 +56,10 @@ static uint64_t looked_up(const batch *b, const rf_frame *frame) {
   return frame->exact ? offset : offset - 1;
 }
 
-static const symbolizer *find_symbolizer(rf_bump_arena *arena, const char **path) {
-  for (size_t i = 0; i < sizeof symbolizers / sizeof symbolizers[0]; i++) {
+/* The first one that is installed, behind `before` where that is not NULL. */
+static const symbolizer *find_symbolizer(rf_bump_arena *arena, const symbolizer *before, const char **path) {
+  size_t const begin = before == NULL ? 0 : (size_t)(before - symbolizers) + 1;
+  for (size_t i = begin; i < sizeof symbolizers / sizeof symbolizers[0]; i++) {
     *path = rf_paths_in_path(arena, symbolizers[i].name);
     if (*path != NULL) {
       return &symbolizers[i];
@@ -95,6 +97,28 @@ static void ask(const batch *b, const symbolizer *tool, const char *path) {
       b->frames[i]->sources = sources[i];
       b->frames[i]->source_count = counts[i];
     }
+  }
+}
+
+/* gcc's name for what it compiles when it links (-flto), which binutils give for each file of it. */
+static bool has_made_up_file(const batch *b) {
+  static const char made_up[] = "<artificial>";
+  for (size_t i = 0; i < b->count; i++) {
+    for (size_t k = 0; k < b->frames[i]->source_count; k++) {
+      const char *const file = b->frames[i]->sources[k].file;
+      size_t const length = file != NULL ? strlen(file) : 0;
+      if (length >= sizeof made_up - 1 && strcmp(file + length - (sizeof made_up - 1), made_up) == 0) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+static void ask_until_known(const batch *b, const symbolizer *tool, const char *path) {
+  ask(b, tool, path);
+  while (has_made_up_file(b) && (tool = find_symbolizer(b->arena, tool, &path)) != NULL) {
+    ask(b, tool, path);
   }
 }
 
@@ -153,7 +177,7 @@ static void symbolize_module(rf_bump_arena *arena, rf_frame **frames, size_t cou
   if (ran == NULL || ran[0] == '\0' || (there != NULL && strcmp(ran, there) == 0)) {
     batch const b = distinct(arena, file, frames, count, rf_elf_mode_bit(&elf));
     if (tool != NULL) {
-      ask(&b, tool, path);
+      ask_until_known(&b, tool, path);
     }
     complete(&b, &elf);
     copy_to_equals(frames, count);
@@ -166,7 +190,7 @@ void rf_symbolize(rf_bump_arena *arena, rf_frame **frames, size_t count) {
     return;
   }
   const char *path = NULL;
-  const symbolizer *const tool = find_symbolizer(arena, &path);
+  const symbolizer *const tool = find_symbolizer(arena, NULL, &path);
   if (tool == NULL) {
     rf_diag("no symbolizer found, so stacks show no files and lines: install binutils, elfutils or llvm");
   }
