@@ -318,6 +318,17 @@ TEST_P(Guard, AnInteriorPointerOfAnAlignedBlockIsToldFromIt) {
   expect_silence();
 }
 
+TEST_P(Guard, AnAlignmentForWhichNoAddressSpaceHasRoomCostsNoQuarantine) {
+  rf_free(a(), rf_alloc(a(), 100));
+  size_t const quarantined = guard_.quarantined;
+  EXPECT_GT(quarantined, 0U);
+  for (size_t align = SIZE_MAX / 2 + 1; align > RF_SIZE_LIMIT / 4; align /= 2) {
+    EXPECT_EQ(rf_aligned_alloc(a(), align, 100), nullptr);
+  }
+  EXPECT_EQ(guard_.quarantined, quarantined);
+  expect_silence();
+}
+
 // ---- Realloc ----
 
 TEST_P(Guard, ReallocMovesSmallBlocksSoThatStalePointersShow) {

@@ -171,6 +171,18 @@ TEST_F(Depot, EqualStacksAreStoredOnce) {
   EXPECT_NE(put({7, 8, 9, 0}), id);
 }
 
+TEST_F(Depot, StacksThatDifferInAnyFrameAreSpreadOverItsBuckets) {
+  uint32_t const *const buckets = depot_.buckets;
+  for (uintptr_t i = 1; i <= 100; i++) {
+    for (std::vector<uintptr_t> const &stack : {std::vector<uintptr_t>{i * 16, 1, 2}, {1, i * 16, 2}, {1, 2, i * 16}}) {
+      EXPECT_NE(put(stack), 0U);
+    }
+  }
+  size_t const all = size_t{depot_.bucket_mask} + 1;
+  size_t const used = all - static_cast<size_t>(std::count(buckets, buckets + all, 0U));
+  EXPECT_GT(used, all * 2 / 5) << "300 stacks at random would use 44 % of 512";
+}
+
 TEST_F(Depot, TheEmptyStackIsNone) {
   EXPECT_EQ(put({}), 0U);
   EXPECT_TRUE(get(0).empty());

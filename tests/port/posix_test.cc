@@ -52,6 +52,13 @@ protected:
   rf_event event;
 };
 
+TEST(EventDeathTest, SettingOneThatEndedStopsTheProgram) {
+  rf_event event;
+  ASSERT_EQ(rf_event_init(&event), RF_OK);
+  rf_event_deinit(&event);
+  EXPECT_EXIT(rf_event_set(&event), testing::KilledBySignal(SIGABRT), "");
+}
+
 TEST_F(EventTest, IsNotSetAtFirst) {
   EXPECT_EQ(rf_event_wait(&event, 0), RF_ERR_TIMEOUT);
 }

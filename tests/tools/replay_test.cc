@@ -48,6 +48,15 @@ TEST(Replay, UsesTheAllocatorAndTheArenaThatItIsTold) {
   EXPECT_TRUE(has(result.out, "\nsmallmem, in an arena of 1024.0 KiB\n")) << result.out;
 }
 
+TEST(Replay, TellsSizesInTheUnitThatSuitsThem) {
+  const std::vector<std::pair<std::string, std::string>> kSizes = {
+      {"10239", "10239 bytes"}, {"10240", "10.0 KiB"}, {"10239K", "10239.0 KiB"}, {"10M", "10.0 MiB"}};
+  for (const auto &[size, text] : kSizes) {
+    Result const result = replay({"--arena", size, "--runs=1", recorded()});
+    EXPECT_TRUE(has(result.out, "\ntlsf, in an arena of " + text + "\n")) << result.out;
+  }
+}
+
 TEST(Replay, SaysWhatFailsInASmallArena) {
   Result const result = replay({"--arena=100K", "--runs=1", recorded()});
   EXPECT_EQ(result.status, 1);

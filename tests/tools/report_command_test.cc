@@ -827,6 +827,17 @@ print(root.get('lang'), len(list(root.iter(X + 'h1'))), len(bad))
   EXPECT_TRUE(has(page, "title=\"0x105e: overwritten, expected fd\">00</td>")) << page;
 }
 
+TEST_F(ReportCommand, ThePageHasTheFactsThatAreKnown) {
+  const std::string page = report({"--format=html", file("leak", json(leak()))}).out;
+  for (const char *const each :
+       {"<dt>Block</dt><dd class=\"mono\">0x2000, ", "<dt>Mode</dt><dd class=\"mono\">guard<",
+        "<dt>Allocator</dt><dd class=\"mono\">tlsf<", "<dt>Process</dt><dd class=\"mono\">4242<",
+        "<dt>Fingerprint</dt><dd class=\"mono\">"}) {
+    EXPECT_TRUE(has(page, each)) << each << page;
+  }
+  EXPECT_EQ(count(page, "<dt>"), 5U) << page;
+}
+
 TEST_F(ReportCommand, ThePageShowsWhatTurnsTheDirectionOfText) {
   const rf_site odd = {"f.c", "safe\xE2\x80\xAE\x1B[31m<script>alert(1)</script>", 1};
   rf_finding f = leak();

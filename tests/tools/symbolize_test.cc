@@ -160,6 +160,32 @@ TEST_F(Symbolize, TheSymbolTableNamesWhatTheToolDoesNot) {
   }
 }
 
+// However the frames of several are mixed.
+TEST_F(Symbolize, AToolRunsOnceForEachModule) {
+  const std::string folder = ringfence_test::scratch("once");
+  mkdir(folder.c_str(), 0700);
+  const std::string other = folder + "/other";
+  ringfence_test::write_file(other, ringfence_test::read_file(module_), 0755);
+  ringfence_test::write_file(folder + "/addr2line",
+                             "#!/bin/sh\necho run >>" + folder +
+                                 "/runs\nwhile read -r at; do printf '%s\\nf\\n/a.c:7\\n' \"$at\"; done\n",
+                             0755);
+  setenv("PATH", (folder + ":" + path_before_).c_str(), 1);
+  std::vector<rf_frame> frames(6, frame_);
+  std::vector<rf_frame *> all;
+  for (size_t i = 0; i < frames.size(); i++) {
+    frames[i].module = i % 2 == 0 ? module_.c_str() : other.c_str();
+    frames[i].offset += i / 2;
+    all.push_back(&frames[i]);
+  }
+  symbolize(all);
+  EXPECT_EQ(ringfence_test::read_file(folder + "/runs"), "run\nrun\n");
+  for (const rf_frame &frame : frames) {
+    ASSERT_EQ(frame.source_count, 1u);
+    EXPECT_EQ(frame.sources[0].line, 7u);
+  }
+}
+
 TEST_F(Symbolize, EqualFramesGetTheSameAnswer) {
   rf_frame second = frame_;
   rf_frame third = frame_;

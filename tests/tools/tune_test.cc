@@ -38,6 +38,14 @@ TEST(Tune, PrintsEachChoiceAndWritesTheBest) {
   EXPECT_TRUE(has(text, "static inline rf_allocator *radio_heap_init(radio_heap *t, ")) << text;
 }
 
+TEST(Tune, ComparesPoolsOfSeveralClasses) {
+  Result const result = tune({"-a", "tlsf", recorded("sqlite")});
+  EXPECT_EQ(result.status, 0) << result.err;
+  size_t const pool = result.out.find("best: pool:");
+  ASSERT_NE(pool, std::string::npos) << result.out;
+  EXPECT_LT(result.out.find(',', pool), result.out.find("+tlsf", pool)) << "one class alone is worse: " << result.out;
+}
+
 TEST(Tune, LeavesPoolsOutIfItIsTold) {
   Result const result = tune({"-a", "tlsf", "--pools=0", recorded("sqlite")});
   EXPECT_EQ(result.status, 0) << result.err;
