@@ -176,6 +176,7 @@ def tokens_give_the_rights_that_they_name():
         equal(s.http("GET", "/style.css").status, 200)
         s.stop()
         for mode, text in ((0o644, "read " + "r" * 20), (0o600, "nonsense"), (0o600, "fly " + "r" * 20),
+                           (0o600, "read,fly " + "r" * 20), (0o600, "read,,post " + "r" * 20),
                            (0o600, "read short")):
             with open(s.directory + "/tokens", "w", encoding="ascii") as file:
                 file.write(text)

@@ -76,14 +76,20 @@ static const char *read_private(rf_bump_arena *arena, const char *path, char *er
   return text != NULL ? text : (fail(error, path, "must be a file that only its owner may read (mode 0600)"), NULL);
 }
 
+/* 0 where a name is none of a right. */
 static unsigned rights_of(const char *names, size_t length) {
   static const char *const all[] = {"read", "post", "triage", "steer"};
   unsigned rights = 0;
   for (size_t at = 0; at < length;) {
     size_t const name = strcspn(names + at, ", \t");
+    unsigned right = 0;
     for (unsigned i = 0; i < 4; i++) {
-      rights |= strlen(all[i]) == name && strncmp(names + at, all[i], name) == 0 ? 1U << i : 0;
+      right |= strlen(all[i]) == name && strncmp(names + at, all[i], name) == 0 ? 1U << i : 0;
     }
+    if (right == 0) {
+      return 0;
+    }
+    rights |= right;
     at += name + 1;
   }
   return rights;
