@@ -226,8 +226,8 @@ def the_command_line_is_checked():
                             (("--webhook", "http://x", "--alert-command", "y"), "not both"),
                             (("--webhook", ""), "--webhook"), (("--webhook", "ftp://x"), "--webhook"),
                             (("--webhook", "https://"), "--webhook"), (("--alert-command", ""), "is empty"),
-                            (("--host", ""), "--host"), (("--host", "https://"), "--host"), (("--host", "https://x/path"), "--host"),
-                            (("--host", "ftp://x"), "--host")]:
+                            (("--host", ""), "--host"), (("--host", "https://"), "--host"),
+                            (("--host", "https://x/path"), "--host"), (("--host", "ftp://x"), "--host")]:
             output = s.command("serve", *words, status=2)
             check(said in output, words, output)
     for words in subprocess.check_output([SERVE, "help"]).decode().split("\n  ")[1:]:
