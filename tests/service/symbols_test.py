@@ -237,12 +237,16 @@ def an_upload_writes_to_no_file_that_is_there():
     with Service() as s:
         folder = os.path.join(s.directory, "symbols")
         os.makedirs(folder, exist_ok=True)
-        there = os.path.join(folder, f"new-{s.process.pid}-1")  # as a program that guesses the name might leave it
-        with open(there, "wb") as file:
-            file.write(b"kept")
+        # As a program that guesses the name, which has the time in it, might leave them: for ten seconds.
+        now = int(time.monotonic() * 1000)
+        there = [os.path.join(folder, f"new-{s.process.pid}-{ms}-1") for ms in range(now, now + 10000)]
+        for path in there:
+            with open(path, "wb") as file:
+                file.write(b"kept")
         equal(s.http("POST", "/api/v1/symbols", body=b"upload").status, 507)
-        with open(there, "rb") as file:
-            equal(file.read(), b"kept")
+        for path in there:
+            with open(path, "rb") as file:
+                equal(file.read(), b"kept")
         equal(s.http("POST", "/api/v1/symbols", body=b"upload").status, 400, "the next name is free")
 
 
