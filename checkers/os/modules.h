@@ -5,6 +5,8 @@
 #define RINGFENCE_MODULES_H
 
 #include <ringfence/frames.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -45,6 +47,10 @@ void rf_modules_load(rf_modules *modules, const rf_trace *const *traces, unsigne
 /* Remembers the program's own path, since it may soon not be there to be read: the program gives up its root folder, or
  * forbids itself to open files. Any thread; keeps errno. Hosted systems only. */
 void rf_modules_keep_program(void);
+
+/* Writes the program's own path into `room` bytes, ended by a NUL: "" and false where it cannot be read and was not kept.
+ * Any thread; keeps errno. Hosted systems only. */
+bool rf_modules_program_path(char *out, size_t room);
 
 /* Remembers a module that was unloaded, for frames that lie in no other. `path` must never change. The last
  * RF_MODULES_UNLOADED are kept. By one thread at a time. */

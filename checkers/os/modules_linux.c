@@ -243,17 +243,28 @@ static bool load_by_questions(search *s) {
 static char program[PATH_BYTES]; /* its path; each thread writes the same */
 static bool program_is_known;    /* accessed atomically */
 
-static bool read_program_path(char out[static PATH_BYTES]) {
+static bool read_program_path(char *out, size_t room) {
   int const saved_errno = errno;
-  ssize_t const length = rf_is_forbidden(RF_CALL_OPEN) ? 0 : readlink("/proc/self/exe", out, PATH_BYTES - 1);
+  ssize_t const length = rf_is_forbidden(RF_CALL_OPEN) ? 0 : readlink("/proc/self/exe", out, room - 1);
   out[length > 0 ? length : 0] = '\0';
   errno = saved_errno;
   return length > 0;
 }
 
+bool rf_modules_program_path(char *out, size_t room) {
+  if (!__atomic_load_n(&program_is_known, __ATOMIC_ACQUIRE)) {
+    return read_program_path(out, room);
+  }
+  size_t const length = strlen(program);
+  size_t const kept = length < room ? length : room - 1;
+  memcpy(out, program, kept);
+  out[kept] = '\0';
+  return true;
+}
+
 void rf_modules_keep_program(void) {
   if (!__atomic_load_n(&program_is_known, __ATOMIC_ACQUIRE)) {
-    __atomic_store_n(&program_is_known, read_program_path(program), __ATOMIC_RELEASE);
+    __atomic_store_n(&program_is_known, read_program_path(program, sizeof program), __ATOMIC_RELEASE);
   }
 }
 
@@ -263,10 +274,7 @@ void rf_modules_keep_program(void) {
 /* The dynamic linker has no name for the program. Without /proc, the one that it was started by has to do. */
 static const char *program_path(char out[static PATH_BYTES]) {
   const char *const started_as = (const char *)getauxval(AT_EXECFN);
-  if (__atomic_load_n(&program_is_known, __ATOMIC_ACQUIRE)) {
-    return program;
-  }
-  return read_program_path(out) || started_as == NULL ? out : started_as;
+  return rf_modules_program_path(out, PATH_BYTES) || started_as == NULL ? out : started_as;
 }
 
 static void ask_linker(rf_modules *modules, uintptr_t pc) {

@@ -92,8 +92,7 @@ const char *rf_collector_text_of(char *out, size_t room, rf_collector_text optio
 
 static void put_program(rf_json_writer *w) {
   char path[PATH_BYTES];
-  ssize_t const length = readlink("/proc/self/exe", path, sizeof path - 1);
-  path[length > 0 ? length : 0] = '\0';
+  (void)rf_modules_program_path(path, sizeof path);
   rf_json_put_text(w, "program", path);
 }
 

@@ -8,6 +8,7 @@
 #include "checkers/dropin/runtime/steering.h"
 #include "checkers/os/forbidden_calls.h"
 #include "checkers/os/host.h"
+#include "checkers/os/modules.h"
 #include "checkers/os/uncancelled.h"
 #include "checkers/report/collector.h"
 
@@ -91,10 +92,9 @@ static void number(const rf_sink *sink, const char *name, uint64_t value) {
 
 static void program(const rf_sink *sink) {
   char path[PATH_BYTES];
-  ssize_t const length = readlink("/proc/self/exe", path, sizeof path - 1);
-  path[length > 0 ? length : 0] = '\0';
+  bool const known = rf_modules_program_path(path, sizeof path);
   rf_sink_str(sink, ",\"program\":");
-  rf_json_string(length > 0 ? path : NULL, sink);
+  rf_json_string(known ? path : NULL, sink);
 }
 
 static void open_line(rf_sink_buffer *line, char *text, const char *type) {

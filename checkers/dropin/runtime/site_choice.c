@@ -1,12 +1,11 @@
-#define _GNU_SOURCE /* readlink */
 #include "site_choice.h"
 
 #include "checkers/dropin/os/module.h"
+#include "checkers/os/modules.h"
 #include "checkers/report/policy.h"
 
 #include "state.h"
 #include <string.h>
-#include <unistd.h>
 
 #define SITES 4096U /* a power of two */
 #define FULL (SITES / 4 * 3)
@@ -65,8 +64,7 @@ static site *find(uint32_t key) {
 /* ---- Modules ---- */
 
 void rf_site_limit_to(const char *modules, size_t length) {
-  ssize_t const used = readlink("/proc/self/exe", sites.program, sizeof sites.program - 1);
-  sites.program[used > 0 ? used : 0] = '\0';
+  (void)rf_modules_program_path(sites.program, sizeof sites.program);
   sites.modules_length = modules == NULL ? 0 : length < RF_SITE_MODULES ? length : RF_SITE_MODULES;
   memcpy(sites.modules, modules != NULL ? modules : "", sites.modules_length);
 }

@@ -9,7 +9,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 rf_steering rf_steering_now;
 
@@ -26,8 +25,7 @@ static const rf_sink silence = {nowhere, NULL};
 
 static void find_out_who(rf_policy_who *who, const rf_options *o) {
   char id[2 * RF_BUILD_ID_BYTES + 1];
-  ssize_t const length = readlink("/proc/self/exe", who->program, sizeof who->program - 1);
-  who->program[length > 0 ? length : 0] = '\0';
+  (void)rf_modules_program_path(who->program, sizeof who->program);
   rf_modules_program_id(id);
   memcpy(who->build_id, id, sizeof id);
   (void)rf_collector_text_of(who->version, sizeof who->version,

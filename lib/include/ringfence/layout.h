@@ -6,13 +6,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Casts of numbers, and of pointers to numbers: in C++ not C's, of which compilers warn there (-Wold-style-cast). */
+/* The alignment of any object of a standard type, which malloc gives. */
 #ifdef __cplusplus
 #define RF_ALIGN_DEFAULT (alignof(max_align_t))
+#else
+#define RF_ALIGN_DEFAULT (_Alignof(max_align_t))
+#endif
+
+/* Casts of numbers, and of pointers to numbers: in C++ not C's, of which compilers warn there (-Wold-style-cast). */
+#ifdef __cplusplus
 #define RF_CAST(type, number) (static_cast<type>(number))
 #define RF_ADDRESS(pointer) (reinterpret_cast<uintptr_t>(pointer))
 #else
-#define RF_ALIGN_DEFAULT (_Alignof(max_align_t))
 #define RF_CAST(type, number) ((type)(number))
 #define RF_ADDRESS(pointer) ((uintptr_t)(pointer))
 #endif

@@ -35,6 +35,11 @@ const char *rf_base_name(const char *path) {
   return slash == NULL ? path : slash + 1;
 }
 
+bool rf_ends_with(const char *text, const char *end) {
+  size_t const length = strlen(text);
+  return length >= strlen(end) && strcmp(text + length - strlen(end), end) == 0;
+}
+
 int rf_by_name(const void *a, const void *b) {
   return strcmp(*(const char *const *)a, *(const char *const *)b);
 }

@@ -16,6 +16,9 @@ const char *rf_paths_program(rf_bump_arena *arena, const char *name, int *status
 /* The last part of a path. */
 const char *rf_base_name(const char *path);
 
+/* True where `text` ends with `end`. */
+bool rf_ends_with(const char *text, const char *end);
+
 /* The order of two names, for qsort of an array of them. */
 int rf_by_name(const void *a, const void *b);
 

@@ -1,6 +1,7 @@
 #include "tools/ringfence/render/output.h"
 
 #include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/base/streams.h"
 #include "tools/ringfence/render/pprof.h"
@@ -25,11 +26,6 @@ bool rf_output_format_from_name(const char *name, rf_output_format *out) {
   return false;
 }
 
-static bool ends_with(const char *text, const char *end) {
-  size_t const length = strlen(text);
-  return length >= strlen(end) && strcmp(text + length - strlen(end), end) == 0;
-}
-
 bool rf_output_format_from_path(const char *path, rf_output_format *out) {
   static const struct {
     const char *end;
@@ -41,7 +37,7 @@ bool rf_output_format_from_path(const char *path, rf_output_format *out) {
       {".pb.gz", RF_OUTPUT_PPROF},
   };
   for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
-    if (ends_with(path, ends[i].end)) {
+    if (rf_ends_with(path, ends[i].end)) {
       *out = ends[i].format;
       return true;
     }

@@ -102,12 +102,10 @@ static void ask(const batch *b, const symbolizer *tool, const char *path) {
 
 /* gcc's name for what it compiles when it links (-flto), which binutils give for each file of it. */
 static bool has_made_up_file(const batch *b) {
-  static const char made_up[] = "<artificial>";
   for (size_t i = 0; i < b->count; i++) {
     for (size_t k = 0; k < b->frames[i]->source_count; k++) {
       const char *const file = b->frames[i]->sources[k].file;
-      size_t const length = file != NULL ? strlen(file) : 0;
-      if (length >= sizeof made_up - 1 && strcmp(file + length - (sizeof made_up - 1), made_up) == 0) {
+      if (file != NULL && rf_ends_with(file, "<artificial>")) {
         return true;
       }
     }

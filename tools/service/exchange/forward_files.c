@@ -249,9 +249,7 @@ static bool send_file(rf_forward *f, int fd, uint64_t from, uint64_t *upto) {
 }
 
 static bool is_lines(const char *name) {
-  size_t const length = strlen(name);
-  return name[0] != '.' && ((length > 6 && strcmp(name + length - 6, ".jsonl") == 0) ||
-                            (length > 5 && strcmp(name + length - 5, ".json") == 0));
+  return name[0] != '.' && (rf_ends_with(name, ".jsonl") || rf_ends_with(name, ".json"));
 }
 
 /* `state` has a line "inode offset" for each file: one that took another's name begins anew. */

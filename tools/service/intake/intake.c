@@ -1,6 +1,7 @@
 #include "tools/service/intake/intake.h"
 
 #include "checkers/report/fnv.h"
+#include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/model/bug_info.h"
 #include "tools/ringfence/model/frame_view.h"
 #include "tools/ringfence/render/document.h"
@@ -319,10 +320,7 @@ static void take_snapshot(rf_intake *intake, const rf_envelope *e, const char *l
 static const char no_snapshot[] = "no snapshot: this mode has none";
 
 static bool is_declined(const char *done) {
-  static const char end[] = "this mode has no snapshots";
-  size_t const length = strlen(done);
-  return strcmp(done, no_snapshot) == 0 ||
-         (length >= sizeof end - 1 && strcmp(done + length - (sizeof end - 1), end) == 0);
+  return strcmp(done, no_snapshot) == 0 || rf_ends_with(done, "this mode has no snapshots");
 }
 
 /* A process took a step that a rule asked for, or could not, which is told once. */
