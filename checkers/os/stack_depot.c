@@ -23,9 +23,10 @@
 #define FIRST_BUCKETS 1024U /* a page */
 #define FIRST_CHAIN 2U      /* records of a first bucket */
 #define SEAL 0x80000000U
-/* About as many as there are stacks: each is the guess at its place, or behind another guess (stack_guess.c). */
-#define BUCKETS_PER_RECENT 8U
-#define RECENT_MOST 16384U
+/* Some more than there are stacks: each is the guess at its place, or behind another guess (stack_guess.c), or behind
+ * several. Where two share an entry, one of them is followed frame by frame each time. */
+#define BUCKETS_PER_RECENT 2U
+#define RECENT_MOST 65536U        /* as many as the hash tells apart */
 #define RECENT_FIRST 1024U        /* a page: all that programs of few stacks touch */
 #define RECENT_FIRST_BYTES 65536U /* of records, about 300 */
 

@@ -11,6 +11,7 @@
 #include "stack_walk.h"
 
 #define TURNS_MOST 6U
+#define TURN_HASH 0x85EBCA6BU /* another odd factor, of MurmurHash3's: ids and words differ in the same bits */
 
 uint32_t rf_stack_depot_put_caller(rf_stack_depot *depot, uintptr_t caller, bool frees) {
   static const rf_stack_layout freeing = {.frees = true};
@@ -34,8 +35,8 @@ uint32_t rf_stack_depot_put_caller(rf_stack_depot *depot, uintptr_t caller, bool
 
 /* The entry of the stack that was found when record `id` matched but for one word, which was `word`. */
 static inline uint32_t *turn_for(const rf_stack_depot *depot, uint32_t id, uintptr_t word) {
-  uint32_t const x = ((uint32_t)word ^ id << 7) * RF_STACK_HASH;
-  return &depot->recent[x >> 14 & depot_load(&depot->recent_mask)];
+  uint32_t const x = (uint32_t)word * RF_STACK_HASH ^ id * TURN_HASH;
+  return &depot->recent[x >> 16 & depot_load(&depot->recent_mask)];
 }
 
 static uint32_t put_anew(rf_stack_depot *depot, const rf_origin *origin, unsigned max, uint32_t *place) {

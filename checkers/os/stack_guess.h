@@ -12,12 +12,15 @@
 
 #include "lib/core/compiler.h"
 
-#define RF_STACK_HASH 0x9E3779B1U /* 2^32 over the golden ratio: spreads keys of the table of guesses */
-#define RF_FREES 0x80000000U      /* beside the most frames of a stack: it is of a call that frees */
+#define RF_FREES 0x80000000U /* beside the most frames of a stack: it is of a call that frees */
 
-/* The guess for calls from one place at one depth. `frame`: 0 where the place alone is kept. */
+/* 2^32 over the golden ratio: spreads keys of the table of guesses. */
+#define RF_STACK_HASH 0x9E3779B1U
+
+/* The guess for calls from one place at one depth. `frame`: 0 where the place alone is kept. Depths differ in bits in
+ * which places of one module hardly do: side by side, many pairs of the two would have one key. */
 static inline uint32_t *rf_stack_guess_at(const rf_stack_depot *depot, uintptr_t caller, uintptr_t frame) {
-  uint32_t const x = (uint32_t)(caller ^ frame >> 4) * RF_STACK_HASH;
+  uint32_t const x = ((uint32_t)caller ^ (uint32_t)frame << 12) * RF_STACK_HASH;
   return &depot->recent[x >> 16 & depot_load(&depot->recent_mask)];
 }
 
