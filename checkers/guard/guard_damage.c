@@ -3,6 +3,7 @@
 
 /* ---- One block ---- */
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): *out points to it */
 static bool damaged(unsigned char *p, size_t size, unsigned char byte, guard_damage *out) {
   rf_pattern_area const area = {p, size, byte};
   return rf_pattern_damage(&area, &out->area);

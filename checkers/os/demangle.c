@@ -48,7 +48,7 @@ static part joined(rf_demangle *d, part a, part b) {
 }
 
 static char last_of(const rf_demangle *d, part a) {
-  return a.size != 0 ? d->text[a.at + a.size - 1] : '\0';
+  return (char)(a.size != 0 ? d->text[a.at + a.size - 1] : '\0');
 }
 
 /* ---- Input ---- */
@@ -366,8 +366,8 @@ static const char *qualifiers(rf_demangle *d) {
   static const char *const all[] = {"",    " const",    " volatile",    " const volatile",
                                     " &",  " const &",  " volatile &",  " const volatile &",
                                     " &&", " const &&", " volatile &&", " const volatile &&"};
-  unsigned q = accept(d, "r") ? 0 : 0;
-  q += accept(d, "V") ? 2 : 0;
+  (void)accept(d, "r"); /* restrict, which C++ does not have */
+  unsigned q = accept(d, "V") ? 2 : 0;
   q += accept(d, "K") ? 1 : 0;
   q += accept(d, "R") ? 4 : accept(d, "O") ? 8 : 0;
   return all[q];

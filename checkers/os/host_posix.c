@@ -109,6 +109,7 @@ void rf_host_report_lock_reset(void) {
   rf_host_report_unlock();
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): it is written to */
 bool rf_host_claim(bool *flag, unsigned patience_ms) {
   struct timespec const pause = {0, 100000};
   int const saved_errno = errno;

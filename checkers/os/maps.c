@@ -109,6 +109,7 @@ bool rf_maps_each(bool (*visit)(const rf_map *map, void *context), void *context
   return rf_maps_each_in(buffer, sizeof buffer, visit, context);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): it is written to */
 bool rf_maps_each_in(char *buffer, size_t size, bool (*visit)(const rf_map *map, void *context), void *context) {
   if (rf_is_forbidden(RF_CALL_OPEN)) {
     return false;

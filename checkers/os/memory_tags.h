@@ -33,7 +33,7 @@ static inline unsigned rf_tag_of(uintptr_t pointer) {
 }
 
 static inline uintptr_t rf_tag_add(uintptr_t address, unsigned tag) {
-  return (uintptr_t)((uint64_t)address | (uint64_t)tag << RF_TAG_SHIFT);
+  return (uintptr_t)((uint64_t)address | (uint64_t)tag * ((uint64_t)1 << RF_TAG_SHIFT));
 }
 
 static inline uintptr_t rf_tag_remove(uintptr_t pointer) {

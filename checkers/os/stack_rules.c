@@ -64,6 +64,7 @@ static void put(uintptr_t *field, uintptr_t value) {
 static uintptr_t checksum_bytes(uintptr_t sum, uintptr_t at, uintptr_t end) {
   uintptr_t word;
   for (; end - at >= sizeof word; at += sizeof word) {
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): no module begins at address 0 */
     memcpy(&word, (const void *)at, sizeof word);
     sum = (sum ^ word) * (uintptr_t)0x9E3779B1U;
     sum ^= sum >> (sizeof sum * 4 - 1);

@@ -135,7 +135,7 @@ rf_status rf_page_store_resize(rf_page_store *store, void *ptr, size_t size, con
     count = rf_page_inspect(store, s, origin, found);
     status = fit(store, s, size) ? RF_OK : RF_ERR_NO_MEMORY;
   }
-  if (status == RF_OK) {
+  if (s != NULL && status == RF_OK) {
     size_t const old_size = s->size;
     s->size = size;
     rf_page_fill_slack(s);

@@ -300,6 +300,7 @@ static size_t group_limit(void) {
 size_t rf_page_memory_share(void) {
   long const pages = sysconf(_SC_PHYS_PAGES);
   size_t const machine =
+      /* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): every system knows the size of its pages */
       pages > 0 && (size_t)pages < SIZE_MAX / rf_page_size() ? (size_t)pages * rf_page_size() : SIZE_MAX;
   size_t const group = group_limit();
   return (group < machine ? group : machine) / 4;

@@ -27,12 +27,13 @@
 enum { SLOTS = 4096, THREADS = 2 };
 
 /* The first and the last byte, as a program would. */
-static char *touched(char *block, size_t size) {
+static void *touched(void *block, size_t size) {
   if (block == NULL) {
     die("malloc");
   }
-  block[0] = 1;
-  block[size - 1] = 1;
+  char *const bytes = block;
+  bytes[0] = 1;
+  bytes[size - 1] = 1;
   return block;
 }
 
@@ -61,7 +62,7 @@ static void lists(void) {
   for (unsigned round = 0; round < 100; round++) {
     node *first = NULL;
     for (unsigned i = 0; i < 20000; i++) {
-      node *const made = (node *)(void *)touched(malloc(sizeof(node)), sizeof(node));
+      node *const made = (node *)touched(malloc(sizeof(node)), sizeof(node));
       made->next = first;
       first = made;
     }
@@ -193,7 +194,7 @@ static row measure(const setting *settings, const char *loop, unsigned rounds) {
   for (unsigned i = 0; i < rounds; i++) {
     for (size_t s = 0; s < SETTINGS; s++) {
       long const peak = run(&settings[s], arguments, text, sizeof text).kibibytes;
-      r.seconds[s] = fmin(r.seconds[s], atof(text));
+      r.seconds[s] = fmin(r.seconds[s], strtod(text, NULL));
       r.kibibytes[s] = peak > r.kibibytes[s] ? peak : r.kibibytes[s];
     }
   }
@@ -201,6 +202,7 @@ static row measure(const setting *settings, const char *loop, unsigned rounds) {
 }
 
 static void print_means(const row *rows) {
+  size_t const count = LOOPS;
   double logs[5] = {0};
   for (size_t i = 0; i < LOOPS; i++) {
     const row *const r = &rows[i];
@@ -212,7 +214,7 @@ static void print_means(const row *rows) {
   }
   printf("| geometric mean |");
   for (size_t i = 0; i < 5; i++) {
-    printf(" %s%.3f |", i == 0 ? "| " : "", exp(logs[i] / LOOPS));
+    printf(" %s%.3f |", i == 0 ? "| " : "", exp(logs[i] / (double)count));
   }
   printf(" |\n");
 }

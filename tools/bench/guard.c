@@ -203,7 +203,7 @@ static row run(const setting *s, const char *load) {
   const char *const arguments[] = {"/proc/self/exe", "--load", load, NULL};
   char text[64];
   child_usage const usage = run_child(s->name, s->library, s->options, arguments, text, sizeof text);
-  return (row){atof(text), usage.kibibytes};
+  return (row){strtod(text, NULL), usage.kibibytes};
 }
 
 /* ---- The table ---- */
@@ -232,6 +232,7 @@ static void print_ratio(const setting *s, double ratio) {
 }
 
 static void print_table(const setting *settings, unsigned rounds) {
+  size_t const count = LOADS;
   double logs[2][SETTINGS] = {{0}};
   printf("| load | glibc, s |");
   for (size_t s = SHIM; s < SETTINGS; s++) {
@@ -245,8 +246,8 @@ static void print_table(const setting *settings, unsigned rounds) {
     printf("| %s | %.3f |", loads[i].name, r[GLIBC].seconds);
     for (size_t s = SHIM; s < SETTINGS; s++) {
       print_ratio(&settings[s], r[s].seconds / r[GLIBC].seconds);
-      logs[0][s] += log(r[s].seconds / r[GLIBC].seconds) / LOADS;
-      logs[1][s] += log((double)r[s].kibibytes / (double)r[GLIBC].kibibytes) / LOADS;
+      logs[0][s] += log(r[s].seconds / r[GLIBC].seconds) / (double)count;
+      logs[1][s] += log((double)r[s].kibibytes / (double)r[GLIBC].kibibytes) / (double)count;
     }
     printf(" %.1f |", (double)r[GLIBC].kibibytes / 1024);
     static const int kMemory[] = {GUARD, JEMALLOC, MIMALLOC};

@@ -144,8 +144,9 @@ int main(int argc, char **argv) {
     die(kUsage);
   }
   for (int i = 2; i < argc; i += 2) {
-    if (strcmp(argv[i], "--rounds") == 0 && atoi(argv[i + 1]) > 0) {
-      rounds = (unsigned)atoi(argv[i + 1]);
+    long const number = strtol(argv[i + 1], NULL, 10);
+    if (strcmp(argv[i], "--rounds") == 0 && number > 0 && number < UINT_MAX) {
+      rounds = (unsigned)number;
     } else if (strcmp(argv[i], "--beside") == 0 && realpath(argv[i + 1], paths[1]) != NULL) {
       count = SETTINGS;
     } else {

@@ -181,8 +181,8 @@ static void put_base64(const input *in, const rf_sink *sink) {
                            (left > 2 ? (uint32_t)in->bytes[i + 2] : 0);
     rf_sink_char(sink, digits[three >> 18]);
     rf_sink_char(sink, digits[three >> 12 & 63]);
-    rf_sink_char(sink, left > 1 ? digits[three >> 6 & 63] : '=');
-    rf_sink_char(sink, left > 2 ? digits[three & 63] : '=');
+    rf_sink_char(sink, (char)(left > 1 ? digits[three >> 6 & 63] : '='));
+    rf_sink_char(sink, (char)(left > 2 ? digits[three & 63] : '='));
   }
   rf_sink_char(sink, '\n');
 }

@@ -178,7 +178,7 @@ static rf_allocator *make_pool(void *arena, size_t size, const trace *t) {
 /* A heap in one rf_NAME, which rf_NAME_init makes of an arena. */
 #define HEAP(of, files)                                                                                                \
   {                                                                                                                    \
-    .name = #of, .make = make_##of, .arena = true, .sources = files, .control = sizeof(rf_##of),                       \
+    .name = #of, .make = make_##of, .arena = true, .sources = (files), .control = sizeof(rf_##of),                     \
     .variables = "rf_" #of " heap;", .init = "rf_" #of "_init(&t->heap, arena, size) == RF_OK"                         \
   }
 #define NO_CODE NULL, NULL

@@ -98,7 +98,7 @@ THEIRS_BY(rf_intercept_calls_init, open)
 #define OPEN(name, parameters, last, arguments, begins)                                                                \
   RF_EXPORT int name parameters {                                                                                      \
     mode_t mode = 0;                                                                                                   \
-    if ((last & (O_CREAT | O_TMPFILE)) != 0) {                                                                         \
+    if (((last) & (O_CREAT | O_TMPFILE)) != 0) {                                                                       \
       va_list list;                                                                                                    \
       va_start(list, last);                                                                                            \
       mode = va_arg(list, mode_t);                                                                                     \

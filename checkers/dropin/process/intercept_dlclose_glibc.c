@@ -40,9 +40,10 @@ static void add(uintptr_t code) {
   loaded *const place = find(0);
   rf_modules_load(&found, &traces, 1);
   const char *const name = found.text + found.modules[0].path;
-  char *const path = place != NULL && found.count == 1 ? rf_record_alloc(strlen(name) + 1) : NULL;
+  size_t const bytes = strlen(name) + 1;
+  char *const path = place != NULL && found.count == 1 ? rf_record_alloc(bytes) : NULL;
   if (path != NULL) {
-    *place = (loaded){found.modules[0], strcpy(path, name), true};
+    *place = (loaded){found.modules[0], memcpy(path, name, bytes), true};
     place->module.start = code;
   }
 }

@@ -199,7 +199,7 @@ LISTS(process_vm_writev,
       (process, list, count, others, n, flags), RF_ACCESS_READ)
 
 #define MESSAGES(name, type, access)                                                                                   \
-  RF_EXPORT ssize_t name(int fd, type *message, int flags) {                                                           \
+  RF_EXPORT ssize_t name(int fd, type message, int flags) {                                                            \
     find_theirs();                                                                                                     \
     ssize_t const result = theirs.name(fd, message, flags);                                                            \
     if (WATCHING) {                                                                                                    \
@@ -209,8 +209,8 @@ LISTS(process_vm_writev,
     return result;                                                                                                     \
   }
 
-MESSAGES(recvmsg, struct msghdr, RF_ACCESS_WRITE)
-MESSAGES(sendmsg, const struct msghdr, RF_ACCESS_READ)
+MESSAGES(recvmsg, struct msghdr *, RF_ACCESS_WRITE)
+MESSAGES(sendmsg, const struct msghdr *, RF_ACCESS_READ)
 
 STREAMS(fread, (void *restrict buf, size_t size, size_t n, FILE *restrict stream), (buf, size, n, stream),
         RF_ACCESS_WRITE)

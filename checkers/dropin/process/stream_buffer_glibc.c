@@ -28,6 +28,7 @@ static void look_at(FILE *stream, const rf_origin *origin) {
 /* A closed stream's memory may be closed as well. */
 static bool is_there(const FILE *stream) {
   return !rf_malloc_impl_is_freed(stream) &&
+         /* NOLINTNEXTLINE(cert-fio38-c): its size alone */
          (!rf_guarded_blocks_own(stream) || rf_host_readable(stream, sizeof *stream));
 }
 
@@ -35,6 +36,7 @@ static bool is_there(const FILE *stream) {
 static void look_at_all(const rf_origin *origin) {
   bool const locked = rf_stream_list_lock();
   FILE *stream = &_IO_list_all != NULL ? _IO_list_all : NULL;
+  /* NOLINTNEXTLINE(cert-fio38-c): the same */
   while (stream != NULL && rf_host_readable(stream, sizeof *stream) && is_there(stream)) {
     look_at(stream, origin);
     stream = stream->_chain;

@@ -52,7 +52,7 @@ static const rf_rt_kind *const KIND = &rf_rt_smem_kind;
 #endif
 
 static struct rt_object *make_heap(void *start, rt_size_t size) {
-  rt_mem_t const heap = MAKE_HEAP("heap", start, size);
+  struct rt_memory *const heap = MAKE_HEAP("heap", start, size);
   return heap != RT_NULL ? &heap->parent : NULL;
 }
 

@@ -34,8 +34,8 @@ static void print_blocks(rf_allocator *heap, rf_rt_smem *m) {
 
 static rf_allocator *calls_of(const struct rt_object *o) {
   static const rf_rt_kind *const kinds[] = {&rf_rt_smem_kind, &rf_rt_slab_kind, &rf_rt_memheap_kind};
-  unsigned i = 0;
-  while (!rf_rt_heap_is(kinds[i], o)) {
+  size_t i = 0;
+  while (i < sizeof kinds / sizeof kinds[0] - 1 && !rf_rt_heap_is(kinds[i], o)) {
     i++;
   }
   return rf_rt_calls(kinds[i], o);

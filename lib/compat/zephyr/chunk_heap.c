@@ -25,7 +25,7 @@ RF_INLINE void set_free(rf_zephyr_chunk_heap *heap, chunk c, size_t size) {
 
 /* Units of a block of `size` bytes, its header included. */
 RF_INLINE size_t units_for(size_t size) {
-  return (size + (size == 0 ? 1 : 0) + 2 * UNIT - 1) / UNIT;
+  return (size + (size == 0 ? 1 : 0) + (size_t)2 * UNIT - 1) / UNIT;
 }
 
 /* ---- Free lists; a chunk of one unit has no room for links and is in none ---- */
@@ -353,7 +353,7 @@ static const rf_allocator_ops CHUNK_HEAP_OPS = {
 rf_status rf_zephyr_chunk_heap_init(rf_zephyr_chunk_heap *heap, void *memory, size_t size) {
   size_t const gap = rf_align_gap(memory, UNIT);
   if (heap == NULL || memory == NULL || size > RF_SIZE_LIMIT || (uintptr_t)memory > UINTPTR_MAX - size ||
-      size < gap + 2 * UNIT) {
+      size < gap + (size_t)2 * UNIT) {
     return RF_ERR_INVALID;
   }
   size_t const units = (size - gap) / UNIT;

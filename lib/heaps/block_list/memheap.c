@@ -184,6 +184,7 @@ static void *alloc_block(rf_memheap *heap, size_t size, size_t align, const rf_s
     size_t gap;
     if (best_fit(&r->blocks, size, align, &chosen, &gap, &fault)) {
       rf_count_alloc(&r->counters, size);
+      /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): best_fit has written it */
       return rf_block_list_alloc(&policy, &r->blocks, &chosen, gap, size, site);
     }
     r->counters.failures += fault.what == NULL ? 1 : 0;

@@ -58,6 +58,7 @@ static void *alloc_block(rf_smallmem *heap, size_t size, size_t align, const rf_
   rf_fault fault;
   size_t gap;
   if (first_fit(&heap->blocks, size, align, &chosen, &gap, &fault)) {
+    /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): first_fit has written it */
     return rf_block_list_alloc(&policy, &heap->blocks, &chosen, gap, size, site);
   }
   if (fault.what != NULL) {

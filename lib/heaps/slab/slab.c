@@ -154,6 +154,7 @@ static rf_status slab_free(rf_allocator *self, void *ptr, const rf_site *site) {
   if (verdict != RF_POINTER_OK) {
     return rf_verdict_refuse(self, verdict, ptr, site);
   }
+  /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): found with the verdict */
   if (kind_of(f.r) == ZONE) {
     status = rf_slab_chunk_free(h, &f, site);
   } else if (!rf_slab_pages_free(h, f.page, length_of(f.r), site)) {

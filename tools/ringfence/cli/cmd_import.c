@@ -281,7 +281,7 @@ static bool import_folder(import *i, const char *path) {
     rf_diag("cannot read %s: %s", path, strerror(errno));
     i->refused++;
   }
-  for (size_t n = 0; n < count && fine; n++) {
+  for (size_t n = 0; names != NULL && n < count && fine; n++) {
     fine = import_entry(i, path, names[n]);
   }
   return fine;

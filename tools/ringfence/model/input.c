@@ -122,6 +122,7 @@ static bool read_pieces(input *in, int fd) {
     length += n > 0 ? (size_t)n : 0;
     const char *const feed = n == 0 ? text + length : (const char *)memrchr(text, '\n', length);
     size_t const whole = feed == NULL || n < 0 ? 0 : (size_t)(feed - text) + (n != 0);
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the arena gives memory or ends the program */
     text[length] = '\0';
     read_lines(in, text, whole);
     length -= whole;

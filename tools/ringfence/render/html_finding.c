@@ -193,7 +193,7 @@ static void byte_row(const rf_html_page *p, const rf_finding *f, unsigned first,
   for (unsigned i = 0; i < count; i++) {
     unsigned char const c = f->window[first + i];
     byte_cell(p, f, first + i);
-    text[column + i] = c >= 0x20 && c < 0x7F ? (char)c : '.';
+    text[column + i] = (char)(c >= 0x20 && c < 0x7F ? c : '.');
   }
   empty_cells(p, ROW - column - count);
   rf_markup(p->sink, "<td class=\"text\">%s</td></tr>\n", text);

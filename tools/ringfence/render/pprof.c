@@ -170,6 +170,7 @@ void rf_pprof_add(rf_pprof *p, const rf_record *record, const int64_t *values) {
     put_varint(&locations.sink, location_of(p, &unknown));
   }
   for (size_t i = 0; i < p->type_count; i++) {
+    /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): there is a value of each type */
     put_varint(&numbers.sink, (uint64_t)values[i]);
   }
   put_bytes(&m.sink, SAMPLE_LOCATIONS, locations.text, locations.length);

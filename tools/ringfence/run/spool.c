@@ -149,7 +149,9 @@ static const char *line_around(rf_bump_arena *arena, const char *text, size_t le
   }
   char *const line = rf_bump_arena_text(arena, text + start, end > start ? end - start : 0);
   for (char *c = line; *c != '\0'; c++) {
-    *c = (unsigned char)*c < 0x20 || *c == 0x7F ? '?' : *c;
+    if ((unsigned char)*c < 0x20 || *c == 0x7F) {
+      *c = '?';
+    }
   }
   return line;
 }

@@ -74,7 +74,7 @@ static bool put_immutable(char *out, size_t room, const char *path) {
   memcpy(out, begin, at);
   for (; *path != '\0' && at + 3 + sizeof end < room; path++) {
     bool const plain = strchr("%?#", *path) == NULL;
-    out[at++] = plain ? *path : '%';
+    out[at++] = (char)(plain ? *path : '%');
     if (!plain) {
       out[at++] = digits[(unsigned char)*path >> 4];
       out[at++] = digits[*path & 15];
