@@ -75,7 +75,8 @@ RF_INLINE unsigned char *take_usual(rf_cache *cache, unsigned class_number, rf_s
   rf_slot_place const place = *rf_bin_at(bin, bin->first);
   *slot = place.slot;
   fetch_next(bin, bin->first + 1);
-  if (RF_UNLIKELY(!is_usual(place.slot, place.begin, bin->slot_size))) {
+  if (!is_usual(place.slot, place.begin, bin->slot_size) &&
+      !is_fresh(place.slot, (unsigned char *)place.begin + bin->slot_size)) {
     return NULL;
   }
   bin->first++;

@@ -170,10 +170,15 @@ static bool front_damage(const rf_view *v, rf_pattern_area *out) {
   return front.size != 0 && rf_pattern_damage(&front, out);
 }
 
+static bool holds(const rf_pattern_area *area) {
+  return area->size == 0 || rf_pattern_holds(area->at, area->size, area->byte);
+}
+
 bool rf_check_intact(const rf_view *v) {
-  damage d;
-  rf_pattern_area front;
-  return !inspect(v, &d) && !front_damage(v, &front);
+  rf_pattern_area const fill = fill_area(v);
+  rf_pattern_area const tail = tail_area(v);
+  rf_pattern_area const front = own_front(v);
+  return holds(&fill) && holds(&tail) && holds(&front);
 }
 
 bool rf_check_front_holds(const rf_view *v) {

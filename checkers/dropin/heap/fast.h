@@ -108,6 +108,11 @@ RF_INLINE bool is_untouched(rf_slot_place place, const unsigned char *end, bool 
   return RF_LIKELY(is_zero(wrong_in_tail(p + had, end, small) | wrong_in_freed(p, had, small)));
 }
 
+/* True where the slot was no block so far, and the guard at its end, which is before the next one, holds. */
+RF_INLINE bool is_fresh(const rf_slot *slot, const unsigned char *end) {
+  return rf_slot_state_of(slot) == RF_SLOT_NEW && is_zero(load(end - RF_LANES) ^ lanes_of(RF_PATTERN_REDZONE));
+}
+
 /* ---- Allocation and free ---- */
 
 /* The bin of the class, or of the span's; the compiler is kept from computing it for each of its fields. */
@@ -118,8 +123,8 @@ RF_INLINE rf_bin *bin_of(rf_cache *cache, unsigned class_number) {
 }
 
 /* A block of `size` bytes, up to RF_FAST_MOST (`small`: up to RF_SMALL_MOST), filled with `byte`. `stack` is the number
- * of the caller's. NULL, and nothing was done, where there is no slot that is_untouched. Else rf_cache_has_more is to
- * be asked. */
+ * of the caller's. NULL, and nothing was done, where there is no slot that is_untouched or is_fresh. Else
+ * rf_cache_has_more is to be asked. */
 RF_INLINE void *rf_fast_alloc(rf_cache *cache, size_t size, unsigned char byte, rf_family family, uint32_t stack,
                               bool small) {
   rf_bin *const bin = bin_of(cache, rf_class_for(size + RF_TAIL_LEAST));
@@ -131,7 +136,7 @@ RF_INLINE void *rf_fast_alloc(rf_cache *cache, size_t size, unsigned char byte, 
   unsigned char *const p = place.begin;
   unsigned char *const end = p + bin->slot_size;
   fetch_next(bin, first + 2);
-  if (!is_untouched(place, end, small)) {
+  if (!is_untouched(place, end, small) && !is_fresh(place.slot, end)) {
     return NULL;
   }
   bin->first = first + 1;

@@ -2,6 +2,8 @@
 #include "large.h"
 #include "rights.h"
 
+#include <string.h>
+
 #include "checkers/shared/origin.h"
 
 /* The block where it is, with another size; false where there is no room. */
@@ -86,7 +88,12 @@ static outcome move(rf_cache *cache, rf_view v, size_t size, const rf_origin *or
     (void)rf_cache_free(cache, p, request.family, SIZE_MAX, origin);
     return REFUSED;
   }
-  rf_large_move(p, v.payload, v.size < size ? v.size : size);
+  size_t const kept = v.size < size ? v.size : size;
+  if (v.span->large) {
+    rf_large_move(p, v.payload, kept);
+  } else {
+    memcpy(p, v.payload, kept);
+  }
   rf_cache_free_claimed(cache, &v, stack_of(p));
   *moved = p;
   return DONE;
