@@ -56,6 +56,25 @@ def a_server_goes_on_when_the_disk_has_room_again():
             check(db.execute("SELECT count(*) FROM segment").fetchone()[0] <= 1, "of segments that are gone")
 
 
+def names_of_a_transaction_that_failed_are_none():
+    """They are found again, or made anew, when its records are taken in at last."""
+    with Service() as s:
+        append(s.directory, event("a", "1"))
+        s.wait(lambda: s.findings() != [])
+        soft, hard = resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (200000, hard))
+        append(s.directory, *[event("b", f"n-{i}", f_pad=20000, environment="staging", labels={"team": "core"},
+                                    build={"version": "2.0", "commit": "2" * 40}) for i in range(50)])
+        s.wait(lambda: "findings wait in the spool" in s.log())
+        resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
+        s.wait(lambda: s.ask("status")["events"] == 51)
+        found = s.findings("--env", "staging")
+        equal([f["count"] for f in found], [50])
+        counts = s.ask("show", str(found[0]["id"]))
+        equal([(b["name"], b["count"]) for b in counts["builds"]], [("2" * 40, 50)])
+        check('"staging"' in str(counts).replace("'", '"') and "team=core" in str(counts), counts)
+
+
 def an_upload_to_a_full_disk_says_so():
     """With another status than a file that is too large: it may be sent again later."""
     with Service() as s:
@@ -238,7 +257,8 @@ def the_command_line_is_checked():
 
 service.main([
     a_full_disk_loses_nothing_and_is_named, a_server_goes_on_when_the_disk_has_room_again,
-    an_upload_to_a_full_disk_says_so, a_file_of_a_backup_s_name_is_a_whole_backup, a_damaged_database_is_named,
+    names_of_a_transaction_that_failed_are_none, an_upload_to_a_full_disk_says_so,
+    a_file_of_a_backup_s_name_is_a_whole_backup, a_damaged_database_is_named,
     folders_of_others_are_not_used, a_server_that_hangs_or_is_dead_costs_writers_nothing,
     a_server_whose_store_is_taken_away_says_so_and_ends, a_server_whose_log_is_taken_away_loses_nothing,
     a_store_that_cannot_be_written_is_read,

@@ -168,7 +168,7 @@ static void tick(server *s, int64_t now) {
 
 static void steer(server *s, int64_t now) {
   s->steers = false;
-  s->next_steer = now + STEER_MS;
+  s->next_steer = now + (s->more ? TICK_MS : STEER_MS); /* what was seen last is not there while much waits */
   (void)rf_policy_writer_step(&s->policy, &s->store);
   s->store.failed = false;
 }

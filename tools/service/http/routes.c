@@ -135,7 +135,7 @@ static bool ask(const rf_request *r, const char *what, rf_query *q, bool *fine) 
 }
 
 static enum MHD_Result store_failed(rf_request *r) {
-  const char *const message = rf_bump_arena_print(&r->arena, "%s", r->http->store->error);
+  const char *const message = rf_bump_arena_copy(&r->arena, r->http->store->error);
   bool const full = (r->http->store->code & 0xFF) == SQLITE_FULL;
   r->http->store->failed = false;
   return rf_reply_error(r, full ? MHD_HTTP_INSUFFICIENT_STORAGE : MHD_HTTP_INTERNAL_SERVER_ERROR, message);

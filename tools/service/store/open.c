@@ -43,6 +43,9 @@ static bool check_version(rf_store *store) {
 
 static bool open_by(rf_store *store, const char *path, int flags, rf_store_access access) {
   *store = (rf_store){.db = NULL};
+  /* No thread but this one; both are refused, without harm, once SQLite runs. */
+  (void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+  (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
   int const code = sqlite3_open_v2(path, &store->db, flags, NULL);
   if (code != SQLITE_OK) {
     rf_store_fail(store, code, path);

@@ -49,8 +49,12 @@ bool rf_store_commit(rf_store *store);
 void rf_store_rollback(rf_store *store);
 
 /* Runs one statement to its end. `sql` is a string literal, prepared once. `types` has a letter for each value that
- * follows: i int64_t, d double, t const char * (NULL: null), b const void * and size_t, n null. */
+ * follows: i int64_t, d double, t const char * (NULL: null), s const char * and its size_t, b const void * and size_t,
+ * n null. */
 void rf_store_run(rf_store *store, const char *sql, const char *types, ...);
+
+/* The same with `count` numbers. */
+void rf_store_run_numbers(rf_store *store, const char *sql, const int64_t *numbers, size_t count);
 
 /* The same for a statement with rows: step with rf_store_row, which returns false at the end and resets it.
  * A caller that stops before the end calls rf_store_done. NULL after a failure; rf_store_row takes that. */
