@@ -154,6 +154,32 @@ def a_server_that_hangs_or_is_dead_costs_writers_nothing():
         s.wait(lambda: s.ask("status")["events"] == 200)
 
 
+def a_database_that_another_program_holds_stalls_no_page():
+    with Service() as s:
+        append(s.directory, event("a", "1"))
+        s.wait(lambda: s.findings() != [])
+        other = sqlite3.connect(s.directory + "/ringfence.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        append(s.directory, event("b", "2"))
+        begin = time.time()
+        for _ in range(10):
+            for path in ("/", "/finding/1", "/steering", "/api/v1/status"):
+                equal(s.http("GET", path).status, 200)
+            time.sleep(0.05)
+        for path, body in (("/api/v1/records", service.line_of(event("c", "3"))), ("/api/v1/findings/1/fix", b"")):
+            reply = s.http("POST", path, body=body, Authorization="Bearer " + s.token())
+            equal(reply.status, 503)
+            check("another program holds" in reply.text, reply.text)
+        check(time.time() - begin < 5, time.time() - begin, "s")
+        s.wait(lambda: "another program holds the database's lock; findings wait in the spool" in s.log())
+        equal(s.http("GET", "/").status, 200)
+        other.execute("ROLLBACK")
+        other.close()
+        s.wait(lambda: s.ask("status")["events"] == 2)
+        s.wait(lambda: "can be written again" in s.log())
+        equal(s.http("POST", "/api/v1/records", body=service.line_of(event("c", "3"))).status, 200)
+
+
 def a_server_whose_store_is_taken_away_says_so_and_ends():
     for what, words in (("all", "removed"), ("database", "removed"), ("other", "replaced")):
         with Service() as s:
@@ -260,7 +286,7 @@ service.main([
     names_of_a_transaction_that_failed_are_none, an_upload_to_a_full_disk_says_so,
     a_file_of_a_backup_s_name_is_a_whole_backup, a_damaged_database_is_named,
     folders_of_others_are_not_used, a_server_that_hangs_or_is_dead_costs_writers_nothing,
-    a_server_whose_store_is_taken_away_says_so_and_ends, a_server_whose_log_is_taken_away_loses_nothing,
-    a_store_that_cannot_be_written_is_read,
+    a_database_that_another_program_holds_stalls_no_page, a_server_whose_store_is_taken_away_says_so_and_ends,
+    a_server_whose_log_is_taken_away_loses_nothing, a_store_that_cannot_be_written_is_read,
     commands_without_a_store_say_what_to_do, an_answer_that_cannot_be_written_is_a_failure,
     the_command_line_is_checked])

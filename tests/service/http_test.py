@@ -405,6 +405,60 @@ def connections_that_send_a_byte_now_and_then_hold_nobody_up():
             is_answered_soon(s, "beside slow ones")
 
 
+def many_lists_at_once_hold_up_neither_intake_nor_pages():
+    """Those who ask read nothing, and their answers are all different, or all the same."""
+    with Service() as s:
+        with open(s.directory + "/spool/current", "ab") as file:
+            for i in range(2000):
+                file.write(service.line_of(event(f"p{i}", f"b-1-1-{i}", pid=i)))
+        s.wait(lambda: s.ask("status")["findings"] == 2000, 60)
+        path = "/api/v1/findings?limit=1000&state=all&order=count&search=open&offset=%d"
+        begin = time.time()
+        for i in range(5):
+            equal(s.http("GET", path % i).status, 200)
+        alone = (time.time() - begin) / 5
+        before = resident_kib(s)
+        for kind in (path, path.replace("/api/v1/findings", "/"), "/api/v1/findings?limit=1000&state=all&offset=7"):
+            held = []
+            for i in range(300):
+                line = f"GET {kind % i if '%' in kind else kind} HTTP/1.1\r\nHost: 127.0.0.1:{s.port}\r\n\r\n"
+                held.append(socket.create_connection(("127.0.0.1", s.port), 20))
+                held[-1].sendall(line.encode())
+            begin = time.time()
+            count = s.ask("status")["events"]
+            append(s.directory, event("new", f"new-{count}"))
+            for where in ("/finding/1", "/", "/status", "/api/v1/findings"):
+                equal(s.http("GET", where).status, 200)
+            s.wait(lambda wanted=count + 1: s.ask("status")["events"] == wanted)
+            seconds = time.time() - begin
+            check(seconds < 2 + 60 * alone, f"{seconds} s; a list alone takes {alone} s")
+            for connection in held:
+                connection.close()
+            is_answered_soon(s, kind)
+        check(service.with_sanitizer() or resident_kib(s) < before + 100000, before, resident_kib(s))
+
+
+def a_list_that_was_asked_for_just_now_is_as_new_as_the_store():
+    with with_finding() as s:
+        def titles(**headers):
+            return [f["id"] for f in s.http("GET", "/api/v1/findings?state=all", **headers).json()["findings"]]
+
+        equal((titles(), titles()), ([1], [1]))
+        equal(s.http("POST", "/api/v1/records", body=service.line_of(event("b", "b-1"))).json()["taken"], 1)
+        equal(sorted(titles()), [1, 2], "what this process wrote")
+        check("fixed" not in s.http("GET", "/api/v1/findings?state=all").text)
+        s.command("fix", "1")
+        check("fixed" in s.http("GET", "/api/v1/findings?state=all").text, "what another process wrote")
+        token = {"Authorization": "Bearer " + s.token()}
+        guest, owner = s.http("GET", "/steering"), s.http("GET", "/steering", **token)
+        check("<form" in owner.text and "<form" not in guest.text.replace('class="search"', ""), "of others' rights")
+        for path in ("/?state=all", "/?state=all&environment=", "/?environment=&state=all", "/?search=a", "/?search=b"):
+            check(s.http("GET", path).text == s.http("GET", path).text)
+        check("open_a" in s.http("GET", "/?search=open_a&state=all").text)
+        check("open_a" not in s.http("GET", "/?search=open_b&state=all").text.split("<main")[1])
+        equal(s.http("HEAD", "/").status, 200)
+
+
 def an_upload_that_goes_on_outlives_silent_connections():
     with with_finding() as s:
         lines = b"".join(service.line_of(event("u", f"u{i}", f_pad=3000)) for i in range(600))
@@ -531,8 +585,9 @@ service.main([
     sizes_are_bounded, records_can_be_posted,
     a_body_that_is_no_records_is_not_called_taken, the_answers_are_those_of_the_command,
     thousands_of_silent_connections_hold_nobody_up, connections_that_send_a_byte_now_and_then_hold_nobody_up,
-    an_upload_that_goes_on_outlives_silent_connections, bodies_that_are_not_finished_take_bounded_memory,
-    bodies_that_were_answered_take_no_room,
+    many_lists_at_once_hold_up_neither_intake_nor_pages,
+    a_list_that_was_asked_for_just_now_is_as_new_as_the_store, an_upload_that_goes_on_outlives_silent_connections,
+    bodies_that_are_not_finished_take_bounded_memory, bodies_that_were_answered_take_no_room,
     uploads_at_once_are_few, uploads_that_were_cut_short_stop_no_others,
     pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing,
     an_open_page_hears_of_nothing_where_nothing_changes])

@@ -47,6 +47,28 @@ const char *rf_request_field(rf_request *r, const char *name) {
   return NULL;
 }
 
+/* With their lengths, so that no name and no value looks like two. */
+static enum MHD_Result add_argument(void *context, enum MHD_ValueKind kind, const char *name, const char *value) {
+  const rf_sink *const sink = (const rf_sink *)context;
+  const char *const parts[] = {name, value == NULL ? "" : value};
+  (void)kind;
+  for (size_t i = 0; i < 2; i++) {
+    rf_sink_uint(sink, strlen(parts[i]));
+    rf_sink_char(sink, ':');
+    rf_sink_str(sink, parts[i]);
+  }
+  return MHD_YES;
+}
+
+const char *rf_request_question(rf_request *r) {
+  rf_text_sink t;
+  rf_text_sink_init(&t, &r->arena);
+  rf_sink_uint(&t.sink, r->granted);
+  rf_sink_str(&t.sink, r->path);
+  (void)MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND, add_argument, &t.sink);
+  return t.text;
+}
+
 /* ---- Answers ---- */
 
 void rf_reply_headers(struct MHD_Response *response) {
@@ -76,6 +98,16 @@ static enum MHD_Result send_response(const rf_request *r, unsigned status, struc
   return queued;
 }
 
+/* As send_response, but others may get it as well. */
+static enum MHD_Result share_response(const rf_request *r, struct MHD_Response *response, size_t length) {
+  rf_reply_headers(response);
+  enum MHD_Result const queued = MHD_queue_response(r->connection, MHD_HTTP_OK, response);
+  if (!rf_answers_keep(&r->http->answers, r->http->store, r->question, response, length)) {
+    MHD_destroy_response(response);
+  }
+  return queued;
+}
+
 enum MHD_Result rf_reply(const rf_request *r, unsigned status, const char *type, const char *text, size_t length) {
   struct MHD_Response *const response =
       MHD_create_response_from_buffer(length, (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
@@ -83,7 +115,8 @@ enum MHD_Result rf_reply(const rf_request *r, unsigned status, const char *type,
     rf_connections_answer(r->connections, r->entry, length);
     (void)MHD_add_response_header(response, "Content-Type", type);
   }
-  return send_response(r, status, response);
+  return response != NULL && r->question != NULL && status == MHD_HTTP_OK ? share_response(r, response, length)
+                                                                          : send_response(r, status, response);
 }
 
 enum MHD_Result rf_reply_json(const rf_request *r, unsigned status, const char *text) {

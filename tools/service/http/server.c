@@ -175,6 +175,12 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     *size = 0;
     return MHD_YES;
   }
+  if (r->http->turns.ending || (r->its_turn && rf_turns_is_gone(r))) {
+    return MHD_NO;
+  }
+  if (r->refused == NULL && !r->too_large && rf_turns_wait(&r->http->turns, r)) {
+    return MHD_YES;
+  }
   enum MHD_Result const result = answer(r);
   forget_contents(r);
   return result;
@@ -186,6 +192,7 @@ static void end(void *context, struct MHD_Connection *connection, void **state, 
   (void)code;
   rf_request *const r = (rf_request *)*state;
   if (r != NULL) {
+    rf_turns_forget(&r->http->turns, r);
     if (r->file >= 0) { /* it was cut short */
       (void)close(r->file);
       (void)unlink(r->file_path);
@@ -344,12 +351,14 @@ void rf_http_stop(rf_http *http) {
   if (http != NULL) {
     char path[4096];
     rf_streams_end(&http->streams);
+    rf_turns_end(&http->turns);
     rf_http_run(http);
     if (http->listeners[1].daemon != NULL) {
       (void)snprintf(path, sizeof path, "%s/" SOCKET, http->options->directory);
       (void)unlink(path);
     }
     stop_listeners(http);
+    rf_answers_free(&http->answers);
     free(http);
   }
 }
@@ -359,7 +368,7 @@ int rf_http_descriptor(const rf_http *http, size_t listener) {
 }
 
 int rf_http_timeout(const rf_http *http) {
-  int least = -1;
+  int least = rf_turns_are_waited_for(&http->turns) ? 0 : -1;
   for (size_t i = 0; i < RF_HTTP_LISTENERS; i++) {
     MHD_UNSIGNED_LONG_LONG ms = 0;
     if (http->listeners[i].daemon != NULL && MHD_get_timeout(http->listeners[i].daemon, &ms) == MHD_YES) {
@@ -370,11 +379,19 @@ int rf_http_timeout(const rf_http *http) {
   return least;
 }
 
-void rf_http_run(rf_http *http) {
+static void run_once(rf_http *http) {
   for (size_t i = 0; i < RF_HTTP_LISTENERS; i++) {
     if (http->listeners[i].daemon != NULL) {
       (void)MHD_run(http->listeners[i].daemon);
     }
+  }
+}
+
+void rf_http_run(rf_http *http) {
+  rf_turns_begin(&http->turns);
+  run_once(http);
+  for (bool more = true; more && rf_turns_next(&http->turns); more = rf_turns_have_time(&http->turns)) {
+    run_once(http);
   }
 }
 

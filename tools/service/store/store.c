@@ -217,3 +217,14 @@ bool rf_store_commit(rf_store *store) {
   store->failed = false; /* the message stays; the next transaction starts afresh */
   return false;
 }
+
+bool rf_store_is_held(rf_store *store, int wait_ms) {
+  if (sqlite3_get_autocommit(store->db) == 0) {
+    return false;
+  }
+  (void)sqlite3_busy_timeout(store->db, wait_ms);
+  int const code = sqlite3_exec(store->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+  (void)sqlite3_busy_timeout(store->db, RF_STORE_BUSY_MS);
+  rf_store_rollback(store);
+  return (code & 0xFF) == SQLITE_BUSY;
+}
