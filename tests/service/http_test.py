@@ -123,6 +123,55 @@ def a_page_s_forms_do_what_their_buttons_say():
         equal(forms(), [("split", "", "", "Split off again")])
 
 
+def answer_to(s, request):
+    """The status line of the first answer to what is sent as it stands, and the whole of it."""
+    with socket.create_connection(("127.0.0.1", s.port), 20) as connection:
+        connection.sendall(request.replace("HOST", f"127.0.0.1:{s.port}").encode())
+        with connection.makefile("rb") as file:
+            lines = []
+            while not lines or lines[-1].strip():
+                lines.append(file.readline())
+                check(lines[-1], request, lines)
+            return int(lines[0].split()[1]), b"".join(lines).decode().lower()
+
+
+def requests_that_may_be_read_in_two_ways_are_refused():
+    with with_finding() as s:
+        good = "GET /finding/1 HTTP/1.1\r\nHost: HOST\r\n"
+        equal(answer_to(s, good + "\r\n")[0], 200)
+        for more in ("Host: HOST", "Host: evil.example", "Origin: http://HOST\r\nOrigin: http://evil.example",
+                     "Content-Length: 0\r\nContent-Length: 0", "Authorization: Basic x\r\nAuthorization: Bearer y",
+                     "Content-Length: 3\r\nTransfer-Encoding: chunked"):
+            equal(answer_to(s, good + more + "\r\n\r\n")[0], 400, more)
+
+
+def targets_with_a_host_are_taken():
+    """As RFC 9112 wants of every server: "GET http://HOST/path". The host in it counts."""
+    with with_finding() as s:
+        for target, host, status in (("http://HOST/finding/1", "HOST", 200), ("HTTP://HOST", "HOST", 200),
+                                     ("http://HOST/finding/2", "HOST", 404),
+                                     ("http://evil.example/finding/1", "HOST", 403),
+                                     ("http://evil.example", "HOST", 403), ("http:///", "HOST", 403)):
+            equal(answer_to(s, f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")[0], status, target)
+
+
+def methods_that_nothing_has_are_named_so():
+    with with_finding() as s:
+        for method in ("OPTIONS", "PUT", "DELETE", "TRACE", "PATCH", "get"):
+            status, answer = answer_to(s, f"{method} /finding/1 HTTP/1.1\r\nHost: HOST\r\n\r\n")
+            equal(status, 405, method)
+            check("allow: get, head, post" in answer, answer)
+        for path in ("/", "/processes", "/builds", "/coverage", "/steering", "/status", "/finding/1", "/style.css",
+                     "/script.js", "/sign-in", "/api/v1/findings", "/api/v1/findings/1", "/nothing",
+                     "/finding/99999999999999999999"):
+            get, head = s.http("GET", path), s.http("HEAD", path)
+            equal((get.status, get.headers["content-length"]), (head.status, head.headers["content-length"]), path)
+            equal(head.text, "")
+        equal(s.http("GET", "/finding/99999999999999999999").status, 404)
+        for name in ("Range", "If_None_Match", "If_Modified_Since"):
+            equal(s.http("GET", "/style.css", **{name: "bytes=0-9"}).status, 200)
+
+
 def requests_from_other_origins_are_refused():
     with with_finding() as s:
         own = f"http://127.0.0.1:{s.port}"
@@ -575,7 +624,9 @@ def an_open_page_hears_of_nothing_where_nothing_changes():
 service.main([
     the_address_that_a_server_names_is_answered,
     the_socket_in_the_folder_answers_this_user, a_finding_is_split_from_its_page,
-    only_hosts_of_ours_are_answered, requests_from_other_origins_are_refused, triage_needs_a_token_on_loopback_too,
+    only_hosts_of_ours_are_answered, requests_from_other_origins_are_refused,
+    requests_that_may_be_read_in_two_ways_are_refused, targets_with_a_host_are_taken,
+    methods_that_nothing_has_are_named_so, triage_needs_a_token_on_loopback_too,
     tokens_give_the_rights_that_they_name, who_shows_a_token_has_its_rights_alone, the_token_is_secret,
     an_address_of_ipv6_stands_in_brackets,
     a_code_signs_one_browser_in_once, a_browser_that_came_by_tls_keeps_the_token_to_it,

@@ -93,6 +93,9 @@ static enum MHD_Result send_response(const rf_request *r, unsigned status, struc
     return MHD_NO;
   }
   rf_reply_headers(response);
+  if (status == MHD_HTTP_METHOD_NOT_ALLOWED) {
+    (void)MHD_add_response_header(response, "Allow", "GET, HEAD, POST");
+  }
   enum MHD_Result const queued = MHD_queue_response(r->connection, status, response);
   MHD_destroy_response(response);
   return queued;

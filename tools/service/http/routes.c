@@ -90,9 +90,10 @@ static rf_findings_filter filter_of(const rf_request *r) {
 /* The number at the start of `text`, and what follows; -1 where there is none. */
 static int64_t id_of(const char *text, const char **rest) {
   char *end = NULL;
+  errno = 0;
   long long const id = text[0] >= '0' && text[0] <= '9' ? strtoll(text, &end, 10) : -1;
   *rest = end;
-  return id < 0 || (*end != '\0' && *end != '/') ? -1 : id;
+  return id < 0 || errno != 0 || (*end != '\0' && *end != '/') ? -1 : id;
 }
 
 static bool ask_process(const rf_request *r, int64_t id, rf_query *q) {
@@ -422,5 +423,5 @@ enum MHD_Result rf_route(rf_request *r) {
   if (strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0) {
     return get(r);
   }
-  return strcmp(r->method, "POST") == 0 ? post(r) : rf_reply_error(r, MHD_HTTP_METHOD_NOT_ALLOWED, "use GET or POST");
+  return post(r);
 }
