@@ -29,7 +29,7 @@ static const char *const runtime_functions[] = {"malloc",
                                                 "_start"};
 
 static bool begins(const char *text, const char *start) {
-  return text[0] == start[0] && strncmp(text, start, strlen(start)) == 0;
+  return strncmp(text, start, strlen(start)) == 0;
 }
 
 static const char *file_name(const char *path) {
@@ -52,8 +52,9 @@ static bool is_runtime_module(const char *path) {
 
 static bool is_runtime_function(const char *name) {
   for (size_t i = 0; i < sizeof runtime_functions / sizeof runtime_functions[0]; i++) {
+    size_t const length = strlen(runtime_functions[i]);
     /* "operator new(unsigned long)", but not "free_list". */
-    if (begins(name, runtime_functions[i]) && strchr("([", name[strlen(runtime_functions[i])]) != NULL) {
+    if (begins(name, runtime_functions[i]) && strchr("([", name[length]) != NULL) {
       return true;
     }
   }

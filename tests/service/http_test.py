@@ -456,11 +456,10 @@ def connections_that_send_a_byte_now_and_then_hold_nobody_up():
 
 def many_lists_at_once_hold_up_neither_intake_nor_pages():
     """Those who ask read nothing, and their answers are all different, or all the same."""
-    with Service() as s:
-        with open(s.directory + "/spool/current", "ab") as file:
-            for i in range(2000):
-                file.write(service.line_of(event(f"p{i}", f"b-1-1-{i}", pid=i)))
-        s.wait(lambda: s.ask("status")["findings"] == 2000, 60)
+    with Service(start=False) as s:
+        append(s.directory, *(event(f"p{i}", f"b-1-1-{i}", pid=i) for i in range(2000)))
+        s.once()
+        s.start()
         path = "/api/v1/findings?limit=1000&state=all&order=count&search=open&offset=%d"
         begin = time.time()
         for i in range(5):

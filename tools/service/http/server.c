@@ -26,7 +26,7 @@ static const char *header(struct MHD_Connection *connection, const char *name) {
   return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
-/* "http://HOST/path", as requests to proxies have it and every server takes it: HOST counts, whatever the header says. */
+/* "http://HOST/path", which every server has to take: HOST counts, whatever the header says. */
 static const char *path_of(rf_bump_arena *arena, const char *target, const char **host) {
   static const char scheme[] = "http://";
   if (strncasecmp(target, scheme, strlen(scheme)) != 0) {
