@@ -131,12 +131,15 @@ static bool wants_page(const rf_request *r) {
   return strncmp(r->path, "/api/", 5) != 0 && accept != NULL && strstr(accept, "text/html") != NULL;
 }
 
+static const char *title_of(unsigned status) {
+  return status == 403 || status == 401 ? "Not allowed" : status == 404 ? "Not found" : "Not done";
+}
+
 enum MHD_Result rf_reply_error(rf_request *r, unsigned status, const char *message) {
   rf_text_sink t;
   rf_text_sink_init(&t, &r->arena);
   if (wants_page(r)) {
-    rf_page_message(&t.sink, status == 403 || status == 401 ? "Not allowed" : "Not done", message,
-                    status == 401 ? r->path : NULL);
+    rf_page_message(&t.sink, title_of(status), message, status == 401 ? r->path : NULL);
     return rf_reply(r, status, "text/html; charset=utf-8", t.text, t.length);
   }
   rf_json_writer w = {.sink = &t.sink};
