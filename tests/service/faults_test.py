@@ -98,7 +98,12 @@ def a_file_of_a_backup_s_name_is_a_whole_backup():
                                   check=False, cwd=folder,
                                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
 
-        equal(back_up("full", 100000).returncode, 1)
+        done = back_up("full", 100000)
+        equal(done.returncode, 1)
+        check(b"--backup full: its disk is full" in done.stderr, done.stderr)
+        done = back_up("nowhere/full", 1 << 30)
+        equal(done.returncode, 1)
+        check(b"--backup nowhere/full: No such file or directory" in done.stderr, done.stderr)
         equal(os.listdir(folder), [], "nothing is left that looks like one")
         equal(back_up("", 1 << 30).returncode, 2)
         for name in ("full", "file:x?mode=memory", os.path.join(folder, "whole")):

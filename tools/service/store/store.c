@@ -22,7 +22,7 @@ int64_t rf_store_steady(void) {
 static const char *advice_for(int code) {
   switch (code & 0xFF) {
   case SQLITE_FULL:
-    return "no space left for the database: free some, or lower --max-size; nothing is lost meanwhile";
+    return "no space left for the database: free some, or lower --max-size";
   case SQLITE_CORRUPT:
   case SQLITE_NOTADB:
     return "the database is damaged: move ringfence.db away and restore a backup (serve --backup), or start anew";
