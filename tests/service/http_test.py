@@ -227,7 +227,8 @@ def tokens_give_the_rights_that_they_name():
         for mode, text in ((0o644, "read " + "r" * 20), (0o600, "nonsense"), (0o600, "fly " + "r" * 20),
                            (0o600, "read,fly " + "r" * 20), (0o600, "read,,post " + "r" * 20),
                            (0o600, "read short"), (0o600, "read semicolon;" + "r" * 20),
-                           (0o600, "read quote\"" + "r" * 20), (0o600, "read comma," + "r" * 20), (0o600, "read other\u00e9" + "r" * 20)):
+                           (0o600, "read quote\"" + "r" * 20), (0o600, "read comma," + "r" * 20),
+                           (0o600, "read other\u00e9" + "r" * 20)):
             with open(s.directory + "/tokens", "w", encoding="utf-8") as file:
                 file.write(text)
             os.chmod(s.directory + "/tokens", mode)
