@@ -56,6 +56,25 @@ def a_server_goes_on_when_the_disk_has_room_again():
             check(db.execute("SELECT count(*) FROM segment").fetchone()[0] <= 1, "of segments that are gone")
 
 
+def names_of_a_transaction_that_failed_are_none():
+    """They are found again, or made anew, when its records are taken in at last."""
+    with Service() as s:
+        append(s.directory, event("a", "1"))
+        s.wait(lambda: s.findings() != [])
+        soft, hard = resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (200000, hard))
+        append(s.directory, *[event("b", f"n-{i}", f_pad=20000, environment="staging", labels={"team": "core"},
+                                    build={"version": "2.0", "commit": "2" * 40}) for i in range(50)])
+        s.wait(lambda: "findings wait in the spool" in s.log())
+        resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
+        s.wait(lambda: s.ask("status")["events"] == 51)
+        found = s.findings("--env", "staging")
+        equal([f["count"] for f in found], [50])
+        counts = s.ask("show", str(found[0]["id"]))
+        equal([(b["name"], b["count"]) for b in counts["builds"]], [("2" * 40, 50)])
+        check('"staging"' in str(counts).replace("'", '"') and "team=core" in str(counts), counts)
+
+
 def an_upload_to_a_full_disk_says_so():
     """With another status than a file that is too large: it may be sent again later."""
     with Service() as s:
@@ -79,7 +98,12 @@ def a_file_of_a_backup_s_name_is_a_whole_backup():
                                   check=False, cwd=folder,
                                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
 
-        equal(back_up("full", 100000).returncode, 1)
+        done = back_up("full", 100000)
+        equal(done.returncode, 1)
+        check(b"--backup full: its disk is full" in done.stderr, done.stderr)
+        done = back_up("nowhere/full", 1 << 30)
+        equal(done.returncode, 1)
+        check(b"--backup nowhere/full: No such file or directory" in done.stderr, done.stderr)
         equal(os.listdir(folder), [], "nothing is left that looks like one")
         equal(back_up("", 1 << 30).returncode, 2)
         for name in ("full", "file:x?mode=memory", os.path.join(folder, "whole")):
@@ -133,6 +157,32 @@ def a_server_that_hangs_or_is_dead_costs_writers_nothing():
         check(time.time() - begin < 2)
         os.kill(s.process.pid, signal.SIGCONT)
         s.wait(lambda: s.ask("status")["events"] == 200)
+
+
+def a_database_that_another_program_holds_stalls_no_page():
+    with Service() as s:
+        append(s.directory, event("a", "1"))
+        s.wait(lambda: s.findings() != [])
+        other = sqlite3.connect(s.directory + "/ringfence.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        append(s.directory, event("b", "2"))
+        begin = time.time()
+        for _ in range(10):
+            for path in ("/", "/finding/1", "/steering", "/api/v1/status"):
+                equal(s.http("GET", path).status, 200)
+            time.sleep(0.05)
+        for path, body in (("/api/v1/records", service.line_of(event("c", "3"))), ("/api/v1/findings/1/fix", b"")):
+            reply = s.http("POST", path, body=body, Authorization="Bearer " + s.token())
+            equal(reply.status, 503)
+            check("another program holds" in reply.text, reply.text)
+        check(time.time() - begin < 5, time.time() - begin, "s")
+        s.wait(lambda: "another program holds the database's lock; findings wait in the spool" in s.log())
+        equal(s.http("GET", "/").status, 200)
+        other.execute("ROLLBACK")
+        other.close()
+        s.wait(lambda: s.ask("status")["events"] == 2)
+        s.wait(lambda: "can be written again" in s.log())
+        equal(s.http("POST", "/api/v1/records", body=service.line_of(event("c", "3"))).status, 200)
 
 
 def a_server_whose_store_is_taken_away_says_so_and_ends():
@@ -238,9 +288,10 @@ def the_command_line_is_checked():
 
 service.main([
     a_full_disk_loses_nothing_and_is_named, a_server_goes_on_when_the_disk_has_room_again,
-    an_upload_to_a_full_disk_says_so, a_file_of_a_backup_s_name_is_a_whole_backup, a_damaged_database_is_named,
+    names_of_a_transaction_that_failed_are_none, an_upload_to_a_full_disk_says_so,
+    a_file_of_a_backup_s_name_is_a_whole_backup, a_damaged_database_is_named,
     folders_of_others_are_not_used, a_server_that_hangs_or_is_dead_costs_writers_nothing,
-    a_server_whose_store_is_taken_away_says_so_and_ends, a_server_whose_log_is_taken_away_loses_nothing,
-    a_store_that_cannot_be_written_is_read,
+    a_database_that_another_program_holds_stalls_no_page, a_server_whose_store_is_taken_away_says_so_and_ends,
+    a_server_whose_log_is_taken_away_loses_nothing, a_store_that_cannot_be_written_is_read,
     commands_without_a_store_say_what_to_do, an_answer_that_cannot_be_written_is_a_failure,
     the_command_line_is_checked])

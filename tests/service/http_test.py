@@ -123,6 +123,55 @@ def a_page_s_forms_do_what_their_buttons_say():
         equal(forms(), [("split", "", "", "Split off again")])
 
 
+def answer_to(s, request):
+    """The status line of the first answer to what is sent as it stands, and the whole of it."""
+    with socket.create_connection(("127.0.0.1", s.port), 20) as connection:
+        connection.sendall(request.replace("HOST", f"127.0.0.1:{s.port}").encode())
+        with connection.makefile("rb") as file:
+            lines = []
+            while not lines or lines[-1].strip():
+                lines.append(file.readline())
+                check(lines[-1], request, lines)
+            return int(lines[0].split()[1]), b"".join(lines).decode().lower()
+
+
+def requests_that_may_be_read_in_two_ways_are_refused():
+    with with_finding() as s:
+        good = "GET /finding/1 HTTP/1.1\r\nHost: HOST\r\n"
+        equal(answer_to(s, good + "\r\n")[0], 200)
+        for more in ("Host: HOST", "Host: evil.example", "Origin: http://HOST\r\nOrigin: http://evil.example",
+                     "Content-Length: 0\r\nContent-Length: 0", "Authorization: Basic x\r\nAuthorization: Bearer y",
+                     "Content-Length: 3\r\nTransfer-Encoding: chunked"):
+            equal(answer_to(s, good + more + "\r\n\r\n")[0], 400, more)
+
+
+def targets_with_a_host_are_taken():
+    """As RFC 9112 wants of every server: "GET http://HOST/path". The host in it counts."""
+    with with_finding() as s:
+        for target, host, status in (("http://HOST/finding/1", "HOST", 200), ("HTTP://HOST", "HOST", 200),
+                                     ("http://HOST/finding/2", "HOST", 404),
+                                     ("http://evil.example/finding/1", "HOST", 403),
+                                     ("http://evil.example", "HOST", 403), ("http:///", "HOST", 403)):
+            equal(answer_to(s, f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")[0], status, target)
+
+
+def methods_that_nothing_has_are_named_so():
+    with with_finding() as s:
+        for method in ("OPTIONS", "PUT", "DELETE", "TRACE", "PATCH", "get"):
+            status, answer = answer_to(s, f"{method} /finding/1 HTTP/1.1\r\nHost: HOST\r\n\r\n")
+            equal(status, 405, method)
+            check("allow: get, head, post" in answer, answer)
+        for path in ("/", "/processes", "/builds", "/coverage", "/steering", "/status", "/finding/1", "/style.css",
+                     "/script.js", "/sign-in", "/api/v1/findings", "/api/v1/findings/1", "/nothing",
+                     "/finding/99999999999999999999"):
+            get, head = s.http("GET", path), s.http("HEAD", path)
+            equal((get.status, get.headers["content-length"]), (head.status, head.headers["content-length"]), path)
+            equal(head.text, "")
+        equal(s.http("GET", "/finding/99999999999999999999").status, 404)
+        for name in ("Range", "If_None_Match", "If_Modified_Since"):
+            equal(s.http("GET", "/style.css", **{name: "bytes=0-9"}).status, 200)
+
+
 def requests_from_other_origins_are_refused():
     with with_finding() as s:
         own = f"http://127.0.0.1:{s.port}"
@@ -177,8 +226,10 @@ def tokens_give_the_rights_that_they_name():
         s.stop()
         for mode, text in ((0o644, "read " + "r" * 20), (0o600, "nonsense"), (0o600, "fly " + "r" * 20),
                            (0o600, "read,fly " + "r" * 20), (0o600, "read,,post " + "r" * 20),
-                           (0o600, "read short")):
-            with open(s.directory + "/tokens", "w", encoding="ascii") as file:
+                           (0o600, "read short"), (0o600, "read semicolon;" + "r" * 20),
+                           (0o600, "read quote\"" + "r" * 20), (0o600, "read comma," + "r" * 20),
+                           (0o600, "read other\u00e9" + "r" * 20)):
+            with open(s.directory + "/tokens", "w", encoding="utf-8") as file:
                 file.write(text)
             os.chmod(s.directory + "/tokens", mode)
             check("tokens: " in s.command("serve", "--listen", "127.0.0.1:0", status=1), text)
@@ -405,6 +456,59 @@ def connections_that_send_a_byte_now_and_then_hold_nobody_up():
             is_answered_soon(s, "beside slow ones")
 
 
+def many_lists_at_once_hold_up_neither_intake_nor_pages():
+    """Those who ask read nothing, and their answers are all different, or all the same."""
+    with Service(start=False) as s:
+        append(s.directory, *(event(f"p{i}", f"b-1-1-{i}", pid=i) for i in range(2000)))
+        s.once()
+        s.start()
+        path = "/api/v1/findings?limit=1000&state=all&order=count&search=open&offset=%d"
+        begin = time.time()
+        for i in range(5):
+            equal(s.http("GET", path % i).status, 200)
+        alone = (time.time() - begin) / 5
+        before = resident_kib(s)
+        for kind in (path, path.replace("/api/v1/findings", "/"), "/api/v1/findings?limit=1000&state=all&offset=7"):
+            held = []
+            for i in range(300):
+                line = f"GET {kind % i if '%' in kind else kind} HTTP/1.1\r\nHost: 127.0.0.1:{s.port}\r\n\r\n"
+                held.append(socket.create_connection(("127.0.0.1", s.port), 20))
+                held[-1].sendall(line.encode())
+            begin = time.time()
+            count = s.ask("status")["events"]
+            append(s.directory, event("new", f"new-{count}"))
+            for where in ("/finding/1", "/", "/status", "/api/v1/findings"):
+                equal(s.http("GET", where).status, 200)
+            s.wait(lambda wanted=count + 1: s.ask("status")["events"] == wanted)
+            seconds = time.time() - begin
+            check(seconds < 2 + 60 * alone, f"{seconds} s; a list alone takes {alone} s")
+            for connection in held:
+                connection.close()
+            is_answered_soon(s, kind)
+        check(service.with_sanitizer() or resident_kib(s) < before + 100000, before, resident_kib(s))
+
+
+def a_list_that_was_asked_for_just_now_is_as_new_as_the_store():
+    with with_finding() as s:
+        def titles(**headers):
+            return [f["id"] for f in s.http("GET", "/api/v1/findings?state=all", **headers).json()["findings"]]
+
+        equal((titles(), titles()), ([1], [1]))
+        equal(s.http("POST", "/api/v1/records", body=service.line_of(event("b", "b-1"))).json()["taken"], 1)
+        equal(sorted(titles()), [1, 2], "what this process wrote")
+        check("fixed" not in s.http("GET", "/api/v1/findings?state=all").text)
+        s.command("fix", "1")
+        check("fixed" in s.http("GET", "/api/v1/findings?state=all").text, "what another process wrote")
+        token = {"Authorization": "Bearer " + s.token()}
+        guest, owner = s.http("GET", "/steering"), s.http("GET", "/steering", **token)
+        check("<form" in owner.text and "<form" not in guest.text.replace('class="search"', ""), "of others' rights")
+        for path in ("/?state=all", "/?state=all&environment=", "/?environment=&state=all", "/?search=a", "/?search=b"):
+            check(s.http("GET", path).text == s.http("GET", path).text)
+        check("open_a" in s.http("GET", "/?search=open_a&state=all").text)
+        check("open_a" not in s.http("GET", "/?search=open_b&state=all").text.split("<main")[1])
+        equal(s.http("HEAD", "/").status, 200)
+
+
 def an_upload_that_goes_on_outlives_silent_connections():
     with with_finding() as s:
         lines = b"".join(service.line_of(event("u", f"u{i}", f_pad=3000)) for i in range(600))
@@ -521,7 +625,9 @@ def an_open_page_hears_of_nothing_where_nothing_changes():
 service.main([
     the_address_that_a_server_names_is_answered,
     the_socket_in_the_folder_answers_this_user, a_finding_is_split_from_its_page,
-    only_hosts_of_ours_are_answered, requests_from_other_origins_are_refused, triage_needs_a_token_on_loopback_too,
+    only_hosts_of_ours_are_answered, requests_from_other_origins_are_refused,
+    requests_that_may_be_read_in_two_ways_are_refused, targets_with_a_host_are_taken,
+    methods_that_nothing_has_are_named_so, triage_needs_a_token_on_loopback_too,
     tokens_give_the_rights_that_they_name, who_shows_a_token_has_its_rights_alone, the_token_is_secret,
     an_address_of_ipv6_stands_in_brackets,
     a_code_signs_one_browser_in_once, a_browser_that_came_by_tls_keeps_the_token_to_it,
@@ -531,8 +637,9 @@ service.main([
     sizes_are_bounded, records_can_be_posted,
     a_body_that_is_no_records_is_not_called_taken, the_answers_are_those_of_the_command,
     thousands_of_silent_connections_hold_nobody_up, connections_that_send_a_byte_now_and_then_hold_nobody_up,
-    an_upload_that_goes_on_outlives_silent_connections, bodies_that_are_not_finished_take_bounded_memory,
-    bodies_that_were_answered_take_no_room,
+    many_lists_at_once_hold_up_neither_intake_nor_pages,
+    a_list_that_was_asked_for_just_now_is_as_new_as_the_store, an_upload_that_goes_on_outlives_silent_connections,
+    bodies_that_are_not_finished_take_bounded_memory, bodies_that_were_answered_take_no_room,
     uploads_at_once_are_few, uploads_that_were_cut_short_stop_no_others,
     pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing,
     an_open_page_hears_of_nothing_where_nothing_changes])

@@ -418,6 +418,50 @@ def an_older_database_is_migrated_and_a_newer_one_refused():
             check("newer Ringfence" in s.command("serve", "--once", status=1))
 
 
+def an_older_database_that_is_damaged_is_named_and_left():
+    """Cut short, with a page of zeros, with the wrong version, and one of another program: nothing waits in vain."""
+    def cut(path):
+        os.truncate(path, os.path.getsize(path) // 2)
+
+    def clear(path):
+        with open(path, "r+b") as file:
+            file.seek(4096)
+            file.write(bytes(os.path.getsize(path) - 4096))
+
+    def set_version(path):
+        db = sqlite3.connect(path)
+        db.execute("PRAGMA user_version = 2")
+        db.close()
+
+    def replace(path):
+        os.unlink(path)
+        db = sqlite3.connect(path)
+        db.execute("CREATE TABLE meta(x)")
+        db.close()
+
+    for damage in (cut, clear, set_version, replace):
+        with Service(start=False) as s:
+            append(s.directory, *[event(f"p{i}", str(i)) for i in range(50)])
+            s.once()
+            db = database(s)
+            version = len(STEPS) if damage in (cut, clear) else len(STEPS) + 1
+            for change in [change for step in reversed(STEPS[version - 1:]) for change in step]:
+                db.execute(change)
+            db.execute(f"PRAGMA user_version = {version}")
+            db.close()
+            path = s.directory + "/ringfence.db"
+            damage(path)
+            append(s.directory, event("late", "late"))
+            with open(path, "rb") as file:
+                before = file.read()
+            for words in (("serve", "--once"), ("serve", "--listen", "127.0.0.1:0")):
+                said = s.command(*words, status=1)
+                check("damaged" in said and "restore a backup" in said, damage.__name__, words, said)
+            with open(path, "rb") as file:
+                check(file.read()[100:] == before[100:], damage.__name__, "it is left as it is")
+            check(os.path.getsize(s.directory + "/spool/current") > 0, "and so is the spool")
+
+
 def a_backup_can_be_made_while_it_runs():
     with Service() as s:
         append(s.directory, event("a", "1"))
@@ -461,5 +505,6 @@ service.main([
     a_segment_that_a_writer_holds_is_left_for_later, folders_that_processes_fall_back_on_are_looked_at,
     runs_of_bazel_have_one_program_and_their_labels, summaries_are_process_hours_and_drops_are_shown,
     the_doorbell_is_heard_at_once_and_the_spool_is_looked_at_without_it,
-    an_older_database_is_migrated_and_a_newer_one_refused, a_backup_can_be_made_while_it_runs,
+    an_older_database_is_migrated_and_a_newer_one_refused,
+    an_older_database_that_is_damaged_is_named_and_left, a_backup_can_be_made_while_it_runs,
     recorded_samples_are_read])

@@ -52,6 +52,17 @@ def a_trend_says_how_many_events_its_days_had():
         equal(sorted(set(labels)), ["4 events in 30 days, at most 3 in one day", "none in 30 days"])
         number = next(f["id"] for f in s.findings() if f["count"] == 4)
         check("Events per day <span class=\"dim\">4 events in " in s.http("GET", f"/finding/{number}").text)
+        append(s.directory, event("c", "many", count=1234567))
+        s.wait(lambda: "1,234,571 events in 30 days, at most 1,234,568 in one day" in s.http("GET", "/").text)
+
+
+def messages_on_a_page_are_sentences():
+    with Service() as s:
+        for path, title, said in (("/nothing", "Not found", "There is nothing at this path."),
+                                  ("/finding/7", "Not found", "There is no finding 7.")):
+            reply = s.http("GET", path, Accept="text/html")
+            equal(reply.status, 404)
+            check(f"<h1>{title}</h1>\n<p>{said}</p>" in reply.text, reply.text)
 
 
 def values_that_have_no_column_are_counted():
@@ -148,7 +159,8 @@ def times_of_commands_have_a_zone():
 
 
 service.main([
-    numbers_have_their_noun, a_trend_says_how_many_events_its_days_had, values_that_have_no_column_are_counted,
+    numbers_have_their_noun, a_trend_says_how_many_events_its_days_had, messages_on_a_page_are_sentences,
+    values_that_have_no_column_are_counted,
     a_finding_has_its_number_in_the_list,
     long_ids_of_builds_are_cut_and_names_are_not,
     places_are_named_from_the_folder_of_sources, a_build_leads_to_its_findings,

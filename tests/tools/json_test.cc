@@ -65,6 +65,24 @@ TEST_F(Json, DecodesEscapes) {
   EXPECT_STREQ(parse(R"("\ud83dx \u0000")")->text, "\xEF\xBF\xBDx \xEF\xBF\xBD");
 }
 
+TEST_F(Json, RefusesAControlCharacterWhereverItStands) {
+  for (size_t length = 1; length <= 20; length++) {
+    for (size_t at = 0; at < length; at++) {
+      for (const int c : {0x00, 0x01, 0x1F, 0x20, 0x21, 0x7F, 0x80, 0x9F, 0xA0, 0xFF}) {
+        std::string inner(length, 'x');
+        inner[at] = static_cast<char>(c);
+        for (const std::string &end : {std::string(), std::string("\\n")}) {
+          const rf_json *const value = parse('"' + inner + end + '"');
+          ASSERT_EQ(value == nullptr, c < 0x20) << length << " " << at << " " << c;
+          if (value != nullptr) {
+            EXPECT_EQ(value->text, inner + (end.empty() ? "" : "\n"));
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST_F(Json, RefusesWhatIsNotJson) {
   for (const char *const text :
        {"",   "{",  "[1,]",   "{\"a\"}", "{\"a\":1,}", "nul",    "01",  "1.",    ".5",    "1e",       "-",

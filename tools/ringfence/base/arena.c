@@ -81,13 +81,22 @@ char *rf_bump_arena_text(rf_bump_arena *arena, const char *text, size_t len) {
   return copy;
 }
 
+char *rf_bump_arena_copy(rf_bump_arena *arena, const char *text) {
+  return rf_bump_arena_text(arena, text, strlen(text));
+}
+
 char *rf_bump_arena_vprint(rf_bump_arena *arena, const char *format, va_list arguments) {
+  char start[256]; /* most texts are no longer: these are formatted once */
   va_list again;
   va_copy(again, arguments);
-  int const length = vsnprintf(NULL, 0, format, again);
+  int const length = vsnprintf(start, sizeof start, format, again);
   va_end(again);
   size_t const size = length < 0 ? 1 : (size_t)length + 1;
   char *const text = (char *)rf_bump_arena_alloc(arena, size);
+  if (length >= 0 && size <= sizeof start) {
+    memcpy(text, start, size);
+    return text;
+  }
   (void)vsnprintf(text, size, format, arguments);
   return text;
 }

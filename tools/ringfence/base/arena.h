@@ -40,6 +40,9 @@ void *rf_bump_arena_grow(rf_bump_arena *arena, void *array, size_t count, size_t
 /* A copy of the first `len` bytes of `text`, with a NUL behind. */
 char *rf_bump_arena_text(rf_bump_arena *arena, const char *text, size_t len);
 
+/* A copy of all of it. */
+char *rf_bump_arena_copy(rf_bump_arena *arena, const char *text);
+
 /* As printf, into a new string. */
 char *rf_bump_arena_print(rf_bump_arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3), nonnull(2)));

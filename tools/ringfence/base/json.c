@@ -160,8 +160,13 @@ static bool take_escape(parser *p, char *out, size_t *length) {
   return true;
 }
 
-/* The closing quote of the string that begins at p->at, or NULL. */
-static const char *closing_quote(const parser *p) {
+/* The closing quote of the string that begins at p->at, or NULL. Sets *plain where no escape comes before it. */
+static const char *closing_quote(const parser *p, bool *plain) {
+  const char *const first = (const char *)memchr(p->at, '"', (size_t)(p->end - p->at));
+  *plain = first == NULL || memchr(p->at, '\\', (size_t)(first - p->at)) == NULL;
+  if (*plain) {
+    return first;
+  }
   const char *at = p->at;
   while (at < p->end && *at != '"') {
     at += *at == '\\' ? 2 : 1;
@@ -169,25 +174,53 @@ static const char *closing_quote(const parser *p) {
   return at < p->end ? at : NULL;
 }
 
-static const char *parse_text(parser *p) {
-  const char *const quote = take(p, '"') ? closing_quote(p) : NULL;
-  if (quote == NULL) {
-    return NULL;
+/* True where one of `length` bytes is below ' '. Eight at a time: the highest bit of a byte stays set where it borrows,
+ * and was not set before. */
+static bool has_control(const char *text, size_t length) {
+  uint64_t const ones = UINT64_C(0x0101010101010101);
+  uint64_t found = 0;
+  size_t i = 0;
+  for (; length - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
+    uint64_t word;
+    memcpy(&word, text + i, sizeof word);
+    found |= (word - ones * 0x20) & ~word;
   }
-  /* No escape is shorter than what it stands for. */
-  char *const text = (char *)rf_bump_arena_alloc(p->arena, (size_t)(quote - p->at) + 1);
+  bool any = (found & ones * 0x80) != 0;
+  for (; i < length; i++) {
+    any = any || (unsigned char)text[i] < 0x20;
+  }
+  return any;
+}
+
+/* Up to `quote`, with its escapes. */
+static bool copy_escaped(parser *p, const char *quote, char *text) {
   size_t length = 0;
   while (p->at < quote) {
     char const c = *p->at++;
     if (c == '\\') {
       if (!take_escape(p, text, &length)) {
-        return NULL;
+        return false;
       }
-    } else if ((unsigned char)c < 0x20) {
-      return NULL;
     } else {
       text[length++] = c;
     }
+  }
+  return true;
+}
+
+static const char *parse_text(parser *p) {
+  bool plain = false;
+  const char *const quote = take(p, '"') ? closing_quote(p, &plain) : NULL;
+  size_t const length = quote == NULL ? 0 : (size_t)(quote - p->at);
+  if (quote == NULL || has_control(p->at, length)) {
+    return NULL;
+  }
+  /* No escape is shorter than what it stands for. */
+  char *const text = (char *)rf_bump_arena_alloc(p->arena, length + 1);
+  if (plain) {
+    memcpy(text, p->at, length);
+  } else if (!copy_escaped(p, quote, text)) {
+    return NULL;
   }
   p->at = quote + 1;
   return text;

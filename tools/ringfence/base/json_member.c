@@ -6,7 +6,7 @@
 
 const rf_json *rf_json_member(const rf_json *object, const char *name) {
   const rf_json *member = object != NULL && object->type == RF_JSON_OBJECT ? object->first : NULL;
-  while (member != NULL && strcmp(member->name, name) != 0) {
+  while (member != NULL && (member->name[0] != name[0] || strcmp(member->name, name) != 0)) {
     member = member->next;
   }
   return member;

@@ -85,8 +85,11 @@ static size_t without_suffixes(const char *name) {
   static const char *const suffixes[] = {".isra",     ".constprop",  ".part",    ".cold",    ".llvm.",
                                          ".lto_priv", ".localalias", ".__uniq.", " [clone ", "@"};
   size_t length = strlen(name);
+  if (length < 2 || strpbrk(name + 1, ". @") == NULL) { /* how they all begin */
+    return length;
+  }
   for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-    const char *const found = length < 2 ? NULL : strstr(name + 1, suffixes[i]);
+    const char *const found = strstr(name + 1, suffixes[i]);
     if (found != NULL && (size_t)(found - name) < length) {
       length = (size_t)(found - name);
     }

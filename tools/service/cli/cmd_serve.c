@@ -288,8 +288,16 @@ static bool write_backup(rf_cli *cli, const char *path) {
   /* "file:…" would be an address of SQLite's. */
   const char *const part = rf_bump_arena_print(&cli->arena, "%s%s.part-%d", path[0] == '/' ? "" : "./", path, getpid());
   (void)unlink(part); /* of one that was killed, in another container */
+  int const fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600); /* SQLite would blame the database */
+  if (fd < 0 || close(fd) != 0) {
+    rf_diag("--backup %s: %s", path, strerror(errno));
+    return false;
+  }
   rf_store_run(&cli->store, "VACUUM INTO ?", "t", part);
-  if (cli->store.failed) {
+  int const code = cli->store.code & 0xFF;
+  if (cli->store.failed && (code == SQLITE_FULL || code == SQLITE_IOERR)) {
+    rf_diag("--backup %s: its disk is full, or failed to write", path);
+  } else if (cli->store.failed) {
     rf_diag("--backup %s: %s", path, cli->store.error);
   } else if (!is_on_disk(part) || rename(part, path) != 0) {
     rf_diag("--backup %s: %s", path, strerror(errno));

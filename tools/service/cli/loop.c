@@ -31,6 +31,8 @@ enum {
   COMPLAIN_MS = 30000,
   FILES = 3,
   STEER_MS = 100, /* between policies, where many findings come */
+  HELD_MS = 100,  /* between looks at a database that another program holds */
+  HELD_LONG_MS = 3000,
   SHARED = RF_SPOOL_SHARED_PLACES
 };
 
@@ -53,8 +55,10 @@ typedef struct server {
   int64_t next_tick;
   int64_t next_steer;
   int64_t complained;
-  int64_t version; /* of the data, as SQLite counts commits of others */
-  int64_t written; /* rows, by this process */
+  int64_t held;      /* since when another program has held the database; 0: it does not */
+  int64_t held_look; /* when it is looked at again */
+  int64_t version;   /* of the data, as SQLite counts commits of others */
+  int64_t written;   /* rows, by this process */
   uint64_t events;
   uint64_t relayed; /* records, when the relay was last looked after */
   unsigned ticks;
@@ -72,7 +76,28 @@ static void complain(server *s, int64_t now) {
   }
 }
 
+/* Where another program is within a transaction: nothing is written meanwhile, so that nobody has to wait for it. */
+static bool is_held(server *s, int64_t now) {
+  if (s->held != 0 && now < s->held_look) {
+    return true;
+  }
+  bool const held = rf_store_is_held(&s->store, 0);
+  if (held && s->held == 0) {
+    s->held = now;
+  } else if (held && now - s->held >= HELD_LONG_MS && s->complained == 0) {
+    rf_diag("another program holds the database's lock; findings wait in the spool");
+    s->complained = now;
+  }
+  s->held = held ? s->held : 0;
+  s->held_look = now + HELD_MS;
+  return held;
+}
+
 static void take(server *s, int64_t now) {
+  if (is_held(s, now)) {
+    s->next_take = now + HELD_MS;
+    return;
+  }
   s->rung = false;
   bool fine = rf_spool_take(&s->spool, &s->intake, true, &s->more);
   for (size_t i = 0; i < SHARED && fine; i++) {
@@ -154,6 +179,10 @@ static void tick(server *s, int64_t now) {
   s->next_tick = now + TICK_MS;
   s->rung = true;
   look_for_database(s);
+  if (is_held(s, now)) {
+    rf_http_changed(s->http, false);
+    return;
+  }
   open_shared(s);
   rf_serial_lines_tick(&s->serial, &s->intake, now);
   bool const named = rf_symbol_worker_step(&s->symbols, &s->store);
@@ -167,8 +196,12 @@ static void tick(server *s, int64_t now) {
 }
 
 static void steer(server *s, int64_t now) {
+  if (is_held(s, now)) {
+    s->next_steer = now + HELD_MS;
+    return;
+  }
   s->steers = false;
-  s->next_steer = now + STEER_MS;
+  s->next_steer = now + (s->more ? TICK_MS : STEER_MS); /* what was seen last is not there while much waits */
   (void)rf_policy_writer_step(&s->policy, &s->store);
   s->store.failed = false;
 }
@@ -197,7 +230,7 @@ static void run(server *s) {
   while ((fds[0].revents & POLLIN) == 0 && !s->gone) {
     int64_t now = rf_store_steady();
     rf_serial_lines_poll(&s->serial, fds + FIXED);
-    fds[4] = (struct pollfd){rf_relay_descriptor(&s->relay), POLLIN, 0};
+    fds[4] = (struct pollfd){s->held != 0 ? -1 : rf_relay_descriptor(&s->relay), POLLIN, 0};
     (void)poll(fds, FIXED + RF_SERIAL_SOURCES, until_due(s, now));
     now = rf_store_steady();
     rf_serial_lines_read(&s->serial, fds + FIXED, now);
@@ -213,7 +246,7 @@ static void run(server *s) {
     if ((s->rung || s->more) && now >= s->next_take) {
       take(s, now);
     }
-    if (s->intake.lines == 0 && (fds[4].revents != 0 || s->relayed != s->intake.relayed)) {
+    if (s->intake.lines == 0 && s->held == 0 && (fds[4].revents != 0 || s->relayed != s->intake.relayed)) {
       relay(s);
     }
     if (now >= s->next_tick) {

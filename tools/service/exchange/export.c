@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const char *text_of(rf_bump_arena *arena, sqlite3_stmt *s, int column) {
-  return rf_bump_arena_print(arena, "%s", rf_store_text(s, column));
+  return rf_bump_arena_copy(arena, rf_store_text(s, column));
 }
 
 /* Reads finding `id`; false where its event cannot be read. */

@@ -276,8 +276,8 @@ void rf_symbol_thin(rf_store *store, rf_bump_arena *arena, const char *directory
     if (!rf_store_row(store, s)) {
       return;
     }
-    const char *const id = rf_bump_arena_print(arena, "%s", rf_store_text(s, 0));
-    const char *const kind = rf_bump_arena_print(arena, "%s", rf_store_text(s, 1));
+    const char *const id = rf_bump_arena_copy(arena, rf_store_text(s, 0));
+    const char *const kind = rf_bump_arena_copy(arena, rf_store_text(s, 1));
     rf_store_done(s);
     const char *const path = rf_symbol_path(arena, directory, id, kind);
     rf_store_begin(store);

@@ -47,6 +47,28 @@ const char *rf_request_field(rf_request *r, const char *name) {
   return NULL;
 }
 
+/* With their lengths, so that no name and no value looks like two. */
+static enum MHD_Result add_argument(void *context, enum MHD_ValueKind kind, const char *name, const char *value) {
+  const rf_sink *const sink = (const rf_sink *)context;
+  const char *const parts[] = {name, value == NULL ? "" : value};
+  (void)kind;
+  for (size_t i = 0; i < 2; i++) {
+    rf_sink_uint(sink, strlen(parts[i]));
+    rf_sink_char(sink, ':');
+    rf_sink_str(sink, parts[i]);
+  }
+  return MHD_YES;
+}
+
+const char *rf_request_question(rf_request *r) {
+  rf_text_sink t;
+  rf_text_sink_init(&t, &r->arena);
+  rf_sink_uint(&t.sink, r->granted);
+  rf_sink_str(&t.sink, r->path);
+  (void)MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND, add_argument, &t.sink);
+  return t.text;
+}
+
 /* ---- Answers ---- */
 
 void rf_reply_headers(struct MHD_Response *response) {
@@ -71,8 +93,21 @@ static enum MHD_Result send_response(const rf_request *r, unsigned status, struc
     return MHD_NO;
   }
   rf_reply_headers(response);
+  if (status == MHD_HTTP_METHOD_NOT_ALLOWED) {
+    (void)MHD_add_response_header(response, "Allow", "GET, HEAD, POST");
+  }
   enum MHD_Result const queued = MHD_queue_response(r->connection, status, response);
   MHD_destroy_response(response);
+  return queued;
+}
+
+/* As send_response, but others may get it as well. */
+static enum MHD_Result share_response(const rf_request *r, struct MHD_Response *response, size_t length) {
+  rf_reply_headers(response);
+  enum MHD_Result const queued = MHD_queue_response(r->connection, MHD_HTTP_OK, response);
+  if (!rf_answers_keep(&r->http->answers, r->http->store, r->question, response, length)) {
+    MHD_destroy_response(response);
+  }
   return queued;
 }
 
@@ -83,7 +118,8 @@ enum MHD_Result rf_reply(const rf_request *r, unsigned status, const char *type,
     rf_connections_answer(r->connections, r->entry, length);
     (void)MHD_add_response_header(response, "Content-Type", type);
   }
-  return send_response(r, status, response);
+  return response != NULL && r->question != NULL && status == MHD_HTTP_OK ? share_response(r, response, length)
+                                                                          : send_response(r, status, response);
 }
 
 enum MHD_Result rf_reply_json(const rf_request *r, unsigned status, const char *text) {
@@ -95,12 +131,15 @@ static bool wants_page(const rf_request *r) {
   return strncmp(r->path, "/api/", 5) != 0 && accept != NULL && strstr(accept, "text/html") != NULL;
 }
 
+static const char *title_of(unsigned status) {
+  return status == 403 || status == 401 ? "Not allowed" : status == 404 ? "Not found" : "Not done";
+}
+
 enum MHD_Result rf_reply_error(rf_request *r, unsigned status, const char *message) {
   rf_text_sink t;
   rf_text_sink_init(&t, &r->arena);
   if (wants_page(r)) {
-    rf_page_message(&t.sink, status == 403 || status == 401 ? "Not allowed" : "Not done", message,
-                    status == 401 ? r->path : NULL);
+    rf_page_message(&t.sink, title_of(status), message, status == 401 ? r->path : NULL);
     return rf_reply(r, status, "text/html; charset=utf-8", t.text, t.length);
   }
   rf_json_writer w = {.sink = &t.sink};

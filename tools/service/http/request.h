@@ -2,9 +2,11 @@
 #ifndef RINGFENCE_TOOLS_SERVICE_REQUEST_H
 #define RINGFENCE_TOOLS_SERVICE_REQUEST_H
 
+#include "tools/service/http/answers.h"
 #include "tools/service/http/connections.h"
 #include "tools/service/http/rights.h"
 #include "tools/service/http/stream.h"
+#include "tools/service/http/turns.h"
 
 #include "tools/ringfence/base/arena.h"
 
@@ -33,6 +35,9 @@ struct rf_http {
   rf_intake *intake;
   rf_rights rights;
   rf_streams streams;
+  rf_turns turns;
+  rf_answers answers;
+  int64_t held; /* when the database was last seen to be held by another program; 0: it was not */
   rf_listener listeners[RF_HTTP_LISTENERS];
   char url[128];
   char path[64];
@@ -57,6 +62,9 @@ typedef struct rf_request {
   unsigned refusal;    /* the status that says so */
   int file;            /* an upload goes there and not to `body`; -1: none */
   const char *file_path;
+  bool its_turn;                /* it has waited, or need not */
+  struct rf_request *next_turn; /* among those that wait */
+  const char *question;         /* its answer is kept for others who ask the same; NULL: it is not */
   rf_bump_arena arena;
 } rf_request;
 
@@ -65,6 +73,9 @@ const char *rf_request_argument(const rf_request *r, const char *name);
 
 /* A field of a form that was posted, decoded, in the arena; NULL where it is absent. */
 const char *rf_request_field(rf_request *r, const char *name);
+
+/* Everything that the answer to a GET depends on beside the store. */
+const char *rf_request_question(rf_request *r);
 
 /* Answers. `text` is copied. */
 enum MHD_Result rf_reply(const rf_request *r, unsigned status, const char *type, const char *text, size_t length);
@@ -87,6 +98,9 @@ enum MHD_Result rf_route(rf_request *r);
 void rf_upload_begin(rf_request *r);
 enum MHD_Result rf_upload_end(rf_request *r);
 enum MHD_Result rf_reply_buildid(rf_request *r);
+
+/* Whether a request has to wait for its turn. In routes.c. */
+rf_turn_kind rf_route_turn(const rf_request *r);
 
 /* The right that a request needs: known before its body is. In routes.c. */
 rf_right rf_route_right(const char *method, const char *path);

@@ -95,8 +95,18 @@ static unsigned rights_of(const char *names, size_t length) {
   return rights;
 }
 
+/* Browsers keep it as a cookie, where others are not sent back (RFC 6265, cookie-octet). */
+static bool is_token(const char *text, size_t length) {
+  for (size_t i = 0; i < length; i++) {
+    if (text[i] <= ' ' || text[i] > '~' || strchr("\",;\\", text[i]) != NULL) {
+      return false;
+    }
+  }
+  return length >= 16 && length <= RF_TOKEN_LENGTH;
+}
+
 static bool add_token(rf_rights *r, unsigned rights, const char *text, size_t length) {
-  if (length < 16 || length > RF_TOKEN_LENGTH || rights == 0 || r->token_count == RF_TOKENS) {
+  if (!is_token(text, length) || rights == 0 || r->token_count == RF_TOKENS) {
     return false;
   }
   rf_token *const t = &r->tokens[r->token_count++];
@@ -113,7 +123,10 @@ static bool read_tokens(rf_rights *r, const char *path, const char *text, char *
     size_t const gap = strspn(line + names, " \t");
     const char *const token = line + names + gap;
     if (length != 0 && line[0] != '#' && !add_token(r, rights_of(line, names), token, strcspn(token, " \t\r\n"))) {
-      return fail(error, path, "each line must be RIGHTS TOKEN, as in \"read,post 0123456789abcdef\"");
+      return fail(
+          error, path,
+          "each line must be RIGHTS TOKEN, as in \"read,post 0123456789abcdef\"; a token has no quotes, commas, "
+          "semicolons or backslashes");
     }
     line += length + (line[length] == '\n');
   }
@@ -142,7 +155,10 @@ bool rf_rights_init(rf_rights *rights, const rf_http_options *options, char erro
   unsigned const all = RF_RIGHT_READ | RF_RIGHT_POST | RF_RIGHT_TRIAGE | RF_RIGHT_STEER;
   bool fine = tokens != NULL;
   if (fine && !add_token(rights, all, token, strcspn(token, " \t\r\n"))) {
-    fine = fail(error, one, "holds no token of 16 to 64 characters; delete it to get a new one");
+    fine = fail(error, one,
+                "holds no token: 16 to 64 characters of ASCII, without quotes, commas, semicolons and backslashes; "
+                "delete it to get "
+                "a new one");
   }
   fine = fine && read_tokens(rights, many, tokens, error);
   rf_bump_arena_free(&arena);

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { HELD_MS = 1000, HELD_WAIT_MS = 200 };
+
 static const char html[] = "text/html; charset=utf-8";
 static const char finding_path[] = "/finding/";
 static const char process_path[] = "/process/";
@@ -36,6 +38,27 @@ rf_right rf_route_right(const char *method, const char *path) {
   }
   bool const posts = strcmp(path, "/api/v1/records") == 0 || strcmp(path, "/api/v1/symbols") == 0;
   return posts ? RF_RIGHT_POST : RF_RIGHT_TRIAGE;
+}
+
+/* ---- Turns ---- */
+
+/* The pages and lists over many findings or sites. */
+rf_turn_kind rf_route_turn(const rf_request *r) {
+  static const char api[] = "/api/v1";
+  static const char *const lists[] = {"/findings", "/processes", "/builds", "/coverage", "/activity", "/why"};
+  bool const program = strncmp(r->path, api, strlen(api)) == 0;
+  const char *const path = program ? r->path + strlen(api) : r->path;
+  bool const numbered = strncmp(path, process_path, strlen(process_path)) == 0 ||
+                        strncmp(path, "/processes/", 11) == 0 || strncmp(path, module_path, strlen(module_path)) == 0;
+  bool list = !program && strcmp(path, "/") == 0;
+  for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+    list = list || strcmp(path, lists[i]) == 0;
+  }
+  if ((!list && !numbered) || strcmp(r->method, "POST") == 0) {
+    return RF_TURN_AT_ONCE;
+  }
+  bool const plain = !numbered && MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND, NULL, NULL) == 0;
+  return plain ? RF_TURN_FIRST : program ? RF_TURN_PROGRAM : RF_TURN_PAGE;
 }
 
 /* ---- Questions ---- */
@@ -67,9 +90,10 @@ static rf_findings_filter filter_of(const rf_request *r) {
 /* The number at the start of `text`, and what follows; -1 where there is none. */
 static int64_t id_of(const char *text, const char **rest) {
   char *end = NULL;
+  errno = 0;
   long long const id = text[0] >= '0' && text[0] <= '9' ? strtoll(text, &end, 10) : -1;
   *rest = end;
-  return id < 0 || (*end != '\0' && *end != '/') ? -1 : id;
+  return id < 0 || errno != 0 || (*end != '\0' && *end != '/') ? -1 : id;
 }
 
 static bool ask_process(const rf_request *r, int64_t id, rf_query *q) {
@@ -125,7 +149,7 @@ static bool ask(const rf_request *r, const char *what, rf_query *q, bool *fine) 
     *fine = rf_query_status(q, r->http->options->directory);
   } else if (strcmp(what, "activity") == 0) {
     *fine =
-        rf_query_activity(q, number(rf_request_argument(r, "after"), 0), number(rf_request_argument(r, "limit"), 100));
+        rf_query_activity(q, number(rf_request_argument(r, "after"), 0), number(rf_request_argument(r, "limit"), 0));
   } else if (strcmp(what, "why") == 0) {
     *fine = rf_query_why(q, number(rf_request_argument(r, "a"), 0), number(rf_request_argument(r, "b"), 0));
   } else {
@@ -135,7 +159,7 @@ static bool ask(const rf_request *r, const char *what, rf_query *q, bool *fine) 
 }
 
 static enum MHD_Result store_failed(rf_request *r) {
-  const char *const message = rf_bump_arena_print(&r->arena, "%s", r->http->store->error);
+  const char *const message = rf_bump_arena_copy(&r->arena, r->http->store->error);
   bool const full = (r->http->store->code & 0xFF) == SQLITE_FULL;
   r->http->store->failed = false;
   return rf_reply_error(r, full ? MHD_HTTP_INSUFFICIENT_STORAGE : MHD_HTTP_INTERNAL_SERVER_ERROR, message);
@@ -271,6 +295,14 @@ static enum MHD_Result get(rf_request *r) {
   if (strncmp(r->path, "/buildid/", 9) == 0) {
     return rf_reply_buildid(r);
   }
+  if (rf_route_turn(r) != RF_TURN_AT_ONCE) {
+    r->question = rf_request_question(r);
+    const rf_answer *const known = rf_answers_find(&r->http->answers, r->http->store, r->question);
+    if (known != NULL) {
+      rf_connections_answer(r->connections, r->entry, known->length);
+      return MHD_queue_response(r->connection, MHD_HTTP_OK, known->response);
+    }
+  }
   return strncmp(r->path, api, strlen(api)) == 0 ? answer_json(r, r->path + strlen(api)) : get_page(r);
 }
 
@@ -352,9 +384,22 @@ static enum MHD_Result post_steering(rf_request *r, bool page) {
   return page ? rf_reply_redirect(r, "/steering", NULL) : reply_done(r, message);
 }
 
+/* Waits a little, but not once more for each of many requests. */
+static bool is_held(rf_http *http) {
+  int64_t const now = rf_store_steady();
+  bool const waited = http->held != 0 && now - http->held < HELD_MS;
+  bool const held = rf_store_is_held(http->store, waited ? 0 : HELD_WAIT_MS);
+  http->held = held ? now : 0;
+  return held;
+}
+
 static enum MHD_Result post(rf_request *r) {
   if (strcmp(r->path, "/sign-in") == 0) {
     return sign_in(r);
+  }
+  if (is_held(r->http)) {
+    return rf_reply_error(r, MHD_HTTP_SERVICE_UNAVAILABLE,
+                          "another program holds the database's lock, so that nothing can be changed: try again later");
   }
   if (strcmp(r->path, "/api/v1/records") == 0) {
     return post_records(r);
@@ -378,5 +423,5 @@ enum MHD_Result rf_route(rf_request *r) {
   if (strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0) {
     return get(r);
   }
-  return strcmp(r->method, "POST") == 0 ? post(r) : rf_reply_error(r, MHD_HTTP_METHOD_NOT_ALLOWED, "use GET or POST");
+  return post(r);
 }

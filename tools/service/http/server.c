@@ -26,6 +26,18 @@ static const char *header(struct MHD_Connection *connection, const char *name) {
   return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
+/* "http://HOST/path", which every server has to take: HOST counts, whatever the header says. */
+static const char *path_of(rf_bump_arena *arena, const char *target, const char **host) {
+  static const char scheme[] = "http://";
+  if (strncasecmp(target, scheme, strlen(scheme)) != 0) {
+    return rf_bump_arena_copy(arena, target);
+  }
+  const char *const name = target + strlen(scheme);
+  size_t const length = strcspn(name, "/");
+  *host = rf_bump_arena_text(arena, name, length);
+  return rf_bump_arena_copy(arena, name[length] == '\0' ? "/" : name + length);
+}
+
 static rf_request *begin(rf_listener *l, struct MHD_Connection *connection, const char *method, const char *path) {
   rf_request *const r = (rf_request *)calloc(1, sizeof *r);
   if (r == NULL) {
@@ -38,9 +50,10 @@ static rf_request *begin(rf_listener *l, struct MHD_Connection *connection, cons
   r->file = -1;
   r->connection = connection;
   r->method = rf_bump_arena_text(&r->arena, method, strlen(method));
-  r->path = rf_bump_arena_text(&r->arena, path, strlen(path));
+  const char *host = header(connection, "Host");
+  r->path = path_of(&r->arena, path, &host);
   r->sender = (rf_sender){
-      .host = header(connection, "Host"),
+      .host = host,
       .origin = header(connection, "Origin"),
       .authorization = header(connection, "Authorization"),
       .cookie = MHD_lookup_connection_value(connection, MHD_COOKIE_KIND, http->cookie),
@@ -51,6 +64,34 @@ static rf_request *begin(rf_listener *l, struct MHD_Connection *connection, cons
   r->granted = rf_rights_granted(&http->rights, &r->sender);
   rf_connections_moved(r->connections, r->entry);
   return r;
+}
+
+/* Headers that a proxy may read in another way than this program where they come twice. */
+static const char *const single[] = {"Host", "Origin", "Authorization", "Content-Length", "Transfer-Encoding"};
+enum { SINGLE = sizeof single / sizeof single[0], LENGTH = 3, ENCODING = 4 };
+
+static enum MHD_Result count_header(void *context, enum MHD_ValueKind kind, const char *name, const char *value) {
+  unsigned *const counts = (unsigned *)context;
+  (void)kind;
+  (void)value;
+  for (size_t i = 0; i < SINGLE; i++) {
+    counts[i] += strcasecmp(name, single[i]) == 0;
+  }
+  return MHD_YES;
+}
+
+static bool has_two_meanings(const rf_request *r) {
+  unsigned counts[SINGLE] = {0};
+  (void)MHD_get_connection_values(r->connection, MHD_HEADER_KIND, count_header, counts);
+  bool twice = counts[LENGTH] != 0 && counts[ENCODING] != 0;
+  for (size_t i = 0; i < SINGLE; i++) {
+    twice = twice || counts[i] > 1;
+  }
+  return twice;
+}
+
+static bool is_method_of_ours(const rf_request *r) {
+  return strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0 || strcmp(r->method, "POST") == 0;
 }
 
 /* A compressed body would be taken for text that says nothing. */
@@ -71,8 +112,15 @@ static enum MHD_Result check(rf_request *r, bool *answered) {
   const char *const refusal = rf_rights_refusal(&r->http->rights, &r->sender);
   rf_right const needed = rf_route_right(r->method, r->path);
   *answered = true;
+  if (has_two_meanings(r)) {
+    return rf_reply_error(r, MHD_HTTP_BAD_REQUEST,
+                          "a header that says whose request this is, or how long, is there twice");
+  }
   if (refusal != NULL) {
     return rf_reply_error(r, MHD_HTTP_FORBIDDEN, refusal);
+  }
+  if (!is_method_of_ours(r)) {
+    return rf_reply_error(r, MHD_HTTP_METHOD_NOT_ALLOWED, "use GET, HEAD or POST");
   }
   if (needed != 0 && (r->granted & (unsigned)needed) == 0) {
     return rf_reply_error(r, MHD_HTTP_UNAUTHORIZED, what_is_missing(r, needed));
@@ -175,6 +223,12 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     *size = 0;
     return MHD_YES;
   }
+  if (r->http->turns.ending || (r->its_turn && rf_turns_is_gone(r))) {
+    return MHD_NO;
+  }
+  if (r->refused == NULL && !r->too_large && rf_turns_wait(&r->http->turns, r)) {
+    return MHD_YES;
+  }
   enum MHD_Result const result = answer(r);
   forget_contents(r);
   return result;
@@ -186,6 +240,7 @@ static void end(void *context, struct MHD_Connection *connection, void **state, 
   (void)code;
   rf_request *const r = (rf_request *)*state;
   if (r != NULL) {
+    rf_turns_forget(&r->http->turns, r);
     if (r->file >= 0) { /* it was cut short */
       (void)close(r->file);
       (void)unlink(r->file_path);
@@ -344,12 +399,14 @@ void rf_http_stop(rf_http *http) {
   if (http != NULL) {
     char path[4096];
     rf_streams_end(&http->streams);
+    rf_turns_end(&http->turns);
     rf_http_run(http);
     if (http->listeners[1].daemon != NULL) {
       (void)snprintf(path, sizeof path, "%s/" SOCKET, http->options->directory);
       (void)unlink(path);
     }
     stop_listeners(http);
+    rf_answers_free(&http->answers);
     free(http);
   }
 }
@@ -359,7 +416,7 @@ int rf_http_descriptor(const rf_http *http, size_t listener) {
 }
 
 int rf_http_timeout(const rf_http *http) {
-  int least = -1;
+  int least = rf_turns_are_waited_for(&http->turns) ? 0 : -1;
   for (size_t i = 0; i < RF_HTTP_LISTENERS; i++) {
     MHD_UNSIGNED_LONG_LONG ms = 0;
     if (http->listeners[i].daemon != NULL && MHD_get_timeout(http->listeners[i].daemon, &ms) == MHD_YES) {
@@ -370,11 +427,19 @@ int rf_http_timeout(const rf_http *http) {
   return least;
 }
 
-void rf_http_run(rf_http *http) {
+static void run_once(rf_http *http) {
   for (size_t i = 0; i < RF_HTTP_LISTENERS; i++) {
     if (http->listeners[i].daemon != NULL) {
       (void)MHD_run(http->listeners[i].daemon);
     }
+  }
+}
+
+void rf_http_run(rf_http *http) {
+  rf_turns_begin(&http->turns);
+  run_once(http);
+  for (bool more = true; more && rf_turns_next(&http->turns); more = rf_turns_have_time(&http->turns)) {
+    run_once(http);
   }
 }
 

@@ -121,8 +121,7 @@ static int64_t write_event(rf_batch *batch, const rf_batch_finding *f, const rf_
                " record) VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
                "iiiiiiiiiiit", id, f->id, c->time, c->build, c->program, c->host, c->environment, c->mode, c->pid,
                c->count, (int64_t)middle, c->id);
-  rf_store_run(batch->store, "INSERT INTO body(event, text) VALUES(?, ?)", "it", id,
-               rf_bump_arena_text(&batch->arena, c->line, c->length));
+  rf_store_run(batch->store, "INSERT INTO body(event, text) VALUES(?, ?)", "is", id, c->line, c->length);
   return id;
 }
 

@@ -7,25 +7,24 @@
 
 #include <string.h>
 
-enum { SEARCH_FRAMES = 8, SEARCH_MOST = 1500 };
+enum { SEARCH_FRAMES = 8, SEARCH_MOST = 1500, STACKS = 3 };
 
 static const char *copy(rf_bump_arena *arena, const char *text) {
   return rf_bump_arena_text(arena, text, strlen(text));
 }
 
-static void put_stack(rf_text_sink *t, rf_bump_arena *scratch, const rf_record *record, rf_stack_kind kind) {
-  rf_stack_view const view = rf_stack_view_of(scratch, record, kind);
+static void put_stack(rf_text_sink *t, rf_bump_arena *scratch, const rf_stack_view *view) {
   unsigned used = 0;
-  for (size_t i = 0; i < view.count && used < SEARCH_FRAMES; i++) {
-    if (!view.list[i].runtime) {
+  for (size_t i = 0; i < view->count && used < SEARCH_FRAMES; i++) {
+    if (!view->list[i].runtime) {
       rf_sink_char(&t->sink, ' ');
-      rf_sink_str(&t->sink, rf_frame_view_text(scratch, &view.list[i], NULL));
+      rf_sink_str(&t->sink, rf_frame_view_text(scratch, &view->list[i], NULL));
       used++;
     }
   }
 }
 
-static const char *search_text(rf_bump_arena *arena, rf_bump_arena *scratch, const rf_record *record,
+static const char *search_text(rf_bump_arena *arena, rf_bump_arena *scratch, const rf_stack_view views[STACKS],
                                const char *program, const rf_batch_finding *f) {
   rf_text_sink t;
   rf_text_sink_init(&t, scratch);
@@ -33,9 +32,9 @@ static const char *search_text(rf_bump_arena *arena, rf_bump_arena *scratch, con
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
     rf_sink_str(&t.sink, parts[i]);
   }
-  put_stack(&t, scratch, record, RF_STACK_FOUND);
-  put_stack(&t, scratch, record, RF_STACK_ALLOCATED);
-  put_stack(&t, scratch, record, RF_STACK_RELEASED);
+  for (size_t i = 0; i < STACKS; i++) {
+    put_stack(&t, scratch, &views[i]);
+  }
   char *const text = rf_bump_arena_text(arena, t.text, t.length < SEARCH_MOST ? t.length : SEARCH_MOST);
   for (char *c = text; *c != '\0'; c++) {
     if (*c >= 'A' && *c <= 'Z') {
@@ -47,13 +46,15 @@ static const char *search_text(rf_bump_arena *arena, rf_bump_arena *scratch, con
 
 void rf_describe(rf_bump_arena *arena, rf_bump_arena *scratch, const rf_record *record, const char *program,
                  rf_batch_finding *f) {
-  rf_stack_view const view = rf_stack_view_of(scratch, record, rf_stack_view_blamed(record));
-  const rf_frame_view *const top = rf_stack_view_top(&view);
+  rf_stack_view const views[STACKS] = {rf_stack_view_of(scratch, record, RF_STACK_FOUND),
+                                       rf_stack_view_of(scratch, record, RF_STACK_ALLOCATED),
+                                       rf_stack_view_of(scratch, record, RF_STACK_RELEASED)};
+  const rf_frame_view *const top = rf_stack_view_top(&views[rf_stack_view_blamed(record)]);
   f->bug = rf_bug_name(record->finding.bug);
   f->level = rf_bug_level(record->finding.bug);
   f->title = copy(arena, rf_document_title(scratch, record));
   f->place = top == NULL ? "unknown place" : copy(arena, rf_frame_view_text(scratch, top, NULL));
-  f->search = search_text(arena, scratch, record, program, f);
+  f->search = search_text(arena, scratch, views, program, f);
 }
 
 static int64_t stack_richness(const rf_stack *stack) {

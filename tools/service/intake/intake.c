@@ -20,6 +20,7 @@ enum { DAY_MS = 86400000, LABELS_MOST = 8, OTHERS_MOST = 10000 };
 
 bool rf_intake_init(rf_intake *intake, rf_store *store, const rf_intake_options *options) {
   *intake = (rf_intake){.store = store, .options = options};
+  (void)rf_bump_arena_alloc(&intake->line_arena, 1);
   return rf_batch_init(&intake->batch, store) && rf_seen_load(&intake->seen, store);
 }
 
@@ -48,6 +49,7 @@ static void settle(rf_intake *intake, bool committed) {
   rf_seen_settle(&intake->seen, committed);
   rf_counters_clear(&intake->counters);
   rf_counters_clear(&intake->sites);
+  rf_known_forget(&intake->known);
   rf_batch_clear(&intake->batch);
   intake->lines = 0;
   if (committed && intake->seen.used > RF_SEEN_MOST) {
@@ -103,14 +105,18 @@ static const char *state_of(rf_intake *intake, const rf_batch_finding *f) {
   sqlite3_stmt *const s = rf_store_select(intake->store, "SELECT state FROM finding WHERE id = ?", "i", f->merged_into);
   const char *state = "open";
   if (rf_store_row(intake->store, s)) {
-    state = rf_bump_arena_print(&intake->line_arena, "%s", rf_store_text(s, 0));
+    state = rf_bump_arena_copy(&intake->line_arena, rf_store_text(s, 0));
     rf_store_done(s);
   }
   return state;
 }
 
-static bool is_known_in(rf_intake *intake, int64_t finding, int64_t environment) {
-  return rf_counters_has(&intake->counters, finding, RF_COUNT_ENVIRONMENT, environment) ||
+/* `stored`: it may have rows. */
+static bool is_known_in(rf_intake *intake, int64_t finding, bool stored, int64_t environment) {
+  if (rf_counters_has(&intake->counters, finding, RF_COUNT_ENVIRONMENT, environment)) {
+    return true;
+  }
+  return stored &&
          rf_store_number(intake->store, 0, "SELECT 1 FROM counter WHERE finding = ? AND kind = 4 AND what = ?", "ii",
                          finding, environment) != 0;
 }
@@ -134,8 +140,8 @@ static void live(rf_intake *intake, rf_batch_finding *f, const rf_envelope *e, c
   }
   if ((regressed || strcmp(state, "reopened") == 0) && !is_told(intake, root, e->environment)) {
     note(intake, root, "reopened", e, f->title != NULL ? f->title : "");
-  } else if (strcmp(state, "open") == 0 && !is_known_in(intake, root, c->environment) &&
-             !is_known_in(intake, f->id, c->environment)) {
+  } else if (strcmp(state, "open") == 0 && !is_known_in(intake, root, !f->is_new, c->environment) &&
+             (root == f->id || !is_known_in(intake, f->id, !f->is_new, c->environment))) {
     note(intake, root, "new", e, f->title != NULL ? f->title : "");
   }
 }
@@ -158,7 +164,8 @@ static void count_labels(rf_intake *intake, int64_t finding, const rf_envelope *
   for (const rf_json *l = e->labels == NULL ? NULL : e->labels->first; l != NULL && used < LABELS_MOST; l = l->next) {
     if (l->text != NULL && l->name != NULL) {
       const char *const text = rf_bump_arena_print(&intake->line_arena, "%s=%s", l->name, l->text);
-      count(intake, finding, RF_COUNT_LABEL, rf_name_id(intake->store, RF_NAME_LABEL, text), e->count, e->time);
+      int64_t const label = rf_known_name(&intake->known, &intake->batch.arena, intake->store, RF_NAME_LABEL, text);
+      count(intake, finding, RF_COUNT_LABEL, label, e->count, e->time);
       used++;
     }
   }
@@ -205,24 +212,26 @@ static void add_event(rf_intake *intake, rf_batch_finding *f, const rf_envelope 
 
 static rf_candidate candidate_of(rf_intake *intake, const rf_envelope *e, const char *line, size_t length) {
   rf_store *const store = intake->store;
+  rf_known *const known = &intake->known;
+  rf_bump_arena *const arena = &intake->batch.arena;
   return (rf_candidate){
       .line = line,
       .length = length,
-      .id = rf_bump_arena_print(&intake->batch.arena, "%s", e->id),
+      .id = rf_bump_arena_copy(&intake->batch.arena, e->id),
       .time = e->time,
-      .build = rf_build_of(store, e->version, e->commit, e->build_id, e->time),
-      .program = rf_name_id(store, RF_NAME_PROGRAM, e->program),
-      .host = rf_name_id(store, RF_NAME_HOST, e->host),
-      .environment = rf_name_id(store, RF_NAME_ENVIRONMENT, e->environment),
-      .mode = rf_name_id(store, RF_NAME_MODE, e->mode),
+      .build = rf_known_build(known, arena, store, e),
+      .program = rf_known_name(known, arena, store, RF_NAME_PROGRAM, e->program),
+      .host = rf_known_name(known, arena, store, RF_NAME_HOST, e->host),
+      .environment = rf_known_name(known, arena, store, RF_NAME_ENVIRONMENT, e->environment),
+      .mode = rf_known_name(known, arena, store, RF_NAME_MODE, e->mode),
       .pid = e->pid,
       .count = e->count,
   };
 }
 
 static void keep_other(rf_intake *intake, const rf_envelope *e, const char *line, size_t length) {
-  rf_store_run(intake->store, "INSERT INTO other(time, kind, text) VALUES(?,?,?)", "itt", e->time, e->record,
-               rf_bump_arena_text(&intake->line_arena, line, length));
+  rf_store_run(intake->store, "INSERT INTO other(time, kind, text) VALUES(?,?,?)", "its", e->time, e->record, line,
+               length);
   rf_store_run(intake->store, "DELETE FROM other WHERE id <= (SELECT max(id) FROM other) - ?", "i",
                (int64_t)OTHERS_MOST);
   rf_intake_loss(intake, "records of a kind or version not known here, kept as they are", 1);

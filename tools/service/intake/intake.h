@@ -8,6 +8,7 @@
 
 #include "tools/service/intake/batch.h"
 #include "tools/service/intake/crash_loop.h"
+#include "tools/service/intake/known.h"
 #include "tools/service/intake/window.h"
 #include "tools/service/store/counters.h"
 #include "tools/service/store/seen.h"
@@ -39,7 +40,8 @@ typedef struct rf_intake {
   rf_counters sites; /* of coverage.h */
   rf_batch batch;
   rf_crash_loops loops;
-  rf_bump_arena line_arena; /* of one line */
+  rf_known known;           /* with texts in the arena of the batch */
+  rf_bump_arena line_arena; /* of one line; its first chunk stays */
   size_t lines;             /* of the open transaction; 0: none is open */
   uint64_t events;          /* taken in since the start, as the next */
   uint64_t twice;

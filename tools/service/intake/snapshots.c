@@ -81,8 +81,8 @@ bool rf_snapshots_take(rf_store *store, rf_bump_arena *arena, const rf_envelope 
                "INSERT INTO snapshot(process, time, name, allocator, blocks, bytes, resident, whole)"
                " VALUES(?,?,?,?,?,?,?,1)",
                "iittiii", process, e->time, s->name, s->allocator, s->blocks, s->bytes, s->resident);
-  rf_store_run(store, "INSERT INTO snapshot_body(snapshot, text) VALUES(?,?)", "it",
-               (int64_t)sqlite3_last_insert_rowid(store->db), rf_bump_arena_text(arena, line, length));
+  rf_store_run(store, "INSERT INTO snapshot_body(snapshot, text) VALUES(?,?)", "is",
+               (int64_t)sqlite3_last_insert_rowid(store->db), line, length);
   thin(store, process);
   return true;
 }
@@ -101,7 +101,7 @@ rf_heap_snapshot *rf_snapshots_read(rf_store *store, rf_bump_arena *arena, int64
   if (!rf_store_row(store, s)) {
     return NULL;
   }
-  const char *const text = rf_bump_arena_print(arena, "%s", rf_store_text(s, 0));
+  const char *const text = rf_bump_arena_copy(arena, rf_store_text(s, 0));
   rf_store_done(s);
   return rf_heap_snapshot_read(arena, rf_json_member(rf_json_parse(arena, text, strlen(text)), "snapshot"));
 }

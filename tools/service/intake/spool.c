@@ -14,7 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BUFFER = 1 << 20 };
+/* What one transaction takes in at most: its pages still fit into the cache of the store. */
+enum { BUFFER = 2 << 20 };
 
 static const char current[] = "current";
 static const char segment[] = "segment-"; /* made by processes that could not have the lock of the current file */

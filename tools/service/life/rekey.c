@@ -23,8 +23,8 @@ static event read_richest(rf_store *store, rf_bump_arena *arena, int64_t finding
       " f.richest_event JOIN body b ON b.event = e.id JOIN name n ON n.id = e.program WHERE f.id = ?",
       "i", finding);
   if (rf_store_row(store, s)) {
-    const char *const text = rf_bump_arena_print(arena, "%s", rf_store_text(s, 0));
-    e.program = rf_bump_arena_print(arena, "%s", rf_store_text(s, 1));
+    const char *const text = rf_bump_arena_copy(arena, rf_store_text(s, 0));
+    e.program = rf_bump_arena_copy(arena, rf_store_text(s, 1));
     e.at = (rf_candidate){.program = sqlite3_column_int64(s, 2),
                           .build = sqlite3_column_int64(s, 3),
                           .environment = sqlite3_column_int64(s, 4),

@@ -59,7 +59,7 @@ void rf_frames_of_build(rf_store *store, rf_bump_arena *arena, const char *build
     rf_frame *const f = (rf_frame *)rf_bump_arena_alloc(arena, sizeof *f);
     f->build_id = build_id;
     f->offset = (uint64_t)sqlite3_column_int64(s, 0);
-    f->module = rf_bump_arena_print(arena, "%s", rf_store_text(s, 1));
+    f->module = rf_bump_arena_copy(arena, rf_store_text(s, 1));
     RF_APPENDED(arena, all->list, all->count) = f;
   }
 }

@@ -24,7 +24,7 @@ typedef struct event {
 } event;
 
 static event read_event(rf_store *store, rf_bump_arena *arena, sqlite3_stmt *s) {
-  const char *const text = rf_bump_arena_print(arena, "%s", rf_store_text(s, 8));
+  const char *const text = rf_bump_arena_copy(arena, rf_store_text(s, 8));
   event e = {.id = sqlite3_column_int64(s, 0),
              .at = {.time = sqlite3_column_int64(s, 1),
                     .build = sqlite3_column_int64(s, 2),
@@ -33,7 +33,7 @@ static event read_event(rf_store *store, rf_bump_arena *arena, sqlite3_stmt *s) 
                     .environment = sqlite3_column_int64(s, 5),
                     .mode = sqlite3_column_int64(s, 6),
                     .count = sqlite3_column_int64(s, 7)},
-             .program = rf_bump_arena_print(arena, "%s", rf_store_text(s, 9))};
+             .program = rf_bump_arena_copy(arena, rf_store_text(s, 9))};
   const rf_json *const root = rf_json_parse(arena, text, strlen(text));
   e.record = rf_record_read(arena, rf_json_member(root, "finding"));
   if (e.record != NULL) {

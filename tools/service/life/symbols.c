@@ -49,9 +49,10 @@ static bool collect(rf_store *store, rf_bump_arena *arena, const rf_record *reco
 
 /* The frames without names of the events that the statement gives. Returns the last event. */
 static int64_t gather(rf_store *store, rf_bump_arena *arena, sqlite3_stmt *s, rf_frames *all, int64_t last) {
+  (void)rf_bump_arena_alloc(arena, 1); /* its first chunk stays when an event is forgotten */
   while (rf_store_row(store, s)) {
     rf_bump_arena_mark const mark = rf_bump_arena_mark_of(arena);
-    const rf_record *const record = read_record(arena, rf_bump_arena_print(arena, "%s", rf_store_text(s, 1)));
+    const rf_record *const record = read_record(arena, rf_store_text(s, 1));
     last = sqlite3_column_int64(s, 0);
     if (record != NULL && collect(store, arena, record, all)) {
       all->useful = true;

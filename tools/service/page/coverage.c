@@ -46,7 +46,7 @@ static void bar(const rf_page *p, uint64_t watched, uint64_t sites) {
   rf_markup(p->sink,
             "<svg class=\"share\" role=\"img\" viewBox=\"0 0 1000 4\" preserveAspectRatio=\"none\" aria-label=\"%s of "
             "%s watched\"><rect width=\"%zu\" height=\"4\"/></svg>",
-            rf_page_number(p, watched), rf_counted(p->arena, sites, "call site"),
+            rf_page_number(p, watched), rf_page_counted(p, sites, "call site"),
             (size_t)(sites == 0 ? 0 : 1000.0 * (double)watched / (double)sites));
 }
 
@@ -97,7 +97,7 @@ static void modules(const rf_page *p, const rf_json *list) {
   rf_page_raw(p, "</tbody></table>\n");
   if (count > shown) {
     rf_markup(p->sink, "<p class=\"dim\">%s more: <a href=\"/api/v1/coverage?limit=1000\">as JSON</a>.</p>\n",
-              rf_counted(p->arena, count - shown, "module"));
+              rf_page_counted(p, count - shown, "module"));
   }
 }
 

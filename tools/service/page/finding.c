@@ -38,7 +38,7 @@ static void split_left(const rf_page *p) {
     return;
   }
   rf_markup(p->sink, "<p class=\"note\">Split by %s. Only counts are kept of %s before, which still count here", rule,
-            rf_counted(p->arena, left, "event"));
+            rf_page_counted(p, left, "event"));
   if (wanted->type == RF_JSON_NUMBER) {
     rf_markup(p->sink, "; %s of them had another %s", rf_page_number(p, rf_json_unsigned(p->json, "split_wanted", 0)),
               rule);
@@ -139,11 +139,11 @@ static void fix(const rf_page *p) {
   rf_markup(p->sink, "<section class=\"card verdict %s\"><h2>%s %s</h2>\n<p><b>%s</b> in %s process-hours",
             back || rf_json_unsigned(since, "events_after", 0) != 0 ? "bad" : "good",
             back ? "Back after a fix in" : "Fixed in", fixed_in,
-            rf_counted(p->arena, rf_json_unsigned(since, "events_after", 0), "event"),
+            rf_page_counted(p, rf_json_unsigned(since, "events_after", 0), "event"),
             rf_page_real(p, since, "hours_after"));
   if (expected != NULL && expected->type == RF_JSON_NUMBER) {
     rf_markup(p->sink, ", <b>%s</b> expected by the rate before (%s in %s hours)", rf_page_real(p, since, "expected"),
-              rf_counted(p->arena, rf_json_unsigned(since, "events_before", 0), "event"),
+              rf_page_counted(p, rf_json_unsigned(since, "events_before", 0), "event"),
               rf_page_real(p, since, "hours_before"));
   }
   rf_page_raw(p, ".</p>\n</section>\n");
@@ -153,7 +153,7 @@ static void crash_loops(const rf_page *p) {
   for (const rf_json *l = rf_json_list(p->json, "crash_loops"); l != NULL; l = l->next) {
     rf_markup(p->sink,
               "<section class=\"card verdict bad\"><h2>Crash loop</h2>\n<p><b>%s</b> of %s failed with it from ",
-              rf_counted(p->arena, rf_json_unsigned(l, "processes", 0), "process"), rf_json_text(l, "program", ""));
+              rf_page_counted(p, rf_json_unsigned(l, "processes", 0), "process"), rf_json_text(l, "program", ""));
     rf_page_time(p, rf_json_text(l, "began", ""));
     rf_page_raw(p, " to ");
     rf_page_time(p, rf_json_text(l, "last", ""));

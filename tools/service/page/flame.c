@@ -149,7 +149,7 @@ static void box(graph *g, size_t index, size_t row, double x, double width, cons
             name_of(g, n));
   rf_markup(p->sink, "%s%s: %s, %s of all, %s</title><rect class=\"%s%s\" width=\"100%s\" height=\"19\"/>",
             place == NULL ? "" : " ", place == NULL ? "" : place, rf_bytes_text(p->arena, (uint64_t)n->bytes),
-            share_text(g, n), rf_counted(p->arena, (uint64_t)n->blocks, "block"), class_of(g, n), more_class, "%");
+            share_text(g, n), rf_page_counted(p, (uint64_t)n->blocks, "block"), class_of(g, n), more_class, "%");
   if (width > 0.015) {
     rf_markup(p->sink, "<text x=\"5\" y=\"14\">%s</text>", name_of(g, n));
   }

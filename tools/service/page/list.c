@@ -139,7 +139,7 @@ static void pager(const rf_page *p, uint64_t shown) {
   int64_t const offset = rf_json_signed(p->json, "offset", 0);
   int64_t const limit = rf_json_signed(p->json, "limit", 100);
   uint64_t const total = rf_json_unsigned(p->json, "total", 0);
-  rf_markup(p->sink, "<p class=\"pager\"><span>%s of %s</span>", rf_counted(p->arena, shown, "finding"),
+  rf_markup(p->sink, "<p class=\"pager\"><span>%s of %s</span>", rf_page_counted(p, shown, "finding"),
             rf_page_number(p, total));
   if (offset > 0) {
     rf_markup(p->sink, " <a rel=\"prev\" href=\"%s\">Previous</a>",

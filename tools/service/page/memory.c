@@ -116,7 +116,7 @@ static void point(const rf_process_view *v, const axes *a, const rf_json *s) {
             id, class_of(v, rf_json_unsigned(s, "id", 0)), rf_svg_number(p, 100 * across(a, s)), "%",
             rf_svg_number(p, TOP + down(a, (double)bytes)), rf_json_text(s, "name", ""),
             rf_bump_arena_print(p->arena, "%.19s", rf_json_text(s, "time", "")), rf_bytes_text(p->arena, bytes),
-            rf_counted(p->arena, rf_json_unsigned(s, "blocks", 0), "block"));
+            rf_page_counted(p, rf_json_unsigned(s, "blocks", 0), "block"));
 }
 
 void rf_page_memory(const rf_process_view *v) {

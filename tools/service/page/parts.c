@@ -44,7 +44,10 @@ void rf_page_foot(const rf_sink *sink) {
 
 void rf_page_message(const rf_sink *sink, const char *title, const char *message, const char *back) {
   rf_page_head(sink, title, "");
-  rf_markup(sink, "<div class=\"card narrow\">\n<h1>%s</h1>\n<p>%s.</p>\n", title, message);
+  bool const lower = message[0] >= 'a' && message[0] <= 'z';
+  char const first[] = {(char)(lower ? message[0] - 'a' + 'A' : message[0]), '\0'};
+  rf_markup(sink, "<div class=\"card narrow\">\n<h1>%s</h1>\n<p>%s%s.</p>\n", title, first,
+            message[0] == '\0' ? "" : message + 1);
   if (back != NULL) {
     rf_markup(sink,
               "<form method=\"post\" action=\"/sign-in\" class=\"stack-form\">\n<label for=\"token\">Token</label>\n"
@@ -77,6 +80,10 @@ const char *rf_page_number(const rf_page *p, uint64_t value) {
     out[at++] = digits[i];
   }
   return out;
+}
+
+const char *rf_page_counted(const rf_page *p, uint64_t count, const char *noun) {
+  return rf_bump_arena_print(p->arena, "%s %s", rf_page_number(p, count), rf_noun(p->arena, count, noun));
 }
 
 const char *rf_page_real(const rf_page *p, const rf_json *object, const char *name) {
@@ -225,8 +232,8 @@ static const char *label_of(const rf_page *p, const rf_json *list) {
     days++;
   }
   return sum == 0 ? rf_bump_arena_print(p->arena, "none in %u days", days)
-                  : rf_bump_arena_print(p->arena, "%s in %u days, at most %" PRIu64 " in one day",
-                                        rf_counted(p->arena, sum, "event"), days, most);
+                  : rf_bump_arena_print(p->arena, "%s in %u days, at most %s in one day",
+                                        rf_page_counted(p, sum, "event"), days, rf_page_number(p, most));
 }
 
 /* One path: a page has a hundred of them. */
@@ -276,7 +283,7 @@ void rf_page_chart(const rf_page *p, const rf_json *list, const char *label) {
     if (height != 0) {
       rf_markup(p->sink, "<rect x=\"%u\" y=\"%u\" width=\"%u\" height=\"%u\"><title>%s: %s</title></rect>",
                 i * step + 1, HEIGHT - height, step - 2, height, day_text(p, days - 1 - i),
-                rf_counted(p->arena, value, "event"));
+                rf_page_counted(p, value, "event"));
     }
   }
   rf_markup(

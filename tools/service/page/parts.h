@@ -21,6 +21,9 @@ const char *rf_page_plain_number(const rf_page *p, const rf_json *object, const 
 
 /* "1,234,567"; "3 h ago"; "12.5". Text lives in the arena. */
 const char *rf_page_number(const rf_page *p, uint64_t value);
+
+/* "1,234 events". */
+const char *rf_page_counted(const rf_page *p, uint64_t count, const char *noun);
 const char *rf_page_ago(const rf_page *p, const char *time);
 void rf_page_time(const rf_page *p, const char *time);
 

@@ -91,7 +91,7 @@ static void about(const rf_process_view *v) {
   if (omitted != 0) {
     rf_markup(p->sink, "<p class=\"note\">%s of %s at call sites with few bytes did not fit into the record.</p>\n",
               rf_bytes_text(p->arena, omitted),
-              rf_counted(p->arena, rf_json_unsigned(v->snapshot, "omitted_blocks", 0), "block"));
+              rf_page_counted(p, rf_json_unsigned(v->snapshot, "omitted_blocks", 0), "block"));
   }
 }
 

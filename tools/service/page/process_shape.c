@@ -129,6 +129,6 @@ void rf_page_map(const rf_process_view *v) {
       p->sink,
       "<p class=\"dim\">By address, %s for each cell, %s of memory. In cells with live bytes, %s of the bytes are live;"
       " the others are free, quarantined, or guards.</p>\n</section>\n",
-      rf_bytes_text(p->arena, m.cell), rf_counted(p->arena, m.parts, "part"),
+      rf_bytes_text(p->arena, m.cell), rf_page_counted(p, m.parts, "part"),
       rf_bump_arena_print(p->arena, "%.0f %%", share));
 }

@@ -22,7 +22,7 @@ static void spark(const rf_page *p, const rf_json *list) {
   }
   rf_markup(p->sink,
             "<svg class=\"spark line\" role=\"img\" viewBox=\"0 0 120 24\" aria-label=\"%s, at most %s live\">",
-            rf_counted(p->arena, count, "snapshot"), rf_bytes_text(p->arena, most));
+            rf_page_counted(p, count, "snapshot"), rf_bytes_text(p->arena, most));
   rf_page_raw(p, "<path class=\"axis\" d=\"M0 23.5h120\"/><path d=\"");
   for (const rf_json *n = list; n != NULL; n = n->next, i++) {
     uint64_t const value = strtoull(n->text, NULL, 10);

@@ -128,7 +128,7 @@ void rf_page_written(const rf_page *p) {
   rf_page_raw(p, "</tbody></table></div>\n");
   if (g.left_out != 0) {
     rf_markup(p->sink, "<p class=\"dim\">%s of rarer offsets and values are left out.</p>\n",
-              rf_counted(p->arena, g.left_out, "byte"));
+              rf_page_counted(p, g.left_out, "byte"));
   }
   rf_page_raw(p, "</section>\n");
 }
@@ -142,7 +142,7 @@ void rf_page_hardware(const rf_page *p) {
   rf_markup(p->sink,
             "<section class=\"card wide\"><h2>One bit off</h2>\n<p>In <b>%s</b> of %s with damage, one bit "
             "differs from the bytes that were expected. ",
-            rf_page_number(p, one_bit), rf_counted(p->arena, damaged, "event"));
+            rf_page_number(p, one_bit), rf_page_counted(p, damaged, "event"));
   rf_page_raw(p, one_bit == damaged ? "A program rarely writes so: memory that fails is likely, above all where one "
                                       "host stands out."
                                     : "The other events point to the program.");

@@ -203,8 +203,8 @@ bool rf_query_sites(rf_query *q, const rf_sites_filter *f) {
   if (!rf_store_row(q->store, s)) {
     rf_json_put_text(&q->w, "error", rf_bump_arena_print(q->arena, "there is no module %" PRId64, f->module));
   } else {
-    const char *const path = rf_bump_arena_print(q->arena, "%s", rf_store_text(s, 1));
-    const char *const build_id = rf_bump_arena_print(q->arena, "%s", rf_store_text(s, 2));
+    const char *const path = rf_bump_arena_copy(q->arena, rf_store_text(s, 1));
+    const char *const build_id = rf_bump_arena_copy(q->arena, rf_store_text(s, 2));
     put_module(q, s);
     rf_store_done(s);
     put_programs_of(q, f->module);

@@ -66,7 +66,7 @@ bool rf_query_activity(rf_query *q, int64_t after, int64_t limit) {
       q->store,
       "SELECT a.id, a.time, a.finding, a.kind, a.environment, a.text, f.bug, f.title, f.place FROM activity a LEFT"
       " JOIN finding f ON f.id = a.finding WHERE a.id > ? ORDER BY a.id LIMIT ?",
-      "ii", after, limit);
+      "ii", after, rf_query_limit(limit, 100));
   static const char *const texts[] = {"kind", "environment", "text", "bug", "title", "place"};
   rf_json_open(&q->w, NULL, "{");
   rf_json_open(&q->w, "activity", "[");

@@ -24,7 +24,7 @@ static side read_side(rf_query *q, int64_t id) {
     return out;
   }
   out.root = sqlite3_column_int64(s, 0);
-  const char *const text = rf_bump_arena_print(q->arena, "%s", rf_store_text(s, 1));
+  const char *const text = rf_bump_arena_copy(q->arena, rf_store_text(s, 1));
   rf_store_done(s);
   rf_record *const record =
       rf_record_read(q->arena, rf_json_member(rf_json_parse(q->arena, text, strlen(text)), "finding"));

@@ -53,16 +53,53 @@ bool rf_counters_has(const rf_counters *all, int64_t finding, rf_counter_kind ki
   return all->slot_count != 0 && all->slots[slot_of(all, finding, kind, what)].count != 0;
 }
 
+/* ---- Writing ---- */
+
+enum { AT_ONCE = 8, COLUMNS = 6 };
+
+#define ADD "INSERT INTO counter(finding, kind, what, count, first_seen, last_seen) VALUES"
+#define ROW "(?,?,?,?,?,?)"
+#define ON_CONFLICT                                                                                                    \
+  " ON CONFLICT(finding, kind, what) DO UPDATE SET count = count + excluded.count, first_seen = min(first_seen,"       \
+  " excluded.first_seen), last_seen = max(last_seen, excluded.last_seen)"
+
+static void write_rows(rf_store *store, const rf_counter *rows, size_t count) {
+  static const char one[] = ADD ROW ON_CONFLICT;
+  static const char several[] = ADD ROW "," ROW "," ROW "," ROW "," ROW "," ROW "," ROW "," ROW ON_CONFLICT;
+  int64_t numbers[AT_ONCE * COLUMNS];
+  size_t used = 0;
+  for (size_t i = 0; i < count; i++) {
+    const rf_counter *const c = &rows[i];
+    int64_t const row[COLUMNS] = {c->finding, c->kind, c->what, c->count, c->first_seen, c->last_seen};
+    memcpy(numbers + used, row, sizeof row);
+    used += COLUMNS;
+  }
+  rf_store_run_numbers(store, count == AT_ONCE ? several : one, numbers, used);
+}
+
+static int by_key(const void *a, const void *b) {
+  const rf_counter *const l = (const rf_counter *)a;
+  const rf_counter *const r = (const rf_counter *)b;
+  int const by_finding = (l->finding > r->finding) - (l->finding < r->finding);
+  int const by_kind = (l->kind > r->kind) - (l->kind < r->kind);
+  return by_finding != 0 ? by_finding : by_kind != 0 ? by_kind : (l->what > r->what) - (l->what < r->what);
+}
+
+/* In the order of the table, whose pages are then filled one after the other. */
 void rf_counters_write(rf_counters *all, rf_store *store) {
+  size_t count = 0;
   for (size_t i = 0; i < all->slot_count && all->used != 0; i++) {
-    const rf_counter *const c = &all->slots[i];
-    if (c->count != 0) {
-      rf_store_run(store,
-                   "INSERT INTO counter(finding, kind, what, count, first_seen, last_seen) VALUES(?1,?2,?3,?4,?5,?6)"
-                   " ON CONFLICT(finding, kind, what) DO UPDATE SET count = count + ?4, first_seen = min(first_seen,"
-                   " ?5), last_seen = max(last_seen, ?6)",
-                   "iiiiii", c->finding, (int64_t)c->kind, c->what, c->count, c->first_seen, c->last_seen);
+    if (all->slots[i].count != 0) {
+      all->slots[count++] = all->slots[i];
     }
+  }
+  if (count != 0) {
+    qsort(all->slots, count, sizeof *all->slots, by_key);
+  }
+  for (size_t i = 0; i < count;) {
+    size_t const rows = count - i >= AT_ONCE ? AT_ONCE : 1;
+    write_rows(store, &all->slots[i], rows);
+    i += rows;
   }
   rf_counters_clear(all);
 }

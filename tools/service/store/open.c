@@ -4,8 +4,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { BUSY_MS = 10000 };
-
 static bool execute(rf_store *store, const char *sql) {
   int const code = sqlite3_exec(store->db, sql, NULL, NULL, NULL);
   if (code != SQLITE_OK) {
@@ -15,7 +13,7 @@ static bool execute(rf_store *store, const char *sql) {
 }
 
 static bool set_up(rf_store *store, rf_store_access access) {
-  (void)sqlite3_busy_timeout(store->db, BUSY_MS);
+  (void)sqlite3_busy_timeout(store->db, RF_STORE_BUSY_MS);
   (void)sqlite3_extended_result_codes(store->db, 1);
   if (access == RF_STORE_READ) {
     return execute(store, "PRAGMA query_only=1; PRAGMA cache_size=-4000; SELECT count(*) FROM sqlite_schema;");
@@ -43,6 +41,9 @@ static bool check_version(rf_store *store) {
 
 static bool open_by(rf_store *store, const char *path, int flags, rf_store_access access) {
   *store = (rf_store){.db = NULL};
+  /* No thread but this one; both are refused, without harm, once SQLite runs. */
+  (void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+  (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
   int const code = sqlite3_open_v2(path, &store->db, flags, NULL);
   if (code != SQLITE_OK) {
     rf_store_fail(store, code, path);

@@ -109,6 +109,16 @@ int rf_store_schema_version(void) {
   return STEPS;
 }
 
+/* Its tables are not those of its version. */
+static void refuse(rf_store *store, int version) {
+  store->failed = true;
+  store->code = SQLITE_CORRUPT;
+  (void)snprintf(store->error, sizeof store->error,
+                 "the database is damaged, or another program's: it has no schema %d (%s); move it away and restore a"
+                 " backup (serve --backup), or start anew",
+                 version, sqlite3_errmsg(store->db));
+}
+
 static bool apply(rf_store *store, int version) {
   char set[48];
   (void)snprintf(set, sizeof set, "PRAGMA user_version=%d; COMMIT;", version + 1);
@@ -116,6 +126,9 @@ static bool apply(rf_store *store, int version) {
   for (int i = 0; i < 3; i++) {
     int const code = sqlite3_exec(store->db, parts[i], NULL, NULL, NULL);
     if (code != SQLITE_OK) {
+      if (code == SQLITE_ERROR) {
+        refuse(store, version);
+      }
       rf_store_fail(store, code, "migrating");
       (void)sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
       return false;

@@ -22,7 +22,7 @@ int64_t rf_store_steady(void) {
 static const char *advice_for(int code) {
   switch (code & 0xFF) {
   case SQLITE_FULL:
-    return "no space left for the database: free some, or lower --max-size; nothing is lost meanwhile";
+    return "no space left for the database: free some, or lower --max-size";
   case SQLITE_CORRUPT:
   case SQLITE_NOTADB:
     return "the database is damaged: move ringfence.db away and restore a backup (serve --backup), or start anew";
@@ -86,30 +86,36 @@ static sqlite3_stmt *prepared(rf_store *store, const char *sql) {
   return NULL;
 }
 
-static int bind_one(sqlite3_stmt *s, int at, char type, va_list *values) {
+/* `copy` is SQLITE_STATIC where the statement runs to its end before the caller goes on. */
+static int bind_one(sqlite3_stmt *s, int at, char type, va_list *values, sqlite3_destructor_type copy) {
   switch (type) {
   case 'i':
     return sqlite3_bind_int64(s, at, va_arg(*values, int64_t));
   case 'd':
     return sqlite3_bind_double(s, at, va_arg(*values, double));
   case 't':
-    return sqlite3_bind_text(s, at, va_arg(*values, const char *), -1, SQLITE_TRANSIENT);
+    return sqlite3_bind_text(s, at, va_arg(*values, const char *), -1, copy);
+  case 's': {
+    const char *const text = va_arg(*values, const char *);
+    return sqlite3_bind_text64(s, at, text, va_arg(*values, size_t), copy, SQLITE_UTF8);
+  }
   case 'b': {
     const void *const bytes = va_arg(*values, const void *);
-    return sqlite3_bind_blob64(s, at, bytes, va_arg(*values, size_t), SQLITE_TRANSIENT);
+    return sqlite3_bind_blob64(s, at, bytes, va_arg(*values, size_t), copy);
   }
   default:
     return sqlite3_bind_null(s, at);
   }
 }
 
-static sqlite3_stmt *bind_all(rf_store *store, const char *sql, const char *types, va_list *values) {
+static sqlite3_stmt *bind_all(rf_store *store, const char *sql, const char *types, va_list *values,
+                              sqlite3_destructor_type copy) {
   sqlite3_stmt *const s = store->failed ? NULL : prepared(store, sql);
   if (s == NULL) {
     return NULL;
   }
   for (int i = 0; types[i] != '\0'; i++) {
-    int const code = bind_one(s, i + 1, types[i], values);
+    int const code = bind_one(s, i + 1, types[i], values, copy);
     if (code != SQLITE_OK) {
       rf_store_fail(store, code, sql);
       return NULL;
@@ -143,8 +149,21 @@ void rf_store_done(sqlite3_stmt *statement) {
 void rf_store_run(rf_store *store, const char *sql, const char *types, ...) {
   va_list values;
   va_start(values, types);
-  sqlite3_stmt *const s = bind_all(store, sql, types, &values);
+  sqlite3_stmt *const s = bind_all(store, sql, types, &values, SQLITE_STATIC);
   va_end(values);
+  while (rf_store_row(store, s)) {
+  }
+}
+
+void rf_store_run_numbers(rf_store *store, const char *sql, const int64_t *numbers, size_t count) {
+  sqlite3_stmt *const s = store->failed ? NULL : prepared(store, sql);
+  for (size_t i = 0; i < count && s != NULL; i++) {
+    int const code = sqlite3_bind_int64(s, (int)i + 1, numbers[i]);
+    if (code != SQLITE_OK) {
+      rf_store_fail(store, code, sql);
+      return;
+    }
+  }
   while (rf_store_row(store, s)) {
   }
 }
@@ -152,7 +171,7 @@ void rf_store_run(rf_store *store, const char *sql, const char *types, ...) {
 sqlite3_stmt *rf_store_select(rf_store *store, const char *sql, const char *types, ...) {
   va_list values;
   va_start(values, types);
-  sqlite3_stmt *const s = bind_all(store, sql, types, &values);
+  sqlite3_stmt *const s = bind_all(store, sql, types, &values, SQLITE_TRANSIENT);
   va_end(values);
   return s;
 }
@@ -160,7 +179,7 @@ sqlite3_stmt *rf_store_select(rf_store *store, const char *sql, const char *type
 int64_t rf_store_number(rf_store *store, int64_t fallback, const char *sql, const char *types, ...) {
   va_list values;
   va_start(values, types);
-  sqlite3_stmt *const s = bind_all(store, sql, types, &values);
+  sqlite3_stmt *const s = bind_all(store, sql, types, &values, SQLITE_STATIC);
   va_end(values);
   int64_t result = fallback;
   if (rf_store_row(store, s)) {
@@ -197,4 +216,15 @@ bool rf_store_commit(rf_store *store) {
   rf_store_rollback(store);
   store->failed = false; /* the message stays; the next transaction starts afresh */
   return false;
+}
+
+bool rf_store_is_held(rf_store *store, int wait_ms) {
+  if (sqlite3_get_autocommit(store->db) == 0) {
+    return false;
+  }
+  (void)sqlite3_busy_timeout(store->db, wait_ms);
+  int const code = sqlite3_exec(store->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+  (void)sqlite3_busy_timeout(store->db, RF_STORE_BUSY_MS);
+  rf_store_rollback(store);
+  return (code & 0xFF) == SQLITE_BUSY;
 }

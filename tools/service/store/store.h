@@ -19,7 +19,7 @@
 extern "C" {
 #endif
 
-enum { RF_STORE_STATEMENTS = 256, RF_STORE_ERROR = 240 };
+enum { RF_STORE_STATEMENTS = 256, RF_STORE_ERROR = 240, RF_STORE_BUSY_MS = 10000 };
 
 /* A prepared statement, found again by the address of its text. */
 typedef struct rf_store_entry {
@@ -48,9 +48,17 @@ void rf_store_begin(rf_store *store);
 bool rf_store_commit(rf_store *store);
 void rf_store_rollback(rf_store *store);
 
+/* True where another program holds the lock for writing after so many milliseconds. Readers need no lock. Outside of a
+ * transaction. */
+bool rf_store_is_held(rf_store *store, int wait_ms);
+
 /* Runs one statement to its end. `sql` is a string literal, prepared once. `types` has a letter for each value that
- * follows: i int64_t, d double, t const char * (NULL: null), b const void * and size_t, n null. */
+ * follows: i int64_t, d double, t const char * (NULL: null), s const char * and its size_t, b const void * and size_t,
+ * n null. */
 void rf_store_run(rf_store *store, const char *sql, const char *types, ...);
+
+/* The same with `count` numbers. */
+void rf_store_run_numbers(rf_store *store, const char *sql, const int64_t *numbers, size_t count);
 
 /* The same for a statement with rows: step with rf_store_row, which returns false at the end and resets it.
  * A caller that stops before the end calls rf_store_done. NULL after a failure; rf_store_row takes that. */
