@@ -515,6 +515,25 @@ TEST_F(Awtk, RegionsServeInTheirOrderAndABlockMovesOn) {
   EXPECT_FALSE(mem_allocator_composite_is_valid_addr(a, mem1));
 }
 
+TEST_F(Awtk, SeveralRegionsTellWhatTheOnesTell) {
+  char mem1[256];
+  char mem2[256];
+  mem_allocator_composite_t composite;
+  mem_allocator_t *const made = mem_allocator_composite_init(&composite, mem1, static_cast<uint32_t>(sizeof mem1), mem2,
+                                                             static_cast<uint32_t>(sizeof mem2), nullptr);
+  rf_allocator *const a = rf_awtk_allocator(made);
+  for (size_t const size : {100, 200}) {
+    void *const p = rf_alloc(a, size);
+    ASSERT_NE(nullptr, p);
+    EXPECT_EQ(RF_ERR_NO_MEMORY, rf_resize_at(a, p, 1000, nullptr));
+    EXPECT_EQ(RF_OK, rf_resize_at(a, p, 50, nullptr));
+    EXPECT_EQ(RF_OK, rf_free(a, p));
+    EXPECT_EQ(RF_ERR_NOT_ALLOCATED, rf_free(a, p));
+    EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
+  }
+  mem_allocator_destroy(made);
+}
+
 TEST_F(Awtk, ARegionIsAddedLaterAsLongAsThereIsRoomForIt) {
   mem_allocator_composite_t composite;
   mem_allocator_t *const a = mem_allocator_composite_init(&composite, buffer, 64U, nullptr);
@@ -705,7 +724,9 @@ TEST_F(Awtk, APoolInABufferHandsOutEachBlockOnce) {
     }
     EXPECT_EQ(nullptr, mem_pool_get(pool));
     EXPECT_EQ(-1, mem_pool_get_free_index(pool));
+    EXPECT_EQ(100U, pool->used);
     EXPECT_EQ(RET_OK, mem_pool_put(pool, blocks[7]));
+    EXPECT_EQ(99U, pool->used);
     EXPECT_EQ(RET_NOT_FOUND, mem_pool_put(pool, blocks[7]));
     EXPECT_EQ(RET_FAIL, mem_pool_put_index(pool, 7));
     EXPECT_EQ(RET_FAIL, mem_pool_put_index(pool, 100));
@@ -789,6 +810,37 @@ TEST_F(Awtk, ThePoolIsTheLargerTheMoreMemoryThereIs) {
   EXPECT_NEAR(taken(1000 * 1024 - 16), middling, 10000);
   EXPECT_NEAR(taken(1000 * 1024), large, 10000);
   EXPECT_EQ(RET_OK, tk_mem_init(buffer, sizeof buffer));
+}
+
+// As many blocks of each class as in the original.
+TEST_F(Awtk, ThePoolHasSoManyBlocksOfEachClass) {
+  static std::vector<size_t> counts;
+  static std::vector<char> much(1200 * 1024);
+  rf_awtk_wrap_set(
+      [](rf_allocator *all, void *) {
+        rf_allocator *a = all;
+        while (a != nullptr && std::string(a->ops->name) != "pool") {
+          a = rf_inner(a);
+        }
+        counts.clear();
+        rf_pool_class_stats s;
+        for (unsigned i = 0; a != nullptr && rf_pool_class_stats_get(reinterpret_cast<rf_pool *>(a), i, &s); i++) {
+          counts.push_back(s.count);
+        }
+        return all;
+      },
+      nullptr);
+  struct {
+    uint32_t size;
+    std::vector<size_t> counts;
+  } const cases[] = {{32 * 1024, {}},
+                     {99 * 1024, {100, 100, 80, 80, 32}},
+                     {999 * 1024, {500, 500, 500, 200, 200}},
+                     {1100 * 1024, {1000, 1000, 1000, 500, 500}}};
+  for (auto const &c : cases) {
+    EXPECT_EQ(RET_OK, tk_mem_init(much.data(), c.size));
+    EXPECT_EQ(c.counts, counts) << c.size;
+  }
 }
 
 TEST_F(Awtk, TheHeapIsMadeOfSeveralPiecesOfMemory) {

@@ -195,6 +195,18 @@ TEST(ZephyrChunkHeap, UsesNoMoreThanTwoGibibytes) {
   munmap(memory, size);
 }
 
+TEST(ZephyrChunkHeap, AnEndedOneIsWholeAndHasNothing) {
+  alignas(8) char memory[256];
+  rf_zephyr_chunk_heap chunks;
+  ASSERT_EQ(RF_OK, rf_zephyr_chunk_heap_init(&chunks, memory, sizeof memory));
+  EXPECT_NE(nullptr, rf_alloc_at(&chunks.base, 10, 8, nullptr));
+  rf_deinit(&chunks.base);
+  EXPECT_EQ(RF_OK, rf_check(&chunks.base, nullptr));
+  EXPECT_EQ(nullptr, rf_alloc_at(&chunks.base, 1, 8, nullptr));
+  EXPECT_EQ(nullptr, rf_alloc_at(&chunks.base, 1, 64, nullptr));
+  EXPECT_FALSE(rf_owns(&chunks.base, memory));
+}
+
 TEST_F(ZephyrHeap, CodeWithTheIncludePathsOfBeforeRuns) {
   EXPECT_EQ(0, old_paths());
 }
@@ -424,6 +436,10 @@ TEST_F(ZephyrHeap, NothingBehindTheMemoryIsRead) {
   EXPECT_TRUE(sys_heap_validate(&heap));
   sys_heap_free(&heap, p);
   EXPECT_TRUE(sys_heap_validate(&heap));
+  for (size_t behind = 0; behind <= 16; behind += 8) {
+    sys_heap_free(&heap, pages + page + behind);
+    EXPECT_EQ(RF_ERR_BAD_POINTER, fault()) << behind;
+  }
   munmap(pages, 2 * page);
   sys_heap_init(&heap, memory, sizeof memory);
 }
@@ -653,6 +669,8 @@ TEST_F(ZephyrHeap, KMallocOfNothingIsABlock) {
 }
 
 TEST_F(ZephyrHeap, ADefinedHeapHasNoRoomForMoreThanItsBytes) {
+  EXPECT_EQ(256U + 8U, defined_heap.heap.init_bytes);
+  EXPECT_EQ(104U + 8U, unused_heap.heap.init_bytes);
   EXPECT_EQ(nullptr, k_heap_alloc(&defined_heap, 257, K_NO_WAIT));
 }
 
