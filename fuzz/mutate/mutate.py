@@ -93,7 +93,7 @@ class Workshop:
         command = bazel + ["aquery", "--include_param_files", "--output=jsonproto"] + bazel_flags
         text = subprocess.check_output(command + ["deps(set(" + " ".join(targets) + "))"], **quiet)
         execroot = subprocess.check_output(bazel + ["info", "execution_root"], **quiet).strip()
-        self.graph = tree.Graph(text, execroot).reach()
+        self.graph = tree.Graph(text, execroot, root).reach()
         self.hashes = {path: digest(os.path.join(root, path)) for path in tree.sources_of(root)}
         self.keys = {label: self._key(label) for label in self.graph.order}
         self.reach = reach.Reach(self.graph, root, folder, self.keys)

@@ -33,8 +33,9 @@ def sources_of(root):
 class Graph:
     """The actions behind some tests, from `bazel aquery --output=jsonproto`."""
 
-    def __init__(self, text, execroot):
+    def __init__(self, text, execroot, root):
         self.execroot = execroot
+        self.root = os.path.realpath(root)
         self.data = json.loads(text)
         self.fragments = {f["id"]: (f["label"], f.get("parentId", 0)) for f in self.data["pathFragments"]}
         self.paths = {a["id"]: self._path(a["pathFragmentId"]) for a in self.data["artifacts"]}
@@ -93,9 +94,7 @@ class Graph:
         """The source that a path of the build stands for."""
         if "_virtual_includes/" not in path:
             return path
-        full = os.path.realpath(os.path.join(self.execroot, path))
-        base = os.path.realpath(os.path.join(self.execroot, "WORKSPACE"))
-        return os.path.relpath(full, os.path.dirname(base))
+        return os.path.relpath(os.path.realpath(os.path.join(self.execroot, path)), self.root)
 
     def reach(self):
         """For each test its actions, each after those that it needs; and the sources of each action."""

@@ -164,6 +164,21 @@ TEST_F(MempoolPort, AQueueThatIsOverwrittenDuringAWaitIsReportedByTheWaiter) {
   pool = before;
 }
 
+// What the waiter was given before is its own: it needs no queue for that.
+TEST_F(MempoolPort, ABlockThatWasHandedOverIsTakenThoughTheQueueIsOverwritten) {
+  while_waiting = [this] {
+    EXPECT_EQ(rf_mempool_free(&pool, only), RF_OK);
+    pool.queue_checksum ^= 1;
+  };
+  EXPECT_EQ(rf_mempool_alloc(&pool, RF_WAIT_FOREVER, &got), RF_OK);
+  EXPECT_EQ(got, only);
+  pool.queue_checksum ^= 1;
+  while_waiting = nullptr;
+  EXPECT_EQ(rf_mempool_free(&pool, only), RF_OK);
+  pool.waiters = 0; // as the waiter could not say
+  EXPECT_EQ(rf_mempool_init(&pool, memory, sizeof memory, 16, sizeof(void *)), RF_OK);
+}
+
 TEST_F(MempoolPort, WithoutAnEventAWaitFailsAtOnce) {
   event_available = false;
   while_waiting = [] { FAIL() << "waited"; };

@@ -1,11 +1,16 @@
 #include <ringfence/finding.h>
 
+extern "C" {
+#include "checkers/shared/wrapper.h"
+}
+
 #include <gtest/gtest.h>
 
 #include <cstring>
 #include <set>
 #include <string>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 namespace ringfence {
@@ -253,6 +258,33 @@ TEST(PlainReporterDeathTest, SaysWhatWasFoundAndHalts) {
               "  1 bytes after 20-byte region at 0x1000\n"
               "  found: [a-z_]+ [a-z_.]+:[0-9]+\n"
               "  allocated: 0x4001 0x5001\n$");
+}
+
+// What follows a refusal in one call is its consequence.
+TEST(InnerCall, KeepsTheFirstOfItsFaults) {
+  rf_inner_call call;
+  rf_inner_call_begin(&call);
+  EXPECT_FALSE(rf_inner_call_end(&call));
+  rf_inner_call_begin(&call);
+  (void)rf_fault_refuse(nullptr, RF_ERR_NOT_ALLOCATED, "the first", &call, nullptr);
+  (void)rf_fault_refuse(nullptr, RF_ERR_CORRUPT, "the second", nullptr, nullptr);
+  EXPECT_TRUE(rf_inner_call_end(&call));
+  EXPECT_EQ(call.fault.status, RF_ERR_NOT_ALLOCATED);
+  EXPECT_STREQ(call.fault.what, "the first");
+  EXPECT_EQ(call.fault.ptr, &call);
+}
+
+TEST(PlainReporterDeathTest, TheFirstThreadHasTheNumberNought) {
+  static rf_finding f = {};
+  f.bug = RF_BUG_USE_AFTER_FREE;
+  f.access = RF_ACCESS_READ;
+  f.address = 0x1000;
+  f.found.thread = static_cast<uint32_t>(getpid());
+  auto const report = [] {
+    f.found.thread = static_cast<uint32_t>(getpid());
+    (void)rf_report(rf_reporter_plain(), &f);
+  };
+  EXPECT_EXIT(report(), testing::ExitedWithCode(RF_EXITCODE_DEFAULT), "\nREAD at 0x1000 by thread T0\n$");
 }
 
 TEST(PlainReporterDeathTest, LeavesOutWhatIsNotKnown) {

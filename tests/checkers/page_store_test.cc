@@ -334,6 +334,61 @@ TEST_F(PageStore, AZeroedBlockIsZeroWhereAKeptOneWas) {
   EXPECT_EQ(std::count(again, again + 100, 0), 100);
 }
 
+// However many pages faults have opened, the next call closes them all.
+TEST_F(PageStore, PagesThatWereOpenedForTheProgramAreClosedAgain) {
+  for (size_t const opened : {1, 15, 16, 17, 18, 33}) {
+    open();
+    unsigned char *const p = alloc(36 * page_size());
+    const rf_slot *const s = rf_runs_slot(store_, reinterpret_cast<uintptr_t>(p));
+    EXPECT_EQ(free(p), RF_OK);
+    for (size_t i = 0; i < opened; i++) {
+      EXPECT_TRUE(rf_page_reopen(store_, s, reinterpret_cast<uintptr_t>(p + i * page_size())));
+    }
+    EXPECT_TRUE(rf_host_readable(p + (opened - 1) * page_size(), 1));
+    (void)figures();
+    for (size_t i = 0; i < opened; i++) {
+      EXPECT_FALSE(rf_host_readable(p + i * page_size(), 1)) << i << " of " << opened;
+    }
+  }
+}
+
+// What is read behind a block ends a string; what is read of a freed one is nobody's.
+TEST_F(PageStore, APageThatIsOpenedShowsWhatItIs) {
+  open();
+  unsigned char *const p = alloc(page_size());
+  auto const address = reinterpret_cast<uintptr_t>(p);
+  const rf_slot *const s = rf_runs_slot(store_, address);
+  EXPECT_TRUE(rf_page_reopen(store_, s, address + page_size() + 7));
+  EXPECT_EQ(std::count(p + page_size(), p + 2 * page_size(), 0), static_cast<ptrdiff_t>(page_size()));
+  EXPECT_EQ(free(p), RF_OK);
+  EXPECT_TRUE(rf_page_reopen(store_, s, address));
+  EXPECT_EQ(std::count(p, p + page_size(), RF_PATTERN_FREED), static_cast<ptrdiff_t>(page_size()));
+}
+
+// The place of a fault is the instruction itself, and what names frames looks before a return address.
+TEST_F(PageStore, AFaultIsAtItsInstruction) {
+  open();
+  auto const address = reinterpret_cast<uintptr_t>(alloc(page_size())) + page_size();
+  EXPECT_TRUE(rf_page_fault(address, RF_ACCESS_READ, 0x123456, nullptr));
+  std::vector<rf_finding> const found = recorder_.take();
+  ASSERT_EQ(found.size(), 1U);
+  ASSERT_NE(found[0].found.depth, 0U);
+  EXPECT_EQ(found[0].found.frames[0], 0x123457U);
+  EXPECT_EQ(found[0].address, address);
+}
+
+TEST_F(PageStore, ATransferOfMoreThanThereIsEndsWithTheSpace) {
+  open();
+  unsigned char *const p = alloc(page_size());
+  for (size_t const size : {page_size() + 1, SIZE_MAX / 2, SIZE_MAX - 100, SIZE_MAX}) {
+    EXPECT_TRUE(rf_page_store_report_transfer(store_, p, size, RF_ACCESS_WRITE, &origin_)) << size;
+    std::vector<rf_finding> const found = recorder_.take();
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].address, reinterpret_cast<uintptr_t>(p) + page_size());
+  }
+  EXPECT_FALSE(rf_page_store_report_transfer(store_, p, page_size(), RF_ACCESS_WRITE, &origin_));
+}
+
 // A use of a freed block opens its page for the program to go on. Whoever has all locks, as a handler of fork, closes
 // none.
 TEST_F(PageStore, AZeroedBlockIsZeroWhereAFreedOneWasUsed) {
@@ -503,6 +558,74 @@ TEST_F(PageStore, ARangeIsOpenedAsAWholeOrNotAtAll) {
     exit_with(!opened && (!armed || !rf_host_readable(start, 1)));
   };
   EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
+}
+
+// With so much more address space than the process has: as much of a first space as fits, and nothing left of the
+// tries.
+TEST_F(PageStore, TakesHalfASpaceWhereThereIsNoneWhole) {
+  struct {
+    size_t more;
+    size_t reserved;
+  } const cases[] = {{size_t{20} << 20, size_t{16} << 20}, {10 * page_size(), 0}};
+  begin_anew();
+  for (auto const &c : cases) {
+    auto const run = [&c, this] {
+      options_.slots = 0;
+      open();
+      size_t const before = mapped_pages();
+      rlimit const limit = {before * page_size() + c.more, RLIM_INFINITY};
+      setrlimit(RLIMIT_AS, &limit);
+      bool const made = rf_page_store_reserve(store_);
+      size_t const taken = (mapped_pages() - before) * page_size();
+      bool const alone = taken >= c.reserved && taken - c.reserved < c.reserved / 16 + 1;
+      exit_with(made == (c.reserved != 0) && figures().reserved_bytes == c.reserved && alone);
+    };
+    EXPECT_EXIT(run(), testing::ExitedWithCode(0), "") << c.more;
+  }
+}
+
+// Of a space whose pages are closed by their rights, which the system may refuse to give back.
+TEST_F(PageStore, ABlockWhosePagesCannotBeOpenedCountsForNothing) {
+  begin_anew();
+  auto const run = [this] {
+    rlimit const none = {page_size(), RLIM_INFINITY}; // to the kernel, 0 is none
+    rlimit const any = {RLIM_INFINITY, RLIM_INFINITY};
+    size_t const size = 33 * page_size();
+    rf_page_block block = {};
+    options_.slots = 0;
+    options_.largest = 0;
+    open();
+    bool const served = free(alloc(size)) == RF_OK;
+    rf_page_figures const before = figures();
+    setrlimit(RLIMIT_DATA, &none);
+    bool const declined = alloc(size) == nullptr;
+    rf_page_figures const after = figures();
+    setrlimit(RLIMIT_DATA, &any);
+    bool const found = rf_page_store_find(store_, alloc(size), &block) && block.serial == before.counters.allocations;
+    exit_with(served && declined && found && after.bytes == before.bytes && after.open_bytes == before.open_bytes &&
+              after.counters.allocations == before.counters.allocations && after.counters.blocks == 0 &&
+              after.counters.used == 0 && after.declined == before.declined + 1);
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
+}
+
+// Pages of blocks that left the quarantine are somebody's run together with others.
+TEST_F(PageStore, AZeroedBlockIsZeroWhereSeveralFreedOnesWere) {
+  options_.keeps_pages = true;
+  open();
+  unsigned char *const blocks[] = {alloc(2 * page_size()), alloc(100), alloc(100)};
+  for (unsigned char *const p : blocks) {
+    memset(p, 0xab, 100);
+    EXPECT_EQ(free(p), RF_OK);
+  }
+  while (store_->oldest != nullptr) {
+    rf_page_evict_oldest(store_);
+  }
+  size_t const size = 12 * page_size();
+  rf_page_request const request = {size, 1, 0, nullptr, RF_FAMILY_MALLOC, true, nullptr};
+  unsigned char *const all = bytes(rf_page_store_alloc(store_, &request, &origin_));
+  ASSERT_EQ(all, blocks[0]);
+  EXPECT_EQ(std::count(all, all + size, 0), static_cast<ptrdiff_t>(size));
 }
 
 TEST_F(PageStore, KeepsTheMemoryOfBlocksThatFitAPage) {
@@ -687,6 +810,36 @@ TEST_F(PageStore, MayBeInterruptedAtEveryInstruction) {
   check(store_);
   EXPECT_EQ(figures().counters.blocks, 0U);
   EXPECT_EQ(recorder_.take().size(), 0U);
+}
+
+struct {
+  const void *known;
+  unsigned steps;
+  unsigned wrong;
+} bounded;
+
+void look_whether_it_may_be(int /*signal*/) {
+  bounded.steps++;
+  bounded.wrong += rf_page_may_be(bounded.known) ? 0 : 1;
+}
+
+// Another space lies below those before: at no moment is the last byte of all outside of their bounds.
+TEST_F(PageStore, ItsBoundsHoldEveryBlockWhileTheyGrow) {
+  open();
+  ASSERT_NE(alloc(1), nullptr);
+  options_.slots = 0;
+  open();
+  bounded = {reinterpret_cast<void *>(rf_page_all.low + rf_page_all.size - 1), 0, 0};
+  uintptr_t const low = rf_page_all.low;
+  ASSERT_NE(signal(SIGTRAP, look_whether_it_may_be), SIG_ERR);
+  set_stepping(true);
+  bool const made = rf_page_store_reserve(store_);
+  set_stepping(false);
+  ASSERT_NE(signal(SIGTRAP, SIG_DFL), SIG_ERR);
+  EXPECT_TRUE(made);
+  EXPECT_LT(rf_page_all.low, low) << "else nothing was tried";
+  EXPECT_GT(bounded.steps, 100U);
+  EXPECT_EQ(bounded.wrong, 0U);
 }
 
 struct {

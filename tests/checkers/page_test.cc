@@ -560,6 +560,21 @@ TEST_F(Page, ADoubleFreeUnderGuardIsToldWhereNoBlockIsLeft) {
   EXPECT_EQ(rf_free(a(), p), RF_OK);
 }
 
+// For a block that gets no pages, what would have stood for it is given back before the guard asks.
+TEST_F(Page, ABlockUnderGuardTakesItsMemoryOnce) {
+  options_.memory = page_size();
+  start();
+  void *const first = rf_alloc(a(), 10);
+  rf_stats before;
+  rf_stats_get(heap_.allocator(), &before);
+  void *const second = rf_alloc(a(), 10);
+  rf_stats after;
+  rf_stats_get(heap_.allocator(), &after);
+  EXPECT_EQ(after.blocks, before.blocks + 1);
+  EXPECT_EQ(rf_free(a(), second), RF_OK);
+  EXPECT_EQ(rf_free(a(), first), RF_OK);
+}
+
 TEST_F(Page, ABlockUnderGuardIsCountedAsAny) {
   options_.memory = page_size();
   start();

@@ -1,9 +1,16 @@
 // The form of a policy: for whom a rule is, and that nothing is taken of one that is not whole.
 #include "checkers/report/policy.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <string>
+#include <sys/shm.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <vector>
 
 namespace {
@@ -190,6 +197,80 @@ TEST(Policy, OfTextsWithoutAnEndIsReadWithinThem) {
   policy.crc = rf_policy_crc(&policy);
   ASSERT_TRUE(read(policy, &taken));
   EXPECT_EQ(taken.rules, (std::vector<uint32_t>{4, 5, 9}));
+}
+
+// A folder or file that others may write to is none, nor is a file of another size.
+TEST(Policy, FileIsTheUsersAlone) {
+  rf_policy const policy = good();
+  rf_policy_who const who = parser();
+  struct {
+    mode_t folder;
+    mode_t file;
+    size_t size;
+    bool is_read;
+  } const cases[] = {
+      {0700, 0600, sizeof policy, true},      {0755, 0644, sizeof policy, true},
+      {0720, 0600, sizeof policy, false},     {0702, 0600, sizeof policy, false},
+      {0700, 0620, sizeof policy, false},     {0700, 0602, sizeof policy, false},
+      {0700, 0600, sizeof policy - 1, false}, {0700, 0600, sizeof policy + 1, false},
+  };
+  for (auto const &c : cases) {
+    char folder[] = "/tmp/rf_policy_XXXXXX";
+    ASSERT_NE(mkdtemp(folder), nullptr);
+    std::string const path = std::string(folder) + "/" + RF_POLICY_FILE;
+    std::vector<char> bytes(c.size);
+    std::memcpy(bytes.data(), &policy, std::min(sizeof policy, c.size));
+    std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(c.size));
+    ASSERT_EQ(chmod(path.c_str(), c.file), 0);
+    ASSERT_EQ(chmod(folder, c.folder), 0);
+    Taken taken;
+    rf_policy_taker const taker = taker_of(&taken);
+    errno = 77;
+    EXPECT_EQ(rf_policy_read_file(folder, std::strlen(folder), &who, &taker, &taken.head), c.is_read)
+        << std::oct << c.folder << " " << c.file << std::dec << " " << c.size;
+    EXPECT_EQ(errno, 77);
+    EXPECT_EQ(taken.rules.empty(), !c.is_read);
+    (void)unlink(path.c_str());
+    (void)rmdir(folder);
+  }
+}
+
+// A segment of another file's is let go of again.
+TEST(Policy, SegmentIsAttachedWhereItBelongsToTheFile) {
+  int const id = shmget(IPC_PRIVATE, sizeof(rf_policy), IPC_CREAT | 0600);
+  ASSERT_GE(id, 0);
+  auto *const live = static_cast<rf_policy *>(shmat(id, nullptr, 0));
+  *live = good();
+  rf_policy_head head = {};
+  head.live = id;
+  auto const attached = [id] {
+    shmid_ds segment;
+    return shmctl(id, IPC_STAT, &segment) == 0 ? segment.shm_nattch : 0;
+  };
+  for (int wrong = 0; wrong < 3; wrong++) {
+    *live = good();
+    head.nonce = live->nonce + (wrong == 0 ? 1 : 0);
+    live->magic[0] = static_cast<char>(live->magic[0] + (wrong == 1 ? 1 : 0));
+    live->version += wrong == 2 ? 1 : 0;
+    EXPECT_EQ(rf_policy_attach(&head), nullptr) << wrong;
+    EXPECT_EQ(attached(), 1U) << wrong;
+  }
+  *live = good();
+  head.nonce = live->nonce;
+  const rf_policy *const found = rf_policy_attach(&head);
+  ASSERT_NE(found, nullptr);
+  EXPECT_EQ(found->newest, live->newest);
+  EXPECT_EQ(attached(), 2U);
+  (void)shmdt(found);
+  shmid_ds segment = {};
+  for (mode_t const mode : {0620, 0602}) {
+    ASSERT_EQ(shmctl(id, IPC_STAT, &segment), 0);
+    segment.shm_perm.mode = mode;
+    ASSERT_EQ(shmctl(id, IPC_SET, &segment), 0);
+    EXPECT_EQ(rf_policy_attach(&head), nullptr) << std::oct << mode;
+  }
+  (void)shmdt(live);
+  (void)shmctl(id, IPC_RMID, nullptr);
 }
 
 TEST(Policy, SegmentThatIsNoneIsNotAttached) {

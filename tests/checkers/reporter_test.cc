@@ -160,6 +160,27 @@ TEST_F(Reporter, SuppressedFindingsUseUpNoneOfMaxFindings) {
   }
 }
 
+// What was hidden, and of leaks how much.
+TEST_F(Reporter, SuppressedLeaksCountTheirBytesAndOtherFindingsNone) {
+  std::string const rules = path_ + ".rules";
+  std::ofstream(rules) << "double-free:*\nleak:*\n";
+  options_.suppressions = rules.c_str();
+  options_.suppressions_length = rules.size();
+  rf_log_reporter_init(&reporter_, &options_);
+  for (rf_bug const bug : {RF_BUG_DOUBLE_FREE, RF_BUG_LEAK, RF_BUG_LEAK}) {
+    rf_finding f = sample_finding();
+    f.bug = bug;
+    f.size = 100;
+    rf_report(&reporter_.base, &f);
+  }
+  std::remove(rules.c_str());
+  ASSERT_EQ(reporter_.suppressions.count, 2U);
+  EXPECT_EQ(reporter_.suppressions.rules[0].used, 1U);
+  EXPECT_EQ(reporter_.suppressions.rules[0].bytes, 0U);
+  EXPECT_EQ(reporter_.suppressions.rules[1].used, 2U);
+  EXPECT_EQ(reporter_.suppressions.rules[1].bytes, 200U);
+}
+
 TEST_F(Reporter, PercentPIsTheProcess) {
   log_to(path_ + ".%p.log");
   rf_log_reporter_init(&reporter_, &options_);

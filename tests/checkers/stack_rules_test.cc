@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <thread>
 #include <ucontext.h>
+#include <unistd.h>
 #include <unwind.h>
 #include <vector>
 
@@ -398,6 +399,68 @@ TEST_F(StackRules, OfDamagedTablesDoNoHarm) {
     }
   }
   EXPECT_GT(rows, 1000U);
+}
+
+// ---- The end of a stack ----
+
+constexpr uintptr_t kFirst = 0x200000; // return addresses into no code
+constexpr uintptr_t kSecond = 0x123450;
+
+void put_rule(uintptr_t pc, uint32_t rule) {
+  rf_stack_rule_set(pc)[0] = static_cast<uint64_t>(pc >> RF_RULES_FIRST_BITS) << RF_RULE_BITS | rule;
+}
+
+// A stack of one page, and on it the frame that a call from kFirst has left. The frame of kFirst's function, whose last
+// word is kSecond, ends `beyond` words behind the stack.
+class LastFrame {
+public:
+  LastFrame()
+      : page_(static_cast<size_t>(getpagesize())),
+        pages_(static_cast<char *>(mmap(nullptr, 3 * page_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))) {
+    (void)mprotect(pages_ + page_, page_, PROT_READ | PROT_WRITE);
+  }
+  LastFrame(const LastFrame &) = delete;
+  LastFrame &operator=(const LastFrame &) = delete;
+  ~LastFrame() { (void)munmap(pages_, 3 * page_); }
+
+  // `words` of kFirst's frame, and its frame pointer `pointer` words from its beginning.
+  Frames captured(int words, int pointer, int beyond) {
+    auto *const end = reinterpret_cast<uintptr_t *>(pages_ + 2 * page_);
+    uintptr_t *const frame = end + beyond - words;
+    std::fill(reinterpret_cast<uintptr_t *>(pages_ + page_), end, 0);
+    frame[-2] = reinterpret_cast<uintptr_t>(frame + pointer);
+    frame[-1] = kFirst;
+    frame[0] = reinterpret_cast<uintptr_t>(end + beyond); // of the kind BEHIND
+    end[-1] = kSecond;
+    rf_origin const origin = {nullptr, kFirst, frame - 2};
+    Frames frames(4);
+    frames.resize(rf_stack_capture(&origin, frames.data(), 4));
+    return frames;
+  }
+
+private:
+  size_t page_;
+  char *pages_;
+};
+
+TEST_F(StackRules, AFrameMayEndWithTheStackAndNoWordBehindIt) {
+  struct Case {
+    uint32_t rule;
+    int words;
+    int pointer;
+  };
+  Case const cases[] = {{RF_RULE_OF_N(RF_RULE_SP, 5), 5, 1},
+                        {RF_RULE_OF_N(RF_RULE_SP, 5) | 3U << 18, 5, 1},
+                        {RF_RULE_OF_N(RF_RULE_BP, 4), 5, 1},
+                        {RF_RULE_OF_N(RF_RULE_BEHIND, 2), 5, 2},
+                        {RF_RULE_POINTERS, 5, 3}};
+  LastFrame stack;
+  for (const Case &c : cases) {
+    put_rule(kFirst, c.rule);
+    EXPECT_EQ(stack.captured(c.words, c.pointer, 0), (Frames{kFirst, kSecond})) << c.rule;
+    EXPECT_EQ(stack.captured(c.words, c.pointer, 1), Frames{kFirst}) << c.rule;
+  }
+  rf_stack_rules_forget();
 }
 
 // ---- Modules that go ----

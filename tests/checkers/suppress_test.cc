@@ -166,6 +166,18 @@ TEST_F(Suppress, AFindingMatchesByFunctionModuleAndFileOfItsFrames) {
   EXPECT_EQ(match(sample_finding()), "");
 }
 
+// Of rules that fit frames of one finding, whichever comes first: the first one counts.
+TEST_F(Suppress, TheFirstRuleThatMatchesAnyFrameCounts) {
+  rf_finding const f = sample_finding();
+  for (const char *const rules :
+       {"*:close_log\n*:open_log", "*:open_log\n*:close_log", "*:libc.so\n*:^main$\n*:open_log",
+        "*:^main$\n*:close_log", "*:close_log\n*:^main$"}) {
+    all_.count = 0;
+    parse(rules);
+    EXPECT_EQ(match(f), text_.substr(0, text_.find('\n'))) << rules;
+  }
+}
+
 TEST_F(Suppress, ALeakMatchesByItsAllocationAlone) {
   rf_finding f = sample_finding();
   f.bug = RF_BUG_LEAK;

@@ -15,6 +15,7 @@
 #include <gtest/gtest.h>
 #include <ringfence/guard.h>
 
+#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -323,6 +324,87 @@ TEST_F(Awtk, DebugKeepsContentsAndAlignment) {
   mem_allocator_destroy(&debug.allocator);
 }
 
+// Beside the block lies another one: a block that begins behind a gap grows by as much as it says.
+TEST_F(Awtk, DebugGrowsAlignedBlocksInPlace) {
+  mem_allocator_simple_t simple;
+  mem_allocator_debug_t debug;
+  rf_allocator *const a =
+      rf_awtk_allocator(mem_allocator_debug_init(&debug, mem_allocator_simple_init(&simple, buffer, sizeof buffer)));
+  for (size_t const align : {64, 256, 1024}) {
+    char *const p = static_cast<char *>(rf_aligned_alloc(a, align, 100));
+    void *const between = rf_alloc(a, 400);
+    void *const behind = rf_alloc(a, 400);
+    EXPECT_EQ(RF_OK, rf_free(a, between));
+    ASSERT_EQ(RF_OK, rf_resize_at(a, p, 300, nullptr));
+    memset(p, 7, 300);
+    EXPECT_EQ(RF_OK, rf_check(a, nullptr));
+    rf_allocator *const below = rf_inner(rf_inner(a));
+    rf_block found = {};
+    (void)rf_walk(
+        below,
+        [](const rf_block *block, void *context) {
+          auto *const last = static_cast<rf_block *>(context);
+          bool const holds = block->used && block->ptr <= last->ptr;
+          last->size = holds ? RF_ADDRESS(block->ptr) + block->size : last->size;
+          return holds || !block->used;
+        },
+        (found.ptr = p, &found));
+    EXPECT_GE(found.size, RF_ADDRESS(p) + 300) << align;
+    EXPECT_EQ(RF_OK, rf_free(a, p));
+    EXPECT_EQ(RF_OK, rf_free(a, behind));
+  }
+  EXPECT_EQ(0U, simple.info.used_bytes);
+  mem_allocator_destroy(&debug.allocator);
+}
+
+TEST_F(Awtk, DebugTellsFunctionsOfEqualLinesApartAndKeepsWhoAskedFirst) {
+  mem_allocator_simple_t simple;
+  mem_allocator_debug_t debug;
+  mem_allocator_t *const a =
+      mem_allocator_debug_init(&debug, mem_allocator_simple_init(&simple, buffer, sizeof buffer));
+  static const char *const names[] = {"load_image", "load_font", "load_text"};
+  void *blocks[3];
+  for (size_t i = 0; i < 3; i++) {
+    blocks[i] = mem_allocator_alloc(a, 10, names[i], 42);
+    EXPECT_EQ(blocks[i], mem_allocator_realloc(a, blocks[i], 8, nullptr, 0)); // nobody says who asks
+  }
+  (void)mem_allocator_dump(a);
+  for (const char *const name : names) {
+    EXPECT_NE(std::string::npos, output.find(name)) << name << "\n" << output;
+  }
+  for (void *const each : blocks) {
+    mem_allocator_free(a, each);
+  }
+  mem_allocator_destroy(a);
+}
+
+// So many that some come to the same place of the table of callers.
+TEST_F(Awtk, DebugKnowsEachOfManyFunctionsThatAskOnEqualLines) {
+  constexpr size_t kFunctions = 1000;
+  static char names[kFunctions][8];
+  mem_allocator_simple_t simple;
+  mem_allocator_debug_t debug;
+  mem_allocator_t *const a =
+      mem_allocator_debug_init(&debug, mem_allocator_simple_init(&simple, buffer, sizeof buffer));
+  std::map<const void *, const char *> asked;
+  for (auto &name : names) {
+    asked[mem_allocator_alloc(a, 8, name, 42)] = name;
+  }
+  ASSERT_EQ(kFunctions, asked.size());
+  (void)rf_walk(
+      rf_awtk_allocator(a),
+      [](const rf_block *block, void *context) {
+        auto *const all = static_cast<std::map<const void *, const char *> *>(context);
+        EXPECT_EQ((*all)[block->ptr], block->site != nullptr ? block->site->function : nullptr);
+        return true;
+      },
+      &asked);
+  for (auto const &each : asked) {
+    mem_allocator_free(a, const_cast<void *>(each.first));
+  }
+  mem_allocator_destroy(a);
+}
+
 // ---- oom ----
 
 struct Cache {
@@ -426,10 +508,30 @@ TEST_F(Awtk, RegionsServeInTheirOrderAndABlockMovesOn) {
   EXPECT_EQ(2U, stats.blocks);
   EXPECT_EQ(1010U, stats.used);
   EXPECT_EQ(1U, stats.failures);
+  EXPECT_EQ(4U, stats.allocations); // a block that moves counts again
   EXPECT_EQ(stats.capacity, stats.used + stats.free_bytes + stats.overhead);
   EXPECT_EQ(RET_OK, mem_allocator_dump(a));
   mem_allocator_destroy(a);
   EXPECT_FALSE(mem_allocator_composite_is_valid_addr(a, mem1));
+}
+
+TEST_F(Awtk, SeveralRegionsTellWhatTheOnesTell) {
+  char mem1[256];
+  char mem2[256];
+  mem_allocator_composite_t composite;
+  mem_allocator_t *const made = mem_allocator_composite_init(&composite, mem1, static_cast<uint32_t>(sizeof mem1), mem2,
+                                                             static_cast<uint32_t>(sizeof mem2), nullptr);
+  rf_allocator *const a = rf_awtk_allocator(made);
+  for (size_t const size : {100, 200}) {
+    void *const p = rf_alloc(a, size);
+    ASSERT_NE(nullptr, p);
+    EXPECT_EQ(RF_ERR_NO_MEMORY, rf_resize_at(a, p, 1000, nullptr));
+    EXPECT_EQ(RF_OK, rf_resize_at(a, p, 50, nullptr));
+    EXPECT_EQ(RF_OK, rf_free(a, p));
+    EXPECT_EQ(RF_ERR_NOT_ALLOCATED, rf_free(a, p));
+    EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
+  }
+  mem_allocator_destroy(made);
 }
 
 TEST_F(Awtk, ARegionIsAddedLaterAsLongAsThereIsRoomForIt) {
@@ -512,6 +614,48 @@ TEST_F(Awtk, DecoratorsStandOverAnAllocatorOfTheProgramsOwn) {
   EXPECT_EQ(1U, bump.destroyed);
 }
 
+// A foreign allocator has no call that resizes: a smaller block stays where it is.
+TEST_F(Awtk, ABlockOfAForeignAllocatorShrinksInPlace) {
+  bump_t bump;
+  mem_allocator_lock_t lock;
+  mem_allocator_t *const a = mem_allocator_lock_init(&lock, bump_init(&bump, buffer, 60000));
+  void *const p = alloc(a, 1000);
+  EXPECT_EQ(p, realloc_to(a, p, 900));
+  EXPECT_EQ(p, realloc_to(a, p, 900));
+  EXPECT_EQ(1U, bump.live);
+  mem_allocator_free(a, p);
+  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+}
+
+// Over std, whatever stands between, as realloc does it.
+TEST_F(Awtk, AReallocToNothingFreesOverMalloc) {
+  mem_allocator_std_t std;
+  mem_allocator_lock_t lock;
+  mem_allocator_oom_t oom;
+  mem_allocator_t *const a = mem_allocator_oom_init(&oom, mem_allocator_lock_init(&lock, mem_allocator_std_init(&std)));
+  EXPECT_EQ(nullptr, realloc_to(a, alloc(a, 10), 0));
+  EXPECT_EQ(0U, std.used_nr);
+  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+}
+
+TEST_F(Awtk, ThePoolsClassesFollowOneAnother) {
+  mem_allocator_simple_t simple;
+  mem_allocator_pool_t pool;
+  mem_allocator_t *const a =
+      mem_allocator_pool_init(&pool, mem_allocator_simple_init(&simple, buffer, sizeof buffer), 1, 2, 3, 4, 5);
+  ASSERT_NE(nullptr, a);
+  uint32_t const sizes[] = {8, 16, 32, 48, 64};
+  for (uint32_t i = 0; i < 5; i++) {
+    EXPECT_EQ(sizes[i], pool.pools[i]->block_size);
+    EXPECT_EQ(i == 0 ? 0 : sizes[i - 1] + 1, pool.pools[i]->min_block_size);
+    EXPECT_EQ(i + 1, pool.pools[i]->block_nr);
+    for (uint32_t j = 0; j < 5; j++) {
+      EXPECT_EQ(i == j, mem_pool_match_size(pool.pools[i], sizes[j]));
+    }
+  }
+  mem_allocator_destroy(a);
+}
+
 TEST_F(Awtk, TheDecoratorsStackAsInTheOriginal) {
   EXPECT_EQ(0, app_stack(buffer, sizeof buffer));
   EXPECT_NE(std::string::npos, output.find("app_stack")) << output;
@@ -551,6 +695,18 @@ TEST_F(Awtk, FixedBlocksGrowAndAnswerBadPointersWithNull) {
   EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
 }
 
+TEST_F(Awtk, FixedBlocksThatCannotBeKeepNothing) {
+  ASSERT_EQ(RET_OK, tk_mem_init(buffer, 30 * 1024));
+  void *const before = TKMEM_ALLOC(10);
+  TKMEM_FREE(const_cast<void *&>(before));
+  for (uint32_t const number : {1000U, UINT32_MAX / 64}) {
+    EXPECT_EQ(nullptr, mem_allocator_fixed_block_create(1024, number));
+  }
+  output.clear();
+  tk_mem_dump();
+  EXPECT_NE(std::string::npos, output.find("0 blocks")) << output;
+}
+
 TEST_F(Awtk, APoolInABufferHandsOutEachBlockOnce) {
   auto *const bytes = reinterpret_cast<uint8_t *>(buffer);
   for (unsigned shift = 0; shift < 16; shift++) {
@@ -568,7 +724,9 @@ TEST_F(Awtk, APoolInABufferHandsOutEachBlockOnce) {
     }
     EXPECT_EQ(nullptr, mem_pool_get(pool));
     EXPECT_EQ(-1, mem_pool_get_free_index(pool));
+    EXPECT_EQ(100U, pool->used);
     EXPECT_EQ(RET_OK, mem_pool_put(pool, blocks[7]));
+    EXPECT_EQ(99U, pool->used);
     EXPECT_EQ(RET_NOT_FOUND, mem_pool_put(pool, blocks[7]));
     EXPECT_EQ(RET_FAIL, mem_pool_put_index(pool, 7));
     EXPECT_EQ(RET_FAIL, mem_pool_put_index(pool, 100));
@@ -645,7 +803,44 @@ TEST_F(Awtk, ThePoolIsTheLargerTheMoreMemoryThereIs) {
   EXPECT_GT(middling, 2 * little);
   EXPECT_NEAR(taken(999 * 1024), middling, 10000) << "what a heap needs by itself grows, too";
   EXPECT_GT(large, middling + middling / 2);
+  EXPECT_LT(taken(32 * 1024), 1000U);
+  EXPECT_GT(taken(32 * 1024 + 16), 10 * none);
+  EXPECT_NEAR(taken(100 * 1024 - 16), little, 1000);
+  EXPECT_NEAR(taken(100 * 1024), middling, 1000);
+  EXPECT_NEAR(taken(1000 * 1024 - 16), middling, 10000);
+  EXPECT_NEAR(taken(1000 * 1024), large, 10000);
   EXPECT_EQ(RET_OK, tk_mem_init(buffer, sizeof buffer));
+}
+
+// As many blocks of each class as in the original.
+TEST_F(Awtk, ThePoolHasSoManyBlocksOfEachClass) {
+  static std::vector<size_t> counts;
+  static std::vector<char> much(1200 * 1024);
+  rf_awtk_wrap_set(
+      [](rf_allocator *all, void *) {
+        rf_allocator *a = all;
+        while (a != nullptr && std::string(a->ops->name) != "pool") {
+          a = rf_inner(a);
+        }
+        counts.clear();
+        rf_pool_class_stats s;
+        for (unsigned i = 0; a != nullptr && rf_pool_class_stats_get(reinterpret_cast<rf_pool *>(a), i, &s); i++) {
+          counts.push_back(s.count);
+        }
+        return all;
+      },
+      nullptr);
+  struct {
+    uint32_t size;
+    std::vector<size_t> counts;
+  } const cases[] = {{32 * 1024, {}},
+                     {99 * 1024, {100, 100, 80, 80, 32}},
+                     {999 * 1024, {500, 500, 500, 200, 200}},
+                     {1100 * 1024, {1000, 1000, 1000, 500, 500}}};
+  for (auto const &c : cases) {
+    EXPECT_EQ(RET_OK, tk_mem_init(much.data(), c.size));
+    EXPECT_EQ(c.counts, counts) << c.size;
+  }
 }
 
 TEST_F(Awtk, TheHeapIsMadeOfSeveralPiecesOfMemory) {
@@ -694,6 +889,8 @@ struct Finding {
   std::string bug;
   std::string function;
   unsigned line;
+  size_t size;
+  size_t argument;
 };
 
 class AwtkChecked : public Awtk {
@@ -701,8 +898,8 @@ protected:
   static rf_action collect(rf_reporter *self, const rf_finding *f) {
     const rf_site *const site = f->allocated.site;
     static_cast<AwtkChecked *>(self->context)
-        ->findings.push_back(
-            {rf_bug_name(f->bug), site != nullptr ? site->function : "", site != nullptr ? site->line : 0});
+        ->findings.push_back({rf_bug_name(f->bug), site != nullptr ? site->function : "",
+                              site != nullptr ? site->line : 0, f->size, f->argument});
     return RF_ACTION_CONTINUE;
   }
 
@@ -736,6 +933,15 @@ TEST_F(AwtkChecked, AnOverflowIsFoundWithWhoAskedForTheBlock) {
   EXPECT_EQ("heap-buffer-overflow", findings[0].bug);
   EXPECT_EQ("load_image", findings[0].function);
   EXPECT_EQ(42U, findings[0].line);
+}
+
+TEST_F(AwtkChecked, AProductThatWrapsIsFoundWithItsFactors) {
+  ASSERT_EQ(RET_OK, tk_mem_init(buffer, sizeof buffer));
+  EXPECT_EQ(nullptr, tk_calloc(0x10000, 0x20000, "load", 1));
+  ASSERT_EQ(1U, findings.size());
+  EXPECT_EQ("calloc-overflow", findings[0].bug);
+  EXPECT_EQ(0x20000U, findings[0].size);
+  EXPECT_EQ(0x10000U, findings[0].argument);
 }
 
 TEST_F(AwtkChecked, WhatIsNotFreedIsALeakWhenTheHeapEnds) {

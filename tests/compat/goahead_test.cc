@@ -94,6 +94,18 @@ TEST_F(GoAhead, AnOpenThatCannotBeGivesMinusOneAndCountsNothing) {
   EXPECT_EQ(nullptr, rf_goahead_allocator());
 }
 
+TEST_F(GoAhead, AnOpenThatCannotBeGivesItsMemoryBack) {
+  rf_tlsf heap;
+  ASSERT_EQ(RF_OK, rf_tlsf_init(&heap, buffer, sizeof buffer));
+  rf_goahead_malloc_set(&heap.base);
+  EXPECT_EQ(-1, wopenAlloc(nullptr, 8, 0));
+  EXPECT_EQ(-1, wopenAlloc(nullptr, 8, WEBS_USE_MALLOC));
+  rf_stats s;
+  rf_stats_get(&heap.base, &s);
+  EXPECT_EQ(2U, s.allocations);
+  EXPECT_EQ(0U, s.blocks);
+}
+
 TEST_F(GoAhead, EverythingMallocedIsGivenBackAtTheLastCloseAndLeaksAreListed) {
   alignas(16) static unsigned char arena[1 << 19];
   rf_tlsf heap;
@@ -120,8 +132,12 @@ TEST_F(GoAhead, SizesAtWhichTheOriginalWrapsAreNotServed) {
   EXPECT_EQ(nullptr, walloc(INT_MAX));
   EXPECT_EQ(INT_MAX, failed);
   EXPECT_EQ(nullptr, walloc(RF_GOAHEAD_LARGEST + 1));
+  EXPECT_EQ(RF_GOAHEAD_LARGEST + 1, failed);
   void *const p = walloc(10);
   EXPECT_EQ(nullptr, wrealloc(p, INT_MAX));
+  EXPECT_EQ(INT_MAX, failed);
+  EXPECT_EQ(nullptr, wrealloc(p, RF_GOAHEAD_LARGEST + 1));
+  EXPECT_EQ(RF_GOAHEAD_LARGEST + 1, failed);
   wfree(p);
   wcloseAlloc();
 }

@@ -14,6 +14,7 @@ struct Found {
   std::string bug;
   ptrdiff_t offset;
   size_t size;
+  size_t argument;
   const rf_site *allocated;
 };
 
@@ -31,7 +32,7 @@ protected:
 
   static rf_action collect(rf_reporter *self, const rf_finding *f) {
     static_cast<std::vector<Found> *>(self->context)
-        ->push_back({rf_bug_name(f->bug), f->offset, f->size, f->allocated.site});
+        ->push_back({rf_bug_name(f->bug), f->offset, f->size, f->argument, f->allocated.site});
     return RF_ACTION_CONTINUE;
   }
 
@@ -124,6 +125,8 @@ TEST_F(Checked, WhatCannotBeServedIsANullPointer) {
   EXPECT_EQ(nullptr, rt_malloc(sizeof memory));
   EXPECT_EQ(nullptr, rt_calloc(SIZE_MAX / 2, 4));
   EXPECT_EQ("calloc-overflow", found());
+  EXPECT_EQ(4U, last.size);
+  EXPECT_EQ(SIZE_MAX / 2, last.argument);
 }
 
 TEST_F(Checked, BlocksThatWereNotFreed) {

@@ -4,12 +4,53 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <thread>
 #include <vector>
 
 namespace {
 
+// While the first call makes the heap, another thread's waits for it.
+class SecondCall {
+public:
+  SecondCall() {
+    rf_rt_wrap_set(
+        [](rf_allocator *heap, const char *, void *self) {
+          static_cast<SecondCall *>(self)->begin();
+          return heap;
+        },
+        this);
+  }
+  void *end() {
+    thread_.join();
+    rf_rt_wrap_set(nullptr, nullptr);
+    return block_;
+  }
+
+private:
+  // A call that does not wait has long come back when this does.
+  void begin() {
+    thread_ = std::thread([this] {
+      block_ = rt_malloc(100);
+      came_back_ = true;
+    });
+    for (int i = 0; i < 50 && !came_back_; i++) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+
+  std::thread thread_;
+  std::atomic<void *> block_{nullptr};
+  std::atomic<bool> came_back_{false};
+};
+
 TEST(RtThreadDefault, TheFirstCallsMakeOneHeapUntilSomebodyDoes) {
+  SecondCall second;
+  rt_free(rt_malloc(100));
+  void *const served = second.end();
+  EXPECT_NE(nullptr, served);
+  rt_free(served);
   std::vector<std::thread> threads;
   std::vector<void *> blocks(4);
   for (void *&block : blocks) {

@@ -7,8 +7,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <climits>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -301,6 +303,18 @@ TEST_F(RtThreadHooks, MayBeWrittenForOlderVersions) {
   app_clear_hooks();
   (void)rt_malloc(11);
   EXPECT_EQ(10U, app_last_malloc_size);
+}
+
+TEST_F(RtThreadHooks, OfOlderVersionsAreNotCalledForWhatFails) {
+  app_set_old_hooks();
+  void *const p = rt_malloc(10);
+  rt_free(p);
+  rt_free(memory);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault(memory));
+  EXPECT_EQ(p, app_last_free);
+  EXPECT_EQ(nullptr, rt_malloc(sizeof memory));
+  EXPECT_EQ(p, app_last_malloc);
+  app_clear_hooks();
 }
 
 // ---- Small memory ----
@@ -628,6 +642,18 @@ TEST_F(RtMempool, APoolFromTheSystemHeapGivesItsMemoryBack) {
   EXPECT_EQ(0U, used());
 }
 
+// There is room for the blocks, and none for the pool's record.
+TEST_F(RtMempool, APoolThatCannotBeCreatedKeepsNothing) {
+  while (rt_malloc(sizeof(struct rt_mempool)) != nullptr) {
+  }
+  void *const small = rt_malloc(24);
+  ASSERT_NE(nullptr, small);
+  rt_free(small);
+  rt_size_t const before = used();
+  EXPECT_EQ(nullptr, rt_mp_create("mp", 1, 8));
+  EXPECT_EQ(before, used());
+}
+
 std::vector<void *> hooked_blocks;
 
 TEST_F(RtMempool, HooksSeeWhatSucceeds) {
@@ -716,6 +742,8 @@ TEST_F(RtMempool, ObjectsAreFoundByClassAndName) {
   EXPECT_EQ(RT_Object_Class_MemPool, rt_object_get_type(&mp.parent));
   EXPECT_NE(nullptr, rt_object_find("heap", RT_Object_Class_Memory));
   EXPECT_EQ(nullptr, rt_object_find("mp_static", RT_Object_Class_MemHeap));
+  EXPECT_EQ(nullptr, rt_object_find("mp_stati", RT_Object_Class_MemPool));
+  EXPECT_EQ(nullptr, rt_object_find("mp_static_", RT_Object_Class_MemPool));
   EXPECT_EQ(nullptr, rt_object_find("mp_static", RT_Object_Class_Unknown));
   EXPECT_EQ(nullptr, rt_object_find(RT_NULL, RT_Object_Class_MemPool));
   struct rt_object_information *const info = rt_object_get_information(RT_Object_Class_MemPool);
@@ -749,6 +777,54 @@ TEST_F(RtThread, KprintfFormats) {
   rt_kprintf("ends in %");
   rt_kprintf("%q");
   EXPECT_EQ("ends in q", printed);
+}
+
+// What code for RT-Thread writes into its formats, and what it gets.
+TEST_F(RtThread, KprintfFormatsTakeFlagsAndArgumentsTogether) {
+  struct {
+    std::function<int()> print;
+    const char *text;
+  } const cases[] = {
+      {[] { return rt_kprintf("[%-05d]", 42); }, "[42   ]"},
+      {[] { return rt_kprintf("[%0-5d]", 42); }, "[42   ]"},
+      {[] { return rt_kprintf("[%05.3d]", 42); }, "[  042]"},
+      {[] { return rt_kprintf("[%.0d]", 0); }, "[]"},
+      {[] { return rt_kprintf("[%.30d]", 7); }, "[000000000000000000000007]"},
+      {[] { return rt_kprintf("[%d|%d]", INT_MIN, INT_MAX); }, "[-2147483648|2147483647]"},
+      {[] { return rt_kprintf("[%lld]", INT64_MIN); }, "[-9223372036854775808]"},
+      {[] { return rt_kprintf("[%*d|%d]", -5, 42, 7); }, "[42   |7]"},
+      {[] { return rt_kprintf("[%.*s|%d]", 2, "abc", 7); }, "[ab|7]"},
+      {[] { return rt_kprintf("[%*.*s|%d]", 4, 2, "abc", 7); }, "[  ab|7]"},
+      {[] { return rt_kprintf("[%.*s|%d]", -1, "abc", 7); }, "[abc|7]"},
+      {[] { return rt_kprintf("[%-3c|%3c]", 'a', 'b'); }, "[a  |  b]"},
+      {[] { return rt_kprintf("[%-6x|%6X]", 0xabU, 0xabU); }, "[ab    |    AB]"},
+  };
+  for (auto const &c : cases) {
+    printed.clear();
+    EXPECT_EQ(static_cast<int>(strlen(c.text)), c.print());
+    EXPECT_EQ(c.text, printed);
+  }
+}
+
+// Figures of more than 32 bits, asked for in 32.
+TEST_F(RtThread, FiguresThatDoNotFitAreTheLargest) {
+  struct rt_memheap heap = {};
+  heap.pool_size = static_cast<rt_size_t>(UINT64_C(5) << 30);
+  heap.available_size = 100;
+  heap.max_used_size = UINT32_MAX;
+  rt_uint32_t total = 0;
+  rt_uint32_t used_now = 0;
+  rt_uint32_t most = 0;
+  rf_rt_memheap_info32(&heap, &total, &used_now, &most);
+  if (sizeof(rt_size_t) > 4) {
+    EXPECT_EQ(UINT32_MAX, total);
+    EXPECT_EQ(UINT32_MAX, used_now);
+  }
+  EXPECT_EQ(UINT32_MAX, most);
+  heap.pool_size = 300;
+  rf_rt_memheap_info32(&heap, &total, &used_now, nullptr);
+  EXPECT_EQ(300U, total);
+  EXPECT_EQ(200U, used_now);
 }
 
 TEST_F(RtThread, PrintingIntoABufferLeavesOutWhatDoesNotFit) {

@@ -7,6 +7,7 @@
 
 #include <climits>
 #include <cstring>
+#include <sys/mman.h>
 #include <vector>
 
 #include "tests/core/recorder.h"
@@ -170,6 +171,68 @@ TEST_F(UcGui, TheFiguresAreReadInTheirStruct) {
   EXPECT_EQ(all_bytes, GUI_ALLOC.NumFreeBytes);
   EXPECT_EQ(least, GUI_ALLOC.NumFreeBytesMin);
   EXPECT_EQ(all_blocks - 1, GUI_ALLOC.NumFreeBlocksMin);
+}
+
+// What a program has set is gone with its heap.
+TEST_F(UcGui, AnExitEndsAllThatWasSet) {
+  EXPECT_EQ(100, GUI_ALLOC_SetMaxPercentage(50));
+  EXPECT_EQ(50, GUI_ALLOC_SetMaxPercentage(0)); // is none
+  GUI_ALLOC_Lock();
+  GUI_ALLOC_SetAvBlockSize(1000);
+  int const few = GUI_ALLOC_GetNumFreeBlocks();
+  GUI_ALLOC_Exit();
+  EXPECT_EQ(100, GUI_ALLOC_SetMaxPercentage(101));
+  EXPECT_EQ(100, GUI_ALLOC_SetMaxPercentage(100));
+  EXPECT_LT(few, GUI_ALLOC_GetNumFreeBlocks());
+  GUI_ALLOC_Unlock();
+  EXPECT_EQ(RF_ERR_INVALID, fault());
+}
+
+TEST_F(UcGui, AHeapThatBeginsAnewIsNotHeld) {
+  GUI_ALLOC_Lock();
+  GUI_ALLOC_Init();
+  GUI_ALLOC_Unlock();
+  EXPECT_EQ(RF_ERR_INVALID, fault());
+}
+
+// A handle has a place in the table, so that fewer are there for larger blocks.
+TEST_F(UcGui, TheAverageSizeOfBlocksSaysHowManyThereAre) {
+  int const usual = GUI_ALLOC_GetNumFreeBlocks();
+  GUI_ALLOC_SetAvBlockSize(2000);
+  int const few = GUI_ALLOC_GetNumFreeBlocks();
+  EXPECT_GT(few, 0);
+  EXPECT_LE(few, 8);
+  EXPECT_LT(few, usual);
+  GUI_ALLOC_SetAvBlockSize(0);
+  EXPECT_EQ(usual, GUI_ALLOC_GetNumFreeBlocks());
+}
+
+TEST_F(UcGui, FixedAndManagedBytesStayTheSameUntilTheLastHandleIsTaken) {
+  GUI_ALLOC_INFO first;
+  GUI_ALLOC_GetMemInfo(&first);
+  EXPECT_EQ(first.AllocSize, first.TotalBytes + first.NumFixedBytes);
+  while (GUI_ALLOC_Alloc(8) != 0) {
+  }
+  GUI_ALLOC_INFO last;
+  GUI_ALLOC_GetMemInfo(&last);
+  EXPECT_EQ(0, GUI_ALLOC_GetNumFreeBlocks());
+  EXPECT_EQ(0U, last.FreeBytes);
+  EXPECT_EQ(first.TotalBytes, last.TotalBytes);
+  EXPECT_EQ(first.NumFixedBytes, last.NumFixedBytes);
+  EXPECT_LT(last.UsedBytes, last.TotalBytes) << "handles end before bytes do";
+}
+
+TEST_F(UcGui, ThePercentageOfALargeHeapDoesNotWrap) {
+  size_t const size = size_t{64} << 20;
+  void *const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(MAP_FAILED, memory);
+  GUI_ALLOC_AssignMemory(memory, static_cast<uint32_t>(size));
+  EXPECT_EQ(GUI_ALLOC_GetMaxSize(), GUI_ALLOC_RequestSize());
+  EXPECT_EQ(100, GUI_ALLOC_SetMaxPercentage(75));
+  EXPECT_EQ(static_cast<int>(int64_t{GUI_ALLOC_GetMaxSize()} * 3 / 4), GUI_ALLOC_RequestSize());
+  EXPECT_GT(GUI_ALLOC_RequestSize(), 32 << 20);
+  GUI_ALLOC_Exit();
+  munmap(memory, size);
 }
 
 TEST_F(UcGui, TheTypesOfTheTableHaveTheSizesOfTheManual) {

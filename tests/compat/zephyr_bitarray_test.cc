@@ -83,6 +83,18 @@ TEST_F(ZephyrBitarray, OnesAreCountedAndFound) {
   EXPECT_EQ(0, sys_bitarray_find_nth_set(&defined, 34, 70, 0, &place));
   EXPECT_EQ(63U, place);
   EXPECT_EQ(1, sys_bitarray_find_nth_set(&defined, 35, 70, 0, &place));
+  EXPECT_EQ(0, sys_bitarray_find_nth_set(&defined, 3, 10, 25, &place));
+  EXPECT_EQ(32U, place);
+  EXPECT_EQ(1, sys_bitarray_find_nth_set(&defined, 6, 10, 25, &place)); // it lies behind the region
+}
+
+TEST(ZephyrBitarrayBundles, AreAsManyAsTheBitsNeed) {
+  SYS_BITARRAY_DEFINE_STATIC(one, 1);
+  SYS_BITARRAY_DEFINE_STATIC(whole, 64);
+  SYS_BITARRAY_DEFINE_STATIC(more, 65);
+  EXPECT_EQ(1U, one.num_bundles);
+  EXPECT_EQ(2U, whole.num_bundles);
+  EXPECT_EQ(3U, more.num_bundles);
 }
 
 TEST_F(ZephyrBitarray, OneIsXoredWithAnother) {

@@ -152,6 +152,61 @@ TEST_F(ZephyrHeap, ADamagedNeighbourIsNotMergedWith) {
   }
 }
 
+// A free chunk of one unit to the left, which is in no list, stays as it is where the free is refused.
+TEST_F(ZephyrHeap, AFreeRestOfOneUnitIsInNoListWhateverIsRefused) {
+  sys_heap_init(&heap, memory, 512);
+  void *const first = sys_heap_alloc(&heap, 24);
+  void *const second = sys_heap_alloc(&heap, 40);
+  void *const third = sys_heap_alloc(&heap, 40);
+  ASSERT_NE(nullptr, sys_heap_alloc(&heap, 40));
+  EXPECT_EQ(first, sys_heap_realloc(&heap, first, 16));
+  sys_heap_free(&heap, third);
+  auto *const size = static_cast<uint32_t *>(third) - 2;
+  uint32_t const was = *size;
+  *size = was + (1U << 4);
+  sys_heap_free(&heap, second);
+  EXPECT_EQ(RF_ERR_CORRUPT, fault());
+  *size = was;
+  EXPECT_TRUE(sys_heap_validate(&heap));
+  sys_heap_free(&heap, second);
+  EXPECT_TRUE(sys_heap_validate(&heap));
+}
+
+// Sizes have 28 bits: what lies behind the units that these count is not used.
+TEST(ZephyrChunkHeap, UsesNoMoreThanTwoGibibytes) {
+  if (sizeof(void *) == 4) {
+    GTEST_SKIP() << "no room for so many";
+  }
+  size_t const two_gibibytes = size_t{1} << 31;
+  size_t const size = two_gibibytes + 4096;
+  void *const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  ASSERT_NE(MAP_FAILED, memory);
+  rf_zephyr_chunk_heap chunks;
+  ASSERT_EQ(RF_OK, rf_zephyr_chunk_heap_init(&chunks, memory, size));
+  rf_stats stats;
+  rf_stats_get(&chunks.base, &stats);
+  EXPECT_EQ(two_gibibytes - 8, stats.capacity);
+  EXPECT_EQ(two_gibibytes - 16, stats.largest_free);
+  void *const all = rf_alloc_at(&chunks.base, stats.largest_free, 8, nullptr);
+  EXPECT_NE(nullptr, all);
+  EXPECT_EQ(RF_OK, rf_free(&chunks.base, all));
+  EXPECT_EQ(RF_OK, rf_check(&chunks.base, nullptr));
+  rf_deinit(&chunks.base);
+  munmap(memory, size);
+}
+
+TEST(ZephyrChunkHeap, AnEndedOneIsWholeAndHasNothing) {
+  alignas(8) char memory[256];
+  rf_zephyr_chunk_heap chunks;
+  ASSERT_EQ(RF_OK, rf_zephyr_chunk_heap_init(&chunks, memory, sizeof memory));
+  EXPECT_NE(nullptr, rf_alloc_at(&chunks.base, 10, 8, nullptr));
+  rf_deinit(&chunks.base);
+  EXPECT_EQ(RF_OK, rf_check(&chunks.base, nullptr));
+  EXPECT_EQ(nullptr, rf_alloc_at(&chunks.base, 1, 8, nullptr));
+  EXPECT_EQ(nullptr, rf_alloc_at(&chunks.base, 1, 64, nullptr));
+  EXPECT_FALSE(rf_owns(&chunks.base, memory));
+}
+
 TEST_F(ZephyrHeap, CodeWithTheIncludePathsOfBeforeRuns) {
   EXPECT_EQ(0, old_paths());
 }
@@ -201,7 +256,9 @@ TEST_F(ZephyrHeap, AlignmentsAreKeptAndOddOnesTurnedDown) {
     sys_heap_free(&heap, q);
   }
   EXPECT_NE(nullptr, sys_heap_noalign_alloc(&heap, 3, 5));
-  EXPECT_EQ(nullptr, sys_heap_aligned_alloc(&heap, 24, 5));
+  for (size_t const align : {3, 5, 6, 7, 12, 24}) {
+    EXPECT_EQ(nullptr, sys_heap_aligned_alloc(&heap, align, 5)) << align;
+  }
   EXPECT_EQ(nullptr, sys_heap_alloc(&heap, 0));
   EXPECT_EQ(nullptr, sys_heap_alloc(&heap, SIZE_MAX));
   EXPECT_EQ(nullptr, sys_heap_alloc(&heap, SIZE_MAX - 7));
@@ -281,6 +338,26 @@ TEST_F(ZephyrHeap, HeapsThatWereMadeAreInTheArray) {
   int const count = sys_heap_array_get(&heaps);
   ASSERT_LT(0, count);
   EXPECT_EQ(1, std::count(heaps, heaps + count, &heap));
+  static struct sys_heap last;
+  bool const fits = sys_heap_array_save(&last) == 0;
+  EXPECT_EQ(0, sys_heap_array_save(heaps[0])); // it is there already, and those behind it stay
+  EXPECT_EQ(fits ? count + 1 : count, sys_heap_array_get(&heaps));
+}
+
+// Memory at an odd address: the figures are those of the heap that will be made there.
+TEST_F(ZephyrHeap, AHeapThatIsNotMadeYetHasTheRoomOfItsAlignedMemory) {
+  for (size_t offset = 0; offset < 8; offset++) {
+    for (size_t const size : {size_t{0}, size_t{7}, size_t{8}, size_t{15}, size_t{16}, size_t{101}, size_t{112}}) {
+      struct sys_memory_stats before;
+      struct sys_memory_stats after;
+      struct sys_heap unmade = {nullptr, memory + offset, size, {}, nullptr, 0};
+      EXPECT_EQ(0, sys_heap_runtime_stats_get(&unmade, &before));
+      static struct sys_heap made;
+      sys_heap_init(&made, memory + offset, size);
+      EXPECT_EQ(0, sys_heap_runtime_stats_get(&made, &after));
+      EXPECT_EQ(after.free_bytes, before.free_bytes) << size << " at " << offset;
+    }
+  }
 }
 
 std::vector<std::string> the_events;
@@ -319,6 +396,36 @@ TEST_F(ZephyrHeap, AListenerThatIsNotRegisteredCannotBeUnregistered) {
   EXPECT_TRUE(the_events.empty());
 }
 
+// Each of three in turn: the other two hear on, in their order.
+TEST_F(ZephyrHeap, AListenerThatGoesLeavesTheOthers) {
+  sys_heap_init(&heap, memory, sizeof memory);
+  heap_listener_alloc_cb_t const calls[] = {
+      [](uintptr_t, void *, size_t) { the_events.emplace_back("0"); },
+      [](uintptr_t, void *, size_t) { the_events.emplace_back("1"); },
+      [](uintptr_t, void *, size_t) { the_events.emplace_back("2"); },
+  };
+  for (size_t gone = 0; gone < 3; gone++) {
+    struct heap_listener listeners[3] = {};
+    std::vector<std::string> expected;
+    for (size_t i = 0; i < 3; i++) {
+      listeners[i].heap_id = HEAP_ID_FROM_POINTER(&heap);
+      listeners[i].event = HEAP_ALLOC;
+      listeners[i].alloc_cb = calls[i];
+      heap_listener_register(&listeners[i]);
+      if (i != gone) {
+        expected.push_back(std::to_string(i));
+      }
+    }
+    the_events.clear();
+    heap_listener_unregister(&listeners[gone]);
+    heap_listener_notify_alloc(HEAP_ID_FROM_POINTER(&heap), memory, 8);
+    EXPECT_EQ(expected, the_events);
+    for (struct heap_listener &each : listeners) {
+      heap_listener_unregister(&each);
+    }
+  }
+}
+
 TEST_F(ZephyrHeap, NothingBehindTheMemoryIsRead) {
   auto const page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   auto *const pages =
@@ -329,6 +436,10 @@ TEST_F(ZephyrHeap, NothingBehindTheMemoryIsRead) {
   EXPECT_TRUE(sys_heap_validate(&heap));
   sys_heap_free(&heap, p);
   EXPECT_TRUE(sys_heap_validate(&heap));
+  for (size_t behind = 0; behind <= 16; behind += 8) {
+    sys_heap_free(&heap, pages + page + behind);
+    EXPECT_EQ(RF_ERR_BAD_POINTER, fault()) << behind;
+  }
   munmap(pages, 2 * page);
   sys_heap_init(&heap, memory, sizeof memory);
 }
@@ -377,6 +488,9 @@ TEST_F(ZephyrHeap, AMultiHeapAllocatesByChoiceAndFreesByAddress) {
   }
   EXPECT_EQ(RF_ERR_INVALID, fault()); // one too many
   EXPECT_EQ(static_cast<unsigned>(MAX_MULTI_HEAPS), multi.nheaps);
+  EXPECT_TRUE(std::is_sorted(multi.heaps, multi.heaps + multi.nheaps, [](const auto &a, const auto &b) {
+    return reinterpret_cast<uintptr_t>(a.heap->init_mem) < reinterpret_cast<uintptr_t>(b.heap->init_mem);
+  }));
   void *const one = reinterpret_cast<void *>(1);
   void *const two = reinterpret_cast<void *>(2);
   char *p = static_cast<char *>(sys_multi_heap_alloc(&multi, one, 100));
@@ -399,6 +513,35 @@ TEST_F(ZephyrHeap, AMultiHeapAllocatesByChoiceAndFreesByAddress) {
   sys_multi_heap_free(&multi, &multi);
   EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
   EXPECT_NE(nullptr, sys_multi_heap_realloc(&multi, two, nullptr, 240));
+}
+
+// A smaller block elsewhere, since its own heap has no such alignment, takes as many bytes as it was asked for.
+TEST_F(ZephyrHeap, ABlockThatMovesBetweenHeapsMayShrink) {
+  alignas(1024) static char both[2048];
+  static struct sys_heap from;
+  static struct sys_heap to;
+  sys_heap_init(&from, both + 8, 1000);
+  sys_heap_init(&to, both + 1024 - 8, 512);
+  struct sys_multi_heap multi;
+  sys_multi_heap_init(&multi, [](struct sys_multi_heap *, void *, size_t align, size_t size) {
+    return sys_heap_aligned_alloc(&to, align, size);
+  });
+  sys_multi_heap_add_heap(&multi, &from, nullptr);
+  sys_multi_heap_add_heap(&multi, &to, nullptr);
+  char *const large = static_cast<char *>(sys_heap_alloc(&from, 200));
+  void *const place = sys_heap_alloc(&to, 24);
+  char *const beside = static_cast<char *>(sys_heap_alloc(&to, 200));
+  sys_heap_free(&to, place);
+  memset(large, 7, 200);
+  memset(beside, 9, 200);
+  char *const moved = static_cast<char *>(sys_multi_heap_aligned_realloc(&multi, nullptr, large, 1024, 24));
+  ASSERT_NE(nullptr, moved);
+  EXPECT_EQ(std::string(24, 7), std::string(moved, 24));
+  EXPECT_EQ(std::string(200, 9), std::string(beside, 200));
+  EXPECT_TRUE(sys_heap_validate(&to));
+  struct sys_memory_stats stats;
+  EXPECT_EQ(0, sys_heap_runtime_stats_get(&from, &stats));
+  EXPECT_EQ(0U, stats.allocated_bytes);
 }
 
 // A checker may keep blocks outside the memory of their heap.
@@ -526,6 +669,8 @@ TEST_F(ZephyrHeap, KMallocOfNothingIsABlock) {
 }
 
 TEST_F(ZephyrHeap, ADefinedHeapHasNoRoomForMoreThanItsBytes) {
+  EXPECT_EQ(256U + 8U, defined_heap.heap.init_bytes);
+  EXPECT_EQ(104U + 8U, unused_heap.heap.init_bytes);
   EXPECT_EQ(nullptr, k_heap_alloc(&defined_heap, 257, K_NO_WAIT));
 }
 

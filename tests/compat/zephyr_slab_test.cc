@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstring>
 #include <string>
+#include <sys/mman.h>
 #include <thread>
 #include <vector>
 
@@ -247,6 +248,31 @@ TEST_F(ZephyrSlab, AFreeBlockThatWasWrittenToIsReportedWhenItIsNext) {
   a[1] = static_cast<char>(a[1] ^ 1);
   EXPECT_EQ(a, take());
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && UINTPTR_MAX > UINT32_MAX
+// Offsets above 4 GiB, of memory that is never touched but for the first words of blocks.
+TEST_F(ZephyrSlab, BlocksMayLieFourGibibytesApart) {
+  size_t const size = size_t{1} << 31;
+  void *const buffer =
+      mmap(nullptr, 3 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  ASSERT_NE(MAP_FAILED, buffer);
+  ASSERT_EQ(0, k_mem_slab_init(&slab, buffer, size, 3));
+  for (int round = 0; round < 2; round++) {
+    char *blocks[3];
+    for (size_t i = 0; i < 3; i++) {
+      blocks[i] = take();
+      EXPECT_EQ(static_cast<char *>(buffer) + i * size, blocks[i]);
+    }
+    struct sys_memory_stats stats;
+    EXPECT_EQ(0, k_mem_slab_runtime_stats_get(&slab, &stats));
+    EXPECT_EQ(3 * size, stats.allocated_bytes);
+    for (size_t i = 3; i-- != 0;) {
+      k_mem_slab_free(&slab, blocks[i]);
+    }
+  }
+  munmap(buffer, 3 * size);
+}
+#endif
 
 // ---- Waiting ----
 

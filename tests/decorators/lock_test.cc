@@ -166,6 +166,18 @@ TEST_F(LockTest, AVisitorThatCallsBackIsRefusedNotHung) {
   EXPECT_EQ(rf_free(a, p), RF_OK) << "the block is as it was, and the lock is free";
 }
 
+// An odd site is a caller's address, which a fault handler must not read.
+TEST_F(LockTest, ARefusalPassesOnSitesAndNoCallersAddresses) {
+  static const rf_site site = {"here.c", "here", 7};
+  const rf_site *const caller = reinterpret_cast<const rf_site *>(reinterpret_cast<uintptr_t>(&site) + 1);
+  rf_deinit(a);
+  EXPECT_EQ(rf_alloc_at(a, 10, 8, &site), nullptr);
+  EXPECT_EQ(rf_alloc_at(a, 10, 8, caller), nullptr);
+  ASSERT_EQ(recorder.faults().size(), 2U);
+  EXPECT_EQ(recorder.faults()[0].site, &site);
+  EXPECT_EQ(recorder.faults()[1].site, nullptr);
+}
+
 TEST_F(LockTest, AfterARefusalTheLockIsFree) {
   void *const p = rf_alloc(a, 10);
   rf_free(a, p);

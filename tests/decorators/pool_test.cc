@@ -312,6 +312,22 @@ TEST_F(Pool, AWrittenFreeBlockIsReportedAndThePoolGoesOn) {
   EXPECT_EQ(RF_OK, rf_free(a, r));
 }
 
+TEST_F(Pool, ACheckNamesTheBlockWhoseStateIsDamaged) {
+  Unwatched const unwatched(pool.memory, pool.memory_size);
+  for (unsigned c = 0; c < pool.class_count; c++) {
+    rf_pool_slots const &s = pool.slots[c];
+    for (size_t i = 0; i < s.stats.count; i++) {
+      unsigned char const was = s.state[i];
+      s.state[i] = static_cast<unsigned char>(s.stats.size + 1);
+      rf_fault where = {};
+      EXPECT_EQ(RF_ERR_CORRUPT, rf_check(a, &where));
+      EXPECT_EQ(s.area + i * s.stats.size, where.ptr) << "class " << c << ", block " << i;
+      s.state[i] = was;
+    }
+  }
+  EXPECT_EQ(RF_OK, rf_check(a, nullptr));
+}
+
 TEST_F(Pool, EachBitOfLinksAndStatesIsCheckedAndRestoredIsClean) {
   Unwatched const unwatched(pool.memory, pool.memory_size);
   void *const kept = rf_alloc(a, 9); // the first slot of the first class; the other three are free
@@ -375,6 +391,62 @@ TEST_F(Pool, AdvisesTheCountsWithWhichNothingWouldHaveSpilled) {
             "        32         2         2         1         0       100         1\n"
             "static const rf_pool_class classes[] = {{16, 4}, {32, 1}};\n",
             text);
+}
+
+// A visitor may stop before the pool's own memory, in it and behind it: none of what follows is shown.
+TEST_F(Pool, AWalkThatIsStoppedShowsNoMore) {
+  alignas(16) static unsigned char bytes[4096];
+  rf_tlsf below;
+  rf_pool late;
+  rf_pool_class const classes[] = {{16, 2}};
+  rf_pool_options const options = {classes, 1, nullptr, 0};
+  ASSERT_EQ(rf_tlsf_init(&below, bytes, sizeof bytes), RF_OK);
+  void *const before = rf_alloc(&below.base, 100);
+  ASSERT_EQ(rf_pool_init(&late, &below.base, &options), RF_OK);
+  void *const behind = rf_alloc(&below.base, 100);
+  struct Stopped {
+    size_t left;
+    std::vector<const void *> shown;
+  };
+  auto const walk = [&late](size_t most) {
+    Stopped s = {most, {}};
+    EXPECT_EQ(rf_walk(
+                  &late.base,
+                  [](const rf_block *block, void *context) {
+                    auto *const stopped = static_cast<Stopped *>(context);
+                    stopped->shown.push_back(block->ptr);
+                    return --stopped->left != 0;
+                  },
+                  &s),
+              RF_OK);
+    return s.shown;
+  };
+  std::vector<const void *> const all = walk(100);
+  EXPECT_EQ(all[0], before);
+  EXPECT_EQ(all[3], behind);
+  for (size_t most = 1; most <= all.size(); most++) {
+    EXPECT_EQ(walk(most), std::vector<const void *>(all.begin(), all.begin() + static_cast<ptrdiff_t>(most))) << most;
+  }
+  rf_deinit(&late.base);
+}
+
+// Hits of so many requests, in whole per cent that are not rounded up: 100 means each of them.
+TEST_F(Pool, AdviceRoundsNoMissAway) {
+  rf_tlsf below;
+  alignas(16) static unsigned char bytes[8192];
+  rf_pool own;
+  rf_pool_class const classes[] = {{16, 199}, {32, 10}};
+  rf_pool_options const options = {classes, 2, nullptr, 0};
+  ASSERT_EQ(rf_tlsf_init(&below, bytes, sizeof bytes), RF_OK);
+  ASSERT_EQ(rf_pool_init(&own, &below.base, &options), RF_OK);
+  for (int i = 0; i < 200; i++) {
+    ASSERT_NE(rf_alloc(&own.base, 16), nullptr);
+  }
+  std::string text;
+  rf_sink const sink = ringfence::sink_to(&text);
+  rf_pool_advise(&own, &sink);
+  EXPECT_NE(text.find("        16       199       199       200         1        99       200\n"), std::string::npos)
+      << text;
 }
 
 TEST_F(Pool, RandomUseKeepsContentsAndCounts) {

@@ -8,12 +8,20 @@ extern "C" {
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
+#include <link.h>
 #include <memory>
+#include <sched.h>
 #include <string>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
+#include <vector>
 
 namespace ringfence_test {
 namespace {
@@ -105,6 +113,107 @@ TEST_F(ExecTarget, IsNotSearchedForWhereItsNameHasASlashOrNobodyAsks) {
   EXPECT_EQ(find(one_ + "/both"), one_ + "/both");
   EXPECT_EQ(find(two_ + "/script", false), two_ + "/plain");
   EXPECT_EQ(find("both", false), "both");
+}
+
+// ---- LD_PRELOAD ----
+
+// The environment of the target with this entry, in which the program that runs stands for the library.
+std::vector<std::string> environment_with(const std::string &entry, const char *library) {
+  auto const target = std::make_unique<rf_exec_target>();
+  snprintf(target->library, sizeof target->library, "%s", library);
+  std::string first = "A=1";
+  std::string middle = entry;
+  std::string last = "B=2";
+  char *const envp[] = {first.data(), middle.data(), last.data(), nullptr};
+  EXPECT_EQ(rf_exec_target_entries(envp), 4U);
+  std::vector<char *> out(4);
+  size_t const size = rf_exec_target_preload_size(target.get(), envp);
+  std::vector<char> preload(size + 64, '#');
+  rf_exec_target_environment(target.get(), envp, out.data(), preload.data());
+  EXPECT_LT(strlen(preload.data()), size) << "room for the longest there may be";
+  std::vector<std::string> found;
+  for (size_t i = 0; i < out.size() && out[i] != nullptr; i++) {
+    found.emplace_back(out[i]);
+  }
+  return found;
+}
+
+TEST_F(ExecTarget, NamesTheOtherLibraryInThePlaceOfOursOrNone) {
+  rf_exec_target_init();
+  char path[PATH_MAX] = "";
+  ASSERT_GT(readlink("/proc/self/exe", path, sizeof path - 1), 0);
+  std::string const own = strrchr(path, '/') + 1;
+  std::string const other = "/somewhere/else/with/a/long/name/libother.so";
+  struct {
+    std::string entry;
+    std::string replaced;
+    std::string without; // "": the entry is left out
+  } const cases[] = {
+      {own, other, ""},
+      {"/x/" + own, other, ""},
+      {"/x/" + own + ":", other + ":", ":"},
+      {"/a.so:/x/" + own + ":/b.so", "/a.so:" + other + ":/b.so", "/a.so:/b.so"},
+      {"/a.so /x/" + own, "/a.so " + other, "/a.so"},
+      {"/a.so  " + own + " /b.so", "/a.so  " + other + " /b.so", "/a.so /b.so"},
+      {"/x/my_" + own, "/x/my_" + own, "/x/my_" + own},
+      {"/x/" + own + ".1", "/x/" + own + ".1", "/x/" + own + ".1"},
+      {own + ":" + own + ":" + own, other + ":" + other + ":" + other, ""},
+  };
+  for (auto const &c : cases) {
+    std::string const name = "LD_PRELOAD=";
+    EXPECT_EQ(environment_with(name + c.entry, other.c_str()),
+              (std::vector<std::string>{"A=1", name + c.replaced, "B=2"}));
+    std::vector<std::string> expected = {"A=1", name + c.without, "B=2"};
+    if (c.without.empty()) {
+      expected.erase(expected.begin() + 1);
+    }
+    EXPECT_EQ(environment_with(name + c.entry, ""), expected) << c.entry;
+  }
+}
+
+// ---- Why the library will not be in it ----
+
+// What is said of a copy of this program, of so many bytes and with this mode, that belongs to another group.
+std::string why_not(const std::string &path, size_t size, mode_t mode) {
+  std::ifstream from("/proc/self/exe", std::ios::binary);
+  std::vector<char> bytes(size);
+  from.read(bytes.data(), static_cast<std::streamsize>(size));
+  std::ofstream(path, std::ios::binary).write(bytes.data(), from.gcount());
+  (void)chown(path.c_str(), static_cast<uid_t>(-1), 1);
+  EXPECT_EQ(chmod(path.c_str(), mode), 0);
+  auto const target = std::make_unique<rf_exec_target>();
+  rf_exec_target_find(path.c_str(), false, environ, target.get());
+  std::string const found = target->unchecked != nullptr ? target->unchecked : "";
+  (void)unlink(path.c_str());
+  return found;
+}
+
+constexpr size_t kAll = size_t{1} << 26;
+
+TEST_F(ExecTarget, OfWhichOnlyAPartIsThereIsNothingKnown) {
+  EXPECT_EQ(why_not(top_ + "/whole", kAll, 0755), "");
+  for (size_t const size : {size_t{0}, size_t{10}, size_t{51}, sizeof(ElfW(Ehdr)) - 1}) {
+    EXPECT_EQ(why_not(top_ + "/part", size, 0755), "") << size;
+  }
+}
+
+TEST_F(ExecTarget, GainsTheRightsOfAGroupWhichMayExecuteItWhereTheMountLetsIt) {
+  struct statvfs mount;
+  bool const gains = statvfs(top_.c_str(), &mount) == 0 && (mount.f_flag & ST_NOSUID) == 0;
+  bool const can_differ = getgid() != 1 && chown((top_ + "/two/plain").c_str(), static_cast<uid_t>(-1), 1) == 0;
+  if (!can_differ || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1) {
+    GTEST_SKIP() << "no file may belong to another group, or nobody gains rights";
+  }
+  EXPECT_EQ(why_not(top_ + "/own", kAll, 0755), "");
+  EXPECT_EQ(why_not(top_ + "/group", kAll, 02755), gains ? "setuid or setgid" : "");
+  EXPECT_EQ(why_not(top_ + "/lock", kAll, 02745), ""); // locks of files, once
+  // Of this process alone, which ends with its last test.
+  bool const mounted = unshare(CLONE_NEWNS) == 0 && ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                       ::mount("none", one_.c_str(), "tmpfs", MS_NOSUID, nullptr) == 0;
+  if (mounted) {
+    EXPECT_EQ(why_not(one_ + "/group", kAll, 02755), "");
+    EXPECT_EQ(umount(one_.c_str()), 0);
+  }
 }
 
 } // namespace

@@ -122,8 +122,9 @@ TEST(DropinToldLeaks, AreThoseThatWereNoted) {
     EXPECT_FALSE(rf_told_leaks_has(0x1000, 1, true));
     EXPECT_TRUE(rf_told_leaks_has(0x1000, 1, false));
     EXPECT_TRUE(rf_told_leaks_has(0x1000, 1, true));
-    EXPECT_FALSE(rf_told_leaks_has(0x1000, 2, false)); // another block there
-    EXPECT_FALSE(rf_told_leaks_has(0x1010, 0, true));  // in the same place of the table
+    EXPECT_FALSE(rf_told_leaks_has(0x1000, 2, false));         // another block there
+    EXPECT_FALSE(rf_told_leaks_has(0x1000, 1 + 65536, false)); // and one that is looked for in the same place
+    EXPECT_FALSE(rf_told_leaks_has(0x1010, 0, true));          // in the same place of the table
     EXPECT_FALSE(rf_told_leaks_has(0x1010, 1, false));
     EXPECT_TRUE(rf_told_leaks_has(0x1010, 0, false));
     EXPECT_TRUE(rf_told_leaks_has(0x1000, 1, false));

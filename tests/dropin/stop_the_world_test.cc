@@ -10,6 +10,7 @@ extern "C" {
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <fstream>
 #include <functional>
@@ -165,6 +166,73 @@ TEST_F(StopTheWorld, AllOthersStandStillUntilItEnds) {
       thread->wait_until_it_goes_on();
     }
   }
+}
+
+std::atomic<unsigned> other_signals;
+
+void on_other_signal(int /*number*/) {
+  other_signals++;
+}
+
+// Another signal comes while the thread stands still, and its wait is cut short.
+TEST_F(StopTheWorld, AThreadThatStoodStillHasItsErrno) {
+  struct sigaction action = {};
+  struct sigaction before = {};
+  action.sa_handler = on_other_signal;
+  ASSERT_EQ(sigaction(SIGUSR1, &action, &before), 0);
+  std::atomic<uint32_t> id{0};
+  std::atomic<int> found{0};
+  std::atomic<bool> ends{false};
+  std::thread thread([&] {
+    errno = 77;
+    id = static_cast<uint32_t>(syscall(SYS_gettid));
+    while (!ends) {
+    }
+    found = errno;
+  });
+  turn_until([&] { return id != 0; });
+  ASSERT_EQ(rf_stop_the_world(&stopped_, kLong), nullptr);
+  unsigned const count = other_signals;
+  EXPECT_EQ(syscall(SYS_tgkill, getpid(), id.load(), SIGUSR1), 0);
+  turn_until([&] { return other_signals != count; });
+  std::this_thread::sleep_for(std::chrono::milliseconds(20)); // back in its wait
+  rf_resume_the_world(&stopped_);
+  ends = true;
+  thread.join();
+  EXPECT_EQ(found, 77);
+  EXPECT_EQ(sigaction(SIGUSR1, &before, nullptr), 0);
+}
+
+// A thread that does not hear yet starts another one, which was in no list when the threads were asked.
+TEST_F(StopTheWorld, AThreadThatIsStartedMeanwhileStandsStillToo) {
+  std::atomic<uint64_t> count{0};
+  std::atomic<bool> waits{false};
+  std::atomic<bool> ends{false};
+  std::thread parent([&] {
+    block_the_signal(true);
+    waits = true;
+    for (uint64_t pending = 0; (pending >> (kSignal - 1) & 1) == 0 && !ends;) {
+      (void)syscall(SYS_rt_sigpending, &pending, sizeof pending);
+    }
+    std::thread child([&] {
+      block_the_signal(false);
+      while (!ends) {
+        count++;
+      }
+    });
+    turn_until([&] { return count != 0; });
+    block_the_signal(false);
+    child.join();
+  });
+  turn_until([&] { return waits.load(); });
+  EXPECT_EQ(rf_stop_the_world(&stopped_, kLong), nullptr);
+  EXPECT_EQ(stopped_.count, 2U);
+  uint64_t const before = count;
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(count, before);
+  rf_resume_the_world(&stopped_);
+  ends = true;
+  parent.join();
 }
 
 TEST_F(StopTheWorld, LeavesTheSignalAsItWas) {

@@ -160,7 +160,7 @@ class Small(unittest.TestCase):
             command = [w for w in action["arguments"] if w[0] != "@"] or ["true"]
             subprocess.run(command, cwd=self.execroot, check=True)
         self.put(f"{self.execroot}/{out}tests/t.runfiles_manifest", f"small/tests/t {self.execroot}/{out}tests/t\n")
-        return tree.Graph(json.dumps(data), self.execroot).reach()
+        return tree.Graph(json.dumps(data), self.execroot, self.root).reach()
 
     def trial(self):
         workshop = mock.Mock(graph=self.graph, root=self.root, longest=300)
@@ -187,6 +187,14 @@ class Small(unittest.TestCase):
                 self.assertEqual(verdict, self.trial_of_all.run(whole, source)[0])
             whole = faults.Mutant("lib/sum.h", "", "", 1, 1, 0, len(header), header + "/* */")
             self.assertEqual("same", self.trial_of_all.run(whole, header)[0])
+
+    def test_a_header_under_another_path_is_its_source(self):
+        """Bazel links the tops of sources into the execution root as it needs them, and maybe none but these."""
+        os.unlink(os.path.join(self.execroot, "WORKSPACE"))
+        path = "bazel-out/k8/bin/lib/_virtual_includes/sum/sum.h"
+        os.makedirs(os.path.dirname(os.path.join(self.execroot, path)))
+        os.symlink(os.path.join(self.root, "lib/sum.h"), os.path.join(self.execroot, path))
+        self.assertEqual("lib/sum.h", self.graph.real(path))
 
     def test_a_test_that_fails_anyhow_counts_for_nothing(self):
         trial = self.trial()

@@ -16,6 +16,7 @@ struct Board {
   uint64_t now = 0;
   std::string console;
   std::function<void()> idle = [] {};
+  std::function<void()> at_unmask; // interrupts that came while they were masked
   bool exit_when_masked = false;
 } board;
 
@@ -34,6 +35,11 @@ uintptr_t rf_bare_irq_save(void) {
 
 void rf_bare_irq_restore(uintptr_t saved) {
   board.masked = saved != 0;
+  if (!board.masked && board.at_unmask) {
+    std::function<void()> const handler = board.at_unmask;
+    board.at_unmask = nullptr;
+    handler();
+  }
 }
 
 unsigned rf_bare_exception(void) {
@@ -113,6 +119,23 @@ TEST_F(BareTest, AnEventIsConsumedByTheWait) {
   EXPECT_EQ(rf_event_wait(&event, 0), RF_OK);
   EXPECT_EQ(rf_event_wait(&event, 0), RF_ERR_TIMEOUT);
   EXPECT_FALSE(board.masked);
+}
+
+// What comes as soon as interrupts are let in is neither lost nor taken twice.
+TEST_F(BareTest, AnEventIsReadAndWrittenWithInterruptsMasked) {
+  board.now = kMillisecond;
+  board.idle = [] { board.now += kMillisecond; };
+  board.at_unmask = [this] { rf_event_set(&event); };
+  EXPECT_EQ(rf_event_wait(&event, 5), RF_OK);
+  EXPECT_EQ(rf_event_wait(&event, 0), RF_ERR_TIMEOUT);
+  rf_event_set(&event);
+  board.at_unmask = [this] { rf_event_set(&event); };
+  EXPECT_EQ(rf_event_wait(&event, 5), RF_OK);
+  EXPECT_EQ(rf_event_wait(&event, 0), RF_OK) << "set again meanwhile";
+  rf_status found = RF_ERR_INVALID;
+  board.at_unmask = [this, &found] { found = rf_event_wait(&event, 0); };
+  rf_event_set(&event);
+  EXPECT_EQ(found, RF_OK);
 }
 
 TEST_F(BareTest, AnInterruptEndsAWaitForEver) {

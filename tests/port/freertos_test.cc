@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <string>
 
 namespace {
@@ -17,6 +18,8 @@ bool g_running = true;
 TickType_t g_ticks;
 rf_event *g_set_at_delay; // set by "another task" at the next delay
 std::string g_log;
+std::function<void()> g_at_exit; // interrupts that came while they were masked
+int g_exits_before;              // so many sections end before that
 
 } // namespace
 
@@ -56,6 +59,11 @@ void test_enter_critical() {
 }
 void test_exit_critical() {
   g_critical--;
+  if (g_at_exit && g_exits_before-- == 0) {
+    std::function<void()> const handler = g_at_exit;
+    g_at_exit = nullptr;
+    handler();
+  }
 }
 void rf_bare_log(const char *text, size_t len) {
   g_log.append(text, len);
@@ -101,6 +109,28 @@ TEST(FreeRtos, AnEventIsConsumedOnceAndItsWaitEnds) {
   g_running = true;
   EXPECT_EQ(g_critical, 0);
   rf_event_deinit(&event);
+}
+
+// What interrupts the call as soon as it may finds it done, in a task and in an interrupt.
+TEST(FreeRtos, AnEventIsReadAndWrittenInOneCriticalSection) {
+  for (bool const in_interrupt : {false, true}) {
+    rf_event event;
+    rf_status found = RF_ERR_INVALID;
+    EXPECT_EQ(rf_event_init(&event), RF_OK);
+    g_in_interrupt = in_interrupt;
+    g_exits_before = 0;
+    g_at_exit = [&] { found = rf_event_wait(&event, 0); };
+    rf_event_set(&event);
+    EXPECT_EQ(found, RF_OK) << in_interrupt;
+    EXPECT_EQ(rf_event_wait(&event, 0), RF_ERR_TIMEOUT);
+    rf_event_set(&event);
+    g_exits_before = 1; // the clock's
+    g_at_exit = [&] { rf_event_set(&event); };
+    EXPECT_EQ(rf_event_wait(&event, 0), RF_OK);
+    EXPECT_EQ(rf_event_wait(&event, 0), RF_OK) << "set again meanwhile";
+    g_in_interrupt = false;
+    rf_event_deinit(&event);
+  }
 }
 
 TEST(FreeRtos, TheClockGoesForwardAcrossItsCountersEnd) {

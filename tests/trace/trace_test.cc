@@ -290,6 +290,62 @@ TEST_F(TraceWriter, ResizesInTwoStepsAndAnotherThreadMayHaveTheAddressInBetween)
   EXPECT_EQ(read.t.peak, 50U);
 }
 
+// The resized block finds no room again: it is told as freed, and as lost.
+TEST_F(TraceWriter, ABlockThatFindsNoRoomAnyMoreIsFreedInTheTrace) {
+  std::vector<size_t> least(RF_TRACE_MEMORY_MIN / sizeof(size_t));
+  options.memory = least.data();
+  options.size = RF_TRACE_MEMORY_MIN;
+  ASSERT_EQ(rf_trace_writer_init(&w, &options), RF_OK);
+  uintptr_t count = 0;
+  while (w.lost == 0) {
+    count++;
+    rf_trace_writer_alloc(&w, reinterpret_cast<void *>(count * 16), count, RF_ALIGN_DEFAULT, nullptr, 0);
+  }
+  size_t block = 0;
+  ASSERT_GT(count, 4U);
+  ASSERT_TRUE(rf_trace_writer_take(&w, reinterpret_cast<void *>(3 * 16), &block));
+  rf_trace_writer_alloc(&w, reinterpret_cast<void *>(7), 7, RF_ALIGN_DEFAULT, nullptr, 0); // another thread's
+  rf_trace_writer_resized(&w, block, reinterpret_cast<void *>(9), 30, RF_ALIGN_DEFAULT, false, nullptr, 0);
+  rf_trace_writer_end(&w);
+  Parsed const read(file);
+  ASSERT_TRUE(read.good) << read.problem;
+  EXPECT_EQ(kinds(read.t), std::string(count, 'a') + "f");
+  EXPECT_EQ(read.t.ops[count].id, read.t.ops[2].id);
+  EXPECT_EQ(read.t.lost, 2U);
+}
+
+// The longest places there are, of any size before them: no chunk is longer than its buffer.
+TEST_F(TraceWriter, APlaceIsInOneChunkHoweverLongItIs) {
+  struct Longest {
+    const rf_trace_writer *writer;
+    size_t bytes;
+  } longest = {&w, 0};
+  std::vector<size_t> little(RF_TRACE_MEMORY_MIN / sizeof(size_t) * 2);
+  options.memory = little.data();
+  options.size = little.size() * sizeof(size_t);
+  options.sink.context = &longest;
+  options.sink.write = [](void *context, const char *, size_t size) {
+    auto *const l = static_cast<Longest *>(context);
+    EXPECT_LE(size, l->writer->capacity == 0 ? size : l->writer->capacity);
+    l->bytes += size;
+  };
+  ASSERT_EQ(rf_trace_writer_init(&w, &options), RF_OK);
+  std::string const name(1000, 'n');
+  for (unsigned i = 0; i < 40; i++) {
+    std::string const shorter = name.substr(0, i * 37 % 400);
+    rf_site const site = {shorter.c_str(), name.c_str(), i};
+    rf_trace where{};
+    where.site = &site;
+    where.depth = i % 2 == 0 ? RF_TRACE_DEPTH : i % RF_TRACE_DEPTH;
+    std::fill(where.frames, where.frames + RF_TRACE_DEPTH, UINTPTR_MAX - i);
+    rf_trace_writer_alloc(&w, reinterpret_cast<void *>((i + 1) * 16UL), 10, RF_ALIGN_DEFAULT, &where, 0);
+    ASSERT_LE(w.used, w.capacity) << i;
+    rf_trace_writer_free(&w, reinterpret_cast<void *>((i + 1) * 16UL), nullptr, 0);
+  }
+  rf_trace_writer_end(&w);
+  EXPECT_GT(longest.bytes, 4000U);
+}
+
 TEST_F(TraceWriter, WritesReturnAddressesAndTellsOfThemFirst) {
   options.context = &w;
   options.met = [](void *context, const rf_trace *where) {

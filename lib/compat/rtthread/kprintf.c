@@ -71,17 +71,26 @@ static const char *read_number(const char *at, int *number) {
   return at;
 }
 
+/* A list of arguments that can be handed down by address. */
+typedef struct arguments {
+  va_list list;
+} arguments;
+
+/* The number itself, or the next argument for a star. */
+static const char *read_size(const char *at, int *number, arguments *args) {
+  if (*at == '*') {
+    *number = va_arg(args->list, int);
+    return at + 1;
+  }
+  return read_number(at, number);
+}
+
 static const char *read_longness(const char *at, spec *s) {
   for (s->longness = 0; *at == 'l' || *at == 'h' || *at == 'z'; at++) {
     s->longness = *at == 'z' ? 3 : *at == 'l' ? s->longness + 1 : s->longness;
   }
   return at;
 }
-
-/* A list of arguments that can be handed down by address. */
-typedef struct arguments {
-  va_list list;
-} arguments;
 
 static uint64_t next_unsigned(arguments *args, const spec *s) {
   switch (s->longness) {
@@ -168,14 +177,13 @@ static const char *read_spec(const char *at, spec *s, arguments *args) {
     s->left = s->left || *at == '-';
     s->zeros = s->zeros || *at == '0';
   }
-  if (*at == '*') {
-    s->width = va_arg(args->list, int);
-    at++;
-  } else {
-    at = read_number(at, &s->width);
-  }
+  at = read_size(at, &s->width, args);
   if (*at == '.') {
-    at = read_number(at + 1, &s->precision);
+    at = read_size(at + 1, &s->precision, args);
+  }
+  if (s->width < 0) { /* of an argument */
+    s->left = true;
+    s->width = s->width == INT_MIN ? INT_MAX : -s->width;
   }
   return read_longness(at, s);
 }

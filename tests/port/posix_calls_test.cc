@@ -1,0 +1,234 @@
+// What posix.c asks of the system, and in which order: the linker puts this file's functions in front of the C
+// library's, which answer what a test says.
+#include <ringfence/port.h>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <deque>
+#include <poll.h>
+#include <pthread.h>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+namespace {
+
+// The answer to one write or poll: how much, or -1 with the error.
+struct Answer {
+  ssize_t result;
+  int error;
+};
+
+bool watched;
+std::vector<std::string> calls;
+std::deque<Answer> writes; // after these, all is written
+std::deque<Answer> polls;
+std::string written;
+int signal_of_write;
+bool has_no_clock;
+
+void note(const char *call) {
+  if (watched) {
+    calls.emplace_back(call);
+  }
+}
+
+Answer next(std::deque<Answer> *answers, Answer otherwise) {
+  Answer const answer = answers->empty() ? otherwise : answers->front();
+  if (!answers->empty()) {
+    answers->pop_front();
+  }
+  return answer;
+}
+
+} // namespace
+
+extern "C" {
+int __real_pthread_cond_signal(pthread_cond_t *cond);
+int __real_pthread_condattr_setclock(pthread_condattr_t *attr, clockid_t clock);
+int __real_pthread_mutex_destroy(pthread_mutex_t *mutex);
+int __real_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attr);
+int __real_pthread_mutex_unlock(pthread_mutex_t *mutex);
+ssize_t __real_write(int fd, const void *data, size_t size);
+int __real_poll(struct pollfd *files, nfds_t count, int timeout);
+int __wrap_pthread_cond_signal(pthread_cond_t *cond);
+int __wrap_pthread_condattr_setclock(pthread_condattr_t *attr, clockid_t clock);
+int __wrap_pthread_mutex_destroy(pthread_mutex_t *mutex);
+int __wrap_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attr);
+int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex);
+ssize_t __wrap_write(int fd, const void *data, size_t size);
+int __wrap_poll(struct pollfd *files, nfds_t count, int timeout);
+
+int __wrap_pthread_cond_signal(pthread_cond_t *cond) {
+  note("signal");
+  return __real_pthread_cond_signal(cond);
+}
+
+int __wrap_pthread_condattr_setclock(pthread_condattr_t *attr, clockid_t clock) {
+  EXPECT_EQ(clock, CLOCK_MONOTONIC);
+  return has_no_clock ? EINVAL : __real_pthread_condattr_setclock(attr, clock);
+}
+
+int __wrap_pthread_mutex_destroy(pthread_mutex_t *mutex) {
+  note("destroy");
+  return __real_pthread_mutex_destroy(mutex);
+}
+
+int __wrap_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attr) {
+  note("init");
+  return __real_pthread_mutex_init(mutex, attr);
+}
+
+int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex) {
+  note("unlock");
+  return __real_pthread_mutex_unlock(mutex);
+}
+
+ssize_t __wrap_write(int fd, const void *data, size_t size) {
+  if (!watched || fd != STDERR_FILENO) {
+    return __real_write(fd, data, size);
+  }
+  Answer const answer = next(&writes, {static_cast<ssize_t>(size), 0});
+  if (answer.result > 0) {
+    written.append(static_cast<const char *>(data), static_cast<size_t>(answer.result));
+  }
+  if (answer.result < 0 && signal_of_write != 0) {
+    (void)pthread_kill(pthread_self(), signal_of_write);
+  }
+  errno = answer.error;
+  return answer.result;
+}
+
+int __wrap_poll(struct pollfd *files, nfds_t count, int timeout) {
+  if (!watched) {
+    return __real_poll(files, count, timeout);
+  }
+  note("poll");
+  Answer const answer = next(&polls, {1, 0});
+  errno = answer.error;
+  return static_cast<int>(answer.result);
+}
+}
+
+namespace {
+
+class PosixCalls : public testing::Test {
+protected:
+  PosixCalls() {
+    calls.clear();
+    writes.clear();
+    polls.clear();
+    written.clear();
+    watched = true;
+  }
+  ~PosixCalls() override {
+    watched = false;
+    has_no_clock = false;
+    signal_of_write = 0;
+  }
+};
+
+// ---- Events ----
+
+// The waiting thread may end the event as soon as it sees it set, and it does not before it has the mutex.
+TEST_F(PosixCalls, AnEventIsSignalledInsideItsMutex) {
+  rf_event event;
+  ASSERT_EQ(rf_event_init(&event), RF_OK);
+  calls.clear();
+  rf_event_set(&event);
+  EXPECT_EQ(calls, (std::vector<std::string>{"signal", "unlock"}));
+  rf_event_deinit(&event);
+}
+
+TEST_F(PosixCalls, AnEventThatCannotBeMadeKeepsNothing) {
+  rf_event event;
+  has_no_clock = true;
+  EXPECT_EQ(rf_event_init(&event), RF_ERR_NO_MEMORY);
+  EXPECT_EQ(calls, (std::vector<std::string>{"init", "destroy"}));
+}
+
+// ---- The log ----
+
+TEST_F(PosixCalls, TheLogGoesOnAsLongAsTheSystemTakesAnything) {
+  struct {
+    std::deque<Answer> writes;
+    std::deque<Answer> polls;
+    const char *written;
+  } const cases[] = {
+      {{}, {}, "some text"},
+      {{{4, 0}}, {}, "some text"},
+      {{{4, 0}, {1, 0}}, {}, "some text"},
+      {{{-1, EINTR}}, {}, "some text"},
+      {{{4, 0}, {-1, EAGAIN}}, {{1, 0}}, "some text"},
+      {{{4, 0}, {-1, EAGAIN}}, {{-1, EINTR}}, "some text"},
+      {{{4, 0}, {-1, EAGAIN}, {-1, EAGAIN}}, {{-1, EINTR}, {1, 0}}, "some text"},
+      {{{4, 0}, {-1, EAGAIN}}, {{0, 0}}, "some"}, // it was full for long enough
+      {{{4, 0}, {-1, EAGAIN}}, {{-1, EINVAL}}, "some"},
+      {{{4, 0}, {-1, ENOSPC}}, {}, "some"},
+      {{{4, 0}, {0, 0}}, {}, "some"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    written.clear();
+    writes = cases[i].writes;
+    polls = cases[i].polls;
+    errno = 77;
+    rf_port_log("some text", 9);
+    EXPECT_EQ(errno, 77) << i;
+    EXPECT_EQ(written, cases[i].written) << i;
+    EXPECT_TRUE(writes.empty() && polls.empty()) << i;
+  }
+}
+
+bool waits(int number) {
+  sigset_t pending;
+  (void)sigpending(&pending);
+  return sigismember(&pending, number) == 1;
+}
+
+// A signal that comes with a refused write is taken off again; one of the same number that waited before stays. Either
+// may be blocked, or both.
+TEST_F(PosixCalls, TheLogLeavesSignalsAsTheyWere) {
+  struct {
+    int error;
+    int number;
+    int other;
+  } const refusals[] = {{EPIPE, SIGPIPE, SIGXFSZ}, {EFBIG, SIGXFSZ, SIGPIPE}};
+  sigset_t before;
+  ASSERT_EQ(pthread_sigmask(SIG_SETMASK, nullptr, &before), 0);
+  for (auto const &r : refusals) {
+    for (int const blocked : {0, 1, 2, 3}) { // the signal, the other one
+      for (bool const waited : {false, true}) {
+        sigset_t mask = before;
+        (void)((blocked & 1) != 0 ? sigaddset(&mask, r.number) : sigdelset(&mask, r.number));
+        (void)((blocked & 2) != 0 ? sigaddset(&mask, r.other) : sigdelset(&mask, r.other));
+        ASSERT_EQ(pthread_sigmask(SIG_SETMASK, &mask, nullptr), 0);
+        if (waited && (blocked & 1) == 0) {
+          continue;
+        }
+        if (waited) {
+          (void)pthread_kill(pthread_self(), r.number);
+        }
+        writes = {{-1, r.error}};
+        signal_of_write = r.number;
+        rf_port_log("some text", 9);
+        EXPECT_EQ(waits(r.number), waited) << r.number << " " << blocked;
+        EXPECT_FALSE(waits(r.other)) << r.number << " " << blocked;
+        sigset_t after;
+        ASSERT_EQ(pthread_sigmask(SIG_SETMASK, nullptr, &after), 0);
+        EXPECT_EQ(sigismember(&after, r.number), blocked & 1);
+        EXPECT_EQ(sigismember(&after, r.other), blocked >> 1);
+        if (waited) {
+          int number = 0;
+          (void)sigwait(&mask, &number);
+          EXPECT_EQ(number, r.number);
+        }
+      }
+    }
+  }
+  ASSERT_EQ(pthread_sigmask(SIG_SETMASK, &before, nullptr), 0);
+}
+
+} // namespace
