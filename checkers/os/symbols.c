@@ -115,27 +115,141 @@ static bool function_in(const image *file, uint64_t address, char *out, size_t r
   return found != NULL && copy_name(names, strings->sh_size, found->st_name, out, room);
 }
 
-static bool names_code(const image *file, const section_header *section, const section_header *names) {
-  static const char lines[] = ".debug_line";
-  /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): there are none where `count` is 0 */
-  if (section->sh_type == SHT_SYMTAB) {
-    return true;
+/* Of a section with contents. */
+static bool has_name(const image *file, const section_header *section, const section_header *names, const char *name) {
+  size_t const size = strlen(name) + 1;
+  const char *const found = section->sh_type == SHT_PROGBITS && section->sh_name < names->sh_size
+                                ? (const char *)part(file, names->sh_offset + section->sh_name, size, 1)
+                                : NULL;
+  return found != NULL && memcmp(found, name, size) == 0;
+}
+
+/* The sections of a file, and which of them has their names; NULL where these are damaged. */
+static const section_header *named_sections(const image *file, unsigned *count, const section_header **names) {
+  const section_header *const all = sections(file, count);
+  unsigned const index = all != NULL ? ((const elf_header *)(const void *)file->data)->e_shstrndx : 0;
+  if (all == NULL || index >= *count) {
+    return NULL;
   }
-  const char *const name = section->sh_type == SHT_PROGBITS && section->sh_name < names->sh_size
-                               ? (const char *)part(file, names->sh_offset + section->sh_name, sizeof lines, 1)
-                               : NULL;
-  return name != NULL && memcmp(name, lines, sizeof lines) == 0;
+  *names = &all[index];
+  return all;
 }
 
 static bool any_names_code(const image *file) {
   unsigned count = 0;
-  const section_header *const all = sections(file, &count);
-  unsigned const names = all != NULL ? ((const elf_header *)(const void *)file->data)->e_shstrndx : 0;
-  if (names >= count) {
+  const section_header *names;
+  const section_header *const all = named_sections(file, &count, &names);
+  for (unsigned i = 0; all != NULL && i < count; i++) {
+    if (all[i].sh_type == SHT_SYMTAB || has_name(file, &all[i], names, ".debug_line")) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* ---- Files for debuggers, where they look for them ---- */
+
+#define DEBUG_FOLDER "/usr/lib/debug"
+#define PATH_BYTES 1024U
+
+typedef struct text {
+  char bytes[PATH_BYTES];
+  size_t length; /* PATH_BYTES: it was too long */
+} text;
+
+static void append(text *out, const char *bytes, size_t size) {
+  if (size >= sizeof out->bytes - out->length) {
+    out->length = sizeof out->bytes;
+    return;
+  }
+  memcpy(out->bytes + out->length, bytes, size);
+  out->length += size;
+  out->bytes[out->length] = '\0';
+}
+
+static void append_text(text *out, const char *bytes) {
+  append(out, bytes, strlen(bytes));
+}
+
+static bool names_code_in(const text *path) {
+  image file;
+  if (path->length == sizeof path->bytes || !map_file(path->bytes, &file)) {
     return false;
   }
-  for (unsigned i = 0; i < count; i++) {
-    if (names_code(file, &all[i], &all[names])) {
+  bool const names = any_names_code(&file);
+  (void)munmap((void *)(uintptr_t)file.data, file.size);
+  return names;
+}
+
+static bool has_file_of_id(const unsigned char *id, size_t size) {
+  static const char digits[] = "0123456789abcdef";
+  text path = {.length = 0};
+  append_text(&path, DEBUG_FOLDER "/.build-id/");
+  for (size_t i = 0; i < size; i++) {
+    char const pair[] = {digits[id[i] >> 4], digits[id[i] & 0xFU], '/'};
+    append(&path, pair, i == 0 ? 3 : 2);
+  }
+  append_text(&path, ".debug");
+  return size > 1 && names_code_in(&path);
+}
+
+/* By the build id, among the notes of one section. */
+static bool has_file_by_notes(const image *file, const section_header *section) {
+  static const char owner[4] = "GNU";
+  const unsigned char *const notes = (const unsigned char *)part(file, section->sh_offset, section->sh_size, 4);
+  ElfW(Nhdr) note;
+  uint64_t at = 0;
+  while (notes != NULL && section->sh_size - at >= sizeof note + sizeof owner) {
+    memcpy(&note, notes + at, sizeof note);
+    uint64_t const id = at + sizeof note + sizeof owner;
+    if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == sizeof owner && note.n_descsz <= section->sh_size - id &&
+        memcmp(notes + at + sizeof note, owner, sizeof owner) == 0) {
+      return has_file_of_id(notes + id, note.n_descsz);
+    }
+    uint64_t const next =
+        at + sizeof note + (((uint64_t)note.n_namesz + 3) & ~3ULL) + (((uint64_t)note.n_descsz + 3) & ~3ULL);
+    if (next > section->sh_size) {
+      return false;
+    }
+    at = next;
+  }
+  return false;
+}
+
+/* Beside the file at `path`, in a folder there, and in that of the system. */
+static bool has_file_by_link(const image *file, const section_header *section, const char *path) {
+  static const char *const places[][2] = {{"", ""}, {"", ".debug/"}, {DEBUG_FOLDER, ""}};
+  char resolved[PATH_BYTES]; /* /proc/self/exe */
+  ssize_t const length = readlink(path, resolved, sizeof resolved - 1);
+  const char *const name = (const char *)part(file, section->sh_offset, section->sh_size, 1);
+  if (name == NULL || memchr(name, '\0', section->sh_size) == NULL || length == (ssize_t)sizeof resolved - 1) {
+    return false;
+  }
+  resolved[length > 0 ? length : 0] = '\0';
+  const char *const own = resolved[0] == '/' ? resolved : path;
+  const char *const slash = strrchr(own, '/');
+  size_t const folder = slash != NULL ? (size_t)(slash + 1 - own) : 0;
+  for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+    text candidate = {.length = 0};
+    append_text(&candidate, places[i][0]);
+    append(&candidate, own, folder);
+    append_text(&candidate, places[i][1]);
+    append_text(&candidate, name);
+    if (names_code_in(&candidate)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Where a stripped file's names went: the symbolizers of the command look there. */
+static bool has_debug_file(const image *file, const char *path) {
+  unsigned count = 0;
+  const section_header *names;
+  const section_header *const all = named_sections(file, &count, &names);
+  for (unsigned i = 0; all != NULL && i < count; i++) {
+    if ((all[i].sh_type == SHT_NOTE && has_file_by_notes(file, &all[i])) ||
+        (has_name(file, &all[i], names, ".gnu_debuglink") && has_file_by_link(file, &all[i], path))) {
       return true;
     }
   }
@@ -168,7 +282,7 @@ bool rf_symbols_function(const char *path, uint64_t address, char *out, size_t r
 
 bool rf_symbols_present(const char *path) {
   image file;
-  bool const present = open_file(path, &file) && any_names_code(&file);
+  bool const present = open_file(path, &file) && (any_names_code(&file) || has_debug_file(&file, path));
   close_file(&file);
   return present;
 }

@@ -16,7 +16,8 @@ extern "C" {
  * counts) to `out`, at most `room` bytes with the NUL; false, and `out` untouched, where none is found. */
 bool rf_symbols_function(const char *path, uint64_t address, char *out, size_t room);
 
-/* True where the file `path` names its own code: by a full symbol table or by lines. */
+/* True where the file `path` names its own code, by a full symbol table or by lines, or a file for debuggers does: the
+ * one of its build id below /usr/lib/debug, or that of its .gnu_debuglink. */
 bool rf_symbols_present(const char *path);
 
 #ifdef __cplusplus

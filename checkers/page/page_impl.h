@@ -87,6 +87,10 @@ bool rf_page_writable_is_free(void);
 /* A quarter of the memory that the machine, or the process's control group, has. */
 size_t rf_page_memory_share(void);
 
+/* The least memory limit of the control groups that `list` names, a file like /proc/self/cgroup, below the folder
+ * `root`; SIZE_MAX where there is none. */
+size_t rf_page_group_limit(const char *list, const char *root);
+
 /* How many mappings the kernel allows a process, and how many it has; SIZE_MAX and 0 where that is not known. */
 size_t rf_page_map_limit(void);
 size_t rf_page_map_count(void);

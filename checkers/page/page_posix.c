@@ -201,10 +201,12 @@ static bool read_file(const char *path, reader read_part, void *context) {
   return file >= 0 && got == 0;
 }
 
+/* A number that is too large is SIZE_MAX. */
 static void add_digits(const char *text, size_t size, void *context) {
   size_t *const number = (size_t *)context;
   for (size_t i = 0; i < size && text[i] >= '0' && text[i] <= '9'; i++) {
-    *number = *number * 10 + (size_t)(text[i] - '0');
+    size_t const digit = (size_t)(text[i] - '0');
+    *number = *number <= (SIZE_MAX - digit) / 10 ? *number * 10 + digit : SIZE_MAX;
   }
 }
 
@@ -222,48 +224,93 @@ bool rf_page_writable_is_free(void) {
          (!read_file("/proc/sys/vm/overcommit_memory", add_digits, &policy) || policy != 2);
 }
 
-/* The unified hierarchy: "0::/path" on the last line of /proc/self/cgroup. A container sees its own group as root. */
-typedef struct group_path {
-  char text[512];
+#define GROUP_BYTES 512U
+
+/* Of a file like /proc/self/cgroup: the group's path in the unified hierarchy, "0::/path", and in that of memory alone,
+ * which older systems have, "4:memory:/path". "" where there is none. */
+typedef struct group_paths {
+  char line[GROUP_BYTES];
   size_t length;
-  bool found;
-} group_path;
+  char unified[GROUP_BYTES];
+  char memory[GROUP_BYTES];
+} group_paths;
 
-#define GROUPS "/sys/fs/cgroup"
+static bool has_memory(const char *controllers) {
+  static const char name[] = "memory";
+  size_t const size = sizeof name - 1;
+  const char *at = controllers;
+  while (strncmp(at, name, size) != 0 || (at[size] != ',' && at[size] != ':')) {
+    at += strcspn(at, ",:");
+    if (*at != ',') {
+      return false;
+    }
+    at++;
+  }
+  return true;
+}
 
-static void add_line(const char *text, size_t size, void *context) {
-  group_path *const path = (group_path *)context;
+static void take_group(group_paths *paths) {
+  paths->line[paths->length] = '\0';
+  const char *const controllers = strchr(paths->line, ':');
+  const char *const path = controllers != NULL ? strchr(controllers + 1, ':') : NULL;
+  if (path != NULL && path == controllers + 1) {
+    memcpy(paths->unified, path + 1, strlen(path));
+  } else if (path != NULL && has_memory(controllers + 1)) {
+    memcpy(paths->memory, path + 1, strlen(path));
+  }
+  paths->length = 0;
+}
+
+static void add_groups(const char *text, size_t size, void *context) {
+  group_paths *const paths = (group_paths *)context;
   for (size_t i = 0; i < size; i++) {
     if (text[i] == '\n') {
-      path->found = path->found || (path->length > 3 && memcmp(path->text, "0::", 3) == 0);
-      path->length = path->found ? path->length : 0;
-    } else if (!path->found && path->length < sizeof path->text - 1) {
-      path->text[path->length++] = text[i];
+      take_group(paths);
+    } else if (paths->length < sizeof paths->line - 1) {
+      paths->line[paths->length++] = text[i];
     }
   }
 }
 
-/* The least of the limits of the group and of those around it. */
-static size_t group_limit(void) {
-  group_path group = {{0}, 0, false};
-  char path[sizeof GROUPS + sizeof group.text + sizeof "/memory.max"];
+/* `folder` and the first `length` bytes of `group` and `file`; false where that is too long. */
+static bool join(char out[2 * GROUP_BYTES], const char *folder, const char *group, size_t length, const char *file) {
+  size_t const before = strlen(folder);
+  size_t const after = strlen(file) + 1;
+  if (before + length + after > 2 * (size_t)GROUP_BYTES) {
+    return false;
+  }
+  memcpy(out, folder, before);
+  memcpy(out + before, group, length);
+  memcpy(out + before + length, file, after);
+  return true;
+}
+
+/* The least of the limits of the group and of those around it. A container sees its own group as root. */
+static size_t least_limit(const char *folder, const char *group, const char *file) {
+  char path[2 * GROUP_BYTES];
   size_t least = SIZE_MAX;
-  (void)read_file("/proc/self/cgroup", add_line, &group);
-  for (size_t length = group.found ? group.length - 3 : 0;; length--) {
+  for (size_t length = strlen(group);; length--) {
     size_t limit = 0;
-    memcpy(path, GROUPS, sizeof GROUPS - 1);
-    memcpy(path + sizeof GROUPS - 1, group.text + 3, length);
-    memcpy(path + sizeof GROUPS - 1 + length, "/memory.max", sizeof "/memory.max");
-    if (read_file(path, add_digits, &limit) && limit != 0 && limit < least) {
+    if (join(path, folder, group, length, file) && read_file(path, add_digits, &limit) && limit != 0 && limit < least) {
       least = limit; /* "max" is no number */
     }
-    while (length != 0 && group.text[3 + length - 1] != '/') {
+    while (length != 0 && group[length - 1] != '/') {
       length--;
     }
     if (length == 0) {
       return least;
     }
   }
+}
+
+size_t rf_page_group_limit(const char *list, const char *root) {
+  group_paths paths = {.length = 0};
+  char folder[2 * GROUP_BYTES];
+  (void)read_file(list, add_groups, &paths);
+  size_t const unified = least_limit(root, paths.unified, "/memory.max");
+  size_t const older =
+      join(folder, root, "", 0, "/memory") ? least_limit(folder, paths.memory, "/memory.limit_in_bytes") : SIZE_MAX;
+  return unified < older ? unified : older;
 }
 
 size_t rf_page_map_limit(void) {
@@ -291,7 +338,9 @@ bool rf_page_writable_is_free(void) {
   return false;
 }
 
-static size_t group_limit(void) {
+size_t rf_page_group_limit(const char *list, const char *root) {
+  (void)list;
+  (void)root;
   return SIZE_MAX;
 }
 
@@ -302,7 +351,7 @@ size_t rf_page_memory_share(void) {
   size_t const machine =
       /* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): every system knows the size of its pages */
       pages > 0 && (size_t)pages < SIZE_MAX / rf_page_size() ? (size_t)pages * rf_page_size() : SIZE_MAX;
-  size_t const group = group_limit();
+  size_t const group = rf_page_group_limit("/proc/self/cgroup", "/sys/fs/cgroup");
   return (group < machine ? group : machine) / 4;
 }
 

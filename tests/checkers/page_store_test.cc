@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <random>
 #include <string>
@@ -488,19 +489,66 @@ TEST_F(PageStore, TheLimitOfMappingsIsToldOnce) {
 
 TEST_F(PageStore, AQuarterOfTheMemoryIsItsShare) {
   uint64_t const pages = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES));
-  auto least = static_cast<size_t>(std::min<uint64_t>(pages * page_size(), SIZE_MAX));
-  std::ifstream groups("/proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) {
-    for (std::string path = line.substr(0, 3) == "0::" ? line.substr(3) : ""; !path.empty();
-         path.erase(path.find_last_of('/'))) {
-      std::ifstream file("/sys/fs/cgroup" + path + "/memory.max");
-      size_t limit = 0;
-      least = file >> limit && limit != 0 ? std::min(least, limit) : least;
-    }
+  auto const machine = static_cast<size_t>(std::min<uint64_t>(pages * page_size(), SIZE_MAX));
+  EXPECT_EQ(rf_page_memory_share(), std::min(machine, rf_page_group_limit("/proc/self/cgroup", "/sys/fs/cgroup")) / 4);
+}
+
+// Files as the system has them, below a folder of the test's.
+class ControlGroups : public testing::Test {
+protected:
+  void SetUp() override {
+    root_ = testing::TempDir() + "/groups";
+    std::filesystem::remove_all(root_);
+    std::filesystem::create_directories(root_);
   }
-  size_t limit = 0;
-  least = std::ifstream("/sys/fs/cgroup/memory.max") >> limit && limit != 0 ? std::min(least, limit) : least;
-  EXPECT_EQ(rf_page_memory_share(), least / 4);
+  void TearDown() override { std::filesystem::remove_all(root_); }
+
+  void write(const std::string &path, const std::string &text) {
+    std::filesystem::create_directories(std::filesystem::path(root_ + path).parent_path());
+    std::ofstream(root_ + path) << text;
+  }
+
+  size_t limit(const std::string &list) {
+    write("/list", list);
+    return rf_page_group_limit((root_ + "/list").c_str(), root_.c_str());
+  }
+
+  std::string root_;
+};
+
+TEST_F(ControlGroups, WithoutALimitThereIsNone) {
+  EXPECT_EQ(limit(""), SIZE_MAX);
+  EXPECT_EQ(limit("0::/a/b\n"), SIZE_MAX);
+  EXPECT_EQ(limit("nothing\n:\n::\n0:\n"), SIZE_MAX);
+  write("/a/b/memory.max", "max\n");
+  write("/memory.max", "0\n");
+  EXPECT_EQ(limit("0::/a/b\n"), SIZE_MAX);
+  EXPECT_EQ(rf_page_group_limit((root_ + "/absent").c_str(), std::string(5000, 'a').c_str()), SIZE_MAX);
+}
+
+TEST_F(ControlGroups, TheLeastOfAGroupAndThoseAroundItHolds) {
+  write("/a/b/memory.max", "3000000\n");
+  EXPECT_EQ(limit("0::/a/b\n"), 3000000U);
+  write("/a/memory.max", "2000000\n");
+  EXPECT_EQ(limit("1:cpu:/c\n0::/a/b\n"), 2000000U);
+  write("/memory.max", "1000000\n");
+  EXPECT_EQ(limit("0::/a/b\n"), 1000000U);
+  EXPECT_EQ(limit("0::/\n"), 1000000U);
+  EXPECT_EQ(limit("0::/" + std::string(3000, 'a') + "\n"), 1000000U);
+  EXPECT_EQ(limit(""), 1000000U) << "the root's own, as in a container";
+}
+
+// Older systems have a hierarchy for each controller, or for some together, beside the unified one.
+TEST_F(ControlGroups, OfMemoryAloneAreLookedAtAsWell) {
+  write("/memory/a/b/memory.limit_in_bytes", "3000000\n");
+  write("/memory/a/memory.limit_in_bytes", "4000000\n");
+  write("/memory/memory.limit_in_bytes", "9223372036854771712\n");
+  EXPECT_EQ(limit("9:name=systemd:/\n4:memory:/a/b\n3:cpuset:/x\n0::/\n"), 3000000U);
+  EXPECT_EQ(limit("4:hugetlb,memory:/a/b\n"), 3000000U);
+  EXPECT_EQ(limit("4:memory,pids:/a/other\n"), 4000000U);
+  EXPECT_EQ(limit("4:memoryless,inmemory:/a/b\n"), std::min<uint64_t>(SIZE_MAX, 9223372036854771712U));
+  write("/memory.max", "1000000\n");
+  EXPECT_EQ(limit("4:memory:/a/b\n0::/\n"), 1000000U);
 }
 
 TEST_F(PageStore, ThereIsNoneWithoutMemoryForItsTable) {

@@ -324,6 +324,26 @@ TEST(Leaks, InALibraryThatWasUnloadedHaveTheirPlacesInIt) {
   EXPECT_NE(offsets[0], offsets[1]);
 }
 
+// A library of LD_AUDIT sees all calls between modules, the drop-in's own as well. The loader keeps a table of each
+// module's calls, which it never frees.
+TEST(Leaks, OfTheProgramAloneAreToldWhereALibraryAuditsIt) {
+  How how;
+  how.environment = {{"LD_AUDIT", program("libaudit.so")}};
+  for (const char *const mode : {"mode=guard", "mode=page", "mode=sample:sample_rate=1"}) {
+    how.options = mode;
+    Result const fine = run({program("limits"), "once_elsewhere"}, how);
+    EXPECT_EQ(fine.status, 0) << mode << fine.err;
+    EXPECT_TRUE(fine.findings.empty()) << mode;
+  }
+  how.options = "mode=guard";
+  Result const result = run({program("plugins"), program("libplugin.so"), "leak"}, how);
+  EXPECT_EQ(result.status, 99) << result.err;
+  ASSERT_EQ(result.findings.size(), 2U);
+  for (const Json &finding : result.findings) {
+    EXPECT_TRUE(leads_through(finding, program("libplugin.so")));
+  }
+}
+
 TEST(Leaks, DirectOnesComeFirst) {
   Result const result = run({program("leaks"), "a_tree"});
   ASSERT_GE(result.findings.size(), 2U);

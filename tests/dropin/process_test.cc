@@ -275,6 +275,18 @@ TEST(Process, SummaryCountsInEveryMode) {
   }
 }
 
+// A thread that frees other threads' blocks has fewer than none by its own count.
+TEST(Process, SummaryHasThePeakOfAllThreads) {
+  for (const char *const mode : {"off:heap=own", "sample:heap=own", "guard", "page"}) {
+    SCOPED_TRACE(mode);
+    Result const result = run({program("limits"), "once_elsewhere"}, with(std::string("summary=1:mode=") + mode));
+    EXPECT_EQ(result.status, 0);
+    const Json &summary = result.last("summary");
+    EXPECT_GE(summary["peak"].number, 100000 - (64 << 10));
+    EXPECT_LE(summary["peak"].number, summary["bytes"].number);
+  }
+}
+
 // ---- Children of fork, with many blocks of their parent's ----
 
 const char kManyBlocks[] = "200000";

@@ -1,5 +1,6 @@
 #include "tests/dropin/run.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <dirent.h>
@@ -12,6 +13,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utility>
+#include <vector>
 
 namespace ringfence_test {
 namespace {
@@ -111,15 +114,35 @@ void redirect(const std::string &path, int to) {
   _exit(125);
 }
 
-void read_log(const std::string &path, Result &result) {
+using TimedLine = std::pair<long long, Json>;
+
+// A line without a time is as late as the one before.
+void read_log(const std::string &path, std::vector<TimedLine> &lines) {
   std::istringstream text(read_file(path));
   std::string line;
+  long long time = 0;
   while (std::getline(text, line)) {
     Json json;
     EXPECT_TRUE(Json::parse(line + "\n", json)) << line;
-    result.lines.push_back(json);
-    if (json["type"].text == "finding") {
-      result.findings.push_back(json);
+    time = std::max<long long>(time, json["time_ns"].number);
+    lines.emplace_back(time, json);
+  }
+}
+
+// Of all processes: a folder has their files in any order.
+void read_logs(const Folder &folder, Result &result) {
+  std::vector<TimedLine> lines;
+  for (const std::string &name : folder.files()) {
+    if (name.compare(0, 4, "log.") == 0) {
+      read_log(folder.path() + "/" + name, lines);
+    }
+  }
+  std::stable_sort(lines.begin(), lines.end(),
+                   [](const TimedLine &a, const TimedLine &b) { return a.first < b.first; });
+  for (const TimedLine &line : lines) {
+    result.lines.push_back(line.second);
+    if (line.second["type"].text == "finding") {
+      result.findings.push_back(line.second);
     }
   }
 }
@@ -136,11 +159,7 @@ Result run_in(const std::vector<std::string> &arguments, const How &how,
   result.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   result.out = read_file(folder.path() + "/out");
   result.err = read_file(folder.path() + "/err");
-  for (const std::string &name : folder.files()) {
-    if (name.compare(0, 4, "log.") == 0) {
-      read_log(folder.path() + "/" + name, result);
-    }
-  }
+  read_logs(folder, result);
   return result;
 }
 

@@ -275,14 +275,16 @@ void rf_cache_inherit(void) {
 
 /* ---- The process's sum of live bytes ---- */
 
-static size_t live_sum; /* accessed atomically, as is the next */
+/* Accessed atomically, as is the next. Below 0 while what was freed is in the sum and what was allocated is not yet. */
+static size_t live_sum;
 static size_t live_peak;
 
 static void add_to_sum(rf_cache *cache, size_t used) {
   size_t const sum = __atomic_add_fetch(&live_sum, used - cache->counted, __ATOMIC_RELAXED);
   size_t peak = __atomic_load_n(&live_peak, __ATOMIC_RELAXED);
   cache->counted = used;
-  while (sum > peak && !__atomic_compare_exchange_n(&live_peak, &peak, sum, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+  while ((ptrdiff_t)(sum - peak) > 0 &&
+         !__atomic_compare_exchange_n(&live_peak, &peak, sum, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
   }
 }
 

@@ -228,11 +228,26 @@ static bool before(const void *first, const void *second) {
 
 /* ---- Reporting ---- */
 
+/* Allocated by a function of the loader that another one called: its own affair, which no call of the program's could
+ * free. The innermost frame alone may be the loader on the way from the program to malloc (LD_AUDIT). */
+static bool is_loaders(rf_known_modules *modules, const rf_trace *trace) {
+  for (unsigned i = 0; i < 2; i++) {
+    const rf_known_module *const m = i < trace->depth ? rf_known_module_find(modules, trace->frames[i] - 1) : NULL;
+    if (m == NULL || !m->loader) {
+      return false;
+    }
+  }
+  return true;
+}
+
 /* By the first frame that is the program's, or a library's that is no mere runtime; without one, by the program. */
 static bool is_listed(rf_known_modules *modules, const rf_trace *trace) {
   const rf_known_module *m = NULL;
   if (trace->site != NULL) {
     return true;
+  }
+  if (is_loaders(modules, trace)) {
+    return false;
   }
   for (unsigned i = 0; i < trace->depth; i++) {
     m = rf_known_module_find(modules, trace->frames[i] - 1);

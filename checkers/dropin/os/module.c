@@ -19,9 +19,9 @@ typedef struct search {
   bool found;
 } search;
 
-static bool is_below(const char *path, const char *const *folders, size_t count) {
+static bool begins_with_any(const char *text, const char *const *beginnings, size_t count) {
   for (size_t i = 0; i < count; i++) {
-    if (strncmp(path, folders[i], strlen(folders[i])) == 0) {
+    if (strncmp(text, beginnings[i], strlen(beginnings[i])) == 0) {
       return true;
     }
   }
@@ -31,8 +31,8 @@ static bool is_below(const char *path, const char *const *folders, size_t count)
 bool rf_module_is_users(const char *path) {
   static const char *const systems[] = {"/usr/", "/lib/", "/lib32/", "/lib64/", "/libx32/", "/bin/", "/sbin/"};
   static const char *const users[] = {"/usr/local/", "/usr/src/"};
-  return !is_below(path, systems, sizeof systems / sizeof systems[0]) ||
-         is_below(path, users, sizeof users / sizeof users[0]);
+  return !begins_with_any(path, systems, sizeof systems / sizeof systems[0]) ||
+         begins_with_any(path, users, sizeof users / sizeof users[0]);
 }
 
 static void read_program_path(char out[static PATH_BYTES]) {
@@ -47,12 +47,22 @@ static bool is_program(const char *path) {
   return strcmp(path, program) == 0;
 }
 
+static bool is_loader(const char *path) {
+  static const char *const names[] = {"ld-linux", "ld-2.", "ld64.so."};
+  const char *const slash = strrchr(path, '/');
+  return begins_with_any(slash != NULL ? slash + 1 : path, names, sizeof names / sizeof names[0]);
+}
+
 static bool visit_mapping(const rf_map *map, void *context) {
   search *const s = context;
   if (map->executable && s->address >= map->start && s->address < map->end) {
     const char *const file = is_program(map->name) ? PROGRAM : map->name;
-    *s->out = (rf_known_module){map->start, map->end, rf_frame_is_runtime(map->name, NULL), rf_symbols_present(file),
-                                rf_module_is_users(map->name)};
+    *s->out = (rf_known_module){.start = map->start,
+                                .end = map->end,
+                                .runtime = rf_frame_is_runtime(map->name, NULL),
+                                .loader = is_loader(map->name),
+                                .named = rf_symbols_present(file),
+                                .users = rf_module_is_users(map->name)};
     s->found = true;
   }
   return !s->found;
@@ -83,7 +93,8 @@ const rf_known_module *rf_known_module_of_program(rf_known_modules *modules) {
   if (modules->program.end == 0) {
     char path[PATH_BYTES];
     read_program_path(path);
-    modules->program = (rf_known_module){0, UINTPTR_MAX, false, rf_symbols_present(PROGRAM), rf_module_is_users(path)};
+    modules->program =
+        (rf_known_module){.end = UINTPTR_MAX, .named = rf_symbols_present(PROGRAM), .users = rf_module_is_users(path)};
   }
   return &modules->program;
 }

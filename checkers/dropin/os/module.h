@@ -12,6 +12,7 @@ typedef struct rf_known_module {
   uintptr_t start; /* its code lies in [start, end) */
   uintptr_t end;
   bool runtime; /* the C or C++ library, the loader, or Ringfence itself */
+  bool loader;  /* glibc's loader, which is a module of its own */
   bool named;   /* has a symbol table or line numbers beyond what dynamic linking needs */
   bool users;   /* not the system's (rf_module_is_users) */
 } rf_known_module;

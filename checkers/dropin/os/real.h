@@ -8,9 +8,11 @@
 /* A static program has nothing behind, and should not get a dynamic linker for asking. */
 #pragma weak dlsym
 
-/* NULL where there is none. May allocate. */
+/* NULL where there is none. May allocate. The call is by a pointer: dlsym looks behind the module that calls it, and a
+ * call by the PLT is the loader's own where a library of LD_AUDIT wants to see it return. */
 static inline void *rf_real(const char *name) {
-  return dlsym != NULL ? dlsym(RTLD_NEXT, name) : NULL;
+  void *(*const volatile find)(void *handle, const char *symbol) = dlsym;
+  return find != NULL ? find(RTLD_NEXT, name) : NULL;
 }
 
 #endif /* RINGFENCE_DROPIN_REAL_H */

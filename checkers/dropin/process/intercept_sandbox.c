@@ -7,6 +7,7 @@
 #include "checkers/dropin/heap/cache.h"
 #include "checkers/dropin/malloc/forward.h"
 #include "checkers/dropin/malloc/page_time.h"
+#include "checkers/dropin/os/raw_syscall.h"
 #include "checkers/dropin/runtime/output.h"
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/sandbox.h"
@@ -112,38 +113,7 @@ RF_EXPORT int prctl(int option, ...) {
 
 /* To the system itself: the drop-in's own calls come here too, before the function behind is known. */
 static long ask_system(long number, const long argument[6]) {
-#if defined(__x86_64__)
-  long result = number;
-  register long fourth __asm__("r10") = argument[3];
-  register long fifth __asm__("r8") = argument[4];
-  register long sixth __asm__("r9") = argument[5];
-  __asm__ volatile("syscall"
-                   : "+a"(result)
-                   : "D"(argument[0]), "S"(argument[1]), "d"(argument[2]), "r"(fourth), "r"(fifth), "r"(sixth)
-                   : "rcx", "r11", "memory");
-#elif defined(__i386__)
-  long const all[7] = {number, argument[0], argument[1], argument[2], argument[3], argument[4], argument[5]};
-  long result = (long)all;
-  __asm__ volatile("pushl %%ebx\n\tpushl %%ebp\n\t"
-                   "movl 4(%%eax), %%ebx\n\tmovl 8(%%eax), %%ecx\n\tmovl 12(%%eax), %%edx\n\t"
-                   "movl 16(%%eax), %%esi\n\tmovl 20(%%eax), %%edi\n\tmovl 24(%%eax), %%ebp\n\t"
-                   "movl (%%eax), %%eax\n\tint $0x80\n\tpopl %%ebp\n\tpopl %%ebx"
-                   : "+a"(result)
-                   :
-                   : "ecx", "edx", "esi", "edi", "memory");
-#else
-  register long at __asm__("x8") = number;
-  register long result __asm__("x0") = argument[0];
-  register long second __asm__("x1") = argument[1];
-  register long third __asm__("x2") = argument[2];
-  register long fourth __asm__("x3") = argument[3];
-  register long fifth __asm__("x4") = argument[4];
-  register long sixth __asm__("x5") = argument[5];
-  __asm__ volatile("svc 0"
-                   : "+r"(result)
-                   : "r"(at), "r"(second), "r"(third), "r"(fourth), "r"(fifth), "r"(sixth)
-                   : "memory");
-#endif
+  long const result = rf_raw_syscall(number, argument);
   if ((unsigned long)result < (unsigned long)-LARGEST_ERROR) {
     return result;
   }

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "thread.h"
 
+#include "checkers/dropin/os/raw_syscall.h"
 #include "checkers/os/forbidden_calls.h"
 #include "checkers/os/memory_tags.h"
 #include "dead_stacks.h"
@@ -8,6 +9,7 @@
 
 #include <pthread.h>
 #include <ringfence/port.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -43,7 +45,8 @@ static void unlink_self(void) {
 
 /* If the stacks of ended threads cannot be told apart (dead_stacks.h), they are at least cleared. The C library
  * gives the lower pages back itself, all but 16 KiB; these are cleared here, from the top down, by the kernel, which
- * stops where the stack ends without harm. */
+ * stops where the stack ends without harm. A call would have its frames there: the loader's alone have a kilobyte where
+ * a library of LD_AUDIT sees it return. */
 #define STALE_PAGES 5
 #define FRAME_MARGIN 512U
 
@@ -57,7 +60,8 @@ __attribute__((noinline)) static void clear_stale_stack(void) {
     local[i] = (struct iovec){(void *)(uintptr_t)zeros, sizeof zeros};
     remote[i] = (struct iovec){(void *)at, sizeof zeros};
   }
-  (void)process_vm_writev(getpid(), local, STALE_PAGES, remote, STALE_PAGES, 0);
+  (void)rf_raw_syscall(SYS_process_vm_writev,
+                       (const long[6]){getpid(), (long)local, STALE_PAGES, (long)remote, STALE_PAGES, 0});
 }
 
 static void ended(void *self) {

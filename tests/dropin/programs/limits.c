@@ -2,6 +2,7 @@
 #include "expect.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -39,9 +40,30 @@ static int once(void) {
   return expect_done();
 }
 
+/* Frees what another thread allocated, and then has more to count: a realloc. */
+static void *empty_elsewhere(void *unused) {
+  (void)unused;
+  empty(100);
+  free(realloc(malloc(1000), 2000));
+  return NULL;
+}
+
+static int once_elsewhere(void) {
+  pthread_t other;
+  for (size_t i = 0; i < 100; i++) {
+    blocks[i] = malloc(1000);
+  }
+  EXPECT(pthread_create(&other, NULL, empty_elsewhere, NULL) == 0);
+  EXPECT(pthread_join(other, NULL) == 0);
+  return expect_done();
+}
+
 int main(int argc, char **argv) {
   if (argc == 2 && strcmp(argv[1], "once") == 0) {
     return once();
+  }
+  if (argc == 2 && strcmp(argv[1], "once_elsewhere") == 0) {
+    return once_elsewhere();
   }
   static const size_t sizes[] = {1000, 100000, 1000000, 5000000};
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
