@@ -7,6 +7,7 @@ import json
 import os
 import re
 import resource
+import signal
 import socket
 import stat
 import subprocess
@@ -485,6 +486,22 @@ def many_lists_at_once_hold_up_neither_intake_nor_pages():
             for connection in held:
                 connection.close()
             is_answered_soon(s, kind)
+        held = []
+        count = s.ask("status")["events"]
+        os.kill(s.process.pid, signal.SIGSTOP)  # all of it is there when the first is looked at
+        for i in range(200):
+            body = service.line_of(event("posted", f"posted-{i}"))
+            head = f"POST /api/v1/records HTTP/1.1\r\nHost: 127.0.0.1:{s.port}\r\nContent-Length: {len(body)}\r\n\r\n"
+            held.append(socket.create_connection(("127.0.0.1", s.port), 20))
+            held[-1].sendall(head.encode() + body)
+            if i % 2:
+                held[-1].shutdown(socket.SHUT_WR)
+        os.kill(s.process.pid, signal.SIGCONT)
+        is_answered_soon(s, "records")
+        s.wait(lambda: s.ask("status")["events"] == count + 200)
+        for connection in held:
+            check(connection.recv(4096).startswith(b"HTTP/1.1 200"), "records are answered")
+            connection.close()
         check(service.with_sanitizer() or resident_kib(s) < before + 100000, before, resident_kib(s))
 
 

@@ -42,7 +42,7 @@ rf_right rf_route_right(const char *method, const char *path) {
 
 /* ---- Turns ---- */
 
-/* The pages and lists over many findings or sites. */
+/* The pages and lists over many findings or sites; records, each with a commit. */
 rf_turn_kind rf_route_turn(const rf_request *r) {
   static const char api[] = "/api/v1";
   static const char *const lists[] = {"/findings", "/processes", "/builds", "/coverage", "/activity", "/why"};
@@ -54,7 +54,10 @@ rf_turn_kind rf_route_turn(const rf_request *r) {
   for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
     list = list || strcmp(path, lists[i]) == 0;
   }
-  if ((!list && !numbered) || strcmp(r->method, "POST") == 0) {
+  if (strcmp(r->method, "POST") == 0) {
+    return program && strcmp(path, "/records") == 0 ? RF_TURN_RECORDS : RF_TURN_AT_ONCE;
+  }
+  if (!list && !numbered) {
     return RF_TURN_AT_ONCE;
   }
   bool const plain = !numbered && MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND, NULL, NULL) == 0;

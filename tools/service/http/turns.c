@@ -21,9 +21,21 @@ bool rf_turns_are_waited_for(const rf_turns *turns) {
   return any;
 }
 
+static bool sends_no_more(const rf_request *r) {
+  struct pollfd fd = {r->entry == NULL ? -1 : r->entry->fd, POLLRDHUP, 0};
+  return poll(&fd, 1, 0) == 1;
+}
+
+/* When it is resumed, libmicrohttpd closes a connection by which nothing can come any more: records that came by it
+ * must not wait. */
+static bool has_to_wait(const rf_turns *turns, const rf_request *r, rf_turn_kind kind) {
+  return kind != RF_TURN_AT_ONCE && !r->its_turn && (rf_turns_are_waited_for(turns) || !rf_turns_have_time(turns)) &&
+         (kind != RF_TURN_RECORDS || !sends_no_more(r));
+}
+
 bool rf_turns_wait(rf_turns *turns, rf_request *r) {
   rf_turn_kind const kind = rf_route_turn(r);
-  if (kind == RF_TURN_AT_ONCE || r->its_turn || (!rf_turns_are_waited_for(turns) && rf_turns_have_time(turns))) {
+  if (!has_to_wait(turns, r, kind)) {
     return false;
   }
   rf_request **const end =
@@ -43,20 +55,31 @@ static void resume_first(rf_turns *turns, int kind) {
 }
 
 bool rf_turns_is_gone(const rf_request *r) {
-  struct pollfd fd = {r->entry == NULL ? -1 : r->entry->fd, POLLRDHUP, 0};
-  return r->entry != NULL && (r->entry->fd < 0 || poll(&fd, 1, 0) == 1);
+  return r->entry != NULL && (r->entry->fd < 0 || sends_no_more(r));
 }
 
 /* libmicrohttpd does not look at suspended connections, and has room for so many. */
-bool rf_turns_next(rf_turns *turns) {
+static bool resume_one(rf_turns *turns, int kind) {
   bool resumed = false;
-  for (int kind = 0; kind < RF_TURN_KINDS && !resumed; kind++) {
-    while (turns->waiting[kind].first != NULL && !resumed) {
-      resumed = !rf_turns_is_gone(turns->waiting[kind].first);
-      resume_first(turns, kind);
-    }
+  while (turns->waiting[kind].first != NULL && !resumed) {
+    resumed = !rf_turns_is_gone(turns->waiting[kind].first);
+    resume_first(turns, kind);
   }
   return resumed;
+}
+
+bool rf_turns_next(rf_turns *turns) {
+  if (resume_one(turns, RF_TURN_FIRST)) {
+    return true;
+  }
+  for (int i = 1; i <= RF_TURN_KINDS; i++) {
+    int const kind = (turns->last + i) % RF_TURN_KINDS;
+    if (resume_one(turns, kind)) {
+      turns->last = kind;
+      return true;
+    }
+  }
+  return false;
 }
 
 void rf_turns_forget(rf_turns *turns, const rf_request *r) {

@@ -1,9 +1,9 @@
-/* Requests for lists, which take long, are answered one after the other, so that hundreds at once hold up neither the
- * intake nor other requests.
+/* Requests that take long, for lists and with records, are answered one after the other, so that hundreds at once hold
+ * up neither the intake nor other requests.
  *
- * Algorithm: within one run of the daemon lists are made until its time is over; further ones are suspended, and
- * resumed one at a time in later runs, in the order of their arrival. Lists without arguments go first: all who ask for
- * one get the same answer. Pages with arguments go before what programs ask. Those whose client is gone are not made.
+ * Algorithm: within one run of the daemon they are answered until its time is over; further ones are suspended, and
+ * resumed one at a time in later runs, those of a kind in the order of their arrival. Lists without arguments go first:
+ * all who ask for one get the same answer. The other kinds take turns. A list whose client is gone is not made.
  * Threads: those that run the daemon, one at a time.
  */
 #ifndef RINGFENCE_TOOLS_SERVICE_TURNS_H
@@ -25,6 +25,7 @@ typedef enum rf_turn_kind {
   RF_TURN_FIRST,
   RF_TURN_PAGE,
   RF_TURN_PROGRAM,
+  RF_TURN_RECORDS,
   RF_TURN_KINDS
 } rf_turn_kind;
 
@@ -34,6 +35,7 @@ typedef struct rf_turns {
     struct rf_request *first;
     struct rf_request *last;
   } waiting[RF_TURN_KINDS];
+  int last;      /* the kind that had the last turn */
   int64_t until; /* of the clock that does not step: then this run's time is over */
   bool ending;
 } rf_turns;
