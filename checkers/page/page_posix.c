@@ -249,14 +249,19 @@ static bool has_memory(const char *controllers) {
   return true;
 }
 
+static size_t put(char *out, size_t at, const char *bytes, size_t size) {
+  memcpy(out + at, bytes, size);
+  return at + size;
+}
+
 static void take_group(group_paths *paths) {
   paths->line[paths->length] = '\0';
   const char *const controllers = strchr(paths->line, ':');
   const char *const path = controllers != NULL ? strchr(controllers + 1, ':') : NULL;
   if (path != NULL && path == controllers + 1) {
-    memcpy(paths->unified, path + 1, strlen(path));
+    (void)put(paths->unified, 0, path + 1, strlen(path));
   } else if (path != NULL && has_memory(controllers + 1)) {
-    memcpy(paths->memory, path + 1, strlen(path));
+    (void)put(paths->memory, 0, path + 1, strlen(path));
   }
   paths->length = 0;
 }
@@ -279,9 +284,7 @@ static bool join(char out[2 * GROUP_BYTES], const char *folder, const char *grou
   if (before + length + after > 2 * (size_t)GROUP_BYTES) {
     return false;
   }
-  memcpy(out, folder, before);
-  memcpy(out + before, group, length);
-  memcpy(out + before + length, file, after);
+  (void)put(out, put(out, put(out, 0, folder, before), group, length), file, after);
   return true;
 }
 

@@ -287,6 +287,15 @@ TEST(Process, SummaryHasThePeakOfAllThreads) {
   }
 }
 
+// Pages that are closed around a few blocks are none that it is told to be readable.
+TEST(Process, MayReadAllThatItsMapsSayIsReadable) {
+  for (const char *const options : {"mode=guard:watch=1", "mode=sample:sample_rate=1"}) {
+    Result const result = run({program("scanner")}, with(options));
+    EXPECT_EQ(result.status, 0) << options;
+    EXPECT_TRUE(result.findings.empty()) << options;
+  }
+}
+
 // ---- Children of fork, with many blocks of their parent's ----
 
 const char kManyBlocks[] = "200000";
