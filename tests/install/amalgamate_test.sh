@@ -46,7 +46,9 @@ grep -q 'guard is a part' "$work/log" || complain "tlsf guard: $(<"$work/log")"
 compile() {
   local name=$1 folders=$2 folder
   shift 2
-  if ! command -v "$1" >/dev/null || ! echo '#include <string.h>' | "$@" -c -x c - -o "$work/probe.o" 2>/dev/null; then
+  # Half of -m32 (gcc-12-multilib alone) has string.h, but not what errno.h includes.
+  if ! command -v "$1" >/dev/null ||
+    ! printf '#include <%s.h>\n' errno string | "$@" -c -x c - -o "$work/probe.o" 2>/dev/null; then
     echo "$name: no compiler here, left out"
     return
   fi
