@@ -611,10 +611,14 @@ TEST_F(PageStore, ARangeIsOpenedAsAWholeOrNotAtAll) {
 // With so much more address space than the process has: as much of a first space as fits, and nothing left of the
 // tries.
 TEST_F(PageStore, TakesHalfASpaceWhereThereIsNoneWhole) {
+  if (sizeof(void *) == 4) {
+    GTEST_SKIP() << "a first space is so small there that what else a process takes counts";
+  }
+  size_t const first = size_t{64} << 20;
   struct {
     size_t more;
     size_t reserved;
-  } const cases[] = {{size_t{20} << 20, size_t{16} << 20}, {10 * page_size(), 0}};
+  } const cases[] = {{first / 4 + first / 16, first / 4}, {10 * page_size(), 0}};
   begin_anew();
   for (auto const &c : cases) {
     auto const run = [&c, this] {
