@@ -48,8 +48,8 @@ void rf_modules_load(rf_modules *modules, const rf_trace *const *traces, unsigne
  * forbids itself to open files. Any thread; keeps errno. Hosted systems only. */
 void rf_modules_keep_program(void);
 
-/* Writes the program's own path into `room` bytes, ended by a NUL: "" and false where it cannot be read and was not kept.
- * Any thread; keeps errno. Hosted systems only. */
+/* Writes the program's own path into `room` bytes, ended by a NUL: "" and false where it cannot be read and was not
+ * kept. Any thread; keeps errno. Hosted systems only. */
 bool rf_modules_program_path(char *out, size_t room);
 
 /* Remembers a module that was unloaded, for frames that lie in no other. `path` must never change. The last

@@ -4,8 +4,8 @@
 
 #include "cache.h"
 
-/* A span of heap `number` with room for the block at its alignment; its slot is to be filled in. NULL where there is no memory.
- * *fresh: the memory is all zero. */
+/* A span of heap `number` with room for the block at its alignment; its slot is to be filled in. NULL where there is no
+ * memory. *fresh: the memory is all zero. */
 rf_span *rf_large_take(unsigned number, const rf_block_request *request, const rf_origin *origin, bool *fresh);
 
 /* Keeps a span whose block was freed until its memory is used again, or gives that back. False, and nothing was done,

@@ -56,8 +56,8 @@ typedef struct rf_envelope {
   bool killed;    /* the process ended by a signal or in an unknown way */
 } rf_envelope;
 
-/* Reads `line`, `length` bytes without its line feed. `now` in ms: a later time, as of a clock that stepped, and one before
- * 2001, as of a clock that was never set, are taken as now. */
+/* Reads `line`, `length` bytes without its line feed. `now` in ms: a later time, as of a clock that stepped, and one
+ * before 2001, as of a clock that was never set, are taken as now. */
 rf_envelope rf_envelope_read(rf_bump_arena *arena, const char *line, size_t length, int64_t now);
 
 /* The program without what differs from one run of a build to the next: the folders of Bazel's sandbox and runfiles. */
