@@ -144,8 +144,8 @@ size_t rf_run_trim(rf_heap *heap, size_t keep);
 
 /* ---- Slots (slots.c) ---- */
 
-/* Takes up to `count` slots of a class for a cache, from heap `number`; 0 where there is no memory. Locks the heap, which this thread does
- * not hold. */
+/* Takes up to `count` slots of a class for a cache, from heap `number`; 0 where there is no memory. Locks the heap,
+ * which this thread does not hold. */
 unsigned rf_slots_take(unsigned number, unsigned class_number, rf_slot_place *places, unsigned count);
 
 /* Gives slots back to the heaps that they are of. False, and *count is what is left at `places`, where this thread
