@@ -10,17 +10,14 @@
  *     listener.watch(&checked.guard);                               // for guards that outlive a test
  *
  * Checked:
- * - Findings of all checkers that report to the reporter of the process (rf_reporter_default, which rf_checked_init
- * takes
- *   without options), or to listener.reporter(). A guard that a test ends reports its leaks then.
- * - Guards that are watched, at the end of each test: every block is checked, and blocks that the test allocated and
- * did
- *   not free are leaks.
- * - The whole process under the drop-in (LD_PRELOAD, `ringfence check`, or malloc = "…/dropin:malloc" in Bazel): every
- * block
- *   is checked, and blocks without a pointer to them are leaks. An address that lingers on the stack can hide one until
- * a
- *   later test.
+ * - Findings of all checkers that report to the reporter of the process (rf_reporter_default, which
+ *   rf_checked_init takes without options), or to listener.reporter(). A guard that a test ends
+ *   reports its leaks then.
+ * - Guards that are watched, at the end of each test: every block is checked, and blocks that the
+ *   test allocated and did not free are leaks.
+ * - The whole process under the drop-in (LD_PRELOAD, `ringfence check`, or malloc = "…/dropin:malloc"
+ *   in Bazel): every block is checked, and blocks without a pointer to them are leaks. An address
+ *   that lingers on the stack can hide one until a later test.
  *
  * A finding does not end the process: the wrong call is refused, the test goes on and fails at its end. In death tests'
  * children, and outside tests, findings do what they do without this listener.
@@ -76,8 +73,7 @@ public:
   rf_reporter *reporter() { return &own_; }
 
   /* From the next test on (this one, where it is called in a test), `guard` is checked at the end of each test, until
-   * forget.
-   * Not synchronised: at the end of a test no thread may use it. */
+   * forget. Not synchronised: at the end of a test no thread may use it. */
   void watch(rf_guard *guard) { watched_.push_back({guard, live_of(guard)}); }
 
   void forget(rf_guard *guard) {
@@ -137,8 +133,8 @@ private:
     }
     const rf_trace *const place = rf_finding_place(f);
     size_t const room = kTextBytes - me->used_;
-    if (me->count_ < kMost && room > 1) {
-      size_t const length = rf_reporter_text(f, me->text_ + me->used_, room);
+    size_t const length = me->count_ < kMost && room > 1 ? rf_reporter_text(f, me->text_ + me->used_, room) : 0;
+    if (length != 0 && length + 1 < room) { /* else its end may be cut off */
       me->add(length, place->site != nullptr ? place->site->file : nullptr,
               place->site != nullptr ? place->site->line : 0);
     } else {
