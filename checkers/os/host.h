@@ -1,6 +1,5 @@
 /* The system below the checkers, beyond lib/port: host_posix.c and host_stacks.c, or host_bare.c for targets without an
- * operating system.
- * Internal to checkers/.
+ * operating system. Internal to checkers/.
  *
  * No function here allocates, and all of them may be called from signal handlers.
  */

@@ -11,8 +11,7 @@
  *
  * | word  | used: requested size in 17 bits, row of the site table above; free: the next free block of the class |
  * |       | fallback: the row alone; second header: the distance back to the first payload                       |
- * | flags | 31 MALLOCED | 30 … 28 check | 27 … 12 the magic | 11 … 6 log2 of the alignment | SECOND | FREED | class 3 …
- * 0 |
+ * | flags | 31 MALLOCED | 30 … 28 check | 27 … 12 magic | 11 … 6 log2 of alignment | SECOND | FREED | 3 … 0 class     |
  * | sum   | of address, heap, word and flags, where a header has room for it                                     |
  */
 

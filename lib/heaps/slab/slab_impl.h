@@ -3,14 +3,13 @@
  *
  * Every page has a record, whose checksum is right at all times. It tells what begins at the page:
  *
- *     kind     length         a               b                     next, prev
- *     INSIDE                                                                       nothing begins here
- *     FREE     pages          child 0         child 1               runs as long   a run of free pages: node of the
- *     trie LAST     pages                                                               the last page of such a run, of
- *     two or more RUN      pages          bytes not used                                       pages of one block
- *     ZONE     pages          used | cut<<16  free | class << 16    open zones     chunks of one class
- *     MEMBER   distance                                                            a page of a zone, so far behind its
- *     first
+ *     kind     length         a               b                   next, prev
+ *     INSIDE                                                                    nothing begins here
+ *     FREE     pages          child 0         child 1             runs as long  a run of free pages, node of the trie
+ *     LAST     pages                                                            the last page of a run of two or more
+ *     RUN      pages          bytes not used                                    pages of one block
+ *     ZONE     pages          used | cut<<16  free | class << 16  open zones    chunks of one class
+ *     MEMBER   distance                                                         a page so far behind its zone's first
  *
  * A FREE, RUN or ZONE is always true: when it ends, its record is overwritten. LAST and MEMBER may be left over from
  * before, and count where the record that they lead to agrees. Two runs of free pages never touch.
@@ -20,8 +19,8 @@
  *     31      check      20 19     log2 of alignment    16 15     requested bytes      1 | 1   used
  *     31      check      20                             16        next free chunk      1 | 0   free
  *
- * Chunks are cut when they are first used: the words of those above `cut` mean nothing. NO_CHUNK ends the list of the
- * free.
+ * Chunks are cut when they are first used: the words of those above `cut` mean nothing. NO_CHUNK ends the list of free
+ * ones.
  */
 #ifndef RINGFENCE_SLAB_IMPL_H
 #define RINGFENCE_SLAB_IMPL_H

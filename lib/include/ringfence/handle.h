@@ -14,13 +14,12 @@
  *     arena  | table (or elsewhere) | gap | block | hole | block | block | hole ...         |
  *                                         |<- multiples of `align` ---------------------->|
  *
- *     one place of the table             bytes: O = 2, 4 or 8 (as the arena is < 64 KiB, < 4 GiB or not),
- *     +--------+------+------+------+-----------------+-------+------+       H = 1 or 2 (as there are < 256 blocks or
- *     not)
+ *     one place of the table: 2 * O + 2 * H + 4 bytes, which are 10, 12, 14, 16, 22 or 24
+ *     +--------+------+------+------+-----------------+-------+------+
  *     | offset | size | next | prev | live:1 gener:15 | locks | sum  |
  *     +--------+------+------+------+-----------------+-------+------+
- *          O       O      H      H          2             1       1     2 * O + 2 * H + 4: 10, 12, 14, 16, 22 or 24
- *          bytes
+ *         O       O      H      H           2             1      1
+ *     O = 2, 4 or 8 (as the arena is < 64 KiB, < 4 GiB or not), H = 1 or 2 (as there are < 256 blocks or not)
  *
  *     Place 0 begins and ends the list. A place that is free is zero but for its generation.
  *

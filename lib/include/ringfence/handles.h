@@ -15,8 +15,7 @@
  *  - the address of a block holds while it is locked, else until the next call that allocates, resizes or compacts;
  *  - a size of 0 and sizes above RF_SIZE_LIMIT (negative ones among them) give handle 0;
  *  - a handle that was freed, or never was one, is refused and reported (fault.h), never obeyed; so is an unlock of
- *  what is not
- *    locked, and a free of what is (RF_ERR_BUSY);
+ *    what is not locked, and a free of what is (RF_ERR_BUSY);
  *  - a failed operation leaves every block as it was.
  *
  * Threads and interrupts: single-threaded, as rf_allocator.
@@ -119,8 +118,7 @@ struct rf_handles {
 #define rf_handle_alloc_raw(handles, size) rf_handle_alloc_at((handles), (size), RF_HANDLE_NO_ZERO, RF_HERE)
 
 /* Gives a block back. RF_OK, also for RF_HANDLE_NULL; RF_ERR_NOT_ALLOCATED: freed before; RF_ERR_INVALID: never was a
- * handle;
- * RF_ERR_BUSY: locked. Refusals are reported. */
+ * handle; RF_ERR_BUSY: locked. Refusals are reported. */
 #define rf_handle_free(handles, handle) rf_handle_free_at((handles), (handle), RF_HERE)
 
 /* The same, and *handle becomes RF_HANDLE_NULL where the block is gone. */

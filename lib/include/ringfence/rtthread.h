@@ -194,8 +194,7 @@ rt_mp_t rt_mp_create(const char *name, rt_size_t block_count, rt_size_t block_si
 rt_err_t rt_mp_delete(rt_mp_t mp);
 
 /* A block, waiting for one up to `time` ticks (0: not at all, RT_WAITING_FOREVER). RT_NULL else, rt_get_errno() then
- * being
- * -RT_ETIMEOUT, or -RT_ERROR where the pool ended meanwhile. Threads are served in order of arrival. */
+ * being -RT_ETIMEOUT, or -RT_ERROR where the pool ended meanwhile. Threads are served in order of arrival. */
 void *rt_mp_alloc(rt_mp_t mp, rt_int32_t time);
 
 /* Gives a block of any pool back, and wakes a thread that waits for one. RT_NULL does nothing; what is not a live block

@@ -14,9 +14,8 @@
  * memory or before a chunk; each chunk has its requested size in a table; a request takes a chunk of a larger class, or
  * a page, before it fails.
  *
- *   arena  | a record for each page | page | page | page | page | ...                     pages: powers of two, 128
- *   bytes to 4 KiB zone   | chunk | chunk | ... | chunk | rest | a word for each chunk |                 one page up to
- *   128 KiB
+ *     arena  | a record for each page | page | page | page | page | ...     pages: powers of two, 128 bytes to 4 KiB
+ *     zone   | chunk | chunk | ... | chunk | rest | a word for each chunk |  one page up to 128 KiB
  *
  * Complexity: alloc, free, resize, realloc (but for the bytes it moves), usable_size, owns: O(1). A request that finds
  * no zone of its class open writes a record for each page of a new one, 32 at most (more where you choose smaller

@@ -6,10 +6,9 @@
  *     k_mem_slab_free(&messages, block);
  *
  * Algorithm: as there, a LIFO list of the free blocks inside them; blocks that were never out are not in it yet, so
- * that a slab
- *   needs no init before its first use. A block that comes back while threads wait goes to the one that waited longest;
- *   among those
- *   of the highest priority, where the program has Zephyr's k_current_get and k_thread_priority_get.
+ *   that a slab needs no init before its first use. A block that comes back while threads wait goes to the one that
+ *   waited longest; among those of the highest priority, where the program has Zephyr's k_current_get and
+ *   k_thread_priority_get.
  * Overhead: none; a block is as large as it was asked to be.
  *
  *     buffer ─┐
@@ -18,13 +17,10 @@
  *     first word of a free block = link ^ mask     link: 1 + index of the next free one, 0 at the end
  *                                                  mask: from the block's address and the slab's
  *
- * Better: a block that is foreign, interior, misaligned or free already is refused and reported, in release
- * builds
- *   too; so is a free block that was written to, when it is next in line. Statistics are always on, whatever CONFIG_…
- *   says.
+ * Better: a block that is foreign, interior, misaligned or free already is refused and reported, in release builds too;
+ *   so is a free block that was written to, when it is next in line. Statistics are always on, whatever CONFIG_… says.
  * Complexity: O(1), but for waiting: O(threads that wait); and a free of a block whose first word looks like a link,
- * which goes
- *   through the list to be sure.
+ *   which goes through the list to be sure.
  * Alignment: that of the buffer and the block size, both multiples of sizeof(void *).
  * Threads: every call from any thread. Interrupts: over the bare port, whose mutex masks them; none waits there.
  */

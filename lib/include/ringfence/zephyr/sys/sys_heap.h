@@ -82,8 +82,7 @@ void sys_heap_stress(void *(*alloc_fn)(void *arg, size_t bytes), void (*free_fn)
 void sys_heap_print_info(struct sys_heap *heap, bool dump_chunks);
 
 /* Bytes free, requested by live blocks, and the highest number of the latter since the heap was made or _reset_max was
- * called. 0;
- * -EINVAL for NULL. Always on, whatever CONFIG_SYS_HEAP_RUNTIME_STATS says. */
+ * called. 0; -EINVAL for NULL. Always on, whatever CONFIG_SYS_HEAP_RUNTIME_STATS says. */
 int sys_heap_runtime_stats_get(struct sys_heap *heap, struct sys_memory_stats *stats);
 int sys_heap_runtime_stats_reset_max(struct sys_heap *heap);
 
