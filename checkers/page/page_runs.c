@@ -132,12 +132,6 @@ static bool make_moving(void *start, size_t bytes) {
   return registered;
 }
 
-/* Closed by their rights, pages show in /proc/self/maps, and a program that reads all that is readable there passes
- * over them. A few blocks can afford the mappings. */
-static bool shows_pages(const rf_page_store *store) {
-  return store->options.keeps_pages;
-}
-
 /* A space whose pages are one hole between two that are never anybody's: what runs past either end stops there. */
 static rf_space *make_space(rf_page_store *store, rf_space_kind kind, size_t bytes) {
   size_t const pages = bytes / rf_page_size();
@@ -156,7 +150,7 @@ static rf_space *make_space(rf_page_store *store, rf_space_kind kind, size_t byt
   space->pages = (uint32_t)pages;
   space->kind = kind;
   space->moving = kind == SPACE_MOVING && make_moving(start, bytes);
-  space->marks = kind != SPACE_LARGE && !space->moving && !shows_pages(store) && rf_page_has_marks();
+  space->marks = kind != SPACE_LARGE && !space->moving && !store->options.shows_pages && rf_page_has_marks();
   space->capacity = (uint32_t)slots;
   space->slots = (rf_slot *)(void *)(records + sizeof(rf_space));
   space->owner = (uint32_t *)(void *)(records + table);

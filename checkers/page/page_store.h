@@ -60,6 +60,7 @@ typedef struct rf_page_store_options {
   bool watches_seldom; /* whoever installs handlers says so by rf_page_signals_changed, nearly always */
   bool moves_pages; /* small blocks get the memory of freed ones, where the system allows it: quicker. Whoever sets it
                            sees to rf_page_store_settle and rf_page_store_keeps_descriptor */
+  bool shows_pages; /* pages are closed by their rights, which /proc/self/maps tells: for few blocks */
   bool keeps_pages; /* what fits one page keeps it when it is freed, for the next block there: quicker */
   const char *note; /* the detail of findings at a fault; or NULL */
   const char *fallback; /* what becomes of blocks that get no pages, for the one line that says so */

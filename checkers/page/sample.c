@@ -423,6 +423,7 @@ static rf_status open_store(rf_sample *sample) {
       .fill_alloc = 0,
       .slots = o->slots,
       .largest = o->largest,
+      .shows_pages = o->slots <= RF_SAMPLE_KEEPS,
       .keeps_pages = o->slots <= RF_SAMPLE_KEEPS,
       .fallback = "further ones are not sampled",
       .owner = sample,

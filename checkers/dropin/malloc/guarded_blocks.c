@@ -288,7 +288,8 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
       .seed = sampling ? 0 : o->page_seed,
       .watches_seldom = true,
       .moves_pages = !sampling && rf_process.library,
-      .keeps_pages = sampling && o->sample_slots <= RF_SAMPLE_KEEPS,
+      .shows_pages = sampling && o->sample_slots <= RF_SAMPLE_KEEPS,
+      .keeps_pages = o->mode == RF_MODE_SAMPLE && o->sample_slots <= RF_SAMPLE_KEEPS, /* guard watches seldom */
       .fallback =
           o->mode == RF_MODE_SAMPLE ? "further ones are not sampled" : "further ones are checked as in mode guard",
   };
