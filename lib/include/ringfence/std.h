@@ -14,8 +14,8 @@
  *                ^ PREFIX bytes: 16              ^ multiple of the alignment
  *
  * `lead` is empty but for alignments beyond RF_ALIGN_DEFAULT, which take `align - RF_ALIGN_DEFAULT` more bytes.
- * `checksum` covers the header's address, size and lead and the heap's address: a copied header, a block of another heap
- * and memory that is no block do not pass (but for one chance in four thousand million), nor does a freed block.
+ * `checksum` covers the header's address, size and lead and the heap's address: a copied header, a block of another
+ * heap and memory that is no block do not pass (but for one chance in four thousand million), nor does a freed block.
  * Limits: free reads the 16 bytes before a pointer, so a pointer to unmapped memory faults as in free(); that is also
  *   the case for a double free of a block that the C library unmapped. The C library overwrites most freed memory, so a
  *   double free is refused, but mostly as a bad pointer. owns and walk are not offered. The guard checker has none of
