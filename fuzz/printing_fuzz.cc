@@ -317,7 +317,7 @@ private:
     return a.site == b.site && a.depth == b.depth && std::equal(a.frames, a.frames + a.depth, b.frames);
   }
 
-  // Of the slots, found by looking at each.
+  // The sum over the slots, found by looking at each.
   static Sum sum_at(const rf_snapshot *s, const rf_trace &place) {
     Sum sum;
     for (size_t i = 0; s != nullptr && i < s->capacity; i++) {

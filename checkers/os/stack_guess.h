@@ -42,7 +42,7 @@ RF_NO_SANITIZE static inline bool is_word(const uintptr_t *base, uint32_t slot, 
   return base[slot] == *word;
 }
 
-/* Of four words: the slot of the first one that is not where the layout says; NULL where all are. */
+/* The slot of the first of four words that is not where the layout says; NULL where all are. */
 RF_NO_SANITIZE RF_INLINE const uint32_t *other_of_four(const uintptr_t *word, const uint32_t *slot,
                                                        const uintptr_t *base) {
   return RF_UNLIKELY(!is_word(base, slot[0], &word[0]))   ? slot

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <ringfence/sink.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -115,7 +116,7 @@ static bool function_in(const image *file, uint64_t address, char *out, size_t r
   return found != NULL && copy_name(names, strings->sh_size, found->st_name, out, room);
 }
 
-/* Of a section with contents. */
+/* A section without contents has no name here. */
 static bool has_name(const image *file, const section_header *section, const section_header *names, const char *name) {
   size_t const size = strlen(name) + 1;
   const char *const found = section->sh_type == SHT_PROGBITS && section->sh_name < names->sh_size
@@ -152,28 +153,20 @@ static bool any_names_code(const image *file) {
 #define DEBUG_FOLDER "/usr/lib/debug"
 #define PATH_BYTES 1024U
 
-typedef struct text {
-  char bytes[PATH_BYTES];
-  size_t length; /* PATH_BYTES: it was too long */
-} text;
+/* A path that is put together; longer ones than PATH_BYTES name no file. */
+typedef struct path_text {
+  rf_sink_buffer buffer;
+  char bytes[PATH_BYTES + 1];
+} path_text;
 
-static void append(text *out, const char *bytes, size_t size) {
-  if (size >= sizeof out->bytes - out->length) {
-    out->length = sizeof out->bytes;
-    return;
-  }
-  memcpy(out->bytes + out->length, bytes, size);
-  out->length += size;
-  out->bytes[out->length] = '\0';
+static const rf_sink *path_begin(path_text *out) {
+  rf_sink_buffer_init(&out->buffer, out->bytes, sizeof out->bytes);
+  return &out->buffer.sink;
 }
 
-static void append_text(text *out, const char *bytes) {
-  append(out, bytes, strlen(bytes));
-}
-
-static bool names_code_in(const text *path) {
+static bool names_code_in(const path_text *path) {
   image file;
-  if (path->length == sizeof path->bytes || !map_file(path->bytes, &file)) {
+  if (path->buffer.length == PATH_BYTES || !map_file(path->bytes, &file)) {
     return false;
   }
   bool const names = any_names_code(&file);
@@ -183,13 +176,14 @@ static bool names_code_in(const text *path) {
 
 static bool has_file_of_id(const unsigned char *id, size_t size) {
   static const char digits[] = "0123456789abcdef";
-  text path = {.length = 0};
-  append_text(&path, DEBUG_FOLDER "/.build-id/");
+  path_text path;
+  const rf_sink *const to = path_begin(&path);
+  rf_sink_str(to, DEBUG_FOLDER "/.build-id/");
   for (size_t i = 0; i < size; i++) {
     char const pair[] = {digits[id[i] >> 4], digits[id[i] & 0xFU], '/'};
-    append(&path, pair, i == 0 ? 3 : 2);
+    rf_sink_mem(to, pair, i == 0 ? 3 : 2);
   }
-  append_text(&path, ".debug");
+  rf_sink_str(to, ".debug");
   return size > 1 && names_code_in(&path);
 }
 
@@ -230,11 +224,12 @@ static bool has_file_by_link(const image *file, const section_header *section, c
   const char *const slash = strrchr(own, '/');
   size_t const folder = slash != NULL ? (size_t)(slash + 1 - own) : 0;
   for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-    text candidate = {.length = 0};
-    append_text(&candidate, places[i][0]);
-    append(&candidate, own, folder);
-    append_text(&candidate, places[i][1]);
-    append_text(&candidate, name);
+    path_text candidate;
+    const rf_sink *const to = path_begin(&candidate);
+    rf_sink_str(to, places[i][0]);
+    rf_sink_mem(to, own, folder);
+    rf_sink_str(to, places[i][1]);
+    rf_sink_str(to, name);
     if (names_code_in(&candidate)) {
       return true;
     }

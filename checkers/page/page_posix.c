@@ -226,8 +226,8 @@ bool rf_page_writable_is_free(void) {
 
 #define GROUP_BYTES 512U
 
-/* Of a file like /proc/self/cgroup: the group's path in the unified hierarchy, "0::/path", and in that of memory alone,
- * which older systems have, "4:memory:/path". "" where there is none. */
+/* The group's paths in a file like /proc/self/cgroup: in the unified hierarchy, "0::/path", and in that of memory
+ * alone, which older systems have, "4:memory:/path". "" where there is none. */
 typedef struct group_paths {
   char line[GROUP_BYTES];
   size_t length;

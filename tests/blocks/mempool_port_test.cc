@@ -164,7 +164,7 @@ TEST_F(MempoolPort, AQueueThatIsOverwrittenDuringAWaitIsReportedByTheWaiter) {
   pool = before;
 }
 
-// What the waiter was given before is its own: it needs no queue for that.
+// The waiter owns the block that it was given before: it needs no queue for that.
 TEST_F(MempoolPort, ABlockThatWasHandedOverIsTakenThoughTheQueueIsOverwritten) {
   while_waiting = [this] {
     EXPECT_EQ(rf_mempool_free(&pool, only), RF_OK);

@@ -1,5 +1,5 @@
-// What a process says of itself to a collector: the time, by a clock of this file's, which the linker puts in front of
-// the system's; labels at the limits of their length.
+// A process tells a collector the time, by a clock of this file's, which the linker puts in front of the system's, and
+// labels at the limits of their length.
 #include "checkers/report/collector_identity.h"
 
 #include <gtest/gtest.h>

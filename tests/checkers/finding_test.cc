@@ -260,7 +260,7 @@ TEST(PlainReporterDeathTest, SaysWhatWasFoundAndHalts) {
               "  allocated: 0x4001 0x5001\n$");
 }
 
-// What follows a refusal in one call is its consequence.
+// Faults that follow a refusal in one call are its consequence.
 TEST(InnerCall, KeepsTheFirstOfItsFaults) {
   rf_inner_call call;
   rf_inner_call_begin(&call);

@@ -353,7 +353,7 @@ TEST_F(PageStore, PagesThatWereOpenedForTheProgramAreClosedAgain) {
   }
 }
 
-// What is read behind a block ends a string; what is read of a freed one is nobody's.
+// Zeros behind a block end a string; the bytes of a freed one are nobody's.
 TEST_F(PageStore, APageThatIsOpenedShowsWhatItIs) {
   open();
   unsigned char *const p = alloc(page_size());
@@ -636,7 +636,7 @@ TEST_F(PageStore, TakesHalfASpaceWhereThereIsNoneWhole) {
   }
 }
 
-// Of a space whose pages are closed by their rights, which the system may refuse to give back.
+// The pages of such a space are closed by their rights, which the system may refuse to give back.
 TEST_F(PageStore, ABlockWhosePagesCannotBeOpenedCountsForNothing) {
   begin_anew();
   auto const run = [this] {

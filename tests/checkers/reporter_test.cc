@@ -160,7 +160,6 @@ TEST_F(Reporter, SuppressedFindingsUseUpNoneOfMaxFindings) {
   }
 }
 
-// What was hidden, and of leaks how much.
 TEST_F(Reporter, SuppressedLeaksCountTheirBytesAndOtherFindingsNone) {
   std::string const rules = path_ + ".rules";
   std::ofstream(rules) << "double-free:*\nleak:*\n";

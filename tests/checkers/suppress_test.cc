@@ -166,7 +166,6 @@ TEST_F(Suppress, AFindingMatchesByFunctionModuleAndFileOfItsFrames) {
   EXPECT_EQ(match(sample_finding()), "");
 }
 
-// Of rules that fit frames of one finding, whichever comes first: the first one counts.
 TEST_F(Suppress, TheFirstRuleThatMatchesAnyFrameCounts) {
   rf_finding const f = sample_finding();
   for (const char *const rules :

@@ -779,7 +779,6 @@ TEST_F(RtThread, KprintfFormats) {
   EXPECT_EQ("ends in q", printed);
 }
 
-// What code for RT-Thread writes into its formats, and what it gets.
 TEST_F(RtThread, KprintfFormatsTakeFlagsAndArgumentsTogether) {
   struct {
     std::function<int()> print;

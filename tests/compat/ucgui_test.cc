@@ -173,7 +173,6 @@ TEST_F(UcGui, TheFiguresAreReadInTheirStruct) {
   EXPECT_EQ(all_blocks - 1, GUI_ALLOC.NumFreeBlocksMin);
 }
 
-// What a program has set is gone with its heap.
 TEST_F(UcGui, AnExitEndsAllThatWasSet) {
   EXPECT_EQ(100, GUI_ALLOC_SetMaxPercentage(50));
   EXPECT_EQ(50, GUI_ALLOC_SetMaxPercentage(0)); // is none

@@ -1,4 +1,4 @@
-// What Zephyr's calls ask of the port: what happens inside the lock, in which order locks are taken, how long is
+// The requests of Zephyr's calls to the port: what happens inside the lock, in which order locks are taken, how long is
 // waited. The linker puts this file's functions in front of the port's, so that one thread plays all.
 #include <zephyr/kernel.h>
 #include <zephyr/sys/bitarray.h>

@@ -228,7 +228,7 @@ TEST(DropinStream, ThatIsClosedOrLeftAfterTheFreeOfItsBufferIsFoundWhereItIsLink
   }
 }
 
-// Of guard; in mode page the processor stops them inside the C library.
+// Guard finds these itself; in mode page the processor stops them inside the C library.
 class DropinClosed : public testing::TestWithParam<const char *> {};
 
 INSTANTIATE_TEST_SUITE_P(

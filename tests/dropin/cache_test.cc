@@ -87,7 +87,7 @@ TEST(DropinCaches, KeepLargeBlocksForWhichTheLockCouldNotBeHad) {
   });
 }
 
-// Of slots of two heaps, one of which is locked by this thread, those of the other go.
+// The cache holds slots of two heaps; this thread has locked one of them.
 TEST(DropinCaches, GiveBackTheSlotsWhoseHeapHasRoomForThem) {
   heap_alone([] {
     rf_cache *const cache = rf_cache_take(0);

@@ -173,7 +173,7 @@ TEST_F(ExecTarget, NamesTheOtherLibraryInThePlaceOfOursOrNone) {
 
 // ---- Why the library will not be in it ----
 
-// What is said of a copy of this program, of so many bytes and with this mode, that belongs to another group.
+// The answer for a copy of this program, of so many bytes and with this mode, that belongs to another group.
 std::string why_not(const std::string &path, size_t size, mode_t mode) {
   std::ifstream from("/proc/self/exe", std::ios::binary);
   std::vector<char> bytes(size);
@@ -207,7 +207,7 @@ TEST_F(ExecTarget, GainsTheRightsOfAGroupWhichMayExecuteItWhereTheMountLetsIt) {
   EXPECT_EQ(why_not(top_ + "/own", kAll, 0755), "");
   EXPECT_EQ(why_not(top_ + "/group", kAll, 02755), gains ? "setuid or setgid" : "");
   EXPECT_EQ(why_not(top_ + "/lock", kAll, 02745), ""); // locks of files, once
-  // Of this process alone, which ends with its last test.
+  // Mounted for this process alone, which ends with its last test.
   bool const mounted = unshare(CLONE_NEWNS) == 0 && ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
                        ::mount("none", one_.c_str(), "tmpfs", MS_NOSUID, nullptr) == 0;
   if (mounted) {

@@ -286,7 +286,7 @@ TEST(DropinModes, WhatIsAboveTheMemoryOfPagesIsGuardedAndCounted) {
   EXPECT_EQ(bad.findings[0]["mode"].text, "guard");
 }
 
-// Of the program's 70,000 blocks at most those that 20 ms serve, and a hundredth; paths that come later are tried, too.
+// The program has 70,000 blocks; 20 ms serve some of them, and a hundredth; paths that come later are tried, too.
 TEST(DropinModes, ALimitOfTimeLeavesTheRestToGuardAndCountsIt) {
   Result const result = run({std::filesystem::absolute("tools/bench/read_sites").string()},
                             with("mode=page:page_time=1:halt=0:exitcode=0:leaks=0:summary=1"));

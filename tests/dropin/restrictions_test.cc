@@ -96,7 +96,7 @@ TEST_P(Sandbox, IsNotLeftByTheDropIn) {
   }
 }
 
-// Of its frames the modules are known, though no file may be opened.
+// The finding's frames have their modules, though no file may be opened.
 void expect_finding(const std::string &mode, const std::string &calls) {
   SCOPED_TRACE(mode + " " + calls);
   How how = with("mode=" + mode + ":align=left:watch=0:summary=1");

@@ -129,7 +129,7 @@ void read_log(const std::string &path, std::vector<TimedLine> &lines) {
   }
 }
 
-// Of all processes: a folder has their files in any order.
+// A folder has the files of all processes in any order.
 void read_logs(const Folder &folder, Result &result) {
   std::vector<TimedLine> lines;
   for (const std::string &name : folder.files()) {

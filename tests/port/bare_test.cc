@@ -121,7 +121,7 @@ TEST_F(BareTest, AnEventIsConsumedByTheWait) {
   EXPECT_FALSE(board.masked);
 }
 
-// What comes as soon as interrupts are let in is neither lost nor taken twice.
+// An interrupt that comes as soon as they are let in is neither lost nor taken twice.
 TEST_F(BareTest, AnEventIsReadAndWrittenWithInterruptsMasked) {
   board.now = kMillisecond;
   board.idle = [] { board.now += kMillisecond; };

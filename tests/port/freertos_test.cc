@@ -111,7 +111,7 @@ TEST(FreeRtos, AnEventIsConsumedOnceAndItsWaitEnds) {
   rf_event_deinit(&event);
 }
 
-// What interrupts the call as soon as it may finds it done, in a task and in an interrupt.
+// An interrupt at the first moment at which it is let in finds the call done, in a task and in an interrupt.
 TEST(FreeRtos, AnEventIsReadAndWrittenInOneCriticalSection) {
   for (bool const in_interrupt : {false, true}) {
     rf_event event;

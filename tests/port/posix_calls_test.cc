@@ -1,4 +1,4 @@
-// What posix.c asks of the system, and in which order: the linker puts this file's functions in front of the C
+// The calls of posix.c to the system, and their order: the linker puts this file's functions in front of the C
 // library's, which answer what a test says.
 #include <ringfence/port.h>
 

@@ -86,7 +86,7 @@ static void visit_pipe(rf_roots *roots, int descriptor) {
   (void)close(own[1]);
 }
 
-/* Of sockets between processes, or within one. */
+/* Visits what the kernel keeps for a socket between processes, or within one. */
 static void visit_socket(rf_roots *roots, int descriptor) {
   int domain = 0;
   socklen_t length = sizeof domain;

@@ -262,7 +262,7 @@ bool rf_forward_realloc(void *ptr, size_t size, const rf_origin *origin, void **
 
 #if defined(__GLIBC__)
 
-/* Of glibc's blocks there: two words before the block, the second its size and three bits, as of the next block. */
+/* glibc has two words before each block there: the second is its size and three bits, as of the next block. */
 #define HEADER (2 * sizeof(size_t))
 #define BEFORE_IN_USE ((size_t)1)
 #define NEVER_THERE ((size_t)6) /* of a mapping, of another heap than that of the break */

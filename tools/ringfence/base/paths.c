@@ -129,7 +129,7 @@ static const char *file_at(rf_bump_arena *arena, const char *path) {
       access(absolute, R_OK) != 0) {
     return NULL;
   }
-  return rf_bump_arena_text(arena, absolute, strlen(absolute));
+  return rf_bump_arena_copy(arena, absolute);
 }
 
 static bool is_library(rf_bump_arena *arena, const char *path) {
@@ -207,7 +207,7 @@ const char *rf_paths_beside(rf_bump_arena *arena, const char *library, rf_librar
   for (unsigned i = 0; i < RF_LIBRARY_LAYOUTS; i++) {
     if (rf_library_beside(library, own, kind, i, path, sizeof path) && file_at(arena, path) != NULL &&
         rf_paths_kind(arena, path) == kind) {
-      return rf_bump_arena_text(arena, path, strlen(path));
+      return rf_bump_arena_copy(arena, path);
     }
   }
   return NULL;

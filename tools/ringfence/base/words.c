@@ -34,5 +34,5 @@ const char *rf_time_text(rf_bump_arena *arena, int64_t seconds, const char *form
   struct tm parts;
   char text[64];
   bool const known = gmtime_r(&when, &parts) != NULL && strftime(text, sizeof text, format, &parts) != 0;
-  return known ? rf_bump_arena_text(arena, text, strlen(text)) : NULL;
+  return known ? rf_bump_arena_copy(arena, text) : NULL;
 }

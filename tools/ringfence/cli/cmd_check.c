@@ -114,8 +114,7 @@ static bool ended_as_after_a_finding(const rf_check_state *c) {
 
 static const char *host_name(rf_check_state *c) {
   char name[HOST_NAME_MAX + 1] = "";
-  return gethostname(name, sizeof name - 1) != 0 || name[0] == '\0' ? NULL
-                                                                    : rf_bump_arena_text(&c->arena, name, strlen(name));
+  return gethostname(name, sizeof name - 1) != 0 || name[0] == '\0' ? NULL : rf_bump_arena_copy(&c->arena, name);
 }
 
 static const char *command_line(rf_check_state *c) {

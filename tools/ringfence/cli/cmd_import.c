@@ -262,7 +262,7 @@ static char **names_in(rf_bump_arena *arena, const char *path, size_t *count) {
   }
   char **names = NULL; /* a folder has at least its own name */
   for (const struct dirent *e = readdir(d); e != NULL; e = readdir(d)) {
-    RF_APPENDED(arena, names, *count) = rf_bump_arena_text(arena, e->d_name, strlen(e->d_name));
+    RF_APPENDED(arena, names, *count) = rf_bump_arena_copy(arena, e->d_name);
   }
   (void)closedir(d);
   if (*count != 0) {

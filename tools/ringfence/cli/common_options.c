@@ -69,5 +69,5 @@ bool rf_common_options_read(const rf_common_options *o, rf_bump_arena *arena, rf
 
 const char *rf_current_folder(rf_bump_arena *arena) {
   char path[PATH_MAX];
-  return getcwd(path, sizeof path) == NULL ? NULL : rf_bump_arena_text(arena, path, strlen(path));
+  return getcwd(path, sizeof path) == NULL ? NULL : rf_bump_arena_copy(arena, path);
 }

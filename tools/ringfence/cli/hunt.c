@@ -54,7 +54,7 @@ static const char *make_folder(hunt *h) {
 /* The program finds an empty folder for temporary files each time. */
 static int run_in_own_folder(hunt *h) {
   const char *const tmpdir = getenv("TMPDIR");
-  const char *const before = tmpdir == NULL ? NULL : rf_bump_arena_text(&h->c->arena, tmpdir, strlen(tmpdir));
+  const char *const before = tmpdir == NULL ? NULL : rf_bump_arena_copy(&h->c->arena, tmpdir);
   (void)setenv("TMPDIR", rf_bump_arena_print(&h->c->arena, "%s/tmp", h->folder), 1);
   int const status = rf_check_run(h->c);
   (void)(before != NULL ? setenv("TMPDIR", before, 1) : unsetenv("TMPDIR"));

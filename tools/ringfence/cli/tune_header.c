@@ -10,11 +10,11 @@ const char *rf_tune_name(const tune_result *r, rf_bump_arena *memory) {
     return r->heap->name;
   }
   subject_with_pools(&pools, r->classes, r->class_count, r->heap);
-  return rf_bump_arena_print(memory, "%s", pools.name);
+  return rf_bump_arena_copy(memory, pools.name);
 }
 
 static const char *upper(const char *text, rf_bump_arena *memory) {
-  char *const out = rf_bump_arena_print(memory, "%s", text);
+  char *const out = rf_bump_arena_copy(memory, text);
   for (char *c = out; *c != '\0'; c++) {
     *c = (char)toupper((unsigned char)*c);
   }

@@ -183,7 +183,7 @@ uint64_t rf_baseline_unmet(const rf_baseline *baseline) {
 
 /* Names may contain line feeds. */
 static const char *one_line(rf_bump_arena *arena, const char *text) {
-  char *const out = rf_bump_arena_text(arena, text, strlen(text));
+  char *const out = rf_bump_arena_copy(arena, text);
   for (char *c = out; *c != '\0'; c++) {
     if ((unsigned char)*c < 0x20) {
       *c = ' ';

@@ -9,7 +9,7 @@ static const char *kept_text(rf_bump_arena *arena, rf_string_table *texts, const
   size_t const known = texts->count;
   size_t const index = rf_string_table_index(texts, arena, text);
   if (index == known) {
-    texts->strings[index] = rf_bump_arena_text(arena, text, strlen(text));
+    texts->strings[index] = rf_bump_arena_copy(arena, text);
   }
   return texts->strings[index];
 }

@@ -19,7 +19,7 @@ static rf_process *process_of(rf_run *run, rf_bump_arena *arena, uint32_t id) {
   size_t const known = run->ids.count;
   size_t const index = rf_string_table_index(&run->ids, arena, text);
   if (index == known) {
-    run->ids.strings[index] = rf_bump_arena_text(arena, text, strlen(text));
+    run->ids.strings[index] = rf_bump_arena_copy(arena, text);
     RF_APPENDED(arena, run->processes, run->process_count) = (rf_process){.id = id};
   }
   return &run->processes[index];

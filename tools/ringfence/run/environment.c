@@ -16,7 +16,7 @@ static rf_options parse(const char *text) {
   return options;
 }
 
-/* What the library understands of `text`. The rest is warned of here, once, and not by each process. */
+/* The part of `text` that the library understands. The rest is warned of here, once, and not by each process. */
 static const char *understood(rf_bump_arena *arena, const char *text) {
   rf_sink const warnings = rf_file_sink(stderr);
   size_t const size = strlen(text) + 1;

@@ -51,5 +51,5 @@ const char *rf_shebang_interpreter(rf_bump_arena *arena, const char *path) {
   }
   const char *const found = word == NULL || strchr(word, '/') != NULL ? word : rf_paths_in_path(arena, word);
   const char *const result = found != NULL ? found : interpreter;
-  return rf_bump_arena_text(arena, result, strlen(result));
+  return rf_bump_arena_copy(arena, result);
 }

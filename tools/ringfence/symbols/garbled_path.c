@@ -35,7 +35,7 @@ static const char *find_entry(rf_bump_arena *arena, const char *folder, const ch
   }
   for (const struct dirent *entry = readdir(list); entry != NULL && found == NULL; entry = readdir(list)) {
     if (matches(entry->d_name, pattern, length)) {
-      found = rf_bump_arena_text(arena, entry->d_name, strlen(entry->d_name));
+      found = rf_bump_arena_copy(arena, entry->d_name);
     }
   }
   (void)closedir(list);

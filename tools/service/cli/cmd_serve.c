@@ -363,7 +363,7 @@ static int serve_or_look(given *g) {
   }
   char current[PATH_MAX];
   if (g->serve.http.source_root == NULL && getcwd(current, sizeof current) != NULL) {
-    g->serve.http.source_root = rf_bump_arena_text(g->arena, current, strlen(current));
+    g->serve.http.source_root = rf_bump_arena_copy(g->arena, current);
   }
   g->serve.shared = rf_cli_shares(g->no_shared);
   g->serve.http.directory = g->serve.directory;

@@ -150,7 +150,7 @@ static bool is_name(const char *option, const char *text) {
   return plain;
 }
 
-/* Of --add; *time is its place in the order. */
+/* Reads the build that --add names; *time is its place in the order. */
 static bool read_build(const decision *d, int64_t *time) {
   *time = d->time == NULL ? rf_store_now() : rf_time_read(d->time);
   if (*time < 0) {

@@ -59,7 +59,7 @@ static bool is_ours(const char *path) {
 }
 
 static bool parent_is_writable(rf_bump_arena *arena, const char *path) {
-  char *const parent = rf_bump_arena_text(arena, path, strlen(path));
+  char *const parent = rf_bump_arena_copy(arena, path);
   for (char *slash = strrchr(parent, '/'); slash != NULL && slash != parent; slash = strrchr(parent, '/')) {
     *slash = '\0';
     if (access(parent, F_OK) == 0) {

@@ -30,7 +30,7 @@ static names list_names(rf_bump_arena *arena, int folder, bool (*wanted)(const c
   DIR *const d = fd < 0 ? NULL : fdopendir(fd);
   for (const struct dirent *e = d == NULL ? NULL : readdir(d); e != NULL; e = readdir(d)) {
     if (wanted(e->d_name)) {
-      RF_APPENDED(arena, out.list, out.count) = rf_bump_arena_text(arena, e->d_name, strlen(e->d_name));
+      RF_APPENDED(arena, out.list, out.count) = rf_bump_arena_copy(arena, e->d_name);
     }
   }
   if (d != NULL) {

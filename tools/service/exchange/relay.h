@@ -1,4 +1,4 @@
-/* What a running collector takes in goes on to another one, of which it is a branch.
+/* A running collector hands on all that it takes in to another one, of which it is a branch.
  *
  * Algorithm: a record is put into the table `outgoing` by the transaction that takes it in. One child at a time, curl,
  * posts the oldest ones, at most 1 MiB; those that have arrived are deleted. A crash at any point loses nothing: what

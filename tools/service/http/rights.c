@@ -157,8 +157,7 @@ bool rf_rights_init(rf_rights *rights, const rf_http_options *options, char erro
   if (fine && !add_token(rights, all, token, strcspn(token, " \t\r\n"))) {
     fine = fail(error, one,
                 "holds no token: 16 to 64 characters of ASCII, without quotes, commas, semicolons and backslashes; "
-                "delete it to get "
-                "a new one");
+                "delete it to get a new one");
   }
   fine = fine && read_tokens(rights, many, tokens, error);
   rf_bump_arena_free(&arena);

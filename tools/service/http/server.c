@@ -49,7 +49,7 @@ static rf_request *begin(rf_listener *l, struct MHD_Connection *connection, cons
   r->entry = rf_connections_find(connection);
   r->file = -1;
   r->connection = connection;
-  r->method = rf_bump_arena_text(&r->arena, method, strlen(method));
+  r->method = rf_bump_arena_copy(&r->arena, method);
   const char *host = header(connection, "Host");
   r->path = path_of(&r->arena, path, &host);
   r->sender = (rf_sender){

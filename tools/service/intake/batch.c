@@ -50,7 +50,7 @@ static void load(rf_batch *batch, rf_batch_finding *f) {
                               &f->last_event,  &f->richest_event, &f->split_by,  &f->split_stay};
   f->id = sqlite3_column_int64(s, 0);
   const char *const state = rf_store_text(s, 1);
-  f->state = rf_bump_arena_text(&batch->arena, state, strlen(state));
+  f->state = rf_bump_arena_copy(&batch->arena, state);
   for (int i = 0; i < 14; i++) {
     *numbers[i] = sqlite3_column_int64(s, i + 2);
   }

@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-/* What a build is called: its commit, else its version, else its build-id. */
+/* A build's name: its commit, else its version, else its build-id. */
 const char *rf_build_name(const char *version, const char *revision, const char *build_id);
 
 /* The build of an event: one for each revision, else for each version, else for each build-id. Made where it is new,

@@ -9,10 +9,6 @@
 
 enum { SEARCH_FRAMES = 8, SEARCH_MOST = 1500, STACKS = 3 };
 
-static const char *copy(rf_bump_arena *arena, const char *text) {
-  return rf_bump_arena_text(arena, text, strlen(text));
-}
-
 static void put_stack(rf_text_sink *t, rf_bump_arena *scratch, const rf_stack_view *view) {
   unsigned used = 0;
   for (size_t i = 0; i < view->count && used < SEARCH_FRAMES; i++) {
@@ -52,8 +48,8 @@ void rf_describe(rf_bump_arena *arena, rf_bump_arena *scratch, const rf_record *
   const rf_frame_view *const top = rf_stack_view_top(&views[rf_stack_view_blamed(record)]);
   f->bug = rf_bug_name(record->finding.bug);
   f->level = rf_bug_level(record->finding.bug);
-  f->title = copy(arena, rf_document_title(scratch, record));
-  f->place = top == NULL ? "unknown place" : copy(arena, rf_frame_view_text(scratch, top, NULL));
+  f->title = rf_bump_arena_copy(arena, rf_document_title(scratch, record));
+  f->place = top == NULL ? "unknown place" : rf_bump_arena_copy(arena, rf_frame_view_text(scratch, top, NULL));
   f->search = search_text(arena, scratch, views, program, f);
 }
 

@@ -60,7 +60,7 @@ const char *rf_program_name(rf_bump_arena *arena, const char *path) {
   const char *const out = strstr(path, "/bazel-out/");
   const char *const bin = out == NULL ? NULL : strstr(out, "/bin/");
   path = bin != NULL ? bin + strlen("/bin/") : path;
-  return path[0] == '\0' ? "(unknown)" : rf_bump_arena_text(arena, path, strlen(path));
+  return path[0] == '\0' ? "(unknown)" : rf_bump_arena_copy(arena, path);
 }
 
 static rf_line_kind kind_of(const char *record, uint64_t version) {

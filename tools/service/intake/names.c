@@ -12,7 +12,7 @@ bool rf_names_known(rf_store *store, const rf_frame *frame) {
 }
 
 static const char *copy(rf_bump_arena *arena, const char *text) {
-  return text == NULL ? NULL : rf_bump_arena_text(arena, text, strlen(text));
+  return text == NULL ? NULL : rf_bump_arena_copy(arena, text);
 }
 
 void rf_names_frame(rf_store *store, rf_bump_arena *arena, rf_frame *frame) {

@@ -39,7 +39,7 @@ bool rf_serial_image_read(rf_serial_image *image, rf_bump_arena *arena, const ch
     return false;
   }
   const char *const id = rf_elf_build_id(&elf);
-  image->path = rf_bump_arena_text(arena, whole, strlen(whole));
+  image->path = rf_bump_arena_copy(arena, whole);
   image->build_id = id == NULL ? "" : id;
   rf_elf_close(&elf);
   return true;

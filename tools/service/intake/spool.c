@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* What one transaction takes in at most: its pages still fit into the cache of the store. */
+/* One transaction takes in no more bytes: its pages still fit into the cache of the store. */
 enum { BUFFER = 2 << 20 };
 
 static const char current[] = "current";

@@ -9,10 +9,6 @@ typedef struct row {
   rf_frame *frame;
 } row;
 
-static const char *copy(rf_bump_arena *arena, const char *text) {
-  return rf_bump_arena_text(arena, text, strlen(text));
-}
-
 bool rf_frames_of_sites(rf_store *store, rf_bump_arena *arena, rf_frames *all) {
   row *rows = NULL;
   size_t count = 0;
@@ -24,8 +20,8 @@ bool rf_frames_of_sites(rf_store *store, rf_bump_arena *arena, rf_frames *all) {
     rf_frame *const f = (rf_frame *)rf_bump_arena_alloc(arena, sizeof *f);
     const char *const build_id = rf_store_text(s, 3);
     f->offset = (uint64_t)sqlite3_column_int64(s, 1);
-    f->module = copy(arena, rf_store_text(s, 2));
-    f->build_id = build_id[0] == '\0' ? NULL : copy(arena, build_id);
+    f->module = rf_bump_arena_copy(arena, rf_store_text(s, 2));
+    f->build_id = build_id[0] == '\0' ? NULL : rf_bump_arena_copy(arena, build_id);
     RF_APPENDED(arena, rows, count) = (row){sqlite3_column_int64(s, 0), f};
   }
   if (count == 0) {

@@ -79,7 +79,7 @@ static question question_of(rf_query *q, const rf_findings_filter *f) {
   "sum(m.count) FROM finding m WHERE m.merged_into = f.id), 0) AS total, fb.name, lb.name, f.fixed_in, f.because, "    \
   "f.damaged, f.one_bit, (SELECT count(*) FROM finding m WHERE m.merged_into = f.id)"
 
-/* Of the finding, or of one that was merged into it. */
+/* Whether the finding, or one that was merged into it, has such a row. */
 #define ANY_PART(table, condition)                                                                                     \
   "(EXISTS (SELECT 1 FROM " table " c WHERE c.finding = f.id AND " condition ") OR EXISTS (SELECT 1 FROM finding m"    \
   " JOIN " table " c ON c.finding = m.id WHERE m.merged_into = f.id AND " condition "))"
