@@ -419,7 +419,8 @@ TEST_P(HandleGuardTest, AnOverflowIntoTheNextBlocksHeaderIsOneFinding) {
 
 TEST_P(HandleGuardTest, DamageToAHeaderIsFound) {
   rf_handle const a = rf_handle_alloc(h, 20);
-  stray(at(a) - checked_.guard.prefix + 3, 0x41);
+  unsigned char *const sealed = at(a) - checked_.guard.prefix + 3;
+  stray(sealed, static_cast<unsigned char>(peek(sealed) ^ 0xFFU));
   EXPECT_EQ(rf_handle_free(h, a), RF_ERR_CORRUPT);
   rf_finding const f = take_one();
   EXPECT_EQ(f.bug, RF_BUG_METADATA);
