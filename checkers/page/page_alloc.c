@@ -63,7 +63,7 @@ static bool make_plan(rf_page_store *store, const rf_page_request *request, plan
     return false;
   }
   out->pages = (uint32_t)pages;
-  out->length = (uint32_t)((pages != 0 ? pages : 1) + extra + room) + rf_page_gap((uint32_t)pages);
+  out->length = (uint32_t)((pages != 0 ? pages : 1) + extra + room) + rf_page_gap((uint32_t)(pages + room));
   out->align = align > page ? align : page;
   out->kind = kind_for(store, request, out);
   if (request->like != NULL) {

@@ -84,12 +84,14 @@ static void close_tail(rf_page_store *store, rf_slot *s, uint32_t pages) {
   rf_runs_mark(s, true);
 }
 
-/* Opens pages behind those that are open, as far as `pages`. */
+/* Opens pages behind those that are open, as far as `pages`, and keeps room for twice as many: whatever grew may grow
+ * again. */
 static bool open_tail(rf_page_store *store, rf_slot *s, uint32_t pages) {
   uint32_t const before = s->first - s->run;
   uint32_t const length = before + pages + rf_page_gap(pages);
+  uint32_t const wish = before + 2 * pages + rf_page_gap(2 * pages);
   size_t const bytes = (size_t)(pages - s->pages) * rf_page_size();
-  if (s->pages == 0 || !rf_runs_extend(store, s, length, length + pages) ||
+  if (s->pages == 0 || !rf_runs_extend(store, s, length, wish) ||
       !rf_page_open_range(s->space, rf_slot_open_end(s), bytes)) {
     return false;
   }

@@ -267,13 +267,31 @@ TEST_F(PageStore, TheNearestBlockIsLookedForInReach) {
 TEST_F(PageStore, ABlockThatGrewMayGrowAgain) {
   options_.slots = 0;
   open();
-  unsigned char *const p = alloc(page_size());
-  EXPECT_EQ(rf_page_store_resize(store_, p, 2 * page_size(), &origin_), RF_OK);
-  unsigned char *const behind = alloc(page_size());
-  EXPECT_GT(behind, p);
-  EXPECT_EQ(rf_page_store_resize(store_, p, 4 * page_size(), &origin_), RF_OK);
-  EXPECT_EQ(rf_page_store_resize(store_, p, 6 * page_size(), &origin_), RF_ERR_NO_MEMORY);
-  check(store_);
+  for (size_t const pages : {1U, 12U}) { // the gap behind a block is as large as the block, within bounds
+    size_t const size = pages * page_size();
+    unsigned char *const p = alloc(size);
+    EXPECT_EQ(rf_page_store_resize(store_, p, 2 * size, &origin_), RF_OK);
+    unsigned char *const behind = alloc(size);
+    EXPECT_GT(behind, p);
+    EXPECT_EQ(rf_page_store_resize(store_, p, 4 * size, &origin_), RF_OK);
+    EXPECT_EQ(rf_page_store_resize(store_, p, 6 * size, &origin_), RF_ERR_NO_MEMORY);
+    check(store_);
+  }
+}
+
+TEST_F(PageStore, ABlockWithRoomGrowsByThatMuch) {
+  options_.slots = 0;
+  open();
+  for (size_t const pages : {1U, 12U, 40U}) {
+    size_t const size = pages * page_size();
+    rf_page_request const request = {size, 1, size, nullptr, RF_FAMILY_MALLOC, false, nullptr};
+    unsigned char *const p = bytes(rf_page_store_alloc(store_, &request, &origin_));
+    unsigned char *const behind = alloc(size);
+    EXPECT_GT(behind, p);
+    EXPECT_EQ(rf_page_store_resize(store_, p, 2 * size, &origin_), RF_OK) << pages;
+    EXPECT_EQ(rf_page_store_resize(store_, p, 3 * size, &origin_), RF_ERR_NO_MEMORY) << pages;
+    check(store_);
+  }
 }
 
 // ---- Limits ----
