@@ -66,8 +66,7 @@ static uintptr_t checksum_bytes(uintptr_t sum, uintptr_t at, uintptr_t end) {
   for (; end - at >= sizeof word; at += sizeof word) {
     /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): no module begins at address 0 */
     memcpy(&word, (const void *)at, sizeof word);
-    sum = (sum ^ word) * (uintptr_t)0x9E3779B1U;
-    sum ^= sum >> (sizeof sum * 4 - 1);
+    sum = (sum << 5 | sum >> (sizeof sum * 8 - 5)) + word;
   }
   return sum;
 }

@@ -151,6 +151,18 @@ const RowCase kRows[] = {
     {"def_cfa, largest", {0x0C, kBp, 0xFF, 0xFF, 0xFF, 0xFF, 7}, 0, 0, cfa_at(kBp, INT32_MAX), kBp, kSame},
     {"def_cfa_register", {0x41, 0x0D, kBp}, 0, 1, cfa_at(kBp, kWord), kBp, kSame},
     {"def_cfa_offset", {0x41, 0x0E, 0xAC, 0x02}, 0, 1, cfa_at(kSp, 300), kBp, kSame},
+    {"def_cfa_offset, most in a byte", {0x41, 0x0E, 0x7F}, 0, 1, cfa_at(kSp, 127), kBp, kSame},
+    {"def_cfa_offset, least in two", {0x41, 0x0E, 0x80, 0x01}, 0, 1, cfa_at(kSp, 128), kBp, kSame},
+    {"def_cfa_offset, most in two", {0x41, 0x0E, 0xFF, 0x7F}, 0, 1, cfa_at(kSp, 16383), kBp, kSame},
+    {"def_cfa_offset, three bytes", {0x41, 0x0E, 0x81, 0x80, 0x01}, 0, 1, cfa_at(kSp, 16385), kBp, kSame},
+    {"def_cfa_offset of 0", {0x41, 0x0E, 0, 0x41, 0x0E, 16}, 0, 1, cfa_at(kSp, 0), kBp, kSame},
+    {"def_cfa_offset of another register",
+     {0x41, 0x0E, 24, 0x0D, kBp, 0x42, 0x0E, 32, 0x42, 0x0C, kSp, 8},
+     0,
+     3,
+     cfa_at(kBp, 32),
+     kBp,
+     kSame},
     {"def_cfa_expression", {0x41, 0x0F, 2, 0x77, 8}, 0, 1, expr(2), kBp, kSame},
     {"behind an expression", {0x41, 0x0F, 2, 0x77, 8, 0x87, 3}, 0, 1, expr(2), 7, saved(-3)},
     {"def_cfa_sf", {0x41, 0x12, kBp, 0x7D}, 0, 1, cfa_at(kBp, 3 * kWord), kBp, kSame},
@@ -181,20 +193,54 @@ const RowCase kRows[] = {
     {"remembered four times", {0x41, 0x0A, 0x0A, 0x0A, 0x0A, 0x0E, 32}, 0, 1, cfa_at(kSp, 32), kBp, kSame},
 };
 
+void expect_rows(const RowCase &c, const Bytes &behind) {
+  Module module;
+  module.functions[0].instructions = c.instructions + behind;
+  rf_eh_row row;
+  if (c.before != c.behind && c.before + 1 == c.behind) {
+    ASSERT_TRUE(module.row(module.code() + c.before, &row)) << c.name;
+    EXPECT_EQ(text_of(row.cfa), text_of(kFirstCfa)) << c.name << ", before";
+    EXPECT_EQ(text_of(row.places[kPc]), text_of(saved(-1))) << c.name << ", before";
+  }
+  ASSERT_TRUE(module.row(module.code() + c.behind, &row)) << c.name;
+  EXPECT_EQ(text_of(row.cfa), text_of(c.cfa)) << c.name;
+  EXPECT_EQ(text_of(row.places[c.number]), text_of(c.place)) << c.name;
+  EXPECT_FALSE(row.is_signal_frame) << c.name;
+}
+
+// The last bytes of a function's instructions are read one by one, those before them in one go where they are common.
 TEST(EhFrameRow, IsAsTheInstructionsSay) {
   for (const RowCase &c : kRows) {
-    Module module;
-    module.functions[0].instructions = c.instructions;
-    rf_eh_row row;
-    if (c.before != c.behind && c.before + 1 == c.behind) {
-      ASSERT_TRUE(module.row(module.code() + c.before, &row)) << c.name;
-      EXPECT_EQ(text_of(row.cfa), text_of(kFirstCfa)) << c.name << ", before";
-      EXPECT_EQ(text_of(row.places[kPc]), text_of(saved(-1))) << c.name << ", before";
+    expect_rows(c, {});
+    expect_rows(c, {0, 0, 0, 0});
+  }
+}
+
+TEST(EhFrameRow, IsThatOfEachPlaceInALongFunction) {
+  Module module;
+  Bytes &all = module.functions[0].instructions;
+  for (unsigned char i = 0; i < 100; i++) { // a call with a pushed argument, and from time to time an early return
+    all = all + Bytes{0x41, 0x0E, static_cast<unsigned char>(16 + i)};
+    if (i % 10 == 9) {
+      all = all + Bytes{0x0A, 0x41, 0x0E, kWord, 0x41, 0x0B};
     }
-    ASSERT_TRUE(module.row(module.code() + c.behind, &row)) << c.name;
-    EXPECT_EQ(text_of(row.cfa), text_of(c.cfa)) << c.name;
-    EXPECT_EQ(text_of(row.places[c.number]), text_of(c.place)) << c.name;
-    EXPECT_FALSE(row.is_signal_frame) << c.name;
+  }
+  uint32_t at = 0;
+  auto const expect_offset = [&module, &at](int offset) {
+    rf_eh_row row;
+    ASSERT_TRUE(module.row(module.code() + at, &row)) << at;
+    EXPECT_EQ(text_of(row.cfa), text_of(cfa_at(kSp, offset))) << at;
+  };
+  expect_offset(kWord);
+  for (int i = 0; i < 100; i++) {
+    at++;
+    expect_offset(16 + i);
+    if (i % 10 == 9) {
+      at++;
+      expect_offset(kWord);
+      at++;
+      expect_offset(16 + i);
+    }
   }
 }
 
