@@ -300,8 +300,8 @@ static rf_status grow(rf_handle_heap *heap, rf_handle handle, size_t index, size
   rf_status status;
   rf_handle_entry e;
   unsigned attempt = 0;
-  if (size > heap->size) {
-    return RF_ERR_NO_MEMORY;
+  if (size > heap->size) { /* nobody can help */
+    return rf_handle_load(heap, index, &e) && e.locks != 0 ? RF_ERR_BUSY : RF_ERR_NO_MEMORY;
   }
   do {
     /* The callback may have locked the block, or freed it. */

@@ -430,6 +430,8 @@ TEST_F(Handle, ALockedBlockGrowsWhereItIsOrNotAtAll) {
   fill({16, 16});
   rf_handle_lock(h, 1);
   EXPECT_EQ(rf_handle_realloc(h, 1, 17), RF_ERR_BUSY);
+  EXPECT_EQ(rf_handle_realloc(h, 1, kArena), RF_ERR_BUSY) << "more than there is";
+  EXPECT_EQ(rf_handle_realloc(h, 1, RF_SIZE_LIMIT), RF_ERR_BUSY);
   EXPECT_EQ(rf_handle_realloc(h, 1, 3), RF_OK);
   EXPECT_EQ(map(), "1:3* -12 2:16 -68 ");
   EXPECT_EQ(rf_handle_realloc(h, 1, 16), RF_OK);
