@@ -735,6 +735,13 @@ TEST(CheckedHandles, InModesOffAndSampleAreTheHeapItself) {
     EXPECT_EQ(rf_checked_handles_init(&checked, &heap.base, &options), &heap.base);
     rf_checked_handles_deinit(&checked);
   }
+  options.settings.mode = RF_MODE_GUARD;
+  options.reporter = rf_reporter_plain();
+  EXPECT_EQ(rf_checked_handles_init(&checked, &heap.base, &options), &checked.guard.base);
+  EXPECT_EQ(checked.mode, RF_MODE_GUARD);
+  rf_checked_handles_deinit(&checked);
+  EXPECT_EQ(checked.mode, RF_MODE_OFF);
+  rf_checked_handles_deinit(&checked);
   EXPECT_EQ(rf_checked_handles_init(&checked, nullptr, &options), nullptr);
   EXPECT_EQ(rf_handle_guard_init(nullptr, &heap.base, nullptr), RF_ERR_INVALID);
   EXPECT_EQ(rf_handle_guard_init(&checked.guard, nullptr, nullptr), RF_ERR_INVALID);

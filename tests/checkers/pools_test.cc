@@ -372,6 +372,20 @@ TEST_F(Pools, ASweepLeavesPoolsThatMayBeGone) {
   p[9] = 0xCC;
 }
 
+TEST_F(Pools, TheFillOfTheOptionsIsTaken) {
+  rf_checked_options options = {};
+  rf_options_default(&options.settings);
+  options.settings.mode = RF_MODE_GUARD;
+  options.settings.fill = 5;
+  options.reporter = &reporter_;
+  EXPECT_EQ(rf_checked_pools_init(&options), RF_MODE_GUARD);
+  unsigned char *const p = take();
+  p[4] = p[5] = 1;
+  give(p);
+  EXPECT_EQ(p[4], RF_PATTERN_FREED);
+  EXPECT_EQ(p[5], 1);
+}
+
 TEST_F(Pools, TheOptionLeavesThemAlone) {
   rf_checked_options options = {};
   rf_options_default(&options.settings);
