@@ -334,6 +334,21 @@ TEST(CheckedDeathTest, HaltAndExitcodeAreObeyed) {
   EXPECT_EXIT(run_example("mode=guard:halt=0:exitcode=23", overflow), testing::ExitedWithCode(0), "SUMMARY");
 }
 
+// As by a program that changes its folder or its root.
+void overflow_when_the_rules_are_gone(rf_allocator *a) {
+  (void)std::remove(std::getenv("CHECKED_RULES"));
+  overflow(a);
+}
+
+TEST(CheckedDeathTest, SuppressionsAreReadAtTheStart) {
+  std::string const rules = testing::TempDir() + "/checked_rules" + std::to_string(getpid());
+  std::ofstream(rules) << "heap-buffer-overflow:overflow\n";
+  setenv("CHECKED_RULES", rules.c_str(), 1);
+  EXPECT_EXIT(run_example(("mode=guard:suppressions=" + rules).c_str(), overflow_when_the_rules_are_gone),
+              testing::ExitedWithCode(0), "");
+  unsetenv("CHECKED_RULES");
+}
+
 TEST(CheckedDeathTest, AbortEndsTheProcessByItsSignal) {
   EXPECT_EXIT(run_example("mode=guard:abort=1:exitcode=23", overflow), testing::KilledBySignal(SIGABRT), "SUMMARY");
 }

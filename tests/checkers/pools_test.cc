@@ -14,6 +14,7 @@
 
 #include <sys/mman.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -362,6 +363,24 @@ TEST_F(Pools, ASweepLooksAtStaticPools) {
   static_cast<unsigned char *>(p)[9] = 1;
   EXPECT_EQ(rf_pool_watch_sweep(), 1U);
   expect_found(RF_BUG_USE_AFTER_FREE, p, 32, 9);
+}
+
+void damage_and_exit(bool sweep) {
+  rf_checked_options options = {};
+  rf_options_default(&options.settings);
+  options.settings.mode = RF_MODE_GUARD;
+  options.settings.sweep = sweep;
+  rf_checked_pools_init(&options);
+  void *p;
+  if (rf_memblocks_alloc(&lasting, 1, &p) == RF_OK && rf_memblocks_free(&lasting, 1, &p) == RF_OK) {
+    static_cast<unsigned char *>(p)[9] = 1;
+  }
+  std::exit(0);
+}
+
+TEST(PoolsDeathTest, TheEndOfTheProcessIsASweepUnlessSwitchedOff) {
+  EXPECT_EXIT(damage_and_exit(true), testing::ExitedWithCode(RF_EXITCODE_DEFAULT), "heap-use-after-free");
+  EXPECT_EXIT(damage_and_exit(false), testing::ExitedWithCode(0), "");
 }
 
 TEST_F(Pools, ASweepLeavesPoolsThatMayBeGone) {
