@@ -245,14 +245,13 @@ rf_status rf_handle_resize_here(rf_handle_heap *heap, size_t index, size_t size)
   return RF_OK;
 }
 
-/* To a gap elsewhere, in which it may grow. */
+/* To a gap elsewhere, in which it may grow. It is not the one behind the block, which would have grown into that. */
 static rf_status move_into(rf_handle_heap *heap, size_t index, const rf_handle_gap *gap, size_t at) {
   rf_handle_entry e;
   if (!rf_handle_load(heap, index, &e)) {
     return RF_ERR_CORRUPT;
   }
   size_t const extent = rf_handle_extent(heap, e.size);
-  size_t const before = gap->before == index ? e.prev : gap->before;
   size_t const after = gap->after == index ? e.next : gap->after;
   if (!rf_handle_unlink(heap, index)) {
     return RF_ERR_CORRUPT;
@@ -267,7 +266,7 @@ static rf_status move_into(rf_handle_heap *heap, size_t index, const rf_handle_g
   rf_track_resize(rf_handle_at(heap, e.offset), extent, rf_handle_at(heap, at), e.size);
   e.offset = at;
   rf_handle_store(heap, index, &e);
-  rf_handle_link(heap, before, index, after);
+  rf_handle_link(heap, gap->before, index, after);
   heap->moved += extent;
   return RF_OK;
 }
@@ -301,8 +300,8 @@ static rf_status grow(rf_handle_heap *heap, rf_handle handle, size_t index, size
   rf_status status;
   rf_handle_entry e;
   unsigned attempt = 0;
-  if (size > heap->size) {
-    return RF_ERR_NO_MEMORY;
+  if (size > heap->size) { /* nobody can help */
+    return rf_handle_load(heap, index, &e) && e.locks != 0 ? RF_ERR_BUSY : RF_ERR_NO_MEMORY;
   }
   do {
     /* The callback may have locked the block, or freed it. */

@@ -3,6 +3,8 @@
 #include <ringfence/blockgroup_allocator.h>
 #include <ringfence/memblocks_allocator.h>
 
+#include "fault_log.h"
+
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -13,6 +15,7 @@ namespace {
 size_t bitmap[1];
 rf_memblocks pool;
 unsigned sections;
+unsigned ended_sections;
 size_t bits_at_lock;
 size_t bits_at_unlock;
 
@@ -31,6 +34,7 @@ void __wrap_rf_mutex_lock(rf_mutex *mutex) {
 }
 
 void __wrap_rf_mutex_unlock(rf_mutex *mutex) {
+  ended_sections++;
   bits_at_unlock = bitmap[0];
   __real_rf_mutex_unlock(mutex);
 }
@@ -58,8 +62,10 @@ protected:
     SCOPED_TRACE(name);
     size_t const before = bitmap[0];
     sections = 0;
+    ended_sections = 0;
     call();
     EXPECT_EQ(sections, 1U);
+    EXPECT_EQ(ended_sections, 1U);
     EXPECT_EQ(bits_at_lock, before) << "changed before the lock";
     EXPECT_EQ(bits_at_unlock, bitmap[0]) << "changed after the lock";
   }
@@ -99,6 +105,21 @@ TEST_F(MemblocksLock, EachCallOfTheAdapterIsOneLockedSection) {
   expect_one_section("free", [&] { EXPECT_EQ(rf_free(&adapter.base, out[0]), RF_OK); });
   expect_one_section("check", [&] { EXPECT_EQ(rf_check(&adapter.base, nullptr), RF_OK); });
   expect_one_section("stats", [&] { rf_stats_get(&adapter.base, &s); });
+}
+
+TEST_F(MemblocksLock, EachCallOfTheAdapterThatFailsIsOneLockedSection) {
+  rf_allocator *const a = &adapter.base;
+  FaultLog faults;
+  expect_one_section("alloc", [&] { EXPECT_EQ(rf_alloc(a, sizeof buffer), nullptr); });
+  expect_one_section("usable_size", [&] { EXPECT_EQ(rf_usable_size(a, buffer + 1), 0U); });
+  expect_one_section("resize", [&] { EXPECT_EQ(rf_resize(a, p, sizeof buffer), RF_ERR_NO_MEMORY); });
+  expect_one_section("resize of no block", [&] { EXPECT_EQ(rf_resize(a, buffer + 1, 1), RF_ERR_BAD_POINTER); });
+  expect_one_section("free of no block", [&] { EXPECT_EQ(rf_free(a, buffer + 1), RF_ERR_BAD_POINTER); });
+  size_t const size = sizes[2];
+  sizes[2] = 65; // more blocks than are taken
+  expect_one_section("check", [&] { EXPECT_EQ(rf_check(a, nullptr), RF_ERR_CORRUPT); });
+  expect_one_section("free", [&] { EXPECT_EQ(rf_free(a, p), RF_ERR_CORRUPT); });
+  sizes[2] = size;
 }
 
 TEST_F(MemblocksLock, StatisticsOfAGroupAreOneLockedSectionForEachPool) {

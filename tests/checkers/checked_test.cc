@@ -169,6 +169,8 @@ TEST_F(Checked, EachSettingReachesThePageChecker) {
   EXPECT_EQ(o.stack_depth, 5U);
   EXPECT_NE(o.depot, nullptr);
   EXPECT_EQ(o.guarded.quarantine, 1111U);
+  EXPECT_EQ(o.guarded.stack_depth, 5U);
+  EXPECT_EQ(o.guarded.depot, o.depot) << "blocks without pages keep their stacks, too";
   EXPECT_FALSE(o.leaks_at_deinit);
   EXPECT_FALSE(o.sweep_at_deinit);
   rf_checked_deinit(&checked_);
@@ -221,6 +223,20 @@ TEST_F(Checked, ASweepFindsDamageInEachMode) {
   }
   EXPECT_EQ(rf_checked_sweep(&checked_, 0), 0U); // it was ended
   EXPECT_EQ(recorder_.count(), 0U);
+}
+
+// A microsecond is enough for a few blocks.
+TEST_F(Checked, ASweepTakesNoMoreTimeThanItsBudget) {
+  static unsigned char large[1024 * 1024];
+  ASSERT_EQ(rf_tlsf_init(&heap_, large, sizeof large), RF_OK);
+  options_.settings.leaks = RF_LEAKS_NONE;
+  rf_allocator *const a = rf_checked_init(&checked_, &heap_.base, &options_);
+  for (int i = 0; i < 4000; i++) {
+    ASSERT_NE(rf_alloc(a, 16), nullptr);
+  }
+  EXPECT_EQ(rf_checked_sweep(&checked_, 1), 0U);
+  EXPECT_NE(checked_.guard.swept, nullptr) << "some are left";
+  rf_checked_deinit(&checked_);
 }
 
 TEST_F(Checked, StacksAreTakenWhenAskedFor) {
@@ -316,6 +332,21 @@ TEST(CheckedDeathTest, SettingsWithoutAReporterMakeOne) {
 TEST(CheckedDeathTest, HaltAndExitcodeAreObeyed) {
   EXPECT_EXIT(run_example("mode=guard:exitcode=23", overflow), testing::ExitedWithCode(23), "SUMMARY");
   EXPECT_EXIT(run_example("mode=guard:halt=0:exitcode=23", overflow), testing::ExitedWithCode(0), "SUMMARY");
+}
+
+// As by a program that changes its folder or its root.
+void overflow_when_the_rules_are_gone(rf_allocator *a) {
+  (void)std::remove(std::getenv("CHECKED_RULES"));
+  overflow(a);
+}
+
+TEST(CheckedDeathTest, SuppressionsAreReadAtTheStart) {
+  std::string const rules = testing::TempDir() + "/checked_rules" + std::to_string(getpid());
+  std::ofstream(rules) << "heap-buffer-overflow:overflow\n";
+  setenv("CHECKED_RULES", rules.c_str(), 1);
+  EXPECT_EXIT(run_example(("mode=guard:suppressions=" + rules).c_str(), overflow_when_the_rules_are_gone),
+              testing::ExitedWithCode(0), "");
+  unsetenv("CHECKED_RULES");
 }
 
 TEST(CheckedDeathTest, AbortEndsTheProcessByItsSignal) {

@@ -378,6 +378,21 @@ TEST_P(GuardBugs, AnInteriorPointerIsToldFromItsBlock) {
   expect_silence();
 }
 
+TEST_P(GuardBugs, APointerToTheRedzonesIsBesideTheBlock) {
+  unsigned char *const p = bytes(rf_alloc(a(), 64));
+  for (ptrdiff_t const offset : {-1, 64, 64 + RF_GUARD_BACK_MIN - 1}) {
+    EXPECT_EQ(rf_free(a(), p + offset), RF_ERR_BAD_POINTER);
+    rf_finding const f = take_one();
+    expect_block(f, RF_BUG_BAD_FREE, p, 64, offset);
+    EXPECT_STREQ(f.detail, "the pointer is beside a block");
+    EXPECT_NE(f.cwe, 761U);
+  }
+  size_t const back = reinterpret_cast<rf_guard_header *>(p - RF_GUARD_PREFIX)->back;
+  EXPECT_EQ(rf_free(a(), p + 64 + back), RF_ERR_BAD_POINTER);
+  EXPECT_EQ(take_one().block, 0U) << "behind its redzone";
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+}
+
 TEST_P(GuardBugs, AnInteriorPointerOfAFreedBlockIsToldFromItsBlock) {
   unsigned char *const p = bytes(rf_alloc(a(), 64));
   rf_free(a(), p);
@@ -462,6 +477,20 @@ TEST_P(GuardBugs, ABlockOfAnotherGuardIsAMismatchThatNamesItsAllocation) {
   EXPECT_EQ(rf_free(&other.base, p), RF_OK);
   other.base.ops->deinit(&other.base);
   expect_silence();
+}
+
+TEST_P(GuardBugs, AGuardThatEndedAndBeganAgainHidesNoOther) {
+  std::vector<unsigned char> arena(64 * 1024);
+  TlsfHeap other_heap(arena.data(), arena.size());
+  rf_guard other;
+  unsigned char *const p = bytes(rf_alloc(a(), 30));
+  for (int i = 0; i < 2; i++) {
+    ASSERT_EQ(rf_guard_init(&other, other_heap.allocator(), &options_), RF_OK);
+    EXPECT_EQ(rf_free(&other.base, p), RF_ERR_BAD_POINTER);
+    EXPECT_EQ(take_one().bug, RF_BUG_DEALLOC_MISMATCH) << "the block of the older guard";
+    other.base.ops->deinit(&other.base);
+  }
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
 }
 
 TEST_P(GuardBugs, GuardsThatWereLetGoWithoutAnEndDoNoHarm) {

@@ -404,6 +404,35 @@ TEST_P(GuardOverrun, AnOverflowOverSeveralBlocksIsSurvived) {
   }
 }
 
+// Blocks that were given up are known: memory in which no block ever was is no lost one.
+TEST_P(GuardDamage, ABlockThatWasGivenUpIsNotLookedForElsewhere) {
+  if (!GetParam().in_arena) {
+    return;
+  }
+  unsigned char *const p = bytes(rf_alloc(a(), 40));
+  bytes(rf_alloc(a(), 40))[0] = 1;
+  for (size_t i = 1; i <= RF_GUARD_PREFIX; i++) {
+    p[-static_cast<ptrdiff_t>(i)] ^= 0x55;
+  }
+  EXPECT_EQ(rf_guard_sweep(&guard_), 1U);
+  EXPECT_EQ(take().size(), 1U);
+  EXPECT_EQ(guard_.abandoned, 1U);
+  EXPECT_EQ(rf_free(a(), p + 8192), RF_ERR_BAD_POINTER);
+  EXPECT_EQ(take_one().bug, RF_BUG_BAD_FREE);
+}
+
+TEST_P(GuardDamage, ACheckNamesTheSiteOfTheDamagedBlock) {
+  static const rf_site site = {"there.c", "f", 7};
+  unsigned char *const p = bytes(rf_alloc_at(a(), 40, RF_ALIGN_DEFAULT, &site));
+  rf_fault where;
+  p[40] ^= 1;
+  EXPECT_EQ(rf_check(a(), &where), RF_ERR_CORRUPT);
+  EXPECT_EQ(where.site, &site);
+  EXPECT_EQ(where.ptr, p + 40);
+  p[40] ^= 1;
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+}
+
 // ---- The inner allocator ----
 
 class GuardInnerDamage : public GuardDamage {
@@ -439,6 +468,21 @@ TEST_P(GuardInnerDamage, IsReportedOnceByTheSweep) {
   EXPECT_EQ(rf_guard_sweep(&guard_), 0U);
   mend();
   expect_silence();
+}
+
+TEST_P(GuardInnerDamage, TheQuarantineIsKeptFromItWhenARequestFails) {
+  void *const p = rf_alloc(a(), 40);
+  ASSERT_EQ(rf_free(a(), rf_alloc(a(), 40)), RF_OK);
+  damage();
+  EXPECT_EQ(rf_guard_sweep(&guard_), 1U);
+  take();
+  size_t const before = guard_.quarantined;
+  EXPECT_EQ(rf_alloc(a(), 2 * kArenaSize), nullptr);
+  EXPECT_EQ(guard_.quarantined, before);
+  take(); // an inner heap may meet its damage now
+  mend();
+  EXPECT_EQ(rf_guard_sweep(&guard_), 0U);
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
 }
 
 TEST_P(GuardInnerDamage, IsReportedOnceByOperationsThatMeetIt) {
@@ -488,6 +532,7 @@ TEST_P(GuardOverrun, WhereTheInnerHeapMeetsTheDamageFirstTheBlockThatDidItIsName
 // As by the last member of a structure behind the last of an array: beyond the guard bytes, in what the heap keeps
 // there.
 TEST_P(GuardOverrun, OfDamageInTheInnerHeapTheBlockBeforeItIsTold) {
+  void *const farther = rf_alloc(a(), 40);
   unsigned char *const p = bytes(rf_alloc(a(), 40));
   rf_fault where = {};
   size_t at = 40;
@@ -500,6 +545,7 @@ TEST_P(GuardOverrun, OfDamageInTheInnerHeapTheBlockBeforeItIsTold) {
   }
   if (at == 120 || where.ptr == nullptr) {
     rf_free(a(), p);
+    rf_free(a(), farther);
     return; // it keeps nothing there, or does not say where
   }
   EXPECT_EQ(rf_guard_sweep(&guard_), 1U);
@@ -510,6 +556,7 @@ TEST_P(GuardOverrun, OfDamageInTheInnerHeapTheBlockBeforeItIsTold) {
   p[at] ^= 0x55;
   expect_silence();
   rf_free(a(), p);
+  rf_free(a(), farther);
 }
 
 // A heap whose free raises a fault, as one does that finds its own data damaged.

@@ -210,6 +210,33 @@ TEST_P(Guard, ABlockLargerThanTheQuarantineDoesNotEmptyIt) {
   expect_silence();
 }
 
+TEST_P(Guard, ABlockAsLargeAsTheQuarantineWaitsInIt) {
+  void *p = rf_alloc(a(), 1000);
+  ASSERT_EQ(rf_free(a(), p), RF_OK);
+  options_.quarantine = guard_.quarantined; // of one such block
+  make(options_);
+  p = rf_alloc(a(), 1000);
+  ASSERT_EQ(rf_free(a(), p), RF_OK);
+  EXPECT_EQ(guard_.quarantined, options_.quarantine);
+  EXPECT_EQ(rf_free(a(), p), RF_ERR_NOT_ALLOCATED);
+  EXPECT_EQ(take_one().detail, nullptr) << "it has not left";
+}
+
+// Blocks of a large one wait while an eighth of it is freed, in four ages; of a small one, half.
+TEST_P(Guard, AgesGrowWithTheQuarantine) {
+  constexpr size_t kMiB = size_t{1} << 20;
+  struct {
+    size_t quarantine;
+    size_t wait;
+  } const cases[] = {{64 * 1024, 32 * 1024}, {kMiB, kMiB / 2}, {2 * kMiB, kMiB / 2}, {64 * kMiB, 8 * kMiB}};
+  for (auto const &c : cases) {
+    options_.quarantine = c.quarantine;
+    make(options_);
+    ASSERT_EQ(rf_free(a(), rf_alloc(a(), 10)), RF_OK);
+    EXPECT_EQ(guard_.age_left + guard_.quarantined, c.wait / RF_GUARD_AGES) << c.quarantine;
+  }
+}
+
 TEST_P(Guard, WithoutAQuarantineBlocksGoBackAtOnce) {
   options_.quarantine = 0;
   make(options_);
@@ -519,6 +546,24 @@ TEST_P(Guard, DescribesLiveBlocksOnly) {
   rf_free(a(), p);
   EXPECT_FALSE(rf_guard_describe(&guard_, p, &block));
   expect_silence();
+}
+
+TEST_P(Guard, DescribesTheFamily) {
+  for (rf_family const family : {RF_FAMILY_MALLOC, RF_FAMILY_NEW, RF_FAMILY_NEW_ARRAY, RF_FAMILY_NEW_ARRAY_ALIGNED}) {
+    rf_guard_block block;
+    void *const p = rf_guard_alloc_from(&guard_, 10, RF_ALIGN_DEFAULT, family, nullptr);
+    ASSERT_TRUE(rf_guard_describe(&guard_, p, &block));
+    EXPECT_EQ(block.family, family);
+    EXPECT_EQ(rf_guard_free_from(&guard_, p, family, SIZE_MAX, nullptr), RF_OK);
+  }
+}
+
+TEST_P(Guard, FiguresStayWhenItHasEnded) {
+  rf_free(a(), rf_alloc(a(), 10));
+  ASSERT_NE(rf_alloc(a(), 20), nullptr);
+  end();
+  EXPECT_EQ(stats().allocations, 2U);
+  EXPECT_EQ(stats().peak, 20U);
 }
 
 TEST_P(Guard, DeinitGivesEveryBlockBack) {

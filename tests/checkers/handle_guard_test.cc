@@ -272,11 +272,61 @@ TEST_P(HandleGuardTest, AWriteThroughAnAddressKeptOverAnAllocationIsFound) {
   EXPECT_EQ(f.access_size, 3U);
   EXPECT_EQ(f.offset, 7);
   EXPECT_EQ(f.size, 30U);
+  EXPECT_FALSE(f.freed) << "it lives elsewhere";
   EXPECT_EQ(line_of(f.allocated), a_line);
   EXPECT_EQ(line_of(f.released), shown);
   EXPECT_GT(f.window_size, 0U);
   rf_handle_free(h, a);
   rf_handle_free(h, b);
+}
+
+TEST_P(HandleGuardTest, AnAllocationThatMovesNothingLeavesKeptAddresses) {
+  rf_handle const a = rf_handle_alloc(h, 30);
+  unsigned char *const raw = at(a);
+  rf_handle const b = rf_handle_alloc_at(h, 8, RF_HANDLE_STAY, nullptr);
+  EXPECT_NE(b, RF_HANDLE_NULL);
+  EXPECT_EQ(at(a), raw);
+  rf_handle_free(h, a);
+  rf_handle_free(h, b);
+}
+
+// Nothing is slid together for it either.
+TEST_P(HandleGuardTest, AnAllocationThatMovesNothingFailsWhereOnlyCompactionWouldHelp) {
+  std::vector<rf_handle> blocks;
+  for (rf_handle a = rf_handle_alloc(h, 5000); a != RF_HANDLE_NULL; a = rf_handle_alloc(h, 5000)) {
+    blocks.push_back(a);
+  }
+  for (size_t i = 0; i < blocks.size(); i += 2) {
+    rf_handle_free(h, blocks[i]);
+  }
+  rf_handle_guard_flush(&checked_.guard, 0);
+  EXPECT_EQ(rf_handle_alloc_at(h, 15000, RF_HANDLE_STAY, nullptr), RF_HANDLE_NULL);
+  rf_handle const a = rf_handle_alloc(h, 15000);
+  EXPECT_NE(a, RF_HANDLE_NULL);
+  rf_handle_free(h, a);
+  for (size_t i = 1; i < blocks.size(); i += 2) {
+    rf_handle_free(h, blocks[i]);
+  }
+}
+
+TEST_P(HandleGuardTest, RequestsThatMayFailAreNoFailures) {
+  rf_handle_usage u;
+  EXPECT_EQ(rf_handle_alloc_at(h, kArena, RF_HANDLE_TRY, nullptr), RF_HANDLE_NULL);
+  rf_handle_usage_get(h, &u);
+  EXPECT_EQ(u.stats.failures, 0U);
+  EXPECT_EQ(rf_handle_alloc(h, kArena), RF_HANDLE_NULL);
+  rf_handle_usage_get(h, &u);
+  EXPECT_EQ(u.stats.failures, 1U);
+}
+
+TEST_P(HandleGuardTest, ASizeThatNoBlockCanHaveIsToldAsOfAnyOther) {
+  rf_handle const a = rf_handle_alloc(h, 20);
+  EXPECT_EQ(rf_handle_realloc(h, a, RF_SIZE_LIMIT), RF_ERR_NO_MEMORY);
+  ASSERT_NE(rf_handle_lock(h, a), nullptr);
+  EXPECT_EQ(rf_handle_realloc(h, a, RF_SIZE_LIMIT), RF_ERR_BUSY) << "the largest there is";
+  EXPECT_EQ(rf_handle_realloc(h, a, kArena), RF_ERR_BUSY);
+  EXPECT_EQ(rf_handle_unlock(h, a), RF_OK);
+  EXPECT_EQ(rf_handle_free(h, a), RF_OK);
 }
 
 TEST_P(HandleGuardTest, AnAddressKeptAfterTheUnlockIsFoundToo) {
@@ -383,6 +433,19 @@ TEST_P(HandleGuardTest, DamageIsFoundByFreeAndRealloc) {
   EXPECT_EQ(f.offset, 40);
 }
 
+// Its redzone is written anew where it ends then.
+TEST_P(HandleGuardTest, DamageIsFoundByAReallocInPlace) {
+  rf_handle const a = rf_handle_alloc(h, 20);
+  auto *const raw = static_cast<unsigned char *>(rf_handle_lock(h, a));
+  stray(raw + 20, 0);
+  EXPECT_EQ(rf_handle_realloc(h, a, 10), RF_OK);
+  rf_finding const f = take_one();
+  EXPECT_EQ(f.bug, RF_BUG_BUFFER_OVERFLOW);
+  EXPECT_EQ(f.size, 20U);
+  EXPECT_EQ(rf_handle_unlock(h, a), RF_OK);
+  EXPECT_EQ(rf_handle_free(h, a), RF_OK);
+}
+
 TEST_P(HandleGuardTest, AWriteAfterFreeIsFound) {
   ALLOCATE(a, 20);
   unsigned char *const raw = at(a);
@@ -415,6 +478,73 @@ TEST_P(HandleGuardTest, AnOverflowIntoTheNextBlocksHeaderIsOneFinding) {
   EXPECT_EQ(take_one().bug, RF_BUG_BUFFER_OVERFLOW);
   EXPECT_EQ(rf_handle_free(h, b), RF_ERR_CORRUPT) << "its header is gone; that was said";
   EXPECT_EQ(rf_handle_free(h, a), RF_OK);
+}
+
+TEST_P(HandleGuardTest, DamageToAHeaderBesideAnOverflowThatDoesNotReachItIsAFindingOfItsOwn) {
+  rf_handle const a = rf_handle_alloc(h, 20);
+  rf_handle const b = rf_handle_alloc(h, 20);
+  stray(at(a) + 20, 0x41);
+  stray(at(b) - checked_.guard.prefix + 3, 0x41);
+  EXPECT_EQ(rf_handle_guard_sweep(&checked_.guard), 2U);
+  std::vector<rf_finding> const found = recorder_.take();
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].bug, RF_BUG_BUFFER_OVERFLOW);
+  EXPECT_EQ(found[1].bug, RF_BUG_METADATA);
+  EXPECT_EQ(rf_handle_free(h, a), RF_OK);
+}
+
+TEST_P(HandleGuardTest, AnOverflowIntoFreeMemoryIsOneFindingAndHidesNothingBehindIt) {
+  rf_handle const a = rf_handle_alloc(h, 20);
+  rf_handle const hole = rf_handle_alloc(h, 200);
+  rf_handle const b = rf_handle_alloc(h, 20);
+  rf_handle_free(h, hole);
+  rf_handle_guard_flush(&checked_.guard, 0);
+  unsigned char *const raw = at(a);
+  for (int i = 20; i < 60; i++) {
+    stray(raw + i, 0x41);
+  }
+  EXPECT_EQ(sweep_one().bug, RF_BUG_BUFFER_OVERFLOW);
+  for (int i = 20; i < 60; i++) {
+    stray(raw + i, 0x41);
+  }
+  stray(at(b) - checked_.guard.prefix + 3, 0x41);
+  EXPECT_EQ(rf_handle_guard_sweep(&checked_.guard), 2U);
+  std::vector<rf_finding> const found = recorder_.take();
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[1].bug, RF_BUG_METADATA);
+  EXPECT_EQ(rf_handle_free(h, a), RF_OK);
+}
+
+TEST_P(HandleGuardTest, TheExtentOfAnUnderflowIntoTheHeaderIsTold) {
+  rf_handle const a = rf_handle_alloc(h, 20);
+  unsigned char *const raw = at(a);
+  ptrdiff_t const front = static_cast<ptrdiff_t>(checked_.guard.prefix) - ptrdiff_t{11 * sizeof(uintptr_t) + 16};
+  for (ptrdiff_t i = 5; i < front + 8; i++) {
+    stray(raw - i, 0x41);
+  }
+  rf_finding const f = sweep_one();
+  EXPECT_EQ(f.bug, RF_BUG_BUFFER_UNDERFLOW);
+  EXPECT_EQ(f.offset, -front);
+  EXPECT_EQ(f.access_size, static_cast<size_t>(front - 4));
+}
+
+TEST_P(HandleGuardTest, AHeaderOfAnotherBlockIsNoHeader) {
+  rf_handle const a = rf_handle_alloc(h, 20);
+  rf_handle const b = rf_handle_alloc(h, 20);
+  size_t const prefix = checked_.guard.prefix;
+  std::memcpy(at(b) - prefix, at(a) - prefix, prefix);
+  rf_finding const f = sweep_one();
+  EXPECT_EQ(f.bug, RF_BUG_METADATA);
+  EXPECT_EQ(f.argument, b);
+  EXPECT_EQ(rf_handle_free(h, a), RF_OK);
+}
+
+TEST_P(HandleGuardTest, ACheckAsksTheHeapToo) {
+  heap_.moved++; // a figure of its record
+  rf_fault where;
+  EXPECT_EQ(rf_handle_check(h, &where), RF_ERR_CORRUPT);
+  heap_.moved--;
+  EXPECT_EQ(rf_handle_check(h, &where), RF_OK);
 }
 
 TEST_P(HandleGuardTest, DamageToAHeaderIsFound) {
@@ -479,11 +609,21 @@ TEST_P(HandleGuardTest, SwapTradesBlocksAndTheirPlaces) {
   EXPECT_EQ(rf_handle_swap(h, a, b), RF_OK);
   EXPECT_EQ(at(b), pa);
   EXPECT_EQ(rf_handle_size(h, a), 30U);
+  unsigned char *const pb = at(a);
   rf_handle_free(h, rf_handle_alloc(h, 1));
   EXPECT_NE(at(b), pa);
+  EXPECT_NE(at(a), pb);
   expect_silence();
   EXPECT_EQ(rf_handle_free(h, a), RF_OK);
   EXPECT_EQ(rf_handle_free(h, b), RF_OK);
+}
+
+TEST_P(HandleGuardTest, ABlockInQuarantineIsFoundByNoAddress) {
+  rf_handle const a = rf_handle_alloc(h, 20);
+  unsigned char *const p = at(a);
+  EXPECT_EQ(rf_handle_find(h, p), a);
+  rf_handle_free(h, a);
+  EXPECT_EQ(rf_handle_find(h, p), RF_HANDLE_NULL);
 }
 
 TEST_P(HandleGuardTest, MemoryInQuarantineIsGivenBackBeforeARequestFails) {
@@ -596,6 +736,13 @@ TEST(CheckedHandles, InModesOffAndSampleAreTheHeapItself) {
     EXPECT_EQ(rf_checked_handles_init(&checked, &heap.base, &options), &heap.base);
     rf_checked_handles_deinit(&checked);
   }
+  options.settings.mode = RF_MODE_GUARD;
+  options.reporter = rf_reporter_plain();
+  EXPECT_EQ(rf_checked_handles_init(&checked, &heap.base, &options), &checked.guard.base);
+  EXPECT_EQ(checked.mode, RF_MODE_GUARD);
+  rf_checked_handles_deinit(&checked);
+  EXPECT_EQ(checked.mode, RF_MODE_OFF);
+  rf_checked_handles_deinit(&checked);
   EXPECT_EQ(rf_checked_handles_init(&checked, nullptr, &options), nullptr);
   EXPECT_EQ(rf_handle_guard_init(nullptr, &heap.base, nullptr), RF_ERR_INVALID);
   EXPECT_EQ(rf_handle_guard_init(&checked.guard, nullptr, nullptr), RF_ERR_INVALID);

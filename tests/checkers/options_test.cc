@@ -194,6 +194,7 @@ TEST_F(Options, TheNearestKeyIsOneThatMayHaveBeenMeant) {
       {"mod=page", "mode"},
       {"Halt", "halt"},
       {"leak=0", "leaks"},
+      {"hexp=1", "heap"}, // help is as near, and comes later
       {"xyzzy=1", ""},
       {"=3", ""},
       {"a_key_that_is_longer_than_any_other_one=1", ""},

@@ -14,6 +14,7 @@
 
 #include <sys/mman.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -364,12 +365,44 @@ TEST_F(Pools, ASweepLooksAtStaticPools) {
   expect_found(RF_BUG_USE_AFTER_FREE, p, 32, 9);
 }
 
+void damage_and_exit(bool sweep) {
+  rf_checked_options options = {};
+  rf_options_default(&options.settings);
+  options.settings.mode = RF_MODE_GUARD;
+  options.settings.sweep = sweep;
+  rf_checked_pools_init(&options);
+  void *p;
+  if (rf_memblocks_alloc(&lasting, 1, &p) == RF_OK && rf_memblocks_free(&lasting, 1, &p) == RF_OK) {
+    static_cast<unsigned char *>(p)[9] = 1;
+  }
+  std::exit(0);
+}
+
+TEST(PoolsDeathTest, TheEndOfTheProcessIsASweepUnlessSwitchedOff) {
+  EXPECT_EXIT(damage_and_exit(true), testing::ExitedWithCode(RF_EXITCODE_DEFAULT), "heap-use-after-free");
+  EXPECT_EXIT(damage_and_exit(false), testing::ExitedWithCode(0), "");
+}
+
 TEST_F(Pools, ASweepLeavesPoolsThatMayBeGone) {
   unsigned char *const p = take();
   give(p);
   p[9] = 1;
   EXPECT_EQ(rf_pool_watch_sweep(), 0U);
   p[9] = 0xCC;
+}
+
+TEST_F(Pools, TheFillOfTheOptionsIsTaken) {
+  rf_checked_options options = {};
+  rf_options_default(&options.settings);
+  options.settings.mode = RF_MODE_GUARD;
+  options.settings.fill = 5;
+  options.reporter = &reporter_;
+  EXPECT_EQ(rf_checked_pools_init(&options), RF_MODE_GUARD);
+  unsigned char *const p = take();
+  p[4] = p[5] = 1;
+  give(p);
+  EXPECT_EQ(p[4], RF_PATTERN_FREED);
+  EXPECT_EQ(p[5], 1);
 }
 
 TEST_F(Pools, TheOptionLeavesThemAlone) {

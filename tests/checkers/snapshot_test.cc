@@ -137,10 +137,35 @@ TEST_F(Snapshot, WhatFindsNoRoomIsCounted) {
   EXPECT_EQ(after_.count, 1U);
   EXPECT_EQ(deltas().size(), 1U);
   EXPECT_EQ(after_.omitted_blocks + static_cast<size_t>(deltas()[0].blocks), 3U);
+  EXPECT_EQ(after_.omitted_bytes + static_cast<size_t>(deltas()[0].bytes), 120U);
   EXPECT_NE(text().find(" blocks of call sites that did not fit\n"), std::string::npos);
   rf_snapshot_init(&after_, "after", nullptr, 0);
   take(after_);
   EXPECT_EQ(after_.omitted_blocks, 3U);
+  EXPECT_EQ(after_.omitted_bytes, 120U);
+  EXPECT_EQ(json()["omitted_blocks"].number, 3);
+}
+
+TEST_F(Snapshot, WhatFoundNoRoomInEitherIsCountedInTheDifference) {
+  rf_snapshot_init(&before_, "before", nullptr, 0);
+  rf_snapshot_init(&after_, "after", nullptr, 0);
+  here(10);
+  take(before_);
+  there(100);
+  take(after_);
+  EXPECT_EQ(json(&before_)["omitted_blocks"].number, 3);
+}
+
+TEST_F(Snapshot, ASiteWithOtherBytesInAsManyBlocksIsADifference) {
+  void *const p = here(10);
+  take(before_);
+  rf_free(&guard_.base, p);
+  here(30);
+  take(after_);
+  std::vector<rf_snapshot_delta> const all = deltas(&before_);
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0].blocks, 0);
+  EXPECT_EQ(all[0].bytes, 20);
 }
 
 TEST_F(Snapshot, GoesThroughALock) {
@@ -171,6 +196,7 @@ TEST_F(Snapshot, TextListsTheLargestFirst) {
   EXPECT_NE(large, std::string::npos) << listed;
   EXPECT_NE(small, std::string::npos) << listed;
   EXPECT_LT(large, small);
+  EXPECT_EQ(listed.find("and more"), std::string::npos);
 }
 
 TEST_F(Snapshot, TextEndsAfterSomeRows) {

@@ -248,6 +248,13 @@ TEST_F(DumpTest, SaysHowManyBlocksItLeavesOut) {
                                                   "    and 3 more\n");
 }
 
+TEST_F(DumpTest, AListThatHasThemAllLeavesNoneOut) {
+  rf_dump_options const options = {false, false, 2, 80};
+  picture.add(0x1000, 1, 0, true);
+  picture.add(0x1010, 1, 0, true);
+  EXPECT_EQ(dump(a, &options).find("more"), std::string::npos);
+}
+
 TEST_F(DumpTest, WithoutAWalkThereAreStatisticsOnly) {
   rf_std heap;
   ASSERT_EQ(rf_std_init(&heap), RF_OK);

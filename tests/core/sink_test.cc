@@ -54,6 +54,7 @@ TEST(SinkTest, WritesHexadecimalPaddedToWhatIsAsked) {
   EXPECT_EQ(text_of([](const rf_sink *s) { rf_sink_hex(s, 0xbeef, 2); }), "0xbeef");
   EXPECT_EQ(text_of([](const rf_sink *s) { rf_sink_hex(s, 0xbeef, 6); }), "0x00beef");
   EXPECT_EQ(text_of([](const rf_sink *s) { rf_sink_hex(s, UINT64_MAX, 16); }), "0xffffffffffffffff");
+  EXPECT_EQ(text_of([](const rf_sink *s) { rf_sink_hex(s, 1, 17); }), "0x0000000000000001");
   EXPECT_EQ(text_of([](const rf_sink *s) { rf_sink_hex(s, 1, 99); }), "0x0000000000000001");
 }
 

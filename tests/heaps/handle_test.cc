@@ -430,6 +430,8 @@ TEST_F(Handle, ALockedBlockGrowsWhereItIsOrNotAtAll) {
   fill({16, 16});
   rf_handle_lock(h, 1);
   EXPECT_EQ(rf_handle_realloc(h, 1, 17), RF_ERR_BUSY);
+  EXPECT_EQ(rf_handle_realloc(h, 1, kArena), RF_ERR_BUSY) << "more than there is";
+  EXPECT_EQ(rf_handle_realloc(h, 1, RF_SIZE_LIMIT), RF_ERR_BUSY);
   EXPECT_EQ(rf_handle_realloc(h, 1, 3), RF_OK);
   EXPECT_EQ(map(), "1:3* -12 2:16 -68 ");
   EXPECT_EQ(rf_handle_realloc(h, 1, 16), RF_OK);
@@ -697,6 +699,38 @@ TEST_F(Handle, TheCallbackIsAskedSoManyTimes) {
   EXPECT_EQ(asked, RF_HANDLE_SHORT_ATTEMPTS);
 }
 
+// More memory than there is would be served by a record that the callback has overwritten.
+TEST_F(Handle, ACallbackThatOverwritesTheRecordIsNotObeyed) {
+  make_apart(100);
+  fill({100});
+  rf_handle_heap_on_short(
+      &heap,
+      [](void *record, unsigned, size_t) {
+        static_cast<rf_handle_heap *>(record)->size += 16;
+        return true;
+      },
+      &heap);
+  EXPECT_EQ(rf_handle_alloc(h, 10), RF_HANDLE_NULL);
+  heap.size = 100;
+  EXPECT_EQ(usage().used_blocks, 1U);
+}
+
+// ---- Generations ----
+
+TEST_F(Handle, APlaceServesOnWhenItsGenerationsBeginAgain) {
+  make_apart(100);
+  rf_handle const first = rf_handle_alloc(h, 10);
+  ASSERT_EQ(rf_handle_free(h, first), RF_OK);
+  size_t frees = 1;
+  rf_handle again = rf_handle_alloc(h, 10);
+  for (; again != first && frees <= 0x10000; frees++) {
+    ASSERT_EQ(again & 0xFFFFU, first & 0xFFFFU);
+    ASSERT_EQ(rf_handle_free(h, again), RF_OK) << frees;
+    again = rf_handle_alloc(h, 10);
+  }
+  EXPECT_EQ(frees, 0x8000U) << "fifteen bits";
+}
+
 // ---- Swap ----
 
 TEST_F(Handle, SwapLetsTwoHandlesTradeTheirBlocksHoweverTheyLie) {
@@ -786,6 +820,76 @@ TEST_F(Handle, PointersAndHandlesShareAnArena) {
   EXPECT_EQ(rf_free(a, p), RF_ERR_NOT_ALLOCATED);
   EXPECT_EQ(faults.take(), RF_ERR_NOT_ALLOCATED);
   EXPECT_EQ(rf_check(a, nullptr), RF_OK);
+}
+
+// Where the hole begins: not in the block before it.
+TEST_F(Handle, AHoleBeginsWhereTheBlockBeforeItEnds) {
+  make_apart(100);
+  rf_handle_allocator pinned;
+  ASSERT_EQ(rf_handle_allocator_init(&pinned, &heap), RF_OK);
+  rf_allocator *const a = &pinned.base;
+  auto *const first = static_cast<unsigned char *>(rf_alloc(a, 16));
+  void *const second = rf_alloc(a, 16);
+  ASSERT_EQ(second, first + 16);
+  EXPECT_EQ(rf_free(a, second), RF_OK);
+  EXPECT_EQ(rf_free(a, second), RF_ERR_NOT_ALLOCATED);
+  EXPECT_EQ(faults.take(), RF_ERR_NOT_ALLOCATED);
+  EXPECT_EQ(rf_free(a, first + 12), RF_ERR_BAD_POINTER);
+  EXPECT_EQ(faults.take(), RF_ERR_BAD_POINTER);
+  EXPECT_EQ(rf_free(a, first), RF_OK);
+  EXPECT_EQ(rf_free(a, first), RF_ERR_NOT_ALLOCATED) << "the hole begins with the arena";
+  EXPECT_EQ(faults.take(), RF_ERR_NOT_ALLOCATED);
+}
+
+// A hole may serve more as it is than all free memory would when slid together, because pointers are aligned.
+TEST_F(Handle, TheLargestSizeForAPointerMayBeAHoleAsItIs) {
+  make_apart(72);
+  rf_handle_allocator pinned;
+  ASSERT_EQ(rf_handle_allocator_init(&pinned, &heap), RF_OK);
+  rf_allocator *const a = &pinned.base;
+  fill({16, 48, 4, 4});
+  rf_handle_free(h, 2);
+  rf_handle_free(h, 4);
+  rf_handle_lock(h, 1);
+  EXPECT_EQ(map(), "1:16* -48 3:4 -4 ");
+  rf_stats s;
+  rf_stats_get(a, &s);
+  EXPECT_EQ(s.largest_free, 48U);
+  EXPECT_NE(rf_alloc(a, 48), nullptr);
+}
+
+TEST_F(Handle, MorePointersThanBlocksAreDamageToTheAdapter) {
+  rf_handle_allocator pinned;
+  ASSERT_EQ(rf_handle_allocator_init(&pinned, &heap), RF_OK);
+  rf_allocator *const a = &pinned.base;
+  fill({10});
+  ASSERT_NE(rf_alloc(a, 10), nullptr);
+  EXPECT_EQ(rf_check(a, nullptr), RF_OK);
+  rf_counters const before = pinned.counters;
+  pinned.counters.blocks = pinned.counters.peak_blocks = 3;
+  EXPECT_EQ(rf_check(a, nullptr), RF_ERR_CORRUPT);
+  pinned.counters = before;
+  pinned.counters.used = pinned.counters.peak = 21;
+  EXPECT_EQ(rf_check(a, nullptr), RF_ERR_CORRUPT);
+  pinned.counters = before;
+}
+
+// The block itself is known; whether it may grow, its neighbour's place in the table would tell.
+TEST_F(Handle, AResizeThatMeetsDamageIsReported) {
+  make_apart(200);
+  rf_handle_allocator pinned;
+  ASSERT_EQ(rf_handle_allocator_init(&pinned, &heap), RF_OK);
+  rf_allocator *const a = &pinned.base;
+  void *const p = rf_alloc(a, 16);
+  fill({16});
+  ASSERT_EQ(rf_usable_size(a, p), 16U);
+  unsigned char saved[sizeof table];
+  std::memcpy(saved, table, sizeof table);
+  size_t const place = RF_HANDLE_TABLE_BYTES(200, 0); // of one block
+  std::memset(table + 2 * place, 0xFF, place);
+  EXPECT_EQ(rf_resize(a, p, 32), RF_ERR_CORRUPT);
+  EXPECT_EQ(faults.take(), RF_ERR_CORRUPT);
+  std::memcpy(table, saved, sizeof table);
 }
 
 TEST_F(Handle, TheAdapterNeedsALivingHeap) {

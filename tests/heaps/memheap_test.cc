@@ -101,6 +101,19 @@ TEST_F(Memheap, TheSmallestFreeBlockThatIsLargeEnoughIsTaken) {
   EXPECT_EQ(large, rf_alloc(a, 100));
 }
 
+TEST_F(Memheap, AmongEqualsTheOneFreedLastIsTaken) {
+  unsigned char *equal[3];
+  for (unsigned char *&p : equal) {
+    p = alloc(100);
+    alloc(1);
+  }
+  fill(&first);
+  for (unsigned char *const p : equal) {
+    rf_free(a, p);
+  }
+  EXPECT_EQ(equal[2], rf_alloc(a, 50));
+}
+
 // ---- realloc ----
 
 TEST_F(Memheap, AReallocStaysInItsRegionWhereThereIsRoomBesideTheBlock) {
@@ -291,6 +304,19 @@ TEST_F(Memheap, RefusesABlockOfARegionThatWasRemovedAndCameBack) {
   EXPECT_EQ(RF_ERR_BAD_POINTER, rf_free(a, q));
   EXPECT_EQ(1U, faults.count());
   faults.take();
+}
+
+TEST_F(Memheap, ARegionThatWasGivenToAnotherHeapServesNobodyHere) {
+  rf_memheap here;
+  rf_memheap there;
+  ASSERT_EQ(RF_OK, rf_memheap_init(&here));
+  ASSERT_EQ(RF_OK, rf_memheap_init(&there));
+  ASSERT_EQ(RF_OK, rf_memheap_add(&here, &third, nullptr, memory[2], 1024));
+  ASSERT_EQ(RF_OK, rf_memheap_add(&there, &third, nullptr, memory[2], 1024));
+  EXPECT_EQ(nullptr, rf_alloc(&here.base, 10));
+  EXPECT_EQ(RF_ERR_CORRUPT, faults.take());
+  EXPECT_NE(nullptr, rf_alloc(&there.base, 10));
+  rf_deinit(&there.base);
 }
 
 TEST_F(Memheap, ServesAndOwnsNothingAfterDeinit) {

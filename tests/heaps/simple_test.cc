@@ -102,6 +102,15 @@ TEST(SimpleTest, ArenasThatHoldNoBlockAreRefused) {
   EXPECT_EQ(rf_simple_init(&heap, reinterpret_cast<void *>(UINTPTR_MAX - 10), 100), RF_ERR_INVALID);
 }
 
+// Three bytes more than four cells: a header would have no payload there, so they are the last block's.
+TEST(SimpleTest, ARestThatOnlyAHeaderFitsIntoBelongsToTheBlockBeforeIt) {
+  alignas(64) unsigned char arena[128];
+  rf_simple heap;
+  ASSERT_EQ(rf_simple_init(&heap, arena + 64 - 3, 4 * RF_ALIGN_DEFAULT + 3), RF_OK);
+  void *const p = rf_alloc(&heap.base, 4 * RF_ALIGN_DEFAULT - 3);
+  EXPECT_EQ(rf_usable_size(&heap.base, p), 4 * RF_ALIGN_DEFAULT);
+}
+
 TEST(SimpleTest, HeadersGrowWithTheArena) {
   std::vector<unsigned char> memory(5 << 20);
   unsigned char *const start = memory.data() + rf_align_gap(memory.data(), 64);
@@ -294,6 +303,30 @@ TEST(SimpleTest, AHintThatIsNoBlockIsFoundByACheck) {
     EXPECT_EQ(rf_check(h.a, &where), RF_ERR_CORRUPT) << wrong;
     h.heap.first_free = before;
   }
+}
+
+TEST(SimpleTest, AHintAboveAFreeBlockIsFoundByACheck) {
+  Heap h(1024);
+  void *const p = rf_alloc(h.a, 100);
+  ASSERT_NE(rf_alloc(h.a, 100), nullptr);
+  size_t const behind = h.heap.first_free;
+  EXPECT_EQ(rf_free(h.a, p), RF_OK);
+  EXPECT_EQ(h.heap.first_free, 0U);
+  rf_fault where;
+  for (size_t const wrong : {behind, h.heap.cells}) {
+    h.heap.first_free = wrong;
+    EXPECT_EQ(rf_check(h.a, &where), RF_ERR_CORRUPT) << wrong;
+  }
+  h.heap.first_free = 0;
+}
+
+TEST(SimpleTest, AWrongCountOfFreeBlocksIsFoundByACheck) {
+  Heap h(1024);
+  rf_fault where;
+  h.heap.free_blocks++;
+  EXPECT_EQ(rf_check(h.a, &where), RF_ERR_CORRUPT);
+  h.heap.free_blocks--;
+  EXPECT_EQ(rf_check(h.a, &where), RF_OK);
 }
 
 class Damage : public testing::TestWithParam<size_t> {

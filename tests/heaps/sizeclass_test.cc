@@ -218,6 +218,24 @@ TEST_F(SizeclassFallback, GetsEverythingBackAtTheEnd) {
   EXPECT_LT(1U, stats(&fallback.base).blocks);
 }
 
+TEST_F(SizeclassFallback, ABlockOfItThatHasNoBytesIsOwned) {
+  void *const p = rf_aligned_alloc(a, 8192, 0);
+  ASSERT_NE(nullptr, p);
+  ASSERT_EQ(1U, heap.large_blocks) << "the buffer cannot align so";
+  EXPECT_TRUE(rf_owns(a, p));
+  EXPECT_FALSE(rf_owns(a, static_cast<unsigned char *>(p) + 1));
+  EXPECT_EQ(RF_OK, rf_free(a, p));
+  EXPECT_FALSE(rf_owns(a, p));
+}
+
+TEST_F(SizeclassFallback, TheBufferServesAnyClassAgainWhileBlocksOfTheFallbackLive) {
+  void *const large = rf_alloc(a, 70000);
+  void *const p = rf_alloc(a, 10);
+  EXPECT_EQ(RF_OK, rf_free(a, p));
+  EXPECT_EQ(0U, heap.carved);
+  EXPECT_EQ(RF_OK, rf_free(a, large));
+}
+
 TEST_F(SizeclassFallback, BlocksAreFreedInAnyOrder) {
   for (size_t const step : {1, 7, 101, 299}) {
     std::vector<void *> blocks;
@@ -407,6 +425,30 @@ TEST_F(SizeclassRefusals, ABlockOfAFormerLife) {
   EXPECT_EQ(RF_OK, rf_free(a, all));
 }
 
+TEST_F(SizeclassRefusals, ABlockOfAFormerLifeIsKnownAsFreedUntilItsMemoryServesAgain) {
+  unsigned char *const p = alloc(10);
+  unsigned char *const q = alloc(10, 64);
+  rf_deinit(a);
+  ASSERT_EQ(RF_OK, rf_sizeclass_init(&heap, arena, sizeof arena, nullptr));
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, freed(p));
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, freed(q));
+}
+
+TEST_F(SizeclassRefusals, AFreeBlockOfAnotherClassIsReportedAndNotServed) {
+  alloc(1);
+  unsigned char *const small = alloc(10);
+  unsigned char *const large = alloc(100);
+  EXPECT_EQ(RF_OK, rf_free(a, large));
+  EXPECT_EQ(RF_OK, rf_free(a, small));
+  void *const sound = heap.queue[3];
+  heap.queue[3] = heap.queue[0];
+  void *const p = rf_alloc(a, 100);
+  EXPECT_EQ(RF_ERR_CORRUPT, faults.take());
+  EXPECT_NE(small, p);
+  EXPECT_LE(100U, rf_usable_size(a, p));
+  heap.queue[3] = sound;
+}
+
 TEST_F(SizeclassRefusals, ABlockOfAFormerLifeWhoseHeaderIsAsItWasBeforeItsDamage) {
   alloc(10);
   unsigned char *const p = alloc(10);
@@ -499,6 +541,16 @@ TEST_F(Sizeclass, CountsPerFileAndLine) {
   EXPECT_NE(std::string::npos, text.find("     64       1       0\n")) << text;
   (void)r;
   (void)s;
+}
+
+// The search begins in the same row for both.
+TEST_F(Sizeclass, CountsLinesOfAFileApartThatMeetInTheTable) {
+  static const rf_site lines[] = {{"here.c", "f", 1}, {"here.c", "f", 3}};
+  ASSERT_EQ(RF_OK, rf_sizeclass_track_sites(&heap, table, 3));
+  rf_alloc_at(a, 1, kG, &lines[0]);
+  rf_alloc_at(a, 2, kG, &lines[1]);
+  EXPECT_EQ(2U, table[0].bytes);
+  EXPECT_EQ(1U, table[1].bytes);
 }
 
 TEST_F(Sizeclass, CountsSitesWithoutARowTogether) {
@@ -652,6 +704,19 @@ TEST_F(SizeclassIntegrity, EachByteOfEachHeaderIsTold) {
     }
   }
   EXPECT_LT(12U * kMeant, headers);
+}
+
+TEST_F(SizeclassIntegrity, FiguresThatCannotBeAreTold) {
+  rf_counters const sound = heap.counters;
+  heap.counters.peak = sound.used - 1;
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_check(a, nullptr));
+  heap.counters = sound;
+  heap.counters.peak_blocks = sound.blocks - 1;
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_check(a, nullptr));
+  heap.counters = sound;
+  heap.counters.allocations = sound.peak_blocks - 1;
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_check(a, nullptr));
+  heap.counters = sound;
 }
 
 TEST_F(SizeclassIntegrity, NothingElseInTheBufferIsReliedUpon) {

@@ -270,6 +270,30 @@ TEST_F(SlabDamage, OfTheReserveIsTold) {
   EXPECT_EQ(RF_OK, rf_check(a, nullptr));
 }
 
+TEST_F(SlabDamage, ThatPutsAZoneInUseIntoTheReserveDoesNotFreeIt) {
+  auto const page_of = [&](void *p) { return (static_cast<unsigned char *>(p) - heap.pages) / ptrdiff_t{kPage}; };
+  auto const chunk = std::find_if(blocks.begin(), blocks.end(), [&](void *p) {
+    return word_of(reinterpret_cast<unsigned char *>(heap.records) + page_of(p) * ptrdiff_t{kRecord}, 0) % 8 == kZone;
+  });
+  ASSERT_NE(chunk, blocks.end());
+  uint32_t const sound = heap.reserve[0];
+  heap.reserve[0] = static_cast<uint32_t>(page_of(*chunk));
+  EXPECT_EQ(nullptr, rf_alloc(a, stats(a).largest_free + kPage));
+  EXPECT_EQ(RF_ERR_CORRUPT, faults.take());
+  EXPECT_LT(0U, rf_usable_size(a, *chunk)) << "it lives on";
+  heap.reserve[0] = sound;
+}
+
+TEST_F(SlabDamage, OfFiguresThatCannotBeIsTold) {
+  rf_counters const counted = heap.counters;
+  heap.counters.peak = counted.used - 1;
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_check(a, nullptr));
+  heap.counters = counted;
+  heap.counters.peak_blocks = counted.blocks - 1;
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_check(a, nullptr));
+  heap.counters = counted;
+}
+
 TEST_F(SlabDamage, OfAnyOtherByteOfTheArenaIsNone) {
   Bytes all;
   add(&all, arena.get(), kArena);

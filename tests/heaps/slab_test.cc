@@ -339,6 +339,30 @@ TEST(SlabPages, ServeAnyAlignment) {
   h.expect_as_after_init();
 }
 
+// A run that is just as long as the pages and the one that the alignment may skip.
+TEST(SlabPages, ServeAnAlignmentFromTheShortestRunThatIsSure) {
+  Heap h(256 * 1024, 4096);
+  size_t const all = stats(h.a).largest_free / 4096;
+  unsigned char *const rest = static_cast<unsigned char *>(rf_slab_alloc_pages(&h.heap, all - 6, RF_HERE));
+  ASSERT_EQ(6U * 4096, stats(h.a).largest_free);
+  unsigned char *const p = h.alloc(5 * 4096, 8192);
+  EXPECT_TRUE(rf_is_aligned(p, 8192));
+  EXPECT_EQ(RF_OK, rf_free(h.a, p));
+  EXPECT_EQ(RF_OK, rf_free(h.a, rest));
+}
+
+#if SIZE_MAX > UINT32_MAX
+TEST(SlabPages, AreNeverSoManyThatTheirNumberWraps) {
+  Heap h(256 * 1024, 4096);
+  unsigned char *const p = h.alloc(50000);
+  for (size_t const more : {size_t{0}, size_t{1}, size_t{13}}) {
+    EXPECT_EQ(RF_ERR_NO_MEMORY, rf_resize(h.a, p, ((size_t{1} << 32) + more) * 4096));
+  }
+  EXPECT_EQ(50000U, walk(h.a)[0].size);
+  EXPECT_EQ(RF_OK, rf_free(h.a, p));
+}
+#endif
+
 TEST(SlabPages, AreCountedAsWhole) {
   Heap h(kMiB, 4096);
   EXPECT_EQ(4096U, rf_slab_page_size(&h.heap));
@@ -429,6 +453,16 @@ TEST(SlabArena, ThatIsTooSmallIsRefusedAndTheHeapLeftAlone) {
     EXPECT_EQ(RF_ERR_INVALID, rf_slab_init_paged(&heap, arena, 1024, page)) << page;
   }
   EXPECT_EQ(0, memcmp(&heap, &before, sizeof heap));
+}
+
+TEST(SlabArena, IsTheCapacityWithAllThatAlignmentTakes) {
+  alignas(64) static unsigned char arena[8192];
+  for (size_t skew = 0; skew < 8; skew++) {
+    rf_slab heap;
+    ASSERT_EQ(RF_OK, rf_slab_init(&heap, arena + skew, sizeof arena - 8));
+    EXPECT_EQ(sizeof arena - 8, stats(&heap.base).capacity) << skew;
+    rf_deinit(&heap.base);
+  }
 }
 
 TEST(SlabArena, HasPagesOfA128th) {

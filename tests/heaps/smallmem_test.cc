@@ -114,6 +114,21 @@ TEST_F(Smallmem, WhatIsTooLittleForABlockStaysWithTheBlock) {
   EXPECT_EQ(room - span(1), rf_usable_size(a, p));
 }
 
+// A header and one byte; in the middle of the arena, all sizes are multiples of the alignment.
+TEST_F(Smallmem, TheLeastBlockIsSplitOffAtTheEndOfTheArena) {
+  constexpr size_t kLeast = 1;
+  size_t const first = span(1);
+  alignas(16) unsigned char memory[128];
+  rf_smallmem other;
+  ASSERT_EQ(RF_OK, rf_smallmem_init(&other, memory + rf_align_gap(memory + kHeader, kG), first + kHeader + kLeast));
+  unsigned char *const p = alloc_filled(&other.base, first - kHeader);
+  std::vector<Seen> const blocks = walk(&other.base);
+  ASSERT_EQ(2U, blocks.size());
+  EXPECT_EQ(p, blocks[0].ptr);
+  EXPECT_EQ(kLeast, blocks[1].size);
+  rf_deinit(&other.base);
+}
+
 TEST_F(Smallmem, AFreeMergesWithBothNeighbours) {
   unsigned char *const p = alloc(50);
   unsigned char *const q = alloc(60);
@@ -284,6 +299,17 @@ TEST_F(SmallmemRefusals, ABlockOfAFormerLifeThatEndedInDamage) {
   ASSERT_EQ(RF_OK, rf_smallmem_init(&heap, arena, sizeof arena));
   EXPECT_EQ(p, rf_alloc(a, 1000));
   EXPECT_EQ(RF_ERR_BAD_POINTER, freed(q));
+}
+
+// Behind the damage, headers whose neighbours agree with them would pass for blocks.
+TEST_F(SmallmemRefusals, BlocksOfAFormerLifeThatEndedInDamageBeforeThem) {
+  alloc(10);
+  unsigned char *const between = alloc(10);
+  alloc(10);
+  p[-1] ^= 1;
+  rf_deinit(a);
+  ASSERT_EQ(RF_OK, rf_smallmem_init(&heap, arena, sizeof arena));
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, freed(between));
 }
 
 TEST_F(SmallmemRefusals, AnythingAfterDeinit) {

@@ -305,6 +305,18 @@ TEST(TlsfTest, AReallocThatFitsNowhereLeavesTheBlock) {
 
 // ---- Regions ----
 
+// Wherever the free memory begins: the bytes left before the block are none, or a block of their own.
+TEST(TlsfTest, AnAlignedBlockBeginsAtTheFirstPlaceThatWillDo) {
+  for (size_t skew = 0; skew < 64; skew += kGranule) {
+    Heap h(4096, skew);
+    const unsigned char *const first = walk(h.a)[0].ptr;
+    auto *const p = static_cast<unsigned char *>(rf_aligned_alloc(h.a, 32, 20));
+    size_t const gap = rf_align_gap(first, 32);
+    EXPECT_EQ(p, first + (gap != 0 && gap < 16 ? gap + 32 : gap)) << skew;
+    rf_free(h.a, p);
+  }
+}
+
 TEST(TlsfTest, ServesFromAllRegionsAndKnowsThemApart) {
   Memory second(8192, 5);
   Memory third(2048, 3);
@@ -627,6 +639,18 @@ TEST(TlsfHugeArena, IsCutIntoPiecesThatComeAndGoTogether) {
   EXPECT_EQ(rf_free(h.a, q), RF_OK);
   EXPECT_EQ(rf_tlsf_remove_region(&h.heap, space.start), RF_OK);
   EXPECT_EQ(stats(h.a).capacity, 4096U);
+}
+
+TEST(TlsfHugeArena, IsRemovedAsAWholeOnly) {
+  AddressSpace const space(26 * kGiB);
+  if (!space.made()) {
+    GTEST_SKIP() << "no address space";
+  }
+  Heap h(4096);
+  ASSERT_EQ(rf_tlsf_add_region(&h.heap, space.start, space.size), RF_OK);
+  EXPECT_EQ(rf_tlsf_remove_region(&h.heap, space.start + 12 * kGiB), RF_ERR_INVALID) << "where its second piece begins";
+  EXPECT_EQ(stats(h.a).capacity, space.size + 4096);
+  EXPECT_EQ(rf_tlsf_remove_region(&h.heap, space.start), RF_OK);
 }
 
 TEST(TlsfHugeArena, IsBusyWhileAnyOfItsPiecesHasABlock) {
