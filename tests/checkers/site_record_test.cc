@@ -4,7 +4,6 @@
 #include <dlfcn.h>
 #include <link.h>
 #include <sys/wait.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -119,7 +118,7 @@ TEST(SeenSites, CountFromZeroOnceTheyWereTold) {
   });
 }
 
-#ifdef __x86_64__
+#ifdef RF_CAN_STEP
 
 // A signal's handler, or another thread, that adds the same site after so many instructions.
 struct {
@@ -129,7 +128,7 @@ struct {
 
 void on_step(int /*number*/, siginfo_t * /*info*/, void *context) {
   if (--racing.left == 0) {
-    static_cast<ucontext_t *>(context)->uc_mcontext.gregs[REG_EFL] &= ~0x100; // no further step
+    ringfence_test::end_stepping(context);
     rf_seen_sites_add(racing.caller, false);
   }
 }

@@ -17,7 +17,6 @@ extern "C" {
 
 #include <algorithm>
 #include <csignal>
-#include <ucontext.h>
 #include <vector>
 
 namespace ringfence {
@@ -183,7 +182,7 @@ TEST_F(StackGuess, IsOfTheLatestGenerationBeyondTheLastNumber) {
   EXPECT_TRUE(is_met(id)) << "it never goes back";
 }
 
-#ifdef __x86_64__
+#ifdef RF_CAN_STEP
 
 // Code is replaced by other code after so many instructions.
 unsigned steps_left;
@@ -192,7 +191,7 @@ constexpr unsigned kStride = 8; // a signal takes long
 void on_step(int /*number*/, siginfo_t * /*info*/, void *context) {
   if (--steps_left == 0) {
     rf_stack_generation++;
-    static_cast<ucontext_t *>(context)->uc_mcontext.gregs[REG_EFL] &= ~0x100; // no further step
+    ringfence_test::end_stepping(context);
   }
 }
 

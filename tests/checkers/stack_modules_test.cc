@@ -14,7 +14,6 @@
 #include <csignal>
 #include <cstring>
 #include <sys/mman.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 namespace ringfence {
@@ -134,7 +133,7 @@ TEST_F(StackModules, MoreThanThereIsRoomForAreKnownInTurn) {
   }
 }
 
-#ifdef __x86_64__
+#ifdef RF_CAN_STEP
 
 // A signal's handler, or another thread, that finds the same module at the same time.
 struct {
@@ -145,7 +144,7 @@ struct {
 void on_step(int /*number*/, siginfo_t * /*info*/, void *context) {
   if (--racing.left == 0) {
     racing.done = true;
-    static_cast<ucontext_t *>(context)->uc_mcontext.gregs[REG_EFL] &= ~0x100; // no further step
+    ringfence_test::end_stepping(context);
     (void)rf_stack_rule_find(kLow + 0x2004);
   }
 }

@@ -307,14 +307,8 @@ TEST_F(StackRules, HoldBehindAHandlersFrameForCodeWithoutTables) {
   (void)sigaltstack(&other, nullptr);
 }
 
-// The tables of i386 do not hold at every instruction: the unwinder itself faults there. ThreadSanitizer puts signals
-// off.
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define PUTS_SIGNALS_OFF 1
-#endif
-#endif
-#if defined(__x86_64__) && !defined(PUTS_SIGNALS_OFF)
+// The tables of i386 do not hold at every instruction: the unwinder itself faults there.
+#ifdef RF_CAN_STEP
 
 // Every instruction of some code, calls through the linkage table included, as if a signal came there.
 struct {
