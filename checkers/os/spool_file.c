@@ -216,7 +216,7 @@ static void put_name(char *out, size_t room, const char *start, uint64_t number)
 }
 
 /* Written under a name that collectors pass over; then it is whole, and gets one that they take. */
-static outcome write_segment(int folder, const char *line, size_t size) {
+static outcome write_segment(rf_spool_file *spool, int folder, const char *line, size_t size) {
   char before[64];
   char name[64];
   uint64_t number = rf_clock_ns(CLOCK_REALTIME);
@@ -225,7 +225,9 @@ static outcome write_segment(int folder, const char *line, size_t size) {
   if (fd < 0) {
     return FAILED;
   }
-  outcome result = write(fd, line, size) == (ssize_t)size ? BUSY : FAILED;
+  ssize_t const written = write(fd, line, size);
+  spool->too_large = spool->too_large || (written < 0 && errno == EFBIG);
+  outcome result = written == (ssize_t)size ? BUSY : FAILED;
   (void)close(fd);
   for (unsigned i = 0; i < SEGMENT_TRIES && result == BUSY; i++) {
     put_name(name, sizeof name, "spool/segment-", number++);
@@ -294,7 +296,7 @@ static bool append_to(rf_spool_file *spool, const char *path, bool shared, char 
     result = append_locked(spool, folder, line, size);
   }
   if (result == BUSY) {
-    result = write_segment(folder, line, size);
+    result = write_segment(spool, folder, line, size);
   }
   if (result == DONE && ring) {
     (void)ring_doorbell(folder, path);

@@ -47,6 +47,7 @@ const char *const kKnown[] = {
     "_ZN5ClassnwEm",
     "_Zli3_kmy",
     "_Z3foov.isra.0",
+    "_Z1fIJidEEvZ1gIJcccEEvvE1LDpT_",
     "_ZGVZ4mainE5thing",
 };
 
@@ -72,7 +73,7 @@ TEST(Demangle, SaysWhatTheRuntimesDemanglerSays) {
 TEST(Demangle, LeavesWhatItDoesNotKnow) {
   for (const char *const mangled :
        {"", "main", "_Z", "_Zxx", "_Z3fo", "_ZN3fooE", "_ZN1A", "_Z3fooIXadL_Z3barvEEEvv", "_Z3fooT_", "_Z3fooS9_",
-        "_ZN3FooC1", "_Z99999999999999999999f", "_Z1fDpT_", "_R3rust"}) {
+        "_ZN3FooC1", "_Z99999999999999999999f", "_Z4294967297fv", "_Z1fDpT_", "_R3rust"}) {
     const char *const name = rf_demangle_name(&memory, mangled);
     EXPECT_TRUE(name == nullptr || name == reference(mangled)) << mangled << ": " << name;
   }

@@ -51,6 +51,16 @@ TEST(LibraryKind, EachLiesBesideEachOther) {
   }
 }
 
+TEST(LibraryKind, APathFitsWithTheByteThatEndsIt) {
+  const std::string other = "/a/musl/lib.so";
+  char out[32];
+  for (size_t room = 0; room <= other.size() + 1; room++) {
+    bool const fits = room > other.size();
+    EXPECT_EQ(rf_library_beside("/a/lib.so", RF_LIBRARY_MAIN, RF_LIBRARY_MUSL, kBuilt, out, room), fits) << room;
+    EXPECT_EQ(fits ? out : other, other);
+  }
+}
+
 TEST(LibraryKind, NoneLiesWhereTheFirstDoesNot) {
   EXPECT_EQ(beside("/usr/lib/lib.so.0", RF_LIBRARY_MUSL, RF_LIBRARY_MAIN), "");
   EXPECT_EQ(beside("lib.so.0", RF_LIBRARY_MAIN, RF_LIBRARY_MUSL), "") << "no folder";

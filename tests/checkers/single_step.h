@@ -2,7 +2,21 @@
 #ifndef RINGFENCE_TESTS_CHECKERS_SINGLE_STEP_H
 #define RINGFENCE_TESTS_CHECKERS_SINGLE_STEP_H
 
-#if defined(__x86_64__)
+// ThreadSanitizer puts signals off.
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define RF_PUTS_SIGNALS_OFF 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define RF_PUTS_SIGNALS_OFF 1
+#endif
+
+#if defined(__x86_64__) && !defined(RF_PUTS_SIGNALS_OFF)
+
+#define RF_CAN_STEP 1
+
+#include <ucontext.h>
 
 namespace ringfence_test {
 
@@ -15,6 +29,11 @@ inline void set_stepping(bool on) {
                    :
                    : "r"(on ? 0x100UL : 0UL)
                    : "memory", "cc");
+}
+
+// In the handler: the thread goes on without further stops.
+inline void end_stepping(void *context) {
+  static_cast<ucontext_t *>(context)->uc_mcontext.gregs[REG_EFL] &= ~0x100;
 }
 
 } // namespace ringfence_test

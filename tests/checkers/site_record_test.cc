@@ -6,11 +6,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <csignal>
 #include <functional>
 #include <string>
 #include <vector>
 
 #include "tests/checkers/json_value.h"
+#include "tests/checkers/single_step.h"
 
 #include "checkers/os/seen_sites.h"
 extern "C" {
@@ -115,6 +118,45 @@ TEST(SeenSites, CountFromZeroOnceTheyWereTold) {
   });
 }
 
+#ifdef RF_CAN_STEP
+
+// A signal's handler, or another thread, that adds the same site after so many instructions.
+struct {
+  unsigned left;
+  uintptr_t caller;
+} racing;
+
+void on_step(int /*number*/, siginfo_t * /*info*/, void *context) {
+  if (--racing.left == 0) {
+    ringfence_test::end_stepping(context);
+    rf_seen_sites_add(racing.caller, false);
+  }
+}
+
+TEST(SeenSites, AddedTwiceAtOnceAreKeptOnce) {
+  alone([] {
+    struct sigaction action = {};
+    action.sa_sigaction = on_step;
+    action.sa_flags = SA_SIGINFO;
+    ASSERT_EQ(sigaction(SIGTRAP, &action, nullptr), 0);
+    size_t sites = 0;
+    do {
+      racing = {static_cast<unsigned>(++sites), site(sites)};
+      ringfence_test::set_stepping(true);
+      rf_seen_sites_add(racing.caller, false);
+      ringfence_test::set_stepping(false);
+    } while (racing.left == 0);
+    Listed const l = listed();
+    for (size_t i = 1; i <= sites; i++) {
+      auto const is_it = [i](const rf_seen_site &s) { return s.caller == site(i); };
+      EXPECT_EQ(std::count_if(l.sites.begin(), l.sites.begin() + static_cast<ptrdiff_t>(l.count), is_it), 1) << i;
+    }
+    EXPECT_GT(l.count, sites) << "some were entered twice at first";
+  });
+}
+
+#endif
+
 TEST(SeenSites, BeyondTheRoomAreCounted) {
   alone([] {
     for (size_t i = 0; i < RF_SEEN_SITES + 5; i++) {
@@ -133,6 +175,10 @@ TEST(SeenSites, BeyondTheRoomAreCounted) {
     EXPECT_EQ(l.count, RF_SEEN_SITES);
     EXPECT_EQ(l.first, RF_SEEN_SITES);
     EXPECT_EQ(l.dropped, 1U) << "five were told of";
+    rf_seen_sites_forget(); // as a child of fork does
+    EXPECT_EQ(listed().dropped, 0U) << "the parent tells of them";
+    rf_seen_sites_add(site(RF_SEEN_SITES + 6), false);
+    EXPECT_EQ(listed().dropped, 1U);
   });
 }
 

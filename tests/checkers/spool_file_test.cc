@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
@@ -12,11 +13,22 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
+
+static int copied = -1; // a further descriptor of the file that was locked last, as a child of fork has one
+static bool copies;
+
+extern "C" int flock(int fd, int operation) {
+  if (copies && (operation & LOCK_SH) != 0) {
+    copied = dup(fd);
+  }
+  return static_cast<int>(syscall(SYS_flock, fd, operation));
+}
 
 namespace {
 
@@ -155,6 +167,17 @@ TEST_F(SpoolFile, DoesNotWaitForACollectorThatKeepsTheLock) {
   EXPECT_EQ(written(), "one\nfour\n");
 }
 
+TEST_F(SpoolFile, UnlocksTheFileThoughAChildHasACopyOfItsDescriptor) {
+  copies = true;
+  EXPECT_TRUE(append("one"));
+  copies = false;
+  ASSERT_GE(copied, 0);
+  int const collector = open(current().c_str(), O_RDONLY | O_CLOEXEC);
+  EXPECT_EQ(flock(collector, LOCK_EX | LOCK_NB), 0);
+  (void)close(collector);
+  (void)close(copied);
+}
+
 // A collector's end of the doorbell of `folder`.
 int listen_at(const std::string &folder) {
   sockaddr_un address = {};
@@ -251,6 +274,22 @@ TEST_F(SpoolFile, LeavesStandardStreamsAloneThatAreClosed) {
   EXPECT_EQ(written(), "one\n");
 }
 
+TEST_F(SpoolFile, WritesByNoDescriptorOfAStandardStream) {
+  for (int stream = 0; stream < 3; stream++) {
+    EXPECT_EQ(in_child([this, stream] {
+                rlimit const one_more = {4, 4}; // for the folder; the file has to do with the stream's
+                for (int fd = 3; fd < 256; fd++) {
+                  (void)close(fd);
+                }
+                (void)close(stream);
+                (void)setrlimit(RLIMIT_NOFILE, &one_more);
+                return append("one") ? 1 : 0;
+              }),
+              0)
+        << stream;
+  }
+}
+
 TEST_F(SpoolFile, SaysThatItFailedWhereNoDescriptorIsLeft) {
   EXPECT_EQ(in_child([this] {
               rlimit const none = {3, 3};
@@ -279,6 +318,64 @@ TEST_F(SpoolFile, SurvivesALimitOfFileSizes) {
             0);
   EXPECT_EQ(written(), "one\nto\nthree\n");
   EXPECT_EQ(read(shared_file()), "too lo") << "the next place was tried";
+}
+
+// The part of a line that arrived does not count the line feed that ends the one before.
+TEST_F(SpoolFile, TellsHowMuchOfALineArrived) {
+  begin(folder_);
+  spool_.shared[1] = spool_.shared[0];
+  EXPECT_EQ(in_child([this] {
+              rlimit limit = {6, RLIM_INFINITY};
+              bool const one = append("one") && spool_.arrived == 4;
+              (void)setrlimit(RLIMIT_FSIZE, &limit);
+              bool const two = !append("two") && spool_.arrived == 2;
+              limit.rlim_cur = 8;
+              (void)setrlimit(RLIMIT_FSIZE, &limit);
+              bool const three = !append("three") && spool_.arrived == 1;
+              limit.rlim_cur = 9;
+              (void)setrlimit(RLIMIT_FSIZE, &limit);
+              bool const four = !append("four") && spool_.arrived == 0;
+              return (one ? 0 : 1) + (two ? 0 : 2) + (three ? 0 : 4) + (four ? 0 : 8);
+            }),
+            0);
+  EXPECT_EQ(written(), "one\ntw\nt\n");
+}
+
+TEST_F(SpoolFile, ASignalThatWaitedBeforeALimitOfFileSizesWaitsOn) {
+  EXPECT_EQ(in_child([this] {
+              rlimit const nothing = {0, RLIM_INFINITY};
+              sigset_t signals;
+              (void)sigemptyset(&signals);
+              (void)sigaddset(&signals, SIGXFSZ);
+              (void)sigprocmask(SIG_BLOCK, &signals, nullptr);
+              (void)raise(SIGXFSZ);
+              (void)setrlimit(RLIMIT_FSIZE, &nothing);
+              if (append("one")) {
+                return 1;
+              }
+              return sigpending(&signals) == 0 && sigismember(&signals, SIGXFSZ) == 1 ? 0 : 2;
+            }),
+            0);
+}
+
+// Where a collector keeps the lock, and no other place can be had.
+TEST_F(SpoolFile, ASegmentThatIsRefusedLeavesNeitherAFileNorASignal) {
+  begin(folder_);
+  spool_.shared[1] = spool_.shared[0];
+  ASSERT_TRUE(append("one"));
+  int const held = open(current().c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_EQ(flock(held, LOCK_EX | LOCK_NB), 0);
+  for (rlim_t const room : {0, 3}) {
+    EXPECT_EQ(in_child([this, room] {
+                rlimit const limit = {room, RLIM_INFINITY};
+                (void)setrlimit(RLIMIT_FSIZE, &limit);
+                return append("two") ? 1 : 0;
+              }),
+              0)
+        << room;
+    EXPECT_EQ(names(), std::vector<std::string>{"current"});
+  }
+  (void)close(held);
 }
 
 TEST_F(SpoolFile, WorksWithAnyUmask) {

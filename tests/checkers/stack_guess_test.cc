@@ -1,6 +1,8 @@
 // A guess of a stack is verified word by word (checkers/os/stack_guess.c): over stacks and layouts of the tests' own.
 #include "checkers/os/stack_rules.h"
 
+#include "tests/checkers/single_step.h"
+
 #include <gtest/gtest.h>
 
 #if RF_STACK_RULES
@@ -8,11 +10,13 @@
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/os/host.h"
+#include "checkers/os/stack_guess.h"
 #include "checkers/os/stack_record.h"
 }
 #undef _Static_assert
 
 #include <algorithm>
+#include <csignal>
 #include <vector>
 
 namespace ringfence {
@@ -163,6 +167,59 @@ TEST_F(StackGuess, IsOfTheLatestGeneration) {
   rf_stack_generation = kGeneration + 2;
   EXPECT_FALSE(is_met(id));
 }
+
+// Generations go round: the first one comes after the last one.
+TEST_F(StackGuess, IsOfTheLatestGenerationBeyondTheLastNumber) {
+  uint32_t const last = UINT32_MAX - 1;
+  rf_stack_layout const old = stack_at({1, 4, 8});
+  uint32_t const id = put(old, last);
+  rf_stack_layout const other = stack_at({2, 5, 9});
+  memory_of_stack[1] = memory_of_stack[4] = memory_of_stack[8] = 0;
+  EXPECT_EQ(put(other, 1), id);
+  rf_stack_generation = 1;
+  EXPECT_TRUE(is_met(id));
+  EXPECT_EQ(put(old, last), id);
+  EXPECT_TRUE(is_met(id)) << "it never goes back";
+}
+
+#ifdef RF_CAN_STEP
+
+// Code is replaced by other code after so many instructions.
+unsigned steps_left;
+constexpr unsigned kStride = 8; // a signal takes long
+
+void on_step(int /*number*/, siginfo_t * /*info*/, void *context) {
+  if (--steps_left == 0) {
+    rf_stack_generation++;
+    ringfence_test::end_stepping(context);
+  }
+}
+
+TEST_F(StackGuess, IsNoneWhereTheGenerationChangesWhileItIsCompared) {
+  uint32_t const id = put(stack_at({1, 4, 8}));
+  ASSERT_TRUE(is_met(id));
+  struct sigaction action = {};
+  action.sa_sigaction = on_step;
+  action.sa_flags = SA_SIGINFO;
+  ASSERT_EQ(sigaction(SIGTRAP, &action, nullptr), 0);
+  unsigned refused = 0;
+  unsigned steps = 0;
+  do {
+    uintptr_t word = 0;
+    rf_stack_generation = kGeneration;
+    steps_left = steps += kStride;
+    ringfence_test::set_stepping(true);
+    rf_stack_verdict const verdict =
+        rf_stack_compare(record_at(&depot_, id), 0x10000, memory_of_stack, RF_TRACE_DEPTH, &word);
+    ringfence_test::set_stepping(false);
+    ASSERT_NE(verdict, RF_STACK_OTHER) << steps;
+    refused += verdict == RF_STACK_UNKNOWN ? 1 : 0;
+  } while (steps_left == 0);
+  (void)signal(SIGTRAP, SIG_DFL);
+  EXPECT_GT(refused, steps / kStride / 2);
+}
+
+#endif
 
 TEST_F(StackGuess, IsLeftWhereALaterLayoutHasNoRoom) {
   uint32_t const id = put(stack_at({1, 4, 8}));

@@ -239,12 +239,21 @@ TEST_F(StackRules, HoldInCoroutines) {
 
 // ---- Signals ----
 
+void put_rule(uintptr_t pc, uint32_t rule) {
+  rf_stack_rule_set(pc)[0] = static_cast<uint64_t>(pc >> RF_RULES_FIRST_BITS) << RF_RULE_BITS | rule;
+}
+
 void on_signal(int /*number*/) {
   COMPARE_HERE();
 }
 
 void raise_usr1(const stack_step * /*step*/) {
   (void)raise(SIGUSR1);
+}
+
+void raise_usr1_and_jump(const stack_step * /*step*/) {
+  (void)raise(SIGUSR1);
+  longjmp(back, 1);
 }
 
 void handle(int number, void (*handler)(int), int flags) {
@@ -272,14 +281,34 @@ TEST_F(StackRules, HoldInSignalHandlersOnEitherStack) {
   (void)sigaltstack(&other, nullptr);
 }
 
-// The tables of i386 do not hold at every instruction: the unwinder itself faults there. ThreadSanitizer puts signals
-// off.
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define PUTS_SIGNALS_OFF 1
-#endif
-#endif
-#if defined(__x86_64__) && !defined(PUTS_SIGNALS_OFF)
+// Behind the handler's frame the stack is the thread's again, as code without tables shows.
+TEST_F(StackRules, HoldBehindAHandlersFrameForCodeWithoutTables) {
+  std::vector<char> room(64 * 1024);
+  stack_t other = {};
+  other.ss_sp = room.data();
+  other.ss_size = room.size();
+  ASSERT_EQ(sigaltstack(&other, nullptr), 0);
+  handle(SIGUSR1, on_signal, SA_ONSTACK);
+  const stack_subject &plain = stack_subjects_pointers[0];
+  stack_step const steps[] = {{plain.run, 9}, {plain.run, 9}, {plain.run, 9}, {raise_usr1_and_jump, 0}};
+  start(steps);
+  EXPECT_TRUE(all_equal()) << difference();
+  auto const first = reinterpret_cast<uintptr_t>(plain.run);
+  uintptr_t *const end = found.expected.frames + found.expected.count;
+  const uintptr_t *const pc =
+      std::find_if(found.expected.frames, end, [first](uintptr_t at) { return at > first && at < first + 256; });
+  ASSERT_NE(pc, end);
+  put_rule(*pc, RF_RULE_POINTERS);
+  start(steps);
+  EXPECT_TRUE(all_equal()) << difference();
+  rf_stack_rules_forget();
+  handle(SIGUSR1, SIG_DFL, 0);
+  other.ss_flags = SS_DISABLE;
+  (void)sigaltstack(&other, nullptr);
+}
+
+// The tables of i386 do not hold at every instruction: the unwinder itself faults there.
+#ifdef RF_CAN_STEP
 
 // Every instruction of some code, calls through the linkage table included, as if a signal came there.
 struct {
@@ -405,10 +434,6 @@ TEST_F(StackRules, OfDamagedTablesDoNoHarm) {
 
 constexpr uintptr_t kFirst = 0x200000; // return addresses into no code
 constexpr uintptr_t kSecond = 0x123450;
-
-void put_rule(uintptr_t pc, uint32_t rule) {
-  rf_stack_rule_set(pc)[0] = static_cast<uint64_t>(pc >> RF_RULES_FIRST_BITS) << RF_RULE_BITS | rule;
-}
 
 // A stack of one page, and on it the frame that a call from kFirst has left. The frame of kFirst's function, whose last
 // word is kSecond, ends `beyond` words behind the stack.

@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -201,6 +204,22 @@ TEST_F(Depot, AnIdThatWasNeverHandedOutIsNothing) {
     EXPECT_EQ(get(id).size(), known ? 3U : 0U) << id;
   }
   EXPECT_TRUE(get(UINT32_MAX).empty());
+}
+
+// No number leads to a record that the memory would end in.
+TEST(DepotMemory, IsNotReadBehindItsEnd) {
+  auto const page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  auto *const pages =
+      static_cast<unsigned char *>(mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  ASSERT_NE(static_cast<void *>(pages), MAP_FAILED);
+  ASSERT_EQ(mprotect(pages + page, page, PROT_NONE), 0);
+  rf_stack_depot depot;
+  ASSERT_EQ(rf_stack_depot_init(&depot, pages, page), RF_OK);
+  uintptr_t frame = 0;
+  for (uint32_t id = 0; id < page; id++) {
+    EXPECT_EQ(rf_stack_depot_get(&depot, id, &frame, 1), 0U) << id;
+  }
+  munmap(pages, 2 * page);
 }
 
 TEST_F(Depot, WhenFullItSaysSoAndKeepsWhatItHas) {

@@ -1,4 +1,5 @@
 // The caches of the drop-in's heap: blocks that are freed, kept, given back, moved and resized.
+#include "tests/checkers/recorder.h"
 #include "tests/checkers/single_step.h"
 #include "tests/dropin/heap_alone.h"
 
@@ -222,7 +223,78 @@ TEST(DropinCaches, GiveBackWhatWaitsWhereThereIsNoMemoryForMore) {
   });
 }
 
+// Large ones are zero where their memory is new, and where it served before.
+TEST(DropinCaches, ZeroBlocksOfAllSizes) {
+  heap_alone([] {
+    rf_cache *const cache = rf_cache_take(0);
+    rf_origin const origin = {};
+    for (size_t const size : {size_t{100}, size_t{5000}, size_t{100000}, 3 * kMiB}) {
+      for (size_t const align : {size_t{16}, size_t{4096}}) {
+        rf_block_request const request = {size, align, RF_FAMILY_MALLOC, true, false, 0};
+        for (int i = 0; i < 30; i++) {
+          auto *const p = static_cast<unsigned char *>(rf_cache_alloc(cache, &request, &origin));
+          ASSERT_NE(p, nullptr);
+          ASSERT_EQ(p[0], 0) << size << " at " << align;
+          ASSERT_EQ(memcmp(p, p + 1, size - 1), 0) << size << " at " << align;
+          memset(p, 1, size);
+          EXPECT_TRUE(rf_cache_free(cache, p, RF_FAMILY_MALLOC, SIZE_MAX, &origin));
+        }
+      }
+    }
+  });
+}
+
+// A large block alone is no longer restricted: of a span of slots others may be.
+TEST(DropinCaches, ReturnTheRightsOfABlockAndOfNoNeighbour) {
+  heap_alone([] {
+    rf_cache *const cache = rf_cache_take(0);
+    rf_origin const origin = {};
+    void *blocks[2];
+    for (void *&p : blocks) {
+      p = rf_cache_malloc(cache, 2 * RF_UNIT - 200, RF_FAMILY_MALLOC, &origin);
+    }
+    rf_span *const lower = view_at(blocks[0]).span;
+    const rf_span *const upper = view_at(blocks[1]).span;
+    ASSERT_EQ(rf_span_start(lower) + lower->bytes, rf_span_start(upper));
+    void *const start = reinterpret_cast<void *>(rf_span_start(lower));
+    ASSERT_EQ(mprotect(start, lower->bytes, PROT_READ), 0);
+    rf_heap_restricted(start, lower->bytes);
+    EXPECT_TRUE(rf_span_is_restricted(lower));
+    EXPECT_FALSE(rf_span_is_restricted(upper));
+    EXPECT_TRUE(rf_cache_free(cache, blocks[0], RF_FAMILY_MALLOC, SIZE_MAX, &origin));
+    EXPECT_FALSE(rf_span_is_restricted(lower));
+    void *const small = rf_cache_malloc(cache, 100, RF_FAMILY_MALLOC, &origin);
+    rf_heap_restricted(small, 0);
+    EXPECT_TRUE(rf_cache_free(cache, small, RF_FAMILY_MALLOC, SIZE_MAX, &origin));
+    EXPECT_TRUE(rf_span_is_restricted(view_at(small).span));
+  });
+}
+
 // ---- Realloc ----
+
+TEST(DropinCaches, CountABlockThatMovesOnce) {
+  heap_alone([] {
+    rf_cache *const cache = rf_cache_take(0);
+    rf_origin const origin = {};
+    void *p = rf_cache_malloc(cache, 100, RF_FAMILY_MALLOC, &origin);
+    rf_cache_figures before;
+    rf_cache_figures_of_all(&before);
+    EXPECT_EQ(before.counters.blocks, 1U);
+    EXPECT_EQ(before.counters.peak_blocks, 1U);
+    for (size_t size = 200; size < 1000; size += 100) {
+      void *const moved = rf_cache_realloc(cache, p, size, &origin);
+      ASSERT_NE(moved, p);
+      p = moved;
+      rf_cache_figures now;
+      rf_cache_figures_of_all(&now);
+      EXPECT_EQ(now.counters.blocks, 1U);
+      EXPECT_EQ(now.counters.peak_blocks, 1U);
+      EXPECT_EQ(now.counters.used, size);
+      EXPECT_EQ(now.counters.peak, size);
+      EXPECT_EQ(now.counters.allocations, before.counters.allocations);
+    }
+  });
+}
 
 TEST(DropinCaches, ABlockThatReallocMovesWasFreedByIt) {
   heap_alone([] {
@@ -237,6 +309,58 @@ TEST(DropinCaches, ABlockThatReallocMovesWasFreedByIt) {
     EXPECT_EQ(old->released, view_at(q).slot->allocated);
   });
 }
+
+#ifdef __x86_64__
+
+// Frees the block after so many instructions of a realloc, as another thread may until it is claimed.
+struct {
+  unsigned left;
+  rf_view block;
+  rf_cache *other;
+  bool done;
+} freeing;
+
+void free_on_step(int /*signal*/, siginfo_t * /*info*/, void *context) {
+  if (--freeing.left == 0) {
+    end_stepping(context);
+    rf_origin const origin = {};
+    freeing.done = rf_slot_state_of(freeing.block.slot) == RF_SLOT_LIVE &&
+                   rf_cache_free(freeing.other, freeing.block.payload, RF_FAMILY_MALLOC, SIZE_MAX, &origin);
+  }
+}
+
+TEST(DropinCaches, ABlockThatIsFreedWhileReallocMovesItCountsAsIfItWereNot) {
+  heap_alone([] {
+    ringfence::Recorder recorder;
+    rf_heap_options_now.reporter = recorder.reporter();
+    struct sigaction action = {};
+    action.sa_sigaction = free_on_step;
+    action.sa_flags = SA_SIGINFO;
+    ASSERT_EQ(sigaction(SIGTRAP, &action, nullptr), 0);
+    rf_cache *const cache = rf_cache_take(0);
+    freeing.other = rf_cache_take(0);
+    rf_origin const origin = {};
+    unsigned refused = 0;
+    freeing.done = true;
+    for (unsigned step = 1; freeing.done; step += 97) { // a signal takes long
+      void *const p = rf_cache_malloc(cache, 100, RF_FAMILY_MALLOC, &origin);
+      size_t const requested = cache->requested;
+      size_t const allocations = cache->allocations;
+      freeing = {step, view_at(p), freeing.other, false};
+      set_stepping(true);
+      void *const moved = rf_cache_realloc(cache, p, 300, &origin);
+      set_stepping(false);
+      EXPECT_EQ(moved == nullptr, freeing.done) << step;
+      EXPECT_EQ(cache->requested, requested + (freeing.done ? 0 : 300)) << step;
+      EXPECT_EQ(cache->allocations, allocations) << step;
+      EXPECT_EQ(recorder.take().size(), freeing.done ? 1U : 0U) << step;
+      refused += freeing.done ? 1 : 0;
+    }
+    EXPECT_GT(refused, 3U);
+  });
+}
+
+#endif
 
 TEST(DropinCaches, ABlockThatStaysForWantOfMemoryIsNoFailure) {
   heap_alone([] {

@@ -155,6 +155,32 @@ TEST_F(DropinHeap, TellsWritesAfterFree) {
   }
 }
 
+TEST_F(DropinHeap, TellsAWriteAfterFreeThatRunsOnIntoTheGuardOnce) {
+  for (size_t const size : {17, 64, 100, 240}) {
+    SCOPED_TRACE(size);
+    unsigned char *const p = make(size);
+    rf_free(heap_, p);
+    memset(p + size - 9, 'x', 15);
+    EXPECT_EQ(rf_heap_as_allocator_sweep(), 1U);
+    expect_one(RF_BUG_USE_AFTER_FREE, p, size, static_cast<ptrdiff_t>(size - 9), 15, kFill);
+    expect_mended();
+  }
+}
+
+// Far before the block, in the gap that its alignment leaves.
+TEST_F(DropinHeap, ShowsTheBytesAroundAnUnderflowFromItsRowOn) {
+  unsigned char *const p = make(100, 4096);
+  for (size_t const before : {1, 17, 40}) {
+    p[-static_cast<ptrdiff_t>(before)] = 'x';
+    EXPECT_EQ(rf_heap_as_allocator_sweep(), 1U);
+    std::vector<rf_finding> const found = recorder_.take();
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].offset, -static_cast<ptrdiff_t>(before));
+    EXPECT_EQ(found[0].window_address, found[0].address & ~uintptr_t{15});
+    expect_mended();
+  }
+}
+
 TEST_F(DropinHeap, FindsAWriteAfterFreeWhenTheMemoryIsToServeAgain) {
   unsigned char *const p = make(40);
   rf_free(heap_, p);
@@ -165,7 +191,6 @@ TEST_F(DropinHeap, FindsAWriteAfterFreeWhenTheMemoryIsToServeAgain) {
   expect_one(RF_BUG_USE_AFTER_FREE, p, 40, 5, 1, kFill);
 }
 
-// An overflow that ran over several blocks, live and freed ones, is one finding.
 // Without a quarantine the next block of its size.
 TEST_F(DropinHeap, FindsAWriteAfterFreeWhenALargeBlocksMemoryIsToServeAgain) {
   options_.quarantine = 0;
@@ -209,6 +234,50 @@ TEST_F(DropinHeap, ASweepOrWalkEndsWithTheSlotsInUse) {
   }
 }
 
+// Each step goes on where the one before stopped, and the one after the last begins anew.
+TEST_F(DropinHeap, ASweepByStepsComesToEachBlockInTurn) {
+  std::vector<unsigned char *> blocks;
+  for (int i = 0; i < 1000; i++) {
+    blocks.push_back(make(i % 10 == 0 ? 100000 : 40));
+  }
+  rf_origin const origin = {};
+  for (int round = 0; round < 3; round++) {
+    std::vector<unsigned char *> const damaged = {blocks[0], blocks[7], blocks[500], blocks[999]};
+    for (unsigned char *const p : damaged) {
+      p[p == blocks[7] || p == blocks[999] ? 40 : 100000] = 'x';
+    }
+    size_t found = 0;
+    for (int step = 0; step < 2000 && found < damaged.size(); step++) {
+      found += rf_heap_sweep_step(0, &origin);
+    }
+    EXPECT_EQ(found, damaged.size()) << round;
+    EXPECT_EQ(recorder_.take().size(), damaged.size());
+  }
+  EXPECT_EQ(rf_heap_as_allocator_sweep(), 0U);
+}
+
+bool count_range(uintptr_t start, uintptr_t end, void *context) {
+  EXPECT_LT(start, end);
+  auto *const left = static_cast<int *>(context);
+  ++*left;
+  return *left < 2;
+}
+
+// One that is refused is not the last.
+TEST_F(DropinHeap, NamesAllOfItsMemory) {
+  unsigned char *const blocks[] = {make(40), make(3000000), make(4000000)};
+  int visited = 0;
+  EXPECT_FALSE(rf_heap_each_range(count_range, &visited));
+  int fewer = -1000;
+  EXPECT_TRUE(rf_heap_each_range(count_range, &fewer));
+  EXPECT_EQ(visited, fewer + 1000);
+  EXPECT_GE(visited, 3);
+  for (unsigned char *const p : blocks) {
+    rf_free(heap_, p);
+  }
+}
+
+// An overflow that ran over several blocks, live and freed ones, is one finding.
 TEST_F(DropinHeap, TellsALongOverflowOnce) {
   std::vector<unsigned char *> blocks;
   for (int i = 0; i < 200; i++) {

@@ -13,6 +13,7 @@ extern "C" {
 #include "checkers/dropin/heap/check.h"
 #include "checkers/dropin/heap/large.h"
 #include "checkers/dropin/heap/walk.h"
+#include "checkers/dropin/os/pages.h"
 }
 #undef _Static_assert
 
@@ -145,6 +146,43 @@ TEST(DropinLarge, IsGivenBackWhereItIsVeryLargeOrWhenTrimmed) {
   });
 }
 
+TEST(DropinLarge, IsKeptUpTo32MiB) {
+  heap_alone([] {
+    size_t const around = RF_SPAN_FRONT + RF_TAIL_LEAST;
+    for (size_t const beyond : {size_t{0}, size_t{1}}) {
+      bool fresh = false;
+      rf_span *const span = take_large(32 * kMiB - around + beyond, &fresh);
+      ASSERT_EQ(span->bytes, 32 * kMiB + (beyond != 0 ? rf_pages_round(1) : 0));
+      uintptr_t const start = rf_span_start(span);
+      keep_large(span);
+      EXPECT_EQ(rf_heap_bytes_now().freed, beyond == 0 ? 32 * kMiB : 0);
+      EXPECT_EQ(rf_span_of(start), beyond == 0 ? span : nullptr);
+      (void)rf_large_trim();
+    }
+  });
+}
+
+// The mapping above it begins with the next unit: something else may lie between the first ones.
+TEST(DropinLarge, ShrinksAndLeavesItsNeighbourInThePageMap) {
+  heap_alone([] {
+    for (size_t const smaller : {kMiB, kMiB + 100, kMiB + 60000}) {
+      bool fresh = false;
+      rf_span *upper = nullptr;
+      rf_span *lower = take_large(4 * kMiB - 200, &fresh);
+      for (int i = 0; i < 20 && (upper == nullptr || rf_span_start(lower) + lower->bytes != rf_span_start(upper));
+           i++) {
+        upper = lower;
+        lower = take_large(4 * kMiB - 200, &fresh);
+      }
+      uintptr_t const neighbour = rf_span_start(upper);
+      ASSERT_EQ(rf_span_start(lower) + lower->bytes, neighbour);
+      EXPECT_TRUE(rf_large_resize(lower, smaller));
+      EXPECT_EQ(rf_span_of(neighbour), upper);
+      EXPECT_EQ(rf_span_of(neighbour - 1), nullptr);
+    }
+  });
+}
+
 TEST(DropinLarge, IsResizedInPlaceWithItsGuardBytes) {
   heap_alone([] {
     bool fresh = false;
@@ -215,6 +253,17 @@ TEST(DropinLarge, ItsMemoryGoesBackWhereThePageMapHasNone) {
     EXPECT_EQ(rf_heaps[0].mapped_bytes, 0U);
     EXPECT_EQ(rf_heap_bytes_now().large, 0U);
     EXPECT_EQ(take_large(kSize, &fresh), nullptr) << "the description is used again";
+  });
+}
+
+TEST(DropinLarge, OneForWhichThereIsNoMemoryIsNotCounted) {
+  heap_alone([] {
+    bool fresh = false;
+    rf_span_forget(rf_span_describe(0, RF_CLASSES));
+    leave_space(kMiB);
+    EXPECT_EQ(take_large(100 * kMiB, &fresh), nullptr);
+    EXPECT_EQ(rf_heaps[0].mapped_bytes, 0U);
+    EXPECT_EQ(rf_heap_bytes_now().large, 0U);
   });
 }
 

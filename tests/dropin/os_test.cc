@@ -1,4 +1,6 @@
 // The system below the drop-in by itself: pages, records, locks, sorting, threads and files that stay open.
+#include "tests/dropin/alone.h"
+
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
@@ -19,14 +21,27 @@
 #include <vector>
 
 extern "C" {
+#include "checkers/dropin/os/cxx_runtime.h"
 #include "checkers/dropin/os/futex.h"
 #include "checkers/dropin/os/kept_file.h"
 #include "checkers/dropin/os/pages.h"
 #include "checkers/dropin/os/procfs.h"
+#include "checkers/os/forbidden_calls.h"
 #include "checkers/os/sort.h"
 }
 
+static std::string status; // that is read of a thread; empty: what the system says
+
+extern "C" ssize_t read(int fd, void *buffer, size_t size) {
+  if (status.empty()) {
+    return syscall(SYS_read, fd, buffer, size);
+  }
+  return static_cast<ssize_t>(status.copy(static_cast<char *>(buffer), size));
+}
+
 namespace {
+
+using ringfence_test::alone;
 
 const size_t kPage = static_cast<size_t>(sysconf(_SC_PAGESIZE));
 
@@ -207,6 +222,41 @@ TEST(DropinRecords, AreZeroedAlignedApartAndListed) {
 }
 
 // As where a handler interrupts its own thread in there.
+TEST(DropinRecords, AreEmptiedWhereASandboxForbidsToGivePagesBack) {
+  alone([] {
+    size_t const size = 5 * kPage;
+    auto *const record = static_cast<unsigned char *>(rf_record_table(size));
+    ASSERT_NE(record, nullptr);
+    std::memset(record, 0xAB, size);
+    rf_forbid(RF_CALL_MADVISE);
+    errno = 77;
+    rf_record_empty(record + 1, size - 2);
+    EXPECT_EQ(errno, 77);
+    for (size_t i = 0; i < size; i++) {
+      ASSERT_EQ(record[i], i >= kPage && i < size - kPage ? 0 : 0xAB) << i; // whole pages
+    }
+  });
+}
+
+// Each time anew, and the lock is free again.
+TEST(DropinRecords, AreNullWhereTheSystemHasNoMemory) {
+  alone([] {
+    EXPECT_EQ(rf_record_table(SIZE_MAX / 4), nullptr);
+    while (rf_record_alloc(60000) != nullptr) {
+      rlimit const none = {1, RLIM_INFINITY};
+      ASSERT_EQ(setrlimit(RLIMIT_AS, &none), 0);
+    }
+    for (int i = 0; i < 3; i++) {
+      EXPECT_EQ(rf_record_alloc(60000), nullptr);
+    }
+    rlimit const all = {RLIM_INFINITY, RLIM_INFINITY};
+    ASSERT_EQ(setrlimit(RLIMIT_AS, &all), 0);
+    void *const record = rf_record_alloc(60000);
+    ASSERT_NE(record, nullptr);
+    std::memset(record, 1, 60000);
+  });
+}
+
 TEST(DropinRecords, AreNotWaitedForWithoutEnd) {
   ASSERT_TRUE(rf_pages_fork_prepare(10));
   EXPECT_EQ(rf_record_alloc(64), nullptr);
@@ -268,6 +318,13 @@ TEST(DropinFutex, IsWaitedForNoLongerThanAsked) {
 }
 
 // Each of them sleeps by then, and one after another has to be woken.
+TEST(DropinFutex, SaysThatItWaitsWhileItDoes) {
+  rf_futex lock = {1};
+  EXPECT_FALSE(rf_futex_lock_within(&lock, 2));
+  EXPECT_FALSE(rf_futex_waits);
+  EXPECT_EQ(lock.state, 2U) << "somebody may wait";
+}
+
 TEST(DropinFutex, WakesThoseWhoSleep) {
   leave_one_thread();
   rf_futex lock = {};
@@ -388,6 +445,41 @@ TEST(DropinProcfs, TellsTheDeadByTheirState) {
       testing::ExitedWithCode(0), "");
 }
 
+// One that is about to vanish.
+TEST(DropinProcfs, TellsEachStateOfTheDead) {
+  auto const id = static_cast<uint32_t>(gettid());
+  for (char const state : std::string("RSDTtZXI")) {
+    status = std::string("1 (name) ") + state + " 1";
+    EXPECT_EQ(rf_procfs_is_dead(id), state == 'Z' || state == 'X') << state;
+  }
+  status = "1 no name";
+  EXPECT_FALSE(rf_procfs_is_dead(id));
+  status.clear();
+}
+
+// ---- C++ runtimes of their own ----
+
+// The name of std::bad_alloc may be the last that a module has.
+TEST(DropinCxxRuntime, IsKnownByItsMarkAnywhereInAModule) {
+  std::string const mark("St9bad_alloc\0", 13);
+  for (size_t const at : {size_t{1}, size_t{100}, kPage - 13, kPage, 2 * kPage - 13}) {
+    for (char const before : {'\0', '_'}) {
+      std::string text(2 * kPage, '\0');
+      text.replace(at, mark.size(), mark);
+      text[at - 1] = before;
+      std::string const path = testing::TempDir() + "cxx_runtime" + std::to_string(at) + before;
+      int const file = open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC, 0600);
+      ASSERT_EQ(write(file, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+      void *const module = mmap(nullptr, text.size(), PROT_READ, MAP_PRIVATE, file, 0);
+      ASSERT_NE(module, MAP_FAILED);
+      bool const is_mark = before == '\0';
+      EXPECT_EQ(rf_cxx_runtime_is_private(reinterpret_cast<uintptr_t>(module) + 5), is_mark) << at;
+      close(file);
+      unlink(path.c_str()); // no munmap: the answer is kept for the address
+    }
+  }
+}
+
 // ---- Files that stay open ----
 
 TEST(DropinKeptFile, IsKnownWhileItsDescriptorIsItsOwn) {
@@ -415,6 +507,19 @@ TEST(DropinKeptFile, IsKnownWhileItsDescriptorIsItsOwn) {
   EXPECT_EQ(kept.descriptor, -1);
   rf_kept_file const none = {};
   EXPECT_FALSE(rf_kept_file_is_there(&none));
+}
+
+TEST(DropinKeptFile, LiesBelowAnyLimit) {
+  for (rlim_t const most : {999, 1000, 1001}) {
+    alone([most] {
+      rlimit const limit = {most, most};
+      rf_kept_file kept;
+      ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+      int const file = open("/dev/null", O_RDONLY);
+      rf_kept_file_keep(&kept, file);
+      EXPECT_EQ(kept.descriptor, most > 1000 ? 1000 : static_cast<int>(most) / 2);
+    });
+  }
 }
 
 TEST(DropinKeptFile, LiesInTheUpperHalfOfFewDescriptors) {

@@ -1,5 +1,6 @@
 // The heap as threads use it (checkers/dropin/runtime/own_cache.c, thread.c): entered and left, stopped, and forked.
 // Each test has a process of its own.
+#include "tests/checkers/single_step.h"
 #include "tests/dropin/heap_alone.h"
 
 #define _Static_assert static_assert
@@ -11,6 +12,7 @@ extern "C" {
 #undef _Static_assert
 
 #include <atomic>
+#include <csignal>
 #include <memory>
 #include <sys/syscall.h>
 #include <thread>
@@ -157,6 +159,37 @@ TEST(DropinOwnCache, AllOthersWaitWhileItIsLocked) {
     rf_unlock_all();
   });
 }
+
+#ifdef __x86_64__
+
+unsigned served;
+
+void allocate_on_step(int /*signal*/) {
+  rf_cache *const cache = rf_enter();
+  if (cache != nullptr) {
+    rf_leave(cache);
+    served++;
+  }
+}
+
+// A handler never waits for its own thread.
+TEST(DropinOwnCache, AHandlerIsServedAtEveryInstructionOfLockingAll) {
+  with_threads([] {
+    (void)alarm(30);
+    ASSERT_NE(signal(SIGTRAP, allocate_on_step), SIG_ERR);
+    set_stepping(true);
+    bool const locked = rf_lock_all(kLong);
+    rf_unlock_all();
+    set_stepping(false);
+    EXPECT_TRUE(locked);
+    EXPECT_GT(served, 100U);
+    EXPECT_FALSE(rf_is_inside());
+    EXPECT_TRUE(rf_lock_all(kShort));
+    rf_unlock_all();
+  });
+}
+
+#endif
 
 TEST(DropinOwnCache, IsNotLockedFromWithin) {
   with_threads([] {

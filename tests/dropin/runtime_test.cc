@@ -7,21 +7,25 @@ extern "C" {
 #include "checkers/dropin/runtime/site_choice.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/dropin/runtime/unmapped.h"
+#include "checkers/os/forbidden_calls.h"
 }
 #undef _Static_assert
 
 #include "tests/checkers/recorder.h"
 #include "tests/dropin/alone.h"
 
+#include <cerrno>
 #include <csignal>
 #include <cstddef>
 #include <cstring>
 #include <gtest/gtest.h>
+#include <initializer_list>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <string>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <vector>
 
 namespace ringfence {
@@ -174,6 +178,90 @@ TEST(DropinSignals, KnowTheDefaultAction) {
   EXPECT_TRUE(rf_signal_is_default(&action));
 }
 
+// A block that is freed takes the stack with it where the two have a byte in common.
+TEST(DropinSignals, KnowThatTheirStackWasFreed) {
+  struct Freed {
+    uintptr_t start, end;
+    bool is_stack;
+  };
+  const Freed kFreed[] = {{1000, 2000, true}, {900, 2100, true},  {1100, 1200, true},  {900, 1001, true},
+                          {1999, 2100, true}, {900, 1000, false}, {2000, 2100, false}, {1000, 1000, false}};
+  for (const Freed &freed : kFreed) {
+    alone([&] {
+      rf_signals_freed(freed.start, freed.end - freed.start);
+      EXPECT_FALSE(rf_signals_stack_was_freed()) << "it has none";
+      rf_signals_note_stack(1000, 2000);
+      rf_signals_freed(freed.start, freed.end - freed.start);
+      EXPECT_EQ(rf_signals_stack_was_freed(), freed.is_stack) << freed.start << "-" << freed.end;
+    });
+  }
+}
+
+sigset_t set_of(std::initializer_list<int> numbers) {
+  sigset_t set;
+  (void)sigemptyset(&set);
+  for (int const number : numbers) {
+    (void)sigaddset(&set, number);
+  }
+  return set;
+}
+
+// As the program believes it to be.
+std::string mask() {
+  sigset_t now;
+  EXPECT_EQ(rf_signals_mask(SIG_BLOCK, nullptr, &now, true), 0);
+  return std::string(sigismember(&now, SIGSEGV) == 1 ? "segv " : "") + (sigismember(&now, SIGBUS) == 1 ? "bus " : "") +
+         (sigismember(&now, SIGUSR1) == 1 ? "usr1 " : "");
+}
+
+std::string true_mask() {
+  sigset_t now;
+  EXPECT_EQ(rf_signals_mask_truly(SIG_BLOCK, nullptr, &now), 0);
+  return std::string(sigismember(&now, SIGSEGV) == 1 ? "segv " : "") + (sigismember(&now, SIGBUS) == 1 ? "bus " : "") +
+         (sigismember(&now, SIGUSR1) == 1 ? "usr1 " : "");
+}
+
+TEST(DropinSignals, FaultsThatTheProgramBlocksStayOpen) {
+  alone([] {
+    sigset_t const all = set_of({SIGSEGV, SIGBUS, SIGUSR1});
+    sigset_t const segv = set_of({SIGSEGV});
+    sigset_t const bus = set_of({SIGBUS});
+    sigset_t old;
+    rf_signals_keep_faults_open();
+    EXPECT_EQ(mask(), "");
+    EXPECT_EQ(rf_signals_mask(SIG_BLOCK, &segv, nullptr, true), 0);
+    EXPECT_EQ(mask(), "segv ");
+    EXPECT_EQ(rf_signals_mask(SIG_BLOCK, &all, &old, true), 0);
+    EXPECT_EQ(sigismember(&old, SIGSEGV), 1);
+    EXPECT_EQ(sigismember(&old, SIGBUS), 0);
+    EXPECT_EQ(mask(), "segv bus usr1 ");
+    EXPECT_EQ(true_mask(), "usr1 ");
+    EXPECT_EQ(rf_signals_mask(SIG_UNBLOCK, &segv, nullptr, true), 0);
+    EXPECT_EQ(mask(), "bus usr1 ");
+    EXPECT_EQ(rf_signals_mask(77, &all, &old, true), EINVAL);
+    EXPECT_EQ(mask(), "bus usr1 ") << "a call that fails changes nothing";
+    EXPECT_EQ(rf_signals_mask(SIG_SETMASK, &segv, nullptr, true), 0);
+    EXPECT_EQ(mask(), "segv ");
+    EXPECT_EQ(true_mask(), "");
+    EXPECT_EQ(rf_signals_mask(SIG_BLOCK, &bus, nullptr, false), 0);
+    EXPECT_EQ(mask(), "segv bus ");
+    EXPECT_EQ(true_mask(), "bus ") << "faults that are not ours to tell are the program's to block";
+    EXPECT_EQ(rf_signals_mask(SIG_UNBLOCK, &all, nullptr, true), 0);
+    EXPECT_EQ(mask(), "");
+    EXPECT_EQ(true_mask(), "");
+  });
+}
+
+TEST(DropinSignals, FaultsThatWereBlockedBeforeAreOpened) {
+  alone([] {
+    sigset_t const both = set_of({SIGSEGV, SIGUSR1});
+    EXPECT_EQ(rf_signals_mask_truly(SIG_SETMASK, &both, nullptr), 0);
+    rf_signals_keep_faults_open();
+    EXPECT_EQ(mask(), "segv usr1 ");
+    EXPECT_EQ(true_mask(), "usr1 ");
+  });
+}
+
 // ---- Blocks whose memory has gone back ----
 
 constexpr uintptr_t kStart = uintptr_t{0x4567} << 16;
@@ -230,6 +318,31 @@ TEST(DropinUnmapped, AFreeOfTheBlockAgainIsADoubleFree) {
     EXPECT_TRUE(found[0].freed);
     EXPECT_EQ(found[0].offset, 0);
     EXPECT_STREQ(found[0].detail, "the memory of the block has gone back to the system");
+  });
+}
+
+// Not where the memory serves the program again.
+TEST(DropinUnmapped, AnAccessThereIsAUseAfterFree) {
+  alone([] {
+    Unmapped unmapped;
+    ucontext_t context;
+    ASSERT_EQ(getcontext(&context), 0);
+    unmapped.note(kStart, 1000000);
+    rf_unmapped_report(pointer(kStart - 1), &context);
+    EXPECT_TRUE(unmapped.take().empty()) << "never ours";
+    rf_span again{};
+    again.base = kStart + RF_SPAN_FRONT;
+    again.bytes = RF_UNIT;
+    ASSERT_TRUE(rf_span_enter(kStart, RF_UNIT, &again));
+    rf_unmapped_report(pointer(kStart + 1000), &context);
+    EXPECT_TRUE(unmapped.take().empty()) << "ours again";
+    ASSERT_TRUE(rf_span_enter(kStart, RF_UNIT, nullptr));
+    rf_unmapped_report(pointer(kStart + 1000), &context);
+    std::vector<rf_finding> const found = unmapped.take();
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].bug, RF_BUG_USE_AFTER_FREE);
+    EXPECT_EQ(found[0].block, kStart + RF_SPAN_FRONT);
+    EXPECT_EQ(found[0].offset, ptrdiff_t{1000} - static_cast<ptrdiff_t>(RF_SPAN_FRONT));
   });
 }
 
@@ -302,6 +415,57 @@ TEST(DropinSandbox, FollowsTheInstructionsOfFilters) {
                        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0), kKill, kAllow});
   expect_search(false, {kLoadNumber, BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0), BPF_STMT(BPF_RET | BPF_A, 0)});
   expect_search(true, {BPF_STMT(BPF_LD | BPF_IMM, 5), kKill});
+}
+
+// The checkers do without a part of what they do where one of the calls that it takes would end the process.
+TEST(DropinSandbox, ForbidsEachPartByTheCallsThatItTakes) {
+  struct Part {
+    long call;
+    uint32_t uses;
+  };
+  const Part kParts[] = {{SYS_madvise, RF_CALL_MADVISE | RF_CALL_OTHERS},
+                         {SYS_mprotect, RF_CALL_MPROTECT},
+                         {SYS_mremap, RF_CALL_MREMAP},
+                         {SYS_munmap, RF_CALL_MUNMAP},
+                         {SYS_membarrier, RF_CALL_MEMBARRIER},
+                         {SYS_clock_nanosleep, RF_CALL_NANOSLEEP},
+                         {SYS_nanosleep, RF_CALL_NANOSLEEP},
+                         {SYS_rt_sigprocmask, RF_CALL_SIGNAL_MASK | RF_CALL_OPEN | RF_CALL_OTHERS},
+                         {SYS_getpid, RF_CALL_GETPID | RF_CALL_OTHERS},
+                         {SYS_gettid, RF_CALL_GETTID | RF_CALL_OTHERS},
+                         {SYS_openat, RF_CALL_OPEN | RF_CALL_OTHERS},
+                         {SYS_close, RF_CALL_OPEN | RF_CALL_OTHERS},
+                         {SYS_fcntl, RF_CALL_OPEN},
+                         {SYS_rt_sigaction, RF_CALL_OTHERS},
+                         {SYS_read, RF_CALL_OTHERS},
+                         {SYS_getdents64, RF_CALL_OTHERS},
+                         {SYS_sigaltstack, RF_CALL_OTHERS},
+                         {SYS_process_vm_readv, RF_CALL_OTHERS},
+                         {SYS_process_vm_writev, RF_CALL_OTHERS},
+                         {SYS_pread64, RF_CALL_SPOOL | RF_CALL_OTHERS},
+                         {SYS_tee, RF_CALL_PEEK},
+                         {SYS_pipe2, RF_CALL_PEEK},
+                         {SYS_recvfrom, RF_CALL_PEEK},
+                         {SYS_getsockopt, RF_CALL_PEEK},
+                         {SYS_ioctl, RF_CALL_IOCTL},
+                         {SYS_flock, RF_CALL_SPOOL},
+                         {SYS_linkat, RF_CALL_SPOOL},
+                         {SYS_unlinkat, RF_CALL_SPOOL},
+                         {SYS_mkdirat, RF_CALL_SPOOL},
+                         {SYS_fchmod, RF_CALL_SPOOL},
+                         {SYS_socket, RF_CALL_SPOOL},
+                         {SYS_sendto, RF_CALL_SPOOL},
+                         {SYS_rt_sigpending, RF_CALL_PENDING},
+                         {SYS_rt_sigtimedwait, RF_CALL_PENDING},
+                         {SYS_execve, 0}};
+  for (const Part &part : kParts) {
+    alone([&] {
+      std::vector<sock_filter> code = where(BPF_JEQ, static_cast<uint32_t>(part.call), kKill, kAllow);
+      sock_fprog const program = {static_cast<unsigned short>(code.size()), code.data()};
+      rf_sandbox_entered(SECCOMP_MODE_FILTER, &program);
+      EXPECT_EQ(rf_forbidden_calls, part.uses) << part.call;
+    });
+  }
 }
 
 #if defined(__x86_64__)

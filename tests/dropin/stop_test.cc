@@ -1,5 +1,6 @@
 // Caches of the drop-in's heap as a whole (checkers/dropin/heap/stop.c): had, left, inherited, counted, and stopped.
 // Each test has a process of its own, since caches stay for ever.
+#include "tests/checkers/single_step.h"
 #include "tests/dropin/heap_alone.h"
 
 #define _Static_assert static_assert
@@ -10,6 +11,7 @@ extern "C" {
 
 #include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <thread>
 
 namespace ringfence_test {
@@ -169,6 +171,21 @@ TEST(DropinStop, TwoThatAreInsideStopOneAfterTheOther) {
   });
 }
 
+// It is inside again, though nobody could be stopped.
+TEST(DropinStop, WhoGivesUpInsideIsInsideAsBefore) {
+  heap_alone([] {
+    ASSERT_TRUE(rf_stop_all(kLong));
+    in_a_thread([] {
+      rf_cache *const cache = rf_cache_take(0);
+      (void)rf_cache_enter(cache);
+      EXPECT_FALSE(rf_stop_all(kShort));
+      EXPECT_EQ(cache->inside, static_cast<uint32_t>(RF_CACHE_INSIDE));
+      rf_cache_exit(cache);
+    });
+    rf_stop_finish();
+  });
+}
+
 TEST(DropinStop, WhoWaitsGoesOnWhenItEnds) {
   heap_alone([] {
     ASSERT_TRUE(rf_stop_all(kLong));
@@ -259,6 +276,57 @@ TEST(DropinCaches, GiveSlotsBackWhereTwiceAsManyAreIdleAsTheyKeep) {
     }
   });
 }
+
+// By two threads that freed its block at once.
+TEST(DropinCaches, TakeASlotThatComesBackTwiceOnce) {
+  heap_alone([] {
+    rf_slot_place place;
+    ASSERT_EQ(rf_slots_take(0, kClass, &place, 1), 1U);
+    const rf_span *const span = rf_span_of(reinterpret_cast<uintptr_t>(place.begin));
+    for (int i = 0; i < 2; i++) {
+      unsigned count = 1;
+      EXPECT_TRUE(rf_slots_give(&place, &count));
+      EXPECT_EQ(count, 0U);
+      EXPECT_EQ(span->carved, 1U);
+      EXPECT_EQ(span->free_count, 1U);
+      EXPECT_EQ(rf_heaps[0].empty[kClass], 1U);
+    }
+  });
+}
+
+#ifdef __x86_64__
+
+rf_cache *leaving;
+
+// Another thread takes it as soon as it can be had.
+void take_when_left(int /*signal*/, siginfo_t * /*info*/, void *context) {
+  if (leaving->taken == 0) {
+    end_stepping(context);
+    EXPECT_EQ(rf_cache_take(0), leaving);
+    EXPECT_TRUE(rf_cache_enter(leaving));
+  }
+}
+
+TEST(DropinCaches, OneThatIsTakenAsSoonAsItIsLeftIsTheNextThreads) {
+  heap_alone([] {
+    struct sigaction action = {};
+    action.sa_sigaction = take_when_left;
+    action.sa_flags = SA_SIGINFO;
+    ASSERT_EQ(sigaction(SIGTRAP, &action, nullptr), 0);
+    leaving = rf_cache_take(0);
+    EXPECT_TRUE(rf_cache_enter(leaving));
+    set_stepping(true);
+    rf_cache_leave(leaving);
+    set_stepping(false);
+    EXPECT_EQ(leaving->taken, 1U);
+    EXPECT_EQ(leaving->thread, rf_stop_self());
+    EXPECT_EQ(leaving->inside, static_cast<uint32_t>(RF_CACHE_INSIDE));
+    EXPECT_EQ(waits(), rf_heap_options_now.wait);
+    EXPECT_NE(rf_cache_take(0), leaving);
+  });
+}
+
+#endif
 
 TEST(DropinCaches, OneThatIsStuckIsNobodys) {
   heap_alone([] {

@@ -101,6 +101,11 @@ TEST_P(TracedModes, RequestsAreRecordedAsTheyWereMade) {
                                 std::string(m.path).find("traced") != std::string::npos);
   }
   EXPECT_TRUE(in_program);
+  for (size_t i = 1; i < trace.t.module_count; i++) {
+    for (size_t k = 0; k < i; k++) {
+      EXPECT_NE(trace.t.modules[i].start, trace.t.modules[k].start) << "told twice: " << trace.t.modules[i].path;
+    }
+  }
 }
 
 TEST(Traced, IsAProgramOfItsOwnWhenLinkedIn) {

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 void *reallocarray(void *ptr, size_t count, size_t size);
@@ -349,6 +350,34 @@ static void the_heap_tells_about_itself(void) {
   fclose(out);
 }
 
+/* The old form of the same figures, whose type is too narrow for large ones. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+static void mallinfo_says_what_mallinfo2_does(void) {
+  char *const large = malloc(opaque((size_t)20 << 20));
+  char *const small = malloc(opaque(1000));
+  struct mallinfo const narrow = mallinfo();
+  struct mallinfo2 const wide = mallinfo2();
+  EXPECT(narrow.arena == (int)wide.arena && narrow.hblkhd == (int)wide.hblkhd);
+  EXPECT(narrow.uordblks == (int)wide.uordblks && narrow.fordblks == (int)wide.fordblks);
+  free(small);
+  free(large);
+}
+#pragma GCC diagnostic pop
+
+/* Behind the bytes that are copied none may be read. */
+static void strndup_reads_no_further_than_it_copies(void) {
+  size_t const page = (size_t)sysconf(_SC_PAGESIZE);
+  char *const pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  EXPECT(pages != MAP_FAILED && mprotect(pages + page, page, PROT_NONE) == 0);
+  char *const text = pages + page - 3;
+  memcpy(text, "end", 3);
+  char *const copy = strndup(text, opaque(3));
+  EXPECT(copy != NULL && strcmp(copy, "end") == 0);
+  free(copy);
+  munmap(pages, 2 * page);
+}
+
 static void functions_that_allocate_work(void) {
   char *const copy = strdup("text");
   char *const part = strndup("text", 2);
@@ -391,6 +420,8 @@ int main(void) {
   big_blocks_go_back_to_the_system();
   many_small_blocks_go_back_to_the_system();
   the_heap_tells_about_itself();
+  mallinfo_says_what_mallinfo2_does();
+  strndup_reads_no_further_than_it_copies();
   functions_that_allocate_work();
   return expect_done();
 }
