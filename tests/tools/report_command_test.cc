@@ -299,6 +299,16 @@ TEST_F(ReportCommand, KeepsTheFiguresOfTheRunsAddedUp) {
   EXPECT_TRUE(has(report({"--format=html", one}).out, "<b>5</b> allocations"));
 }
 
+TEST_F(ReportCommand, KeepsEveryFigureOfARun) {
+  const std::string line = R"({"type":"run","version":1,"processes":2,"killed":3,"running":4,"unreadable":5,)"
+                           R"("leaks_unchecked":6,"allocations":7,"bytes":8,"peak":9,"unlisted_leaked_blocks":10,)"
+                           R"("unpaged_blocks":11,"unchecked":12,"unchecked_because":"static","findings":0,"times":0,)"
+                           R"("suppressed":0,"mode":"guard","duration_ns":13,"signal":11})"
+                           "\n";
+  EXPECT_EQ(report({"--format=json", file("run", line)}).out, line);
+  EXPECT_TRUE(has(report({"--format=html", file("run")}).out, "<b>Segmentation fault</b> ended the program"));
+}
+
 TEST_F(ReportCommand, WaitsForAPipe) {
   const Result result =
       run({"sh", "-c", "mkfifo \"$2\"; { sleep 0.2; cat \"$1\"; } > \"$2\" & exec \"$0\" report \"$2\"", ringfence(),
@@ -514,6 +524,25 @@ TEST_F(ReportCommand, ABaselineCountsTheBlocksOfALeak) {
   EXPECT_EQ(report({"--baseline", known, file("shrunk", json(shrunk))}).status, 0);
 }
 
+TEST_F(ReportCommand, ALeakWithoutACountIsOneBlockInABaseline) {
+  rf_finding one = leak();
+  one.blocks = 0;
+  report({"--write-baseline", file("known.txt"), file("leak", json(one))});
+  EXPECT_TRUE(has(read_file(file("known.txt")), " 1:1 memory-leak ")) << read_file(file("known.txt"));
+}
+
+TEST_F(ReportCommand, ABaselineThatCannotBeReadOrWrittenIsSaid) {
+  const std::string start = "# Ringfence baseline, version 4: known\n0123456789abcdef ";
+  for (const std::string wrong : {"1234567890", "0", "1:0", "1:1234567890", "1x", "-1", ""}) {
+    EXPECT_EQ(report({"--baseline", file("bad.txt", start + wrong + "\n"), all()}).status, 2) << wrong;
+  }
+  EXPECT_EQ(report({"--baseline", file("good.txt", start + "123456789:123456789 x\n"), all()}).status, 99);
+  EXPECT_EQ(report({"--baseline", file("later.txt", "# Ringfence baseline, version 5: known\n"), all()}).status, 2);
+  const Result full = report({"--write-baseline", "/dev/full", all()});
+  EXPECT_EQ(full.status, 2);
+  EXPECT_TRUE(has(full.err, "cannot write all to /dev/full")) << full.err;
+}
+
 // Their fingerprints were others, and those of version 1 had no blocks.
 TEST_F(ReportCommand, BaselinesOfOlderVersionsHold) {
   const std::string leak = framed(R"("module":"/build/prog","offset":"0x1000")");
@@ -607,7 +636,40 @@ TEST_F(ReportCommand, SuppressionsHideAndAreListed) {
   EXPECT_EQ(report({"--suppressions", file("every", "*:*\n"), all()}).status, 0);
 }
 
+TEST_F(ReportCommand, ARuleByFingerprintHidesItsKindAlone) {
+  const std::string found = report({"-f", "json", file("f", json(double_free()))}).out;
+  const std::string key = R"("fingerprint":")";
+  const std::string print = found.substr(found.find(key) + key.size(), 16);
+  for (const auto &[kind, status] : {std::pair{"double-free", 0}, {"*", 0}, {"heap-buffer-overflow", 99}}) {
+    const std::string rules = file("rules", std::string(kind) + ":fingerprint=" + print + "\n");
+    EXPECT_EQ(report({"--suppressions", rules, file("f")}).status, status) << kind;
+  }
+}
+
 // ---- Writing ----
+
+TEST_F(ReportCommand, AFileThatCannotBeWrittenIsAFailureWhateverComesAfterIt) {
+  EXPECT_EQ(report({"--output", "/nowhere/r.json", "--output", file("r.txt"), all()}).status, 2);
+  EXPECT_TRUE(has(read_file(file("r.txt")), "SUMMARY: Ringfence: ")) << "the others are written";
+}
+
+TEST_F(ReportCommand, AFormDoesNotDependOnThoseBeforeIt) {
+  const std::string found = file("found", framed(R"("function":"f","file":"/src/x/a.c","line":3)"));
+  report({"--source-root=/src/x", "--output", file("alone.txt"), found});
+  report({"--source-root=/src/x", "--output", file("r.json"), "--output", file("second.txt"), found});
+  EXPECT_TRUE(has(read_file(file("alone.txt")), " a.c:3")) << read_file(file("alone.txt"));
+  EXPECT_EQ(read_file(file("second.txt")), read_file(file("alone.txt")));
+  EXPECT_TRUE(has(read_file(file("r.json")), R"("file":"/src/x/a.c")")) << "programs want whole paths";
+}
+
+TEST_F(ReportCommand, ThePageCallsTheMainThreadZero) {
+  rf_finding f = ringfence::sample_finding();
+  f.found.thread = f.process;
+  f.allocated.thread = f.process + 7;
+  const std::string page = report({"--format=html", file("f", json(f))}).out;
+  EXPECT_TRUE(has(page, "Found here - thread 0</h3>")) << page;
+  EXPECT_TRUE(has(page, "Allocated - thread " + std::to_string(f.process + 7) + "</h3>")) << page;
+}
 
 TEST_F(ReportCommand, WritesEveryFormatByTheNameOfTheFile) {
   std::vector<std::string> words;

@@ -303,6 +303,26 @@ TEST(Footprint, IsFoundToTheByteWhereAsked) {
   trace_free(&t);
 }
 
+TEST(Series, EndsWithTheBytesThatAreOccupiedAtTheEnd) {
+  trace t = trace_make(0, 1);
+  replay_memory m = replay_memory_make(&t, 1 << 20);
+  const subject *const s = subject_find("tlsf");
+  replay_fragmentation const f = replay_fragment(s, &t, &m, 1 << 20);
+  size_t occupied = 0;
+  ASSERT_TRUE(replay_series(s, &t, &m, 1 << 20, 1, &occupied));
+  EXPECT_GT(f.end.overhead, 0U);
+  EXPECT_EQ(occupied, f.end.used + f.end.overhead);
+  replay_memory_free(&t, &m);
+  trace_free(&t);
+}
+
+TEST(Pools, HaveVariablesOfTheirOwn) {
+  subject_pools pools;
+  const subject *const s = subject_parse("pool:16x1+tlsf", &pools);
+  ASSERT_NE(s, nullptr);
+  EXPECT_EQ(s->control, subject_find("tlsf")->control + sizeof(rf_pool));
+}
+
 TEST(Pools, AscendInSize) {
   subject_pools pools;
   EXPECT_NE(subject_parse("pool:16x1,24x2+tlsf", &pools), nullptr);
@@ -382,7 +402,8 @@ TEST(Demand, IsThePeakOfEachClass) {
   trace t{};
   trace_op const ops[] = {{TRACE_ALLOC, 0, 0, 16, 0, 0},  {TRACE_ALLOC, 0, 1, 17, 0, 0}, {TRACE_FREE, 0, 0, 0, 0, 0},
                           {TRACE_REALLOC, 0, 1, 5, 0, 0}, {TRACE_ALLOC, 0, 2, 64, 0, 0}, {TRACE_ALLOC, 0, 3, 65, 0, 0},
-                          {TRACE_ALLOC, 64, 0, 8, 0, 0},  {TRACE_ALLOC, 0, 4, 0, 0, 0}};
+                          {TRACE_ALLOC, 64, 0, 8, 0, 0},  {TRACE_ALLOC, 0, 4, 0, 0, 0},  {TRACE_FREE, 0, 1, 0, 0, 0},
+                          {TRACE_FREE, 0, 2, 0, 0, 0},    {TRACE_FREE, 0, 4, 0, 0, 0}};
   for (const trace_op &op : ops) {
     trace_add(&t, &op);
   }
