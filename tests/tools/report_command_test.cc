@@ -198,6 +198,45 @@ TEST_F(ReportCommand, ImportTakesTheCallsOfASnapshotAsTheyAre) {
   }
 }
 
+TEST_F(ReportCommand, ImportNamesTheInputOfAReportAtThatReportAlone) {
+  const std::string report = "==7==ERROR: AddressSanitizer: attempting double-free on 0x10 in thread T0:\n"
+                             "    #0 0x1 in drop /src/a.c:4\n";
+  const std::string folder = file("collector");
+  EXPECT_EQ(run({ringfence(), "import", "--collector", folder,
+                 file("one", report + "artifact_prefix='./'; Test unit written to ./crash-11\n"), file("two", report)})
+                .status,
+            0);
+  std::istringstream spool(read_file(folder + "/spool/current"));
+  std::string inputs;
+  for (std::string line; std::getline(spool, line);) {
+    ringfence::Json record;
+    ASSERT_TRUE(ringfence::Json::parse(line + "\n", record)) << line;
+    inputs += "[" + record["labels"]["input"].text + "]";
+  }
+  EXPECT_EQ(inputs, "[crash-11][]");
+}
+
+TEST_F(ReportCommand, ImportTellsTheSameInputOfTwoFuzzersApart) {
+  const std::string folder = file("collector");
+  ASSERT_EQ(mkdir(file("crashes").c_str(), 0700), 0);
+  (void)file("crashes/crash-22", "input");
+  for (const std::string name : {"one", "two"}) {
+    const std::string fuzzer =
+        file(name, "#!/bin/sh\necho '==7==ERROR: AddressSanitizer: attempting double-free on 0x10'\n"
+                   "echo '    #0 0x1 in drop /src/a.c:4'\n");
+    ASSERT_EQ(chmod(fuzzer.c_str(), 0700), 0);
+    EXPECT_EQ(run({ringfence(), "import", "--collector", folder, "--run", fuzzer, file("crashes")}).status, 0);
+  }
+  std::istringstream spool(read_file(folder + "/spool/current"));
+  std::set<std::string> ids;
+  for (std::string line; std::getline(spool, line);) {
+    ringfence::Json record;
+    ASSERT_TRUE(ringfence::Json::parse(line + "\n", record)) << line;
+    ids.insert(record["id"].text);
+  }
+  EXPECT_EQ(ids.size(), 2U);
+}
+
 // ---- Reading ----
 
 TEST_F(ReportCommand, PrintsFindingsToStandardOutputAndOneLineToStandardError) {
@@ -662,6 +701,10 @@ TEST_F(ReportCommand, AFormDoesNotDependOnThoseBeforeIt) {
   EXPECT_TRUE(has(read_file(file("r.json")), R"("file":"/src/x/a.c")")) << "programs want whole paths";
 }
 
+TEST_F(ReportCommand, TheSourceRootMayClimbAboveAllFolders) {
+  EXPECT_EQ(report({"--source-root=/../..", all()}).status, 99);
+}
+
 TEST_F(ReportCommand, ThePageCallsTheMainThreadZero) {
   rf_finding f = ringfence::sample_finding();
   f.found.thread = f.process;
@@ -1113,6 +1156,13 @@ TEST_F(ReportCommand, SnapshotsTellCallSitesApart) {
       EXPECT_EQ(has(out, "        +8       +1 "), !same) << out;
     }
   }
+}
+
+TEST_F(ReportCommand, ImportTakesSnapshotsButNotTheirDifferences) {
+  EXPECT_EQ(run({ringfence(), "import", "--collector", file("collector"),
+                 file("lines", report({"-f", "json", file("s.json", kSnapshots)}).out)})
+                .err,
+            "ringfence: 2 snapshots taken to the collector\n");
 }
 
 TEST_F(ReportCommand, SnapshotsSurviveConversion) {
