@@ -17,7 +17,8 @@ WRONG = {
               ["--keep-days", "x"], ["--max-size", "1x"], ["--max-symbols", ""], ["--max-forward", "-1"],
               ["--baud", "x"], ["--webhook", "ftp://h"], ["--webhook", ""], ["--alert-command", ""],
               ["--webhook", "http://h", "--alert-command", "true"], ["--forward", "h"], ["--what"], ["--json"]],
-    "findings": [["word"], ["--state", "x"], ["--limit", "0"], ["--limit", "x"], ["--new", "--state", "fixed"],
+    "findings": [["word"], ["--state", "x"], ["--state", "ope"], ["--order", "la"], ["--limit", "0"],
+                 ["--limit", "x"], ["--new", "--state", "fixed"],
                  ["--build", ""], ["--env", ""], ["--what"]],
     "show": [[], ["x"], ["0"], ["1", "2"], ["1", "--event", "x"], ["-1"], ["--what", "1"]],
     "fix": [[], ["x"], ["1", "2"], ["1", "--in", ""], ["1", "--in", "  "], ["1", "--in", LONG],
@@ -52,7 +53,8 @@ WRONG = {
               ["set", "--options", "watch=1", "--because", "t", "--program", LONG],
               ["set", "--options", "watch=1", "--because", "t", "--build", "abc"],
               ["sweep"], ["snapshot"], ["sweep", "--options", "watch=1", "--because", "t"], ["unset"],
-              ["unset", "x", "--because", "t"], ["unset", "1"], ["unset", "1", "--because", ""]],
+              ["unset", "x", "--because", "t"], ["unset", "0", "--because", "t"], ["unset", "1"],
+              ["unset", "1", "--because", ""]],
     "nonsense": [[]],
 }
 

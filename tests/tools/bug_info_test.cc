@@ -47,6 +47,12 @@ TEST(KindsTogether, TitlesDiffer) {
   EXPECT_EQ(titles.size(), static_cast<size_t>(RF_BUG_COUNT));
 }
 
+TEST(KindsTogether, ALeakIsAWarningAndEveryOtherAnError) {
+  for (unsigned bug = 0; bug < RF_BUG_COUNT; bug++) {
+    EXPECT_STREQ(rf_bug_level(static_cast<rf_bug>(bug)), bug == RF_BUG_LEAK ? "warning" : "error") << bug;
+  }
+}
+
 TEST(KindsTogether, AKindOfALaterVersionIsToldAsSuch) {
   EXPECT_STREQ(rf_bug_title(RF_BUG_COUNT), "Unknown");
 }

@@ -158,6 +158,24 @@ TEST(Temporary, AnOddTmpdirIsPassedOver) {
   }
 }
 
+TEST(Temporary, IsNoFolderRelativeToTheUsers) {
+  How how;
+  how.directory = scratch("here");
+  ASSERT_EQ(mkdir(how.directory.c_str(), 0700), 0);
+  ASSERT_EQ(mkdir((how.directory + "/relative").c_str(), 0700), 0);
+  how.environment = {{"TMPDIR", "relative"}};
+  const Result result = check({"--keep", "--", program("overflow")}, how);
+  EXPECT_TRUE(has(result.err, "the records of the processes are in /tmp/ringfence-")) << result.err;
+}
+
+TEST(Temporary, IsNotLeftWhereItCannotBeWritten) {
+  const std::string folder = scratch("limited");
+  ASSERT_EQ(mkdir(folder.c_str(), 0700), 0);
+  const Result result = run({"sh", "-c", "ulimit -f 0; TMPDIR=$1 exec \"$0\" check -- true", ringfence(), folder});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_EQ(rmdir(folder.c_str()), 0) << "it is not empty";
+}
+
 TEST(Temporary, AFullDiskIsPassedOver) {
   How how;
   how.environment = {{"TMPDIR", "/dev/full"}};

@@ -224,10 +224,15 @@ TEST(Program, MayHaveTheCheckedMallocLinkedIn) {
 
 TEST(Environment, IsTheUsersPlusTwoVariables) {
   How how;
-  how.environment = {{"KEPT", "as it is"}, {"RINGFENCE_OPTIONS", "quarantine=1K"}};
+  how.environment = {{"KEPT", "as it is"},
+                     {"RINGFENCE_OPTIONS", "quarantine=1K"},
+                     {"RINGFENCE_OPTIONS_MINE", "kept"},
+                     {"LD_PRELOAD_MINE", "kept"}};
   how.without = {"LD_PRELOAD"};
   const Result result = check({"--stack-depth=3", "--", "env"}, how);
   EXPECT_TRUE(has(result.out, "KEPT=as it is\n"));
+  EXPECT_TRUE(has(result.out, "RINGFENCE_OPTIONS_MINE=kept\n")) << result.out;
+  EXPECT_TRUE(has(result.out, "LD_PRELOAD_MINE=kept\n")) << result.out;
   EXPECT_TRUE(has(result.out, "LD_PRELOAD=" + source("checkers/dropin/libringfence.so") + "\n")) << result.out;
   EXPECT_TRUE(has(result.out, "RINGFENCE_OPTIONS=rejected=1:quarantine=1K:stack_depth=3:")) << result.out;
 }

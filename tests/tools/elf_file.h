@@ -15,6 +15,13 @@ struct Symbol {
   uint64_t address = 0;
   uint64_t size = 0;
   bool defined = true;
+  unsigned char type = STT_FUNC;
+};
+
+struct Section {
+  std::string name;
+  uint32_t type = SHT_PROGBITS;
+  std::string contents;
 };
 
 struct ElfFile {
@@ -23,7 +30,10 @@ struct ElfFile {
   uint16_t type = ET_DYN;
   std::string interpreter;
   std::string soname;
-  std::string build_id; // bytes
+  std::string build_id;   // bytes
+  std::string other_note; // bytes of a note before that of the build-id
+  uint64_t split_at = 0;  // where not 0, what is loaded from there on is a segment of its own
+  std::vector<Section> named_sections;
   std::vector<Symbol> dynamic_symbols;
   std::vector<Symbol> symbols;
 
@@ -86,12 +96,22 @@ private:
         s.st_name = static_cast<uint32_t>(names.size());
         s.st_value = static_cast<decltype(s.st_value)>(symbol.address);
         s.st_size = static_cast<decltype(s.st_size)>(symbol.size);
-        s.st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC);
+        s.st_info = ELF64_ST_INFO(STB_GLOBAL, symbol.type);
         s.st_shndx = symbol.defined ? 1 : SHN_UNDEF;
         put(table, s);
         names += symbol.name + '\0';
       }
       section(kind, section(SHT_STRTAB, 0, names), table);
+    }
+
+    // Returns the index of the section with the names; 0 where there is none.
+    size_t named(const std::vector<Section> &list) {
+      std::string names(1, '\0');
+      for (const Section &s : list) {
+        sections[section(s.type, 0, s.contents)].sh_name = static_cast<uint32_t>(names.size());
+        names += s.name + '\0';
+      }
+      return list.empty() ? 0 : section(SHT_STRTAB, 0, names);
     }
 
     void soname(const std::string &name) {
@@ -118,15 +138,27 @@ private:
     }
     if (!build_id.empty()) {
       std::string note;
+      if (!other_note.empty()) {
+        put(note, Elf64_Nhdr{4, static_cast<uint32_t>(other_note.size()), NT_GNU_ABI_TAG});
+        note += std::string("GNU\0", 4) + other_note + std::string(-other_note.size() % 4, '\0');
+      }
       put(note, Elf64_Nhdr{4, static_cast<uint32_t>(build_id.size()), NT_GNU_BUILD_ID});
       b.segment(PT_NOTE, note + std::string("GNU\0", 4) + build_id);
     }
     b.symbols(SHT_DYNSYM, dynamic_symbols);
     b.symbols(SHT_SYMTAB, symbols);
+    size_t const section_names = b.named(named_sections);
     typename Elf::Phdr load{};
+    uint64_t const all_loaded = b.here();
+    uint64_t const first_part = split_at != 0 ? split_at : all_loaded;
     load.p_type = PT_LOAD;
-    load.p_filesz = load.p_memsz = static_cast<decltype(load.p_filesz)>(b.here());
+    load.p_filesz = load.p_memsz = static_cast<decltype(load.p_filesz)>(first_part);
     b.segments.push_back(load);
+    if (split_at != 0) {
+      load.p_offset = load.p_vaddr = static_cast<decltype(load.p_offset)>(split_at);
+      load.p_filesz = load.p_memsz = static_cast<decltype(load.p_filesz)>(all_loaded - split_at);
+      b.segments.push_back(load);
+    }
 
     typename Elf::Ehdr header{};
     std::memcpy(header.e_ident, ELFMAG, SELFMAG);
@@ -139,6 +171,7 @@ private:
     header.e_phnum = static_cast<uint16_t>(b.segments.size());
     header.e_shoff = static_cast<decltype(header.e_shoff)>(b.here() + b.segments.size() * sizeof load);
     header.e_shentsize = sizeof(typename Elf::Shdr);
+    header.e_shstrndx = static_cast<uint16_t>(section_names);
     header.e_shnum = static_cast<uint16_t>(b.sections.size());
     std::string all;
     put(all, header);

@@ -64,6 +64,48 @@ TEST_P(Elf, ReadsLoaderNameAndBuildId) {
   rf_elf_close(&elf_);
 }
 
+TEST_P(Elf, FindsTheBuildIdBehindANoteOfAnyLength) {
+  for (size_t length = 1; length <= 9; length++) {
+    file_.build_id = "\x12\x34\x56\x78";
+    file_.other_note = std::string(length, 'n');
+    ASSERT_EQ(open(file_.bytes()), RF_ELF_OK);
+    const char *const id = rf_elf_build_id(&elf_);
+    ASSERT_NE(id, nullptr) << length;
+    EXPECT_STREQ(id, "12345678") << length;
+    rf_elf_close(&elf_);
+  }
+}
+
+TEST_P(Elf, HasASectionWhereItsContentsAreInTheFile) {
+  file_.named_sections = {
+      {".text", SHT_PROGBITS, "code"}, {".debug_line", SHT_NOBITS, "none"}, {".debug_empty", SHT_PROGBITS, ""}};
+  ASSERT_EQ(open(file_.bytes()), RF_ELF_OK);
+  EXPECT_TRUE(rf_elf_has_section(&elf_, ".text"));
+  EXPECT_FALSE(rf_elf_has_section(&elf_, ".debug_line"));
+  EXPECT_FALSE(rf_elf_has_section(&elf_, ".debug_empty"));
+  EXPECT_FALSE(rf_elf_has_section(&elf_, ".tex"));
+  rf_elf_close(&elf_);
+  file_.named_sections = {};
+  ASSERT_EQ(open(file_.bytes()), RF_ELF_OK);
+  EXPECT_FALSE(rf_elf_has_section(&elf_, ".text"));
+  rf_elf_close(&elf_);
+}
+
+TEST_P(Elf, ReadsFromTheSegmentThatAnAddressLiesIn) {
+  file_.split_at = 40;
+  const std::string bytes = file_.bytes();
+  ASSERT_EQ(open(bytes), RF_ELF_OK);
+  for (const size_t at : {size_t{36}, size_t{39}, size_t{40}, size_t{41}}) {
+    std::string out(4, '\0');
+    size_t const wanted = at < 40 && 40 - at < 4 ? 40 - at : 4;
+    ASSERT_EQ(rf_elf_read(&elf_, at, out.data(), out.size()), wanted) << at;
+    EXPECT_EQ(out.substr(0, wanted), bytes.substr(at, wanted)) << at;
+  }
+  std::string out(4, '\0');
+  EXPECT_EQ(rf_elf_read(&elf_, bytes.size(), out.data(), out.size()), 0U);
+  rf_elf_close(&elf_);
+}
+
 TEST_P(Elf, WithoutLoaderNameAndBuildId) {
   ASSERT_EQ(open(file_.bytes()), RF_ELF_OK);
   EXPECT_EQ(rf_elf_interpreter(&elf_), nullptr);
@@ -127,6 +169,7 @@ TEST_P(Elf, TellsWhatIsNotElf) {
                              "ELF",
                              4)),
             RF_ELF_NOT_ELF);
+  EXPECT_EQ(elf_.fd, -1) << "it stays open";
   EXPECT_EQ(rf_elf_open(&elf_, "/nonexistent", &arena_), RF_ELF_UNREADABLE);
   EXPECT_EQ(rf_elf_open(&elf_, "/dev", &arena_), RF_ELF_NOT_ELF);
 }

@@ -268,6 +268,43 @@ TEST_F(Foreign, AMainIsOneOfItsProgram) {
   EXPECT_STREQ(rf_foreign_program(&one.findings[0]), "/bin/one");
 }
 
+TEST_F(Foreign, ALibraryIsKnownByItsNameNotByItsFolder) {
+  const rf_foreign found = read("==1==ERROR: AddressSanitizer: SEGV on unknown address 0x8 (pc 0x1)\n"
+                                "    #0 0x1 in f (/lib/libc.so.6+0x10)\n    #1 0x2 in g (/opt/my.so.d/tool+0x10)\n");
+  ASSERT_EQ(found.count, 1U);
+  EXPECT_STREQ(rf_foreign_program(&found.findings[0]), "/opt/my.so.d/tool");
+}
+
+TEST_F(Foreign, ABlockIsFreedWhereAStackFreedIt) {
+  const rf_foreign found = read("==1==ERROR: AddressSanitizer: heap-buffer-overflow on address 0x10 at pc 0x1\n"
+                                "WRITE of size 16 at 0x10 thread T0\n    #0 0x1 in f /src/a.c:1\n"
+                                "0x10 is located 0 bytes inside of 8-byte region [0x10,0x18)\n"
+                                "allocated by thread T0 here:\n    #0 0x2 in g /src/a.c:2\n");
+  ASSERT_EQ(found.count, 1U);
+  EXPECT_EQ(found.findings[0].bug, RF_BUG_BUFFER_OVERFLOW) << "an access that begins within the block";
+  EXPECT_FALSE(record(found)->finding.freed);
+}
+
+TEST_F(Foreign, LinesMayEndAsThoseOfWindows) {
+  const rf_foreign found = read("==1==ERROR: AddressSanitizer: heap-use-after-free\r\n    #0 0x1 in f\r\n"
+                                "    #1 0x2 in g\r");
+  ASSERT_EQ(found.count, 1U);
+  EXPECT_STREQ(found.findings[0].detail, "heap-use-after-free");
+  ASSERT_EQ(found.findings[0].stacks[0].count, 2U);
+  EXPECT_STREQ(found.findings[0].stacks[0].frames[0].function, "f");
+  EXPECT_STREQ(found.findings[0].stacks[0].frames[1].function, "g");
+}
+
+TEST_F(Foreign, AFrameOfValgrindHasNoFolderOfAnother) {
+  const rf_foreign found = read("<valgrindoutput><error><kind>InvalidRead</kind><what>x of size 1</what><stack>"
+                                "<frame><ip>0x1</ip><dir>/src</dir><file>a.c</file></frame>"
+                                "<frame><ip>0x2</ip><file>b.c</file></frame></stack></error></valgrindoutput>");
+  ASSERT_EQ(found.count, 1U);
+  ASSERT_EQ(found.findings[0].stacks[0].count, 2U);
+  EXPECT_STREQ(found.findings[0].stacks[0].frames[0].file, "/src/a.c");
+  EXPECT_STREQ(found.findings[0].stacks[0].frames[1].file, "b.c");
+}
+
 TEST_F(Foreign, AnErrorOfHWAddressSanitizerIsCounted) {
   EXPECT_EQ(read("==1==ERROR: HWAddressSanitizer: tag-mismatch on address 0x10\n").other, 1U);
 }
@@ -285,17 +322,20 @@ TEST_F(Foreign, KindsOfValgrind) {
     const char *kind;
     const char *about;
     const char *bug;
+    uint64_t block;
   };
   static const Kind rows[] = {
-      {"InvalidWrite", "Address 0x18 is 0 bytes after a block of size 8 alloc'd", "heap-buffer-overflow"},
-      {"InvalidWrite", "Address 0xe is 2 bytes before a block of size 8 alloc'd", "heap-buffer-underflow"},
-      {"InvalidRead", "Address 0x0 is not stack'd, malloc'd or (recently) free'd", "SEGV"},
-      {"InvalidFree", "Address 0x10 is 0 bytes inside a block of size 8 free'd", "double-free"},
-      {"InvalidFree", "Address 0x12 is 2 bytes inside a block of size 8 alloc'd", "bad-free"},
-      {"MismatchedFree", "Address 0x10 is 0 bytes inside a block of size 8 alloc'd", "alloc-dealloc-mismatch"},
-      {"Leak_DefinitelyLost", "", "memory-leak"},
-      {"Leak_StillReachable", "", nullptr},
-      {"UninitCondition", "", nullptr},
+      {"InvalidWrite", "Address 0x18 is 0 bytes after a block of size 8 alloc'd", "heap-buffer-overflow", 0x10},
+      {"InvalidWrite", "Address 0x1b is 3 bytes after a block of size 8 alloc'd", "heap-buffer-overflow", 0x10},
+      {"InvalidWrite", "Address 0xe is 2 bytes before a block of size 8 alloc'd", "heap-buffer-underflow", 0x10},
+      {"InvalidRead", "Address 0x0 is not stack'd, malloc'd or (recently) free'd", "SEGV", 0},
+      {"InvalidFree", "Address 0x10 is 0 bytes inside a block of size 8 free'd", "double-free", 0x10},
+      {"InvalidFree", "Address 0x12 is 2 bytes inside a block of size 8 free'd", "bad-free", 0x10},
+      {"InvalidFree", "Address 0x12 is 2 bytes inside a block of size 8 alloc'd", "bad-free", 0x10},
+      {"MismatchedFree", "Address 0x10 is 0 bytes inside a block of size 8 alloc'd", "alloc-dealloc-mismatch", 0x10},
+      {"Leak_DefinitelyLost", "", "memory-leak", 0},
+      {"Leak_StillReachable", "", nullptr, 0},
+      {"UninitCondition", "", nullptr, 0},
   };
   for (const Kind &row : rows) {
     const rf_foreign found = read("<valgrindoutput><error><kind>" + std::string(row.kind) +
@@ -304,6 +344,7 @@ TEST_F(Foreign, KindsOfValgrind) {
     ASSERT_EQ(found.count, row.bug == nullptr ? 0U : 1U) << row.kind << row.about;
     if (row.bug != nullptr) {
       EXPECT_STREQ(rf_bug_name(found.findings[0].bug), row.bug) << row.about;
+      EXPECT_EQ(found.findings[0].block, row.block) << row.about;
     }
   }
 }

@@ -32,6 +32,13 @@ Result hunt(const std::vector<std::string> &words, const std::string &input = "o
   return check(all, how);
 }
 
+TEST(Hunt, EndsWhereTheUserEndsTheProgram) {
+  for (const std::string signal : {"INT", "QUIT", "TERM", "HUP"}) {
+    const Result result = check({"--hunt", "--", "sh", "-c", "kill -" + signal + " $$"});
+    EXPECT_TRUE(has(result.err, "mode hunt (1 run)")) << signal << result.err;
+  }
+}
+
 struct Bug {
   const char *name;
   const char *kind;

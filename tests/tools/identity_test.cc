@@ -7,6 +7,10 @@
 #include <gtest/gtest.h>
 #include <string>
 
+extern "C" {
+#include "tools/ringfence/model/fingerprint.h"
+}
+
 namespace {
 
 class Identity : public testing::Test {
@@ -90,6 +94,8 @@ TEST_F(Identity, NamesOfOneFunctionAreOne) {
       {"_ZN3app6readerD0Ev", "app::reader::~reader"},
       {"_ZSt4sortv", "std::sort"},
       {"_ZN3app5parseIiEEvT_", "_ZN3app5parseIiEEvT_"},
+      {"_Z5parseB5cxx11v", "_Z5parseB5cxx11v"},
+      {"_ZN1aC1C1Ev", "_ZN1aC1C1Ev"},
       {"_ZN99x", "_ZN99x"},
       {"_Z", "_Z"},
       {"_ZN", "_ZN"},
@@ -102,6 +108,7 @@ TEST_F(Identity, NamesOfOneFunctionAreOne) {
       {"app::box::operator()(int)", "app::box::operator()"},
       {"app::operator<<(std::ostream&, int)", "app::operator<<"},
       {"app::box<int>::operator->() const", "app::box::operator->"},
+      {"app::box<decltype(a->b)>::size() const", "app::box::size"},
       {"my_operator(int)", "my_operator"},
       {"main::{lambda(int)#1}::operator()(int) const", "main::{lambda(int)#1}::operator()"},
       {"_ZN4core3fmt5write17h0123456789abcdefE", "core::fmt::write"},
@@ -233,6 +240,23 @@ TEST_F(Identity, InVersion1AMainAloneCountedWithoutItsProgram) {
 }
 
 // Stores keep these numbers: a change of any is a new version of the algorithm.
+TEST_F(Identity, BeforeVersion3ThreeFunctionsCounted) {
+  const auto before = [this](const std::string &functions) {
+    std::string frames;
+    for (const char function : functions) {
+      frames += std::string(frames.empty() ? "" : ",") + R"({"pc":1,"function":")" + function + "\"}";
+    }
+    const std::string line = R"({"type":"finding","bug":"SEGV","found":{"frames":[)" + frames + "]}}";
+    rf_record *record = rf_record_read(&arena_, rf_json_parse(&arena_, line.c_str(), line.size()));
+    rf_skip_rules const none = {nullptr, 0};
+    rf_fingerprint_all(&arena_, &record, 1, &none);
+    return std::string(record->fingerprint_before);
+  };
+  EXPECT_EQ(before("abcd"), before("abcx"));
+  EXPECT_NE(before("abcd"), before("abxd"));
+  EXPECT_NE(before("abc"), before("ab"));
+}
+
 TEST_F(Identity, KeysOfThisVersionStay) {
   const rf_identity known = of("heap-use-after-free", "get main;make.isra.0 main;prog!1a2b main");
   EXPECT_EQ(known.group, UINT64_C(0x1aec062fef6bb6c2));

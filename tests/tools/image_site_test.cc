@@ -54,6 +54,30 @@ protected:
   rf_record record_ = {};
 };
 
+TEST_F(ImageSite, EachStackMayHaveOne) {
+  Image const image(true);
+  record_.found.site = image.site;
+  record_.released.site = image.site;
+  std::string const file = ringfence_test::scratch("image");
+  ringfence_test::write_file(file, image.elf.bytes());
+  rf_record *const records[] = {&record_};
+  rf_image_sites(&arena_, records, 1, file.c_str());
+  unlink(file.c_str());
+  for (const rf_trace *const trace : {&record_.finding.found, &record_.finding.released}) {
+    ASSERT_NE(trace->site, nullptr);
+    EXPECT_STREQ(trace->site->function, "open_log");
+  }
+  EXPECT_EQ(record_.finding.allocated.site, nullptr);
+}
+
+TEST_F(ImageSite, IsNoneWhereOneOfItsTextsIsNowhere) {
+  for (size_t const text : {size_t{0}, size_t{1}}) {
+    Image image(true);
+    image.elf.interpreter.replace(image.site - image.first + 8 * text, 8, 8, '\x7f');
+    EXPECT_EQ(site_at(image, image.site), nullptr) << text;
+  }
+}
+
 TEST_F(ImageSite, IsReadByTheWidthOfTheTarget) {
   for (bool const is64 : {true, false}) {
     Image const image(is64);

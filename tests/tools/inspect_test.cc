@@ -57,6 +57,23 @@ TEST_F(Inspect, WithoutLoaderItIsStatic) {
   EXPECT_EQ(seen.file, program_);
 }
 
+TEST_F(Inspect, AStaticProgramThatOnlyNamesTheCheckedMallocDoesNotHaveIt) {
+  file_.interpreter.clear();
+  file_.symbols = {{"rf_process_log_begin", 0, 0, false}};
+  EXPECT_EQ(inspect().obstacle, RF_OBSTACLE_STATIC);
+  file_.symbols = {{"rf_process_log_begin", 0x1000, 8}};
+  const rf_inspection seen = inspect();
+  EXPECT_EQ(seen.obstacle, RF_OBSTACLE_NONE);
+  EXPECT_TRUE(seen.linked_in);
+}
+
+TEST_F(Inspect, AnObjectThatIsCalledMallocIsNoMalloc) {
+  file_.dynamic_symbols = {{"malloc", 0x1000, 8}};
+  EXPECT_EQ(inspect().obstacle, RF_OBSTACLE_OWN_MALLOC);
+  file_.dynamic_symbols = {{"malloc", 0x1000, 8, true, STT_OBJECT}};
+  EXPECT_EQ(inspect().obstacle, RF_OBSTACLE_NONE);
+}
+
 TEST_F(Inspect, TheLoaderRunAsAProgramIsNot) {
   file_.interpreter.clear();
   file_.soname = "ld-linux-x86-64.so.2";

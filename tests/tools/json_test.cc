@@ -65,6 +65,19 @@ TEST_F(Json, DecodesEscapes) {
   EXPECT_STREQ(parse(R"("\ud83dx \u0000")")->text, "\xEF\xBF\xBDx \xEF\xBF\xBD");
 }
 
+TEST_F(Json, OnlyAHighSurrogateTakesTheNextUnitAlong) {
+  EXPECT_STREQ(parse(R"("\ud7ff\u0041")")->text, "\xED\x9F\xBF"
+                                                 "A");
+  EXPECT_STREQ(parse(R"("\ud800\udc00")")->text, "\xF0\x90\x80\x80");
+  EXPECT_STREQ(parse(R"("\udbff\udfff")")->text, "\xF4\x8F\xBF\xBF");
+  EXPECT_STREQ(parse(R"("\udc00\u0041")")->text, "\xEF\xBF\xBD"
+                                                 "A");
+  EXPECT_STREQ(parse(R"("\udfff\u0041")")->text, "\xEF\xBF\xBD"
+                                                 "A");
+  EXPECT_STREQ(parse(R"("\ue000\u0041")")->text, "\xEE\x80\x80"
+                                                 "A");
+}
+
 TEST_F(Json, RefusesAControlCharacterWhereverItStands) {
   for (size_t length = 1; length <= 20; length++) {
     for (size_t at = 0; at < length; at++) {

@@ -287,6 +287,26 @@ TEST(Place, IsInTheProgramNotInAHeaderOfTheSystemsThatItsCodeIsFrom) {
   }
 }
 
+TEST(Place, IsTheCallSiteThatTheAllocatorKnows) {
+  rf_site const site = {"/home/me/load.c", "load", 7};
+  rf_frame frames[2] = {};
+  frames[0].module = "/lib/libc.so.6";
+  frames[0].function = "malloc";
+  frames[1].module = "/home/me/program";
+  frames[1].function = "main";
+  rf_record record = {};
+  record.allocated.frames = frames;
+  record.allocated.count = 2;
+  record.finding.allocated.site = &site;
+  rf_bump_arena arena = {};
+  rf_stack_view const view = rf_stack_view_of(&arena, &record, RF_STACK_ALLOCATED);
+  ASSERT_EQ(view.count, 2U);
+  EXPECT_FALSE(view.list[0].runtime);
+  EXPECT_EQ(rf_stack_view_top(&view), &view.list[0]);
+  EXPECT_STREQ(rf_frame_view_text(&arena, &view.list[0], nullptr), "load /home/me/load.c:7");
+  rf_bump_arena_free(&arena);
+}
+
 TEST(Place, IsInAHeaderOfTheSystemsWhereNothingElseIsKnown) {
   rf_source const header = {"memcpy", "/usr/include/bits/string_fortified.h", 29};
   rf_source const nameless = {"load", nullptr, 0};

@@ -243,6 +243,12 @@ TEST_F(Trim, EndsWhereAThreadStarts) {
   EXPECT_EQ(trimmed(false), "1");
 }
 
+TEST_F(Trim, KeepsAStackThatBeginsWhereAThreadStarts) {
+  add("/lib/libc.so.6", "start_thread");
+  add("/lib/libc.so.6", "clone3");
+  EXPECT_EQ(trimmed(false), "1");
+}
+
 TEST_F(Trim, EndsWhereTheLibraryCallsAMainWithoutName) {
   add("/bin/stripped", nullptr);
   add("/bin/stripped", nullptr);
@@ -287,6 +293,20 @@ TEST(Namer, NamesFilesAsSeenFromTheUsersDirectory) {
   EXPECT_STREQ(name.file, "lib/b.c");
   EXPECT_FALSE(symbolizer.name(symbolizer.context, 1, 1, &name));
   EXPECT_FALSE(symbolizer.name(symbolizer.context, 2, 0, &name));
+}
+
+TEST(RecordCount, IsAtLeastOneAndDoesNotWrap) {
+  rf_bump_arena arena = {nullptr};
+  for (const auto &[text, times] :
+       {std::pair{"0", 1U}, {"7", 7U}, {"4294967295", UINT32_MAX}, {"4294967301", UINT32_MAX}}) {
+    const std::string line =
+        R"({"type":"finding","bug":"double-free","times":)" + std::string(text) + R"(,"processes":)" + text + "}";
+    const rf_record *const record = rf_record_read(&arena, rf_json_parse(&arena, line.c_str(), line.size()));
+    ASSERT_NE(record, nullptr);
+    EXPECT_EQ(record->times, times) << text;
+    EXPECT_EQ(record->processes, times) << text;
+  }
+  rf_bump_arena_free(&arena);
 }
 
 TEST(RecordTitle, HasTheArticleThatItsNumberIsSpokenWith) {

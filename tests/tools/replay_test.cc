@@ -167,6 +167,9 @@ TEST(Replay, SaysWhatIsWrongWithAFile) {
   write_file(file, "hello\n");
   EXPECT_EQ(replay({file}).said(),
             std::vector<std::string>{file + ": it is not a trace: it does not begin with RFTRACE"});
+  Result const nothing = replay({"--partial", file});
+  EXPECT_EQ(nothing.status, 2);
+  EXPECT_EQ(nothing.out, "") << "there is nothing before the damage";
   EXPECT_EQ(replay({"/nowhere"}).said(),
             std::vector<std::string>{"/nowhere: it cannot be read: No such file or directory"});
 }
@@ -196,6 +199,7 @@ TEST(Replay, RefusesAWrongCommandLine) {
       {{"--arena=0", "a"}, "--arena 0: give a number above 0"},
       {{"--arena=5X", "a"}, "--arena 5X: give a number above 0"},
       {{"--arena=99999999999999999999", "a"}, "--arena 99999999999999999999: give a number above 0"},
+      {{"--arena=17179869184G", "a"}, "--arena 17179869184G: give a number above 0"},
       {{"--runs=-1", "a"}, "--runs -1: give a number above 0"},
       {{"--last=0", "a"}, "--last 0: give a number above 0"},
       {{"--svg=x.svg", "a"}, "--svg compares allocators: give --allocator more than once"},

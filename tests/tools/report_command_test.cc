@@ -198,6 +198,45 @@ TEST_F(ReportCommand, ImportTakesTheCallsOfASnapshotAsTheyAre) {
   }
 }
 
+TEST_F(ReportCommand, ImportNamesTheInputOfAReportAtThatReportAlone) {
+  const std::string report = "==7==ERROR: AddressSanitizer: attempting double-free on 0x10 in thread T0:\n"
+                             "    #0 0x1 in drop /src/a.c:4\n";
+  const std::string folder = file("collector");
+  EXPECT_EQ(run({ringfence(), "import", "--collector", folder,
+                 file("one", report + "artifact_prefix='./'; Test unit written to ./crash-11\n"), file("two", report)})
+                .status,
+            0);
+  std::istringstream spool(read_file(folder + "/spool/current"));
+  std::string inputs;
+  for (std::string line; std::getline(spool, line);) {
+    ringfence::Json record;
+    ASSERT_TRUE(ringfence::Json::parse(line + "\n", record)) << line;
+    inputs += "[" + record["labels"]["input"].text + "]";
+  }
+  EXPECT_EQ(inputs, "[crash-11][]");
+}
+
+TEST_F(ReportCommand, ImportTellsTheSameInputOfTwoFuzzersApart) {
+  const std::string folder = file("collector");
+  ASSERT_EQ(mkdir(file("crashes").c_str(), 0700), 0);
+  (void)file("crashes/crash-22", "input");
+  for (const std::string name : {"one", "two"}) {
+    const std::string fuzzer =
+        file(name, "#!/bin/sh\necho '==7==ERROR: AddressSanitizer: attempting double-free on 0x10'\n"
+                   "echo '    #0 0x1 in drop /src/a.c:4'\n");
+    ASSERT_EQ(chmod(fuzzer.c_str(), 0700), 0);
+    EXPECT_EQ(run({ringfence(), "import", "--collector", folder, "--run", fuzzer, file("crashes")}).status, 0);
+  }
+  std::istringstream spool(read_file(folder + "/spool/current"));
+  std::set<std::string> ids;
+  for (std::string line; std::getline(spool, line);) {
+    ringfence::Json record;
+    ASSERT_TRUE(ringfence::Json::parse(line + "\n", record)) << line;
+    ids.insert(record["id"].text);
+  }
+  EXPECT_EQ(ids.size(), 2U);
+}
+
 // ---- Reading ----
 
 TEST_F(ReportCommand, PrintsFindingsToStandardOutputAndOneLineToStandardError) {
@@ -297,6 +336,16 @@ TEST_F(ReportCommand, KeepsTheFiguresOfTheRunsAddedUp) {
   EXPECT_TRUE(
       has(result.out, R"("findings":1,"times":8,"suppressed":0,"mode":"guard","duration_ns":2000,"status":3})"));
   EXPECT_TRUE(has(report({"--format=html", one}).out, "<b>5</b> allocations"));
+}
+
+TEST_F(ReportCommand, KeepsEveryFigureOfARun) {
+  const std::string line = R"({"type":"run","version":1,"processes":2,"killed":3,"running":4,"unreadable":5,)"
+                           R"("leaks_unchecked":6,"allocations":7,"bytes":8,"peak":9,"unlisted_leaked_blocks":10,)"
+                           R"("unpaged_blocks":11,"unchecked":12,"unchecked_because":"static","findings":0,"times":0,)"
+                           R"("suppressed":0,"mode":"guard","duration_ns":13,"signal":11})"
+                           "\n";
+  EXPECT_EQ(report({"--format=json", file("run", line)}).out, line);
+  EXPECT_TRUE(has(report({"--format=html", file("run")}).out, "<b>Segmentation fault</b> ended the program"));
 }
 
 TEST_F(ReportCommand, WaitsForAPipe) {
@@ -514,6 +563,25 @@ TEST_F(ReportCommand, ABaselineCountsTheBlocksOfALeak) {
   EXPECT_EQ(report({"--baseline", known, file("shrunk", json(shrunk))}).status, 0);
 }
 
+TEST_F(ReportCommand, ALeakWithoutACountIsOneBlockInABaseline) {
+  rf_finding one = leak();
+  one.blocks = 0;
+  report({"--write-baseline", file("known.txt"), file("leak", json(one))});
+  EXPECT_TRUE(has(read_file(file("known.txt")), " 1:1 memory-leak ")) << read_file(file("known.txt"));
+}
+
+TEST_F(ReportCommand, ABaselineThatCannotBeReadOrWrittenIsSaid) {
+  const std::string start = "# Ringfence baseline, version 4: known\n0123456789abcdef ";
+  for (const std::string wrong : {"1234567890", "0", "1:0", "1:1234567890", "1x", "-1", ""}) {
+    EXPECT_EQ(report({"--baseline", file("bad.txt", start + wrong + "\n"), all()}).status, 2) << wrong;
+  }
+  EXPECT_EQ(report({"--baseline", file("good.txt", start + "123456789:123456789 x\n"), all()}).status, 99);
+  EXPECT_EQ(report({"--baseline", file("later.txt", "# Ringfence baseline, version 5: known\n"), all()}).status, 2);
+  const Result full = report({"--write-baseline", "/dev/full", all()});
+  EXPECT_EQ(full.status, 2);
+  EXPECT_TRUE(has(full.err, "cannot write all to /dev/full")) << full.err;
+}
+
 // Their fingerprints were others, and those of version 1 had no blocks.
 TEST_F(ReportCommand, BaselinesOfOlderVersionsHold) {
   const std::string leak = framed(R"("module":"/build/prog","offset":"0x1000")");
@@ -607,7 +675,44 @@ TEST_F(ReportCommand, SuppressionsHideAndAreListed) {
   EXPECT_EQ(report({"--suppressions", file("every", "*:*\n"), all()}).status, 0);
 }
 
+TEST_F(ReportCommand, ARuleByFingerprintHidesItsKindAlone) {
+  const std::string found = report({"-f", "json", file("f", json(double_free()))}).out;
+  const std::string key = R"("fingerprint":")";
+  const std::string print = found.substr(found.find(key) + key.size(), 16);
+  for (const auto &[kind, status] : {std::pair{"double-free", 0}, {"*", 0}, {"heap-buffer-overflow", 99}}) {
+    const std::string rules = file("rules", std::string(kind) + ":fingerprint=" + print + "\n");
+    EXPECT_EQ(report({"--suppressions", rules, file("f")}).status, status) << kind;
+  }
+}
+
 // ---- Writing ----
+
+TEST_F(ReportCommand, AFileThatCannotBeWrittenIsAFailureWhateverComesAfterIt) {
+  EXPECT_EQ(report({"--output", "/nowhere/r.json", "--output", file("r.txt"), all()}).status, 2);
+  EXPECT_TRUE(has(read_file(file("r.txt")), "SUMMARY: Ringfence: ")) << "the others are written";
+}
+
+TEST_F(ReportCommand, AFormDoesNotDependOnThoseBeforeIt) {
+  const std::string found = file("found", framed(R"("function":"f","file":"/src/x/a.c","line":3)"));
+  report({"--source-root=/src/x", "--output", file("alone.txt"), found});
+  report({"--source-root=/src/x", "--output", file("r.json"), "--output", file("second.txt"), found});
+  EXPECT_TRUE(has(read_file(file("alone.txt")), " a.c:3")) << read_file(file("alone.txt"));
+  EXPECT_EQ(read_file(file("second.txt")), read_file(file("alone.txt")));
+  EXPECT_TRUE(has(read_file(file("r.json")), R"("file":"/src/x/a.c")")) << "programs want whole paths";
+}
+
+TEST_F(ReportCommand, TheSourceRootMayClimbAboveAllFolders) {
+  EXPECT_EQ(report({"--source-root=/../..", all()}).status, 99);
+}
+
+TEST_F(ReportCommand, ThePageCallsTheMainThreadZero) {
+  rf_finding f = ringfence::sample_finding();
+  f.found.thread = f.process;
+  f.allocated.thread = f.process + 7;
+  const std::string page = report({"--format=html", file("f", json(f))}).out;
+  EXPECT_TRUE(has(page, "Found here - thread 0</h3>")) << page;
+  EXPECT_TRUE(has(page, "Allocated - thread " + std::to_string(f.process + 7) + "</h3>")) << page;
+}
 
 TEST_F(ReportCommand, WritesEveryFormatByTheNameOfTheFile) {
   std::vector<std::string> words;
@@ -959,7 +1064,7 @@ const std::string kSnapshots = snapshot(R"("time_ns":5,"name":"start","blocks":4
 // Wherever the window begins and ends: sixteen cells and the text in every row, a cell with a class for each byte.
 TEST_F(ReportCommand, ThePageShowsBytesInWholeRows) {
   for (unsigned const start : {0U, 1U, 15U}) {
-    for (unsigned const size : {1U, 16U, 17U, 33U}) {
+    for (unsigned const size : {1U, 10U, 16U, 17U, 33U}) {
       rf_finding f = ringfence::sample_finding();
       f.window_address = f.window_address / 16 * 16 + start;
       f.window_size = size;
@@ -1053,6 +1158,13 @@ TEST_F(ReportCommand, SnapshotsTellCallSitesApart) {
   }
 }
 
+TEST_F(ReportCommand, ImportTakesSnapshotsButNotTheirDifferences) {
+  EXPECT_EQ(run({ringfence(), "import", "--collector", file("collector"),
+                 file("lines", report({"-f", "json", file("s.json", kSnapshots)}).out)})
+                .err,
+            "ringfence: 2 snapshots taken to the collector\n");
+}
+
 TEST_F(ReportCommand, SnapshotsSurviveConversion) {
   const std::string once = file("once.json");
   report({"--quiet", "--output", once, file("s.json", kSnapshots)});
@@ -1062,13 +1174,13 @@ TEST_F(ReportCommand, SnapshotsSurviveConversion) {
 // The calls of the C library that lead to main are no callers.
 TEST_F(ReportCommand, ThePageShowsTheCallersOfASite) {
   std::string frames;
-  for (const char *const name : {"malloc", "take", "calls_take", "main", "__libc_start_main", "_start"}) {
+  for (const char *const name : {"malloc", "take", "first", "second", "third", "fourth", "main"}) {
     frames += std::string(frames.empty() ? "" : ",") + R"({"pc":4096,"function":")" + name + R"("})";
   }
   const std::string site = R"({"blocks":3,"bytes":300,"allocated":{"thread":0,"frames":[)" + frames + "]}}";
   const std::string fields = R"("time_ns":5,"name":"start","blocks":3,"bytes":300,"omitted_blocks":0)";
   const std::string page = report({"--format=html", file("s.json", snapshot(fields, site))}).out;
-  EXPECT_TRUE(has(page, "take<br/><span class=\"chain\">from calls_take, main</span>")) << page;
+  EXPECT_TRUE(has(page, "take<br/><span class=\"chain\">from first, second, third</span>")) << page;
 }
 
 TEST_F(ReportCommand, ThePageShowsSnapshots) {

@@ -45,7 +45,7 @@ const std::string kStart = R"({"type":"start","pid":7,"program":"/bin/a","mode":
 
 std::string summary(int allocations, int peak) {
   return R"({"type":"summary","pid":7,"program":"/bin/b","mode":"guard","allocations":)" + std::to_string(allocations) +
-         R"(,"bytes":100,"peak":)" + std::to_string(peak) + R"(,"findings":1})" + "\n";
+         R"(,"bytes":100,"peak":)" + std::to_string(peak) + R"(,"findings":1,"unpaged_blocks":2})" + "\n";
 }
 
 std::string finding(const std::string &pid, const std::string &time) {
@@ -93,6 +93,36 @@ TEST_F(Collect, AProcessThatIsNotCheckedIsCountedOnceForItsLastReason) {
   EXPECT_STREQ(run.unchecked_because, "1 under a tool, 1 static, 1 setuid");
 }
 
+TEST_F(Collect, AProcessThatBeginsLaterIsCheckedAfterAll) {
+  const std::string start = R"({"type":"start","pid":7,"program":"/bin/a","time_ns":20})"
+                            "\n";
+  file("7", unchecked(7, "static", 20) + start);
+  EXPECT_EQ(collect().unchecked_count, 0u);
+  file("7", start + unchecked(7, "static", 21));
+  EXPECT_EQ(collect().unchecked_count, 1u);
+}
+
+TEST_F(Collect, KeepsTheCallSitesOfEachFinding) {
+  const auto stack = [](const std::string &name, const std::string &file) {
+    return ",\"" + name + R"(":{"site":{"file":")" + file + R"(","function":"f_)" + file + R"(","line":3}})";
+  };
+  const std::string line = R"({"type":"finding","bug":"double-free","pid":7)" + stack("found", "found.c") +
+                           stack("allocated", "allocated.c") + stack("released", "released.c") + "}\n";
+  file("7", line + line);
+  const rf_run run = collect();
+  ASSERT_EQ(run.record_count, 2u);
+  for (size_t i = 0; i < 2; i++) {
+    const rf_finding &f = run.records[i]->finding;
+    for (const auto &[trace, name] :
+         {std::pair{&f.found, "found.c"}, {&f.allocated, "allocated.c"}, {&f.released, "released.c"}}) {
+      ASSERT_NE(trace->site, nullptr) << name;
+      EXPECT_STREQ(trace->site->file, name);
+      EXPECT_EQ(trace->site->function, std::string("f_") + name);
+      EXPECT_EQ(trace->site->line, 3u);
+    }
+  }
+}
+
 TEST_F(Collect, AddsUpTheProgramsOfAProcess) {
   file("7", kStart + summary(3, 50) + kStart + summary(4, 20));
   const rf_run run = collect();
@@ -107,6 +137,7 @@ TEST_F(Collect, ASummaryWithoutANewStartReplacesTheOneBefore) {
   EXPECT_EQ(run.processes[0].allocations, 5u);
   EXPECT_EQ(run.processes[0].bytes, 100u);
   EXPECT_EQ(run.processes[0].findings, 1u);
+  EXPECT_EQ(run.processes[0].unpaged, 2u);
 }
 
 TEST_F(Collect, WithoutASummaryItHasNotEnded) {

@@ -232,6 +232,40 @@ TEST_F(Serial, ATargetThatStartedAnewBeginsAnew) {
   expect_sample(*findings_[1]);
 }
 
+TEST_F(Serial, AnotherFindingOfTheSameNumberIsNoRepetition) {
+  rf_finding other = sample_finding();
+  other.address++;
+  const std::vector<std::string> lines = sent(sample_finding());
+  const std::vector<std::string> after = sent(other);
+  ASSERT_NE(lines[0], after[0]);
+  receive({lines[0]});
+  receive(after);
+  end();
+  ASSERT_EQ(findings_.size(), 2U);
+  EXPECT_EQ(findings_[1]->finding.address, other.address);
+  EXPECT_EQ(serial_.incomplete, 1U);
+}
+
+TEST_F(Serial, WhatWasSentBeforeTheFirstLineIsNotMissed) {
+  receive(sent(7));
+  EXPECT_EQ(serial_.missing, 0U);
+  receive(sent(8));
+  EXPECT_EQ(serial_.missing, 0U);
+  receive(sent(10));
+  EXPECT_EQ(serial_.missing, 1U);
+}
+
+TEST_F(Serial, FindingsWithoutAnEndAreHandedOutInTheirOrder) {
+  receive({sent(4)[0]});
+  receive({sent(5)[0]});
+  receive({sent(6)[0]});
+  end();
+  ASSERT_EQ(findings_.size(), 3U);
+  for (size_t i = 0; i < 3; i++) {
+    EXPECT_EQ(findings_[i]->finding.sequence, 4 + i);
+  }
+}
+
 TEST_F(Serial, FindingsOfWhichNothingCameAreCounted) {
   receive(sent(1));
   receive(sent(5));

@@ -27,6 +27,12 @@ TEST(Nearest, FindsWhatWasMeant) {
   EXPECT_STREQ(rf_suggest("verison", commands, 3), "version");
 }
 
+TEST(Nearest, OneLetterInThreeMayBeWrong) {
+  EXPECT_STREQ(rf_suggest("halp", commands, 3), "help");
+  EXPECT_STREQ(rf_suggest("chxxk", commands, 3), "check");
+  EXPECT_EQ(rf_suggest("cxxxk", commands, 3), nullptr);
+}
+
 TEST(Nearest, DoesNotGuessWildly) {
   EXPECT_EQ(rf_suggest("frobnicate", commands, 3), nullptr);
   EXPECT_EQ(rf_suggest("", commands, 3), nullptr);

@@ -12,9 +12,10 @@ protected:
   ~Parse() override { rf_bump_arena_free(&arena_); }
 
   void parse(const std::string &answer, size_t count) {
-    sources_.assign(count, nullptr);
-    counts_.assign(count, 0);
+    sources_.assign(count + 1, nullptr);
+    counts_.assign(count + 1, 0);
     rf_symbolize_parse(&arena_, answer.c_str(), count, sources_.data(), counts_.data());
+    EXPECT_EQ(counts_[count], 0U) << "of an address that was not asked for";
   }
 
   std::string at(size_t address, size_t depth) const {
@@ -73,9 +74,17 @@ TEST_F(Parse, KeepsSpacesAndColonsOfNames) {
 }
 
 TEST_F(Parse, DropsDotsOfPaths) {
-  static const char *const kCases[][2] = {{"././f.c", "f.c"},   {"./src/./f.c", "src/f.c"}, {"/a/./b/f.c", "/a/b/f.c"},
-                                          {"../f.c", "../f.c"}, {"a./f.c", "a./f.c"},       {".//f.c", ".//f.c"},
-                                          {"./.f.c", ".f.c"},   {"/./f.c", "/f.c"},         {"a/../f.c", "a/../f.c"}};
+  static const char *const kCases[][2] = {{"././f.c", "f.c"},
+                                          {"./src/./f.c", "src/f.c"},
+                                          {"/a/./b/f.c", "/a/b/f.c"},
+                                          {"../f.c", "../f.c"},
+                                          {"a./f.c", "a./f.c"},
+                                          {".//f.c", ".//f.c"},
+                                          {"./.f.c", ".f.c"},
+                                          {"/./f.c", "/f.c"},
+                                          {"a/../f.c", "a/../f.c"},
+                                          {"./", "./"},
+                                          {"a/./", "a/./"}};
   for (const auto &[given, expected] : kCases) {
     parse("0x1\nf\n" + std::string(given) + ":7\n", 1);
     EXPECT_EQ(at(0, 0), "f " + std::string(expected) + ":7");

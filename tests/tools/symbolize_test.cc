@@ -11,6 +11,10 @@
 
 #include <algorithm>
 
+extern "C" {
+#include "tools/ringfence/symbols/garbled_path.h"
+}
+
 namespace {
 
 struct Call {
@@ -104,10 +108,11 @@ INSTANTIATE_TEST_SUITE_P(Each, With, testing::Values("addr2line", "eu-addr2line"
                            return name;
                          });
 
-void write_tool(const std::string &path, const std::string &file) {
+void write_tool(const std::string &path, const std::string &file, const std::string &function = "f") {
   FILE *const out = fopen(path.c_str(), "w");
   ASSERT_NE(out, nullptr);
-  fprintf(out, "#!/bin/sh\nwhile read -r at; do echo \"$at\"; echo f; echo '/x/%s:5'; done\n", file.c_str());
+  fprintf(out, "#!/bin/sh\nwhile read -r at; do echo \"$at\"; echo '%s'; echo '/x/%s:5'; done\n", function.c_str(),
+          file.c_str());
   fclose(out);
   chmod(path.c_str(), 0700);
 }
@@ -126,6 +131,34 @@ TEST_F(Symbolize, AFileThatIsMadeUpIsAskedOfTheNextTool) {
   symbolize({&frame_});
   ASSERT_EQ(frame_.source_count, 1U);
   EXPECT_STREQ(frame_.sources[0].file, "/x/a.c");
+}
+
+TEST_F(Symbolize, ALineWithoutAFunctionIsKeptWhereNoSymbolIsThere) {
+  std::string const folder = ringfence_test::scratch("bin");
+  mkdir(folder.c_str(), 0700);
+  setenv("PATH", folder.c_str(), 1);
+  write_tool(folder + "/addr2line", "start.S", "??");
+  frame_.offset = 8; // within the header
+  symbolize({&frame_});
+  ASSERT_EQ(frame_.source_count, 1U);
+  EXPECT_EQ(frame_.sources[0].function, nullptr);
+  EXPECT_STREQ(frame_.sources[0].file, "/x/start.S");
+}
+
+// The characters that stand for bytes which are no UTF-8 may be those of a name, too.
+TEST(GarbledPath, IsFoundByTheNamesThatAreThere) {
+  rf_bump_arena arena = {nullptr};
+  std::string const folder = ringfence_test::scratch("garbled");
+  mkdir(folder.c_str(), 0700);
+  for (const char *const name : {"/a\xE9z", "/b\xEF\xBF\xBDz", "/c\xE9\xE8z", "/dz"}) {
+    ringfence_test::write_file(folder + name, "");
+  }
+  EXPECT_EQ(rf_garbled_path_find(&arena, (folder + "/a\xEF\xBF\xBDz").c_str()), folder + "/a\xE9z");
+  EXPECT_EQ(rf_garbled_path_find(&arena, (folder + "/b\xEF\xBF\xBDz").c_str()), folder + "/b\xEF\xBF\xBDz");
+  EXPECT_EQ(rf_garbled_path_find(&arena, (folder + "/c\xEF\xBF\xBD\xEF\xBF\xBDz").c_str()), folder + "/c\xE9\xE8z");
+  const std::string absent = folder + "/d\xEF\xBF\xBDz";
+  EXPECT_EQ(rf_garbled_path_find(&arena, absent.c_str()), absent);
+  rf_bump_arena_free(&arena);
 }
 
 TEST_F(Symbolize, WithoutAToolTheSymbolTableGivesTheFunction) {

@@ -83,6 +83,8 @@ TEST(Tune, LeavesOutHeapsThatAreTooSlow) {
 TEST(Tune, RefusesWhatItCannotUse) {
   std::string const file = scratch("bad");
   write_file(file, "hello\n");
+  std::string const empty = scratch("empty");
+  write_file(empty, read_file(recorded("sqlite")).substr(0, 20)); // its header
   std::pair<std::vector<std::string>, std::string> const cases[] = {
       {{}, "no trace given; try `ringfence tune FILE`"},
       {{"--what", "a"}, "unknown option --what; see `ringfence help tune`"},
@@ -97,6 +99,7 @@ TEST(Tune, RefusesWhatItCannotUse) {
       {{"--prefix=", "a"}, "--prefix : give a C identifier"},
       {{"/nowhere"}, "/nowhere: it cannot be read: No such file or directory"},
       {{file}, file + ": it is not a trace: it does not begin with RFTRACE"},
+      {{empty}, empty + ": the trace has no requests"},
       {{"-a", "tlsf", "--pools=0", "-o", "/nowhere/x.h", recorded("sqlite")},
        "cannot write to /nowhere/x.h: No such file or directory"},
   };

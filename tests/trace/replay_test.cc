@@ -4,8 +4,10 @@
 #include "tools/trace/read.h"
 #include "tools/trace/replay.h"
 #include "tools/trace/synthetic.h"
+#include "tools/trace/tune.h"
 
 #include <array>
+#include <cstdlib>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <string>
@@ -256,21 +258,93 @@ TEST(Replay, TellsAnAllocatorWhoseBlocksOverlap) {
   trace_free(&t);
 }
 
+// Moves each block, and leaves its contents behind.
+void *forgetful_realloc(rf_allocator *, void *ptr, size_t size, size_t, const rf_site *) {
+  free(ptr);
+  return calloc(1, size);
+}
+
+rf_allocator *make_forgetful(void *, size_t, const trace *) {
+  static rf_allocator_ops ops;
+  ops = *libc_allocator()->ops;
+  ops.name = "forgetful";
+  ops.realloc = forgetful_realloc;
+  static rf_allocator allocator;
+  allocator.ops = &ops;
+  return &allocator;
+}
+
+TEST(Replay, TellsAnAllocatorWhoseReallocLosesContents) {
+  subject forgetful = *subject_find("libc");
+  forgetful.make = make_forgetful;
+  trace t{};
+  trace_op const ops[] = {{TRACE_ALLOC, 0, 0, 100, 0, 0}, {TRACE_REALLOC, 0, 0, 50, 0, 0}, {TRACE_FREE, 0, 0, 0, 0, 0}};
+  for (const trace_op &op : ops) {
+    trace_add(&t, &op);
+  }
+  t.ids = 1;
+  t.peak = 100;
+  replay_memory m = replay_memory_make(&t, 4096);
+  EXPECT_FALSE(replay_verify(&forgetful, &t, &m, 4096));
+  EXPECT_TRUE(replay_verify(subject_find("libc"), &t, &m, 4096));
+  replay_memory_free(&t, &m);
+  trace_free(&t);
+}
+
+TEST(Footprint, IsFoundToTheByteWhereAsked) {
+  trace t = trace_make(0, 1);
+  replay_memory m = replay_memory_make(&t, 1 << 20);
+  const subject *const s = subject_find("tlsf");
+  size_t first = 0;
+  size_t const least = replay_footprint(s, &t, &m, 1);
+  EXPECT_EQ(replay_failures(s, &t, &m, least, &first), 0U);
+  EXPECT_NE(replay_failures(s, &t, &m, least - 1, &first), 0U);
+  replay_memory_free(&t, &m);
+  trace_free(&t);
+}
+
+TEST(Series, EndsWithTheBytesThatAreOccupiedAtTheEnd) {
+  trace t = trace_make(0, 1);
+  replay_memory m = replay_memory_make(&t, 1 << 20);
+  const subject *const s = subject_find("tlsf");
+  replay_fragmentation const f = replay_fragment(s, &t, &m, 1 << 20);
+  size_t occupied = 0;
+  ASSERT_TRUE(replay_series(s, &t, &m, 1 << 20, 1, &occupied));
+  EXPECT_GT(f.end.overhead, 0U);
+  EXPECT_EQ(occupied, f.end.used + f.end.overhead);
+  replay_memory_free(&t, &m);
+  trace_free(&t);
+}
+
+TEST(Pools, HaveVariablesOfTheirOwn) {
+  subject_pools pools;
+  const subject *const s = subject_parse("pool:16x1+tlsf", &pools);
+  ASSERT_NE(s, nullptr);
+  EXPECT_EQ(s->control, subject_find("tlsf")->control + sizeof(rf_pool));
+}
+
+TEST(Pools, AscendInSize) {
+  subject_pools pools;
+  EXPECT_NE(subject_parse("pool:16x1,24x2+tlsf", &pools), nullptr);
+  EXPECT_EQ(subject_parse("pool:16x1,16x2+tlsf", &pools), nullptr);
+  EXPECT_EQ(subject_parse("pool:24x1,16x2+tlsf", &pools), nullptr);
+  EXPECT_EQ(subject_parse("pool:0x1+tlsf", &pools), nullptr);
+}
+
 TEST(Replay, GoesOnAfterARequestThatFails) {
   trace t{};
-  trace_op const ops[] = {{TRACE_ALLOC, 0, 0, 100000, 0, 0},
-                          {TRACE_ALLOC, 0, 1, 100, 0, 0},
-                          {TRACE_REALLOC, 0, 0, 50, 0, 0},
-                          {TRACE_FREE, 0, 0, 0, 0, 0},
+  trace_op const ops[] = {{TRACE_ALLOC, 0, 0, 100000, 0, 0}, {TRACE_ALLOC, 0, 1, 100, 0, 0},
+                          {TRACE_REALLOC, 0, 0, 50, 0, 0},   {TRACE_FREE, 0, 0, 0, 0, 0},
+                          {TRACE_FREE, 0, 1, 0, 0, 0},       {TRACE_ALLOC, 0, 1, 200000, 0, 0},
                           {TRACE_FREE, 0, 1, 0, 0, 0}};
   for (const trace_op &op : ops) {
     trace_add(&t, &op);
   }
   t.ids = 2;
-  t.peak = 100100;
+  t.peak = 200000;
   replay_memory m = replay_memory_make(&t, 1 << 20);
   size_t first = 9;
-  EXPECT_EQ(replay_failures(subject_named("tlsf"), &t, &m, 8192, &first), 1U);
+  EXPECT_EQ(replay_failures(subject_named("tlsf"), &t, &m, 8192, &first), 2U);
   EXPECT_EQ(first, 0U);
   replay_fragmentation const f = replay_fragment(subject_named("tlsf"), &t, &m, 8192);
   EXPECT_TRUE(f.known);
@@ -281,11 +355,55 @@ TEST(Replay, GoesOnAfterARequestThatFails) {
   trace_free(&t);
 }
 
+// ---- Tuning ----
+
+// A trace of `count` blocks of 32 bytes that live at once.
+trace blocks_of_32(size_t count) {
+  trace t{};
+  for (const trace_kind kind : {TRACE_ALLOC, TRACE_FREE}) {
+    for (size_t i = 0; i < count; i++) {
+      trace_op const op = {kind, 0, i, kind == TRACE_ALLOC ? 32U : 0U, 0, 0};
+      trace_add(&t, &op);
+    }
+  }
+  t.ids = count;
+  trace_measure(&t);
+  return t;
+}
+
+TEST(Tune, PoolsAreAsLargeAsEnoughOfTheTracesNeed) {
+  std::array<trace, 3> traces = {blocks_of_32(400), blocks_of_32(40), blocks_of_32(20)};
+  tune_set const most = {traces.data(), 3, 2, 0, nullptr};
+  tune_set const two = {traces.data() + 1, 2, 2, 0, nullptr};
+  const subject *const heap = subject_find("tlsf");
+  tune_result const bare = tune_bare(&most, heap);
+  tune_result const pools = tune_pools(&most, &bare, 1);
+  tune_result const bare_of_two = tune_bare(&two, heap);
+  EXPECT_EQ(bare.arena, bare_of_two.arena);
+  EXPECT_EQ(pools.total, tune_pools(&two, &bare_of_two, 1).total);
+  EXPECT_EQ(pools.failed_traces, 1U);
+  for (trace &t : traces) {
+    trace_free(&t);
+  }
+}
+
+TEST(Tune, IsSlowWhereTheLimitLeavesATraceOut) {
+  std::array<trace, 2> traces = {blocks_of_32(5), blocks_of_32(5)};
+  tune_set const set = {traces.data(), 2, 1, 1e-12, nullptr};
+  tune_result const r = tune_bare(&set, subject_find("tlsf"));
+  EXPECT_TRUE(r.slow);
+  EXPECT_EQ(r.arena, 0U);
+  for (trace &t : traces) {
+    trace_free(&t);
+  }
+}
+
 TEST(Demand, IsThePeakOfEachClass) {
   trace t{};
   trace_op const ops[] = {{TRACE_ALLOC, 0, 0, 16, 0, 0},  {TRACE_ALLOC, 0, 1, 17, 0, 0}, {TRACE_FREE, 0, 0, 0, 0, 0},
                           {TRACE_REALLOC, 0, 1, 5, 0, 0}, {TRACE_ALLOC, 0, 2, 64, 0, 0}, {TRACE_ALLOC, 0, 3, 65, 0, 0},
-                          {TRACE_ALLOC, 64, 0, 8, 0, 0},  {TRACE_ALLOC, 0, 4, 0, 0, 0}};
+                          {TRACE_ALLOC, 64, 0, 8, 0, 0},  {TRACE_ALLOC, 0, 4, 0, 0, 0},  {TRACE_FREE, 0, 1, 0, 0, 0},
+                          {TRACE_FREE, 0, 2, 0, 0, 0},    {TRACE_FREE, 0, 4, 0, 0, 0}};
   for (const trace_op &op : ops) {
     trace_add(&t, &op);
   }

@@ -606,6 +606,48 @@ TEST(TraceCut, LeavesTheFirstRequestsAndTheirPeaks) {
   EXPECT_LE(t.peak, live);
   EXPECT_GT(t.peak, 0U);
   EXPECT_LE(t.peak_blocks, blocks);
+  EXPECT_GT(t.peak_blocks, 0U);
+  trace_cut(&t, 1);
+  EXPECT_EQ(t.peak_blocks, 1U);
+  EXPECT_EQ(t.peak, t.ops[0].size);
+  trace_free(&t);
+}
+
+TEST(TraceCut, KeepsTheLastRequestsAndTheBlocksThatTheyMeet) {
+  trace t{};
+  trace_op const ops[] = {{TRACE_ALLOC, 0, 0, 10, 0, 0},   {TRACE_FREE, 0, 0, 0, 0, 0},   {TRACE_ALLOC, 0, 1, 20, 0, 0},
+                          {TRACE_REALLOC, 0, 1, 30, 0, 0}, {TRACE_ALLOC, 0, 0, 40, 0, 0}, {TRACE_FREE, 0, 1, 0, 0, 0}};
+  for (const trace_op &op : ops) {
+    trace_add(&t, &op);
+  }
+  t.ids = 2;
+  trace_keep_last(&t, 1);
+  EXPECT_EQ(kinds(t), "aaf");
+  EXPECT_EQ(t.ops[0].size, 30U) << "as it is then";
+  EXPECT_EQ(t.ops[1].size, 40U);
+  EXPECT_EQ(t.peak, 70U);
+  EXPECT_EQ(t.peak_blocks, 2U);
+  trace_free(&t);
+}
+
+TEST(Synthetic, SizesOfThePowerLawAreBounded) {
+  for (size_t kind = 0; kind < trace_kinds(); kind++) {
+    if (std::string(trace_name(kind)) != "power law") {
+      continue;
+    }
+    trace t = trace_make(kind, 7);
+    size_t largest = 0;
+    for (size_t i = 0; i < t.count; i++) {
+      largest = std::max(largest, t.ops[i].size);
+    }
+    EXPECT_EQ(largest, 8192U);
+    trace_free(&t);
+  }
+}
+
+TEST(TraceCut, LeavesATraceThatIsShorter) {
+  trace t = trace_make(0, 1);
+  trace_cut(&t, 10);
   trace_cut(&t, 11);
   EXPECT_EQ(t.count, 10U);
   trace_free(&t);

@@ -1,0 +1,418 @@
+#!/usr/bin/env python3
+"""Values at the edge of what they may be: in records, in options, in requests, and on the pages."""
+
+import json
+import os
+import sqlite3
+
+import service
+from service import Service, append, check, equal, event, line_of, main, record
+
+LINE_MOST = 256 * 1024
+FRAMES_MOST = 32
+
+
+# ---- Records ----
+
+
+def a_line_is_taken_up_to_its_longest():
+    with Service(start=False) as s:
+        for number, length in enumerate((LINE_MOST, LINE_MOST + 1)):
+            short = len(line_of(event("p", f"b-1-1-{number}", f_pad=1))) - 1
+            append(s.directory, event("p", f"b-1-1-{number}", f_pad=length - short + 1))
+        s.once()
+        equal([f["count"] for f in s.findings()], [1])
+        equal([x["count"] for x in s.ask("status")["losses"] if x["what"] == "lines too long"], [1])
+
+
+def a_record_of_a_later_version_is_kept_aside():
+    with Service(start=False) as s:
+        append(s.directory, event("p", "b-1-1-1", version=2), event("q", "b-1-1-2"))
+        s.once()
+        equal([f["place"] for f in s.findings()], ["open_q src/app.c:10"])
+        check(any("of a kind or version not known" in x["what"] for x in s.ask("status")["losses"]))
+
+
+def fractions_of_seconds_count():
+    with Service(start=False) as s:
+        append(s.directory, event("p", "b-1-1-1"))
+        s.once()
+        times = {"a": "2026-01-02T03:04:05Z", "b": "2026-01-02T03:04:05.25Z", "c": "2026-01-02T03:04:05.250999Z",
+                 "d": "2026-01-02T03:04:05.007Z"}
+        for name, time in times.items():
+            s.command("builds", "--add", name, "--time", time)
+        got = {b["commit"]: b["ordered_at"] for b in s.ask("builds")["builds"]}
+        equal([got[name][20:] for name in times], ["000Z", "250Z", "250Z", "007Z"])
+
+
+def an_event_of_an_earlier_time_changes_no_last_build():
+    with Service(start=False) as s:
+        build = lambda name: {"version": name, "commit": "", "build_id": ""}
+        append(s.directory, event("p", "b-1-1-1", ago=10, build=build("newer")),
+               event("p", "b-1-1-2", ago=5000, build=build("older")))
+        s.once()
+        equal((s.findings()[0]["first_build"], s.findings()[0]["last_build"]), ("newer", "newer"))
+        append(s.directory, event("p", "b-1-1-3", ago=1, build=build("newest")))
+        s.once()
+        equal(s.findings()[0]["last_build"], "newest")
+
+
+def labels_and_names_are_bounded():
+    with Service(start=False) as s:
+        labels = {f"l{i:02}": "v" for i in range(12)}
+        for number, length in enumerate((511, 512, 513)):
+            append(s.directory, event("p", f"b-1-1-{number}", labels=labels, host=str(number) + "h" * (length - 1)))
+        s.once()
+        shown = s.ask("show", "1")
+        equal(sorted(x["name"] for x in shown["labels"]), [f"l{i:02}=v" for i in range(8)])
+        equal([x["count"] for x in shown["labels"]], [3] * 8)
+        equal(sorted(len(x["name"]) for x in shown["hosts"]), [511, 511, 511])
+
+
+def a_process_that_was_killed_or_lost_counts_as_killed():
+    with Service(start=False) as s:
+        for number, end in enumerate(("signal 9", "unknown", "0", "running", "99")):
+            append(s.directory, record("summary", f"b-{number}-1-1", exit=end, seconds=1, allocations=1, findings=0,
+                                       dropped=0))
+        s.once()
+        equal([c["killed"] for c in s.ask("coverage")["coverage"]], [2])
+
+
+def the_peak_of_a_day_is_its_highest():
+    with Service(start=False) as s:
+        for number, peak in enumerate((100, 900, 50)):
+            append(s.directory, record("summary", f"b-{number}-1-1", exit="0", seconds=1, peak=peak, findings=0,
+                                       build={"version": str(number), "commit": "", "build_id": ""}))
+        s.once()
+        equal([(p["peak"], p["peaks"][-1]) for p in s.ask("processes")["programs"]], [(900, 900)])
+
+
+# ---- Bytes ----
+
+
+def windows_of(s):
+    return s.ask("show", "1")["record"]["finding"]["window"]
+
+
+def the_strictest_rule_hides_bytes_in_any_order():
+    for rules in (("guard=none", "*=whole"), ("*=whole", "guard=none"), ("*=guards", "development=none")):
+        with Service(start=False) as s:
+            append(s.directory, event("p", "b-1-1-1"))
+            s.command("serve", "--once", *[word for rule in rules for word in ("--bytes", rule)])
+            equal(windows_of(s)["bytes"], "0" * 16, rules)
+
+
+def of_a_sampled_process_guards_and_headers_are_kept():
+    with Service(start=False) as s:
+        window = {"address": "0x1058", "bytes": "1122334455667788", "expected": "1122334455667788",
+                  "classes": "uhgf?o!u"}
+        append(s.directory, event("p", "b-1-1-1", mode="sample", f_window=window))
+        s.once()
+        equal(windows_of(s), dict(window, bytes="0022330000007700", expected="0022330000007700", classes="?hg???!?"))
+
+
+def bytes_before_a_block_have_negative_offsets():
+    with Service(start=False) as s:
+        window = {"address": "0x104e", "bytes": "fdaa6162", "expected": "fdfd6162", "classes": "g!uu"}
+        append(s.directory, event("p", "b-1-1-1", f_window=window))
+        s.once()
+        equal(s.ask("show", "1")["written"], [{"offset": 0x104F - 0x105D, "expected": 0xFD, "value": 0xAA, "count": 1}])
+
+
+# ---- Snapshots ----
+
+
+def snapshot(sites, **more):
+    return record("snapshot", more.pop("id"), seconds=more.pop("seconds", 1), snapshot=dict(
+        {"name": "s", "allocator": "malloc", "blocks": 1, "bytes": sum(site[0] for site in sites), "sites": sites},
+        **more))
+
+
+def frame(function, line=1):
+    return [{"path": "/srv/app", "build_id": "ab"}, hex(0x1000 + line), function, "src/app.c", line]
+
+
+def stacks_and_lines_of_snapshots_are_bounded():
+    with Service(start=False) as s:
+        stack = [frame(f"f{i}", i + 1) for i in range(80)]
+        append(s.directory, snapshot([[10, 1, stack], [5, 1, [frame("odd", 2**32 + 1)]]], id="b-7-9-1"))
+        s.once()
+        shown = s.ask("processes", "1")["snapshot"]
+        deep, odd = shown["sites"]
+        equal(len(deep["stack"]), FRAMES_MOST)
+        equal(shown["calls"][odd["stack"][0]].get("line", 0), 0)
+
+
+def empty_parts_of_a_map_count_as_well():
+    with Service(start=False) as s:
+        parts = [["0x1000", []]] * 4096 + [["0x2000", [7]]]
+        append(s.directory, snapshot([[10, 1, [frame("f")]]], id="b-7-9-1", map={"cell": 64, "parts": parts}),
+               snapshot([[10, 1, [frame("f")]]], id="b-8-9-1", map={"cell": 64, "parts": parts[-4096:]}))
+        s.once()
+        equal(s.ask("processes", "1")["snapshot"]["map"]["parts"], [])
+        equal(s.ask("processes", "2")["snapshot"]["map"]["parts"], [{"address": "0x2000", "live": [7]}])
+
+
+def a_snapshot_belongs_to_its_process():
+    with Service(start=False) as s:
+        append(s.directory, snapshot([[10, 1, [frame("f")]]], id="b-7-9-1"),
+               snapshot([[20, 1, [frame("g")]]], id="b-8-9-1"))
+        s.once()
+        equal(s.ask("processes", "2", "--snapshot", "2")["snapshot"]["bytes"], 20)
+        s.command("processes", "1", "--snapshot", "2", status=1)
+        s.command("processes", "1", "--snapshot", "3", status=1)
+
+
+def the_flame_graph_has_what_grew_and_no_box_beyond_its_last():
+    with Service() as s:
+        stack = [frame("leaf", 1), frame("main", 2)]
+        append(s.directory, snapshot([[100, 2, stack]], id="b-7-9-1"), snapshot([[60, 1, stack]], id="b-7-9-2"))
+        s.wait(lambda: len(s.http("GET", "/api/v1/processes/1").json().get("snapshots", [])) == 2)
+        page = lambda query: s.http("GET", "/process/1?snapshot=1" + query).text
+        equal(["class=\"reset\"" in page(f"&zoom={zoom}") for zoom in range(5)], [False, True, True, False, False])
+        check("Nothing has grown" in s.http("GET", "/process/1?snapshot=2&against=1").text)
+        check("Nothing has grown" not in s.http("GET", "/process/1?snapshot=1&against=2").text)
+
+
+def durations_have_the_unit_that_suits_them():
+    with Service() as s:
+        lengths = {9.96: "10.0 s", 60: "60 s", 119: "119 s", 600: "10 min", 7140: "119 min", 7200: "2.0 h",
+                   90000: "25.0 h"}
+        for number, seconds in enumerate(lengths):
+            append(s.directory, snapshot([[10, 1, [frame("f")]]], id=f"b-{number}-9-1", seconds=seconds))
+        s.wait(lambda: s.http("GET", "/api/v1/processes").json()["total"] == len(lengths))
+        for number, text in enumerate(lengths.values()):
+            check(f"<b>{text}</b>" in s.http("GET", f"/process/{number + 1}").text, text)
+
+
+# ---- Coverage ----
+
+
+def call_sites_are_counted_and_listed_by_whether_they_were_watched():
+    with Service(start=False) as s:
+        module = {"path": "/srv/app", "build_id": "ab", "sites": 5, "watched": [[16, 3]], "unwatched": [32, 48, 64]}
+        append(s.directory, record("summary", "b-1-1-1", exit="0", seconds=3600, findings=0, sites=[module]))
+        s.once()
+        check(" 25 %  /srv/app" in s.command("coverage"), s.command("coverage"))
+        for watched, offsets in (("yes", ["0x10"]), ("no", ["0x20", "0x30", "0x40"]),
+                                 ("all", ["0x20", "0x30", "0x40", "0x10"])):
+            equal([x["offset"] for x in s.ask("coverage", "1", "--watched", watched)["list"]], offsets, watched)
+        equal([x["count"] for x in s.ask("status")["losses"]], [1], "a site that was not listed")
+
+
+# ---- Questions ----
+
+
+def long_words_are_looked_for_by_their_beginning():
+    with Service(start=False) as s:
+        name = "n" * 70
+        append(s.directory, event(name, "b-1-1-1"), event("other", "b-1-1-2"))
+        s.once()
+        equal(len(s.findings("--search", name)), 1)
+        equal(len(s.findings("--search", name + " src/app.c")), 1)
+        equal(len(s.findings("--search", name + " nothing")), 0)
+        equal(len(s.findings("--search", "other")), 1)
+
+
+def a_long_record_is_found_by_its_first_words():
+    with Service(start=False) as s:
+        frames = [{"pc": hex(i + 1), "module": "/srv/app", "offset": hex(i + 1), "function": f"f{i}_" + "x" * 300}
+                  for i in range(8)]
+        append(s.directory, event("p", "b-1-1-1", f_found={"frames": frames}))
+        s.once()
+        equal(len(s.findings("--search", "open_p")), 1)
+        equal(len(s.findings("--search", "f0_xxx")), 1)
+
+
+def limits_have_a_most_and_odd_numbers_are_none():
+    with Service() as s:
+        for limit, got in (("5000", 1000), ("1000", 1000), ("99999999999999999999", 100), ("-1", 100), ("7", 7)):
+            equal(s.http("GET", f"/api/v1/findings?limit={limit}").json()["limit"], got, limit)
+        for number in range(3):
+            s.command("steer", "sweep", "--because", f"r{number}")
+        equal(len(s.http("GET", "/api/v1/steering?limit=2").json()["steps"]), 2)
+        equal(len(s.http("GET", "/api/v1/steering").json()["steps"]), 3)
+
+
+def texts_may_have_their_whole_length():
+    with Service(start=False) as s:
+        append(s.directory, event("p", "b-1-1-1"))
+        s.once()
+        s.command("ignore", "1", "--because", "x" * 500)
+        s.command("ignore", "1", "--because", "x" * 501, status=2)
+        s.command("builds", "--add", "y" * 255)
+        s.command("builds", "--add", "y" * 256, status=2)
+        s.command("steer", "sweep", "--because", "z" * 300)
+        s.command("steer", "sweep", "--because", "z" * 301, status=2)
+        s.command("steer", "sweep", "--because", "t", "--build", "abcdef1")
+        s.command("steer", "sweep", "--because", "t", "--build", "abcdef", status=2)
+
+
+def a_split_leaves_something_and_moves_no_damage_that_was_not_there():
+    with Service(start=False) as s:
+        intact = {"address": "0x1058", "bytes": "61626364", "expected": "61626364", "classes": "uuuu"}
+        append(s.directory, event("p", "b-1-1-1", ago=20, f_window=intact),
+               event("p", "b-1-1-2", ago=10, f_window=intact))
+        s.once()
+        events = [e["id"] for e in s.ask("show", "1")["events"]]
+        equal(len(events), 2)
+        check("nothing would be left" in s.command("split", "1", "--events", ",".join(map(str, events)), status=1))
+        s.command("split", "1", "--events", str(events[0]))
+        equal([(s.ask("show", i)["count"], s.ask("show", i)["damaged"]) for i in ("1", "2")], [(1, 0), (1, 0)])
+
+
+# ---- Pages ----
+
+
+def written_bytes_are_explained_by_where_they_are():
+    sentence = "the NUL at the end of a string"
+    with Service() as s:
+        for place, address in (("end", "0x105d"), ("behind", "0x105e")):
+            window = {"address": address, "bytes": "00", "expected": "fd", "classes": "!"}
+            append(s.directory, event(place, f"b-1-1-{place}", f_window=window))
+        s.wait(lambda: s.http("GET", "/api/v1/findings").json()["total"] == 2)
+        pages = {f["place"]: s.http("GET", f"/finding/{f['id']}").text
+                 for f in s.http("GET", "/api/v1/findings").json()["findings"]}
+        check(sentence in pages["open_end src/app.c:10"])
+        check(sentence not in pages["open_behind src/app.c:10"])
+        check("Always at +1, always 00." in pages["open_behind src/app.c:10"])
+
+
+def hosts_are_named_where_half_of_the_damage_is_one_bit():
+    with Service() as s:
+        for place, values in (("most", (0xFC, 0xFC, 0)), ("half", (0xFC, 0)), ("few", (0xFC, 0, 0))):
+            for number, value in enumerate(values):
+                append(s.directory, event(place, f"b-1-1-{place}{number}", f_value=value, host="host-of-" + place))
+        s.wait(lambda: s.http("GET", "/api/v1/findings").json()["total"] == 3
+               and sum(f["count"] for f in s.http("GET", "/api/v1/findings").json()["findings"]) == 8)
+        for f in s.http("GET", "/api/v1/findings").json()["findings"]:
+            text = s.http("GET", f"/finding/{f['id']}").text
+            section = text[text.index("<h2>One bit off</h2>"):]
+            section = section[:section.index("</section>")]
+            equal("host-of-" in section, "open_few" not in f["place"], f["place"])
+
+
+def twenty_of_a_list_may_be_more():
+    with Service() as s:
+        for place, hosts in (("many", 20), ("fewer", 19)):
+            append(s.directory, *[event(place, f"b-1-1-{place}{i}", host=f"h{i}") for i in range(hosts)])
+        s.wait(lambda: sum(f["count"] for f in s.http("GET", "/api/v1/findings").json()["findings"]) == 39)
+        for f in s.http("GET", "/api/v1/findings").json()["findings"]:
+            text = s.http("GET", f"/finding/{f['id']}").text
+            check(f"<b>{'20+' if 'many' in f['place'] else '19'}</b> hosts" in text, f["place"])
+
+
+def a_finding_that_came_back_says_after_which_fix():
+    with Service() as s:
+        append(s.directory, event("p", "b-1-1-1", ago=60))
+        s.wait(lambda: s.http("GET", "/api/v1/findings").json()["total"] == 1)
+        s.command("fix", "1", "--in", "2.0")
+        append(s.directory, event("p", "b-1-1-2", build={"version": "2.0", "commit": "2" * 40, "build_id": "cd"}))
+        s.wait(lambda: s.ask("show", "1")["state"] == "reopened")
+        check("Back after a fix in 2.0" in s.http("GET", "/finding/1").text)
+
+
+# ---- Rights ----
+
+
+def a_page_that_needs_a_token_leads_back_to_itself():
+    with Service() as s:
+        append(s.directory, event("p", "b-1-1-1"))
+        s.wait(lambda: s.http("GET", "/api/v1/findings").json()["total"] == 1)
+        reply = s.http("POST", "/finding/1/fix", body="text=", Accept="text/html")
+        equal(reply.status, 401)
+        check('name="back" value="/finding/1/fix"' in reply.text, reply.text)
+        for back, leads in (("/finding/1", "/finding/1"), ("/%5Cevil", "/"), ("//evil", "/"), ("https://evil", "/")):
+            reply = s.http("POST", "/sign-in", body=f"token={s.token()}&back={back}")
+            equal((reply.status, reply.headers["location"]), (303, leads), back)
+
+
+def tokens_have_16_to_64_characters():
+    for length, fine in ((15, False), (16, True), (64, True), (65, False)):
+        with Service(start=False) as s:
+            path = os.path.join(s.directory, "tokens")
+            with open(path, "w", encoding="ascii") as file:
+                file.write("read " + "a" * length + "\n")
+            os.chmod(path, 0o600)
+            try:
+                s.start()
+                started = True
+            except AssertionError:
+                started = False
+            equal(started, fine, length)
+
+
+# ---- Around it ----
+
+
+def a_database_of_no_version_is_refused():
+    with Service(start=False) as s:
+        append(s.directory, event("p", "b-1-1-1"))
+        s.once()
+        with sqlite3.connect(os.path.join(s.directory, "ringfence.db")) as db:
+            db.execute("PRAGMA user_version=-1")
+        db.close()
+        check("is of a newer Ringfence" in s.command("serve", "--once", status=1))
+
+
+def the_policy_file_stays_where_rules_hold():
+    for rule in (True, False):
+        with Service() as s:
+            path = os.path.join(s.directory, "policy")
+            s.wait(lambda: os.path.exists(path))
+            if rule:
+                before = os.stat(path).st_ino
+                s.command("steer", "set", "--options", "watch=1", "--because", "t")
+                s.wait(lambda: os.stat(path).st_ino != before)
+            equal(s.stop(), 0)
+            equal(os.path.exists(path), rule)
+
+
+def one_refused_file_of_symbols_is_a_failure():
+    with Service(start=False) as s:
+        append(s.directory, event("p", "b-1-1-1"))
+        s.once()
+        bad = os.path.join(s.root, "bad")
+        with open(bad, "w", encoding="ascii") as file:
+            file.write("no ELF file")
+        said = s.command("symbols", "upload", service.SERVE, bad, status=1)
+        check(" of build " in said and "bad is no ELF file" in said, said)
+
+
+def an_alert_whose_command_was_killed_has_failed():
+    with Service("--alert-command", "cat >/dev/null; kill -9 $$") as s:
+        append(s.directory, event("p", "b-1-1-1"))
+        s.wait(lambda: "an alert failed: the command" in s.log())
+        equal(s.ask("status")["alerts_waiting"], 1)
+
+
+def frames_of_the_systems_headers_are_not_the_programs():
+    with Service(start=False) as s:
+        inner = {"pc": "0x10", "module": "/srv/app", "offset": "0x10", "function": "copy",
+                 "file": "/usr/include/bits/string.h", "line": 5}
+        own = {"pc": "0x20", "module": "/srv/app", "offset": "0x20", "function": "mine", "file": "src/a.c", "line": 6}
+        append(s.directory, event("p", "b-1-1-1", f_found={"frames": [inner, own]}))
+        s.once()
+        body = json.loads(s.command("export", "--as", "sentry").splitlines()[2])
+        frames = body["exception"]["values"][-1]["stacktrace"]["frames"]
+        equal([(f["function"], f["in_app"]) for f in frames], [("mine", True), ("copy", False)])
+
+
+main([
+    a_line_is_taken_up_to_its_longest, a_record_of_a_later_version_is_kept_aside, fractions_of_seconds_count,
+    an_event_of_an_earlier_time_changes_no_last_build, labels_and_names_are_bounded,
+    a_process_that_was_killed_or_lost_counts_as_killed, the_peak_of_a_day_is_its_highest,
+    the_strictest_rule_hides_bytes_in_any_order, of_a_sampled_process_guards_and_headers_are_kept,
+    bytes_before_a_block_have_negative_offsets, stacks_and_lines_of_snapshots_are_bounded,
+    empty_parts_of_a_map_count_as_well, a_snapshot_belongs_to_its_process,
+    the_flame_graph_has_what_grew_and_no_box_beyond_its_last, durations_have_the_unit_that_suits_them,
+    call_sites_are_counted_and_listed_by_whether_they_were_watched, long_words_are_looked_for_by_their_beginning,
+    a_long_record_is_found_by_its_first_words, limits_have_a_most_and_odd_numbers_are_none,
+    texts_may_have_their_whole_length, a_split_leaves_something_and_moves_no_damage_that_was_not_there,
+    written_bytes_are_explained_by_where_they_are, hosts_are_named_where_half_of_the_damage_is_one_bit,
+    twenty_of_a_list_may_be_more, a_finding_that_came_back_says_after_which_fix,
+    a_page_that_needs_a_token_leads_back_to_itself, tokens_have_16_to_64_characters,
+    a_database_of_no_version_is_refused, the_policy_file_stays_where_rules_hold,
+    one_refused_file_of_symbols_is_a_failure, an_alert_whose_command_was_killed_has_failed,
+    frames_of_the_systems_headers_are_not_the_programs,
+])

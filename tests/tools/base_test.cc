@@ -1,0 +1,240 @@
+// The small parts that the others of the command stand on.
+#include "tests/core/text_sink.h"
+#include "tests/tools/run.h"
+
+#include <climits>
+#include <cstdlib>
+#include <gtest/gtest.h>
+#include <optional>
+#include <string>
+#include <sys/stat.h>
+#include <unistd.h>
+
+extern "C" {
+#include "tools/ringfence/base/arena.h"
+#include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/json.h"
+#include "tools/ringfence/base/paths.h"
+#include "tools/ringfence/base/sinks.h"
+#include "tools/ringfence/base/string_table.h"
+#include "tools/ringfence/base/subprocess.h"
+#include "tools/ringfence/base/words.h"
+}
+
+namespace {
+
+using ringfence_test::scratch;
+using ringfence_test::write_file;
+
+class Base : public testing::Test {
+protected:
+  ~Base() override { rf_bump_arena_free(&arena_); }
+
+  rf_bump_arena arena_ = {nullptr};
+};
+
+// A variable of the environment, as it was before at the end.
+class Variable {
+public:
+  Variable(const char *name, const std::string &value) : name_(name) {
+    if (const char *const before = getenv(name)) {
+      before_ = before;
+    }
+    setenv(name, value.c_str(), 1);
+  }
+  ~Variable() {
+    if (before_.has_value()) {
+      setenv(name_, before_->c_str(), 1);
+    } else {
+      unsetenv(name_);
+    }
+  }
+  Variable(const Variable &) = delete;
+  Variable &operator=(const Variable &) = delete;
+
+private:
+  const char *name_;
+  std::optional<std::string> before_;
+};
+
+// ---- Arena ----
+
+using Arena = Base;
+
+TEST_F(Arena, TextsOfEveryLengthAreWhole) {
+  for (size_t length = 0; length < 600; length++) {
+    const std::string text = std::string(length, 'x') + "e";
+    ASSERT_EQ(rf_bump_arena_print(&arena_, "%s", text.c_str()), text);
+  }
+}
+
+TEST_F(Arena, AnArrayWhoseSizeWrapsEndsTheProgram) {
+  EXPECT_EXIT(rf_bump_arena_array(&arena_, SIZE_MAX / 4 + 2, 4), testing::ExitedWithCode(RF_EXIT_USAGE),
+              "ringfence: out of memory");
+  EXPECT_EXIT(rf_bump_arena_alloc(&arena_, SIZE_MAX - 2), testing::ExitedWithCode(RF_EXIT_USAGE),
+              "ringfence: out of memory");
+}
+
+TEST_F(Arena, WhatIsTakenAgainAfterAResetIsZero) {
+  (void)rf_bump_arena_alloc(&arena_, 1);
+  const rf_bump_arena_mark mark = rf_bump_arena_mark_of(&arena_);
+  memset(rf_bump_arena_alloc(&arena_, 100), 0xAA, 100);
+  rf_bump_arena_reset(&arena_, mark);
+  const auto *const again = static_cast<const unsigned char *>(rf_bump_arena_alloc(&arena_, 100));
+  for (int i = 0; i < 100; i++) {
+    ASSERT_EQ(again[i], 0) << i;
+  }
+}
+
+TEST_F(Arena, EachStringOfATableHasOneIndex) {
+  rf_string_table table = {};
+  for (int round = 0; round < 2; round++) {
+    for (size_t i = 0; i < 300; i++) {
+      ASSERT_EQ(rf_string_table_index(&table, &arena_, rf_bump_arena_print(&arena_, "%zu", i)), i) << round;
+    }
+  }
+  EXPECT_EQ(table.count, 300U);
+}
+
+// ---- Messages ----
+
+TEST(Diagnostics, AMessageThatIsTooLongIsCutWithinItsLine) {
+  for (const size_t length : {2034U, 2035U, 2036U, 5000U}) {
+    testing::internal::CaptureStderr();
+    rf_diag("%s", std::string(length, 'x').c_str());
+    EXPECT_EQ(testing::internal::GetCapturedStderr(),
+              "ringfence: " + std::string(length < 2035 ? length : 2035, 'x') + "\n");
+  }
+}
+
+// ---- Sinks ----
+
+using Sinks = Base;
+
+TEST_F(Sinks, ControlCharactersOfBothRangesAreReplaced) {
+  std::string out;
+  const rf_sink to = ringfence::sink_to(&out);
+  const rf_sink clean = rf_clean_sink(&to);
+  rf_sink_str(&clean, "\x01\x1F \x7E\x7F\t\n\xC2\x7F|\xC2\x80\xC2\x9F\xC2\xA0\xC3\x80\xC2");
+  EXPECT_EQ(out, "?? \x7E?\t\n\xC2?|??\xC2\xA0\xC3\x80\xC2");
+}
+
+TEST_F(Sinks, ATextEndsWithinItsRoom) {
+  for (const size_t length : {511U, 512U, 513U, 1024U}) {
+    rf_text_sink t;
+    rf_text_sink_init(&t, &arena_);
+    const char *const next = rf_bump_arena_text(&arena_, "next", 4);
+    rf_sink_str(&t.sink, std::string(length, 'x').c_str());
+    EXPECT_EQ(t.text, std::string(length, 'x'));
+    EXPECT_STREQ(next, "next") << length;
+  }
+}
+
+// ---- Words ----
+
+using Words = Base;
+
+TEST_F(Words, BytesHaveTheUnitInWhichTheyAreBelow1024) {
+  const uint64_t kib = 1024;
+  EXPECT_STREQ(rf_bytes_text(&arena_, 1), "1 byte");
+  EXPECT_STREQ(rf_bytes_text(&arena_, kib - 1), "1023 bytes");
+  EXPECT_STREQ(rf_bytes_text(&arena_, kib), "1.0 KiB");
+  EXPECT_STREQ(rf_bytes_text(&arena_, kib * kib - 60), "1023.9 KiB");
+  EXPECT_STREQ(rf_bytes_text(&arena_, kib * kib - 1), "1.0 MiB");
+  EXPECT_STREQ(rf_bytes_text(&arena_, kib * kib * kib * kib * 5000), "5000.0 TiB");
+}
+
+TEST_F(Words, NounsHaveAPlural) {
+  EXPECT_STREQ(rf_counted(&arena_, 0, "process"), "0 processes");
+  EXPECT_STREQ(rf_counted(&arena_, 1, "process"), "1 process");
+  EXPECT_STREQ(rf_counted(&arena_, 2, "block"), "2 blocks");
+}
+
+// ---- JSON ----
+
+using Numbers = Base;
+
+TEST_F(Numbers, OutOfTheirRangeAreTheFallback) {
+  const std::string text = R"({"big":18446744073709551616,"small":-1,"text":"12","hex":"0x1f","none":"","half":1.5})";
+  const rf_json *const o = rf_json_parse(&arena_, text.c_str(), text.size());
+  ASSERT_NE(o, nullptr);
+  EXPECT_EQ(rf_json_unsigned(o, "big", 7), 7U);
+  EXPECT_EQ(rf_json_unsigned(o, "text", 7), 12U) << "after a number that was out of range";
+  EXPECT_EQ(rf_json_signed(o, "big", 7), 7);
+  EXPECT_EQ(rf_json_signed(o, "text", 7), 12);
+  EXPECT_EQ(rf_json_unsigned(o, "small", 7), 7U);
+  EXPECT_EQ(rf_json_signed(o, "small", 7), -1);
+  EXPECT_EQ(rf_json_unsigned(o, "hex", 7), 31U);
+  EXPECT_EQ(rf_json_unsigned(o, "none", 7), 7U);
+  EXPECT_EQ(rf_json_signed(o, "none", 7), 7);
+  EXPECT_EQ(rf_json_unsigned(o, "half", 7), 7U);
+}
+
+// ---- Paths ----
+
+using Paths = Base;
+
+TEST_F(Paths, AFolderInPathIsNoProgram) {
+  const std::string first = scratch("path_first");
+  const std::string second = scratch("path_second");
+  ASSERT_EQ(mkdir(first.c_str(), 0755), 0);
+  ASSERT_EQ(mkdir((first + "/tool").c_str(), 0755), 0);
+  const Variable path("PATH", first + ":" + second);
+  EXPECT_EQ(rf_paths_in_path(&arena_, "tool"), nullptr);
+  ASSERT_EQ(mkdir(second.c_str(), 0755), 0);
+  write_file(second + "/tool", "#!/bin/sh\n", 0755);
+  EXPECT_EQ(rf_paths_in_path(&arena_, "tool"), second + "/tool");
+}
+
+TEST_F(Paths, ANameBelowAFileIsNotFound) {
+  int status = 0;
+  const std::string file = scratch("file");
+  write_file(file, "");
+  EXPECT_EQ(rf_paths_program(&arena_, (file + "/program").c_str(), &status), nullptr);
+  EXPECT_EQ(status, RF_EXIT_NOT_FOUND);
+  EXPECT_EQ(rf_paths_program(&arena_, (file + "2").c_str(), &status), nullptr);
+  EXPECT_EQ(status, RF_EXIT_NOT_FOUND);
+  EXPECT_EQ(rf_paths_program(&arena_, file.c_str(), &status), nullptr);
+  EXPECT_EQ(status, RF_EXIT_CANNOT_RUN);
+}
+
+TEST_F(Paths, TheFolderOfBazelRunIsEnteredFromARunfilesTreeAlone) {
+  char before[PATH_MAX];
+  ASSERT_NE(getcwd(before, sizeof before), nullptr);
+  const std::string user = scratch("user");
+  const std::string tree = scratch("tool.runfiles");
+  ASSERT_EQ(mkdir(user.c_str(), 0755), 0);
+  ASSERT_EQ(mkdir(tree.c_str(), 0755), 0);
+  ASSERT_EQ(mkdir((tree + "/main").c_str(), 0755), 0);
+  const Variable directory("BUILD_WORKING_DIRECTORY", user);
+  char now[PATH_MAX];
+  char expected[PATH_MAX];
+  for (const auto &[from, to] : {std::pair{tree + "/main", user}, {tree, tree}}) {
+    const Variable pwd("PWD", from);
+    EXPECT_EQ(chdir(from.c_str()), 0);
+    rf_paths_enter();
+    EXPECT_STREQ(getcwd(now, sizeof now), realpath(to.c_str(), expected));
+    EXPECT_EQ(std::string(getenv("PWD")), to);
+  }
+  EXPECT_EQ(chdir(before), 0);
+}
+
+// ---- Processes ----
+
+using Subprocess = Base;
+
+TEST_F(Subprocess, OnlyOneThatSucceedsHasAnOutput) {
+  const char *const copies[] = {"sh", "-c", "cat", nullptr};
+  const char *const fails[] = {"sh", "-c", "cat; exit 3", nullptr};
+  EXPECT_STREQ(rf_subprocess_output(&arena_, "/bin/sh", copies, "text"), "text");
+  EXPECT_EQ(rf_subprocess_output(&arena_, "/bin/sh", fails, "text"), nullptr);
+  EXPECT_EQ(rf_subprocess_output(&arena_, "/nonexistent", copies, "text"), nullptr);
+}
+
+TEST_F(Subprocess, LoadsNoLibraryOfTheUsers) {
+  const Variable preload("LD_PRELOAD", "");
+  const char *const shows[] = {"sh", "-c", "echo \"${LD_PRELOAD-none}\"", nullptr};
+  EXPECT_STREQ(rf_subprocess_output(&arena_, "/bin/sh", shows, ""), "none\n");
+}
+
+} // namespace

@@ -1,0 +1,129 @@
+// Parts of the reports that do not depend on the findings: colours, the frame of a profile, lines of source files.
+#include "tests/core/text_sink.h"
+#include "tests/tools/run.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <gtest/gtest.h>
+#include <string>
+#include <sys/stat.h>
+
+extern "C" {
+#include "tools/ringfence/render/colour.h"
+#include "tools/ringfence/render/pprof.h"
+#include "tools/ringfence/render/source.h"
+}
+
+namespace {
+
+using ringfence_test::scratch;
+using ringfence_test::write_file;
+
+// ---- Colours ----
+
+std::string coloured(const std::string &text, bool wanted = true) {
+  std::FILE *const file = std::tmpfile();
+  rf_colour_sink c;
+  rf_colour_sink_init(&c, file, wanted);
+  for (const char letter : text) {
+    rf_sink_char(&c.sink, letter);
+  }
+  rf_colour_sink_end(&c);
+  std::string out(static_cast<size_t>(std::ftell(file)), '\0');
+  std::rewind(file);
+  EXPECT_EQ(std::fread(out.data(), 1, out.size(), file), out.size());
+  std::fclose(file);
+  return out;
+}
+
+TEST(Colour, BeginsAndEndsWithItsLineHoweverLongThatIs) {
+  for (const size_t length : {0U, 243U, 244U, 255U, 256U, 257U, 511U, 700U}) {
+    const std::string line = "==1==ERROR: " + std::string(length, 'x');
+    EXPECT_EQ(coloured("a\n" + line + "\nb\n"), "a\n\033[1;31m" + line + "\033[0m\nb\n") << length;
+    EXPECT_EQ(coloured(line), "\033[1;31m" + line + "\033[0m") << length;
+    EXPECT_EQ(coloured(line, false), line) << length;
+  }
+}
+
+// ---- Profiles ----
+
+// Stored blocks have 65535 bytes at most: lengths around that and its double.
+TEST(Pprof, IsWholeInBlocksOfAnyNumber) {
+  for (size_t length = 65490; length < 131060; length += length == 65540 ? 65490 : 1) {
+    rf_bump_arena arena = {nullptr};
+    const std::string name(length, 'n');
+    const rf_pprof_type type = {name.c_str(), "bytes"};
+    rf_pprof p;
+    rf_pprof_init(&p, &arena, &type, 1);
+    std::string file;
+    const rf_sink sink = ringfence::sink_to(&file);
+    rf_pprof_put(&p, 0, &sink);
+    rf_bump_arena_free(&arena);
+    const auto number = [&file](size_t at, size_t size) {
+      size_t value = 0;
+      for (size_t i = 0; i < size; i++) {
+        value |= static_cast<size_t>(static_cast<unsigned char>(file[at + i])) << (8 * i);
+      }
+      return value;
+    };
+    size_t at = 10;
+    size_t sum = 0;
+    for (bool last = false; !last;) {
+      ASSERT_LE(at + 5, file.size());
+      size_t const size = number(at + 1, 2);
+      last = file[at] == 1;
+      ASSERT_EQ(size ^ 0xFFFF, number(at + 3, 2)) << length;
+      at += 5 + size;
+      sum += size;
+    }
+    ASSERT_EQ(at + 8, file.size()) << length;
+    ASSERT_EQ(number(at + 4, 4), sum) << length;
+    ASSERT_GE(sum, length);
+  }
+}
+
+// ---- Lines of source files ----
+
+class Source : public testing::Test {
+protected:
+  Source() {
+    EXPECT_EQ(mkdir(folder_.c_str(), 0755), 0);
+    sources_.arena = &arena_;
+    sources_.directory = folder_.c_str();
+  }
+  ~Source() override { rf_bump_arena_free(&arena_); }
+
+  const char *line(const std::string &file, unsigned number) {
+    rf_frame_view call = {};
+    const std::string kept = file;
+    call.file = rf_bump_arena_text(&arena_, kept.data(), kept.size());
+    call.line = number;
+    return rf_source_text(&sources_, &arena_, &call);
+  }
+
+  const std::string folder_ = scratch("code");
+  rf_bump_arena arena_ = {nullptr};
+  rf_sources sources_ = {};
+};
+
+TEST_F(Source, IsShownOfFilesInTheFolderAlone) {
+  const std::string other = folder_ + "2";
+  ASSERT_EQ(mkdir(other.c_str(), 0755), 0);
+  write_file(folder_ + "/a.c", "one\ntwo\r\nthree");
+  write_file(other + "/a.c", "secret\n");
+  EXPECT_STREQ(line(folder_ + "/a.c", 1), "one");
+  EXPECT_STREQ(line("a.c", 2), "two");
+  EXPECT_STREQ(line("a.c", 3), "three");
+  EXPECT_EQ(line("a.c", 4), nullptr);
+  EXPECT_EQ(line(other + "/a.c", 1), nullptr);
+  EXPECT_EQ(line("../" + other.substr(other.rfind('/') + 1) + "/a.c", 1), nullptr);
+}
+
+TEST_F(Source, LongLinesAreLeftOut) {
+  write_file(folder_ + "/a.c", std::string(240, 'x') + "\n" + std::string(241, 'y') + "\nlast\n");
+  EXPECT_EQ(line("a.c", 1), std::string(240, 'x'));
+  EXPECT_EQ(line("a.c", 2), nullptr);
+  EXPECT_STREQ(line("a.c", 3), "last");
+}
+
+} // namespace
