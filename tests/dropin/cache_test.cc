@@ -193,6 +193,19 @@ TEST(DropinCaches, FreeABlockWhoseGuardLiesOnAPageWithoutRights) {
   });
 }
 
+TEST(DropinCaches, ASweepReadsNoGuardOnAPageWithoutRights) {
+  heap_alone([] {
+    auto const page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+    rf_cache *const cache = rf_cache_take(0);
+    rf_origin const origin = {};
+    auto *const p = static_cast<unsigned char *>(rf_cache_malloc(cache, 850, RF_FAMILY_MALLOC, &origin));
+    void *const closed = reinterpret_cast<void *>(reinterpret_cast<uintptr_t>(p + 850) & ~(page - 1));
+    ASSERT_EQ(mprotect(closed, page, PROT_NONE), 0);
+    rf_heap_restricted(closed, page);
+    EXPECT_EQ(rf_heap_sweep(&origin), 0U);
+  });
+}
+
 // Without memory for more places a bin gives a quarter of its blocks back, however short they waited; the others wait.
 TEST(DropinCaches, GiveBackWhatWaitsWhereThereIsNoMemoryForMore) {
   heap_alone([] {

@@ -108,6 +108,32 @@ TEST_F(DropinHeap, TellsUnderflowsToTheByte) {
   }
 }
 
+// Where the payload's bytes are those of a guard, only the place of the block tells the two apart.
+TEST_F(DropinHeap, TellsDamageBesideAPayloadThatLooksLikeAGuard) {
+  for (size_t const size : {40, 5000, 100000}) {
+    for (size_t const align : kAligns) {
+      SCOPED_TRACE(testing::Message() << size << " at " << align);
+      unsigned char *const p = make(size, align);
+      memset(p, RF_PATTERN_REDZONE, size);
+      EXPECT_EQ(rf_heap_as_allocator_sweep(), 0U);
+      p[size] = 'x';
+      EXPECT_EQ(rf_heap_as_allocator_sweep(), 1U);
+      expect_one(RF_BUG_BUFFER_OVERFLOW, p, size, static_cast<ptrdiff_t>(size), 1, kAfter);
+      rf_free(heap_, p);
+    }
+  }
+  unsigned char *p;
+  rf_view v;
+  do {
+    p = make(100, 64);
+    ASSERT_TRUE(rf_heap_live(p, &v));
+  } while (v.begin == p);
+  memset(p, RF_PATTERN_REDZONE, 100);
+  p[-1] = 'x';
+  EXPECT_EQ(rf_heap_as_allocator_sweep(), 1U);
+  expect_one(RF_BUG_BUFFER_UNDERFLOW, p, 100, -1, 1, kBefore);
+}
+
 // All of the guard between two blocks is overwritten: the bytes on either side tell which of them was left.
 TEST_F(DropinHeap, TellsFromWhichSideAWholeGuardWasOverwritten) {
   for (size_t const size : {13, 40, 100, 300}) {

@@ -1,6 +1,7 @@
 #include "walk.h"
 
 #include "cache.h"
+#include "fill.h"
 #include "rights.h"
 
 #include <ringfence/port.h>
@@ -33,8 +34,21 @@ void rf_heap_walk(bool (*visit)(const rf_view *view, void *context), void *conte
 
 /* ---- Sweeps ---- */
 
+/* True where a small block that begins where its slot does, live or freed, is as it should be: what mostly is seen.
+ * False says nothing. */
+static bool is_plain_and_intact(const rf_span *span, unsigned index, rf_slot_state state) {
+  const rf_slot *const slot = &span->slots[index];
+  const unsigned char *const p = (const unsigned char *)span->base + (size_t)index * span->slot_size;
+  if (span->large || rf_span_is_restricted(span) || rf_slot_align(slot) != RF_ALIGN_DEFAULT) {
+    return false;
+  }
+  size_t const fill = state == RF_SLOT_FREED ? rf_fill_of(slot->size) : 0;
+  return (fill == 0 || fill_holds(p, fill)) && tail_holds(p + slot->size, p + span->slot_size);
+}
+
 static size_t check_slot(rf_span *span, unsigned index, const rf_origin *origin) {
-  if (rf_slot_state_of(&span->slots[index]) == RF_SLOT_NEW) {
+  rf_slot_state const state = rf_slot_state_of(&span->slots[index]);
+  if (state == RF_SLOT_NEW || is_plain_and_intact(span, index, state)) {
     return 0;
   }
   rf_view const v = rf_view_of(span, index);
