@@ -6,7 +6,7 @@ import os
 import sqlite3
 
 import service
-from service import Service, append, check, equal, event, line_of, main, record
+from service import Service, append, check, equal, event, finding, line_of, main, record
 
 LINE_MOST = 256 * 1024
 FRAMES_MOST = 32
@@ -85,6 +85,41 @@ def the_peak_of_a_day_is_its_highest():
                                        build={"version": str(number), "commit": "", "build_id": ""}))
         s.once()
         equal([(p["peak"], p["peaks"][-1]) for p in s.ask("processes")["programs"]], [(900, 900)])
+
+
+def post(s, *records):
+    """Each in a transaction of its own."""
+    for value in records:
+        equal(s.http("POST", "/api/v1/records", body=line_of(value)).status, 200)
+
+
+def the_richest_event_stays_and_the_middle_is_thinned():
+    with Service() as s:
+        rich = [{"pc": hex(i + 1), "module": "/srv/app", "offset": hex(i + 1), "function": f"f{i}"} for i in range(9)]
+        frames = finding("p")["found"]["frames"]
+        post(s, *[event("p", f"b-1-1-{i}", ago=100 - i, pid=i,
+                        f_found={"frames": rich + frames if i == 9 else frames}) for i in range(1, 21)])
+        shown = s.http("GET", "/api/v1/findings/1").json()
+        equal(shown["record"]["pid"], 9)
+        equal(sorted(e["pid"] for e in shown["events"]), [1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 20])
+
+
+def an_older_event_of_a_part_sets_no_finding_back():
+    with Service() as s:
+        post(s, event("p", "b-1-1-1", ago=10), event("q", "b-1-1-2", ago=5000))
+        s.command("merge", "1", "2")
+        before = s.ask("show", "1")["last_seen"]
+        post(s, event("q", "b-1-1-3", ago=3000))
+        equal((s.ask("show", "1")["last_seen"], s.ask("show", "1")["count"]), (before, 3))
+
+
+def a_build_is_known_by_its_name_before_all():
+    with Service(start=False) as s:
+        append(s.directory,
+               event("named", "b-1-1-1", ago=900, build={"version": "1", "commit": "x1", "build_id": ""}),
+               event("versioned", "b-1-1-2", ago=10, build={"version": "x1", "commit": "zz", "build_id": ""}))
+        s.once()
+        equal([f["place"] for f in s.findings("--build", "x1")], ["open_named src/app.c:10"])
 
 
 # ---- Bytes ----
@@ -402,6 +437,8 @@ main([
     a_line_is_taken_up_to_its_longest, a_record_of_a_later_version_is_kept_aside, fractions_of_seconds_count,
     an_event_of_an_earlier_time_changes_no_last_build, labels_and_names_are_bounded,
     a_process_that_was_killed_or_lost_counts_as_killed, the_peak_of_a_day_is_its_highest,
+    the_richest_event_stays_and_the_middle_is_thinned, an_older_event_of_a_part_sets_no_finding_back,
+    a_build_is_known_by_its_name_before_all,
     the_strictest_rule_hides_bytes_in_any_order, of_a_sampled_process_guards_and_headers_are_kept,
     bytes_before_a_block_have_negative_offsets, stacks_and_lines_of_snapshots_are_bounded,
     empty_parts_of_a_map_count_as_well, a_snapshot_belongs_to_its_process,

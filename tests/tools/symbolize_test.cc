@@ -156,6 +156,10 @@ TEST(GarbledPath, IsFoundByTheNamesThatAreThere) {
   EXPECT_EQ(rf_garbled_path_find(&arena, (folder + "/a\xEF\xBF\xBDz").c_str()), folder + "/a\xE9z");
   EXPECT_EQ(rf_garbled_path_find(&arena, (folder + "/b\xEF\xBF\xBDz").c_str()), folder + "/b\xEF\xBF\xBDz");
   EXPECT_EQ(rf_garbled_path_find(&arena, (folder + "/c\xEF\xBF\xBD\xEF\xBF\xBDz").c_str()), folder + "/c\xE9\xE8z");
+  mkdir((folder + "/e\xEF\xBF\xBDz").c_str(), 0700);
+  ringfence_test::write_file(folder + "/e\xEF\xBF\xBDz/f\xE9z", "");
+  EXPECT_EQ(rf_garbled_path_find(&arena, (folder + "/e\xEF\xBF\xBDz/f\xEF\xBF\xBDz").c_str()),
+            folder + "/e\xEF\xBF\xBDz/f\xE9z");
   const std::string absent = folder + "/d\xEF\xBF\xBDz";
   EXPECT_EQ(rf_garbled_path_find(&arena, absent.c_str()), absent);
   rf_bump_arena_free(&arena);

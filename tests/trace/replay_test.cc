@@ -372,7 +372,7 @@ trace blocks_of_32(size_t count) {
 }
 
 TEST(Tune, PoolsAreAsLargeAsEnoughOfTheTracesNeed) {
-  std::array<trace, 3> traces = {blocks_of_32(400), blocks_of_32(40), blocks_of_32(20)};
+  std::array<trace, 3> traces = {blocks_of_32(2000), blocks_of_32(400), blocks_of_32(200)};
   tune_set const most = {traces.data(), 3, 2, 0, nullptr};
   tune_set const two = {traces.data() + 1, 2, 2, 0, nullptr};
   const subject *const heap = subject_find("tlsf");
@@ -382,6 +382,8 @@ TEST(Tune, PoolsAreAsLargeAsEnoughOfTheTracesNeed) {
   EXPECT_EQ(bare.arena, bare_of_two.arena);
   EXPECT_EQ(pools.total, tune_pools(&two, &bare_of_two, 1).total);
   EXPECT_EQ(pools.failed_traces, 1U);
+  ASSERT_EQ(pools.class_count, 1U);
+  EXPECT_LE(pools.classes[0].count, 400U);
   for (trace &t : traces) {
     trace_free(&t);
   }
@@ -403,7 +405,7 @@ TEST(Demand, IsThePeakOfEachClass) {
   trace_op const ops[] = {{TRACE_ALLOC, 0, 0, 16, 0, 0},  {TRACE_ALLOC, 0, 1, 17, 0, 0}, {TRACE_FREE, 0, 0, 0, 0, 0},
                           {TRACE_REALLOC, 0, 1, 5, 0, 0}, {TRACE_ALLOC, 0, 2, 64, 0, 0}, {TRACE_ALLOC, 0, 3, 65, 0, 0},
                           {TRACE_ALLOC, 64, 0, 8, 0, 0},  {TRACE_ALLOC, 0, 4, 0, 0, 0},  {TRACE_FREE, 0, 1, 0, 0, 0},
-                          {TRACE_FREE, 0, 2, 0, 0, 0},    {TRACE_FREE, 0, 4, 0, 0, 0}};
+                          {TRACE_FREE, 0, 4, 0, 0, 0},    {TRACE_ALLOC, 0, 4, 16, 0, 0}};
   for (const trace_op &op : ops) {
     trace_add(&t, &op);
   }

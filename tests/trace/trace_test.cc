@@ -616,11 +616,12 @@ TEST(TraceCut, LeavesTheFirstRequestsAndTheirPeaks) {
 TEST(TraceCut, KeepsTheLastRequestsAndTheBlocksThatTheyMeet) {
   trace t{};
   trace_op const ops[] = {{TRACE_ALLOC, 0, 0, 10, 0, 0},   {TRACE_FREE, 0, 0, 0, 0, 0},   {TRACE_ALLOC, 0, 1, 20, 0, 0},
-                          {TRACE_REALLOC, 0, 1, 30, 0, 0}, {TRACE_ALLOC, 0, 0, 40, 0, 0}, {TRACE_FREE, 0, 1, 0, 0, 0}};
+                          {TRACE_REALLOC, 0, 1, 30, 0, 0}, {TRACE_ALLOC, 0, 2, 50, 0, 0}, {TRACE_FREE, 0, 2, 0, 0, 0},
+                          {TRACE_ALLOC, 0, 0, 40, 0, 0},   {TRACE_FREE, 0, 1, 0, 0, 0}};
   for (const trace_op &op : ops) {
     trace_add(&t, &op);
   }
-  t.ids = 2;
+  t.ids = 3;
   trace_keep_last(&t, 1);
   EXPECT_EQ(kinds(t), "aaf");
   EXPECT_EQ(t.ops[0].size, 30U) << "as it is then";
