@@ -73,6 +73,37 @@ TEST_F(OwnHeap, DeathTestsSeeTheEndOfTheProcess) {
   EXPECT_EXIT(die_of_a_finding(a_), testing::ExitedWithCode(99), "double-free");
 }
 
+// A finding while no test runs, and one of a test after it.
+class Between : public OwnHeap {
+protected:
+  static void SetUpTestSuite() {
+    alignas(64) static unsigned char arena[16 * 1024];
+    rf_tlsf heap;
+    rf_guard guard;
+    rf_guard_options options;
+    rf_guard_options_default(&options);
+    options.reporter = listener.reporter();
+    rf_tlsf_init(&heap, arena, sizeof arena);
+    rf_guard_init(&guard, &heap.base, &options);
+    static_cast<char *>(rf_alloc(&guard.base, 21))[21] = 1;
+    rf_deinit(&guard.base);
+  }
+};
+
+TEST_F(Between, Silent) {}
+
+TEST_F(Between, Overflow) {
+  rf_guard guard;
+  rf_guard_options options;
+  rf_guard_options_default(&options);
+  options.reporter = listener.reporter();
+  rf_guard_init(&guard, a_, &options);
+  char *const p = static_cast<char *>(rf_alloc(&guard.base, 13));
+  p[13] = 1;
+  rf_free(&guard.base, p);
+  guard.base.ops->deinit(&guard.base);
+}
+
 // A heap that outlives the tests.
 class SharedHeap : public testing::Test {
 protected:
@@ -104,6 +135,17 @@ void *SharedHeap::kept_;
 
 TEST_F(SharedHeap, GoodBefore) {
   rf_free(&guard_.base, rf_alloc(&guard_.base, 10));
+}
+
+TEST_F(SharedHeap, ForgetsAnother) {
+  rf_tlsf heap;
+  alignas(64) unsigned char arena[4096];
+  rf_guard another;
+  rf_tlsf_init(&heap, arena, sizeof arena);
+  rf_guard_init(&another, &heap.base, nullptr);
+  listener.watch(&another);
+  listener.forget(&another);
+  rf_deinit(&another.base);
 }
 
 TEST_F(SharedHeap, Leak) {

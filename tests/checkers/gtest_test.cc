@@ -81,6 +81,25 @@ TEST(GtestListener, TooManyFindingsAreCounted) {
   EXPECT_TRUE(outcome.has("Ringfence: " + std::to_string(300 - shown) + " findings more")) << shown;
 }
 
+TEST(GtestListener, EachTestBeginsWithNoFindings) {
+  Outcome const once = own("OwnHeap.Many");
+  Outcome const twice = own("OwnHeap.Many:OwnHeap.Good' --gtest_repeat='2");
+  EXPECT_EQ(twice.count("[       OK ] OwnHeap.Good"), 2U) << twice.out;
+  EXPECT_EQ(twice.count("ERROR: Ringfence: double-free"), 2 * once.count("ERROR: Ringfence: double-free"));
+}
+
+// As without the listener: it is reported, and the process goes on where the options say so.
+TEST(GtestListener, WhatIsFoundWhileNoTestRunsFailsNone) {
+  setenv("RINGFENCE_OPTIONS", "halt=0", 1);
+  Outcome const outcome = own("Between.*");
+  unsetenv("RINGFENCE_OPTIONS");
+  EXPECT_TRUE(outcome.has("0 bytes after 21-byte region")) << outcome.out;
+  EXPECT_TRUE(outcome.has("[       OK ] Between.Silent")) << outcome.out;
+  EXPECT_TRUE(outcome.has("[  FAILED  ] Between.Overflow")) << outcome.out;
+  EXPECT_TRUE(outcome.has("0 bytes after 13-byte region")) << outcome.out;
+  EXPECT_EQ(own("Between.Silent").status, 99) << "and ends it where not";
+}
+
 TEST(GtestListener, WhatIsSuppressedIsNoFailure) {
   std::string const rules = testing::TempDir() + "/gtest_rules";
   std::ofstream(rules) << "leak:TestBody\n";
@@ -104,6 +123,12 @@ TEST(GtestListener, AGuardThatIsWatchedIsCheckedAfterEachTest) {
   EXPECT_TRUE(outcome.has("[       OK ] SharedHeap.GoodAfter")) << outcome.out;
   EXPECT_EQ(outcome.count("memory-leak of 78 byte(s)"), 1U) << outcome.out;
   EXPECT_EQ(outcome.count("ERROR: Ringfence: heap-buffer-overflow"), 1U) << outcome.out;
+}
+
+TEST(GtestListener, OneGuardIsForgottenAndTheOtherIsNot) {
+  Outcome const outcome = own("SharedHeap.ForgetsAnother:SharedHeap.Leak");
+  EXPECT_TRUE(outcome.has("[       OK ] SharedHeap.ForgetsAnother")) << outcome.out;
+  EXPECT_TRUE(outcome.has("[  FAILED  ] SharedHeap.Leak")) << outcome.out;
 }
 
 TEST(GtestListener, WithoutTheDropInMallocIsNotLookedAt) {

@@ -602,6 +602,21 @@ TEST_P(HandleGuardTest, UseAfterDeinitIsFound) {
 
 // ---- As a heap ----
 
+TEST(CheckedHandles, TheEndOfTheGuardByTheInterfaceIsThatOfTheHeapToo) {
+  alignas(8) unsigned char arena[2000];
+  rf_handle_heap heap;
+  rf_handle_guard guard;
+  Recorder recorder;
+  rf_handle_guard_options options;
+  rf_handle_guard_options_default(&options);
+  options.reporter = recorder.reporter();
+  ASSERT_EQ(rf_handle_heap_init(&heap, arena, sizeof arena, nullptr), RF_OK);
+  ASSERT_EQ(rf_handle_guard_init(&guard, &heap.base, &options), RF_OK);
+  rf_handle_deinit(&guard.base);
+  EXPECT_EQ(rf_handle_alloc(&heap.base, 10), RF_HANDLE_NULL);
+  EXPECT_EQ(recorder.count(), 0U);
+}
+
 TEST_P(HandleGuardTest, SwapTradesBlocksAndTheirPlaces) {
   rf_handle const a = rf_handle_alloc(h, 20);
   rf_handle const b = rf_handle_alloc(h, 30);

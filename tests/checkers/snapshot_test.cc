@@ -209,7 +209,7 @@ TEST_F(Snapshot, TextEndsAfterSomeRows) {
     rf_snapshot_add(&after_, &place, 100);
   }
   std::string const listed = text();
-  EXPECT_EQ(std::count(listed.begin(), listed.end(), '\n'), RF_SNAPSHOT_ROWS + 3);
+  EXPECT_EQ(std::count(listed.begin(), listed.end(), '\n'), 20 + 3);
   EXPECT_NE(listed.find("  and more call sites with fewer bytes\n"), std::string::npos);
 }
 

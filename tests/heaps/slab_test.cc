@@ -554,6 +554,24 @@ TEST_F(SlabRefuses, PagesOnceThoseOfBlocksAndZonesNowInsideAnother) {
   }
 }
 
+// The pages of the longer zone still say that they are members of what begins where it did.
+TEST(SlabPages, OnceOfAZoneAreNotThoseOfAShorterOneInItsPlace) {
+  Faults faults;
+  Heap h(64 * 1024, 128);
+  size_t const all = stats(h.a).largest_free / 128;
+  ASSERT_EQ(RF_OK, rf_free(h.a, h.alloc(120))) << "a chunk of a zone of four pages";
+  void *const whole = rf_slab_alloc_pages(&h.heap, all, RF_HERE);
+  ASSERT_EQ(RF_OK, rf_free(h.a, whole));
+  unsigned char *const chunk = h.alloc(16);
+  ASSERT_EQ(whole, chunk) << "of a zone of one page";
+  auto *const pages = static_cast<unsigned char *>(rf_slab_alloc_pages(&h.heap, 3, RF_HERE));
+  ASSERT_EQ(chunk + 128, pages);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, rf_free(h.a, pages + 128));
+  EXPECT_STREQ("pointer into a block", faults.last().what);
+  EXPECT_EQ(RF_OK, rf_free(h.a, pages));
+  EXPECT_EQ(RF_OK, rf_free(h.a, chunk));
+}
+
 TEST_F(SlabRefuses, TheTableAndTheRestOfAZone) {
   unsigned char *const p = h.alloc(1000); // in one zone with those behind it
   for (size_t i = 1024; i < 2 * 4096; i += 8) {
