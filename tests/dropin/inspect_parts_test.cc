@@ -175,6 +175,17 @@ TEST(PageTime, WhatIsSpentIsNotLeft) {
   });
 }
 
+// About as much is lost later.
+TEST(PageTime, WorkCountsTwice) {
+  alone([] {
+    rf_page_time_begin(1);
+    work_long(95); // 19 ms of 20
+    EXPECT_TRUE(rf_page_time_left());
+    work_long(30);
+    EXPECT_FALSE(rf_page_time_left());
+  });
+}
+
 TEST(PageTime, ShortWorkCountsAsShort) {
   alone([] {
     rf_page_time_begin(1);

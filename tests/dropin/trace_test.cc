@@ -38,6 +38,11 @@ struct Trace {
     return found;
   }
 
+  bool is_freed(size_t id) const {
+    return std::any_of(t.ops, t.ops + t.count,
+                       [id](const trace_op &op) { return op.kind == TRACE_FREE && op.id == id; });
+  }
+
   size_t live() const {
     std::vector<bool> now(t.ids);
     for (size_t i = 0; i < t.count; i++) {
@@ -74,6 +79,8 @@ void expect_known_requests(const Trace &trace) {
   EXPECT_EQ(trace.of_size(30011)[0].kind, TRACE_REALLOC);
   ASSERT_EQ(trace.of_size(1005).size(), 1U);
   EXPECT_EQ(trace.of_size(1005)[0].kind, TRACE_ALLOC);
+  ASSERT_EQ(trace.of_size(1007).size(), 1U);
+  EXPECT_TRUE(trace.is_freed(trace.of_size(1007)[0].id)) << "a realloc of it failed before";
 }
 
 class TracedModes : public testing::TestWithParam<const char *> {};

@@ -13,6 +13,7 @@
 enum { THREADS = 4, ROUNDS = 5000 };
 
 static void *volatile kept;
+static volatile size_t too_much = (size_t)-1 / 4; /* for any system */
 
 /* Sizes that nobody else asks for. */
 static void known(void) {
@@ -25,6 +26,9 @@ static void known(void) {
   kept = first; /* a block of 30011 bytes is left */
   third = realloc(NULL, 1005);
   free(third);
+  third = malloc(1007);
+  void *const none = realloc(third, too_much);
+  free(none != NULL ? none : third);
   free(NULL);
 }
 
