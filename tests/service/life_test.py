@@ -327,6 +327,9 @@ def why_tells_the_keys():
         take(s, event("a", "1"), event("b", "2"), event("a", "3", f_bug="double-free"))
         check("differs at frame 0, open_a and open_b" in s.command("why", "1", "2"))
         check("allocation: equal" in s.command("why", "1", "3"))
+        check("merged" not in s.command("why", "1", "1"))
+        for pair in (("1", "99"), ("99", "1")):
+            check("there is no finding 99" in s.command("why", *pair, status=1), pair)
         equal([r["id"] for r in s.ask("show", "1")["related"]], [3])
 
 
