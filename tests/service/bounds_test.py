@@ -264,6 +264,9 @@ def what_has_more_blocks_of_no_more_bytes_has_grown():
         s.once()
         sites = s.ask("processes", "1", "--snapshot", "2", "--against", "1")["snapshot"]["sites"]
         equal([(x["more_bytes"], x["more_blocks"]) for x in sites], [(0, 3)])
+        s.start()
+        page = s.http("GET", "/process/1?snapshot=2&against=1").text
+        equal((">+3<" in page, "+0" in page), (True, False), "nothing has no sign")
 
 
 # ---- Coverage ----
