@@ -10,6 +10,7 @@ from service import Service, append, check, equal, event, finding, line_of, main
 
 LINE_MOST = 256 * 1024
 FRAMES_MOST = 32
+NAMES_MOST = 20000
 
 
 # ---- Records ----
@@ -67,6 +68,30 @@ def labels_and_names_are_bounded():
         equal(sorted(x["name"] for x in shown["labels"]), [f"l{i:02}=v" for i in range(8)])
         equal([x["count"] for x in shown["labels"]], [3] * 8)
         equal(sorted(len(x["name"]) for x in shown["hosts"]), [511, 511, 511])
+
+
+def the_last_of_a_name_is_its_newest():
+    with Service(start=False) as s:
+        append(s.directory, *[event("p", f"b-1-1-{ago}", ago=ago) for ago in (500, 5, 50)])
+        s.once()
+        shown = s.ask("show", "1")
+        newest = shown["last_seen"]
+        equal([shown[names][0]["last_seen"] for names in ("programs", "hosts", "environments", "modes")], [newest] * 4)
+
+
+def names_of_a_kind_are_bounded():
+    with Service(start=False) as s:
+        append(s.directory, event("p", "b-1-1-1", host="known"))
+        s.once()
+        with sqlite3.connect(os.path.join(s.directory, "ringfence.db")) as db:
+            kind = db.execute("SELECT kind FROM name WHERE text = 'known'").fetchone()[0]
+            db.executemany("INSERT INTO name(kind, text) VALUES(?, ?)",
+                           ((kind, f"n{i}") for i in range(NAMES_MOST - 2)))
+        db.close()
+        append(s.directory, *[event("p", f"b-1-1-{host}", host=host) for host in ("last", "more", "another", "known")])
+        s.once()
+        equal(sorted((x["name"], x["count"]) for x in s.ask("show", "1")["hosts"]),
+              [("(others)", 2), ("known", 2), ("last", 1)])
 
 
 def a_process_that_was_killed_or_lost_counts_as_killed():
@@ -158,7 +183,8 @@ def bytes_before_a_block_have_negative_offsets():
 
 
 def snapshot(sites, **more):
-    return record("snapshot", more.pop("id"), seconds=more.pop("seconds", 1), snapshot=dict(
+    outer = {name: more.pop(name) for name in ("id", "seconds", "ago") if name in more}
+    return record("snapshot", **dict({"seconds": 1}, **outer), snapshot=dict(
         {"name": "s", "allocator": "malloc", "blocks": 1, "bytes": sum(site[0] for site in sites), "sites": sites},
         **more))
 
@@ -220,6 +246,29 @@ def durations_have_the_unit_that_suits_them():
             check(f"<b>{text}</b>" in s.http("GET", f"/process/{number + 1}").text, text)
 
 
+def a_process_has_the_figures_of_its_newest_snapshot():
+    with Service(start=False) as s:
+        for number, (ago, blocks) in enumerate(((100, 3), (10, 5), (50, 9))):
+            append(s.directory, snapshot([[blocks * 10, blocks, [frame("f")]]], id=f"b-7-9-{number}", ago=ago,
+                                         blocks=blocks, resident=blocks * 4096))
+        s.once()
+        row = s.ask("processes")["processes"][0]
+        equal((row["bytes"], row["blocks"], row["resident"]), (50, 5, 20480))
+
+
+def what_has_more_blocks_of_no_more_bytes_has_grown():
+    with Service(start=False) as s:
+        same, split = [frame("same", 1)], [frame("split", 2)]
+        append(s.directory, snapshot([[100, 2, split], [50, 1, same]], id="b-7-9-1", ago=10),
+               snapshot([[100, 5, split], [50, 1, same]], id="b-7-9-2", ago=5))
+        s.once()
+        sites = s.ask("processes", "1", "--snapshot", "2", "--against", "1")["snapshot"]["sites"]
+        equal([(x["more_bytes"], x["more_blocks"]) for x in sites], [(0, 3)])
+        s.start()
+        page = s.http("GET", "/process/1?snapshot=2&against=1").text
+        equal((">+3<" in page, "+0" in page), (True, False), "nothing has no sign")
+
+
 # ---- Coverage ----
 
 
@@ -257,6 +306,14 @@ def a_long_record_is_found_by_its_first_words():
         s.once()
         equal(len(s.findings("--search", "open_p")), 1)
         equal(len(s.findings("--search", "f0_xxx")), 1)
+
+
+def a_filter_by_what_nobody_had_finds_nothing():
+    with Service() as s:
+        total = lambda words: s.http("GET", "/api/v1/findings?" + words).json()["total"]
+        append(s.directory, event("p", "b-1-1-1"))
+        s.wait(lambda: total("environment=development") == 1)
+        equal([total(words) for words in ("environment=nowhere", "build=" + "9" * 40, "new_in=" + "9" * 40)], [0] * 3)
 
 
 def limits_have_a_most_and_odd_numbers_are_none():
@@ -436,15 +493,18 @@ def frames_of_the_systems_headers_are_not_the_programs():
 main([
     a_line_is_taken_up_to_its_longest, a_record_of_a_later_version_is_kept_aside, fractions_of_seconds_count,
     an_event_of_an_earlier_time_changes_no_last_build, labels_and_names_are_bounded,
-    a_process_that_was_killed_or_lost_counts_as_killed, the_peak_of_a_day_is_its_highest,
+    names_of_a_kind_are_bounded, a_process_that_was_killed_or_lost_counts_as_killed, the_peak_of_a_day_is_its_highest,
     the_richest_event_stays_and_the_middle_is_thinned, an_older_event_of_a_part_sets_no_finding_back,
     a_build_is_known_by_its_name_before_all,
     the_strictest_rule_hides_bytes_in_any_order, of_a_sampled_process_guards_and_headers_are_kept,
     bytes_before_a_block_have_negative_offsets, stacks_and_lines_of_snapshots_are_bounded,
     empty_parts_of_a_map_count_as_well, a_snapshot_belongs_to_its_process,
-    the_flame_graph_has_what_grew_and_no_box_beyond_its_last, durations_have_the_unit_that_suits_them,
+    a_process_has_the_figures_of_its_newest_snapshot, what_has_more_blocks_of_no_more_bytes_has_grown,
+    the_last_of_a_name_is_its_newest, the_flame_graph_has_what_grew_and_no_box_beyond_its_last,
+    durations_have_the_unit_that_suits_them,
     call_sites_are_counted_and_listed_by_whether_they_were_watched, long_words_are_looked_for_by_their_beginning,
-    a_long_record_is_found_by_its_first_words, limits_have_a_most_and_odd_numbers_are_none,
+    a_long_record_is_found_by_its_first_words, a_filter_by_what_nobody_had_finds_nothing,
+    limits_have_a_most_and_odd_numbers_are_none,
     texts_may_have_their_whole_length, a_split_leaves_something_and_moves_no_damage_that_was_not_there,
     written_bytes_are_explained_by_where_they_are, hosts_are_named_where_half_of_the_damage_is_one_bit,
     twenty_of_a_list_may_be_more, a_finding_that_came_back_says_after_which_fix,

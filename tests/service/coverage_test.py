@@ -2,6 +2,7 @@
 """Coverage of checking: which modules and call sites were watched, as records tell, and as checked processes do."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -212,10 +213,15 @@ def pages_of_many_modules_are_quick():
 
 def modules_that_nobody_runs_any_more_are_forgotten():
     with Service("--keep-days", "30", start=False) as s:
-        append(s.directory, ended(1, module("/old", "1", unwatched=[1]), ago=40 * 86400),
+        append(s.directory, ended(1, module("/old", "1", unwatched=[1], watched=[[2, 3]]), ago=40 * 86400),
                ended(2, module("/new", "2", unwatched=[1])))
         s.start()
         s.wait(lambda: [m["path"] for m in modules(s)] == ["/new"])
+        with sqlite3.connect(os.path.join(s.directory, "ringfence.db")) as db:
+            for table in ("site", "site_watched", "module_usage"):
+                left = db.execute(f"SELECT count(*) FROM {table} WHERE module NOT IN (SELECT id FROM module)")
+                equal(left.fetchone(), (0,), table)
+        db.close()
 
 
 # ---- Checked processes ----

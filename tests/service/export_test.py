@@ -56,7 +56,7 @@ def check_event(header, item, body):
 class Stub(http.server.HTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), StubHandler)
-        self.got = []
+        self.got, self.keys = [], []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
@@ -65,8 +65,10 @@ class StubHandler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):  # pylint: disable=invalid-name
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        status, answer = 400, b"{}"
+        self.path = self.requestline.split()[1]  # http.server makes one of two slashes
+        status, answer = 300 if self.path == "/api/300/envelope/" else 400, b"{}"
         if self.path == "/api/7/envelope/":
+            self.server.keys.append(self.headers.get("X-Sentry-Auth", "").rpartition("sentry_key=")[2])
             if "sentry_key=abc" not in self.headers.get("X-Sentry-Auth", ""):
                 status = 401
             elif self.headers["Content-Type"] == "application/x-sentry-envelope":
@@ -96,6 +98,10 @@ def sentry_takes_envelopes():
         where = f"127.0.0.1:{stub.server_port}"
         check("2 findings sent" in s.command("export", "--as", "sentry", "--to", f"http://abc@{where}/7"))
         equal(stub.got, envelopes(text))
+        check(all(e[0]["event_id"][:16] != e[0]["event_id"][16:] for e in stub.got), "128 bits, not twice the same 64")
+        s.command("export", "--as", "sentry", "--to", f"http://abc:secret@{where}/7")
+        equal(set(stub.keys), {"abc"}, "the secret of an old DSN is not sent")
+        check("status 300" in s.command("export", "--as", "sentry", "--to", f"http://abc@{where}/300", status=1))
         check("status 401" in s.command("export", "--as", "sentry", "--to", f"http://x@{where}/7", status=1))
         for dsn in ("", "http://", "abc", "http://abc@/7", "http://@h/7", "http://h/7", "ftp://abc@h/7",
                     "http://abc@h/"):

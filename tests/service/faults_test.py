@@ -52,6 +52,7 @@ def a_server_goes_on_when_the_disk_has_room_again():
         append(s.directory, event("c", "last"))
         s.wait(lambda: s.ask("status")["events"] == 52)
         equal(s.stop(), 0)
+        equal(s.log().count("can be written again"), 1)
         with sqlite3.connect(s.directory + "/ringfence.db") as db:
             check(db.execute("SELECT count(*) FROM segment").fetchone()[0] <= 1, "of segments that are gone")
 

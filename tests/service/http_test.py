@@ -64,6 +64,9 @@ def the_socket_in_the_folder_answers_this_user():
     with with_finding() as s:
         path = os.path.join(s.directory, "serve.sock")
         equal(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+        with open(f"/proc/{s.process.pid}/status", encoding="ascii") as file:
+            own = file.read()
+        check("Umask:\t0077\n" in own, "folders that are made later can be entered", own[:100])
 
         def ask(url, *more):
             done = subprocess.run(["curl", "-s", "-w", "\n%{http_code}", "--unix-socket", "serve.sock", *more,

@@ -139,6 +139,55 @@ def merged_findings_are_one_until_they_are_split():
             s.command(*words, status=1)
 
 
+def a_part_that_was_taken_out_stays_alone():
+    for order in (("3", "2"), ("2", "3", "2")):
+        with Service(start=False) as s:
+            take(s, event("a", "1"), event("b", "2"), event("c", "3"))
+            s.command("merge", "2", "3")
+            s.command("merge", "1", "2")
+            for id in order[:-1]:
+                s.command("split", id)
+            if order[0] == "2":
+                s.command("merge", "1", "2")
+            s.command("split", order[-1])
+            equal(sorted((row["id"], row["merged"]) for row in s.findings()), [(1, 0), (2, 0), (3, 0)], order)
+
+
+def a_merged_finding_is_as_old_as_its_oldest_part():
+    with Service(start=False) as s:
+        take(s, event("a", "1", build=build("a"), ago=9000), event("b", "2", build=build("b"), ago=5000),
+             event("c", "3", build=build("c"), ago=10))
+        times = {row["id"]: (row["first_seen"], row["last_seen"]) for row in s.findings()}
+        s.command("merge", "2", "1")
+        s.command("merge", "2", "3")
+        row = s.findings()[0]
+        equal((row["first_seen"], row["last_seen"]), (times[1][0], times[3][1]))
+
+
+def of_a_merged_finding_its_own_event_is_shown():
+    for ages in ((10, 500), (500, 10)):
+        with Service(start=False) as s:
+            take(s, *(event(place, place, ago=ago) for place, ago in zip("ab", ages)))
+            s.command("merge", "1", "2")
+            own = s.ask("show", "1")["record"]["finding"]["found"]["frames"][0]["function"]
+            equal((own, s.findings()[0]["id"]), ("close_a", 1), ages)
+
+
+def a_build_says_whether_its_order_is_guessed():
+    with Service(start=False) as s:
+        take(s, event("a", "1", build=build("a")), event("a", "2", build=build("b")))
+        s.command("builds", "--add", "a" * 40)
+        equal({b["name"][0]: b["order_guessed"] for b in s.ask("show", "1")["builds"]}, {"a": False, "b": True})
+
+
+def what_was_merged_is_not_told_of():
+    with Service("--alert-command", "exit 1") as s:
+        append(s.directory, event("a", "1"), event("b", "2"))
+        s.wait(lambda: s.ask("status")["alerts_waiting"] == 2)
+        s.command("merge", "1", "2")
+        equal(s.ask("status")["alerts_waiting"], 1)
+
+
 def merged_findings_are_found_by_what_any_of_them_had():
     with Service(start=False) as s:
         take(s, event("a", "1", build=build("a"), environment="ci", ago=9000))
@@ -239,7 +288,7 @@ def a_split_says_what_it_could_not_move():
         s.command("split", "1", "--by", "access")
         equal(note(1), (27, None, 29), "stacks of events that are not kept are not known")
         s.command("split", "1", "--undo")
-        s.command("split", "1", "--by", "program")
+        check("only counts" not in s.command("split", "1", "--by", "program"))
         equal(note(1), (27, 0, 29), "all are of one program: nothing is left that belongs elsewhere")
         s.start()
         check("only counts" not in s.http("GET", "/finding/1").text)
@@ -261,11 +310,26 @@ def events_are_taken_out_of_a_finding():
         equal([(row["id"], row["count"]) for row in s.findings()], [(1, 5)])
 
 
+def a_finding_without_its_newest_event_ends_with_the_one_before():
+    with Service(start=False) as s:
+        for i, commit in enumerate("abcd"):
+            take(s, event("a", f"{i}", ago=500.0 - i * 100, build=build(commit)))
+        last = s.ask("show", "1")["events"][0]
+        equal((last["last"], last["build"]), (True, "d" * 40))
+        s.command("split", "1", "--events", str(last["id"]))
+        shown = s.ask("show", "1")
+        equal(([e["build"][0] for e in shown["events"] if e["last"]], shown["last_build"]), (["c"], "c" * 40))
+        equal([e["build"][0] for e in s.ask("show", "2")["events"] if e["last"]], ["d"])
+
+
 def why_tells_the_keys():
     with Service(start=False) as s:
         take(s, event("a", "1"), event("b", "2"), event("a", "3", f_bug="double-free"))
         check("differs at frame 0, open_a and open_b" in s.command("why", "1", "2"))
         check("allocation: equal" in s.command("why", "1", "3"))
+        check("merged" not in s.command("why", "1", "1"))
+        for pair in (("1", "99"), ("99", "1")):
+            check("there is no finding 99" in s.command("why", *pair, status=1), pair)
         equal([r["id"] for r in s.ask("show", "1")["related"]], [3])
 
 
@@ -577,7 +641,10 @@ service.main([
     a_webhook_is_posted_to_and_tried_again, watch_tells_what_happens,
     a_fix_without_a_commit_is_in_the_next_build, fixed_has_a_number, ignored_needs_a_reason_and_stays_ignored,
     an_option_that_is_none_is_named_and_no_more, what_became_of_a_finding_is_listed,
-    merged_findings_are_one_until_they_are_split,
+    merged_findings_are_one_until_they_are_split, a_part_that_was_taken_out_stays_alone,
+    a_merged_finding_is_as_old_as_its_oldest_part, of_a_merged_finding_its_own_event_is_shown,
+    a_build_says_whether_its_order_is_guessed, what_was_merged_is_not_told_of,
+    a_finding_without_its_newest_event_ends_with_the_one_before,
     merged_findings_are_found_by_what_any_of_them_had,
     builds_count_what_the_list_shows_of_them, builds_of_a_long_history_are_listed_at_once,
     a_finding_is_split_by_a_rule_and_made_one_again,

@@ -140,6 +140,18 @@ def garbled_lossy_lines_end_in_the_finding_or_say_what_is_missing():
         equal(sum(row["count"] for row in s.findings("--limit", "1000")) + gone, 200, "a file that is read again")
 
 
+def a_board_that_began_anew_counts_from_one_again():
+    with Service(start=False) as s:
+        board = Board(s.root)
+        capture = os.path.join(s.root, "uart.log")
+        with open(capture, "wb") as file:
+            for _ in range(3):
+                file.writelines(board.finding(1) + board.finding(2))
+        for _ in range(2):
+            s.command("serve", "--once", "--serial", capture, "--image", board.image)
+            equal([f["count"] for f in s.findings()], [6], "also if it is read again")
+
+
 def a_finding_whose_end_is_lost_is_told_after_a_silence():
     with Service(start=False) as s:
         board = Board(s.root)
@@ -206,5 +218,6 @@ def what_cannot_be_read_is_said():
 
 service.main([
     a_pipe_tells_of_findings_and_of_the_board, garbled_lossy_lines_end_in_the_finding_or_say_what_is_missing,
-    a_finding_whose_end_is_lost_is_told_after_a_silence, a_terminal_is_read_raw_and_waited_for, noise_costs_nothing,
+    a_board_that_began_anew_counts_from_one_again, a_finding_whose_end_is_lost_is_told_after_a_silence,
+    a_terminal_is_read_raw_and_waited_for, noise_costs_nothing,
     what_cannot_be_read_is_said])

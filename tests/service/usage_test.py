@@ -107,6 +107,23 @@ def what_is_not_there_exits_with_1():
             equal((status, said, why.startswith("ringfence: ")), (1, "", True), words, why)
 
 
+def a_default_folder_that_others_can_read_is_not_used():
+    with Service(start=False) as s:
+        state, home = os.path.join(s.root, "state"), os.path.join(s.root, "home")
+        folders = [os.path.join(state, "ringfence"), os.path.join(home, ".local/state/ringfence")]
+        for folder, place in zip(folders, ("state", "home")):
+            os.makedirs(folder, 0o700)
+            append(folder, event(place, "1"))
+            subprocess.run([service.SERVE, "serve", "--once", "--no-shared", "--dir", folder], check=True)
+        environment = {name: value for name, value in os.environ.items() if name != "RINGFENCE_COLLECTOR"}
+        environment.update(XDG_STATE_HOME=state, HOME=home)
+        for mode, place in ((0o700, b"open_state"), (0o710, b"open_home"), (0o704, b"open_home")):
+            os.chmod(folders[0], mode)
+            said = subprocess.run([service.SERVE, "findings"], env=environment, stdout=subprocess.PIPE,
+                                  check=False).stdout
+            check(place in said, oct(mode), said)
+
+
 def all_commands_are_in_the_table():
     done = subprocess.run([service.SERVE, "help"], stdout=subprocess.PIPE, check=True)
     names = [line.split()[0] for line in done.stdout.decode().splitlines() if line.startswith("  ")]
@@ -114,4 +131,4 @@ def all_commands_are_in_the_table():
 
 
 service.main([a_wrong_command_line_exits_with_2, without_a_folder_of_findings_too, what_is_not_there_exits_with_1,
-              all_commands_are_in_the_table])
+              a_default_folder_that_others_can_read_is_not_used, all_commands_are_in_the_table])

@@ -211,6 +211,13 @@ TEST_F(CheckReports, FindingsThatAreOnlyCountedMayBeNew) {
   EXPECT_EQ(check({"-o", "max_findings=1", "--baseline", known, "--", program("repeats")}).status, 99);
 }
 
+TEST_F(CheckReports, ABaselineStaysUntilThereIsANewOne) {
+  const std::string known = file("known.txt", "kept\n");
+  const Result result = check({"--write-baseline", known, "--", "cat", known});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(result.out, "kept\n");
+}
+
 TEST_F(CheckReports, ABaselineThatCannotBeUsedStopsBeforeTheRun) {
   for (const std::vector<std::string> &words : {std::vector<std::string>{"--baseline", "/nonexistent/b"},
                                                 {"--baseline", file("plain", "text\n")},

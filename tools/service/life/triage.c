@@ -82,7 +82,7 @@ static bool merge(rf_store *store, int64_t id, int64_t other, char *message) {
 /* Undoes a merge. */
 static bool part(rf_store *store, int64_t id, int64_t root, char *message) {
   char text[64];
-  rf_store_run(store, "UPDATE finding SET merged_into = NULL WHERE id = ?", "i", id);
+  rf_store_run(store, "UPDATE finding SET merged_into = NULL, merged_via = NULL WHERE id = ?", "i", id);
   rf_store_run(store, "UPDATE finding SET merged_into = ?1, merged_via = NULL WHERE merged_via = ?1", "i", id);
   rf_decision_renew(store, root);
   (void)snprintf(text, sizeof text, "finding %" PRId64, id);
