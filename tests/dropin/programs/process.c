@@ -353,6 +353,8 @@ static int wild_access(int behind, int freed) {
   return at != NULL ? *at : 1;
 }
 
+static volatile size_t too_much = (size_t)-1 / 2 + 1; /* for any malloc */
+
 /* The block is in a list of its thread then, which glibc walks when the thread ends. */
 static void *damage_list_of_thread(void *unused) {
   void *const block = malloc(24);
@@ -382,6 +384,10 @@ static int leave(const char *how) {
   }
   if (strcmp(how, "quick_exit") == 0) {
     quick_exit(4);
+  }
+  if (strcmp(how, "rejected_then_thread_end") == 0) {
+    free(malloc(too_much));
+    damage_as_thread_ends();
   }
   if (strcmp(how, "thread_end") == 0) {
     damage_as_thread_ends();
