@@ -108,6 +108,14 @@ TEST(Dropin, GoesByTheOperatorsThatAProgramReplacesWhenLinkedIn) {
   expect_fine_linked("replaced_linked");
 }
 
+TEST(Dropin, TakesWhatAReplacedNewMadeWithAnyDelete) {
+  expect_fine_preloaded("replaced_new");
+}
+
+TEST(Dropin, TakesWhatAReplacedNewMadeWithAnyDeleteWhenLinkedIn) {
+  expect_fine_linked("replaced_new_linked");
+}
+
 TEST(Dropin, ServesLibrariesThatAreLoadedAndUnloaded) {
   expect_fine_preloaded("plugins", {program("libplugin.so")});
 }

@@ -175,6 +175,16 @@ TEST(Forward, AnAbortOfTheCLibrarysMallocIsAFindingWithTheCallsPlace) {
   }
 }
 
+// Of a stream's alone, what was found before may be the cause.
+TEST(Forward, AnAbortOfTheCLibrarysMallocIsAFindingBesideEarlierOnes) {
+  Result const result =
+      run({program("process"), "rejected_then_thread_end"}, with("mode=sample:rejected=1:halt=0:leaks=0"));
+  EXPECT_EQ(result.status, 128 + SIGABRT);
+  ASSERT_EQ(result.findings.size(), 2U) << result.err;
+  EXPECT_EQ(result.findings[0]["bug"].text, "allocation-size-too-big");
+  EXPECT_EQ(result.findings[1]["bug"].text, "metadata-corruption");
+}
+
 // No call of the program's led there.
 TEST(Forward, AnAbortAsAThreadEndsHasThePlaceInTheCLibrary) {
   Result const result = run({program("process"), "thread_end"}, with("mode=off"));

@@ -271,13 +271,14 @@ TEST_F(WatchedSites, AreWrittenAndReadByTheNextProcess) {
 }
 
 TEST_F(WatchedSites, AFileMayHaveAnythingInIt) {
-  write("00000010\n\n0000000g12\nAF\nffffffff\n0");
+  write("00000010\n\n0000000g12\nAF\nffffffff\nab\n0");
   alone([this] {
     rf_watched_sites_begin(folder_.c_str());
-    for (uint32_t const known : {0x10U, 0x12U, 0xffffffffU}) {
+    for (uint32_t const known : {0x10U, 0x12U, 0xffffffffU, 0xabU}) {
       EXPECT_FALSE(rf_watched_sites_add(known)) << known;
     }
     EXPECT_TRUE(rf_watched_sites_add(0xaf));
+    EXPECT_TRUE(rf_watched_sites_add(0xffffffab)) << "a line begins with no digits of the one before";
   });
 }
 

@@ -52,6 +52,7 @@ const char *const kKept[] = {
     "kept_chain",
     "kept_by_an_interior_pointer",
     "kept_in_mapped_memory",
+    "kept_in_memory_that_was_a_stack",
     "kept_in_read_only_memory",
     "kept_by_a_tagged_pointer",
     "kept_in_a_big_sparse_block",

@@ -435,6 +435,17 @@ TEST(Process, ACrashNearALargeBlockNamesTheBlock) {
   }
 }
 
+TEST(Process, ACrashNearALargeBlockThatIsFreedIsAboutNoBlock) {
+  for (const char *const how : {"wild_before_freed", "wild_behind_freed"}) {
+    Result const result = run({program("process"), how});
+    EXPECT_EQ(result.status, 128 + SIGSEGV) << how;
+    ASSERT_EQ(result.findings.size(), 1U) << how;
+    EXPECT_EQ(result.findings[0]["bug"].text, "SEGV");
+    EXPECT_EQ(result.findings[0]["detail"].text.find("near a block"), std::string::npos)
+        << result.findings[0]["detail"].text;
+  }
+}
+
 TEST(Process, ItsEndDoesNotWakeThreadsThatWait) {
   for (int i = 0; i < 5; i++) {
     Result const result = run({program("process"), "waiting"});

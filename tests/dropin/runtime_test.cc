@@ -346,6 +346,35 @@ TEST(DropinUnmapped, AnAccessThereIsAUseAfterFree) {
   });
 }
 
+// A member or an index, which may be negative, lies up to 64 KiB from the pointer that was read.
+TEST(DropinUnmapped, AnAccessNearTheFillIsByAPointerOutOfAFreedBlock) {
+  alone([] {
+    Unmapped unmapped;
+    ucontext_t context;
+    ASSERT_EQ(getcontext(&context), 0);
+    constexpr uintptr_t kFill = UINTPTR_MAX / 0xff * 0xcc;
+    constexpr uintptr_t kReach = 0x10000;
+    for (uintptr_t const address : {kFill - kReach, kFill - 8, kFill, kFill + kReach - 1}) {
+      siginfo_t info{};
+      info.si_code = SEGV_MAPERR;
+      info.si_addr = const_cast<void *>(pointer(address));
+      rf_unmapped_report_fill(&info, &context);
+      std::vector<rf_finding> const found = unmapped.take();
+      ASSERT_EQ(found.size(), 1U) << address;
+      EXPECT_EQ(found[0].bug, RF_BUG_USE_AFTER_FREE);
+      EXPECT_EQ(found[0].address, address);
+      EXPECT_STREQ(found[0].detail, "the pointer was read from freed memory, whose bytes are 0xcc");
+    }
+    for (uintptr_t const address : {kFill - kReach - 1, kFill + kReach, uintptr_t{8}}) {
+      siginfo_t info{};
+      info.si_code = SEGV_MAPERR;
+      info.si_addr = const_cast<void *>(pointer(address));
+      rf_unmapped_report_fill(&info, &context);
+      EXPECT_TRUE(unmapped.take().empty()) << address;
+    }
+  });
+}
+
 TEST(DropinUnmapped, TheLastSixtyFourAreRemembered) {
   alone([] {
     Unmapped unmapped;

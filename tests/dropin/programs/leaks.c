@@ -430,6 +430,19 @@ static void kept_on_a_stack_that_is_used_again(void) {
   kept_on_a_thread_s_stack();
 }
 
+/* The memory is the program's again once the thread has ended. */
+static void kept_in_memory_that_was_a_stack(void) {
+  size_t const size = 1 << 20;
+  pthread_attr_t ours;
+  pthread_t t;
+  in_mapped_memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  pthread_attr_init(&ours);
+  pthread_attr_setstack(&ours, in_mapped_memory, size);
+  pthread_create(&t, &ours, free_at_once, NULL);
+  pthread_join(t, NULL);
+  in_mapped_memory[1000] = malloc(33);
+}
+
 static void kept_in_a_thread_s_register(void) {
   start(hold_in_a_register);
 }
@@ -589,6 +602,7 @@ static const test_case cases[] = {
     {"pointed_to_behind_its_end", pointed_to_behind_its_end},
     {"pointed_to_behind_its_odd_end", pointed_to_behind_its_odd_end},
     {"kept_in_mapped_memory", kept_in_mapped_memory},
+    {"kept_in_memory_that_was_a_stack", kept_in_memory_that_was_a_stack},
     {"kept_in_read_only_memory", kept_in_read_only_memory},
     {"kept_by_a_tagged_pointer", kept_by_a_tagged_pointer},
     {"kept_in_a_big_sparse_block", kept_in_a_big_sparse_block},

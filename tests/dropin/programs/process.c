@@ -329,13 +329,14 @@ static int is_hole(char *at) {
   return hole == at || (pipe(ends) == 0 && write(ends[1], at, 1) < 0 && write(ends[1], at + HOLE - 1, 1) < 0);
 }
 
-/* A place where nothing is, as near before or behind a large block as its rounded ends are. */
-static char *hole_beside(int behind) {
+/* A place where nothing is, as near before or behind a large block, *of, as its rounded ends are. */
+static char *hole_beside(int behind, char **of) {
   for (int i = 0; i < BLOCKS; i++) {
     char *const block = malloc(LARGE);
     uintptr_t const end = ((uintptr_t)block + LARGE + HOLE) & ~(uintptr_t)(HOLE - 1);
     uintptr_t const at = behind ? end : ((uintptr_t)block & ~(uintptr_t)(HOLE - 1)) - HOLE;
     if (is_hole((char *)at)) {
+      *of = block;
       return (char *)at + (behind ? 8 : HOLE - 8);
     }
     (void)mmap(NULL, 4 * HOLE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); /* apart from the next one */
@@ -343,10 +344,16 @@ static char *hole_beside(int behind) {
   return NULL;
 }
 
-static int wild_access(int behind) {
-  volatile char *const at = hole_beside(behind);
+static int wild_access(int behind, int freed) {
+  char *block = NULL;
+  volatile char *const at = hole_beside(behind, &block);
+  if (freed) {
+    free(block);
+  }
   return at != NULL ? *at : 1;
 }
+
+static volatile size_t too_much = (size_t)-1 / 2 + 1; /* for any malloc */
 
 /* The block is in a list of its thread then, which glibc walks when the thread ends. */
 static void *damage_list_of_thread(void *unused) {
@@ -378,6 +385,10 @@ static int leave(const char *how) {
   if (strcmp(how, "quick_exit") == 0) {
     quick_exit(4);
   }
+  if (strcmp(how, "rejected_then_thread_end") == 0) {
+    free(malloc(too_much));
+    damage_as_thread_ends();
+  }
   if (strcmp(how, "thread_end") == 0) {
     damage_as_thread_ends();
   }
@@ -393,8 +404,8 @@ static int leave(const char *how) {
     free(list);
     same[1][2] = NULL;
   }
-  if (strcmp(how, "wild_before") == 0 || strcmp(how, "wild_behind") == 0) {
-    return wild_access(strcmp(how, "wild_behind") == 0);
+  if (strncmp(how, "wild_be", strlen("wild_be")) == 0) {
+    return wild_access(strstr(how, "behind") != NULL, strstr(how, "freed") != NULL);
   }
   if (strcmp(how, "raise_segv") == 0) {
     raise(SIGSEGV);
