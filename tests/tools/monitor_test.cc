@@ -11,6 +11,7 @@
 #include <string>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 namespace ringfence_test {
@@ -91,6 +92,70 @@ TEST(Monitor, ShowsWhatATerminalSendsAtOnce) {
   EXPECT_EQ(waitpid(child, &status, 0), child);
   for (int const fd : {board, kept, shown[0], shown[1]}) {
     close(fd);
+  }
+}
+
+TEST(Monitor, ShowsATextOfTheBoardsAsALineUnlessQuiet) {
+  std::string const file = scratch("json");
+  std::string const json = "{\"type\":\"snapshot\"}";
+  ringfence::TextSink out;
+  rf_serial_text to;
+  rf_serial_text_init(&to, out.sink(), 1);
+  rf_sink_str(&to.sink, (json + "\n").c_str());
+  write_file(file, out.text() + "going on\n");
+  EXPECT_EQ(run({ringfence(), "monitor", file}).out, json + "\ngoing on\n");
+  EXPECT_EQ(run({ringfence(), "monitor", "--quiet", file}).out, "");
+  unlink(file.c_str());
+}
+
+TEST(Monitor, ShowsAFindingWhoseEndDoesNotCome) {
+  std::string const file = scratch("cut");
+  std::string const lines = lines_of_a_finding();
+  write_file(file, lines.substr(0, lines.find('\n') + 1));
+  Result const cut = run({ringfence(), "monitor", file});
+  EXPECT_EQ(cut.status, 99);
+  EXPECT_TRUE(has(cut.out, "at least 1 line of this report did not arrive")) << cut.out;
+  EXPECT_EQ(cut.err, "ringfence: 1 finding\n");
+  unlink(file.c_str());
+}
+
+TEST(Monitor, SetsATerminalRawAtItsSpeed) {
+  const struct {
+    const char *option;
+    speed_t speed;
+  } cases[] = {{nullptr, B115200}, {"--baud=57600", B57600}, {"--baud=921600", B921600}};
+  for (const auto &c : cases) {
+    int const board = posix_openpt(O_RDWR | O_NOCTTY);
+    if (board < 0 || grantpt(board) != 0 || unlockpt(board) != 0) {
+      GTEST_SKIP() << "there are no pseudo terminals here";
+    }
+    std::string const device = ptsname(board);
+    int const kept = open(device.c_str(), O_RDWR | O_NOCTTY);
+    struct termios how;
+    ASSERT_EQ(tcgetattr(kept, &how), 0);
+    how.c_cflag &= ~static_cast<tcflag_t>(CLOCAL);
+    ASSERT_EQ(tcsetattr(kept, TCSANOW, &how), 0);
+    ASSERT_EQ(write(board, "x\n", 2), 2);
+    int shown[2];
+    ASSERT_EQ(pipe(shown), 0);
+    pid_t const child = fork();
+    if (child == 0) {
+      dup2(shown[1], STDOUT_FILENO);
+      execl(ringfence().c_str(), "ringfence", "monitor", device.c_str(), c.option, static_cast<char *>(nullptr));
+      _exit(1);
+    }
+    EXPECT_EQ(read_until(shown[0], "x\n"), "x\n");
+    ASSERT_EQ(tcgetattr(kept, &how), 0);
+    EXPECT_EQ(cfgetispeed(&how), c.speed);
+    EXPECT_EQ(cfgetospeed(&how), c.speed);
+    EXPECT_EQ(how.c_lflag & (ICANON | ECHO | ISIG), 0U);
+    EXPECT_EQ(how.c_cflag & (CLOCAL | CREAD), static_cast<tcflag_t>(CLOCAL | CREAD));
+    kill(child, SIGTERM);
+    int status = 0;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    for (int const fd : {board, kept, shown[0], shown[1]}) {
+      close(fd);
+    }
   }
 }
 
