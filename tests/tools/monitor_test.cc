@@ -65,34 +65,64 @@ std::string read_until(int fd, const std::string &part) {
   return text;
 }
 
-// The terminal's other end is a board that stays silent after what it sent.
+// A monitor of a terminal, whose other end is a board that stays silent after what it sent.
+class Terminal {
+public:
+  Terminal() : board_(posix_openpt(O_RDWR | O_NOCTTY)) {
+    if (is_there()) {
+      device_ = ptsname(board_);
+      kept_ = open(device_.c_str(), O_RDWR | O_NOCTTY); // so that writes before the start are not lost
+    }
+  }
+  ~Terminal() {
+    if (child_ > 0) {
+      kill(child_, SIGTERM);
+      EXPECT_EQ(waitpid(child_, nullptr, 0), child_);
+    }
+    for (int const fd : {board_, kept_, shown_[0], shown_[1]}) {
+      close(fd);
+    }
+  }
+  Terminal(const Terminal &) = delete;
+  Terminal &operator=(const Terminal &) = delete;
+
+  bool is_there() const { return board_ >= 0 && grantpt(board_) == 0 && unlockpt(board_) == 0; }
+  int settings() const { return kept_; }
+  std::string shown_until(const std::string &part) const { return read_until(shown_[0], part); }
+
+  void send(const std::string &text) const {
+    EXPECT_EQ(write(board_, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  }
+
+  void watch(const char *option) {
+    ASSERT_EQ(pipe(shown_), 0);
+    child_ = fork();
+    if (child_ == 0) {
+      dup2(shown_[1], STDOUT_FILENO);
+      execl(ringfence().c_str(), "ringfence", "monitor", device_.c_str(), option, static_cast<char *>(nullptr));
+      _exit(1);
+    }
+  }
+
+private:
+  int board_;
+  int kept_ = -1;
+  int shown_[2] = {-1, -1};
+  pid_t child_ = -1;
+  std::string device_;
+};
+
 TEST(Monitor, ShowsWhatATerminalSendsAtOnce) {
-  int const board = posix_openpt(O_RDWR | O_NOCTTY);
-  if (board < 0 || grantpt(board) != 0 || unlockpt(board) != 0) {
+  Terminal terminal;
+  if (!terminal.is_there()) {
     GTEST_SKIP() << "there are no pseudo terminals here";
   }
-  std::string const device = ptsname(board);
-  int const kept = open(device.c_str(), O_RDWR | O_NOCTTY); // so that writes before the start are not lost
-  int shown[2];
-  ASSERT_EQ(pipe(shown), 0);
-  pid_t const child = fork();
-  if (child == 0) {
-    dup2(shown[1], STDOUT_FILENO);
-    execl(ringfence().c_str(), "ringfence", "monitor", device.c_str(), static_cast<char *>(nullptr));
-    _exit(1);
-  }
+  terminal.watch(nullptr);
   std::string const prompt = "shell> ";
-  ASSERT_EQ(write(board, prompt.data(), prompt.size()), static_cast<ssize_t>(prompt.size()));
-  EXPECT_EQ(read_until(shown[0], prompt), prompt) << "a line without an end is shown";
-  std::string const lines = lines_of_a_finding();
-  ASSERT_EQ(write(board, lines.data(), lines.size()), static_cast<ssize_t>(lines.size()));
-  EXPECT_TRUE(has(read_until(shown[0], "SUMMARY: Ringfence: "), "SUMMARY: Ringfence: "));
-  kill(child, SIGTERM);
-  int status = 0;
-  EXPECT_EQ(waitpid(child, &status, 0), child);
-  for (int const fd : {board, kept, shown[0], shown[1]}) {
-    close(fd);
-  }
+  terminal.send(prompt);
+  EXPECT_EQ(terminal.shown_until(prompt), prompt) << "a line without an end is shown";
+  terminal.send(lines_of_a_finding());
+  EXPECT_TRUE(has(terminal.shown_until("SUMMARY: Ringfence: "), "SUMMARY: Ringfence: "));
 }
 
 TEST(Monitor, ShowsATextOfTheBoardsAsALineUnlessQuiet) {
@@ -125,37 +155,22 @@ TEST(Monitor, SetsATerminalRawAtItsSpeed) {
     speed_t speed;
   } cases[] = {{nullptr, B115200}, {"--baud=57600", B57600}, {"--baud=921600", B921600}};
   for (const auto &c : cases) {
-    int const board = posix_openpt(O_RDWR | O_NOCTTY);
-    if (board < 0 || grantpt(board) != 0 || unlockpt(board) != 0) {
+    Terminal terminal;
+    if (!terminal.is_there()) {
       GTEST_SKIP() << "there are no pseudo terminals here";
     }
-    std::string const device = ptsname(board);
-    int const kept = open(device.c_str(), O_RDWR | O_NOCTTY);
     struct termios how;
-    ASSERT_EQ(tcgetattr(kept, &how), 0);
+    ASSERT_EQ(tcgetattr(terminal.settings(), &how), 0);
     how.c_cflag &= ~static_cast<tcflag_t>(CLOCAL);
-    ASSERT_EQ(tcsetattr(kept, TCSANOW, &how), 0);
-    ASSERT_EQ(write(board, "x\n", 2), 2);
-    int shown[2];
-    ASSERT_EQ(pipe(shown), 0);
-    pid_t const child = fork();
-    if (child == 0) {
-      dup2(shown[1], STDOUT_FILENO);
-      execl(ringfence().c_str(), "ringfence", "monitor", device.c_str(), c.option, static_cast<char *>(nullptr));
-      _exit(1);
-    }
-    EXPECT_EQ(read_until(shown[0], "x\n"), "x\n");
-    ASSERT_EQ(tcgetattr(kept, &how), 0);
+    ASSERT_EQ(tcsetattr(terminal.settings(), TCSANOW, &how), 0);
+    terminal.send("x\n");
+    terminal.watch(c.option);
+    EXPECT_EQ(terminal.shown_until("x\n"), "x\n");
+    ASSERT_EQ(tcgetattr(terminal.settings(), &how), 0);
     EXPECT_EQ(cfgetispeed(&how), c.speed);
     EXPECT_EQ(cfgetospeed(&how), c.speed);
     EXPECT_EQ(how.c_lflag & (ICANON | ECHO | ISIG), 0U);
     EXPECT_EQ(how.c_cflag & (CLOCAL | CREAD), static_cast<tcflag_t>(CLOCAL | CREAD));
-    kill(child, SIGTERM);
-    int status = 0;
-    EXPECT_EQ(waitpid(child, &status, 0), child);
-    for (int const fd : {board, kept, shown[0], shown[1]}) {
-      close(fd);
-    }
   }
 }
 

@@ -114,7 +114,7 @@ TEST(Replay, TellsInARowWhatItsHeadingsSay) {
                    &footprint, &over_peak, &at_end, &most),
             7)
       << result.out;
-  EXPECT_GT(slowest, mean);
+  EXPECT_GT(slowest, mean + 1) << "more than rounding makes";
   EXPECT_EQ(failures, 0U);
   EXPECT_NEAR(over_peak, footprint / 172.3, 0.002) << "172.3 KiB is the peak of the trace";
   EXPECT_GT(over_peak, 1);
@@ -124,7 +124,7 @@ TEST(Replay, TellsInARowWhatItsHeadingsSay) {
 
 TEST(Replay, DrawsALineFromEdgeToEdgeBelowTheHighest) {
   std::string const picture = scratch("line.svg");
-  EXPECT_EQ(replay({"-a", "slab", "-a", "tlsf", "--runs=1", "--svg", picture, recorded()}).status, 0);
+  EXPECT_EQ(replay({"-a", "tlsf", "-a", "slab", "--runs=1", "--svg", picture, recorded()}).status, 0);
   std::string const svg = read_file(picture);
   unsigned highest = 320;
   for (size_t at = svg.find("points=\""); at != std::string::npos; at = svg.find("points=\"", at)) {
