@@ -11,6 +11,7 @@
 #include <string>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 namespace ringfence_test {
@@ -64,33 +65,112 @@ std::string read_until(int fd, const std::string &part) {
   return text;
 }
 
-// The terminal's other end is a board that stays silent after what it sent.
+// A monitor of a terminal, whose other end is a board that stays silent after what it sent.
+class Terminal {
+public:
+  Terminal() : board_(posix_openpt(O_RDWR | O_NOCTTY)) {
+    if (is_there()) {
+      device_ = ptsname(board_);
+      kept_ = open(device_.c_str(), O_RDWR | O_NOCTTY); // so that writes before the start are not lost
+    }
+  }
+  ~Terminal() {
+    if (child_ > 0) {
+      kill(child_, SIGTERM);
+      EXPECT_EQ(waitpid(child_, nullptr, 0), child_);
+    }
+    for (int const fd : {board_, kept_, shown_[0], shown_[1]}) {
+      close(fd);
+    }
+  }
+  Terminal(const Terminal &) = delete;
+  Terminal &operator=(const Terminal &) = delete;
+
+  bool is_there() const { return board_ >= 0 && grantpt(board_) == 0 && unlockpt(board_) == 0; }
+  int settings() const { return kept_; }
+  std::string shown_until(const std::string &part) const { return read_until(shown_[0], part); }
+
+  void send(const std::string &text) const {
+    EXPECT_EQ(write(board_, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  }
+
+  void watch(const char *option) {
+    ASSERT_EQ(pipe(shown_), 0);
+    child_ = fork();
+    if (child_ == 0) {
+      dup2(shown_[1], STDOUT_FILENO);
+      execl(ringfence().c_str(), "ringfence", "monitor", device_.c_str(), option, static_cast<char *>(nullptr));
+      _exit(1);
+    }
+  }
+
+private:
+  int board_;
+  int kept_ = -1;
+  int shown_[2] = {-1, -1};
+  pid_t child_ = -1;
+  std::string device_;
+};
+
 TEST(Monitor, ShowsWhatATerminalSendsAtOnce) {
-  int const board = posix_openpt(O_RDWR | O_NOCTTY);
-  if (board < 0 || grantpt(board) != 0 || unlockpt(board) != 0) {
+  Terminal terminal;
+  if (!terminal.is_there()) {
     GTEST_SKIP() << "there are no pseudo terminals here";
   }
-  std::string const device = ptsname(board);
-  int const kept = open(device.c_str(), O_RDWR | O_NOCTTY); // so that writes before the start are not lost
-  int shown[2];
-  ASSERT_EQ(pipe(shown), 0);
-  pid_t const child = fork();
-  if (child == 0) {
-    dup2(shown[1], STDOUT_FILENO);
-    execl(ringfence().c_str(), "ringfence", "monitor", device.c_str(), static_cast<char *>(nullptr));
-    _exit(1);
-  }
+  terminal.watch(nullptr);
   std::string const prompt = "shell> ";
-  ASSERT_EQ(write(board, prompt.data(), prompt.size()), static_cast<ssize_t>(prompt.size()));
-  EXPECT_EQ(read_until(shown[0], prompt), prompt) << "a line without an end is shown";
+  terminal.send(prompt);
+  EXPECT_EQ(terminal.shown_until(prompt), prompt) << "a line without an end is shown";
+  terminal.send(lines_of_a_finding());
+  EXPECT_TRUE(has(terminal.shown_until("SUMMARY: Ringfence: "), "SUMMARY: Ringfence: "));
+}
+
+TEST(Monitor, ShowsATextOfTheBoardsAsALineUnlessQuiet) {
+  std::string const file = scratch("json");
+  std::string const json = "{\"type\":\"snapshot\"}";
+  ringfence::TextSink out;
+  rf_serial_text to;
+  rf_serial_text_init(&to, out.sink(), 1);
+  rf_sink_str(&to.sink, (json + "\n").c_str());
+  write_file(file, out.text() + "going on\n");
+  EXPECT_EQ(run({ringfence(), "monitor", file}).out, json + "\ngoing on\n");
+  EXPECT_EQ(run({ringfence(), "monitor", "--quiet", file}).out, "");
+  unlink(file.c_str());
+}
+
+TEST(Monitor, ShowsAFindingWhoseEndDoesNotCome) {
+  std::string const file = scratch("cut");
   std::string const lines = lines_of_a_finding();
-  ASSERT_EQ(write(board, lines.data(), lines.size()), static_cast<ssize_t>(lines.size()));
-  EXPECT_TRUE(has(read_until(shown[0], "SUMMARY: Ringfence: "), "SUMMARY: Ringfence: "));
-  kill(child, SIGTERM);
-  int status = 0;
-  EXPECT_EQ(waitpid(child, &status, 0), child);
-  for (int const fd : {board, kept, shown[0], shown[1]}) {
-    close(fd);
+  write_file(file, lines.substr(0, lines.find('\n') + 1));
+  Result const cut = run({ringfence(), "monitor", file});
+  EXPECT_EQ(cut.status, 99);
+  EXPECT_TRUE(has(cut.out, "at least 1 line of this report did not arrive")) << cut.out;
+  EXPECT_EQ(cut.err, "ringfence: 1 finding\n");
+  unlink(file.c_str());
+}
+
+TEST(Monitor, SetsATerminalRawAtItsSpeed) {
+  const struct {
+    const char *option;
+    speed_t speed;
+  } cases[] = {{nullptr, B115200}, {"--baud=57600", B57600}, {"--baud=921600", B921600}};
+  for (const auto &c : cases) {
+    Terminal terminal;
+    if (!terminal.is_there()) {
+      GTEST_SKIP() << "there are no pseudo terminals here";
+    }
+    struct termios how;
+    ASSERT_EQ(tcgetattr(terminal.settings(), &how), 0);
+    how.c_cflag &= ~static_cast<tcflag_t>(CLOCAL);
+    ASSERT_EQ(tcsetattr(terminal.settings(), TCSANOW, &how), 0);
+    terminal.send("x\n");
+    terminal.watch(c.option);
+    EXPECT_EQ(terminal.shown_until("x\n"), "x\n");
+    ASSERT_EQ(tcgetattr(terminal.settings(), &how), 0);
+    EXPECT_EQ(cfgetispeed(&how), c.speed);
+    EXPECT_EQ(cfgetospeed(&how), c.speed);
+    EXPECT_EQ(how.c_lflag & (ICANON | ECHO | ISIG), 0U);
+    EXPECT_EQ(how.c_cflag & (CLOCAL | CREAD), static_cast<tcflag_t>(CLOCAL | CREAD));
   }
 }
 

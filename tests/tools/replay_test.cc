@@ -1,6 +1,7 @@
 // `ringfence replay`, and what `ringfence check --trace` leaves for it.
 #include "tests/tools/run.h"
 
+#include <cstdio>
 #include <gtest/gtest.h>
 #include <string>
 #include <vector>
@@ -91,8 +92,58 @@ TEST(Replay, ComparesAllocatorsAndDrawsTheirMemory) {
   EXPECT_EQ(lines, 3U) << svg;
   EXPECT_TRUE(has(svg, ">pool:16x20,32x40+memheap</text>")) << svg;
   EXPECT_EQ(replay({"-a", "tlsf", "-a", "slab", "--runs=1", recorded()}).status, 0);
-  EXPECT_EQ(replay({"-a", "tlsf", "-a", "slab", "--runs=1", "--svg", "/nowhere/x.svg", recorded()}).said(),
-            std::vector<std::string>{"cannot write to /nowhere/x.svg: No such file or directory"});
+  Result const nowhere = replay({"-a", "tlsf", "-a", "slab", "--runs=1", "--svg", "/nowhere/x.svg", recorded()});
+  EXPECT_EQ(nowhere.status, 2);
+  EXPECT_EQ(nowhere.said(), std::vector<std::string>{"cannot write to /nowhere/x.svg: No such file or directory"});
+}
+
+TEST(Replay, TellsInARowWhatItsHeadingsSay) {
+  std::string const picture = scratch("row.svg");
+  Result const result = replay({"-a", "mempool", "-a", "tlsf", "--runs=1", "--svg", picture, recorded()});
+  EXPECT_EQ(result.status, 1) << "the first one fails, the last one does not";
+  size_t const row = result.out.find("\ntlsf ");
+  ASSERT_NE(row, std::string::npos) << result.out;
+  double mean = 0;
+  double slowest = 0;
+  size_t failures = 1;
+  double footprint = 0;
+  double over_peak = 0;
+  double at_end = 0;
+  double most = 0;
+  ASSERT_EQ(sscanf(result.out.c_str() + row, " tlsf %lf %lf %zu %lf KiB %lf %lf %% %lf %%", &mean, &slowest, &failures,
+                   &footprint, &over_peak, &at_end, &most),
+            7)
+      << result.out;
+  EXPECT_GT(slowest, mean + 1) << "more than rounding makes";
+  EXPECT_EQ(failures, 0U);
+  EXPECT_NEAR(over_peak, footprint / 172.3, 0.002) << "172.3 KiB is the peak of the trace";
+  EXPECT_GT(over_peak, 1);
+  EXPECT_LT(at_end, most);
+  unlink(picture.c_str());
+}
+
+TEST(Replay, DrawsALineFromEdgeToEdgeBelowTheHighest) {
+  std::string const picture = scratch("line.svg");
+  EXPECT_EQ(replay({"-a", "tlsf", "-a", "slab", "--runs=1", "--svg", picture, recorded()}).status, 0);
+  std::string const svg = read_file(picture);
+  unsigned highest = 320;
+  for (size_t at = svg.find("points=\""); at != std::string::npos; at = svg.find("points=\"", at)) {
+    at += 8;
+    size_t const end = svg.find('"', at);
+    unsigned x = 1;
+    unsigned y = 0;
+    ASSERT_EQ(sscanf(svg.c_str() + at, "%u,%u", &x, &y), 2);
+    EXPECT_EQ(x, 0U);
+    EXPECT_GT(y, 160U) << "little is live at the start";
+    for (; at < end; at = svg.find_first_of(" \"", at) + 1) {
+      ASSERT_EQ(sscanf(svg.c_str() + at, "%u,%u", &x, &y), 2);
+      EXPECT_LE(y, 320U);
+      highest = y < highest ? y : highest;
+    }
+    EXPECT_EQ(x, 960U);
+  }
+  EXPECT_EQ(highest, 0U);
+  unlink(picture.c_str());
 }
 
 TEST(Replay, TellsAnAllocatorThatIsTooSlowAndGoesOn) {

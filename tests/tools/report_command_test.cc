@@ -768,6 +768,36 @@ TEST_F(ReportCommand, SarifKeepsTheRulesOfTheStandard) {
   EXPECT_TRUE(has(sarif, "\"text\":\"allocated here\""));
 }
 
+TEST_F(ReportCommand, SarifTellsTheLifeOfABlock) {
+  const std::string found = file(
+      "found",
+      R"({"type":"finding","bug":"double-free","cwe":415,"access":"free","pid":7,"address":"0x1010","block":"0x1000",)"
+      R"("offset":16,"size":24,"found":{"thread":3,"site":{"file":"a.c","line":3,"function":"again"}},)"
+      R"("allocated":{"thread":1,"site":{"file":"a.c","line":1,"function":"make"}},)"
+      R"("released":{"thread":2,"site":{"file":"b.c","line":2,"function":"end"}}})"
+      "\n"
+      R"({"type":"finding","bug":"memory-leak","cwe":401,"pid":7,"size":8,"blocks":1,)"
+      R"("found":{"thread":1,"site":{"file":"main.c","line":9,"function":"main"}},)"
+      R"("allocated":{"thread":1,"site":{"file":"a.c","line":5,"function":"lose"}}})"
+      "\n");
+  const std::string sarif = report({"-q", "-f", "sarif", found}).out;
+  size_t at = 0;
+  for (const char *next :
+       {R"("id":"415","helpUri")", R"("id":"401","helpUri")", R"("ruleId":"double-free")", R"("text":"allocated here")",
+        R"("threadId":1)", R"("text":"freed here before")", R"("threadId":2)", R"("text":"freed here")",
+        R"("threadId":3)", R"("codeFlows")", R"("text":"allocated here"}},"executionOrder":1})",
+        R"("text":"freed here before"}},"executionOrder":2})", R"("text":"freed here"}},"executionOrder":3})",
+        R"("address":"0x1010","block":"0x1000","offset":16,"size":24,"processes":1)", R"("ruleId":"memory-leak")",
+        R"("threadId":1)", R"("relatedLocations":[{"id":1,)", R"("address":"0x0","size":8,"processes":1)"}) {
+    at = sarif.find(next, at);
+    ASSERT_NE(at, std::string::npos) << next << " is not where it belongs in " << sarif;
+  }
+  EXPECT_EQ(count(sarif, "\"id\":\"415\",\"helpUri\""), 1U);
+  EXPECT_EQ(count(sarif, "\"threadId\""), 4U);
+  EXPECT_EQ(count(sarif, "\"codeFlows\""), 1U);
+  EXPECT_FALSE(has(sarif, "main.c")) << "the place where leaks were counted";
+}
+
 TEST_F(ReportCommand, SarifOfManyFindingsIsSmall) {
   std::string many;
   for (unsigned i = 0; i < 100; i++) {
