@@ -108,6 +108,22 @@ TEST_F(DropinHeap, TellsUnderflowsToTheByte) {
   }
 }
 
+// The bytes before the first block of a span, and before one behind slots that are none so far, are no other block's.
+TEST_F(DropinHeap, ASweepTellsUnderflowsOfEachBlock) {
+  for (size_t const size : {13, 300, 5000}) {
+    std::vector<unsigned char *> blocks;
+    for (int i = 0; i < 20; i++) {
+      blocks.push_back(make(size));
+      for (unsigned char *const p : blocks) {
+        SCOPED_TRACE(testing::Message() << size << ", block " << i);
+        p[-2] = 'x';
+        EXPECT_EQ(rf_heap_as_allocator_sweep(), 1U);
+        EXPECT_EQ(recorder_.take().size(), 1U);
+      }
+    }
+  }
+}
+
 // Where the payload's bytes are those of a guard, only the place of the block tells the two apart.
 TEST_F(DropinHeap, TellsDamageBesideAPayloadThatLooksLikeAGuard) {
   for (size_t const size : {40, 5000, 100000}) {

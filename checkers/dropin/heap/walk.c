@@ -34,12 +34,19 @@ void rf_heap_walk(bool (*visit)(const rf_view *view, void *context), void *conte
 
 /* ---- Sweeps ---- */
 
+/* True where the guard before a block that begins where its slot does is the end of another block's slot, which is
+ * looked at with that one. */
+static bool follows_a_block(const rf_span *span, unsigned index) {
+  return index != 0 && rf_slot_state_of(&span->slots[index - 1]) != RF_SLOT_NEW;
+}
+
 /* True where a small block that begins where its slot does, live or freed, is as it should be: what mostly is seen.
  * False says nothing. */
 static bool is_plain_and_intact(const rf_span *span, unsigned index, rf_slot_state state) {
   const rf_slot *const slot = &span->slots[index];
   const unsigned char *const p = (const unsigned char *)span->base + (size_t)index * span->slot_size;
-  if (span->large || rf_span_is_restricted(span) || rf_slot_align(slot) != RF_ALIGN_DEFAULT) {
+  if (span->large || rf_span_is_restricted(span) || rf_slot_align(slot) != RF_ALIGN_DEFAULT ||
+      !follows_a_block(span, index)) {
     return false;
   }
   size_t const fill = state == RF_SLOT_FREED ? rf_fill_of(slot->size) : 0;
