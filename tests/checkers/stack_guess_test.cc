@@ -25,14 +25,15 @@ namespace {
 constexpr uintptr_t kWord = sizeof(uintptr_t);
 constexpr uint32_t kGeneration = 1; // the first one
 
-uintptr_t memory_of_stack[32];
+uintptr_t usual_words[64];
+uintptr_t *stack_words = usual_words;
 
 // The record of one stack is the guess for whatever is asked for.
 class StackGuess : public testing::Test {
 protected:
   StackGuess() : memory_(1 << 15), generation_(rf_stack_generation), bounds_(rf_host_last_stack) {
     EXPECT_EQ(rf_stack_depot_init(&depot_, memory_.data(), memory_.size() * 8), RF_OK);
-    std::fill(std::begin(memory_of_stack), std::end(memory_of_stack), 0x99);
+    std::fill(std::begin(usual_words), std::end(usual_words), 0x99);
     rf_stack_generation = kGeneration;
   }
   ~StackGuess() override {
@@ -49,7 +50,7 @@ protected:
     for (uint32_t const slot : slots) {
       layout.slots[frames_.size()] = slot;
       frames_.push_back(0x10000 + frames_.size());
-      memory_of_stack[slot] = frames_.back();
+      stack_words[slot] = frames_.back();
     }
     reach_ = (slots.back() + 1) * kWord;
     return layout;
@@ -68,14 +69,14 @@ protected:
     return rf_stack_depot_put_from(&depot_, &origin, max) == id;
   }
 
-  static uintptr_t begin() { return reinterpret_cast<uintptr_t>(memory_of_stack); }
+  static uintptr_t begin() { return reinterpret_cast<uintptr_t>(stack_words); }
 
   // The same after the word was another.
   bool is_met_without(uint32_t id, uint32_t slot) {
-    uintptr_t const kept = memory_of_stack[slot];
-    memory_of_stack[slot] ^= 0x40;
+    uintptr_t const kept = stack_words[slot];
+    stack_words[slot] ^= 0x40;
     bool const met = is_met(id);
-    memory_of_stack[slot] = kept;
+    stack_words[slot] = kept;
     return met;
   }
 
@@ -91,15 +92,15 @@ private:
 };
 
 TEST_F(StackGuess, HoldsWhereAllReturnAddressesAreInTheirPlaces) {
-  for (size_t const depth : {2U, 3U, 4U, 5U, 8U, 9U}) {
+  for (size_t const depth : {2U, 3U, 4U, 5U, 8U, 9U, 11U, 12U, 13U, 16U, 17U, 31U, 32U}) {
     std::vector<uint32_t> slots;
-    for (uint32_t slot = 1; slots.size() < depth; slot += 3) {
+    for (uint32_t slot = 1; slots.size() < depth; slot += depth < 12 ? 3 : 1) {
       slots.push_back(slot);
     }
     uint32_t const id = put(stack_at(slots));
     for (int again = 0; again < 2; again++) {
       EXPECT_TRUE(is_met(id)) << depth;
-      for (uint32_t slot = 0; slot < std::size(memory_of_stack); slot++) {
+      for (uint32_t slot = 0; slot < std::size(usual_words); slot++) {
         bool const counts = std::count(slots.begin(), slots.end(), slot) != 0;
         EXPECT_EQ(is_met_without(id, slot), !counts) << depth << ", slot " << slot;
       }
@@ -114,14 +115,96 @@ TEST_F(StackGuess, HoldsWhereFramePointersAreAsFarAway) {
   layout.check[0] = {4, 12};
   layout.check[1] = {5 | RF_CHECK_ABSOLUTE, 0x77};
   layout.check[2] = {6, -2};
-  memory_of_stack[4] = begin() + 12 * kWord;
-  memory_of_stack[5] = 0x77;
-  memory_of_stack[6] = begin() - 2 * kWord;
+  stack_words[4] = begin() + 12 * kWord;
+  stack_words[5] = 0x77;
+  stack_words[6] = begin() - 2 * kWord;
   uint32_t const id = put(layout);
   EXPECT_TRUE(is_met(id));
   for (uint32_t slot = 0; slot < 12; slot++) {
     bool const counts = slot == 1 || slot == 4 || slot == 5 || slot == 6 || slot == 8;
     EXPECT_EQ(is_met_without(id, slot), !counts) << slot;
+  }
+}
+
+// As many words as a layout may have, half of them frame pointers: more than the usual record has room for.
+TEST_F(StackGuess, HoldsWhereEachFrameHasAFramePointer) {
+  std::vector<uint32_t> slots;
+  for (uint32_t slot = 1; slots.size() < RF_TRACE_DEPTH; slot += 2) {
+    slots.push_back(slot);
+  }
+  for (unsigned const checks : {9U, 10U, 31U, 32U}) {
+    rf_stack_layout layout = stack_at(slots);
+    layout.checks = checks;
+    for (unsigned i = 0; i < checks; i++) {
+      bool const absolute = i % 3 == 2;
+      layout.check[i] = {2 * i | (absolute ? RF_CHECK_ABSOLUTE : 0), static_cast<int32_t>(absolute ? 0x500 + i : i)};
+      stack_words[2 * i] = absolute ? 0x500 + i : begin() + i * kWord;
+    }
+    frames_.back() = stack_words[slots.back()] = 0x20000 + checks; // a stack of its own
+    uint32_t const id = put(layout);
+    EXPECT_TRUE(is_met(id)) << checks;
+    for (uint32_t slot = 0; slot < std::size(usual_words); slot++) {
+      EXPECT_EQ(is_met_without(id, slot), slot % 2 == 0 && slot / 2 >= checks) << checks << ", slot " << slot;
+    }
+  }
+}
+
+// Frames of more than 65535 words: large arrays of functions.
+TEST_F(StackGuess, HoldsInLargeFrames) {
+  for (uint32_t const far : {0xFFFEU, 0xFFFFU, 0x10000U, 0x10001U, 0x30000U}) {
+    std::vector<uintptr_t> large(far + 1, 0x99);
+    stack_words = large.data();
+    for (bool const by_check : {false, true}) {
+      rf_stack_layout layout = stack_at(by_check ? std::vector<uint32_t>{1, 7, far} : std::vector<uint32_t>{1, far});
+      frames_.back() = stack_words[far] = 0x30000 + 2 * far + (by_check ? 1 : 0);
+      layout.checks = 1;
+      layout.check[0] = {by_check ? far - 1 : 4, 11};
+      stack_words[layout.check[0].slot] = begin() + 11 * kWord;
+      uint32_t const id = put(layout);
+      EXPECT_TRUE(is_met(id)) << far;
+      for (uint32_t const slot : {1U, 4U, 7U, far & 0xFFFF, far - 1, far}) {
+        bool const counts = slot == 1 || slot == far || slot == layout.check[0].slot || (by_check && slot == 7);
+        EXPECT_EQ(is_met_without(id, slot), !counts) << far << ", slot " << slot;
+      }
+    }
+  }
+  stack_words = usual_words;
+}
+
+// Two words that change together, by as much: no sum of one kind may hide that.
+TEST_F(StackGuess, IsAnotherWhereWordsChangePlaces) {
+  uint32_t const id = put(stack_at({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13}));
+  EXPECT_TRUE(is_met(id));
+  for (uint32_t one = 1; one <= 13; one++) {
+    for (uint32_t other = one + 1; other <= 13; other++) {
+      std::swap(stack_words[one], stack_words[other]);
+      EXPECT_FALSE(is_met(id)) << one << " and " << other;
+      std::swap(stack_words[one], stack_words[other]);
+      stack_words[one]++;
+      stack_words[other]--;
+      EXPECT_FALSE(is_met(id)) << one << " and " << other;
+      stack_words[one]--;
+      stack_words[other]++;
+    }
+  }
+  EXPECT_TRUE(is_met(id));
+}
+
+// Each of them is found again, behind the one that was met first.
+TEST_F(StackGuess, FindsStacksAgainThatPartAtAnyDepth) {
+  for (uint32_t const part : {2U, 6U, 12U}) {
+    rf_stack_layout const layout = stack_at({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12});
+    uint32_t const first = put(layout);
+    EXPECT_TRUE(is_met(first));
+    frames_[part - 1] = stack_words[part] = 0x40000;
+    uint32_t const second = put(layout);
+    ASSERT_NE(first, second);
+    EXPECT_FALSE(is_met(first)) << "part " << part;
+    EXPECT_TRUE(is_met(second)) << "part " << part;
+    rf_host_last_stack = {begin(), begin() + reach_};
+    std::fill(depot_.recent, depot_.recent + depot_.recent_mask + 1, second);
+    *rf_stack_guess_at(&depot_, 0x10000, begin()) = first;
+    EXPECT_EQ(rf_stack_guess(&depot_, 0x10000, stack_words, RF_TRACE_DEPTH, 0), second) << "part " << part;
   }
 }
 
@@ -155,7 +238,7 @@ TEST_F(StackGuess, IsOfTheLatestGeneration) {
   rf_stack_layout const old = stack_at({1, 4, 8});
   uint32_t const id = put(old);
   rf_stack_layout const other = stack_at({2, 5, 9});
-  memory_of_stack[1] = memory_of_stack[4] = memory_of_stack[8] = 0;
+  stack_words[1] = stack_words[4] = stack_words[8] = 0;
   EXPECT_EQ(put(other), id);
   EXPECT_FALSE(is_met(id)) << "written once for each generation";
   EXPECT_EQ(put(other, kGeneration + 1), id);
@@ -174,7 +257,7 @@ TEST_F(StackGuess, IsOfTheLatestGenerationBeyondTheLastNumber) {
   rf_stack_layout const old = stack_at({1, 4, 8});
   uint32_t const id = put(old, last);
   rf_stack_layout const other = stack_at({2, 5, 9});
-  memory_of_stack[1] = memory_of_stack[4] = memory_of_stack[8] = 0;
+  stack_words[1] = stack_words[4] = stack_words[8] = 0;
   EXPECT_EQ(put(other, 1), id);
   rf_stack_generation = 1;
   EXPECT_TRUE(is_met(id));
@@ -210,7 +293,7 @@ TEST_F(StackGuess, IsNoneWhereTheGenerationChangesWhileItIsCompared) {
     steps_left = steps += kStride;
     ringfence_test::set_stepping(true);
     rf_stack_verdict const verdict =
-        rf_stack_compare(record_at(&depot_, id), 0x10000, memory_of_stack, RF_TRACE_DEPTH, &word);
+        rf_stack_compare(record_at(&depot_, id), 0x10000, stack_words, RF_TRACE_DEPTH, &word);
     ringfence_test::set_stepping(false);
     ASSERT_NE(verdict, RF_STACK_OTHER) << steps;
     refused += verdict == RF_STACK_UNKNOWN ? 1 : 0;
@@ -252,7 +335,7 @@ TEST_F(StackGuess, OfACallerAloneIsItsStack) {
   EXPECT_NE(rf_stack_depot_put_caller(&depot_, 0x6000, false), deep);
   EXPECT_EQ(rf_stack_depot_put_caller(&depot_, 0, false), 0U);
   EXPECT_EQ(rf_stack_depot_put_caller(nullptr, 0x5000, false), 0U);
-  rf_origin const origin = {nullptr, 0x5000, memory_of_stack};
+  rf_origin const origin = {nullptr, 0x5000, stack_words};
   EXPECT_EQ(rf_stack_depot_put_from(nullptr, &origin, 1), 0U);
 }
 
@@ -264,8 +347,8 @@ std::vector<Added> added;
 
 TEST_F(StackGuess, OfACallThatFreesIsToldAsSuch) {
   depot_.added_call = [](uintptr_t caller, bool frees) { added.push_back({caller, frees}); };
-  rf_origin const first = {nullptr, 0x10000, memory_of_stack};
-  rf_origin const second = {nullptr, 0x20000, memory_of_stack};
+  rf_origin const first = {nullptr, 0x10000, stack_words};
+  rf_origin const second = {nullptr, 0x20000, stack_words};
   (void)rf_stack_depot_put_from(&depot_, &first, 8);
   (void)rf_stack_depot_put_free_from(&depot_, &second, 8);
   (void)rf_stack_depot_put_caller(&depot_, 0x30000, false);
