@@ -957,4 +957,45 @@ TEST_F(AwtkChecked, WhatIsNotFreedIsALeakWhenTheHeapEnds) {
   EXPECT_EQ("load_font", findings[0].function);
 }
 
+// Programs print them and keep them in files.
+TEST(AwtkNumbers, AreThoseOfTheOriginal) {
+  ret_t const results[] = {RET_OK,
+                           RET_OOM,
+                           RET_FAIL,
+                           RET_NOT_IMPL,
+                           RET_QUIT,
+                           RET_FOUND,
+                           RET_BUSY,
+                           RET_REMOVE,
+                           RET_REPEAT,
+                           RET_NOT_FOUND,
+                           RET_DONE,
+                           RET_STOP,
+                           RET_SKIP,
+                           RET_CONTINUE,
+                           RET_OBJECT_CHANGED,
+                           RET_ITEMS_CHANGED,
+                           RET_BAD_PARAMS,
+                           RET_TIMEOUT,
+                           RET_CRC,
+                           RET_IO,
+                           RET_EOS,
+                           RET_NOT_MODIFIED,
+                           RET_NO_PERMISSION,
+                           RET_INVALID_ADDR,
+                           RET_EXCEED_RANGE,
+                           RET_MAX_NR};
+  for (int i = 0; i < 26; i++) {
+    EXPECT_EQ(results[i], i);
+  }
+  EXPECT_EQ(TK_NAME_LEN, 31);
+  EXPECT_EQ(TK_FUNC_NAME_LEN, 63);
+  EXPECT_EQ(MAX_PATH, 255);
+  EXPECT_EQ(TK_MEM_POOLS_NR, 5);
+  EXPECT_EQ(TK_MAX_MEM_BLOCK_NR, 4);
+  EXPECT_EQ(TRY_MAX_TIMES, 5);
+  EXPECT_EQ(RF_AWTK_SIMPLE_BELOW, 4096);
+  EXPECT_EQ(RF_AWTK_SITES, 16384);
+}
+
 } // namespace
