@@ -26,7 +26,7 @@ inline std::string text_of_message(const std::string &data, uint64_t number) {
     uint64_t const tag = take_varint(data, &at);
     out += (number == 0 || out.empty() ? "" : " ") + std::to_string(tag >> 3) + ":";
     if ((tag & 7) == 0) {
-      out += std::to_string(take_varint(data, &at));
+      out += std::to_string(take_varint(data, &at)) + (number == 0 ? "\n" : "");
       continue;
     }
     size_t const size = take_varint(data, &at);
