@@ -371,6 +371,14 @@ TEST(DropinModes, HandlersMayAllocateWhereBlocksAreOurOwn) {
   }
 }
 
+TEST(DropinModes, FiguresOfTheHeapCountBlocksOnPages) {
+  for (const char *const options : {kPage, "mode=page:page_memory=16M", "mode=guard"}) {
+    Result const result = run({program("contract"), "figures"}, with(options));
+    EXPECT_EQ(result.out, "ok\n") << options;
+    EXPECT_EQ(result.status, 0) << options;
+  }
+}
+
 // Page keeps address space that other modes give back, which that program counts.
 TEST(DropinModes, SampleKeepsMallocsContract) {
   for (const char *const options : {kSample, "mode=sample", "mode=sample:sample_rate=1:sample_slots=2"}) {
