@@ -194,6 +194,18 @@ TEST(Monitor, ShowsLongLinesWhole) {
   unlink(file.c_str());
 }
 
+TEST(Monitor, CountsFindings) {
+  std::string const file = scratch("console");
+  rf_finding f = ringfence::sample_finding();
+  ringfence::TextSink out;
+  for (f.sequence = 1; f.sequence <= 3; f.sequence++) {
+    rf_report_serial(&f, nullptr, out.sink());
+  }
+  write_file(file, out.text());
+  EXPECT_EQ(run({ringfence(), "monitor", file}).err, "ringfence: 3 findings\n");
+  unlink(file.c_str());
+}
+
 // A board may pause within a line.
 TEST(Monitor, WaitsForTheEndOfALineThatMayBeOfAFinding) {
   Terminal terminal;

@@ -95,7 +95,8 @@ TEST(Pprof, HasEachPlaceOnceByAllThatIsKnownOfIt) {
         std::string(R"({"site":{"file":"b.c","line":3,"function":"f"}})"),
         std::string(R"({"site":{"file":"a.c","line":3,"function":"f"}})"),
         std::string(R"({"frames":[{"pc":"0x1010","module":"/m","build_id":"ab","offset":"0x10","function":"g"},)"
-                    R"({"pc":"0x1020","module":"/m","build_id":"ab","offset":"0x20"},{"pc":"0x30"}]})"),
+                    R"({"pc":"0x1020","module":"/m","build_id":"ab","offset":"0x20"},{"pc":"0x30"},)"
+                    R"({"pc":"0x1040","module":"/m","build_id":"ab","offset":"0x40","function":"g"}]})"),
         std::string("{}")}) {
     const std::string line = begin + allocated + "}";
     rf_run_add_line(&run, &arena, line.c_str(), line.size());
@@ -129,10 +130,11 @@ TEST(Pprof, HasEachPlaceOnceByAllThatIsKnownOfIt) {
 4:{1:5 2:1 3:32 4:{1:4 2:0}}
 5:{1:5 2:12 3:12 4:0}
 4:{1:6 2:0 3:48 4:{1:5 2:0}}
-2:{1:[4,5,6] 2:[5,1000]}
+4:{1:7 2:1 3:64 4:{1:3 2:0}}
+2:{1:[4,5,6,7] 2:[5,1000]}
 5:{1:6 2:13 3:13 4:0}
-4:{1:7 2:0 3:0 4:{1:6 2:0}}
-2:{1:[7] 2:[6,1000]}
+4:{1:8 2:0 3:0 4:{1:6 2:0}}
+2:{1:[8] 2:[6,1000]}
 9:1234567890123
 14:3
 6:""

@@ -324,6 +324,18 @@ TEST_F(ReportCommand, PageHasTheDateOfItsNewestInput) {
   EXPECT_TRUE(has(report({"--format=html", newest, old}).out, "2001-09-09 01:46:40 UTC"));
 }
 
+// A pipe was written just now, whatever it holds.
+TEST_F(ReportCommand, PageHasNoDateOfAPipe) {
+  const std::string old = file("old", json(leak()));
+  const timeval then[2] = {{1000000000, 0}, {1000000000, 0}};
+  ASSERT_EQ(utimes(old.c_str(), then), 0);
+  const auto page = [&](const std::string &how) { return run({"sh", "-c", how, ringfence(), old}).out; };
+  EXPECT_TRUE(has(page("\"$0\" report --format=html - < \"$1\""), "2001-09-09 01:46:40 UTC"));
+  const std::string piped = page("cat \"$1\" | \"$0\" report --format=html -");
+  EXPECT_TRUE(has(piped, "parse")) << piped;
+  EXPECT_FALSE(has(piped, " UTC"));
+}
+
 TEST_F(ReportCommand, KeepsTheFiguresOfTheRunsAddedUp) {
   const std::string line = R"({"type":"run","version":1,"processes":2,"killed":1,"running":0,"unreadable":0,)"
                            R"("leaks_unchecked":0,"allocations":5,"bytes":100,"peak":40,"unlisted_leaked_blocks":0,)"

@@ -505,6 +505,8 @@ TEST_F(TraceWriter, SaysWhereAMadeUpTraceCannotBeWritten) {
   trace made = trace_make(6, 1);
   EXPECT_FALSE(trace_write(&made, "/nowhere/trace"));
   EXPECT_FALSE(trace_write(&made, "/dev/full"));
+  trace_cut(&made, 3);
+  EXPECT_FALSE(trace_write(&made, "/dev/full")) << "as little as is written at the end";
   trace_free(&made);
 }
 
