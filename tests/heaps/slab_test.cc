@@ -113,6 +113,34 @@ TEST(SlabClasses, OfChunksLieSideBySideWithNothingBetween) {
   }
 }
 
+// A chunk that is there serves an alignment above its own where the request fits behind the gap.
+TEST(SlabClasses, ServeStricterAlignmentsWithinChunksThatAreThere) {
+  for (size_t const align : {64, 128}) {
+    for (size_t size = 1; size <= 300; size++) {
+      Heap h(kMiB);
+      std::vector<unsigned char *> blocks = {h.alloc(160, 8), h.alloc(200, 8), h.alloc(320, 8), h.alloc(448, 8)};
+      std::vector<size_t> sizes = {160, 200, 320, 448};
+      for (int i = 0; i < 6; i++) {
+        blocks.push_back(h.alloc(size, align));
+        sizes.push_back(size);
+        ASSERT_TRUE(rf_is_aligned(blocks.back(), align));
+        ASSERT_GE(rf_usable_size(h.a, blocks.back()), size);
+      }
+      for (size_t i = 0; i < blocks.size(); i++) {
+        std::memset(blocks[i], static_cast<int>(i), sizes[i]);
+      }
+      EXPECT_EQ(RF_OK, rf_check(h.a, nullptr));
+      for (size_t i = 0; i < blocks.size(); i++) {
+        for (size_t k = 0; k < sizes[i]; k++) {
+          ASSERT_EQ(blocks[i][k], i) << align << " " << size;
+        }
+        ASSERT_EQ(RF_OK, rf_free(h.a, blocks[i]));
+      }
+      h.expect_as_after_init();
+    }
+  }
+}
+
 TEST(SlabClasses, AreFewerInASmallArenaSoThatAZoneLeavesRoomForOthers) {
   uint32_t last = 0;
   for (size_t size = 512; size <= 8 * kMiB; size *= 2) {
