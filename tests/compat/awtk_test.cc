@@ -515,6 +515,23 @@ TEST_F(Awtk, RegionsServeInTheirOrderAndABlockMovesOn) {
   EXPECT_FALSE(mem_allocator_composite_is_valid_addr(a, mem1));
 }
 
+// As AWTK's own code has it: each call looks whether there is an allocator, and whether it has the function.
+TEST(AwtkNothing, AnswersEachCall) {
+  mem_allocator_t none = {};
+  static const mem_allocator_vtable_t empty = {};
+  mem_allocator_t without = {};
+  without.vt = &empty;
+  for (mem_allocator_t *const a : {static_cast<mem_allocator_t *>(nullptr), &none, &without}) {
+    EXPECT_EQ(nullptr, MEM_ALLOCATOR_ALLOC(a, 10));
+    EXPECT_EQ(nullptr, MEM_ALLOCATOR_REALLOC(a, &none, 10));
+    MEM_ALLOCATOR_FREE(a, &none);
+    EXPECT_EQ(RET_BAD_PARAMS, mem_allocator_dump(a));
+    EXPECT_EQ(RET_BAD_PARAMS, mem_allocator_destroy(a));
+  }
+  alignas(16) static unsigned char region[4096];
+  EXPECT_EQ(nullptr, mem_allocator_composite_init(nullptr, region, sizeof region, nullptr));
+}
+
 TEST_F(Awtk, SeveralRegionsTellWhatTheOnesTell) {
   char mem1[256];
   char mem2[256];

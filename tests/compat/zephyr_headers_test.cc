@@ -17,6 +17,7 @@
 #include <iterator>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -336,6 +337,40 @@ TEST(ZephyrSpinlock, IsHeldForOneStatementAndLeftByABreak) {
   EXPECT_EQ(runs_held, 23);
   k_spinlock_key_t const key = k_spin_lock(&lock);
   k_spin_unlock(&lock, key);
+}
+
+TEST(ZephyrSpinlock, IsHeldByOneThreadAtATime) {
+  static struct k_spinlock lock;
+  static volatile long sum;
+  constexpr long kRounds = 20000;
+  sum = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; i++) {
+    threads.emplace_back([] {
+      for (long k = 0; k < kRounds; k++) {
+        k_spinlock_key_t const key = k_spin_lock(&lock);
+        sum = sum + 1;
+        k_spin_unlock(&lock, key);
+        K_SPINLOCK(&lock) {
+          sum = sum + 1;
+        }
+      }
+    });
+  }
+  for (std::thread &thread : threads) {
+    thread.join();
+  }
+  EXPECT_EQ(sum, 4 * 2 * kRounds);
+}
+
+TEST_F(SingleList, WithoutTheEntryIsLeftAsItIs) {
+  sys_slist_append(&list, &entries[0].single);
+  sys_slist_append(&list, &entries[1].single);
+  EXPECT_FALSE(sys_slist_find_and_remove(&list, &entries[2].single));
+  EXPECT_EQ(sys_slist_peek_head(&list), &entries[0].single);
+  EXPECT_EQ(sys_slist_peek_tail(&list), &entries[1].single);
+  EXPECT_EQ(sys_slist_peek_next(&entries[0].single), &entries[1].single);
+  EXPECT_EQ(sys_slist_peek_next(&entries[1].single), nullptr);
 }
 
 // ---- Numbers ----
