@@ -371,6 +371,22 @@ TEST(DropinModes, HandlersMayAllocateWhereBlocksAreOurOwn) {
   }
 }
 
+// As docs/checkers/dropin.md has them.
+TEST(DropinModes, DefaultsOfTheDropInAreItsOwn) {
+  How how;
+  how.options = "help=1";
+  how.environment = {{"TEST_TARGET", "//some:test"}};
+  std::string const in_a_test = run({program("reads"), "good"}, how).err;
+  std::string const outside = run({"env", "-u", "TEST_TARGET", program("reads"), "good"}, how).err;
+  for (const char *const line : {"  mode=guard\n", "  stack_depth=12\n", "  quarantine=4194304\n", "  watch=2000\n"}) {
+    EXPECT_NE(outside.find(line), std::string::npos) << line << outside;
+  }
+  for (const char *const line : {"  stack_depth=12\n", "  quarantine=4194304\n", "  watch=0\n"}) {
+    EXPECT_NE(in_a_test.find(line), std::string::npos) << line << in_a_test;
+  }
+  EXPECT_EQ(in_a_test.find("watch=2000"), std::string::npos) << in_a_test;
+}
+
 TEST(DropinModes, FiguresOfTheHeapCountBlocksOnPages) {
   for (const char *const options : {kPage, "mode=page:page_memory=16M", "mode=guard"}) {
     Result const result = run({program("contract"), "figures"}, with(options));
