@@ -527,6 +527,14 @@ TEST(DropinModes, MteIsGuardAndALineThatSaysWhyWhereThereAreNoTags) {
                         "Tagging Extension); using mode guard\n");
 }
 
+TEST(DropinModes, AsanIsGuardAndALineThatSaysWhy) {
+  Result const result = run({program("reads"), "good"}, with("mode=asan:summary=1"));
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.last("summary")["mode"].text, "guard");
+  EXPECT_EQ(result.err, "ringfence: mode asan is for a program's own allocators: AddressSanitizer has its own malloc; "
+                        "using mode guard\n");
+}
+
 TEST(DropinModes, PageCountsItsBlocksInTheSummary) {
   Result const page = run({program("reads"), "good"}, with("mode=page:summary=1"));
   Result const guard = run({program("reads"), "good"}, with("mode=guard:summary=1"));
