@@ -524,6 +524,16 @@ TEST_F(Daemon, IsWaitedForWhereAskedTo) {
   EXPECT_FALSE(has(result.err, "still running")) << result.err;
 }
 
+// The command has the children of a shell that became it.
+TEST_F(Daemon, IsWaitedForThoughOtherChildrenEnd) {
+  const Result result =
+      run({"sh", "-c", "(sleep 0.2) & (sleep 0.6; : > \"$1\") & exec \"$0\" check --wait -- \"$2\" \"$1\"", ringfence(),
+           pipe_, program("daemon")});
+  EXPECT_EQ(result.status, 99) << result.err;
+  EXPECT_TRUE(has(result.err, "ringfence: 1 finding in 2 processes: ")) << result.err;
+  EXPECT_FALSE(has(result.err, "still running")) << result.err;
+}
+
 TEST_F(Daemon, IsWaitedForNoLongerThanAsked) {
   const auto began = std::chrono::steady_clock::now();
   const Result result = check({"--wait=1", "--", program("daemon"), pipe_});
