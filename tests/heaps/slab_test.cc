@@ -113,28 +113,39 @@ TEST(SlabClasses, OfChunksLieSideBySideWithNothingBetween) {
   }
 }
 
-// A chunk that is there serves an alignment above its own where the request fits behind the gap.
-TEST(SlabClasses, ServeStricterAlignmentsWithinChunksThatAreThere) {
-  for (size_t const align : {64, 128}) {
+// Where no page is left, a chunk that is there serves an alignment above its own, behind a gap in it.
+TEST(SlabClasses, ServeStricterAlignmentsWithinChunksWhereNoPageIsLeft) {
+  struct Block {
+    unsigned char *at;
+    size_t size;
+  };
+  for (size_t const align : {32, 64, 128}) {
     for (size_t size = 1; size <= 300; size++) {
-      Heap h(kMiB);
-      std::vector<unsigned char *> blocks = {h.alloc(160, 8), h.alloc(200, 8), h.alloc(320, 8), h.alloc(448, 8)};
-      std::vector<size_t> sizes = {160, 200, 320, 448};
-      for (int i = 0; i < 6; i++) {
-        blocks.push_back(h.alloc(size, align));
-        sizes.push_back(size);
-        ASSERT_TRUE(rf_is_aligned(blocks.back(), align));
-        ASSERT_GE(rf_usable_size(h.a, blocks.back()), size);
+      Heap h(size_t{64} << 10);
+      std::vector<Block> blocks;
+      for (size_t const chunk : {144, 160, 208, 288, 352, 448}) { // whose own alignments are 16 to 64
+        blocks.push_back({h.alloc(chunk, 8), chunk});
       }
+      for (size_t run = 16384; run >= 512; run /= 2) {
+        while (auto *const p = static_cast<unsigned char *>(rf_aligned_alloc(h.a, 4096, run))) {
+          blocks.push_back({p, run});
+        }
+      }
+      size_t const before = blocks.size();
+      while (auto *const p = static_cast<unsigned char *>(rf_aligned_alloc(h.a, align, size))) {
+        blocks.push_back({p, size});
+        ASSERT_TRUE(rf_is_aligned(p, align));
+        ASSERT_GE(rf_usable_size(h.a, p), size);
+      }
+      EXPECT_TRUE(blocks.size() > before || size > 200) << align << " " << size;
       for (size_t i = 0; i < blocks.size(); i++) {
-        std::memset(blocks[i], static_cast<int>(i), sizes[i]);
+        std::memset(blocks[i].at, static_cast<int>(i & 0xFF), blocks[i].size);
       }
       EXPECT_EQ(RF_OK, rf_check(h.a, nullptr));
       for (size_t i = 0; i < blocks.size(); i++) {
-        for (size_t k = 0; k < sizes[i]; k++) {
-          ASSERT_EQ(blocks[i][k], i) << align << " " << size;
-        }
-        ASSERT_EQ(RF_OK, rf_free(h.a, blocks[i]));
+        std::vector<unsigned char> const expected(blocks[i].size, static_cast<unsigned char>(i & 0xFF));
+        ASSERT_EQ(0, std::memcmp(blocks[i].at, expected.data(), expected.size())) << align << " " << size;
+        ASSERT_EQ(RF_OK, rf_free(h.a, blocks[i].at));
       }
       h.expect_as_after_init();
     }
