@@ -342,17 +342,21 @@ TEST(ZephyrSpinlock, IsHeldForOneStatementAndLeftByABreak) {
 TEST(ZephyrSpinlock, IsHeldByOneThreadAtATime) {
   static struct k_spinlock lock;
   static volatile long sum;
-  constexpr long kRounds = 20000;
+  constexpr long kRounds = 500;
   sum = 0;
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; i++) {
     threads.emplace_back([] {
       for (long k = 0; k < kRounds; k++) {
         k_spinlock_key_t const key = k_spin_lock(&lock);
-        sum = sum + 1;
+        long before = sum;
+        std::this_thread::yield(); // so that another one could come between
+        sum = before + 1;
         k_spin_unlock(&lock, key);
         K_SPINLOCK(&lock) {
-          sum = sum + 1;
+          before = sum;
+          std::this_thread::yield();
+          sum = before + 1;
         }
       }
     });
