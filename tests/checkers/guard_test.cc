@@ -676,6 +676,21 @@ TEST_P(Guard, ALongCorrectProgramIsSilentAndItsContentsStay) {
   expect_silence();
 }
 
+// Freed blocks wait by their size, those above a kilobyte together: none is lost at that border.
+TEST_P(Guard, BlocksOfEachSizeComeBackToTheHeap) {
+  rf_stats before;
+  rf_stats_get(heap_->allocator(), &before);
+  for (size_t size = 1; size <= 1300; size += size < 800 ? 16 : 1) {
+    EXPECT_EQ(rf_free(a(), rf_alloc(a(), size)), RF_OK) << size;
+  }
+  expect_silence();
+  end();
+  rf_stats after;
+  rf_stats_get(heap_->allocator(), &after);
+  EXPECT_EQ(after.blocks, before.blocks);
+  EXPECT_EQ(after.used, before.used);
+}
+
 INSTANTIATE_TEST_SUITE_P(Over, Guard, testing::ValuesIn(kHeaps), heap_name);
 
 } // namespace

@@ -542,6 +542,7 @@ TEST_F(Daemon, IsWaitedForNoLongerThanAsked) {
   EXPECT_GE(waited.count(), 1);
   const std::string words = "; 1 still running, its records are in ";
   ASSERT_TRUE(has(result.err, words)) << result.err;
+  EXPECT_FALSE(has(result.err, "killed")) << result.err;
   std::string folder = result.err.substr(result.err.find(words) + words.size());
   folder.resize(folder.find('\n'));
   write_file(pipe_, "");
