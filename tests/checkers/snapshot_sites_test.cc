@@ -79,12 +79,11 @@ TEST_F(SnapshotSites, HaveEachFrameAndModuleOnce) {
   add(30, 1, {0x20021, 0x10010, 0x1002B, 0});
   add(20, 1, {0x8000, 0x9}, &site);
   add(10, 1, {0x9, 0}, &site);
-  EXPECT_EQ(
-      written(2000, &symbolizer_, 3, 4),
-      R"({"sites":[[100,2,[[{"path":"/m1","build_id":"ab"},"0x10"],[{"path":"/m2","build_id":"ab"},"0x21","f","a.c",7]]],)"
-      R"([30,1,[1,0,[0,"0x2b","","a.c",7],[-1,"0x0"]]],)"
-      R"([20,1,[[-1,"0x0","g","b.c",5],[-1,"0x8000"],[-1,"0x9"]]],)"
-      R"([10,1,[4,6,3]]],"omitted_blocks":3,"omitted_bytes":4})");
+  EXPECT_EQ(written(2000, &symbolizer_, 3, 4), R"({"sites":[[100,2,[[{"path":"/m1","build_id":"ab"},"0x10"],)"
+                                               R"([{"path":"/m2","build_id":"ab"},"0x21","f","a.c",7]]],)"
+                                               R"([30,1,[1,0,[0,"0x2b","","a.c",7],[-1,"0x0"]]],)"
+                                               R"([20,1,[[-1,"0x0","g","b.c",5],[-1,"0x8000"],[-1,"0x9"]]],)"
+                                               R"([10,1,[4,6,3]]],"omitted_blocks":3,"omitted_bytes":4})");
 }
 
 TEST_F(SnapshotSites, WithoutNamesHaveAddresses) {

@@ -541,8 +541,8 @@ TEST_F(DropinHeap, ItsLockIsTakenForAllThatThreadsShare) {
 constexpr size_t kUnit = 65536; // of a span, which has guard bytes in front
 constexpr size_t kFront = 64;
 
-// docs/checkers/dropin.md: 32 bytes and up in steps of 16, from 256 on eight classes to a doubling, up to 32 KiB; guards
-// of 16 bytes at least; spans of 64 to 512 KiB; 16 bytes of description for a slot.
+// docs/checkers/dropin.md: 32 bytes and up in steps of 16, from 256 on eight classes to a doubling, up to 32 KiB; spans
+// of 64 to 512 KiB; guards of 16 bytes at least; 16 bytes of description for a slot.
 TEST(DropinSizeClasses, AreThoseOfThePage) {
   rf_size_classes_init();
   std::vector<size_t> expected;

@@ -134,7 +134,8 @@ def an_input_that_cannot_be_says_why():
 
 
 for case in (the_fuzzer_makes_the_same_requests,
-             the_arena_is_a_mebibyte_where_the_blocks_fit_into_three_quarters, a_heap_that_breaks_a_promise_is_found_with_the_window,
+             the_arena_is_a_mebibyte_where_the_blocks_fit_into_three_quarters,
+             a_heap_that_breaks_a_promise_is_found_with_the_window,
              an_input_that_cannot_be_says_why):
     case()
 sys.exit(1 if CONFLICTS else 0)
