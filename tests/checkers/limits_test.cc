@@ -14,6 +14,7 @@
 #include <ringfence/trace_writer.h>
 
 #include "checkers/os/seen_sites.h"
+#include "checkers/report/fnv.h"
 #include "checkers/report/policy.h"
 #include "checkers/trace/trace_format.h"
 
@@ -187,6 +188,16 @@ TEST(Limits, OfPatternsInPolicies) {
   std::string const text(300, 'a');
   EXPECT_TRUE(rf_policy_fits(text.c_str(), 256, text.substr(0, 256).c_str()));
   EXPECT_FALSE(rf_policy_fits(text.c_str(), 257, text.substr(0, 257).c_str()));
+}
+
+// FNV-1a of 64 bits, of which keys and fingerprints are made that stand in baselines and in the service's store. A text
+// counts with the zero behind it, so that two of them are told apart wherever one ends.
+TEST(Numbers, OfFnv) {
+  EXPECT_EQ(rf_fnv_bytes(RF_FNV_START, "a", 1), 0xAF63DC4C8601EC8CU);
+  EXPECT_EQ(rf_fnv_bytes(RF_FNV_START, "foobar", 6), 0x85944171F73967E8U);
+  EXPECT_EQ(rf_fnv_text(RF_FNV_START, "foobar"), 0x34531CA7168B8F38U);
+  EXPECT_EQ(rf_fnv_text(RF_FNV_START, ""), 0xAF63BD4C8601B7DFU);
+  EXPECT_EQ(rf_fnv_text(RF_FNV_START, nullptr), rf_fnv_text(RF_FNV_START, ""));
 }
 
 TEST(Limits, OfCallSitesThatAreSent) {
