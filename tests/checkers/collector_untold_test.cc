@@ -1,4 +1,5 @@
 // Counts that could not be told, since no file took them, are told by the next record.
+#include "checkers/checked/mode_options.h"
 #include "checkers/os/seen_sites.h"
 #include "checkers/os/spool_file.h"
 #include "checkers/report/collector.h"
@@ -18,13 +19,21 @@
 
 namespace {
 
-int refused_appends = 0; // so many appends from now on reach no file
+int refused_appends = 0;      // so many appends from now on reach no file
+bool counts_findings = false; // instead of writing
+unsigned findings_in_full = 0;
 
 } // namespace
 
 extern "C" {
 bool __real_rf_spool_file_append(rf_spool_file *spool, char *line, size_t size, bool ring);
 bool __wrap_rf_spool_file_append(rf_spool_file *spool, char *line, size_t size, bool ring) {
+  if (counts_findings) {
+    std::string const text(line, size);
+    findings_in_full += text.find("\"record\":\"finding\"") != std::string::npos ? 1 : 0;
+    spool->arrived = size;
+    return true;
+  }
   if (refused_appends == 0) {
     return __real_rf_spool_file_append(spool, line, size, ring);
   }
@@ -96,6 +105,66 @@ TEST(SpoolFile, SaysHowMuchOfAnAppendArrived) {
   }
   EXPECT_FALSE(again);
   EXPECT_EQ(spool.arrived, 0U);
+  std::filesystem::remove_all(folder);
+}
+
+// Whatever `collector_first` says: 0 is all.
+TEST(CollectorLimits, TenThousandFindingsOfAProcessAreToldInFull) {
+  std::string const folder = new_folder();
+  pid_t const child = fork();
+  if (child == 0) {
+    rf_collector_options options = {};
+    options.folder = {folder.c_str(), folder.size()};
+    options.mode = "guard";
+    bool well = rf_collector_begin(&options);
+    rf_finding finding = {};
+    finding.bug = RF_BUG_DOUBLE_FREE;
+    counts_findings = true;
+    for (unsigned i = 1; i <= 10002; i++) {
+      well = well && rf_collector_wants_names(&finding) == (i <= 10000);
+      rf_collector_put(&finding, nullptr);
+      well = well && findings_in_full == (i < 10000 ? i : 10000);
+    }
+    _exit(well ? 0 : 1);
+  }
+  int status = 1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  std::filesystem::remove_all(folder);
+}
+
+// A program with checked allocators of its own, which ends by exit, as its child does.
+TEST(CollectorOfAProgram, IsToldByEachProcessOfTheSitesThatItHasSeenItself) {
+  std::string const folder = new_folder();
+  pid_t const child = fork();
+  if (child == 0) {
+    rf_options options;
+    rf_options_default(&options);
+    options.mode = RF_MODE_GUARD;
+    options.collector = folder.c_str();
+    options.collector_length = folder.size();
+    rf_options_collect_run(&options);
+    uintptr_t const here = reinterpret_cast<uintptr_t>(&rf_collector_end);
+    rf_seen_sites_add(here + 1, false);
+    rf_seen_sites_add(here + 2, false);
+    pid_t const grandchild = fork();
+    if (grandchild == 0) {
+      rf_seen_sites_add(here + 2, false);
+      rf_seen_sites_add(here + 3, false);
+      exit(0);
+    }
+    int status = 1;
+    waitpid(grandchild, &status, 0);
+    rf_seen_sites_add(here + 4, false);
+    exit(status);
+  }
+  int status = 1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  std::string const text = text_of(folder);
+  size_t const first_end = text.find('\n') + 1; // the child's child ends first
+  EXPECT_EQ(times(text.substr(0, first_end), "\"sites\":1,\"watched\":[]"), 1U) << text;
+  EXPECT_EQ(times(text.substr(first_end), "\"sites\":3,\"watched\":[]"), 1U) << text;
   std::filesystem::remove_all(folder);
 }
 

@@ -258,6 +258,22 @@ TEST(EhFrameRow, UnitsOfCodeAndDataAreThoseOfTheCie) {
   EXPECT_EQ(text_of(row.places[kBp]), text_of(place(RF_PLACE_AT_CFA, -24)));
 }
 
+// Bits beyond the sixty-fourth count for nothing.
+TEST(EhFrameRow, NumbersMayBeLongerThanTheyNeed) {
+  for (size_t const zeros : {1, 8, 9, 10, 20}) {
+    Module module;
+    module.cie.code_align = {0x82};
+    module.cie.code_align.insert(module.cie.code_align.end(), zeros, 0x80);
+    module.cie.code_align.push_back(0);
+    module.functions[0].instructions = {0x43, 0x0E, 2 * kWord}; // three units on, the CFA is further
+    rf_eh_row row;
+    ASSERT_TRUE(module.row(module.code() + 5, &row)) << zeros;
+    EXPECT_EQ(row.cfa.operand, kWord) << zeros;
+    ASSERT_TRUE(module.row(module.code() + 6, &row)) << zeros;
+    EXPECT_EQ(row.cfa.operand, 2 * kWord) << zeros;
+  }
+}
+
 TEST(EhFrameRow, ALocationMayBeNamed) {
   Module module;
   for (int32_t const to : {6, 7}) {

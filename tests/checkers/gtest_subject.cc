@@ -198,4 +198,12 @@ TEST(Malloc, GoodAfter) {
   std::free(sink);
 }
 
+TEST(ManyOfMalloc, DoubleFrees) {
+  void *volatile p = std::malloc(24);
+  std::free(p);
+  for (int i = 0; i < 300; i++) {
+    std::free(p);
+  }
+}
+
 } // namespace

@@ -85,7 +85,9 @@ TEST(GtestListener, EachTestBeginsWithNoFindings) {
   Outcome const once = own("OwnHeap.Many");
   Outcome const twice = own("OwnHeap.Many:OwnHeap.Good' --gtest_repeat='2");
   EXPECT_EQ(twice.count("[       OK ] OwnHeap.Good"), 2U) << twice.out;
-  EXPECT_EQ(twice.count("ERROR: Ringfence: double-free"), 2 * once.count("ERROR: Ringfence: double-free"));
+  size_t const shown = once.count("ERROR: Ringfence: double-free");
+  EXPECT_EQ(twice.count("ERROR: Ringfence: double-free"), 2 * shown);
+  EXPECT_EQ(twice.count("Ringfence: " + std::to_string(300 - shown) + " findings more"), 2U) << twice.out;
 }
 
 // As without the listener: it is reported, and the process goes on where the options say so.
@@ -157,6 +159,16 @@ TEST(GtestListener, UnderTheDropInEachTestTellsTheLeaksOfItsOwn) {
   Outcome const outcome = run("gtest_subject_dropin", "Malloc.Leak' --gtest_repeat='3");
   EXPECT_EQ(outcome.count("[  FAILED  ] Malloc.Leak ("), 3U) << outcome.out;
   EXPECT_EQ(outcome.count("memory-leak of 79 byte(s) in 1 object(s)"), 3U) << outcome.out;
+}
+
+// The room for texts is limited there as well.
+TEST(GtestListener, UnderTheDropInTooManyFindingsAreCounted) {
+  Outcome const outcome = run("gtest_subject_dropin", "ManyOfMalloc.*:Malloc.GoodAfter");
+  size_t const shown = outcome.count("ERROR: Ringfence: double-free");
+  EXPECT_GT(shown, 5U) << "each has three stacks of long names";
+  EXPECT_EQ(outcome.count("SUMMARY: Ringfence: double-free"), shown) << outcome.out;
+  EXPECT_TRUE(outcome.has("Ringfence: " + std::to_string(300 - shown) + " findings more")) << shown;
+  EXPECT_TRUE(outcome.has("[       OK ] Malloc.GoodAfter")) << outcome.out;
 }
 
 TEST(GtestListener, UnderTheDropInGoodTestsPass) {

@@ -676,6 +676,76 @@ TEST_P(Guard, ALongCorrectProgramIsSilentAndItsContentsStay) {
   expect_silence();
 }
 
+// Freed blocks wait by their size, those above a kilobyte together: none is lost at that border.
+TEST_P(Guard, BlocksOfEachSizeComeBackToTheHeap) {
+  rf_stats before;
+  rf_stats_get(heap_->allocator(), &before);
+  for (size_t size = 1; size <= 1300; size += size < 800 ? 16 : 1) {
+    EXPECT_EQ(rf_free(a(), rf_alloc(a(), size)), RF_OK) << size;
+  }
+  expect_silence();
+  end();
+  rf_stats after;
+  rf_stats_get(heap_->allocator(), &after);
+  EXPECT_EQ(after.blocks, before.blocks);
+  EXPECT_EQ(after.used, before.used);
+}
+
+// A heap of one block, which is as long as all of its memory: guards behind small blocks are as long as they can be.
+struct Roomy {
+  static void *alloc(rf_allocator *self, size_t size, size_t, const rf_site *) {
+    auto *const heap = reinterpret_cast<Roomy *>(self);
+    bool const there = heap->taken || size > sizeof heap->memory;
+    heap->taken = true;
+    return there ? nullptr : heap->memory;
+  }
+  static rf_status free(rf_allocator *self, void *, const rf_site *) {
+    reinterpret_cast<Roomy *>(self)->taken = false;
+    return RF_OK;
+  }
+  static size_t usable_size(rf_allocator *, const void *) { return sizeof memory; }
+
+  rf_allocator base = {};
+  bool taken = false;
+  alignas(64) unsigned char memory[400];
+};
+
+// In a freed block, and behind it.
+TEST(GuardOfARoomyHeap, EachByteOfASmallFreedBlockAndItsLongGuardIsWatched) {
+  static const rf_allocator_ops ops = [] {
+    rf_allocator_ops all = {};
+    all.name = "roomy";
+    all.alloc = Roomy::alloc;
+    all.free = Roomy::free;
+    all.usable_size = Roomy::usable_size;
+    return all;
+  }();
+  for (size_t const size : {1, 15, 16, 17, 31, 40, 64, 65}) {
+    for (size_t at = 0; at < sizeof Roomy::memory - RF_GUARD_PREFIX; at++) {
+      Roomy heap;
+      heap.base.ops = &ops;
+      Recorder recorder;
+      rf_guard guard;
+      rf_guard_options options;
+      rf_guard_options_default(&options);
+      options.fill_free = SIZE_MAX;
+      options.leaks_at_deinit = false;
+      options.reporter = recorder.reporter();
+      ASSERT_EQ(rf_guard_init(&guard, &heap.base, &options), RF_OK);
+      auto *const p = static_cast<unsigned char *>(rf_alloc(&guard.base, size));
+      ASSERT_NE(p, nullptr);
+      EXPECT_EQ(rf_free(&guard.base, p), RF_OK);
+      p[at] ^= 0x11;
+      // The heap is full until the block leaves the quarantine, which is when it is compared.
+      EXPECT_NE(rf_alloc(&guard.base, 1), nullptr);
+      std::vector<rf_finding> const found = recorder.take();
+      ASSERT_EQ(found.size(), 1U) << size << " " << at;
+      EXPECT_EQ(found[0].bug, at < size ? RF_BUG_USE_AFTER_FREE : RF_BUG_BUFFER_OVERFLOW) << size << " " << at;
+      rf_deinit(&guard.base);
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Over, Guard, testing::ValuesIn(kHeaps), heap_name);
 
 } // namespace

@@ -3,6 +3,7 @@
 #include "checkers/os/map_query.h"
 #include "checkers/os/maps.h"
 #include "checkers/os/modules.h"
+#include "checkers/os/pid_path.h"
 #include "checkers/os/symbols.h"
 
 #include <ringfence/frames.h>
@@ -847,100 +848,30 @@ TEST(Symbols, AreThoseOfFunctionsThatTheFileDefines) {
   unlink(path.c_str());
 }
 
-// A file of these sections, and nothing that could run.
-struct Sections {
-  std::vector<ElfW(Shdr)> headers{ElfW(Shdr){}};
-  std::string names = std::string(1, '\0');
-  std::string body;
-
-  Sections &add(uint32_t type, const std::string &name, const std::string &contents) {
-    ElfW(Shdr) header{};
-    header.sh_name = static_cast<uint32_t>(names.size());
-    header.sh_type = type;
-    header.sh_offset = sizeof(ElfW(Ehdr)) + body.size();
-    header.sh_size = contents.size();
-    headers.push_back(header);
-    names += name + '\0';
-    body += contents + std::string((8 - contents.size() % 8) % 8, '\0');
-    return *this;
-  }
-
-  void write(const std::string &path) {
-    add(SHT_STRTAB, ".shstrtab", "");
-    headers.back().sh_size = names.size();
-    body += names + std::string((8 - names.size() % 8) % 8, '\0');
-    ElfW(Ehdr) elf{};
-    std::memcpy(elf.e_ident, ELFMAG, SELFMAG);
-    elf.e_ident[EI_CLASS] = sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32;
-    elf.e_shoff = sizeof elf + body.size();
-    elf.e_shentsize = sizeof(ElfW(Shdr));
-    elf.e_shnum = static_cast<uint16_t>(headers.size());
-    elf.e_shstrndx = static_cast<uint16_t>(headers.size() - 1);
-    FILE *const out = std::fopen(path.c_str(), "wb");
-    ASSERT_NE(out, nullptr) << path;
-    std::fwrite(&elf, sizeof elf, 1, out);
-    std::fwrite(body.data(), 1, body.size(), out);
-    std::fwrite(headers.data(), sizeof headers[0], headers.size(), out);
-    std::fclose(out);
-  }
-};
-
-std::string debug_link(const std::string &name) {
-  return name + std::string(4 - name.size() % 4, '\0') + "CRC.";
+// The path that options name with %p in it, in `room` bytes; "" where it does not fit.
+std::string pid_path(const std::string &text, size_t length, size_t room = 100) {
+  std::vector<char> bytes(room);
+  rf_sink_buffer out;
+  rf_sink_buffer_init(&out, bytes.data(), bytes.size());
+  return rf_pid_path(text.c_str(), length, &out) ? bytes.data() : "";
 }
 
-TEST(Symbols, ArePresentWhereAFileForDebuggersIsBesideAStrippedOne) {
-  std::string const folder = testing::TempDir() + "/symbols_debug";
-  std::string const program = folder + "/program";
-  std::string const same_folder = folder + "/program.debug";
-  std::string const below = folder + "/.debug";
-  mkdir(folder.c_str(), 0700);
-  mkdir(below.c_str(), 0700);
-  Sections().write(program);
-  EXPECT_FALSE(rf_symbols_present(program.c_str()));
-  Sections().add(SHT_PROGBITS, ".debug_line", "x").write(program);
-  EXPECT_TRUE(rf_symbols_present(program.c_str()));
-  Sections().add(SHT_PROGBITS, ".gnu_debuglink", debug_link("program.debug")).write(program);
-  EXPECT_FALSE(rf_symbols_present(program.c_str())) << "there is none";
-  for (const std::string &path : {same_folder, below + "/program.debug"}) {
-    Sections().add(SHT_SYMTAB, ".symtab", "").write(path);
-    EXPECT_TRUE(rf_symbols_present(program.c_str())) << path;
-    Sections().add(SHT_PROGBITS, ".text", "").write(path);
-    EXPECT_FALSE(rf_symbols_present(program.c_str())) << "it has no names, either: " << path;
-    std::remove(path.c_str());
+TEST(PidPath, HasTheProcessWhereverItIsAskedFor) {
+  std::string const id = std::to_string(getpid());
+  for (std::string const text : {"/tmp/x.%p", "%p", "%p.log", "a%p%pb", "plain", "100%", "%", "%%p", "%d"}) {
+    std::string expected = text;
+    for (size_t at = expected.find("%p"); at != std::string::npos; at = expected.find("%p", at)) {
+      expected.replace(at, 2, id);
+    }
+    EXPECT_EQ(pid_path(text, text.size()), expected);
   }
-  Sections().add(SHT_PROGBITS, ".debug_line", "x").write(same_folder);
-  std::string const link = folder + "/link";
-  ASSERT_EQ(symlink(program.c_str(), link.c_str()), 0);
-  EXPECT_TRUE(rf_symbols_present(link.c_str())) << "as /proc/self/exe is one";
-  for (const std::string &odd : {std::string("program.debug"), std::string(), std::string(5000, 'a') + '\0'}) {
-    Sections().add(SHT_PROGBITS, ".gnu_debuglink", odd).write(program);
-    EXPECT_FALSE(rf_symbols_present(program.c_str())) << "no name that ends, or none, or too long a one";
-  }
-  for (const std::string &path : {program, same_folder, link}) {
-    std::remove(path.c_str());
-  }
-  rmdir(below.c_str());
-  rmdir(folder.c_str());
+  EXPECT_EQ(pid_path("x.%p", 3), "x.%") << "what follows is no part of it";
 }
 
-// Nor does one that ends before it should.
-TEST(Symbols, ADamagedBuildIdNamesNoFile) {
-  std::string const program = testing::TempDir() + "/symbols_noted";
-  auto const note = [](uint32_t name, uint32_t id, uint32_t type, const std::string &rest) {
-    uint32_t const words[] = {name, id, type};
-    return std::string(reinterpret_cast<const char *>(words), sizeof words) + rest;
-  };
-  std::string const owner("GNU\0", 4);
-  for (const std::string &odd :
-       {std::string(), std::string("short"), note(4, 2, NT_GNU_BUILD_ID, owner + "\xff\xff"),
-        note(4, 0, NT_GNU_BUILD_ID, owner), note(4, 5000, NT_GNU_BUILD_ID, owner + "ab"),
-        note(4, UINT32_MAX, NT_GNU_BUILD_ID, owner), note(UINT32_MAX, UINT32_MAX, 1, owner + "ab"),
-        note(4, 4, 1, owner + "abcd") + note(4, 1000, NT_GNU_BUILD_ID, owner + std::string(1000, 'a'))}) {
-    Sections().add(SHT_NOTE, ".note", odd).write(program);
-    EXPECT_FALSE(rf_symbols_present(program.c_str())) << odd.size();
-  }
-  std::remove(program.c_str());
+TEST(PidPath, IsWholeOrNone) {
+  EXPECT_EQ(pid_path("12345", 5, 7), "12345");
+  EXPECT_EQ(pid_path("12345", 5, 6), "") << "it may have been cut";
+  EXPECT_EQ(pid_path("12345", 5, 5), "");
 }
 
 TEST(Symbols, ANameThatIsTooLongIsCut) {

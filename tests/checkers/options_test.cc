@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace ringfence {
 namespace {
@@ -50,6 +51,77 @@ TEST(Defaults, OfCheckersAreAsDocumented) {
   EXPECT_EQ(handles.quarantine, size_t{256} << 10);
   EXPECT_TRUE(handles.move && handles.leaks_at_deinit && handles.sweep_at_deinit);
   EXPECT_EQ(handles.reporter, nullptr);
+}
+
+struct Size {
+  const char *name;
+  size_t value;
+};
+
+bool operator==(const Size &a, const Size &b) {
+  return std::string(a.name) == b.name && a.value == b.value;
+}
+
+struct Number {
+  const char *name;
+  unsigned value;
+  unsigned least;
+  unsigned most;
+};
+
+bool operator==(const Number &a, const Number &b) {
+  return std::string(a.name) == b.name && a.value == b.value && a.least == b.least && a.most == b.most;
+}
+
+const std::vector<Size> kSizesOnHosts = {
+#define RF_HOSTED(hosted, board) (hosted)
+#define RF_OPTION_SIZE(name, value, help) {#name, (value)},
+#include <ringfence/options.inc>
+};
+
+#undef RF_HOSTED
+const std::vector<Size> kSizesOnBoards = {
+#define RF_HOSTED(hosted, board) (board)
+#define RF_OPTION_SIZE(name, value, help) {#name, (value)},
+#include <ringfence/options.inc>
+};
+
+const std::vector<Number> kNumbers = {
+#define RF_OPTION_NUMBER(name, value, least, most, help) {#name, (value), (least), (most)},
+#include <ringfence/options.inc>
+};
+
+// As docs/checkers/options.md has them: on hosts, and on boards.
+TEST(Defaults, OfOptionsAreAsDocumented) {
+  EXPECT_EQ(kSizesOnHosts, (std::vector<Size>{{"quarantine", 524288},
+                                              {"fill", 65536},
+                                              {"fill_alloc", 4096},
+                                              {"move_below", 4096},
+                                              {"closed", sizeof(void *) == 8 ? 1073741824U : 67108864U},
+                                              {"page_memory", 0}}));
+  EXPECT_EQ(kSizesOnBoards, (std::vector<Size>{{"quarantine", 1024},
+                                               {"fill", SIZE_MAX},
+                                               {"fill_alloc", 64},
+                                               {"move_below", 0},
+                                               {"closed", sizeof(void *) == 8 ? 1073741824U : 67108864U},
+                                               {"page_memory", 0}}));
+  constexpr unsigned kAny = 4294967295U;
+  EXPECT_EQ(kNumbers, (std::vector<Number>{{"exitcode", 99, 0, 255},
+                                           {"stack_depth", 0, 0, 32},
+                                           {"order_seed", 0, 0, kAny},
+                                           {"sweep_every", 0, 0, kAny},
+                                           {"sweep_budget", 1000, 1, 1000000},
+                                           {"sample_rate", 5000, 1, 16777216},
+                                           {"sample_slots", 64, 1, 65536},
+                                           {"sample_seed", 0, 0, kAny},
+                                           {"watch", 0, 0, 16777216},
+                                           {"raise", 1, 1, 64},
+                                           {"page_seed", 0, 0, kAny},
+                                           {"page_time", 100, 1, 100},
+                                           {"max_findings", 1000, 0, kAny},
+                                           {"verbosity", 0, 0, 1},
+                                           {"snapshot_every", 0, 0, 1000000},
+                                           {"collector_first", 3, 0, kAny}}));
 }
 
 class Options : public testing::Test {
@@ -117,6 +189,18 @@ TEST_F(Options, EveryKeyIsUnderstood) {
   EXPECT_EQ(std::string(o_.watch_sites, o_.watch_sites_length), "/tmp/y");
   EXPECT_EQ(o_.align, RF_PAGE_LEFT);
   EXPECT_EQ(o_.closed, size_t{23} << 20);
+}
+
+TEST_F(Options, ANumberIsTakenFromItsLeastToItsMost) {
+  for (const Number &n : kNumbers) {
+    std::string const key = std::string(n.name) + "=";
+    EXPECT_EQ(parse((key + std::to_string(n.least)).c_str()), "") << n.name;
+    EXPECT_EQ(parse((key + std::to_string(n.most)).c_str()), "") << n.name;
+    EXPECT_NE(parse((key + std::to_string(uint64_t{n.most} + 1)).c_str()), "") << n.name;
+    if (n.least != 0) {
+      EXPECT_NE(parse((key + std::to_string(n.least - 1)).c_str()), "") << n.name;
+    }
+  }
 }
 
 TEST_F(Options, TheLastOneWins) {

@@ -515,6 +515,23 @@ TEST_F(Awtk, RegionsServeInTheirOrderAndABlockMovesOn) {
   EXPECT_FALSE(mem_allocator_composite_is_valid_addr(a, mem1));
 }
 
+// As AWTK's own code has it: each call looks whether there is an allocator, and whether it has the function.
+TEST(AwtkNothing, AnswersEachCall) {
+  mem_allocator_t none = {};
+  static const mem_allocator_vtable_t empty = {};
+  mem_allocator_t without = {};
+  without.vt = &empty;
+  for (mem_allocator_t *const a : {static_cast<mem_allocator_t *>(nullptr), &none, &without}) {
+    EXPECT_EQ(nullptr, MEM_ALLOCATOR_ALLOC(a, 10));
+    EXPECT_EQ(nullptr, MEM_ALLOCATOR_REALLOC(a, &none, 10));
+    MEM_ALLOCATOR_FREE(a, &none);
+    EXPECT_EQ(RET_BAD_PARAMS, mem_allocator_dump(a));
+    EXPECT_EQ(RET_BAD_PARAMS, mem_allocator_destroy(a));
+  }
+  alignas(16) static unsigned char region[4096];
+  EXPECT_EQ(nullptr, mem_allocator_composite_init(nullptr, region, sizeof region, nullptr));
+}
+
 TEST_F(Awtk, SeveralRegionsTellWhatTheOnesTell) {
   char mem1[256];
   char mem2[256];
@@ -955,6 +972,47 @@ TEST_F(AwtkChecked, WhatIsNotFreedIsALeakWhenTheHeapEnds) {
   rf_awtk_mem_deinit();
   ASSERT_EQ(1U, findings.size());
   EXPECT_EQ("load_font", findings[0].function);
+}
+
+// Programs print them and keep them in files.
+TEST(AwtkNumbers, AreThoseOfTheOriginal) {
+  ret_t const results[] = {RET_OK,
+                           RET_OOM,
+                           RET_FAIL,
+                           RET_NOT_IMPL,
+                           RET_QUIT,
+                           RET_FOUND,
+                           RET_BUSY,
+                           RET_REMOVE,
+                           RET_REPEAT,
+                           RET_NOT_FOUND,
+                           RET_DONE,
+                           RET_STOP,
+                           RET_SKIP,
+                           RET_CONTINUE,
+                           RET_OBJECT_CHANGED,
+                           RET_ITEMS_CHANGED,
+                           RET_BAD_PARAMS,
+                           RET_TIMEOUT,
+                           RET_CRC,
+                           RET_IO,
+                           RET_EOS,
+                           RET_NOT_MODIFIED,
+                           RET_NO_PERMISSION,
+                           RET_INVALID_ADDR,
+                           RET_EXCEED_RANGE,
+                           RET_MAX_NR};
+  for (int i = 0; i < 26; i++) {
+    EXPECT_EQ(results[i], i);
+  }
+  EXPECT_EQ(TK_NAME_LEN, 31);
+  EXPECT_EQ(TK_FUNC_NAME_LEN, 63);
+  EXPECT_EQ(MAX_PATH, 255);
+  EXPECT_EQ(TK_MEM_POOLS_NR, 5);
+  EXPECT_EQ(TK_MAX_MEM_BLOCK_NR, 4);
+  EXPECT_EQ(TRY_MAX_TIMES, 5);
+  EXPECT_EQ(RF_AWTK_SIMPLE_BELOW, 4096);
+  EXPECT_EQ(RF_AWTK_SITES, 16384);
 }
 
 } // namespace

@@ -908,4 +908,30 @@ TEST_F(RtThread, AnyThreadMayUseTheHeapAtAnyTime) {
   EXPECT_EQ(0U, used());
 }
 
+// Programs print them, compare them with numbers of their own, and are built against the original's headers as well.
+TEST(RtThreadNumbers, AreThoseOfTheOriginal) {
+  int const errors[] = {RT_EOK, RT_ERROR, RT_ETIMEOUT, RT_EFULL,  RT_EEMPTY, RT_ENOMEM, RT_ENOSYS, RT_EBUSY,
+                        RT_EIO, RT_EINTR, RT_EINVAL,   RT_ENOENT, RT_ENOSPC, RT_EPERM,  RT_ETRAP,  RT_EFAULT};
+  for (int i = 0; i < 16; i++) {
+    EXPECT_EQ(errors[i], i);
+  }
+  EXPECT_EQ(RT_TRUE, 1);
+  EXPECT_EQ(RT_FALSE, 0);
+  EXPECT_EQ(RT_UINT8_MAX, 255);
+  EXPECT_EQ(RT_UINT16_MAX, 65535);
+  EXPECT_EQ(RT_UINT32_MAX, 4294967295U);
+  EXPECT_EQ(RT_TICK_MAX, 4294967295U);
+  EXPECT_EQ(RT_WAITING_FOREVER, -1);
+  EXPECT_EQ(RT_WAITING_NO, 0);
+  EXPECT_EQ(RT_VERSION_MAJOR * 10000 + RT_VERSION_MINOR * 100 + RT_VERSION_PATCH, 50000);
+  EXPECT_EQ(RT_VERSION * 10000 + RT_SUBVERSION * 100 + RT_REVISION, 50000);
+  EXPECT_EQ(RT_MM_PAGE_SIZE, 4096);
+  EXPECT_EQ(RT_MM_PAGE_MASK, 0xFFF);
+  EXPECT_EQ(1 << RT_MM_PAGE_BITS, RT_MM_PAGE_SIZE);
+  EXPECT_EQ(RT_NAME_MAX, 24);
+  EXPECT_EQ(RT_TICK_PER_SECOND, 1000);
+  EXPECT_EQ(RT_ALIGN_SIZE, sizeof(void *) == 8 ? 8 : 4);
+  EXPECT_EQ(RF_RT_HEAP_SIZE, 4194304);
+}
+
 } // namespace

@@ -240,4 +240,12 @@ TEST_F(UcGui, TheTypesOfTheTableHaveTheSizesOfTheManual) {
   EXPECT_EQ(8U, sizeof(tBlock));
 }
 
+TEST_F(UcGui, TheNumbersAreThoseOfTheManual) {
+  EXPECT_EQ(GUI_HMEM_NULL, 0);
+  EXPECT_EQ(GUI_ALLOC_SIZE, 12500);
+  EXPECT_EQ(GUI_BLOCK_ALIGN, 2);
+  EXPECT_EQ(GUI_MAXBLOCKS, 392);
+  EXPECT_EQ(GUI_ALLOC_AUTDEFRAG, 1);
+}
+
 } // namespace

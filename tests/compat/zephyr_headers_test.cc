@@ -1,9 +1,14 @@
 // Zephyr's small headers: lists against a model, macros, and sums and products that are looked at.
 #include <zephyr/init.h>
 #include <zephyr/kernel.h>
+#include <zephyr/logging/log.h>
 #include <zephyr/sys/dlist.h>
+#include <zephyr/sys/heap_listener.h>
 #include <zephyr/sys/math_extras.h>
+#include <zephyr/sys/mem_blocks.h>
+#include <zephyr/sys/multi_heap.h>
 #include <zephyr/sys/slist.h>
+#include <zephyr/sys/sys_heap.h>
 #include <zephyr/sys/util.h>
 
 #include <gtest/gtest.h>
@@ -12,6 +17,7 @@
 #include <iterator>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -331,6 +337,79 @@ TEST(ZephyrSpinlock, IsHeldForOneStatementAndLeftByABreak) {
   EXPECT_EQ(runs_held, 23);
   k_spinlock_key_t const key = k_spin_lock(&lock);
   k_spin_unlock(&lock, key);
+}
+
+TEST(ZephyrSpinlock, IsHeldByOneThreadAtATime) {
+  static struct k_spinlock lock;
+  static volatile long sum;
+  constexpr long kRounds = 500;
+  sum = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; i++) {
+    threads.emplace_back([] {
+      for (long k = 0; k < kRounds; k++) {
+        k_spinlock_key_t const key = k_spin_lock(&lock);
+        long before = sum;
+        std::this_thread::yield(); // so that another one could come between
+        sum = before + 1;
+        k_spin_unlock(&lock, key);
+        K_SPINLOCK(&lock) {
+          before = sum;
+          std::this_thread::yield();
+          sum = before + 1;
+        }
+      }
+    });
+  }
+  for (std::thread &thread : threads) {
+    thread.join();
+  }
+  EXPECT_EQ(sum, 4 * 2 * kRounds);
+}
+
+TEST_F(SingleList, WithoutTheEntryIsLeftAsItIs) {
+  sys_slist_append(&list, &entries[0].single);
+  sys_slist_append(&list, &entries[1].single);
+  EXPECT_FALSE(sys_slist_find_and_remove(&list, &entries[2].single));
+  EXPECT_EQ(sys_slist_peek_head(&list), &entries[0].single);
+  EXPECT_EQ(sys_slist_peek_tail(&list), &entries[1].single);
+  EXPECT_EQ(sys_slist_peek_next(&entries[0].single), &entries[1].single);
+  EXPECT_EQ(sys_slist_peek_next(&entries[1].single), nullptr);
+}
+
+// ---- Numbers ----
+
+TEST(ZephyrNumbers, AreThoseOfTheOriginal) {
+  EXPECT_EQ(MAX_MULTI_HEAPS, 8);
+  EXPECT_EQ(MAX_MULTI_ALLOCATORS, 8);
+  EXPECT_EQ(SYS_HEAP_ARRAY_SIZE, 16);
+  EXPECT_EQ(LOG_LEVEL_NONE, 0U);
+  EXPECT_EQ(LOG_LEVEL_ERR, 1U);
+  EXPECT_EQ(LOG_LEVEL_WRN, 2U);
+  EXPECT_EQ(LOG_LEVEL_INF, 3U);
+  EXPECT_EQ(LOG_LEVEL_DBG, 4U);
+  EXPECT_EQ(HEAP_ID_LIBC, uintptr_t{0});
+  EXPECT_EQ(Z_HEAP_MIN_SIZE, 24);
+  EXPECT_EQ(K_HEAP_MEM_POOL_SIZE, 65536);
+}
+
+TEST(ZephyrTimeouts, AreInMillisecondsRoundedUp) {
+  EXPECT_EQ(K_FOREVER.ticks, -1);
+  EXPECT_EQ(K_NO_WAIT.ticks, 0);
+  EXPECT_EQ(K_TICKS(7).ticks, 7);
+  EXPECT_EQ(K_MSEC(7).ticks, 7);
+  EXPECT_EQ(K_SECONDS(7).ticks, 7000);
+  EXPECT_EQ(K_MINUTES(7).ticks, 420000);
+  EXPECT_EQ(K_HOURS(7).ticks, 25200000);
+  EXPECT_EQ(K_USEC(0).ticks, 0);
+  EXPECT_EQ(K_USEC(1).ticks, 1);
+  EXPECT_EQ(K_USEC(1000).ticks, 1);
+  EXPECT_EQ(K_USEC(1001).ticks, 2);
+  EXPECT_EQ(K_NSEC(1).ticks, 1);
+  EXPECT_EQ(K_NSEC(1000000).ticks, 1);
+  EXPECT_EQ(K_NSEC(1000001).ticks, 2);
+  EXPECT_TRUE(K_TIMEOUT_EQ(K_MSEC(1000), K_SECONDS(1)));
+  EXPECT_FALSE(K_TIMEOUT_EQ(K_MSEC(1), K_NO_WAIT));
 }
 
 } // namespace

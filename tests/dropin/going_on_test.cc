@@ -1,6 +1,7 @@
 // After a finding that does not end the process: the next bug is found too, and the heap works.
 #include "tests/dropin/run.h"
 
+#include <fstream>
 #include <gtest/gtest.h>
 #include <sstream>
 
@@ -114,6 +115,17 @@ TEST_P(GoingOn, TheSameLinkedIn) {
   Result const result = run_all("going_on_static");
   expect_all_found(result);
   expect_heap_works(result);
+}
+
+// Programs and collectors tell by the numbers whether something is missing.
+TEST(GoingOn, FindingsAreNumberedWithoutThoseThatAreHidden) {
+  std::string const rules = testing::TempDir() + "/going_on_rules";
+  std::ofstream(rules) << "heap-buffer-overflow:*\nbad-free:*\n";
+  Result const result = run({"timeout", "60", program("going_on")}, with("mode=guard:halt=0:suppressions=" + rules));
+  ASSERT_EQ(result.findings.size(), 6U);
+  for (size_t i = 0; i < result.findings.size(); i++) {
+    EXPECT_EQ(result.findings[i]["sequence"].number, static_cast<long long>(i + 1));
+  }
 }
 
 } // namespace

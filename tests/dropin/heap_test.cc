@@ -17,6 +17,7 @@ extern "C" {
 #include <chrono>
 #include <cstring>
 #include <gtest/gtest.h>
+#include <iterator>
 #include <random>
 #include <thread>
 #include <vector>
@@ -539,6 +540,30 @@ TEST_F(DropinHeap, ItsLockIsTakenForAllThatThreadsShare) {
 
 constexpr size_t kUnit = 65536; // of a span, which has guard bytes in front
 constexpr size_t kFront = 64;
+
+// docs/checkers/dropin.md: 32 bytes and up in steps of 16, from 256 on eight classes to a doubling, up to 32 KiB; spans
+// of 64 to 512 KiB; guards of 16 bytes at least; 16 bytes of description for a slot.
+TEST(DropinSizeClasses, AreThoseOfThePage) {
+  rf_size_classes_init();
+  std::vector<size_t> expected;
+  for (size_t size = 32; size <= 256; size += 16) {
+    expected.push_back(size);
+  }
+  for (size_t base = 256; base < 32768; base *= 2) {
+    for (size_t k = 1; k <= 8; k++) {
+      expected.push_back(base + k * base / 8);
+    }
+  }
+  ASSERT_EQ(expected.size(), std::size(rf_size_classes));
+  for (size_t i = 0; i < expected.size(); i++) {
+    EXPECT_EQ(rf_size_classes[i].size, expected[i]) << i;
+    EXPECT_GE(rf_size_classes[i].units, 1U);
+    EXPECT_LE(rf_size_classes[i].units, 8U);
+  }
+  EXPECT_EQ(RF_UNIT, 65536U);
+  EXPECT_EQ(RF_TAIL_LEAST, 16U);
+  EXPECT_EQ(sizeof(rf_slot), 16U);
+}
 
 TEST(DropinSizeClasses, ServeEachSizeFromTheSmallestThatHoldsIt) {
   rf_size_classes_init();

@@ -371,6 +371,30 @@ TEST(DropinModes, HandlersMayAllocateWhereBlocksAreOurOwn) {
   }
 }
 
+// As docs/checkers/dropin.md has them.
+TEST(DropinModes, DefaultsOfTheDropInAreItsOwn) {
+  How how;
+  how.options = "help=1";
+  how.environment = {{"TEST_TARGET", "//some:test"}};
+  std::string const in_a_test = run({program("reads"), "good"}, how).err;
+  std::string const outside = run({"env", "-u", "TEST_TARGET", program("reads"), "good"}, how).err;
+  for (const char *const line : {"  mode=guard\n", "  stack_depth=12\n", "  quarantine=4194304\n", "  watch=2000\n"}) {
+    EXPECT_NE(outside.find(line), std::string::npos) << line << outside;
+  }
+  for (const char *const line : {"  stack_depth=12\n", "  quarantine=4194304\n", "  watch=0\n"}) {
+    EXPECT_NE(in_a_test.find(line), std::string::npos) << line << in_a_test;
+  }
+  EXPECT_EQ(in_a_test.find("watch=2000"), std::string::npos) << in_a_test;
+}
+
+TEST(DropinModes, FiguresOfTheHeapCountBlocksOnPages) {
+  for (const char *const options : {kPage, "mode=page:page_memory=16M", "mode=guard"}) {
+    Result const result = run({program("contract"), "figures"}, with(options));
+    EXPECT_EQ(result.out, "ok\n") << options;
+    EXPECT_EQ(result.status, 0) << options;
+  }
+}
+
 // Page keeps address space that other modes give back, which that program counts.
 TEST(DropinModes, SampleKeepsMallocsContract) {
   for (const char *const options : {kSample, "mode=sample", "mode=sample:sample_rate=1:sample_slots=2"}) {
@@ -501,6 +525,14 @@ TEST(DropinModes, MteIsGuardAndALineThatSaysWhyWhereThereAreNoTags) {
   EXPECT_EQ(result.last("summary")["mode"].text, "guard");
   EXPECT_EQ(result.err, "ringfence: mode mte is not available (it needs Linux on an AArch64 processor with the Memory "
                         "Tagging Extension); using mode guard\n");
+}
+
+TEST(DropinModes, AsanIsGuardAndALineThatSaysWhy) {
+  Result const result = run({program("reads"), "good"}, with("mode=asan:summary=1"));
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.last("summary")["mode"].text, "guard");
+  EXPECT_EQ(result.err, "ringfence: mode asan is for a program's own allocators: AddressSanitizer has its own malloc; "
+                        "using mode guard\n");
 }
 
 TEST(DropinModes, PageCountsItsBlocksInTheSummary) {

@@ -6,9 +6,11 @@
 
 import os
 import re
+import struct
 import subprocess
 import sys
 import tempfile
+import zlib
 
 RINGFENCE, TRACE, BROKEN = (os.path.abspath(word) for word in sys.argv[1:4])
 FUZZERS = {os.path.basename(word).replace("_fuzz", ""): os.path.abspath(word) for word in sys.argv[4:]}
@@ -64,6 +66,24 @@ def seed_of(allocator, *words):
     return seed, test
 
 
+def trace_of(*sizes):
+    """The path of a trace in which blocks of these sizes are allocated."""
+    payload = b""
+    for size in sizes:
+        payload += b"\0"
+        while size >= 128:
+            payload += bytes([size & 127 | 128])
+            size >>= 7
+        payload += bytes([size])
+    header = b"RFTRACE\n" + struct.pack("<II", 1, 0)
+    number = struct.pack("<I", 0)
+    path = os.path.join(FOLDER, "made.rft")
+    with open(path, "wb") as file:
+        file.write(header + struct.pack("<I", zlib.crc32(header)) + struct.pack("<I", len(payload)) + number +
+                   struct.pack("<I", zlib.crc32(number + payload)) + payload)
+    return path
+
+
 def run_on(program, seed):
     return subprocess.run([program, seed], env={**os.environ, "RF_FUZZ_TRACE": "1"}, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, check=False)
@@ -80,6 +100,20 @@ def the_fuzzer_makes_the_same_requests():
             differs = [(i, a, b) for i, (a, b) in enumerate(zip(wanted, got)) if a != b]
             check(len(wanted) > 30 and len(got) == len(wanted) and not differs, allocator, window, len(wanted),
                   len(got), differs[:3])
+
+
+def the_arena_is_a_mebibyte_where_the_blocks_fit_into_three_quarters():
+    seed = os.path.join(FOLDER, "shrunk.seeds")
+    quarters = 3 * 262144
+    for sizes, fits in (((quarters,), True), ((quarters - 1000, 1000), True), ((quarters + 1,), False)):
+        done = replay("-a", "tlsf", "--fuzz-seed", seed, trace_of(*sizes))
+        check(done.returncode == (0 if fits else 2), sizes, done.stderr)
+        check(fits or "the arena has so many bytes" in done.stderr, sizes, done.stderr)
+        if fits:
+            got = list(requests_of_fuzzer(run_on(FUZZERS["tlsf"], seed).stdout))
+            check([request[2] for request in got[:len(sizes)]] == list(sizes), sizes, got[:5])
+    done = replay("-a", "tlsf", "--arena=1100K", "--fuzz-seed", seed, trace_of(quarters))
+    check(done.returncode == 2 and "the arena has so many bytes: 1126400" in done.stderr, done.stderr)
 
 
 def a_heap_that_breaks_a_promise_is_found_with_the_window():
@@ -99,7 +133,9 @@ def an_input_that_cannot_be_says_why():
     check(done.returncode == 2 and "cannot write to /nowhere/x.seeds" in done.stderr, done.stderr)
 
 
-for case in (the_fuzzer_makes_the_same_requests, a_heap_that_breaks_a_promise_is_found_with_the_window,
+for case in (the_fuzzer_makes_the_same_requests,
+             the_arena_is_a_mebibyte_where_the_blocks_fit_into_three_quarters,
+             a_heap_that_breaks_a_promise_is_found_with_the_window,
              an_input_that_cannot_be_says_why):
     case()
 sys.exit(1 if CONFLICTS else 0)

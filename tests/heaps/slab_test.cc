@@ -113,6 +113,45 @@ TEST(SlabClasses, OfChunksLieSideBySideWithNothingBetween) {
   }
 }
 
+// Where no page is left, a chunk that is there serves an alignment above its own, behind a gap in it.
+TEST(SlabClasses, ServeStricterAlignmentsWithinChunksWhereNoPageIsLeft) {
+  struct Block {
+    unsigned char *at;
+    size_t size;
+  };
+  for (size_t const align : {32, 64, 128}) {
+    for (size_t size = 1; size <= 300; size++) {
+      Heap h(size_t{64} << 10);
+      std::vector<Block> blocks;
+      for (size_t const chunk : {144, 160, 208, 288, 352, 448}) { // whose own alignments are 16 to 64
+        blocks.push_back({h.alloc(chunk, 8), chunk});
+      }
+      for (size_t run = 16384; run >= 512; run /= 2) {
+        while (auto *const p = static_cast<unsigned char *>(rf_aligned_alloc(h.a, 4096, run))) {
+          blocks.push_back({p, run});
+        }
+      }
+      size_t const before = blocks.size();
+      while (auto *const p = static_cast<unsigned char *>(rf_aligned_alloc(h.a, align, size))) {
+        blocks.push_back({p, size});
+        ASSERT_TRUE(rf_is_aligned(p, align));
+        ASSERT_GE(rf_usable_size(h.a, p), size);
+      }
+      EXPECT_TRUE(blocks.size() > before || size > 200) << align << " " << size;
+      for (size_t i = 0; i < blocks.size(); i++) {
+        std::memset(blocks[i].at, static_cast<int>(i & 0xFF), blocks[i].size);
+      }
+      EXPECT_EQ(RF_OK, rf_check(h.a, nullptr));
+      for (size_t i = 0; i < blocks.size(); i++) {
+        std::vector<unsigned char> const expected(blocks[i].size, static_cast<unsigned char>(i & 0xFF));
+        ASSERT_EQ(0, std::memcmp(blocks[i].at, expected.data(), expected.size())) << align << " " << size;
+        ASSERT_EQ(RF_OK, rf_free(h.a, blocks[i].at));
+      }
+      h.expect_as_after_init();
+    }
+  }
+}
+
 TEST(SlabClasses, AreFewerInASmallArenaSoThatAZoneLeavesRoomForOthers) {
   uint32_t last = 0;
   for (size_t size = 512; size <= 8 * kMiB; size *= 2) {

@@ -14,6 +14,7 @@ extern "C" {
 #include "tools/ringfence/base/arena.h"
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/json.h"
+#include "tools/ringfence/base/option_table.h"
 #include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/base/string_table.h"
@@ -128,6 +129,30 @@ TEST_F(Sinks, ATextEndsWithinItsRoom) {
     EXPECT_EQ(t.text, std::string(length, 'x'));
     EXPECT_STREQ(next, "next") << length;
   }
+}
+
+// ---- Options ----
+
+// Names of 23 columns stand beside their help, longer ones above it.
+TEST(OptionTable, HelpIsInTwoColumns) {
+  const rf_option rows[] = {
+      {"short", 's', nullptr, "one line", nullptr},
+      {"valued", '\0', "N", "two\nlines", nullptr},
+      {"maybe", 'm', "[=N]", "optional", nullptr},
+      {"of-just-seventeen", '\0', nullptr, "beside", nullptr},
+      {"of-eighteen-letter", '\0', nullptr, "below", nullptr},
+  };
+  const rf_option_table table = {"test", rows, 5, false};
+  testing::internal::CaptureStdout();
+  rf_option_table_help(&table);
+  EXPECT_EQ(testing::internal::GetCapturedStdout(), "Options:\n"
+                                                    "  -s, --short             one line\n"
+                                                    "      --valued N          two\n"
+                                                    "                          lines\n"
+                                                    "  -m, --maybe[=N]         optional\n"
+                                                    "      --of-just-seventeen beside\n"
+                                                    "      --of-eighteen-letter\n"
+                                                    "                          below\n");
 }
 
 // ---- Words ----

@@ -1,6 +1,9 @@
 // Reports of `ringfence check` beside its text: other forms, suppressions, baselines, outputs of tests.
 #include "tests/tools/run.h"
 
+#include <csignal>
+#include <cstdio>
+#include <ctime>
 #include <gtest/gtest.h>
 
 namespace ringfence_test {
@@ -49,6 +52,49 @@ TEST_F(CheckReports, OutputsAreWrittenBesideTheText) {
   ASSERT_EQ(gethostname(host, sizeof host - 1), 0);
   EXPECT_TRUE(has(read_file(file("r.xml")), "hostname=\"" + std::string(host) + "\"")) << read_file(file("r.xml"));
   EXPECT_TRUE(has(read_file(file("r.xml")), "classname=\"ringfence.overflow\"")) << read_file(file("r.xml"));
+}
+
+// Milliseconds of the day of a time of SARIF behind `name`; -1 where there is none.
+long time_in(const std::string &sarif, const std::string &name) {
+  const std::string mark = "\"" + name + "\":\"";
+  const size_t at = sarif.find(mark);
+  int hour = 0;
+  int minute = 0;
+  int second = 0;
+  int rest = 0;
+  char zone = ' ';
+  const bool whole = at != std::string::npos &&
+                     sscanf(sarif.c_str() + at + mark.size(), "%*4d-%*2d-%*2dT%2d:%2d:%2d.%3d%c\"", &hour, &minute,
+                            &second, &rest, &zone) == 5 &&
+                     zone == 'Z';
+  return whole ? ((hour * 60L + minute) * 60 + second) * 1000 + rest : -1;
+}
+
+TEST_F(CheckReports, SarifTellsHowTheProgramRanAndEnded) {
+  const long before = time(nullptr) % 86400 * 1000;
+  const Result killed = check({"-q", "--sarif", file("killed"), "--", "sh", "-c", "sleep 0.3; kill -TERM $$"});
+  EXPECT_EQ(killed.signal, SIGTERM);
+  std::string sarif = read_file(file("killed"));
+  EXPECT_TRUE(has(sarif, R"("automationDetails":{)"
+                         "\n"
+                         R"("id":"ringfence/sh/")"))
+      << sarif;
+  EXPECT_TRUE(has(sarif, R"("executionSuccessful":true)")) << sarif;
+  EXPECT_TRUE(has(sarif, R"("exitSignalNumber":15,"exitSignalName":"Terminated","workingDirectory")")) << sarif;
+  EXPECT_FALSE(has(sarif, "exitCode")) << sarif;
+  EXPECT_TRUE(has(sarif, R"("commandLine":"sh -c sleep 0.3; kill -TERM $$")")) << sarif;
+  const long began = time_in(sarif, "startTimeUtc");
+  const long day = 24L * 60 * 60 * 1000;
+  ASSERT_GE(began, 0) << sarif;
+  ASSERT_GE(time_in(sarif, "endTimeUtc"), 0) << sarif;
+  const long lasted = (time_in(sarif, "endTimeUtc") - began + day) % day;
+  EXPECT_GE(lasted, 300);
+  EXPECT_LT(lasted, 60000);
+  EXPECT_LT((began - before + day) % day, 60000);
+  check({"-q", "--sarif", file("left"), "--", "sh", "-c", "exit 3"});
+  sarif = read_file(file("left"));
+  EXPECT_TRUE(has(sarif, R"("exitCode":3)")) << sarif;
+  EXPECT_FALSE(has(sarif, "exitSignal")) << sarif;
 }
 
 TEST_F(CheckReports, GithubIsAnAnnotationAfterTheText) {

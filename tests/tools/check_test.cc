@@ -1,6 +1,7 @@
 // `ringfence check` with programs that it can check: they run as they would without it, and it says what it saw.
 #include "tests/tools/run.h"
 
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <elf.h>
@@ -523,11 +524,25 @@ TEST_F(Daemon, IsWaitedForWhereAskedTo) {
   EXPECT_FALSE(has(result.err, "still running")) << result.err;
 }
 
+// The command has the children of a shell that became it.
+TEST_F(Daemon, IsWaitedForThoughOtherChildrenEnd) {
+  const Result result =
+      run({"sh", "-c", "(sleep 0.2) & (sleep 0.6; : > \"$1\") & exec \"$0\" check --wait -- \"$2\" \"$1\"", ringfence(),
+           pipe_, program("daemon")});
+  EXPECT_EQ(result.status, 99) << result.err;
+  EXPECT_TRUE(has(result.err, "ringfence: 1 finding in 2 processes: ")) << result.err;
+  EXPECT_FALSE(has(result.err, "still running")) << result.err;
+}
+
 TEST_F(Daemon, IsWaitedForNoLongerThanAsked) {
+  const auto began = std::chrono::steady_clock::now();
   const Result result = check({"--wait=1", "--", program("daemon"), pipe_});
+  const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - began;
   EXPECT_EQ(result.status, 0);
+  EXPECT_GE(waited.count(), 1);
   const std::string words = "; 1 still running, its records are in ";
   ASSERT_TRUE(has(result.err, words)) << result.err;
+  EXPECT_FALSE(has(result.err, "killed")) << result.err;
   std::string folder = result.err.substr(result.err.find(words) + words.size());
   folder.resize(folder.find('\n'));
   write_file(pipe_, "");

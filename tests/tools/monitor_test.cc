@@ -89,6 +89,13 @@ public:
   bool is_there() const { return board_ >= 0 && grantpt(board_) == 0 && unlockpt(board_) == 0; }
   int settings() const { return kept_; }
   std::string shown_until(const std::string &part) const { return read_until(shown_[0], part); }
+  // The first piece that is shown in so many milliseconds.
+  std::string shown_within(int milliseconds) const {
+    struct pollfd wait = {shown_[0], POLLIN, 0};
+    char piece[512];
+    ssize_t const size = poll(&wait, 1, milliseconds) == 1 ? read(shown_[0], piece, sizeof piece) : 0;
+    return {piece, static_cast<size_t>(size > 0 ? size : 0)};
+  }
 
   void send(const std::string &text) const {
     EXPECT_EQ(write(board_, text.data(), text.size()), static_cast<ssize_t>(text.size()));
@@ -153,7 +160,9 @@ TEST(Monitor, SetsATerminalRawAtItsSpeed) {
   const struct {
     const char *option;
     speed_t speed;
-  } cases[] = {{nullptr, B115200}, {"--baud=57600", B57600}, {"--baud=921600", B921600}};
+  } cases[] = {{nullptr, B115200},         {"--baud=9600", B9600},     {"--baud=19200", B19200},
+               {"--baud=38400", B38400},   {"--baud=57600", B57600},   {"-b115200", B115200},
+               {"--baud=230400", B230400}, {"--baud=460800", B460800}, {"--baud=921600", B921600}};
   for (const auto &c : cases) {
     Terminal terminal;
     if (!terminal.is_there()) {
@@ -172,6 +181,63 @@ TEST(Monitor, SetsATerminalRawAtItsSpeed) {
     EXPECT_EQ(how.c_lflag & (ICANON | ECHO | ISIG), 0U);
     EXPECT_EQ(how.c_cflag & (CLOCAL | CREAD), static_cast<tcflag_t>(CLOCAL | CREAD));
   }
+}
+
+// With letters that begin a line of ours, and without; as long as a piece, and longer.
+TEST(Monitor, ShowsLongLinesWhole) {
+  std::string const file = scratch("long");
+  for (size_t const length : {4095U, 4096U, 4097U, 10000U}) {
+    std::string const text = std::string(length, 'x') + "\nnext # line\n" + std::string(length, '#') + "\n";
+    write_file(file, text);
+    EXPECT_EQ(run({ringfence(), "monitor", file}).out, text);
+  }
+  unlink(file.c_str());
+}
+
+TEST(Monitor, CountsFindings) {
+  std::string const file = scratch("console");
+  rf_finding f = ringfence::sample_finding();
+  ringfence::TextSink out;
+  for (f.sequence = 1; f.sequence <= 3; f.sequence++) {
+    rf_report_serial(&f, nullptr, out.sink());
+  }
+  write_file(file, out.text());
+  EXPECT_EQ(run({ringfence(), "monitor", file}).err, "ringfence: 3 findings\n");
+  unlink(file.c_str());
+}
+
+// A board may pause within a line.
+TEST(Monitor, WaitsForTheEndOfALineThatMayBeOfAFinding) {
+  Terminal terminal;
+  if (!terminal.is_there()) {
+    GTEST_SKIP() << "there are no pseudo terminals here";
+  }
+  std::string const lines = lines_of_a_finding();
+  terminal.watch(nullptr);
+  terminal.send("x\n" + lines.substr(0, 20));
+  EXPECT_EQ(terminal.shown_until("x\n"), "x\n");
+  EXPECT_EQ(terminal.shown_within(500), "");
+  terminal.send(lines.substr(20));
+  std::string const shown = terminal.shown_until("SUMMARY: Ringfence: ");
+  EXPECT_EQ(shown.rfind("=====", 0), 0U) << shown;
+  EXPECT_FALSE(has(shown, "did not arrive")) << shown;
+}
+
+TEST(Monitor, AnImageNamesAddresses) {
+  std::string const subject = program("overflow");
+  Result const nm = run({"sh", "-c", "nm \"$1\" | grep ' T main$'", "sh", subject});
+  rf_finding f = {};
+  f.bug = RF_BUG_LEAK;
+  f.allocated.depth = 1;
+  f.allocated.frames[0] = static_cast<uintptr_t>(std::stoull(nm.out, nullptr, 16)) + 4;
+  ringfence::TextSink out;
+  rf_report_serial(&f, nullptr, out.sink());
+  std::string const file = scratch("console");
+  write_file(file, out.text());
+  EXPECT_TRUE(
+      has(run({ringfence(), "monitor", "--image", subject, file}).out, " in main tests/tools/programs/overflow.c:"));
+  EXPECT_FALSE(has(run({ringfence(), "monitor", file}).out, " in main"));
+  unlink(file.c_str());
 }
 
 TEST(Monitor, SaysWhatIsWrong) {

@@ -1,5 +1,6 @@
 // Parts of the reports that do not depend on the findings: colours, the frame of a profile, lines of source files.
 #include "tests/core/text_sink.h"
+#include "tests/tools/pprof_text.h"
 #include "tests/tools/run.h"
 
 #include <cstdio>
@@ -9,6 +10,7 @@
 #include <sys/stat.h>
 
 extern "C" {
+#include "tools/ringfence/model/run.h"
 #include "tools/ringfence/render/colour.h"
 #include "tools/ringfence/render/pprof.h"
 #include "tools/ringfence/render/source.h"
@@ -80,6 +82,77 @@ TEST(Pprof, IsWholeInBlocksOfAnyNumber) {
     ASSERT_EQ(number(at + 4, 4), sum) << length;
     ASSERT_GE(sum, length);
   }
+}
+
+// Field by field, by the numbers of profile.proto.
+TEST(Pprof, HasEachPlaceOnceByAllThatIsKnownOfIt) {
+  rf_bump_arena arena = {nullptr};
+  rf_run run = {};
+  const std::string begin = R"({"type":"finding","bug":"memory-leak","allocated":)";
+  for (const std::string &allocated :
+       {std::string(R"({"site":{"file":"a.c","line":3,"function":"f"}})"),
+        std::string(R"({"site":{"file":"a.c","line":4,"function":"f"}})"),
+        std::string(R"({"site":{"file":"b.c","line":3,"function":"f"}})"),
+        std::string(R"({"site":{"file":"a.c","line":3,"function":"f"}})"),
+        std::string(R"({"frames":[{"pc":"0x1010","module":"/m","build_id":"ab","offset":"0x10","function":"g"},)"
+                    R"({"pc":"0x1020","module":"/m","build_id":"ab","offset":"0x20"},{"pc":"0x30"},)"
+                    R"({"pc":"0x1040","module":"/m","build_id":"ab","offset":"0x40","function":"g"}]})"),
+        std::string("{}")}) {
+    const std::string line = begin + allocated + "}";
+    rf_run_add_line(&run, &arena, line.c_str(), line.size());
+  }
+  ASSERT_EQ(run.record_count, 6U);
+  const rf_pprof_type types[] = {{"objects", "count"}, {"space", "bytes"}};
+  rf_pprof p;
+  rf_pprof_init(&p, &arena, types, 2);
+  for (size_t i = 0; i < run.record_count; i++) {
+    const int64_t values[] = {static_cast<int64_t>(i) + 1, 1000};
+    rf_pprof_add(&p, run.records[i], values);
+  }
+  std::string file;
+  const rf_sink sink = ringfence::sink_to(&file);
+  rf_pprof_put(&p, 1234567890123, &sink);
+  EXPECT_EQ(ringfence_test::pprof_text(file), R"_(1:{1:1 2:2}
+1:{1:3 2:4}
+5:{1:1 2:5 3:5 4:6}
+4:{1:1 2:0 3:0 4:{1:1 2:3}}
+2:{1:[1] 2:[1,1000]}
+4:{1:2 2:0 3:0 4:{1:1 2:4}}
+2:{1:[2] 2:[2,1000]}
+5:{1:2 2:5 3:5 4:7}
+4:{1:3 2:0 3:0 4:{1:2 2:3}}
+2:{1:[3] 2:[3,1000]}
+2:{1:[1] 2:[4,1000]}
+5:{1:3 2:8 3:8 4:0}
+3:{1:1 5:9 6:10 7:1 8:1 9:1}
+4:{1:4 2:1 3:16 4:{1:3 2:0}}
+5:{1:4 2:11 3:11 4:0}
+4:{1:5 2:1 3:32 4:{1:4 2:0}}
+5:{1:5 2:12 3:12 4:0}
+4:{1:6 2:0 3:48 4:{1:5 2:0}}
+4:{1:7 2:1 3:64 4:{1:3 2:0}}
+2:{1:[4,5,6,7] 2:[5,1000]}
+5:{1:6 2:13 3:13 4:0}
+4:{1:8 2:0 3:0 4:{1:6 2:0}}
+2:{1:[8] 2:[6,1000]}
+9:1234567890123
+14:3
+6:""
+6:"objects"
+6:"count"
+6:"space"
+6:"bytes"
+6:"f"
+6:"a.c"
+6:"b.c"
+6:"g"
+6:"/m"
+6:"ab"
+6:"/m+0x20"
+6:"0x30"
+6:"(call site not recorded)"
+)_");
+  rf_bump_arena_free(&arena);
 }
 
 // ---- Lines of source files ----

@@ -7,6 +7,7 @@
 #include <ringfence/report_serial.h>
 
 #include <algorithm>
+#include <cstring>
 #include <gtest/gtest.h>
 #include <map>
 #include <set>
@@ -321,6 +322,18 @@ TEST_F(ReportCommand, PageHasTheDateOfItsNewestInput) {
   const timeval then[2] = {{1000000000, 0}, {1000000000, 0}};
   ASSERT_EQ(utimes(old.c_str(), before) | utimes(newest.c_str(), then), 0);
   EXPECT_TRUE(has(report({"--format=html", newest, old}).out, "2001-09-09 01:46:40 UTC"));
+}
+
+// A pipe was written just now, whatever it holds.
+TEST_F(ReportCommand, PageHasNoDateOfAPipe) {
+  const std::string old = file("old", json(leak()));
+  const timeval then[2] = {{1000000000, 0}, {1000000000, 0}};
+  ASSERT_EQ(utimes(old.c_str(), then), 0);
+  const auto page = [&](const std::string &how) { return run({"sh", "-c", how, ringfence(), old}).out; };
+  EXPECT_TRUE(has(page("\"$0\" report --format=html - < \"$1\""), "2001-09-09 01:46:40 UTC"));
+  const std::string piped = page("cat \"$1\" | \"$0\" report --format=html -");
+  EXPECT_TRUE(has(piped, "parse")) << piped;
+  EXPECT_FALSE(has(piped, " UTC"));
 }
 
 TEST_F(ReportCommand, KeepsTheFiguresOfTheRunsAddedUp) {
@@ -796,6 +809,39 @@ TEST_F(ReportCommand, SarifTellsTheLifeOfABlock) {
   EXPECT_EQ(count(sarif, "\"threadId\""), 4U);
   EXPECT_EQ(count(sarif, "\"codeFlows\""), 1U);
   EXPECT_FALSE(has(sarif, "main.c")) << "the place where leaks were counted";
+}
+
+// In `text`, which is changed, each `from` is `to`.
+void replace_all(std::string &text, const std::string &from, const std::string &to) {
+  for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
+    text.replace(at, from.size(), to);
+  }
+}
+
+// A leak that grew, reads and writes beyond a block without a source, a known double free, a hidden bad free: all that
+// is written of them, letter by letter. Where a change is meant, take the new text over.
+TEST_F(ReportCommand, SarifIsWhatCodeHostsWereGivenBefore) {
+  const std::string found = read_file(source("tests/tools/golden/findings.jsonl"));
+  file("findings.jsonl", found);
+  file("rules", "bad-free:hidden\n");
+  std::string first = found.substr(0, found.find('\n', found.find("memory-leak")) + 1);
+  replace_all(first, R"("size":16,"blocks":2)", R"("size":8,"blocks":1)");
+  file("first", first);
+  EXPECT_EQ(run({"mkdir", file("src")}).status, 0);
+  file("src/a b.c", "one\n\tfree(p); \"x\"\nagain();\nfour\nlose();\n");
+  How here;
+  here.directory = folder_;
+  report({"-q", "--write-baseline", "known", "first"}, here);
+  const Result result =
+      report({"-q", "-f", "sarif", "--baseline", "known", "--suppressions", "rules", "findings.jsonl"}, here);
+  std::string expected = read_file(source("tests/tools/golden/report.sarif"));
+  const auto line_of = [&](const std::vector<std::string> &words) {
+    const std::string text = run(words, here).out;
+    return text.substr(0, text.find('\n'));
+  };
+  replace_all(expected, "@FOLDER@", line_of({"pwd", "-P"}));
+  replace_all(expected, "@VERSION@", line_of({ringfence(), "--version"}).substr(strlen("ringfence ")));
+  EXPECT_EQ(result.out, expected);
 }
 
 TEST_F(ReportCommand, SarifOfManyFindingsIsSmall) {

@@ -1,12 +1,55 @@
-// How the output of two runs of a hunt differs.
+// What a hunt keeps of its input and of each run's output, and how the output of two runs differs.
 #include "tests/tools/run.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <string>
 #include <sys/stat.h>
+#include <unistd.h>
+#include <utility>
 
 extern "C" {
 #include "tools/ringfence/run/spool.h"
+
+ssize_t __real_read(int fd, void *buffer, size_t size);
+ssize_t __real_write(int fd, const void *buffer, size_t size);
+ssize_t __wrap_read(int fd, void *buffer, size_t size);
+ssize_t __wrap_write(int fd, const void *buffer, size_t size);
+}
+
+namespace {
+
+// So much comes from standard input, of which nothing is written anywhere. -1: input and files are the real ones.
+int64_t made_up_input = -1;
+// Each call is interrupted at first, and then does a few bytes.
+bool calls_are_slow = false;
+bool was_interrupted = false;
+
+bool interrupts() {
+  was_interrupted = calls_are_slow && !was_interrupted;
+  errno = was_interrupted ? EINTR : errno;
+  return was_interrupted;
+}
+
+} // namespace
+
+ssize_t __wrap_read(int fd, void *buffer, size_t size) {
+  if (made_up_input >= 0 && fd == STDIN_FILENO) {
+    size_t const given = std::min(size, static_cast<size_t>(made_up_input));
+    made_up_input -= static_cast<int64_t>(given);
+    return static_cast<ssize_t>(given);
+  }
+  return interrupts() ? -1 : __real_read(fd, buffer, calls_are_slow ? std::min<size_t>(size, 100) : size);
+}
+
+ssize_t __wrap_write(int fd, const void *buffer, size_t size) {
+  if (made_up_input >= 0 && fd != STDERR_FILENO) {
+    return static_cast<ssize_t>(size);
+  }
+  return interrupts() ? -1 : __real_write(fd, buffer, calls_are_slow ? std::min<size_t>(size, 7) : size);
 }
 
 namespace {
@@ -56,6 +99,125 @@ TEST_F(SpoolDifference, OfStandardErrorIsNoneWhereBothAreOneFile) {
   EXPECT_NE(of("one\n", "two\n", true), "");
   joined_ = true;
   EXPECT_EQ(of("one\n", "two\n", true), "");
+}
+
+// ---- Input and output ----
+
+class Spool : public testing::Test {
+protected:
+  Spool() : stdin_(dup(STDIN_FILENO)), stdout_(dup(STDOUT_FILENO)), stderr_(dup(STDERR_FILENO)) {
+    EXPECT_EQ(mkdir(folder_.c_str(), 0700), 0);
+  }
+  ~Spool() override {
+    give_back();
+    made_up_input = -1;
+    calls_are_slow = false;
+    ringfence_test::run({"rm", "-r", folder_});
+    rf_bump_arena_free(&arena_);
+  }
+
+  // Descriptor `to` is the file `name` from now on.
+  void redirect(int to, const std::string &name) const {
+    int const fd = open((folder_ + "/" + name).c_str(), O_RDWR | O_CREAT, 0600);
+    ASSERT_EQ(dup2(fd, to), to);
+    close(fd);
+  }
+  void give_back() {
+    for (const auto &[kept, fd] :
+         {std::make_pair(&stdin_, 0), std::make_pair(&stdout_, 1), std::make_pair(&stderr_, 2)}) {
+      if (*kept >= 0) {
+        (void)dup2(*kept, fd);
+        close(*kept);
+      }
+      *kept = -1;
+    }
+  }
+  std::string text_of(const std::string &name) const { return ringfence_test::read_file(folder_ + "/" + name); }
+
+  std::string folder_ = ringfence_test::scratch("spool");
+  rf_bump_arena arena_ = {nullptr};
+  rf_spool spool_ = {};
+
+private:
+  int stdin_;
+  int stdout_;
+  int stderr_;
+};
+
+TEST_F(Spool, KeepsAGibibyteOfInputAndNoMore) {
+  redirect(STDIN_FILENO, "input");
+  made_up_input = 1073741824;
+  EXPECT_TRUE(rf_spool_begin(&spool_, &arena_, folder_.c_str()));
+  EXPECT_EQ(made_up_input, 0);
+  EXPECT_EQ(unlink((folder_ + "/stdin").c_str()), 0);
+  made_up_input = 1073741825;
+  testing::internal::CaptureStderr();
+  bool const kept = rf_spool_begin(&spool_, &arena_, folder_.c_str());
+  made_up_input = -1;
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "ringfence: cannot keep a copy of the input: File too large\n");
+  EXPECT_FALSE(kept);
+}
+
+TEST_F(Spool, LosesNothingToCallsThatAreInterruptedOrDoAPart) {
+  std::string text;
+  for (int i = 0; i < 1000; i++) {
+    text += std::to_string(i) + "\n";
+  }
+  ringfence_test::write_file(folder_ + "/input", text);
+  redirect(STDIN_FILENO, "input");
+  calls_are_slow = true;
+  bool const kept = rf_spool_begin(&spool_, &arena_, folder_.c_str());
+  calls_are_slow = false;
+  EXPECT_TRUE(kept);
+  EXPECT_EQ(text_of("stdin"), text);
+}
+
+// A program that runs after the hunt, in the same shell, reads on where the program of the last run has stopped.
+TEST_F(Spool, GivesEachRunTheInputFromWhereItWasAndLeavesItWhereTheLastOneStopped) {
+  ringfence_test::write_file(folder_ + "/input", "0123456789");
+  redirect(STDIN_FILENO, "input");
+  redirect(STDOUT_FILENO, "out");
+  redirect(STDERR_FILENO, "err");
+  ASSERT_EQ(lseek(STDIN_FILENO, 4, SEEK_SET), 4);
+  bool const began = rf_spool_begin(&spool_, &arena_, folder_.c_str());
+  std::string read_by_run(3, ' ');
+  int streams[3] = {-1, -1, -1};
+  std::string const run_folder = folder_ + "/run";
+  (void)mkdir(run_folder.c_str(), 0700);
+  bool const opened = rf_spool_open(&spool_, &arena_, run_folder.c_str(), streams);
+  ssize_t const got = read(streams[0], &read_by_run[0], 3);
+  ssize_t const said = write(streams[1], "said", 4);
+  ssize_t const warned = write(streams[2], "warned", 6);
+  rf_spool_emit(&spool_, &arena_, run_folder.c_str(), streams);
+  rf_spool_close(streams);
+  off_t const at = lseek(STDIN_FILENO, 0, SEEK_CUR);
+  give_back();
+  EXPECT_TRUE(began && opened);
+  EXPECT_EQ(got, 3);
+  EXPECT_EQ(said + warned, 10);
+  EXPECT_EQ(read_by_run, "456");
+  EXPECT_EQ(at, 7);
+  EXPECT_EQ(text_of("out"), "said");
+  EXPECT_EQ(text_of("err"), "warned");
+}
+
+// What is written to both ends of `2>&1` keeps its order, and comes once.
+TEST_F(Spool, KeepsTheOrderOfStreamsThatAreOneFile) {
+  redirect(STDIN_FILENO, "input");
+  redirect(STDOUT_FILENO, "out");
+  ASSERT_EQ(dup2(STDOUT_FILENO, STDERR_FILENO), STDERR_FILENO);
+  bool const began = rf_spool_begin(&spool_, &arena_, folder_.c_str());
+  int streams[3] = {-1, -1, -1};
+  std::string const run_folder = folder_ + "/run";
+  (void)mkdir(run_folder.c_str(), 0700);
+  bool const opened = rf_spool_open(&spool_, &arena_, run_folder.c_str(), streams);
+  ssize_t const written = write(streams[1], "1", 1) + write(streams[2], "2", 1) + write(streams[1], "3", 1);
+  rf_spool_emit(&spool_, &arena_, run_folder.c_str(), streams);
+  rf_spool_close(streams);
+  give_back();
+  EXPECT_TRUE(began && opened && spool_.joined);
+  EXPECT_EQ(written, 3);
+  EXPECT_EQ(text_of("out"), "123");
 }
 
 } // namespace

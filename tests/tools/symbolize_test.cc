@@ -11,10 +11,6 @@
 
 #include <algorithm>
 
-extern "C" {
-#include "tools/ringfence/symbols/garbled_path.h"
-}
-
 namespace {
 
 struct Call {
@@ -143,26 +139,6 @@ TEST_F(Symbolize, ALineWithoutAFunctionIsKeptWhereNoSymbolIsThere) {
   ASSERT_EQ(frame_.source_count, 1U);
   EXPECT_EQ(frame_.sources[0].function, nullptr);
   EXPECT_STREQ(frame_.sources[0].file, "/x/start.S");
-}
-
-// The characters that stand for bytes which are no UTF-8 may be those of a name, too.
-TEST(GarbledPath, IsFoundByTheNamesThatAreThere) {
-  rf_bump_arena arena = {nullptr};
-  std::string const folder = ringfence_test::scratch("garbled");
-  mkdir(folder.c_str(), 0700);
-  for (const char *const name : {"/a\xE9z", "/b\xEF\xBF\xBDz", "/c\xE9\xE8z", "/dz"}) {
-    ringfence_test::write_file(folder + name, "");
-  }
-  EXPECT_EQ(rf_garbled_path_find(&arena, (folder + "/a\xEF\xBF\xBDz").c_str()), folder + "/a\xE9z");
-  EXPECT_EQ(rf_garbled_path_find(&arena, (folder + "/b\xEF\xBF\xBDz").c_str()), folder + "/b\xEF\xBF\xBDz");
-  EXPECT_EQ(rf_garbled_path_find(&arena, (folder + "/c\xEF\xBF\xBD\xEF\xBF\xBDz").c_str()), folder + "/c\xE9\xE8z");
-  mkdir((folder + "/e\xEF\xBF\xBDz").c_str(), 0700);
-  ringfence_test::write_file(folder + "/e\xEF\xBF\xBDz/f\xE9z", "");
-  EXPECT_EQ(rf_garbled_path_find(&arena, (folder + "/e\xEF\xBF\xBDz/f\xEF\xBF\xBDz").c_str()),
-            folder + "/e\xEF\xBF\xBDz/f\xE9z");
-  const std::string absent = folder + "/d\xEF\xBF\xBDz";
-  EXPECT_EQ(rf_garbled_path_find(&arena, absent.c_str()), absent);
-  rf_bump_arena_free(&arena);
 }
 
 TEST_F(Symbolize, WithoutAToolTheSymbolTableGivesTheFunction) {

@@ -1,5 +1,9 @@
 // Blocks that are live at the end of a trace, by call site.
+#include "tests/tools/pprof_text.h"
+#include "tests/tools/run.h"
+
 #include <gtest/gtest.h>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -45,6 +49,11 @@ protected:
     trace_add(&trace_, &op);
   }
 
+  void add(trace_kind kind, uint32_t id, uint32_t site, size_t size) {
+    trace_op const op = {kind, 0, id, size, site, 0};
+    trace_add(&trace_, &op);
+  }
+
   std::string printed(size_t most) {
     testing::internal::CaptureStdout();
     rf_trace_leaks_print(&arena_, &trace_, most);
@@ -84,6 +93,31 @@ TEST_F(TraceLeaks, AReturnAddressIsOfTheModuleOfItsCall) {
     EXPECT_STREQ(records[i + 1].allocated.frames[0].module, modules[i]) << i;
   }
   EXPECT_EQ(records[3].allocated.frames[0].offset, 0x1800U);
+}
+
+// ---- As a profile ----
+
+// A block that was resized counts where it was asked for last; each request counts where it was made.
+TEST_F(TraceLeaks, AProfileHasWhatWasAskedForAndWhatIsLeft) {
+  sites({"a.c", "b.c", "c.c", "d.c"});
+  alloc(1, 10);
+  alloc(2, 30);
+  alloc(3, 7);
+  add(TRACE_REALLOC, 0, 3, 100);
+  add(TRACE_FREE, 1, 1, 0);
+  trace_op const again = {TRACE_ALLOC, 0, 1, 5, 2, 0}; // the freed block's number is taken once more
+  trace_add(&trace_, &again);
+  const std::string path = ringfence_test::scratch("profile");
+  ASSERT_TRUE(rf_trace_profile_write(&arena_, &trace_, path.c_str()));
+  std::istringstream text(ringfence_test::pprof_text(ringfence_test::read_file(path)));
+  std::string samples;
+  for (std::string line; std::getline(text, line);) {
+    samples += line[0] == '2' ? line + "\n" : "";
+  }
+  EXPECT_EQ(samples, "2:{1:[1] 2:[1,10,0,0]}\n"
+                     "2:{1:[2] 2:[2,35,1,5]}\n"
+                     "2:{1:[3] 2:[2,107,2,107]}\n");
+  EXPECT_FALSE(rf_trace_profile_write(&arena_, &trace_, "/nowhere/profile"));
 }
 
 } // namespace

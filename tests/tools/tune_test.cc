@@ -1,6 +1,7 @@
 // `ringfence tune`: its table, its header and its messages. tests/trace/tuned_test.cc tests the header's figures.
 #include "tests/tools/run.h"
 
+#include <cstdio>
 #include <gtest/gtest.h>
 #include <string>
 #include <vector>
@@ -36,6 +37,42 @@ TEST(Tune, PrintsEachChoiceAndWritesTheBest) {
   EXPECT_TRUE(has(text, "% of the 1048576 of today's heap\n")) << text;
   EXPECT_TRUE(has(text, "#define RADIO_ARENA_BYTES ")) << text;
   EXPECT_TRUE(has(text, "static inline rf_allocator *radio_heap_init(radio_heap *t, ")) << text;
+}
+
+// The figures of the table, of the last line and of the header are the same, and add up.
+TEST(Tune, TellsTheSameFiguresEverywhere) {
+  std::string const header = scratch("figures.h");
+  Result const result = tune({"-a", "tlsf", "--pools=0", "--now=1000000", "-o", header, recorded("sqlite")});
+  ASSERT_EQ(result.status, 0) << result.err;
+  size_t total = 0;
+  size_t arena = 0;
+  size_t failures = 1;
+  size_t const row = result.out.find('\n') + 1;
+  ASSERT_EQ(sscanf(result.out.c_str() + row, "%zu %zu %zu", &total, &arena, &failures), 3) << result.out;
+  EXPECT_GT(total, arena);
+  EXPECT_EQ(failures, 0U);
+  EXPECT_TRUE(has(result.out, "best: tlsf in an arena of " + std::to_string(arena) + " bytes, " +
+                                  std::to_string(total) + " bytes in all; today's heap: 1000000\n"))
+      << result.out;
+  std::string const text = read_file(header);
+  EXPECT_TRUE(
+      has(text, " * Predicted for 1 trace (1 trace must have no failure):\n *   memory: " + std::to_string(total) +
+                    " bytes (an arena of " + std::to_string(arena) + ", and " + std::to_string(total - arena) +
+                    " for variables)\n *   saving: " + std::to_string(1000000 - total) + " bytes, "))
+      << text;
+  double percent = 0;
+  size_t const saving = text.find(" bytes, ", text.find("saving: "));
+  ASSERT_NE(saving, std::string::npos) << text;
+  ASSERT_EQ(sscanf(text.c_str() + saving, " bytes, %lf %% of the 1000000 of today's heap\n", &percent), 1) << text;
+  EXPECT_NEAR(percent, 100.0 * (1000000.0 - static_cast<double>(total)) / 1000000.0, 0.06);
+  EXPECT_TRUE(
+      has(text, " *   failures: 0 requests in 0 traces\n * Compare: ringfence replay --allocator tlsf --arena " +
+                    std::to_string(arena) + " TRACE\n * The figures are those of a " +
+                    std::to_string(8 * sizeof(void *)) + "-bit build"))
+      << text;
+  EXPECT_TRUE(has(text, "#define TUNED_ARENA_BYTES " + std::to_string(arena) +
+                            "U\n#define TUNED_FAILED_REQUESTS 0U\n#define TUNED_FAILED_TRACES 0U\n"))
+      << text;
 }
 
 TEST(Tune, ComparesPoolsOfSeveralClasses) {

@@ -50,6 +50,14 @@ std::string kinds(const trace &t) {
   return out;
 }
 
+Bytes little_endian(uint32_t value) {
+  Bytes out;
+  for (int i = 0; i < 4; i++) {
+    out += static_cast<char>(value >> 8 * i);
+  }
+  return out;
+}
+
 const rf_site kSite = {"demo.c", "main", 6};
 const rf_site kOther = {"other.c", "work", 60};
 
@@ -375,6 +383,35 @@ TEST_F(TraceWriter, WritesReturnAddressesAndTellsOfThemFirst) {
   EXPECT_EQ(read.t.duration_us, 7U);
 }
 
+// Byte by byte as docs/traces.md has it: a reader that was written after the page reads the file.
+TEST_F(TraceWriter, WritesTheBytesOfThePage) {
+  options.process = 0x01020304;
+  ASSERT_EQ(rf_trace_writer_init(&w, &options), RF_OK);
+  rf_trace where{};
+  where.site = &kSite;
+  where.depth = 1;
+  where.frames[0] = 0x1234;
+  where.thread = 7;
+  rf_trace_writer_alloc(&w, &w, 300, 256, &where, 1000000);
+  rf_trace_writer_alloc(&w, nullptr, 5, RF_ALIGN_DEFAULT, &where, 1000000);
+  rf_trace_writer_free(&w, &w, &where, 4000000);
+  rf_trace_writer_end(&w);
+  Bytes const payload("\x03\x06\x06"
+                      "demo.c\x04main\x01\xb4\x24" // a call site: line, file, function, one address
+                      "\x05\x07"                   // of thread 7
+                      "\x28\xac\x02\x08\x01"       // an allocation: size, log2 of the alignment, site
+                      "\x10\x05"                   // one that failed
+                      "\x41\xb8\x17\x01"           // a free: 3000 microseconds later, of the last block
+                      "\x07\x03",                  // the end: three requests
+                      32);
+  Bytes header("RFTRACE\n\1\0\0\0\4\3\2\1", 16);
+  header += little_endian(rf_crc32(0, header.data(), 16));
+  Bytes const number = little_endian(0);
+  uint32_t const crc = rf_crc32(rf_crc32(0, number.data(), 4), payload.data(), payload.size());
+  EXPECT_EQ(file,
+            header + little_endian(static_cast<uint32_t>(payload.size())) + number + little_endian(crc) + payload);
+}
+
 // Sites lie as far apart as the addresses to which their calls return.
 TEST_F(TraceWriter, KnowsPlacesApartThatDifferInSiteAndFrame) {
   ASSERT_EQ(rf_trace_writer_init(&w, &options), RF_OK);
@@ -405,7 +442,7 @@ TEST_F(TraceWriter, KeepsTheEndOfALongName) {
   rf_trace_writer_end(&w);
   Parsed const read(file);
   ASSERT_TRUE(read.good) << read.problem;
-  EXPECT_EQ(std::string(read.t.sites[1].file), name.substr(name.size() - RF_TRACE_TEXT_MOST));
+  EXPECT_EQ(std::string(read.t.sites[1].file), name.substr(name.size() - 200));
   EXPECT_STREQ(read.t.sites[1].function, "");
 }
 
@@ -464,6 +501,15 @@ TEST_F(TraceWriter, WritesAMadeUpTraceThatReadsTheSame) {
   trace_free(&read);
 }
 
+TEST_F(TraceWriter, SaysWhereAMadeUpTraceCannotBeWritten) {
+  trace made = trace_make(6, 1);
+  EXPECT_FALSE(trace_write(&made, "/nowhere/trace"));
+  EXPECT_FALSE(trace_write(&made, "/dev/full"));
+  trace_cut(&made, 3);
+  EXPECT_FALSE(trace_write(&made, "/dev/full")) << "as little as is written at the end";
+  trace_free(&made);
+}
+
 // ---- Bad files ----
 
 class BadTrace : public Tracer {
@@ -484,19 +530,11 @@ protected:
   static Bytes with_payload(const Bytes &payload) {
     Bytes out(RF_TRACE_MAGIC);
     out += Bytes("\1\0\0\0\0\0\0\0", 8);
-    out += number(rf_crc32(0, out.data(), 16));
-    out += number(static_cast<uint32_t>(payload.size()));
-    Bytes const first = number(0);
+    out += little_endian(rf_crc32(0, out.data(), 16));
+    out += little_endian(static_cast<uint32_t>(payload.size()));
+    Bytes const first = little_endian(0);
     uint32_t const crc = rf_crc32(rf_crc32(0, first.data(), 4), payload.data(), payload.size());
-    return out + first + number(crc) + payload;
-  }
-
-  static Bytes number(uint32_t value) {
-    Bytes out;
-    for (int i = 0; i < 4; i++) {
-      out += static_cast<char>(value >> 8 * i);
-    }
-    return out;
+    return out + first + little_endian(crc) + payload;
   }
 };
 
@@ -538,7 +576,7 @@ TEST_F(BadTrace, SaysWhatIsWrong) {
   Bytes newer = whole;
   newer[8] = 2;
   EXPECT_EQ(problem_of(newer), "its header is damaged");
-  newer.replace(16, 4, number(rf_crc32(0, newer.data(), 16)));
+  newer.replace(16, 4, little_endian(rf_crc32(0, newer.data(), 16)));
   EXPECT_EQ(problem_of(newer), "it has version 2 of the format, this command reads version 1");
   Bytes damaged = whole;
   damaged[RF_TRACE_HEADER_BYTES + RF_TRACE_CHUNK_HEADER_BYTES] ^= 1;
@@ -568,6 +606,26 @@ TEST_F(BadTrace, SaysWhatIsWrongInsideAChunkThatIsWhole) {
     EXPECT_TRUE(begins(problem_of(with_payload(payload)), problem)) << problem_of(with_payload(payload));
   }
   EXPECT_EQ(problem_of(with_payload(Bytes("\0\5\1\1\7\2", 6))), "");
+}
+
+// A number has 64 bits: nine bytes of seven, and one bit more.
+TEST_F(BadTrace, TheLargestNumberHasTenBytes) {
+  Bytes const nine(9, '\xff');
+  Parsed const largest(with_payload("\6" + nine + "\1"));
+  ASSERT_TRUE(largest.good) << largest.problem;
+  EXPECT_EQ(largest.t.lost, UINT64_MAX);
+  EXPECT_TRUE(begins(problem_of(with_payload("\6" + nine + "\2")), "a number is too large, at byte 43"));
+  Parsed const of_nine(with_payload("\6" + nine.substr(1) + "\x7f"));
+  ASSERT_TRUE(of_nine.good) << of_nine.problem;
+  EXPECT_EQ(of_nine.t.lost, UINT64_MAX / 2);
+}
+
+TEST_F(BadTrace, IsWholeIfNothingComesBehindItsEnd) {
+  Bytes const request("\0\5", 2);
+  EXPECT_TRUE(Parsed(with_payload(request + "\7\1")).t.complete);
+  Parsed const more(with_payload(request + "\7\1" + request));
+  EXPECT_TRUE(more.good && !more.t.complete) << more.problem;
+  EXPECT_TRUE(Parsed(with_payload(request + "\7\1" + request + "\7\2")).t.complete);
 }
 
 TEST_F(BadTrace, RandomPayloadsNeverHarm) {

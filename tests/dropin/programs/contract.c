@@ -338,6 +338,19 @@ static void the_heap_tells_about_itself(void) {
   EXPECT(after.uordblks >= before.uordblks + 100000);
   EXPECT(after.arena + after.hblkhd >= after.uordblks);
   free(p);
+  /* Also where each of them has pages of its own. */
+  enum { LARGE = 64 };
+  char *large[LARGE];
+  for (size_t i = 0; i < LARGE; i++) {
+    large[i] = malloc(opaque((size_t)1 << 20));
+  }
+  struct mallinfo2 const full = mallinfo2();
+  EXPECT(full.uordblks >= before.uordblks + ((size_t)LARGE << 20));
+  EXPECT(full.uordblks < before.uordblks + ((size_t)LARGE << 20) + 100000);
+  EXPECT(full.arena + full.hblkhd >= full.uordblks);
+  for (size_t i = 0; i < LARGE; i++) {
+    free(large[i]);
+  }
   EXPECT(mallopt(M_MMAP_THRESHOLD, 1 << 20) == 1);
   char *const big = malloc(opaque((size_t)8 << 20));
   free(big);
@@ -403,7 +416,14 @@ static void functions_that_allocate_work(void) {
   free(text);
 }
 
-int main(void) {
+/* With an argument: only what the heap tells about itself. */
+int main(int argc, char **argv) {
+  (void)argv;
+  if (argc > 1) {
+    the_heap_tells_about_itself();
+    mallinfo_says_what_mallinfo2_does();
+    return expect_done();
+  }
   malloc_gives_all_sizes_whole_aligned_and_apart();
   blocks_never_overlap();
   malloc_of_nothing_is_a_block_of_its_own();

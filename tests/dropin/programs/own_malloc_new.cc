@@ -8,6 +8,8 @@ alignas(16) unsigned char arena[1 << 20];
 std::size_t used;
 int allocations;
 int frees;
+std::size_t aligned[8][2]; // requests with an alignment: alignment, size
+int aligned_count;
 } // namespace
 
 extern "C" void *malloc(std::size_t size) {
@@ -15,6 +17,14 @@ extern "C" void *malloc(std::size_t size) {
   used += (size + 15) & ~std::size_t{15};
   allocations++;
   return p;
+}
+
+extern "C" void *aligned_alloc(std::size_t align, std::size_t size) {
+  aligned[aligned_count][0] = align;
+  aligned[aligned_count][1] = size;
+  aligned_count++;
+  used = (used + align - 1) & ~(align - 1);
+  return malloc(size);
 }
 
 extern "C" void free(void *p) {
@@ -28,6 +38,14 @@ int main() {
   delete one;
   char *volatile many = new char[100];
   delete[] many;
+  std::size_t const sizes[] = {0, 1, 63, 64, 65, 1000};
+  for (std::size_t const size : sizes) {
+    void *volatile p = ::operator new (size, std::align_val_t{64});
+    ::operator delete (p, std::align_val_t{64});
+  }
   std::printf("%d %d\n", allocations - allocated, frees - freed);
+  for (int i = 0; i < aligned_count; i++) {
+    std::printf("%zu aligned to %zu\n", aligned[i][1], aligned[i][0]);
+  }
   return 0;
 }

@@ -1,0 +1,214 @@
+// Where the names of a stripped program are looked for.
+#include "checkers/os/symbols.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+#include <elf.h>
+#include <fcntl.h>
+#include <link.h>
+#include <string>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <vector>
+
+extern "C" {
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+}
+
+namespace {
+
+// This folder is /usr/lib/debug.
+std::string system_folder;
+std::vector<std::string> opened;
+
+} // namespace
+
+int __wrap_open(const char *path, int flags, ...) {
+  std::string const place = "/usr/lib/debug";
+  std::string name = path;
+  opened.push_back(name);
+  if (name.rfind(place, 0) == 0) {
+    name = system_folder + name.substr(place.size());
+  }
+  va_list arguments;
+  va_start(arguments, flags);
+  unsigned const mode = va_arg(arguments, unsigned);
+  va_end(arguments);
+  return __real_open(name.c_str(), flags, mode);
+}
+
+namespace {
+
+// A file of these sections, and nothing that could run.
+struct Sections {
+  std::vector<ElfW(Shdr)> headers{ElfW(Shdr){}};
+  std::string names = std::string(1, '\0');
+  std::string body;
+
+  Sections &add(uint32_t type, const std::string &name, const std::string &contents) {
+    ElfW(Shdr) header{};
+    header.sh_name = static_cast<uint32_t>(names.size());
+    header.sh_type = type;
+    header.sh_offset = sizeof(ElfW(Ehdr)) + body.size();
+    header.sh_size = contents.size();
+    headers.push_back(header);
+    names += name + '\0';
+    body += contents + std::string((8 - contents.size() % 8) % 8, '\0');
+    return *this;
+  }
+
+  void write(const std::string &path) {
+    add(SHT_STRTAB, ".shstrtab", "");
+    headers.back().sh_size = names.size();
+    body += names + std::string((8 - names.size() % 8) % 8, '\0');
+    ElfW(Ehdr) elf{};
+    std::memcpy(elf.e_ident, ELFMAG, SELFMAG);
+    elf.e_ident[EI_CLASS] = sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32;
+    elf.e_shoff = sizeof elf + body.size();
+    elf.e_shentsize = sizeof(ElfW(Shdr));
+    elf.e_shnum = static_cast<uint16_t>(headers.size());
+    elf.e_shstrndx = static_cast<uint16_t>(headers.size() - 1);
+    FILE *const out = std::fopen(path.c_str(), "wb");
+    ASSERT_NE(out, nullptr) << path;
+    std::fwrite(&elf, sizeof elf, 1, out);
+    std::fwrite(body.data(), 1, body.size(), out);
+    std::fwrite(headers.data(), sizeof headers[0], headers.size(), out);
+    std::fclose(out);
+  }
+};
+
+std::string debug_link(const std::string &name) {
+  return name + std::string(4 - name.size() % 4, '\0') + "CRC.";
+}
+
+TEST(Symbols, ArePresentWhereAFileForDebuggersIsBesideAStrippedOne) {
+  std::string const folder = testing::TempDir() + "/symbols_debug";
+  std::string const program = folder + "/program";
+  std::string const same_folder = folder + "/program.debug";
+  std::string const below = folder + "/.debug";
+  mkdir(folder.c_str(), 0700);
+  mkdir(below.c_str(), 0700);
+  Sections().write(program);
+  EXPECT_FALSE(rf_symbols_present(program.c_str()));
+  Sections().add(SHT_PROGBITS, ".debug_line", "x").write(program);
+  EXPECT_TRUE(rf_symbols_present(program.c_str()));
+  Sections().add(SHT_PROGBITS, ".gnu_debuglink", debug_link("program.debug")).write(program);
+  EXPECT_FALSE(rf_symbols_present(program.c_str())) << "there is none";
+  for (const std::string &path : {same_folder, below + "/program.debug"}) {
+    Sections().add(SHT_SYMTAB, ".symtab", "").write(path);
+    EXPECT_TRUE(rf_symbols_present(program.c_str())) << path;
+    Sections().add(SHT_PROGBITS, ".text", "").write(path);
+    EXPECT_FALSE(rf_symbols_present(program.c_str())) << "it has no names, either: " << path;
+    std::remove(path.c_str());
+  }
+  Sections().add(SHT_PROGBITS, ".debug_line", "x").write(same_folder);
+  std::string const link = folder + "/link";
+  ASSERT_EQ(symlink(program.c_str(), link.c_str()), 0);
+  EXPECT_TRUE(rf_symbols_present(link.c_str())) << "as /proc/self/exe is one";
+  for (const std::string &odd : {std::string("program.debug"), std::string(), std::string(5000, 'a') + '\0'}) {
+    Sections().add(SHT_PROGBITS, ".gnu_debuglink", odd).write(program);
+    EXPECT_FALSE(rf_symbols_present(program.c_str())) << "no name that ends, or none, or too long a one";
+  }
+  for (const std::string &path : {program, same_folder, link}) {
+    std::remove(path.c_str());
+  }
+  rmdir(below.c_str());
+  rmdir(folder.c_str());
+}
+
+// Nor does one that ends before it should.
+TEST(Symbols, ADamagedBuildIdNamesNoFile) {
+  std::string const program = testing::TempDir() + "/symbols_noted";
+  auto const note = [](uint32_t name, uint32_t id, uint32_t type, const std::string &rest) {
+    uint32_t const words[] = {name, id, type};
+    return std::string(reinterpret_cast<const char *>(words), sizeof words) + rest;
+  };
+  std::string const owner("GNU\0", 4);
+  for (const std::string &odd :
+       {std::string(), std::string("short"), note(4, 2, NT_GNU_BUILD_ID, owner + "\xff\xff"),
+        note(4, 0, NT_GNU_BUILD_ID, owner), note(4, 5000, NT_GNU_BUILD_ID, owner + "ab"),
+        note(4, UINT32_MAX, NT_GNU_BUILD_ID, owner), note(UINT32_MAX, UINT32_MAX, 1, owner + "ab"),
+        note(4, 4, 1, owner + "abcd") + note(4, 1000, NT_GNU_BUILD_ID, owner + std::string(1000, 'a'))}) {
+    Sections().add(SHT_NOTE, ".note", odd).write(program);
+    EXPECT_FALSE(rf_symbols_present(program.c_str())) << odd.size();
+  }
+  std::remove(program.c_str());
+}
+
+std::string note(const std::string &owner, uint32_t type, const std::string &contents) {
+  uint32_t const words[] = {static_cast<uint32_t>(owner.size()), static_cast<uint32_t>(contents.size()), type};
+  auto const whole = [](const std::string &text) { return text + std::string((4 - text.size() % 4) % 4, '\0'); };
+  return std::string(reinterpret_cast<const char *>(words), sizeof words) + whole(owner) + whole(contents);
+}
+
+class SystemSymbols : public testing::Test {
+protected:
+  SystemSymbols() {
+    system_folder = folder_ + "/debug";
+    for (const char *const name : {"", "/debug", "/debug/.build-id", "/debug/.build-id/ab"}) {
+      EXPECT_EQ(mkdir((folder_ + name).c_str(), 0700), 0);
+    }
+    Sections().add(SHT_SYMTAB, ".symtab", "").write(system_folder + "/.build-id/ab/cdef01.debug");
+    Sections().add(SHT_SYMTAB, ".symtab", "").write(system_folder + "/.build-id/ab/.debug");
+    opened.clear();
+  }
+  ~SystemSymbols() override { EXPECT_EQ(std::system(("rm -r " + folder_).c_str()), 0); }
+
+  bool present_with(const std::string &notes) {
+    Sections().add(SHT_NOTE, ".note", notes).write(program_);
+    return rf_symbols_present(program_.c_str());
+  }
+
+  std::string folder_ = testing::TempDir() + "/system_symbols";
+  std::string program_ = folder_ + "/program";
+  std::string owner_ = std::string("GNU\0", 4);
+  std::string id_ = "\xab\xcd\xef\x01";
+};
+
+TEST_F(SystemSymbols, AreThoseOfTheBuildIdWhicheverNoteHasIt) {
+  std::string const id = note(owner_, NT_GNU_BUILD_ID, id_);
+  EXPECT_TRUE(present_with(id));
+  EXPECT_EQ(opened.back(), "/usr/lib/debug/.build-id/ab/cdef01.debug");
+  for (size_t length = 0; length < 9; length++) {
+    EXPECT_TRUE(present_with(note(owner_, 1, std::string(length, 'x')) + id)) << length;
+    EXPECT_TRUE(present_with(note(std::string(length, 'y'), 5, "abc") + id)) << length;
+  }
+  EXPECT_TRUE(present_with(note(std::string("GNX\0", 4), NT_GNU_BUILD_ID, "\xab\xcc") + id)) << "another owner's";
+  EXPECT_FALSE(present_with(note(owner_, NT_GNU_BUILD_ID, "\xab"))) << "a byte is no id";
+  EXPECT_FALSE(present_with(note(owner_, NT_GNU_BUILD_ID, id_ + "\x01")));
+  EXPECT_FALSE(present_with(note(owner_, 1, id_)));
+  Sections().add(SHT_SYMTAB, ".symtab", "").write(system_folder + "/.build-id/ab/cdef00.debug");
+  EXPECT_FALSE(present_with(id.substr(0, id.size() - 1))) << "cut: a zero that follows is no part of it";
+}
+
+TEST_F(SystemSymbols, MayLieInTheSystemsFolderAsTheProgramDoesInItsOwn) {
+  std::string const place = system_folder + folder_;
+  ASSERT_EQ(std::system(("mkdir -p " + place).c_str()), 0);
+  Sections().add(SHT_PROGBITS, ".gnu_debuglink", debug_link("program.debug")).write(program_);
+  EXPECT_FALSE(rf_symbols_present(program_.c_str()));
+  EXPECT_EQ(opened.back(), "/usr/lib/debug" + program_ + ".debug");
+  Sections().add(SHT_SYMTAB, ".symtab", "").write(place + "/program.debug");
+  EXPECT_TRUE(rf_symbols_present(program_.c_str()));
+}
+
+// One that may have been cut off is not followed.
+TEST_F(SystemSymbols, OfALinkAreLookedForBesideItsTargetUpTo1022Bytes) {
+  std::string const name(200, 'p');
+  Sections().add(SHT_PROGBITS, ".gnu_debuglink", debug_link("program.debug")).write(folder_ + "/" + name);
+  Sections().add(SHT_SYMTAB, ".symtab", "").write(program_ + ".debug");
+  ASSERT_EQ(mkdir((folder_ + "/links").c_str(), 0700), 0);
+  std::string const link = folder_ + "/links/link";
+  for (size_t const length : {500U, 1000U, 1021U, 1022U, 1023U, 1024U, 1100U, 2000U}) {
+    std::string const target = folder_ + std::string(length - folder_.size() - name.size(), '/') + name;
+    ASSERT_EQ(target.size(), length);
+    ASSERT_EQ(symlink(target.c_str(), link.c_str()), 0);
+    EXPECT_EQ(rf_symbols_present(link.c_str()), length <= 1022) << length;
+    unlink(link.c_str());
+  }
+}
+
+} // namespace
