@@ -6,7 +6,7 @@ import os
 import sqlite3
 
 import service
-from service import Service, append, check, equal, event, finding, line_of, main, record
+from service import Service, append, check, equal, event, finding, line_of, main, post, record
 
 LINE_MOST = 256 * 1024
 FRAMES_MOST = 32
@@ -112,18 +112,18 @@ def the_peak_of_a_day_is_its_highest():
         equal([(p["peak"], p["peaks"][-1]) for p in s.ask("processes")["programs"]], [(900, 900)])
 
 
-def post(s, *records):
+def post_each(s, *records):
     """Each in a transaction of its own."""
     for value in records:
-        equal(s.http("POST", "/api/v1/records", body=line_of(value)).status, 200)
+        post(s, value)
 
 
 def the_richest_event_stays_and_the_middle_is_thinned():
     with Service() as s:
         rich = [{"pc": hex(i + 1), "module": "/srv/app", "offset": hex(i + 1), "function": f"f{i}"} for i in range(9)]
         frames = finding("p")["found"]["frames"]
-        post(s, *[event("p", f"b-1-1-{i}", ago=100 - i, pid=i,
-                        f_found={"frames": rich + frames if i == 9 else frames}) for i in range(1, 21)])
+        post_each(s, *[event("p", f"b-1-1-{i}", ago=100 - i, pid=i,
+                             f_found={"frames": rich + frames if i == 9 else frames}) for i in range(1, 21)])
         shown = s.http("GET", "/api/v1/findings/1").json()
         equal(shown["record"]["pid"], 9)
         equal(sorted(e["pid"] for e in shown["events"]), [1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 20])
@@ -131,10 +131,10 @@ def the_richest_event_stays_and_the_middle_is_thinned():
 
 def an_older_event_of_a_part_sets_no_finding_back():
     with Service() as s:
-        post(s, event("p", "b-1-1-1", ago=10), event("q", "b-1-1-2", ago=5000))
+        post_each(s, event("p", "b-1-1-1", ago=10), event("q", "b-1-1-2", ago=5000))
         s.command("merge", "1", "2")
         before = s.ask("show", "1")["last_seen"]
-        post(s, event("q", "b-1-1-3", ago=3000))
+        post_each(s, event("q", "b-1-1-3", ago=3000))
         equal((s.ask("show", "1")["last_seen"], s.ask("show", "1")["count"]), (before, 3))
 
 

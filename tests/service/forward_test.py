@@ -15,7 +15,7 @@ import threading
 import time
 
 import service
-from service import Service, append, check, equal, event, finding, record
+from service import Service, append, check, equal, event, finding, post, record
 
 
 class Flaky(socketserver.ThreadingMixIn, http.server.HTTPServer):
@@ -215,12 +215,6 @@ def what_does_not_work_is_said():
 
 def branch(url, *options, **more):
     return Service("--forward", url, *options, **more)
-
-
-def post(s, *events):
-    reply = s.http("POST", "/api/v1/records", b"".join(service.line_of(e) for e in events))
-    equal(reply.status, 200)
-    return reply.json()
 
 
 def a_branch_sends_on_what_it_takes_in():

@@ -219,6 +219,13 @@ class Service:
             time.sleep(0.02)
 
 
+def post(s, *lines):
+    """Sends the lines in one request; returns what was answered."""
+    reply = s.http("POST", "/api/v1/records", b"".join(line_of(line) for line in lines))
+    equal(reply.status, 200)
+    return reply.json()
+
+
 def children_of(pid):
     with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
         return [int(word) for word in file.read().split()]
