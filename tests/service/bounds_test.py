@@ -491,6 +491,7 @@ def frames_of_the_systems_headers_are_not_the_programs():
 
 
 main([
+    an_alert_whose_command_was_killed_has_failed,  # the longest
     a_line_is_taken_up_to_its_longest, a_record_of_a_later_version_is_kept_aside, fractions_of_seconds_count,
     an_event_of_an_earlier_time_changes_no_last_build, labels_and_names_are_bounded,
     names_of_a_kind_are_bounded, a_process_that_was_killed_or_lost_counts_as_killed, the_peak_of_a_day_is_its_highest,
@@ -510,6 +511,6 @@ main([
     twenty_of_a_list_may_be_more, a_finding_that_came_back_says_after_which_fix,
     a_page_that_needs_a_token_leads_back_to_itself, tokens_have_16_to_64_characters,
     a_database_of_no_version_is_refused, the_policy_file_stays_where_rules_hold,
-    one_refused_file_of_symbols_is_a_failure, an_alert_whose_command_was_killed_has_failed,
+    one_refused_file_of_symbols_is_a_failure,
     frames_of_the_systems_headers_are_not_the_programs,
 ])
