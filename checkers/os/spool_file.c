@@ -170,17 +170,23 @@ static outcome lock(int folder, int fd, struct stat *st) {
   return same ? DONE : BUSY;
 }
 
+/* As write(2) answers, but signals are passed over. */
+static ssize_t write_once(rf_spool_file *spool, int fd, const char *bytes, size_t size) {
+  ssize_t written = 0;
+  do {
+    written = write(fd, bytes, size);
+  } while (written < 0 && errno == EINTR);
+  spool->too_large = spool->too_large || (written < 0 && errno == EFBIG);
+  return written;
+}
+
 /* A line that a full disk or a killed writer cut short is ended first, so that it costs itself only. */
 static outcome append(rf_spool_file *spool, int fd, char *line, size_t size) {
   struct stat st;
   char last = '\n';
   bool const cut = fstat(fd, &st) == 0 && st.st_size > 0 && pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n';
   line[-1] = '\n';
-  ssize_t written = 0;
-  do {
-    written = write(fd, line - cut, size + cut);
-  } while (written < 0 && errno == EINTR);
-  spool->too_large = spool->too_large || (written < 0 && errno == EFBIG);
+  ssize_t const written = write_once(spool, fd, line - cut, size + cut);
   size_t const own = written > (ssize_t)cut ? (size_t)written - cut : 0;
   spool->arrived = own > spool->arrived ? own : spool->arrived;
   return written == (ssize_t)(size + cut) ? DONE : FAILED;
@@ -225,9 +231,7 @@ static outcome write_segment(rf_spool_file *spool, int folder, const char *line,
   if (fd < 0) {
     return FAILED;
   }
-  ssize_t const written = write(fd, line, size);
-  spool->too_large = spool->too_large || (written < 0 && errno == EFBIG);
-  outcome result = written == (ssize_t)size ? BUSY : FAILED;
+  outcome result = write_once(spool, fd, line, size) == (ssize_t)size ? BUSY : FAILED;
   (void)close(fd);
   for (unsigned i = 0; i < SEGMENT_TRIES && result == BUSY; i++) {
     put_name(name, sizeof name, "spool/segment-", number++);

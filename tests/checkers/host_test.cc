@@ -591,7 +591,7 @@ TEST_F(Modules, AreTheSameByQuestionsAndByTheText) {
   munmap(made, size);
 }
 
-// What lies before a mapping, as far as its offset in its file, is another file.
+// Where the first page of a mapping's file would be, there is another file.
 TEST_F(Modules, BeginWithTheFirstPageOfTheirOwnFile) {
   auto const size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   std::string const path = testing::TempDir() + "no_module_" + std::to_string(getpid());

@@ -1,4 +1,5 @@
 // rf_page and the process around it: other handlers of the same signals, stacks, threads, forks, the kernel's limits.
+#include "tests/checkers/handler_stack.h"
 #include "tests/checkers/page_fixture.h"
 
 #include <ringfence/lock.h>
@@ -215,17 +216,11 @@ TEST_F(PageProcess, TheEndOfAStackThatIsABlockIsFound) {
 
 TEST_F(PageProcess, AProgramsOwnSignalStackIsLeftAlone) {
   std::thread([this] {
-    std::vector<unsigned char> memory(256 * 1024);
-    stack_t own = {};
-    own.ss_sp = memory.data();
-    own.ss_size = memory.size();
-    ASSERT_EQ(sigaltstack(&own, nullptr), 0);
+    HandlerStack const own;
     rf_free(a(), rf_alloc(a(), 1));
     stack_t now;
     ASSERT_EQ(sigaltstack(nullptr, &now), 0);
-    EXPECT_EQ(now.ss_sp, own.ss_sp);
-    own.ss_flags = SS_DISABLE;
-    sigaltstack(&own, nullptr);
+    EXPECT_EQ(now.ss_sp, own.start());
   }).join();
 }
 

@@ -8,7 +8,8 @@
 #include <cstdint>
 #include <functional>
 #include <thread>
-#include <vector>
+
+#include "tests/checkers/handler_stack.h"
 
 extern "C" {
 #include "checkers/os/reserve_stack.h"
@@ -96,11 +97,7 @@ void on_signal(int /*number*/) {
 
 // A signal that comes meanwhile would begin at the top of the stack for handlers.
 TEST_F(ReserveStack, TakesTheStackForHandlersAwayFromAHandlerThatLeavesIt) {
-  std::vector<char> room(64 * 1024);
-  stack_t own = {};
-  own.ss_sp = room.data();
-  own.ss_size = room.size();
-  ASSERT_EQ(sigaltstack(&own, nullptr), 0);
+  ringfence::HandlerStack const own;
   struct sigaction action = {};
   action.sa_handler = on_signal;
   action.sa_flags = SA_ONSTACK;
@@ -108,12 +105,10 @@ TEST_F(ReserveStack, TakesTheStackForHandlersAwayFromAHandlerThatLeavesIt) {
   ASSERT_EQ(raise(SIGUSR1), 0);
   EXPECT_EQ(seen_before.ss_flags & SS_ONSTACK, SS_ONSTACK);
   EXPECT_EQ(seen_there.ss_flags & SS_DISABLE, SS_DISABLE);
-  EXPECT_EQ(seen_after.ss_sp, own.ss_sp);
-  EXPECT_EQ(seen_after.ss_size, own.ss_size);
+  EXPECT_EQ(seen_after.ss_sp, own.start());
+  EXPECT_EQ(seen_after.ss_size, own.size());
   EXPECT_EQ(seen_after.ss_flags & SS_ONSTACK, SS_ONSTACK);
   (void)signal(SIGUSR1, SIG_DFL);
-  own.ss_flags = SS_DISABLE;
-  (void)sigaltstack(&own, nullptr);
 }
 
 } // namespace

@@ -173,7 +173,8 @@ TEST_F(StackModules, MayBeFoundTwiceAtOnce) {
 
 #endif
 
-// Of a module with holes the linker tells one segment, and the map is looked at; not each time where it has none.
+// The linker tells one segment of a module with holes, so the map is looked at. Where that has no code, it is not
+// looked at each time.
 TEST_F(StackModules, CodeThatComesToBeWhereNoneWasIsFoundInTime) {
   auto const page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   void *const pages = mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

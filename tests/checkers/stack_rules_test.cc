@@ -1,6 +1,7 @@
 // Stacks by rules are those that the unwinder of the compiler finds, in code of all kinds.
 #include "checkers/os/stack_rules.h"
 
+#include "tests/checkers/handler_stack.h"
 #include "tests/checkers/single_step.h"
 #include "tests/checkers/stack_subjects.h"
 
@@ -264,11 +265,7 @@ void handle(int number, void (*handler)(int), int flags) {
 }
 
 TEST_F(StackRules, HoldInSignalHandlersOnEitherStack) {
-  std::vector<char> room(64 * 1024);
-  stack_t other = {};
-  other.ss_sp = room.data();
-  other.ss_size = room.size();
-  ASSERT_EQ(sigaltstack(&other, nullptr), 0);
+  HandlerStack const other;
   stack_step const steps[] = {{stack_subjects_o2[1].run, 1}, {stack_subjects_o0[2].run, 9}, {raise_usr1, 0}};
   for (int const flags : {0, SA_ONSTACK}) {
     handle(SIGUSR1, on_signal, flags);
@@ -277,17 +274,11 @@ TEST_F(StackRules, HoldInSignalHandlersOnEitherStack) {
     EXPECT_GT(found.expected.count, 6U);
   }
   handle(SIGUSR1, SIG_DFL, 0);
-  other.ss_flags = SS_DISABLE;
-  (void)sigaltstack(&other, nullptr);
 }
 
 // Behind the handler's frame the stack is the thread's again, as code without tables shows.
 TEST_F(StackRules, HoldBehindAHandlersFrameForCodeWithoutTables) {
-  std::vector<char> room(64 * 1024);
-  stack_t other = {};
-  other.ss_sp = room.data();
-  other.ss_size = room.size();
-  ASSERT_EQ(sigaltstack(&other, nullptr), 0);
+  HandlerStack const other;
   handle(SIGUSR1, on_signal, SA_ONSTACK);
   const stack_subject &plain = stack_subjects_pointers[0];
   stack_step const steps[] = {{plain.run, 9}, {plain.run, 9}, {plain.run, 9}, {raise_usr1_and_jump, 0}};
@@ -303,8 +294,6 @@ TEST_F(StackRules, HoldBehindAHandlersFrameForCodeWithoutTables) {
   EXPECT_TRUE(all_equal()) << difference();
   rf_stack_rules_forget();
   handle(SIGUSR1, SIG_DFL, 0);
-  other.ss_flags = SS_DISABLE;
-  (void)sigaltstack(&other, nullptr);
 }
 
 // The tables of i386 do not hold at every instruction: the unwinder itself faults there.

@@ -175,7 +175,7 @@ TEST(Forward, AnAbortOfTheCLibrarysMallocIsAFindingWithTheCallsPlace) {
   }
 }
 
-// Of a stream's alone, what was found before may be the cause.
+// An earlier finding may be the cause of an abort of a stream's alone.
 TEST(Forward, AnAbortOfTheCLibrarysMallocIsAFindingBesideEarlierOnes) {
   Result const result =
       run({program("process"), "rejected_then_thread_end"}, with("mode=sample:rejected=1:halt=0:leaks=0"));

@@ -2,6 +2,7 @@
 """fuzz/nightly.py, with programs that behave as libFuzzer does: findings are kept once, killed workers and full turns
 are reported, corpora are written back, and an interrupted run goes on."""
 
+import concurrent.futures
 import json
 import os
 import signal
@@ -171,5 +172,17 @@ class NightlyTest(unittest.TestCase):
             self.assertEqual(status, 2, output)
 
 
+def run(test):
+    """The result of one test; it waits most of the time."""
+    result = unittest.TestResult()
+    test.run(result)
+    return result
+
+
 if __name__ == "__main__":
-    unittest.main(argv=sys.argv[:1])
+    tests = list(unittest.defaultTestLoader.loadTestsFromTestCase(NightlyTest))
+    with concurrent.futures.ThreadPoolExecutor(len(tests)) as pool:
+        results = list(pool.map(run, tests))
+    for _, text in [bad for result in results for bad in result.failures + result.errors]:
+        print(text)
+    sys.exit(0 if tests and all(result.wasSuccessful() for result in results) else 1)

@@ -427,6 +427,7 @@ TEST(SlabPages, OfABlockAreGivenBackInParts) {
   rf_stats const s = stats(h.a);
   EXPECT_EQ(5 * 4096U, s.used);
   EXPECT_EQ(2U, s.blocks);
+  EXPECT_EQ(1U, s.allocations) << "two blocks of one allocation, and check allows that";
   EXPECT_EQ(3 * 4096U, rf_usable_size(h.a, p + 2 * 4096));
   EXPECT_EQ(RF_OK, rf_free(h.a, p + 2 * 4096));
   EXPECT_EQ(RF_OK, rf_slab_free_pages(&h.heap, p + 7 * 4096, 2, RF_HERE));

@@ -86,6 +86,17 @@ bool change_is_told(rf_allocator *a, unsigned char *byte, Faults &faults, Use us
   return all;
 }
 
+// check tells peaks below what lives.
+inline void expect_peaks_checked(rf_allocator *a, rf_counters *counters) {
+  rf_counters const sound = *counters;
+  counters->peak = sound.used - 1;
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_check(a, nullptr));
+  *counters = sound;
+  counters->peak_blocks = sound.blocks - 1;
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_check(a, nullptr));
+  *counters = sound;
+}
+
 // The heap's record was overwritten: every call refuses, reports where the interface says so, once each, and changes
 // no figure but the count of failures.
 inline void expect_record_refused(rf_allocator *a, void *block, Faults &faults) {

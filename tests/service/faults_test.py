@@ -288,11 +288,12 @@ def the_command_line_is_checked():
 
 
 service.main([
+    # The longest come first.
+    a_database_that_another_program_holds_stalls_no_page,
     a_full_disk_loses_nothing_and_is_named, a_server_goes_on_when_the_disk_has_room_again,
     names_of_a_transaction_that_failed_are_none, an_upload_to_a_full_disk_says_so,
-    a_file_of_a_backup_s_name_is_a_whole_backup, a_damaged_database_is_named,
-    folders_of_others_are_not_used, a_server_that_hangs_or_is_dead_costs_writers_nothing,
-    a_database_that_another_program_holds_stalls_no_page, a_server_whose_store_is_taken_away_says_so_and_ends,
+    a_file_of_a_backup_s_name_is_a_whole_backup, a_damaged_database_is_named, folders_of_others_are_not_used,
+    a_server_that_hangs_or_is_dead_costs_writers_nothing, a_server_whose_store_is_taken_away_says_so_and_ends,
     a_server_whose_log_is_taken_away_loses_nothing, a_store_that_cannot_be_written_is_read,
     commands_without_a_store_say_what_to_do, an_answer_that_cannot_be_written_is_a_failure,
     the_command_line_is_checked])

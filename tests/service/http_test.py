@@ -643,23 +643,21 @@ def an_open_page_hears_of_nothing_where_nothing_changes():
 
 
 service.main([
-    the_address_that_a_server_names_is_answered,
-    the_socket_in_the_folder_answers_this_user, a_finding_is_split_from_its_page,
-    only_hosts_of_ours_are_answered, requests_from_other_origins_are_refused,
+    # The longest come first.
+    pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing,
+    an_open_page_hears_of_nothing_where_nothing_changes,
+    the_address_that_a_server_names_is_answered, the_socket_in_the_folder_answers_this_user,
+    a_finding_is_split_from_its_page, only_hosts_of_ours_are_answered, requests_from_other_origins_are_refused,
     requests_that_may_be_read_in_two_ways_are_refused, targets_with_a_host_are_taken,
     methods_that_nothing_has_are_named_so, triage_needs_a_token_on_loopback_too,
     tokens_give_the_rights_that_they_name, who_shows_a_token_has_its_rights_alone, the_token_is_secret,
-    an_address_of_ipv6_stands_in_brackets,
-    a_code_signs_one_browser_in_once, a_browser_that_came_by_tls_keeps_the_token_to_it,
-    pages_are_well_formed, a_page_s_forms_do_what_their_buttons_say,
-    pages_run_nothing_and_load_nothing_from_elsewhere, what_records_say_is_text_on_the_page,
-    text_of_the_query_is_never_sql,
-    sizes_are_bounded, records_can_be_posted,
+    an_address_of_ipv6_stands_in_brackets, a_code_signs_one_browser_in_once,
+    a_browser_that_came_by_tls_keeps_the_token_to_it, pages_are_well_formed,
+    a_page_s_forms_do_what_their_buttons_say, pages_run_nothing_and_load_nothing_from_elsewhere,
+    what_records_say_is_text_on_the_page, text_of_the_query_is_never_sql, sizes_are_bounded, records_can_be_posted,
     a_body_that_is_no_records_is_not_called_taken, the_answers_are_those_of_the_command,
     thousands_of_silent_connections_hold_nobody_up, connections_that_send_a_byte_now_and_then_hold_nobody_up,
-    many_lists_at_once_hold_up_neither_intake_nor_pages,
-    a_list_that_was_asked_for_just_now_is_as_new_as_the_store, an_upload_that_goes_on_outlives_silent_connections,
-    bodies_that_are_not_finished_take_bounded_memory, bodies_that_were_answered_take_no_room,
-    uploads_at_once_are_few, uploads_that_were_cut_short_stop_no_others,
-    pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing,
-    an_open_page_hears_of_nothing_where_nothing_changes])
+    many_lists_at_once_hold_up_neither_intake_nor_pages, a_list_that_was_asked_for_just_now_is_as_new_as_the_store,
+    an_upload_that_goes_on_outlives_silent_connections, bodies_that_are_not_finished_take_bounded_memory,
+    bodies_that_were_answered_take_no_room, uploads_at_once_are_few, uploads_that_were_cut_short_stop_no_others],
+    alone=[thousands_of_silent_connections_hold_nobody_up, many_lists_at_once_hold_up_neither_intake_nor_pages])

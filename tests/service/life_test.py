@@ -636,24 +636,23 @@ def findings_of_an_older_identity_go_on():
 
 
 service.main([
+    # The longest come first.
+    links_of_alerts_lead_where_others_find_the_page, alerts_come_once_for_each_environment,
+    a_webhook_is_posted_to_and_tried_again, a_collector_that_ends_leaves_no_alert_that_runs,
+    what_an_alert_leaves_in_the_background_goes_on,
     bugs_in_the_main_of_two_programs_are_two, findings_of_an_older_identity_go_on,
-    a_fix_is_undone_only_by_a_build_that_has_it, the_order_of_builds_is_what_ci_says,
-    a_webhook_is_posted_to_and_tried_again, watch_tells_what_happens,
+    a_fix_is_undone_only_by_a_build_that_has_it, the_order_of_builds_is_what_ci_says, watch_tells_what_happens,
     a_fix_without_a_commit_is_in_the_next_build, fixed_has_a_number, ignored_needs_a_reason_and_stays_ignored,
     an_option_that_is_none_is_named_and_no_more, what_became_of_a_finding_is_listed,
     merged_findings_are_one_until_they_are_split, a_part_that_was_taken_out_stays_alone,
     a_merged_finding_is_as_old_as_its_oldest_part, of_a_merged_finding_its_own_event_is_shown,
     a_build_says_whether_its_order_is_guessed, what_was_merged_is_not_told_of,
-    a_finding_without_its_newest_event_ends_with_the_one_before,
-    merged_findings_are_found_by_what_any_of_them_had,
+    a_finding_without_its_newest_event_ends_with_the_one_before, merged_findings_are_found_by_what_any_of_them_had,
     builds_count_what_the_list_shows_of_them, builds_of_a_long_history_are_listed_at_once,
-    a_finding_is_split_by_a_rule_and_made_one_again,
-    a_split_says_what_it_could_not_move,
+    a_finding_is_split_by_a_rule_and_made_one_again, a_split_says_what_it_could_not_move,
     names_that_are_empty_or_wrong_are_refused, a_word_that_is_no_number_is_named_for_what_it_is,
     an_event_that_is_not_kept_is_not_shown_as_another, the_first_event_of_a_finding_of_many_parts_is_listed,
     json_is_one_document_and_failures_leave_it_empty, states_that_contradict_are_refused,
     events_are_taken_out_of_a_finding, why_tells_the_keys, the_gate_fails_on_what_nobody_has_decided_on,
-    filters_and_words_choose, alerts_come_once_for_each_environment,
-    a_collector_that_ends_leaves_no_alert_that_runs, what_an_alert_leaves_in_the_background_goes_on,
-    links_of_alerts_lead_where_others_find_the_page, a_clock_that_was_set_back_holds_no_alert_up,
+    filters_and_words_choose, a_clock_that_was_set_back_holds_no_alert_up,
     names_that_come_in_later_make_two_findings_one])

@@ -14,6 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
+
+AT_ONCE = 8  # cases of a test
 
 SERVE = os.environ.get("RINGFENCE_SERVE") or os.path.abspath(sys.argv[1])
 
@@ -219,6 +222,13 @@ class Service:
             time.sleep(0.02)
 
 
+def post(s, *lines):
+    """Sends the lines in one request; returns what was answered."""
+    reply = s.http("POST", "/api/v1/records", b"".join(line_of(line) for line in lines))
+    equal(reply.status, 200)
+    return reply.json()
+
+
 def children_of(pid):
     with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
         return [int(word) for word in file.read().split()]
@@ -278,18 +288,60 @@ def chosen(cases):
     return [case for case in cases if case.__name__ in names] if names else cases
 
 
-def main(cases):
-    """Runs the functions; all of them, also after a failure, unless GTEST_FAIL_FAST says otherwise."""
-    failed = 0
-    for case in chosen(cases):
+def run(case):
+    """Runs the function; says how it went. True where it passed."""
+    try:
+        case()
+        print("ok  ", case.__name__)
+        return True
+    except Exception as error:  # pylint: disable=broad-except
+        print("FAIL", case.__name__, "-", error)
+        if os.environ.get("TRACE"):
+            traceback.print_exc(file=sys.stdout)
+        return False
+
+
+def start(case):
+    """Runs the function in a process of its own. Returns its number, and the file of what it says."""
+    sys.stdout.flush()
+    said = tempfile.TemporaryFile()
+    pid = os.fork()
+    if pid == 0:
+        passed = False
         try:
-            case()
-            print("ok  ", case.__name__)
-        except Exception as error:  # pylint: disable=broad-except
-            failed += 1
-            print("FAIL", case.__name__, "-", error)
-            if os.environ.get("TRACE"):
-                raise
-            if os.environ.get("GTEST_FAIL_FAST"):
-                break
+            os.dup2(said.fileno(), 1)
+            os.dup2(said.fileno(), 2)
+            passed = run(case)
+            sys.stdout.flush()
+        finally:
+            os._exit(0 if passed else 1)
+    return pid, said
+
+
+def run_all(cases, at_once):
+    """Runs the functions, so many at once, for they mostly wait; all of them, also after a failure, unless
+    GTEST_FAIL_FAST says otherwise. Returns the number of those that failed."""
+    failed, waiting, running = 0, list(cases), {}
+    while waiting or running:
+        while waiting and len(running) < at_once:
+            pid, said = start(waiting.pop(0))
+            running[pid] = said
+        pid, status = os.wait()
+        said = running.pop(pid)
+        said.seek(0)
+        sys.stdout.buffer.write(said.read())
+        sys.stdout.flush()
+        said.close()
+        failed += status != 0
+        if failed and os.environ.get("GTEST_FAIL_FAST"):
+            waiting = []
+    return failed
+
+
+def main(cases, alone=()):
+    """Runs the functions as a test; those of `alone`, which measure time, one by one."""
+    wanted = chosen(cases)
+    failed = run_all([case for case in wanted if case in alone], 1)
+    if not (failed and os.environ.get("GTEST_FAIL_FAST")):
+        failed += run_all([case for case in wanted if case not in alone], AT_ONCE)
     sys.exit(1 if failed else 0)

@@ -404,12 +404,14 @@ def a_killed_collector_leaves_no_child_that_asks_for_symbols():
 
 os.environ.pop("DEBUGINFOD_URLS", None)
 service.main([
+    # The longest come first.
+    uploads_come_by_http_and_are_given_out_again, mutants_of_a_file_get_an_answer_each,
+    a_killed_collector_leaves_no_child_that_asks_for_symbols,
     a_file_that_tells_less_replaces_none, a_stripped_build_gets_its_lines_later,
     a_stripped_build_that_brings_a_fixed_bug_back_reopens_it,
     a_merge_with_a_finding_of_the_fixed_build_reopens, a_stripped_copy_gets_its_lines_from_the_file_that_has_them,
-    uploads_come_by_http_and_are_given_out_again, an_upload_writes_to_no_file_that_is_there,
+    an_upload_writes_to_no_file_that_is_there,
     what_is_no_symbols_is_refused,
-    mutants_of_a_file_get_an_answer_each, the_oldest_files_are_dropped_above_a_limit,
+    the_oldest_files_are_dropped_above_a_limit,
     an_upload_that_is_cut_short_leaves_nothing,
-    one_collector_asks_another_for_symbols, a_server_that_lies_is_not_believed,
-    a_killed_collector_leaves_no_child_that_asks_for_symbols])
+    one_collector_asks_another_for_symbols, a_server_that_lies_is_not_believed])

@@ -46,8 +46,7 @@ RF_RARE static bool may_use(rf_slot_place place, const rf_origin *origin) {
 /* True where it was a block at the default alignment, and nothing was written there since. */
 RF_INLINE bool is_usual(const rf_slot *slot, const unsigned char *begin, size_t slot_size) {
   size_t const size = slot->size;
-  size_t const most = rf_heap_options_now.fill_free;
-  return RF_LIKELY((slot->traits & RF_PLAIN_MASK) == RF_PLAIN_FREED) && fill_holds(begin, size < most ? size : most) &&
+  return RF_LIKELY((slot->traits & RF_PLAIN_MASK) == RF_PLAIN_FREED) && fill_holds(begin, rf_fill_of(size)) &&
          tail_holds(begin + size, begin + slot_size);
 }
 

@@ -1,6 +1,7 @@
 #include "check.h"
 
 #include "cache.h"
+#include "fill.h"
 #include "threads.h"
 
 #include <string.h>
@@ -52,6 +53,11 @@ static bool is_freed(const rf_view *v) {
   return rf_slot_state_of(v->slot) == RF_SLOT_FREED;
 }
 
+/* True where the guard before a block that begins where its slot does is the end of another block's slot. */
+static bool follows_a_block(const rf_span *span, unsigned index) {
+  return index != 0 && rf_slot_state_of(&span->slots[index - 1]) != RF_SLOT_NEW;
+}
+
 /* ---- Writing ---- */
 
 void rf_check_front(const rf_span *span) {
@@ -64,10 +70,8 @@ void rf_check_front(const rf_span *span) {
 static rf_pattern_area own_front(const rf_view *v) {
   size_t const gap = (size_t)(v->payload - v->begin);
   size_t room = gap < RF_SPAN_FRONT ? gap : RF_SPAN_FRONT;
-  if (gap == 0 && v->index == 0) {
-    room = RF_SPAN_FRONT;
-  } else if (gap == 0 && rf_slot_state_of(v->slot - 1) == RF_SLOT_NEW) {
-    room = v->span->slot_size < RF_SPAN_FRONT ? v->span->slot_size : RF_SPAN_FRONT;
+  if (gap == 0 && !follows_a_block(v->span, v->index)) {
+    room = v->index != 0 && v->span->slot_size < RF_SPAN_FRONT ? v->span->slot_size : RF_SPAN_FRONT;
   }
   return (rf_pattern_area){v->payload - room, room, RF_PATTERN_REDZONE};
 }
@@ -181,6 +185,16 @@ bool rf_check_intact(const rf_view *v) {
   return holds(&fill) && holds(&tail) && holds(&front);
 }
 
+bool rf_check_plain_intact(const rf_span *span, unsigned index) {
+  const rf_slot *const slot = &span->slots[index];
+  const unsigned char *const p = (const unsigned char *)span->base + (size_t)index * span->slot_size;
+  if (span->large || rf_slot_align(slot) != RF_ALIGN_DEFAULT || !follows_a_block(span, index)) {
+    return false;
+  }
+  size_t const fill = rf_slot_state_of(slot) == RF_SLOT_FREED ? rf_fill_of(slot->size) : 0;
+  return (fill == 0 || fill_holds(p, fill)) && tail_holds(p + slot->size, p + span->slot_size);
+}
+
 bool rf_check_front_holds(const rf_view *v) {
   return rf_pattern_holds(v->payload - FRONT_LEAST, FRONT_LEAST, RF_PATTERN_REDZONE);
 }
@@ -195,7 +209,7 @@ static bool next_of(const rf_view *v, rf_view *next) {
 }
 
 static bool previous_of(const rf_view *v, rf_view *previous) {
-  if (v->span->large || v->index == 0 || v->payload != v->begin || rf_slot_state_of(v->slot - 1) == RF_SLOT_NEW) {
+  if (v->span->large || v->payload != v->begin || !follows_a_block(v->span, v->index)) {
     return false;
   }
   *previous = rf_view_of(v->span, v->index - 1);

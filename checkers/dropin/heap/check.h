@@ -51,6 +51,10 @@ size_t rf_check_report(const rf_view *view, const rf_origin *origin);
 /* True where nothing is, though the block before may be. */
 bool rf_check_intact(const rf_view *view);
 
+/* True where a small block that begins where its slot does, live or freed, and follows another slot's block, is as it
+ * should be: the usual case, faster than rf_check_intact. False says nothing. Not of a slot that is no block yet. */
+bool rf_check_plain_intact(const rf_span *span, unsigned index);
+
 /* True where the bytes right before the payload hold, whosever they are. */
 bool rf_check_front_holds(const rf_view *view);
 

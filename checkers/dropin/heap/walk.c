@@ -1,7 +1,6 @@
 #include "walk.h"
 
 #include "cache.h"
-#include "fill.h"
 #include "rights.h"
 
 #include <ringfence/port.h>
@@ -34,28 +33,9 @@ void rf_heap_walk(bool (*visit)(const rf_view *view, void *context), void *conte
 
 /* ---- Sweeps ---- */
 
-/* True where the guard before a block that begins where its slot does is the end of another block's slot, which is
- * looked at with that one. */
-static bool follows_a_block(const rf_span *span, unsigned index) {
-  return index != 0 && rf_slot_state_of(&span->slots[index - 1]) != RF_SLOT_NEW;
-}
-
-/* True where a small block that begins where its slot does, live or freed, is as it should be: what mostly is seen.
- * False says nothing. */
-static bool is_plain_and_intact(const rf_span *span, unsigned index, rf_slot_state state) {
-  const rf_slot *const slot = &span->slots[index];
-  const unsigned char *const p = (const unsigned char *)span->base + (size_t)index * span->slot_size;
-  if (span->large || rf_span_is_restricted(span) || rf_slot_align(slot) != RF_ALIGN_DEFAULT ||
-      !follows_a_block(span, index)) {
-    return false;
-  }
-  size_t const fill = state == RF_SLOT_FREED ? rf_fill_of(slot->size) : 0;
-  return (fill == 0 || fill_holds(p, fill)) && tail_holds(p + slot->size, p + span->slot_size);
-}
-
 static size_t check_slot(rf_span *span, unsigned index, const rf_origin *origin) {
-  rf_slot_state const state = rf_slot_state_of(&span->slots[index]);
-  if (state == RF_SLOT_NEW || is_plain_and_intact(span, index, state)) {
+  if (rf_slot_state_of(&span->slots[index]) == RF_SLOT_NEW ||
+      (!rf_span_is_restricted(span) && rf_check_plain_intact(span, index))) {
     return 0;
   }
   rf_view const v = rf_view_of(span, index);

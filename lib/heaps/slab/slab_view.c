@@ -348,6 +348,7 @@ static const char *check_lists(const rf_slab *h, const sums *s, const void **at)
   return check_reserve(h, s);
 }
 
+/* A block of pages of which a part in the middle is freed becomes two blocks by one allocation. */
 static const char *check_counts(const rf_slab *h, const sums *s) {
   const rf_counters *const c = &h->counters;
   bool const fine = s->used == c->used && s->blocks == c->blocks && c->peak >= c->used && c->peak_blocks >= c->blocks;
