@@ -380,6 +380,112 @@ def the_doorbell_is_heard_at_once_and_the_spool_is_looked_at_without_it():
         check("another `ringfence serve` runs" in s.command("serve", "--once", status=1))
 
 
+def a_record_of_many_events_counts_them_everywhere():
+    with Service(start=False) as s:
+        for i, (host, mode, environment, program, count, days) in enumerate((
+                ("host-1", "guard", "ci", "/srv/app", 5, 3), ("host-2", "page", "live", "/srv/tool", 2, 0))):
+            append(s.directory, event("a", f"{i}", f_value=0xFC, count=count, ago=86400 * days, host=host, mode=mode,
+                                      environment=environment, program=program,
+                                      labels={"team": host, "other": {"no": "text"}, "number": 3},
+                                      build={"version": "", "commit": "ab"[i] * 40, "build_id": ""}))
+            s.once()
+        shown = s.ask("show", "1")
+        counts = {"hosts": {"host-1": 5, "host-2": 2}, "one_bit_hosts": {"host-1": 5, "host-2": 2},
+                  "modes": {"guard": 5, "page": 2}, "environments": {"ci": 5, "live": 2},
+                  "programs": {"/srv/app": 5, "/srv/tool": 2}, "builds": {"b" * 40: 2, "a" * 40: 5},
+                  "labels": {"team=host-1": 5, "team=host-2": 2, "number=3": 7}}
+        for names, wanted in counts.items():
+            equal({x["name"]: x["count"] for x in shown[names]}, wanted, names)
+            if names != "builds":
+                equal([x["count"] for x in shown[names]], sorted(wanted.values(), reverse=True), names)
+        equal([x["name"][0] for x in shown["builds"]], ["b", "a"], "the newest first")
+        equal(shown["written"], [{"offset": 0, "expected": 0xFD, "value": 0xFC, "count": 7}])
+        equal((shown["count"], shown["damaged"], shown["one_bit"]), (7, 7, 7))
+        trend = s.ask("findings")["trend"]
+        equal([shown["trend"][-4:], trend[-4:], s.findings()[0]["trend"][-4:]], [[5, 0, 0, 2]] * 3)
+        equal((s.ask("status")["events"], s.ask("status")["events_kept"]), (7, 2))
+        equal({b["name"][0]: b["events"] for b in s.ask("builds")["builds"]}, {"a": 5, "b": 2})
+        equal(database(s).execute("SELECT sum(count) FROM counter WHERE finding = 0 AND kind = 9").fetchone(), (7,))
+        equal([e["count"] for e in shown["events"]], [2, 5])
+        s.start()
+        equal(s.http("POST", "/api/v1/records", body=service.line_of(event("a", "3", count=40))).json()["taken"], 1,
+              "of records")
+
+
+def only_bytes_that_differ_are_damage():
+    """Three bits are more than a fault of the memory; a block that is whole is none."""
+    window = {"address": "0x1058", "bytes": "696a6b6c6dfdfdfd", "expected": "696a6b6c6dfdfdfd", "classes": "uuuuuggg"}
+    with Service(start=False) as s:
+        append(s.directory, event("a", "1", f_window=window, count=3), event("b", "2", f_value=0xFD ^ 3),
+               event("c", "3", f_value=0xFD ^ 0x80))
+        s.once()
+        equal([(row["damaged"], row["one_bit"]) for row in sorted(s.findings(), key=lambda row: row["id"])],
+              [(0, 0), (1, 0), (1, 1)])
+
+
+def a_finding_begins_with_its_oldest_event_and_ends_with_its_newest():
+    def build(name):
+        return {"version": name, "commit": "", "build_id": ""}
+
+    with Service(start=False) as s:
+        now = service.timestamp(5)
+        for at, name in ((service.timestamp(900), "one"), (service.timestamp(2000), "two"), (now, "three"),
+                         (now, "four"), (service.timestamp(1000), "five")):
+            append(s.directory, event("a", name, time=at, build=build(name)))
+        s.once()
+        row = s.findings()[0]
+        equal((row["first_build"], row["last_build"], row["last_seen"]), ("one", "four", now[:23] + "Z"))
+        check(row["first_seen"] < service.timestamp(1900), row["first_seen"])
+        append(s.directory, event("a", "later", ago=3000, build=build("five")))
+        s.once()
+        row = s.findings()[0]
+        equal((row["last_build"], row["last_seen"]), ("four", now[:23] + "Z"))
+        check(row["first_seen"] < service.timestamp(2900), row["first_seen"])
+        shown = s.ask("show", "1")
+        equal([e["build"] for e in shown["events"] if e["last"]], ["four"])
+        equal({b["name"]: (b["count"], b["first_seen"] < b["last_seen"]) for b in shown["builds"]}["five"], (2, True))
+
+
+def a_crash_loop_is_of_one_program_and_is_told_once():
+    with Service(start=False) as s:
+        append(s.directory, *[event("a", f"{i}", pid=i, program=f"/srv/{'one' if i % 3 else 'two'}", ago=60 - i)
+                              for i in range(45)])
+        s.once()
+        shown = s.ask("show", "1")
+        equal([(loop["program"], loop["processes"]) for loop in shown["crash_loops"]], [("/srv/one", 30)])
+        check(shown["crash_loops"][0]["began"] < shown["crash_loops"][0]["last"], shown["crash_loops"])
+        equal([(a["kind"], a["text"]) for a in shown["activity"] if a["kind"] != "new"], [("crash loop", "/srv/one")])
+        append(s.directory, *[event("a", f"n{i}", pid=100 + i, program="/srv/one") for i in range(19)])
+        s.once()
+        equal(len(s.ask("show", "1")["crash_loops"]), 1, "nineteen are none")
+        append(s.directory, event("a", "late", pid=200, program="/srv/one", ago=-3600))
+        s.once()
+        equal(s.ask("status")["crash_loops"], 1, "of another collector's start")
+
+
+def what_is_not_known_takes_bounded_room():
+    with Service(start=False) as s:
+        line = b"".join(service.line_of({"record": "sonnet", "version": 1, "id": f"s{i}", "count": 9})
+                        for i in range(10010))
+        append(s.directory, line)
+        s.once()
+        equal(database(s).execute("SELECT count(*), max(id) FROM other").fetchone(), (10000, 10010))
+        equal(list(losses(s).values()), [10010])
+
+
+def figures_of_runs_are_added_up_each_for_itself():
+    with Service(start=False) as s:
+        for i, end in enumerate(("status 0", "signal 9", "running")):
+            append(s.directory, record("summary", f"b-{i}-1-1", seconds=3600.0, allocations=10, findings=20, dropped=i,
+                                       peak=5, exit=end, continued=i == 2))
+        s.once()
+        row = s.ask("coverage")["coverage"][0]
+        equal([row[name] for name in ("processes", "hours", "allocations", "findings", "dropped", "killed")],
+              [2, 3.0, 30, 60, 3, 1])
+        check(row["last_day"] > service.timestamp(2 * 86400), row["last_day"])
+        equal([p["peak"] for p in s.ask("processes")["programs"]], [5])
+
+
 # Statements that undo each step of the schema, from version 1 on.
 STEPS = [
     ["DROP TABLE symbol"],
@@ -505,6 +611,9 @@ service.main([
     a_segment_that_a_writer_holds_is_left_for_later, folders_that_processes_fall_back_on_are_looked_at,
     runs_of_bazel_have_one_program_and_their_labels, summaries_are_process_hours_and_drops_are_shown,
     the_doorbell_is_heard_at_once_and_the_spool_is_looked_at_without_it,
+    a_record_of_many_events_counts_them_everywhere, only_bytes_that_differ_are_damage,
+    a_finding_begins_with_its_oldest_event_and_ends_with_its_newest, a_crash_loop_is_of_one_program_and_is_told_once,
+    what_is_not_known_takes_bounded_room, figures_of_runs_are_added_up_each_for_itself,
     an_older_database_is_migrated_and_a_newer_one_refused,
     an_older_database_that_is_damaged_is_named_and_left, a_backup_can_be_made_while_it_runs,
     recorded_samples_are_read])

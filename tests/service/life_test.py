@@ -109,6 +109,152 @@ def what_became_of_a_finding_is_listed():
         equal(times, sorted(times, reverse=True))
 
 
+def news(s, id=1):
+    """What was told of the finding, oldest first, but for decisions."""
+    acts = s.ask("show", str(id))["activity"]
+    return [(a["kind"], a["environment"]) for a in reversed(acts) if a["kind"] in ("new", "reopened")]
+
+
+def a_finding_is_new_and_back_once_in_each_environment():
+    with Service(start=False) as s:
+        number = iter(range(1000))
+
+        def seen(environment, commit, place="a"):
+            take(s, event(place, f"{next(number)}", environment=environment, build=build(commit)))
+
+        for environment in ("ci", "ci", "live", "ci"):
+            seen(environment, "a")
+        told = [("new", "ci"), ("new", "live")]
+        equal(news(s), told)
+        for fix in ("b", "c"):
+            s.command("fix", "1")
+            seen("qa", "a")
+            equal(news(s), told, "an old build tells nothing, nor of another environment")
+            for environment in ("ci", "ci", "live", "live", "ci"):
+                seen(environment, fix)
+            told += [("reopened", "ci"), ("reopened", "live")]
+            equal(news(s), told, fix)
+        s.command("ignore", "1", "--because", "a test plants it")
+        seen("moon", "d")
+        equal(news(s), told, "nobody wants to know")
+        equal(state(s), "ignored")
+
+
+def news_of_a_part_is_told_of_the_whole():
+    with Service(start=False) as s:
+        take(s, event("a", "1", environment="ci"), event("b", "2", environment="qa"))
+        s.command("merge", "1", "2")
+        take(s, event("b", "3", environment="qa"), event("b", "4", environment="ci"))
+        equal((news(s), news(s, 2)), ([("new", "ci")], [("new", "qa")]), "each is known there")
+        take(s, event("b", "5", environment="live"), event("b", "6", environment="live"))
+        equal((news(s), news(s, 2)), ([("new", "ci"), ("new", "live")], [("new", "qa")]))
+        s.command("fix", "1")
+        take(s, event("b", "7", environment="live", build=build("z")))
+        equal((news(s)[2:], news(s, 2)[1:], state(s)), ([("reopened", "live")], [], "reopened"))
+        equal(s.ask("show", "2")["state"], "open")
+        s.command("reopen", "1")
+        s.command("ignore", "1", "--because", "known")
+        take(s, event("b", "8", environment="moon"))
+        equal(news(s)[3:], [])
+
+
+def a_fix_is_known_by_each_name_of_its_build():
+    """That has not been seen yet; by seven characters of its commit at least."""
+    later = {"version": "2.0", "commit": "c0ffee1" + "0" * 33, "build_id": "beef01"}
+    for name, known in (("2.0", True), ("beef01", True), ("c0ffee1" + "0" * 33, True), ("c0ffee1", True),
+                        ("c0ffee", False), ("2", False), ("0ffee10", False)):
+        with Service(start=False) as s:
+            take(s, event("a", "1", build=build("a")))
+            check("has not been seen yet" in s.command("fix", "1", "--in", name))
+            equal(s.ask("show", "1")["fixed_in"], name)
+            take(s, event("a", "2", build=later))
+            equal(state(s), "reopened" if known else "fixed", name)
+            take(s, event("b", "3", build=later))
+            if len(name) != 1 and name != "0ffee10" and known:
+                equal([row["id"] for row in s.findings("--new-in", name)], [2, 1], "as one asks for it")
+
+
+def a_build_that_was_told_of_is_as_new_as_that():
+    with Service(start=False) as s:
+        take(s, event("a", "1", build=build("a", "1.0")), event("z", "2", build=build("z", "9.0")))
+        s.command("builds", "--add", "a" * 40, "--time", "2026-01-05T00:00:00Z")
+        equal([(b["version"], b["ordered_at"][:10], b["order_guessed"]) for b in s.ask("builds")["builds"]],
+              [("9.0", service.timestamp()[:10], True), ("1.0", "2026-01-05", False)], "its version stays")
+        s.command("fix", "1")
+        s.command("builds", "--add", "b" * 40, "--time", "2026-01-01T00:00:00Z", "--version", "1.0")
+        take(s, event("a", "3", build=build("b", "1.0")))
+        equal(state(s), "reopened", "nobody had heard of it before the fix")
+        take(s, event("c", "4", build=build("b", "1.0")))
+        equal([row["id"] for row in s.findings("--new-in", "1.0")], [1], "the newer of two of one version")
+        s.command("fix", "2", "--in", "1.0")
+        take(s, event("z", "5", build=build("b", "1.0")))
+        equal(state(s, 2), "fixed", "b is before a")
+
+
+def decisions_undo_one_another_whole():
+    def decided(s):
+        shown = s.ask("show", "1")
+        return tuple(shown.get(name) for name in ("state", "fixed_in", "because", "fixed_at")) + (
+            "since_fix" in shown,)
+
+    with Service(start=False) as s:
+        take(s, event("a", "1", build=build("a")), event("b", "2"))
+        s.command("merge", "1", "2")
+        for action, wanted in ((("ignore", "2", "--because", "x"), ("ignored", None, "x", None, False)),
+                               (("reopen", "2"), ("open", None, None, None, False)),
+                               (("ignore", "1", "--because", "y"), ("ignored", None, "y", None, False)),
+                               (("fix", "2", "--in", "a" * 40), ("fixed", "a" * 40, None, "time", True)),
+                               (("ignore", "1", "--because", "z"), ("ignored", None, "z", None, False)),
+                               (("fix", "1"), ("fixed", None, None, "time", True)),
+                               (("reopen", "2"), ("open", None, None, None, False))):
+            s.command(*action)
+            got = decided(s)
+            equal(got[:3] + ("time" if got[3] else None, got[4]), wanted, action)
+        equal([a["kind"] for a in s.ask("show", "1")["activity"]][:3], ["opened", "fixed", "ignored"])
+        equal(s.ask("show", "2")["state"], "open", "the part has none of its own")
+
+
+def what_is_merged_tells_who_is_part_of_whom():
+    with Service(start=False) as s:
+        take(s, *(event(place, place, ago=ago, build=build(place)) for place, ago in zip("abcd", (900, 800, 9000, 5))))
+        times = {row["id"]: row for row in s.findings()}
+        s.command("merge", "1", "2")
+        check("finding 3 is part of 1" in s.command("merge", "2", "3"), "into the whole, not into its part")
+        check("finding 1 is part of 4" in s.command("merge", "4", "3"), "and the whole goes, not its part")
+        equal([(row["id"], row["count"], row["merged"], row["first_build"][0], row["last_build"][0])
+               for row in s.findings()], [(4, 4, 3, "c", "d")])
+        equal(s.findings()[0]["first_seen"], times[3]["first_seen"])
+        equal([s.ask("show", str(id)).get("merged_into") for id in (1, 2, 3, 4)], [4, 4, 4, None])
+        equal([a["text"] for a in s.ask("show", "4")["activity"] if a["kind"] == "merged"], ["finding 1"])
+        s.command("split", "1")
+        equal(sorted((row["id"], row["count"], row["first_build"][0]) for row in s.findings()),
+              [(1, 3, "c"), (4, 1, "d")], "with its parts")
+        equal([a["text"] for a in s.ask("show", "4")["activity"] if a["kind"] == "split"], ["finding 1"])
+        equal([row["first_seen"] for row in s.findings() if row["id"] == 4], [times[4]["first_seen"]])
+
+
+def a_part_that_came_after_the_fix_brings_it_back():
+    for seen_in, ago, wanted in (("c", 0, "reopened"), ("a", 0, "fixed"), ("c", 90, "fixed")):
+        with Service(start=False) as s:
+            take(s, event("a", "1", ago=500, build=build("a")), event("x", "2", ago=400, build=build("b")),
+                 event("y", "3", ago=300, build=build("c")))
+            s.command("fix", "1", "--in", "b" * 40)
+            take(s, event("p", "4", ago=ago, build=build(seen_in)), event("q", "5", ago=600, build=build("a")))
+            s.command("merge", "5", "4")
+            s.command("merge", "1", "5")
+            equal(state(s), wanted, seen_in, ago)
+            equal([a["kind"] for a in s.ask("show", "1")["activity"]].count("reopened"), int(wanted == "reopened"))
+    with Service("--alert-command", "exit 1") as s:
+        append(s.directory, event("a", "1", build=build("a")))
+        s.wait(lambda: s.findings() != [])
+        s.command("fix", "1")
+        append(s.directory, event("b", "2", build=build("b")))
+        s.wait(lambda: s.ask("status")["alerts_waiting"] == 2)
+        s.command("merge", "1", "2")
+        equal((state(s), s.ask("status")["alerts_waiting"]), ("reopened", 2), "it is told of as one that is back")
+        check(("reopened", "development") in [(a["kind"], a["environment"]) for a in s.ask("show", "1")["activity"]])
+
+
 def an_option_that_is_none_is_named_and_no_more():
     with Service(start=False) as s:
         for words in (("ignore", "1", "--odd"), ("fix", "--odd"), ("merge", "1", "--odd"), ("reopen", "--odd", "1")):
@@ -636,6 +782,10 @@ def findings_of_an_older_identity_go_on():
 
 
 service.main([
+    a_finding_is_new_and_back_once_in_each_environment, news_of_a_part_is_told_of_the_whole,
+    a_fix_is_known_by_each_name_of_its_build, a_build_that_was_told_of_is_as_new_as_that,
+    decisions_undo_one_another_whole, what_is_merged_tells_who_is_part_of_whom,
+    a_part_that_came_after_the_fix_brings_it_back,
     bugs_in_the_main_of_two_programs_are_two, findings_of_an_older_identity_go_on,
     a_fix_is_undone_only_by_a_build_that_has_it, the_order_of_builds_is_what_ci_says,
     a_webhook_is_posted_to_and_tried_again, watch_tells_what_happens,
