@@ -440,6 +440,74 @@ def a_split_says_what_it_could_not_move():
         check("only counts" not in s.http("GET", "/finding/1").text)
 
 
+def pieces_have_what_their_events_had():
+    """And the whole has the rest: counts, days, hosts, bytes, roles of events."""
+    day = 86400
+    frames = [service.frame("deep", 70 + i) for i in range(5)]
+    events = [event("a", "1", mode="guard", count=2, ago=4 * day, host="A", f_value=0xFC, build=build("a")),
+              event("a", "2", mode="sample", count=3, ago=3 * day, host="B", f_value=0xFC, build=build("b")),
+              event("a", "3", mode="sample", count=5, ago=2 * day, host="B", build=build("c"),
+                    f_released={"thread": 1, "frames": frames}),
+              event("a", "4", mode="sample", count=7, ago=1 * day, host="C", build=build("d")),
+              event("a", "5", mode="guard", count=11, ago=100, host="A", build=build("e"))]
+
+    def seen(s, id):
+        shown = s.ask("show", str(id))
+        return {"counts": [shown[name] for name in ("count", "damaged", "one_bit")],
+                "hosts": {x["name"]: x["count"] for x in shown["hosts"]},
+                "one bit": {x["name"]: x["count"] for x in shown["one_bit_hosts"]},
+                "written": {x["value"]: x["count"] for x in shown["written"]},
+                "days": shown["trend"][-5:], "builds": [shown["first_build"][0], shown["last_build"][0]],
+                "events": [e["build"][0] for e in shown["events"]],
+                "roles": ["".join(e["build"][0] for e in shown["events"] if e[role])
+                          for role in ("first", "last", "richest")]}
+
+    with Service(start=False) as s:
+        for one in events:
+            take(s, one)
+        keys = [s.ask("show", "1").get(name) for name in ("key", "access_key", "allocation_key", "free_key")]
+        times = [s.ask("show", "1", "--event", str(i))["record"]["time"][:23] + "Z" for i in range(1, 6)]
+        s.command("split", "1", "--by", "mode")
+        equal(seen(s, 1), {"counts": [13, 13, 2], "hosts": {"A": 13}, "one bit": {"A": 2},
+                           "written": {0xFC: 2, 0: 11}, "days": [2, 0, 0, 0, 11], "builds": ["a", "e"],
+                           "events": ["e", "a"], "roles": ["a", "e", "e"]})
+        equal(seen(s, 2), {"counts": [15, 15, 3], "hosts": {"B": 8, "C": 7}, "one bit": {"B": 3},
+                           "written": {0xFC: 3, 0: 12}, "days": [0, 3, 5, 7, 0], "builds": ["b", "d"],
+                           "events": ["d", "c", "b"], "roles": ["b", "d", "c"]})
+        for id, first, last in ((1, 0, 4), (2, 1, 3)):
+            shown = s.ask("show", str(id))
+            equal((shown["first_seen"], shown["last_seen"]), (times[first], times[last]))
+            equal((shown["modes"][0]["first_seen"], shown["modes"][0]["last_seen"]), (times[first], times[last]))
+        piece = [s.ask("show", "2").get(name) for name in ("key", "access_key", "allocation_key", "free_key")]
+        check(piece[0] != keys[0])
+        equal(piece[1:3], keys[1:3])
+        equal(sorted(row["id"] for row in s.findings("--search", "open_a")), [1, 2])
+        equal([r["id"] for r in s.ask("show", "1")["related"]], [2])
+        equal([(a["kind"], a["text"]) for a in s.ask("show", "1")["activity"]][0], ("split", "mode"))
+        s.command("split", "1", "--undo")
+        equal([a["kind"] for a in s.ask("show", "1")["activity"]][:2], ["merged", "split"], "no second split")
+        s.command("split", "2")
+        equal(sorted((row["id"], row["count"]) for row in s.findings()), [(1, 13), (2, 15)])
+        s.command("split", "1", "--by", "mode")
+        take(s, event("a", "6", mode="sample", ago=5 * day))
+        equal((s.ask("show", "2")["first_seen"] < times[0], s.ask("show", "2")["last_seen"]), (True, times[3]))
+
+
+def what_a_split_leaves_is_counted_by_its_rule():
+    for rule, more in (("build", {"build": build("z")}), ("environment", {"environment": "z"}),
+                       ("program", {"program": "z"}), ("mode", {"mode": "z"})):
+        with Service(start=False) as s:
+            take(s, event("a", "e-1-1-1", count=4), record("repeat", "e-1-1-2", of="e-1-1-1", count=7, **more))
+            check("of 7 earlier events" in s.command("split", "1", "--by", rule), rule)
+            equal([s.ask("show", "1")[name] for name in ("split_left", "split_wanted", "count")], [7, 7, 11], rule)
+            take(s, event("a", "e-3-1-1", **more))
+            equal(sorted((row["id"], row["count"]) for row in s.findings()), [(1, 11), (2, 1)], rule)
+            equal(s.ask("show", "2")["split_from"], 1)
+            take(s, event("a", "e-4-1-1"))
+            s.command("split", "1", "--undo")
+            equal([(row["id"], row["count"]) for row in s.findings()], [(1, 13)], rule)
+
+
 def events_are_taken_out_of_a_finding():
     with Service(start=False) as s:
         for i in range(4):
@@ -598,6 +666,7 @@ def alerts_come_once_for_each_environment():
         log = s.root + "/alerts"
         s.options += ["--alert-command", f"cat >> {log}; echo >> {log}"]
         s.start()
+        begin = time.time()
         append(s.directory,
                *[event("a", f"{i}", environment=e) for i, e in enumerate(("ci", "ci", "production", "ci"))])
 
@@ -608,6 +677,8 @@ def alerts_come_once_for_each_environment():
             with open(log, encoding="utf-8") as file:
                 return [json.loads(line) for line in file.read().split("\n")[:-1]]
 
+        s.wait(lambda: len(told()) == 1)
+        check(time.time() - begin > 2.5, "names that come in may show that a finding is not new")
         s.wait(lambda: len(told()) == 2)
         equal([(t["kind"], t["environment"], t["finding"]) for t in told()],
               [("new", "ci", 1), ("new", "production", 1)])
@@ -617,6 +688,37 @@ def alerts_come_once_for_each_environment():
         s.wait(lambda: len(told()) == 3)
         equal(told()[2]["kind"], "reopened")
         s.wait(lambda: s.ask("status")["alerts_waiting"] == 0)
+
+
+def an_alert_that_failed_is_told_later_whole_and_once():
+    with Service(start=False) as s:
+        log = s.root + "/alerts"
+        take(s, event("a", "1", environment="ci"), event("b", "2"), event("c", "3", environment="qa"))
+        database = sqlite3.connect(s.directory + "/ringfence.db")
+        database.execute("UPDATE activity SET alert = 1, time = time - 10000")
+        database.commit()
+        s.options = ["--alert-command", f"cat >> {log}; echo >> {log}; exit 1"]
+        s.start()
+        s.wait(lambda: "an alert failed: the command" in s.log())
+        s.command("merge", "1", "3")
+        time.sleep(1.2)
+        equal(s.log().count("an alert failed"), 1, "it is tried again a minute later, and holds the others up")
+        s.stop()
+        s.options[1] = f"cat >> {log}; echo >> {log}"
+        s.start()
+        s.wait(lambda: s.ask("status")["alerts_waiting"] == 0)
+        equal(sorted(database.execute("SELECT alert, count(*) FROM activity WHERE kind = 'new' GROUP BY 1").fetchall()),
+              [(0, 1), (2, 2)])
+        database.close()
+        with open(log, encoding="utf-8") as file:
+            told = [json.loads(line) for line in file]
+        equal([t["finding"] for t in told], [1, 1, 2])
+        shown = s.ask("show", "1")
+        wanted = {"kind": "new", "environment": "ci", **{name: shown[name] for name in ("bug", "title", "place")}}
+        equal({name: told[1][name] for name in wanted}, wanted)
+        equal(told[1]["url"], f"http://127.0.0.1:{s.port}/finding/1")
+        for word in ("new in ci", shown["bug"], shown["title"], shown["place"]):
+            check(word in told[1]["text"], told[1])
 
 
 def a_webhook_is_posted_to_and_tried_again():
@@ -782,6 +884,8 @@ def findings_of_an_older_identity_go_on():
 
 
 service.main([
+    pieces_have_what_their_events_had, what_a_split_leaves_is_counted_by_its_rule,
+    an_alert_that_failed_is_told_later_whole_and_once,
     a_finding_is_new_and_back_once_in_each_environment, news_of_a_part_is_told_of_the_whole,
     a_fix_is_known_by_each_name_of_its_build, a_build_that_was_told_of_is_as_new_as_that,
     decisions_undo_one_another_whole, what_is_merged_tells_who_is_part_of_whom,
