@@ -278,9 +278,17 @@ def chosen(cases):
     return [case for case in cases if case.__name__ in names] if names else cases
 
 
+def forgotten(source):
+    """The functions of a test that nothing calls and its list does not name: they would never run."""
+    with open(source, encoding="utf-8") as file:
+        text = file.read()
+    return [name for name in re.findall(r"^def (\w+)\(\):", text, re.M) if len(re.findall(rf"\b{name}\b", text)) == 1]
+
+
 def main(cases):
     """Runs the functions; all of them, also after a failure, unless GTEST_FAIL_FAST says otherwise."""
     failed = 0
+    equal(forgotten(sys.argv[0]), [], "tests that are not in the list of those to run")
     for case in chosen(cases):
         try:
             case()
