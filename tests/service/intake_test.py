@@ -406,10 +406,20 @@ def a_record_of_many_events_counts_them_everywhere():
         equal((s.ask("status")["events"], s.ask("status")["events_kept"]), (7, 2))
         equal({b["name"][0]: b["events"] for b in s.ask("builds")["builds"]}, {"a": 5, "b": 2})
         equal(database(s).execute("SELECT sum(count) FROM counter WHERE finding = 0 AND kind = 9").fetchone(), (7,))
-        equal([e["count"] for e in shown["events"]], [2, 5])
+        equal([[e[name] for name in ("count", "host", "environment", "mode", "program", "pid")] for e in shown["events"]],
+              [[2, "host-2", "live", "page", "/srv/tool", 7], [5, "host-1", "ci", "guard", "/srv/app", 7]])
         s.start()
         equal(s.http("POST", "/api/v1/records", body=service.line_of(event("a", "3", count=40))).json()["taken"], 1,
               "of records")
+
+
+def events_that_come_together_are_thinned_by_their_count():
+    with Service(start=False) as s:
+        poor = {"f_found": {"thread": 1, "frames": []}, "f_allocated": {"thread": 1, "frames": []}, "f_window": None}
+        for group in (range(9), range(9, 10), range(10, 12)):
+            append(s.directory, *(event("a", f"{i}", ago=100 - i, pid=i, **poor) for i in group))
+            s.once()
+        equal([(e["pid"], e["richest"]) for e in s.ask("show", "1")["events"]], [(11, False), (8, False), (0, True)])
 
 
 def only_bytes_that_differ_are_damage():
@@ -477,13 +487,14 @@ def figures_of_runs_are_added_up_each_for_itself():
     with Service(start=False) as s:
         for i, end in enumerate(("status 0", "signal 9", "running")):
             append(s.directory, record("summary", f"b-{i}-1-1", seconds=3600.0, allocations=10, findings=20, dropped=i,
-                                       peak=5, exit=end, continued=i == 2))
+                                       peak=5, exit=end, continued=i == 2, sites_dropped=i))
         s.once()
         row = s.ask("coverage")["coverage"][0]
         equal([row[name] for name in ("processes", "hours", "allocations", "findings", "dropped", "killed")],
               [2, 3.0, 30, 60, 3, 1])
         check(row["last_day"] > service.timestamp(2 * 86400), row["last_day"])
         equal([p["peak"] for p in s.ask("processes")["programs"]], [5])
+        equal(losses(s), {"findings that processes dropped": 3, "call sites that were not listed": 3})
 
 
 # Statements that undo each step of the schema, from version 1 on.
@@ -611,6 +622,7 @@ service.main([
     a_segment_that_a_writer_holds_is_left_for_later, folders_that_processes_fall_back_on_are_looked_at,
     runs_of_bazel_have_one_program_and_their_labels, summaries_are_process_hours_and_drops_are_shown,
     the_doorbell_is_heard_at_once_and_the_spool_is_looked_at_without_it,
+    events_that_come_together_are_thinned_by_their_count,
     a_record_of_many_events_counts_them_everywhere, only_bytes_that_differ_are_damage,
     a_finding_begins_with_its_oldest_event_and_ends_with_its_newest, a_crash_loop_is_of_one_program_and_is_told_once,
     what_is_not_known_takes_bounded_room, figures_of_runs_are_added_up_each_for_itself,

@@ -146,6 +146,7 @@ def news_of_a_part_is_told_of_the_whole():
         s.command("merge", "1", "2")
         take(s, event("b", "3", environment="qa"), event("b", "4", environment="ci"))
         equal((news(s), news(s, 2)), ([("new", "ci")], [("new", "qa")]), "each is known there")
+        equal(s.findings()[0]["last_seen"], s.ask("show", "2")["last_seen"])
         take(s, event("b", "5", environment="live"), event("b", "6", environment="live"))
         equal((news(s), news(s, 2)), ([("new", "ci"), ("new", "live")], [("new", "qa")]))
         s.command("fix", "1")
@@ -160,8 +161,8 @@ def news_of_a_part_is_told_of_the_whole():
 
 def a_fix_is_known_by_each_name_of_its_build():
     """That has not been seen yet; by seven characters of its commit at least."""
-    later = {"version": "2.0", "commit": "c0ffee1" + "0" * 33, "build_id": "beef01"}
-    for name, known in (("2.0", True), ("beef01", True), ("c0ffee1" + "0" * 33, True), ("c0ffee1", True),
+    later = {"version": "2.0", "commit": "c0ffee1" + "0" * 33, "build_id": "beef01f0"}
+    for name, known in (("2.0", True), ("beef01f0", True), ("c0ffee1" + "0" * 33, True), ("c0ffee1", True),
                         ("c0ffee", False), ("2", False), ("0ffee10", False)):
         with Service(start=False) as s:
             take(s, event("a", "1", build=build("a")))
@@ -170,6 +171,7 @@ def a_fix_is_known_by_each_name_of_its_build():
             take(s, event("a", "2", build=later))
             equal(state(s), "reopened" if known else "fixed", name)
             take(s, event("b", "3", build=later))
+            equal([row["id"] for row in s.findings("--new-in", "beef01f")], [2, 1] if known else [2], "by its build-id")
             if len(name) != 1 and name != "0ffee10" and known:
                 equal([row["id"] for row in s.findings("--new-in", name)], [2, 1], "as one asks for it")
 
@@ -184,8 +186,9 @@ def a_build_that_was_told_of_is_as_new_as_that():
         s.command("builds", "--add", "b" * 40, "--time", "2026-01-01T00:00:00Z", "--version", "1.0")
         take(s, event("a", "3", build=build("b", "1.0")))
         equal(state(s), "reopened", "nobody had heard of it before the fix")
-        take(s, event("c", "4", build=build("b", "1.0")))
+        take(s, event("c", "4", build=build("b", "1.0")), event("d", "9", build={"version": "", "commit": "a" * 39 + "f"}))
         equal([row["id"] for row in s.findings("--new-in", "1.0")], [1], "the newer of two of one version")
+        equal([row["id"] for row in s.findings("--new-in", "a" * 7)], [4], "and of two commits that begin so")
         s.command("fix", "2", "--in", "1.0")
         take(s, event("z", "5", build=build("b", "1.0")))
         equal(state(s, 2), "fixed", "b is before a")
@@ -207,7 +210,8 @@ def decisions_undo_one_another_whole():
                                (("ignore", "1", "--because", "z"), ("ignored", None, "z", None, False)),
                                (("fix", "1"), ("fixed", None, None, "time", True)),
                                (("reopen", "2"), ("open", None, None, None, False))):
-            s.command(*action)
+            said = s.command(*action)
+            equal("not been seen yet" in said or "  " in said, False, said)
             got = decided(s)
             equal(got[:3] + ("time" if got[3] else None, got[4]), wanted, action)
         equal([a["kind"] for a in s.ask("show", "1")["activity"]][:3], ["opened", "fixed", "ignored"])
@@ -234,12 +238,14 @@ def what_is_merged_tells_who_is_part_of_whom():
 
 
 def a_part_that_came_after_the_fix_brings_it_back():
-    for seen_in, ago, wanted in (("c", 0, "reopened"), ("a", 0, "fixed"), ("c", 90, "fixed")):
+    for seen_in, ago, wanted in (("c", 0, "reopened"), ("a", 0, "fixed"), ("c", 90, "fixed"), ("co", 0, "reopened")):
         with Service(start=False) as s:
             take(s, event("a", "1", ago=500, build=build("a")), event("x", "2", ago=400, build=build("b")),
                  event("y", "3", ago=300, build=build("c")))
             s.command("fix", "1", "--in", "b" * 40)
-            take(s, event("p", "4", ago=ago, build=build(seen_in)), event("q", "5", ago=600, build=build("a")))
+            take(s, event("p", "4", ago=ago, build=build(seen_in[0])), event("q", "5", ago=600, build=build("a")))
+            if seen_in[1:]:  # a build that was met later, and is older
+                take(s, event("p", "6", ago=700, build=build("o")), event("p", "7", build=build("o")))
             s.command("merge", "5", "4")
             s.command("merge", "1", "5")
             equal(state(s), wanted, seen_in, ago)
@@ -407,6 +413,7 @@ def a_finding_is_split_by_a_rule_and_made_one_again():
         take(s, event("a", "8", mode="sample"))
         equal(counts(), [(1, 8)])
         s.command("split", "1", "--by", "mode")
+        equal(counts(), [(1, 4), (2, 4)], "of the others nothing came anew")
         s.command("split", "1", "--undo")
         equal(counts(), [(1, 8)], "again")
         check("not split" in s.command("split", "1", "--undo", status=1))
@@ -478,6 +485,7 @@ def pieces_have_what_their_events_had():
             shown = s.ask("show", str(id))
             equal((shown["first_seen"], shown["last_seen"]), (times[first], times[last]))
             equal((shown["modes"][0]["first_seen"], shown["modes"][0]["last_seen"]), (times[first], times[last]))
+            equal(shown["programs"][0]["last_seen"], times[last])
         piece = [s.ask("show", "2").get(name) for name in ("key", "access_key", "allocation_key", "free_key")]
         check(piece[0] != keys[0])
         equal(piece[1:3], keys[1:3])
@@ -993,6 +1001,9 @@ def names_that_come_in_later_make_two_findings_one():
         check("rf_store_open" in rows[0]["place"], rows[0]["place"])
         take(s, event("x", "3", f_allocated=nameless(20), f_found=nameless(20)))
         equal(s.findings()[0]["count"], 3)
+        take(s, *(event("x", f"{id}", f_allocated=nameless(offset), f_found=nameless(offset))
+                  for id, offset in enumerate((9, 20, 9, 20), 4)))
+        equal(s.findings()[0]["count"], 7, "by both keys at once")
 
 
 def main_of(program):

@@ -64,6 +64,10 @@ def a_snapshot_makes_a_process():
 
 def the_end_of_a_process_is_noted():
     with Service(start=False) as s:
+        append(s.directory, told(1, "b-6-99"), record("summary", "b-6-99-2", seconds=90.25, exit="running"))
+        s.once()
+        equal([p["ended"] for p in s.ask("processes")["processes"]], [""])
+    with Service(start=False) as s:
         append(s.directory, told(1), record("summary", "b-7-99-2", seconds=90.25, peak=12345, exit="signal 11"),
                record("summary", "b-9-99-1", seconds=1, peak=777, exit="status 0"))
         s.once()
