@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Coverage of checking: which modules and call sites were watched, as records tell, and as checked processes do."""
 
+import json
 import os
 import re
 import sqlite3
@@ -147,6 +148,30 @@ def lists_are_in_their_order_and_in_parts():
         check(re.search(r'<a href="\?watched=all" aria-current="page"', text), text)
         text = s.http("GET", f"/coverage/{id}?watched=yes").text
         check("Next" not in text and "pager" not in text and 'watched=yes" aria-current' in text, text)
+
+
+def a_site_is_named_by_the_innermost_function_of_the_program():
+    """Not by the libraries' that were inlined there."""
+    def source(function, file="src/app.cc", line=7):
+        return {"function": function, "file": file, "line": line}
+
+    lists = {1: [source("std::allocator<int>::allocate", "new"), source("mine"), source("main")],
+             2: [source("__gnu_cxx::x"), source("rf_alloc_at"), source("ours", line=9)],
+             3: [source("std::vector<int>::grow", "vector", 3), source("rf_alloc_at")], 4: [], 5: [source("plain", None)]}
+    with Service(start=False) as s:
+        append(s.directory, ended(1, module(unwatched=list(lists))))
+        s.once()
+        database = sqlite3.connect(os.path.join(s.directory, "ringfence.db"))
+        for offset, sources in lists.items():
+            database.execute("INSERT OR REPLACE INTO symbol(build_id, offset, text) VALUES('ab', ?, ?)",
+                             (offset, json.dumps(sources)))
+        database.commit()
+        database.close()
+        equal([(x["offset"], x.get("function"), x.get("file"), x.get("line")) for x in sites(s)],
+              [("0x1", "mine", "src/app.cc", 7), ("0x2", "ours", "src/app.cc", 9),
+               ("0x3", "std::vector<int>::grow", "vector", 3), ("0x4", None, None, None), ("0x5", "plain", None, None)])
+        shown = s.command("coverage", "1")
+        check("mine src/app.cc:7" in shown and "  0x4\n" in shown and "  plain\n" in shown, shown)
 
 
 def what_a_module_had_before_it_was_told_later_stays():
@@ -418,7 +443,7 @@ main([
     a_checked_heap_of_its_own_tells_of_its_sites, a_child_of_fork_tells_of_its_own_heap,
     each_list_has_its_bound, lists_are_in_their_order_and_in_parts, what_a_module_had_before_it_was_told_later_stays,
     sites_of_a_module_are_listed_in_parts, the_oldest_module_goes_where_there_are_too_many,
-    programs_and_their_runs_are_summed,
+    programs_and_their_runs_are_summed, a_site_is_named_by_the_innermost_function_of_the_program,
     sites_add_up_over_processes_and_modes, a_module_is_known_by_its_build_id, a_module_has_its_build,
     sites_that_were_not_listed_are_counted, hostile_lists_harm_nothing, pages_show_modules_and_sites,
     pages_of_many_modules_are_quick, modules_that_nobody_runs_any_more_are_forgotten, page_watches_every_site,

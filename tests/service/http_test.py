@@ -119,7 +119,7 @@ def a_page_s_forms_do_what_their_buttons_say():
         equal(s.http("POST", "/finding/1/fix", body="text=", Cookie=cookie, Origin=own).status, 303)
         equal(forms(), [("reopen", "", "", "Open again")])
         equal(s.http("POST", "/finding/1/reopen", body="", Cookie=cookie, Origin=own).status, 303)
-        words = "text=not+ours%3a+1%2B1+is+100%+of+2%"  # as a browser sends them, and two that are no code
+        words = "texts=no&text=not+ours%3a+1%2B1+is+100%+of+2%"  # as a browser sends them, and two that are no code
         equal(s.http("POST", "/finding/1/ignore", body=words, Cookie=cookie, Origin=own).status, 303)
         equal(s.ask("show", "1")["because"], "not ours: 1+1 is 100% of 2%")
         equal(s.http("POST", "/finding/1/reopen", body="", Cookie=cookie, Origin=own).status, 303)
@@ -545,7 +545,11 @@ def the_answers_are_those_of_the_command():
             equal(s.http("GET", "/api/v1/" + path).json(), s.ask(*words), path)
         for words, found in (("OPEN_A+app.c", 1), ("OPEN_A%20app.c", 1), ("OPEN_A%2Bapp.c", 0)):
             equal(len(s.http("GET", "/api/v1/findings?search=" + words).json()["findings"]), found, words)
-        for path in ("findings/9", "why?a=1&b=9", "nothing", "findings/1/x"):
+        append(s.directory, event("a", "2", pid=8))
+        s.wait(lambda: s.findings()[0]["count"] == 2)
+        equal([s.http("GET", f"/api/v1/findings/1?event={id}").json()["record"]["pid"] for id in (1, 2)], [7, 8])
+        for path in ("findings/9", "why?a=1&b=9", "nothing", "findings/1/x", "findings/1x", "findings/1?event=9",
+                     "findings/99999999999999999999", "processes/99999999999999999999", "coverage/9", "findings/"):
             equal(s.http("GET", "/api/v1/" + path).status, 404, path)
 
 

@@ -427,10 +427,13 @@ def only_bytes_that_differ_are_damage():
     window = {"address": "0x1058", "bytes": "696a6b6c6dfdfdfd", "expected": "696a6b6c6dfdfdfd", "classes": "uuuuuggg"}
     with Service(start=False) as s:
         append(s.directory, event("a", "1", f_window=window, count=3), event("b", "2", f_value=0xFD ^ 3),
-               event("c", "3", f_value=0xFD ^ 0x80))
+               event("c", "3", f_value=0xFD ^ 0x80), event("d", "4", f_value=0xFD ^ 1))
         s.once()
         equal([(row["damaged"], row["one_bit"]) for row in sorted(s.findings(), key=lambda row: row["id"])],
-              [(0, 0), (1, 0), (1, 1)])
+              [(0, 0), (1, 0), (1, 1), (1, 1)])
+        s.command("merge", "3", "4")
+        shown = [s.ask("show", id) for id in "123"]
+        equal([(one["damaged"], one["one_bit"], one["new"]) for one in shown], [(0, 0, True), (1, 0, True), (2, 2, True)])
 
 
 def a_finding_begins_with_its_oldest_event_and_ends_with_its_newest():
@@ -486,8 +489,8 @@ def what_is_not_known_takes_bounded_room():
 def figures_of_runs_are_added_up_each_for_itself():
     with Service(start=False) as s:
         for i, end in enumerate(("status 0", "signal 9", "running")):
-            append(s.directory, record("summary", f"b-{i}-1-1", seconds=3600.0, allocations=10, findings=20, dropped=i,
-                                       peak=5, exit=end, continued=i == 2, sites_dropped=i))
+            append(s.directory, record("summary", f"b-{i}-1-1", ago=[86400 * 5, 0, 0][i], seconds=3600.0, allocations=10,
+                                       findings=20, dropped=i, peak=5, exit=end, continued=i == 2, sites_dropped=i))
         s.once()
         row = s.ask("coverage")["coverage"][0]
         equal([row[name] for name in ("processes", "hours", "allocations", "findings", "dropped", "killed")],

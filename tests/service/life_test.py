@@ -464,6 +464,7 @@ def pieces_have_what_their_events_had():
                 "hosts": {x["name"]: x["count"] for x in shown["hosts"]},
                 "one bit": {x["name"]: x["count"] for x in shown["one_bit_hosts"]},
                 "written": {x["value"]: x["count"] for x in shown["written"]},
+                "most first": [x["count"] for x in shown["written"]],
                 "days": shown["trend"][-5:], "builds": [shown["first_build"][0], shown["last_build"][0]],
                 "events": [e["build"][0] for e in shown["events"]],
                 "roles": ["".join(e["build"][0] for e in shown["events"] if e[role])
@@ -472,14 +473,15 @@ def pieces_have_what_their_events_had():
     with Service(start=False) as s:
         for one in events:
             take(s, one)
+        equal(s.ask("show", "1").get("free_key"), None)
         keys = [s.ask("show", "1").get(name) for name in ("key", "access_key", "allocation_key", "free_key")]
         times = [s.ask("show", "1", "--event", str(i))["record"]["time"][:23] + "Z" for i in range(1, 6)]
         s.command("split", "1", "--by", "mode")
         equal(seen(s, 1), {"counts": [13, 13, 2], "hosts": {"A": 13}, "one bit": {"A": 2},
-                           "written": {0xFC: 2, 0: 11}, "days": [2, 0, 0, 0, 11], "builds": ["a", "e"],
+                           "written": {0xFC: 2, 0: 11}, "most first": [11, 2], "days": [2, 0, 0, 0, 11], "builds": ["a", "e"],
                            "events": ["e", "a"], "roles": ["a", "e", "e"]})
         equal(seen(s, 2), {"counts": [15, 15, 3], "hosts": {"B": 8, "C": 7}, "one bit": {"B": 3},
-                           "written": {0xFC: 3, 0: 12}, "days": [0, 3, 5, 7, 0], "builds": ["b", "d"],
+                           "written": {0xFC: 3, 0: 12}, "most first": [12, 3], "days": [0, 3, 5, 7, 0], "builds": ["b", "d"],
                            "events": ["d", "c", "b"], "roles": ["b", "d", "c"]})
         for id, first, last in ((1, 0, 4), (2, 1, 3)):
             shown = s.ask("show", str(id))
@@ -671,7 +673,7 @@ def filters_and_words_choose():
 
 def a_list_is_in_the_order_and_of_the_part_that_is_asked_for():
     with Service(start=False) as s:
-        for place, ago, count in (("a", 9000, 1), ("b", 5000, 5), ("c", 7000, 1), ("d", 8000, 6), ("c", 100, 2),
+        for place, ago, count in (("a", 9000, 1), ("b", 5000, 1), ("c", 7000, 1), ("d", 8000, 10), ("c", 100, 2),
                                   ("a", 10, 1)):
             take(s, event(place, f"{place}{ago}", ago=ago, count=count, build=build("abcd"["abcd".index(place)])))
         ids = {row["place"].split()[0][-1]: row["id"] for row in s.findings()}
@@ -725,6 +727,7 @@ def a_list_counts_what_each_state_has():
         s.command("fix", "7")
         equal([row["id"] for row in s.findings("--new-in", "b" * 40)], [5], "it is not back any more")
         s.start()
+        equal([row["id"] for row in s.http("GET", "/api/v1/findings?new_in=" + "b" * 40).json()["findings"]], [5])
         equal(s.http("GET", "/api/v1/findings?environment=ci&build=" + "b" * 40).json()["counts"], {"new": 0})
 
 
@@ -749,6 +752,7 @@ def a_finding_is_shown_with_what_is_near_it():
         s.command("merge", "2", "5")
         shown = s.ask("show", "2")
         equal(([m["id"] for m in shown["merged"]], shown["written"][0]["count"], shown["damaged"]), ([5, 6], 3, 3))
+        equal((shown["modes"][0]["first_seen"], shown["modes"][0]["last_seen"]), (shown["first_seen"], shown["last_seen"]))
         take(s, *[event("x", f"l{i}", pid=i, f_bug="double-free", **stacks(1, 1, 9)) for i in range(25)])
         equal([loop["processes"] for loop in s.ask("show", "2")["crash_loops"]], [25])
         check("fixed_at" not in shown or shown["fixed_at"] is None)
@@ -798,9 +802,13 @@ def what_happened_is_told_from_a_number_on():
 
 def the_store_tells_of_itself():
     with Service(start=False) as s:
-        take(s, *(event(f"p{i}", f"{i}", count=4) for i in range(3)), b"none\n", b"{}\n", b"no\n",
-             record("repeat", "r-1", of="?", count=2), record("summary", "s-1", seconds=7200.0))
+        take(s, *(event(f"p{i}", f"{i}", count=4, ago=90 - i) for i in range(3)), b"none\n", b"{}\n", b"no\n",
+             record("repeat", "r-1", of="?", count=2), record("summary", "s-1", seconds=1800.0),
+             record("summary", "s-2", seconds=5400.0, continued=True))
         s.command("merge", "1", "2")
+        row = s.ask("builds")["builds"][0]
+        equal([row[name] for name in ("new_findings", "findings", "events", "hours", "processes")], [2, 2, 12, 2, 1])
+        equal((row["first_seen"], row["last_seen"]), (s.ask("show", "1")["first_seen"], s.ask("show", "3")["last_seen"]))
         s.start()
         got = s.http("GET", "/api/v1/status").json()
         equal({name: got[name] for name in ("findings", "events", "events_kept", "builds", "processes", "crash_loops",

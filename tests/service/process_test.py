@@ -211,6 +211,10 @@ def first_last_and_highest_are_kept_whole():
         rows = one(s)["snapshots"]
         whole = [row["name"] for row in rows if row["whole"]]
         equal((len(rows), len(whole)), (100, 32), "figures of all stay")
+        equal(s.ask("processes")["processes"][0]["trend"], [1000 + i for i in range(71, 101)])
+        bare = next(str(row["id"]) for row in rows if not row["whole"])
+        for words in (("--snapshot", bare), ("--against", bare)):
+            check("no whole snapshot " + bare in s.command("processes", "1", *words, status=1))
         check({"n1", "n60", "n100"} <= set(whole), whole)
         gaps = [int(b[1:]) - int(a[1:]) for a, b in zip(whole, whole[1:])]
         check(max(gaps) <= 16, "spread over the time", whole)
