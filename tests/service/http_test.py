@@ -125,8 +125,15 @@ def a_page_s_forms_do_what_their_buttons_say():
         equal(s.http("POST", "/finding/1/reopen", body="", Cookie=cookie, Origin=own).status, 303)
         append(s.directory, event("b", "2"))
         s.wait(lambda: len(s.findings()) == 2)
-        equal(s.http("POST", "/finding/2/merge", body="other=1", Cookie=cookie, Origin=own).status, 303)
+        reply = s.http("POST", "/finding/2/merge", body="other=1", Cookie=cookie, Origin=own)
+        equal((reply.status, reply.headers["location"]), (303, "/finding/2"))
         equal(forms(), [("split", "", "", "Split off again")])
+        reply = s.http("POST", "/finding/1/ignore", body="text=x", Cookie=cookie, Origin=own)
+        equal((reply.status, reply.headers["location"]), (303, "/finding/2"), "the page of the whole")
+        equal(s.http("POST", "/api/v1/findings/1/split", body="", Authorization="Bearer " + s.token()).json(),
+              {"done": "finding 1 stands alone again"})
+        reply = s.http("POST", "/api/v1/findings/1/merge", body="other=2", Authorization="Bearer " + s.token())
+        equal((reply.status, reply.json()), (200, {"done": "finding 2 is part of 1 now"}))
 
 
 def answer_to(s, request):
@@ -277,6 +284,7 @@ def each_right_opens_what_it_names():
             equal(allowed, [needed] if needed else list(tokens), method, path)
             equal(s.http(method, path, body=body).status == 401, needed is not None, method, path)
         needs = s.http("POST", "/api/v1/findings/1/fix", body="").json()["error"]
+        equal(s.http("POST", "/api/v1/findings/1/fix", body="", Authorization="Bearer " + "r" * 20).json()["error"], needs)
         equal((needs, s.http("GET", "/api/v1/status").json()["error"]),
               ("this needs a token with the right to triage: sign in", "this needs a token: sign in"))
         done = subprocess.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--unix-socket", "serve.sock",
@@ -453,6 +461,41 @@ def pages_are_well_formed():
         front = s.http("GET", "/").text
         check('name="build"' not in front)
         check(re.search(r'class="spark"[^>]*><path d="(M\d+ \d+h3v\d+h-3z)+"', front), "a bar for a day with events")
+
+
+def a_list_keeps_what_was_chosen():
+    with with_finding() as s:
+        append(s.directory, *(event(f"p{i}", f"p{i}", environment="ci", ago=i) for i in range(4)))
+        s.wait(lambda: len(s.findings()) == 5)
+        query = "state=all&environment=ci&build=1&search=src%20%26&order=count"
+        for path, links in (("/?state=all&limit=2", ["/?state=all&amp;offset=2"]),
+                            ("/?state=all&limit=2&offset=2", ["/?state=all", "/?state=all&amp;offset=4"]),
+                            ("/?state=all&limit=2&offset=4", ["/?state=all&amp;offset=2"]),
+                            ("/?state=all&limit=2&offset=1", ["/?state=all", "/?state=all&amp;offset=3"]),
+                            ("/?state=all", [])):
+            text = s.http("GET", path).text
+            equal(re.findall(r'<a rel="\w+" href="([^"]*)"', text), links, path)
+        text = s.http("GET", "/?" + query).text
+        for name in ("open", "new", "reopened", "fixed", "ignored", "all"):
+            check(f'<a href="/?{query.replace("state=all", "state=" + name).replace("&", "&amp;")}"' in text, name, text)
+        equal(re.findall(r'<a href="[^"]*state=(\w+)[^"]*" aria-current="page"', text), ["all"])
+        equal(re.findall(r'<option value="(\w*)" selected>', text), ["ci", "count"])
+        check('name="search" value="src &amp;"' in text and 'name="build" value="1"' in text, text)
+        counts = re.findall(r">(\w+) <b>(\d+)</b></a>", s.http("GET", "/").text)
+        equal(counts, [("Open", "5"), ("New", "5"), ("Reopened", "0"), ("Fixed", "0"), ("Ignored", "0"), ("All", "5")])
+
+
+def a_port_is_free_for_the_next_server_at_once():
+    with Service() as s, Service(start=False) as other:
+        with socket.create_connection(("127.0.0.1", s.port)) as held:
+            held.sendall(f"GET /style.css HTTP/1.1\r\nHost: 127.0.0.1:{s.port}\r\n\r\n".encode())
+            check(held.recv(100).startswith(b"HTTP/1.1 200"))
+            said = other.command("serve", "--listen", f"127.0.0.1:{s.port}", status=1)
+            check("choose another with --listen" in said, said)
+            s.stop()
+            s.options += ["--listen", f"127.0.0.1:{s.port}"]
+            s.start()
+        equal(s.http("GET", "/").status, 200)
 
 
 def pages_run_nothing_and_load_nothing_from_elsewhere():
@@ -790,6 +833,7 @@ service.main([
     tokens_give_the_rights_that_they_name, who_shows_a_token_has_its_rights_alone, the_token_is_secret,
     an_address_of_ipv6_stands_in_brackets,
     a_code_signs_one_browser_in_once, a_browser_that_came_by_tls_keeps_the_token_to_it,
+    a_list_keeps_what_was_chosen, a_port_is_free_for_the_next_server_at_once,
     pages_are_well_formed, a_page_s_forms_do_what_their_buttons_say,
     pages_run_nothing_and_load_nothing_from_elsewhere, what_records_say_is_text_on_the_page,
     text_of_the_query_is_never_sql,
