@@ -64,7 +64,7 @@ def names_of_a_transaction_that_failed_are_none():
         s.wait(lambda: s.findings() != [])
         soft, hard = resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (200000, hard))
-        append(s.directory, *[event("b", f"n-{i}", f_pad=20000, environment="staging", labels={"team": "core"},
+        append(s.directory, *[event("b", f"n-{i}", f_pad=20000, environment="staging", labels={"team": "core"}, pid=i,
                                     build={"version": "2.0", "commit": "2" * 40}) for i in range(50)])
         s.wait(lambda: "findings wait in the spool" in s.log())
         resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
@@ -74,6 +74,8 @@ def names_of_a_transaction_that_failed_are_none():
         counts = s.ask("show", str(found[0]["id"]))
         equal([(b["name"], b["count"]) for b in counts["builds"]], [("2" * 40, 50)])
         check('"staging"' in str(counts).replace("'", '"') and "team=core" in str(counts), counts)
+        equal([loop["processes"] for loop in counts["crash_loops"]], [50], "each counts once")
+        equal([a["kind"] for a in counts["activity"]], ["crash loop", "new"], "and it is told")
 
 
 def an_upload_to_a_full_disk_says_so():
