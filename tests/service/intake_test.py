@@ -36,6 +36,36 @@ def what_arrives_twice_counts_once():
         equal([row["count"] for row in s.findings()], [1])
 
 
+def ids_that_came_in_first_are_forgotten_where_there_are_too_many():
+    """A quarter of a million stay: the older half goes, and those of late still count once."""
+    def others():
+        return b"".join(os.urandom(8) + bytes(8) for _ in range(60000))
+
+    def batches():
+        return [batch for batch, in database(s).execute("SELECT batch FROM seen ORDER BY batch")]
+
+    with Service(start=False) as s:
+        append(s.directory, event("a", "old"))
+        s.once()
+        for _ in range(4):
+            database(s).execute("INSERT INTO seen(ids) VALUES(?)", (others(),))
+        for number, count in (("late", 2), ("late", 2), ("later", 3)):
+            append(s.directory, event("a", number))
+            s.once()
+            equal(s.findings()[0]["count"], count)
+        equal(batches(), [1, 2, 3, 4, 5, 6, 7])
+        database(s).execute("INSERT INTO seen(ids) VALUES(?)", (others(),))
+        append(s.directory, event("a", "last"))
+        s.once()
+        equal(batches(), [6, 7, 8, 9])
+        append(s.directory, event("a", "later"), event("a", "last"), event("a", "late"))
+        s.once()
+        equal(s.findings()[0]["count"], 4)
+        append(s.directory, event("a", "old"))
+        s.once()
+        equal(s.findings()[0]["count"], 5, "which was forgotten")
+
+
 def a_segment_that_was_committed_and_not_deleted_counts_once():
     """As after a crash between commit and unlink; without ids, so that only the position can tell."""
     with Service(start=False) as s:
@@ -457,6 +487,13 @@ def a_finding_begins_with_its_oldest_event_and_ends_with_its_newest():
         shown = s.ask("show", "1")
         equal([e["build"] for e in shown["events"] if e["last"]], ["four"])
         equal({b["name"]: (b["count"], b["first_seen"] < b["last_seen"]) for b in shown["builds"]}["five"], (2, True))
+        append(s.directory, event("a", "last", build=build("six")), record("repeat", "r", of="last", count=2, ago=2500,
+                                                                           build=build("six")))
+        s.once()
+        shown = s.ask("show", "1")
+        equal((shown["modes"][0]["first_seen"], shown["modes"][0]["last_seen"], shown["modes"][0]["count"]),
+              (row["first_seen"], shown["last_seen"], 9))
+        check(shown["last_seen"] > now and shown["first_seen"] == row["first_seen"], shown)
 
 
 def a_crash_loop_is_of_one_program_and_is_told_once():
@@ -533,9 +570,11 @@ def an_older_database_is_migrated_and_a_newer_one_refused():
             s.once()
             equal([p["peak"] for p in s.ask("processes")["programs"]], [7])
             equal((s.ask("coverage")["modules"], len(s.ask("coverage")["coverage"])), ([], 1))
-            db.execute("PRAGMA user_version = 1000")
+            equal([db.execute("PRAGMA " + name).fetchone()[0] for name in ("auto_vacuum", "journal_mode")], [2, "wal"])
+            db.execute(f"PRAGMA user_version = {newest + 1}")
             db.close()
-            check("newer Ringfence" in s.command("serve", "--once", status=1))
+            for words in (("serve", "--once"), ("findings",)):
+                check("newer Ringfence" in s.command(*words, status=1), words)
 
 
 def an_older_database_that_is_damaged_is_named_and_left():
@@ -625,7 +664,7 @@ service.main([
     a_segment_that_a_writer_holds_is_left_for_later, folders_that_processes_fall_back_on_are_looked_at,
     runs_of_bazel_have_one_program_and_their_labels, summaries_are_process_hours_and_drops_are_shown,
     the_doorbell_is_heard_at_once_and_the_spool_is_looked_at_without_it,
-    events_that_come_together_are_thinned_by_their_count,
+    ids_that_came_in_first_are_forgotten_where_there_are_too_many, events_that_come_together_are_thinned_by_their_count,
     a_record_of_many_events_counts_them_everywhere, only_bytes_that_differ_are_damage,
     a_finding_begins_with_its_oldest_event_and_ends_with_its_newest, a_crash_loop_is_of_one_program_and_is_told_once,
     what_is_not_known_takes_bounded_room, figures_of_runs_are_added_up_each_for_itself,

@@ -222,6 +222,20 @@ def uploads_come_by_http_and_are_given_out_again():
                 check(a.read() == b.read(), kind)
         head = s.http("HEAD", f"/buildid/{one.build_id}/debuginfo")
         equal((head.status, head.headers["x-debuginfod-size"]), (200, str(os.path.getsize(debug))))
+        equal([head.headers[name] for name in ("content-type", "x-content-type-options")],
+              ["application/octet-stream", "nosniff"])
+        for id in ("ab", "abc", "abcg", "ABCD", "abcd" * 40, "ab.d"):  # none of a build, whatever lies there
+            with open(os.path.join(s.directory, "symbols", id + "-debuginfo"), "wb") as file:
+                file.write(b"x")
+            equal(s.http("GET", f"/buildid/{id}/debuginfo").status, 404, id)
+        with open(one.whole, "rb") as file:
+            whole = file.read()
+        for name, kinds, data in (("?name=a%20b", "debuginfo executable", whole), ("", "debuginfo executable", whole)):
+            reply = s.http("POST", "/api/v1/symbols" + name, body=data).json()
+            equal((reply["kinds"], reply["build_id"]), (kinds, one.build_id))
+            equal(reply["done"].split(":")[0], "a b" if name else "the file")
+        equal({f["name"] for f in s.ask("symbols", "list")["files"]}, {"the file"})
+        equal(os.stat(s.directory + "/symbols").st_mode & 0o777, 0o700)
         for path in (f"/buildid/{one.build_id}/source/x.c", "/buildid/00/debuginfo", "/buildid//debuginfo",
                      f"/buildid/{one.build_id}", "/buildid/..%2f..%2ftoken/debuginfo",
                      "/buildid/%2e%2e/debuginfo", f"/buildid/{one.build_id}/debuginfo/"):
@@ -313,12 +327,15 @@ def the_oldest_files_are_dropped_above_a_limit():
         leftover = os.path.join(s.directory, "symbols", "new-1-1")
         with open(leftover, "w", encoding="ascii"):
             os.utime(leftover, (1, 1))
+        for name, ago in (("new-2-2", 1800), ("new-3-3", 7200), ("old", 7200)):
+            with open(os.path.join(s.directory, "symbols", name), "w", encoding="ascii") as file:
+                os.utime(file.name, (time.time() - ago, time.time() - ago))
         s.options = ["--max-symbols", "5"]
         s.start()
         s.wait(lambda: len(s.ask("symbols", "list")["files"]) == 2)
         equal({f["build_id"] for f in s.ask("symbols", "list")["files"]}, {two.build_id})
         equal(sorted(os.listdir(os.path.join(s.directory, "symbols"))),
-              sorted(f"{two.build_id}-{kind}" for kind in ("debuginfo", "executable")))
+              sorted([f"{two.build_id}-{kind}" for kind in ("debuginfo", "executable")] + ["new-2-2", "old"]))
 
 
 def an_upload_that_is_cut_short_leaves_nothing():
