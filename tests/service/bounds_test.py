@@ -224,6 +224,17 @@ def of_a_sampled_process_guards_and_headers_are_kept():
         equal(windows_of(s), dict(window, bytes="0022330000007700", expected="0022330000007700", classes="?hg???!?"))
 
 
+def sixteen_written_bytes_are_counted_and_none_far_away():
+    many = {"address": "0x105d", "bytes": "00" * 24, "expected": "fd" * 24, "classes": "!" * 24}
+    with Service(start=False) as s:
+        append(s.directory, event("many", "1", f_window=many),
+               *(event("far", f"{address}", f_window=dict(many, address=hex(address), bytes="00", expected="fd", classes="!"))
+                 for address in (0x105D + 2**30, 0x105D + 2**30 - 1, 0x105D + 2**40)))
+        s.once()
+        equal([w["offset"] for w in s.ask("show", "1")["written"]], list(range(16)))
+        equal([w["offset"] for w in s.ask("show", "2")["written"]], [2**30 - 1])
+
+
 def bytes_before_a_block_have_negative_offsets():
     with Service(start=False) as s:
         window = {"address": "0x104e", "bytes": "fdaa6162", "expected": "fdfd6162", "classes": "g!uu"}
@@ -546,7 +557,7 @@ def frames_of_the_systems_headers_are_not_the_programs():
 main([
     a_line_is_taken_up_to_its_longest, a_record_of_a_later_version_is_kept_aside, fractions_of_seconds_count,
     an_event_of_an_earlier_time_changes_no_last_build, labels_and_names_are_bounded,
-    fields_that_say_nothing_have_a_word, times_are_those_of_the_form_and_no_others,
+    sixteen_written_bytes_are_counted_and_none_far_away, fields_that_say_nothing_have_a_word, times_are_those_of_the_form_and_no_others,
     each_thing_that_is_known_makes_an_event_richer,
     names_of_a_kind_are_bounded, a_process_that_was_killed_or_lost_counts_as_killed, the_peak_of_a_day_is_its_highest,
     the_richest_event_stays_and_the_middle_is_thinned, an_older_event_of_a_part_sets_no_finding_back,

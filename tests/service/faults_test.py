@@ -145,11 +145,18 @@ def folders_of_others_are_not_used():
         check("cannot use the spool" in s.command("serve", "--once", status=1))
         os.unlink(s.directory + "/spool")
         os.mkdir(s.directory + "/spool", 0o700)
+        os.chmod(s.directory + "/spool", 0o770)
+        check("cannot use the spool" in s.command("serve", "--once", status=1))
+        os.chmod(s.directory + "/spool", 0o700)
         os.symlink("/etc/passwd", s.directory + "/spool/taken-1")
         os.symlink("/etc/passwd", s.directory + "/spool/segment-2")
         append(s.directory, event("a", "1"))
         s.once()
         equal(s.ask("status")["events"], 1)
+        s.directory = os.path.join(s.root, "a", "b", "c")
+        s.once()
+        equal([os.stat(os.path.join(s.root, part)).st_mode & 0o777 for part in ("a", "a/b", "a/b/c", "a/b/c/spool")],
+              [0o700] * 4)
 
 
 def a_server_that_hangs_or_is_dead_costs_writers_nothing():

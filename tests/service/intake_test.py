@@ -122,7 +122,7 @@ def a_repeat_counts_for_the_finding_that_it_names():
 def what_cannot_be_read_is_counted_and_harms_nothing_else():
     half = service.line_of(event("lost", "b-8-1-1"))[:100]
     with Service(start=False) as s:
-        append(s.directory, b"no json\n", b"{}\n", b"\n", b"[" * 200 + b"\n", half, event("a", "b-1-1-1"),
+        append(s.directory, b"no json\n", b"{}\n", b"\n", b"[" * 200 + b"\n", half[:70], half, event("a", "b-1-1-1"),
                b'{"record":"finding","version":1,"id":"' + b"x" * 300000 + b'"}\n', b"y" * 3000000 + b"\n",
                event("b", "b-1-1-2"), half)
         s.once()
@@ -145,6 +145,26 @@ def what_is_no_file_in_the_spool_holds_nobody_up():
             append(s.directory, event("a", "2"))
             s.once()
             equal([row["count"] for row in s.findings()], [2], number)
+
+
+def many_lines_and_segments_are_taken_in_to_the_last():
+    """More than a transaction has, in more files than are looked at at once; of other names none."""
+    with Service(start=False) as s:
+        for number in range(300):
+            append(s.directory, event("a", "", pid=number))
+            os.rename(s.directory + "/spool/current", s.directory + f"/spool/segment-{number}")
+        for name in ("taken-5x", "taken-", "taken--5", "taken-0"):
+            with open(s.directory + "/spool/" + name, "wb") as file:
+                file.write(service.line_of(event("other", name)))
+        append(s.directory, b"".join(service.line_of(event("b", f"{i}")) for i in range(2500)))
+        s.start()
+        s.wait(lambda: s.ask("status")["events"] == 2800)
+        s.wait(lambda: len(os.listdir(s.directory + "/spool")) == 4)
+        equal(s.ask("status")["waiting_bytes"],
+              sum(os.path.getsize(s.directory + "/spool/" + name) for name in os.listdir(s.directory + "/spool")))
+        s.stop()
+        check(database(s).execute("SELECT count(*) FROM segment").fetchone()[0] <= 1)
+        check(not os.path.exists(s.directory + "/doorbell"))
 
 
 def a_line_that_is_too_long_counts_once_while_the_collector_runs():
@@ -664,7 +684,7 @@ service.main([
     a_segment_that_a_writer_holds_is_left_for_later, folders_that_processes_fall_back_on_are_looked_at,
     runs_of_bazel_have_one_program_and_their_labels, summaries_are_process_hours_and_drops_are_shown,
     the_doorbell_is_heard_at_once_and_the_spool_is_looked_at_without_it,
-    ids_that_came_in_first_are_forgotten_where_there_are_too_many, events_that_come_together_are_thinned_by_their_count,
+    many_lines_and_segments_are_taken_in_to_the_last, ids_that_came_in_first_are_forgotten_where_there_are_too_many, events_that_come_together_are_thinned_by_their_count,
     a_record_of_many_events_counts_them_everywhere, only_bytes_that_differ_are_damage,
     a_finding_begins_with_its_oldest_event_and_ends_with_its_newest, a_crash_loop_is_of_one_program_and_is_told_once,
     what_is_not_known_takes_bounded_room, figures_of_runs_are_added_up_each_for_itself,
