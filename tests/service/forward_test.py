@@ -285,7 +285,7 @@ def lines_of_json_tell_who_found_what():
         same = json.dumps(found) + "\n"
         for name, text in (("a.jsonl", same * 2), ("b.json", "no json\n" + json.dumps(bare) + "\n"), (".c.jsonl", same),
                            ("d.txt", same), ("e.jsonl", "\n\n" + json.dumps({**found, "detail": "x" * 300000}) + "\n" +
-                                             json.dumps(finding("e")) + "\n")):
+                                             json.dumps(finding("e")) + "\n"))[::-1]:  # numbers of files that fall
             with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
                 file.write(text)
         os.symlink(os.path.join(folder, "d.txt"), os.path.join(folder, "f.jsonl"))
@@ -305,6 +305,21 @@ def lines_of_json_tell_who_found_what():
             file.write(json.dumps(bare) + "\n")
         check("1 record forwarded; the collector had 0" in forward(*words)[1])
         check("0 records forwarded; the collector had 0" in forward(*words)[1])
+
+
+def lines_wait_for_a_collector_that_is_away():
+    with Service() as upstream, Service(start=False) as s:
+        folder = os.path.join(s.root, "logs")
+        os.mkdir(folder)
+        for name in "ab":
+            with open(os.path.join(folder, name + ".jsonl"), "w", encoding="utf-8") as file:
+                file.write(json.dumps(finding(name)) + "\n")
+        process = forward("--to", "http://127.0.0.1:1", folder, wait=False)
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+        said = forward("--to", f"http://127.0.0.1:{upstream.port}", "--once", folder)[1]
+        check("2 records forwarded" in said, said)
 
 
 def a_spool_goes_in_the_order_of_its_segments():
@@ -467,7 +482,7 @@ def what_is_sent_on_has_an_id_and_no_more_bytes_than_are_kept():
 
 service.main([
     what_curl_is_told_is_all_that_it_needs, lines_of_json_tell_who_found_what,
-    a_spool_goes_in_the_order_of_its_segments, steps_of_rules_are_of_one_collector,
+    lines_wait_for_a_collector_that_is_away, a_spool_goes_in_the_order_of_its_segments, steps_of_rules_are_of_one_collector,
     a_tree_of_collectors_has_all_once, it_waits_for_a_collector_that_is_not_there,
     an_end_on_request_is_no_failure, a_large_spool_is_sent_in_pieces,
     half_lines_are_left_out, what_is_no_file_in_the_spool_holds_nobody_up,
