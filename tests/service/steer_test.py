@@ -551,6 +551,33 @@ def steps_of_processes_count_for_the_rule_that_asked():
         check("taken 2 times by running processes" in s.command("steer", "list"), s.command("steer", "list"))
 
 
+def steps_are_kept_to_their_most_and_sweeps_for_ten_minutes():
+    with Service(start=False) as s:
+        s.once()
+        for action in ("sweep", "set"):
+            s.command("steer", action, *(("--options", "halt=0") if action == "set" else ()), "--because", "x")
+        database = sqlite3.connect(os.path.join(s.directory, "ringfence.db"), isolation_level=None)
+        database.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500) INSERT INTO"
+                         " steer_step(time, rule, finding, done, because) SELECT 1, 1, 0, 'x', i FROM n")
+        s.start()
+        equal([len(s.http("GET", "/api/v1/steering" + query).json()["steps"]) for query in ("", "?limit=7")], [100, 7])
+        for seconds, rules in ((590, 2), (20, 1)):
+            database.execute("UPDATE steer SET time = time - ?", (seconds * 1000,))
+            time.sleep(1.1)
+            s.wait(lambda wanted=rules: policy(s)["rules"] == wanted)
+            equal([policy(s)["rules"], len(s.ask("steer")["rules"])], [rules, rules], seconds)
+        equal([policy(s)["newest"], s.ask("steer")["rules"][0]["kind"]], [2, "options"])
+        os.mkdir(s.directory + "/policy.new")
+        s.command("steer", "sweep", "--because", "y")
+        equal(database.execute("SELECT count(*), min(id) > 500 FROM steer_step").fetchone(), (2000, 1))
+        s.wait(lambda: "new processes do not get the rules" in s.log())
+        os.rmdir(s.directory + "/policy.new")
+        s.wait(lambda: policy(s)["newest"] == 3)
+        equal(os.stat(s.directory + "/policy").st_mode & 0o777, 0o600)
+        equal(s.log().count("new processes do not get the rules"), 1)
+        database.close()
+
+
 def a_damaged_policy_file_is_not_gone_on_with():
     """Of another writer's segment, or with a byte that is wrong: a new segment has another number."""
     for damage in (lambda data: data[:60] + bytes([data[60] ^ 1]) + data[61:], lambda data: data[:-1],
@@ -698,7 +725,7 @@ service.main([
     findings_without_a_build_id_have_no_site,
     sites_follow_what_becomes_of_findings, a_policy_has_the_sites_that_were_seen_last,
     rules_are_kept_and_told_as_they_were_set, steps_of_processes_count_for_the_rule_that_asked,
-    a_damaged_policy_file_is_not_gone_on_with,
+    a_damaged_policy_file_is_not_gone_on_with, steps_are_kept_to_their_most_and_sweeps_for_ten_minutes,
     commands_refuse_what_makes_no_sense,
     commands_know_whether_a_collector_runs,
     rules_that_hold_for_a_while_end,

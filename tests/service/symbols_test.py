@@ -95,6 +95,43 @@ def a_stripped_build_gets_its_lines_later():
             check("make" in page and "app.c" in page)
 
 
+def pieces_of_a_finding_stay_apart_when_their_names_come():
+    """And what comes with names goes where the same went without."""
+    def named(program, function):
+        frames = program.stack(function)["frames"]
+        return {"thread": 1, "frames": [dict(f, function=name, file="app.c", line=3)
+                                        for f, name in zip(frames, (function, "main"))]}
+
+    for rule in ("mode", "access"):
+        with Service(start=False) as s:
+            one = Program(s.root)
+
+            def of(id, which, stack, one=one, rule=rule):
+                access = "main" if rule == "access" and which == 1 else "make"
+                return event("x", id, f_allocated=stack("make"), f_found=stack(access),
+                             mode="sample" if rule == "mode" and which == 1 else "guard")
+
+            for number, which in enumerate((0, 1)):
+                take(s, of(f"{number}", which, one.stack))
+            s.command("split", "1", "--by", rule)
+            equal(sorted((row["id"], row["count"]) for row in s.findings()), [(1, 1), (2, 1)], rule)
+            before = s.ask("show", "2")["key"]
+            equal([(m["findings"], m["processes"]) for m in s.ask("symbols", "missing")["missing"]], [(2, 0)])
+            s.command("symbols", "upload", one.whole)
+            s.once()
+            check(s.ask("show", "2")["key"] != before, "it has the key of its names")
+            for number, which in enumerate((0, 1, 1)):
+                take(s, of(f"n{number}", which, lambda function: named(one, function)))
+            for number, which in enumerate((0, 1, 1)):
+                take(s, of(f"o{number}", which, one.stack))
+            equal(sorted((row["id"], row["count"]) for row in s.findings()), [(1, 3), (2, 5)], rule)
+            equal(sorted(row["id"] for row in s.findings("--search", "make main")), [1, 2], rule)
+            equal(s.ask("symbols", "missing")["missing"], [])
+            for name in ("allocation_key", "access_key"):
+                same = s.ask("show", "1")[name] == s.ask("show", "2")[name]
+                equal(same, name != rule + "_key", name)
+
+
 def a_file_that_tells_less_replaces_none():
     """Of one build: whole, symbols without lines, code alone, and debug information alone, in any order."""
     with Service(start=False) as s:
@@ -421,6 +458,7 @@ def a_killed_collector_leaves_no_child_that_asks_for_symbols():
 
 os.environ.pop("DEBUGINFOD_URLS", None)
 service.main([
+    pieces_of_a_finding_stay_apart_when_their_names_come,
     a_file_that_tells_less_replaces_none, a_stripped_build_gets_its_lines_later,
     a_stripped_build_that_brings_a_fixed_bug_back_reopens_it,
     a_merge_with_a_finding_of_the_fixed_build_reopens, a_stripped_copy_gets_its_lines_from_the_file_that_has_them,
