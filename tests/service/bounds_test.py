@@ -98,7 +98,8 @@ def fields_that_say_nothing_have_a_word():
 
 
 def times_are_those_of_the_form_and_no_others():
-    good = {"2026-01-02T03:04:05Z": "2026-01-02T03:04:05.000Z", "2026-01-02T03:04:05.678999Z": "2026-01-02T03:04:05.678Z"}
+    good = {"2026-01-02T03:04:05Z": "2026-01-02T03:04:05.000Z",
+            "2026-01-02T03:04:05.678999Z": "2026-01-02T03:04:05.678Z"}
     with Service(start=False) as s:
         bad = ["2026-01-02T03:04:05", "2026-01-02 03:04:05Z", "2026-01-02T03:04:05+01:00", "26-01-02T03:04:05Z",
                "2026-01-02T03:04:05ZZ", "1969-12-31T23:59:59Z", "2026-01-02T03-04-05Z", "2026x01-02T03:04:05Z"]
@@ -121,9 +122,10 @@ def each_thing_that_is_known_makes_an_event_richer():
     stack = {"thread": 1, "frames": [bare]}
     named = {"thread": 1, "frames": [dict(bare, function="f")]}
     lined = {"thread": 1, "frames": [dict(bare, function="f", file="a.c", line=3)]}
-    for first, second in (({}, {"f_found": named}), ({"f_found": named}, {"f_found": lined}), ({}, {"f_released": stack}),
-                          ({}, {"f_at_access": True}), ({"f_window": None}, {}),
-                          ({"f_found": named}, {"f_found": lined, "f_window": None})):
+    cases = [({}, {"f_found": named}), ({"f_found": named}, {"f_found": lined}), ({}, {"f_released": stack}),
+             ({}, {"f_at_access": True}), ({"f_window": None}, {}),
+             ({"f_found": named}, {"f_found": lined, "f_window": None})]
+    for first, second in cases:
         with Service(start=False) as s:
             for number, more in enumerate((first, second, first)):
                 append(s.directory, event("x", f"{number}", ago=9 - number, pid=number,
@@ -228,7 +230,8 @@ def sixteen_written_bytes_are_counted_and_none_far_away():
     many = {"address": "0x105d", "bytes": "00" * 24, "expected": "fd" * 24, "classes": "!" * 24}
     with Service(start=False) as s:
         append(s.directory, event("many", "1", f_window=many),
-               *(event("far", f"{address}", f_window=dict(many, address=hex(address), bytes="00", expected="fd", classes="!"))
+               *(event("far", f"{address}",
+                       f_window={"address": hex(address), "bytes": "00", "expected": "fd", "classes": "!"})
                  for address in (0x105D + 2**30, 0x105D + 2**30 - 1, 0x105D + 2**40)))
         s.once()
         equal([w["offset"] for w in s.ask("show", "1")["written"]], list(range(16)))
@@ -557,7 +560,8 @@ def frames_of_the_systems_headers_are_not_the_programs():
 main([
     a_line_is_taken_up_to_its_longest, a_record_of_a_later_version_is_kept_aside, fractions_of_seconds_count,
     an_event_of_an_earlier_time_changes_no_last_build, labels_and_names_are_bounded,
-    sixteen_written_bytes_are_counted_and_none_far_away, fields_that_say_nothing_have_a_word, times_are_those_of_the_form_and_no_others,
+    sixteen_written_bytes_are_counted_and_none_far_away, fields_that_say_nothing_have_a_word,
+    times_are_those_of_the_form_and_no_others,
     each_thing_that_is_known_makes_an_event_richer,
     names_of_a_kind_are_bounded, a_process_that_was_killed_or_lost_counts_as_killed, the_peak_of_a_day_is_its_highest,
     the_richest_event_stays_and_the_middle_is_thinned, an_older_event_of_a_part_sets_no_finding_back,

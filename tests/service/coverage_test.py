@@ -123,7 +123,8 @@ def lists_are_in_their_order_and_in_parts():
         part = s.ask("coverage", "--module", "a")
         equal((part["module_count"], part["sites"], part["watched"], len(part["modules"])), (1, 5, 3, 1))
         shown = s.ask("coverage", str(got["modules"][1]["id"]))
-        equal([(m["mode"], m["hours"], m["processes"]) for m in shown["modes"]], [("sample", 2, 1), ("guard", 0.033, 2)])
+        equal([(m["mode"], m["hours"], m["processes"]) for m in shown["modes"]],
+              [("sample", 2, 1), ("guard", 0.033, 2)])
         equal((shown["programs"], shown["shown"]), (["/srv/long", "/srv/short"], "no"))
         check(shown["first_seen"] < shown["last_seen"], shown)
         id = str(got["modules"][1]["id"])
@@ -138,8 +139,8 @@ def lists_are_in_their_order_and_in_parts():
             equal([x["offset"] for x in got["list"]], wanted, query)
         equal([m["path"] for m in s.http("GET", "/api/v1/coverage?module=b").json()["modules"]], ["/b"])
         text = s.http("GET", "/coverage").text
-        cells = re.findall(r'data-name="watched">(\d+) %<svg[^>]*><rect width="(\d+)".*?data-name="never watched">(\d+)<',
-                           text, re.S)
+        cells = re.findall(r'data-name="watched">(\d+) %<svg[^>]*><rect width="(\d+)".*?'
+                           r'data-name="never watched">(\d+)<', text, re.S)
         equal(cells, [("0", "0", "1"), ("60", "600", "2"), ("50", "500", "1")])
         check("<b>50 %</b> of them watched" in text and "more: " not in text, text)
         text = s.http("GET", f"/coverage/{id}?watched=all&limit=2&offset=2").text
@@ -157,7 +158,8 @@ def a_site_is_named_by_the_innermost_function_of_the_program():
 
     lists = {1: [source("std::allocator<int>::allocate", "new"), source("mine"), source("main")],
              2: [source("__gnu_cxx::x"), source("rf_alloc_at"), source("ours", line=9)],
-             3: [source("std::vector<int>::grow", "vector", 3), source("rf_alloc_at")], 4: [], 5: [source("plain", None)]}
+             3: [source("std::vector<int>::grow", "vector", 3), source("rf_alloc_at")], 4: [],
+             5: [source("plain", None)]}
     with Service(start=False) as s:
         append(s.directory, ended(1, module(unwatched=list(lists))))
         s.once()
@@ -186,7 +188,8 @@ def what_a_module_had_before_it_was_told_later_stays():
         append(s.directory, ended(3, module(watched=[(16, 5)]), ago=900))
         s.once()
         row = sites(s)[0]
-        equal((modules(s)[0]["last_seen"], row["last_seen"], row["last_watched"], row["modes"][0]["last_watched"]), before)
+        equal((modules(s)[0]["last_seen"], row["last_seen"], row["last_watched"], row["modes"][0]["last_watched"]),
+              before)
         equal((row["blocks"], row["processes"], row["modes"][0]["blocks"]), (12, 3, 12))
         check(modules(s)[0]["first_seen"] < before[0], "but the first")
         equal([(m["processes"], m["hours"]) for m in modules(s)[0]["modes"]], [(3, 3)])

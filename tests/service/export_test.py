@@ -164,7 +164,8 @@ def what_is_exported_is_all_that_is_known():
             equal(one["body"]["stringValue"], f"heap-use-after-free: {shown[1]['title']} at {shown[1]['place']}")
             check(re.fullmatch(r"\d{19}", one["observedTimeUnixNano"]), one)
             check(abs(int(one["observedTimeUnixNano"]) / 1e9 - time.time()) < 100, one)
-            equal(time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(int(one["timeUnixNano"]) // 10**9)), record["time"][:19])
+            equal(time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(int(one["timeUnixNano"]) // 10**9)),
+                  record["time"][:19])
         for _, _, body in envelopes(s.command("export", "--as", "sentry").encode()):
             if body["extra"]["finding"] == 4:
                 check("release" not in body or body["release"] is None, body)
@@ -172,10 +173,12 @@ def what_is_exported_is_all_that_is_known():
             equal([body[name] for name in ("server_name", "release", "environment", "culprit", "timestamp", "logger")],
                   ["host-1", "c" * 40, "live", shown[1]["place"], record["time"], "ringfence"])
             equal(body["fingerprint"], [shown[1]["key"]])
-            equal(body["extra"], {"finding": 1, "count": 12, "state": "open", "program": "/srv/app", "commit": "c" * 40})
+            equal(body["extra"],
+                  {"finding": 1, "count": 12, "state": "open", "program": "/srv/app", "commit": "c" * 40})
             equal(body["tags"], {"bug": "heap-use-after-free", "mode": "guard", "allocator": "malloc"})
             got = body["exception"]["values"]
-            equal([(v["type"], v["mechanism"]["handled"], [f["function"] for f in v["stacktrace"]["frames"]]) for v in got],
+            equal([(v["type"], v["mechanism"]["handled"],
+                    [f["function"] for f in v["stacktrace"]["frames"]]) for v in got],
                   [("freed here", False, ["main", "free_it"]), ("allocated here", False, ["main", "open_a"]),
                    ("heap-use-after-free", False, ["main", "close_a"])])
         # The id of an event is that of the record, whatever else changes.

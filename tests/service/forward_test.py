@@ -229,7 +229,8 @@ def what_curl_is_told_is_all_that_it_needs():
 
         def told(*words, **more):
             done = subprocess.run([service.SERVE, words[0], *words[1:]], stdout=subprocess.PIPE, check=False,
-                                  stderr=subprocess.STDOUT, env=dict(os.environ, PATH=path, RINGFENCE_TOKEN="t\"o\\k", **more))
+                                  stderr=subprocess.STDOUT,
+                                  env=dict(os.environ, PATH=path, RINGFENCE_TOKEN="t\"o\\k", **more))
             equal(done.returncode, 0, done.stdout)
             with open(s.root + "/words", encoding="utf-8") as file:
                 equal(file.read(), "-q -K -\n")
@@ -246,7 +247,8 @@ def what_curl_is_told_is_all_that_it_needs():
               ['header = "Content-Type: application/x-ndjson"', 'url = "http://h/x//api/v1/records"'])
         equal(told("symbols", "upload", "--to", "http://h/", service.SERVE, "--dir", s.directory)[7:],
               ['max-time = "600"', 'write-out = "\\\\n%{http_code}"', bearer, 'request = "POST"',
-               f'upload-file = "{service.SERVE}"', 'header = "Expect:"', 'header = "Content-Type: application/octet-stream"',
+               f'upload-file = "{service.SERVE}"', 'header = "Expect:"',
+               'header = "Content-Type: application/octet-stream"',
                'url = "http://h/api/v1/symbols?name=ringfence-serve"'])
         equal(told("export", "--as", "otlp", "--to", "https://h/x/", "--dir", s.directory)[-3:],
               ['header = "Expect:"', 'header = "Content-Type: application/json"', 'url = "https://h/x/v1/logs"'])
@@ -296,7 +298,8 @@ def lines_of_json_tell_who_found_what():
         check(status == 0 and "4 records forwarded" in said and " 2 half-written" in said, said)
         rows = {row["place"].split()[0]: upstream.ask("show", str(row["id"])) for row in upstream.findings()}
         shown = rows["open_a"]
-        equal([shown["count"], [e["pid"] for e in shown["events"]], shown["modes"][0]["name"], shown["programs"][0]["name"],
+        equal([shown["count"], [e["pid"] for e in shown["events"]], shown["modes"][0]["name"],
+               shown["programs"][0]["name"],
                shown["builds"][0]["name"]], [10, [77, 77], "page", "/srv/main", "1.5"])
         check(service.timestamp(5100) < shown["last_seen"] < service.timestamp(4900), shown["last_seen"])
         equal([rows["open_b"]["modes"][0]["name"], rows["open_b"]["programs"][0]["name"], rows["open_b"]["count"]],
@@ -482,7 +485,8 @@ def what_is_sent_on_has_an_id_and_no_more_bytes_than_are_kept():
 
 service.main([
     what_curl_is_told_is_all_that_it_needs, lines_of_json_tell_who_found_what,
-    lines_wait_for_a_collector_that_is_away, a_spool_goes_in_the_order_of_its_segments, steps_of_rules_are_of_one_collector,
+    lines_wait_for_a_collector_that_is_away, a_spool_goes_in_the_order_of_its_segments,
+    steps_of_rules_are_of_one_collector,
     a_tree_of_collectors_has_all_once, it_waits_for_a_collector_that_is_not_there,
     an_end_on_request_is_no_failure, a_large_spool_is_sent_in_pieces,
     half_lines_are_left_out, what_is_no_file_in_the_spool_holds_nobody_up,

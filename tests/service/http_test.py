@@ -284,7 +284,8 @@ def each_right_opens_what_it_names():
             equal(allowed, [needed] if needed else list(tokens), method, path)
             equal(s.http(method, path, body=body).status == 401, needed is not None, method, path)
         needs = s.http("POST", "/api/v1/findings/1/fix", body="").json()["error"]
-        equal(s.http("POST", "/api/v1/findings/1/fix", body="", Authorization="Bearer " + "r" * 20).json()["error"], needs)
+        equal(s.http("POST", "/api/v1/findings/1/fix", body="", Authorization="Bearer " + "r" * 20).json()["error"],
+              needs)
         equal((needs, s.http("GET", "/api/v1/status").json()["error"]),
               ("this needs a token with the right to triage: sign in", "this needs a token: sign in"))
         done = subprocess.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--unix-socket", "serve.sock",
@@ -348,13 +349,13 @@ def every_answer_has_the_headers_that_bind_browsers():
               "cross-origin-resource-policy": "same-origin", "cross-origin-opener-policy": "same-origin",
               "x-frame-options": "DENY", "cache-control": "no-store"}
     with with_finding() as s:
-        for path, status, kind in (("/", 200, "text/html; charset=utf-8"), ("/style.css", 200, "text/css; charset=utf-8"),
-                                   ("/script.js", 200, "text/javascript; charset=utf-8"),
-                                   ("/favicon.svg", 200, "image/svg+xml"),
-                                   ("/api/v1/findings", 200, "application/json; charset=utf-8"),
-                                   ("/nothing", 404, "text/html; charset=utf-8"),
-                                   ("/api/v1/nothing", 404, "application/json; charset=utf-8"),
-                                   ("/buildid/00/debuginfo", 404, "text/html; charset=utf-8")):
+        kinds = [("/", 200, "text/html; charset=utf-8"), ("/style.css", 200, "text/css; charset=utf-8"),
+                 ("/script.js", 200, "text/javascript; charset=utf-8"), ("/favicon.svg", 200, "image/svg+xml"),
+                 ("/api/v1/findings", 200, "application/json; charset=utf-8"),
+                 ("/nothing", 404, "text/html; charset=utf-8"),
+                 ("/api/v1/nothing", 404, "application/json; charset=utf-8"),
+                 ("/buildid/00/debuginfo", 404, "text/html; charset=utf-8")]
+        for path, status, kind in kinds:
             for _ in range(2):  # the second one of a list is a copy
                 reply = s.http("GET", path, Accept="text/html,*/*")
                 equal((reply.status, reply.headers["content-type"]), (status, kind), path)
@@ -477,7 +478,8 @@ def a_list_keeps_what_was_chosen():
             equal(re.findall(r'<a rel="\w+" href="([^"]*)"', text), links, path)
         text = s.http("GET", "/?" + query).text
         for name in ("open", "new", "reopened", "fixed", "ignored", "all"):
-            check(f'<a href="/?{query.replace("state=all", "state=" + name).replace("&", "&amp;")}"' in text, name, text)
+            check(f'<a href="/?{query.replace("state=all", "state=" + name).replace("&", "&amp;")}"' in text, name,
+                  text)
         equal(re.findall(r'<a href="[^"]*state=(\w+)[^"]*" aria-current="page"', text), ["all"])
         equal(re.findall(r'<option value="(\w*)" selected>', text), ["ci", "count"])
         check('name="search" value="src &amp;"' in text and 'name="build" value="1"' in text, text)

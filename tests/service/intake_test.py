@@ -456,7 +456,8 @@ def a_record_of_many_events_counts_them_everywhere():
         equal((s.ask("status")["events"], s.ask("status")["events_kept"]), (7, 2))
         equal({b["name"][0]: b["events"] for b in s.ask("builds")["builds"]}, {"a": 5, "b": 2})
         equal(database(s).execute("SELECT sum(count) FROM counter WHERE finding = 0 AND kind = 9").fetchone(), (7,))
-        equal([[e[name] for name in ("count", "host", "environment", "mode", "program", "pid")] for e in shown["events"]],
+        names = ("count", "host", "environment", "mode", "program", "pid")
+        equal([[e[name] for name in names] for e in shown["events"]],
               [[2, "host-2", "live", "page", "/srv/tool", 7], [5, "host-1", "ci", "guard", "/srv/app", 7]])
         s.start()
         equal(s.http("POST", "/api/v1/records", body=service.line_of(event("a", "3", count=40))).json()["taken"], 1,
@@ -483,7 +484,8 @@ def only_bytes_that_differ_are_damage():
               [(0, 0), (1, 0), (1, 1), (1, 1)])
         s.command("merge", "3", "4")
         shown = [s.ask("show", id) for id in "123"]
-        equal([(one["damaged"], one["one_bit"], one["new"]) for one in shown], [(0, 0, True), (1, 0, True), (2, 2, True)])
+        equal([(one["damaged"], one["one_bit"], one["new"]) for one in shown],
+              [(0, 0, True), (1, 0, True), (2, 2, True)])
 
 
 def a_finding_begins_with_its_oldest_event_and_ends_with_its_newest():
@@ -546,7 +548,8 @@ def what_is_not_known_takes_bounded_room():
 def figures_of_runs_are_added_up_each_for_itself():
     with Service(start=False) as s:
         for i, end in enumerate(("status 0", "signal 9", "running")):
-            append(s.directory, record("summary", f"b-{i}-1-1", ago=[86400 * 5, 0, 0][i], seconds=3600.0, allocations=10,
+            append(s.directory, record("summary", f"b-{i}-1-1", ago=[86400 * 5, 0, 0][i], seconds=3600.0,
+                                       allocations=10,
                                        findings=20, dropped=i, peak=5, exit=end, continued=i == 2, sites_dropped=i))
         s.once()
         row = s.ask("coverage")["coverage"][0]
@@ -684,7 +687,8 @@ service.main([
     a_segment_that_a_writer_holds_is_left_for_later, folders_that_processes_fall_back_on_are_looked_at,
     runs_of_bazel_have_one_program_and_their_labels, summaries_are_process_hours_and_drops_are_shown,
     the_doorbell_is_heard_at_once_and_the_spool_is_looked_at_without_it,
-    many_lines_and_segments_are_taken_in_to_the_last, ids_that_came_in_first_are_forgotten_where_there_are_too_many, events_that_come_together_are_thinned_by_their_count,
+    many_lines_and_segments_are_taken_in_to_the_last, ids_that_came_in_first_are_forgotten_where_there_are_too_many,
+    events_that_come_together_are_thinned_by_their_count,
     a_record_of_many_events_counts_them_everywhere, only_bytes_that_differ_are_damage,
     a_finding_begins_with_its_oldest_event_and_ends_with_its_newest, a_crash_loop_is_of_one_program_and_is_told_once,
     what_is_not_known_takes_bounded_room, figures_of_runs_are_added_up_each_for_itself,

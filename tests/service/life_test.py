@@ -186,7 +186,8 @@ def a_build_that_was_told_of_is_as_new_as_that():
         s.command("builds", "--add", "b" * 40, "--time", "2026-01-01T00:00:00Z", "--version", "1.0")
         take(s, event("a", "3", build=build("b", "1.0")))
         equal(state(s), "reopened", "nobody had heard of it before the fix")
-        take(s, event("c", "4", build=build("b", "1.0")), event("d", "9", build={"version": "", "commit": "a" * 39 + "f"}))
+        take(s, event("c", "4", build=build("b", "1.0")),
+             event("d", "9", build={"version": "", "commit": "a" * 39 + "f"}))
         equal([row["id"] for row in s.findings("--new-in", "1.0")], [1], "the newer of two of one version")
         equal([row["id"] for row in s.findings("--new-in", "a" * 7)], [4], "and of two commits that begin so")
         s.command("fix", "2", "--in", "1.0")
@@ -478,10 +479,12 @@ def pieces_have_what_their_events_had():
         times = [s.ask("show", "1", "--event", str(i))["record"]["time"][:23] + "Z" for i in range(1, 6)]
         s.command("split", "1", "--by", "mode")
         equal(seen(s, 1), {"counts": [13, 13, 2], "hosts": {"A": 13}, "one bit": {"A": 2},
-                           "written": {0xFC: 2, 0: 11}, "most first": [11, 2], "days": [2, 0, 0, 0, 11], "builds": ["a", "e"],
+                           "written": {0xFC: 2, 0: 11}, "most first": [11, 2], "days": [2, 0, 0, 0, 11],
+                           "builds": ["a", "e"],
                            "events": ["e", "a"], "roles": ["a", "e", "e"]})
         equal(seen(s, 2), {"counts": [15, 15, 3], "hosts": {"B": 8, "C": 7}, "one bit": {"B": 3},
-                           "written": {0xFC: 3, 0: 12}, "most first": [12, 3], "days": [0, 3, 5, 7, 0], "builds": ["b", "d"],
+                           "written": {0xFC: 3, 0: 12}, "most first": [12, 3], "days": [0, 3, 5, 7, 0],
+                           "builds": ["b", "d"],
                            "events": ["d", "c", "b"], "roles": ["b", "d", "c"]})
         for id, first, last in ((1, 0, 4), (2, 1, 3)):
             shown = s.ask("show", str(id))
@@ -752,7 +755,8 @@ def a_finding_is_shown_with_what_is_near_it():
         s.command("merge", "2", "5")
         shown = s.ask("show", "2")
         equal(([m["id"] for m in shown["merged"]], shown["written"][0]["count"], shown["damaged"]), ([5, 6], 3, 3))
-        equal((shown["modes"][0]["first_seen"], shown["modes"][0]["last_seen"]), (shown["first_seen"], shown["last_seen"]))
+        equal((shown["modes"][0]["first_seen"], shown["modes"][0]["last_seen"]),
+              (shown["first_seen"], shown["last_seen"]))
         take(s, *[event("x", f"l{i}", pid=i, f_bug="double-free", **stacks(1, 1, 9)) for i in range(25)])
         equal([loop["processes"] for loop in s.ask("show", "2")["crash_loops"]], [25])
         check("fixed_at" not in shown or shown["fixed_at"] is None)
@@ -797,7 +801,8 @@ def what_happened_is_told_from_a_number_on():
         last = s.http("GET", "/api/v1/activity?after=5").json()["activity"][0]
         row = s.ask("show", "2")
         equal({name: last[name] for name in ("kind", "text", "finding", "bug", "title", "place")},
-              {"kind": "ignored", "text": "known", "finding": 2, **{name: row[name] for name in ("bug", "title", "place")}})
+              {"kind": "ignored", "text": "known", "finding": 2,
+               **{name: row[name] for name in ("bug", "title", "place")}})
 
 
 def the_store_tells_of_itself():
@@ -808,7 +813,8 @@ def the_store_tells_of_itself():
         s.command("merge", "1", "2")
         row = s.ask("builds")["builds"][0]
         equal([row[name] for name in ("new_findings", "findings", "events", "hours", "processes")], [2, 2, 12, 2, 1])
-        equal((row["first_seen"], row["last_seen"]), (s.ask("show", "1")["first_seen"], s.ask("show", "3")["last_seen"]))
+        equal((row["first_seen"], row["last_seen"]),
+              (s.ask("show", "1")["first_seen"], s.ask("show", "3")["last_seen"]))
         s.start()
         got = s.http("GET", "/api/v1/status").json()
         equal({name: got[name] for name in ("findings", "events", "events_kept", "builds", "processes", "crash_loops",

@@ -119,8 +119,8 @@ def two_snapshots_are_compared():
 
 def a_list_of_processes_is_chosen_and_in_its_order():
     with Service(start=False) as s:
-        for i, (ago, host, environment, program) in enumerate(((500, "h1", "ci", "/srv/app"), (10, "h2", "live", "/srv/tool"),
-                                                               (300, "h1", "live", "/srv/app"))):
+        runs = ((500, "h1", "ci", "/srv/app"), (10, "h2", "live", "/srv/tool"), (300, "h1", "live", "/srv/app"))
+        for i, (ago, host, environment, program) in enumerate(runs):
             append(s.directory, *(told(k, f"b-{i}-99", ago=ago - k, host=host, environment=environment, program=program,
                                        snap=snapshot(f"n{k}", [[1000 + k, 1, [frame("f", 1, MODULE)]]]))
                                   for k in range(5)))

@@ -520,7 +520,8 @@ def rules_are_kept_and_told_as_they_were_set():
                (1, 0, "set sample_rate=50", "by hand")])
         equal([row["rule"] for row in s.ask("steer")["rules"]], [1, 3])
         listed = s.command("steer", "list")
-        check("1    sample_rate=50  program p" in listed and "3    snapshot" in listed and "taken" not in listed, listed)
+        check("1    sample_rate=50  program p" in listed and "3    snapshot" in listed and "taken" not in listed,
+              listed)
         log = s.command("steer", "log")
         check("rule 2: unset, because: enough" in log, log)
         for text, status in (("x" * 300, 200), ("x" * 301, 409), ("a%7fb", 409), ("%20%09", 409)):
@@ -538,14 +539,16 @@ def steps_of_processes_count_for_the_rule_that_asked():
         s.once()
         for _ in range(2):
             s.command("steer", "set", "--options", "halt=0", "--because", "x")
-        append(s.directory, step(1, 1, "halt=0", 5), step(2, 1, "halt=0", 500), step(3, 2, "no snapshot: this mode has none"),
+        append(s.directory, step(1, 1, "halt=0", 5), step(2, 1, "halt=0", 500),
+               step(3, 2, "no snapshot: this mode has none"),
                step(4, 1, "no snapshot: this mode has none"), step(5, 1, "no snapshot: this mode has none"),
                step(6, 9, "no snapshot: this mode has none"), step(7, 2, "snapshot: this mode has no snapshots"))
         s.once()
         rows = {row["rule"]: row for row in s.ask("steer")["rules"]}
         equal((rows[1]["reached"], rows[2]["reached"]), (2, 0))
         check(rows[1]["last_reached"] > service.timestamp(100), rows[1])
-        equal(sorted((x["rule"], x["done"], x["because"]) for x in s.ask("steer", "log")["steps"] if "says" in x["because"]),
+        log = s.ask("steer", "log")["steps"]
+        equal(sorted((x["rule"], x["done"], x["because"]) for x in log if "says" in x["because"]),
               [(1, "no snapshot: this mode has none", "a process says so"),
                (2, "no snapshot: this mode has none", "a process says so")])
         check("taken 2 times by running processes" in s.command("steer", "list"), s.command("steer", "list"))
