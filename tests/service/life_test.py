@@ -993,6 +993,13 @@ def watch_tells_what_happens():
         watch.kill()
         watch.wait()
         watch.stdout.close()
+        with subprocess.Popen([service.SERVE, "watch", "--json", "--dir", s.directory], stdout=subprocess.PIPE) as watch:
+            time.sleep(0.3)
+            for id in "12":
+                s.command("fix", id)
+                got = json.loads(watch.stdout.readline())["activity"]
+                equal([(a["kind"], a["finding"]) for a in got], [("fixed", int(id))])
+            watch.kill()
 
 
 def names_that_come_in_later_make_two_findings_one():

@@ -167,7 +167,14 @@ def snapshots_are_shown_in_the_order_of_their_time():
         s.start()
         equal(s.http("GET", "/api/v1/processes/1?snapshot=2&against=1").json()["snapshot"]["against"]["name"], "at50")
         page = s.http("GET", "/process/1?snapshot=1&against=4").text
-        check("other" in page and 'selected' in page and "7 blocks" in page and "71 bytes" in page, page)
+        check("7 blocks" in page and "71 bytes" in page, page)
+        for query, chosen, growth in (("snapshot=1&against=4", ["1", "4"], ["shrink"]),
+                                      ("snapshot=2&against=1", ["2", "1"], ["grow"]), ("snapshot=3", ["3"], [])):
+            page = s.http("GET", "/process/1?" + query).text
+            equal(re.findall(r'<option value="(\d+)" selected>', page), chosen, query)
+            equal(re.findall(r'; since “[^”]*” <b class="(\w+)">', page), growth, query)
+        spark = re.findall(r'<path d="(M[^"]*)"', s.http("GET", "/processes").text)
+        equal([path.endswith("h120") for path in spark], [True, False], "one snapshot is a line")
 
 
 def peaks_are_told_for_each_environment():
