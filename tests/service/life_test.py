@@ -993,7 +993,8 @@ def watch_tells_what_happens():
         watch.kill()
         watch.wait()
         watch.stdout.close()
-        with subprocess.Popen([service.SERVE, "watch", "--json", "--dir", s.directory], stdout=subprocess.PIPE) as watch:
+        words = [service.SERVE, "watch", "--json", "--dir", s.directory]
+        with subprocess.Popen(words, stdout=subprocess.PIPE) as watch:
             time.sleep(0.3)
             for id in "12":
                 s.command("fix", id)
