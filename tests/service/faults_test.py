@@ -136,6 +136,21 @@ def a_damaged_database_is_named():
         equal(open(path, "rb").read(14), b"not a database", "it is left as it is")
 
 
+def damage_that_no_question_meets_is_told_by_a_check():
+    with Service(start=False) as s:
+        append(s.directory, event("a", "1"))
+        s.once()
+        check("integrity    ok" in s.command("serve", "--check"))
+        schema = "UPDATE sqlite_master SET sql = replace(sql, 'text TEXT%s', 'text TEXT%s') WHERE name = 'words'"
+        for change in (schema % (" NOT NULL", ""), "UPDATE words SET text = NULL", schema % ("", " NOT NULL")):
+            with sqlite3.connect(s.directory + "/ringfence.db") as db:
+                db.execute("PRAGMA writable_schema = 1")
+                db.execute(change)
+            db.close()
+        said = s.command("serve", "--check", status=1)
+        check("integrity    DAMAGED" in said and "findings     1" in said, said)
+
+
 def folders_of_others_are_not_used():
     with Service(start=False) as s:
         os.chmod(s.directory, 0o777)
@@ -300,7 +315,8 @@ service.main([
     a_full_disk_loses_nothing_and_is_named, a_server_goes_on_when_the_disk_has_room_again,
     names_of_a_transaction_that_failed_are_none, an_upload_to_a_full_disk_says_so,
     a_file_of_a_backup_s_name_is_a_whole_backup, a_damaged_database_is_named,
-    folders_of_others_are_not_used, a_server_that_hangs_or_is_dead_costs_writers_nothing,
+    damage_that_no_question_meets_is_told_by_a_check, folders_of_others_are_not_used,
+    a_server_that_hangs_or_is_dead_costs_writers_nothing,
     a_database_that_another_program_holds_stalls_no_page, a_server_whose_store_is_taken_away_says_so_and_ends,
     a_server_whose_log_is_taken_away_loses_nothing, a_store_that_cannot_be_written_is_read,
     commands_without_a_store_say_what_to_do, an_answer_that_cannot_be_written_is_a_failure,
