@@ -79,6 +79,61 @@ def the_last_of_a_name_is_its_newest():
         equal([shown[names][0]["last_seen"] for names in ("programs", "hosts", "environments", "modes")], [newest] * 4)
 
 
+def fields_that_say_nothing_have_a_word():
+    with Service(start=False) as s:
+        append(s.directory, event("a", "x", host="", program="", mode="", environment="", count=0,
+                                  build={"version": "", "commit": "", "build_id": ""}),
+               event("b", "y", host=None, count=2**60, pid=-5),
+               *(record("summary", f"s{i}", seconds=seconds, program="/srv/odd", peak=-1, allocations=2**60)
+                 for i, seconds in enumerate((-5, 1e11, "7", 36))))
+        s.once()
+        shown = s.ask("show", "1")
+        equal([shown[name][0]["name"] for name in ("hosts", "programs", "modes", "environments", "builds")],
+              ["(unknown)", "(unknown)", "(unknown)", "development", "(unknown)"])
+        equal(shown["count"], 1)
+        shown = s.ask("show", "2")
+        equal((shown["count"], shown["hosts"][0]["name"], shown["events"][0]["pid"]), (2**53, "(unknown)", 0))
+        equal([(c["hours"], c["allocations"]) for c in s.ask("coverage")["coverage"] if c["program"] == "/srv/odd"],
+              [(0.01, 4 * 2**53)])
+
+
+def times_are_those_of_the_form_and_no_others():
+    good = {"2026-01-02T03:04:05Z": "2026-01-02T03:04:05.000Z",
+            "2026-01-02T03:04:05.678999Z": "2026-01-02T03:04:05.678Z"}
+    with Service(start=False) as s:
+        bad = ["2026-01-02T03:04:05", "2026-01-02 03:04:05Z", "2026-01-02T03:04:05+01:00", "26-01-02T03:04:05Z",
+               "2026-01-02T03:04:05ZZ", "1969-12-31T23:59:59Z", "2026-01-02T03-04-05Z", "2026x01-02T03:04:05Z"]
+        append(s.directory, *(event(f"p{i}", f"{i}", time=time) for i, time in enumerate([*good, *bad])))
+        s.once()
+        rows = {row["place"].split()[0][6:]: row["first_seen"] for row in s.findings()}
+        equal([rows[str(i)] for i in range(2)], list(good.values()))
+        check(all(rows[str(i)] > service.timestamp(600) for i in range(2, 2 + len(bad))), rows)
+        for time in bad:
+            s.command("builds", "--add", "c" * 40, "--time", time, status=2)
+        append(s.directory, record("snapshot", "plain", ago=60, host="h", pid=3, snapshot={"name": "n", "bytes": 5}),
+               record("snapshot", "plainer", host="h", pid=3, snapshot={"name": "n", "bytes": 5}),
+               record("snapshot", "other", host="h", pid=4, snapshot={"name": "n", "bytes": 5}))
+        s.once()
+        equal(sorted((p["pid"], p["snapshot_count"]) for p in s.ask("processes")["processes"]), [(3, 2), (4, 1)])
+
+
+def each_thing_that_is_known_makes_an_event_richer():
+    bare = {"pc": "0x401009", "module": "/srv/app", "build_id": "00", "offset": "0x1009"}
+    stack = {"thread": 1, "frames": [bare]}
+    named = {"thread": 1, "frames": [dict(bare, function="f")]}
+    lined = {"thread": 1, "frames": [dict(bare, function="f", file="a.c", line=3)]}
+    cases = [({}, {"f_found": named}), ({"f_found": named}, {"f_found": lined}), ({}, {"f_released": stack}),
+             ({}, {"f_at_access": True}), ({"f_window": None}, {}),
+             ({"f_found": named}, {"f_found": lined, "f_window": None})]
+    for first, second in cases:
+        with Service(start=False) as s:
+            for number, more in enumerate((first, second, first)):
+                append(s.directory, event("x", f"{number}", ago=9 - number, pid=number,
+                                          **{"f_allocated": stack, "f_found": stack, **more}))
+                s.once()
+            equal([e["pid"] for e in s.ask("show", "1")["events"] if e["richest"]], [1], first, second)
+
+
 def names_of_a_kind_are_bounded():
     with Service(start=False) as s:
         append(s.directory, event("p", "b-1-1-1", host="known"))
@@ -123,10 +178,11 @@ def the_richest_event_stays_and_the_middle_is_thinned():
         rich = [{"pc": hex(i + 1), "module": "/srv/app", "offset": hex(i + 1), "function": f"f{i}"} for i in range(9)]
         frames = finding("p")["found"]["frames"]
         post_each(s, *[event("p", f"b-1-1-{i}", ago=100 - i, pid=i,
-                             f_found={"frames": rich + frames if i == 9 else frames}) for i in range(1, 21)])
+                             f_found={"frames": rich[:i - 4] + frames if i in (10, 12) else frames})
+                       for i in range(1, 21)])
         shown = s.http("GET", "/api/v1/findings/1").json()
-        equal(shown["record"]["pid"], 9)
-        equal(sorted(e["pid"] for e in shown["events"]), [1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 20])
+        equal(shown["record"]["pid"], 12)
+        equal(sorted(e["pid"] for e in shown["events"]), [1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 20])
 
 
 def an_older_event_of_a_part_sets_no_finding_back():
@@ -169,6 +225,18 @@ def of_a_sampled_process_guards_and_headers_are_kept():
         append(s.directory, event("p", "b-1-1-1", mode="sample", f_window=window))
         s.once()
         equal(windows_of(s), dict(window, bytes="0022330000007700", expected="0022330000007700", classes="?hg???!?"))
+
+
+def sixteen_written_bytes_are_counted_and_none_far_away():
+    many = {"address": "0x105d", "bytes": "00" * 24, "expected": "fd" * 24, "classes": "!" * 24}
+    with Service(start=False) as s:
+        append(s.directory, event("many", "1", f_window=many),
+               *(event("far", f"{address}",
+                       f_window={"address": hex(address), "bytes": "00", "expected": "fd", "classes": "!"})
+                 for address in (0x105D + 2**30, 0x105D + 2**30 - 1, 0x105D + 2**40)))
+        s.once()
+        equal([w["offset"] for w in s.ask("show", "1")["written"]], list(range(16)))
+        equal([w["offset"] for w in s.ask("show", "2")["written"]], [2**30 - 1])
 
 
 def bytes_before_a_block_have_negative_offsets():
@@ -494,6 +562,9 @@ main([
     an_alert_whose_command_was_killed_has_failed,  # the longest
     a_line_is_taken_up_to_its_longest, a_record_of_a_later_version_is_kept_aside, fractions_of_seconds_count,
     an_event_of_an_earlier_time_changes_no_last_build, labels_and_names_are_bounded,
+    sixteen_written_bytes_are_counted_and_none_far_away, fields_that_say_nothing_have_a_word,
+    times_are_those_of_the_form_and_no_others,
+    each_thing_that_is_known_makes_an_event_richer,
     names_of_a_kind_are_bounded, a_process_that_was_killed_or_lost_counts_as_killed, the_peak_of_a_day_is_its_highest,
     the_richest_event_stays_and_the_middle_is_thinned, an_older_event_of_a_part_sets_no_finding_back,
     a_build_is_known_by_its_name_before_all,

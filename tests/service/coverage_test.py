@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Coverage of checking: which modules and call sites were watched, as records tell, and as checked processes do."""
 
+import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -101,6 +103,96 @@ def each_list_has_its_bound():
         equal([(x["what"], x["count"]) for x in s.ask("status")["losses"]], [("call sites that were not listed", 4)])
         part = s.ask("coverage", "--module", "/m1/")
         equal((part["module_count"], part["sites"], part["watched"]), (100, 100, 0))
+
+
+def lists_are_in_their_order_and_in_parts():
+    with Service(start=False) as s:
+        append(s.directory, ended(1, module("/a", "aa", watched=[(1, 9), (2, 1)], unwatched=[3, 4]), ago=500,
+                                  program="/srv/short", seconds=60),
+               ended(2, module("/a", "aa", watched=[(1, 1)], unwatched=[4]), ago=300, program="/srv/long",
+                     mode="sample", seconds=7200), ended(3, module("/c", "cc", unwatched=[7]), ago=100),
+               ended(4, module("/b", "bb", unwatched=[7], watched=[(8, 1)]), ago=10 * 86400, program="/srv/old"),
+               ended(5, module("/a", "aa", watched=[(9, 4)]), ago=400, program="/srv/short", seconds=60))
+        s.once()
+        got = s.ask("coverage")
+        equal([m["path"] for m in got["modules"]], ["/c", "/a", "/b"])
+        equal([(c["program"], c["hours"]) for c in got["coverage"]],
+              [("/srv/long", 2), ("/srv/app", 1), ("/srv/short", 0.033), ("/srv/old", 1)])
+        check(got["coverage"][3]["last_day"] < got["coverage"][0]["last_day"], got["coverage"])
+        equal((got["module_count"], got["sites"], got["watched"]), (3, 8, 4))
+        part = s.ask("coverage", "--module", "a")
+        equal((part["module_count"], part["sites"], part["watched"], len(part["modules"])), (1, 5, 3, 1))
+        shown = s.ask("coverage", str(got["modules"][1]["id"]))
+        equal([(m["mode"], m["hours"], m["processes"]) for m in shown["modes"]],
+              [("sample", 2, 1), ("guard", 0.033, 2)])
+        equal((shown["programs"], shown["shown"]), (["/srv/long", "/srv/short"], "no"))
+        check(shown["first_seen"] < shown["last_seen"], shown)
+        id = str(got["modules"][1]["id"])
+        equal([x["offset"] for x in sites(s, id=id)], ["0x4", "0x3", "0x1", "0x9", "0x2"])
+        equal([(x["last_watched"], x["last_seen"]) for x in sites(s, "yes", id)][0][0],
+              max(x["last_watched"] for x in sites(s, "yes", id)))
+        equal([(m["mode"], m["blocks"]) for m in sites(s, "yes", id)[0]["modes"]], [("guard", 9), ("sample", 1)])
+        s.start()
+        for query, wanted in (("?watched=all&offset=1&limit=2", ["0x3", "0x1"]), ("?watched=yes&limit=1", ["0x1"]),
+                              ("", ["0x4", "0x3"]), ("?offset=1", ["0x3"])):
+            got = s.http("GET", f"/api/v1/coverage/{id}{query}").json()
+            equal([x["offset"] for x in got["list"]], wanted, query)
+        equal([m["path"] for m in s.http("GET", "/api/v1/coverage?module=b").json()["modules"]], ["/b"])
+        text = s.http("GET", "/coverage").text
+        cells = re.findall(r'data-name="watched">(\d+) %<svg[^>]*><rect width="(\d+)".*?'
+                           r'data-name="never watched">(\d+)<', text, re.S)
+        equal(cells, [("0", "0", "1"), ("60", "600", "2"), ("50", "500", "1")])
+        check("<b>50 %</b> of them watched" in text and "more: " not in text, text)
+        text = s.http("GET", f"/coverage/{id}?watched=all&limit=2&offset=2").text
+        check("3 to 4 of 5</span>" in text, text)
+        check('href="?watched=all&amp;offset=4">Next' in text and ">Never watched <b>2</b>" in text, text)
+        check(re.search(r'<a href="\?watched=all" aria-current="page"', text), text)
+        text = s.http("GET", f"/coverage/{id}?watched=yes").text
+        check("Next" not in text and "pager" not in text and 'watched=yes" aria-current' in text, text)
+
+
+def a_site_is_named_by_the_innermost_function_of_the_program():
+    """Not by the libraries' that were inlined there."""
+    def source(function, file="src/app.cc", line=7):
+        return {"function": function, "file": file, "line": line}
+
+    lists = {1: [source("std::allocator<int>::allocate", "new"), source("mine"), source("main")],
+             2: [source("__gnu_cxx::x"), source("rf_alloc_at"), source("ours", line=9)],
+             3: [source("std::vector<int>::grow", "vector", 3), source("rf_alloc_at")], 4: [],
+             5: [source("plain", None)]}
+    with Service(start=False) as s:
+        append(s.directory, ended(1, module(unwatched=list(lists))))
+        s.once()
+        database = sqlite3.connect(os.path.join(s.directory, "ringfence.db"))
+        for offset, sources in lists.items():
+            database.execute("INSERT OR REPLACE INTO symbol(build_id, offset, text) VALUES('ab', ?, ?)",
+                             (offset, json.dumps(sources)))
+        database.commit()
+        database.close()
+        equal([(x["offset"], x.get("function"), x.get("file"), x.get("line")) for x in sites(s)],
+              [("0x1", "mine", "src/app.cc", 7), ("0x2", "ours", "src/app.cc", 9),
+               ("0x3", "std::vector<int>::grow", "vector", 3), ("0x4", None, None, None), ("0x5", "plain", None, None)])
+        shown = s.command("coverage", "1")
+        check("mine src/app.cc:7" in shown and "  0x4\n" in shown and "  plain\n" in shown, shown)
+
+
+def what_a_module_had_before_it_was_told_later_stays():
+    """Records may come in any order: an older one changes no last time."""
+    with Service(start=False) as s:
+        append(s.directory, ended(1, module(watched=[(16, 3)])))
+        s.once()
+        before = (modules(s)[0]["last_seen"], sites(s)[0]["last_seen"], sites(s)[0]["last_watched"],
+                  sites(s)[0]["modes"][0]["last_watched"])
+        append(s.directory, ended(2, module(watched=[(16, 4)]), ago=5000))
+        s.once()
+        append(s.directory, ended(3, module(watched=[(16, 5)]), ago=900))
+        s.once()
+        row = sites(s)[0]
+        equal((modules(s)[0]["last_seen"], row["last_seen"], row["last_watched"], row["modes"][0]["last_watched"]),
+              before)
+        equal((row["blocks"], row["processes"], row["modes"][0]["blocks"]), (12, 3, 12))
+        check(modules(s)[0]["first_seen"] < before[0], "but the first")
+        equal([(m["processes"], m["hours"]) for m in modules(s)[0]["modes"]], [(3, 3)])
 
 
 def sites_of_a_module_are_listed_in_parts():
@@ -352,6 +444,9 @@ def a_child_of_fork_tells_of_its_own_heap():
 main([
     a_process_that_tells_again_counts_once, a_process_that_is_killed_has_told_of_its_sites,
     a_checked_heap_of_its_own_tells_of_its_sites, a_child_of_fork_tells_of_its_own_heap,
+    each_list_has_its_bound, lists_are_in_their_order_and_in_parts, what_a_module_had_before_it_was_told_later_stays,
+    sites_of_a_module_are_listed_in_parts, the_oldest_module_goes_where_there_are_too_many,
+    programs_and_their_runs_are_summed, a_site_is_named_by_the_innermost_function_of_the_program,
     sites_add_up_over_processes_and_modes, a_module_is_known_by_its_build_id, a_module_has_its_build,
     sites_that_were_not_listed_are_counted, hostile_lists_harm_nothing, pages_show_modules_and_sites,
     pages_of_many_modules_are_quick, modules_that_nobody_runs_any_more_are_forgotten, page_watches_every_site,

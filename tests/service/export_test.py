@@ -133,6 +133,59 @@ def opentelemetry_takes_logs():
     stub.shutdown()
 
 
+def what_is_exported_is_all_that_is_known():
+    """And nothing stands where nothing is known."""
+    with Service(start=False) as s:
+        freed = {"thread": 1, "frames": [service.frame("free_it", 50), service.frame("main", 30)]}
+        append(s.directory, event("a", "id-1", f_released=freed, f_bug="heap-use-after-free", count=3, ago=100,
+                                  build={"version": "", "commit": "c" * 40, "build_id": ""}, environment="live"),
+               event("b", "id-2", count=4), event("c", "id-3", count=5),
+               event("d", "id-4", host="", build={"version": "", "commit": "", "build_id": "ab"}))
+        s.once()
+        s.command("merge", "1", "2")
+        s.command("merge", "1", "3")
+        shown = {id: s.ask("show", str(id)) for id in (1, 4)}
+        record = shown[1]["record"]
+        for log in json.loads(s.command("export", "--as", "otlp"))["resourceLogs"]:
+            resource = {a["key"]: a["value"]["stringValue"] for a in log["resource"]["attributes"]}
+            one = log["scopeLogs"][0]["logRecords"][0]
+            values = {a["key"]: list(a["value"].values())[0] for a in one["attributes"]}
+            if values["ringfence.finding"] == "4":
+                equal(resource, {"service.name": "app", "process.executable.path": "/srv/app", "host.name": "(unknown)",
+                                 "deployment.environment.name": "development"})
+                continue
+            equal(resource, {"service.name": "app", "process.executable.path": "/srv/app", "host.name": "host-1",
+                             "deployment.environment.name": "live", "vcs.ref.head.revision": "c" * 40})
+            equal({name: values[name] for name in values if name.startswith(("ringfence", "log", "code"))},
+                  {"ringfence.finding": "1", "ringfence.count": "12", "ringfence.key": shown[1]["key"],
+                   "ringfence.state": "open", "ringfence.mode": "guard", "log.record.uid": "id-1",
+                   "code.function.name": "open_a", "code.file.path": "src/app.c", "code.line.number": "10"})
+            equal(values["exception.message"], shown[1]["title"])
+            equal(one["body"]["stringValue"], f"heap-use-after-free: {shown[1]['title']} at {shown[1]['place']}")
+            check(re.fullmatch(r"\d{19}", one["observedTimeUnixNano"]), one)
+            check(abs(int(one["observedTimeUnixNano"]) / 1e9 - time.time()) < 100, one)
+            equal(time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(int(one["timeUnixNano"]) // 10**9)),
+                  record["time"][:19])
+        for _, _, body in envelopes(s.command("export", "--as", "sentry").encode()):
+            if body["extra"]["finding"] == 4:
+                check("release" not in body or body["release"] is None, body)
+                continue
+            equal([body[name] for name in ("server_name", "release", "environment", "culprit", "timestamp", "logger")],
+                  ["host-1", "c" * 40, "live", shown[1]["place"], record["time"], "ringfence"])
+            equal(body["fingerprint"], [shown[1]["key"]])
+            equal(body["extra"],
+                  {"finding": 1, "count": 12, "state": "open", "program": "/srv/app", "commit": "c" * 40})
+            equal(body["tags"], {"bug": "heap-use-after-free", "mode": "guard", "allocator": "malloc"})
+            got = body["exception"]["values"]
+            equal([(v["type"], v["mechanism"]["handled"],
+                    [f["function"] for f in v["stacktrace"]["frames"]]) for v in got],
+                  [("freed here", False, ["main", "free_it"]), ("allocated here", False, ["main", "open_a"]),
+                   ("heap-use-after-free", False, ["main", "close_a"])])
+        # The id of an event is that of the record, whatever else changes.
+        ids = [e[0]["event_id"] for e in envelopes(s.command("export", "--as", "sentry").encode())]
+        equal(len(set(ids)), 2)
+
+
 def other_forms_are_those_of_report():
     with filled() as s:
         sarif = json.loads(s.command("export", "--as", "sarif"))
@@ -317,5 +370,6 @@ def traces_are_profiles():
 
 
 service.main([
-    sentry_takes_envelopes, opentelemetry_takes_logs, other_forms_are_those_of_report, snapshots_are_profiles,
+    sentry_takes_envelopes, opentelemetry_takes_logs, what_is_exported_is_all_that_is_known,
+    other_forms_are_those_of_report, snapshots_are_profiles,
     snapshots_of_a_log_are_taken_in, traces_are_profiles])

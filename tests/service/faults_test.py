@@ -64,7 +64,7 @@ def names_of_a_transaction_that_failed_are_none():
         s.wait(lambda: s.findings() != [])
         soft, hard = resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (200000, hard))
-        append(s.directory, *[event("b", f"n-{i}", f_pad=20000, environment="staging", labels={"team": "core"},
+        append(s.directory, *[event("b", f"n-{i}", f_pad=20000, environment="staging", labels={"team": "core"}, pid=i,
                                     build={"version": "2.0", "commit": "2" * 40}) for i in range(50)])
         s.wait(lambda: "findings wait in the spool" in s.log())
         resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
@@ -74,6 +74,8 @@ def names_of_a_transaction_that_failed_are_none():
         counts = s.ask("show", str(found[0]["id"]))
         equal([(b["name"], b["count"]) for b in counts["builds"]], [("2" * 40, 50)])
         check('"staging"' in str(counts).replace("'", '"') and "team=core" in str(counts), counts)
+        equal([loop["processes"] for loop in counts["crash_loops"]], [50], "each counts once")
+        equal([a["kind"] for a in counts["activity"]], ["crash loop", "new"], "and it is told")
 
 
 def an_upload_to_a_full_disk_says_so():
@@ -134,6 +136,21 @@ def a_damaged_database_is_named():
         equal(open(path, "rb").read(14), b"not a database", "it is left as it is")
 
 
+def damage_that_no_question_meets_is_told_by_a_check():
+    with Service(start=False) as s:
+        append(s.directory, event("a", "1"))
+        s.once()
+        check("integrity    ok" in s.command("serve", "--check"))
+        schema = "UPDATE sqlite_master SET sql = replace(sql, 'text TEXT%s', 'text TEXT%s') WHERE name = 'words'"
+        for change in (schema % (" NOT NULL", ""), "UPDATE words SET text = NULL", schema % ("", " NOT NULL")):
+            with sqlite3.connect(s.directory + "/ringfence.db") as db:
+                db.execute("PRAGMA writable_schema = 1")
+                db.execute(change)
+            db.close()
+        said = s.command("serve", "--check", status=1)
+        check("integrity    DAMAGED" in said and "findings     1" in said, said)
+
+
 def folders_of_others_are_not_used():
     with Service(start=False) as s:
         os.chmod(s.directory, 0o777)
@@ -143,11 +160,18 @@ def folders_of_others_are_not_used():
         check("cannot use the spool" in s.command("serve", "--once", status=1))
         os.unlink(s.directory + "/spool")
         os.mkdir(s.directory + "/spool", 0o700)
+        os.chmod(s.directory + "/spool", 0o770)
+        check("cannot use the spool" in s.command("serve", "--once", status=1))
+        os.chmod(s.directory + "/spool", 0o700)
         os.symlink("/etc/passwd", s.directory + "/spool/taken-1")
         os.symlink("/etc/passwd", s.directory + "/spool/segment-2")
         append(s.directory, event("a", "1"))
         s.once()
         equal(s.ask("status")["events"], 1)
+        s.directory = os.path.join(s.root, "a", "b", "c")
+        s.once()
+        equal([os.stat(os.path.join(s.root, part)).st_mode & 0o777 for part in ("a", "a/b", "a/b/c", "a/b/c/spool")],
+              [0o700] * 4)
 
 
 def a_server_that_hangs_or_is_dead_costs_writers_nothing():
@@ -294,6 +318,7 @@ service.main([
     names_of_a_transaction_that_failed_are_none, an_upload_to_a_full_disk_says_so,
     a_file_of_a_backup_s_name_is_a_whole_backup, a_damaged_database_is_named, folders_of_others_are_not_used,
     a_server_that_hangs_or_is_dead_costs_writers_nothing, a_server_whose_store_is_taken_away_says_so_and_ends,
+    damage_that_no_question_meets_is_told_by_a_check,
     a_server_whose_log_is_taken_away_loses_nothing, a_store_that_cannot_be_written_is_read,
     commands_without_a_store_say_what_to_do, an_answer_that_cannot_be_written_is_a_failure,
     the_command_line_is_checked])

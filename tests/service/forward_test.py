@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import random
+import re
 import signal
 import socketserver
 import sqlite3
@@ -213,6 +214,142 @@ def what_does_not_work_is_said():
         check(status == 2 and "--to ftp://127.0.0.1" in said, status, said)
 
 
+def what_curl_is_told_is_all_that_it_needs():
+    """Its own configuration is left out; a text that is odd stays a text."""
+    with Service(start=False) as s:
+        folder = os.path.join(s.root, "bin")
+        os.mkdir(folder)
+        with open(folder + "/curl", "w", encoding="utf-8") as file:
+            file.write(f"#!/bin/sh\nunset LD_PRELOAD\necho \"$*\" > {s.root}/words\ncat > {s.root}/told\n"
+                       "printf '{\"taken\":1,\"twice\":0,\"done\":\"kept\"}\\n200'\n")
+        os.chmod(folder + "/curl", 0o700)
+        path = folder + ":" + os.environ["PATH"]
+        append(s.directory, event("a", "1"))
+        s.once()
+
+        def told(*words, **more):
+            done = subprocess.run([service.SERVE, words[0], *words[1:]], stdout=subprocess.PIPE, check=False,
+                                  stderr=subprocess.STDOUT,
+                                  env=dict(os.environ, PATH=path, RINGFENCE_TOKEN="t\"o\\k", **more))
+            equal(done.returncode, 0, done.stdout)
+            with open(s.root + "/words", encoding="utf-8") as file:
+                equal(file.read(), "-q -K -\n")
+            with open(s.root + "/told", encoding="utf-8") as file:
+                return [re.sub(r"/proc/\d+/fd/\d+", "FD", line) for line in file.read().splitlines()]
+
+        plain = ["silent", "globoff", "connect-timeout = 5", "location", "max-redirs = 4", 'proto = "=http,https"',
+                 'proto-redir = "=http,https"']
+        body = ['request = "POST"', 'upload-file = "FD"', 'header = "Expect:"']
+        bearer = 'header = "Authorization: Bearer t\\"o\\\\k"'
+        append(s.directory, event("b", "2"))
+        equal(told("forward", "--to", "http://h/x//", "--once", "--no-shared", s.directory),
+              plain + ['max-time = "60"', 'write-out = "\\\\n%{http_code}"', bearer] + body +
+              ['header = "Content-Type: application/x-ndjson"', 'url = "http://h/x//api/v1/records"'])
+        equal(told("symbols", "upload", "--to", "http://h/", service.SERVE, "--dir", s.directory)[7:],
+              ['max-time = "600"', 'write-out = "\\\\n%{http_code}"', bearer, 'request = "POST"',
+               f'upload-file = "{service.SERVE}"', 'header = "Expect:"',
+               'header = "Content-Type: application/octet-stream"',
+               'url = "http://h/api/v1/symbols?name=ringfence-serve"'])
+        equal(told("export", "--as", "otlp", "--to", "https://h/x/", "--dir", s.directory)[-3:],
+              ['header = "Expect:"', 'header = "Content-Type: application/json"', 'url = "https://h/x/v1/logs"'])
+        equal(told("export", "--as", "otlp", "--to", "https://h/v1/logs?a=b", "--dir", s.directory)[-1:],
+              ['url = "https://h/v1/logs?a=b"'])
+        got = told("export", "--as", "sentry", "--to", "https://key:secret@h:8/a/b/7", "--dir", s.directory)
+        equal(got[9:14] + got[-1:],
+              ['header = "X-Sentry-Auth: Sentry sentry_version=7, sentry_client=ringfence/1, sentry_key=key"',
+               'request = "POST"', 'data-binary = "@FD"', 'header = "Expect:"',
+               'header = "Content-Type: application/x-sentry-envelope"', 'url = "https://h:8/a/b/api/7/envelope/"'])
+        database = sqlite3.connect(s.directory + "/ringfence.db")
+        database.execute("UPDATE activity SET alert = 1, time = time - 10000 WHERE finding = 1")
+        database.commit()
+        database.close()
+        s.options = ["--webhook", 'http://h/a"b\\c\nd\re']
+        s.environment = {"PATH": path}
+        os.unlink(s.root + "/told")
+        s.start()
+        s.wait(lambda: s.ask("status")["alerts_waiting"] == 0)
+        with open(s.root + "/told", encoding="utf-8") as file:
+            lines = file.read().splitlines()
+        equal(lines[:8] + lines[9:], ["silent", "globoff", "connect-timeout = 5", "fail", *plain[5:],
+                                      'max-time = "20"', 'output = "/dev/null"', *lines[9:10], 'header = "Expect:"',
+                                      'header = "Content-Type: application/json"', 'url = "http://h/a\\"b\\\\c d e"'])
+        check(lines[9].startswith('data-raw = "{\\"text\\"'), lines)
+
+
+def lines_of_json_tell_who_found_what():
+    with Service() as upstream, Service(start=False) as s:
+        folder = os.path.join(s.root, "logs")
+        os.mkdir(folder)
+        frames = [dict(service.frame(name, 7), module="/srv/" + name) for name in ("deep", "main", "start")]
+        found = finding("a", mode="page", pid=77, times=5, found={"thread": 1, "frames": frames})
+        bare = finding("b", found={"thread": 1, "frames": frames[:1]})
+        del bare["mode"]
+        same = json.dumps(found) + "\n"
+        for name, text in (("a.jsonl", same * 2), ("b.json", "no json\n" + json.dumps(bare) + "\n"), (".c.jsonl", same),
+                           ("d.txt", same), ("e.jsonl", "\n\n" + json.dumps({**found, "detail": "x" * 300000}) + "\n" +
+                                             json.dumps(finding("e")) + "\n"))[::-1]:  # numbers of files that fall
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        os.symlink(os.path.join(folder, "d.txt"), os.path.join(folder, "f.jsonl"))
+        os.mkfifo(os.path.join(folder, "g.jsonl"))
+        os.utime(os.path.join(folder, "a.jsonl"), (time.time() - 5000, time.time() - 5000))
+        words = ("--to", f"http://127.0.0.1:{upstream.port}", "--once", folder)
+        status, said = forward(*words, RINGFENCE_VERSION="1.5", RINGFENCE_COMMIT="")
+        check(status == 0 and "4 records forwarded" in said and " 2 half-written" in said, said)
+        rows = {row["place"].split()[0]: upstream.ask("show", str(row["id"])) for row in upstream.findings()}
+        shown = rows["open_a"]
+        equal([shown["count"], [e["pid"] for e in shown["events"]], shown["modes"][0]["name"],
+               shown["programs"][0]["name"],
+               shown["builds"][0]["name"]], [10, [77, 77], "page", "/srv/main", "1.5"])
+        check(service.timestamp(5100) < shown["last_seen"] < service.timestamp(4900), shown["last_seen"])
+        equal([rows["open_b"]["modes"][0]["name"], rows["open_b"]["programs"][0]["name"], rows["open_b"]["count"]],
+              ["guard", "/srv/deep", 1])
+        with open(os.path.join(folder, "b.json"), "a", encoding="utf-8") as file:
+            file.write(json.dumps(bare) + "\n")
+        check("1 record forwarded; the collector had 0" in forward(*words)[1])
+        check("0 records forwarded; the collector had 0" in forward(*words)[1])
+
+
+def lines_wait_for_a_collector_that_is_away():
+    with Service() as upstream, Service(start=False) as s:
+        folder = os.path.join(s.root, "logs")
+        os.mkdir(folder)
+        for name in "ab":
+            with open(os.path.join(folder, name + ".jsonl"), "w", encoding="utf-8") as file:
+                file.write(json.dumps(finding(name)) + "\n")
+        process = forward("--to", "http://127.0.0.1:1", folder, wait=False)
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+        said = forward("--to", f"http://127.0.0.1:{upstream.port}", "--once", folder)[1]
+        check("2 records forwarded" in said, said)
+
+
+def a_spool_goes_in_the_order_of_its_segments():
+    with Service() as upstream, Service(start=False) as s:
+        for number in (3, 1, 2):
+            append(s.directory, event("a", f"{number}", pid=number, ago=100))
+            os.rename(s.directory + "/spool/current", s.directory + f"/spool/taken-{number}")
+        append(s.directory, event("a", "4", pid=4, ago=100))
+        open(s.directory + "/spool/segment-empty", "wb").close()
+        append(s.directory, b"\n", b'{"record":"fi{"record":"x{"record":"finding"}\n')
+        os.rename(s.directory + "/spool/current", s.directory + "/spool/segment-5")
+        append(s.directory, b'{"record":"summary","version":1,"id":"nul","seconds":1,"mode":"\0"}\n')
+        status, said = forward("--to", f"http://127.0.0.1:{upstream.port}/", "--once", "--no-shared", s.directory)
+        check(status == 0 and "5 records forwarded" in said and "2 half-written" in said, said)
+        equal(os.listdir(s.directory + "/spool"), ["segment-empty"])
+        equal([e["pid"] for e in upstream.ask("show", "1")["events"] if e["last"]], [4])
+        equal([e["pid"] for e in upstream.ask("show", "1")["events"] if e["first"]], [1])
+
+
+def steps_of_rules_are_of_one_collector():
+    with Service("--forward", "http://127.0.0.1:1") as s:
+        lines = [event("a", "1"), record("step", "2", rule=1, done="halt=0"), record("sonnet", "3")]
+        s.http("POST", "/api/v1/records", b"".join(service.line_of(line) for line in lines))
+        equal(s.ask("status")["forward_waiting"], 2)
+        check("to send on   2 records" in s.command("status"), s.command("status"))
+
+
 def branch(url, *options, **more):
     return Service("--forward", url, *options, **more)
 
@@ -347,4 +484,6 @@ service.main([
     a_tree_of_collectors_has_all_once, it_waits_for_a_collector_that_is_not_there, an_end_on_request_is_no_failure,
     a_large_spool_is_sent_in_pieces, half_lines_are_left_out, what_is_no_file_in_the_spool_holds_nobody_up,
     folders_of_json_lines_are_sent_once, a_log_that_was_emptied_is_read_from_its_beginning,
-    a_branch_sends_on_what_it_takes_in, two_branches_make_a_tree])
+    a_branch_sends_on_what_it_takes_in, two_branches_make_a_tree,
+    what_curl_is_told_is_all_that_it_needs, lines_of_json_tell_who_found_what, lines_wait_for_a_collector_that_is_away,
+    a_spool_goes_in_the_order_of_its_segments, steps_of_rules_are_of_one_collector])

@@ -33,13 +33,15 @@ def only_hosts_of_ours_are_answered():
     with with_finding("--host", "rf.example.org") as s:
         for host, status in [("evil.example", 403), ("127.0.0.1", 403), (f"127.0.0.1:{s.port}", 200), ("", 403),
                              (f"localhost:{s.port}", 200), (f"[::1]:{s.port}", 200), (f"127.0.0.1.evil:{s.port}", 403),
-                             ("rf.example.org", 200), ("rf.example.org.evil", 403), (f"localhost:{s.port}1", 403)]:
+                             ("rf.example.org", 200), ("rf.example.org.evil", 403), (f"localhost:{s.port}1", 403),
+                             ("localhost", 403), (f"LOCALHOST:{s.port}", 200), ("RF.example.ORG", 200),
+                             (f"rf.example.org:{s.port}", 200), ("rf.example.org:1", 403)]:
             for path in ("/", "/api/v1/findings", "/style.css"):
                 equal(s.http("GET", path, host=host).status, status, host, path)
 
 
 def the_address_that_a_server_names_is_answered():
-    for listen in ("127.0.0.2:0", "0.0.0.0:0", "[::]:0", "[::ffff:127.0.0.1]:0", "127.0.0.80:80"):
+    for listen in ("127.9.0.2:0", "0.0.0.0:0", "[::]:0", "[::ffff:127.0.0.1]:0", "127.0.0.80:80"):
         with Service(start=False) as s:
             s.options += ["--listen", listen]
             try:
@@ -117,14 +119,21 @@ def a_page_s_forms_do_what_their_buttons_say():
         equal(s.http("POST", "/finding/1/fix", body="text=", Cookie=cookie, Origin=own).status, 303)
         equal(forms(), [("reopen", "", "", "Open again")])
         equal(s.http("POST", "/finding/1/reopen", body="", Cookie=cookie, Origin=own).status, 303)
-        words = "text=not+ours%3a+1%2B1+is+100%+of+2%"  # as a browser sends them, and two that are no code
+        words = "texts=no&text=not+ours%3a+1%2B1+is+100%+of+2%"  # as a browser sends them, and two that are no code
         equal(s.http("POST", "/finding/1/ignore", body=words, Cookie=cookie, Origin=own).status, 303)
         equal(s.ask("show", "1")["because"], "not ours: 1+1 is 100% of 2%")
         equal(s.http("POST", "/finding/1/reopen", body="", Cookie=cookie, Origin=own).status, 303)
         append(s.directory, event("b", "2"))
         s.wait(lambda: len(s.findings()) == 2)
-        equal(s.http("POST", "/finding/2/merge", body="other=1", Cookie=cookie, Origin=own).status, 303)
+        reply = s.http("POST", "/finding/2/merge", body="other=1", Cookie=cookie, Origin=own)
+        equal((reply.status, reply.headers["location"]), (303, "/finding/2"))
         equal(forms(), [("split", "", "", "Split off again")])
+        reply = s.http("POST", "/finding/1/ignore", body="text=x", Cookie=cookie, Origin=own)
+        equal((reply.status, reply.headers["location"]), (303, "/finding/2"), "the page of the whole")
+        equal(s.http("POST", "/api/v1/findings/1/split", body="", Authorization="Bearer " + s.token()).json(),
+              {"done": "finding 1 stands alone again"})
+        reply = s.http("POST", "/api/v1/findings/1/merge", body="other=2", Authorization="Bearer " + s.token())
+        equal((reply.status, reply.json()), (200, {"done": "finding 2 is part of 1 now"}))
 
 
 def answer_to(s, request):
@@ -145,7 +154,7 @@ def requests_that_may_be_read_in_two_ways_are_refused():
         equal(answer_to(s, good + "\r\n")[0], 200)
         for more in ("Host: HOST", "Host: evil.example", "Origin: http://HOST\r\nOrigin: http://evil.example",
                      "Content-Length: 0\r\nContent-Length: 0", "Authorization: Basic x\r\nAuthorization: Bearer y",
-                     "Content-Length: 3\r\nTransfer-Encoding: chunked"):
+                     "Content-Length: 3\r\nTransfer-Encoding: chunked", "hOST: evil.example"):
             equal(answer_to(s, good + more + "\r\n\r\n")[0], 400, more)
 
 
@@ -183,7 +192,9 @@ def requests_from_other_origins_are_refused():
                                (f"http://localhost:{s.port}", 200), ("file://", 403)]:
             equal(s.http("GET", "/api/v1/findings", Origin=origin).status, status, origin)
             equal(s.http("POST", "/api/v1/records", body="", Origin=origin).status, status, origin)
-        equal(s.http("POST", "/api/v1/records", body="", Sec_Fetch_Site="cross-site").status, 403)
+        for site, post in (("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)):
+            equal(s.http("POST", "/api/v1/records", body="", Sec_Fetch_Site=site).status, post, site)
+            equal([s.http(method, "/", Sec_Fetch_Site=site).status for method in ("GET", "HEAD")], [200, 200], site)
 
 
 def triage_needs_a_token_on_loopback_too():
@@ -192,21 +203,30 @@ def triage_needs_a_token_on_loopback_too():
         own = f"http://127.0.0.1:{s.port}"
         cookie = f"ringfence-{s.port}={s.token()}"
         for more in ({}, {"Authorization": "Bearer " + "0" * 64}, {"Authorization": "Bearer "},
+                     {"Authorization": "Bearer x" + s.token()[1:]}, {"Authorization": f"Bearer {s.token()}0"},
+                     {"Authorization": "Bearer " + s.token()[:-1]}, {"Authorization": s.token()},
                      {"Cookie": "ringfence-1=x"},
                      {"Cookie": cookie[:-1]}, {"Cookie": cookie + "0"}):
             check(s.http("POST", path, body=body, **more).status in (401, 403), more)
         equal(s.http("POST", path, body=body, Cookie=cookie).status, 403, "a cookie needs the origin")
         equal(s.http("POST", path, body=body, Cookie=cookie, Origin="http://evil.example").status, 403)
         equal(state(s), "open")
+        for wrong in ("x" + s.token()[1:], s.token() + "0", s.token()[:-1]):
+            equal(s.http("POST", path, body=body, Cookie=f"ringfence-{s.port}={wrong}", Origin=own).status, 401)
+        equal(state(s), "open")
         equal(s.http("POST", path, body=body, Cookie=cookie, Origin=own).status, 200)
         equal(state(s), "ignored")
+        for name in ("bearer ", "BEARER "):
+            equal(s.http("POST", path, body=body, Cookie=cookie, Authorization=name + s.token()).status, 200, name)
         equal(s.http("POST", "/api/v1/findings/1/reopen", Authorization="Bearer " + s.token(), body="").status, 200)
         equal(s.http("POST", "/finding/1/fix", body="text=abc", Cookie=cookie, Origin=own).status, 303)
         equal(s.ask("show", "1")["fixed_in"], "abc")
         for bad, status in [("/api/v1/findings/9/fix", 409), ("/api/v1/findings/1/sing", 409),
                             ("/api/v1/findings/x/fix", 404),
-                            ("/api/v1/findings/1", 404), ("/elsewhere", 404)]:
+                            ("/api/v1/findings/1", 404), ("/elsewhere", 404), ("/api/v1/findings/1x/fix", 404)]:
             equal(s.http("POST", bad, body="", Authorization="Bearer " + s.token()).status, status, bad)
+            reply = s.http("POST", "/api/v1/records", body=service.line_of(event("a", bad)))
+            equal(reply.status, 200, "and no transaction is left open")
 
 
 def tokens_give_the_rights_that_they_name():
@@ -237,6 +257,121 @@ def tokens_give_the_rights_that_they_name():
                 file.write(text)
             os.chmod(s.directory + "/tokens", mode)
             check("tokens: " in s.command("serve", "--listen", "127.0.0.1:0", status=1), text)
+
+
+def with_tokens(s, lines, *options):
+    with open(s.directory + "/tokens", "w", encoding="utf-8") as file:
+        file.write(lines)
+    os.chmod(s.directory + "/tokens", 0o600)
+    s.options += options
+
+
+def each_right_opens_what_it_names():
+    """Seen from elsewhere, where nothing is open but what the sign-in page needs."""
+    tokens = {names: names[0] * 20 for names in ("read", "post", "triage", "steer")}
+    paths = {("GET", "/"): "read", ("GET", "/steering"): "read", ("GET", "/api/v1/status"): "read",
+             ("POST", "/api/v1/records"): "post", ("POST", "/api/v1/symbols"): "post",
+             ("POST", "/api/v1/findings/1/fix"): "triage", ("POST", "/finding/1/fix"): "triage",
+             ("POST", "/steering"): "steer", ("POST", "/api/v1/steering"): "steer", ("POST", "/elsewhere"): "triage",
+             ("GET", "/style.css"): None, ("GET", "/script.js"): None, ("GET", "/sign-in"): None,
+             ("GET", "/favicon.svg"): None, ("HEAD", "/sign-in"): None}
+    with Service(start=False) as s:
+        with_tokens(s, "".join(f"{names}\t{token}\r\n" for names, token in tokens.items()), "--listen", "0.0.0.0:0")
+        s.start()
+        for (method, path), needed in paths.items():
+            body = "" if method == "POST" else None
+            allowed = [right for right, token in tokens.items()
+                       if s.http(method, path, body=body, Authorization="Bearer " + token).status != 401]
+            equal(allowed, [needed] if needed else list(tokens), method, path)
+            equal(s.http(method, path, body=body).status == 401, needed is not None, method, path)
+        needs = s.http("POST", "/api/v1/findings/1/fix", body="").json()["error"]
+        equal(s.http("POST", "/api/v1/findings/1/fix", body="", Authorization="Bearer " + "r" * 20).json()["error"],
+              needs)
+        equal((needs, s.http("GET", "/api/v1/status").json()["error"]),
+              ("this needs a token with the right to triage: sign in", "this needs a token: sign in"))
+        done = subprocess.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--unix-socket", "serve.sock",
+                               "http://localhost/"], cwd=s.directory, stdout=subprocess.PIPE, check=False)
+        equal(done.stdout, b"200", "the socket is this user's, whatever the address")
+
+
+def a_browser_has_the_rights_of_the_token_that_it_gave():
+    with Service(start=False) as s:
+        append(s.directory, event("a", "1"))
+        s.once()
+        with_tokens(s, f"read {'r' * 20}\nread,triage {'t' * 20}\nread,steer {'s' * 20}\n")
+        s.start()
+        own = f"http://127.0.0.1:{s.port}"
+        for token, triage, steer in (("r" * 20, False, False), ("t" * 20, True, False), ("s" * 20, False, True),
+                                     (s.token(), True, True)):
+            reply = s.http("POST", "/sign-in", body="token=" + token, Origin=own)
+            equal((reply.status, reply.headers["set-cookie"]),
+                  (303, f"ringfence-{s.port}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=2592000"))
+            cookie = {"Cookie": reply.headers["set-cookie"].split(";")[0]}
+            equal(['action="/finding/1/ignore"' in s.http("GET", "/finding/1", **cookie).text,
+                   'action="/steering"' in s.http("GET", "/steering", **cookie).text], [triage, steer], token)
+            equal([s.http("POST", path, body="", Origin=own, **cookie).status
+                   for path in ("/finding/1/reopen", "/api/v1/steering")],
+                  [303 if triage else 401, 409 if steer else 401], token)
+        equal(s.http("POST", "/sign-in", body="token=" + "x" * 20, Origin=own).status, 401)
+        check('<input id="token"' in s.http("GET", "/sign-in").text)
+
+
+def files_of_tokens_that_others_may_have_made_are_refused():
+    with Service(start=False) as s:
+        with Service(directory=s.directory):
+            pass  # which makes the token
+        path = s.directory + "/tokens"
+        many = "".join(f"read {i:020}\n" for i in range(63))
+        for text, mode, fine in ((many, 0o600, True), (many + "read " + "x" * 20, 0o600, False),
+                                 ("read " + "x" * 20, 0o640, False), ("read delete\x7f" + "x" * 20, 0o600, False),
+                                 ("rea " + "x" * 20, 0o600, False), ("reading " + "x" * 20, 0o600, False)):
+            with open(path, "w", encoding="ascii") as file:
+                file.write(text)
+            os.chmod(path, mode)
+            try:
+                with Service(directory=s.directory):
+                    check(fine, text)
+            except AssertionError as error:
+                check(not fine and "/tokens: " in str(error), text, error)
+        for name in ("token", "tokens"):
+            with_tokens(s, "read " + "x" * 20)
+            os.rename(s.directory + "/" + name, s.root + "/" + name)
+            os.symlink(s.root + "/" + name, s.directory + "/" + name)
+            check(f"/{name}: " in s.command("serve", "--listen", "127.0.0.1:0", status=1), name)
+            os.rename(s.root + "/" + name, s.directory + "/" + name)
+        os.chmod(s.directory + "/token", 0o620)
+        check("/token: " in s.command("serve", "--listen", "127.0.0.1:0", status=1))
+
+
+def every_answer_has_the_headers_that_bind_browsers():
+    wanted = {"content-security-policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+                                         "img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+              "x-content-type-options": "nosniff", "referrer-policy": "same-origin",
+              "cross-origin-resource-policy": "same-origin", "cross-origin-opener-policy": "same-origin",
+              "x-frame-options": "DENY", "cache-control": "no-store"}
+    with with_finding() as s:
+        kinds = [("/", 200, "text/html; charset=utf-8"), ("/style.css", 200, "text/css; charset=utf-8"),
+                 ("/script.js", 200, "text/javascript; charset=utf-8"), ("/favicon.svg", 200, "image/svg+xml"),
+                 ("/api/v1/findings", 200, "application/json; charset=utf-8"),
+                 ("/nothing", 404, "text/html; charset=utf-8"),
+                 ("/api/v1/nothing", 404, "application/json; charset=utf-8"),
+                 ("/buildid/00/debuginfo", 404, "text/html; charset=utf-8")]
+        for path, status, kind in kinds:
+            for _ in range(2):  # the second one of a list is a copy
+                reply = s.http("GET", path, Accept="text/html,*/*")
+                equal((reply.status, reply.headers["content-type"]), (status, kind), path)
+                equal({name: reply.headers.get(name) for name in wanted}, wanted, path)
+        for status, method, path, title, form in ((404, "GET", "/nothing", "Not found", False),
+                                                  (403, "GET", "/", "Not allowed", False),
+                                                  (401, "POST", "/finding/1/fix", "Not allowed", True),
+                                                  (405, "PUT", "/", "Not done", False)):
+            reply = s.http(method, path, body="" if method != "GET" else None, Accept="text/html",
+                           host="evil.example" if status == 403 else None)
+            equal((reply.status, f"<h1>{title}</h1>" in reply.text, "<form" in reply.text), (status, True, form), path)
+            equal(reply.headers["x-frame-options"], "DENY")
+        reply = s.http("POST", "/sign-in", body="token=" + s.token(), Origin=f"http://127.0.0.1:{s.port}")
+        equal({name: reply.headers.get(name) for name in wanted}, wanted)
+        equal(s.http("GET", "/nothing").json(), {"error": "there is nothing at this path"}, "a program wants no page")
 
 
 def who_shows_a_token_has_its_rights_alone():
@@ -296,6 +431,8 @@ def a_code_signs_one_browser_in_once():
         own = f"http://127.0.0.1:{s.port}"
         for token, back, status, target in [("wrong", "/", 401, None), (s.token(), "/builds", 303, "/builds"),
                                             (s.token(), "//evil.example", 303, "/"),
+                                            (s.token(), "/\\evil.example", 303, "/"),
+                                            (s.token(), "%2F%2Fevil.example", 303, "/"),
                                             (s.token(), "http://evil", 303, "/")]:
             reply = s.http("POST", "/sign-in", body=f"token={token}&back={back}", Origin=own)
             equal((reply.status, reply.headers.get("location")), (status, target), back)
@@ -326,6 +463,42 @@ def pages_are_well_formed():
         front = s.http("GET", "/").text
         check('name="build"' not in front)
         check(re.search(r'class="spark"[^>]*><path d="(M\d+ \d+h3v\d+h-3z)+"', front), "a bar for a day with events")
+
+
+def a_list_keeps_what_was_chosen():
+    with with_finding() as s:
+        append(s.directory, *(event(f"p{i}", f"p{i}", environment="ci", ago=i) for i in range(4)))
+        s.wait(lambda: len(s.findings()) == 5)
+        query = "state=all&environment=ci&build=1&search=src%20%26&order=count"
+        for path, links in (("/?state=all&limit=2", ["/?state=all&amp;offset=2"]),
+                            ("/?state=all&limit=2&offset=2", ["/?state=all", "/?state=all&amp;offset=4"]),
+                            ("/?state=all&limit=2&offset=4", ["/?state=all&amp;offset=2"]),
+                            ("/?state=all&limit=2&offset=1", ["/?state=all", "/?state=all&amp;offset=3"]),
+                            ("/?state=all", [])):
+            text = s.http("GET", path).text
+            equal(re.findall(r'<a rel="\w+" href="([^"]*)"', text), links, path)
+        text = s.http("GET", "/?" + query).text
+        for name in ("open", "new", "reopened", "fixed", "ignored", "all"):
+            check(f'<a href="/?{query.replace("state=all", "state=" + name).replace("&", "&amp;")}"' in text, name,
+                  text)
+        equal(re.findall(r'<a href="[^"]*state=(\w+)[^"]*" aria-current="page"', text), ["all"])
+        equal(re.findall(r'<option value="(\w*)" selected>', text), ["ci", "count"])
+        check('name="search" value="src &amp;"' in text and 'name="build" value="1"' in text, text)
+        counts = re.findall(r">(\w+) <b>(\d+)</b></a>", s.http("GET", "/").text)
+        equal(counts, [("Open", "5"), ("New", "5"), ("Reopened", "0"), ("Fixed", "0"), ("Ignored", "0"), ("All", "5")])
+
+
+def a_port_is_free_for_the_next_server_at_once():
+    with Service() as s, Service(start=False) as other:
+        with socket.create_connection(("127.0.0.1", s.port)) as held:
+            held.sendall(f"GET /style.css HTTP/1.1\r\nHost: 127.0.0.1:{s.port}\r\n\r\n".encode())
+            check(held.recv(100).startswith(b"HTTP/1.1 200"))
+            said = other.command("serve", "--listen", f"127.0.0.1:{s.port}", status=1)
+            check("choose another with --listen" in said, said)
+            s.stop()
+            s.options += ["--listen", f"127.0.0.1:{s.port}"]
+            s.start()
+        equal(s.http("GET", "/").status, 200)
 
 
 def pages_run_nothing_and_load_nothing_from_elsewhere():
@@ -379,7 +552,11 @@ def sizes_are_bounded():
         own = {"Authorization": "Bearer " + s.token()}
         equal(s.http("POST", "/api/v1/findings/1/ignore", body="text=" + "x" * 600, **own).status, 409)
         equal(s.http("POST", "/api/v1/findings/1/ignore", body="text=" + "x" * 9000, **own).status, 413)
+        equal(s.http("POST", "/api/v1/findings/1/ignore", body="text=" + "x" * 500, **own).status, 200)
         equal(s.http("POST", "/api/v1/records", body="x" * (5 << 20), **own).status, 413)
+        for more, status in ((0, 200), (1, 413)):
+            equal(s.http("POST", "/api/v1/records", body="\n" * ((4 << 20) + more), **own).status, status, more)
+            equal(s.http("POST", "/finding/1/reopen", body="x" * (8192 + more), **own).status, [303, 413][more], more)
         check(s.http("GET", "/" + "x" * 60000).status in (413, 414, 431))
         equal(s.http("PUT", "/", body="", **own).status, 405)
         equal(s.http("DELETE", "/api/v1/findings/1", **own).status, 405)
@@ -389,7 +566,9 @@ def sizes_are_bounded():
 def records_can_be_posted():
     with Service() as s:
         lines = b"".join(service.line_of(event("a", f"{i}")) for i in range(3))
-        equal(s.http("POST", "/api/v1/records", body=lines + lines).json(), {"taken": 3, "twice": 3, "unreadable": 0})
+        for taken, twice, unreadable in ((3, 3, 1), (0, 6, 1)):
+            equal(s.http("POST", "/api/v1/records", body=lines + lines + b"no record").json(),
+                  {"taken": taken, "twice": twice, "unreadable": unreadable})
         equal([row["count"] for row in s.findings()], [3])
 
 
@@ -400,7 +579,7 @@ def a_body_that_is_no_records_is_not_called_taken():
               {"taken": 1, "twice": 0, "unreadable": 2})
         packed = gzip.compress(service.line_of(event("a", "2")))
         equal(s.http("POST", "/api/v1/records", body=packed, Content_Encoding="gzip").status, 415)
-        equal(s.http("POST", "/api/v1/symbols", body=packed, Content_Encoding="gzip").status, 415)
+        equal(s.http("POST", "/api/v1/symbols", body=packed, Content_Encoding="deflate").status, 415)
         equal(s.http("POST", "/api/v1/records", body=line, Content_Encoding="identity").json()["twice"], 1)
         equal(s.ask("status")["events"], 1)
 
@@ -412,7 +591,11 @@ def the_answers_are_those_of_the_command():
             equal(s.http("GET", "/api/v1/" + path).json(), s.ask(*words), path)
         for words, found in (("OPEN_A+app.c", 1), ("OPEN_A%20app.c", 1), ("OPEN_A%2Bapp.c", 0)):
             equal(len(s.http("GET", "/api/v1/findings?search=" + words).json()["findings"]), found, words)
-        for path in ("findings/9", "why?a=1&b=9", "nothing", "findings/1/x"):
+        append(s.directory, event("a", "2", pid=8))
+        s.wait(lambda: s.findings()[0]["count"] == 2)
+        equal([s.http("GET", f"/api/v1/findings/1?event={id}").json()["record"]["pid"] for id in (1, 2)], [7, 8])
+        for path in ("findings/9", "why?a=1&b=9", "nothing", "findings/1/x", "findings/1x", "findings/1?event=9",
+                     "findings/99999999999999999999", "processes/99999999999999999999", "coverage/9", "findings/"):
             equal(s.http("GET", "/api/v1/" + path).status, 404, path)
 
 
@@ -655,6 +838,9 @@ service.main([
     a_browser_that_came_by_tls_keeps_the_token_to_it, pages_are_well_formed,
     a_page_s_forms_do_what_their_buttons_say, pages_run_nothing_and_load_nothing_from_elsewhere,
     what_records_say_is_text_on_the_page, text_of_the_query_is_never_sql, sizes_are_bounded, records_can_be_posted,
+    each_right_opens_what_it_names, a_browser_has_the_rights_of_the_token_that_it_gave,
+    files_of_tokens_that_others_may_have_made_are_refused, every_answer_has_the_headers_that_bind_browsers,
+    a_list_keeps_what_was_chosen, a_port_is_free_for_the_next_server_at_once,
     a_body_that_is_no_records_is_not_called_taken, the_answers_are_those_of_the_command,
     thousands_of_silent_connections_hold_nobody_up, connections_that_send_a_byte_now_and_then_hold_nobody_up,
     many_lists_at_once_hold_up_neither_intake_nor_pages, a_list_that_was_asked_for_just_now_is_as_new_as_the_store,

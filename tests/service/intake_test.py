@@ -36,6 +36,36 @@ def what_arrives_twice_counts_once():
         equal([row["count"] for row in s.findings()], [1])
 
 
+def ids_that_came_in_first_are_forgotten_where_there_are_too_many():
+    """A quarter of a million stay: the older half goes, and those of late still count once."""
+    def others():
+        return b"".join(os.urandom(8) + bytes(8) for _ in range(60000))
+
+    def batches():
+        return [batch for batch, in database(s).execute("SELECT batch FROM seen ORDER BY batch")]
+
+    with Service(start=False) as s:
+        append(s.directory, event("a", "old"))
+        s.once()
+        for _ in range(4):
+            database(s).execute("INSERT INTO seen(ids) VALUES(?)", (others(),))
+        for number, count in (("late", 2), ("late", 2), ("later", 3)):
+            append(s.directory, event("a", number))
+            s.once()
+            equal(s.findings()[0]["count"], count)
+        equal(batches(), [1, 2, 3, 4, 5, 6, 7])
+        database(s).execute("INSERT INTO seen(ids) VALUES(?)", (others(),))
+        append(s.directory, event("a", "last"))
+        s.once()
+        equal(batches(), [6, 7, 8, 9])
+        append(s.directory, event("a", "later"), event("a", "last"), event("a", "late"))
+        s.once()
+        equal(s.findings()[0]["count"], 4)
+        append(s.directory, event("a", "old"))
+        s.once()
+        equal(s.findings()[0]["count"], 5, "which was forgotten")
+
+
 def a_segment_that_was_committed_and_not_deleted_counts_once():
     """As after a crash between commit and unlink; without ids, so that only the position can tell."""
     with Service(start=False) as s:
@@ -92,7 +122,7 @@ def a_repeat_counts_for_the_finding_that_it_names():
 def what_cannot_be_read_is_counted_and_harms_nothing_else():
     half = service.line_of(event("lost", "b-8-1-1"))[:100]
     with Service(start=False) as s:
-        append(s.directory, b"no json\n", b"{}\n", b"\n", b"[" * 200 + b"\n", half, event("a", "b-1-1-1"),
+        append(s.directory, b"no json\n", b"{}\n", b"\n", b"[" * 200 + b"\n", half[:70], half, event("a", "b-1-1-1"),
                b'{"record":"finding","version":1,"id":"' + b"x" * 300000 + b'"}\n', b"y" * 3000000 + b"\n",
                event("b", "b-1-1-2"), half)
         s.once()
@@ -115,6 +145,26 @@ def what_is_no_file_in_the_spool_holds_nobody_up():
             append(s.directory, event("a", "2"))
             s.once()
             equal([row["count"] for row in s.findings()], [2], number)
+
+
+def many_lines_and_segments_are_taken_in_to_the_last():
+    """More than a transaction has, in more files than are looked at at once; of other names none."""
+    with Service(start=False) as s:
+        for number in range(300):
+            append(s.directory, event("a", "", pid=number))
+            os.rename(s.directory + "/spool/current", s.directory + f"/spool/segment-{number}")
+        for name in ("taken-5x", "taken-", "taken--5", "taken-0"):
+            with open(s.directory + "/spool/" + name, "wb") as file:
+                file.write(service.line_of(event("other", name)))
+        append(s.directory, b"".join(service.line_of(event("b", f"{i}")) for i in range(2500)))
+        s.start()
+        s.wait(lambda: s.ask("status")["events"] == 2800)
+        s.wait(lambda: len(os.listdir(s.directory + "/spool")) == 4)
+        equal(s.ask("status")["waiting_bytes"],
+              sum(os.path.getsize(s.directory + "/spool/" + name) for name in os.listdir(s.directory + "/spool")))
+        s.stop()
+        check(database(s).execute("SELECT count(*) FROM segment").fetchone()[0] <= 1)
+        check(not os.path.exists(s.directory + "/doorbell"))
 
 
 def a_line_that_is_too_long_counts_once_while_the_collector_runs():
@@ -380,6 +430,136 @@ def the_doorbell_is_heard_at_once_and_the_spool_is_looked_at_without_it():
         check("another `ringfence serve` runs" in s.command("serve", "--once", status=1))
 
 
+def a_record_of_many_events_counts_them_everywhere():
+    with Service(start=False) as s:
+        for i, (host, mode, environment, program, count, days) in enumerate((
+                ("host-1", "guard", "ci", "/srv/app", 5, 3), ("host-2", "page", "live", "/srv/tool", 2, 0))):
+            append(s.directory, event("a", f"{i}", f_value=0xFC, count=count, ago=86400 * days, host=host, mode=mode,
+                                      environment=environment, program=program,
+                                      labels={"team": host, "other": {"no": "text"}, "number": 3},
+                                      build={"version": "", "commit": "ab"[i] * 40, "build_id": ""}))
+            s.once()
+        shown = s.ask("show", "1")
+        counts = {"hosts": {"host-1": 5, "host-2": 2}, "one_bit_hosts": {"host-1": 5, "host-2": 2},
+                  "modes": {"guard": 5, "page": 2}, "environments": {"ci": 5, "live": 2},
+                  "programs": {"/srv/app": 5, "/srv/tool": 2}, "builds": {"b" * 40: 2, "a" * 40: 5},
+                  "labels": {"team=host-1": 5, "team=host-2": 2, "number=3": 7}}
+        for names, wanted in counts.items():
+            equal({x["name"]: x["count"] for x in shown[names]}, wanted, names)
+            if names != "builds":
+                equal([x["count"] for x in shown[names]], sorted(wanted.values(), reverse=True), names)
+        equal([x["name"][0] for x in shown["builds"]], ["b", "a"], "the newest first")
+        equal(shown["written"], [{"offset": 0, "expected": 0xFD, "value": 0xFC, "count": 7}])
+        equal((shown["count"], shown["damaged"], shown["one_bit"]), (7, 7, 7))
+        trend = s.ask("findings")["trend"]
+        equal([shown["trend"][-4:], trend[-4:], s.findings()[0]["trend"][-4:]], [[5, 0, 0, 2]] * 3)
+        equal((s.ask("status")["events"], s.ask("status")["events_kept"]), (7, 2))
+        equal({b["name"][0]: b["events"] for b in s.ask("builds")["builds"]}, {"a": 5, "b": 2})
+        equal(database(s).execute("SELECT sum(count) FROM counter WHERE finding = 0 AND kind = 9").fetchone(), (7,))
+        names = ("count", "host", "environment", "mode", "program", "pid")
+        equal([[e[name] for name in names] for e in shown["events"]],
+              [[2, "host-2", "live", "page", "/srv/tool", 7], [5, "host-1", "ci", "guard", "/srv/app", 7]])
+        s.start()
+        equal(s.http("POST", "/api/v1/records", body=service.line_of(event("a", "3", count=40))).json()["taken"], 1,
+              "of records")
+
+
+def events_that_come_together_are_thinned_by_their_count():
+    with Service(start=False) as s:
+        poor = {"f_found": {"thread": 1, "frames": []}, "f_allocated": {"thread": 1, "frames": []}, "f_window": None}
+        for group in (range(9), range(9, 10), range(10, 12)):
+            append(s.directory, *(event("a", f"{i}", ago=100 - i, pid=i, **poor) for i in group))
+            s.once()
+        equal([(e["pid"], e["richest"]) for e in s.ask("show", "1")["events"]], [(11, False), (8, False), (0, True)])
+
+
+def only_bytes_that_differ_are_damage():
+    """Three bits are more than a fault of the memory; a block that is whole is none."""
+    window = {"address": "0x1058", "bytes": "696a6b6c6dfdfdfd", "expected": "696a6b6c6dfdfdfd", "classes": "uuuuuggg"}
+    with Service(start=False) as s:
+        append(s.directory, event("a", "1", f_window=window, count=3), event("b", "2", f_value=0xFD ^ 3),
+               event("c", "3", f_value=0xFD ^ 0x80), event("d", "4", f_value=0xFD ^ 1))
+        s.once()
+        equal([(row["damaged"], row["one_bit"]) for row in sorted(s.findings(), key=lambda row: row["id"])],
+              [(0, 0), (1, 0), (1, 1), (1, 1)])
+        s.command("merge", "3", "4")
+        shown = [s.ask("show", id) for id in "123"]
+        equal([(one["damaged"], one["one_bit"], one["new"]) for one in shown],
+              [(0, 0, True), (1, 0, True), (2, 2, True)])
+
+
+def a_finding_begins_with_its_oldest_event_and_ends_with_its_newest():
+    def build(name):
+        return {"version": name, "commit": "", "build_id": ""}
+
+    with Service(start=False) as s:
+        now = service.timestamp(5)
+        for at, name in ((service.timestamp(900), "one"), (service.timestamp(2000), "two"), (now, "three"),
+                         (now, "four"), (service.timestamp(1000), "five")):
+            append(s.directory, event("a", name, time=at, build=build(name)))
+        s.once()
+        row = s.findings()[0]
+        equal((row["first_build"], row["last_build"], row["last_seen"]), ("one", "four", now[:23] + "Z"))
+        check(row["first_seen"] < service.timestamp(1900), row["first_seen"])
+        append(s.directory, event("a", "later", ago=3000, build=build("five")))
+        s.once()
+        row = s.findings()[0]
+        equal((row["last_build"], row["last_seen"]), ("four", now[:23] + "Z"))
+        check(row["first_seen"] < service.timestamp(2900), row["first_seen"])
+        shown = s.ask("show", "1")
+        equal([e["build"] for e in shown["events"] if e["last"]], ["four"])
+        equal({b["name"]: (b["count"], b["first_seen"] < b["last_seen"]) for b in shown["builds"]}["five"], (2, True))
+        append(s.directory, event("a", "last", build=build("six")), record("repeat", "r", of="last", count=2, ago=2500,
+                                                                           build=build("six")))
+        s.once()
+        shown = s.ask("show", "1")
+        equal((shown["modes"][0]["first_seen"], shown["modes"][0]["last_seen"], shown["modes"][0]["count"]),
+              (row["first_seen"], shown["last_seen"], 9))
+        check(shown["last_seen"] > now and shown["first_seen"] == row["first_seen"], shown)
+
+
+def a_crash_loop_is_of_one_program_and_is_told_once():
+    with Service(start=False) as s:
+        append(s.directory, *[event("a", f"{i}", pid=i, program=f"/srv/{'one' if i % 3 else 'two'}", ago=60 - i)
+                              for i in range(45)])
+        s.once()
+        shown = s.ask("show", "1")
+        equal([(loop["program"], loop["processes"]) for loop in shown["crash_loops"]], [("/srv/one", 30)])
+        check(shown["crash_loops"][0]["began"] < shown["crash_loops"][0]["last"], shown["crash_loops"])
+        equal([(a["kind"], a["text"]) for a in shown["activity"] if a["kind"] != "new"], [("crash loop", "/srv/one")])
+        append(s.directory, *[event("a", f"n{i}", pid=100 + i, program="/srv/one") for i in range(19)])
+        s.once()
+        equal(len(s.ask("show", "1")["crash_loops"]), 1, "nineteen are none")
+        append(s.directory, event("a", "late", pid=200, program="/srv/one", ago=-3600))
+        s.once()
+        equal(s.ask("status")["crash_loops"], 1, "of another collector's start")
+
+
+def what_is_not_known_takes_bounded_room():
+    with Service(start=False) as s:
+        line = b"".join(service.line_of({"record": "sonnet", "version": 1, "id": f"s{i}", "count": 9})
+                        for i in range(10010))
+        append(s.directory, line)
+        s.once()
+        equal(database(s).execute("SELECT count(*), max(id) FROM other").fetchone(), (10000, 10010))
+        equal(list(losses(s).values()), [10010])
+
+
+def figures_of_runs_are_added_up_each_for_itself():
+    with Service(start=False) as s:
+        for i, end in enumerate(("status 0", "signal 9", "running")):
+            append(s.directory, record("summary", f"b-{i}-1-1", ago=[86400 * 5, 0, 0][i], seconds=3600.0,
+                                       allocations=10,
+                                       findings=20, dropped=i, peak=5, exit=end, continued=i == 2, sites_dropped=i))
+        s.once()
+        row = s.ask("coverage")["coverage"][0]
+        equal([row[name] for name in ("processes", "hours", "allocations", "findings", "dropped", "killed")],
+              [2, 3.0, 30, 60, 3, 1])
+        check(row["last_day"] > service.timestamp(2 * 86400), row["last_day"])
+        equal([p["peak"] for p in s.ask("processes")["programs"]], [5])
+        equal(losses(s), {"findings that processes dropped": 3, "call sites that were not listed": 3})
+
+
 # Statements that undo each step of the schema, from version 1 on.
 STEPS = [
     ["DROP TABLE symbol"],
@@ -413,9 +593,11 @@ def an_older_database_is_migrated_and_a_newer_one_refused():
             s.once()
             equal([p["peak"] for p in s.ask("processes")["programs"]], [7])
             equal((s.ask("coverage")["modules"], len(s.ask("coverage")["coverage"])), ([], 1))
-            db.execute("PRAGMA user_version = 1000")
+            equal([db.execute("PRAGMA " + name).fetchone()[0] for name in ("auto_vacuum", "journal_mode")], [2, "wal"])
+            db.execute(f"PRAGMA user_version = {newest + 1}")
             db.close()
-            check("newer Ringfence" in s.command("serve", "--once", status=1))
+            for words in (("serve", "--once"), ("findings",)):
+                check("newer Ringfence" in s.command(*words, status=1), words)
 
 
 def an_older_database_that_is_damaged_is_named_and_left():
@@ -505,6 +687,11 @@ service.main([
     a_segment_that_a_writer_holds_is_left_for_later, folders_that_processes_fall_back_on_are_looked_at,
     runs_of_bazel_have_one_program_and_their_labels, summaries_are_process_hours_and_drops_are_shown,
     the_doorbell_is_heard_at_once_and_the_spool_is_looked_at_without_it,
+    many_lines_and_segments_are_taken_in_to_the_last, ids_that_came_in_first_are_forgotten_where_there_are_too_many,
+    events_that_come_together_are_thinned_by_their_count,
+    a_record_of_many_events_counts_them_everywhere, only_bytes_that_differ_are_damage,
+    a_finding_begins_with_its_oldest_event_and_ends_with_its_newest, a_crash_loop_is_of_one_program_and_is_told_once,
+    what_is_not_known_takes_bounded_room, figures_of_runs_are_added_up_each_for_itself,
     an_older_database_is_migrated_and_a_newer_one_refused,
     an_older_database_that_is_damaged_is_named_and_left, a_backup_can_be_made_while_it_runs,
     recorded_samples_are_read])

@@ -109,6 +109,159 @@ def what_became_of_a_finding_is_listed():
         equal(times, sorted(times, reverse=True))
 
 
+def news(s, id=1):
+    """What was told of the finding, oldest first, but for decisions."""
+    acts = s.ask("show", str(id))["activity"]
+    return [(a["kind"], a["environment"]) for a in reversed(acts) if a["kind"] in ("new", "reopened")]
+
+
+def a_finding_is_new_and_back_once_in_each_environment():
+    with Service(start=False) as s:
+        number = iter(range(1000))
+
+        def seen(environment, commit, place="a"):
+            take(s, event(place, f"{next(number)}", environment=environment, build=build(commit)))
+
+        for environment in ("ci", "ci", "live", "ci"):
+            seen(environment, "a")
+        told = [("new", "ci"), ("new", "live")]
+        equal(news(s), told)
+        for fix in ("b", "c"):
+            s.command("fix", "1")
+            seen("qa", "a")
+            equal(news(s), told, "an old build tells nothing, nor of another environment")
+            for environment in ("ci", "ci", "live", "live", "ci"):
+                seen(environment, fix)
+            told += [("reopened", "ci"), ("reopened", "live")]
+            equal(news(s), told, fix)
+        s.command("ignore", "1", "--because", "a test plants it")
+        seen("moon", "d")
+        equal(news(s), told, "nobody wants to know")
+        equal(state(s), "ignored")
+
+
+def news_of_a_part_is_told_of_the_whole():
+    with Service(start=False) as s:
+        take(s, event("a", "1", environment="ci"), event("b", "2", environment="qa"))
+        s.command("merge", "1", "2")
+        take(s, event("b", "3", environment="qa"), event("b", "4", environment="ci"))
+        equal((news(s), news(s, 2)), ([("new", "ci")], [("new", "qa")]), "each is known there")
+        equal(s.findings()[0]["last_seen"], s.ask("show", "2")["last_seen"])
+        take(s, event("b", "5", environment="live"), event("b", "6", environment="live"))
+        equal((news(s), news(s, 2)), ([("new", "ci"), ("new", "live")], [("new", "qa")]))
+        s.command("fix", "1")
+        take(s, event("b", "7", environment="live", build=build("z")))
+        equal((news(s)[2:], news(s, 2)[1:], state(s)), ([("reopened", "live")], [], "reopened"))
+        equal(s.ask("show", "2")["state"], "open")
+        s.command("reopen", "1")
+        s.command("ignore", "1", "--because", "known")
+        take(s, event("b", "8", environment="moon"))
+        equal(news(s)[3:], [])
+
+
+def a_fix_is_known_by_each_name_of_its_build():
+    """That has not been seen yet; by seven characters of its commit at least."""
+    later = {"version": "2.0", "commit": "c0ffee1" + "0" * 33, "build_id": "beef01f0"}
+    for name, known in (("2.0", True), ("beef01f0", True), ("c0ffee1" + "0" * 33, True), ("c0ffee1", True),
+                        ("c0ffee", False), ("2", False), ("0ffee10", False)):
+        with Service(start=False) as s:
+            take(s, event("a", "1", build=build("a")))
+            check("has not been seen yet" in s.command("fix", "1", "--in", name))
+            equal(s.ask("show", "1")["fixed_in"], name)
+            take(s, event("a", "2", build=later))
+            equal(state(s), "reopened" if known else "fixed", name)
+            take(s, event("b", "3", build=later))
+            equal([row["id"] for row in s.findings("--new-in", "beef01f")], [2, 1] if known else [2], "by its build-id")
+            if len(name) != 1 and name != "0ffee10" and known:
+                equal([row["id"] for row in s.findings("--new-in", name)], [2, 1], "as one asks for it")
+
+
+def a_build_that_was_told_of_is_as_new_as_that():
+    with Service(start=False) as s:
+        take(s, event("a", "1", build=build("a", "1.0")), event("z", "2", build=build("z", "9.0")))
+        s.command("builds", "--add", "a" * 40, "--time", "2026-01-05T00:00:00Z")
+        equal([(b["version"], b["ordered_at"][:10], b["order_guessed"]) for b in s.ask("builds")["builds"]],
+              [("9.0", service.timestamp()[:10], True), ("1.0", "2026-01-05", False)], "its version stays")
+        s.command("fix", "1")
+        s.command("builds", "--add", "b" * 40, "--time", "2026-01-01T00:00:00Z", "--version", "1.0")
+        take(s, event("a", "3", build=build("b", "1.0")))
+        equal(state(s), "reopened", "nobody had heard of it before the fix")
+        take(s, event("c", "4", build=build("b", "1.0")),
+             event("d", "9", build={"version": "", "commit": "a" * 39 + "f"}))
+        equal([row["id"] for row in s.findings("--new-in", "1.0")], [1], "the newer of two of one version")
+        equal([row["id"] for row in s.findings("--new-in", "a" * 7)], [4], "and of two commits that begin so")
+        s.command("fix", "2", "--in", "1.0")
+        take(s, event("z", "5", build=build("b", "1.0")))
+        equal(state(s, 2), "fixed", "b is before a")
+
+
+def decisions_undo_one_another_whole():
+    def decided(s):
+        shown = s.ask("show", "1")
+        return tuple(shown.get(name) for name in ("state", "fixed_in", "because", "fixed_at")) + (
+            "since_fix" in shown,)
+
+    with Service(start=False) as s:
+        take(s, event("a", "1", build=build("a")), event("b", "2"))
+        s.command("merge", "1", "2")
+        for action, wanted in ((("ignore", "2", "--because", "x"), ("ignored", None, "x", None, False)),
+                               (("reopen", "2"), ("open", None, None, None, False)),
+                               (("ignore", "1", "--because", "y"), ("ignored", None, "y", None, False)),
+                               (("fix", "2", "--in", "a" * 40), ("fixed", "a" * 40, None, "time", True)),
+                               (("ignore", "1", "--because", "z"), ("ignored", None, "z", None, False)),
+                               (("fix", "1"), ("fixed", None, None, "time", True)),
+                               (("reopen", "2"), ("open", None, None, None, False))):
+            said = s.command(*action)
+            equal("not been seen yet" in said or "  " in said, False, said)
+            got = decided(s)
+            equal(got[:3] + ("time" if got[3] else None, got[4]), wanted, action)
+        equal([a["kind"] for a in s.ask("show", "1")["activity"]][:3], ["opened", "fixed", "ignored"])
+        equal(s.ask("show", "2")["state"], "open", "the part has none of its own")
+
+
+def what_is_merged_tells_who_is_part_of_whom():
+    with Service(start=False) as s:
+        take(s, *(event(place, place, ago=ago, build=build(place)) for place, ago in zip("abcd", (900, 800, 9000, 5))))
+        times = {row["id"]: row for row in s.findings()}
+        s.command("merge", "1", "2")
+        check("finding 3 is part of 1" in s.command("merge", "2", "3"), "into the whole, not into its part")
+        check("finding 1 is part of 4" in s.command("merge", "4", "3"), "and the whole goes, not its part")
+        equal([(row["id"], row["count"], row["merged"], row["first_build"][0], row["last_build"][0])
+               for row in s.findings()], [(4, 4, 3, "c", "d")])
+        equal(s.findings()[0]["first_seen"], times[3]["first_seen"])
+        equal([s.ask("show", str(id)).get("merged_into") for id in (1, 2, 3, 4)], [4, 4, 4, None])
+        equal([a["text"] for a in s.ask("show", "4")["activity"] if a["kind"] == "merged"], ["finding 1"])
+        s.command("split", "1")
+        equal(sorted((row["id"], row["count"], row["first_build"][0]) for row in s.findings()),
+              [(1, 3, "c"), (4, 1, "d")], "with its parts")
+        equal([a["text"] for a in s.ask("show", "4")["activity"] if a["kind"] == "split"], ["finding 1"])
+        equal([row["first_seen"] for row in s.findings() if row["id"] == 4], [times[4]["first_seen"]])
+
+
+def a_part_that_came_after_the_fix_brings_it_back():
+    for seen_in, ago, wanted in (("c", 0, "reopened"), ("a", 0, "fixed"), ("c", 90, "fixed"), ("co", 0, "reopened")):
+        with Service(start=False) as s:
+            take(s, event("a", "1", ago=500, build=build("a")), event("x", "2", ago=400, build=build("b")),
+                 event("y", "3", ago=300, build=build("c")))
+            s.command("fix", "1", "--in", "b" * 40)
+            take(s, event("p", "4", ago=ago, build=build(seen_in[0])), event("q", "5", ago=600, build=build("a")))
+            if seen_in[1:]:  # a build that was met later, and is older
+                take(s, event("p", "6", ago=700, build=build("o")), event("p", "7", build=build("o")))
+            s.command("merge", "5", "4")
+            s.command("merge", "1", "5")
+            equal(state(s), wanted, seen_in, ago)
+            equal([a["kind"] for a in s.ask("show", "1")["activity"]].count("reopened"), int(wanted == "reopened"))
+    with Service("--alert-command", "exit 1") as s:
+        append(s.directory, event("a", "1", build=build("a")))
+        s.wait(lambda: s.findings() != [])
+        s.command("fix", "1")
+        append(s.directory, event("b", "2", build=build("b")))
+        s.wait(lambda: s.ask("status")["alerts_waiting"] == 2)
+        s.command("merge", "1", "2")
+        equal((state(s), s.ask("status")["alerts_waiting"]), ("reopened", 2), "it is told of as one that is back")
+        check(("reopened", "development") in [(a["kind"], a["environment"]) for a in s.ask("show", "1")["activity"]])
+
+
 def an_option_that_is_none_is_named_and_no_more():
     with Service(start=False) as s:
         for words in (("ignore", "1", "--odd"), ("fix", "--odd"), ("merge", "1", "--odd"), ("reopen", "--odd", "1")):
@@ -261,6 +414,7 @@ def a_finding_is_split_by_a_rule_and_made_one_again():
         take(s, event("a", "8", mode="sample"))
         equal(counts(), [(1, 8)])
         s.command("split", "1", "--by", "mode")
+        equal(counts(), [(1, 4), (2, 4)], "of the others nothing came anew")
         s.command("split", "1", "--undo")
         equal(counts(), [(1, 8)], "again")
         check("not split" in s.command("split", "1", "--undo", status=1))
@@ -292,6 +446,79 @@ def a_split_says_what_it_could_not_move():
         equal(note(1), (27, 0, 29), "all are of one program: nothing is left that belongs elsewhere")
         s.start()
         check("only counts" not in s.http("GET", "/finding/1").text)
+
+
+def pieces_have_what_their_events_had():
+    """And the whole has the rest: counts, days, hosts, bytes, roles of events."""
+    day = 86400
+    frames = [service.frame("deep", 70 + i) for i in range(5)]
+    events = [event("a", "1", mode="guard", count=2, ago=4 * day, host="A", f_value=0xFC, build=build("a")),
+              event("a", "2", mode="sample", count=3, ago=3 * day, host="B", f_value=0xFC, build=build("b")),
+              event("a", "3", mode="sample", count=5, ago=2 * day, host="B", build=build("c"),
+                    f_released={"thread": 1, "frames": frames}),
+              event("a", "4", mode="sample", count=7, ago=1 * day, host="C", build=build("d")),
+              event("a", "5", mode="guard", count=11, ago=100, host="A", build=build("e"))]
+
+    def seen(s, id):
+        shown = s.ask("show", str(id))
+        return {"counts": [shown[name] for name in ("count", "damaged", "one_bit")],
+                "hosts": {x["name"]: x["count"] for x in shown["hosts"]},
+                "one bit": {x["name"]: x["count"] for x in shown["one_bit_hosts"]},
+                "written": {x["value"]: x["count"] for x in shown["written"]},
+                "most first": [x["count"] for x in shown["written"]],
+                "days": shown["trend"][-5:], "builds": [shown["first_build"][0], shown["last_build"][0]],
+                "events": [e["build"][0] for e in shown["events"]],
+                "roles": ["".join(e["build"][0] for e in shown["events"] if e[role])
+                          for role in ("first", "last", "richest")]}
+
+    with Service(start=False) as s:
+        for one in events:
+            take(s, one)
+        equal(s.ask("show", "1").get("free_key"), None)
+        keys = [s.ask("show", "1").get(name) for name in ("key", "access_key", "allocation_key", "free_key")]
+        times = [s.ask("show", "1", "--event", str(i))["record"]["time"][:23] + "Z" for i in range(1, 6)]
+        s.command("split", "1", "--by", "mode")
+        equal(seen(s, 1), {"counts": [13, 13, 2], "hosts": {"A": 13}, "one bit": {"A": 2},
+                           "written": {0xFC: 2, 0: 11}, "most first": [11, 2], "days": [2, 0, 0, 0, 11],
+                           "builds": ["a", "e"],
+                           "events": ["e", "a"], "roles": ["a", "e", "e"]})
+        equal(seen(s, 2), {"counts": [15, 15, 3], "hosts": {"B": 8, "C": 7}, "one bit": {"B": 3},
+                           "written": {0xFC: 3, 0: 12}, "most first": [12, 3], "days": [0, 3, 5, 7, 0],
+                           "builds": ["b", "d"],
+                           "events": ["d", "c", "b"], "roles": ["b", "d", "c"]})
+        for id, first, last in ((1, 0, 4), (2, 1, 3)):
+            shown = s.ask("show", str(id))
+            equal((shown["first_seen"], shown["last_seen"]), (times[first], times[last]))
+            equal((shown["modes"][0]["first_seen"], shown["modes"][0]["last_seen"]), (times[first], times[last]))
+            equal(shown["programs"][0]["last_seen"], times[last])
+        piece = [s.ask("show", "2").get(name) for name in ("key", "access_key", "allocation_key", "free_key")]
+        check(piece[0] != keys[0])
+        equal(piece[1:3], keys[1:3])
+        equal(sorted(row["id"] for row in s.findings("--search", "open_a")), [1, 2])
+        equal([r["id"] for r in s.ask("show", "1")["related"]], [2])
+        equal([(a["kind"], a["text"]) for a in s.ask("show", "1")["activity"]][0], ("split", "mode"))
+        s.command("split", "1", "--undo")
+        equal([a["kind"] for a in s.ask("show", "1")["activity"]][:2], ["merged", "split"], "no second split")
+        s.command("split", "2")
+        equal(sorted((row["id"], row["count"]) for row in s.findings()), [(1, 13), (2, 15)])
+        s.command("split", "1", "--by", "mode")
+        take(s, event("a", "6", mode="sample", ago=5 * day))
+        equal((s.ask("show", "2")["first_seen"] < times[0], s.ask("show", "2")["last_seen"]), (True, times[3]))
+
+
+def what_a_split_leaves_is_counted_by_its_rule():
+    for rule, more in (("build", {"build": build("z")}), ("environment", {"environment": "z"}),
+                       ("program", {"program": "z"}), ("mode", {"mode": "z"})):
+        with Service(start=False) as s:
+            take(s, event("a", "e-1-1-1", count=4), record("repeat", "e-1-1-2", of="e-1-1-1", count=7, **more))
+            check("of 7 earlier events" in s.command("split", "1", "--by", rule), rule)
+            equal([s.ask("show", "1")[name] for name in ("split_left", "split_wanted", "count")], [7, 7, 11], rule)
+            take(s, event("a", "e-3-1-1", **more))
+            equal(sorted((row["id"], row["count"]) for row in s.findings()), [(1, 11), (2, 1)], rule)
+            equal(s.ask("show", "2")["split_from"], 1)
+            take(s, event("a", "e-4-1-1"))
+            s.command("split", "1", "--undo")
+            equal([(row["id"], row["count"]) for row in s.findings()], [(1, 13)], rule)
 
 
 def events_are_taken_out_of_a_finding():
@@ -447,11 +674,169 @@ def filters_and_words_choose():
             s.command("findings", *words, status=2)
 
 
+def a_list_is_in_the_order_and_of_the_part_that_is_asked_for():
+    with Service(start=False) as s:
+        for place, ago, count in (("a", 9000, 1), ("b", 5000, 1), ("c", 7000, 1), ("d", 8000, 10), ("c", 100, 2),
+                                  ("a", 10, 1)):
+            take(s, event(place, f"{place}{ago}", ago=ago, count=count, build=build("abcd"["abcd".index(place)])))
+        ids = {row["place"].split()[0][-1]: row["id"] for row in s.findings()}
+        a, b, c, d = (ids[place] for place in "abcd")
+        s.command("merge", str(b), str(d))
+        orders = {"last": [a, c, b], "first": [c, b, a], "count": [b, c, a]}
+        s.start()
+        for order, wanted in orders.items():
+            equal([row["id"] for row in s.findings("--order", order)], wanted, order)
+            equal([row["id"] for row in s.findings("--order", order, "--limit", "2")], wanted[:2], order)
+            for more in (f"/api/v1/findings?order={order}&", f"/?order={order}&"):
+                reply = s.http("GET", more + "limit=1&offset=1").text
+                found = (re.findall(r'<tr class="\w+"><td class="main"><a class="kind" href="/finding/(\d+)"', reply)
+                         if more[1] == "?" else re.findall(r'^\{"findings":\[\{"id":(\d+)', reply))
+                equal(found, [str(wanted[1])], more)
+        row = next(row for row in s.findings() if row["id"] == b)
+        equal((row["count"], row["merged"], row["first_build"][0], row["last_build"][0]), (11, 1, "d", "b"))
+        for words, found in (("open_a src/app.c close_a main heap", 1), ("open_a src/app.c close_a main nothing", 0),
+                             ("open_a nothing", 0), ("open_a heap nothing", 0), ("OPEN_A heap main nothing", 0),
+                             ("close_d", 1), ("/srv/APP", 3), ("buffer-overflow", 3), ("open_d close_a", 0)):
+            equal(len(s.findings("--search", words)), found, words)
+
+
+def a_list_counts_what_each_state_has():
+    old = 30 * 86400
+    with Service(start=False) as s:
+        for i, (ago, more) in enumerate(((0, {}), (0, {}), (old, {}), (old, {}), (0, {}), (0, {}), (old, {}))):
+            take(s, event(f"p{i}", f"{i}", ago=ago, environment="ci" if i % 2 else "live", build=build("a"), **more))
+        take(s, event("p2", "late", environment="live", build=build("a")))
+        s.command("fix", "4")
+        s.command("fix", "5")
+        s.command("ignore", "6", "--because", "x")
+        s.command("fix", "7")
+        take(s, event("p6", "back", environment="live", build=build("b")), event("p4", "again", build=build("b")))
+        wanted = {"open": [1, 2, 3, 5, 7], "new": [1, 2], "reopened": [5, 7], "fixed": [4], "ignored": [6],
+                  "all": [1, 2, 3, 4, 5, 6, 7]}
+        for state_, ids in wanted.items():
+            got = s.ask("findings", "--state", state_)
+            equal((sorted(row["id"] for row in got["findings"]), got["total"]), (ids, len(ids)), state_)
+            equal(got["counts"], {"open": 3, "reopened": 2, "fixed": 1, "ignored": 1, "new": 2})
+            equal([row["id"] for row in got["findings"] if row["new"]], [id for id in (2, 1) if id in ids])
+        equal(got["environments"], ["ci", "development", "live"])
+        equal([row["environments"] for row in got["findings"] if row["id"] in (5, 2)],
+              [["development", "live"], ["ci"]])
+        got = s.ask("findings", "--env", "ci")
+        equal((got["total"], got["counts"]), (1, {"open": 1, "fixed": 1, "ignored": 1, "new": 1}))
+        got = s.ask("findings", "--build", "b" * 40, "--state", "all")
+        equal((got["total"], got["counts"]), (2, {"reopened": 2, "new": 0}))
+        equal([sorted(row["id"] for row in s.findings("--new-in", name * 40)) for name in "ab"],
+              [[1, 2, 3, 5, 7], [5, 7]])
+        s.command("fix", "7")
+        equal([row["id"] for row in s.findings("--new-in", "b" * 40)], [5], "it is not back any more")
+        s.start()
+        equal([row["id"] for row in s.http("GET", "/api/v1/findings?new_in=" + "b" * 40).json()["findings"]], [5])
+        equal(s.http("GET", "/api/v1/findings?environment=ci&build=" + "b" * 40).json()["counts"], {"new": 0})
+
+
+def a_finding_is_shown_with_what_is_near_it():
+    def stacks(access, allocation, release):
+        return {f"f_{name}": {"thread": 1, "frames": [service.frame(f"{name}_{i}", i + 1), service.frame("main", 9)]}
+                for name, i in (("found", access), ("allocated", allocation), ("released", release))}
+
+    with Service(start=False) as s:
+        for i, (bug, numbers) in enumerate((("heap-buffer-overflow", (1, 1, 1)), ("double-free", (1, 2, 2)),
+                                            ("heap-use-after-free", (3, 1, 3)), ("bad-free", (4, 4, 1)),
+                                            ("bad-free", (5, 5, 5)), ("double-free", (1, 1, 9)))):
+            take(s, event("x", f"{i}", ago=90 - i, f_bug=bug, **stacks(*numbers)))
+        equal([row["count"] for row in s.findings()], [1] * 6)
+        near = {r["id"]: [name[5:] for name in ("same_access", "same_allocation", "same_free") if r[name]]
+                for r in s.ask("show", "1")["related"]}
+        check(near.get(2) == ["access"] and near.get(3) == ["allocation"] and near.get(4) == ["free"]
+              and near.get(6) == ["access", "allocation"] and len(near) == 4, near)
+        equal([r["id"] for r in s.ask("show", "1")["related"]], [6, 4, 3, 2], "the last seen first")
+        s.command("merge", "2", "6")
+        equal([r["id"] for r in s.ask("show", "1")["related"]], [2, 4, 3])
+        s.command("merge", "2", "5")
+        shown = s.ask("show", "2")
+        equal(([m["id"] for m in shown["merged"]], shown["written"][0]["count"], shown["damaged"]), ([5, 6], 3, 3))
+        equal((shown["modes"][0]["first_seen"], shown["modes"][0]["last_seen"]),
+              (shown["first_seen"], shown["last_seen"]))
+        take(s, *[event("x", f"l{i}", pid=i, f_bug="double-free", **stacks(1, 1, 9)) for i in range(25)])
+        equal([loop["processes"] for loop in s.ask("show", "2")["crash_loops"]], [25])
+        check("fixed_at" not in shown or shown["fixed_at"] is None)
+        keys = {s.ask("show", "1")[name] for name in ("key", "access_key", "allocation_key", "free_key")}
+        check(len(keys) == 4 and all(re.fullmatch("[0-9a-f]{16}", key) for key in keys), keys)
+        equal(s.ask("show", "3")["allocation_key"], s.ask("show", "1")["allocation_key"])
+        equal(s.ask("show", "4")["free_key"], s.ask("show", "1")["free_key"])
+
+
+def the_number_of_a_fix_counts_all_parts_and_builds_in_their_order():
+    def since(s):
+        got = s.ask("show", "1")["since_fix"]
+        return [got[name] for name in ("hours_before", "events_before", "hours_after", "events_after", "expected")]
+
+    with Service(start=False) as s:
+        for i, (commit, program) in enumerate((("a", "/srv/app"), ("b", "/srv/app"), ("a", "/srv/tool"))):
+            take(s, event("ab"[i // 2], f"{i}", count=3, ago=500 - i, build=build(commit), program=program),
+                 record("summary", f"s-{i}-1-1", ago=500, build=build(commit), program=program, seconds=7200.0))
+        s.command("merge", "1", "2")
+        s.command("fix", "1", "--in", "c" * 40)
+        equal(since(s), [6, 9, 0, 0, 0], "the fix is in no build yet")
+        take(s, record("summary", "s-8-1-1", build=build("c"), seconds=3600.0, program="/srv/tool"),
+             event("b", "8", count=2, build=build("c"), program="/srv/tool"))
+        equal((since(s), state(s)), ([6, 9, 1, 2, 1.5], "reopened"))
+        s.command("fix", "1")
+        equal(since(s), [7, 11, 0, 0, 0], "the next build's, and there is none")
+        take(s, record("summary", "s-9-1-1", build=build("d"), seconds=3600.0), event("a", "9", build=build("d")))
+        equal(since(s), [7, 11, 1, 1, round(11 / 7, 3)])
+
+
+def what_happened_is_told_from_a_number_on():
+    with Service(start=False) as s:
+        take(s, *(event(f"p{i}", f"{i}", ago=i) for i in range(5)))
+        s.command("ignore", "2", "--because", "known")
+        s.start()
+
+        def ids(query):
+            return [a["id"] for a in s.http("GET", "/api/v1/activity" + query).json()["activity"]]
+
+        equal([ids(query) for query in ("", "?after=4", "?limit=2", "?after=2&limit=2", "?after=6")],
+              [[1, 2, 3, 4, 5, 6], [5, 6], [1, 2], [3, 4], []])
+        last = s.http("GET", "/api/v1/activity?after=5").json()["activity"][0]
+        row = s.ask("show", "2")
+        equal({name: last[name] for name in ("kind", "text", "finding", "bug", "title", "place")},
+              {"kind": "ignored", "text": "known", "finding": 2,
+               **{name: row[name] for name in ("bug", "title", "place")}})
+
+
+def the_store_tells_of_itself():
+    with Service(start=False) as s:
+        take(s, *(event(f"p{i}", f"{i}", count=4, ago=90 - i) for i in range(3)), b"none\n", b"{}\n", b"no\n",
+             record("repeat", "r-1", of="?", count=2), record("summary", "s-1", seconds=1800.0),
+             record("summary", "s-2", seconds=5400.0, continued=True))
+        s.command("merge", "1", "2")
+        row = s.ask("builds")["builds"][0]
+        equal([row[name] for name in ("new_findings", "findings", "events", "hours", "processes")], [2, 2, 12, 2, 1])
+        equal((row["first_seen"], row["last_seen"]),
+              (s.ask("show", "1")["first_seen"], s.ask("show", "3")["last_seen"]))
+        s.start()
+        got = s.http("GET", "/api/v1/status").json()
+        equal({name: got[name] for name in ("findings", "events", "events_kept", "builds", "processes", "crash_loops",
+                                            "alerts_waiting", "forward_waiting", "hours", "directory")},
+              {"findings": 2, "events": 12, "events_kept": 3, "builds": 1, "processes": 1, "crash_loops": 0,
+               "alerts_waiting": 0, "forward_waiting": 0, "hours": 2.0, "directory": s.directory})
+        equal([x["count"] for x in got["losses"]], sorted((x["count"] for x in got["losses"]), reverse=True))
+        disk = os.statvfs(s.directory)
+        check(abs(got["free_bytes"] - disk.f_bavail * disk.f_frsize) < disk.f_blocks * disk.f_frsize / 50, got)
+        s.stop()
+        with open(s.directory + "/ringfence.db-wal", "wb") as file:
+            file.truncate(12345)
+        size = os.path.getsize(s.directory + "/ringfence.db")
+        equal(s.ask("status")["database_bytes"], size + 12345)
+
+
 def alerts_come_once_for_each_environment():
     with Service(start=False) as s:
         log = s.root + "/alerts"
         s.options += ["--alert-command", f"cat >> {log}; echo >> {log}"]
         s.start()
+        begin = time.time()
         append(s.directory,
                *[event("a", f"{i}", environment=e) for i, e in enumerate(("ci", "ci", "production", "ci"))])
 
@@ -462,6 +847,8 @@ def alerts_come_once_for_each_environment():
             with open(log, encoding="utf-8") as file:
                 return [json.loads(line) for line in file.read().split("\n")[:-1]]
 
+        s.wait(lambda: len(told()) == 1)
+        check(time.time() - begin > 2.5, "names that come in may show that a finding is not new")
         s.wait(lambda: len(told()) == 2)
         equal([(t["kind"], t["environment"], t["finding"]) for t in told()],
               [("new", "ci", 1), ("new", "production", 1)])
@@ -471,6 +858,37 @@ def alerts_come_once_for_each_environment():
         s.wait(lambda: len(told()) == 3)
         equal(told()[2]["kind"], "reopened")
         s.wait(lambda: s.ask("status")["alerts_waiting"] == 0)
+
+
+def an_alert_that_failed_is_told_later_whole_and_once():
+    with Service(start=False) as s:
+        log = s.root + "/alerts"
+        take(s, event("a", "1", environment="ci"), event("b", "2"), event("c", "3", environment="qa"))
+        database = sqlite3.connect(s.directory + "/ringfence.db")
+        database.execute("UPDATE activity SET alert = 1, time = time - 10000")
+        database.commit()
+        s.options = ["--alert-command", f"cat >> {log}; echo >> {log}; exit 1"]
+        s.start()
+        s.wait(lambda: "an alert failed: the command" in s.log())
+        s.command("merge", "1", "3")
+        time.sleep(1.2)
+        equal(s.log().count("an alert failed"), 1, "it is tried again a minute later, and holds the others up")
+        s.stop()
+        s.options[1] = f"cat >> {log}; echo >> {log}"
+        s.start()
+        s.wait(lambda: s.ask("status")["alerts_waiting"] == 0)
+        equal(sorted(database.execute("SELECT alert, count(*) FROM activity WHERE kind = 'new' GROUP BY 1").fetchall()),
+              [(0, 1), (2, 2)])
+        database.close()
+        with open(log, encoding="utf-8") as file:
+            told = [json.loads(line) for line in file]
+        equal([t["finding"] for t in told], [1, 1, 2])
+        shown = s.ask("show", "1")
+        wanted = {"kind": "new", "environment": "ci", **{name: shown[name] for name in ("bug", "title", "place")}}
+        equal({name: told[1][name] for name in wanted}, wanted)
+        equal(told[1]["url"], f"http://127.0.0.1:{s.port}/finding/1")
+        for word in ("new in ci", shown["bug"], shown["title"], shown["place"]):
+            check(word in told[1]["text"], told[1])
 
 
 def a_webhook_is_posted_to_and_tried_again():
@@ -575,6 +993,14 @@ def watch_tells_what_happens():
         watch.kill()
         watch.wait()
         watch.stdout.close()
+        words = [service.SERVE, "watch", "--json", "--dir", s.directory]
+        with subprocess.Popen(words, stdout=subprocess.PIPE) as watch:
+            time.sleep(0.3)
+            for id in "12":
+                s.command("fix", id)
+                got = json.loads(watch.stdout.readline())["activity"]
+                equal([(a["kind"], a["finding"]) for a in got], [("fixed", int(id))])
+            watch.kill()
 
 
 def names_that_come_in_later_make_two_findings_one():
@@ -597,6 +1023,9 @@ def names_that_come_in_later_make_two_findings_one():
         check("rf_store_open" in rows[0]["place"], rows[0]["place"])
         take(s, event("x", "3", f_allocated=nameless(20), f_found=nameless(20)))
         equal(s.findings()[0]["count"], 3)
+        take(s, *(event("x", f"{id}", f_allocated=nameless(offset), f_found=nameless(offset))
+                  for id, offset in enumerate((9, 20, 9, 20), 4)))
+        equal(s.findings()[0]["count"], 7, "by both keys at once")
 
 
 def main_of(program):
@@ -640,6 +1069,14 @@ service.main([
     links_of_alerts_lead_where_others_find_the_page, alerts_come_once_for_each_environment,
     a_webhook_is_posted_to_and_tried_again, a_collector_that_ends_leaves_no_alert_that_runs,
     what_an_alert_leaves_in_the_background_goes_on,
+    a_list_is_in_the_order_and_of_the_part_that_is_asked_for, a_list_counts_what_each_state_has,
+    a_finding_is_shown_with_what_is_near_it, the_number_of_a_fix_counts_all_parts_and_builds_in_their_order,
+    what_happened_is_told_from_a_number_on, the_store_tells_of_itself, pieces_have_what_their_events_had,
+    what_a_split_leaves_is_counted_by_its_rule, an_alert_that_failed_is_told_later_whole_and_once,
+    a_finding_is_new_and_back_once_in_each_environment, news_of_a_part_is_told_of_the_whole,
+    a_fix_is_known_by_each_name_of_its_build, a_build_that_was_told_of_is_as_new_as_that,
+    decisions_undo_one_another_whole, what_is_merged_tells_who_is_part_of_whom,
+    a_part_that_came_after_the_fix_brings_it_back,
     bugs_in_the_main_of_two_programs_are_two, findings_of_an_older_identity_go_on,
     a_fix_is_undone_only_by_a_build_that_has_it, the_order_of_builds_is_what_ci_says, watch_tells_what_happens,
     a_fix_without_a_commit_is_in_the_next_build, fixed_has_a_number, ignored_needs_a_reason_and_stays_ignored,

@@ -56,6 +56,31 @@ def a_trend_says_how_many_events_its_days_had():
         s.wait(lambda: "1,234,571 events in 30 days, at most 1,234,568 in one day" in s.http("GET", "/").text)
 
 
+def a_page_of_a_finding_says_what_is_known():
+    with Service() as s:
+        for number in range(3):
+            append(s.directory, event("bit", f"{number}", f_value=0xFC, labels={"team": "core"}, ago=9 - number),
+                   event("some", f"s{number}", f_value=0xFC if number else 0x41, mode=("guard", "page")[number % 2]))
+        s.wait(lambda: sorted(f["count"] for f in s.findings()) == [3, 3])
+        ids = {f["place"].split()[0]: f["id"] for f in s.findings()}
+        pages = {name: s.http("GET", f"/finding/{id}").text for name, id in ids.items()}
+        check("memory that fails is likely" in pages["open_bit"] and "point to the program" not in pages["open_bit"])
+        check("point to the program" in pages["open_some"] and "In <b>2</b> of 3 events" in pages["open_some"])
+        card = re.search(r"<h2>Labels</h2>(.*?)</section>", pages["open_bit"], re.S)
+        check(card and "team=core" in card[1] and ">3</td>" in card[1], pages["open_bit"])
+        card = re.search(r"<h2>Modes</h2>(.*?)</section>", pages["open_some"], re.S)[1]
+        equal(re.findall(r'<rect width="(\d+)".*?class="number">(\d+)<', card), [("100", "2"), ("50", "1")])
+        check("Always at +0, with different values: one element too many." in pages["open_some"])
+        check("Always at +0, always fc." in pages["open_bit"], pages["open_bit"])
+        equal(re.findall(r'<td class="q(\d)">(\d)</td>', pages["open_some"]), [("4", "2"), ("2", "1")])
+        s.command("merge", str(ids["open_bit"]), str(ids["open_some"]))
+        page = s.http("GET", f"/finding/{ids['open_bit']}").text
+        check("merged into this one" in page, page)
+        check("Part of finding <a" in s.http("GET", f"/finding/{ids['open_some']}").text)
+        s.command("ignore", str(ids["open_bit"]), "--because", "a <reason>")
+        check("Ignored because: a &lt;reason&gt;" in s.http("GET", f"/finding/{ids['open_bit']}").text)
+
+
 def messages_on_a_page_are_sentences():
     with Service() as s:
         for path, title, said in (("/nothing", "Not found", "There is nothing at this path."),
@@ -159,6 +184,7 @@ def times_of_commands_have_a_zone():
 
 
 service.main([
+    a_page_of_a_finding_says_what_is_known,
     numbers_have_their_noun, a_trend_says_how_many_events_its_days_had, messages_on_a_page_are_sentences,
     values_that_have_no_column_are_counted,
     a_finding_has_its_number_in_the_list,

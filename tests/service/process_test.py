@@ -64,6 +64,10 @@ def a_snapshot_makes_a_process():
 
 def the_end_of_a_process_is_noted():
     with Service(start=False) as s:
+        append(s.directory, told(1, "b-6-99"), record("summary", "b-6-99-2", seconds=90.25, exit="running"))
+        s.once()
+        equal([p["ended"] for p in s.ask("processes")["processes"]], [""])
+    with Service(start=False) as s:
         append(s.directory, told(1), record("summary", "b-7-99-2", seconds=90.25, peak=12345, exit="signal 11"),
                record("summary", "b-9-99-1", seconds=1, peak=777, exit="status 0"))
         s.once()
@@ -113,6 +117,98 @@ def two_snapshots_are_compared():
         s.command("processes", "1", "--against", "x", status=2)
 
 
+def a_list_of_processes_is_chosen_and_in_its_order():
+    with Service(start=False) as s:
+        runs = ((500, "h1", "ci", "/srv/app"), (10, "h2", "live", "/srv/tool"), (300, "h1", "live", "/srv/app"))
+        for i, (ago, host, environment, program) in enumerate(runs):
+            append(s.directory, *(told(k, f"b-{i}-99", ago=ago - k, host=host, environment=environment, program=program,
+                                       snap=snapshot(f"n{k}", [[1000 + k, 1, [frame("f", 1, MODULE)]]]))
+                                  for k in range(5)))
+        s.once()
+
+        def ids(*words):
+            got = s.ask("processes", *words)
+            return [p["id"] for p in got["processes"]], got["total"]
+
+        equal([ids(*words) for words in ((), ("--host", "h1"), ("--env", "live"), ("--program", "ool"), ("--host", "h"),
+                                         ("--env", "liv"), ("--limit", "1"), ("--host", "h1", "--env", "live"))],
+              [([2, 3, 1], 3), ([3, 1], 2), ([2, 3], 2), ([2], 1), ([], 0), ([], 0), ([2], 3), ([3], 1)])
+        equal(s.ask("processes")["processes"][0]["trend"], [1000, 1001, 1002, 1003, 1004])
+        equal(round(s.ask("processes")["processes"][0]["hours"], 3), round(60.5 / 3600, 3))
+        s.start()
+        for query, wanted in (("?offset=1", [3, 1]), ("?host=h1&limit=1&offset=1", [1]), ("?environment=live", [2, 3]),
+                              ("?program=tool", [2])):
+            equal([p["id"] for p in s.http("GET", "/api/v1/processes" + query).json()["processes"]], wanted, query)
+        text = s.http("GET", "/processes?limit=1").text
+        check("1 of 3 are shown" in text and "5 snapshots, at most 1004 bytes live" in text, text)
+        path = [int(x) for x in re.search(r'<path d="M([^"h]*)"', text)[1].replace("L", " ").split()]
+        equal(path[0::2], [0, 30, 60, 90, 120])
+        check(22 >= max(path[1::2]) >= min(path[1::2]) >= 0 and path[1] > path[-1], path)
+        check("are shown" not in s.http("GET", "/processes").text)
+
+
+def snapshots_are_shown_in_the_order_of_their_time():
+    with Service(start=False) as s:
+        for number, ago in ((1, 50), (2, 200), (3, 100)):
+            append(s.directory, told(number, ago=ago, snap=snapshot(f"at{ago}", [[ago, 1, [frame("f", 1, MODULE)]]],
+                                                                    omitted_blocks=7, omitted_bytes=70 + number)))
+        append(s.directory, told(1, "b-8-99", snap=snapshot("other")))
+        s.once()
+        shown = one(s)
+        equal([row["name"] for row in shown["snapshots"]], ["at200", "at100", "at50"])
+        equal((shown["snapshot"]["name"], shown["trend"] if "trend" in shown else [200, 100, 50]),
+              ("at50", [200, 100, 50]))
+        equal([(p["id"], p["trend"]) for p in s.ask("processes")["processes"]], [(2, [4000]), (1, [200, 100, 50])])
+        got = one(s, "--snapshot", "1", "--against", "2")["snapshot"]
+        equal([got["omitted_blocks"], got["omitted_bytes"], got["against"]["omitted_bytes"], got["against"]["name"]],
+              [7, 71, 72, "at200"])
+        check("no whole snapshot 4" in s.command("processes", "1", "--snapshot", "4", status=1), "of another process")
+        equal(one(s, "--against", "4")["snapshot"]["against"]["name"], "other", "which it may be compared with")
+        s.start()
+        equal(s.http("GET", "/api/v1/processes/1?snapshot=2&against=1").json()["snapshot"]["against"]["name"], "at50")
+        page = s.http("GET", "/process/1?snapshot=1&against=4").text
+        check("7 blocks" in page and "71 bytes" in page, page)
+        for query, chosen, growth in (("snapshot=1&against=4", ["1", "4"], ["shrink"]),
+                                      ("snapshot=2&against=1", ["2", "1"], ["grow"]), ("snapshot=3", ["3"], [])):
+            page = s.http("GET", "/process/1?" + query).text
+            equal(re.findall(r'<option value="(\d+)" selected>', page), chosen, query)
+            equal(re.findall(r'; since “[^”]*” <b class="(\w+)">', page), growth, query)
+        spark = re.findall(r'<path d="(M[^"]*)"', s.http("GET", "/processes").text)
+        equal([path.endswith("h120") for path in spark], [True, False], "one snapshot is a line")
+
+
+def peaks_are_told_for_each_environment():
+    with Service(start=False) as s:
+        for i, (environment, mode, peak, days) in enumerate((("ci", "guard", 500, 0), ("live", "guard", 900, 0),
+                                                             ("live", "page", 300, 29), ("ci", "guard", 0, 1),
+                                                             ("qa", "guard", 0, 0), ("ci", "guard", 200, 0))):
+            append(s.directory, record("summary", f"b-{i}-9-1", ago=86400 * days, environment=environment, mode=mode,
+                                       peak=peak, seconds=3600, exit="status 0",
+                                       build={"version": str(i), "commit": "", "build_id": ""}))
+        s.once()
+        equal([(p["environment"], p["mode"], p["build"], p["peak"], p["processes"], p["hours"], p["peaks"][0],
+                p["peaks"][-1]) for p in s.ask("processes")["programs"]],
+              [("live", "guard", "1", 900, 1, 1, 0, 900), ("ci", "guard", "0", 500, 2, 2, 0, 500),
+               ("live", "page", "2", 300, 1, 1, 300, 0)])
+
+
+def sites_of_one_size_go_by_blocks_and_what_is_gone_comes_last():
+    def site(bytes_, blocks, line):
+        return [bytes_, blocks, [frame(f"f{line}", line, MODULE)]]
+
+    with Service(start=False) as s:
+        append(s.directory, told(1, ago=50, snap=snapshot("a", [site(10, 1, 1), site(10, 5, 2), site(500, 1, 3),
+                                                                site(60, 6, 4), site(90, 9, 5), site(7, 7, 9)])),
+               told(2, snap=snapshot("b", [site(10, 2, 1), site(10, 9, 2), site(100, 1, 3), site(80, 7, 7),
+                                           site(7, 7, 9)])))
+        s.once()
+        got = one(s, "--snapshot", "1")
+        equal([call_names(got, x)[0] for x in got["snapshot"]["sites"]], ["f3", "f5", "f4", "f2", "f1", "f9"])
+        got = one(s, "--against", "1")
+        equal([(call_names(got, x)[0], x["more_bytes"], x["more_blocks"]) for x in got["snapshot"]["sites"]],
+              [("f7", 80, 7), ("f2", 0, 4), ("f1", 0, 1), ("f3", -400, 0), ("f5", -90, -9), ("f4", -60, -6)])
+
+
 def first_last_and_highest_are_kept_whole():
     with Service("--keep-days", "0", start=False) as s:
         for i in range(1, 101):
@@ -122,6 +218,10 @@ def first_last_and_highest_are_kept_whole():
         rows = one(s)["snapshots"]
         whole = [row["name"] for row in rows if row["whole"]]
         equal((len(rows), len(whole)), (100, 32), "figures of all stay")
+        equal(s.ask("processes")["processes"][0]["trend"], [1000 + i for i in range(71, 101)])
+        bare = next(str(row["id"]) for row in rows if not row["whole"])
+        for words in (("--snapshot", bare), ("--against", bare)):
+            check("no whole snapshot " + bare in s.command("processes", "1", *words, status=1))
         check({"n1", "n60", "n100"} <= set(whole), whole)
         gaps = [int(b[1:]) - int(a[1:]) for a, b in zip(whole, whole[1:])]
         check(max(gaps) <= 16, "spread over the time", whole)
@@ -243,6 +343,8 @@ def hostile_snapshots_do_no_harm():
 if __name__ == "__main__":
     from service import main
     main([a_snapshot_makes_a_process, the_end_of_a_process_is_noted,
+          a_list_of_processes_is_chosen_and_in_its_order, snapshots_are_shown_in_the_order_of_their_time,
+          peaks_are_told_for_each_environment, sites_of_one_size_go_by_blocks_and_what_is_gone_comes_last,
           peaks_of_programs_are_seen_by_day, two_snapshots_are_compared,
           first_last_and_highest_are_kept_whole, figures_of_the_last_thousand_stay, old_ones_lose_their_sites,
           of_many_processes_the_last_stay,

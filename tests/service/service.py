@@ -288,6 +288,13 @@ def chosen(cases):
     return [case for case in cases if case.__name__ in names] if names else cases
 
 
+def forgotten(source):
+    """The functions of a test that nothing calls and its list does not name: they would never run."""
+    with open(source, encoding="utf-8") as file:
+        text = file.read()
+    return [name for name in re.findall(r"^def (\w+)\(\):", text, re.M) if len(re.findall(rf"\b{name}\b", text)) == 1]
+
+
 def run(case):
     """Runs the function; says how it went. True where it passed."""
     try:
@@ -340,6 +347,7 @@ def run_all(cases, at_once):
 
 def main(cases, alone=()):
     """Runs the functions as a test; those of `alone`, which measure time, one by one."""
+    equal(forgotten(sys.argv[0]), [], "tests that are not in the list of those to run")
     wanted = chosen(cases)
     failed = run_all([case for case in wanted if case in alone], 1)
     if not (failed and os.environ.get("GTEST_FAIL_FAST")):

@@ -437,6 +437,170 @@ def findings_without_a_build_id_have_no_site():
 
 # ---- Commands and HTTP ----
 
+def of_commit(place, id, commit, **more):
+    """An event of a build with a build-id; its program's call site has addresses of its own."""
+    return event(place, id, build={"version": "", "commit": commit * 40, "build_id": commit * 16}, **more)
+
+
+def sites_follow_what_becomes_of_findings():
+    def sites():
+        return sorted((number, hex(key)[2]) for key, _, number in policy(s)["sites"])
+
+    with Service() as s:
+        append(s.directory, of_commit("a", "1", "a", ago=50), of_commit("b", "2", "b", ago=40),
+               event("c", "3", build={"version": "7", "commit": "", "build_id": ""}, ago=30),
+               of_commit("d", "4", "d", ago=20, f_allocated={"thread": 1, "frames": []}))
+        s.wait(lambda: sites() == [(1, "a"), (2, "b")])
+        equal([(row["finding"], row["build"][0]) for row in s.ask("steer")["sites"]], [(2, "b"), (1, "a")])
+        equal(sites()[0][0] and [key for _, key, number in policy(s)["sites"] if number == 1],
+              [site_key(s.ask("show", "1")["record"]["finding"])])
+        told = s.ask("steer", "log")["steps"]
+        equal(sorted((step["finding"], step["rule"], step["done"]) for step in told),
+              [(1, 0, "call site raised"), (2, 0, "call site raised")])
+        append(s.directory, of_commit("a", "5", "e"))
+        s.wait(lambda: sites() == [(1, "e"), (2, "b")])
+        equal(len(s.ask("steer", "log")["steps"]), 2, "the same site, of another build")
+        s.command("merge", "1", "2")
+        s.wait(lambda: sites() == [(1, "e")])
+        s.command("ignore", "1", "--because", "x")
+        s.wait(lambda: sites() == [])
+        equal([(step["finding"], step["done"], step["because"]) for step in s.ask("steer", "log")["steps"][:2]],
+              [(1, "call site no longer raised", "finding 1 is ignored"),
+               (2, "call site no longer raised", "finding 2 is part of 1")])
+        s.command("fix", "1")
+        append(s.directory, of_commit("a", "6", "f"))
+        s.wait(lambda: sites() == [(1, "f")])
+        equal(s.ask("show", "1")["state"], "reopened")
+        equal(len(s.ask("steer", "log")["steps"]), 5)
+        s.command("split", "2")
+        s.wait(lambda: sites() == [(1, "f"), (2, "b")])
+
+
+def a_policy_has_the_sites_that_were_seen_last():
+    with Service() as s:
+        append(s.directory, *(of_commit(f"p{i}", f"{i}", "a", ago=3000 - i) for i in range(300)))
+        s.wait(lambda: len(policy(s)["sites"]) == 256)
+        numbers = {number for _, _, number in policy(s)["sites"]}
+        s.wait(lambda: {number for _, _, number in policy(s)["sites"]} == set(range(45, 301)))
+        check(numbers, numbers)
+        s.command("ignore", "300", "--because", "x")
+        s.wait(lambda: 300 not in {number for _, _, number in policy(s)["sites"]})
+
+
+def rules_are_kept_and_told_as_they_were_set():
+    selectors = {"program": "p" * 127, "build": "4f2c9ab", "environment": "live"}
+    with Service() as s:
+        token = {"Authorization": "Bearer " + s.token()}
+        body = "&".join(f"{name}={value}" for name, value in selectors.items())
+        for action, more in (("set", "&options=sample_rate%3D50"), ("sweep", "&options=halt%3D0"), ("snapshot", "")):
+            reply = s.http("POST", "/api/v1/steering", f"action={action}&{body}&because=by+hand{more}", **token)
+            equal(reply.status, 200, reply.text)
+        rules = s.http("GET", "/api/v1/steering").json()["rules"]
+        equal([[row[name] for name in ("rule", "kind", "options", "because", "reached")] for row in rules],
+              [[1, "options", "sample_rate=50", "by hand", 0], [2, "sweep", "", "by hand", 0],
+               [3, "snapshot", "", "by hand", 0]])
+        for row in rules:
+            equal({name: row[name] for name in selectors}, selectors)
+            check(row["since"] > service.timestamp(60) and "last_reached" not in row, row)
+        s.wait(lambda: policy(s)["rules"] == 3)
+        with open(os.path.join(s.directory, "policy"), "rb") as file:
+            data = file.read()
+        for i, options in enumerate((b"sample_rate=50", b"", b"")):
+            at = 48 + 448 * i
+            number, kind = struct.unpack_from("=II", data, at)
+            equal((number, kind), (i + 1, i + 1))
+            texts = [data[at + 8:].split(b"\0")[0], data[at + 248:].split(b"\0")[0]]
+            equal(texts, [b"p" * 127, options])
+            check(b"4f2c9ab\0" in data[at:at + 248] and b"live\0" in data[at:at + 248], data[at:at + 248])
+        equal(s.http("POST", "/api/v1/steering", "action=unset&rule=2&because=enough", **token).status, 200)
+        equal(s.http("POST", "/api/v1/steering", "action=unset&rule=2&because=enough", **token).status, 409)
+        steps = s.http("GET", "/api/v1/steering").json()["steps"]
+        equal([(step["rule"], step["finding"], step["done"], step["because"]) for step in steps],
+              [(2, 0, "unset", "enough"), (3, 0, "snapshot", "by hand"), (2, 0, "sweep", "by hand"),
+               (1, 0, "set sample_rate=50", "by hand")])
+        equal([row["rule"] for row in s.ask("steer")["rules"]], [1, 3])
+        listed = s.command("steer", "list")
+        check("1    sample_rate=50  program p" in listed and "3    snapshot" in listed and "taken" not in listed,
+              listed)
+        log = s.command("steer", "log")
+        check("rule 2: unset, because: enough" in log, log)
+        for text, status in (("x" * 300, 200), ("x" * 301, 409), ("a%7fb", 409), ("%20%09", 409)):
+            equal(s.http("POST", "/api/v1/steering", "action=sweep&because=" + text, **token).status, status, text)
+        for build, status in (("abcdef", 409), ("abcdef0", 200), ("1.2.3", 200), ("123456", 200), ("b" * 80, 409)):
+            reply = s.http("POST", "/api/v1/steering", f"action=sweep&because=x&build={build}", **token)
+            equal(reply.status, status, build, reply.text)
+
+
+def steps_of_processes_count_for_the_rule_that_asked():
+    def step(number, rule, done, ago=0):
+        return service.record("step", f"s-{number}", rule=rule, done=done, ago=ago)
+
+    with Service(start=False) as s:
+        s.once()
+        for _ in range(2):
+            s.command("steer", "set", "--options", "halt=0", "--because", "x")
+        append(s.directory, step(1, 1, "halt=0", 5), step(2, 1, "halt=0", 500),
+               step(3, 2, "no snapshot: this mode has none"),
+               step(4, 1, "no snapshot: this mode has none"), step(5, 1, "no snapshot: this mode has none"),
+               step(6, 9, "no snapshot: this mode has none"), step(7, 2, "snapshot: this mode has no snapshots"))
+        s.once()
+        rows = {row["rule"]: row for row in s.ask("steer")["rules"]}
+        equal((rows[1]["reached"], rows[2]["reached"]), (2, 0))
+        check(rows[1]["last_reached"] > service.timestamp(100), rows[1])
+        log = s.ask("steer", "log")["steps"]
+        equal(sorted((x["rule"], x["done"], x["because"]) for x in log if "says" in x["because"]),
+              [(1, "no snapshot: this mode has none", "a process says so"),
+               (2, "no snapshot: this mode has none", "a process says so")])
+        check("taken 2 times by running processes" in s.command("steer", "list"), s.command("steer", "list"))
+
+
+def steps_are_kept_to_their_most_and_sweeps_for_ten_minutes():
+    with Service(start=False) as s:
+        s.once()
+        for action in ("sweep", "set"):
+            s.command("steer", action, *(("--options", "halt=0") if action == "set" else ()), "--because", "x")
+        database = sqlite3.connect(os.path.join(s.directory, "ringfence.db"), isolation_level=None)
+        database.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500) INSERT INTO"
+                         " steer_step(time, rule, finding, done, because) SELECT 1, 1, 0, 'x', i FROM n")
+        s.start()
+        equal([len(s.http("GET", "/api/v1/steering" + query).json()["steps"]) for query in ("", "?limit=7")], [100, 7])
+        for seconds, rules in ((590, 2), (20, 1)):
+            database.execute("UPDATE steer SET time = time - ?", (seconds * 1000,))
+            time.sleep(1.1)
+            s.wait(lambda wanted=rules: policy(s)["rules"] == wanted)
+            equal([policy(s)["rules"], len(s.ask("steer")["rules"])], [rules, rules], seconds)
+        equal([policy(s)["newest"], s.ask("steer")["rules"][0]["kind"]], [2, "options"])
+        os.mkdir(s.directory + "/policy.new")
+        s.command("steer", "sweep", "--because", "y")
+        equal(database.execute("SELECT count(*), min(id) > 500 FROM steer_step").fetchone(), (2000, 1))
+        s.wait(lambda: "new processes do not get the rules" in s.log())
+        os.rmdir(s.directory + "/policy.new")
+        s.wait(lambda: policy(s)["newest"] == 3)
+        equal(os.stat(s.directory + "/policy").st_mode & 0o777, 0o600)
+        equal(s.log().count("new processes do not get the rules"), 1)
+        database.close()
+
+
+def a_damaged_policy_file_is_not_gone_on_with():
+    """Of another writer's segment, or with a byte that is wrong: a new segment has another number."""
+    for damage in (lambda data: data[:60] + bytes([data[60] ^ 1]) + data[61:], lambda data: data[:-1],
+                   lambda data: b"X" + data[1:]):
+        with Service() as s:
+            rule(s, "set", "--options", "sample_rate=50")
+            before = policy(s)
+            s.stop()
+            path = os.path.join(s.directory, "policy")
+            with open(path, "rb") as file:
+                data = file.read()
+            with open(path, "wb") as file:
+                file.write(damage(data))
+            s.start()
+            after = policy(s)
+            check(after["nonce"] != before["nonce"] and after["live"] != before["live"], before, after)
+            equal((after["rules"], os.stat(path).st_mode & 0o777), (1, 0o600))
+            Segment(before["live"]).remove()
+
+
 def commands_refuse_what_makes_no_sense():
     with Service(start=False) as s:
         s.once()
@@ -562,6 +726,9 @@ service.main([
     children_are_steered_too,
     sites_near_open_findings_are_raised,
     findings_without_a_build_id_have_no_site,
+    sites_follow_what_becomes_of_findings, a_policy_has_the_sites_that_were_seen_last,
+    rules_are_kept_and_told_as_they_were_set, steps_of_processes_count_for_the_rule_that_asked,
+    a_damaged_policy_file_is_not_gone_on_with, steps_are_kept_to_their_most_and_sweeps_for_ten_minutes,
     commands_refuse_what_makes_no_sense,
     commands_know_whether_a_collector_runs,
     rules_that_hold_for_a_while_end,

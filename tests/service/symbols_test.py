@@ -95,6 +95,43 @@ def a_stripped_build_gets_its_lines_later():
             check("make" in page and "app.c" in page)
 
 
+def pieces_of_a_finding_stay_apart_when_their_names_come():
+    """And what comes with names goes where the same went without."""
+    def named(program, function):
+        frames = program.stack(function)["frames"]
+        return {"thread": 1, "frames": [dict(f, function=name, file="app.c", line=3)
+                                        for f, name in zip(frames, (function, "main"))]}
+
+    for rule in ("mode", "access"):
+        with Service(start=False) as s:
+            one = Program(s.root)
+
+            def of(id, which, stack, one=one, rule=rule):
+                access = "main" if rule == "access" and which == 1 else "make"
+                return event("x", id, f_allocated=stack("make"), f_found=stack(access),
+                             mode="sample" if rule == "mode" and which == 1 else "guard")
+
+            for number, which in enumerate((0, 1)):
+                take(s, of(f"{number}", which, one.stack))
+            s.command("split", "1", "--by", rule)
+            equal(sorted((row["id"], row["count"]) for row in s.findings()), [(1, 1), (2, 1)], rule)
+            before = s.ask("show", "2")["key"]
+            equal([(m["findings"], m["processes"]) for m in s.ask("symbols", "missing")["missing"]], [(2, 0)])
+            s.command("symbols", "upload", one.whole)
+            s.once()
+            check(s.ask("show", "2")["key"] != before, "it has the key of its names")
+            for number, which in enumerate((0, 1, 1)):
+                take(s, of(f"n{number}", which, lambda function: named(one, function)))
+            for number, which in enumerate((0, 1, 1)):
+                take(s, of(f"o{number}", which, one.stack))
+            equal(sorted((row["id"], row["count"]) for row in s.findings()), [(1, 3), (2, 5)], rule)
+            equal(sorted(row["id"] for row in s.findings("--search", "make main")), [1, 2], rule)
+            equal(s.ask("symbols", "missing")["missing"], [])
+            for name in ("allocation_key", "access_key"):
+                same = s.ask("show", "1")[name] == s.ask("show", "2")[name]
+                equal(same, name != rule + "_key", name)
+
+
 def a_file_that_tells_less_replaces_none():
     """Of one build: whole, symbols without lines, code alone, and debug information alone, in any order."""
     with Service(start=False) as s:
@@ -222,6 +259,20 @@ def uploads_come_by_http_and_are_given_out_again():
                 check(a.read() == b.read(), kind)
         head = s.http("HEAD", f"/buildid/{one.build_id}/debuginfo")
         equal((head.status, head.headers["x-debuginfod-size"]), (200, str(os.path.getsize(debug))))
+        equal([head.headers[name] for name in ("content-type", "x-content-type-options")],
+              ["application/octet-stream", "nosniff"])
+        for id in ("ab", "abc", "abcg", "ABCD", "abcd" * 40, "ab.d"):  # none of a build, whatever lies there
+            with open(os.path.join(s.directory, "symbols", id + "-debuginfo"), "wb") as file:
+                file.write(b"x")
+            equal(s.http("GET", f"/buildid/{id}/debuginfo").status, 404, id)
+        with open(one.whole, "rb") as file:
+            whole = file.read()
+        for name, kinds, data in (("?name=a%20b", "debuginfo executable", whole), ("", "debuginfo executable", whole)):
+            reply = s.http("POST", "/api/v1/symbols" + name, body=data).json()
+            equal((reply["kinds"], reply["build_id"]), (kinds, one.build_id))
+            equal(reply["done"].split(":")[0], "a b" if name else "the file")
+        equal({f["name"] for f in s.ask("symbols", "list")["files"]}, {"the file"})
+        equal(os.stat(s.directory + "/symbols").st_mode & 0o777, 0o700)
         for path in (f"/buildid/{one.build_id}/source/x.c", "/buildid/00/debuginfo", "/buildid//debuginfo",
                      f"/buildid/{one.build_id}", "/buildid/..%2f..%2ftoken/debuginfo",
                      "/buildid/%2e%2e/debuginfo", f"/buildid/{one.build_id}/debuginfo/"):
@@ -313,12 +364,15 @@ def the_oldest_files_are_dropped_above_a_limit():
         leftover = os.path.join(s.directory, "symbols", "new-1-1")
         with open(leftover, "w", encoding="ascii"):
             os.utime(leftover, (1, 1))
+        for name, ago in (("new-2-2", 1800), ("new-3-3", 7200), ("old", 7200)):
+            with open(os.path.join(s.directory, "symbols", name), "w", encoding="ascii") as file:
+                os.utime(file.name, (time.time() - ago, time.time() - ago))
         s.options = ["--max-symbols", "5"]
         s.start()
         s.wait(lambda: len(s.ask("symbols", "list")["files"]) == 2)
         equal({f["build_id"] for f in s.ask("symbols", "list")["files"]}, {two.build_id})
         equal(sorted(os.listdir(os.path.join(s.directory, "symbols"))),
-              sorted(f"{two.build_id}-{kind}" for kind in ("debuginfo", "executable")))
+              sorted([f"{two.build_id}-{kind}" for kind in ("debuginfo", "executable")] + ["new-2-2", "old"]))
 
 
 def an_upload_that_is_cut_short_leaves_nothing():
@@ -407,6 +461,7 @@ service.main([
     # The longest come first.
     uploads_come_by_http_and_are_given_out_again, mutants_of_a_file_get_an_answer_each,
     a_killed_collector_leaves_no_child_that_asks_for_symbols,
+    pieces_of_a_finding_stay_apart_when_their_names_come,
     a_file_that_tells_less_replaces_none, a_stripped_build_gets_its_lines_later,
     a_stripped_build_that_brings_a_fixed_bug_back_reopens_it,
     a_merge_with_a_finding_of_the_fixed_build_reopens, a_stripped_copy_gets_its_lines_from_the_file_that_has_them,

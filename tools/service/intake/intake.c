@@ -52,6 +52,11 @@ static void settle(rf_intake *intake, bool committed) {
   rf_known_forget(&intake->known);
   rf_batch_clear(&intake->batch);
   intake->lines = 0;
+  if (committed) {
+    intake->kept_loops = intake->loops;
+  } else {
+    intake->loops = intake->kept_loops;
+  }
   if (committed && intake->seen.used > RF_SEEN_MOST) {
     (void)rf_seen_load(&intake->seen, intake->store);
   }

@@ -40,10 +40,11 @@ typedef struct rf_intake {
   rf_counters sites; /* of coverage.h */
   rf_batch batch;
   rf_crash_loops loops;
-  rf_known known;           /* with texts in the arena of the batch */
-  rf_bump_arena line_arena; /* of one line; its first chunk stays */
-  size_t lines;             /* of the open transaction; 0: none is open */
-  uint64_t events;          /* taken in since the start, as the next */
+  rf_crash_loops kept_loops; /* as of the last commit */
+  rf_known known;            /* with texts in the arena of the batch */
+  rf_bump_arena line_arena;  /* of one line; its first chunk stays */
+  size_t lines;              /* of the open transaction; 0: none is open */
+  uint64_t events;           /* taken in since the start, as the next */
   uint64_t twice;
   uint64_t unreadable; /* lines that were no records, or too long */
   uint64_t relayed;    /* records put into outgoing */

@@ -63,11 +63,16 @@ static int64_t key_of_piece(rf_store *store, int64_t whole, const rf_event_keys 
   return rule == RF_SPLIT_NONE ? 0 : rf_split_key(keys->group, rule, rf_split_value(rule, keys, at));
 }
 
-/* Has events with this value stay with the finding, if it is split. */
+/* Has events with this value stay with the finding, if it is split; and those with the value before, which processes
+ * go on to send. */
 static void stay(rf_store *store, int64_t finding, const rf_event_keys *keys, const rf_candidate *at) {
   int64_t const rule = rf_store_number(store, 0, "SELECT split_by FROM finding WHERE id = ?", "i", finding);
-  if (rule != RF_SPLIT_NONE) {
-    rf_store_run(store, "UPDATE finding SET split_stay = ? WHERE id = ?", "ii", rf_split_value(rule, keys, at),
+  int64_t const group = rf_store_number(store, 0, "SELECT key FROM finding WHERE id = ?", "i", finding);
+  int64_t const before = rf_store_number(store, 0, "SELECT split_stay FROM finding WHERE id = ?", "i", finding);
+  int64_t const now = rf_split_value(rule, keys, at);
+  if (rule != RF_SPLIT_NONE && now != before) {
+    rf_store_run(store, "UPDATE finding SET split_stay = ? WHERE id = ?", "ii", now, finding);
+    rf_store_run(store, "INSERT OR IGNORE INTO key(key, finding) VALUES(?, ?)", "ii", rf_split_key(group, rule, before),
                  finding);
   }
 }
