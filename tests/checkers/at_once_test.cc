@@ -3,14 +3,44 @@
 #include "tests/checkers/single_step.h"
 
 #include <gtest/gtest.h>
+#include <ringfence/guard.h>
+#include <ringfence/simple.h>
 #include <ringfence/stack.h>
 
 #include <functional>
 #include <vector>
 
+#define _Static_assert static_assert
 extern "C" {
+#include "checkers/guard/guard_impl.h"
 #include "checkers/os/host.h"
 #include "checkers/shared/told_places.h"
+}
+#undef _Static_assert
+
+namespace {
+
+bool has_turn; // to report
+
+} // namespace
+
+// The linker puts these in front of the host's.
+extern "C" {
+bool __real_rf_host_report_lock(void);
+bool __wrap_rf_host_report_lock(void);
+void __real_rf_host_report_unlock(void);
+void __wrap_rf_host_report_unlock(void);
+
+bool __wrap_rf_host_report_lock(void) {
+  bool const had = __real_rf_host_report_lock();
+  has_turn = has_turn || had;
+  return had;
+}
+
+void __wrap_rf_host_report_unlock(void) {
+  has_turn = false;
+  __real_rf_host_report_unlock();
+}
 }
 
 #ifdef RF_CAN_STEP
@@ -100,6 +130,46 @@ TEST_F(AtOnceDepot, KeepsOneOfTwoEqualStacks) {
         EXPECT_EQ(stack_of(ids[0]), (std::vector<uintptr_t>{2, round}));
         round++;
       });
+}
+
+// Another thread begins a guard as soon as nobody has the turn.
+TEST(AtOnceGuards, AreBothInTheListOfAll) {
+  alignas(16) static unsigned char arenas[2][4096];
+  rf_simple heaps[2];
+  rf_guard guards[2];
+  void *blocks[2];
+  for (size_t i = 0; i < 2; i++) {
+    ASSERT_EQ(rf_simple_init(&heaps[i], arenas[i], sizeof arenas[i]), RF_OK);
+    ASSERT_EQ(rf_guard_init(&guards[i], &heaps[i].base, nullptr), RF_OK);
+    blocks[i] = rf_alloc(&guards[i].base, 10);
+  }
+  unsigned after = 0;
+  unsigned others = 0;
+  bool both = true;
+  while (both) {
+    rf_guard_unregister(&guards[0]);
+    rf_guard_unregister(&guards[1]);
+    bool ran = false;
+    both = run_with_other_after(
+        ++after, [&] { rf_guard_register(&guards[0]); },
+        [&] {
+          ran = !has_turn;
+          if (ran) {
+            rf_guard_register(&guards[1]);
+          }
+        });
+    if (!ran) {
+      rf_guard_register(&guards[1]);
+    }
+    others += ran ? 1 : 0;
+    EXPECT_EQ(rf_guard_owner(nullptr, blocks[0]), &guards[0]) << "after " << after << " instructions";
+    EXPECT_EQ(rf_guard_owner(nullptr, blocks[1]), &guards[1]) << "after " << after << " instructions";
+  }
+  EXPECT_GT(others, 5U);
+  for (size_t i = 0; i < 2; i++) {
+    EXPECT_EQ(rf_free(&guards[i].base, blocks[i]), RF_OK);
+    rf_deinit(&guards[i].base);
+  }
 }
 
 } // namespace
