@@ -8,7 +8,12 @@
 #include <functional>
 #include <string>
 
+#include "tests/core/unwatched.h"
+
 namespace {
+
+// Heaps are copied as a whole.
+Unwatched const unwatched_here;
 
 constexpr rt_size_t kSize = 128 * 1024; // of a heap; a slab has a zone of 32 KiB for each size
 
