@@ -58,14 +58,17 @@ protected:
     rf_mutex_deinit(&mutex);
   }
 
-  void expect_one_section(const char *name, const std::function<void()> &call) {
+  void expect_one_section(const char *name, const std::function<void()> &call) { expect_sections(name, 1, call); }
+
+  // Of which the last changes the bits, if any.
+  void expect_sections(const char *name, unsigned count, const std::function<void()> &call) {
     SCOPED_TRACE(name);
     size_t const before = bitmap[0];
     sections = 0;
     ended_sections = 0;
     call();
-    EXPECT_EQ(sections, 1U);
-    EXPECT_EQ(ended_sections, 1U);
+    EXPECT_EQ(sections, count);
+    EXPECT_EQ(ended_sections, count);
     EXPECT_EQ(bits_at_lock, before) << "changed before the lock";
     EXPECT_EQ(bits_at_unlock, bitmap[0]) << "changed after the lock";
   }
@@ -122,17 +125,44 @@ TEST_F(MemblocksLock, EachCallOfTheAdapterThatFailsIsOneLockedSection) {
   sizes[2] = size;
 }
 
-TEST_F(MemblocksLock, StatisticsOfAGroupAreOneLockedSectionForEachPool) {
+// True inside a locked section, with the bits that it found.
+bool is_inside() {
+  return sections == ended_sections + 1 && bits_at_lock == bitmap[0];
+}
+
+TEST_F(MemblocksLock, AWalkOfTheAdapterVisitsInsideOneLockedSection) {
+  unsigned inside = 0;
+  rf_walk_fn const visit = [](const rf_block *, void *count) {
+    *static_cast<unsigned *>(count) += is_inside() ? 1 : 0;
+    return true;
+  };
+  expect_one_section("walk", [&] { EXPECT_EQ(rf_walk(&adapter.base, visit, &inside), RF_OK); });
+  EXPECT_GE(inside, 3U);
+}
+
+// A pool of a group, whose adapter looks for the block in a section of its own first.
+TEST_F(MemblocksLock, CallsOfAGroupLookAndChangeInsideLockedSectionsOfEachPool) {
   rf_blockgroup group;
   rf_blockgroup_member member;
   rf_blockgroup_allocator heap;
   size_t table[8];
-  EXPECT_EQ(rf_blockgroup_init(&group, [](rf_blockgroup *, void *) -> rf_memblocks * { return nullptr; }), RF_OK);
+  EXPECT_EQ(rf_blockgroup_init(&group, [](rf_blockgroup *, void *) -> rf_memblocks * { return &pool; }), RF_OK);
   EXPECT_EQ(rf_blockgroup_add(&group, &member, &pool), RF_OK);
   EXPECT_EQ(rf_blockgroup_allocator_init(&heap, &group, table), RF_OK);
+  rf_allocator *const a = &heap.base;
   rf_stats s;
-  expect_one_section("stats", [&] { rf_stats_get(&heap.base, &s); });
+  unsigned visits = 0;
+  rf_walk_fn const visit = [](const rf_block *, void *count) {
+    ++*static_cast<unsigned *>(count);
+    return is_inside();
+  };
+  expect_one_section("stats", [&] { rf_stats_get(a, &s); });
   EXPECT_EQ(s.capacity, sizeof buffer);
+  expect_one_section("alloc", [&] { out[0] = rf_alloc(a, 10); });
+  expect_one_section("walk", [&] { EXPECT_EQ(rf_walk(a, visit, &visits), RF_OK); });
+  EXPECT_EQ(visits, 8U);
+  expect_sections("free", 2, [&] { EXPECT_EQ(rf_free(a, out[0]), RF_OK); });
+  expect_sections("check", 2, [&] { EXPECT_EQ(rf_check(a, nullptr), RF_OK); });
 }
 
 TEST_F(MemblocksLock, AFreeOfTwoPoolsBlocksIsOneLockedSectionOfBoth) {

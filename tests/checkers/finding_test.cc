@@ -1,6 +1,8 @@
 #include <ringfence/finding.h>
+#include <ringfence/reporter.h>
 
 extern "C" {
+#include "checkers/os/host.h"
 #include "checkers/shared/wrapper.h"
 }
 
@@ -181,6 +183,35 @@ TEST(Report, CompletesTheFinding) {
   f.found.thread = 77;
   rf_report(&reporter, &f);
   EXPECT_EQ(seen.findings.back().found.thread, 77U);
+}
+
+// Who has the turn is refused it.
+TEST(Report, HasTheTurnAndSoHasARendering) {
+  static unsigned with_turn;
+  static auto const look = [] {
+    if (rf_host_report_lock()) {
+      rf_host_report_unlock();
+    } else {
+      with_turn++;
+    }
+  };
+  auto const report = [](rf_reporter *, const rf_finding *) {
+    look();
+    return RF_ACTION_CONTINUE;
+  };
+  rf_reporter reporter = {report, nullptr, 1, 0};
+  rf_finding f = {};
+  rf_report(&reporter, &f);
+  EXPECT_EQ(with_turn, 1U);
+  rf_log_reporter log;
+  rf_report_options options;
+  rf_report_options_default(&options);
+  rf_log_reporter_init(&log, &options);
+  EXPECT_TRUE(rf_log_reporter_render(
+      &log, [](void *, const rf_symbolizer *, const rf_sink *) { look(); }, nullptr));
+  EXPECT_EQ(with_turn, 2U);
+  look();
+  EXPECT_EQ(with_turn, 2U);
 }
 
 TEST(Report, FindingsOfSeveralThreadsComeOneAfterTheOther) {

@@ -18,6 +18,9 @@
 
 #include <ucontext.h>
 
+#include <csignal>
+#include <functional>
+
 namespace ringfence_test {
 
 // Sets or clears the flag of this thread; the return from here is the first instruction that is stepped.
@@ -34,6 +37,35 @@ inline void set_stepping(bool on) {
 // In the handler: the thread goes on without further stops.
 inline void end_stepping(void *context) {
   static_cast<ucontext_t *>(context)->uc_mcontext.gregs[REG_EFL] &= ~0x100;
+}
+
+struct Interruption {
+  unsigned left; // instructions until then
+  std::function<void()> call;
+};
+
+inline Interruption interruption;
+
+// Runs `run`, and after so many instructions `other`, as a signal's handler or another thread would. False where `run`
+// ended before.
+template <typename Run>
+bool run_with_other_after(unsigned instructions, Run &&run, const std::function<void()> &other) {
+  struct sigaction action = {};
+  action.sa_flags = SA_SIGINFO;
+  action.sa_sigaction = [](int, siginfo_t *, void *context) {
+    if (--interruption.left == 0) {
+      end_stepping(context);
+      interruption.call();
+    }
+  };
+  interruption = {instructions, other};
+  if (sigaction(SIGTRAP, &action, nullptr) != 0) {
+    return false;
+  }
+  set_stepping(true);
+  run();
+  set_stepping(false);
+  return interruption.left == 0;
 }
 
 } // namespace ringfence_test

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
 #include <functional>
 #include <string>
 #include <vector>
@@ -120,38 +119,41 @@ TEST(SeenSites, CountFromZeroOnceTheyWereTold) {
 
 #ifdef RF_CAN_STEP
 
-// A signal's handler, or another thread, that adds the same site after so many instructions.
-struct {
-  unsigned left;
-  uintptr_t caller;
-} racing;
-
-void on_step(int /*number*/, siginfo_t * /*info*/, void *context) {
-  if (--racing.left == 0) {
-    ringfence_test::end_stepping(context);
-    rf_seen_sites_add(racing.caller, false);
-  }
-}
-
 TEST(SeenSites, AddedTwiceAtOnceAreKeptOnce) {
   alone([] {
-    struct sigaction action = {};
-    action.sa_sigaction = on_step;
-    action.sa_flags = SA_SIGINFO;
-    ASSERT_EQ(sigaction(SIGTRAP, &action, nullptr), 0);
     size_t sites = 0;
+    auto const add = [&sites] { rf_seen_sites_add(site(sites), false); };
     do {
-      racing = {static_cast<unsigned>(++sites), site(sites)};
-      ringfence_test::set_stepping(true);
-      rf_seen_sites_add(racing.caller, false);
-      ringfence_test::set_stepping(false);
-    } while (racing.left == 0);
+      sites++;
+    } while (ringfence_test::run_with_other_after(static_cast<unsigned>(sites), add, add));
     Listed const l = listed();
     for (size_t i = 1; i <= sites; i++) {
       auto const is_it = [i](const rf_seen_site &s) { return s.caller == site(i); };
       EXPECT_EQ(std::count_if(l.sites.begin(), l.sites.begin() + static_cast<ptrdiff_t>(l.count), is_it), 1) << i;
     }
     EXPECT_GT(l.count, sites) << "some were entered twice at first";
+  });
+}
+
+TEST(SeenSites, WatchedTwiceAtOnceCountBoth) {
+  alone([] {
+    auto const watch = [] { rf_seen_sites_watch(site(1)); };
+    uint32_t watched = 0;
+    watch();
+    unsigned after = 0;
+    do {
+      tell(7);
+      watched = 0;
+      after++;
+      bool const both = ringfence_test::run_with_other_after(after, watch, watch);
+      watched = listed().sites[0].watched;
+      if (!both) {
+        break;
+      }
+      EXPECT_EQ(watched, 2U) << "after " << after << " instructions";
+    } while (true);
+    EXPECT_EQ(watched, 1U);
+    EXPECT_GT(after, 5U);
   });
 }
 

@@ -1,7 +1,10 @@
 // The requests of Zephyr's calls to the port: what happens inside the lock, in which order locks are taken, how long is
 // waited. The linker puts this file's functions in front of the port's, so that one thread plays all.
+#include <ringfence/fault.h>
 #include <zephyr/kernel.h>
+#include <zephyr/multi_heap/shared_multi_heap.h>
 #include <zephyr/sys/bitarray.h>
+#include <zephyr/sys/heap_listener.h>
 
 #include <gtest/gtest.h>
 
@@ -9,6 +12,8 @@
 #include <functional>
 #include <string>
 #include <vector>
+
+#include "tests/core/unwatched.h"
 
 // A program may have one of Zephyr's two calls that tell how urgent a thread is, and not the other.
 extern "C" struct k_thread *k_current_get();
@@ -298,6 +303,109 @@ TEST_F(ZephyrPortSlab, TimesAreAskedForInMilliseconds) {
   EXPECT_EQ(waits, (std::vector<uint32_t>{1, 2000, 3600000, RF_WAIT_FOREVER, RF_WAIT_FOREVER - 1}));
   EXPECT_EQ(k_mem_slab_alloc(&slab, &block, K_NO_WAIT), -ENOMEM);
   EXPECT_EQ(waits.size(), 5U);
+}
+
+TEST_F(ZephyrPortSlab, FiguresAreReadAndResetInsideTheLock) {
+  struct sys_memory_stats stats;
+  uint32_t left = 99;
+  auto const others = [this](uint32_t used, uint32_t most) {
+    slab.info.num_used = used;
+    slab.info.max_used = most;
+  };
+  others(9, 9);
+  after_lock = [&] { others(0, 1); };
+  EXPECT_EQ(k_mem_slab_runtime_stats_get(&slab, &stats), 0);
+  EXPECT_EQ(stats.allocated_bytes, 0U);
+  EXPECT_EQ(stats.max_allocated_bytes, 16U);
+  others(9, 9);
+  after_unlock = [&] {
+    left = slab.info.max_used;
+    others(9, 9);
+  };
+  EXPECT_EQ(k_mem_slab_runtime_stats_reset_max(&slab), 0);
+  EXPECT_EQ(left, 0U);
+}
+
+// ---- Listeners ----
+
+unsigned heard;
+
+struct heap_listener listener_of(uintptr_t heap_id) {
+  return {nullptr, heap_id, HEAP_ALLOC, {[](uintptr_t, void *, size_t) { heard++; }}};
+}
+
+// Until the lock is held another listener is the only one, and again once it is free.
+TEST_F(ZephyrPort, ListenersComeAndGoAndAreFoundInsideTheLock) {
+  struct heap_listener others = listener_of(1);
+  struct heap_listener first = listener_of(2);
+  struct heap_listener second = listener_of(2);
+  struct heap_listener *list = &first;
+  auto const outside = [&] { rf_zephyr_listeners = &others; };
+  outside();
+  after_lock = [&] { rf_zephyr_listeners = list; };
+  after_unlock = [&] {
+    list = rf_zephyr_listeners;
+    outside();
+  };
+  heap_listener_register(&second);
+  EXPECT_EQ(list, &first);
+  EXPECT_EQ(first.node, &second);
+  EXPECT_EQ(others.node, nullptr);
+  heap_listener_notify_alloc(2, nullptr, 1);
+  EXPECT_EQ(heard, 2U);
+  heap_listener_unregister(&first);
+  EXPECT_EQ(list, &second);
+  rf_zephyr_listeners = nullptr;
+}
+
+// ---- All heaps ----
+
+// Another thread has put the heap into the first place, and not yet what belongs there.
+TEST_F(ZephyrPort, HeapsAreListedInsideTheLock) {
+  struct sys_heap heaps[2] = {};
+  struct sys_heap **array = nullptr;
+  EXPECT_EQ(sys_heap_array_save(&heaps[0]), 0);
+  int const count = sys_heap_array_get(&array);
+  ASSERT_GE(count, 1);
+  struct sys_heap *const first = array[0];
+  array[0] = &heaps[1];
+  after_lock = [&] { array[0] = first; };
+  EXPECT_EQ(sys_heap_array_save(&heaps[1]), 0);
+  EXPECT_EQ(sys_heap_array_get(&array), count + 1);
+  EXPECT_EQ(array[count], &heaps[1]);
+}
+
+// The memory is all zeros until the lock is held, and again once it is free.
+TEST_F(ZephyrPort, TheSharedMultiHeapIsUsedInsideTheLock) {
+  Unwatched const unwatched_here; // the heap is copied as a whole
+  alignas(8) static char memory[1024];
+  std::vector<char> inside(sizeof memory);
+  EXPECT_EQ(shared_multi_heap_pool_init(), 0);
+  EXPECT_EQ(locked.size(), 1U);
+  after_lock = [&] {
+    if (held.size() == 1) {
+      std::copy(inside.begin(), inside.end(), memory);
+    }
+  };
+  after_unlock = [&] {
+    if (held.empty()) {
+      inside.assign(memory, memory + sizeof memory);
+      std::fill(memory, memory + sizeof memory, 0);
+    }
+  };
+  struct shared_multi_heap_region region = {SMH_REG_ATTR_CACHEABLE, reinterpret_cast<uintptr_t>(memory), sizeof memory};
+  unsigned faults = 0;
+  rf_fault_handler_set([](const rf_fault *, void *count) { ++*static_cast<unsigned *>(count); }, &faults);
+  EXPECT_EQ(shared_multi_heap_add(&region, nullptr), 0);
+  EXPECT_NE(std::count(inside.begin(), inside.end(), 0), 1024);
+  void *const block = shared_multi_heap_alloc(SMH_REG_ATTR_CACHEABLE, 900);
+  EXPECT_NE(block, nullptr);
+  EXPECT_EQ(shared_multi_heap_alloc(SMH_REG_ATTR_CACHEABLE, 900), nullptr);
+  shared_multi_heap_free(block);
+  EXPECT_EQ(shared_multi_heap_alloc(SMH_REG_ATTR_CACHEABLE, 900), block);
+  EXPECT_EQ(std::count(memory, memory + sizeof memory, 0), 1024);
+  EXPECT_EQ(faults, 0U);
+  rf_fault_handler_set(nullptr, nullptr);
 }
 
 } // namespace

@@ -7,6 +7,7 @@ extern "C" {
 #include "checkers/dropin/malloc/watched_sites.h"
 }
 
+#include "tests/checkers/single_step.h"
 #include "tests/dropin/alone.h"
 
 #include <algorithm>
@@ -269,6 +270,47 @@ TEST_F(WatchedSites, AreWrittenAndReadByTheNextProcess) {
   });
   EXPECT_EQ(read(), "89abcdef\n00000001\n00002001\n");
 }
+
+#ifdef RF_CAN_STEP
+
+TEST_F(WatchedSites, AddedTwiceAtOnceAreNewOnce) {
+  alone([] {
+    bool is_new[2] = {};
+    uint32_t key = 1;
+    while (ringfence_test::run_with_other_after(
+        key, [&] { is_new[0] = rf_watched_sites_add(key); }, [&] { is_new[1] = rf_watched_sites_add(key); })) {
+      EXPECT_NE(is_new[0], is_new[1]) << "after " << key << " instructions";
+      key++;
+    }
+    EXPECT_GT(key, 5U);
+  });
+}
+
+TEST_F(WatchedSites, TwoAtOnceAreBothWritten) {
+  alone([this] {
+    rf_watched_sites_begin(folder_.c_str());
+    uint32_t key = 1;
+    auto const add = [&] { (void)rf_watched_sites_add(key); };
+    auto const add_other = [&] { (void)rf_watched_sites_add(key + 0x1000); };
+    while (key < 500 && ringfence_test::run_with_other_after(key, add, add_other)) {
+      key++;
+    }
+    rf_watched_sites_end();
+  });
+  std::istringstream lines(read());
+  std::string line;
+  unsigned long count = 0;
+  unsigned long last = 0; // alone
+  while (std::getline(lines, line)) {
+    unsigned long const key = std::stoul(line, nullptr, 16);
+    count++;
+    last = key < 0x1000 ? std::max(last, key) : last;
+  }
+  EXPECT_GT(last, 5U);
+  EXPECT_EQ(count, 2 * last); // with the one that the folder had
+}
+
+#endif
 
 TEST_F(WatchedSites, AFileMayHaveAnythingInIt) {
   write("00000010\n\n0000000g12\nAF\nffffffff\nab\n0");

@@ -1,4 +1,5 @@
 // The system below the drop-in by itself: pages, records, locks, sorting, threads and files that stay open.
+#include "tests/checkers/single_step.h"
 #include "tests/dropin/alone.h"
 
 #include <gtest/gtest.h>
@@ -298,6 +299,23 @@ TEST(DropinFutex, IsHeldByOne) {
   EXPECT_EQ(count, 20000);
   EXPECT_EQ(lock.state, 0U);
 }
+
+#ifdef RF_CAN_STEP
+
+TEST(DropinFutex, OneOfTwoAtOnceHasIt) {
+  std::thread([] {}).join(); // with atomic operations
+  rf_futex lock = {};
+  bool has[2] = {};
+  unsigned after = 0;
+  while (ringfence_test::run_with_other_after(
+      ++after, [&] { has[0] = rf_futex_try(&lock); }, [&] { has[1] = rf_futex_try(&lock); })) {
+    EXPECT_NE(has[0], has[1]) << "after " << after << " instructions";
+    rf_futex_unlock(&lock);
+  }
+  EXPECT_GT(after, 5U);
+}
+
+#endif
 
 TEST(DropinFutex, IsWaitedForNoLongerThanAsked) {
   leave_one_thread();

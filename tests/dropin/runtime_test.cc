@@ -12,6 +12,7 @@ extern "C" {
 #undef _Static_assert
 
 #include "tests/checkers/recorder.h"
+#include "tests/checkers/single_step.h"
 #include "tests/dropin/alone.h"
 
 #include <cerrno>
@@ -90,6 +91,36 @@ TEST(DropinSiteChoice, AFullTableWatchesOneLookInN) {
   });
 }
 
+#ifdef RF_CAN_STEP
+
+// While a site is looked at for the first time another thread looks at one in the same place, and a finding is near.
+TEST(DropinSiteChoice, TwoLooksAtOnceLoseNothing) {
+  auto const look = [] { (void)rf_site_wants(1, 1000); };
+  auto const of_others = [] {
+    (void)rf_site_wants(1 + kSites, 1000);
+    rf_site_set_near(1);
+  };
+  for (unsigned after = 1, both = 1; both != 0; after++) {
+    int both_ran[2];
+    ASSERT_EQ(pipe(both_ran), 0);
+    alone([&] {
+      char const ran = ringfence_test::run_with_other_after(after, look, of_others) ? 1 : 0;
+      EXPECT_EQ(write(both_ran[1], &ran, 1), 1);
+      if (ran != 0) {
+        EXPECT_TRUE(rf_site_wants(1, 1000)) << "after " << after << " instructions";
+        EXPECT_FALSE(rf_site_wants(1 + kSites, 1000)) << "after " << after << " instructions";
+      }
+    });
+    char ran = 0;
+    EXPECT_EQ(read(both_ran[0], &ran, 1), 1);
+    both = static_cast<unsigned>(ran);
+    close(both_ran[0]);
+    close(both_ran[1]);
+  }
+}
+
+#endif
+
 __attribute__((noinline)) uintptr_t here() {
   return reinterpret_cast<uintptr_t>(__builtin_return_address(0));
 }
@@ -100,6 +131,32 @@ struct Limit {
   bool own; // code of this program may be watched
   bool c_library;
 };
+
+#ifdef RF_CAN_STEP
+
+// While the module of a site is noted, at the end of looking it up, a finding is near.
+TEST(DropinSiteChoice, AModuleThatIsNotedAtOnceWithAFindingLosesNothing) {
+  alone([] {
+    constexpr unsigned kMost = 1000000;
+    uint32_t key = 1;
+    auto const look_up = [&] { (void)rf_site_may_be_watched(key, here()); };
+    auto const find_near = [&] { rf_site_set_near(key); };
+    rf_site_limit_to("runtime_test", 12);
+    look_up(); // the first one takes longer
+    key++;
+    EXPECT_FALSE(ringfence_test::run_with_other_after(kMost, look_up, find_near));
+    unsigned const length = kMost - ringfence_test::interruption.left;
+    for (unsigned after = length - 40; after <= length; after++) {
+      key++;
+      if (ringfence_test::run_with_other_after(after, look_up, find_near)) {
+        (void)rf_site_wants(key, 1000);
+        EXPECT_TRUE(rf_site_wants(key, 1000)) << "after " << after << " of " << length << " instructions";
+      }
+    }
+  });
+}
+
+#endif
 
 TEST(DropinSiteChoice, MayBeLimitedToModules) {
   const Limit kLimits[] = {

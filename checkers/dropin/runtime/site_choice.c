@@ -126,13 +126,15 @@ void rf_site_found_near(const rf_trace *allocated) {
   }
 }
 
-/* Threads may lose each other's looks: these are no more than a measure. */
+/* Threads may lose each other's looks: these are no more than a measure. No two take the last step, which would carry
+ * into the bits above. */
 static uint32_t count_look(site *s) {
-  uint32_t const state = __atomic_load_n(&s->state, __ATOMIC_RELAXED);
-  if ((state & LOOKS_MOST) != LOOKS_MOST) {
-    __atomic_fetch_add(&s->state, 1, __ATOMIC_RELAXED);
+  uint32_t const before = __atomic_load_n(&s->state, __ATOMIC_RELAXED);
+  uint32_t seen = before;
+  if ((before & LOOKS_MOST) != LOOKS_MOST) {
+    (void)__atomic_compare_exchange_n(&s->state, &seen, before + 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
   }
-  return state;
+  return before;
 }
 
 bool rf_site_wants(uint32_t key, uint32_t one_in) {

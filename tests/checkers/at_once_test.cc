@@ -1,0 +1,177 @@
+// Two threads in one function at once: the second one's call is played, as a whole, after each instruction of the
+// first one's. An atomic operation that fell apart into a load and a store loses one of the two there.
+#include "tests/checkers/single_step.h"
+
+#include <gtest/gtest.h>
+#include <ringfence/guard.h>
+#include <ringfence/simple.h>
+#include <ringfence/stack.h>
+
+#include <functional>
+#include <vector>
+
+#define _Static_assert static_assert
+extern "C" {
+#include "checkers/guard/guard_impl.h"
+#include "checkers/os/host.h"
+#include "checkers/shared/told_places.h"
+}
+#undef _Static_assert
+
+namespace {
+
+bool has_turn; // to report
+
+} // namespace
+
+// The linker puts these in front of the host's.
+extern "C" {
+bool __real_rf_host_report_lock(void);
+bool __wrap_rf_host_report_lock(void);
+void __real_rf_host_report_unlock(void);
+void __wrap_rf_host_report_unlock(void);
+
+bool __wrap_rf_host_report_lock(void) {
+  bool const had = __real_rf_host_report_lock();
+  has_turn = has_turn || had;
+  return had;
+}
+
+void __wrap_rf_host_report_unlock(void) {
+  has_turn = false;
+  __real_rf_host_report_unlock();
+}
+}
+
+#ifdef RF_CAN_STEP
+
+namespace {
+
+using ringfence_test::run_with_other_after;
+
+// Runs `call`, as the first of two, with that of the second after each instruction; `check` after each such run.
+template <typename Call> void two_at_once(Call &&call, const std::function<void()> &check) {
+  unsigned after = 0;
+  bool both = true;
+  while (both) {
+    SCOPED_TRACE(++after);
+    both = run_with_other_after(
+        after, [&] { call(0); }, [&] { call(1); });
+    if (both) {
+      check();
+    }
+  }
+  EXPECT_GT(after, 5U);
+}
+
+// A claim that two make: one has it. At the end nobody has.
+template <typename Claim> void expect_one_has(Claim &&claim, const std::function<void()> &give_back) {
+  bool has[2];
+  two_at_once([&](unsigned who) { has[who] = claim(); },
+              [&] {
+                EXPECT_NE(has[0], has[1]);
+                give_back();
+              });
+  give_back();
+}
+
+TEST(AtOnce, OneHasTheTurn) {
+  expect_one_has(rf_host_report_lock, rf_host_report_unlock);
+}
+
+TEST(AtOnce, OneHasAClaim) {
+  bool claimed = false;
+  expect_one_has([&] { return rf_host_claim(&claimed, 0); }, [&] { claimed = false; });
+}
+
+TEST(AtOnce, OneTellsOfAPlace) {
+  static rf_told_places told;
+  uintptr_t place = 0;
+  expect_one_has([&] { return !rf_told_before(&told, 4 * place, 1); }, [&] { place++; });
+}
+
+class AtOnceDepot : public testing::Test {
+protected:
+  AtOnceDepot() { EXPECT_EQ(rf_stack_depot_init(&depot, memory, sizeof memory), RF_OK); }
+
+  std::vector<uintptr_t> stack_of(uint32_t id) const {
+    std::vector<uintptr_t> stack(3);
+    stack.resize(rf_stack_depot_get(&depot, id, stack.data(), 3));
+    return stack;
+  }
+
+  uint64_t memory[8 * 1024] = {};
+  rf_stack_depot depot;
+  uintptr_t round = 0;
+  uint32_t ids[2];
+};
+
+TEST_F(AtOnceDepot, KeepsBothOfTwoStacks) {
+  two_at_once(
+      [&](unsigned who) {
+        uintptr_t const stack[] = {who, round};
+        ids[who] = rf_stack_depot_put(&depot, stack, 2);
+      },
+      [&] {
+        EXPECT_EQ(stack_of(ids[0]), (std::vector<uintptr_t>{0, round}));
+        EXPECT_EQ(stack_of(ids[1]), (std::vector<uintptr_t>{1, round}));
+        round++;
+      });
+}
+
+TEST_F(AtOnceDepot, KeepsOneOfTwoEqualStacks) {
+  two_at_once(
+      [&](unsigned who) {
+        uintptr_t const stack[] = {2, round};
+        ids[who] = rf_stack_depot_put(&depot, stack, 2);
+      },
+      [&] {
+        EXPECT_EQ(ids[0], ids[1]);
+        EXPECT_EQ(stack_of(ids[0]), (std::vector<uintptr_t>{2, round}));
+        round++;
+      });
+}
+
+// Another thread begins a guard as soon as nobody has the turn.
+TEST(AtOnceGuards, AreBothInTheListOfAll) {
+  alignas(16) static unsigned char arenas[2][4096];
+  rf_simple heaps[2];
+  rf_guard guards[2];
+  void *blocks[2];
+  for (size_t i = 0; i < 2; i++) {
+    ASSERT_EQ(rf_simple_init(&heaps[i], arenas[i], sizeof arenas[i]), RF_OK);
+    ASSERT_EQ(rf_guard_init(&guards[i], &heaps[i].base, nullptr), RF_OK);
+    blocks[i] = rf_alloc(&guards[i].base, 10);
+  }
+  unsigned after = 0;
+  unsigned others = 0;
+  bool both = true;
+  while (both) {
+    rf_guard_unregister(&guards[0]);
+    rf_guard_unregister(&guards[1]);
+    bool ran = false;
+    both = run_with_other_after(
+        ++after, [&] { rf_guard_register(&guards[0]); },
+        [&] {
+          ran = !has_turn;
+          if (ran) {
+            rf_guard_register(&guards[1]);
+          }
+        });
+    if (!ran) {
+      rf_guard_register(&guards[1]);
+    }
+    others += ran ? 1 : 0;
+    EXPECT_EQ(rf_guard_owner(nullptr, blocks[0]), &guards[0]) << "after " << after << " instructions";
+    EXPECT_EQ(rf_guard_owner(nullptr, blocks[1]), &guards[1]) << "after " << after << " instructions";
+  }
+  EXPECT_GT(others, 5U);
+  for (size_t i = 0; i < 2; i++) {
+    EXPECT_EQ(rf_free(&guards[i].base, blocks[i]), RF_OK);
+    rf_deinit(&guards[i].base);
+  }
+}
+
+} // namespace
+
+#endif
