@@ -382,8 +382,8 @@ void rf_page_lock(rf_mutex *mutex, rf_page_mask *mask) {
   } else {
     hold_back(&before);
   }
-  memcpy(mask, &before, sizeof before);
   rf_mutex_lock(mutex);
+  memcpy(mask, &before, sizeof before); /* not before: all who take the same lock may have one mask to share */
 }
 
 void rf_page_unlock(rf_mutex *mutex, const rf_page_mask *mask) {

@@ -7,15 +7,19 @@
 
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <random>
 #include <string>
+#include <thread>
 
 extern "C" {
 #include "checkers/os/host.h"
@@ -823,6 +827,44 @@ TEST_F(PageStore, WhoHasAllLocksMayCallIt) {
   rf_page_unlock_all();
   check(store_);
   EXPECT_NE(alloc(10), nullptr);
+}
+
+// True once the thread waits in the kernel.
+bool sleeps(pid_t thread) {
+  std::ifstream stat("/proc/self/task/" + std::to_string(thread) + "/stat");
+  std::string number;
+  std::string name;
+  char state = 0;
+  stat >> number >> name >> state;
+  return state == 'S';
+}
+
+TEST_F(PageStore, WhoWaitsForAllLocksLeavesTheMaskOfWhoHasThem) {
+  sigset_t before;
+  sigset_t after;
+  ASSERT_EQ(pthread_sigmask(SIG_SETMASK, nullptr, &before), 0);
+  open();
+  rf_page_lock_all();
+  std::atomic<pid_t> thread{0};
+  std::thread other([&] {
+    sigset_t all;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, nullptr);
+    thread = static_cast<pid_t>(syscall(SYS_gettid));
+    rf_page_lock_all();
+    rf_page_unlock_all();
+    sigset_t own;
+    (void)pthread_sigmask(SIG_SETMASK, nullptr, &own);
+    EXPECT_EQ(sigismember(&own, SIGTERM), 1);
+  });
+  while (thread == 0 || !sleeps(thread)) {
+    std::this_thread::yield();
+  }
+  rf_page_unlock_all();
+  ASSERT_EQ(pthread_sigmask(SIG_SETMASK, nullptr, &after), 0);
+  other.join();
+  EXPECT_EQ(sigismember(&before, SIGTERM), 0);
+  EXPECT_EQ(sigismember(&after, SIGTERM), 0) << "it is not the mask of the other thread";
 }
 
 #ifdef __x86_64__

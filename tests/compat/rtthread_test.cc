@@ -644,11 +644,14 @@ TEST_F(RtMempool, APoolFromTheSystemHeapGivesItsMemoryBack) {
 
 // There is room for the blocks, and none for the pool's record.
 TEST_F(RtMempool, APoolThatCannotBeCreatedKeepsNothing) {
-  while (rt_malloc(sizeof(struct rt_mempool)) != nullptr) {
-  }
   void *const small = rt_malloc(24);
   ASSERT_NE(nullptr, small);
+  for (rt_size_t const size : {sizeof(struct rt_mempool), size_t{24}}) {
+    while (rt_malloc(size) != nullptr) {
+    }
+  }
   rt_free(small);
+  ASSERT_EQ(nullptr, rt_malloc(sizeof(struct rt_mempool)));
   rt_size_t const before = used();
   EXPECT_EQ(nullptr, rt_mp_create("mp", 1, 8));
   EXPECT_EQ(before, used());

@@ -244,6 +244,9 @@ void leave_space(size_t bytes) {
 
 // There is space for the block and its description, and not for the part of the page map where it lies.
 TEST(DropinLarge, ItsMemoryGoesBackWhereThePageMapHasNone) {
+  if (sizeof(void *) == 4) {
+    GTEST_SKIP() << "the page map of 32 bits is there from the beginning";
+  }
   heap_alone([] {
     constexpr size_t kSize = 5 * kMiB;
     bool fresh = false;

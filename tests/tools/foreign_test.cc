@@ -177,7 +177,7 @@ TEST_F(Foreign, LinesMayHaveColoursAndPrefixes) {
     const rf_record *const r = record(found);
     expect_use_after_free(r);
     EXPECT_EQ(r->found.count, 2U) << log;
-    EXPECT_EQ(r->finding.address, 0x602000000013U) << log;
+    EXPECT_EQ(r->finding.address, static_cast<uintptr_t>(0x602000000013U)) << log;
   }
 }
 
@@ -235,7 +235,7 @@ TEST_F(Foreign, SizesAndNamesOfBadRequests) {
     records[i] = record(found, i);
     ASSERT_NE(records[i], nullptr);
   }
-  EXPECT_EQ(records[0]->finding.size, 0x8000000000000000U);
+  EXPECT_EQ(records[0]->finding.size, static_cast<size_t>(0x8000000000000000U));
   EXPECT_EQ(records[1]->finding.argument, 3U);
   EXPECT_EQ(records[1]->finding.size, SIZE_MAX);
   EXPECT_EQ(records[2]->finding.argument, 24U);

@@ -1,6 +1,7 @@
 // `ringfence check --hunt`: several runs, one report; the program's output and status are those of one run.
 #include "tests/tools/run.h"
 
+#include <csignal>
 #include <cstdlib>
 #include <gtest/gtest.h>
 #include <string>
@@ -33,9 +34,9 @@ Result hunt(const std::vector<std::string> &words, const std::string &input = "o
 }
 
 TEST(Hunt, EndsWhereTheUserEndsTheProgram) {
-  for (const std::string signal : {"INT", "QUIT", "TERM", "HUP"}) {
-    const Result result = check({"--hunt", "--", "sh", "-c", "kill -" + signal + " $$"});
-    EXPECT_TRUE(has(result.err, "mode hunt (1 run)")) << signal << result.err;
+  for (int const number : {SIGINT, SIGQUIT, SIGTERM, SIGHUP}) {
+    const Result result = check({"--hunt", "--", program("ends"), "signal", std::to_string(number)});
+    EXPECT_TRUE(has(result.err, "mode hunt (1 run)")) << number << result.err;
   }
 }
 

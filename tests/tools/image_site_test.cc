@@ -73,7 +73,7 @@ TEST_F(ImageSite, EachStackMayHaveOne) {
 TEST_F(ImageSite, IsNoneWhereOneOfItsTextsIsNowhere) {
   for (size_t const text : {size_t{0}, size_t{1}}) {
     Image image(true);
-    image.elf.interpreter.replace(image.site - image.first + 8 * text, 8, 8, '\x7f');
+    image.elf.interpreter.replace(static_cast<size_t>(image.site - image.first) + 8 * text, 8, 8, '\x7f');
     EXPECT_EQ(site_at(image, image.site), nullptr) << text;
   }
 }
