@@ -484,10 +484,13 @@ TEST(Children, ThatAreNotCheckedAreAFailureWithStrict) {
   EXPECT_EQ(check({"--strict", "--", program("ends"), "status", "0"}).status, 0);
 }
 
-TEST(Children, ThatWereKilledAreMentioned) {
-  const Result result = check({"--", "sh", "-c", program("ends") + " signal 9; exit 3"});
-  EXPECT_EQ(result.status, 3);
-  EXPECT_TRUE(has(result.err, "; 1 process was killed")) << result.err;
+// Only their parent knows which it was.
+TEST(Children, ThatWereKilledOrEndedUnseenAreMentioned) {
+  for (const char *const end : {" signal 9", " unseen 0"}) {
+    const Result result = check({"--", "sh", "-c", program("ends") + end + "; exit 3"});
+    EXPECT_EQ(result.status, 3);
+    EXPECT_TRUE(has(result.err, "; 1 process was killed or ended unseen")) << result.err;
+  }
 }
 
 TEST(Children, ThatOutliveTheProgramAreMentionedAndCanStillSayWhatTheyFind) {

@@ -136,7 +136,8 @@ static void put_ends(rf_bump_arena *arena, const rf_totals *t, const rf_sink *si
     put(arena, sink, "; ended by signal %d (%s)", number, strsignal(number));
   }
   if (t->killed != 0) {
-    put(arena, sink, "; %s %s killed", rf_counted(arena, t->killed, "process"), t->killed == 1 ? "was" : "were");
+    put(arena, sink, "; %s %s killed or ended unseen", rf_counted(arena, t->killed, "process"),
+        t->killed == 1 ? "was" : "were");
   }
   if (t->end_lost && !t->unrecorded) {
     put(arena, sink, "; the program's end could not be recorded");
@@ -181,7 +182,8 @@ static const char *allocations_text(rf_bump_arena *arena, uint64_t count, uint64
                              rf_bytes_text(arena, bytes), sampled ? "sampled" : "in all", rf_bytes_text(arena, peak));
 }
 
-/* A process writes its figures when it ends: one that was killed has none. */
+/* A process writes its figures when it ends: one that was killed has none, nor has one that ended by a system call of
+ * its own, as programs in Go do. */
 static const char *figures_text(rf_bump_arena *arena, const rf_totals *t) {
   if (t->processes != 0 && t->unsummed == t->processes && t->allocations == 0) {
     return "allocations not known";
