@@ -427,6 +427,53 @@ TEST_F(ZephyrHeap, AListenerThatGoesLeavesTheOthers) {
   }
 }
 
+struct heap_listener *leaving[2];
+
+// Each of three in turn takes itself off, and then itself and the next one, while it is called: the others hear of the
+// same event, once.
+TEST_F(ZephyrHeap, AListenerMayTakeItselfAndTheNextOneOffInItsCall) {
+  sys_heap_init(&heap, memory, sizeof memory);
+  uintptr_t const id = HEAP_ID_FROM_POINTER(&heap);
+  heap_listener_alloc_cb_t const leave = [](uintptr_t, void *, size_t) {
+    the_events.emplace_back("leaves");
+    for (struct heap_listener *const each : leaving) {
+      if (each != nullptr) {
+        heap_listener_unregister(each);
+      }
+    }
+  };
+  heap_listener_alloc_cb_t const stay = [](uintptr_t, void *, size_t) { the_events.emplace_back("stays"); };
+  for (bool const with_next : {false, true}) {
+    for (size_t who = 0; who < 3; who++) {
+      struct heap_listener listeners[3] = {};
+      for (size_t i = 0; i < 3; i++) {
+        listeners[i].heap_id = id;
+        listeners[i].event = HEAP_ALLOC;
+        listeners[i].alloc_cb = i == who ? leave : stay;
+        heap_listener_register(&listeners[i]);
+      }
+      leaving[0] = &listeners[who];
+      leaving[1] = with_next && who < 2 ? &listeners[who + 1] : nullptr;
+      std::vector<std::string> expected;
+      for (size_t i = 0; i < 3; i++) {
+        if (i <= who || !with_next) {
+          expected.emplace_back(i == who ? "leaves" : "stays");
+        }
+      }
+      the_events.clear();
+      heap_listener_notify_alloc(id, memory, 8);
+      EXPECT_EQ(expected, the_events) << who << (with_next ? " and the next one" : "");
+      size_t const left = leaving[1] != nullptr ? 1 : 2;
+      the_events.clear();
+      heap_listener_notify_alloc(id, memory, 8);
+      EXPECT_EQ(std::vector<std::string>(left, "stays"), the_events);
+      for (struct heap_listener &each : listeners) {
+        heap_listener_unregister(&each);
+      }
+    }
+  }
+}
+
 TEST_F(ZephyrHeap, NothingBehindTheMemoryIsRead) {
   auto const page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   auto *const pages =

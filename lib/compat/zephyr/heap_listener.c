@@ -31,37 +31,53 @@ void heap_listener_unregister(struct heap_listener *listener) {
   rf_mutex_unlock(&lock);
 }
 
-/* A copy of the `skip`-th listener for this event of this heap; false where there are no more. */
-static bool nth(size_t skip, uintptr_t heap_id, enum heap_event_types event, struct heap_listener *out) {
-  bool found = false;
+/* The listener behind `last`, whose copy was made before it was called, or the first one. Where that was taken off
+ * meanwhile: the one that was behind it. NULL where there is none, or that was taken off, too. */
+static const struct heap_listener *behind(const struct heap_listener *last, const struct heap_listener *copy) {
+  if (last == NULL) {
+    return rf_zephyr_listeners;
+  }
+  const struct heap_listener *const next = *link_to(last) != NULL ? last->node : copy->node;
+  return next != NULL ? *link_to(next) : NULL;
+}
+
+/* Goes from `*at`, whose copy `out` is, to the next listener for this event of this heap; false where there are no
+ * more. Listeners are called outside of the lock: they may register and take off themselves and others. */
+static bool next(const struct heap_listener **at, uintptr_t heap_id, enum heap_event_types event,
+                 struct heap_listener *out) {
   rf_mutex_lock(&lock);
-  for (const struct heap_listener *l = rf_zephyr_listeners; l != NULL && !found; l = l->node) {
-    if (l->heap_id == heap_id && l->event == event && skip-- == 0) {
-      *out = *l;
-      found = true;
-    }
+  const struct heap_listener *l = behind(*at, out);
+  while (l != NULL && (l->heap_id != heap_id || l->event != event)) {
+    l = l->node;
+  }
+  if (l != NULL) {
+    *at = l;
+    *out = *l;
   }
   rf_mutex_unlock(&lock);
-  return found;
+  return l != NULL;
 }
 
 void heap_listener_notify_alloc(uintptr_t heap_id, void *mem, size_t bytes) {
+  const struct heap_listener *at = NULL;
   struct heap_listener l;
-  for (size_t i = 0; rf_zephyr_has_listeners() && nth(i, heap_id, HEAP_ALLOC, &l); i++) {
+  while (rf_zephyr_has_listeners() && next(&at, heap_id, HEAP_ALLOC, &l)) {
     l.alloc_cb(heap_id, mem, bytes);
   }
 }
 
 void heap_listener_notify_free(uintptr_t heap_id, void *mem, size_t bytes) {
+  const struct heap_listener *at = NULL;
   struct heap_listener l;
-  for (size_t i = 0; rf_zephyr_has_listeners() && nth(i, heap_id, HEAP_FREE, &l); i++) {
+  while (rf_zephyr_has_listeners() && next(&at, heap_id, HEAP_FREE, &l)) {
     l.free_cb(heap_id, mem, bytes);
   }
 }
 
 void heap_listener_notify_resize(uintptr_t heap_id, void *old_heap_end, void *new_heap_end) {
+  const struct heap_listener *at = NULL;
   struct heap_listener l;
-  for (size_t i = 0; rf_zephyr_has_listeners() && nth(i, heap_id, HEAP_RESIZE, &l); i++) {
+  while (rf_zephyr_has_listeners() && next(&at, heap_id, HEAP_RESIZE, &l)) {
     l.resize_cb(heap_id, old_heap_end, new_heap_end);
   }
 }
