@@ -153,7 +153,7 @@ TEST(Dropin, LeavesAProgramsOwnMallocAlone) {
 TEST(Dropin, WorksInASmallAddressSpace) {
   How how;
   how.address_space = static_cast<size_t>(64) << 20;
-  Result const result = run({program("limits")}, how);
+  Result const result = run({program("memory_limits")}, how);
   EXPECT_NE(result.out.find("ok\n"), std::string::npos) << result.out;
   EXPECT_EQ(result.status, 0);
   expect_silent(result);
@@ -163,7 +163,7 @@ TEST(Dropin, WorksWithLittleWritableMemory) {
   for (const char *const mode : {"mode=off", "mode=guard", "mode=sample"}) {
     How how = with(mode);
     how.data = static_cast<size_t>(20) << 20;
-    Result const result = run({program("limits"), "once"}, how);
+    Result const result = run({program("memory_limits"), "once"}, how);
     EXPECT_EQ(result.status, 0) << mode << result.out;
     expect_silent(result);
   }

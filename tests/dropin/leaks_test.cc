@@ -332,7 +332,7 @@ TEST(Leaks, OfTheProgramAloneAreToldWhereALibraryAuditsIt) {
   how.environment = {{"LD_AUDIT", program("libaudit.so")}};
   for (const char *const mode : {"mode=guard", "mode=page", "mode=sample:sample_rate=1"}) {
     how.options = mode;
-    Result const fine = run({program("limits"), "once_elsewhere"}, how);
+    Result const fine = run({program("memory_limits"), "once_elsewhere"}, how);
     EXPECT_EQ(fine.status, 0) << mode << fine.err;
     EXPECT_TRUE(fine.findings.empty()) << mode;
   }

@@ -264,7 +264,7 @@ TEST(Process, SeesNoHandlersButItsOwn) {
 TEST(Process, SummaryCountsInEveryMode) {
   for (const char *const mode : {"off:heap=own", "sample:heap=own", "guard", "page"}) {
     SCOPED_TRACE(mode);
-    Result const result = run({program("limits"), "once"}, with(std::string("summary=1:mode=") + mode));
+    Result const result = run({program("memory_limits"), "once"}, with(std::string("summary=1:mode=") + mode));
     EXPECT_EQ(result.status, 0);
     const Json &summary = result.last("summary");
     EXPECT_GE(summary["allocations"].number, 100);
@@ -279,7 +279,8 @@ TEST(Process, SummaryCountsInEveryMode) {
 TEST(Process, SummaryHasThePeakOfAllThreads) {
   for (const char *const mode : {"off:heap=own", "sample:heap=own", "guard", "page"}) {
     SCOPED_TRACE(mode);
-    Result const result = run({program("limits"), "once_elsewhere"}, with(std::string("summary=1:mode=") + mode));
+    Result const result =
+        run({program("memory_limits"), "once_elsewhere"}, with(std::string("summary=1:mode=") + mode));
     EXPECT_EQ(result.status, 0);
     const Json &summary = result.last("summary");
     EXPECT_GE(summary["peak"].number, 100000 - (64 << 10));

@@ -29,7 +29,7 @@ inline std::string text_of_message(const std::string &data, uint64_t number) {
       out += std::to_string(take_varint(data, &at)) + (number == 0 ? "\n" : "");
       continue;
     }
-    size_t const size = take_varint(data, &at);
+    auto const size = static_cast<size_t>(take_varint(data, &at));
     std::string const bytes = data.substr(at, size);
     at += size;
     if (number == 0 && tag >> 3 == 6) {
