@@ -1,13 +1,11 @@
-// Two threads in one function at once: the second one's call is played, as a whole, after each instruction of the
-// first one's. An atomic operation that fell apart into a load and a store loses one of the two there.
-#include "tests/checkers/single_step.h"
+// What two threads do at once (two_at_once.h): the turn to report, claims, the depot of stacks, the list of guards.
+#include "tests/checkers/two_at_once.h"
 
 #include <gtest/gtest.h>
 #include <ringfence/guard.h>
 #include <ringfence/simple.h>
 #include <ringfence/stack.h>
 
-#include <functional>
 #include <vector>
 
 #define _Static_assert static_assert
@@ -47,33 +45,9 @@ void __wrap_rf_host_report_unlock(void) {
 
 namespace {
 
+using ringfence_test::expect_one_has;
 using ringfence_test::run_with_other_after;
-
-// Runs `call`, as the first of two, with that of the second after each instruction; `check` after each such run.
-template <typename Call> void two_at_once(Call &&call, const std::function<void()> &check) {
-  unsigned after = 0;
-  bool both = true;
-  while (both) {
-    SCOPED_TRACE(++after);
-    both = run_with_other_after(
-        after, [&] { call(0); }, [&] { call(1); });
-    if (both) {
-      check();
-    }
-  }
-  EXPECT_GT(after, 5U);
-}
-
-// A claim that two make: one has it. At the end nobody has.
-template <typename Claim> void expect_one_has(Claim &&claim, const std::function<void()> &give_back) {
-  bool has[2];
-  two_at_once([&](unsigned who) { has[who] = claim(); },
-              [&] {
-                EXPECT_NE(has[0], has[1]);
-                give_back();
-              });
-  give_back();
-}
+using ringfence_test::two_at_once;
 
 TEST(AtOnce, OneHasTheTurn) {
   expect_one_has(rf_host_report_lock, rf_host_report_unlock);

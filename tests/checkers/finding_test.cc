@@ -185,7 +185,7 @@ TEST(Report, CompletesTheFinding) {
   EXPECT_EQ(seen.findings.back().found.thread, 77U);
 }
 
-// Who has the turn is refused it.
+// A thread that has the turn is refused it a second time.
 TEST(Report, HasTheTurnAndSoHasARendering) {
   static unsigned with_turn;
   static auto const look = [] {

@@ -50,6 +50,7 @@ inline Interruption interruption;
 // ended before.
 template <typename Run>
 bool run_with_other_after(unsigned instructions, Run &&run, const std::function<void()> &other) {
+  struct sigaction before;
   struct sigaction action = {};
   action.sa_flags = SA_SIGINFO;
   action.sa_sigaction = [](int, siginfo_t *, void *context) {
@@ -59,12 +60,13 @@ bool run_with_other_after(unsigned instructions, Run &&run, const std::function<
     }
   };
   interruption = {instructions, other};
-  if (sigaction(SIGTRAP, &action, nullptr) != 0) {
+  if (sigaction(SIGTRAP, &action, &before) != 0) {
     return false;
   }
   set_stepping(true);
   run();
   set_stepping(false);
+  (void)sigaction(SIGTRAP, &before, nullptr);
   return interruption.left == 0;
 }
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "tests/checkers/json_value.h"
-#include "tests/checkers/single_step.h"
+#include "tests/checkers/two_at_once.h"
 
 #include "checkers/os/seen_sites.h"
 extern "C" {
@@ -121,11 +121,8 @@ TEST(SeenSites, CountFromZeroOnceTheyWereTold) {
 
 TEST(SeenSites, AddedTwiceAtOnceAreKeptOnce) {
   alone([] {
-    size_t sites = 0;
-    auto const add = [&sites] { rf_seen_sites_add(site(sites), false); };
-    do {
-      sites++;
-    } while (ringfence_test::run_with_other_after(static_cast<unsigned>(sites), add, add));
+    size_t sites = 1;
+    ringfence_test::two_at_once([&](unsigned) { rf_seen_sites_add(site(sites), false); }, [&] { sites++; });
     Listed const l = listed();
     for (size_t i = 1; i <= sites; i++) {
       auto const is_it = [i](const rf_seen_site &s) { return s.caller == site(i); };
@@ -137,23 +134,14 @@ TEST(SeenSites, AddedTwiceAtOnceAreKeptOnce) {
 
 TEST(SeenSites, WatchedTwiceAtOnceCountBoth) {
   alone([] {
-    auto const watch = [] { rf_seen_sites_watch(site(1)); };
-    uint32_t watched = 0;
-    watch();
-    unsigned after = 0;
-    do {
-      tell(7);
-      watched = 0;
-      after++;
-      bool const both = ringfence_test::run_with_other_after(after, watch, watch);
-      watched = listed().sites[0].watched;
-      if (!both) {
-        break;
-      }
-      EXPECT_EQ(watched, 2U) << "after " << after << " instructions";
-    } while (true);
-    EXPECT_EQ(watched, 1U);
-    EXPECT_GT(after, 5U);
+    rf_seen_sites_watch(site(1));
+    tell(7);
+    ringfence_test::two_at_once([](unsigned) { rf_seen_sites_watch(site(1)); },
+                                [] {
+                                  EXPECT_EQ(listed().sites[0].watched, 2U);
+                                  tell(7);
+                                });
+    EXPECT_EQ(listed().sites[0].watched, 1U);
   });
 }
 

@@ -16,7 +16,6 @@ extern "C" {
 #undef _Static_assert
 
 #include <algorithm>
-#include <csignal>
 #include <vector>
 
 namespace ringfence {
@@ -171,7 +170,7 @@ TEST_F(StackGuess, HoldsInLargeFrames) {
   stack_words = usual_words;
 }
 
-// Two words that change together, by as much: no sum of one kind may hide that.
+// Two words that change together, by as much.
 TEST_F(StackGuess, IsAnotherWhereWordsChangePlaces) {
   uint32_t const id = put(stack_at({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13}));
   EXPECT_TRUE(is_met(id));
@@ -267,38 +266,26 @@ TEST_F(StackGuess, IsOfTheLatestGenerationBeyondTheLastNumber) {
 
 #ifdef RF_CAN_STEP
 
-// Code is replaced by other code after so many instructions.
-unsigned steps_left;
-constexpr unsigned kStride = 8; // a signal takes long
+constexpr unsigned kStride = 8; // instructions: a signal takes long
 
-void on_step(int /*number*/, siginfo_t * /*info*/, void *context) {
-  if (--steps_left == 0) {
-    rf_stack_generation++;
-    ringfence_test::end_stepping(context);
-  }
-}
-
+// Code is replaced by other code meanwhile.
 TEST_F(StackGuess, IsNoneWhereTheGenerationChangesWhileItIsCompared) {
   uint32_t const id = put(stack_at({1, 4, 8}));
   ASSERT_TRUE(is_met(id));
-  struct sigaction action = {};
-  action.sa_sigaction = on_step;
-  action.sa_flags = SA_SIGINFO;
-  ASSERT_EQ(sigaction(SIGTRAP, &action, nullptr), 0);
   unsigned refused = 0;
   unsigned steps = 0;
-  do {
+  bool changed = true;
+  while (changed) {
     uintptr_t word = 0;
+    rf_stack_verdict verdict = RF_STACK_SAME;
     rf_stack_generation = kGeneration;
-    steps_left = steps += kStride;
-    ringfence_test::set_stepping(true);
-    rf_stack_verdict const verdict =
-        rf_stack_compare(record_at(&depot_, id), 0x10000, stack_words, RF_TRACE_DEPTH, &word);
-    ringfence_test::set_stepping(false);
+    changed = ringfence_test::run_with_other_after(
+        steps += kStride,
+        [&] { verdict = rf_stack_compare(record_at(&depot_, id), 0x10000, stack_words, RF_TRACE_DEPTH, &word); },
+        [] { rf_stack_generation++; });
     ASSERT_NE(verdict, RF_STACK_OTHER) << steps;
     refused += verdict == RF_STACK_UNKNOWN ? 1 : 0;
-  } while (steps_left == 0);
-  (void)signal(SIGTRAP, SIG_DFL);
+  }
   EXPECT_GT(refused, steps / kStride / 2);
 }
 

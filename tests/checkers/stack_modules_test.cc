@@ -11,7 +11,6 @@
 #if RF_STACK_RULES && defined(DLFO_STRUCT_HAS_EH_DBASE)
 
 #include <algorithm>
-#include <csignal>
 #include <cstring>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -135,40 +134,22 @@ TEST_F(StackModules, MoreThanThereIsRoomForAreKnownInTurn) {
 
 #ifdef RF_CAN_STEP
 
-// A signal's handler, or another thread, that finds the same module at the same time.
-struct {
-  unsigned left;
-  bool done;
-} racing;
-
-void on_step(int /*number*/, siginfo_t * /*info*/, void *context) {
-  if (--racing.left == 0) {
-    racing.done = true;
-    ringfence_test::end_stepping(context);
-    (void)rf_stack_rule_find(kLow + 0x2004);
-  }
-}
-
 constexpr unsigned kStride = 5; // instructions: a signal takes long
 
+// A signal's handler, or another thread, finds the same module at the same time.
 TEST_F(StackModules, MayBeFoundTwiceAtOnce) {
-  struct sigaction action = {};
-  action.sa_sigaction = on_step;
-  action.sa_flags = SA_SIGINFO;
-  ASSERT_EQ(sigaction(SIGTRAP, &action, nullptr), 0);
   made[0] = {kLow, kHigh, 0};
   made[1] = {kHigh + 0x10000, kHigh + 0x20000, 0};
   unsigned steps = 0;
-  do {
+  bool both = true;
+  while (both) {
     rf_stack_rules_forget();
-    racing = {steps += kStride, false};
-    ringfence_test::set_stepping(true);
-    (void)rf_stack_rule_find(kLow + 0x8004);
-    ringfence_test::set_stepping(false);
+    both = ringfence_test::run_with_other_after(
+        steps += kStride, [] { (void)rf_stack_rule_find(kLow + 0x8004); },
+        [] { (void)rf_stack_rule_find(kLow + 0x2004); });
     ASSERT_TRUE(keeps_rule(made[1].start + 0x1004)) << steps;
-  } while (racing.done);
+  }
   EXPECT_GT(steps, 100U);
-  (void)signal(SIGTRAP, SIG_DFL);
 }
 
 #endif

@@ -6,7 +6,6 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#include <csignal>
 #include <cstring>
 #include <set>
 #include <thread>
@@ -125,45 +124,34 @@ TEST(DropinCaches, GiveBackTheSlotsWhoseHeapHasRoomForThem) {
 
 #ifdef __x86_64__
 
-// Resizes the block after so many instructions of a free, as another thread may until it is claimed.
-struct {
-  unsigned left;
-  rf_view block;
-  rf_cache *cache;
-  bool done;
-} resizing;
-
-void on_step(int /*signal*/) {
-  if (resizing.left != 0 && --resizing.left == 0 && rf_slot_state_of(resizing.block.slot) == RF_SLOT_LIVE) {
-    resizing.block.slot->size = 90;
-    resizing.cache->room += 10;
-    memset(resizing.block.payload + 90, RF_PATTERN_REDZONE, 10);
-    resizing.done = true;
-  }
-}
-
-// On a thread of its own, where blocks are claimed by atomic operations.
+// Another thread may resize the block until it is claimed. The free is on a thread of its own, where that takes an atomic
+// operation.
 TEST(DropinCaches, CountABlockThatIsResizedAtAnyInstructionBeforeItsFreeHasIt) {
   heap_alone([] {
-    ASSERT_NE(signal(SIGTRAP, on_step), SIG_ERR);
     std::thread([] {
       rf_cache *const cache = rf_cache_take(0);
       rf_origin const origin = {};
       size_t const before = live_bytes(cache);
       unsigned resized = 0;
-      resizing.cache = cache;
-      resizing.done = true;
-      for (unsigned step = 1; resizing.done; step++) {
+      bool done = true;
+      for (unsigned step = 1; done; step++) {
         void *const p = rf_cache_malloc(cache, 100, RF_FAMILY_MALLOC, &origin);
-        resizing.block = view_at(p);
-        resizing.left = step;
-        resizing.done = false;
-        set_stepping(true);
-        bool const freed = rf_cache_free_slowly(cache, p, RF_FAMILY_MALLOC, SIZE_MAX, &origin);
-        set_stepping(false);
+        rf_view const block = view_at(p);
+        bool freed = false;
+        done = false;
+        (void)run_with_other_after(
+            step, [&] { freed = rf_cache_free_slowly(cache, p, RF_FAMILY_MALLOC, SIZE_MAX, &origin); },
+            [&] {
+              if (rf_slot_state_of(block.slot) == RF_SLOT_LIVE) {
+                block.slot->size = 90;
+                cache->room += 10;
+                memset(block.payload + 90, RF_PATTERN_REDZONE, 10);
+                done = true;
+              }
+            });
         ASSERT_TRUE(freed) << step;
         ASSERT_EQ(live_bytes(cache), before) << step;
-        resized += resizing.done ? 1 : 0;
+        resized += done ? 1 : 0;
       }
       EXPECT_GT(resized, 20U);
     }).join();
@@ -325,49 +313,34 @@ TEST(DropinCaches, ABlockThatReallocMovesWasFreedByIt) {
 
 #ifdef __x86_64__
 
-// Frees the block after so many instructions of a realloc, as another thread may until it is claimed.
-struct {
-  unsigned left;
-  rf_view block;
-  rf_cache *other;
-  bool done;
-} freeing;
-
-void free_on_step(int /*signal*/, siginfo_t * /*info*/, void *context) {
-  if (--freeing.left == 0) {
-    end_stepping(context);
-    rf_origin const origin = {};
-    freeing.done = rf_slot_state_of(freeing.block.slot) == RF_SLOT_LIVE &&
-                   rf_cache_free(freeing.other, freeing.block.payload, RF_FAMILY_MALLOC, SIZE_MAX, &origin);
-  }
-}
-
+// Another thread may free the block until the realloc has claimed it.
 TEST(DropinCaches, ABlockThatIsFreedWhileReallocMovesItCountsAsIfItWereNot) {
   heap_alone([] {
     ringfence::Recorder recorder;
     rf_heap_options_now.reporter = recorder.reporter();
-    struct sigaction action = {};
-    action.sa_sigaction = free_on_step;
-    action.sa_flags = SA_SIGINFO;
-    ASSERT_EQ(sigaction(SIGTRAP, &action, nullptr), 0);
     rf_cache *const cache = rf_cache_take(0);
-    freeing.other = rf_cache_take(0);
+    rf_cache *const other = rf_cache_take(0);
     rf_origin const origin = {};
     unsigned refused = 0;
-    freeing.done = true;
-    for (unsigned step = 1; freeing.done; step += 97) { // a signal takes long
+    bool done = true;
+    for (unsigned step = 1; done; step += 97) { // a signal takes long
       void *const p = rf_cache_malloc(cache, 100, RF_FAMILY_MALLOC, &origin);
+      rf_view const block = view_at(p);
       size_t const requested = cache->requested;
       size_t const allocations = cache->allocations;
-      freeing = {step, view_at(p), freeing.other, false};
-      set_stepping(true);
-      void *const moved = rf_cache_realloc(cache, p, 300, &origin);
-      set_stepping(false);
-      EXPECT_EQ(moved == nullptr, freeing.done) << step;
-      EXPECT_EQ(cache->requested, requested + (freeing.done ? 0 : 300)) << step;
+      void *moved = nullptr;
+      done = false;
+      (void)run_with_other_after(
+          step, [&] { moved = rf_cache_realloc(cache, p, 300, &origin); },
+          [&] {
+            done = rf_slot_state_of(block.slot) == RF_SLOT_LIVE &&
+                   rf_cache_free(other, block.payload, RF_FAMILY_MALLOC, SIZE_MAX, &origin);
+          });
+      EXPECT_EQ(moved == nullptr, done) << step;
+      EXPECT_EQ(cache->requested, requested + (done ? 0 : 300)) << step;
       EXPECT_EQ(cache->allocations, allocations) << step;
-      EXPECT_EQ(recorder.take().size(), freeing.done ? 1U : 0U) << step;
-      refused += freeing.done ? 1 : 0;
+      EXPECT_EQ(recorder.take().size(), done ? 1U : 0U) << step;
+      refused += done ? 1 : 0;
     }
     EXPECT_GT(refused, 3U);
   });

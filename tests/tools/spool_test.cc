@@ -1,10 +1,11 @@
-// What a hunt keeps of its input and of each run's output, and how the output of two runs differs.
+// A hunt keeps its input and the output of each run; the output of two runs may differ.
 #include "tests/tools/run.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <fcntl.h>
+#include <functional>
 #include <gtest/gtest.h>
 #include <string>
 #include <sys/stat.h>
@@ -132,11 +133,24 @@ protected:
       *kept = -1;
     }
   }
+  // A run of a hunt, with its three streams, whose output is then put out.
+  void run_once(const std::function<void(const int *streams)> &run) {
+    int streams[3] = {-1, -1, -1};
+    std::string const run_folder = folder_ + "/run";
+    EXPECT_EQ(mkdir(run_folder.c_str(), 0700), 0);
+    began_ = rf_spool_begin(&spool_, &arena_, folder_.c_str());
+    opened_ = rf_spool_open(&spool_, &arena_, run_folder.c_str(), streams);
+    run(streams);
+    rf_spool_emit(&spool_, &arena_, run_folder.c_str(), streams);
+    rf_spool_close(streams);
+  }
   std::string text_of(const std::string &name) const { return ringfence_test::read_file(folder_ + "/" + name); }
 
   std::string folder_ = ringfence_test::scratch("spool");
   rf_bump_arena arena_ = {nullptr};
   rf_spool spool_ = {};
+  bool began_ = false;
+  bool opened_ = false;
 
 private:
   int stdin_;
@@ -179,43 +193,35 @@ TEST_F(Spool, GivesEachRunTheInputFromWhereItWasAndLeavesItWhereTheLastOneStoppe
   redirect(STDOUT_FILENO, "out");
   redirect(STDERR_FILENO, "err");
   ASSERT_EQ(lseek(STDIN_FILENO, 4, SEEK_SET), 4);
-  bool const began = rf_spool_begin(&spool_, &arena_, folder_.c_str());
   std::string read_by_run(3, ' ');
-  int streams[3] = {-1, -1, -1};
-  std::string const run_folder = folder_ + "/run";
-  (void)mkdir(run_folder.c_str(), 0700);
-  bool const opened = rf_spool_open(&spool_, &arena_, run_folder.c_str(), streams);
-  ssize_t const got = read(streams[0], &read_by_run[0], 3);
-  ssize_t const said = write(streams[1], "said", 4);
-  ssize_t const warned = write(streams[2], "warned", 6);
-  rf_spool_emit(&spool_, &arena_, run_folder.c_str(), streams);
-  rf_spool_close(streams);
+  ssize_t got = 0;
+  ssize_t written = 0;
+  run_once([&](const int *streams) {
+    got = read(streams[0], &read_by_run[0], 3);
+    written = write(streams[1], "said", 4) + write(streams[2], "warned", 6);
+  });
   off_t const at = lseek(STDIN_FILENO, 0, SEEK_CUR);
   give_back();
-  EXPECT_TRUE(began && opened);
+  EXPECT_TRUE(began_ && opened_);
   EXPECT_EQ(got, 3);
-  EXPECT_EQ(said + warned, 10);
+  EXPECT_EQ(written, 10);
   EXPECT_EQ(read_by_run, "456");
   EXPECT_EQ(at, 7);
   EXPECT_EQ(text_of("out"), "said");
   EXPECT_EQ(text_of("err"), "warned");
 }
 
-// What is written to both ends of `2>&1` keeps its order, and comes once.
+// Output to both ends of `2>&1` keeps its order, and comes once.
 TEST_F(Spool, KeepsTheOrderOfStreamsThatAreOneFile) {
   redirect(STDIN_FILENO, "input");
   redirect(STDOUT_FILENO, "out");
   ASSERT_EQ(dup2(STDOUT_FILENO, STDERR_FILENO), STDERR_FILENO);
-  bool const began = rf_spool_begin(&spool_, &arena_, folder_.c_str());
-  int streams[3] = {-1, -1, -1};
-  std::string const run_folder = folder_ + "/run";
-  (void)mkdir(run_folder.c_str(), 0700);
-  bool const opened = rf_spool_open(&spool_, &arena_, run_folder.c_str(), streams);
-  ssize_t const written = write(streams[1], "1", 1) + write(streams[2], "2", 1) + write(streams[1], "3", 1);
-  rf_spool_emit(&spool_, &arena_, run_folder.c_str(), streams);
-  rf_spool_close(streams);
+  ssize_t written = 0;
+  run_once([&](const int *streams) {
+    written = write(streams[1], "1", 1) + write(streams[2], "2", 1) + write(streams[1], "3", 1);
+  });
   give_back();
-  EXPECT_TRUE(began && opened && spool_.joined);
+  EXPECT_TRUE(began_ && opened_ && spool_.joined);
   EXPECT_EQ(written, 3);
   EXPECT_EQ(text_of("out"), "123");
 }
