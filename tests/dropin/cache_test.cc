@@ -124,8 +124,7 @@ TEST(DropinCaches, GiveBackTheSlotsWhoseHeapHasRoomForThem) {
 
 #ifdef __x86_64__
 
-// Another thread may resize the block until it is claimed. The free is on a thread of its own, where that takes an atomic
-// operation.
+// Another thread may resize the block until it is claimed, which takes an atomic operation on a thread of its own.
 TEST(DropinCaches, CountABlockThatIsResizedAtAnyInstructionBeforeItsFreeHasIt) {
   heap_alone([] {
     std::thread([] {
