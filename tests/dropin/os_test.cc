@@ -15,6 +15,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <random>
 #include <set>
 #include <string>
@@ -258,13 +259,83 @@ TEST(DropinRecords, AreNullWhereTheSystemHasNoMemory) {
   });
 }
 
-TEST(DropinRecords, AreNotWaitedForWithoutEnd) {
-  ASSERT_TRUE(rf_pages_fork_prepare(10));
-  EXPECT_EQ(rf_record_alloc(64), nullptr);
-  EXPECT_EQ(rf_record_table(64), nullptr);
-  EXPECT_FALSE(rf_pages_fork_prepare(3));
-  rf_pages_fork_done();
-  EXPECT_NE(rf_record_alloc(64), nullptr);
+#ifdef RF_CAN_STEP
+
+// As where a signal handler allocates that interrupted its own thread in here: it waits for nothing, and both have
+// their own. Sizes: one that is cut from a chunk, one that is the last of a chunk more often than not, a table.
+TEST(DropinRecords, AreMadeInAHandlerThatInterruptedTheMaking) {
+  alone([] {
+    for (size_t const size : {size_t{64}, size_t{60000}, size_t{70000}}) {
+      unsigned char *made[2] = {};
+      ringfence_test::two_at_once([&](unsigned who) { made[who] = bytes(rf_record_alloc(size)); },
+                                  [&] {
+                                    for (unsigned char *const p : made) {
+                                      ASSERT_NE(p, nullptr);
+                                      EXPECT_TRUE(is_in_a_range(p, size));
+                                      EXPECT_EQ(std::count(p, p + size, 0), static_cast<ptrdiff_t>(size));
+                                      std::memset(p, 0xAB, size); // seen where it is handed out twice
+                                    }
+                                  });
+    }
+  });
+}
+
+#endif
+
+// Of 60,000 bytes four are in a chunk, so that threads often find it full at the same time.
+TEST(DropinRecords, OfThreadsAreApart) {
+  alone([] {
+    std::vector<std::vector<unsigned char *>> made(4);
+    std::vector<std::thread> threads;
+    threads.reserve(made.size());
+    for (std::vector<unsigned char *> &own : made) {
+      threads.emplace_back([&own] {
+        for (int i = 0; i < 100; i++) {
+          own.push_back(bytes(rf_record_alloc(60000)));
+        }
+      });
+    }
+    std::set<unsigned char *> all;
+    for (size_t i = 0; i < made.size(); i++) {
+      threads[i].join();
+      all.insert(made[i].begin(), made[i].end());
+    }
+    EXPECT_EQ(all.size(), 400U);
+    unsigned char *end = nullptr;
+    for (unsigned char *const p : all) {
+      ASSERT_NE(p, nullptr);
+      EXPECT_GE(p, end);
+      EXPECT_TRUE(is_in_a_range(p, 60000));
+      end = p + 60000;
+    }
+  });
+}
+
+size_t mapped_pages() {
+  size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  EXPECT_NE(pages, 0U);
+  return pages;
+}
+
+// The list has 1,024 places: then there is no record, and no mapping is left behind. (The least size of a table of
+// its own is above a quarter of a chunk.)
+TEST(DropinRecords, AreNullWhereTheListOfTheirMappingsIsFull) {
+  alone([] {
+    while (rf_record_table(1) != nullptr) {
+    }
+    uintptr_t start;
+    uintptr_t end;
+    EXPECT_TRUE(rf_record_range(1023, &start, &end));
+    EXPECT_EQ(end, start + kPage);
+    EXPECT_FALSE(rf_record_range(1024, &start, &end));
+    size_t const mapped = mapped_pages();
+    for (int i = 0; i < 100; i++) {
+      EXPECT_EQ(rf_record_table(size_t{1} << 20), nullptr);
+    }
+    EXPECT_LT(mapped_pages(), mapped + 256);
+    EXPECT_FALSE(rf_record_range(1024, &start, &end));
+  });
 }
 
 // ---- Locks ----

@@ -1,8 +1,6 @@
 #define _GNU_SOURCE
 #include "pages.h"
 
-#include "futex.h"
-
 #include <errno.h>
 #include <ringfence/layout.h>
 #include <string.h>
@@ -17,20 +15,21 @@
 #define RECORD_ALIGN 64U
 #define MOVED_FROM ((size_t)1 << 20)       /* copying less costs about what a move of pages does */
 #define MOVED_AT_ONCE ((size_t)128 * 1024) /* smaller pieces are copied where the kernel does not move them */
-#define PATIENCE_MS 200U                   /* in a signal handler that interrupted its own thread here */
 
-typedef struct range {
+/* A mapping of records. Its place in the list is taken first, filled in then, and never given back. */
+typedef struct chunk {
   uintptr_t start;
-  uintptr_t end;
-} range;
+  uintptr_t end; /* written last: 0 until then */
+  size_t used;   /* bytes from `start`; of a chunk that records are cut from */
+} chunk;
 
+/* No lock: a signal handler that interrupted its own thread in here allocates, too. */
 static struct {
   uintptr_t below; /* where the next aligned mapping is tried: it would end here */
-  rf_futex lock;   /* of what follows */
-  uintptr_t next;  /* records: free part of the newest chunk */
-  uintptr_t limit;
+  chunk *newest;   /* records are cut from this one */
+  chunk *spare;    /* made by a thread that found another one's made meanwhile */
   unsigned count;
-  range chunks[RECORD_CHUNKS];
+  chunk chunks[RECORD_CHUNKS];
 } pages;
 
 static size_t page_size(void) {
@@ -201,43 +200,66 @@ void rf_pages_move(void *to, void *from, size_t size) {
   errno = saved;
 }
 
-/* A chunk of records, noted for the leak scan. Under the lock. */
-static uintptr_t new_chunk(size_t size) {
-  if (pages.count == RECORD_CHUNKS) {
-    return 0;
-  }
-  uintptr_t const start = map(0, size);
-  if (start != 0) {
-    pages.chunks[pages.count] = (range){start, start + size};
-    __atomic_store_n(&pages.count, pages.count + 1, __ATOMIC_RELEASE);
-  }
-  return start;
+static chunk *next_place(void) {
+  unsigned index = __atomic_load_n(&pages.count, __ATOMIC_RELAXED);
+  do {
+    if (index == RECORD_CHUNKS) {
+      return NULL;
+    }
+  } while (!__atomic_compare_exchange_n(&pages.count, &index, index + 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+  return &pages.chunks[index];
 }
 
-static uintptr_t carve(size_t size) {
-  if (pages.limit - pages.next < size) {
-    uintptr_t const start = new_chunk(RECORD_CHUNK);
-    if (start == 0) {
+/* `used` of its bytes are taken. Noted for the leak scan before anything is written into it. */
+static chunk *new_chunk(size_t size, size_t used) {
+  uintptr_t const start = map(0, size);
+  chunk *const made = start != 0 ? next_place() : NULL;
+  if (made == NULL) {
+    unmap(start, start != 0 ? size : 0);
+    return NULL;
+  }
+  made->start = start;
+  made->used = used;
+  __atomic_store_n(&made->end, start + size, __ATOMIC_RELEASE);
+  return made;
+}
+
+/* 0 where so much is not left. */
+static uintptr_t cut(chunk *from, size_t size) {
+  size_t used = __atomic_load_n(&from->used, __ATOMIC_RELAXED);
+  do {
+    if (from->end - from->start - used < size) {
       return 0;
     }
-    pages.next = start;
-    pages.limit = start + RECORD_CHUNK;
+  } while (!__atomic_compare_exchange_n(&from->used, &used, used + size, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+  return from->start + used;
+}
+
+/* False where the system refuses. */
+static bool replace_newest(chunk *full) {
+  chunk *made = __atomic_exchange_n(&pages.spare, NULL, __ATOMIC_ACQUIRE);
+  if (made == NULL) {
+    made = new_chunk(RECORD_CHUNK, 0);
   }
-  uintptr_t const p = pages.next;
-  pages.next += size;
-  return p;
+  if (made != NULL &&
+      !__atomic_compare_exchange_n(&pages.newest, &full, made, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+    __atomic_store_n(&pages.spare, made, __ATOMIC_RELEASE); /* one that lay there meanwhile stays unused */
+  }
+  return made != NULL;
 }
 
 void *rf_record_alloc(size_t size) {
   if (size > RECORD_CHUNK / 4) {
     return rf_record_table(size);
   }
-  if (!rf_futex_lock_within(&pages.lock, PATIENCE_MS)) {
-    return NULL;
+  size_t const whole = (size + RECORD_ALIGN - 1) & ~(size_t)(RECORD_ALIGN - 1);
+  for (;;) {
+    chunk *const newest = __atomic_load_n(&pages.newest, __ATOMIC_ACQUIRE);
+    uintptr_t const record = newest != NULL ? cut(newest, whole) : 0;
+    if (record != 0 || !replace_newest(newest)) {
+      return (void *)record;
+    }
   }
-  uintptr_t const p = carve((size + RECORD_ALIGN - 1) & ~(size_t)(RECORD_ALIGN - 1));
-  rf_futex_unlock(&pages.lock);
-  return (void *)p;
 }
 
 void rf_record_empty(void *record, size_t size) {
@@ -254,27 +276,16 @@ void rf_record_empty(void *record, size_t size) {
 }
 
 void *rf_record_table(size_t size) {
-  if (!rf_futex_lock_within(&pages.lock, PATIENCE_MS)) {
-    return NULL;
-  }
-  uintptr_t const p = new_chunk(rf_pages_round(size));
-  rf_futex_unlock(&pages.lock);
-  return (void *)p;
+  size_t const whole = rf_pages_round(size);
+  chunk *const made = new_chunk(whole, whole);
+  return made != NULL ? (void *)made->start : NULL;
 }
 
 bool rf_record_range(unsigned index, uintptr_t *start, uintptr_t *end) {
-  if (index >= __atomic_load_n(&pages.count, __ATOMIC_ACQUIRE)) {
+  if (index >= __atomic_load_n(&pages.count, __ATOMIC_RELAXED)) {
     return false;
   }
-  *start = pages.chunks[index].start;
-  *end = pages.chunks[index].end;
+  *end = __atomic_load_n(&pages.chunks[index].end, __ATOMIC_ACQUIRE);
+  *start = *end != 0 ? pages.chunks[index].start : 0;
   return true;
-}
-
-bool rf_pages_fork_prepare(unsigned ms) {
-  return rf_futex_lock_within(&pages.lock, ms);
-}
-
-void rf_pages_fork_done(void) {
-  rf_futex_unlock(&pages.lock);
 }

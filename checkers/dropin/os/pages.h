@@ -3,7 +3,8 @@
  * Records (caches, descriptions of spans, tables, stacks) come from rf_record_alloc: they live as long as the process,
  * and the leak scan knows where they lie, so that an address noted in one never keeps a block alive.
  *
- * Everything here may be called from any thread, never allocates, and leaves errno alone.
+ * Everything here may be called from any thread and in signal handlers that interrupted it, waits for nobody, never
+ * allocates, and leaves errno alone.
  */
 #ifndef RINGFENCE_DROPIN_PAGES_H
 #define RINGFENCE_DROPIN_PAGES_H
@@ -43,12 +44,8 @@ void rf_record_empty(void *record, size_t size);
 /* A large table of which little may ever be touched: as rf_record_alloc, in a mapping of its own. */
 void *rf_record_table(size_t size);
 
-/* Sets *start and *end to the range of records number `index`; false if there are not so many ranges. */
+/* Sets *start and *end to the range of records number `index`, both to 0 where it is being made; false if there are not
+ * so many ranges. */
 bool rf_record_range(unsigned index, uintptr_t *start, uintptr_t *end);
-
-/* Around fork: nobody is halfway through a change when memory is copied. Waits at most `ms` milliseconds; false, and
- * nothing is held, where that was not enough. `done` runs in parent and child. */
-bool rf_pages_fork_prepare(unsigned ms);
-void rf_pages_fork_done(void);
 
 #endif /* RINGFENCE_DROPIN_PAGES_H */

@@ -2,7 +2,6 @@
 #include "own_cache.h"
 
 #include "checkers/dropin/heap/threads.h"
-#include "checkers/dropin/os/pages.h"
 #include "init.h"
 #include "state.h"
 #include "tag_pause.h"
@@ -162,8 +161,7 @@ void rf_unlock_all(void) {
 static RF_THREAD_LOCAL struct {
   bool alone;   /* one thread: nothing is locked */
   bool inside;  /* when it was interrupted */
-  bool list;    /* locked: the list of threads; */
-  bool records; /* those of records */
+  bool list;    /* locked: the list of threads */
   bool stopped; /* all others are */
 } forking;
 
@@ -176,20 +174,12 @@ void rf_own_cache_fork_prepare(void) {
   unsigned const ms = forking.inside ? FORK_MS : UINT32_MAX;
   forking.list = rf_thread_lock(ms);
   forking.stopped = rf_stop_all(ms);
-  forking.records = rf_pages_fork_prepare(ms);
-}
-
-static void give_back_records(void) {
-  if (forking.records) {
-    rf_pages_fork_done();
-  }
 }
 
 void rf_own_cache_fork_parent(void) {
   if (forking.alone) {
     return;
   }
-  give_back_records();
   if (forking.stopped) {
     rf_stop_finish();
   }
@@ -211,7 +201,6 @@ static rf_fork_kind mark_inherited(void) {
 rf_fork_kind rf_own_cache_fork_child(void) {
   rf_fork_kind kind = RF_FORK_OF_ONE;
   if (!forking.alone) {
-    give_back_records();
     rf_stop_forget();
     rf_cache_inherit();
     kind = mark_inherited();
