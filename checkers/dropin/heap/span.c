@@ -15,12 +15,15 @@ rf_span_leaf *rf_span_root[RF_SPAN_MAP_ENTRIES];
 static uintptr_t lowest = UINTPTR_MAX; /* unit ever entered; accessed atomically, as is the next */
 static uintptr_t highest;
 
-static void widen(uintptr_t first, uintptr_t last) {
-  uintptr_t low = __atomic_load_n(&lowest, __ATOMIC_RELAXED);
-  uintptr_t high = __atomic_load_n(&highest, __ATOMIC_RELAXED);
-  while (first < low && !__atomic_compare_exchange_n(&lowest, &low, first, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+static void lower_to(uintptr_t *limit, uintptr_t value) {
+  uintptr_t now = __atomic_load_n(limit, __ATOMIC_RELAXED);
+  while (value < now && !__atomic_compare_exchange_n(limit, &now, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
   }
-  while (last > high && !__atomic_compare_exchange_n(&highest, &high, last, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+}
+
+static void raise_to(uintptr_t *limit, uintptr_t value) {
+  uintptr_t now = __atomic_load_n(limit, __ATOMIC_RELAXED);
+  while (value > now && !__atomic_compare_exchange_n(limit, &now, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
   }
 }
 
@@ -47,9 +50,14 @@ bool rf_span_enter(uintptr_t start, size_t bytes, rf_span *span) {
       return false;
     }
   }
-  widen(first, last);
+  lower_to(&lowest, first);
+  raise_to(&highest, last);
   for (uintptr_t unit = first; unit <= last; unit++) {
-    __atomic_store_n(&leaf_for(unit)->entries[unit & (RF_SPAN_MAP_ENTRIES - 1)], span, __ATOMIC_RELEASE);
+    rf_span_leaf *const leaf = leaf_for(unit);
+    uintptr_t const index = unit & (RF_SPAN_MAP_ENTRIES - 1);
+    raise_to(&leaf->begin, RF_SPAN_MAP_ENTRIES - index);
+    raise_to(&leaf->end, index + 1);
+    __atomic_store_n(&leaf->entries[index], span, __ATOMIC_RELEASE);
   }
   return true;
 }
@@ -57,17 +65,17 @@ bool rf_span_enter(uintptr_t start, size_t bytes, rf_span *span) {
 rf_span *rf_span_above(uintptr_t address) {
   uintptr_t unit = address >> RF_UNIT_SHIFT;
   unit = unit < lowest ? lowest : unit;
-  while (unit <= highest) {
+  for (uintptr_t base; unit <= highest; unit = base + RF_SPAN_MAP_ENTRIES) {
     const rf_span_leaf *const leaf = rf_span_root[unit >> RF_SPAN_MAP_BITS];
-    if (leaf == NULL) {
-      unit = ((unit >> RF_SPAN_MAP_BITS) + 1) << RF_SPAN_MAP_BITS;
-      continue;
+    base = unit & ~(uintptr_t)(RF_SPAN_MAP_ENTRIES - 1);
+    uintptr_t const begin = leaf != NULL ? RF_SPAN_MAP_ENTRIES - leaf->begin : 0;
+    uintptr_t const end = leaf != NULL ? leaf->end : 0;
+    for (uintptr_t i = unit - base < begin ? begin : unit - base; i < end; i++) {
+      rf_span *const span = leaf->entries[i];
+      if (span != NULL && rf_span_start(span) + span->bytes > address) {
+        return span;
+      }
     }
-    rf_span *const span = leaf->entries[unit & (RF_SPAN_MAP_ENTRIES - 1)];
-    if (span != NULL && rf_span_start(span) + span->bytes > address) {
-      return span;
-    }
-    unit++;
   }
   return NULL;
 }

@@ -177,6 +177,8 @@ static inline unsigned rf_span_index(const rf_span *span, uintptr_t address) {
 #define RF_SPAN_MAP_ENTRIES ((size_t)1 << RF_SPAN_MAP_BITS)
 
 typedef struct rf_span_leaf {
+  uintptr_t begin; /* of the entries that were ever set, from the end of the array on: 0 where none was */
+  uintptr_t end;   /* from its start on */
   rf_span *entries[RF_SPAN_MAP_ENTRIES];
 } rf_span_leaf;
 

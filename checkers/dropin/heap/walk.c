@@ -23,8 +23,11 @@ static rf_span *after(const rf_span *span) {
 void rf_heap_walk(bool (*visit)(const rf_view *view, void *context), void *context) {
   for (rf_span *span = rf_span_above(0); span != NULL; span = after(span)) {
     for (unsigned i = 0; i < used_slots(span); i++) {
+      if (rf_slot_state_of(&span->slots[i]) != RF_SLOT_LIVE) {
+        continue;
+      }
       rf_view const v = rf_view_of(span, i);
-      if (rf_slot_state_of(v.slot) == RF_SLOT_LIVE && !visit(&v, context)) {
+      if (!visit(&v, context)) {
         return;
       }
     }
