@@ -74,6 +74,7 @@ rf_fuzz_target GuardHarness::target() {
   t.shrinks_in_place = false;                    // blocks move on purpose: move_below
   t.walk_adds_up = false;                        // the walk deducts guards and header from free blocks
   t.coalesces = options.quarantine == 0;
+  t.stale_records = options.fill_alloc != SIZE_MAX; // those of blocks that left the quarantine are filled over
   t.survives_damage = inner_ == kSimple || inner_ == kBare;
   if (inner_ == kStd || inner_ == kBare) {
     t.walks_in_order = false; // guard's own list, newest first

@@ -276,7 +276,7 @@ private:
     if (status == RF_OK) {
       b.bytes.resize(size, 0);
     } else {
-      RF_HOLDS(status == (b.locks != 0 && size <= heap_.size ? RF_ERR_BUSY : RF_ERR_NO_MEMORY) || guarded_);
+      RF_HOLDS(status == (b.locks != 0 ? RF_ERR_BUSY : RF_ERR_NO_MEMORY) || guarded_);
     }
   }
 
