@@ -44,10 +44,17 @@ static bool find_live(const rf_block *block, void *context) {
   return false;
 }
 
-/* False where `ptr` is known not to be a live block. A block of no bytes has no usable size either: only a walk tells
- * it from a bad pointer. */
-static bool may_be_live(rf_allocator *allocator, const void *ptr, size_t usable) {
-  return usable != 0 || rf_walk(allocator, find_live, &ptr) != RF_OK || ptr == NULL;
+/* RF_ERR_BAD_POINTER where `ptr` is known not to be a live block, RF_ERR_CORRUPT where damage keeps that from being
+ * known. A block of no bytes has no usable size either: only a walk tells it from a bad pointer. */
+static rf_status look_for(rf_allocator *allocator, const void *ptr, size_t usable) {
+  if (usable != 0) {
+    return RF_OK;
+  }
+  rf_status const status = rf_walk(allocator, find_live, &ptr);
+  if (status == RF_OK && ptr != NULL) {
+    return RF_ERR_BAD_POINTER;
+  }
+  return status == RF_ERR_CORRUPT ? status : RF_OK;
 }
 
 /* alloc + copy + free for a pointer that nobody has looked at yet. */
@@ -56,8 +63,13 @@ static void *realloc_by_moving(rf_allocator *allocator, void *ptr, size_t size, 
     return NULL; /* how much to copy is not known */
   }
   size_t const usable = allocator->ops->usable_size(allocator, ptr);
-  if (!may_be_live(allocator, ptr, usable)) {
+  rf_status const status = look_for(allocator, ptr, usable);
+  if (status == RF_ERR_BAD_POINTER) {
     (void)allocator->ops->free(allocator, ptr, site); /* which refuses and reports it */
+    return NULL;
+  }
+  if (status == RF_ERR_CORRUPT) { /* a new block could neither take its place nor be given back */
+    (void)rf_fault_refuse(allocator, status, "the heap's data were overwritten", ptr, site);
     return NULL;
   }
   return rf_realloc_move(allocator, ptr, usable, size, align, site);

@@ -98,6 +98,9 @@ static rf_status try_take(rf_handle_heap *heap, size_t size, size_t align, unsig
   if (status == RF_ERR_NO_MEMORY && heap->counters.blocks < heap->blocks && (flags & RF_HANDLE_STAY) == 0) {
     status = rf_handle_compact_for(heap, extent, align, &gap, &at);
   }
+  if (status == RF_OK && !rf_handle_are_neighbours(heap, gap.before, gap.after)) {
+    status = RF_ERR_CORRUPT;
+  }
   if (status != RF_OK) {
     return status;
   }
@@ -113,6 +116,7 @@ static rf_status try_take(rf_handle_heap *heap, size_t size, size_t align, unsig
   heap->peak_occupied = heap->peak_occupied < heap->occupied ? heap->occupied : heap->peak_occupied;
   heap->locked += locks != 0 ? 1 : 0;
   heap->lowest = *index + 1;
+  heap->recent = *index; /* so that it can be given back where damage keeps others from being found */
   rf_count_alloc(&heap->counters, size);
   return RF_OK;
 }
@@ -253,7 +257,7 @@ static rf_status move_into(rf_handle_heap *heap, size_t index, const rf_handle_g
   }
   size_t const extent = rf_handle_extent(heap, e.size);
   size_t const after = gap->after == index ? e.next : gap->after;
-  if (!rf_handle_unlink(heap, index)) {
+  if (!rf_handle_are_neighbours(heap, gap->before, gap->after) || !rf_handle_unlink(heap, index)) {
     return RF_ERR_CORRUPT;
   }
   if (heap->packed == index) {
@@ -441,6 +445,11 @@ static void move_entry(rf_handle_heap *heap, size_t index, rf_handle_entry *e, u
   rf_handle_link(heap, e->prev, index, e->next);
 }
 
+/* True where both neighbours know the block at `index`. */
+static bool is_linked(const rf_handle_heap *heap, size_t index, const rf_handle_entry *e) {
+  return rf_handle_are_neighbours(heap, e->prev, index) && rf_handle_are_neighbours(heap, index, e->next);
+}
+
 static rf_status heap_swap(rf_handles *self, rf_handle one, rf_handle other) {
   rf_handle_heap *const heap = handle_heap_of(self);
   size_t a;
@@ -454,9 +463,11 @@ static rf_status heap_swap(rf_handles *self, rf_handle one, rf_handle other) {
   }
   unsigned const generation_a = ea.generation;
   unsigned const generation_b = eb.generation;
-  if (!rf_handle_unlink(heap, a) || !rf_handle_unlink(heap, b)) {
+  if (!is_linked(heap, a, &ea) || !is_linked(heap, b, &eb)) {
     return refuse_damaged(heap, NULL);
   }
+  (void)rf_handle_unlink(heap, a);
+  (void)rf_handle_unlink(heap, b);
   /* Each block keeps its neighbours, which know it by the other name from now on. */
   if (ea.next == b || eb.next == a) {
     bool const a_first = ea.next == b;

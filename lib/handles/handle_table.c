@@ -138,6 +138,11 @@ static void set_prev(rf_handle_heap *heap, size_t index, size_t prev) {
   }
 }
 
+bool rf_handle_are_neighbours(const rf_handle_heap *heap, size_t before, size_t after) {
+  rf_handle_entry e;
+  return rf_handle_load(heap, before, &e) && e.next == after && rf_handle_load(heap, after, &e) && e.prev == before;
+}
+
 void rf_handle_link(rf_handle_heap *heap, size_t before, size_t index, size_t after) {
   set_next(heap, index, after);
   set_prev(heap, index, before);

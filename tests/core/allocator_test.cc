@@ -306,6 +306,20 @@ TEST_F(AllocatorTest, ReallocOfABlockOfNoBytesMovesIt) {
   EXPECT_EQ(recorder.faults().size(), 0U);
 }
 
+// A block that the old one might not make room for, and that might not be found again.
+TEST_F(AllocatorTest, ReallocOfABlockOfNoBytesIsRefusedWhereDamageKeepsItFromBeingFound) {
+  fake.ops.usable_size = Fake::usable_size;
+  fake.ops.walk = [](rf_allocator *, rf_walk_fn, void *) { return RF_ERR_CORRUPT; };
+  void *const p = rf_alloc(a, 0);
+  fake.calls.clear();
+  EXPECT_EQ(rf_realloc(a, p, 8), nullptr);
+  EXPECT_EQ(fake.calls, Calls{});
+  EXPECT_TRUE(fake.blocks[p].live);
+  ASSERT_EQ(recorder.faults().size(), 1U);
+  EXPECT_EQ(recorder.faults()[0].ptr, p);
+  EXPECT_EQ(recorder.take(), RF_ERR_CORRUPT);
+}
+
 TEST_F(AllocatorTest, ReallocIsNotPossibleWhereTheSizeCannotBeKnown) {
   void *const p = rf_alloc(a, 4);
   EXPECT_EQ(rf_realloc(a, p, 8), nullptr);

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -228,6 +229,40 @@ TEST_P(HandleDamage, OfWholeStretchesIsSurvivedByEverything) {
     }
   }
   EXPECT_EQ(rf_handle_check(h, nullptr), RF_OK);
+}
+
+// A place that is damaged is not written to, so that once it is as it was, all is sound: an operation that needs the
+// place is refused before anything is done.
+TEST_P(HandleDamage, OfOneByteOfTheTableLeavesNoOperationHalfDone) {
+  std::vector<std::function<bool()>> const refused = {
+      [&] { return rf_handle_alloc(h, 20) == RF_HANDLE_NULL; },
+      [&] { return rf_handle_free(h, handles[0]) != RF_OK; },
+      [&] { return rf_handle_free(h, handles[7]) != RF_OK; },
+      [&] { return rf_handle_realloc(h, handles[0], 200) != RF_OK; },
+      [&] { return rf_handle_realloc(h, handles[7], 200) != RF_OK; },
+      [&] { return rf_handle_swap(h, handles[0], handles[7]) != RF_OK; },
+      [&] { return rf_handle_swap(h, handles[2], handles[3]) != RF_OK; },
+      [&] { return rf_alloc(&pinned.base, 20) == nullptr; },
+      [&] { return rf_realloc(&pinned.base, pointer, 200) == nullptr; },
+      [&] { return rf_free(&pinned.base, pointer) != RF_OK; },
+  };
+  size_t const step = table_size > 2000 ? 23 : 1;
+  size_t times = 0;
+  for (size_t i = 0; i < table_size; i += step) {
+    for (size_t n = 0; n < refused.size(); n++) {
+      table[i] ^= 0x40;
+      bool const was = refused[n]();
+      table[i] ^= 0x40;
+      rf_fault where = {};
+      EXPECT_EQ(rf_handle_check(h, &where), RF_OK) << "byte " << i << ", operation " << n << ": " << where.what;
+      if (was) {
+        times++;
+        EXPECT_EQ(heap.counters.used, saved_heap.counters.used) << "byte " << i << ", operation " << n;
+      }
+      restore();
+    }
+  }
+  EXPECT_GT(times, 20U);
 }
 
 // Places that were traded, repeated, or taken from a copy: sound each, but not together.
