@@ -198,33 +198,40 @@ static void write_layout(rf_stack_record *r, const rf_stack_layout *from, uint32
 
 /* ---- Putting ---- */
 
-/* The bucket in which a new record of this hash belongs, its head in *head; *found is the id of an equal stack, or 0.
- * A first bucket that is full is sealed, so that from then on equal stacks meet in the other one. */
-static uint32_t *bucket_for(const rf_stack_depot *depot, uint32_t hash, const uintptr_t *frames, unsigned depth,
-                            uint32_t *head, uint32_t *found) {
-  uint32_t *const first = depot->first != NULL ? &depot->first[hash % FIRST_BUCKETS] : NULL;
-  if (first != NULL) {
-    uint32_t now = depot_load(first);
-    for (;;) {
-      *head = now;
-      *found = find(depot, now & ~SEAL, hash, frames, depth);
-      if (*found != 0 || (now & SEAL) != 0) {
-        break;
-      }
-      if (length_of(depot, now) < FIRST_CHAIN) {
-        return first;
-      }
-      if (depot_swap(first, &now, now | SEAL)) {
-        break;
-      }
-    }
-    if (*found != 0) {
+/* The first bucket in which a new record belongs, or an equal one is: then *found is its id, else 0. *head: its head.
+ * NULL where that bucket takes no more records, the stack in it or not: one that is full is sealed, so that from then
+ * on equal stacks meet in the other one. */
+static uint32_t *first_bucket_for(const rf_stack_depot *depot, uint32_t hash, const uintptr_t *frames, unsigned depth,
+                                  uint32_t *head, uint32_t *found) {
+  uint32_t *const first = &depot->first[hash % FIRST_BUCKETS];
+  uint32_t now = depot_load(first);
+  while ((now & SEAL) == 0) {
+    *head = now;
+    *found = find(depot, now, hash, frames, depth);
+    if (*found != 0 || length_of(depot, now) < FIRST_CHAIN) {
       return first;
     }
+    if (depot_swap(first, &now, now | SEAL)) {
+      break;
+    }
+  }
+  return NULL;
+}
+
+/* The bucket in which a new record of this hash belongs, its head in *head; *found is the id of an equal stack, or 0.
+ * Where there are many stacks, most are in the buckets behind the first ones: they are searched before. */
+static uint32_t *bucket_for(const rf_stack_depot *depot, uint32_t hash, const uintptr_t *frames, unsigned depth,
+                            uint32_t *head, uint32_t *found) {
+  uint32_t *const first = depot->first != NULL ? first_bucket_for(depot, hash, frames, depth, head, found) : NULL;
+  if (first != NULL) {
+    return first;
   }
   uint32_t *const bucket = &depot->buckets[hash & depot->bucket_mask];
   *head = depot_load(bucket);
   *found = find(depot, *head, hash, frames, depth);
+  if (*found == 0 && depot->first != NULL) {
+    *found = find(depot, depot_load(&depot->first[hash % FIRST_BUCKETS]) & ~SEAL, hash, frames, depth);
+  }
   return bucket;
 }
 

@@ -3,14 +3,17 @@
  * Algorithm: a table of guesses, hashed by the place of a call and its depth on the stack. Mostly the guess is the
  * stack. If one word differs, the same table, hashed by the guess and that word, has the stack that turned out to
  * be there before: so the records are the nodes of a tree whose edges are the words in which stacks part. Each guess is
- * verified word by word, so that a wrong one costs time alone. A stack that no guess meets is followed frame by frame.
+ * verified word by word, so that a wrong one costs time alone. A stack that no guess meets is followed frame by frame,
+ * and takes the place of the last guess.
  * Complexity: four instructions for each word that is compared; the number of turns is bounded.
  * Threads: lock-free; a table's entry is one number.
  */
 #include "stack_guess.h"
 #include "stack_walk.h"
 
-#define TURNS_MOST 6U
+/* Each turn reads a record that is in no cache where a program has many stacks; to follow all frames by their rules, which
+ * are few, costs as much as three of them. */
+#define TURNS_MOST 2U
 #define TURN_HASH 0x85EBCA6BU /* another odd factor, of MurmurHash3's: ids and words differ in the same bits */
 
 uint32_t rf_stack_depot_put_caller(rf_stack_depot *depot, uintptr_t caller, bool frees) {
@@ -63,7 +66,7 @@ uint32_t rf_stack_guess_again(rf_stack_depot *depot, uintptr_t caller, const voi
     if (v == RF_STACK_SAME) {
       return id;
     }
-    if (v == RF_STACK_UNKNOWN) {
+    if (v == RF_STACK_UNKNOWN || turn + 1 == TURNS_MOST) {
       break;
     }
     place = turn_for(depot, id, word);
