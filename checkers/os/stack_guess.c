@@ -11,8 +11,8 @@
 #include "stack_guess.h"
 #include "stack_walk.h"
 
-/* Each turn reads a record that is in no cache where a program has many stacks; to follow all frames by their rules, which
- * are few, costs as much as three of them. */
+/* Each turn reads a record, which is in no cache where a program has many stacks. To follow all frames by their rules,
+ * which are few, costs as much as three turns. */
 #define TURNS_MOST 2U
 #define TURN_HASH 0x85EBCA6BU /* another odd factor, of MurmurHash3's: ids and words differ in the same bits */
 
