@@ -11,7 +11,10 @@ namespace ringfence::fuzz {
 
 class FindingLog {
 public:
-  FindingLog() { clear(); }
+  FindingLog() {
+    findings_.reserve(kMaxKept); // record is called in handlers of faults, where nothing may be allocated
+    clear();
+  }
 
   void clear() {
     reporter_ = {record, this, 0, 0};
