@@ -11,7 +11,10 @@ namespace ringfence::fuzz {
 
 class FindingLog {
 public:
-  FindingLog() { clear(); }
+  FindingLog() {
+    findings_.reserve(1); // the handler of a fault reports one, and allocates nothing
+    clear();
+  }
 
   void clear() {
     reporter_ = {record, this, 0, 0};

@@ -153,19 +153,29 @@ struct Mappings {
         },
         this));
   }
+
+  bool operator==(const Mappings &other) const {
+    return std::equal(all, all + count, other.all, other.all + other.count);
+  }
 };
 
 char line[RF_MAPS_BYTES];
 Mappings whole;
 Mappings in_parts;
+Mappings whole_after;
 
-// The rest of a line that was cut is no line.
+// The rest of a line that was cut is no line. A sanitizer's runtime may map memory of its own while the map is read:
+// only a map that stayed as it was can be compared.
 TEST(HostMaps, AreTheSameWhereTheBufferIsSmallerThanALine) {
   for (size_t const size : {56U, 60U, 64U, 80U, 100U}) {
-    whole.read(line, sizeof line);
-    in_parts.read(line, size);
-    ASSERT_EQ(in_parts.count, whole.count) << size;
-    EXPECT_TRUE(std::equal(whole.all, whole.all + whole.count, in_parts.all)) << size;
+    unsigned tries = 10;
+    do {
+      whole.read(line, sizeof line);
+      in_parts.read(line, size);
+      whole_after.read(line, sizeof line);
+    } while (!(whole_after == whole) && --tries != 0);
+    ASSERT_NE(tries, 0U) << size;
+    EXPECT_TRUE(in_parts == whole) << size;
   }
 }
 

@@ -15,6 +15,11 @@ extern "C" {
 #include "checkers/os/reserve_stack.h"
 }
 
+// Children of a process with several threads start threads.
+extern "C" const char *__tsan_default_options() {
+  return "die_after_fork=0";
+}
+
 namespace {
 
 alignas(64) unsigned char memory[RF_RESERVE_STACK_BYTES];

@@ -173,13 +173,14 @@ TEST_F(ExecTarget, NamesTheOtherLibraryInThePlaceOfOursOrNone) {
 
 // ---- Why the library will not be in it ----
 
-// The answer for a copy of this program, of so many bytes and with this mode, that belongs to another group.
+// The answer for a copy of this program, of so many bytes and with this mode, that belongs to another group where this
+// user may give it one.
 std::string why_not(const std::string &path, size_t size, mode_t mode) {
   std::ifstream from("/proc/self/exe", std::ios::binary);
   std::vector<char> bytes(size);
   from.read(bytes.data(), static_cast<std::streamsize>(size));
   std::ofstream(path, std::ios::binary).write(bytes.data(), from.gcount());
-  (void)chown(path.c_str(), static_cast<uid_t>(-1), 1);
+  [[maybe_unused]] int const refused = chown(path.c_str(), static_cast<uid_t>(-1), 1);
   EXPECT_EQ(chmod(path.c_str(), mode), 0);
   auto const target = std::make_unique<rf_exec_target>();
   rf_exec_target_find(path.c_str(), false, environ, target.get());

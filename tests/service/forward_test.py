@@ -30,6 +30,12 @@ class Flaky(socketserver.ThreadingMixIn, http.server.HTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server_port}"
 
+    def wait_for_more_than(self, requests):
+        deadline = time.time() + 20
+        while len(self.fates) <= requests:
+            check(time.time() < deadline, "nothing was sent")
+            time.sleep(0.01)
+
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):  # pylint: disable=invalid-name
@@ -85,8 +91,11 @@ def a_tree_of_collectors_has_all_once():
         for turn in range(12):
             append(s.directory, *[event(f"p{i % 7}", f"{turn}-{i}", pad=500) for i in range(50)])
             written += 50
+            asked = len(proxy.fates)
             process = forward("--to", proxy.url, "--no-shared", s.directory, wait=False)
             time.sleep(random.random() * 0.4)
+            if turn % 2 == 0:  # on a busy machine it might send nothing in any turn
+                proxy.wait_for_more_than(asked)
             process.send_signal(signal.SIGKILL)
             process.wait()
         proxy.chance = lambda: "passed"
@@ -362,11 +371,14 @@ def a_branch_sends_on_what_it_takes_in():
         with branch(proxy.url + "/", start=False) as s:
             written = 0
             for turn in range(8):
+                asked = len(proxy.fates)
                 s.start()
                 post(s, *[event(f"p{i % 7}", f"{turn}-{i}", pad=500) for i in range(50)])
                 append(s.directory, *[event(f"q{i % 7}", f"s{turn}-{i}", pad=500) for i in range(50)])
                 written += 100
                 time.sleep(random.random() * 0.5)
+                if turn % 2 == 0:
+                    proxy.wait_for_more_than(asked)
                 s.stop(signal.SIGKILL)
             proxy.chance = lambda: "passed"
             s.start()

@@ -612,9 +612,12 @@ def hold(s, count, address="127.0.0.1"):
 
 
 def is_answered_soon(s, what):
+    """Within a second, or what a second is on a machine that is busy; below the time after which silence ends a
+    connection."""
     begin = time.time()
     equal(s.http("GET", "/").status, 200)
-    check(time.time() - begin < 1, what, time.time() - begin)
+    seconds = time.time() - begin
+    check(seconds < 1 or seconds < min(service.slowness(), 8), what, seconds)
 
 
 def thousands_of_silent_connections_hold_nobody_up():
@@ -846,4 +849,6 @@ service.main([
     many_lists_at_once_hold_up_neither_intake_nor_pages, a_list_that_was_asked_for_just_now_is_as_new_as_the_store,
     an_upload_that_goes_on_outlives_silent_connections, bodies_that_are_not_finished_take_bounded_memory,
     bodies_that_were_answered_take_no_room, uploads_at_once_are_few, uploads_that_were_cut_short_stop_no_others],
-    alone=[thousands_of_silent_connections_hold_nobody_up, many_lists_at_once_hold_up_neither_intake_nor_pages])
+    alone=[thousands_of_silent_connections_hold_nobody_up, many_lists_at_once_hold_up_neither_intake_nor_pages,
+           connections_that_send_a_byte_now_and_then_hold_nobody_up,
+           bodies_that_are_not_finished_take_bounded_memory])

@@ -28,6 +28,14 @@ def with_sanitizer():
     return b"__asan_init" in program or b"__tsan_init" in program
 
 
+def slowness():
+    """How many times as long as its processor time this process needs now: 1 on a machine that does nothing else."""
+    begin, busy = time.time(), time.process_time()
+    while time.process_time() < busy + 0.05:
+        pass
+    return (time.time() - begin) / (time.process_time() - busy)
+
+
 def timestamp(ago=0.0):
     moment = datetime.datetime.fromtimestamp(time.time() - ago, datetime.timezone.utc)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
