@@ -506,6 +506,47 @@ def pieces_have_what_their_events_had():
         equal((s.ask("show", "2")["first_seen"] < times[0], s.ask("show", "2")["last_seen"]), (True, times[3]))
 
 
+def labels_and_times_are_those_of_the_events_that_each_piece_has():
+    def seen(s, id):
+        shown = s.ask("show", str(id))
+        return ({x["name"]: x["count"] for x in shown["labels"]},
+                [shown[name][11:19] for name in ("first_seen", "last_seen")], shown["first_build"][0])
+
+    noon = "2026-01-05T12:00:0%d.000Z"
+    times = [f"12:00:0{i}" for i in range(4)]
+    rows = [("guard", 2, {"bazel_target": "//a:b_test", "attempt": "1"}), ("sample", 3, {"attempt": "1", "n": 5}),
+            ("sample", 5, {"attempt": "2", "none": {"no": "text"}}), ("guard", 7, {"bazel_target": "//a:b_test"})]
+    events = [event("a", f"{i}", time=noon % i, mode=mode, count=count, labels=labels, build=build("abcd"[i]))
+              for i, (mode, count, labels) in enumerate(rows)]
+    whole = {"bazel_target=//a:b_test": 9, "attempt=1": 5, "attempt=2": 5, "n=5": 3}
+    with Service(start=False) as s:
+        for one in events:
+            take(s, one)
+        equal(seen(s, 1), (whole, [times[0], times[3]], "a"))
+        s.command("split", "1", "--by", "mode")
+        equal(seen(s, 1), ({"bazel_target=//a:b_test": 9, "attempt=1": 2}, [times[0], times[3]], "a"))
+        equal(seen(s, 2), ({"attempt=1": 3, "attempt=2": 5, "n=5": 3}, [times[1], times[2]], "b"))
+        s.command("split", "1", "--undo")
+        equal(seen(s, 1), (whole, [times[0], times[3]], "a"))
+    with Service(start=False) as s:
+        for one in events:
+            take(s, one)
+        s.command("split", "1", "--events", "1,4")
+        equal(seen(s, 2), ({"bazel_target=//a:b_test": 9, "attempt=1": 2}, [times[0], times[3]], "a"))
+        equal(seen(s, 1), ({"attempt=1": 3, "attempt=2": 5, "n=5": 3}, [times[1], times[2]], "b"), "what remains")
+        shown = s.ask("show", "1")
+        equal([(x["first_seen"][11:19], x["last_seen"][11:19]) for x in shown["hosts"]], [(times[1], times[2])])
+        s.command("split", "1", "--undo")
+        equal(seen(s, 1), (whole, [times[0], times[3]], "a"))
+    with Service(start=False) as s:  # of the repeats only counts are kept, which stay
+        repeats = record("repeat", "e-9", of="1", count=11, mode="sample", labels={"attempt": "2"})
+        for one in [*events, repeats]:
+            take(s, one)
+        s.command("split", "1", "--by", "mode")
+        equal(seen(s, 1)[0], {"bazel_target=//a:b_test": 9, "attempt=1": 2, "attempt=2": 11})
+        equal(seen(s, 2)[0], {"attempt=1": 3, "attempt=2": 5, "n=5": 3})
+
+
 def what_a_split_leaves_is_counted_by_its_rule():
     for rule, more in (("build", {"build": build("z")}), ("environment", {"environment": "z"}),
                        ("program", {"program": "z"}), ("mode", {"mode": "z"})):
@@ -1072,6 +1113,7 @@ service.main([
     a_list_is_in_the_order_and_of_the_part_that_is_asked_for, a_list_counts_what_each_state_has,
     a_finding_is_shown_with_what_is_near_it, the_number_of_a_fix_counts_all_parts_and_builds_in_their_order,
     what_happened_is_told_from_a_number_on, the_store_tells_of_itself, pieces_have_what_their_events_had,
+    labels_and_times_are_those_of_the_events_that_each_piece_has,
     what_a_split_leaves_is_counted_by_its_rule, an_alert_that_failed_is_told_later_whole_and_once,
     a_finding_is_new_and_back_once_in_each_environment, news_of_a_part_is_told_of_the_whole,
     a_fix_is_known_by_each_name_of_its_build, a_build_that_was_told_of_is_as_new_as_that,
