@@ -570,6 +570,7 @@ STEPS = [
     ["DROP TABLE steer", "DROP TABLE steer_step", "DROP TABLE steer_site"],
     ["DROP TABLE module", "DROP TABLE module_usage", "DROP TABLE site", "DROP TABLE site_watched"],
     ["DROP TABLE outgoing"],
+    ["DROP INDEX finding_waits"],
 ]
 
 
