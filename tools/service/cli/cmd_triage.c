@@ -90,7 +90,7 @@ static void say(const decision *d, const char *name, const char *message) {
     rf_json_close(&w, "}");
     (void)puts(d->cli.text.text);
   } else {
-    (void)puts(message);
+    rf_print_clean("%s\n", message);
   }
 }
 

@@ -7,7 +7,6 @@
 #include "tools/service/intake/names.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,17 +23,6 @@ void rf_print_safe(const char *text) {
       text++;
     }
   }
-}
-
-void rf_print_clean(const char *format, ...) {
-  rf_bump_arena arena = {NULL};
-  rf_sink const out = rf_file_sink(stdout);
-  rf_sink const clean = rf_clean_sink(&out);
-  va_list arguments;
-  va_start(arguments, format);
-  rf_sink_str(&clean, rf_bump_arena_vprint(&arena, format, arguments));
-  va_end(arguments);
-  rf_bump_arena_free(&arena);
 }
 
 static void put_line(const char *name, const char *value) {
@@ -169,11 +157,7 @@ void rf_print_activity(const rf_json *root) {
 void rf_print_why(const rf_json *root) {
   for (const char *line = rf_json_text(root, "why", ""); *line != '\0';) {
     size_t const length = strcspn(line, "\n");
-    for (size_t i = 0; i < length; i++) {
-      char const one[2] = {line[i], '\0'};
-      rf_print_safe(one);
-    }
-    (void)putchar('\n');
+    rf_print_clean("%.*s\n", (int)length, line);
     line += length + (line[length] == '\n');
   }
 }
