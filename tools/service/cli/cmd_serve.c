@@ -111,6 +111,7 @@ static bool set_number(const char *name, const char *text, long most, long *out)
 
 /* "127.0.0.1:7117", "[::1]:7117", "7117". */
 static bool set_listen(given *g, const char *text) {
+  const char *const whole = text;
   long port = 0;
   const char *const colon = strrchr(text, ':');
   const char *const digits = colon == NULL ? text : colon + 1;
@@ -125,7 +126,7 @@ static bool set_listen(given *g, const char *text) {
   g->serve.http.port = (unsigned)port;
   g->serve.http.address = length == 0 ? "127.0.0.1" : rf_bump_arena_text(g->arena, text, length);
   if (!rf_http_is_address(g->serve.http.address)) {
-    rf_diag("--listen %s: use an address and a port, as in 127.0.0.1:7117", g->serve.http.address);
+    rf_diag("--listen %s: use an address and a port, as in 127.0.0.1:7117", whole);
     return false;
   }
   return true;

@@ -129,14 +129,19 @@ void rf_print_finding(rf_bump_arena *arena, rf_store *store, const rf_json *root
 }
 
 void rf_print_builds(const rf_json *root) {
-  (void)puts("  findings   new   events   hours  order    build");
-  for (const rf_json *b = rf_json_list(root, "builds"); b != NULL; b = b->next) {
+  const rf_json *const list = rf_json_list(root, "builds");
+  (void)puts(list == NULL ? "no build is known yet" : "  findings   new   events   hours  order    build");
+  for (const rf_json *b = list; b != NULL; b = b->next) {
+    const char *const version = rf_json_text(b, "version", "");
+    const char *const name = rf_json_text(b, "name", "");
     (void)printf("  %8" PRIu64 " %5" PRIu64 " %8" PRIu64 " %7s  %-7s  ", rf_json_unsigned(b, "findings", 0),
                  rf_json_unsigned(b, "new_findings", 0), rf_json_unsigned(b, "events", 0),
                  rf_json_member(b, "hours")->text, rf_json_bool(b, "order_guessed", false) ? "guessed" : "given");
-    rf_print_safe(rf_json_text(b, "version", ""));
-    (void)putchar(' ');
-    rf_print_safe(rf_json_text(b, "name", ""));
+    if (version[0] != '\0' && strcmp(version, name) != 0) {
+      rf_print_safe(version);
+      (void)putchar(' ');
+    }
+    rf_print_safe(name);
     (void)putchar('\n');
   }
 }
