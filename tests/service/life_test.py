@@ -1067,8 +1067,10 @@ def watch_tells_what_happens():
         append(s.directory, event("young", "2", environment="ci"))
         line = watch.stdout.readline().decode()
         s.command("ignore", "2", "--because", "known")
-        check(" new " in line and "#2" in line and "open_young" in line and " ci " in line, line)
-        check(" ignored " in watch.stdout.readline().decode())
+        when, bug = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", r"  heap-buffer-overflow at open_young src/app\.c:10\n"
+        check(re.fullmatch(when + "  new        #2      ci" + bug, line), line)
+        line = watch.stdout.readline().decode()
+        check(re.fullmatch(when + "  ignored    #2      " + bug, line), line)
         watch.kill()
         watch.wait()
         watch.stdout.close()
