@@ -3,12 +3,14 @@
 
 answers/NAME.txt has sessions: "$ WORDS" is a command of ringfence-serve, "GET PATH" a page as anybody sees it, and
 "GET+ PATH" as one who has signed in, of which "| PATTERN" chooses lines; behind it stands the answer. Lines of standard error begin with "! ", an exit
-status that is not 0 with "? ". The clock stands still at 12:00 UTC on 5 March 2026; "clock SECONDS" moves it on.
+status that is not 0 with "? ". The clock stands still at 12:00 UTC on 5 March 2026; "clock SECONDS" moves it on; "more"
+sends further records.
 
     ./bazelw run //tests/service:update_answers      writes the answers of now into the sessions
 """
 
 import difflib
+import json
 import os
 import re
 import shlex
@@ -80,7 +82,7 @@ def findings_of_a_fleet():
                 program="/srv/<b>bold</b>", mode="m&m", labels={"<l>": "a b"}, f_detail="<i>\x07",
                 f_allocator="tlsf<1>", f_found=stack(80, "f<int>&", "main"))
     yield event("strip", "h-1-9-1", time=at(500), build=NEW, f_found=unnamed(0x10, 0x20), f_allocated=unnamed(0x30))
-    for pid in range(12):
+    for pid in range(25):
         yield event("loop", f"i-{pid}-{pid}-1", time=at(5 * HOUR - pid), pid=100 + pid, build=NEW)
     yield record("summary", "s-1-1-1", time=at(41 * DAY), build=OLD, seconds=360000, allocations=1234567, findings=1,
                  peak=5 << 20, exit="status 0")
@@ -104,6 +106,12 @@ def fields_of_damage():
         for i, damage in enumerate(damages):
             yield event(place, f"w{number}-{i}-9-1", time=at(DAY - i), build=OLD, f_window=window(damage),
                         f_allocated=stack(90 + 9 * number, "malloc", "open_" + place, "main"))
+
+
+def later():
+    """What "more" sends: a finding comes back in a build after its fix, in two environments."""
+    for i, environment in enumerate(("ci", "production")):
+        yield event("parse", f"m-{i}-9-1", time=at(1), build=build("2.0", "abcdef1234567890"), environment=environment)
 
 
 def call(name, line, module=0):
@@ -198,6 +206,8 @@ def commanded(s, words, clock):
     done = subprocess.run([service.SERVE, *words[:1], *alone, *folder, *words[1:]], stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False, cwd=s.root, timeout=60,
                           env=environment)
+    log = s.directory + "/ringfence.db-wal"
+    check(s.process is not None or not os.path.exists(log), words, "leaves the database open")
     said = "".join(f"! {line}\n" for line in done.stderr.decode().splitlines())
     return done.stdout.decode() + said + (f"? {done.returncode}\n" if done.returncode else "")
 
@@ -215,7 +225,9 @@ def page_of(s, path, signed_in):
 def answered(s, step, clock):
     verb, _, rest = step.partition(" ")
     asked, _, pattern = rest.partition(" | ")
-    if verb == "$":
+    if verb == "more":
+        text = json.dumps(service.post(s, *later())) + "\n"
+    elif verb == "$":
         text = commanded(s, asked, clock)
     else:
         if s.process is None:
@@ -229,7 +241,7 @@ def steps_of(text):
     """[step, answer] of a session."""
     found = []
     for line in text.splitlines(keepends=True):
-        if re.match(r"(\$|GET\+?|clock) ", line):
+        if re.match(r"(\$|GET\+?|clock|more) ", line):
             found.append([line.rstrip("\n"), ""])
         elif found:
             found[-1][1] += line
@@ -253,7 +265,7 @@ def session(name, made):
                 out += step + "\n"
                 continue
             answer = fixed(s, answered(s, step, clock))
-            check(not re.search(r"^(\$|GET\+?|clock) ", answer, re.M), step, "its answer looks like a step")
+            check(not re.search(r"^(\$|GET\+?|clock|more) ", answer, re.M), step, "its answer looks like a step")
             out += step + "\n" + answer
     if UPDATE:
         with open(path, "w", encoding="utf-8", newline="") as file:
