@@ -191,7 +191,7 @@ def bytes_that_are_no_utf_8_leave_texts_of_commands_utf_8():
                                          f_allocator="aXY", f_detail="dXY"))
             append(s.directory, line.replace(b"XY", b"\xff\xc3\xa9\xe2\x82"))
         s.once()
-        for words, count in ((("findings",), 0), (("show", "1"), 6), (("builds",), 2), (("why", "1", "2"), 0),
+        for words, count in ((("findings",), 0), (("show", "1"), 6), (("builds",), 1), (("why", "1", "2"), 0),
                              (("ignore", "1", "--because", "b\udcff\u00e9\udce2\udc82"), 0),
                              (("fix", "2", "--in", "b\udcff\u00e9\udce2\udc82"), 1),
                              (("export", "--as", "text", "--state", "all"), 4)):
