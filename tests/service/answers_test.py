@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """What each command prints and each page shows, to the letter, of a few stores whose records are made below.
 
-answers/NAME.txt has sessions: "$ WORDS" is a command of ringfence-serve, "GET PATH" a page as anybody sees it, and
-"GET+ PATH" as one who has signed in, of which "| PATTERN" chooses lines; behind it stands the answer. Lines of standard error begin with "! ", an exit
-status that is not 0 with "? ". The clock stands still at 12:00 UTC on 5 March 2026; "clock SECONDS" moves it on; "more"
-sends further records.
+answers/NAME.txt has sessions: "$ WORDS" is a command of ringfence-serve for that store, unless variables stand before
+it, "GET PATH" a page as anybody sees it, and "GET+ PATH" as one who has signed in; "| PATTERN" chooses lines. Behind it
+stands the answer: lines of standard error begin with "! ", an exit status that is not 0 with "? ". The clock stands
+still at 12:00 UTC on 5 March 2026; "clock SECONDS" moves it on; "more" sends further records.
 
     ./bazelw run //tests/service:update_answers      writes the answers of now into the sessions
 """
@@ -12,8 +12,10 @@ sends further records.
 import difflib
 import json
 import os
+import platform
 import re
 import shlex
+import struct
 import subprocess
 import sys
 import time
@@ -66,8 +68,8 @@ def findings_of_a_fleet():
     yield record("repeat", "a-3-3-2", of="a-3-3-1", time=at(3 * DAY - 60), build=NEW, mode="sample", host="host-2",
                  pid=41, program="/srv/other tool", count=1234567)
     for i, ago in enumerate((26 * HOUR, 2 * HOUR, 119, 9)):
-        yield event("lookup", f"b-{i}-9-1", time=at(ago), build=NEW, environment="production", f_bug="heap-use-after-free",
-                    f_cwe=416, f_freed=True, f_released=stack(50, "drop_entry", "main"), f_relation="inside",
+        yield event("lookup", f"b-{i}-9-1", time=at(ago), build=NEW, environment="production",
+                    f_bug="heap-use-after-free", f_cwe=416, f_freed=True, f_released=stack(50, "drop_entry", "main"), f_relation="inside",
                     f_found=stack(60, "read_entry", "main"), mode="page")
     yield event("lookup", "c-1-9-1", time=at(8 * DAY), build=NEW, f_bug="double-free", f_cwe=415, f_access="free",
                 f_freed=True, f_released=stack(50, "drop_entry", "main"), f_found=stack(70, "drop_again", "main"))
@@ -76,8 +78,8 @@ def findings_of_a_fleet():
     for i, value in enumerate((1, 2, 2, 3, 3, 3, 3)):
         yield event("fill", f"e-{i}-9-1", time=at(20 * DAY - i), build=OLD,
                     f_window=window({0: value, 3: 7, 15: i} if i < 6 else {0: 3}))
-    yield event("leaky", "f-1-9-1", time=at(6 * DAY), build=OLD, f_bug="memory-leak", f_cwe=401, f_blocks=3, f_size=4096,
-                f_relation="inside", f_window=None)
+    yield event("leaky", "f-1-9-1", time=at(6 * DAY), build=OLD, f_bug="memory-leak", f_cwe=401, f_blocks=3,
+                f_size=4096, f_relation="inside", f_window=None)
     yield event("odd", "g-1-9-1", time=at(30), build=ODD, environment="<e>&'\"", host="h\x1b[1m\u202e\u00e9",
                 program="/srv/<b>bold</b>", mode="m&m", labels={"<l>": "a b"}, f_detail="<i>\x07",
                 f_allocator="tlsf<1>", f_found=stack(80, "f<int>&", "main"))
@@ -106,6 +108,22 @@ def fields_of_damage():
         for i, damage in enumerate(damages):
             yield event(place, f"w{number}-{i}-9-1", time=at(DAY - i), build=OLD, f_window=window(damage),
                         f_allocated=stack(90 + 9 * number, "malloc", "open_" + place, "main"))
+
+
+def elf(path, build_id, kind):
+    """An ELF file with a build-id and one section more: 1 code, 2 symbols (SHT_PROGBITS, SHT_SYMTAB)."""
+    note = struct.pack("<III4s", 4, len(build_id), 3, b"GNU") + build_id
+    names = b"\0.note.gnu.build-id\0.more\0.shstrtab\0"
+    data = [(b"", 0, 0, 0), (note, 1, 7, 0), (b"\x90" * 24, 20, kind, 4 if kind == 1 else 0), (names, 26, 3, 0)]
+    at, body, heads = 120, b"", b""
+    for part, name, what, flags in data:
+        heads += struct.pack("<IIQQQQIIQQ", name, what, flags, 0, at + len(body), len(part), 0, 0, 4, 24)
+        body += part + b"\0" * (-len(part) % 8)
+    machine = {"x86_64": 62, "aarch64": 183}.get(platform.machine(), 62)
+    with open(path, "wb") as file:
+        file.write(b"\x7fELF\2\1\1" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 3, machine, 1, 0, 64, at + len(body), 0,
+                                                             64, 56, 1, 64, 4, 3) +
+                   struct.pack("<IIQQQQQQ", 4, 4, at, 0, 0, len(note), len(note), 4) + body + heads)
 
 
 def later():
@@ -169,7 +187,12 @@ def processes_of_a_fleet():
 
 
 def store_of_findings():
-    return Service(start=False), findings_of_a_fleet()
+    s = Service(start=False)
+    elf(s.root + "/odd.so", b"\xcc" * 20, 1)
+    elf(s.root + "/odd.debug", b"\xcc" * 20, 2)
+    elf(s.root + "/other <b>", b"\x0f" * 8, 1)
+    elf(s.root + "/nameless", b"", 1)
+    return s, findings_of_a_fleet()
 
 
 def store_of_processes():
@@ -185,8 +208,9 @@ def no_store():
 
 
 def fixed(s, text):
-    for path in (os.path.realpath(s.directory), s.directory):
-        text = text.replace(path, "DIR")
+    for path, name in ((os.path.realpath(s.directory), "DIR"), (s.directory, "DIR"), (s.root, "ROOT")):
+        text = text.replace(path, name)
+    text = text.replace(f"127.0.0.1:{getattr(s, 'port', '-')}", "127.0.0.1:PORT")
     text = re.sub(r"^(  (?:database|waiting|disk free) +)\d.*", r"\1SIZE", text, flags=re.M)
     text = re.sub(r'"(database_bytes|waiting_bytes|free_bytes)":\d+', r'"\1":0', text)
     return re.sub(r"<b>[^<]*</b> (database|waiting in the spool|free on the disk)<", r"<b>SIZE</b> \1<", text)
@@ -197,12 +221,15 @@ WITH_FOLDER = ("serve findings show fix ignore reopen merge split why builds gat
 
 
 def commanded(s, words, clock):
-    words = shlex.split(words)
+    words = shlex.split(words.replace("ROOT", s.root).replace("PORT", str(getattr(s, "port", ""))))
+    given = {}
+    while "=" in words[0]:
+        name, _, given[name] = words.pop(0).partition("=")
     alone = ["--no-shared"] if words[:1] == ["serve"] else []
-    folder = [] if "--dir" in words or words[0] not in WITH_FOLDER else ["--dir", s.directory]
+    folder = ["--dir", s.directory] if words[0] in WITH_FOLDER and "--dir" not in words and not given else []
     environment = {name: value for name, value in os.environ.items()
                    if not name.startswith("RINGFENCE_") and name not in ("HOME", "XDG_STATE_HOME", "DEBUGINFOD_URLS")}
-    environment.update(LD_PRELOAD=CLOCK, RF_CLOCK=str(NOW + clock))
+    environment.update(LD_PRELOAD=CLOCK, RF_CLOCK=str(NOW + clock), **given)
     done = subprocess.run([service.SERVE, *words[:1], *alone, *folder, *words[1:]], stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False, cwd=s.root, timeout=60,
                           env=environment)
@@ -291,8 +318,12 @@ def no_folder():
     session("no_folder", no_store())
 
 
+def places():
+    session("places", no_store())
+
+
 def usage():
     session("usage", store_of_findings())
 
 
-service.main([findings, processes, nothing_yet, no_folder, usage])
+service.main([findings, processes, nothing_yet, no_folder, places, usage])
