@@ -69,7 +69,8 @@ def findings_of_a_fleet():
                  pid=41, program="/srv/other tool", count=1234567)
     for i, ago in enumerate((26 * HOUR, 2 * HOUR, 119, 9)):
         yield event("lookup", f"b-{i}-9-1", time=at(ago), build=NEW, environment="production",
-                    f_bug="heap-use-after-free", f_cwe=416, f_freed=True, f_released=stack(50, "drop_entry", "main"), f_relation="inside",
+                    f_bug="heap-use-after-free", f_cwe=416, f_freed=True, f_relation="inside",
+                    f_released=stack(50, "drop_entry", "main"),
                     f_found=stack(60, "read_entry", "main"), mode="page")
     yield event("lookup", "c-1-9-1", time=at(8 * DAY), build=NEW, f_bug="double-free", f_cwe=415, f_access="free",
                 f_freed=True, f_released=stack(50, "drop_entry", "main"), f_found=stack(70, "drop_again", "main"))
