@@ -229,7 +229,8 @@ def losses_are_counted_once_the_store_can_be_written():
             uart.write(damaged)
             s.wait(lambda: losses(s).get("damaged serial lines") == 12)
         s.stop()
-        done = subprocess.run([service.SERVE, "serve", "--no-shared", "--dir", s.directory, "--once", "--serial", capture],
+        words = ["serve", "--no-shared", "--dir", s.directory, "--once", "--serial", capture]
+        done = subprocess.run([service.SERVE, *words],
                               stderr=subprocess.PIPE, check=False,
                               preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)))
         equal(done.returncode, 1, "it says that nothing was counted")
