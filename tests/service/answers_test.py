@@ -128,9 +128,13 @@ def elf(path, build_id, kind):
 
 
 def later():
-    """What "more" sends: a finding comes back in a build after its fix, in two environments."""
+    """What "more" sends: a finding comes back in a build after its fix, in two environments; and processes take steps
+    that rules asked for, where there are any."""
     for i, environment in enumerate(("ci", "production")):
         yield event("parse", f"m-{i}-9-1", time=at(1), build=build("2.0", "abcdef1234567890"), environment=environment)
+    for i, rule in enumerate((1, 1, 2, 3)):
+        yield record("step", f"t-{i}-9-1", time=at(300 - i), rule=rule,
+                     done="sample_rate=1000" if rule < 3 else "no sweep: this mode has no snapshots")
 
 
 def call(name, line, module=0):
