@@ -15,6 +15,7 @@ import os
 import platform
 import re
 import shlex
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -97,7 +98,8 @@ def findings_of_a_fleet():
 
 def steps_of_age():
     """An age on each side of each step of the words for it, as builds were last seen."""
-    for age in (0, 9, 10, 119, 120, 7199, 7200, 172799, 172800, 86400000):
+    for age in (0, 9, 10, 59, 60, 119, 120, 3599, 3600, 7199, 7200, 86399, 86400, 172799, 172800, 9 * DAY, 29 * DAY,
+                30 * DAY, 90 * DAY, 1000 * DAY):
         yield event("aged", f"age-{age}", time=at(age, ""), build=build(f"age-{age}"))
 
 
@@ -149,7 +151,7 @@ def snapshot(name, sites, **more):
     body = {"name": name, "allocator": "malloc", "blocks": sum(s[1] for s in sites), "bytes": sum(s[0] for s in sites),
             "peak": 9 << 20, "resident": 16 << 20, "sizes": [[1, 3, 3], [64, 30, 3000], [1 << 20, 5, 5 << 20]],
             "map": {"cell": 65536, "parts": [["0x7f0000010000", [65536, 0, 16384, 32768, 49152, 9]],
-                                             ["0x7f0000990000", [100] * 70]]},
+                                             ["0x7f0000990000", [100] * 56], ["0x7f0001000000", [7]]]},
             "sites": sites, "omitted_blocks": 7, "omitted_bytes": 1536}
     body.update(more)
     return body
@@ -174,12 +176,15 @@ def processes_of_a_fleet():
                      snapshot=snapshot(name, [small] * (i + 1), resident=0, omitted_bytes=0, map={
                          "cell": 64, "parts": [["0x1000", [1, 2, 64, 48, 47, 32, 31, 16, 15]], ["0x9000", [0, 1]]]}),
                      build=OLD)
+    yield record("snapshot", "p-12-99-1", time=at(6 * DAY), seconds=120, pid=12, program="/srv/tiny", build=OLD,
+                 snapshot=snapshot("byte", [[1, 1, [call("main", 1)]]], peak=1, resident=0, sizes=[[1, 1, 1]],
+                                   omitted_bytes=0, map={"cell": 4096, "parts": [["0x1000", [1]]]}))
     yield from steps_of_age()
     yield from fields_of_damage()
     yield record("summary", "p-9-99-2", time=at(2 * DAY - 5), seconds=40005, pid=9, program="/srv/idle", peak=777,
                  exit="signal 9", build=OLD, allocations=1)
     wide = [[1000 - i, 1, [call(f"site_{i}", i + 1), call("main", 900)]] for i in range(52)]
-    yield record("snapshot", "p-10-99-1", time=at(4 * DAY), seconds=7300, pid=10, snapshot=snapshot("wide", wide),
+    yield record("snapshot", "p-10-99-1", time=at(4 * DAY), seconds=7199, pid=10, snapshot=snapshot("wide", wide),
                  program="/srv/wide", build=ODD)
     sites = [{"path": "/srv/lib/libone.so", "build_id": "dd" * 20, "sites": 5, "watched": [[16, 3], [32, 1]],
               "unwatched": [48, 64, 80]},
@@ -189,6 +194,17 @@ def processes_of_a_fleet():
         yield record("summary", f"q-{i}-1-1", time=at(DAY * (i + 1)), seconds=7200 * (i + 1) * 60, mode=mode,
                      allocations=5000, exit="status 0", peak=1 << 20, build=(OLD, NEW)[i],
                      sites=sites if i == 0 else [dict(sites[0], watched=[[48, 9]], unwatched=[16, 64])])
+
+
+def name_sites(s):
+    """As the service does where it has the module's symbols."""
+    with sqlite3.connect(s.directory + "/ringfence.db") as db:
+        for offset, sources in ((16, [{"function": "std::vector<int>::push_back", "file": "/usr/vector", "line": 1},
+                                      {"function": "make_one<int>", "file": "src/one & two.c", "line": 7}]),
+                                (48, [{"function": "only_a_name"}]), (64, [{"function": "malloc"}])):
+            db.execute("INSERT OR REPLACE INTO symbol(build_id, offset, text) VALUES(?, ?, ?)",
+                       ("dd" * 20, offset, json.dumps(sources)))
+    db.close()
 
 
 def store_of_findings():
@@ -291,6 +307,7 @@ def session(name, made):
         append(s.directory, *records)
         if records:
             commanded(s, "serve --once", 0)
+            name_sites(s)
         for step, _ in steps_of(before):
             if step.startswith("clock "):
                 clock = int(step.split()[1])
