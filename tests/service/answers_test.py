@@ -170,7 +170,8 @@ def processes_of_a_fleet():
                  snapshot=snapshot("only", [small], resident=0, peak=0, sizes=[], map={"cell": 0, "parts": []},
                                    omitted_bytes=0), program="/srv/tool", build=OLD)
     yield record("snapshot", "p-9-99-1", time=at(2 * DAY), seconds=40000, pid=9,
-                 snapshot=snapshot("nothing", [], resident=0), program="/srv/idle", build=OLD)
+                 snapshot=snapshot("nothing", [], resident=0, map={"cell": 4096, "parts": [["0x1000", [0, 0]]]}),
+                 program="/srv/idle", build=OLD)
     for i, name in enumerate(("one", "two", "three")):  # of one moment, as a file has them
         yield record("snapshot", f"p-11-99-{i + 1}", time=at(5 * DAY), seconds=119.6, pid=11, program="/srv/still",
                      snapshot=snapshot(name, [small] * (i + 1), resident=0, omitted_bytes=0, map={
