@@ -110,7 +110,7 @@ def fields_of_damage():
             "other_end": [{0: 0}, {0: 0}], "scattered": [{0: 1, 5: 2}, {5: 2}]}.items()):
         for i, damage in enumerate(damages):
             yield event(place, f"w{number}-{i}-9-1", time=at(DAY - i), build=OLD, f_window=window(damage),
-                        f_allocated=stack(90 + 9 * number, "malloc", "open_" + place, "main"))
+                        f_allocated=stack(90 + 9 * number, "malloc", "open_" + place, "main", "__libc_start_main"))
 
 
 def elf(path, build_id, kind):
