@@ -129,14 +129,20 @@ def elf(path, build_id, kind):
                    struct.pack("<IIQQQQQQ", 4, 4, at, 0, 0, len(note), len(note), 4) + body + heads)
 
 
-def later():
-    """What "more" sends: a finding comes back in a build after its fix, in two environments; and processes take steps
-    that rules asked for, where there are any."""
+def a_finding_is_back():
+    """In a build after its fix, in two environments."""
     for i, environment in enumerate(("ci", "production")):
         yield event("parse", f"m-{i}-9-1", time=at(1), build=build("2.0", "abcdef1234567890"), environment=environment)
+
+
+def processes_take_steps():
     for i, rule in enumerate((1, 1, 2, 3)):
         yield record("step", f"t-{i}-9-1", time=at(300 - i), rule=rule,
                      done="sample_rate=1000" if rule < 3 else "no sweep: this mode has no snapshots")
+
+
+# What "more" sends.
+LATER = {"findings": a_finding_is_back, "processes": processes_take_steps}
 
 
 def call(name, line, module=0):
@@ -271,7 +277,7 @@ def page_of(s, path, signed_in):
     return text.rstrip("\n") + "\n" + (f"? {reply.status}\n" if reply.status != 200 else "")
 
 
-def answered(s, step, clock):
+def answered(s, step, clock, later):
     verb, _, rest = step.partition(" ")
     asked, _, pattern = rest.partition(" | ")
     if verb == "more":
@@ -314,7 +320,7 @@ def session(name, made):
                 clock = int(step.split()[1])
                 out += step + "\n"
                 continue
-            answer = fixed(s, answered(s, step, clock))
+            answer = fixed(s, answered(s, step, clock, LATER.get(name)))
             check(not re.search(r"^(\$|GET\+?|clock|more) ", answer, re.M), step, "its answer looks like a step")
             out += step + "\n" + answer
     if UPDATE:
