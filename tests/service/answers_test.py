@@ -220,6 +220,9 @@ def store_of_findings():
     elf(s.root + "/odd.debug", b"\xcc" * 20, 2)
     elf(s.root + "/other <b>", b"\x0f" * 8, 1)
     elf(s.root + "/nameless", b"", 1)
+    os.mkdir(s.root + "/lines")
+    with open(s.root + "/lines/found.jsonl", "wb") as file:
+        file.write(service.line_of(service.finding("forwarded")) + b"no JSON\n")
     return s, findings_of_a_fleet()
 
 
@@ -323,6 +326,8 @@ def session(name, made):
             answer = fixed(s, answered(s, step, clock, LATER.get(name)))
             check(not re.search(r"^(\$|GET\+?|clock|more) ", answer, re.M), step, "its answer looks like a step")
             out += step + "\n" + answer
+        log = fixed(s, s.log()) if s.process is not None else ""
+        check(re.fullmatch(r"(ringfence: collecting findings in DIR, page at http://127.0.0.1:PORT\n)?", log), log)
     if UPDATE:
         with open(path, "w", encoding="utf-8", newline="") as file:
             file.write(out)
