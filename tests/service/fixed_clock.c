@@ -1,4 +1,4 @@
-/* Preloaded: the time of day stands still at RF_CLOCK, in seconds since 1970, so that answers are the same each time. */
+/* Preloaded: the time of day stands still at RF_CLOCK, in seconds since 1970: answers are the same each time. */
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
