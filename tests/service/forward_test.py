@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Records on their way to another collector: none is lost, none counts twice, whatever fails."""
 
+import fcntl
 import http.client
 import http.server
 import itertools
@@ -16,7 +17,7 @@ import threading
 import time
 
 import service
-from service import Service, append, check, equal, event, finding, post, record
+from service import Service, append, check, equal, event, finding, line_of, post, record
 
 
 class Flaky(socketserver.ThreadingMixIn, http.server.HTTPServer):
@@ -165,6 +166,21 @@ def what_is_no_file_in_the_spool_holds_nobody_up():
             append(s.directory, event("a", "1"))
             status, said = forward("--to", f"http://127.0.0.1:{upstream.port}", "--once", "--no-shared", s.directory)
             equal((status, total(upstream)), (0, 1), said)
+
+
+def a_segment_that_a_writer_holds_is_sent_later():
+    with Service() as upstream, Service(start=False) as s:
+        words = ("--to", f"http://127.0.0.1:{upstream.port}", "--once", s.directory)
+        append(s.directory, event("a", "1"))
+        with open(s.directory + "/spool/current", "ab") as held:
+            fcntl.flock(held, fcntl.LOCK_SH)
+            check("0 records forwarded" in forward(*words)[1])
+            append(s.directory, event("b", "2"))
+            check("1 record forwarded" in forward(*words)[1], "those of others go")
+            equal(total(upstream), 1)
+            held.write(line_of(event("c", "3")))
+        check("2 records forwarded" in forward(*words)[1])
+        equal((total(upstream), os.listdir(s.directory + "/spool")), (3, []))
 
 
 def folders_of_json_lines_are_sent_once():
@@ -495,7 +511,8 @@ service.main([
     what_is_sent_on_has_an_id_and_no_more_bytes_than_are_kept, what_does_not_work_is_said,
     a_tree_of_collectors_has_all_once, it_waits_for_a_collector_that_is_not_there, an_end_on_request_is_no_failure,
     a_large_spool_is_sent_in_pieces, half_lines_are_left_out, what_is_no_file_in_the_spool_holds_nobody_up,
-    folders_of_json_lines_are_sent_once, a_log_that_was_emptied_is_read_from_its_beginning,
+    a_segment_that_a_writer_holds_is_sent_later, folders_of_json_lines_are_sent_once,
+    a_log_that_was_emptied_is_read_from_its_beginning,
     a_branch_sends_on_what_it_takes_in, two_branches_make_a_tree,
     what_curl_is_told_is_all_that_it_needs, lines_of_json_tell_who_found_what, lines_wait_for_a_collector_that_is_away,
     a_spool_goes_in_the_order_of_its_segments, steps_of_rules_are_of_one_collector])

@@ -77,7 +77,7 @@ static void ask(rf_store *store) {
   int64_t const findings = rf_store_number(store, 0, "SELECT count(*) FROM finding", "");
   for (int64_t id = 1; id <= findings && id <= 4; id++) {
     begin(&a, store);
-    show(&a, answer(&a, rf_query_finding(&a.query, id, 0)), rf_page_finding);
+    show(&a, answer(&a, rf_query_finding(&a.query, id, 0)), rf_page_of_finding);
   }
   begin(&a, store);
   show(&a, answer(&a, rf_query_coverage(&a.query, NULL, 0)), rf_page_coverage);

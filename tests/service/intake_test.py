@@ -183,6 +183,22 @@ def bytes_that_are_no_utf_8_leave_the_answers_json():
         equal(record["labels"]["name"], "A\ufffdB\u00e9")
 
 
+def bytes_that_are_no_utf_8_leave_texts_of_commands_utf_8():
+    with Service(start=False) as s:
+        for id, place in enumerate("ab"):
+            line = service.line_of(event(place, str(id), host="h-XY", program="/srv/XY", mode="mXY", environment="eXY",
+                                         build={"version": "vXY", "commit": "", "build_id": "XY" * 8},
+                                         f_allocator="aXY", f_detail="dXY"))
+            append(s.directory, line.replace(b"XY", b"\xff\xc3\xa9\xe2\x82"))
+        s.once()
+        for words, count in ((("findings",), 0), (("show", "1"), 6), (("builds",), 1), (("why", "1", "2"), 0),
+                             (("ignore", "1", "--because", "b\udcff\u00e9\udce2\udc82"), 0),
+                             (("fix", "2", "--in", "b\udcff\u00e9\udce2\udc82"), 1),
+                             (("export", "--as", "text", "--state", "all"), 4)):
+            equal(s.command(*words).count("\ufffd\u00e9\ufffd\ufffd"), count, words)  # it reads them as UTF-8
+        check("#\ufffd is not the number of a finding" in s.command("show", "#\udcff", status=2))
+
+
 def what_is_not_known_is_kept_as_it_is():
     future = {"record": "finding", "version": 2, "id": "f-1", "finding": {"new": [1, 2]}}
     kind = {"record": "sonnet", "version": 1, "id": "f-2", "lines": 14}
@@ -570,6 +586,7 @@ STEPS = [
     ["DROP TABLE steer", "DROP TABLE steer_step", "DROP TABLE steer_site"],
     ["DROP TABLE module", "DROP TABLE module_usage", "DROP TABLE site", "DROP TABLE site_watched"],
     ["DROP TABLE outgoing"],
+    ["DROP INDEX finding_waits"],
 ]
 
 
@@ -670,6 +687,7 @@ def recorded_samples_are_read():
 
 
 service.main([
+    bytes_that_are_no_utf_8_leave_texts_of_commands_utf_8,
     equal_events_are_one_finding_with_a_count, what_arrives_twice_counts_once,
     a_segment_that_was_committed_and_not_deleted_counts_once,
     segments_of_a_server_that_was_killed_are_taken_in_their_order_before_new_ones,

@@ -506,6 +506,85 @@ def pieces_have_what_their_events_had():
         equal((s.ask("show", "2")["first_seen"] < times[0], s.ask("show", "2")["last_seen"]), (True, times[3]))
 
 
+def a_fix_is_in_the_build_that_the_beginning_of_its_name_will_name():
+    """As with git: seven characters or more of a commit or a build-id, in small or capital letters."""
+    def built(version="", commit="", build_id=""):
+        return {"version": version, "commit": commit, "build_id": build_id}
+
+    old, new = built("1", build_id="11" * 20), built("2", "c0ffee" * 6 + "c0ff", "ab" * 20)
+    for name, comes in (("abababa", True), ("ab" * 20, True), ("ABABABAB", True), ("c0ffeec", True),
+                        ("C0FFEEC0FFEE", True), ("2", True), ("ababab", False), ("c0ffee", False), ("babababa", False),
+                        ("abababac", False), ("%bababab", False)):
+        with Service(start=False) as s:
+            take(s, event("a", "1", ago=500, build=old))
+            said = s.command("fix", "1", "--in", name)
+            equal(said, f"finding 1 is fixed in {name}, a build that has not been seen yet\n")
+            take(s, event("a", "2", build=old))
+            equal(state(s), "fixed", "before it")
+            take(s, event("a", "3", build=new))
+            equal(state(s), "reopened" if comes else "fixed", name)
+            if comes:
+                equal(s.command("fix", "1", "--in", name), f"finding 1 is fixed in {name}\n", "it has been seen")
+                equal([row["id"] for row in s.findings("--state", "all", "--build", name)], [1])
+
+
+def a_fix_is_in_a_build_whose_name_other_records_told():
+    """Of a commit there are several programs, each with a build-id; a version may be told later than the commit."""
+    commit = "c" * 40
+    with Service(start=False) as s:
+        take(s, event("a", "1", ago=500, build=build("a")), event("b", "2", ago=500, build=build("a")),
+             event("c", "3", ago=500, build=build("a")))
+        s.command("builds", "--add", commit)
+        for id, name in (("1", "11111111"), ("2", "22222222"), ("3", "2.0-rc1")):
+            check("has not been seen yet" in s.command("fix", id, "--in", name), name)
+        take(s, event("x", "4", build={"version": "", "commit": commit, "build_id": "1" * 40}))
+        take(s, event("x", "5", build={"version": "", "commit": commit, "build_id": "2" * 40}))
+        s.command("builds", "--add", commit, "--version", "2.0-rc1")
+        take(s, event("a", "6", build=build("c")), event("b", "7", build=build("c")), event("c", "8", build=build("c")))
+        equal([state(s, id) for id in (1, 2, 3)], ["reopened"] * 3)
+
+
+def labels_and_times_are_those_of_the_events_that_each_piece_has():
+    def seen(s, id):
+        shown = s.ask("show", str(id))
+        return ({x["name"]: x["count"] for x in shown["labels"]},
+                [shown[name][11:19] for name in ("first_seen", "last_seen")], shown["first_build"][0])
+
+    noon = "2026-01-05T12:00:0%d.000Z"
+    times = [f"12:00:0{i}" for i in range(4)]
+    rows = [("guard", 2, {"bazel_target": "//a:b_test", "attempt": "1"}), ("sample", 3, {"attempt": "1", "n": 5}),
+            ("sample", 5, {"attempt": "2", "none": {"no": "text"}}), ("guard", 7, {"bazel_target": "//a:b_test"})]
+    events = [event("a", f"{i}", time=noon % i, mode=mode, count=count, labels=labels, build=build("abcd"[i]))
+              for i, (mode, count, labels) in enumerate(rows)]
+    whole = {"bazel_target=//a:b_test": 9, "attempt=1": 5, "attempt=2": 5, "n=5": 3}
+    with Service(start=False) as s:
+        for one in events:
+            take(s, one)
+        equal(seen(s, 1), (whole, [times[0], times[3]], "a"))
+        s.command("split", "1", "--by", "mode")
+        equal(seen(s, 1), ({"bazel_target=//a:b_test": 9, "attempt=1": 2}, [times[0], times[3]], "a"))
+        equal(seen(s, 2), ({"attempt=1": 3, "attempt=2": 5, "n=5": 3}, [times[1], times[2]], "b"))
+        s.command("split", "1", "--undo")
+        equal(seen(s, 1), (whole, [times[0], times[3]], "a"))
+    with Service(start=False) as s:
+        for one in events:
+            take(s, one)
+        s.command("split", "1", "--events", "1,4")
+        equal(seen(s, 2), ({"bazel_target=//a:b_test": 9, "attempt=1": 2}, [times[0], times[3]], "a"))
+        equal(seen(s, 1), ({"attempt=1": 3, "attempt=2": 5, "n=5": 3}, [times[1], times[2]], "b"), "what remains")
+        shown = s.ask("show", "1")
+        equal([(x["first_seen"][11:19], x["last_seen"][11:19]) for x in shown["hosts"]], [(times[1], times[2])])
+        s.command("split", "1", "--undo")
+        equal(seen(s, 1), (whole, [times[0], times[3]], "a"))
+    with Service(start=False) as s:  # of the repeats only counts are kept, which stay
+        repeats = record("repeat", "e-9", of="1", count=11, mode="sample", labels={"attempt": "2"})
+        for one in [*events, repeats]:
+            take(s, one)
+        s.command("split", "1", "--by", "mode")
+        equal(seen(s, 1)[0], {"bazel_target=//a:b_test": 9, "attempt=1": 2, "attempt=2": 11})
+        equal(seen(s, 2)[0], {"attempt=1": 3, "attempt=2": 5, "n=5": 3})
+
+
 def what_a_split_leaves_is_counted_by_its_rule():
     for rule, more in (("build", {"build": build("z")}), ("environment", {"environment": "z"}),
                        ("program", {"program": "z"}), ("mode", {"mode": "z"})):
@@ -988,8 +1067,10 @@ def watch_tells_what_happens():
         append(s.directory, event("young", "2", environment="ci"))
         line = watch.stdout.readline().decode()
         s.command("ignore", "2", "--because", "known")
-        check(" new " in line and "#2" in line and "open_young" in line and " ci " in line, line)
-        check(" ignored " in watch.stdout.readline().decode())
+        when, bug = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", r"  heap-buffer-overflow at open_young src/app\.c:10\n"
+        check(re.fullmatch(when + "  new        #2      ci" + bug, line), line)
+        line = watch.stdout.readline().decode()
+        check(re.fullmatch(when + "  ignored    #2      " + bug, line), line)
         watch.kill()
         watch.wait()
         watch.stdout.close()
@@ -1072,6 +1153,8 @@ service.main([
     a_list_is_in_the_order_and_of_the_part_that_is_asked_for, a_list_counts_what_each_state_has,
     a_finding_is_shown_with_what_is_near_it, the_number_of_a_fix_counts_all_parts_and_builds_in_their_order,
     what_happened_is_told_from_a_number_on, the_store_tells_of_itself, pieces_have_what_their_events_had,
+    a_fix_is_in_the_build_that_the_beginning_of_its_name_will_name,
+    a_fix_is_in_a_build_whose_name_other_records_told, labels_and_times_are_those_of_the_events_that_each_piece_has,
     what_a_split_leaves_is_counted_by_its_rule, an_alert_that_failed_is_told_later_whole_and_once,
     a_finding_is_new_and_back_once_in_each_environment, news_of_a_part_is_told_of_the_whole,
     a_fix_is_known_by_each_name_of_its_build, a_build_that_was_told_of_is_as_new_as_that,

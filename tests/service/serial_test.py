@@ -4,6 +4,7 @@
 import os
 import random
 import re
+import resource
 import struct
 import subprocess
 import time
@@ -207,6 +208,35 @@ def noise_costs_nothing():
         check(time.time() - began < 20)
 
 
+def losses_are_counted_once_the_store_can_be_written():
+    damaged = b"#RF:00\r\n" * 3
+    with Service(start=False) as s:
+        pipe, capture = os.path.join(s.root, "uart"), os.path.join(s.root, "uart.log")
+        os.mkfifo(pipe)
+        with open(capture, "wb") as file:
+            file.write(damaged)
+        s.options = ["--serial", pipe, "--serial", capture]
+        s.start()
+        s.wait(lambda: losses(s).get("damaged serial lines") == 3)
+        _, hard = resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+        with open(pipe, "wb", buffering=0) as uart:  # a full disk, over several looks
+            uart.write(damaged)
+            time.sleep(1.2)
+            uart.write(damaged)
+            equal(losses(s).get("damaged serial lines"), 3)
+            resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+            s.wait(lambda: losses(s).get("damaged serial lines") == 9)
+            uart.write(damaged)
+            s.wait(lambda: losses(s).get("damaged serial lines") == 12)
+        s.stop()
+        words = ["serve", "--no-shared", "--dir", s.directory, "--once", "--serial", capture]
+        done = subprocess.run([service.SERVE, *words],
+                              stderr=subprocess.PIPE, check=False,
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)))
+        equal(done.returncode, 1, "it says that nothing was counted")
+        check(b"full" in done.stderr or b"no space left" in done.stderr, done.stderr)
+
+
 def what_cannot_be_read_is_said():
     with Service(start=False) as s:
         for words, said in ((("--serial", "/nowhere"), "/nowhere"),
@@ -220,4 +250,4 @@ service.main([
     a_pipe_tells_of_findings_and_of_the_board, garbled_lossy_lines_end_in_the_finding_or_say_what_is_missing,
     a_board_that_began_anew_counts_from_one_again, a_finding_whose_end_is_lost_is_told_after_a_silence,
     a_terminal_is_read_raw_and_waited_for, noise_costs_nothing,
-    what_cannot_be_read_is_said])
+    losses_are_counted_once_the_store_can_be_written, what_cannot_be_read_is_said])

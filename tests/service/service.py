@@ -138,6 +138,7 @@ class Service:
             os.mkdir(self.directory, 0o700)
         self.options = list(options)
         self.environment = environment or {}
+        self.before = None  # called in the process of the server before it begins
         self.process = None
         if start:
             self.start()
@@ -148,7 +149,8 @@ class Service:
             [SERVE, "serve", "--no-shared", "--dir", self.directory, "--listen", "127.0.0.1:0", *self.options],
             stderr=log,
             stdin=subprocess.DEVNULL,
-            env=dict(os.environ, **self.environment))
+            env=dict(os.environ, **self.environment),
+            preexec_fn=self.before)
         log.close()
         deadline = time.time() + 30
         while time.time() < deadline:

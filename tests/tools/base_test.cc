@@ -9,6 +9,8 @@
 #include <string>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
+#include <vector>
 
 extern "C" {
 #include "tools/ringfence/base/arena.h"
@@ -108,6 +110,18 @@ TEST(Diagnostics, AMessageThatIsTooLongIsCutWithinItsLine) {
   }
 }
 
+TEST(Diagnostics, AMessageSteersNoTerminalAndIsUtf8) {
+  testing::internal::CaptureStderr();
+  rf_diag("%s", "no \x1B[31mfile\x7F caf\xE9 \xC3\xA9\r\n\tat \xC2\x9B");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "ringfence: no ?[31mfile? caf\xEF\xBF\xBD \xC3\xA9?\n\tat ?\n");
+}
+
+TEST(Diagnostics, ACutMessageEndsWithAWholeCharacter) {
+  testing::internal::CaptureStderr();
+  rf_diag("%s%s", std::string(2034, 'x').c_str(), "\xC3\xA9");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "ringfence: " + std::string(2034, 'x') + "\xEF\xBF\xBD\n");
+}
+
 // ---- Sinks ----
 
 using Sinks = Base;
@@ -117,7 +131,45 @@ TEST_F(Sinks, ControlCharactersOfBothRangesAreReplaced) {
   const rf_sink to = ringfence::sink_to(&out);
   const rf_sink clean = rf_clean_sink(&to);
   rf_sink_str(&clean, "\x01\x1F \x7E\x7F\t\n\xC2\x7F|\xC2\x80\xC2\x9F\xC2\xA0\xC3\x80\xC2");
-  EXPECT_EQ(out, "?? \x7E?\t\n\xC2?|??\xC2\xA0\xC3\x80\xC2");
+  EXPECT_EQ(out, "?? \x7E?\t\n\xEF\xBF\xBD?|??\xC2\xA0\xC3\x80\xEF\xBF\xBD");
+}
+
+TEST_F(Sinks, BytesThatAreNoUtf8AreReplacedOneByOne) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"caf\xE9/b", "caf?/b"},        {"\xC0\xAF", "??"},      {"\xED\xA0\x80", "???"},
+      {"\xF4\x90\x80\x80", "????"},   {"\xF0\x9F\x98", "???"}, {"a\x80z\xFF\xFE", "a?z??"},
+      {"\xE2\x82 \xE2\x82", "?? ??"}, {"\xC2\x41", "?A"},
+  };
+  for (const auto &[text, marks] : cases) {
+    std::string expected;
+    for (const char c : marks) {
+      expected += c == '?' ? std::string("\xEF\xBF\xBD") : std::string(1, c);
+    }
+    std::string out;
+    const rf_sink to = ringfence::sink_to(&out);
+    const rf_sink clean = rf_clean_sink(&to);
+    rf_sink_str(&clean, text.c_str());
+    EXPECT_EQ(out, expected);
+  }
+}
+
+TEST_F(Sinks, CharactersOfEachLengthStay) {
+  const std::string text = "aZ~\xC2\xA0\xDF\xBF\xE0\xA0\x80\xED\x9F\xBF\xEF\xBF\xBF\xF0\x90\x80\x80\xF4\x8F\xBF\xBF\n";
+  std::string out;
+  const rf_sink to = ringfence::sink_to(&out);
+  const rf_sink clean = rf_clean_sink(&to);
+  rf_sink_str(&clean, text.c_str());
+  EXPECT_EQ(out, text);
+}
+
+TEST_F(Sinks, ACharacterBehindTheEndOfThePieceIsNoPartOfIt) {
+  std::string out;
+  const rf_sink to = ringfence::sink_to(&out);
+  const rf_sink clean = rf_clean_sink(&to);
+  rf_sink_mem(&clean, "\xE2\x82\xAC", 2);
+  rf_sink_mem(&clean, "\xC2\x80", 1);
+  rf_sink_mem(&clean, "", 0);
+  EXPECT_EQ(out, "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");
 }
 
 TEST_F(Sinks, ATextEndsWithinItsRoom) {

@@ -324,6 +324,7 @@ set(RINGFENCE_LIBRARY_SOURCES
 
 set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/base/arena.c
+  tools/ringfence/base/clean_sink.c
   tools/ringfence/base/diagnostics.c
   tools/ringfence/base/elf.c
   tools/ringfence/base/json.c

@@ -1,5 +1,7 @@
 #include "tools/ringfence/base/diagnostics.h"
 
+#include "tools/ringfence/base/clean_sink.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -15,6 +17,12 @@ void rf_diag(const char *format, ...) {
   int const room = (int)sizeof line - at - 2;
   at += length < 0 ? 0 : (length < room ? length : room);
   line[at++] = '\n';
+  /* Parts of the message come from files, arguments and servers. */
+  char out[3 * sizeof line];
+  rf_sink_buffer buffer;
+  rf_sink_buffer_init(&buffer, out, sizeof out);
+  rf_sink const clean = rf_clean_sink(&buffer.sink);
+  rf_sink_mem(&clean, line, (size_t)at);
   /* A failure cannot be reported: this is where errors are reported. */
-  (void)!write(STDERR_FILENO, line, (size_t)at);
+  (void)!write(STDERR_FILENO, out, buffer.length);
 }

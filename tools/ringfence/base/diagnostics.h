@@ -11,7 +11,7 @@ enum {
   RF_EXIT_NOT_FOUND = 127   /* no such program */
 };
 
-/* Writes "ringfence: ", the text and a line feed, by one write. */
+/* Writes "ringfence: ", the text as rf_clean_sink has it, and a line feed, by one write. */
 void rf_diag(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif /* RINGFENCE_TOOLS_BASE_DIAGNOSTICS_H */

@@ -1,7 +1,6 @@
 #include "tools/ringfence/base/sinks.h"
 
-#include <stdbool.h>
-#include <stdint.h>
+#include <stdarg.h>
 #include <string.h>
 
 static void to_file(void *context, const char *text, size_t length) {
@@ -22,30 +21,15 @@ rf_sink rf_null_sink(void) {
   return (rf_sink){to_nowhere, NULL};
 }
 
-/* Bytes at `at` that are one control character; 0: it is none. */
-static size_t control_bytes(const unsigned char *at, size_t left) {
-  bool const c0 = (at[0] < 0x20 && at[0] != '\n' && at[0] != '\t') || at[0] == 0x7F;
-  bool const c1 = at[0] == 0xC2 && left > 1 && at[1] >= 0x80 && at[1] < 0xA0;
-  return c1 ? 2 : c0;
-}
-
-static void to_clean(void *context, const char *text, size_t length) {
-  const rf_sink *const to = (const rf_sink *)context;
-  size_t start = 0;
-  for (size_t i = 0; i < length;) {
-    size_t const bytes = control_bytes((const unsigned char *)text + i, length - i);
-    if (bytes != 0) {
-      rf_sink_mem(to, text + start, i - start);
-      rf_sink_char(to, '?');
-      start = i + bytes;
-    }
-    i += bytes != 0 ? bytes : 1;
-  }
-  rf_sink_mem(to, text + start, length - start);
-}
-
-rf_sink rf_clean_sink(const rf_sink *to) {
-  return (rf_sink){to_clean, (void *)(uintptr_t)to};
+void rf_print_clean(const char *format, ...) {
+  rf_bump_arena arena = {NULL};
+  rf_sink const out = rf_file_sink(stdout);
+  rf_sink const clean = rf_clean_sink(&out);
+  va_list arguments;
+  va_start(arguments, format);
+  rf_sink_str(&clean, rf_bump_arena_vprint(&arena, format, arguments));
+  va_end(arguments);
+  rf_bump_arena_free(&arena);
 }
 
 static void to_memory(void *context, const char *text, size_t length) {

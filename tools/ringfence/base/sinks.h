@@ -3,6 +3,7 @@
 #define RINGFENCE_TOOLS_BASE_SINKS_H
 
 #include "tools/ringfence/base/arena.h"
+#include "tools/ringfence/base/clean_sink.h"
 
 #include <ringfence/sink.h>
 #include <stdio.h>
@@ -13,9 +14,8 @@ rf_sink rf_file_sink(FILE *file);
 /* Drops all text. */
 rf_sink rf_null_sink(void);
 
-/* Writes to `to`, which must outlive it, with "?" for control characters other than line feed and tab, those of C1 too:
- * names come from files that others wrote, and a terminal obeys them. A character must come in one piece. */
-rf_sink rf_clean_sink(const rf_sink *to);
+/* As printf, by a clean sink. */
+void rf_print_clean(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Text of any length. */
 typedef struct rf_text_sink {

@@ -192,8 +192,8 @@ static void print_trace(const options *o, const trace *t) {
   for (size_t i = 0; i < t->count; i++) {
     kinds[t->ops[i].kind]++;
   }
-  (void)printf("%s: %zu requests (%zu alloc, %zu free, %zu realloc)", o->path, t->count, kinds[TRACE_ALLOC],
-               kinds[TRACE_FREE], kinds[TRACE_REALLOC]);
+  rf_print_clean("%s: %zu requests (%zu alloc, %zu free, %zu realloc)", o->path, t->count, kinds[TRACE_ALLOC],
+                 kinds[TRACE_FREE], kinds[TRACE_REALLOC]);
   if (t->process != 0) {
     (void)printf(" of process %lu", (unsigned long)t->process);
   }

@@ -1,5 +1,6 @@
 #include "tools/ringfence/cli/trace_leaks.h"
 
+#include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/base/words.h"
 #include "tools/ringfence/model/frame_view.h"
 #include "tools/ringfence/symbols/symbolize.h"
@@ -95,7 +96,7 @@ static void print_group(rf_bump_arena *arena, const group *g, const rf_record *r
   rf_stack_view const view = rf_stack_view_of(arena, record, RF_STACK_ALLOCATED);
   (void)printf("    %s in %s\n", rf_counted(arena, g->bytes, "byte"), rf_counted(arena, g->blocks, "block"));
   for (size_t i = 0; i < view.count; i++) {
-    (void)printf("      #%zu %s\n", i, rf_frame_view_text(arena, &view.list[i], NULL));
+    rf_print_clean("      #%zu %s\n", i, rf_frame_view_text(arena, &view.list[i], NULL));
   }
   if (view.count == 0) {
     (void)printf("      (call site not recorded)\n");

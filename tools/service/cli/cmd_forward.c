@@ -155,7 +155,7 @@ static int forward(asked *a, char **words, int count) {
   (void)printf("%s forwarded; the collector had %" PRIu64 " of them\n", rf_counted(&a->arena, f.sent, "record"),
                f.twice);
   if (f.lost != 0) {
-    rf_diag("%" PRIu64 " half-written or unreadable lines were left out", f.lost);
+    rf_diag("%s left out", rf_counted(&a->arena, f.lost, "half-written or unreadable line"));
   }
   return fine || stopped != 0 ? 0 : RF_EXIT_FAILED;
 }

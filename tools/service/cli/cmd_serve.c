@@ -99,10 +99,14 @@ typedef struct given {
 
 /* ---- Options ---- */
 
+/* Digits alone: strtol would take blanks and a sign. */
+static bool read_number(const char *text, long most, long *out) {
+  *out = strtol(text, NULL, 10);
+  return text[0] != '\0' && text[strspn(text, "0123456789")] == '\0' && *out <= most;
+}
+
 static bool set_number(const char *name, const char *text, long most, long *out) {
-  char *end = NULL;
-  *out = strtol(text, &end, 10);
-  if (end == text || *end != '\0' || *out < 0 || *out > most) {
+  if (!read_number(text, most, out)) {
     rf_diag("--%s %s: use a number from 0 to %ld", name, text, most);
     return false;
   }
@@ -111,21 +115,19 @@ static bool set_number(const char *name, const char *text, long most, long *out)
 
 /* "127.0.0.1:7117", "[::1]:7117", "7117". */
 static bool set_listen(given *g, const char *text) {
+  const char *at = text;
   long port = 0;
   const char *const colon = strrchr(text, ':');
-  const char *const digits = colon == NULL ? text : colon + 1;
   size_t length = colon == NULL ? 0 : (size_t)(colon - text);
-  if (!set_number(rows[LISTEN].name, digits, 65535, &port)) {
-    return false;
-  }
-  if (length >= 2 && text[0] == '[' && text[length - 1] == ']') {
-    text++;
+  bool const numbered = read_number(colon == NULL ? text : colon + 1, 65535, &port);
+  if (length >= 2 && at[0] == '[' && at[length - 1] == ']') {
+    at++;
     length -= 2;
   }
   g->serve.http.port = (unsigned)port;
-  g->serve.http.address = length == 0 ? "127.0.0.1" : rf_bump_arena_text(g->arena, text, length);
-  if (!rf_http_is_address(g->serve.http.address)) {
-    rf_diag("--listen %s: use an address and a port, as in 127.0.0.1:7117", g->serve.http.address);
+  g->serve.http.address = length == 0 ? "127.0.0.1" : rf_bump_arena_text(g->arena, at, length);
+  if (!numbered || !rf_http_is_address(g->serve.http.address)) {
+    rf_diag("--listen %s: use an address and a port, as in 127.0.0.1:7117", text);
     return false;
   }
   return true;

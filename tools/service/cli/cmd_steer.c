@@ -61,7 +61,7 @@ static int change(steering *s) {
     rf_json_close(&w, "}");
     (void)puts(s->cli.text.text);
   } else {
-    (void)printf("%s%s\n", message, runs ? "" : "; processes see it when `ringfence serve` runs on this folder");
+    rf_print_clean("%s%s\n", message, runs ? "" : "; processes see it when `ringfence serve` runs on this folder");
   }
   return 0;
 }

@@ -80,7 +80,7 @@ static bool upload_there(asked *a, const char *path) {
                                : rf_json_text(root, "error", "the server there is not a collector"));
     return false;
   }
-  (void)puts(a->cli.json ? answer.text : rf_json_text(root, "done", ""));
+  rf_print_clean("%s\n", a->cli.json ? answer.text : rf_json_text(root, "done", ""));
   return true;
 }
 
@@ -99,7 +99,7 @@ static bool upload_here(asked *a, const char *path) {
     rf_json_close(&w, "}");
     (void)puts(a->cli.text.text);
   } else {
-    (void)puts(message);
+    rf_print_clean("%s\n", message);
   }
   return done;
 }

@@ -15,7 +15,10 @@ static const rf_option rows[ROWS] = {
     [DIR] = {"dir", '\0', "DIR", "the collector's folder", NULL},
     [JSON] = {"json", '\0', NULL, "print JSON", NULL},
     [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
-    [IN] = {"in", '\0', "BUILD", "the commit, version or build-id that has the fix; without it, the next build", NULL},
+    [IN] = {"in", '\0', "BUILD",
+            "the build that has the fix: its version, commit or build-id, of these two 7 characters or more;\n"
+            "also one that comes later; without it, the next build",
+            NULL},
     [BECAUSE] = {"because", '\0', "TEXT", "the reason", NULL},
     [ADD] = {"add", '\0', "COMMIT", "tell of a build before its first event", NULL},
     [VERSION] = {"version", '\0', "V", "its version", NULL},
@@ -87,7 +90,7 @@ static void say(const decision *d, const char *name, const char *message) {
     rf_json_close(&w, "}");
     (void)puts(d->cli.text.text);
   } else {
-    (void)puts(message);
+    rf_print_clean("%s\n", message);
   }
 }
 
@@ -120,7 +123,7 @@ static int decide(const char *usage, uint32_t mask, int count, int argc, char **
 }
 
 static int fix(int argc, char **argv) {
-  return decide("fix ID [--in COMMIT]", 1U << IN, 1, argc, argv);
+  return decide("fix ID [--in BUILD]", 1U << IN, 1, argc, argv);
 }
 
 static int ignore(int argc, char **argv) {

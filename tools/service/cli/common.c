@@ -13,6 +13,10 @@
 
 static bool apply_chosen(void *context, size_t row, const char *argument) {
   const rf_cli_options *const o = (const rf_cli_options *)context;
+  if (argument != NULL && argument[0] == '\0' && strcmp(o->rows[row].name, "dir") == 0) {
+    rf_diag("--dir has an empty name; is a variable not set?");
+    return false;
+  }
   return o->apply(o->context, o->ids[row], argument);
 }
 

@@ -339,8 +339,8 @@ static bool start(server *s) {
 static int take_once(server *s) {
   bool more = false;
   open_shared(s);
-  rf_serial_lines_finish(&s->serial, &s->intake);
-  bool fine = rf_spool_take(&s->spool, &s->intake, false, &more);
+  bool const counted = rf_serial_lines_finish(&s->serial, &s->intake);
+  bool fine = counted && rf_spool_take(&s->spool, &s->intake, false, &more);
   size_t held = s->spool.held;
   for (size_t i = 0; i < SHARED && fine; i++) {
     fine = rf_spool_take(&s->shared[i], &s->intake, false, &more);

@@ -7,7 +7,6 @@
 #include "tools/service/intake/names.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,17 +23,6 @@ void rf_print_safe(const char *text) {
       text++;
     }
   }
-}
-
-void rf_print_clean(const char *format, ...) {
-  rf_bump_arena arena = {NULL};
-  rf_sink const out = rf_file_sink(stdout);
-  rf_sink const clean = rf_clean_sink(&out);
-  va_list arguments;
-  va_start(arguments, format);
-  rf_sink_str(&clean, rf_bump_arena_vprint(&arena, format, arguments));
-  va_end(arguments);
-  rf_bump_arena_free(&arena);
 }
 
 static void put_line(const char *name, const char *value) {
@@ -141,14 +129,19 @@ void rf_print_finding(rf_bump_arena *arena, rf_store *store, const rf_json *root
 }
 
 void rf_print_builds(const rf_json *root) {
-  (void)puts("  findings   new   events   hours  order    build");
-  for (const rf_json *b = rf_json_list(root, "builds"); b != NULL; b = b->next) {
+  const rf_json *const list = rf_json_list(root, "builds");
+  (void)puts(list == NULL ? "no build is known yet" : "  findings   new   events   hours  order    build");
+  for (const rf_json *b = list; b != NULL; b = b->next) {
+    const char *const version = rf_json_text(b, "version", "");
+    const char *const name = rf_json_text(b, "name", "");
     (void)printf("  %8" PRIu64 " %5" PRIu64 " %8" PRIu64 " %7s  %-7s  ", rf_json_unsigned(b, "findings", 0),
                  rf_json_unsigned(b, "new_findings", 0), rf_json_unsigned(b, "events", 0),
                  rf_json_member(b, "hours")->text, rf_json_bool(b, "order_guessed", false) ? "guessed" : "given");
-    rf_print_safe(rf_json_text(b, "version", ""));
-    (void)putchar(' ');
-    rf_print_safe(rf_json_text(b, "name", ""));
+    if (version[0] != '\0' && strcmp(version, name) != 0) {
+      rf_print_safe(version);
+      (void)putchar(' ');
+    }
+    rf_print_safe(name);
     (void)putchar('\n');
   }
 }
@@ -169,11 +162,7 @@ void rf_print_activity(const rf_json *root) {
 void rf_print_why(const rf_json *root) {
   for (const char *line = rf_json_text(root, "why", ""); *line != '\0';) {
     size_t const length = strcspn(line, "\n");
-    for (size_t i = 0; i < length; i++) {
-      char const one[2] = {line[i], '\0'};
-      rf_print_safe(one);
-    }
-    (void)putchar('\n');
+    rf_print_clean("%.*s\n", (int)length, line);
     line += length + (line[length] == '\n');
   }
 }

@@ -3,6 +3,7 @@
 #define RINGFENCE_TOOLS_SERVICE_CLI_PRINT_H
 
 #include "tools/ringfence/base/json.h"
+#include "tools/ringfence/base/sinks.h"
 #include "tools/service/store/store.h"
 
 #ifdef __cplusplus
@@ -11,9 +12,6 @@ extern "C" {
 
 /* Text of programs that are checked: nothing of it may steer the terminal. */
 void rf_print_safe(const char *text);
-
-/* As printf; control characters but line feed and tab become "?". */
-void rf_print_clean(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 void rf_print_findings(rf_bump_arena *arena, const rf_json *root);
 void rf_print_finding(rf_bump_arena *arena, rf_store *store, const rf_json *root);

@@ -47,7 +47,7 @@ void rf_serial_lines_read(rf_serial_lines *lines, const struct pollfd fds[RF_SER
   }
 }
 
-static void note_losses(rf_serial_source *s, rf_intake *intake) {
+static void note_losses(const rf_serial_source *s, rf_intake *intake) {
   rf_serial_losses const lost = rf_serial_source_losses(s);
   const struct {
     const char *reason;
@@ -62,20 +62,30 @@ static void note_losses(rf_serial_source *s, rf_intake *intake) {
   }
 }
 
+/* What a transaction that fails would have counted is counted by the next. */
+static bool commit(rf_serial_lines *lines, rf_intake *intake) {
+  for (size_t i = 0; i < lines->count; i++) {
+    note_losses(&lines->list[i], intake);
+  }
+  bool const done = rf_intake_commit(intake);
+  for (size_t i = 0; i < lines->count && done; i++) {
+    rf_serial_source_told(&lines->list[i]);
+  }
+  return done;
+}
+
 void rf_serial_lines_tick(rf_serial_lines *lines, rf_intake *intake, int64_t now) {
   for (size_t i = 0; i < lines->count; i++) {
     rf_serial_source_tick(&lines->list[i], now);
-    note_losses(&lines->list[i], intake);
   }
-  (void)rf_intake_commit(intake);
+  (void)commit(lines, intake);
 }
 
-void rf_serial_lines_finish(rf_serial_lines *lines, rf_intake *intake) {
+bool rf_serial_lines_finish(rf_serial_lines *lines, rf_intake *intake) {
   for (size_t i = 0; i < lines->count; i++) {
     while (rf_serial_source_read(&lines->list[i], 0)) {
     }
     rf_serial_source_finish(&lines->list[i]);
-    note_losses(&lines->list[i], intake);
   }
-  (void)rf_intake_commit(intake);
+  return commit(lines, intake);
 }

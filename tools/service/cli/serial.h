@@ -29,8 +29,8 @@ void rf_serial_lines_read(rf_serial_lines *lines, const struct pollfd fds[RF_SER
 /* To be called every second; notes what was lost, in transactions of the intake. */
 void rf_serial_lines_tick(rf_serial_lines *lines, rf_intake *intake, int64_t now);
 
-/* Reads all that is there, to the end of files. */
-void rf_serial_lines_finish(rf_serial_lines *lines, rf_intake *intake);
+/* Reads all that is there, to the end of files. False, with the store's error set, where losses were not noted. */
+bool rf_serial_lines_finish(rf_serial_lines *lines, rf_intake *intake);
 
 #ifdef __cplusplus
 }

@@ -234,7 +234,7 @@ static enum MHD_Result get_page(rf_request *r) {
   }
   if (strncmp(r->path, finding_path, strlen(finding_path)) == 0) {
     return answer_page(r, rf_bump_arena_print(&r->arena, "findings/%s", r->path + strlen(finding_path)),
-                       rf_page_finding);
+                       rf_page_of_finding);
   }
   if (strncmp(r->path, process_path, strlen(process_path)) == 0) {
     return answer_page(r, rf_bump_arena_print(&r->arena, "processes/%s", r->path + strlen(process_path)),

@@ -13,6 +13,27 @@ const char *rf_build_name(const char *version, const char *revision, const char 
   return name[0] == '\0' ? "(unknown)" : name;
 }
 
+/* Fixes that wait for the build, by the beginning of a commit or a build-id, too. */
+static void tie_fixes(rf_store *store, int64_t id, const char *version, const char *revision, const char *build_id) {
+  rf_store_run(store,
+               "UPDATE finding SET fixed_build = ?1 WHERE state = 'fixed' AND fixed_build IS NULL AND fixed_in IS NOT"
+               " NULL AND (fixed_in IN (?2, ?3, ?4) OR (length(fixed_in) >= 7 AND lower(fixed_in) IN"
+               " (substr(lower(?3), 1, length(fixed_in)), substr(lower(?4), 1, length(fixed_in)))))",
+               "ittt", id, version, revision, build_id);
+}
+
+/* Of one commit there are programs with a build-id each; CI may tell of it before any of them runs. */
+static void tell_more(rf_store *store, int64_t id, const char *version, const char *revision, const char *build_id) {
+  if (rf_store_number(store, 0, "SELECT 1 FROM build WHERE id = ? AND version = ? AND build_id = ?", "itt", id, version,
+                      build_id) == 0) {
+    rf_store_run(store,
+                 "UPDATE build SET version = CASE WHEN version = '' THEN ?2 ELSE version END, build_id = CASE WHEN"
+                 " build_id = '' THEN ?3 ELSE build_id END WHERE id = ?1 AND (version = '' OR build_id = '')",
+                 "itt", id, version, build_id);
+    tie_fixes(store, id, version, revision, build_id);
+  }
+}
+
 static int64_t insert(rf_store *store, const char *version, const char *revision, const char *build_id, int64_t time,
                       bool given) {
   rf_store_run(store,
@@ -21,17 +42,17 @@ static int64_t insert(rf_store *store, const char *version, const char *revision
                "ttttiii", rf_build_name(version, revision, build_id), version, revision, build_id, time, (int64_t)given,
                given ? rf_store_now() : time);
   int64_t const id = sqlite3_last_insert_rowid(store->db);
-  rf_store_run(store,
-               "UPDATE finding SET fixed_build = ?1 WHERE state = 'fixed' AND fixed_build IS NULL AND fixed_in IS NOT"
-               " NULL AND (fixed_in = ?2 OR fixed_in = ?3 OR fixed_in = ?4 OR (length(fixed_in) >= 7 AND substr(?3,"
-               " 1, length(fixed_in)) = fixed_in))",
-               "ittt", id, version, revision, build_id);
+  tie_fixes(store, id, version, revision, build_id);
   return id;
 }
 
 int64_t rf_build_of(rf_store *store, const char *version, const char *revision, const char *build_id, int64_t time) {
   int64_t const id = find(store, rf_build_name(version, revision, build_id));
-  return id != 0 || store->failed ? id : insert(store, version, revision, build_id, time, false);
+  if (id == 0 && !store->failed) {
+    return insert(store, version, revision, build_id, time, false);
+  }
+  tell_more(store, id, version, revision, build_id);
+  return id;
 }
 
 int64_t rf_build_given(rf_store *store, const char *version, const char *revision, int64_t time) {
@@ -44,6 +65,7 @@ int64_t rf_build_given(rf_store *store, const char *version, const char *revisio
       "UPDATE build SET ordered_at = ?2, given = 1, version = CASE WHEN ?3 = '' THEN version ELSE ?3 END WHERE id ="
       " ?1",
       "iit", id, time, version);
+  tie_fixes(store, id, version, revision, "");
   return id;
 }
 
@@ -58,8 +80,8 @@ int64_t rf_build_named(rf_store *store, const char *text) {
     return exact;
   }
   return rf_store_number(store, 0,
-                         "SELECT id FROM build WHERE substr(revision, 1, length(?1)) = ?1 OR substr(build_id, 1,"
-                         " length(?1)) = ?1 ORDER BY ordered_at DESC",
+                         "SELECT id FROM build WHERE lower(?1) IN (substr(lower(revision), 1, length(?1)),"
+                         " substr(lower(build_id), 1, length(?1))) ORDER BY ordered_at DESC",
                          "t", text);
 }
 

@@ -12,15 +12,15 @@ extern "C" {
 const char *rf_build_name(const char *version, const char *revision, const char *build_id);
 
 /* The build of an event: one for each revision, else for each version, else for each build-id. Made where it is new,
- * with its first sight as a guess of its place in the order; fixes that wait for it are tied to it. Within a
- * transaction. */
+ * with its first sight as a guess of its place in the order; fixes that wait for it, by any of its names, are tied to
+ * it. Within a transaction. */
 int64_t rf_build_of(rf_store *store, const char *version, const char *revision, const char *build_id, int64_t time);
 
 /* Says where a build stands in the order, as CI knows: `time` in ms, of its revision. Makes it where it is new. */
 int64_t rf_build_given(rf_store *store, const char *version, const char *revision, int64_t time);
 
-/* The build that `text` names: a version, a revision or the start of one (7 or more characters), a build-id. 0: none.
- */
+/* The build that `text` names: a version, a revision, a build-id, or the start of either of these two: 7 characters or
+ * more, in small or capital letters. 0: none. */
 int64_t rf_build_named(rf_store *store, const char *text);
 
 /* True if the fix of `finding`, which is fixed, is in `build`: an event of it is a regression. False if the order of

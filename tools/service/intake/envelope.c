@@ -82,6 +82,17 @@ static int64_t bounded(uint64_t value, int64_t least) {
   return value > (uint64_t)most ? most : (int64_t)value < least ? least : (int64_t)value;
 }
 
+size_t rf_envelope_labels(rf_bump_arena *arena, const rf_json *labels, const char *out[RF_LABELS_MOST]) {
+  size_t used = 0;
+  bool const is_object = labels != NULL && labels->type == RF_JSON_OBJECT;
+  for (const rf_json *l = is_object ? labels->first : NULL; l != NULL && used < RF_LABELS_MOST; l = l->next) {
+    if (l->text != NULL && l->name != NULL) {
+      out[used++] = rf_bump_arena_print(arena, "%s=%s", l->name, l->text);
+    }
+  }
+  return used;
+}
+
 static void read_process(rf_bump_arena *arena, const rf_json *root, rf_envelope *e) {
   const rf_json *const build = rf_json_member(root, "build");
   const rf_json *const labels = rf_json_member(root, "labels");

@@ -60,6 +60,12 @@ typedef struct rf_envelope {
  * before 2001, as of a clock that was never set, are taken as now. */
 rf_envelope rf_envelope_read(rf_bump_arena *arena, const char *line, size_t length, int64_t now);
 
+enum { RF_LABELS_MOST = 8 };
+
+/* The labels that count, as "name=text": the first of `labels`, an object or NULL, that are texts, numbers or the like.
+ * Returns their number. */
+size_t rf_envelope_labels(rf_bump_arena *arena, const rf_json *labels, const char *out[RF_LABELS_MOST]);
+
 /* The program without what differs from one run of a build to the next: the folders of Bazel's sandbox and runfiles. */
 const char *rf_program_name(rf_bump_arena *arena, const char *path);
 

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DAY_MS = 86400000, LABELS_MOST = 8, OTHERS_MOST = 10000 };
+enum { DAY_MS = 86400000, OTHERS_MOST = 10000 };
 
 bool rf_intake_init(rf_intake *intake, rf_store *store, const rf_intake_options *options) {
   *intake = (rf_intake){.store = store, .options = options};
@@ -165,14 +165,11 @@ static rf_window_rule rule_for(const rf_intake_options *options, const rf_envelo
 }
 
 static void count_labels(rf_intake *intake, int64_t finding, const rf_envelope *e) {
-  unsigned used = 0;
-  for (const rf_json *l = e->labels == NULL ? NULL : e->labels->first; l != NULL && used < LABELS_MOST; l = l->next) {
-    if (l->text != NULL && l->name != NULL) {
-      const char *const text = rf_bump_arena_print(&intake->line_arena, "%s=%s", l->name, l->text);
-      int64_t const label = rf_known_name(&intake->known, &intake->batch.arena, intake->store, RF_NAME_LABEL, text);
-      count(intake, finding, RF_COUNT_LABEL, label, e->count, e->time);
-      used++;
-    }
+  const char *labels[RF_LABELS_MOST];
+  size_t const used = rf_envelope_labels(&intake->line_arena, e->labels, labels);
+  for (size_t i = 0; i < used; i++) {
+    int64_t const label = rf_known_name(&intake->known, &intake->batch.arena, intake->store, RF_NAME_LABEL, labels[i]);
+    count(intake, finding, RF_COUNT_LABEL, label, e->count, e->time);
   }
 }
 

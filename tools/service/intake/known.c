@@ -28,7 +28,7 @@ int64_t rf_known_name(rf_known *known, rf_bump_arena *arena, rf_store *store, rf
 }
 
 int64_t rf_known_build(rf_known *known, rf_bump_arena *arena, rf_store *store, const rf_envelope *e) {
-  const char *const name = rf_build_name(e->version, e->commit, e->build_id);
+  const char *const name = rf_bump_arena_print(arena, "%s\n%s\n%s", e->version, e->commit, e->build_id);
   rf_known_row *const row = place_of(known, BUILD, name);
   return row->id != 0 ? row->id
                       : keep(row, arena, BUILD, name, rf_build_of(store, e->version, e->commit, e->build_id, e->time));

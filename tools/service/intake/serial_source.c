@@ -287,12 +287,18 @@ void rf_serial_source_finish(rf_serial_source *s) {
   hand_out(s);
 }
 
-rf_serial_losses rf_serial_source_losses(rf_serial_source *s) {
-  rf_serial_losses const now = {s->serial.damaged, s->serial.incomplete, s->serial.missing};
-  rf_serial_losses const out = {now.damaged - s->told.damaged, now.incomplete - s->told.incomplete,
-                                now.missing - s->told.missing};
-  s->told = now;
-  return out;
+static rf_serial_losses all_losses(const rf_serial_source *s) {
+  return (rf_serial_losses){s->serial.damaged, s->serial.incomplete, s->serial.missing};
+}
+
+rf_serial_losses rf_serial_source_losses(const rf_serial_source *s) {
+  rf_serial_losses const all = all_losses(s);
+  return (rf_serial_losses){all.damaged - s->told.damaged, all.incomplete - s->told.incomplete,
+                            all.missing - s->told.missing};
+}
+
+void rf_serial_source_told(rf_serial_source *s) {
+  s->told = all_losses(s);
 }
 
 bool rf_serial_source_open(rf_serial_source *s, const char *path, unsigned baud, const rf_serial_image *image,

@@ -72,8 +72,9 @@ void rf_serial_source_tick(rf_serial_source *s, int64_t now);
 /* Hands out what is open; the source is at its end. */
 void rf_serial_source_finish(rf_serial_source *s);
 
-/* The losses since the last call. */
-rf_serial_losses rf_serial_source_losses(rf_serial_source *s);
+/* The losses since rf_serial_source_told, which says that they have been counted. */
+rf_serial_losses rf_serial_source_losses(const rf_serial_source *s);
+void rf_serial_source_told(rf_serial_source *s);
 
 #ifdef __cplusplus
 }

@@ -21,6 +21,8 @@ typedef struct event {
   rf_record *record;
   const char *program;
   rf_event_keys keys;
+  const char *labels[RF_LABELS_MOST];
+  size_t label_count;
 } event;
 
 static event read_event(rf_store *store, rf_bump_arena *arena, sqlite3_stmt *s) {
@@ -36,6 +38,7 @@ static event read_event(rf_store *store, rf_bump_arena *arena, sqlite3_stmt *s) 
              .program = rf_bump_arena_copy(arena, rf_store_text(s, 9))};
   const rf_json *const root = rf_json_parse(arena, text, strlen(text));
   e.record = rf_record_read(arena, rf_json_member(root, "finding"));
+  e.label_count = rf_envelope_labels(arena, rf_json_member(root, "labels"), e.labels);
   if (e.record != NULL) {
     rf_names_apply(store, arena, e.record);
     rf_record_trim(e.record, NULL, false);
@@ -85,6 +88,9 @@ static void count_event(rf_store *store, int64_t finding, const event *e, int64_
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
     count(store, finding, all[i].kind, all[i].what, by, e->at.time);
   }
+  for (size_t i = 0; i < e->label_count; i++) {
+    count(store, finding, RF_COUNT_LABEL, rf_name_id(store, RF_NAME_LABEL, e->labels[i]), by, e->at.time);
+  }
   for (unsigned i = 0; i < bytes; i++) {
     count(store, finding, RF_COUNT_WRITTEN, rf_written_pack(written[i]), by, e->at.time);
   }
@@ -97,15 +103,35 @@ static void count_event(rf_store *store, int64_t finding, const event *e, int64_
                "iiii", finding, by, bytes != 0 ? by : INT64_C(0), one_bit ? by : INT64_C(0));
 }
 
+/* Counts anew where all events are kept: times of counters are then those of the events that it has now. */
+static void recount(rf_store *store, rf_bump_arena *arena, int64_t finding) {
+  size_t all = 0;
+  const event *const events = read_events(store, arena, finding, &all);
+  int64_t left = rf_store_number(store, 0, "SELECT count FROM finding WHERE id = ?", "i", finding);
+  bool readable = true;
+  for (size_t i = 0; i < all; i++) {
+    left -= events[i].at.count;
+    readable = readable && events[i].record != NULL;
+  }
+  if (left != 0 || !readable) {
+    return;
+  }
+  rf_store_run(store, "DELETE FROM counter WHERE finding = ?", "i", finding);
+  rf_store_run(store, "UPDATE finding SET count = 0, damaged = 0, one_bit = 0 WHERE id = ?", "i", finding);
+  for (size_t i = 0; i < all; i++) {
+    count_event(store, finding, &events[i], 1);
+  }
+}
+
 /* First, last and richest are those that it has now. */
 static void settle(rf_store *store, int64_t finding) {
   rf_store_run(
       store,
       "UPDATE finding SET first_event = (SELECT id FROM event WHERE finding = ?1 ORDER BY time, id LIMIT 1), last_event"
-      " = (SELECT id FROM event WHERE finding = ?1 ORDER BY time DESC, id DESC LIMIT 1), last_seen = (SELECT"
-      " max(last_seen) FROM counter WHERE finding = ?1 AND kind = 1), last_build = (SELECT build FROM event WHERE"
-      " finding = ?1 ORDER BY time DESC, id DESC LIMIT 1) WHERE id = ?1",
+      " = (SELECT id FROM event WHERE finding = ?1 ORDER BY time DESC, id DESC LIMIT 1), last_build = (SELECT build"
+      " FROM event WHERE finding = ?1 ORDER BY time DESC, id DESC LIMIT 1) WHERE id = ?1",
       "i", finding);
+  rf_decision_renew(store, finding);
   rf_store_run(store,
                "UPDATE finding SET richest_event = last_event, richest = 0 WHERE id = ?1 AND richest_event NOT IN"
                " (SELECT id FROM event WHERE finding = ?1)",
@@ -199,6 +225,7 @@ static int64_t by_rule(rf_store *store, rf_bump_arena *arena, int64_t finding, r
       moved++;
     }
   }
+  recount(store, arena, finding);
   settle(store, finding);
   note_left(store, finding, rule, stay);
   return moved;
@@ -253,6 +280,7 @@ static bool by_events(rf_store *store, rf_bump_arena *arena, int64_t finding, co
     }
   }
   settle(store, to);
+  recount(store, arena, finding);
   settle(store, finding);
   (void)snprintf(message, RF_TRIAGE_MESSAGE, "%zu events of finding %" PRId64 " are finding %" PRId64 " now", used,
                  finding, to);

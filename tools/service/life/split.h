@@ -12,7 +12,7 @@ extern "C" {
 bool rf_split_check(const char *how, char message[RF_TRIAGE_MESSAGE]);
 
 /* By `how`: a rule (rf_split_named), which also holds for events to come; or "events:7,9", the events that leave.
- * Events that are kept move with all that is counted of them but their labels; counts of events that are not kept stay.
+ * Events that are kept move with all that is counted of them; counts of events that are not kept stay.
  * Within an open transaction. False with a sentence in `message` where nothing was done. */
 bool rf_split_apply(rf_store *store, int64_t finding, const char *how, char message[RF_TRIAGE_MESSAGE]);
 

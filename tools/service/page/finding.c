@@ -180,7 +180,7 @@ static void record(const rf_page *p) {
   rf_page_raw(p, "</section>\n");
 }
 
-void rf_page_finding(const rf_page *page) {
+void rf_page_of_finding(const rf_page *page) {
   rf_page_head(page->sink,
                rf_bump_arena_print(page->arena, "#%" PRIu64 " %s", rf_json_unsigned(page->json, "id", 0),
                                    rf_json_text(page->json, "bug", "")),

@@ -37,7 +37,7 @@ typedef struct rf_page {
 typedef void rf_page_maker(const rf_page *page);
 
 void rf_page_findings(const rf_page *page);
-void rf_page_finding(const rf_page *page);
+void rf_page_of_finding(const rf_page *page);
 void rf_page_builds(const rf_page *page);
 void rf_page_coverage(const rf_page *page);
 void rf_page_module(const rf_page *page); /* the call sites of one */

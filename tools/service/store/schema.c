@@ -101,6 +101,10 @@ static const char *const steps[] = {
     /* Records that wait to be sent on to another collector; a number is never used again. */
     "CREATE TABLE outgoing(id INTEGER PRIMARY KEY AUTOINCREMENT, bytes INTEGER NOT NULL, text TEXT NOT NULL);CREATE"
     " INDEX outgoing_bytes ON outgoing(bytes);",
+
+    /* Fixes that wait for their build: looked for with each build-id that comes. */
+    "CREATE INDEX finding_waits ON finding(fixed_in) WHERE state = 'fixed' AND fixed_build IS NULL AND fixed_in IS NOT"
+    " NULL;",
 };
 
 enum { STEPS = sizeof steps / sizeof steps[0] };
