@@ -20,6 +20,7 @@ namespace ringfence_test {
 namespace {
 
 constexpr uint16_t kThread = 5;
+constexpr unsigned kGeneration = 6; // forks of several threads
 
 rf_view view_at(const void *p) {
   rf_view v = {};
@@ -50,6 +51,7 @@ protected:
     heap_alone([&] {
       rf_heap_options_now.usual = GetParam();
       rf_heap_options_now.reporter = recorder_.reporter();
+      rf_heap_generation = kGeneration;
       cache_ = rf_cache_take(0);
       rf_cache_set_number(cache_, kThread);
       test();
@@ -90,6 +92,7 @@ TEST_P(SlotBytes, OfANewBlockAndOfAFreedOneAreFilled) {
       EXPECT_EQ(rf_cache_used(cache_), size);
       EXPECT_EQ(rf_cache_blocks(cache_), 1U);
       EXPECT_EQ(v.slot->allocated_by, kThread);
+      EXPECT_EQ(rf_slot_generation(v.slot), kGeneration);
       EXPECT_EQ(v.slot->released_by, 0);
       EXPECT_TRUE(release(p));
       EXPECT_TRUE(is_all(p, p + size, RF_PATTERN_FREED)) << size;
@@ -97,6 +100,7 @@ TEST_P(SlotBytes, OfANewBlockAndOfAFreedOneAreFilled) {
       EXPECT_EQ(rf_cache_used(cache_), 0U);
       EXPECT_EQ(rf_cache_blocks(cache_), 0U);
       EXPECT_EQ(v.slot->released_by, kThread);
+      EXPECT_EQ(rf_slot_generation(v.slot), kGeneration);
       v.slot->released = 7; // the number of a stack
       make_next(p);
       ASSERT_EQ(make(size), p);
