@@ -1,5 +1,5 @@
-// Small blocks of the drop-in's heap, to the byte (checkers/dropin/heap/fast.h, fill.h, cache.c): what a block is filled
-// with, and that a byte written beside it or after its free is found, by the short way and by the long one.
+// Small blocks of the drop-in's heap, to the byte (checkers/dropin/heap/fast.h, fill.h, cache.c): what a block is
+// filled with, and that a byte written beside it or after its free is found, by the short way and by the long one.
 #include "tests/checkers/recorder.h"
 #include "tests/checkers/single_step.h"
 #include "tests/dropin/heap_alone.h"
