@@ -65,6 +65,81 @@ TEST(DropinCaches, CountABlockAsItIsWhenItsFreeHasIt) {
   });
 }
 
+void expect_described(rf_cache *cache, const rf_block_request &request) {
+  rf_origin const origin = {};
+  size_t const before = live_bytes(cache);
+  size_t const blocks = rf_cache_blocks(cache);
+  auto *p = static_cast<unsigned char *>(rf_cache_alloc(cache, &request, &origin));
+  ASSERT_NE(p, nullptr);
+  rf_view const v = view_at(p);
+  EXPECT_EQ(v.payload, p);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(p) % request.align, 0U);
+  EXPECT_EQ(v.size, request.size);
+  EXPECT_EQ(live_bytes(cache), before + request.size);
+  EXPECT_EQ(rf_cache_blocks(cache), blocks + 1);
+  EXPECT_EQ(v.slot->allocated_by, 5);
+  EXPECT_EQ(v.slot->released_by, 0);
+  EXPECT_EQ(v.slot->released, 0U);
+  EXPECT_EQ(rf_slot_generation(v.slot), 3U);
+  EXPECT_EQ(rf_slot_family(v.slot), request.family);
+  for (size_t i = 0; i < request.size; i++) {
+    ASSERT_TRUE(!request.zeroed || p[i] == 0) << i;
+    p[i] = 'x';
+  }
+  EXPECT_TRUE(rf_cache_free(cache, p, request.family, SIZE_MAX, &origin));
+  EXPECT_EQ(v.slot->released_by, 5);
+  v.slot->released = 7; // the number of a stack
+  EXPECT_EQ(live_bytes(cache), before);
+  EXPECT_EQ(rf_cache_blocks(cache), blocks);
+}
+
+TEST(DropinCaches, DescribeAndCountBlocksOfAllKinds) {
+  for (bool const checked : {true, false}) {
+    heap_alone([checked] {
+      rf_heap_options_now.checked = checked;
+      __atomic_store_n(&rf_cache_wait, 0, __ATOMIC_RELAXED); // slots serve again at once
+      rf_heap_options_now.usual = false;
+      rf_heap_generation = 3;
+      rf_cache *const cache = rf_cache_take(0);
+      rf_cache_set_number(cache, 5);
+      for (size_t const size : {size_t{0}, size_t{100}, size_t{5000}, size_t{100000}, 2 * kMiB}) {
+        for (size_t const align : {size_t{16}, size_t{64}, size_t{4096}}) {
+          for (bool const zeroed : {true, false, true}) {
+            SCOPED_TRACE(testing::Message() << size << " at " << align << (checked ? "" : ", not checked"));
+            expect_described(cache, {size, align, RF_FAMILY_NEW, zeroed, false, 0});
+          }
+        }
+      }
+    });
+  }
+}
+
+TEST(DropinCaches, CountALargeBlockForWhichThereIsNoMemoryAsAFailure) {
+  heap_alone([] {
+    rf_cache *const cache = rf_cache_take(0);
+    rf_origin const origin = {};
+    void *const p = rf_cache_malloc(cache, 100000, RF_FAMILY_MALLOC, &origin);
+    ASSERT_NE(p, nullptr);
+    size_t const before = live_bytes(cache);
+    leave_no_space();
+    EXPECT_EQ(rf_cache_malloc(cache, 64 * kMiB, RF_FAMILY_MALLOC, &origin), nullptr);
+    EXPECT_EQ(cache->failures, 1U);
+    EXPECT_EQ(live_bytes(cache), before);
+  });
+}
+
+// By two threads at once, and serves again in one of them: the other one's cache has the slot as well.
+TEST(DropinCaches, PassOverASlotThatIsALiveBlock) {
+  heap_alone([] {
+    rf_cache *const cache = rf_cache_take(0);
+    rf_origin const origin = {};
+    void *const first = rf_cache_malloc(cache, 100, RF_FAMILY_MALLOC, &origin);
+    const rf_bin &bin = cache->bins[view_at(first).span->class_number];
+    bin.ring[bin.first & bin.mask] = {first, view_at(first).slot};
+    EXPECT_NE(rf_cache_malloc(cache, 100, RF_FAMILY_MALLOC, &origin), first);
+  });
+}
+
 // A handler that interrupted the heap cannot have its lock: the blocks that it frees are kept later.
 TEST(DropinCaches, KeepLargeBlocksForWhichTheLockCouldNotBeHad) {
   heap_alone([] {

@@ -248,6 +248,15 @@ TEST(DropinThreadNumbers, SixtyFourThreadsMayMeetInOnePlace) {
 
 // ---- Runs of units ----
 
+// Leaves so many bytes of address space.
+void leave_memory(size_t bytes) {
+  size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  size_t const all = pages * static_cast<size_t>(sysconf(_SC_PAGESIZE)) + bytes;
+  rlimit const limit = {all, RLIM_INFINITY};
+  EXPECT_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
 class Runs {
 public:
   uintptr_t take(size_t units) { return rf_run_take(&heap, units, &dirty, &segment); }
@@ -409,6 +418,54 @@ TEST(DropinRuns, KeepNoMorePagesThanABound) {
   });
 }
 
+TEST(DropinRuns, EndWithASegmentThatIsSmallerForWantOfMemory) {
+  heap_alone([] {
+    leave_memory(3 * kMiB);
+    Runs r;
+    uintptr_t const first = r.take(16);
+    rf_segment *const segment = r.segment;
+    ASSERT_EQ(segment->units, 32U);
+    EXPECT_EQ(r.take(15), first + 16 * RF_UNIT);
+    rf_run_give(&r.heap, segment, first, 15);
+    EXPECT_NE(r.take(16), first + 31 * RF_UNIT); // the last unit of it, and 15 of nobody's
+    EXPECT_EQ(r.take(15), first);
+  });
+}
+
+TEST(DropinRuns, AreDirtyWhereAnyUnitOfThemIs) {
+  heap_alone([] {
+    Runs r;
+    uintptr_t const first = r.take(1);
+    (void)r.take(1);
+    (void)r.take(1);
+    rf_run_give(&r.heap, r.segment, first, 1);
+    EXPECT_EQ(rf_run_trim(&r.heap, 0), RF_UNIT);
+    rf_run_give(&r.heap, r.segment, first + RF_UNIT, 1);
+    EXPECT_EQ(r.take(2), first);
+    EXPECT_TRUE(r.dirty);
+  });
+}
+
+TEST(DropinRuns, KeepTheRecordsOfAllSegmentsThatWereGivenBack) {
+  heap_alone([] {
+    Runs r;
+    uintptr_t runs[3];
+    rf_segment *segments[3];
+    for (unsigned i = 0; i < 3; i++) {
+      runs[i] = r.take(64);
+      segments[i] = r.segment;
+    }
+    for (unsigned i = 0; i < 3; i++) {
+      rf_run_give(&r.heap, segments[i], runs[i], 64);
+    }
+    (void)rf_run_trim(&r.heap, 0);
+    EXPECT_EQ(r.heap.segment_bytes, 4 * kMiB);
+    ASSERT_NE(r.heap.unused, nullptr);
+    ASSERT_NE(r.heap.unused->next, nullptr);
+    EXPECT_EQ(r.heap.unused->next->next, nullptr);
+  });
+}
+
 // ---- The page map ----
 
 TEST(DropinPageMap, KnowsTheSpanOfEachAddressInIt) {
@@ -481,15 +538,6 @@ TEST(DropinSpans, AreDescribedByMemoryThatIsZeroAlsoTheSecondTime) {
       EXPECT_NE(rf_span_describe(2, class_number), span);
     }
   });
-}
-
-// Leaves so many bytes of address space.
-void leave_memory(size_t bytes) {
-  size_t pages = 0;
-  std::ifstream("/proc/self/statm") >> pages;
-  size_t const all = pages * static_cast<size_t>(sysconf(_SC_PAGESIZE)) + bytes;
-  rlimit const limit = {all, RLIM_INFINITY};
-  EXPECT_EQ(setrlimit(RLIMIT_AS, &limit), 0);
 }
 
 TEST(DropinSpans, AreDescribedWhereMemoryIsShort) {

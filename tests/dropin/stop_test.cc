@@ -6,11 +6,13 @@
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/dropin/heap/bins.h"
+#include "checkers/os/forbidden_calls.h"
 }
 #undef _Static_assert
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <thread>
 
@@ -169,6 +171,41 @@ TEST(DropinStop, TwoThatAreInsideStopOneAfterTheOther) {
     thread.join();
     EXPECT_TRUE(second);
   });
+}
+
+// It changes nothing, and stays where it is.
+TEST(DropinStop, WhoIsParkedIsNotWaitedFor) {
+  heap_alone([] {
+    rf_cache *const cache = rf_cache_take(0);
+    std::thread([] {}).join(); // from here on there may be several threads
+    cache->thread = &cache;    // another thread's
+    cache->inside = RF_CACHE_PARKED;
+    EXPECT_TRUE(rf_stop_all(kShort));
+    EXPECT_EQ(cache->inside, static_cast<uint32_t>(RF_CACHE_PARKED));
+    rf_stop_finish();
+    EXPECT_EQ(cache->inside, static_cast<uint32_t>(RF_CACHE_PARKED));
+  });
+}
+
+// As in a sandbox, or with an old kernel.
+TEST(DropinStop, WithoutTheKernelsBarrierEachThreadRunsItsOwn) {
+  for (bool const forbidden : {false, true}) {
+    heap_alone([forbidden] {
+      if (forbidden) {
+        rf_forbid(RF_CALL_MEMBARRIER);
+      }
+      __atomic_store_n(&rf_stop_now.wanted, 0, __ATOMIC_RELAXED);
+      std::thread([] {}).join();
+      errno = 4711;
+      ASSERT_TRUE(rf_stop_all(kLong));
+      rf_stop_finish();
+      EXPECT_EQ(errno, 4711);
+      if (forbidden) {
+        EXPECT_NE(rf_stop_now.fences, 0U);
+        EXPECT_EQ(rf_stop_now.wanted, RF_STOP_LONG);
+      }
+    });
+  }
 }
 
 // It is inside again, though nobody could be stopped.
@@ -373,6 +410,7 @@ TEST(DropinCaches, ShareTheQuarantine) {
 
 TEST(DropinCaches, AreTheChildsAfterAFork) {
   heap_alone([] {
+    rf_heap_options_now.wait = kQuarantine; // shared, with no other bound
     rf_cache *const own = rf_cache_take(0);
     rf_cache *const of_others = rf_cache_take(0);
     rf_cache *const left = rf_cache_take(0);
@@ -383,9 +421,13 @@ TEST(DropinCaches, AreTheChildsAfterAFork) {
     });
     EXPECT_TRUE(rf_cache_enter(own));
     EXPECT_TRUE(rf_heap_lock(1));
-    rf_heaps[0].lock.state = 2; // of a thread that is not there
+    rf_heaps[0].lock.state = 2; // of a thread that is not there, as the next
+    rf_heaps[rf_heap_count - 1].lock.state = 2;
+    EXPECT_EQ(waits(), kQuarantine / 2);
     rf_cache_inherit();
+    EXPECT_EQ(waits(), kQuarantine);
     EXPECT_EQ(rf_heaps[0].lock.state, 0U);
+    EXPECT_EQ(rf_heaps[rf_heap_count - 1].lock.state, 0U);
     EXPECT_EQ(rf_heaps[1].lock.state, 1U);
     rf_heap_unlock(1);
     EXPECT_EQ(own->inside, static_cast<uint32_t>(RF_CACHE_INSIDE));
@@ -393,6 +435,7 @@ TEST(DropinCaches, AreTheChildsAfterAFork) {
     EXPECT_EQ(of_others->inside, static_cast<uint32_t>(RF_CACHE_OUTSIDE));
     EXPECT_EQ(of_others->thread, nullptr);
     rf_cache *const one = rf_cache_take(0);
+    EXPECT_EQ(waits(), kQuarantine / 2);
     rf_cache *const two = rf_cache_take(0);
     EXPECT_TRUE((one == left && two == of_others) || (one == of_others && two == left));
     EXPECT_EQ(rf_cache_total(), 3U);
@@ -448,6 +491,24 @@ TEST(DropinCaches, TheirFiguresAreSums) {
     rf_cache_figures_of_all(&f);
     EXPECT_EQ(f.counters.used, 4 * kStep);
     EXPECT_EQ(f.counters.peak, 9 * kStep);
+  });
+}
+
+// Less than a step is in nobody's sum yet, and the sum may be below 0.
+TEST(DropinCaches, TheirPeakIsNoLessThanWhatLives) {
+  heap_alone([] {
+    rf_cache *const one = rf_cache_take(0);
+    rf_cache *const two = rf_cache_take(0);
+    rf_cache_figures f;
+    count_as(one, 100, 1);
+    count_as(two, 200, 1);
+    rf_cache_figures_of_all(&f);
+    EXPECT_EQ(f.counters.peak, 300U);
+    count_as(one, 0 - 3 * kStep, 1);
+    count_as(two, 4 * kStep, 1);
+    rf_cache_figures_of_all(&f);
+    EXPECT_EQ(f.counters.used, kStep);
+    EXPECT_EQ(f.counters.peak, kStep);
   });
 }
 

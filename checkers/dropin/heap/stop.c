@@ -172,13 +172,21 @@ unsigned rf_cache_total(void) {
   return __atomic_load_n(&caches.total, __ATOMIC_ACQUIRE);
 }
 
+static size_t taken_caches(void) {
+  return rf_cache_total() - __atomic_load_n(&caches.left, __ATOMIC_RELAXED);
+}
+
 /* All together keep back no more than the quarantine's size: where there are many threads, frees wait for fewer bytes
- * in each. */
+ * in each. Of threads that begin or end at once the last one to write looks again, so that its share is of all. */
 static void set_wait(void) {
   size_t const wait = rf_heap_options_now.wait;
-  size_t const taken = rf_cache_total() - __atomic_load_n(&caches.left, __ATOMIC_RELAXED);
-  size_t const share = rf_heap_options_now.quarantine / (taken != 0 ? taken : 1);
-  __atomic_store_n(&rf_cache_wait, share < wait ? share : wait, __ATOMIC_RELAXED);
+  size_t taken;
+  do {
+    taken = taken_caches();
+    size_t const share = rf_heap_options_now.quarantine / (taken != 0 ? taken : 1);
+    __atomic_store_n(&rf_cache_wait, share < wait ? share : wait, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  } while (taken != taken_caches());
 }
 
 _Static_assert(RF_ALIGN_DEFAULT == 1U << RF_DEFAULT_ALIGN_LOG2, "slots begin at multiples of it");
