@@ -5,7 +5,7 @@
 
 static struct {
   void *(*malloc)(size_t size);
-  void *(*calloc)(size_t count, size_t size);
+  void *(*calloc)(size_t nmemb, size_t size);
   void *(*realloc)(void *ptr, size_t size);
   void (*free)(void *ptr);
 } next;
@@ -22,8 +22,8 @@ void *malloc(size_t size) {
   return next.malloc(size);
 }
 
-void *calloc(size_t count, size_t size) {
-  return next.calloc(count, size);
+void *calloc(size_t nmemb, size_t size) {
+  return next.calloc(nmemb, size);
 }
 
 void *realloc(void *ptr, size_t size) {

@@ -523,9 +523,11 @@ static void kept_by_a_signal(void) {
   sigqueue(getpid(), SIGUSR1, blocked_signal_with_a_node());
 }
 
+#ifdef __GLIBC__ /* musl has no pthread_sigqueue */
 static void kept_by_a_thread_s_signal(void) {
   pthread_sigqueue(pthread_self(), SIGUSR1, blocked_signal_with_a_node());
 }
+#endif
 
 static void kept_in_a_queue(void) {
   struct {
@@ -621,7 +623,9 @@ static const test_case cases[] = {
     {"kept_in_a_pipe", kept_in_a_pipe},
     {"kept_in_a_socket", kept_in_a_socket},
     {"kept_by_a_signal", kept_by_a_signal},
+#ifdef __GLIBC__
     {"kept_by_a_thread_s_signal", kept_by_a_thread_s_signal},
+#endif
     {"kept_in_a_queue", kept_in_a_queue},
     {"kept_beside_a_closed_page", kept_beside_a_closed_page},
     {"kept_beside_a_closed_page_of_a_big_block", kept_beside_a_closed_page_of_a_big_block},

@@ -90,7 +90,7 @@ void rf_turns_forget(rf_turns *turns, const rf_request *r) {
       before = *at;
       at = &before->next_turn;
     }
-    if (*at == r) {
+    if (*at != NULL) {
       *at = r->next_turn;
       turns->waiting[kind].last = r->next_turn == NULL ? before : turns->waiting[kind].last;
     }
