@@ -176,10 +176,10 @@ static inline unsigned rf_span_index(const rf_span *span, uintptr_t address) {
 #endif
 #define RF_SPAN_MAP_ENTRIES ((size_t)1 << RF_SPAN_MAP_BITS)
 
-typedef struct rf_span_leaf {
-  uintptr_t begin; /* of the entries that were ever set, from the end of the array on: 0 where none was */
-  uintptr_t end;   /* from its start on */
+typedef struct rf_span_leaf { /* debuggers read the entries: they come first */
   rf_span *entries[RF_SPAN_MAP_ENTRIES];
+  uintptr_t begin; /* of the entries that were ever set, counted from the end of the array: 0 where none was */
+  uintptr_t end;   /* the same, from its start */
 } rf_span_leaf;
 
 extern rf_span_leaf *rf_span_root[RF_SPAN_MAP_ENTRIES] __attribute__((visibility("hidden")));
