@@ -44,8 +44,8 @@ void rf_handle_store(rf_handle_heap *heap, size_t index, const rf_handle_entry *
 /* False where one of the two is damaged, or they do not agree that nothing is between them. 0 is either end's place. */
 bool rf_handle_are_neighbours(const rf_handle_heap *heap, size_t before, size_t after);
 
-/* Links a stored block in between two neighbours, takes it out again. unlink is false, and nothing changed, where its neighbours
- * do not agree that they are. */
+/* Links a stored block in between two neighbours, takes it out again. unlink is false, and nothing changed, where its
+ * neighbours do not agree that they are. */
 void rf_handle_link(rf_handle_heap *heap, size_t before, size_t index, size_t after);
 bool rf_handle_unlink(rf_handle_heap *heap, size_t index);
 
