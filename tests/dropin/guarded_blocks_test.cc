@@ -631,6 +631,10 @@ TEST(GuardedBlocks, GuardWatchesOneInSoLongATimeAndSavesUpSome) {
     EXPECT_EQ(looks_at_once(), 2U);
     world.now += 1000 * kEveryUs * kMicrosecond;
     EXPECT_EQ(looks_at_once(), kSaved);
+    world.now += (kEveryUs + 9000) * kMicrosecond; // a bit more than can be saved
+    EXPECT_EQ(looks_at_once(), kSaved);
+    world.now += kEveryUs * kMicrosecond - 1;
+    EXPECT_FALSE(is_looked_at());
   });
 }
 
@@ -894,7 +898,7 @@ TEST(GuardedBlocks, NoNewStackIsLookedAtWithoutTime) {
   in_process(RF_MODE_GUARD, [](rf_options &o) {
     o.sample_seed = 1;
     begin();
-    world.now -= 1000 * kEveryUs * kMicrosecond; // a seed asks for no time
+    world.now -= 100 * kEveryUs * kMicrosecond; // a seed asks for no time
     rf_guarded_blocks_left = 5;
     depot.added();
     EXPECT_EQ(rf_guarded_blocks_left, 1);
@@ -902,10 +906,20 @@ TEST(GuardedBlocks, NoNewStackIsLookedAtWithoutTime) {
   in_process(RF_MODE_PAGE, [](rf_options &o) {
     o.page_time = 30;
     begin();
-    world.now -= 1000 * kEveryUs * kMicrosecond;
+    world.now -= 100 * kEveryUs * kMicrosecond;
     rf_guarded_blocks_left = 5;
     depot.added();
     EXPECT_EQ(rf_guarded_blocks_left, 1);
+  });
+}
+
+TEST(GuardedBlocks, ANewStackIsNotLookedAtWhereCallsHaveBeenForbiddenSince) {
+  begun(RF_MODE_GUARD, [] {
+    rf_guarded_blocks_left = 5;
+    depot.added();
+    rf_forbidden_calls = RF_CALL_MPROTECT;
+    EXPECT_FALSE(allocates());
+    EXPECT_EQ(rf_guarded_blocks_left, INT32_MAX);
   });
 }
 

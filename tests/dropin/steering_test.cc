@@ -381,6 +381,19 @@ TEST(Steering, ModulesMayBeNamedByRules) {
   });
 }
 
+// Only rules' texts are copied, which are short.
+TEST(Steering, ALongListOfModulesOfTheProgramsOwnStays) {
+  in_process("", [](Options &options) {
+    std::string const own(size_t{1} << 24, 'm');
+    options.plain.modules = own.data();
+    options.plain.modules_length = own.size();
+    world.rules = {rule(1, "watch=5")};
+    begin(options);
+    EXPECT_EQ(options.own.modules, own.data());
+    EXPECT_EQ(options.own.modules_length, own.size());
+  });
+}
+
 TEST(Steering, NoRuleAsksForHelp) {
   in_process("", [](Options &options) {
     world.rules = {rule(1, "help=1:sample_rate=5")};
