@@ -92,7 +92,7 @@ struct World {
   size_t freed_size = 0;
   std::vector<std::string> calls; // to the store and for it, in order
   uint64_t budget = 0;
-  uint64_t served = 0;
+  size_t served = 0;
   unsigned watches = 0;
   unsigned tag_watches = 0;
 
