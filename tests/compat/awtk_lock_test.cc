@@ -1,9 +1,10 @@
 // AWTK: what threads do at once (tests/checkers/single_step.h). The second one's call is played after an instruction of
-// the first one's, or where a mutex is held as soon as that is free. The linker puts this file's mutexes in front of the
-// port's.
+// the first one's, or where a mutex is held as soon as that is free. The linker puts this file's mutexes in front of
+// the port's.
 #include "tests/checkers/single_step.h"
 
 #include "tkc/mem.h"
+#include "tkc/mem_allocator_lock.h"
 #include "tkc/mem_allocator_oom.h"
 #include "tkc/mem_allocator_simple.h"
 
@@ -23,6 +24,7 @@ namespace {
 unsigned held;                 // mutexes
 unsigned sections;             // that began
 int mutexes;                   // made and not ended
+bool refused;                  // whether the system has no mutex
 std::function<void()> waiting; // for a mutex
 
 } // namespace
@@ -35,8 +37,8 @@ void __wrap_rf_mutex_unlock(rf_mutex *mutex);
 
 rf_status __wrap_rf_mutex_init(rf_mutex *mutex) {
   mutex->opaque[0] = 0;
-  mutexes++;
-  return RF_OK;
+  mutexes += refused ? 0 : 1;
+  return refused ? RF_ERR_NO_MEMORY : RF_OK;
 }
 
 void __wrap_rf_mutex_deinit(rf_mutex *) {
@@ -44,14 +46,18 @@ void __wrap_rf_mutex_deinit(rf_mutex *) {
 }
 
 void __wrap_rf_mutex_lock(rf_mutex *mutex) {
-  ASSERT_EQ(mutex->opaque[0], 0U) << "waits for itself";
+  if (mutex->opaque[0] != 0) {
+    FAIL() << "waits for itself";
+  }
   held++; // first, for a second one that is played here
   mutex->opaque[0] = 1;
   sections++;
 }
 
 void __wrap_rf_mutex_unlock(rf_mutex *mutex) {
-  ASSERT_EQ(mutex->opaque[0], 1U) << "unlocks a free mutex";
+  if (mutex->opaque[0] == 0) {
+    FAIL() << "unlocks a free mutex";
+  }
   mutex->opaque[0] = 0;
   held--;
   if (held == 0 && waiting) {
@@ -98,12 +104,23 @@ TEST_F(AwtkLock, EachCallThatMakesOrEndsTheHeapIsOneLockedSection) {
   expect_one_section("full", [] { EXPECT_FALSE(rf_awtk_sites_full()); });
 }
 
+TEST_F(AwtkLock, WithoutAMutexThereIsNoLock) {
+  mem_allocator_simple_t simple;
+  mem_allocator_lock_t lock;
+  mem_allocator_t *const heap = mem_allocator_simple_init(&simple, buffer, sizeof buffer);
+  refused = true;
+  EXPECT_EQ(nullptr, mem_allocator_lock_init(&lock, heap));
+  refused = false;
+  (void)mem_allocator_destroy(heap);
+}
+
 #ifdef RF_CAN_STEP
 
-// As two_at_once, with a second one that waits while a mutex is held, and not after each of so many instructions.
-template <typename Call> void two_with_mutexes(Call &&call, const std::function<void()> &check) {
+// As two_at_once, with a second one that waits while a mutex is held, after each of the first `each`
+// instructions and a few of the later ones.
+template <typename Call> void two_with_mutexes(Call &&call, const std::function<void()> &check, unsigned each = 40) {
   bool both = true;
-  for (unsigned after = 1; both; after += after < 40 ? 1 : after / 8) {
+  for (unsigned after = 1; both; after += after < each ? 1 : after / 8) {
     SCOPED_TRACE(after);
     both = ringfence_test::run_with_other_after(
         after, [&] { call(0); },
@@ -131,7 +148,8 @@ TEST_F(AwtkLock, CallersThatAreRecordedAtOnceHaveRecordsOfTheirOwn) {
                      EXPECT_EQ(sites[0]->line, line);
                      EXPECT_EQ(sites[1]->line, line + (1U << 31));
                      line++;
-                   });
+                   },
+                   200);
 }
 
 TEST_F(AwtkLock, TheHeapIsMadeOnceByTheFirstCallsOfAll) {
@@ -207,11 +225,14 @@ protected:
 };
 
 TEST_F(AwtkCallback, ItIsSetWithItsContext) {
-  two_with_mutexes(set_callback, [&] {
-    EXPECT_EQ(nullptr, mem_allocator_alloc(a, 1000, "f", 1));
-    EXPECT_EQ(asked, 1U);
-    asked = 0;
-  });
+  two_with_mutexes(
+      set_callback,
+      [&] {
+        EXPECT_EQ(nullptr, mem_allocator_alloc(a, 1000, "f", 1));
+        EXPECT_EQ(asked, 1U);
+        asked = 0;
+      },
+      200);
 }
 
 TEST_F(AwtkCallback, ItIsAskedWithItsContext) {
