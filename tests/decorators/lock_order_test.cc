@@ -116,8 +116,8 @@ protected:
   rf_allocator *const a = &lock.base;
 };
 
-// Each call is one locked section. Were the holder cleared after the unlock, it would be the next thread's, whose call from within itself then waits for
-// ever.
+// Each call is one locked section. Were the holder cleared after the unlock, it would be the next thread's, whose call
+// from within itself then waits for ever.
 TEST_F(LockOrderTest, TheHolderIsClearedBeforeTheMutexIsUnlocked) {
   rf_stats stats;
   rf_counters counters;
