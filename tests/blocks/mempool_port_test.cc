@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <functional>
 #include <vector>
 
@@ -15,9 +16,12 @@ bool in_interrupt;
 bool mutex_available;
 bool event_available;
 int locked;
+int mutexes;   // made and not ended
 int events;    // made and not ended
 bool too_late; // the block came, but the event had already said that time is up
 std::function<void()> while_waiting;
+std::function<void()> at_lock;
+std::function<void()> at_unlock;
 
 struct FakeEvent {
   bool set;
@@ -32,16 +36,25 @@ FakeEvent *fake(rf_event *event) {
 extern "C" {
 
 rf_status rf_mutex_init(rf_mutex *) {
+  mutexes += mutex_available ? 1 : 0;
   return mutex_available ? RF_OK : RF_ERR_NO_MEMORY;
 }
 void rf_mutex_deinit(rf_mutex *) {
+  mutexes--;
   EXPECT_EQ(locked, 0);
 }
 void rf_mutex_lock(rf_mutex *) {
   EXPECT_EQ(locked, 0); // not recursive
   locked++;
+  if (at_lock) {
+    at_lock();
+  }
 }
 void rf_mutex_unlock(rf_mutex *) {
+  EXPECT_EQ(locked, 1);
+  if (at_unlock) {
+    at_unlock();
+  }
   locked--;
 }
 rf_status rf_event_init(rf_event *event) {
@@ -89,6 +102,7 @@ protected:
     in_interrupt = false;
     mutex_available = true;
     event_available = true;
+    mutexes = 0;
     while_waiting = nullptr;
     EXPECT_EQ(rf_mempool_init(&pool, memory, sizeof memory, 16, sizeof(void *)), RF_OK);
     EXPECT_EQ(rf_mempool_alloc(&pool, 0, &only), RF_OK);
@@ -97,6 +111,7 @@ protected:
     event_available = true;
     EXPECT_EQ(rf_check(&pool.base, nullptr), RF_OK);
     EXPECT_EQ(rf_mempool_deinit(&pool), RF_OK);
+    EXPECT_EQ(mutexes, 0);
     EXPECT_EQ(events, 0);
     EXPECT_EQ(locked, 0);
   }
@@ -176,6 +191,7 @@ TEST_F(MempoolPort, ABlockThatWasHandedOverIsTakenThoughTheQueueIsOverwritten) {
   while_waiting = nullptr;
   EXPECT_EQ(rf_mempool_free(&pool, only), RF_OK);
   pool.waiters = 0; // as the waiter could not say
+  mutexes--;        // as the pool is not ended before it is made anew
   EXPECT_EQ(rf_mempool_init(&pool, memory, sizeof memory, 16, sizeof(void *)), RF_OK);
 }
 
@@ -229,4 +245,102 @@ TEST_F(MempoolPort, TheFaultHandlerRunsOutsideTheLock) {
   memory[0] ^= 0x40;
   EXPECT_EQ(reports, 3);
   rf_fault_handler_set(nullptr, nullptr);
+}
+
+// ---- Other threads, which change everything as soon as the mutex is free ----
+
+// All that the mutex guards at one moment.
+struct Moment {
+  size_t head;
+  size_t used;
+  size_t peak;
+  size_t used_bytes;
+  size_t peak_bytes;
+  size_t allocations;
+  size_t failures;
+  uintptr_t header; // of the only block
+
+  bool operator==(const Moment &other) const { return std::memcmp(this, &other, sizeof other) == 0; }
+};
+
+class MempoolAmongOthers : public MempoolPort {
+protected:
+  MempoolAmongOthers() : unwatched_(memory, sizeof memory) {
+    inside_ = moment();
+    load(elsewhere);
+    at_lock = [this] {
+      EXPECT_TRUE(moment() == elsewhere) << "changed outside";
+      load(inside_);
+      sections++;
+    };
+    at_unlock = [this] {
+      inside_ = moment();
+      load(elsewhere);
+    };
+  }
+  ~MempoolAmongOthers() override {
+    at_lock = nullptr;
+    at_unlock = nullptr;
+    load(inside_);
+  }
+
+  Moment moment() const {
+    uintptr_t header;
+    std::memcpy(&header, memory, sizeof header);
+    return {pool.head, pool.used, pool.peak, pool.used_bytes, pool.peak_bytes, pool.allocations, pool.failures, header};
+  }
+  void load(const Moment &m) {
+    pool.head = m.head;
+    pool.used = m.used;
+    pool.peak = m.peak;
+    pool.used_bytes = m.used_bytes;
+    pool.peak_bytes = m.peak_bytes;
+    pool.allocations = m.allocations;
+    pool.failures = m.failures;
+    std::memcpy(memory, &m.header, sizeof m.header);
+  }
+
+  void expect_one_section(const char *name, const std::function<void()> &call) {
+    SCOPED_TRACE(name);
+    sections = 0;
+    call();
+    EXPECT_EQ(sections, 1U);
+    EXPECT_EQ(locked, 0);
+  }
+
+  const Moment elsewhere = {7, 9, 9, 900, 900, 90, 90, 0x5555};
+  unsigned sections = 0;
+
+private:
+  Unwatched const unwatched_;
+  Moment inside_;
+};
+
+TEST_F(MempoolAmongOthers, EachCallLooksAndChangesInOneLockedSection) {
+  rf_allocator *const a = &pool.base;
+  rf_mempool_info info;
+  rf_stats s;
+  rf_walk_fn const visit = [](const rf_block *block, void *size) {
+    *static_cast<size_t *>(size) += block->size;
+    return true;
+  };
+  size_t visited = 0;
+  expect_one_section("in vain", [&] { EXPECT_EQ(rf_mempool_alloc(&pool, 0, &got), RF_ERR_NO_MEMORY); });
+  expect_one_section("too large", [&] { EXPECT_EQ(rf_alloc(a, 17), nullptr); });
+  expect_one_section("resize", [&] { EXPECT_EQ(rf_resize(a, only, 10), RF_OK); });
+  expect_one_section("usable_size", [&] { EXPECT_EQ(rf_usable_size(a, only), 10U); });
+  expect_one_section("walk", [&] { EXPECT_EQ(rf_walk(a, visit, &visited), RF_OK); });
+  EXPECT_EQ(visited, 10U);
+  expect_one_section("check", [&] { EXPECT_EQ(rf_check(a, nullptr), RF_OK); });
+  expect_one_section("stats", [&] { rf_stats_get(a, &s); });
+  EXPECT_EQ(s.used, 10U);
+  EXPECT_EQ(s.blocks, 1U);
+  EXPECT_EQ(s.allocations, 1U);
+  EXPECT_EQ(s.failures, 2U);
+  expect_one_section("info", [&] { rf_mempool_info_get(&pool, &info); });
+  EXPECT_EQ(info.free_blocks, 0U);
+  EXPECT_EQ(info.peak_blocks, 1U);
+  expect_one_section("free", [&] { EXPECT_EQ(rf_mempool_free(&pool, only), RF_OK); });
+  expect_one_section("alloc", [&] { EXPECT_EQ(rf_mempool_alloc(&pool, 0, &got), RF_OK); });
+  EXPECT_EQ(got, only);
 }

@@ -1,4 +1,5 @@
-// mempool between threads: order of service, timeouts, deletion, and no wake-up lost.
+// mempool between threads: order of service, timeouts, deletion, and no wake-up lost. The linker puts this file's
+// functions in front of the port's.
 #include <ringfence/mempool.h>
 
 #include <gtest/gtest.h>
@@ -18,6 +19,47 @@ using std::chrono::milliseconds;
 
 constexpr size_t kBlockSize = 32;
 
+std::atomic<int> sets{0};   // of events
+std::atomic<int> events{0}; // made and not ended
+thread_local std::function<void()> before_wait;
+
+} // namespace
+
+extern "C" {
+rf_status __real_rf_event_init(rf_event *event);
+rf_status __wrap_rf_event_init(rf_event *event);
+void __real_rf_event_deinit(rf_event *event);
+void __wrap_rf_event_deinit(rf_event *event);
+void __real_rf_event_set(rf_event *event);
+void __wrap_rf_event_set(rf_event *event);
+rf_status __real_rf_event_wait(rf_event *event, uint32_t timeout_ms);
+rf_status __wrap_rf_event_wait(rf_event *event, uint32_t timeout_ms);
+
+rf_status __wrap_rf_event_init(rf_event *event) {
+  events++;
+  return __real_rf_event_init(event);
+}
+
+void __wrap_rf_event_deinit(rf_event *event) {
+  events--;
+  __real_rf_event_deinit(event);
+}
+
+void __wrap_rf_event_set(rf_event *event) {
+  sets++;
+  __real_rf_event_set(event);
+}
+
+rf_status __wrap_rf_event_wait(rf_event *event, uint32_t timeout_ms) {
+  if (before_wait) {
+    before_wait();
+  }
+  return __real_rf_event_wait(event, timeout_ms);
+}
+}
+
+namespace {
+
 class MempoolThreads : public testing::Test {
 protected:
   void make(size_t num_blocks) {
@@ -28,6 +70,7 @@ protected:
   ~MempoolThreads() override {
     EXPECT_EQ(rf_check(&pool.base, nullptr), RF_OK);
     EXPECT_EQ(rf_mempool_deinit(&pool), RF_OK);
+    EXPECT_EQ(events, 0);
   }
 
   void *take() {
@@ -201,11 +244,36 @@ TEST_F(MempoolThreads, DeinitWakesEveryWaiterAndWaitsUntilTheyLeft) {
     });
   }
   until_waiters(6);
+  sets = 0;
   EXPECT_EQ(rf_mempool_deinit(&pool), RF_OK);
   for (std::thread &t : threads) {
     t.join();
   }
   EXPECT_EQ(deleted, 6);
+  EXPECT_EQ(sets, 6 + 1) << "only the last one to leave ends the wait of deinit";
+}
+
+// The block that comes back meanwhile is nobody's any more.
+TEST_F(MempoolThreads, APoolThatWaitsForItsEndServesNobody) {
+  make(1);
+  void *const block = take();
+  std::thread waiter([this] {
+    void *none = nullptr;
+    EXPECT_EQ(rf_mempool_alloc(&pool, RF_WAIT_FOREVER, &none), RF_ERR_DELETED);
+  });
+  until_waiters(1);
+  unsigned looks = 0;
+  before_wait = [&] {
+    void *none = nullptr;
+    EXPECT_EQ(rf_mempool_alloc(&pool, 0, &none), RF_ERR_DELETED);
+    EXPECT_EQ(rf_mempool_free(&pool, block), RF_OK);
+    EXPECT_EQ(rf_mempool_alloc(&pool, 0, &none), RF_ERR_DELETED);
+    looks++;
+  };
+  EXPECT_EQ(rf_mempool_deinit(&pool), RF_OK);
+  before_wait = nullptr;
+  waiter.join();
+  EXPECT_EQ(looks, 1U);
 }
 
 TEST_F(MempoolThreads, DeleteWakesEveryWaiterBeforeTheMemoryGoes) {
