@@ -50,6 +50,7 @@ void __wrap_rf_mutex_lock(rf_mutex *mutex) {
     FAIL() << "waits for itself";
   }
   held++; // first, for a second one that is played here
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
   mutex->opaque[0] = 1;
   sections++;
 }
@@ -59,6 +60,7 @@ void __wrap_rf_mutex_unlock(rf_mutex *mutex) {
     FAIL() << "unlocks a free mutex";
   }
   mutex->opaque[0] = 0;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
   held--;
   if (held == 0 && waiting) {
     auto const call = std::move(waiting);
