@@ -198,6 +198,11 @@ static void write_layout(rf_stack_record *r, const rf_stack_layout *from, uint32
 
 /* ---- Putting ---- */
 
+/* The chain in the first bucket of this hash, sealed or not; 0 where there is none. */
+static uint32_t first_chain(const rf_stack_depot *depot, uint32_t hash) {
+  return depot->first != NULL ? depot_load(&depot->first[hash % FIRST_BUCKETS]) & ~SEAL : 0;
+}
+
 /* The first bucket in which a new record belongs, or an equal one is: then *found is its id, else 0. *head: its head.
  * NULL where that bucket takes no more records, the stack in it or not: one that is full is sealed, so that from then
  * on equal stacks meet in the other one. */
@@ -229,8 +234,8 @@ static uint32_t *bucket_for(const rf_stack_depot *depot, uint32_t hash, const ui
   uint32_t *const bucket = &depot->buckets[hash & depot->bucket_mask];
   *head = depot_load(bucket);
   *found = find(depot, *head, hash, frames, depth);
-  if (*found == 0 && depot->first != NULL) {
-    *found = find(depot, depot_load(&depot->first[hash % FIRST_BUCKETS]) & ~SEAL, hash, frames, depth);
+  if (*found == 0) {
+    *found = find(depot, first_chain(depot, hash), hash, frames, depth);
   }
   return bucket;
 }
@@ -322,7 +327,7 @@ static bool handed_out(const rf_stack_depot *depot, uint32_t id) {
     return false;
   }
   uint32_t const hash = record_at(depot, id)->hash;
-  return (depot->first != NULL && is_in(depot, depot_load(&depot->first[hash % FIRST_BUCKETS]) & ~SEAL, id)) ||
+  return is_in(depot, first_chain(depot, hash), id) ||
          is_in(depot, depot_load(&depot->buckets[hash & depot->bucket_mask]), id);
 }
 

@@ -60,13 +60,13 @@ static uint32_t put_anew(rf_stack_depot *depot, const rf_origin *origin, unsigne
 uint32_t rf_stack_guess_again(rf_stack_depot *depot, uintptr_t caller, const void *frame, unsigned max, uint32_t id,
                               uintptr_t word) {
   uint32_t *place = turn_for(depot, id, word);
-  for (unsigned turn = 0; turn < TURNS_MOST; turn++) {
+  for (unsigned turn = 1;; turn++) {
     id = depot_load(place);
     rf_stack_verdict const v = rf_stack_compare(record_at(depot, id), caller, frame, max & ~RF_FREES, &word);
     if (v == RF_STACK_SAME) {
       return id;
     }
-    if (v == RF_STACK_UNKNOWN || turn + 1 == TURNS_MOST) {
+    if (v == RF_STACK_UNKNOWN || turn == TURNS_MOST) {
       break;
     }
     place = turn_for(depot, id, word);

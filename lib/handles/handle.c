@@ -445,11 +445,6 @@ static void move_entry(rf_handle_heap *heap, size_t index, rf_handle_entry *e, u
   rf_handle_link(heap, e->prev, index, e->next);
 }
 
-/* True where both neighbours know the block at `index`. */
-static bool is_linked(const rf_handle_heap *heap, size_t index, const rf_handle_entry *e) {
-  return rf_handle_are_neighbours(heap, e->prev, index) && rf_handle_are_neighbours(heap, index, e->next);
-}
-
 static rf_status heap_swap(rf_handles *self, rf_handle one, rf_handle other) {
   rf_handle_heap *const heap = handle_heap_of(self);
   size_t a;
@@ -463,7 +458,7 @@ static rf_status heap_swap(rf_handles *self, rf_handle one, rf_handle other) {
   }
   unsigned const generation_a = ea.generation;
   unsigned const generation_b = eb.generation;
-  if (!is_linked(heap, a, &ea) || !is_linked(heap, b, &eb)) {
+  if (!rf_handle_is_linked(heap, a, &ea) || !rf_handle_is_linked(heap, b, &eb)) {
     return refuse_damaged(heap, NULL);
   }
   (void)rf_handle_unlink(heap, a);

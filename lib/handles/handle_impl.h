@@ -44,6 +44,9 @@ void rf_handle_store(rf_handle_heap *heap, size_t index, const rf_handle_entry *
 /* False where one of the two is damaged, or they do not agree that nothing is between them. 0 is either end's place. */
 bool rf_handle_are_neighbours(const rf_handle_heap *heap, size_t before, size_t after);
 
+/* True where both neighbours of block `index`, which is `e`, know it as theirs. */
+bool rf_handle_is_linked(const rf_handle_heap *heap, size_t index, const rf_handle_entry *e);
+
 /* Links a stored block in between two neighbours, takes it out again. unlink is false, and nothing changed, where its
  * neighbours do not agree that they are. */
 void rf_handle_link(rf_handle_heap *heap, size_t before, size_t index, size_t after);

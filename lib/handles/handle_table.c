@@ -150,12 +150,16 @@ void rf_handle_link(rf_handle_heap *heap, size_t before, size_t index, size_t af
   set_prev(heap, after, index);
 }
 
-bool rf_handle_unlink(rf_handle_heap *heap, size_t index) {
-  rf_handle_entry e;
+bool rf_handle_is_linked(const rf_handle_heap *heap, size_t index, const rf_handle_entry *e) {
   rf_handle_entry before;
   rf_handle_entry after;
-  if (!rf_handle_load(heap, index, &e) || !rf_handle_load(heap, e.prev, &before) ||
-      !rf_handle_load(heap, e.next, &after) || before.next != index || after.prev != index) {
+  return rf_handle_load(heap, e->prev, &before) && before.next == index && rf_handle_load(heap, e->next, &after) &&
+         after.prev == index;
+}
+
+bool rf_handle_unlink(rf_handle_heap *heap, size_t index) {
+  rf_handle_entry e;
+  if (!rf_handle_load(heap, index, &e) || !rf_handle_is_linked(heap, index, &e)) {
     return false;
   }
   set_next(heap, e.prev, e.next);

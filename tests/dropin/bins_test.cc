@@ -1,4 +1,5 @@
 // The bins of a cache (checkers/dropin/heap/bins.c): rings and the memory that they want, the order of slots, and ages.
+#include "tests/dropin/address_space.h"
 #include "tests/dropin/heap_alone.h"
 
 #define _Static_assert static_assert
@@ -12,7 +13,6 @@ extern "C" {
 
 #include <algorithm>
 #include <set>
-#include <sys/resource.h>
 #include <vector>
 
 namespace ringfence_test {
@@ -50,14 +50,9 @@ public:
   }
 };
 
-// Leaves no memory for rings, nor more address space than there is.
-void leave_no_space() {
-  volatile char stack[64 * 1024];
-  for (size_t i = 0; i < sizeof stack; i += 1024) {
-    stack[i] = 0;
-  }
-  rlimit const none = {1, RLIM_INFINITY};
-  EXPECT_EQ(setrlimit(RLIMIT_AS, &none), 0);
+// Leaves no memory for rings either.
+void leave_no_records() {
+  leave_no_space();
   while (rf_record_alloc(64) != nullptr) {
   }
 }
@@ -83,7 +78,7 @@ TEST(DropinBins, LargeBlocksAreNotGivenBackAsSlots) {
     rf_bin &large = b.cache->bins[RF_BIN_LARGE];
     ASSERT_TRUE(rf_bins_make_room(b.cache, RF_BIN_LARGE));
     large.end = large.first + large.mask + 1;
-    leave_no_space();
+    leave_no_records();
     EXPECT_FALSE(rf_bins_make_room(b.cache, RF_BIN_LARGE));
     EXPECT_TRUE(b.cache->stuck);
     EXPECT_EQ(large.first, 0U);
@@ -168,7 +163,7 @@ TEST(DropinBins, HaveRoomWhereOneSlotCouldBeGivenBack) {
       }
       EXPECT_EQ(b.places(), kPlaces);
       ASSERT_TRUE(rf_heap_lock(0));
-      leave_no_space();
+      leave_no_records();
       EXPECT_EQ(rf_bins_make_room(b.cache, kClass), others != 0);
       EXPECT_EQ(b.held(), kPlaces - others);
       EXPECT_EQ(b.cache->stuck, others != 8);
@@ -223,7 +218,7 @@ TEST(DropinBins, TakeABatchAndNoMoreThanThereIsRoomFor) {
     for (int i = 0; i < 20; i++) {
       b.add();
     }
-    leave_no_space();
+    leave_no_records();
     std::vector<void *> const waiting = b.order();
     ASSERT_TRUE(rf_bins_refill(b.cache, kClass));
     EXPECT_EQ(b.held(), kPlaces);

@@ -1,10 +1,10 @@
 // The caches of the drop-in's heap: blocks that are freed, kept, given back, moved and resized.
 #include "tests/checkers/recorder.h"
 #include "tests/checkers/single_step.h"
+#include "tests/dropin/address_space.h"
 #include "tests/dropin/heap_alone.h"
 
 #include <sys/mman.h>
-#include <sys/resource.h>
 
 #include <cstring>
 #include <set>
@@ -30,16 +30,6 @@ rf_view view_at(const void *p) {
   rf_view v = {};
   EXPECT_TRUE(rf_view_at(reinterpret_cast<uintptr_t>(p), &v));
   return v;
-}
-
-// Leaves no more address space than there is; the stack, which could not grow either, has some.
-void leave_no_space() {
-  volatile char stack[64 * 1024];
-  for (size_t i = 0; i < sizeof stack; i += 1024) {
-    stack[i] = 0;
-  }
-  rlimit const none = {1, RLIM_INFINITY};
-  EXPECT_EQ(setrlimit(RLIMIT_AS, &none), 0);
 }
 
 // ---- Frees ----

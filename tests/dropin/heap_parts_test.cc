@@ -1,12 +1,11 @@
 // The parts of the drop-in's heap by themselves: options, locks, numbers of threads, runs of units and the page map.
 #include "tests/checkers/single_step.h"
+#include "tests/dropin/address_space.h"
 #include "tests/dropin/heap_alone.h"
 
 #include <csignal>
 #include <cstring>
-#include <fstream>
 #include <set>
-#include <sys/resource.h>
 #include <thread>
 #include <vector>
 
@@ -248,15 +247,6 @@ TEST(DropinThreadNumbers, SixtyFourThreadsMayMeetInOnePlace) {
 
 // ---- Runs of units ----
 
-// Leaves so many bytes of address space.
-void leave_memory(size_t bytes) {
-  size_t pages = 0;
-  std::ifstream("/proc/self/statm") >> pages;
-  size_t const all = pages * static_cast<size_t>(sysconf(_SC_PAGESIZE)) + bytes;
-  rlimit const limit = {all, RLIM_INFINITY};
-  EXPECT_EQ(setrlimit(RLIMIT_AS, &limit), 0);
-}
-
 class Runs {
 public:
   uintptr_t take(size_t units) { return rf_run_take(&heap, units, &dirty, &segment); }
@@ -371,8 +361,7 @@ TEST(DropinRuns, KeepTheRecordOfASegmentForWhichThereIsNoMemory) {
   heap_alone([] {
     Runs r;
     EXPECT_NE(r.take(1), 0U);
-    rlimit const none = {1, RLIM_INFINITY};
-    EXPECT_EQ(setrlimit(RLIMIT_AS, &none), 0);
+    leave_no_space();
     EXPECT_EQ(r.take(64), 0U);
     const rf_segment *const kept = r.heap.unused;
     EXPECT_NE(kept, nullptr);
@@ -420,7 +409,7 @@ TEST(DropinRuns, KeepNoMorePagesThanABound) {
 
 TEST(DropinRuns, EndWithASegmentThatIsSmallerForWantOfMemory) {
   heap_alone([] {
-    leave_memory(3 * kMiB);
+    leave_space(3 * kMiB);
     Runs r;
     uintptr_t const first = r.take(16);
     rf_segment *const segment = r.segment;
@@ -542,7 +531,7 @@ TEST(DropinSpans, AreDescribedByMemoryThatIsZeroAlsoTheSecondTime) {
 
 TEST(DropinSpans, AreDescribedWhereMemoryIsShort) {
   heap_alone([] {
-    leave_memory(160 * 1024);
+    leave_space(160 * 1024);
     EXPECT_NE(rf_span_describe(1, 0), nullptr); // of 128 KiB instead of one MiB
     EXPECT_NE(rf_span_describe(1, 0), nullptr);
     EXPECT_EQ(rf_span_describe(2, 0), nullptr);

@@ -1,12 +1,10 @@
 // Large blocks of the drop-in's heap (checkers/dropin/heap/large.c): kept, used again, resized and given back.
 #include "tests/checkers/single_step.h"
+#include "tests/dropin/address_space.h"
 #include "tests/dropin/heap_alone.h"
-
-#include <sys/resource.h>
 
 #include <csignal>
 #include <cstring>
-#include <fstream>
 
 #define _Static_assert static_assert
 extern "C" {
@@ -232,14 +230,6 @@ TEST(DropinLarge, ShrinksAMappingAndLeavesARun) {
     EXPECT_TRUE(rf_large_resize(run, 600000));
     EXPECT_EQ(run->size, 600000U);
   });
-}
-
-// Leaves so many bytes of address space.
-void leave_space(size_t bytes) {
-  size_t pages = 0;
-  std::ifstream("/proc/self/statm") >> pages;
-  rlimit const limit = {pages * static_cast<size_t>(sysconf(_SC_PAGESIZE)) + bytes, RLIM_INFINITY};
-  EXPECT_EQ(setrlimit(RLIMIT_AS, &limit), 0);
 }
 
 // There is space for the block and its description, and not for the part of the page map where it lies.

@@ -1,5 +1,6 @@
 // The system below the drop-in by itself: pages, records, locks, sorting, threads and files that stay open.
 #include "tests/checkers/two_at_once.h"
+#include "tests/dropin/address_space.h"
 #include "tests/dropin/alone.h"
 
 #include <gtest/gtest.h>
@@ -15,7 +16,6 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <random>
 #include <set>
 #include <string>
@@ -44,6 +44,7 @@ extern "C" ssize_t read(int fd, void *buffer, size_t size) {
 namespace {
 
 using ringfence_test::alone;
+using ringfence_test::mapped_pages;
 
 const size_t kPage = static_cast<size_t>(sysconf(_SC_PAGESIZE));
 
@@ -309,13 +310,6 @@ TEST(DropinRecords, OfThreadsAreApart) {
       end = p + 60000;
     }
   });
-}
-
-size_t mapped_pages() {
-  size_t pages = 0;
-  std::ifstream("/proc/self/statm") >> pages;
-  EXPECT_NE(pages, 0U);
-  return pages;
 }
 
 // The list has 1,024 places: then there is no record, and no mapping is left behind. (The least size of a table of

@@ -213,9 +213,12 @@ static chunk *next_place(void) {
 /* `used` of its bytes are taken. Noted for the leak scan before anything is written into it. */
 static chunk *new_chunk(size_t size, size_t used) {
   uintptr_t const start = map(0, size);
-  chunk *const made = start != 0 ? next_place() : NULL;
+  if (start == 0) {
+    return NULL;
+  }
+  chunk *const made = next_place();
   if (made == NULL) {
-    unmap(start, start != 0 ? size : 0);
+    unmap(start, size);
     return NULL;
   }
   made->start = start;
