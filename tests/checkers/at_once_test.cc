@@ -1,4 +1,4 @@
-// What two threads do at once (two_at_once.h): the turn to report, claims, the depot of stacks, the list of guards.
+// Two threads at once (two_at_once.h): the turn to report, claims, the depot of stacks, the list of guards.
 #include "tests/checkers/two_at_once.h"
 
 #include <gtest/gtest.h>

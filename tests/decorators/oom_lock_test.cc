@@ -25,7 +25,7 @@ decltype(guarded()) at_unlock;
 std::vector<std::pair<rf_oom_callback *, rf_oom_callback>> callbacks_at_unlock;
 std::function<void()> after_unlock;
 
-// What whoever looks while the mutex is free may find: another thread is in the middle of a change.
+// The state as another thread sees it while the mutex is free and a third one is in the middle of a change.
 bool of_another_thread(void *, unsigned, size_t) {
   ADD_FAILURE() << "read outside";
   return false;

@@ -452,7 +452,7 @@ TEST(GuardedBlocks, EachIsWhereTheRateIsOne) {
   }
 }
 
-// Of the powers of two up to the rate each is as likely, and after it the numbers up to the next.
+// Each power of two up to the rate is as likely as the others; after it, so are the numbers up to the next.
 TEST(GuardedBlocks, GuardMayBeginWithAnyOfTheFirst) {
   in_process(RF_MODE_GUARD, [](rf_options &) {
     begin();
@@ -1206,7 +1206,7 @@ struct Realloc {
   size_t old_size;
 };
 
-// Of the block at `bytes`, which has this size.
+// About the block at `bytes`, which has this size.
 Realloc reallocate(size_t from, size_t to) {
   world.blocks[bytes] = {bytes, from, RF_FAMILY_MALLOC, 0, nullptr};
   world.calls.clear();

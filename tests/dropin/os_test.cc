@@ -283,7 +283,7 @@ TEST(DropinRecords, AreMadeInAHandlerThatInterruptedTheMaking) {
 
 #endif
 
-// Of 60,000 bytes four are in a chunk, so that threads often find it full at the same time.
+// A chunk holds four records of 60,000 bytes, so that threads often find it full at the same time.
 TEST(DropinRecords, OfThreadsAreApart) {
   alone([] {
     std::vector<std::vector<unsigned char *>> made(4);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What each command prints and each page shows, to the letter, of a few stores whose records are made below.
+"""Each command's output and each page, to the letter, for a few stores whose records are made below.
 
 answers/NAME.txt has sessions: "$ WORDS" is a command of ringfence-serve for that store, unless variables stand before
 it, "GET PATH" a page as anybody sees it, and "GET+ PATH" as one who has signed in; "| PATTERN" chooses lines. Behind it
@@ -104,7 +104,7 @@ def steps_of_age():
 
 
 def fields_of_damage():
-    """What was written where: one value, one place, neither; and more than a table has room for."""
+    """Values and places that were written: one value, one place, neither; and more than a table has room for."""
     for number, (place, damages) in enumerate({
             "one_value": [{0: 7}, {1: 7, 2: 7}], "many_values": [{0: i} for i in range(1, 16)],
             "other_end": [{0: 0}, {0: 0}], "scattered": [{0: 1, 5: 2}, {5: 2}]}.items()):
@@ -141,7 +141,7 @@ def processes_take_steps():
                      done="sample_rate=1000" if rule < 3 else "no sweep: this mode has no snapshots")
 
 
-# What "more" sends.
+# Records that "more" sends.
 LATER = {"findings": a_finding_is_back, "processes": processes_take_steps}
 
 

@@ -529,7 +529,7 @@ def a_fix_is_in_the_build_that_the_beginning_of_its_name_will_name():
 
 
 def a_fix_is_in_a_build_whose_name_other_records_told():
-    """Of a commit there are several programs, each with a build-id; a version may be told later than the commit."""
+    """A commit has several programs, each with a build-id; a version may be told later than the commit."""
     commit = "c" * 40
     with Service(start=False) as s:
         take(s, event("a", "1", ago=500, build=build("a")), event("b", "2", ago=500, build=build("a")),

@@ -62,7 +62,7 @@ static void note_losses(const rf_serial_source *s, rf_intake *intake) {
   }
 }
 
-/* What a transaction that fails would have counted is counted by the next. */
+/* The next transaction counts losses that a failed one did not. */
 static bool commit(rf_serial_lines *lines, rf_intake *intake) {
   for (size_t i = 0; i < lines->count; i++) {
     note_losses(&lines->list[i], intake);

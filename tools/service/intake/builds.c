@@ -22,7 +22,7 @@ static void tie_fixes(rf_store *store, int64_t id, const char *version, const ch
                "ittt", id, version, revision, build_id);
 }
 
-/* Of one commit there are programs with a build-id each; CI may tell of it before any of them runs. */
+/* Programs of one commit have a build-id each; CI may tell of the commit before any of them runs. */
 static void tell_more(rf_store *store, int64_t id, const char *version, const char *revision, const char *build_id) {
   if (rf_store_number(store, 0, "SELECT 1 FROM build WHERE id = ? AND version = ? AND build_id = ?", "itt", id, version,
                       build_id) == 0) {
