@@ -1,6 +1,7 @@
 /* The depot of stacks: a hash table of chains over records that are written once and never move.
  *
- *     memory: | first buckets: fewer | buckets: uint32_t, a power of two of them | recent: fewer | record | ... |
+ *     memory: | first buckets: fewer | buckets: uint32_t, a power of two of them | recent: fewer | branches: as many
+ *               | record | ... |
  *     record: stack_record.h
  *
  * A number is the offset of the record, of what is behind its layout, in units of 8 bytes, so 31 bits reach 16 GiB. A
@@ -23,11 +24,11 @@
 #define FIRST_BUCKETS 1024U /* a page */
 #define FIRST_CHAIN 2U      /* records of a first bucket */
 #define SEAL 0x80000000U
-/* Some more than there are stacks: each is the guess at its place, or behind another guess (stack_guess.c), or behind
- * several. Where two share an entry, one of them is followed frame by frame each time. */
+/* Some more than there are stacks: each is the guess at its place, or behind one or several branches (stack_guess.c).
+ * Where two share an entry, one of them is followed frame by frame each time. */
 #define BUCKETS_PER_RECENT 2U
 #define RECENT_MOST 65536U        /* as many as the hash tells apart */
-#define RECENT_FIRST 1024U        /* a page: all that programs of few stacks touch */
+#define RECENT_FIRST 1024U        /* a page, and one of branches: all that programs of few stacks touch */
 #define RECENT_FIRST_BYTES 65536U /* of records, about 300 */
 
 #if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
@@ -72,7 +73,8 @@ rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) 
   uint32_t const some = buckets / BUCKETS_PER_RECENT;
   uint32_t const recent = some == 0 ? 1 : some < RECENT_MOST ? some : RECENT_MOST;
   uint32_t const first = buckets >= 4 * FIRST_BUCKETS ? FIRST_BUCKETS : 0;
-  size_t const table = padded(((size_t)first + buckets + recent) * sizeof(uint32_t));
+  uint32_t const branches = RF_HOST_STACKS ? recent : 0;
+  size_t const table = padded(((size_t)first + buckets + recent + branches) * sizeof(uint32_t));
   if (size < table + sizeof(rf_stack_record) + record_size(1)) {
     return RF_ERR_INVALID;
   }
@@ -80,6 +82,7 @@ rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) 
   depot->buckets = (uint32_t *)memory + first;
   depot->bucket_mask = buckets - 1;
   depot->recent = depot->buckets + buckets;
+  depot->branches = branches != 0 ? depot->recent + recent : NULL;
   depot->recent_most = recent - 1;
   depot->recent_mask = recent < RECENT_FIRST ? recent - 1 : RECENT_FIRST - 1;
   depot->records = (unsigned char *)memory + table;

@@ -1,28 +1,23 @@
 /* Stacks that a depot has, found again by comparing words of the stack with those of a record.
  *
- * Algorithm: a table of guesses, hashed by the place of a call and its depth on the stack. Mostly the guess is the
- * stack. If one word differs, the same table, hashed by the guess and that word, has the stack that turned out to
- * be there before: so the records are the nodes of a tree whose edges are the words in which stacks part. Each guess is
- * verified word by word, so that a wrong one costs time alone. A stack that no guess meets is followed frame by frame,
- * and takes the place of the last guess.
- * Complexity: four instructions for each word that is compared; the number of turns is bounded.
- * Threads: lock-free; a table's entry is one number.
+ * Algorithm: a decision tree (a trie) for each place of a call and depth on the stack, whose leaves are guesses. A branch
+ * names the lowest word in which two stacks of its place differ; below that the two are alike, so that it belongs to the
+ * same frame in both, and the word leads on. All nodes lie in one hash table: behind a branch, the key is one of the
+ * branch's key and the word. A guess is verified word by word, so that a wrong one costs time alone. A stack that no
+ * guess meets is followed frame by frame, and the leaf that was found for it becomes a branch, or its own.
+ * Complexity: four instructions for each word that is compared, some ten for a branch; the number of branches is bounded.
+ * Threads: lock-free; an entry's two numbers may be of two states of it, which leads to a wrong guess.
  */
 #include "stack_guess.h"
 #include "stack_walk.h"
-
-/* Each turn reads a record, which is in no cache where a program has many stacks. To follow all frames by their rules,
- * which are few, costs as much as three turns. */
-#define TURNS_MOST 2U
-#define TURN_HASH 0x85EBCA6BU /* another odd factor, of MurmurHash3's: ids and words differ in the same bits */
 
 uint32_t rf_stack_depot_put_caller(rf_stack_depot *depot, uintptr_t caller, bool frees) {
   static const rf_stack_layout freeing = {.frees = true};
   if (depot == NULL || caller == 0) {
     return 0;
   }
-  uint32_t *const place = rf_stack_guess_at(depot, caller, 0);
-  uint32_t id = depot_load(place);
+  uint32_t *const place = &depot->recent[rf_guess_index(depot, rf_guess_key(caller, 0))];
+  uint32_t id = depot_load(place) & ~RF_GUESS_BRANCH;
   const rf_stack_record *const r = record_at(depot, id);
   if (RF_LIKELY(r->depth == 1) && RF_LIKELY(r->frames[0] == caller)) {
     return id;
@@ -36,48 +31,111 @@ uint32_t rf_stack_depot_put_caller(rf_stack_depot *depot, uintptr_t caller, bool
 
 #if RF_HOST_STACKS
 
-/* The entry of the stack that was found when record `id` matched but for one word, which was `word`. */
-static inline uint32_t *turn_for(const rf_stack_depot *depot, uint32_t id, uintptr_t word) {
-  uint32_t const x = (uint32_t)word * RF_STACK_HASH ^ id * TURN_HASH;
-  return &depot->recent[x >> 16 & depot_load(&depot->recent_mask)];
+/* ---- Nodes ---- */
+
+typedef struct node {
+  uint32_t key;
+  uint32_t id;    /* of a stack of this node; 0: there is none */
+  uint32_t words; /* up to where such stacks part; 0 for a leaf */
+} node;
+
+static node node_of(const rf_stack_depot *depot, uint32_t key, const void *frame) {
+  node n = {key, 0, 0};
+  uint32_t const id = depot_load(&depot->recent[rf_guess_index(depot, key)]);
+  uint32_t words;
+  if (rf_guess_branch(depot, key, frame, &words)) {
+    n.id = id & ~RF_GUESS_BRANCH;
+    n.words = n.id != id ? words : 0;
+  }
+  return n;
 }
 
-static uint32_t put_anew(rf_stack_depot *depot, const rf_origin *origin, unsigned max, uint32_t *place) {
+static void set_node(rf_stack_depot *depot, const node *n) {
+  uint32_t const at = rf_guess_index(depot, n->key);
+  depot_store(&depot->branches[at], n->key << 16 | n->words);
+  depot_store(&depot->recent[at], n->words != 0 ? n->id | RF_GUESS_BRANCH : n->id);
+}
+
+static void set_leaf(rf_stack_depot *depot, uint32_t key, uint32_t id) {
+  set_node(depot, &(node){.key = key, .id = id});
+}
+
+/* ---- Differences ---- */
+
+typedef struct difference {
+  uint32_t words; /* up to the lowest one in which a stack is not as a record has it; 0 where none is known */
+  uintptr_t word; /* which the record has there */
+} difference;
+
+RF_NO_SANITIZE static difference difference_from(const rf_stack_record *r, const void *frame, unsigned max) {
+  const uintptr_t *const base = (const uintptr_t *)frame;
+  difference found = {0, 0};
+  if (!rf_stack_may_be_compared(r, frame, max, depot_load(&rf_stack_generation))) {
+    return found;
+  }
+  uint32_t least = RF_BRANCH_WORDS;
+  const uint32_t *const slots = slots_of(r);
+  for (unsigned i = 0; i < r->room; i++) {
+    if (slots[i] < least && !is_word(base, slots[i], &r->frames[i])) {
+      least = slots[i];
+      found = (difference){least + 1, r->frames[i]};
+    }
+  }
+  const rf_stack_check *const checks = checks_of(r);
+  for (unsigned i = 0; i < layout_of(r)->checks; i++) {
+    if (checks[i].slot < least && !is_pointer(base, &checks[i])) {
+      least = checks[i].slot;
+      found = (difference){least + 1, (uintptr_t)(base + checks[i].value)};
+    }
+  }
+  return found;
+}
+
+/* ---- Entering ---- */
+
+/* The stacks of a node part where `d` says: behind it are the one that it had and `id`. */
+static void split(rf_stack_depot *depot, node n, const difference *d, const void *frame, uint32_t id) {
+  set_leaf(depot, rf_guess_key_behind(n.key, d->word), n.id);
+  set_leaf(depot, rf_guess_key_at(n.key, frame, d->words), id);
+  n.words = d->words;
+  set_node(depot, &n);
+}
+
+/* A stack that differs from those of the last branch before the word in which these part has something else there: then
+ * that branch is made anew, and what was behind it is entered again in time. */
+void rf_guess_enter(rf_stack_depot *depot, uintptr_t caller, const void *frame, unsigned max, uint32_t id) {
+  node n = node_of(depot, rf_guess_key(caller, (uintptr_t)frame), frame);
+  node above = {0, 0, 0};
+  unsigned branches = 0;
+  for (; n.words != 0 && branches < RF_BRANCHES_MOST; branches++) {
+    above = n;
+    n = node_of(depot, rf_guess_key_at(n.key, frame, n.words), frame);
+  }
+  bool const is_leaf = n.id != 0 && n.words == 0;
+  node const other = is_leaf ? n : above;
+  difference const d = other.id != 0 ? difference_from(record_at(depot, other.id), frame, max) : (difference){0, 0};
+  if (d.words != 0 && (is_leaf ? branches < RF_BRANCHES_MOST : d.words < above.words)) {
+    split(depot, other, &d, frame, id);
+  } else {
+    set_leaf(depot, n.key, id);
+  }
+}
+
+uint32_t rf_stack_guess_anew(rf_stack_depot *depot, uintptr_t caller, const void *frame, unsigned max) {
+  rf_origin const origin = {NULL, caller, frame};
   uintptr_t frames[RF_TRACE_DEPTH];
   rf_stack_layout from;
   uint32_t const generation = depot_load(&rf_stack_generation);
-  unsigned const most = (max & ~RF_FREES) < RF_TRACE_DEPTH ? max & ~RF_FREES : RF_TRACE_DEPTH;
-  unsigned const depth = rf_stack_capture_laid_out(origin, frames, most, &from);
+  unsigned const asked = max & ~RF_FREES;
+  unsigned const depth =
+      rf_stack_capture_laid_out(&origin, frames, asked < RF_TRACE_DEPTH ? asked : RF_TRACE_DEPTH, &from);
   from.frees = (max & RF_FREES) != 0;
   from.sited = false;
   uint32_t const id = depth != 0 ? rf_stack_depot_put_laid_out(depot, frames, depth, &from, generation) : 0;
   if (id != 0 && from.fixed) {
-    depot_store(place, id);
+    rf_guess_enter(depot, caller, frame, asked, id);
   }
   return id;
-}
-
-uint32_t rf_stack_guess_again(rf_stack_depot *depot, uintptr_t caller, const void *frame, unsigned max, uint32_t id,
-                              uintptr_t word) {
-  uint32_t *place = turn_for(depot, id, word);
-  for (unsigned turn = 1;; turn++) {
-    id = depot_load(place);
-    rf_stack_verdict const v = rf_stack_compare(record_at(depot, id), caller, frame, max & ~RF_FREES, &word);
-    if (v == RF_STACK_SAME) {
-      return id;
-    }
-    if (v == RF_STACK_UNKNOWN || turn == TURNS_MOST) {
-      break;
-    }
-    place = turn_for(depot, id, word);
-  }
-  rf_origin const origin = {NULL, caller, frame};
-  return put_anew(depot, &origin, max, place);
-}
-
-uint32_t rf_stack_guess_none(rf_stack_depot *depot, uintptr_t caller, const void *frame, unsigned max) {
-  rf_origin const origin = {NULL, caller, frame};
-  return put_anew(depot, &origin, max, rf_stack_guess_at(depot, caller, (uintptr_t)frame));
 }
 
 uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {

@@ -1,7 +1,7 @@
-/* The first guess for a stack, where it is wanted: inlined into the common requests. Internal to checkers/.
+/* The guess for a stack, where it is wanted: inlined into the common requests. Internal to checkers/.
  *
- * Mostly the stack is the one that was met last from this place, at this depth: then its words are compared with those
- * of the record, and that is all. See stack_guess.c for what is done else.
+ * Mostly one stack was met from this place, at this depth, or a word or two tell it from the others: then its words are
+ * compared with those of the record, and that is all. See stack_guess.c for what is done else.
  */
 #ifndef RINGFENCE_STACK_GUESS_H
 #define RINGFENCE_STACK_GUESS_H
@@ -14,23 +14,31 @@
 
 #define RF_FREES 0x80000000U /* beside the most frames of a stack: it is of a call that frees */
 
-/* 2^32 over the golden ratio: spreads keys of the table of guesses. */
-#define RF_STACK_HASH 0x9E3779B1U
+/* Of an entry: stacks part here, and the rest is the number of one of them. */
+#define RF_GUESS_BRANCH 0x80000000U
 
-/* The guess for calls from one place at one depth. `frame`: 0 where the place alone is kept. Depths differ in bits in
- * which places of one module hardly do: side by side, many pairs of the two would have one key. */
-static inline uint32_t *rf_stack_guess_at(const rf_stack_depot *depot, uintptr_t caller, uintptr_t frame) {
-  uint32_t const x = ((uint32_t)caller ^ (uint32_t)frame << 12) * RF_STACK_HASH;
-  return &depot->recent[x >> 16 & depot_load(&depot->recent_mask)];
+/* A branch: how many words from the frame on there are up to the one in which stacks part, with that one; 0 for an entry
+ * that is a guess itself. The other bits are those of the key that are not in its place in the table. */
+#define RF_BRANCH_WORDS 0xFFFFU
+#define RF_BRANCHES_MOST 8U /* on the way to a guess */
+
+/* The key of calls from one place at one depth: a product with 2^32 over the golden ratio. `frame`: 0 where the place
+ * alone is kept. Depths differ in bits in which places of one module hardly do: side by side, many pairs of the two
+ * would have one key. */
+static inline uint32_t rf_guess_key(uintptr_t caller, uintptr_t frame) {
+  return ((uint32_t)caller ^ (uint32_t)frame << 12) * 0x9E3779B1U;
+}
+
+/* That of the stacks which have `word` where those of `key` part; another odd factor, of MurmurHash3's. */
+static inline uint32_t rf_guess_key_behind(uint32_t key, uintptr_t word) {
+  return (key ^ (uint32_t)word) * 0x85EBCA6BU;
+}
+
+static inline uint32_t rf_guess_index(const rf_stack_depot *depot, uint32_t key) {
+  return key >> 16 & depot_load(&depot->recent_mask);
 }
 
 #if RF_HOST_STACKS
-
-typedef enum rf_stack_verdict {
-  RF_STACK_SAME,
-  RF_STACK_OTHER,  /* in one word, at least */
-  RF_STACK_UNKNOWN /* not to be compared */
-} rf_stack_verdict;
 
 /* True where all that the layout depends on is in the part of the stack that is known to be there. Not where the stack
  * is another than the last one. */
@@ -42,97 +50,109 @@ RF_NO_SANITIZE static inline bool is_word(const uintptr_t *base, uint32_t slot, 
   return base[slot] == *word;
 }
 
-/* The slot of the first of four words that is not where the layout says; NULL where all are. */
-RF_NO_SANITIZE RF_INLINE const uint32_t *other_of_four(const uintptr_t *word, const uint32_t *slot,
-                                                       const uintptr_t *base) {
-  return RF_UNLIKELY(!is_word(base, slot[0], &word[0]))   ? slot
-         : RF_UNLIKELY(!is_word(base, slot[1], &word[1])) ? slot + 1
-         : RF_UNLIKELY(!is_word(base, slot[2], &word[2])) ? slot + 2
-         : RF_UNLIKELY(!is_word(base, slot[3], &word[3])) ? slot + 3
-                                                          : NULL;
+/* True where four words are where the layout says. */
+RF_NO_SANITIZE RF_INLINE bool are_four(const uintptr_t *word, const uint32_t *slot, const uintptr_t *base) {
+  return RF_LIKELY(is_word(base, slot[0], &word[0])) && RF_LIKELY(is_word(base, slot[1], &word[1])) &&
+         RF_LIKELY(is_word(base, slot[2], &word[2])) && RF_LIKELY(is_word(base, slot[3], &word[3]));
 }
 
 #define USUAL_ROOM 12U /* for the words of a stack of the depth that options have by default */
 
 /* The same of all words; without a loop where there are as many as usual. */
-RF_NO_SANITIZE RF_INLINE const uint32_t *other_word(const rf_stack_record *r, const uintptr_t *base) {
+RF_NO_SANITIZE RF_INLINE bool are_words(const rf_stack_record *r, const uintptr_t *base) {
   const uintptr_t *word = r->frames;
   const uint32_t *slot = slots_of(r);
-  const uint32_t *other;
   if (RF_LIKELY(r->room == USUAL_ROOM)) {
     slot = (const uint32_t *)(word + USUAL_ROOM);
-    other = other_of_four(word, slot, base);
-    other = RF_LIKELY(other == NULL) ? other_of_four(word + 4, slot + 4, base) : other;
-    return RF_LIKELY(other == NULL) ? other_of_four(word + 8, slot + 8, base) : other;
+    return are_four(word, slot, base) && are_four(word + 4, slot + 4, base) && are_four(word + 8, slot + 8, base);
   }
   const uintptr_t *const end = word + r->room; /* not the first: it has a layout */
+  bool same;
   do {
-    other = other_of_four(word, slot, base);
+    same = are_four(word, slot, base);
     slot += 4;
     word += 4;
-  } while (RF_LIKELY(other == NULL) && word != end);
-  return other;
+  } while (RF_LIKELY(same) && word != end);
+  return same;
+}
+
+RF_NO_SANITIZE static inline bool is_pointer(const uintptr_t *base, const rf_stack_check *check) {
+  return base[check->slot] == (uintptr_t)(base + check->value);
 }
 
 /* The same of the words that depend on where the stack is. */
-RF_NO_SANITIZE RF_INLINE const rf_stack_check *other_pointer(const rf_stack_record *r, const uintptr_t *base) {
+RF_NO_SANITIZE RF_INLINE bool are_pointers(const rf_stack_record *r, const uintptr_t *base) {
   const rf_stack_check *check = checks_of(r);
   for (const rf_stack_check *const end = check + layout_of(r)->checks; check != end; check++) {
-    if (RF_UNLIKELY(base[check->slot] != (uintptr_t)(base + check->value))) {
-      return check;
+    if (RF_UNLIKELY(!is_pointer(base, check))) {
+      return false;
     }
   }
-  return NULL;
+  return true;
 }
 
-/* `*word`: in which the stack differs from the record. The generation is looked at again after all was read: a layout
- * changes only for a later one. */
-RF_NO_SANITIZE RF_INLINE rf_stack_verdict rf_stack_compare(const rf_stack_record *r, uintptr_t caller,
-                                                           const void *frame, unsigned max, uintptr_t *word) {
+/* True where the record has a layout of code as it is, and the stack is as long as that. */
+RF_INLINE bool rf_stack_may_be_compared(const rf_stack_record *r, const void *frame, unsigned max,
+                                        uint32_t generation) {
+  return RF_LIKELY(depot_load(&r->stamp) == generation) && RF_LIKELY(max - r->depth <= layout_of(r)->slack) &&
+         RF_LIKELY(is_reachable(layout_of(r)->reach, (uintptr_t)frame));
+}
+
+/* True where the stack is that of the record. The generation is looked at again after all was read: a layout changes
+ * only for a later one. */
+RF_NO_SANITIZE RF_INLINE bool rf_stack_is(const rf_stack_record *r, uintptr_t caller, const void *frame, unsigned max) {
   const uintptr_t *const base = (const uintptr_t *)frame;
   uint32_t const generation = depot_load(&rf_stack_generation);
-  if (RF_UNLIKELY(depot_load(&r->stamp) != generation) || RF_UNLIKELY(max - r->depth > layout_of(r)->slack) ||
-      RF_UNLIKELY(!is_reachable(layout_of(r)->reach, (uintptr_t)base))) {
-    return RF_STACK_UNKNOWN;
-  }
-  if (RF_UNLIKELY(r->frames[0] != caller)) {
-    *word = caller;
-    return RF_STACK_OTHER;
-  }
-  const uint32_t *const slot = other_word(r, base);
-  if (RF_UNLIKELY(slot != NULL)) {
-    *word = base[*slot];
-    return RF_STACK_OTHER;
-  }
-  if (layout_of(r)->checks != 0) {
-    const rf_stack_check *const check = other_pointer(r, base);
-    if (RF_UNLIKELY(check != NULL)) {
-      *word = base[check->slot] - (uintptr_t)base;
-      return RF_STACK_OTHER;
-    }
-  }
-  return RF_LIKELY(depot_load_after(&rf_stack_generation) == generation) ? RF_STACK_SAME : RF_STACK_UNKNOWN;
+  return rf_stack_may_be_compared(r, frame, max, generation) && RF_LIKELY(r->frames[0] == caller) &&
+         are_words(r, base) && (layout_of(r)->checks == 0 || are_pointers(r, base)) &&
+         RF_LIKELY(depot_load_after(&rf_stack_generation) == generation);
 }
 
-/* The stack where `id` would be the number but for `word`. */
-uint32_t rf_stack_guess_again(rf_stack_depot *depot, uintptr_t caller, const void *frame, unsigned max, uint32_t id,
-                              uintptr_t word);
+/* Where the stacks of `key` part, in words as above: false where they do not, or the table has the branch of another
+ * key, or the stack ends before. */
+RF_INLINE bool rf_guess_branch(const rf_stack_depot *depot, uint32_t key, const void *frame, uint32_t *words) {
+  *words = depot_load(&depot->branches[rf_guess_index(depot, key)]) ^ key << 16;
+  return *words <= RF_BRANCH_WORDS && is_reachable(*words * (uint32_t)sizeof(uintptr_t), (uintptr_t)frame);
+}
 
-/* The stack where there was nothing to compare with. */
-uint32_t rf_stack_guess_none(rf_stack_depot *depot, uintptr_t caller, const void *frame, unsigned max);
+RF_NO_SANITIZE static inline uint32_t rf_guess_key_at(uint32_t key, const void *frame, uint32_t words) {
+  return rf_guess_key_behind(key, ((const uintptr_t *)frame)[words - 1]);
+}
+
+/* The guess behind the branches of `key`, to the first of which `id` belongs. */
+RF_INLINE uint32_t rf_guess_behind(const rf_stack_depot *depot, uint32_t key, const void *frame, uint32_t id) {
+  uint32_t words;
+  for (unsigned left = RF_BRANCHES_MOST; left != 0 && rf_guess_branch(depot, key, frame, &words); left--) {
+    key = rf_guess_key_at(key, frame, words);
+    id = depot_load(&depot->recent[rf_guess_index(depot, key)]);
+    if ((id & RF_GUESS_BRANCH) == 0) {
+      return id;
+    }
+  }
+  return id & ~RF_GUESS_BRANCH;
+}
+
+/* The number of a stack that may be the caller's; 0 for none. */
+RF_INLINE uint32_t rf_guess_of(const rf_stack_depot *depot, uintptr_t caller, const void *frame) {
+  uint32_t const key = rf_guess_key(caller, (uintptr_t)frame);
+  uint32_t const id = depot_load(&depot->recent[rf_guess_index(depot, key)]);
+  return RF_LIKELY((id & RF_GUESS_BRANCH) == 0) ? id : rf_guess_behind(depot, key, frame, id);
+}
+
+/* Makes `id`, which is this stack's, the guess for it. */
+void rf_guess_enter(rf_stack_depot *depot, uintptr_t caller, const void *frame, unsigned max, uint32_t id);
+
+/* The stack where the guess is not it. */
+uint32_t rf_stack_guess_anew(rf_stack_depot *depot, uintptr_t caller, const void *frame, unsigned max);
 
 /* As rf_stack_depot_put_from with an origin of these two; where `frees` is RF_FREES, and not 0, as
  * rf_stack_depot_put_free_from. */
 RF_INLINE uint32_t rf_stack_guess(rf_stack_depot *depot, uintptr_t caller, const void *frame, unsigned max,
                                   unsigned frees) {
-  uint32_t const id = depot_load(rf_stack_guess_at(depot, caller, (uintptr_t)frame));
-  uintptr_t word;
-  rf_stack_verdict const verdict = rf_stack_compare(record_at(depot, id), caller, frame, max, &word);
-  if (RF_LIKELY(verdict == RF_STACK_SAME)) {
-    return id;
-  }
-  return verdict == RF_STACK_OTHER ? rf_stack_guess_again(depot, caller, frame, max | frees, id, word)
-                                   : rf_stack_guess_none(depot, caller, frame, max | frees);
+  uint32_t const id = rf_guess_of(depot, caller, frame);
+  return RF_LIKELY(rf_stack_is(record_at(depot, id), caller, frame, max))
+             ? id
+             : rf_stack_guess_anew(depot, caller, frame, max | frees);
 }
 
 #else

@@ -60,6 +60,17 @@ protected:
     return rf_stack_depot_put_laid_out(&depot_, frames_.data(), depth, &layout, generation);
   }
 
+  // Makes it the guess for the stack in memory.
+  void enter(uint32_t id) {
+    rf_host_last_stack = {begin(), begin() + reach_};
+    rf_guess_enter(&depot_, 0x10000, stack_words, RF_TRACE_DEPTH, id);
+  }
+
+  uint32_t guess() {
+    rf_host_last_stack = {begin(), begin() + reach_};
+    return rf_guess_of(&depot_, 0x10000, stack_words);
+  }
+
   // True where the stack in memory is found to be that of the record.
   bool is_met(uint32_t id, unsigned max = RF_TRACE_DEPTH, uintptr_t caller = 0x10000, uintptr_t shift = 0) {
     std::fill(depot_.recent, depot_.recent + depot_.recent_mask + 1, id);
@@ -189,24 +200,6 @@ TEST_F(StackGuess, IsAnotherWhereWordsChangePlaces) {
   EXPECT_TRUE(is_met(id));
 }
 
-// Each of them is found again, behind the one that was met first.
-TEST_F(StackGuess, FindsStacksAgainThatPartAtAnyDepth) {
-  for (uint32_t const part : {2U, 6U, 12U}) {
-    rf_stack_layout const layout = stack_at({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12});
-    uint32_t const first = put(layout);
-    EXPECT_TRUE(is_met(first));
-    frames_[part - 1] = stack_words[part] = 0x40000;
-    uint32_t const second = put(layout);
-    ASSERT_NE(first, second);
-    EXPECT_FALSE(is_met(first)) << "part " << part;
-    EXPECT_TRUE(is_met(second)) << "part " << part;
-    rf_host_last_stack = {begin(), begin() + reach_};
-    std::fill(depot_.recent, depot_.recent + depot_.recent_mask + 1, second);
-    *rf_stack_guess_at(&depot_, 0x10000, begin()) = first;
-    EXPECT_EQ(rf_stack_guess(&depot_, 0x10000, stack_words, RF_TRACE_DEPTH, 0), second) << "part " << part;
-  }
-}
-
 TEST_F(StackGuess, IsOfADepth) {
   uint32_t const whole = put(stack_at({1, 4, 8}));
   for (unsigned max = 0; max <= RF_TRACE_DEPTH; max++) {
@@ -276,15 +269,12 @@ TEST_F(StackGuess, IsNoneWhereTheGenerationChangesWhileItIsCompared) {
   unsigned steps = 0;
   bool changed = true;
   while (changed) {
-    uintptr_t word = 0;
-    rf_stack_verdict verdict = RF_STACK_SAME;
+    bool same = true;
     rf_stack_generation = kGeneration;
     changed = ringfence_test::run_with_other_after(
-        steps += kStride,
-        [&] { verdict = rf_stack_compare(record_at(&depot_, id), 0x10000, stack_words, RF_TRACE_DEPTH, &word); },
+        steps += kStride, [&] { same = rf_stack_is(record_at(&depot_, id), 0x10000, stack_words, RF_TRACE_DEPTH); },
         [] { rf_stack_generation++; });
-    ASSERT_NE(verdict, RF_STACK_OTHER) << steps;
-    refused += verdict == RF_STACK_UNKNOWN ? 1 : 0;
+    refused += same ? 0 : 1;
   }
   EXPECT_GT(refused, steps / kStride / 2);
 }
@@ -308,6 +298,217 @@ TEST_F(StackGuess, IsLeftWhereALaterLayoutHasNoRoom) {
   EXPECT_TRUE(is_met(id)) << "as it was";
 }
 
+// ---- Several stacks of one place ----
+
+// One of them in memory, `outer` instead of the return address in slot `part`.
+constexpr uintptr_t kOuter[] = {0x40000, 0x50000, 0x60000, 0x70000};
+
+TEST_F(StackGuess, IsEachOfTheStacksThatPartInOneWord) {
+  for (uint32_t const part : {2U, 6U, 12U}) {
+    rf_stack_layout const layout = stack_at({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12});
+    std::vector<uint32_t> ids;
+    for (uintptr_t const outer : kOuter) {
+      frames_[part - 1] = stack_words[part] = outer;
+      ids.push_back(put(layout));
+      EXPECT_NE(guess(), ids.back());
+      enter(ids.back());
+    }
+    for (size_t i = 0; i < std::size(kOuter); i++) {
+      stack_words[part] = kOuter[i];
+      EXPECT_EQ(guess(), ids[i]) << "part " << part;
+    }
+  }
+}
+
+TEST_F(StackGuess, IsEachOfTheStacksThatPartInFramePointers) {
+  rf_stack_layout layout = stack_at({1, 8});
+  layout.checks = 3;
+  std::vector<uint32_t> ids;
+  auto const write = [](int32_t i) {
+    stack_words[0] = begin() + (10U + i % 2) * kWord;
+    stack_words[4] = begin() + (10U + i / 2 % 2) * kWord;
+    stack_words[6] = static_cast<uintptr_t>(i / 4);
+  };
+  for (int32_t i = 0; i < 8; i++) {
+    layout.check[0] = {0, 10 + i % 2};
+    layout.check[1] = {4, 10 + i / 2 % 2};
+    layout.check[2] = {6 | RF_CHECK_ABSOLUTE, i / 4};
+    frames_[1] = stack_words[8] = 0x40000U + static_cast<unsigned>(i);
+    write(i);
+    ids.push_back(put(layout));
+    enter(ids.back());
+  }
+  for (int32_t i = 0; i < 8; i++) {
+    write(i);
+    EXPECT_EQ(guess(), ids[static_cast<size_t>(i)]);
+  }
+}
+
+// A stack whose frame pointer is another has anything where the next one was.
+TEST_F(StackGuess, PartsAtTheLowestFramePointer) {
+  rf_stack_layout layout = stack_at({1, 8});
+  layout.checks = 2;
+  layout.check[0] = {4, 10};
+  layout.check[1] = {6, 12};
+  stack_words[4] = begin() + 10 * kWord;
+  stack_words[6] = begin() + 12 * kWord;
+  enter(put(layout));
+  frames_[1] = 0x40000;
+  layout.check[0].value = 20;
+  layout.checks = 1;
+  stack_words[4] = begin() + 20 * kWord;
+  stack_words[8] = 0x40000;
+  uint32_t const second = put(layout);
+  for (uintptr_t i = 0; i < 4; i++) {
+    stack_words[6] = 0x777 + i;
+    if (i == 0) {
+      enter(second);
+    }
+    EXPECT_EQ(guess(), second) << i;
+  }
+}
+
+// Another word where two part leaves the branches behind these as they are.
+TEST_F(StackGuess, IsAThirdStackBesideTwoThatPartFurther) {
+  rf_stack_layout const layout = stack_at({1, 4, 8});
+  uintptr_t const words[][2] = {{0x40000, 0x1000}, {0x40000, 0x2000}, {0x50000, 0x1000}, {0x60000, 0x1000}};
+  std::vector<uint32_t> ids;
+  for (size_t const i : {0, 2, 1, 3}) {
+    frames_[1] = stack_words[4] = words[i][0];
+    frames_[2] = stack_words[8] = words[i][1];
+    ids.push_back(put(layout));
+    enter(ids.back());
+  }
+  std::swap(ids[1], ids[2]);
+  for (size_t i = 0; i < std::size(words); i++) {
+    stack_words[4] = words[i][0];
+    stack_words[8] = words[i][1];
+    EXPECT_EQ(guess(), ids[i]) << i;
+  }
+}
+
+// No branch has room for such a word.
+TEST_F(StackGuess, IsTheLastOneWhereStacksPartBeyondLargeFrames) {
+  for (uint32_t const far : {0xFFFEU, 0xFFFFU, 0x10000U, 0x20000U}) {
+    std::vector<uintptr_t> large(far + 1, 0x99);
+    stack_words = large.data();
+    rf_stack_layout const layout = stack_at({1, far});
+    std::vector<uint32_t> ids;
+    for (uintptr_t const outer : kOuter) {
+      frames_[1] = stack_words[far] = outer + far;
+      ids.push_back(put(layout));
+      enter(ids.back());
+      EXPECT_EQ(guess(), ids.back()) << far;
+    }
+    stack_words[far] = kOuter[0] + far;
+    EXPECT_EQ(guess(), far == 0xFFFE ? ids[0] : ids.back()) << far;
+  }
+  stack_words = usual_words;
+}
+
+// A caller alone takes the place of a branch, whose word stays beside it.
+TEST_F(StackGuess, TakesThePlaceOfACallerAlone) {
+  rf_stack_layout const layout = stack_at({1, 4, 8});
+  uint32_t const id = put(layout);
+  uint32_t const at = rf_guess_index(&depot_, rf_guess_key(0x10000, begin()));
+  depot_.recent[at] = rf_stack_depot_put_caller(&depot_, 0x5000, false);
+  depot_.branches[at] = rf_guess_key(0x10000, begin()) << 16 | 5;
+  enter(id);
+  EXPECT_EQ(guess(), id);
+}
+
+// Where others part in an outer frame, a stack that differs in an inner one has anything.
+TEST_F(StackGuess, IsAStackThatPartsBeforeAllOthers) {
+  rf_stack_layout const layout = stack_at({1, 4, 8});
+  uint32_t const first = put(layout);
+  enter(first);
+  frames_[2] = stack_words[8] = 0x40000;
+  uint32_t const second = put(layout);
+  enter(second);
+  frames_[1] = stack_words[4] = 0x50000;
+  frames_[2] = 0x60000;
+  rf_stack_layout other = layout;
+  other.slots[2] = 7;
+  stack_words[7] = 0x60000;
+  uint32_t const third = put(other);
+  for (uintptr_t i = 0; i < 9; i++) {
+    stack_words[8] = 0x777 + i;
+    if (i == 0) {
+      enter(third);
+    }
+    EXPECT_EQ(guess(), third) << i;
+  }
+  stack_words[4] = 0x10001;
+  stack_words[8] = 0x10002;
+  enter(first); // what was behind the branch has to be entered once more
+  stack_words[8] = 0x40000;
+  enter(second);
+  EXPECT_EQ(guess(), second);
+  stack_words[8] = 0x10002;
+  EXPECT_EQ(guess(), first);
+}
+
+// A branch leads to the next one, and so on: the guess is the last one's.
+TEST_F(StackGuess, IsBehindABoundedNumberOfBranches) {
+  std::vector<uint32_t> slots;
+  for (uint32_t slot = 1; slots.size() < RF_BRANCHES_MOST + 4; slot++) {
+    slots.push_back(slot);
+  }
+  rf_stack_layout const layout = stack_at(slots);
+  enter(put(layout));
+  for (uint32_t slot = slots.back(); slot > 1; slot--) { // each parts from the others before these part
+    stack_words[slot] += 0x1000;
+    frames_[slot - 1] = stack_words[slot];
+    uint32_t const id = put(layout);
+    EXPECT_NE(guess(), id);
+    enter(id);
+    EXPECT_EQ(guess(), id) << slot;
+  }
+  for (uint32_t slot = 2; slot <= slots.back(); slot++) { // and the other way round
+    stack_words[slot] += 0x1000;
+    frames_[slot - 1] = stack_words[slot];
+    uint32_t const id = put(layout);
+    enter(id);
+    if (slot <= RF_BRANCHES_MOST + 1) {
+      EXPECT_EQ(guess(), id) << slot;
+    }
+  }
+  uint32_t const id = put(layout);
+  uint32_t key = rf_guess_key(0x10000, begin());
+  for (unsigned i = 0; i < 3 * RF_BRANCHES_MOST; i++) {
+    uint32_t const at = rf_guess_index(&depot_, key);
+    depot_.recent[at] = id | RF_GUESS_BRANCH;
+    depot_.branches[at] = key << 16 | 3;
+    key = rf_guess_key_behind(key, stack_words[2]);
+  }
+  EXPECT_EQ(guess(), id);
+  stack_words[2] = 0x7777;
+  frames_[1] = 0x7777;
+  uint32_t const other = put(layout);
+  enter(other);
+  EXPECT_EQ(guess(), other);
+}
+
+TEST_F(StackGuess, ReadsNoWordBehindTheStack) {
+  uint32_t const id = put(stack_at({1, 4}));
+  enter(id);
+  uint32_t const at = rf_guess_index(&depot_, rf_guess_key(0x10000, begin()));
+  ASSERT_EQ(depot_.recent[at], id);
+  uint32_t const key = rf_guess_key(0x10000, begin());
+  uint32_t behind = rf_guess_index(&depot_, rf_guess_key_behind(key, stack_words[5]));
+  depot_.recent[at] |= RF_GUESS_BRANCH;
+  depot_.branches[at] = key << 16 | 6;
+  depot_.recent[behind] = 77;
+  EXPECT_EQ(guess(), id) << "a stack of five words";
+  reach_ = 6 * kWord;
+  EXPECT_EQ(guess(), 77U);
+  reach_--;
+  EXPECT_EQ(guess(), id);
+  reach_++;
+  depot_.branches[at] ^= 0x10000;
+  EXPECT_EQ(guess(), id) << "the branch of another key";
+}
+
 TEST_F(StackGuess, OfACallerAloneIsItsStack) {
   uint32_t const id = rf_stack_depot_put_caller(&depot_, 0x5000, false);
   uintptr_t frame = 0;
@@ -316,6 +517,8 @@ TEST_F(StackGuess, OfACallerAloneIsItsStack) {
   EXPECT_EQ(rf_stack_depot_put_caller(&depot_, 0x5000, true), id);
   std::fill(depot_.recent, depot_.recent + depot_.recent_mask + 1, id);
   EXPECT_NE(rf_stack_depot_put_caller(&depot_, 0x5001, false), id);
+  std::fill(depot_.recent, depot_.recent + depot_.recent_mask + 1, id | RF_GUESS_BRANCH);
+  EXPECT_EQ(rf_stack_depot_put_caller(&depot_, 0x5000, false), id);
   uintptr_t const longer[] = {0x6000, 0x7000};
   uint32_t const deep = rf_stack_depot_put(&depot_, longer, 2);
   std::fill(depot_.recent, depot_.recent + depot_.recent_mask + 1, deep);

@@ -194,6 +194,32 @@ TEST_F(StackRules, AreNotAskedForAStackThatWasMetBeforeAmongOthersFromTheSamePla
   EXPECT_LE(followed, 1U);
 }
 
+// Frames of all kinds and sizes: stacks part in words that others do not have, and in frame pointers. One in thirty may
+// share an entry of the table with another.
+TEST_F(StackRules, AreHardlyAskedForOnceHundredsOfStacksOfOnePlaceWereMet) {
+  constexpr unsigned kStacks = 400;
+  std::vector<uint64_t> memory(1 << 22);
+  ASSERT_EQ(rf_stack_depot_init(&depot, memory.data(), memory.size() * 8), RF_OK);
+  std::vector<uint32_t> ids(kStacks);
+  unsigned followed = 0;
+  for (unsigned i = 0; i < 4 * kStacks; i++) {
+    unsigned const number = i * 7 % kStacks;
+    stack_step const steps[] = {{kWays[number % 4][number / 4 % 5].run, number % 3 * size_t{100}},
+                                {kWays[number / 20 % 4][number / 80 % 5].run, number % 2 * size_t{5000}},
+                                {kWays[number / 3 % 4][number / 7 % 5].run, 1},
+                                {put_and_return, 0}};
+    std::fill(std::begin(rf_stack_rule_table), std::end(rf_stack_rule_table), 0);
+    start(steps);
+    if (i < kStacks) {
+      ids[number] = last_id;
+    } else {
+      ASSERT_EQ(last_id, ids[number]) << number;
+    }
+    followed += i >= 3 * kStacks && rules_are_there() ? 1 : 0;
+  }
+  EXPECT_LE(followed, kStacks / 8);
+}
+
 TEST_F(StackRules, HoldInThreads) {
   stack_step const steps[] = {{stack_subjects_o2[1].run, 1}, {stack_subjects_o2[3].run, 1}, {compare_and_return, 0}};
   for (int i = 0; i < 3; i++) {
