@@ -45,12 +45,20 @@ static void open_log(rf_log_reporter *r) {
   }
 }
 
-void rf_log_reporter_write(rf_log_reporter *r, const char *text, size_t size) {
+/* False where a file takes no more, as on a full disk. */
+static bool write_log(rf_log_reporter *r, const char *text, size_t size) {
   open_log(r);
-  if (!rf_host_write(r->fd, text, size)) {
-    rf_host_close(r->fd);
-    r->fd = -1;
-    rf_port_log(text, size); /* a full disk: standard error may still take it */
+  if (rf_host_write(r->fd, text, size)) {
+    return true;
+  }
+  rf_host_close(r->fd);
+  r->fd = -1;
+  return false;
+}
+
+void rf_log_reporter_write(rf_log_reporter *r, const char *text, size_t size) {
+  if (!write_log(r, text, size)) {
+    rf_port_log(text, size); /* standard error may still take it */
   }
 }
 
@@ -69,13 +77,22 @@ typedef struct collector {
   char *data;
   size_t room;
   size_t length;
+  bool lost; /* a record for programs to read, which its file did not take: standard error gets a text instead */
 } collector;
 
+static bool takes_records(rf_log_reporter *r) {
+  open_log(r);
+  return r->fd >= 0;
+}
+
 static void flush(collector *c) {
-  if (c->length != 0) {
-    rf_log_reporter_write(c->reporter, c->data, c->length);
-    c->length = 0;
+  rf_log_reporter *const r = c->reporter;
+  if (c->length != 0 && r->options.log != NULL && r->options.format == RF_FORMAT_JSON) {
+    c->lost = c->lost || !takes_records(r) || !write_log(r, c->data, c->length);
+  } else if (c->length != 0) {
+    rf_log_reporter_write(r, c->data, c->length);
   }
+  c->length = 0;
 }
 
 static void collect(void *context, const char *text, size_t size) {
@@ -93,12 +110,9 @@ static void collect(void *context, const char *text, size_t size) {
   }
 }
 
-static void render(rf_log_reporter *r, const rf_finding *f, const rf_symbolizer *symbolizer, char *data, size_t room) {
-  collector c;
-  c.reporter = r;
-  c.data = data;
-  c.room = room;
-  c.length = 0;
+/* False where the log did not take the finding. */
+static bool render(rf_log_reporter *r, const rf_finding *f, const rf_symbolizer *symbolizer, char *data, size_t room) {
+  collector c = {.reporter = r, .data = data, .room = room};
   rf_sink const sink = {collect, &c};
   switch (r->options.format) {
   case RF_FORMAT_JSON:
@@ -112,6 +126,7 @@ static void render(rf_log_reporter *r, const rf_finding *f, const rf_symbolizer 
     break;
   }
   flush(&c);
+  return !c.lost;
 }
 
 /* ---- Artifacts of a test ---- */
@@ -156,16 +171,29 @@ static void write_artifact(const rf_log_reporter *r, const rf_finding *f) {
   rf_host_close(fd);
 }
 
+/* In one write, on standard error. */
+static void print_text(const rf_finding *f) {
+  rf_sink_buffer text;
+  rf_symbolizer const symbolizer = rf_modules_symbolizer(&modules, true);
+  rf_sink_buffer_init(&text, whole, sizeof whole);
+  rf_report_text(f, &symbolizer, &text.sink);
+  rf_port_log(text.data, text.length);
+}
+
 static void print_finding(rf_log_reporter *r, const rf_finding *f) {
   if (busy) {
     char part[PART_BYTES];
-    render(r, f, NULL, part, sizeof part);
+    if (!render(r, f, NULL, part, sizeof part)) {
+      rf_report_text(f, NULL, &standard_error);
+    }
     return;
   }
   busy = true;
   load_modules(f);
   rf_symbolizer const symbolizer = rf_modules_symbolizer(&modules, r->options.format == RF_FORMAT_TEXT);
-  render(r, f, &symbolizer, whole, sizeof whole);
+  if (!render(r, f, &symbolizer, whole, sizeof whole)) {
+    print_text(f);
+  }
   write_artifact(r, f);
   busy = false;
 }
@@ -365,7 +393,7 @@ bool rf_log_reporter_render(rf_log_reporter *r, rf_log_writer write, void *conte
   bool const locked = rf_host_report_lock();
   bool const free = !busy;
   if (free) {
-    collector c = {r, whole, sizeof whole, 0};
+    collector c = {.reporter = r, .data = whole, .room = sizeof whole};
     rf_sink const sink = {collect, &c};
     rf_symbolizer known = rf_modules_symbolizer(&modules, r->options.format == RF_FORMAT_TEXT);
     rf_symbolizer const symbolizer = {name_any, &known};

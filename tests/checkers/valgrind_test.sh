@@ -13,7 +13,8 @@ if ! command -v valgrind >/dev/null; then
   echo "skipped: valgrind is not installed"
   exit 0
 fi
-if [[ $(valgrind -q "$program" watcher) != Valgrind ]]; then
+watcher=$(valgrind -q "$program" watcher) || { echo "Valgrind does not run the program: $watcher" >&2; exit 1; }
+if [[ $watcher != Valgrind ]]; then
   echo "skipped: built without valgrind/memcheck.h"
   exit 0
 fi

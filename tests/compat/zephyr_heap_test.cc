@@ -153,6 +153,31 @@ TEST_F(ZephyrHeap, ADamagedNeighbourIsNotMergedWith) {
   }
 }
 
+// The states of a header that mean nothing, in the free and in the live chunk behind.
+TEST_F(ZephyrHeap, AChunkOfNoStateBehindIsDamaged) {
+  for (const bool freed : {false, true}) {
+    for (uint32_t state = 10; state < 16; state++) {
+      sys_heap_init(&heap, memory, 512);
+      void *const block = sys_heap_alloc(&heap, 40);
+      void *const behind = sys_heap_alloc(&heap, 40);
+      ASSERT_NE(nullptr, sys_heap_alloc(&heap, 40));
+      if (freed) {
+        sys_heap_free(&heap, behind);
+      }
+      auto *const size = static_cast<uint32_t *>(behind) - 2;
+      uint32_t const was = *size;
+      *size = (was & ~15U) | state;
+      sys_heap_free(&heap, block);
+      EXPECT_EQ(RF_ERR_CORRUPT, fault()) << state;
+      *size = was;
+      EXPECT_TRUE(sys_heap_validate(&heap)) << state;
+      sys_heap_free(&heap, block);
+      EXPECT_EQ(RF_OK, fault()) << state;
+      EXPECT_TRUE(sys_heap_validate(&heap)) << state;
+    }
+  }
+}
+
 // A free chunk of one unit to the left, which is in no list, stays as it is where the free is refused.
 TEST_F(ZephyrHeap, AFreeRestOfOneUnitIsInNoListWhateverIsRefused) {
   sys_heap_init(&heap, memory, 512);

@@ -1047,6 +1047,18 @@ TEST(GuardedBlocks, GuardsStore) {
   });
 }
 
+TEST(GuardedBlocks, PagesAreClosedAsAskedFor) {
+  for (rf_page_closing const closing : {RF_PAGE_CLOSING_MARKERS, RF_PAGE_CLOSING_RIGHTS}) {
+    in_process(RF_MODE_PAGE, [closing](rf_options &o) {
+      rf_process.library = true;
+      o.page_close = closing;
+      begin();
+      EXPECT_FALSE(world.options.moves_pages);
+      EXPECT_EQ(world.options.shows_pages, closing == RF_PAGE_CLOSING_RIGHTS);
+    });
+  }
+}
+
 TEST(GuardedBlocks, PagesStore) {
   for (bool const library : {true, false}) {
     in_process(RF_MODE_PAGE, [library](rf_options &o) {

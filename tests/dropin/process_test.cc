@@ -288,12 +288,22 @@ TEST(Process, SummaryHasThePeakOfAllThreads) {
   }
 }
 
-// Pages that are closed around a few blocks are none that it is told to be readable.
+// Pages that are closed around a few blocks, or by access rights, are none that it is told to be readable.
 TEST(Process, MayReadAllThatItsMapsSayIsReadable) {
-  for (const char *const options : {"mode=guard:watch=1", "mode=sample:sample_rate=1"}) {
+  for (const char *const options : {"mode=guard:watch=1", "mode=sample:sample_rate=1", "mode=page:page_close=rights"}) {
     Result const result = run({program("scanner")}, with(options));
     EXPECT_EQ(result.status, 0) << options;
     EXPECT_TRUE(result.findings.empty()) << options;
+  }
+}
+
+// The one that page mode keeps to move memory with is only there where memory moves.
+TEST(Process, HasNoDescriptorMoreWhereMarkersOrRightsClosePages) {
+  std::string const bare = run_bare({"/bin/ls", "/proc/self/fd"}).out;
+  for (const char *const options : {"mode=guard", "mode=page:page_close=markers", "mode=page:page_close=rights"}) {
+    Result const result = run({"/bin/ls", "/proc/self/fd"}, with(options));
+    EXPECT_EQ(result.status, 0) << options;
+    EXPECT_EQ(result.out, bare) << options;
   }
 }
 

@@ -321,9 +321,11 @@ TEST(Steer, ADamagedPolicyIsReadOnceAndChangesNothing) {
     world.readable = false;
     world.wish.newest = 9;
     world.wish.sweep = 8;
+    world.near.clear();
     (void)look_at_new({5, 6, 7, 8}, 9);
     (void)look();
     EXPECT_EQ(world.reads, 2U);
+    EXPECT_TRUE(world.near.empty()) << "sites that it has are none";
     EXPECT_EQ(rf_guarded_blocks.rate, 1000U);
     EXPECT_EQ(rf_steering_now.newest, 3U);
     EXPECT_EQ(world.sweeps, 0U);
@@ -332,6 +334,7 @@ TEST(Steer, ADamagedPolicyIsReadOnceAndChangesNothing) {
     world.wish.sweep = 0;
     (void)look_at_new({1000, 2000, 1, 5}, 0);
     EXPECT_EQ(world.reads, 3U);
+    EXPECT_EQ(world.near, std::vector<uint32_t>({4711}));
     EXPECT_EQ(rf_steering_now.newest, 9U);
     EXPECT_EQ(world.take_steps(), Steps({{0, "snapshot_every=5: this mode has no snapshots"}})); // not rule 9
   });

@@ -109,6 +109,22 @@ TEST(Status, TheExitCodeWithoutARecordIsNotTakenForNothingFound) {
   EXPECT_FALSE(has(other.err, "killed")) << other.err;
 }
 
+// A limit for the sizes of files, from before the command or from the program itself: nothing takes the records, and a
+// person reads what comes instead. The pipe, since such a limit holds for the files in which `run` keeps outputs, too.
+TEST(Status, AFindingThatNothingTakesIsATextAndNoRecord) {
+  std::string const checked = "\"" + ringfence() + "\" check -- ";
+  std::string const bug = "\"" + program("overflow") + "\"";
+  for (const std::string &line :
+       {checked + "sh -c 'ulimit -f 0; exec \"$0\"' " + bug, "ulimit -Sf 0; " + checked + bug}) {
+    const Result result = run({"/bin/sh", "-c", "{ " + line + "; echo \"status $?\"; } 2>&1 | cat"});
+    EXPECT_TRUE(has(result.out, "ERROR: Ringfence: heap-buffer-overflow")) << result.out;
+    EXPECT_TRUE(has(result.out, " in main\n")) << result.out;
+    EXPECT_FALSE(has(result.out, "{\"type\"")) << result.out;
+    EXPECT_TRUE(has(result.out, "ringfence: findings that could not be recorded in 1 process: ")) << result.out;
+    EXPECT_TRUE(has(result.out, "status 99\n")) << result.out;
+  }
+}
+
 TEST(Status, ExitCodeZeroLeavesTheProgramsOwn) {
   EXPECT_EQ(check({"--exitcode=0", "--continue", "--", program("repeats")}).status, 5);
 }

@@ -129,6 +129,28 @@ TEST_F(Symbolize, AFileThatIsMadeUpIsAskedOfTheNextTool) {
   EXPECT_STREQ(frame_.sources[0].file, "/x/a.c");
 }
 
+// binutils 2.40 names the unit's file for a header that is file 1 of a DWARF 5 table, with the header's line.
+TEST_F(Symbolize, AFileThatAnotherToolNamesForTheSameLineIsBelieved) {
+  std::string const folder = ringfence_test::scratch("bin");
+  mkdir(folder.c_str(), 0700);
+  setenv("PATH", folder.c_str(), 1);
+  for (const char *const other : {"/eu-addr2line", "/llvm-symbolizer"}) {
+    write_tool(folder + "/addr2line", "main.c", "first");
+    write_tool(folder + other, "header.h", "second");
+    symbolize({&frame_});
+    ASSERT_EQ(frame_.source_count, 1U);
+    EXPECT_STREQ(frame_.sources[0].file, "/x/header.h") << other;
+    EXPECT_STREQ(frame_.sources[0].function, "first") << other;
+    write_tool(folder + other, "./main.c", "second");
+    symbolize({&frame_});
+    EXPECT_STREQ(frame_.sources[0].file, "/x/main.c") << other << ": another spelling";
+    write_tool(folder + other, "header.h:7 (discriminator", "second"); // another line
+    symbolize({&frame_});
+    EXPECT_STREQ(frame_.sources[0].file, "/x/main.c") << other;
+    unlink((folder + other).c_str());
+  }
+}
+
 TEST_F(Symbolize, ALineWithoutAFunctionIsKeptWhereNoSymbolIsThere) {
   std::string const folder = ringfence_test::scratch("bin");
   mkdir(folder.c_str(), 0700);

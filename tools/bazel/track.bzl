@@ -2,13 +2,22 @@
 
 load(":same_program.bzl", "same_program")
 
-def _track_transition_impl(_settings, attr):
-    return {"//lib/core:track": attr.track}
+_COPT = "//command_line_option:copt"
+
+# Valgrind 3.19 does not read DWARF 5 as clang writes it, and ends.
+def _track_transition_impl(settings, attr):
+    return {
+        "//lib/core:track": attr.track,
+        _COPT: settings[_COPT] + (["-gdwarf-4"] if attr.track == "valgrind" else []),
+    }
 
 _track_transition = transition(
     implementation = _track_transition_impl,
-    inputs = [],
-    outputs = ["//lib/core:track"],
+    inputs = [_COPT],
+    outputs = [
+        "//lib/core:track",
+        _COPT,
+    ],
 )
 
 def _rf_with_track_impl(ctx):

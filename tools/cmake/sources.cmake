@@ -395,6 +395,7 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/run/child.c
   tools/ringfence/run/environment.c
   tools/ringfence/run/explain.c
+  tools/ringfence/run/file_limit.c
   tools/ringfence/run/inspect.c
   tools/ringfence/run/shebang.c
   tools/ringfence/run/spool.c

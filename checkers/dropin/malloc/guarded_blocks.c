@@ -287,8 +287,8 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
       .memory = o->page_memory,
       .seed = sampling ? 0 : o->page_seed,
       .watches_seldom = true,
-      .moves_pages = !sampling && rf_process.library,
-      .shows_pages = sampling && o->sample_slots <= RF_SAMPLE_KEEPS,
+      .moves_pages = !sampling && rf_process.library && o->page_close == RF_PAGE_CLOSING_QUICK,
+      .shows_pages = sampling ? o->sample_slots <= RF_SAMPLE_KEEPS : o->page_close == RF_PAGE_CLOSING_RIGHTS,
       .keeps_pages = o->mode == RF_MODE_SAMPLE && o->sample_slots <= RF_SAMPLE_KEEPS, /* guard watches seldom */
       .fallback =
           o->mode == RF_MODE_SAMPLE ? "further ones are not sampled" : "further ones are checked as in mode guard",

@@ -126,8 +126,23 @@ static bool set_options(const rf_steering_wish *wish) {
 
 /* ---- Changes ---- */
 
-static void near_finding(const rf_policy_site *site) {
-  rf_site_set_near(site->key);
+/* Call sites near a finding, of the policy that is being read: they are marked once it is known to be whole. Of the
+ * thread that is busy. */
+static struct {
+  uint32_t keys[RF_POLICY_SITES];
+  uint32_t count;
+} near_findings;
+
+static void note_site(const rf_policy_site *site) {
+  if (near_findings.count < RF_POLICY_SITES) {
+    near_findings.keys[near_findings.count++] = site->key;
+  }
+}
+
+static void mark_sites(void) {
+  for (uint32_t i = 0; i < near_findings.count; i++) {
+    rf_site_set_near(near_findings.keys[i]);
+  }
 }
 
 static void act(const rf_steering_wish *wish) {
@@ -155,8 +170,10 @@ static void take(uint32_t seen) {
   if (__atomic_exchange_n(&state.busy, true, __ATOMIC_ACQUIRE)) {
     return;
   }
-  bool const done = rf_steering_read(&wish, near_finding, &generation);
+  near_findings.count = 0;
+  bool const done = rf_steering_read(&wish, note_site, &generation);
   if (done) {
+    mark_sites();
     told = set_options(&wish);
     rf_steering_now.newest = wish.newest;
     __atomic_store_n(&state.generation, generation, __ATOMIC_RELEASE);

@@ -42,6 +42,9 @@ typedef enum rf_dump_signal {
  * the program would have without it, or one of its own. */
 typedef enum rf_heap_choice { RF_HEAP_NEXT, RF_HEAP_OWN } rf_heap_choice;
 
+/* How the drop-in closes pages in mode page: by whatever takes least time, by markers, or by access rights. */
+typedef enum rf_page_closing { RF_PAGE_CLOSING_QUICK, RF_PAGE_CLOSING_MARKERS, RF_PAGE_CLOSING_RIGHTS } rf_page_closing;
+
 /* How much of the memory around damage a collector is sent: the whole in development, ci and test, but for mode sample,
  * else the guards; the whole; the guards and what was written over them; nothing. */
 typedef enum rf_windows { RF_WINDOWS_AUTO, RF_WINDOWS_WHOLE, RF_WINDOWS_GUARDS, RF_WINDOWS_NONE } rf_windows;

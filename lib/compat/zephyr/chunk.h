@@ -85,11 +85,9 @@ RF_INLINE bool is_whole(const rf_zephyr_chunk_heap *heap, chunk c) {
 #define NONE UINT32_MAX
 
 /* The list of chunks of `size` units, two or more. */
-RF_INLINE unsigned list_for(size_t size) {
+RF_INLINE size_t list_for(size_t size) {
   unsigned const log2 = rf_log2(size);
-  unsigned list = (unsigned)(size >> (log2 - 1)) + 2 * log2 - 4;
-  RF_FORGET(list);
-  return list;
+  return (unsigned)(size >> (log2 - 1)) + 2 * log2 - 4;
 }
 
 /* The first list in a bitmap of those that are not empty, which has one. */
@@ -99,17 +97,38 @@ RF_INLINE unsigned lowest_bit(uint64_t lists) {
                                         : 32 + rf_ctz((size_t)(lists >> 32));
 }
 
-/* The link PREVIOUS of the first chunk of `list`. */
-RF_INLINE uint32_t head_of(unsigned list) {
-  return ~(uint32_t)list;
+/* The link PREVIOUS of the first chunk of `list`: the list counted from the end of all lists, which is negative. */
+RF_INLINE uint32_t head_of(size_t list) {
+  return (uint32_t)(list - RF_ZEPHYR_LISTS);
+}
+
+/* The link PREVIOUS of `c`: a chunk below heap->last, or the head of a list, which is negative. */
+RF_INLINE size_t previous_of(const rf_zephyr_chunk_heap *heap, chunk c) {
+  return (size_t)(ptrdiff_t)(int32_t)words(heap, c)[PREVIOUS];
+}
+
+/* Whether a link PREVIOUS that is no chunk's names a list. */
+RF_INLINE bool is_head(size_t previous) {
+  return previous >= (size_t)-RF_ZEPHYR_LISTS;
+}
+
+/* The link to the first chunk of the list that `head` names. */
+RF_INLINE uint32_t *first_of(rf_zephyr_chunk_heap *heap, size_t head) {
+  uint32_t *const end = heap->first + RF_ZEPHYR_LISTS;
+  return end + (ptrdiff_t)head;
+}
+
+/* The bit of that list in `lists`. */
+RF_INLINE uint64_t bit_of(size_t head) {
+  return UINT64_C(1) << head % 64;
 }
 
 /* The link that leads to the chunk before which `previous` comes; NULL where `previous` is damaged. */
-RF_INLINE uint32_t *link_after(rf_zephyr_chunk_heap *heap, uint32_t previous) {
+RF_INLINE uint32_t *link_after(rf_zephyr_chunk_heap *heap, size_t previous) {
   if (previous < heap->last) {
     return words(heap, previous) + NEXT;
   }
-  return ~previous < RF_ZEPHYR_LISTS ? heap->first + ~previous : NULL;
+  return is_head(previous) ? first_of(heap, previous) : NULL;
 }
 
 /* Whether `next`, the link of `c`, is the end or leads to a chunk that links back. */
@@ -120,7 +139,7 @@ RF_INLINE bool is_next(const rf_zephyr_chunk_heap *heap, chunk c, uint32_t next)
 /* Whether the links of `c`, in a list, and those that lead to it agree. */
 RF_INLINE bool is_linked(rf_zephyr_chunk_heap *heap, chunk c) {
   const uint32_t *const w = words(heap, c);
-  const uint32_t *const before = link_after(heap, w[PREVIOUS]);
+  const uint32_t *const before = link_after(heap, previous_of(heap, c));
   return before != NULL && *before == (uint32_t)c && is_next(heap, c, w[NEXT]);
 }
 

@@ -66,9 +66,9 @@ static census count_chunks(const rf_zephyr_chunk_heap *heap, chunk *bad) {
 }
 
 /* Free chunks found in list `list`; more than `most` where it is damaged. */
-static size_t count_list(rf_zephyr_chunk_heap *heap, unsigned list, size_t most) {
+static size_t count_list(rf_zephyr_chunk_heap *heap, size_t list, size_t most) {
   size_t count = 0;
-  if ((heap->first[list] != NONE) != ((heap->lists >> list & 1) != 0)) {
+  if ((heap->first[list] != NONE) != ((heap->lists & bit_of(head_of(list))) != 0)) {
     return most + 1;
   }
   for (chunk c = heap->first[list]; c != NONE; c = words(heap, c)[NEXT]) {
@@ -86,7 +86,7 @@ rf_status rf_zephyr_chunk_check(rf_allocator *allocator, rf_fault *where) {
   chunk bad;
   census const sum = count_chunks(heap, &bad);
   size_t listed = 0;
-  for (unsigned list = 0; bad == heap->end && list < RF_ZEPHYR_LISTS; list++) {
+  for (size_t list = 0; bad == heap->end && list < RF_ZEPHYR_LISTS; list++) {
     listed += count_list(heap, list, sum.listed);
   }
   if (bad != heap->end) {

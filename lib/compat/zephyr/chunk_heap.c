@@ -30,50 +30,75 @@ RF_INLINE size_t units_for(size_t size) {
 
 /* ---- Free lists; a chunk of one unit has no room for links and is in none ---- */
 
-/* Takes `c`, of two units or more, out of its list. False, and nothing changed, where its links are damaged. */
-RF_INLINE bool unlink_chunk(rf_zephyr_chunk_heap *heap, chunk c) {
-  const uint32_t *const w = words(heap, c);
-  uint32_t const previous = w[PREVIOUS];
-  uint32_t const next = w[NEXT];
-  uint32_t *const before = link_after(heap, previous);
+/* Lets the link to `c` that comes from `previous` lead to `next`. False, and nothing changed, where no link comes from
+ * there. */
+RF_INLINE bool replace_link(rf_zephyr_chunk_heap *heap, size_t previous, chunk c, size_t next) {
   RF_FORGET_MEMORY(heap->last);
-  if (RF_UNLIKELY(before == NULL || *before != (uint32_t)c || !is_next(heap, c, next))) {
+  if (previous < heap->last) {
+    if (RF_UNLIKELY(words(heap, previous)[NEXT] != (uint32_t)c)) {
+      return false;
+    }
+    RF_FORGET(previous);
+    words(heap, previous)[NEXT] = (uint32_t)next;
+    return true;
+  }
+  if (RF_UNLIKELY(!is_head(previous)) || RF_UNLIKELY(*first_of(heap, previous) != (uint32_t)c)) {
     return false;
   }
-  *before = next;
-  RF_FORGET_MEMORY(heap->last);
-  if (next != NONE) {
-    words(heap, next)[PREVIOUS] = previous;
-  } else if (previous >= heap->last) {
-    heap->lists ^= UINT64_C(1) << ~previous;
+  RF_FORGET(previous);
+  *first_of(heap, previous) = (uint32_t)next;
+  if ((uint32_t)next == NONE) {
+    heap->lists ^= bit_of(previous);
   }
   return true;
 }
 
+/* Takes `c`, of two units or more, out of its list. False, and nothing changed, where its links are damaged. */
+RF_INLINE bool unlink_chunk(rf_zephyr_chunk_heap *heap, chunk c) {
+  size_t previous = previous_of(heap, c);
+  size_t next = words(heap, c)[NEXT];
+  RF_FORGET(previous);
+  RF_FORGET(next);
+  if (RF_LIKELY(next < heap->last)) {
+    if (RF_UNLIKELY(words(heap, next)[PREVIOUS] != (uint32_t)c)) {
+      return false;
+    }
+    RF_FORGET(next);
+    if (RF_UNLIKELY(!replace_link(heap, previous, c, next))) {
+      return false;
+    }
+    words(heap, next)[PREVIOUS] = (uint32_t)previous;
+    return true;
+  }
+  return (uint32_t)next == NONE && replace_link(heap, previous, c, NONE);
+}
+
 /* Undoes unlink_chunk: the links of `c` itself are as they were. */
 static void relink_chunk(rf_zephyr_chunk_heap *heap, chunk c) {
-  const uint32_t *const w = words(heap, c);
-  *link_after(heap, w[PREVIOUS]) = (uint32_t)c;
-  if (w[NEXT] != NONE) {
-    words(heap, w[NEXT])[PREVIOUS] = (uint32_t)c;
-  } else if (w[PREVIOUS] >= heap->last) {
-    heap->lists ^= UINT64_C(1) << ~w[PREVIOUS];
+  size_t const previous = previous_of(heap, c);
+  uint32_t const next = words(heap, c)[NEXT];
+  *link_after(heap, previous) = (uint32_t)c;
+  if (next != NONE) {
+    words(heap, next)[PREVIOUS] = (uint32_t)c;
+  } else if (is_head(previous)) {
+    heap->lists ^= bit_of(previous);
   }
 }
 
 /* Inserts `c`, of `size` units, two or more. */
 RF_INLINE void link_chunk(rf_zephyr_chunk_heap *heap, chunk c, size_t size) {
-  unsigned const list = list_for(size);
+  size_t list = list_for(size);
   uint32_t *const w = words(heap, c);
+  RF_FORGET(list);
   uint32_t const next = heap->first[list];
   w[NEXT] = next;
+  RF_FORGET(list);
   heap->first[list] = (uint32_t)c;
-  RF_FORGET_MEMORY(w[NEXT]);
   w[PREVIOUS] = head_of(list);
   if (next != NONE) {
     words(heap, next)[PREVIOUS] = (uint32_t)c;
   } else {
-    heap->lists ^= UINT64_C(1) << list;
+    heap->lists ^= bit_of(head_of(list));
   }
 }
 
@@ -86,16 +111,16 @@ RF_INLINE void insert(rf_zephyr_chunk_heap *heap, chunk c, size_t size) {
 /* ---- Finding ---- */
 
 /* A list whose first chunk has at least `size` units, unless it is damaged; RF_ZEPHYR_LISTS where none was found. */
-RF_INLINE unsigned find(const rf_zephyr_chunk_heap *heap, size_t size) {
+RF_INLINE size_t find(const rf_zephyr_chunk_heap *heap, size_t size) {
   if (RF_UNLIKELY(size > heap->end)) {
     return RF_ZEPHYR_LISTS;
   }
-  unsigned const list = list_for(size);
+  size_t const list = list_for(size);
   uint32_t const c = heap->first[list];
   if (c != NONE && words(heap, c)[SIZE] >> STATE_BITS >= size) {
     return list;
   }
-  uint64_t const larger = heap->lists >> list >> 1;
+  uint64_t const larger = heap->lists >> head_of(list) % 64 >> 1;
   return larger != 0 ? list + 1 + lowest_bit(larger) : RF_ZEPHYR_LISTS;
 }
 
@@ -133,8 +158,8 @@ static size_t gap_of(const rf_zephyr_chunk_heap *heap, chunk c, size_t align) {
 }
 
 /* As find, with room for the alignment: the first chunk that would do may lie well, else one with room for any gap. */
-static unsigned find_aligned(rf_zephyr_chunk_heap *heap, size_t units, size_t align) {
-  unsigned const list = find(heap, units);
+static size_t find_aligned(rf_zephyr_chunk_heap *heap, size_t units, size_t align) {
+  size_t const list = find(heap, units);
   size_t const padding = align / UNIT - 1;
   if (list == RF_ZEPHYR_LISTS || gap_of(heap, heap->first[list], align) + units <= size_of(heap, heap->first[list])) {
     return list;
@@ -143,7 +168,7 @@ static unsigned find_aligned(rf_zephyr_chunk_heap *heap, size_t units, size_t al
 }
 
 /* Takes the first chunk out of `list`. False, and nothing changed, where it is not free, whole and large enough. */
-RF_INLINE bool take(rf_zephyr_chunk_heap *heap, unsigned list, size_t units) {
+RF_INLINE bool take(rf_zephyr_chunk_heap *heap, size_t list, size_t units) {
   chunk const c = heap->first[list];
   const uint32_t *const w = words(heap, c);
   size_t const size = size_of(heap, c);
@@ -156,7 +181,7 @@ RF_INLINE bool take(rf_zephyr_chunk_heap *heap, unsigned list, size_t units) {
   if (next != NONE) {
     words(heap, next)[PREVIOUS] = head_of(list);
   } else {
-    heap->lists ^= UINT64_C(1) << list;
+    heap->lists ^= bit_of(head_of(list));
   }
   return true;
 }
@@ -164,7 +189,7 @@ RF_INLINE bool take(rf_zephyr_chunk_heap *heap, unsigned list, size_t units) {
 /* The units of a chunk before its payload at `align` stay free. */
 RF_RARE static void *alloc_aligned(rf_zephyr_chunk_heap *heap, size_t size, size_t align, const rf_site *site) {
   size_t const units = units_for(size);
-  unsigned const list = find_aligned(heap, units, align);
+  size_t const list = find_aligned(heap, units, align);
   chunk const c = list != RF_ZEPHYR_LISTS ? heap->first[list] : NONE;
   size_t const gap = c != NONE ? gap_of(heap, c, align) : 0;
   if (c == NONE || !take(heap, list, gap + units)) {
@@ -185,7 +210,7 @@ static void *chunk_heap_alloc(rf_allocator *allocator, size_t size, size_t align
     return alloc_aligned(heap, size, align, site);
   }
   size_t const units = units_for(size);
-  unsigned const list = find(heap, units);
+  size_t const list = find(heap, units);
   if (RF_UNLIKELY(list == RF_ZEPHYR_LISTS)) {
     return refuse_alloc(heap, NONE, site);
   }
@@ -239,47 +264,131 @@ RF_RARE static rf_status refuse_free(rf_zephyr_chunk_heap *heap, const void *ptr
   return status != RF_OK ? rf_fault_refuse(&heap->base, status, what, ptr, site) : damaged(heap, ptr, site);
 }
 
-/* Merging `c` met damage: its own free neighbour to the left, at `begin`, was taken out of its list before. */
+/* The same of the payload of `c`. */
+RF_RARE static rf_status refuse_chunk(rf_zephyr_chunk_heap *heap, chunk c, const rf_site *site) {
+  return refuse_free(heap, payload_of(heap, c), site);
+}
+
+/* The same where `c` was counted as free. */
+RF_RARE static rf_status refuse_counted(rf_zephyr_chunk_heap *heap, chunk c, const rf_site *site) {
+  heap->counters.used += requested(heap, c);
+  heap->counters.blocks++;
+  return refuse_chunk(heap, c, site);
+}
+
+/* The same where merging `c` with the chunk behind met damage: the free chunk before, at `begin`, is out of its list. */
 RF_RARE static rf_status refuse_merge(rf_zephyr_chunk_heap *heap, chunk c, chunk begin, const rf_site *site) {
-  rf_counters *const counters = &heap->counters;
   if (c - begin > 1) {
     relink_chunk(heap, begin);
   }
-  counters->used += requested(heap, c);
-  counters->blocks++;
-  return damaged(heap, payload_of(heap, c), site);
+  return refuse_counted(heap, c, site);
 }
 
-/* Merges with free neighbours. The headers between are cleared, so that a stale pointer does not pass. */
+/* Whether the heap ends at `right`, or a chunk begins there that says `size` units of the one before it. */
+RF_INLINE bool is_border(rf_zephyr_chunk_heap *heap, chunk right, size_t size) {
+  RF_FORGET_MEMORY(heap->end);
+  if (RF_LIKELY(right < heap->end)) {
+    if (RF_UNLIKELY(words(heap, right)[LEFT] != (uint32_t)size)) {
+      return false;
+    }
+  } else {
+    RF_FORGET_MEMORY(heap->end);
+    if (RF_UNLIKELY(right != heap->end)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Counts `c` as free and finds the chunk behind. False, and nothing changed, where `c` is free or those two disagree. */
+RF_INLINE bool count_out(rf_zephyr_chunk_heap *heap, chunk c, chunk *behind) {
+  RF_FORGET_MEMORY(heap->end);
+  size_t const header = words(heap, c)[SIZE];
+  size_t const size = header >> STATE_BITS;
+  size_t const state = header & STATE;
+  *behind = c + size;
+  if (RF_UNLIKELY(state == 0) || RF_UNLIKELY(!is_border(heap, *behind, size))) {
+    return false;
+  }
+  size_t bytes = size * UNIT - (UNIT - 1);
+  RF_FORGET(bytes);
+  bytes -= state;
+  RF_FORGET(bytes);
+  rf_count_free(&heap->counters, bytes);
+  return true;
+}
+
+/* Merges `c`, whose units end at `behind`, with the chunk to its left where that is free: `begin` is that then, and out
+ * of its list. False, and nothing changed, where the two disagree or a link is damaged. */
+RF_INLINE bool merge_left(rf_zephyr_chunk_heap *heap, chunk c, chunk behind, chunk *begin) {
+  size_t left = left_of(heap, c);
+  RF_FORGET(left);
+  *begin = c;
+  if (RF_UNLIKELY(left == 0)) {
+    return c == 0 && behind != 0;
+  }
+  if (RF_UNLIKELY(left > c)) {
+    return false;
+  }
+  *begin = c - left;
+  left <<= STATE_BITS;
+  RF_FORGET(left);
+  if (RF_LIKELY(words(heap, *begin)[SIZE] == (uint32_t)left)) { /* free */
+    RF_FORGET(*begin);
+    return left == 1 << STATE_BITS || unlink_chunk(heap, *begin);
+  }
+  bool const live = (words(heap, *begin)[SIZE] ^ (uint32_t)left) <= STATE;
+  *begin = c;
+  return live;
+}
+
+/* Moves `behind` over the chunk there if that is free, and takes it out of its list. False, and nothing changed, where
+ * it is damaged. */
+RF_INLINE bool merge_right(rf_zephyr_chunk_heap *heap, chunk *behind) {
+  chunk const c = *behind;
+  RF_FORGET_MEMORY(heap->end);
+  if (RF_UNLIKELY(c == heap->end)) {
+    return true;
+  }
+  size_t more = words(heap, c)[SIZE];
+  RF_FORGET(more);
+  if ((more & STATE) != 0) {
+    return RF_LIKELY(is_live(heap, c));
+  }
+  more >>= STATE_BITS;
+  chunk next = c + more;
+  RF_FORGET(next);
+  if (RF_UNLIKELY(!is_border(heap, next, more)) || (more != 1 && RF_UNLIKELY(!unlink_chunk(heap, c)))) {
+    return false;
+  }
+  *behind = next;
+  words(heap, c)[SIZE] = 0;
+  return true;
+}
+
+/* Merges with free neighbours. The sizes between are cleared, so that a stale pointer does not pass. The worst case is
+ * counted in instructions: RF_FORGET and RF_FORGET_MEMORY leave no values to save in registers. */
 static rf_status chunk_heap_free(rf_allocator *allocator, void *ptr, const rf_site *site) {
   rf_zephyr_chunk_heap *const heap = heap_of(allocator);
-  chunk const c = place_of(heap, ptr);
-  if (RF_UNLIKELY(c >= heap->end || !is_whole(heap, c) || is_free(heap, c))) {
+  chunk c = place_of(heap, ptr);
+  chunk begin;
+  chunk behind;
+  if (RF_UNLIKELY(c >= heap->end)) {
     return refuse_free(heap, ptr, site);
   }
-  rf_count_free(&heap->counters, requested(heap, c));
-  size_t const left = left_of(heap, c);
-  chunk begin = c;
-  if (left != 0 && is_free(heap, c - left)) {
-    if (left != 1 && RF_UNLIKELY(!unlink_chunk(heap, c - left))) {
-      return refuse_merge(heap, c, c, site);
-    }
-    begin = c - left;
+  RF_FORGET(c);
+  if (RF_UNLIKELY(!count_out(heap, c, &behind))) {
+    return refuse_chunk(heap, c, site);
   }
-  RF_FORGET_MEMORY(heap->start);
-  chunk behind = right_of(heap, c);
-  if (behind != heap->end && !is_live(heap, behind)) {
-    size_t const more = size_of(heap, behind);
-    if (RF_UNLIKELY(!is_sized(heap, behind, more) || (more != 1 && !unlink_chunk(heap, behind)))) {
-      return refuse_merge(heap, c, begin, site);
-    }
-    clear_header(words(heap, behind));
-    behind += more;
+  RF_FORGET(c);
+  if (RF_UNLIKELY(!merge_left(heap, c, behind, &begin))) {
+    return refuse_counted(heap, c, site);
   }
-  RF_FORGET_MEMORY(heap->start);
-  if (begin != c) {
-    clear_header(words(heap, c));
+  if (RF_UNLIKELY(!merge_right(heap, &behind))) {
+    return refuse_merge(heap, c, begin, site);
   }
+  RF_FORGET_MEMORY(heap->end);
+  words(heap, c)[SIZE] = 0;
   set_free(heap, begin, behind - begin);
   link_chunk(heap, begin, behind - begin);
   return RF_OK;

@@ -204,10 +204,14 @@ void rf_run_add_line(rf_run *run, rf_bump_arena *arena, const char *text, size_t
   rf_bump_arena_free(&scratch);
 }
 
-static void add_file(rf_run *run, rf_bump_arena *arena, const char *path) {
+/* A file without a line is of a process whose records nothing took: the disk was full, or its limit of file sizes low. */
+static void add_file(rf_run *run, rf_bump_arena *arena, const char *path, uint32_t id) {
   size_t length = 0;
   const char *at = rf_read_file(arena, path, &length);
   const char *const end = at + length;
+  if (at != NULL && memchr(at, '\n', length) == NULL) {
+    (void)process_of(run, arena, id);
+  }
   while (at != NULL && at < end) {
     const char *const feed = (const char *)memchr(at, '\n', (size_t)(end - at));
     const char *const stop = feed == NULL ? end : feed;
@@ -233,7 +237,8 @@ rf_run rf_run_read(rf_bump_arena *arena, const char *folder) {
   }
   for (const struct dirent *entry = readdir(list); entry != NULL; entry = readdir(list)) {
     if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9') {
-      add_file(&run, arena, rf_bump_arena_print(arena, "%s/%s", folder, entry->d_name));
+      add_file(&run, arena, rf_bump_arena_print(arena, "%s/%s", folder, entry->d_name),
+               (uint32_t)strtoul(entry->d_name, NULL, 10));
     }
   }
   (void)closedir(list);

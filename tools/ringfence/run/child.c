@@ -1,6 +1,7 @@
 #include "tools/ringfence/run/child.h"
 
 #include "tools/ringfence/base/streams.h"
+#include "tools/ringfence/run/file_limit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -120,6 +121,7 @@ bool rf_child_run(rf_child *child, const rf_child_program *program) {
   if (child->pid == 0) {
     give_signals_back();
     rf_streams_give_back();
+    rf_file_limit_give_back();
     become(program, report[1]);
   }
   int const why = errno;

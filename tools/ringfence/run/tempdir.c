@@ -1,6 +1,7 @@
 #include "tools/ringfence/run/tempdir.h"
 
 #include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/run/file_limit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -51,11 +52,18 @@ const char *rf_tempdir_make(rf_bump_arena *arena) {
   const char *const parents[] = {wished != NULL && is_plain(wished) ? wished : "/tmp", "/tmp", "/var/tmp", "/dev/shm"};
   int why = 0;
   for (size_t i = 0; i < sizeof parents / sizeof parents[0]; i++) {
-    const char *const folder = make_in(parents[i], arena);
+    const char *folder = make_in(parents[i], arena);
+    if (folder == NULL && errno == EFBIG && rf_file_limit_raise()) {
+      folder = make_in(parents[i], arena);
+    }
     if (folder != NULL) {
       return folder;
     }
     why = why == 0 ? errno : why;
+  }
+  if (why == EFBIG) {
+    rf_diag("cannot write records: the limit for sizes of files (ulimit -f) is too low");
+    return NULL;
   }
   rf_diag("cannot write to %s (%s), nor to any other folder for temporary files; set TMPDIR to one with space",
           parents[0], strerror(why));

@@ -78,7 +78,16 @@ static char *question(const batch *b) {
   return text;
 }
 
-static void ask(const batch *b, const symbolizer *tool, const char *path) {
+/* Answers for the frames of a batch, each from the innermost function outward. */
+typedef struct answers {
+  rf_source **sources;
+  size_t *counts; /* 0: not known */
+} answers;
+
+/* No answer where the tool fails. */
+static answers ask(const batch *b, const symbolizer *tool, const char *path) {
+  answers a = {(rf_source **)rf_bump_arena_array(b->arena, b->count, sizeof(rf_source *)),
+               (size_t *)rf_bump_arena_array(b->arena, b->count, sizeof(size_t))};
   const char *argv[ARGUMENTS + 3] = {tool->name};
   size_t count = 1;
   for (size_t i = 0; i < ARGUMENTS && tool->arguments[i] != NULL; i++) {
@@ -86,16 +95,17 @@ static void ask(const batch *b, const symbolizer *tool, const char *path) {
   }
   argv[count] = b->file;
   const char *const answer = rf_subprocess_output(b->arena, path, argv, question(b));
-  if (answer == NULL) {
-    return;
+  if (answer != NULL) {
+    rf_symbolize_parse(b->arena, answer, b->count, a.sources, a.counts);
   }
-  rf_source **const sources = (rf_source **)rf_bump_arena_array(b->arena, b->count, sizeof(rf_source *));
-  size_t *const counts = (size_t *)rf_bump_arena_array(b->arena, b->count, sizeof *counts);
-  rf_symbolize_parse(b->arena, answer, b->count, sources, counts);
+  return a;
+}
+
+static void take(const batch *b, answers a) {
   for (size_t i = 0; i < b->count; i++) {
-    if (counts[i] != 0) { /* else the record itself may know more */
-      b->frames[i]->sources = sources[i];
-      b->frames[i]->source_count = counts[i];
+    if (a.counts[i] != 0) { /* else the record itself may know more */
+      b->frames[i]->sources = a.sources[i];
+      b->frames[i]->source_count = a.counts[i];
     }
   }
 }
@@ -113,10 +123,72 @@ static bool has_made_up_file(const batch *b) {
   return false;
 }
 
+/* ---- A second opinion about files ----
+ *
+ * binutils 2.40 gives the file of the unit for file 1 of a DWARF 5 line table, which gcc and clang use for the header
+ * whose code comes first. Lines and functions are right. */
+
+static bool has_line(const batch *b) {
+  for (size_t i = 0; i < b->count; i++) {
+    for (size_t k = 0; k < b->frames[i]->source_count; k++) {
+      if (b->frames[i]->sources[k].line != 0) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+static bool is_same_code(const rf_source *a, const rf_source *b, size_t count) {
+  for (size_t k = 0; k < count; k++) {
+    if (a[k].line != b[k].line) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static const char *last_part(const char *path) {
+  const char *const slash = strrchr(path, '/');
+  return slash != NULL ? slash + 1 : path;
+}
+
+/* Where both see the same lines in files of different names, the second is believed. */
+static void correct_files(const batch *b, answers second) {
+  for (size_t i = 0; i < b->count; i++) {
+    rf_frame *const frame = b->frames[i];
+    size_t const count = second.counts[i];
+    if (count != frame->source_count || !is_same_code(frame->sources, second.sources[i], count)) {
+      continue;
+    }
+    for (size_t k = 0; k < count; k++) {
+      rf_source *const first = &frame->sources[k];
+      const char *const other = second.sources[i][k].file;
+      if (first->file != NULL && other != NULL && strcmp(last_part(first->file), last_part(other)) != 0) {
+        first->file = other;
+      }
+    }
+  }
+}
+
+/* The last one that is installed, since elfutils know no lines of what clang made; NULL where that is the first. */
+static const symbolizer *find_other(rf_bump_arena *arena, const char **path) {
+  for (size_t i = sizeof symbolizers / sizeof symbolizers[0] - 1; i != 0; i--) {
+    *path = rf_paths_in_path(arena, symbolizers[i].name);
+    if (*path != NULL) {
+      return &symbolizers[i];
+    }
+  }
+  return NULL;
+}
+
 static void ask_until_known(const batch *b, const symbolizer *tool, const char *path) {
-  ask(b, tool, path);
+  take(b, ask(b, tool, path));
   while (has_made_up_file(b) && (tool = find_symbolizer(b->arena, tool, &path)) != NULL) {
-    ask(b, tool, path);
+    take(b, ask(b, tool, path));
+  }
+  if (tool == symbolizers && has_line(b) && (tool = find_other(b->arena, &path)) != NULL) {
+    correct_files(b, ask(b, tool, path));
   }
 }
 

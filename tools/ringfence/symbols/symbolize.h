@@ -1,8 +1,9 @@
 /* Turns return addresses into functions, files and lines, with inlined functions.
  *
  * It runs addr2line, eu-addr2line or llvm-symbolizer, whichever is installed, once for each module with all its
- * addresses. They also find debugging information in files of its own (build id, .gnu_debuglink). If none is
- * installed, or knows nothing of an address, the module's symbol tables give the function.
+ * addresses, and beside addr2line another one, for files that addr2line of binutils 2.40 gets wrong. They also find
+ * debugging information in files of its own (build id, .gnu_debuglink). If none is installed, or knows nothing of an
+ * address, the module's symbol tables give the function.
  */
 #ifndef RINGFENCE_TOOLS_SYMBOLS_SYMBOLIZE_H
 #define RINGFENCE_TOOLS_SYMBOLS_SYMBOLIZE_H
