@@ -121,7 +121,7 @@ expect() {
   complain "$1: $(told) findings and events, not $2"
 }
 
-arguments=("$@" --noshow_progress --color=no
+arguments=("$@" --noshow_progress --color=no --test_output=errors
   --test_env=RINGFENCE_OPTIONS="collector=$work/findings:halt=0:exitcode=0" --test_env=RF_MARK="$mark")
 
 test_all //collected:plain_test //collected:sharded_test //collected:retried_test
