@@ -59,8 +59,9 @@ run test "${arguments[@]}" --config=asan --build_tests_only //... >test.log 2>&1
   complain "bazel test --config=asan //...: $(tail -40 test.log)"
 
 # By rf_checked_test, without a word on the command line: what is wrong is found in each mode.
-run query 'tests(:slots_test)' >query.log 2>/dev/null
-[[ $(sort query.log | tr '\n' ' ') == '//:slots_test_asan //:slots_test_guard //:slots_test_page ' ]] ||
+# cquery, which takes the arguments of a build.
+run cquery "${arguments[@]}" 'tests(:slots_test)' 2>/dev/null | sed 's/ (.*//; s|^@@*//|//|' | sort -u >query.log
+[[ $(tr '\n' ' ' <query.log) == '//:slots_test_asan //:slots_test_guard //:slots_test_page ' ]] ||
   complain "the suite :slots_test is of other tests: $(<query.log)"
 for mode in guard page asan; do
   run test "${arguments[@]}" --test_output=errors :slots_wrong_test_$mode >test.log 2>&1 &&
