@@ -2,7 +2,8 @@
 # Tries MODULE.bazel with Bazel 7, which Debian's forky has, and no registry: each module comes from a Debian package
 # or is a stub. Everything under test is what is committed.
 #
-#   tools/try_bazel7.sh DIR [BAZEL ARGUMENTS...]     as root; default arguments: test //...
+#   tools/try_bazel7.sh DIR [BAZEL ARGUMENTS...]     as root; default arguments: test //..., then outside
+#   tools/try_bazel7.sh DIR outside                  try_outside.sh and try_collector.sh alone
 #
 # DIR takes the system, some 2 GB, and is used again if it is there. Prints "Bazel 7: passed" or "Bazel 7: FAILED".
 set -euo pipefail
@@ -14,6 +15,7 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 (($# >= 1)) || die "usage: $0 DIR [BAZEL ARGUMENTS...]"
 dir=$1
 shift
+outside=$((!$#))
 (($#)) || set -- test //...
 chroot_require_root
 trap 'chroot_leave "$dir" /root/trial/ringfence' EXIT
@@ -25,7 +27,7 @@ if [[ ! -x $dir/usr/bin/bazel ]]; then
   chroot_enter "$dir" env DEBIAN_FRONTEND=noninteractive sh -c '
     apt-get update -q &&
     apt-get install -y -q --no-install-recommends bazel-bootstrap g++ clang llvm libclang-rt-dev googletest git \
-      python3 libsqlite3-dev libmicrohttpd-dev binutils curl
+      python3 libsqlite3-dev libmicrohttpd-dev binutils curl file zip
   ' >"$dir.apt.log" 2>&1 || die "apt-get failed, see $dir.apt.log"
 fi
 
@@ -91,12 +93,26 @@ done
 # -----------------------------------------------------------------------------------------------------------------
 
 say "$(chroot_enter "$dir" bazel --version): $*"
-command=$1
-shift
 start=$SECONDS
 status=0
-chroot_enter "$dir" sh -c 'cd /root/trial/ringfence && exec "$@"' - \
-  ./bazelw "$command" "${options[@]}" --noshow_progress --jobs=2 "$@" || status=$?
+
+# Runs in the clone.
+inside() { chroot_enter "$dir" sh -c 'cd /root/trial/ringfence && exec "$@"' - "$@"; }
+
+options+=(--jobs=2)
+if [[ $1 == outside ]]; then
+  outside=1
+else
+  command=$1
+  shift
+  inside ./bazelw "$command" "${options[@]}" --noshow_progress "$@" || status=$?
+fi
+if ((outside)); then
+  serve=tools/service/ringfence-serve
+  inside ./bazelw build "${options[@]}" --noshow_progress "//${serve%/*}:${serve##*/}" &&
+    inside tools/try_collector.sh "bazel-bin/$serve" bazel "${options[@]}" || status=$?
+  inside tools/try_outside.sh bazel "${options[@]}" || status=$?
+fi
 say "exit status $status after $((SECONDS - start)) s"
 if ((status == 0)); then
   say "Bazel 7: passed"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds and runs docs/examples/outside, a workspace that depends on this one: its allocator through the conformance
-# suite and the fuzz corpus, checked by guard and by AddressSanitizer, and a program with Ringfence's malloc.
+# suite and the fuzz corpus, checked by guard and by AddressSanitizer, a program with Ringfence's malloc, and tests that
+# run under the command.
 #
 #   tools/try_outside.sh [BAZEL [ARGUMENTS...]]     default: bazel; arguments go to each of its commands
 #
@@ -59,8 +60,9 @@ run test "${arguments[@]}" --config=asan --build_tests_only //... >test.log 2>&1
   complain "bazel test --config=asan //...: $(tail -40 test.log)"
 
 # By rf_checked_test, without a word on the command line: what is wrong is found in each mode.
-run query 'tests(:slots_test)' >query.log 2>/dev/null
-[[ $(sort query.log | tr '\n' ' ') == '//:slots_test_asan //:slots_test_guard //:slots_test_page ' ]] ||
+# cquery, which takes the arguments of a build.
+run cquery "${arguments[@]}" 'tests(:slots_test)' 2>/dev/null | sed 's/ (.*//; s|^@@*//|//|' | sort -u >query.log
+[[ $(tr '\n' ' ' <query.log) == '//:slots_test_asan //:slots_test_guard //:slots_test_page ' ]] ||
   complain "the suite :slots_test is of other tests: $(<query.log)"
 for mode in guard page asan; do
   run test "${arguments[@]}" --test_output=errors :slots_wrong_test_$mode >test.log 2>&1 &&
@@ -96,6 +98,34 @@ start :words_bare --custom_malloc=@ringfence//checkers/dropin:malloc -- wrong
 expect "words wrong, by --custom_malloc" 99 "0 bytes after 5-byte region"
 start :words_bare -- wrong
 expect "words wrong, bare" 0 words
+
+# ---- Tests that know nothing of Ringfence, by --run_under, in a workspace without a .bazelrc ----
+
+mkdir plain
+cp words.c plain
+cat >plain/BUILD.bazel <<'END'
+load("@rules_cc//cc:defs.bzl", "cc_test")
+
+cc_test(
+    name = "right_test",
+    size = "small",
+    srcs = ["words.c"],
+)
+
+cc_test(
+    name = "wrong_test",
+    size = "small",
+    srcs = ["words.c"],
+    args = ["wrong"],
+)
+END
+rm .bazelrc
+under=(--copt=-g --strip=never --run_under='@ringfence//tools:ringfence check --' --test_output=errors)
+run test "${arguments[@]}" "${under[@]}" //plain:right_test :words_test :slots_test >test.log 2>&1 ||
+  complain "bazel test --run_under: $(tail -40 test.log)"
+run test "${arguments[@]}" "${under[@]}" //plain:wrong_test >test.log 2>&1 && complain "wrong_test passes"
+grep -qE 'SUMMARY: Ringfence: heap-buffer-overflow .*words.c:[0-9]+ in main$' test.log ||
+  complain "wrong_test does not name the line: $(tail -40 test.log)"
 
 ((faults == 0)) || exit 1
 echo "outside: passed"

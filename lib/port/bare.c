@@ -16,6 +16,21 @@
 
 #define WEAK __attribute__((weak))
 
+/* ---- Interrupts, as their handlers tell of them ---- */
+
+static volatile unsigned served;
+
+/* A handler that comes in between leaves `served` as it was. */
+unsigned rf_bare_enter_interrupt(unsigned number) {
+  unsigned const before = served;
+  served = number;
+  return before;
+}
+
+void rf_bare_leave_interrupt(unsigned before) {
+  served = before;
+}
+
 /* ---- Defaults of the hooks ---- */
 
 #if BARE_CORTEX_M
@@ -64,7 +79,7 @@ WEAK void rf_bare_irq_restore(uintptr_t saved) {
 #endif
 
 WEAK unsigned rf_bare_exception(void) {
-  return 0;
+  return served;
 }
 
 #endif

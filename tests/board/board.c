@@ -1,6 +1,7 @@
 /* From reset to main, on a Cortex-M or a RISC-V core; semihosting; memory for the C library's malloc. */
 #include "tests/board/board.h"
 
+#include <ringfence/bare.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -55,6 +56,8 @@ void board_end(int status) {
 
 /* ---- Interrupts ---- */
 
+static void (*volatile asked)(void);
+
 #if defined(__riscv)
 
 #define CSR(instruction) ".option push\n\t.option arch, +zicsr\n\t" instruction "\n\t.option pop"
@@ -66,7 +69,28 @@ int board_masks_interrupts(void) {
 }
 
 void board_unmask_interrupts(void) {
-  __asm__ volatile(CSR("csrsi mstatus, 8"));
+  __asm__ volatile(CSR("csrsi mstatus, 8") : : : "memory");
+}
+
+/* The software interrupt of core 0, by the CLINT of the board "virt". */
+#define SOFTWARE_INTERRUPT 3U
+#define MSIP ((volatile uint32_t *)0x2000000)
+
+void board_interrupt(void (*handler)(void)) {
+  asked = handler;
+  __asm__ volatile(CSR("csrs mie, %0") : : "r"(1U << SOFTWARE_INTERRUPT));
+  board_unmask_interrupts();
+  *MSIP = 1;
+  while (asked != NULL) {
+  }
+}
+
+static void serve(void) {
+  *MSIP = 0;
+  unsigned const before = rf_bare_enter_interrupt(SOFTWARE_INTERRUPT);
+  asked();
+  rf_bare_leave_interrupt(before);
+  asked = NULL;
 }
 
 #else
@@ -78,7 +102,23 @@ int board_masks_interrupts(void) {
 }
 
 void board_unmask_interrupts(void) {
-  __asm__ volatile("cpsie i");
+  __asm__ volatile("cpsie i" : : : "memory");
+}
+
+#define ICSR ((volatile uint32_t *)0xE000ED04)
+#define PENDSVSET ((uint32_t)1 << 28)
+
+void board_interrupt(void (*handler)(void)) {
+  asked = handler;
+  board_unmask_interrupts();
+  *ICSR = PENDSVSET;
+  while (asked != NULL) {
+  }
+}
+
+static void serve(void) {
+  asked();
+  asked = NULL;
 }
 
 #endif
@@ -106,8 +146,13 @@ void reset(void) {
 void _start(void);
 
 /* A direct trap vector is a multiple of four. */
-__attribute__((aligned(4), used)) static void trap_vector(void) {
-  trap();
+__attribute__((aligned(4), used, interrupt("machine"))) static void trap_vector(void) {
+  intptr_t mcause; /* negative: an interrupt */
+  __asm__ volatile(CSR("csrr %0, mcause") : "=r"(mcause));
+  if (mcause >= 0 || asked == NULL) {
+    trap();
+  }
+  serve();
 }
 
 __attribute__((naked, section(".vectors"), used)) void _start(void) {
@@ -120,11 +165,11 @@ __attribute__((naked, section(".vectors"), used)) void _start(void) {
 
 typedef void (*handler)(void);
 
-/* The initial stack, reset, NMI and the faults. */
+/* The initial stack, reset, NMI and the faults, PendSV. */
 __attribute__((section(".vectors"), used)) static const struct {
   uintptr_t *stack;
-  handler handlers[6];
-} vectors = {stack_top, {reset, trap, trap, trap, trap, trap}};
+  handler handlers[15];
+} vectors = {stack_top, {reset, trap, trap, trap, trap, trap, [13] = serve, [14] = trap}};
 
 #endif
 

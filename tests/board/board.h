@@ -13,9 +13,12 @@ extern "C" {
 void board_say(const char *text);
 BOARD_NORETURN void board_end(int status);
 
-/* True while the core serves no interrupt. No device of the board has been told to ask for one. */
+/* True while the core serves no interrupt. None is asked for but by board_interrupt. */
 int board_masks_interrupts(void);
 void board_unmask_interrupts(void);
+
+/* Runs `handler` in an interrupt, and returns after it. Leaves interrupts unmasked. */
+void board_interrupt(void (*handler)(void));
 
 #ifdef __cplusplus
 }

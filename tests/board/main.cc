@@ -1,4 +1,4 @@
-// On an emulated board: that locks mask interrupts, the bytes that a block takes, the conformance suite on every
+// On an emulated board: that locks mask interrupts, that an interrupt is told from main code, the bytes that a block takes, the conformance suite on every
 // allocator, every bug of the detection table on every allocator in every mode that a board has, then an allocator that
 // is broken, which the suite must find.
 #include "tests/board/board.h"
@@ -86,6 +86,51 @@ bool locks_mask_interrupts() {
   return good && !board_masks_interrupts();
 }
 
+// ---- Interrupts ----
+
+rf_guard g_guard;
+void *g_block = nullptr;
+uint32_t g_finders[2]; // of the first findings; 0: none
+size_t g_findings = 0;
+bool g_waits = false;
+
+rf_action note_finder(rf_reporter *self, const rf_finding *f) {
+  (void)self;
+  if (g_findings < 2) {
+    g_finders[g_findings] = f->bug == RF_BUG_DOUBLE_FREE ? f->found.thread : 0;
+  }
+  g_findings++;
+  return RF_ACTION_CONTINUE;
+}
+
+void free_again() {
+  rf_free(&g_guard.base, g_block);
+}
+
+void free_again_and_wait() {
+  free_again();
+  rf_event never;
+  g_waits = rf_port_in_interrupt() && rf_event_init(&never) == RF_OK &&
+            rf_event_wait(&never, RF_WAIT_FOREVER) == RF_ERR_TIMEOUT;
+}
+
+// A block is freed a second time in main code, and a third time in an interrupt, where nothing is waited for.
+bool interrupts_are_told() {
+  alignas(max_align_t) static unsigned char arena[4096];
+  static rf_tlsf heap;
+  static rf_reporter reporter = {note_finder, nullptr, RF_EXITCODE_DEFAULT, 0};
+  rf_guard_options options;
+  rf_guard_options_default(&options);
+  options.reporter = &reporter;
+  (void)rf_tlsf_init(&heap, arena, sizeof arena);
+  (void)rf_guard_init(&g_guard, &heap.base, &options);
+  g_block = rf_alloc(&g_guard.base, kSize);
+  rf_free(&g_guard.base, g_block);
+  free_again();
+  board_interrupt(free_again_and_wait);
+  return g_waits && g_findings == 2 && g_finders[0] == 1 && g_finders[1] > 1 && !rf_port_in_interrupt();
+}
+
 // ---- Conformance ----
 
 void run(const conformance::Subject &subject) {
@@ -156,6 +201,10 @@ void detect_in(Mode mode) {
 int main() {
   if (!locks_mask_interrupts()) {
     board::say("interrupts are served under a lock, or not after it\n");
+    board::failed();
+  }
+  if (!interrupts_are_told()) {
+    board::say("an interrupt is not told from main code\n");
     board::failed();
   }
   tell_cost();

@@ -327,14 +327,14 @@ def a_process_has_the_figures_of_its_newest_snapshot():
 def what_has_more_blocks_of_no_more_bytes_has_grown():
     with Service(start=False) as s:
         same, split = [frame("same", 1)], [frame("split", 2)]
-        append(s.directory, snapshot([[100, 2, split], [50, 1, same]], id="b-7-9-1", ago=10),
-               snapshot([[100, 5, split], [50, 1, same]], id="b-7-9-2", ago=5))
+        append(s.directory, snapshot([[9000, 2, split], [50, 1, same]], id="b-7-9-1", ago=10),
+               snapshot([[9000, 1716, split], [50, 1, same]], id="b-7-9-2", ago=5))
         s.once()
         sites = s.ask("processes", "1", "--snapshot", "2", "--against", "1")["snapshot"]["sites"]
-        equal([(x["more_bytes"], x["more_blocks"]) for x in sites], [(0, 3)])
+        equal([(x["more_bytes"], x["more_blocks"]) for x in sites], [(0, 1714)])
         s.start()
         page = s.http("GET", "/process/1?snapshot=2&against=1").text
-        equal((">+3<" in page, "+0" in page), (True, False), "nothing has no sign")
+        equal((">+1,714<" in page, "+0" in page), (True, False), "nothing has no sign")
 
 
 # ---- Coverage ----

@@ -10,6 +10,7 @@ import os
 import random
 import re
 import signal
+import socket
 import socketserver
 import sqlite3
 import subprocess
@@ -17,7 +18,7 @@ import threading
 import time
 
 import service
-from service import Service, append, check, equal, event, finding, line_of, post, record
+from service import Service, append, check, children_of, equal, event, finding, has_ended, line_of, post, record
 
 
 class Flaky(socketserver.ThreadingMixIn, http.server.HTTPServer):
@@ -31,10 +32,13 @@ class Flaky(socketserver.ThreadingMixIn, http.server.HTTPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server_port}"
 
+    def handle_error(self, *_):
+        """Who asked was killed meanwhile."""
+
     def wait_for_more_than(self, requests):
-        """For a while: who was just killed may have left a child that still holds the folder, so that nobody sends."""
-        deadline = time.time() + 5
-        while len(self.fates) <= requests and time.time() < deadline:
+        deadline = time.time() + 20
+        while len(self.fates) <= requests:
+            check(time.time() < deadline, "nobody sends")
             time.sleep(0.01)
 
 
@@ -107,6 +111,38 @@ def a_tree_of_collectors_has_all_once():
         equal(os.listdir(os.path.join(s.directory, "spool")), [])
         check("answer lost" in proxy.fates, proxy.fates)
         proxy.shutdown()
+
+
+def what_it_sends_by_ends_with_it():
+    """A collector that takes the connection and is silent; who sends to it is killed."""
+    with Service(start=False) as s, socket.create_server(("127.0.0.1", 0)) as silent:
+        append(s.directory, event("a", "1"))
+        process = forward("--to", f"http://127.0.0.1:{silent.getsockname()[1]}", "--no-shared", s.directory, wait=False)
+        with silent.accept()[0]:
+            curl, = children_of(process.pid)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            deadline = time.time() + 20
+            while not has_ended(curl):
+                check(time.time() < deadline, "it goes on to send")
+                time.sleep(0.01)
+
+
+def a_folder_that_its_last_user_is_leaving_is_waited_for():
+    """One that was killed may have had a child that has its lock for some moments more."""
+    with Service() as upstream, Service(start=False) as s:
+        for number, words in enumerate((("forward", "--to", f"http://127.0.0.1:{upstream.port}", "--once", s.directory),
+                                        ("serve", "--once", "--no-shared", "--dir", s.directory))):
+            append(s.directory, event("a", str(number)))
+            folder = os.open(s.directory, os.O_RDONLY)
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            process = subprocess.Popen([service.SERVE, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            time.sleep(0.3)
+            check(process.poll() is None, words)
+            os.close(folder)
+            equal(process.wait(20), 0, process.stdout.read())
+            process.stdout.close()
+        equal((total(upstream), total(s)), (1, 1))
 
 
 def it_waits_for_a_collector_that_is_not_there():
@@ -509,7 +545,9 @@ service.main([
     # The longest come first.
     what_waits_is_bounded_and_told, a_branch_in_ci_sends_and_ends,
     what_is_sent_on_has_an_id_and_no_more_bytes_than_are_kept, what_does_not_work_is_said,
-    a_tree_of_collectors_has_all_once, it_waits_for_a_collector_that_is_not_there, an_end_on_request_is_no_failure,
+    a_tree_of_collectors_has_all_once, what_it_sends_by_ends_with_it,
+    a_folder_that_its_last_user_is_leaving_is_waited_for, it_waits_for_a_collector_that_is_not_there,
+    an_end_on_request_is_no_failure,
     a_large_spool_is_sent_in_pieces, half_lines_are_left_out, what_is_no_file_in_the_spool_holds_nobody_up,
     a_segment_that_a_writer_holds_is_sent_later, folders_of_json_lines_are_sent_once,
     a_log_that_was_emptied_is_read_from_its_beginning,

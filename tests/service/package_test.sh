@@ -23,6 +23,9 @@ if ((${#kinds[@]} == 2)); then
   dpkg-deb -f "$deb" Depends | grep -qE '^libc6 \(>= 2\.[0-9]+\), libmicrohttpd12.*libsqlite3-0' ||
     complain "Depends: $(dpkg-deb -f "$deb" Depends)"
   "$work/deb/usr/bin/ringfence-serve" findings --dir "$work/d" >/dev/null || complain "the package's program fails"
+  for command in serve findings steer; do
+    zcat "$work/deb/usr/share/man/man1/ringfence-$command.1.gz" | grep -q '^.TP' || complain "no manual of $command"
+  done
   lint "$deb"
 fi
 

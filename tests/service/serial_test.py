@@ -5,6 +5,7 @@ import os
 import random
 import re
 import resource
+import sqlite3
 import struct
 import subprocess
 import time
@@ -139,6 +140,60 @@ def garbled_lossy_lines_end_in_the_finding_or_say_what_is_missing():
             check("did not arrive" in s.command("show", str(row["id"])), row)
         s.command("serve", "--once", "--serial", capture, "--image", board.image)
         equal(sum(row["count"] for row in s.findings("--limit", "1000")) + gone, 200, "a file that is read again")
+        equal(losses(s), told)
+
+
+def losses_of_a_file_that_is_read_again_count_once():
+    """By --once and by a collector that begins anew; those of lines that came since, or of another file, do count."""
+    with Service(start=False) as s:
+        board = Board(s.root)
+        capture = os.path.join(s.root, "uart.log")
+        half, end = board.finding(1)[:-1], board.finding(1)[-1]
+        damaged = b"#RF:00\r\n"
+
+        def write(*lines, mode="ab"):
+            with open(capture, mode) as file:
+                file.writelines(lines)
+
+        def told(lines, findings):
+            return {"damaged serial lines": lines, "findings of which serial lines did not arrive": findings}
+
+        write(damaged * 3, *half)
+        for _ in range(2):
+            s.command("serve", "--once", "--serial", capture)
+            equal(losses(s), told(3, 1))
+        s.options = ["--serial", capture]
+        s.start()
+        write(damaged)
+        s.wait(lambda: losses(s) == told(4, 1))
+        s.stop()
+        s.start()
+        write(end, damaged, *board.finding(2)[:-1])  # one has arrived after all, another has not
+        s.wait(lambda: losses(s) == told(5, 1))
+        s.stop()
+        s.command("serve", "--once", "--serial", capture)
+        equal(losses(s), told(5, 1))
+        write(b"a console without findings\r\n" * 9, damaged * 2, mode="wb")  # the file's number stays
+        for _ in range(2):
+            s.command("serve", "--once", "--serial", capture)
+            equal(losses(s), told(7, 1))
+
+
+def losses_of_the_last_files_are_remembered():
+    with Service(start=False) as s:
+        for turn in range(270):
+            with open(os.path.join(s.root, f"{turn}.log"), "wb") as file:
+                file.write(b"#RF:00\r\n" * (turn + 1))
+        files = [os.path.join(s.root, f"{turn}.log") for turn in range(270)]
+        for first in range(0, 270, 8):
+            s.command("serve", "--once", *[word for path in files[first:first + 8] for word in ("--serial", path)])
+        before = losses(s)["damaged serial lines"]
+        equal(before, sum(range(271)))
+        s.command("serve", "--once", "--serial", files[-1], "--serial", files[20])
+        equal(losses(s)["damaged serial lines"], before)
+        db = sqlite3.connect(s.directory + "/ringfence.db")
+        equal(db.execute("SELECT count(*) FROM serial_file").fetchone()[0], 256)
+        db.close()
 
 
 def a_board_that_began_anew_counts_from_one_again():
@@ -248,6 +303,7 @@ def what_cannot_be_read_is_said():
 
 service.main([
     a_pipe_tells_of_findings_and_of_the_board, garbled_lossy_lines_end_in_the_finding_or_say_what_is_missing,
+    losses_of_a_file_that_is_read_again_count_once, losses_of_the_last_files_are_remembered,
     a_board_that_began_anew_counts_from_one_again, a_finding_whose_end_is_lost_is_told_after_a_silence,
     a_terminal_is_read_raw_and_waited_for, noise_costs_nothing,
     losses_are_counted_once_the_store_can_be_written, what_cannot_be_read_is_said])

@@ -288,16 +288,16 @@ def an_upload_writes_to_no_file_that_is_there():
     with Service() as s:
         folder = os.path.join(s.directory, "symbols")
         os.makedirs(folder, exist_ok=True)
-        # As a program that guesses the name, which has the time in it, might leave them: for ten seconds.
+        # As a program that guesses the name, which has the time in it, might leave them: for thirty seconds.
+        guess = os.path.join(s.root, "guess")
+        with open(guess, "wb") as file:
+            file.write(b"kept")
         now = int(time.monotonic() * 1000)
-        there = [os.path.join(folder, f"new-{s.process.pid}-{ms}-1") for ms in range(now, now + 10000)]
-        for path in there:
-            with open(path, "wb") as file:
-                file.write(b"kept")
+        for ms in range(now, now + 30000):
+            os.link(guess, os.path.join(folder, f"new-{s.process.pid}-{ms}-1"))
         equal(s.http("POST", "/api/v1/symbols", body=b"upload").status, 507)
-        for path in there:
-            with open(path, "rb") as file:
-                equal(file.read(), b"kept")
+        with open(guess, "rb") as file:
+            equal((file.read(), os.fstat(file.fileno()).st_nlink), (b"kept", 30001))
         equal(s.http("POST", "/api/v1/symbols", body=b"upload").status, 400, "the next name is free")
 
 

@@ -59,6 +59,7 @@ SERVICE_FROM = [
     "version=$(rootpath //:VERSION)",
     "license=$(rootpath //:LICENSE)",
     "unit=$(rootpath //docs:service/ringfence.service)",
+    "manual=$(rootpath //tools/install:manual.py)",
     "--",
 ]
 
@@ -66,6 +67,7 @@ SERVICE_DATA = [
     "//:LICENSE",
     "//:VERSION",
     "//docs:service/ringfence.service",
+    "//tools/install:manual.py",
     "//tools/service:portable",
     "//tools/service:ringfence-serve",
 ]

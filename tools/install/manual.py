@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Writes man pages and completions for bash, zsh and fish, from what the command itself says.
 
-    manual.py RINGFENCE SHARE      the command; the folder share/ of an installation
+    manual.py RINGFENCE SHARE                  the command; the folder share/ of an installation
+    manual.py --service SERVE VERSION SHARE    the program ringfence-serve: man pages of its commands alone
 
 `ringfence help COMMAND` prints each table of options (tools/ringfence/cli), so nothing is told twice.
 """
@@ -125,11 +126,11 @@ def man_page(page, title, summary, version, others):
 # ---- Completions ----
 
 
-def bash(pages):
+def bash(pages, summaries):
     out = ["# bash completion for ringfence"]
     out += ["_ringfence() {", "  local cur=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} i"]
     out += ["  COMPREPLY=()", "  if ((COMP_CWORD == 1)); then"]
-    out += ["    mapfile -t COMPREPLY < <(compgen -W '%s' -- \"$cur\")" % " ".join(p.name for p in pages)]
+    out += ["    mapfile -t COMPREPLY < <(compgen -W '%s' -- \"$cur\")" % " ".join(summaries)]
     out += ["    return", "  fi", "  # The program that is checked completes its own words."]
     out += ["  for ((i = 2; i < COMP_CWORD; i++)); do", "    if [[ ${COMP_WORDS[i]} == -- ]]; then"]
     out += ["      if declare -F _command_offset >/dev/null; then", "        _command_offset $((i + 1))"]
@@ -156,8 +157,10 @@ def bash(pages):
         if page.options:
             words = " ".join("--" + option.name for option in page.options)
             out += ["    %s:-*) mapfile -t COMPREPLY < <(compgen -W '%s' -- \"$cur\") ;;" % (page.name, words)]
-    names = " ".join(p.name for p in pages)
-    out += ["    help:*) mapfile -t COMPREPLY < <(compgen -W '%s' -- \"$cur\") ;;" % names]
+    out += ["    help:*) mapfile -t COMPREPLY < <(compgen -W '%s' -- \"$cur\") ;;" % " ".join(summaries)]
+    out += ["    # A command of the service, which may be installed later.", "    *:-*)",
+            "      mapfile -t COMPREPLY < <(compgen -W \"$(\"${COMP_WORDS[0]}\" \"${COMP_WORDS[1]}\" --help 2>/dev/null |",
+            "        grep -oE '^ {2,6}(-[a-z], )?--[a-z-]+' | grep -oE -- '--[a-z-]+')\" -- \"$cur\")", "      ;;"]
     out += ["    *) mapfile -t COMPREPLY < <(compgen -f -- \"$cur\") ;;", "  esac", "}"]
     out += ["complete -o filenames -F _ringfence ringfence"]
     return "\n".join(out) + "\n"
@@ -184,7 +187,7 @@ def zsh_option(option):
 def zsh(pages, summaries):
     out = ["#compdef ringfence", "local curcontext=$curcontext state line", "_arguments -C '1:command:->command' "
            "'*::argument:->argument'", "case $state in", "  command)", "    local -a commands=("]
-    out += ["      '%s:%s'" % (page.name, zsh_quoted(summaries[page.name])) for page in pages]
+    out += ["      '%s:%s'" % (name, zsh_quoted(summary)) for name, summary in summaries.items()]
     out += ["    )", "    _describe command commands", "    ;;", "  argument)", "    case $words[1] in"]
     for page in pages:
         if not page.options:
@@ -192,7 +195,7 @@ def zsh(pages, summaries):
         out += ["    %s)" % page.name, "      _arguments -s -S \\"] + [zsh_option(option) for option in page.options]
         out += ["      '(-):program: _command_names -e' '*::argument: _normal'" if page.name == "check" else
                 "      '*:file:_files'", "      ;;"]
-    out += ["    help) _values command %s ;;" % " ".join(page.name for page in pages), "    esac", "    ;;", "esac"]
+    out += ["    help) _values command %s ;;" % " ".join(summaries), "    *) _files ;;", "    esac", "    ;;", "esac"]
     return "\n".join(out) + "\n"
 
 
@@ -202,9 +205,8 @@ def fish_quoted(text):
 
 def fish(pages, summaries):
     out = ["# fish completion for ringfence", "complete -c ringfence -n __fish_use_subcommand -f"]
-    for page in pages:
-        out.append("complete -c ringfence -n __fish_use_subcommand -a %s -d %s" %
-                   (page.name, fish_quoted(summaries[page.name])))
+    for name, summary in summaries.items():
+        out.append("complete -c ringfence -n __fish_use_subcommand -a %s -d %s" % (name, fish_quoted(summary)))
     for page in pages:
         for option in page.options:
             line = "complete -c ringfence -n '__fish_seen_subcommand_from %s' -l %s" % (page.name, option.name)
@@ -213,8 +215,7 @@ def fish(pages, summaries):
                 line += " -r" if option.argument in FILES else " -x"
                 line += " -a " + fish_quoted(" ".join(option.choices())) if option.choices() else ""
             out.append(line + " -d " + fish_quoted(option.help.split(";")[0]))
-    out.append("complete -c ringfence -n '__fish_seen_subcommand_from help' -f -a '%s'" %
-               " ".join(page.name for page in pages))
+    out.append("complete -c ringfence -n '__fish_seen_subcommand_from help' -f -a '%s'" % " ".join(summaries))
     return "\n".join(out) + "\n"
 
 
@@ -227,30 +228,41 @@ def write(path, text):
         file.write(text)
 
 
-def main(command, share):
+def ask(*words):
+    return subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout
 
-    def ask(*words):
-        return subprocess.run([command, *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                              check=False).stdout
 
-    version = ask("version").split()[1]
-    overview = Page("ringfence", ask("help"))
-    listed = [lines for heading, lines in overview.sections if heading == "Commands"][0]
-    summaries = dict(line.split(maxsplit=1) for line in listed)
-    # Commands of the service have no manual where ringfence-serve is not installed beside the command.
-    texts = {name: ask("help", name) for name in summaries}
-    pages = [Page(name, text) for name, text in texts.items() if text]
-
+def write_pages(pages, summaries, version, share):
     titles = ["ringfence"] + ["ringfence-" + page.name for page in pages]
-    write(share + "/man/man1/ringfence.1",
-          man_page(overview, "ringfence", "find memory bugs of programs", version, titles[1:]))
     for page, title in zip(pages, titles[1:]):
         text = man_page(page, title, summaries[page.name], version, [other for other in titles if other != title])
         write("%s/man/man1/%s.1" % (share, title), text)
-    write(share + "/bash-completion/completions/ringfence", bash(pages))
+    return titles
+
+
+def service(program, version, share):
+    listed = re.findall(r"^  (\S+) +(.*)$", ask(program, "help"), re.M)
+    pages = [Page(name, ask(program, name, "--help")) for name, _ in listed]
+    write_pages(pages, dict(listed), version, share)
+
+
+def main(command, share):
+    version = ask(command, "version").split()[1]
+    overview = Page("ringfence", ask(command, "help"))
+    listed = [lines for heading, lines in overview.sections if heading == "Commands"][0]
+    summaries = dict(line.split(maxsplit=1) for line in listed)
+    # Commands of the service have no manual where ringfence-serve is not installed beside the command: its package
+    # brings them.
+    texts = {name: ask(command, "help", name) for name in summaries}
+    pages = [Page(name, text) for name, text in texts.items() if text]
+
+    titles = write_pages(pages, summaries, version, share)
+    write(share + "/man/man1/ringfence.1",
+          man_page(overview, "ringfence", "find memory bugs of programs", version, titles[1:]))
+    write(share + "/bash-completion/completions/ringfence", bash(pages, summaries))
     write(share + "/zsh/site-functions/_ringfence", zsh(pages, summaries))
     write(share + "/fish/vendor_completions.d/ringfence.fish", fish(pages, summaries))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    service(*sys.argv[2:]) if sys.argv[1] == "--service" else main(*sys.argv[1:])

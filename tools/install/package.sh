@@ -259,15 +259,6 @@ build_deb() {
   finish "$1"
 }
 
-# The commands as the program lists them.
-service_manual() {
-  printf '.TH RINGFENCE-SERVE 1 "" "ringfence %s"\n.SH NAME\n' "$1"
-  printf '%s\n' 'ringfence-serve \- collects findings of checked processes' '.SH SYNOPSIS' \
-    '.B ringfence-serve' 'COMMAND [ARGUMENTS]' '.SH COMMANDS'
-  "${from[serve]}" help | sed -nE 's/^  (\S+) +(.*)/.TP\n.B \1\n\2/p'
-  printf '%s\n' '.PP' 'Each command tells of its options by' '.BR \-\-help .'
-}
-
 make_deb() {
   command -v dpkg-deb >/dev/null || die "--deb needs dpkg-deb, of the package dpkg"
   stage /usr
@@ -300,8 +291,9 @@ make_service_deb() {
   install -D -m 755 -- "${from[serve]}" "$root/usr/bin/ringfence-serve"
   strip --strip-unneeded --remove-section=.comment --remove-section=.note "$root/usr/bin/ringfence-serve"
   install -D -m 644 -- "${from[unit]}" "$root/usr/lib/systemd/user/ringfence.service"
-  mkdir -p "$root/usr/share/man/man1" "$root/usr/share/doc/ringfence-serve"
-  service_manual "$version" | gzip -9n >"$root/usr/share/man/man1/ringfence-serve.1.gz"
+  mkdir -p "$root/usr/share/doc/ringfence-serve"
+  python3 "${from[manual]}" --service "${from[serve]}" "$version" "$root/usr/share"
+  gzip -9n "$root"/usr/share/man/man1/*.1
   stage_papers ringfence-serve "$version"
   service_control "$version" "$architecture" "$root" >"$work/control"
   build_deb "ringfence-serve_${version}_$architecture.deb"

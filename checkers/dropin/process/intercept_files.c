@@ -58,6 +58,13 @@ RF_EXPORT int dup2(int fd, int fd2) {
 #endif
 }
 
+/* A function of its own: newer C libraries declare that the stream of freopen is never NULL. */
+void rf_intercept_reopening(FILE *stream, const rf_origin *origin) {
+  if (stream != NULL) {
+    rf_stream_buffer_look(stream, origin);
+  }
+}
+
 FILE *rf_intercept_reopened(FILE *stream) {
   if (stream != NULL) {
     (void)placed(fileno(stream));
@@ -68,9 +75,7 @@ FILE *rf_intercept_reopened(FILE *stream) {
 RF_EXPORT FILE *freopen(const char *filename, const char *modes, FILE *stream) {
   rf_origin const origin = RF_CALLER;
   find_theirs();
-  if (stream != NULL) {
-    rf_stream_buffer_look(stream, &origin);
-  }
+  rf_intercept_reopening(stream, &origin);
   return rf_intercept_reopened(theirs.freopen(filename, modes, stream));
 }
 

@@ -4,8 +4,13 @@
 
 #include <stdio.h>
 
+#include "checkers/shared/origin.h"
+
 /* Finds the C library's functions. */
 void rf_intercept_files_init(void);
+
+/* Reports `stream`, which another file is about to take the place of, as rf_stream_buffer_look does. NULL: nothing. */
+void rf_intercept_reopening(FILE *stream, const rf_origin *origin);
 
 /* `stream`, after the program has put another file in its place: it may be standard error. */
 FILE *rf_intercept_reopened(FILE *stream);

@@ -42,9 +42,7 @@ FLUSHES(fflush_unlocked)
 RF_EXPORT FILE *freopen64(const char *filename, const char *modes, FILE *stream) {
   rf_origin const origin = RF_CALLER;
   find_theirs();
-  if (stream != NULL) {
-    rf_stream_buffer_look(stream, &origin);
-  }
+  rf_intercept_reopening(stream, &origin);
   return rf_intercept_reopened(theirs.freopen64(filename, modes, stream));
 }
 

@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,7 +32,12 @@ int rf_subprocess_input(const char *text, size_t size) {
   return fd;
 }
 
-static _Noreturn void become(const char *program, const char *const *argv, int input, int output) {
+/* It ends with its parent: nobody would read what it says. */
+static _Noreturn void become(pid_t parent, const char *program, const char *const *argv, int input, int output) {
+  (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) {
+    _exit(127);
+  }
   int const null = open("/dev/null", O_WRONLY | O_CLOEXEC);
   (void)unsetenv("LD_PRELOAD");
   (void)dup2(input, STDIN_FILENO);
@@ -51,9 +58,10 @@ const char *rf_subprocess_output(rf_bump_arena *arena, const char *program, cons
     (void)close(fd);
     return NULL;
   }
+  pid_t const parent = getpid();
   pid_t const pid = fork();
   if (pid == 0) {
-    become(program, argv, fd, output[1]);
+    become(parent, program, argv, fd, output[1]);
   }
   (void)close(fd);
   (void)close(output[1]);

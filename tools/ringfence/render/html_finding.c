@@ -45,9 +45,12 @@ void rf_html_sort_keys(const rf_html_page *p, const rf_record *record, size_t in
 
 /* ---- Facts ---- */
 
+/* A path has a row of its own: in a column it would be broken within its words. */
 static void fact(const rf_html_page *p, const char *name, const char *value) {
+  enum { COLUMN = 24 };
   if (value != NULL) {
-    rf_markup(p->sink, "<div><dt>%s</dt><dd class=\"mono\">%s</dd></div>\n", name, value);
+    raw(p, strlen(value) > COLUMN ? "<div class=\"long\">" : "<div>");
+    rf_markup(p->sink, "<dt>%s</dt><dd class=\"mono\">%s</dd></div>\n", name, value);
   }
 }
 

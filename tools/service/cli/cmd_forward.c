@@ -3,6 +3,7 @@
 #include "tools/ringfence/base/words.h"
 #include "tools/service/cli/common.h"
 #include "tools/service/exchange/forward.h"
+#include "tools/service/intake/spool.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -79,7 +80,7 @@ static bool open_given(source *s) {
     rf_diag("cannot open %s: %s", s->path, strerror(errno));
     return false;
   }
-  if (flock(s->directory, LOCK_EX | LOCK_NB) != 0) {
+  if (!rf_spool_lock(s->directory)) {
     rf_diag(
         "another `ringfence serve` or `forward` runs on %s; `ringfence serve --forward URL` sends on what it takes in",
         s->path);

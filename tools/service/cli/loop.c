@@ -312,7 +312,7 @@ static bool start(server *s) {
     rf_diag("%s: %s", path, strerror(errno));
     return false;
   }
-  if (!rf_serial_lines_open(&s->serial, s->options)) {
+  if (!rf_serial_lines_open(&s->serial, s->options, &s->store)) {
     return false;
   }
   if (s->options->once) {

@@ -4,7 +4,36 @@
 
 #include <string.h>
 
-bool rf_serial_lines_open(rf_serial_lines *lines, const rf_serve_options *options) {
+/* Files whose losses are remembered. */
+enum { FILES = 256 };
+
+static rf_serial_mark mark_of(rf_store *store, uint64_t number) {
+  rf_serial_mark out = {.bytes = 0};
+  sqlite3_stmt *const s = rf_store_select(
+      store, "SELECT bytes, sum, damaged, incomplete, missing FROM serial_file WHERE number = ?", "i", (int64_t)number);
+  if (rf_store_row(store, s)) {
+    out = (rf_serial_mark){
+        (uint64_t)sqlite3_column_int64(s, 0),
+        (uint64_t)sqlite3_column_int64(s, 1),
+        {(size_t)sqlite3_column_int64(s, 2), (size_t)sqlite3_column_int64(s, 3), (size_t)sqlite3_column_int64(s, 4)}};
+    rf_store_done(s);
+  }
+  return out;
+}
+
+static void remember(rf_store *store, uint64_t number, const rf_serial_mark *m) {
+  rf_store_run(store,
+               "INSERT OR REPLACE INTO serial_file(number, time, bytes, sum, damaged, incomplete, missing)"
+               " VALUES(?,?,?,?,?,?,?)",
+               "iiiiiii", (int64_t)number, rf_store_now(), (int64_t)m->bytes, (int64_t)m->sum,
+               (int64_t)m->losses.damaged, (int64_t)m->losses.incomplete, (int64_t)m->losses.missing);
+  rf_store_run(store,
+               "DELETE FROM serial_file WHERE number IN (SELECT number FROM serial_file ORDER BY time DESC, number"
+               " LIMIT -1 OFFSET ?)",
+               "i", (int64_t)FILES);
+}
+
+bool rf_serial_lines_open(rf_serial_lines *lines, const rf_serve_options *options, rf_store *store) {
   char error[RF_SERIAL_ERROR] = "";
   *lines = (rf_serial_lines){.image = {NULL, ""}};
   if (options->image != NULL && !rf_serial_image_read(&lines->image, &lines->arena, options->image, error)) {
@@ -20,6 +49,9 @@ bool rf_serial_lines_open(rf_serial_lines *lines, const rf_serve_options *option
       return false;
     }
     lines->count = i + 1;
+    if (lines->list[i].file) {
+      lines->list[i].known = mark_of(store, lines->list[i].start);
+    }
   }
   return true;
 }
@@ -55,10 +87,16 @@ static void note_losses(const rf_serial_source *s, rf_intake *intake) {
   } all[] = {{"damaged serial lines", lost.damaged},
              {"findings of which serial lines did not arrive", lost.incomplete},
              {"findings of a serial line that did not arrive at all", lost.missing}};
+  bool any = false;
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
     if (all[i].count != 0) {
       rf_intake_loss(intake, all[i].reason, (int64_t)all[i].count);
+      any = true;
     }
+  }
+  if (any && s->file) {
+    rf_serial_mark const mark = rf_serial_source_mark(s);
+    remember(intake->store, s->start, &mark);
   }
 }
 

@@ -18,8 +18,8 @@ typedef struct rf_serial_lines {
   size_t count;
 } rf_serial_lines;
 
-/* Opens all of them. False after a message. */
-bool rf_serial_lines_open(rf_serial_lines *lines, const rf_serve_options *options);
+/* Opens all of them; `store` knows files that were read before. False after a message. */
+bool rf_serial_lines_open(rf_serial_lines *lines, const rf_serve_options *options, rf_store *store);
 void rf_serial_lines_close(rf_serial_lines *lines);
 
 /* Sets one entry of `fds` for each; reads those that have something. */

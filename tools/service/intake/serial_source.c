@@ -92,6 +92,8 @@ static bool open_source(rf_serial_source *s) {
   }
   s->start = s->file ? (uint64_t)st.st_dev << 48 ^ (uint64_t)st.st_ino : rf_clock_ns(CLOCK_REALTIME);
   s->number = 0;
+  s->bytes = 0;
+  s->sum = RF_FNV_START;
   return s->fd >= 0;
 }
 
@@ -238,6 +240,17 @@ static void take_line(rf_serial_source *s, int64_t now) {
   forget(s);
 }
 
+/* The file may be the one that was read before, at least so far. */
+static void note_bytes(rf_serial_source *s, const char *bytes, size_t size) {
+  uint64_t const left = s->known.bytes - s->bytes;
+  bool const comes_by = s->bytes < s->known.bytes && left <= size;
+  if (comes_by && rf_fnv_bytes(s->sum, bytes, (size_t)left) == s->known.sum) {
+    s->told = s->known.losses;
+  }
+  s->sum = rf_fnv_bytes(s->sum, bytes, size);
+  s->bytes += size;
+}
+
 /* A line that is longer than the buffer has its mark at the end, or none: noise came before. */
 static void take_bytes(rf_serial_source *s, const char *bytes, size_t size, int64_t now) {
   for (size_t i = 0; i < size; i++) {
@@ -261,6 +274,7 @@ bool rf_serial_source_read(rf_serial_source *s, int64_t now) {
   }
   ssize_t const got = read(s->fd, buffer, sizeof buffer);
   if (got > 0) {
+    note_bytes(s, buffer, (size_t)got);
     take_bytes(s, buffer, (size_t)got, now);
   } else if (!s->file && (got == 0 || (errno != EAGAIN && errno != EINTR))) {
     rf_diag("%s was disconnected: waiting for it", s->path);
@@ -291,14 +305,27 @@ static rf_serial_losses all_losses(const rf_serial_source *s) {
   return (rf_serial_losses){s->serial.damaged, s->serial.incomplete, s->serial.missing};
 }
 
+static size_t beyond(size_t all, size_t told) {
+  return all > told ? all - told : 0;
+}
+
+/* More may have been told than there is: of a file that is read again, a finding may have been open at its end. */
 rf_serial_losses rf_serial_source_losses(const rf_serial_source *s) {
   rf_serial_losses const all = all_losses(s);
-  return (rf_serial_losses){all.damaged - s->told.damaged, all.incomplete - s->told.incomplete,
-                            all.missing - s->told.missing};
+  return (rf_serial_losses){beyond(all.damaged, s->told.damaged), beyond(all.incomplete, s->told.incomplete),
+                            beyond(all.missing, s->told.missing)};
+}
+
+rf_serial_mark rf_serial_source_mark(const rf_serial_source *s) {
+  rf_serial_losses const more = rf_serial_source_losses(s);
+  return (rf_serial_mark){
+      s->bytes,
+      s->sum,
+      {s->told.damaged + more.damaged, s->told.incomplete + more.incomplete, s->told.missing + more.missing}};
 }
 
 void rf_serial_source_told(rf_serial_source *s) {
-  s->told = all_losses(s);
+  s->told = rf_serial_source_mark(s).losses;
 }
 
 bool rf_serial_source_open(rf_serial_source *s, const char *path, unsigned baud, const rf_serial_image *image,

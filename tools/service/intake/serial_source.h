@@ -23,6 +23,13 @@ typedef struct rf_serial_losses {
   size_t missing;    /* findings of which no line arrived */
 } rf_serial_losses;
 
+/* How far a file had been read when its losses were counted last. */
+typedef struct rf_serial_mark {
+  uint64_t bytes;
+  uint64_t sum; /* of these bytes (fnv.h) */
+  rf_serial_losses losses;
+} rf_serial_mark;
+
 /* The program that runs on the boards; its strings live as long as the sources. */
 typedef struct rf_serial_image {
   const char *path;     /* absolute; NULL: none */
@@ -48,6 +55,9 @@ typedef struct rf_serial_source {
   rf_bump_arena arena;
   rf_serial serial;
   rf_serial_losses told;
+  uint64_t bytes;              /* read of a file */
+  uint64_t sum;                /* of these bytes */
+  rf_serial_mark known;        /* of an earlier reading; all zero: there was none */
   char device[RF_SERIAL_NAME]; /* as its last line of type "device" said, as the next */
   char boot[RF_SERIAL_NAME];
   char reset[RF_SERIAL_NAME];
@@ -72,9 +82,13 @@ void rf_serial_source_tick(rf_serial_source *s, int64_t now);
 /* Hands out what is open; the source is at its end. */
 void rf_serial_source_finish(rf_serial_source *s);
 
-/* The losses since rf_serial_source_told, which says that they have been counted. */
+/* The losses since rf_serial_source_told, which says that they have been counted. A file that begins with the bytes of
+ * s->known, which the caller may set before the first reading, has told those of it. */
 rf_serial_losses rf_serial_source_losses(const rf_serial_source *s);
 void rf_serial_source_told(rf_serial_source *s);
+
+/* As the next rf_serial_source_told will leave it: for s->known of a later reading of the file numbered s->start. */
+rf_serial_mark rf_serial_source_mark(const rf_serial_source *s);
 
 #ifdef __cplusplus
 }

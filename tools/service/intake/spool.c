@@ -12,10 +12,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 /* One transaction takes in no more bytes: its pages still fit into the cache of the store. */
-enum { BUFFER = 2 << 20 };
+enum { BUFFER = 2 << 20, LOCK_WAIT_MS = 1000, LOCK_LOOK_MS = 10 };
 
 static const char current[] = "current";
 static const char segment[] = "segment-"; /* made by processes that could not have the lock of the current file */
@@ -64,6 +65,17 @@ static bool open_folder(rf_spool *spool) {
   return spool->folder >= 0 && rf_spool_is_own(spool->folder) && spool->buffer != NULL;
 }
 
+bool rf_spool_lock(int directory) {
+  struct timespec const wait = {0, LOCK_LOOK_MS * 1000000L};
+  int64_t const last = rf_store_steady() + LOCK_WAIT_MS;
+  bool locked = flock(directory, LOCK_EX | LOCK_NB) == 0;
+  while (!locked && errno == EWOULDBLOCK && rf_store_steady() < last) {
+    (void)nanosleep(&wait, NULL);
+    locked = flock(directory, LOCK_EX | LOCK_NB) == 0;
+  }
+  return locked;
+}
+
 bool rf_spool_open(rf_spool *spool, const char *directory, char *error, size_t error_size) {
   *spool = (rf_spool){.directory = -1, .folder = -1, .doorbell = -1, .next = 1};
   if (!make_folders(directory)) {
@@ -78,7 +90,7 @@ bool rf_spool_open(rf_spool *spool, const char *directory, char *error, size_t e
                    directory);
     return false;
   }
-  if (flock(spool->directory, LOCK_EX | LOCK_NB) != 0) {
+  if (!rf_spool_lock(spool->directory)) {
     (void)snprintf(error, error_size, "another `ringfence serve` runs on %s", directory);
     return false;
   }

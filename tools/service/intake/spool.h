@@ -38,6 +38,11 @@ void rf_spool_open_shared(rf_spool *spool, const char *directory);
 
 void rf_spool_close(rf_spool *spool);
 
+/* Takes the lock of a collector's open folder, which ends with the descriptor. Waits for a second: whoever had it and
+ * was killed may leave a child that has it until it becomes another program. False, with errno set, where another
+ * process has it. */
+bool rf_spool_lock(int directory);
+
 /* Reads what the doorbell holds. */
 void rf_spool_drain_doorbell(const rf_spool *spool);
 

@@ -11,11 +11,13 @@
 /* ---- Programs ---- */
 
 static void program(const rf_page *p, const rf_json *c) {
-  rf_markup(p->sink,
-            "<tr><td class=\"wrap mono\">%s</td><td class=\"wrap mono\" data-name=\"build\">%s</td><td><span "
-            "class=\"mark\">%s</span></td><td class=\"name\" data-name=\"environment\">%s</td>",
-            rf_json_text(c, "program", ""), rf_page_build(p, c), rf_json_text(c, "mode", ""),
-            rf_json_text(c, "environment", ""));
+  rf_markup(
+      p->sink,
+      "<tr><td class=\"wrap mono\"><span class=\"clip\">%s</span></td><td class=\"wrap mono\" "
+      "data-name=\"build\">%s</td><td class=\"nowrap\"><span class=\"mark first\">%s</span></td><td class=\"name\" "
+      "data-name=\"environment\"><span class=\"clip\">%s</span></td>",
+      rf_json_text(c, "program", ""), rf_page_build(p, c), rf_json_text(c, "mode", ""),
+      rf_json_text(c, "environment", ""));
   rf_page_number_cell(p, c, "processes", "process", "processes");
   rf_markup(p->sink, "<td class=\"number\" data-name=\"hours\">%s</td>", rf_page_real(p, c, "hours"));
   rf_page_number_cell(p, c, "allocations", "allocation", "allocations");
@@ -67,7 +69,8 @@ static void module(const rf_page *p, const rf_json *m) {
   uint64_t const watched = rf_json_unsigned(m, "watched", 0);
   const char *const path = rf_json_text(m, "path", "");
   rf_markup(p->sink,
-            "<tr><td class=\"wrap mono\"><a href=\"/coverage/%s\">%s</a><span class=\"place\">%s</span></td><td "
+            "<tr><td class=\"wrap mono\"><a class=\"clip\" href=\"/coverage/%s\">%s</a><span "
+            "class=\"place\">%s</span></td><td "
             "class=\"wrap mono\" data-name=\"build\">%s</td><td class=\"number\" data-name=\"watched\">%s",
             rf_page_plain_number(p, m, "id"), rf_base_name(path), path, build_of(p, m),
             percent_text(p, watched, sites));

@@ -3,7 +3,6 @@
 
 #include "tools/ringfence/base/words.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 enum { SITES_SHOWN = 50, CALLERS_SHOWN = 3 };
@@ -90,7 +89,7 @@ static void row(const table *t, const rf_json *site) {
     rf_markup(p->sink, "</td><td class=\"number dim\">%s", rf_bytes_text(p->arena, rf_json_unsigned(site, "bytes", 0)));
   }
   rf_markup(p->sink, "</td><td class=\"number\">%s</td>",
-            difference ? rf_bump_arena_print(p->arena, "%+" PRId64, blocks) : rf_page_number(p, (uint64_t)blocks));
+            difference ? rf_signed_count(p, blocks) : rf_page_number(p, (uint64_t)blocks));
   put_stack(t->view, site);
   rf_page_raw(p, "</tr>\n");
 }

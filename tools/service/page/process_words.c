@@ -42,6 +42,11 @@ const char *rf_signed_bytes(const rf_page *p, int64_t bytes) {
   return rf_bump_arena_print(p->arena, "%s%s", bytes < 0 ? "−" : bytes > 0 ? "+" : "", rf_bytes_text(p->arena, size));
 }
 
+const char *rf_signed_count(const rf_page *p, int64_t count) {
+  uint64_t const size = count < 0 ? 0 - (uint64_t)count : (uint64_t)count;
+  return rf_bump_arena_print(p->arena, "%s%s", count < 0 ? "−" : count > 0 ? "+" : "", rf_page_number(p, size));
+}
+
 const char *rf_svg_number(const rf_page *p, double value) {
   return rf_bump_arena_print(p->arena, "%.3f", isfinite(value) ? value : 0.0);
 }

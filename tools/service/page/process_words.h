@@ -30,6 +30,9 @@ const char *rf_page_duration(const rf_page *p, const rf_json *process);
 /* "12.5 KiB"; with a sign in a difference. */
 const char *rf_signed_bytes(const rf_page *p, int64_t bytes);
 
+/* "+1,714", "−3"; 0 has no sign. */
+const char *rf_signed_count(const rf_page *p, int64_t count);
+
 /* Any number for SVG: as many digits as matter. */
 const char *rf_svg_number(const rf_page *p, double value);
 

@@ -105,6 +105,10 @@ static const char *const steps[] = {
     /* Fixes that wait for their build: looked for with each build-id that comes. */
     "CREATE INDEX finding_waits ON finding(fixed_in) WHERE state = 'fixed' AND fixed_build IS NULL AND fixed_in IS NOT"
     " NULL;",
+
+    /* Captures of serial lines: the bytes that were read when losses were counted, their checksum, and these losses. */
+    "CREATE TABLE serial_file(number INTEGER PRIMARY KEY, time INTEGER NOT NULL, bytes INTEGER NOT NULL, sum INTEGER"
+    " NOT NULL, damaged INTEGER NOT NULL, incomplete INTEGER NOT NULL, missing INTEGER NOT NULL);",
 };
 
 enum { STEPS = sizeof steps / sizeof steps[0] };
