@@ -8,10 +8,12 @@ extern "C" {
 
 #include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <gtest/gtest.h>
 #include <link.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <utility>
@@ -163,6 +165,123 @@ TEST(DropinDeadStacks, AllAreToldThoughOneVisitFails) {
     EXPECT_EQ(visits, 2U);
   });
 }
+
+// ---- What a descriptor looks like ----
+
+constexpr size_t kWords = sizeof(void *) == 8 ? 224 : 288; // of a descriptor that are read
+constexpr size_t kBelowId = 24;                            // words before the thread's number, at least
+
+// Memory that looks like the stack of an ended thread, up to one condition.
+class FakeStack {
+public:
+  // `size` bytes, of which the stack has `of_stack`.
+  FakeStack(size_t size, size_t of_stack, size_t bounds = kWords - 3) : bounds_(bounds) {
+    void *const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    EXPECT_NE(memory, MAP_FAILED);
+    start_ = reinterpret_cast<uintptr_t>(memory);
+    end_ = start_ + size;
+    descriptor_ = start_ + of_stack - 2304;
+    word(0) = descriptor_;
+    word(2) = descriptor_;
+    bound(0) = start_;
+    bound(1) = of_stack;
+    bound(2) = kPage;
+    auto const *const own = reinterpret_cast<const char *>(pthread_self());
+    uint32_t id = 0;
+    for (id_ = kBelowId * sizeof(void *); id != own_id(); id_ += sizeof id) {
+      memcpy(&id, own + id_, sizeof id);
+    }
+    id_ -= sizeof id;
+  }
+
+  void look() const { rf_dead_stacks_look(start_, end_, own_id()); }
+  uintptr_t &word(size_t n) const { return reinterpret_cast<uintptr_t *>(descriptor_)[n]; }
+  uintptr_t &bound(size_t n) const { return word(bounds_ + n); }
+  void set_at(size_t offset, uint32_t number) const {
+    memcpy(reinterpret_cast<char *>(descriptor_) + offset, &number, sizeof number);
+  }
+  size_t id() const { return id_; }
+  uintptr_t descriptor() const { return descriptor_; }
+  Ranges lower() const { return {{start_ + kPage, descriptor_}}; }
+
+private:
+  size_t bounds_;
+  size_t id_ = 0;
+  uintptr_t start_ = 0;
+  uintptr_t end_ = 0;
+  uintptr_t descriptor_ = 0;
+};
+
+TEST(DropinDeadStacks, AreThoseWhoseDescriptorIsWhole) {
+  const std::pair<const char *, void (*)(const FakeStack &)> kCases[] = {
+      {"another address", [](const FakeStack &s) { s.word(0)++; }},
+      {"another third word", [](const FakeStack &s) { s.word(2)--; }},
+      {"an odd start", [](const FakeStack &s) { s.bound(0) += 8; }},
+      {"an odd size", [](const FakeStack &s) { s.bound(1) += 8; }},
+      {"an odd guard", [](const FakeStack &s) { s.bound(2) += 8; }},
+      {"no guard", [](const FakeStack &s) { s.bound(2) = 0; }},
+      {"nothing but a guard", [](const FakeStack &s) { s.bound(2) = s.bound(1); }},
+      {"above the descriptor", [](const FakeStack &s) { s.bound(0) += s.bound(1); }},
+      {"below the descriptor", [](const FakeStack &s) { s.bound(1) -= kPage; }},
+      {"far above the descriptor", [](const FakeStack &s) { s.bound(1) += 0x4000; }},
+      {"a thread", [](const FakeStack &s) { s.set_at(s.id(), 4711); }},
+      {"being made", [](const FakeStack &s) { s.set_at(s.id() + 0x20, UINT32_MAX); }},
+      {"being made, too", [](const FakeStack &s) { s.set_at((kWords - 3) * sizeof(void *) - 4, UINT32_MAX); }},
+  };
+  for (auto const &[what, damage] : kCases) {
+    alone([&, damage = damage, what = what] {
+      FakeStack const stack(16 * kPage, 16 * kPage);
+      stack.look();
+      EXPECT_EQ(dead_stacks(), stack.lower());
+      damage(stack);
+      EXPECT_EQ(dead_stacks(), Ranges()) << what;
+    });
+  }
+  alone([] {
+    FakeStack const stack(16 * kPage, 16 * kPage);
+    stack.set_at(stack.id(), UINT32_MAX); // joined
+    stack.look();
+    EXPECT_EQ(dead_stacks().size(), 2U);
+    stack.set_at(stack.id(), 0);
+    EXPECT_EQ(dead_stacks().size(), 1U);
+    stack.word(kBelowId) = stack.descriptor(); // detached
+    EXPECT_EQ(dead_stacks().size(), 2U);
+  });
+}
+
+TEST(DropinDeadStacks, DescriptorsAreAlignedAndHaveBounds) {
+  alone([] {
+    FakeStack const beyond(16 * kPage, 16 * kPage, kWords - 2);
+    beyond.look();
+    EXPECT_EQ(dead_stacks(), Ranges());
+    FakeStack const odd(16 * kPage, 16 * kPage + 32);
+    odd.look();
+    EXPECT_EQ(dead_stacks(), Ranges());
+  });
+}
+
+// Where the system has put something else right above the stack, it is found by its usual size.
+TEST(DropinDeadStacks, OfTheUsualSizeAreFoundBelowOtherMemory) {
+  for (rlim_t const limit : {rlim_t{64} << 10, RLIM_INFINITY}) {
+    alone([limit] {
+      rlimit now;
+      ASSERT_EQ(getrlimit(RLIMIT_STACK, &now), 0);
+      now.rlim_cur = limit;
+      if (now.rlim_max == RLIM_INFINITY || limit < now.rlim_max) {
+        ASSERT_EQ(setrlimit(RLIMIT_STACK, &now), 0);
+        size_t const usual = limit == RLIM_INFINITY ? size_t{2} << 20 : size_t{64} << 10;
+        FakeStack const stack(2 * usual, usual);
+        stack.look();
+        EXPECT_EQ(dead_stacks(), stack.lower());
+        FakeStack const other(2 * usual, usual + 2 * kPage);
+        other.look();
+        EXPECT_EQ(dead_stacks(), stack.lower());
+      }
+    });
+  }
+}
+
+// ---- Copies ----
 
 // The words of this program's data that hold `word`.
 struct Search {
