@@ -220,6 +220,20 @@ TEST_F(RtThread, BadFreesAreRefusedAndReported) {
   EXPECT_EQ(RF_ERR_BAD_POINTER, fault(&local));
 }
 
+TEST_F(RtThread, WithoutASystemHeapFreesAreRefused) {
+  char local[16];
+  rt_system_heap_init(RT_NULL, RT_NULL);
+  EXPECT_EQ("", printed);
+  rt_free(RT_NULL);
+  EXPECT_EQ(RF_OK, fault());
+  rt_free(local);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault(local));
+  EXPECT_EQ(RT_NULL, rt_realloc(local, 10));
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault(local));
+  rt_system_heap_init(RT_NULL, local);
+  EXPECT_EQ(0U, printed.find("rt_system_heap_init: no heap from ")) << printed;
+}
+
 // ---- Hooks ----
 
 struct Hooked {

@@ -18,12 +18,14 @@ size_t __ringfence_snapshot(const char *name);
 
 #include "tests/dropin/alone.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdarg>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <functional>
 #include <string>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -52,6 +54,7 @@ struct World {
   bool has_stack = true; // of a block on pages
   bool can_tell = true;
   bool is_named = false;
+  std::function<void()> in_walk;
 };
 
 World world;
@@ -67,6 +70,7 @@ rf_steering rf_steering_now;
 
 bool rf_lock_all(unsigned ms) {
   world.calls.push_back("lock " + std::to_string(ms));
+  errno = 4321;
   if (world.refusals != 0) {
     world.refusals--;
     return false;
@@ -90,6 +94,9 @@ void rf_heap_walk(bool (*visit)(const rf_view *view, void *context), void *conte
   rf_slot slot = {};
   rf_view view = {};
   world.calls.emplace_back("walk");
+  if (world.in_walk) {
+    world.in_walk();
+  }
   for (auto const &[at, size] : world.heap) {
     slot.allocated = static_cast<uint32_t>(at);
     slot.allocated_by = 7;
@@ -223,6 +230,16 @@ TEST(ProcessSnapshot, CountsEverythingWhileOthersWait) {
     EXPECT_EQ(__ringfence_snapshot(nullptr), 300U);
     EXPECT_EQ(world.calls, (Calls{"lock 1000", "record 4096", "walk", "unlock", "tell record"}));
     EXPECT_EQ(world.told, "one/ snapshot/ ");
+  });
+}
+
+// By a signal that comes meanwhile, as by another thread.
+TEST(ProcessSnapshot, IsTakenByOneAtATime) {
+  with_process([] {
+    world.in_walk = [] { rf_process_snapshot_regular("inner"); };
+    EXPECT_EQ(__ringfence_snapshot("outer"), 3300U);
+    EXPECT_EQ(world.told, "outer/ ");
+    EXPECT_EQ(std::count(world.calls.begin(), world.calls.end(), "walk"), 1);
   });
 }
 
