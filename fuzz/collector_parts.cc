@@ -5,6 +5,7 @@
 #include "generated_findings.h"
 #include "tests/core/text_sink.h"
 
+#include "checkers/os/forbidden_calls.h"
 #include "checkers/report/collector_identity.h"
 #include "checkers/report/policy.h"
 #include "tools/ringfence/base/json.h"
@@ -365,7 +366,7 @@ void check_taken(const Taken &taken, const Taken &expected) {
   RF_HOLDS(taken.rules == expected.rules && taken.sites == expected.sites && taken.ends);
 }
 
-// A file of this user's that others may write, or of another length, is none.
+// A file of this user's that others may write, or of another length, is none; nor is any where opening ends the process.
 void check_file(Reader &in, const rf_policy &policy, const rf_policy_who &who, bool whole, const Taken &expected) {
   std::string const folder = Folder::path() + "/policies";
   std::string const path = folder + "/" + RF_POLICY_FILE;
@@ -382,8 +383,10 @@ void check_file(Reader &in, const rf_policy &policy, const rf_policy_who &who, b
   (void)chmod(path.c_str(), fault == 2 ? 0622 : 0600);
   (void)chmod(folder.c_str(), fault == 3 ? 0777 : 0700);
   std::string const named = fault == 4 ? folder + "/none" : folder;
+  __atomic_store_n(&rf_forbidden_calls, fault == 5 ? static_cast<uint32_t>(RF_CALL_OPEN) : 0, __ATOMIC_RELAXED);
   bool const done = rf_policy_read_file(named.c_str(), named.size(), &who, &taker, &head);
-  RF_HOLDS(done == (whole && (fault == 0 || fault > 4)));
+  __atomic_store_n(&rf_forbidden_calls, 0, __ATOMIC_RELAXED);
+  RF_HOLDS(done == (whole && (fault == 0 || fault > 5)));
   if (done) {
     check_taken(taken, expected);
     RF_HOLDS(head.nonce == policy.nonce && head.newest == policy.newest && head.live == policy.live);

@@ -38,13 +38,15 @@ bool call_from_within(const rf_block *block, void *context) {
   rf_allocator *const a = &lock.base;
   rf_fault where = {};
   rf_stats stats;
+  rf_counters counters;
   rf_stats_get(a, &stats);
-  bool const refused = stats.capacity == 0 && rf_alloc(a, 1) == nullptr && rf_calloc(a, SIZE_MAX, 2) == nullptr &&
-                       rf_realloc(a, block->ptr, 1) == nullptr && rf_free(a, block->ptr) == RF_ERR_BUSY &&
-                       rf_resize(a, block->ptr, 1) == RF_ERR_BUSY && rf_usable_size(a, block->ptr) == 0 &&
-                       !rf_owns(a, block->ptr) && rf_walk(a, call_from_within, nullptr) == RF_ERR_BUSY &&
-                       rf_check(a, &where) == RF_ERR_BUSY;
-  constexpr size_t kCalls = 10;
+  rf_counters_get(a, &counters);
+  bool const refused = stats.capacity == 0 && counters.allocations == 0 && rf_alloc(a, 1) == nullptr &&
+                       rf_calloc(a, SIZE_MAX, 2) == nullptr && rf_realloc(a, block->ptr, 1) == nullptr &&
+                       rf_free(a, block->ptr) == RF_ERR_BUSY && rf_resize(a, block->ptr, 1) == RF_ERR_BUSY &&
+                       rf_usable_size(a, block->ptr) == 0 && !rf_owns(a, block->ptr) &&
+                       rf_walk(a, call_from_within, nullptr) == RF_ERR_BUSY && rf_check(a, &where) == RF_ERR_BUSY;
+  constexpr size_t kCalls = 11;
   *static_cast<size_t *>(context) += refused ? kCalls : 0;
   return refused;
 }

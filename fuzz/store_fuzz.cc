@@ -11,6 +11,7 @@
 #include <cstring>
 #include <string>
 #include <sys/mman.h>
+#include <thread>
 #include <vector>
 
 extern "C" {
@@ -74,6 +75,19 @@ bool settles(const void *info, void *) {
   return own;
 }
 
+void open_page(int, siginfo_t *info, void *) {
+  handled = handled + 1;
+  (void)mprotect(reinterpret_cast<void *>(number(info->si_addr) & ~(kPage - 1)), kPage, PROT_READ | PROT_WRITE);
+}
+
+void serve(int, siginfo_t *info, void *context) {
+  handled = handled + (rf_page_settle(info, context) ? 0 : 1);
+}
+
+bool holds(const void *, void *) {
+  return true;
+}
+
 struct sigaction a_handler(unsigned how) {
   static const int flags[] = {SA_SIGINFO, SA_SIGINFO | SA_NODEFER, SA_SIGINFO | static_cast<int>(SA_RESETHAND), 0};
   struct sigaction action = {};
@@ -127,7 +141,12 @@ public:
       RF_HOLDS(log_.count() == 0);
     }
     check_all();
-    if (in_.u8() % 2 == 1) {
+    bool const frees_all = in_.u8() % 2 == 1;
+    for (size_t left = in_.below(8); left != 0; left--) {
+      rare_step();
+      RF_HOLDS(log_.count() == 0);
+    }
+    if (frees_all) {
       while (!blocks_.empty()) {
         free_well();
       }
@@ -192,6 +211,26 @@ private:
       break;
     default:
       (void)alloc();
+      break;
+    }
+  }
+
+  void rare_step() {
+    switch (in_.below(5)) {
+    case 0:
+      restrict_rights();
+      break;
+    case 1:
+      change_stack();
+      break;
+    case 2:
+      touch_in_thread();
+      break;
+    case 3:
+      serve_otherwise();
+      break;
+    default:
+      step();
       break;
     }
   }
@@ -497,6 +536,98 @@ private:
     touch_behind();
     rf_page_settle_also(nullptr);
     RF_HOLDS(handled == 1);
+  }
+
+  // The program takes rights from a block's pages: it is left alone, and has them back when it is freed or resized.
+  void restrict_rights() {
+    if (blocks_.empty()) {
+      return;
+    }
+    unsigned const how = in_.u8();
+    size_t const i = in_.below(blocks_.size());
+    Block const b = blocks_[i];
+    rf_origin const origin = RF_ORIGIN_HERE(RF_HERE);
+    auto *const page = reinterpret_cast<void *>(number(b.ptr) & ~(kPage - 1));
+    size_t const size = open_end(b) - number(page);
+    RF_HOLDS(mprotect(page, size, how % 2 == 0 ? PROT_NONE : PROT_READ) == 0);
+    rf_page_store_restricted(store_, how % 4 < 2 ? page : b.ptr, how % 8 < 4 ? size : 0);
+    rf_fault where = {};
+    RF_HOLDS(rf_page_store_sweep(store_, 0, &origin) == 0 && !rf_page_store_damaged(store_, &where));
+    if (how % 16 < 8) {
+      blocks_.erase(blocks_.begin() + static_cast<ptrdiff_t>(i));
+      RF_HOLDS(free_as(b, b.family, SIZE_MAX) == RF_OK);
+      last_freed_ = b;
+      return;
+    }
+    if (how % 32 >= 24 && how % 2 == 0 && b.size != 0) {
+      touch_restricted(b);
+    }
+    rf_page_store_return_rights(store_, b.ptr);
+    rf_page_store_return_rights(store_, this);
+    if (last_freed_.ptr != nullptr) {
+      rf_page_store_restricted(store_, last_freed_.ptr, 1);
+    }
+    RF_HOLDS(is_whole(b));
+    fill(b);
+  }
+
+  // The fault is the program's, whose handler gives itself the rights.
+  void touch_restricted(const Block &b) {
+    struct sigaction before;
+    struct sigaction own = {};
+    own.sa_flags = SA_SIGINFO;
+    own.sa_sigaction = open_page;
+    (void)sigemptyset(&own.sa_mask);
+    handled = 0;
+    RF_HOLDS(sigaction(SIGSEGV, &own, &before) == 0);
+    rf_page_signals_changed();
+    rf_page_store_watch(store_);
+    touch(b.ptr);
+    RF_HOLDS(handled == 1 && sigaction(SIGSEGV, &before, nullptr) == 0);
+    rf_page_signals_changed();
+  }
+
+  // Faults are noticed on the thread's own stack, too.
+  void change_stack() {
+    rf_page_signals_use_stack(in_.u8() % 2 == 0);
+    touch_behind();
+    rf_page_signals_use_stack(true);
+  }
+
+  // A thread that was given no block yet. It gets a stack for its handlers, which is gone when it ends.
+  void touch_in_thread() {
+    unsigned const how = in_.u8();
+    std::thread([this, how] {
+      if (how % 2 == 0) {
+        rf_page_give_stack();
+      }
+      touch_behind();
+      (void)alloc();
+      free_well();
+    }).join();
+  }
+
+  // The process's own handler is in place, and asks.
+  void serve_otherwise() {
+    struct sigaction before;
+    struct sigaction own = {};
+    own.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    own.sa_sigaction = serve;
+    (void)sigemptyset(&own.sa_mask);
+    handled = 0;
+    rf_page_served_by(reinterpret_cast<uintptr_t>(serve));
+    RF_HOLDS(sigaction(SIGSEGV, &own, &before) == 0);
+    rf_page_signals_changed();
+    rf_page_store_watch(store_);
+    touch_behind();
+    RF_HOLDS(raise(SIGSEGV) == 0 && handled == 1);
+    rf_page_held_by(holds);
+    RF_HOLDS(raise(SIGSEGV) == 0 && handled == 1);
+    rf_page_held_by(nullptr);
+    RF_HOLDS(sigaction(SIGSEGV, &before, nullptr) == 0);
+    rf_page_served_by(0);
+    rf_page_signals_changed();
+    rf_page_store_watch(store_);
   }
 
   // ---- All of it ----

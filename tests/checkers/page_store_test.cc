@@ -1065,6 +1065,26 @@ TEST_F(PageStore, AWalkTellsOfOneBlockAtATime) {
 
 // ---- Stores that come and go ----
 
+size_t address_space() {
+  size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  return pages * page_size();
+}
+
+// Blocks, descriptions, and tags of backing blocks.
+TEST_F(PageStore, WhatEndedOnesHadIsGivenBackWhenTheyAreUsedAgain) {
+  options_.backing = true;
+  size_t before = 0;
+  for (int cycle = 0; cycle < 30; cycle++) {
+    static int backing;
+    open();
+    EXPECT_NE(alloc(100, &backing), nullptr);
+    close();
+    before = cycle == 9 ? address_space() : before;
+  }
+  EXPECT_LT(address_space(), before + 20 * page_size());
+}
+
 TEST_F(PageStore, AnEndedOneIsUsedAgainOnceFourOthersHaveEnded) {
   begin_anew();
   options_.owner = &options_;

@@ -73,6 +73,11 @@ TEST_F(Checked, WhatIsRightIsSilent) {
   EXPECT_TRUE(findings.empty());
 }
 
+TEST_F(Checked, AProductThatWraps) {
+  EXPECT_EQ(RT_NULL, rt_calloc(RT_UINT32_MAX, static_cast<rt_size_t>(-1)));
+  EXPECT_EQ("calloc-overflow", found());
+}
+
 TEST_F(Checked, AccessBeyondTheBlock) {
   auto *const ptr = static_cast<char *>(rt_malloc(13));
   ptr[13] = 0;

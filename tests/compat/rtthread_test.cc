@@ -9,6 +9,7 @@
 #include <chrono>
 #include <climits>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <functional>
 #include <string>
@@ -220,6 +221,20 @@ TEST_F(RtThread, BadFreesAreRefusedAndReported) {
   EXPECT_EQ(RF_ERR_BAD_POINTER, fault(&local));
 }
 
+TEST_F(RtThread, WithoutASystemHeapFreesAreRefused) {
+  char local[16];
+  rt_system_heap_init(RT_NULL, RT_NULL);
+  EXPECT_EQ("", printed);
+  rt_free(RT_NULL);
+  EXPECT_EQ(RF_OK, fault());
+  rt_free(local);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault(local));
+  EXPECT_EQ(RT_NULL, rt_realloc(local, 10));
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault(local));
+  rt_system_heap_init(RT_NULL, local);
+  EXPECT_EQ(0U, printed.find("rt_system_heap_init: no heap from ")) << printed;
+}
+
 // ---- Hooks ----
 
 struct Hooked {
@@ -318,6 +333,58 @@ TEST_F(RtThreadHooks, OfOlderVersionsAreNotCalledForWhatFails) {
 }
 
 // ---- Small memory ----
+
+TEST_F(RtThread, FreesOfNothingAreNone) {
+  rt_smem_free(RT_NULL);
+  rt_memheap_free(RT_NULL);
+  EXPECT_EQ(RF_OK, fault());
+}
+
+// Whatever its size and where it begins, nothing beyond the memory is written to.
+TEST_F(RtThread, HeapsOfTheirOwnStayInTheirMemory) {
+  alignas(16) static unsigned char own[5 * RT_MM_PAGE_SIZE];
+  for (size_t size = 0; size < 600; size++) {
+    memset(own, 0xA5, sizeof own);
+    rt_smem_t const m = rt_smem_init("own", own + 1, size);
+    if (m != nullptr) {
+      for (void *p = nullptr; (p = rt_smem_alloc(m, 8)) != nullptr;) {
+        memset(p, 0, 8);
+      }
+      EXPECT_EQ(RT_EOK, rt_smem_detach(m));
+    }
+    EXPECT_EQ(0xA5, own[0]);
+    EXPECT_EQ(0xA5, own[size + 1]) << size;
+  }
+  for (size_t size = 3 * RT_MM_PAGE_SIZE; size < 4 * RT_MM_PAGE_SIZE + 64; size += 64) {
+    memset(own, 0xA5, sizeof own);
+    rt_slab_t const m = rt_slab_init("own", own, size);
+    ASSERT_NE(nullptr, m);
+    for (void *page = nullptr; (page = rt_slab_page_alloc(m, 1)) != nullptr;) {
+      memset(page, 0, RT_MM_PAGE_SIZE);
+    }
+    EXPECT_EQ(RT_EOK, rt_slab_detach(m));
+    EXPECT_EQ(0xA5, own[size]) << size;
+  }
+}
+
+TEST_F(RtThread, MemtraceShowsWhereASmallHeapEnds) {
+  alignas(16) unsigned char own[1024];
+  rt_smem_t const m = rt_smem_init("own", own, sizeof own);
+  ASSERT_NE(nullptr, m);
+  char name[] = "own";
+  char command[] = "memtrace";
+  char *words[] = {command, name};
+  printed.clear();
+  EXPECT_EQ(0, memtrace(2, words));
+  void *places[3] = {};
+  size_t const at = printed.find("  from ");
+  ASSERT_NE(std::string::npos, at) << printed;
+  ASSERT_EQ(3, sscanf(printed.c_str() + at, "  from %p to %p, lowest free %p", &places[0], &places[1], &places[2]));
+  EXPECT_EQ(places[0], places[2]); // nothing is in use
+  EXPECT_LE(places[1], own + sizeof own);
+  EXPECT_GT(places[1], own + sizeof own - 64);
+  EXPECT_EQ(RT_EOK, rt_smem_detach(m));
+}
 
 TEST_F(RtThread, ASmallMemoryHeapOfItsOwn) {
   alignas(16) unsigned char own[1024];

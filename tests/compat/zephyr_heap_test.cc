@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstring>
 #include <random>
+#include <sstream>
 #include <string>
 #include <sys/mman.h>
 #include <thread>
@@ -355,6 +356,24 @@ TEST_F(ZephyrHeap, StatisticsCountWhatIsInUseAndThePeakIsReset) {
   EXPECT_EQ(100U, stats.max_allocated_bytes);
 }
 
+TEST_F(ZephyrHeap, ItsInformationIsEightyCharactersWideAndHasTheBlocksWhereAskedFor) {
+  sys_heap_init(&heap, memory, sizeof memory);
+  ASSERT_NE(nullptr, sys_heap_alloc(&heap, 100));
+  for (bool const blocks : {false, true}) {
+    testing::internal::CaptureStderr();
+    sys_heap_print_info(&heap, blocks);
+    std::istringstream text(testing::internal::GetCapturedStderr());
+    size_t longest = 0;
+    bool listed = false;
+    for (std::string line; std::getline(text, line);) {
+      longest = std::max(longest, line.size());
+      listed = listed || line == "  live blocks";
+    }
+    EXPECT_EQ(80U, longest);
+    EXPECT_EQ(blocks, listed);
+  }
+}
+
 TEST_F(ZephyrHeap, HeapsThatWereMadeAreInTheArray) {
   struct sys_heap **heaps = nullptr;
   EXPECT_EQ(-EINVAL, sys_heap_array_get(nullptr));
@@ -368,6 +387,24 @@ TEST_F(ZephyrHeap, HeapsThatWereMadeAreInTheArray) {
   bool const fits = sys_heap_array_save(&last) == 0;
   EXPECT_EQ(0, sys_heap_array_save(heaps[0])); // it is there already, and those behind it stay
   EXPECT_EQ(fits ? count + 1 : count, sys_heap_array_get(&heaps));
+  EXPECT_EQ(fits, count < SYS_HEAP_ARRAY_SIZE);
+}
+
+// In a process of its own, whose array stays full.
+TEST_F(ZephyrHeap, AFullArrayOfHeapsTakesNoMore) {
+  auto const fill_up = [] {
+    static struct sys_heap many[SYS_HEAP_ARRAY_SIZE + 2];
+    struct sys_heap **heaps = nullptr;
+    int taken = sys_heap_array_get(&heaps);
+    for (struct sys_heap &each : many) {
+      EXPECT_EQ(taken < SYS_HEAP_ARRAY_SIZE ? 0 : -EINVAL, sys_heap_array_save(&each));
+      taken = std::min(taken + 1, SYS_HEAP_ARRAY_SIZE);
+    }
+    EXPECT_EQ(SYS_HEAP_ARRAY_SIZE, sys_heap_array_get(&heaps));
+    EXPECT_EQ(0, sys_heap_array_save(&many[0])); // is there
+    _exit(HasFailure() ? 1 : 0);
+  };
+  EXPECT_EXIT(fill_up(), ::testing::ExitedWithCode(0), "");
 }
 
 // Memory at an odd address: the figures are those of the heap that will be made there.

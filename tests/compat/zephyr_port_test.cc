@@ -1,10 +1,12 @@
 // The requests of Zephyr's calls to the port: what happens inside the lock, in which order locks are taken, how long is
 // waited. The linker puts this file's functions in front of the port's, so that one thread plays all.
 #include <ringfence/fault.h>
+#include <ringfence/watch.h>
 #include <zephyr/kernel.h>
 #include <zephyr/multi_heap/shared_multi_heap.h>
 #include <zephyr/sys/bitarray.h>
 #include <zephyr/sys/heap_listener.h>
+#include <zephyr/sys/mem_blocks.h>
 
 #include <gtest/gtest.h>
 
@@ -13,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/core/recorder.h"
 #include "tests/core/unwatched.h"
 
 // A program may have one of Zephyr's two calls that tell how urgent a thread is, and not the other.
@@ -25,6 +28,8 @@ namespace {
 
 std::vector<rf_mutex *> held;
 std::vector<rf_mutex *> locked; // ever
+std::vector<rf_mutex *> made;   // ever
+int events;                     // that are in use
 std::function<void()> after_lock;
 std::function<void()> after_unlock;
 std::function<void(uint32_t)> during_wait;
@@ -42,15 +47,36 @@ void call(const std::function<void()> &hook) {
 } // namespace
 
 extern "C" {
+rf_status __real_rf_mutex_init(rf_mutex *mutex);
+rf_status __real_rf_event_init(rf_event *event);
+void __real_rf_event_deinit(rf_event *event);
 void __real_rf_mutex_lock(rf_mutex *mutex);
 void __real_rf_mutex_unlock(rf_mutex *mutex);
 void __real_rf_event_set(rf_event *event);
 rf_status __real_rf_event_wait(rf_event *event, uint32_t timeout_ms);
+rf_status __wrap_rf_mutex_init(rf_mutex *mutex);
+rf_status __wrap_rf_event_init(rf_event *event);
+void __wrap_rf_event_deinit(rf_event *event);
 void __wrap_rf_mutex_lock(rf_mutex *mutex);
 void __wrap_rf_mutex_unlock(rf_mutex *mutex);
 void __wrap_rf_event_set(rf_event *event);
 rf_status __wrap_rf_event_wait(rf_event *event, uint32_t timeout_ms);
 uint64_t __wrap_rf_port_now_ns();
+
+rf_status __wrap_rf_mutex_init(rf_mutex *mutex) {
+  made.push_back(mutex);
+  return __real_rf_mutex_init(mutex);
+}
+
+rf_status __wrap_rf_event_init(rf_event *event) {
+  events++;
+  return __real_rf_event_init(event);
+}
+
+void __wrap_rf_event_deinit(rf_event *event) {
+  events--;
+  __real_rf_event_deinit(event);
+}
 
 void __wrap_rf_mutex_lock(rf_mutex *mutex) {
   ASSERT_EQ(std::count(held.begin(), held.end(), mutex), 0) << "waits for itself";
@@ -61,6 +87,7 @@ void __wrap_rf_mutex_lock(rf_mutex *mutex) {
 }
 
 void __wrap_rf_mutex_unlock(rf_mutex *mutex) {
+  EXPECT_EQ(std::count(held.begin(), held.end(), mutex), 1) << "unlocks what it has not locked";
   held.erase(std::remove(held.begin(), held.end(), mutex), held.end());
   __real_rf_mutex_unlock(mutex);
   call(after_unlock);
@@ -95,6 +122,7 @@ protected:
     sets_without_lock = 0;
     now_ns = 1000000000;
     locked.clear();
+    made.clear();
   }
   ~ZephyrPort() override {
     after_lock = nullptr;
@@ -102,6 +130,7 @@ protected:
     during_wait = nullptr;
     is_late = false;
     EXPECT_TRUE(held.empty());
+    EXPECT_EQ(events, 0);
   }
 };
 
@@ -205,6 +234,10 @@ protected:
   void *blocks[4];
 };
 
+TEST_F(ZephyrPortHeap, TheLockIsMadeWithTheHeap) {
+  EXPECT_EQ(made, std::vector<rf_mutex *>{&heap.lock.mutex});
+}
+
 // Whatever makes room wakes who waits, inside the lock: the event is on another thread's stack.
 TEST_F(ZephyrPortHeap, WhateverGivesMemoryBackWakesWhoWaits) {
   std::function<void()> const calls[] = {
@@ -277,6 +310,30 @@ protected:
   void *taken = nullptr;
 };
 
+TEST_F(ZephyrPortSlab, TheLockIsMadeWithTheSlab) {
+  EXPECT_EQ(made, std::vector<rf_mutex *>{&slab.lock.mutex});
+}
+
+#if RF_WATCH
+std::string the_heard;
+
+template <char event> void hear(const rf_watched_pool *pool, void *first, size_t count, const rf_site *, const void *) {
+  the_heard += event + std::to_string((static_cast<char *>(first) - reinterpret_cast<char *>(pool->start)) / 16) + ":" +
+               std::to_string(count) + " ";
+}
+
+TEST_F(ZephyrPortSlab, AWatcherHearsThatABlockGoesToWhoWaits) {
+  rf_watcher const watcher = {hear<'b'>, hear<'b'>, hear<'e'>, hear<'a'>, hear<'c'>, hear<'f'>};
+  const rf_watcher *const before = __atomic_exchange_n(&rf_watcher_of_process, &watcher, __ATOMIC_ACQ_REL);
+  void *block = nullptr;
+  the_heard.clear();
+  during_wait = [this](uint32_t) { k_mem_slab_free(&slab, taken); };
+  EXPECT_EQ(k_mem_slab_alloc(&slab, &block, K_MSEC(5)), 0);
+  __atomic_store_n(&rf_watcher_of_process, before, __ATOMIC_RELEASE);
+  EXPECT_EQ(the_heard, "f0:1 a0:1 ");
+}
+#endif
+
 // A block that arrives when the time is over, but the waiting thread has not been back yet, is that thread's.
 TEST_F(ZephyrPortSlab, ABlockThatArrivesWithTheEndOfTheTimeIsTaken) {
   void *block = nullptr;
@@ -324,6 +381,18 @@ TEST_F(ZephyrPortSlab, FiguresAreReadAndResetInsideTheLock) {
   };
   EXPECT_EQ(k_mem_slab_runtime_stats_reset_max(&slab), 0);
   EXPECT_EQ(left, 0U);
+}
+
+// ---- Groups ----
+
+// This program has no handler for a panic.
+TEST_F(ZephyrPort, AGroupWithoutRoomIsAFaultWhereNobodyHandlesPanics) {
+  ringfence::testing::FaultRecorder faults;
+  sys_multi_mem_blocks_t group;
+  sys_multi_mem_blocks_init(&group, nullptr);
+  sys_multi_mem_blocks_add_allocator(&group, nullptr);
+  EXPECT_EQ(faults.take(), RF_ERR_INVALID);
+  EXPECT_EQ(group.num_allocators, 0);
 }
 
 // ---- Listeners ----

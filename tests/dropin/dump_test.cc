@@ -1,11 +1,15 @@
 // A list of all blocks, on demand: by a signal that the program does not handle, and by a call.
 #include "tests/dropin/run.h"
 
+#include <algorithm>
 #include <csignal>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <iterator>
+#include <regex>
+#include <sstream>
 #include <string>
+#include <vector>
 
 namespace ringfence_test {
 namespace {
@@ -44,6 +48,46 @@ TEST(Dump, ComesOnASignalAndTheProgramGoesOn) {
   EXPECT_EQ(count(result.err, "\n  live blocks by call site\n    100000 bytes in 1000 blocks\n      #0 0x"), 1U)
       << result.err;
   EXPECT_EQ(count(result.err, " in fill ("), 1U) << result.err;
+}
+
+// Ten of them, with six frames each at most; the rest in one line, and all together are the heap's.
+TEST(Dump, ListsTheLargestCallSitesAndAddsUpTheOthers) {
+  Result const result = dumped("sites");
+  std::regex const heap("heap: .*: ([0-9]+) blocks, ([0-9]+) of [0-9]+ bytes used.*");
+  std::regex const site("    ([0-9]+) bytes? in ([0-9]+) blocks?( from other call sites)?");
+  std::regex const frame("      #([0-9]+) 0x[0-9a-f]+ (in [^ ]+ )?\\([^ ]+\\+0x[0-9a-f]+\\)");
+  std::istringstream text(result.err);
+  std::vector<unsigned long> listed;
+  unsigned long blocks = 0;
+  unsigned long bytes = 0;
+  unsigned dumps = 0;
+  std::smatch part;
+  EXPECT_EQ(result.status, 0);
+  for (std::string line; std::getline(text, line);) {
+    if (std::regex_match(line, part, heap)) {
+      blocks = std::stoul(part[1]);
+      bytes = std::stoul(part[2]);
+      listed.clear();
+    } else if (std::regex_match(line, part, site)) {
+      bytes -= std::stoul(part[1]);
+      blocks -= std::stoul(part[2]);
+      listed.push_back(std::stoul(part[1]));
+      if (part[3].matched) {
+        dumps++;
+        EXPECT_EQ(blocks, 0U) << result.err;
+        EXPECT_EQ(bytes, 0U) << result.err;
+        EXPECT_EQ(listed.size(), 11U);
+        EXPECT_EQ(listed.front(), 100000U);
+        listed.pop_back();
+        EXPECT_TRUE(std::is_sorted(listed.rbegin(), listed.rend()));
+      }
+    } else if (line.rfind("      #", 0) == 0) {
+      EXPECT_TRUE(std::regex_match(line, part, frame)) << line;
+      EXPECT_LT(std::stoul(part[1]), 6U);
+    }
+  }
+  EXPECT_EQ(dumps, 2U);
+  EXPECT_EQ(count(result.err, "      #5 0x"), 2U * 9) << "all but that of fill have six: " << result.err;
 }
 
 TEST(Dump, ComesFromACall) {

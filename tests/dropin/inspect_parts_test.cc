@@ -266,7 +266,9 @@ TEST_F(WatchedSites, AreWrittenAndReadByTheNextProcess) {
     EXPECT_TRUE(rf_watched_sites_add(8193)); // in the same place
     EXPECT_FALSE(rf_watched_sites_add(8193));
     rf_watched_sites_end();
+    EXPECT_GE(dup2(1, 0), 0);
     rf_watched_sites_end(); // nothing is new
+    EXPECT_EQ(dup2(0, 0), 0) << "closed";
   });
   EXPECT_EQ(read(), "89abcdef\n00000001\n00002001\n");
 }
@@ -307,13 +309,14 @@ TEST_F(WatchedSites, TwoAtOnceAreBothWritten) {
 #endif
 
 TEST_F(WatchedSites, AFileMayHaveAnythingInIt) {
-  write("00000010\n\n0000000g12\nAF\nffffffff\nab\n0");
+  write("00000010\n\n0000000g12\nAF\nffffffff\nab\n77");
   alone([this] {
     rf_watched_sites_begin(folder_.c_str());
     for (uint32_t const known : {0x10U, 0x12U, 0xffffffffU, 0xabU}) {
       EXPECT_FALSE(rf_watched_sites_add(known)) << known;
     }
     EXPECT_TRUE(rf_watched_sites_add(0xaf));
+    EXPECT_TRUE(rf_watched_sites_add(0x77)) << "the line is not whole";
     EXPECT_TRUE(rf_watched_sites_add(0xffffffab)) << "a line begins with no digits of the one before";
   });
 }

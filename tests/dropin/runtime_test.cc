@@ -186,6 +186,22 @@ TEST(DropinSiteChoice, MayBeLimitedToModules) {
   }
 }
 
+TEST(DropinSiteChoice, OurOwnFrameBelowMainIsInNoKey) {
+  alone([] {
+    rf_process.entry_start = 1000;
+    rf_process.entry_end = 2000;
+    auto const key = [](uintptr_t caller) {
+      rf_origin const origin = {nullptr, caller, nullptr};
+      return rf_site_key(&origin);
+    };
+    uint32_t const of_none = key(1500);
+    EXPECT_EQ(key(1001), of_none);
+    EXPECT_EQ(key(2000), of_none);
+    EXPECT_NE(key(1000), of_none);
+    EXPECT_NE(key(2001), of_none);
+  });
+}
+
 // ---- Handlers of signals ----
 
 void nothing(int) {}
@@ -319,6 +335,73 @@ TEST(DropinSignals, FaultsThatWereBlockedBeforeAreOpened) {
   });
 }
 
+// The C library's own signals, which its function would leave out of the set.
+TEST(DropinSignals, ThoseOfTheCLibraryStayOpen) {
+  alone([] {
+    uint64_t word = uint64_t{0xF} << 30; // 31 to 34
+    sigset_t set = set_of({});
+    memcpy(&set, &word, sizeof word);
+    EXPECT_EQ(rf_signals_mask(SIG_BLOCK, &set, nullptr, true), 0);
+    EXPECT_EQ(syscall(SYS_rt_sigprocmask, SIG_BLOCK, nullptr, &word, sizeof word), 0);
+    EXPECT_EQ(word, uint64_t{9} << 30);
+  });
+}
+
+TEST(DropinSignals, FaultsAreTakenOutOfASetAndPutBack) {
+  sigset_t set = set_of({SIGSEGV, SIGUSR1});
+  rf_fault_set const taken = rf_signals_take_faults(&set);
+  EXPECT_EQ(taken, rf_fault_set{1} << (SIGSEGV - 1));
+  EXPECT_EQ(sigismember(&set, SIGSEGV), 0);
+  EXPECT_EQ(sigismember(&set, SIGUSR1), 1);
+  rf_signals_add_faults(&set, taken);
+  EXPECT_EQ(sigismember(&set, SIGSEGV), 1);
+  EXPECT_EQ(sigismember(&set, SIGBUS), 0);
+}
+
+// A fault that was sent while the program blocks it comes when it no longer does.
+TEST(DropinSignals, AFaultThatWasSentIsHeldWhereTheProgramBlocksIt) {
+  alone([] {
+    siginfo_t info{};
+    ucontext_t context;
+    sigset_t pending;
+    sigset_t const segv = set_of({SIGSEGV});
+    rf_signals_keep_faults_open();
+    info.si_signo = SIGSEGV;
+    ASSERT_EQ(getcontext(&context), 0);
+    EXPECT_FALSE(rf_signals_hold(&info, &context));
+    EXPECT_EQ(sigismember(&context.uc_sigmask, SIGSEGV), 0);
+    EXPECT_EQ(rf_signals_mask(SIG_BLOCK, &segv, nullptr, true), 0);
+    EXPECT_EQ(rf_signals_mask_truly(SIG_BLOCK, &segv, nullptr), 0); // as while the handler runs
+    EXPECT_TRUE(rf_signals_hold(&info, &context));
+    EXPECT_EQ(sigismember(&context.uc_sigmask, SIGSEGV), 1);
+    EXPECT_EQ(sigpending(&pending), 0);
+    EXPECT_EQ(sigismember(&pending, SIGSEGV), 1);
+  });
+}
+
+TEST(DropinSignals, LeaveAStackThatWasFreed) {
+  alone([] {
+    struct sigaction action {};
+    struct sigaction now {};
+    action.sa_handler = nothing;
+    action.sa_flags = SA_ONSTACK | SA_RESTART;
+    rf_signals_install(SIGUSR1, &action, true);
+    rf_signals_install(SIGUSR2, &action, true);
+    struct sigaction own = action;
+    own.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    own.sa_sigaction = something;
+    EXPECT_EQ(sigaction(SIGUSR2, &own, nullptr), 0); // the program's, since
+    rf_signals_note_stack(1000, 2000);
+    rf_signals_freed(1000, 1000);
+    EXPECT_EQ(sigaction(SIGUSR1, nullptr, &now), 0);
+    EXPECT_EQ(now.sa_flags & (SA_ONSTACK | SA_RESTART), SA_RESTART);
+    EXPECT_EQ(now.sa_handler, &nothing);
+    EXPECT_EQ(sigaction(SIGUSR2, nullptr, &now), 0);
+    EXPECT_NE(now.sa_flags & SA_ONSTACK, 0);
+    EXPECT_EQ(now.sa_sigaction, &something);
+  });
+}
+
 // ---- Blocks whose memory has gone back ----
 
 constexpr uintptr_t kStart = uintptr_t{0x4567} << 16;
@@ -375,6 +458,7 @@ TEST(DropinUnmapped, AFreeOfTheBlockAgainIsADoubleFree) {
     EXPECT_TRUE(found[0].freed);
     EXPECT_EQ(found[0].offset, 0);
     EXPECT_STREQ(found[0].detail, "the memory of the block has gone back to the system");
+    EXPECT_EQ(found[0].found.depth == 0 ? origin.caller : found[0].found.frames[0], origin.caller);
   });
 }
 
@@ -400,6 +484,10 @@ TEST(DropinUnmapped, AnAccessThereIsAUseAfterFree) {
     EXPECT_EQ(found[0].bug, RF_BUG_USE_AFTER_FREE);
     EXPECT_EQ(found[0].block, kStart + RF_SPAN_FRONT);
     EXPECT_EQ(found[0].offset, ptrdiff_t{1000} - static_cast<ptrdiff_t>(RF_SPAN_FRONT));
+#if defined(__x86_64__)
+    ASSERT_NE(found[0].found.depth, 0U); // a return address would be one behind the instruction
+    EXPECT_EQ(found[0].found.frames[0], static_cast<uintptr_t>(context.uc_mcontext.gregs[REG_RIP]) + 1);
+#endif
   });
 }
 
@@ -420,6 +508,10 @@ TEST(DropinUnmapped, AnAccessNearTheFillIsByAPointerOutOfAFreedBlock) {
       ASSERT_EQ(found.size(), 1U) << address;
       EXPECT_EQ(found[0].bug, RF_BUG_USE_AFTER_FREE);
       EXPECT_EQ(found[0].address, address);
+#if defined(__x86_64__)
+      ASSERT_NE(found[0].found.depth, 0U);
+      EXPECT_EQ(found[0].found.frames[0], static_cast<uintptr_t>(context.uc_mcontext.gregs[REG_RIP]) + 1);
+#endif
       EXPECT_STREQ(found[0].detail, "the pointer was read from freed memory, whose bytes are 0xcc");
     }
     for (uintptr_t const address : {kFill - kReach - 1, kFill + kReach, uintptr_t{8}}) {

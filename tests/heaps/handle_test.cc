@@ -12,6 +12,7 @@
 #include <map>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -677,6 +678,24 @@ TEST_F(Handle, TheCallbackIsAskedUntilThereIsEnough) {
   EXPECT_EQ(shortage.needed.size(), 1U) << "its refusal ends it";
 }
 
+TEST_F(Handle, TheCallbackIsNotAskedForMoreThanThereIs) {
+  make_apart(100);
+  Shortage shortage = {h, {}, {}};
+  rf_handle_heap_on_short(&heap, give, &shortage);
+  EXPECT_EQ(rf_handle_alloc(h, heap.size + 1), RF_HANDLE_NULL);
+  EXPECT_TRUE(shortage.needed.empty());
+  EXPECT_NE(rf_handle_alloc(h, heap.size), RF_HANDLE_NULL);
+}
+
+// Besides a place for 2 + size / 32 of them, the table has one that names none.
+TEST_F(Handle, ThePlacesAreForBlocksOfAverageSize) {
+  const std::pair<size_t, size_t> kPlaces[] = {{300, 8}, {1000, 25}, {5000, 120}, {12500, 285}};
+  for (auto const &[size, places] : kPlaces) {
+    make({}, size);
+    EXPECT_EQ(heap.blocks, places) << size;
+  }
+}
+
 TEST_F(Handle, TheCallbackIsAskedForAReallocAndMayFreeTheBlockItself) {
   make_apart(100);
   fill({40, 40, 20});
@@ -897,6 +916,34 @@ TEST_F(Handle, AResizeThatMeetsDamageIsReported) {
   EXPECT_EQ(rf_resize(a, p, 32), RF_ERR_CORRUPT);
   EXPECT_EQ(faults.take(), RF_ERR_CORRUPT);
   std::memcpy(table, saved, sizeof table);
+}
+
+// Free parts that a request of the default alignment can have.
+TEST_F(Handle, TheAllocatorsFreePartsAreAligned) {
+  make_apart(1000);
+  rf_handle_allocator pinned;
+  ASSERT_EQ(rf_handle_allocator_init(&pinned, &heap), RF_OK);
+  void *const first = rf_alloc(&pinned.base, 20);
+  void *const second = rf_alloc(&pinned.base, 20);
+  ASSERT_TRUE(first != nullptr && second != nullptr);
+  EXPECT_EQ(rf_free(&pinned.base, first), RF_OK);
+  size_t sum = 0;
+  EXPECT_EQ(rf_walk(
+                &pinned.base,
+                [](const rf_block *block, void *out) {
+                  if (!block->used && block->size != 0) {
+                    EXPECT_EQ(reinterpret_cast<uintptr_t>(block->ptr) % RF_ALIGN_DEFAULT, 0U);
+                    *static_cast<size_t *>(out) += block->size;
+                  }
+                  return true;
+                },
+                &sum),
+            RF_OK);
+  EXPECT_GT(sum, 900U);
+  rf_stats stats;
+  rf_stats_get(&pinned.base, &stats);
+  EXPECT_EQ(stats.free_bytes, sum);
+  EXPECT_EQ(rf_free(&pinned.base, second), RF_OK);
 }
 
 TEST_F(Handle, TheAdapterNeedsALivingHeap) {

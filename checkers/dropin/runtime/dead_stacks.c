@@ -107,19 +107,19 @@ static bool is_descriptor(const uintptr_t *words, uintptr_t address) {
 #define STACK_LEAST 0x4000U /* PTHREAD_STACK_MIN, of which a closed page is no part */
 #define DESCRIPTOR_ALIGN 64U
 
+/* The copy does not stay: where the drop-in is linked in, it lies among the program's data, whose pointers count. */
 static void look_below(uintptr_t end, size_t id) {
   static uintptr_t top[TOP / sizeof(uintptr_t)];
   size_t const step = DESCRIPTOR_ALIGN / sizeof top[0];
   size_t const count = sizeof top / sizeof top[0];
-  if (!read_memory(end - sizeof top, top, sizeof top)) {
-    return;
-  }
-  for (size_t i = 0; i + WORDS <= count; i += step) {
+  bool const known = read_memory(end - sizeof top, top, sizeof top);
+  for (size_t i = 0; known && i + WORDS <= count; i += step) {
     uintptr_t const address = end - sizeof top + i * sizeof top[0];
     if (is_descriptor(top + i, address)) {
       keep(address, top + i, id);
     }
   }
+  memset(top, 0, sizeof top);
 }
 
 /* Bytes of a stack where the program does not choose. */

@@ -19,6 +19,28 @@ static void fill(void) {
   }
 }
 
+static void *volatile of_site[12];
+
+/* Each from a call of its own, the last one through many frames. */
+static void fill_sites(int depth) {
+  if (depth != 0) {
+    fill_sites(depth - 1);
+    return;
+  }
+  of_site[0] = malloc(1000);
+  of_site[1] = malloc(2000);
+  of_site[2] = malloc(3000);
+  of_site[3] = malloc(4000);
+  of_site[4] = malloc(5000);
+  of_site[5] = malloc(6000);
+  of_site[6] = malloc(7000);
+  of_site[7] = malloc(8000);
+  of_site[8] = malloc(9000);
+  of_site[9] = malloc(10000);
+  of_site[10] = malloc(11000);
+  of_site[11] = malloc(12000);
+}
+
 static void own(int number) {
   (void)number;
   if (write(STDOUT_FILENO, "own\n", 4) != 4) {
@@ -87,6 +109,10 @@ int main(int argc, char **argv) {
   const char *const how = argc > 1 ? argv[1] : "";
   fill();
   if (strcmp(how, "raise") == 0) {
+    raise(SIGUSR1);
+  } else if (strcmp(how, "sites") == 0) {
+    fill_sites(8);
+    raise(SIGUSR1);
     raise(SIGUSR1);
   } else if (strcmp(how, "hup") == 0) {
     raise(SIGHUP);

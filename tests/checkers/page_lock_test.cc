@@ -1,0 +1,227 @@
+// The locks of the page store: which calls take them, and that each is given back, with the thread's signals as they
+// were. The linker puts this file's functions in front of the port's.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <csignal>
+#include <functional>
+#include <set>
+#include <string>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <vector>
+
+#include "tests/checkers/recorder.h"
+
+extern "C" {
+#include "checkers/page/page_impl.h"
+}
+
+namespace {
+
+std::vector<const rf_mutex *> held;
+std::set<const rf_mutex *> locked; // ever
+
+} // namespace
+
+extern "C" {
+void __real_rf_mutex_lock(rf_mutex *mutex);
+void __real_rf_mutex_unlock(rf_mutex *mutex);
+void __wrap_rf_mutex_lock(rf_mutex *mutex);
+void __wrap_rf_mutex_unlock(rf_mutex *mutex);
+
+void __wrap_rf_mutex_lock(rf_mutex *mutex) {
+  ASSERT_EQ(std::count(held.begin(), held.end(), mutex), 0) << "waits for itself";
+  __real_rf_mutex_lock(mutex);
+  held.push_back(mutex);
+  locked.insert(mutex);
+}
+
+void __wrap_rf_mutex_unlock(rf_mutex *mutex) {
+  EXPECT_EQ(std::count(held.begin(), held.end(), mutex), 1) << "unlocks what it has not locked";
+  held.erase(std::remove(held.begin(), held.end(), mutex), held.end());
+  __real_rf_mutex_unlock(mutex);
+}
+}
+
+namespace {
+
+using ringfence::Recorder;
+
+std::string blocked_signals() {
+  sigset_t mask;
+  std::string text;
+  (void)sigemptyset(&mask);
+  EXPECT_EQ(pthread_sigmask(SIG_BLOCK, nullptr, &mask), 0);
+  for (int number = 1; number < NSIG; number++) {
+    text += sigismember(&mask, number) == 1 ? std::to_string(number) + " " : "";
+  }
+  return text;
+}
+
+class PageLocks : public testing::Test {
+protected:
+  PageLocks() {
+    options_.allocator = "locked";
+    options_.mode = "page";
+    options_.reporter = recorder_.reporter();
+    options_.quarantine = size_t{1} << 20;
+  }
+  ~PageLocks() override {
+    for (rf_page_store *const store : stores_) {
+      rf_page_store_close(store);
+    }
+    EXPECT_TRUE(held.empty());
+  }
+
+  rf_page_store *open(bool backing) {
+    options_.backing = backing;
+    options_.slots = backing ? 64 : 0;
+    stores_.push_back(rf_page_store_open(&options_));
+    EXPECT_NE(stores_.back(), nullptr);
+    return stores_.back();
+  }
+
+  static void *alloc(rf_page_store *store, void *backing = nullptr) {
+    rf_page_request request = {};
+    request.size = 100;
+    request.align = 1;
+    request.backing = backing;
+    return rf_page_store_alloc(store, &request, &kOrigin);
+  }
+
+  static rf_status free_block(rf_page_store *store, void *ptr) {
+    rf_page_block freed;
+    return rf_page_store_free(store, ptr, RF_FAMILY_MALLOC, SIZE_MAX, &kOrigin, &freed);
+  }
+
+  // True where the call takes the lock of the store. It has none at its end.
+  static bool takes(const rf_page_store *store, const std::function<void()> &call) {
+    std::string const before = blocked_signals();
+    locked.clear();
+    call();
+    EXPECT_TRUE(held.empty());
+    EXPECT_EQ(blocked_signals(), before);
+    held.clear();
+    return locked.count(&store->lock) != 0;
+  }
+
+  static constexpr rf_origin kOrigin = {nullptr, 0, nullptr};
+
+  Recorder recorder_;
+  rf_page_store_options options_ = {};
+  std::vector<rf_page_store *> stores_;
+};
+
+constexpr rf_origin PageLocks::kOrigin;
+
+TEST_F(PageLocks, AreTakenByWhateverChangesOrWalksTheStore) {
+  for (bool const backing : {false, true}) {
+    rf_page_store *const store = open(backing);
+    char below[3][16];
+    void *p = nullptr;
+    void *q = nullptr;
+    rf_page_block found;
+    rf_page_figures figures;
+    rf_fault where;
+    auto const visit = [](const rf_page_block *, void *) { return true; };
+    EXPECT_TRUE(takes(store, [&] { EXPECT_TRUE(rf_page_store_reserve(store)); }));
+    EXPECT_TRUE(takes(store, [&] { p = alloc(store, backing ? below[0] : nullptr); }));
+    EXPECT_TRUE(takes(store, [&] { q = alloc(store, backing ? below[1] : nullptr); }));
+    ASSERT_TRUE(p != nullptr && q != nullptr);
+    EXPECT_TRUE(takes(store, [&] { (void)rf_page_store_resize(store, p, 9000, &kOrigin); }));
+    EXPECT_TRUE(takes(store, [&] { rf_page_store_each(store, visit, nullptr); }));
+    EXPECT_TRUE(takes(store, [&] { EXPECT_EQ(rf_page_store_sweep(store, 0, &kOrigin), 0U); }));
+    EXPECT_TRUE(takes(store, [&] { EXPECT_FALSE(rf_page_store_damaged(store, &where)); }));
+    EXPECT_TRUE(takes(store, [&] { rf_page_store_figures(store, &figures); }));
+    EXPECT_TRUE(takes(store, [&] { EXPECT_TRUE(rf_page_store_report_leak(store, p, "lost")); }));
+    EXPECT_TRUE(takes(store, [&] { EXPECT_NE(rf_page_store_refuse(store, below, &kOrigin), RF_OK); }));
+    EXPECT_TRUE(takes(store, [&] { rf_page_store_set_backing(store, q, backing ? below[2] : nullptr); }));
+    if (backing) {
+      EXPECT_TRUE(takes(store, [&] { EXPECT_TRUE(rf_page_store_backed_by(store, below[2], &found)); }));
+    }
+    EXPECT_TRUE(takes(store, [&] { EXPECT_EQ(free_block(store, p), RF_OK); }));
+    EXPECT_TRUE(takes(store, [&] { EXPECT_EQ(free_block(store, q), RF_OK); }));
+    EXPECT_TRUE(takes(store, [&] { EXPECT_NE(free_block(store, q), RF_OK); }));
+  }
+}
+
+// Each of a hundred blocks, so that space is opened and quarantine let go.
+TEST_F(PageLocks, AreGivenBackWhereSpaceGrowsAndQuarantineShrinks) {
+  options_.quarantine = 16384;
+  rf_page_store *const store = open(false);
+  std::vector<void *> blocks(100);
+  for (void *&p : blocks) {
+    EXPECT_TRUE(takes(store, [&] { p = alloc(store); }));
+  }
+  for (void *const p : blocks) {
+    EXPECT_TRUE(takes(store, [&] { EXPECT_EQ(free_block(store, p), RF_OK); }));
+  }
+}
+
+TEST_F(PageLocks, OfOneStoreAreHeldFromEnteringToLeaving) {
+  for (bool const backing : {false, true}) {
+    rf_page_store *const store = open(backing);
+    EXPECT_TRUE(takes(store, [&] {
+      rf_page_mask mask;
+      EXPECT_TRUE(rf_page_enter(store, &mask));
+      EXPECT_EQ(held, std::vector<const rf_mutex *>{&store->lock});
+      rf_page_mask inner;
+      EXPECT_FALSE(rf_page_enter(store, &inner)); // in a handler that interrupts it
+      rf_page_store_lock(store, &inner);          // as it is held, it is no other's
+      rf_page_store_unlock(store, &inner);
+      EXPECT_EQ(held.size(), 1U);
+      rf_page_leave(store, &mask);
+    }));
+  }
+}
+
+TEST_F(PageLocks, OfAllStoresAreHeldTogether) {
+  rf_page_store *const first = open(false);
+  rf_page_store *const second = open(true);
+  EXPECT_TRUE(takes(second, [&] {
+    rf_page_lock_all();
+    EXPECT_EQ(std::count(held.begin(), held.end(), &first->lock), 1);
+    EXPECT_EQ(std::count(held.begin(), held.end(), &second->lock), 1);
+    EXPECT_NE(blocked_signals(), "");
+    auto const all = held;
+    EXPECT_NE(alloc(first), nullptr);
+    EXPECT_EQ(held, all);
+    rf_page_unlock_all();
+  }));
+}
+
+TEST_F(PageLocks, OfAnEndedStoreAreGivenBack) {
+  rf_page_store *const store = open(false);
+  stores_.clear();
+  EXPECT_NE(alloc(store), nullptr);
+  EXPECT_TRUE(takes(store, [&] { rf_page_store_close(store); }));
+  EXPECT_EQ(locked.size(), 2U); // and that of the list of stores
+}
+
+TEST_F(PageLocks, AreHeldAcrossAFork) {
+  rf_page_fork_register();
+  rf_page_store *const store = open(false);
+  std::string const before = blocked_signals();
+  locked.clear();
+  pid_t const child = fork();
+  ASSERT_GE(child, 0);
+  EXPECT_TRUE(held.empty());
+  EXPECT_EQ(locked.count(&store->lock), 1U);
+  EXPECT_EQ(blocked_signals(), before);
+  if (child == 0) {
+    bool const served = alloc(store) != nullptr;
+    _exit(HasFailure() || !served ? 1 : 0);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+TEST_F(PageLocks, AreTakenWhereThePagesOfAllStoresAreSettled) {
+  rf_page_store *const store = open(false);
+  (void)takes(store, [] { rf_page_store_settle(); });
+  EXPECT_NE(alloc(store), nullptr);
+}
+
+} // namespace

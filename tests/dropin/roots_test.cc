@@ -1,0 +1,622 @@
+// Where a program may keep pointers (checkers/dropin/inspect/roots.c), and what the kernel keeps for it
+// (kernel_roots.c): over maps, threads, dead stacks and lists of pages that are this test's own, and memory and
+// descriptors that are real.
+#define _Static_assert static_assert
+extern "C" {
+#include "checkers/dropin/inspect/kernel_roots.h"
+#include "checkers/dropin/inspect/roots.h"
+#include "checkers/dropin/os/procfs.h"
+#include "checkers/dropin/runtime/dead_stacks.h"
+#include "checkers/dropin/runtime/handed_over.h"
+#include "checkers/dropin/runtime/state.h"
+#include "checkers/dropin/runtime/thread.h"
+#include "checkers/os/forbidden_calls.h"
+#include "checkers/os/maps.h"
+}
+#undef _Static_assert
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <ctime>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <string>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using Ranges = std::vector<std::pair<uintptr_t, uintptr_t>>;
+
+constexpr uintptr_t kPage = 4096;
+
+struct World {
+  std::vector<rf_map> maps;
+  std::vector<rf_thread> threads; // of which each is at an address of its own storage, as `own` says
+  Ranges dead;
+  Ranges looked_at;
+  std::vector<uint32_t> descriptors;
+  uintptr_t handed_over = 0;
+  bool has_maps = true;
+};
+
+World world;
+
+rf_map map_of(uintptr_t start, uintptr_t end, const char *rights, const char *name) {
+  rf_map map = {};
+  map.start = start;
+  map.end = end;
+  map.readable = rights[0] == 'r';
+  map.writable = rights[1] == 'w';
+  map.executable = rights[2] == 'x';
+  map.shared = rights[3] == 's';
+  map.name = name;
+  map.name_length = strlen(name);
+  return map;
+}
+
+} // namespace
+
+extern "C" {
+
+rf_process_state rf_process;
+RF_THREAD_LOCAL rf_thread rf_current_thread;
+
+// The linker puts it in front of that of //checkers.
+bool __wrap_rf_maps_each(bool (*visit)(const rf_map *map, void *context), void *context);
+bool __wrap_rf_maps_each(bool (*visit)(const rf_map *map, void *context), void *context) {
+  for (const rf_map &map : world.maps) {
+    if (!visit(&map, context)) {
+      break;
+    }
+  }
+  return world.has_maps;
+}
+
+size_t rf_pages_round(size_t size) {
+  return (size + kPage - 1) & ~(kPage - 1);
+}
+
+const rf_thread *rf_thread_find(uint32_t id) {
+  return id == 0 || id > 9 ? nullptr : reinterpret_cast<const rf_thread *>(uintptr_t{0x10F00} * id);
+}
+
+void rf_dead_stacks_look(uintptr_t start, uintptr_t end, uint32_t id) {
+  EXPECT_EQ(id, rf_current_thread.id);
+  world.looked_at.emplace_back(start, end);
+}
+
+bool rf_dead_stacks_each(bool (*visit)(uintptr_t start, uintptr_t end, void *context), void *context) {
+  return std::all_of(world.dead.begin(), world.dead.end(), [&](const std::pair<uintptr_t, uintptr_t> &part) {
+    return visit(part.first, part.second, context);
+  });
+}
+
+bool rf_procfs_each_descriptor(void (*visit)(uint32_t descriptor, void *context), void *context) {
+  for (uint32_t const descriptor : world.descriptors) {
+    visit(descriptor, context);
+  }
+  return true;
+}
+
+void rf_handed_over_visit(void (*visit)(const uintptr_t *words, size_t count, void *context), void *context) {
+  visit(&world.handed_over, 1, context);
+}
+}
+
+namespace {
+
+class Roots : public testing::Test {
+protected:
+  Roots() {
+    world = World();
+    rf_current_thread = {};
+    rf_current_thread.id = 77;
+    rf_process = {};
+    rf_process.id = getpid();
+    roots_.excluded = {excluded_, std::size(excluded_), 0};
+    roots_.buffer = buffer_;
+    roots_.context = this;
+    roots_.visit = [](const uintptr_t *words, size_t count, void *self) {
+      auto &seen = static_cast<Roots *>(self)->seen_;
+      seen.insert(seen.end(), words, words + count);
+    };
+    rf_roots_open(&roots_);
+  }
+  ~Roots() override { rf_roots_close(&roots_); }
+
+  Ranges excluded() const {
+    Ranges found;
+    for (size_t i = 0; i < roots_.excluded.count; i++) {
+      found.emplace_back(excluded_[i].start, excluded_[i].end);
+    }
+    return found;
+  }
+
+  // How many words of this value the last reading met.
+  long times(uintptr_t word) const { return std::count(seen_.begin(), seen_.end(), word); }
+
+  rf_roots roots_ = {};
+  rf_range excluded_[64] = {};
+  alignas(8) unsigned char buffer_[RF_ROOTS_BUFFER] = {};
+  std::vector<uintptr_t> seen_;
+};
+
+// ---- Stacks ----
+
+class RootsOfStacks : public Roots {
+protected:
+  // Threads with these stack pointers; thread 1 has its storage at 0x10F00, thread 2 at 0x21E00.
+  bool find(const std::vector<std::pair<uint32_t, uintptr_t>> &threads, uintptr_t sp = 0x900000) {
+    rf_stopped_thread list[4] = {};
+    rf_stopped stopped = {list, room_, 0};
+    for (const auto &[id, at] : threads) {
+      list[stopped.count].id = id;
+      list[stopped.count++].sp = at;
+    }
+    roots_.excluded.count = 0;
+    world.looked_at.clear();
+    return rf_roots_stacks(&roots_, &stopped, sp);
+  }
+
+  static std::vector<rf_map> guarded(const char *rights = "rw-p", const char *name = "") {
+    return {map_of(0xF000, 0x10000, "---p", ""), map_of(0x10000, 0x11000, rights, name)};
+  }
+
+  size_t room_ = 4;
+};
+
+TEST_F(RootsOfStacks, BelowTheStackPointerNothingLives) {
+  world.maps = guarded();
+  EXPECT_TRUE(find({{1, 0x10800}}));
+  EXPECT_EQ(excluded(), (Ranges{{0x10000, 0x10800}}));
+  EXPECT_TRUE(find({{1, 0x10000}})); // all of it is in use
+  EXPECT_EQ(excluded(), Ranges());
+  EXPECT_TRUE(world.looked_at.empty());
+  EXPECT_TRUE(find({{1, 0xFFFF}})); // not on it
+  EXPECT_EQ(excluded(), Ranges());
+  EXPECT_EQ(world.looked_at, (Ranges{{0x10000, 0x11000}}));
+  EXPECT_TRUE(find({{1, 0x11000}})); // just above
+  EXPECT_EQ(excluded(), Ranges());
+  EXPECT_TRUE(find({{1, 0x10F00}})); // above its storage
+  EXPECT_EQ(excluded(), Ranges());
+  EXPECT_TRUE(find({{2, 0x10800}})); // another's stack: its storage is elsewhere
+  EXPECT_EQ(excluded(), Ranges());
+  EXPECT_TRUE(find({{10, 0x10800}})); // one that never called the heap
+  EXPECT_EQ(excluded(), Ranges());
+  EXPECT_TRUE(find({{1, 0x10800}, {2, 0x10900}})); // two are on it
+  EXPECT_EQ(excluded(), Ranges());
+}
+
+TEST_F(RootsOfStacks, OfTheKernelsMakingNeedNoClosedPage) {
+  world.maps = {map_of(0x10000, 0x11000, "rw-p", "[stack]")};
+  EXPECT_TRUE(find({{10, 0x10800}}));
+  EXPECT_EQ(excluded(), (Ranges{{0x10000, 0x10800}}));
+  EXPECT_TRUE(find({}, 0x10400)); // the caller's own
+  EXPECT_EQ(excluded(), (Ranges{{0x10000, 0x10400}}));
+}
+
+TEST_F(RootsOfStacks, OfTheProgramsMakingAreReadAsAWhole) {
+  for (const char *const below : {"r--p", "rw-p"}) {
+    world.maps = {map_of(0xF000, 0x10000, below, ""), map_of(0x10000, 0x11000, "rw-p", "")};
+    EXPECT_TRUE(find({{1, 0x10800}}));
+    EXPECT_EQ(excluded(), Ranges()) << below;
+  }
+  world.maps = {map_of(0xE000, 0xF000, "---p", ""), map_of(0x10000, 0x11000, "rw-p", "")}; // not below it
+  EXPECT_TRUE(find({{1, 0x10800}}));
+  EXPECT_EQ(excluded(), Ranges());
+}
+
+TEST_F(RootsOfStacks, DeadOnesAreLookedForInPrivateMemoryAboveAClosedPage) {
+  world.maps = guarded();
+  EXPECT_TRUE(find({}));
+  EXPECT_EQ(world.looked_at, (Ranges{{0x10000, 0x11000}}));
+  world.maps = guarded("r--p");
+  EXPECT_TRUE(find({}));
+  world.maps = guarded("rw-p", "/a/file");
+  EXPECT_TRUE(find({}));
+  world.maps.erase(world.maps.begin());
+  EXPECT_TRUE(find({}));
+  EXPECT_EQ(world.looked_at, Ranges());
+  world.maps = guarded();
+  rf_process.forked = true;
+  EXPECT_TRUE(find({}));
+  rf_process.forked = false;
+  rf_process.id++;
+  EXPECT_TRUE(find({}));
+  EXPECT_EQ(world.looked_at, Ranges());
+}
+
+TEST_F(RootsOfStacks, DeadOnesAreNoRootsUnlessAThreadIsOnThem) {
+  world.dead = {{0x5000, 0x6000}, {0x8000, 0x9000}};
+  EXPECT_TRUE(find({{1, 0x4FFF}, {2, 0x6000}}));
+  EXPECT_EQ(excluded(), world.dead);
+  for (uintptr_t const sp : {0x5000, 0x5FFF}) {
+    EXPECT_TRUE(find({{1, sp}}));
+    EXPECT_EQ(excluded(), (Ranges{{0x8000, 0x9000}}));
+  }
+  EXPECT_TRUE(find({}, 0x8100));
+  EXPECT_EQ(excluded(), (Ranges{{0x5000, 0x6000}}));
+}
+
+TEST_F(RootsOfStacks, FailureIsTold) {
+  world.maps = guarded();
+  room_ = 1;
+  EXPECT_FALSE(find({{1, 0x10800}})); // no place for the caller
+  room_ = 2;
+  EXPECT_TRUE(find({{1, 0x10800}}));
+  roots_.excluded.capacity = 0;
+  EXPECT_FALSE(find({{1, 0x10800}}));
+  world.maps.clear();
+  world.dead = {{0x5000, 0x6000}};
+  EXPECT_FALSE(find({}));
+  world.dead.clear();
+  EXPECT_TRUE(find({}));
+  world.has_maps = false;
+  EXPECT_FALSE(find({}));
+}
+
+// ---- Memory ----
+
+// Pages of this process, each word of which is its own address.
+class RootsOfMemory : public Roots {
+protected:
+  static constexpr size_t kPages = 40;
+
+  RootsOfMemory() {
+    void *const memory = mmap(nullptr, kPages * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    EXPECT_NE(memory, MAP_FAILED);
+    start_ = reinterpret_cast<uintptr_t>(memory);
+    for (uintptr_t at = start_; at < start_ + kPages * kPage; at += sizeof at) {
+      *reinterpret_cast<uintptr_t *>(at) = at;
+    }
+  }
+  ~RootsOfMemory() override { (void)munmap(reinterpret_cast<void *>(start_), kPages * kPage); }
+
+  uintptr_t page(size_t n) const { return start_ + n * kPage; }
+
+  // The ranges whose words the last reading met.
+  Ranges read() {
+    EXPECT_TRUE(rf_roots_read(&roots_));
+    return met();
+  }
+
+  Ranges met() {
+    Ranges found;
+    std::sort(seen_.begin(), seen_.end());
+    seen_.erase(std::unique(seen_.begin(), seen_.end()), seen_.end());
+    for (uintptr_t const word : seen_) {
+      if (word < start_ || word >= start_ + kPages * kPage) {
+        continue;
+      }
+      if (found.empty() || found.back().second != word) {
+        found.emplace_back(word, word);
+      }
+      found.back().second = word + sizeof word;
+    }
+    seen_.clear();
+    return found;
+  }
+
+  // As if the kernel said so of each page from the first on.
+  void page_list(const std::vector<uint64_t> &entries) { page_list_from(start_, entries); }
+
+  void page_list_from(uintptr_t first, const std::vector<uint64_t> &entries) {
+    rf_roots_close(&roots_);
+    roots_.pages = memfd_create("pages", MFD_CLOEXEC);
+    auto const at = static_cast<off_t>(first / kPage * sizeof(uint64_t));
+    auto const size = static_cast<ssize_t>(entries.size() * sizeof(uint64_t));
+    EXPECT_EQ(pwrite(roots_.pages, entries.data(), static_cast<size_t>(size), at), size);
+  }
+
+  uintptr_t start_ = 0;
+};
+
+TEST_F(RootsOfMemory, AreAllThatAProgramCanHaveWrittenTo) {
+  struct {
+    const char *rights;
+    const char *name;
+    bool is_read;
+  } const cases[] = {
+      {"rw-p", "", true},           {"rw-s", "", true},           {"rw-p", "/lib/a.so", true},
+      {"rw-p", "[heap]", true},     {"---p", "", false},          {"-w-p", "", false},
+      {"r--p", "", true},           {"r-xp", "", true},           {"r--p", "/lib/a.so", true}, // until relocation ended
+      {"r-xp", "/lib/a.so", false}, {"rwxp", "/lib/a.so", true},  {"r--s", "/lib/a.so", false},
+      {"r--s", "", false},          {"rw-p", "/dev/card", false}, {"rw-p", "/dev/zero", true},
+      {"rw-p", "/dev/shm/a", true}, {"rw-p", "/devices", true},   {"r--p", "[vvar]", false},
+      {"r-xp", "[vdso]", false},
+  };
+  rf_roots_close(&roots_);
+  roots_.pages = -1; // where nothing is known of pages
+  for (auto const &c : cases) {
+    world.maps = {map_of(page(0), page(1), c.rights, c.name)};
+    EXPECT_EQ(read(), c.is_read ? (Ranges{{page(0), page(1)}}) : Ranges()) << c.rights << " " << c.name;
+  }
+  EXPECT_FALSE(roots_.any_byte);
+  world.has_maps = false;
+  EXPECT_FALSE(rf_roots_read(&roots_));
+}
+
+TEST_F(RootsOfMemory, ExcludedRangesAreLeftOut) {
+  for (int again = 0; again < 2; again++) { // from the first range on, each time
+    world.maps = {map_of(page(0), page(2), "rw-p", ""), map_of(page(4), page(6), "rw-p", ""),
+                  map_of(page(7), page(8), "rw-p", "")};
+    roots_.excluded.count = 0;
+    for (auto const &[start, end] : Ranges{{page(0) + 16, page(0) + 32},
+                                           {page(0) + 24, page(0) + 48},
+                                           {page(0) + 26, page(0) + 40},
+                                           {page(1) + 8, page(4)},
+                                           {page(4), page(4) + 64},
+                                           {page(5), page(7)},
+                                           {page(7) + 800, page(9)}}) {
+      EXPECT_TRUE(rf_ranges_add(&roots_.excluded, start, end));
+    }
+    EXPECT_EQ(
+        read(),
+        (Ranges{
+            {page(0), page(0) + 16}, {page(0) + 48, page(1) + 8}, {page(4) + 64, page(5)}, {page(7), page(7) + 800}}));
+  }
+}
+
+TEST_F(RootsOfMemory, RangesThatAreEmptyTakeNoPlace) {
+  roots_.excluded.capacity = 1;
+  EXPECT_TRUE(rf_ranges_add(&roots_.excluded, 8, 8));
+  EXPECT_TRUE(rf_ranges_add(&roots_.excluded, 9, 8));
+  EXPECT_TRUE(rf_ranges_add(&roots_.excluded, 7, 8));
+  EXPECT_TRUE(rf_ranges_add(&roots_.excluded, 9, 9));
+  EXPECT_FALSE(rf_ranges_add(&roots_.excluded, 9, 10));
+  EXPECT_EQ(excluded(), (Ranges{{7, 8}}));
+}
+
+TEST_F(RootsOfMemory, PagesThatWereNeverTouchedAreNotRead) {
+  constexpr uint64_t kPresent = uint64_t{1} << 63;
+  constexpr uint64_t kSwapped = uint64_t{1} << 62;
+  constexpr uint64_t kOfFile = uint64_t{1} << 61;
+  world.maps = {map_of(page(0), page(8), "rw-p", "")};
+  page_list({0, kPresent, kPresent, kOfFile, kSwapped, 0, kPresent | kOfFile, 0});
+  EXPECT_EQ(read(), (Ranges{{page(1), page(3)}, {page(4), page(5)}, {page(6), page(7)}}));
+  world.maps[0] = map_of(page(0), page(8), "r--p", "/a/file");
+  EXPECT_EQ(read(), (Ranges{{page(1), page(3)}, {page(4), page(5)}})); // the rest is as in the file
+  world.maps[0] = map_of(page(1) + 8, page(2) + 16, "rw-p", "");
+  EXPECT_EQ(read(), (Ranges{{page(1) + 8, page(2) + 16}}));
+  page_list({kPresent}); // no more is known: all of the rest is read
+  world.maps[0] = map_of(page(0), page(3), "rw-p", "");
+  EXPECT_EQ(read(), (Ranges{{page(0), page(3)}}));
+}
+
+TEST_F(RootsOfMemory, ManyPagesAreLookedUpInPieces) {
+  std::vector<uint64_t> entries(700, uint64_t{1} << 63);
+  entries[256] = 0; // the first of the second piece
+  size_t const size = entries.size() * kPage;
+  void *const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  auto const first = reinterpret_cast<uintptr_t>(memory);
+  uintptr_t const places[] = {first,
+                              first + 256 * kPage - 8,
+                              first + 256 * kPage,
+                              first + 257 * kPage,
+                              first + 512 * kPage - 8,
+                              first + 512 * kPage,
+                              first + size - 8};
+  for (uintptr_t const place : places) {
+    *reinterpret_cast<uintptr_t *>(place) = place;
+  }
+  page_list_from(first, entries);
+  rf_roots_read_range(&roots_, first, first + size);
+  for (uintptr_t const place : places) {
+    EXPECT_EQ(times(place), place == first + 256 * kPage ? 0 : 1) << (place - first) / kPage;
+  }
+  EXPECT_EQ(seen_.size(), (entries.size() - 1) * kPage / sizeof(uintptr_t));
+  (void)munmap(memory, size);
+}
+
+TEST_F(RootsOfMemory, OddEndsHaveWholeWordsOnly) {
+  rf_roots_close(&roots_);
+  roots_.pages = -1;
+  rf_roots_read_range(&roots_, page(0) + 1, page(0) + 31);
+  EXPECT_EQ(met(), (Ranges{{page(0) + 8, page(0) + 24}}));
+  rf_roots_read_range(&roots_, page(0) + 1, page(0) + 15);
+  EXPECT_EQ(met(), Ranges());
+  rf_roots_copy_range(&roots_, page(0), page(0) + 31);
+  EXPECT_EQ(met(), (Ranges{{page(0), page(0) + 24}}));
+}
+
+// A page that the program has closed, and a file that was cut short, are passed over.
+TEST_F(RootsOfMemory, WhatCannotBeReadIsPassedOver) {
+  ASSERT_EQ(mprotect(reinterpret_cast<void *>(page(3)), 2 * kPage, PROT_NONE), 0);
+  rf_roots_copy_range(&roots_, page(0) + 16, page(36));
+  EXPECT_EQ(met(), (Ranges{{page(0) + 16, page(3)}, {page(5), page(36)}}));
+}
+
+TEST_F(RootsOfMemory, WithoutCopiesMemoryIsReadWhereItIs) {
+  roots_.copies = false;
+  rf_roots_copy_range(&roots_, page(0), page(20));
+  EXPECT_EQ(met(), (Ranges{{page(0), page(20)}}));
+  EXPECT_EQ(std::count_if(std::begin(buffer_), std::end(buffer_), [](unsigned char c) { return c != 0; }) > 64, false);
+}
+
+// In code a word may begin at any byte, also where one piece of it ends and the next begins.
+TEST_F(RootsOfMemory, WordsInCodeBeginAtAnyByte) {
+  uintptr_t const word = ~start_;
+  std::vector<uintptr_t> places;
+  for (size_t offset = 1; offset < sizeof word; offset++) {
+    places.push_back(page(offset) + 64 + offset);          // within
+    places.push_back(page(16) - 8 * offset * 16 + offset); // near the end of the first 64 KiB
+    places.push_back(page(16 + 3 * offset) - 8 + offset);  // across the end of a page
+  }
+  places.push_back(page(16) - 4 + 16 * kPage); // across the end of the second 64 KiB, or nearly so
+  for (bool const copies : {true, false}) {
+    roots_.copies = copies;
+    for (uintptr_t const place : places) {
+      uintptr_t before;
+      memcpy(&before, reinterpret_cast<void *>(place), sizeof before);
+      memcpy(reinterpret_cast<void *>(place), &word, sizeof word);
+      world.maps = {map_of(page(0), page(kPages), "r-xp", "")};
+      seen_.clear();
+      EXPECT_TRUE(rf_roots_read(&roots_));
+      EXPECT_GE(times(word), 1) << place - start_;
+      world.maps = {map_of(page(0), page(kPages), "rw-p", "")};
+      seen_.clear();
+      EXPECT_TRUE(rf_roots_read(&roots_));
+      EXPECT_EQ(times(word), place % sizeof word == 0 ? 1 : 0) << place - start_;
+      memcpy(reinterpret_cast<void *>(place), &before, sizeof before);
+    }
+  }
+}
+
+TEST_F(Roots, AreOpenedAndClosed) {
+  EXPECT_TRUE(roots_.copies);
+  ASSERT_GE(roots_.pages, 0);
+  int const pages = roots_.pages;
+  rf_roots_close(&roots_);
+  EXPECT_EQ(fcntl(pages, F_GETFD), -1);
+  roots_.pages = -1;
+  int const free_one = dup(0);
+  close(free_one);
+  rf_roots_close(&roots_);
+  EXPECT_EQ(dup(0), free_one); // -1 was not closed, nor any other
+  close(free_one);
+}
+
+// ---- The kernel's ----
+
+class KernelRoots : public Roots {
+protected:
+  KernelRoots() : before_(descriptors()) {}
+  ~KernelRoots() override {
+    rf_forbidden_calls = 0;
+    for (int const descriptor : opened_) {
+      close(descriptor);
+    }
+    EXPECT_EQ(descriptors(), before_);
+  }
+
+  static unsigned descriptors() {
+    unsigned open = 0;
+    for (int descriptor = 0; descriptor < 1024; descriptor++) {
+      open += fcntl(descriptor, F_GETFD) != -1 ? 1 : 0;
+    }
+    return open;
+  }
+
+  int mine(int descriptor) {
+    EXPECT_GE(descriptor, 0);
+    opened_.push_back(descriptor);
+    return descriptor;
+  }
+
+  // With this one, and no descriptor left behind.
+  void read(int descriptor) {
+    unsigned const before = descriptors();
+    world.descriptors = {static_cast<uint32_t>(descriptor)};
+    seen_.clear();
+    rf_kernel_roots_read(&roots_);
+    EXPECT_EQ(descriptors(), before);
+    EXPECT_FALSE(roots_.any_byte);
+  }
+
+  static constexpr uintptr_t kWord = sizeof(uintptr_t) == 8 ? uintptr_t{0x12345678} << 16 | 0x9AB0 : 0x12345670;
+
+  unsigned before_;
+  std::vector<int> opened_;
+};
+
+// Three bytes, and the word behind them.
+std::string message_of(uintptr_t word) {
+  std::string text = "abc";
+  text.append(reinterpret_cast<const char *>(&word), sizeof word);
+  return text;
+}
+
+TEST_F(KernelRoots, BytesInAPipeStayThere) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  std::string const sent = message_of(kWord);
+  read(mine(ends[0])); // empty: nobody waits
+  EXPECT_EQ(times(kWord), 0);
+  ASSERT_EQ(write(mine(ends[1]), sent.data(), sent.size()), static_cast<ssize_t>(sent.size()));
+  for (int again = 0; again < 2; again++) {
+    read(ends[0]);
+    EXPECT_EQ(times(kWord), 1);
+  }
+  read(ends[1]); // the other end has none
+  EXPECT_EQ(times(kWord), 0);
+  rf_forbidden_calls = RF_CALL_PEEK;
+  read(ends[0]);
+  EXPECT_EQ(times(kWord), 0);
+  char got[64];
+  EXPECT_EQ(::read(ends[0], got, sizeof got), static_cast<ssize_t>(sent.size()));
+}
+
+TEST_F(KernelRoots, MessagesInASocketStayThere) {
+  int ends[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+  std::string const sent = message_of(kWord);
+  read(mine(ends[0]));
+  EXPECT_EQ(times(kWord), 0);
+  ASSERT_EQ(send(mine(ends[1]), sent.data(), sent.size(), 0), static_cast<ssize_t>(sent.size()));
+  for (int again = 0; again < 2; again++) {
+    read(ends[0]);
+    EXPECT_EQ(times(kWord), 1);
+  }
+  rf_forbidden_calls = RF_CALL_PEEK;
+  read(ends[0]);
+  EXPECT_EQ(times(kWord), 0);
+  char got[64];
+  EXPECT_EQ(recv(ends[0], got, sizeof got, 0), static_cast<ssize_t>(sent.size()));
+}
+
+// More than the buffer takes at once.
+TEST_F(KernelRoots, AllThatAnEpollWatchesIsKept) {
+  constexpr uintptr_t kMany = 800;
+  int const all = mine(epoll_create1(EPOLL_CLOEXEC));
+  int const event = mine(eventfd(0, EFD_CLOEXEC));
+  for (uintptr_t i = 0; i < kMany; i++) {
+    epoll_event watched = {};
+    watched.events = EPOLLIN;
+    watched.data.u64 = kWord + i;
+    ASSERT_EQ(epoll_ctl(all, EPOLL_CTL_ADD, mine(dup(event)), &watched), 0);
+  }
+  read(all);
+  for (uintptr_t i = 0; i < kMany; i++) {
+    EXPECT_EQ(times(kWord + i), 1) << i;
+  }
+  read(event);
+  EXPECT_EQ(times(kWord), 0);
+}
+
+TEST_F(KernelRoots, ATimersValueIsKept) {
+  sigevent event = {};
+  timer_t timer;
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = SIGUSR1;
+  event.sigev_value.sival_ptr = reinterpret_cast<void *>(kWord);
+  ASSERT_EQ(timer_create(CLOCK_MONOTONIC, &event, &timer), 0);
+  bool const is_told = access("/proc/self/timers", R_OK) == 0;
+  read(0);
+  EXPECT_EQ(times(kWord), is_told ? 1 : 0);
+  EXPECT_EQ(timer_delete(timer), 0);
+}
+
+TEST_F(KernelRoots, TheStackForHandlersAndWhatWasHandedOverAreKept) {
+  static char memory[64 * 1024];
+  stack_t stack = {};
+  stack_t before;
+  stack.ss_sp = memory;
+  stack.ss_size = sizeof memory;
+  ASSERT_EQ(sigaltstack(&stack, &before), 0);
+  world.handed_over = kWord;
+  read(0);
+  EXPECT_EQ(times(reinterpret_cast<uintptr_t>(memory)), 1);
+  EXPECT_EQ(times(kWord), 1);
+  ASSERT_EQ(sigaltstack(&before, nullptr), 0);
+}
+
+} // namespace
