@@ -22,6 +22,13 @@ public:
     return folder.path_;
   }
 
+  // In memory where there is such a place: each input makes and cuts files, and a file system on a disk writes them.
+  static std::filesystem::path parent() {
+    std::filesystem::path const memory = "/dev/shm";
+    bool const usable = access(memory.c_str(), R_OK | W_OK | X_OK) == 0;
+    return usable ? memory : std::filesystem::temp_directory_path();
+  }
+
   Folder(const Folder &) = delete;
   Folder &operator=(const Folder &) = delete;
 
@@ -29,10 +36,9 @@ private:
   static constexpr const char *kPrefix = "ringfence-fuzz-";
 
   Folder() {
-    std::filesystem::path const parent = std::filesystem::temp_directory_path();
-    remove_left(parent);
+    remove_left(parent());
     do {
-      path_ = (parent / (std::string(kPrefix) + "XXXXXX")).string();
+      path_ = (parent() / (std::string(kPrefix) + "XXXXXX")).string();
       if (mkdtemp(path_.data()) == nullptr) {
         std::abort();
       }
@@ -58,9 +64,9 @@ private:
     return -1;
   }
 
-  static void remove_left(const std::filesystem::path &parent) {
+  static void remove_left(const std::filesystem::path &among) {
     std::error_code none;
-    for (const auto &entry : std::filesystem::directory_iterator(parent, none)) {
+    for (const auto &entry : std::filesystem::directory_iterator(among, none)) {
       bool const ours = entry.path().filename().string().rfind(kPrefix, 0) == 0;
       int const held = ours ? lock(entry.path(), 0) : -1;
       if (held >= 0) {

@@ -80,7 +80,7 @@ TEST(Folder, ThatOfALivingProcessStays) {
 }
 
 TEST(Folder, FoldersOfOtherNamesStay) {
-  std::string const other = std::filesystem::temp_directory_path().string() + "/other-fuzz-folder";
+  std::string const other = Folder::parent().string() + "/other-fuzz-folder";
   std::filesystem::create_directory(other);
   std::ofstream(other + "/lock") << "";
   Process const process;
