@@ -440,6 +440,9 @@ private:
     (void)alloc();
     free_well();
     rf_page_unlock_all();
+    // A page that a finding opened stays open until the next call that takes the lock: here a new block may end at it.
+    rf_page_figures figures;
+    rf_page_store_figures(store_, &figures);
   }
 
   // A handler that interrupts this thread in the store gets no block; blocks that it frees come into quarantine later.
