@@ -22,8 +22,6 @@
 #include <algorithm>
 #include <cstring>
 #include <malloc.h>
-#include <numeric>
-#include <vector>
 
 namespace {
 
@@ -31,7 +29,6 @@ using namespace ringfence::fuzz;
 
 constexpr size_t kArena = size_t{96} << 10;
 constexpr size_t kBlocks = 24;
-constexpr size_t kPiece = 4096; // of contents
 
 struct Heaps {
   rf_simple simple;
@@ -186,26 +183,10 @@ private:
     return room;
   }
 
-  // Bytes that count up: pieces of kPiece, a multiple of 256, go on where the one before ends.
-  static const unsigned char *ramp() {
-    static const std::vector<unsigned char> bytes = [] {
-      std::vector<unsigned char> all(kPiece + 256);
-      std::iota(all.begin(), all.end(), static_cast<unsigned char>(0));
-      return all;
-    }();
-    return bytes.data();
-  }
-
-  static bool is_zero(const unsigned char *p, size_t size) {
-    return size == 0 || (*p == 0 && std::memcmp(p, p + 1, size - 1) == 0);
-  }
-
   void fill(const Block &b) {
     stamp_++;
     for (unsigned char *const p : b.at) {
-      for (size_t at = 0; at < b.size; at += kPiece) {
-        std::memcpy(p + at, ramp() + stamp_ % 256, std::min(kPiece, b.size - at));
-      }
+      write_ramp(p, b.size, static_cast<unsigned char>(stamp_));
     }
   }
 
@@ -226,7 +207,7 @@ private:
     RF_HOLDS(!room || (got[0] != nullptr && got[1] != nullptr));
     if (keep(b, got, count * size, RF_ALIGN_DEFAULT)) {
       for (const unsigned char *const p : b.at) {
-        RF_HOLDS(is_zero(p, b.size));
+        RF_HOLDS(all_bytes_are(p, b.size, 0));
       }
       fill(b);
     }

@@ -237,8 +237,7 @@ private:
     RF_HOLDS(like == nullptr || ((number(p) ^ number(like->ptr)) & (kPage - 1)) == 0);
     size_t const filled = std::min(request.size, options_.fill_alloc);
     unsigned char const first = request.zeroed ? 0 : RF_PATTERN_NEW;
-    RF_HOLDS(
-        std::all_of(p, p + (request.zeroed ? request.size : filled), [first](unsigned char c) { return c == first; }));
+    RF_HOLDS(all_bytes_are(p, request.zeroed ? request.size : filled, first));
     Block const b = {p, request.size, request.family, in_.u8(), request.backing, false};
     fill(b);
     blocks_.push_back(b);
@@ -257,9 +256,7 @@ private:
 
   static void fill(const Block &b) { std::memset(b.ptr, b.seed, b.size); }
 
-  static bool is_whole(const Block &b) {
-    return std::all_of(b.ptr, b.ptr + b.size, [&b](unsigned char c) { return c == b.seed; });
-  }
+  static bool is_whole(const Block &b) { return all_bytes_are(b.ptr, b.size, b.seed); }
 
   const Block *owner_of(const void *backing) const {
     auto const found =
