@@ -49,7 +49,8 @@ Heaps heaps[2];
 alignas(4096) unsigned char arenas[2][kArena];
 
 constexpr unsigned kKinds = 10;
-constexpr unsigned kStd = 2; // has no walk, and its free memory is unknown
+constexpr unsigned kStd = 2;            // has no walk, and its free memory is unknown
+constexpr unsigned kGuard = kKinds - 1; // its header takes a multiple of the alignment
 
 rf_allocator *tlsf_in(Heaps &h, unsigned char *arena, size_t size) {
   return rf_tlsf_init(&h.tlsf, arena, size) == RF_OK ? &h.tlsf.base : nullptr;
@@ -160,7 +161,7 @@ private:
     for (unsigned i = 0; i < 2; i++) {
       rf_stats s;
       rf_stats_get(allocators_[i], &s);
-      size_t const needed = size + align + 64;
+      size_t const needed = size + (kinds_[i] == kGuard ? 2 : 1) * align + 64;
       if (kinds_[i] != kStd && (s.largest_free < needed || needed < size)) {
         return false;
       }
