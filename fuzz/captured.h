@@ -2,6 +2,7 @@
 #ifndef RINGFENCE_FUZZ_CAPTURED_H
 #define RINGFENCE_FUZZ_CAPTURED_H
 
+#include <algorithm>
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
@@ -22,6 +23,13 @@ public:
     return folder.path_;
   }
 
+  // In memory where there is such a place: each input makes and cuts files, and a file system on a disk writes them.
+  static std::filesystem::path parent() {
+    std::filesystem::path const memory = "/dev/shm";
+    bool const usable = access(memory.c_str(), R_OK | W_OK | X_OK) == 0;
+    return usable ? memory : std::filesystem::temp_directory_path();
+  }
+
   Folder(const Folder &) = delete;
   Folder &operator=(const Folder &) = delete;
 
@@ -29,10 +37,9 @@ private:
   static constexpr const char *kPrefix = "ringfence-fuzz-";
 
   Folder() {
-    std::filesystem::path const parent = std::filesystem::temp_directory_path();
-    remove_left(parent);
+    remove_left(parent());
     do {
-      path_ = (parent / (std::string(kPrefix) + "XXXXXX")).string();
+      path_ = (parent() / (std::string(kPrefix) + "XXXXXX")).string();
       if (mkdtemp(path_.data()) == nullptr) {
         std::abort();
       }
@@ -58,9 +65,9 @@ private:
     return -1;
   }
 
-  static void remove_left(const std::filesystem::path &parent) {
+  static void remove_left(const std::filesystem::path &among) {
     std::error_code none;
-    for (const auto &entry : std::filesystem::directory_iterator(parent, none)) {
+    for (const auto &entry : std::filesystem::directory_iterator(among, none)) {
       bool const ours = entry.path().filename().string().rfind(kPrefix, 0) == 0;
       int const held = ours ? lock(entry.path(), 0) : -1;
       if (held >= 0) {
@@ -82,15 +89,14 @@ inline void write_file(const std::string &path, const std::string &text) {
   std::ofstream(path, std::ios::binary | std::ios::trunc) << text;
 }
 
-// Standard error goes to a file while it lives. No demand may fail meanwhile: its message would be lost.
+// Standard error goes to a file while it lives. No demand may fail meanwhile: its message would be lost. One at a time:
+// the file and the descriptors serve all inputs.
 class StandardError {
 public:
-  StandardError() : kept_(dup(STDERR_FILENO)) {
-    int const file = open(path().c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
-    if (kept_ < 0 || file < 0 || dup2(file, STDERR_FILENO) < 0) {
+  StandardError() {
+    if (file() < 0 || usual() < 0 || ftruncate(file(), 0) != 0 || dup2(file(), STDERR_FILENO) < 0) {
       std::abort();
     }
-    (void)close(file);
   }
   ~StandardError() { restore(); }
   StandardError(const StandardError &) = delete;
@@ -99,20 +105,29 @@ public:
   // Ends the capture; returns the text.
   std::string text() {
     restore();
-    return read_file(path());
+    std::string all(static_cast<size_t>(lseek(file(), 0, SEEK_END)), '\0');
+    all.resize(static_cast<size_t>(std::max<ssize_t>(pread(file(), all.data(), all.size(), 0), 0)));
+    return all;
   }
 
 private:
-  static std::string path() { return Folder::path() + "/standard-error"; }
+  static int file() {
+    static int const opened =
+        open((Folder::path() + "/standard-error").c_str(), O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+    return opened;
+  }
+  static int usual() {
+    static int const kept = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+    return kept;
+  }
   void restore() {
-    if (kept_ >= 0) {
-      (void)dup2(kept_, STDERR_FILENO);
-      (void)close(kept_);
-      kept_ = -1;
+    if (!restored_) {
+      (void)dup2(usual(), STDERR_FILENO);
+      restored_ = true;
     }
   }
 
-  int kept_;
+  bool restored_ = false;
 };
 
 } // namespace ringfence::fuzz

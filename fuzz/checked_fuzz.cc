@@ -145,44 +145,34 @@ private:
       RF_HOLDS(rf_checked_sweep(&checked_, in_.u8() % 2 == 0 ? 0 : 1 + in_.u8()) == 0);
       break;
     case 3:
-      add(rf_calloc(heap_, 1, 1 + in_.below(300)), true);
+      add_zeroed(1 + in_.below(300));
       break;
     default:
-      add(rf_alloc(heap_, 1 + in_.below(6000)), false);
+      add(rf_alloc(heap_, 1 + in_.below(6000)));
       break;
     }
   }
 
-  void add(void *ptr, bool zeroed) {
+  void add_zeroed(size_t size) {
+    auto *const p = static_cast<unsigned char *>(rf_calloc(heap_, 1, size));
+    RF_HOLDS(p == nullptr || all_bytes_are(p, size, 0));
+    add(p);
+  }
+
+  void add(void *ptr) {
     if (ptr == nullptr) {
       return;
     }
     Block const b = {static_cast<unsigned char *>(ptr), rf_usable_size(heap_, ptr), in_.u8()};
-    RF_HOLDS(!zeroed || std::all_of(b.ptr, b.ptr + 1, [](unsigned char c) { return c == 0; }));
-    fill(b);
+    write_ramp(b.ptr, b.size, b.seed);
     blocks_.push_back(b);
-  }
-
-  static void fill(const Block &b) {
-    for (size_t i = 0; i < b.size; i++) {
-      b.ptr[i] = static_cast<unsigned char>(b.seed + i);
-    }
-  }
-
-  static bool is_whole(const Block &b, size_t size) {
-    for (size_t i = 0; i < size; i++) {
-      if (b.ptr[i] != static_cast<unsigned char>(b.seed + i)) {
-        return false;
-      }
-    }
-    return true;
   }
 
   Block take_one() {
     size_t const i = in_.below(blocks_.size());
     Block const b = blocks_[i];
     blocks_.erase(blocks_.begin() + static_cast<ptrdiff_t>(i));
-    RF_HOLDS(is_whole(b, b.size));
+    RF_HOLDS(is_ramp(b.ptr, b.size, b.seed));
     return b;
   }
 
@@ -203,8 +193,8 @@ private:
       blocks_.push_back(b);
       return;
     }
-    RF_HOLDS(is_whole({static_cast<unsigned char *>(moved), size, b.seed}, std::min(size, b.size)));
-    add(moved, false);
+    RF_HOLDS(is_ramp(static_cast<const unsigned char *>(moved), std::min(size, b.size), b.seed));
+    add(moved);
   }
 
   // A snapshot has each live block, and the difference from one with fewer has those between.
@@ -507,7 +497,7 @@ private:
   void give(size_t i) {
     unsigned char *const p = live_[i];
     void *in = p;
-    RF_HOLDS(std::all_of(p, p + size_, [p](unsigned char c) { return c == p[0]; }));
+    RF_HOLDS(size_ == 0 || all_bytes_are(p, size_, p[0]));
     live_.erase(live_.begin() + static_cast<ptrdiff_t>(i));
     freed_.push_back(p);
     rf_status const status =

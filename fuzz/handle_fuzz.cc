@@ -221,9 +221,8 @@ private:
     unsigned char *const p = at(a);
     unsigned char const seed = in_.u8();
     std::vector<unsigned char> &bytes = live_[a].bytes;
-    for (size_t i = 0; i < bytes.size(); i++) {
-      bytes[i] = p[i] = static_cast<unsigned char>(seed + i);
-    }
+    write_ramp(bytes.data(), bytes.size(), seed);
+    write_ramp(p, bytes.size(), seed);
   }
 
   void write() {

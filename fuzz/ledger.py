@@ -39,6 +39,10 @@ class Ledger:
     def executions(self, name):
         return self.fuzzers.get(name, {}).get("executions", 0)
 
+    def clean(self, name):
+        """Executions since the last finding."""
+        return self.fuzzers.get(name, {}).get("clean", 0)
+
     def add(self, name, executions, edges, found):
         entry = self.fuzzers.setdefault(name, {"executions": 0, "clean": 0, "edges": 0})
         entry["executions"] += executions

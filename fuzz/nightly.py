@@ -8,11 +8,11 @@
     ./bazelw run //fuzz:nightly -- --executions 5000000  no more turns for fuzzers that have run as often
     ./bazelw run //fuzz:nightly -- --write               and the table of executions in docs/fuzzing.md has their rows
 
-Each fuzzer is built twice, once: with AddressSanitizer and UndefinedBehaviorSanitizer, and optimised without; its turns
-alternate. (That of mode asan is built once, with what it tests.) Inputs are kept in RF_FUZZ_DIR or
-~/.cache/ringfence/fuzz. In the end the corpora are merged, minimised and written to fuzz/corpus/*.seeds. A finding is
-minimised; the first of its rule and operation is stored there by name, and printed as a test. Ctrl-C ends the turns and
-reports; a rerun with the same --hours goes on.
+Each fuzzer is built twice, once: with AddressSanitizer and UndefinedBehaviorSanitizer, and optimised without, which has
+two turns to one of the other. (That of mode asan is built once, with what it tests.) Two turns of three take short
+inputs. Inputs are kept in RF_FUZZ_DIR or ~/.cache/ringfence/fuzz. In the end the corpora are merged, minimised and
+written to fuzz/corpus/*.seeds. A finding is minimised; the first of its rule and operation is stored there by name, and
+printed as a test. Ctrl-C ends the turns and reports; a rerun with the same --hours goes on.
 
 Results in the folder `nightly` beside the inputs: summary.txt, nightly.json, junit.xml, index.html, and for all nights
 together executions.json. Exit status: 0 without findings and troubles, 1 with one, 2 on misuse.
@@ -42,12 +42,22 @@ UBSAN = ["--copt=-fsanitize=undefined", "--copt=-fno-sanitize=vptr,function", "-
 UBSAN += ["--linkopt=-fsanitize=undefined", "--linkopt=-fno-sanitize=vptr,function"]
 PLAIN = ["--copt=-O2", "--copt=-fno-sanitize=address", "--linkopt=-fno-sanitize=address"]
 TRACKED = ["--//lib/core:track=asan"]  # mode asan itself is tested
-BUILDS = {"checked": UBSAN, "plain": PLAIN, "tracked": TRACKED}
+# Traced comparisons take a third to half of the time. They help to write the words that a reader of text knows; those
+# of an allocator are of numbers that no input contains.
+UNTRACED = ["--copt=-fno-sanitize-coverage=trace-cmp,indirect-calls,stack-depth"]
+BUILDS = {"checked": UBSAN + UNTRACED, "plain": PLAIN + UNTRACED, "traced": UBSAN, "tracked": TRACKED + UNTRACED}
+READERS = ["collector", "findings", "rules", "trace"]
 LEAST_FREE = 64 << 20  # bytes on the disk of the inputs
 MEMORY = 2048  # MiB for one fuzzer
 SLOWEST = 25  # seconds for one input
 MINIMISING = 30  # seconds for one finding
 PROGRESS = re.compile(r"#(\d+).* cov: (\d+)")
+# Options of a turn. Short inputs, one for each edge, run 5 to 20 times as often as long ones, which counters of loops
+# breed, and reach as many edges in the same time; what only many operations reach is left to every third turn.
+SHORT = ["-max_len=128", "-use_counters=0"]
+LONG = ["-max_len=4096"]
+LENGTHS = [SHORT, SHORT, LONG]
+WHOLE_PROGRAMS = {"dropin_threads": 25}  # forks and threads: --executions demands this part of them
 
 
 class Trouble(Exception):
@@ -74,7 +84,10 @@ class Fuzzer:
         return os.path.join(self.folder, *parts)
 
     def builds(self):
-        return ["tracked"] if self.name == "asan" else ["checked", "plain"]
+        """In turn. Those without sanitizers run several times as many inputs in the same time."""
+        if self.name == "asan":
+            return ["tracked"]
+        return ["plain", "traced" if self.name in READERS else "checked", "plain"]
 
     def due(self):
         """Processor time so far, in shares: who found new inputs in its last turn has three for one of others."""
@@ -194,7 +207,9 @@ class Night:
 
     def turn(self, fuzzer):
         builds = fuzzer.builds()
-        kind = builds[fuzzer.record["turns"] % len(builds)]
+        turns = fuzzer.record["turns"]
+        kind = builds[turns % len(builds)]
+        lengths = LENGTHS[turns // len(builds) % len(LENGTHS)]
         for folder in ("corpus", "findings", "stored"):
             os.makedirs(fuzzer.path(folder), exist_ok=True)
         if not os.listdir(fuzzer.path("stored")):
@@ -202,8 +217,11 @@ class Night:
         known = len(os.listdir(fuzzer.path("corpus")))
         before = set(os.listdir(fuzzer.path("findings")))
         length = min(self.arguments.turn, max(int(self.arguments.hours * 3600 - self.spent()), 1))
-        command = [self.program(fuzzer, kind), f"-max_total_time={length}", "-max_len=4096", f"-timeout={SLOWEST}"]
+        command = [self.program(fuzzer, kind), f"-max_total_time={length}", *lengths, f"-timeout={SLOWEST}"]
+        if self.arguments.executions:
+            command.append(f"-runs={max(self.lacks(fuzzer), 1)}")
         command += [f"-report_slow_units={SLOWEST}"]  # what is slow, and ends in time, is no finding
+        command += ["-reload=0"]  # nobody else writes to its corpus
         command += [f"-rss_limit_mb={MEMORY}", "-artifact_prefix=" + fuzzer.path("findings", "")]
         command += [fuzzer.path("corpus"), fuzzer.path("stored")]
         status, output, seconds = self.run(command, length + 4 * SLOWEST)
@@ -295,14 +313,27 @@ class Night:
 
     # -- The night --
 
+    def lacks(self, fuzzer):
+        """Executions, of those that --executions demands; the last fifth of them without a finding."""
+        wanted = self.arguments.executions // WHOLE_PROGRAMS.get(fuzzer.name, 1)
+        return max(wanted - self.ledger.executions(fuzzer.name), wanted // 5 - self.ledger.clean(fuzzer.name), 0)
+
     def is_done(self, fuzzer):
-        return 0 < self.arguments.executions <= self.ledger.executions(fuzzer.name)
+        return self.arguments.executions > 0 and self.lacks(fuzzer) == 0
+
+    def due(self, fuzzer):
+        """The least has the next turn. Towards a number of executions, after one turn for each: who gets there first,
+        so that as many as possible do."""
+        r = fuzzer.record
+        if not self.arguments.executions:
+            return fuzzer.due()
+        return self.lacks(fuzzer) * r["seconds"] / max(r["executions"], 1) if r["turns"] else 0
 
     def next_fuzzer(self):
         with self.lock:
             open_ = [fuzzer for fuzzer in self.fuzzers if len(fuzzer.troubles) < 3 and not self.is_done(fuzzer)]
             idle = [fuzzer for fuzzer in open_ if not fuzzer.busy]
-            fuzzer = min(idle, key=Fuzzer.due, default=None)
+            fuzzer = min(idle, key=self.due, default=None)
             if fuzzer:
                 fuzzer.busy = True
             return fuzzer

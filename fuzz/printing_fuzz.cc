@@ -552,7 +552,7 @@ void bump(Reader &in) {
       }
     }
     for (const Piece &p : pieces) {
-      RF_HOLDS(std::all_of(p.ptr, p.ptr + p.size, [&p](unsigned char c) { return c == p.seed; }));
+      RF_HOLDS(all_bytes_are(p.ptr, p.size, p.seed));
     }
   }
   rf_bump_clear(&arena);

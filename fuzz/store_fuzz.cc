@@ -276,8 +276,7 @@ private:
     RF_HOLDS(like == nullptr || ((number(p) ^ number(like->ptr)) & (kPage - 1)) == 0);
     size_t const filled = std::min(request.size, options_.fill_alloc);
     unsigned char const first = request.zeroed ? 0 : RF_PATTERN_NEW;
-    RF_HOLDS(
-        std::all_of(p, p + (request.zeroed ? request.size : filled), [first](unsigned char c) { return c == first; }));
+    RF_HOLDS(all_bytes_are(p, request.zeroed ? request.size : filled, first));
     Block const b = {p, request.size, request.family, in_.u8(), request.backing, false};
     fill(b);
     blocks_.push_back(b);
@@ -296,9 +295,7 @@ private:
 
   static void fill(const Block &b) { std::memset(b.ptr, b.seed, b.size); }
 
-  static bool is_whole(const Block &b) {
-    return std::all_of(b.ptr, b.ptr + b.size, [&b](unsigned char c) { return c == b.seed; });
-  }
+  static bool is_whole(const Block &b) { return all_bytes_are(b.ptr, b.size, b.seed); }
 
   const Block *owner_of(const void *backing) const {
     auto const found =
@@ -479,6 +476,9 @@ private:
     (void)alloc();
     free_well();
     rf_page_unlock_all();
+    // A page that a finding opened stays open until the next call that takes the lock: here a new block may end at it.
+    rf_page_figures figures;
+    rf_page_store_figures(store_, &figures);
   }
 
   // A handler that interrupts this thread in the store gets no block; blocks that it frees come into quarantine later.

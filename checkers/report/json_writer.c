@@ -15,6 +15,15 @@ static void escape(unsigned char c, const rf_sink *sink) {
   rf_sink_str(sink, text);
 }
 
+/* The number of characters from `s` on that stand for themselves: printable ASCII without quotes and backslashes. */
+static size_t plain_length(const unsigned char *s) {
+  size_t length = 0;
+  while (s[length] >= 0x20 && s[length] < 0x7F && s[length] != '"' && s[length] != '\\') {
+    length++;
+  }
+  return length;
+}
+
 void rf_json_string(const char *text, const rf_sink *sink) {
   if (text == NULL) {
     rf_sink_str(sink, "null");
@@ -22,6 +31,12 @@ void rf_json_string(const char *text, const rf_sink *sink) {
   }
   rf_sink_char(sink, '"');
   for (const unsigned char *s = (const unsigned char *)text; *s != 0;) {
+    size_t const plain = plain_length(s);
+    if (plain != 0) {
+      rf_sink_mem(sink, (const char *)s, plain);
+      s += plain;
+      continue;
+    }
     unsigned const length = rf_utf8_length(s);
     if (length == 0) {
       rf_sink_str(sink, "\\ufffd");

@@ -136,6 +136,16 @@ TEST(JsonString, EscapesWhatJsonDoesNotAllow) {
   EXPECT_EQ(string_of(nullptr), "null");
 }
 
+TEST(JsonString, WritesTextThatStandsForItselfInOnePiece) {
+  std::vector<std::string> pieces;
+  rf_sink const sink = {[](void *context, const char *text, size_t length) {
+                          static_cast<std::vector<std::string> *>(context)->emplace_back(text, length);
+                        },
+                        &pieces};
+  rf_json_string("a plain ~ text\" \x7F!", &sink);
+  EXPECT_EQ(pieces, (std::vector<std::string>{"\"", "a plain ~ text", "\\", "\"", " ", "\\u007f", "!", "\""}));
+}
+
 TEST(JsonString, KeepsUtf8) {
   EXPECT_EQ(string_of("\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x90\x9B"), "\"\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x90\x9B\"");
 }

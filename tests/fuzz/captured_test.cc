@@ -1,9 +1,11 @@
 // Folders of fuzzers: one that its process left behind is removed by the next process, that of a living one stays.
+// Standard error, captured again and again.
 #include "fuzz/captured.h"
 
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <cstring>
 #include <sys/wait.h>
 
 namespace {
@@ -80,12 +82,42 @@ TEST(Folder, ThatOfALivingProcessStays) {
 }
 
 TEST(Folder, FoldersOfOtherNamesStay) {
-  std::string const other = std::filesystem::temp_directory_path().string() + "/other-fuzz-folder";
+  std::string const other = Folder::parent().string() + "/other-fuzz-folder";
   std::filesystem::create_directory(other);
   std::ofstream(other + "/lock") << "";
   Process const process;
   EXPECT_TRUE(exists(other));
   std::filesystem::remove_all(other);
+}
+
+void say(const char *text) {
+  (void)!write(STDERR_FILENO, text, std::strlen(text));
+}
+
+// In a process of its own, which alone has its folder.
+TEST(StandardError, EachCaptureHasItsOwnTextAndTheLastGivesItBack) {
+  int back[2];
+  ASSERT_EQ(pipe(back), 0);
+  pid_t const child = fork();
+  if (child == 0) {
+    (void)dup2(back[1], STDERR_FILENO);
+    bool held = true;
+    for (const char *const text : {"the longer one\n", "short\n", ""}) {
+      ringfence::fuzz::StandardError error;
+      say(text);
+      held = held && error.text() == text;
+      say(".");
+    }
+    _exit(held ? 0 : 1);
+  }
+  (void)close(back[1]);
+  int status = -1;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  char seen[16] = "";
+  EXPECT_EQ(read(back[0], seen, sizeof seen - 1), 3);
+  EXPECT_STREQ(seen, "...");
+  (void)close(back[0]);
 }
 
 } // namespace

@@ -27,6 +27,7 @@ for word; do
     *) last=$word; [[ -n ${first-} ]] || first=$word ;;
   esac
 done
+[[ -z $first ]] || echo "$*" >>"${first%/*}/calls"
 if [[ -n $merge ]]; then cp -r "$last/." "$first"; exit; fi
 if [[ -n $out ]]; then printf small >"$out"; exit; fi
 case ${0##*/} in
@@ -165,6 +166,44 @@ class NightlyTest(unittest.TestCase):
         self.assertEqual(counts["good"][0], counts["good"][1])
         self.assertEqual(int(counts["good"][0].replace(",", "")), once + 1234)
         self.assertEqual(self.report()["fuzzers"]["good"]["turns"], 1)
+
+    def calls(self, name):
+        with open(self.path("kept", name + "_fuzz", "calls"), encoding="utf-8") as file:
+            return [line for line in file.read().splitlines() if "-merge=1" not in line]
+
+    def test_short_inputs_have_most_turns(self):
+        self.run_all(["good"], "--hours", "0.0015", "--jobs", "1")
+        calls = self.calls("good")
+        self.assertGreater(len(calls), 6)
+        for number, call in enumerate(calls):
+            short = number // 3 % 3 != 2
+            self.assertIn("-max_len=128 -use_counters=0" if short else "-max_len=4096", call)
+            self.assertNotIn("-runs=", call)
+
+    def table(self, rows):
+        os.makedirs(self.path("root/docs"))
+        text = "| fuzzer | executions | | |\n|---|---|---|---|\n"
+        text += "".join(f"| {name} | {executions} | {clean} | 0 |\n" for name, (executions, clean) in rows.items())
+        with open(self.path("root/docs/fuzzing.md"), "w", encoding="utf-8") as file:
+            file.write(f"<!-- executions -->\n{text}<!-- end of executions -->\n")
+
+    def test_the_first_to_reach_the_executions_come_first(self):
+        self.table({"far": (0, 0), "near": (120000, 120000)})
+        self.run_all(["far", "near"], "--hours", "0.001", "--jobs", "1", "--executions", "123400")
+        record = self.report()["fuzzers"]
+        self.assertEqual(record["near"]["turns"], 3, "until it is done")
+        self.assertIn("-runs=3400 ", self.calls("near")[0])
+        self.assertGreater(record["far"]["turns"], 1, "the rest of the time")
+
+    def test_the_last_fifth_is_without_a_finding(self):
+        self.table({"good": (100000, 9000)})
+        self.run_all(["good"], "--hours", "0.001", "--jobs", "1", "--executions", "50000")
+        self.assertIn("-runs=1000 ", self.calls("good")[0])
+        self.assertEqual(self.report()["fuzzers"]["good"]["turns"], 1)
+
+    def test_whole_programs_are_done_sooner(self):
+        self.run_all(["dropin_threads"], "--hours", "0.001", "--jobs", "1", "--executions", str(25 * 1234))
+        self.assertEqual(self.report()["fuzzers"]["dropin_threads"]["turns"], 1)
 
     def test_unknown_fuzzers_and_bad_numbers_are_refused(self):
         for arguments in (["--hours", "0"], ["--jobs", "0"], ["--executions", "-1"], ["nosuch"]):
