@@ -94,16 +94,26 @@ static void *oom_alloc(rf_allocator *self, size_t size, size_t align, const rf_s
   return p;
 }
 
-/* A realloc of what inner does not know, or of a block of no bytes, which looks the same: never tried again. */
+/* Stops at the live block that *context points to, which is NULL then. */
+static bool is_another(const rf_block *block, void *context) {
+  const void **const wanted = (const void **)context;
+  bool const found = block->used && block->ptr == *wanted;
+  *wanted = found ? NULL : *wanted;
+  return !found;
+}
+
+/* A realloc of what inner does not know, which refuses it, or of a block of no bytes, which looks the same but to a
+ * walk: never tried again. Inner's own count of failures is no help, since other threads fail meanwhile. */
 static void *realloc_once(rf_oom *oom, void *ptr, size_t size, size_t align, const rf_site *site) {
-  rf_stats before;
-  rf_stats after;
-  rf_stats_get(oom->inner, &before);
+  const void *wanted = ptr;
+  rf_status const walked = rf_walk(oom->inner, is_another, &wanted);
+  bool const refused = walked == RF_ERR_CORRUPT || (walked == RF_OK && wanted != NULL);
   void *const p = rf_realloc_at(oom->inner, ptr, size, align, site);
-  rf_stats_get(oom->inner, &after);
-  rf_mutex_lock(&oom->mutex);
-  oom->failures += after.failures - before.failures;
-  rf_mutex_unlock(&oom->mutex);
+  if (p == NULL && !refused) {
+    rf_mutex_lock(&oom->mutex);
+    oom->failures++;
+    rf_mutex_unlock(&oom->mutex);
+  }
   return p;
 }
 

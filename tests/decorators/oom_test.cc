@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -322,6 +323,46 @@ TEST(OomOverAHeap, AReallocIsNotTriedAgainOnceACallbackFreedTheBlock) {
   EXPECT_EQ(nullptr, rf_realloc(&oom.base, victim.p, sizeof arena));
   EXPECT_EQ(1, victim.calls);
   EXPECT_TRUE(faults.faults().empty());
+  rf_deinit(&oom.base);
+}
+
+// A heap in which another request fails while a realloc is under way, as one of another thread may.
+struct Interrupted {
+  rf_simple heap;
+  rf_allocator_ops ops;
+  rf_allocator *outside; // whose request fails then; NULL: nobody's
+};
+
+void *realloc_interrupted(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
+  auto *const i = reinterpret_cast<Interrupted *>(self);
+  if (i->outside != nullptr) {
+    EXPECT_EQ(nullptr, rf_alloc(std::exchange(i->outside, nullptr), 1U << 20));
+  }
+  return rf_realloc_move(self, ptr, 0, size, align, site);
+}
+
+TEST(OomOverAHeap, AFailureOfAnotherRequestIsCountedOnce) {
+  alignas(16) static unsigned char arena[1024];
+  Interrupted inner{};
+  rf_oom oom;
+  ASSERT_EQ(RF_OK, rf_simple_init(&inner.heap, arena, sizeof arena));
+  inner.ops = *inner.heap.base.ops;
+  inner.ops.realloc = realloc_interrupted;
+  inner.heap.base.ops = &inner.ops;
+  ASSERT_EQ(RF_OK, rf_oom_init(&oom, &inner.heap.base, 0));
+  void *p = rf_alloc(&oom.base, 0); // its usable size is what a bad pointer's is, in some heaps
+  ASSERT_NE(nullptr, p);
+  inner.ops.usable_size = [](rf_allocator *, const void *) -> size_t { return 0; };
+  inner.outside = &oom.base;
+  p = rf_realloc(&oom.base, p, 40);
+  EXPECT_NE(nullptr, p);
+  rf_stats stats;
+  rf_stats_get(&oom.base, &stats);
+  EXPECT_EQ(1U, stats.failures);
+  EXPECT_EQ(nullptr, rf_realloc(&oom.base, p, 1U << 20)) << "its own failure counts, too";
+  rf_stats_get(&oom.base, &stats);
+  EXPECT_EQ(2U, stats.failures);
+  EXPECT_EQ(RF_OK, rf_free(&oom.base, p));
   rf_deinit(&oom.base);
 }
 

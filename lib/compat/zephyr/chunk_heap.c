@@ -276,7 +276,7 @@ RF_RARE static rf_status refuse_counted(rf_zephyr_chunk_heap *heap, chunk c, con
   return refuse_chunk(heap, c, site);
 }
 
-/* The same where merging `c` with the chunk behind met damage: the free chunk before, at `begin`, is out of its list. */
+/* The same where the chunk behind `c` is damaged: the free chunk before, at `begin`, is out of its list. */
 RF_RARE static rf_status refuse_merge(rf_zephyr_chunk_heap *heap, chunk c, chunk begin, const rf_site *site) {
   if (c - begin > 1) {
     relink_chunk(heap, begin);
@@ -300,7 +300,7 @@ RF_INLINE bool is_border(rf_zephyr_chunk_heap *heap, chunk right, size_t size) {
   return true;
 }
 
-/* Counts `c` as free and finds the chunk behind. False, and nothing changed, where `c` is free or those two disagree. */
+/* Counts `c` as free and finds the chunk behind. False, and nothing changed, where `c` is free or the two disagree. */
 RF_INLINE bool count_out(rf_zephyr_chunk_heap *heap, chunk c, chunk *behind) {
   RF_FORGET_MEMORY(heap->end);
   size_t const header = words(heap, c)[SIZE];

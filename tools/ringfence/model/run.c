@@ -204,7 +204,7 @@ void rf_run_add_line(rf_run *run, rf_bump_arena *arena, const char *text, size_t
   rf_bump_arena_free(&scratch);
 }
 
-/* A file without a line is of a process whose records nothing took: the disk was full, or its limit of file sizes low. */
+/* A file without a line is of a process whose records nothing took: a full disk, or a low limit of file sizes. */
 static void add_file(rf_run *run, rf_bump_arena *arena, const char *path, uint32_t id) {
   size_t length = 0;
   const char *at = rf_read_file(arena, path, &length);
