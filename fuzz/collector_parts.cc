@@ -366,7 +366,8 @@ void check_taken(const Taken &taken, const Taken &expected) {
   RF_HOLDS(taken.rules == expected.rules && taken.sites == expected.sites && taken.ends);
 }
 
-// A file of this user's that others may write, or of another length, is none; nor is any where opening ends the process.
+// A file of this user's that others may write, or of another length, is none; nor is any where opening files ends the
+// process.
 void check_file(Reader &in, const rf_policy &policy, const rf_policy_who &who, bool whole, const Taken &expected) {
   std::string const folder = Folder::path() + "/policies";
   std::string const path = folder + "/" + RF_POLICY_FILE;

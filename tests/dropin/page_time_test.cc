@@ -155,6 +155,10 @@ TEST(DropinPageTime, AChildBeginsAnew) {
     now_ns += 1000000000;
     rf_page_time_forked();
     used_ns = 0;
+    alone([] {
+      spend(kSaved);
+      EXPECT_FALSE(rf_page_time_left()); // there is no share yet
+    });
     spend(kSaved - 2);
     EXPECT_TRUE(rf_page_time_left());
     rf_page_time_settle();

@@ -420,12 +420,13 @@ TEST_F(RootsOfMemory, ManyPagesAreLookedUpInPieces) {
 TEST_F(RootsOfMemory, OddEndsHaveWholeWordsOnly) {
   rf_roots_close(&roots_);
   roots_.pages = -1;
-  rf_roots_read_range(&roots_, page(0) + 1, page(0) + 31);
-  EXPECT_EQ(met(), (Ranges{{page(0) + 8, page(0) + 24}}));
-  rf_roots_read_range(&roots_, page(0) + 1, page(0) + 15);
+  constexpr uintptr_t kSize = sizeof(uintptr_t);
+  rf_roots_read_range(&roots_, page(0) + 1, page(0) + 4 * kSize - 1);
+  EXPECT_EQ(met(), (Ranges{{page(0) + kSize, page(0) + 3 * kSize}}));
+  rf_roots_read_range(&roots_, page(0) + 1, page(0) + 2 * kSize - 1);
   EXPECT_EQ(met(), Ranges());
-  rf_roots_copy_range(&roots_, page(0), page(0) + 31);
-  EXPECT_EQ(met(), (Ranges{{page(0), page(0) + 24}}));
+  rf_roots_copy_range(&roots_, page(0), page(0) + 4 * kSize - 1);
+  EXPECT_EQ(met(), (Ranges{{page(0), page(0) + 3 * kSize}}));
 }
 
 // A page that the program has closed, and a file that was cut short, are passed over.
