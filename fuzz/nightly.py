@@ -83,11 +83,12 @@ class Fuzzer:
     def path(self, *parts):
         return os.path.join(self.folder, *parts)
 
+    def sanitized(self):
+        return "tracked" if self.name == "asan" else "traced" if self.name in READERS else "checked"
+
     def builds(self):
         """In turn. Those without sanitizers run several times as many inputs in the same time."""
-        if self.name == "asan":
-            return ["tracked"]
-        return ["plain", "traced" if self.name in READERS else "checked", "plain"]
+        return ["plain", self.sanitized(), "plain"] if self.name != "asan" else ["tracked"]
 
     def due(self):
         """Processor time so far, in shares: who found new inputs in its last turn has three for one of others."""
@@ -176,7 +177,7 @@ class Night:
             self.folders[kind] = os.path.join(output.strip(), "fuzz")
 
     def program(self, fuzzer, kind=None):
-        return os.path.join(self.folders[kind or fuzzer.builds()[0]], fuzzer.name + "_fuzz_bin")
+        return os.path.join(self.folders[kind or fuzzer.sanitized()], fuzzer.name + "_fuzz_bin")
 
     # -- Running --
 
