@@ -4,6 +4,8 @@
 # suite, and its column of docs/detection.md.
 #
 #   tools/try_aarch64.sh [--write] [DIR]      DIR: a folder that stays; --write: the page gets the table as it is now
+#   tools/try_aarch64.sh --scudo LIBRARY      writes into the page what Scudo costs, and no more; LIBRARY is
+#     libclang_rt.scudo_standalone-aarch64.so, as of Debian's libclang-rt-14-dev for arm64
 #
 # Needs clang, lld, qemu-user, libc6-dev-arm64-cross, libgcc-12-dev-arm64-cross and libstdc++-12-dev-arm64-cross. These
 # go together with the compilers of this machine, as Debian's cross gcc does not with gcc-multilib. Without them it says
@@ -24,9 +26,13 @@ done
 compgen -G "$system/include/c++/*" >/dev/null || lacks libstdc++-12-dev-arm64-cross
 
 write=0
+scudo=
 if [[ ${1:-} == --write ]]; then
   write=1
   shift
+elif [[ ${1:-} == --scudo ]]; then
+  scudo=$(realpath -e -- "${2:-}") || exit 2
+  shift 2
 fi
 if (($#)); then
   work=$1
@@ -45,6 +51,74 @@ complain() {
   echo "AArch64: $*" >&2
   faults=$((faults + 1))
 }
+
+readonly page=docs/checkers/mte.md programs=tests/dropin/programs
+
+# Mark, file: writes the page's part between the marks.
+rewrite() {
+  sed -i -e "/^<!-- $1 -->\$/,/^<!-- end -->\$/{/^<!--/!d}" -e "/^<!-- $1 -->\$/r $2" $page
+}
+
+part() { sed -n "/^<!-- $1 -->\$/,/^<!-- end -->\$/{/^<!--/!p}" $page; }
+
+# ---- What malloc and free cost ----
+
+cat >"$work/pairs.c" <<'END'
+#include <stdlib.h>
+int main(int argc, char **argv) {
+  for (int i = atoi(argv[1]); i != 0; i--) {
+    char *volatile p = malloc((size_t)atoi(argv[2]));
+    free(p);
+  }
+  return argc == 3 ? 0 : 2;
+}
+END
+"${cc[@]}" "${link[@]}" -O1 -fno-builtin -o "$work/pairs" "$work/pairs.c" || exit 1
+
+# Pairs of malloc and free, bytes, processor, libraries, a variable: the instructions of the whole program, each a line
+# of qemu's log.
+count() {
+  mkfifo -m 600 "$work/log"
+  wc -l <"$work/log" >"$work/lines" &
+  qemu-aarch64 -cpu "$3" -singlestep -d exec,nochain -D "$work/log" -L "$system" -E LD_PRELOAD="$4" -E "$5" \
+    "$work/pairs" "$1" "$2" || complain "pairs of $2 bytes under $4, $5"
+  wait $!
+  rm -f "$work/log"
+  cat "$work/lines"
+}
+
+# The same without the pairs: the instructions of one.
+pair() {
+  local few many
+  few=$(count 500 "$@")
+  many=$(count 1500 "$@")
+  echo $(((many - few) / 1000))
+}
+
+# Its memory has tags where the thread's accesses are compared when it begins, as the loader of Android asks for.
+make_scudo_costs() {
+  local size library=$scudo:$work/compared.so
+  cat >"$work/compared.c" <<'END'
+#include <sys/prctl.h>
+__attribute__((constructor(101))) static void compare(void) {
+  prctl(PR_SET_TAGGED_ADDR_CTRL, PR_TAGGED_ADDR_ENABLE | PR_MTE_TCF_SYNC | 0xfffeUL << PR_MTE_TAG_SHIFT, 0, 0, 0);
+}
+END
+  "${cc[@]}" "${link[@]}" -shared -fPIC -o "$work/compared.so" "$work/compared.c" || exit 1
+  echo "| block | Scudo | Scudo with tags |"
+  echo "|---|---|---|"
+  for size in 20 200 2000; do
+    echo "| $size bytes | $(pair $size cortex-a72 "$library" X=) | $(pair $size max "$library" X=) |"
+  done
+}
+
+if [[ -n $scudo ]]; then
+  make_scudo_costs >"$work/scudo.md"
+  rewrite scudo "$work/scudo.md"
+  ((faults == 0)) || exit 1
+  echo "AArch64: Scudo measured"
+  exit 0
+fi
 
 # source, flags
 compile() {
@@ -124,7 +198,6 @@ try off double 134 double-free
 
 # ---- Mode mte ----
 
-readonly page=docs/checkers/mte.md programs=tests/dropin/programs
 for name in bugs tags; do
   "${cc[@]}" "${link[@]}" -O0 -w -fno-builtin -pthread -o "$work/$name" $programs/$name.c || exit 1
 done
@@ -178,50 +251,18 @@ make_table() {
   done
 }
 
-cat >"$work/pairs.c" <<'END'
-#include <stdlib.h>
-int main(int argc, char **argv) {
-  for (int i = atoi(argv[1]); i != 0; i--) {
-    char *volatile p = malloc((size_t)atoi(argv[2]));
-    free(p);
-  }
-  return argc == 3 ? 0 : 2;
-}
-END
-"${cc[@]}" "${link[@]}" -O1 -fno-builtin -o "$work/pairs" "$work/pairs.c" || exit 1
-
-# Mode, pairs of malloc and free, bytes: the instructions of the whole program, each a line of qemu's log.
-count() {
-  mkfifo -m 600 "$work/log"
-  wc -l <"$work/log" >"$work/lines" &
-  qemu-aarch64 -cpu max -singlestep -d exec,nochain -D "$work/log" -L "$system" -E LD_PRELOAD="$work/libringfence.so" \
-    -E RINGFENCE_OPTIONS="mode=$1:leaks=0:watch=0:sweep=0" "$work/pairs" "$2" "$3" || complain "pairs in mode $1"
-  wait $!
-  rm -f "$work/log"
-  cat "$work/lines"
-}
-
 make_costs() {
-  local size mode few many row
+  local size mode row
   echo "| block | guard | mte |"
   echo "|---|---|---|"
   for size in 20 200 2000; do
     row="| $size bytes |"
     for mode in guard mte; do
-      few=$(count $mode 500 $size)
-      many=$(count $mode 1500 $size)
-      row+=" $(((many - few) / 1000)) |"
+      row+=" $(pair $size max "$work/libringfence.so" RINGFENCE_OPTIONS=mode=$mode:leaks=0:watch=0:sweep=0) |"
     done
     echo "$row"
   done
 }
-
-# Mark, file: writes the page's part between the marks.
-rewrite() {
-  sed -i -e "/^<!-- $1 -->\$/,/^<!-- end -->\$/{/^<!--/!d}" -e "/^<!-- $1 -->\$/r $2" $page
-}
-
-part() { sed -n "/^<!-- $1 -->\$/,/^<!-- end -->\$/{/^<!--/!p}" $page; }
 
 make_table >"$work/table.md"
 make_costs >"$work/costs.md"

@@ -1,6 +1,6 @@
-// On an emulated board: that locks mask interrupts, that an interrupt is told from main code, the bytes that a block takes, the conformance suite on every
-// allocator, every bug of the detection table on every allocator in every mode that a board has, then an allocator that
-// is broken, which the suite must find.
+// On an emulated board: that locks mask interrupts, that an interrupt is told from main code, the bytes that a block
+// takes, the conformance suite on every allocator, every bug of the detection table on every allocator in every mode
+// that a board has, then an allocator that is broken, which the suite must find.
 #include "tests/board/board.h"
 #include "tests/board/run.h"
 

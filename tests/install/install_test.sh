@@ -154,8 +154,9 @@ completed "page" ringfence check -m p
 completed "sarif" ringfence report --format s
 completed "check coverage" ringfence help c
 completed "serve" ringfence se
-mkdir "$work/later" && printf '#!/bin/sh\necho "  -h, --help   x"; echo "      --json   y"\n' >"$work/later/ringfence" &&
-  chmod +x "$work/later/ringfence"
+mkdir "$work/later"
+printf '#!/bin/sh\necho "  -h, --help   x"; echo "      --json   y"\n' >"$work/later/ringfence"
+chmod +x "$work/later/ringfence"
 PATH=$work/later:$PATH completed "--json" ringfence findings --j
 
 if command -v mandoc >/dev/null; then

@@ -10,6 +10,7 @@
 
     bazel test :queue_test            all of them
     bazel test :queue_test_page       one
+    bazel test --test_tag_filters=-ringfence_asan //...    all but those of one mode
 """
 
 load("@rules_cc//cc:defs.bzl", "cc_binary")
@@ -118,7 +119,7 @@ def rf_checked_test(name, modes = ["guard", "page", "asan"], deps = [], tags = [
             name = "%s_%s" % (name, mode),
             mode = mode,
             program = ":" + program,
-            tags = tags,
+            tags = tags + ["ringfence_" + mode],  # for --test_tag_filters
             visibility = visibility,
             **of_tests
         )

@@ -159,7 +159,8 @@ def bash(pages, summaries):
             out += ["    %s:-*) mapfile -t COMPREPLY < <(compgen -W '%s' -- \"$cur\") ;;" % (page.name, words)]
     out += ["    help:*) mapfile -t COMPREPLY < <(compgen -W '%s' -- \"$cur\") ;;" % " ".join(summaries)]
     out += ["    # A command of the service, which may be installed later.", "    *:-*)",
-            "      mapfile -t COMPREPLY < <(compgen -W \"$(\"${COMP_WORDS[0]}\" \"${COMP_WORDS[1]}\" --help 2>/dev/null |",
+            "      mapfile -t COMPREPLY < <(compgen -W \"$(",
+            "        \"${COMP_WORDS[0]}\" \"${COMP_WORDS[1]}\" --help 2>/dev/null |",
             "        grep -oE '^ {2,6}(-[a-z], )?--[a-z-]+' | grep -oE -- '--[a-z-]+')\" -- \"$cur\")", "      ;;"]
     out += ["    *) mapfile -t COMPREPLY < <(compgen -f -- \"$cur\") ;;", "  esac", "}"]
     out += ["complete -o filenames -F _ringfence ringfence"]

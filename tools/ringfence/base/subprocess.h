@@ -16,7 +16,8 @@ extern "C" {
 int rf_subprocess_input(const char *text, size_t size);
 
 /* Runs `program` with `argv`, with `input` as its standard input and without LD_PRELOAD. Returns its standard output;
- * drops its standard error. It is killed where the calling thread ends before it. NULL where it cannot be run or ends with a status other than 0. */
+ * drops its standard error. It is killed where the calling thread ends before it. NULL where it cannot be run or ends
+ * with a status other than 0. */
 const char *rf_subprocess_output(rf_bump_arena *arena, const char *program, const char *const *argv, const char *input);
 
 #ifdef __cplusplus
