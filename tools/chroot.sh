@@ -43,24 +43,24 @@ chroot_make() {
   touch "$dir/.ringfence-chroot"
 }
 
-# chroot_enter DIR COMMAND...: run with /proc and /dev, an empty environment and no stdin.
+# chroot_enter DIR COMMAND...: run with /proc and /dev, an empty environment and no stdin. Both are mounted for the
+# command alone: whoever removes DIR, after a trial that was killed as well, does not reach this machine's devices.
 chroot_enter() {
   local dir=$1
   shift
-  mountpoint -q "$dir/proc" || mount -t proc proc "$dir/proc"
-  mountpoint -q "$dir/dev" || mount --rbind --make-rslave /dev "$dir/dev"
   local name kept=()
   for name in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY; do
     [[ -v $name ]] && kept+=("$name=${!name}")
   done
-  env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-    "${kept[@]}" chroot "$dir" "$@" </dev/null
+  # shellcheck disable=SC2016 # for the inner shell to expand
+  env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "${kept[@]}" \
+    unshare --mount --propagation private sh -c '
+      mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && exec chroot "$0" "$@"
+    ' "$dir" "$@" </dev/null
 }
 
-# chroot_leave DIR CHECKOUT: stops Bazel's server of the checkout, which would hold the mounts, and takes them away.
+# chroot_leave DIR CHECKOUT: stops Bazel's server of the checkout.
 chroot_leave() {
   local dir=$1 checkout=$2
   [[ ! -d $dir$checkout ]] || chroot_enter "$dir" sh -c "cd $checkout && bazel shutdown" >/dev/null 2>&1 || true
-  ! mountpoint -q "$dir/dev" || umount -R -l "$dir/dev"
-  ! mountpoint -q "$dir/proc" || umount -l "$dir/proc"
 }
