@@ -1,11 +1,12 @@
 /* Stacks that a depot has, found again by comparing words of the stack with those of a record.
  *
- * Algorithm: a decision tree (a trie) for each place of a call and depth on the stack, whose leaves are guesses. A branch
- * names the lowest word in which two stacks of its place differ; below that the two are alike, so that it belongs to the
- * same frame in both, and the word leads on. All nodes lie in one hash table: behind a branch, the key is one of the
- * branch's key and the word. A guess is verified word by word, so that a wrong one costs time alone. A stack that no
- * guess meets is followed frame by frame, and the leaf that was found for it becomes a branch, or its own.
- * Complexity: four instructions for each word that is compared, some ten for a branch; the number of branches is bounded.
+ * Algorithm: a decision tree (a trie) for each place of a call and depth on the stack, whose leaves are guesses. A
+ * branch names the lowest word in which two stacks of its place differ; below that the two are alike, so that it
+ * belongs to the same frame in both, and the word leads on. All nodes lie in one hash table: behind a branch, the key
+ * is one of the branch's key and the word. A guess is verified word by word, so that a wrong one costs time alone. A
+ * stack that no guess meets is followed frame by frame, and the leaf that was found for it becomes a branch, or its
+ * own.
+ * Complexity: four instructions for each word that is compared, some ten for a branch, of which there are few.
  * Threads: lock-free; an entry's two numbers may be of two states of it, which leads to a wrong guess.
  */
 #include "stack_guess.h"

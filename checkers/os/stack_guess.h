@@ -17,8 +17,8 @@
 /* Of an entry: stacks part here, and the rest is the number of one of them. */
 #define RF_GUESS_BRANCH 0x80000000U
 
-/* A branch: how many words from the frame on there are up to the one in which stacks part, with that one; 0 for an entry
- * that is a guess itself. The other bits are those of the key that are not in its place in the table. */
+/* A branch: how many words there are from the frame to the one in which stacks part, with that one; 0 for an entry that
+ * is a guess itself. The other bits are those of the key that are not in its place in the table. */
 #define RF_BRANCH_WORDS 0xFFFFU
 #define RF_BRANCHES_MOST 8U /* on the way to a guess */
 

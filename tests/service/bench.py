@@ -123,7 +123,7 @@ def timed(function):
 
 
 def answer_times(s, path):
-    """Least milliseconds of five answers after a commit each, which the service makes anew, and of five that it has kept."""
+    """Least milliseconds of five answers after a commit each, which are made anew, and of five that were kept."""
     anew, kept = [], []
     for _ in range(5):
         events = s.ask("status")["events"]
