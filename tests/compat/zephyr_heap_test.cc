@@ -374,25 +374,36 @@ TEST_F(ZephyrHeap, ItsInformationIsEightyCharactersWideAndHasTheBlocksWhereAsked
   }
 }
 
-TEST_F(ZephyrHeap, HeapsThatWereMadeAreInTheArray) {
-  struct sys_heap **heaps = nullptr;
-  EXPECT_EQ(-EINVAL, sys_heap_array_get(nullptr));
-  EXPECT_EQ(-EINVAL, sys_heap_array_save(nullptr));
-  sys_heap_init(&heap, memory, sizeof memory);
-  EXPECT_EQ(0, sys_heap_array_save(&heap));
-  int const count = sys_heap_array_get(&heaps);
-  ASSERT_LT(0, count);
-  EXPECT_EQ(1, std::count(heaps, heaps + count, &heap));
-  static struct sys_heap last;
-  bool const fits = sys_heap_array_save(&last) == 0;
-  EXPECT_EQ(0, sys_heap_array_save(heaps[0])); // it is there already, and those behind it stay
-  EXPECT_EQ(fits ? count + 1 : count, sys_heap_array_get(&heaps));
-  EXPECT_EQ(fits, count < SYS_HEAP_ARRAY_SIZE);
+// Runs the rest of a test in a program of its own, in whose array are the program's static heaps alone.
+template <typename Body> void run_anew(const Body &body) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  auto const run = [&body] {
+    body();
+    _exit(testing::Test::HasFailure() ? 1 : 0);
+  };
+  EXPECT_EXIT(run(), ::testing::ExitedWithCode(0), "");
 }
 
-// In a process of its own, whose array stays full.
+TEST_F(ZephyrHeap, HeapsThatWereMadeAreInTheArray) {
+  run_anew([this] {
+    struct sys_heap **heaps = nullptr;
+    EXPECT_EQ(-EINVAL, sys_heap_array_get(nullptr));
+    EXPECT_EQ(-EINVAL, sys_heap_array_save(nullptr));
+    int const before = sys_heap_array_get(&heaps);
+    sys_heap_init(&heap, memory, sizeof memory);
+    EXPECT_EQ(0, sys_heap_array_save(&heap));
+    EXPECT_EQ(before + 1, sys_heap_array_get(&heaps));
+    EXPECT_EQ(&heap, heaps[before]);
+    static struct sys_heap last;
+    EXPECT_EQ(0, sys_heap_array_save(&last));
+    EXPECT_EQ(0, sys_heap_array_save(heaps[0])); // it is there already, and those behind it stay
+    EXPECT_EQ(before + 2, sys_heap_array_get(&heaps));
+    EXPECT_EQ(&last, heaps[before + 1]);
+  });
+}
+
 TEST_F(ZephyrHeap, AFullArrayOfHeapsTakesNoMore) {
-  auto const fill_up = [] {
+  run_anew([] {
     static struct sys_heap many[SYS_HEAP_ARRAY_SIZE + 2];
     struct sys_heap **heaps = nullptr;
     int taken = sys_heap_array_get(&heaps);
@@ -402,9 +413,7 @@ TEST_F(ZephyrHeap, AFullArrayOfHeapsTakesNoMore) {
     }
     EXPECT_EQ(SYS_HEAP_ARRAY_SIZE, sys_heap_array_get(&heaps));
     EXPECT_EQ(0, sys_heap_array_save(&many[0])); // is there
-    _exit(HasFailure() ? 1 : 0);
-  };
-  EXPECT_EXIT(fill_up(), ::testing::ExitedWithCode(0), "");
+  });
 }
 
 // Memory at an odd address: the figures are those of the heap that will be made there.
