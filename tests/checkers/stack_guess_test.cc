@@ -16,6 +16,7 @@ extern "C" {
 #undef _Static_assert
 
 #include <algorithm>
+#include <sys/mman.h>
 #include <vector>
 
 namespace ringfence {
@@ -24,7 +25,30 @@ namespace {
 constexpr uintptr_t kWord = sizeof(uintptr_t);
 constexpr uint32_t kGeneration = 1; // the first one
 
-uintptr_t usual_words[64];
+constexpr size_t kWords = 64;
+constexpr size_t kMostWords = 0x30002;
+
+// Where the lower half of the address is the same in each run: keys of guesses are made of it, and with some addresses
+// two of a test would share an entry of the table.
+uintptr_t *make_words() {
+  constexpr size_t kSize = kMostWords * kWord;
+#if UINTPTR_MAX > UINT32_MAX
+  constexpr uintptr_t kHalf = uintptr_t{1} << 32;
+  void *const found = mmap(nullptr, 2 * kHalf, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  uintptr_t const at = (reinterpret_cast<uintptr_t>(found) + kHalf - 1) / kHalf * kHalf;
+  auto *const words = reinterpret_cast<uintptr_t *>(at);
+  bool const made = found != MAP_FAILED && mprotect(words, kSize, PROT_READ | PROT_WRITE) == 0;
+#else
+  void *const wanted = reinterpret_cast<void *>(uintptr_t{0x30000000});
+  auto *const words =
+      static_cast<uintptr_t *>(mmap(wanted, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  bool const made = words == wanted;
+#endif
+  static uintptr_t usual[kMostWords];
+  return made ? words : usual;
+}
+
+uintptr_t *const usual_words = make_words();
 uintptr_t *stack_words = usual_words;
 
 // The record of one stack is the guess for whatever is asked for.
@@ -32,7 +56,7 @@ class StackGuess : public testing::Test {
 protected:
   StackGuess() : memory_(1 << 15), generation_(rf_stack_generation), bounds_(rf_host_last_stack) {
     EXPECT_EQ(rf_stack_depot_init(&depot_, memory_.data(), memory_.size() * 8), RF_OK);
-    std::fill(std::begin(usual_words), std::end(usual_words), 0x99);
+    std::fill(usual_words, usual_words + kWords, 0x99);
     rf_stack_generation = kGeneration;
   }
   ~StackGuess() override {
@@ -110,7 +134,7 @@ TEST_F(StackGuess, HoldsWhereAllReturnAddressesAreInTheirPlaces) {
     uint32_t const id = put(stack_at(slots));
     for (int again = 0; again < 2; again++) {
       EXPECT_TRUE(is_met(id)) << depth;
-      for (uint32_t slot = 0; slot < std::size(usual_words); slot++) {
+      for (uint32_t slot = 0; slot < kWords; slot++) {
         bool const counts = std::count(slots.begin(), slots.end(), slot) != 0;
         EXPECT_EQ(is_met_without(id, slot), !counts) << depth << ", slot " << slot;
       }
@@ -153,7 +177,7 @@ TEST_F(StackGuess, HoldsWhereEachFrameHasAFramePointer) {
     frames_.back() = stack_words[slots.back()] = 0x20000 + checks; // a stack of its own
     uint32_t const id = put(layout);
     EXPECT_TRUE(is_met(id)) << checks;
-    for (uint32_t slot = 0; slot < std::size(usual_words); slot++) {
+    for (uint32_t slot = 0; slot < kWords; slot++) {
       EXPECT_EQ(is_met_without(id, slot), slot % 2 == 0 && slot / 2 >= checks) << checks << ", slot " << slot;
     }
   }
@@ -390,8 +414,7 @@ TEST_F(StackGuess, IsAThirdStackBesideTwoThatPartFurther) {
 // No branch has room for such a word.
 TEST_F(StackGuess, IsTheLastOneWhereStacksPartBeyondLargeFrames) {
   for (uint32_t const far : {0xFFFEU, 0xFFFFU, 0x10000U, 0x20000U}) {
-    std::vector<uintptr_t> large(far + 1, 0x99);
-    stack_words = large.data();
+    std::fill(usual_words, usual_words + far + 1, 0x99);
     rf_stack_layout const layout = stack_at({1, far});
     std::vector<uint32_t> ids;
     for (uintptr_t const outer : kOuter) {
@@ -403,7 +426,6 @@ TEST_F(StackGuess, IsTheLastOneWhereStacksPartBeyondLargeFrames) {
     stack_words[far] = kOuter[0] + far;
     EXPECT_EQ(guess(), far == 0xFFFE ? ids[0] : ids.back()) << far;
   }
-  stack_words = usual_words;
 }
 
 // A caller alone takes the place of a branch, whose word stays beside it.

@@ -168,12 +168,14 @@ bool rules_are_there() {
                      [](uint64_t word) { return word != 0; });
 }
 
-// Following a stack fills the table of rules. One may be: two guesses may have the same place in
-// their table.
-TEST_F(StackRules, AreNotAskedForAStackThatWasMetBeforeAmongOthersFromTheSamePlace) {
+// How many of eight stacks of one place that were met are followed once more, which fills the table of rules. With each
+// `room` on the stack below they have other keys, and seldom two that share an entry of the table.
+__attribute__((noinline)) unsigned followed_again(size_t room) {
   constexpr unsigned kStacks = 8;
+  auto *const below = static_cast<volatile char *>(__builtin_alloca(room + 1));
+  below[room] = 1;
   std::vector<uint64_t> memory(1 << 22);
-  ASSERT_EQ(rf_stack_depot_init(&depot, memory.data(), memory.size() * 8), RF_OK);
+  EXPECT_EQ(rf_stack_depot_init(&depot, memory.data(), memory.size() * 8), RF_OK);
   uint32_t ids[kStacks] = {};
   unsigned followed = 0;
   for (unsigned i = 0; i < 2 * kStacks; i++) {
@@ -191,7 +193,15 @@ TEST_F(StackRules, AreNotAskedForAStackThatWasMetBeforeAmongOthersFromTheSamePla
       followed += rules_are_there() ? 1 : 0;
     }
   }
-  EXPECT_LE(followed, 1U);
+  return followed;
+}
+
+TEST_F(StackRules, AreNotAskedForAStackThatWasMetBeforeAmongOthersFromTheSamePlace) {
+  unsigned least = UINT32_MAX;
+  for (size_t room = 0; room < 6 * 112 && least != 0; room += 112) {
+    least = std::min(least, followed_again(room));
+  }
+  EXPECT_EQ(least, 0U);
 }
 
 // Frames of all kinds and sizes: stacks part in words that others do not have, and in frame pointers. One in thirty may
