@@ -11,13 +11,21 @@ zephyr=$3
 stacks=$4
 costs=$5
 
-of_stacks=$("$stacks")
-compiler=${of_stacks%%$'\n'*}
-if grep -qF -- "${compiler/by /by gcc }" "$costs"; then
+# Prints the first row that the page of costs does not have. Another run has other addresses: seldom, two stacks share an
+# entry of the table of guesses, and one of them is followed again.
+other_row() {
+  local of_stacks compiler row
+  of_stacks=$("$stacks")
+  compiler=${of_stacks%%$'\n'*}
+  grep -qF -- "${compiler/by /by gcc }" "$costs" || return 0
   while read -r row; do
-    grep -qxF -- "$row" "$costs" || { echo "$costs does not say: $row" >&2; exit 1; }
+    grep -qxF -- "$row" "$costs" || { echo "$row" && return; }
   done < <(grep '^| ' <<<"$of_stacks")
-fi
+}
+
+row=$(other_row)
+[[ -z $row ]] || row=$(other_row)
+[[ -z $row ]] || { echo "$costs does not say: $row" >&2; exit 1; }
 
 check() { # ALLOCATOR PAGE
   local figures named row page=$2
