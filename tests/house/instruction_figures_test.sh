@@ -11,8 +11,8 @@ zephyr=$3
 stacks=$4
 costs=$5
 
-# Prints the first row that the page of costs does not have. Another run has other addresses: seldom, two stacks share an
-# entry of the table of guesses, and one of them is followed again.
+# Prints the first row that the page of costs does not have. Another run has other addresses: seldom, two stacks share
+# an entry of the table of guesses, and one of them is followed again.
 other_row() {
   local of_stacks compiler row
   of_stacks=$("$stacks")
