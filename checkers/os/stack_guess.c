@@ -47,6 +47,8 @@ static node node_of(const rf_stack_depot *depot, uint32_t key, const void *frame
   if (rf_guess_branch(depot, key, frame, &words)) {
     n.id = id & ~RF_GUESS_BRANCH;
     n.words = n.id != id ? words : 0;
+  } else if (words == 0) {
+    n.id = id & ~RF_GUESS_BRANCH;
   }
   return n;
 }

@@ -109,10 +109,10 @@ RF_NO_SANITIZE RF_INLINE bool rf_stack_is(const rf_stack_record *r, uintptr_t ca
 }
 
 /* Where the stacks of `key` part, in words as above: false where they do not, or the table has the branch of another
- * key, or the stack ends before. */
+ * key, or the stack ends before. An entry that is marked as a branch may be none by now. */
 RF_INLINE bool rf_guess_branch(const rf_stack_depot *depot, uint32_t key, const void *frame, uint32_t *words) {
   *words = depot_load(&depot->branches[rf_guess_index(depot, key)]) ^ key << 16;
-  return *words <= RF_BRANCH_WORDS && is_reachable(*words * (uint32_t)sizeof(uintptr_t), (uintptr_t)frame);
+  return *words - 1 < RF_BRANCH_WORDS && is_reachable(*words * (uint32_t)sizeof(uintptr_t), (uintptr_t)frame);
 }
 
 RF_NO_SANITIZE static inline uint32_t rf_guess_key_at(uint32_t key, const void *frame, uint32_t words) {
