@@ -21,7 +21,6 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 dir=$1
 readonly most_s=60
 chroot_require_root
-trap 'chroot_leave "$dir" /nowhere' EXIT
 chroot_make bookworm "$dir"
 
 trial=$dir/root/trial
