@@ -105,16 +105,19 @@ static bool is_another(const rf_block *block, void *context) {
 /* A realloc of what inner does not know, which refuses it, or of a block of no bytes, which looks the same but to a
  * walk: never tried again. Inner's own count of failures is no help, since other threads fail meanwhile. */
 static void *realloc_once(rf_oom *oom, void *ptr, size_t size, size_t align, const rf_site *site) {
+  void *const p = rf_realloc_at(oom->inner, ptr, size, align, site);
+  if (p != NULL) {
+    return p;
+  }
   const void *wanted = ptr;
   rf_status const walked = rf_walk(oom->inner, is_another, &wanted);
   bool const refused = walked == RF_ERR_CORRUPT || (walked == RF_OK && wanted != NULL);
-  void *const p = rf_realloc_at(oom->inner, ptr, size, align, site);
-  if (p == NULL && !refused) {
+  if (!refused) {
     rf_mutex_lock(&oom->mutex);
     oom->failures++;
     rf_mutex_unlock(&oom->mutex);
   }
-  return p;
+  return NULL;
 }
 
 static void *oom_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
