@@ -1,5 +1,5 @@
 // The locks of the page store: which calls take them, and that each is given back, with the thread's signals as they
-// were. The linker puts this file's functions in front of the port's.
+// were.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "tests/checkers/recorder.h"
+#include "tests/core/held_mutexes.h"
 
 extern "C" {
 #include "checkers/page/page_impl.h"
@@ -19,34 +20,13 @@ extern "C" {
 
 namespace {
 
-std::vector<const rf_mutex *> held;
-std::set<const rf_mutex *> locked; // ever
-
-} // namespace
-
-extern "C" {
-void __real_rf_mutex_lock(rf_mutex *mutex);
-void __real_rf_mutex_unlock(rf_mutex *mutex);
-void __wrap_rf_mutex_lock(rf_mutex *mutex);
-void __wrap_rf_mutex_unlock(rf_mutex *mutex);
-
-void __wrap_rf_mutex_lock(rf_mutex *mutex) {
-  ASSERT_EQ(std::count(held.begin(), held.end(), mutex), 0) << "waits for itself";
-  __real_rf_mutex_lock(mutex);
-  held.push_back(mutex);
-  locked.insert(mutex);
-}
-
-void __wrap_rf_mutex_unlock(rf_mutex *mutex) {
-  EXPECT_EQ(std::count(held.begin(), held.end(), mutex), 1) << "unlocks what it has not locked";
-  held.erase(std::remove(held.begin(), held.end(), mutex), held.end());
-  __real_rf_mutex_unlock(mutex);
-}
-}
-
-namespace {
-
+using ringfence::held;
+using ringfence::locked;
 using ringfence::Recorder;
+
+bool was_locked(const rf_page_store *store) {
+  return std::count(locked.begin(), locked.end(), &store->lock) != 0;
+}
 
 std::string blocked_signals() {
   sigset_t mask;
@@ -103,7 +83,7 @@ protected:
     EXPECT_TRUE(held.empty());
     EXPECT_EQ(blocked_signals(), before);
     held.clear();
-    return locked.count(&store->lock) != 0;
+    return was_locked(store);
   }
 
   static constexpr rf_origin kOrigin = {nullptr, 0, nullptr};
@@ -196,7 +176,7 @@ TEST_F(PageLocks, OfAnEndedStoreAreGivenBack) {
   stores_.clear();
   EXPECT_NE(alloc(store), nullptr);
   EXPECT_TRUE(takes(store, [&] { rf_page_store_close(store); }));
-  EXPECT_EQ(locked.size(), 2U); // and that of the list of stores
+  EXPECT_EQ(std::set<const rf_mutex *>(locked.begin(), locked.end()).size(), 2U); // and that of the list of stores
 }
 
 TEST_F(PageLocks, AreHeldAcrossAFork) {
@@ -207,7 +187,7 @@ TEST_F(PageLocks, AreHeldAcrossAFork) {
   pid_t const child = fork();
   ASSERT_GE(child, 0);
   EXPECT_TRUE(held.empty());
-  EXPECT_EQ(locked.count(&store->lock), 1U);
+  EXPECT_TRUE(was_locked(store));
   EXPECT_EQ(blocked_signals(), before);
   if (child == 0) {
     bool const served = alloc(store) != nullptr;

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/core/held_mutexes.h"
 #include "tests/core/recorder.h"
 #include "tests/core/unwatched.h"
 
@@ -26,23 +27,18 @@ extern "C" struct k_thread *k_current_get() {
 
 namespace {
 
-std::vector<rf_mutex *> held;
-std::vector<rf_mutex *> locked; // ever
-std::vector<rf_mutex *> made;   // ever
-int events;                     // that are in use
-std::function<void()> after_lock;
-std::function<void()> after_unlock;
+using ringfence::after_lock;
+using ringfence::after_unlock;
+using ringfence::held;
+using ringfence::locked;
+
+std::vector<rf_mutex *> made; // ever
+int events;                   // that are in use
 std::function<void(uint32_t)> during_wait;
 bool is_late; // waits end by their time, whatever came
 unsigned sets;
 unsigned sets_without_lock;
 uint64_t now_ns;
-
-void call(const std::function<void()> &hook) {
-  if (hook) {
-    hook();
-  }
-}
 
 } // namespace
 
@@ -50,15 +46,11 @@ extern "C" {
 rf_status __real_rf_mutex_init(rf_mutex *mutex);
 rf_status __real_rf_event_init(rf_event *event);
 void __real_rf_event_deinit(rf_event *event);
-void __real_rf_mutex_lock(rf_mutex *mutex);
-void __real_rf_mutex_unlock(rf_mutex *mutex);
 void __real_rf_event_set(rf_event *event);
 rf_status __real_rf_event_wait(rf_event *event, uint32_t timeout_ms);
 rf_status __wrap_rf_mutex_init(rf_mutex *mutex);
 rf_status __wrap_rf_event_init(rf_event *event);
 void __wrap_rf_event_deinit(rf_event *event);
-void __wrap_rf_mutex_lock(rf_mutex *mutex);
-void __wrap_rf_mutex_unlock(rf_mutex *mutex);
 void __wrap_rf_event_set(rf_event *event);
 rf_status __wrap_rf_event_wait(rf_event *event, uint32_t timeout_ms);
 uint64_t __wrap_rf_port_now_ns();
@@ -76,21 +68,6 @@ rf_status __wrap_rf_event_init(rf_event *event) {
 void __wrap_rf_event_deinit(rf_event *event) {
   events--;
   __real_rf_event_deinit(event);
-}
-
-void __wrap_rf_mutex_lock(rf_mutex *mutex) {
-  ASSERT_EQ(std::count(held.begin(), held.end(), mutex), 0) << "waits for itself";
-  __real_rf_mutex_lock(mutex);
-  held.push_back(mutex);
-  locked.push_back(mutex);
-  call(after_lock);
-}
-
-void __wrap_rf_mutex_unlock(rf_mutex *mutex) {
-  EXPECT_EQ(std::count(held.begin(), held.end(), mutex), 1) << "unlocks what it has not locked";
-  held.erase(std::remove(held.begin(), held.end(), mutex), held.end());
-  __real_rf_mutex_unlock(mutex);
-  call(after_unlock);
 }
 
 void __wrap_rf_event_set(rf_event *event) {
@@ -206,7 +183,7 @@ TEST_F(ZephyrPort, CallsOnBitsLookAndChangeInsideTheLock) {
 }
 
 TEST_F(ZephyrPort, TwoArraysAreLockedInOrderOfTheirAddresses) {
-  std::vector<rf_mutex *> order = {&bits.lock.mutex, &other_bits.lock.mutex};
+  std::vector<const rf_mutex *> order = {&bits.lock.mutex, &other_bits.lock.mutex};
   std::sort(order.begin(), order.end());
   EXPECT_EQ(sys_bitarray_xor(&bits, &other_bits, 1, 0), 0);
   EXPECT_EQ(locked, order);
