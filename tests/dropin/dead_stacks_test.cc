@@ -237,16 +237,35 @@ TEST(DropinDeadStacks, AreThoseWhoseDescriptorIsWhole) {
       EXPECT_EQ(dead_stacks(), Ranges()) << what;
     });
   }
-  alone([] {
-    FakeStack const stack(16 * kPage, 16 * kPage);
-    stack.set_at(stack.id(), UINT32_MAX); // joined
-    stack.look();
-    EXPECT_EQ(dead_stacks().size(), 2U);
-    stack.set_at(stack.id(), 0);
-    EXPECT_EQ(dead_stacks().size(), 1U);
-    stack.word(kBelowId) = stack.descriptor(); // detached
-    EXPECT_EQ(dead_stacks().size(), 2U);
-  });
+}
+
+// The result of a thread is nobody's once the flags behind the head of its robust mutexes say that it exited and that
+// its stack was given back.
+TEST(DropinDeadStacks, DescriptorsGoWithTheirStackOnceFlagsSaySo) {
+  struct Case {
+    intptr_t distance; // from a robust mutex's link to its futex
+    size_t behind;     // words from it to the flags
+    uintptr_t flags;
+    size_t ranges;
+  };
+  constexpr Case kCases[] = {
+      {-0x20, 4, 0x30, 2}, {-0x14, 4, 0x30, 2}, {-0xFF, 4, 0x7F, 2}, {-1, 4, 0x30, 2},
+      {-0x20, 4, 0x10, 1}, {-0x20, 4, 0x20, 1}, {-0x20, 4, 0, 1},    {-0x20, 3, 0x30, 1},
+      {-0x20, 5, 0x30, 1}, {0x20, 4, 0x30, 1},  {0, 4, 0x30, 1},     {-0x100, 4, 0x30, 1},
+  };
+  for (Case const &c : kCases) {
+    for (uint32_t const id : {uint32_t{0}, UINT32_MAX}) {
+      alone([&] {
+        FakeStack const stack(16 * kPage, 16 * kPage);
+        size_t const distance = stack.id() / sizeof(void *) + 3;
+        stack.set_at(stack.id(), id);
+        stack.word(distance) = static_cast<uintptr_t>(c.distance);
+        stack.word(distance + c.behind) = c.flags;
+        stack.look();
+        EXPECT_EQ(dead_stacks().size(), c.ranges) << c.distance << ' ' << c.behind << ' ' << c.flags << ' ' << id;
+      });
+    }
+  }
 }
 
 TEST(DropinDeadStacks, DescriptorsAreAlignedAndHaveBounds) {

@@ -160,14 +160,22 @@ static bool is_dead(const dead_stack *g, const uintptr_t *words) {
          (id == 0 || id == UINT32_MAX) && !is_being_made(g, words);
 }
 
-/* True once the thread's result cannot be asked for any more: another thread has joined it, or it was detached, which
- * makes its descriptor name itself as the joining thread. */
+/* The flags of a thread's end lie behind the head of its list of robust mutexes, which the kernel reads: its second
+ * word is the distance from a mutex's link to its futex, small and negative. */
+#define LEAST_DISTANCE (-0x100)
+#define FLAGS_BEHIND 4U /* words */
+#define EXITING 0x10U   /* no destructor of the thread's runs any more */
+#define FREED 0x20U     /* the C library may give the stack to the next thread */
+
+/* True once the thread's result cannot be asked for any more: another thread has joined it, or it was detached. Up to
+ * glibc 2.42 other words of the descriptor say so as well, later the flags alone. */
 static bool is_joined(const dead_stack *g, const uintptr_t *words) {
-  size_t word = BELOW_ID;
-  while (word < WORDS && words[word] != g->descriptor) {
+  size_t word = g->id / sizeof *words + 1;
+  while (word < g->bounds && !((intptr_t)words[word] < 0 && (intptr_t)words[word] > LEAST_DISTANCE)) {
     word++;
   }
-  return id_at(words, g->id) == UINT32_MAX || word < WORDS;
+  word += FLAGS_BEHIND;
+  return word < g->bounds && (words[word] & (EXITING | FREED)) == (EXITING | FREED);
 }
 
 bool rf_dead_stacks_each(bool (*visit)(uintptr_t start, uintptr_t end, void *context), void *context) {
