@@ -6,6 +6,7 @@ extern "C" {
 
 #include "tests/dropin/alone.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -134,6 +135,70 @@ TEST(DropinDeadStacks, OfThreadsThatNeverCalledTheHeapAreFoundByTheirPlace) {
     rf_dead_stacks_look(thread.top() - 4 * kPage, thread.top(), own_id());
     EXPECT_EQ(dead_stacks(), (Ranges{{thread.bottom(), thread.descriptor()}}));
     thread.join();
+  });
+}
+
+#if __GLIBC_PREREQ(2, 34)
+// Whatever the memory map says of their ends: those that nobody has joined, those that wait for the next thread, and
+// neither those of threads that run nor those of the program's making.
+TEST(DropinDeadStacks, OfThreadsThatNeverCalledTheHeapAreListed) {
+  alone([] {
+    Thread running(false);
+    Thread ended(false);
+    Thread joined(false);
+    Thread below(false);
+    ended.end();
+    joined.end();
+    joined.join();
+    rf_dead_stacks_list(0); // the caller has no number
+    rf_dead_stacks_list(1); // not the caller's number
+    EXPECT_EQ(dead_stacks(), Ranges());
+    rf_dead_stacks_list(own_id());
+    Ranges found = dead_stacks();
+    Ranges expected = {{ended.bottom(), ended.descriptor()},
+                       {joined.bottom(), joined.descriptor()},
+                       {joined.descriptor() + kHead, joined.top()}};
+    std::sort(found.begin(), found.end());
+    std::sort(expected.begin(), expected.end());
+    EXPECT_EQ(found, expected);
+  });
+}
+
+// A thread on a stack of the program's making is in another list than its caller, and finds the same.
+TEST(DropinDeadStacks, AreListedOfWhateverThreadAsks) {
+  alone([] {
+    Thread joined(false);
+    joined.end();
+    joined.join();
+    pthread_attr_t attributes;
+    void *const stack = mmap(nullptr, kStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ASSERT_NE(stack, MAP_FAILED);
+    ASSERT_EQ(pthread_attr_init(&attributes), 0);
+    ASSERT_EQ(pthread_attr_setstack(&attributes, stack, kStack), 0);
+    auto const look = [](void *) -> void * {
+      rf_dead_stacks_list(own_id());
+      return nullptr;
+    };
+    pthread_t thread;
+    ASSERT_EQ(pthread_create(&thread, &attributes, look, nullptr), 0);
+    ASSERT_EQ(pthread_join(thread, nullptr), 0);
+    ASSERT_EQ(pthread_attr_destroy(&attributes), 0);
+    EXPECT_EQ(dead_stacks().size(), 2U);
+  });
+}
+#endif
+
+thread_local int own_storage __attribute__((tls_model("initial-exec")));
+
+TEST(DropinDeadStacks, StacksOfRunningThreadsBeginAboveTheirClosedPage) {
+  alone([] {
+    auto const callers = reinterpret_cast<uintptr_t>(&own_storage);
+    EXPECT_EQ(rf_stack_start(callers, callers), 0U); // the first thread's is of the kernel's making
+    Thread thread(false);
+    uintptr_t const own = thread.descriptor() - (reinterpret_cast<uintptr_t>(pthread_self()) - callers);
+    EXPECT_EQ(rf_stack_start(own, callers), thread.bottom());
+    EXPECT_EQ(rf_stack_start(own + 8, callers), 0U);
+    EXPECT_EQ(rf_stack_start(8, callers), 0U);
   });
 }
 

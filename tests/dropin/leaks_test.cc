@@ -43,7 +43,7 @@ const Lost kLost[] = {
     {"as_the_argument_of_an_ended_thread_below_another", 1, 0, 33},
     {"as_the_argument_of_a_detached_thread", 1, 0, 33},
 #endif
-
+    {"on_stacks_of_waiting_threads", 2, 0, 66},
 };
 
 const char *const kKept[] = {

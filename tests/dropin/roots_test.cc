@@ -22,6 +22,7 @@ extern "C" {
 #include <ctime>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <map>
 #include <string>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -42,6 +43,8 @@ struct World {
   std::vector<rf_thread> threads; // of which each is at an address of its own storage, as `own` says
   Ranges dead;
   Ranges looked_at;
+  std::map<uintptr_t, uintptr_t> starts; // of stacks, by an address in their thread's storage
+  int listed = 0;
   std::vector<uint32_t> descriptors;
   uintptr_t handed_over = 0;
   bool has_maps = true;
@@ -91,6 +94,17 @@ const rf_thread *rf_thread_find(uint32_t id) {
 void rf_dead_stacks_look(uintptr_t start, uintptr_t end, uint32_t id) {
   EXPECT_EQ(id, rf_current_thread.id);
   world.looked_at.emplace_back(start, end);
+}
+
+void rf_dead_stacks_list(uint32_t id) {
+  EXPECT_EQ(id, rf_current_thread.id);
+  world.listed++;
+}
+
+uintptr_t rf_stack_start(uintptr_t own, uintptr_t callers) {
+  EXPECT_EQ(callers, reinterpret_cast<uintptr_t>(&rf_current_thread));
+  auto const found = world.starts.find(own);
+  return found == world.starts.end() ? 0 : found->second;
 }
 
 bool rf_dead_stacks_each(bool (*visit)(uintptr_t start, uintptr_t end, void *context), void *context) {
@@ -212,6 +226,35 @@ TEST_F(RootsOfStacks, OfTheProgramsMakingAreReadAsAWhole) {
   world.maps = {map_of(0xE000, 0xF000, "---p", ""), map_of(0x10000, 0x11000, "rw-p", "")}; // not below it
   EXPECT_TRUE(find({{1, 0x10800}}));
   EXPECT_EQ(excluded(), Ranges());
+}
+
+// Stacks that the C library describes may share a line of the map with each other and with anything else.
+TEST_F(RootsOfStacks, ThatAreDescribedNeedNoClosedPage) {
+  world.maps = {map_of(0x1000, 0x40000, "rw-p", "")};
+  world.starts = {{0x10F00, 0x10000}, {0x21E00, 0x20000}};
+  EXPECT_TRUE(find({{1, 0x10800}, {2, 0x20900}}));
+  EXPECT_EQ(excluded(), (Ranges{{0x10000, 0x10800}, {0x20000, 0x20900}}));
+  EXPECT_TRUE(find({{1, 0x10000}, {2, 0x1FFFF}})); // all of it is in use; on another
+  EXPECT_EQ(excluded(), Ranges());
+  EXPECT_TRUE(find({{1, 0x10EFF}, {2, 0x21E00}})); // not above the thread's storage
+  EXPECT_EQ(excluded(), (Ranges{{0x10000, 0x10EFF}}));
+  world.maps = guarded();
+  EXPECT_TRUE(find({{1, 0x10800}})); // once
+  EXPECT_EQ(excluded(), (Ranges{{0x10000, 0x10800}}));
+  world.maps.clear();
+  world.starts = {{reinterpret_cast<uintptr_t>(&rf_current_thread), 0x8000}};
+  EXPECT_TRUE(find({}, 0x9000)); // the caller's own
+  EXPECT_EQ(excluded(), (Ranges{{0x8000, 0x9000}}));
+  roots_.excluded.capacity = 0;
+  EXPECT_FALSE(find({}, 0x9000));
+}
+
+TEST_F(RootsOfStacks, DeadOnesAreListedButInAChildOfFork) {
+  EXPECT_TRUE(find({}));
+  EXPECT_EQ(world.listed, 1);
+  rf_process.forked = true;
+  EXPECT_TRUE(find({}));
+  EXPECT_EQ(world.listed, 1);
 }
 
 TEST_F(RootsOfStacks, DeadOnesAreLookedForInPrivateMemoryAboveAClosedPage) {

@@ -82,8 +82,8 @@ bool rf_roots_exclude_library(rf_roots *roots) {
 /* ---- Stacks ----
  *
  * Below the stack pointer nothing lives, where it is certain that this is a stack: the kernel's for the first thread,
- * or one that the C library made, which has a guard page below and the thread's own storage above. A thread that runs
- * on a stack of the program's making has all of its memory read. */
+ * or one that the C library made, which it describes itself, or which has a guard page below and the thread's own
+ * storage above. A thread that runs on a stack of the program's making has all of its memory read. */
 
 typedef struct stacks {
   rf_roots *roots;
@@ -124,6 +124,16 @@ static bool visit_stack(const rf_map *map, void *context) {
   return true;
 }
 
+/* The part that is not in use of a stack that the C library describes: the map need not tell where it ends. */
+static bool exclude_unused(stacks *s, rf_stopped_thread *t) {
+  uintptr_t const start = t->own != 0 ? rf_stack_start(t->own, (uintptr_t)&rf_current_thread) : 0;
+  if (start == 0 || t->sp < start || t->sp >= t->own) {
+    return true;
+  }
+  t->own = 0; /* done */
+  return rf_ranges_add(&s->roots->excluded, start, t->sp);
+}
+
 /* A part of a dead stack: none of the threads may be on it. */
 static bool exclude(uintptr_t start, uintptr_t end, void *context) {
   const stacks *const s = context;
@@ -145,6 +155,12 @@ bool rf_roots_stacks(rf_roots *roots, rf_stopped *stopped, uintptr_t sp) {
   stopped->threads[stopped->count] = (rf_stopped_thread){.sp = sp, .own = (uintptr_t)&rf_current_thread};
   rf_stopped const all = {stopped->threads, stopped->capacity, stopped->count + 1};
   stacks s = {roots, &all, 0, true};
+  for (size_t i = 0; i < all.count; i++) {
+    s.room = exclude_unused(&s, &all.threads[i]) && s.room;
+  }
+  if (!is_forked()) {
+    rf_dead_stacks_list(rf_current_thread.id);
+  }
   return rf_maps_each(visit_stack, &s) && s.room && rf_dead_stacks_each(exclude, &s);
 }
 

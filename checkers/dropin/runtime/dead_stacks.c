@@ -67,12 +67,24 @@ static size_t id_offset(uint32_t id) {
   return offset;
 }
 
+/* The word where the bounds of the stack begin; WORDS - 2: there are none. */
+static size_t find_bounds(const uintptr_t *words, uintptr_t descriptor) {
+  size_t word = 0;
+  while (word + 3 <= WORDS && !is_bounds(words + word, descriptor)) {
+    word++;
+  }
+  return word;
+}
+
+/* The number is -1 where another thread has waited for the end. */
+static bool has_no_thread(const uintptr_t *words, size_t offset) {
+  uint32_t const id = id_at(words, offset);
+  return id == 0 || id == UINT32_MAX;
+}
+
 /* Keeps the stack with the descriptor at `descriptor`, whose content is `words`. */
 static void keep(uintptr_t descriptor, const uintptr_t *words, size_t id) {
-  dead_stack g = {descriptor, 0, id};
-  while (g.bounds + 3 <= WORDS && !is_bounds(words + g.bounds, descriptor)) {
-    g.bounds++;
-  }
+  dead_stack const g = {descriptor, find_bounds(words, descriptor), id};
   if (g.bounds + 3 <= WORDS && id < WORDS * sizeof *words) {
     dead_stacks[(descriptor >> 12) % DEAD_STACKS] = g;
   }
@@ -141,6 +153,75 @@ void rf_dead_stacks_look(uintptr_t start, uintptr_t end, uint32_t id) {
   }
 }
 
+/* ---- Stacks that the C library lists ----
+ *
+ * Two words right before a thread's number link its descriptor into one of three lists: stacks in use, those of the
+ * program's making, those kept for the next thread. The heads of the lists lie side by side. */
+
+#define LINK 2U                 /* words: next, previous */
+#define HEADS 2                 /* on either side of a list's head */
+#define LISTED_MOST (1U << 16U) /* of one list: what is read may be no list at all */
+
+/* Where the descriptor's link is, by the offset of its number. */
+static uintptr_t link_of(uintptr_t descriptor, size_t id) {
+  return descriptor + id - LINK * sizeof(uintptr_t);
+}
+
+/* Reads the descriptor that has its link at `link`. False where there is none. */
+static bool read_linked(uintptr_t link, size_t id, uintptr_t *descriptor, uintptr_t *words) {
+  *descriptor = link - link_of(0, id);
+  return read_memory(*descriptor, words, WORDS * sizeof *words) && is_descriptor(words, *descriptor);
+}
+
+/* The head of the list that the calling thread is in; 0: not found. */
+static uintptr_t own_head(size_t id) {
+  uintptr_t words[WORDS_MOST];
+  uintptr_t descriptor;
+  uintptr_t link = link_of(own_descriptor(), id);
+  for (unsigned i = 0; i < LISTED_MOST; i++) {
+    if (!read_linked(link, id, &descriptor, words)) {
+      return link;
+    }
+    link = words[id / sizeof *words - LINK];
+  }
+  return 0;
+}
+
+static void keep_listed(uintptr_t head, size_t id) {
+  uintptr_t words[WORDS_MOST];
+  uintptr_t descriptor;
+  uintptr_t before = head;
+  uintptr_t link;
+  bool linked = read_memory(head, &link, sizeof link);
+  for (unsigned i = 0; i < LISTED_MOST && linked && link != head; i++) {
+    linked = read_linked(link, id, &descriptor, words) && words[id / sizeof *words - 1] == before;
+    if (linked) {
+      if (has_no_thread(words, id)) {
+        keep(descriptor, words, id);
+      }
+      before = link;
+      link = words[id / sizeof *words - LINK];
+    }
+  }
+}
+
+void rf_dead_stacks_list(uint32_t id) {
+  size_t const offset = id_offset(id);
+  uintptr_t const head = id != 0 && offset < WORDS * sizeof(uintptr_t) ? own_head(offset) : 0;
+  for (intptr_t i = -HEADS; head != 0 && i <= HEADS; i++) {
+    keep_listed(head + (uintptr_t)i * LINK * sizeof(uintptr_t), offset);
+  }
+}
+
+uintptr_t rf_stack_start(uintptr_t own, uintptr_t callers) {
+  uintptr_t words[WORDS_MOST];
+  uintptr_t const descriptor = own + (own_descriptor() - callers);
+  size_t const bounds = read_memory(descriptor, words, WORDS * sizeof *words) && is_descriptor(words, descriptor)
+                            ? find_bounds(words, descriptor)
+                            : WORDS;
+  return bounds + 3 <= WORDS ? words[bounds] + words[bounds + 2] : 0;
+}
+
 /* ---- Which are dead ---- */
 
 /* Its creator has marked it until the thread runs: a number of -1 between that of the thread and the bounds. */
@@ -153,11 +234,9 @@ static bool is_being_made(const dead_stack *g, const uintptr_t *words) {
   return at < end;
 }
 
-/* The number is -1 where another thread has waited for the end. */
 static bool is_dead(const dead_stack *g, const uintptr_t *words) {
-  uint32_t const id = id_at(words, g->id);
   return is_descriptor(words, g->descriptor) && is_bounds(words + g->bounds, g->descriptor) &&
-         (id == 0 || id == UINT32_MAX) && !is_being_made(g, words);
+         has_no_thread(words, g->id) && !is_being_made(g, words);
 }
 
 /* The flags of a thread's end lie behind the head of its list of robust mutexes, which the kernel reads: its second
@@ -205,6 +284,16 @@ void rf_dead_stacks_look(uintptr_t start, uintptr_t end, uint32_t id) {
   (void)start;
   (void)end;
   (void)id;
+}
+
+void rf_dead_stacks_list(uint32_t id) {
+  (void)id;
+}
+
+uintptr_t rf_stack_start(uintptr_t own, uintptr_t callers) {
+  (void)own;
+  (void)callers;
+  return 0;
 }
 
 bool rf_dead_stacks_each(bool (*visit)(uintptr_t start, uintptr_t end, void *context), void *context) {

@@ -272,6 +272,30 @@ static void *wait_for_ever(void *argument) {
   return pause() != 0 ? NULL : argument;
 }
 
+/* Far below the stack pointer of a thread that waits: even the frame of a signal's handler does not reach it. */
+static __attribute__((noinline)) void lose_far_below(void) {
+  void *volatile far_below[8192];
+  far_below[0] = malloc(33);
+}
+
+static volatile int losers;
+
+static void *lose_and_wait(void *argument) {
+  lose_far_below();
+  free(malloc(44)); /* no register has the lost block any more */
+  (void)__atomic_fetch_add(&losers, 1, __ATOMIC_RELEASE);
+  return wait_for_ever(argument);
+}
+
+static void on_stacks_of_waiting_threads(void) {
+  pthread_t t;
+  pthread_create(&t, NULL, lose_and_wait, NULL);
+  pthread_create(&t, NULL, lose_and_wait, NULL);
+  while (__atomic_load_n(&losers, __ATOMIC_ACQUIRE) != 2) {
+    usleep(1000);
+  }
+}
+
 /* It may ask for its argument at any time. */
 static void kept_as_the_argument_of_a_thread(void) {
   pthread_t t;
@@ -594,6 +618,7 @@ static const test_case cases[] = {
     {"as_the_argument_of_an_ended_thread", as_the_argument_of_an_ended_thread},
     {"as_the_argument_of_an_ended_thread_below_another", as_the_argument_of_an_ended_thread_below_another},
     {"as_the_argument_of_a_detached_thread", as_the_argument_of_a_detached_thread},
+    {"on_stacks_of_waiting_threads", on_stacks_of_waiting_threads},
     {"kept_as_the_argument_of_a_thread", kept_as_the_argument_of_a_thread},
     {"kept_as_the_result_of_an_ended_thread", kept_as_the_result_of_an_ended_thread},
     {"kept_on_a_stack_that_is_used_again", kept_on_a_stack_that_is_used_again},
