@@ -541,7 +541,7 @@ TEST_P(Guard, DescribesLiveBlocksOnly) {
   EXPECT_EQ(block.family, RF_FAMILY_MALLOC);
   EXPECT_EQ(block.allocated.site->line, line);
   EXPECT_FALSE(rf_guard_describe(&guard_, p + 16, &block));
-  int local;
+  int local = 0;
   EXPECT_FALSE(rf_guard_describe(&guard_, &local, &block));
   rf_free(a(), p);
   EXPECT_FALSE(rf_guard_describe(&guard_, p, &block));
