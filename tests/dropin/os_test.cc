@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdarg>
 #include <cstring>
 #include <random>
 #include <set>
@@ -39,6 +40,19 @@ extern "C" ssize_t read(int fd, void *buffer, size_t size) {
     return syscall(SYS_read, fd, buffer, size);
   }
   return static_cast<ssize_t>(status.copy(static_cast<char *>(buffer), size));
+}
+
+static unsigned wishes; // moves that keep the old range and wish for a place
+
+// The kernel takes the last argument in other calls than those that document it, whether the caller gave it or not.
+extern "C" void *mremap(void *old, size_t old_size, size_t new_size, int flags, ...) noexcept {
+  va_list more;
+  va_start(more, flags);
+  void *const wish = va_arg(more, void *);
+  va_end(more);
+  wishes += (flags & MREMAP_DONTUNMAP) != 0 && wish != nullptr ? 1 : 0;
+  auto const moved = syscall(SYS_mremap, old, old_size, new_size, flags, wish);
+  return reinterpret_cast<void *>(moved);
 }
 
 namespace {
@@ -175,6 +189,17 @@ TEST(DropinPages, MoveWithTheirBytes) {
       }
     }
   }
+}
+
+TEST(DropinPages, MoveWithoutAWishThatNobodySet) {
+  constexpr size_t kSize = size_t{1} << 20;
+  unsigned char *const from = bytes(rf_pages_map(kSize, kPage, 0));
+  unsigned char *const to = bytes(rf_pages_map(kSize, kPage, 0));
+  wishes = 0;
+  rf_pages_move(to, from, kSize);
+  EXPECT_EQ(wishes, 0U);
+  rf_pages_unmap(from, kSize);
+  rf_pages_unmap(to, kSize);
 }
 
 TEST(DropinPages, ThatWereNeverTouchedMoveUntouched) {

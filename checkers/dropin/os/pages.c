@@ -150,9 +150,10 @@ bool rf_pages_extend(void *start, size_t old_size, size_t new_size) {
 
 #if defined(MREMAP_DONTUNMAP)
 /* Moves whole pages by way of a place that the kernel chooses: a move that fails with a fixed target may have unmapped
- * the target before, and fails where the pages are in several mappings. The old range stays mapped. */
+ * the target before, and fails where the pages are in several mappings. The old range stays mapped. The first call has
+ * a last argument too: for the kernel it is a wish, which it refuses where it is not aligned. */
 static bool move_mapping(char *to, char *from, size_t size) {
-  void *const between = mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_DONTUNMAP);
+  void *const between = mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
   if (between == MAP_FAILED) {
     return false;
   }
