@@ -73,6 +73,7 @@ protected:
   __attribute__((no_sanitize_address)) static void stray(unsigned char *p, unsigned char value) {
     *const_cast<volatile unsigned char *>(p) = value;
   }
+  static void damage(unsigned char *p) { stray(p, peek(p) ^ 0x41); }
   __attribute__((no_sanitize_address)) static unsigned char peek(const unsigned char *p) {
     return *const_cast<const volatile unsigned char *>(p);
   }
@@ -484,7 +485,7 @@ TEST_P(HandleGuardTest, DamageToAHeaderBesideAnOverflowThatDoesNotReachItIsAFind
   rf_handle const a = rf_handle_alloc(h, 20);
   rf_handle const b = rf_handle_alloc(h, 20);
   stray(at(a) + 20, 0x41);
-  stray(at(b) - checked_.guard.prefix + 3, 0x41);
+  damage(at(b) - checked_.guard.prefix + 3);
   EXPECT_EQ(rf_handle_guard_sweep(&checked_.guard), 2U);
   std::vector<rf_finding> const found = recorder_.take();
   ASSERT_EQ(found.size(), 2U);
@@ -507,7 +508,7 @@ TEST_P(HandleGuardTest, AnOverflowIntoFreeMemoryIsOneFindingAndHidesNothingBehin
   for (int i = 20; i < 60; i++) {
     stray(raw + i, 0x41);
   }
-  stray(at(b) - checked_.guard.prefix + 3, 0x41);
+  damage(at(b) - checked_.guard.prefix + 3);
   EXPECT_EQ(rf_handle_guard_sweep(&checked_.guard), 2U);
   std::vector<rf_finding> const found = recorder_.take();
   ASSERT_EQ(found.size(), 2U);

@@ -275,7 +275,7 @@ TEST(SiteRecord, DropsSitesOfModulesThatAreUnmapped) {
     std::vector<uintptr_t> before;
     std::vector<uintptr_t> places;
     dl_iterate_phdr(take_code, &before);
-    void *const library = dlopen("libresolv.so.2", RTLD_NOW);
+    void *const library = dlopen("libBrokenLocale.so.1", RTLD_NOW);
     ASSERT_NE(library, nullptr) << dlerror();
     dl_iterate_phdr(take_code, &places);
     ASSERT_GT(places.size(), before.size()) << "the program has it already";
