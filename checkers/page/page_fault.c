@@ -24,11 +24,27 @@ static void begin(const rf_page_store *store, const rf_slot *s, rf_bug bug, uint
   f->at_access = true;
 }
 
+/* True of a read of a page's first byte that no block is near: what reads a mapping from its start meets closed pages
+ * there. */
+static bool reads_all(const rf_finding *f) {
+  uintptr_t const end = f->block + f->size;
+  bool const far = (f->bug == RF_BUG_BUFFER_UNDERFLOW && f->block - f->address >= rf_page_size()) ||
+                   (f->bug == RF_BUG_BUFFER_OVERFLOW && f->address - end >= rf_page_size());
+  return far && f->access == RF_ACCESS_READ && f->address % rf_page_size() == 0;
+}
+
+static const char *detail_of(const rf_page_store *store, const rf_finding *f) {
+  if (store->ended) {
+    return "the allocator was ended";
+  }
+  return store->options.read_all != NULL && reads_all(f) ? store->options.read_all : store->options.note;
+}
+
 static void report(const rf_page_store *store, const rf_slot *s, rf_bug bug, uintptr_t address, rf_access access,
                    const rf_origin *origin) {
   rf_finding f;
   begin(store, s, bug, address, access, origin, &f);
-  f.detail = store->ended ? "the allocator was ended" : store->options.note;
+  f.detail = detail_of(store, &f);
   if (f.found.depth != 0) {
     f.found.frames[0]++; /* frames are return addresses: what names them looks one byte before */
   }

@@ -63,6 +63,7 @@ typedef struct rf_page_store_options {
   bool shows_pages; /* pages are closed by their rights, which /proc/self/maps tells: for few blocks */
   bool keeps_pages; /* what fits one page keeps it when it is freed, for the next block there: quicker */
   const char *note; /* the detail of findings at a fault; or NULL */
+  const char *read_all; /* that of reads as of a program that reads all of its mappings; or NULL: as others */
   const char *fallback; /* what becomes of blocks that get no pages, for the one line that says so */
   const void *owner;    /* of whom rf_page_store_has_owner tells; or NULL */
   bool backing;         /* rf_page_store_backed_by is asked, and so there are `slots` */

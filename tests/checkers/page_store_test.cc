@@ -400,6 +400,37 @@ TEST_F(PageStore, AFaultIsAtItsInstruction) {
   EXPECT_EQ(found[0].address, address);
 }
 
+// What reads a mapping from its start to its end meets closed pages at their first bytes, away from blocks.
+TEST_F(PageStore, AReadFarFromAnyBlockIsSaidToBeOfAProgramThatReadsAll) {
+  options_.note = "as others";
+  options_.read_all = "reads all";
+  open();
+  unsigned char *const p = alloc(page_size() - 16);
+  auto const at = reinterpret_cast<uintptr_t>(p);
+  struct {
+    uintptr_t address;
+    rf_access access;
+    const char *detail;
+  } const cases[] = {
+      {at + 2 * page_size(), RF_ACCESS_READ, "reads all"},     {at - page_size(), RF_ACCESS_READ, "reads all"},
+      {at + 2 * page_size(), RF_ACCESS_WRITE, "as others"},    {at - page_size(), RF_ACCESS_WRITE, "as others"},
+      {at + 2 * page_size() + 8, RF_ACCESS_READ, "as others"}, {at - page_size() + 8, RF_ACCESS_READ, "as others"},
+      {at + page_size(), RF_ACCESS_READ, "as others"},
+  };
+  for (auto const &c : cases) {
+    (void)rf_page_fault(c.address, c.access, 0x123456, nullptr);
+    std::vector<rf_finding> const found = recorder_.take();
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_STREQ(found[0].detail, c.detail) << found[0].offset << " " << c.access;
+  }
+  EXPECT_EQ(free(p), RF_OK);
+  (void)rf_page_fault(at, RF_ACCESS_READ, 0x123456, nullptr);
+  std::vector<rf_finding> const found = recorder_.take();
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].bug, RF_BUG_USE_AFTER_FREE);
+  EXPECT_STREQ(found[0].detail, "as others");
+}
+
 TEST_F(PageStore, ATransferOfMoreThanThereIsEndsWithTheSpace) {
   open();
   unsigned char *const p = alloc(page_size());

@@ -1055,6 +1055,7 @@ TEST(GuardedBlocks, PagesAreClosedAsAskedFor) {
       begin();
       EXPECT_FALSE(world.options.moves_pages);
       EXPECT_EQ(world.options.shows_pages, closing == RF_PAGE_CLOSING_RIGHTS);
+      EXPECT_EQ(world.options.read_all == nullptr, closing == RF_PAGE_CLOSING_RIGHTS);
     });
   }
 }
@@ -1078,6 +1079,7 @@ TEST(GuardedBlocks, PagesStore) {
       EXPECT_EQ(s.seed, 77U);
       EXPECT_EQ(s.moves_pages, library);
       EXPECT_FALSE(s.shows_pages);
+      EXPECT_NE(s.read_all, nullptr);
       EXPECT_FALSE(s.keeps_pages);
       EXPECT_STREQ(s.fallback, "further ones are checked as in mode guard");
       EXPECT_EQ(world.reserved, 0U);

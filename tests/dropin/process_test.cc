@@ -297,6 +297,15 @@ TEST(Process, MayReadAllThatItsMapsSayIsReadable) {
   }
 }
 
+// Where they are not told, the finding names the option.
+TEST(Process, ThatReadsAllThatItsMapsSayIsReadableIsToldOfTheOption) {
+  for (const char *const options : {"mode=page", "mode=page:page_close=markers"}) {
+    Result const result = run({program("scanner")}, with(options));
+    ASSERT_EQ(result.findings.size(), 1U) << options;
+    EXPECT_NE(result.findings[0]["detail"].text.find("page_close=rights"), std::string::npos) << options;
+  }
+}
+
 // The one that page mode keeps to move memory with is only there where memory moves.
 TEST(Process, HasNoDescriptorMoreWhereMarkersOrRightsClosePages) {
   std::string const bare = run_bare({"/bin/ls", "/proc/self/fd"}).out;

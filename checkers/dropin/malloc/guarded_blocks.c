@@ -272,6 +272,7 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
   }
   /* One that can be named by an option, where it is told. */
   state.seed = o->sample_seed != 0 ? o->sample_seed : guard ? (uint32_t)rf_host_secret() | 1U : rf_host_secret();
+  bool const shows = sampling ? o->sample_slots <= RF_SAMPLE_KEEPS : o->page_close == RF_PAGE_CLOSING_RIGHTS;
   rf_page_store_options const options = {
       .allocator = "malloc",
       .mode = rf_mode_name(o->mode),
@@ -282,13 +283,16 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
       .quarantine = sampling ? SIZE_MAX : o->closed,
       .fill_alloc = o->mode == RF_MODE_SAMPLE ? 0 : o->fill_alloc,
       .note = guard ? how_to_repeat(o) : NULL,
+      .read_all = sampling || shows
+                      ? NULL
+                      : "programs that read all of their mappings (a collector, a checkpoint) need page_close=rights",
       .slots = sampling ? o->sample_slots : 0,
       .largest = sampling ? RF_SAMPLE_LARGEST_DEFAULT : 0,
       .memory = o->page_memory,
       .seed = sampling ? 0 : o->page_seed,
       .watches_seldom = true,
       .moves_pages = !sampling && rf_process.library && o->page_close == RF_PAGE_CLOSING_QUICK,
-      .shows_pages = sampling ? o->sample_slots <= RF_SAMPLE_KEEPS : o->page_close == RF_PAGE_CLOSING_RIGHTS,
+      .shows_pages = shows,
       .keeps_pages = o->mode == RF_MODE_SAMPLE && o->sample_slots <= RF_SAMPLE_KEEPS, /* guard watches seldom */
       .fallback =
           o->mode == RF_MODE_SAMPLE ? "further ones are not sampled" : "further ones are checked as in mode guard",
