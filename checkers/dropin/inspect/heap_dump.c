@@ -139,8 +139,11 @@ static void put_site(const rf_snapshot_site *site) {
   put_sum(site->bytes, site->blocks);
   rf_sink_char(&sink, '\n');
   rf_modules_load(&work->modules, &trace, 1);
+  unsigned shown = 0;
   for (unsigned i = 0; i < trace->depth; i++) {
-    put_frame(&symbolizer, i, trace->frames[i]);
+    if (!rf_process_is_entry(trace->frames[i])) {
+      put_frame(&symbolizer, shown++, trace->frames[i]);
+    }
   }
 }
 

@@ -117,7 +117,7 @@ static void remove_entry(rf_trace *trace) {
   unsigned kept = 0;
   for (unsigned i = 0; i < trace->depth; i++) {
     uintptr_t const pc = trace->frames[i];
-    if (pc <= rf_process.entry_start || pc > rf_process.entry_end) {
+    if (!rf_process_is_entry(pc)) {
       trace->frames[kept++] = pc;
     }
   }

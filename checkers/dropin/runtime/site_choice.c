@@ -34,7 +34,7 @@ uint32_t rf_site_key(const rf_origin *origin) {
   unsigned const depth = rf_stack_capture(origin, frames, RF_POLICY_SITE_DEPTH + 1);
   unsigned kept = 0;
   for (unsigned i = 0; i < depth; i++) {
-    if (frames[i] <= rf_process.entry_start || frames[i] > rf_process.entry_end) {
+    if (!rf_process_is_entry(frames[i])) {
       frames[kept++] = frames[i];
     }
   }

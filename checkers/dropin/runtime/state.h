@@ -29,6 +29,11 @@ typedef struct rf_process_state {
 
 extern rf_process_state rf_process __attribute__((visibility("hidden")));
 
+/* True of a return address in our own functions between the C library and main: no stack that is shown has them. */
+static inline bool rf_process_is_entry(uintptr_t pc) {
+  return pc > rf_process.entry_start && pc <= rf_process.entry_end;
+}
+
 /* Reads the options, unless that was done. False where they were read before, or where the environment is not there yet
  * (an allocation before the C library's own start): the defaults hold until the next call. */
 bool rf_process_read_options(void);
