@@ -505,6 +505,24 @@ TEST(Process, UnderTheCommandItsRecordsReachTheFileThatItCanNoLongerOpen) {
   rmdir(moved.c_str());
 }
 
+// As xz does with a file that it reads to standard output.
+TEST(Process, UnderTheCommandItsRecordsAreWrittenThoughLandlockLetsItOpenNoFile) {
+  if (run_bare({program("process"), "landlock"}).status != 3) {
+    GTEST_SKIP() << "the kernel has no Landlock, or does not let it be used";
+  }
+  Result const good = run({program("process"), "landlock"}, with("summary=1"));
+  EXPECT_EQ(good.status, 3) << good.err;
+  EXPECT_EQ(good.last("summary").kind, Json::kObject);
+  EXPECT_EQ(good.last("summary")["leaks_checked"].kind, Json::kFalse) << "which the summary says";
+  Result const bad = run({program("process"), "landlock", "bad"}, with("summary=1:leaks=0"));
+  EXPECT_EQ(bad.status, 99) << bad.err;
+  EXPECT_EQ(bad.err, "");
+  ASSERT_EQ(bad.findings.size(), 1U);
+  EXPECT_EQ(bad.findings[0]["bug"].text, "heap-buffer-overflow");
+  EXPECT_FALSE(bad.findings[0]["allocated"]["frames"].items[0]["module"].text.empty()) << "read before";
+  EXPECT_EQ(bad.last("summary")["findings"].number, 1);
+}
+
 TEST(Process, HasNoDescriptorsButTheProgramsOwn) {
   Result const bare = run_bare({program("process"), "descriptors"});
   EXPECT_EQ(run({program("process"), "descriptors"}, with("summary=1")).out, bare.out);

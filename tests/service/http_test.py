@@ -387,6 +387,8 @@ def who_shows_a_token_has_its_rights_alone():
             equal((s.http("GET", "/api/v1/findings", **more).status,
                    s.http("POST", "/api/v1/records", body="", **more).status), (read, post), token)
         equal(s.http("GET", "/", Authorization="Bearer x").json()["error"], "this is no token of this collector")
+        equal(s.http("GET", "/api/v1/findings", Authorization="Bearer").status, 401, "an empty one without its blank")
+        equal(s.http("GET", "/api/v1/findings", Authorization="Bearers x").status, 200, "a proxy's own")
         equal(s.http("GET", "/", Authorization="Basic eDp5").status, 200, "a proxy's own, which it has checked")
         equal(s.http("GET", "/", Cookie=f"ringfence-{s.port}=old").status, 200, "of a browser that was signed in once")
 

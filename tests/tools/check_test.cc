@@ -6,6 +6,7 @@
 #include <cstring>
 #include <elf.h>
 #include <gtest/gtest.h>
+#include <regex>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -90,7 +91,8 @@ TEST(Status, FiguresThatAreNotKnownAreNotTold) {
   const Result killed = check({"--", program("ends"), "signal", "9"});
   EXPECT_TRUE(has(killed.err, "nothing found in 1 process: allocations not known, mode ")) << killed.err;
   const Result ended = check({"--", program("ends"), "signal", "15"});
-  EXPECT_TRUE(has(ended.err, "nothing found in 1 process: 2 allocations of ")) << ended.err;
+  std::regex const known("nothing found in 1 process: [1-9] allocations? of ");
+  EXPECT_TRUE(std::regex_search(ended.err, known)) << ended.err;
   EXPECT_EQ(ended.signal, SIGTERM);
 }
 

@@ -124,8 +124,8 @@ protected:
     close(fd);
   }
   void give_back() {
-    for (const auto &[kept, fd] :
-         {std::make_pair(&stdin_, 0), std::make_pair(&stdout_, 1), std::make_pair(&stderr_, 2)}) {
+    const std::pair<int *, int> all[] = {{&stdin_, 0}, {&stdout_, 1}, {&stderr_, 2}};
+    for (const auto &[kept, fd] : all) {
       if (*kept >= 0) {
         (void)dup2(*kept, fd);
         close(*kept);

@@ -141,14 +141,26 @@ static size_t at_least_default(size_t align) {
   return align < RF_ALIGN_DEFAULT ? RF_ALIGN_DEFAULT : align;
 }
 
+typedef void *(*aligned_form)(size_t size, size_t align);
+
+/* Which function of several the C++ library takes for an alignment is its own affair: its operator may throw, and calls
+ * the new handler. */
+RF_RARE static void *request_from_theirs(size_t size, size_t align) {
+  size_t const some = size != 0 ? size : 1;
+  if (align <= RF_ALIGN_DEFAULT) {
+    return malloc(some);
+  }
+  aligned_form const next = (aligned_form)rf_real(STRING(NEW_ALIGNED));
+  return next != NULL ? next(size, align) : aligned_alloc(align, (some + align - 1) & ~(align - 1));
+}
+
 /* By the program's malloc where it has one, as the C++ library does. */
 static inline void *request(size_t size, size_t align, rf_family family, const rf_origin *origin) {
   if (!rf_is_pow2(align)) {
     return NULL;
   }
   if (!all_ours() && rf_malloc_is_replaced()) {
-    size_t const some = size != 0 ? size : 1;
-    return align > RF_ALIGN_DEFAULT ? aligned_alloc(align, (some + align - 1) & ~(align - 1)) : malloc(some);
+    return request_from_theirs(size, align);
   }
   return rf_malloc_impl_alloc(size, at_least_default(align), of_kind(family), origin);
 }
@@ -217,7 +229,8 @@ static bool may_throw(void) {
 }
 
 static bool aligned_may_throw(void) {
-  return new_aligned_replaced() || (get_new_handler != NULL && get_new_handler() != NULL);
+  return new_aligned_replaced() || (get_new_handler != NULL && get_new_handler() != NULL) ||
+         (!all_ours() && rf_malloc_is_replaced());
 }
 
 static void *not_throwing(size_t size, rf_family family, const char *name, nothrow tag, const rf_origin *origin) {

@@ -1,6 +1,6 @@
-/* Interception of calls by which a program restricts what it may call (prctl, syscall). The library then does without
- * what would end the program (checkers/os/forbidden_calls.h), among it a call of mode page that sandboxes do not expect
- * (checkers/page/page_mover.c). Only in the library. */
+/* Interception of calls by which a program restricts what it may call or open (prctl, syscall). The library then does
+ * without what would end the program (checkers/os/forbidden_calls.h), among it a call of mode page that sandboxes do
+ * not expect (checkers/page/page_mover.c). Only in the library. */
 #define _GNU_SOURCE /* syscall */
 #include "intercept_files.h"
 
@@ -121,6 +121,16 @@ static long ask_system(long number, const long argument[6]) {
   return -1;
 }
 
+#ifndef SYS_landlock_restrict_self
+#define SYS_landlock_restrict_self 446
+#endif
+
+/* Which files a process may open ends no process: the log stays open, and what findings need is read before. */
+static void prepare_files(void) {
+  rf_output_keep_log();
+  make_findings_ready();
+}
+
 static bool enters_sandbox(long number, unsigned long what) {
   return number == SYS_seccomp && (what == SET_STRICT || what == SET_FILTER);
 }
@@ -137,6 +147,8 @@ RF_EXPORT long syscall(long number, ...) {
   unsigned long const mode = argument[0] == SET_STRICT ? MODE_STRICT : MODE_FILTER;
   if (enters) {
     prepare_sandbox(mode);
+  } else if (number == SYS_landlock_restrict_self) {
+    prepare_files();
   }
   long const result = ask_system(number, argument);
   if (enters) {
