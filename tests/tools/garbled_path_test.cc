@@ -31,6 +31,7 @@ namespace {
 TEST(GarbledPath, IsFoundByTheNamesThatAreThere) {
   rf_bump_arena arena = {nullptr};
   std::string const folder = ringfence_test::scratch("garbled");
+  ringfence_test::Removed const removed(folder);
   mkdir(folder.c_str(), 0700);
   for (const char *const name : {"/a\xE9z", "/b\xEF\xBF\xBDz", "/c\xE9\xE8z", "/dz"}) {
     ringfence_test::write_file(folder + name, "");
@@ -50,6 +51,7 @@ TEST(GarbledPath, IsFoundByTheNamesThatAreThere) {
 TEST(GarbledPath, HasNoMoreAndNoFewerLettersThanItsName) {
   rf_bump_arena arena = {nullptr};
   std::string const folder = ringfence_test::scratch("letters");
+  ringfence_test::Removed const removed(folder);
   mkdir(folder.c_str(), 0700);
   for (const char *const name : {"/a\xE9zz", "/b\xE9", "/c~z"}) {
     ringfence_test::write_file(folder + name, "");

@@ -2,6 +2,7 @@
 #ifndef RINGFENCE_TESTS_TOOLS_RUN_H
 #define RINGFENCE_TESTS_TOOLS_RUN_H
 
+#include <filesystem>
 #include <string>
 #include <sys/types.h>
 #include <utility>
@@ -42,6 +43,17 @@ Result check(std::vector<std::string> words, const How &how = {});
 
 // A folder of this test's own that does not exist yet, as an absolute path.
 std::string scratch(const std::string &name);
+// Is removed at the end of the scope: Bazel 7 gives up at names that are no UTF-8.
+class Removed {
+public:
+  explicit Removed(std::string path) : path_(std::move(path)) {}
+  ~Removed() { std::filesystem::remove_all(path_); }
+  Removed(const Removed &) = delete;
+  Removed &operator=(const Removed &) = delete;
+
+private:
+  std::string path_;
+};
 std::string read_file(const std::string &path);
 void write_file(const std::string &path, const std::string &text, mode_t mode = 0644);
 
