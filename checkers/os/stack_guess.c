@@ -152,7 +152,7 @@ uint32_t rf_stack_depot_put_free_from(rf_stack_depot *depot, const rf_origin *or
 #else
 
 uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
-  uintptr_t caller;
+  uintptr_t caller = 0;
   return rf_stack_depot_put(depot, &caller, rf_stack_capture(origin, &caller, max < 1 ? max : 1));
 }
 

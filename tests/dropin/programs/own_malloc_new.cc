@@ -27,6 +27,16 @@ extern "C" void *aligned_alloc(std::size_t align, std::size_t size) {
   return malloc(size);
 }
 
+// The one that the C++ library takes for an alignment depends on its version.
+extern "C" int posix_memalign(void **out, std::size_t align, std::size_t size) {
+  *out = aligned_alloc(align, size);
+  return 0;
+}
+
+extern "C" void *memalign(std::size_t align, std::size_t size) {
+  return aligned_alloc(align, size);
+}
+
 extern "C" void free(void *p) {
   frees += p != nullptr ? 1 : 0;
 }
