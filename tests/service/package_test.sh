@@ -18,6 +18,13 @@ strangers=$(ldd "$serve" | grep '=>' | grep -vF "$work/tar" | grep -vE 'lib(c|m|
 "$serve" serve --once --no-shared --dir "$work/d" || complain "the tar's program does not run"
 [[ $("$serve" findings --dir "$work/d") == "no findings" ]] || complain "the tar's program does not answer"
 
+# Under the LGPL: a file of its own, which anybody may replace, with its license where Debian's packages are.
+own=${serve%/bin/*}
+[[ -e $own/lib/ringfence-serve/libmicrohttpd.so.12 ]] || complain "libmicrohttpd is not a file of its own"
+if dpkg-query -W libmicrohttpd12 >/dev/null 2>&1; then
+  grep -q LGPL "$own/share/doc/ringfence-serve/licenses/libmicrohttpd12" || complain "no license of libmicrohttpd"
+fi
+
 # share/ of an installation, its bin/
 try_share() {
   local command
