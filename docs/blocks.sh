@@ -159,5 +159,6 @@ for page in "$@"; do
   fi
 done
 [[ ! -e $scratch/failed ]] || failed=1
-((failed == 0)) || echo 'To bring the pages up to date: ./bazelw run //docs:update' >&2
+((failed == 0)) ||
+  echo "To bring pages up to date: ./bazelw run //docs:update; the service's walk: //tests/service:walkthrough" >&2
 exit "$failed"
