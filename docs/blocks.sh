@@ -3,12 +3,10 @@
 #
 #   <!-- file: PATH -->    that file: an example, which is compiled and tested
 #   <!-- session -->       commands, each behind "$ ", and what they print now, errors included; all of a page are one
+#   <!-- picture: WORDS -->    the file of the picture on the next line: what `picture.py WORDS` makes in that session
 #
 #   blocks.sh check PAGE…     shows what is no longer true; fails where anything is not
 #   blocks.sh update PAGE…    writes it into the pages: ./bazelw run //docs:update
-#
-# RF_PICTURE names a program that is called for each picture of a page, with the folder of its sessions as they are at
-# that point, and the file of the picture.
 #
 # Parts that differ from run to run (addresses, process ids, figures of the last line) count as equal.
 set -euo pipefail
@@ -24,7 +22,7 @@ trap 'rm -rf -- "$scratch"' EXIT
 make_root() {
   mkdir -p "$1/bin"
   ln -s "$built/docs" "$1/docs"
-  ln -s "$built/tools/ringfence/ringfence" "$1/bin/ringfence"
+  ln -s "$built/docs/picture.py" "$built/tools/ringfence/ringfence" "$1/bin/"
   [[ ! -e $built/tools/service/ringfence-serve ]] || ln -s "$built/tools/service/ringfence-serve" "$1/bin/"
   : >"$1/bin/environment"
   cat >"$1/bazelw" <<'BAZELW'
@@ -79,6 +77,32 @@ normalised() {
     -e '/^ringfence: /{s/[0-9][0-9.]*( [KMGT]iB| bytes)?/N/g;s/(process|allocation)(e?s)?\>/\1/g}'
 }
 
+# The same of a picture. The name of this machine is another one, so that a picture of any machine is the same.
+normalised_picture() {
+  sed -E -e 's/0x[0-9a-f]{6,}/0xADDRESS/g' \
+    -e 's/20[0-9]{2}(-[0-9]{2}){2}([ T][0-9]{2}(:[0-9]{2})+(\.[0-9]+)?)?/DATE/g' \
+    -e 's/just now|[0-9]+ (s|min|h) ago/AGO/g' \
+    -e 's/>==[0-9]+==/>==PID==/' \
+    -e 's|(<dt>Process</dt><dd[^>]*>)[0-9]+|\1PID|' \
+    -e 's/ textLength="[0-9.]+"//' -e 's/ [0-9.]+ s</ TIME</'
+}
+
+# Makes the picture $3 of the page $4 anew, by the words $2 in the folder $1; or looks whether it is as it should be.
+renew_picture() {
+  local file=${4%/*}/$3
+  run_session "$1" <<<"\$ picture.py $2" | sed -e 1d -e "s#>$(uname -n)<#>laptop<#g" >"$scratch/picture"
+  if cmp -s <(normalised_picture <"$scratch/picture") <(cat -- "$pages/$file" 2>/dev/null | normalised_picture); then
+    return 0
+  elif [[ $mode == update ]]; then
+    mkdir -p -- "$(dirname -- "$pages/$file")"
+    cp -- "$scratch/picture" "$pages/$file"
+    echo "updated $file" >&2
+  else
+    diff -u --label "$file" --label "$file as it should be" <(cat -- "$pages/$file" | normalised_picture) \
+      <(normalised_picture <"$scratch/picture") >&2 || touch "$scratch/failed"
+  fi
+}
+
 # Copies the block that follows on stdin, up to its end; $1 and $2 as above.
 copy_block() {
   local line old='' new
@@ -93,7 +117,7 @@ copy_block() {
 
 # Copies a page, each block as it should be; $1 is a folder for its sessions.
 copy_page() {
-  local line kind=''
+  local line kind='' words
   while IFS= read -r line; do
     printf '%s\n' "$line"
     case $line in
@@ -102,9 +126,15 @@ copy_page() {
         kind=${kind%' -->'}
         ;;
       '<!-- session -->') kind=session ;;
-      '!['*'.png)')
+      '<!-- picture: '*' -->')
+        kind=picture
+        words=${line#'<!-- picture: '}
+        words=${words%' -->'}
+        ;;
+      '!['*'.svg)')
         line=${line##*'('}
-        [[ -z ${RF_PICTURE-} ]] || "$RF_PICTURE" "$1" "$pages/${page%/*}/${line%')'}" >&2
+        [[ $kind != picture ]] || renew_picture "$1" "$words" "${line%')'}" "$page"
+        kind=''
         ;;
       '```'*)
         [[ -z $kind ]] || copy_block "$1" "$kind"
@@ -128,5 +158,7 @@ for page in "$@"; do
     echo "updated $page"
   fi
 done
-((failed == 0)) || echo 'To bring the pages up to date: ./bazelw run //docs:update' >&2
+[[ ! -e $scratch/failed ]] || failed=1
+((failed == 0)) ||
+  echo "To bring pages up to date: ./bazelw run //docs:update; the service's walk: //tests/service:walkthrough" >&2
 exit "$failed"

@@ -5,6 +5,7 @@
 #
 #   ringfence-VERSION.tar.gz         the sources, as the Bazel Central Registry and FetchContent take them
 #   ringfence-VERSION-linux-*.tar.gz, ringfence_VERSION_*.deb     what `//tools:package` makes
+#   ringfence-serve-VERSION-linux-*.tar.gz, ringfence-serve_VERSION_*.deb     and `//tools/install:package_service`
 #   *.sha256                         the checksum of each
 #   source.json                      for the registry: .bcr/source.template.json with its integrity
 #   notes.md                         the part of CHANGELOG.md that is about this version
@@ -30,7 +31,7 @@ name=ringfence-$version
 [[ -z $(git status --porcelain) ]] || die "there are changes that are not committed"
 grep -qx "    version = \"$version\"," MODULE.bazel || die "MODULE.bazel does not have version $version"
 
-# The heading "## 0.1.0", or "## Unreleased" where this is the first to carry its changes.
+# What stands under the heading "## 0.1.0".
 notes() {
   awk -v version="$version" '
     /^## / { inside = ($2 == version) ; next }
@@ -46,7 +47,8 @@ git archive --format=tar --prefix="$name/" HEAD | gzip -9n >"$out/$name.tar.gz"
 integrity=sha256-$(openssl dgst -sha256 -binary "$out/$name.tar.gz" | base64)
 sed "s|\"integrity\": \"\"|\"integrity\": \"$integrity\"|" .bcr/source.template.json >"$out/source.json"
 
-./bazelw run --config=i386 //tools:package -- "$out" >"$out/package.log" 2>&1 || die "no packages, see $out/package.log"
+{ ./bazelw run --config=i386 //tools:package -- "$out" && ./bazelw run //tools/install:package_service -- "$out"; } \
+  >"$out/package.log" 2>&1 || die "no packages, see $out/package.log"
 rm -- "$out/package.log"
 (cd -- "$out" && sha256sum --quiet -c ./*.sha256)
 ls -- "$out"

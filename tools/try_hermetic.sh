@@ -36,7 +36,7 @@ build() {
   shift
   while [[ $1 != -- ]]; do options+=("$1") && shift; done
   shift
-  git clone -q "$root" "$work/$name" || exit 2
+  git clone -q "$work/last_commit" "$work/$name" || exit 2
   (cd -- "$work/$name" && ./bazelw --output_base="$work/out-$name" build --color=no --noshow_progress "${options[@]}" \
     "$@") >"$work/log-$name" 2>&1 || { complain "$name does not build: $(tail -20 "$work/log-$name")" && exit 1; }
 }
@@ -56,6 +56,7 @@ is_from_cache() {
     complain "$1: from the cache, something was built again: $processes"
 }
 
+git clone -q --bare "$root" "$work/last_commit" || exit 2
 cache=$work/cache
 build "${names[0]}" --disk_cache="$cache" -- "$@"
 build "${names[1]}" -- "$@"

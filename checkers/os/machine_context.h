@@ -3,6 +3,7 @@
 #ifndef RINGFENCE_MACHINE_CONTEXT_H
 #define RINGFENCE_MACHINE_CONTEXT_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <ucontext.h>
@@ -17,13 +18,12 @@ typedef struct rf_machine_context {
   rf_machine_access access; /* of a fault */
 } rf_machine_context;
 
-#if defined(__linux__) && defined(__aarch64__)
-/* By the exception's syndrome, one of the records behind the registers: | magic | size | data |, the last one with size
- * 0. Emulators may leave it out. */
-static inline rf_machine_access rf_machine_access_of(const ucontext_t *context) {
+/* Of AArch64, by the exception's syndrome, one of the records that Linux puts behind the registers: | magic | size |
+ * data |, the last one with size 0. Emulators may leave it out. */
+static inline rf_machine_access rf_machine_access_of(const unsigned char *records, size_t size) {
   enum { SYNDROME = 0x45535201, CLASS_SHIFT = 26, DATA_ABORT = 0x24, WRITTEN = 1 << 6 };
-  const unsigned char *at = context->uc_mcontext.__reserved;
-  const unsigned char *const end = at + sizeof context->uc_mcontext.__reserved;
+  const unsigned char *at = records;
+  const unsigned char *const end = records + size;
   while (end - at >= 16) {
     uint32_t head[2];
     uint64_t syndrome;
@@ -39,7 +39,6 @@ static inline rf_machine_access rf_machine_access_of(const ucontext_t *context) 
   }
   return RF_MACHINE_UNKNOWN;
 }
-#endif
 
 static inline rf_machine_context rf_machine_context_of(const ucontext_t *context) {
 #if defined(__linux__) && (defined(__x86_64__) || defined(__i386__))
@@ -53,8 +52,9 @@ static inline rf_machine_context rf_machine_context_of(const ucontext_t *context
   return (rf_machine_context){(uintptr_t)r[PC], (uintptr_t)r[FRAME],
                               (r[REG_ERR] & written) != 0 ? RF_MACHINE_WRITE : RF_MACHINE_READ};
 #elif defined(__linux__) && defined(__aarch64__)
-  return (rf_machine_context){(uintptr_t)context->uc_mcontext.pc, (uintptr_t)context->uc_mcontext.regs[29],
-                              rf_machine_access_of(context)};
+  return (rf_machine_context){
+      (uintptr_t)context->uc_mcontext.pc, (uintptr_t)context->uc_mcontext.regs[29],
+      rf_machine_access_of(context->uc_mcontext.__reserved, sizeof context->uc_mcontext.__reserved)};
 #else
   (void)context;
   return (rf_machine_context){0, 0, RF_MACHINE_UNKNOWN};

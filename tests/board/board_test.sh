@@ -47,7 +47,7 @@ version=$(compgen -G "$headers/*" | sort -V | tail -n 1) || leave_out "C++ heade
 for needed in "$prefix-g++" "${emulator[0]}"; do
   command -v "$needed" >/dev/null || leave_out "$needed"
 done
-echo '#include <string.h>' | "$prefix-gcc" "${cpu[@]}" -xc -c - -o /dev/null 2>/dev/null ||
+echo '#include <string.h>' | "$prefix-gcc" "${cpu[@]}" -xc -fsyntax-only - 2>/dev/null ||
   leave_out "C library for boards"
 
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/board.XXXXXX")

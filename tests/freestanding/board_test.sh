@@ -32,7 +32,7 @@ esac
 for needed in "${cc[0]}" "${emulator[0]}"; do
   command -v "$needed" >/dev/null || { echo "board_test: no $needed here, left out"; exit "${RF_BOARDS:-0}"; }
 done
-echo '#include <string.h>' | "${cc[@]}" -xc -c - -o /dev/null 2>/dev/null || {
+echo '#include <string.h>' | "${cc[@]}" -xc -fsyntax-only - 2>/dev/null || {
   echo "board_test: no C library for boards here, left out"
   exit "${RF_BOARDS:-0}"
 }

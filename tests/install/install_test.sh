@@ -17,6 +17,8 @@ complain() {
   faults=$((faults + 1))
 }
 
+. tests/install/share.sh
+
 # name, expected status, what it must say, command...
 expect() {
   local name=$1 expected=$2 said=$3 text status=0
@@ -121,50 +123,27 @@ fi
 # ---- Manuals and completions know all options of the command ----
 
 for command in check report replay; do
-  options=$("$root/bin/ringfence" help "$command" | grep -oE '^ +(-., )?--[a-z-]+' | grep -oE -- '--[a-z-]+')
-  [[ -n $options ]] || complain "help $command names no options"
-  for option in $options; do
-    grep -qF -- "\\fB\\-\\-$(sed 's/^--//; s/-/\\-/g' <<<"$option")\\fR" "$root/share/man/man1/ringfence-$command.1" ||
-      complain "ringfence-$command.1 lacks $option"
-    grep -qF -- "$option" "$root/share/bash-completion/completions/ringfence" || complain "bash lacks $option"
-    grep -qF -- "$option" "$root/share/zsh/site-functions/_ringfence" || complain "zsh lacks $option"
-    grep -qF -- "from $command' -l ${option#--} " "$root/share/fish/vendor_completions.d/ringfence.fish" ||
-      complain "fish lacks $option"
-  done
+  describes "$root/share/man/man1/ringfence-$command.1" "$root/bin/ringfence" help "$command"
 done
-for shell in zsh fish; do
-  command -v $shell >/dev/null || { echo "no $shell here: whether it reads its completions is left out" && continue; }
-  "$shell" -n "$root"/share/*/*/*ringfence"$([[ $shell == fish ]] && echo .fish)" || complain "$shell does not read it"
-done
+manuals "$root"/share/man/man1/*.1
 
-# expected, words of a command line, of which the last is being typed
-completed() {
-  local expected=$1
-  shift
-  local got
-  # shellcheck disable=SC2016 # for the inner shell
-  got=$(bash -c '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _ringfence; echo "${COMPREPLY[*]}"' - \
-    "$root/share/bash-completion/completions/ringfence" "$@")
-  [[ $got == "$expected" ]] || complain "completion of '$*' is '$got', not '$expected'"
-}
-completed "report replay" ringfence rep
-completed "--mode" ringfence check --mo
-completed "page" ringfence check --mode p
-completed "page" ringfence check -m p
-completed "sarif" ringfence report --format s
-completed "check coverage" ringfence help c
-completed "serve" ringfence se
+readonly words=("$root/share" "$root/bin" ringfence)
+completes_options "${words[@]}"
+completed "report replay reopen" "${words[@]}" re
+completed "page" "${words[@]}" check --mode p
+completed "page" "${words[@]}" check -m p
+completed "sarif" "${words[@]}" report --format s
+completed "check coverage" "${words[@]}" help c
+mkdir -p "$work/completed/folder" && touch "$work/completed/file"
+pushd "$work/completed" >/dev/null || exit 2
+completed "file" "${words[@]}" check --baseline fi
+completed "file" "${words[@]}" check --mode page -- /bin/ls fi
+popd >/dev/null || exit 2
+# The service without its completions: its program tells of its options.
 mkdir "$work/later"
 printf '#!/bin/sh\necho "  -h, --help   x"; echo "      --json   y"\n' >"$work/later/ringfence"
 chmod +x "$work/later/ringfence"
-PATH=$work/later:$PATH completed "--json" ringfence findings --j
-
-if command -v mandoc >/dev/null; then
-  # Only an argument that is empty on purpose may be warned of.
-  mandoc -Tlint -Wwarning "$root"/share/man/man1/*.1 | grep -v 'missing date' && complain "mandoc warns"
-else
-  echo "no mandoc here: what it says of the manuals is left out"
-fi
+completed "--json" "$root/share" "$work/later" ringfence findings --j
 
 # ---- Programs that find it by pkg-config ----
 

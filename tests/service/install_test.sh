@@ -15,13 +15,23 @@ complain() {
   faults=$((faults + 1))
 }
 
+. tests/install/share.sh
+
 said=$("${install[@]}" --prefix "$work/usr" 2>&1) || complain "install.sh: $said"
 there() { [[ -e $work/usr/$1 ]] || complain "$1 is not installed"; }
-for command in serve findings coverage steer; do
-  there "share/man/man1/ringfence-$command.1"
+for command in serve findings coverage steer split; do
+  describes "$work/usr/share/man/man1/ringfence-$command.1" "$work/usr/bin/ringfence" help "$command"
 done
-grep -q 'coverage:--watched' "$work/usr/share/bash-completion/completions/ringfence" ||
-  complain "bash does not complete coverage --watched"
+manuals "$work"/usr/share/man/man1/*.1
+
+readonly words=("$work/usr/share" "$work/usr/bin")
+completes_options "${words[@]}" ringfence
+completes_options "${words[@]}" ringfence-serve
+for program in ringfence ringfence-serve; do
+  completed "yes" "${words[@]}" $program coverage --watched y
+  completed "sarif sentry" "${words[@]}" $program export --as s
+  completed "set snapshot sweep" "${words[@]}" $program steer s
+done
 
 mkdir -m 700 "$work/d"
 "$work/usr/bin/ringfence" serve --once --no-shared --dir "$work/d" || complain "the service does not run"

@@ -7,6 +7,7 @@ set -uo pipefail
 
 unset LD_LIBRARY_PATH RINGFENCE_COLLECTOR
 . tests/install/packages.sh
+. tests/install/share.sh
 
 mkdir -m 700 "$work/d"
 tar -C "$work/tar" -xf "$work"/first/*.tar.gz
@@ -17,15 +18,31 @@ strangers=$(ldd "$serve" | grep '=>' | grep -vF "$work/tar" | grep -vE 'lib(c|m|
 "$serve" serve --once --no-shared --dir "$work/d" || complain "the tar's program does not run"
 [[ $("$serve" findings --dir "$work/d") == "no findings" ]] || complain "the tar's program does not answer"
 
+# Under the LGPL: a file of its own, which anybody may replace, with its license where Debian's packages are.
+own=${serve%/bin/*}
+[[ -e $own/lib/ringfence-serve/libmicrohttpd.so.12 ]] || complain "libmicrohttpd is not a file of its own"
+if dpkg-query -W libmicrohttpd12 >/dev/null 2>&1; then
+  grep -q LGPL "$own/share/doc/ringfence-serve/licenses/libmicrohttpd12" || complain "no license of libmicrohttpd"
+fi
+
+# share/ of an installation, its bin/
+try_share() {
+  local command
+  for command in serve findings steer; do
+    describes "$1"/man/man1/ringfence-$command.1* "$2/ringfence-serve" $command --help
+  done
+  manuals "$1"/man/man1/*
+  completes_options "$1" "$2" ringfence-serve
+}
+try_share "${serve%/bin/*}/share" "${serve%/*}"
+
 if ((${#kinds[@]} == 2)); then
   deb=$(echo "$work"/first/*.deb)
   dpkg-deb -x "$deb" "$work/deb"
   dpkg-deb -f "$deb" Depends | grep -qE '^libc6 \(>= 2\.[0-9]+\), libmicrohttpd12.*libsqlite3-0' ||
     complain "Depends: $(dpkg-deb -f "$deb" Depends)"
   "$work/deb/usr/bin/ringfence-serve" findings --dir "$work/d" >/dev/null || complain "the package's program fails"
-  for command in serve findings steer; do
-    zcat "$work/deb/usr/share/man/man1/ringfence-$command.1.gz" | grep -q '^.TP' || complain "no manual of $command"
-  done
+  try_share "$work/deb/usr/share" "$work/deb/usr/bin"
   lint "$deb"
 fi
 

@@ -142,6 +142,8 @@ make_stage() {
   done
   stage_descriptions
   python3 "${from[manual]}" "$stage/bin/ringfence" "$stage/share"
+  [[ -z ${from[serve]-} ]] ||
+    python3 "${from[manual]}" --service "$stage/bin/ringfence-serve" "$version" "$stage/share"
   (cd -- "$stage" && find . ! -type d -printf '%P\n' | sort) >"$scratch/list"
   install -m 644 -- "$scratch/list" "$stage/$manifest"
   echo "$manifest" >>"$stage/$manifest"

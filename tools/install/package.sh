@@ -136,6 +136,7 @@ make_service_tar() {
   done < <(libraries_of "${from[portable]}")
   install -m 644 -- "${from[license]}" "$root/share/doc/ringfence-serve/LICENSE"
   install -m 644 -- "${from[unit]}" "$root/share/systemd/user/ringfence.service"
+  python3 "${from[manual]}" --service "${from[serve]}" "$version" "$root/share"
   tar -C "$work/root" --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner -cf - \
     "ringfence-serve-$version" | gzip -9n >"$folder/$name.tar.gz"
   finish "$name.tar.gz"
@@ -293,6 +294,7 @@ make_service_deb() {
   install -D -m 644 -- "${from[unit]}" "$root/usr/lib/systemd/user/ringfence.service"
   mkdir -p "$root/usr/share/doc/ringfence-serve"
   python3 "${from[manual]}" --service "${from[serve]}" "$version" "$root/usr/share"
+  mv -- "$root/usr/share/zsh/site-functions" "$root/usr/share/zsh/vendor-completions"
   gzip -9n "$root"/usr/share/man/man1/*.1
   stage_papers ringfence-serve "$version"
   service_control "$version" "$architecture" "$root" >"$work/control"

@@ -20,7 +20,7 @@ typedef enum row_id { DIR, AS, TO, OUTPUT, STATE, BUILD, ENV, NEW_IN, LIMIT, HEL
 
 static const rf_option rows[ROWS] = {
     [DIR] = {"dir", '\0', "DIR", "the collector's folder", NULL},
-    [AS] = {"as", '\0', "NAME", "sentry, otlp, sarif, json, junit, html or text", NULL},
+    [AS] = {"as", '\0', "TOOL", "sentry, otlp, sarif, json, junit, html or text", NULL},
     [TO] = {"to", '\0', "URL",
             "send there: the DSN of Sentry's kind, or the address of an OpenTelemetry collector\n"
             "(http://127.0.0.1:4318)",
@@ -192,7 +192,7 @@ static int run(int argc, char **argv) {
   int const first = rf_cli_options_read(&o, rows, (1U << ROWS) - 1, argc, argv);
   int status = RF_EXIT_USAGE;
   if (first >= 0 && a.cli.help) {
-    (void)puts("Usage: ringfence export --as NAME [OPTIONS]\n"
+    (void)puts("Usage: ringfence export --as TOOL [OPTIONS]\n"
                "\n"
                "Writes findings, each with its richest event, in the form of another tool, or sends them there.\n");
     rf_option_table_help(&o.table);
