@@ -145,9 +145,7 @@ protected:
     return *target_;
   }
 
-  const rf_exec_target &find(const ElfFile &elf, mode_t mode = 0755) {
-    return find(put("program", elf.bytes(), mode));
-  }
+  const rf_exec_target &find(const ElfFile &elf, mode_t mode = 0755) { return find(put("program", elf.bytes(), mode)); }
 
   std::string reason(const ElfFile &elf, mode_t mode = 0755) {
     const rf_exec_target &found = find(elf, mode);
