@@ -306,6 +306,9 @@ TEST_F(InterceptSignal, FaultsComeToUsOrToTheProgram) {
       EXPECT_FALSE(world.comes_to_us);
       rf_guarded_blocks.store = reinterpret_cast<rf_page_store *>(&the_store);
       EXPECT_TRUE(comes_to_us());
+      world.comes_to_us = false;
+      (void)sigprocmask(SIG_BLOCK, &set_of_test, nullptr);
+      EXPECT_TRUE(world.comes_to_us);
       if (by_signal) {
         (void)signal(number, SIG_DFL);
       } else {
