@@ -154,6 +154,23 @@ TEST(Output, AChildOfVforkHasAStandardErrorOfItsOwn) {
   });
 }
 
+TEST(Output, AStandardErrorThatIsClosedIsNone) {
+  int const one = make(folder() + "/one");
+  process("", [&] {
+    close(STDERR_FILENO);
+    close(STDIN_FILENO);
+    errno = 77;
+    rf_output_set_standard_error();
+    EXPECT_EQ(errno, 77);
+    put_at_standard_error(one);
+    say("a");
+    EXPECT_EQ(said, "") << "what came there later";
+    rf_output_keep_standard_error();
+    EXPECT_FALSE(is_open(STDIN_FILENO)) << "a copy takes the place of no stream";
+    errno = 77;
+  });
+}
+
 TEST(Output, StandardErrorThatWasClosedIsPutBackAtTheEnd) {
   std::string const in = folder();
   int const one = make(in + "/one");
