@@ -197,11 +197,11 @@ TEST_F(FatalSignals, AreAbortAloneWhereNothingElseIsToldOf) {
 
 TEST_F(FatalSignals, AFaultIsReportedAndItsInstructionRunsAgain) {
   rf_fatal_signals_init(check, false);
-  EXPECT_EQ(calls_of(SIGSEGV, SEGV_MAPERR), (Calls{"unwinder", "reserve stack", "settle", "unmapped", "fill",
-                                                   "crash 11", "default 11", "check 11"}));
-  EXPECT_EQ(calls_of(SIGBUS, BUS_ADRERR), (Calls{"unwinder", "reserve stack", "settle", "crash " + std::to_string(SIGBUS),
-                                                 "default " + std::to_string(SIGBUS),
-                                                 "check " + std::to_string(SIGBUS)}));
+  EXPECT_EQ(calls_of(SIGSEGV, SEGV_MAPERR),
+            (Calls{"unwinder", "reserve stack", "settle", "unmapped", "fill", "crash 11", "default 11", "check 11"}));
+  EXPECT_EQ(calls_of(SIGBUS, BUS_ADRERR),
+            (Calls{"unwinder", "reserve stack", "settle", "crash " + std::to_string(SIGBUS),
+                   "default " + std::to_string(SIGBUS), "check " + std::to_string(SIGBUS)}));
   EXPECT_EQ(calls_of(SIGFPE, FPE_INTDIV), (Calls{"unwinder", "reserve stack", "crash 8", "default 8", "check 8"}));
 }
 
@@ -238,9 +238,8 @@ TEST_F(FatalSignals, ASignalThatWasSentIsSentAgainOnceAllIsChecked) {
 TEST_F(FatalSignals, AFaultOfTheReportItselfIsNotReported) {
   rf_fatal_signals_init(check, false);
   world.faults_again = true;
-  EXPECT_EQ(calls_of(SIGFPE, FPE_INTDIV),
-            (Calls{"unwinder", "reserve stack", "crash 8", "unwinder", "reserve stack", "settle", "default 11",
-                   "check 11", "default 8", "check 8"}));
+  EXPECT_EQ(calls_of(SIGFPE, FPE_INTDIV), (Calls{"unwinder", "reserve stack", "crash 8", "unwinder", "reserve stack",
+                                                 "settle", "default 11", "check 11", "default 8", "check 8"}));
   EXPECT_EQ(calls_of(SIGFPE, FPE_INTDIV), (Calls{"unwinder", "reserve stack", "crash 8", "default 8", "check 8"}));
 }
 
@@ -248,8 +247,8 @@ TEST_F(FatalSignals, AFaultOfTheReportItselfIsNotReported) {
 
 TEST_F(FatalSignals, ThatAreSentToEndAProcessHaveItCheckedShortly) {
   rf_terminating_signals_init(check);
-  EXPECT_EQ(installed(), (std::vector<int>{SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGTERM,
-                                           SIGXCPU}));
+  EXPECT_EQ(installed(),
+            (std::vector<int>{SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGXCPU}));
   EXPECT_TRUE(world.again);
   for (auto const &[number, action] : world.installed) {
     EXPECT_EQ(action.sa_flags, SA_RESTART) << number;

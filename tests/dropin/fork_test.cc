@@ -240,8 +240,8 @@ TEST_F(ForkHandlers, MakeAChildAProcessOfItsOwn) {
   EXPECT_EQ(rf_process.findings, 0U);
   EXPECT_EQ(rf_process.start_ns, kNow);
   EXPECT_EQ(rf_process.options.leaks, RF_LEAKS_LOST);
-  Calls all = {"pages",  "guarded blocks", "heap",     "report lock", "reserve stack", "log", "seen sites",
-               "streams", "steering",      "collector", "tracing",    "dump"};
+  Calls all = {"pages",      "guarded blocks", "heap",     "report lock", "reserve stack", "log",
+               "seen sites", "streams",        "steering", "collector",   "tracing",       "dump"};
   if (RF_STACK_RULES) {
     all.emplace_back("stack rules");
   }

@@ -43,9 +43,9 @@ struct World {
   bool executable = true;
   const char *unchecked = nullptr;
   bool other_preload = false;
-  std::string closed; // the first string of the list that meets closed memory
+  std::string closed;             // the first string of the list that meets closed memory
   std::vector<std::string> waits; // what waitpid says
-  bool ignored[2] = {}; // SIGINT and SIGQUIT, by the program
+  bool ignored[2] = {};           // SIGINT and SIGQUIT, by the program
   FILE *stream = nullptr;
   sigset_t mask_meanwhile;
 };
@@ -319,8 +319,8 @@ TEST_F(InterceptExec, AProcessEndsBeforeAndGoesOnWhereItFails) {
     SCOPED_TRACE(way.theirs);
     std::string const file = way.finds.substr(way.finds.find(' ') + 1, way.finds.find(" [") - way.finds.find(' ') - 1);
     int result = 0;
-    EXPECT_EQ(calls_of([&] { result = way.call(); }),
-              (Calls{"reserve stack", way.finds, "end of trace", "executable? " + file, "end 0", way.theirs, "resume"}));
+    EXPECT_EQ(calls_of([&] { result = way.call(); }), (Calls{"reserve stack", way.finds, "end of trace",
+                                                             "executable? " + file, "end 0", way.theirs, "resume"}));
     EXPECT_EQ(result, -1);
     EXPECT_EQ(errno, ENOENT) << "its own error";
   }
@@ -354,11 +354,11 @@ TEST_F(InterceptExec, AProgramThatIsNotCheckedIsToldOfUntilItFails) {
 
 TEST_F(InterceptExec, AProgramThatNeedsAnotherLibraryHasItInItsEnvironment) {
   world.other_preload = true;
-  EXPECT_TRUE(has(calls_of([] { (void)execve("/p", kArguments, kEnvironment); }),
-                  "execve /p [a0 a1] [E=0 LD_PRELOAD=other]"));
+  EXPECT_TRUE(
+      has(calls_of([] { (void)execve("/p", kArguments, kEnvironment); }), "execve /p [a0 a1] [E=0 LD_PRELOAD=other]"));
   EXPECT_TRUE(has(calls_of([] { (void)execvp("p", kArguments); }), "execvpe p [a0 a1] [M=0 LD_PRELOAD=other]"));
-  EXPECT_TRUE(has(calls_of([] { (void)fexecve(7, kArguments, kEnvironment); }),
-                  "fexecve 7 [a0 a1] [E=0 LD_PRELOAD=other]"));
+  EXPECT_TRUE(
+      has(calls_of([] { (void)fexecve(7, kArguments, kEnvironment); }), "fexecve 7 [a0 a1] [E=0 LD_PRELOAD=other]"));
   pid_t pid = 0;
   EXPECT_TRUE(has(calls_of([&] { (void)posix_spawn(&pid, "/p", nullptr, nullptr, kArguments, kEnvironment); }),
                   "posix_spawn /p [a0 a1] [E=0 LD_PRELOAD=other]"));

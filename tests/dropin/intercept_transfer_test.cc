@@ -239,6 +239,20 @@ TEST_F(InterceptMessage, ThatCannotBeReadOrIsTooLongIsNotRead) {
   EXPECT_EQ(after(true, -1), Looks()) << "no memory is closed";
 }
 
+// The system knows no flags yet, and says so.
+TEST_F(InterceptTransfer, CallsOnOtherProcessesReachTheSystemAsTheyAre) {
+  iovec const from = {page(1), 10};
+  iovec const to = {page(2), 10};
+  std::memset(page(1), 'x', 10);
+  for (auto const each : {process_vm_readv, process_vm_writev}) {
+    errno = 0;
+    EXPECT_EQ(each(getpid(), &to, 1, &from, 1, 1), -1);
+    EXPECT_EQ(errno, EINVAL);
+  }
+  ssize_t const copied = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
+  EXPECT_TRUE(copied == 10 ? *page(2, 9) == 'x' : copied == -1) << "unless a sandbox refuses it";
+}
+
 // ---- Strings and pieces ----
 
 Looks after_pieces(const std::vector<rf_transfer_piece> &pieces) {

@@ -71,8 +71,8 @@ struct World {
   size_t page_findings = 0;
   const rf_origin *origin = nullptr; // of the last sweep
   uintptr_t caller = 0;
-  uintptr_t sp = 0;         // below which leaks are not looked for
-  rf_leak_summary leaks{};  // found, and told
+  uintptr_t sp = 0;        // below which leaks are not looked for
+  rf_leak_summary leaks{}; // found, and told
   bool leaks_told = false;
   std::string unchecked;
   rf_process_exit exit{};
@@ -542,9 +542,9 @@ TEST_F(Lifecycle, IsToldAsTheSystemTellsIt) {
     std::string kind;
     int number;
   } const rows[] = {
-      {RF_ENDING_EXIT, 0x105, "status", 5},       {RF_ENDING_ABRUPT, 300, "status", 44},
-      {RF_ENDING_EXEC, 0, "exec", 0},             {RF_ENDING_EXEC, -1, "none", 0},
-      {RF_ENDING_TERMINATED, 15, "signal", 15},   {RF_ENDING_SIGNAL, 11, "signal", 11},
+      {RF_ENDING_EXIT, 0x105, "status", 5},     {RF_ENDING_ABRUPT, 300, "status", 44},
+      {RF_ENDING_EXEC, 0, "exec", 0},           {RF_ENDING_EXEC, -1, "none", 0},
+      {RF_ENDING_TERMINATED, 15, "signal", 15}, {RF_ENDING_SIGNAL, 11, "signal", 11},
       {RF_ENDING_EXIT, -1, "unknown", 0},
   };
   for (uint64_t const findings : {0, 1}) {
@@ -662,11 +662,30 @@ TEST_F(LifecycleBegin, DoesEachThingOnceWhereWhatItNeedsIsThere) {
   rf_process.options.sweep_every = 500;
   rf_process.options.sweep_budget = 20;
   Calls const done = begin();
-  EXPECT_EQ(done, (Calls{"watch forks",     "port watches forks", "init",        "set stderr",  "configure",
-                         "suppressions",    "forward",            "policy",      "collector",   "caller",
-                         "roots",           "fatal",              "snapshot signal", "snapshot warning",
-                         "dump signal",     "terminating",        "trace",       "pages begin", "steering",
-                         "sampling",        "way",                "every 500",   "budget 20",   "begin"}));
+  EXPECT_EQ(done, (Calls{"watch forks",
+                         "port watches forks",
+                         "init",
+                         "set stderr",
+                         "configure",
+                         "suppressions",
+                         "forward",
+                         "policy",
+                         "collector",
+                         "caller",
+                         "roots",
+                         "fatal",
+                         "snapshot signal",
+                         "snapshot warning",
+                         "dump signal",
+                         "terminating",
+                         "trace",
+                         "pages begin",
+                         "steering",
+                         "sampling",
+                         "way",
+                         "every 500",
+                         "budget 20",
+                         "begin"}));
   EXPECT_TRUE(world.library) << "known when options are read";
   EXPECT_NE(rf_process.halting, nullptr);
   EXPECT_EQ(world.log, "");

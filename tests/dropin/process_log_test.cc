@@ -33,9 +33,10 @@ struct World {
   std::string said;
   pid_t process = 4711;
   uint64_t now = 50000;
+  std::string path = "/bin/\"program";
   bool has_path = true;
   bool has_collector = true;
-  bool told = true;  // to the collector
+  bool told = true;   // to the collector
   bool claims = true; // the right to tell it
   std::vector<unsigned> patience;
   bool *flag = nullptr;
@@ -63,8 +64,8 @@ uint64_t __wrap_rf_host_now_ns() {
   return world.now;
 }
 bool __wrap_rf_modules_program_path(char *out, size_t room) {
-  EXPECT_GT(room, 20U);
-  std::strcpy(out, "/bin/\"program");
+  EXPECT_GT(room, world.path.size());
+  std::strcpy(out, world.path.c_str());
   return world.has_path;
 }
 void rf_cache_figures_of_all(rf_cache_figures *out) {
@@ -165,8 +166,8 @@ protected:
     return found;
   }
 
-  static void end(const char *kind = "status", const rf_leak_summary *leaks = nullptr,
-                  const char *unchecked = nullptr, uint64_t findings = 0) {
+  static void end(const char *kind = "status", const rf_leak_summary *leaks = nullptr, const char *unchecked = nullptr,
+                  uint64_t findings = 0) {
     world.written.clear();
     world.said.clear();
     rf_process_exit const exit = {kind, 5};
@@ -176,9 +177,9 @@ protected:
   void suppress(const std::string &text) {
     rf_sink const nowhere = {ignore, nullptr};
     rules_text_ = text;
-    EXPECT_EQ(rf_suppressions_parse(&rf_process.log.suppressions, rules_text_.data(), rules_text_.size(), "rules",
-                                    &nowhere),
-              0U);
+    EXPECT_EQ(
+        rf_suppressions_parse(&rf_process.log.suppressions, rules_text_.data(), rules_text_.size(), "rules", &nowhere),
+        0U);
   }
 
   static constexpr rf_leak_summary kLeaks = {true, nullptr, 1, 21, 22, 23, 24};
@@ -200,10 +201,21 @@ TEST_F(ProcessLog, ASummaryHasTheFiguresOfHeapAndPages) {
     const char *name;
     long long value;
   } const figures[] = {
-      {"version", 1},        {"pid", 4711},        {"time_ns", 50000},     {"duration_ns", 30000},
-      {"allocations", 105},  {"bytes", 9400},      {"peak", 7070},         {"live_blocks", 13},
-      {"live_bytes", 630},   {"findings", 4},      {"unpaged_blocks", 3},  {"leaked_blocks", 21},
-      {"leaked_bytes", 22},  {"unlisted_leaked_blocks", 23},               {"unlisted_leaked_bytes", 24},
+      {"version", 1},
+      {"pid", 4711},
+      {"time_ns", 50000},
+      {"duration_ns", 30000},
+      {"allocations", 105},
+      {"bytes", 9400},
+      {"peak", 7070},
+      {"live_blocks", 13},
+      {"live_bytes", 630},
+      {"findings", 4},
+      {"unpaged_blocks", 3},
+      {"leaked_blocks", 21},
+      {"leaked_bytes", 22},
+      {"unlisted_leaked_blocks", 23},
+      {"unlisted_leaked_bytes", 24},
   };
   for (auto const &figure : figures) {
     EXPECT_EQ(line[figure.name].number, figure.value) << figure.name;
@@ -270,6 +282,13 @@ TEST_F(ProcessLog, AChildCountsWhatIsItsOwn) {
   rf_process_log_forked();
   end();
   EXPECT_EQ(world.said, "ringfence: process 4711 ends: allocations 0, bytes 0, peak 21210, findings 0\n");
+}
+
+TEST_F(ProcessLog, ALineHasRoomForTheLongestPath) {
+  world.path = std::string(1000, '\1');
+  end("status", &kLeaks, "no time", 4);
+  EXPECT_EQ(lines().at(0)["program"].text.size(), 6 * world.path.size()) << "each character escaped";
+  EXPECT_EQ(lines().at(0)["blocks_unchecked_because"].text, "no time");
 }
 
 // ---- Other lines ----

@@ -2,6 +2,7 @@
 // locked, and what a child of fork has of it.
 #define _Static_assert static_assert
 extern "C" {
+#include "checkers/dropin/runtime/signals.h"
 #include "checkers/dropin/runtime/thread.h"
 #include "checkers/os/forbidden_calls.h"
 #include <ringfence/port.h>
@@ -11,6 +12,7 @@ extern "C" {
 #include "tests/dropin/alone.h"
 
 #include <atomic>
+#include <csignal>
 #include <cstdio>
 #include <fstream>
 #include <gtest/gtest.h>
@@ -36,6 +38,7 @@ public:
           id_ = rf_port_thread_id();
           wait_for(begin_);
           rf_thread_begin(count_end);
+          rf_thread_begin(count_end); // as at each allocation
           begun_ = true;
           wait_for(end_);
         }) {
@@ -206,6 +209,45 @@ TEST(DropinThread, OfAChildThatHasNoCacheYetIsNone) {
       EXPECT_FALSE(is_listed(static_cast<uint32_t>(getpid())));
       _exit(testing::Test::HasFailure() ? 1 : 0);
     });
+  });
+}
+
+void look_at_end() {
+  EXPECT_TRUE(rf_current_thread.ended) << "nobody gives it a cache any more";
+  lock();
+  EXPECT_TRUE(is_listed(rf_current_thread.id)) << "its memory is still looked at";
+  rf_thread_unlock();
+  alone([] {
+    rf_thread_fork_child();
+    EXPECT_FALSE(is_listed(static_cast<uint32_t>(getpid()))) << "it would never leave";
+    _exit(testing::Test::HasFailure() ? 1 : 0);
+  });
+  count_end();
+}
+
+TEST(DropinThread, HasEndedForOthersWhenItsCacheIsLeft) {
+  alone([] {
+    rf_thread_init();
+    std::thread([] { rf_thread_begin(look_at_end); }).join();
+    EXPECT_EQ(ended, 1);
+  });
+}
+
+TEST(DropinThread, ThatBeginsWithAllSignalsBlockedHasItsFaultsTold) {
+  alone([] {
+    sigset_t all;
+    sigset_t now;
+    rf_thread_init();
+    rf_signals_keep_faults_open();
+    sigfillset(&all);
+    ASSERT_EQ(pthread_sigmask(SIG_SETMASK, &all, nullptr), 0);
+    std::thread([&] {
+      rf_thread_begin(count_end);
+      (void)pthread_sigmask(SIG_SETMASK, nullptr, &now);
+    }).join();
+    EXPECT_EQ(sigismember(&now, SIGSEGV), 0);
+    EXPECT_EQ(sigismember(&now, SIGBUS), 0);
+    EXPECT_EQ(sigismember(&now, SIGTERM), 1);
   });
 }
 
