@@ -1,5 +1,5 @@
-// The check in the background (checkers/dropin/process/background_check.c): by which thread, how often, and behind which
-// lock. The heap, the thread and its pauses are this test's own.
+// The check in the background (checkers/dropin/process/background_check.c): by which thread, how often, and behind
+// which lock. The heap, the thread and its pauses are this test's own.
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/dropin/heap/walk.h"

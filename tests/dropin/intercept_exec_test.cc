@@ -1,6 +1,6 @@
-// Calls that start another program (checkers/dropin/process/intercept_exec.c): which function behind is called with what,
-// what the process does before and after, and which environment a program gets that needs another library. The functions
-// behind, and what is found out about programs, are this test's own.
+// Calls that start another program (checkers/dropin/process/intercept_exec.c): which function behind is called with
+// what, what the process does before and after, and which environment a program gets that needs another library. The
+// functions behind, and what is found out about programs, are this test's own.
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/dropin/inspect/process_log.h"

@@ -1,6 +1,6 @@
 // Calls on descriptors and streams that the library stands in for (intercept_files.c, intercept_descriptors.c in
-// checkers/dropin/process): what reaches the system, what is standard error from then on, and that the descriptor of the
-// page store stays. The functions behind, and the system, are this test's own.
+// checkers/dropin/process): what reaches the system, what is standard error from then on, and that the descriptor of
+// the page store stays. The functions behind, and the system, are this test's own.
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/dropin/process/intercept_files.h"

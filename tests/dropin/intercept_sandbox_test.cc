@@ -1,5 +1,6 @@
-// Calls by which a program restricts itself (checkers/dropin/process/intercept_sandbox.c): what is made ready before, in
-// which order, and that each call reaches the system as it was made. The system, and who makes ready, are this test's own.
+// Calls by which a program restricts itself (checkers/dropin/process/intercept_sandbox.c): what is made ready
+// before, in which order, and that each call reaches the system as it was made. The system, and who makes ready, are
+// this test's own.
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/dropin/heap/cache.h"

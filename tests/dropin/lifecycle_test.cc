@@ -1,6 +1,6 @@
 // The beginning and the end of a process (checkers/dropin/process/lifecycle.c): what is checked at which end, for how
-// long and behind which locks, with which status it ends, and whom it leaves to another tool. All that it calls, and the
-// clock, are this test's own.
+// long and behind which locks, with which status it ends, and whom it leaves to another tool. All that it calls, and
+// the clock, are this test's own.
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/checked/mode_options.h"
