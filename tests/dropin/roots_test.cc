@@ -22,8 +22,8 @@ extern "C" {
 #include <ctime>
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <string>
 #include <netinet/in.h>
+#include <string>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
