@@ -141,16 +141,16 @@ protected:
   }
 
   // Figures that all differ.
-  static void grow(uint64_t n) {
+  static void grow(size_t n) {
     world.heap.counters.allocations = 100 * n;
     world.heap.counters.peak = 7000 * n;
-    world.heap.counters.blocks = static_cast<size_t>(11 * n);
-    world.heap.counters.used = static_cast<size_t>(600 * n);
+    world.heap.counters.blocks = 11 * n;
+    world.heap.counters.used = 600 * n;
     world.heap.requested = 9000 * n;
     world.pages.counters.allocations = 5 * n;
     world.pages.counters.peak = 70 * n;
-    world.pages.counters.blocks = static_cast<size_t>(2 * n);
-    world.pages.counters.used = static_cast<size_t>(30 * n);
+    world.pages.counters.blocks = 2 * n;
+    world.pages.counters.used = 30 * n;
     world.pages.bytes = 400 * n;
     world.unpaged = 3 * n;
   }
