@@ -584,6 +584,15 @@ TEST(Process, LeavesAFileAloneThatHasTheNumberOfStandardErrorByChance) {
   unlink(data.c_str());
 }
 
+// A program that leaves at once has not freed what it holds.
+TEST(Process, LooksForLeaksWhereItExitsAndNotWhereItLeavesAtOnce) {
+  for (const char *const how : {"return", "exit", "_exit", "quick_exit"}) {
+    bool const exits = std::string(how).find('_') == std::string::npos;
+    Result const result = run({program("process"), how}, with("summary=1"));
+    EXPECT_EQ(result.last("summary")["leaks_checked"].kind, exits ? Json::kTrue : Json::kFalse) << how;
+  }
+}
+
 // "Nothing found" and "not looked for" are not the same.
 TEST(Process, SaysThatAndWhyLeaksWereNotLookedFor) {
   How how = with("");

@@ -23,6 +23,7 @@ extern "C" {
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <map>
+#include <netinet/in.h>
 #include <string>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -617,9 +618,37 @@ TEST_F(KernelRoots, MessagesInASocketStayThere) {
   EXPECT_EQ(recv(ends[0], got, sizeof got, 0), static_cast<ssize_t>(sent.size()));
 }
 
+TEST_F(KernelRoots, BytesFarInAPipeAreSeenAsWell) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  std::string const sent = std::string(9000, 'x') + message_of(kWord);
+  ASSERT_EQ(write(mine(ends[1]), sent.data(), sent.size()), static_cast<ssize_t>(sent.size()));
+  read(mine(ends[0]));
+  EXPECT_EQ(times(kWord), 1);
+}
+
+// They may come from anywhere, and no other process has pointers of this one.
+TEST_F(KernelRoots, MessagesOfTheNetworkAreNotLookedAt) {
+  int const own = mine(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address = {};
+  socklen_t length = sizeof address;
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  std::string const sent = message_of(kWord);
+  if (bind(own, reinterpret_cast<sockaddr *>(&address), sizeof address) != 0 ||
+      getsockname(own, reinterpret_cast<sockaddr *>(&address), &length) != 0 ||
+      sendto(own, sent.data(), sent.size(), 0, reinterpret_cast<sockaddr *>(&address), length) < 0) {
+    GTEST_SKIP() << "there is no network here, not even this machine's own";
+  }
+  read(own);
+  EXPECT_EQ(times(kWord), 0);
+  char got[64];
+  EXPECT_EQ(recv(own, got, sizeof got, MSG_DONTWAIT), static_cast<ssize_t>(sent.size()));
+}
+
 // More than the buffer takes at once.
 TEST_F(KernelRoots, AllThatAnEpollWatchesIsKept) {
-  constexpr uintptr_t kMany = 800;
+  constexpr uintptr_t kMany = 950;
   int const all = mine(epoll_create1(EPOLL_CLOEXEC));
   int const event = mine(eventfd(0, EFD_CLOEXEC));
   for (uintptr_t i = 0; i < kMany; i++) {

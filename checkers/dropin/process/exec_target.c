@@ -20,7 +20,7 @@
 #include "checkers/os/library_kind.h"
 
 #define VARIABLE "LD_PRELOAD="
-#define SCRIPTS_DEEP 5   /* Linux follows this many scripts that are interpreters of scripts */
+#define SCRIPTS_DEEP 5   /* Linux follows this many scripts to a program */
 #define FIRST_LINE 256   /* of which it reads so much */
 #define MOST_SEGMENTS 64 /* of a program that is looked at */
 
@@ -350,7 +350,7 @@ void rf_exec_target_find(const char *file, bool search, char *const envp[], rf_e
   } else {
     memcpy(out->file, file, strlen(file) + 1);
   }
-  for (int i = 0; found && i < SCRIPTS_DEEP; i++) {
+  for (int scripts = 0; found && scripts <= SCRIPTS_DEEP; scripts++) {
     int const fd = open_program(out->file);
     found = fd >= 0 && follow_script(fd, out->file);
     if (fd >= 0 && !found) {

@@ -134,7 +134,9 @@ static sighandler_t unwrapped(int sig, sighandler_t handler) {
 RF_EXPORT sighandler_t signal(int sig, sighandler_t handler) {
   const rf_handler *const ours = rf_handler_of(sig);
   sighandler_t const old = unwrapped(sig, rf_libc_signal(sig, handler));
-  note(sig, handler == SIG_DFL);
+  if (old != SIG_ERR) {
+    note(sig, handler == SIG_DFL);
+  }
   if (ours == NULL || old == SIG_ERR) {
     return old;
   }

@@ -1,0 +1,271 @@
+// What is done around a fork (checkers/dropin/process/fork.c): in which order locks are taken and given back, that no
+// handler runs meanwhile, and what a child begins anew. All that it calls is this test's own.
+#define _Static_assert static_assert
+extern "C" {
+#include "checkers/dropin/inspect/heap_dump.h"
+#include "checkers/dropin/inspect/process_log.h"
+#include "checkers/dropin/malloc/guarded_blocks.h"
+#include "checkers/dropin/malloc/steer.h"
+#include "checkers/dropin/malloc/trace_hook.h"
+#include "checkers/dropin/process/fork.h"
+#include "checkers/dropin/process/stream_list.h"
+#include "checkers/dropin/runtime/own_cache.h"
+#include "checkers/dropin/runtime/state.h"
+#include "checkers/os/host.h"
+#include "checkers/os/reserve_stack.h"
+#include "checkers/os/seen_sites.h"
+#include "checkers/os/stack_rules.h"
+#include "checkers/report/collector.h"
+}
+#undef _Static_assert
+
+#include <algorithm>
+#include <csignal>
+#include <gtest/gtest.h>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+namespace {
+
+struct World {
+  std::vector<std::string> calls;
+  bool masked = true; // at each of them
+  bool streams = true;
+  rf_fork_kind kind = RF_FORK_OF_ONE;
+  bool renewed = true; // rf_process is the child's where it must be
+};
+
+World world;
+
+void (*prepare)();
+void (*parent)();
+void (*child)();
+void *module_of_handlers = &world;
+
+constexpr uint64_t kNow = 12345;
+constexpr int kSome[] = {SIGHUP, SIGALRM, SIGUSR1, SIGSEGV, SIGPROF, 40};
+
+bool all_blocked() {
+  sigset_t now;
+  EXPECT_EQ(pthread_sigmask(SIG_SETMASK, nullptr, &now), 0);
+  return std::all_of(std::begin(kSome), std::end(kSome), [&](int number) { return sigismember(&now, number) == 1; });
+}
+
+void call(const char *name) {
+  world.calls.emplace_back(name);
+  world.masked = world.masked && all_blocked();
+}
+
+// Of a part that tells who it is, or writes in this process's name.
+void call_as_child(const char *name) {
+  call(name);
+  world.renewed = world.renewed && rf_process.id == getpid() && rf_process.forked && !rf_process.ended &&
+                  rf_process.findings == 0 && rf_process.start_ns == kNow;
+}
+
+} // namespace
+
+extern "C" {
+
+rf_process_state rf_process;
+
+int __wrap___register_atfork(void (*before)(), void (*in_parent)(), void (*in_child)(), void *module) {
+  prepare = before;
+  parent = in_parent;
+  child = in_child;
+  module_of_handlers = module;
+  return 0;
+}
+
+bool rf_stream_list_lock() {
+  call("streams");
+  return world.streams;
+}
+void rf_stream_list_unlock() {
+  call("streams");
+}
+void rf_stream_list_reset() {
+  call("streams");
+}
+
+void rf_tracing_fork_prepare() {
+  call("tracing");
+}
+void rf_tracing_fork_parent() {
+  call("tracing");
+}
+void rf_tracing_fork_child() {
+  call_as_child("tracing");
+}
+
+void rf_own_cache_fork_prepare() {
+  call("heap");
+}
+void rf_own_cache_fork_parent() {
+  call("heap");
+}
+rf_fork_kind rf_own_cache_fork_child() {
+  call("heap");
+  return world.kind;
+}
+
+void rf_page_lock_all() {
+  call("pages");
+}
+void rf_page_unlock_all() {
+  call("pages");
+}
+void rf_page_unlock_all_in_child() {
+  call("pages");
+}
+
+void rf_guarded_blocks_forked() {
+  call("guarded blocks");
+}
+void rf_guarded_blocks_inherit() {
+  call("inherited");
+}
+
+uint64_t __wrap_rf_port_now_ns() {
+  return kNow;
+}
+
+void __wrap_rf_host_report_lock_reset() {
+  call("report lock");
+}
+void rf_reserve_stack_forked() {
+  call("reserve stack");
+}
+#if RF_STACK_RULES
+void __wrap_rf_stack_rules_reset() {
+  call("stack rules");
+}
+#endif
+void rf_process_log_forked() {
+  call_as_child("log");
+}
+void __wrap_rf_seen_sites_forget() {
+  call("seen sites");
+}
+void rf_steer_forked() {
+  call_as_child("steering");
+}
+void __wrap_rf_collector_forked() {
+  call_as_child("collector");
+}
+void rf_heap_dump_forked() {
+  call_as_child("dump");
+}
+}
+
+namespace ringfence_test {
+namespace {
+
+using Calls = std::vector<std::string>;
+
+class ForkHandlers : public testing::Test {
+protected:
+  ForkHandlers() {
+    world = World();
+    rf_process.id = 1;
+    rf_process.forked = false;
+    rf_process.ended = true;
+    rf_process.findings = 7;
+    rf_process.start_ns = 1;
+    rf_process.options.leaks = RF_LEAKS_LOST;
+    rf_fork_init();
+  }
+
+  static Calls calls_of(void (*handler)()) {
+    world.calls.clear();
+    handler();
+    return world.calls;
+  }
+
+  static Calls sorted(Calls calls) {
+    std::sort(calls.begin(), calls.end());
+    return calls;
+  }
+};
+
+TEST_F(ForkHandlers, StayWhenAnyModuleIsUnloaded) {
+  EXPECT_EQ(module_of_handlers, nullptr);
+}
+
+// Streams first, whose functions allocate; then who records allocations, the heap, and the pages that it asks for.
+TEST_F(ForkHandlers, TakeLocksFromTheOutsideInAndGiveThemBackTheOtherWay) {
+  Calls const taken = calls_of(prepare);
+  EXPECT_EQ(taken, (Calls{"streams", "tracing", "heap", "pages"}));
+  EXPECT_EQ(calls_of(parent), Calls(taken.rbegin(), taken.rend()));
+}
+
+TEST_F(ForkHandlers, LeaveStreamsAloneThatWereNotLocked) {
+  world.streams = false;
+  (void)calls_of(prepare);
+  EXPECT_EQ(calls_of(parent), (Calls{"pages", "heap", "tracing"}));
+  (void)calls_of(prepare);
+  Calls const again = calls_of(child);
+  EXPECT_EQ(std::count(again.begin(), again.end(), "streams"), 0);
+}
+
+TEST_F(ForkHandlers, LetNoHandlerRunUntilAllLocksAreFree) {
+  for (void (*const after)() : {parent, child}) {
+    sigset_t one;
+    sigset_t now;
+    sigemptyset(&one);
+    sigaddset(&one, SIGUSR2);
+    ASSERT_EQ(pthread_sigmask(SIG_SETMASK, &one, nullptr), 0);
+    (void)calls_of(prepare);
+    EXPECT_TRUE(all_blocked());
+    (void)calls_of(after);
+    EXPECT_TRUE(world.masked);
+    ASSERT_EQ(pthread_sigmask(SIG_SETMASK, nullptr, &now), 0);
+    EXPECT_EQ(sigismember(&now, SIGUSR2), 1) << "as it was";
+    for (int const number : kSome) {
+      EXPECT_EQ(sigismember(&now, number), 0) << number;
+    }
+    sigemptyset(&one);
+    ASSERT_EQ(pthread_sigmask(SIG_SETMASK, &one, nullptr), 0);
+  }
+}
+
+TEST_F(ForkHandlers, MakeAChildAProcessOfItsOwn) {
+  (void)calls_of(prepare);
+  Calls const done = calls_of(child);
+  EXPECT_TRUE(world.renewed) << "before anybody tells who it is";
+  EXPECT_EQ(rf_process.id, getpid());
+  EXPECT_TRUE(rf_process.forked);
+  EXPECT_FALSE(rf_process.ended);
+  EXPECT_EQ(rf_process.findings, 0U);
+  EXPECT_EQ(rf_process.start_ns, kNow);
+  EXPECT_EQ(rf_process.options.leaks, RF_LEAKS_LOST);
+  Calls all = {"pages",      "guarded blocks", "heap",     "report lock", "reserve stack", "log",
+               "seen sites", "streams",        "steering", "collector",   "tracing",       "dump"};
+  if (RF_STACK_RULES) {
+    all.emplace_back("stack rules");
+  }
+  EXPECT_EQ(sorted(done), sorted(all));
+  EXPECT_EQ((Calls{done.begin(), done.begin() + 3}), (Calls{"pages", "guarded blocks", "heap"}))
+      << "the rest may allocate";
+}
+
+// It leaks only what it allocates itself: threads that it does not have held the rest.
+TEST_F(ForkHandlers, LeaveAChildOfSeveralThreadsWithBlocksThatAreNotItsOwn) {
+  world.kind = RF_FORK_OF_MANY;
+  (void)calls_of(prepare);
+  Calls const done = calls_of(child);
+  EXPECT_EQ(std::count(done.begin(), done.end(), "inherited"), 1);
+  EXPECT_EQ(rf_process.options.leaks, RF_LEAKS_LOST);
+}
+
+TEST_F(ForkHandlers, LetNobodyLookForLeaksInAChildThatWasMadeInsideTheHeap) {
+  world.kind = RF_FORK_INSIDE;
+  (void)calls_of(prepare);
+  Calls const done = calls_of(child);
+  EXPECT_EQ(std::count(done.begin(), done.end(), "inherited"), 0);
+  EXPECT_EQ(rf_process.options.leaks, RF_LEAKS_NONE);
+}
+
+} // namespace
+} // namespace ringfence_test

@@ -1,0 +1,203 @@
+// Calls by which a program restricts itself (checkers/dropin/process/intercept_sandbox.c): what is made ready
+// before, in which order, and that each call reaches the system as it was made. The system, and who makes ready, are
+// this test's own.
+#define _Static_assert static_assert
+extern "C" {
+#include "checkers/dropin/heap/cache.h"
+#include "checkers/dropin/malloc/forward.h"
+#include "checkers/dropin/malloc/page_time.h"
+#include "checkers/dropin/process/intercept_files.h"
+#include "checkers/dropin/runtime/output.h"
+#include "checkers/dropin/runtime/sandbox.h"
+#include "checkers/dropin/runtime/state.h"
+#include "checkers/dropin/runtime/thread.h"
+}
+#undef _Static_assert
+
+#include <cerrno>
+#include <cstdarg>
+#include <cstring>
+#include <dlfcn.h>
+#include <functional>
+#include <gtest/gtest.h>
+#include <string>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+#include <vector>
+
+namespace {
+
+struct World {
+  std::vector<std::string> calls;
+  int result = 0;
+};
+
+World world;
+char the_filter;
+
+void call(const std::string &what) {
+  world.calls.push_back(what);
+}
+
+int their_prctl(int option, ...) {
+  std::string text = "prctl " + std::to_string(option);
+  va_list list;
+  va_start(list, option);
+  for (int i = 0; i < 4; i++) {
+    text += " " + std::to_string(va_arg(list, unsigned long));
+  }
+  va_end(list);
+  call(text);
+  return world.result;
+}
+
+} // namespace
+
+extern "C" {
+
+void *__real_dlsym(void *handle, const char *name);
+
+void *__wrap_dlsym(void *handle, const char *name) {
+  return std::strcmp(name, "prctl") == 0 ? reinterpret_cast<void *>(their_prctl) : __real_dlsym(handle, name);
+}
+
+void __wrap_rf_page_store_settle() {
+  call("pages settle");
+}
+void rf_page_time_settle() {
+  call("time settles");
+}
+void __wrap_rf_output_keep_log() {
+  call("keep log");
+}
+void __wrap_rf_page_signals_keep(bool keeps) {
+  call(keeps ? "keep signals" : "let signals go");
+}
+void __wrap_rf_host_keep() {
+  call("keep time");
+}
+unsigned __wrap_rf_host_unwind(uintptr_t *, unsigned max) {
+  call("unwind " + std::to_string(max));
+  return 0;
+}
+rf_cache *__wrap_rf_enter_slow() {
+  call("heap");
+  return nullptr; // there is no memory
+}
+void rf_forward_settle() {
+  call("forward settles");
+}
+void __wrap_rf_sandbox_entered(unsigned long mode, const void *filter) {
+  call("entered " + std::to_string(mode) + (filter == &the_filter ? " by the filter" : ""));
+}
+}
+
+namespace ringfence_test {
+namespace {
+
+using Calls = std::vector<std::string>;
+
+class InterceptSandbox : public testing::Test {
+protected:
+  InterceptSandbox() {
+    world = World();
+    rf_process.checked = false;
+    rf_intercept_sandbox_init();
+  }
+
+  static Calls calls_of(const std::function<void()> &act) {
+    world.calls.clear();
+    act();
+    return world.calls;
+  }
+
+  static Calls with(Calls calls, const Calls &more) {
+    calls.insert(calls.end(), more.begin(), more.end());
+    return calls;
+  }
+};
+
+const Calls kReady = {"pages settle", "time settles", "keep log",       "keep signals",
+                      "keep time",    "unwind 1",     "forward settles"};
+
+std::string number_of(const void *p) {
+  return std::to_string(reinterpret_cast<uintptr_t>(p));
+}
+
+TEST_F(InterceptSandbox, EverythingIsReadyBeforeTheProgramIsInIt) {
+  std::string const seccomp = "prctl " + std::to_string(PR_SET_SECCOMP) + " ";
+  int result = 7;
+  EXPECT_EQ(calls_of([&] { result = prctl(PR_SET_SECCOMP, 2UL, &the_filter, 3UL, 4UL); }),
+            with(kReady, {seccomp + "2 " + number_of(&the_filter) + " 3 4", "entered 2 by the filter"}));
+  EXPECT_EQ(result, 0);
+  EXPECT_EQ(calls_of([&] { result = prctl(PR_SET_SECCOMP, 1UL, 0UL, 0UL, 0UL); }),
+            with(kReady, {seccomp + "1 0 0 0", "entered 1"}));
+}
+
+// Strict mode lets nobody ask for memory.
+TEST_F(InterceptSandbox, TheHeapHasSomeMemoryBeforeStrictMode) {
+  rf_process.checked = true;
+  EXPECT_EQ(calls_of([] { (void)prctl(PR_SET_SECCOMP, 1UL, 0UL, 0UL, 0UL); }).front(), "heap");
+  EXPECT_EQ(calls_of([] { (void)prctl(PR_SET_SECCOMP, 2UL, 0UL, 0UL, 0UL); }).front(), kReady.front());
+  EXPECT_EQ(calls_of([] { (void)syscall(SYS_seccomp, 0, ~0U, nullptr); }).front(), "heap");
+  EXPECT_EQ(calls_of([] { (void)syscall(SYS_seccomp, 1, ~0U, &the_filter); }).front(), kReady.front());
+}
+
+TEST_F(InterceptSandbox, ASandboxThatIsRefusedRestrictsNothing) {
+  world.result = -1;
+  int result = 7;
+  Calls const all = calls_of([&] { result = prctl(PR_SET_SECCOMP, 2UL, &the_filter, 0UL, 0UL); });
+  EXPECT_EQ(result, -1);
+  EXPECT_EQ(all.back(), "let signals go");
+  EXPECT_EQ(all.size(), kReady.size() + 2);
+}
+
+// A filter may be next, and that by a way that nobody sees.
+TEST_F(InterceptSandbox, WhoGivesUpPrivilegesIsLeftWithFewerCalls) {
+  EXPECT_EQ(calls_of([] { (void)prctl(PR_SET_NO_NEW_PRIVS, 1UL, 2UL, 3UL, 4UL); }),
+            (Calls{"pages settle", "time settles", "prctl " + std::to_string(PR_SET_NO_NEW_PRIVS) + " 1 2 3 4"}));
+  EXPECT_EQ(calls_of([] { (void)prctl(PR_GET_NO_NEW_PRIVS, 1UL, 2UL, 3UL, 4UL); }),
+            (Calls{"prctl " + std::to_string(PR_GET_NO_NEW_PRIVS) + " 1 2 3 4"}));
+}
+
+// ---- The call itself ----
+
+TEST_F(InterceptSandbox, ACallIsTheSystems) {
+  EXPECT_EQ(calls_of([] { EXPECT_EQ(syscall(SYS_getpid), getpid()); }), Calls());
+  errno = 0;
+  EXPECT_EQ(syscall(SYS_close, -1), -1);
+  EXPECT_EQ(errno, EBADF);
+  errno = 0;
+  EXPECT_EQ(syscall(SYS_fcntl, 0, -1, 0), -1);
+  EXPECT_EQ(errno, EINVAL);
+  errno = 5;
+  EXPECT_EQ(syscall(-1), -1);
+  EXPECT_EQ(errno, ENOSYS);
+  char text[] = "abcdef";
+  char copy[sizeof text] = "";
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  // The sixth argument counts: flags that are none.
+  iovec const from = {text, sizeof text};
+  EXPECT_EQ(syscall(SYS_pwritev2, ends[1], &from, 1, -1L, -1L, 1 << 30), -1);
+  EXPECT_TRUE(errno == EOPNOTSUPP || errno == EINVAL) << errno;
+  EXPECT_EQ(syscall(SYS_pwritev2, ends[1], &from, 1, -1L, -1L, 0), static_cast<long>(sizeof text));
+  EXPECT_EQ(read(ends[0], copy, sizeof copy), static_cast<ssize_t>(sizeof copy));
+  EXPECT_STREQ(copy, text);
+  (void)close(ends[0]);
+  (void)close(ends[1]);
+}
+
+// Flags that the system does not know: it enters nothing, but what enters one has come.
+TEST_F(InterceptSandbox, TheCallThatEntersOneIsKnownAsWell) {
+  Calls const refused = with(kReady, {"let signals go"});
+  EXPECT_EQ(calls_of([] { EXPECT_EQ(syscall(SYS_seccomp, 1, ~0U, &the_filter), -1); }), refused);
+  EXPECT_EQ(calls_of([] { EXPECT_EQ(syscall(SYS_seccomp, 0, ~0U, nullptr), -1); }), refused);
+  EXPECT_EQ(calls_of([] { (void)syscall(SYS_seccomp, 2, 0, nullptr); }), Calls()) << "a question";
+  EXPECT_EQ(calls_of([] { (void)syscall(SYS_dup, 1 << 20); }), Calls());
+}
+
+} // namespace
+} // namespace ringfence_test

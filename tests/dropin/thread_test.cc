@@ -1,0 +1,277 @@
+// The list of threads (checkers/dropin/runtime/thread.c): who is in it and when, that nobody changes it while it is
+// locked, and what a child of fork has of it.
+#define _Static_assert static_assert
+extern "C" {
+#include "checkers/dropin/runtime/signals.h"
+#include "checkers/dropin/runtime/thread.h"
+#include "checkers/os/forbidden_calls.h"
+#include <ringfence/port.h>
+}
+#undef _Static_assert
+
+#include "tests/dropin/alone.h"
+
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <iterator>
+#include <sched.h>
+#include <string>
+#include <thread>
+
+namespace ringfence_test {
+namespace {
+
+std::atomic<int> ended{0};
+
+void count_end() {
+  ended++;
+}
+
+// One that begins and ends when it is told to, and never sleeps by itself meanwhile.
+class Member {
+public:
+  Member()
+      : thread_([this] {
+          id_ = rf_port_thread_id();
+          wait_for(begin_);
+          rf_thread_begin(count_end);
+          rf_thread_begin(count_end); // as at each allocation
+          begun_ = true;
+          wait_for(end_);
+        }) {
+    wait_for(id_);
+  }
+  ~Member() {
+    begin();
+    end();
+    thread_.join();
+  }
+  Member(const Member &) = delete;
+  Member &operator=(const Member &) = delete;
+
+  void begin() { begin_ = true; }
+  void end() { end_ = true; }
+  void begin_all() {
+    begin();
+    wait_for(begun_);
+  }
+  bool has_begun() const { return begun_; }
+  uint32_t id() const { return id_; }
+
+  // Until it sleeps, as who waits for a lock does, or has gone by what it would have waited for.
+  template <typename Gone> void wait_until_it_waits(Gone gone) const {
+    for (char state = 'R'; state != 'S' && !gone();) {
+      std::ifstream file("/proc/self/task/" + std::to_string(id_) + "/stat");
+      std::string const line((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+      size_t const name = line.rfind(')');
+      state = name == std::string::npos ? 'S' : line[name + 2];
+      sched_yield();
+    }
+  }
+
+private:
+  template <typename T> static void wait_for(const std::atomic<T> &what) {
+    while (!what) {
+      sched_yield();
+    }
+  }
+
+  std::atomic<uint32_t> id_{0};
+  std::atomic<bool> begin_{false};
+  std::atomic<bool> begun_{false};
+  std::atomic<bool> end_{false};
+  std::thread thread_;
+};
+
+bool is_listed(uint32_t id) {
+  return rf_thread_find(id) != nullptr;
+}
+
+void lock() {
+  ASSERT_TRUE(rf_thread_lock(10000));
+}
+
+TEST(DropinThread, IsListedFromItsBeginToItsEnd) {
+  alone([] {
+    rf_thread_init();
+    rf_thread_begin(count_end);
+    uint32_t const me = rf_port_thread_id();
+    lock();
+    EXPECT_TRUE(is_listed(me));
+    EXPECT_EQ(rf_thread_find(me)->id, me);
+    rf_thread_unlock();
+    uint32_t gone[3];
+    {
+      Member members[3];
+      for (Member &member : members) {
+        member.begin_all();
+      }
+      lock();
+      for (int i = 0; i < 3; i++) {
+        EXPECT_TRUE(is_listed(members[i].id())) << i;
+        gone[i] = members[i].id();
+      }
+      rf_thread_unlock();
+    }
+    lock();
+    for (uint32_t const id : gone) {
+      EXPECT_FALSE(is_listed(id));
+    }
+    EXPECT_TRUE(is_listed(me));
+    rf_thread_unlock();
+    EXPECT_EQ(ended, 3) << "each once";
+  });
+}
+
+TEST(DropinThread, OneInTheMiddleLeavesTheOthers) {
+  alone([] {
+    rf_thread_init();
+    Member first;
+    first.begin_all();
+    uint32_t middle = 0;
+    {
+      Member second;
+      second.begin_all();
+      middle = second.id();
+      {
+        Member third;
+        third.begin_all();
+        second.end();
+        for (bool there = true; there;) {
+          lock();
+          there = is_listed(middle);
+          rf_thread_unlock();
+        }
+        lock();
+        EXPECT_TRUE(is_listed(first.id()));
+        EXPECT_TRUE(is_listed(third.id()));
+        rf_thread_unlock();
+      }
+      lock();
+      EXPECT_TRUE(is_listed(first.id()));
+      rf_thread_unlock();
+    }
+  });
+}
+
+TEST(DropinThread, NoneBeginsOrEndsWhileTheListIsLocked) {
+  alone([] {
+    rf_thread_init();
+    Member member;
+    lock();
+    member.begin();
+    member.wait_until_it_waits([&] { return member.has_begun(); });
+    EXPECT_FALSE(member.has_begun());
+    EXPECT_FALSE(is_listed(member.id()));
+    rf_thread_unlock();
+    member.begin_all();
+    lock();
+    EXPECT_TRUE(is_listed(member.id()));
+    member.end();
+    member.wait_until_it_waits([] { return false; });
+    EXPECT_TRUE(is_listed(member.id()));
+    EXPECT_FALSE(rf_thread_lock(0)) << "it is still this one's";
+    rf_thread_unlock();
+  });
+}
+
+TEST(DropinThread, OfAChildOfForkIsTheOneThatForked) {
+  alone([] {
+    rf_thread_init();
+    Member other;
+    other.begin_all();
+    rf_thread_begin(count_end);
+    uint32_t const parents = rf_port_thread_id();
+    lock();
+    alone([&] {
+      rf_thread_fork_child();
+      EXPECT_TRUE(is_listed(static_cast<uint32_t>(getpid())));
+      EXPECT_FALSE(is_listed(other.id()));
+      EXPECT_FALSE(is_listed(parents));
+      EXPECT_TRUE(rf_thread_lock(0)) << "it was the parent's";
+      _exit(testing::Test::HasFailure() ? 1 : 0); // the other thread is not here, and nobody may wait for it
+    });
+    rf_thread_unlock();
+  });
+}
+
+TEST(DropinThread, OfAChildThatHasNoCacheYetIsNone) {
+  alone([] {
+    rf_thread_init();
+    Member other;
+    other.begin_all();
+    alone([&] {
+      rf_thread_fork_child();
+      EXPECT_FALSE(is_listed(other.id()));
+      EXPECT_FALSE(is_listed(static_cast<uint32_t>(getpid())));
+      _exit(testing::Test::HasFailure() ? 1 : 0);
+    });
+  });
+}
+
+void look_at_end() {
+  EXPECT_TRUE(rf_current_thread.ended) << "nobody gives it a cache any more";
+  lock();
+  EXPECT_TRUE(is_listed(rf_current_thread.id)) << "its memory is still looked at";
+  rf_thread_unlock();
+  alone([] {
+    rf_thread_fork_child();
+    EXPECT_FALSE(is_listed(static_cast<uint32_t>(getpid()))) << "it would never leave";
+    _exit(testing::Test::HasFailure() ? 1 : 0);
+  });
+  count_end();
+}
+
+TEST(DropinThread, HasEndedForOthersWhenItsCacheIsLeft) {
+  alone([] {
+    rf_thread_init();
+    std::thread([] { rf_thread_begin(look_at_end); }).join();
+    EXPECT_EQ(ended, 1);
+  });
+}
+
+TEST(DropinThread, ThatBeginsWithAllSignalsBlockedHasItsFaultsTold) {
+  alone([] {
+    sigset_t all;
+    sigset_t now;
+    rf_thread_init();
+    rf_signals_keep_faults_open();
+    sigfillset(&all);
+    ASSERT_EQ(pthread_sigmask(SIG_SETMASK, &all, nullptr), 0);
+    std::thread([&] {
+      rf_thread_begin(count_end);
+      (void)pthread_sigmask(SIG_SETMASK, nullptr, &now);
+    }).join();
+    EXPECT_EQ(sigismember(&now, SIGSEGV), 0);
+    EXPECT_EQ(sigismember(&now, SIGBUS), 0);
+    EXPECT_EQ(sigismember(&now, SIGTERM), 1);
+  });
+}
+
+// Where a sandbox lets nobody ask for the number, each has one of its own that the system gives to none.
+TEST(DropinThread, HasANumberThatIsMadeUpWhereItMayNotAsk) {
+  alone([] {
+    uint32_t first = 0;
+    uint32_t again = 0;
+    uint32_t second = 0;
+    rf_forbidden_calls = RF_CALL_GETTID;
+    std::thread one([&] {
+      first = rf_thread_id();
+      again = rf_thread_id();
+    });
+    one.join();
+    std::thread other([&] { second = rf_thread_id(); });
+    other.join();
+    rf_forbidden_calls = 0;
+    EXPECT_EQ(first, again);
+    EXPECT_NE(first, second);
+    EXPECT_GE(first, uint32_t{1} << 31);
+    EXPECT_GE(second, uint32_t{1} << 31);
+  });
+}
+
+} // namespace
+} // namespace ringfence_test
