@@ -3,6 +3,7 @@
 
 #include "checkers/dropin/os/procfs.h"
 #include "checkers/dropin/runtime/handed_over.h"
+#include "checkers/os/chars.h"
 #include "checkers/os/forbidden_calls.h"
 #include "checkers/os/maps.h"
 
@@ -23,7 +24,7 @@ static uintptr_t address_after(const char *line, const char *mark) {
     return 0;
   }
   at += strlen(mark);
-  at += strspn(at, " ");
+  at += rf_chars_in(at, " ");
   return (uintptr_t)rf_maps_take_hex(&at);
 }
 
