@@ -27,13 +27,29 @@ static unsigned char *end_of_large(const rf_span *span, const unsigned char *pay
   return (unsigned char *)(page < last ? page : last);
 }
 
-rf_view rf_view_of(rf_span *span, unsigned index) {
+/* Each field where it is read from, not copied from another view: loads of words that were just stored otherwise than
+ * by words wait for these stores. */
+RF_INLINE void set_view(rf_view *out, rf_span *span, unsigned index) {
   rf_slot *const slot = &span->slots[index];
   uintptr_t const begin = span->base + (size_t)index * span->slot_size;
   unsigned char *const payload = aligned_up(begin, rf_slot_align(slot));
-  unsigned char *const end = span->large ? end_of_large(span, payload) : (unsigned char *)(begin + span->slot_size);
-  size_t const size = span->large ? span->size : slot->size;
-  return (rf_view){span, slot, index, size, (unsigned char *)begin, payload, end};
+  out->span = span;
+  out->slot = slot;
+  out->index = index;
+  out->size = span->large ? span->size : slot->size;
+  out->begin = (unsigned char *)begin;
+  out->payload = payload;
+  out->end = span->large ? end_of_large(span, payload) : (unsigned char *)(begin + span->slot_size);
+}
+
+rf_view rf_view_of(rf_span *span, unsigned index) {
+  rf_view view;
+  set_view(&view, span, index);
+  return view;
+}
+
+void rf_view_again(rf_view *view) {
+  set_view(view, view->span, view->index);
 }
 
 bool rf_view_at(uintptr_t address, rf_view *out) {
@@ -45,7 +61,7 @@ bool rf_view_at(uintptr_t address, rf_view *out) {
   if (index >= span->count || rf_slot_state_of(&span->slots[index]) == RF_SLOT_NEW) {
     return false;
   }
-  *out = rf_view_of(span, index);
+  set_view(out, span, index);
   return true;
 }
 
