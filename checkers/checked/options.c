@@ -225,6 +225,8 @@ static bool set_choice(void *field, const option *o, slice value) {
                                                                                                            "t");
 #include <ringfence/options.inc>
 
+#include "lib/core/compiler.h"
+
 static bool set_path(void *field, slice value) {
   memcpy(field, &value.at, sizeof value.at);
   memcpy((char *)field + sizeof value.at, &value.length, sizeof value.length);
@@ -398,7 +400,7 @@ static void put_value(const rf_sink *sink, const rf_options *options, const opti
   }
 }
 
-void rf_options_print(const rf_options *options, const rf_sink *sink) {
+RF_COLD void rf_options_print(const rf_options *options, const rf_sink *sink) {
   rf_mode const mode = rf_mode_base(options->mode);
   for (size_t i = 0; i < sizeof of_mode / sizeof of_mode[0]; i++) {
     if (of_mode[i].mode == mode) {
@@ -410,7 +412,7 @@ void rf_options_print(const rf_options *options, const rf_sink *sink) {
   }
 }
 
-void rf_options_help(const rf_options *options, const rf_sink *sink) {
+RF_COLD void rf_options_help(const rf_options *options, const rf_sink *sink) {
   rf_sink_str(sink, "RINGFENCE_OPTIONS=key=value:key=value, with these keys and their values now:\n");
   for (size_t i = 0; i < OPTIONS; i++) {
     rf_sink_str(sink, "  ");
@@ -506,7 +508,7 @@ unsigned rf_options_load_program(rf_options *options, const rf_sink *warnings) {
              : rf_options_parse(options, __ringfence_default_options(), "__ringfence_default_options", warnings);
 }
 
-unsigned rf_options_load(rf_options *options, const rf_sink *warnings) {
+RF_COLD unsigned rf_options_load(rf_options *options, const rf_sink *warnings) {
   unsigned const count = rf_options_load_program(options, warnings);
   return count + rf_options_parse(options, rf_host_environment(), "RINGFENCE_OPTIONS", warnings);
 }

@@ -8,6 +8,8 @@
 #include "checkers/os/host.h"
 #include "checkers/report/json_writer.h"
 
+#include "lib/core/compiler.h"
+
 /* ---- The table ---- */
 
 static bool same_place(const rf_trace *a, const rf_trace *b) {
@@ -36,7 +38,7 @@ static rf_snapshot_site *slot_of(const rf_snapshot *s, const rf_trace *place) {
   return NULL;
 }
 
-void rf_snapshot_init(rf_snapshot *s, const char *name, rf_snapshot_site *sites, size_t capacity) {
+RF_COLD void rf_snapshot_init(rf_snapshot *s, const char *name, rf_snapshot_site *sites, size_t capacity) {
   memset(s, 0, sizeof *s);
   s->name = name;
   s->sites = sites;
@@ -46,7 +48,7 @@ void rf_snapshot_init(rf_snapshot *s, const char *name, rf_snapshot_site *sites,
   }
 }
 
-void rf_snapshot_add(rf_snapshot *s, const rf_trace *allocated, size_t bytes) {
+RF_COLD void rf_snapshot_add(rf_snapshot *s, const rf_trace *allocated, size_t bytes) {
   rf_snapshot_site *const slot = slot_of(s, allocated);
   s->blocks++;
   s->bytes += bytes;
@@ -85,14 +87,14 @@ static bool visit(const rf_block *block, void *context) {
   return true;
 }
 
-rf_status rf_snapshot_count(rf_snapshot *s, rf_allocator *allocator, rf_guard *guard) {
+RF_COLD rf_status rf_snapshot_count(rf_snapshot *s, rf_allocator *allocator, rf_guard *guard) {
   taking t = {s, guard};
   s->allocator = guard != NULL ? guard->inner->ops->name : allocator->ops->name;
   s->time_ns = rf_port_now_ns();
   return rf_walk(allocator, visit, &t);
 }
 
-rf_status rf_snapshot_take(rf_snapshot *s, rf_allocator *allocator, rf_guard *guard) {
+RF_COLD rf_status rf_snapshot_take(rf_snapshot *s, rf_allocator *allocator, rf_guard *guard) {
   rf_snapshot_init(s, s->name, s->sites, s->capacity);
   return rf_snapshot_count(s, allocator, guard);
 }
@@ -124,7 +126,7 @@ static bool delta_of(const rf_snapshot *s, const rf_snapshot *before, size_t ind
   return out->blocks != 0 || out->bytes != 0;
 }
 
-bool rf_snapshot_next(const rf_snapshot *s, const rf_snapshot *before, size_t *cursor, rf_snapshot_delta *out) {
+RF_COLD bool rf_snapshot_next(const rf_snapshot *s, const rf_snapshot *before, size_t *cursor, rf_snapshot_delta *out) {
   size_t const end = s->capacity + (before != NULL ? before->capacity : 0);
   while (*cursor < end) {
     if (delta_of(s, before, (*cursor)++, out)) {
@@ -153,8 +155,8 @@ static void write_head(rf_json_writer *w, const rf_snapshot *s, const rf_snapsho
   rf_json_put_unsigned(w, "omitted_blocks", s->omitted_blocks + (before != NULL ? before->omitted_blocks : 0));
 }
 
-void rf_snapshot_json(const rf_snapshot *s, const rf_snapshot *before, uint32_t process,
-                      const rf_symbolizer *symbolizer, const rf_sink *sink) {
+RF_COLD void rf_snapshot_json(const rf_snapshot *s, const rf_snapshot *before, uint32_t process,
+                              const rf_symbolizer *symbolizer, const rf_sink *sink) {
   rf_json_writer w = {.sink = sink};
   rf_snapshot_delta row;
   size_t cursor = 0;
@@ -248,8 +250,8 @@ static void head(const rf_snapshot *s, const rf_snapshot *before, const rf_sink 
   rf_sink_str(sink, before == NULL ? " bytes live\n" : " bytes\n");
 }
 
-void rf_snapshot_text(const rf_snapshot *s, const rf_snapshot *before, const rf_symbolizer *symbolizer,
-                      const rf_sink *sink) {
+RF_COLD void rf_snapshot_text(const rf_snapshot *s, const rf_snapshot *before, const rf_symbolizer *symbolizer,
+                              const rf_sink *sink) {
   rf_snapshot_delta row = {NULL, 0, 0};
   size_t at = 0;
   unsigned rows = 0;
@@ -298,7 +300,8 @@ static void write_snapshot(void *context, const rf_symbolizer *symbolizer, const
   rf_snapshot_json(p->snapshot, p->before, rf_host_process(), symbolizer, out);
 }
 
-bool rf_log_reporter_snapshot(rf_log_reporter *reporter, const rf_snapshot *snapshot, const rf_snapshot *before) {
+RF_COLD bool rf_log_reporter_snapshot(rf_log_reporter *reporter, const rf_snapshot *snapshot,
+                                      const rf_snapshot *before) {
   put p = {snapshot, before, reporter->options.format};
   return rf_log_reporter_render(reporter, write_snapshot, &p);
 }

@@ -4,6 +4,8 @@
 
 #include "checkers/report/fnv.h"
 
+#include "lib/core/compiler.h"
+
 #define FRAMES_MOST (RF_SNAPSHOT_FRAMES / 4 * 3)
 #define NO_MODULE (-1)
 #define RESERVE ((size_t)128) /* for the members behind the sites */
@@ -136,8 +138,8 @@ static bool put_whole_site(rf_snapshot_sites *w, const rf_snapshot_site *site) {
   return false;
 }
 
-void rf_snapshot_sites_write(rf_snapshot_sites *w, rf_json_writer *json, const rf_snapshot_site *const *sites,
-                             size_t count, size_t omitted_blocks, size_t omitted_bytes) {
+RF_COLD void rf_snapshot_sites_write(rf_snapshot_sites *w, rf_json_writer *json, const rf_snapshot_site *const *sites,
+                                     size_t count, size_t omitted_blocks, size_t omitted_bytes) {
   size_t written = 0;
   w->json = json;
   rf_json_open(json, "sites", "[");

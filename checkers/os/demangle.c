@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "lib/core/compiler.h"
+
 #define DEPTH 28U
 
 typedef rf_demangle_part part;
@@ -444,7 +446,7 @@ static part local(rf_demangle *d) {
   return scoped(d, function, inner);
 }
 
-static part name(rf_demangle *d) {
+RF_COLD static part name(rf_demangle *d) {
   part out = NOTHING;
   if (++d->depth > DEPTH) {
     return fail(d);
@@ -657,7 +659,7 @@ static part substituted_type(rf_demangle *d) {
   return out;
 }
 
-static part type(rf_demangle *d) {
+RF_COLD static part type(rf_demangle *d) {
   bool const was = d->in_type;
   bool const was_template = d->is_template;
   bool const had_return = d->has_return;
@@ -723,7 +725,7 @@ static part special(rf_demangle *d) {
   return joined(d, kind, of);
 }
 
-const char *rf_demangle_name(rf_demangle *d, const char *mangled) {
+RF_COLD const char *rf_demangle_name(rf_demangle *d, const char *mangled) {
   if (strncmp(mangled, "_Z", 2) != 0) {
     return NULL;
   }

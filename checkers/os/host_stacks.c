@@ -13,6 +13,8 @@
 #include "forbidden_calls.h"
 #include "maps.h"
 #include <sys/auxv.h>
+
+#include "lib/core/compiler.h"
 #endif
 
 /* ---- Stacks ---- */
@@ -45,7 +47,7 @@ static uintptr_t stack_limit(const rf_map *map) {
 
 /* At the top of another thread's stack is the thread's own record. The mapping may go on behind it, with memory that is
  * unmapped before the thread ends. */
-static bool find_stack(const rf_map *map, void *context) {
+RF_COLD static bool find_stack(const rf_map *map, void *context) {
   stack_search *const search = (stack_search *)context;
   if (search->frame < map->start || search->frame >= map->end) {
     return map->start <= search->frame;
@@ -171,7 +173,7 @@ static RF_THREAD_LOCAL struct {
   sigjmp_buf back;
 } unwinding_fault;
 
-void rf_host_unwind_fault(void) {
+RF_COLD void rf_host_unwind_fault(void) {
   if (unwinding_fault.active) {
     unwinding_fault.active = false;
     siglongjmp(unwinding_fault.back, 1);
@@ -191,7 +193,7 @@ static unsigned unwind(uintptr_t *frames, unsigned max) {
   return u.count;
 }
 
-unsigned rf_host_unwind(uintptr_t *frames, unsigned max) {
+RF_COLD unsigned rf_host_unwind(uintptr_t *frames, unsigned max) {
   sigset_t before;
   sigset_t faults;
   if (rf_is_forbidden(RF_CALL_SIGNAL_MASK)) {
@@ -247,7 +249,7 @@ static const char *phrase_of(const rf_map *map, bool of_file, bool in_image) {
   return anonymous ? "the pointer is to mapped memory" : NULL;
 }
 
-static bool find_place(const rf_map *map, void *context) {
+RF_COLD static bool find_place(const rf_map *map, void *context) {
   place_search *const search = (place_search *)context;
   bool const of_file = map->name_length != 0 && map->name[0] == '/';
   bool const of_module = search->image_end > map->start; /* a further segment may have the file's first page as well */
@@ -273,7 +275,7 @@ static bool is_fake_local(const void *p) {
          __asan_addr_is_in_fake_stack(fake, (void *)(uintptr_t)p, NULL, NULL) != NULL;
 }
 
-const char *rf_host_describe_address(const void *p) {
+RF_COLD const char *rf_host_describe_address(const void *p) {
   place_search search = {(uintptr_t)p, 0, false, NULL};
   uintptr_t const frame = (uintptr_t)__builtin_frame_address(0);
   const bounds *const kept = kept_stack(frame);
@@ -289,7 +291,7 @@ const char *rf_host_describe_address(const void *p) {
 
 #else
 
-const char *rf_host_describe_address(const void *p) {
+RF_COLD const char *rf_host_describe_address(const void *p) {
   (void)p;
   return NULL;
 }

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* O_CLOEXEC */
 #include "maps.h"
 
+#include "chars.h"
 #include "forbidden_calls.h"
 #include "uncancelled.h"
 
@@ -27,8 +28,8 @@ uint64_t rf_maps_take_hex(const char **at) {
 }
 
 static const char *skip_field(const char *at) {
-  at += strspn(at, " ");
-  return at + strcspn(at, " ");
+  at += rf_chars_in(at, " ");
+  return at + rf_chars_not_in(at, " ");
 }
 
 /* "start-end rwxp offset device inode     name" */
@@ -37,17 +38,17 @@ static rf_map parse(const char *at) {
   at += *at == '-' ? 1 : 0;
   map.end = (uintptr_t)rf_maps_take_hex(&at);
   at += *at == ' ' ? 1 : 0;
-  if (strcspn(at, " ") == 4) {
+  if (rf_chars_not_in(at, " ") == 4) {
     map.readable = at[0] == 'r';
     map.writable = at[1] == 'w';
     map.executable = at[2] == 'x';
     map.shared = at[3] == 's';
   }
   at = skip_field(at);
-  at += strspn(at, " ");
+  at += rf_chars_in(at, " ");
   map.file_offset = rf_maps_take_hex(&at);
   at = skip_field(skip_field(at));
-  map.name = at + strspn(at, " ");
+  map.name = at + rf_chars_in(at, " ");
   map.name_length = strlen(map.name);
   return map;
 }

@@ -18,6 +18,8 @@
 #include "symbols.h"
 #include "uncancelled.h"
 
+#include "lib/core/compiler.h"
+
 /* ---- A module's own headers ---- */
 
 typedef ElfW(Nhdr) note_header;
@@ -55,7 +57,7 @@ static void read_build_id(rf_module *m, uintptr_t notes, size_t size) {
   }
 }
 
-static void read_notes(rf_module *m, const rf_program_header *headers, unsigned count) {
+RF_COLD static void read_notes(rf_module *m, const rf_program_header *headers, unsigned count) {
   for (unsigned i = 0; i < count && m->build_id[0] == '\0'; i++) {
     if (headers[i].p_type == PT_NOTE) {
       read_build_id(m, m->bias + headers[i].p_vaddr, headers[i].p_memsz);
@@ -75,7 +77,7 @@ static void read_headers(rf_module *m, uintptr_t base) {
   read_notes(m, headers, count);
 }
 
-void rf_modules_program_id(char out[2 * RF_BUILD_ID_BYTES + 1]) {
+RF_COLD void rf_modules_program_id(char out[2 * RF_BUILD_ID_BYTES + 1]) {
   const rf_program_header *const headers = (const rf_program_header *)getauxval(AT_PHDR);
   unsigned const count = (unsigned)getauxval(AT_PHNUM);
   rf_module program = {.bias = 0};
@@ -122,7 +124,7 @@ static bool wanted(const search *s, uintptr_t start, uintptr_t end) {
 }
 
 /* A new module at [start, end), without its headers; NULL where there is no room. */
-static rf_module *add(rf_modules *modules, uintptr_t start, uintptr_t end, const char *name, size_t length) {
+RF_COLD static rf_module *add(rf_modules *modules, uintptr_t start, uintptr_t end, const char *name, size_t length) {
   if (modules->count == RF_MODULES || length + 1 > sizeof modules->text - modules->used) {
     return NULL;
   }
@@ -134,7 +136,7 @@ static rf_module *add(rf_modules *modules, uintptr_t start, uintptr_t end, const
   return m;
 }
 
-static bool visit(const rf_map *map, void *context) {
+RF_COLD static bool visit(const rf_map *map, void *context) {
   search *const s = (search *)context;
   bool const same = map->name_length == s->name_length && memcmp(map->name, s->name, s->name_length) == 0;
   if (!same && map->name_length <= sizeof s->name) {
@@ -262,7 +264,7 @@ bool rf_modules_program_path(char *out, size_t room) {
   return true;
 }
 
-void rf_modules_keep_program(void) {
+RF_COLD void rf_modules_keep_program(void) {
   if (!__atomic_load_n(&program_is_known, __ATOMIC_ACQUIRE)) {
     __atomic_store_n(&program_is_known, read_program_path(program, sizeof program), __ATOMIC_RELEASE);
   }
@@ -317,7 +319,7 @@ static struct {
 } unloaded[RF_MODULES_UNLOADED];
 static uint32_t unloaded_count; /* ever; accessed atomically */
 
-void rf_modules_remember(const rf_module *module, const char *path) {
+RF_COLD void rf_modules_remember(const rf_module *module, const char *path) {
   uint32_t const count = __atomic_load_n(&unloaded_count, __ATOMIC_RELAXED);
   unloaded[count % RF_MODULES_UNLOADED].module = *module;
   unloaded[count % RF_MODULES_UNLOADED].path = path;
@@ -344,7 +346,7 @@ static void forget(rf_modules *modules) {
   modules->used = 0;
 }
 
-void rf_modules_load(rf_modules *modules, const rf_trace *const *traces, unsigned count) {
+RF_COLD void rf_modules_load(rf_modules *modules, const rf_trace *const *traces, unsigned count) {
   search s;
   s.modules = modules;
   s.traces = traces;
@@ -363,7 +365,7 @@ void rf_modules_load(rf_modules *modules, const rf_trace *const *traces, unsigne
 
 /* ---- Names ---- */
 
-static bool name_place(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
+RF_COLD static bool name_place(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
   const rf_modules *const modules = (const rf_modules *)context;
   const rf_module *const m = inlined == 0 ? module_of(modules, pc) : NULL;
   if (m == NULL) {
@@ -397,7 +399,7 @@ static void name_for_people(rf_modules *modules, rf_frame_name *out) {
   __atomic_store_n(&taken, 0, __ATOMIC_RELEASE);
 }
 
-static bool name_function(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
+RF_COLD static bool name_function(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
   rf_modules *const modules = (rf_modules *)context;
   if (!name_place(context, pc, inlined, out)) {
     return false;
@@ -408,6 +410,6 @@ static bool name_function(void *context, uintptr_t pc, unsigned inlined, rf_fram
   return true;
 }
 
-rf_symbolizer rf_modules_symbolizer(rf_modules *modules, bool functions) {
+RF_COLD rf_symbolizer rf_modules_symbolizer(rf_modules *modules, bool functions) {
   return (rf_symbolizer){functions ? name_function : name_place, modules};
 }

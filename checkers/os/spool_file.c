@@ -20,6 +20,8 @@
 #include "clock.h"
 #include "uncancelled.h"
 
+#include "lib/core/compiler.h"
+
 #ifndef O_PATH
 #define O_PATH O_RDONLY
 #endif
@@ -64,7 +66,7 @@ static void put_relative_place(char out[RF_SPOOL_PATH], const char *wanted, size
   }
 }
 
-void rf_spool_file_init(rf_spool_file *spool, const char *wanted, size_t length) {
+RF_COLD void rf_spool_file_init(rf_spool_file *spool, const char *wanted, size_t length) {
   int const saved = errno;
   memcpy((void *)spool->shared, (const void *)shared_starts, sizeof spool->shared);
   spool->places[0][0] = '\0';
@@ -120,7 +122,7 @@ static void make_folders(const char *path) {
   }
 }
 
-bool rf_spool_is_own(int folder) {
+RF_COLD bool rf_spool_is_own(int folder) {
   struct stat st;
   return fstat(folder, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
@@ -274,7 +276,7 @@ static bool ring_doorbell(int folder, const char *path) {
   return listens;
 }
 
-bool rf_spool_file_ring(const char *folder) {
+RF_COLD bool rf_spool_file_ring(const char *folder) {
   int const saved = errno;
   int const fd = open_folder(folder, false);
   bool const listens = fd >= 0 && ring_doorbell(fd, folder);
@@ -327,7 +329,7 @@ static bool append_anywhere(rf_spool_file *spool, char *line, size_t size, bool 
 
 /* A file at its size limit sends SIGXFSZ, which is taken back; no handler of the program runs in between, which might
  * fork, or leave by longjmp. Faults are not blocked. */
-bool rf_spool_file_append(rf_spool_file *spool, char *line, size_t size, bool ring) {
+RF_COLD bool rf_spool_file_append(rf_spool_file *spool, char *line, size_t size, bool ring) {
   static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGTRAP};
   int const saved = errno;
   int const cancellation = rf_uncancelled_begin();
@@ -358,7 +360,7 @@ bool rf_spool_file_append(rf_spool_file *spool, char *line, size_t size, bool ri
   return done;
 }
 
-void rf_spool_file_forked(rf_spool_file *spool) {
+RF_COLD void rf_spool_file_forked(rf_spool_file *spool) {
   if (spool->descriptor > STDERR_FILENO) {
     (void)close(spool->descriptor);
   }

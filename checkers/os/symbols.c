@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/core/compiler.h"
+
 typedef ElfW(Ehdr) elf_header;
 typedef ElfW(Shdr) section_header;
 typedef ElfW(Sym) symbol;
@@ -268,14 +270,14 @@ static void close_file(const image *file) {
   errno = file->saved_errno;
 }
 
-bool rf_symbols_function(const char *path, uint64_t address, char *out, size_t room) {
+RF_COLD bool rf_symbols_function(const char *path, uint64_t address, char *out, size_t room) {
   image file;
   bool const found = open_file(path, &file) && function_in(&file, address, out, room);
   close_file(&file);
   return found;
 }
 
-bool rf_symbols_present(const char *path) {
+RF_COLD bool rf_symbols_present(const char *path) {
   image file;
   bool const present = open_file(path, &file) && (any_names_code(&file) || has_debug_file(&file, path));
   close_file(&file);

@@ -1,8 +1,10 @@
 /* The page store: a fault becomes a finding. */
 #include "page_impl.h"
 
+#include "lib/core/compiler.h"
+
 /* Where the address stands to the block, and whether the block's state makes it an error. */
-static bool classify(const rf_slot *s, uintptr_t address, rf_bug *bug) {
+RF_COLD static bool classify(const rf_slot *s, uintptr_t address, rf_bug *bug) {
   rf_slot_state const state = rf_slot_state_of(s);
   bool const freed = state == SLOT_FREED;
   bool const open = address >= rf_slot_open_start(s) && address < rf_slot_open_end(s);
@@ -40,8 +42,8 @@ static const char *detail_of(const rf_page_store *store, const rf_finding *f) {
   return store->options.read_all != NULL && reads_all(f) ? store->options.read_all : store->options.note;
 }
 
-static void report(const rf_page_store *store, const rf_slot *s, rf_bug bug, uintptr_t address, rf_access access,
-                   const rf_origin *origin) {
+RF_COLD static void report(const rf_page_store *store, const rf_slot *s, rf_bug bug, uintptr_t address,
+                           rf_access access, const rf_origin *origin) {
   rf_finding f;
   begin(store, s, bug, address, access, origin, &f);
   f.detail = detail_of(store, &f);
@@ -59,7 +61,7 @@ static bool opens_again(const rf_slot *s, uintptr_t address) {
          rf_page_open_range(s->space, page, rf_page_size());
 }
 
-bool rf_page_fault(uintptr_t address, rf_access access, uintptr_t pc, const void *frame) {
+RF_COLD bool rf_page_fault(uintptr_t address, rf_access access, uintptr_t pc, const void *frame) {
   rf_origin const origin = {NULL, pc, frame};
   for (rf_page_store *store = rf_page_stores(); store != NULL; store = store->other) {
     if (!rf_page_store_in_use(store) || rf_runs_space(store, address) == NULL) {

@@ -14,6 +14,8 @@
 #include "json_writer.h"
 #include "site_record.h"
 
+#include "lib/core/compiler.h"
+
 #define RECORD_VERSION 1U
 #define LINE_BYTES ((size_t)128 * 1024) /* a collector takes twice that */
 #define LINE_ROOM ((size_t)24 * 1024)   /* of a record without a finding */
@@ -90,7 +92,7 @@ bool rf_collector_begin(const rf_collector_options *options) {
   return true;
 }
 
-void rf_collector_forked(void) {
+RF_COLD void rf_collector_forked(void) {
   if (state.named) {
     rf_spool_file_forked(&state.spool);
     rf_collector_identity_renew(&state.id);
@@ -115,7 +117,7 @@ typedef struct teller {
   rf_collector_identity id;
 } teller;
 
-static const rf_collector_identity *identity(teller *t) {
+RF_COLD static const rf_collector_identity *identity(teller *t) {
   t->other = (uint32_t)getpid() != state.id.process;
   if (!t->other) {
     return &state.id;
@@ -133,7 +135,7 @@ static void write_id(rf_json_writer *w, const char *name, const rf_collector_ide
   rf_json_put_text(w, name, text);
 }
 
-static void begin_record(rf_json_writer *w, const char *kind, const rf_collector_identity *id) {
+RF_COLD static void begin_record(rf_json_writer *w, const char *kind, const rf_collector_identity *id) {
   char text[64];
   rf_sink_buffer time;
   rf_sink_buffer_init(&time, text, sizeof text);
@@ -147,7 +149,7 @@ static void begin_record(rf_json_writer *w, const char *kind, const rf_collector
   rf_sink_str(w->sink, state.id.fields);
 }
 
-static void end_record(rf_json_writer *w) {
+RF_COLD static void end_record(rf_json_writer *w) {
   rf_json_close(w, "}");
   rf_sink_char(w->sink, '\n');
   w->more = false;
@@ -196,7 +198,7 @@ static bool tells_in_full(const key_count *k) {
   return state.records < RECORDS_MOST && (k == NULL || k->times < state.first || state.first == 0);
 }
 
-bool rf_collector_wants_names(const rf_finding *f) {
+RF_COLD bool rf_collector_wants_names(const rf_finding *f) {
   return may_tell() && tells_in_full(count_of(rf_finding_key(f)));
 }
 
@@ -242,7 +244,7 @@ static bool tell_finding(const rf_finding *f, const rf_collector_identity *id, c
 
 /* ---- Counts ---- */
 
-static void make_repeat(rf_json_writer *w, const key_count *k) {
+RF_COLD static void make_repeat(rf_json_writer *w, const key_count *k) {
   begin_record(w, "repeat", &state.id);
   write_id(w, "of", &state.id, k->first);
   rf_json_put_unsigned(w, "count", k->untold);
@@ -293,7 +295,7 @@ static void put_known(const rf_finding *f, const rf_symbolizer *symbolizer) {
   }
 }
 
-void rf_collector_put(const rf_finding *f, const rf_symbolizer *symbolizer) {
+RF_COLD void rf_collector_put(const rf_finding *f, const rf_symbolizer *symbolizer) {
   teller t;
   if (!may_tell()) {
     return;
@@ -314,7 +316,7 @@ void rf_collector_put(const rf_finding *f, const rf_symbolizer *symbolizer) {
 
 /* ---- Other records ---- */
 
-void rf_collector_step(uint32_t rule, const char *done) {
+RF_COLD void rf_collector_step(uint32_t rule, const char *done) {
   rf_sink_buffer line;
   if (!may_tell() || (uint32_t)getpid() != state.id.process || !enter()) {
     return;
@@ -330,7 +332,7 @@ void rf_collector_step(uint32_t rule, const char *done) {
 }
 
 /* Seconds with six digits behind the point. */
-static void write_seconds(rf_json_writer *w, uint64_t ns) {
+RF_COLD static void write_seconds(rf_json_writer *w, uint64_t ns) {
   char digits[] = ".000000";
   uint64_t rest = ns / 1000 % 1000000;
   for (size_t i = sizeof digits - 2; i != 0; i--) {
@@ -361,7 +363,8 @@ static bool make_record(rf_sink_buffer *line, const rf_collector_identity *id, c
   return line->length + 1 < line->capacity;
 }
 
-bool rf_collector_record(const char *kind, const rf_symbolizer *symbolizer, rf_collector_writer write, void *context) {
+RF_COLD bool rf_collector_record(const char *kind, const rf_symbolizer *symbolizer, rf_collector_writer write,
+                                 void *context) {
   teller t;
   rf_sink_buffer line;
   if (!may_tell() || !enter()) {
@@ -408,7 +411,7 @@ static void make_summary(rf_json_writer *w, const rf_collector_identity *id, con
 
 /* The counts of keys from `begin` to before `end` are the first lines of what was appended last: those that arrived are
  * told. The others wait for the next record, if the process goes on. */
-static void settle_repeats(const rf_sink_buffer *line, unsigned begin, unsigned end) {
+RF_COLD static void settle_repeats(const rf_sink_buffer *line, unsigned begin, unsigned end) {
   const char *at = line->data;
   const char *const stop = at + state.spool.arrived;
   for (unsigned i = begin; i < end; i++) {

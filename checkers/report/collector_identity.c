@@ -12,17 +12,19 @@
 #include "checkers/os/modules.h"
 #include "json_writer.h"
 
+#include "lib/core/compiler.h"
+
 #define PATH_BYTES 1024
 #define NAME_BYTES 256
 
 /* ---- Ids and times ---- */
 
-void rf_collector_identity_renew(rf_collector_identity *id) {
+RF_COLD void rf_collector_identity_renew(rf_collector_identity *id) {
   id->process = (uint32_t)getpid();
   id->start_ns = rf_clock_ns(CLOCK_BOOTTIME);
 }
 
-void rf_collector_put_id(const rf_collector_identity *id, uint64_t sequence, const rf_sink *sink) {
+RF_COLD void rf_collector_put_id(const rf_collector_identity *id, uint64_t sequence, const rf_sink *sink) {
   rf_sink_str(sink, id->boot);
   rf_sink_char(sink, '-');
   rf_sink_uint(sink, id->process);
@@ -43,7 +45,7 @@ static void put_digits(const rf_sink *sink, char before, unsigned value, unsigne
 }
 
 /* Days since 1970 as a date: years begin in March here, so that the leap day is a year's last. gmtime takes locks. */
-void rf_collector_put_time(const rf_sink *sink) {
+RF_COLD void rf_collector_put_time(const rf_sink *sink) {
   uint64_t const us = rf_clock_ns(CLOCK_REALTIME) / 1000;
   uint64_t const seconds = us / 1000000;
   unsigned const clock = (unsigned)(seconds % 86400);
@@ -78,7 +80,7 @@ static void read_boot(char out[37]) {
   }
 }
 
-const char *rf_collector_text_of(char *out, size_t room, rf_collector_text option, const char *variable) {
+RF_COLD const char *rf_collector_text_of(char *out, size_t room, rf_collector_text option, const char *variable) {
   const char *const other = option.at != NULL ? NULL : secure_getenv(variable);
   rf_sink_buffer text;
   rf_sink_buffer_init(&text, out, room);
@@ -239,7 +241,7 @@ static void put_fields(rf_collector_identity *id, const rf_collector_options *op
   }
 }
 
-void rf_collector_identity_init(rf_collector_identity *id, const rf_collector_options *options) {
+RF_COLD void rf_collector_identity_init(rf_collector_identity *id, const rf_collector_options *options) {
   int const saved = errno;
   read_boot(id->boot);
   rf_collector_identity_renew(id);

@@ -6,6 +6,8 @@
 #include "checkers/os/host.h"
 #include "fnv.h"
 
+#include "lib/core/compiler.h"
+
 typedef struct bug_facts {
   const char *name;
   unsigned cwe;
@@ -43,15 +45,15 @@ static bool known(rf_bug bug) {
   return (unsigned)bug < RF_BUG_COUNT;
 }
 
-const char *rf_bug_name(rf_bug bug) {
+RF_COLD const char *rf_bug_name(rf_bug bug) {
   return known(bug) ? facts[bug].name : "unknown-bug";
 }
 
-bool rf_bug_is_crash(rf_bug bug) {
+RF_COLD bool rf_bug_is_crash(rf_bug bug) {
   return bug == RF_BUG_SEGV || bug == RF_BUG_BUS || bug == RF_BUG_ILL || bug == RF_BUG_FPE;
 }
 
-bool rf_bug_from_name(const char *name, size_t length, rf_bug *bug) {
+RF_COLD bool rf_bug_from_name(const char *name, size_t length, rf_bug *bug) {
   for (unsigned i = 0; i < RF_BUG_COUNT; i++) {
     if (strlen(facts[i].name) == length && memcmp(facts[i].name, name, length) == 0) {
       *bug = (rf_bug)i;
@@ -61,14 +63,14 @@ bool rf_bug_from_name(const char *name, size_t length, rf_bug *bug) {
   return false;
 }
 
-unsigned rf_bug_cwe(rf_bug bug, rf_access access) {
+RF_COLD unsigned rf_bug_cwe(rf_bug bug, rf_access access) {
   if (!known(bug)) {
     return 0;
   }
   return access == RF_ACCESS_READ ? facts[bug].cwe_read : facts[bug].cwe;
 }
 
-char rf_byte_letter(unsigned byte_class) {
+RF_COLD char rf_byte_letter(unsigned byte_class) {
   static const char letters[] = {
       [RF_BYTE_OTHER] = '.', [RF_BYTE_HEADER] = 'h', [RF_BYTE_GUARD] = 'g',
       [RF_BYTE_USER] = 'u',  [RF_BYTE_FREED] = 'f',  [RF_BYTE_BAD] = '!',
@@ -79,7 +81,7 @@ char rf_byte_letter(unsigned byte_class) {
   return letters[byte_class];
 }
 
-const char *rf_finding_relation(const rf_finding *f, size_t *distance) {
+RF_COLD const char *rf_finding_relation(const rf_finding *f, size_t *distance) {
   if (f->offset < 0) {
     *distance = (size_t)0 - (size_t)f->offset;
     return "before";
@@ -92,7 +94,7 @@ const char *rf_finding_relation(const rf_finding *f, size_t *distance) {
   return "after";
 }
 
-const rf_trace *rf_finding_place(const rf_finding *f) {
+RF_COLD const rf_trace *rf_finding_place(const rf_finding *f) {
   bool const has_allocation = f->allocated.site != NULL || f->allocated.depth != 0;
   if (f->at_access) {
     return &f->found;
@@ -123,7 +125,7 @@ static uint64_t add_trace(uint64_t key, const rf_trace *trace) {
   return rf_fnv_bytes(key, trace->frames, frames * sizeof trace->frames[0]);
 }
 
-uint64_t rf_finding_key(const rf_finding *f) {
+RF_COLD uint64_t rf_finding_key(const rf_finding *f) {
   uint64_t key = rf_fnv_text(RF_FNV_START, rf_bug_name(f->bug));
   key = rf_fnv_text(key, f->allocator);
   key = add_trace(key, &f->found);
@@ -161,7 +163,7 @@ static void tell_debugger(const rf_reporter *reporter, const rf_finding *f) {
 }
 #endif
 
-void rf_report(rf_reporter *reporter, rf_finding *f) {
+RF_COLD void rf_report(rf_reporter *reporter, rf_finding *f) {
   bool const locked = rf_host_report_lock();
   complete(reporter, f);
   rf_action const action = reporter->report(reporter, f);

@@ -4,6 +4,8 @@
 
 #include "utf8.h"
 
+#include "lib/core/compiler.h"
+
 static const char digits[] = "0123456789abcdef";
 
 /* ---- Strings ---- */
@@ -24,7 +26,7 @@ static size_t plain_length(const unsigned char *s) {
   return length;
 }
 
-void rf_json_string(const char *text, const rf_sink *sink) {
+RF_COLD void rf_json_string(const char *text, const rf_sink *sink) {
   if (text == NULL) {
     rf_sink_str(sink, "null");
     return;
@@ -70,7 +72,7 @@ static void begin(rf_json_writer *w, const char *name) {
   }
 }
 
-void rf_json_open(rf_json_writer *w, const char *name, const char *brackets) {
+RF_COLD void rf_json_open(rf_json_writer *w, const char *name, const char *brackets) {
   for (; *brackets != '\0'; brackets++, name = NULL) {
     begin(w, name);
     rf_sink_char(w->sink, *brackets);
@@ -79,7 +81,7 @@ void rf_json_open(rf_json_writer *w, const char *name, const char *brackets) {
   }
 }
 
-void rf_json_close(rf_json_writer *w, const char *brackets) {
+RF_COLD void rf_json_close(rf_json_writer *w, const char *brackets) {
   for (; *brackets != '\0'; brackets++) {
     rf_sink_char(w->sink, *brackets);
     w->depth--;
@@ -87,45 +89,45 @@ void rf_json_close(rf_json_writer *w, const char *brackets) {
   }
 }
 
-void rf_json_put_text_or_null(rf_json_writer *w, const char *name, const char *value) {
+RF_COLD void rf_json_put_text_or_null(rf_json_writer *w, const char *name, const char *value) {
   begin(w, name);
   rf_json_string(value, w->sink);
 }
 
-void rf_json_put_text(rf_json_writer *w, const char *name, const char *value) {
+RF_COLD void rf_json_put_text(rf_json_writer *w, const char *name, const char *value) {
   if (value != NULL) {
     rf_json_put_text_or_null(w, name, value);
   }
 }
 
-void rf_json_put_raw(rf_json_writer *w, const char *name, const char *json) {
+RF_COLD void rf_json_put_raw(rf_json_writer *w, const char *name, const char *json) {
   begin(w, name);
   rf_sink_str(w->sink, json);
 }
 
-void rf_json_put_unsigned(rf_json_writer *w, const char *name, uint64_t value) {
+RF_COLD void rf_json_put_unsigned(rf_json_writer *w, const char *name, uint64_t value) {
   begin(w, name);
   rf_sink_uint(w->sink, value);
 }
 
-void rf_json_put_number(rf_json_writer *w, const char *name, int64_t value) {
+RF_COLD void rf_json_put_number(rf_json_writer *w, const char *name, int64_t value) {
   begin(w, name);
   rf_sink_int(w->sink, value);
 }
 
-void rf_json_put_bool(rf_json_writer *w, const char *name, bool value) {
+RF_COLD void rf_json_put_bool(rf_json_writer *w, const char *name, bool value) {
   begin(w, name);
   rf_sink_str(w->sink, value ? "true" : "false");
 }
 
-void rf_json_put_address(rf_json_writer *w, const char *name, uint64_t value) {
+RF_COLD void rf_json_put_address(rf_json_writer *w, const char *name, uint64_t value) {
   begin(w, name);
   rf_sink_char(w->sink, '"');
   rf_sink_hex(w->sink, value, 1);
   rf_sink_char(w->sink, '"');
 }
 
-void rf_json_put_bytes(rf_json_writer *w, const char *name, const unsigned char *data, size_t size) {
+RF_COLD void rf_json_put_bytes(rf_json_writer *w, const char *name, const unsigned char *data, size_t size) {
   begin(w, name);
   rf_sink_char(w->sink, '"');
   for (size_t i = 0; i < size; i++) {

@@ -4,6 +4,8 @@
 #include <ringfence/port.h>
 #include <ringfence/sink.h>
 
+#include "lib/core/compiler.h"
+
 static void write_log(void *context, const char *text, size_t size) {
   (void)context;
   rf_port_log(text, size);
@@ -21,7 +23,7 @@ static void address(const char *before, uint64_t value) {
   rf_sink_hex(&port_log, value, 1);
 }
 
-static void trace(const char *before, const rf_trace *t) {
+RF_COLD static void trace(const char *before, const rf_trace *t) {
   if (t->site == NULL && t->depth == 0) {
     return;
   }
@@ -64,7 +66,7 @@ static void block(const rf_finding *f) {
   }
 }
 
-static rf_action report(rf_reporter *self, const rf_finding *f) {
+RF_COLD static rf_action report(rf_reporter *self, const rf_finding *f) {
   (void)self;
   number("==", f->process);
   rf_sink_str(&port_log, "==ERROR: Ringfence: ");
@@ -79,7 +81,7 @@ static rf_action report(rf_reporter *self, const rf_finding *f) {
   return RF_ACTION_HALT;
 }
 
-rf_reporter *rf_reporter_plain(void) {
+RF_COLD rf_reporter *rf_reporter_plain(void) {
   static rf_reporter plain = {report, NULL, RF_EXITCODE_DEFAULT, 0};
   return &plain;
 }

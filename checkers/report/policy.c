@@ -5,6 +5,8 @@
 
 #include "crc32.h"
 
+#include "lib/core/compiler.h"
+
 #define CHECKED_FROM offsetof(rf_policy, nonce)
 #define SITES_AT_ONCE 16U
 #define LEAST_PREFIX 7U
@@ -12,7 +14,7 @@
 
 /* ---- Selectors ---- */
 
-bool rf_policy_fits(const char *pattern, size_t length, const char *text) {
+RF_COLD bool rf_policy_fits(const char *pattern, size_t length, const char *text) {
   char whole[RF_POLICY_PATTERN + 2];
   if (length > RF_POLICY_PATTERN) {
     return false;
@@ -39,14 +41,14 @@ static bool fits_build(const char *build, const rf_policy_who *who) {
          begins(who->build_id, build);
 }
 
-bool rf_policy_matches(const rf_policy_rule *rule, const rf_policy_who *who) {
+RF_COLD bool rf_policy_matches(const rf_policy_rule *rule, const rf_policy_who *who) {
   return fits_program(rule->program, who->program) && fits_build(rule->build, who) &&
          (rule->environment[0] == '\0' || strcmp(rule->environment, who->environment) == 0);
 }
 
 /* ---- Keys ---- */
 
-uint64_t rf_policy_build_key(const char *build_id) {
+RF_COLD uint64_t rf_policy_build_key(const char *build_id) {
   uint64_t key = 0;
   for (unsigned i = 0; i < 16; i++) {
     char const c = build_id[i];
@@ -69,7 +71,7 @@ uint32_t rf_policy_site_key(const uintptr_t *frames, unsigned depth) {
   return folded != 0 ? folded : 1;
 }
 
-uint32_t rf_policy_crc(const rf_policy *policy) {
+RF_COLD uint32_t rf_policy_crc(const rf_policy *policy) {
   return rf_crc32(0, (const unsigned char *)policy + CHECKED_FROM, sizeof *policy - CHECKED_FROM);
 }
 
@@ -138,8 +140,8 @@ static bool read_sites(const rf_policy_source *source, uint32_t count, const rf_
   return true;
 }
 
-bool rf_policy_read(const rf_policy_source *source, const rf_policy_who *who, const rf_policy_taker *taker,
-                    rf_policy_head *head) {
+RF_COLD bool rf_policy_read(const rf_policy_source *source, const rf_policy_who *who, const rf_policy_taker *taker,
+                            rf_policy_head *head) {
   start s;
   if (!source->read(source->context, 0, &s, sizeof s) || !is_policy(&s)) {
     return false;
@@ -157,8 +159,8 @@ static bool read_segment(void *context, size_t at, void *out, size_t size) {
   return true;
 }
 
-bool rf_policy_read_live(const rf_policy *live, const rf_policy_who *who, const rf_policy_taker *taker,
-                         rf_policy_head *head, uint32_t *generation) {
+RF_COLD bool rf_policy_read_live(const rf_policy *live, const rf_policy_who *who, const rf_policy_taker *taker,
+                                 rf_policy_head *head, uint32_t *generation) {
   rf_policy_source const source = {read_segment, (void *)(uintptr_t)live};
   uint32_t const before = __atomic_load_n(&live->generation, __ATOMIC_ACQUIRE);
   if (before % 2 != 0 || !rf_policy_read(&source, who, taker, head)) {

@@ -16,6 +16,8 @@
 #include "checkers/os/spool_file.h"
 #include "checkers/os/uncancelled.h"
 
+#include "lib/core/compiler.h"
+
 /* ---- The file ---- */
 
 static bool is_own(const struct stat *st) {
@@ -73,8 +75,8 @@ static bool read_at(void *context, size_t at, void *out, size_t size) {
   return got == (ssize_t)size;
 }
 
-bool rf_policy_read_file(const char *folder, size_t length, const rf_policy_who *who, const rf_policy_taker *taker,
-                         rf_policy_head *head) {
+RF_COLD bool rf_policy_read_file(const char *folder, size_t length, const rf_policy_who *who,
+                                 const rf_policy_taker *taker, rf_policy_head *head) {
   if (rf_is_forbidden(RF_CALL_OPEN | RF_CALL_SPOOL)) {
     return false;
   }
@@ -100,7 +102,7 @@ static bool is_ours(int id) {
          segment.shm_segsz >= sizeof(rf_policy);
 }
 
-const rf_policy *rf_policy_attach(const rf_policy_head *head) {
+RF_COLD const rf_policy *rf_policy_attach(const rf_policy_head *head) {
   int const saved = errno;
   const rf_policy *found = NULL;
   if (head->live >= 0 && is_ours(head->live)) {

@@ -2,6 +2,8 @@
 
 #include "json_writer.h"
 
+#include "lib/core/compiler.h"
+
 /* ---- Traces ---- */
 
 static void write_site(rf_json_writer *w, const rf_site *s) {
@@ -74,7 +76,8 @@ static void write_known_trace(rf_json_writer *w, const char *name, const rf_trac
   }
 }
 
-void rf_report_json_trace(const char *name, const rf_trace *t, const rf_symbolizer *symbolizer, const rf_sink *sink) {
+RF_COLD void rf_report_json_trace(const char *name, const rf_trace *t, const rf_symbolizer *symbolizer,
+                                  const rf_sink *sink) {
   rf_json_writer w = {.sink = sink, .more = true};
   write_trace(&w, name, t, symbolizer);
 }
@@ -134,7 +137,7 @@ static void write_window(rf_json_writer *w, const rf_finding *f) {
   rf_json_close(w, "}");
 }
 
-void rf_report_json(const rf_finding *f, const rf_symbolizer *symbolizer, const rf_sink *sink) {
+RF_COLD void rf_report_json(const rf_finding *f, const rf_symbolizer *symbolizer, const rf_sink *sink) {
   rf_json_writer w = {.sink = sink};
   rf_json_open(&w, NULL, "{");
   rf_json_put_text(&w, "type", "finding");

@@ -4,6 +4,8 @@
 
 #include "crc32.h"
 
+#include "lib/core/compiler.h"
+
 _Static_assert(RF_SERIAL_LINE <= 80, "fits a terminal's line");
 
 /* ---- Lines ---- */
@@ -15,8 +17,8 @@ static void put_low_first(unsigned char *out, uint64_t value, unsigned bytes) {
 }
 
 /* In one write, so that other output comes between lines if the sink keeps writes whole. */
-static void put_line(const rf_sink *sink, unsigned char type, uint16_t record, uint16_t index,
-                     const unsigned char *data, unsigned used) {
+RF_COLD static void put_line(const rf_sink *sink, unsigned char type, uint16_t record, uint16_t index,
+                             const unsigned char *data, unsigned used) {
   unsigned char bytes[RF_SERIAL_HEAD + RF_SERIAL_DATA + RF_SERIAL_CRC];
   char line[RF_SERIAL_LINE] = RF_SERIAL_MARK;
   unsigned const size = RF_SERIAL_HEAD + used + RF_SERIAL_CRC;
@@ -184,7 +186,7 @@ static void window(writer *w, const rf_finding *f) {
 }
 
 /* The most telling fields come first: the line may go dead. */
-void rf_report_serial(const rf_finding *f, const rf_symbolizer *symbolizer, const rf_sink *sink) {
+RF_COLD void rf_report_serial(const rf_finding *f, const rf_symbolizer *symbolizer, const rf_sink *sink) {
   writer w;
   memset(&w, 0, sizeof w);
   w.sink = sink;
@@ -225,7 +227,7 @@ static void text_flush(rf_serial_text *s, bool last) {
   s->used = 0;
 }
 
-static void text_write(void *context, const char *bytes_in, size_t size) {
+RF_COLD static void text_write(void *context, const char *bytes_in, size_t size) {
   rf_serial_text *const s = (rf_serial_text *)context;
   for (size_t i = 0; i < size; i++) {
     if (bytes_in[i] == '\n') {
@@ -239,7 +241,7 @@ static void text_write(void *context, const char *bytes_in, size_t size) {
   }
 }
 
-void rf_serial_text_init(rf_serial_text *s, const rf_sink *out, uint16_t record) {
+RF_COLD void rf_serial_text_init(rf_serial_text *s, const rf_sink *out, uint16_t record) {
   memset(s, 0, sizeof *s);
   s->sink.write = text_write;
   s->sink.context = s;

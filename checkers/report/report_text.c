@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "lib/core/compiler.h"
+
 typedef struct writer {
   const rf_finding *f;
   const rf_symbolizer *symbolizer;
@@ -426,7 +428,7 @@ static void summary(const writer *w) {
   str(w, "\n");
 }
 
-void rf_report_text(const rf_finding *f, const rf_symbolizer *symbolizer, const rf_sink *sink) {
+RF_COLD void rf_report_text(const rf_finding *f, const rf_symbolizer *symbolizer, const rf_sink *sink) {
   writer const w = {f, symbolizer, sink};
   head(&w);
   if (f->bug != RF_BUG_LEAK) {

@@ -11,6 +11,8 @@
 #include "checkers/os/pid_path.h"
 #include "collector.h"
 
+#include "lib/core/compiler.h"
+
 #define PATH_BYTES 512
 
 /* ---- The file ---- */
@@ -29,7 +31,7 @@ static void warn_cannot_open(const char *path) {
 }
 
 /* A path with %p names another file in a child. Other paths are opened anew as well, which does no harm. */
-static void open_log(rf_log_reporter *r) {
+RF_COLD static void open_log(rf_log_reporter *r) {
   uint32_t const process = rf_host_process();
   char path[PATH_BYTES];
   rf_sink_buffer expanded;
@@ -56,7 +58,7 @@ static bool write_log(rf_log_reporter *r, const char *text, size_t size) {
   return false;
 }
 
-void rf_log_reporter_write(rf_log_reporter *r, const char *text, size_t size) {
+RF_COLD void rf_log_reporter_write(rf_log_reporter *r, const char *text, size_t size) {
   if (!write_log(r, text, size)) {
     rf_port_log(text, size); /* standard error may still take it */
   }
@@ -85,7 +87,7 @@ static bool takes_records(rf_log_reporter *r) {
   return r->fd >= 0;
 }
 
-static void flush(collector *c) {
+RF_COLD static void flush(collector *c) {
   rf_log_reporter *const r = c->reporter;
   if (c->length != 0 && r->options.log != NULL && r->options.format == RF_FORMAT_JSON) {
     c->lost = c->lost || !takes_records(r) || !write_log(r, c->data, c->length);
@@ -95,7 +97,7 @@ static void flush(collector *c) {
   c->length = 0;
 }
 
-static void collect(void *context, const char *text, size_t size) {
+RF_COLD static void collect(void *context, const char *text, size_t size) {
   collector *const c = (collector *)context;
   while (size != 0) {
     size_t const room = c->room - c->length;
@@ -236,7 +238,7 @@ void rf_log_reporter_read_suppressions(rf_log_reporter *r) {
   (void)rf_suppressions_parse(&r->suppressions, text, length, path, &standard_error);
 }
 
-bool rf_log_reporter_suppresses(rf_log_reporter *r, const rf_finding *f) {
+RF_COLD bool rf_log_reporter_suppresses(rf_log_reporter *r, const rf_finding *f) {
   rf_suppression *rule = NULL;
   rf_log_reporter_read_suppressions(r);
   if (r->suppressions.count == 0) {
@@ -260,7 +262,7 @@ bool rf_log_reporter_suppresses(rf_log_reporter *r, const rf_finding *f) {
 
 /* ---- The collector ---- */
 
-void rf_log_reporter_collect(const rf_finding *f) {
+RF_COLD void rf_log_reporter_collect(const rf_finding *f) {
 #if defined(__unix__) || defined(__APPLE__)
   if (busy || !rf_collector_wants_names(f)) {
     rf_collector_put(f, NULL);
@@ -302,7 +304,7 @@ static rf_action report(rf_reporter *self, const rf_finding *f) {
   return action;
 }
 
-rf_action rf_log_reporter_put(rf_log_reporter *r, const rf_finding *f) {
+RF_COLD rf_action rf_log_reporter_put(rf_log_reporter *r, const rf_finding *f) {
   unsigned const most = r->options.max_findings;
   if (most == 0 || f->sequence <= most) {
     print_finding(r, f);
@@ -331,7 +333,7 @@ void rf_log_reporter_init(rf_log_reporter *reporter, const rf_report_options *op
   reporter->fd = -1;
 }
 
-size_t rf_reporter_text(const rf_finding *f, char *out, size_t room) {
+RF_COLD size_t rf_reporter_text(const rf_finding *f, char *out, size_t room) {
   rf_sink_buffer text;
   rf_sink_buffer_init(&text, out, room);
   if (busy) {
@@ -360,7 +362,7 @@ static void load_module(uintptr_t pc) {
   rf_modules_load(&modules, traces, 1);
 }
 
-static bool name_any(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
+RF_COLD static bool name_any(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
   const rf_symbolizer *const symbolizer = (const rf_symbolizer *)context;
   if (symbolizer->name(symbolizer->context, pc, inlined, out)) {
     return true;
@@ -372,7 +374,7 @@ static bool name_any(void *context, uintptr_t pc, unsigned inlined, rf_frame_nam
   return symbolizer->name(symbolizer->context, pc, inlined, out);
 }
 
-bool rf_log_reporter_collect_record(const char *kind, rf_collector_writer write, void *context) {
+RF_COLD bool rf_log_reporter_collect_record(const char *kind, rf_collector_writer write, void *context) {
   bool const locked = rf_host_report_lock();
   bool done = false;
   if (!busy) {
@@ -389,7 +391,7 @@ bool rf_log_reporter_collect_record(const char *kind, rf_collector_writer write,
   return done;
 }
 
-bool rf_log_reporter_render(rf_log_reporter *r, rf_log_writer write, void *context) {
+RF_COLD bool rf_log_reporter_render(rf_log_reporter *r, rf_log_writer write, void *context) {
   bool const locked = rf_host_report_lock();
   bool const free = !busy;
   if (free) {

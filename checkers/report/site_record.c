@@ -9,6 +9,8 @@
 #include "checkers/os/seen_sites.h"
 #include "checkers/os/sort.h"
 
+#include "lib/core/compiler.h"
+
 #define TEXT_BYTES 16384U
 #define RESERVE 1024U /* for the end of the text, and of a list */
 #define ENTRY 40U     /* the longest "[offset,blocks]," */
@@ -206,7 +208,7 @@ static bool put_round(bool *more) {
   return any;
 }
 
-const char *rf_site_record(void) {
+RF_COLD const char *rf_site_record(void) {
   static bool busy;
   size_t dropped = 0;
   bool more = false;
@@ -232,7 +234,7 @@ const char *rf_site_record(void) {
   return work.text;
 }
 
-void rf_site_record_told(void) {
+RF_COLD void rf_site_record_told(void) {
   if (work.made && work.process == (uint32_t)getpid()) {
     rf_seen_sites_told(work.sites, work.upto, work.process);
   }

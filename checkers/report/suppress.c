@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "lib/core/compiler.h"
+
 /* ---- Lines ---- */
 
 typedef struct text_line {
@@ -41,7 +43,7 @@ static bool next_line(const char **at, const char *end, text_line *line) {
   return false;
 }
 
-size_t rf_suppressions_count(const char *text, size_t length) {
+RF_COLD size_t rf_suppressions_count(const char *text, size_t length) {
   const char *at = text;
   text_line line = {NULL, 0, 0};
   size_t count = 0;
@@ -92,8 +94,8 @@ static void warn(const rf_sink *warnings, const char *source, const text_line *l
   rf_sink_str(warnings, "\n");
 }
 
-unsigned rf_suppressions_parse(rf_suppressions *all, const char *text, size_t length, const char *source,
-                               const rf_sink *warnings) {
+RF_COLD unsigned rf_suppressions_parse(rf_suppressions *all, const char *text, size_t length, const char *source,
+                                       const rf_sink *warnings) {
   const char *at = text;
   text_line line = {NULL, 0, 0};
   unsigned wrong = 0;
@@ -144,7 +146,7 @@ static char shape_at(const shape *s, size_t i) {
 }
 
 /* Only the last star needs to be tried again: it can take any text that an earlier one could take. */
-bool rf_suppression_matches(const char *pattern, size_t length, const char *name) {
+RF_COLD bool rf_suppression_matches(const char *pattern, size_t length, const char *name) {
   if (name == NULL) {
     return false;
   }
@@ -186,7 +188,8 @@ static rf_suppression *find_for(const rf_suppressions *all, rf_bug bug, const ch
   return before;
 }
 
-rf_suppression *rf_suppressions_find(const rf_suppressions *all, rf_bug bug, const char *const *names, size_t count) {
+RF_COLD rf_suppression *rf_suppressions_find(const rf_suppressions *all, rf_bug bug, const char *const *names,
+                                             size_t count) {
   return find_for(all, bug, names, count, NULL);
 }
 
@@ -214,8 +217,8 @@ static rf_suppression *match_trace(const rf_suppressions *all, rf_bug bug, const
   return best;
 }
 
-rf_suppression *rf_suppressions_match(const rf_suppressions *all, const rf_finding *f,
-                                      const rf_symbolizer *symbolizer) {
+RF_COLD rf_suppression *rf_suppressions_match(const rf_suppressions *all, const rf_finding *f,
+                                              const rf_symbolizer *symbolizer) {
   /* "*" matches a finding without names, too. */
   const char *const nothing[] = {""};
   rf_suppression *best = find_for(all, f->bug, nothing, 1, NULL);
@@ -239,7 +242,7 @@ static void column(const rf_sink *sink, uint64_t value, unsigned width) {
   rf_sink_uint(sink, value);
 }
 
-void rf_suppression_write(const rf_suppression *rule, const rf_sink *sink) {
+RF_COLD void rf_suppression_write(const rf_suppression *rule, const rf_sink *sink) {
   rf_sink_str(sink, rule->any ? "*" : rule->bug == RF_BUG_LEAK ? "leak" : rf_bug_name(rule->bug));
   rf_sink_char(sink, ':');
   rf_sink_mem(sink, rule->pattern, rule->length);

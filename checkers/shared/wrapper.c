@@ -3,12 +3,14 @@
 #include <ringfence/port.h>
 #include <string.h>
 
+#include "lib/core/compiler.h"
+
 const rf_origin rf_no_origin;
 
 /* ---- Findings ---- */
 
-void rf_finding_begin(rf_finding *f, rf_bug bug, rf_access access, const void *address, const char *allocator,
-                      const char *mode, const rf_origin *origin) {
+RF_COLD void rf_finding_begin(rf_finding *f, rf_bug bug, rf_access access, const void *address, const char *allocator,
+                              const char *mode, const rf_origin *origin) {
   memset(f, 0, sizeof *f);
   f->bug = bug;
   f->cwe = rf_bug_cwe(bug, access);
@@ -32,16 +34,16 @@ static rf_bug bug_of(rf_status status) {
   }
 }
 
-void rf_finding_begin_refused(rf_finding *f, const rf_fault *fault, const char *allocator, const char *mode,
-                              const rf_origin *origin) {
+RF_COLD void rf_finding_begin_refused(rf_finding *f, const rf_fault *fault, const char *allocator, const char *mode,
+                                      const rf_origin *origin) {
   rf_bug const bug = bug_of(fault->status);
   rf_access const access = bug == RF_BUG_METADATA ? RF_ACCESS_UNKNOWN : RF_ACCESS_FREE;
   rf_finding_begin(f, bug, access, fault->ptr, allocator, mode, origin);
   f->detail = fault->what;
 }
 
-void rf_finding_begin_rejected(rf_finding *f, rf_reject why, size_t size, size_t detail, const char *allocator,
-                               const char *mode, const rf_origin *origin) {
+RF_COLD void rf_finding_begin_rejected(rf_finding *f, rf_reject why, size_t size, size_t detail, const char *allocator,
+                                       const char *mode, const rf_origin *origin) {
   static const rf_bug bugs[] = {
       [RF_REJECT_SIZE] = RF_BUG_SIZE_TOO_BIG,
       [RF_REJECT_OVERFLOW] = RF_BUG_CALLOC_OVERFLOW,

@@ -6,6 +6,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstring>
 #include <set>
 #include <thread>
@@ -372,6 +373,39 @@ TEST(DropinCaches, ABlockThatReallocMovesWasFreedByIt) {
     ASSERT_NE(q, p);
     EXPECT_EQ(rf_slot_state_of(old), RF_SLOT_FREED);
     EXPECT_EQ(old->released, view_at(q).slot->allocated);
+  });
+}
+
+TEST(DropinCaches, ABlockThatReallocMovesIsFilledWhereItWas) {
+  heap_alone([] {
+    ringfence::Recorder recorder;
+    rf_heap_options_now.reporter = recorder.reporter();
+    rf_heap_options_now.usual = false;
+    rf_cache *const cache = rf_cache_take(0);
+    rf_origin const origin = {};
+    for (size_t const fill : {65536, 8192, 6000, 16, 0}) { // less and less: what waits has enough
+      rf_heap_options_now.fill_free = fill;
+      for (size_t const from : {100, 4095, 4096, 4097, 8192, 8193, 12293, 30000}) {
+        for (size_t const to : {from / 4, 2 * from, 6 * from}) {
+          SCOPED_TRACE(testing::Message() << fill << " filled, from " << from << " to " << to);
+          auto *const p = static_cast<unsigned char *>(rf_cache_malloc(cache, from, RF_FAMILY_MALLOC, &origin));
+          for (size_t i = 0; i < from; i++) {
+            p[i] = static_cast<unsigned char>(i * 7 >> 2);
+          }
+          std::vector<unsigned char> const before(p, p + from);
+          auto *const q = static_cast<unsigned char *>(rf_cache_realloc(cache, p, to, &origin));
+          ASSERT_NE(q, nullptr);
+          EXPECT_EQ(memcmp(q, before.data(), std::min(from, to)), 0);
+          ASSERT_NE(q, p);
+          size_t const filled = std::min(from, fill);
+          EXPECT_EQ(std::count(p, p + filled, RF_PATTERN_FREED), static_cast<ptrdiff_t>(filled));
+          EXPECT_EQ(memcmp(p + filled, before.data() + filled, from - filled), 0);
+          ASSERT_TRUE(rf_cache_free(cache, q, RF_FAMILY_MALLOC, SIZE_MAX, &origin));
+        }
+      }
+    }
+    rf_cache_flush(cache);
+    EXPECT_TRUE(recorder.take().empty());
   });
 }
 

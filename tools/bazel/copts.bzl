@@ -17,6 +17,8 @@ RF_COPTS = _WARNINGS + [
     "-Wstrict-prototypes",
     "-Wmissing-prototypes",
     "-Wvla",
+    "-ffunction-sections",  # so that what nobody calls is left out of libringfence.so
+    "-fdata-sections",
 ]
 
 # For the sources of allocators, which alone may touch memory that they have poisoned (lib/include/ringfence/track.h).

@@ -250,9 +250,9 @@ static void put_back(rf_cache *cache, const rf_view *v) {
   }
 }
 
-void rf_cache_free_claimed(rf_cache *cache, const rf_view *v, uint32_t stack) {
-  if (rf_heap_options_now.checked) {
-    write_many(v->payload, rf_fill_of(v->size), RF_PATTERN_FREED);
+void rf_cache_free_claimed(rf_cache *cache, const rf_view *v, size_t filled, uint32_t stack) {
+  if (rf_heap_options_now.checked && filled < rf_fill_of(v->size)) {
+    write_many(v->payload + filled, rf_fill_of(v->size) - filled, RF_PATTERN_FREED);
   }
   count_free(cache, v->size);
   note_release(cache, v->slot, stack);
@@ -276,7 +276,7 @@ RF_RARE bool rf_cache_free_unusual(rf_cache *cache, const rf_view *v, rf_family 
     return false;
   }
   rf_view const claimed = rf_view_of(v->span, v->index); /* another thread may have resized it just before */
-  rf_cache_free_claimed(cache, &claimed, rf_cache_keep(origin, RF_FREES));
+  rf_cache_free_claimed(cache, &claimed, 0, rf_cache_keep(origin, RF_FREES));
   return true;
 }
 

@@ -10,8 +10,8 @@
 bool rf_cache_free_unusual(rf_cache *cache, const rf_view *view, rf_family family, size_t size,
                            const rf_origin *origin);
 
-/* The same of a block that was claimed (rf_slot_claim), without a look at it. `stack`: the caller's, as
- * rf_cache_keep. */
-void rf_cache_free_claimed(rf_cache *cache, const rf_view *view, uint32_t stack);
+/* The same of a block that was claimed (rf_slot_claim), without a look at it. Its first `filled` bytes have the
+ * fill. `stack`: the caller's, as rf_cache_keep. */
+void rf_cache_free_claimed(rf_cache *cache, const rf_view *view, size_t filled, uint32_t stack);
 
 #endif /* RINGFENCE_DROPIN_CACHE_IMPL_H */

@@ -27,13 +27,29 @@ static unsigned char *end_of_large(const rf_span *span, const unsigned char *pay
   return (unsigned char *)(page < last ? page : last);
 }
 
-rf_view rf_view_of(rf_span *span, unsigned index) {
+/* Each field where it is read from, not copied from another view: loads of words that were just stored otherwise than
+ * by words wait for these stores. */
+RF_INLINE void set_view(rf_view *out, rf_span *span, unsigned index) {
   rf_slot *const slot = &span->slots[index];
   uintptr_t const begin = span->base + (size_t)index * span->slot_size;
   unsigned char *const payload = aligned_up(begin, rf_slot_align(slot));
-  unsigned char *const end = span->large ? end_of_large(span, payload) : (unsigned char *)(begin + span->slot_size);
-  size_t const size = span->large ? span->size : slot->size;
-  return (rf_view){span, slot, index, size, (unsigned char *)begin, payload, end};
+  out->span = span;
+  out->slot = slot;
+  out->index = index;
+  out->size = span->large ? span->size : slot->size;
+  out->begin = (unsigned char *)begin;
+  out->payload = payload;
+  out->end = span->large ? end_of_large(span, payload) : (unsigned char *)(begin + span->slot_size);
+}
+
+rf_view rf_view_of(rf_span *span, unsigned index) {
+  rf_view view;
+  set_view(&view, span, index);
+  return view;
+}
+
+void rf_view_again(rf_view *view) {
+  set_view(view, view->span, view->index);
 }
 
 bool rf_view_at(uintptr_t address, rf_view *out) {
@@ -45,7 +61,7 @@ bool rf_view_at(uintptr_t address, rf_view *out) {
   if (index >= span->count || rf_slot_state_of(&span->slots[index]) == RF_SLOT_NEW) {
     return false;
   }
-  *out = rf_view_of(span, index);
+  set_view(out, span, index);
   return true;
 }
 
@@ -93,13 +109,13 @@ void rf_check_carved(const rf_span *span, unsigned index) {
 
 /* ---- Findings ---- */
 
-void rf_check_trace(uint32_t stack, uint16_t thread, rf_trace *out) {
+RF_COLD void rf_check_trace(uint32_t stack, uint16_t thread, rf_trace *out) {
   memset(out, 0, sizeof *out);
   out->thread = rf_thread_of_number(thread);
   out->depth = stack != 0 ? rf_stack_depot_get(rf_heap_options_now.depot, stack, out->frames, RF_TRACE_DEPTH) : 0;
 }
 
-void rf_check_about(rf_finding *f, const rf_view *v) {
+RF_COLD void rf_check_about(rf_finding *f, const rf_view *v) {
   f->block = (uintptr_t)v->payload;
   f->size = v->size;
   f->blocks = 1;
@@ -126,7 +142,7 @@ static rf_byte_class class_of_byte(const void *context, uintptr_t address, int *
 }
 
 /* Fills in the finding, and mends the area. */
-static bool tell(rf_finding *f, const rf_view *v, rf_bug bug, const rf_pattern_area *area, const char *detail) {
+RF_COLD static bool tell(rf_finding *f, const rf_view *v, rf_bug bug, const rf_pattern_area *area, const char *detail) {
   f->bug = bug;
   f->cwe = rf_bug_cwe(bug, f->access);
   f->address = (uintptr_t)area->at;
@@ -157,7 +173,7 @@ static rf_pattern_area tail_area(const rf_view *v) {
   return (rf_pattern_area){behind, (size_t)(v->end - behind), RF_PATTERN_REDZONE};
 }
 
-static bool inspect(const rf_view *v, damage *d) {
+RF_COLD static bool inspect(const rf_view *v, damage *d) {
   rf_pattern_area const fill = fill_area(v);
   rf_pattern_area const tail = tail_area(v);
   d->fill = fill.size != 0 && rf_pattern_damage(&fill, &d->in_fill);
@@ -165,7 +181,7 @@ static bool inspect(const rf_view *v, damage *d) {
   return d->fill || d->tail;
 }
 
-static void mend(const rf_pattern_area *area) {
+RF_COLD static void mend(const rf_pattern_area *area) {
   rf_pattern_write(area->at, area->size, area->byte);
 }
 
@@ -208,7 +224,7 @@ static bool next_of(const rf_view *v, rf_view *next) {
   return next->payload == next->begin;
 }
 
-static bool previous_of(const rf_view *v, rf_view *previous) {
+RF_COLD static bool previous_of(const rf_view *v, rf_view *previous) {
   if (v->span->large || v->payload != v->begin || !follows_a_block(v->span, v->index)) {
     return false;
   }
@@ -222,7 +238,7 @@ static bool is_all(const rf_pattern_area *part, const rf_pattern_area *whole) {
 
 /* An overflow ran on from the end of the slot before: what it did to the following ones is mended, as far as it went
  * without a gap. */
-static void absorb(const rf_view *from) {
+RF_COLD static void absorb(const rf_view *from) {
   rf_view v;
   rf_view at = *from;
   while (next_of(&at, &v)) {
@@ -308,7 +324,7 @@ static bool explain_fill(const rf_view *v, const damage *d, rf_finding *f) {
   return true;
 }
 
-static bool explain_inside(const rf_view *v, rf_finding *f) {
+RF_COLD static bool explain_inside(const rf_view *v, rf_finding *f) {
   damage d;
   return inspect(v, &d) && (d.fill ? explain_fill(v, &d, f) : explain_tail(v, &d, f));
 }
@@ -349,7 +365,7 @@ static bool explain(const rf_view *v, rf_finding *f) {
 
 /* Others are stopped meanwhile, so that what neighbours are is known; but not while this thread unwinds its stack or
  * reports, for which it may wait for them. */
-size_t rf_check_report(const rf_view *v, const rf_origin *origin) {
+RF_COLD size_t rf_check_report(const rf_view *v, const rf_origin *origin) {
   rf_finding begun;
   size_t count = 0;
   bool found = true;

@@ -23,6 +23,9 @@ typedef struct rf_view {
 /* The slot number `index`. */
 rf_view rf_view_of(rf_span *span, unsigned index);
 
+/* Of the same slot as it is now. */
+void rf_view_again(rf_view *view);
+
 /* The slot that `address` lies in; false where it is none's, or that of no block so far. */
 bool rf_view_at(uintptr_t address, rf_view *out);
 

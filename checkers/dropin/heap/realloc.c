@@ -44,7 +44,7 @@ static bool claim(rf_view *v, uint16_t *traits) {
   if (!rf_slot_claim(v->slot, *traits)) {
     return false;
   }
-  *v = rf_view_of(v->span, v->index);
+  rf_view_again(v);
   return true;
 }
 
@@ -67,8 +67,26 @@ static void take_peaks_back(rf_cache *cache, size_t peak, size_t peak_blocks) {
 
 /* The number of the stack that allocated the block, which this call just did. */
 static uint32_t stack_of(const void *p) {
-  rf_view v;
-  return rf_view_at((uintptr_t)p, &v) ? v.slot->allocated : 0;
+  const rf_span *const span = rf_span_of((uintptr_t)p);
+  return span->slots[rf_span_index(span, (uintptr_t)p)].allocated;
+}
+
+#define PIECE ((size_t)4096) /* bytes, which are in the near cache when they are filled */
+
+/* Copies the first `size` bytes of a block, and fills them as those of a freed one. Returns how many. */
+static size_t move_contents(unsigned char *to, const rf_view *v, size_t size) {
+  size_t const fill = rf_heap_options_now.checked ? rf_fill_of(v->size) : 0;
+  size_t done = 0;
+  if (v->span->large) {
+    rf_large_move(to, v->payload, size);
+    return 0;
+  }
+  for (; size - done > PIECE && fill - done > PIECE; done += PIECE) {
+    memcpy(to + done, v->payload + done, PIECE);
+    memset(v->payload + done, RF_PATTERN_FREED, PIECE);
+  }
+  memcpy(to + done, v->payload + done, size - done);
+  return done;
 }
 
 static outcome move(rf_cache *cache, rf_view v, size_t size, const rf_origin *origin, void **moved) {
@@ -89,12 +107,8 @@ static outcome move(rf_cache *cache, rf_view v, size_t size, const rf_origin *or
     return REFUSED;
   }
   size_t const kept = v.size < size ? v.size : size;
-  if (v.span->large) {
-    rf_large_move(p, v.payload, kept);
-  } else {
-    memcpy(p, v.payload, kept);
-  }
-  rf_cache_free_claimed(cache, &v, stack_of(p));
+  size_t const filled = move_contents(p, &v, kept);
+  rf_cache_free_claimed(cache, &v, filled, stack_of(p));
   *moved = p;
   return DONE;
 }
@@ -107,7 +121,8 @@ void *rf_cache_realloc(rf_cache *cache, void *ptr, size_t size, const rf_origin 
   }
   rf_rights_return(&v);
   if (rf_heap_options_now.checked) {
-    if (!rf_check_intact(&v) || !rf_check_front_holds(&v)) {
+    bool const intact = rf_check_plain_intact(v.span, v.index) || rf_check_intact(&v);
+    if (!intact || !rf_check_front_holds(&v)) {
       (void)rf_check_report(&v, origin);
     }
     if (rf_slot_family(v.slot) != RF_FAMILY_MALLOC) {

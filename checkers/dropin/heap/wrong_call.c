@@ -8,12 +8,14 @@
 #include "checkers/shared/family.h"
 #include "checkers/shared/wrapper.h"
 
+#include "lib/core/compiler.h"
+
 static void report(const rf_finding *f) {
   rf_finding copy = *f;
   rf_report(rf_heap_options_now.reporter, &copy);
 }
 
-void rf_check_mismatch(const rf_view *v, rf_bug bug, rf_family family, size_t size, const rf_origin *origin) {
+RF_COLD void rf_check_mismatch(const rf_view *v, rf_bug bug, rf_family family, size_t size, const rf_origin *origin) {
   rf_finding f;
   rf_finding_begin(&f, bug, RF_ACCESS_FREE, v->payload, "malloc", "guard", origin);
   rf_check_about(&f, v);
@@ -74,7 +76,7 @@ static void refuse(const void *ptr, const rf_origin *origin) {
   }
 }
 
-void rf_check_bad_free(const void *ptr, const rf_origin *origin) {
+RF_COLD void rf_check_bad_free(const void *ptr, const rf_origin *origin) {
   rf_view v;
   if (!rf_heap_options_now.checked) {
     refuse(ptr, origin);

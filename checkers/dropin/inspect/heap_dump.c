@@ -21,6 +21,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/core/compiler.h"
+
 #define SITES 1024U /* call sites told apart; the rest is counted together */
 #define SITES_SHOWN 10U
 #define FRAMES 6U /* of a call site */
@@ -58,7 +60,7 @@ static void flush(void) {
 }
 
 /* As few writes as there can be. */
-static void put(void *context, const char *text, size_t length) {
+RF_COLD static void put(void *context, const char *text, size_t length) {
   (void)context;
   while (length != 0) {
     size_t const room = sizeof work->text - work->used;
@@ -83,7 +85,7 @@ static void add(const rf_trace *allocated, size_t size) {
   rf_snapshot_add(&work->sites, &site, size);
 }
 
-static bool add_block(const rf_view *view, void *context) {
+RF_COLD static bool add_block(const rf_view *view, void *context) {
   rf_trace allocated;
   (void)context;
   rf_check_trace(view->slot->allocated, view->slot->allocated_by, &allocated);
@@ -91,7 +93,7 @@ static bool add_block(const rf_view *view, void *context) {
   return true;
 }
 
-static bool add_paged(const rf_page_block *block, void *context) {
+RF_COLD static bool add_paged(const rf_page_block *block, void *context) {
   rf_trace allocated;
   (void)context;
   if (rf_page_store_allocated(rf_guarded_blocks.store, block->ptr, &allocated)) {
@@ -221,7 +223,7 @@ static bool begin(void) {
   return true;
 }
 
-static void dump(void) {
+RF_COLD static void dump(void) {
   int const saved = errno;
   int const cancellation = rf_uncancelled_begin();
   if (begin()) {
@@ -248,7 +250,7 @@ static void dump(void) {
 
 /* ---- Now, or when it can be ---- */
 
-void rf_heap_dump_forked(void) {
+RF_COLD void rf_heap_dump_forked(void) {
   rf_forget_job();
   busy = 0;
 }

@@ -5,11 +5,13 @@
 #include <ringfence/bits.h>
 #include <string.h>
 
+#include "lib/core/compiler.h"
+
 #define SHIFT_LEAST 16U
 #define SHIFT_MOST 40U
 #define GAP_MOST 8U /* empty cells that are written as such; after more a new part begins */
 
-void rf_heap_shape_begin(rf_heap_shape *shape) {
+RF_COLD void rf_heap_shape_begin(rf_heap_shape *shape) {
   memset(shape->sizes, 0, sizeof shape->sizes);
   memset(shape->cells[shape->table], 0, sizeof shape->cells[0]);
   shape->shift = SHIFT_LEAST;
@@ -43,7 +45,7 @@ static void coarsen(rf_heap_shape *shape) {
   }
 }
 
-void rf_heap_shape_add(rf_heap_shape *shape, uintptr_t address, size_t size) {
+RF_COLD void rf_heap_shape_add(rf_heap_shape *shape, uintptr_t address, size_t size) {
   unsigned const row = size == 0 ? 0 : rf_log2(size) + 1;
   shape->sizes[row].blocks++;
   shape->sizes[row].bytes += size;
@@ -124,7 +126,7 @@ static void write_parts(const rf_heap_shape *shape, rf_json_writer *json, const 
   rf_json_close(json, "]");
 }
 
-void rf_heap_shape_write(rf_heap_shape *shape, rf_json_writer *json) {
+RF_COLD void rf_heap_shape_write(rf_heap_shape *shape, rf_json_writer *json) {
   while (shape->used > RF_SHAPE_CELLS_TOLD && shape->shift < SHIFT_MOST) {
     coarsen(shape);
   }

@@ -3,6 +3,7 @@
 
 #include "checkers/dropin/os/procfs.h"
 #include "checkers/dropin/runtime/handed_over.h"
+#include "checkers/os/chars.h"
 #include "checkers/os/forbidden_calls.h"
 #include "checkers/os/maps.h"
 
@@ -14,6 +15,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "lib/core/compiler.h"
+
 /* ---- Lines with an address in hexadecimal behind a mark ---- */
 
 /* 0 where there is none. */
@@ -23,7 +26,7 @@ static uintptr_t address_after(const char *line, const char *mark) {
     return 0;
   }
   at += strlen(mark);
-  at += strspn(at, " ");
+  at += rf_chars_in(at, " ");
   return (uintptr_t)rf_maps_take_hex(&at);
 }
 
@@ -38,7 +41,7 @@ static char *visit_lines(rf_roots *roots, char *text, const char *mark) {
 }
 
 /* Lines are far shorter than the buffer. */
-static void visit_file(rf_roots *roots, const char *path, const char *mark) {
+RF_COLD static void visit_file(rf_roots *roots, const char *path, const char *mark) {
   char *const buffer = (char *)roots->buffer;
   size_t kept = 0;
   ssize_t got;
@@ -102,7 +105,7 @@ static void visit_epoll(rf_roots *roots, uint32_t descriptor) {
   visit_file(roots, path, "data:");
 }
 
-static void visit_descriptor(uint32_t descriptor, void *context) {
+RF_COLD static void visit_descriptor(uint32_t descriptor, void *context) {
   char path[64];
   char kind[32] = "";
   path_of(path, sizeof path, "/proc/thread-self/fd/", descriptor);

@@ -18,6 +18,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/core/compiler.h"
+
 #define LINE_BYTES 8192 /* a path, each byte of it escaped, and numbers */
 #define PATH_BYTES 1024
 #define TELLING_PATIENCE_MS 200U /* another thread may wait in rf_collector_end */
@@ -64,7 +66,7 @@ static totals count(void) {
   return sum;
 }
 
-void rf_process_log_forked(void) {
+RF_COLD void rf_process_log_forked(void) {
   told.busy = false;
   inherited = count();
   for (size_t i = 0; i < rf_process.log.suppressions.count; i++) {
@@ -73,11 +75,11 @@ void rf_process_log_forked(void) {
   }
 }
 
-uint64_t rf_process_log_allocations(void) {
+RF_COLD uint64_t rf_process_log_allocations(void) {
   return count().allocations - inherited.allocations;
 }
 
-uint64_t rf_process_log_peak(void) {
+RF_COLD uint64_t rf_process_log_peak(void) {
   return count().peak;
 }
 
@@ -293,7 +295,7 @@ static void end_telling(void) {
   __atomic_store_n(&told.busy, false, __ATOMIC_RELEASE);
 }
 
-void rf_process_log_running(void) {
+RF_COLD void rf_process_log_running(void) {
   rf_process_exit const none = {"running", 0};
   int const saved = errno;
   int const cancellation = rf_uncancelled_begin();
@@ -361,7 +363,7 @@ static void open_short_line(rf_sink_buffer *line, char *text, const char *type, 
   number(&line->sink, "time_ns", time_ns);
 }
 
-void rf_process_log_unchecked(pid_t process, const char *other, const char *why, uint64_t time_ns) {
+RF_COLD void rf_process_log_unchecked(pid_t process, const char *other, const char *why, uint64_t time_ns) {
   char text[LINE_BYTES];
   rf_sink_buffer line;
   if (rf_process.options.summary) {
@@ -378,7 +380,7 @@ void rf_process_log_unchecked(pid_t process, const char *other, const char *why,
   }
 }
 
-void rf_process_log_resumed(void) {
+RF_COLD void rf_process_log_resumed(void) {
   char text[LINE_BYTES];
   rf_sink_buffer line;
   if (rf_process.options.summary) {

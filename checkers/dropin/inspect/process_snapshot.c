@@ -25,6 +25,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/core/compiler.h"
+
 #define SITES 4096U
 #define NAME_BYTES 64
 #define WAIT_MS 1000U
@@ -65,7 +67,7 @@ static void name_it(kept *k, const char *name) {
   k->name[length] = '\0';
 }
 
-static bool add_paged(const rf_page_block *paged, void *context) {
+RF_COLD static bool add_paged(const rf_page_block *paged, void *context) {
   rf_trace allocated;
   if (!rf_page_store_allocated(rf_guarded_blocks.store, paged->ptr, &allocated)) {
     memset(&allocated, 0, sizeof allocated);
@@ -75,7 +77,7 @@ static bool add_paged(const rf_page_block *paged, void *context) {
   return true;
 }
 
-static bool add_block(const rf_view *view, void *context) {
+RF_COLD static bool add_block(const rf_view *view, void *context) {
   rf_trace allocated;
   rf_check_trace(view->slot->allocated, view->slot->allocated_by, &allocated);
   rf_snapshot_add((rf_snapshot *)context, &allocated, view->size);
@@ -104,7 +106,7 @@ static bool take(unsigned wait_ms, const char *name) {
 }
 
 /* The command works the difference out itself. */
-static bool tell(void) {
+RF_COLD static bool tell(void) {
   const rf_snapshot *const now = &state.pair[state.now].snapshot;
   const rf_snapshot *const before = &state.pair[1 - state.now].snapshot;
   bool const done = rf_process_report_snapshot(now, NULL);
@@ -123,7 +125,7 @@ static bool tell_collector(void) {
 }
 
 /* How many bytes are live; SIZE_MAX where that could not be told. */
-static size_t snapshot(unsigned wait_ms, const char *name, bool (*tell_of_it)(void)) {
+RF_COLD static size_t snapshot(unsigned wait_ms, const char *name, bool (*tell_of_it)(void)) {
   int const saved = errno;
   int const cancellation = rf_uncancelled_begin();
   size_t bytes = SIZE_MAX;
@@ -138,7 +140,7 @@ static size_t snapshot(unsigned wait_ms, const char *name, bool (*tell_of_it)(vo
   return bytes;
 }
 
-RF_EXPORT size_t __ringfence_snapshot(const char *name) {
+RF_COLD RF_EXPORT size_t __ringfence_snapshot(const char *name) {
   size_t const bytes = rf_process.checked ? snapshot(WAIT_MS, name != NULL ? name : "snapshot", tell) : SIZE_MAX;
   return bytes == SIZE_MAX ? 0 : bytes;
 }
@@ -159,7 +161,7 @@ void rf_process_snapshot_warn(void) {
   }
 }
 
-void rf_process_snapshot_regular(const char *name) {
+RF_COLD void rf_process_snapshot_regular(const char *name) {
   if (rf_process.checked) {
     (void)snapshot(WAIT_IN_HANDLER_MS, name, rf_collector_is_named() ? tell_collector : tell);
   }
@@ -203,7 +205,7 @@ static void say_busy(void) {
   rf_port_log(text, sizeof text - 1);
 }
 
-static void on_signal(int number) {
+RF_COLD static void on_signal(int number) {
   int const saved = errno;
   char name[NAME_BYTES];
   rf_sink_buffer text;

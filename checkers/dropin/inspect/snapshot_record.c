@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/core/compiler.h"
+
 /* Mapped once; what is not used is never touched. */
 typedef struct workspace {
   rf_heap_shape shape;
@@ -33,14 +35,14 @@ static bool get_memory(size_t sites) {
   return work != NULL && work->room >= sites;
 }
 
-void rf_snapshot_record_begin(size_t sites) {
+RF_COLD void rf_snapshot_record_begin(size_t sites) {
   gathering = rf_collector_is_named() && get_memory(sites);
   if (gathering) {
     rf_heap_shape_begin(&work->shape);
   }
 }
 
-void rf_snapshot_record_add(uintptr_t address, size_t size) {
+RF_COLD void rf_snapshot_record_add(uintptr_t address, size_t size) {
   if (gathering) {
     rf_heap_shape_add(&work->shape, address, size);
   }
@@ -91,7 +93,7 @@ static void put_totals(const rf_snapshot *s, rf_json_writer *json) {
   rf_json_put_unsigned(json, "resident", resident());
 }
 
-static bool put_snapshot(rf_sink_buffer *line, const rf_symbolizer *symbolizer, void *context) {
+RF_COLD static bool put_snapshot(rf_sink_buffer *line, const rf_symbolizer *symbolizer, void *context) {
   const rf_snapshot *const s = (const rf_snapshot *)context;
   rf_json_writer json = {.sink = &line->sink};
   memset(&work->sites, 0, sizeof work->sites);
@@ -105,7 +107,7 @@ static bool put_snapshot(rf_sink_buffer *line, const rf_symbolizer *symbolizer, 
   return true;
 }
 
-void rf_snapshot_record_tell(const rf_snapshot *snapshot) {
+RF_COLD void rf_snapshot_record_tell(const rf_snapshot *snapshot) {
   if (gathering) {
     (void)rf_log_reporter_collect_record("snapshot", put_snapshot, (void *)(uintptr_t)snapshot);
   }

@@ -14,6 +14,8 @@
 #include <ringfence/port.h>
 #include <stdio.h>
 
+#include "lib/core/compiler.h"
+
 typedef struct totals {
   size_t caches;
   size_t mapped;      /* from the system */
@@ -42,7 +44,7 @@ static void *next_function(const char *name) {
   return rf_forward.now == RF_FORWARD_ON ? rf_real(name) : NULL;
 }
 
-RF_EXPORT struct mallinfo2 mallinfo2(void) {
+RF_COLD RF_EXPORT struct mallinfo2 mallinfo2(void) {
   struct mallinfo2 (*const next)(void) = (struct mallinfo2(*)(void))next_function("mallinfo2");
   if (next != NULL) {
     return next();
@@ -58,7 +60,7 @@ RF_EXPORT struct mallinfo2 mallinfo2(void) {
 }
 
 /* For old programs: the same in int, truncated. */
-RF_EXPORT struct mallinfo mallinfo(void) {
+RF_COLD RF_EXPORT struct mallinfo mallinfo(void) {
   struct mallinfo (*const next)(void) = (struct mallinfo(*)(void))next_function("mallinfo");
   if (next != NULL) {
     return next();
@@ -73,7 +75,7 @@ RF_EXPORT struct mallinfo mallinfo(void) {
 }
 
 /* The parameters are about a heap that is not in use: accepted, without effect. */
-RF_EXPORT int mallopt(int param, int val) {
+RF_COLD RF_EXPORT int mallopt(int param, int val) {
   int (*const next)(int, int) = (int (*)(int, int))next_function("mallopt");
   if (next != NULL) {
     return next(param, val);
@@ -84,7 +86,7 @@ RF_EXPORT int mallopt(int param, int val) {
 }
 
 /* Gives back what is kept for reuse. 1 where there was any. */
-RF_EXPORT int malloc_trim(size_t pad) {
+RF_COLD RF_EXPORT int malloc_trim(size_t pad) {
   int (*const next)(size_t) = (int (*)(size_t))next_function("malloc_trim");
   if (next != NULL) {
     return next(pad);
@@ -107,7 +109,7 @@ static void line(const rf_sink *sink, const char *name, size_t value) {
   rf_sink_str(sink, "\n");
 }
 
-RF_EXPORT void malloc_stats(void) {
+RF_COLD RF_EXPORT void malloc_stats(void) {
   void (*const next)(void) = (void (*)(void))next_function("malloc_stats");
   if (next != NULL) {
     next();
@@ -124,7 +126,7 @@ RF_EXPORT void malloc_stats(void) {
   rf_port_log(out.data, out.length);
 }
 
-RF_EXPORT int malloc_info(int options, FILE *fp) {
+RF_COLD RF_EXPORT int malloc_info(int options, FILE *fp) {
   int (*const next)(int, FILE *) = (int (*)(int, FILE *))next_function("malloc_info");
   if (next != NULL) {
     return next(options, fp);

@@ -418,7 +418,7 @@ bool rf_malloc_impl_report_stale(const void *start, size_t size, rf_access acces
   return stale;
 }
 
-static size_t report_no_block(const void *ptr, const rf_origin *origin) {
+RF_COLD static size_t report_no_block(const void *ptr, const rf_origin *origin) {
   rf_finding f;
   rf_finding_begin(&f, RF_BUG_BAD_USABLE_SIZE, RF_ACCESS_UNKNOWN, ptr, "malloc", rf_mode_name(rf_process.options.mode),
                    origin);

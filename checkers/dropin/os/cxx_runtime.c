@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "checkers/os/maps.h"
+#include "lib/core/compiler.h"
 
 #define PATH_BYTES 1024
 #define KEPT 16U
@@ -23,7 +24,7 @@ static bool within(const rf_map *m, uintptr_t address) {
   return address >= m->start && address < m->end;
 }
 
-static bool find_module(const rf_map *m, void *context) {
+RF_COLD static bool find_module(const rf_map *m, void *context) {
   search *const s = context;
   if (within(m, s->address) && m->name[0] == '/' && m->name_length < sizeof s->path) {
     memcpy(s->path, m->name, m->name_length + 1);
@@ -47,7 +48,7 @@ static bool contains_mark(uintptr_t start, uintptr_t end) {
   return false;
 }
 
-static bool look_for_mark(const rf_map *m, void *context) {
+RF_COLD static bool look_for_mark(const rf_map *m, void *context) {
   search *const s = context;
   if (strcmp(m->name, s->path) != 0) {
     return true;

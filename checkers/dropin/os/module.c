@@ -9,6 +9,7 @@
 
 #include "checkers/os/maps.h"
 #include "checkers/os/symbols.h"
+#include "lib/core/compiler.h"
 
 #define PROGRAM "/proc/self/exe"
 #define PATH_BYTES 4096
@@ -41,7 +42,7 @@ static void read_program_path(char out[static PATH_BYTES]) {
 }
 
 /* The program's file may have been replaced while it runs. */
-static bool is_program(const char *path) {
+RF_COLD static bool is_program(const char *path) {
   char program[PATH_BYTES];
   read_program_path(program);
   return strcmp(path, program) == 0;
@@ -53,7 +54,7 @@ static bool is_loader(const char *path) {
   return begins_with_any(slash != NULL ? slash + 1 : path, names, sizeof names / sizeof names[0]);
 }
 
-static bool visit_mapping(const rf_map *map, void *context) {
+RF_COLD static bool visit_mapping(const rf_map *map, void *context) {
   search *const s = context;
   if (map->executable && s->address >= map->start && s->address < map->end) {
     const char *const file = is_program(map->name) ? PROGRAM : map->name;
@@ -69,7 +70,7 @@ static bool visit_mapping(const rf_map *map, void *context) {
 }
 
 /* Not by asking the loader: in a child of fork its lock may be held by a thread that is not there. */
-static const rf_known_module *add(rf_known_modules *modules, uintptr_t address) {
+RF_COLD static const rf_known_module *add(rf_known_modules *modules, uintptr_t address) {
   if (modules->count == RF_KNOWN_MODULES) {
     return NULL;
   }
@@ -115,7 +116,7 @@ typedef struct naming {
   bool found;
 } naming;
 
-static bool visit_name(const rf_map *map, void *context) {
+RF_COLD static bool visit_name(const rf_map *map, void *context) {
   naming *const n = (naming *)context;
   bool const here = n->address >= map->start && n->address < map->end;
   n->found = here && put_path(is_program(map->name) ? "" : map->name, n->out, n->room);

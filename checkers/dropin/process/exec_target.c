@@ -17,6 +17,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "checkers/os/chars.h"
 #include "checkers/os/library_kind.h"
 
 #define VARIABLE "LD_PRELOAD="
@@ -63,8 +64,8 @@ static bool replace(const char *entry, const char *other, char *out) {
     memcpy(out, entry, used);
   }
   while (*at != '\0') {
-    size_t const gap = strspn(at, " :");
-    size_t const length = gap + strcspn(at + gap, " :");
+    size_t const gap = rf_chars_in(at, " :");
+    size_t const length = gap + rf_chars_not_in(at + gap, " :");
     bool const own = is_own(at + gap, length - gap);
     bool const keeps_gap = !own || other[0] != '\0';
     if (out != NULL && keeps_gap) {
@@ -224,7 +225,7 @@ static bool is_our_width(const program *p) {
 static bool find_library(rf_library_kind kind, char library[PATH_MAX]) {
   bool const is64 = __ehdr_start.e_ident[EI_CLASS] == ELFCLASS64;
   rf_library_kind const own = rf_library_kind_of(__ehdr_start.e_machine, is64, OWN_LIBC);
-  bool const can_be_named = strpbrk(own_path, " :$") == NULL;
+  bool const can_be_named = own_path[rf_chars_not_in(own_path, " :$")] == '\0';
   for (unsigned i = 0; can_be_named && i < RF_LIBRARY_LAYOUTS; i++) {
     if (rf_library_beside(own_path, own, kind, i, library, PATH_MAX) && access(library, R_OK) == 0) {
       return true;
@@ -297,8 +298,8 @@ static bool follow_script(int fd, char file[PATH_MAX]) {
     return false;
   }
   line[length] = '\0';
-  const char *const start = line + 2 + strspn(line + 2, " \t");
-  size_t const size = strcspn(start, " \t\r\n");
+  const char *const start = line + 2 + rf_chars_in(line + 2, " \t");
+  size_t const size = rf_chars_not_in(start, " \t\r\n");
   memcpy(file, start, size);
   file[size] = '\0';
   return size != 0;
@@ -319,7 +320,7 @@ static bool search_path(const char *name, char file[PATH_MAX]) {
   const char *const variable = getenv("PATH");
   const char *at = variable != NULL ? variable : "/bin:/usr/bin";
   for (;;) {
-    size_t const length = strcspn(at, ":");
+    size_t const length = rf_chars_not_in(at, ":");
     if (length + strlen(name) + 2 <= PATH_MAX) {
       memcpy(file, at, length);
       file[length] = '/';

@@ -22,6 +22,8 @@
 #include <stddef.h>
 #include <unistd.h>
 
+#include "lib/core/compiler.h"
+
 static void (*check_all)(int number);
 static void (*check_shortly)(int number);
 
@@ -88,7 +90,7 @@ static void settle_or_end(void *context) {
 /* A signal that another process sent is sent again, as is a fault whose instruction does not run again. A fault of the
  * unwinder, which reads a stack that may be damaged, comes here while the handler is still in place; a second one of
  * the report's ends the process. */
-static void die(int number, siginfo_t *info, void *context) {
+RF_COLD static void die(int number, siginfo_t *info, void *context) {
   fault f = {number, info, context, false};
   rf_host_unwind_fault();
   rf_on_reserve_stack(settle_or_end, &f);

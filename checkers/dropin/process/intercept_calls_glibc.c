@@ -35,6 +35,7 @@
 #include <utime.h>
 
 #include "checkers/os/host.h"
+#include "lib/core/compiler.h"
 
 int __poll_chk(struct pollfd *list, nfds_t n, int ms, size_t room);
 int __openat_2(int folder, const char *path, int flags);
@@ -78,7 +79,7 @@ THEIRS_BY(rf_intercept_calls_init, open)
 
 /* A function that gives `failed` where it fails; `begins` does its work as long as the one behind is not found. */
 #define CALL_FIRST(begins, type, failed, name, parameters, arguments, ...)                                             \
-  RF_EXPORT type name parameters {                                                                                     \
+  RF_COLD RF_EXPORT type name parameters {                                                                             \
     type const result = RF_LIKELY(theirs.name != NULL) ? theirs.name arguments : (begins);                             \
     if (WATCHING && result == (failed) && errno == EFAULT) {                                                           \
       LOOK(__VA_ARGS__);                                                                                               \
@@ -96,7 +97,7 @@ THEIRS_BY(rf_intercept_calls_init, open)
 /* ---- Names of files ---- */
 
 #define OPEN(name, parameters, last, arguments, begins)                                                                \
-  RF_EXPORT int name parameters {                                                                                      \
+  RF_COLD RF_EXPORT int name parameters {                                                                              \
     mode_t mode = 0;                                                                                                   \
     if (((last) & (O_CREAT | O_TMPFILE)) != 0) {                                                                       \
       va_list list;                                                                                                    \

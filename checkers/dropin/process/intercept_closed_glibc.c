@@ -23,6 +23,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "lib/core/compiler.h"
+
 char *__fgets_chk(char *restrict buf, size_t room, int n, FILE *restrict stream);
 int __vfprintf_chk(FILE *restrict stream, int flag, const char *restrict format, va_list list);
 int __fprintf_chk(FILE *restrict stream, int flag, const char *restrict format, ...);
@@ -39,7 +41,7 @@ ssize_t __getdelim(char **restrict line, size_t *restrict size, int end, FILE *r
 THEIRS_BY(rf_intercept_closed_init, fgets)
 
 #define USES(type, failed, name, parameters, arguments, stream)                                                        \
-  RF_EXPORT type name parameters {                                                                                     \
+  RF_COLD RF_EXPORT type name parameters {                                                                             \
     rf_origin const origin = RF_CALLER;                                                                                \
     find_theirs();                                                                                                     \
     return rf_process_uses(stream, &origin) ? theirs.name arguments : (failed);                                        \
@@ -47,7 +49,7 @@ THEIRS_BY(rf_intercept_closed_init, fgets)
 
 /* A function that gives nothing. */
 #define USES_ONLY(name, parameters, arguments, stream)                                                                 \
-  RF_EXPORT void name parameters {                                                                                     \
+  RF_COLD RF_EXPORT void name parameters {                                                                             \
     rf_origin const origin = RF_CALLER;                                                                                \
     find_theirs();                                                                                                     \
     if (rf_process_uses(stream, &origin)) {                                                                            \
@@ -57,7 +59,7 @@ THEIRS_BY(rf_intercept_closed_init, fgets)
 
 /* A function with arguments behind the format, by the one that takes them as a list. */
 #define USES_LIST(name, by, parameters, arguments)                                                                     \
-  RF_EXPORT int name parameters {                                                                                      \
+  RF_COLD RF_EXPORT int name parameters {                                                                              \
     rf_origin const origin = RF_CALLER;                                                                                \
     va_list list;                                                                                                      \
     find_theirs();                                                                                                     \

@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/core/compiler.h"
+
 #if !RF_DROPIN_LIBRARY
 
 /* Linked in: the linker has seen both, and chosen. */
@@ -41,7 +43,7 @@ void __hwasan_init(void);
 void __msan_init(void);
 void __tsan_init(void);
 
-static void say(const char *sanitizer) {
+RF_COLD static void say(const char *sanitizer) {
   const char *const parts[] = {"ringfence: this program is built with ", sanitizer,
                                ", which has a malloc of its own: it is not checked by Ringfence\n"};
   char line[160];
@@ -110,7 +112,7 @@ static bool equal(const volatile char *a, const volatile char *b, size_t size) {
 }
 
 /* The strings of a file in /proc/self. False where they do not fit. */
-static bool get_strings(const char *path, strings *out) {
+RF_COLD static bool get_strings(const char *path, strings *out) {
   long const fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
   size_t length = 0;
   size_t count = 0;
@@ -166,7 +168,7 @@ static const char *own_name(void) {
 }
 
 /* False where the library did not come in by LD_PRELOAD. */
-static bool leave(char **environment) {
+RF_COLD static bool leave(char **environment) {
   static const char variable[] = "LD_PRELOAD=";
   size_t const size = sizeof variable - 1;
   for (char **e = environment; *e != NULL; e++) {
@@ -178,7 +180,7 @@ static bool leave(char **environment) {
 }
 
 /* The program anew, without the library; returns where that cannot be. */
-static void start_anew(const char *sanitizer) {
+RF_COLD static void start_anew(const char *sanitizer) {
   static strings arguments;
   static strings environment;
   if (get_strings("/proc/self/cmdline", &arguments) && get_strings("/proc/self/environ", &environment) &&

@@ -12,6 +12,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "lib/core/compiler.h"
+
 #define NULL_REACH ((uintptr_t)64 * 1024)  /* of a member or an index from a NULL pointer; Linux maps nothing there */
 #define BLOCK_REACH ((uintptr_t)64 * 1024) /* of a wild access from the block that it was meant for */
 #define PAGE ((uintptr_t)4096)
@@ -138,7 +140,7 @@ static void report(int number, rf_bug bug, const siginfo_t *info, const ucontext
   rf_report(rf_process.guard_options.reporter, &f);
 }
 
-void rf_crash_report(int number, const void *info, const void *context) {
+RF_COLD void rf_crash_report(int number, const void *info, const void *context) {
   rf_bug bug;
   if (rf_process_now() != rf_process.id || !bug_of(number, &bug)) {
     return;

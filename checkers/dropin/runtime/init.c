@@ -6,6 +6,7 @@
 #include "checkers/dropin/heap/walk.h"
 #include "checkers/dropin/os/futex.h"
 #include "checkers/dropin/os/pages.h"
+#include "checkers/dropin/os/raw_syscall.h"
 #include "process_reporter.h"
 #include "thread.h"
 #include "unmapped.h"
@@ -14,6 +15,7 @@
 #include <ringfence/port.h>
 #include <sched.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "checkers/os/memory_tags.h"
@@ -107,9 +109,15 @@ static void open_depot(void) {
   rf_process.guard_options.depot = NULL;
 }
 
+/* By a system call of our own, as each process would hold 64 KiB of the C library's pages for its functions alone. */
 static unsigned count_cores(void) {
-  cpu_set_t cores;
-  return sched_getaffinity(0, sizeof cores, &cores) == 0 ? (unsigned)CPU_COUNT(&cores) : 1;
+  unsigned long words[sizeof(cpu_set_t) / sizeof(long)] = {0};
+  long const bytes = rf_raw_syscall(SYS_sched_getaffinity, (const long[6]){0, sizeof words, (long)words});
+  unsigned count = 0;
+  for (long i = 0; i < bytes / (long)sizeof words[0]; i++) {
+    count += (unsigned)__builtin_popcountl(words[i]);
+  }
+  return count != 0 ? count : 1;
 }
 
 void rf_process_init(void) {

@@ -11,6 +11,8 @@
 #include <unistd.h>
 #include <unwind.h>
 
+#include "lib/core/compiler.h"
+
 #define LIBC_FRAMES 3U /* of an abort of malloc, at least */
 
 /* glibc keeps the message of its last abort for debuggers, in memory of its own, as this. */
@@ -134,7 +136,7 @@ static void report(rf_bug bug, const char *text, const void *context) {
   rf_report(rf_process.guard_options.reporter, &f);
 }
 
-void rf_libc_abort_report(const void *context) {
+RF_COLD void rf_libc_abort_report(const void *context) {
   rf_bug bug;
   const abort_message *const last = message != NULL ? *message : NULL;
   if (last == NULL || rf_process_now() != rf_process.id || !bug_of(last->text, &bug)) {

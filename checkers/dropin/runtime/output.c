@@ -13,6 +13,8 @@
 #include "checkers/os/modules.h"
 #include "checkers/os/pid_path.h"
 
+#include "lib/core/compiler.h"
+
 #define PATH_BYTES 512
 
 static rf_kept_file kept_log;
@@ -82,7 +84,7 @@ static int open_log(void) {
   return file < 0 && rf_kept_file_is_there(&kept_log) ? fcntl(kept_log.descriptor, F_DUPFD_CLOEXEC, 0) : file;
 }
 
-void rf_output_keep_log(void) {
+RF_COLD void rf_output_keep_log(void) {
   int const saved = errno;
   rf_modules_keep_program();
   int const file = rf_process.options.summary && kept_log.descriptor <= 0 ? open_log() : -1;
@@ -93,7 +95,7 @@ void rf_output_keep_log(void) {
   errno = saved;
 }
 
-void rf_output_write(const char *text, size_t size) {
+RF_COLD void rf_output_write(const char *text, size_t size) {
   int const saved = errno;
   if (rf_process.options.log == NULL) {
     rf_output_say(text, size);
@@ -107,12 +109,12 @@ void rf_output_write(const char *text, size_t size) {
   errno = saved;
 }
 
-void rf_output_open(void) {
+RF_COLD void rf_output_open(void) {
   rf_process.log.fd = open_log();
   rf_process.log.opened_by = rf_process.log.fd >= 0 ? (uint32_t)rf_process_now() : 0;
 }
 
-void rf_output_close(void) {
+RF_COLD void rf_output_close(void) {
   rf_log_reporter *const log = &rf_process.log;
   if (log->fd >= 0) {
     close_log(log->fd);
@@ -121,7 +123,7 @@ void rf_output_close(void) {
   log->opened_by = 0;
 }
 
-void rf_output_keep_standard_error(void) {
+RF_COLD void rf_output_keep_standard_error(void) {
   int const saved = errno;
   if (copy_of_standard_error <= 0) {
     copy_of_standard_error = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/core/compiler.h"
+
 #define FINDING_BYTES 16384 /* of a finding as text */
 
 rf_reporter rf_process_reporter;
@@ -45,7 +47,8 @@ static struct {
   char text[FINDING_BYTES];
 } callback;
 
-RF_EXPORT void __ringfence_on_finding(void (*call)(const char *text, size_t length, void *context), void *context) {
+RF_COLD RF_EXPORT void __ringfence_on_finding(void (*call)(const char *text, size_t length, void *context),
+                                              void *context) {
   callback.context = context;
   __atomic_store_n(&callback.call, call, __ATOMIC_RELEASE);
 }
@@ -74,7 +77,7 @@ typedef struct putting {
 } putting;
 
 /* At the end of the process all that is wrong is reported, then it ends with the code of a halted one. */
-static void put_out(void *context) {
+RF_COLD static void put_out(void *context) {
   putting *const p = context;
   rf_output_open();
   p->action = rf_log_reporter_put(&rf_process.log, p->finding);
@@ -126,7 +129,7 @@ static void remove_entry(rf_trace *trace) {
 
 /* In mode page a guard refuses what is no block at all, and that has no mode but the process's. In mode mte all
  * findings are the process's. */
-static rf_action report(rf_reporter *self, const rf_finding *f) {
+RF_COLD static rf_action report(rf_reporter *self, const rf_finding *f) {
   rf_finding own = *f;
   rf_mode const mode = rf_process.options.mode;
   if ((f->block == 0 && mode == RF_MODE_PAGE) || mode == RF_MODE_MTE) {
@@ -145,7 +148,7 @@ void rf_process_reporter_init(void) {
   rf_process_reporter.exitcode = rf_process.log.base.exitcode;
 }
 
-bool rf_process_report_snapshot(const rf_snapshot *snapshot, const rf_snapshot *before) {
+RF_COLD bool rf_process_report_snapshot(const rf_snapshot *snapshot, const rf_snapshot *before) {
   rf_output_open();
   bool const done = rf_log_reporter_snapshot(&rf_process.log, snapshot, before);
   rf_output_close();

@@ -7,6 +7,8 @@
 
 #include <signal.h>
 
+#include "lib/core/compiler.h"
+
 #define REMEMBERED 64U
 
 typedef struct unmapped_block {
@@ -20,7 +22,7 @@ typedef struct unmapped_block {
 static unmapped_block remembered[REMEMBERED];
 static uint32_t noted; /* ever; accessed atomically */
 
-void rf_unmapped_note(const rf_span *span) {
+RF_COLD void rf_unmapped_note(const rf_span *span) {
   rf_view const v = rf_view_of((rf_span *)(uintptr_t)span, 0);
   unmapped_block *const place = &remembered[__atomic_fetch_add(&noted, 1, __ATOMIC_RELAXED) % REMEMBERED];
   __atomic_store_n(&place->start, 0, __ATOMIC_RELAXED);
@@ -64,7 +66,7 @@ static void report(const unmapped_block *g, const void *address, rf_access acces
   rf_report(rf_process.guard_options.reporter, &f);
 }
 
-bool rf_unmapped_bad_free(const void *ptr, const rf_origin *origin) {
+RF_COLD bool rf_unmapped_bad_free(const void *ptr, const rf_origin *origin) {
   const unmapped_block *const g = find((uintptr_t)ptr);
   if (g == NULL || g->payload != (uintptr_t)ptr) {
     return false;
@@ -75,7 +77,7 @@ bool rf_unmapped_bad_free(const void *ptr, const rf_origin *origin) {
 
 /* ---- Accesses ---- */
 
-void rf_unmapped_report(const void *address, const void *context) {
+RF_COLD void rf_unmapped_report(const void *address, const void *context) {
   const unmapped_block *const g = find((uintptr_t)address);
   if (g == NULL || rf_span_holding((uintptr_t)address) != NULL) {
     return; /* never ours, or ours again */
@@ -109,7 +111,7 @@ static uintptr_t fill_in_register(const siginfo_t *info, const ucontext_t *conte
   return is_fill((uintptr_t)info->si_addr) ? (uintptr_t)info->si_addr : 0;
 }
 
-void rf_unmapped_report_fill(const void *info, const void *context) {
+RF_COLD void rf_unmapped_report_fill(const void *info, const void *context) {
   uintptr_t const address = fill_in_register(info, context);
   if (address == 0 || !rf_process.checked) {
     return;
