@@ -199,5 +199,12 @@ TEST_F(InterceptSandbox, TheCallThatEntersOneIsKnownAsWell) {
   EXPECT_EQ(calls_of([] { (void)syscall(SYS_dup, 1 << 20); }), Calls());
 }
 
+// No descriptor is a ruleset: Landlock refuses. It ends no process, so that only files are seen to.
+TEST_F(InterceptSandbox, FilesAreOpenBeforeLandlock) {
+  Calls const expected = {"keep log", "keep time", "unwind 1"};
+  EXPECT_EQ(calls_of([] { EXPECT_EQ(syscall(446, -1, 0), -1); }), expected);
+  EXPECT_EQ(calls_of([] { EXPECT_EQ(syscall(445, -1, 0, nullptr, 0), -1); }), Calls()) << "a rule";
+}
+
 } // namespace
 } // namespace ringfence_test
