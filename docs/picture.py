@@ -5,7 +5,8 @@
     picture.py page SIZE FILE                  an HTML page, such as a report; SIZE as in 1100x700
     picture.py served SIZE DIR PATH [CLASS]    a page of `ringfence serve --dir DIR`, up to the first element of CLASS
 
-A page stays HTML in the picture (foreignObject), so that browsers lay it out and no program need draw it here.
+A page stays HTML in the picture (foreignObject), so that browsers lay it out and no program need draw it here. What is
+no browser shows one line instead.
 """
 
 import os
@@ -92,6 +93,7 @@ VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "met
 NAMES = {"viewbox": "viewBox", "preserveaspectratio": "preserveAspectRatio"}
 
 
+NO_BROWSER = '<text x="24" y="48" font-size="20">A page of HTML, which a browser shows.</text>'
 # Of the picture, which ends where the window would.
 PAGE_STYLE = "body { height: 100%; overflow: hidden; border: 1px solid var(--line); border-radius: 8px; }"
 
@@ -163,9 +165,9 @@ def page(size, text, fetch, until=None):
     style = wide("\n".join(parser.styles)).strip()
     return "\n".join([
         svg(width, height), "<style>", escape(style, quote=False), PAGE_STYLE, "</style>",
-        '<foreignObject width="%d" height="%d">' % (width, height),
+        '<switch><foreignObject width="%d" height="%d">' % (width, height),
         '<body xmlns="http://www.w3.org/1999/xhtml">' + "".join(parser.body).strip() + "</body>",
-        "</foreignObject>", "</svg>"])
+        "</foreignObject>", NO_BROWSER, "</switch></svg>"])
 
 
 def get(url):
