@@ -363,6 +363,12 @@ static bool explain(const rf_view *v, rf_finding *f) {
 #define STOP_MS 1000U
 #define ROUNDS 64U /* of findings about one block: other threads may go on damaging it */
 
+/* A large block that another thread has given back since is not there to be read. */
+static bool is_still(const rf_view *v) {
+  rf_view now;
+  return rf_view_at((uintptr_t)v->payload, &now) && now.slot == v->slot && now.size == v->size;
+}
+
 /* Others are stopped meanwhile, so that what neighbours are is known; but not while this thread unwinds its stack or
  * reports, for which it may wait for them. */
 RF_COLD size_t rf_check_report(const rf_view *v, const rf_origin *origin) {
@@ -373,7 +379,7 @@ RF_COLD size_t rf_check_report(const rf_view *v, const rf_origin *origin) {
   for (; found && count < ROUNDS; count += found ? 1 : 0) {
     rf_finding f = begun;
     bool const stopped = rf_stop_all(STOP_MS);
-    found = explain(v, &f);
+    found = is_still(v) && explain(v, &f);
     if (stopped) {
       rf_stop_finish();
     }
