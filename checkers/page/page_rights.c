@@ -27,9 +27,17 @@ bool rf_page_is_restricted(const rf_slot *s) {
   return __atomic_load_n(&s->restricted, __ATOMIC_RELAXED);
 }
 
+/* A block of no bytes has none that is open, but the program may have taken the rights of its first one: where a marker
+ * closes that, the next block there needs them. */
+static size_t pages_with_rights(const rf_slot *s) {
+  size_t const index = (rf_slot_open_start(s) - s->space->start) / rf_page_size();
+  bool const marked = index < __atomic_load_n(&s->space->armed, __ATOMIC_RELAXED);
+  return s->pages == 0 && marked ? 1 : s->pages;
+}
+
 void rf_page_return_rights(rf_slot *s) {
   if (rf_page_is_restricted(s)) {
-    (void)rf_page_open((void *)rf_slot_open_start(s), (size_t)s->pages * rf_page_size());
+    (void)rf_page_open((void *)rf_slot_open_start(s), pages_with_rights(s) * rf_page_size());
     __atomic_store_n(&s->restricted, false, __ATOMIC_RELAXED);
   }
 }
