@@ -14,6 +14,7 @@ namespace ringfence::fuzz {
 namespace {
 
 constexpr size_t kMostLive = 64;
+constexpr size_t kMostRaced = size_t{1} << 20; // bytes from which on a raced block grows little
 
 struct Live {
   unsigned char *ptr;
@@ -210,7 +211,8 @@ void Program::race(Reader &in) {
   } else if (by_realloc_ && joined_ == 2) {
     return; // a third one might free what the others allocate
   }
-  size_t const sizes[] = {0, 1 + raced_.size / 2, raced_.size + 8, raced_.size * 4};
+  size_t const larger = raced_.size < kMostRaced ? raced_.size * 4 : raced_.size + 8; // not with each race once more
+  size_t const sizes[] = {0, 1 + raced_.size / 2, raced_.size + 8, larger};
   joined_++;
   join_race(by_realloc_ ? sizes[choice % 4] : 0);
 }
