@@ -276,6 +276,7 @@ RF_NO_SANITIZE unsigned rf_stack_capture_laid_out(const rf_origin *origin, uintp
   }
   layout->fixed = true;
   layout->ended = false;
+  layout->asked = max;
   layout->checks = 0;
   layout->slots[0] = 1;
   return follow(w, first_rule(&w), origin, frames, max, layout);

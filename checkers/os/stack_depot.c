@@ -195,6 +195,7 @@ static void write_layout(rf_stack_record *r, const rf_stack_layout *from, uint32
   }
   to->reach = (from->slots[r->depth - 1] + 1) * (uint32_t)sizeof(uintptr_t);
   to->slack = (uint16_t)(from->ended ? UINT16_MAX - r->depth : 0);
+  to->asked = (uint16_t)from->asked;
   add_words(r, from);
   depot_store(&r->stamp, generation);
 }

@@ -17,15 +17,13 @@ uint32_t rf_stack_depot_put_caller(rf_stack_depot *depot, uintptr_t caller, bool
   if (depot == NULL || caller == 0) {
     return 0;
   }
-  uint32_t *const place = &depot->recent[rf_guess_index(depot, rf_guess_key(caller, 0))];
-  uint32_t id = depot_load(place) & ~RF_GUESS_BRANCH;
-  const rf_stack_record *const r = record_at(depot, id);
-  if (RF_LIKELY(r->depth == 1) && RF_LIKELY(r->frames[0] == caller)) {
+  uint32_t id;
+  if (rf_guess_is_caller(depot, caller, &id)) {
     return id;
   }
   id = rf_stack_depot_put_laid_out(depot, &caller, 1, frees ? &freeing : NULL, 0);
   if (id != 0) {
-    depot_store(place, id);
+    depot_store(&depot->recent[rf_guess_index(depot, rf_guess_key(caller, 0))], id);
   }
   return id;
 }

@@ -38,6 +38,13 @@ static inline uint32_t rf_guess_index(const rf_stack_depot *depot, uint32_t key)
   return key >> 16 & depot_load(&depot->recent_mask);
 }
 
+/* Sets *id to the number of the stack of `caller` alone, where it was the last one with its key: else false. */
+RF_INLINE bool rf_guess_is_caller(const rf_stack_depot *depot, uintptr_t caller, uint32_t *id) {
+  *id = depot_load(&depot->recent[rf_guess_index(depot, rf_guess_key(caller, 0))]) & ~RF_GUESS_BRANCH;
+  const rf_stack_record *const r = record_at(depot, *id);
+  return RF_LIKELY(r->depth == 1) && RF_LIKELY(r->frames[0] == caller);
+}
+
 #if RF_HOST_STACKS
 
 /* True where all that the layout depends on is in the part of the stack that is known to be there. Not where the stack
@@ -50,29 +57,34 @@ RF_NO_SANITIZE static inline bool is_word(const uintptr_t *base, uint32_t slot, 
   return base[slot] == *word;
 }
 
-/* True where four words are where the layout says. */
+/* True where four words are where the layout says; where the first one is, the other three. */
+RF_NO_SANITIZE RF_INLINE bool are_three(const uintptr_t *word, const uint32_t *slot, const uintptr_t *base) {
+  return RF_LIKELY(is_word(base, slot[1], &word[1])) && RF_LIKELY(is_word(base, slot[2], &word[2])) &&
+         RF_LIKELY(is_word(base, slot[3], &word[3]));
+}
+
 RF_NO_SANITIZE RF_INLINE bool are_four(const uintptr_t *word, const uint32_t *slot, const uintptr_t *base) {
-  return RF_LIKELY(is_word(base, slot[0], &word[0])) && RF_LIKELY(is_word(base, slot[1], &word[1])) &&
-         RF_LIKELY(is_word(base, slot[2], &word[2])) && RF_LIKELY(is_word(base, slot[3], &word[3]));
+  return RF_LIKELY(is_word(base, slot[0], &word[0])) && are_three(word, slot, base);
 }
 
 #define USUAL_ROOM 12U /* for the words of a stack of the depth that options have by default */
 
-/* The same of all words; without a loop where there are as many as usual. */
-RF_NO_SANITIZE RF_INLINE bool are_words(const rf_stack_record *r, const uintptr_t *base) {
+/* The same of all words; without a loop where there are as many as usual. `own`, a constant: the first is known to be
+ * where the layout says. */
+RF_NO_SANITIZE RF_INLINE bool are_words(const rf_stack_record *r, const uintptr_t *base, bool own) {
   const uintptr_t *word = r->frames;
   const uint32_t *slot = slots_of(r);
   if (RF_LIKELY(r->room == USUAL_ROOM)) {
     slot = (const uint32_t *)(word + USUAL_ROOM);
-    return are_four(word, slot, base) && are_four(word + 4, slot + 4, base) && are_four(word + 8, slot + 8, base);
+    return (own ? are_three(word, slot, base) : are_four(word, slot, base)) && are_four(word + 4, slot + 4, base) &&
+           are_four(word + 8, slot + 8, base);
   }
   const uintptr_t *const end = word + r->room; /* not the first: it has a layout */
-  bool same;
-  do {
-    same = are_four(word, slot, base);
+  bool same = own ? are_three(word, slot, base) : are_four(word, slot, base);
+  while (RF_LIKELY(same) && (word += 4) != end) {
     slot += 4;
-    word += 4;
-  } while (RF_LIKELY(same) && word != end);
+    same = are_four(word, slot, base);
+  }
   return same;
 }
 
@@ -94,17 +106,19 @@ RF_NO_SANITIZE RF_INLINE bool are_pointers(const rf_stack_record *r, const uintp
 /* True where the record has a layout of code as it is, and the stack is as long as that. */
 RF_INLINE bool rf_stack_may_be_compared(const rf_stack_record *r, const void *frame, unsigned max,
                                         uint32_t generation) {
-  return RF_LIKELY(depot_load(&r->stamp) == generation) && RF_LIKELY(max - r->depth <= layout_of(r)->slack) &&
+  return RF_LIKELY(depot_load(&r->stamp) == generation) &&
+         (RF_LIKELY(max == layout_of(r)->asked) || max - r->depth <= layout_of(r)->slack) &&
          RF_LIKELY(is_reachable(layout_of(r)->reach, (uintptr_t)frame));
 }
 
-/* True where the stack is that of the record. The generation is looked at again after all was read: a layout changes
- * only for a later one. */
-RF_NO_SANITIZE RF_INLINE bool rf_stack_is(const rf_stack_record *r, uintptr_t caller, const void *frame, unsigned max) {
+/* True where the stack is that of the record. `own`, a constant: `caller` is the return address in `frame`. The
+ * generation is looked at again after all was read: a layout changes only for a later one. */
+RF_NO_SANITIZE RF_INLINE bool rf_stack_is(const rf_stack_record *r, uintptr_t caller, const void *frame, unsigned max,
+                                          bool own) {
   const uintptr_t *const base = (const uintptr_t *)frame;
   uint32_t const generation = depot_load(&rf_stack_generation);
   return rf_stack_may_be_compared(r, frame, max, generation) && RF_LIKELY(r->frames[0] == caller) &&
-         are_words(r, base) && (layout_of(r)->checks == 0 || are_pointers(r, base)) &&
+         are_words(r, base, own) && (layout_of(r)->checks == 0 || are_pointers(r, base)) &&
          RF_LIKELY(depot_load_after(&rf_stack_generation) == generation);
 }
 
@@ -145,17 +159,35 @@ void rf_guess_enter(rf_stack_depot *depot, uintptr_t caller, const void *frame, 
 /* The stack where the guess is not it. */
 uint32_t rf_stack_guess_anew(rf_stack_depot *depot, uintptr_t caller, const void *frame, unsigned max);
 
+/* Sets *id to the number of the caller's stack, where the guess for it holds: else false. `own`: as in rf_stack_is. */
+RF_INLINE bool rf_stack_guess_holds(const rf_stack_depot *depot, uintptr_t caller, const void *frame, unsigned max,
+                                    bool own, uint32_t *id) {
+  *id = rf_guess_of(depot, caller, frame);
+  return RF_LIKELY(rf_stack_is(record_at(depot, *id), caller, frame, max, own));
+}
+
 /* As rf_stack_depot_put_from with an origin of these two; where `frees` is RF_FREES, and not 0, as
  * rf_stack_depot_put_free_from. */
 RF_INLINE uint32_t rf_stack_guess(rf_stack_depot *depot, uintptr_t caller, const void *frame, unsigned max,
                                   unsigned frees) {
-  uint32_t const id = rf_guess_of(depot, caller, frame);
-  return RF_LIKELY(rf_stack_is(record_at(depot, id), caller, frame, max))
+  uint32_t id;
+  return rf_stack_guess_holds(depot, caller, frame, max, false, &id)
              ? id
              : rf_stack_guess_anew(depot, caller, frame, max | frees);
 }
 
 #else
+
+RF_INLINE bool rf_stack_guess_holds(const rf_stack_depot *depot, uintptr_t caller, const void *frame, unsigned max,
+                                    bool own, uint32_t *id) {
+  (void)depot;
+  (void)caller;
+  (void)frame;
+  (void)max;
+  (void)own;
+  *id = 0;
+  return false;
+}
 
 RF_INLINE uint32_t rf_stack_guess(rf_stack_depot *depot, uintptr_t caller, const void *frame, unsigned max,
                                   unsigned frees) {

@@ -22,10 +22,11 @@ typedef struct rf_stack_check {
 #define RF_CHECK_ABSOLUTE 0x80000000U
 
 typedef struct rf_stack_layout {
-  bool fixed; /* the stack follows from the rest; else the rest is of no use */
-  bool ended; /* by a rule, not at the depth asked for */
-  bool frees; /* the call frees; set by whoever asked for the layout, as is the next */
-  bool sited; /* the first word is none of the stack's */
+  bool fixed;     /* the stack follows from the rest; else the rest is of no use */
+  bool ended;     /* by a rule, not at the depth asked for */
+  bool frees;     /* the call frees; set by whoever asked for the layout, as is the next */
+  bool sited;     /* the first word is none of the stack's */
+  unsigned asked; /* the depth asked for */
   unsigned checks;
   uint32_t slots[RF_TRACE_DEPTH]; /* of the return addresses; each above the one before */
   rf_stack_check check[RF_TRACE_DEPTH];

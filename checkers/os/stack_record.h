@@ -39,7 +39,8 @@ typedef struct rf_record_layout {
   uint16_t slack;  /* by so much may the depth asked for exceed the record's */
   uint16_t checks; /* of words that depend on where the stack is */
   uint16_t room_for_checks;
-  uint16_t padding[3];
+  uint16_t asked; /* the depth that was asked for when it was written */
+  uint16_t padding[2];
 } rf_record_layout;
 
 #define RF_STAMP_NONE 0U

@@ -69,6 +69,7 @@ protected:
     rf_stack_layout layout = {};
     layout.fixed = true;
     layout.ended = ended;
+    layout.asked = ended ? RF_TRACE_DEPTH : static_cast<unsigned>(slots.size());
     frames_.clear();
     for (uint32_t const slot : slots) {
       layout.slots[frames_.size()] = slot;
@@ -235,6 +236,45 @@ TEST_F(StackGuess, IsOfADepth) {
   EXPECT_FALSE(is_met(part, 5)) << "there are more frames";
 }
 
+// The depth that was asked for is compared first: others hold as well where the stack has no more frames.
+TEST_F(StackGuess, IsOfAnotherDepthThanWasAskedFor) {
+  rf_stack_layout layout = stack_at({1, 4, 8});
+  for (unsigned const asked : {3U, 5U, 12U}) {
+    layout.asked = asked;
+    frames_.back() = stack_words[8] = 0x30000 + asked; // a stack of its own
+    uint32_t const id = put(layout);
+    for (unsigned max = 0; max <= RF_TRACE_DEPTH; max++) {
+      EXPECT_EQ(is_met(id, max), max >= 3) << asked << ", " << max;
+    }
+  }
+}
+
+// Where the caller was read from the frame, the word is not read again; for more words than usual, too.
+TEST_F(StackGuess, OfTheFramesOwnCallerLooksAtTheOtherWords) {
+  for (unsigned const depth : {3U, 4U, 8U, 12U, 16U}) {
+    std::vector<uint32_t> slots;
+    for (uint32_t slot = 1; slots.size() < depth; slot += 2) {
+      slots.push_back(slot);
+    }
+    uint32_t const id = put(stack_at(slots));
+    EXPECT_TRUE(is_met(id));
+    auto const holds = [&](bool own, uintptr_t caller = 0x10000) {
+      uint32_t found = 0;
+      bool const met = rf_stack_guess_holds(&depot_, caller, stack_words, RF_TRACE_DEPTH, own, &found);
+      EXPECT_EQ(found, id);
+      return met;
+    };
+    EXPECT_TRUE(holds(true));
+    EXPECT_FALSE(holds(true, 0x10001));
+    for (uint32_t const slot : slots) {
+      stack_words[slot] ^= 0x40;
+      EXPECT_FALSE(holds(false)) << depth << ", slot " << slot;
+      EXPECT_EQ(holds(true), slot == 1) << depth << ", slot " << slot;
+      stack_words[slot] ^= 0x40;
+    }
+  }
+}
+
 // Nothing is read beyond it.
 TEST_F(StackGuess, NeedsTheStackThatTheThreadIsKnownToHave) {
   uint32_t const id = put(stack_at({1, 4}));
@@ -296,7 +336,8 @@ TEST_F(StackGuess, IsNoneWhereTheGenerationChangesWhileItIsCompared) {
     bool same = true;
     rf_stack_generation = kGeneration;
     changed = ringfence_test::run_with_other_after(
-        steps += kStride, [&] { same = rf_stack_is(record_at(&depot_, id), 0x10000, stack_words, RF_TRACE_DEPTH); },
+        steps += kStride,
+        [&] { same = rf_stack_is(record_at(&depot_, id), 0x10000, stack_words, RF_TRACE_DEPTH, false); },
         [] { rf_stack_generation++; });
     refused += same ? 0 : 1;
   }

@@ -17,6 +17,17 @@ RF_INLINE uint32_t rf_fast_keep(uintptr_t caller, const void *frame, unsigned fr
                                         : rf_stack_depot_put_caller(o->depot, caller, frees != 0);
 }
 
+/* Sets *stack to the same, where the depot has it at hand and no call is needed: else false. `caller` is the return
+ * address in `frame`. */
+RF_INLINE bool rf_fast_known(uintptr_t caller, const void *frame, uint32_t *stack) {
+  const rf_heap_options *const o = &rf_heap_options_now;
+  if (RF_LIKELY(o->stack_depth != 0)) {
+    return rf_stack_guess_holds(o->depot, caller, frame, o->stack_depth, true, stack);
+  }
+  *stack = 0;
+  return o->depot == NULL || rf_guess_is_caller(o->depot, caller, stack);
+}
+
 /* rf_cache_has_more is to be asked afterwards. */
 RF_INLINE void count_block(rf_cache *c, size_t size) {
   c->requested += size;

@@ -41,10 +41,11 @@ extern RF_THREAD_LOCAL int32_t rf_forward_left __attribute__((visibility("hidden
 
 /* True where an allocation is for the next malloc, and counted; false where it is to be looked at. */
 RF_INLINE bool rf_forward_counts(void) {
-  if (RF_LIKELY(--rf_forward_left >= 0)) {
+  int32_t const left = rf_forward_left;
+  if (RF_LIKELY(left > 0)) {
+    rf_forward_left = left - 1;
     return true;
   }
-  rf_forward_left = 0;
   return false;
 }
 

@@ -81,7 +81,7 @@ void *malloc(size_t size) {
   if (rf_forward_counts()) {
     return rf_forward.next.malloc(size);
   }
-  return rf_short_alloc_here(size, RF_FAMILY_MALLOC);
+  return rf_short_alloc_here(size, RF_FAMILY_MALLOC, true);
 }
 
 void *calloc(size_t count, size_t size) {
@@ -114,7 +114,7 @@ void free(void *ptr) {
     rf_forward.next.free(ptr);
     return;
   }
-  rf_short_free_here(ptr, RF_FAMILY_MALLOC, SIZE_MAX);
+  rf_short_free_here(ptr, RF_FAMILY_MALLOC, SIZE_MAX, true);
 }
 
 void cfree(void *ptr) {

@@ -207,7 +207,7 @@ RF_INLINE void *shortly(size_t size, rf_family family) {
   if (rf_forward_counts()) {
     return rf_forward.next.malloc(size);
   }
-  return size <= RF_SMALL_MOST ? rf_short_alloc_here(size, family) : NULL;
+  return size <= RF_SMALL_MOST ? rf_short_alloc_here(size, family, false) : NULL;
 }
 
 RF_RARE static void *throwing(size_t size, size_t align, rf_family family, const rf_origin *origin) {
@@ -319,7 +319,7 @@ RF_INLINE bool shortly_freed(void *ptr, rf_family family, size_t size) {
   if (rf_forward_is_others(ptr)) {
     rf_forward.next.free(ptr);
   } else {
-    rf_short_free_here(ptr, family, size);
+    rf_short_free_here(ptr, family, size, false);
   }
   return true;
 }

@@ -1,37 +1,19 @@
 /* The shortest way that a request can take: up to RF_FAST_MOST bytes at the default alignment, where every block waits
  * after it was freed and is filled, nothing is recorded or handed on, no allocation gets pages of its own this time,
  * and no thread stops others. All other requests are handed over from here to malloc_impl.h.
+ *
+ * It is inlined into malloc, free and the like, and calls nothing: what it does else, it does last. So it needs no
+ * registers that it would have to save.
  */
 #ifndef RINGFENCE_DROPIN_SHORT_WAY_H
 #define RINGFENCE_DROPIN_SHORT_WAY_H
 
 #include "checkers/dropin/heap/fast.h"
 #include "checkers/dropin/runtime/own_cache.h"
+#include "checkers/os/memory_tags.h"
 #include "guarded_blocks.h"
 
 #include <errno.h>
-
-/* As rf_malloc_impl_alloc at the default alignment, and rf_malloc_impl_free, with an origin of `caller` and `frame`.
- * rf_short_alloc_small: up to RF_SMALL_MOST bytes. */
-void *rf_short_alloc_small(size_t size, rf_family family, uintptr_t caller, const void *frame);
-void *rf_short_alloc(size_t size, rf_family family, uintptr_t caller, const void *frame);
-void rf_short_free(void *ptr, rf_family family, size_t size, uintptr_t caller, const void *frame);
-
-/* The same for the caller of the exported function in which these stand. Its frame stays on the stack meanwhile: no
- * jump takes the place of the call. */
-RF_INLINE void *rf_short_alloc_here(size_t size, rf_family family) {
-  uintptr_t const caller = (uintptr_t)__builtin_return_address(0);
-  const void *const frame = __builtin_frame_address(0);
-  void *p = size <= RF_SMALL_MOST ? rf_short_alloc_small(size, family, caller, frame)
-                                  : rf_short_alloc(size, family, caller, frame);
-  RF_FORGET(p);
-  return p;
-}
-
-RF_INLINE void rf_short_free_here(void *ptr, rf_family family, size_t size) {
-  rf_short_free(ptr, family, size, (uintptr_t)__builtin_return_address(0), __builtin_frame_address(0));
-  __asm__ volatile("");
-}
 
 /* An allocation that was counted (rf_guarded_blocks_passes) is served another way after all, which counts it. */
 RF_INLINE void rf_short_was_not(void) {
@@ -62,6 +44,112 @@ RF_INLINE void *rf_short_exit(rf_cache *cache, void *p) {
     errno = ENOMEM;
   }
   return p;
+}
+
+/* ---- The ways from here; `frame` is that of an exported function, and `caller` the address to which it returns.
+ * With a cache: inside it, which they leave. ---- */
+
+/* As rf_malloc_impl_alloc at the default alignment, and rf_malloc_impl_free. */
+void *rf_short_alloc_otherwise(size_t size, rf_family family, uintptr_t caller, const void *frame);
+void rf_short_free_otherwise(void *ptr, rf_family family, size_t size, uintptr_t caller, const void *frame);
+
+/* No slot is there that is as usual. */
+void *rf_short_alloc_slowly(rf_cache *cache, size_t size, rf_family family, uintptr_t caller, const void *frame,
+                            uint32_t stack);
+
+/* The stack is none that is at hand. */
+void *rf_short_alloc_with_new_stack(rf_cache *cache, size_t size, rf_family family, uintptr_t caller,
+                                    const void *frame);
+void rf_short_free_with_new_stack(void *ptr, rf_family family, size_t size, uintptr_t caller, const void *frame);
+
+/* A block of any size; inside the thread's own cache. */
+void rf_short_free_any(void *ptr, rf_family family, size_t size, uintptr_t caller, const void *frame, uint32_t stack);
+
+/* There is work that is due now and then. The first returns `p`. */
+void *rf_short_count_more(rf_cache *cache, void *p);
+void rf_short_age(rf_cache *cache);
+
+/* ---- The way ---- */
+
+/* `small`, a constant: up to RF_SMALL_MOST bytes; else up to RF_FAST_MOST. */
+RF_INLINE void *rf_short_alloc_at_once(size_t size, rf_family family, uintptr_t caller, const void *frame, bool small) {
+  if (RF_UNLIKELY(!rf_guarded_blocks_passes())) {
+    return rf_short_alloc_otherwise(size, family, caller, frame);
+  }
+  rf_cache *const cache = rf_short_enter();
+  if (RF_UNLIKELY(cache == NULL)) {
+    rf_short_was_not();
+    return rf_short_alloc_otherwise(size, family, caller, frame);
+  }
+  uint32_t stack;
+  if (RF_UNLIKELY(!rf_fast_known(caller, frame, &stack))) {
+    return rf_short_alloc_with_new_stack(cache, size, family, caller, frame);
+  }
+  void *const p = rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, stack, small);
+  if (RF_UNLIKELY(p == NULL)) {
+    return rf_short_alloc_slowly(cache, size, family, caller, frame, stack);
+  }
+  if (rf_cache_has_more(cache)) {
+    return rf_short_count_more(cache, p);
+  }
+  rf_cache_exit(cache);
+  return p;
+}
+
+RF_INLINE void rf_short_free_at_once(void *ptr, rf_family family, size_t size, uintptr_t caller, const void *frame) {
+  rf_cache *const cache = !rf_memory_tags_on() && ptr != NULL ? rf_short_enter() : NULL;
+  if (RF_UNLIKELY(cache == NULL)) {
+    rf_short_free_otherwise(ptr, family, size, caller, frame);
+    return;
+  }
+  uint32_t stack;
+  if (RF_UNLIKELY(!rf_fast_known(caller, frame, &stack))) {
+    rf_short_free_with_new_stack(ptr, family, size, caller, frame);
+    return;
+  }
+  const rf_span *const span = rf_span_of((uintptr_t)ptr);
+  rf_fast_result const result =
+      RF_LIKELY(is_small_span(span)) ? rf_fast_free(cache, span, ptr, family, size, stack, true) : RF_FAST_NOT;
+  if (RF_LIKELY(result == RF_FAST_DONE)) {
+    rf_cache_exit(cache);
+  } else if (result == RF_FAST_AGE) {
+    rf_short_age(cache);
+  } else {
+    rf_short_free_any(ptr, family, size, caller, frame, stack);
+  }
+}
+
+/* The same, for the operators of C++, which are many. rf_short_alloc_small: up to RF_SMALL_MOST bytes. */
+void *rf_short_alloc_small(size_t size, rf_family family, uintptr_t caller, const void *frame);
+void *rf_short_alloc(size_t size, rf_family family, uintptr_t caller, const void *frame);
+void rf_short_free(void *ptr, rf_family family, size_t size, uintptr_t caller, const void *frame);
+
+/* For the caller of the exported function in which these stand. Its frame stays on the stack meanwhile: no jump takes
+ * the place of a call. `inlined`, a constant: what most requests take is part of that function. */
+RF_INLINE void *rf_short_alloc_here(size_t size, rf_family family, bool inlined) {
+  uintptr_t const caller = (uintptr_t)__builtin_return_address(0);
+  const void *const frame = __builtin_frame_address(0);
+  void *p;
+  if (size > RF_SMALL_MOST) {
+    p = rf_short_alloc(size, family, caller, frame);
+  } else if (inlined && !rf_memory_tags_on()) {
+    p = rf_short_alloc_at_once(size, family, caller, frame, true);
+  } else {
+    p = rf_short_alloc_small(size, family, caller, frame);
+  }
+  RF_FORGET(p);
+  return p;
+}
+
+RF_INLINE void rf_short_free_here(void *ptr, rf_family family, size_t size, bool inlined) {
+  uintptr_t const caller = (uintptr_t)__builtin_return_address(0);
+  const void *const frame = __builtin_frame_address(0);
+  if (inlined) {
+    rf_short_free_at_once(ptr, family, size, caller, frame);
+  } else {
+    rf_short_free(ptr, family, size, caller, frame);
+  }
+  __asm__ volatile("");
 }
 
 #endif /* RINGFENCE_DROPIN_SHORT_WAY_H */
