@@ -508,7 +508,7 @@ unsigned rf_options_load_program(rf_options *options, const rf_sink *warnings) {
              : rf_options_parse(options, __ringfence_default_options(), "__ringfence_default_options", warnings);
 }
 
-RF_COLD unsigned rf_options_load(rf_options *options, const rf_sink *warnings) {
+unsigned rf_options_load(rf_options *options, const rf_sink *warnings) {
   unsigned const count = rf_options_load_program(options, warnings);
   return count + rf_options_parse(options, rf_host_environment(), "RINGFENCE_OPTIONS", warnings);
 }

@@ -193,7 +193,7 @@ static unsigned unwind(uintptr_t *frames, unsigned max) {
   return u.count;
 }
 
-RF_COLD unsigned rf_host_unwind(uintptr_t *frames, unsigned max) {
+unsigned rf_host_unwind(uintptr_t *frames, unsigned max) {
   sigset_t before;
   sigset_t faults;
   if (rf_is_forbidden(RF_CALL_SIGNAL_MASK)) {

@@ -61,7 +61,7 @@ static bool opens_again(const rf_slot *s, uintptr_t address) {
          rf_page_open_range(s->space, page, rf_page_size());
 }
 
-RF_COLD bool rf_page_fault(uintptr_t address, rf_access access, uintptr_t pc, const void *frame) {
+bool rf_page_fault(uintptr_t address, rf_access access, uintptr_t pc, const void *frame) {
   rf_origin const origin = {NULL, pc, frame};
   for (rf_page_store *store = rf_page_stores(); store != NULL; store = store->other) {
     if (!rf_page_store_in_use(store) || rf_runs_space(store, address) == NULL) {

@@ -92,7 +92,7 @@ bool rf_collector_begin(const rf_collector_options *options) {
   return true;
 }
 
-RF_COLD void rf_collector_forked(void) {
+void rf_collector_forked(void) {
   if (state.named) {
     rf_spool_file_forked(&state.spool);
     rf_collector_identity_renew(&state.id);

@@ -250,7 +250,7 @@ RF_COLD static void dump(void) {
 
 /* ---- Now, or when it can be ---- */
 
-RF_COLD void rf_heap_dump_forked(void) {
+void rf_heap_dump_forked(void) {
   rf_forget_job();
   busy = 0;
 }

@@ -288,7 +288,7 @@ static void report(const group *g, rf_reporter *reporter) {
   rf_report(reporter, &f);
 }
 
-RF_COLD static void report_groups(search *s, rf_leaks policy, rf_reporter *reporter, rf_leak_summary *out) {
+static void report_groups(search *s, rf_leaks policy, rf_reporter *reporter, rf_leak_summary *out) {
   rf_known_modules modules = {.count = 0};
   rf_sort(s->groups.list, s->groups.count, sizeof s->groups.list[0], before);
   for (size_t i = 0; i < s->groups.count; i++) {

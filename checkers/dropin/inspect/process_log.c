@@ -66,7 +66,7 @@ static totals count(void) {
   return sum;
 }
 
-RF_COLD void rf_process_log_forked(void) {
+void rf_process_log_forked(void) {
   told.busy = false;
   inherited = count();
   for (size_t i = 0; i < rf_process.log.suppressions.count; i++) {
