@@ -7,8 +7,6 @@
 #include "choose_reporter.h"
 #include "mode_options.h"
 
-#include "lib/core/compiler.h"
-
 static bool sweeps_at_end;
 
 rf_mode rf_checked_pools_init(const rf_checked_options *options) {

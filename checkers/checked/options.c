@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "checkers/os/host.h"
+#include "lib/core/compiler.h"
 #include "mode_options.h"
 
 #ifndef RF_MODE_DEFAULT
@@ -224,8 +225,6 @@ static bool set_choice(void *field, const option *o, slice value) {
   _Static_assert(offsetof(rf_options, name##_length) == offsetof(rf_options, name) + sizeof(const char *), "adjacen"   \
                                                                                                            "t");
 #include <ringfence/options.inc>
-
-#include "lib/core/compiler.h"
 
 static bool set_path(void *field, slice value) {
   memcpy(field, &value.at, sizeof value.at);

@@ -11,10 +11,9 @@
 #if defined(__linux__)
 #include "elf_image.h"
 #include "forbidden_calls.h"
+#include "lib/core/compiler.h"
 #include "maps.h"
 #include <sys/auxv.h>
-
-#include "lib/core/compiler.h"
 #endif
 
 /* ---- Stacks ---- */

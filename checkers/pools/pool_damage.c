@@ -6,8 +6,6 @@
 #include "checkers/shared/window.h"
 #include "checkers/shared/wrapper.h"
 
-#include "lib/core/compiler.h"
-
 #if RF_WATCH
 
 /* ---- Free blocks ---- */

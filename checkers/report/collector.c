@@ -12,9 +12,8 @@
 #include "checkers/os/spool_file.h"
 #include "collector_identity.h"
 #include "json_writer.h"
-#include "site_record.h"
-
 #include "lib/core/compiler.h"
+#include "site_record.h"
 
 #define RECORD_VERSION 1U
 #define LINE_BYTES ((size_t)128 * 1024) /* a collector takes twice that */

@@ -11,6 +11,7 @@
 #include "checkers/dropin/runtime/signals.h"
 #include "checkers/os/modules.h"
 #include "checkers/os/uncancelled.h"
+#include "lib/core/compiler.h"
 
 #include <errno.h>
 #include <ringfence/dropin.h>
@@ -20,8 +21,6 @@
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "lib/core/compiler.h"
 
 #define SITES 1024U /* call sites told apart; the rest is counted together */
 #define SITES_SHOWN 10U

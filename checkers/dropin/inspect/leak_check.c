@@ -11,8 +11,6 @@
 
 #include <string.h>
 
-#include "lib/core/compiler.h"
-
 #define WAIT_MS 1000U
 #define MAX_THREADS 8192U
 #define MAX_GROUPS 16384U

@@ -12,8 +12,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "lib/core/compiler.h"
-
 #define MOST 256U /* modules at a time; further ones are not remembered */
 
 typedef struct loaded {

@@ -25,8 +25,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lib/core/compiler.h"
-
 typedef int (*path_function)(const char *path, char *const argv[], char *const envp[]);
 typedef int (*file_function)(int fd, char *const argv[], char *const envp[]);
 typedef int (*spawn_function)(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,

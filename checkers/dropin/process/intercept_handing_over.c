@@ -3,12 +3,11 @@
 #define _GNU_SOURCE
 #include "checkers/dropin/runtime/handed_over.h"
 #include "intercept.h"
+#include "lib/core/compiler.h"
 
 #include <mqueue.h>
 #include <signal.h>
 #include <sys/msg.h>
-
-#include "lib/core/compiler.h"
 
 #if defined(__GLIBC__)
 #define MORE(with) with(pthread_sigqueue)

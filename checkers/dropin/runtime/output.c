@@ -2,6 +2,7 @@
 #include "output.h"
 
 #include "checkers/dropin/os/kept_file.h"
+#include "lib/core/compiler.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +13,6 @@
 #include "checkers/os/forbidden_calls.h"
 #include "checkers/os/modules.h"
 #include "checkers/os/pid_path.h"
-
-#include "lib/core/compiler.h"
 
 #define PATH_BYTES 512
 

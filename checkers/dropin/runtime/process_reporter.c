@@ -6,6 +6,7 @@
 #include "checkers/os/reserve_stack.h"
 #include "checkers/os/uncancelled.h"
 #include "checkers/report/collector.h"
+#include "lib/core/compiler.h"
 #include "output.h"
 #include "site_choice.h"
 
@@ -13,8 +14,6 @@
 #include <ringfence/dropin.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "lib/core/compiler.h"
 
 #define FINDING_BYTES 16384 /* of a finding as text */
 

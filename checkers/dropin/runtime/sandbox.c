@@ -6,7 +6,6 @@
 #include <sys/syscall.h>
 
 #include "checkers/os/forbidden_calls.h"
-#include "lib/core/compiler.h"
 
 /* As in linux/filter.h and linux/seccomp.h, which not every C library's compiler finds. */
 typedef struct instruction {

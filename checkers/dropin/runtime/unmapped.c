@@ -3,11 +3,10 @@
 
 #include "checkers/os/machine_context.h"
 #include "checkers/shared/wrapper.h"
+#include "lib/core/compiler.h"
 #include "state.h"
 
 #include <signal.h>
-
-#include "lib/core/compiler.h"
 
 #define REMEMBERED 64U
 
