@@ -26,8 +26,8 @@ static void begin(const rf_page_store *store, const rf_slot *s, rf_bug bug, uint
   f->at_access = true;
 }
 
-/* True of a read of a page's first byte that no block is near: what reads a mapping from its start meets closed pages
- * there. */
+/* True of a read of a page's first byte with no block near it. A program that reads a whole mapping meets closed pages
+ * so. */
 static bool reads_all(const rf_finding *f) {
   uintptr_t const end = f->block + f->size;
   bool const far = (f->bug == RF_BUG_BUFFER_UNDERFLOW && f->block - f->address >= rf_page_size()) ||

@@ -1,6 +1,6 @@
 // Handlers of signals that end a process (checkers/dropin/process/fatal_signals.c): for which signals, what is
-// reported and checked, in which order, and that the process ends of the same signal. Who reports and checks, and
-// the system, are this test's own.
+// reported and checked, in which order, and that the process ends of the same signal. The reporters, the
+// checks and the system are this test's own.
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/dropin/process/fatal_signals.h"

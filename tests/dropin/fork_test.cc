@@ -1,5 +1,5 @@
-// What is done around a fork (checkers/dropin/process/fork.c): in which order locks are taken and given back, that no
-// handler runs meanwhile, and what a child begins anew. All that it calls is this test's own.
+// Handlers of fork (checkers/dropin/process/fork.c): the order in which they take and give back locks, that no signal
+// handler runs meanwhile, and the parts that begin anew in a child. All functions that they call are this test's own.
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/dropin/inspect/heap_dump.h"
@@ -57,7 +57,7 @@ void call(const char *name) {
   world.masked = world.masked && all_blocked();
 }
 
-// Of a part that tells who it is, or writes in this process's name.
+// Notes the call of a part that tells who it is, or writes in this process's name.
 void call_as_child(const char *name) {
   call(name);
   world.renewed = world.renewed && rf_process.id == getpid() && rf_process.forked && !rf_process.ended &&

@@ -182,7 +182,7 @@ class InterceptFiles : public testing::Test {
 protected:
   InterceptFiles() { world = World(); }
 
-  // What `act` does, in the world of this test; nothing else is called meanwhile.
+  // The calls that `act` makes. Only meanwhile are the functions below this test's.
   static Calls calls_of(const std::function<void()> &act) {
     world.calls.clear();
     world.on = true;
