@@ -18,18 +18,21 @@ extern "C" {
 #include "checkers/report/collector.h"
 }
 #undef _Static_assert
+#include "tests/dropin/calls.h"
 
 #include <algorithm>
 #include <csignal>
 #include <gtest/gtest.h>
 #include <string>
 #include <unistd.h>
-#include <vector>
+
+using ringfence_test::Calls;
+using ringfence_test::calls_of;
+using ringfence_test::RecordsCalls;
 
 namespace {
 
 struct World {
-  std::vector<std::string> calls;
   bool masked = true; // at each of them
   bool streams = true;
   rf_fork_kind kind = RF_FORK_OF_ONE;
@@ -52,8 +55,8 @@ bool all_blocked() {
   return std::all_of(std::begin(kSome), std::end(kSome), [&](int number) { return sigismember(&now, number) == 1; });
 }
 
-void call(const char *name) {
-  world.calls.emplace_back(name);
+void call(const std::string &name) {
+  ringfence_test::call(name);
   world.masked = world.masked && all_blocked();
 }
 
@@ -162,9 +165,7 @@ void rf_heap_dump_forked() {
 namespace ringfence_test {
 namespace {
 
-using Calls = std::vector<std::string>;
-
-class ForkHandlers : public testing::Test {
+class ForkHandlers : public RecordsCalls {
 protected:
   ForkHandlers() {
     world = World();
@@ -175,12 +176,6 @@ protected:
     rf_process.start_ns = 1;
     rf_process.options.leaks = RF_LEAKS_LOST;
     rf_fork_init();
-  }
-
-  static Calls calls_of(void (*handler)()) {
-    world.calls.clear();
-    handler();
-    return world.calls;
   }
 
   static Calls sorted(Calls calls) {
