@@ -94,7 +94,7 @@ NAMES = {"viewbox": "viewBox", "preserveaspectratio": "preserveAspectRatio"}
 
 
 NO_BROWSER = '<text x="24" y="48" font-size="20">A page of HTML, which a browser shows.</text>'
-# Of the picture, which ends where the window would.
+# Style of a picture, which ends where the window would.
 PAGE_STYLE = "body { height: 100%; overflow: hidden; border: 1px solid var(--line); border-radius: 8px; }"
 
 

@@ -31,7 +31,7 @@ name=ringfence-$version
 [[ -z $(git status --porcelain) ]] || die "there are changes that are not committed"
 grep -qx "    version = \"$version\"," MODULE.bazel || die "MODULE.bazel does not have version $version"
 
-# What stands under the heading "## 0.1.0".
+# The text under the heading "## 0.1.0" of the changes.
 notes() {
   awk -v version="$version" '
     /^## / { inside = ($2 == version) ; next }

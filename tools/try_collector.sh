@@ -111,7 +111,7 @@ told() {
     python3 -c 'import json, sys; l = json.load(sys.stdin)["findings"]; print(len(l), sum(f["count"] for f in l))'
 }
 
-# What is waited for, for a while: records come in by way of /dev/shm, which is looked at every second.
+# Waits a while for records: they come in by way of /dev/shm, which the collector looks at every second.
 expect() {
   local i
   for ((i = 0; i < 100; i++)); do

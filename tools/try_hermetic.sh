@@ -9,26 +9,11 @@
 set -uo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+title=hermetic
+. "$root/tools/try_checkouts.sh"
 (($#)) || set -- //tools:ringfence //checkers/dropin:ringfence
-work=$(mktemp -d "${TMPDIR:-/tmp}/hermetic.XXXXXX") || exit 2
 names=(first "another-folder-of-a-longer-name" third filler fourth alone)
-server=
-leave() {
-  local name
-  [[ -z $server ]] || kill "$server" 2>/dev/null
-  for name in "${names[@]}"; do
-    [[ ! -d $work/$name ]] || (cd -- "$work/$name" && ./bazelw --output_base="$work/out-$name" shutdown) >/dev/null 2>&1
-  done
-  chmod -R u+w "$work"
-  rm -rf -- "$work"
-}
-trap leave EXIT
-
-faults=0
-complain() {
-  echo "hermetic: $*" >&2
-  faults=$((faults + 1))
-}
+begin_checkouts "${names[@]}"
 
 # checkout, further options, --, targets
 build() {
@@ -56,7 +41,6 @@ is_from_cache() {
     complain "$1: from the cache, something was built again: $processes"
 }
 
-git clone -q --bare "$root" "$work/last_commit" || exit 2
 cache=$work/cache
 build "${names[0]}" --disk_cache="$cache" -- "$@"
 build "${names[1]}" -- "$@"

@@ -11,14 +11,10 @@
 set -uo pipefail
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+title=remote
+. "$root/tools/try_checkouts.sh"
 readonly bazel=/usr/share/bazel/A-server.jar sources=/usr/src/bazel-bootstrap/src/tools/remote/src/main/java
 readonly worker=com.google.devtools.build.remote.worker address=127.0.0.1:8980
-
-faults=0
-complain() {
-  echo "remote: $*" >&2
-  faults=$((faults + 1))
-}
 
 if [[ -z ${RF_REMOTE_NETWORK-} ]]; then
   ((EUID == 0)) || { complain "must be root, for a network of its own" && exit 2; }
@@ -36,21 +32,7 @@ ip link set lo up || exit 2
 (($#)) || set -- //tools:ringfence //checkers/dropin:ringfence //tests/core/... //tests/heaps/... //docs:plots_test \
   //tests/dropin:bugs_test //tests/checkers:guard_test //tests/house:cycles_test
 
-work=$(mktemp -d "${TMPDIR:-/tmp}/remote.XXXXXX") || exit 2
-names=(first another-folder alone)
-server=
-leave() {
-  local name
-  [[ -z $server ]] || kill "$server" 2>/dev/null
-  for name in "${names[@]}"; do
-    [[ ! -d $work/$name ]] || (cd -- "$work/$name" && ./bazelw --output_base="$work/out-$name" shutdown) >/dev/null 2>&1
-  done
-  chmod -R u+w "$work"
-  rm -rf -- "$work"
-}
-trap leave EXIT
-
-git clone -q --bare "$root" "$work/last_commit" || exit 2
+begin_checkouts first another-folder alone
 mkdir "$work"/{classes,actions,kept,elsewhere}
 javac -proc:none -nowarn -d "$work/classes" -cp "$bazel" "$sources/${worker//.//}"/{,http/}*.java 2>"$work/javac" ||
   { complain "the server does not compile: $(<"$work/javac")" && exit 1; }

@@ -7,11 +7,9 @@
 #include "choose_reporter.h"
 #include "mode_options.h"
 
-#include "lib/core/compiler.h"
-
 static bool sweeps_at_end;
 
-RF_COLD rf_mode rf_checked_pools_init(const rf_checked_options *options) {
+rf_mode rf_checked_pools_init(const rf_checked_options *options) {
   const rf_options *const o = options != NULL ? &options->settings : rf_options_of_process();
   rf_mode const mode = rf_mode_base(o->mode);
   rf_pool_watch_options watch;
@@ -64,14 +62,14 @@ static void replace_first_watcher(void) {
   rf_mutex_unlock(&lock);
 }
 
-RF_COLD static void begin_first(const rf_watched_pool *view, void *first, size_t count, const rf_site *site,
-                                const void *caller) {
+static void begin_first(const rf_watched_pool *view, void *first, size_t count, const rf_site *site,
+                        const void *caller) {
   replace_first_watcher();
   RF_WATCH_TELL(begin, *view, first, count, site, caller);
 }
 
-RF_COLD static void begin_first_static(const rf_watched_pool *view, void *first, size_t count, const rf_site *site,
-                                       const void *caller) {
+static void begin_first_static(const rf_watched_pool *view, void *first, size_t count, const rf_site *site,
+                               const void *caller) {
   replace_first_watcher();
   RF_WATCH_TELL(begin_static, *view, first, count, site, caller);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "checkers/os/host.h"
+#include "lib/core/compiler.h"
 #include "mode_options.h"
 
 #ifndef RF_MODE_DEFAULT
@@ -224,8 +225,6 @@ static bool set_choice(void *field, const option *o, slice value) {
   _Static_assert(offsetof(rf_options, name##_length) == offsetof(rf_options, name) + sizeof(const char *), "adjacen"   \
                                                                                                            "t");
 #include <ringfence/options.inc>
-
-#include "lib/core/compiler.h"
 
 static bool set_path(void *field, slice value) {
   memcpy(field, &value.at, sizeof value.at);
@@ -508,7 +507,7 @@ unsigned rf_options_load_program(rf_options *options, const rf_sink *warnings) {
              : rf_options_parse(options, __ringfence_default_options(), "__ringfence_default_options", warnings);
 }
 
-RF_COLD unsigned rf_options_load(rf_options *options, const rf_sink *warnings) {
+unsigned rf_options_load(rf_options *options, const rf_sink *warnings) {
   unsigned const count = rf_options_load_program(options, warnings);
   return count + rf_options_parse(options, rf_host_environment(), "RINGFENCE_OPTIONS", warnings);
 }

@@ -7,7 +7,6 @@
 
 #include "checkers/os/host.h"
 #include "checkers/report/json_writer.h"
-
 #include "lib/core/compiler.h"
 
 /* ---- The table ---- */

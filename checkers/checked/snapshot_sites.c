@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "checkers/report/fnv.h"
-
 #include "lib/core/compiler.h"
 
 #define FRAMES_MOST (RF_SNAPSHOT_FRAMES / 4 * 3)

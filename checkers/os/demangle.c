@@ -1,8 +1,8 @@
 #include "demangle.h"
 
-#include <string.h>
-
 #include "lib/core/compiler.h"
+
+#include <string.h>
 
 #define DEPTH 28U
 

@@ -11,10 +11,9 @@
 #if defined(__linux__)
 #include "elf_image.h"
 #include "forbidden_calls.h"
+#include "lib/core/compiler.h"
 #include "maps.h"
 #include <sys/auxv.h>
-
-#include "lib/core/compiler.h"
 #endif
 
 /* ---- Stacks ---- */
@@ -193,7 +192,7 @@ static unsigned unwind(uintptr_t *frames, unsigned max) {
   return u.count;
 }
 
-RF_COLD unsigned rf_host_unwind(uintptr_t *frames, unsigned max) {
+unsigned rf_host_unwind(uintptr_t *frames, unsigned max) {
   sigset_t before;
   sigset_t faults;
   if (rf_is_forbidden(RF_CALL_SIGNAL_MASK)) {

@@ -18,8 +18,8 @@ typedef struct rf_machine_context {
   rf_machine_access access; /* of a fault */
 } rf_machine_context;
 
-/* Of AArch64, by the exception's syndrome, one of the records that Linux puts behind the registers: | magic | size |
- * data |, the last one with size 0. Emulators may leave it out. */
+/* The access of a fault on AArch64, by the exception's syndrome, one of the records that Linux puts behind the
+ * registers: | magic | size | data |, the last one with size 0. Emulators may leave it out. */
 static inline rf_machine_access rf_machine_access_of(const unsigned char *records, size_t size) {
   enum { SYNDROME = 0x45535201, CLASS_SHIFT = 26, DATA_ABORT = 0x24, WRITTEN = 1 << 6 };
   const unsigned char *at = records;

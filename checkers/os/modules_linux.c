@@ -13,12 +13,11 @@
 #include "elf_image.h"
 #include "forbidden_calls.h"
 #include "host.h"
+#include "lib/core/compiler.h"
 #include "map_query.h"
 #include "maps.h"
 #include "symbols.h"
 #include "uncancelled.h"
-
-#include "lib/core/compiler.h"
 
 /* ---- A module's own headers ---- */
 

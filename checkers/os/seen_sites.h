@@ -41,7 +41,7 @@ void rf_seen_sites_watch(uintptr_t caller);
  * rf_seen_sites_told. */
 size_t rf_seen_sites_copy(rf_seen_site *out, size_t *first, size_t *upto, size_t *dropped);
 
-/* A record of `process` has told of the sites as they were copied. What came since is still to be told. */
+/* A record of `process` has told of the sites as they were copied. Sites that came since are still to be told. */
 void rf_seen_sites_told(const rf_seen_site *copy, size_t upto, uint32_t process);
 
 /* All sites are the parent's to tell. */

@@ -18,9 +18,8 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "uncancelled.h"
-
 #include "lib/core/compiler.h"
+#include "uncancelled.h"
 
 #ifndef O_PATH
 #define O_PATH O_RDONLY

@@ -14,7 +14,7 @@
 
 #define RF_FREES 0x80000000U /* beside the most frames of a stack: it is of a call that frees */
 
-/* Of an entry: stacks part here, and the rest is the number of one of them. */
+/* Bit of an entry: stacks part here, and the other bits are the number of one of them. */
 #define RF_GUESS_BRANCH 0x80000000U
 
 /* A branch: how many words there are from the frame to the one in which stacks part, with that one; 0 for an entry that

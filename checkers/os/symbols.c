@@ -2,6 +2,7 @@
 #include "symbols.h"
 
 #include "forbidden_calls.h"
+#include "lib/core/compiler.h"
 #include "uncancelled.h"
 
 #include <elf.h>
@@ -13,8 +14,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "lib/core/compiler.h"
 
 typedef ElfW(Ehdr) elf_header;
 typedef ElfW(Shdr) section_header;

@@ -26,8 +26,8 @@ static void begin(const rf_page_store *store, const rf_slot *s, rf_bug bug, uint
   f->at_access = true;
 }
 
-/* True of a read of a page's first byte that no block is near: what reads a mapping from its start meets closed pages
- * there. */
+/* True of a read of a page's first byte with no block near it. A program that reads a whole mapping meets closed pages
+ * so. */
 static bool reads_all(const rf_finding *f) {
   uintptr_t const end = f->block + f->size;
   bool const far = (f->bug == RF_BUG_BUFFER_UNDERFLOW && f->block - f->address >= rf_page_size()) ||
@@ -61,7 +61,7 @@ static bool opens_again(const rf_slot *s, uintptr_t address) {
          rf_page_open_range(s->space, page, rf_page_size());
 }
 
-RF_COLD bool rf_page_fault(uintptr_t address, rf_access access, uintptr_t pc, const void *frame) {
+bool rf_page_fault(uintptr_t address, rf_access access, uintptr_t pc, const void *frame) {
   rf_origin const origin = {NULL, pc, frame};
   for (rf_page_store *store = rf_page_stores(); store != NULL; store = store->other) {
     if (!rf_page_store_in_use(store) || rf_runs_space(store, address) == NULL) {

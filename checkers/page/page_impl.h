@@ -63,7 +63,7 @@ bool rf_page_mover_move(uintptr_t to, uintptr_t from);
 /* Opens pages of such a range, filled with the pattern of slack; those that have memory stay as they are. */
 bool rf_page_mover_fill(uintptr_t start, size_t size);
 
-/* Closes pages of such a range. What was on them is lost. */
+/* Closes pages of such a range. Their content is lost. */
 void rf_page_mover_empty(uintptr_t start, size_t size);
 
 /* True until rf_page_mover_end: pages can be moved, and are closed where they have no memory. */

@@ -6,8 +6,6 @@
 #include "checkers/shared/window.h"
 #include "checkers/shared/wrapper.h"
 
-#include "lib/core/compiler.h"
-
 #if RF_WATCH
 
 /* ---- Free blocks ---- */
@@ -32,7 +30,7 @@ static bool is_filled(const rf_pool_watched *w, size_t index) {
          (w->blocks[index].state == RF_POOL_BLOCK_FREED || w->blocks[index].state == RF_POOL_BLOCK_READY);
 }
 
-RF_COLD rf_pattern_area rf_pool_area_of(const rf_pool_watched *w, size_t index) {
+rf_pattern_area rf_pool_area_of(const rf_pool_watched *w, size_t index) {
   size_t const size =
       w->view.block_size < rf_pool_watch_options_now.fill ? w->view.block_size : rf_pool_watch_options_now.fill;
   size_t const links = w->blocks[index].state == RF_POOL_BLOCK_READY ? 0 : w->view.links;
@@ -40,7 +38,7 @@ RF_COLD rf_pattern_area rf_pool_area_of(const rf_pool_watched *w, size_t index) 
   return (rf_pattern_area){rf_pool_block_at(w, index) + skipped, size - skipped, RF_PATTERN_FREED};
 }
 
-RF_COLD void rf_pool_fill(rf_pool_watched *w, size_t index, rf_pool_block_state state) {
+void rf_pool_fill(rf_pool_watched *w, size_t index, rf_pool_block_state state) {
   rf_pool_block *const b = &w->blocks[index];
   b->state = state;
   rf_pattern_area const area = rf_pool_area_of(w, index);
@@ -140,7 +138,7 @@ static bool header_damage(const rf_pool_watched *w, size_t index, damage *d) {
   return low != sizeof expected;
 }
 
-RF_COLD size_t rf_pool_inspect(rf_pool_watched *w, size_t index, const rf_origin *origin) {
+size_t rf_pool_inspect(rf_pool_watched *w, size_t index, const rf_origin *origin) {
   damage d;
   if (!is_filled(w, index)) {
     return 0;
@@ -161,7 +159,7 @@ RF_COLD size_t rf_pool_inspect(rf_pool_watched *w, size_t index, const rf_origin
   return 1;
 }
 
-RF_COLD size_t rf_pool_inspect_all(rf_pool_watched *w, const rf_origin *origin) {
+size_t rf_pool_inspect_all(rf_pool_watched *w, const rf_origin *origin) {
   size_t count = 0;
   for (size_t i = 0; i < w->view.num_blocks; i++) {
     count += rf_pool_inspect(w, i, origin);

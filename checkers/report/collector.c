@@ -12,9 +12,8 @@
 #include "checkers/os/spool_file.h"
 #include "collector_identity.h"
 #include "json_writer.h"
-#include "site_record.h"
-
 #include "lib/core/compiler.h"
+#include "site_record.h"
 
 #define RECORD_VERSION 1U
 #define LINE_BYTES ((size_t)128 * 1024) /* a collector takes twice that */
@@ -92,7 +91,7 @@ bool rf_collector_begin(const rf_collector_options *options) {
   return true;
 }
 
-RF_COLD void rf_collector_forked(void) {
+void rf_collector_forked(void) {
   if (state.named) {
     rf_spool_file_forked(&state.spool);
     rf_collector_identity_renew(&state.id);

@@ -11,7 +11,6 @@
 #include "checkers/os/clock.h"
 #include "checkers/os/modules.h"
 #include "json_writer.h"
-
 #include "lib/core/compiler.h"
 
 #define PATH_BYTES 1024

@@ -5,7 +5,6 @@
 
 #include "checkers/os/host.h"
 #include "fnv.h"
-
 #include "lib/core/compiler.h"
 
 typedef struct bug_facts {

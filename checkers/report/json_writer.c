@@ -2,9 +2,8 @@
 
 #include <ringfence/report_json.h>
 
-#include "utf8.h"
-
 #include "lib/core/compiler.h"
+#include "utf8.h"
 
 static const char digits[] = "0123456789abcdef";
 

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "crc32.h"
-
 #include "lib/core/compiler.h"
 
 #define CHECKED_FROM offsetof(rf_policy, nonce)

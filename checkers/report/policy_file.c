@@ -15,7 +15,6 @@
 #include "checkers/os/forbidden_calls.h"
 #include "checkers/os/spool_file.h"
 #include "checkers/os/uncancelled.h"
-
 #include "lib/core/compiler.h"
 
 /* ---- The file ---- */

@@ -1,7 +1,6 @@
 #include <ringfence/report_json.h>
 
 #include "json_writer.h"
-
 #include "lib/core/compiler.h"
 
 /* ---- Traces ---- */

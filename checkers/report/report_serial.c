@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "crc32.h"
-
 #include "lib/core/compiler.h"
 
 _Static_assert(RF_SERIAL_LINE <= 80, "fits a terminal's line");

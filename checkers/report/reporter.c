@@ -10,7 +10,6 @@
 #include "checkers/os/modules.h"
 #include "checkers/os/pid_path.h"
 #include "collector.h"
-
 #include "lib/core/compiler.h"
 
 #define PATH_BYTES 512

@@ -8,7 +8,6 @@
 #include "checkers/os/modules.h"
 #include "checkers/os/seen_sites.h"
 #include "checkers/os/sort.h"
-
 #include "lib/core/compiler.h"
 
 #define TEXT_BYTES 16384U

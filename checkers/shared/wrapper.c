@@ -1,9 +1,9 @@
 #include "wrapper.h"
 
+#include "lib/core/compiler.h"
+
 #include <ringfence/port.h>
 #include <string.h>
-
-#include "lib/core/compiler.h"
 
 const rf_origin rf_no_origin;
 

@@ -11,9 +11,10 @@
 /* A slow path: never inlined, so that common paths need not save registers for it. */
 #define RF_RARE __attribute__((noinline))
 
-/* At the definition of a function that no run calls in which nothing is found and nothing is asked for. Such functions,
- * and static ones that they alone call, lie together, apart from the others, so that a usual run does not hold their
- * pages in memory; and they are small rather than fast. */
+/* At the definition of a function that usual runs call never or seldom: for what is found, for what an option or the
+ * program asks for, and for names of modules; and at wrappers of the C library's functions for files and streams, which
+ * take far longer than the wrapper. Such functions, and static ones that they alone call, lie together, apart from the
+ * others, so that the code of requests lies on fewer pages; and they are small rather than fast. */
 #define RF_COLD __attribute__((cold))
 
 /* A function that reads memory which may be no object, or no longer: sanitizers do not look at it. With RF_RARE where

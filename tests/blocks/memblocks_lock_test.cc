@@ -60,7 +60,7 @@ protected:
 
   void expect_one_section(const char *name, const std::function<void()> &call) { expect_sections(name, 1, call); }
 
-  // Of which the last changes the bits, if any.
+  // Only the last section may change the bits.
   void expect_sections(const char *name, unsigned count, const std::function<void()> &call) {
     SCOPED_TRACE(name);
     size_t const before = bitmap[0];

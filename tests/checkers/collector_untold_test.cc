@@ -170,8 +170,8 @@ TEST(CollectorOfAProgram, IsToldByEachProcessOfTheSitesThatItHasSeenItself) {
 
 constexpr unsigned kBugs = 256;
 
-// Begins the process's collector. Of each bug it gets a finding to tell in full, one to count at once, and one that is
-// only counted.
+// Begins the process's collector, which gets three findings of each bug: one to tell in full, one to count at once, and
+// one that is only counted.
 bool put_many(const std::string &folder) {
   rf_collector_options options = {};
   options.folder = {folder.c_str(), folder.size()};

@@ -400,7 +400,7 @@ TEST_F(PageStore, AFaultIsAtItsInstruction) {
   EXPECT_EQ(found[0].address, address);
 }
 
-// What reads a mapping from its start to its end meets closed pages at their first bytes, away from blocks.
+// A program that reads a mapping from its start to its end meets closed pages at their first bytes, away from blocks.
 TEST_F(PageStore, AReadFarFromAnyBlockIsSaidToBeOfAProgramThatReadsAll) {
   options_.note = "as others";
   options_.read_all = "reads all";

@@ -10,18 +10,21 @@ bool rf_lock_all(unsigned ms);
 void rf_unlock_all(void);
 }
 #undef _Static_assert
+#include "tests/dropin/calls.h"
 
 #include <csignal>
 #include <ctime>
 #include <gtest/gtest.h>
 #include <pthread.h>
-#include <string>
-#include <vector>
+
+using ringfence_test::call;
+using ringfence_test::Calls;
+using ringfence_test::calls_of;
+using ringfence_test::RecordsCalls;
 
 namespace {
 
 struct World {
-  std::vector<std::string> calls;
   bool locks = true;
   int rounds = 0; // until the process has ended
   timespec pause = {};
@@ -33,10 +36,6 @@ struct World {
 };
 
 World world;
-
-void call(const char *what, uint64_t number) {
-  world.calls.push_back(std::string(what) + " " + std::to_string(number));
-}
 
 } // namespace
 
@@ -52,7 +51,7 @@ bool rf_lock_all(unsigned ms) {
   return world.locks;
 }
 void rf_unlock_all() {
-  world.calls.emplace_back("unlock");
+  call("unlock");
 }
 size_t rf_heap_sweep_step(uint64_t budget_ns, const rf_origin *origin) {
   EXPECT_NE(origin->caller, 0U);
@@ -66,7 +65,7 @@ size_t rf_guarded_blocks_sweep(uint64_t budget_ns) {
 
 int __wrap_nanosleep(const timespec *pause, timespec *) {
   world.pause = *pause;
-  world.calls.emplace_back("pause");
+  call("pause");
   return 0;
 }
 
@@ -89,9 +88,7 @@ int __wrap_pthread_create(pthread_t *, const pthread_attr_t *attributes, void *(
 namespace ringfence_test {
 namespace {
 
-using Calls = std::vector<std::string>;
-
-class BackgroundCheck : public testing::Test {
+class BackgroundCheck : public RecordsCalls {
 protected:
   BackgroundCheck() {
     world = World();
@@ -101,9 +98,7 @@ protected:
   // All turns of a process that ends after so many; two each make a round.
   static Calls turns(int count) {
     world.rounds = count;
-    world.calls.clear();
-    (void)world.run(world.argument);
-    return world.calls;
+    return calls_of([] { (void)world.run(world.argument); });
   }
 };
 

@@ -1,6 +1,6 @@
 // Handlers of signals that end a process (checkers/dropin/process/fatal_signals.c): for which signals, what is
-// reported and checked, in which order, and that the process ends of the same signal. Who reports and checks, and
-// the system, are this test's own.
+// reported and checked, in which order, and that the process ends of the same signal. The reporters, the
+// checks and the system are this test's own.
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/dropin/process/fatal_signals.h"
@@ -12,6 +12,7 @@ extern "C" {
 #include "checkers/os/reserve_stack.h"
 }
 #undef _Static_assert
+#include "tests/dropin/calls.h"
 
 #include <cerrno>
 #include <csignal>
@@ -21,10 +22,15 @@ extern "C" {
 #include <unistd.h>
 #include <vector>
 
+using ringfence_test::call;
+using ringfence_test::Calls;
+using ringfence_test::calls_of;
+using ringfence_test::recorded;
+using ringfence_test::RecordsCalls;
+
 namespace {
 
 struct World {
-  std::vector<std::string> calls;
   std::map<int, struct sigaction> installed;
   bool again = true; // each of them
   bool settles = false;
@@ -37,14 +43,6 @@ struct World {
 };
 
 World world;
-
-void call(const std::string &what) {
-  world.calls.push_back(what);
-}
-
-void call(const char *what, int number) {
-  call(std::string(what) + " " + std::to_string(number));
-}
 
 void handle(int number, int code) {
   siginfo_t info = {};
@@ -138,14 +136,12 @@ int __wrap_sigprocmask(int, const sigset_t *set, sigset_t *old) {
 namespace ringfence_test {
 namespace {
 
-using Calls = std::vector<std::string>;
-
 void check(int number) {
   call("check", number);
   errno = 78;
 }
 
-class FatalSignals : public testing::Test {
+class FatalSignals : public RecordsCalls {
 protected:
   FatalSignals() {
     world = World();
@@ -153,10 +149,8 @@ protected:
     rf_process.options.mode = RF_MODE_PAGE;
   }
 
-  static Calls calls_of(int number, int code) {
-    world.calls.clear();
-    handle(number, code);
-    return world.calls;
+  static Calls calls_after(int number, int code) {
+    return calls_of([&] { handle(number, code); });
   }
 
   static std::vector<int> installed() {
@@ -177,7 +171,7 @@ TEST_F(FatalSignals, AreThoseOfTheProcessorAndAbort) {
     EXPECT_EQ(action.sa_flags, SA_SIGINFO | own_stack) << number;
     EXPECT_EQ(sigismember(&action.sa_mask, SIGTERM), 0);
   }
-  EXPECT_EQ(world.calls, (Calls{"find the last words", "open faults"}));
+  EXPECT_EQ(recorded, (Calls{"find the last words", "open faults"}));
   EXPECT_EQ(world.holds, rf_signals_hold);
   EXPECT_EQ(world.server, 0U) << "mode page has a handler of its own";
 }
@@ -191,24 +185,24 @@ TEST_F(FatalSignals, ServeTheFewBlocksOnPagesInModeGuard) {
 TEST_F(FatalSignals, AreAbortAloneWhereNothingElseIsToldOf) {
   rf_fatal_signals_init(check, true);
   EXPECT_EQ(installed(), (std::vector<int>{SIGABRT}));
-  EXPECT_EQ(world.calls, Calls{"find the last words"});
+  EXPECT_EQ(recorded, Calls{"find the last words"});
   EXPECT_EQ(world.holds, nullptr);
 }
 
 TEST_F(FatalSignals, AFaultIsReportedAndItsInstructionRunsAgain) {
   rf_fatal_signals_init(check, false);
-  EXPECT_EQ(calls_of(SIGSEGV, SEGV_MAPERR),
+  EXPECT_EQ(calls_after(SIGSEGV, SEGV_MAPERR),
             (Calls{"unwinder", "reserve stack", "settle", "unmapped", "fill", "crash 11", "default 11", "check 11"}));
-  EXPECT_EQ(calls_of(SIGBUS, BUS_ADRERR),
+  EXPECT_EQ(calls_after(SIGBUS, BUS_ADRERR),
             (Calls{"unwinder", "reserve stack", "settle", "crash " + std::to_string(SIGBUS),
                    "default " + std::to_string(SIGBUS), "check " + std::to_string(SIGBUS)}));
-  EXPECT_EQ(calls_of(SIGFPE, FPE_INTDIV), (Calls{"unwinder", "reserve stack", "crash 8", "default 8", "check 8"}));
+  EXPECT_EQ(calls_after(SIGFPE, FPE_INTDIV), (Calls{"unwinder", "reserve stack", "crash 8", "default 8", "check 8"}));
 }
 
 TEST_F(FatalSignals, AFaultThatABlockExplainsIsNoCrash) {
   rf_fatal_signals_init(check, false);
   world.explains = true;
-  EXPECT_EQ(calls_of(SIGSEGV, SEGV_MAPERR),
+  EXPECT_EQ(calls_after(SIGSEGV, SEGV_MAPERR),
             (Calls{"unwinder", "reserve stack", "settle", "unmapped", "fill", "default 11", "check 11"}));
 }
 
@@ -217,7 +211,7 @@ TEST_F(FatalSignals, AnAccessThatIsSettledEndsNothing) {
   world.settles = true;
   for (int const number : {SIGSEGV, SIGBUS}) {
     for (int const code : {static_cast<int>(SEGV_ACCERR), static_cast<int>(SI_USER)}) {
-      EXPECT_EQ(calls_of(number, code), (Calls{"unwinder", "reserve stack", "settle"}));
+      EXPECT_EQ(calls_after(number, code), (Calls{"unwinder", "reserve stack", "settle"}));
     }
   }
 }
@@ -226,21 +220,21 @@ TEST_F(FatalSignals, AnAccessThatIsSettledEndsNothing) {
 TEST_F(FatalSignals, ASignalThatWasSentIsSentAgainOnceAllIsChecked) {
   rf_fatal_signals_init(check, false);
   for (int const code : {static_cast<int>(SI_USER), static_cast<int>(SI_TKILL), static_cast<int>(SI_QUEUE)}) {
-    EXPECT_EQ(calls_of(SIGSEGV, code),
+    EXPECT_EQ(calls_after(SIGSEGV, code),
               (Calls{"unwinder", "reserve stack", "settle", "default 11", "check 11", "raise 11"}))
         << code;
-    EXPECT_EQ(calls_of(SIGABRT, code),
+    EXPECT_EQ(calls_after(SIGABRT, code),
               (Calls{"unwinder", "reserve stack", "last words", "default 6", "check 6", "raise 6"}));
-    EXPECT_EQ(calls_of(SIGILL, code), (Calls{"unwinder", "reserve stack", "default 4", "check 4", "raise 4"}));
+    EXPECT_EQ(calls_after(SIGILL, code), (Calls{"unwinder", "reserve stack", "default 4", "check 4", "raise 4"}));
   }
 }
 
 TEST_F(FatalSignals, AFaultOfTheReportItselfIsNotReported) {
   rf_fatal_signals_init(check, false);
   world.faults_again = true;
-  EXPECT_EQ(calls_of(SIGFPE, FPE_INTDIV), (Calls{"unwinder", "reserve stack", "crash 8", "unwinder", "reserve stack",
-                                                 "settle", "default 11", "check 11", "default 8", "check 8"}));
-  EXPECT_EQ(calls_of(SIGFPE, FPE_INTDIV), (Calls{"unwinder", "reserve stack", "crash 8", "default 8", "check 8"}));
+  EXPECT_EQ(calls_after(SIGFPE, FPE_INTDIV), (Calls{"unwinder", "reserve stack", "crash 8", "unwinder", "reserve stack",
+                                                    "settle", "default 11", "check 11", "default 8", "check 8"}));
+  EXPECT_EQ(calls_after(SIGFPE, FPE_INTDIV), (Calls{"unwinder", "reserve stack", "crash 8", "default 8", "check 8"}));
 }
 
 // ---- Signals of those who want it to end ----
@@ -252,11 +246,11 @@ TEST_F(FatalSignals, ThatAreSentToEndAProcessHaveItCheckedShortly) {
   EXPECT_TRUE(world.again);
   for (auto const &[number, action] : world.installed) {
     EXPECT_EQ(action.sa_flags, SA_RESTART) << number;
-    world.calls.clear();
+    recorded.clear();
     errno = 5;
     action.sa_handler(number);
     std::string const which = " " + std::to_string(number);
-    EXPECT_EQ(world.calls, (Calls{"default" + which, "check" + which, "raise" + which}));
+    EXPECT_EQ(recorded, (Calls{"default" + which, "check" + which, "raise" + which}));
     EXPECT_EQ(errno, 5);
   }
 }
@@ -275,9 +269,9 @@ TEST_F(FatalSignals, EndNoFirstProcessOfAContainer) {
   world.process = 2;
   rf_terminating_signals_init(check);
   world.process = 1; // its child is
-  world.calls.clear();
+  recorded.clear();
   world.installed.at(SIGTERM).sa_handler(SIGTERM);
-  EXPECT_TRUE(world.calls.empty());
+  EXPECT_TRUE(recorded.empty());
 }
 
 } // namespace

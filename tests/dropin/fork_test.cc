@@ -1,5 +1,5 @@
-// What is done around a fork (checkers/dropin/process/fork.c): in which order locks are taken and given back, that no
-// handler runs meanwhile, and what a child begins anew. All that it calls is this test's own.
+// Handlers of fork (checkers/dropin/process/fork.c): the order in which they take and give back locks, that no signal
+// handler runs meanwhile, and the parts that begin anew in a child. All functions that they call are this test's own.
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/dropin/inspect/heap_dump.h"
@@ -18,18 +18,21 @@ extern "C" {
 #include "checkers/report/collector.h"
 }
 #undef _Static_assert
+#include "tests/dropin/calls.h"
 
 #include <algorithm>
 #include <csignal>
 #include <gtest/gtest.h>
 #include <string>
 #include <unistd.h>
-#include <vector>
+
+using ringfence_test::Calls;
+using ringfence_test::calls_of;
+using ringfence_test::RecordsCalls;
 
 namespace {
 
 struct World {
-  std::vector<std::string> calls;
   bool masked = true; // at each of them
   bool streams = true;
   rf_fork_kind kind = RF_FORK_OF_ONE;
@@ -52,12 +55,12 @@ bool all_blocked() {
   return std::all_of(std::begin(kSome), std::end(kSome), [&](int number) { return sigismember(&now, number) == 1; });
 }
 
-void call(const char *name) {
-  world.calls.emplace_back(name);
+void call(const std::string &name) {
+  ringfence_test::call(name);
   world.masked = world.masked && all_blocked();
 }
 
-// Of a part that tells who it is, or writes in this process's name.
+// Notes the call of a part that tells who it is, or writes in this process's name.
 void call_as_child(const char *name) {
   call(name);
   world.renewed = world.renewed && rf_process.id == getpid() && rf_process.forked && !rf_process.ended &&
@@ -162,9 +165,7 @@ void rf_heap_dump_forked() {
 namespace ringfence_test {
 namespace {
 
-using Calls = std::vector<std::string>;
-
-class ForkHandlers : public testing::Test {
+class ForkHandlers : public RecordsCalls {
 protected:
   ForkHandlers() {
     world = World();
@@ -175,12 +176,6 @@ protected:
     rf_process.start_ns = 1;
     rf_process.options.leaks = RF_LEAKS_LOST;
     rf_fork_init();
-  }
-
-  static Calls calls_of(void (*handler)()) {
-    world.calls.clear();
-    handler();
-    return world.calls;
   }
 
   static Calls sorted(Calls calls) {

@@ -166,7 +166,7 @@ TEST(Forward, AnAbortOfTheCLibrarysMallocIsAFindingWithTheCallsPlace) {
       EXPECT_EQ(result.status, 128 + SIGABRT) << "as without";
       ASSERT_EQ(result.findings.size(), 1U) << result.err;
       const Json &finding = result.findings[0];
-      // What glibc 2.43 says of pointers that it once called invalid.
+      // glibc 2.43 calls the size invalid, earlier ones the pointer.
       bool const of_size = finding["detail"].text.find("free(): invalid size") != std::string::npos;
       EXPECT_EQ(finding["bug"].text, of_size ? "metadata-corruption" : abort.kind);
       EXPECT_EQ(finding["mode"].text, mode);

@@ -13,6 +13,7 @@ extern "C" {
 #include "checkers/os/reserve_stack.h"
 }
 #undef _Static_assert
+#include "tests/dropin/calls.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -30,13 +31,17 @@ extern "C" {
 #include <unistd.h>
 #include <vector>
 
+using ringfence_test::call;
+using ringfence_test::Calls;
+using ringfence_test::calls_of;
+using ringfence_test::RecordsCalls;
+
 namespace {
 
 constexpr pid_t kThis = 4711;
 constexpr pid_t kChild = 4712;
 
 struct World {
-  std::vector<std::string> calls;
   pid_t process = kThis;
   int error = ENOENT; // of each function behind; 0: none
   int status = 0;     // of a command
@@ -52,10 +57,6 @@ struct World {
 
 World world;
 char the_store;
-
-void call(const std::string &what) {
-  world.calls.push_back(what);
-}
 
 std::string words(char *const *list) {
   std::string text = "[";
@@ -252,8 +253,6 @@ int rf_libc_sigaction(int number, const struct sigaction *action, struct sigacti
 namespace ringfence_test {
 namespace {
 
-using Calls = std::vector<std::string>;
-
 char a0[] = "a0";
 char a1[] = "a1";
 char e0[] = "E=0";
@@ -264,7 +263,7 @@ char *const kArguments[] = {a0, a1, nullptr};
 char *const kEnvironment[] = {e0, e1, nullptr};
 char *mine[] = {m0, m1, nullptr};
 
-class InterceptExec : public testing::Test {
+class InterceptExec : public RecordsCalls {
 protected:
   InterceptExec() : before_(environ) {
     world = World();
@@ -274,12 +273,6 @@ protected:
     environ = mine;
   }
   ~InterceptExec() override { environ = before_; }
-
-  static Calls calls_of(const std::function<void()> &act) {
-    world.calls.clear();
-    act();
-    return world.calls;
-  }
 
   static void watch() { rf_guarded_blocks.store = reinterpret_cast<rf_page_store *>(&the_store); }
 

@@ -11,6 +11,7 @@ int close_range(unsigned first, unsigned last, int flags) noexcept; // not every
 void closefrom(int first) noexcept;
 }
 #undef _Static_assert
+#include "tests/dropin/calls.h"
 
 #include <cerrno>
 #include <climits>
@@ -30,12 +31,15 @@ void closefrom(int first) noexcept;
 #define SYS_close_range 436
 #endif
 
+using ringfence_test::call;
+using ringfence_test::Calls;
+using ringfence_test::RecordsCalls;
+
 namespace {
 
 struct World {
   bool on = false; // calls are noted, and go no further
-  std::vector<std::string> calls;
-  int kept = 0; // the descriptor of the page store
+  int kept = 0;    // the descriptor of the page store
   long limit = 3;
   bool has_close_range = true;
   long result = 5;
@@ -50,7 +54,7 @@ int note(const char *name, const std::vector<long> &arguments) {
   for (long const each : arguments) {
     text += " " + std::to_string(each);
   }
-  world.calls.push_back(text);
+  call(text);
   return static_cast<int>(world.result);
 }
 
@@ -153,42 +157,39 @@ int __wrap_rf_page_store_kept_descriptor() {
   return world.kept;
 }
 void __wrap_rf_page_store_settle() {
-  world.calls.emplace_back("settle");
+  call("settle");
 }
 
 void rf_output_set_standard_error() {
-  world.calls.emplace_back("standard error");
+  call("standard error");
 }
 void rf_output_keep_log() {
-  world.calls.emplace_back("keep log");
+  call("keep log");
 }
 bool rf_process_closes(FILE *, const rf_origin *origin) {
   EXPECT_NE(origin->caller, 0U);
-  world.calls.emplace_back("closes");
+  call("closes");
   return world.closes;
 }
 void rf_stream_buffer_look(FILE *, const rf_origin *origin) {
   EXPECT_NE(origin->caller, 0U);
-  world.calls.emplace_back("look");
+  call("look");
 }
 }
 
 namespace ringfence_test {
 namespace {
 
-using Calls = std::vector<std::string>;
-
-class InterceptFiles : public testing::Test {
+class InterceptFiles : public RecordsCalls {
 protected:
   InterceptFiles() { world = World(); }
 
-  // What `act` does, in the world of this test; nothing else is called meanwhile.
+  // The calls that `act` makes. Only meanwhile are the functions below this test's.
   static Calls calls_of(const std::function<void()> &act) {
-    world.calls.clear();
     world.on = true;
-    act();
+    Calls const made = ringfence_test::calls_of(act);
     world.on = false;
-    return world.calls;
+    return made;
   }
 };
 

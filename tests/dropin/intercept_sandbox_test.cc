@@ -13,33 +13,33 @@ extern "C" {
 #include "checkers/dropin/runtime/thread.h"
 }
 #undef _Static_assert
+#include "tests/dropin/calls.h"
 
 #include <cerrno>
 #include <cstdarg>
 #include <cstring>
 #include <dlfcn.h>
-#include <functional>
 #include <gtest/gtest.h>
 #include <string>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
-#include <vector>
+
+using ringfence_test::call;
+using ringfence_test::Calls;
+using ringfence_test::calls_of;
+using ringfence_test::RecordsCalls;
+using ringfence_test::with;
 
 namespace {
 
 struct World {
-  std::vector<std::string> calls;
   int result = 0;
 };
 
 World world;
 char the_filter;
-
-void call(const std::string &what) {
-  world.calls.push_back(what);
-}
 
 int their_prctl(int option, ...) {
   std::string text = "prctl " + std::to_string(option);
@@ -97,25 +97,12 @@ void __wrap_rf_sandbox_entered(unsigned long mode, const void *filter) {
 namespace ringfence_test {
 namespace {
 
-using Calls = std::vector<std::string>;
-
-class InterceptSandbox : public testing::Test {
+class InterceptSandbox : public RecordsCalls {
 protected:
   InterceptSandbox() {
     world = World();
     rf_process.checked = false;
     rf_intercept_sandbox_init();
-  }
-
-  static Calls calls_of(const std::function<void()> &act) {
-    world.calls.clear();
-    act();
-    return world.calls;
-  }
-
-  static Calls with(Calls calls, const Calls &more) {
-    calls.insert(calls.end(), more.begin(), more.end());
-    return calls;
   }
 };
 

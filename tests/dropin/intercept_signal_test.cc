@@ -10,6 +10,7 @@ int __wrap_pthread_sigmask(int how, const sigset_t *set, sigset_t *old);
 int __wrap_sigaction(int sig, const struct sigaction *act, struct sigaction *oact);
 }
 #undef _Static_assert
+#include "tests/dropin/calls.h"
 
 #include <cerrno>
 #include <csignal>
@@ -22,12 +23,16 @@ int __wrap_sigaction(int sig, const struct sigaction *act, struct sigaction *oac
 #include <unistd.h>
 #include <vector>
 
+using ringfence_test::call;
+using ringfence_test::Calls;
+using ringfence_test::recorded;
+using ringfence_test::RecordsCalls;
+
 namespace {
 
 struct World {
   std::map<int, struct sigaction> actions; // in truth
-  std::vector<std::string> calls;
-  std::vector<bool> own_stacks; // a small stack serves a handler of the program's
+  std::vector<bool> own_stacks;            // a small stack serves a handler of the program's
   rf_handler ours = {};
   int ours_for = 0;
   int error = 0;
@@ -45,10 +50,6 @@ void program_handler(int) {}
 void other_handler(int) {}
 void our_handler(int, siginfo_t *, void *) {}
 void front(int) {} // the page store's, in front of the program's
-
-void call(const std::string &what) {
-  world.calls.push_back(what);
-}
 
 constexpr uint64_t bit(int number) {
   return uint64_t{1} << (number - 1);
@@ -169,8 +170,6 @@ void __wrap_rf_page_unwrap(int, struct sigaction *action) {
 namespace ringfence_test {
 namespace {
 
-using Calls = std::vector<std::string>;
-
 struct sigaction action_of(sighandler_t handler, uint64_t mask = 0) {
   struct sigaction action = {};
   action.sa_handler = handler;
@@ -178,7 +177,7 @@ struct sigaction action_of(sighandler_t handler, uint64_t mask = 0) {
   return action;
 }
 
-class InterceptSignal : public testing::Test {
+class InterceptSignal : public RecordsCalls {
 protected:
   InterceptSignal() {
     world = World();
@@ -187,6 +186,7 @@ protected:
       set(number, action_of(SIG_DFL));
     }
     world = World();
+    recorded.clear();
   }
 
   static void set(int number, const struct sigaction &action) {
@@ -263,7 +263,7 @@ TEST_F(InterceptSignal, ACallThatFailsChangesNothing) {
   EXPECT_EQ(signal(SIGTERM, program_handler), SIG_ERR);
   EXPECT_EQ(signal(SIGSEGV, SIG_ERR), SIG_ERR);
   world.error = 0;
-  EXPECT_TRUE(world.calls.empty());
+  EXPECT_TRUE(recorded.empty());
   EXPECT_EQ(word_of(get(SIGTERM).sa_mask), 0U);
   rf_guarded_blocks.store = nullptr;
   EXPECT_TRUE(comes_to_us()) << "no handler of the program's";
@@ -272,18 +272,18 @@ TEST_F(InterceptSignal, ACallThatFailsChangesNothing) {
 TEST_F(InterceptSignal, ThoseWhoStandInFrontAreToldOfHandlersOfFaults) {
   Calls const told = {"signals changed", "handlers changed"};
   for (int const number : {SIGSEGV, SIGBUS}) {
-    world.calls.clear();
+    recorded.clear();
     set(number, action_of(program_handler));
-    EXPECT_EQ(world.calls, told);
-    world.calls.clear();
+    EXPECT_EQ(recorded, told);
+    recorded.clear();
     (void)signal(number, program_handler);
-    EXPECT_EQ(world.calls, told);
-    world.calls.clear();
+    EXPECT_EQ(recorded, told);
+    recorded.clear();
     (void)get(number);
-    EXPECT_TRUE(world.calls.empty());
+    EXPECT_TRUE(recorded.empty());
   }
   set(SIGTERM, action_of(program_handler));
-  EXPECT_TRUE(world.calls.empty());
+  EXPECT_TRUE(recorded.empty());
 }
 
 // ---- Faults ----
@@ -357,7 +357,7 @@ TEST_F(InterceptSignal, MasksGiveTheirErrorsAsTheCLibraryDoes) {
   EXPECT_EQ(sigprocmask(SIG_BLOCK, &some, nullptr), -1);
   EXPECT_EQ(errno, EINVAL);
   Calls const block = {"mask " + std::to_string(SIG_BLOCK)};
-  EXPECT_EQ(Calls(world.calls.end() - 1, world.calls.end()), block);
+  EXPECT_EQ(Calls(recorded.end() - 1, recorded.end()), block);
 }
 
 // The drop-in's own calls.
@@ -368,7 +368,7 @@ TEST_F(InterceptSignal, OurOwnCallsMeanWhatTheySay) {
   EXPECT_EQ(__wrap_pthread_sigmask(SIG_SETMASK, &some, nullptr), EINVAL);
   EXPECT_EQ(__wrap_sigprocmask(SIG_SETMASK, &some, nullptr), -1);
   std::string const truly = "true mask " + std::to_string(SIG_SETMASK);
-  EXPECT_EQ(world.calls, (Calls{truly, truly}));
+  EXPECT_EQ(recorded, (Calls{truly, truly}));
   struct sigaction const action = action_of(other_handler, kFaults);
   be_ours(SIGTERM, true);
   EXPECT_EQ(__wrap_sigaction(SIGTERM, &action, nullptr), 0);
@@ -395,8 +395,9 @@ TEST_F(InterceptSignal, AStackIsKnownByItsPlace) {
   stack_t const none = stack_of(100, SS_DISABLE);
   EXPECT_EQ(sigaltstack(&none, nullptr), 0);
   EXPECT_EQ(world.end, 0U);
-  EXPECT_EQ(world.calls, (Calls{"sigaltstack", "sigaltstack"})) << "it is large enough, or none";
+  EXPECT_EQ(recorded, (Calls{"sigaltstack", "sigaltstack"})) << "it is large enough, or none";
   world = World();
+  recorded.clear();
   stack_t old = {};
   EXPECT_EQ(sigaltstack(nullptr, &old), 0);
   world.error = EPERM;
@@ -408,7 +409,7 @@ TEST_F(InterceptSignal, AStackIsKnownByItsPlace) {
 TEST_F(InterceptSignal, ASmallStackServesTheProgramsHandlersAlone) {
   stack_t const small = stack_of(kEnough - 1);
   EXPECT_EQ(sigaltstack(&small, nullptr), 0);
-  EXPECT_EQ(world.calls, (Calls{"sigaltstack", "leave small stacks"}));
+  EXPECT_EQ(recorded, (Calls{"sigaltstack", "leave small stacks"}));
   set(SIGSEGV, action_of(program_handler));
   (void)signal(SIGBUS, program_handler);
   set(SIGSEGV, action_of(SIG_DFL));

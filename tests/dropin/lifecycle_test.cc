@@ -41,6 +41,7 @@ void __wrap_rf_port_log(const char *text, size_t size);
 void __wrap_rf_port_watch_forks(void);
 }
 #undef _Static_assert
+#include "tests/dropin/calls.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -52,13 +53,18 @@ void __wrap_rf_port_watch_forks(void);
 #include <unistd.h>
 #include <vector>
 
+using ringfence_test::call;
+using ringfence_test::Calls;
+using ringfence_test::calls_of;
+using ringfence_test::recorded;
+using ringfence_test::RecordsCalls;
+
 namespace {
 
 constexpr pid_t kThis = 4711;
 constexpr uint64_t kMs = 1000 * 1000;
 
 struct World {
-  std::vector<std::string> calls;
   pid_t process = kThis;
   uint64_t now = kMs;
   uint64_t heap_takes = 0;
@@ -91,14 +97,6 @@ struct World {
 };
 
 World world;
-
-void call(const std::string &what) {
-  world.calls.push_back(what);
-}
-
-void call(const char *what, uint64_t number) {
-  call(std::string(what) + " " + std::to_string(number));
-}
 
 void look_meanwhile() {
   int before = 0;
@@ -323,9 +321,7 @@ void rf_process_snapshot_regular(const char *) {}
 namespace ringfence_test {
 namespace {
 
-using Calls = std::vector<std::string>;
-
-class Lifecycle : public testing::Test {
+class Lifecycle : public RecordsCalls {
 protected:
   Lifecycle() {
     world = World();
@@ -348,7 +344,7 @@ protected:
   // Only the calls that have one of these words at their beginning.
   static Calls calls(const std::vector<std::string> &words) {
     Calls some;
-    for (const std::string &each : world.calls) {
+    for (const std::string &each : recorded) {
       if (std::any_of(words.begin(), words.end(), [&](const std::string &w) { return each.rfind(w, 0) == 0; })) {
         some.push_back(each);
       }
@@ -359,7 +355,7 @@ protected:
   static Calls looks() { return calls({"pages", "lock", "heap", "newest", "unlock", "leaks", "all streams"}); }
 
   static Calls looks_at(rf_process_ending ending, int status = 0) {
-    world.calls.clear();
+    recorded.clear();
     rf_process.ended = false;
     (void)rf_process_end(ending, status);
     return looks();
@@ -372,8 +368,8 @@ protected:
 
 TEST_F(Lifecycle, AnExitChecksEverythingAndTellsItInTheEnd) {
   EXPECT_EQ(rf_process_end(RF_ENDING_EXIT, 3), 3);
-  EXPECT_EQ(world.calls, (Calls{"restore stderr", "all streams", "pages 0", "lock 1000", "heap 0", "unlock", "leaks",
-                                "end of trace", "end of sites", "log"}));
+  EXPECT_EQ(recorded, (Calls{"restore stderr", "all streams", "pages 0", "lock 1000", "heap 0", "unlock", "leaks",
+                             "end of trace", "end of sites", "log"}));
   EXPECT_TRUE(world.ending) << "findings do not end it again";
   EXPECT_FALSE(world.cancellable);
   int state = 0;
@@ -481,16 +477,16 @@ TEST_F(Lifecycle, AChildThatAllocatedNothingLostNothing) {
 
 TEST_F(Lifecycle, EndsOnce) {
   EXPECT_EQ(rf_process_end(RF_ENDING_EXIT, 3), 3);
-  world.calls.clear();
+  recorded.clear();
   rf_process.findings = 1;
   EXPECT_EQ(rf_process_end(RF_ENDING_ABRUPT, 4), 4);
-  EXPECT_TRUE(world.calls.empty());
+  EXPECT_TRUE(recorded.empty());
 }
 
 TEST_F(Lifecycle, AChildOfVforkEndsNothing) {
   world.process = kThis + 1;
   EXPECT_EQ(rf_process_end(RF_ENDING_ABRUPT, 4), 4);
-  EXPECT_TRUE(world.calls.empty());
+  EXPECT_TRUE(recorded.empty());
   rf_process_leaving(0x5000, 4);
   world.process = kThis;
   (void)rf_process_end(RF_ENDING_EXIT, -1);
@@ -504,7 +500,7 @@ TEST_F(Lifecycle, NothingEndsBeforeItsBeginOrWhereTheTimeMayNotBeRead) {
   rf_process.ready = true;
   rf_forbidden_calls = RF_CALL_CLOCK;
   EXPECT_EQ(rf_process_end(RF_ENDING_ABRUPT, 4), 4);
-  EXPECT_TRUE(world.calls.empty());
+  EXPECT_TRUE(recorded.empty());
 }
 
 TEST_F(Lifecycle, AProcessWhoseExecFailedEndsAgain) {
@@ -516,7 +512,7 @@ TEST_F(Lifecycle, AProcessWhoseExecFailedEndsAgain) {
   world.process = kThis;
   rf_process_resume();
   EXPECT_FALSE(rf_process.ending) << "findings end it as before";
-  world.calls.clear();
+  recorded.clear();
   EXPECT_EQ(rf_process_end(RF_ENDING_EXIT, 3), 3);
   EXPECT_TRUE(has("log"));
   EXPECT_EQ(told(), "status");
@@ -597,20 +593,20 @@ TEST_F(Lifecycle, AClosedStreamIsNotClosedAgainAndNotUsed) {
   errno = 0;
   EXPECT_FALSE(rf_process_closes(stdin, nullptr));
   EXPECT_EQ(errno, EBADF);
-  EXPECT_EQ(world.calls, Calls{"free"});
-  world.calls.clear();
+  EXPECT_EQ(recorded, Calls{"free"});
+  recorded.clear();
   errno = 0;
   EXPECT_FALSE(rf_process_uses(stdin, nullptr));
   EXPECT_EQ(errno, EBADF);
-  EXPECT_EQ(world.calls, Calls{"stale read 1"});
+  EXPECT_EQ(recorded, Calls{"stale read 1"});
   world.stale = false;
   EXPECT_TRUE(rf_process_uses(stdin, nullptr)) << "nobody has reported it";
   world.freed = false;
-  world.calls.clear();
+  recorded.clear();
   EXPECT_TRUE(rf_process_uses(stdin, nullptr));
-  EXPECT_TRUE(world.calls.empty());
+  EXPECT_TRUE(recorded.empty());
   EXPECT_TRUE(rf_process_closes(stdin, nullptr));
-  EXPECT_EQ(world.calls, Calls{"stream"});
+  EXPECT_EQ(recorded, Calls{"stream"});
 }
 
 // ---- On demand ----
@@ -619,12 +615,12 @@ TEST_F(Lifecycle, ASweepOnDemandLooksAtAllAndCountsWhatItFinds) {
   world.heap_findings = 2;
   world.page_findings = 3;
   EXPECT_EQ(__ringfence_sweep(), 5U);
-  EXPECT_EQ(world.calls, (Calls{"pages 0", "lock 1000", "heap 0", "unlock"}));
+  EXPECT_EQ(recorded, (Calls{"pages 0", "lock 1000", "heap 0", "unlock"}));
   EXPECT_NE(world.caller, 0U) << "who asked is told";
   rf_process.options.mode = RF_MODE_OFF;
-  world.calls.clear();
+  recorded.clear();
   EXPECT_EQ(__ringfence_sweep(), 0U);
-  EXPECT_TRUE(world.calls.empty());
+  EXPECT_TRUE(recorded.empty());
 }
 
 TEST_F(Lifecycle, ASearchForLeaksOnDemandBeginsAtItsCaller) {
@@ -638,9 +634,9 @@ TEST_F(Lifecycle, ASearchForLeaksOnDemandBeginsAtItsCaller) {
   ASSERT_EQ(pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state), 0);
   EXPECT_EQ(state, PTHREAD_CANCEL_ENABLE);
   rf_process.checked = false;
-  world.calls.clear();
+  recorded.clear();
   EXPECT_EQ(__ringfence_check_leaks(), 0U);
-  EXPECT_TRUE(world.calls.empty());
+  EXPECT_TRUE(recorded.empty());
 }
 
 // ---- The beginning ----
@@ -648,13 +644,11 @@ TEST_F(Lifecycle, ASearchForLeaksOnDemandBeginsAtItsCaller) {
 class LifecycleBegin : public Lifecycle {
 protected:
   Calls begin(bool library = true) {
-    world.calls.clear();
-    rf_process_begin(library);
-    return world.calls;
+    return calls_of([&] { rf_process_begin(library); });
   }
   static Calls handlers() { return calls({"fatal", "terminating", "snapshot signal", "snapshot warning", "dump"}); }
   static size_t place(const std::string &what) {
-    return static_cast<size_t>(std::find(world.calls.begin(), world.calls.end(), what) - world.calls.begin());
+    return static_cast<size_t>(std::find(recorded.begin(), recorded.end(), what) - recorded.begin());
   }
 };
 
@@ -717,12 +711,12 @@ TEST_F(LifecycleBegin, InstallsTheHandlersThatItsModeNeeds) {
 
 TEST_F(LifecycleBegin, ASignalEndsTheProcessAsItsKindAsks) {
   (void)begin();
-  world.calls.clear();
+  recorded.clear();
   world.dying(SIGFPE);
   EXPECT_TRUE(has("lock 100"));
   EXPECT_EQ(told() + std::to_string(world.exit.number), "signal" + std::to_string(SIGFPE));
   rf_process.ended = false;
-  world.calls.clear();
+  recorded.clear();
   world.terminated(SIGTERM);
   EXPECT_EQ(looks().front(), "lock 20");
   EXPECT_EQ(told() + std::to_string(world.exit.number), "signal" + std::to_string(SIGTERM));
@@ -751,7 +745,7 @@ TEST_F(LifecycleBegin, LeavesAProgramToAToolThatServesItsMalloc) {
   EXPECT_EQ(o.leaks, RF_LEAKS_NONE);
   EXPECT_FALSE(o.summary) << "one line says all";
   EXPECT_NE(world.log.find("it is not checked by Ringfence\n"), std::string::npos);
-  EXPECT_EQ(world.calls.back(), "unchecked: under a tool with its own malloc");
+  EXPECT_EQ(recorded.back(), "unchecked: under a tool with its own malloc");
   EXPECT_FALSE(has("begin"));
 }
 
@@ -763,17 +757,17 @@ TEST_F(LifecycleBegin, StepsAsideForASanitizerInTheProgram) {
   EXPECT_FALSE(rf_process.options.sweep);
   EXPECT_EQ(rf_process.options.leaks, RF_LEAKS_NONE);
   EXPECT_EQ(handlers(), (Calls{"snapshot signal", "snapshot warning"}));
-  EXPECT_EQ(world.calls.back(), "begin");
+  EXPECT_EQ(recorded.back(), "begin");
 }
 
 TEST_F(LifecycleBegin, AFindingThatEndsTheProcessIsItsLastWord) {
   (void)begin();
   rf_process.findings = 1;
   for (int const code : {42, RF_EXITCODE_ABORT}) {
-    world.calls.clear();
+    recorded.clear();
     rf_process_reporter.exitcode = code;
     rf_process.halting();
-    EXPECT_EQ(world.calls, (Calls{"end of trace", "end of sites", "log"}));
+    EXPECT_EQ(recorded, (Calls{"end of trace", "end of sites", "log"}));
     EXPECT_EQ(told(), code == 42 ? "status" : "signal");
     EXPECT_EQ(world.exit.number, code == 42 ? 42 : SIGABRT);
     EXPECT_EQ(world.findings_told, 1U);
@@ -783,16 +777,16 @@ TEST_F(LifecycleBegin, AFindingThatEndsTheProcessIsItsLastWord) {
 
 TEST_F(LifecycleBegin, DoesWhatACollectorAsksFor) {
   (void)begin();
-  world.calls.clear();
+  recorded.clear();
   world.actions->sweep();
-  EXPECT_EQ(world.calls, (Calls{"pages 0", "lock 1000", "heap 0", "unlock"}));
+  EXPECT_EQ(recorded, (Calls{"pages 0", "lock 1000", "heap 0", "unlock"}));
   EXPECT_EQ(world.caller, 0U) << "nobody in the program has asked";
   rf_process.options.mode = RF_MODE_OFF;
-  world.calls.clear();
+  recorded.clear();
   world.actions->sweep();
-  EXPECT_TRUE(world.calls.empty());
+  EXPECT_TRUE(recorded.empty());
   EXPECT_TRUE(world.actions->snapshot("a"));
-  EXPECT_EQ(world.calls, Calls{"snapshot a"});
+  EXPECT_EQ(recorded, Calls{"snapshot a"});
   world.snapshot_done = false;
   EXPECT_FALSE(world.actions->snapshot("a"));
   EXPECT_EQ(world.actions->regular_snapshot, rf_process_snapshot_regular);

@@ -123,7 +123,7 @@ public:
     return rf_reachability_mark(&table_);
   }
 
-  // Of each of these: R(eachable), L(eaked), I(ndirectly), ? for what is in no table.
+  // A letter for each block: R(eachable), L(eaked), I(ndirectly), ? where it is in no table.
   std::string states(std::initializer_list<const void *> blocks) const {
     std::string text;
     for (const void *const block : blocks) {

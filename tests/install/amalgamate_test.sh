@@ -8,7 +8,7 @@ here=$PWD
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/amalgamate.XXXXXX") || exit 2
 trap 'rm -rf -- "$work"' EXIT
 unset RINGFENCE_OPTIONS TEST_UNDECLARED_OUTPUTS_DIR
-# What firmware projects have on, too.
+# Warnings that firmware projects have on, too.
 readonly warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wundef -Wcast-align -Wcast-qual
   -Wpointer-arith -Wwrite-strings -Wformat=2 -Werror)
 readonly c_warnings=(-Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wnested-externs)

@@ -49,7 +49,7 @@ inline std::string text_of_message(const std::string &data, uint64_t number) {
   return out;
 }
 
-// Of a file that is stored in one block.
+// The text of a file that is stored in one block.
 inline std::string pprof_text(const std::string &file) {
   return text_of_message(file.substr(15, file.size() - 15 - 8), 0);
 }

@@ -31,7 +31,8 @@ CHOICES = {
     "WHEN": ["auto", "always", "never"],
     "WHICH": ["1", "all", "reachable", "0"],
 }
-# What may stand in place of the command's arguments, as in "steer [list | log]"; values of options are none of these.
+# Words that may stand in place of the command's arguments, as in "steer [list | log]". Values of options are none of
+# these.
 WORD = re.compile(r"(?:^|[\[|] ?)([a-z]+)")
 
 

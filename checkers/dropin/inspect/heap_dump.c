@@ -11,6 +11,7 @@
 #include "checkers/dropin/runtime/signals.h"
 #include "checkers/os/modules.h"
 #include "checkers/os/uncancelled.h"
+#include "lib/core/compiler.h"
 
 #include <errno.h>
 #include <ringfence/dropin.h>
@@ -20,8 +21,6 @@
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "lib/core/compiler.h"
 
 #define SITES 1024U /* call sites told apart; the rest is counted together */
 #define SITES_SHOWN 10U
@@ -135,17 +134,16 @@ static void put_sum(size_t bytes, size_t blocks) {
   put_count(blocks, " block");
 }
 
-static void put_site(const rf_snapshot_site *site) {
-  const rf_trace *const trace = &site->allocated;
+static void put_site(rf_snapshot_site *site) {
+  rf_trace *const trace = &site->allocated;
+  const rf_trace *const traces[] = {trace};
   rf_symbolizer const symbolizer = rf_modules_symbolizer(&work->modules, true);
   put_sum(site->bytes, site->blocks);
   rf_sink_char(&sink, '\n');
-  rf_modules_load(&work->modules, &trace, 1);
-  unsigned shown = 0;
+  trace->depth = rf_process_without_entry(trace->frames, trace->depth);
+  rf_modules_load(&work->modules, traces, 1);
   for (unsigned i = 0; i < trace->depth; i++) {
-    if (!rf_process_is_entry(trace->frames[i])) {
-      put_frame(&symbolizer, shown++, trace->frames[i]);
-    }
+    put_frame(&symbolizer, i, trace->frames[i]);
   }
 }
 
@@ -250,7 +248,7 @@ RF_COLD static void dump(void) {
 
 /* ---- Now, or when it can be ---- */
 
-RF_COLD void rf_heap_dump_forked(void) {
+void rf_heap_dump_forked(void) {
   rf_forget_job();
   busy = 0;
 }

@@ -1,11 +1,10 @@
 #include "heap_shape.h"
 
 #include "checkers/os/sort.h"
+#include "lib/core/compiler.h"
 
 #include <ringfence/bits.h>
 #include <string.h>
-
-#include "lib/core/compiler.h"
 
 #define SHIFT_LEAST 16U
 #define SHIFT_MOST 40U

@@ -6,6 +6,7 @@
 #include "checkers/os/chars.h"
 #include "checkers/os/forbidden_calls.h"
 #include "checkers/os/maps.h"
+#include "lib/core/compiler.h"
 
 #include <fcntl.h>
 #include <ringfence/sink.h>
@@ -14,8 +15,6 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include "lib/core/compiler.h"
 
 /* ---- Lines with an address in hexadecimal behind a mark ---- */
 

@@ -11,8 +11,6 @@
 
 #include <string.h>
 
-#include "lib/core/compiler.h"
-
 #define WAIT_MS 1000U
 #define MAX_THREADS 8192U
 #define MAX_GROUPS 16384U
@@ -288,7 +286,7 @@ static void report(const group *g, rf_reporter *reporter) {
   rf_report(reporter, &f);
 }
 
-RF_COLD static void report_groups(search *s, rf_leaks policy, rf_reporter *reporter, rf_leak_summary *out) {
+static void report_groups(search *s, rf_leaks policy, rf_reporter *reporter, rf_leak_summary *out) {
   rf_known_modules modules = {.count = 0};
   rf_sort(s->groups.list, s->groups.count, sizeof s->groups.list[0], before);
   for (size_t i = 0; i < s->groups.count; i++) {

@@ -11,14 +11,13 @@
 #include "checkers/os/modules.h"
 #include "checkers/os/uncancelled.h"
 #include "checkers/report/collector.h"
+#include "lib/core/compiler.h"
 
 #include <errno.h>
 #include <ringfence/report_json.h>
 #include <ringfence/reporter.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "lib/core/compiler.h"
 
 #define LINE_BYTES 8192 /* a path, each byte of it escaped, and numbers */
 #define PATH_BYTES 1024
@@ -66,7 +65,7 @@ static totals count(void) {
   return sum;
 }
 
-RF_COLD void rf_process_log_forked(void) {
+void rf_process_log_forked(void) {
   told.busy = false;
   inherited = count();
   for (size_t i = 0; i < rf_process.log.suppressions.count; i++) {

@@ -12,6 +12,7 @@
 #include "checkers/os/uncancelled.h"
 #include "checkers/report/collector.h"
 #include "heap_dump.h"
+#include "lib/core/compiler.h"
 #include "process_log.h"
 #include "snapshot_record.h"
 
@@ -24,8 +25,6 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "lib/core/compiler.h"
 
 #define SITES 4096U
 #define NAME_BYTES 64

@@ -6,13 +6,12 @@
 #include "checkers/os/sort.h"
 #include "checkers/report/collector.h"
 #include "heap_shape.h"
+#include "lib/core/compiler.h"
 #include "process_log.h"
 
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "lib/core/compiler.h"
 
 /* Mapped once; what is not used is never touched. */
 typedef struct workspace {

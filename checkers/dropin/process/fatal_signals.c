@@ -16,13 +16,12 @@
 #include "checkers/os/memory_tags.h"
 #include "checkers/os/reserve_stack.h"
 #include "checkers/page/page_store.h"
+#include "lib/core/compiler.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
 #include <unistd.h>
-
-#include "lib/core/compiler.h"
 
 static void (*check_all)(int number);
 static void (*check_shortly)(int number);

@@ -16,14 +16,13 @@
 #define _GNU_SOURCE
 #include "intercept.h"
 #include "intercept_files.h"
+#include "lib/core/compiler.h"
 #include "lifecycle.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-
-#include "lib/core/compiler.h"
 
 char *__fgets_chk(char *restrict buf, size_t room, int n, FILE *restrict stream);
 int __vfprintf_chk(FILE *restrict stream, int flag, const char *restrict format, va_list list);

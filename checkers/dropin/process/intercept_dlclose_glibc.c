@@ -12,8 +12,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "lib/core/compiler.h"
-
 #define MOST 256U /* modules at a time; further ones are not remembered */
 
 typedef struct loaded {
@@ -35,7 +33,7 @@ static loaded *find(uintptr_t start) {
   return NULL;
 }
 
-RF_COLD static void add(uintptr_t code) {
+static void add(uintptr_t code) {
   rf_trace const trace = {.depth = 1, .frames = {code + 1}};
   const rf_trace *const traces = &trace;
   rf_modules found;
@@ -50,7 +48,7 @@ RF_COLD static void add(uintptr_t code) {
   }
 }
 
-RF_COLD static int visit(struct dl_phdr_info *info, size_t size, void *context) {
+static int visit(struct dl_phdr_info *info, size_t size, void *context) {
   bool const adds = context != NULL;
   unloads = size > offsetof(struct dl_phdr_info, dlpi_subs) ? info->dlpi_subs : unloads + 1;
   for (size_t i = 0; i < info->dlpi_phnum; i++) {
@@ -103,7 +101,7 @@ static void update(bool before) {
   rf_futex_unlock(&lock);
 }
 
-RF_COLD RF_EXPORT int dlclose(void *handle) {
+RF_EXPORT int dlclose(void *handle) {
   if (rf_process.options.mode == RF_MODE_OFF) {
     return THEIRS(dlclose)(handle);
   }

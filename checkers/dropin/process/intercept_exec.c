@@ -25,8 +25,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lib/core/compiler.h"
-
 typedef int (*path_function)(const char *path, char *const argv[], char *const envp[]);
 typedef int (*file_function)(int fd, char *const argv[], char *const envp[]);
 typedef int (*spawn_function)(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
@@ -40,7 +38,7 @@ typedef int (*spawn_function)(pid_t *pid, const char *file, const posix_spawn_fi
     (envp) = changed;                                                                                                  \
   }
 
-RF_COLD static void before_exec(const rf_exec_target *target) {
+static void before_exec(const rf_exec_target *target) {
   rf_tracing_end();
   if (!rf_process.forked) {
     (void)rf_process_end(RF_ENDING_EXEC, access(target->file, X_OK) == 0 ? 0 : -1);
@@ -51,7 +49,7 @@ RF_COLD static void before_exec(const rf_exec_target *target) {
 }
 
 /* The new program's arguments and environment: the system reads them, and fails where they are closed. */
-RF_COLD static void look(int error, char *const argv[], char *const envp[], const rf_origin *origin) {
+static void look(int error, char *const argv[], char *const envp[], const rf_origin *origin) {
   if (WATCHING && error == EFAULT && !rf_transfer_look_strings(argv, origin)) {
     (void)rf_transfer_look_strings(envp, origin);
   }
@@ -75,7 +73,7 @@ typedef struct becoming {
   bool other_preload;
 } becoming;
 
-RF_COLD static void prepare(void *context) {
+static void prepare(void *context) {
   becoming *const b = context;
   rf_exec_target target;
   rf_exec_target_find(b->file, b->search, b->envp, &target);
@@ -115,23 +113,23 @@ static int become(const char *file, bool search, char *const argv[], char *const
   rf_origin const origin = RF_CALLER;                                                                                  \
   return become(file, search, argv, envp, &origin)
 
-RF_COLD RF_EXPORT int execve(const char *path, char *const argv[], char *const envp[]) {
+RF_EXPORT int execve(const char *path, char *const argv[], char *const envp[]) {
   BECOME(path, false, argv, envp);
 }
 
-RF_COLD RF_EXPORT int execv(const char *path, char *const argv[]) {
+RF_EXPORT int execv(const char *path, char *const argv[]) {
   BECOME(path, false, argv, environ);
 }
 
-RF_COLD RF_EXPORT int execvpe(const char *file, char *const argv[], char *const envp[]) {
+RF_EXPORT int execvpe(const char *file, char *const argv[], char *const envp[]) {
   BECOME(file, true, argv, envp);
 }
 
-RF_COLD RF_EXPORT int execvp(const char *file, char *const argv[]) {
+RF_EXPORT int execvp(const char *file, char *const argv[]) {
   BECOME(file, true, argv, environ);
 }
 
-RF_COLD RF_EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) {
+RF_EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) {
   rf_exec_target target;
   char file[sizeof "/proc/self/fd/-2147483648"];
   (void)snprintf(file, sizeof file, "/proc/self/fd/%d", fd);
@@ -171,19 +169,19 @@ static void fill_arguments(char **argv, size_t count, const char *first, va_list
   va_start(list, first);                                                                                               \
   fill_arguments(argv, count, first, &list)
 
-RF_COLD RF_EXPORT int execl(const char *path, const char *arg, ...) {
+RF_EXPORT int execl(const char *path, const char *arg, ...) {
   GATHER(arg);
   va_end(list);
   BECOME(path, false, argv, environ);
 }
 
-RF_COLD RF_EXPORT int execlp(const char *file, const char *arg, ...) {
+RF_EXPORT int execlp(const char *file, const char *arg, ...) {
   GATHER(arg);
   va_end(list);
   BECOME(file, true, argv, environ);
 }
 
-RF_COLD RF_EXPORT int execle(const char *path, const char *arg, ...) {
+RF_EXPORT int execle(const char *path, const char *arg, ...) {
   GATHER(arg);
   char *const *const envp = va_arg(list, char *const *);
   va_end(list);
@@ -299,7 +297,7 @@ static void look_at_command(const char *command, const rf_origin *origin) {
 
 #define NOT_BEGUN (127 << 8)
 
-RF_COLD RF_EXPORT int system(const char *command) {
+RF_EXPORT int system(const char *command) {
   rf_exec_target shell = {.other_preload = false};
   if (command != NULL) {
     find_shell(&shell);
@@ -328,7 +326,7 @@ static FILE *open_shell(const char *command, const char *modes) {
   return stream;
 }
 
-RF_COLD RF_EXPORT FILE *popen(const char *command, const char *modes) {
+RF_EXPORT FILE *popen(const char *command, const char *modes) {
   FILE *const stream = open_shell(command, modes);
   if (WATCHING && stream == NULL) {
     rf_origin const origin = RF_CALLER;

@@ -3,12 +3,11 @@
 #define _GNU_SOURCE
 #include "checkers/dropin/runtime/handed_over.h"
 #include "intercept.h"
+#include "lib/core/compiler.h"
 
 #include <mqueue.h>
 #include <signal.h>
 #include <sys/msg.h>
-
-#include "lib/core/compiler.h"
 
 #if defined(__GLIBC__)
 #define MORE(with) with(pthread_sigqueue)
@@ -25,21 +24,21 @@ static void find_theirs(void) {
   }
 }
 
-RF_COLD RF_EXPORT int sigqueue(pid_t process, int number, const union sigval value) {
+RF_EXPORT int sigqueue(pid_t process, int number, const union sigval value) {
   find_theirs();
   rf_handed_over((uintptr_t)value.sival_ptr);
   return theirs.sigqueue(process, number, value);
 }
 
 #if defined(__GLIBC__)
-RF_COLD RF_EXPORT int pthread_sigqueue(pthread_t thread, int number, const union sigval value) {
+RF_EXPORT int pthread_sigqueue(pthread_t thread, int number, const union sigval value) {
   find_theirs();
   rf_handed_over((uintptr_t)value.sival_ptr);
   return theirs.pthread_sigqueue(thread, number, value);
 }
 #endif
 
-RF_COLD RF_EXPORT int mq_notify(mqd_t queue, const struct sigevent *event) {
+RF_EXPORT int mq_notify(mqd_t queue, const struct sigevent *event) {
   find_theirs();
   int const result = theirs.mq_notify(queue, event);
   if (result == 0 && event != NULL) {
@@ -48,22 +47,22 @@ RF_COLD RF_EXPORT int mq_notify(mqd_t queue, const struct sigevent *event) {
   return result;
 }
 
-RF_COLD RF_EXPORT int mq_send(mqd_t queue, const char *message, size_t size, unsigned priority) {
+RF_EXPORT int mq_send(mqd_t queue, const char *message, size_t size, unsigned priority) {
   find_theirs();
   int const result = theirs.mq_send(queue, message, size, priority);
   rf_handed_over_bytes(message, result == 0 ? size : 0);
   return result;
 }
 
-RF_COLD RF_EXPORT int mq_timedsend(mqd_t queue, const char *message, size_t size, unsigned priority,
-                                   const struct timespec *limit) {
+RF_EXPORT int mq_timedsend(mqd_t queue, const char *message, size_t size, unsigned priority,
+                           const struct timespec *limit) {
   find_theirs();
   int const result = theirs.mq_timedsend(queue, message, size, priority, limit);
   rf_handed_over_bytes(message, result == 0 ? size : 0);
   return result;
 }
 
-RF_COLD RF_EXPORT int msgsnd(int queue, const void *message, size_t size, int flags) {
+RF_EXPORT int msgsnd(int queue, const void *message, size_t size, int flags) {
   find_theirs();
   int const result = theirs.msgsnd(queue, message, size, flags);
   rf_handed_over_bytes((const char *)message + sizeof(long), result == 0 ? size : 0);

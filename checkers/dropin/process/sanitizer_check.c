@@ -6,6 +6,7 @@
 #include "sanitizer_check.h"
 
 #include "checkers/dropin/malloc/malloc_impl.h"
+#include "lib/core/compiler.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -16,8 +17,6 @@
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "lib/core/compiler.h"
 
 #if !RF_DROPIN_LIBRARY
 

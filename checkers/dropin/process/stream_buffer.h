@@ -1,5 +1,6 @@
-/* Streams whose buffer was freed while they were open (setvbuf, then free). What is still to be written out is read by
- * the system, on the C library's behalf: it refuses closed memory, and the C library's call fails without a signal. */
+/* Streams whose buffer was freed while they were open (setvbuf, then free). The system
+ * reads the bytes that are still to be written out: it refuses closed memory, and the C library's call fails without a
+ * signal. */
 #ifndef RINGFENCE_DROPIN_STREAM_BUFFER_H
 #define RINGFENCE_DROPIN_STREAM_BUFFER_H
 

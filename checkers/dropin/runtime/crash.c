@@ -7,12 +7,11 @@
 #include "checkers/os/memory_tags.h"
 #include "checkers/os/stack_walk.h"
 #include "checkers/shared/wrapper.h"
+#include "lib/core/compiler.h"
 #include "state.h"
 
 #include <signal.h>
 #include <unistd.h>
-
-#include "lib/core/compiler.h"
 
 #define NULL_REACH ((uintptr_t)64 * 1024)  /* of a member or an index from a NULL pointer; Linux maps nothing there */
 #define BLOCK_REACH ((uintptr_t)64 * 1024) /* of a wild access from the block that it was meant for */

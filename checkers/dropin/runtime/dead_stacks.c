@@ -67,13 +67,15 @@ static size_t id_offset(uint32_t id) {
   return offset;
 }
 
-/* The word where the bounds of the stack begin; WORDS - 2: there are none. */
-static size_t find_bounds(const uintptr_t *words, uintptr_t descriptor) {
-  size_t word = 0;
-  while (word + 3 <= WORDS && !is_bounds(words + word, descriptor)) {
-    word++;
+/* Sets *bounds to the word where the bounds of the stack begin. False where there are none. */
+static bool find_bounds(const uintptr_t *words, uintptr_t descriptor, size_t *bounds) {
+  for (size_t word = 0; word + 3 <= WORDS; word++) {
+    if (is_bounds(words + word, descriptor)) {
+      *bounds = word;
+      return true;
+    }
   }
-  return word;
+  return false;
 }
 
 /* The number is -1 where another thread has waited for the end. */
@@ -84,8 +86,8 @@ static bool has_no_thread(const uintptr_t *words, size_t offset) {
 
 /* Keeps the stack with the descriptor at `descriptor`, whose content is `words`. */
 static void keep(uintptr_t descriptor, const uintptr_t *words, size_t id) {
-  dead_stack const g = {descriptor, find_bounds(words, descriptor), id};
-  if (g.bounds + 3 <= WORDS && id < WORDS * sizeof *words) {
+  dead_stack g = {descriptor, 0, id};
+  if (id < WORDS * sizeof *words && find_bounds(words, descriptor, &g.bounds)) {
     dead_stacks[(descriptor >> 12) % DEAD_STACKS] = g;
   }
 }
@@ -103,16 +105,17 @@ static bool read_memory(uintptr_t from, void *to, size_t size) {
   return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)size;
 }
 
-static bool read_descriptor(const dead_stack *g, uintptr_t *words) {
-  return read_memory(g->descriptor, words, WORDS * sizeof *words);
-}
-
-/* ---- Stacks of threads that never called the heap ---- */
-
 /* A descriptor begins with its own address, and has it once more as its third word. */
 static bool is_descriptor(const uintptr_t *words, uintptr_t address) {
   return words[0] == address && words[2] == address;
 }
+
+/* False where there is no descriptor at `address`. */
+static bool read_descriptor(uintptr_t address, uintptr_t *words) {
+  return read_memory(address, words, WORDS * sizeof *words) && is_descriptor(words, address);
+}
+
+/* ---- Stacks of threads that never called the heap ---- */
 
 /* A descriptor is in the last bytes of a stack's memory. */
 #define TOP 4096U
@@ -170,7 +173,7 @@ static uintptr_t link_of(uintptr_t descriptor, size_t id) {
 /* Reads the descriptor that has its link at `link`. False where there is none. */
 static bool read_linked(uintptr_t link, size_t id, uintptr_t *descriptor, uintptr_t *words) {
   *descriptor = link - link_of(0, id);
-  return read_memory(*descriptor, words, WORDS * sizeof *words) && is_descriptor(words, *descriptor);
+  return read_descriptor(*descriptor, words);
 }
 
 /* The head of the list that the calling thread is in; 0: not found. */
@@ -216,10 +219,9 @@ void rf_dead_stacks_list(uint32_t id) {
 uintptr_t rf_stack_start(uintptr_t own, uintptr_t callers) {
   uintptr_t words[WORDS_MOST];
   uintptr_t const descriptor = own + (own_descriptor() - callers);
-  size_t const bounds = read_memory(descriptor, words, WORDS * sizeof *words) && is_descriptor(words, descriptor)
-                            ? find_bounds(words, descriptor)
-                            : WORDS;
-  return bounds + 3 <= WORDS ? words[bounds] + words[bounds + 2] : 0;
+  size_t bounds;
+  bool const known = read_descriptor(descriptor, words) && find_bounds(words, descriptor, &bounds);
+  return known ? words[bounds] + words[bounds + 2] : 0;
 }
 
 /* ---- Which are dead ---- */
@@ -235,8 +237,7 @@ static bool is_being_made(const dead_stack *g, const uintptr_t *words) {
 }
 
 static bool is_dead(const dead_stack *g, const uintptr_t *words) {
-  return is_descriptor(words, g->descriptor) && is_bounds(words + g->bounds, g->descriptor) &&
-         has_no_thread(words, g->id) && !is_being_made(g, words);
+  return is_bounds(words + g->bounds, g->descriptor) && has_no_thread(words, g->id) && !is_being_made(g, words);
 }
 
 /* The flags of a thread's end lie behind the head of its list of robust mutexes, which the kernel reads: its second
@@ -262,7 +263,7 @@ bool rf_dead_stacks_each(bool (*visit)(uintptr_t start, uintptr_t end, void *con
   for (size_t i = 0; i < DEAD_STACKS; i++) {
     const dead_stack *const g = &dead_stacks[i];
     uintptr_t words[WORDS_MOST];
-    if (g->descriptor == 0 || !read_descriptor(g, words) || !is_dead(g, words)) {
+    if (g->descriptor == 0 || !read_descriptor(g->descriptor, words) || !is_dead(g, words)) {
       continue;
     }
     uintptr_t const bottom = words[g->bounds];

@@ -5,13 +5,12 @@
 #include "checkers/dropin/os/libc.h"
 #include "checkers/os/machine_context.h"
 #include "checkers/shared/wrapper.h"
+#include "lib/core/compiler.h"
 #include "state.h"
 
 #include <string.h>
 #include <unistd.h>
 #include <unwind.h>
-
-#include "lib/core/compiler.h"
 
 #define LIBC_FRAMES 3U /* of an abort of malloc, at least */
 

@@ -2,6 +2,7 @@
 #include "output.h"
 
 #include "checkers/dropin/os/kept_file.h"
+#include "lib/core/compiler.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +13,6 @@
 #include "checkers/os/forbidden_calls.h"
 #include "checkers/os/modules.h"
 #include "checkers/os/pid_path.h"
-
-#include "lib/core/compiler.h"
 
 #define PATH_BYTES 512
 
@@ -84,7 +83,7 @@ static int open_log(void) {
   return file < 0 && rf_kept_file_is_there(&kept_log) ? fcntl(kept_log.descriptor, F_DUPFD_CLOEXEC, 0) : file;
 }
 
-RF_COLD void rf_output_keep_log(void) {
+void rf_output_keep_log(void) {
   int const saved = errno;
   rf_modules_keep_program();
   int const file = rf_process.options.summary && kept_log.descriptor <= 0 ? open_log() : -1;
@@ -123,7 +122,7 @@ RF_COLD void rf_output_close(void) {
   log->opened_by = 0;
 }
 
-RF_COLD void rf_output_keep_standard_error(void) {
+void rf_output_keep_standard_error(void) {
   int const saved = errno;
   if (copy_of_standard_error <= 0) {
     copy_of_standard_error = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);

@@ -6,6 +6,7 @@
 #include "checkers/os/reserve_stack.h"
 #include "checkers/os/uncancelled.h"
 #include "checkers/report/collector.h"
+#include "lib/core/compiler.h"
 #include "output.h"
 #include "site_choice.h"
 
@@ -13,8 +14,6 @@
 #include <ringfence/dropin.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "lib/core/compiler.h"
 
 #define FINDING_BYTES 16384 /* of a finding as text */
 
@@ -115,16 +114,8 @@ static rf_action tell(rf_reporter *self, const rf_finding *f) {
   return action;
 }
 
-/* Takes the frames of our own entry out of a stack. */
 static void remove_entry(rf_trace *trace) {
-  unsigned kept = 0;
-  for (unsigned i = 0; i < trace->depth; i++) {
-    uintptr_t const pc = trace->frames[i];
-    if (!rf_process_is_entry(pc)) {
-      trace->frames[kept++] = pc;
-    }
-  }
-  trace->depth = kept;
+  trace->depth = rf_process_without_entry(trace->frames, trace->depth);
 }
 
 /* In mode page a guard refuses what is no block at all, and that has no mode but the process's. In mode mte all

@@ -6,7 +6,6 @@
 #include <sys/syscall.h>
 
 #include "checkers/os/forbidden_calls.h"
-#include "lib/core/compiler.h"
 
 /* As in linux/filter.h and linux/seccomp.h, which not every C library's compiler finds. */
 typedef struct instruction {
@@ -179,7 +178,7 @@ static const struct {
     {SYS_rt_sigtimedwait, RF_CALL_PENDING},
 };
 
-RF_COLD void rf_sandbox_entered(unsigned long mode, const void *filter) {
+void rf_sandbox_entered(unsigned long mode, const void *filter) {
   uint32_t forbidden = mode == MODE_STRICT ? RF_CALL_CLOCK : 0;
   for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
     bool const ends = mode == MODE_STRICT || ends_process((const filter_program *)filter, calls[i].number);

@@ -32,13 +32,7 @@ static struct {
 uint32_t rf_site_key(const rf_origin *origin) {
   uintptr_t frames[RF_POLICY_SITE_DEPTH + 1];
   unsigned const depth = rf_stack_capture(origin, frames, RF_POLICY_SITE_DEPTH + 1);
-  unsigned kept = 0;
-  for (unsigned i = 0; i < depth; i++) {
-    if (!rf_process_is_entry(frames[i])) {
-      frames[kept++] = frames[i];
-    }
-  }
-  return rf_policy_site_key(frames, kept);
+  return rf_policy_site_key(frames, rf_process_without_entry(frames, depth));
 }
 
 /* NULL where the table is full of others. */

@@ -29,9 +29,17 @@ typedef struct rf_process_state {
 
 extern rf_process_state rf_process __attribute__((visibility("hidden")));
 
-/* True of a return address in our own functions between the C library and main: no stack that is shown has them. */
-static inline bool rf_process_is_entry(uintptr_t pc) {
-  return pc > rf_process.entry_start && pc <= rf_process.entry_end;
+/* Takes the return addresses in our own functions between the C library and main out of a stack, none of which is
+ * shown. Returns how many are left. */
+static inline unsigned rf_process_without_entry(uintptr_t *frames, unsigned depth) {
+  unsigned kept = 0;
+  for (unsigned i = 0; i < depth; i++) {
+    uintptr_t const pc = frames[i];
+    if (pc <= rf_process.entry_start || pc > rf_process.entry_end) {
+      frames[kept++] = pc;
+    }
+  }
+  return kept;
 }
 
 /* Reads the options, unless that was done. False where they were read before, or where the environment is not there yet

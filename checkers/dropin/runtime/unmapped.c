@@ -3,11 +3,10 @@
 
 #include "checkers/os/machine_context.h"
 #include "checkers/shared/wrapper.h"
+#include "lib/core/compiler.h"
 #include "state.h"
 
 #include <signal.h>
-
-#include "lib/core/compiler.h"
 
 #define REMEMBERED 64U
 
@@ -22,7 +21,7 @@ typedef struct unmapped_block {
 static unmapped_block remembered[REMEMBERED];
 static uint32_t noted; /* ever; accessed atomically */
 
-RF_COLD void rf_unmapped_note(const rf_span *span) {
+void rf_unmapped_note(const rf_span *span) {
   rf_view const v = rf_view_of((rf_span *)(uintptr_t)span, 0);
   unmapped_block *const place = &remembered[__atomic_fetch_add(&noted, 1, __ATOMIC_RELAXED) % REMEMBERED];
   __atomic_store_n(&place->start, 0, __ATOMIC_RELAXED);

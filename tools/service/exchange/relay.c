@@ -102,7 +102,7 @@ static bool start(rf_relay *relay, rf_bump_arena *arena, const rf_text_sink *bat
 
 /* ---- Its answer ---- */
 
-/* True at the end of the answer. Of a long one, which is none of a collector, the end is kept. */
+/* True at the end of the answer. Only the end of a long one is kept, which is none of a collector. */
 static bool read_answer(rf_relay *relay) {
   enum { HALF = RF_RELAY_ANSWER / 2 };
   for (;;) {
