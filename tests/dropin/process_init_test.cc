@@ -31,11 +31,16 @@ rf_status __wrap_rf_fault_raise(const rf_fault *fault);
 #include "tests/checkers/recorder.h"
 #include "tests/dropin/alone.h"
 
+#include <cstring>
+#include <fcntl.h>
 #include <functional>
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <sched.h>
 #include <string>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <vector>
 
 namespace {
@@ -54,6 +59,7 @@ struct World {
   size_t most = SIZE_MAX; // of a table
   rf_fault raised = {};
   rf_fault_handler handler = nullptr;
+  void (*within)() = nullptr; // called while the heap is made
 };
 
 World world;
@@ -88,6 +94,9 @@ void __wrap_rf_heap_configure(const rf_heap_options *options) {
 }
 void __wrap_rf_heap_init(unsigned cores) {
   call("heap " + std::to_string(cores));
+  if (world.within != nullptr) {
+    world.within();
+  }
 }
 bool __wrap_rf_heap_each_range(rf_range_fn, void *) {
   call("ranges");
@@ -176,6 +185,48 @@ TEST(ProcessInit, MakesEverythingOnceInItsOrder) {
   });
 }
 
+// The state of a thread as the system tells it: 'S' where it waits.
+char state_of(pid_t thread) {
+  char text[300] = {};
+  std::string const path = "/proc/self/task/" + std::to_string(thread) + "/stat";
+  int const fd = open(path.c_str(), O_RDONLY);
+  EXPECT_GT(read(fd, text, sizeof text - 1), 0);
+  close(fd);
+  const char *const behind_name = std::strrchr(text, ')');
+  return behind_name != nullptr ? behind_name[2] : '?';
+}
+
+// Calls the same while the first one is at it, and comes back when the other waits or has begun all over.
+void call_at_once() {
+  static pthread_t other;
+  static pid_t id;
+  static bool done;
+  auto const run = [](void *) -> void * {
+    __atomic_store_n(&id, static_cast<pid_t>(syscall(SYS_gettid)), __ATOMIC_SEQ_CST);
+    rf_process_init();
+    __atomic_store_n(&done, true, __ATOMIC_SEQ_CST);
+    return nullptr;
+  };
+  size_t const calls = world.calls.size();
+  world.within = nullptr;
+  ASSERT_EQ(pthread_create(&other, nullptr, run, nullptr), 0);
+  pid_t thread = 0;
+  do {
+    thread = __atomic_load_n(&id, __ATOMIC_SEQ_CST);
+    (void)sched_yield();
+  } while (thread == 0 || (!__atomic_load_n(&done, __ATOMIC_SEQ_CST) && state_of(thread) != 'S'));
+  EXPECT_EQ(world.calls.size(), calls) << "the other one waits";
+  EXPECT_EQ(pthread_detach(other), 0);
+}
+
+TEST(ProcessInit, ASecondThreadWaitsForTheFirst) {
+  in_a_process([] {
+    world.within = call_at_once;
+    rf_process_init();
+    EXPECT_TRUE(rf_process.ready);
+  });
+}
+
 TEST(ProcessInit, LeavesItsLockOpen) {
   in_a_process([] {
     rf_process_init();
@@ -245,6 +296,8 @@ TEST(ProcessConfigure, FaultsOfAHeapThatChecksNothingAreLoggedWhereTheProcessGoe
 TEST(ProcessConfigure, OptionsThatCouldNotBeReadYetAreReadLater) {
   in_a_process([] {
     world.reads_now = false;
+    EXPECT_FALSE(rf_process_configure());
+    EXPECT_EQ(world.calls, (Calls{"options", "reporter", "configure"})) << "the first request cannot wait";
     rf_process_init();
     EXPECT_TRUE(rf_process.ready);
     EXPECT_EQ(world.heap.checked, true) << "the defaults hold";

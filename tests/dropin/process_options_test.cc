@@ -252,20 +252,20 @@ TEST(ProcessOptions, OneProcessInSoManyIsChecked) {
 
 TEST(ProcessOptions, PathsAreCopiedAsTheEnvironmentIsTheProgramsOwn) {
   in_a_process([] {
-    static char text[] = "log/trace!/sites";
+    static char text[] = "log/trace/sites!!";
     world.environment = [](rf_options *o) {
       o->log = text;
       o->log_length = 3;
       o->trace = text + 4;
-      o->trace_length = 6;
-      o->watch_sites = text + 11;
-      o->watch_sites_length = 5;
+      o->trace_length = 5;
+      o->watch_sites = text + 10;
+      o->watch_sites_length = 7;
     };
     EXPECT_TRUE(rf_process_read_options());
     std::memset(text, '-', sizeof text - 1);
     EXPECT_EQ(std::string(options().log, options().log_length), "log");
-    EXPECT_EQ(std::string(options().trace, options().trace_length), "trace!");
-    EXPECT_EQ(std::string(options().watch_sites, options().watch_sites_length), "sites");
+    EXPECT_EQ(std::string(options().trace, options().trace_length), "trace");
+    EXPECT_EQ(std::string(options().watch_sites, options().watch_sites_length), "sites!!");
   });
 }
 
