@@ -18,6 +18,7 @@ extern "C" {
 void __wrap_rf_heap_configure(const rf_heap_options *options);
 void __wrap_rf_heap_init(unsigned cores);
 bool __wrap_rf_heap_each_range(rf_range_fn visit, void *context);
+void __wrap_rf_memory_tags_cover(uintptr_t start, size_t size);
 void *__wrap_rf_record_table(size_t size);
 rf_status __wrap_rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size);
 void __wrap_rf_reserve_stack_init(void *memory);
@@ -56,6 +57,7 @@ struct World {
   rlim_t space = RLIM_INFINITY;
   rlim_t data = RLIM_INFINITY;
   bool knows_limits = true;
+  bool tags = false;      // are compared
   size_t most = SIZE_MAX; // of a table
   rf_fault raised = {};
   rf_fault_handler handler = nullptr;
@@ -98,9 +100,14 @@ void __wrap_rf_heap_init(unsigned cores) {
     world.within();
   }
 }
-bool __wrap_rf_heap_each_range(rf_range_fn, void *) {
-  call("ranges");
-  return true;
+bool __wrap_rf_heap_each_range(rf_range_fn visit, void *context) {
+  return visit(0x1000, 0x3000, context) && visit(0x8000, 0x9000, context);
+}
+bool faked_tags_on() {
+  return world.tags;
+}
+void __wrap_rf_memory_tags_cover(uintptr_t start, size_t size) {
+  call("tags of " + std::to_string(start) + " " + std::to_string(size));
 }
 void *__wrap_rf_record_table(size_t size) {
   call("table " + std::to_string(size));
@@ -270,6 +277,15 @@ TEST(ProcessConfigure, WhatIsCheckedDependsOnTheMode) {
       EXPECT_EQ(rf_process.guard_options.reporter, &rf_process_reporter);
     });
   }
+}
+
+TEST(ProcessConfigure, BlocksThatWereAskedForBeforeHaveTheirTagsCovered) {
+  in_a_process([] {
+    world.tags = true;
+    EXPECT_TRUE(rf_process_configure());
+    EXPECT_EQ(world.calls, (Calls{"options", "reporter", "configure", "tags of " + std::to_string(0x1000) + " 8192",
+                                  "tags of " + std::to_string(0x8000) + " 4096"}));
+  });
 }
 
 TEST(ProcessConfigure, RequestsThatCannotBeServedAreFindingsIfAskedFor) {
