@@ -183,6 +183,7 @@ TEST_F(SanitizerStart, AProgramThatHasTheLibraryByOtherMeansIsNot) {
   EXPECT_EQ(left_of("./notlibringfence.so"), "not started");
   EXPECT_EQ(left_of("libringfence.so.1"), "not started");
   EXPECT_EQ(left_of("xibringfence.so"), "not started");
+  EXPECT_EQ(left_of("aibringfence.so"), "not started");
   EXPECT_EQ(left_of(""), "not started");
   world.environ = std::string("MY_LD_PRELOAD=libringfence.so\0LD_PRELOAD", 41);
   (void)__asan_default_options();
@@ -194,6 +195,19 @@ TEST_F(SanitizerStart, TheLibraryIsKnownByItsFilesName) {
   world.library = "other.so";
   EXPECT_EQ(left_of("/x/other.so"), "");
   EXPECT_EQ(left_of("/x/libringfence.so"), "not started");
+  world.library = "a b.so"; // the linker would look for two
+  EXPECT_EQ(left_of("x/a b.so"), "not started");
+  world.library = nullptr;
+  EXPECT_EQ(left_of("libringfence.so"), "not started");
+  world.library = "libringfence.so";
+  world.knows_library = false;
+  EXPECT_EQ(left_of("libringfence.so"), "not started");
+}
+
+TEST_F(SanitizerStart, TheListIsTheFirstThatNamesAnything) {
+  world.environ = std::string("LD_PRELOAD=\0LD_PRELOAD=libringfence.so\0", 39);
+  (void)__asan_default_options();
+  EXPECT_EQ(world.environment, (Strings{"LD_PRELOAD=", "LD_PRELOAD="}));
 }
 
 TEST_F(SanitizerStart, NotWhereItsArgumentsOrEnvironmentCannotBeRead) {
