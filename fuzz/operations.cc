@@ -502,7 +502,8 @@ unsigned char *Interpreter::choose_damage() {
 }
 
 // A stray write: check survives it, whether it sees it or not. Every operation survives it where the target says so;
-// one that is not refused may have spread the damage, which ends this heap.
+// one that is not refused may have spread the damage, which ends this heap. A refused one may have written the byte
+// anew, as where it first made free memory of what was kept back: the heap must then be sound without a repair.
 void Interpreter::op_damage() {
   unsigned char *const at = target_.in_arena ? choose_damage() : nullptr;
   auto const mask = static_cast<unsigned char>(reader_.u8() | 1U);
@@ -512,6 +513,7 @@ void Interpreter::op_damage() {
   }
   verdict_.begin("((char *)arena)[%td] ^= 0x%02x", offset_of(at), mask);
   *at ^= mask;
+  unsigned char const damaged = *at;
   if (!check_damaged()) {
     return;
   }
@@ -530,7 +532,9 @@ void Interpreter::op_damage() {
     }
     shadow_.may_have_failed();
   }
-  *at ^= mask;
+  if (*at == damaged) {
+    *at ^= mask;
+  }
   settled_reports_ = reports();
   settle_unchanged(0, "although the damage was repaired");
 }

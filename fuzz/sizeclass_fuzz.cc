@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdlib>
+#include <cstring>
 
 namespace {
 
@@ -19,14 +20,14 @@ rf_allocator *init(void *, void *arena, size_t size) {
   return rf_sizeclass_init(&heap, arena, size, nullptr) == RF_OK ? &heap.base : nullptr;
 }
 
-// Changes one byte on which the heap relies: of its record, or before a block from the fallback.
+constexpr size_t kFirst = offsetof(rf_sizeclass, fallback);
+constexpr size_t kConstant = offsetof(rf_sizeclass, root) - kFirst; // under its checksum, with which these begin
+constexpr size_t kRecord = offsetof(rf_sizeclass, counters) - kFirst;
+
+// A byte on which the heap relies: of its record, or before a block from the fallback.
 unsigned char *byte_to_damage(void *large, size_t choice) {
-  size_t const first = offsetof(rf_sizeclass, fallback);
-  size_t const record = offsetof(rf_sizeclass, counters) - first;
-  size_t const before = 7 * sizeof(size_t) + 16;
-  choice %= record + before;
-  return choice < record ? reinterpret_cast<unsigned char *>(&heap) + first + choice
-                         : static_cast<unsigned char *>(large) - 1 - (choice - record);
+  return choice < kRecord ? reinterpret_cast<unsigned char *>(&heap) + kFirst + choice
+                          : static_cast<unsigned char *>(large) - 1 - (choice - kRecord);
 }
 
 void call_all(unsigned char *const blocks[], size_t count) {
@@ -67,9 +68,13 @@ void live_before(size_t choice) {
   rf_fault_scope_enter(
       &scope, [](const rf_fault *, void *) {}, nullptr);
   (void)rf_alloc(&heap.base, sizeof elsewhere);
+  choice %= kRecord + 7 * sizeof(size_t) + 16;
   *byte_to_damage(blocks[20], choice) ^= static_cast<unsigned char>(1U << choice % 8);
   call_all(blocks, 25);
   rf_deinit(&heap.base);
+  if (choice < kConstant) { // its end did not look for headers: a program clears what it makes a heap again
+    memset(elsewhere, 0, sizeof elsewhere);
+  }
   rf_fault_scope_leave(&scope);
 }
 

@@ -79,6 +79,12 @@ TEST_F(ReserveStack, IsOneThreadsAtATime) {
   EXPECT_TRUE(is_free());
 }
 
+TEST_F(ReserveStack, BeginsAtItsTop) {
+  uintptr_t frame = 0;
+  on_reserve([&] { frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0)); });
+  EXPECT_LT(reinterpret_cast<uintptr_t>(memory) + sizeof memory - frame, 8192U);
+}
+
 TEST_F(ReserveStack, IsTheChildsUnlessTheChildIsOnIt) {
   bool in_child_of_its_thread = true;
   bool in_child_of_another = false;

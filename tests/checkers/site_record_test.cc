@@ -117,6 +117,29 @@ TEST(SeenSites, CountFromZeroOnceTheyWereTold) {
   });
 }
 
+TEST(SeenSites, ThatWereToldOnceAreToldByThatProcess) {
+  alone([] {
+    rf_seen_sites_add(site(1), false);
+    tell(7);
+    rf_seen_sites_add(site(2), false);
+    tell(8);
+    EXPECT_EQ(listed().sites[0].told_by, 7U);
+    EXPECT_EQ(listed().sites[1].told_by, 8U) << "the first that came since";
+  });
+}
+
+TEST(SeenSites, AChildCountsAnew) {
+  alone([] {
+    for (size_t i = 1; i <= 3; i++) {
+      rf_seen_sites_watch(site(i));
+    }
+    rf_seen_sites_forget();
+    for (size_t i = 0; i < 3; i++) {
+      EXPECT_EQ(listed().sites[i].watched, 0U) << i;
+    }
+  });
+}
+
 #ifdef RF_CAN_STEP
 
 TEST(SeenSites, AddedTwiceAtOnceAreKeptOnce) {

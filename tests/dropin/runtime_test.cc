@@ -251,6 +251,24 @@ TEST(DropinSignals, KnowTheDefaultAction) {
   EXPECT_TRUE(rf_signal_is_default(&action));
 }
 
+// The system looks at the handler alone.
+TEST(DropinSignals, AHandlerOfThreeArgumentsThatIsNoneIsTheDefaultAction) {
+  pid_t const child = fork();
+  if (child == 0) {
+    struct sigaction action {};
+    action.sa_flags = SA_SIGINFO;
+    action.sa_sigaction = nullptr;
+    bool const known = rf_signal_is_default(&action);
+    (void)sigaction(SIGUSR1, &action, nullptr);
+    (void)raise(known ? SIGUSR1 : SIGKILL);
+    _exit(1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  EXPECT_EQ(WTERMSIG(status), SIGUSR1);
+}
+
 // A block that is freed takes the stack with it where the two have a byte in common.
 TEST(DropinSignals, KnowThatTheirStackWasFreed) {
   struct Freed {
@@ -387,6 +405,7 @@ TEST(DropinSignals, LeaveAStackThatWasFreed) {
     action.sa_flags = SA_ONSTACK | SA_RESTART;
     rf_signals_install(SIGUSR1, &action, true);
     rf_signals_install(SIGUSR2, &action, true);
+    rf_signals_install(1, &action, true); // the lowest number
     struct sigaction own = action;
     own.sa_flags = SA_SIGINFO | SA_ONSTACK;
     own.sa_sigaction = something;
@@ -396,6 +415,8 @@ TEST(DropinSignals, LeaveAStackThatWasFreed) {
     EXPECT_EQ(sigaction(SIGUSR1, nullptr, &now), 0);
     EXPECT_EQ(now.sa_flags & (SA_ONSTACK | SA_RESTART), SA_RESTART);
     EXPECT_EQ(now.sa_handler, &nothing);
+    EXPECT_EQ(sigaction(1, nullptr, &now), 0);
+    EXPECT_EQ(now.sa_flags & (SA_ONSTACK | SA_RESTART), SA_RESTART);
     EXPECT_EQ(sigaction(SIGUSR2, nullptr, &now), 0);
     EXPECT_NE(now.sa_flags & SA_ONSTACK, 0);
     EXPECT_EQ(now.sa_sigaction, &something);
@@ -421,10 +442,15 @@ public:
     span.count = 1;
     span.bytes = 2 << 20;
     span.size = size;
+    slots[0].allocated = allocated;
+    slots[0].released = released;
     slots[0].traits = rf_traits(RF_SLOT_FREED, RF_FAMILY_MALLOC, RF_DEFAULT_ALIGN_LOG2, 0);
     rf_unmapped_note(&span);
   }
   std::vector<rf_finding> take() { return recorder_.take(); }
+
+  uint32_t allocated = 0; // stacks of the next block
+  uint32_t released = 0;
 
 private:
   Recorder recorder_;
@@ -459,6 +485,45 @@ TEST(DropinUnmapped, AFreeOfTheBlockAgainIsADoubleFree) {
     EXPECT_EQ(found[0].offset, 0);
     EXPECT_STREQ(found[0].detail, "the memory of the block has gone back to the system");
     EXPECT_EQ(found[0].found.depth == 0 ? origin.caller : found[0].found.frames[0], origin.caller);
+  });
+}
+
+TEST(DropinUnmapped, ItsStacksAreThoseOfTheBlock) {
+  alone([] {
+    Unmapped unmapped;
+    static rf_stack_depot depot;
+    alignas(8) static unsigned char memory[8192];
+    rf_origin const origin = {nullptr, here(), nullptr};
+    uintptr_t const allocation[] = {11, 12};
+    uintptr_t const release[] = {21, 22, 23};
+    ASSERT_EQ(rf_stack_depot_init(&depot, memory, sizeof memory), RF_OK);
+    rf_heap_options_now.depot = &depot;
+    unmapped.allocated = rf_stack_depot_put(&depot, allocation, 2);
+    unmapped.released = rf_stack_depot_put(&depot, release, 3);
+    unmapped.note(kStart, 1000000);
+    EXPECT_TRUE(rf_unmapped_bad_free(pointer(kStart + RF_SPAN_FRONT), &origin));
+    std::vector<rf_finding> const found = unmapped.take();
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].allocated.depth, 2U);
+    EXPECT_EQ(found[0].allocated.frames[1], 12U);
+    EXPECT_EQ(found[0].released.depth, 3U);
+    EXPECT_EQ(found[0].released.frames[2], 23U);
+  });
+}
+
+// All of it went back: what lies around the block, too.
+TEST(DropinUnmapped, AnAccessBehindTheBlockIsOneInItsMemory) {
+  alone([] {
+    Unmapped unmapped;
+    ucontext_t context;
+    ASSERT_EQ(getcontext(&context), 0);
+    unmapped.note(kStart, 1000);
+    rf_unmapped_report(pointer(kStart + (2 << 20)), &context);
+    EXPECT_TRUE(unmapped.take().empty());
+    for (uintptr_t const offset : {size_t{0}, (size_t{2} << 20) - 1}) {
+      rf_unmapped_report(pointer(kStart + offset), &context);
+      EXPECT_EQ(unmapped.take().size(), 1U) << offset;
+    }
   });
 }
 

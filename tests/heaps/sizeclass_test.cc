@@ -7,6 +7,7 @@
 #include <ringfence/std.h>
 #include <ringfence/tlsf.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -459,6 +460,22 @@ TEST_F(SizeclassRefusals, ABlockOfAFormerLifeWhoseHeaderIsAsItWasBeforeItsDamage
   void *const all = rf_alloc(a, 2000);
   EXPECT_EQ(RF_ERR_BAD_POINTER, freed(p));
   EXPECT_EQ(RF_OK, rf_free(a, all));
+}
+
+// Where its buffer is cannot be told any more.
+TEST_F(SizeclassRefusals, AHeapWhoseRecordWasOverwrittenEndsWithoutTouchingItsBuffer) {
+  unsigned char *const p = alloc(10);
+  alloc(100);
+  std::vector<unsigned char> const before(arena, arena + sizeof arena);
+  heap.checksum ^= 1;
+  rf_deinit(a);
+  EXPECT_TRUE(std::equal(before.begin(), before.end(), arena));
+  EXPECT_EQ(RF_ERR_BAD_POINTER, freed(p));
+  memset(arena, 0, sizeof arena); // as its page says
+  ASSERT_EQ(RF_OK, rf_sizeclass_init(&heap, arena, sizeof arena, nullptr));
+  EXPECT_EQ(arena + kHeader, alloc(1));
+  unsigned char *const all = alloc(2000);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, freed(all + 64));
 }
 
 TEST_F(SizeclassRefusals, AnythingAfterDeinit) {

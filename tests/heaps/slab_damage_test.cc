@@ -144,6 +144,30 @@ protected:
     rf_check(a, nullptr);
   }
 
+  // True where the request was served.
+  bool operate(size_t op, void *block) {
+    switch (op) {
+    case 0:
+      return rf_alloc(a, 12) != nullptr;
+    case 1:
+      return rf_alloc(a, 300) != nullptr;
+    case 2:
+      return rf_aligned_alloc(a, 512, 100) != nullptr;
+    case 3:
+      return rf_realloc(a, block, 40) != nullptr;
+    case 4:
+      return rf_resize(a, block, 300) == RF_OK;
+    case 5:
+      return rf_resize(a, block, 1) == RF_OK;
+    case 6:
+      return rf_alloc(a, 5000) != nullptr;
+    case 7:
+      return rf_realloc(a, block, kArena) != nullptr;
+    default:
+      return rf_free(a, block) == RF_OK;
+    }
+  }
+
   struct Delete {
     void operator()(unsigned char *p) const { ::operator delete(p); }
   };
@@ -326,42 +350,20 @@ TEST_F(SlabDamage, OfWholeStretchesIsSurvivedByEverything) {
   EXPECT_EQ(RF_OK, rf_check(a, nullptr));
 }
 
-// Each operation alone, on each byte: once the damage is repaired, the heap is sound.
+// Each operation alone, on each byte: once the damage is repaired, the heap is sound. A refused one may have written
+// the byte anew, which repairs it.
 TEST_F(SlabDamage, ThatAnOperationMeetsIsAllThereIsToRepair) {
   for (size_t i = 0; i < in_arena; i++) {
     for (size_t op = 0; op < 9; op++) {
       unsigned char const sound = *bytes[i];
       *bytes[i] ^= static_cast<unsigned char>(1U << i % 8);
       unsigned char const damaged = *bytes[i];
-      void *const block = blocks[(i * 7 + op) % blocks.size()];
-      switch (op) {
-      case 0:
-        rf_alloc(a, 12);
-        break;
-      case 1:
-        rf_alloc(a, 300);
-        break;
-      case 2:
-        rf_aligned_alloc(a, 512, 100);
-        break;
-      case 3:
-        rf_realloc(a, block, 40);
-        break;
-      case 4:
-        rf_resize(a, block, 300);
-        break;
-      case 5:
-        rf_resize(a, block, 1);
-        break;
-      case 6:
-        rf_alloc(a, 5000);
-        break;
-      default:
-        rf_free(a, block);
-        break;
-      }
-      if (*bytes[i] == damaged) {
+      bool const served = operate(op, blocks[(i * 7 + op) % blocks.size()]);
+      bool const rewritten = *bytes[i] != damaged;
+      if (!rewritten) {
         *bytes[i] = sound;
+      }
+      if (!rewritten || !served) {
         rf_fault where = {};
         ASSERT_EQ(RF_OK, rf_check(a, &where))
             << where.what << ", byte " << bytes[i] - arena.get() << ", operation " << op;
@@ -370,6 +372,28 @@ TEST_F(SlabDamage, ThatAnOperationMeetsIsAllThereIsToRepair) {
       faults.take();
     }
   }
+}
+
+// The zone in reserve has two pages. They are made free before the request fails, and the second is then the last of a
+// free run.
+TEST_F(SlabDamage, OfAPageWhereNothingBeginsIsWrittenAnewByARequestThatFails) {
+  ASSERT_EQ(RF_OK, rf_slab_init_paged(&heap, arena.get(), kArena, kPage));
+  ASSERT_EQ(RF_OK, rf_free(a, take(26)));
+  void *const block = take(127);
+  ASSERT_EQ(heap.pages + 2 * kPage, block);
+  take(123);
+  rf_stats before = stats(a);
+  auto *const record = reinterpret_cast<unsigned char *>(heap.records) + kRecord;
+  record[6] ^= 1;
+  ASSERT_EQ(RF_ERR_CORRUPT, rf_check(a, nullptr));
+  EXPECT_EQ(nullptr, rf_realloc(a, block, before.largest_free + 1));
+  EXPECT_EQ(0U, faults.count()) << "nobody relied on it";
+  EXPECT_EQ(RF_OK, rf_check(a, nullptr));
+  before.failures++;
+  EXPECT_EQ(before.failures, stats(a).failures);
+  EXPECT_EQ(before.used, stats(a).used);
+  EXPECT_EQ(before.free_bytes, stats(a).free_bytes);
+  EXPECT_EQ(before.largest_free, stats(a).largest_free);
 }
 
 // A realloc that has to move has its new block before it frees the old one.

@@ -16,7 +16,7 @@
 static rf_handler handlers[NSIG];
 
 bool rf_signal_is_default(const struct sigaction *action) {
-  return (action->sa_flags & SA_SIGINFO) == 0 && action->sa_handler == SIG_DFL;
+  return action->sa_handler == SIG_DFL; /* whatever its flags: the system does not look at them */
 }
 
 void rf_signals_install(int number, const struct sigaction *action, bool again) {

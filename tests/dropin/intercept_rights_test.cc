@@ -1,0 +1,98 @@
+// mprotect (checkers/dropin/process/intercept_rights.c), as it is where the drop-in is linked in: the call is the
+// system's, and the heap and the store of pages are told of rights that were taken. All of them are this test's own.
+#define _Static_assert static_assert
+extern "C" {
+#include "checkers/dropin/heap/rights.h"
+#include "checkers/dropin/malloc/guarded_blocks.h"
+void __wrap_rf_heap_restricted(const void *start, size_t size);
+void __wrap_rf_page_store_restricted(const rf_page_store *store, const void *start, size_t size);
+int __wrap_mprotect(void *start, size_t size, int rights);
+}
+#undef _Static_assert
+
+#include <cstdarg>
+#include <gtest/gtest.h>
+#include <string>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <vector>
+
+namespace {
+
+using Calls = std::vector<std::string>;
+
+Calls calls;
+long result;
+char the_store;
+char memory[64];
+
+std::string of(const void *start, size_t size) {
+  return (start == memory ? " memory " : " other ") + std::to_string(size);
+}
+
+} // namespace
+
+extern "C" {
+
+rf_guarded_blocks_state rf_guarded_blocks;
+
+long __wrap_syscall(long number, ...) {
+  va_list list;
+  va_start(list, number);
+  const void *const start = va_arg(list, void *);
+  size_t const size = va_arg(list, size_t);
+  int const rights = va_arg(list, int);
+  va_end(list);
+  calls.push_back((number == SYS_mprotect ? "system" : "another") + of(start, size) + " " + std::to_string(rights));
+  return result;
+}
+
+void __wrap_rf_heap_restricted(const void *start, size_t size) {
+  calls.push_back("heap" + of(start, size));
+}
+
+void __wrap_rf_page_store_restricted(const rf_page_store *store, const void *start, size_t size) {
+  calls.push_back((store == reinterpret_cast<rf_page_store *>(&the_store) ? "store" : "no store") + of(start, size));
+}
+}
+
+namespace ringfence_test {
+namespace {
+
+Calls calls_of(int rights) {
+  calls.clear();
+  EXPECT_EQ(__wrap_mprotect(memory, 48, rights), result);
+  EXPECT_EQ(calls.at(0), "system memory 48 " + std::to_string(rights));
+  calls.erase(calls.begin());
+  return calls;
+}
+
+TEST(InterceptRights, TheHeapAndTheStoreAreToldOfRightsThatAreTaken) {
+  rf_guarded_blocks.store = reinterpret_cast<rf_page_store *>(&the_store);
+  result = 0;
+  for (int const rights : {PROT_NONE, PROT_READ, PROT_WRITE, PROT_READ | PROT_EXEC, PROT_WRITE | PROT_EXEC}) {
+    EXPECT_EQ(calls_of(rights), (Calls{"heap memory 48", "store memory 48"})) << rights;
+  }
+}
+
+TEST(InterceptRights, NobodyIsToldWhereBothRightsStay) {
+  rf_guarded_blocks.store = reinterpret_cast<rf_page_store *>(&the_store);
+  result = 0;
+  EXPECT_EQ(calls_of(PROT_READ | PROT_WRITE), Calls());
+  EXPECT_EQ(calls_of(PROT_READ | PROT_WRITE | PROT_EXEC), Calls());
+}
+
+TEST(InterceptRights, NobodyIsToldWhereTheSystemRefuses) {
+  rf_guarded_blocks.store = reinterpret_cast<rf_page_store *>(&the_store);
+  result = -1;
+  EXPECT_EQ(calls_of(PROT_NONE), Calls());
+}
+
+TEST(InterceptRights, WithoutAStoreTheHeapAloneIsTold) {
+  rf_guarded_blocks.store = nullptr;
+  result = 0;
+  EXPECT_EQ(calls_of(PROT_NONE), Calls{"heap memory 48"});
+}
+
+} // namespace
+} // namespace ringfence_test

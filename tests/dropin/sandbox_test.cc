@@ -1,0 +1,115 @@
+// What a filter of system calls forbids (checkers/dropin/runtime/sandbox.c), at the edges of its instructions, beside
+// what runtime_test has.
+#define _Static_assert static_assert
+extern "C" {
+#include "checkers/dropin/runtime/sandbox.h"
+#include "checkers/os/forbidden_calls.h"
+}
+#undef _Static_assert
+
+#include "tests/dropin/alone.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <gtest/gtest.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <vector>
+
+namespace ringfence_test {
+namespace {
+
+#if defined(__x86_64__)
+constexpr uint32_t kMachine = AUDIT_ARCH_X86_64;
+#elif defined(__i386__)
+constexpr uint32_t kMachine = AUDIT_ARCH_I386;
+#else
+constexpr uint32_t kMachine = AUDIT_ARCH_AARCH64;
+#endif
+
+constexpr sock_filter kLoadMachine = BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch));
+constexpr sock_filter kAllow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+constexpr sock_filter kKill = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+
+constexpr sock_filter jump(uint16_t condition, uint32_t value, uint8_t yes, uint8_t no) {
+  return BPF_JUMP(static_cast<uint16_t>(BPF_JMP | condition | BPF_K), value, yes, no);
+}
+
+// The first `length` of the instructions: whether they end the process.
+void expect_end(bool ends, std::vector<sock_filter> code, size_t length) {
+  alone([&] {
+    sock_fprog const program = {static_cast<unsigned short>(length), code.data()};
+    rf_sandbox_entered(SECCOMP_MODE_FILTER, &program);
+    EXPECT_EQ(rf_sandbox_forbids_search(), ends);
+    EXPECT_EQ(rf_is_forbidden(RF_CALL_CLOCK), false) << "strict mode alone forbids it";
+  });
+}
+
+void expect_end(bool ends, const std::vector<sock_filter> &code) {
+  expect_end(ends, code, code.size());
+}
+
+TEST(DropinSandboxEdges, AConditionHoldsUpToItsValue) {
+  auto const where = [](uint16_t condition, uint32_t value) {
+    return std::vector<sock_filter>{kLoadMachine, jump(condition, value, 0, 1), kKill, kAllow};
+  };
+  expect_end(true, where(BPF_JEQ, kMachine));
+  expect_end(false, where(BPF_JEQ, kMachine + 1));
+  expect_end(true, where(BPF_JGT, kMachine - 1));
+  expect_end(false, where(BPF_JGT, kMachine));
+  expect_end(true, where(BPF_JGE, kMachine));
+  expect_end(false, where(BPF_JGE, kMachine + 1));
+  expect_end(true, where(BPF_JSET, kMachine));
+  expect_end(false, where(BPF_JSET, ~kMachine));
+}
+
+TEST(DropinSandboxEdges, AJumpCountsFromTheNextInstruction) {
+  expect_end(false, {BPF_STMT(BPF_JMP | BPF_JA, 1), kKill, kAllow, kKill});
+  expect_end(false, {BPF_STMT(BPF_JMP | BPF_JA, 0), kAllow, kKill});
+  expect_end(false, {kLoadMachine, jump(BPF_JEQ, kMachine, 1, 0), kKill, kAllow, kKill});
+  expect_end(false, {kLoadMachine, jump(BPF_JEQ, kMachine, 0, 1), kAllow, kKill});
+}
+
+TEST(DropinSandboxEdges, BehindTheLastInstructionAllIsAllowed) {
+  expect_end(false, {kLoadMachine, kKill}, 1);
+  expect_end(true, {kLoadMachine, kKill}, 2);
+}
+
+TEST(DropinSandboxEdges, BitsBesideTheActionAreData) {
+  expect_end(true, {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP | 7)});
+  expect_end(true, {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_THREAD | 9)});
+  expect_end(false, {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 13)});
+  expect_end(false, {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE)});
+}
+
+TEST(DropinSandboxEdges, WhatWasLoadedIsTheAnswerWhereItSaysSo) {
+  sock_filter const mask = BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x80000000U);
+  expect_end(true, {kLoadMachine, mask, BPF_STMT(BPF_RET | BPF_A, SECCOMP_RET_ALLOW)}); // ends a thread or all
+}
+
+TEST(DropinSandboxEdges, StrictModeForbidsAllAndTheClock) {
+  alone([] {
+    rf_sandbox_entered(SECCOMP_MODE_STRICT, nullptr);
+    EXPECT_TRUE(rf_sandbox_forbids_search());
+    EXPECT_TRUE(rf_is_forbidden(RF_CALL_CLOCK));
+    EXPECT_TRUE(rf_is_forbidden(RF_CALL_MMAP));
+    EXPECT_TRUE(rf_is_forbidden(RF_CALL_SPOOL));
+  });
+}
+
+// A second filter cannot allow again what the first one forbids.
+TEST(DropinSandboxEdges, FiltersAddUp) {
+  alone([] {
+    sock_filter kill[] = {kKill};
+    sock_filter allow[] = {kAllow};
+    sock_fprog const first = {1, kill};
+    sock_fprog const second = {1, allow};
+    rf_sandbox_entered(SECCOMP_MODE_FILTER, &first);
+    rf_sandbox_entered(SECCOMP_MODE_FILTER, &second);
+    EXPECT_TRUE(rf_sandbox_forbids_search());
+  });
+}
+
+} // namespace
+} // namespace ringfence_test
