@@ -128,14 +128,14 @@ TEST(WatchedSites, AreReadWithoutLeadingZeroes) {
 TEST(WatchedSites, AreWrittenByOneProcessUpToABound) {
   Folder const folder;
   std::vector<uint32_t> keys;
-  for (uint32_t i = 1; i <= kWritten + 100; i++) {
-    keys.push_back(i);
+  for (uint32_t left = kWritten + 100; left != 0; left--) {
+    keys.push_back(left);
   }
   run(folder, keys);
   EXPECT_EQ(folder.text().size(), size_t{9} * kWritten);
-  expect_known(folder, {1, kWritten});
-  expect_known(folder, {kWritten + 1, kWritten + 100}, false);
-  run(folder, {kWritten + 1});
+  expect_known(folder, {kWritten + 100, 101});
+  expect_known(folder, {100, 1}, false);
+  run(folder, {100});
   EXPECT_EQ(folder.text().size(), size_t{9} * (kWritten + 1));
 }
 
