@@ -262,6 +262,22 @@ TEST(BlockTagFaults, AreAboutTheNearestLiveBlockWithTheTag) {
   });
 }
 
+TEST(BlockTagFaults, MayBeAboutTheFirstSlotAndTheLast) {
+  heap_alone([] {
+    for (bool const first : {true, false}) {
+      rf_span *const span = span_of_new_slots();
+      unsigned const index = first ? 0 : span->count - 1;
+      unsigned const beside = first ? 3 : span->count - 4;
+      rf_view const hit = live(span, beside);
+      rf_view const v = live(span, index);
+      unsigned const tag = 2 - beside % 2 + rf_block_tag_of(&hit) % 10 / 2 * 2; // of another parity
+      ASSERT_NE(rf_block_tag_choose(beside, tag), tag);
+      (void)rf_block_tag_set(&v, tag);
+      expect(explain(at(hit.payload), tag), first ? RF_BUG_BUFFER_OVERFLOW : RF_BUG_BUFFER_UNDERFLOW, index, kNearest);
+    }
+  });
+}
+
 // Tags repeat, so a far block is as likely another one, unless the slot at the address never held a block.
 TEST(BlockTagFaults, LookFarOnlyWhereNothingWasSoFar) {
   heap_alone([] {

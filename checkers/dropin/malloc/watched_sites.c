@@ -89,17 +89,16 @@ void rf_watched_sites_begin(const char *folder) {
   size_t length = 0;
   rf_sink_buffer name;
   rf_modules_program_id(id);
-  rf_sink_buffer_init(&name, path, sizeof path - 1);
+  rf_sink_buffer_init(&name, path, sizeof path);
   rf_sink_str(&name.sink, folder);
   rf_sink_str(&name.sink, "/");
   rf_sink_str(&name.sink, id[0] != '\0' ? id : "unnamed");
   rf_sink_str(&name.sink, ".sites");
   if (stat(folder, &is) != 0 || !S_ISDIR(is.st_mode) || access(folder, W_OK | X_OK) != 0 ||
-      name.length >= sizeof path - 1) {
+      name.length + 1 == sizeof path) { /* it may be cut */
     say_no_folder(folder);
     return;
   }
-  path[name.length] = '\0';
   const char *const text = rf_host_read_file(path, &length);
   if (text != NULL) {
     read_lines(text, length);

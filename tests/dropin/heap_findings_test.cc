@@ -1,0 +1,311 @@
+// Findings of the drop-in's heap at their edges: every slot in its turn, both sides of a block, who freed it, and what
+// a wrong free tells.
+#include "tests/checkers/recorder.h"
+#include "tests/dropin/heap_alone.h"
+
+#include <cstring>
+#include <vector>
+
+#define _Static_assert static_assert
+extern "C" {
+#include "checkers/dropin/heap/bins.h"
+#include "checkers/dropin/heap/check.h"
+#include "checkers/dropin/heap/large.h"
+#include "checkers/dropin/heap/threads.h"
+#include "checkers/dropin/heap/walk.h"
+}
+#undef _Static_assert
+
+namespace ringfence_test {
+namespace {
+
+constexpr uint64_t kSecond = 1000000000;
+rf_origin const no_origin = {};
+
+struct Heap {
+  Heap() { rf_heap_options_now.reporter = recorder.reporter(); }
+  unsigned char *make(size_t size) const {
+    return static_cast<unsigned char *>(rf_cache_malloc(cache, size, RF_FAMILY_MALLOC, &no_origin));
+  }
+  bool free(void *p) const { return rf_cache_free(cache, p, RF_FAMILY_MALLOC, SIZE_MAX, &no_origin); }
+  rf_view view(const void *p) const {
+    rf_view v = {};
+    EXPECT_TRUE(rf_view_at(reinterpret_cast<uintptr_t>(p), &v));
+    return v;
+  }
+
+  ringfence::Recorder recorder;
+  rf_cache *cache = rf_cache_take(0);
+};
+
+void with_heap(const std::function<void(Heap &)> &test) {
+  heap_alone([&] {
+    Heap heap;
+    test(heap);
+    EXPECT_FALSE(rf_stopped_by_me()) << "others would wait for ever";
+  });
+}
+
+// ---- Sweeps and walks ----
+
+// Steps stop behind every sixty-fourth.
+TEST(DropinFindings, ASweepComesToEverySlotOfASpan) {
+  size_t (*const sweeps[])() = {
+      [] { return rf_heap_sweep(&no_origin); },
+      [] { return rf_heap_sweep_newest(kSecond, &no_origin); },
+      [] {
+        size_t found = 0;
+        for (int i = 0; i < 20; i++) {
+          found += rf_heap_sweep_step(0, &no_origin);
+        }
+        return found;
+      },
+  };
+  with_heap([&](Heap &heap) {
+    std::vector<unsigned char *> blocks;
+    while (blocks.empty() || heap.view(blocks.back()).span->carved < 200) {
+      blocks.push_back(heap.make(40));
+    }
+    for (auto *const sweep : sweeps) {
+      for (unsigned char *const p : blocks) {
+        p[40] = 'x';
+      }
+      EXPECT_EQ(sweep(), blocks.size());
+      EXPECT_EQ(heap.recorder.take().size(), blocks.size());
+    }
+  });
+}
+
+bool has_bytes(const rf_block *block, void *context) {
+  EXPECT_NE(block->size, 0U);
+  ++*static_cast<size_t *>(context);
+  return true;
+}
+
+// Behind the slots in use there is the rest of the span, as long as there is one.
+TEST(DropinFindings, AWalkOfAFullSpanEndsWithItsLastSlot) {
+  with_heap([](Heap &heap) {
+    std::vector<unsigned char *> blocks = {heap.make(32000)};
+    rf_span *const span = heap.view(blocks[0]).span;
+    while (span->carved != span->count) {
+      blocks.push_back(heap.make(32000));
+    }
+    size_t visited = 0;
+    EXPECT_EQ(rf_walk(rf_heap_allocator(), has_bytes, &visited), RF_OK);
+    EXPECT_EQ(visited, span->count);
+  });
+}
+
+// ---- Damage ----
+
+TEST(DropinFindings, OfBothSidesOfABlockAreTwo) {
+  with_heap([](Heap &heap) {
+    for (size_t const size : {40, 100000}) {
+      unsigned char *const p = heap.make(size);
+      p[-1] = 'x';
+      p[size] = 'x';
+      EXPECT_TRUE(heap.free(p));
+      std::vector<rf_finding> const found = heap.recorder.take();
+      ASSERT_EQ(found.size(), 2U);
+      EXPECT_EQ(found[0].bug, RF_BUG_BUFFER_OVERFLOW);
+      EXPECT_EQ(found[1].bug, RF_BUG_BUFFER_UNDERFLOW);
+      EXPECT_EQ(rf_heap_sweep(&no_origin), 0U);
+    }
+  });
+}
+
+// It looks like the guard that follows.
+TEST(DropinFindings, OfAGuardByteAtTheEndOfAFreedBlock) {
+  with_heap([](Heap &heap) {
+    constexpr size_t kMost = 100;
+    for (size_t size = 1; size < kMost; size++) {
+      unsigned char *const p = heap.make(size);
+      EXPECT_TRUE(heap.free(p));
+      p[size - 1] = RF_PATTERN_REDZONE;
+      for (unsigned age = 0; age <= RF_AGES; age++) {
+        rf_bins_age(heap.cache);
+      }
+      for (unsigned i = 0; i < 1000 && heap.recorder.count() == 0; i++) {
+        (void)heap.make(size);
+      }
+      std::vector<rf_finding> const found = heap.recorder.take();
+      ASSERT_EQ(found.size(), 1U) << size;
+      EXPECT_EQ(found[0].block, reinterpret_cast<uintptr_t>(p));
+      EXPECT_EQ(found[0].offset, static_cast<ptrdiff_t>(size - 1));
+    }
+  });
+}
+
+// All of it and of the guard behind it: not an underflow of the next block, which would have come from above.
+TEST(DropinFindings, OfAFreedBlockThatIsWrittenFromItsStartAreItsOwn) {
+  with_heap([](Heap &heap) {
+    std::vector<unsigned char *> blocks;
+    for (int i = 0; i < 20; i++) {
+      blocks.push_back(heap.make(40));
+    }
+    rf_view const v = heap.view(blocks[10]);
+    EXPECT_TRUE(heap.free(blocks[10]));
+    memset(v.payload, 'x', static_cast<size_t>(v.end - v.payload));
+    EXPECT_EQ(rf_heap_sweep(&no_origin), 1U);
+    std::vector<rf_finding> const found = heap.recorder.take();
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].bug, RF_BUG_USE_AFTER_FREE);
+    EXPECT_EQ(found[0].block, reinterpret_cast<uintptr_t>(blocks[10]));
+  });
+}
+
+TEST(DropinFindings, NameTheThreadsThatAllocatedAndFreed) {
+  with_heap([](Heap &heap) {
+    unsigned char *const blocks[] = {heap.make(1), heap.make(40), heap.make(40000), heap.make(100000)};
+    for (unsigned char *const p : blocks) {
+      rf_cache_set_number(heap.cache, rf_thread_number(1001));
+      unsigned char *const q = static_cast<unsigned char *>(rf_cache_realloc(heap.cache, p, 2000, &no_origin));
+      rf_cache_set_number(heap.cache, rf_thread_number(2002));
+      EXPECT_TRUE(heap.free(q));
+      q[5] = 'x';
+      EXPECT_EQ(rf_heap_sweep(&no_origin), 1U);
+      std::vector<rf_finding> const found = heap.recorder.take();
+      ASSERT_EQ(found.size(), 1U);
+      EXPECT_EQ(found[0].allocated.thread, 1001U);
+      EXPECT_EQ(found[0].released.thread, 2002U);
+    }
+  });
+}
+
+// Another thread has made it longer since: what was its guard is the program's.
+TEST(DropinFindings, OfALargeBlockThatHasAnotherSizeByNowAreNone) {
+  with_heap([](Heap &heap) {
+    unsigned char *const p = heap.make(100000);
+    rf_view const seen = heap.view(p);
+    ASSERT_TRUE(rf_large_resize(seen.span, 100010));
+    memset(p, 'x', 100010);
+    EXPECT_EQ(rf_check_report(&seen, &no_origin), 0U);
+    EXPECT_EQ(heap.recorder.count(), 0U);
+  });
+}
+
+TEST(DropinFindings, OfALargeBlockWhoseMemoryGoesAreToldBefore) {
+  with_heap([](Heap &heap) {
+    for (size_t const size : {size_t{100000}, 3 * kMiB}) {
+      unsigned char *const p = heap.make(size);
+      EXPECT_TRUE(heap.free(p));
+      p[5] = 'x';
+      EXPECT_NE(rf_large_trim(), 0U);
+      std::vector<rf_finding> const found = heap.recorder.take();
+      ASSERT_EQ(found.size(), 1U) << size;
+      EXPECT_EQ(found[0].bug, RF_BUG_USE_AFTER_FREE);
+      EXPECT_EQ(found[0].block, reinterpret_cast<uintptr_t>(p));
+    }
+  });
+}
+
+// ---- Wrong frees ----
+
+TEST(DropinFindings, OfADoubleFreeComeAfterWhatWasWrittenSince) {
+  with_heap([](Heap &heap) {
+    unsigned char *const p = heap.make(40);
+    EXPECT_TRUE(heap.free(p));
+    p[5] = 'x';
+    EXPECT_FALSE(heap.free(p));
+    std::vector<rf_finding> const found = heap.recorder.take();
+    ASSERT_EQ(found.size(), 2U);
+    EXPECT_EQ(found[0].bug, RF_BUG_USE_AFTER_FREE);
+    EXPECT_EQ(found[1].bug, RF_BUG_DOUBLE_FREE);
+  });
+}
+
+// Two threads free it at once, and the one that lost sees what another allocation made of it.
+TEST(DropinFindings, OfADoubleFreeAreOfAFreedBlockWhateverLivesThere) {
+  with_heap([](Heap &heap) {
+    for (size_t const size : {0, 40}) {
+      rf_check_bad_free(heap.make(size), &no_origin);
+      std::vector<rf_finding> const found = heap.recorder.take();
+      ASSERT_EQ(found.size(), 1U);
+      EXPECT_EQ(found[0].bug, RF_BUG_DOUBLE_FREE);
+      EXPECT_TRUE(found[0].freed) << size;
+    }
+  });
+}
+
+// By the short way and by the long one; a size above the block's as well as one below.
+TEST(DropinFindings, OfAFreeWithAnotherSizeAreToldWhicheverIsMore) {
+  for (bool const usual : {true, false}) {
+    with_heap([usual](Heap &heap) {
+      rf_heap_options_now.usual = usual;
+      for (size_t const size : {40, 700, 1500, 40000}) {
+        for (size_t const named : {size - 1, size + 1, size - 30, size}) {
+          unsigned char *const p = heap.make(size);
+          EXPECT_TRUE(rf_cache_free(heap.cache, p, RF_FAMILY_MALLOC, named, &no_origin));
+          std::vector<rf_finding> const found = heap.recorder.take();
+          EXPECT_EQ(found.size(), named == size ? 0U : 1U) << size << ' ' << named;
+        }
+      }
+    });
+  }
+}
+
+// ---- Reallocs ----
+
+TEST(DropinRealloc, MovesBlocksBelowTheSizeOfTheOptionAndNoOthers) {
+  with_heap([](Heap &heap) {
+    rf_heap_options_now.move_below = 100;
+    for (size_t const size : {99, 100, 101}) {
+      unsigned char *const p = heap.make(size);
+      EXPECT_EQ(rf_cache_realloc(heap.cache, p, size - 5, &no_origin) == p, size > 100) << size;
+    }
+    EXPECT_EQ(heap.cache->failures, 0U);
+  });
+}
+
+// There is no room where it is, and there is elsewhere: no request failed.
+TEST(DropinRealloc, ThatMovesABlockWhichWouldStayIsNoFailure) {
+  with_heap([](Heap &heap) {
+    rf_heap_options_now.move_below = 0;
+    unsigned char *const p = heap.make(40);
+    EXPECT_NE(rf_cache_realloc(heap.cache, p, 1000, &no_origin), p);
+    EXPECT_EQ(heap.cache->failures, 0U);
+  });
+}
+
+// Half of the room is enough to stay.
+TEST(DropinRealloc, ShrinksABlockToHalfItsSlotWhereItIs) {
+  with_heap([](Heap &heap) {
+    rf_heap_options_now.move_below = 0;
+    unsigned char *const p = heap.make(496);
+    rf_view const v = heap.view(p);
+    size_t const room = static_cast<size_t>(v.end - v.payload) - RF_TAIL_LEAST;
+    EXPECT_EQ(rf_cache_realloc(heap.cache, p, room, &no_origin), p);
+    EXPECT_EQ(rf_cache_realloc(heap.cache, p, room / 2, &no_origin), p);
+    EXPECT_NE(rf_cache_realloc(heap.cache, p, room / 2 - 1, &no_origin), p);
+  });
+}
+
+rf_status refused_with;
+const void *refused_ptr;
+
+void refused(rf_status status, const void *ptr, const rf_origin * /*origin*/) {
+  refused_with = status;
+  refused_ptr = ptr;
+}
+
+TEST(DropinFindings, AreStatusesWhereNothingIsChecked) {
+  heap_alone([] {
+    rf_heap_options options = rf_heap_options_of(nullptr);
+    options.refused = refused;
+    rf_heap_configure(&options);
+    Heap const heap;
+    unsigned char *const p = heap.make(40);
+    EXPECT_FALSE(heap.free(p + 1));
+    EXPECT_EQ(refused_with, RF_ERR_BAD_POINTER);
+    EXPECT_EQ(refused_ptr, p + 1);
+    EXPECT_TRUE(heap.free(p));
+    EXPECT_FALSE(heap.free(p));
+    EXPECT_EQ(refused_with, RF_ERR_NOT_ALLOCATED);
+    EXPECT_EQ(refused_ptr, p);
+    // A slot has as many bytes as its block where there is no guard.
+    EXPECT_EQ(heap.view(heap.make(32)).span->slot_size, 32U);
+  });
+}
+
+} // namespace
+} // namespace ringfence_test

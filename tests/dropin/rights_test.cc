@@ -1,0 +1,121 @@
+// Access rights that the program has taken from pages of the drop-in's heap (checkers/dropin/heap/rights.c): which
+// spans are marked, and which marks go.
+#include "tests/dropin/heap_alone.h"
+
+#include <sys/mman.h>
+
+#include <memory>
+
+#define _Static_assert static_assert
+extern "C" {
+#include "checkers/dropin/heap/check.h"
+#include "checkers/dropin/heap/rights.h"
+}
+#undef _Static_assert
+
+namespace ringfence_test {
+namespace {
+
+#if UINTPTR_MAX > UINT32_MAX
+
+// One unit each, at addresses where nothing is.
+struct Unit {
+  explicit Unit(uintptr_t start) {
+    span->base = start + RF_SPAN_FRONT;
+    span->bytes = RF_UNIT;
+    EXPECT_TRUE(rf_span_enter(start, RF_UNIT, span.get()));
+  }
+  bool take_mark() const {
+    bool const was = span->restricted;
+    span->restricted = false;
+    return was;
+  }
+  std::unique_ptr<rf_span> span = std::make_unique<rf_span>();
+};
+
+void restrict_rights(uintptr_t start, size_t size) {
+  rf_heap_restricted(reinterpret_cast<void *>(start), size); // NOLINT(performance-no-int-to-ptr)
+}
+
+constexpr uintptr_t kLeaf = RF_UNIT << RF_SPAN_MAP_BITS;
+
+TEST(DropinRights, MarkTheSpansOfTheirPagesAlone) {
+  heap_alone([] {
+    uintptr_t const start = 0x3000 * kLeaf;
+    Unit const first(start);
+    Unit const second(start + RF_UNIT);
+    restrict_rights(start, RF_UNIT);
+    EXPECT_TRUE(first.take_mark());
+    EXPECT_FALSE(second.take_mark());
+    restrict_rights(start + RF_UNIT - 1, 2);
+    EXPECT_TRUE(first.take_mark());
+    EXPECT_TRUE(second.take_mark());
+    restrict_rights(start + RF_UNIT, 0);
+    EXPECT_FALSE(first.take_mark());
+    EXPECT_TRUE(second.take_mark());
+  });
+}
+
+// Where no unit of a whole part of the page map is a span's, the part is passed over, and nothing of the next one.
+TEST(DropinRights, MarkTheFirstSpanBehindAGapInThePageMap) {
+  for (unsigned const leaf : {0x3000U, 0x3001U}) {
+    heap_alone([leaf] {
+      Unit const behind((leaf + 1) * kLeaf);
+      Unit const last((leaf + 3) * kLeaf - RF_UNIT);
+      restrict_rights(leaf * kLeaf + 5 * RF_UNIT, 2 * kLeaf);
+      EXPECT_TRUE(behind.take_mark());
+      EXPECT_FALSE(last.take_mark());
+      restrict_rights(leaf * kLeaf + 5 * RF_UNIT, 3 * kLeaf);
+      EXPECT_TRUE(last.take_mark());
+    });
+  }
+}
+
+#endif
+
+rf_view block_of(rf_cache *cache, size_t size) {
+  rf_origin const origin = {};
+  rf_view v = {};
+  void *const p = rf_cache_malloc(cache, size, RF_FAMILY_MALLOC, &origin);
+  EXPECT_TRUE(rf_view_at(reinterpret_cast<uintptr_t>(p), &v));
+  return v;
+}
+
+// All pages of a large block come back, so nothing is left to be asked about. A span of slots may have others.
+TEST(DropinRights, OfALargeBlockAreBackAsAWhole) {
+  heap_alone([] {
+    rf_cache *const cache = rf_cache_take(0);
+    rf_view const large = block_of(cache, 100000);
+    rf_view const small = block_of(cache, 100);
+    for (const rf_view &v : {large, small}) {
+      rf_heap_restricted(v.payload, v.size);
+      EXPECT_TRUE(rf_span_is_restricted(v.span));
+      rf_rights_return(&v);
+    }
+    EXPECT_FALSE(rf_span_is_restricted(large.span));
+    EXPECT_TRUE(rf_span_is_restricted(small.span));
+  });
+}
+
+// Of the guard bytes on either side one page without rights is enough.
+TEST(DropinRights, AllowNoLookWhereEitherGuardCannotBeRead) {
+  constexpr uintptr_t kPage = 4096;
+  heap_alone([] {
+    rf_cache *const cache = rf_cache_take(0);
+    rf_view const v = block_of(cache, 100000);
+    uintptr_t const front = (reinterpret_cast<uintptr_t>(v.payload) - 1) & ~(kPage - 1);
+    uintptr_t const tail = (reinterpret_cast<uintptr_t>(v.payload) + v.size) & ~(kPage - 1);
+    rf_heap_restricted(v.payload, v.size);
+    EXPECT_TRUE(rf_rights_allow_check(&v));
+    for (uintptr_t const page : {front, tail}) {
+      auto *const at = reinterpret_cast<void *>(page); // NOLINT(performance-no-int-to-ptr)
+      ASSERT_EQ(mprotect(at, kPage, PROT_NONE), 0);
+      EXPECT_FALSE(rf_rights_allow_check(&v));
+      ASSERT_EQ(mprotect(at, kPage, PROT_READ | PROT_WRITE), 0);
+      EXPECT_TRUE(rf_rights_allow_check(&v));
+    }
+  });
+}
+
+} // namespace
+} // namespace ringfence_test

@@ -1,0 +1,119 @@
+// Spans of the drop-in's heap: descriptions, slots that go back to the heap that they are of, and the last look at a
+// span whose memory goes.
+#include "tests/checkers/recorder.h"
+#include "tests/dropin/heap_alone.h"
+
+#include <cstring>
+#include <vector>
+
+#define _Static_assert static_assert
+extern "C" {
+#include "checkers/dropin/heap/check.h"
+}
+#undef _Static_assert
+
+namespace ringfence_test {
+namespace {
+
+// ---- Descriptions ----
+
+TEST(DropinSpans, AreDescribedBeforeTheClosedPageAtTheEndOfTheirMemory) {
+  heap_alone([] {
+    for (int i = 0; i < 6000; i++) { // more than a mebibyte has room for
+      rf_span *const span = rf_span_describe(0, RF_CLASSES);
+      ASSERT_NE(span, nullptr);
+      span->slots[1] = {}; // the one more than there are
+    }
+  });
+}
+
+TEST(DropinSpans, AreDescribedByAllOfTheirMemory) {
+  heap_alone([] {
+    rf_meta_chunk &chunk = rf_heaps[0].meta;
+    ASSERT_NE(rf_span_describe(0, 0), nullptr);
+    uintptr_t const first = chunk.next;
+    ASSERT_NE(rf_span_describe(0, 0), nullptr);
+    uintptr_t const second = chunk.next;
+    chunk.end = second + (second - first);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(rf_span_describe(0, 0)), second);
+    EXPECT_EQ(chunk.next, chunk.end);
+  });
+}
+
+TEST(DropinSlots, HaveTheirTraitsApart) {
+  for (unsigned generation = 0; generation < RF_TRAITS_GENERATIONS; generation++) {
+    for (unsigned align = 4; align < 8 * sizeof(size_t); align++) {
+      rf_slot slot{};
+      slot.traits = rf_traits(RF_SLOT_FREED, RF_FAMILY_NEW_ARRAY, align, generation);
+      EXPECT_EQ(rf_slot_state_of(&slot), RF_SLOT_FREED);
+      EXPECT_EQ(rf_slot_family(&slot), RF_FAMILY_NEW_ARRAY);
+      EXPECT_EQ(rf_slot_align(&slot), size_t{1} << align);
+      EXPECT_EQ(rf_slot_generation(&slot), generation);
+    }
+  }
+}
+
+// ---- Slots that go back ----
+
+// Four heaps at least, and eight at most: numbers that differ in their third bit are other heaps, too.
+TEST(DropinSlots, GoBackToTheHeapThatTheyAreOf) {
+  heap_alone([] {
+    rf_heap_init(RF_HEAPS_MOST);
+    for (unsigned one = 0; one < rf_heap_count; one++) {
+      for (unsigned other = 0; other < rf_heap_count; other++) {
+        rf_slot_place places[2];
+        ASSERT_EQ(rf_slots_take(one, 0, &places[0], 1), 1U);
+        ASSERT_EQ(rf_slots_take(other, 0, &places[1], 1), 1U);
+        unsigned count = 2;
+        EXPECT_TRUE(rf_slots_give(places, &count));
+        EXPECT_EQ(count, 0U);
+        for (unsigned const number : {one, other}) {
+          EXPECT_EQ(rf_heaps[number].empty[0], 1U) << one << ' ' << other;
+          EXPECT_EQ(rf_heaps[number].spans[0], 1U) << one << ' ' << other;
+        }
+      }
+    }
+  });
+}
+
+void make_freed(const rf_slot_place &place) {
+  place.slot->traits = rf_traits(RF_SLOT_FREED, RF_FAMILY_MALLOC, RF_DEFAULT_ALIGN_LOG2, 0);
+  place.slot->size = 100;
+  rf_span *const span = rf_span_of(reinterpret_cast<uintptr_t>(place.begin));
+  rf_view const v = rf_view_of(span, rf_span_index(span, reinterpret_cast<uintptr_t>(place.begin)));
+  memset(v.payload, RF_PATTERN_FREED, v.size);
+  memset(v.payload + v.size, RF_PATTERN_REDZONE, static_cast<size_t>(v.end - v.payload) - v.size);
+}
+
+// Of two spans without a block one goes: what was written into its blocks after their free is told before.
+TEST(DropinSlots, OfASpanThatGoesAreLookedAt) {
+  heap_alone([] {
+    constexpr unsigned kClass = RF_CLASSES - 1;
+    ringfence::Recorder recorder;
+    rf_heap_options_now.reporter = recorder.reporter();
+    unsigned const each = rf_size_classes[kClass].count;
+    std::vector<rf_slot_place> places(size_t{2} * each);
+    for (size_t have = 0; have < places.size();) {
+      unsigned const got = rf_slots_take(0, kClass, places.data() + have, static_cast<unsigned>(places.size() - have));
+      ASSERT_NE(got, 0U);
+      have += got;
+    }
+    for (const rf_slot_place &place : places) {
+      make_freed(place);
+    }
+    static_cast<unsigned char *>(places[0].begin)[5] = 'x';
+    static_cast<unsigned char *>(places[each - 1].begin)[7] = 'x';
+    auto count = static_cast<unsigned>(places.size());
+    EXPECT_TRUE(rf_slots_give(places.data(), &count));
+    EXPECT_EQ(rf_heaps[0].spans[kClass], 1U);
+    std::vector<rf_finding> const found = recorder.take();
+    ASSERT_EQ(found.size(), 2U);
+    EXPECT_EQ(found[0].block, reinterpret_cast<uintptr_t>(places[0].begin));
+    EXPECT_EQ(found[0].bug, RF_BUG_USE_AFTER_FREE);
+    EXPECT_EQ(found[1].block, reinterpret_cast<uintptr_t>(places[each - 1].begin));
+    EXPECT_EQ(found[1].offset, 7);
+  });
+}
+
+} // namespace
+} // namespace ringfence_test
