@@ -47,7 +47,13 @@ socklen_t from_length = 28;
 const iovec list[2] = {{buffer, 10}, {buffer + 10, 20}};
 char the_store;
 
+std::string text_of(int number) {
+  return std::to_string(number);
+}
 std::string text_of(ssize_t number) {
+  return std::to_string(number);
+}
+std::string text_of(size_t number) {
   return std::to_string(number);
 }
 std::string text_of(const char *text) {

@@ -270,7 +270,7 @@ TEST(ProcessOptions, PathsAreCopiedAsTheEnvironmentIsTheProgramsOwn) {
 }
 
 TEST(ProcessOptions, APathTooLongToBeCopiedIsTheEnvironments) {
-  for (size_t const length : {511, 512, 600}) {
+  for (size_t const length : {size_t{511}, size_t{512}, size_t{600}}) {
     in_a_process([length] {
       static char text[1000];
       std::memset(text, 'x', sizeof text);

@@ -9,6 +9,8 @@ const char *__asan_default_options(void);
 }
 #undef _Static_assert
 
+#include "tests/dropin/alone.h"
+
 #include <cstdarg>
 #include <cstring>
 #include <ctime>
@@ -205,9 +207,13 @@ TEST_F(SanitizerStart, TheLibraryIsKnownByItsFilesName) {
 }
 
 TEST_F(SanitizerStart, TheListIsTheFirstThatNamesAnything) {
-  world.environ = std::string("LD_PRELOAD=\0LD_PRELOAD=libringfence.so\0", 39);
-  (void)__asan_default_options();
-  EXPECT_EQ(world.environment, (Strings{"LD_PRELOAD=", "LD_PRELOAD="}));
+  alone([] { // a process is started once: what it was before stays behind the strings
+    world.environ = std::string("LD_PRELOAD=\0LD_PRELOAD=libringfence.so\0", 39);
+    (void)__asan_default_options();
+    ASSERT_EQ(world.starts, 1);
+    EXPECT_EQ(world.environment.at(0), "LD_PRELOAD=");
+    EXPECT_EQ(world.environment.at(1), "LD_PRELOAD=");
+  });
 }
 
 TEST_F(SanitizerStart, NotWhereItsArgumentsOrEnvironmentCannotBeRead) {

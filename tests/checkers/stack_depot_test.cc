@@ -1,0 +1,100 @@
+// The depot of stacks (checkers/os/stack_depot.c) at its edges, beside what stack_test has: who is told of new stacks,
+// the longest ones, and ids that cannot be.
+#include <ringfence/stack.h>
+
+#include <cstring>
+#include <gtest/gtest.h>
+#include <vector>
+
+namespace ringfence {
+namespace {
+
+struct Told {
+  int stacks = 0;
+  std::vector<uintptr_t> calls;
+  std::vector<bool> frees;
+};
+
+Told told;
+
+class DepotEdges : public testing::Test {
+protected:
+  DepotEdges() {
+    told = Told();
+    std::memset(static_cast<void *>(&depot_), 0xff, sizeof depot_);
+    EXPECT_EQ(rf_stack_depot_init(&depot_, memory_.data(), memory_.size() * sizeof memory_[0]), RF_OK);
+  }
+
+  void listen() {
+    depot_.added = [] { told.stacks++; };
+    depot_.added_call = [](uintptr_t caller, bool frees) {
+      told.calls.push_back(caller);
+      told.frees.push_back(frees);
+    };
+  }
+
+  std::vector<uint64_t> memory_ = std::vector<uint64_t>(size_t{1} << 18);
+  rf_stack_depot depot_;
+};
+
+TEST_F(DepotEdges, NobodyIsToldAtFirst) {
+  EXPECT_EQ(depot_.added, nullptr);
+  EXPECT_EQ(depot_.added_call, nullptr);
+}
+
+TEST_F(DepotEdges, EachNewStackIsToldWithItsCaller) {
+  uintptr_t const frames[] = {11, 12, 13};
+  uintptr_t const sited[] = {77, 22, 23};
+  uintptr_t const freeing[] = {78, 32, 33};
+  listen();
+  EXPECT_NE(rf_stack_depot_put(&depot_, frames, 3), 0U);
+  EXPECT_NE(rf_stack_depot_put(&depot_, frames, 3), 0U);
+  EXPECT_NE(rf_stack_depot_put_sited(&depot_, sited, 3, false), 0U);
+  EXPECT_NE(rf_stack_depot_put_sited(&depot_, freeing, 3, true), 0U);
+  EXPECT_EQ(told.stacks, 3) << "one is known";
+  EXPECT_EQ(told.calls, (std::vector<uintptr_t>{11, 22, 32})) << "a site comes before the frames";
+  EXPECT_EQ(told.frees, (std::vector<bool>{false, false, true}));
+}
+
+TEST_F(DepotEdges, TheLongestStackHasAsManyFramesAsANumberTells) {
+  std::vector<uintptr_t> const frames(UINT16_MAX + 1, 5);
+  uintptr_t out[2] = {};
+  uint32_t const id = rf_stack_depot_put(&depot_, frames.data(), UINT16_MAX);
+  EXPECT_EQ(rf_stack_depot_get(&depot_, id, out, 2), 2U);
+  EXPECT_EQ(rf_stack_depot_put(&depot_, frames.data(), UINT16_MAX + 1), 0U);
+  EXPECT_NE(rf_stack_depot_put_sited(&depot_, frames.data(), UINT16_MAX, false), 0U);
+  EXPECT_EQ(rf_stack_depot_put_sited(&depot_, frames.data(), UINT16_MAX + 1, false), 0U);
+}
+
+TEST_F(DepotEdges, ASiteAloneIsNoStack) {
+  uintptr_t const frames[] = {11, 12};
+  EXPECT_EQ(rf_stack_depot_put_sited(&depot_, frames, 1, false), 0U);
+  EXPECT_NE(rf_stack_depot_put_sited(&depot_, frames, 2, false), 0U);
+}
+
+TEST_F(DepotEdges, AnIdBeyondAllIsNone) {
+  uintptr_t out[1] = {};
+  for (uint32_t const id : {0x80000000U, 0xffffffffU, 0x7fffffffU}) {
+    EXPECT_EQ(rf_stack_depot_get(&depot_, id, out, 1), 0U) << id;
+  }
+}
+
+TEST(DepotEdgesInit, MemoryThatIsTooLittleOrMisalignedIsRefused) {
+  rf_stack_depot depot;
+  alignas(8) static unsigned char memory[4096];
+  EXPECT_EQ(rf_stack_depot_init(&depot, memory + 4, 2048), RF_ERR_INVALID);
+  EXPECT_EQ(rf_stack_depot_init(&depot, memory, 0), RF_ERR_INVALID);
+  size_t least = 0;
+  while (least < sizeof memory && rf_stack_depot_init(&depot, memory, least) != RF_OK) {
+    least++;
+  }
+  uintptr_t const frame[] = {5};
+  uintptr_t out[1] = {};
+  uint32_t const id = rf_stack_depot_put(&depot, frame, 1);
+  EXPECT_NE(id, 0U) << "the least has room for one";
+  EXPECT_EQ(rf_stack_depot_get(&depot, id, out, 1), 1U);
+  EXPECT_EQ(rf_stack_depot_put(&depot, frame, 1), id);
+}
+
+} // namespace
+} // namespace ringfence
