@@ -86,7 +86,8 @@ bool rf_memblocks_intact(const rf_memblocks *blocks) {
   return checksum == checksum_of(blocks);
 }
 
-rf_status rf_memblocks_broken(const rf_memblocks *blocks) {
+/* Reports that the record is damaged. */
+static rf_status report_damage(const rf_memblocks *blocks) {
   return rf_fault_refuse(NULL, RF_ERR_CORRUPT, "memblocks: record of the pool was overwritten", blocks, NULL);
 }
 
@@ -192,7 +193,7 @@ void rf_memblocks_notify_free(rf_memblocks *blocks, void *ptr, size_t bytes) {
 
 void rf_memblocks_listen(rf_memblocks *blocks, rf_memblocks_listener *listener) {
   if (!rf_memblocks_intact(blocks)) {
-    (void)rf_memblocks_broken(blocks);
+    (void)report_damage(blocks);
     return;
   }
   listener->next = blocks->listeners;
@@ -202,7 +203,7 @@ void rf_memblocks_listen(rf_memblocks *blocks, rf_memblocks_listener *listener) 
 
 void rf_memblocks_unlisten(rf_memblocks *blocks, rf_memblocks_listener *listener) {
   if (!rf_memblocks_intact(blocks)) {
-    (void)rf_memblocks_broken(blocks);
+    (void)report_damage(blocks);
     return;
   }
   for (rf_memblocks_listener **link = &blocks->listeners; *link != NULL; link = &(*link)->next) {
@@ -250,7 +251,7 @@ void rf_memblocks_deinit(rf_memblocks *blocks) {
 
 void rf_memblocks_share(rf_memblocks *blocks, rf_mutex *mutex) {
   if (!rf_memblocks_intact(blocks)) {
-    (void)rf_memblocks_broken(blocks);
+    (void)report_damage(blocks);
     return;
   }
   blocks->mutex = mutex;
@@ -346,7 +347,7 @@ rf_status rf_memblocks_alloc(rf_memblocks *blocks, size_t count, void **out) {
     return RF_ERR_INVALID;
   }
   if (!rf_memblocks_intact(blocks)) {
-    return rf_memblocks_broken(blocks);
+    return report_damage(blocks);
   }
   rf_memblocks_lock(blocks);
   rf_status const status = take_any(blocks, count, out);
@@ -405,7 +406,7 @@ rf_status rf_memblocks_alloc_contiguous(rf_memblocks *blocks, size_t count, void
     return RF_OK;
   }
   if (!rf_memblocks_intact(blocks)) {
-    return rf_memblocks_broken(blocks);
+    return report_damage(blocks);
   }
   rf_memblocks_lock(blocks);
   rf_status const status = rf_memblocks_take_run(blocks, count, 1, &first);
@@ -439,7 +440,7 @@ rf_status rf_memblocks_claim(rf_memblocks *blocks, void *first, size_t count) {
     return RF_OK;
   }
   if (!rf_memblocks_intact(blocks)) {
-    return rf_memblocks_broken(blocks);
+    return report_damage(blocks);
   }
   if (!rf_memblocks_index(blocks, first, &index)) {
     return RF_ERR_BAD_POINTER;
@@ -542,7 +543,7 @@ rf_status rf_memblocks_free_at(rf_memblocks *blocks, size_t count, void *const *
     return RF_OK;
   }
   if (!rf_memblocks_intact(blocks)) {
-    return rf_memblocks_broken(blocks);
+    return report_damage(blocks);
   }
   if (in == NULL || count > blocks->num_blocks) {
     return RF_ERR_INVALID;
@@ -583,7 +584,7 @@ rf_status rf_memblocks_free_contiguous_at(rf_memblocks *blocks, void *first, siz
     return RF_OK;
   }
   if (!rf_memblocks_intact(blocks)) {
-    return rf_memblocks_broken(blocks);
+    return report_damage(blocks);
   }
   if (count > blocks->num_blocks) {
     return RF_ERR_INVALID;
@@ -654,7 +655,7 @@ void rf_memblocks_stats(rf_memblocks *blocks, rf_stats *out) {
 
 void rf_memblocks_reset_peak(rf_memblocks *blocks) {
   if (!rf_memblocks_intact(blocks)) {
-    (void)rf_memblocks_broken(blocks);
+    (void)report_damage(blocks);
     return;
   }
   rf_memblocks_lock(blocks);

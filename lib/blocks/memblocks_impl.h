@@ -19,9 +19,6 @@ typedef struct rf_memblocks_refusal {
  * address is under it. */
 bool rf_memblocks_intact(const rf_memblocks *blocks);
 
-/* Reports that it is not. */
-rf_status rf_memblocks_broken(const rf_memblocks *blocks);
-
 static inline void rf_memblocks_lock(const rf_memblocks *blocks) {
   if (blocks->mutex != NULL) {
     rf_mutex_lock(blocks->mutex);

@@ -61,6 +61,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/checked/collect.c
   checkers/checked/default_reporter.c
   checkers/checked/mode_options.c
+  checkers/checked/option_values.c
   checkers/checked/options.c
   checkers/checked/snapshot.c
   checkers/checked/snapshot_sites.c

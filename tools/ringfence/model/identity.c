@@ -32,8 +32,10 @@ static bool is_stray(const rf_frame_view *call) {
   return call->function == NULL && call->module == NULL && call->file == NULL;
 }
 
-size_t rf_identity_calls(rf_bump_arena *arena, const rf_record *record, rf_stack_kind kind, const rf_skip_rules *rules,
-                         const rf_frame_view *out[RF_IDENTITY_FRAMES]) {
+/* The calls of a stack that count, innermost first, at most RF_IDENTITY_FRAMES into `out`; returns how many. If all are
+ * runtime frames they count themselves. */
+static size_t calls_that_count(rf_bump_arena *arena, const rf_record *record, rf_stack_kind kind,
+                               const rf_skip_rules *rules, const rf_frame_view *out[RF_IDENTITY_FRAMES]) {
   static const rf_skip_rules only_built_in = {NULL, 0};
   rf_stack_view const view = rf_stack_view_of(arena, record, kind);
   rules = rules == NULL ? &only_built_in : rules;
@@ -77,7 +79,7 @@ static uint64_t some(uint64_t key) {
 static rf_identity_stack stack_of(rf_bump_arena *arena, const rf_record *record, rf_stack_kind kind,
                                   const rf_skip_rules *rules, unsigned version) {
   const rf_frame_view *calls[RF_IDENTITY_FRAMES];
-  rf_identity_stack stack = {.count = rf_identity_calls(arena, record, kind, rules, calls)};
+  rf_identity_stack stack = {.count = calls_that_count(arena, record, kind, rules, calls)};
   bool const names_program = version > 1 && stack.count == 1 && is_main(calls[0]);
   uint64_t key = RF_FNV_START;
   for (size_t i = 0; i < stack.count; i++) {

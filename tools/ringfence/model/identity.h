@@ -54,11 +54,6 @@ rf_identity rf_identity_of(rf_bump_arena *arena, const rf_record *record, const 
  * suppressions that name bugs by it. */
 rf_identity rf_identity_of_version_1(rf_bump_arena *arena, const rf_record *record, const rf_skip_rules *rules);
 
-/* The calls of a stack that count, innermost first, at most RF_IDENTITY_FRAMES into `out`; returns how many. If all are
- * runtime frames they count themselves. */
-size_t rf_identity_calls(rf_bump_arena *arena, const rf_record *record, rf_stack_kind kind, const rf_skip_rules *rules,
-                         const rf_frame_view *out[RF_IDENTITY_FRAMES]);
-
 /* The stacks that make the group of `record` (RF_IDENTITY_…). */
 unsigned rf_identity_parts(const rf_record *record);
 

@@ -26,7 +26,8 @@ bool rf_output_format_from_name(const char *name, rf_output_format *out) {
   return false;
 }
 
-bool rf_output_format_from_path(const char *path, rf_output_format *out) {
+/* By the suffix of a file. */
+static bool format_from_path(const char *path, rf_output_format *out) {
   static const struct {
     const char *end;
     rf_output_format format;
@@ -48,7 +49,7 @@ bool rf_output_format_from_path(const char *path, rf_output_format *out) {
 void rf_outputs_add(rf_outputs *outputs, rf_bump_arena *arena, const char *path) {
   rf_output *const output = &RF_APPENDED(arena, outputs->list, outputs->count);
   *output = (rf_output){path, RF_OUTPUT_TEXT, false, false};
-  output->settled = rf_output_format_from_path(path, &output->format);
+  output->settled = format_from_path(path, &output->format);
 }
 
 void rf_outputs_add_as(rf_outputs *outputs, rf_bump_arena *arena, const char *path, rf_output_format format) {

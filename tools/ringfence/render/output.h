@@ -20,10 +20,6 @@ typedef enum rf_output_format {
 /* True, and *out set, where `name` is one of text, json, sarif, junit, html, github, pprof. */
 bool rf_output_format_from_name(const char *name, rf_output_format *out);
 
-/* The same by the suffix of a file: .txt .log, .json .jsonl, .sarif .sarif.json, .xml, .html .htm,
- * .pb.gz. */
-bool rf_output_format_from_path(const char *path, rf_output_format *out);
-
 /* Files to write, each with its format. */
 typedef struct rf_output {
   const char *path;

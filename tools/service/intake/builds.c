@@ -8,7 +8,8 @@ static int64_t find(rf_store *store, const char *name) {
   return rf_store_number(store, 0, "SELECT id FROM build WHERE name = ?", "t", name);
 }
 
-const char *rf_build_name(const char *version, const char *revision, const char *build_id) {
+/* A build's name: its commit, else its version, else its build-id. */
+static const char *name_of(const char *version, const char *revision, const char *build_id) {
   const char *const name = revision[0] != '\0' ? revision : version[0] != '\0' ? version : build_id;
   return name[0] == '\0' ? "(unknown)" : name;
 }
@@ -39,7 +40,7 @@ static int64_t insert(rf_store *store, const char *version, const char *revision
   rf_store_run(store,
                "INSERT INTO build(name, version, revision, build_id, ordered_at, given, first_seen, last_seen)"
                " VALUES(?1,?2,?3,?4,?5,?6,?7,?7)",
-               "ttttiii", rf_build_name(version, revision, build_id), version, revision, build_id, time, (int64_t)given,
+               "ttttiii", name_of(version, revision, build_id), version, revision, build_id, time, (int64_t)given,
                given ? rf_store_now() : time);
   int64_t const id = sqlite3_last_insert_rowid(store->db);
   tie_fixes(store, id, version, revision, build_id);
@@ -47,7 +48,7 @@ static int64_t insert(rf_store *store, const char *version, const char *revision
 }
 
 int64_t rf_build_of(rf_store *store, const char *version, const char *revision, const char *build_id, int64_t time) {
-  int64_t const id = find(store, rf_build_name(version, revision, build_id));
+  int64_t const id = find(store, name_of(version, revision, build_id));
   if (id == 0 && !store->failed) {
     return insert(store, version, revision, build_id, time, false);
   }
@@ -56,7 +57,7 @@ int64_t rf_build_of(rf_store *store, const char *version, const char *revision, 
 }
 
 int64_t rf_build_given(rf_store *store, const char *version, const char *revision, int64_t time) {
-  int64_t const id = find(store, rf_build_name(version, revision, ""));
+  int64_t const id = find(store, name_of(version, revision, ""));
   if (id == 0) {
     return insert(store, version, revision, "", time, true);
   }

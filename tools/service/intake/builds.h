@@ -8,9 +8,6 @@
 extern "C" {
 #endif
 
-/* A build's name: its commit, else its version, else its build-id. */
-const char *rf_build_name(const char *version, const char *revision, const char *build_id);
-
 /* The build of an event: one for each revision, else for each version, else for each build-id. Made where it is new,
  * with its first sight as a guess of its place in the order; fixes that wait for it, by any of its names, are tied to
  * it. Within a transaction. */

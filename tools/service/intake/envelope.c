@@ -51,7 +51,7 @@ int64_t rf_time_read(const char *text) {
 }
 
 /* ".../bazel-out/k8-fastbuild/bin/a/b_test.runfiles/workspace/a/b_test" and ".../bin/a/b_test" are "a/b_test". */
-const char *rf_program_name(rf_bump_arena *arena, const char *path) {
+static const char *program_name(rf_bump_arena *arena, const char *path) {
   const char *const runfiles = strstr(path, ".runfiles/");
   if (runfiles != NULL) {
     const char *const workspace = strchr(runfiles + strlen(".runfiles/"), '/');
@@ -97,7 +97,7 @@ static void read_process(rf_bump_arena *arena, const rf_json *root, rf_envelope 
   const rf_json *const build = rf_json_member(root, "build");
   const rf_json *const labels = rf_json_member(root, "labels");
   e->host = not_empty(rf_json_text(root, "host", ""), "(unknown)");
-  e->program = rf_program_name(arena, rf_json_text(root, "program", ""));
+  e->program = program_name(arena, rf_json_text(root, "program", ""));
   e->pid = bounded(rf_json_unsigned(root, "pid", 0), 0);
   e->mode = not_empty(rf_json_text(root, "mode", ""), "(unknown)");
   e->environment = not_empty(rf_json_text(root, "environment", ""), "development");

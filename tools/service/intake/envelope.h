@@ -66,9 +66,6 @@ enum { RF_LABELS_MOST = 8 };
  * Returns their number. */
 size_t rf_envelope_labels(rf_bump_arena *arena, const rf_json *labels, const char *out[RF_LABELS_MOST]);
 
-/* The program without what differs from one run of a build to the next: the folders of Bazel's sandbox and runfiles. */
-const char *rf_program_name(rf_bump_arena *arena, const char *path);
-
 /* Milliseconds since 1970 of "2026-11-20T22:00:00.123456Z"; -1 where `text` is no such time. */
 int64_t rf_time_read(const char *text);
 

@@ -100,7 +100,7 @@ static void key_again(rf_store *store, int64_t id, rf_event_keys keys, const rf_
   }
 }
 
-void rf_rekey(rf_store *store, rf_bump_arena *arena, int64_t finding) {
+static void rekey(rf_store *store, rf_bump_arena *arena, int64_t finding) {
   event const e = read_richest(store, arena, finding);
   if (e.record == NULL) {
     return;
@@ -123,7 +123,7 @@ void rf_rekey_all(rf_store *store, rf_bump_arena *arena, sqlite3_stmt *rows) {
   }
   for (size_t i = 0; i < count; i++) {
     rf_bump_arena_mark const mark = rf_bump_arena_mark_of(arena);
-    rf_rekey(store, arena, list[i]);
+    rekey(store, arena, list[i]);
     rf_bump_arena_reset(arena, mark);
   }
 }

@@ -10,12 +10,10 @@
 extern "C" {
 #endif
 
-/* Makes words and keys of a finding anew from its richest event and the names that the store has; notes the build-ids
- * of its frames without lines. A finding that turns out to be another one becomes part of it; its old keys and its
- * number go on to work. Within an open transaction. */
-void rf_rekey(rf_store *store, rf_bump_arena *arena, int64_t finding);
-
-/* The same for each finding whose number `rows`, which ends with it, has in its first column. */
+/* Makes words and keys of findings anew from their richest events and the names that the store has; notes the build-ids
+ * of their frames without lines. A finding that turns out to be another one becomes part of it; its old keys and its
+ * number go on to work. Within an open transaction. The findings are those whose numbers `rows`, which ends with it,
+ * has in its first column. */
 void rf_rekey_all(rf_store *store, rf_bump_arena *arena, sqlite3_stmt *rows);
 
 /* The same for findings whose keys are of an older version of the identity, in a transaction of its own. Processes

@@ -157,7 +157,7 @@ static int64_t piece_of(rf_store *store, rf_bump_arena *arena, int64_t finding, 
       "iiiiiittttiiiii", id, key, e->keys.algorithm, e->keys.access, e->keys.allocation, e->keys.release, f.bug,
       f.level, f.title, f.place, e->at.time, e->at.build, e->id, e->at.richness, finding);
   rf_store_run(store, "INSERT INTO key(key, finding) VALUES(?, ?)", "ii", key, id);
-  /* Its names may be missing as those of the whole are; rf_rekey tells which. */
+  /* Its names may be missing as those of the whole are; rf_rekey_all tells which. */
   rf_store_run(
       store,
       "INSERT OR IGNORE INTO nameless(build_id, finding, module) SELECT build_id, ?2, module FROM nameless WHERE"

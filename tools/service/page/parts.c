@@ -115,7 +115,7 @@ void rf_page_time(const rf_page *p, const char *time) {
             rf_page_ago(p, time));
 }
 
-const char *rf_page_build_text(const rf_page *p, const char *version, const char *name) {
+static const char *build_text(const rf_page *p, const char *version, const char *name) {
   size_t const length = strlen(name);
   bool const cut = length > BUILD_ID_WHOLE && strspn(name, "0123456789abcdef") == length;
   bool const twice = strcmp(version, name) == 0;
@@ -124,7 +124,7 @@ const char *rf_page_build_text(const rf_page *p, const char *version, const char
 }
 
 const char *rf_page_build(const rf_page *p, const rf_json *object) {
-  return rf_page_build_text(p, rf_json_text(object, "version", ""), rf_json_text(object, "build", ""));
+  return build_text(p, rf_json_text(object, "version", ""), rf_json_text(object, "build", ""));
 }
 
 const char *rf_page_encoded(const rf_page *p, const char *text) {
@@ -155,7 +155,7 @@ const char *rf_page_place(const rf_page *p, const rf_json *finding) {
 void rf_page_build_link(const rf_page *p, const rf_json *build) {
   const char *const name = rf_json_text(build, "name", "");
   rf_markup(p->sink, "<a href=\"/?state=all&amp;build=%s\" title=\"%s\">%s</a>", rf_page_encoded(p, name), name,
-            rf_page_build_text(p, rf_json_text(build, "version", ""), name));
+            build_text(p, rf_json_text(build, "version", ""), name));
 }
 
 void rf_page_state(const rf_page *p, const rf_json *finding) {

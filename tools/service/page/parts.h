@@ -38,7 +38,6 @@ const char *rf_page_encoded(const rf_page *p, const char *text);
 
 /* The build of a process, an event or a row: its version and its name, of which long ids are cut. */
 const char *rf_page_build(const rf_page *p, const rf_json *object);
-const char *rf_page_build_text(const rf_page *p, const char *version, const char *name);
 
 /* The member "place" of a finding: "parse src/app.c:12". A file in the folder of sources is named from there. */
 const char *rf_page_place(const rf_page *p, const rf_json *finding);
