@@ -151,7 +151,9 @@ TEST_F(InterceptExit, ThatFrameIsKnownByItsSection) {
   EXPECT_EQ(world.calls[0], "start 2 fini");
   EXPECT_EQ(rf_process.entry_start, reinterpret_cast<uintptr_t>(__start_rf_entry));
   EXPECT_EQ(rf_process.entry_end, reinterpret_cast<uintptr_t>(__stop_rf_entry));
-  EXPECT_TRUE(rf_process_is_entry(reinterpret_cast<uintptr_t>(world.main) + 1));
+  uintptr_t frames[] = {1, reinterpret_cast<uintptr_t>(world.main) + 1, 2};
+  EXPECT_EQ(rf_process_without_entry(frames, 3), 2U);
+  EXPECT_EQ(frames[1], 2U);
 }
 
 TEST_F(InterceptExit, ExitTellsWhereTheStackEndedAndGoesOn) {
