@@ -195,7 +195,7 @@ TEST(DropinDeadStacks, StacksOfRunningThreadsBeginAboveTheirClosedPage) {
     auto const callers = reinterpret_cast<uintptr_t>(&own_storage);
     EXPECT_EQ(rf_stack_start(callers, callers), 0U); // the first thread's is of the kernel's making
     Thread thread(false);
-    uintptr_t const own = thread.descriptor() - (reinterpret_cast<uintptr_t>(pthread_self()) - callers);
+    uintptr_t const own = thread.descriptor() - (static_cast<uintptr_t>(pthread_self()) - callers);
     EXPECT_EQ(rf_stack_start(own, callers), thread.bottom());
     EXPECT_EQ(rf_stack_start(own + 8, callers), 0U);
     EXPECT_EQ(rf_stack_start(8, callers), 0U);
