@@ -1,6 +1,7 @@
 // The memory of large blocks of the drop-in's heap (checkers/dropin/heap/large.c) at its edges: when it serves again,
 // goes back to the system, grows and shrinks.
 #include "tests/checkers/recorder.h"
+#include "tests/dropin/address_space.h"
 #include "tests/dropin/heap_alone.h"
 
 #include <sys/mman.h>
@@ -112,6 +113,7 @@ TEST(DropinLargeMemory, OfWhichTheSystemHasNoneLeavesItsDescriptionToTheNext) {
   heap_alone([] {
     rf_cache *const cache = rf_cache_take(0);
     ASSERT_EQ(rf_heaps[0].meta.recycled[RF_CLASSES], nullptr);
+    leave_space(64 * kMiB); // 32 bits have room for half of all addresses
     EXPECT_EQ(make(cache, RF_SIZE_LIMIT - kMiB).p, nullptr);
     EXPECT_NE(rf_heaps[0].meta.recycled[RF_CLASSES], nullptr);
   });
