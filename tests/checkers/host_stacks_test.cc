@@ -140,7 +140,7 @@ Bounds stack_at(uintptr_t frame) {
   return b;
 }
 
-// What is kept of a thread's stacks stays.
+// Bounds that are kept of a thread's stacks stay.
 void alone(const std::function<void()> &test) {
   pid_t const child = fork();
   if (child == 0) {

@@ -155,7 +155,7 @@ void __wrap_rf_stack_rules_forget() {
   world.calls.emplace_back("forget");
 }
 
-// What lies behind a record is another one's.
+// The bytes behind a record are another one's.
 void *__wrap_rf_record_alloc(size_t size) {
   static char memory[100000];
   static size_t used;

@@ -1,6 +1,6 @@
-// What the first allocation needs (checkers/dropin/runtime/init.c): how the heap is configured in each mode, how much
-// memory stacks may take, how many cores there are, and that all of it is made once. All that it calls is this test's
-// own.
+// Preparations for the first allocation (checkers/dropin/runtime/init.c): how the heap is configured in each mode, how
+// much memory stacks may take, how many cores there are, and that all of it is made once. All functions that they call
+// are this test's own.
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/checked/mode_options.h"

@@ -1,5 +1,5 @@
-// What threads of the drop-in's heap may meet at each moment: a block that two free, an end of a stop, a job that
-// comes, a wait, a fork, and a cache for which there is no memory.
+// Threads of the drop-in's heap meet at each moment: at a block that two free, the end of a stop, a job that comes, a
+// wait, a fork, and a cache for which there is no memory.
 #include "tests/checkers/recorder.h"
 #include "tests/checkers/two_at_once.h"
 #include "tests/dropin/address_space.h"
