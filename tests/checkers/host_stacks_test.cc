@@ -140,7 +140,7 @@ Bounds stack_at(uintptr_t frame) {
   return b;
 }
 
-// Bounds that are kept of a thread's stacks stay.
+// In a child, so that the bounds that this thread knows of its stacks stay as they are.
 void alone(const std::function<void()> &test) {
   pid_t const child = fork();
   if (child == 0) {

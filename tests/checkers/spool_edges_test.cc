@@ -142,7 +142,7 @@ TEST_F(SpoolEdges, AWriteThatIsInterruptedIsTriedAgain) {
   EXPECT_EQ(interrupted, 0U);
 }
 
-// Of all places, the one that took most.
+// The place that took most counts.
 TEST_F(SpoolEdges, WhatArrivedIsTheLongestPart) {
   std::string const other = folder_ + "/other";
   ASSERT_LT(other.size(), RF_SPOOL_PATH);

@@ -164,7 +164,7 @@ struct Module {
   uintptr_t end; // behind its last byte
 };
 
-// Of the test's own module, where its last part ends.
+// Finds the end of the last part of the test's own module.
 int find_end(dl_phdr_info *info, size_t, void *context) {
   auto *const module = static_cast<Module *>(context);
   bool mine = false;

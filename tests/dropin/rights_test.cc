@@ -97,7 +97,7 @@ TEST(DropinRights, OfALargeBlockAreBackAsAWhole) {
   });
 }
 
-// Of the guard bytes on either side one page without rights is enough.
+// One page without rights is enough, on either side.
 TEST(DropinRights, AllowNoLookWhereEitherGuardCannotBeRead) {
   constexpr uintptr_t kPage = 4096;
   heap_alone([] {

@@ -133,7 +133,7 @@ TEST(ShortWay, ARequestThatItLeavesToTheLongerOneWasNotCounted) {
 
 std::vector<std::pair<uintptr_t, bool>> added;
 
-// Of stacks that nobody met so far, whoever looks after them is told which are of frees.
+// The depot's owner is told of each new stack, and whether it is of a free.
 TEST(ShortWay, NewStacksAreToldAsThoseOfAllocationsOrFrees) {
   with_open_way([](const rf_cache *) {
     std::vector<max_align_t> memory(4096);

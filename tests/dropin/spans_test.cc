@@ -85,7 +85,7 @@ void make_freed(const rf_slot_place &place) {
   memset(v.payload + v.size, RF_PATTERN_REDZONE, static_cast<size_t>(v.end - v.payload) - v.size);
 }
 
-// Of two spans without a block one goes: what was written into its blocks after their free is told before.
+// One of two spans without a block goes. Writes into its blocks after their free are told before.
 TEST(DropinSlots, OfASpanThatGoesAreLookedAt) {
   heap_alone([] {
     constexpr unsigned kClass = RF_CLASSES - 1;

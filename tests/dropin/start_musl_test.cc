@@ -74,7 +74,7 @@ long __wrap_syscall(long number, ...) {
 namespace ringfence_test {
 namespace {
 
-// What a process calls, and its status.
+// The calls of a process, and its status.
 std::string calls_of(const std::function<void()> &act, int *code) {
   int ends[2];
   char text[1000];

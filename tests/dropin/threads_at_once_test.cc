@@ -204,7 +204,7 @@ TEST(ThreadsAtOnce, WhatTwoReallocsCountIsTheSizeThatTheBlockHasThen) {
 
 // ---- Stops ----
 
-// Who has the lock is alone from then on: the one before writes nothing any more.
+// A thread that has the lock is alone from then on: the one before writes nothing any more.
 TEST(ThreadsAtOnce, TheNextThatStopsAllIsNotLetGoByTheOneBefore) {
   with_threads([] {
     Other other;
@@ -293,7 +293,7 @@ bool sleeps(uint32_t id) {
   return state == "S";
 }
 
-// Who stops all would else wait for it.
+// A thread that stops all would else wait for it.
 TEST(ThreadsAtOnce, WhoWaitsForAStopIsOutside) {
   with_threads([] {
     Other other;
