@@ -1,4 +1,4 @@
-/* Declarations of musl's part of the drop-in's headers, for checkers/dropin/process/start_musl.c over another C library.
+/* Declarations of musl's part of the headers, for checkers/dropin/process/start_musl.c over another C library.
  * Comes before the source. */
 #ifndef RINGFENCE_TESTS_DROPIN_START_MUSL_H
 #define RINGFENCE_TESTS_DROPIN_START_MUSL_H
