@@ -49,12 +49,7 @@ void rf_malloc_choose_way(void) {
 
 /* Up to RF_FAST_MOST bytes, counted, inside the cache, which it leaves. */
 PART void *alloc_shortly(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin) {
-  uint32_t const stack = rf_fast_keep(origin->caller, origin->frame, 0);
-  void *p = rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, stack, false);
-  if (RF_UNLIKELY(p == NULL)) {
-    p = rf_cache_malloc_slowly(cache, size, family, origin, stack);
-  }
-  return rf_short_exit(cache, p);
+  return rf_short_alloc_any(cache, size, family, origin);
 }
 
 /* The same, zeroed. */

@@ -15,10 +15,8 @@ RF_RARE void *rf_short_alloc_slowly(rf_cache *cache, size_t size, rf_family fami
 
 RF_RARE void *rf_short_alloc_with_new_stack(rf_cache *cache, size_t size, rf_family family, uintptr_t caller,
                                             const void *frame) {
-  uint32_t const stack = rf_fast_keep(caller, frame, 0);
-  void *const p = rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, stack, false);
-  return RF_UNLIKELY(p == NULL) ? rf_short_alloc_slowly(cache, size, family, caller, frame, stack)
-                                : rf_short_exit(cache, p);
+  rf_origin const origin = {NULL, caller, frame};
+  return rf_short_alloc_any(cache, size, family, &origin);
 }
 
 RF_RARE void *rf_short_count_more(rf_cache *cache, void *p) {

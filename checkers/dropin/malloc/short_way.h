@@ -46,6 +46,16 @@ RF_INLINE void *rf_short_exit(rf_cache *cache, void *p) {
   return p;
 }
 
+/* Up to RF_FAST_MOST bytes, whether their stack is at hand or not; inside the cache, which it leaves. */
+RF_INLINE void *rf_short_alloc_any(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin) {
+  uint32_t const stack = rf_fast_keep(origin->caller, origin->frame, 0);
+  void *p = rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, stack, false);
+  if (RF_UNLIKELY(p == NULL)) {
+    p = rf_cache_malloc_slowly(cache, size, family, origin, stack);
+  }
+  return rf_short_exit(cache, p);
+}
+
 /* ---- The ways from here; `frame` is that of an exported function, and `caller` the address to which it returns.
  * With a cache: inside it, which they leave. ---- */
 
