@@ -5,6 +5,7 @@ import http.server
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -352,6 +353,33 @@ def mutants_of_a_file_get_an_answer_each():
         s.wait(lambda: "make" in s.findings()[0]["place"], 60)
 
 
+def a_file_that_comes_while_another_is_read_is_read_next():
+    """Also where that other is of the same build."""
+    with Service(start=False) as s:
+        one = Program(s.root)
+        less = os.path.join(s.root, "less")
+        run("objcopy", "-g", "--redefine-sym", "make=earlier", one.whole, less)
+        tools = os.path.join(s.root, "tools")
+        reading, go_on = os.path.join(tools, "reading"), os.path.join(tools, "go_on")
+        os.mkdir(tools)
+        for name in ("addr2line", "llvm-symbolizer", "eu-addr2line"):
+            tool = shutil.which(name)
+            if tool is not None:
+                with open(os.path.join(tools, name), "w", encoding="utf-8") as file:
+                    file.write(f'#!/bin/sh\nread=$({tool} "$@")\n: >{reading}\nuntil test -e {go_on}\n'
+                               'do sleep 0.05\ndone\nprintf "%s\\n" "$read"\n')
+                os.chmod(os.path.join(tools, name), 0o755)
+        s.environment = {"PATH": tools + ":" + os.environ["PATH"]}
+        take(s, one.event("1"))
+        s.start()
+        s.command("symbols", "upload", less)
+        s.wait(lambda: os.path.exists(reading))
+        s.command("symbols", "upload", one.whole)
+        with open(go_on, "w", encoding="ascii"):
+            pass
+        s.wait(lambda: "make" in s.findings()[0]["place"])
+
+
 def the_oldest_files_are_dropped_above_a_limit():
     with Service(start=False) as s:
         one, two = Program(s.root, "one"), Program(s.root, "two", "-DB")
@@ -465,7 +493,7 @@ service.main([
     a_file_that_tells_less_replaces_none, a_stripped_build_gets_its_lines_later,
     a_stripped_build_that_brings_a_fixed_bug_back_reopens_it,
     a_merge_with_a_finding_of_the_fixed_build_reopens, a_stripped_copy_gets_its_lines_from_the_file_that_has_them,
-    an_upload_writes_to_no_file_that_is_there,
+    an_upload_writes_to_no_file_that_is_there, a_file_that_comes_while_another_is_read_is_read_next,
     what_is_no_symbols_is_refused,
     the_oldest_files_are_dropped_above_a_limit,
     an_upload_that_is_cut_short_leaves_nothing,

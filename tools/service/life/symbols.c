@@ -91,6 +91,8 @@ static rf_frames frames_of_build(rf_symbol_worker *worker, rf_store *store, rf_b
   if (!all.again) {
     rf_store_begin(store);
     rf_store_run(store, "DELETE FROM symbol WHERE build_id = ?", "t", worker->build_id);
+    /* A file that comes from now on has a row anew, and is looked at next. */
+    rf_store_run(store, "UPDATE symbol_file SET looked = 2 WHERE build_id = ?", "t", worker->build_id);
     (void)rf_store_commit(store);
   }
   (void)gather(store, arena,
@@ -251,7 +253,7 @@ static void end_build(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *
   rf_frames_note_build(store, arena, worker->build_id);
   rf_frames_renew_sites(store, worker->build_id);
   rf_better_file_done(store, worker->build_id);
-  rf_store_run(store, "UPDATE symbol_file SET looked = 1 WHERE build_id = ?", "t", worker->build_id);
+  rf_store_run(store, "UPDATE symbol_file SET looked = 1 WHERE build_id = ? AND looked = 2", "t", worker->build_id);
 }
 
 /* A server may be anybody's: what it sends must be of the build that was asked for. */
@@ -343,7 +345,7 @@ static bool next_build(rf_symbol_worker *worker, rf_store *store) {
   worker->path[0] = '\0';
   if (choose_build(worker, store, RF_SYMBOL_BUILD,
                    rf_store_select(
-                       store, "SELECT build_id FROM symbol_file WHERE looked = 0 AND kind <> 'asked' LIMIT 1", ""))) {
+                       store, "SELECT build_id FROM symbol_file WHERE looked <> 1 AND kind <> 'asked' LIMIT 1", ""))) {
     return true;
   }
   if (rf_better_file_next(store, worker->build_id, worker->path, RF_SYMBOL_TEXT)) {

@@ -48,7 +48,8 @@ static const char *const steps[] = {
 
     /* Findings that were split: the rule by which (rf_split_rule), the value whose events stay, and of each piece the
      * finding that it was made of. Files of symbols that were uploaded or fetched (fetched: also where nobody had it),
-     * and the findings whose events have frames of a build-id without lines. */
+     * and the findings whose events have frames of a build-id without lines. symbol_file.looked: 1 where its names were
+     * asked for, 2 while they are. */
     "ALTER TABLE finding ADD COLUMN split_by INTEGER NOT NULL DEFAULT 0;ALTER TABLE finding ADD COLUMN split_stay"
     " INTEGER NOT NULL DEFAULT 0;ALTER TABLE finding ADD COLUMN split_from INTEGER;CREATE INDEX finding_split ON"
     " finding(split_from) WHERE split_from IS NOT NULL;CREATE TABLE symbol_file(build_id TEXT NOT NULL, kind TEXT NOT"
