@@ -1,0 +1,138 @@
+// Whether a call that returns to an address is under way: by frame pointers, by the unwinder, and without one. The
+// unwinder's answers are the test's.
+#include "checkers/os/host.h"
+#include "checkers/os/stack_walk.h"
+
+#include <ringfence/stack.h>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+#include <vector>
+
+extern "C" {
+unsigned __wrap_rf_host_unwind(uintptr_t *frames, unsigned max);
+}
+
+namespace {
+
+std::vector<uintptr_t> unwound; // those that count, and then one that does not
+unsigned asked_for;
+
+} // namespace
+
+unsigned __wrap_rf_host_unwind(uintptr_t *frames, unsigned max) {
+  asked_for = max;
+  std::copy_n(unwound.begin(), std::min<size_t>(unwound.size(), max), frames);
+  return unwound.empty() ? 0 : std::min(max, static_cast<unsigned>(unwound.size() - 1));
+}
+
+namespace {
+
+constexpr uintptr_t kSomewhere = 0x123456;
+
+const int kNoFrame = 0;
+
+// For ~pc: the address itself is then nowhere on the stack but where a test puts it.
+bool returns_to_inverse(uintptr_t inverse, const void **frame) {
+  *frame = &kNoFrame;
+  return rf_stack_returns_to(~inverse, frame);
+}
+
+TEST(StackReturns, ToAnAddressThatTheUnwinderFinds) {
+  const void *frame;
+  unwound = {4, 5, kSomewhere, 0};
+  EXPECT_TRUE(returns_to_inverse(~kSomewhere, &frame));
+  EXPECT_EQ(frame, nullptr) << "where is not known";
+  EXPECT_TRUE(returns_to_inverse(~uintptr_t{4}, &frame));
+  EXPECT_FALSE(returns_to_inverse(~uintptr_t{6}, &frame));
+  EXPECT_EQ(frame, nullptr);
+  EXPECT_EQ(asked_for, 64U);
+}
+
+TEST(StackReturns, NotToOneBehindThoseThatTheUnwinderFinds) {
+  const void *frame;
+  unwound = {4, 5, kSomewhere};
+  EXPECT_FALSE(returns_to_inverse(~kSomewhere, &frame));
+}
+
+// The word may be from a call that has ended.
+TEST(StackReturns, NotToAWordOfTheStackWhereThereIsAnUnwinder) {
+  const void *frame;
+  volatile uintptr_t const word = kSomewhere;
+  unwound = {4, 0};
+  EXPECT_FALSE(returns_to_inverse(~word, &frame));
+}
+
+// A word of the stack, `distance` words above the frame that looks for it.
+__attribute__((noinline)) bool found_at(unsigned distance) {
+  uintptr_t words[4096];
+  auto *const all = const_cast<volatile uintptr_t *>(words);
+  for (unsigned i = 0; i < 4096; i++) {
+    all[i] = i == distance ? kSomewhere : 0;
+  }
+  const void *frame;
+  return returns_to_inverse(~kSomewhere, &frame);
+}
+
+TEST(StackReturns, ToAWordNearbyWhereThereIsNone) {
+  unwound = {};
+  EXPECT_TRUE(found_at(1));
+  EXPECT_TRUE(found_at(1900));
+  EXPECT_FALSE(found_at(2060)) << "the frames of an allocator take no more than 2048 words";
+  EXPECT_FALSE(found_at(4000));
+  const void *frame;
+  EXPECT_FALSE(returns_to_inverse(UINTPTR_MAX / 5, &frame));
+}
+
+ucontext_t outside;
+bool found_at_the_end;
+
+void at_the_end() {
+  const void *frame;
+  found_at_the_end = returns_to_inverse(UINTPTR_MAX / 7, &frame);
+}
+
+TEST(StackReturns, NoWordBehindTheStackIsLookedAt) {
+  constexpr size_t kSize = 0x4000; // less than is looked at
+  auto *const room = static_cast<char *>(mmap(nullptr, 3 * kSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  ASSERT_EQ(mprotect(room + kSize, kSize, PROT_READ | PROT_WRITE), 0);
+  unwound = {};
+  ucontext_t inside;
+  ASSERT_EQ(getcontext(&inside), 0);
+  inside.uc_stack.ss_sp = room + kSize;
+  inside.uc_stack.ss_size = kSize;
+  inside.uc_link = &outside;
+  makecontext(&inside, at_the_end, 0);
+  found_at_the_end = true;
+  (void)swapcontext(&outside, &inside);
+  EXPECT_FALSE(found_at_the_end);
+  (void)munmap(room, 3 * kSize);
+}
+
+// ---- The slow capture ----
+
+std::vector<uintptr_t> captured(uintptr_t caller, unsigned max) {
+  std::vector<uintptr_t> frames(8, 1);
+  rf_origin const origin = {nullptr, caller, nullptr};
+  frames.resize(rf_stack_capture_slow(&origin, frames.data(), max));
+  return frames;
+}
+
+TEST(StackCaptureSlow, BeginsWithTheOriginAmongWhatTheUnwinderFinds) {
+  using Frames = std::vector<uintptr_t>;
+  unwound = {4, 5, kSomewhere, 7, 8, 9};
+  EXPECT_EQ(captured(kSomewhere, 8), (Frames{kSomewhere, 7, 8}));
+  EXPECT_EQ(captured(kSomewhere, 3), (Frames{kSomewhere, 7, 8}));
+  EXPECT_EQ(captured(kSomewhere, 2), (Frames{kSomewhere, 7}));
+  EXPECT_EQ(captured(kSomewhere, 0), Frames{});
+  EXPECT_EQ(captured(4, 8), (Frames{4, 5, kSomewhere, 7, 8}));
+  EXPECT_EQ(captured(9, 8), Frames{9}) << "it is not among them";
+  EXPECT_EQ(asked_for, 80U);
+}
+
+} // namespace
