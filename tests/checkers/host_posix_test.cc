@@ -80,6 +80,14 @@ bool next_transfer(ssize_t *result) {
   return true;
 }
 
+// Memory on the stack was used for something else.
+__attribute__((noinline)) void leave_ones_below() {
+  volatile unsigned char bytes[8192];
+  for (volatile unsigned char &b : bytes) {
+    b = 0xFF;
+  }
+}
+
 void pass_time() {
   errno = EINTR;
   if (play.meanwhile) {
@@ -141,7 +149,9 @@ int __wrap_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct times
 
 int __wrap_pthread_setcancelstate(int state, int *before) {
   play.cancel_states.push_back(state);
-  return __real_pthread_setcancelstate(state, before);
+  int const result = __real_pthread_setcancelstate(state, before);
+  leave_ones_below();
+  return result;
 }
 
 unsigned long __wrap_getauxval(unsigned long type) {
@@ -438,14 +448,6 @@ TEST_F(Written, GoesOnUntilAllIsWritten) {
 
 // ---- Signals that come with a write ----
 
-// Memory that was used for something else.
-__attribute__((noinline)) void leave_ones_below() {
-  volatile unsigned char bytes[8192];
-  for (volatile unsigned char &b : bytes) {
-    b = 0xFF;
-  }
-}
-
 struct SignalCase {
   int error;   // of a write that no signal comes with
   int waiting; // a signal that was blocked before, and sent; 0: none
@@ -462,7 +464,6 @@ bool leaves_signals(const SignalCase &c, int fd) {
     (void)__real_raise(c.waiting);
   }
   play.transfers = {-c.error};
-  leave_ones_below();
   bool const written = rf_host_write(fd, "x", 1);
   (void)sigpending(&pending);
   return !written && sigismember(&pending, SIGPIPE) == (c.waiting == SIGPIPE ? 1 : 0) &&
@@ -491,7 +492,6 @@ TEST_F(Written, ASignalOfTheWriteIsTakenAndTheMaskIsAsBefore) {
                 }
                 (void)pthread_sigmask(SIG_SETMASK, &set, nullptr);
                 play.interruptions = 2;
-                leave_ones_below();
                 bool const written = rf_host_write(ends_[1], "x", 1);
                 (void)pthread_sigmask(SIG_SETMASK, nullptr, &now);
                 (void)sigpending(&set);
