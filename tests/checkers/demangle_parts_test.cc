@@ -44,9 +44,9 @@ std::string text_of(size_t number) {
 
 TEST(DemangleParts, EveryOperatorHasItsName) {
   for (const char *const code :
-       {"nw", "na", "dl", "da", "ps", "ng", "ad", "de", "co", "pl", "mi", "ml", "dv", "rm", "an", "or",
-        "eo", "aS", "pL", "mI", "mL", "dV", "rM", "aN", "oR", "eO", "ls", "rs", "lS", "rS", "eq", "ne",
-        "lt", "gt", "le", "ge", "ss", "nt", "aa", "oo", "pp", "mm", "cm", "pm", "pt", "cl", "ix", "aw"}) {
+       {"nw", "na", "dl", "da", "ps", "ng", "ad", "de", "co", "pl", "mi", "ml", "dv", "rm", "an", "or", "eo",
+        "aS", "pL", "mI", "mL", "dV", "rM", "aN", "oR", "eO", "ls", "rs", "lS", "rS", "eq", "ne", "lt", "gt",
+        "le", "ge", "ss", "nt", "aa", "oo", "pp", "mm", "cm", "pm", "pt", "cl", "ix", "qu", "aw"}) {
     expect_reference("_ZN5Class" + std::string(code) + "ERKS_");
     expect_reference("_Z" + std::string(code) + "5Class");
     expect_reference("_ZN5Class" + std::string(code) + "IiEEvT_");
@@ -311,6 +311,12 @@ TEST(DemangleLimits, OfText) {
     most = found.empty() ? most : size;
   }
   EXPECT_EQ(most, RF_DEMANGLE_TEXT - 1);
+  std::string classes = "_Z1f"; // each is written, and again with those before it
+  for (int i = 100; i < 190; i++) {
+    classes += "4c" + std::to_string(i);
+  }
+  expect_unknown(classes);
+  expect_unknown("_ZN1A" + classes.substr(2) + "E");
 }
 
 TEST(DemangleLimits, OfLengths) {

@@ -219,6 +219,23 @@ TEST(EhFrameRow, EveryRegisterHasAPlaceOfItsOwn) {
   }
 }
 
+#if defined(__x86_64__)
+
+// An expression is kept by its distance from the module's beginning, of 31 bits.
+TEST(EhFrameRow, AnExpressionMayLieAsFarAsItsPlaceCanSay) {
+  Module module;
+  module.functions[0].instructions = {0x0F, 2, 0x77, 8};
+  rf_eh_module made = module.make();
+  rf_eh_row row;
+  made.start -= static_cast<uintptr_t>(INT32_MAX) - (kInstructions + 1);
+  ASSERT_TRUE(rf_eh_frame_row(&made, module.code(), &row));
+  EXPECT_EQ(row.cfa.operand, INT32_MAX);
+  made.start--;
+  EXPECT_FALSE(rf_eh_frame_row(&made, module.code(), &row));
+}
+
+#endif
+
 TEST(EhFrameRow, InstructionsOfUnknownFormMakeNoRow) {
   const Bytes refused[] = {
       {0x0C, RF_REGISTERS, 8},                // def_cfa, of a register that is not kept

@@ -528,6 +528,17 @@ TEST_F(HostPosix, MemoryThatThereIsNotIsNull) {
   (void)munmap(p, 1);
 }
 
+// The system lets programs of few rights map nothing there.
+TEST_F(HostPosix, TheSecondPageMayBeReadable) {
+  void *const second = reinterpret_cast<void *>(4096);
+  void *const p = mmap(second, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  EXPECT_EQ(rf_host_readable(second, 1), p == second);
+  EXPECT_FALSE(rf_host_readable(reinterpret_cast<void *>(4095), 1));
+  if (p != MAP_FAILED) {
+    (void)munmap(p, 4096);
+  }
+}
+
 TEST_F(HostPosix, WhereTheKernelMayNotBeAskedNothingIsReadable) {
   EXPECT_EQ(status_of([] {
               int local = 0;

@@ -12,19 +12,26 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <vector>
 
 extern "C" {
 bool __real_rf_maps_each(bool (*visit)(const rf_map *, void *), void *context);
 bool __wrap_rf_maps_each(bool (*visit)(const rf_map *, void *), void *context);
 }
 
-static unsigned times_read; // the map of the process
+static unsigned times_read;          // the map of the process
+static std::vector<rf_map> made_map; // it, where it is not empty
 
 bool __wrap_rf_maps_each(bool (*visit)(const rf_map *, void *), void *context) {
   times_read++;
-  return __real_rf_maps_each(visit, context);
+  if (made_map.empty()) {
+    return __real_rf_maps_each(visit, context);
+  }
+  (void)std::all_of(made_map.begin(), made_map.end(), [&](const rf_map &map) { return visit(&map, context); });
+  return true;
 }
 
 namespace ringfence {
@@ -68,7 +75,9 @@ TEST_F(StackModules, OneThatOverlapsAnotherTakesItsPlace) {
     SCOPED_TRACE(testing::Message() << std::hex << other.start << "-" << other.end);
     rf_stack_rules_forget();
     made[0] = {kLow, kHigh, 0, 0};
+    made[1] = {kHigh + 0x100000, kHigh + 0x110000, 0, 0}; // one that is known before it
     uint32_t const generation = rf_stack_generation;
+    EXPECT_TRUE(keeps_rule(kHigh + 0x104006));
     EXPECT_TRUE(keeps_rule(kLow + 0x8004));
     EXPECT_TRUE(keeps_rule(kLow + 0x9005));
     EXPECT_EQ(rf_stack_generation, generation);
@@ -212,6 +221,64 @@ TEST_F(StackModules, OfOneWithHolesTheMapIsReadOnce) {
     EXPECT_EQ(rf_stack_rule_find(here), rule);
   }
   EXPECT_EQ(times_read, before + 1);
+}
+
+// A mapping begins with its first byte, and ends before the next one's.
+TEST_F(StackModules, AMappingHoldsItsFirstByteAndItsLast) {
+  struct Code {
+    uintptr_t start = 0;
+    uintptr_t end = 0;
+  } code;
+  (void)__real_rf_maps_each(
+      [](const rf_map *map, void *context) {
+        auto *const found = static_cast<Code *>(context);
+        auto const here = reinterpret_cast<uintptr_t>(&rf_stack_rule_find);
+        if (map->start <= here && here < map->end) {
+          *found = {map->start, map->end};
+        }
+        return found->end == 0;
+      },
+      &code);
+  ASSERT_NE(code.end, 0U);
+  made[0] = {code.start, code.end, 1, 0}; // its tables are not in it: the map tells
+  EXPECT_NE(rf_stack_rule_find(code.start + 1), RF_RULE_UNKNOWN);
+  rf_stack_rules_forget();
+  EXPECT_NE(rf_stack_rule_find(code.end), RF_RULE_UNKNOWN);
+}
+
+// Two mappings are of one file if 256 bytes of their names are the same.
+TEST_F(StackModules, AFileBeginsWhereItsNameDoes) {
+  auto const page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  auto *const pages =
+      static_cast<char *>(mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  ASSERT_NE(static_cast<void *>(pages), MAP_FAILED);
+  struct {
+    ElfW(Ehdr) header;
+    ElfW(Phdr) segment;
+  } image = {};
+  std::memcpy(image.header.e_ident, ELFMAG, SELFMAG);
+  image.header.e_phoff = offsetof(decltype(image), segment);
+  image.header.e_phentsize = sizeof image.segment;
+  image.header.e_phnum = 1;
+  image.segment.p_type = PT_LOAD;
+  image.segment.p_filesz = image.segment.p_memsz = 2 * page;
+  std::memcpy(pages, &image, sizeof image);
+  auto const start = reinterpret_cast<uintptr_t>(pages);
+  made[0] = {start, start + 2 * page, 1, 0};
+  for (size_t const same : {0U, 10U, 254U, 255U, 256U, 300U}) { // bytes of the names
+    std::string const one = std::string(same, 'n') + "a";
+    std::string const two = std::string(same, 'n') + "b";
+    made_map = {{start, start + page, 0, true, false, true, false, one.c_str(), one.size()},
+                {start + page, start + 2 * page, page, true, false, true, false, two.c_str(), two.size()}};
+    rf_stack_rules_forget();
+    bool found = false;
+    for (unsigned i = 0; i < 4098 && !found; i++) { // a page of no module is believed to be that for a time
+      found = rf_stack_rule_find(start + page + 0x104) == RF_RULE_POINTERS;
+    }
+    EXPECT_EQ(found, same >= 256) << same;
+  }
+  made_map.clear();
+  (void)munmap(pages, 2 * page);
 }
 
 } // namespace

@@ -114,6 +114,46 @@ TEST(StackReturns, NoWordBehindTheStackIsLookedAt) {
   (void)munmap(room, 3 * kSize);
 }
 
+// ---- By frame pointers ----
+
+// Built with frame pointers, whatever the rest of the program is.
+#if defined(__clang__)
+#define KEEPS_FRAME __attribute__((noinline))
+#else
+#define KEEPS_FRAME __attribute__((noinline, optimize("no-omit-frame-pointer")))
+#endif
+
+struct Outer {
+  uintptr_t pc;
+  const void *frame;
+  const void *found;
+  bool is_found;
+};
+
+KEEPS_FRAME void look_from_below(Outer *outer, unsigned levels) {
+  if (levels != 0) {
+    look_from_below(outer, levels - 1);
+  } else {
+    outer->is_found = rf_stack_returns_to(outer->pc, &outer->found);
+  }
+  __asm__ volatile("" : : "r"(outer) : "memory"); // no tail call
+}
+
+KEEPS_FRAME Outer look(unsigned levels) {
+  Outer outer = {reinterpret_cast<uintptr_t>(__builtin_return_address(0)), __builtin_frame_address(0), nullptr, false};
+  look_from_below(&outer, levels);
+  return outer;
+}
+
+TEST(StackReturns, ToACallOfWhichTheFrameIsTold) {
+  unwound = {};
+  for (unsigned levels = 0; levels < 5; levels++) {
+    Outer const outer = look(levels);
+    EXPECT_TRUE(outer.is_found) << levels;
+    EXPECT_EQ(outer.found, outer.frame) << levels;
+  }
+}
+
 // ---- The slow capture ----
 
 std::vector<uintptr_t> captured(uintptr_t caller, unsigned max) {

@@ -141,6 +141,105 @@ TEST_F(StackRuleKinds, AreThoseOfTheCallBeforeTheReturnAddress) {
   EXPECT_EQ(rf_stack_rule_find(64), RF_RULE_UNKNOWN);
 }
 
+// ---- A step by the tables themselves ----
+
+class TableSteps : public StackRuleKinds {
+protected:
+  TableSteps() {
+    module.functions[0].instructions = {0x0E, 4 * kWord, 0x80 | kBp, 2};
+    show();
+    for (size_t i = 0; i < 32; i++) {
+      stack[i] = 0x5000 + i;
+    }
+    frame.registers.values[kPc] = module.code() + 1;
+    frame.registers.values[kSp] = at(4);
+    frame.registers.values[kBp] = 0x777;
+    frame.registers.known = 1U << kPc | 1U << kSp | 1U << kBp;
+    frame.registers.low = at(4);
+    frame.registers.high = at(20);
+    frame.returned = true;
+  }
+
+  uintptr_t at(size_t i) const { return reinterpret_cast<uintptr_t>(stack + i); }
+
+  uintptr_t stack[32] = {};
+  rf_rules_frame frame = {};
+};
+
+TEST_F(TableSteps, LeadToTheCallersFrame) {
+  ASSERT_EQ(rf_stack_rules_step(&frame), RF_UNWIND_STEPPED);
+  EXPECT_EQ(frame.registers.values[kSp], at(8));
+  EXPECT_EQ(frame.registers.values[kPc], 0x5007U);
+  EXPECT_EQ(frame.registers.values[kBp], 0x5006U);
+  EXPECT_EQ(frame.registers.low, at(8)) << "what is below is none of the caller's";
+  EXPECT_EQ(frame.registers.high, at(20));
+  EXPECT_TRUE(frame.returned);
+}
+
+TEST_F(TableSteps, LeadNowhereElse) {
+  rf_rules_frame const before = frame;
+  auto const fails = [&] {
+    rf_rules_frame const asked = frame;
+    bool const failed = rf_stack_rules_step(&frame) == RF_UNWIND_FAILED;
+    EXPECT_EQ(std::memcmp(&asked, &frame, sizeof frame), 0) << "it is as before";
+    frame = before;
+    return failed;
+  };
+  stack[7] = 4095;
+  EXPECT_TRUE(fails()) << "no code is there";
+  stack[7] = 4096;
+  EXPECT_EQ(rf_stack_rules_step(&frame), RF_UNWIND_STEPPED);
+  frame = before;
+  frame.registers.high = at(8);
+  EXPECT_EQ(rf_stack_rules_step(&frame), RF_UNWIND_STEPPED) << "the last frame";
+  frame = before;
+  frame.registers.high = at(8) - 1;
+  EXPECT_TRUE(fails()) << "it ends behind the stack";
+  frame.registers.values[kPc] = 64;
+  EXPECT_TRUE(fails()) << "of no module";
+  frame.registers.values[kPc] = module.code();
+  EXPECT_TRUE(fails()) << "of no function";
+  frame.returned = false;
+  frame.registers.values[kPc] = module.code();
+  EXPECT_EQ(rf_stack_rules_step(&frame), RF_UNWIND_STEPPED) << "a signal came at its first instruction";
+  EXPECT_TRUE(frame.returned);
+  frame = before;
+  module.functions[0].instructions = {0x0E, 0, 0x11, kPc, 0}; // the stack pointer stays
+  show();
+  EXPECT_TRUE(fails());
+  module.functions[0].instructions = {0x0E, 4 * kWord, 0x14, kSp, 0x10}; // it goes down
+  show();
+  EXPECT_TRUE(fails());
+  module.functions[0].instructions = {0x0E, 4 * kWord, 0x15, kSp, 0x7F}; // a word further up
+  show();
+  EXPECT_EQ(rf_stack_rules_step(&frame), RF_UNWIND_STEPPED);
+  EXPECT_EQ(frame.registers.values[kSp], at(9));
+  frame = before;
+  module.cie.data_align = {0x7F};
+  module.cie.instructions = {0x0C, kSp, 4 * kWord, 0x80 | kPc, kWord};
+  module.functions[0].instructions = {0x15, kSp, 0x7F}; // a byte
+  show();
+  EXPECT_TRUE(fails()) << "misaligned";
+  module.functions[0].instructions = {0x07, kPc};
+  show();
+  EXPECT_EQ(rf_stack_rules_step(&frame), RF_UNWIND_END);
+}
+
+// A signal may have come on another stack: the bounds are then those of the one that it interrupted, and what lies in
+// its red zone may be read.
+TEST_F(TableSteps, OfASignalLeadToTheStackThatItInterrupted) {
+  module.cie.letters = "zRS";
+  auto const other = reinterpret_cast<uintptr_t>(__builtin_frame_address(0)) & ~uintptr_t{15};
+  stack[8] = other;
+  module.functions[0].instructions = {0x80 | kSp, 0x00, 0x0E, 4 * kWord};
+  show();
+  ASSERT_EQ(rf_stack_rules_step(&frame), RF_UNWIND_STEPPED);
+  EXPECT_FALSE(frame.returned);
+  EXPECT_EQ(frame.registers.values[kSp], other);
+  EXPECT_EQ(frame.registers.low, other - (kWord == 8 ? 128 : 0));
+  EXPECT_GT(frame.registers.high, other);
+}
+
 // ---- Tables that change ----
 
 class ChangedTables : public StackRuleKinds {

@@ -317,6 +317,48 @@ TEST_F(StackRules, AnOriginIsLookedForAmongTheCheckersFramesAlone) {
   }
 }
 
+// ---- Frames that are found by a register that a walk does not know ----
+
+#if defined(__x86_64__)
+
+extern "C" void rf_test_framed_by_rbx(const stack_step *steps);
+
+// As compilers write functions with more than one kind of room on the stack: its frame is found by rbx.
+__asm__(".text\n"
+        ".p2align 4\n"
+        ".type rf_test_framed_by_rbx, @function\n"
+        "rf_test_framed_by_rbx:\n"
+        "  .cfi_startproc\n"
+        "  pushq %rbx\n"
+        "  .cfi_def_cfa_offset 16\n"
+        "  .cfi_offset %rbx, -16\n"
+        "  movq %rsp, %rbx\n"
+        "  .cfi_def_cfa_register %rbx\n"
+        "  subq $256, %rsp\n"
+        "  andq $-64, %rsp\n"
+        "  addq $16, %rdi\n"
+        "  callq *(%rdi)\n"
+        "  movq %rbx, %rsp\n"
+        "  .cfi_def_cfa_register %rsp\n"
+        "  popq %rbx\n"
+        "  .cfi_def_cfa_offset 8\n"
+        "  retq\n"
+        "  .cfi_endproc\n"
+        ".size rf_test_framed_by_rbx, . - rf_test_framed_by_rbx\n");
+
+TEST_F(StackRules, HoldBehindAFrameThatIsFoundByAnotherRegister) {
+  static_assert(sizeof(stack_step) == 16 && offsetof(stack_step, run) == 0, "as the code above has it");
+  for (const stack_subject *const way : kWays) {
+    stack_step const steps[] = {
+        {way[1].run, 100}, {rf_test_framed_by_rbx, 0}, {way[0].run, 300}, {compare_and_jump, 0}};
+    start(steps);
+    ASSERT_GT(found.expected.count, 5U);
+    EXPECT_TRUE(all_equal()) << difference();
+  }
+}
+
+#endif
+
 // ---- Stacks of coroutines ----
 
 ucontext_t outside;

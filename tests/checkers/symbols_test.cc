@@ -4,12 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>
+#include <pthread.h>
 #include <string>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -206,8 +208,17 @@ TEST(Symbols, WhatWasNotMappedIsNotUnmapped) {
   std::string const path = folder + "/symbols_unmapped";
   Sections().add(SHT_SYMTAB, ".symtab", "").write(path);
   unsigned const before = unmapped;
+  errno = 77;
   EXPECT_TRUE(rf_symbols_present(path.c_str()));
   EXPECT_EQ(unmapped, before + 1);
+  char name[8];
+  EXPECT_FALSE(rf_symbols_function(path.c_str(), 1, name, sizeof name));
+  EXPECT_EQ(unmapped, before + 2);
+  EXPECT_FALSE(rf_symbols_function("/nowhere/at/all", 1, name, sizeof name));
+  EXPECT_EQ(errno, 77);
+  int state = -1;
+  (void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
+  EXPECT_EQ(state, PTHREAD_CANCEL_ENABLE);
   std::remove(path.c_str());
 }
 
@@ -309,6 +320,13 @@ TEST_F(SystemSymbols, AreThoseOfTheBuildIdWhicheverNoteHasIt) {
   EXPECT_FALSE(present_with(note(owner_, 1, id_)));
   Sections().add(SHT_SYMTAB, ".symtab", "").write(system_folder + "/.build-id/ab/cdef00.debug");
   EXPECT_FALSE(present_with(id.substr(0, id.size() - 1))) << "cut: a zero that follows is no part of it";
+  for (size_t size = 0; size <= id.size(); size++) { // what follows the section is none of its
+    Sections s;
+    s.add(SHT_NOTE, ".note", id);
+    s.headers.back().sh_size = size;
+    s.write(program_);
+    EXPECT_EQ(rf_symbols_present(program_.c_str()), size == id.size()) << size;
+  }
 }
 
 TEST_F(SystemSymbols, MayLieInTheSystemsFolderAsTheProgramDoesInItsOwn) {
