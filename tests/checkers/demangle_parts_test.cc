@@ -314,9 +314,10 @@ TEST(DemangleLimits, OfText) {
   std::string classes = "_Z1f"; // each is written, and again with those before it
   for (int i = 100; i < 190; i++) {
     classes += "4c" + std::to_string(i);
+    std::string const found = name_of(classes);
+    EXPECT_TRUE(found.empty() || found == reference(classes)) << found;
   }
   expect_unknown(classes);
-  expect_unknown("_ZN1A" + classes.substr(2) + "E");
 }
 
 TEST(DemangleLimits, OfLengths) {
