@@ -108,6 +108,12 @@ const std::string kOwner("GNU\0", 4);
 const std::string kId("\x01\x23\x45\x67\x89\xAB\xCD\xEF\xFE\x10", 10);
 const char *const kIdText = "0123456789abcdeffe10";
 
+#if defined(RF_CAN_ANSWER)
+constexpr int kWays = 3;
+#else
+constexpr int kWays = 2;
+#endif
+
 class ModulesMade : public testing::Test {
 protected:
   ModulesMade() {
@@ -129,7 +135,9 @@ protected:
   }
   ~ModulesMade() override {
     started_with.clear();
+#if defined(RF_CAN_ANSWER)
     made[0] = {};
+#endif
     (void)munmap(image, 8 * page);
   }
 
@@ -159,7 +167,9 @@ protected:
     rf_modules_load(&modules, traces, 1);
   }
 
-  std::string path(unsigned i = 0) const { return modules.text + modules.modules[i].path; }
+  std::string path(unsigned i = 0) const {
+    return modules.text + modules.modules[i].path;
+  }
 
   std::string program_id() const {
     char text[2 * RF_BUILD_ID_BYTES + 1];
@@ -168,8 +178,9 @@ protected:
     return text;
   }
 
-  using MadeModule = ringfence::MadeModule;
+#if defined(RF_CAN_ANSWER)
   ringfence::MadeModule *const made = ringfence::made;
+#endif
   size_t page;
   uintptr_t start;
   Image *image;
@@ -350,6 +361,31 @@ TEST_F(ModulesMade, OneQuestionTellsOfAllFramesInAMapping) {
   EXPECT_EQ(modules.modules[0].bias, start - 0x40000);
   load({start});
   EXPECT_EQ(modules.count, 0U) << "the call before it is elsewhere";
+}
+
+TEST_F(ModulesMade, WhatStandsBehindATraceIsNoFrame) {
+  mappings = {mapping(0, 4, 0)};
+#if defined(RF_CAN_ANSWER)
+  made[0] = {start, start + 4 * page, 0, 0};
+  char name[] = "/lib/linked.so";
+  ringfence::map_of_made.l_name = name;
+#endif
+  rf_module const gone = unloaded(0x70000, 0x71000, 0, "");
+  rf_modules_remember(&gone, "/gone");
+  rf_trace trace = {};
+  trace.frames[0] = 64;
+  trace.frames[1] = start + 8;
+  trace.frames[2] = 0x70010;
+  const rf_trace *const traces[] = {&trace, &trace};
+  for (unsigned depth = 1; depth <= 3; depth++) {
+    trace.depth = depth;
+    for (int i = 0; i < kWays; i++) { // by questions, by the text, by the linker
+      answers_questions = i == 0;
+      has_text = i != 2;
+      rf_modules_load(&modules, traces, 2);
+      EXPECT_EQ(modules.count, depth - 1) << i;
+    }
+  }
 }
 
 TEST_F(ModulesMade, OfALaterMappingAreThoseOfTheFilesFirstPage) {

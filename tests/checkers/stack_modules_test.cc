@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <string>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -222,6 +223,22 @@ TEST_F(StackModules, OfOneWithHolesTheMapIsReadOnce) {
   }
   EXPECT_EQ(times_read, before + 1);
 }
+
+#if defined(__x86_64__)
+
+// A place in the table has room for 47 bits of an address; the kernel's have more.
+TEST_F(StackModules, ARuleOfALongerAddressIsNotKeptForAShorterOne) {
+  uintptr_t const high = UINTPTR_MAX << 47;
+  made[0] = {high + kLow, high + kHigh, 0, 0};
+  EXPECT_FALSE(keeps_rule(high + kLow + 0x8004));
+  EXPECT_EQ(std::count(std::begin(rf_stack_rule_table), std::end(rf_stack_rule_table), 0U),
+            static_cast<ptrdiff_t>(std::size(rf_stack_rule_table)));
+  uintptr_t const last = (uintptr_t{1} << 47) - 0x10000;
+  made[0] = {last, last + 0x10000, 0, 0};
+  EXPECT_TRUE(keeps_rule(last + 0x8004));
+}
+
+#endif
 
 // A mapping begins with its first byte, and ends before the next one's.
 TEST_F(StackModules, AMappingHoldsItsFirstByteAndItsLast) {

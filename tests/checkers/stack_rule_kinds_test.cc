@@ -10,7 +10,25 @@
 #if RF_STACK_RULES && defined(RF_CAN_ANSWER)
 
 #include <algorithm>
+#include <cerrno>
 #include <sys/mman.h>
+#include <vector>
+
+extern "C" {
+int __real_madvise(void *start, size_t size, int advice);
+int __wrap_madvise(void *start, size_t size, int advice);
+}
+
+static std::vector<int> advices; // for the whole table
+
+int __wrap_madvise(void *start, size_t size, int advice) {
+  if (start == rf_stack_rule_table && size == sizeof rf_stack_rule_table) {
+    advices.push_back(advice);
+    errno = EINVAL; // an older kernel
+    return -1;
+  }
+  return __real_madvise(start, size, advice);
+}
 
 namespace ringfence {
 namespace {
@@ -139,6 +157,27 @@ TEST_F(StackRuleKinds, AreThoseOfTheCallBeforeTheReturnAddress) {
   EXPECT_EQ(rf_stack_rule_find(module.code() + 0x21), RF_RULE_POINTERS);
   made[0] = {};
   EXPECT_EQ(rf_stack_rule_find(64), RF_RULE_UNKNOWN);
+}
+
+// The table's memory comes at once when half of its first part is in use, and the rest is used from then on.
+TEST_F(StackRuleKinds, TheTableGrowsOnce) {
+  module.functions = {{kCode, 0x10000, {}}};
+  show();
+  EXPECT_EQ(rf_stack_rule_mask, 511U);
+  EXPECT_TRUE(advices.empty());
+  errno = 77;
+  unsigned rules = 0;
+  for (; rules < 512 && rf_stack_rule_mask == 511; rules++) {
+    EXPECT_EQ(rf_stack_rule_find(module.code() + 1 + rules), sp_rule(1, 0));
+  }
+  EXPECT_GT(rules, 1U);
+  EXPECT_EQ(advices, std::vector<int>{23}) << "MADV_POPULATE_WRITE";
+  EXPECT_EQ(rf_stack_rule_mask, RF_RULES_SETS - 1);
+  EXPECT_EQ(errno, 77);
+  for (unsigned i = 0; i < 2000; i++) {
+    EXPECT_EQ(rf_stack_rule_find(module.code() + 1 + i), sp_rule(1, 0));
+  }
+  EXPECT_EQ(advices.size(), 1U);
 }
 
 // ---- A step by the tables themselves ----

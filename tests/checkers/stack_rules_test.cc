@@ -647,12 +647,50 @@ TEST_F(StackRules, AFrameMayBeAWord) {
     EXPECT_EQ(rf_stack_capture(&origin, frames, 2), 2U) << rule;
     EXPECT_EQ(frames[1], kSecond);
   }
+  words[2] = 4096;
+  EXPECT_EQ(rf_stack_capture(&origin, frames, 2), 2U);
+  words[2] = 4095;
+  EXPECT_EQ(rf_stack_capture(&origin, frames, 2), 1U) << "no code is there";
+  words[2] = kSecond;
   put_rule(kFirst, RF_RULE_OF_N(RF_RULE_BP, 0));
   EXPECT_EQ(rf_stack_capture(&origin, frames, 2), 1U) << "no frame";
   rf_stack_rules_forget();
 }
 
 // ---- Layouts ----
+
+#if defined(__x86_64__)
+
+// A frame pointer is compared by its distance, or, where it points to nothing nearby, by itself: 31 bits of it.
+TEST_F(StackRules, ALayoutHoldsAFramePointerThatPointsNowhere) {
+  uintptr_t words[8] = {};
+  words[1] = kFirst;
+  rf_origin const origin = {nullptr, kFirst, words};
+  put_rule(kFirst, RF_RULE_POINTERS);
+  for (uintptr_t const pointer : {uintptr_t{0}, uintptr_t{1}, uintptr_t{64}, uintptr_t{INT32_MAX}}) {
+    rf_stack_layout layout = {};
+    uintptr_t frames[4];
+    words[0] = pointer;
+    EXPECT_EQ(rf_stack_capture_laid_out(&origin, frames, 4, &layout), 1U);
+    EXPECT_TRUE(layout.fixed && layout.ended) << pointer;
+    ASSERT_EQ(layout.checks, 1U);
+    EXPECT_EQ(layout.check[0].slot, RF_CHECK_ABSOLUTE) << pointer;
+    EXPECT_EQ(layout.check[0].value, static_cast<int32_t>(pointer));
+  }
+  rf_stack_layout layout = {};
+  uintptr_t frames[4];
+  words[0] = uintptr_t{INT32_MAX} + 2;
+  EXPECT_EQ(rf_stack_capture_laid_out(&origin, frames, 4, &layout), 1U);
+  EXPECT_FALSE(layout.fixed);
+  words[0] = reinterpret_cast<uintptr_t>(words) - 3 * sizeof words[0];
+  EXPECT_EQ(rf_stack_capture_laid_out(&origin, frames, 4, &layout), 1U);
+  EXPECT_TRUE(layout.fixed);
+  EXPECT_EQ(layout.check[0].slot, 0U);
+  EXPECT_EQ(layout.check[0].value, -3);
+  rf_stack_rules_forget();
+}
+
+#endif
 
 // Frames of three words of kFirst's function, each with the CFA in a word below its frame pointer.
 TEST_F(StackRules, ALayoutHasAsManyChecksAsThereIsRoomFor) {

@@ -112,7 +112,8 @@ std::string function(uint32_t name, uint64_t start, uint64_t size) {
 }
 
 std::string name_in(const std::string &path, uint64_t address) {
-  char name[64] = "none";
+  char name[64];
+  std::memset(name, 'x', sizeof name);
   return rf_symbols_function(path.c_str(), address, name, sizeof name) ? name : "";
 }
 
@@ -143,6 +144,17 @@ TEST(Symbols, AreThoseOfTheFullTableOrThoseOfDynamicLinking) {
     EXPECT_EQ(name_in(path, 0x1008), i == 0 ? "dynamic" : "full") << i;
     EXPECT_EQ(name_in(path, 0x1010), "") << i;
     EXPECT_EQ(rf_symbols_present(path.c_str()), i != 0) << "names for people: " << i;
+  }
+  for (int i = 0; i < 5; i++) { // what lies outside of the file is not read
+    Sections s;
+    s.add(SHT_STRTAB, ".strings", names);
+    s.headers.back().sh_offset += i == 1 ? 1000000U : 0U;
+    s.headers.back().sh_size += i == 2 ? 1000000U : 0U;
+    add(&s, SHT_SYMTAB, 1);
+    s.headers.back().sh_offset += i == 3 ? 1000000U : 0U;
+    s.headers.back().sh_size += i == 4 ? 1000000U : 0U;
+    s.write(path);
+    EXPECT_EQ(name_in(path, 0x1008), i == 0 ? "full" : "") << i;
   }
   for (uint32_t const link : {5U, 6U, UINT32_MAX}) { // 5 sections
     Sections s;
