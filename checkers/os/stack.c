@@ -299,7 +299,7 @@ unsigned rf_stack_capture_slow(const rf_origin *origin, uintptr_t *frames, unsig
 }
 
 #define WORDS_NEAR ((uintptr_t)2048) /* an upper bound of the frames of an allocator */
-/* Words of rf_stack_returns_to itself, behind its frame pointer: the address that is looked for is one of its arguments. */
+/* Words of rf_stack_returns_to itself above its frame: the address that is looked for is one of its arguments. */
 #if defined(__i386__)
 #define OWN_WORDS ((uintptr_t)4)
 #else
