@@ -104,11 +104,12 @@ static bool is_of_call(const rf_sample *sample, const rf_fault *fault) {
 /* True where the call that was noted is still under way, and so the fault its own. */
 static bool take_fault(const rf_fault *fault) {
   const rf_sample *const sample = mine.sample;
-  rf_origin origin = {fault->site, mine.caller, NULL};
+  const void *frame = NULL;
   if (sample == NULL || !rf_page_store_has_owner(sample) || !is_of_call(sample, fault) ||
-      !rf_stack_returns_to(origin.caller, &origin.frame)) {
+      !rf_stack_returns_to(mine.caller, &frame)) { /* the address is nowhere on the stack of this function */
     return false;
   }
+  rf_origin const origin = {fault->site, mine.caller, frame};
   report_refusal(sample, fault, &origin);
   return true;
 }
