@@ -164,6 +164,7 @@ TEST(DropinLarge, IsNotClaimedWhereItsSpanServesAnother) {
       EXPECT_EQ(now.size, 2000000U);
       rf_slot_unclaim(now.slot, traits);
     }
+    first->size = 3000000;
     keep_large(first);
     EXPECT_NE(rf_large_trim(), 0U);
     rf_span *const second = take_large(9000000, &fresh);
