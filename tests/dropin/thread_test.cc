@@ -298,6 +298,7 @@ TEST(DropinThread, LeavesNothingOnItsStack) {
   });
 }
 
+#if defined(__GLIBC__) && (defined(__x86_64__) || defined(__i386__)) // where bounds of stacks are known
 TEST(DropinThread, WhoseStackIsLargeNeedsNoCallToClearIt) {
   alone([] {
     rf_thread_init();
@@ -332,6 +333,7 @@ TEST(DropinThread, FetchesNoPageToClearIt) {
     EXPECT_LT(faults() - before, kThreads / 2);
   });
 }
+#endif
 
 // Where a sandbox lets nobody ask for the number, each has one of its own that the system gives to none.
 TEST(DropinThread, HasANumberThatIsMadeUpWhereItMayNotAsk) {
