@@ -39,6 +39,7 @@ public:
       t.coalesces = false;
       t.max_request = 1 << 16;
       t.refuses &= ~static_cast<unsigned>(RF_FUZZ_IN_ARENA);
+      t.stale_records = true; // the C library's memory has those of blocks of earlier inputs, too
     }
   }
 

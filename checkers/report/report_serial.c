@@ -37,8 +37,10 @@ RF_COLD static void put_line(const rf_sink *sink, unsigned char type, uint16_t r
 
 /* ---- Fields ---- */
 
-/* The most modules that a finding names by number; others are left out. */
-#define MODULES 16U
+/* Modules that a finding names by number: one for each frame at most. */
+#define TRACES 3U
+#define MODULES (TRACES * RF_TRACE_DEPTH)
+_Static_assert(MODULES <= UINT8_MAX, "RF_TRACE_DEPTH is at most 85: the number of a module is one byte");
 
 typedef struct writer {
   const rf_sink *sink;
@@ -124,16 +126,13 @@ static void bytes(writer *w, unsigned tag, const unsigned char *data, unsigned s
 
 /* ---- Traces ---- */
 
-/* The number of the module, which its first frame describes; MODULES where no number is left. */
+/* The number of the module, which its first frame describes. */
 static unsigned module_number(writer *w, const rf_frame_name *name) {
   uint32_t const sum = rf_crc32(0, name->module, strlen(name->module));
   for (unsigned i = 0; i < w->modules; i++) {
     if (w->module_sums[i] == sum) {
       return i;
     }
-  }
-  if (w->modules == MODULES) {
-    return MODULES;
   }
   unsigned char const head = (unsigned char)w->modules;
   w->module_sums[w->modules++] = sum;
@@ -151,9 +150,8 @@ static void frame(writer *w, unsigned base, unsigned index, uintptr_t pc) {
     return;
   }
   text_with(w, base + RF_SERIAL_PC_FUNCTION, head, 1, name.function);
-  unsigned const module = name.module != NULL ? module_number(w, &name) : MODULES;
-  if (module != MODULES) {
-    head[1] = (unsigned char)module;
+  if (name.module != NULL) {
+    head[1] = (unsigned char)module_number(w, &name);
     field(w, base + RF_SERIAL_PC_MODULE, head, 2, value, number_bytes(value, name.offset));
   }
 }

@@ -121,35 +121,6 @@ TEST(ReportSerial, LongTextsAndFullStacksFit) {
   }
 }
 
-// A module for each hundred addresses; none for the one in `context`.
-bool name_by_hundreds(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
-  static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i",
-                                      "j", "k", "l", "m", "n", "o", "p", "q"};
-  *out = {};
-  out->module = pc == *static_cast<uintptr_t *>(context) ? nullptr : names[pc / 100];
-  out->offset = pc % 100 + 1;
-  return inlined == 0;
-}
-
-// Sixteen are numbered; where all numbers are taken, those that have one keep it.
-TEST(ReportSerial, ModulesAreNamedByTheirNumberWhereNoneIsLeft) {
-  rf_finding f = {};
-  f.found.depth = 16;
-  for (unsigned i = 0; i < 16; i++) {
-    f.found.frames[i] = uintptr_t{100} * i;
-  }
-  f.allocated.depth = 2;
-  f.allocated.frames[0] = 1600;
-  f.allocated.frames[1] = 5;
-  uintptr_t nameless = UINTPTR_MAX;
-  rf_symbolizer const symbolizer = {name_by_hundreds, &nameless};
-  std::string const all = render(f, &symbolizer);
-  nameless = 1600;
-  EXPECT_EQ(render(f, &symbolizer), all) << "the seventeenth is left out";
-  nameless = 5;
-  EXPECT_NE(render(f, &symbolizer), all);
-}
-
 TEST(SerialText, EachLineOfTextIsARecord) {
   TextSink out;
   rf_serial_text s;

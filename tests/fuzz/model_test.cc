@@ -4,7 +4,6 @@
 
 #include <ringfence/fuzz/interpreter.h>
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -73,7 +72,8 @@ size_t inputs_that_find(const Flaw &flaw, size_t interval) {
     if (auto const violation = run(target, {input.data(), input.size()})) {
       found++;
       if (interval == 1) {
-        EXPECT_THAT(flaw.rules, testing::HasSubstr(violation->rule)) << violation->statement << ": " << violation->what;
+        EXPECT_NE(std::string(flaw.rules).find(violation->rule), std::string::npos)
+            << violation->statement << ": " << violation->what;
       }
     }
   }

@@ -119,6 +119,41 @@ TEST_F(Serial, NegativeOffsetsAndLargeNumbersArrive) {
   EXPECT_TRUE(findings_[0]->finding.freed);
 }
 
+// Each address is in a module of its own, but for every seventh, which is in none.
+bool name_apart(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
+  auto *const name = static_cast<std::string *>(context);
+  *out = {};
+  *name = "module " + std::to_string(pc);
+  out->module = pc % 7 == 0 ? nullptr : name->c_str();
+  out->offset = pc + 1;
+  return inlined == 0;
+}
+
+TEST_F(Serial, EachFrameMayBeOfAModuleOfItsOwn) {
+  rf_finding f = sample_finding();
+  uintptr_t pc = 1000;
+  for (rf_trace *t : {&f.found, &f.allocated, &f.released}) {
+    t->depth = RF_TRACE_DEPTH;
+    for (uintptr_t &frame : t->frames) {
+      frame = pc++;
+    }
+  }
+  std::string name;
+  rf_symbolizer const symbolizer = {name_apart, &name};
+  receive(sent(f, &symbolizer));
+  ASSERT_EQ(findings_.size(), 1U);
+  pc = 1000;
+  for (const rf_stack *stack : {&findings_[0]->found, &findings_[0]->allocated, &findings_[0]->released}) {
+    ASSERT_EQ(stack->count, unsigned{RF_TRACE_DEPTH});
+    for (unsigned i = 0; i < stack->count; i++, pc++) {
+      const rf_frame &frame = stack->frames[i];
+      EXPECT_EQ(frame.address, pc);
+      EXPECT_EQ(frame.module == nullptr ? "" : frame.module, pc % 7 == 0 ? "" : "module " + std::to_string(pc));
+      EXPECT_EQ(frame.offset, pc % 7 == 0 ? 0 : pc + 1);
+    }
+  }
+}
+
 TEST_F(Serial, EveryKindArrives) {
   for (unsigned bug = 0; bug < RF_BUG_COUNT; bug++) {
     rf_finding f = {};

@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-/* Return addresses kept in a trace; few where there is neither an unwinder nor much stack. */
+/* Return addresses kept in a trace, at most 85; few where there is neither an unwinder nor much stack. */
 #ifndef RF_TRACE_DEPTH
 #if defined(__unix__) || defined(__APPLE__)
 #define RF_TRACE_DEPTH 32
