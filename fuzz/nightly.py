@@ -233,7 +233,7 @@ class Night:
         with self.lock:
             self.ledger.add(fuzzer.name, executions, edges, found)
         for name in found:
-            self.keep_finding(fuzzer, kind, fuzzer.path("findings", name))
+            self.keep_finding(fuzzer, kind, fuzzer.path("findings", name), output)
         if found or status == 0 or self.stopping.is_set():
             return
         if "No space left" in output:
@@ -259,7 +259,7 @@ class Night:
             return "hangs", "an input that hangs", []
         return nightly_report.describe(done.stdout) if done.returncode != 0 else None
 
-    def keep_finding(self, fuzzer, kind, path):
+    def keep_finding(self, fuzzer, kind, path, output):
         program = self.program(fuzzer, kind)
         small = path + ".min"
         command = [program, "-minimize_crash=1", f"-max_total_time={MINIMISING}", "-exact_artifact_path=" + small, path]
@@ -267,7 +267,8 @@ class Night:
         culprit = small if os.path.exists(small) else path
         described = self.describe(program, culprit)
         if described is None:
-            self.trouble(fuzzer, f"failed once, and not again, on {culprit}")
+            _, words, _ = nightly_report.describe(output)
+            self.trouble(fuzzer, f"failed once, and not again, on {culprit}: {words}")
             return
         key, words, statements = described
         with self.lock:

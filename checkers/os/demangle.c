@@ -28,7 +28,7 @@ static bool append(rf_demangle *d, const char *from, size_t size) {
 }
 
 static part copy(rf_demangle *d, const char *from, size_t size) {
-  part const out = {(unsigned short)d->used, (unsigned short)size, 0, false};
+  part const out = {(unsigned short)d->used, (unsigned short)size, 0, false, false};
   return append(d, from, size) ? out : NOTHING;
 }
 
@@ -39,14 +39,14 @@ static part literal(rf_demangle *d, const char *from) {
 static part with(rf_demangle *d, part a, const char *b) {
   part const out = a.at + a.size == d->used ? a : copy(d, d->text + a.at, a.size);
   size_t const size = strlen(b);
-  return append(d, b, size) ? (part){out.at, (unsigned short)(out.size + size), a.hole, a.pack} : NOTHING;
+  return append(d, b, size) ? (part){out.at, (unsigned short)(out.size + size), a.hole, a.pack, a.argument} : NOTHING;
 }
 
 static part joined(rf_demangle *d, part a, part b) {
   part const out = a.at + a.size == d->used ? a : copy(d, d->text + a.at, a.size);
-  return append(d, d->text + b.at, b.size)
-             ? (part){out.at, (unsigned short)(out.size + b.size), a.hole, a.pack || b.pack}
-             : NOTHING;
+  unsigned short const size = (unsigned short)(out.size + b.size);
+  return append(d, d->text + b.at, b.size) ? (part){out.at, size, a.hole, a.pack || b.pack, a.argument || b.argument}
+                                           : NOTHING;
 }
 
 static char last_of(const rf_demangle *d, part a) {
@@ -118,9 +118,15 @@ static part parameter(rf_demangle *d) {
   if (n == d->pack_first && n < RF_DEMANGLE_ARGUMENTS) {
     part p = d->pack_size != 0 ? d->arguments[n + d->pack_index] : NOTHING;
     p.pack = true;
+    p.argument = true;
     return p;
   }
-  return n < d->argument_count && n < d->pack_first ? d->arguments[n] : fail(d);
+  if (n >= d->argument_count || n >= d->pack_first) {
+    return fail(d);
+  }
+  part out = d->arguments[n];
+  out.argument = true;
+  return out;
 }
 
 /* L, type, value, E. */
@@ -269,6 +275,9 @@ static part operator_name(rf_demangle *d) {
     part const to = type(d);
     d->in_type = was;
     d->has_return = false;
+    if (to.argument && *d->in == 'I') { /* of the arguments that follow, not of those that are known */
+      return fail(d);
+    }
     return joined(d, literal(d, "operator "), to);
   }
   if (accept(d, "li")) {
@@ -306,7 +315,7 @@ static part unnamed(rf_demangle *d) {
     d->in_type = true;
     out = joined(d, literal(d, "{lambda"), parameters(d, "E"));
     d->in_type = was;
-    d->failed = d->failed || !accept(d, "E");
+    d->failed = d->failed || out.argument || !accept(d, "E"); /* T_ is the lambda's own there: auto */
     out = with(d, out, "#");
   } else if (!accept(d, "Ut")) {
     return fail(d);
@@ -326,8 +335,10 @@ static part base_of(rf_demangle *d, part scope) {
   size_t i = scope.size;
   for (; i != 0; i--) {
     char const c = text[i - 1];
-    depth += c == '>' || c == ')' || c == ']' ? 1 : 0;
-    if ((c == '<' || c == '(' || c == '[') && depth-- == 1) {
+    depth += c == '>' || c == ')' || c == ']' || c == '}' ? 1 : 0;
+    if (c == '{' && depth != 0) { /* a lambda: its text is its name */
+      depth--;
+    } else if ((c == '<' || c == '(' || c == '[') && depth-- == 1) {
       end = i - 1;
     } else if (depth == 0 && c == ':') {
       break;
@@ -425,8 +436,13 @@ static part local(rf_demangle *d) {
   bool const was = d->in_type;
   memcpy(saved, d->arguments, sizeof saved);
   d->in_type = false;
-  part const function = encoding(d, false);
+  unsigned const first = d->part_count;
+  part function = encoding(d, false);
+  function.argument = false;
   d->in_type = was;
+  for (unsigned i = first; was && i < d->part_count; i++) { /* T_ is another one from here on */
+    d->parts[i].pack = d->parts[i].pack || d->parts[i].argument;
+  }
   if (was) {
     memcpy(d->arguments, saved, sizeof saved);
     d->argument_count = counts[0];
@@ -488,7 +504,7 @@ static part declare(rf_demangle *d, part t, const char *what) {
   part out = copy(d, d->text + t.at, t.hole);
   out = with(d, with(d, out, open ? "" : "("), what);
   unsigned short const hole = out.size;
-  part const rest = {(unsigned short)(t.at + t.hole), (unsigned short)(t.size - t.hole), 0, t.pack};
+  part const rest = {(unsigned short)(t.at + t.hole), (unsigned short)(t.size - t.hole), 0, t.pack, t.argument};
   out = joined(d, open ? out : with(d, out, t.size > t.hole && d->text[t.at + t.hole] == '[' ? ") " : ")"), rest);
   out.hole = hole;
   return out;
@@ -503,7 +519,8 @@ static part reference(rf_demangle *d, part t, const char *what) {
     return t;
   }
   if (to_right) {
-    return t.hole == 0 ? copy(d, d->text + t.at, t.size - 1U) : fail(d);
+    t.size--;
+    return t.hole == 0 ? t : fail(d);
   }
   return declare(d, t, what);
 }
@@ -551,7 +568,7 @@ static part member_type(rf_demangle *d) {
   part out = joined(d, with(d, copy(d, d->text + t.at, t.hole), "("), of);
   out = with(d, out, "::*");
   unsigned short const hole = out.size;
-  part const rest = {(unsigned short)(t.at + t.hole), (unsigned short)(t.size - t.hole), 0, t.pack};
+  part const rest = {(unsigned short)(t.at + t.hole), (unsigned short)(t.size - t.hole), 0, t.pack, t.argument};
   out = joined(d, with(d, out, ")"), rest);
   out.hole = hole;
   return out;
@@ -643,6 +660,10 @@ static part compound(rf_demangle *d) {
   if (*d->in == 'K' || *d->in == 'V' || *d->in == 'r') {
     const char *const q = qualifiers(d);
     part const t = type(d);
+    size_t const size = strlen(q);
+    if (t.hole == 0 && t.size >= size && memcmp(d->text + t.at + t.size - size, q, size) == 0) {
+      return t; /* T_ is const already */
+    }
     return t.hole != 0 && d->text[t.at + t.hole - 1] == ' ' ? fail(d) : declare(d, t, q);
   }
   const char *const after = d->after;

@@ -20,6 +20,7 @@ typedef struct rf_demangle_part {
   unsigned short size;
   unsigned short hole; /* where the name of a pointer to it would stand; 0 at the end */
   bool pack;           /* of a parameter pack: does not stand for one type */
+  bool argument;       /* T_ stands in it: means something else where other template arguments hold */
 } rf_demangle_part;
 
 /* Memory for one name, the caller's; nothing is kept in it between calls. */

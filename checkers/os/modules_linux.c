@@ -31,8 +31,8 @@ static void hex_text(char *out, const unsigned char *bytes, size_t count) {
   *out = '\0';
 }
 
-static size_t padded(size_t size) {
-  return (size + 3) & ~(size_t)3;
+static uint64_t padded(uint64_t size) { /* no size of a note wraps */
+  return (size + 3) & ~(uint64_t)3;
 }
 
 static void read_build_id(rf_module *m, uintptr_t notes, size_t size) {
@@ -42,8 +42,8 @@ static void read_build_id(rf_module *m, uintptr_t notes, size_t size) {
   while (size >= sizeof(note_header)) {
     const note_header *const note = (const note_header *)notes;
     const unsigned char *const name = (const unsigned char *)(note + 1);
-    size_t const name_size = padded(note->n_namesz);
-    size_t const whole = sizeof *note + name_size + padded(note->n_descsz);
+    uint64_t const name_size = padded(note->n_namesz);
+    uint64_t const whole = sizeof *note + name_size + padded(note->n_descsz);
     if (name_size > size || whole > size) {
       return;
     }
@@ -51,8 +51,8 @@ static void read_build_id(rf_module *m, uintptr_t notes, size_t size) {
       hex_text(m->build_id, name + name_size, note->n_descsz < RF_BUILD_ID_BYTES ? note->n_descsz : RF_BUILD_ID_BYTES);
       return;
     }
-    notes += whole;
-    size -= whole;
+    notes += (uintptr_t)whole;
+    size -= (size_t)whole;
   }
 }
 

@@ -299,6 +299,12 @@ unsigned rf_stack_capture_slow(const rf_origin *origin, uintptr_t *frames, unsig
 }
 
 #define WORDS_NEAR ((uintptr_t)2048) /* an upper bound of the frames of an allocator */
+/* Words of rf_stack_returns_to itself above its frame: the address that is looked for is one of its arguments. */
+#if defined(__i386__)
+#define OWN_WORDS ((uintptr_t)4)
+#else
+#define OWN_WORDS ((uintptr_t)0)
+#endif
 
 RF_NO_SANITIZE static bool is_near(uintptr_t word, uintptr_t from, uintptr_t high) {
   uintptr_t const *const words = (const uintptr_t *)from;
@@ -332,5 +338,5 @@ bool rf_stack_returns_to(uintptr_t pc, const void **frame) {
       return true;
     }
   }
-  return count == 0 && bounded && is_near(pc, here, high);
+  return count == 0 && bounded && is_near(pc, here + OWN_WORDS * WORD, high);
 }

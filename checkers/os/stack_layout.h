@@ -13,6 +13,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* A word that a step depended on. Slots are counted in words from the first frame. */
 typedef struct rf_stack_check {
   uint32_t slot;
@@ -34,5 +38,9 @@ typedef struct rf_stack_layout {
 
 /* As rf_stack_capture, `max` at most RF_TRACE_DEPTH; also says where the frames were. */
 unsigned rf_stack_capture_laid_out(const rf_origin *origin, uintptr_t *frames, unsigned max, rf_stack_layout *layout);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* RINGFENCE_STACK_LAYOUT_H */

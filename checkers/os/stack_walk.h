@@ -7,6 +7,10 @@
 
 #include "lib/core/compiler.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* A frame of code with frame pointers: the caller's frame pointer, then the return address. A larger step leads to
  * other data that looks like a frame. */
 #define RF_STEP_MOST ((uintptr_t)256 * 1024)
@@ -36,7 +40,12 @@ RF_NO_SANITIZE static inline bool rf_stack_step(uintptr_t *frame, uintptr_t high
 }
 
 /* True where a call that returns to `pc` is under way in this thread; *frame is then as in rf_origin, or NULL where it
- * is not known. As exact as rf_stack_capture_slow; without an unwinder, searches the nearby stack for the word. */
+ * is not known. As exact as rf_stack_capture_slow; without an unwinder, searches the nearby stack for the word, so that
+ * a caller must not have it there. */
 bool rf_stack_returns_to(uintptr_t pc, const void **frame);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* RINGFENCE_STACK_WALK_H */

@@ -275,6 +275,34 @@ static bool is_kept(void) {
   return __atomic_load_n(&kept, __ATOMIC_RELAXED);
 }
 
+/* Those of ended threads, for new ones: to map one and give it back takes the system as long as all else that a short
+ * thread asks of it here. Accessed atomically. */
+static void *spare_stacks[8];
+
+#define SPARE_STACKS (sizeof spare_stacks / sizeof *spare_stacks)
+
+static void *take_stack(void) {
+  for (size_t i = 0; i < SPARE_STACKS; i++) {
+    void *const memory = __atomic_load_n(&spare_stacks[i], __ATOMIC_RELAXED) != NULL
+                             ? __atomic_exchange_n(&spare_stacks[i], NULL, __ATOMIC_ACQUIRE)
+                             : NULL;
+    if (memory != NULL) {
+      return memory;
+    }
+  }
+  return rf_page_records(STACK_BYTES);
+}
+
+static void leave_stack(void *memory) {
+  for (size_t i = 0; i < SPARE_STACKS; i++) {
+    void *none = NULL;
+    if (__atomic_compare_exchange_n(&spare_stacks[i], &none, memory, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+      return;
+    }
+  }
+  rf_page_release(memory, STACK_BYTES);
+}
+
 static void drop_stack(void *memory) {
   stack_t now;
   stack_t const none = {.ss_flags = SS_DISABLE, .ss_size = STACK_BYTES};
@@ -282,10 +310,10 @@ static void drop_stack(void *memory) {
   if (is_kept()) {
     return;
   }
-  if (sigaltstack(NULL, &now) == 0 && now.ss_sp == memory) {
-    (void)sigaltstack(&none, NULL);
+  bool const known = sigaltstack(NULL, &now) == 0;
+  if (known && (now.ss_sp != memory || sigaltstack(&none, NULL) == 0)) {
+    leave_stack(memory);
   }
-  (void)munmap(memory, STACK_BYTES);
 }
 
 static void make_key(void) {
@@ -301,13 +329,13 @@ static void give_stack(void) {
   if (!has_key || sigaltstack(NULL, &now) != 0 || (now.ss_flags & SS_DISABLE) == 0) {
     return;
   }
-  stack_t const ours = {.ss_sp = rf_page_records(STACK_BYTES), .ss_size = STACK_BYTES};
+  stack_t const ours = {.ss_sp = take_stack(), .ss_size = STACK_BYTES};
   if (ours.ss_sp == NULL) {
     return;
   }
   if (pthread_setspecific(stack_key, ours.ss_sp) != 0 || sigaltstack(&ours, NULL) != 0) {
     (void)pthread_setspecific(stack_key, NULL);
-    rf_page_release(ours.ss_sp, STACK_BYTES);
+    leave_stack(ours.ss_sp);
     return;
   }
   own_stack = STACK_OURS;

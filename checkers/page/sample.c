@@ -1,20 +1,11 @@
 /* rf_sample: the decorator over the page store with a fixed number of slots. */
-#include <ringfence/sample.h>
+#include "sample_impl.h"
 
 #include <string.h>
 
-#include "checkers/os/host.h"
 #include "checkers/os/stack_walk.h"
-#include "checkers/shared/wrapper.h"
 #include "lib/core/compiler.h"
-#include "page_store.h"
 #include "sample_pick.h"
-
-static const rf_allocator_ops sample_ops;
-
-static rf_sample *sample_of(rf_allocator *self) {
-  return (rf_sample *)self;
-}
 
 /* ---- The thread's own state ---- */
 
@@ -113,30 +104,36 @@ static bool is_of_call(const rf_sample *sample, const rf_fault *fault) {
 /* True where the call that was noted is still under way, and so the fault its own. */
 static bool take_fault(const rf_fault *fault) {
   const rf_sample *const sample = mine.sample;
-  rf_origin origin = {fault->site, mine.caller, NULL};
+  const void *frame = NULL;
   if (sample == NULL || !rf_page_store_has_owner(sample) || !is_of_call(sample, fault) ||
-      !rf_stack_returns_to(origin.caller, &origin.frame)) {
+      !rf_stack_returns_to(mine.caller, &frame)) { /* the address is nowhere on the stack of this function */
     return false;
   }
+  rf_origin const origin = {fault->site, mine.caller, frame};
   report_refusal(sample, fault, &origin);
   return true;
 }
 
-/* ---- Sampled blocks ---- */
-
-static inline bool has_pages(const rf_sample *sample, const void *ptr) {
-  return (uintptr_t)ptr - sample->start < sample->bytes;
+void rf_sample_watch_refusals(void) {
+  static rf_fault_filter filter = {take_fault, NULL};
+  rf_fault_filter_add(&filter);
 }
+
+void rf_sample_reject(rf_allocator *self, rf_reject why, size_t size, size_t detail, const rf_site *site) {
+  rf_sample *const sample = sample_of(self);
+  rf_origin const origin = RF_ORIGIN_HERE(site);
+  rf_finding f;
+  rf_finding_begin_rejected(&f, why, size, detail, sample->inner->ops->name, "sample", &origin);
+  rf_report(sample->options.reporter, &f);
+  (void)rf_reject_at(sample->inner, why, size, detail, site);
+}
+
+/* ---- Sampled blocks ---- */
 
 /* A backing block may lie where the program had a block before: a stale pointer to that one must not free this one. */
 static inline bool may_be_backing(const rf_sample *sample, const void *ptr) {
   rf_page_backing const backing_tags = {sample->backing_tags, sample->backing_mask};
   return rf_page_may_be_backing(&backing_tags, ptr);
-}
-
-static bool is_backing_block(const rf_sample *sample, const void *ptr) {
-  rf_page_block block;
-  return rf_page_store_backed_by(sample->store, ptr, &block);
 }
 
 /* False for nearly all that is the inner allocator's affair alone. */
@@ -162,7 +159,7 @@ RF_RARE static void *alloc_slow(rf_sample *sample, size_t size, size_t align, co
   return due && p != NULL ? put_on_pages(sample, p, size, align, &origin) : p;
 }
 
-static void *sample_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
+void *rf_sample_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {
   rf_sample *const sample = sample_of(self);
   if (RF_UNLIKELY(!count_down(sample))) {
     return alloc_slow(sample, size, align, site, CALLER);
@@ -185,13 +182,13 @@ static rf_status refuse_foreign(const rf_sample *sample, const void *ptr, const 
   if (rf_page_may_be(ptr)) {
     status = rf_page_store_refuse_others(sample->store, ptr, origin);
   }
-  if (status == RF_OK && is_backing_block(sample, ptr)) {
+  if (status == RF_OK && sample_is_backing(sample, ptr)) {
     status = report_backing_block(sample, ptr, origin);
   }
   return status;
 }
 
-static rf_status free_inner(const rf_sample *sample, void *ptr, const rf_origin *origin) {
+rf_status rf_sample_free_inner(const rf_sample *sample, void *ptr, const rf_origin *origin) {
   rf_inner_call c;
   rf_inner_call_begin(&c);
   rf_status const status = sample->inner->ops->free(sample->inner, ptr, origin->site);
@@ -202,19 +199,19 @@ static rf_status free_inner(const rf_sample *sample, void *ptr, const rf_origin 
 static rf_status free_sampled(const rf_sample *sample, void *ptr, const rf_origin *origin) {
   rf_page_block freed;
   rf_status const status = take_off_pages(sample, ptr, origin, &freed);
-  return status == RF_OK ? free_inner(sample, freed.backing, origin) : status;
+  return status == RF_OK ? rf_sample_free_inner(sample, freed.backing, origin) : status;
 }
 
 RF_RARE static rf_status free_slow(const rf_sample *sample, void *ptr, const rf_site *site, uintptr_t caller) {
   rf_origin const origin = RF_ORIGIN_SLOW(site, caller);
-  if (has_pages(sample, ptr)) {
+  if (sample_has_pages(sample, ptr)) {
     return free_sampled(sample, ptr, &origin);
   }
   rf_status const status = refuse_foreign(sample, ptr, &origin);
-  return status != RF_OK ? status : free_inner(sample, ptr, &origin);
+  return status != RF_OK ? status : rf_sample_free_inner(sample, ptr, &origin);
 }
 
-static rf_status sample_free(rf_allocator *self, void *ptr, const rf_site *site) {
+rf_status rf_sample_free(rf_allocator *self, void *ptr, const rf_site *site) {
   rf_sample *const sample = sample_of(self);
   if (needs_slow_path(sample, ptr)) {
     return free_slow(sample, ptr, site, CALLER);
@@ -286,7 +283,7 @@ RF_RARE static void *realloc_slow(rf_sample *sample, void *ptr, size_t size, siz
                                   uintptr_t caller) {
   rf_origin const origin = RF_ORIGIN_SLOW(site, caller);
   bool const due = !count_down(sample) && is_due(sample);
-  if (has_pages(sample, ptr)) {
+  if (sample_has_pages(sample, ptr)) {
     return realloc_sampled(sample, ptr, size, align, due, &origin);
   }
   if (refuse_foreign(sample, ptr, &origin) != RF_OK) {
@@ -303,7 +300,7 @@ RF_RARE static void *realloc_slow(rf_sample *sample, void *ptr, size_t size, siz
   return sampled;
 }
 
-static void *sample_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
+void *rf_sample_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
   rf_sample *const sample = sample_of(self);
   rf_allocator *const inner = sample->inner;
   if (needs_slow_path(sample, ptr) || RF_UNLIKELY(!count_down(sample))) {
@@ -314,11 +311,11 @@ static void *sample_realloc(rf_allocator *self, void *ptr, size_t size, size_t a
                                                 : rf_realloc_at(inner, ptr, size, align, site);
 }
 
-static rf_status sample_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
+rf_status rf_sample_resize(rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
   rf_sample *const sample = sample_of(self);
   rf_origin const origin = RF_ORIGIN_HERE(site);
   rf_inner_call c;
-  if (has_pages(sample, ptr)) {
+  if (sample_has_pages(sample, ptr)) {
     return resize_sampled(sample, ptr, size, &origin);
   }
   rf_status const refused = refuse_foreign(sample, ptr, &origin);
@@ -330,202 +327,3 @@ static rf_status sample_resize(rf_allocator *self, void *ptr, size_t size, const
   call_end(sample, &c, &origin);
   return status;
 }
-
-/* ---- The rest ---- */
-
-static size_t sample_usable_size(rf_allocator *self, const void *ptr) {
-  rf_sample *const sample = sample_of(self);
-  rf_page_block block;
-  if (has_pages(sample, ptr)) {
-    return rf_page_store_find(sample->store, ptr, &block) ? block.size : 0;
-  }
-  return is_backing_block(sample, ptr) ? 0 : rf_usable_size(sample->inner, ptr);
-}
-
-static bool sample_owns(rf_allocator *self, const void *ptr) {
-  const rf_sample *const sample = sample_of(self);
-  return has_pages(sample, ptr) || rf_owns(sample->inner, ptr);
-}
-
-typedef struct walk {
-  rf_sample *sample;
-  rf_walk_fn visit;
-  void *context;
-} walk;
-
-/* Shows the sampled block in place of its backing block. */
-static bool visit_inner(const rf_block *block, void *context) {
-  const walk *const w = (const walk *)context;
-  rf_block shown = *block;
-  rf_page_block sampled;
-  if (block->used && rf_page_store_backed_by(w->sample->store, block->ptr, &sampled)) {
-    shown.ptr = sampled.ptr;
-    shown.overhead += block->size - sampled.size;
-    shown.size = sampled.size;
-  }
-  return w->visit(&shown, w->context);
-}
-
-static rf_status sample_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
-  rf_sample *const sample = sample_of(self);
-  walk w = {sample, visit, context};
-  return rf_walk(sample->inner, visit_inner, &w);
-}
-
-static rf_status sample_check(rf_allocator *self, rf_fault *where) {
-  rf_sample *const sample = sample_of(self);
-  if (rf_page_store_damaged(sample->store, where)) {
-    where->allocator = self;
-    return RF_ERR_CORRUPT;
-  }
-  return rf_check(sample->inner, where);
-}
-
-static void sample_stats(rf_allocator *self, rf_stats *out) {
-  rf_stats_get(sample_of(self)->inner, out);
-}
-
-static void sample_reject(rf_allocator *self, rf_reject why, size_t size, size_t detail, const rf_site *site) {
-  rf_sample *const sample = sample_of(self);
-  rf_origin const origin = RF_ORIGIN_HERE(site);
-  rf_finding f;
-  rf_finding_begin_rejected(&f, why, size, detail, sample->inner->ops->name, "sample", &origin);
-  rf_report(sample->options.reporter, &f);
-  (void)rf_reject_at(sample->inner, why, size, detail, site);
-}
-
-static rf_allocator *sample_inner(rf_allocator *self) {
-  return sample_of(self)->inner;
-}
-
-bool rf_sample_has(rf_sample *sample, const void *ptr) {
-  rf_page_block block;
-  return has_pages(sample, ptr) && rf_page_store_find(sample->store, ptr, &block);
-}
-
-size_t rf_sample_sweep(rf_sample *sample) {
-  rf_origin const origin = RF_ORIGIN_HERE(NULL);
-  return rf_page_store_sweep(sample->store, 0, &origin);
-}
-
-/* ---- Beginning and end ---- */
-
-static rf_status open_store(rf_sample *sample) {
-  const rf_sample_options *const o = &sample->options;
-  rf_page_store_options const store = {
-      .allocator = sample->inner->ops->name,
-      .mode = "sample",
-      .reporter = o->reporter,
-      .depot = o->depot,
-      .stack_depth = o->stack_depth,
-      .side = o->side,
-      .quarantine = SIZE_MAX,
-      .fill_alloc = 0,
-      .slots = o->slots,
-      .largest = o->largest,
-      .shows_pages = o->slots <= RF_SAMPLE_KEEPS,
-      .keeps_pages = o->slots <= RF_SAMPLE_KEEPS,
-      .fallback = "further ones are not sampled",
-      .owner = sample,
-      .backing = true,
-  };
-  uintptr_t end;
-  sample->store = rf_page_store_open(&store);
-  if (sample->store == NULL || !rf_page_store_reserve(sample->store) ||
-      !rf_page_store_space(sample->store, 0, &sample->start, &end)) {
-    return RF_ERR_NO_MEMORY;
-  }
-  sample->bytes = end - sample->start;
-  rf_page_backing const backing = rf_page_store_backing(sample->store);
-  sample->backing_tags = backing.tags;
-  sample->backing_mask = backing.mask;
-  return RF_OK;
-}
-
-rf_status rf_sample_init(rf_sample *sample, rf_allocator *inner, const rf_sample_options *options) {
-  static uint32_t numbers;
-  static rf_fault_filter filter = {take_fault, NULL};
-  if (sample == NULL || inner == NULL ||
-      (options != NULL && (options->rate == 0 || options->rate > RF_SAMPLE_RATE_MOST || options->slots == 0))) {
-    return RF_ERR_INVALID;
-  }
-  if (rf_page_store_why_not() != NULL) {
-    return RF_ERR_UNSUPPORTED;
-  }
-  memset(sample, 0, sizeof *sample);
-  sample->inner = inner;
-  if (options != NULL) {
-    sample->options = *options;
-  } else {
-    rf_sample_options_default(&sample->options);
-  }
-  if (sample->options.reporter == NULL) {
-    sample->options.reporter = rf_reporter_plain();
-  }
-  if (sample->options.seed == 0) {
-    sample->options.seed = rf_host_secret();
-  }
-  sample->number = __atomic_add_fetch(&numbers, 1, __ATOMIC_RELAXED);
-  rf_status const status = open_store(sample);
-  if (status != RF_OK) {
-    return status;
-  }
-  rf_page_fork_register();
-  rf_fault_filter_add(&filter);
-  sample->base.ops = &sample_ops;
-  return RF_OK;
-}
-
-static bool give_back(const rf_page_block *block, void *context) {
-  rf_sample *const sample = (rf_sample *)context;
-  rf_origin const origin = RF_ORIGIN_HERE(NULL);
-  (void)free_inner(sample, block->backing, &origin);
-  return true;
-}
-
-/* ---- After the end ---- */
-
-static void report_ended(rf_allocator *self, const void *ptr, const rf_origin *origin) {
-  const rf_sample *const sample = sample_of(self);
-  rf_finding f;
-  rf_finding_begin(&f, RF_BUG_ENDED, RF_ACCESS_UNKNOWN, ptr, sample->inner->ops->name, "sample", origin);
-  rf_report(sample->options.reporter, &f);
-}
-
-static const rf_refusing_ops ended_ops = {
-    .ops =
-        {
-            .name = "sample",
-            .alloc = rf_refused_alloc,
-            .free = rf_refused_free,
-            .realloc = rf_refused_realloc,
-            .stats = sample_stats,
-            .inner = sample_inner,
-        },
-    .report = report_ended,
-    .status = RF_ERR_DELETED,
-};
-
-static void sample_deinit(rf_allocator *self) {
-  rf_sample *const sample = sample_of(self);
-  (void)rf_sample_sweep(sample);
-  rf_page_store_each(sample->store, give_back, sample);
-  rf_page_store_close(sample->store);
-  sample->base.ops = &ended_ops.ops;
-}
-
-static const rf_allocator_ops sample_ops = {
-    .name = "sample",
-    .alloc = sample_alloc,
-    .free = sample_free,
-    .realloc = sample_realloc,
-    .resize = sample_resize,
-    .usable_size = sample_usable_size,
-    .owns = sample_owns,
-    .walk = sample_walk,
-    .check = sample_check,
-    .stats = sample_stats,
-    .reject = sample_reject,
-    .inner = sample_inner,
-    .deinit = sample_deinit,
-};

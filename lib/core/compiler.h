@@ -42,4 +42,12 @@
 #define RF_FORGET(x) __asm__("" : "+r"(x))
 #define RF_FORGET_MEMORY(x) __asm__("" : "+m"(x))
 
+/* Begins to fetch the line of memory that `p` points to from where it is, to be written here. Any address may be given.
+ * Of compilers for x86-64 few make the instruction for it by themselves, which each such processor has. */
+#if defined(__x86_64__)
+#define RF_FETCH_TO_WRITE(p) __asm__ volatile("prefetchw %0" : : "m"(*(const char *)(p)))
+#else
+#define RF_FETCH_TO_WRITE(p) __builtin_prefetch(p, 1)
+#endif
+
 #endif /* RINGFENCE_CORE_COMPILER_H */

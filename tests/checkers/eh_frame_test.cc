@@ -3,108 +3,10 @@
 
 #if defined(__x86_64__) || defined(__i386__)
 
-#include "tests/checkers/eh_bytes.h"
+#include "tests/checkers/eh_module.h"
 
 namespace ringfence {
 namespace {
-
-constexpr unsigned char kPcRelative = 0x1B; // signed, 4 bytes
-
-// ---- A module made by hand: a CIE, its functions' FDEs, then the header with its table ----
-
-struct Function {
-  uint32_t begin; // code, as an offset in the module
-  uint32_t size;
-  Bytes instructions;
-};
-
-struct Cie {
-  uint32_t id = 0;
-  unsigned char version = 1;
-  std::string letters = "zR";
-  Bytes code_align = {1};
-  Bytes data_align = {static_cast<unsigned char>(0x80 - kWord)};
-  Bytes return_register = {kPc};
-  Bytes augmentation = {1, kPcRelative};
-  // The CFA is the stack pointer + a word, and the return address right below it.
-  Bytes instructions = {0x0C, kSp, kWord, 0x80 | kPc, 1};
-};
-
-constexpr uint32_t kCode = 0x20000; // far behind the tables: no code is there, and none is read
-
-class Module {
-public:
-  Cie cie;
-  std::vector<Function> functions = {{kCode, 0x100, {}}};
-  Bytes fde_augmentation = {0};
-  unsigned char version = 1;
-  unsigned char frame_encoding = kPcRelative;
-  unsigned char count_encoding = 0x03;
-  unsigned char table_encoding = 0x3B;
-  int count_more = 0;      // what the header claims beyond the truth
-  int32_t length_more = 0; // the same of the FDEs' lengths
-  bool names_no_cie = false;
-
-  rf_eh_module make() {
-    used_ = 0;
-    put_entry(cie_body());
-    std::vector<uint32_t> places;
-    for (const Function &f : functions) {
-      places.push_back(used_);
-      put_fde(f);
-    }
-    header_ = used_;
-    put(Bytes{version, frame_encoding, count_encoding, table_encoding});
-    put(raw<int32_t>(-static_cast<int32_t>(used_)));
-    put(raw<uint32_t>(static_cast<uint32_t>(static_cast<int>(functions.size()) + count_more)));
-    for (size_t i = 0; i < functions.size(); i++) {
-      put(raw<int32_t>(static_cast<int32_t>(functions[i].begin - header_)));
-      put(raw<int32_t>(static_cast<int32_t>(places[i]) - static_cast<int32_t>(header_)));
-    }
-    return {base(), base() + used_, base() + header_};
-  }
-
-  uintptr_t base() const { return reinterpret_cast<uintptr_t>(memory_); }
-  uintptr_t code() const { return base() + kCode; }
-
-  bool row(uintptr_t pc, rf_eh_row *out) {
-    rf_eh_module const module = make();
-    return rf_eh_frame_row(&module, pc, out);
-  }
-
-  bool has_row(uint32_t offset = 0) {
-    rf_eh_row row;
-    return this->row(code() + offset, &row);
-  }
-
-private:
-  void put(const Bytes &bytes) {
-    ASSERT_LE(used_ + bytes.size(), sizeof memory_);
-    std::memcpy(memory_ + used_, bytes.data(), bytes.size());
-    used_ += static_cast<uint32_t>(bytes.size());
-  }
-
-  void put_entry(const Bytes &body) { put(raw(static_cast<uint32_t>(body.size())) + body); }
-
-  Bytes cie_body() const {
-    Bytes body = raw(cie.id);
-    body.push_back(cie.version);
-    body.insert(body.end(), cie.letters.begin(), cie.letters.end());
-    body.push_back(0);
-    return body + cie.code_align + cie.data_align + cie.return_register + cie.augmentation + cie.instructions;
-  }
-
-  void put_fde(const Function &f) {
-    Bytes body = raw(names_no_cie ? 0U : used_ + 4);
-    body = body + raw(static_cast<int32_t>(f.begin - (used_ + 8))) + raw(static_cast<int32_t>(f.size));
-    body = body + fde_augmentation + f.instructions;
-    put(raw(static_cast<uint32_t>(static_cast<int32_t>(body.size()) + length_more)) + body);
-  }
-
-  alignas(16) unsigned char memory_[4096] = {};
-  uint32_t used_ = 0;
-  uint32_t header_ = 0;
-};
 
 // ---- Instructions ----
 
@@ -171,6 +73,20 @@ const RowCase kRows[] = {
     {"offset", {0x41, 0x80 | kBp, 2}, 0, 1, kFirstCfa, kBp, saved(-2)},
     {"offset of a vector", {0x41, 0xA1, 2, 0x0E, 16}, 0, 1, cfa_at(kSp, 16), kBp, kSame},
     {"offset_extended", {0x41, 0x05, kBp, 4}, 0, 1, kFirstCfa, kBp, saved(-4)},
+    {"offset of the first register that is not kept",
+     {0x41, 0x80 | RF_REGISTERS, 2, 0x05, RF_REGISTERS, 3, 0x0E, 16},
+     0,
+     1,
+     cfa_at(kSp, 16),
+     kBp,
+     kSame},
+    {"restore of the first register that is not kept",
+     {0x41, 0x0A, 0xC0 | RF_REGISTERS, 0x06, RF_REGISTERS, 0x0E, 16},
+     0,
+     1,
+     cfa_at(kSp, 16),
+     kBp,
+     kSame},
     {"restore", {0x80 | kBp, 2, 0x80 | kPc, 5, 0xC0 | kBp}, 0, 0, kFirstCfa, kBp, kSame},
     {"restore what the CIE set", {0x41, 0x80 | kPc, 5, 0x41, 0xC0 | kPc}, 0, 2, kFirstCfa, kPc, saved(-1)},
     {"before the restore", {0x41, 0x80 | kPc, 5, 0x41, 0xC0 | kPc}, 0, 1, kFirstCfa, kPc, saved(-5)},
@@ -205,7 +121,9 @@ void expect_rows(const RowCase &c, const Bytes &behind) {
   ASSERT_TRUE(module.row(module.code() + c.behind, &row)) << c.name;
   EXPECT_EQ(text_of(row.cfa), text_of(c.cfa)) << c.name;
   EXPECT_EQ(text_of(row.places[c.number]), text_of(c.place)) << c.name;
-  EXPECT_FALSE(row.is_signal_frame) << c.name;
+  unsigned char is_signal_frame = 0; // it lies behind the last place
+  std::memcpy(&is_signal_frame, &row.is_signal_frame, 1);
+  EXPECT_EQ(is_signal_frame, 0) << c.name;
 }
 
 // The last bytes of a function's instructions are read one by one, those before them in one go where they are common.
@@ -301,6 +219,23 @@ TEST(EhFrameRow, EveryRegisterHasAPlaceOfItsOwn) {
   }
 }
 
+#if defined(__x86_64__)
+
+// An expression is kept by its distance from the module's beginning, of 31 bits.
+TEST(EhFrameRow, AnExpressionMayLieAsFarAsItsPlaceCanSay) {
+  Module module;
+  module.functions[0].instructions = {0x0F, 2, 0x77, 8};
+  rf_eh_module made = module.make();
+  rf_eh_row row;
+  made.start -= static_cast<uintptr_t>(INT32_MAX) - (kInstructions + 1);
+  ASSERT_TRUE(rf_eh_frame_row(&made, module.code(), &row));
+  EXPECT_EQ(row.cfa.operand, INT32_MAX);
+  made.start--;
+  EXPECT_FALSE(rf_eh_frame_row(&made, module.code(), &row));
+}
+
+#endif
+
 TEST(EhFrameRow, InstructionsOfUnknownFormMakeNoRow) {
   const Bytes refused[] = {
       {0x0C, RF_REGISTERS, 8},                // def_cfa, of a register that is not kept
@@ -365,6 +300,17 @@ const CieCase kCies[] = {
     {"an id", false, [](Module *m) { m->cie.id = 1; }},
     {"another return register", false, [](Module *m) { m->cie.return_register = {kPc - 1}; }},
     {"no such letter", false, [](Module *m) { m->cie.letters = "zX"; }},
+    {"no such letter behind others", false,
+     [](Module *m) {
+       m->cie.letters = "zRX";
+       m->cie.augmentation = {2, kPcRelative, 0};
+     }},
+    {"functions by the address of their address", false,
+     [](Module *m) {
+       m->cie.augmentation = {1, 0x80 | kPcRelative};
+     }},
+    {"frames by the address of their address", false, [](Module *m) { m->frame_encoding = 0x80 | kPcRelative; }},
+    {"frames from the text", false, [](Module *m) { m->frame_encoding = 0x2B; }},
     {"letters of old", false, [](Module *m) { m->cie.letters = "eh"; }},
     {"R before z", false, [](Module *m) { m->cie.letters = "Rz"; }},
     {"language and personality", true,

@@ -47,6 +47,26 @@ TEST(EhReader, ReadsEveryFormat) {
   }
 }
 
+// Relative to where they stand, or to the data; a pointer to a pointer is not followed.
+TEST(EhReader, ReadsPointers) {
+  struct {
+    unsigned char encoding;
+    bool known;
+    bool from_here;
+    uintptr_t data;
+  } const cases[] = {{0x03, true, false, 0},  {0x13, true, true, 0},   {0x33, true, false, 0x1000},
+                     {0x23, false, false, 0}, {0x43, false, false, 0}, {0x53, false, false, 0},
+                     {0x83, false, false, 0}, {0x93, false, false, 0}, {0xB3, false, false, 0}};
+  Bytes const bytes = raw(uint32_t{0x123});
+  auto const at = reinterpret_cast<uintptr_t>(bytes.data());
+  for (const auto &c : cases) {
+    eh_cursor cursor = {at, at + bytes.size(), false};
+    uintptr_t const value = eh_pointer(&cursor, c.encoding, 0x1000);
+    EXPECT_EQ(cursor.bad, !c.known) << +c.encoding;
+    EXPECT_EQ(value, c.known ? 0x123 + c.data + (c.from_here ? at : 0) : 0) << +c.encoding;
+  }
+}
+
 TEST(EhReader, ReadsLeb128) {
   struct {
     Bytes bytes;

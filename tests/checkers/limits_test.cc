@@ -14,6 +14,7 @@
 #include <ringfence/trace_writer.h>
 
 #include "checkers/os/seen_sites.h"
+#include "checkers/os/stack_walk.h"
 #include "checkers/report/fnv.h"
 #include "checkers/report/policy.h"
 #include "checkers/trace/trace_format.h"
@@ -39,6 +40,11 @@ TEST(Limits, OfFills) {
   EXPECT_EQ(RF_PATTERN_FREED, 0xCC);
   EXPECT_EQ(RF_PATTERN_NEW, 0xCD);
   EXPECT_EQ(RF_PATTERN_REDZONE, 0xFD);
+}
+
+TEST(Limits, OfStacks) {
+  EXPECT_EQ(RF_PC_LEAST, 4096U);
+  EXPECT_EQ(RF_STEP_MOST, 262144U);
 }
 
 // Bytes a block takes beyond its own, as docs/checkers/guard.md says.

@@ -16,10 +16,13 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <mutex>
+#include <set>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <thread>
+#include <vector>
 
 namespace ringfence {
 namespace {
@@ -222,6 +225,50 @@ TEST_F(PageProcess, AProgramsOwnSignalStackIsLeftAlone) {
     ASSERT_EQ(sigaltstack(nullptr, &now), 0);
     EXPECT_EQ(now.ss_sp, own.start());
   }).join();
+}
+
+void *signal_stack() {
+  stack_t now;
+  EXPECT_EQ(sigaltstack(nullptr, &now), 0);
+  return (now.ss_flags & SS_DISABLE) == 0 ? now.ss_sp : nullptr;
+}
+
+// The stacks that `count` threads at once have for signals.
+std::set<void *> signal_stacks(rf_allocator *a, unsigned count) {
+  std::set<void *> stacks;
+  std::mutex lock;
+  std::atomic<unsigned> there{0};
+  std::vector<std::thread> threads;
+  for (unsigned i = 0; i < count; i++) {
+    threads.emplace_back([&] {
+      {
+        std::lock_guard<std::mutex> const hold(lock);
+        rf_free(a, rf_alloc(a, 1));
+        stacks.insert(signal_stack());
+      }
+      for (there++; there < count;) {
+        std::this_thread::yield();
+      }
+    });
+  }
+  for (std::thread &thread : threads) {
+    thread.join();
+  }
+  return stacks;
+}
+
+TEST_F(PageProcess, SignalStacksOfEndedThreadsAreThoseOfNewOnes) {
+  constexpr unsigned kMany = 20; // more than are kept
+  std::set<void *> const first = signal_stacks(a(), kMany);
+  EXPECT_EQ(first.size(), kMany) << "each has its own";
+  EXPECT_EQ(first.count(nullptr), 0U);
+  for (int i = 0; i < 3; i++) {
+    std::set<void *> const next = signal_stacks(a(), 2);
+    EXPECT_EQ(next.size(), 2U);
+    for (void *const stack : next) {
+      EXPECT_EQ(first.count(stack), 1U);
+    }
+  }
 }
 
 // ---- Threads and forks ----

@@ -1,4 +1,5 @@
 // Stacks by rules are those that the unwinder of the compiler finds, in code of all kinds.
+#include "checkers/os/stack_layout.h"
 #include "checkers/os/stack_rules.h"
 
 #include "tests/checkers/handler_stack.h"
@@ -237,6 +238,126 @@ TEST_F(StackRules, HoldInThreads) {
     EXPECT_TRUE(all_equal()) << difference();
   }
 }
+
+// ---- By the tables alone, from the checker's own registers on ----
+
+unsigned captured_by_tables;
+
+__attribute__((noinline)) void compare_by_tables(const rf_origin *origin) {
+  found.expected = {origin->caller, {}, 0};
+  (void)_Unwind_Backtrace(unwound, &found.expected);
+  captured_by_tables = rf_stack_rules_capture(origin, found.captured, kDepth);
+  __asm__ volatile("" : : : "memory"); // no tail call
+}
+
+void compare_tables_and_jump(const stack_step * /*step*/) {
+  rf_origin const origin = {nullptr, reinterpret_cast<uintptr_t>(__builtin_return_address(0)),
+                            __builtin_frame_address(0)};
+  compare_by_tables(&origin);
+  longjmp(back, 1);
+}
+
+TEST_F(StackRules, AreNotNeededWhereTheTablesThemselvesAreFollowed) {
+  for (const stack_subject *const way : kWays) {
+    for (int i = 0; i < STACK_SUBJECTS; i++) {
+      stack_step const steps[] = {{way[i].run, 300}, {compare_tables_and_jump, 0}};
+      start(steps);
+      ASSERT_EQ(captured_by_tables, found.expected.count) << way[i].name;
+      EXPECT_TRUE(std::equal(found.captured, found.captured + captured_by_tables, found.expected.frames));
+    }
+  }
+}
+
+// `depth` calls of itself from one place; the innermost one takes the stack from the call `levels` further out on.
+__attribute__((noinline)) unsigned captured_from(unsigned depth, unsigned levels, const rf_origin *outer) {
+  rf_origin const origin = {nullptr, reinterpret_cast<uintptr_t>(__builtin_return_address(0)),
+                            __builtin_frame_address(0)};
+  unsigned const count = depth == 0 ? rf_stack_rules_capture(outer, found.captured, kDepth)
+                                    : captured_from(depth - 1, levels, depth > levels ? &origin : outer);
+  __asm__ volatile("" : : "r"(&origin) : "memory");
+  return count;
+}
+
+TEST_F(StackRules, TellTheFramesOfOnePlaceApartByTheStack) {
+  unsigned const from_0 = captured_from(9, 0, nullptr);
+  ASSERT_GT(from_0, 9U);
+  for (unsigned levels = 1; levels < 9; levels++) {
+    EXPECT_EQ(captured_from(9, levels, nullptr), from_0 - levels);
+  }
+}
+
+TEST_F(StackRules, AnOriginThatIsNotMetHasNoFrames) {
+  rf_origin const foreign = {nullptr, 0x123456, __builtin_frame_address(0)};
+  EXPECT_EQ(rf_stack_rules_capture(&foreign, found.captured, kDepth), 0U);
+  rf_origin const off = {nullptr, reinterpret_cast<uintptr_t>(__builtin_return_address(0)),
+                         static_cast<char *>(__builtin_frame_address(0)) + sizeof(uintptr_t)};
+  EXPECT_EQ(rf_stack_rules_capture(&off, found.captured, kDepth), 0U);
+}
+
+__attribute__((noinline)) unsigned captured_below(unsigned depth, const rf_origin *outer, unsigned max) {
+  unsigned const count =
+      depth == 0 ? rf_stack_rules_capture(outer, found.captured, max) : captured_below(depth - 1, outer, max);
+  __asm__ volatile("" : : : "memory");
+  return count;
+}
+
+TEST_F(StackRules, AnOriginIsLookedForAmongTheCheckersFramesAlone) {
+  rf_origin const origin = {nullptr, reinterpret_cast<uintptr_t>(__builtin_return_address(0)),
+                            __builtin_frame_address(0)};
+  unsigned deepest = 0;
+  for (unsigned depth = 0; depth < 40; depth++) {
+    unsigned const count = captured_below(depth, &origin, kDepth);
+    deepest = count != 0 ? depth : deepest;
+    EXPECT_TRUE(count == 0 || found.captured[0] == origin.caller);
+    EXPECT_EQ(count != 0, deepest == depth) << depth;
+  }
+  EXPECT_EQ(deepest, 29U) << "32 steps: out of the capture, of 30 calls and of this function";
+  for (unsigned max = 1; max < 4; max++) {
+    EXPECT_EQ(captured_below(2, &origin, max), max);
+  }
+}
+
+// ---- Frames that are found by a register that a walk does not know ----
+
+#if defined(__x86_64__)
+
+extern "C" void rf_test_framed_by_rbx(const stack_step *steps);
+
+// As compilers write functions with more than one kind of room on the stack: its frame is found by rbx.
+__asm__(".text\n"
+        ".p2align 4\n"
+        ".type rf_test_framed_by_rbx, @function\n"
+        "rf_test_framed_by_rbx:\n"
+        "  .cfi_startproc\n"
+        "  pushq %rbx\n"
+        "  .cfi_def_cfa_offset 16\n"
+        "  .cfi_offset %rbx, -16\n"
+        "  movq %rsp, %rbx\n"
+        "  .cfi_def_cfa_register %rbx\n"
+        "  subq $256, %rsp\n"
+        "  andq $-64, %rsp\n"
+        "  addq $16, %rdi\n"
+        "  callq *(%rdi)\n"
+        "  movq %rbx, %rsp\n"
+        "  .cfi_def_cfa_register %rsp\n"
+        "  popq %rbx\n"
+        "  .cfi_def_cfa_offset 8\n"
+        "  retq\n"
+        "  .cfi_endproc\n"
+        ".size rf_test_framed_by_rbx, . - rf_test_framed_by_rbx\n");
+
+TEST_F(StackRules, HoldBehindAFrameThatIsFoundByAnotherRegister) {
+  static_assert(sizeof(stack_step) == 16 && offsetof(stack_step, run) == 0, "as the code above has it");
+  for (const stack_subject *const way : kWays) {
+    stack_step const steps[] = {
+        {way[1].run, 100}, {rf_test_framed_by_rbx, 0}, {way[0].run, 300}, {compare_and_jump, 0}};
+    start(steps);
+    ASSERT_GT(found.expected.count, 5U);
+    EXPECT_TRUE(all_equal()) << difference();
+  }
+}
+
+#endif
 
 // ---- Stacks of coroutines ----
 
@@ -509,6 +630,108 @@ TEST_F(StackRules, AFrameMayEndWithTheStackAndNoWordBehindIt) {
     put_rule(kFirst, c.rule);
     EXPECT_EQ(stack.captured(c.words, c.pointer, 0), (Frames{kFirst, kSecond})) << c.rule;
     EXPECT_EQ(stack.captured(c.words, c.pointer, 1), Frames{kFirst}) << c.rule;
+  }
+  rf_stack_rules_forget();
+}
+
+// A return address alone is the smallest of all frames.
+TEST_F(StackRules, AFrameMayBeAWord) {
+  uintptr_t words[8] = {};
+  words[0] = reinterpret_cast<uintptr_t>(words + 2);
+  words[1] = kFirst;
+  words[2] = kSecond;
+  rf_origin const origin = {nullptr, kFirst, words};
+  uintptr_t frames[2] = {};
+  for (uint32_t const rule : {RF_RULE_OF_N(RF_RULE_SP, 1), RF_RULE_OF_N(RF_RULE_BP, 1)}) {
+    put_rule(kFirst, rule);
+    EXPECT_EQ(rf_stack_capture(&origin, frames, 2), 2U) << rule;
+    EXPECT_EQ(frames[1], kSecond);
+  }
+  words[2] = 4096;
+  EXPECT_EQ(rf_stack_capture(&origin, frames, 2), 2U);
+  words[2] = 4095;
+  EXPECT_EQ(rf_stack_capture(&origin, frames, 2), 1U) << "no code is there";
+  words[2] = kSecond;
+  put_rule(kFirst, RF_RULE_OF_N(RF_RULE_BP, 0));
+  EXPECT_EQ(rf_stack_capture(&origin, frames, 2), 1U) << "no frame";
+  rf_stack_rules_forget();
+}
+
+// ---- Layouts ----
+
+#if defined(__x86_64__)
+
+// A frame pointer is compared by its distance, or, where it points to nothing nearby, by itself: 31 bits of it.
+TEST_F(StackRules, ALayoutHoldsAFramePointerThatPointsNowhere) {
+  uintptr_t words[8] = {};
+  words[1] = kFirst;
+  rf_origin const origin = {nullptr, kFirst, words};
+  put_rule(kFirst, RF_RULE_POINTERS);
+  for (uintptr_t const pointer : {uintptr_t{0}, uintptr_t{1}, uintptr_t{64}, uintptr_t{INT32_MAX}}) {
+    rf_stack_layout layout = {};
+    uintptr_t frames[4];
+    words[0] = pointer;
+    EXPECT_EQ(rf_stack_capture_laid_out(&origin, frames, 4, &layout), 1U);
+    EXPECT_TRUE(layout.fixed && layout.ended) << pointer;
+    ASSERT_EQ(layout.checks, 1U);
+    EXPECT_EQ(layout.check[0].slot, RF_CHECK_ABSOLUTE) << pointer;
+    EXPECT_EQ(layout.check[0].value, static_cast<int32_t>(pointer));
+  }
+  rf_stack_layout layout = {};
+  uintptr_t frames[4];
+  words[0] = uintptr_t{INT32_MAX} + 2;
+  EXPECT_EQ(rf_stack_capture_laid_out(&origin, frames, 4, &layout), 1U);
+  EXPECT_FALSE(layout.fixed);
+  words[0] = reinterpret_cast<uintptr_t>(words) - 3 * sizeof words[0];
+  EXPECT_EQ(rf_stack_capture_laid_out(&origin, frames, 4, &layout), 1U);
+  EXPECT_TRUE(layout.fixed);
+  EXPECT_EQ(layout.check[0].slot, 0U);
+  EXPECT_EQ(layout.check[0].value, -3);
+  rf_stack_rules_forget();
+}
+
+#endif
+
+// Frames of three words of kFirst's function, each with the CFA in a word below its frame pointer.
+TEST_F(StackRules, ALayoutHasAsManyChecksAsThereIsRoomFor) {
+  constexpr unsigned kFrames = RF_TRACE_DEPTH + 2;
+  uintptr_t words[2 + 4 * kFrames] = {};
+  auto const at = [&](unsigned i) { return reinterpret_cast<uintptr_t>(words + i); };
+  words[0] = at(2 + 1);
+  words[1] = kFirst;
+  for (unsigned i = 0; i < kFrames; i++) { // the CFA, the frame pointer, a word, the return address
+    uintptr_t *const frame = words + 2 + 4 * i;
+    frame[0] = at(2 + 4 * (i + 1));
+    frame[1] = at(2 + 4 * (i + 1) + 1);
+    frame[3] = kFirst;
+  }
+  put_rule(kFirst, RF_RULE_OF_N(RF_RULE_BEHIND, 1));
+  rf_origin const origin = {nullptr, kFirst, words};
+  for (unsigned max = 2; max <= RF_TRACE_DEPTH; max++) {
+    struct {
+      rf_stack_layout layout;
+      uintptr_t behind[16];
+    } out;
+    std::memset(&out, 0x5A, sizeof out);
+    uintptr_t frames[RF_TRACE_DEPTH];
+    EXPECT_EQ(rf_stack_capture_laid_out(&origin, frames, max, &out.layout), max);
+    bool const fits = 2 * (max - 1) <= RF_TRACE_DEPTH; // two for each step
+    EXPECT_EQ(out.layout.fixed, fits) << max;
+    EXPECT_EQ(out.layout.checks, std::min(2 * (max - 1), unsigned{RF_TRACE_DEPTH}));
+    EXPECT_EQ(out.layout.asked, max);
+    EXPECT_FALSE(out.layout.ended);
+    for (unsigned i = 0; i < out.layout.checks; i++) {
+      unsigned const frame = 2 + 4 * (i / 2);
+      unsigned const previous = frame - 3;
+      EXPECT_EQ(out.layout.check[i].slot, i % 2 == 1 ? frame : i == 0 ? 0 : previous) << i;
+      EXPECT_EQ(out.layout.check[i].value, static_cast<int32_t>(i % 2 == 1 ? frame + 4 : frame + 1)) << i;
+    }
+    for (unsigned i = 0; i < max; i++) {
+      EXPECT_EQ(out.layout.slots[i], 1 + 4 * i);
+    }
+    for (uintptr_t const word : out.behind) {
+      EXPECT_EQ(word, UINTPTR_MAX / 0xFF * 0x5A);
+    }
   }
   rf_stack_rules_forget();
 }

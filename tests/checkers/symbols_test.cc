@@ -3,12 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>
+#include <pthread.h>
 #include <string>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +20,8 @@
 extern "C" {
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
+int __real_munmap(void *start, size_t size);
+int __wrap_munmap(void *start, size_t size);
 }
 
 namespace {
@@ -24,8 +29,14 @@ namespace {
 // This folder is /usr/lib/debug.
 std::string system_folder;
 std::vector<std::string> opened;
+unsigned unmapped;
 
 } // namespace
+
+int __wrap_munmap(void *start, size_t size) {
+  unmapped++;
+  return __real_munmap(start, size);
+}
 
 int __wrap_open(const char *path, int flags, ...) {
   std::string const place = "/usr/lib/debug";
@@ -83,6 +94,144 @@ struct Sections {
 
 std::string debug_link(const std::string &name) {
   return name + std::string(4 - name.size() % 4, '\0') + "CRC.";
+}
+
+// Bytes as they are in a file.
+template <typename T> std::string bytes_of(const T &value) {
+  return std::string(reinterpret_cast<const char *>(&value), sizeof value);
+}
+
+std::string function(uint32_t name, uint64_t start, uint64_t size) {
+  ElfW(Sym) s{};
+  s.st_name = name;
+  s.st_info = STT_FUNC;
+  s.st_shndx = 1;
+  s.st_value = static_cast<decltype(s.st_value)>(start);
+  s.st_size = static_cast<decltype(s.st_size)>(size);
+  return bytes_of(s);
+}
+
+std::string name_in(const std::string &path, uint64_t address) {
+  char name[64];
+  std::memset(name, 'x', sizeof name);
+  return rf_symbols_function(path.c_str(), address, name, sizeof name) ? name : "";
+}
+
+// That of linking wherever it stands, that for dynamic linking where there is no other.
+TEST(Symbols, AreThoseOfTheFullTableOrThoseOfDynamicLinking) {
+  std::string const path = testing::TempDir() + "/symbols_tables";
+  std::string const names("\0dynamic\0full\0", 14);
+  std::string const dynamic = function(1, 0x1000, 16);
+  std::string const full = function(9, 0x1000, 16);
+  auto const add = [&](Sections *s, uint32_t type, uint32_t link) {
+    s->add(type, ".symbols", type == SHT_SYMTAB ? full : dynamic);
+    s->headers.back().sh_link = link;
+  };
+  for (int i = 0; i < 4; i++) {
+    Sections s;
+    s.add(SHT_STRTAB, ".strings", names);
+    s.add(SHT_PROGBITS, ".text", "x");
+    if (i != 1) {
+      add(&s, SHT_DYNSYM, 1);
+    }
+    if (i != 0) {
+      add(&s, SHT_SYMTAB, 1);
+    }
+    if (i == 3) {
+      add(&s, SHT_DYNSYM, 1);
+    }
+    s.write(path);
+    EXPECT_EQ(name_in(path, 0x1008), i == 0 ? "dynamic" : "full") << i;
+    EXPECT_EQ(name_in(path, 0x1010), "") << i;
+    EXPECT_EQ(rf_symbols_present(path.c_str()), i != 0) << "names for people: " << i;
+  }
+  for (int i = 0; i < 5; i++) { // what lies outside of the file is not read
+    Sections s;
+    s.add(SHT_STRTAB, ".strings", names);
+    s.headers.back().sh_offset += i == 1 ? 1000000U : 0U;
+    s.headers.back().sh_size += i == 2 ? 1000000U : 0U;
+    add(&s, SHT_SYMTAB, 1);
+    s.headers.back().sh_offset += i == 3 ? 1000000U : 0U;
+    s.headers.back().sh_size += i == 4 ? 1000000U : 0U;
+    s.write(path);
+    EXPECT_EQ(name_in(path, 0x1008), i == 0 ? "full" : "") << i;
+  }
+  for (uint32_t const link : {5U, 6U, UINT32_MAX}) { // 5 sections
+    Sections s;
+    s.add(SHT_STRTAB, ".strings", names);
+    s.add(SHT_PROGBITS, ".text", "x");
+    add(&s, SHT_SYMTAB, link);
+    s.write(path);
+    EXPECT_EQ(name_in(path, 0x1008), "") << link;
+  }
+  std::remove(path.c_str());
+}
+
+TEST(Symbols, NamesOfSectionsAreInOneOfThem) {
+  std::string const path = testing::TempDir() + "/symbols_sections";
+  Sections s;
+  s.add(SHT_PROGBITS, ".debug_line", "x").write(path);
+  ASSERT_TRUE(rf_symbols_present(path.c_str()));
+  std::string whole(4096, '\0');
+  FILE *const in = std::fopen(path.c_str(), "rb");
+  ASSERT_NE(in, nullptr);
+  whole.resize(std::fread(&whole[0], 1, whole.size(), in));
+  std::fclose(in);
+  ElfW(Ehdr) elf;
+  std::memcpy(&elf, whole.data(), sizeof elf);
+  auto const present = [&](uint16_t names, uint16_t count) {
+    elf.e_shstrndx = names;
+    elf.e_shnum = count;
+    FILE *const out = std::fopen(path.c_str(), "wb");
+    std::fwrite(&elf, sizeof elf, 1, out);
+    std::fwrite(&whole[sizeof elf], 1, whole.size() - sizeof elf, out);
+    std::fwrite(&s.headers.back(), sizeof s.headers[0], 1, out); // one more, behind the table
+    std::fclose(out);
+    return rf_symbols_present(path.c_str());
+  };
+  EXPECT_TRUE(present(2, 3));
+  EXPECT_TRUE(present(3, 4));
+  EXPECT_FALSE(present(3, 3)) << "it is behind the table";
+  EXPECT_FALSE(present(4, 3));
+  EXPECT_FALSE(present(0, 3)) << "no names are there";
+  EXPECT_FALSE(present(5, 5)) << "the file is shorter";
+  std::remove(path.c_str());
+}
+
+// Memory that was used for something else: what is left there is taken for nothing.
+__attribute__((noinline)) void leave_words_below(uintptr_t word) {
+  volatile uintptr_t words[512];
+  for (volatile uintptr_t &w : words) {
+    w = word;
+  }
+}
+
+TEST(Symbols, WhatWasNotMappedIsNotUnmapped) {
+  std::string const folder = testing::TempDir();
+  for (const char *const path : {"/nowhere/at/all", "/", "/dev/null"}) {
+    unsigned const before = unmapped;
+    char name[8];
+    leave_words_below(0x10000);
+    EXPECT_FALSE(rf_symbols_function(path, 1, name, sizeof name));
+    leave_words_below(0x10000);
+    EXPECT_FALSE(rf_symbols_present(path));
+    EXPECT_EQ(unmapped, before) << path;
+  }
+  std::string const path = folder + "/symbols_unmapped";
+  Sections().add(SHT_SYMTAB, ".symtab", "").write(path);
+  unsigned const before = unmapped;
+  errno = 77;
+  EXPECT_TRUE(rf_symbols_present(path.c_str()));
+  EXPECT_EQ(unmapped, before + 1);
+  char name[8];
+  EXPECT_FALSE(rf_symbols_function(path.c_str(), 1, name, sizeof name));
+  EXPECT_EQ(unmapped, before + 2);
+  EXPECT_FALSE(rf_symbols_function("/nowhere/at/all", 1, name, sizeof name));
+  EXPECT_EQ(errno, 77);
+  int state = -1;
+  (void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
+  EXPECT_EQ(state, PTHREAD_CANCEL_ENABLE);
+  std::remove(path.c_str());
 }
 
 TEST(Symbols, ArePresentWhereAFileForDebuggersIsBesideAStrippedOne) {
@@ -183,6 +332,13 @@ TEST_F(SystemSymbols, AreThoseOfTheBuildIdWhicheverNoteHasIt) {
   EXPECT_FALSE(present_with(note(owner_, 1, id_)));
   Sections().add(SHT_SYMTAB, ".symtab", "").write(system_folder + "/.build-id/ab/cdef00.debug");
   EXPECT_FALSE(present_with(id.substr(0, id.size() - 1))) << "cut: a zero that follows is no part of it";
+  for (size_t size = 0; size <= id.size(); size++) { // what follows the section is none of its
+    Sections s;
+    s.add(SHT_NOTE, ".note", id);
+    s.headers.back().sh_size = size;
+    s.write(program_);
+    EXPECT_EQ(rf_symbols_present(program_.c_str()), size == id.size()) << size;
+  }
 }
 
 TEST_F(SystemSymbols, MayLieInTheSystemsFolderAsTheProgramDoesInItsOwn) {
@@ -208,6 +364,27 @@ TEST_F(SystemSymbols, OfALinkAreLookedForBesideItsTargetUpTo1022Bytes) {
     ASSERT_EQ(symlink(target.c_str(), link.c_str()), 0);
     EXPECT_EQ(rf_symbols_present(link.c_str()), length <= 1022) << length;
     unlink(link.c_str());
+  }
+}
+
+// A path that may have been cut names no file: 1023 bytes are the most.
+TEST_F(SystemSymbols, OfALinkAreNoneWhereThePathIsCut) {
+  std::string deep = folder_;
+  while (deep.size() < 900) {
+    deep += "/" + std::string(std::min<size_t>(200, std::max<size_t>(1, 900 - deep.size())), 'p');
+    ASSERT_EQ(mkdir(deep.c_str(), 0700), 0);
+  }
+  std::string const program = deep + "/program";
+  for (size_t const length : {1000U, 1022U, 1023U, 1024U, 1025U, 1026U, 1100U}) {
+    std::string const name(length - deep.size() - 1, 'n');
+    ASSERT_LT(name.size(), 256U);
+    Sections().add(SHT_PROGBITS, ".gnu_debuglink", debug_link(name)).write(program);
+    for (size_t const file : {length, size_t{1023}, size_t{1024}, size_t{1025}}) { // those that a cut one would name
+      if (file <= length) {
+        Sections().add(SHT_SYMTAB, ".symtab", "").write((deep + "/" + name).substr(0, file));
+      }
+    }
+    EXPECT_EQ(rf_symbols_present(program.c_str()), length <= 1023) << length;
   }
 }
 

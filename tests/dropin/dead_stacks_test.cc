@@ -16,6 +16,8 @@ extern "C" {
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <thread>
+#include <ucontext.h>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -86,7 +88,10 @@ private:
     (void)pthread_barrier_wait(&t->met_);
     (void)pthread_barrier_wait(&t->met_);
     if (t->notes_) {
-      rf_dead_stacks_note(t->id_);
+      size_t const below = rf_dead_stacks_note(t->id_);
+      auto const here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+      EXPECT_LE(below, here - t->bottom_);
+      EXPECT_GT(below + 4096, here - t->bottom_);
     }
     return nullptr;
   }
@@ -98,6 +103,32 @@ private:
   uintptr_t bottom_ = 0;
   size_t size_ = 0;
 };
+
+size_t below_on_another_stack;
+
+void note_on_another_stack() {
+  below_on_another_stack = rf_dead_stacks_note(own_id());
+}
+
+// The first thread's stack is of the kernel's making, and a coroutine's of the program's.
+TEST(DropinDeadStacks, HaveBytesBelowThatAreKnownOnlyOnTheThreadsOwn) {
+  alone([] {
+    EXPECT_EQ(rf_dead_stacks_note(own_id()), 0U);
+    std::thread([] {
+      static char room[1 << 16];
+      ucontext_t here;
+      ucontext_t there;
+      ASSERT_EQ(getcontext(&there), 0);
+      there.uc_stack.ss_sp = room;
+      there.uc_stack.ss_size = sizeof room;
+      there.uc_link = &here;
+      below_on_another_stack = 1;
+      makecontext(&there, note_on_another_stack, 0);
+      ASSERT_EQ(swapcontext(&here, &there), 0);
+      EXPECT_EQ(below_on_another_stack, 0U);
+    }).join();
+  });
+}
 
 // Up to its descriptor while another thread may ask for its result, and the rest once nobody can.
 TEST(DropinDeadStacks, AreToldInTwoParts) {

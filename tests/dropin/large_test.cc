@@ -144,6 +144,37 @@ TEST(DropinLarge, IsGivenBackWhereItIsVeryLargeOrWhenTrimmed) {
   });
 }
 
+// Two threads realloc one block: the first has moved it and its span is gone, while the second made room for its copy.
+TEST(DropinLarge, IsNotClaimedWhereItsSpanServesAnother) {
+  heap_alone([] {
+    bool fresh = false;
+    rf_span *const first = take_large(3000000, &fresh);
+    rf_view seen = rf_view_of(first, 0);
+    uint16_t const traits = first->slots[0].traits;
+    {
+      rf_view now = seen;
+      EXPECT_TRUE(rf_view_claim(&now, traits)) << "it is there";
+      EXPECT_EQ(rf_slot_state_of(now.slot), RF_SLOT_FREED);
+      rf_slot_unclaim(now.slot, traits);
+    }
+    first->size = 2000000; // by another thread, in place
+    {
+      rf_view now = seen;
+      EXPECT_TRUE(rf_view_claim(&now, traits));
+      EXPECT_EQ(now.size, 2000000U);
+      rf_slot_unclaim(now.slot, traits);
+    }
+    first->size = 3000000;
+    keep_large(first);
+    EXPECT_NE(rf_large_trim(), 0U);
+    rf_span *const second = take_large(9000000, &fresh);
+    ASSERT_EQ(second, first) << "its descriptor is used again";
+    ASSERT_NE(static_cast<void *>(rf_view_of(second, 0).payload), static_cast<void *>(seen.payload));
+    EXPECT_FALSE(rf_view_claim(&seen, traits));
+    EXPECT_EQ(second->slots[0].traits, traits) << "and its block is left alone";
+  });
+}
+
 TEST(DropinLarge, IsKeptUpTo32MiB) {
   heap_alone([] {
     size_t const around = RF_SPAN_FRONT + RF_TAIL_LEAST;

@@ -19,6 +19,7 @@ extern "C" {
 #include <iterator>
 #include <sched.h>
 #include <string>
+#include <sys/resource.h>
 #include <thread>
 
 namespace ringfence_test {
@@ -248,6 +249,87 @@ TEST(DropinThread, ThatBeginsWithAllSignalsBlockedHasItsFaultsTold) {
     EXPECT_EQ(sigismember(&now, SIGSEGV), 0);
     EXPECT_EQ(sigismember(&now, SIGBUS), 0);
     EXPECT_EQ(sigismember(&now, SIGTERM), 1);
+  });
+}
+
+constexpr uintptr_t kMark = 0x5AFE5AFE5AFE5AFE & UINTPTR_MAX;
+constexpr size_t kDeep = 11000; // bytes: the C library gives back what lies deeper
+constexpr size_t kNear = 1500;  // where the thread's last functions have their frames
+
+__attribute__((noinline)) void leave_marks() {
+  volatile uintptr_t marks[kDeep / sizeof(uintptr_t)];
+  for (volatile uintptr_t &mark : marks) {
+    mark = kMark;
+  }
+}
+
+// The marks that a thread with `attributes` leaves on its stack.
+size_t marks_left(const pthread_attr_t *attributes) {
+  static uintptr_t top;
+  auto const body = [](void *) -> void * {
+    rf_thread_begin(count_end);
+    leave_marks();
+    top = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+    return nullptr;
+  };
+  pthread_t thread;
+  EXPECT_EQ(pthread_create(&thread, attributes, body, nullptr), 0);
+  EXPECT_EQ(pthread_join(thread, nullptr), 0);
+  size_t count = 0;
+  for (uintptr_t at = top - kDeep; at < top - kNear; at += sizeof(uintptr_t)) {
+    count +=
+        *reinterpret_cast<const volatile uintptr_t *>(at) == kMark ? 1 : 0; // the stack is kept for the next thread
+  }
+  return count;
+}
+
+// The kernel clears the small ones, and those that the program made.
+TEST(DropinThread, LeavesNothingOnItsStack) {
+  alone([] {
+    rf_thread_init();
+    pthread_attr_t attributes;
+    ASSERT_EQ(pthread_attr_init(&attributes), 0);
+    EXPECT_EQ(marks_left(&attributes), 0U);
+    ASSERT_EQ(pthread_attr_setstacksize(&attributes, 1 << 16), 0);
+    EXPECT_EQ(marks_left(&attributes), 0U);
+    static char room[1 << 20] __attribute__((aligned(4096)));
+    ASSERT_EQ(pthread_attr_setstack(&attributes, room, sizeof room), 0);
+    EXPECT_EQ(marks_left(&attributes), 0U);
+  });
+}
+
+TEST(DropinThread, WhoseStackIsLargeNeedsNoCallToClearIt) {
+  alone([] {
+    rf_thread_init();
+    rf_forbidden_calls = RF_CALL_OTHERS;
+    EXPECT_EQ(marks_left(nullptr), 0U);
+    static char room[1 << 20] __attribute__((aligned(4096)));
+    pthread_attr_t attributes;
+    ASSERT_EQ(pthread_attr_init(&attributes), 0);
+    ASSERT_EQ(pthread_attr_setstack(&attributes, room, sizeof room), 0);
+    EXPECT_GT(marks_left(&attributes), kDeep / sizeof(uintptr_t) / 2) << "the marks are where they are looked for";
+    rf_forbidden_calls = 0;
+  });
+}
+
+// A thread costs the system no page more than without, however often one begins and ends.
+TEST(DropinThread, FetchesNoPageToClearIt) {
+  alone([] {
+    rf_thread_init();
+    constexpr long kThreads = 200;
+    auto const run = [] { std::thread([] { rf_thread_begin(count_end); }).join(); };
+    auto const faults = [] {
+      rusage usage;
+      EXPECT_EQ(getrusage(RUSAGE_SELF, &usage), 0);
+      return usage.ru_minflt;
+    };
+    run();
+    run();
+    long const before = faults();
+    for (long i = 0; i < kThreads; i++) {
+      run();
+    }
+    EXPECT_LT(faults() - before, kThreads / 2);
   });
 }
 

@@ -36,21 +36,21 @@ bool noted_with_lock = true;
 extern "C" {
 long __real_syscall(long number, long a, long b, long c, long d, long e, long f);
 long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f);
-void __real_rf_dead_stacks_note(uint32_t id);
-void __wrap_rf_dead_stacks_note(uint32_t id);
+size_t __real_rf_dead_stacks_note(uint32_t id);
+size_t __wrap_rf_dead_stacks_note(uint32_t id);
 
 long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f) {
   barriers += number == SYS_membarrier ? 1 : 0;
   return __real_syscall(number, a, b, c, d, e, f);
 }
 
-void __wrap_rf_dead_stacks_note(uint32_t id) {
+size_t __wrap_rf_dead_stacks_note(uint32_t id) {
   noted++;
   if (rf_thread_lock(0)) {
     noted_with_lock = false;
     rf_thread_unlock();
   }
-  __real_rf_dead_stacks_note(id);
+  return __real_rf_dead_stacks_note(id);
 }
 }
 

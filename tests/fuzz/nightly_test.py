@@ -42,6 +42,7 @@ case ${0##*/} in
   once*)
     [[ -n $prefix ]] || exit 0
     printf long >"${prefix}timeout-$RANDOM$RANDOM"
+    echo 'ERROR: libFuzzer: timeout after 25 seconds'
     echo '#10 DONE cov: 7'
     exit 77 ;;
   killed*) kill -KILL $$ ;;
@@ -123,7 +124,9 @@ class NightlyTest(unittest.TestCase):
     def test_an_input_that_fails_once_is_no_finding(self):
         status, output = self.run_all(["once"], "--hours", "0.0005", "--jobs", "1")
         self.assertEqual(status, 1, output)
-        self.assertRegex(output, r"once: failed once, and not again, on \S+/timeout-\d+(\.min)?; its inputs are kept")
+        self.assertRegex(output,
+                         r"once: failed once, and not again, on \S+/timeout-\d+(\.min)?: timeout after 25 seconds;"
+                         " its inputs are kept")
         self.assertNotIn("FOUND", output)
         self.assertNotIn("nightly-", self.seeds("once"))
 

@@ -131,6 +131,8 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/page/page_signal.c
   checkers/page/page_sweep.c
   checkers/page/sample.c
+  checkers/page/sample_open.c
+  checkers/page/sample_query.c
   checkers/pools/pool_damage.c
   checkers/pools/pool_watch.c
   checkers/report/collector.c

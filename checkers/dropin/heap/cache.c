@@ -271,11 +271,11 @@ RF_RARE bool rf_cache_free_unusual(rf_cache *cache, const rf_view *v, rf_family 
       rf_check_mismatch(v, bug, family, size, origin);
     }
   }
-  if (!rf_slot_claim(v->slot, traits)) {
+  rf_view claimed = *v;
+  if (!rf_view_claim(&claimed, traits)) {
     rf_check_bad_free(v->payload, origin);
     return false;
   }
-  rf_view const claimed = rf_view_of(v->span, v->index); /* another thread may have resized it just before */
   rf_cache_free_claimed(cache, &claimed, 0, rf_cache_keep(origin, RF_FREES));
   return true;
 }

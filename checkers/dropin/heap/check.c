@@ -48,10 +48,6 @@ rf_view rf_view_of(rf_span *span, unsigned index) {
   return view;
 }
 
-void rf_view_again(rf_view *view) {
-  set_view(view, view->span, view->index);
-}
-
 bool rf_view_at(uintptr_t address, rf_view *out) {
   rf_span *const span = rf_span_holding(address);
   if (span == NULL || address < span->base) {
@@ -62,6 +58,21 @@ bool rf_view_at(uintptr_t address, rf_view *out) {
     return false;
   }
   set_view(out, span, index);
+  return true;
+}
+
+bool rf_view_claim(rf_view *view, uint16_t traits) {
+  unsigned char *const payload = view->payload;
+  rf_view now;
+  if (!rf_view_at((uintptr_t)payload, &now) || now.slot != view->slot || now.payload != payload ||
+      !rf_slot_claim(view->slot, traits)) {
+    return false;
+  }
+  set_view(view, view->span, view->index);
+  if (view->payload != payload) {
+    rf_slot_unclaim(view->slot, traits);
+    return false;
+  }
   return true;
 }
 

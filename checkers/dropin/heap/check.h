@@ -23,8 +23,10 @@ typedef struct rf_view {
 /* The slot number `index`. */
 rf_view rf_view_of(rf_span *span, unsigned index);
 
-/* Of the same slot as it is now. */
-void rf_view_again(rf_view *view);
+/* Claims the live block (rf_slot_claim) that had these traits, and views it again: another thread may have resized it
+ * just before. False where another one has freed it, even where its span was given back since, whose descriptor serves
+ * other blocks by now. */
+bool rf_view_claim(rf_view *view, uint16_t traits);
 
 /* The slot that `address` lies in; false where it is none's, or that of no block so far. */
 bool rf_view_at(uintptr_t address, rf_view *out);

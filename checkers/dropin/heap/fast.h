@@ -57,8 +57,8 @@ RF_INLINE void note_release(const rf_cache *cache, rf_slot *slot, uint32_t stack
 /* The next request of the class will read this slot, which has waited long and is in no near cache. */
 RF_INLINE void fetch_next(const rf_bin *bin, uint32_t number) {
   const rf_slot_place *const next = rf_bin_at(bin, number);
-  __builtin_prefetch(next->begin, 1);
-  __builtin_prefetch(next->slot, 1);
+  RF_FETCH_TO_WRITE(next->begin);
+  RF_FETCH_TO_WRITE(next->slot);
 }
 
 /* ---- Small slots, a constant `small` of the functions below: four lanes hold any payload, and two its guard ---- */
@@ -175,6 +175,7 @@ RF_INLINE rf_slot *take_live(const rf_span *span, unsigned char *p, rf_family fa
     return NULL; /* not where a slot begins: the fraction is below that of one byte at a beginning alone */
   }
   rf_slot *const slot = &span->slots[scaled >> RF_SPAN_MAGIC];
+  RF_FETCH_TO_WRITE(slot); /* which another thread may have; not to read first, and ask for it again */
   uint64_t const word = *rf_slot_word_of(slot);
   uint16_t const traits = (uint16_t)(word >> RF_WORD_TRAITS);
   size_t const seen = (uint16_t)word;

@@ -6,8 +6,6 @@
 #include <ringfence/layout.h>
 #include <string.h>
 
-#include "lib/core/compiler.h"
-
 #define RUN_MOST 16U                 /* units of a run; more have a mapping */
 #define KEPT_MOST ((size_t)32 << 20) /* bytes of one freed block that is kept */
 #define WAIT_MOST ((size_t)1 << 20)  /* bytes of large blocks freed before one is used again */

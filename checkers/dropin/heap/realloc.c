@@ -41,11 +41,7 @@ typedef enum outcome { NO_ROOM, DONE, REFUSED } outcome;
 
 static bool claim(rf_view *v, uint16_t *traits) {
   *traits = __atomic_load_n(&v->slot->traits, __ATOMIC_RELAXED);
-  if (!rf_slot_claim(v->slot, *traits)) {
-    return false;
-  }
-  rf_view_again(v);
-  return true;
+  return rf_view_claim(v, *traits);
 }
 
 static outcome resize_here(rf_cache *cache, rf_view v, size_t size) {

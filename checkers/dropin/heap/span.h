@@ -63,7 +63,6 @@ _Static_assert(sizeof(rf_slot) == 16, "bytes for each slot, as the docs say");
 /* Its second half as one word. */
 typedef uint64_t rf_slot_word __attribute__((may_alias));
 #define RF_WORD_ALLOCATED_BY 16U
-#define RF_WORD_RELEASED_BY 32U
 #define RF_WORD_TRAITS 48U
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && offsetof(rf_slot, size) == 8, "the word's parts");
 

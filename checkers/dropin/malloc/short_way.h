@@ -112,6 +112,7 @@ RF_INLINE void rf_short_free_at_once(void *ptr, rf_family family, size_t size, u
     rf_short_free_otherwise(ptr, family, size, caller, frame);
     return;
   }
+  RF_FETCH_TO_WRITE(ptr); /* which another thread may have written */
   uint32_t stack;
   if (RF_UNLIKELY(!rf_fast_known(caller, frame, &stack))) {
     rf_short_free_with_new_stack(ptr, family, size, caller, frame);

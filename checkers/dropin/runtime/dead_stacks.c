@@ -84,17 +84,22 @@ static bool has_no_thread(const uintptr_t *words, size_t offset) {
   return id == 0 || id == UINT32_MAX;
 }
 
-/* Keeps the stack with the descriptor at `descriptor`, whose content is `words`. */
-static void keep(uintptr_t descriptor, const uintptr_t *words, size_t id) {
+/* Keeps the stack with the descriptor at `descriptor`, whose content is `words`. Returns its lowest address; 0: not
+ * known, and it is not kept. */
+static uintptr_t keep(uintptr_t descriptor, const uintptr_t *words, size_t id) {
   dead_stack g = {descriptor, 0, id};
-  if (id < WORDS * sizeof *words && find_bounds(words, descriptor, &g.bounds)) {
-    dead_stacks[(descriptor >> 12) % DEAD_STACKS] = g;
+  if (id >= WORDS * sizeof *words || !find_bounds(words, descriptor, &g.bounds)) {
+    return 0;
   }
+  dead_stacks[(descriptor >> 12) % DEAD_STACKS] = g;
+  return words[g.bounds] + words[g.bounds + 2];
 }
 
-void rf_dead_stacks_note(uint32_t id) {
+size_t rf_dead_stacks_note(uint32_t id) {
   uintptr_t const descriptor = own_descriptor();
-  keep(descriptor, (const uintptr_t *)descriptor, id_offset(id));
+  uintptr_t const start = keep(descriptor, (const uintptr_t *)descriptor, id_offset(id));
+  uintptr_t const here = (uintptr_t)__builtin_frame_address(0);
+  return start != 0 && start <= here && here < descriptor ? here - start : 0;
 }
 
 /* The memory may be gone, or be something else by now. */
@@ -131,7 +136,7 @@ static void look_below(uintptr_t end, size_t id) {
   for (size_t i = 0; known && i + WORDS <= count; i += step) {
     uintptr_t const address = end - sizeof top + i * sizeof top[0];
     if (is_descriptor(top + i, address)) {
-      keep(address, top + i, id);
+      (void)keep(address, top + i, id);
     }
   }
   memset(top, 0, sizeof top);
@@ -200,7 +205,7 @@ static void keep_listed(uintptr_t head, size_t id) {
     linked = read_linked(link, id, &descriptor, words) && words[id / sizeof *words - 1] == before;
     if (linked) {
       if (has_no_thread(words, id)) {
-        keep(descriptor, words, id);
+        (void)keep(descriptor, words, id);
       }
       before = link;
       link = words[id / sizeof *words - LINK];
@@ -277,8 +282,9 @@ bool rf_dead_stacks_each(bool (*visit)(uintptr_t start, uintptr_t end, void *con
 
 #else
 
-void rf_dead_stacks_note(uint32_t id) {
+size_t rf_dead_stacks_note(uint32_t id) {
   (void)id;
+  return 0;
 }
 
 void rf_dead_stacks_look(uintptr_t start, uintptr_t end, uint32_t id) {

@@ -33,32 +33,66 @@ static void link_self(void) {
   rf_futex_unlock(&threads.lock);
 }
 
-static void unlink_self(void) {
+/* Returns the bytes of the stack below, where they are known. */
+static size_t unlink_self(void) {
   rf_futex_lock(&threads.lock);
   *(rf_current_thread.previous != NULL ? &rf_current_thread.previous->next : &threads.first) = rf_current_thread.next;
   if (rf_current_thread.next != NULL) {
     rf_current_thread.next->previous = rf_current_thread.previous;
   }
-  rf_dead_stacks_note(rf_current_thread.id);
+  size_t const below = rf_dead_stacks_note(rf_current_thread.id);
   rf_futex_unlock(&threads.lock);
+  return below;
 }
 
 /* If the stacks of ended threads cannot be told apart (dead_stacks.h), they are at least cleared. The C library
- * gives the lower pages back itself, all but 16 KiB; these are cleared here, from the top down, by the kernel, which
- * stops where the stack ends without harm. A call would have its frames there: the loader's alone have a kilobyte where
- * a library of LD_AUDIT sees it return. */
+ * gives the lower pages back itself, all but 16 KiB below the page of its own frame. These are cleared here, and none
+ * below: the system would have to find a page for it each time. */
+#define PAGE ((uintptr_t)4096)
 #define STALE_PAGES 5
+#define FRAMES_ABOVE 1024U /* of the C library's, at most */
+
+static size_t stale_below(uintptr_t at) {
+  return at - (((at + FRAMES_ABOVE) & ~(PAGE - 1)) - (STALE_PAGES - 1) * PAGE);
+}
+
+#define SPARED ((size_t)1 << 16) /* at the lower end of a stack, where a runtime may have closed pages of its own */
+
+/* Mostly there are zeros already: to write them again would fetch each line from the cache of the processor on which
+ * the stack's last thread ran. Calls nothing: a return address would lie below the room. */
+#define LINE_WORDS (64 / sizeof(uintptr_t))
+
+RF_NO_SANITIZE __attribute__((noinline)) static void clear_roomy_stack(void) {
+  volatile uintptr_t stale[STALE_PAGES * PAGE / sizeof(uintptr_t)]; /* what calls have left there */
+  volatile uintptr_t *const end = stale + sizeof stale / sizeof *stale;
+  volatile uintptr_t *line = end - stale_below((uintptr_t)end) / sizeof *line / LINE_WORDS * LINE_WORDS;
+  for (; line != end; line += LINE_WORDS) {
+    uintptr_t any = 0;
+    for (size_t i = 0; i < LINE_WORDS; i++) {
+      any |= line[i];
+    }
+    for (size_t i = 0; any != 0 && i < LINE_WORDS; i++) {
+      line[i] = 0;
+    }
+  }
+}
+
+/* From the top down, by the kernel, which stops where the stack ends without harm. A call would have its frames there:
+ * the loader's alone have a kilobyte where a library of LD_AUDIT sees it return. */
 #define FRAME_MARGIN 512U
 
-__attribute__((noinline)) static void clear_stale_stack(void) {
-  static const char zeros[4096];
+__attribute__((noinline)) static void clear_any_stack(void) {
+  static const char zeros[PAGE];
   struct iovec local[STALE_PAGES];
   struct iovec remote[STALE_PAGES];
   uintptr_t at = ((uintptr_t)__builtin_frame_address(0) & ~(uintptr_t)15) - sizeof local - sizeof remote - FRAME_MARGIN;
+  size_t left = stale_below(at);
   for (unsigned i = 0; i < STALE_PAGES; i++) {
-    at -= sizeof zeros;
-    local[i] = (struct iovec){(void *)(uintptr_t)zeros, sizeof zeros};
-    remote[i] = (struct iovec){(void *)at, sizeof zeros};
+    size_t const piece = left < PAGE ? left : PAGE;
+    at -= piece;
+    left -= piece;
+    local[i] = (struct iovec){(void *)(uintptr_t)zeros, piece};
+    remote[i] = (struct iovec){(void *)at, piece};
   }
   (void)rf_raw_syscall(SYS_process_vm_writev,
                        (const long[6]){getpid(), (long)local, STALE_PAGES, (long)remote, STALE_PAGES, 0});
@@ -71,9 +105,10 @@ static void ended(void *self) {
   }
   rf_current_thread.ended = true;
   rf_current_thread.on_end();
-  unlink_self();
-  if (!rf_is_forbidden(RF_CALL_OTHERS | RF_CALL_GETPID)) {
-    clear_stale_stack();
+  if (unlink_self() >= STALE_PAGES * PAGE + SPARED) {
+    clear_roomy_stack();
+  } else if (!rf_is_forbidden(RF_CALL_OTHERS | RF_CALL_GETPID)) {
+    clear_any_stack();
   }
 }
 

@@ -157,8 +157,6 @@ void rf_sizeclass_uncarve(rf_sizeclass *heap);
 
 void rf_sizeclass_link_set(const rf_sizeclass *heap, rf_sizeclass_link *l, large *to);
 bool rf_sizeclass_link_intact(const rf_sizeclass *heap, const rf_sizeclass_link *l);
-/* True where a record that an intact link leads to, its links and its header are undamaged. */
-bool rf_sizeclass_large_intact(const rf_sizeclass *heap, const large *p);
 /* The used block at `ptr`, any address outside the buffer; else why there is none. */
 rf_status rf_sizeclass_find_in_fallback(rf_sizeclass *heap, const void *ptr, found *out);
 void *rf_sizeclass_serve_fallback(rf_sizeclass *heap, size_t size, size_t align, size_t row, const rf_site *site);

@@ -30,7 +30,8 @@ static bool large_front(size_t align, size_t *front) {
   return rf_round_up(sizeof(large) + HEADER_SIZE, align, front);
 }
 
-bool rf_sizeclass_large_intact(const rf_sizeclass *heap, const large *p) {
+/* True where a record that an intact link leads to, its links and its header are undamaged. */
+static bool large_intact(const rf_sizeclass *heap, const large *p) {
   const header *const h = header_of(large_payload(p));
   return p->checksum == large_checksum(heap, p) && rf_sizeclass_header_intact(heap, h) && class_of(h) == LARGE_CLASS &&
          (h->flags & (MALLOCED | FREED | SECOND)) == MALLOCED && rf_sizeclass_link_intact(heap, &p->child[0]) &&
@@ -56,7 +57,7 @@ static bool large_unlink(const rf_sizeclass *heap, rf_sizeclass_link *at) {
   large *const p = at->to;
   rf_sizeclass_link *end = at;
   for (rf_sizeclass_link *down = at; down->to != NULL;) {
-    if (!rf_sizeclass_large_intact(heap, down->to)) {
+    if (!large_intact(heap, down->to)) {
       return false;
     }
     end = down;
@@ -98,7 +99,7 @@ rf_status rf_sizeclass_find_in_fallback(rf_sizeclass *heap, const void *ptr, fou
   if (at->to == NULL) {
     return recently_freed(heap, ptr) ? RF_ERR_NOT_ALLOCATED : RF_ERR_BAD_POINTER;
   }
-  if (!rf_sizeclass_large_intact(heap, at->to)) {
+  if (!large_intact(heap, at->to)) {
     return RF_ERR_CORRUPT;
   }
   *out = (found){header_of(ptr), large_payload(at->to), at, at->to->requested, at->to->room};
@@ -163,7 +164,7 @@ void rf_sizeclass_large_walk_begin(large_walk *w, const rf_sizeclass *heap) {
 
 /* The next block; NULL at the end, and at damage, which leaves w->count above 0. */
 large *rf_sizeclass_large_walk_next(large_walk *w, const rf_sizeclass *heap) {
-  if (w->count == 0 || !rf_sizeclass_large_intact(heap, w->todo[w->count - 1])) {
+  if (w->count == 0 || !large_intact(heap, w->todo[w->count - 1])) {
     return NULL;
   }
   large *const p = w->todo[--w->count];
@@ -197,8 +198,7 @@ bool rf_sizeclass_reshape_fallback(rf_sizeclass *heap, const found *f, size_t si
 }
 
 void rf_sizeclass_give_all_back(rf_sizeclass *heap) {
-  while (rf_sizeclass_link_intact(heap, &heap->root) && heap->root.to != NULL &&
-         rf_sizeclass_large_intact(heap, heap->root.to)) {
+  while (rf_sizeclass_link_intact(heap, &heap->root) && heap->root.to != NULL && large_intact(heap, heap->root.to)) {
     large *const p = heap->root.to;
     unsigned char *const start = large_payload(p) - rf_sizeclass_front_of(header_of(large_payload(p)));
     if (!large_unlink(heap, &heap->root)) {

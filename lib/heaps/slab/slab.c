@@ -1,6 +1,7 @@
 /* slab: the operations. */
 #include "slab_impl.h"
 
+#include "lib/core/compiler.h"
 #include <ringfence/track.h>
 #include <string.h>
 

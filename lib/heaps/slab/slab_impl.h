@@ -26,7 +26,6 @@
 #define RINGFENCE_SLAB_IMPL_H
 
 #include "lib/core/checksum.h"
-#include "lib/core/compiler.h"
 #include "lib/core/verdict.h"
 #include <ringfence/bits.h>
 #include <ringfence/slab.h>

@@ -5,6 +5,8 @@
 #include "tlsf_slow.h"
 #include "tlsf_walk.h"
 
+#include "lib/core/compiler.h"
+
 /* The common paths, in steps. When a step fails, the call goes on in tlsf_slow.c, with the values as they are. The
  * worst case of a call is counted in instructions and has none to spare for registers that are saved and restored:
  * RF_FORGET and RF_FORGET_MEMORY keep compilers from holding on to values that are as quickly computed or read

@@ -4,6 +4,8 @@
 
 #include "tlsf_layout.h"
 
+#include "lib/core/compiler.h"
+
 /* ---- Free lists ----
  *
  * `map` is passed in and out, so that an operation reads and writes it once. */

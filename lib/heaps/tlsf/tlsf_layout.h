@@ -33,7 +33,6 @@
 #ifndef RINGFENCE_TLSF_LAYOUT_H
 #define RINGFENCE_TLSF_LAYOUT_H
 
-#include "lib/core/compiler.h"
 #include <ringfence/bits.h>
 #include <ringfence/tlsf.h>
 #include <ringfence/track.h>
