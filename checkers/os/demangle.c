@@ -495,6 +495,14 @@ RF_COLD static part name(rf_demangle *d) {
 
 /* ---- Types ---- */
 
+/* The text to the right of where the name of a pointer to it would stand. */
+static part behind_hole(part t) {
+  t.at = (unsigned short)(t.at + t.hole);
+  t.size = (unsigned short)(t.size - t.hole);
+  t.hole = 0;
+  return t;
+}
+
 /* `t` with `what` behind it, or, for arrays and functions, where the name would stand. */
 static part declare(rf_demangle *d, part t, const char *what) {
   if (t.hole == 0) {
@@ -504,8 +512,8 @@ static part declare(rf_demangle *d, part t, const char *what) {
   part out = copy(d, d->text + t.at, t.hole);
   out = with(d, with(d, out, open ? "" : "("), what);
   unsigned short const hole = out.size;
-  part const rest = {(unsigned short)(t.at + t.hole), (unsigned short)(t.size - t.hole), 0, t.pack, t.argument};
-  out = joined(d, open ? out : with(d, out, t.size > t.hole && d->text[t.at + t.hole] == '[' ? ") " : ")"), rest);
+  out = joined(d, open ? out : with(d, out, t.size > t.hole && d->text[t.at + t.hole] == '[' ? ") " : ")"),
+               behind_hole(t));
   out.hole = hole;
   return out;
 }
@@ -568,8 +576,7 @@ static part member_type(rf_demangle *d) {
   part out = joined(d, with(d, copy(d, d->text + t.at, t.hole), "("), of);
   out = with(d, out, "::*");
   unsigned short const hole = out.size;
-  part const rest = {(unsigned short)(t.at + t.hole), (unsigned short)(t.size - t.hole), 0, t.pack, t.argument};
-  out = joined(d, with(d, out, ")"), rest);
+  out = joined(d, with(d, out, ")"), behind_hole(t));
   out.hole = hole;
   return out;
 }

@@ -90,7 +90,7 @@ TEST(DemangleParts, QualifiersOfMethodsAndTypesAreAllRead) {
   EXPECT_EQ(name_of("_Z1frVKi"), "f(int const volatile)");
 }
 
-// What a parameter of a template is already is not said twice.
+// A qualifier that a template argument has already is not repeated.
 TEST(DemangleParts, AConstTypeIsConstOnce) {
   expect_reference("_Z1fIKcEvRKT_");
   expect_reference("_Z1fIKcEvRT_");

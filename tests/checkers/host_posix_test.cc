@@ -2,6 +2,8 @@
 #include "checkers/os/forbidden_calls.h"
 #include "checkers/os/host.h"
 
+#include "tests/checkers/child_status.h"
+
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
@@ -172,15 +174,7 @@ void __wrap_rf_port_log(const char *text, size_t size) {
 
 namespace {
 
-template <typename Claim> int status_of(Claim claim) {
-  pid_t const child = fork();
-  if (child == 0) {
-    _exit(claim() ? 0 : 1);
-  }
-  int status = -1;
-  EXPECT_EQ(waitpid(child, &status, 0), child);
-  return status;
-}
+using ringfence::status_of;
 
 class HostPosix : public testing::Test {
 protected:

@@ -6,6 +6,8 @@
 #include "checkers/os/pid_path.h"
 #include "checkers/os/symbols.h"
 
+#include "tests/checkers/child_status.h"
+
 #include <ringfence/frames.h>
 
 #include <gtest/gtest.h>
@@ -37,17 +39,6 @@ namespace ringfence {
 namespace {
 
 // ---- Writing ----
-
-// In a child: 0 where `claim` holds.
-template <typename Claim> int status_of(Claim claim) {
-  pid_t const child = fork();
-  if (child == 0) {
-    _exit(claim() ? 0 : 1);
-  }
-  int status = -1;
-  EXPECT_EQ(waitpid(child, &status, 0), child);
-  return status;
-}
 
 TEST(Write, AFileThatMayNotGrowEndsNothing) {
   EXPECT_EQ(status_of([] {

@@ -5,6 +5,7 @@
 #include "checkers/os/maps.h"
 #include "checkers/os/modules.h"
 
+#include "tests/checkers/child_status.h"
 #include "tests/checkers/linker_answers.h"
 
 #include <gtest/gtest.h>
@@ -78,16 +79,7 @@ bool __wrap_rf_maps_each(bool (*visit)(const rf_map *map, void *context), void *
 
 namespace {
 
-// In a child: true where `claim` holds.
-template <typename Claim> bool holds_in_child(Claim claim) {
-  pid_t const child = fork();
-  if (child == 0) {
-    _exit(claim() ? 0 : 1);
-  }
-  int status = -1;
-  EXPECT_EQ(waitpid(child, &status, 0), child);
-  return status == 0;
-}
+using ringfence::status_of;
 
 // An image: headers, then notes.
 struct Image {
@@ -326,25 +318,25 @@ std::string path_of_program(size_t room) {
 TEST_F(ModulesMade, ThePathOfTheProgramIsThereWhereItWasKept) {
   std::string const whole = path_of_program(1024);
   EXPECT_EQ(whole[0], '/');
-  EXPECT_TRUE(holds_in_child([] {
-    rf_forbid(RF_CALL_OPEN);
-    errno = 77;
-    return path_of_program(1024) == "unknown: " && errno == 77;
-  }));
-  EXPECT_TRUE(holds_in_child([&whole] {
-    errno = 77;
-    rf_modules_keep_program();
-    rf_forbid(RF_CALL_OPEN);
-    rf_modules_keep_program(); // nor is it lost
-    return path_of_program(1024) == whole && path_of_program(whole.size() + 1) == whole &&
-           path_of_program(whole.size()) == whole.substr(0, whole.size() - 1) && path_of_program(1).empty() &&
-           errno == 77;
-  }));
-  EXPECT_TRUE(holds_in_child([&whole] {
-    rf_forbid(RF_CALL_OPEN);
-    rf_modules_keep_program();
-    return path_of_program(1024) == "unknown: " && !whole.empty();
-  }));
+  EXPECT_EQ(0, status_of([] {
+              rf_forbid(RF_CALL_OPEN);
+              errno = 77;
+              return path_of_program(1024) == "unknown: " && errno == 77;
+            }));
+  EXPECT_EQ(0, status_of([&whole] {
+              errno = 77;
+              rf_modules_keep_program();
+              rf_forbid(RF_CALL_OPEN);
+              rf_modules_keep_program(); // nor is it lost
+              return path_of_program(1024) == whole && path_of_program(whole.size() + 1) == whole &&
+                     path_of_program(whole.size()) == whole.substr(0, whole.size() - 1) && path_of_program(1).empty() &&
+                     errno == 77;
+            }));
+  EXPECT_EQ(0, status_of([&whole] {
+              rf_forbid(RF_CALL_OPEN);
+              rf_modules_keep_program();
+              return path_of_program(1024) == "unknown: " && !whole.empty();
+            }));
 }
 
 // ---- The map, by questions ----
@@ -471,27 +463,27 @@ TEST_F(ModulesMade, WhereNoQuestionIsAnsweredTheTextTells) {
 TEST_F(ModulesMade, WhereQuestionsAreForbiddenTheTextTells) {
   mappings = {mapping(0, 4, 0)};
   for (uint32_t const call : {RF_CALL_IOCTL, RF_CALL_OPEN}) {
-    EXPECT_TRUE(holds_in_child([this, call] {
-      rf_forbid(call);
-      load({start + 8});
-      return questions == 0 && readings == 1 && modules.count == 1;
-    }));
+    EXPECT_EQ(0, status_of([this, call] {
+                rf_forbid(call);
+                load({start + 8});
+                return questions == 0 && readings == 1 && modules.count == 1;
+              }));
   }
 }
 
 TEST_F(ModulesMade, NoFileStaysOpen) {
   mappings = {mapping(0, 4, 0)};
   for (bool const is_0 : {false, true}) { // its number is the first that is free
-    EXPECT_TRUE(holds_in_child([this, is_0] {
-      if (is_0) {
-        close(0);
-      }
-      int const next = dup(1);
-      close(next);
-      errno = 77;
-      load({start + 8});
-      return errno == 77 && dup(1) == next && (next == 0) == is_0;
-    }));
+    EXPECT_EQ(0, status_of([this, is_0] {
+                if (is_0) {
+                  close(0);
+                }
+                int const next = dup(1);
+                close(next);
+                errno = 77;
+                load({start + 8});
+                return errno == 77 && dup(1) == next && (next == 0) == is_0;
+              }));
   }
 }
 
@@ -590,17 +582,17 @@ TEST_F(ModulesMade, TheLinkerHasNoNameForTheProgram) {
   ASSERT_EQ(modules.count, 1U);
   EXPECT_EQ(path(), path_of_program(1024));
   started_with[AT_EXECFN] = reinterpret_cast<unsigned long>("./as-started");
-  EXPECT_TRUE(holds_in_child([this] {
-    rf_forbid(RF_CALL_OPEN);
-    load({start + 8});
-    return modules.count == 1 && path() == "./as-started";
-  }));
+  EXPECT_EQ(0, status_of([this] {
+              rf_forbid(RF_CALL_OPEN);
+              load({start + 8});
+              return modules.count == 1 && path() == "./as-started";
+            }));
   started_with[AT_EXECFN] = 0;
-  EXPECT_TRUE(holds_in_child([this] {
-    rf_forbid(RF_CALL_OPEN);
-    load({start + 8});
-    return modules.count == 1 && path().empty();
-  }));
+  EXPECT_EQ(0, status_of([this] {
+              rf_forbid(RF_CALL_OPEN);
+              load({start + 8});
+              return modules.count == 1 && path().empty();
+            }));
 }
 
 #endif

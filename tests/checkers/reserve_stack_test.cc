@@ -9,6 +9,7 @@
 #include <functional>
 #include <thread>
 
+#include "tests/checkers/child_status.h"
 #include "tests/checkers/handler_stack.h"
 
 extern "C" {
@@ -44,14 +45,10 @@ bool is_free() {
 }
 
 bool holds_in_child(const std::function<bool()> &claim) {
-  pid_t const child = fork();
-  if (child == 0) {
-    rf_reserve_stack_forked();
-    _exit(claim() ? 0 : 1);
-  }
-  int status = -1;
-  EXPECT_EQ(waitpid(child, &status, 0), child);
-  return status == 0;
+  return ringfence::status_of([&claim] {
+           rf_reserve_stack_forked();
+           return claim();
+         }) == 0;
 }
 
 class ReserveStack : public testing::Test {

@@ -22,7 +22,7 @@ unsigned __wrap_rf_host_unwind(uintptr_t * /*frames*/, unsigned /*max*/) {
 namespace ringfence {
 namespace {
 
-// What ended calls have left.
+// Leaves nothing of ended calls on the stack.
 __attribute__((noinline)) void clear_below() {
   volatile unsigned char bytes[16384];
   for (volatile unsigned char &b : bytes) {

@@ -42,6 +42,21 @@ namespace {
 constexpr uintptr_t kLow = 0x100000;
 constexpr uintptr_t kHigh = 0x110000;
 
+// The headers of a module with one segment of `size` bytes.
+void write_image(void *to, size_t size) {
+  struct {
+    ElfW(Ehdr) header;
+    ElfW(Phdr) segment;
+  } image = {};
+  std::memcpy(image.header.e_ident, ELFMAG, SELFMAG);
+  image.header.e_phoff = offsetof(decltype(image), segment);
+  image.header.e_phentsize = sizeof image.segment;
+  image.header.e_phnum = 1;
+  image.segment.p_type = PT_LOAD;
+  image.segment.p_filesz = image.segment.p_memsz = size;
+  std::memcpy(to, &image, sizeof image);
+}
+
 class StackModules : public testing::Test {
 protected:
   StackModules() {
@@ -169,17 +184,7 @@ TEST_F(StackModules, CodeThatComesToBeWhereNoneWasIsFoundInTime) {
   made[0] = {start, start + page, start + 2 * page, 0};
   EXPECT_EQ(rf_stack_rule_find(start + 0x104), RF_RULE_UNKNOWN);
   ASSERT_EQ(mprotect(pages, 2 * page, PROT_READ | PROT_WRITE), 0);
-  struct {
-    ElfW(Ehdr) header;
-    ElfW(Phdr) segment;
-  } image = {};
-  std::memcpy(image.header.e_ident, ELFMAG, SELFMAG);
-  image.header.e_phoff = offsetof(decltype(image), segment);
-  image.header.e_phentsize = sizeof image.segment;
-  image.header.e_phnum = 1;
-  image.segment.p_type = PT_LOAD;
-  image.segment.p_filesz = image.segment.p_memsz = page;
-  std::memcpy(pages, &image, sizeof image);
+  write_image(pages, page);
   ASSERT_EQ(mprotect(pages, page, PROT_READ), 0);
   unsigned looks = 0;
   while (rf_stack_rule_find(start + 0x104) == RF_RULE_UNKNOWN && looks < 10000) {
@@ -269,17 +274,7 @@ TEST_F(StackModules, AFileBeginsWhereItsNameDoes) {
   auto *const pages =
       static_cast<char *>(mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   ASSERT_NE(static_cast<void *>(pages), MAP_FAILED);
-  struct {
-    ElfW(Ehdr) header;
-    ElfW(Phdr) segment;
-  } image = {};
-  std::memcpy(image.header.e_ident, ELFMAG, SELFMAG);
-  image.header.e_phoff = offsetof(decltype(image), segment);
-  image.header.e_phentsize = sizeof image.segment;
-  image.header.e_phnum = 1;
-  image.segment.p_type = PT_LOAD;
-  image.segment.p_filesz = image.segment.p_memsz = 2 * page;
-  std::memcpy(pages, &image, sizeof image);
+  write_image(pages, 2 * page);
   auto const start = reinterpret_cast<uintptr_t>(pages);
   made[0] = {start, start + 2 * page, 1, 0};
   for (size_t const same : {0U, 10U, 254U, 255U, 256U, 300U}) { // bytes of the names
