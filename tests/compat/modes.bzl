@@ -26,6 +26,8 @@ def rf_compat_test(name, system, srcs, deps, skipped = []):
     for mode, options in _MODES.items():
         rf_cc_test(
             name = name.replace("_test", "_%s_test" % mode),
+            # The race detector takes half a minute to look at all pages after each request.
+            size = "medium" if mode == "page" else "small",
             args = ["--gtest_filter=-" + ":".join(skipped)] if skipped else [],
             env = {"RINGFENCE_OPTIONS": options},
             # The sanitizers' builds run the same code in mode off.
