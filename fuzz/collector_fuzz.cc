@@ -12,6 +12,7 @@
 #include "checkers/report/collector.h"
 #include "tools/ringfence/base/json.h"
 
+#include <cerrno>
 #include <cstring>
 #include <dlfcn.h>
 #include <map>
@@ -197,7 +198,12 @@ private:
       rf_collector_put(&made.finding, &symbolizer_);
       _exit(0);
     }
-    RF_HOLDS(child > 0 && waitpid(child, nullptr, 0) == child);
+    RF_HOLDS(child > 0);
+    pid_t ended = 0;
+    do {
+      ended = waitpid(child, nullptr, 0);
+    } while (ended < 0 && errno == EINTR); // the fuzzer's alarm
+    RF_HOLDS(ended == child);
     puts_ += shares_memory ? 1 : 0;
   }
 
