@@ -5,7 +5,11 @@ set(RINGFENCE_CORE_SOURCES
   lib/blocks/blockgroup_allocator.c
   lib/blocks/memblocks.c
   lib/blocks/memblocks_allocator.c
+  lib/blocks/memblocks_view.c
   lib/blocks/mempool.c
+  lib/blocks/mempool_block.c
+  lib/blocks/mempool_queue.c
+  lib/blocks/mempool_view.c
   lib/core/adapter.c
   lib/core/allocator.c
   lib/core/dump.c
