@@ -93,6 +93,8 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/mte/mte.c
   checkers/mte/mte_fault.c
   checkers/os/demangle.c
+  checkers/os/demangle_part.c
+  checkers/os/demangle_words.c
   checkers/os/eh_frame.c
   checkers/os/eh_step.c
   checkers/os/forbidden_calls.c
