@@ -69,7 +69,7 @@ public:
   using Operation = void (Interpreter::*)();
 
 private:
-  // Operations, each with its arguments chosen by the input; operations.cc.
+  // Operations, each with its arguments chosen by the input; operations.cc, misuse.cc.
   Operation choose_operation();
   void op_alloc();
   void op_aligned_alloc();

@@ -38,7 +38,7 @@ import tempfile
 
 import seeds
 
-INTERPRETER = ["bad_pointer", "interpreter", "memory", "operations", "shadow", "verdict"]
+INTERPRETER = ["bad_pointer", "interpreter", "memory", "misuse", "operations", "shadow", "verdict"]
 CORE = ["lib/core/*.c", "lib/port/posix.c"]
 INCLUDES = ["lib/include", "checkers/include", "."]
 # The build makes it for the command; an empty one changes nothing here.

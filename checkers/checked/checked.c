@@ -204,5 +204,6 @@ void rf_checked_deinit(rf_checked *checked) {
   checked->mode = RF_MODE_OFF;
   if (a != NULL) {
     a->ops->deinit(a);
+    rf_log_reporter_close(&checked->log);
   }
 }

@@ -26,5 +26,6 @@ void rf_checked_handles_deinit(rf_checked_handles *checked) {
     rf_handles *const h = &checked->guard.base;
     checked->mode = RF_MODE_OFF;
     h->ops->deinit(h);
+    rf_log_reporter_close(&checked->log);
   }
 }

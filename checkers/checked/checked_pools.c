@@ -17,8 +17,9 @@ rf_mode rf_checked_pools_init(const rf_checked_options *options) {
   watch.mode = rf_mode_name(mode);
   watch.fill = o->fill;
   sweeps_at_end = o->sweep;
+  static rf_log_reporter log;
+  rf_log_reporter_close(&log); /* that of an earlier call */
   if (o->pools && (mode == RF_MODE_GUARD || mode == RF_MODE_PAGE)) {
-    static rf_log_reporter log;
     watch.reporter = rf_choose_reporter(&log, options);
     return rf_pool_watch_start(&watch) == RF_OK ? mode : RF_MODE_OFF;
   }

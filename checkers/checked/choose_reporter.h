@@ -6,8 +6,10 @@
 
 #include "checkers/checked/mode_options.h"
 
-/* `log` is the caller's memory for a reporter by `options`; unused where they name one, or are NULL. */
+/* `log` is the caller's memory for a reporter by `options`; where they name one, or are NULL, it has no file, so that
+ * rf_log_reporter_close closes none. */
 static inline rf_reporter *rf_choose_reporter(rf_log_reporter *log, const rf_checked_options *options) {
+  log->fd = -1;
   if (options == NULL) {
     return rf_reporter_default();
   }

@@ -46,15 +46,37 @@ RF_COLD static void open_log(rf_log_reporter *r) {
   }
 }
 
+/* The next text opens it anew. One that could not be opened is not tried again. */
+RF_COLD static void close_log(rf_log_reporter *r) {
+  if (r->opened_by == 0 || r->fd < 0 || r->opened_by != rf_host_process()) {
+    return;
+  }
+  rf_host_close(r->fd);
+  r->fd = -1;
+  r->opened_by = 0;
+}
+
 /* False where a file takes no more, as on a full disk. */
 static bool write_log(rf_log_reporter *r, const char *text, size_t size) {
   open_log(r);
   if (rf_host_write(r->fd, text, size)) {
+    if (r->closed) {
+      close_log(r);
+    }
     return true;
   }
   rf_host_close(r->fd);
   r->fd = -1;
   return false;
+}
+
+RF_COLD void rf_log_reporter_close(rf_log_reporter *r) {
+  bool const locked = rf_host_report_lock();
+  r->closed = true;
+  close_log(r);
+  if (locked) {
+    rf_host_report_unlock();
+  }
 }
 
 RF_COLD void rf_log_reporter_write(rf_log_reporter *r, const char *text, size_t size) {

@@ -1,27 +1,10 @@
+/* memblocks: the bitmap and the record, beginning and end, taking blocks and giving them back. */
 #include "memblocks_impl.h"
 
 #include <ringfence/layout.h>
 #include <string.h>
 
-#define ALL_BITS (~(size_t)0)
-
 /* ---- Words of the bitmap ---- */
-
-static size_t words_of(const rf_memblocks *blocks) {
-  return RF_MEMBLOCKS_WORDS(blocks->num_blocks);
-}
-
-/* The bits of word `w` that stand for blocks: all but in the last word. */
-static size_t valid_bits(const rf_memblocks *blocks, size_t w) {
-  size_t const rest = blocks->num_blocks - w * RF_SIZE_BITS;
-  return rest >= RF_SIZE_BITS ? ALL_BITS : ((size_t)1 << rest) - 1;
-}
-
-/* Odd, so that no difference of two words is lost in the product; another one for each word, so that words cannot trade
- * places. */
-static size_t weight(size_t w) {
-  return rf_checksum_spread(2 * w + 1);
-}
 
 /* The only way to change the bitmap: keeps its checksum. */
 static void set_word(rf_memblocks *blocks, size_t w, size_t bits) {
@@ -86,8 +69,7 @@ bool rf_memblocks_intact(const rf_memblocks *blocks) {
   return checksum == checksum_of(blocks);
 }
 
-/* Reports that the record is damaged. */
-static rf_status report_damage(const rf_memblocks *blocks) {
+rf_status rf_memblocks_report_damage(const rf_memblocks *blocks) {
   return rf_fault_refuse(NULL, RF_ERR_CORRUPT, "memblocks: record of the pool was overwritten", blocks, NULL);
 }
 
@@ -193,7 +175,7 @@ void rf_memblocks_notify_free(rf_memblocks *blocks, void *ptr, size_t bytes) {
 
 void rf_memblocks_listen(rf_memblocks *blocks, rf_memblocks_listener *listener) {
   if (!rf_memblocks_intact(blocks)) {
-    (void)report_damage(blocks);
+    (void)rf_memblocks_report_damage(blocks);
     return;
   }
   listener->next = blocks->listeners;
@@ -203,7 +185,7 @@ void rf_memblocks_listen(rf_memblocks *blocks, rf_memblocks_listener *listener) 
 
 void rf_memblocks_unlisten(rf_memblocks *blocks, rf_memblocks_listener *listener) {
   if (!rf_memblocks_intact(blocks)) {
-    (void)report_damage(blocks);
+    (void)rf_memblocks_report_damage(blocks);
     return;
   }
   for (rf_memblocks_listener **link = &blocks->listeners; *link != NULL; link = &(*link)->next) {
@@ -251,7 +233,7 @@ void rf_memblocks_deinit(rf_memblocks *blocks) {
 
 void rf_memblocks_share(rf_memblocks *blocks, rf_mutex *mutex) {
   if (!rf_memblocks_intact(blocks)) {
-    (void)report_damage(blocks);
+    (void)rf_memblocks_report_damage(blocks);
     return;
   }
   blocks->mutex = mutex;
@@ -347,7 +329,7 @@ rf_status rf_memblocks_alloc(rf_memblocks *blocks, size_t count, void **out) {
     return RF_ERR_INVALID;
   }
   if (!rf_memblocks_intact(blocks)) {
-    return report_damage(blocks);
+    return rf_memblocks_report_damage(blocks);
   }
   rf_memblocks_lock(blocks);
   rf_status const status = take_any(blocks, count, out);
@@ -364,14 +346,6 @@ rf_status rf_memblocks_alloc(rf_memblocks *blocks, size_t count, void **out) {
     }
   }
   return status;
-}
-
-/* The first block of [first, end) at a multiple of `align`; `end` where there is none. */
-static size_t first_aligned(const rf_memblocks *blocks, size_t first, size_t end, size_t align) {
-  while (first != end && !rf_is_aligned(rf_memblocks_at(blocks, first), align)) {
-    first++;
-  }
-  return first;
 }
 
 rf_status rf_memblocks_take_run(rf_memblocks *blocks, size_t count, size_t align, size_t *first) {
@@ -406,7 +380,7 @@ rf_status rf_memblocks_alloc_contiguous(rf_memblocks *blocks, size_t count, void
     return RF_OK;
   }
   if (!rf_memblocks_intact(blocks)) {
-    return report_damage(blocks);
+    return rf_memblocks_report_damage(blocks);
   }
   rf_memblocks_lock(blocks);
   rf_status const status = rf_memblocks_take_run(blocks, count, 1, &first);
@@ -440,7 +414,7 @@ rf_status rf_memblocks_claim(rf_memblocks *blocks, void *first, size_t count) {
     return RF_OK;
   }
   if (!rf_memblocks_intact(blocks)) {
-    return report_damage(blocks);
+    return rf_memblocks_report_damage(blocks);
   }
   if (!rf_memblocks_index(blocks, first, &index)) {
     return RF_ERR_BAD_POINTER;
@@ -543,7 +517,7 @@ rf_status rf_memblocks_free_at(rf_memblocks *blocks, size_t count, void *const *
     return RF_OK;
   }
   if (!rf_memblocks_intact(blocks)) {
-    return report_damage(blocks);
+    return rf_memblocks_report_damage(blocks);
   }
   if (in == NULL || count > blocks->num_blocks) {
     return RF_ERR_INVALID;
@@ -584,7 +558,7 @@ rf_status rf_memblocks_free_contiguous_at(rf_memblocks *blocks, void *first, siz
     return RF_OK;
   }
   if (!rf_memblocks_intact(blocks)) {
-    return report_damage(blocks);
+    return rf_memblocks_report_damage(blocks);
   }
   if (count > blocks->num_blocks) {
     return RF_ERR_INVALID;
@@ -607,104 +581,4 @@ rf_status rf_memblocks_free_contiguous_at(rf_memblocks *blocks, void *first, siz
   }
   rf_memblocks_notify_free(blocks, first, count * blocks->block_size);
   return RF_OK;
-}
-
-/* ---- Looking ---- */
-
-bool rf_memblocks_is_region_free(rf_memblocks *blocks, const void *first, size_t count) {
-  size_t index;
-  if (!rf_memblocks_intact(blocks) || !rf_memblocks_index(blocks, first, &index) ||
-      count > blocks->num_blocks - index) {
-    return false;
-  }
-  rf_memblocks_lock(blocks);
-  bool const all_free = rf_memblocks_next(blocks, index, true) - index >= count;
-  rf_memblocks_unlock(blocks);
-  return all_free;
-}
-
-size_t rf_memblocks_longest_run(const rf_memblocks *blocks, size_t align) {
-  size_t longest = 0;
-  for (size_t i = rf_memblocks_next(blocks, 0, false); i < blocks->num_blocks;) {
-    size_t const end = rf_memblocks_next(blocks, i, true);
-    i = first_aligned(blocks, i, end, align);
-    longest = longest < end - i ? end - i : longest;
-    i = rf_memblocks_next(blocks, end, false);
-  }
-  return longest;
-}
-
-void rf_memblocks_stats(rf_memblocks *blocks, rf_stats *out) {
-  memset(out, 0, sizeof *out);
-  if (!rf_memblocks_intact(blocks)) {
-    return;
-  }
-  rf_memblocks_lock(blocks);
-  size_t const size = blocks->block_size;
-  out->capacity = blocks->num_blocks * size;
-  out->used = blocks->used * size;
-  out->peak = blocks->peak * size;
-  out->blocks = blocks->used;
-  out->peak_blocks = blocks->peak;
-  out->free_bytes = out->capacity - out->used;
-  out->largest_free = rf_memblocks_longest_run(blocks, 1) * size;
-  out->allocations = blocks->allocations;
-  out->failures = blocks->failures;
-  rf_memblocks_unlock(blocks);
-}
-
-void rf_memblocks_reset_peak(rf_memblocks *blocks) {
-  if (!rf_memblocks_intact(blocks)) {
-    (void)report_damage(blocks);
-    return;
-  }
-  rf_memblocks_lock(blocks);
-  blocks->peak = blocks->used;
-  rf_memblocks_unlock(blocks);
-}
-
-/* ---- Integrity ---- */
-
-const char *rf_memblocks_damage(const rf_memblocks *blocks, const void **at) {
-  size_t checksum = 0;
-  size_t used = 0;
-  *at = blocks;
-  for (size_t w = 0; w < words_of(blocks); w++) {
-    size_t const bits = blocks->bitmap[w];
-    *at = &blocks->bitmap[w];
-    if ((bits & ~valid_bits(blocks, w)) != 0) {
-      return "memblocks: bits are set past the last block";
-    }
-    if (w < blocks->hint && bits != valid_bits(blocks, w)) {
-      return "memblocks: a block below the hint is free";
-    }
-    checksum += bits * weight(w);
-    used += (size_t)__builtin_popcountll(bits);
-  }
-  *at = blocks;
-  if (blocks->hint > words_of(blocks)) {
-    return "memblocks: the hint is past the end";
-  }
-  if (used != blocks->used || blocks->peak < blocks->used || blocks->peak > blocks->num_blocks) {
-    return "memblocks: bitmap and counts disagree";
-  }
-  return checksum != blocks->bitmap_checksum ? "memblocks: bitmap and checksum disagree" : NULL;
-}
-
-rf_status rf_memblocks_check(rf_memblocks *blocks, rf_fault *where) {
-  const void *at = blocks;
-  const char *what = "memblocks: record of the pool was overwritten";
-  if (rf_memblocks_intact(blocks)) {
-    rf_memblocks_lock(blocks);
-    what = rf_memblocks_damage(blocks, &at);
-    rf_memblocks_unlock(blocks);
-  }
-  if (what == NULL) {
-    return RF_OK;
-  }
-  if (where != NULL) {
-    rf_fault const fault = {RF_ERR_CORRUPT, what, NULL, at, NULL};
-    *where = fault;
-  }
-  return RF_ERR_CORRUPT;
 }

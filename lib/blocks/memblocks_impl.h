@@ -19,6 +19,9 @@ typedef struct rf_memblocks_refusal {
  * address is under it. */
 bool rf_memblocks_intact(const rf_memblocks *blocks);
 
+/* Reports that it is damaged. */
+rf_status rf_memblocks_report_damage(const rf_memblocks *blocks);
+
 static inline void rf_memblocks_lock(const rf_memblocks *blocks) {
   if (blocks->mutex != NULL) {
     rf_mutex_lock(blocks->mutex);
@@ -58,6 +61,36 @@ static inline bool rf_memblocks_taken(const rf_memblocks *blocks, size_t index) 
   return (blocks->bitmap[index / RF_SIZE_BITS] >> (index % RF_SIZE_BITS) & 1U) != 0;
 }
 
+/* ---- Words of the bitmap ---- */
+
+#define ALL_BITS (~(size_t)0)
+
+static inline size_t words_of(const rf_memblocks *blocks) {
+  return RF_MEMBLOCKS_WORDS(blocks->num_blocks);
+}
+
+/* The bits of word `w` that stand for blocks: all but in the last word. */
+static inline size_t valid_bits(const rf_memblocks *blocks, size_t w) {
+  size_t const rest = blocks->num_blocks - w * RF_SIZE_BITS;
+  return rest >= RF_SIZE_BITS ? ALL_BITS : ((size_t)1 << rest) - 1;
+}
+
+/* Odd, so that no difference of two words is lost in the product; another one for each word, so that words cannot trade
+ * places. */
+static inline size_t weight(size_t w) {
+  return rf_checksum_spread(2 * w + 1);
+}
+
+/* The first block of [first, end) at a multiple of `align`; `end` where there is none. */
+static inline size_t first_aligned(const rf_memblocks *blocks, size_t first, size_t end, size_t align) {
+  while (first != end && !rf_is_aligned(rf_memblocks_at(blocks, first), align)) {
+    first++;
+  }
+  return first;
+}
+
+/* ---- memblocks.c ---- */
+
 /* Marks the block at `ptr` free; false with *why filled where it cannot be, and nothing changed. */
 bool rf_memblocks_release(rf_memblocks *blocks, const void *ptr, rf_memblocks_refusal *why);
 
@@ -76,14 +109,16 @@ bool rf_memblocks_take_these(rf_memblocks *blocks, size_t first, size_t count);
 /* Marks a run free that the caller knows to be taken. */
 void rf_memblocks_drop_run(rf_memblocks *blocks, size_t first, size_t count);
 
+/* Calls listeners; outside the lock. */
+void rf_memblocks_notify_alloc(rf_memblocks *blocks, void *ptr, size_t bytes);
+void rf_memblocks_notify_free(rf_memblocks *blocks, void *ptr, size_t bytes);
+
+/* ---- memblocks_view.c ---- */
+
 /* The most free blocks in a row of which the first is a multiple of `align`. */
 size_t rf_memblocks_longest_run(const rf_memblocks *blocks, size_t align);
 
 /* rf_memblocks_check without the lock: what contradicts what, or NULL; *at is the place. */
 const char *rf_memblocks_damage(const rf_memblocks *blocks, const void **at);
-
-/* Calls listeners; outside the lock. */
-void rf_memblocks_notify_alloc(rf_memblocks *blocks, void *ptr, size_t bytes);
-void rf_memblocks_notify_free(rf_memblocks *blocks, void *ptr, size_t bytes);
 
 #endif /* RINGFENCE_MEMBLOCKS_IMPL_H */

@@ -332,6 +332,28 @@ TEST_F(Reporter, WriteGoesWhereFindingsGo) {
   EXPECT_EQ(lines_of(path_), std::vector<std::string>{"hello"});
 }
 
+TEST_F(Reporter, AClosedOneOpensItsFileForEachText) {
+  rf_log_reporter_init(&reporter_, &options_);
+  rf_log_reporter_close(&reporter_);
+  EXPECT_NE(access(path_.c_str(), F_OK), 0);
+  find(reporter_);
+  rf_log_reporter_write(&reporter_, "hello\n", 6);
+  EXPECT_EQ(reporter_.fd, -1);
+  EXPECT_EQ(lines_of(path_).size(), 2U);
+}
+
+TEST_F(Reporter, AClosedOneWarnsOnceOfAFileThatCannotBeOpened) {
+  log_to("/nowhere/at/all");
+  rf_log_reporter_init(&reporter_, &options_);
+  testing::internal::CaptureStderr();
+  rf_log_reporter_write(&reporter_, "1\n", 2);
+  rf_log_reporter_close(&reporter_);
+  rf_log_reporter_write(&reporter_, "2\n", 2);
+  rf_log_reporter_write(&reporter_, "3\n", 2);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "ringfence: cannot append to /nowhere/at/all; findings go to standard error\n1\n2\n3\n");
+}
+
 // ---- Ends that must come whatever is wrong ----
 
 void halt_with(const char *log, void (*prepare)()) {

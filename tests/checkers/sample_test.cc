@@ -2,6 +2,7 @@
 // tests/checkers/detection.
 #include "checkers/page/sample_pick.h"
 #include "tests/checkers/page_fixture.h"
+#include "tests/core/unwatched.h"
 
 #include <ringfence/lock.h>
 #include <ringfence/sample.h>
@@ -287,6 +288,112 @@ TEST_F(Sample, AWalkShowsSampledBlocksAsTheProgramHasThem) {
   }
 }
 
+// ---- Checks ----
+
+// The stand-ins of sampled blocks, as the heap below has them.
+std::vector<void *> used_blocks(rf_allocator *heap) {
+  std::vector<void *> found;
+  auto const note = [](const rf_block *block, void *context) {
+    if (block->used) {
+      static_cast<std::vector<void *> *>(context)->push_back(block->ptr);
+    }
+    return true;
+  };
+  EXPECT_EQ(rf_walk(heap, note, &found), RF_OK);
+  return found;
+}
+
+// A byte of the slack, and the offset that it has in the block.
+std::ptrdiff_t slack_of(const unsigned char *p, size_t size, rf_page_side side) {
+  size_t const past_page = reinterpret_cast<uintptr_t>(p) % page_size();
+  return side == RF_PAGE_LEFT ? static_cast<std::ptrdiff_t>(size) : -static_cast<std::ptrdiff_t>(past_page);
+}
+
+TEST_F(Sample, ACheckNamesTheOverwrittenSlackOfASampledBlockAndReportsNothing) {
+  static const rf_site kSite = {"demo.c", "main", 6};
+  for (rf_page_side const side : {RF_PAGE_LEFT, RF_PAGE_RIGHT}) {
+    options_.side = side;
+    start(1);
+    void *const before = rf_alloc(a(), 50);
+    auto *const p = bytes(rf_alloc_at(a(), 24, 1, &kSite));
+    ASSERT_NE(p, nullptr);
+    std::ptrdiff_t const offset = slack_of(p, 24, side);
+    rf_fault where = {};
+    EXPECT_EQ(rf_check(a(), &where), RF_OK);
+    unsigned char const was = peek(p + offset);
+    poke(p + offset, 0x42);
+    for (unsigned i = 0; i < 2; i++) {
+      where = {};
+      EXPECT_EQ(rf_check(a(), &where), RF_ERR_CORRUPT);
+      EXPECT_EQ(where.status, RF_ERR_CORRUPT);
+      EXPECT_STREQ(where.what, offset < 0 ? "slack bytes before the block were overwritten"
+                                          : "slack bytes after the block were overwritten");
+      EXPECT_EQ(where.allocator, a());
+      EXPECT_EQ(where.ptr, p + offset);
+      EXPECT_EQ(where.site, &kSite);
+      EXPECT_EQ(rf_check(a(), nullptr), RF_ERR_CORRUPT);
+    }
+    EXPECT_EQ(recorder_.count(), 0U) << "a check answers, a sweep reports";
+    poke(p + offset, was);
+    EXPECT_EQ(rf_check(a(), &where), RF_OK);
+    poke(p + offset, 0x42);
+    EXPECT_EQ(rf_sample_sweep(&sample_), 1U);
+    rf_finding const f = take_one();
+    EXPECT_EQ(f.bug, offset < 0 ? RF_BUG_BUFFER_UNDERFLOW : RF_BUG_BUFFER_OVERFLOW);
+    EXPECT_EQ(f.offset, offset);
+    EXPECT_EQ(rf_check(a(), &where), RF_OK) << "it was reported";
+    EXPECT_EQ(rf_free(a(), p), RF_OK);
+    EXPECT_EQ(rf_free(a(), before), RF_OK);
+  }
+}
+
+TEST_F(Sample, ACheckAnswersWhatTheHeapBelowDoes) {
+  Unwatched const unwatched(arena_.data(), arena_.size());
+  start(1 << 20);
+  auto *const p = bytes(rf_alloc(a(), 100));
+  ASSERT_FALSE(rf_sample_has(&sample_, p));
+  rf_fault where = {};
+  rf_fault below = {};
+  EXPECT_EQ(rf_check(a(), &where), RF_OK);
+  poke(p - 1, peek(p - 1) ^ 0x40); // of the heap's own data before the block
+  EXPECT_EQ(rf_check(heap_.allocator(), &below), RF_ERR_CORRUPT);
+  EXPECT_EQ(rf_check(a(), &where), RF_ERR_CORRUPT);
+  EXPECT_EQ(rf_check(a(), nullptr), RF_ERR_CORRUPT);
+  EXPECT_EQ(where.allocator, heap_.allocator());
+  EXPECT_STREQ(where.what, below.what);
+  EXPECT_EQ(where.ptr, below.ptr);
+  EXPECT_EQ(rf_sample_sweep(&sample_), 0U) << "which looks at sampled blocks";
+  EXPECT_EQ(recorder_.count(), 0U);
+  poke(p - 1, peek(p - 1) ^ 0x40);
+  EXPECT_EQ(rf_check(a(), &where), RF_OK);
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+}
+
+TEST_F(Sample, ACheckNamesTheSampledBlockFirstAndThenTheHeapBelow) {
+  Unwatched const unwatched(arena_.data(), arena_.size());
+  options_.side = RF_PAGE_LEFT;
+  start(1);
+  auto *const p = bytes(rf_alloc(a(), 24));
+  std::vector<void *> stands = used_blocks(heap_.allocator());
+  ASSERT_EQ(stands.size(), 1U);
+  unsigned char *const header = bytes(stands[0]) - 1;
+  poke(p + 24, 0x42);
+  poke(header, peek(header) ^ 0x40);
+  rf_fault where = {};
+  EXPECT_EQ(rf_check(a(), &where), RF_ERR_CORRUPT);
+  EXPECT_EQ(where.allocator, a());
+  EXPECT_EQ(where.ptr, p + 24);
+  EXPECT_EQ(rf_sample_sweep(&sample_), 1U);
+  EXPECT_EQ(take_one().bug, RF_BUG_BUFFER_OVERFLOW);
+  EXPECT_EQ(rf_check(a(), &where), RF_ERR_CORRUPT);
+  EXPECT_EQ(where.allocator, heap_.allocator());
+  poke(header, peek(header) ^ 0x40);
+  EXPECT_EQ(rf_check(a(), &where), RF_OK);
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+}
+
+// ---- Realloc and misuse ----
+
 TEST_F(Sample, ReallocKeepsContentsWhicheverWayItGoes) {
   start(2);
   unsigned char *p = bytes(rf_alloc(a(), 1));
@@ -355,19 +462,6 @@ TEST_F(Sample, AMisuseAfterTheEndOfAnotherIsStillFound) {
   EXPECT_EQ(rf_free(a(), p), RF_OK);
   EXPECT_EQ(rf_free(a(), p), RF_ERR_NOT_ALLOCATED);
   EXPECT_EQ(take_one().bug, RF_BUG_DOUBLE_FREE);
-}
-
-// The stand-ins of sampled blocks, as the heap below has them.
-std::vector<void *> used_blocks(rf_allocator *heap) {
-  std::vector<void *> found;
-  auto const note = [](const rf_block *block, void *context) {
-    if (block->used) {
-      static_cast<std::vector<void *> *>(context)->push_back(block->ptr);
-    }
-    return true;
-  };
-  EXPECT_EQ(rf_walk(heap, note, &found), RF_OK);
-  return found;
 }
 
 // Blocks 64 KiB apart have the same place in the table of stand-ins.

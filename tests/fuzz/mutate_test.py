@@ -14,10 +14,12 @@ from unittest import mock
 TOOL = os.path.abspath(sys.argv.pop(1))
 sys.path.insert(0, os.path.dirname(TOOL))
 
+import draws  # pylint: disable=wrong-import-position
 import faults  # pylint: disable=wrong-import-position
-import mutate  # pylint: disable=wrong-import-position
 import reach  # pylint: disable=wrong-import-position
 import tree  # pylint: disable=wrong-import-position
+import trials  # pylint: disable=wrong-import-position
+import verdicts  # pylint: disable=wrong-import-position
 
 # CODE in `static int f(int a, int *p) { CODE }`, the operator, and the code with the fault.
 FAULTS = [
@@ -168,10 +170,10 @@ class Small(unittest.TestCase):
         workshop.reach.seconds = {"//tests:t": 0.1}
         workshop.reach.test_of = self.graph.tests.get
         workshop.reach.blind, workshop.reach.share = set(), lambda part, path: 1
-        return mutate.Trial(workshop, os.path.join(self.folder, "tree"))
+        return trials.Trial(workshop, os.path.join(self.folder, "tree"))
 
     def verdict(self, path, wanted):
-        draw = mutate.Draw(self.root, [path], 1)
+        draw = draws.Draw(self.root, [path], 1)
         mutant = next(m for m in draw.mutants if m.apply(draw.sources[path]) == wanted)
         return self.trial_of_all.run(mutant, draw.sources[path])
 
@@ -199,7 +201,7 @@ class Small(unittest.TestCase):
     def test_a_test_that_fails_anyhow_counts_for_nothing(self):
         trial = self.trial()
         source = PROGRAM["lib/sum.c"]
-        with mock.patch.object(mutate, "say"), mock.patch.object(trial.tree, "test", lambda *_: ("status 1", 0)):
+        with mock.patch.object(trials, "say"), mock.patch.object(trial.tree, "test", lambda *_: ("status 1", 0)):
             fault = faults.Mutant("lib/sum.c", "", "", 1, 1, 0, len(source), source.replace("+", "*"))
             self.assertEqual("survived", trial.run(fault, source)[0])
 
@@ -220,7 +222,7 @@ class Small(unittest.TestCase):
             first.measure(["//tests:t"], lambda text: None)
         for each in (first, made()):
             self.assertEqual(({"//tests:t"}, 2.5), (each.blind, each.seconds["//tests:t"]))
-        workshop = mutate.Workshop.__new__(mutate.Workshop)
+        workshop = trials.Workshop.__new__(trials.Workshop)
         workshop.graph, workshop.reach, workshop.slowest = self.graph, first, 60
         workshop.reach.lines["//tests:other"] = {"lib/sum.c": {1, 2, 3}}
         fault = faults.Mutant("lib/sum.c", "", "", 2, 1, 0, 0, "")
@@ -280,7 +282,7 @@ class DrawAndLists(unittest.TestCase):
             Small.put(f"{self.root}/lib/{name}.c", text)
 
     def draw(self, seed=1):
-        return mutate.Draw(self.root, ["lib/a.c", "lib/b.c"], seed)
+        return draws.Draw(self.root, ["lib/a.c", "lib/b.c"], seed)
 
     def test_a_seed_says_all(self):
         self.assertEqual(self.draw().mutants, self.draw().mutants)
@@ -300,29 +302,29 @@ class DrawAndLists(unittest.TestCase):
     def test_equivalents_are_known_by_function_and_lines(self):
         path = os.path.join(self.root, "equivalents.txt")
         Small.put(path, "# one\n\nequivalent: none sees it\nfile: lib/a.c\nin: f\n- return a;\n+ return 0;\n")
-        known, draw = mutate.Equivalents(path), self.draw()
+        known, draw = draws.Equivalents(path), self.draw()
         explained = [m for m in draw.mutants if known.reason(m, draw.sources[m.file]) == "none sees it"]
         self.assertEqual([("lib/a.c", "return")], [(m.file, m.operator) for m in explained])
         Small.put(path, "equivalence: x\n")
-        self.assertRaises(mutate.Trouble, mutate.Equivalents, path)
+        self.assertRaises(draws.Trouble, draws.Equivalents, path)
 
     def test_an_equivalent_without_its_fault_is_an_error(self):
         path = os.path.join(self.root, "equivalents.txt")
         entry = "equivalent: none sees it\nfile: lib/a.c\nin: f\n- return a;\n+ return 0;\n\n"
         Small.put(path, entry)
-        mutate.Equivalents(path).demand_present(self.root)
+        draws.Equivalents(path).demand_present(self.root)
         for old, new in (("a.c", "gone.c"), ("in: f", "in: g"), ("- return a;", "- return b;"), ("+ return 0;", "+ ;")):
             with self.subTest(new=new):
                 Small.put(path, entry + entry.replace(old, new))
-                with self.assertRaisesRegex(mutate.Trouble, "equivalents.txt:7: lib/.* has no such fault"):
-                    mutate.Equivalents(path).demand_present(self.root)
+                with self.assertRaisesRegex(draws.Trouble, "equivalents.txt:7: lib/.* has no such fault"):
+                    draws.Equivalents(path).demand_present(self.root)
         for text in (entry * 2, entry.replace("in: f\n", ""), entry.replace("+ return 0;\n", "")):
             Small.put(path, text)
-            self.assertRaises(mutate.Trouble, mutate.Equivalents, path)
+            self.assertRaises(draws.Trouble, draws.Equivalents, path)
 
     def test_each_equivalent_has_its_fault_in_the_sources(self):
         root = os.getcwd()
-        known = mutate.Equivalents(os.path.join(root, mutate.EQUIVALENTS))
+        known = draws.Equivalents(os.path.join(root, draws.EQUIVALENTS))
         self.assertLess(50, len(known.entries))
         known.demand_present(root)
 
@@ -333,22 +335,22 @@ class DrawAndLists(unittest.TestCase):
         results = mock.Mock(rows={name: row, "of old": row, draw.id_of(draw.mutants[0]): dict(row, verdict="invalid")})
         path = os.path.join(self.root, "equivalents.txt")
         Small.put(path, "equivalent: none sees it\nfile: lib/a.c\nin: f\n- return a;\n+ return 0;\n")
-        rows = mutate.present_rows(draw, mutate.Equivalents(path), results)
+        rows = verdicts.present_rows(draw, draws.Equivalents(path), results)
         self.assertEqual([dict(row, equivalent="none sees it")], rows)
 
     def test_the_table_counts(self):
         row = {"file": "lib/a.c", "verdict": "killed", "equivalent": ""}
         rows = [row, row, dict(row, verdict="survived"), dict(row, verdict="survived", equivalent="why")]
-        self.assertIn("| lib/a.c | 4 | 2 | 1 | 67 % |", mutate.table_of(rows))
+        self.assertIn("| lib/a.c | 4 | 2 | 1 | 67 % |", verdicts.table_of(rows))
         page = os.path.join(self.root, "docs/fuzzing.md")
         old = ["| lib/a.c | 9 | 9 | 0 | 100 % |", "| lib/b.c | 5 | 1 | 1 | 25 % |", "| lib/gone.c | 1 | 1 | 0 | 1 % |"]
         old.append("| all | 21 | 17 | 1 | 85 % |")
-        Small.put(page, "\n".join(["before", mutate.TABLE[0]] + old + [mutate.TABLE[1], ""]))
-        mutate.write_table(self.root, rows)
+        Small.put(page, "\n".join(["before", verdicts.TABLE[0]] + old + [verdicts.TABLE[1], ""]))
+        verdicts.write_table(self.root, rows)
         with open(page, encoding="utf-8") as file:
             lines = file.read().splitlines()
         self.assertEqual(["| lib/a.c | 4 | 2 | 1 | 67 % |", old[1], "| all | 9 | 3 | 2 | 43 % |"], lines[4:7])
-        mutate.write_table(self.root, rows, add=True)
+        verdicts.write_table(self.root, rows, add=True)
         with open(page, encoding="utf-8") as file:
             lines = file.read().splitlines()
         self.assertEqual(["| lib/a.c | 8 | 4 | 2 | 67 % |", old[1], "| all | 13 | 5 | 3 | 50 % |"], lines[4:7])

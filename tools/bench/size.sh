@@ -31,7 +31,7 @@ allocators=(
   "handle lib/handles/*.c"
   "std lib/heaps/std.c"
   "bump lib/heaps/bump.c"
-  "mempool lib/blocks/mempool.c"
+  "mempool lib/blocks/mempool*.c"
   "memblocks lib/blocks/memblocks*.c"
   "blockgroup lib/blocks/blockgroup*.c"
   "lock lib/decorators/lock.c"

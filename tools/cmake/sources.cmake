@@ -5,7 +5,11 @@ set(RINGFENCE_CORE_SOURCES
   lib/blocks/blockgroup_allocator.c
   lib/blocks/memblocks.c
   lib/blocks/memblocks_allocator.c
+  lib/blocks/memblocks_view.c
   lib/blocks/mempool.c
+  lib/blocks/mempool_block.c
+  lib/blocks/mempool_queue.c
+  lib/blocks/mempool_view.c
   lib/core/adapter.c
   lib/core/allocator.c
   lib/core/dump.c
@@ -89,6 +93,8 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/mte/mte.c
   checkers/mte/mte_fault.c
   checkers/os/demangle.c
+  checkers/os/demangle_part.c
+  checkers/os/demangle_words.c
   checkers/os/eh_frame.c
   checkers/os/eh_step.c
   checkers/os/forbidden_calls.c

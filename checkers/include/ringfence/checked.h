@@ -52,13 +52,14 @@ typedef struct rf_checked {
 rf_allocator *rf_checked_init(rf_checked *checked, rf_allocator *inner, const rf_checked_options *options);
 
 /* Checks blocks for about `budget_us` microseconds and reports what is damaged; each call goes on where the last one
- * stopped. 0: all of them at once, and the allocator below. Returns the number of findings. A program
- * calls it when it is idle; it is not synchronised with other calls on the allocator, unless there is an rf_lock around
- * both. */
+ * stopped. 0: all of them at once and, but in mode sample, the allocator below. Returns the number of findings. A
+ * program calls it when it is idle; it is not synchronised with other calls on the allocator, unless there is an
+ * rf_lock around both. */
 size_t rf_checked_sweep(rf_checked *checked, uint32_t budget_us);
 
 /* Ends the checking, not the allocator below: sweeps and reports leaks as the options say. Blocks that are still live
- * are lost. A second call does nothing. */
+ * are lost. The log of options without a reporter is closed; what the ended allocator still reports is appended to it.
+ * A second call does nothing. */
 void rf_checked_deinit(rf_checked *checked);
 
 #ifdef __cplusplus

@@ -32,7 +32,7 @@ typedef struct rf_checked_handles {
 rf_handles *rf_checked_handles_init(rf_checked_handles *checked, rf_handles *inner, const rf_checked_options *options);
 
 /* Ends the checking, not the heap below: sweeps and reports leaks as the options say. Blocks that are still live are
- * lost. A second call does nothing. */
+ * lost. The log is closed as by rf_checked_deinit. A second call does nothing. */
 void rf_checked_handles_deinit(rf_checked_handles *checked);
 
 #ifdef __cplusplus

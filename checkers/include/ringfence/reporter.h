@@ -39,6 +39,7 @@ typedef struct rf_log_reporter {
   uint32_t opened_by; /* the process that opened it; 0: none yet. A forked child opens its own where %p asks for it. */
   rf_suppressions suppressions;
   bool suppressions_read;
+  bool closed; /* by rf_log_reporter_close */
 } rf_log_reporter;
 
 /* Makes a reporter. The strings options->log and options->suppressions must live as long as it does. The file is opened
@@ -71,6 +72,10 @@ size_t rf_reporter_text(const rf_finding *f, char *out, size_t room);
 
 /* Puts `text` where the findings go. */
 void rf_log_reporter_write(rf_log_reporter *reporter, const char *text, size_t size);
+
+/* Closes the file, unless a parent process opened it. The reporter can still be used: from now on the file is opened
+ * for each text, which is appended, and closed again. */
+void rf_log_reporter_close(rf_log_reporter *reporter);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,214 @@
+// The log that options without a reporter name: its descriptor ends with the checking, and what is told later is
+// appended.
+#include <ringfence/checked.h>
+#include <ringfence/checked_handles.h>
+#include <ringfence/checked_pools.h>
+#include <ringfence/handle.h>
+#include <ringfence/memblocks.h>
+#include <ringfence/pool_watch.h>
+#include <ringfence/tlsf.h>
+#include <ringfence/watch.h>
+
+#include "tests/checkers/recorder.h"
+#include "tests/core/unwatched.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace ringfence {
+namespace {
+
+// Findings here are intended: no artifact of the run is to tell of them.
+[[maybe_unused]] int const found_on_purpose = unsetenv("TEST_UNDECLARED_OUTPUTS_DIR");
+
+constexpr int kEnded = 50;
+
+alignas(64) unsigned char arena[256 * 1024];
+
+size_t descriptors() {
+  auto const all = std::filesystem::directory_iterator("/proc/self/fd");
+  return static_cast<size_t>(std::distance(begin(all), end(all)));
+}
+
+class CheckedLog : public testing::TestWithParam<rf_mode> {
+protected:
+  CheckedLog() : path_(testing::TempDir() + "/checked_log_test." + std::to_string(getpid())) {
+    rf_options_default(&options_.settings);
+    options_.settings.mode = RF_MODE_GUARD;
+    options_.settings.sample_rate = 1;
+    options_.settings.halt = false;
+    options_.settings.max_findings = 0;
+    options_.settings.format = RF_FORMAT_JSON;
+    options_.settings.log = path_.c_str();
+    options_.settings.log_length = path_.size();
+    std::remove(path_.c_str());
+  }
+  ~CheckedLog() override { std::remove(path_.c_str()); }
+
+  // The findings in the log, each with that name.
+  size_t told(const char *bug) const {
+    std::ifstream file(path_);
+    size_t lines = 0;
+    for (std::string line; std::getline(file, line); lines++) {
+      EXPECT_NE(line.find(bug), std::string::npos) << line;
+    }
+    return lines;
+  }
+  void forget() const { std::remove(path_.c_str()); }
+
+  rf_allocator *init() {
+    EXPECT_EQ(rf_tlsf_init(&heap_, arena, sizeof arena), RF_OK);
+    return rf_checked_init(&checked_, &heap_.base, &options_);
+  }
+
+  Unwatched const unwatched_; // damage is done on purpose
+  std::string const path_;
+  rf_checked_options options_ = {};
+  rf_tlsf heap_;
+  rf_checked checked_;
+  Recorder recorder_;
+};
+
+TEST_P(CheckedLog, AnEndedAllocatorKeepsNoDescriptor) {
+  options_.settings.mode = GetParam();
+  (void)rf_options_of_process(); // and whatever else is opened once
+  rf_free(init(), arena);
+  rf_checked_deinit(&checked_);
+  size_t const before = descriptors();
+  for (int i = 0; i < kEnded; i++) {
+    rf_free(init(), arena);
+    rf_checked_deinit(&checked_);
+  }
+  EXPECT_EQ(descriptors(), before);
+  EXPECT_EQ(told("bad-free"), 1U + kEnded);
+}
+
+TEST_P(CheckedLog, AFindingAfterTheEndIsAppendedAndKeepsNoneEither) {
+  options_.settings.mode = GetParam();
+  (void)rf_options_of_process();
+  size_t const before = descriptors();
+  rf_allocator *const a = init();
+  rf_free(a, arena);
+  rf_checked_deinit(&checked_);
+  EXPECT_EQ(told("bad-free"), 1U);
+  for (size_t i = 0; i < 3; i++) {
+    EXPECT_EQ(rf_alloc(a, 10), nullptr);
+    EXPECT_EQ(told(""), 2 + i);
+    EXPECT_EQ(descriptors(), before);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Modes, CheckedLog, testing::Values(RF_MODE_GUARD, RF_MODE_PAGE, RF_MODE_SAMPLE),
+                         [](const auto &i) { return std::string(rf_mode_name(i.param)); });
+
+TEST_F(CheckedLog, OneThatToldNothingTellsAfterTheEnd) {
+  rf_allocator *const a = init();
+  rf_checked_deinit(&checked_);
+  EXPECT_FALSE(std::filesystem::exists(path_));
+  EXPECT_EQ(rf_alloc(a, 10), nullptr);
+  EXPECT_EQ(told("use-after-deinit"), 1U);
+}
+
+TEST_F(CheckedLog, TheNextOneInTheSamePlaceHasItsLogOpen) {
+  rf_free(init(), arena);
+  rf_checked_deinit(&checked_);
+  size_t const before = descriptors();
+  rf_allocator *const a = init();
+  rf_free(a, arena);
+  EXPECT_EQ(descriptors(), before + 1);
+  rf_free(a, arena);
+  EXPECT_EQ(descriptors(), before + 1);
+  rf_checked_deinit(&checked_);
+  EXPECT_EQ(told("bad-free"), 3U);
+}
+
+// Whatever was in the memory of a log that is not used: no descriptor of another is closed.
+TEST_F(CheckedLog, AReporterOfOnesOwnLeavesDescriptorsAlone) {
+  int const other = dup(STDERR_FILENO);
+  options_.reporter = recorder_.reporter();
+  std::memset(&checked_, 0, sizeof checked_);
+  checked_.log.fd = other;
+  checked_.log.opened_by = static_cast<uint32_t>(getpid());
+  rf_free(init(), arena);
+  rf_checked_deinit(&checked_);
+  EXPECT_EQ(recorder_.count(), 1U);
+  EXPECT_EQ(close(other), 0);
+}
+
+TEST_F(CheckedLog, ModeOffLeavesDescriptorsAlone) {
+  std::memset(&checked_, 0, sizeof checked_);
+  EXPECT_EQ(rf_checked_init(&checked_, nullptr, &options_), nullptr);
+  rf_checked_deinit(&checked_);
+  options_.settings.mode = RF_MODE_OFF;
+  EXPECT_EQ(init(), &heap_.base);
+  rf_checked_deinit(&checked_);
+  EXPECT_NE(fcntl(STDIN_FILENO, F_GETFD), -1) << "the number in zeroed memory";
+}
+
+// The number may be another file's there.
+TEST_F(CheckedLog, AChildLeavesWhatItsParentOpened) {
+  rf_free(init(), arena);
+  int const fd = checked_.log.fd;
+  pid_t const child = fork();
+  if (child == 0) {
+    rf_checked_deinit(&checked_);
+    _exit(fcntl(fd, F_GETFD) != -1 ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  rf_checked_deinit(&checked_);
+  EXPECT_EQ(fcntl(fd, F_GETFD), -1);
+}
+
+TEST_F(CheckedLog, EndedHandlesKeepNoDescriptor) {
+  rf_handle_heap heap;
+  rf_checked_handles checked;
+  (void)rf_options_of_process();
+  size_t const before = descriptors();
+  for (int i = 0; i < kEnded; i++) {
+    ASSERT_EQ(rf_handle_heap_init(&heap, arena, sizeof arena, nullptr), RF_OK);
+    rf_handles *const h = rf_checked_handles_init(&checked, &heap.base, &options_);
+    EXPECT_NE(rf_handle_free(h, 77), RF_OK);
+    rf_checked_handles_deinit(&checked);
+    EXPECT_EQ(rf_handle_alloc(h, 5), RF_HANDLE_NULL);
+  }
+  EXPECT_EQ(descriptors(), before);
+  EXPECT_EQ(told(""), 2U * kEnded);
+}
+
+#if RF_WATCH
+TEST_F(CheckedLog, PoolsWithOtherOptionsKeepTheDescriptorsOfThoseAlone) {
+  alignas(16) static unsigned char buffer[32 * 4];
+  static size_t bitmap[RF_MEMBLOCKS_WORDS(4)];
+  static rf_memblocks pool;
+  (void)rf_options_of_process();
+  size_t const before = descriptors();
+  for (int i = 0; i < kEnded; i++) {
+    ASSERT_EQ(rf_checked_pools_init(&options_), RF_MODE_GUARD);
+    ASSERT_EQ(rf_memblocks_init(&pool, buffer, 32, 4, bitmap), RF_OK);
+    void *p = nullptr;
+    ASSERT_EQ(rf_memblocks_alloc(&pool, 1, &p), RF_OK);
+    ASSERT_EQ(rf_memblocks_free(&pool, 1, &p), RF_OK);
+    static_cast<unsigned char *>(p)[9] = 1;
+    rf_memblocks_deinit(&pool);
+  }
+  EXPECT_EQ(descriptors(), before + 1);
+  options_.settings.mode = RF_MODE_OFF;
+  EXPECT_EQ(rf_checked_pools_init(&options_), RF_MODE_OFF);
+  EXPECT_EQ(descriptors(), before);
+  EXPECT_EQ(told("heap-use-after-free"), static_cast<size_t>(kEnded));
+}
+#endif
+
+} // namespace
+} // namespace ringfence

@@ -1,0 +1,158 @@
+// `ringfence import`: reports of other tools, for a collector.
+#include "tests/checkers/json_value.h"
+#include "tests/tools/report_fixture.h"
+
+#include <map>
+#include <set>
+#include <sstream>
+#include <sys/stat.h>
+
+namespace ringfence_test {
+namespace {
+
+using ImportCommand = ReportCommand;
+
+TEST_F(ImportCommand, GivesAReportToTheCollectorWithTheSameIdEachTime) {
+  const std::string folder = file("collector");
+  const std::string asan =
+      file("asan.log", "==7==ERROR: AddressSanitizer: attempting double-free on 0x10 in thread T0:\n"
+                       "    #0 0x1 in drop /src/a.c:4\n"
+                       "==8==ERROR: AddressSanitizer: stack-buffer-overflow on address 0x2\n");
+  const auto import = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {ringfence(), "import", "--collector", folder});
+    return run(words);
+  };
+  const Result taken = import({"--environment", "ci", "--build-commit", "4f2c", "--program", "/bin/p", asan});
+  EXPECT_EQ(taken.status, 0) << taken.err;
+  EXPECT_EQ(taken.err, "ringfence: 1 finding taken to the collector; 1 error of other kinds left out\n");
+  EXPECT_EQ(import({asan}).status, 0);
+  const std::string spool = read_file(folder + "/spool/current");
+  const std::string first = spool.substr(0, spool.find('\n') + 1);
+  const std::string second = spool.substr(first.size());
+  ringfence::Json one;
+  ringfence::Json other;
+  ASSERT_TRUE(ringfence::Json::parse(first, one)) << first;
+  ASSERT_TRUE(ringfence::Json::parse(second, other)) << second;
+  EXPECT_EQ(one["id"].text, other["id"].text);
+  EXPECT_EQ(one["record"].text, "finding");
+  EXPECT_EQ(one["environment"].text, "ci");
+  EXPECT_EQ(one["build"]["commit"].text, "4f2c");
+  EXPECT_EQ(one["program"].text, "/bin/p");
+  EXPECT_EQ(one["mode"].text, "asan");
+  EXPECT_EQ(one["finding"]["bug"].text, "double-free");
+  EXPECT_EQ(other["environment"].text, "development");
+  EXPECT_EQ(import({file("plain", "nothing\n")}).status, 2);
+  EXPECT_EQ(import({file("missing")}).status, 2);
+  EXPECT_EQ(import({}).status, 2);
+}
+
+TEST_F(ImportCommand, TakesTheOtherFilesWhereOneIsNoReport) {
+  const std::string folder = file("collector");
+  const std::string report = file("asan.log", "==7==ERROR: AddressSanitizer: SEGV on unknown address 0x8 (pc 0x1)\n"
+                                              "    #0 0x7f01 in read (/lib/libc.so.6+0x12)\n"
+                                              "    #1 0x5501 in main /src/a.c:4\n"
+                                              "    #2 0x5502 in _start (/bin/prog+0x12)\n");
+  const Result taken =
+      run({ringfence(), "import", "--collector", folder, file("nowhere"), file("plain", "no\n"), report});
+  EXPECT_EQ(taken.status, 2);
+  EXPECT_TRUE(has(taken.err, "cannot read ")) << taken.err;
+  EXPECT_TRUE(has(taken.err, "plain is no report")) << taken.err;
+  EXPECT_EQ(said(taken), "1 finding taken to the collector");
+  EXPECT_TRUE(has(read_file(folder + "/spool/current"), R"("program":"/bin/prog")"));
+}
+
+TEST_F(ImportCommand, TakesAFolderOfLibFuzzers) {
+  const std::string folder = file("collector");
+  const std::string crashes = file("crashes");
+  const std::string report = "==7==ERROR: AddressSanitizer: attempting double-free on 0x10 in thread T0:\n"
+                             "    #0 0x1 in drop /src/a.c:4\n";
+  ASSERT_EQ(mkdir(crashes.c_str(), 0700), 0);
+  (void)file("crashes/fuzz-0.log", report + "artifact_prefix='./'; Test unit written to ./crash-11\n");
+  (void)file("crashes/notes", "nothing\n");
+  (void)file("crashes/crash-22", "input");
+  (void)file("crashes/timeout-33", "slow");
+  // It says what a fuzzer says of one input, of the others nothing.
+  const std::string fuzzer =
+      file("fuzzer", "#!/bin/sh\nread -r line <\"$2\"\n[ \"$line\" = slow ] || echo '" + report + "' >&2\nexit 77\n");
+  ASSERT_EQ(chmod(fuzzer.c_str(), 0700), 0);
+  const auto import = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {ringfence(), "import", "--collector", folder});
+    return run(words);
+  };
+  EXPECT_EQ(import({crashes}).err, "ringfence: 1 finding taken to the collector\n"
+                                   "ringfence: 2 inputs of a fuzzer left out: --run FUZZER makes their reports\n");
+  for (int i = 0; i < 2; i++) {
+    EXPECT_EQ(import({"--run", fuzzer, crashes}).err, "ringfence: 2 findings taken to the collector\n"
+                                                      "ringfence: 1 input gave no report of a finding\n");
+  }
+  std::istringstream spool(read_file(folder + "/spool/current"));
+  std::map<std::string, std::string> inputs;
+  for (std::string line; std::getline(spool, line);) {
+    ringfence::Json record;
+    ASSERT_TRUE(ringfence::Json::parse(line + "\n", record)) << line;
+    inputs[record["id"].text] = record["labels"]["input"].text;
+  }
+  std::set<std::string> names;
+  for (const auto &[id, input] : inputs) {
+    names.insert(input);
+  }
+  EXPECT_EQ(inputs.size(), 2U) << "the same ids each time";
+  EXPECT_EQ(names, (std::set<std::string>{"crash-11", "crash-22"}));
+  EXPECT_EQ(import({"--run", "/nowhere/fuzzer", crashes}).status, 2);
+}
+
+// Whether the line says that there is no site or nothing of it: only the frame that it has.
+TEST_F(ImportCommand, TakesTheCallsOfASnapshotAsTheyAre) {
+  for (const std::string site : {"\"site\":null,", ""}) {
+    const std::string folder = file("collector" + std::to_string(site.size()));
+    const std::string lines =
+        file("lines", R"({"type":"snapshot","version":1,"pid":1,"name":"start","blocks":3,"bytes":300,"sites":[)"
+                      R"({"blocks":3,"bytes":300,"allocated":{"thread":0,)" +
+                          site + R"("frames":[{"pc":4096,"module":"/srv/a","offset":16}]}}]})" + "\n");
+    EXPECT_EQ(run({ringfence(), "import", "--collector", folder, lines}).status, 0);
+    const std::string spool = read_file(folder + "/spool/current");
+    EXPECT_TRUE(has(spool, R"("sites":[[300,3,[[{"path":"/srv/a"},"0x10"]]]])")) << spool;
+  }
+}
+
+TEST_F(ImportCommand, NamesTheInputOfAReportAtThatReportAlone) {
+  const std::string report = "==7==ERROR: AddressSanitizer: attempting double-free on 0x10 in thread T0:\n"
+                             "    #0 0x1 in drop /src/a.c:4\n";
+  const std::string folder = file("collector");
+  EXPECT_EQ(run({ringfence(), "import", "--collector", folder,
+                 file("one", report + "artifact_prefix='./'; Test unit written to ./crash-11\n"), file("two", report)})
+                .status,
+            0);
+  std::istringstream spool(read_file(folder + "/spool/current"));
+  std::string inputs;
+  for (std::string line; std::getline(spool, line);) {
+    ringfence::Json record;
+    ASSERT_TRUE(ringfence::Json::parse(line + "\n", record)) << line;
+    inputs += "[" + record["labels"]["input"].text + "]";
+  }
+  EXPECT_EQ(inputs, "[crash-11][]");
+}
+
+TEST_F(ImportCommand, TellsTheSameInputOfTwoFuzzersApart) {
+  const std::string folder = file("collector");
+  ASSERT_EQ(mkdir(file("crashes").c_str(), 0700), 0);
+  (void)file("crashes/crash-22", "input");
+  for (const std::string name : {"one", "two"}) {
+    const std::string fuzzer =
+        file(name, "#!/bin/sh\necho '==7==ERROR: AddressSanitizer: attempting double-free on 0x10'\n"
+                   "echo '    #0 0x1 in drop /src/a.c:4'\n");
+    ASSERT_EQ(chmod(fuzzer.c_str(), 0700), 0);
+    EXPECT_EQ(run({ringfence(), "import", "--collector", folder, "--run", fuzzer, file("crashes")}).status, 0);
+  }
+  std::istringstream spool(read_file(folder + "/spool/current"));
+  std::set<std::string> ids;
+  for (std::string line; std::getline(spool, line);) {
+    ringfence::Json record;
+    ASSERT_TRUE(ringfence::Json::parse(line + "\n", record)) << line;
+    ids.insert(record["id"].text);
+  }
+  EXPECT_EQ(ids.size(), 2U);
+}
+
+} // namespace
+} // namespace ringfence_test
