@@ -126,6 +126,9 @@ bool rf_host_write(int fd, const char *data, size_t size);
 /* Closes `fd`; -1 does nothing. */
 void rf_host_close(int fd);
 
+/* Differs from file to file; 0: none is open under `fd`, there are no files, or that cannot be asked. */
+uint64_t rf_host_file(int fd);
+
 /* All of the file `path`, with a NUL behind it, in memory that is never returned; NULL where it cannot be read. */
 const char *rf_host_read_file(const char *path, size_t *length);
 

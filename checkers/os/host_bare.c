@@ -86,6 +86,11 @@ void rf_host_close(int fd) {
   (void)fd;
 }
 
+uint64_t rf_host_file(int fd) {
+  (void)fd;
+  return 0;
+}
+
 const char *rf_host_read_file(const char *path, size_t *length) {
   (void)path;
   (void)length;

@@ -29,31 +29,47 @@ static void warn_cannot_open(const char *path) {
   rf_sink_str(&standard_error, "; findings go to standard error\n");
 }
 
-/* A path with %p names another file in a child. Other paths are opened anew as well, which does no harm. */
-RF_COLD static void open_log(rf_log_reporter *r) {
+/* False where the program has closed the log; its number may be another file's. */
+static bool is_its_own(const rf_log_reporter *r) {
+  return r->file == 0 || rf_host_file(r->fd) == r->file;
+}
+
+static bool is_open(const rf_log_reporter *r) {
   uint32_t const process = rf_host_process();
+  return r->opened_by == process && process != 0 && (r->fd < 0 || is_its_own(r));
+}
+
+static void let_go(rf_log_reporter *r) {
+  if (r->fd >= 0 && is_its_own(r)) {
+    rf_host_close(r->fd);
+  }
+  r->fd = -1;
+}
+
+/* A path with %p names another file in a child. Other paths are opened anew as well, which does no harm. One that could
+ * not be opened is not tried again. */
+RF_COLD static void open_log(rf_log_reporter *r) {
   char path[PATH_BYTES];
   rf_sink_buffer expanded;
-  if (r->options.log == NULL || (r->opened_by == process && process != 0)) {
+  if (r->options.log == NULL || is_open(r)) {
     return;
   }
-  rf_host_close(r->fd);
-  r->opened_by = process;
+  let_go(r);
+  r->opened_by = rf_host_process();
   rf_sink_buffer_init(&expanded, path, sizeof path);
   r->fd = rf_pid_path(r->options.log, r->options.log_length, &expanded) ? rf_host_open(path) : -1;
+  r->file = r->fd >= 0 ? rf_host_file(r->fd) : 0;
   if (r->fd < 0) {
     warn_cannot_open(path);
   }
 }
 
-/* The next text opens it anew. One that could not be opened is not tried again. */
+/* The next text opens it anew. */
 RF_COLD static void close_log(rf_log_reporter *r) {
-  if (r->opened_by == 0 || r->fd < 0 || r->opened_by != rf_host_process()) {
-    return;
+  if (r->opened_by != 0 && r->fd >= 0 && r->opened_by == rf_host_process()) {
+    let_go(r);
+    r->opened_by = 0;
   }
-  rf_host_close(r->fd);
-  r->fd = -1;
-  r->opened_by = 0;
 }
 
 /* False where a file takes no more, as on a full disk. */
@@ -65,8 +81,7 @@ static bool write_log(rf_log_reporter *r, const char *text, size_t size) {
     }
     return true;
   }
-  rf_host_close(r->fd);
-  r->fd = -1;
+  let_go(r);
   return false;
 }
 

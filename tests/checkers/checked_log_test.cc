@@ -170,6 +170,69 @@ TEST_F(CheckedLog, AChildLeavesWhatItsParentOpened) {
   EXPECT_EQ(fcntl(fd, F_GETFD), -1);
 }
 
+// A program that closes all descriptors has files of its own under their numbers afterwards.
+class CheckedLogReplaced : public CheckedLog {
+protected:
+  CheckedLogReplaced() : allocator_(init()), number_((rf_free(allocator_, arena), checked_.log.fd)) {
+    int const file = open(other_.c_str(), O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
+    EXPECT_EQ(dup2(file, number_), number_);
+    EXPECT_EQ(close(file), 0);
+  }
+  ~CheckedLogReplaced() override {
+    EXPECT_EQ(close(number_), 0);
+    std::remove(other_.c_str());
+  }
+  bool is_the_programs() const {
+    return fcntl(number_, F_GETFD) != -1 && std::filesystem::file_size(other_) == 0 && write(number_, "", 1) == 1;
+  }
+
+  rf_allocator *const allocator_;
+  int const number_; // which the log had
+  std::string const other_ = path_ + ".other";
+};
+
+TEST_F(CheckedLogReplaced, AFindingGoesToTheLogAllTheSame) {
+  rf_free(allocator_, arena);
+  EXPECT_EQ(told("bad-free"), 2U);
+  EXPECT_TRUE(is_the_programs());
+  rf_checked_deinit(&checked_);
+  EXPECT_NE(fcntl(number_, F_GETFD), -1);
+}
+
+TEST_F(CheckedLogReplaced, TheEndClosesNothing) {
+  rf_checked_deinit(&checked_);
+  EXPECT_TRUE(is_the_programs());
+}
+
+TEST_F(CheckedLogReplaced, AFindingOfAChildGoesToTheLogToo) {
+  pid_t const child = fork();
+  if (child == 0) {
+    rf_free(allocator_, arena);
+    _exit(is_the_programs() ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(told("bad-free"), 2U);
+  rf_checked_deinit(&checked_);
+}
+
+TEST_F(CheckedLog, AChildClosesWhatItHasOfItsParentsLog) {
+  rf_allocator *const a = init();
+  rf_free(a, arena);
+  size_t const before = descriptors();
+  pid_t const child = fork();
+  if (child == 0) {
+    rf_free(a, arena);
+    _exit(descriptors() == before ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(told("bad-free"), 2U);
+  rf_checked_deinit(&checked_);
+}
+
 TEST_F(CheckedLog, EndedHandlesKeepNoDescriptor) {
   rf_handle_heap heap;
   rf_checked_handles checked;

@@ -377,6 +377,29 @@ TEST_F(HostPosix, OpensFilesForAppending) {
             0);
 }
 
+TEST_F(HostPosix, TellsFilesApart) {
+  int const fd = rf_host_open(path_.c_str());
+  int const same = rf_host_open(path_.c_str());
+  int const other = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  errno = 77;
+  uint64_t const file = rf_host_file(fd);
+  EXPECT_NE(file, 0U);
+  EXPECT_EQ(rf_host_file(same), file);
+  EXPECT_NE(rf_host_file(other), file);
+  rf_host_close(same);
+  EXPECT_EQ(rf_host_file(same), 0U);
+  EXPECT_EQ(rf_host_file(-1), 0U);
+  EXPECT_EQ(errno, 77);
+  EXPECT_EQ(status_of([fd] {
+              rf_forbid(RF_CALL_OPEN);
+              return rf_host_file(fd) == 0;
+            }),
+            0);
+  rf_host_close(fd);
+  rf_host_close(other);
+  unlink(path_.c_str());
+}
+
 TEST_F(HostPosix, ReadsFilesWholeHoweverTheyCome) {
   int const fd = rf_host_open(path_.c_str());
   ASSERT_TRUE(rf_host_write(fd, "0123456789", 10));

@@ -110,6 +110,7 @@ RF_COLD void rf_output_write(const char *text, size_t size) {
 
 RF_COLD void rf_output_open(void) {
   rf_process.log.fd = open_log();
+  rf_process.log.file = 0; /* opened just now */
   rf_process.log.opened_by = rf_process.log.fd >= 0 ? (uint32_t)rf_process_now() : 0;
 }
 

@@ -39,7 +39,8 @@ typedef struct rf_log_reporter {
   uint32_t opened_by; /* the process that opened it; 0: none yet. A forked child opens its own where %p asks for it. */
   rf_suppressions suppressions;
   bool suppressions_read;
-  bool closed; /* by rf_log_reporter_close */
+  bool closed;   /* by rf_log_reporter_close */
+  uint64_t file; /* which one was opened: a program may have another one under its number now; 0: not known */
 } rf_log_reporter;
 
 /* Makes a reporter. The strings options->log and options->suppressions must live as long as it does. The file is opened
