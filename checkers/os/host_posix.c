@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* syscall, MAP_ANONYMOUS, secure_getenv, sigtimedwait */
 #include "host.h"
 
+#include "above_standard.h"
 #include "uncancelled.h"
 
 #include <errno.h>
@@ -148,7 +149,7 @@ int rf_host_open(const char *path) {
   }
   int const saved_errno = errno;
   int const cancellation = rf_uncancelled_begin();
-  int const fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+  int const fd = rf_above_standard(open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666));
   rf_uncancelled_end(cancellation);
   errno = saved_errno;
   return fd;

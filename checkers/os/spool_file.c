@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "above_standard.h"
 #include "clock.h"
 #include "lib/core/compiler.h"
 #include "uncancelled.h"
@@ -94,18 +95,8 @@ static void put_shared_place(char out[RF_SPOOL_PATH], const char *start) {
 
 /* ---- Folders ---- */
 
-/* The kernel gives the lowest number: where a standard stream is closed, that one's, to which the program may write. */
-static int above_standard(int fd) {
-  if (fd < 0 || fd > STDERR_FILENO) {
-    return fd;
-  }
-  int const other = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-  (void)close(fd);
-  return other;
-}
-
 static int open_folder(const char *path, bool shared) {
-  return above_standard(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | (shared ? O_NOFOLLOW : 0)));
+  return rf_above_standard(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | (shared ? O_NOFOLLOW : 0)));
 }
 
 /* Makes the folder and those above it that are missing. */
@@ -152,7 +143,7 @@ static int open_file(int folder) {
     (void)mkdirat(folder, "spool", 0700);
     fd = openat(folder, current, flags, 0600);
   }
-  return above_standard(fd);
+  return rf_above_standard(fd);
 }
 
 typedef enum outcome { DONE, BUSY, FAILED } outcome;
@@ -228,7 +219,7 @@ static outcome write_segment(rf_spool_file *spool, int folder, const char *line,
   char name[64];
   uint64_t number = rf_clock_ns(CLOCK_REALTIME);
   put_name(before, sizeof before, "spool/new-", number ^ (uint64_t)getpid() << 40);
-  int const fd = above_standard(openat(folder, before, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  int const fd = rf_above_standard(openat(folder, before, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (fd < 0) {
     return FAILED;
   }
@@ -264,7 +255,7 @@ static void put_doorbell(char *out, size_t room, const char *path, int folder) {
 static bool ring_doorbell(int folder, const char *path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   put_doorbell(address.sun_path, sizeof address.sun_path, path, folder);
-  int const fd = above_standard(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  int const fd = rf_above_standard(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (fd < 0) {
     return false;
   }

@@ -217,6 +217,23 @@ TEST_F(CheckedLogReplaced, AFindingOfAChildGoesToTheLogToo) {
   rf_checked_deinit(&checked_);
 }
 
+// Programs write to their standard streams without asking whether they are open.
+TEST_F(CheckedLog, TakesTheNumberOfNoStandardStream) {
+  pid_t const child = fork();
+  if (child == 0) {
+    for (int stream = 0; stream <= STDERR_FILENO; stream++) {
+      (void)close(stream);
+    }
+    rf_free(init(), arena);
+    bool const none = fcntl(0, F_GETFD) == -1 && fcntl(1, F_GETFD) == -1 && fcntl(2, F_GETFD) == -1;
+    _exit(none && checked_.log.fd > STDERR_FILENO ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(told("bad-free"), 1U);
+}
+
 TEST_F(CheckedLog, AChildClosesWhatItHasOfItsParentsLog) {
   rf_allocator *const a = init();
   rf_free(a, arena);

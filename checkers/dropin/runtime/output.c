@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "checkers/os/above_standard.h"
 #include "checkers/os/forbidden_calls.h"
 #include "checkers/os/modules.h"
 #include "checkers/os/pid_path.h"
@@ -79,7 +80,7 @@ static int open_log(void) {
       !rf_pid_path(rf_process.options.log, rf_process.options.log_length, &expanded)) {
     return -1;
   }
-  int const file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+  int const file = rf_above_standard(open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666));
   return file < 0 && rf_kept_file_is_there(&kept_log) ? fcntl(kept_log.descriptor, F_DUPFD_CLOEXEC, 0) : file;
 }
 
