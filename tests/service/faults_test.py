@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
@@ -55,6 +56,25 @@ def a_server_goes_on_when_the_disk_has_room_again():
         equal(s.log().count("can be written again"), 1)
         with sqlite3.connect(s.directory + "/ringfence.db") as db:
             check(db.execute("SELECT count(*) FROM segment").fetchone()[0] <= 1, "of segments that are gone")
+
+
+def few_descriptors_are_as_many_as_may_be_or_are_named():
+    with Service(start=False) as s:
+        s.before = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (16, 200))
+        s.start()
+        equal(resource.prlimit(s.process.pid, resource.RLIMIT_NOFILE), (200, 200))
+        silent = [socket.create_connection(("127.0.0.1", s.port)) for _ in range(250)]
+        for connection in silent:
+            connection.sendall(b"GET / HTTP/1.1\r\n")
+        equal(s.http("GET", "/").status, 200)
+        for connection in silent:
+            connection.close()
+        equal(s.stop(), 0)
+        done = subprocess.run([SERVE, "serve", "--no-shared", "--dir", s.directory, "--listen", "127.0.0.1:0"],
+                              stderr=subprocess.PIPE, check=False, text=True, timeout=60,
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (129, 129)))
+        equal(done.returncode, 1, done.stderr)
+        check("at least 130 files must be allowed to be open (ulimit -n)" in done.stderr, done.stderr)
 
 
 def names_of_a_transaction_that_failed_are_none():
@@ -315,6 +335,7 @@ service.main([
     # The longest come first.
     a_database_that_another_program_holds_stalls_no_page,
     a_full_disk_loses_nothing_and_is_named, a_server_goes_on_when_the_disk_has_room_again,
+    few_descriptors_are_as_many_as_may_be_or_are_named,
     names_of_a_transaction_that_failed_are_none, an_upload_to_a_full_disk_says_so,
     a_file_of_a_backup_s_name_is_a_whole_backup, a_damaged_database_is_named, folders_of_others_are_not_used,
     a_server_that_hangs_or_is_dead_costs_writers_nothing, a_server_whose_store_is_taken_away_says_so_and_ends,

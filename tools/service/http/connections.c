@@ -8,12 +8,25 @@
 
 enum { PROGRESS = 64 * 1024, STALE_MS = 2000, OTHER_FILES = 100 };
 
+enum { FILES_LEAST = OTHER_FILES + 30, FILES_MOST = OTHER_FILES + 3 * RF_CONNECTIONS_MOST };
+
+bool rf_connections_need_files(unsigned *least) {
+  struct rlimit limit = {0, 0};
+  *least = FILES_LEAST;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= FILES_MOST) {
+    return true;
+  }
+  struct rlimit more = limit;
+  more.rlim_cur = limit.rlim_max < FILES_MOST ? limit.rlim_max : FILES_MOST;
+  return (setrlimit(RLIMIT_NOFILE, &more) == 0 ? more : limit).rlim_cur >= FILES_LEAST;
+}
+
 void rf_connections_init(rf_connections *all) {
   struct rlimit limit = {0, 0};
   *all = (rf_connections){.most = RF_CONNECTIONS_MOST};
   all->list.older = all->list.newer = &all->list;
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < OTHER_FILES + 3 * RF_CONNECTIONS_MOST) {
-    all->most = limit.rlim_cur < OTHER_FILES + 30 ? 10 : (size_t)(limit.rlim_cur - OTHER_FILES) / 3;
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < FILES_MOST) {
+    all->most = limit.rlim_cur < FILES_LEAST ? 10 : (size_t)(limit.rlim_cur - OTHER_FILES) / 3;
   }
 }
 

@@ -387,6 +387,12 @@ rf_http *rf_http_start(const rf_http_options *options, rf_store *store, rf_intak
   http->options = options;
   http->store = store;
   http->intake = intake;
+  unsigned files = 0;
+  if (!rf_connections_need_files(&files)) {
+    (void)snprintf(error, RF_HTTP_ERROR, "at least %u files must be allowed to be open (ulimit -n)", files);
+    free(http);
+    return NULL;
+  }
   if (!rf_rights_init(&http->rights, options, error) || !start_listeners(http, error)) {
     stop_listeners(http);
     free(http);
