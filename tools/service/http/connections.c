@@ -10,7 +10,7 @@ enum { PROGRESS = 64 * 1024, STALE_MS = 2000, OTHER_FILES = 100 };
 
 enum { FILES_LEAST = OTHER_FILES + 30, FILES_MOST = OTHER_FILES + 3 * RF_CONNECTIONS_MOST };
 
-bool rf_connections_need_files(unsigned *least) {
+bool rf_connections_have_files(unsigned *least) {
   struct rlimit limit = {0, 0};
   *least = FILES_LEAST;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= FILES_MOST) {

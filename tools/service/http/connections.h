@@ -47,7 +47,7 @@ typedef struct rf_connections {
 
 /* Raises the limit of open files as far as they need it, and the process may. False: that is below *least, with which a
  * service works. */
-bool rf_connections_need_files(unsigned *least);
+bool rf_connections_have_files(unsigned *least);
 
 /* An empty list; the limit is that of RF_CONNECTIONS_MOST and RLIMIT_NOFILE. */
 void rf_connections_init(rf_connections *all);

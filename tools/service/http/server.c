@@ -388,7 +388,7 @@ rf_http *rf_http_start(const rf_http_options *options, rf_store *store, rf_intak
   http->store = store;
   http->intake = intake;
   unsigned files = 0;
-  if (!rf_connections_need_files(&files)) {
+  if (!rf_connections_have_files(&files)) {
     (void)snprintf(error, RF_HTTP_ERROR, "at least %u files must be allowed to be open (ulimit -n)", files);
     free(http);
     return NULL;
