@@ -150,7 +150,8 @@ RF_COLD static void collect(void *context, const char *text, size_t size) {
 
 /* False where the log did not take the finding. */
 static bool render(rf_log_reporter *r, const rf_finding *f, const rf_symbolizer *symbolizer, char *data, size_t room) {
-  collector c = {.reporter = r, .data = data, .room = room};
+  collector c = {.reporter = r, .room = room};
+  c.data = data;
   rf_sink const sink = {collect, &c};
   switch (r->options.format) {
   case RF_FORMAT_JSON:
