@@ -15,12 +15,14 @@ rf_span_leaf *rf_span_root[RF_SPAN_MAP_ENTRIES];
 static uintptr_t lowest = UINTPTR_MAX; /* unit ever entered; accessed atomically, as is the next */
 static uintptr_t highest;
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): it does not see that the builtin writes */
 static void lower_to(uintptr_t *limit, uintptr_t value) {
   uintptr_t now = __atomic_load_n(limit, __ATOMIC_RELAXED);
   while (value < now && !__atomic_compare_exchange_n(limit, &now, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
   }
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): it does not see that the builtin writes */
 static void raise_to(uintptr_t *limit, uintptr_t value) {
   uintptr_t now = __atomic_load_n(limit, __ATOMIC_RELAXED);
   while (value > now && !__atomic_compare_exchange_n(limit, &now, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
