@@ -75,7 +75,10 @@ public:
   ~Run() {
     // Now and then the program has closed the log, and has a file of its own under the number.
     int const number = reporter_.fd;
-    bool const other = number >= 0 && reporter_.base.sequence % 4 == 3 && dup2(STDERR_FILENO, number) == number;
+    bool const other = number >= 0 && reporter_.base.sequence % 2 == 1 && dup2(STDERR_FILENO, number) == number;
+    if (other) {
+      rf_log_reporter_write(&reporter_, "\n", 1);
+    }
     rf_log_reporter_close(&reporter_);
     RF_HOLDS(!other || close(number) == 0);
     if (reporter_.suppressions.rules != nullptr) { // the reporter keeps them for as long as the process lives
