@@ -87,7 +87,7 @@ void rf_mempool_dismiss_waiters(rf_mempool *pool);
 
 /* ---- mempool_block.c: the record, alloc and free ---- */
 
-/* Of what never changes, and of the queue. */
+/* Checksums of the fields that never change, and of the queue. */
 size_t rf_mempool_checksum(const rf_mempool *pool);
 size_t rf_mempool_queue_checksum(const rf_mempool *pool);
 

@@ -9,6 +9,8 @@
 #include <ringfence/tlsf.h>
 #include <ringfence/watch.h>
 
+#include "tests/checkers/child_status.h"
+#include "tests/checkers/folder_entries.h"
 #include "tests/checkers/recorder.h"
 #include "tests/core/unwatched.h"
 
@@ -19,9 +21,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <string>
-#include <sys/wait.h>
 #include <unistd.h>
 
 namespace ringfence {
@@ -33,11 +33,6 @@ namespace {
 constexpr int kEnded = 50;
 
 alignas(64) unsigned char arena[256 * 1024];
-
-size_t descriptors() {
-  auto const all = std::filesystem::directory_iterator("/proc/self/fd");
-  return static_cast<size_t>(std::distance(begin(all), end(all)));
-}
 
 class CheckedLog : public testing::TestWithParam<rf_mode> {
 protected:
@@ -63,7 +58,6 @@ protected:
     }
     return lines;
   }
-  void forget() const { std::remove(path_.c_str()); }
 
   rf_allocator *init() {
     EXPECT_EQ(rf_tlsf_init(&heap_, arena, sizeof arena), RF_OK);
@@ -83,19 +77,19 @@ TEST_P(CheckedLog, AnEndedAllocatorKeepsNoDescriptor) {
   (void)rf_options_of_process(); // and whatever else is opened once
   rf_free(init(), arena);
   rf_checked_deinit(&checked_);
-  size_t const before = descriptors();
+  size_t const before = open_descriptors();
   for (int i = 0; i < kEnded; i++) {
     rf_free(init(), arena);
     rf_checked_deinit(&checked_);
   }
-  EXPECT_EQ(descriptors(), before);
+  EXPECT_EQ(open_descriptors(), before);
   EXPECT_EQ(told("bad-free"), 1U + kEnded);
 }
 
 TEST_P(CheckedLog, AFindingAfterTheEndIsAppendedAndKeepsNoneEither) {
   options_.settings.mode = GetParam();
   (void)rf_options_of_process();
-  size_t const before = descriptors();
+  size_t const before = open_descriptors();
   rf_allocator *const a = init();
   rf_free(a, arena);
   rf_checked_deinit(&checked_);
@@ -103,7 +97,7 @@ TEST_P(CheckedLog, AFindingAfterTheEndIsAppendedAndKeepsNoneEither) {
   for (size_t i = 0; i < 3; i++) {
     EXPECT_EQ(rf_alloc(a, 10), nullptr);
     EXPECT_EQ(told(""), 2 + i);
-    EXPECT_EQ(descriptors(), before);
+    EXPECT_EQ(open_descriptors(), before);
   }
 }
 
@@ -121,12 +115,12 @@ TEST_F(CheckedLog, OneThatToldNothingTellsAfterTheEnd) {
 TEST_F(CheckedLog, TheNextOneInTheSamePlaceHasItsLogOpen) {
   rf_free(init(), arena);
   rf_checked_deinit(&checked_);
-  size_t const before = descriptors();
+  size_t const before = open_descriptors();
   rf_allocator *const a = init();
   rf_free(a, arena);
-  EXPECT_EQ(descriptors(), before + 1);
+  EXPECT_EQ(open_descriptors(), before + 1);
   rf_free(a, arena);
-  EXPECT_EQ(descriptors(), before + 1);
+  EXPECT_EQ(open_descriptors(), before + 1);
   rf_checked_deinit(&checked_);
   EXPECT_EQ(told("bad-free"), 3U);
 }
@@ -158,14 +152,10 @@ TEST_F(CheckedLog, ModeOffLeavesDescriptorsAlone) {
 TEST_F(CheckedLog, AChildLeavesWhatItsParentOpened) {
   rf_free(init(), arena);
   int const fd = checked_.log.fd;
-  pid_t const child = fork();
-  if (child == 0) {
-    rf_checked_deinit(&checked_);
-    _exit(fcntl(fd, F_GETFD) != -1 ? 0 : 1);
-  }
-  int status = -1;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_EQ(status, 0);
+  EXPECT_EQ(0, status_of([&] {
+              rf_checked_deinit(&checked_);
+              return fcntl(fd, F_GETFD) != -1;
+            }));
   rf_checked_deinit(&checked_);
   EXPECT_EQ(fcntl(fd, F_GETFD), -1);
 }
@@ -205,47 +195,35 @@ TEST_F(CheckedLogReplaced, TheEndClosesNothing) {
 }
 
 TEST_F(CheckedLogReplaced, AFindingOfAChildGoesToTheLogToo) {
-  pid_t const child = fork();
-  if (child == 0) {
-    rf_free(allocator_, arena);
-    _exit(is_the_programs() ? 0 : 1);
-  }
-  int status = -1;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_EQ(status, 0);
+  EXPECT_EQ(0, status_of([&] {
+              rf_free(allocator_, arena);
+              return is_the_programs();
+            }));
   EXPECT_EQ(told("bad-free"), 2U);
   rf_checked_deinit(&checked_);
 }
 
 // Programs write to their standard streams without asking whether they are open.
 TEST_F(CheckedLog, TakesTheNumberOfNoStandardStream) {
-  pid_t const child = fork();
-  if (child == 0) {
-    for (int stream = 0; stream <= STDERR_FILENO; stream++) {
-      (void)close(stream);
-    }
-    rf_free(init(), arena);
-    bool const none = fcntl(0, F_GETFD) == -1 && fcntl(1, F_GETFD) == -1 && fcntl(2, F_GETFD) == -1;
-    _exit(none && checked_.log.fd > STDERR_FILENO ? 0 : 1);
-  }
-  int status = -1;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_EQ(status, 0);
+  EXPECT_EQ(0, status_of([&] {
+              for (int stream = 0; stream <= STDERR_FILENO; stream++) {
+                (void)close(stream);
+              }
+              rf_free(init(), arena);
+              bool const none = fcntl(0, F_GETFD) == -1 && fcntl(1, F_GETFD) == -1 && fcntl(2, F_GETFD) == -1;
+              return none && checked_.log.fd > STDERR_FILENO;
+            }));
   EXPECT_EQ(told("bad-free"), 1U);
 }
 
 TEST_F(CheckedLog, AChildClosesWhatItHasOfItsParentsLog) {
   rf_allocator *const a = init();
   rf_free(a, arena);
-  size_t const before = descriptors();
-  pid_t const child = fork();
-  if (child == 0) {
-    rf_free(a, arena);
-    _exit(descriptors() == before ? 0 : 1);
-  }
-  int status = -1;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_EQ(status, 0);
+  size_t const before = open_descriptors();
+  EXPECT_EQ(0, status_of([&] {
+              rf_free(a, arena);
+              return open_descriptors() == before;
+            }));
   EXPECT_EQ(told("bad-free"), 2U);
   rf_checked_deinit(&checked_);
 }
@@ -254,7 +232,7 @@ TEST_F(CheckedLog, EndedHandlesKeepNoDescriptor) {
   rf_handle_heap heap;
   rf_checked_handles checked;
   (void)rf_options_of_process();
-  size_t const before = descriptors();
+  size_t const before = open_descriptors();
   for (int i = 0; i < kEnded; i++) {
     ASSERT_EQ(rf_handle_heap_init(&heap, arena, sizeof arena, nullptr), RF_OK);
     rf_handles *const h = rf_checked_handles_init(&checked, &heap.base, &options_);
@@ -262,7 +240,7 @@ TEST_F(CheckedLog, EndedHandlesKeepNoDescriptor) {
     rf_checked_handles_deinit(&checked);
     EXPECT_EQ(rf_handle_alloc(h, 5), RF_HANDLE_NULL);
   }
-  EXPECT_EQ(descriptors(), before);
+  EXPECT_EQ(open_descriptors(), before);
   EXPECT_EQ(told(""), 2U * kEnded);
 }
 
@@ -272,7 +250,7 @@ TEST_F(CheckedLog, PoolsWithOtherOptionsKeepTheDescriptorsOfThoseAlone) {
   static size_t bitmap[RF_MEMBLOCKS_WORDS(4)];
   static rf_memblocks pool;
   (void)rf_options_of_process();
-  size_t const before = descriptors();
+  size_t const before = open_descriptors();
   for (int i = 0; i < kEnded; i++) {
     ASSERT_EQ(rf_checked_pools_init(&options_), RF_MODE_GUARD);
     ASSERT_EQ(rf_memblocks_init(&pool, buffer, 32, 4, bitmap), RF_OK);
@@ -282,10 +260,10 @@ TEST_F(CheckedLog, PoolsWithOtherOptionsKeepTheDescriptorsOfThoseAlone) {
     static_cast<unsigned char *>(p)[9] = 1;
     rf_memblocks_deinit(&pool);
   }
-  EXPECT_EQ(descriptors(), before + 1);
+  EXPECT_EQ(open_descriptors(), before + 1);
   options_.settings.mode = RF_MODE_OFF;
   EXPECT_EQ(rf_checked_pools_init(&options_), RF_MODE_OFF);
-  EXPECT_EQ(descriptors(), before);
+  EXPECT_EQ(open_descriptors(), before);
   EXPECT_EQ(told("heap-use-after-free"), static_cast<size_t>(kEnded));
 }
 #endif

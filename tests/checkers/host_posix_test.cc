@@ -3,6 +3,7 @@
 #include "checkers/os/host.h"
 
 #include "tests/checkers/child_status.h"
+#include "tests/checkers/folder_entries.h"
 
 #include <gtest/gtest.h>
 
@@ -20,9 +21,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
-#include <filesystem>
 #include <functional>
-#include <iterator>
 #include <string>
 #include <vector>
 
@@ -176,6 +175,7 @@ void __wrap_rf_port_log(const char *text, size_t size) {
 
 namespace {
 
+using ringfence::entries_of;
 using ringfence::status_of;
 
 class HostPosix : public testing::Test {
@@ -222,16 +222,11 @@ TEST_F(HostPosix, TimeAndProcessAreTheSystemsUntilThatIsForbidden) {
       << "the one that was kept";
 }
 
-size_t threads() {
-  auto const all = std::filesystem::directory_iterator("/proc/self/task");
-  return static_cast<size_t>(std::distance(begin(all), end(all)));
-}
-
 // In strict mode its only thread ends; in the race detector's build a child has another one, and is not asked.
 TEST_F(HostPosix, EndsWithItsCodeAtOnce) {
   for (uint32_t const forbidden : {0U, uint32_t{RF_CALL_CLOCK}}) {
     int const status = status_of([forbidden] {
-      if (forbidden != 0 && threads() != 1) {
+      if (forbidden != 0 && entries_of("/proc/self/task") != 1) {
         _exit(23);
       }
       rf_forbid(forbidden);

@@ -1,10 +1,9 @@
 // Where the page checkers' address space lies (checkers/page/page_posix.c), and how little of it suffices. Each test
 // runs in a child of fork, since the first reservation of a process differs from those behind it.
+#include "tests/checkers/child_status.h"
 #include "tests/checkers/page_fixture.h"
 
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cstdint>
 #include <fstream>
@@ -17,16 +16,6 @@ namespace ringfence {
 namespace {
 
 constexpr size_t kSize = size_t{16} << 20;
-
-int status_of(bool (*test)()) {
-  pid_t const child = fork();
-  if (child == 0) {
-    _exit(test() ? 0 : 1);
-  }
-  int status = -1;
-  EXPECT_EQ(child, waitpid(child, &status, 0));
-  return status;
-}
 
 // No more address space than the process has, and `more` bytes.
 bool limit_space(size_t more) {

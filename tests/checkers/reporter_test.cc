@@ -2,6 +2,7 @@
 #include <ringfence/options.h>
 #include <ringfence/reporter.h>
 
+#include "tests/checkers/folder_entries.h"
 #include "tests/checkers/json_value.h"
 #include "tests/checkers/sample_finding.h"
 
@@ -16,7 +17,6 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -287,12 +287,8 @@ TEST_F(Reporter, AFullDiskIsSurvivedAndStandardErrorTakesIt) {
   EXPECT_EQ(text.find("{\"type\""), std::string::npos) << "a person reads it: " << text;
 }
 
-ptrdiff_t open_descriptors() {
-  return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
-}
-
 TEST_F(Reporter, AFileThatTakesNoMoreIsClosed) {
-  ptrdiff_t const before = open_descriptors();
+  size_t const before = open_descriptors();
   log_to("/dev/full");
   rf_log_reporter_init(&reporter_, &options_);
   testing::internal::CaptureStderr();
