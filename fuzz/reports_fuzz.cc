@@ -73,7 +73,7 @@ public:
     rf_log_reporter_init(&reporter_, &options);
   }
   ~Run() {
-    // Now and then the program has closed the log, and has a file of its own under the number.
+    // After an odd number of findings the program has closed the log, and has a file of its own under the number.
     int const number = reporter_.fd;
     bool const other = number >= 0 && reporter_.base.sequence % 2 == 1 && dup2(STDERR_FILENO, number) == number;
     if (other) {

@@ -66,7 +66,7 @@ RF_COLD static void open_log(rf_log_reporter *r) {
 
 /* The next text opens it anew. */
 RF_COLD static void close_log(rf_log_reporter *r) {
-  if (r->opened_by != 0 && r->fd >= 0 && r->opened_by == rf_host_process()) {
+  if (r->fd >= 0 && r->opened_by == rf_host_process()) {
     let_go(r);
     r->opened_by = 0;
   }

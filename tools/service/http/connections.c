@@ -6,19 +6,16 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-enum { PROGRESS = 64 * 1024, STALE_MS = 2000, OTHER_FILES = 100 };
+enum { PROGRESS = 64 * 1024, STALE_MS = 2000, OTHER_FILES = 100, FILES_MOST = OTHER_FILES + 3 * RF_CONNECTIONS_MOST };
 
-enum { FILES_LEAST = OTHER_FILES + 30, FILES_MOST = OTHER_FILES + 3 * RF_CONNECTIONS_MOST };
-
-bool rf_connections_have_files(unsigned *least) {
+bool rf_connections_have_files(void) {
   struct rlimit limit = {0, 0};
-  *least = FILES_LEAST;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= FILES_MOST) {
     return true;
   }
   struct rlimit more = limit;
   more.rlim_cur = limit.rlim_max < FILES_MOST ? limit.rlim_max : FILES_MOST;
-  return (setrlimit(RLIMIT_NOFILE, &more) == 0 ? more : limit).rlim_cur >= FILES_LEAST;
+  return (setrlimit(RLIMIT_NOFILE, &more) == 0 ? more : limit).rlim_cur >= RF_CONNECTIONS_FILES;
 }
 
 void rf_connections_init(rf_connections *all) {
@@ -26,7 +23,7 @@ void rf_connections_init(rf_connections *all) {
   *all = (rf_connections){.most = RF_CONNECTIONS_MOST};
   all->list.older = all->list.newer = &all->list;
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < FILES_MOST) {
-    all->most = limit.rlim_cur < FILES_LEAST ? 10 : (size_t)(limit.rlim_cur - OTHER_FILES) / 3;
+    all->most = (size_t)(limit.rlim_cur - OTHER_FILES) / 3;
   }
 }
 

@@ -21,6 +21,7 @@ extern "C" {
 
 enum {
   RF_CONNECTIONS_MOST = 512,       /* kept at once; less where few descriptors may be open */
+  RF_CONNECTIONS_FILES = 130,      /* that must be allowed to be open, those of the rest of the service among them */
   RF_CONNECTIONS_BYTES = 16 << 20, /* of bodies and answers under way */
   RF_CONNECTIONS_UPLOADS = 8       /* files under way */
 };
@@ -45,11 +46,11 @@ typedef struct rf_connections {
   size_t uploads;
 } rf_connections;
 
-/* Raises the limit of open files as far as they need it, and the process may. False: that is below *least, with which a
- * service works. */
-bool rf_connections_have_files(unsigned *least);
+/* Raises the limit of open files as far as they need it, and the process may. False: that is below
+ * RF_CONNECTIONS_FILES. */
+bool rf_connections_have_files(void);
 
-/* An empty list; the limit is that of RF_CONNECTIONS_MOST and RLIMIT_NOFILE. */
+/* An empty list, after rf_connections_have_files; the limit is that of RF_CONNECTIONS_MOST and RLIMIT_NOFILE. */
 void rf_connections_init(rf_connections *all);
 
 /* An MHD_NotifyConnectionCallback whose context is the list. Closes the oldest one where there are too many. */

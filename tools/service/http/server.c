@@ -336,6 +336,15 @@ static int listen_in(const char *directory) {
   return bound ? fd : -1;
 }
 
+static bool has_files(char *error) {
+  if (!rf_connections_have_files()) {
+    (void)snprintf(error, RF_HTTP_ERROR, "at least %d files must be allowed to be open (ulimit -n)",
+                   RF_CONNECTIONS_FILES);
+    return false;
+  }
+  return true;
+}
+
 static bool start_daemon(rf_listener *l, int fd, char *error) {
   rf_connections_init(&l->connections);
   unsigned const most = (unsigned)l->connections.most + RF_STREAMS + CLOSING;
@@ -387,13 +396,7 @@ rf_http *rf_http_start(const rf_http_options *options, rf_store *store, rf_intak
   http->options = options;
   http->store = store;
   http->intake = intake;
-  unsigned files = 0;
-  if (!rf_connections_have_files(&files)) {
-    (void)snprintf(error, RF_HTTP_ERROR, "at least %u files must be allowed to be open (ulimit -n)", files);
-    free(http);
-    return NULL;
-  }
-  if (!rf_rights_init(&http->rights, options, error) || !start_listeners(http, error)) {
+  if (!has_files(error) || !rf_rights_init(&http->rights, options, error) || !start_listeners(http, error)) {
     stop_listeners(http);
     free(http);
     return NULL;
