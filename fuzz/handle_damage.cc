@@ -12,10 +12,11 @@
 namespace ringfence::fuzz {
 namespace {
 
-void use_everything(rf_handles *h, const rf_handle *a, size_t rounds, Reader &in) {
+// `most` rounds; two where the input has no more for them.
+void use_everything(rf_handles *h, const rf_handle *a, size_t most, Reader &in) {
   rf_handle_usage u;
   size_t const interval = std::min<size_t>(comparison_interval(in), 8);
-  for (size_t i = 0; i < rounds; i++) {
+  for (size_t i = 0; i < most && (i < 2 || !in.empty()); i++) {
     rf_handle const handle = a[in.below(8)];
     rf_handle_usage_get(h, &u);
     rf_handle_find(h, rf_handle_lock(h, handle));
