@@ -1,18 +1,10 @@
 #include <ringfence/checked.h>
 
-#include <ringfence/port.h>
-
 #include "checkers/os/host.h"
 #include "checkers/page/page_store.h"
+#include "checkers/report/log_lines.h"
 #include "choose_reporter.h"
 #include "mode_options.h"
-
-static void log_write(void *context, const char *text, size_t size) {
-  (void)context;
-  rf_port_log(text, size);
-}
-
-static const rf_sink standard_error = {log_write, NULL};
 
 /* ---- The process's store of stacks ---- */
 
@@ -41,12 +33,14 @@ static rf_stack_depot *depot_of_process(void) {
 /* ---- Messages ---- */
 
 static void print_start(const rf_options *o, const rf_allocator *inner) {
-  rf_sink_str(&standard_error, "ringfence: checking ");
-  rf_sink_str(&standard_error, inner->ops->name);
-  rf_sink_str(&standard_error, ": mode ");
-  rf_sink_str(&standard_error, rf_mode_name(o->mode));
-  rf_options_print(o, &standard_error);
-  rf_sink_str(&standard_error, "\n");
+  rf_log_lines lines;
+  const rf_sink *const out = rf_log_lines_init(&lines);
+  rf_sink_str(out, "ringfence: checking ");
+  rf_sink_str(out, inner->ops->name);
+  rf_sink_str(out, ": mode ");
+  rf_sink_str(out, rf_mode_name(o->mode));
+  rf_options_print(o, out);
+  rf_sink_str(out, "\n");
 }
 
 static void print_fallback(rf_mode wanted, rf_mode instead) {
@@ -57,13 +51,15 @@ static void print_fallback(rf_mode wanted, rf_mode instead) {
   const char *const why = wanted == RF_MODE_ASAN  ? "it needs a build with AddressSanitizer"
                           : wanted == RF_MODE_MTE ? rf_mte_why_not()
                                                   : rf_page_store_why_not();
-  rf_sink_str(&standard_error, "ringfence: mode ");
-  rf_sink_str(&standard_error, rf_mode_name(wanted));
-  rf_sink_str(&standard_error, " is not available (");
-  rf_sink_str(&standard_error, why != NULL ? why : "the system has no memory for it");
-  rf_sink_str(&standard_error, "); using mode ");
-  rf_sink_str(&standard_error, rf_mode_name(instead));
-  rf_sink_str(&standard_error, "\n");
+  rf_log_lines lines;
+  const rf_sink *const out = rf_log_lines_init(&lines);
+  rf_sink_str(out, "ringfence: mode ");
+  rf_sink_str(out, rf_mode_name(wanted));
+  rf_sink_str(out, " is not available (");
+  rf_sink_str(out, why != NULL ? why : "the system has no memory for it");
+  rf_sink_str(out, "); using mode ");
+  rf_sink_str(out, rf_mode_name(instead));
+  rf_sink_str(out, "\n");
 }
 
 /* ---- Wrapping ---- */
@@ -170,7 +166,8 @@ rf_allocator *rf_checked_init(rf_checked *checked, rf_allocator *inner, const rf
     return inner;
   }
   if (o->help) {
-    rf_options_help(o, &standard_error);
+    rf_log_lines lines;
+    rf_options_help(o, rf_log_lines_init(&lines));
   }
   if (o->verbosity != 0) {
     print_start(o, inner);

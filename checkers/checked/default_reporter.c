@@ -1,29 +1,23 @@
 /* The options and the reporter of the process. */
 #include <ringfence/options.h>
 
-#include <ringfence/port.h>
-
 #include "checkers/os/host.h"
+#include "checkers/report/log_lines.h"
 #include "mode_options.h"
 
 static rf_options options;
 static rf_log_reporter reporter;
 
-static void log_write(void *context, const char *text, size_t size) {
-  (void)context;
-  rf_port_log(text, size);
-}
-
 static void make_once(void) {
   static bool made;
-  static const rf_sink standard_error = {log_write, NULL};
+  rf_log_lines lines;
   if (__atomic_load_n(&made, __ATOMIC_ACQUIRE)) {
     return;
   }
   bool const locked = rf_host_report_lock();
   if (!made) {
     rf_options_default(&options);
-    (void)rf_options_load(&options, &standard_error);
+    (void)rf_options_load(&options, rf_log_lines_init(&lines));
     rf_report_options const report = rf_options_for_reporter(&options);
     rf_log_reporter_init(&reporter, &report);
     rf_log_reporter_read_suppressions(&reporter);

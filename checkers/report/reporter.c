@@ -11,22 +11,18 @@
 #include "checkers/os/pid_path.h"
 #include "collector.h"
 #include "lib/core/compiler.h"
+#include "log_lines.h"
 
 #define PATH_BYTES 512
 
 /* ---- The file ---- */
 
-static void log_write(void *context, const char *text, size_t size) {
-  (void)context;
-  rf_port_log(text, size);
-}
-
-static const rf_sink standard_error = {log_write, NULL};
-
 static void warn_cannot_open(const char *path) {
-  rf_sink_str(&standard_error, "ringfence: cannot append to ");
-  rf_sink_str(&standard_error, path);
-  rf_sink_str(&standard_error, "; findings go to standard error\n");
+  rf_log_lines lines;
+  const rf_sink *const out = rf_log_lines_init(&lines);
+  rf_sink_str(out, "ringfence: cannot append to ");
+  rf_sink_str(out, path);
+  rf_sink_str(out, "; findings go to standard error\n");
 }
 
 /* False where the program has closed the log; its number may be another file's. */
@@ -223,7 +219,8 @@ static void print_finding(rf_log_reporter *r, const rf_finding *f) {
   if (busy) {
     char part[PART_BYTES];
     if (!render(r, f, NULL, part, sizeof part)) {
-      rf_report_text(f, NULL, &standard_error);
+      rf_log_lines lines;
+      rf_report_text(f, NULL, rf_log_lines_init(&lines));
     }
     return;
   }
@@ -249,12 +246,15 @@ static void print_limit(rf_log_reporter *r) {
 /* ---- Suppressions ---- */
 
 static void warn_cannot_read(const char *path) {
-  rf_sink_str(&standard_error, "ringfence: cannot read the suppressions ");
-  rf_sink_str(&standard_error, path);
-  rf_sink_str(&standard_error, "; nothing is suppressed\n");
+  rf_log_lines lines;
+  const rf_sink *const out = rf_log_lines_init(&lines);
+  rf_sink_str(out, "ringfence: cannot read the suppressions ");
+  rf_sink_str(out, path);
+  rf_sink_str(out, "; nothing is suppressed\n");
 }
 
 void rf_log_reporter_read_suppressions(rf_log_reporter *r) {
+  rf_log_lines lines;
   char path[PATH_BYTES];
   rf_sink_buffer name;
   size_t length = 0;
@@ -272,7 +272,7 @@ void rf_log_reporter_read_suppressions(rf_log_reporter *r) {
   size_t const rules = rf_suppressions_count(text, length);
   r->suppressions.rules = rules == 0 ? NULL : (rf_suppression *)rf_host_map(rules * sizeof(rf_suppression));
   r->suppressions.capacity = r->suppressions.rules == NULL ? 0 : rules;
-  (void)rf_suppressions_parse(&r->suppressions, text, length, path, &standard_error);
+  (void)rf_suppressions_parse(&r->suppressions, text, length, path, rf_log_lines_init(&lines));
 }
 
 RF_COLD bool rf_log_reporter_suppresses(rf_log_reporter *r, const rf_finding *f) {

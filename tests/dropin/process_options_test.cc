@@ -60,7 +60,7 @@ extern "C" {
 
 unsigned __wrap_rf_options_load_program(rf_options *options, const rf_sink *warnings) {
   call("program");
-  warnings->write(warnings->context, "W", 1);
+  warnings->write(warnings->context, "W\n", 2);
   world.program(options);
   return 0;
 }
@@ -138,7 +138,7 @@ TEST(ProcessOptions, TheProgramHasThemFirstThenTheEnvironmentAndAPolicy) {
     EXPECT_EQ(world.calls, (Calls{"program", "environment", "policy"}));
     EXPECT_EQ(world.plain.max_findings, 3U) << "the program's wish, without the environment's";
     EXPECT_EQ(options().max_findings, 5U);
-    EXPECT_EQ(world.log, "W") << "warnings go to standard error";
+    EXPECT_EQ(world.log, "W\n") << "warnings go to standard error";
     EXPECT_FALSE(rf_process_read_options()) << "once";
     EXPECT_EQ(world.calls.size(), 3U);
   });
@@ -186,7 +186,7 @@ TEST(ProcessOptions, ModeAsanIsNotForProcesses) {
     world.environment = [](rf_options *o) { o->mode = RF_MODE_ASAN; };
     EXPECT_TRUE(rf_process_read_options());
     EXPECT_EQ(options().mode, RF_MODE_GUARD);
-    EXPECT_EQ(world.log, "Wringfence: mode asan is for a program's own allocators: AddressSanitizer has its own "
+    EXPECT_EQ(world.log, "W\nringfence: mode asan is for a program's own allocators: AddressSanitizer has its own "
                          "malloc; using mode guard\n");
   });
 }
@@ -203,7 +203,7 @@ TEST(ProcessOptions, ModeMteIsGuardWhereThereAreNoTags) {
       EXPECT_EQ(options().mode, RF_MODE_GUARD);
       EXPECT_EQ(world.calls.back(), "tags");
       EXPECT_TRUE(world.late);
-      EXPECT_EQ(world.log, std::string("Wringfence: mode mte is not available (") +
+      EXPECT_EQ(world.log, std::string("W\nringfence: mode mte is not available (") +
                                (why != nullptr ? why : "the system refuses to compare tags") + "); using mode guard\n");
     });
   }
@@ -216,7 +216,7 @@ TEST(ProcessOptions, ModeMteStaysWhereThereAreTags) {
     EXPECT_TRUE(rf_process_read_options());
     EXPECT_EQ(options().mode, RF_MODE_MTE);
     EXPECT_FALSE(world.late);
-    EXPECT_EQ(world.log, "W");
+    EXPECT_EQ(world.log, "W\n");
   });
 }
 
@@ -227,7 +227,7 @@ TEST(ProcessOptions, OtherModesStayAndAskForNoTags) {
       EXPECT_TRUE(rf_process_read_options());
       EXPECT_EQ(options().mode, mode);
       EXPECT_EQ(world.calls.size(), 3U);
-      EXPECT_EQ(world.log, "W");
+      EXPECT_EQ(world.log, "W\n");
     });
   }
 }

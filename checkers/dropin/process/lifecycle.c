@@ -25,6 +25,7 @@
 #include "checkers/os/forbidden_calls.h"
 #include "checkers/os/reserve_stack.h"
 #include "checkers/os/uncancelled.h"
+#include "checkers/report/log_lines.h"
 #include "fatal_signals.h"
 #include "fork.h"
 #include "sanitizer_check.h"
@@ -298,19 +299,15 @@ static bool read_options(void) {
   return left;
 }
 
-static void to_standard_error(void *context, const char *text, size_t length) {
-  (void)context;
-  rf_port_log(text, length);
-}
-
 static void show_help(void) {
-  rf_sink const out = {to_standard_error, NULL};
+  rf_log_lines lines;
+  const rf_sink *const out = rf_log_lines_init(&lines);
   if (rf_process.options.help) {
-    rf_options_help(&rf_process.options, &out);
+    rf_options_help(&rf_process.options, out);
     if (rf_steering_now.rules[0] != '\0') {
-      rf_sink_str(&out, "rules of the collector's policy that set some of these values: ");
-      rf_sink_str(&out, rf_steering_now.rules);
-      rf_sink_str(&out, "\n");
+      rf_sink_str(out, "rules of the collector's policy that set some of these values: ");
+      rf_sink_str(out, rf_steering_now.rules);
+      rf_sink_str(out, "\n");
     }
   }
 }

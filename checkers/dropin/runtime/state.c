@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "state.h"
 
-#include <ringfence/port.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "checkers/os/host.h"
 #include "checkers/os/memory_tags.h"
 #include "checkers/report/collector_identity.h"
+#include "checkers/report/log_lines.h"
 #include "steering.h"
 
 #define DEFAULT_STACK_DEPTH 12U
@@ -30,11 +30,6 @@ static void keep_path(const char **path, size_t length, char *copy) {
     memcpy(copy, *path, length);
     *path = copy;
   }
-}
-
-static void to_standard_error(void *context, const char *text, size_t length) {
-  (void)context;
-  rf_port_log(text, length);
 }
 
 static void leave_mode_asan(rf_options *o, const rf_sink *out) {
@@ -72,17 +67,17 @@ static void set_defaults(rf_options *o) {
 }
 
 /* A policy stands between the program's wish and the environment's, which says where it is. */
-static void load(rf_options *o) {
-  rf_sink const warnings = {to_standard_error, NULL};
-  (void)rf_options_load_program(o, &warnings);
+static void load(rf_options *o, const rf_sink *warnings) {
+  (void)rf_options_load_program(o, warnings);
   rf_options const plain = *o;
-  (void)rf_options_parse(o, rf_host_environment(), "RINGFENCE_OPTIONS", &warnings);
+  (void)rf_options_parse(o, rf_host_environment(), "RINGFENCE_OPTIONS", warnings);
   rf_steering_begin(o, &plain);
 }
 
 bool rf_process_read_options(void) {
   static bool done;
-  rf_sink const warnings = {to_standard_error, NULL};
+  rf_log_lines lines;
+  const rf_sink *const warnings = rf_log_lines_init(&lines);
   rf_options *const o = &rf_process.options;
   if (done) {
     return false;
@@ -91,10 +86,10 @@ bool rf_process_read_options(void) {
   if (environ == NULL) {
     return false;
   }
-  load(o);
-  leave_mode_asan(o, &warnings);
+  load(o, warnings);
+  leave_mode_asan(o, warnings);
   draw_mode(o);
-  leave_mode_mte(o, &warnings);
+  leave_mode_mte(o, warnings);
   keep_path(&o->log, o->log_length, log_path);
   keep_path(&o->trace, o->trace_length, trace_path);
   keep_path(&o->watch_sites, o->watch_sites_length, watch_path);

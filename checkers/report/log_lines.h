@@ -1,0 +1,28 @@
+/* Messages for the port's log, each line in one write, so that it stays whole beside those of other threads and
+ * processes. Allocates nothing; a line that does not fit is written in parts. Internal to checkers/. */
+#ifndef RINGFENCE_REPORT_LOG_LINES_H
+#define RINGFENCE_REPORT_LOG_LINES_H
+
+#include <ringfence/sink.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { RF_LOG_LINE_BYTES = 512 };
+
+typedef struct rf_log_lines {
+  rf_sink sink;
+  size_t length; /* of the line that has no end yet */
+  char line[RF_LOG_LINE_BYTES];
+} rf_log_lines;
+
+/* Makes lines->sink a sink whose text must end with a newline, and returns it. `lines` stays where it is while the sink
+ * is used, by one thread at a time. */
+const rf_sink *rf_log_lines_init(rf_log_lines *lines);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_REPORT_LOG_LINES_H */
