@@ -696,7 +696,7 @@ TEST_F(StackRules, ALayoutHoldsAFramePointerThatPointsNowhere) {
 TEST_F(StackRules, ALayoutHasAsManyChecksAsThereIsRoomFor) {
   constexpr unsigned kFrames = RF_TRACE_DEPTH + 2;
   uintptr_t words[2 + 4 * kFrames] = {};
-  auto const at = [&](unsigned i) { return reinterpret_cast<uintptr_t>(words + i); };
+  auto const at = [&](unsigned i) { return reinterpret_cast<uintptr_t>(words) + i * sizeof words[0]; };
   words[0] = at(2 + 1);
   words[1] = kFirst;
   for (unsigned i = 0; i < kFrames; i++) { // the CFA, the frame pointer, a word, the return address

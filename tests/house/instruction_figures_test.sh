@@ -1,15 +1,21 @@
 #!/usr/bin/env bash
 # The pages of tlsf and of Zephyr's heap say the instructions per call that are counted now, and the page of costs those
-# of a stack. Left out where another compiler than the page's built them.
+# of a stack. Left out where another compiler than the page's built them, or with -c opt, which places code otherwise.
 #
-#   instruction_figures_test.sh INSTRUCTIONS TLSF_PAGE ZEPHYR_PAGE STACKS COSTS
+#   instruction_figures_test.sh MODE INSTRUCTIONS TLSF_PAGE ZEPHYR_PAGE STACKS COSTS
 set -euo pipefail
 
-instructions=$1
-tlsf=$2
-zephyr=$3
-stacks=$4
-costs=$5
+mode=$1
+instructions=$2
+tlsf=$3
+zephyr=$4
+stacks=$5
+costs=$6
+
+if [[ $mode == opt ]]; then
+  echo "left out: the figures are of builds without -c opt"
+  exit
+fi
 
 # Prints the first row that the page of costs does not have. Another run has other addresses: seldom, two stacks share
 # an entry of the table of guesses, and one of them is followed again.
