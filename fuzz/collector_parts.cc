@@ -16,6 +16,7 @@
 #include <string>
 #include <sys/shm.h>
 #include <sys/stat.h>
+#include <utility>
 #include <vector>
 
 namespace ringfence::fuzz {
@@ -285,8 +286,20 @@ rf_policy a_policy(Reader &in, const rf_policy_who &who) {
   for (uint32_t i = 0; i < policy.site_count + 1; i++) {
     policy.sites[i] = {in.u8() % 2 == 0 ? 0x00FF00FF00FF00FFU : 1, in.u8(), i};
   }
+  // Those behind the counts are not read.
+  rf_policy_rule const rule = std::exchange(policy.rules[policy.rule_count], {});
+  rf_policy_site const site = std::exchange(policy.sites[policy.site_count], {});
   policy.crc = rf_policy_crc(&policy);
+  policy.rules[policy.rule_count] = rule;
+  policy.sites[policy.site_count] = site;
   return policy;
+}
+
+// Whether the byte at `at` is read: all but those behind the counts.
+bool counts(const rf_policy &policy, size_t at) {
+  size_t const rules_end = offsetof(rf_policy, rules) + policy.rule_count * sizeof policy.rules[0];
+  size_t const sites_end = offsetof(rf_policy, sites) + policy.site_count * sizeof policy.sites[0];
+  return at < rules_end || (at >= offsetof(rf_policy, sites) && at < sites_end);
 }
 
 bool begins(const std::string &text, const std::string &with) {
@@ -429,11 +442,12 @@ void check_policy(Reader &in) {
   rf_policy_who const who = a_process(in);
   rf_policy policy = a_policy(in, who);
   Taken const expected = expected_of(policy, who);
-  bool const damaged = in.u8() % 4 == 1;
+  bool damaged = in.u8() % 4 == 1;
   if (damaged) {
     auto *const bytes = reinterpret_cast<unsigned char *>(&policy);
     size_t at = in.below(sizeof policy);
     at = at - (at >= offsetof(rf_policy, generation) && at < offsetof(rf_policy, crc) ? 4 : 0);
+    damaged = counts(policy, at);
     bytes[at] ^= static_cast<unsigned char>(1U << in.below(8));
   }
   Taken taken;

@@ -105,19 +105,41 @@ static void end_texts(rf_policy_rule *rule) {
   rule->options[sizeof rule->options - 1] = '\0';
 }
 
+/* The product of two polynomials modulo that of CRC-32, the highest bit being the constant. */
+static uint32_t product(uint32_t a, uint32_t b) {
+  uint32_t sum = 0;
+  for (uint32_t bit = UINT32_C(1) << 31; bit != 0; bit >>= 1) {
+    sum ^= (a & bit) != 0 ? b : 0;
+    b = b >> 1 ^ ((b & 1) != 0 ? UINT32_C(0xEDB88320) : 0);
+  }
+  return sum;
+}
+
+/* Continues `crc` over `size` bytes of zero, without looking at them: times x^8 for each, by squares. */
+static uint32_t crc_over_zeros(uint32_t crc, size_t size) {
+  uint32_t power = UINT32_C(1) << (31 - 8);
+  crc = ~crc;
+  for (; size != 0; size >>= 1) {
+    crc = size % 2 != 0 ? product(power, crc) : crc;
+    power = product(power, power);
+  }
+  return ~crc;
+}
+
 static bool read_rules(const rf_policy_source *source, uint32_t count, const rf_policy_who *who,
                        const rf_policy_taker *taker, uint32_t *crc) {
   rf_policy_rule rule;
-  for (uint32_t i = 0; i < RF_POLICY_RULES; i++) {
+  for (uint32_t i = 0; i < count; i++) {
     if (!source->read(source->context, offsetof(rf_policy, rules) + i * sizeof rule, &rule, sizeof rule)) {
       return false;
     }
     *crc = rf_crc32(*crc, &rule, sizeof rule);
     end_texts(&rule);
-    if (i < count && rf_policy_matches(&rule, who)) {
+    if (rf_policy_matches(&rule, who)) {
       taker->rule(taker->context, &rule);
     }
   }
+  *crc = crc_over_zeros(*crc, (RF_POLICY_RULES - count) * sizeof rule);
   return true;
 }
 
@@ -125,17 +147,19 @@ static bool read_sites(const rf_policy_source *source, uint32_t count, const rf_
                        const rf_policy_taker *taker, uint32_t *crc) {
   rf_policy_site some[SITES_AT_ONCE];
   uint64_t const build = rf_policy_build_key(who->build_id);
-  for (uint32_t i = 0; i < RF_POLICY_SITES; i += SITES_AT_ONCE) {
-    if (!source->read(source->context, offsetof(rf_policy, sites) + i * sizeof some[0], some, sizeof some)) {
+  for (uint32_t i = 0; i < count; i += SITES_AT_ONCE) {
+    uint32_t const read = count - i < SITES_AT_ONCE ? count - i : SITES_AT_ONCE;
+    if (!source->read(source->context, offsetof(rf_policy, sites) + i * sizeof some[0], some, read * sizeof some[0])) {
       return false;
     }
-    *crc = rf_crc32(*crc, some, sizeof some);
-    for (uint32_t n = 0; n < SITES_AT_ONCE && i + n < count && build != 0; n++) {
+    *crc = rf_crc32(*crc, some, read * sizeof some[0]);
+    for (uint32_t n = 0; n < read && build != 0; n++) {
       if (some[n].build == build) {
         taker->site(taker->context, &some[n]);
       }
     }
   }
+  *crc = crc_over_zeros(*crc, (RF_POLICY_SITES - count) * sizeof some[0]);
   return true;
 }
 

@@ -59,8 +59,8 @@ typedef struct rf_policy {
   uint32_t newest;     /* number of the newest rule that ever was: what is newer came after */
   uint32_t rule_count;
   uint32_t site_count;
-  rf_policy_rule rules[RF_POLICY_RULES];
-  rf_policy_site sites[RF_POLICY_SITES];
+  rf_policy_rule rules[RF_POLICY_RULES]; /* those behind rule_count are zero */
+  rf_policy_site sites[RF_POLICY_SITES]; /* and those behind site_count */
 } rf_policy;
 
 #ifdef __cplusplus
@@ -116,8 +116,8 @@ typedef struct rf_policy_head {
   uint32_t newest;
 } rf_policy_head;
 
-/* Reads all of it. False where it is none, of another version, damaged, or being written. Needs 1 KiB of stack and
- * allocates nothing; any thread, and signal handlers. */
+/* Reads its head, rules and sites, and takes the rest for zero. False where it is none, of another version, damaged, or
+ * being written. Needs 1 KiB of stack and allocates nothing; any thread, and signal handlers. */
 bool rf_policy_read(const rf_policy_source *source, const rf_policy_who *who, const rf_policy_taker *taker,
                     rf_policy_head *head);
 

@@ -134,11 +134,9 @@ rf_policy good() {
   policy.rules[1].number = 5;
   policy.rules[2] = rule_for("*", "", "production");
   policy.rules[2].number = 9;
-  policy.rules[3] = rule_for("parser"); // beyond the count
   policy.site_count = 2;
   policy.sites[0] = {0xBE7DFB93042AE49CU, 1, 11};
   policy.sites[1] = {1, 1, 12};
-  policy.sites[2] = {0xBE7DFB93042AE49CU, 1, 13};
   policy.crc = rf_policy_crc(&policy);
   return policy;
 }
@@ -167,13 +165,51 @@ TEST(Policy, IsNoneWhileItIsBeingWritten) {
   EXPECT_FALSE(read(policy, &taken));
 }
 
-TEST(Policy, IsNoneWhereAnyByteIsWrong) {
+TEST(Policy, IsNoneWhereAnyByteThatCountsIsWrong) {
   for (size_t at = 0; at < sizeof(rf_policy); at++) {
     Taken taken;
     rf_policy policy = good();
     reinterpret_cast<unsigned char *>(&policy)[at] ^= 0x40;
     bool const is_generation = at >= offsetof(rf_policy, generation) && at < offsetof(rf_policy, crc);
-    ASSERT_EQ(read(policy, &taken), is_generation) << at;
+    bool const is_behind =
+        (at >= offsetof(rf_policy, rules[3]) && at < offsetof(rf_policy, sites)) || at >= offsetof(rf_policy, sites[2]);
+    ASSERT_EQ(read(policy, &taken), is_generation || is_behind) << at;
+  }
+}
+
+TEST(Policy, GivesNothingBehindItsCounts) {
+  Taken taken;
+  rf_policy policy = good();
+  policy.rules[3] = rule_for("parser");
+  policy.sites[2] = {0xBE7DFB93042AE49CU, 1, 13};
+  ASSERT_TRUE(read(policy, &taken)) << "they are taken for zero";
+  EXPECT_EQ(taken.rules, (std::vector<uint32_t>{4, 9}));
+  EXPECT_EQ(taken.sites, (std::vector<uint32_t>{11}));
+}
+
+// Its CRC is of all bytes, and those behind the counts are not read.
+TEST(Policy, OfAnyNumberOfRulesAndSitesIsRead) {
+  for (uint32_t rules = 0; rules <= RF_POLICY_RULES; rules++) {
+    for (uint32_t const sites : {0U, 1U, 15U, 16U, 17U, 100U, RF_POLICY_SITES - 1, RF_POLICY_SITES}) {
+      Taken taken;
+      rf_policy policy = good();
+      std::memset(policy.rules, 0, sizeof policy.rules);
+      std::memset(policy.sites, 0, sizeof policy.sites);
+      policy.rule_count = rules;
+      policy.site_count = sites;
+      for (uint32_t i = 0; i < rules; i++) {
+        policy.rules[i] = rule_for("parser");
+        policy.rules[i].number = i + 1;
+      }
+      for (uint32_t i = 0; i < sites; i++) {
+        policy.sites[i] = {0xBE7DFB93042AE49CU, 1, i + 1};
+      }
+      policy.crc = rf_policy_crc(&policy);
+      ASSERT_TRUE(read(policy, &taken)) << rules << " " << sites;
+      EXPECT_EQ(taken.rules.size(), rules);
+      EXPECT_EQ(taken.sites.size(), sites);
+      EXPECT_TRUE(sites == 0 || taken.sites.back() == sites);
+    }
   }
 }
 
