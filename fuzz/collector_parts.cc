@@ -16,7 +16,6 @@
 #include <string>
 #include <sys/shm.h>
 #include <sys/stat.h>
-#include <utility>
 #include <vector>
 
 namespace ringfence::fuzz {
@@ -286,12 +285,7 @@ rf_policy a_policy(Reader &in, const rf_policy_who &who) {
   for (uint32_t i = 0; i < policy.site_count + 1; i++) {
     policy.sites[i] = {in.u8() % 2 == 0 ? 0x00FF00FF00FF00FFU : 1, in.u8(), i};
   }
-  // Those behind the counts are not read.
-  rf_policy_rule const rule = std::exchange(policy.rules[policy.rule_count], {});
-  rf_policy_site const site = std::exchange(policy.sites[policy.site_count], {});
-  policy.crc = rf_policy_crc(&policy);
-  policy.rules[policy.rule_count] = rule;
-  policy.sites[policy.site_count] = site;
+  policy.crc = rf_policy_crc(&policy); // one rule and one site more are there than count
   return policy;
 }
 

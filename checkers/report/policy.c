@@ -70,8 +70,40 @@ uint32_t rf_policy_site_key(const uintptr_t *frames, unsigned depth) {
   return folded != 0 ? folded : 1;
 }
 
+/* ---- The CRC ---- */
+
+/* The product of two polynomials modulo that of CRC-32, the highest bit being the constant. */
+static uint32_t product(uint32_t a, uint32_t b) {
+  uint32_t sum = 0;
+  for (uint32_t bit = UINT32_C(1) << 31; bit != 0; bit >>= 1) {
+    sum ^= (a & bit) != 0 ? b : 0;
+    b = b >> 1 ^ ((b & 1) != 0 ? UINT32_C(0xEDB88320) : 0);
+  }
+  return sum;
+}
+
+/* Continues `crc` over `size` bytes of zero, without looking at them: times x^8 for each, by squares. */
+static uint32_t crc_over_zeros(uint32_t crc, size_t size) {
+  uint32_t power = UINT32_C(1) << (31 - 8);
+  crc = ~crc;
+  for (; size != 0; size >>= 1) {
+    crc = size % 2 != 0 ? product(power, crc) : crc;
+    power = product(power, power);
+  }
+  return ~crc;
+}
+
+static uint32_t crc_of(uint32_t crc, const void *used, size_t count, size_t most, size_t size) {
+  return crc_over_zeros(rf_crc32(crc, used, count * size), (most - count) * size);
+}
+
 RF_COLD uint32_t rf_policy_crc(const rf_policy *policy) {
-  return rf_crc32(0, (const unsigned char *)policy + CHECKED_FROM, sizeof *policy - CHECKED_FROM);
+  uint32_t const rules = policy->rule_count < RF_POLICY_RULES ? policy->rule_count : RF_POLICY_RULES;
+  uint32_t const sites = policy->site_count < RF_POLICY_SITES ? policy->site_count : RF_POLICY_SITES;
+  const unsigned char *const checked = (const unsigned char *)policy + CHECKED_FROM;
+  uint32_t crc = rf_crc32(0, checked, offsetof(rf_policy, rules) - CHECKED_FROM);
+  crc = crc_of(crc, policy->rules, rules, RF_POLICY_RULES, sizeof policy->rules[0]);
+  return crc_of(crc, policy->sites, sites, RF_POLICY_SITES, sizeof policy->sites[0]);
 }
 
 /* ---- Reading ---- */
@@ -103,27 +135,6 @@ static void end_texts(rf_policy_rule *rule) {
   rule->build[sizeof rule->build - 1] = '\0';
   rule->environment[sizeof rule->environment - 1] = '\0';
   rule->options[sizeof rule->options - 1] = '\0';
-}
-
-/* The product of two polynomials modulo that of CRC-32, the highest bit being the constant. */
-static uint32_t product(uint32_t a, uint32_t b) {
-  uint32_t sum = 0;
-  for (uint32_t bit = UINT32_C(1) << 31; bit != 0; bit >>= 1) {
-    sum ^= (a & bit) != 0 ? b : 0;
-    b = b >> 1 ^ ((b & 1) != 0 ? UINT32_C(0xEDB88320) : 0);
-  }
-  return sum;
-}
-
-/* Continues `crc` over `size` bytes of zero, without looking at them: times x^8 for each, by squares. */
-static uint32_t crc_over_zeros(uint32_t crc, size_t size) {
-  uint32_t power = UINT32_C(1) << (31 - 8);
-  crc = ~crc;
-  for (; size != 0; size >>= 1) {
-    crc = size % 2 != 0 ? product(power, crc) : crc;
-    power = product(power, power);
-  }
-  return ~crc;
 }
 
 static bool read_rules(const rf_policy_source *source, uint32_t count, const rf_policy_who *who,

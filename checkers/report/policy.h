@@ -136,7 +136,7 @@ const rf_policy *rf_policy_attach(const rf_policy_head *head);
 bool rf_policy_read_live(const rf_policy *live, const rf_policy_who *who, const rf_policy_taker *taker,
                          rf_policy_head *head, uint32_t *generation);
 
-/* The CRC of a policy, for its writer. */
+/* The CRC of a policy, for its writer. Takes what lies behind the counts for zero. */
 uint32_t rf_policy_crc(const rf_policy *policy);
 
 #ifdef __cplusplus

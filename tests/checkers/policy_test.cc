@@ -1,4 +1,5 @@
 // The form of a policy: for whom a rule is, and that nothing is taken of one that is not whole.
+#include "checkers/report/crc32.h"
 #include "checkers/report/policy.h"
 
 #include <algorithm>
@@ -205,6 +206,8 @@ TEST(Policy, OfAnyNumberOfRulesAndSitesIsRead) {
         policy.sites[i] = {0xBE7DFB93042AE49CU, 1, i + 1};
       }
       policy.crc = rf_policy_crc(&policy);
+      size_t const from = offsetof(rf_policy, nonce);
+      ASSERT_EQ(policy.crc, rf_crc32(0, reinterpret_cast<const char *>(&policy) + from, sizeof policy - from));
       ASSERT_TRUE(read(policy, &taken)) << rules << " " << sites;
       EXPECT_EQ(taken.rules.size(), rules);
       EXPECT_EQ(taken.sites.size(), sites);

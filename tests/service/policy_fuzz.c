@@ -58,21 +58,10 @@ static uint32_t number_at(const rf_policy *p, size_t at) {
   return value;
 }
 
-/* What lies behind the counts is taken for zero. */
-static uint32_t crc_of(const rf_policy *p) {
-  static rf_policy read;
-  read = *p;
-  if (p->rule_count <= RF_POLICY_RULES && p->site_count <= RF_POLICY_SITES) {
-    memset(read.rules + p->rule_count, 0, (RF_POLICY_RULES - p->rule_count) * sizeof read.rules[0]);
-    memset(read.sites + p->site_count, 0, (RF_POLICY_SITES - p->site_count) * sizeof read.sites[0]);
-  }
-  return rf_policy_crc(&read);
-}
-
 /* As the form has it, said anew. */
 static bool is_whole(const rf_policy *p) {
   return memcmp(p, "RFPOLICY", 8) == 0 && number_at(p, 8) == 1 && number_at(p, 12) == sizeof *p &&
-         number_at(p, 16) % 2 == 0 && number_at(p, 20) == crc_of(p) && number_at(p, 40) <= RF_POLICY_RULES &&
+         number_at(p, 16) % 2 == 0 && number_at(p, 20) == rf_policy_crc(p) && number_at(p, 40) <= RF_POLICY_RULES &&
          number_at(p, 44) <= RF_POLICY_SITES;
 }
 
@@ -85,7 +74,7 @@ static void make_head(rf_policy *p, bool all) {
     p->rule_count %= RF_POLICY_RULES + 1;
     p->site_count %= RF_POLICY_SITES + 1;
   }
-  p->crc = crc_of(p);
+  p->crc = rf_policy_crc(p);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
