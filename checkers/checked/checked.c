@@ -4,6 +4,7 @@
 #include "checkers/page/page_store.h"
 #include "checkers/report/log_lines.h"
 #include "choose_reporter.h"
+#include "lib/core/compiler.h"
 #include "mode_options.h"
 
 /* ---- The process's store of stacks ---- */
@@ -32,7 +33,12 @@ static rf_stack_depot *depot_of_process(void) {
 
 /* ---- Messages ---- */
 
-static void print_start(const rf_options *o, const rf_allocator *inner) {
+RF_RARE static void print_help(const rf_options *o) {
+  rf_log_lines lines;
+  rf_options_help(o, rf_log_lines_init(&lines));
+}
+
+RF_RARE static void print_start(const rf_options *o, const rf_allocator *inner) {
   rf_log_lines lines;
   const rf_sink *const out = rf_log_lines_init(&lines);
   rf_sink_str(out, "ringfence: checking ");
@@ -43,7 +49,7 @@ static void print_start(const rf_options *o, const rf_allocator *inner) {
   rf_sink_str(out, "\n");
 }
 
-static void print_fallback(rf_mode wanted, rf_mode instead) {
+RF_RARE static void print_fallback(rf_mode wanted, rf_mode instead) {
   static uint32_t said[RF_MODE_MTE + 1]; /* RISC-V has no atomic bytes */
   if (__atomic_exchange_n(&said[wanted], 1, __ATOMIC_RELAXED) != 0) {
     return;
@@ -166,8 +172,7 @@ rf_allocator *rf_checked_init(rf_checked *checked, rf_allocator *inner, const rf
     return inner;
   }
   if (o->help) {
-    rf_log_lines lines;
-    rf_options_help(o, rf_log_lines_init(&lines));
+    print_help(o);
   }
   if (o->verbosity != 0) {
     print_start(o, inner);

@@ -3,21 +3,26 @@
 
 #include "checkers/os/host.h"
 #include "checkers/report/log_lines.h"
+#include "lib/core/compiler.h"
 #include "mode_options.h"
 
 static rf_options options;
 static rf_log_reporter reporter;
 
+RF_RARE static void load_options(void) {
+  rf_log_lines lines;
+  rf_options_default(&options);
+  (void)rf_options_load(&options, rf_log_lines_init(&lines));
+}
+
 static void make_once(void) {
   static bool made;
-  rf_log_lines lines;
   if (__atomic_load_n(&made, __ATOMIC_ACQUIRE)) {
     return;
   }
   bool const locked = rf_host_report_lock();
   if (!made) {
-    rf_options_default(&options);
-    (void)rf_options_load(&options, rf_log_lines_init(&lines));
+    load_options();
     rf_report_options const report = rf_options_for_reporter(&options);
     rf_log_reporter_init(&reporter, &report);
     rf_log_reporter_read_suppressions(&reporter);

@@ -9,8 +9,13 @@
 extern "C" {
 #endif
 
+#if defined(__unix__) || defined(__APPLE__)
 enum { RF_LOG_LINE_BYTES = 512 };
+#else
+enum { RF_LOG_LINE_BYTES = 128 };
+#endif
 
+/* On the stack: of a function of its own (RF_RARE) where findings pass, which have little. */
 typedef struct rf_log_lines {
   rf_sink sink;
   size_t length; /* of the line that has no end yet */

@@ -17,7 +17,7 @@
 
 /* ---- The file ---- */
 
-static void warn_cannot_open(const char *path) {
+RF_RARE static void warn_cannot_open(const char *path) {
   rf_log_lines lines;
   const rf_sink *const out = rf_log_lines_init(&lines);
   rf_sink_str(out, "ringfence: cannot append to ");
@@ -215,12 +215,17 @@ static void print_text(const rf_finding *f) {
   rf_port_log(text.data, text.length);
 }
 
+/* A line at a time, on standard error. */
+RF_RARE static void print_lines(const rf_finding *f) {
+  rf_log_lines lines;
+  rf_report_text(f, NULL, rf_log_lines_init(&lines));
+}
+
 static void print_finding(rf_log_reporter *r, const rf_finding *f) {
   if (busy) {
     char part[PART_BYTES];
     if (!render(r, f, NULL, part, sizeof part)) {
-      rf_log_lines lines;
-      rf_report_text(f, NULL, rf_log_lines_init(&lines));
+      print_lines(f);
     }
     return;
   }
@@ -245,7 +250,7 @@ static void print_limit(rf_log_reporter *r) {
 
 /* ---- Suppressions ---- */
 
-static void warn_cannot_read(const char *path) {
+RF_RARE static void warn_cannot_read(const char *path) {
   rf_log_lines lines;
   const rf_sink *const out = rf_log_lines_init(&lines);
   rf_sink_str(out, "ringfence: cannot read the suppressions ");
@@ -253,8 +258,12 @@ static void warn_cannot_read(const char *path) {
   rf_sink_str(out, "; nothing is suppressed\n");
 }
 
-void rf_log_reporter_read_suppressions(rf_log_reporter *r) {
+RF_RARE static void parse(rf_log_reporter *r, const char *text, size_t length, const char *path) {
   rf_log_lines lines;
+  (void)rf_suppressions_parse(&r->suppressions, text, length, path, rf_log_lines_init(&lines));
+}
+
+void rf_log_reporter_read_suppressions(rf_log_reporter *r) {
   char path[PATH_BYTES];
   rf_sink_buffer name;
   size_t length = 0;
@@ -272,7 +281,7 @@ void rf_log_reporter_read_suppressions(rf_log_reporter *r) {
   size_t const rules = rf_suppressions_count(text, length);
   r->suppressions.rules = rules == 0 ? NULL : (rf_suppression *)rf_host_map(rules * sizeof(rf_suppression));
   r->suppressions.capacity = r->suppressions.rules == NULL ? 0 : rules;
-  (void)rf_suppressions_parse(&r->suppressions, text, length, path, rf_log_lines_init(&lines));
+  parse(r, text, length, path);
 }
 
 RF_COLD bool rf_log_reporter_suppresses(rf_log_reporter *r, const rf_finding *f) {
