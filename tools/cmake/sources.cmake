@@ -147,6 +147,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/report/finding.c
   checkers/report/json_writer.c
   checkers/report/kept.c
+  checkers/report/log_lines.c
   checkers/report/plain.c
   checkers/report/policy.c
   checkers/report/policy_file.c
