@@ -17,12 +17,14 @@
 
 /* ---- The file ---- */
 
-RF_RARE static void warn_cannot_open(const char *path) {
+/* "ringfence: cannot ACT PATH; CONSEQUENCE". */
+RF_RARE static void warn_cannot(const char *act, const char *path, const char *consequence) {
   rf_log_lines lines;
   const rf_sink *const out = rf_log_lines_init(&lines);
-  rf_sink_str(out, "ringfence: cannot append to ");
+  rf_sink_str(out, "ringfence: cannot ");
+  rf_sink_str(out, act);
   rf_sink_str(out, path);
-  rf_sink_str(out, "; findings go to standard error\n");
+  rf_sink_str(out, consequence);
 }
 
 /* False where the program has closed the log; its number may be another file's. */
@@ -56,7 +58,7 @@ RF_COLD static void open_log(rf_log_reporter *r) {
   r->fd = rf_pid_path(r->options.log, r->options.log_length, &expanded) ? rf_host_open(path) : -1;
   r->file = r->fd >= 0 ? rf_host_file(r->fd) : 0;
   if (r->fd < 0) {
-    warn_cannot_open(path);
+    warn_cannot("append to ", path, "; findings go to standard error\n");
   }
 }
 
@@ -250,14 +252,6 @@ static void print_limit(rf_log_reporter *r) {
 
 /* ---- Suppressions ---- */
 
-RF_RARE static void warn_cannot_read(const char *path) {
-  rf_log_lines lines;
-  const rf_sink *const out = rf_log_lines_init(&lines);
-  rf_sink_str(out, "ringfence: cannot read the suppressions ");
-  rf_sink_str(out, path);
-  rf_sink_str(out, "; nothing is suppressed\n");
-}
-
 RF_RARE static void parse(rf_log_reporter *r, const char *text, size_t length, const char *path) {
   rf_log_lines lines;
   (void)rf_suppressions_parse(&r->suppressions, text, length, path, rf_log_lines_init(&lines));
@@ -275,7 +269,7 @@ void rf_log_reporter_read_suppressions(rf_log_reporter *r) {
   rf_sink_mem(&name.sink, r->options.suppressions, r->options.suppressions_length);
   const char *const text = rf_host_read_file(path, &length);
   if (text == NULL) {
-    warn_cannot_read(path);
+    warn_cannot("read the suppressions ", path, "; nothing is suppressed\n");
     return;
   }
   size_t const rules = rf_suppressions_count(text, length);

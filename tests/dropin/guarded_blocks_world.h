@@ -1,5 +1,5 @@
-// What guarded_blocks.c (checkers/dropin/malloc) asks: a clock, a store, a policy and a table of sites that are its
-// tests' own. Each test has a process of its own.
+// Fakes for the tests of checkers/dropin/malloc/guarded_blocks.c: its clock, store, policy and table of sites. Each
+// test runs in a process of its own.
 #ifndef RINGFENCE_TESTS_DROPIN_GUARDED_BLOCKS_WORLD_H
 #define RINGFENCE_TESTS_DROPIN_GUARDED_BLOCKS_WORLD_H
 

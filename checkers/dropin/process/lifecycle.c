@@ -301,14 +301,15 @@ static bool read_options(void) {
 
 static void show_help(void) {
   rf_log_lines lines;
+  if (!rf_process.options.help) {
+    return;
+  }
   const rf_sink *const out = rf_log_lines_init(&lines);
-  if (rf_process.options.help) {
-    rf_options_help(&rf_process.options, out);
-    if (rf_steering_now.rules[0] != '\0') {
-      rf_sink_str(out, "rules of the collector's policy that set some of these values: ");
-      rf_sink_str(out, rf_steering_now.rules);
-      rf_sink_str(out, "\n");
-    }
+  rf_options_help(&rf_process.options, out);
+  if (rf_steering_now.rules[0] != '\0') {
+    rf_sink_str(out, "rules of the collector's policy that set some of these values: ");
+    rf_sink_str(out, rf_steering_now.rules);
+    rf_sink_str(out, "\n");
   }
 }
 
