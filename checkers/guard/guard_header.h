@@ -137,12 +137,16 @@ RF_NO_SANITIZE static inline uint32_t hash32(uintptr_t x, uintptr_t factor) {
 #endif
 }
 
+#define FACTOR_OF_BODY ((uintptr_t)0xD6E8FEB86659FD93U)
+#define FACTOR_OF_NEXT ((uintptr_t)0xBF58476D1CE4E5B9U)
+#define FACTOR_OF_PREV ((uintptr_t)0x94D049BB133111EBU)
+
 RF_NO_SANITIZE static inline uint32_t checksum_next(uintptr_t next) {
-  return hash32(next, (uintptr_t)0xBF58476D1CE4E5B9U);
+  return hash32(next, FACTOR_OF_NEXT);
 }
 
 RF_NO_SANITIZE static inline uint32_t checksum_prev(uintptr_t prev) {
-  return hash32(prev, (uintptr_t)0x94D049BB133111EBU);
+  return hash32(prev, FACTOR_OF_PREV);
 }
 
 /* Fields that lie together, as one word: compilers read them by one load. Do not read so what was just written in
@@ -233,7 +237,7 @@ RF_NO_SANITIZE static inline guard_checksum checksum_parts(const rf_guard *guard
 }
 
 RF_NO_SANITIZE static inline uint32_t checksum_of(guard_checksum parts) {
-  return hash32(parts.body, (uintptr_t)0xD6E8FEB86659FD93U) + parts.next + parts.prev;
+  return hash32(parts.body, FACTOR_OF_BODY) + parts.next + parts.prev;
 }
 
 RF_NO_SANITIZE static inline uint32_t header_checksum(const rf_guard *guard, const rf_guard_header *h,

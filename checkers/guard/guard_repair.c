@@ -84,23 +84,44 @@ static size_t first_difference(const void *a, const void *b, size_t size) {
   return i;
 }
 
+/* The words that the checksum of a header at `h` hashes. Each byte of the header is eight bits of one of them, which
+ * may be rotated. */
+RF_NO_SANITIZE static void hashed_words(const rf_guard *guard, const rf_guard_header *as_if, const rf_guard_header *h,
+                                        uintptr_t words[3]) {
+  words[0] = checksum_parts(guard, as_if, h).body;
+  words[1] = (uintptr_t)as_if->next;
+  words[2] = as_if->u.released;
+}
+
+/* How many other values of byte `at` make the checksum right. */
+static unsigned values_that_explain(const rf_guard *guard, const rf_guard_header *h, size_t at) {
+  static const uintptr_t factors[] = {FACTOR_OF_BODY, FACTOR_OF_NEXT, FACTOR_OF_PREV};
+  rf_guard_header as_if = *h;
+  uintptr_t words[3];
+  uintptr_t others[3];
+  hashed_words(guard, h, h, words);
+  ((unsigned char *)&as_if)[at] ^= 1;
+  hashed_words(guard, &as_if, h, others);
+  unsigned const which = words[1] != others[1] ? 1 : words[2] != others[2] ? 2 : 0;
+  unsigned const place = rf_ctz(words[which] ^ others[which]);
+  uint32_t const rest = header_checksum(guard, h, h) - hash32(words[which], factors[which]);
+  unsigned count = 0;
+  for (uintptr_t change = 1; change <= UINT8_MAX; change++) {
+    count += hash32(words[which] ^ rotate(change, place), factors[which]) + rest == h->checksum;
+  }
+  return count;
+}
+
 /* The byte whose change alone explains the damaged header; 0, its start, where there is none, or more than one. */
 static size_t only_wrong_byte(const rf_guard *guard, const rf_guard_header *h) {
   size_t const covered = offsetof(rf_guard_header, checksum);
   uint32_t const wrong_bits = header_checksum(guard, h, h) ^ h->checksum;
-  rf_guard_header as_if = *h;
-  unsigned char *const bytes = (unsigned char *)&as_if;
   size_t found = 0;
-  size_t count = 0;
-  for (size_t i = 0; i < covered * UINT8_MAX; i++) {
-    unsigned char *const byte = &bytes[i / UINT8_MAX];
-    unsigned char const before = *byte;
-    *byte = (unsigned char)(before ^ (i % UINT8_MAX + 1));
-    if (header_checksum(guard, &as_if, h) == h->checksum) {
-      found = i / UINT8_MAX;
-      count++;
-    }
-    *byte = before;
+  unsigned count = 0;
+  for (size_t i = 0; i < covered; i++) {
+    unsigned const values = values_that_explain(guard, h, i);
+    found = values != 0 ? i : found;
+    count += values;
   }
   for (size_t i = 0; i < sizeof wrong_bits; i++) {
     uint32_t mask = 0;
