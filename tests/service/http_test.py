@@ -50,6 +50,7 @@ def the_address_that_a_server_names_is_answered():
                 check("cannot listen" in s.log() and (":80" in listen or "[" in listen), s.log())
                 continue  # no IPv6 here, or port 80 is of the system
             url = re.search(r"page at (http://\S+)", s.log())[1]
+            check("//0.0.0.0:" not in url and "//[::]:" not in url, url)
             equal(answer_of(url + "/sign-in"), "200", listen)
             equal(answer_of(url + "/sign-in", "-H", "Host: evil.example"), "403", listen)
             equal(answer_of(url + "/sign-in", "-H", "Host: 127.0.0.3"), "403", listen)
