@@ -124,7 +124,7 @@ static inline size_t fill_of(const rf_guard *guard, const rf_guard_header *h) {
 
 RF_NO_SANITIZE static inline uintptr_t rotate(uintptr_t x, unsigned by) {
   by %= RF_SIZE_BITS;
-  return x << by | x >> (RF_SIZE_BITS - by);
+  return x << by | x >> (-by % RF_SIZE_BITS);
 }
 
 /* 32 bits that depend on all of `x`: the upper half of a product, where there is one. */
