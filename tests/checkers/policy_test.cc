@@ -81,6 +81,13 @@ TEST(PolicyRule, OfManyStarsTakesNoLongTime) {
   EXPECT_FALSE(rf_policy_matches(&rule, &who));
 }
 
+TEST(PolicyRule, HasAPatternOfTheGreatestLength) {
+  std::string const longest(RF_POLICY_PATTERN, 'x');
+  std::string const longer(RF_POLICY_PATTERN + 1, 'x');
+  EXPECT_TRUE(rf_policy_fits(longest.c_str(), longest.size(), longest.c_str()));
+  EXPECT_FALSE(rf_policy_fits(longer.c_str(), longer.size(), longer.c_str()));
+}
+
 TEST(PolicyKey, OfABuildIsItsFirstEightBytes) {
   EXPECT_EQ(rf_policy_build_key("be7dfb93042ae49cd8"), 0xBE7DFB93042AE49CU);
   EXPECT_EQ(rf_policy_build_key("be7dfb93042ae49"), 0U);
@@ -238,6 +245,56 @@ TEST(Policy, OfTextsWithoutAnEndIsReadWithinThem) {
   EXPECT_EQ(taken.rules, (std::vector<uint32_t>{4, 5, 9}));
 }
 
+// Each text ends at the last byte of its own member, so that it is not continued by the next one.
+TEST(Policy, TextsOfARuleEndBeforeTheNextOne) {
+  rf_policy policy = good();
+  rf_policy_who who = parser();
+  std::memset(policy.rules[0].environment, 'x', sizeof policy.rules[0].environment);
+  std::memset(policy.rules[1].program, 'y', sizeof policy.rules[1].program);
+  std::memset(policy.rules[2].build, 'z', sizeof policy.rules[2].build);
+  policy.rules[2].environment[0] = '\0';
+  policy.crc = rf_policy_crc(&policy);
+  auto const taken_by = [&policy](const rf_policy_who &one) {
+    Taken taken;
+    rf_policy_taker const taker = taker_of(&taken);
+    EXPECT_TRUE(rf_policy_read_live(&policy, &one, &taker, &taken.head, &taken.generation));
+    return taken.rules;
+  };
+  std::strcpy(who.environment, std::string(sizeof policy.rules[0].environment - 1, 'x').c_str());
+  EXPECT_EQ(taken_by(who), (std::vector<uint32_t>{4}));
+  who = parser();
+  std::strcpy(who.program, std::string(sizeof policy.rules[1].program - 1, 'y').c_str());
+  EXPECT_EQ(taken_by(who), (std::vector<uint32_t>{5}));
+  who = parser();
+  std::strcpy(who.version, std::string(sizeof policy.rules[2].build - 1, 'z').c_str());
+  EXPECT_EQ(taken_by(who), (std::vector<uint32_t>{9}));
+}
+
+TEST(Policy, SitesOfNoBuildAreForNoProgramWithoutABuildId) {
+  Taken taken;
+  rf_policy policy = good();
+  policy.sites[1].build = 0;
+  policy.crc = rf_policy_crc(&policy);
+  rf_policy_who who = parser();
+  who.build_id[0] = '\0';
+  rf_policy_taker const taker = taker_of(&taken);
+  ASSERT_TRUE(rf_policy_read_live(&policy, &who, &taker, &taken.head, &taken.generation));
+  EXPECT_TRUE(taken.sites.empty());
+}
+
+// The collector begins to write while a rule is taken; bytes that were read before it are those of the policy before.
+TEST(Policy, IsNoneWhereItIsWrittenWhileItIsRead) {
+  rf_policy policy = good();
+  rf_policy_who const who = parser();
+  rf_policy_head head = {};
+  uint32_t generation = 0;
+  rf_policy_taker taker = {};
+  taker.rule = [](void *context, const rf_policy_rule *) { static_cast<rf_policy *>(context)->generation = 7; };
+  taker.site = [](void *, const rf_policy_site *) {};
+  taker.context = &policy;
+  EXPECT_FALSE(rf_policy_read_live(&policy, &who, &taker, &head, &generation));
+}
+
 // A folder or file that others may write to is none, nor is a file of another size.
 TEST(Policy, FileIsTheUsersAlone) {
   rf_policy const policy = good();
@@ -272,6 +329,39 @@ TEST(Policy, FileIsTheUsersAlone) {
     (void)unlink(path.c_str());
     (void)rmdir(folder);
   }
+}
+
+TEST(Policy, FileThatIsMissingLeavesErrnoAlone) {
+  rf_policy_who const who = parser();
+  Taken taken;
+  rf_policy_taker const taker = taker_of(&taken);
+  errno = 77;
+  EXPECT_FALSE(rf_policy_read_file("/nowhere/at/all", 15, &who, &taker, &taken.head));
+  EXPECT_EQ(errno, 77);
+}
+
+TEST(Policy, FileIsClosedAfterItWasRead) {
+  rf_policy const policy = good();
+  rf_policy_who const who = parser();
+  Taken taken;
+  rf_policy_taker const taker = taker_of(&taken);
+  char folder[] = "/tmp/rf_policy_XXXXXX";
+  ASSERT_NE(mkdtemp(folder), nullptr);
+  std::string const path = std::string(folder) + "/" + RF_POLICY_FILE;
+  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char *>(&policy), sizeof policy);
+  ASSERT_EQ(chmod(path.c_str(), 0600), 0);
+  auto const lowest_free = [] {
+    int const first = dup(0);
+    int const second = dup(0);
+    (void)close(first);
+    (void)close(second);
+    return std::vector<int>{first, second};
+  };
+  std::vector<int> const before = lowest_free();
+  EXPECT_TRUE(rf_policy_read_file(folder, std::strlen(folder), &who, &taker, &taken.head));
+  EXPECT_EQ(lowest_free(), before);
+  (void)unlink(path.c_str());
+  (void)rmdir(folder);
 }
 
 // A segment of another file's is let go of again.
@@ -317,7 +407,25 @@ TEST(Policy, SegmentThatIsNoneIsNotAttached) {
   head.live = -1;
   EXPECT_EQ(rf_policy_attach(&head), nullptr);
   head.live = 0x7FFFFFFF;
+  errno = 77;
   EXPECT_EQ(rf_policy_attach(&head), nullptr);
+  EXPECT_EQ(errno, 77);
+}
+
+// The rest of it would be read behind its end.
+TEST(Policy, SegmentThatIsTooSmallIsNotAttached) {
+  size_t const size = sizeof(rf_policy) - 4096;
+  int const id = shmget(IPC_PRIVATE, size, IPC_CREAT | 0600);
+  ASSERT_GE(id, 0);
+  void *const live = shmat(id, nullptr, 0);
+  rf_policy const policy = good();
+  std::memcpy(live, &policy, size);
+  rf_policy_head head = {};
+  head.live = id;
+  head.nonce = policy.nonce;
+  EXPECT_EQ(rf_policy_attach(&head), nullptr);
+  (void)shmdt(live);
+  (void)shmctl(id, IPC_RMID, nullptr);
 }
 
 } // namespace
