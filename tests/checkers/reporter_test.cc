@@ -127,6 +127,31 @@ TEST_F(Reporter, AfterMaxFindingsItCountsOnly) {
   EXPECT_EQ(reporter_.base.sequence, 10U);
 }
 
+// Only people read that it was reached; a program that reads serial lines does not.
+TEST_F(Reporter, MaxFindingsIsSaidBesideALogOfSerialLines) {
+  options_.format = RF_FORMAT_SERIAL;
+  options_.max_findings = 1;
+  rf_log_reporter_init(&reporter_, &options_);
+  testing::internal::CaptureStderr();
+  find(reporter_);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "ringfence: max_findings reached; further findings are counted only\n");
+  for (const std::string &line : lines_of(path_)) {
+    EXPECT_EQ(line.find("max_findings"), std::string::npos) << line;
+  }
+}
+
+TEST_F(Reporter, AFindingThatEndsTheProgramIsTheLastWithoutAWordOfOthers) {
+  options_.halt = true;
+  options_.max_findings = 1;
+  rf_log_reporter_init(&reporter_, &options_);
+  rf_finding f = sample_finding();
+  f.sequence = 1;
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(reporter_.base.report(&reporter_.base, &f), RF_ACTION_HALT);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
 TEST_F(Reporter, ZeroMaxFindingsIsNoLimit) {
   options_.max_findings = 0;
   rf_log_reporter_init(&reporter_, &options_);
@@ -268,6 +293,23 @@ TEST_F(Reporter, AFileThatCannotBeOpenedIsSaidAndStandardErrorTakesItsPlace) {
   EXPECT_EQ(text.find("{\"type\""), std::string::npos) << text;
 }
 
+TEST_F(Reporter, AChildTriesOnceMoreToOpenWhatItsParentCouldNot) {
+  log_to("/nowhere/at/all");
+  rf_log_reporter_init(&reporter_, &options_);
+  testing::internal::CaptureStderr();
+  rf_log_reporter_write(&reporter_, "1\n", 2);
+  pid_t const child = fork();
+  if (child == 0) {
+    rf_log_reporter_write(&reporter_, "2\n", 2);
+    rf_log_reporter_write(&reporter_, "3\n", 2);
+    _exit(0);
+  }
+  int status = 1;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  std::string const said = "ringfence: cannot append to /nowhere/at/all; findings go to standard error\n";
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), said + "1\n" + said + "2\n3\n");
+}
+
 TEST_F(Reporter, APathThatIsTooLongIsSaid) {
   log_to(std::string(2000, 'x'));
   rf_log_reporter_init(&reporter_, &options_);
@@ -320,6 +362,17 @@ TEST_F(Reporter, AnArtifactIsInItsFolderOrNowhere) {
     ASSERT_EQ(mkdir(top.c_str(), 0700), 0);
   }
   EXPECT_EQ(rmdir(top.c_str()), 0);
+}
+
+TEST_F(Reporter, AFindingInALogIsNoArtifact) {
+  std::string const folder = testing::TempDir() + "/no_artifacts." + std::to_string(getpid());
+  ASSERT_EQ(mkdir(folder.c_str(), 0700), 0);
+  rf_log_reporter_init(&reporter_, &options_);
+  setenv("TEST_UNDECLARED_OUTPUTS_DIR", folder.c_str(), 1);
+  find(reporter_);
+  unsetenv("TEST_UNDECLARED_OUTPUTS_DIR");
+  EXPECT_EQ(lines_of(path_).size(), 1U);
+  EXPECT_EQ(rmdir(folder.c_str()), 0) << "nothing is in it";
 }
 
 TEST_F(Reporter, WriteGoesWhereFindingsGo) {
