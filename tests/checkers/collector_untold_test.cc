@@ -19,8 +19,9 @@
 
 namespace {
 
-int refused_appends = 0;      // so many appends from now on reach no file
-bool counts_findings = false; // instead of writing
+int refused_appends = 0;           // so many appends from now on reach no file
+void (*during_append)() = nullptr; // is called once, while a record is on its way
+bool counts_findings = false;      // instead of writing
 unsigned findings_in_full = 0;
 
 } // namespace
@@ -33,6 +34,11 @@ bool __wrap_rf_spool_file_append(rf_spool_file *spool, char *line, size_t size, 
     findings_in_full += text.find("\"record\":\"finding\"") != std::string::npos ? 1 : 0;
     spool->arrived = size;
     return true;
+  }
+  if (during_append != nullptr) {
+    void (*const once)() = during_append;
+    during_append = nullptr;
+    once();
   }
   if (refused_appends == 0) {
     return __real_rf_spool_file_append(spool, line, size, ring);
@@ -166,6 +172,225 @@ TEST(CollectorOfAProgram, IsToldByEachProcessOfTheSitesThatItHasSeenItself) {
   EXPECT_EQ(times(text.substr(0, first_end), "\"sites\":1,\"watched\":[]"), 1U) << text;
   EXPECT_EQ(times(text.substr(first_end), "\"sites\":3,\"watched\":[]"), 1U) << text;
   std::filesystem::remove_all(folder);
+}
+
+// The test in a child, since a process has one collector, which it begins; all is well where the test says so.
+void with_collector(unsigned first, rf_collector_windows windows, bool (*test)(const std::string &folder)) {
+  std::string const folder = new_folder();
+  pid_t const child = fork();
+  if (child == 0) {
+    rf_collector_options options = {};
+    options.folder = {folder.c_str(), folder.size()};
+    options.mode = "guard";
+    options.first = first;
+    options.windows = windows;
+    _exit(rf_collector_begin(&options) && test(folder) ? 0 : 1);
+  }
+  int status = 1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  std::filesystem::remove_all(folder);
+}
+
+void put(uintptr_t caller) {
+  rf_finding finding = {};
+  finding.bug = RF_BUG_DOUBLE_FREE;
+  finding.found.depth = 1;
+  finding.found.frames[0] = caller;
+  rf_collector_put(&finding, nullptr);
+}
+
+// What the collector has since it was `before`.
+std::string since(const std::string &folder, const std::string &before) {
+  return text_of(folder).substr(before.size());
+}
+
+bool has(const std::string &text, const char *part) {
+  return text.find(part) != std::string::npos;
+}
+
+// Runs `test` in a child of fork that was told of it; answers what it does.
+bool forked(bool (*test)(const std::string &folder), const std::string &folder) {
+  pid_t const child = fork();
+  if (child == 0) {
+    rf_collector_forked();
+    _exit(test(folder) ? 0 : 1);
+  }
+  int status = 1;
+  return waitpid(child, &status, 0) == child && status == 0;
+}
+
+TEST(CollectorOfAChild, TellsOfNoneOfItsParentsLosses) {
+  with_collector(1, RF_COLLECTOR_AUTO, [](const std::string &folder) {
+    refused_appends = 1;
+    put(0x1000);
+    return forked(
+        [](const std::string &own) {
+          put(0x2000);
+          return has(text_of(own), "\"dropped\":0");
+        },
+        folder);
+  });
+}
+
+TEST(CollectorOfAChild, CountsFindingsOfItsOwn) {
+  with_collector(1, RF_COLLECTOR_AUTO, [](const std::string &folder) {
+    put(0x1000);
+    put(0x2000);
+    return forked(
+        [](const std::string &own) {
+          std::string const before = text_of(own);
+          put(0x1000);
+          return rf_collector_end(nullptr) && has(since(own, before), "\"findings\":1,");
+        },
+        folder);
+  });
+}
+
+// Its parent's records are no measure of what it has yet to tell.
+TEST(CollectorOfAChild, TellsAtItsEndWhatItOnlyCounted) {
+  with_collector(1, RF_COLLECTOR_AUTO, [](const std::string &folder) {
+    for (uintptr_t caller = 1; caller <= 5; caller++) {
+      put(caller << 12);
+    }
+    return forked(
+        [](const std::string &own) {
+          std::string const before = text_of(own);
+          for (int i = 0; i < 3; i++) {
+            put(0x1000);
+          }
+          bool const told = rf_collector_end(nullptr);
+          std::string const text = since(own, before);
+          return told && times(text, "\"count\":1,") + times(text, "\"count\":1}") == 3;
+        },
+        folder);
+  });
+}
+
+TEST(CollectorOfAChild, TellsWhereItsParentWasTelling) {
+  with_collector(1, RF_COLLECTOR_AUTO, [](const std::string &folder) {
+    static bool told;
+    static std::string where;
+    where = folder;
+    during_append = [] {
+      told = forked(
+          [](const std::string &own) {
+            put(0x2000);
+            return has(text_of(own), "\"record\":\"finding\"");
+          },
+          where);
+    };
+    put(0x1000);
+    return told;
+  });
+}
+
+// A finding of another thread's that came in between is lost, and the next record says so.
+TEST(CollectorLosses, OfWhileARecordIsWrittenAreToldByTheNext) {
+  with_collector(1, RF_COLLECTOR_AUTO, [](const std::string &folder) {
+    during_append = [] { put(0x2000); };
+    put(0x1000);
+    std::string const before = text_of(folder);
+    put(0x3000);
+    return has(before, "\"dropped\":0") && has(since(folder, before), "\"dropped\":1");
+  });
+}
+
+// What a byte of the program's should have been is its secret as well.
+TEST(CollectorWindows, OfGuardsHideWhatWasExpectedOfOtherBytes) {
+  with_collector(1, RF_COLLECTOR_GUARDS, [](const std::string &folder) {
+    rf_finding finding = {};
+    finding.bug = RF_BUG_BUFFER_OVERFLOW;
+    finding.window_size = 3;
+    unsigned char const classes[] = {RF_BYTE_USER, RF_BYTE_GUARD, RF_BYTE_BAD};
+    memcpy(finding.window_class, classes, sizeof classes);
+    memcpy(finding.window, "\x11\x22\x33", 3);
+    memcpy(finding.expected, "\x44\x55\x66", 3);
+    rf_collector_put(&finding, nullptr);
+    std::string const text = text_of(folder);
+    return has(text, "\"002233\"") && has(text, "\"005566\"");
+  });
+}
+
+// Names for which a record has no room are left out of it, the finding is not.
+TEST(CollectorLimits, AFindingWithNamesBeyondTheRoomIsToldWithoutThem) {
+  with_collector(1, RF_COLLECTOR_AUTO, [](const std::string &folder) {
+    static std::string const name(200000, 'x');
+    rf_symbolizer const symbolizer = {[](void *, uintptr_t, unsigned inlined, rf_frame_name *out) {
+                                        *out = {};
+                                        out->function = name.c_str();
+                                        return inlined == 0;
+                                      },
+                                      nullptr};
+    rf_finding finding = {};
+    finding.bug = RF_BUG_DOUBLE_FREE;
+    finding.found.depth = 1;
+    finding.found.frames[0] = 0x1000;
+    rf_collector_put(&finding, &symbolizer);
+    std::string const text = text_of(folder);
+    return has(text, "\"bug\":\"double-free\"") && !has(text, "xxxx") && text.back() == '\n';
+  });
+}
+
+TEST(CollectorRepeats, AreOfTheFirstOfSeveralRecords) {
+  with_collector(2, RF_COLLECTOR_AUTO, [](const std::string &folder) {
+    for (int i = 0; i < 4; i++) {
+      put(0x1000);
+    }
+    std::string const text = text_of(folder);
+    size_t const of = text.find("\"of\":\"");
+    return of != std::string::npos && text.substr(text.find('"', of + 6) - 2, 2) == "-1";
+  });
+}
+
+TEST(CollectorLimits, ARecordBeyondTheRoomIsNotTold) {
+  with_collector(1, RF_COLLECTOR_AUTO, [](const std::string &folder) {
+    bool const told = rf_collector_record(
+        "snapshot", nullptr,
+        [](rf_sink_buffer *line, const rf_symbolizer *, void *) {
+          std::string const text(200000, '1');
+          rf_sink_mem(&line->sink, text.data(), text.size());
+          return true;
+        },
+        nullptr);
+    return !told && text_of(folder).empty();
+  });
+}
+
+// Its memory is a copy of the parent's, who tells of what is in it.
+bool in_a_child_that_nobody_tells(bool (*test)(const std::string &folder), const std::string &folder) {
+  pid_t const child = fork();
+  if (child == 0) {
+    _exit(test(folder) ? 0 : 1);
+  }
+  int status = 1;
+  return waitpid(child, &status, 0) == child && status == 0;
+}
+
+TEST(CollectorOfAnUntoldChild, TakesNoStepOfItsParents) {
+  with_collector(1, RF_COLLECTOR_AUTO, [](const std::string &folder) {
+    return in_a_child_that_nobody_tells(
+        [](const std::string &own) {
+          rf_collector_step(7, "done");
+          return text_of(own).empty();
+        },
+        folder);
+  });
+}
+
+TEST(CollectorOfAnUntoldChild, TellsNoneOfItsParentsCounts) {
+  with_collector(1, RF_COLLECTOR_AUTO, [](const std::string &folder) {
+    for (int i = 0; i < 3; i++) { // the third is only counted
+      put(0x1000);
+    }
+    return in_a_child_that_nobody_tells(
+        [](const std::string &own) {
+          std::string const before = text_of(own);
+          return rf_collector_end(nullptr) && has(since(own, before), "\"record\":\"summary\"") &&
+                 !has(since(own, before), "\"record\":\"repeat\"");
+        },
+        folder);
+  });
 }
 
 constexpr unsigned kBugs = 256;

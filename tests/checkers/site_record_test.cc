@@ -250,6 +250,33 @@ TEST(SiteRecord, TellsAgainOfTheSitesOfARecordThatDidNotArrive) {
   });
 }
 
+// In its copy of the memory the record is the parent's.
+TEST(SiteRecord, ThatAParentMadeIsNotToldByItsChild) {
+  alone([] {
+    rf_seen_sites_watch(site(1));
+    ASSERT_STRNE(rf_site_record(), "");
+    pid_t const child = fork();
+    if (child == 0) {
+      rf_site_record_told();
+      _exit(listed().sites[0].told_by == 0 && listed().sites[0].watched == 1 ? 0 : 1);
+    }
+    int status = 1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+  });
+}
+
+TEST(SiteRecord, OfDroppedSitesAloneCountsThem) {
+  alone([] {
+    for (size_t i = 0; i < RF_SEEN_SITES; i++) {
+      rf_seen_sites_add(site(i), false);
+    }
+    rf_seen_sites_forget(); // as a child of fork does: these are its parent's to tell
+    rf_seen_sites_add(site(RF_SEEN_SITES), false);
+    EXPECT_STREQ(rf_site_record(), ",\"sites\":[],\"sites_dropped\":1");
+  });
+}
+
 // A child of fork: its parent told of the sites, or will.
 TEST(SiteRecord, HasSitesOfBeforeAForkWhereTheyHadBlocksSince) {
   alone([] {
