@@ -186,6 +186,17 @@ TEST(DropinSiteChoice, MayBeLimitedToModules) {
   }
 }
 
+// A list beyond the room counts up to its last byte of room.
+TEST(DropinSiteChoice, ALongListOfModulesIsCutAtItsRoom) {
+  std::string const name = "runtime_test";
+  std::string const list = std::string(RF_SITE_MODULES - name.size() - 1, 'x') + "," + name + "y";
+  ASSERT_EQ(list.size(), RF_SITE_MODULES + 1U);
+  alone([&] {
+    rf_site_limit_to(list.c_str(), list.size());
+    EXPECT_TRUE(rf_site_may_be_watched(1, here()));
+  });
+}
+
 TEST(DropinSiteChoice, OurOwnFrameBelowMainIsInNoKey) {
   alone([] {
     rf_process.entry_start = 1000;
