@@ -66,6 +66,27 @@ TEST_F(Merge, KeepsTheOrderAndTheFirstOfEach) {
   EXPECT_EQ(list_[0]->times, 2u);
 }
 
+// Runs of a hunt are the same program again: what each met is not added up.
+TEST_F(Merge, OfSeveralRunsTheMostCounts) {
+  for (unsigned const times : {2U, 5U, 3U}) {
+    rf_record &record = add(times, {{"p", 0x10}});
+    record.run_number = times;
+    record.times = times;
+  }
+  ASSERT_EQ(merge(), 1U);
+  EXPECT_EQ(list_[0]->times, 5U);
+}
+
+TEST_F(Merge, OfSeveralRunsTheFirstThatFoundTheAccessIsKept) {
+  rf_record *const records[] = {&add(1, {{"p", 0x10}}), &add(2, {{"p", 0x10}}), &add(3, {{"p", 0x10}})};
+  for (unsigned i = 0; i < 3; i++) {
+    records[i]->run_number = i + 1;
+    records[i]->finding.at_access = i != 0;
+  }
+  ASSERT_EQ(merge(), 1U);
+  EXPECT_EQ(list_[0], records[1]);
+}
+
 TEST_F(Merge, TellsModulesKindsAndAllocatorsApart) {
   add(1, {{"p", 0x10}});
   add(1, {{"q", 0x10}});
