@@ -54,7 +54,9 @@ RF_INLINE bool is_reachable(uint32_t reach, uintptr_t base) {
 }
 
 RF_NO_SANITIZE static inline bool is_word(const uintptr_t *base, uint32_t slot, const uintptr_t *word) {
-  return base[slot] == *word;
+  uintptr_t seen = base[slot];
+  RF_FORGET(seen); /* so that the record's word is no load of its own */
+  return seen == *word;
 }
 
 /* True where four words are where the layout says; where the first one is, the other three. */
@@ -69,23 +71,34 @@ RF_NO_SANITIZE RF_INLINE bool are_four(const uintptr_t *word, const uint32_t *sl
 
 #define USUAL_ROOM 12U /* for the words of a stack of the depth that options have by default */
 
-/* The same of all words; without a loop where there are as many as usual. `own`, a constant: the first is known to be
- * where the layout says. */
+/* The same of all words; without a loop where there are as many as usual, or fewer. `own`, a constant: the first is
+ * known to be where the layout says. */
 RF_NO_SANITIZE RF_INLINE bool are_words(const rf_stack_record *r, const uintptr_t *base, bool own) {
   const uintptr_t *word = r->frames;
-  const uint32_t *slot = slots_of(r);
-  if (RF_LIKELY(r->room == USUAL_ROOM)) {
-    slot = (const uint32_t *)(word + USUAL_ROOM);
-    return (own ? are_three(word, slot, base) : are_four(word, slot, base)) && are_four(word + 4, slot + 4, base) &&
-           are_four(word + 8, slot + 8, base);
+  unsigned const room = r->room; /* not 0: it has a layout */
+  const uint32_t *slot = (const uint32_t *)(word + room);
+  const uint32_t *const end = slot + room;
+  if (RF_UNLIKELY(!(own ? are_three(word, slot, base) : are_four(word, slot, base)))) {
+    return false;
   }
-  const uintptr_t *const end = word + r->room; /* not the first: it has a layout */
-  bool same = own ? are_three(word, slot, base) : are_four(word, slot, base);
-  while (RF_LIKELY(same) && (word += 4) != end) {
-    slot += 4;
-    same = are_four(word, slot, base);
+  if (room == 4) {
+    return true;
   }
-  return same;
+  if (RF_UNLIKELY(!are_four(word + 4, slot + 4, base))) {
+    return false;
+  }
+  if (room == 8) {
+    return true;
+  }
+  if (RF_UNLIKELY(!are_four(word + 8, slot + 8, base))) {
+    return false;
+  }
+  for (word += USUAL_ROOM, slot += USUAL_ROOM; RF_UNLIKELY(slot != end); word += 4, slot += 4) {
+    if (!are_four(word, slot, base)) {
+      return false;
+    }
+  }
+  return true;
 }
 
 RF_NO_SANITIZE static inline bool is_pointer(const uintptr_t *base, const rf_stack_check *check) {
@@ -103,22 +116,30 @@ RF_NO_SANITIZE RF_INLINE bool are_pointers(const rf_stack_record *r, const uintp
   return true;
 }
 
-/* True where the record has a layout of code as it is, and the stack is as long as that. */
-RF_INLINE bool rf_stack_may_be_compared(const rf_stack_record *r, const void *frame, unsigned max,
-                                        uint32_t generation) {
+/* True where the record has a layout of code as it is, for this depth. */
+RF_INLINE bool is_up_to_date(const rf_stack_record *r, unsigned max, uint32_t generation) {
   return RF_LIKELY(depot_load(&r->stamp) == generation) &&
-         (RF_LIKELY(max == layout_of(r)->asked) || max - r->depth <= layout_of(r)->slack) &&
-         RF_LIKELY(is_reachable(layout_of(r)->reach, (uintptr_t)frame));
+         (RF_LIKELY(max == layout_of(r)->asked) || max - r->depth <= layout_of(r)->slack);
 }
 
-/* True where the stack is that of the record. `own`, a constant: `caller` is the return address in `frame`. The
- * generation is looked at again after all was read: a layout changes only for a later one. */
+/* The same, where the stack is as long as the layout. */
+RF_INLINE bool rf_stack_may_be_compared(const rf_stack_record *r, const void *frame, unsigned max,
+                                        uint32_t generation) {
+  return is_up_to_date(r, max, generation) && RF_LIKELY(is_reachable(layout_of(r)->reach, (uintptr_t)frame));
+}
+
+/* True where the stack is that of the record. `own`, a constant: `caller` is the return address in `frame`. Then it is
+ * not asked how long the stack is, but where frame pointers count: each word is the return address of a frame of which
+ * the word before it says that it is there, and how far away. The generation is looked at again after all was read: a
+ * layout changes only for a later one. */
 RF_NO_SANITIZE RF_INLINE bool rf_stack_is(const rf_stack_record *r, uintptr_t caller, const void *frame, unsigned max,
                                           bool own) {
   const uintptr_t *const base = (const uintptr_t *)frame;
   uint32_t const generation = depot_load(&rf_stack_generation);
-  return rf_stack_may_be_compared(r, frame, max, generation) && RF_LIKELY(r->frames[0] == caller) &&
-         are_words(r, base, own) && (layout_of(r)->checks == 0 || are_pointers(r, base)) &&
+  bool const follows = own && layout_of(r)->checks == 0;
+  return is_up_to_date(r, max, generation) && RF_LIKELY(r->frames[0] == caller) &&
+         (RF_LIKELY(follows) || RF_LIKELY(is_reachable(layout_of(r)->reach, (uintptr_t)frame))) &&
+         are_words(r, base, own) && (RF_LIKELY(follows) || layout_of(r)->checks == 0 || are_pointers(r, base)) &&
          RF_LIKELY(depot_load_after(&rf_stack_generation) == generation);
 }
 

@@ -290,6 +290,29 @@ TEST_F(StackGuess, NeedsTheStackThatTheThreadIsKnownToHave) {
   EXPECT_FALSE(is_met(id, RF_TRACE_DEPTH, 0x10000, kWord)) << "behind the stack";
 }
 
+// Of the frame's own caller each return address tells where the next one is: but where frame pointers count.
+TEST_F(StackGuess, OfTheFramesOwnCallerNeedsTheKnownStackWhereFramePointersCount) {
+  rf_stack_layout layout = stack_at({1, 8});
+  auto const holds = [&](uint32_t id) {
+    uint32_t found = 0;
+    std::fill(depot_.recent, depot_.recent + depot_.recent_mask + 1, id);
+    return rf_stack_guess_holds(&depot_, 0x10000, stack_words, RF_TRACE_DEPTH, true, &found) && found == id;
+  };
+  uint32_t const plain = put(layout);
+  rf_host_last_stack = {begin(), begin() + 8 * kWord};
+  EXPECT_TRUE(holds(plain));
+  frames_.back() = stack_words[8] = 0x30000; // a stack of its own
+  layout.checks = 1;
+  layout.check[0] = {4, 12};
+  stack_words[4] = begin() + 12 * kWord;
+  uint32_t const id = put(layout);
+  EXPECT_FALSE(holds(id));
+  rf_host_last_stack = {begin(), begin() + 9 * kWord};
+  EXPECT_TRUE(holds(id));
+  stack_words[4] += kWord;
+  EXPECT_FALSE(holds(id));
+}
+
 TEST_F(StackGuess, IsOfTheLatestGeneration) {
   rf_stack_layout const old = stack_at({1, 4, 8});
   uint32_t const id = put(old);
