@@ -3,6 +3,7 @@
 
 #include "chars.h"
 #include "forbidden_calls.h"
+#include "proc_self.h"
 #include "uncancelled.h"
 
 #include <errno.h>
@@ -91,18 +92,21 @@ static bool visit_lines(reader *r) {
   return more;
 }
 
+/* False also where the map is empty: that of no process at work is. */
 static bool each(reader *r) {
   ssize_t got;
-  int const fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  bool any = false;
+  int const fd = RF_OPEN_PROC_SELF("maps", O_RDONLY | O_CLOEXEC);
   if (fd == -1) {
     return false;
   }
   do {
     got = read(fd, r->buffer + r->filled, r->size - 1 - r->filled);
     r->filled += got > 0 ? (size_t)got : 0;
+    any = any || got > 0;
   } while (got > 0 ? visit_lines(r) : got != 0 && errno == EINTR);
   (void)close(fd);
-  return true;
+  return any;
 }
 
 bool rf_maps_each(bool (*visit)(const rf_map *map, void *context), void *context) {

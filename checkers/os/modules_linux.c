@@ -16,6 +16,7 @@
 #include "lib/core/compiler.h"
 #include "map_query.h"
 #include "maps.h"
+#include "proc_self.h"
 #include "symbols.h"
 #include "uncancelled.h"
 
@@ -227,7 +228,7 @@ static bool ask_for_all(search *s, int maps) {
 static bool load_by_questions(search *s) {
   int const saved_errno = errno;
   int const cancellation = rf_uncancelled_begin();
-  int const maps = rf_is_forbidden(RF_CALL_OPEN | RF_CALL_IOCTL) ? -1 : open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  int const maps = rf_is_forbidden(RF_CALL_OPEN | RF_CALL_IOCTL) ? -1 : RF_OPEN_PROC_SELF("maps", O_RDONLY | O_CLOEXEC);
   bool const done = maps >= 0 && ask_for_all(s, maps);
   if (maps >= 0) {
     (void)close(maps);
@@ -246,7 +247,7 @@ static bool program_is_known;    /* accessed atomically */
 
 static bool read_program_path(char *out, size_t room) {
   int const saved_errno = errno;
-  ssize_t const length = rf_is_forbidden(RF_CALL_OPEN) ? 0 : readlink("/proc/self/exe", out, room - 1);
+  ssize_t const length = rf_is_forbidden(RF_CALL_OPEN) ? 0 : rf_read_program_link(out, room - 1);
   out[length > 0 ? length : 0] = '\0';
   errno = saved_errno;
   return length > 0;

@@ -245,7 +245,7 @@ static void put_doorbell(char *out, size_t room, const char *path, int folder) {
   rf_sink_str(&text.sink, "/doorbell");
   if (text.length + 1 == room) {
     rf_sink_buffer_init(&text, out, room);
-    rf_sink_str(&text.sink, "/proc/self/fd/");
+    rf_sink_str(&text.sink, "/proc/thread-self/fd/");
     rf_sink_uint(&text.sink, (uint64_t)folder);
     rf_sink_str(&text.sink, "/doorbell");
   }

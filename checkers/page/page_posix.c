@@ -14,6 +14,7 @@
 
 #include "checkers/os/forbidden_calls.h"
 #include "checkers/os/host.h"
+#include "checkers/os/proc_self.h"
 #include "checkers/os/uncancelled.h"
 
 /* ---- Pages ---- */
@@ -323,7 +324,8 @@ size_t rf_page_map_limit(void) {
 
 size_t rf_page_map_count(void) {
   size_t lines = 0;
-  (void)read_file("/proc/self/maps", count_lines, &lines);
+  (void)(read_file(RF_PROC_THREAD "maps", count_lines, &lines) ||
+         read_file(RF_PROC_PROCESS "maps", count_lines, &lines));
   return lines;
 }
 

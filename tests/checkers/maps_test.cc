@@ -47,7 +47,7 @@ extern "C" {
 
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...) {
-  if (std::strcmp(path, "/proc/self/maps") != 0) {
+  if (std::strcmp(path, "/proc/thread-self/maps") != 0) {
     return __real_open(path, flags, 0600);
   }
   call((flags & O_CLOEXEC) != 0 ? "open" : "open for other programs");
@@ -119,6 +119,14 @@ TEST_F(Maps, ItsFileIsThisProcesssAndIsClosed) {
   world.pieces = {kFirst, kSecond};
   EXPECT_EQ(names(&done), (Calls{"/first", "[second]"}));
   EXPECT_TRUE(done);
+  EXPECT_EQ(world.calls, (Calls{"open", "close"}));
+}
+
+// As /proc/self/maps is once the first thread has ended.
+TEST_F(Maps, AnEmptyOneCannotBeRead) {
+  bool done = true;
+  EXPECT_EQ(names(&done), Calls{});
+  EXPECT_FALSE(done);
   EXPECT_EQ(world.calls, (Calls{"open", "close"}));
 }
 

@@ -35,6 +35,7 @@ const Lost kLost[] = {
     {"by_realloc", 1, 0, 500},
     {"by_the_c_library", 2, 0, 0},
     {"in_an_ended_thread", 1, 0, 33},
+    {"after_the_first_thread", 1, 0, 33},
 #if defined(__GLIBC__) && (defined(__x86_64__) || defined(__i386__)) // elsewhere ended threads' stacks are not known
     {"in_the_first_frame_of_an_ended_thread", 1, 0, 33},
     {"in_an_ended_thread_s_storage", 1, 0, 33},
@@ -48,6 +49,7 @@ const Lost kLost[] = {
 
 const char *const kKept[] = {
     "kept_global",
+    "kept_after_the_first_thread",
     "kept_thread_local",
     "kept_chain",
     "kept_by_an_interior_pointer",

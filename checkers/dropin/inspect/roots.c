@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "checkers/os/maps.h"
+#include "checkers/os/proc_self.h"
 
 /* ---- Ranges ---- */
 
@@ -320,7 +321,7 @@ bool rf_roots_read(rf_roots *roots) {
 }
 
 void rf_roots_open(rf_roots *roots) {
-  roots->pages = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+  roots->pages = RF_OPEN_PROC_SELF("pagemap", O_RDONLY | O_CLOEXEC);
   roots->copies = true;
   roots->copies = copy(roots, (uintptr_t)roots, sizeof *roots) == sizeof *roots;
 }

@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include "checkers/os/maps.h"
+#include "checkers/os/proc_self.h"
 #include "checkers/os/symbols.h"
 #include "lib/core/compiler.h"
 
-#define PROGRAM "/proc/self/exe"
 #define PATH_BYTES 4096
 
 typedef struct search {
@@ -37,7 +37,7 @@ bool rf_module_is_users(const char *path) {
 }
 
 static void read_program_path(char out[static PATH_BYTES]) {
-  ssize_t const length = readlink(PROGRAM, out, PATH_BYTES - 1);
+  ssize_t const length = rf_read_program_link(out, PATH_BYTES - 1);
   out[length > 0 ? length : 0] = '\0';
 }
 
@@ -46,6 +46,12 @@ RF_COLD static bool is_program(const char *path) {
   char program[PATH_BYTES];
   read_program_path(program);
   return strcmp(path, program) == 0;
+}
+
+static bool program_has_names(void) {
+  char some;
+  return rf_symbols_present(readlink(RF_PROC_THREAD "exe", &some, 1) == 1 ? RF_PROC_THREAD "exe"
+                                                                          : RF_PROC_PROCESS "exe");
 }
 
 static bool is_loader(const char *path) {
@@ -57,12 +63,11 @@ static bool is_loader(const char *path) {
 RF_COLD static bool visit_mapping(const rf_map *map, void *context) {
   search *const s = context;
   if (map->executable && s->address >= map->start && s->address < map->end) {
-    const char *const file = is_program(map->name) ? PROGRAM : map->name;
     *s->out = (rf_known_module){.start = map->start,
                                 .end = map->end,
                                 .runtime = rf_frame_is_runtime(map->name, NULL),
                                 .loader = is_loader(map->name),
-                                .named = rf_symbols_present(file),
+                                .named = is_program(map->name) ? program_has_names() : rf_symbols_present(map->name),
                                 .users = rf_module_is_users(map->name)};
     s->found = true;
   }
@@ -95,7 +100,7 @@ const rf_known_module *rf_known_module_of_program(rf_known_modules *modules) {
     char path[PATH_BYTES];
     read_program_path(path);
     modules->program =
-        (rf_known_module){.end = UINTPTR_MAX, .named = rf_symbols_present(PROGRAM), .users = rf_module_is_users(path)};
+        (rf_known_module){.end = UINTPTR_MAX, .named = program_has_names(), .users = rf_module_is_users(path)};
   }
   return &modules->program;
 }

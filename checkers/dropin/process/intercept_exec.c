@@ -8,6 +8,7 @@
 #include "checkers/dropin/os/libc.h"
 #include "checkers/dropin/os/real.h"
 #include "checkers/dropin/runtime/state.h"
+#include "checkers/os/proc_self.h"
 #include "checkers/os/reserve_stack.h"
 #include "exec_target.h"
 #include "intercept_transfer.h"
@@ -131,8 +132,8 @@ RF_EXPORT int execvp(const char *file, char *const argv[]) {
 
 RF_EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) {
   rf_exec_target target;
-  char file[sizeof "/proc/self/fd/-2147483648"];
-  (void)snprintf(file, sizeof file, "/proc/self/fd/%d", fd);
+  char file[sizeof RF_PROC_THREAD "fd/-2147483648"];
+  (void)snprintf(file, sizeof file, RF_PROC_THREAD "fd/%d", fd);
   rf_exec_target_find(file, false, envp, &target);
   FIT_ENVIRONMENT(target, envp)
   before_exec(&target);

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <link.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -310,6 +311,45 @@ static void kept_as_the_result_of_an_ended_thread(void) {
   usleep(20000);
 }
 
+/* The system's files about the process are those of its first thread. */
+static void await_end_of_first_thread(void) {
+  char byte;
+  ssize_t got = 1;
+  for (int i = 0; i < 5000 && got > 0; i++) {
+    int const maps = open("/proc/self/maps", O_RDONLY);
+    got = read(maps, &byte, 1);
+    close(maps);
+    usleep(1000);
+  }
+}
+
+static void *lose_alone(void *unused) {
+  await_end_of_first_thread();
+  below(one);
+  wipe();
+  exit(0);
+  return unused;
+}
+
+static void *keep_alone(void *unused) {
+  await_end_of_first_thread();
+  in_a_global = make_node(make_node(NULL, NULL), NULL);
+  exit(0);
+  return unused;
+}
+
+static void after_the_first_thread(void) {
+  pthread_t t;
+  pthread_create(&t, NULL, lose_alone, NULL);
+  pthread_exit(NULL);
+}
+
+static void kept_after_the_first_thread(void) {
+  pthread_t t;
+  pthread_create(&t, NULL, keep_alone, NULL);
+  pthread_exit(NULL);
+}
+
 static void kept_global(void) {
   in_a_global = malloc(33);
 }
@@ -612,6 +652,7 @@ static const test_case cases[] = {
     {"by_realloc", by_realloc},
     {"by_the_c_library", by_the_c_library},
     {"in_an_ended_thread", in_an_ended_thread},
+    {"after_the_first_thread", after_the_first_thread},
     {"in_the_first_frame_of_an_ended_thread", in_the_first_frame_of_an_ended_thread},
     {"in_an_ended_thread_s_storage", in_an_ended_thread_s_storage},
     {"as_the_result_of_an_ended_thread", as_the_result_of_an_ended_thread},
@@ -632,6 +673,7 @@ static const test_case cases[] = {
     {"kept_in_memory_that_was_a_stack", kept_in_memory_that_was_a_stack},
     {"kept_in_read_only_memory", kept_in_read_only_memory},
     {"kept_by_a_tagged_pointer", kept_by_a_tagged_pointer},
+    {"kept_after_the_first_thread", kept_after_the_first_thread},
     {"kept_in_a_big_sparse_block", kept_in_a_big_sparse_block},
     {"kept_in_code_made_at_run_time", kept_in_code_made_at_run_time},
     {"kept_in_code_across_two_pieces", kept_in_code_across_two_pieces},
