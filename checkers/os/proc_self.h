@@ -23,10 +23,11 @@ static inline int rf_open_either(const char *path, const char *other, int flags)
 /* As open, of the file `name`, a literal. */
 #define RF_OPEN_PROC_SELF(name, flags) rf_open_either(RF_PROC_THREAD name, RF_PROC_PROCESS name, flags)
 
-/* As readlink, of the program's file. */
+/* As readlink, of the program's file. That of the first thread fails once it has ended; before, under Valgrind, it is
+ * the one that names the program. */
 static inline ssize_t rf_read_program_link(char *out, size_t room) {
-  ssize_t const length = readlink(RF_PROC_THREAD "exe", out, room);
-  return length >= 0 || errno != ENOENT ? length : readlink(RF_PROC_PROCESS "exe", out, room);
+  ssize_t const length = readlink(RF_PROC_PROCESS "exe", out, room);
+  return length >= 0 ? length : readlink(RF_PROC_THREAD "exe", out, room);
 }
 
 #endif /* RINGFENCE_PROC_SELF_H */
