@@ -26,6 +26,32 @@ TEST_F(Lifecycle, AnExitChecksEverythingAndTellsItInTheEnd) {
   EXPECT_NE(world.origin, nullptr);
 }
 
+TEST_F(Lifecycle, AProgramThatAnotherMallocServesIsNotChecked) {
+  std::string const line = "unchecked: with a malloc of its own";
+  auto const is_told = [&](rf_process_ending ending = RF_ENDING_EXIT) {
+    rf_process.ended = false;
+    recorded.clear();
+    (void)rf_process_end(ending, 0);
+    return has(line);
+  };
+  EXPECT_FALSE(is_told());
+  world.replaced = true;
+  EXPECT_TRUE(is_told());
+  EXPECT_EQ(recorded.back(), "log") << "before the end";
+  EXPECT_FALSE(is_told(RF_ENDING_EXEC));
+  world.allocations = 1; // it hands requests on
+  EXPECT_FALSE(is_told());
+  world.allocations = 0;
+  world.sanitizer = "AddressSanitizer";
+  EXPECT_FALSE(is_told());
+  world.sanitizer = nullptr;
+  rf_process.forked = true;
+  EXPECT_FALSE(is_told());
+  rf_process.forked = false;
+  rf_process.checked = false;
+  EXPECT_FALSE(is_told()) << "modes off and sample";
+}
+
 TEST_F(Lifecycle, OtherEndsLookForNoLeaksAndLeaveStreamsAlone) {
   Calls const blocks = {"pages 0", "lock 1000", "heap 0", "unlock"};
   EXPECT_EQ(looks_at(RF_ENDING_ABRUPT), blocks);

@@ -186,6 +186,9 @@ bool rf_process_configure() {
 bool rf_malloc_find_interception() {
   return world.tool;
 }
+bool rf_malloc_is_replaced() {
+  return world.replaced;
+}
 const char *rf_sanitizer_check() {
   return world.sanitizer;
 }

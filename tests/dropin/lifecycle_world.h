@@ -51,6 +51,7 @@ struct World {
   bool ending = false;      // while blocks are checked
   bool cancellable = false; // meanwhile
   bool tool = false;
+  bool replaced = false;
   const char *sanitizer = nullptr;
   const char *policy = nullptr;
   bool snapshot_done = true;

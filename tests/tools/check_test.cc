@@ -374,6 +374,12 @@ TEST(Children, ThatHaveTheCheckedMallocLinkedInAreNotCounted) {
   }
 }
 
+TEST(Children, ThatHaveAMallocOfTheirOwnAreCounted) {
+  const Result result = check({"--strict", "--", program("ends"), "spawn", source("tests/dropin/programs/own_malloc")});
+  EXPECT_EQ(result.status, 2) << "strict";
+  EXPECT_TRUE(has(result.err, "; 1 program not checked (1 with a malloc of its own)\n")) << result.err;
+}
+
 TEST(Children, ThatAScriptOrAShellStartsAreCountedByReason) {
   const std::string script = scratch("script");
   write_file(script, "#!" + program("static") + " status\n", 0755);

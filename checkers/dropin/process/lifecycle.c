@@ -179,6 +179,13 @@ typedef struct end {
   uintptr_t sp; /* below it nothing of the program's lives */
 } end;
 
+/* True where no request came to us, since the program brings a malloc of its own, or another is loaded before ours. One
+ * that hands its requests on makes some. */
+static bool is_served_by_another_malloc(const end *e) {
+  return rf_process.checked && e->ending == RF_ENDING_EXIT && !rf_process.forked && rf_malloc_is_replaced() &&
+         rf_process_log_allocations() == 0 && rf_sanitizer_check() == NULL;
+}
+
 static void end_process(void *context) {
   end *const e = context;
   rf_leak_summary leaks = {.checked = false, .why = NULL};
@@ -197,6 +204,9 @@ static void end_process(void *context) {
   bool const failed = rf_process.findings != 0 && rf_process.options.exitcode != 0;
   int const result = failed ? (int)rf_process.options.exitcode : e->status;
   rf_process_exit const exit = exit_of(e->ending, e->ending >= RF_ENDING_EXEC ? e->status : result);
+  if (is_served_by_another_malloc(e)) {
+    rf_process_log_unchecked(getpid(), NULL, "with a malloc of its own", rf_port_now_ns());
+  }
   rf_process_log_end(rf_process.findings, &leaks, unchecked, &exit);
   rf_uncancelled_end(cancellation);
   e->status = result;
