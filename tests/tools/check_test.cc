@@ -105,6 +105,13 @@ TEST(Status, TheExitCodeWithoutARecordIsNotTakenForNothingFound) {
   const Result lost = check({"--quiet", "--", program("ends"), "unseen", "99"});
   EXPECT_EQ(lost.status, 99);
   EXPECT_TRUE(has(lost.err, "ringfence: findings that could not be recorded in 1 process: ")) << lost.err;
+  const std::string xml = check({"--format=junit", "--", program("ends"), "unseen", "99"}).err;
+  EXPECT_TRUE(has(xml, "tests=\"1\" failures=\"0\" errors=\"1\"")) << xml;
+  EXPECT_TRUE(has(xml, "<error message=\"findings that could not be recorded\"")) << xml;
+  EXPECT_FALSE(has(xml, "no findings")) << xml;
+  const std::string sarif = check({"--format=sarif", "--", program("ends"), "unseen", "99"}).err;
+  EXPECT_TRUE(has(sarif, "\"executionSuccessful\":false")) << sarif;
+  EXPECT_TRUE(has(sarif, "\"text\":\"findings that could not be recorded\"")) << sarif;
   const Result other = check({"--", program("ends"), "unseen", "7"});
   EXPECT_EQ(other.status, 7);
   EXPECT_TRUE(has(other.err, "; the program's end could not be recorded")) << other.err;

@@ -110,6 +110,7 @@ TEST(Option, StandardOutputIsNoFileForTheCommand) {
   const std::string words = " needs a file name; standard output belongs to the program";
   expect_refused({"check", "--json", "-", "true"}, 2, "--json" + words);
   expect_refused({"check", "--log=", "true"}, 2, "--log" + words);
+  expect_refused({"check", "--html", "--", "true"}, 2, "--html" + words);
 }
 
 TEST(Option, FilesThatCannotBeWrittenAreNamedBeforeTheRun) {

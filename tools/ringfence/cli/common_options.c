@@ -29,7 +29,7 @@ void rf_common_options_suppressions(rf_common_options *o, rf_bump_arena *arena, 
 }
 
 bool rf_common_options_file(const char **out, const char *name, const char *path, const char *reason) {
-  if (path[0] == '\0' || strcmp(path, "-") == 0) {
+  if (path[0] == '\0' || strcmp(path, "-") == 0 || strcmp(path, "--") == 0) {
     rf_diag("--%s needs a file name; %s", name, reason);
     return false;
   }

@@ -1,5 +1,6 @@
-/* The document as JUnit's XML: one suite, one case for each finding, one that passes where nothing was found. It keeps
- * to the schema of Jenkins (junit-10.xsd) and to that of Ant, which asks for more and for a certain order.
+/* The document as JUnit's XML: one suite, one case for each finding, one that passes where nothing was found, one that is
+ * an error where findings could not be recorded. It keeps to the schema of Jenkins (junit-10.xsd) and to that of Ant,
+ * which asks for more and for a certain order.
  */
 #include "tools/ringfence/render/document.h"
 
@@ -64,7 +65,13 @@ static void cases(const junit *j) {
     const rf_record *const record = j->d->hidden[i];
     skipped_case(j, record, rf_bump_arena_print(j->arena, "suppressed by %s", record->suppressed_by));
   }
-  if (j->d->count + j->d->hidden_count == 0) {
+  const char *const lost = rf_totals_lost(j->arena, j->d->totals);
+  if (lost != NULL) {
+    rf_markup(j->sink,
+              "    <testcase name=\"findings without a record\" classname=\"ringfence\" time=\"0\">\n"
+              "      <error message=\"%s\" type=\"unrecorded\"/>\n    </testcase>\n",
+              lost);
+  } else if (j->d->count + j->d->hidden_count == 0) {
     rf_sink_str(j->sink, "    <testcase name=\"no findings\" classname=\"ringfence\" time=\"0\"/>\n");
   }
 }
@@ -94,13 +101,14 @@ static void output(const junit *j) {
 
 static void suite(const junit *j) {
   const rf_document *const d = j->d;
-  size_t const findings = d->count + d->hidden_count;
+  size_t const errors = rf_totals_lost(j->arena, d->totals) != NULL ? 1 : 0;
+  size_t const all = d->count + d->hidden_count + errors;
   const char *const time = rf_time_text(j->arena, d->began, "%Y-%m-%dT%H:%M:%S");
   rf_markup(j->sink,
             "  <testsuite name=\"ringfence\" id=\"0\" package=\"ringfence\" timestamp=\"%s\" hostname=\"%s\""
-            " tests=\"%zu\" failures=\"%zu\" errors=\"0\" skipped=\"%zu\" time=\"%s\">\n",
-            time == NULL ? "1970-01-01T00:00:00" : time, d->host == NULL ? "localhost" : d->host,
-            findings == 0 ? 1 : findings, rf_document_new(d), d->known + d->hidden_count,
+            " tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" skipped=\"%zu\" time=\"%s\">\n",
+            time == NULL ? "1970-01-01T00:00:00" : time, d->host == NULL ? "localhost" : d->host, all == 0 ? 1 : all,
+            rf_document_new(d), errors, d->known + d->hidden_count,
             rf_bump_arena_print(j->arena, "%.3f", d->totals == NULL ? 0.0 : (double)d->totals->elapsed_ns / 1e9));
 }
 

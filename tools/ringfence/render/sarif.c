@@ -493,7 +493,15 @@ static void invocation(sarif *s) {
   const rf_totals *const t = s->d->totals;
   rf_json_open(&s->w, "invocations", "[{");
   rf_json_put_text(&s->w, "commandLine", s->d->command);
-  rf_json_put_bool(&s->w, "executionSuccessful", true);
+  const char *const lost = rf_totals_lost(s->arena, t);
+  rf_json_put_bool(&s->w, "executionSuccessful", lost == NULL);
+  if (lost != NULL) {
+    rf_json_open(&s->w, "toolExecutionNotifications", "[{");
+    rf_json_put_text(&s->w, "level", "error");
+    rf_json_open(&s->w, "message", "{");
+    rf_json_put_text(&s->w, "text", lost);
+    rf_json_close(&s->w, "}}]");
+  }
   if (t != NULL) {
     int64_t const began = s->d->began * 1000000000;
     rf_json_put_text(&s->w, "startTimeUtc", time_text(s, began));

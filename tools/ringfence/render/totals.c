@@ -96,12 +96,22 @@ rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t 
   return t;
 }
 
-static const char *found_text(rf_bump_arena *arena, const rf_totals *t) {
-  if (t->times == 0) {
-    return t->unrecorded ? "findings that could not be recorded" : "nothing found";
+const char *rf_totals_lost(rf_bump_arena *arena, const rf_totals *t) {
+  if (t == NULL || t->findings != 0) {
+    return NULL;
   }
-  if (t->findings == 0) {
-    return rf_bump_arena_print(arena, "%" PRIu64 " findings without a record,", t->times);
+  return t->times != 0   ? rf_bump_arena_print(arena, "%" PRIu64 " findings without a record", t->times)
+         : t->unrecorded ? "findings that could not be recorded"
+                         : NULL;
+}
+
+static const char *found_text(rf_bump_arena *arena, const rf_totals *t) {
+  const char *const lost = rf_totals_lost(arena, t);
+  if (lost != NULL) {
+    return t->times == 0 ? lost : rf_bump_arena_print(arena, "%s,", lost);
+  }
+  if (t->times == 0) {
+    return "nothing found";
   }
   const char *const count = rf_counted(arena, t->findings, "finding");
   return t->times == t->findings ? count : rf_bump_arena_print(arena, "%s, %" PRIu64 " times in all,", count, t->times);

@@ -54,6 +54,9 @@ rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t 
 /* The figures in the `run` lines of `run`, summed, with those of `document`. */
 rf_totals rf_totals_read(const rf_run *run, const rf_document *document);
 
+/* Says that something was found of which there is no record; NULL where that is not so, or `totals` is NULL. */
+const char *rf_totals_lost(rf_bump_arena *arena, const rf_totals *totals);
+
 /* The line at the end, as text and as JSON (type "run"). */
 void rf_totals_text(rf_bump_arena *arena, const rf_totals *totals, const rf_sink *sink);
 void rf_totals_json(const rf_totals *totals, const rf_sink *sink);
