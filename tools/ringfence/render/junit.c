@@ -1,5 +1,5 @@
-/* The document as JUnit's XML: one suite, one case for each finding, one that passes where nothing was found, one that is
- * an error where findings could not be recorded. It keeps to the schema of Jenkins (junit-10.xsd) and to that of Ant,
+/* The document as JUnit's XML: one suite, one case for each finding. Where nothing was found, one case passes; where
+ * findings could not be recorded, one is an error. It keeps to the schema of Jenkins (junit-10.xsd) and to that of Ant,
  * which asks for more and for a certain order.
  */
 #include "tools/ringfence/render/document.h"
