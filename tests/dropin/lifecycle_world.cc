@@ -266,7 +266,7 @@ void rf_process_log_begin() {
   call("begin");
 }
 void rf_process_log_unchecked(pid_t process, const char *other, const char *why, uint64_t) {
-  EXPECT_EQ(process, getpid());
+  EXPECT_EQ(process, rf_process.ending ? world.process : getpid());
   EXPECT_EQ(other, nullptr);
   call(std::string("unchecked: ") + why);
 }

@@ -23,6 +23,7 @@
 #include "checkers/dropin/runtime/tag_fault.h"
 #include "checkers/dropin/runtime/tag_pause.h"
 #include "checkers/os/forbidden_calls.h"
+#include "checkers/os/host.h"
 #include "checkers/os/reserve_stack.h"
 #include "checkers/os/uncancelled.h"
 #include "checkers/report/log_lines.h"
@@ -205,7 +206,7 @@ static void end_process(void *context) {
   int const result = failed ? (int)rf_process.options.exitcode : e->status;
   rf_process_exit const exit = exit_of(e->ending, e->ending >= RF_ENDING_EXEC ? e->status : result);
   if (is_served_by_another_malloc(e)) {
-    rf_process_log_unchecked(getpid(), NULL, "with a malloc of its own", rf_port_now_ns());
+    rf_process_log_unchecked(rf_process_now(), NULL, "with a malloc of its own", rf_host_now_ns());
   }
   rf_process_log_end(rf_process.findings, &leaks, unchecked, &exit);
   rf_uncancelled_end(cancellation);
