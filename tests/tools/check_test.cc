@@ -364,6 +364,13 @@ std::string copy_of(const std::string &name, const std::string &from, mode_t mod
   return path;
 }
 
+TEST(Children, ThatAreThisCommandAreGivenItsOptionsWithoutAWarning) {
+  const Result result = check({"--", ringfence(), "check", "--", program("overflow")});
+  EXPECT_EQ(result.status, 99);
+  EXPECT_EQ(result.err.find("is ignored"), std::string::npos) << result.err;
+  EXPECT_TRUE(has(result.err, "ERROR: Ringfence: heap-buffer-overflow")) << result.err;
+}
+
 TEST(Children, ThatAreStaticAreCounted) {
   for (const char *how : {"exec", "spawn"}) {
     const Result result = check({"--", program("ends"), how, program("static"), "status", "3"});

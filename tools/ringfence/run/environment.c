@@ -32,16 +32,19 @@ static const char *join(rf_bump_arena *arena, const char *a, const char *b) {
   return rf_bump_arena_print(arena, "%s%s%s", a, a[0] == '\0' || b[0] == '\0' ? "" : ":", b);
 }
 
+/* In the options of each program that the command starts, another `ringfence check` among them. */
+#define COMMANDS_OWN "format=json:summary=1:help=0:log="
+
 const char *rf_environment_options(rf_bump_arena *arena, const char *passed, const char *folder,
                                    rf_options *effective) {
   const char *const own = getenv("RINGFENCE_OPTIONS");
   const char *user = own == NULL ? "" : own;
-  if (parse(user).log != NULL) {
+  if (parse(user).log != NULL && strstr(user, COMMANDS_OWN) == NULL) {
     rf_diag("RINGFENCE_OPTIONS: log is ignored; --log prints to a file");
   }
   /* A request of impossible size is a bug to someone who checks a program; without the command, a program may make one
    * to see whether it is served. */
-  const char *const ours = rf_bump_arena_print(arena, "format=json:summary=1:help=0:log=%s/%%p", folder);
+  const char *const ours = rf_bump_arena_print(arena, COMMANDS_OWN "%s/%%p", folder);
   /* An open quotation mark would take in the options after it. */
   if (!parse(join(arena, user, ours)).summary) {
     rf_diag("RINGFENCE_OPTIONS is ignored: a quotation mark in it is not closed");
