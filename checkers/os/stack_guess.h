@@ -76,7 +76,7 @@ RF_NO_SANITIZE RF_INLINE bool are_four(const uintptr_t *word, const uint32_t *sl
 RF_NO_SANITIZE RF_INLINE bool are_words(const rf_stack_record *r, const uintptr_t *base, bool own) {
   const uintptr_t *word = r->frames;
   unsigned const room = r->room; /* not 0: it has a layout */
-  const uint32_t *slot = (const uint32_t *)(word + room);
+  const uint32_t *slot = slots_of(r);
   const uint32_t *const end = slot + room;
   if (RF_UNLIKELY(!(own ? are_three(word, slot, base) : are_four(word, slot, base)))) {
     return false;

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <string>
@@ -174,21 +175,27 @@ TEST(CollectorOfAProgram, IsToldByEachProcessOfTheSitesThatItHasSeenItself) {
   std::filesystem::remove_all(folder);
 }
 
+// The answer of `test` in a child of fork.
+bool in_child(const std::function<bool()> &test) {
+  pid_t const child = fork();
+  if (child == 0) {
+    _exit(test() ? 0 : 1);
+  }
+  int status = 1;
+  return waitpid(child, &status, 0) == child && status == 0;
+}
+
 // The test in a child, since a process has one collector, which it begins; all is well where the test says so.
 void with_collector(unsigned first, rf_collector_windows windows, bool (*test)(const std::string &folder)) {
   std::string const folder = new_folder();
-  pid_t const child = fork();
-  if (child == 0) {
+  EXPECT_TRUE(in_child([&] {
     rf_collector_options options = {};
     options.folder = {folder.c_str(), folder.size()};
     options.mode = "guard";
     options.first = first;
     options.windows = windows;
-    _exit(rf_collector_begin(&options) && test(folder) ? 0 : 1);
-  }
-  int status = 1;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_EQ(status, 0);
+    return rf_collector_begin(&options) && test(folder);
+  }));
   std::filesystem::remove_all(folder);
 }
 
@@ -200,7 +207,7 @@ void put(uintptr_t caller) {
   rf_collector_put(&finding, nullptr);
 }
 
-// What the collector has since it was `before`.
+// The collector's text behind `before`.
 std::string since(const std::string &folder, const std::string &before) {
   return text_of(folder).substr(before.size());
 }
@@ -209,15 +216,12 @@ bool has(const std::string &text, const char *part) {
   return text.find(part) != std::string::npos;
 }
 
-// Runs `test` in a child of fork that was told of it; answers what it does.
+// The answer of `test` in a child of fork that was told of it.
 bool forked(bool (*test)(const std::string &folder), const std::string &folder) {
-  pid_t const child = fork();
-  if (child == 0) {
+  return in_child([&] {
     rf_collector_forked();
-    _exit(test(folder) ? 0 : 1);
-  }
-  int status = 1;
-  return waitpid(child, &status, 0) == child && status == 0;
+    return test(folder);
+  });
 }
 
 TEST(CollectorOfAChild, TellsOfNoneOfItsParentsLosses) {
@@ -296,7 +300,7 @@ TEST(CollectorLosses, OfWhileARecordIsWrittenAreToldByTheNext) {
   });
 }
 
-// What a byte of the program's should have been is its secret as well.
+// The value that a byte of the program's should have is its secret as well.
 TEST(CollectorWindows, OfGuardsHideWhatWasExpectedOfOtherBytes) {
   with_collector(1, RF_COLLECTOR_GUARDS, [](const std::string &folder) {
     rf_finding finding = {};
@@ -359,12 +363,7 @@ TEST(CollectorLimits, ARecordBeyondTheRoomIsNotTold) {
 
 // Its memory is a copy of the parent's, who tells of what is in it.
 bool in_a_child_that_nobody_tells(bool (*test)(const std::string &folder), const std::string &folder) {
-  pid_t const child = fork();
-  if (child == 0) {
-    _exit(test(folder) ? 0 : 1);
-  }
-  int status = 1;
-  return waitpid(child, &status, 0) == child && status == 0;
+  return in_child([&] { return test(folder); });
 }
 
 TEST(CollectorOfAnUntoldChild, TakesNoStepOfItsParents) {

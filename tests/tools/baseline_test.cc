@@ -16,7 +16,7 @@ protected:
     ASSERT_EQ(rf_baseline_parse(&baseline_, &arena_, "known", text_.data(), text_.size()), nullptr);
   }
 
-  // What is known of findings of the fingerprint "f", leaks of so many blocks each.
+  // A baseline of findings of the fingerprint "f", leaks of so many blocks each.
   std::vector<bool> known(rf_bug bug, const std::vector<unsigned> &blocks) {
     std::vector<bool> all;
     records_ = std::vector<rf_record>(blocks.size());
