@@ -296,6 +296,10 @@ TEST(Place, IsInTheProgramNotInAHeaderOfTheSystemsThatItsCodeIsFrom) {
       {"std::__new_allocator<int>::allocate(unsigned long, void const*)", "/usr/include/c++/12/bits/new_allocator.h",
        137},
       {"std::vector<int>::push_back", "/opt/llvm/include/c++/v1/vector", 1294},
+      {"alloc::vec::from_elem", "/rustc/59807616e1fa/library/alloc/src/vec/mod.rs", 3651},
+      {"hashbrown::raw::RawTable<T,A>::reserve", "/rust/deps/hashbrown-0.16.1/src/raw/mod.rs", 962},
+      {"alloc::alloc::alloc", "/usr/src/rustc-1.63.0/library/alloc/src/alloc.rs", 95},
+      {"core::mem::drop", "/home/me/.rustup/x/lib/rustlib/src/rust/library/core/src/mem/mod.rs", 975},
       {"_mm_store_ps", "/usr/lib/gcc/x86_64-linux-gnu/12/include/xmmintrin.h", 960},
   };
   for (const rf_source &other : others) {
@@ -305,6 +309,37 @@ TEST(Place, IsInTheProgramNotInAHeaderOfTheSystemsThatItsCodeIsFrom) {
   for (const char *const file : {"/usr/local/include/mine.h", "/usr/src/mine/mine.c", "mine.h"}) {
     rf_source const inner = {"inner", file, 3};
     EXPECT_EQ(place_of({inner, own}, true), std::string("inner ") + file + ":3");
+  }
+}
+
+TEST(Place, IsNotInAFunctionOfRustsLibraryThatHasNoLines) {
+  const char *const library[] = {"alloc::raw_vec::RawVec<T,A>::grow_one", "<alloc::vec::Vec<u8>>::push",
+                                 "hashbrown::raw::RawTable<T,A>::reserve_rehash", "__rustc::__rust_alloc"};
+  const char *const others[] = {"alloc::get", "core::get", "a::alloc::vec::get", "alloc_alloc"};
+  const auto top = [](const char *inner, bool looked_up) {
+    rf_source symbol = {inner, nullptr, 0};
+    rf_frame frames[2] = {};
+    frames[0].function = looked_up ? nullptr : inner;
+    frames[0].sources = &symbol;
+    frames[0].source_count = looked_up ? 1 : 0;
+    frames[1].function = "app::main";
+    frames[0].module = frames[1].module = "/home/me/program";
+    rf_record record = {};
+    record.allocated.frames = frames;
+    record.allocated.count = 2;
+    rf_bump_arena arena = {};
+    rf_stack_view const view = rf_stack_view_of(&arena, &record, RF_STACK_ALLOCATED);
+    std::string const name = rf_stack_view_top(&view)->function;
+    rf_bump_arena_free(&arena);
+    return name;
+  };
+  for (const char *const function : library) {
+    EXPECT_EQ(top(function, false), "app::main") << function;
+    EXPECT_EQ(top(function, true), "app::main") << function;
+  }
+  for (const char *const function : others) {
+    EXPECT_EQ(top(function, false), function);
+    EXPECT_EQ(top(function, true), function);
   }
 }
 

@@ -381,6 +381,7 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/model/identity.c
   tools/ringfence/model/identity_why.c
   tools/ringfence/model/input.c
+  tools/ringfence/model/library_code.c
   tools/ringfence/model/merge.c
   tools/ringfence/model/record.c
   tools/ringfence/model/record_kept.c

@@ -1,33 +1,32 @@
 #include "tools/ringfence/model/frame_view.h"
 
 #include "tools/ringfence/base/paths.h"
+#include "tools/ringfence/model/library_code.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-static bool is_cxx_header(const char *file) {
-  return strstr(file, "/include/c++/") != NULL || strstr(file, "/c++/v1/") != NULL;
-}
 
 static bool starts_with(const char *text, const char *start) {
   return strncmp(text, start, strlen(start)) == 0;
 }
 
 static bool is_system_header(const char *file) {
-  return is_cxx_header(file) ||
+  return rf_is_library_source(file) ||
          (starts_with(file, "/usr/") && !starts_with(file, "/usr/local/") && !starts_with(file, "/usr/src/"));
 }
 
-/* The C++ library's templates are compiled into the program. All functions inlined at the frame must be the
- * library's. */
-static bool is_of_cxx_headers(const rf_frame *frame) {
+static bool is_library_code(const rf_source *source) {
+  return source->file != NULL ? rf_is_library_source(source->file) : rf_is_rust_library_function(source->function);
+}
+
+/* All functions inlined at the frame must be the library's. */
+static bool is_of_library(const rf_frame *frame) {
   for (size_t i = 0; i < frame->source_count; i++) {
-    const char *const file = frame->sources[i].file;
-    if (file == NULL || !is_cxx_header(file)) {
+    if (!is_library_code(&frame->sources[i])) {
       return false;
     }
   }
-  return frame->source_count != 0;
+  return frame->source_count != 0 || rf_is_rust_library_function(frame->function);
 }
 
 /* In reports of sanitizers, which `ringfence import` takes in. */
@@ -37,7 +36,7 @@ static bool is_of_sanitizer(const char *function) {
 
 bool rf_is_runtime_frame(const rf_frame *frame) {
   const char *const function = frame->source_count == 0 ? frame->function : frame->sources[0].function;
-  return is_of_cxx_headers(frame) || is_of_sanitizer(function) || rf_frame_is_runtime(frame->module, function);
+  return is_of_library(frame) || is_of_sanitizer(function) || rf_frame_is_runtime(frame->module, function);
 }
 
 static rf_frame_view *add(rf_bump_arena *arena, rf_stack_view *calls) {

@@ -32,8 +32,8 @@ typedef struct rf_stack_view {
 
 typedef enum rf_stack_kind { RF_STACK_FOUND, RF_STACK_ALLOCATED, RF_STACK_RELEASED } rf_stack_kind;
 
-/* True for frames of an allocator, the C library or the headers of the C++ library: they do not tell where the program
- * went wrong. */
+/* True for frames of an allocator, the C library, the headers of the C++ library or Rust's library: they do not tell
+ * where the program went wrong. */
 bool rf_is_runtime_frame(const rf_frame *frame);
 
 /* The calls of one stack of `record`; none where the stack is unknown. */

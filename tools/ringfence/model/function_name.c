@@ -142,9 +142,73 @@ static bool is_operator(const text *out, const char *at) {
          (out->length == 0 || !is_name_char(out->at[out->length - 1]));
 }
 
+/* gcc writes <lambda(int)> and <unnamed struct> where a class has no name. */
+static bool is_unnamed_class(const char *at) {
+  return begins(at, "<lambda") || begins(at, "<unnamed");
+}
+
+/* Copies what is between the brackets at `at`, up to `end`, without inner ones: "<app::Round<T> as app::Shape>" is
+ * "app::Round as app::Shape". */
+static void copy_type(text *out, const char *at, const char *end) {
+  at++;
+  while (at < end - 1) {
+    if (*at == '<') {
+      at = behind_brackets(at, end - 1, '<', '>');
+    } else {
+      put(out, at++, 1);
+    }
+  }
+}
+
+/* True for "type as trait" and "impl trait for type". */
+static bool names_trait(const text *type) {
+  static const char as[] = " as ";
+  for (size_t i = 0; i + sizeof as - 1 <= type->length; i++) {
+    if (memcmp(type->at + i, as, sizeof as - 1) == 0) {
+      return true;
+    }
+  }
+  return type->length > 5 && begins(type->at, "impl ");
+}
+
+/* Rust's paths begin with a type in brackets: a method of a trait is "<type as trait>::name", which has both, one of
+ * the type's own "<type>::name", which debugging information calls "type::name". Returns what follows. */
+static const char *copy_rust_type(text *out, const char *at, const char *end) {
+  const char *const next = behind_brackets(at, end, '<', '>');
+  size_t const start = out->length;
+  put(out, "<", 1);
+  copy_type(out, at, next);
+  text const type = {out->at + start + 1, out->length - start - 1};
+  if (names_trait(&type)) {
+    put(out, ">", 1);
+  } else {
+    memmove(out->at + start, type.at, type.length);
+    out->length--;
+  }
+  return next;
+}
+
+static bool ends_path(const text *out) {
+  return out->length > 2 && memcmp(out->at + out->length - 2, "::", 2) == 0;
+}
+
+/* Leaves out the arguments in brackets at `at`, with the "::" that Rust has before them; returns what follows. */
+static const char *skip_arguments(text *out, const char *at, const char *end) {
+  if (ends_path(out) && !is_unnamed_class(at)) {
+    if (begins(at, "<impl ")) {
+      return copy_rust_type(out, at, end);
+    }
+    out->length -= 2;
+  }
+  return behind_brackets(at, end, '<', '>');
+}
+
 /* Copies the qualified name out of "type name<arguments>::name(parameters) const". */
 static void copy_plain(text *out, const char *at, const char *end) {
   static const char unnamed[] = "(anonymous namespace)::";
+  if (*at == '<' && !is_unnamed_class(at) && behind_brackets(at, end, '<', '>')[-1] == '>') {
+    at = copy_rust_type(out, at, end);
+  }
   while (at < end) {
     if (is_operator(out, at)) {
       put(out, at, 8);
@@ -152,7 +216,7 @@ static void copy_plain(text *out, const char *at, const char *end) {
     } else if (begins(at, unnamed)) {
       at += strlen(unnamed);
     } else if (*at == '<') {
-      at = behind_brackets(at, end, '<', '>');
+      at = skip_arguments(out, at, end);
     } else if (*at == '{') {
       const char *const next = behind_brackets(at, end, '{', '}');
       put(out, at, (size_t)(next - at));
@@ -178,5 +242,6 @@ const char *rf_function_name(rf_bump_arena *arena, const char *name) {
   }
   size_t const length = without_hash(name, without_suffixes(name));
   copy_plain(&out, name, name + length);
+  out.at[out.length] = '\0'; /* what was left out may have been longer */
   return out.length == 0 ? name : out.at;
 }

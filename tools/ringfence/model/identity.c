@@ -3,15 +3,11 @@
 #include "checkers/report/fnv.h"
 #include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/model/function_name.h"
+#include "tools/ringfence/model/library_code.h"
 
 #include <inttypes.h>
 
 /* ---- The calls that count ---- */
-
-/* The C++ library's templates are compiled into the program, at other places with each optimisation. */
-static bool is_of_cxx_headers(const char *file) {
-  return file != NULL && (strstr(file, "/include/c++/") != NULL || strstr(file, "/c++/v1/") != NULL);
-}
 
 static const char *module_name(const rf_frame_view *call) {
   return call->module == NULL ? NULL : rf_base_name(call->module);
@@ -19,7 +15,8 @@ static const char *module_name(const rf_frame_view *call) {
 
 static bool is_skipped(rf_bump_arena *arena, const rf_frame_view *call, const rf_skip_rules *rules) {
   const char *const function = call->function == NULL ? NULL : rf_function_name(arena, call->function);
-  return call->runtime || is_of_cxx_headers(call->file) || rf_skip_rules_match(rules, function, module_name(call));
+  return call->runtime || rf_is_library_source(call->file) || rf_is_rust_library_function(call->function) ||
+         rf_skip_rules_match(rules, function, module_name(call));
 }
 
 static bool is_main(const rf_frame_view *call) {

@@ -1,0 +1,24 @@
+/* Code of language runtimes that compilers put into the program itself, where its module does not tell it from the
+ * program's own: templates of the C++ library, and the library of Rust. It does not tell where the program went wrong.
+ * Safe in every thread. */
+#ifndef RINGFENCE_TOOLS_MODEL_LIBRARY_CODE_H
+#define RINGFENCE_TOOLS_MODEL_LIBRARY_CODE_H
+
+#include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* True for source files of such a library, as debugging information names them. `file` may be NULL. */
+bool rf_is_library_source(const char *file);
+
+/* True for functions of Rust's library, by their names in source form, for programs without line tables. The C++
+ * library's are known by their namespaces (skip_rules.c). `function` may be NULL. */
+bool rf_is_rust_library_function(const char *function);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RINGFENCE_TOOLS_MODEL_LIBRARY_CODE_H */
