@@ -15,6 +15,7 @@ typedef enum rf_machine_access { RF_MACHINE_UNKNOWN, RF_MACHINE_READ, RF_MACHINE
 typedef struct rf_machine_context {
   uintptr_t pc;
   uintptr_t frame;          /* the frame pointer */
+  uintptr_t stack;          /* the stack pointer */
   rf_machine_access access; /* of a fault */
 } rf_machine_context;
 
@@ -43,21 +44,21 @@ static inline rf_machine_access rf_machine_access_of(const unsigned char *record
 static inline rf_machine_context rf_machine_context_of(const ucontext_t *context) {
 #if defined(__linux__) && (defined(__x86_64__) || defined(__i386__))
 #if defined(__x86_64__)
-  enum { PC = REG_RIP, FRAME = REG_RBP };
+  enum { PC = REG_RIP, FRAME = REG_RBP, STACK = REG_RSP };
 #else
-  enum { PC = REG_EIP, FRAME = REG_EBP };
+  enum { PC = REG_EIP, FRAME = REG_EBP, STACK = REG_ESP };
 #endif
   greg_t const written = 2; /* in the error code of a page fault */
   const greg_t *const r = context->uc_mcontext.gregs;
-  return (rf_machine_context){(uintptr_t)r[PC], (uintptr_t)r[FRAME],
+  return (rf_machine_context){(uintptr_t)r[PC], (uintptr_t)r[FRAME], (uintptr_t)r[STACK],
                               (r[REG_ERR] & written) != 0 ? RF_MACHINE_WRITE : RF_MACHINE_READ};
 #elif defined(__linux__) && defined(__aarch64__)
   return (rf_machine_context){
-      (uintptr_t)context->uc_mcontext.pc, (uintptr_t)context->uc_mcontext.regs[29],
+      (uintptr_t)context->uc_mcontext.pc, (uintptr_t)context->uc_mcontext.regs[29], (uintptr_t)context->uc_mcontext.sp,
       rf_machine_access_of(context->uc_mcontext.__reserved, sizeof context->uc_mcontext.__reserved)};
 #else
   (void)context;
-  return (rf_machine_context){0, 0, RF_MACHINE_UNKNOWN};
+  return (rf_machine_context){0, 0, 0, RF_MACHINE_UNKNOWN};
 #endif
 }
 

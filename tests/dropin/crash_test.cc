@@ -116,6 +116,39 @@ TEST_F(Crash, ReadsOrWritesWhereAPageWasMissing) {
   }
 }
 
+// A push or a local variable just below the stack pointer, or a large frame whose beginning is not there either.
+TEST_F(Crash, SaysThatTheStackIsAtItsEnd) {
+  std::string const full =
+      "SIGSEGV: the stack is at its end: recursion without an end, a large object on it, or a wrong stack pointer";
+  uintptr_t const there = reinterpret_cast<uintptr_t>(&full) & ~uintptr_t{4095};
+  uintptr_t const none = 0x5550000; // no memory is there
+  struct {
+    uintptr_t stack;
+    uintptr_t address;
+    bool full;
+  } const rows[] = {
+      {there, there - 1, true},
+      {there, there - 256, true},
+      {there, there - 257, false},
+      {there, there, false}, // readable: not the stack's end
+      {there, there + 100, false},
+      {none, none, true},
+      {none, none + 8192, true},
+      {none, none + 64 * 1024 * 1024 - 1, true},
+      {none, none + 64 * 1024 * 1024, false},
+      {none, none - 257, false},
+      {0, 0x10000, false}, // no stack pointer
+  };
+  for (auto const &row : rows) {
+    at(kStack) = static_cast<greg_t>(row.stack);
+    for (int const code : {SEGV_MAPERR, SEGV_ACCERR}) {
+      rf_finding const f = finding_of(SIGSEGV, code, row.address);
+      EXPECT_EQ(f.detail == full, row.full) << row.stack << " " << row.address << " " << f.detail;
+      EXPECT_EQ(f.cwe == 674, row.full) << f.cwe;
+    }
+  }
+}
+
 // Its caller is on the stack, where that can be read.
 TEST_F(Crash, IsTheCallersWhereTheProgramJumpedToWhereNoCodeIs) {
   uintptr_t const stack[] = {0xABCD0, 1, 2};

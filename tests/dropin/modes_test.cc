@@ -158,6 +158,9 @@ TEST(DropinModes, ACrashIsAFindingWhateverTheStack) {
       EXPECT_EQ(result.status, 128 + SIGSEGV);
       ASSERT_EQ(result.findings.size(), 1U) << result.err;
       EXPECT_EQ(result.findings[0]["bug"].text, "SEGV");
+      EXPECT_EQ(result.findings[0]["detail"].text.find("the stack is at its end") != std::string::npos,
+                how != std::string("small"))
+          << result.findings[0]["detail"].text;
       EXPECT_GE(result.findings[0]["found"]["frames"].items.size(), 2U);
     }
   }

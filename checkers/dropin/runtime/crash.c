@@ -17,7 +17,11 @@
 #define BLOCK_REACH ((uintptr_t)64 * 1024) /* of a wild access from the block that it was meant for */
 #define PAGE ((uintptr_t)4096)
 
+#define STACK_BELOW ((uintptr_t)256)              /* a push and the red zone below the stack pointer */
+#define STACK_ABOVE ((uintptr_t)64 * 1024 * 1024) /* of a frame that begins where there is no memory */
+
 #define CWE_NULL 476
+#define CWE_RECURSION 674
 
 static bool bug_of(int number, rf_bug *bug) {
   switch (number) {
@@ -78,7 +82,14 @@ static bool find_block_near(uintptr_t address, rf_view *view) {
 
 /* ---- The finding ---- */
 
-static const char *segv_detail(rf_finding *f, const siginfo_t *info, bool jump) {
+/* Just below the stack pointer, or within a frame that begins where there is no memory. */
+static bool is_end_of_stack(uintptr_t address, uintptr_t stack) {
+  const void *const top = (const void *)stack;
+  return address + STACK_BELOW - stack < STACK_BELOW ||
+         (address - stack < STACK_ABOVE && stack >= NULL_REACH && !rf_host_readable(top, sizeof(uintptr_t)));
+}
+
+static const char *segv_detail(rf_finding *f, const siginfo_t *info, uintptr_t stack, bool jump) {
   rf_view view;
   if (rf_memory_tags_is_fault(info->si_code)) {
     return rf_memory_tags_is_late_fault(info->si_code)
@@ -95,6 +106,10 @@ static const char *segv_detail(rf_finding *f, const siginfo_t *info, bool jump) 
     f->cwe = CWE_NULL;
     return "SIGSEGV: the address is in the zero page: a NULL pointer, or a member or element of one";
   }
+  if (is_end_of_stack(f->address, stack)) {
+    f->cwe = CWE_RECURSION;
+    return "SIGSEGV: the stack is at its end: recursion without an end, a large object on it, or a wrong stack pointer";
+  }
   if (find_block_near(f->address, &view)) {
     rf_check_about(f, &view);
     return "SIGSEGV: a wild access near a block";
@@ -103,10 +118,10 @@ static const char *segv_detail(rf_finding *f, const siginfo_t *info, bool jump) 
                                       : "SIGSEGV: there is no memory at the address";
 }
 
-static const char *detail_of(rf_finding *f, const siginfo_t *info, bool jump) {
+static const char *detail_of(rf_finding *f, const siginfo_t *info, uintptr_t stack, bool jump) {
   switch (f->bug) {
   case RF_BUG_SEGV:
-    return segv_detail(f, info, jump);
+    return segv_detail(f, info, stack, jump);
   case RF_BUG_BUS:
     return info->si_code == BUS_ADRALN ? "SIGBUS: the address is not aligned"
                                        : "SIGBUS: nothing is behind the address: the mapped file is shorter";
@@ -135,7 +150,7 @@ static void report(int number, rf_bug bug, const siginfo_t *info, const ucontext
   if (f.found.depth != 0 && !jump) {
     f.found.frames[0]++; /* frames are return addresses: what names them looks one byte before */
   }
-  f.detail = detail_of(&f, info, jump);
+  f.detail = detail_of(&f, info, m.stack, jump);
   rf_report(rf_process.guard_options.reporter, &f);
 }
 

@@ -38,10 +38,10 @@ typedef enum rf_bug {
   RF_BUG_FREE_LOCKED,      /* free-while-locked, 826 */
   RF_BUG_REENTRY,          /* reentrant-call, 1265: the allocator was called from a callback of its own */
   RF_BUG_BAD_USABLE_SIZE,  /* bad-malloc_usable_size, 687: asked of a pointer that is no live block */
-  RF_BUG_SEGV,             /* SEGV, 119 (476: NULL): a fault that no other kind explains, and which ends the process */
-  RF_BUG_BUS,              /* BUS, 119: the same with SIGBUS */
-  RF_BUG_ILL,              /* ILL, 758: the same with SIGILL */
-  RF_BUG_FPE,              /* FPE, 369: the same with SIGFPE */
+  RF_BUG_SEGV, /* SEGV, 119 (476: NULL; 674: no stack left): a fault that no other kind explains; ends the process */
+  RF_BUG_BUS,  /* BUS, 119: the same with SIGBUS */
+  RF_BUG_ILL,  /* ILL, 758: the same with SIGILL */
+  RF_BUG_FPE,  /* FPE, 369: the same with SIGFPE */
   RF_BUG_COUNT
 } rf_bug;
 
