@@ -10,6 +10,7 @@ extern "C" {
 #include "checkers/dropin/os/pages.h"
 #include "checkers/dropin/runtime/process_reporter.h"
 #include "checkers/dropin/runtime/sandbox.h"
+#include "checkers/dropin/runtime/state.h"
 }
 #undef _Static_assert
 
@@ -278,6 +279,8 @@ const rf_known_module *rf_known_module_of_program(rf_known_modules *) {
   return world.program;
 }
 
+rf_process_state rf_process = {};
+
 bool rf_process_reports_to_program() {
   return world.to_program;
 }
@@ -410,6 +413,7 @@ TEST_F(LeakCheck, BlocksOfOneOriginAreOneFinding) {
       {0x700, 900, RF_REACHABILITY_LEAKED_INDIRECTLY, {kUsers + 9}},
       {0x800, 4000, RF_REACHABILITY_LEAKED, {kUsers + 1}, false, false}, // freed meanwhile
   };
+  rf_process.options.mode = RF_MODE_GUARD;
   rf_leak_summary const out = check();
   EXPECT_EQ(told(), "30/2@256 7/1@1280 5/1@768 906/2@1024 "); // direct ones first, then by bytes
   EXPECT_EQ(out.blocks, 7U);
@@ -424,7 +428,7 @@ TEST_F(LeakCheck, BlocksOfOneOriginAreOneFinding) {
   EXPECT_STREQ(first.detail, "nothing points to it");
   EXPECT_EQ(first.allocated.depth, 1U);
   EXPECT_EQ(first.allocated.frames[0], kUsers + 1);
-  EXPECT_STREQ(recorder_.findings()[1].mode, "page");
+  EXPECT_STREQ(recorder_.findings()[1].mode, "guard") << "whose first block is on pages of its own";
   EXPECT_STREQ(recorder_.findings()[3].detail, "only leaked blocks point to it");
 }
 

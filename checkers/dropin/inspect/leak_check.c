@@ -5,6 +5,7 @@
 #include "checkers/dropin/os/pages.h"
 #include "checkers/dropin/runtime/process_reporter.h"
 #include "checkers/dropin/runtime/sandbox.h"
+#include "checkers/dropin/runtime/state.h"
 #include "checkers/os/sort.h"
 #include "reachability.h"
 #include "told_leaks.h"
@@ -18,7 +19,6 @@
 
 /* Leaks of one origin. */
 typedef struct group {
-  bool paged;     /* the first one is on pages of its own */
   uint32_t state; /* rf_reachability_state */
   uintptr_t first;
   size_t blocks;
@@ -188,7 +188,6 @@ static void count_block(group *g, const rf_reachability_block *block, bool note)
     return;
   }
   if (g->blocks++ == 0) {
-    g->paged = block->paged;
     g->first = block->start;
   }
   g->bytes += block->size;
@@ -280,7 +279,7 @@ static void report(const group *g, rf_reporter *reporter) {
   f.size = g->bytes;
   f.blocks = g->blocks;
   f.allocator = "malloc";
-  f.mode = g->paged ? "page" : "guard";
+  f.mode = rf_mode_name(rf_process.options.mode);
   f.detail = detail_of(g->state);
   f.allocated = g->allocated;
   rf_report(reporter, &f);
