@@ -144,7 +144,7 @@ private:
     case 2:
       return alloc(b, in_.length(), size_t{1} << in_.below(9));
     case 3:
-      return calloc(b, in_.below(20), in_.length());
+      return calloc(b, in_.below(20), in_.length() % 4096); // larger ones are but more zeros
     case 4:
       return realloc(b, in_.length());
     case 5:

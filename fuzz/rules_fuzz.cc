@@ -216,6 +216,7 @@ void write_baseline(Reader &in) {
 
 std::string help_of(const rf_options &options) {
   std::string out;
+  out.reserve(16384);
   rf_sink const sink = ringfence::sink_to(&out);
   rf_options_help(&options, &sink);
   return out;
@@ -315,16 +316,19 @@ public:
       rf_sink const sink = ringfence::sink_to(&warnings);
       rf_options got = before_;
       RF_HOLDS(rf_options_parse(&got, text_.c_str(), "source", &sink) == (good_ ? 0 : 1));
-      RF_HOLDS(warnings.empty() == good_ && help_of(got) == help_of(good_ ? expected_ : before_));
-      read_list(got);
+      std::string const help = help_of(got);
+      RF_HOLDS(warnings.empty() == good_ && help == help_of(good_ ? expected_ : before_));
+      if (in_.u8() % 4 == 0) { // which takes as long again
+        read_list(help);
+      }
     }
   }
 
 private:
   // The values that the list of options names are read back alike; paths have none here.
-  static void read_list(const rf_options &got) {
+  static void read_list(const std::string &help) {
     std::string settings;
-    std::istringstream list(help_of(got));
+    std::istringstream list(help);
     for (std::string line; std::getline(list, line);) {
       size_t const equals = line.find('=');
       if (line.compare(0, 3, "   ") != 0 && line.compare(0, 2, "  ") == 0 && equals + 1 < line.size()) {
@@ -336,7 +340,7 @@ private:
     rf_options again;
     rf_options_default(&again);
     RF_HOLDS(rf_options_parse(&again, settings.c_str(), "list", &sink) == 0);
-    RF_HOLDS(help_of(again) == help_of(got));
+    RF_HOLDS(help_of(again) == help);
   }
 
   bool is_turn() {

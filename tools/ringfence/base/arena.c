@@ -10,11 +10,14 @@
 /* Under AddressSanitizer each piece has a chunk of its own, so that its bounds are checked. */
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
-#define CHUNK_BYTES ((size_t)1)
+#define FIRST_CHUNK ((size_t)1)
+#define MOST_CHUNK ((size_t)1)
 #endif
 #endif
-#ifndef CHUNK_BYTES
-#define CHUNK_BYTES ((size_t)64 * 1024)
+#ifndef FIRST_CHUNK
+/* All is zero at first, which takes time: many arenas hold a few names. */
+#define FIRST_CHUNK ((size_t)4 * 1024)
+#define MOST_CHUNK ((size_t)64 * 1024)
 #endif
 
 struct rf_bump_arena_chunk {
@@ -29,8 +32,13 @@ static _Noreturn void out_of_memory(void) {
   exit(RF_EXIT_USAGE);
 }
 
+static size_t chunk_behind(const rf_bump_arena_chunk *last) {
+  return last == NULL ? FIRST_CHUNK : last->size < MOST_CHUNK / 2 ? 2 * last->size : MOST_CHUNK;
+}
+
 static rf_bump_arena_chunk *add_chunk(rf_bump_arena *arena, size_t at_least) {
-  size_t const size = at_least > CHUNK_BYTES ? at_least : CHUNK_BYTES;
+  size_t const usual = chunk_behind(arena->chunks);
+  size_t const size = at_least > usual ? at_least : usual;
   rf_bump_arena_chunk *const chunk =
       size > SIZE_MAX / 2 ? NULL : (rf_bump_arena_chunk *)calloc(1, sizeof *chunk + size);
   if (chunk == NULL) {
