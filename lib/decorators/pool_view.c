@@ -1,0 +1,120 @@
+/* What is there: walks, checks and figures of the pools and of the allocator below. */
+#include "pool_impl.h"
+
+static bool walk_slots(const rf_pool *pool, rf_walk_fn visit, void *context) {
+  for (unsigned c = 0; c < pool->class_count; c++) {
+    const rf_pool_slots *const s = &pool->slots[c];
+    for (size_t i = 0; i < s->stats.count; i++) {
+      bool const used = s->state[i] != RF_POOL_FREE;
+      size_t const size = used ? s->state[i] : s->stats.size;
+      rf_block const block = {slot_at(s, i), size, s->stats.size - size + 1, used, NULL};
+      if (!visit(&block, context)) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+typedef struct walk_state {
+  const rf_pool *pool;
+  rf_walk_fn visit;
+  void *context;
+  bool done; /* the pools have had their turn */
+  bool stopped;
+} walk_state;
+
+static bool walk_inner(const rf_block *block, void *context) {
+  walk_state *const w = (walk_state *)context;
+  if (!w->done && (uintptr_t)block->ptr >= (uintptr_t)w->pool->memory) {
+    w->done = true;
+    if (!walk_slots(w->pool, w->visit, w->context)) {
+      w->stopped = true;
+      return false;
+    }
+  }
+  if (block->ptr == w->pool->memory) {
+    return true;
+  }
+  w->stopped = !w->visit(block, w->context);
+  return !w->stopped;
+}
+
+rf_status rf_pool_op_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
+  rf_pool *const pool = pool_of(self);
+  walk_state w = {pool, visit, context, false, false};
+  rf_status const status = rf_walk(pool->inner, walk_inner, &w);
+  if (status == RF_OK && !w.done && !w.stopped) {
+    (void)walk_slots(pool, visit, context);
+  }
+  return status;
+}
+
+/* Every link leads to a free slot, and there are as many links as free slots: a slot met twice makes one too many. Adds
+ * the requested bytes to *bytes. */
+static const void *slots_damage(const rf_pool_slots *s, size_t *bytes) {
+  size_t used = 0;
+  for (size_t i = 0; i < s->stats.count; i++) {
+    if (s->state[i] != RF_POOL_FREE) {
+      used++;
+      *bytes += s->state[i];
+      if (s->state[i] > s->stats.size) {
+        return slot_at(s, i);
+      }
+    }
+  }
+  if (used != s->stats.used) {
+    return s->state;
+  }
+  size_t left = s->stats.count - used;
+  size_t at = s->free_head;
+  while (at != s->stats.count) {
+    if (left == 0 || !link_valid(s, at)) {
+      return at < s->stats.count ? slot_at(s, at) : s->area;
+    }
+    left--;
+    at = link_read(s, at);
+  }
+  return left == 0 ? NULL : s->area;
+}
+
+static rf_status damaged(rf_allocator *self, const void *at, rf_fault *where) {
+  *where = (rf_fault){RF_ERR_CORRUPT, "pooled blocks damaged", self, at, NULL};
+  return RF_ERR_CORRUPT;
+}
+
+rf_status rf_pool_op_check(rf_allocator *self, rf_fault *where) {
+  rf_pool *const pool = pool_of(self);
+  size_t bytes = 0;
+  for (unsigned i = 0; i < pool->class_count; i++) {
+    const void *const damage = slots_damage(&pool->slots[i], &bytes);
+    if (damage != NULL) {
+      return damaged(self, damage, where);
+    }
+  }
+  if (bytes != pool->pool_used) {
+    return damaged(self, pool->slots[0].state, where);
+  }
+  return rf_check(pool->inner, where);
+}
+
+void rf_pool_op_stats(rf_allocator *self, rf_stats *out) {
+  rf_pool *const pool = pool_of(self);
+  rf_stats_get(pool->inner, out);
+  if (!pool->borrowed) {
+    out->capacity += pool->memory_size;
+  }
+  rf_count_into(&pool->counters, out);
+  for (unsigned i = 0; i < pool->class_count; i++) {
+    const rf_pool_class_stats *const s = &pool->slots[i].stats;
+    out->free_bytes += (s->count - s->used) * s->size;
+    if (s->used < s->count && s->size > out->largest_free) {
+      out->largest_free = s->size;
+    }
+  }
+  out->overhead = out->capacity - out->used - out->free_bytes;
+}
+
+void rf_pool_op_counters(rf_allocator *self, rf_counters *out) {
+  *out = pool_of(self)->counters;
+}
