@@ -1,5 +1,6 @@
-/* Steps that the sources of the handle heap share: handle_table.c (the table), handle_compaction.c (holes and
- * compaction), handle.c (the calls), handle_view.c (walk, check, figures), handle_allocator.c. Not a public header. */
+/* Steps that the sources of the handle heap share: handle.c (the calls), handle_init.c, handle_table.c (the table),
+ * handle_compaction.c (holes and compaction), handle_view.c (walk, check, figures), handle_allocator.c. Not a public
+ * header. */
 #ifndef RINGFENCE_HANDLE_IMPL_H
 #define RINGFENCE_HANDLE_IMPL_H
 
@@ -31,6 +32,8 @@ typedef struct rf_handle_gap {
   size_t end;
   rf_handle_entry after_entry; /* of `after`, where that is not 0 */
 } rf_handle_gap;
+
+extern const rf_handles_ops rf_handle_heap_ops;
 
 /* ---- The table ---- */
 
