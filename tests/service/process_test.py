@@ -181,14 +181,15 @@ def peaks_are_told_for_each_environment():
     with Service(start=False) as s:
         for i, (environment, mode, peak, days) in enumerate((("ci", "guard", 500, 0), ("live", "guard", 900, 0),
                                                              ("live", "page", 300, 29), ("ci", "guard", 0, 1),
-                                                             ("qa", "guard", 0, 0), ("ci", "guard", 200, 0))):
+                                                             ("qa", "guard", 0, 0), ("ci", "guard", 700, 0),
+                                                             ("ci", "guard", 200, 0))):
             append(s.directory, record("summary", f"b-{i}-9-1", ago=86400 * days, environment=environment, mode=mode,
                                        peak=peak, seconds=3600, exit="status 0",
                                        build={"version": str(i), "commit": "", "build_id": ""}))
         s.once()
         equal([(p["environment"], p["mode"], p["build"], p["peak"], p["processes"], p["hours"], p["peaks"][0],
                 p["peaks"][-1]) for p in s.ask("processes")["programs"]],
-              [("live", "guard", "1", 900, 1, 1, 0, 900), ("ci", "guard", "0", 500, 2, 2, 0, 500),
+              [("live", "guard", "1", 900, 1, 1, 0, 900), ("ci", "guard", "5", 700, 3, 3, 0, 700),
                ("live", "page", "2", 300, 1, 1, 300, 0)])
 
 
@@ -249,9 +250,14 @@ def old_ones_lose_their_sites():
 
 
 def of_many_processes_the_last_stay():
+    bare = [[8, 1, [[{"path": "/srv/gone", "build_id": "abcdef01"}, "0x1010"]]]]
     with Service(start=False) as s:
+        append(s.directory, told(1, "b-first-99", ago=60, snap=snapshot("bare", bare)))
+        s.once()
+        equal([m["build_id"] for m in s.ask("symbols", "missing")["missing"]], ["abcdef01"])
         append(s.directory, b"".join(json.dumps(told(1, f"b-{i}-99", pid=i)).encode() + b"\n" for i in range(1005)))
         s.once()
+        equal(s.ask("symbols", "missing")["missing"], [], "nobody lacks the symbols of a process that is forgotten")
         listed = s.ask("processes", "--limit", "1000")
         equal((listed["total"], len(listed["processes"])), (1000, 1000))
 

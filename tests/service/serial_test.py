@@ -206,6 +206,11 @@ def a_board_that_began_anew_counts_from_one_again():
         for _ in range(2):
             s.command("serve", "--once", "--serial", capture, "--image", board.image)
             equal([f["count"] for f in s.findings()], [6], "also if it is read again")
+        with open(capture, "wb") as file:
+            for _ in range(3):
+                file.writelines(board.finding(1, size=14))
+        s.command("serve", "--once", "--serial", capture, "--image", board.image)
+        equal(sum(f["count"] for f in s.findings()), 9, "one finding in each run, the same")
 
 
 def a_finding_whose_end_is_lost_is_told_after_a_silence():

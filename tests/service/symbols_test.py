@@ -63,6 +63,20 @@ def take(s, *lines):
     s.once()
 
 
+def nameless(offset, id):
+    """Of a program that is nowhere."""
+    found = {"pc": offset, "module": "/srv/gone", "build_id": "abcdef02", "offset": offset}
+    return event(offset, id, f_found={"thread": 1, "frames": [found]})
+
+
+def merged_findings_lack_symbols_once():
+    with Service(start=False) as s:
+        take(s, nameless("0x1010", "1"), nameless("0x2020", "2"))
+        equal([m["findings"] for m in s.ask("symbols", "missing")["missing"]], [2])
+        s.command("merge", "1", "2")
+        equal([m["findings"] for m in s.ask("symbols", "missing")["missing"]], [1])
+
+
 def a_stripped_build_gets_its_lines_later():
     with Service(start=False) as s:
         one, two = Program(s.root, "one"), Program(s.root, "two", "-DB")
@@ -431,6 +445,9 @@ def one_collector_asks_another_for_symbols():
             two = Program(s.root, "two", "-DB")
             take(s, two.event("2"))
             equal([m["build_id"] for m in s.ask("symbols", "missing")["missing"]], [two.build_id], "nobody has it")
+            os.environ["DEBUGINFOD_URLS"] = f"http://127.0.0.1:{upstream.port} http://127.0.0.1:1"
+            append(s.directory, nameless("0x1010", "4"))
+            check("no server" not in s.command("serve", "--once"), "one answers that it does not have it")
             os.environ["DEBUGINFOD_URLS"] = "http://127.0.0.1:1"
             three = Program(s.root, "three", "-DB")
             append(s.directory, three.event("3"))
@@ -496,5 +513,5 @@ service.main([
     an_upload_writes_to_no_file_that_is_there, a_file_that_comes_while_another_is_read_is_read_next,
     what_is_no_symbols_is_refused,
     the_oldest_files_are_dropped_above_a_limit,
-    an_upload_that_is_cut_short_leaves_nothing,
+    an_upload_that_is_cut_short_leaves_nothing, merged_findings_lack_symbols_once,
     one_collector_asks_another_for_symbols, a_server_that_lies_is_not_believed])
