@@ -264,11 +264,11 @@ def sample_tells_of_the_run_instead():
 
 
 def a_collector_that_died_goes_on():
-    """Also in the middle of a change: the generation is odd then."""
+    """Or ended, with rules and without; also in the middle of a change: the generation is odd then."""
     with Service() as s:
         process = Steered(s, options="mode=sample")
         before = policy(s)
-        for sig in (9, 15):
+        for sig in (15, 9, 15):
             s.stop(sig)
             if sig == 9:
                 live = Segment(before["live"], write=True)
