@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""What the collector does after minutes, hours and days, by a clock that the test moves."""
+
+import http.server
+import os
+import re
+import sys
+import tempfile
+import threading
+import time
+
+import service
+from service import Service, append, check, equal, event
+
+CLOCK = os.path.abspath(sys.argv[2])
+
+
+class Moved(Service):
+    """A collector whose clock is ahead. Each request makes it look at the clock; steps of a second are due then."""
+
+    def __init__(self, *options, start=True, **environment):
+        super().__init__(*options, start=False)
+        self.file = os.path.join(self.root, "moved")
+        self.ahead = 0
+        self.environment = dict(environment, LD_PRELOAD=CLOCK, RF_MOVED=self.file)
+        self.move(0)
+        if start:
+            self.start()
+
+    def move(self, seconds):
+        self.ahead += seconds
+        with open(self.file + ".new", "w", encoding="ascii") as file:
+            file.write(str(self.ahead))
+        os.replace(self.file + ".new", self.file)
+
+    def look(self):
+        """The second answer comes after all that was due at the first."""
+        for _ in range(3):
+            equal(self.http("GET", "/style.css").status, 200)
+        return True
+
+    def settle(self):
+        """Waits until the answers of all that it started have been taken in."""
+        self.wait(lambda: self.look() and not service.children_of(self.process.pid))
+        self.look()
+
+    def after(self, seconds, count, wanted):
+        """That count() rises to `wanted` when so many seconds have passed, and not ten seconds before."""
+        self.settle()
+        self.move(seconds - 10)
+        self.look()
+        time.sleep(0.1)
+        equal(count(), wanted - 1, f"within {seconds} seconds")
+        self.move(11)
+        self.wait(lambda: self.look() and count() == wanted)
+
+
+class Refusing:
+    """A server that has nothing; `asked` counts the requests."""
+
+    def __enter__(self):
+        server = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def refuse(self):
+                server.asked += 1
+                self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                self.send_error(404)
+
+            do_GET = do_POST = refuse
+
+            def log_message(self, *_):
+                pass
+
+        self.asked = 0
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def nameless(id):
+    """Of a program that is nowhere."""
+    found = {"pc": "0x1010", "module": "/srv/gone", "build_id": "abcdef02", "offset": "0x1010"}
+    return event("a", id, f_found={"thread": 1, "frames": [found]})
+
+
+def an_alert_that_fails_is_tried_five_times_in_longer_and_longer_pauses():
+    with Moved("--alert-command", "exit 1") as s:
+        def failures():
+            return s.log().count("an alert failed")
+
+        append(s.directory, event("a", "1"))
+        s.wait(lambda: s.findings() != [])
+        s.move(4)
+        s.wait(lambda: s.look() and failures() == 1)
+        for tries, minutes in enumerate((1, 2, 4, 8), 2):
+            equal(s.ask("status")["alerts_waiting"], 1)
+            s.after(60 * minutes, failures, tries)
+        s.wait(lambda: s.ask("status")["alerts_waiting"] == 0)
+        equal(s.log().count("for the last time"), 1)
+        append(s.directory, event("b", "2"))
+        s.wait(lambda: len(s.findings()) == 2)
+        s.move(4)
+        s.wait(lambda: s.look() and failures() == 6)
+        equal(s.log().count("for the last time"), 1, "the next one has as many tries")
+
+
+def a_code_signs_in_for_two_minutes():
+    folder = tempfile.mkdtemp(dir=os.environ.get("TEST_TMPDIR"))
+    with open(folder + "/xdg-open", "w", encoding="ascii") as file:
+        file.write("#!/bin/sh\n")  # else a browser of this machine takes the code
+    os.chmod(folder + "/xdg-open", 0o700)
+    for seconds, status in ((110, 303), (121, 401)):
+        with Moved("--open", PATH=folder + ":" + os.environ["PATH"]) as s:
+            path = s.wait(lambda s=s: re.search(r"(/sign-in\?code=[0-9a-f]{32})", s.log()))[1]
+            s.move(seconds)
+            equal(s.http("GET", path).status, status, seconds)
+
+
+def symbols_that_a_server_does_not_have_are_asked_for_again_a_day_later():
+    with Refusing() as server, Moved(DEBUGINFOD_URLS=server.url) as s:
+        append(s.directory, nameless("1"))
+        s.wait(lambda: s.look() and server.asked == 1)
+        s.after(86400, lambda: server.asked, 2)
+
+
+def a_server_of_symbols_that_does_not_answer_is_asked_again_ten_minutes_later():
+    with Moved(DEBUGINFOD_URLS="http://127.0.0.1:1") as s:
+        def told():
+            return s.log().count("no server of DEBUGINFOD_URLS answers: the next attempt is in 10 minutes")
+
+        append(s.directory, nameless("1"))
+        s.wait(lambda: s.look() and told() == 1)
+        s.after(600, told, 2)
+
+
+def records_that_do_not_arrive_are_sent_again_after_a_minute_at_most():
+    with Refusing() as server, Moved("--forward", server.url) as s:
+        append(s.directory, event("a", "1"))
+        s.wait(lambda: s.look() and server.asked == 1)
+        for asked in range(2, 6):  # 1, 2, 4, 8 s
+            s.settle()
+            s.move(8)
+            s.wait(lambda asked=asked: s.look() and server.asked == asked)
+        for asked, seconds in ((6, 16), (7, 32), (8, 60), (9, 60)):
+            s.after(seconds, lambda: server.asked, asked)
+        equal(s.ask("status")["forward_waiting"], 1)
+
+
+def what_uploads_left_goes_after_an_hour():
+    """Looked for every thirty steps of a second."""
+    with Moved(start=False) as s:
+        folder = os.path.join(s.directory, "symbols")
+        os.mkdir(folder, 0o700)
+        for name, minutes in (("new-1-1-1", 59), ("new-1-1-2", 61), ("kept", 999)):
+            with open(os.path.join(folder, name), "wb") as file:
+                os.utime(file.fileno(), (time.time() - minutes * 60,) * 2)
+        s.start()
+        s.wait(lambda: s.look() and sorted(os.listdir(folder)) == ["kept", "new-1-1-1"])
+        s.move(90)
+        for _ in range(31):
+            s.move(1)
+            s.look()
+        equal(os.listdir(folder), ["kept"])
+
+
+service.main([
+    an_alert_that_fails_is_tried_five_times_in_longer_and_longer_pauses, a_code_signs_in_for_two_minutes,
+    symbols_that_a_server_does_not_have_are_asked_for_again_a_day_later,
+    a_server_of_symbols_that_does_not_answer_is_asked_again_ten_minutes_later,
+    records_that_do_not_arrive_are_sent_again_after_a_minute_at_most, what_uploads_left_goes_after_an_hour])
