@@ -216,6 +216,10 @@ def the_strictest_rule_hides_bytes_in_any_order():
             append(s.directory, event("p", "b-1-1-1"))
             s.command("serve", "--once", *[word for rule in rules for word in ("--bytes", rule)])
             equal(windows_of(s)["bytes"], "0" * 16, rules)
+    with Service(start=False) as s:
+        append(s.directory, event("p", "b-1-1-1", environment="a=b"))
+        s.command("serve", "--once", "--bytes", "a=b=none")
+        equal(windows_of(s)["bytes"], "0" * 16, "the rule is behind the last =")
 
 
 def of_a_sampled_process_guards_and_headers_are_kept():
@@ -485,6 +489,9 @@ def a_page_that_needs_a_token_leads_back_to_itself():
         for back, leads in (("/finding/1", "/finding/1"), ("/%5Cevil", "/"), ("//evil", "/"), ("https://evil", "/")):
             reply = s.http("POST", "/sign-in", body=f"token={s.token()}&back={back}")
             equal((reply.status, reply.headers["location"]), (303, leads), back)
+        reply = s.http("POST", "/sign-in", body="token=0123456789abcdef", Accept="text/html")
+        equal(reply.status, 401)
+        check('name="back" value="/"' in reply.text, "not to where one signs in: ", reply.text)
 
 
 def tokens_have_16_to_64_characters():
@@ -535,8 +542,9 @@ def one_refused_file_of_symbols_is_a_failure():
         bad = os.path.join(s.root, "bad")
         with open(bad, "w", encoding="ascii") as file:
             file.write("no ELF file")
-        said = s.command("symbols", "upload", service.SERVE, bad, status=1)
-        check(" of build " in said and "bad is no ELF file" in said, said)
+        for files in ((service.SERVE, bad), (bad, service.SERVE)):
+            said = s.command("symbols", "upload", *files, status=1)
+            check(" of build " in said and "bad is no ELF file" in said, said)
 
 
 def an_alert_whose_command_was_killed_has_failed():

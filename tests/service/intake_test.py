@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import sqlite3
+import subprocess
 
 import service
 from service import Service, append, check, equal, event, record
@@ -390,6 +391,15 @@ def folders_that_processes_fall_back_on_are_looked_at():
         return
     with Service(start=False) as s:
         try:
+            elsewhere = os.path.join(s.root, "elsewhere")
+            os.mkdir(elsewhere, 0o700)
+            append(elsewhere, event("b", "2"))
+            os.symlink(elsewhere, shared)
+            s.command("serve", "--once", alone=False)
+            subprocess.run([service.SERVE, "forward", "--to", "http://127.0.0.1:1", "--once"], check=False,
+                           stdout=subprocess.DEVNULL, env=dict(os.environ, RINGFENCE_COLLECTOR=s.directory))
+            equal((s.findings(), os.listdir(elsewhere + "/spool")), ([], ["current"]), "a link may be another's trap")
+            os.unlink(shared)
             os.mkdir(shared, 0o700)
             append(shared, event("a", "1"))
             os.chmod(shared, 0o777)
@@ -408,7 +418,9 @@ def folders_that_processes_fall_back_on_are_looked_at():
             equal(os.listdir(shared + "/spool"), [])
         finally:
             os.environ.pop("RINGFENCE_NO_SHARED", None)
-            shutil.rmtree(shared)
+            if os.path.islink(shared):
+                os.unlink(shared)
+            shutil.rmtree(shared, ignore_errors=True)
 
 
 def runs_of_bazel_have_one_program_and_their_labels():

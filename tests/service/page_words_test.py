@@ -98,6 +98,26 @@ def values_that_have_no_column_are_counted():
             s.start()
             text = s.http("GET", "/finding/1").text
             equal(re.findall(r">([^<>]*) of rarer offsets and values are left out", text), [left] if left else [])
+    for more, left in ((0, []), (1, ["1 byte"])):
+        with Service(start=False) as s:
+            append(s.directory, *[event("a", f"{at}{size}", f_window={"address": hex(0x105d + at), "bytes": "00" * size,
+                                                                      "expected": "fd" * size, "classes": "!" * size})
+                                  for at, size in ((0, 16), (16, more))])
+            s.once()
+            s.start()
+            text = s.http("GET", "/finding/1").text
+            equal(re.findall(r">([^<>]*) of rarer offsets and values are left out", text), left, more)
+
+
+def times_have_the_unit_that_suits_them():
+    units = {172860: "2 days ago", 172700: "47 h ago", 7260: "2 h ago", 7100: "118 min ago", 150: "2 min ago"}
+    with Service(start=False) as s:
+        append(s.directory, *(event(f"p{ago}", str(ago), ago=ago) for ago in (*units, 90, 0)))
+        s.once()
+        s.start()
+        ages = re.findall(r'data-name="last"><time [^>]*>([^<]*)</time>', s.http("GET", "/").text)
+        equal([ages[0], ages[2:]], ["just now", list(reversed(units.values()))])
+        check(re.fullmatch(r"(9\d|1[01]\d) s ago", ages[1]), ages)
 
 
 def a_finding_has_its_number_in_the_list():
@@ -192,4 +212,4 @@ service.main([
     places_are_named_from_the_folder_of_sources, a_build_leads_to_its_findings,
     tabs_count_what_the_filter_lets_through, an_empty_list_says_why,
     pages_of_an_empty_store_say_how_to_fill_it, roles_of_events_stand_apart,
-    times_of_commands_have_a_zone])
+    times_of_commands_have_a_zone, times_have_the_unit_that_suits_them])

@@ -264,7 +264,7 @@ def uploads_come_by_http_and_are_given_out_again():
         s.wait(lambda: s.ask("symbols", "missing")["missing"])
         check(one.build_id in s.http("GET", "/status").text, "the page names what is missing")
         url = f"http://127.0.0.1:{s.port}"
-        said = s.command("symbols", "upload", "--to", url, debug, one.stripped)
+        said = s.command("symbols", "upload", "--to", url + "/", debug, one.stripped)
         check("symbols of build" in said and "program without symbols" in said, said)
         s.wait(lambda: "make" in s.findings()[0]["place"])
         for kind, path in (("debuginfo", debug), ("executable", one.stripped)):
