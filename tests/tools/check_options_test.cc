@@ -121,13 +121,15 @@ TEST(Options, OptionPassesAnyKeyOn) {
 }
 
 TEST(Options, LibraryMayBeNamed) {
-  const std::string copy = scratch("with space and:colon.so");
-  write_file(copy, read_file(source("checkers/dropin/libringfence.so")), 0755);
-  EXPECT_EQ(check({"--library", copy, "--", program("overflow")}).status, 99);
-  How how;
-  how.environment = {{"RINGFENCE_LIB", copy}};
-  EXPECT_EQ(check({"--", program("overflow")}, how).status, 99);
-  unlink(copy.c_str());
+  for (const char *const name : {"with space and:colon.so", "with-$LIB.so"}) { // which the loader would replace
+    const std::string copy = scratch(name);
+    write_file(copy, read_file(source("checkers/dropin/libringfence.so")), 0755);
+    EXPECT_EQ(check({"--library", copy, "--", program("overflow")}).status, 99) << name;
+    How how;
+    how.environment = {{"RINGFENCE_LIB", copy}};
+    EXPECT_EQ(check({"--", program("overflow")}, how).status, 99) << name;
+    unlink(copy.c_str());
+  }
 }
 
 TEST(Installed, TheLibraryIsFoundBesideTheCommandAndInLib) {
@@ -155,6 +157,19 @@ TEST(Temporary, AnOddTmpdirIsPassedOver) {
     How how;
     how.environment = {{"TMPDIR", odd}};
     EXPECT_EQ(check({"--", program("overflow")}, how).status, 99) << odd;
+  }
+}
+
+// As parts of options, or of lists of libraries, such names would mean something else.
+TEST(Temporary, AFolderWithAnOddNameIsPassedOver) {
+  for (const char *const odd : {"with:colon", "with space", "with'quote", "with\"quote", "with\\backslash", "with%p"}) {
+    const std::string folder = scratch(odd);
+    ASSERT_EQ(mkdir(folder.c_str(), 0700), 0);
+    How how;
+    how.environment = {{"TMPDIR", folder}};
+    const Result result = check({"--", program("overflow")}, how);
+    EXPECT_TRUE(has(result.err, "ringfence: 1 finding in 1 process: ")) << odd << result.err;
+    EXPECT_EQ(rmdir(folder.c_str()), 0) << odd;
   }
 }
 

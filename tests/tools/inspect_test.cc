@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <vector>
+
 namespace {
 
 using ringfence_test::ElfFile;
@@ -181,6 +183,25 @@ TEST_F(Inspect, LooksThroughScripts) {
   EXPECT_EQ(seen.obstacle, RF_OBSTACLE_STATIC);
   EXPECT_EQ(seen.file, interpreter);
   unlink(interpreter.c_str());
+}
+
+// As many as Linux follows.
+TEST_F(Inspect, LooksThroughScriptsOfScripts) {
+  file_.interpreter.clear();
+  std::string last = scratch("interpreter");
+  std::vector<std::string> made = {last};
+  write_file(last, file_.bytes(), 0755);
+  for (int i = 0; i < 4; i++) {
+    made.push_back(scratch("script" + std::to_string(i)));
+    write_file(made.back(), "#!" + last + "\n", 0755);
+    last = made.back();
+  }
+  const rf_inspection seen = inspect_bytes("#!" + last + "\n");
+  EXPECT_EQ(seen.obstacle, RF_OBSTACLE_STATIC);
+  EXPECT_EQ(seen.file, made.front());
+  for (const std::string &path : made) {
+    unlink(path.c_str());
+  }
 }
 
 TEST_F(Inspect, LooksThroughEnv) {

@@ -237,6 +237,43 @@ TEST_F(Symbolize, LeavesModulesAloneThatHaveChanged) {
   EXPECT_EQ(frame_.source_count, 0u);
 }
 
+// Without a build-id nothing says that the file is the one that ran.
+TEST_F(Symbolize, LeavesModulesAloneThatHaveNoBuildIdAnyMore) {
+  ringfence_test::ElfFile image;
+  image.symbols = {{"f", 0x8000, 0x10}};
+  const std::string file = ringfence_test::scratch("image");
+  ringfence_test::write_file(file, image.bytes());
+  rf_frame frame = {};
+  frame.module = file.c_str();
+  frame.build_id = "0123456789";
+  frame.offset = 0x8008;
+  setenv("PATH", "/nonexistent", 1);
+  symbolize({&frame});
+  EXPECT_EQ(frame.source_count, 0u);
+  frame.build_id = nullptr;
+  symbolize({&frame});
+  unlink(file.c_str());
+  EXPECT_EQ(frame.source_count, 1u);
+}
+
+TEST_F(Symbolize, AFunctionEndsWithItsLastByte) {
+  ringfence_test::ElfFile image;
+  image.symbols = {{"f", 0x8000, 0x10}};
+  const std::string file = ringfence_test::scratch("image");
+  ringfence_test::write_file(file, image.bytes());
+  rf_frame last = {};
+  last.module = file.c_str();
+  last.exact = true;
+  last.offset = 0x800F;
+  rf_frame behind = last;
+  behind.offset = 0x8010;
+  setenv("PATH", "/nonexistent", 1);
+  symbolize({&last, &behind});
+  unlink(file.c_str());
+  EXPECT_EQ(last.source_count, 1u);
+  EXPECT_EQ(behind.source_count, 0u);
+}
+
 TEST_F(Symbolize, LeavesAloneWhatIsNoFile) {
   rf_frame gone = frame_;
   gone.module = "/nonexistent/module.so";
