@@ -110,6 +110,7 @@ def times_are_those_of_the_form_and_no_others():
         check(all(rows[str(i)] > service.timestamp(600) for i in range(2, 2 + len(bad))), rows)
         for time in bad:
             s.command("builds", "--add", "c" * 40, "--time", time, status=2)
+        s.command("builds", "--add", "c" * 40, "--time", "1970-01-01T00:00:01Z")
         append(s.directory, record("snapshot", "plain", ago=60, host="h", pid=3, snapshot={"name": "n", "bytes": 5}),
                record("snapshot", "plainer", host="h", pid=3, snapshot={"name": "n", "bytes": 5}),
                record("snapshot", "other", host="h", pid=4, snapshot={"name": "n", "bytes": 5}))

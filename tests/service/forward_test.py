@@ -320,6 +320,11 @@ def what_curl_is_told_is_all_that_it_needs():
               ['header = "X-Sentry-Auth: Sentry sentry_version=7, sentry_client=ringfence/1, sentry_key=key"',
                'request = "POST"', 'data-binary = "@FD"', 'header = "Expect:"',
                'header = "Content-Type: application/x-sentry-envelope"', 'url = "https://h:8/a/b/api/7/envelope/"'])
+        found = {"pc": "0x1010", "module": "/srv/gone", "build_id": "abcdef02", "offset": "0x1010"}
+        append(s.directory, event("c", "3", f_found={"thread": 1, "frames": [found]}))
+        got = told("serve", "--once", "--no-shared", "--dir", s.directory, DEBUGINFOD_URLS="http://h/d")
+        equal(got[7:9] + got[10:], ['max-time = "24"', 'write-out = "\\\\n%{http_code}"', 'max-filesize = "4294967296"',
+                                    'url = "http://h/d/buildid/abcdef02/debuginfo"'])
         database = sqlite3.connect(s.directory + "/ringfence.db")
         database.execute("UPDATE activity SET alert = 1, time = time - 10000 WHERE finding = 1")
         database.commit()
@@ -521,6 +526,18 @@ def what_waits_is_bounded_and_told():
     portal.shutdown()
 
 
+def no_more_is_dropped_than_there_is_too_much():
+    with branch("http://127.0.0.1:1", "--max-forward", "1", start=False) as s:
+        s.once()
+        database = sqlite3.connect(s.directory + "/ringfence.db")
+        database.executemany("INSERT INTO outgoing(bytes, text) VALUES(1024, ?)", [("x" * 1024,)] * 1025)
+        database.commit()
+        database.close()
+        s.start()
+        s.wait(lambda: s.ask("status")["losses"])
+        equal((s.ask("status")["losses"][0]["count"], s.ask("status")["forward_waiting"]), (1, 1024))
+
+
 def what_is_sent_on_has_an_id_and_no_more_bytes_than_are_kept():
     with Service() as upstream, branch(f"http://127.0.0.1:{upstream.port}", "--bytes", "*=none") as s:
         bare = event("a", "")
@@ -543,7 +560,7 @@ def what_is_sent_on_has_an_id_and_no_more_bytes_than_are_kept():
 
 service.main([
     # The longest come first.
-    what_waits_is_bounded_and_told, a_branch_in_ci_sends_and_ends,
+    what_waits_is_bounded_and_told, no_more_is_dropped_than_there_is_too_much, a_branch_in_ci_sends_and_ends,
     what_is_sent_on_has_an_id_and_no_more_bytes_than_are_kept, what_does_not_work_is_said,
     a_tree_of_collectors_has_all_once, what_it_sends_by_ends_with_it,
     a_folder_that_its_last_user_is_leaving_is_waited_for, it_waits_for_a_collector_that_is_not_there,

@@ -416,6 +416,10 @@ def folders_that_processes_fall_back_on_are_looked_at():
             s.command("serve", "--once", alone=False)
             equal([row["count"] for row in s.findings()], [3])
             equal(os.listdir(shared + "/spool"), [])
+            append(shared, event("b", "held"))
+            with open(shared + "/spool/current", "ab") as held:
+                fcntl.flock(held, fcntl.LOCK_SH)
+                check("still writing" in s.command("serve", "--once", alone=False))
         finally:
             os.environ.pop("RINGFENCE_NO_SHARED", None)
             if os.path.islink(shared):

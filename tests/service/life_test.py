@@ -908,6 +908,8 @@ def the_store_tells_of_itself():
             file.truncate(12345)
         size = os.path.getsize(s.directory + "/ringfence.db")
         equal(s.ask("status")["database_bytes"], size + 12345)
+        append(s.directory, event("later", "9"))
+        equal(s.ask("status")["waiting_bytes"], os.path.getsize(s.directory + "/spool/current"))
 
 
 def alerts_come_once_for_each_environment():

@@ -291,6 +291,16 @@ def pages_say_what_the_answers_say():
         equal(s.http("POST", "/process/1", body="").status, 401)
 
 
+def fifty_call_sites_are_shown():
+    with Service() as s:
+        append(s.directory, told(1, snap=snapshot(sites=[[9000 - i, 1, [frame(f"f{i}", i)]] for i in range(53)])))
+        s.wait(lambda: s.ask("processes")["total"] == 1)
+        page = s.http("GET", "/process/1").text
+        table = page[page.index('id="sites"'):]
+        equal(table.count("<details>"), 50)
+        check("3 call sites more: " in table, table)
+
+
 def the_graph_is_as_high_as_its_rows_of_boxes():
     deep = [frame(f"deep_{i}", 40 + i) for i in range(6)]
     sites = [[100000, 10, [frame("big", 10, MODULE), frame("middle", 20), frame("main", 30)]],
@@ -354,5 +364,5 @@ if __name__ == "__main__":
           peaks_of_programs_are_seen_by_day, two_snapshots_are_compared,
           first_last_and_highest_are_kept_whole, figures_of_the_last_thousand_stay, old_ones_lose_their_sites,
           of_many_processes_the_last_stay,
-          pages_say_what_the_answers_say, the_graph_is_as_high_as_its_rows_of_boxes, names_come_with_symbols,
+          pages_say_what_the_answers_say, fifty_call_sites_are_shown, the_graph_is_as_high_as_its_rows_of_boxes, names_come_with_symbols,
           hostile_snapshots_do_no_harm])

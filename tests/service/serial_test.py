@@ -8,6 +8,7 @@ import resource
 import sqlite3
 import struct
 import subprocess
+import termios
 import time
 import zlib
 
@@ -15,6 +16,7 @@ import service
 from service import Service, check, equal
 
 LINE = 25  # bytes of data
+BUFFER = 4096  # bytes of a line that the collector keeps
 SOURCE = """
 void *make(void) { return (void *)1; }
 void spoil(char *p) { *(volatile char *)p = 1; }
@@ -249,6 +251,28 @@ def a_terminal_is_read_raw_and_waited_for():
         s.wait(lambda: s.ask("show", "1")["count"] == 2)
 
 
+def a_terminal_gets_the_speed_that_was_asked_for():
+    master, slave = os.openpty()
+    with Service(start=False) as s:
+        for baud in (9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600, 1000000):
+            s.command("serve", "--once", "--serial", os.ttyname(slave), "--baud", str(baud))
+            equal(termios.tcgetattr(slave)[4:6], [getattr(termios, f"B{baud}")] * 2, baud)
+    os.close(slave)
+    os.close(master)
+
+
+def a_line_begins_anywhere_behind_noise_without_an_end():
+    with Service(start=False) as s:
+        board = Board(s.root)
+        capture = os.path.join(s.root, "uart.log")
+        lengths = range(BUFFER - 90, BUFFER + 10, 9)
+        with open(capture, "wb") as file:
+            for sequence, length in enumerate(lengths, 1):
+                file.writelines(b"." * length + line for line in board.finding(sequence))
+        s.command("serve", "--once", "--serial", capture, "--image", board.image)
+        equal(([f["count"] for f in s.findings()], losses(s)), ([len(lengths)], {}))
+
+
 def noise_costs_nothing():
     with Service(start=False) as s:
         pipe = os.path.join(s.root, "uart")
@@ -310,5 +334,6 @@ service.main([
     a_pipe_tells_of_findings_and_of_the_board, garbled_lossy_lines_end_in_the_finding_or_say_what_is_missing,
     losses_of_a_file_that_is_read_again_count_once, losses_of_the_last_files_are_remembered,
     a_board_that_began_anew_counts_from_one_again, a_finding_whose_end_is_lost_is_told_after_a_silence,
-    a_terminal_is_read_raw_and_waited_for, noise_costs_nothing,
+    a_terminal_is_read_raw_and_waited_for, a_terminal_gets_the_speed_that_was_asked_for,
+    a_line_begins_anywhere_behind_noise_without_an_end, noise_costs_nothing,
     losses_are_counted_once_the_store_can_be_written, what_cannot_be_read_is_said])

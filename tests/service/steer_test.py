@@ -557,25 +557,25 @@ def steps_of_processes_count_for_the_rule_that_asked():
 def steps_are_kept_to_their_most_and_sweeps_for_ten_minutes():
     with Service(start=False) as s:
         s.once()
-        for action in ("sweep", "set"):
+        for action in ("sweep", "snapshot", "set"):
             s.command("steer", action, *(("--options", "halt=0") if action == "set" else ()), "--because", "x")
         database = sqlite3.connect(os.path.join(s.directory, "ringfence.db"), isolation_level=None)
         database.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500) INSERT INTO"
                          " steer_step(time, rule, finding, done, because) SELECT 1, 1, 0, 'x', i FROM n")
         s.start()
         equal([len(s.http("GET", "/api/v1/steering" + query).json()["steps"]) for query in ("", "?limit=7")], [100, 7])
-        for seconds, rules in ((590, 2), (20, 1)):
+        for seconds, rules in ((590, 3), (20, 1)):
             database.execute("UPDATE steer SET time = time - ?", (seconds * 1000,))
             time.sleep(1.1)
             s.wait(lambda wanted=rules: policy(s)["rules"] == wanted)
             equal([policy(s)["rules"], len(s.ask("steer")["rules"])], [rules, rules], seconds)
-        equal([policy(s)["newest"], s.ask("steer")["rules"][0]["kind"]], [2, "options"])
+        equal([policy(s)["newest"], s.ask("steer")["rules"][0]["kind"]], [3, "options"])
         os.mkdir(s.directory + "/policy.new")
         s.command("steer", "sweep", "--because", "y")
         equal(database.execute("SELECT count(*), min(id) > 500 FROM steer_step").fetchone(), (2000, 1))
         s.wait(lambda: "new processes do not get the rules" in s.log())
         os.rmdir(s.directory + "/policy.new")
-        s.wait(lambda: policy(s)["newest"] == 3)
+        s.wait(lambda: policy(s)["newest"] == 4)
         equal(os.stat(s.directory + "/policy").st_mode & 0o777, 0o600)
         equal(s.log().count("new processes do not get the rules"), 1)
         database.close()

@@ -293,6 +293,16 @@ TEST_F(CheckReports, FindingsLandWhereBazelCollectsWhatATestLeavesBehind) {
   EXPECT_EQ(listed, "ringfence-N.html\nringfence-N.jsonl\nringfence-N.sarif\nringfence-N.xml\n");
 }
 
+TEST_F(CheckReports, SoDoSnapshots) {
+  How how;
+  how.environment = {{"TEST_UNDECLARED_OUTPUTS_DIR", folder_}};
+  check({"-o", "snapshot_signal=SIGUSR2", "--", "python3", "-c",
+         "import os, signal; os.kill(os.getpid(), signal.SIGUSR2)"},
+        how);
+  const std::string left = run({"sh", "-c", "cat \"$1\"/ringfence-*.jsonl", "sh", folder_}).out;
+  EXPECT_TRUE(has(left, R"("name":"signal 1")")) << left;
+}
+
 TEST_F(CheckReports, SoDoThoseOfTheLibraryAlone) {
   How how;
   how.environment = {{"TEST_UNDECLARED_OUTPUTS_DIR", folder_},
