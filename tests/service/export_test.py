@@ -312,6 +312,11 @@ def snapshots_are_profiles():
               (3002, [5, 500], [1, 2**40 + 2999]), "the last snapshot, whole")
         check(("make", "src/app.c", 10) in [stack[0] for stack in samples])
         go_takes(path, "inuse_space/bytes", "f2999")
+        with open(lines, "w", encoding="utf-8") as file:
+            for pid, function in ((7, "make"), (8, "other")):
+                file.write(json.dumps(dict(snapshot("end", 1, ((function, "main"), 1, pid)), pid=pid)) + "\n")
+        run("report", "--no-symbols", "--output", path, lines)
+        equal(sorted(profile_of(path)[1].values()), [[1, 7], [1, 8]], "the last snapshot of each process")
         run("report", "--no-symbols", "--format", "pprof", "--output", path, os.devnull)
         equal(profile_of(path)[1], {})
         go_takes(path)

@@ -338,6 +338,21 @@ TEST_F(ReportFormats, ThePageShowsWhatTurnsTheDirectionOfText) {
   EXPECT_TRUE(has(page, "safe\\u202E\xEF\xBF\xBD[31m&lt;script&gt;alert(1)&lt;/script&gt;")) << page;
 }
 
+TEST_F(ReportFormats, LongNamesAreCutBetweenCharacters) {
+  std::string letters;
+  for (int i = 0; i < 150; i++) {
+    letters += "\xC3\xA9";
+  }
+  for (const std::string &name : {letters, "f" + letters, letters + "z"}) {
+    const rf_site place = {"f.c", name.c_str(), 1};
+    rf_finding f = leak();
+    f.allocated.site = &place;
+    const std::string page = report({"--format=html", file("long", json(f))}).out;
+    EXPECT_TRUE(has(page, "\xC3\xA9 \xE2\x80\xA6 \xC3\xA9")) << page;
+    EXPECT_FALSE(has(page, "\xEF\xBF\xBD")) << page;
+  }
+}
+
 TEST_F(ReportFormats, LinesOfSourceAreShownWhereTheyAreTheOnesThatRan) {
   file("a.c", "int x;\n  p = malloc(n) < \"1\";\n");
   const rf_site place = {"a.c", "fill", 2};
