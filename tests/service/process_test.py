@@ -364,5 +364,6 @@ if __name__ == "__main__":
           peaks_of_programs_are_seen_by_day, two_snapshots_are_compared,
           first_last_and_highest_are_kept_whole, figures_of_the_last_thousand_stay, old_ones_lose_their_sites,
           of_many_processes_the_last_stay,
-          pages_say_what_the_answers_say, fifty_call_sites_are_shown, the_graph_is_as_high_as_its_rows_of_boxes, names_come_with_symbols,
+          pages_say_what_the_answers_say, fifty_call_sites_are_shown, the_graph_is_as_high_as_its_rows_of_boxes,
+          names_come_with_symbols,
           hostile_snapshots_do_no_harm])
