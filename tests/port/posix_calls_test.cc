@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <ctime>
 #include <deque>
 #include <poll.h>
 #include <pthread.h>
@@ -29,6 +30,8 @@ std::deque<Answer> polls;
 std::string written;
 int signal_of_write;
 bool has_no_clock;
+std::deque<timespec> times;      // the clock's answers; after these, the system's own
+std::vector<timespec> deadlines; // of waits, which are over at once
 
 void note(const char *call) {
   if (watched) {
@@ -47,6 +50,8 @@ Answer next(std::deque<Answer> *answers, Answer otherwise) {
 } // namespace
 
 extern "C" {
+int __real_clock_gettime(clockid_t clock, struct timespec *now);
+int __real_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *end);
 int __real_pthread_cond_signal(pthread_cond_t *cond);
 int __real_pthread_condattr_setclock(pthread_condattr_t *attr, clockid_t clock);
 int __real_pthread_mutex_destroy(pthread_mutex_t *mutex);
@@ -54,6 +59,8 @@ int __real_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t 
 int __real_pthread_mutex_unlock(pthread_mutex_t *mutex);
 ssize_t __real_write(int fd, const void *data, size_t size);
 int __real_poll(struct pollfd *files, nfds_t count, int timeout);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
+int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *end);
 int __wrap_pthread_cond_signal(pthread_cond_t *cond);
 int __wrap_pthread_condattr_setclock(pthread_condattr_t *attr, clockid_t clock);
 int __wrap_pthread_mutex_destroy(pthread_mutex_t *mutex);
@@ -61,6 +68,23 @@ int __wrap_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t 
 int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex);
 ssize_t __wrap_write(int fd, const void *data, size_t size);
 int __wrap_poll(struct pollfd *files, nfds_t count, int timeout);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now) {
+  if (!watched || times.empty()) {
+    return __real_clock_gettime(clock, now);
+  }
+  *now = times.front();
+  times.pop_front();
+  return 0;
+}
+
+int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *end) {
+  if (!watched) {
+    return __real_pthread_cond_timedwait(cond, mutex, end);
+  }
+  deadlines.push_back(*end);
+  return ETIMEDOUT;
+}
 
 int __wrap_pthread_cond_signal(pthread_cond_t *cond) {
   note("signal");
@@ -122,6 +146,8 @@ protected:
     writes.clear();
     polls.clear();
     written.clear();
+    times.clear();
+    deadlines.clear();
     watched = true;
   }
   ~PosixCalls() override {
@@ -148,6 +174,32 @@ TEST_F(PosixCalls, AnEventThatCannotBeMadeKeepsNothing) {
   has_no_clock = true;
   EXPECT_EQ(rf_event_init(&event), RF_ERR_NO_MEMORY);
   EXPECT_EQ(calls, (std::vector<std::string>{"init", "destroy"}));
+}
+
+// The system refuses a deadline of a whole second of nanoseconds or more.
+TEST_F(PosixCalls, ADeadlineHasLessThanASecondOfNanoseconds) {
+  struct {
+    long now_ns;
+    uint32_t wait_ms;
+    time_t seconds;
+    long end_ns;
+  } const cases[] = {
+      {998000000, 1, 5, 999000000},
+      {999000000, 1, 6, 0},
+      {999000001, 1, 6, 1},
+      {500000000, 2500, 8, 0},
+  };
+  rf_event event;
+  ASSERT_EQ(rf_event_init(&event), RF_OK);
+  for (auto const &c : cases) {
+    deadlines.clear();
+    times = {{5, c.now_ns}};
+    EXPECT_EQ(rf_event_wait(&event, c.wait_ms), RF_ERR_TIMEOUT);
+    ASSERT_EQ(deadlines.size(), 1U);
+    EXPECT_EQ(deadlines[0].tv_sec, c.seconds) << c.now_ns;
+    EXPECT_EQ(deadlines[0].tv_nsec, c.end_ns) << c.now_ns;
+  }
+  rf_event_deinit(&event);
 }
 
 // ---- The log ----
