@@ -37,6 +37,18 @@ TEST_F(LockTest, InitOfNothingIsRefused) {
   EXPECT_EQ(rf_lock_init(&other, nullptr), RF_ERR_INVALID);
 }
 
+// A lock may lie in memory that has anything in it, as one on the stack: even this thread's own number.
+TEST_F(LockTest, NobodyHoldsANewLock) {
+  rf_lock other;
+  std::memset(&other, 0, sizeof other);
+  other.holder = rf_port_thread_id();
+  ASSERT_EQ(rf_lock_init(&other, &heap.base), RF_OK);
+  void *const p = rf_alloc(&other.base, 10);
+  EXPECT_NE(p, nullptr);
+  EXPECT_EQ(rf_free(&other.base, p), RF_OK);
+  rf_deinit(&other.base);
+}
+
 TEST_F(LockTest, AnswersWhatTheInnerAllocatorAnswers) {
   void *const p = rf_alloc(a, 100);
   rf_stats mine;

@@ -228,14 +228,16 @@ TEST_F(Oom, ACallbackMayRemoveItself) {
   EXPECT_EQ(1, once.calls);
 }
 
-// Two requests are in their first callback, and both would go on to the second, when that is removed.
+// Two requests are in their first callback, and both would go on to the second, when that is removed: they go on to the
+// one behind it.
 TEST_F(Oom, ARemovedCallbackRunsInNoRequestThatIsOnItsWayToIt) {
   struct Gate {
     std::atomic<int> arrived{0};
     std::atomic<bool> open{false};
   } gate;
   int calls = 0;
-  rf_oom_callback first, second;
+  std::atomic<int> last_calls{0};
+  rf_oom_callback first, second, last;
   ASSERT_EQ(RF_OK, rf_oom_add(
                        &oom, &first,
                        [](void *context, unsigned, size_t) {
@@ -248,6 +250,13 @@ TEST_F(Oom, ARemovedCallbackRunsInNoRequestThatIsOnItsWayToIt) {
                        },
                        &gate));
   ASSERT_EQ(RF_OK, rf_oom_add(&oom, &second, refuse, &calls));
+  ASSERT_EQ(RF_OK, rf_oom_add(
+                       &oom, &last,
+                       [](void *context, unsigned, size_t) {
+                         ++*static_cast<std::atomic<int> *>(context);
+                         return false;
+                       },
+                       &last_calls));
   std::thread threads[2];
   for (std::thread &t : threads) {
     t = std::thread([this] { EXPECT_EQ(nullptr, rf_alloc(a, 150)); });
@@ -261,6 +270,7 @@ TEST_F(Oom, ARemovedCallbackRunsInNoRequestThatIsOnItsWayToIt) {
     t.join();
   }
   EXPECT_EQ(0, calls);
+  EXPECT_EQ(2, last_calls);
 }
 
 TEST_F(Oom, AFailureInsideACallbackIsAnsweredAtOnce) {
@@ -363,6 +373,24 @@ TEST(OomOverAHeap, AFailureOfAnotherRequestIsCountedOnce) {
   rf_stats_get(&oom.base, &stats);
   EXPECT_EQ(2U, stats.failures);
   EXPECT_EQ(RF_OK, rf_free(&oom.base, p));
+  rf_deinit(&oom.base);
+}
+
+// A heap that was damaged cannot be asked which blocks it has: what it does not know is refused, not out of memory.
+TEST(OomOverAHeap, ARefusalByADamagedHeapIsNoFailure) {
+  rf_allocator_ops ops = *budget_ops();
+  ops.usable_size = [](rf_allocator *, const void *) { return size_t{0}; };
+  ops.realloc = [](rf_allocator *, void *, size_t, size_t, const rf_site *) -> void * { return nullptr; };
+  ops.walk = [](rf_allocator *, rf_walk_fn, void *) { return RF_ERR_CORRUPT; };
+  ops.stats = [](rf_allocator *, rf_stats *out) { *out = rf_stats{}; };
+  rf_allocator damaged{&ops};
+  rf_oom oom;
+  int unknown = 0;
+  rf_stats s;
+  ASSERT_EQ(RF_OK, rf_oom_init(&oom, &damaged, 0));
+  EXPECT_EQ(nullptr, rf_realloc(&oom.base, &unknown, 10));
+  rf_stats_get(&oom.base, &s);
+  EXPECT_EQ(0U, s.failures);
   rf_deinit(&oom.base);
 }
 

@@ -324,6 +324,9 @@ TEST_F(Pool, ACheckNamesTheBlockWhoseStateIsDamaged) {
       EXPECT_EQ(s.area + i * s.stats.size, where.ptr) << "class " << c << ", block " << i;
       s.state[i] = was;
     }
+    pool.slots[c].stats.used++;
+    EXPECT_EQ(RF_ERR_CORRUPT, rf_check(a, nullptr)) << "class " << c << ", the count of its blocks";
+    pool.slots[c].stats.used--;
   }
   EXPECT_EQ(RF_OK, rf_check(a, nullptr));
 }

@@ -1,0 +1,29 @@
+// pool over inner allocators that lack something.
+#include <gtest/gtest.h>
+#include <ringfence/pool.h>
+#include <ringfence/tlsf.h>
+
+namespace {
+
+// To a caller of the pool it is all the same why a block cannot grow where it is.
+TEST(PoolInner, WithoutAResizeBlocksCannotGrowInPlace) {
+  alignas(16) static unsigned char arena[8 * 1024];
+  rf_tlsf heap;
+  rf_pool pool;
+  rf_pool_class const classes[] = {{16, 2}};
+  rf_pool_options options{};
+  options.classes = classes;
+  options.class_count = 1;
+  ASSERT_EQ(rf_tlsf_init(&heap, arena, sizeof arena), RF_OK);
+  rf_allocator_ops ops = *heap.base.ops;
+  ops.resize = nullptr;
+  heap.base.ops = &ops;
+  ASSERT_EQ(rf_pool_init(&pool, &heap.base, &options), RF_OK);
+  void *const p = rf_alloc(&pool.base, 100);
+  ASSERT_NE(p, nullptr);
+  EXPECT_EQ(rf_resize(&pool.base, p, 200), RF_ERR_NO_MEMORY);
+  EXPECT_EQ(rf_free(&pool.base, p), RF_OK);
+  rf_deinit(&pool.base);
+}
+
+} // namespace
