@@ -65,6 +65,23 @@ TEST_F(BlockgroupAllocator, ServesAlignmentsThatABlockHas) {
   EXPECT_EQ(rf_alloc(a, 1), buffers[1] + 32);
 }
 
+// All of its blocks are free, and none can be had by alloc, which aligns.
+TEST_F(BlockgroupAllocator, OfAPoolOffTheDefaultAlignmentNothingIsAvailable) {
+  rf_memblocks odd;
+  rf_blockgroup_member member;
+  rf_blockgroup alone;
+  rf_blockgroup_allocator over;
+  rf_stats s;
+  ASSERT_EQ(rf_memblocks_init(&odd, buffers[0] + 8, 32, 2, &bitmaps[0]), RF_OK);
+  ASSERT_EQ(rf_blockgroup_init(&alone, group.choose), RF_OK);
+  ASSERT_EQ(rf_blockgroup_add(&alone, &member, &odd), RF_OK);
+  ASSERT_EQ(rf_blockgroup_allocator_init(&over, &alone, table), RF_OK);
+  rf_stats_get(&over.base, &s);
+  EXPECT_EQ(s.free_bytes, 64U);
+  EXPECT_EQ(s.largest_free, 0U);
+  EXPECT_EQ(rf_alloc(&over.base, 1), nullptr);
+}
+
 TEST_F(BlockgroupAllocator, CountsRequestedBytes) {
   void *p = rf_alloc(a, 5);
   (void)rf_alloc(a, 60);

@@ -668,6 +668,14 @@ TEST_F(MemblocksDamage, OfTheChecksumIsTold) {
 TEST_F(MemblocksDamage, OfTheCountIsTold) {
   expect_each_byte_told(&pool.blocks.used, sizeof(size_t));
 }
+TEST_F(MemblocksDamage, OfThePeakIsToldWhereItCannotBe) {
+  size_t const good = pool.blocks.peak;
+  for (size_t peak : {pool.blocks.used - 1, size_t{150 + 1}, SIZE_MAX}) {
+    pool.blocks.peak = peak;
+    EXPECT_EQ(rf_memblocks_check(&pool.blocks, nullptr), RF_ERR_CORRUPT) << peak;
+    pool.blocks.peak = good;
+  }
+}
 
 TEST_F(MemblocksDamage, OfTheHintIsToldWhereItMisleads) {
   size_t const good = pool.blocks.hint;
