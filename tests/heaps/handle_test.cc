@@ -1,11 +1,7 @@
-// The handle heap: what uC/GUI's does, and what ours promises beyond it. The adapter is
-// //tests/conformance:handle_test's, but for what two interfaces do to each other.
-#include <ringfence/handle_allocator.h>
+// The handle heap: what uC/GUI's does, and what ours promises beyond it.
+#include <ringfence/handle.h>
 
-#include "tests/core/recorder.h"
-#include "tests/core/unwatched.h"
-
-#include <gtest/gtest.h>
+#include "handle_fixture.h"
 
 #include <algorithm>
 #include <cstring>
@@ -17,65 +13,7 @@
 
 namespace {
 
-using ringfence::testing::FaultRecorder;
-
-class Handle : public testing::Test {
-protected:
-  static constexpr size_t kArena = 12500;
-
-  Handle() { make({}); }
-  ~Handle() override { EXPECT_EQ(rf_handle_check(h, nullptr), RF_OK) << "the test leaves a damaged heap"; }
-
-  void make(rf_handle_options const &options, size_t size = kArena) {
-    Unwatched const unwatched(arena, sizeof arena); // the heap before was not ended
-    std::memset(arena, 0x55, sizeof arena);
-    ASSERT_EQ(rf_handle_heap_init(&heap, arena, size, &options), RF_OK);
-  }
-  // Over exactly `size` bytes, the table elsewhere.
-  void make_apart(size_t size, size_t blocks = 100) {
-    rf_handle_options options = {};
-    options.max_blocks = blocks;
-    options.table = table;
-    options.table_size = sizeof table;
-    make(options, size);
-  }
-
-  rf_handle_usage usage() {
-    rf_handle_usage u;
-    rf_handle_usage_get(h, &u);
-    return u;
-  }
-  unsigned char *at(rf_handle handle) { return static_cast<unsigned char *>(rf_handle_address(h, handle)); }
-  size_t offset(rf_handle handle) { return static_cast<size_t>(at(handle) - arena); }
-
-  // The arena in words: "1:8 -4 3:12*" is block 1, a hole, and block 3, locked.
-  std::string map() {
-    std::string text;
-    EXPECT_EQ(rf_handle_walk(
-                  h,
-                  [](const rf_handle_block *b, void *out) {
-                    *static_cast<std::string *>(out) +=
-                        (b->handle != 0 ? std::to_string(b->handle & 0xFFFF) + ":" : std::string("-")) +
-                        std::to_string(b->size) + (b->locks != 0 ? "*" : "") + " ";
-                    return true;
-                  },
-                  &text),
-              RF_OK);
-    return text;
-  }
-  // Blocks 1, 2, … of these sizes.
-  void fill(std::initializer_list<size_t> sizes) {
-    for (size_t const size : sizes) {
-      ASSERT_NE(rf_handle_alloc(h, size), RF_HANDLE_NULL);
-    }
-  }
-
-  alignas(64) unsigned char arena[kArena + 64];
-  alignas(8) unsigned char table[24 * 101];
-  rf_handle_heap heap;
-  rf_handles *const h = &heap.base;
-  FaultRecorder faults;
-};
+using Handle = ringfence::testing::Handle;
 
 // ---- As uC/GUI's ----
 
@@ -814,144 +752,6 @@ TEST_F(Handle, WalksStopWhenToldTo) {
                 &visits),
             RF_OK);
   EXPECT_EQ(visits, 1);
-}
-
-// ---- With the adapter ----
-
-TEST_F(Handle, PointersAndHandlesShareAnArena) {
-  rf_handle_allocator pinned;
-  ASSERT_EQ(rf_handle_allocator_init(&pinned, &heap), RF_OK);
-  rf_allocator *const a = &pinned.base;
-  rf_handle const first = rf_handle_alloc(h, 20);
-  void *const p = rf_alloc(a, 40);
-  rf_handle const second = rf_handle_alloc(h, 20);
-  void *const between = rf_alloc(a, 40);
-  void *const last = rf_alloc(a, 8);
-  EXPECT_EQ(rf_free(a, between), RF_OK);
-  EXPECT_EQ(rf_free(a, between), RF_ERR_NOT_ALLOCATED) << "a hole begins there";
-  EXPECT_EQ(faults.take(), RF_ERR_NOT_ALLOCATED);
-  EXPECT_EQ(rf_free(a, last), RF_OK);
-  EXPECT_EQ(rf_handle_find(h, p), RF_HANDLE_NULL);
-  EXPECT_EQ(rf_free(a, rf_handle_address(h, second)), RF_ERR_BAD_POINTER);
-  EXPECT_EQ(faults.take(), RF_ERR_BAD_POINTER);
-  EXPECT_EQ(rf_handle_free(h, 2), RF_ERR_INVALID) << "a pointer's block has no handle";
-  EXPECT_EQ(faults.take(), RF_ERR_INVALID);
-  rf_handle_free(h, first);
-  rf_handle_compact(h, SIZE_MAX);
-  EXPECT_EQ(rf_usable_size(a, p), 40U) << "it has not moved";
-  rf_stats s;
-  rf_stats_get(a, &s);
-  EXPECT_EQ(s.used, 40U);
-  EXPECT_EQ(rf_free(a, p), RF_OK);
-  EXPECT_EQ(rf_free(a, p), RF_ERR_NOT_ALLOCATED);
-  EXPECT_EQ(faults.take(), RF_ERR_NOT_ALLOCATED);
-  EXPECT_EQ(rf_check(a, nullptr), RF_OK);
-}
-
-// Where the hole begins: not in the block before it.
-TEST_F(Handle, AHoleBeginsWhereTheBlockBeforeItEnds) {
-  make_apart(100);
-  rf_handle_allocator pinned;
-  ASSERT_EQ(rf_handle_allocator_init(&pinned, &heap), RF_OK);
-  rf_allocator *const a = &pinned.base;
-  auto *const first = static_cast<unsigned char *>(rf_alloc(a, 16));
-  void *const second = rf_alloc(a, 16);
-  ASSERT_EQ(second, first + 16);
-  EXPECT_EQ(rf_free(a, second), RF_OK);
-  EXPECT_EQ(rf_free(a, second), RF_ERR_NOT_ALLOCATED);
-  EXPECT_EQ(faults.take(), RF_ERR_NOT_ALLOCATED);
-  EXPECT_EQ(rf_free(a, first + 12), RF_ERR_BAD_POINTER);
-  EXPECT_EQ(faults.take(), RF_ERR_BAD_POINTER);
-  EXPECT_EQ(rf_free(a, first), RF_OK);
-  EXPECT_EQ(rf_free(a, first), RF_ERR_NOT_ALLOCATED) << "the hole begins with the arena";
-  EXPECT_EQ(faults.take(), RF_ERR_NOT_ALLOCATED);
-}
-
-// A hole may serve more as it is than all free memory would when slid together, because pointers are aligned.
-TEST_F(Handle, TheLargestSizeForAPointerMayBeAHoleAsItIs) {
-  make_apart(72);
-  rf_handle_allocator pinned;
-  ASSERT_EQ(rf_handle_allocator_init(&pinned, &heap), RF_OK);
-  rf_allocator *const a = &pinned.base;
-  fill({16, 48, 4, 4});
-  rf_handle_free(h, 2);
-  rf_handle_free(h, 4);
-  rf_handle_lock(h, 1);
-  EXPECT_EQ(map(), "1:16* -48 3:4 -4 ");
-  rf_stats s;
-  rf_stats_get(a, &s);
-  EXPECT_EQ(s.largest_free, 48U);
-  EXPECT_NE(rf_alloc(a, 48), nullptr);
-}
-
-TEST_F(Handle, MorePointersThanBlocksAreDamageToTheAdapter) {
-  rf_handle_allocator pinned;
-  ASSERT_EQ(rf_handle_allocator_init(&pinned, &heap), RF_OK);
-  rf_allocator *const a = &pinned.base;
-  fill({10});
-  ASSERT_NE(rf_alloc(a, 10), nullptr);
-  EXPECT_EQ(rf_check(a, nullptr), RF_OK);
-  rf_counters const before = pinned.counters;
-  pinned.counters.blocks = pinned.counters.peak_blocks = 3;
-  EXPECT_EQ(rf_check(a, nullptr), RF_ERR_CORRUPT);
-  pinned.counters = before;
-  pinned.counters.used = pinned.counters.peak = 21;
-  EXPECT_EQ(rf_check(a, nullptr), RF_ERR_CORRUPT);
-  pinned.counters = before;
-}
-
-// The block itself is known; whether it may grow, its neighbour's place in the table would tell.
-TEST_F(Handle, AResizeThatMeetsDamageIsReported) {
-  make_apart(200);
-  rf_handle_allocator pinned;
-  ASSERT_EQ(rf_handle_allocator_init(&pinned, &heap), RF_OK);
-  rf_allocator *const a = &pinned.base;
-  void *const p = rf_alloc(a, 16);
-  fill({16});
-  ASSERT_EQ(rf_usable_size(a, p), 16U);
-  unsigned char saved[sizeof table];
-  std::memcpy(saved, table, sizeof table);
-  size_t const place = RF_HANDLE_TABLE_BYTES(200, 0); // of one block
-  std::memset(table + 2 * place, 0xFF, place);
-  EXPECT_EQ(rf_resize(a, p, 32), RF_ERR_CORRUPT);
-  EXPECT_EQ(faults.take(), RF_ERR_CORRUPT);
-  std::memcpy(table, saved, sizeof table);
-}
-
-// Free parts that a request of the default alignment can have.
-TEST_F(Handle, TheAllocatorsFreePartsAreAligned) {
-  make_apart(1000);
-  rf_handle_allocator pinned;
-  ASSERT_EQ(rf_handle_allocator_init(&pinned, &heap), RF_OK);
-  void *const first = rf_alloc(&pinned.base, 20);
-  void *const second = rf_alloc(&pinned.base, 20);
-  ASSERT_TRUE(first != nullptr && second != nullptr);
-  EXPECT_EQ(rf_free(&pinned.base, first), RF_OK);
-  size_t sum = 0;
-  EXPECT_EQ(rf_walk(
-                &pinned.base,
-                [](const rf_block *block, void *out) {
-                  if (!block->used && block->size != 0) {
-                    EXPECT_EQ(reinterpret_cast<uintptr_t>(block->ptr) % RF_ALIGN_DEFAULT, 0U);
-                    *static_cast<size_t *>(out) += block->size;
-                  }
-                  return true;
-                },
-                &sum),
-            RF_OK);
-  EXPECT_GT(sum, 900U);
-  rf_stats stats;
-  rf_stats_get(&pinned.base, &stats);
-  EXPECT_EQ(stats.free_bytes, sum);
-  EXPECT_EQ(rf_free(&pinned.base, second), RF_OK);
-}
-
-TEST_F(Handle, TheAdapterNeedsALivingHeap) {
-  rf_handle_allocator pinned;
-  EXPECT_EQ(rf_handle_allocator_init(nullptr, &heap), RF_ERR_INVALID);
-  EXPECT_EQ(rf_handle_allocator_init(&pinned, nullptr), RF_ERR_INVALID);
-  rf_handle_deinit(h);
-  EXPECT_EQ(rf_handle_allocator_init(&pinned, &heap), RF_ERR_INVALID);
 }
 
 } // namespace
