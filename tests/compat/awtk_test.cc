@@ -695,6 +695,7 @@ TEST_F(Awtk, FixedBlocksGrowAndAnswerBadPointersWithNull) {
   EXPECT_EQ(nullptr, alloc(a, 25));
   EXPECT_EQ(nullptr, realloc_to(a, blocks[0], 25));
   EXPECT_EQ(blocks[0], realloc_to(a, blocks[0], 3));
+  EXPECT_EQ(blocks[0], realloc_to(a, blocks[0], 24));
   EXPECT_EQ(nullptr, realloc_to(a, blocks[0] + 1, 24));
   EXPECT_EQ(nullptr, realloc_to(a, buffer, 24));
   EXPECT_EQ(RF_OK, fault());

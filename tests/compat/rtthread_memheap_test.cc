@@ -49,16 +49,18 @@ TEST_F(Glued, TheSystemHeapServesFirstThenTheOthersInOrder) {
 }
 
 TEST_F(Glued, AReallocMovesToAnotherHeapWhereItsOwnIsTooSmall) {
+  rt_size_t used;
   auto *p = static_cast<unsigned char *>(rt_malloc(500));
   memset(p, 0x77, 500);
   p = static_cast<unsigned char *>(rt_realloc(p, 5000));
   EXPECT_TRUE(in_sdram(p));
   EXPECT_EQ(0x77, p[499]);
+  rt_memory_info(nullptr, &used, nullptr);
+  EXPECT_EQ(5000U, used) << "of the other heap nothing any more";
   EXPECT_EQ(nullptr, rt_realloc(p, 9000));
   EXPECT_EQ(0x77, p[499]);
   EXPECT_EQ(p, rt_realloc(p, 100));
   rt_free(p);
-  rt_size_t used;
   rt_memory_info(nullptr, &used, nullptr);
   EXPECT_EQ(0U, used);
 }

@@ -83,6 +83,8 @@ TEST_F(ZephyrBitarray, OnesAreCountedAndFound) {
   EXPECT_EQ(0, sys_bitarray_find_nth_set(&defined, 34, 70, 0, &place));
   EXPECT_EQ(63U, place);
   EXPECT_EQ(1, sys_bitarray_find_nth_set(&defined, 35, 70, 0, &place));
+  EXPECT_EQ(0, sys_bitarray_find_nth_set(&defined, 34, 34, 30, &place)); // all of the region
+  EXPECT_EQ(63U, place);
   EXPECT_EQ(0, sys_bitarray_find_nth_set(&defined, 3, 10, 25, &place));
   EXPECT_EQ(32U, place);
   EXPECT_EQ(1, sys_bitarray_find_nth_set(&defined, 6, 10, 25, &place)); // it lies behind the region

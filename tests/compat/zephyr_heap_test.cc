@@ -128,29 +128,33 @@ TEST_F(ZephyrHeap, IsWholeAfterEachOfManyRequests) {
   }
 }
 
-// Each word of a free neighbour, of its own header and of the links: the free is refused, and done once it is mended.
+// Each word of a free neighbour, of its own header and of the links: the free is refused, and done once it is mended. The
+// neighbour to the left is in the list of the other one, or alone in a list, which is empty while they are merged.
 TEST_F(ZephyrHeap, ADamagedNeighbourIsNotMergedWith) {
-  for (unsigned word = 0; word < 10; word++) {
-    sys_heap_init(&heap, memory, 512);
-    void *blocks[5];
-    for (void *&p : blocks) {
-      p = sys_heap_alloc(&heap, 40);
+  for (size_t const size : {40, 104}) {
+    size_t const width = size / sizeof(uint32_t) + 2; // in words: the chunk to the left
+    for (unsigned word = 0; word < 10; word++) {
+      sys_heap_init(&heap, memory, 512);
+      void *blocks[5];
+      for (void *&p : blocks) {
+        p = sys_heap_alloc(&heap, &p == &blocks[1] ? size : 40);
+      }
+      sys_heap_free(&heap, blocks[1]);
+      sys_heap_free(&heap, blocks[3]);
+      auto *const left = static_cast<uint32_t *>(blocks[1]);
+      auto *const right = static_cast<uint32_t *>(blocks[3]);
+      uint32_t *const words[10] = {left - 2, left,      left + 1,         right - 2,        right - 1,
+                                   right,    right + 1, left + width - 2, left + width - 1, right + 12 - 1};
+      uint32_t const was = *words[word];
+      *words[word] = 0xcccccccc;
+      sys_heap_free(&heap, blocks[2]);
+      EXPECT_NE(RF_OK, fault()) << word;
+      *words[word] = was;
+      EXPECT_TRUE(sys_heap_validate(&heap)) << word;
+      sys_heap_free(&heap, blocks[2]);
+      EXPECT_TRUE(sys_heap_validate(&heap)) << word;
+      EXPECT_NE(nullptr, sys_heap_alloc(&heap, size + 96)) << word;
     }
-    sys_heap_free(&heap, blocks[1]);
-    sys_heap_free(&heap, blocks[3]);
-    auto *const left = static_cast<uint32_t *>(blocks[1]);
-    auto *const right = static_cast<uint32_t *>(blocks[3]);
-    uint32_t *const words[10] = {left - 2, left,      left + 1,      right - 2,     right - 1,
-                                 right,    right + 1, left + 12 - 2, left + 12 - 1, right + 12 - 1};
-    uint32_t const was = *words[word];
-    *words[word] = 0xcccccccc;
-    sys_heap_free(&heap, blocks[2]);
-    EXPECT_NE(RF_OK, fault()) << word;
-    *words[word] = was;
-    EXPECT_TRUE(sys_heap_validate(&heap)) << word;
-    sys_heap_free(&heap, blocks[2]);
-    EXPECT_TRUE(sys_heap_validate(&heap)) << word;
-    EXPECT_NE(nullptr, sys_heap_alloc(&heap, 136));
   }
 }
 
@@ -510,6 +514,7 @@ TEST_F(ZephyrHeap, AListenerMayTakeItselfAndTheNextOneOffInItsCall) {
     for (struct heap_listener *const each : leaving) {
       if (each != nullptr) {
         heap_listener_unregister(each);
+        *each = heap_listener{}; // its memory serves something else
       }
     }
   };

@@ -7,6 +7,7 @@
 #include <ringfence/track.h>
 #include <ringfence/watch.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <string>
@@ -20,12 +21,14 @@
 
 // Zephyr's own, which this program has.
 thread_local int the_priority;
+std::atomic<unsigned> priorities_told;
 extern "C" struct k_thread *k_current_get();
 extern "C" int k_thread_priority_get(struct k_thread *thread);
 extern "C" struct k_thread *k_current_get() {
   return nullptr;
 }
 extern "C" int k_thread_priority_get(struct k_thread *thread) {
+  priorities_told++;
   return thread == nullptr ? the_priority : -1;
 }
 
@@ -331,6 +334,34 @@ TEST_F(ZephyrSlab, ABlockThatComesBackGoesToTheMostUrgentThatWaits) {
   }
   EXPECT_EQ((std::vector<int>{1, 2, 3}), served);
   EXPECT_EQ(0U, k_mem_slab_num_used_get(&slab));
+}
+
+// A thread says how urgent it is as it begins to wait, inside the slab's lock.
+TEST_F(ZephyrSlab, OfThreadsThatAreAsUrgentTheOneThatWaitedLongestIsFirst) {
+  ASSERT_EQ(0, k_mem_slab_init(&slab, memory, 16, 1));
+  char *const block = take();
+  std::vector<unsigned> served;
+  std::vector<std::thread> threads;
+  for (unsigned i = 0; i < 3; i++) {
+    unsigned const before = priorities_told;
+    threads.emplace_back([this, i, &served] {
+      void *mine;
+      the_priority = 5;
+      EXPECT_EQ(0, k_mem_slab_alloc(&slab, &mine, K_FOREVER));
+      served.push_back(i); // alone: there is one block
+      k_mem_slab_free(&slab, mine);
+    });
+    while (priorities_told == before) {
+      std::this_thread::yield();
+    }
+    rf_mutex_lock(&slab.lock.mutex);
+    rf_mutex_unlock(&slab.lock.mutex);
+  }
+  k_mem_slab_free(&slab, block);
+  for (std::thread &t : threads) {
+    t.join();
+  }
+  EXPECT_EQ((std::vector<unsigned>{0, 1, 2}), served);
 }
 
 TEST_F(ZephyrSlab, ThreadsShareOne) {
