@@ -4,10 +4,15 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdio>
+#include <fcntl.h>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <string>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
 
 namespace ringfence_test {
@@ -167,6 +172,13 @@ TEST(Traced, AChildOfForkRecordsOnlyToAFileOfItsOwn) {
   EXPECT_EQ(parent.of_size(3001).size(), 1U) << "the parent goes on after the fork";
 }
 
+// Or the lock that goes with it would outlive the parent.
+TEST(Traced, AChildOfForkHasTheParentsFileNotOpen) {
+  std::string const path = fresh("rft");
+  Result const result = run({program("traced"), "fork_closed", path}, with("leaks=0:trace=" + path));
+  EXPECT_EQ(result.status, 0);
+}
+
 TEST(Traced, WithTheProcessInItsNameAChildHasItsOwn) {
   std::string const path = fresh("");
   for (const char *how : {"fork", "fork_exec"}) {
@@ -209,6 +221,37 @@ TEST(Traced, SignalHandlersThatAllocateDoNoHarm) {
   EXPECT_GT(trace.t.count, 100000U);
 }
 
+// Into a pipe that is full when the first alarms come.
+TEST(Traced, AWriteThatASignalCutsShortIsGoneOnWith) {
+  std::string const path = fresh("fifo");
+  std::string const copy = fresh("rft");
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  std::thread reader([&] {
+    int const from = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    int before = 0;
+    int waiting = 0;
+    for (int looks = 0; looks < 100 && (waiting == 0 || waiting != before); looks++) {
+      before = waiting;
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      (void)ioctl(from, FIONREAD, &waiting);
+    }
+    std::ofstream to(copy, std::ios::binary);
+    std::array<char, 4096> bytes;
+    for (ssize_t got; (got = read(from, bytes.data(), bytes.size())) > 0;) {
+      to.write(bytes.data(), got);
+    }
+    (void)close(from);
+  });
+  Result const result = traced("cut_short", path);
+  reader.join();
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.err, "");
+  Trace const trace(copy);
+  ASSERT_TRUE(trace.good) << trace.problem.data();
+  EXPECT_TRUE(trace.t.complete);
+  EXPECT_GT(trace.t.count, 100000U);
+}
+
 TEST(Traced, AProgramThatClosesAllFilesEndsTheTraceWithAWord) {
   std::string const path = fresh("rft");
   Result const result = traced("closes", path);
@@ -238,6 +281,15 @@ TEST(Traced, AKilledProcessLeavesAWholeFileWithoutAnEnd) {
   Trace const trace(path);
   EXPECT_TRUE(trace.good) << trace.problem.data();
   EXPECT_FALSE(trace.t.complete);
+}
+
+// What was asked for is in the file after a second, with the next request.
+TEST(Traced, AKilledProcessLeavesWhatIsOlderThanASecond) {
+  std::string const path = fresh("rft");
+  EXPECT_EQ(traced("killed_later", path).status, 128 + 9);
+  Trace const trace(path);
+  expect_known_requests(trace);
+  EXPECT_EQ(trace.of_size(4001).size(), 1U);
 }
 
 TEST(Traced, AnotherProcessOfTheSameNameLeavesTheFileAlone) {

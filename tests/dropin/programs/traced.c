@@ -1,5 +1,6 @@
 /* Requests for a recorder: known ones, from threads, in children, in signal handlers. */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { THREADS = 4, ROUNDS = 5000 };
@@ -61,8 +63,27 @@ static void threads(void) {
   }
 }
 
+/* How many descriptors are of the file. */
+static int descriptors_of(const char *path) {
+  DIR *const folder = opendir("/proc/self/fd");
+  int count = 0;
+  for (const struct dirent *e; folder != NULL && (e = readdir(folder)) != NULL;) {
+    char name[300];
+    char file[4096] = "";
+    (void)snprintf(name, sizeof name, "/proc/self/fd/%s", e->d_name);
+    count += readlink(name, file, sizeof file - 1) > 0 && strcmp(file, path) == 0 ? 1 : 0;
+  }
+  closedir(folder);
+  return count;
+}
+
+static const char *watched; /* the trace, where the child is to look whether it has it open */
+
 /* The child's blocks: one of 2001 bytes. */
 static int child(const char *end) {
+  if (watched != NULL) {
+    return descriptors_of(watched);
+  }
   free(malloc(2001));
   if (strcmp(end, "exec") == 0) {
     execl("/bin/true", "true", (char *)NULL);
@@ -101,10 +122,12 @@ static void on_alarm(int number) {
   free(malloc(501));
 }
 
-static void alarms(void) {
+/* `flags`: 0 lets each alarm cut short what the system is doing. */
+static void alarms(int flags) {
   struct itimerval const often = {{0, 200}, {0, 200}};
   struct itimerval const never = {{0, 0}, {0, 0}};
-  signal(SIGALRM, on_alarm);
+  struct sigaction action = {.sa_handler = on_alarm, .sa_flags = flags};
+  sigaction(SIGALRM, &action, NULL);
   setitimer(ITIMER_REAL, &often, NULL);
   for (int i = 0; i < 20; i++) {
     churn((void *)(size_t)i);
@@ -125,7 +148,15 @@ int main(int argc, char **argv) {
   } else if (strcmp(what, "forks") == 0) {
     forks_among_threads();
   } else if (strcmp(what, "alarms") == 0) {
-    alarms();
+    alarms(SA_RESTART);
+  } else if (strcmp(what, "cut_short") == 0) {
+    alarms(0);
+  } else if (strcmp(what, "fork_closed") == 0) {
+    watched = argv[2];
+    if (descriptors_of(watched) != 1) {
+      return 2;
+    }
+    fork_one("exit");
   } else if (strcmp(what, "closes") == 0) {
     for (int fd = 3; fd < 1100; fd++) {
       close(fd);
@@ -136,6 +167,11 @@ int main(int argc, char **argv) {
       return 1;
     }
   } else if (strcmp(what, "killed") == 0) {
+    raise(SIGKILL);
+  } else if (strcmp(what, "killed_later") == 0) {
+    struct timespec const a_while = {1, 100000000};
+    nanosleep(&a_while, NULL);
+    free(malloc(4001));
     raise(SIGKILL);
   } else if (strcmp(what, "aborts") == 0) {
     abort();
