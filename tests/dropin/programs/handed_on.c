@@ -62,6 +62,22 @@ static bool filled(const char *block, char with, size_t size) {
   return true;
 }
 
+/* One of them moves to where a block was among others, which keep their contents. */
+static void one_from_before_gets_smaller(void) {
+  enum { OTHERS = 40, SMALL = 24 };
+  char *others[OTHERS];
+  for (unsigned i = 0; i < OTHERS; i++) {
+    others[i] = memset(malloc(SMALL), 'o', SMALL);
+  }
+  free(others[OTHERS / 2]);
+  others[OTHERS / 2] = early[2] = realloc(early[2], SMALL);
+  EXPECT(early[2] != NULL && filled(early[2], 'e', SMALL));
+  for (unsigned i = 0; i < OTHERS; i++) {
+    EXPECT(i == OTHERS / 2 || filled(others[i], 'o', SMALL));
+    free(i != OTHERS / 2 ? others[i] : NULL);
+  }
+}
+
 static void blocks_from_before_go_on(void) {
   if (early_count == 0) {
     return; /* without the drop-in */
@@ -73,6 +89,9 @@ static void blocks_from_before_go_on(void) {
   }
   early[0] = realloc(early[0], 5000);
   EXPECT(early[0] != NULL && filled(early[0], 'e', 50));
+  if (early_count == EARLY) {
+    one_from_before_gets_smaller();
+  }
   for (unsigned i = 0; i < early_count; i++) {
     free(early[i]);
   }
