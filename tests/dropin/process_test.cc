@@ -616,7 +616,12 @@ TEST(Process, RequestsThatCannotBeServedAreReportedWhereAskedTo) {
   EXPECT_EQ(result.findings[0]["bug"].text, "calloc-overflow");
   EXPECT_EQ(result.findings[1]["bug"].text, "allocation-size-too-big");
   EXPECT_EQ(result.findings[2]["bug"].text, "invalid-allocation-alignment");
-  EXPECT_EQ(run({program("process"), "rejected"}, with("rejected=1:halt=0:mode=sample")).findings.size(), 3U);
+  Result const sampled = run({program("process"), "rejected"}, with("rejected=1:halt=0:mode=sample"));
+  EXPECT_EQ(sampled.findings.size(), 3U);
+  for (const Result *const r : {&result, &sampled}) {
+    EXPECT_EQ(r->findings[0]["size"].number, 16) << "each of them";
+    EXPECT_GT(r->findings[0]["argument"].number, 16) << "so many";
+  }
 }
 
 TEST(Process, WarnsOfOptionsThatItDoesNotKnow) {

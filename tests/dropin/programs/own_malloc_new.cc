@@ -12,7 +12,11 @@ std::size_t aligned[8][2]; // requests with an alignment: alignment, size
 int aligned_count;
 } // namespace
 
+// Nothing for no bytes, as a malloc may: an operator new of none is served all the same.
 extern "C" void *malloc(std::size_t size) {
+  if (size == 0) {
+    return nullptr;
+  }
   unsigned char *const p = arena + used;
   used += (size + 15) & ~std::size_t{15};
   allocations++;
@@ -48,6 +52,8 @@ int main() {
   delete one;
   char *volatile many = new char[100];
   delete[] many;
+  std::size_t volatile none = 0;
+  ::operator delete (::operator new (none));
   std::size_t const sizes[] = {0, 1, 63, 64, 65, 1000};
   for (std::size_t const size : sizes) {
     void *volatile p = ::operator new (size, std::align_val_t{64});
