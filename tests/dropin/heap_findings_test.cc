@@ -154,6 +154,27 @@ TEST(DropinFindings, OfAFreedBlockThatIsWrittenFromItsStartAreItsOwn) {
   });
 }
 
+// From a live block on, over the freed one behind it, into the guard of that.
+TEST(DropinFindings, OfAnOverflowThatEndsInTheGuardOfAFreedBlockAreOne) {
+  with_heap([](Heap &heap) {
+    std::vector<unsigned char *> blocks;
+    for (int i = 0; i < 20; i++) {
+      blocks.push_back(heap.make(40));
+    }
+    rf_view const from = heap.view(blocks[10]);
+    rf_view const behind = rf_view_of(from.span, from.index + 1);
+    ASSERT_EQ(behind.size, 40U);
+    EXPECT_TRUE(heap.free(behind.payload));
+    unsigned char *const start = from.payload + from.size;
+    memset(start, 'x', static_cast<size_t>(behind.payload + behind.size + 3 - start));
+    EXPECT_EQ(rf_heap_sweep(&no_origin), 1U);
+    std::vector<rf_finding> const found = heap.recorder.take();
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].bug, RF_BUG_BUFFER_OVERFLOW);
+    EXPECT_EQ(found[0].block, reinterpret_cast<uintptr_t>(from.payload));
+  });
+}
+
 TEST(DropinFindings, NameTheThreadsThatAllocatedAndFreed) {
   with_heap([](Heap &heap) {
     unsigned char *const blocks[] = {heap.make(1), heap.make(40), heap.make(40000), heap.make(100000)};

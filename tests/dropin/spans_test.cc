@@ -9,6 +9,7 @@
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/dropin/heap/check.h"
+#include "checkers/os/host.h"
 }
 #undef _Static_assert
 
@@ -17,12 +18,23 @@ namespace {
 
 // ---- Descriptions ----
 
-TEST(DropinSpans, AreDescribedBeforeTheClosedPageAtTheEndOfTheirMemory) {
+bool is_open(uintptr_t address) {
+  return rf_host_readable(reinterpret_cast<const void *>(address), 1);
+}
+
+TEST(DropinSpans, AreDescribedBetweenClosedPages) {
   heap_alone([] {
+    uintptr_t end = 0;
     for (int i = 0; i < 6000; i++) { // more than a mebibyte has room for
       rf_span *const span = rf_span_describe(0, RF_CLASSES);
       ASSERT_NE(span, nullptr);
       span->slots[1] = {}; // the one more than there are
+      if (rf_heaps[0].meta.end != end) {
+        end = rf_heaps[0].meta.end;
+        EXPECT_FALSE(is_open(reinterpret_cast<uintptr_t>(span) - 1));
+        EXPECT_TRUE(is_open(reinterpret_cast<uintptr_t>(span)) && is_open(end - 1));
+        EXPECT_FALSE(is_open(end));
+      }
     }
   });
 }
