@@ -201,6 +201,14 @@ TEST(Dump, OfAProcessWithThreadsShowsAllOfIt) {
   EXPECT_EQ(count(result.err, "100000 bytes in 1000 blocks"), 20U);
 }
 
+// The parent's is under way for ever in the child, where nobody is about to end it.
+TEST(Dump, OfAChildThatIsForkedMeanwhileIsAnother) {
+  Result const result = dumped("child_within", "mode=off");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.out, "end\n");
+  EXPECT_EQ(count(result.err, kBegin), 2U) << result.err;
+}
+
 TEST(Dump, OfAForkedChildIsItsOwn) {
   Result const result = dumped("child");
   EXPECT_EQ(result.status, 0);
