@@ -222,6 +222,19 @@ TEST(DropinReachability, ABlockIsAsItsKeepersAre) {
   });
 }
 
+// Its own word does not keep it, and what it keeps is leaked by it, wherever that lies.
+TEST(DropinReachability, ABlockThatPointsToItselfIsADirectLeak) {
+  with_heap([] {
+    uintptr_t *const below = alloc(64);
+    uintptr_t *const keeper = alloc(64);
+    uintptr_t *const above = alloc(64);
+    keeper[0] = number(keeper);
+    keeper[1] = number(below);
+    keeper[2] = number(above);
+    EXPECT_EQ(states_of({below, keeper, above}), "ILI");
+  });
+}
+
 TEST(DropinReachability, BlocksOnPagesAndOfTheHeapKeepEachOther) {
   with_heap([] {
     uintptr_t *const heap = alloc(64);

@@ -327,6 +327,23 @@ TEST_F(StopTheWorld, ThreadsThatEndAreNotWaitedFor) {
   }
 }
 
+// It was asked, and ends without having heard.
+TEST_F(StopTheWorld, AThreadThatEndsInsteadOfStoppingIsNotWaitedFor) {
+  std::atomic<bool> waits{false};
+  std::thread ends([&] {
+    block_the_signal(true);
+    waits = true;
+    for (uint64_t pending = 0; (pending >> (kSignal - 1) & 1) == 0;) {
+      (void)syscall(SYS_rt_sigpending, &pending, sizeof pending);
+    }
+  });
+  turn_until([&] { return waits.load(); });
+  EXPECT_EQ(stop(5000), nullptr);
+  EXPECT_EQ(stopped_.count, 1U);
+  resume();
+  ends.join();
+}
+
 #if defined(SYS_poll)
 
 std::string call_of(uint32_t id) {
