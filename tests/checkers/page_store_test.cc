@@ -3,9 +3,11 @@
 #include "tests/checkers/page_store_fixture.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <fstream>
 #include <random>
 #include <utility>
@@ -116,6 +118,21 @@ TEST_F(PageStore, TheNearestBlockIsLookedForInReach) {
 }
 
 // A block that has grown has address space for as many pages again.
+// What stands behind the table of owners is none.
+TEST_F(PageStore, TheNearestBlockIsNotLookedForBehindTheLastPage) {
+  open();
+  unsigned char *const p = alloc(100);
+  rf_space *const space = store_->spaces;
+  uint32_t const pages = space->pages;
+  uint32_t const number = space->owner[(reinterpret_cast<uintptr_t>(p) - space->start) / page_size()];
+  ASSERT_NE(number, 0U);
+  space->pages = pages / 2;
+  space->owner[pages / 2] = number;
+  EXPECT_EQ(rf_runs_nearest(store_, space->start + (pages / 2) * page_size() - 1), nullptr);
+  space->owner[pages / 2] = 0;
+  space->pages = pages;
+}
+
 TEST_F(PageStore, ABlockThatGrewMayGrowAgain) {
   options_.slots = 0;
   open();
@@ -144,6 +161,76 @@ TEST_F(PageStore, ABlockWithRoomGrowsByThatMuch) {
     EXPECT_EQ(rf_page_store_resize(store_, p, 3 * size, &origin_), RF_ERR_NO_MEMORY) << pages;
     check(store_);
   }
+}
+
+// With exact ends a block may stay where it is if it changes by whole pages: else its end would be in one.
+TEST_F(PageStore, ABlockEndsAsWellAtAnotherSizeUnlessItsEndIsExact) {
+  struct {
+    rf_page_side side;
+    bool by_bytes;
+  } const cases[] = {{RF_PAGE_LEFT, true}, {RF_PAGE_RIGHT, true}, {RF_PAGE_EXACT, false}};
+  for (auto const &c : cases) {
+    options_.side = c.side;
+    open();
+    size_t const size = 3 * page_size();
+    EXPECT_EQ(rf_page_store_ends_as_well(store_, size, size + 16), c.by_bytes) << c.side;
+    EXPECT_EQ(rf_page_store_ends_as_well(store_, size, size - 16), c.by_bytes) << c.side;
+    EXPECT_TRUE(rf_page_store_ends_as_well(store_, size, size + page_size())) << c.side;
+    EXPECT_TRUE(rf_page_store_ends_as_well(store_, size, size - page_size())) << c.side;
+  }
+}
+
+// ---- Few blocks ----
+
+// The pages of such a store are closed by their rights, which the system may refuse to give back.
+TEST_F(PageStore, ABlockWhosePagesCannotBeOpenedTakesNoSlot) {
+  begin_anew();
+  auto const run = [this] {
+    rlimit const none = {page_size(), RLIM_INFINITY}; // to the kernel, 0 is none
+    rlimit const any = {RLIM_INFINITY, RLIM_INFINITY};
+    options_.slots = 2;
+    options_.shows_pages = true;
+    open();
+    bool well = free(alloc(100)) == RF_OK;
+    setrlimit(RLIMIT_DATA, &none);
+    for (int i = 0; i < 4; i++) {
+      well = alloc(100) == nullptr && well;
+    }
+    setrlimit(RLIMIT_DATA, &any);
+    well = alloc(100) != nullptr && well;
+    well = alloc(100) != nullptr && well;
+    exit_with(well && alloc(100) == nullptr);
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
+}
+
+// The page of the second block is kept, and leaves the quarantine when the run before it has: one hole takes in all.
+TEST_F(PageStore, AZeroedBlockIsZeroWhereAKeptPageWasAmongOthers) {
+  options_.slots = 3;
+  options_.shows_pages = true;
+  options_.keeps_pages = true;
+  options_.quarantine = SIZE_MAX;
+  open();
+  unsigned char *const first = alloc(2 * page_size());
+  unsigned char *const kept = alloc(100);
+  unsigned char *const last = alloc(12 * page_size());
+  ASSERT_TRUE(first < kept && kept < last);
+  memset(kept, 'x', 100);
+  for (unsigned char *const p : {first, kept, last}) {
+    EXPECT_EQ(free(p), RF_OK);
+  }
+  for (int i = 0; i < 3; i++) { // each takes the place of one of them in the quarantine
+    unsigned char *const other = alloc(30 * page_size());
+    EXPECT_GT(other, last);
+    EXPECT_EQ(free(other), RF_OK);
+  }
+  rf_page_request request = {};
+  request.size = static_cast<size_t>(kept + page_size() - first);
+  request.align = 1;
+  request.zeroed = true;
+  unsigned char *const p = bytes(rf_page_store_alloc(store_, &request, &origin_));
+  ASSERT_EQ(p, first);
+  EXPECT_EQ(std::count(p, p + request.size, 0), static_cast<ptrdiff_t>(request.size));
 }
 
 // ---- Stores that come and go ----

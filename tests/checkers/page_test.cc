@@ -529,68 +529,6 @@ TEST_F(Page, AVisitorThatCallsTheAllocatorIsFound) {
   EXPECT_EQ(rf_free(a(), p), RF_OK);
 }
 
-// Blocks for which there are no pages.
-TEST_F(Page, AVisitorOfBlocksUnderGuardMayNotCallEither) {
-  options_.memory = page_size();
-  start();
-  void *const p = rf_alloc(a(), 5);
-  void *const guarded = rf_alloc(a(), 6);
-  auto const visit = [](const rf_block *block, void *context) {
-    EXPECT_EQ(rf_free(static_cast<rf_allocator *>(context), block->ptr), RF_ERR_BUSY);
-    return true;
-  };
-  EXPECT_EQ(rf_walk(a(), visit, a()), RF_OK);
-  std::vector<rf_finding> const found = recorder_.take();
-  ASSERT_EQ(found.size(), 2U);
-  EXPECT_EQ(found[0].address, reinterpret_cast<uintptr_t>(p));
-  EXPECT_EQ(found[1].address, reinterpret_cast<uintptr_t>(guarded));
-  EXPECT_EQ(found[1].bug, RF_BUG_REENTRY);
-  EXPECT_EQ(rf_free(a(), p), RF_OK);
-  EXPECT_EQ(rf_free(a(), guarded), RF_OK);
-}
-
-TEST_F(Page, ADoubleFreeUnderGuardIsToldWhereNoBlockIsLeft) {
-  options_.memory = page_size();
-  start();
-  void *const p = rf_alloc(a(), 5);
-  void *const guarded = rf_alloc(a(), 6);
-  EXPECT_EQ(rf_free(a(), guarded), RF_OK);
-  EXPECT_EQ(rf_free(a(), guarded), RF_ERR_NOT_ALLOCATED);
-  EXPECT_EQ(take_one().bug, RF_BUG_DOUBLE_FREE);
-  EXPECT_EQ(rf_free(a(), p), RF_OK);
-}
-
-// For a block that gets no pages, what would have stood for it is given back before the guard asks.
-TEST_F(Page, ABlockUnderGuardTakesItsMemoryOnce) {
-  options_.memory = page_size();
-  start();
-  void *const first = rf_alloc(a(), 10);
-  rf_stats before;
-  rf_stats_get(heap_.allocator(), &before);
-  void *const second = rf_alloc(a(), 10);
-  rf_stats after;
-  rf_stats_get(heap_.allocator(), &after);
-  EXPECT_EQ(after.blocks, before.blocks + 1);
-  EXPECT_EQ(rf_free(a(), second), RF_OK);
-  EXPECT_EQ(rf_free(a(), first), RF_OK);
-}
-
-TEST_F(Page, ABlockUnderGuardIsCountedAsAny) {
-  options_.memory = page_size();
-  start();
-  void *const p = rf_alloc(a(), 5);
-  void *guarded = rf_alloc(a(), 60);
-  rf_counters c;
-  guarded = rf_realloc(a(), guarded, 70);
-  rf_counters_get(a(), &c);
-  EXPECT_EQ(c.used, 75U);
-  EXPECT_EQ(rf_free(a(), guarded), RF_OK);
-  rf_counters_get(a(), &c);
-  EXPECT_EQ(c.used, 5U);
-  EXPECT_EQ(c.blocks, 1U);
-  EXPECT_EQ(rf_free(a(), p), RF_OK);
-}
-
 TEST_F(Page, AnAllocatorBelowThatCountsNothingHasNoOverhead) {
   static rf_allocator_ops blind;
   rf_allocator *const inner = rf_inner(a());
@@ -632,6 +570,7 @@ TEST_F(Page, ABlockOfAnAllocatorThatWasEndedIsStillClosed) {
   rf_finding const f = take_one();
   expect_block(f, RF_BUG_USE_AFTER_FREE, p, 100, 5);
   EXPECT_STREQ(f.detail, "the allocator was ended");
+  EXPECT_EQ(f.released.thread, rf_port_thread_id()) << "which freed all blocks by that";
 }
 
 TEST_F(Page, ManyComeAndGoWithoutUsingUpAddressSpace) {

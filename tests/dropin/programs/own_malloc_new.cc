@@ -53,7 +53,7 @@ int main() {
   char *volatile many = new char[100];
   delete[] many;
   std::size_t volatile none = 0;
-  ::operator delete (::operator new (none));
+  ::operator delete(::operator new(none));
   std::size_t const sizes[] = {0, 1, 63, 64, 65, 1000};
   for (std::size_t const size : sizes) {
     void *volatile p = ::operator new (size, std::align_val_t{64});
