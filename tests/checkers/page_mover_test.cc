@@ -113,6 +113,45 @@ TEST(PageMover, IsNotBelievedWhereRequestsAreAnsweredAndNotDone) {
   EXPECT_EQ(works_as_it_should_where_answered({unfiltered, moves, copies, registers}), 0);
 }
 
+// Whether it still works after a look at which the system refused to move a page with this error.
+bool works_after(int refused_with) {
+  constexpr unsigned kArgument = offsetof(seccomp_data, args) + sizeof(uint64_t);
+  sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kArgument),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(kMove), 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<uint32_t>(refused_with)),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  sock_fprog const filter = {sizeof code / sizeof code[0], code};
+  pid_t const child = fork();
+  if (child == 0) {
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) {
+      _exit(2);
+    }
+    rf_page_mover_look();
+    _exit(rf_page_mover_works() ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) != 2);
+  return status == 0;
+}
+
+// A page that is shared, in use, or moved already says nothing about the descriptor.
+TEST(PageMover, WorksUntilTheSystemDoesNotKnowIt) {
+  if (!rf_page_mover_begin()) {
+    GTEST_SKIP() << "the system moves no pages";
+  }
+  for (int const error : {EBUSY, ENOENT, EEXIST}) {
+    EXPECT_TRUE(works_after(error)) << error;
+  }
+  for (int const error : {EBADF, ENOTTY, EINVAL}) {
+    EXPECT_FALSE(works_after(error)) << error;
+  }
+}
+
 // A filter may end a process that asks for anything unusual.
 TEST(PageMover, IsNotAskedForUnderAFilter) {
   EXPECT_EQ(works_as_it_should_where_answered({{SYS_ioctl, 1, 0, 0}}), 0);

@@ -180,6 +180,20 @@ TEST_F(PageStore, ABlockEndsAsWellAtAnotherSizeUnlessItsEndIsExact) {
   }
 }
 
+// Blocks of many pages have spaces of their own.
+TEST_F(PageStore, ASweepComesToEverySpace) {
+  options_.slots = 0;
+  options_.largest = 0;
+  open();
+  size_t const sizes[] = {100, 40 * page_size() + 100};
+  for (size_t const size : sizes) {
+    alloc(size)[size] = 'x';
+  }
+  ASSERT_NE(store_->spaces->next, nullptr);
+  EXPECT_EQ(rf_page_store_sweep(store_, 0, &origin_), 2U);
+  EXPECT_EQ(recorder_.take().size(), 2U);
+}
+
 // ---- Few blocks ----
 
 // The pages of such a store are closed by their rights, which the system may refuse to give back.

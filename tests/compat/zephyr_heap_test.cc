@@ -128,8 +128,8 @@ TEST_F(ZephyrHeap, IsWholeAfterEachOfManyRequests) {
   }
 }
 
-// Each word of a free neighbour, of its own header and of the links: the free is refused, and done once it is mended. The
-// neighbour to the left is in the list of the other one, or alone in a list, which is empty while they are merged.
+// Each word of a free neighbour, of its own header and of the links: the free is refused, and done once it is mended.
+// The neighbour to the left is in the list of the other one, or alone in a list, which is empty while they are merged.
 TEST_F(ZephyrHeap, ADamagedNeighbourIsNotMergedWith) {
   for (size_t const size : {40, 104}) {
     size_t const width = size / sizeof(uint32_t) + 2; // in words: the chunk to the left
