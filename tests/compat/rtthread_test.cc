@@ -383,6 +383,13 @@ TEST_F(RtThread, MemtraceShowsWhereASmallHeapEnds) {
   EXPECT_EQ(places[0], places[2]); // nothing is in use
   EXPECT_LE(places[1], own + sizeof own);
   EXPECT_GT(places[1], own + sizeof own - 64);
+  void *const p = rt_smem_alloc(m, 100);
+  ASSERT_NE(nullptr, p);
+  printed.clear();
+  EXPECT_EQ(0, memtrace(2, words));
+  ASSERT_EQ(1, sscanf(printed.c_str() + printed.find("lowest free "), "lowest free %p", &places[2])) << printed;
+  EXPECT_GT(places[2], p);
+  rt_smem_free(p);
   EXPECT_EQ(RT_EOK, rt_smem_detach(m));
 }
 

@@ -112,6 +112,24 @@ TEST_F(SystemMalloc, ServesFromTheAllocator) {
 #endif
 }
 
+#if RF_SYSTEM_MALLOC == RF_SYSTEM_FREERTOS
+// The most that was in use had little beside it, as one block; many small ones have much.
+TEST_F(SystemMalloc, TheLeastThatWasFreeIsNoMoreThanThereIs) {
+  std::vector<void *> blocks = {TAKE(6000)};
+  ASSERT_NE(blocks[0], nullptr);
+  GIVE(blocks[0]);
+  blocks.clear();
+  for (void *p = TAKE(1); p != nullptr; p = TAKE(1)) {
+    blocks.push_back(p);
+  }
+  EXPECT_LE(xPortGetFreeHeapSize(), sizeof arena_);
+  EXPECT_LE(xPortGetMinimumEverFreeHeapSize(), sizeof arena_);
+  for (void *const p : blocks) {
+    GIVE(p);
+  }
+}
+#endif
+
 TEST_F(SystemMalloc, NamesTheCallersOfABug) {
   auto *const p = static_cast<unsigned char *>(TAKE(20));
   p[20] = 0;

@@ -187,6 +187,20 @@ TEST_F(UcGui, AnExitEndsAllThatWasSet) {
   EXPECT_EQ(RF_ERR_INVALID, fault());
 }
 
+// A block that may not move while the heap is held is as any other afterwards.
+TEST_F(UcGui, AReallocWhileTheHeapIsHeldLeavesNoLock) {
+  GUI_HMEM const a = GUI_ALLOC_Alloc(10);
+  GUI_ALLOC_Lock();
+  EXPECT_EQ(a, GUI_ALLOC_Realloc(a, 100));
+  GUI_HMEM const behind = GUI_ALLOC_Alloc(10);
+  EXPECT_EQ(GUI_HMEM_NULL, GUI_ALLOC_Realloc(a, 200));
+  GUI_ALLOC_Unlock();
+  GUI_ALLOC_Free(a);
+  EXPECT_EQ(RF_OK, fault());
+  GUI_ALLOC_Free(behind);
+  EXPECT_EQ(0, GUI_ALLOC_GetNumUsedBlocks());
+}
+
 TEST_F(UcGui, AHeapThatBeginsAnewIsNotHeld) {
   GUI_ALLOC_Lock();
   GUI_ALLOC_Init();

@@ -1,0 +1,79 @@
+// AWTK's memory: what a heap of several regions answers as an rf_allocator, and which sizes a pool is for.
+#include "tkc/mem_allocator_composite.h"
+#include "tkc/mem_allocator_pool.h"
+#include "tkc/mem_allocator_simple.h"
+#include "tkc/mem_pool.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/core/recorder.h"
+
+namespace {
+
+class AwtkParts : public ::testing::Test {
+protected:
+  void TearDown() override { EXPECT_TRUE(faults.faults().empty()); }
+
+  ringfence::testing::FaultRecorder faults;
+  alignas(16) char large[4096];
+  alignas(16) char small[1024];
+};
+
+TEST_F(AwtkParts, AllRegionsAreOneHeapToItsViewer) {
+  mem_allocator_composite_t composite;
+  mem_allocator_t *const a = mem_allocator_composite_init(&composite, large, static_cast<uint32_t>(sizeof large), small,
+                                                          static_cast<uint32_t>(sizeof small), nullptr);
+  ASSERT_NE(nullptr, a);
+  rf_allocator *const all = rf_awtk_allocator(a);
+  rf_stats s;
+  rf_stats_get(all, &s);
+  EXPECT_GT(s.largest_free, sizeof small) << "the first region's";
+  ASSERT_NE(nullptr, mem_allocator_alloc(a, static_cast<uint32_t>(s.largest_free), "here", 1));
+  ASSERT_NE(nullptr, mem_allocator_alloc(a, 300, "here", 2));
+  rf_stats_get(all, &s);
+  EXPECT_EQ(2U, s.blocks);
+  int visits = 0;
+  EXPECT_EQ(RF_OK, rf_walk(
+                       all,
+                       [](const rf_block *, void *count) {
+                         ++*static_cast<int *>(count);
+                         return false;
+                       },
+                       &visits));
+  EXPECT_EQ(1, visits) << "the other region's are not shown to who has seen enough";
+  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+}
+
+TEST_F(AwtkParts, ARefusedReallocIsNoFailure) {
+  mem_allocator_composite_t composite;
+  mem_allocator_t *const a =
+      mem_allocator_composite_init(&composite, large, static_cast<uint32_t>(sizeof large), nullptr);
+  ASSERT_NE(nullptr, a);
+  void *const p = mem_allocator_alloc(a, 100, "here", 1);
+  mem_allocator_free(a, p);
+  EXPECT_EQ(nullptr, mem_allocator_realloc(a, p, 200, "here", 2));
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, faults.take());
+  rf_stats s;
+  rf_stats_get(rf_awtk_allocator(a), &s);
+  EXPECT_EQ(0U, s.failures);
+  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+}
+
+TEST_F(AwtkParts, APoolIsForTheSizesAboveThoseOfTheOneBefore) {
+  mem_allocator_simple_t simple;
+  mem_allocator_pool_t pool;
+  mem_allocator_t *const a =
+      mem_allocator_pool_init(&pool, mem_allocator_simple_init(&simple, large, sizeof large), 2, 2, 2, 2, 2);
+  ASSERT_NE(nullptr, a);
+  uint32_t above = 0;
+  for (mem_pool_t *const each : pool.pools) {
+    EXPECT_EQ(above == 0, mem_pool_match_size(each, above)) << "none, or of the pool before";
+    EXPECT_TRUE(mem_pool_match_size(each, above + 1));
+    EXPECT_TRUE(mem_pool_match_size(each, each->block_size));
+    EXPECT_FALSE(mem_pool_match_size(each, each->block_size + 1));
+    above = each->block_size;
+  }
+  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+}
+
+} // namespace

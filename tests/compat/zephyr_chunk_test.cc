@@ -1,0 +1,87 @@
+// Zephyr's sys_heap from inside: damage to its lists that no single chunk shows, and what it counts under a checker.
+#include <zephyr/sys/sys_heap.h>
+
+#include <gtest/gtest.h>
+#include <ringfence/lock.h>
+
+#include "tests/core/recorder.h"
+#include "tests/core/unwatched.h"
+
+namespace {
+
+Unwatched const unwatched_here;
+
+enum { SIZE, LEFT, PREVIOUS, NEXT }; // words of a chunk
+
+class ZephyrChunk : public ::testing::Test {
+protected:
+  void SetUp() override { sys_heap_init(&heap, memory, sizeof memory); }
+  void TearDown() override { EXPECT_TRUE(faults.faults().empty()); }
+
+  uint32_t *words_of(void *block) { return static_cast<uint32_t *>(block) - 2; }
+  uint32_t number_of(void *block) { return static_cast<uint32_t>(static_cast<char *>(block) - memory) / 8 - 1; }
+
+  ringfence::testing::FaultRecorder faults;
+  alignas(8) char memory[1024];
+  struct sys_heap heap;
+};
+
+// Two chunks that are free and listed as they should be: each free merges with its neighbours.
+TEST_F(ZephyrChunk, FreeNeighboursAreDamage) {
+  void *const first = sys_heap_alloc(&heap, 40);
+  void *const second = sys_heap_alloc(&heap, 40);
+  ASSERT_NE(nullptr, sys_heap_alloc(&heap, 40));
+  sys_heap_free(&heap, first);
+  ASSERT_TRUE(sys_heap_validate(&heap));
+  uint32_t *const one = words_of(first);
+  uint32_t *const other = words_of(second);
+  size_t list = 0;
+  while (heap.chunks.first[list] != number_of(first)) {
+    ASSERT_LT(++list, static_cast<size_t>(RF_ZEPHYR_LISTS));
+  }
+  other[SIZE] &= ~15U;
+  other[NEXT] = number_of(first);
+  other[PREVIOUS] = one[PREVIOUS];
+  one[PREVIOUS] = number_of(second);
+  heap.chunks.first[list] = number_of(second);
+  heap.chunks.counters.used -= 40;
+  heap.chunks.counters.blocks--;
+  EXPECT_FALSE(sys_heap_validate(&heap));
+}
+
+// Which lists have a chunk is kept in a word: an alloc would follow what is none, or pass over what there is.
+TEST_F(ZephyrChunk, AListThatIsSaidToBeOtherwiseIsDamage) {
+  void *const p = sys_heap_alloc(&heap, 40);
+  ASSERT_NE(nullptr, sys_heap_alloc(&heap, 40));
+  sys_heap_free(&heap, p);
+  int told = 0;
+  for (int bit = 0; bit < 64; bit++) {
+    heap.chunks.lists ^= uint64_t{1} << bit;
+    told += sys_heap_validate(&heap) ? 0 : 1;
+    heap.chunks.lists ^= uint64_t{1} << bit;
+  }
+  EXPECT_EQ(RF_ZEPHYR_LISTS, told);
+  EXPECT_TRUE(sys_heap_validate(&heap));
+}
+
+// What is around the heap may count otherwise: the peak is what the program had.
+TEST_F(ZephyrChunk, ThePeakIsCountedAroundTheHeap) {
+  static rf_lock around;
+  struct sys_memory_stats stats = {};
+  rf_zephyr_wrap_set([](rf_allocator *inner, struct sys_heap *,
+                        void *) { return rf_lock_init(&around, inner) == RF_OK ? &around.base : nullptr; },
+                     nullptr);
+  sys_heap_init(&heap, memory, sizeof memory);
+  rf_zephyr_wrap_set(nullptr, nullptr);
+  void *const p = sys_heap_alloc(&heap, 100);
+  sys_heap_free(&heap, p);
+  ASSERT_NE(nullptr, sys_heap_alloc(&heap, 40));
+  ASSERT_EQ(0, sys_heap_runtime_stats_get(&heap, &stats));
+  EXPECT_EQ(40U, stats.allocated_bytes);
+  EXPECT_EQ(100U, stats.max_allocated_bytes);
+  ASSERT_EQ(0, sys_heap_runtime_stats_reset_max(&heap));
+  ASSERT_EQ(0, sys_heap_runtime_stats_get(&heap, &stats));
+  EXPECT_EQ(40U, stats.max_allocated_bytes);
+}
+
+} // namespace
