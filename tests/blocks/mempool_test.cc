@@ -421,6 +421,13 @@ TEST(MempoolAllocator, WalksBlocksInAddressOrderUntilToldToStop) {
   };
   EXPECT_EQ(rf_walk(&p.pool.base, visit, &text), RF_OK);
   EXPECT_EQ(text, "used 13+35 free 30+18 ");
+  size_t all = 0;
+  auto add = [](const rf_block *b, void *sum) {
+    *static_cast<size_t *>(sum) += b->size + b->overhead;
+    return true;
+  };
+  EXPECT_EQ(rf_walk(&p.pool.base, add, &all), RF_OK);
+  EXPECT_EQ(all, 48U + 48U + 30U + sizeof(void *)) << "the last one needs no padding";
 }
 
 // ---- Integrity ----

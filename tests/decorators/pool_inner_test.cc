@@ -26,4 +26,24 @@ TEST(PoolInner, WithoutAResizeBlocksCannotGrowInPlace) {
   rf_deinit(&pool.base);
 }
 
+// The memory is somebody else's then.
+TEST(PoolInner, AnEndedPoolServesNothingFromItsMemory) {
+  alignas(16) static unsigned char arena[8 * 1024];
+  rf_tlsf heap;
+  rf_pool pool;
+  rf_pool_class_stats s;
+  rf_pool_class const classes[] = {{16, 2}};
+  rf_pool_options options{};
+  options.classes = classes;
+  options.class_count = 1;
+  ASSERT_EQ(rf_tlsf_init(&heap, arena, sizeof arena), RF_OK);
+  ASSERT_EQ(rf_pool_init(&pool, &heap.base, &options), RF_OK);
+  EXPECT_TRUE(rf_pool_class_stats_get(&pool, 0, &s));
+  rf_deinit(&pool.base);
+  EXPECT_FALSE(rf_pool_class_stats_get(&pool, 0, &s));
+  void *const p = rf_alloc(&pool.base, 16);
+  EXPECT_EQ(rf_usable_size(&heap.base, p), rf_usable_size(&pool.base, p));
+  EXPECT_EQ(rf_free(&heap.base, p), RF_OK) << "it is the inner allocator's";
+}
+
 } // namespace

@@ -450,6 +450,8 @@ TEST_F(Pool, AdviceRoundsNoMissAway) {
   rf_pool_advise(&own, &sink);
   EXPECT_NE(text.find("        16       199       199       200         1        99       200\n"), std::string::npos)
       << text;
+  EXPECT_NE(text.find("        32        10         1         0         0       100         0\n"), std::string::npos)
+      << "of no requests none was missed: " << text;
 }
 
 TEST_F(Pool, RandomUseKeepsContentsAndCounts) {

@@ -198,6 +198,16 @@ TEST_F(Handle, ABlockOfTheWholeArenaKeepsItsSize) {
   }
 }
 
+// However the arena is divided: a place more would take the memory that it is for.
+TEST_F(Handle, PlacesBeyondTheTwoHaveTheirBytes) {
+  for (size_t size = 100; size < 1000; size++) {
+    make({}, size);
+    rf_handle_usage const u = usage();
+    EXPECT_LE((u.free_blocks - 2) * 32, u.free_bytes + 6) << size; // as aligned as blocks are, at both ends
+    rf_handle_deinit(h);
+  }
+}
+
 TEST_F(Handle, ATableThatIsTooSmallMeansFewerBlocks) {
   rf_handle_options options = {};
   options.max_blocks = 100;

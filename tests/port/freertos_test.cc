@@ -141,6 +141,7 @@ TEST(FreeRtos, TheClockGoesForwardAcrossItsCountersEnd) {
   g_in_interrupt = true;
   g_ticks++;
   EXPECT_EQ(rf_port_now_ns() - before, 4000000U);
+  EXPECT_EQ(rf_port_now_ns() % 1000000, 1U) << "0 ticks are not 0, which would mean that there is no clock";
   g_in_interrupt = false;
 }
 
