@@ -1,5 +1,5 @@
-// rf_sample over an allocator of the program's own, which stands in front of a heap that nobody else knows of, and takes
-// more from it than it is asked for.
+// rf_sample over an allocator of the program's own, which stands in front of a heap that nobody else knows of, and
+// takes more from it than it is asked for.
 #include "tests/checkers/page_fixture.h"
 
 #include <ringfence/sample.h>
