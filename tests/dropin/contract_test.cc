@@ -36,6 +36,10 @@ TEST(Dropin, KeepsMallocsContract) {
   expect_fine_preloaded("contract");
 }
 
+TEST(Dropin, CountsFreedBlocksThatWaitAsNeitherUsedNorFree) {
+  expect_fine_preloaded("contract", {"held_back"});
+}
+
 TEST(Dropin, KeepsMallocsContractWhenLinkedIn) {
   expect_fine_linked("contract_linked");
 }

@@ -51,10 +51,13 @@ TEST(Mismatches, ReallocOfWhatNewMadeIsFound) {
 }
 
 TEST(Mismatches, DeleteThatBelievesInAnotherSizeIsFound) {
-  Result const result = run({program("mismatches"), "new_delete_of_another_size"});
-  ASSERT_EQ(result.findings.size(), 1U);
-  EXPECT_EQ(result.findings[0]["bug"].text, "new-delete-type-mismatch");
-  EXPECT_EQ(result.findings[0]["size"].number, 48);
+  for (const char *name : {"new_delete_of_another_size", "aligned_new_delete_of_another_size",
+                           "new_array_delete_array_of_another_size", "aligned_new_array_delete_array_of_another_size"}) {
+    Result const result = run({program("mismatches"), name});
+    ASSERT_EQ(result.findings.size(), 1U) << name;
+    EXPECT_EQ(result.findings[0]["bug"].text, "new-delete-type-mismatch") << name;
+    EXPECT_EQ(result.findings[0]["size"].number, 48) << name;
+  }
 }
 
 TEST(Mismatches, FreeSizedWithAnotherSizeIsFound) {

@@ -416,9 +416,28 @@ static void functions_that_allocate_work(void) {
   free(text);
 }
 
+/* Where freed blocks wait: they are neither in use nor to be had. */
+static void freed_blocks_are_held_back(void) {
+  enum { BLOCKS = 20, SIZE = 1000 };
+  char *blocks[BLOCKS];
+  for (size_t i = 0; i < BLOCKS; i++) {
+    blocks[i] = malloc(opaque(SIZE));
+  }
+  struct mallinfo2 const before = mallinfo2();
+  for (size_t i = 0; i < BLOCKS; i++) {
+    free(blocks[i]);
+  }
+  struct mallinfo2 const after = mallinfo2();
+  EXPECT(after.uordblks == before.uordblks - (size_t)BLOCKS * SIZE);
+  EXPECT(after.fordblks <= before.fordblks);
+}
+
 /* With an argument: only what the heap tells about itself. */
 int main(int argc, char **argv) {
-  (void)argv;
+  if (argc > 1 && strcmp(argv[1], "held_back") == 0) {
+    freed_blocks_are_held_back();
+    return expect_done();
+  }
   if (argc > 1) {
     the_heap_tells_about_itself();
     mallinfo_says_what_mallinfo2_does();
