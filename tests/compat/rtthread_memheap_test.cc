@@ -103,6 +103,13 @@ TEST_F(Glued, AMemheapsOwnCallsStayInIt) {
   EXPECT_TRUE(faults.empty());
 }
 
+// It comes before the system heap in the list of all.
+TEST_F(Glued, AMemheapThatIsOlderThanTheSystemHeapServesBehindIt) {
+  rt_system_heap_init(sram, sram + sizeof sram);
+  EXPECT_TRUE(in_sram(rt_malloc(100)));
+  EXPECT_TRUE(in_sdram(rt_malloc(5000)));
+}
+
 TEST_F(Glued, WithoutTheSystemHeapTheOthersServe) {
   rt_system_heap_init(sram, sram + 8);
   EXPECT_TRUE(in_sdram(rt_malloc(10)));

@@ -51,8 +51,9 @@ TEST(Mismatches, ReallocOfWhatNewMadeIsFound) {
 }
 
 TEST(Mismatches, DeleteThatBelievesInAnotherSizeIsFound) {
-  for (const char *name : {"new_delete_of_another_size", "aligned_new_delete_of_another_size",
-                           "new_array_delete_array_of_another_size", "aligned_new_array_delete_array_of_another_size"}) {
+  for (const char *name :
+       {"new_delete_of_another_size", "aligned_new_delete_of_another_size", "new_array_delete_array_of_another_size",
+        "aligned_new_array_delete_array_of_another_size"}) {
     Result const result = run({program("mismatches"), name});
     ASSERT_EQ(result.findings.size(), 1U) << name;
     EXPECT_EQ(result.findings[0]["bug"].text, "new-delete-type-mismatch") << name;

@@ -39,7 +39,7 @@ const Case kCases[] = {
     {"new_realloc", [] { std::free(std::realloc(::operator new(10), 20)); }},
     {"new_delete_of_another_size", [] { delete static_cast<Base *>(new Derived); }},
     {"aligned_new_delete_of_another_size",
-     [] { ::operator delete(::operator new(48, std::align_val_t(64)), std::size_t{16}, std::align_val_t(64)); }},
+     [] { ::operator delete (::operator new(48, std::align_val_t(64)), std::size_t{16}, std::align_val_t(64)); }},
     {"new_array_delete_array_of_another_size", [] { ::operator delete[](::operator new[](48), std::size_t{16}); }},
     {"aligned_new_array_delete_array_of_another_size",
      [] { ::operator delete[](::operator new[](48, std::align_val_t(64)), std::size_t{16}, std::align_val_t(64)); }},
