@@ -1,5 +1,8 @@
 // AWTK's memory: what a heap of several regions answers as an rf_allocator, and which sizes a pool is for.
+#include "tkc/mem.h"
 #include "tkc/mem_allocator_composite.h"
+#include "tkc/mem_allocator_debug.h"
+#include "tkc/mem_allocator_fixed_block.h"
 #include "tkc/mem_allocator_pool.h"
 #include "tkc/mem_allocator_simple.h"
 #include "tkc/mem_pool.h"
@@ -74,6 +77,47 @@ TEST_F(AwtkParts, APoolIsForTheSizesAboveThoseOfTheOneBefore) {
     above = each->block_size;
   }
   EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+}
+
+// Wherever the buffer begins and however little it is short of: none of its blocks ends behind it.
+TEST_F(AwtkParts, APoolLiesInItsBuffer) {
+  auto *const bytes = reinterpret_cast<uint8_t *>(large);
+  uint32_t const most = mem_pool_get_min_size(16, 100);
+  for (uint32_t shift = 0; shift < 16; shift++) {
+    for (uint32_t size = most - 32; size <= most; size++) {
+      const mem_pool_t *const pool = mem_pool_init(bytes + shift, size, 16, 100);
+      EXPECT_TRUE(pool != nullptr || size < most);
+      EXPECT_TRUE(pool == nullptr || pool->start + 1600 <= bytes + shift + size) << shift << ' ' << size;
+    }
+  }
+}
+
+TEST_F(AwtkParts, DebugComparesItsFiguresWithItsBlocks) {
+  mem_allocator_simple_t simple;
+  mem_allocator_debug_t debug;
+  mem_allocator_t *const a =
+      mem_allocator_debug_init(&debug, mem_allocator_simple_init(&simple, large, static_cast<uint32_t>(sizeof large)));
+  ASSERT_NE(nullptr, a);
+  void *const p = mem_allocator_alloc(a, 100, "here", 1);
+  for (size_t *const figure : {&debug.ledger.counters.used, &debug.ledger.counters.blocks}) {
+    EXPECT_EQ(RF_OK, rf_check(rf_awtk_allocator(a), nullptr));
+    ++*figure;
+    EXPECT_EQ(RF_ERR_CORRUPT, rf_check(rf_awtk_allocator(a), nullptr));
+    --*figure;
+  }
+  mem_allocator_free(a, p);
+  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+}
+
+TEST_F(AwtkParts, FixedBlocksLeaveNothingBehind) {
+  ASSERT_EQ(RET_OK, tk_mem_init(large, static_cast<uint32_t>(sizeof large)));
+  for (int i = 0; i < 1000; i++) {
+    mem_allocator_t *const a = mem_allocator_fixed_block_create(24, 4);
+    ASSERT_NE(nullptr, a) << i;
+    EXPECT_NE(nullptr, mem_allocator_alloc(a, 24, "here", 1));
+    EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+  }
+  rf_awtk_mem_deinit();
 }
 
 } // namespace

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 #include <ringfence/lock.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "tests/core/recorder.h"
 #include "tests/core/unwatched.h"
@@ -62,6 +64,21 @@ TEST_F(ZephyrChunk, AListThatIsSaidToBeOtherwiseIsDamage) {
   }
   EXPECT_EQ(RF_ZEPHYR_LISTS, told);
   EXPECT_TRUE(sys_heap_validate(&heap));
+}
+
+// The first header is there, and no block: what would be the header of one is before the memory.
+TEST_F(ZephyrChunk, NothingBeforeTheMemoryIsRead) {
+  auto const page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  auto *const pages =
+      static_cast<char *>(mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  ASSERT_NE(MAP_FAILED, static_cast<void *>(pages));
+  ASSERT_EQ(0, mprotect(pages, page, PROT_NONE));
+  sys_heap_init(&heap, pages + page, page);
+  EXPECT_EQ(0U, sys_heap_usable_size(&heap, pages + page));
+  sys_heap_free(&heap, pages + page);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, faults.take());
+  sys_heap_init(&heap, memory, sizeof memory);
+  EXPECT_EQ(0, munmap(pages, 2 * page));
 }
 
 // What is around the heap may count otherwise: the peak is what the program had.
