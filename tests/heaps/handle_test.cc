@@ -563,6 +563,16 @@ TEST_F(Handle, CompactionMovesNoMoreBytesThanItMay) {
   EXPECT_EQ(offset(20), 180U);
 }
 
+TEST_F(Handle, WhereNothingMovesThereWasNoCompaction) {
+  fill({20, 20, 20});
+  EXPECT_EQ(rf_handle_compact(h, SIZE_MAX), 0U);
+  EXPECT_EQ(usage().compactions, 0U);
+  rf_handle_free(h, 1);
+  EXPECT_EQ(rf_handle_compact(h, SIZE_MAX), 40U);
+  EXPECT_EQ(rf_handle_compact(h, SIZE_MAX), 0U);
+  EXPECT_EQ(usage().compactions, 1U);
+}
+
 TEST_F(Handle, ABlockLargerThanTheBoundStays) {
   make_apart(400);
   fill({20, 60, 20, 20});

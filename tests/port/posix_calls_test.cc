@@ -131,6 +131,8 @@ int __wrap_poll(struct pollfd *files, nfds_t count, int timeout) {
     return __real_poll(files, count, timeout);
   }
   note("poll");
+  EXPECT_GE(timeout, 500) << "a reader of standard error may be slow, in milliseconds";
+  EXPECT_LE(timeout, 10000);
   Answer const answer = next(&polls, {1, 0});
   errno = answer.error;
   return static_cast<int>(answer.result);
