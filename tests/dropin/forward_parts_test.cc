@@ -206,6 +206,18 @@ TEST(ForwardParts, SampledBlocksAreThoseOfTheirSpace) {
   });
 }
 
+// Each realloc is looked at then, whose size may be none that can be.
+TEST(ForwardParts, WhereRequestsThatCannotBeServedAreReportedEveryBlockMayBeOurs) {
+  alone([] {
+    rf_page_all.low = 0x10000;
+    rf_page_all.size = 0x1000;
+    rf_process.report_rejected = true;
+    begin();
+    EXPECT_FALSE(rf_forward_is_others(at(0x1000)));
+    EXPECT_FALSE(rf_forward_is_others(at(UINTPTR_MAX)));
+  });
+}
+
 // The last unit of a large block may be another mapping's as well.
 TEST(ForwardParts, WhatIsBehindALargeBlockIsNotOurs) {
   alone([] {

@@ -39,6 +39,7 @@ struct World {
   std::function<void()> in_read;
   std::function<void()> in_process_now;
   unsigned reads = 0;
+  uint32_t sites = 1; // in the policy, of keys from 4711 on
   unsigned sweeps = 0;
   std::vector<uint32_t> near;
   std::vector<std::string> snapshots;
@@ -88,8 +89,10 @@ bool rf_steering_read(rf_steering_wish *wish, void (*site)(const rf_policy_site 
   world.reads++;
   *wish = world.wish;
   *generation = world.read_generation != 0 ? world.read_generation : world.live.generation;
-  rf_policy_site const one = {1, 4711, 2};
-  site(&one);
+  for (uint32_t i = 0; i < world.sites; i++) {
+    rf_policy_site const one = {1, 4711 + i, 2};
+    site(&one);
+  }
   if (world.in_read) {
     std::exchange(world.in_read, nullptr)();
   }
@@ -311,6 +314,15 @@ TEST(Steer, APolicyIsReadOnce) {
     world.live.generation = 6;
     (void)look();
     EXPECT_EQ(world.reads, 2U);
+  });
+}
+
+TEST(Steer, EachSiteOfAFullPolicyIsMarked) {
+  in_process(RF_MODE_GUARD, [] {
+    world.sites = RF_POLICY_SITES;
+    begin();
+    ASSERT_EQ(world.near.size(), RF_POLICY_SITES);
+    EXPECT_EQ(world.near.back(), 4711 + RF_POLICY_SITES - 1);
   });
 }
 
