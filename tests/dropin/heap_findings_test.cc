@@ -154,6 +154,28 @@ TEST(DropinFindings, OfAFreedBlockThatIsWrittenFromItsStartAreItsOwn) {
   });
 }
 
+// The bytes behind the fill are as the program left them.
+TEST(DropinFindings, ShowTheFillOfAFreedBlockAsFarAsItGoes) {
+  with_heap([](Heap &heap) {
+    constexpr size_t kFill = 32;
+    constexpr size_t kSize = 60;
+    rf_heap_options_now.fill_free = kFill;
+    rf_heap_options_now.usual = false;
+    unsigned char *const p = heap.make(kSize);
+    EXPECT_TRUE(heap.free(p));
+    p[3] = 'x';
+    EXPECT_EQ(rf_heap_sweep(&no_origin), 1U);
+    std::vector<rf_finding> const found = heap.recorder.take();
+    ASSERT_EQ(found.size(), 1U);
+    for (size_t i = 0; i < found[0].window_size; i++) {
+      size_t const at = found[0].window_address + i - reinterpret_cast<uintptr_t>(p);
+      rf_byte_class const wanted = at < kFill ? RF_BYTE_FREED : at < kSize ? RF_BYTE_USER : RF_BYTE_GUARD;
+      EXPECT_EQ(found[0].window_class[i] == RF_BYTE_BAD, at == 3) << at;
+      EXPECT_TRUE(found[0].window_class[i] == wanted || at == 3) << at;
+    }
+  });
+}
+
 // From a live block on, over the freed one behind it, into the guard of that.
 TEST(DropinFindings, OfAnOverflowThatEndsInTheGuardOfAFreedBlockAreOne) {
   with_heap([](Heap &heap) {
@@ -289,6 +311,21 @@ TEST(DropinRealloc, ThatMovesABlockWhichWouldStayIsNoFailure) {
 }
 
 // Half of the room is enough to stay.
+TEST(DropinRealloc, FillsWhatABlockGrowsBy) {
+  with_heap([](Heap &heap) {
+    rf_heap_options_now.move_below = 0;
+    unsigned char *const p = heap.make(100);
+    memset(p, 'x', 100);
+    size_t const most = static_cast<size_t>(heap.view(p).end - p) - RF_TAIL_LEAST;
+    ASSERT_GT(most, 100U);
+    EXPECT_EQ(rf_cache_realloc(heap.cache, p, most, &no_origin), p);
+    for (size_t i = 0; i < most; i++) {
+      EXPECT_EQ(p[i], i < 100 ? 'x' : RF_PATTERN_NEW) << i;
+    }
+    EXPECT_TRUE(heap.free(p));
+  });
+}
+
 TEST(DropinRealloc, ShrinksABlockToHalfItsSlotWhereItIs) {
   with_heap([](Heap &heap) {
     rf_heap_options_now.move_below = 0;
