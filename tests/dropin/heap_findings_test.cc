@@ -3,7 +3,9 @@
 #include "tests/checkers/recorder.h"
 #include "tests/dropin/heap_alone.h"
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #define _Static_assert static_assert
@@ -93,6 +95,34 @@ TEST(DropinFindings, AWalkOfAFullSpanEndsWithItsLastSlot) {
     size_t visited = 0;
     EXPECT_EQ(rf_walk(rf_heap_allocator(), has_bytes, &visited), RF_OK);
     EXPECT_EQ(visited, span->count);
+  });
+}
+
+using Range = std::pair<uintptr_t, uintptr_t>;
+
+bool note_range(uintptr_t start, uintptr_t end, void *context) {
+  static_cast<std::vector<Range> *>(context)->emplace_back(start, end);
+  return true;
+}
+
+// Also where all units of a segment are in use: what is outside of them is looked through for pointers.
+TEST(DropinRanges, HoldEveryBlock) {
+  with_heap([](Heap &heap) {
+    std::vector<unsigned char *> blocks;
+    rf_heap const &of = rf_heaps[rf_cache_heap(heap.cache)];
+    for (int i = 0; i < 100 && of.full == nullptr; i++) {
+      blocks.push_back(heap.make(500000));
+    }
+    ASSERT_NE(of.full, nullptr);
+    blocks.push_back(heap.make(500000));
+    blocks.push_back(heap.make(5000000)); // a mapping of its own
+    std::vector<Range> ranges;
+    EXPECT_TRUE(rf_heap_each_range(note_range, &ranges));
+    for (unsigned char *const p : blocks) {
+      auto const at = reinterpret_cast<uintptr_t>(p);
+      EXPECT_TRUE(std::any_of(ranges.begin(), ranges.end(),
+                              [at](const Range &r) { return at >= r.first && at < r.second; }));
+    }
   });
 }
 
