@@ -120,8 +120,8 @@ TEST(DropinRanges, HoldEveryBlock) {
     EXPECT_TRUE(rf_heap_each_range(note_range, &ranges));
     for (unsigned char *const p : blocks) {
       auto const at = reinterpret_cast<uintptr_t>(p);
-      EXPECT_TRUE(std::any_of(ranges.begin(), ranges.end(),
-                              [at](const Range &r) { return at >= r.first && at < r.second; }));
+      EXPECT_TRUE(
+          std::any_of(ranges.begin(), ranges.end(), [at](const Range &r) { return at >= r.first && at < r.second; }));
     }
   });
 }

@@ -97,6 +97,26 @@ TEST(DropinRights, OfALargeBlockAreBackAsAWhole) {
   });
 }
 
+// The guard before a block may be in another page.
+TEST(DropinRights, OfASmallBlockAreBackFromItsGuardOn) {
+  constexpr uintptr_t kPage = 4096;
+  heap_alone([] {
+    rf_cache *const cache = rf_cache_take(0);
+    rf_view v = block_of(cache, 200);
+    for (int i = 0; i < 1000 && reinterpret_cast<uintptr_t>(v.payload) % kPage >= RF_SPAN_FRONT; i++) {
+      v = block_of(cache, 200);
+    }
+    uintptr_t const guard = reinterpret_cast<uintptr_t>(v.payload) - RF_SPAN_FRONT;
+    ASSERT_NE(guard / kPage, reinterpret_cast<uintptr_t>(v.payload) / kPage);
+    auto *const before = reinterpret_cast<void *>(guard & ~(kPage - 1)); // NOLINT(performance-no-int-to-ptr)
+    ASSERT_EQ(mprotect(before, kPage, PROT_NONE), 0);
+    rf_heap_restricted(before, kPage);
+    EXPECT_FALSE(rf_rights_allow_check(&v));
+    rf_rights_return(&v);
+    EXPECT_TRUE(rf_rights_allow_check(&v));
+  });
+}
+
 // One page without rights is enough, on either side.
 TEST(DropinRights, AllowNoLookWhereEitherGuardCannotBeRead) {
   constexpr uintptr_t kPage = 4096;
