@@ -439,6 +439,22 @@ TEST_F(Page, ResizeStaysWithinThePagesAndWatchesTheNewEnd) {
   expect_block(take_one(), RF_BUG_BUFFER_OVERFLOW, p, 20, 20);
 }
 
+// Which cannot resize, and need not where there is room in its own block.
+TEST_F(Page, ABlockGrowsAsFarAsThatOfTheAllocatorBelowHasRoom) {
+  rf_allocator *const inner = rf_inner(a());
+  rf_allocator_ops ops = *inner->ops;
+  const rf_allocator_ops *const before = inner->ops;
+  ops.resize = nullptr;
+  ops.usable_size = [](rf_allocator *, const void *) { return size_t{64}; };
+  void *const p = rf_alloc(a(), 10);
+  inner->ops = &ops;
+  EXPECT_EQ(rf_resize(a(), p, 64), RF_OK);
+  EXPECT_EQ(rf_resize(a(), p, 65), RF_ERR_NO_MEMORY);
+  EXPECT_EQ(rf_usable_size(a(), p), 64U);
+  inner->ops = before;
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+}
+
 TEST_F(Page, AShrunkBlockGivesUpThePagesThatItNoLongerHas) {
   start(RF_PAGE_LEFT);
   unsigned char *const p = bytes(rf_alloc(a(), 4 * page_size()));
