@@ -7,24 +7,36 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <functional>
 #include <gtest/gtest.h>
 #include <pthread.h>
 #include <string>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <utility>
 
-static uid_t user;           // that is asked for
-static unsigned interrupted; // writes that are to come
-static ssize_t most = -1;    // bytes of the next one; -1: all
-static void (*within)();     // called while the file is written to
+static uid_t user;                    // that is asked for
+static unsigned interrupted;          // writes that are to come
+static ssize_t most = -1;             // bytes of the next one; -1: all
+static void (*within)();              // called while the file is written to
+static std::function<void()> locking; // once, before the file is locked
 
 extern "C" {
 
 uid_t __real_geteuid();
 uid_t __wrap_geteuid() {
   return user;
+}
+
+int __real_flock(int fd, int operation);
+int __wrap_flock(int fd, int operation) {
+  if (locking && (operation & LOCK_UN) == 0) {
+    std::exchange(locking, nullptr)();
+  }
+  return __real_flock(fd, operation);
 }
 
 ssize_t __real_write(int fd, const void *bytes, size_t size);
@@ -50,6 +62,7 @@ protected:
     user = __real_geteuid();
     interrupted = 0;
     most = -1;
+    locking = nullptr;
     const char *const tmp = std::getenv("TEST_TMPDIR");
     folder_ = std::string(tmp != nullptr ? tmp : "/tmp") + "/edges" + std::to_string(getpid()) + "-" +
               std::to_string(count++);
@@ -164,6 +177,23 @@ TEST_F(SpoolEdges, WhatArrivedIsTheLongestPart) {
   std::strcpy(spool_.places[1], other.c_str());
   EXPECT_FALSE(append("line"));
   EXPECT_EQ(spool_.arrived, 3U) << "nor is it the last one's";
+}
+
+// The line goes into the next file: the collector is about to read the one that it took.
+TEST_F(SpoolEdges, ACollectorMayTakeTheFileBetweenItsOpeningAndItsLock) {
+  ASSERT_TRUE(append("one"));
+  std::string const current = folder_ + "/spool/current";
+  std::string const taken = folder_ + "/spool/segment-1";
+  struct stat before;
+  struct stat after;
+  struct stat next;
+  ASSERT_EQ(stat(current.c_str(), &before), 0);
+  locking = [&] { EXPECT_EQ(rename(current.c_str(), taken.c_str()), 0); };
+  EXPECT_TRUE(append("three"));
+  ASSERT_EQ(stat(taken.c_str(), &after), 0);
+  EXPECT_EQ(after.st_size, before.st_size);
+  ASSERT_EQ(stat(current.c_str(), &next), 0);
+  EXPECT_EQ(next.st_size, 6);
 }
 
 bool is_blocked(int number) {
