@@ -192,8 +192,11 @@ TEST(DemangleParts, PacksAreExpanded) {
   expect_reference("_Z1fIJicEEviDpT_i");
   expect_reference("_Z1fIJEEvDpT_");
   expect_reference("_Z1fIJRiOcEEvDpOT_");
+  expect_reference("_Z1fIJicEEvDp1SIT_E");
+  expect_reference("_Z1fIJicEEvDp1SIlT_E");
   EXPECT_EQ(name_of("_Z1fIJOiEEvDpRT_"), "void f<int&&>(int&)");
   expect_unknown("_Z1fIJicEEvDpi");
+  expect_unknown("_Z1fIiJcdEEvT_T1_"); // there are two parameters
 }
 
 TEST(DemangleParts, LambdasAndTypesWithoutANameAreNumbered) {
