@@ -12,6 +12,7 @@
 extern "C" {
 #include "checkers/guard/guard_impl.h"
 #include "checkers/os/host.h"
+#include "checkers/os/stack_record.h"
 #include "checkers/shared/told_places.h"
 }
 #undef _Static_assert
@@ -104,6 +105,28 @@ TEST_F(AtOnceDepot, KeepsOneOfTwoEqualStacks) {
         EXPECT_EQ(stack_of(ids[0]), (std::vector<uintptr_t>{2, round}));
         round++;
       });
+}
+
+// Each has the stack's words elsewhere: a guess that is verified by some of either would be of no stack.
+TEST_F(AtOnceDepot, WritesOneOfTwoLayoutsAsAWhole) {
+  uintptr_t const stack[] = {2, 3};
+  uint32_t generation = 1;
+  auto const put = [&](unsigned who) {
+    rf_stack_layout layout = {};
+    layout.fixed = layout.ended = true;
+    layout.asked = RF_TRACE_DEPTH;
+    layout.slots[0] = 1;
+    layout.slots[1] = who == 0 ? 5 : 9;
+    return rf_stack_depot_put_laid_out(&depot, stack, 2, &layout, generation);
+  };
+  const rf_stack_record *const record = record_at(&depot, put(0));
+  generation++;
+  two_at_once([&](unsigned who) { put(who); },
+              [&] {
+                EXPECT_EQ(layout_of(record)->reach, (slots_of(record)[1] + 1) * sizeof(uintptr_t));
+                EXPECT_EQ(record->stamp, generation);
+                generation++;
+              });
 }
 
 // Another thread begins a guard as soon as nobody has the turn.

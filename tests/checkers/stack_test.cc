@@ -76,6 +76,21 @@ TEST(StackCapture, FollowsFramePointers) {
   EXPECT_EQ(std::count(stack.frames.begin(), stack.frames.begin() + stack.depth, 0U), 0);
 }
 
+// What lies further away only looks like a frame.
+TEST(StackCapture, GoesNoFurtherThan256KiBAtOnce) {
+  volatile uintptr_t words[2 * RF_STEP_MOST / sizeof(uintptr_t)] = {};
+  for (uintptr_t const more : {0, 1}) {
+    uintptr_t frames[8] = {};
+    uintptr_t const next = 2 + RF_STEP_MOST / sizeof(uintptr_t) + more;
+    words[0] = reinterpret_cast<uintptr_t>(&words[next]);
+    words[next + 1] = 0x20000;
+    rf_origin const origin = {nullptr, 0x10000, const_cast<const uintptr_t *>(words)};
+    EXPECT_EQ(rf_stack_capture(&origin, frames, 8), 2 - more);
+    EXPECT_EQ(frames[1], more == 0 ? 0x20000U : 0U);
+    words[next + 1] = 0;
+  }
+}
+
 TEST(StackCapture, StopsAtTheDepthAskedFor) {
   for (unsigned max = 1; max <= 5; max++) {
     Stack const stack = descend(rf_stack_capture, 10, max);
