@@ -319,6 +319,21 @@ void block_faults() {
   EXPECT_EQ(pthread_sigmask(SIG_BLOCK, &set, nullptr), 0);
 }
 
+// ---- The kind of memory at an address ----
+
+TEST(HostStacks, AnAddressIsInTheMappingThatBeginsThereAndNotInOneThatEnds) {
+  alone([] {
+    world.maps = {{kAt, kAt + kMiB, ""}, {kAt + 2 * kMiB, kAt + 3 * kMiB, ""}};
+    auto const describe = [](uintptr_t at) { return rf_host_describe_address(reinterpret_cast<const void *>(at)); };
+    for (uintptr_t const at : {kAt, kAt + kMiB - 1, kAt + 2 * kMiB, kAt + 3 * kMiB - 1}) {
+      EXPECT_STREQ(describe(at), "the pointer is to mapped memory") << at - kAt;
+    }
+    for (uintptr_t const at : {kAt - 1, kAt + kMiB, kAt + 2 * kMiB - 1, kAt + 3 * kMiB}) {
+      EXPECT_STREQ(describe(at), "there is no memory at the pointer") << at - kAt;
+    }
+  });
+}
+
 TEST(HostUnwind, GoesToTheEndOrAsFarAsThereIsRoom) {
   world = World();
   world.stack = {1, 2, 3, 0, 4};

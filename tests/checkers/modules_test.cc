@@ -351,6 +351,11 @@ TEST_F(ModulesMade, OneQuestionTellsOfAllFramesInAMapping) {
   EXPECT_EQ(modules.modules[0].start, start);
   EXPECT_EQ(modules.modules[0].end, start + 4 * page);
   EXPECT_EQ(modules.modules[0].bias, start - 0x40000);
+  rf_symbolizer const symbolizer = rf_modules_symbolizer(&modules, false);
+  rf_frame_name name;
+  ASSERT_TRUE(symbolizer.name(symbolizer.context, start + 4 * page, 0, &name)) << "the call is the last instruction";
+  EXPECT_EQ(name.offset, 0x40000 + 4 * page);
+  EXPECT_FALSE(symbolizer.name(symbolizer.context, start + 4 * page + 1, 0, &name));
   load({start});
   EXPECT_EQ(modules.count, 0U) << "the call before it is elsewhere";
 }
