@@ -117,6 +117,17 @@ TEST(SeenSites, CountFromZeroOnceTheyWereTold) {
   });
 }
 
+TEST(SeenSites, BlocksThatCameSinceTheCopyAreStillToBeTold) {
+  alone([] {
+    rf_seen_sites_watch(site(1));
+    Listed const l = listed();
+    rf_seen_sites_watch(site(1));
+    rf_seen_sites_watch(site(1));
+    rf_seen_sites_told(l.sites.data(), l.upto, 7);
+    EXPECT_EQ(listed().sites[0].watched, 2U);
+  });
+}
+
 TEST(SeenSites, ThatWereToldOnceAreToldByThatProcess) {
   alone([] {
     rf_seen_sites_add(site(1), false);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdarg>
+#include <cstddef>
 #include <cstdio>
 #include <cstring>
 #include <elf.h>
@@ -115,6 +116,25 @@ std::string name_in(const std::string &path, uint64_t address) {
   char name[64];
   std::memset(name, 'x', sizeof name);
   return rf_symbols_function(path.c_str(), address, name, sizeof name) ? name : "";
+}
+
+// Headers of another size are none that are known.
+TEST(Symbols, NeedSectionsOfTheKnownSize) {
+  std::string const path = testing::TempDir() + "/symbols_of_another_size";
+  for (int const more : {0, -8, 8}) {
+    Sections s;
+    s.add(SHT_STRTAB, ".strings", std::string("\0full\0", 6));
+    s.add(SHT_SYMTAB, ".symtab", function(1, 0x1000, 16));
+    s.headers.back().sh_link = 1;
+    s.write(path);
+    auto const size = static_cast<uint16_t>(static_cast<int>(sizeof(ElfW(Shdr))) + more);
+    int const file = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    ASSERT_EQ(pwrite(file, &size, sizeof size, offsetof(ElfW(Ehdr), e_shentsize)), 2);
+    (void)close(file);
+    EXPECT_EQ(name_in(path, 0x1000), more == 0 ? "full" : "") << more;
+    EXPECT_EQ(rf_symbols_present(path.c_str()), more == 0) << more;
+  }
+  (void)unlink(path.c_str());
 }
 
 // That of linking wherever it stands, that for dynamic linking where there is no other.
