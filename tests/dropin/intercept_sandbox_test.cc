@@ -20,10 +20,13 @@ extern "C" {
 #include <cstring>
 #include <dlfcn.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <string>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 using ringfence_test::call;
@@ -184,6 +187,26 @@ TEST_F(InterceptSandbox, TheCallThatEntersOneIsKnownAsWell) {
   EXPECT_EQ(calls_of([] { EXPECT_EQ(syscall(SYS_seccomp, 0, ~0U, nullptr), -1); }), refused);
   EXPECT_EQ(calls_of([] { (void)syscall(SYS_seccomp, 2, 0, nullptr); }), Calls()) << "a question";
   EXPECT_EQ(calls_of([] { (void)syscall(SYS_dup, 1 << 20); }), Calls());
+}
+
+// A filter that a listener decides for: where the system has that, it gives a descriptor.
+TEST_F(InterceptSandbox, ACallThatGivesADescriptorHasEnteredOne) {
+  constexpr int kNoListener = 2;
+  pid_t const child = fork();
+  if (child == 0) {
+    struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    struct sock_fprog const filter = {1, &allow};
+    long listener = -1;
+    (void)syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    Calls const all = calls_of([&] { listener = syscall(SYS_seccomp, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter); });
+    _exit(listener <= 0 ? kNoListener : all.back() == "entered 2" ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == kNoListener) {
+    GTEST_SKIP() << "the system has no listeners";
+  }
+  EXPECT_EQ(status, 0);
 }
 
 // No descriptor is a ruleset: Landlock refuses. It ends no process, so that only files are seen to.

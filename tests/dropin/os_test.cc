@@ -6,8 +6,11 @@
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -16,6 +19,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdarg>
+#include <cstddef>
 #include <cstring>
 #include <random>
 #include <set>
@@ -511,6 +515,29 @@ TEST(DropinProcfs, ListsEachThreadOnce) {
     thread.join();
   }
   EXPECT_TRUE(rf_procfs_is_dead(0x7FFFFFFF)) << "no such thread";
+}
+
+// The system refuses to list folders from now on.
+bool forbid_lists() {
+  struct sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getdents64, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EIO),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog const filter = {4, code};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+// Who stops all threads would go on without those that were not told.
+TEST(DropinProcfs, AListThatIsNotReadToItsEndIsNone) {
+  EXPECT_EXIT(
+      {
+        auto const see = [](uint32_t, void *) {};
+        bool const before = rf_procfs_each_thread(see, nullptr);
+        _exit(before && forbid_lists() && !rf_procfs_each_thread(see, nullptr) ? 0 : 1);
+      },
+      testing::ExitedWithCode(0), "");
 }
 
 // Its files may have the numbers of standard streams that are closed.

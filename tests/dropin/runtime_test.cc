@@ -186,6 +186,20 @@ TEST(DropinSiteChoice, MayBeLimitedToModules) {
   }
 }
 
+TEST(DropinSiteChoice, ASiteThatThereIsNoRoomForIsLookedUpEachTime) {
+  alone([] {
+    auto const of_c_library = reinterpret_cast<uintptr_t>(&strtol) + 1;
+    uint32_t const key = 1000000;
+    rf_site_limit_to("libc.so.*", 9);
+    for (uint32_t other = 1; other <= 4096; other++) {
+      rf_site_set_near(other);
+    }
+    EXPECT_FALSE(rf_site_may_be_watched(key, here()));
+    EXPECT_TRUE(rf_site_may_be_watched(key, of_c_library));
+    EXPECT_FALSE(rf_site_may_be_watched(key, here()));
+  });
+}
+
 // A list beyond the room counts up to its last byte of room.
 TEST(DropinSiteChoice, ALongListOfModulesIsCutAtItsRoom) {
   std::string const name = "runtime_test";

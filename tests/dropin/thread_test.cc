@@ -20,7 +20,9 @@ extern "C" {
 #include <sched.h>
 #include <string>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <thread>
+#include <unistd.h>
 
 namespace ringfence_test {
 namespace {
@@ -196,6 +198,41 @@ TEST(DropinThread, OfAChildOfForkIsTheOneThatForked) {
       _exit(testing::Test::HasFailure() ? 1 : 0); // the other thread is not here, and nobody may wait for it
     });
     rf_thread_unlock();
+  });
+}
+
+// What stood before it in the list is not there.
+TEST(DropinThread, OfAChildOfForkIsListedUntilItEnds) {
+  alone([] {
+    rf_thread_init();
+    std::thread([] {
+      rf_thread_begin(count_end);
+      auto *const other = new Member; // which the child cannot end
+      other->begin_all();
+      lock();
+      pid_t const child = fork();
+      if (child == 0) {
+        rf_thread_fork_child();
+        std::thread([me = rf_current_thread.id] {
+          for (int i = 0; i < 5000; i++) {
+            lock();
+            bool const there = is_listed(me);
+            rf_thread_unlock();
+            if (!there) {
+              _exit(0);
+            }
+            usleep(1000);
+          }
+          _exit(1);
+        }).detach();
+        return;
+      }
+      rf_thread_unlock();
+      delete other;
+      int status = -1;
+      EXPECT_EQ(waitpid(child, &status, 0), child);
+      EXPECT_EQ(status, 0);
+    }).join();
   });
 }
 
