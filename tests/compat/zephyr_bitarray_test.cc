@@ -46,6 +46,7 @@ TEST_F(ZephyrBitarray, BadArgumentsAreRefused) {
   EXPECT_EQ(-EINVAL, sys_bitarray_set_region(&defined, 1, SIZE_MAX));
   EXPECT_EQ(-EINVAL, sys_bitarray_xor(&defined, nullptr, 1, 0));
   EXPECT_EQ(-EINVAL, sys_bitarray_find_nth_set(&defined, 0, 10, 0, &place));
+  EXPECT_EQ(-EINVAL, sys_bitarray_find_nth_set(&defined, 11, 10, 0, &place));
   EXPECT_FALSE(sys_bitarray_is_region_set(&defined, 0, 0));
   EXPECT_FALSE(sys_bitarray_is_region_cleared(&defined, 71, 0));
 }

@@ -51,6 +51,43 @@ TEST_F(ZephyrChunk, FreeNeighboursAreDamage) {
   EXPECT_FALSE(sys_heap_validate(&heap));
 }
 
+// A block that would grow into a free chunk whose links are damaged stays as it is, and the chunk with it.
+TEST_F(ZephyrChunk, NoBlockGrowsIntoAChunkWithDamagedLinks) {
+  void *const p = sys_heap_alloc(&heap, 40);
+  void *const right = sys_heap_alloc(&heap, 40);
+  ASSERT_NE(nullptr, sys_heap_alloc(&heap, 40));
+  sys_heap_free(&heap, right);
+  for (int const link : {PREVIOUS, NEXT}) {
+    words_of(right)[link] ^= 1;
+    EXPECT_EQ(nullptr, sys_heap_aligned_realloc(&heap, p, 0, 60)) << link;
+    EXPECT_EQ(RF_ERR_CORRUPT, faults.take()) << link;
+    words_of(right)[link] ^= 1;
+    EXPECT_TRUE(sys_heap_validate(&heap)) << link;
+  }
+  EXPECT_EQ(p, sys_heap_aligned_realloc(&heap, p, 0, 60));
+  EXPECT_TRUE(sys_heap_validate(&heap));
+}
+
+// However small the free chunk before it: it is in its list again.
+TEST_F(ZephyrChunk, AFreeThatFindsDamageBehindTheBlockChangesNothingBeforeIt) {
+  for (size_t const size : {1, 16, 40}) {
+    sys_heap_init(&heap, memory, sizeof memory);
+    void *const left = sys_heap_alloc(&heap, size);
+    void *const p = sys_heap_alloc(&heap, 40);
+    void *const right = sys_heap_alloc(&heap, 40);
+    ASSERT_NE(nullptr, sys_heap_alloc(&heap, 40));
+    sys_heap_free(&heap, left);
+    sys_heap_free(&heap, right);
+    words_of(right)[NEXT] ^= 1;
+    sys_heap_free(&heap, p);
+    EXPECT_EQ(RF_ERR_CORRUPT, faults.take()) << size;
+    words_of(right)[NEXT] ^= 1;
+    EXPECT_TRUE(sys_heap_validate(&heap)) << size;
+    sys_heap_free(&heap, p);
+    EXPECT_TRUE(sys_heap_validate(&heap)) << size;
+  }
+}
+
 // Which lists have a chunk is kept in a word: an alloc would follow what is none, or pass over what there is.
 TEST_F(ZephyrChunk, AListThatIsSaidToBeOtherwiseIsDamage) {
   void *const p = sys_heap_alloc(&heap, 40);

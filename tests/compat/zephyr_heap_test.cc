@@ -515,7 +515,9 @@ TEST_F(ZephyrHeap, AListenerMayTakeItselfAndTheNextOneOffInItsCall) {
     for (struct heap_listener *const each : leaving) {
       if (each != nullptr) {
         heap_listener_unregister(each);
-        *each = heap_listener{}; // its memory serves something else
+        if (each == leaving[0]) {
+          *each = heap_listener{}; // its memory serves something else
+        }
       }
     }
   };
