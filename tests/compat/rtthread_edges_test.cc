@@ -61,6 +61,24 @@ TEST_F(RtThreadEdges, OneDamagedHeapOfTwoIsEnoughToSaySo) {
   EXPECT_EQ(RT_EOK, rt_smem_detach(second));
 }
 
+TEST_F(RtThreadEdges, EachDamagedHeapIsNamed) {
+  alignas(16) unsigned char own[1024];
+  rt_smem_t const second = rt_smem_init("second", own, sizeof own);
+  ASSERT_NE(nullptr, second);
+  unsigned char *const blocks[] = {static_cast<unsigned char *>(rt_malloc(48)),
+                                   static_cast<unsigned char *>(rt_smem_alloc(second, 48))};
+  for (unsigned char *const block : blocks) {
+    block[-1] ^= 1;
+  }
+  EXPECT_EQ(-RT_ERROR, memcheck(0, nullptr));
+  EXPECT_NE(std::string::npos, printed.find("heap: damaged block header at ")) << printed;
+  EXPECT_NE(std::string::npos, printed.find("second: damaged block header at ")) << printed;
+  for (unsigned char *const block : blocks) {
+    block[-1] ^= 1;
+  }
+  EXPECT_EQ(RT_EOK, rt_smem_detach(second));
+}
+
 TEST_F(RtThreadEdges, APoolThatIsMadeTwiceIsListedOnce) {
   struct rt_mempool pool;
   alignas(8) rt_uint8_t blocks[512];

@@ -48,6 +48,30 @@ TEST_F(Glued, TheSystemHeapServesFirstThenTheOthersInOrder) {
   EXPECT_EQ(RT_EOK, rt_memheap_detach(&third));
 }
 
+// A checker's blocks do not shrink where they are.
+TEST_F(Glued, ABlockThatShrinksInAnotherHeapTakesWithItWhatFits) {
+  static rf_allocator_ops ops;
+  rf_rt_wrap_set(
+      [](rf_allocator *made, const char *, void *) {
+        ops = *made->ops;
+        ops.realloc = nullptr;
+        ops.resize = [](rf_allocator *, void *, size_t, const rf_site *) { return RF_ERR_NO_MEMORY; };
+        made->ops = &ops;
+        return made;
+      },
+      nullptr);
+  rt_system_heap_init(sram, sram + sizeof sram);
+  rf_rt_wrap_set(nullptr, nullptr);
+  auto *p = static_cast<unsigned char *>(rt_malloc(800));
+  ASSERT_TRUE(in_sram(p));
+  memset(p, 0x77, 800);
+  p = static_cast<unsigned char *>(rt_realloc(p, 400));
+  ASSERT_TRUE(in_sdram(p));
+  EXPECT_EQ(0x77, p[399]);
+  EXPECT_EQ(0, memheapcheck(0, nullptr));
+  rt_free(p);
+}
+
 TEST_F(Glued, AReallocMovesToAnotherHeapWhereItsOwnIsTooSmall) {
   rt_size_t used;
   auto *p = static_cast<unsigned char *>(rt_malloc(500));

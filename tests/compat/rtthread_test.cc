@@ -231,7 +231,13 @@ TEST_F(RtThread, WithoutASystemHeapFreesAreRefused) {
   EXPECT_EQ(RF_ERR_BAD_POINTER, fault(local));
   EXPECT_EQ(RT_NULL, rt_realloc(local, 10));
   EXPECT_EQ(RF_ERR_BAD_POINTER, fault(local));
+  rt_size_t total = 1;
+  rt_memory_info(&total, RT_NULL, RT_NULL);
+  EXPECT_EQ(0U, total) << "that of the heap that ended";
   rt_system_heap_init(RT_NULL, local);
+  EXPECT_EQ(0U, printed.find("rt_system_heap_init: no heap from ")) << printed;
+  printed.clear();
+  rt_system_heap_init(local + 16, local);
   EXPECT_EQ(0U, printed.find("rt_system_heap_init: no heap from ")) << printed;
 }
 
