@@ -47,6 +47,22 @@ TEST_F(AwtkParts, AllRegionsAreOneHeapToItsViewer) {
   EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
 }
 
+TEST_F(AwtkParts, ABlockThatShrinksInPlaceIsCountedAsItIs) {
+  mem_allocator_composite_t composite;
+  mem_allocator_t *const a =
+      mem_allocator_composite_init(&composite, large, static_cast<uint32_t>(sizeof large), nullptr);
+  ASSERT_NE(nullptr, a);
+  rf_allocator *const all = rf_awtk_allocator(a);
+  rf_stats before;
+  rf_stats after;
+  void *const p = mem_allocator_alloc(a, 1000, "here", 1);
+  rf_stats_get(all, &before);
+  EXPECT_EQ(RF_OK, rf_resize(all, p, 100));
+  rf_stats_get(all, &after);
+  EXPECT_LE(after.used + 900, before.used);
+  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+}
+
 TEST_F(AwtkParts, ARefusedReallocIsNoFailure) {
   mem_allocator_composite_t composite;
   mem_allocator_t *const a =
@@ -104,6 +120,25 @@ TEST_F(AwtkParts, DebugComparesItsFiguresWithItsBlocks) {
     ++*figure;
     EXPECT_EQ(RF_ERR_CORRUPT, rf_check(rf_awtk_allocator(a), nullptr));
     --*figure;
+  }
+  mem_allocator_free(a, p);
+  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+}
+
+// What the record of a block says of it: its call, its size, and where its memory begins.
+TEST_F(AwtkParts, DebugTellsADamagedRecordByEachOfItsWords) {
+  mem_allocator_simple_t simple;
+  mem_allocator_debug_t debug;
+  mem_allocator_t *const a =
+      mem_allocator_debug_init(&debug, mem_allocator_simple_init(&simple, large, static_cast<uint32_t>(sizeof large)));
+  ASSERT_NE(nullptr, a);
+  auto *const p = static_cast<char *>(mem_allocator_alloc(a, 100, "here", 1));
+  auto *const words = reinterpret_cast<uintptr_t *>(p - (sizeof(void *) == 8 ? 48 : 32)); // behind the two links
+  for (size_t i = 2; i < 6; i++) {
+    words[i] ^= 16;
+    EXPECT_EQ(RF_ERR_CORRUPT, rf_check(rf_awtk_allocator(a), nullptr)) << i;
+    words[i] ^= 16;
+    EXPECT_EQ(RF_OK, rf_check(rf_awtk_allocator(a), nullptr)) << i;
   }
   mem_allocator_free(a, p);
   EXPECT_EQ(RET_OK, mem_allocator_destroy(a));

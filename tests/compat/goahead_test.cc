@@ -106,6 +106,22 @@ TEST_F(GoAhead, AnOpenThatCannotBeGivesItsMemoryBack) {
   EXPECT_EQ(0U, s.blocks);
 }
 
+TEST_F(GoAhead, TheBufferGoesBackToTheAllocatorThatItCameFrom) {
+  alignas(16) static unsigned char arenas[2][1 << 16];
+  rf_tlsf heaps[2];
+  rf_stats s;
+  for (int i = 0; i < 2; i++) {
+    ASSERT_EQ(RF_OK, rf_tlsf_init(&heaps[i], arenas[i], sizeof arenas[i]));
+  }
+  rf_goahead_malloc_set(&heaps[0].base);
+  ASSERT_EQ(0, wopenAlloc(nullptr, 4096, 0));
+  rf_goahead_malloc_set(&heaps[1].base);
+  wcloseAlloc();
+  rf_stats_get(&heaps[0].base, &s);
+  EXPECT_EQ(1U, s.allocations);
+  EXPECT_EQ(0U, s.blocks);
+}
+
 TEST_F(GoAhead, EverythingMallocedIsGivenBackAtTheLastCloseAndLeaksAreListed) {
   alignas(16) static unsigned char arena[1 << 19];
   rf_tlsf heap;
