@@ -1,4 +1,5 @@
 // Which findings a baseline knows: as many of a fingerprint, and of leaks as many blocks, as it has.
+#include "tests/core/text_sink.h"
 #include "tools/ringfence/model/baseline.h"
 
 #include <gtest/gtest.h>
@@ -11,10 +12,14 @@ class Baseline : public testing::Test {
 protected:
   ~Baseline() override { rf_bump_arena_free(&arena_); }
 
-  void read(const std::string &lines) {
+  // What is wrong with it; "": nothing.
+  std::string wrong_with(const std::string &lines) {
     text_ = "# Ringfence baseline, version 4\n" + lines;
-    ASSERT_EQ(rf_baseline_parse(&baseline_, &arena_, "known", text_.data(), text_.size()), nullptr);
+    const char *const wrong = rf_baseline_parse(&baseline_, &arena_, "known", text_.data(), text_.size());
+    return wrong != nullptr ? wrong : "";
   }
+
+  void read(const std::string &lines) { ASSERT_EQ(wrong_with(lines), ""); }
 
   // A baseline of findings of the fingerprint "f", leaks of so many blocks each.
   std::vector<bool> known(rf_bug bug, const std::vector<unsigned> &blocks) {
@@ -40,8 +45,9 @@ protected:
   rf_baseline baseline_ = {};
   std::vector<rf_record> records_;
 
-private:
   rf_bump_arena arena_ = {nullptr};
+
+private:
   std::string text_;
 };
 
@@ -49,6 +55,34 @@ TEST_F(Baseline, KnowsAsManyFindingsAsItHas) {
   read("0123456789abcdef 2 double-free\n");
   EXPECT_EQ(known(RF_BUG_DOUBLE_FREE, {0, 0, 0}), (std::vector<bool>{true, true, false}));
   EXPECT_EQ(rf_baseline_unmet(&baseline_), 0U);
+}
+
+TEST_F(Baseline, ANumberHasNineDigitsAtMost) {
+  for (const std::string start : {"0123456789abcdef ", "0123456789abcdef 1:"}) {
+    EXPECT_EQ(wrong_with(start + "999999999 memory-leak\n"), "");
+    EXPECT_EQ(wrong_with(start + "1000000000 memory-leak\n"),
+              "known:2: not a line of a baseline: " + start + "1000000000 memory-leak");
+  }
+}
+
+// Two functions of one name, in two files: a line is of one of them, and names it.
+TEST_F(Baseline, OfOneFingerprintThePlaceThatComesFirstIsWritten) {
+  const auto found_in = [this](const std::string &path) {
+    const std::string line = R"({"type":"finding","bug":"double-free","found":{"frames":[{"pc":1,"function":"drop",)"
+                             R"("file":")" +
+                             path + R"(","line":3}]}})";
+    rf_record *const record = rf_record_read(&arena_, rf_json_parse(&arena_, line.data(), line.size()));
+    record->fingerprint = "0123456789abcdef";
+    return record;
+  };
+  rf_record *const one = found_in("/src/a.c");
+  rf_record *const other = found_in("/src/b.c");
+  for (const std::vector<rf_record *> &records : {std::vector{one, other}, std::vector{other, one}}) {
+    std::string text;
+    const rf_sink sink = ringfence::sink_to(&text);
+    rf_baseline_put(&arena_, records.data(), records.size(), &sink);
+    EXPECT_NE(text.find("0123456789abcdef 2 double-free drop /src/a.c"), std::string::npos) << text;
+  }
 }
 
 TEST_F(Baseline, LeaksShareTheBlocksThatItHas) {

@@ -30,6 +30,7 @@ struct ElfFile {
   uint16_t type = ET_DYN;
   std::string interpreter;
   std::string soname;
+  uint64_t soname_at = 1; // in the table of strings
   std::string build_id;   // bytes
   std::string other_note; // bytes of a note before that of the build-id
   uint64_t split_at = 0;  // where not 0, what is loaded from there on is a segment of its own
@@ -114,11 +115,11 @@ private:
       return list.empty() ? 0 : section(SHT_STRTAB, 0, names);
     }
 
-    void soname(const std::string &name) {
+    void soname(const std::string &name, uint64_t at) {
       size_t const strings = here();
       body += '\0' + name + '\0';
       std::string table;
-      for (auto const &[tag, value] : {std::pair<int, size_t>{DT_STRTAB, strings}, {DT_SONAME, 1}, {DT_NULL, 0}}) {
+      for (auto const &[tag, value] : {std::pair<int, uint64_t>{DT_STRTAB, strings}, {DT_SONAME, at}, {DT_NULL, 0}}) {
         typename Elf::Dyn d{};
         d.d_tag = tag;
         d.d_un.d_val = static_cast<decltype(d.d_un.d_val)>(value);
@@ -134,7 +135,7 @@ private:
       b.segment(PT_INTERP, interpreter + '\0');
     }
     if (!soname.empty()) {
-      b.soname(soname);
+      b.soname(soname, soname_at);
     }
     if (!build_id.empty()) {
       std::string note;

@@ -64,6 +64,17 @@ TEST_P(Elf, ReadsLoaderNameAndBuildId) {
   rf_elf_close(&elf_);
 }
 
+// The table of strings is known to go on as far as its segment does, which is the whole file here.
+TEST_P(Elf, ANameThatLiesBehindItsTableIsNone) {
+  file_.soname = "libx.so.1";
+  for (uint64_t const behind : {file_.bytes().size(), size_t{1} << 20, size_t{0xFFFFFFFF}}) {
+    file_.soname_at = behind;
+    ASSERT_EQ(open(file_.bytes()), RF_ELF_OK);
+    EXPECT_EQ(rf_elf_dynamic_string(&elf_, DT_SONAME, any), nullptr) << behind;
+    rf_elf_close(&elf_);
+  }
+}
+
 TEST_P(Elf, FindsTheBuildIdBehindANoteOfAnyLength) {
   for (size_t length = 1; length <= 9; length++) {
     file_.build_id = "\x12\x34\x56\x78";

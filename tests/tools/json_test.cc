@@ -70,6 +70,8 @@ TEST_F(Json, OnlyAHighSurrogateTakesTheNextUnitAlong) {
                                                  "A");
   EXPECT_STREQ(parse(R"("\ud800\udc00")")->text, "\xF0\x90\x80\x80");
   EXPECT_STREQ(parse(R"("\udbff\udfff")")->text, "\xF4\x8F\xBF\xBF");
+  EXPECT_STREQ(parse(R"("\ud800\udbff")")->text, "\xEF\xBF\xBD");
+  EXPECT_STREQ(parse(R"("\ud800\ue000")")->text, "\xEF\xBF\xBD");
   EXPECT_STREQ(parse(R"("\udc00\u0041")")->text, "\xEF\xBF\xBD"
                                                  "A");
   EXPECT_STREQ(parse(R"("\udfff\u0041")")->text, "\xEF\xBF\xBD"

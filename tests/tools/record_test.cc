@@ -173,6 +173,13 @@ TEST_F(Record, FieldsMayBeAbsent) {
 }
 
 TEST_F(Record, AWindowThatContradictsItselfIsLeftOut) {
+  for (const char *const expected : {"", "0", "00", "000000"}) {
+    EXPECT_EQ(read(R"({"type":"finding","bug":"double-free","window":{"bytes":"0000","expected":")" +
+                   std::string(expected) + R"(","classes":"..","address":"0x10"}})")
+                  ->finding.window_size,
+              0u)
+        << expected;
+  }
   EXPECT_EQ(read(R"({"type":"finding","bug":"double-free","window":{"bytes":"00","expected":"00","classes":"gg"}})")
                 ->finding.window_size,
             0u);

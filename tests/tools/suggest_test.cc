@@ -16,6 +16,8 @@ TEST(EditDistance, CountsLettersToChange) {
 
 TEST(EditDistance, CountsSwappedNeighboursOnce) {
   EXPECT_EQ(rf_edit_distance("hcekc", "check"), 2u);
+  EXPECT_EQ(rf_edit_distance("ab", "xa"), 2u) << "the other letter is another one";
+  EXPECT_EQ(rf_edit_distance("xb", "by"), 2u);
 }
 
 TEST(EditDistance, ComparesLongNamesByTheirBeginning) {
