@@ -210,6 +210,8 @@ TEST_F(Foreign, ADetailNamesNoAddressesOfOneRun) {
       {"heap-use-after-free on address 0x13 at pc 0x1 bp 0x2 sp 0x3", "heap-use-after-free on address 0x13"},
       {"requested allocation size 0x8000000000000000 (0x8000 after adjustments for alignment, red zones etc.) exceeds",
        "requested allocation size 0x8000000000000000"},
+      {"calloc parameters overflow: count * size (3 * -1) cannot be represented in type size_t (thread T0)",
+       "calloc parameters overflow: count * size (3 * -1) cannot be represented in type size_t"},
   };
   for (const auto &row : rows) {
     const rf_foreign found = read(std::string("==1==ERROR: AddressSanitizer: ") + row[0] + "\n");

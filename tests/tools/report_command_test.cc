@@ -40,6 +40,13 @@ TEST_F(ReportCommand, ReadsASerialCaptureAmongOtherText) {
   EXPECT_TRUE(has(result.out, "=>0x000000001050:")) << result.out;
 }
 
+TEST_F(ReportCommand, BlankLinesAreNoTextOfAnother) {
+  const Result empty = report({file("empty", "")});
+  const Result blank = report({file("blank", "\r\n\n \t\r\n")});
+  EXPECT_EQ(blank.status, empty.status);
+  EXPECT_EQ(blank.err, empty.err);
+}
+
 TEST_F(ReportCommand, ReadsJsonBehindAPrefix) {
   const Result result = report({file("log", "text\nNov 20 host prog[1]: " + json(leak()) + "more\n")});
   EXPECT_EQ(result.err, "ringfence: 1 finding\n");

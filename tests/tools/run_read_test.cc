@@ -123,6 +123,28 @@ TEST_F(Collect, KeepsTheCallSitesOfEachFinding) {
   }
 }
 
+TEST_F(Collect, KeepsTheTextsOfEachFinding) {
+  static const char *const names[] = {"allocator", "mode", "detail", "allocation", "deallocation"};
+  std::string lines;
+  for (const std::string which : {"1", "2"}) {
+    lines += R"({"type":"finding","bug":"double-free","pid":7,"time_ns":)" + which;
+    for (const std::string name : names) {
+      lines += ",\"" + name + "\":\"" + name + " " + which + "\"";
+    }
+    lines += "}\n";
+  }
+  file("7", lines);
+  const rf_run run = collect();
+  ASSERT_EQ(run.record_count, 2u);
+  for (size_t i = 0; i < 2; i++) {
+    const rf_finding &f = run.records[i]->finding;
+    const char *const texts[] = {f.allocator, f.mode, f.detail, f.allocation, f.deallocation};
+    for (size_t k = 0; k < 5; k++) {
+      EXPECT_EQ(texts[k], names[k] + std::string(" ") + std::to_string(i + 1));
+    }
+  }
+}
+
 TEST_F(Collect, AddsUpTheProgramsOfAProcess) {
   file("7", kStart + summary(3, 50) + kStart + summary(4, 20));
   const rf_run run = collect();
@@ -154,6 +176,18 @@ TEST_F(Collect, SortsFindingsOfAllProcessesByTime) {
   EXPECT_EQ(run.records[0]->finding.time_ns, 30u);
   EXPECT_EQ(run.records[1]->finding.process, 8u);
   EXPECT_EQ(run.records[2]->finding.time_ns, 50u);
+}
+
+TEST_F(Collect, SortsFindingsOfOneTimeByTheirNumber) {
+  const auto numbered = [](const std::string &number) {
+    return R"({"type":"finding","bug":"double-free","pid":7,"time_ns":30,"sequence":)" + number + "}\n";
+  };
+  file("7", numbered("3") + numbered("1") + numbered("2"));
+  const rf_run run = collect();
+  ASSERT_EQ(run.record_count, 3u);
+  for (size_t i = 0; i < 3; i++) {
+    EXPECT_EQ(run.records[i]->finding.sequence, i + 1);
+  }
 }
 
 TEST_F(Collect, CountsWhatCannotBeRead) {
