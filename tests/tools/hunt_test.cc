@@ -40,6 +40,15 @@ TEST(Hunt, EndsWhereTheUserEndsTheProgram) {
   }
 }
 
+TEST(Hunt, TakesAsLongAsItsRunsTogether) {
+  std::string const file = scratch("hunt.json");
+  (void)check({"--hunt=3", "--json", file, "--", program("overflow"), "without"});
+  std::string const text = read_file(file);
+  EXPECT_TRUE(has(text, "\"duration_ns\":")) << text;
+  EXPECT_FALSE(has(text, "\"duration_ns\":0,")) << text;
+  unlink(file.c_str());
+}
+
 struct Bug {
   const char *name;
   const char *kind;

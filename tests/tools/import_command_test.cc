@@ -71,6 +71,7 @@ TEST_F(ImportCommand, TakesAFolderOfLibFuzzers) {
   (void)file("crashes/notes", "nothing\n");
   (void)file("crashes/crash-22", "input");
   (void)file("crashes/timeout-33", "slow");
+  (void)file("crashes/slow-unit-44", "slow");
   // It says what a fuzzer says of one input, of the others nothing.
   const std::string fuzzer =
       file("fuzzer", "#!/bin/sh\nread -r line <\"$2\"\n[ \"$line\" = slow ] || echo '" + report + "' >&2\nexit 77\n");
@@ -80,10 +81,10 @@ TEST_F(ImportCommand, TakesAFolderOfLibFuzzers) {
     return run(words);
   };
   EXPECT_EQ(import({crashes}).err, "ringfence: 1 finding taken to the collector\n"
-                                   "ringfence: 2 inputs of a fuzzer left out: --run FUZZER makes their reports\n");
+                                   "ringfence: 3 inputs of a fuzzer left out: --run FUZZER makes their reports\n");
   for (int i = 0; i < 2; i++) {
     EXPECT_EQ(import({"--run", fuzzer, crashes}).err, "ringfence: 2 findings taken to the collector\n"
-                                                      "ringfence: 1 input gave no report of a finding\n");
+                                                      "ringfence: 2 inputs gave no report of a finding\n");
   }
   std::istringstream spool(read_file(folder + "/spool/current"));
   std::map<std::string, std::string> inputs;
@@ -113,6 +114,19 @@ TEST_F(ImportCommand, TakesTheCallsOfASnapshotAsTheyAre) {
     const std::string spool = read_file(folder + "/spool/current");
     EXPECT_TRUE(has(spool, R"("sites":[[300,3,[[{"path":"/srv/a"},"0x10"]]]])")) << spool;
   }
+}
+
+TEST_F(ImportCommand, ASnapshotIsOfTheProgramOfItsProcess) {
+  const std::string folder = file("collector");
+  std::string lines;
+  for (const std::string pid : {"1", "2", "3"}) {
+    lines += R"({"type":"start","version":1,"pid":)" + pid + R"(,"program":"/bin/prog)" + pid + "\"}\n";
+  }
+  lines += R"({"type":"snapshot","version":1,"pid":2,"name":"start","blocks":0,"bytes":0,"sites":[]})"
+           "\n";
+  EXPECT_EQ(run({ringfence(), "import", "--collector", folder, file("lines", lines)}).status, 0);
+  const std::string spool = read_file(folder + "/spool/current");
+  EXPECT_TRUE(has(spool, R"("program":"/bin/prog2")")) << spool;
 }
 
 TEST_F(ImportCommand, NamesTheInputOfAReportAtThatReportAlone) {

@@ -92,7 +92,9 @@ TEST(Tune, LeavesPoolsOutIfItIsTold) {
 
 TEST(Tune, LetsTheGivenPartOfTheTracesFail) {
   Result const all = tune({"-a", "tlsf", "--pools=0", "--percent=100", recorded("sqlite"), recorded("git")});
-  Result const half = tune({"-a", "tlsf", "--pools=0", "--percent=50", recorded("sqlite"), recorded("git")});
+  std::string const header = scratch("half.h");
+  Result const half =
+      tune({"-a", "tlsf", "--pools=0", "--percent=50", "-o", header, recorded("sqlite"), recorded("git")});
   EXPECT_EQ(all.status, 0) << all.err;
   EXPECT_EQ(half.status, 0) << half.err;
   auto arena = [](const Result &r) {
@@ -101,6 +103,12 @@ TEST(Tune, LetsTheGivenPartOfTheTracesFail) {
   };
   EXPECT_GT(arena(half), 0U) << half.out;
   EXPECT_GT(arena(all), arena(half)) << all.out << half.out;
+  size_t failures = 0;
+  ASSERT_EQ(sscanf(half.out.c_str() + half.out.find('\n') + 1, "%*u %*u %zu", &failures), 1) << half.out;
+  EXPECT_GT(failures, 1U);
+  EXPECT_TRUE(has(read_file(header),
+                  "#define TUNED_FAILED_REQUESTS " + std::to_string(failures) + "U\n#define TUNED_FAILED_TRACES 1U\n"))
+      << read_file(header);
 }
 
 TEST(Tune, SaysSoWhereNoHeapServes) {
