@@ -330,15 +330,19 @@ static int is_hole(char *at) {
   return hole == at || (pipe(ends) == 0 && write(ends[1], at, 1) < 0 && write(ends[1], at + HOLE - 1, 1) < 0);
 }
 
-/* A place where nothing is, as near before or behind a large block, *of, as its rounded ends are. */
+#define FAR (60 * 1024)
+
+/* A place where nothing is, FAR before or behind a large block, *of, or as far as its rounded ends are. */
 static char *hole_beside(int behind, char **of) {
   for (int i = 0; i < BLOCKS; i++) {
     char *const block = malloc(LARGE);
     uintptr_t const end = ((uintptr_t)block + LARGE + HOLE) & ~(uintptr_t)(HOLE - 1);
     uintptr_t const at = behind ? end : ((uintptr_t)block & ~(uintptr_t)(HOLE - 1)) - HOLE;
     if (is_hole((char *)at)) {
+      char *const nearest = (char *)at + (behind ? 8 : HOLE - 8);
+      char *const far = behind ? block + LARGE + FAR : block - FAR;
       *of = block;
-      return (char *)at + (behind ? 8 : HOLE - 8);
+      return behind == (far > nearest) ? far : nearest;
     }
     (void)mmap(NULL, 4 * HOLE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); /* apart from the next one */
   }
