@@ -9,9 +9,13 @@ extern "C" {
 #endif
 
 typedef struct std_race {
-  void (*interrupt)(void); /* called once, in the next call that looks at a pointer */
-  int freed;               /* calls of the C library's free, which keep the memory here */
-  void *kept[8];
+  void (*interrupt)(void);  /* called once, in the next call that looks at a pointer */
+  void (*at_peak)(void);    /* called once, when a peak is to be raised and has been read */
+  const size_t *changed[8]; /* figures that were changed in one step, the last ones */
+  unsigned changes;
+  bool sums_are_freed; /* every checksum comes out as the mark of a freed block */
+  int freed;           /* calls of the C library's free, which keep the memory here */
+  void *kept[16];
 } std_race;
 
 std_race *std_race_of_this_program(void);

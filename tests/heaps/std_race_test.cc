@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 namespace {
 
 using ringfence::testing::FaultRecorder;
@@ -38,6 +40,44 @@ TEST_F(StdRaceTest, AReallocOfABlockThatIsFreedMeanwhileFails) {
   EXPECT_EQ(of_the_other, RF_OK);
   EXPECT_EQ(race.freed, freed_before + 1);
   EXPECT_EQ(heap.counters.blocks, 0U);
+}
+
+TEST_F(StdRaceTest, APeakThatAnotherThreadRaisesMeanwhileIsStillRaised) {
+  race.interrupt = nullptr;
+  race.at_peak = [] { heap.counters.peak = 50; };
+  void *const p = rf_alloc(&heap.base, 100);
+  EXPECT_EQ(heap.counters.peak, 140U);
+  EXPECT_EQ(rf_free(&heap.base, p), RF_OK);
+  EXPECT_EQ(rf_free(&heap.base, block), RF_OK);
+}
+
+// As other threads may change it, too.
+TEST_F(StdRaceTest, EachFigureIsChangedInOneStep) {
+  race.interrupt = nullptr;
+  using Figures = std::set<const size_t *>;
+  rf_counters const &c = heap.counters;
+  auto const changed_by = [this](auto const &call) {
+    race.changes = 0;
+    call();
+    return Figures(race.changed, race.changed + race.changes);
+  };
+  EXPECT_EQ(changed_by([] { block = rf_realloc(&heap.base, block, 50); }), Figures{&c.used});
+  void *p = nullptr;
+  EXPECT_EQ(changed_by([&] { p = rf_alloc(&heap.base, 10); }), (Figures{&c.used, &c.blocks, &c.allocations}));
+  EXPECT_EQ(changed_by([&] { EXPECT_EQ(rf_free(&heap.base, p), RF_OK); }), (Figures{&c.used, &c.blocks}));
+  EXPECT_EQ(changed_by([] { EXPECT_EQ(rf_alloc(&heap.base, RF_SIZE_LIMIT), nullptr); }), Figures{&c.failures});
+  EXPECT_EQ(rf_free(&heap.base, block), RF_OK);
+}
+
+TEST_F(StdRaceTest, ABlockWhoseChecksumComesOutAsTheMarkOfAFreedOneIsLive) {
+  race.interrupt = nullptr;
+  EXPECT_EQ(rf_free(&heap.base, block), RF_OK);
+  race.sums_are_freed = true;
+  void *const p = rf_alloc(&heap.base, 10);
+  EXPECT_EQ(rf_usable_size(&heap.base, p), 10U);
+  EXPECT_EQ(rf_free(&heap.base, p), RF_OK);
+  EXPECT_EQ(rf_free(&heap.base, p), RF_ERR_NOT_ALLOCATED);
+  race.sums_are_freed = false;
 }
 
 } // namespace

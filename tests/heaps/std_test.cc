@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstring>
 #include <memory>
 #include <thread>
@@ -134,6 +135,31 @@ TEST_F(StdTest, ReallocOfAlignedBlocksKeepsContentsAndAlignment) {
   rf_free(a, p);
 }
 
+TEST_F(StdTest, AReallocThatFailsLeavesAnAlignedBlock) {
+  for (int i = 0; i < 4; i++) { // not all lie at such a multiple by chance
+    void *const p = rf_aligned_alloc(a, 1024, 100);
+    ASSERT_NE(p, nullptr);
+    EXPECT_EQ(rf_realloc_at(a, p, RF_SIZE_LIMIT, 1024, nullptr), nullptr);
+    EXPECT_EQ(rf_usable_size(a, p), 100U);
+    EXPECT_EQ(rf_free(a, p), RF_OK);
+  }
+}
+
+TEST_F(StdTest, CountersAreThoseOfItsStatistics) {
+  rf_alloc(a, RF_SIZE_LIMIT);
+  void *const p = rf_alloc(a, 100);
+  EXPECT_EQ(rf_free(a, rf_alloc(a, 10)), RF_OK);
+  rf_counters c;
+  rf_counters_get(a, &c);
+  EXPECT_EQ(c.used, 100U);
+  EXPECT_EQ(c.peak, 110U);
+  EXPECT_EQ(c.blocks, 1U);
+  EXPECT_EQ(c.peak_blocks, 2U);
+  EXPECT_EQ(c.allocations, 2U);
+  EXPECT_EQ(c.failures, 1U);
+  EXPECT_EQ(rf_free(a, p), RF_OK);
+}
+
 TEST_F(StdTest, BlocksOfAnotherInstanceAreRefused) {
   rf_std other;
   ASSERT_EQ(rf_std_init(&other), RF_OK);
@@ -145,10 +171,13 @@ TEST_F(StdTest, BlocksOfAnotherInstanceAreRefused) {
 
 TEST_F(StdTest, CountsWhatManyThreadsDoToTheByte) {
   constexpr size_t kThreads = 4;
-  constexpr size_t kRounds = 5000;
+  constexpr size_t kRounds = 20000;
+  std::atomic<size_t> ready{0};
   std::vector<std::thread> threads;
   for (size_t t = 0; t < kThreads; t++) {
-    threads.emplace_back([this, t] {
+    threads.emplace_back([this, t, &ready] {
+      for (ready++; ready < kThreads;) { // together
+      }
       for (size_t i = 0; i < kRounds; i++) {
         void *p = rf_alloc(a, i % 100 + t);
         p = rf_realloc(a, p, i % 70 + 1);
