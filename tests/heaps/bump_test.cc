@@ -17,7 +17,7 @@ struct Chunk {
 // Counts the chunks that an arena has, and ends with none of them.
 class Source {
 public:
-  explicit Source(size_t least = 0) : least_(least) {}
+  explicit Source(size_t least = 0, size_t skew = 0) : least_(least), skew_(skew) {}
   ~Source() { EXPECT_TRUE(live.empty()); }
 
   std::vector<Chunk> live;
@@ -31,7 +31,7 @@ private:
       return nullptr;
     }
     *size = *size > self->least_ ? *size : self->least_;
-    self->live.push_back({std::malloc(*size), *size});
+    self->live.push_back({static_cast<char *>(std::malloc(*size + self->skew_)) + self->skew_, *size});
     return self->live.back().memory;
   }
 
@@ -41,10 +41,11 @@ private:
     EXPECT_EQ(self->live.back().memory, memory);
     EXPECT_EQ(self->live.back().size, size);
     self->live.pop_back();
-    std::free(memory);
+    std::free(static_cast<char *>(memory) - self->skew_);
   }
 
   size_t least_;
+  size_t skew_; // of the memory, which need not be aligned
 };
 
 TEST(BumpTest, ServesItsMemoryToTheLastByte) {
@@ -173,6 +174,18 @@ TEST(BumpTest, ResetGivesBackTheChunksBehindTheMark) {
   EXPECT_EQ(rf_bump_reset(&bump, mark), RF_OK);
   EXPECT_EQ(source.live.size(), 1U);
   rf_bump_clear(&bump);
+}
+
+TEST(BumpTest, GivesBackAMisalignedChunkAsItCame) {
+  for (size_t skew = 0; skew < 2 * alignof(void *); skew++) {
+    Source source(0, skew);
+    rf_bump bump;
+    ASSERT_EQ(rf_bump_init(&bump, nullptr, 0, &source.source), RF_OK);
+    auto *const p = static_cast<unsigned char *>(rf_bump_alloc(&bump, 40, 8));
+    ASSERT_NE(p, nullptr);
+    memset(p, 1, 40);
+    rf_bump_clear(&bump); // the source expects what it gave
+  }
 }
 
 TEST(BumpTest, ASourceThatHasNothingIsNotTheEnd) {
