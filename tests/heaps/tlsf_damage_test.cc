@@ -260,6 +260,18 @@ TEST_F(TlsfDamage, ByAnOverflowIntoAFreeBlockIsRefusedAndNothingChanges) {
   EXPECT_EQ(rf_free(a, blocks[2]), RF_OK);
 }
 
+// blocks[14] is free before blocks[15], behind which is a live block.
+TEST_F(TlsfDamage, ByAnUnderflowIntoTheFreeBlockBeforeIsRefusedAndNothingChanges) {
+  std::memset(static_cast<unsigned char *>(blocks[14]) - 4, 0xFF, 4);
+  rf_tlsf const before = heap;
+  std::vector<unsigned char> const bytes(region.get(), region.get() + kRegion);
+  EXPECT_EQ(rf_free(a, blocks[15]), RF_ERR_CORRUPT);
+  EXPECT_EQ(recorder.take(), RF_ERR_CORRUPT);
+  EXPECT_EQ(std::memcmp(&heap, &before, sizeof heap), 0);
+  EXPECT_EQ(std::memcmp(region.get(), bytes.data(), kRegion), 0);
+  EXPECT_EQ(rf_free(a, blocks[16]), RF_OK);
+}
+
 TEST_F(TlsfDamage, ByAWriteIntoFreedMemoryIsMetByTheNextAllocOfThatSize) {
   auto *const p = static_cast<unsigned char *>(blocks[7]); // free, first in its list
   std::memset(p, 0xEE, 8);

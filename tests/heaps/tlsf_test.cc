@@ -344,6 +344,16 @@ TEST(TlsfTest, ServesFromAllRegionsAndKnowsThemApart) {
   EXPECT_LT(h.largest(), 4096U);
 }
 
+TEST(TlsfTest, TheRegionThatServedLastIsAskedFirst) {
+  Memory more(4096);
+  Heap h(1024);
+  ASSERT_EQ(rf_tlsf_add_region(&h.heap, more.start, more.size), RF_OK);
+  for (size_t const size : {2000, 10}) {
+    unsigned char *const p = h.alloc(size);
+    EXPECT_TRUE(p > more.start && p < more.start + more.size) << size;
+  }
+}
+
 TEST(TlsfTest, RefusesRegionsThatAreNone) {
   Memory other(4096);
   Heap h(4096);
