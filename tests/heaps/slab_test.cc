@@ -207,6 +207,17 @@ TEST(SlabChunks, OfEmptyZonesAreGivenBackBeyondTheReserve) {
   EXPECT_EQ(1U, h.kept());
 }
 
+TEST(SlabChunks, OfTheReserveThatServeAndAreEmptyAgainCostNoOtherItsPlace) {
+  for (size_t const again : {16, 200}) {
+    Heap h(kMiB);
+    for (size_t const size : {16, 200}) {
+      EXPECT_EQ(RF_OK, rf_free(h.a, h.alloc(size)));
+    }
+    EXPECT_EQ(RF_OK, rf_free(h.a, h.alloc(again)));
+    EXPECT_EQ(2U, h.kept()) << again;
+  }
+}
+
 TEST(SlabChunks, OfTheReserveAreGivenBackBeforeARequestFails) {
   Heap h(64 * 1024);
   for (size_t const size : {16, 200}) {
@@ -233,6 +244,19 @@ TEST(SlabChunks, OfALargerClassServeWhenThereAreNoPages) {
   EXPECT_EQ(blocks[3], rf_alloc(h.a, 16));
   EXPECT_GE(rf_usable_size(h.a, blocks[3]), 400U);
   EXPECT_EQ(nullptr, rf_alloc(h.a, 16));
+}
+
+// A chunk that takes as much as a page leaves the page.
+TEST(SlabChunks, OfAPageServeBeforeThePageThatIsLeft) {
+  Heap h(kMiB, 2048);
+  h.alloc(2048); // opens a zone
+  void *last = nullptr;
+  while (void *const p = rf_slab_alloc_pages(&h.heap, 1, RF_HERE)) {
+    last = p;
+  }
+  EXPECT_EQ(RF_OK, rf_free(h.a, last));
+  EXPECT_EQ(2048U, rf_usable_size(h.a, h.alloc(1024)));
+  EXPECT_EQ(last, rf_slab_alloc_pages(&h.heap, 1, RF_HERE));
 }
 
 TEST(SlabChunks, OfALargerClassServeAStricterAlignmentFromWithin) {
@@ -319,6 +343,23 @@ TEST(SlabPages, AreTakenFromTheShortestRunThatIsLongEnough) {
   EXPECT_EQ(runs[2], rf_slab_alloc_pages(&h.heap, 16, RF_HERE));
   EXPECT_EQ(runs[4], rf_slab_alloc_pages(&h.heap, 26, RF_HERE));
   EXPECT_EQ(RF_OK, rf_check(h.a, nullptr));
+}
+
+// The run of 12 is in a branch that the search has passed when it meets that of 10.
+TEST(SlabPages, AreFoundInABranchPassedBeforeAShorterRun) {
+  Heap h(60 * 4096, 4096);
+  std::vector<void *> runs;
+  for (size_t const length : {2, 3, 4, 8, 9, 12, 10}) {
+    runs.push_back(rf_slab_alloc_pages(&h.heap, length, RF_HERE));
+    ASSERT_NE(nullptr, runs.back());
+    ASSERT_NE(nullptr, rf_slab_alloc_pages(&h.heap, 1, RF_HERE)); // apart
+  }
+  while (rf_slab_alloc_pages(&h.heap, 1, RF_HERE) != nullptr) {
+  }
+  for (void *const run : runs) {
+    EXPECT_EQ(RF_OK, rf_free(h.a, run));
+  }
+  EXPECT_EQ(runs[5], rf_slab_alloc_pages(&h.heap, 11, RF_HERE));
 }
 
 TEST(SlabPages, MergeInWhateverOrderTheyAreFreed) {
