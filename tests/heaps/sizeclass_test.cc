@@ -91,6 +91,15 @@ TEST_F(Sizeclass, TheBufferIsUsedToTheLastByte) {
   }
 }
 
+TEST_F(Sizeclass, TheLeastBufferHoldsOneBlockOfTheSmallestClass) {
+  rf_sizeclass other;
+  EXPECT_EQ(RF_ERR_INVALID, rf_sizeclass_init(&other, arena, span(0) - 1, nullptr));
+  ASSERT_EQ(RF_OK, rf_sizeclass_init(&other, arena, span(0), nullptr));
+  EXPECT_EQ(arena + kHeader, rf_alloc(&other.base, 16));
+  EXPECT_EQ(nullptr, rf_alloc(&other.base, 0));
+  rf_deinit(&other.base);
+}
+
 TEST_F(Sizeclass, AFreedBlockServesItsClassAgainLastFirst) {
   unsigned char *const p = alloc(30);
   unsigned char *const q = alloc(30);
@@ -321,6 +330,28 @@ TEST_F(SizeclassFallback, AFailureOfItLeavesEverything) {
   EXPECT_EQ(3U, stats(a).failures);
 }
 
+// The tree below the first block is damaged, so it cannot be taken out.
+TEST_F(SizeclassFallback, AMoveFromABlockThatCannotBeFreedIsUndone) {
+  Unwatched const unwatched;
+  void *const p = rf_alloc(a, 70000);
+  std::vector<unsigned char *> below;
+  for (int i = 0; i < 24; i++) {
+    below.push_back(static_cast<unsigned char *>(rf_alloc(a, 70000)));
+    ASSERT_NE(nullptr, below.back());
+    *(below.back() - kHeader - 1) ^= 1;
+  }
+  rf_stats const before = stats(a);
+  size_t const given = stats(&fallback.base).blocks;
+  EXPECT_EQ(nullptr, rf_realloc(a, p, 90000));
+  EXPECT_EQ(RF_ERR_CORRUPT, faults.take());
+  EXPECT_EQ(before.blocks, stats(a).blocks);
+  EXPECT_EQ(before.used, stats(a).used);
+  EXPECT_EQ(given, stats(&fallback.base).blocks);
+  for (unsigned char *const b : below) {
+    *(b - kHeader - 1) ^= 1;
+  }
+}
+
 TEST_F(SizeclassFallback, RefusesInitWhereThereIsNothingToServeFrom) {
   alignas(16) unsigned char arena[2048];
   rf_tlsf tlsf;
@@ -378,6 +409,12 @@ TEST_F(SizeclassRefusals, FreedTwice) {
   rf_free(a, q);
   EXPECT_EQ(RF_ERR_NOT_ALLOCATED, freed(p));
   EXPECT_EQ(RF_ERR_NOT_ALLOCATED, freed(q));
+  for (int i = 0; i < 4; i++) { // with a second header, and perhaps one without
+    unsigned char *const aligned = alloc(20, 256);
+    rf_free(a, aligned);
+    EXPECT_EQ(RF_ERR_NOT_ALLOCATED, freed(aligned));
+    alloc(1);
+  }
   EXPECT_EQ(nullptr, rf_realloc(a, p, 10));
   EXPECT_EQ(RF_ERR_NOT_ALLOCATED, faults.take());
   EXPECT_EQ(RF_ERR_NOT_ALLOCATED, rf_resize(a, p, 10));
@@ -556,7 +593,9 @@ TEST_F(Sizeclass, CountsPerFileAndLine) {
   EXPECT_NE(std::string::npos, text.find("      1       7       7            1  there.c:12\n")) << text;
   EXPECT_NE(std::string::npos, text.find("  unknown site\n")) << text;
   EXPECT_NE(std::string::npos, text.find("     64       1       0\n")) << text;
-  (void)r;
+  EXPECT_EQ(RF_OK, rf_free(a, r));
+  std::string const later = printed(&heap, rf_sizeclass_print);
+  EXPECT_NE(std::string::npos, later.find("      0       0       7            1  there.c:12\n")) << later;
   (void)s;
 }
 
