@@ -193,6 +193,7 @@ TEST_F(Memheap, ARegionWithALiveBlockIsBusy) {
   EXPECT_EQ(RF_ERR_BUSY, rf_memheap_remove(&heap, &first));
   EXPECT_EQ(RF_OK, rf_free(a, p));
   EXPECT_EQ(RF_OK, rf_memheap_remove(&heap, &first));
+  EXPECT_EQ(1U, heap.regions);
   EXPECT_EQ(&second, rf_memheap_region_of(&heap, alloc(100)));
 }
 
@@ -327,6 +328,8 @@ TEST_F(Memheap, ServesAndOwnsNothingAfterDeinit) {
   EXPECT_EQ(RF_ERR_BAD_POINTER, rf_free(a, p));
   EXPECT_EQ(nullptr, rf_memheap_next(&heap, nullptr));
   EXPECT_EQ(0U, stats(&first).capacity);
+  EXPECT_EQ(0U, stats(&first).used);
+  EXPECT_STREQ("", rf_memheap_region_name(&first));
   faults.take();
 }
 
@@ -445,6 +448,11 @@ TEST_F(MemheapIntegrity, EachByteOfTheRecordsIsToldButThoseThatOnlyCount) {
     }
     EXPECT_TRUE(told(byte)) << "byte " << byte - start;
   }
+}
+
+TEST_F(MemheapIntegrity, PeaksThatCannotBeAreTold) {
+  expect_peaks_checked(a, &e.heap.counters);
+  expect_peaks_checked(a, &e.regions[0].counters);
 }
 
 TEST_F(MemheapIntegrity, ADamagedRecordMakesEveryCallRefuse) {

@@ -307,13 +307,13 @@ TEST(SimpleTest, AHintThatIsNoBlockIsFoundByACheck) {
 
 TEST(SimpleTest, AHintAboveAFreeBlockIsFoundByACheck) {
   Heap h(1024);
-  void *const p = rf_alloc(h.a, 100);
+  void *const p = rf_alloc(h.a, 1); // one cell
   ASSERT_NE(rf_alloc(h.a, 100), nullptr);
   size_t const behind = h.heap.first_free;
   EXPECT_EQ(rf_free(h.a, p), RF_OK);
   EXPECT_EQ(h.heap.first_free, 0U);
   rf_fault where;
-  for (size_t const wrong : {behind, h.heap.cells}) {
+  for (size_t const wrong : {size_t{1}, behind, h.heap.cells}) {
     h.heap.first_free = wrong;
     EXPECT_EQ(rf_check(h.a, &where), RF_ERR_CORRUPT) << wrong;
   }

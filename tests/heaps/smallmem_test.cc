@@ -505,6 +505,10 @@ TEST_P(SmallmemIntegrity, EachByteOfTheRecordIsToldButThoseThatOnlyCount) {
   }
 }
 
+TEST_P(SmallmemIntegrity, PeaksThatCannotBeAreTold) {
+  expect_peaks_checked(a, &heap.counters);
+}
+
 TEST_P(SmallmemIntegrity, ADamagedRecordMakesEveryCallRefuse) {
   void *const block = walk(a)[0].ptr;
   heap.blocks.checksum ^= 4;
