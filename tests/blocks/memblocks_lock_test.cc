@@ -110,6 +110,20 @@ TEST_F(MemblocksLock, EachCallOfTheAdapterIsOneLockedSection) {
   expect_one_section("stats", [&] { rf_stats_get(&adapter.base, &s); });
 }
 
+// They may call the pool.
+TEST_F(MemblocksLock, ListenersAreToldOfTheAdaptersCallsOutsideTheLock) {
+  static unsigned told;
+  auto const tell = [](rf_memblocks *, void *, size_t, void *) { told += sections == ended_sections ? 1 : 10; };
+  rf_memblocks_listener listener = {tell, tell, nullptr, nullptr};
+  rf_memblocks_listen(&pool, &listener);
+  sections = ended_sections = told = 0;
+  out[0] = rf_alloc(&adapter.base, 20);
+  EXPECT_EQ(told, 1U);
+  EXPECT_EQ(rf_free(&adapter.base, out[0]), RF_OK);
+  EXPECT_EQ(told, 2U);
+  rf_memblocks_unlisten(&pool, &listener);
+}
+
 TEST_F(MemblocksLock, EachCallOfTheAdapterThatFailsIsOneLockedSection) {
   rf_allocator *const a = &adapter.base;
   FaultLog faults;

@@ -166,6 +166,7 @@ TEST_F(AllocatorTest, BadRequestsAreToldToReject) {
   EXPECT_EQ(fake.rejects[2].size, 2U);
   EXPECT_EQ(fake.rejects[2].detail, SIZE_MAX);
   EXPECT_EQ(fake.rejects[3].why, RF_REJECT_SIZE);
+  EXPECT_EQ(fake.rejects[3].detail, 8U);
   EXPECT_EQ(fake.rejects[4].why, RF_REJECT_ALIGN);
   EXPECT_EQ(fake.rejects[5].why, RF_REJECT_SIZE);
   for (const Fake::Reject &reject : fake.rejects) {
@@ -350,7 +351,8 @@ TEST_F(AllocatorTest, OptionalOperationsHaveAnAnswer) {
 }
 
 TEST_F(AllocatorTest, NullIsNobodysBlock) {
-  fake.ops.usable_size = Fake::usable_size;
+  fake.ops.usable_size = [](rf_allocator *, const void *) -> size_t { return 1; };
+  fake.ops.owns = [](rf_allocator *, const void *) { return true; };
   EXPECT_EQ(rf_usable_size(a, nullptr), 0U);
   EXPECT_FALSE(rf_owns(a, nullptr));
 }

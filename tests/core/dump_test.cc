@@ -248,6 +248,12 @@ TEST_F(DumpTest, SaysHowManyBlocksItLeavesOut) {
                                                   "    and 3 more\n");
 }
 
+TEST_F(DumpTest, WithoutLiveBlocksThereIsNoListOfThem) {
+  rf_dump_options const options = {false, false, 2, 80};
+  picture.add(0x1000, 1, 0, false);
+  EXPECT_EQ(without_stats(dump(a, &options)), "");
+}
+
 TEST_F(DumpTest, AListThatHasThemAllLeavesNoneOut) {
   rf_dump_options const options = {false, false, 2, 80};
   picture.add(0x1000, 1, 0, true);
