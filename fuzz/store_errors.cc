@@ -56,10 +56,11 @@ void StoreSession::transfer() {
   }
   Block const &b = blocks_[in_.below(blocks_.size())];
   rf_origin const origin = RF_ORIGIN_HERE(RF_HERE);
-  RF_HOLDS(!rf_page_store_report_transfer(store_, b.ptr, b.size, RF_ACCESS_WRITE, &origin));
-  RF_HOLDS(!rf_page_store_report_transfer(store_, &b, b.size, RF_ACCESS_WRITE, &origin));
+  RF_HOLDS(!rf_page_store_report_transfer(store_, b.ptr, b.size, b.size, RF_ACCESS_WRITE, &origin));
+  RF_HOLDS(!rf_page_store_report_transfer(store_, &b, b.size, b.size, RF_ACCESS_WRITE, &origin));
   if (b.size != 0 && !b.touched) {
-    RF_HOLDS(rf_page_store_report_transfer(store_, b.ptr, b.size + kPage, RF_ACCESS_WRITE, &origin));
+    size_t const more = b.size + kPage;
+    RF_HOLDS(rf_page_store_report_transfer(store_, b.ptr, more, more, RF_ACCESS_WRITE, &origin));
     expect(RF_BUG_BUFFER_OVERFLOW, reinterpret_cast<void *>(open_end(b)));
   }
 }

@@ -88,15 +88,15 @@ static bool is_closed(const rf_page_store *store, uintptr_t address) {
   return !open || state == SLOT_FREED;
 }
 
-bool rf_page_store_report_transfer(const rf_page_store *store, const void *start, size_t size, rf_access access,
-                                   const rf_origin *origin) {
+bool rf_page_store_report_transfer(const rf_page_store *store, const void *start, size_t look, size_t size,
+                                   rf_access access, const rf_origin *origin) {
   uintptr_t at = (uintptr_t)start;
   const rf_space *const space = rf_page_may_be(start) ? rf_runs_space(store, at) : NULL;
   if (space == NULL) {
     return false;
   }
   uintptr_t const rest = space->start + (uintptr_t)space->pages * rf_page_size() - at;
-  uintptr_t const end = at + (size < rest ? size : rest);
+  uintptr_t const end = at + (look < rest ? look : rest);
   while (at < end && !is_closed(store, at)) {
     at = (at | (rf_page_size() - 1)) + 1;
   }
@@ -108,6 +108,7 @@ bool rf_page_store_report_transfer(const rf_page_store *store, const void *start
   }
   rf_finding f;
   begin(store, s, bug, at, access, origin, &f);
+  f.access_size = size != 0 ? size - (size_t)(at - (uintptr_t)start) : 0;
   f.detail = "the system was told to access it, and refused";
   rf_report(store->options.reporter, &f);
   return true;

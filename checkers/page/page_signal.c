@@ -181,7 +181,7 @@ static bool is_for_freed_stack(const siginfo_t *info, const rf_machine_context *
   }
   for (rf_page_store *store = rf_page_stores(); store != NULL && !told; store = store->other) {
     told = rf_page_store_in_use(store) &&
-           rf_page_store_report_transfer(store, (const void *)(freed_stack - 1), 1, RF_ACCESS_WRITE, &origin);
+           rf_page_store_report_transfer(store, (const void *)(freed_stack - 1), 1, 0, RF_ACCESS_WRITE, &origin);
   }
   return told;
 }

@@ -208,10 +208,10 @@ void rf_page_store_figures(rf_page_store *store, rf_page_figures *out);
 bool rf_page_store_space(const rf_page_store *store, unsigned index, uintptr_t *start, uintptr_t *end);
 bool rf_page_store_own_memory(const rf_page_store *store, unsigned index, uintptr_t *start, uintptr_t *end);
 
-/* For a call that had the system access the `size` bytes at `start`, and failed: reports the first of them that is
- * closed. False where none is. Locks nothing. */
-bool rf_page_store_report_transfer(const rf_page_store *store, const void *start, size_t size, rf_access access,
-                                   const rf_origin *origin);
+/* For a call that had the system access the `size` bytes at `start` (0: not known how many), and failed: reports the
+ * first of the `look` bytes there that is closed. False where none is. Locks nothing. */
+bool rf_page_store_report_transfer(const rf_page_store *store, const void *start, size_t look, size_t size,
+                                   rf_access access, const rf_origin *origin);
 
 /* Handlers of SIGSEGV or SIGBUS were installed. Any thread, signal handlers. */
 void rf_page_signals_changed(void);

@@ -155,12 +155,12 @@ TEST_F(PageStoreLimits, ATransferOfMoreThanThereIsEndsWithTheSpace) {
   open();
   unsigned char *const p = alloc(page_size());
   for (size_t const size : {page_size() + 1, SIZE_MAX / 2, SIZE_MAX - 100, SIZE_MAX}) {
-    EXPECT_TRUE(rf_page_store_report_transfer(store_, p, size, RF_ACCESS_WRITE, &origin_)) << size;
+    EXPECT_TRUE(rf_page_store_report_transfer(store_, p, size, size, RF_ACCESS_WRITE, &origin_)) << size;
     std::vector<rf_finding> const found = recorder_.take();
     ASSERT_EQ(found.size(), 1U);
     EXPECT_EQ(found[0].address, reinterpret_cast<uintptr_t>(p) + page_size());
   }
-  EXPECT_FALSE(rf_page_store_report_transfer(store_, p, page_size(), RF_ACCESS_WRITE, &origin_));
+  EXPECT_FALSE(rf_page_store_report_transfer(store_, p, page_size(), page_size(), RF_ACCESS_WRITE, &origin_));
 }
 
 // A use of a freed block opens its page for the program to go on. Whoever has all locks, as a handler of fork, closes

@@ -371,18 +371,25 @@ TEST_F(Page, ATransferThatTheSystemRefusesIsBlamedOnTheFirstClosedByte) {
   unsigned char *const p = bytes(rf_alloc(a(), size));
   rf_origin const origin = {};
   for (size_t const from : {size_t{0}, size_t{5}, page_size(), size - 1}) {
-    EXPECT_FALSE(rf_page_store_report_transfer(page_.store, p + from, size - from, RF_ACCESS_WRITE, &origin));
-    ASSERT_TRUE(rf_page_store_report_transfer(page_.store, p + from, size - from + 50, RF_ACCESS_WRITE, &origin));
+    size_t const inside = size - from;
+    EXPECT_FALSE(rf_page_store_report_transfer(page_.store, p + from, inside, inside, RF_ACCESS_WRITE, &origin));
+    ASSERT_TRUE(
+        rf_page_store_report_transfer(page_.store, p + from, inside + 50, inside + 50, RF_ACCESS_WRITE, &origin));
     rf_finding const f = take_one();
     expect_block(f, RF_BUG_BUFFER_OVERFLOW, p, size, f.offset);
     EXPECT_GE(f.offset, static_cast<ptrdiff_t>(size));
     EXPECT_LT(f.offset, static_cast<ptrdiff_t>(size) + RF_ALIGN_DEFAULT);
     EXPECT_EQ(f.address % page_size(), 0U);
     EXPECT_EQ(f.access, RF_ACCESS_WRITE);
+    EXPECT_EQ(f.access_size, inside + 50 - (f.address - reinterpret_cast<uintptr_t>(p + from))) << "from there on";
   }
   EXPECT_EQ(rf_free(a(), p), RF_OK);
-  EXPECT_TRUE(rf_page_store_report_transfer(page_.store, p + 7, 1, RF_ACCESS_READ, &origin));
-  expect_block(take_one(), RF_BUG_USE_AFTER_FREE, p, size, 7);
+  for (size_t const asked : {1, 30, 0}) {
+    EXPECT_TRUE(rf_page_store_report_transfer(page_.store, p + 7, 1, asked, RF_ACCESS_READ, &origin));
+    rf_finding const f = take_one();
+    expect_block(f, RF_BUG_USE_AFTER_FREE, p, size, 7);
+    EXPECT_EQ(f.access_size, asked);
+  }
 }
 
 TEST_F(Page, AddressSpaceOfFreedBlocksIsBounded) {

@@ -29,6 +29,7 @@ alignas(kPage) char memory[8 * kPage];
 
 struct World {
   std::vector<std::string> looks; // "read page+offset size"
+  size_t asked = 0;               // of the system, by the last look
   std::vector<size_t> closed;     // pages
   std::vector<size_t> unreadable; // pages that are not the store's
   ssize_t result = -1;
@@ -75,8 +76,9 @@ void *__wrap_dlsym(void *handle, const char *name) {
   return std::strcmp(name, "sendmsg") == 0 ? reinterpret_cast<void *>(their_sendmsg) : __real_dlsym(handle, name);
 }
 
-bool __wrap_rf_page_store_report_transfer(rf_page_store *, const void *start, size_t size, rf_access access,
-                                          const rf_origin *) {
+bool __wrap_rf_page_store_report_transfer(rf_page_store *, const void *start, size_t size, size_t asked,
+                                          rf_access access, const rf_origin *) {
+  world.asked = asked;
   world.looks.push_back((access == RF_ACCESS_READ ? "read " : "write ") + name_of(start) + " " + std::to_string(size));
   errno = 77;
   return meets(world.closed, start, size);
@@ -126,11 +128,13 @@ protected:
 
 TEST_F(InterceptTransfer, AfterAFailureAllOfTheMemoryIsLookedAt) {
   EXPECT_EQ(after(100, -1), Looks{"write 1+0 100"});
+  EXPECT_EQ(world.asked, 100U);
   EXPECT_EQ(after(100, -1, EIO), Looks()) << "another error";
 }
 
 TEST_F(InterceptTransfer, AfterAShortOneTheByteWhereItStopped) {
   EXPECT_EQ(after(100, 40, 0), Looks{"write 1+40 1"});
+  EXPECT_EQ(world.asked, 60U) << "the rest";
   EXPECT_EQ(after(100, 0, 0), Looks{"write 1+0 1"});
   EXPECT_EQ(after(100, 99, 0), Looks{"write 1+99 1"});
   EXPECT_EQ(after(100, 100, 0), Looks()) << "nothing is missing";

@@ -394,7 +394,7 @@ bool rf_malloc_impl_report_stale(const void *start, size_t size, rf_access acces
   rf_finding f;
   rf_view view;
   if (rf_guarded_blocks_own(start)) {
-    return rf_page_store_report_transfer(rf_guarded_blocks.store, start, size, access, origin);
+    return rf_page_store_report_transfer(rf_guarded_blocks.store, start, size, size, access, origin);
   }
   rf_cache *const cache = enter_at_freed(start, &view);
   if (cache == NULL) {

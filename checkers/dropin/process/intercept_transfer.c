@@ -46,9 +46,10 @@ void rf_intercept_transfer_begin(void) {
 RF_RARE static bool look_at(const void *buffer, size_t size, size_t done, rf_access access, const rf_origin *origin) {
   const unsigned char *const start = (const unsigned char *)buffer;
   if (done == FAILED) {
-    return rf_page_store_report_transfer(rf_guarded_blocks.store, start, size, access, origin);
+    return rf_page_store_report_transfer(rf_guarded_blocks.store, start, size, size, access, origin);
   }
-  return done < size && rf_page_store_report_transfer(rf_guarded_blocks.store, start + done, 1, access, origin);
+  return done < size &&
+         rf_page_store_report_transfer(rf_guarded_blocks.store, start + done, 1, size - done, access, origin);
 }
 
 RF_RARE void rf_transfer_look(const void *buffer, size_t size, ssize_t result, rf_access access,
