@@ -83,7 +83,8 @@ void *rf_guard_realloc_from(rf_guard *guard, void *ptr, size_t size, size_t alig
   if (moved != NULL) {
     return moved;
   }
-  if (may_stay && !stay_first && resize_here(guard, h, size, origin) == RF_OK) {
+  /* Once more, too: the quarantine went to make room for the move. */
+  if (may_stay && resize_here(guard, h, size, origin) == RF_OK) {
     return ptr;
   }
   guard->counters.failures++;

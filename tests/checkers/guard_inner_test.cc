@@ -134,6 +134,22 @@ TEST_F(GuardInner, PagesThatItGivesUpAreNotLookedAtAgain) {
   EXPECT_EQ(found(), RF_BUG_BAD_FREE);
 }
 
+TEST_F(GuardInner, ASweepDoesNotGoOnInPagesThatItGaveUp) {
+  make(&pages.base, 0);
+  std::vector<void *> blocks(20);
+  for (void *&p : blocks) {
+    p = rf_alloc(a, 10);
+  }
+  EXPECT_EQ(rf_guard_sweep_step(&guard, 0), 0U);
+  auto *const stopped = reinterpret_cast<unsigned char *>(guard.swept) + RF_GUARD_PREFIX;
+  ASSERT_EQ(std::count(blocks.begin(), blocks.end(), stopped), 1);
+  EXPECT_EQ(rf_free(a, stopped), RF_OK);
+  EXPECT_EQ(rf_guard_sweep_step(&guard, 0), 0U);
+  for (void *const p : blocks) {
+    EXPECT_EQ(p == stopped ? RF_OK : rf_free(a, p), RF_OK);
+  }
+}
+
 // The header before such a pointer would begin in the arena and end behind it.
 TEST_F(GuardInner, NothingBehindTheArenaIsLookedAt) {
   unsigned char *const memory = map_pages(2 * kPage);
@@ -172,6 +188,50 @@ TEST_F(GuardInner, IsNeverAskedForMoreThanTheLimit) {
   }
   EXPECT_LE(pages.largest_request, RF_SIZE_LIMIT);
   EXPECT_EQ(recorder.count(), 0U);
+}
+
+// The request for another place empties the quarantine, and the block grows into what was there.
+TEST_F(GuardInner, ABlockGrowsIntoWhatTheQuarantineGaveBackForItsMove) {
+  alignas(16) static unsigned char arena[56 * 1024];
+  rf_simple heap;
+  ASSERT_EQ(rf_simple_init(&heap, arena, sizeof arena), RF_OK);
+  make(&heap.base, 32 * 1024);
+  void *const p = rf_alloc(a, 20000);
+  void *const behind = rf_alloc(a, 10000);
+  void *const last = rf_alloc(a, 20000);
+  ASSERT_NE(last, nullptr);
+  EXPECT_EQ(rf_free(a, behind), RF_OK);
+  EXPECT_EQ(rf_realloc(a, p, 28000), p);
+  EXPECT_EQ(rf_realloc(a, p, 50000), nullptr);
+  EXPECT_EQ(guard.counters.failures, 1U);
+  EXPECT_EQ(rf_free(a, p), RF_OK);
+  EXPECT_EQ(rf_free(a, last), RF_OK);
+  rf_deinit(a); // and the heap
+}
+
+TEST_F(GuardInner, DamageToItFarBehindABlockIsNotThatBlocks) {
+  alignas(16) static unsigned char arena[4096];
+  rf_simple heap;
+  ASSERT_EQ(rf_simple_init(&heap, arena, sizeof arena), RF_OK);
+  make(&heap.base, 0);
+  void *const p = rf_alloc(a, 10);
+  for (size_t const between : {100, 1000}) {
+    void *const gap = rf_alloc(&heap.base, between);
+    auto *const damaged = static_cast<unsigned char *>(rf_alloc(&heap.base, 10));
+    ASSERT_NE(damaged, nullptr);
+    damaged[-1] ^= 1;
+    EXPECT_EQ(rf_guard_sweep(&guard), 1U);
+    std::vector<rf_finding> const findings = recorder.take();
+    ASSERT_EQ(findings.size(), 1U);
+    EXPECT_EQ(findings[0].bug, RF_BUG_METADATA);
+    EXPECT_EQ(findings[0].block, between < 256 ? reinterpret_cast<uintptr_t>(p) : 0U) << between;
+    damaged[-1] ^= 1;
+    EXPECT_EQ(rf_guard_sweep(&guard), 0U);
+    EXPECT_EQ(rf_free(&heap.base, damaged), RF_OK);
+    EXPECT_EQ(rf_free(&heap.base, gap), RF_OK);
+  }
+  EXPECT_EQ(rf_free(a, p), RF_OK);
+  rf_deinit(a); // and the heap
 }
 
 TEST_F(GuardInner, HearsOfRejectedRequestsToo) {
