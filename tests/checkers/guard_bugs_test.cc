@@ -553,9 +553,21 @@ TEST_P(GuardBugs, EachFamilyIsFreedByItsOwnCall) {
 TEST_P(GuardBugs, ReallocOfWhatNewAllocatedIsAMismatch) {
   void *const p = rf_guard_alloc_from(&guard_, 20, RF_ALIGN_DEFAULT, RF_FAMILY_NEW, nullptr);
   void *const q = rf_guard_realloc_from(&guard_, p, 30, RF_ALIGN_DEFAULT, nullptr);
-  expect_block(take_one(), RF_BUG_DEALLOC_MISMATCH, p, 20, 0);
+  rf_finding const f = take_one();
+  expect_block(f, RF_BUG_DEALLOC_MISMATCH, p, 20, 0);
+  EXPECT_EQ(f.argument, 0U) << "no size was named";
   EXPECT_EQ(rf_guard_free_from(&guard_, q, RF_FAMILY_NEW, SIZE_MAX, nullptr), RF_OK);
   expect_silence();
+}
+
+TEST_P(GuardBugs, AnOverflowIsToldBeforeTheMismatchOfTheFreeThatFindsIt) {
+  unsigned char *const p = bytes(rf_guard_alloc_from(&guard_, 20, RF_ALIGN_DEFAULT, RF_FAMILY_NEW, nullptr));
+  p[20] ^= 1;
+  EXPECT_EQ(rf_guard_free_from(&guard_, p, RF_FAMILY_MALLOC, SIZE_MAX, nullptr), RF_OK);
+  std::vector<rf_finding> const found = take();
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].bug, RF_BUG_BUFFER_OVERFLOW);
+  EXPECT_EQ(found[1].bug, RF_BUG_DEALLOC_MISMATCH);
 }
 
 TEST_P(GuardBugs, ASizedDeleteWithAnotherSizeIsAMismatch) {

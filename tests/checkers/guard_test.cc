@@ -279,6 +279,18 @@ TEST_P(Guard, DamageIsFoundWhenTheQuarantineIsGivenUp) {
   EXPECT_EQ(f.offset, 12345);
 }
 
+TEST_P(Guard, DamagedHeadersAreToldAtTheEndThoughNoSweepIsAskedFor) {
+  rf_guard_options options = options_;
+  options.sweep_at_deinit = false;
+  make(options);
+  (void)rf_alloc(a(), 100);
+  void *const p = rf_alloc(a(), 100);
+  (void)rf_alloc(a(), 100);
+  std::memset(bytes(p) - RF_GUARD_PREFIX, 0x41, 2 * sizeof(void *));
+  end();
+  EXPECT_EQ(take_one().bug, RF_BUG_METADATA);
+}
+
 // ---- Sweeps a little at a time ----
 
 // The block at which a step stopped is in another list by then: the next step begins anew.
@@ -309,6 +321,20 @@ TEST_P(Guard, ASweepGoesOnWhereItStoppedOnlyWhileTheBlockIsWhatItWas) {
       }
     }
     make(options_);
+  }
+}
+
+// A microsecond is enough for a few blocks.
+TEST_P(Guard, AStepOfASweepEndsWithItsNanoseconds) {
+  std::vector<void *> blocks(1000);
+  for (void *&p : blocks) {
+    p = rf_alloc(a(), 16);
+    ASSERT_NE(p, nullptr);
+  }
+  EXPECT_EQ(rf_guard_sweep_step(&guard_, 1000), 0U);
+  EXPECT_NE(guard_.swept, nullptr) << "some are left";
+  for (void *const p : blocks) {
+    rf_free(a(), p);
   }
 }
 
