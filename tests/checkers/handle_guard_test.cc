@@ -94,6 +94,25 @@ unsigned line_of(const rf_trace &trace) {
   unsigned const name##_line = __LINE__;                                                                               \
   rf_handle const name = rf_handle_alloc(h, size)
 
+struct Extent {
+  rf_handle of;
+  size_t size;
+  size_t overhead;
+};
+
+Extent extent_of(rf_handles *handles, rf_handle handle) {
+  Extent extent = {handle, 0, 0};
+  rf_handle_walk_fn const note = [](const rf_handle_block *b, void *context) {
+    auto *const out = static_cast<Extent *>(context);
+    if (b->handle == out->of) {
+      *out = {b->handle, b->size, b->overhead};
+    }
+    return true;
+  };
+  EXPECT_EQ(rf_handle_walk(handles, note, &extent), RF_OK);
+  return extent;
+}
+
 // ---- Handles ----
 
 TEST_P(HandleGuardTest, CorrectUseIsSilent) {
@@ -118,6 +137,28 @@ TEST_P(HandleGuardTest, CorrectUseIsSilent) {
   EXPECT_EQ(rf_handle_free(h, a), RF_OK);
   rf_handle_compact(h, SIZE_MAX);
   expect_silence();
+}
+
+TEST_P(HandleGuardTest, AWalkTellsWhatIsAroundABlockAsItsOverhead) {
+  rf_handle const a = rf_handle_alloc(h, 13);
+  Extent const seen = extent_of(h, a);
+  Extent const below = extent_of(&heap_.base, a);
+  EXPECT_EQ(seen.size, 13U);
+  EXPECT_EQ(seen.size + seen.overhead, below.size + below.overhead);
+  EXPECT_EQ(rf_handle_free(h, a), RF_OK);
+}
+
+TEST_P(HandleGuardTest, TheLargestSizeIsInTheStatisticsToo) {
+  rf_handle_usage u;
+  rf_handle_usage_get(h, &u);
+  EXPECT_NE(u.largest, 0U);
+  EXPECT_EQ(u.stats.largest_free, u.largest);
+}
+
+TEST_P(HandleGuardTest, ABlockThatIsNotZeroedIsFilled) {
+  rf_handle const a = rf_handle_alloc_raw(h, 100);
+  EXPECT_TRUE(all(at(a), 100, RF_PATTERN_NEW));
+  EXPECT_EQ(rf_handle_free(h, a), RF_OK);
 }
 
 TEST_P(HandleGuardTest, AStaleHandleIsFoundWithBothPlaces) {
@@ -156,7 +197,10 @@ TEST_P(HandleGuardTest, AStaleHandleIsFoundWhenItsPlaceIsUsedAgain) {
   EXPECT_EQ(rf_handle_address(h, a), nullptr);
   EXPECT_EQ(take_one().bug, RF_BUG_STALE_HANDLE);
   EXPECT_EQ(rf_handle_free(h, a), RF_ERR_NOT_ALLOCATED);
-  EXPECT_EQ(take_one().bug, RF_BUG_DOUBLE_FREE);
+  rf_finding const f = take_one();
+  EXPECT_EQ(f.bug, RF_BUG_DOUBLE_FREE);
+  EXPECT_EQ(f.address, 0U);
+  EXPECT_EQ(f.access, RF_ACCESS_UNKNOWN) << "of no address";
   EXPECT_EQ(rf_handle_free(h, b), RF_OK);
 }
 
@@ -417,6 +461,35 @@ TEST_P(HandleGuardTest, EveryByteBeforeABlockIsGuarded) {
     EXPECT_EQ(f.offset, -before);
   }
   rf_handle_free(h, a);
+}
+
+TEST_P(HandleGuardTest, ACheckNamesTheByteAndTheBlocksAllocation) {
+  ALLOCATE(a, 13);
+  unsigned char *const p = static_cast<unsigned char *>(rf_handle_lock(h, a));
+  rf_fault where = {};
+  damage(p + 13);
+  EXPECT_EQ(rf_handle_check(h, &where), RF_ERR_CORRUPT);
+  EXPECT_EQ(where.ptr, p + 13);
+  ASSERT_NE(where.site, nullptr);
+  EXPECT_EQ(where.site->line, a_line);
+  EXPECT_EQ(rf_handle_unlock(h, a), RF_OK);
+  EXPECT_EQ(rf_handle_free(h, a), RF_OK);
+  EXPECT_EQ(take_one().bug, RF_BUG_BUFFER_OVERFLOW);
+}
+
+// It no longer counts, so that the next one has the whole quarantine.
+TEST_P(HandleGuardTest, ABlockInQuarantineThatIsLostToDamageTakesNoneOfItsRoom) {
+  rf_handle const lost = rf_handle_alloc(h, 20000);
+  rf_handle const next = rf_handle_alloc(h, 20000);
+  unsigned char *const header = at(lost) - checked_.guard.prefix;
+  unsigned char *const p = at(next);
+  EXPECT_EQ(rf_handle_free(h, lost), RF_OK);
+  damage(header);
+  EXPECT_EQ(rf_handle_free(h, next), RF_OK);
+  EXPECT_EQ(rf_handle_address(h, next), nullptr);
+  EXPECT_EQ(take_one().block, reinterpret_cast<uintptr_t>(p)) << "still in quarantine";
+  EXPECT_EQ(rf_handle_guard_sweep(&checked_.guard), 1U);
+  EXPECT_EQ(take_one().bug, RF_BUG_METADATA);
 }
 
 TEST_P(HandleGuardTest, DamageIsFoundByFreeAndRealloc) {
