@@ -75,9 +75,10 @@ protected:
 TEST_F(Pools, AWriteAfterFreeIsFoundWhenTheBlockIsTakenAgain) {
   unsigned char *const p = take();
   give(p);
-  p[16] = 1;
+  p[16] = p[18] = 1;
   (void)take();
   expect_found(RF_BUG_USE_AFTER_FREE, p, kSize, 16);
+  EXPECT_EQ(found().access_size, 3U);
 }
 
 TEST_F(Pools, TheFindingNamesPoolModeAndCalls) {
@@ -200,6 +201,62 @@ TEST_F(Pools, APoolInsideABlockOfAnotherLeavesThatOneWatched) {
   rf_memblocks_deinit(&inner);
 }
 
+TEST_F(Pools, APoolThatFillsABlockOfAnotherToItsEndLeavesThatOneWatched) {
+  unsigned char *const outer = take();
+  give(take()); // right behind it
+  rf_memblocks inner;
+  size_t bitmap[RF_MEMBLOCKS_WORDS(4)];
+  ASSERT_EQ(rf_memblocks_init(&inner, outer, kSize / 4, 4, bitmap), RF_OK);
+  outer[kSize + 20] = 1;
+  EXPECT_EQ(take(), outer + kSize);
+  expect_found(RF_BUG_USE_AFTER_FREE, outer + kSize, kSize, 20);
+  rf_memblocks_deinit(&inner);
+}
+
+TEST_F(Pools, APoolRightBeforeOrBehindAnotherLeavesThatOneWatched) {
+  alignas(16) unsigned char memory[3 * kSize] = {};
+  rf_memblocks pools[3];
+  size_t bitmaps[3][1];
+  auto const begin = [&](size_t i) {
+    ASSERT_EQ(rf_memblocks_init(&pools[i], memory + i * kSize, kSize, 1, bitmaps[i]), RF_OK);
+  };
+  begin(1);
+  void *p = nullptr;
+  EXPECT_EQ(rf_memblocks_alloc(&pools[1], 1, &p), RF_OK);
+  EXPECT_EQ(rf_memblocks_free(&pools[1], 1, &p), RF_OK);
+  begin(0);
+  begin(2);
+  static_cast<unsigned char *>(p)[30] = 1;
+  for (rf_memblocks &pool : pools) {
+    rf_memblocks_deinit(&pool);
+  }
+  expect_found(RF_BUG_USE_AFTER_FREE, p, kSize, 30);
+}
+
+// What a pool tells of that it does not have, as one whose record was overwritten.
+TEST_F(Pools, BlocksThatThePoolDoesNotHaveAreNotLookedFor) {
+  unsigned char *const p = take();
+  give(p);
+  p[20] = 1;
+  rf_watched_pool view = {&blocks_, "memblocks", buffer_, kSize, kSize, kCount, 0, true};
+  RF_WATCH_TELL(alloc, view, p, kCount + 1, nullptr, nullptr);
+  view.num_blocks = kCount - 1;
+  RF_WATCH_TELL(alloc, view, p, 1, nullptr, nullptr);
+  EXPECT_TRUE(findings_.empty());
+  EXPECT_EQ(take(), p);
+  expect_found(RF_BUG_USE_AFTER_FREE, p, kSize, 20);
+}
+
+TEST_F(Pools, AClaimKeepsWhatWasWrittenSinceTheBlockBeforeItWasTaken) {
+  unsigned char *const p = take();
+  EXPECT_EQ(p[kSize + 5], RF_PATTERN_FREED);
+  p[kSize + 5] = 7;
+  EXPECT_EQ(rf_memblocks_claim(&blocks_, p + kSize, 1), RF_OK);
+  EXPECT_EQ(p[kSize + 4], 0);
+  EXPECT_EQ(p[kSize + 5], 7);
+  EXPECT_TRUE(findings_.empty());
+}
+
 TEST_F(Pools, AnAllocatorOverBlocksIsWatchedToo) {
   rf_memblocks_allocator adapter;
   size_t sizes[kCount];
@@ -281,6 +338,16 @@ TEST_F(Mempool, AWriteAfterFreeIsFound) {
   expect_found(RF_BUG_USE_AFTER_FREE, p, 48, 0);
 }
 
+// Between two blocks are words of the pool's: what is behind these is no overflow.
+TEST_F(Mempool, AWriteAfterFreeBehindALiveBlockIsFound) {
+  unsigned char *const live = obtain();
+  unsigned char *const p = obtain();
+  (void)rf_mempool_free(&pool_, p);
+  p[0] = 1;
+  (void)rf_mempool_free(&pool_, live);
+  expect_found(RF_BUG_USE_AFTER_FREE, p, 48, 0);
+}
+
 TEST_F(Mempool, TheWindowOfAFindingBeginsWithThePoolsMemoryWhereverThatLies) {
   unsigned char *const p = obtain();
   EXPECT_NE(reinterpret_cast<uintptr_t>(p) % 16, 0U) << "in the middle of a row of the window";
@@ -297,6 +364,10 @@ TEST_F(Mempool, AnOverflowIntoTheHeaderOfAFreeBlockIsFoundAtTheFree) {
   p[kHeader] ^= 1;
   (void)rf_mempool_free(&pool_, p);
   expect_found(RF_BUG_BUFFER_OVERFLOW, p, 48, kHeader);
+  size_t const behind = reinterpret_cast<uintptr_t>(p) + 48 - found().window_address;
+  ASSERT_LT(behind, found().window_size);
+  EXPECT_EQ(found().window_class[behind - 1], RF_BYTE_USER);
+  EXPECT_EQ(found().window_class[behind], RF_BYTE_HEADER);
 }
 
 TEST_F(Mempool, AnOverflowThroughTheHeaderIsOneFindingAndThePoolGoesOn) {
@@ -381,6 +452,22 @@ void damage_and_exit(bool sweep) {
 TEST(PoolsDeathTest, TheEndOfTheProcessIsASweepUnlessSwitchedOff) {
   EXPECT_EXIT(damage_and_exit(true), testing::ExitedWithCode(RF_EXITCODE_DEFAULT), "heap-use-after-free");
   EXPECT_EXIT(damage_and_exit(false), testing::ExitedWithCode(0), "");
+}
+
+TEST(PoolsDeathTest, WithoutAReporterFindingsGoToTheErrorOutput) {
+  auto const damage = [] {
+    rf_pool_watch_options options;
+    rf_pool_watch_options_default(&options);
+    options.reporter = nullptr;
+    (void)rf_pool_watch_start(&options);
+    void *p;
+    if (rf_memblocks_alloc(&lasting, 1, &p) == RF_OK && rf_memblocks_free(&lasting, 1, &p) == RF_OK) {
+      static_cast<unsigned char *>(p)[9] = 1;
+    }
+    (void)rf_pool_watch_sweep();
+    std::exit(0);
+  };
+  EXPECT_DEATH(damage(), "heap-use-after-free");
 }
 
 TEST_F(Pools, ASweepLeavesPoolsThatMayBeGone) {
