@@ -149,6 +149,23 @@ TEST_F(Tracer, CountsARequestThatWasNotServedAndMakesNoBlockOfIt) {
   EXPECT_EQ(read.t.peak, 10U);
 }
 
+TEST_F(Tracer, EndsOnce) {
+  (void)alloc(10);
+  Bytes const once = end();
+  rf_deinit(a);
+  EXPECT_EQ(file, once);
+}
+
+TEST_F(Tracer, HandsRejectedRequestsOn) {
+  static size_t rejected;
+  rf_allocator_ops ops = *heap.base.ops;
+  ops.reject = [](rf_allocator *, rf_reject, size_t size, size_t, const rf_site *) { rejected = size; };
+  heap.base.ops = &ops;
+  EXPECT_EQ(alloc(SIZE_MAX), nullptr);
+  EXPECT_EQ(rejected, SIZE_MAX);
+  (void)end();
+}
+
 TEST_F(Tracer, DoesNotRecordARefusedFree) {
   rf_fault_scope scope;
   rf_fault_scope_enter(
