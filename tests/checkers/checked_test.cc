@@ -113,6 +113,8 @@ TEST_F(Checked, ModeAsanIsWatchedWhereThereIsAWatcher) {
 
 // On processors with tags: tools/try_aarch64.sh.
 TEST_F(Checked, ModeMteIsGuardWhereThereAreNoTags) {
+  EXPECT_EQ(rf_mte_init(nullptr, &heap_.base, nullptr), RF_ERR_INVALID);
+  EXPECT_EQ(rf_mte_init(&checked_.guard, nullptr, nullptr), RF_ERR_INVALID);
   options_.settings.mode = RF_MODE_MTE;
   testing::internal::CaptureStderr();
   rf_allocator *const a = rf_checked_init(&checked_, &heap_.base, &options_);
@@ -225,17 +227,19 @@ TEST_F(Checked, ASweepFindsDamageInEachMode) {
   EXPECT_EQ(recorder_.count(), 0U);
 }
 
-// A microsecond is enough for a few blocks.
+// A microsecond is enough for a few blocks, a tenth of a second for the others.
 TEST_F(Checked, ASweepTakesNoMoreTimeThanItsBudget) {
-  static unsigned char large[1024 * 1024];
+  static unsigned char large[4 * 1024 * 1024];
   ASSERT_EQ(rf_tlsf_init(&heap_, large, sizeof large), RF_OK);
   options_.settings.leaks = RF_LEAKS_NONE;
   rf_allocator *const a = rf_checked_init(&checked_, &heap_.base, &options_);
-  for (int i = 0; i < 4000; i++) {
+  for (int i = 0; i < 16000; i++) {
     ASSERT_NE(rf_alloc(a, 16), nullptr);
   }
   EXPECT_EQ(rf_checked_sweep(&checked_, 1), 0U);
   EXPECT_NE(checked_.guard.swept, nullptr) << "some are left";
+  EXPECT_EQ(rf_checked_sweep(&checked_, 100000), 0U);
+  EXPECT_EQ(checked_.guard.swept, nullptr);
   rf_checked_deinit(&checked_);
 }
 

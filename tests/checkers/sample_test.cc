@@ -7,6 +7,7 @@
 #include <ringfence/lock.h>
 #include <ringfence/sample.h>
 #include <ringfence/std.h>
+#include <ringfence/tlsf.h>
 
 #include <algorithm>
 #include <cstring>
@@ -418,6 +419,25 @@ TEST_F(Sample, AMisuseOfABlockThatIsNotSampledIsAFinding) {
   EXPECT_EQ(take_one().bug, RF_BUG_DOUBLE_FREE);
   EXPECT_EQ(rf_realloc(a(), bytes(p) + 3, 10), nullptr);
   EXPECT_EQ(take_one().bug, RF_BUG_BAD_FREE);
+}
+
+TEST_F(Sample, AFreeThatMeetsDamageIsAFindingOfNoAccess) {
+  rf_tlsf heap;
+  rf_sample other;
+  alignas(16) static unsigned char arena[4096];
+  ASSERT_EQ(rf_tlsf_init(&heap, arena, sizeof arena), RF_OK);
+  rf_sample_options options;
+  rf_sample_options_default(&options);
+  options.rate = 1 << 20;
+  options.reporter = recorder_.reporter();
+  ASSERT_EQ(rf_sample_init(&other, &heap.base, &options), RF_OK);
+  unsigned char *const p = bytes(rf_alloc(&other.base, 100));
+  std::memset(p - 4, 0xFF, 4);
+  EXPECT_EQ(rf_free(&other.base, p), RF_ERR_CORRUPT);
+  rf_finding const f = take_one();
+  EXPECT_EQ(f.bug, RF_BUG_METADATA);
+  EXPECT_EQ(f.access, RF_ACCESS_UNKNOWN);
+  rf_deinit(&other.base);
 }
 
 TEST_F(Sample, AMisuseIsReportedFromWhereItWasCalled) {

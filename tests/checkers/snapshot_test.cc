@@ -139,10 +139,12 @@ TEST_F(Snapshot, WhatFindsNoRoomIsCounted) {
   EXPECT_EQ(after_.omitted_blocks + static_cast<size_t>(deltas()[0].blocks), 3U);
   EXPECT_EQ(after_.omitted_bytes + static_cast<size_t>(deltas()[0].bytes), 120U);
   EXPECT_NE(text().find(" blocks of call sites that did not fit\n"), std::string::npos);
-  rf_snapshot_init(&after_, "after", nullptr, 0);
-  take(after_);
-  EXPECT_EQ(after_.omitted_blocks, 3U);
-  EXPECT_EQ(after_.omitted_bytes, 120U);
+  for (size_t const capacity : {5, 0}) {
+    rf_snapshot_init(&after_, "after", nullptr, capacity);
+    take(after_);
+    EXPECT_EQ(after_.omitted_blocks, 3U);
+    EXPECT_EQ(after_.omitted_bytes, 120U);
+  }
   EXPECT_EQ(json()["omitted_blocks"].number, 3);
 }
 
