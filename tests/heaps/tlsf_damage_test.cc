@@ -272,6 +272,23 @@ TEST_F(TlsfDamage, ByAnUnderflowIntoTheFreeBlockBeforeIsRefusedAndNothingChanges
   EXPECT_EQ(rf_free(a, blocks[16]), RF_OK);
 }
 
+// blocks[3] is free behind blocks[2]; each of its links in turn leads to a live block.
+TEST_F(TlsfDamage, ByALinkThatLeadsIntoABlockIsRefusedByAResizeAndNothingChanges) {
+  auto *const link = static_cast<uint32_t *>(blocks[3]);
+  auto const place = (static_cast<const unsigned char *>(blocks[4]) - heap.main.origin) / 8;
+  for (size_t const i : {0, 1}) {
+    link[i] = static_cast<uint32_t>(place);
+    rf_tlsf const before = heap;
+    std::vector<unsigned char> const bytes(arena.get(), arena.get() + kArena);
+    EXPECT_EQ(rf_resize(a, blocks[2], 40), RF_ERR_CORRUPT) << i;
+    EXPECT_EQ(recorder.take(), RF_ERR_CORRUPT);
+    EXPECT_EQ(std::memcmp(&heap, &before, sizeof heap), 0);
+    EXPECT_EQ(std::memcmp(arena.get(), bytes.data(), kArena), 0);
+    restore();
+  }
+  EXPECT_EQ(rf_resize(a, blocks[2], 40), RF_OK);
+}
+
 TEST_F(TlsfDamage, ByAWriteIntoFreedMemoryIsMetByTheNextAllocOfThatSize) {
   auto *const p = static_cast<unsigned char *>(blocks[7]); // free, first in its list
   std::memset(p, 0xEE, 8);
