@@ -6,12 +6,16 @@
 #include <ringfence/memblocks_allocator.h>
 #include <ringfence/mempool.h>
 #include <ringfence/pool_watch.h>
+#include <ringfence/stack.h>
 #include <ringfence/std.h>
 #include <ringfence/watch.h>
 #include <ringfence/zephyr/mem_slab.h>
 
+#include "tests/core/held_mutexes.h"
+
 #include <gtest/gtest.h>
 
+#include <pthread.h>
 #include <sys/mman.h>
 
 #include <cstdlib>
@@ -95,6 +99,8 @@ TEST_F(Pools, TheFindingNamesPoolModeAndCalls) {
   EXPECT_GE(f.allocated.depth, 1U);
   ASSERT_NE(f.released.site, nullptr);
   EXPECT_EQ(f.released.site->line, line);
+  EXPECT_EQ(f.released.thread, rf_port_thread_id());
+  EXPECT_EQ(f.allocated.thread, rf_port_thread_id());
   size_t const at = reinterpret_cast<uintptr_t>(p) + 16 - f.window_address;
   ASSERT_LT(at + 1, f.window_size);
   EXPECT_EQ(f.window_class[at - 1], RF_BYTE_FREED);
@@ -133,6 +139,63 @@ TEST_F(Pools, AnOverflowIntoABlockThatWasNeverOutIsFoundAtTheFree) {
   p[kSize] = 1;
   give(p);
   expect_found(RF_BUG_BUFFER_OVERFLOW, p, kSize, kSize);
+}
+
+TEST_F(Pools, AWriteIntoABlockThatWasNeverOutIsThatOfTheBlockWhichItReaches) {
+  for (bool const next_is_live : {false, true}) {
+    for (size_t const last : {kSize - 2, kSize - 1}) {
+      findings_.clear();
+      ASSERT_EQ(rf_memblocks_init(&blocks_, buffer_, kSize, kCount, bitmap_), RF_OK);
+      std::memset(buffer_, 0, sizeof buffer_);
+      unsigned char *const before = take();
+      unsigned char *const behind = before + 2 * kSize;
+      if (next_is_live) {
+        EXPECT_EQ(rf_memblocks_claim(&blocks_, behind, 1), RF_OK);
+      }
+      before[kSize + last] = 1;
+      give(before);
+      if (next_is_live && last == kSize - 1) {
+        expect_found(RF_BUG_BUFFER_UNDERFLOW, behind, kSize, -1);
+      } else {
+        expect_found(RF_BUG_BUFFER_OVERFLOW, before, kSize, static_cast<ptrdiff_t>(kSize + last));
+      }
+    }
+  }
+}
+
+TEST_F(Pools, AWriteToTheStartOfAFreedBlockIsAnOverflowOnlyBehindALiveOne) {
+  unsigned char *const before = take();
+  unsigned char *const p = take();
+  give(p);
+  give(before);
+  p[0] = 1;
+  EXPECT_EQ(rf_memblocks_claim(&blocks_, p, 1), RF_OK);
+  expect_found(RF_BUG_USE_AFTER_FREE, p, kSize, 0);
+}
+
+TEST_F(Pools, AFreedBlockStaysAsItIsWhereTheOneBeforeItIsTaken) {
+  unsigned char *const before = take();
+  unsigned char *const p = take();
+  give(p);
+  give(before);
+  p[20] = 1;
+  EXPECT_EQ(take(), before);
+  EXPECT_TRUE(findings_.empty());
+  EXPECT_EQ(take(), p);
+  expect_found(RF_BUG_USE_AFTER_FREE, p, kSize, 20);
+}
+
+TEST_F(Pools, WhatIsWrittenWhileNobodyWatchesIsNoFindingLater) {
+  unsigned char *const p = take();
+  give(p);
+  rf_pool_watch_stop();
+  p[20] = 1;
+  rf_pool_watch_options options;
+  rf_pool_watch_options_default(&options);
+  options.reporter = &reporter_;
+  EXPECT_EQ(rf_pool_watch_start(&options), RF_OK);
+  EXPECT_EQ(take(), p);
+  EXPECT_TRUE(findings_.empty());
 }
 
 TEST_F(Pools, AnOverflowOfARunIsThatOfItsLastBlock) {
@@ -257,6 +320,50 @@ TEST_F(Pools, AClaimKeepsWhatWasWrittenSinceTheBlockBeforeItWasTaken) {
   EXPECT_TRUE(findings_.empty());
 }
 
+// Another thread uses the former one while the new one waits for the lock.
+TEST_F(Pools, APoolIsWatchedUntilTheLockOfTheOneInItsPlaceIsHad) {
+  unsigned char *const p = take();
+  give(p);
+  p[20] = 1;
+  ringfence::after_lock = [this] {
+    ringfence::after_lock = nullptr;
+    (void)take();
+  };
+  rf_memblocks other;
+  size_t bitmap[RF_MEMBLOCKS_WORDS(kCount)];
+  EXPECT_EQ(rf_memblocks_init(&other, buffer_, kSize, kCount, bitmap), RF_OK);
+  ringfence::after_lock = nullptr;
+  expect_found(RF_BUG_USE_AFTER_FREE, p, kSize, 20);
+  rf_memblocks_deinit(&other);
+}
+
+struct ShortStack {
+  rf_memblocks *pool;
+  void *block;
+  size_t depth; // of the stack from the thread's first function on
+};
+
+void *free_on_a_short_stack(void *context) {
+  auto *const s = static_cast<ShortStack *>(context);
+  uintptr_t frames[32];
+  rf_origin const origin = {nullptr, reinterpret_cast<uintptr_t>(__builtin_return_address(0)),
+                            __builtin_frame_address(0)};
+  s->depth = 1 + rf_stack_capture(&origin, frames, 32);
+  EXPECT_EQ(rf_memblocks_free(s->pool, 1, &s->block), RF_OK);
+  return nullptr;
+}
+
+TEST_F(Pools, TheStackOfAFreeEndsWithTheThreads) {
+  ShortStack s = {&blocks_, take(), 0};
+  auto *const p = static_cast<unsigned char *>(s.block);
+  pthread_t thread;
+  ASSERT_EQ(pthread_create(&thread, nullptr, free_on_a_short_stack, &s), 0);
+  ASSERT_EQ(pthread_join(thread, nullptr), 0);
+  p[16] = 1;
+  (void)take();
+  EXPECT_EQ(found().released.depth, s.depth);
+}
+
 TEST_F(Pools, AnAllocatorOverBlocksIsWatchedToo) {
   rf_memblocks_allocator adapter;
   size_t sizes[kCount];
@@ -348,6 +455,18 @@ TEST_F(Mempool, AWriteAfterFreeBehindALiveBlockIsFound) {
   expect_found(RF_BUG_USE_AFTER_FREE, p, 48, 0);
 }
 
+TEST_F(Mempool, AFreedBlockStaysAsItIsWhereTheOneBeforeItIsTaken) {
+  unsigned char *const before = obtain();
+  unsigned char *const p = obtain();
+  (void)rf_mempool_free(&pool_, p);
+  (void)rf_mempool_free(&pool_, before);
+  p[20] = 1;
+  EXPECT_EQ(obtain(), before);
+  EXPECT_TRUE(findings_.empty());
+  EXPECT_EQ(obtain(), p);
+  expect_found(RF_BUG_USE_AFTER_FREE, p, 48, 20);
+}
+
 TEST_F(Mempool, TheWindowOfAFindingBeginsWithThePoolsMemoryWhereverThatLies) {
   unsigned char *const p = obtain();
   EXPECT_NE(reinterpret_cast<uintptr_t>(p) % 16, 0U) << "in the middle of a row of the window";
@@ -368,6 +487,14 @@ TEST_F(Mempool, AnOverflowIntoTheHeaderOfAFreeBlockIsFoundAtTheFree) {
   ASSERT_LT(behind, found().window_size);
   EXPECT_EQ(found().window_class[behind - 1], RF_BYTE_USER);
   EXPECT_EQ(found().window_class[behind], RF_BYTE_HEADER);
+}
+
+TEST_F(Mempool, AnOverflowIntoTheHeaderIsAsLongAsTheRestOfIt) {
+  unsigned char *const p = obtain();
+  p[kHeader + 3] ^= 1;
+  (void)rf_mempool_free(&pool_, p);
+  expect_found(RF_BUG_BUFFER_OVERFLOW, p, 48, kHeader + 3);
+  EXPECT_EQ(found().access_size, sizeof(uintptr_t) - 3);
 }
 
 TEST_F(Mempool, AnOverflowThroughTheHeaderIsOneFindingAndThePoolGoesOn) {
@@ -476,6 +603,21 @@ TEST_F(Pools, ASweepLeavesPoolsThatMayBeGone) {
   p[9] = 1;
   EXPECT_EQ(rf_pool_watch_sweep(), 0U);
   p[9] = 0xCC;
+}
+
+// Its memory is the program's, but it was made by a call, and may have ended without one.
+TEST_F(Pools, ASweepLeavesPoolsOfTheProgramsMemoryThatACallHasMade) {
+  alignas(16) static unsigned char memory[2 * kSize];
+  static size_t bitmap[1];
+  static rf_memblocks made;
+  ASSERT_EQ(rf_memblocks_init(&made, memory, kSize, 2, bitmap), RF_OK);
+  void *p = nullptr;
+  ASSERT_EQ(rf_memblocks_alloc(&made, 1, &p), RF_OK);
+  ASSERT_EQ(rf_memblocks_free(&made, 1, &p), RF_OK);
+  memory[9] = 1;
+  EXPECT_EQ(rf_pool_watch_sweep(), 0U);
+  rf_memblocks_deinit(&made);
+  expect_found(RF_BUG_USE_AFTER_FREE, p, kSize, 9);
 }
 
 TEST_F(Pools, TheFillOfTheOptionsIsTaken) {
