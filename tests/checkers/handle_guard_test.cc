@@ -98,14 +98,15 @@ struct Extent {
   rf_handle of;
   size_t size;
   size_t overhead;
+  const rf_site *site;
 };
 
 Extent extent_of(rf_handles *handles, rf_handle handle) {
-  Extent extent = {handle, 0, 0};
+  Extent extent = {handle, 0, 0, nullptr};
   rf_handle_walk_fn const note = [](const rf_handle_block *b, void *context) {
     auto *const out = static_cast<Extent *>(context);
     if (b->handle == out->of) {
-      *out = {b->handle, b->size, b->overhead};
+      *out = {b->handle, b->size, b->overhead, b->site};
     }
     return true;
   };
@@ -140,11 +141,13 @@ TEST_P(HandleGuardTest, CorrectUseIsSilent) {
 }
 
 TEST_P(HandleGuardTest, AWalkTellsWhatIsAroundABlockAsItsOverhead) {
-  rf_handle const a = rf_handle_alloc(h, 13);
+  ALLOCATE(a, 13);
   Extent const seen = extent_of(h, a);
   Extent const below = extent_of(&heap_.base, a);
   EXPECT_EQ(seen.size, 13U);
   EXPECT_EQ(seen.size + seen.overhead, below.size + below.overhead);
+  ASSERT_NE(seen.site, nullptr);
+  EXPECT_EQ(seen.site->line, a_line);
   EXPECT_EQ(rf_handle_free(h, a), RF_OK);
 }
 
@@ -274,7 +277,9 @@ TEST_P(HandleGuardTest, SizesThatCannotBeAreFoundAndSize0IsRefused) {
   EXPECT_EQ(rf_handle_alloc(h, 0), RF_HANDLE_NULL);
   expect_silence();
   EXPECT_EQ(rf_handle_alloc(h, static_cast<size_t>(-5)), RF_HANDLE_NULL);
-  EXPECT_EQ(take_one().bug, RF_BUG_SIZE_TOO_BIG);
+  rf_finding const f = take_one();
+  EXPECT_EQ(f.bug, RF_BUG_SIZE_TOO_BIG);
+  EXPECT_EQ(f.size, static_cast<size_t>(-5));
   EXPECT_EQ(rf_handle_alloc(h, RF_SIZE_LIMIT), RF_HANDLE_NULL) << "wraps with what goes around it";
   rf_handle const a = rf_handle_alloc(h, 5);
   EXPECT_EQ(rf_handle_realloc(h, a, SIZE_MAX), RF_ERR_INVALID);
@@ -323,6 +328,18 @@ TEST_P(HandleGuardTest, AWriteThroughAnAddressKeptOverAnAllocationIsFound) {
   EXPECT_GT(f.window_size, 0U);
   rf_handle_free(h, a);
   rf_handle_free(h, b);
+}
+
+TEST_P(HandleGuardTest, ABlockWhoseAddressWasGivenOutMovesThoughOneThatWasLaterIsFreed) {
+  rf_handle const a = rf_handle_alloc(h, 20);
+  rf_handle const b = rf_handle_alloc(h, 20);
+  unsigned char *const kept = at(a);
+  (void)at(b);
+  EXPECT_EQ(rf_handle_free(h, b), RF_OK);
+  rf_handle const c = rf_handle_alloc(h, 20);
+  EXPECT_NE(at(a), kept);
+  EXPECT_EQ(rf_handle_free(h, a), RF_OK);
+  EXPECT_EQ(rf_handle_free(h, c), RF_OK);
 }
 
 TEST_P(HandleGuardTest, AnAllocationThatMovesNothingLeavesKeptAddresses) {
@@ -475,6 +492,25 @@ TEST_P(HandleGuardTest, ACheckNamesTheByteAndTheBlocksAllocation) {
   EXPECT_EQ(rf_handle_unlock(h, a), RF_OK);
   EXPECT_EQ(rf_handle_free(h, a), RF_OK);
   EXPECT_EQ(take_one().bug, RF_BUG_BUFFER_OVERFLOW);
+}
+
+TEST_P(HandleGuardTest, DamageIsFoundByTheMoveOfABlock) {
+  rf_handle const a = rf_handle_alloc(h, 13);
+  damage(at(a) + 13);
+  rf_handle const b = rf_handle_alloc(h, 13);
+  EXPECT_EQ(take_one().bug, RF_BUG_BUFFER_OVERFLOW);
+  EXPECT_EQ(rf_handle_free(h, a), RF_OK);
+  EXPECT_EQ(rf_handle_free(h, b), RF_OK);
+}
+
+TEST_P(HandleGuardTest, AFlushKeepsAsMuchAsItIsTold) {
+  rf_handle const a = rf_handle_alloc(h, 100);
+  EXPECT_EQ(rf_handle_free(h, a), RF_OK);
+  for (size_t const less : {0, 1}) {
+    rf_handle_guard_flush(&checked_.guard, checked_.guard.quarantined - less);
+    EXPECT_EQ(rf_handle_address(h, a), nullptr);
+    EXPECT_EQ(take_one().block == 0, less == 1);
+  }
 }
 
 // It no longer counts, so that the next one has the whole quarantine.
@@ -637,7 +673,9 @@ TEST_P(HandleGuardTest, DamageToTheHeapsTableIsFound) {
   unsigned char *const byte = heap_.table + 20;
   *byte ^= 0x10;
   EXPECT_GE(rf_handle_guard_sweep(&checked_.guard), 1U);
-  EXPECT_EQ(recorder_.take().back().bug, RF_BUG_METADATA);
+  rf_finding const f = recorder_.take().back();
+  EXPECT_EQ(f.bug, RF_BUG_METADATA);
+  EXPECT_NE(f.detail, nullptr) << "what the heap says";
   EXPECT_EQ(rf_handle_free(h, a), RF_ERR_CORRUPT);
   recorder_.take();
   *byte ^= 0x10;
