@@ -2,6 +2,8 @@
 // guard_bugs_test.cc.
 #include "tests/checkers/guard_fixture.h"
 
+#include <ringfence/mte.h>
+
 #include <algorithm>
 #include <map>
 #include <random>
@@ -331,8 +333,11 @@ TEST_P(Guard, AStepOfASweepEndsWithItsNanoseconds) {
     p = rf_alloc(a(), 16);
     ASSERT_NE(p, nullptr);
   }
-  EXPECT_EQ(rf_guard_sweep_step(&guard_, 1000), 0U);
-  EXPECT_NE(guard_.swept, nullptr) << "some are left";
+  for (auto *const step : {rf_guard_sweep_step, rf_mte_sweep}) {
+    guard_.swept = nullptr;
+    EXPECT_EQ(step(&guard_, 1000), 0U);
+    EXPECT_NE(guard_.swept, nullptr) << "some are left";
+  }
   for (void *const p : blocks) {
     rf_free(a(), p);
   }

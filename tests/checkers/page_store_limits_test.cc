@@ -2,7 +2,9 @@
 // blocks for those that come after them.
 #include "tests/checkers/page_store_fixture.h"
 
+#include <ringfence/checked.h>
 #include <ringfence/sample.h>
+#include <ringfence/std.h>
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -330,6 +332,25 @@ TEST_F(PageStoreLimits, ThereIsNoneWithoutMemoryForItsTable) {
     exit_with(store_ != nullptr && store_->tags_mask + 1 == 4096);
   };
   EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
+}
+
+TEST_F(PageStoreLimits, ModePageWithoutMemoryIsModeGuardAndSaysSo) {
+  begin_anew();
+  auto const run = [] {
+    rlimit const none = {0, RLIM_INFINITY};
+    setrlimit(RLIMIT_AS, &none);
+    rf_checked_options options = {};
+    rf_options_default(&options.settings);
+    options.settings.mode = RF_MODE_PAGE;
+    options.reporter = rf_reporter_plain();
+    rf_std heap;
+    rf_checked checked;
+    rf_std_init(&heap);
+    (void)rf_checked_init(&checked, &heap.base, &options);
+    exit_with(checked.mode == RF_MODE_GUARD && checked.status != RF_OK);
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(0),
+              "mode page is not available .the system has no memory for it.; using mode guard");
 }
 
 size_t mapped_pages() {
