@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <functional>
 #include <string>
 
@@ -18,6 +19,8 @@ unsigned sections;
 unsigned ended_sections;
 size_t bits_at_lock;
 size_t bits_at_unlock;
+const rf_counters *counters; // of the adapter
+rf_counters counters_at_unlock;
 
 } // namespace
 
@@ -36,6 +39,9 @@ void __wrap_rf_mutex_lock(rf_mutex *mutex) {
 void __wrap_rf_mutex_unlock(rf_mutex *mutex) {
   ended_sections++;
   bits_at_unlock = bitmap[0];
+  if (counters != nullptr) {
+    counters_at_unlock = *counters;
+  }
   __real_rf_mutex_unlock(mutex);
 }
 }
@@ -46,6 +52,7 @@ namespace {
 class MemblocksLock : public testing::Test {
 protected:
   MemblocksLock() {
+    counters = &adapter.counters;
     EXPECT_EQ(rf_mutex_init(&mutex), RF_OK);
     EXPECT_EQ(rf_memblocks_init(&pool, buffer, 16, 8, bitmap), RF_OK);
     EXPECT_EQ(rf_memblocks_allocator_init(&adapter, &pool, sizes), RF_OK);
@@ -55,6 +62,7 @@ protected:
   }
   ~MemblocksLock() override {
     rf_memblocks_share(&pool, nullptr);
+    counters = nullptr;
     rf_mutex_deinit(&mutex);
   }
 
@@ -71,6 +79,7 @@ protected:
     EXPECT_EQ(ended_sections, count);
     EXPECT_EQ(bits_at_lock, before) << "changed before the lock";
     EXPECT_EQ(bits_at_unlock, bitmap[0]) << "changed after the lock";
+    EXPECT_EQ(std::memcmp(&counters_at_unlock, counters, sizeof *counters), 0) << "counted after the lock";
   }
 
   alignas(16) unsigned char buffer[8 * 16];
