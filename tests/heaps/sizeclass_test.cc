@@ -352,6 +352,32 @@ TEST_F(SizeclassFallback, AMoveFromABlockThatCannotBeFreedIsUndone) {
   }
 }
 
+TEST_F(SizeclassFallback, ABlockWhoseRecordIsDamagedKeepsItsSizeAndTellsNone) {
+  Unwatched const unwatched;
+  auto *const p = static_cast<unsigned char *>(rf_alloc(a, 70000));
+  p[-static_cast<ptrdiff_t>(kHeader) - 1] ^= 1;
+  EXPECT_EQ(0U, rf_usable_size(a, p));
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_resize(a, p, 10));
+  EXPECT_EQ(RF_ERR_CORRUPT, faults.take());
+  p[-static_cast<ptrdiff_t>(kHeader) - 1] ^= 1;
+  EXPECT_EQ(70000U, rf_usable_size(a, p));
+}
+
+TEST_F(SizeclassFallback, ADoubleFreeIsKnownWhileFewOthersWereFreedSince) {
+  Unwatched const unwatched;
+  std::vector<void *> blocks(RF_SIZECLASS_RECENT);
+  for (void *&p : blocks) {
+    p = rf_alloc(a, 70000);
+  }
+  for (void *const p : blocks) {
+    EXPECT_EQ(RF_OK, rf_free(a, p));
+  }
+  for (void *const p : blocks) {
+    EXPECT_EQ(RF_ERR_NOT_ALLOCATED, rf_free(a, p));
+    EXPECT_EQ(RF_ERR_NOT_ALLOCATED, faults.take());
+  }
+}
+
 TEST_F(SizeclassFallback, RefusesInitWhereThereIsNothingToServeFrom) {
   alignas(16) unsigned char arena[2048];
   rf_tlsf tlsf;

@@ -166,6 +166,12 @@ TEST(SlabClasses, AreFewerInASmallArenaSoThatAZoneLeavesRoomForOthers) {
   EXPECT_EQ(uint32_t{RF_SLAB_CLASSES}, last);
 }
 
+TEST(SlabClasses, TheLargestHasZonesToo) {
+  Heap h(16 * kMiB);
+  h.alloc(RF_SLAB_LARGEST_CHUNK);
+  EXPECT_NE(UINT32_MAX, h.heap.open[RF_SLAB_CLASSES - 1]);
+}
+
 TEST(SlabClasses, HaveZonesOf32To128KiBInLargeArenas) {
   EXPECT_EQ(32U << 10, Heap(33 * kMiB).heap.zone_least);
   EXPECT_EQ(128U << 10, Heap(160 * kMiB).heap.zone_least);
@@ -360,6 +366,20 @@ TEST(SlabPages, AreFoundInABranchPassedBeforeAShorterRun) {
     EXPECT_EQ(RF_OK, rf_free(h.a, run));
   }
   EXPECT_EQ(runs[5], rf_slab_alloc_pages(&h.heap, 11, RF_HERE));
+}
+
+// The four pages in front were free once, together; now the first two are free, and the others a block.
+TEST(SlabPages, DoNotMergeWithWhatWasFreeBeforeABlock) {
+  Heap h(kMiB, 4096);
+  auto *const four = static_cast<unsigned char *>(rf_slab_alloc_pages(&h.heap, 4, RF_HERE));
+  void *const behind = rf_slab_alloc_pages(&h.heap, 1, RF_HERE);
+  ASSERT_EQ(four + 4 * 4096, behind);
+  EXPECT_EQ(RF_OK, rf_free(h.a, four));
+  EXPECT_EQ(four, rf_slab_alloc_pages(&h.heap, 4, RF_HERE));
+  EXPECT_EQ(RF_OK, rf_slab_free_pages(&h.heap, four, 2, RF_HERE));
+  EXPECT_EQ(RF_OK, rf_free(h.a, behind));
+  EXPECT_EQ(RF_OK, rf_check(h.a, nullptr));
+  EXPECT_EQ(2 * 4096U, rf_usable_size(h.a, four + 2 * 4096));
 }
 
 TEST(SlabPages, MergeInWhateverOrderTheyAreFreed) {
