@@ -1,6 +1,7 @@
 // Guard over inner allocators that no heap of ours is like: one that gives each block pages of its own and takes them
 // away, one that gives much more than is asked for, one that records what it is asked for.
 #include "tests/checkers/recorder.h"
+#include "tests/core/unwatched.h"
 
 #include <ringfence/guard.h>
 #include <ringfence/simple.h>
@@ -210,6 +211,7 @@ TEST_F(GuardInner, ABlockGrowsIntoWhatTheQuarantineGaveBackForItsMove) {
 }
 
 TEST_F(GuardInner, DamageToItFarBehindABlockIsNotThatBlocks) {
+  Unwatched const unwatched;
   alignas(16) static unsigned char arena[4096];
   rf_simple heap;
   ASSERT_EQ(rf_simple_init(&heap, arena, sizeof arena), RF_OK);

@@ -1,6 +1,7 @@
 // Guard on correct programs: fills, quarantine, realloc, figures. The bugs are in
 // guard_bugs_test.cc.
 #include "tests/checkers/guard_fixture.h"
+#include "tests/core/unwatched.h"
 
 #include <ringfence/mte.h>
 
@@ -282,6 +283,7 @@ TEST_P(Guard, DamageIsFoundWhenTheQuarantineIsGivenUp) {
 }
 
 TEST_P(Guard, DamagedHeadersAreToldAtTheEndThoughNoSweepIsAskedFor) {
+  Unwatched const unwatched(arena_.data(), arena_.size());
   rf_guard_options options = options_;
   options.sweep_at_deinit = false;
   make(options);

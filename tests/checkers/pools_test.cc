@@ -20,6 +20,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <vector>
 
 #if RF_WATCH
@@ -249,6 +250,21 @@ TEST_F(Pools, APoolWhereAnotherOneWasNotEndedIsSilent) {
   EXPECT_EQ(rf_memblocks_init(&blocks_, buffer_, kSize, kCount, bitmap_), RF_OK);
   give(take());
   EXPECT_TRUE(findings_.empty());
+}
+
+size_t mapped_pages() {
+  size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  return pages;
+}
+
+TEST_F(Pools, PoolsThatComeAndGoTakeNoMoreMemory) {
+  size_t const before = mapped_pages();
+  for (int i = 0; i < 1000; i++) {
+    rf_memblocks_deinit(&blocks_);
+    ASSERT_EQ(rf_memblocks_init(&blocks_, buffer_, kSize, kCount, bitmap_), RF_OK);
+  }
+  EXPECT_LT(mapped_pages(), before + 500);
 }
 
 TEST_F(Pools, APoolInsideABlockOfAnotherLeavesThatOneWatched) {

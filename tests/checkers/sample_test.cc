@@ -422,6 +422,7 @@ TEST_F(Sample, AMisuseOfABlockThatIsNotSampledIsAFinding) {
 }
 
 TEST_F(Sample, AFreeThatMeetsDamageIsAFindingOfNoAccess) {
+  Unwatched const unwatched;
   rf_tlsf heap;
   rf_sample other;
   alignas(16) static unsigned char arena[4096];

@@ -619,6 +619,7 @@ TEST_F(Sizeclass, CountsPerFileAndLine) {
   EXPECT_NE(std::string::npos, text.find("      1       7       7            1  there.c:12\n")) << text;
   EXPECT_NE(std::string::npos, text.find("  unknown site\n")) << text;
   EXPECT_NE(std::string::npos, text.find("     64       1       0\n")) << text;
+  EXPECT_NE(std::string::npos, text.find("    128       0       1\n")) << "none that lives: " << text;
   EXPECT_EQ(RF_OK, rf_free(a, r));
   std::string const later = printed(&heap, rf_sizeclass_print);
   EXPECT_NE(std::string::npos, later.find("      0       0       7            1  there.c:12\n")) << later;
