@@ -228,6 +228,36 @@ TEST_F(SizeclassFallback, GetsEverythingBackAtTheEnd) {
   EXPECT_LT(1U, stats(&fallback.base).blocks);
 }
 
+// A heap of another kind may be damaged, and take no block back.
+TEST_F(SizeclassFallback, ABlockThatItDoesNotTakeBackStaysAsItWas) {
+  rf_allocator_ops const *const before = fallback.base.ops;
+  rf_allocator_ops refusing = *before;
+  refusing.free = [](rf_allocator *, void *, const rf_site *) { return RF_ERR_CORRUPT; };
+  std::vector<unsigned char *> blocks;
+  for (size_t i = 0; i < 20; i++) {
+    blocks.push_back(static_cast<unsigned char *>(rf_alloc(a, 70000 + i)));
+    ASSERT_NE(nullptr, blocks[i]);
+    std::memset(blocks[i], static_cast<int>(i), 70000 + i);
+  }
+  rf_stats const all = stats(a);
+  for (size_t i = 0; i < blocks.size(); i++) {
+    fallback.base.ops = &refusing;
+    EXPECT_EQ(RF_ERR_CORRUPT, rf_free(a, blocks[i]));
+    fallback.base.ops = before;
+    EXPECT_EQ(RF_OK, rf_check(a, nullptr));
+    EXPECT_EQ(all.used, stats(a).used);
+    EXPECT_EQ(20U, heap.large_blocks);
+    EXPECT_EQ(70000 + i, rf_usable_size(a, blocks[i]));
+    EXPECT_EQ(i, blocks[i][0]);
+    EXPECT_EQ(i, blocks[i][69999 + i]);
+  }
+  for (unsigned char *const block : blocks) {
+    EXPECT_EQ(RF_OK, rf_free(a, block));
+  }
+  EXPECT_EQ(0U, heap.large_blocks);
+  EXPECT_EQ(0U, heap.large_bytes);
+}
+
 TEST_F(SizeclassFallback, ABlockOfItThatHasNoBytesIsOwned) {
   void *const p = rf_aligned_alloc(a, 8192, 0);
   ASSERT_NE(nullptr, p);

@@ -143,18 +143,39 @@ size_t rf_sizeclass_front_of(const header *h) {
   return front;
 }
 
+/* As it was before its release, but for its place in the tree. */
+static void put_back(rf_sizeclass *heap, const found *f, const header *was, unsigned char *start, size_t total) {
+  large *const p = (large *)((uintptr_t)f->h - sizeof(large));
+  rf_track_arena(start, total);
+  rf_track_alloc(f->payload, f->requested);
+  *f->h = *was;
+  rf_sizeclass_link_set(heap, &p->child[0], NULL);
+  rf_sizeclass_link_set(heap, &p->child[1], NULL);
+  rf_sizeclass_link *const at = large_find(heap, f->payload);
+  if (at != NULL) { /* else it is lost, behind damage that a check will tell */
+    rf_sizeclass_link_set(heap, at, p);
+  }
+}
+
 rf_status rf_sizeclass_release_fallback(rf_sizeclass *heap, const found *f, const rf_site *site) {
   size_t const front = rf_sizeclass_front_of(f->h);
+  size_t const total = front + f->room;
+  header const was = *f->h;
   if (!large_unlink(heap, f->at)) {
     return rf_sizeclass_refuse(heap, RF_ERR_CORRUPT, f->payload, site);
   }
+  rf_sizeclass_header_set(heap, f->h, 0, MALLOCED | FREED | LARGE_CLASS);
+  rf_track_arena_end(f->payload - front, total);
+  rf_status const status = rf_free_at(heap->fallback, f->payload - front, site);
+  if (status != RF_OK) {
+    put_back(heap, f, &was, f->payload - front, total);
+    return status;
+  }
   heap->large_blocks--;
-  heap->large_bytes -= front + f->room;
+  heap->large_bytes -= total;
   heap->recent[heap->recent_at % RF_SIZECLASS_RECENT] = (uintptr_t)f->payload;
   heap->recent_at = (heap->recent_at + 1) % RF_SIZECLASS_RECENT;
-  rf_sizeclass_header_set(heap, f->h, 0, MALLOCED | FREED | LARGE_CLASS);
-  rf_track_arena_end(f->payload - front, front + f->room);
-  return rf_free_at(heap->fallback, f->payload - front, site);
+  return RF_OK;
 }
 
 void rf_sizeclass_large_walk_begin(large_walk *w, const rf_sizeclass *heap) {
