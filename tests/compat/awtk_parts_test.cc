@@ -8,6 +8,7 @@
 #include "tkc/mem_pool.h"
 
 #include <gtest/gtest.h>
+#include <ringfence/track.h>
 
 #include "tests/core/recorder.h"
 
@@ -104,6 +105,7 @@ TEST_F(AwtkParts, APoolLiesInItsBuffer) {
       const mem_pool_t *const pool = mem_pool_init(bytes + shift, size, 16, 100);
       EXPECT_TRUE(pool != nullptr || size < most);
       EXPECT_TRUE(pool == nullptr || pool->start + 1600 <= bytes + shift + size) << shift << ' ' << size;
+      rf_track_arena_end(large, sizeof large);
     }
   }
 }
