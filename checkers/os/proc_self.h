@@ -30,4 +30,10 @@ static inline ssize_t rf_read_program_link(char *out, size_t room) {
   return length >= 0 ? length : readlink(RF_PROC_THREAD "exe", out, room);
 }
 
+/* The name by which that link is there, to be opened. */
+static inline const char *rf_program_link(void) {
+  char some;
+  return readlink(RF_PROC_PROCESS "exe", &some, 1) == 1 ? RF_PROC_PROCESS "exe" : RF_PROC_THREAD "exe";
+}
+
 #endif /* RINGFENCE_PROC_SELF_H */

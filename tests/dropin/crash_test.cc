@@ -138,6 +138,7 @@ TEST_F(Crash, SaysThatTheStackIsAtItsEnd) {
       {none, none + 64 * 1024 * 1024, false},
       {none, none - 257, false},
       {0, 0x10000, false}, // no stack pointer
+      {0, UINTPTR_MAX - 100, false},
   };
   for (auto const &row : rows) {
     at(kStack) = static_cast<greg_t>(row.stack);

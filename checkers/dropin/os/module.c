@@ -49,9 +49,7 @@ RF_COLD static bool is_program(const char *path) {
 }
 
 static bool program_has_names(void) {
-  char some;
-  return rf_symbols_present(readlink(RF_PROC_PROCESS "exe", &some, 1) == 1 ? RF_PROC_PROCESS "exe"
-                                                                           : RF_PROC_THREAD "exe");
+  return rf_symbols_present(rf_program_link());
 }
 
 static bool is_loader(const char *path) {

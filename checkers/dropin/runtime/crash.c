@@ -82,11 +82,12 @@ static bool find_block_near(uintptr_t address, rf_view *view) {
 
 /* ---- The finding ---- */
 
-/* Just below the stack pointer, or within a frame that begins where there is no memory. */
+/* Just below the stack pointer, or within a frame that begins where there is no memory. `stack`: 0 where the processor's
+ * registers are not known. */
 static bool is_end_of_stack(uintptr_t address, uintptr_t stack) {
   const void *const top = (const void *)stack;
-  return address + STACK_BELOW - stack < STACK_BELOW ||
-         (address - stack < STACK_ABOVE && stack >= NULL_REACH && !rf_host_readable(top, sizeof(uintptr_t)));
+  return stack >= NULL_REACH && (address + STACK_BELOW - stack < STACK_BELOW ||
+                                 (address - stack < STACK_ABOVE && !rf_host_readable(top, sizeof(uintptr_t))));
 }
 
 static const char *segv_detail(rf_finding *f, const siginfo_t *info, uintptr_t stack, bool jump) {
