@@ -15,18 +15,14 @@ static bool is_system_header(const char *file) {
          (starts_with(file, "/usr/") && !starts_with(file, "/usr/local/") && !starts_with(file, "/usr/src/"));
 }
 
-static bool is_library_code(const rf_source *source) {
-  return source->file != NULL ? rf_is_library_source(source->file) : rf_is_rust_library_function(source->function);
-}
-
 /* All functions inlined at the frame must be the library's. */
 static bool is_of_library(const rf_frame *frame) {
   for (size_t i = 0; i < frame->source_count; i++) {
-    if (!is_library_code(&frame->sources[i])) {
+    if (!rf_is_library_code(frame->sources[i].file, frame->sources[i].function)) {
       return false;
     }
   }
-  return frame->source_count != 0 || rf_is_rust_library_function(frame->function);
+  return frame->source_count != 0 || rf_is_library_code(NULL, frame->function);
 }
 
 /* In reports of sanitizers, which `ringfence import` takes in. */

@@ -147,13 +147,14 @@ static bool is_unnamed_class(const char *at) {
   return begins(at, "<lambda") || begins(at, "<unnamed");
 }
 
-/* Copies what is between the brackets at `at`, up to `end`, without inner ones: "<app::Round<T> as app::Shape>" is
+/* Copies what is between the brackets at `at` and before `next`, without inner ones: "<app::Round<T> as app::Shape>" is
  * "app::Round as app::Shape". */
-static void copy_type(text *out, const char *at, const char *end) {
+static void copy_type(text *out, const char *at, const char *next) {
+  const char *const end = next - 1;
   at++;
-  while (at < end - 1) {
+  while (at < end) {
     if (*at == '<') {
-      at = behind_brackets(at, end - 1, '<', '>');
+      at = behind_brackets(at, end, '<', '>');
     } else {
       put(out, at++, 1);
     }
@@ -162,19 +163,12 @@ static void copy_type(text *out, const char *at, const char *end) {
 
 /* True for "type as trait" and "impl trait for type". */
 static bool names_trait(const text *type) {
-  static const char as[] = " as ";
-  for (size_t i = 0; i + sizeof as - 1 <= type->length; i++) {
-    if (memcmp(type->at + i, as, sizeof as - 1) == 0) {
-      return true;
-    }
-  }
-  return type->length > 5 && begins(type->at, "impl ");
+  return memmem(type->at, type->length, " as ", 4) != NULL || (type->length > 5 && begins(type->at, "impl "));
 }
 
-/* Rust's paths begin with a type in brackets: a method of a trait is "<type as trait>::name", which has both, one of
- * the type's own "<type>::name", which debugging information calls "type::name". Returns what follows. */
-static const char *copy_rust_type(text *out, const char *at, const char *end) {
-  const char *const next = behind_brackets(at, end, '<', '>');
+/* Rust's paths begin with a type in brackets, here from `at` up to `next`: a method of a trait is "<type as
+ * trait>::name", which has both, one of the type's own "<type>::name", which debugging information calls "type::name". */
+static void copy_rust_type(text *out, const char *at, const char *next) {
   size_t const start = out->length;
   put(out, "<", 1);
   copy_type(out, at, next);
@@ -185,7 +179,6 @@ static const char *copy_rust_type(text *out, const char *at, const char *end) {
     memmove(out->at + start, type.at, type.length);
     out->length--;
   }
-  return next;
 }
 
 static bool ends_path(const text *out) {
@@ -194,20 +187,24 @@ static bool ends_path(const text *out) {
 
 /* Leaves out the arguments in brackets at `at`, with the "::" that Rust has before them; returns what follows. */
 static const char *skip_arguments(text *out, const char *at, const char *end) {
-  if (ends_path(out) && !is_unnamed_class(at)) {
-    if (begins(at, "<impl ")) {
-      return copy_rust_type(out, at, end);
-    }
+  const char *const next = behind_brackets(at, end, '<', '>');
+  if (ends_path(out) && begins(at, "<impl ")) {
+    copy_rust_type(out, at, next);
+  } else if (ends_path(out) && !is_unnamed_class(at)) {
     out->length -= 2;
   }
-  return behind_brackets(at, end, '<', '>');
+  return next;
 }
 
 /* Copies the qualified name out of "type name<arguments>::name(parameters) const". */
 static void copy_plain(text *out, const char *at, const char *end) {
   static const char unnamed[] = "(anonymous namespace)::";
-  if (*at == '<' && !is_unnamed_class(at) && behind_brackets(at, end, '<', '>')[-1] == '>') {
-    at = copy_rust_type(out, at, end);
+  if (*at == '<' && !is_unnamed_class(at)) {
+    const char *const next = behind_brackets(at, end, '<', '>');
+    if (next[-1] == '>') {
+      copy_rust_type(out, at, next);
+      at = next;
+    }
   }
   while (at < end) {
     if (is_operator(out, at)) {

@@ -15,7 +15,7 @@ static const char *module_name(const rf_frame_view *call) {
 
 static bool is_skipped(rf_bump_arena *arena, const rf_frame_view *call, const rf_skip_rules *rules) {
   const char *const function = call->function == NULL ? NULL : rf_function_name(arena, call->function);
-  return call->runtime || rf_is_library_source(call->file) || rf_is_rust_library_function(call->function) ||
+  return call->runtime || rf_is_library_code(call->file, call->function) ||
          rf_skip_rules_match(rules, function, module_name(call));
 }
 

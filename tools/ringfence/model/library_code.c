@@ -30,7 +30,7 @@ bool rf_is_library_source(const char *file) {
 }
 
 /* Only names that no C++ program is likely to have: namespaces named core and alloc are common. */
-bool rf_is_rust_library_function(const char *function) {
+static bool is_rust_library_function(const char *function) {
   static const char *const starts[] = {"<alloc::",
                                        "<core::",
                                        "<std::",
@@ -63,4 +63,8 @@ bool rf_is_rust_library_function(const char *function) {
     }
   }
   return false;
+}
+
+bool rf_is_library_code(const char *file, const char *function) {
+  return file != NULL ? rf_is_library_source(file) : is_rust_library_function(function);
 }

@@ -13,9 +13,10 @@ extern "C" {
 /* True for source files of such a library, as debugging information names them. `file` may be NULL. */
 bool rf_is_library_source(const char *file);
 
-/* True for functions of Rust's library, by their names in source form, for programs without line tables. The C++
- * library's are known by their namespaces (skip_rules.c). `function` may be NULL. */
-bool rf_is_rust_library_function(const char *function);
+/* True for code of such a library: by its file, or where that is NULL, not known, by the function's name in source
+ * form, which tells for Rust. The C++ library's functions are known by their namespaces (skip_rules.c). `function` may be
+ * NULL. */
+bool rf_is_library_code(const char *file, const char *function);
 
 #ifdef __cplusplus
 }
