@@ -1,4 +1,4 @@
-/* What is there: walks, checks and figures of the pools and of the allocator below. */
+/* Walks, checks and statistics of the pools and of the inner allocator. */
 #include "pool_impl.h"
 
 static bool walk_slots(const rf_pool *pool, rf_walk_fn visit, void *context) {

@@ -144,9 +144,9 @@ size_t rf_sizeclass_front_of(const header *h) {
 }
 
 /* As it was before its release, but for its place in the tree. */
-static void put_back(rf_sizeclass *heap, const found *f, const header *was, unsigned char *start, size_t total) {
-  large *const p = (large *)((uintptr_t)f->h - sizeof(large));
-  rf_track_arena(start, total);
+static void put_back(rf_sizeclass *heap, const found *f, large *p, const header *was) {
+  size_t const front = rf_sizeclass_front_of(was);
+  rf_track_arena(f->payload - front, front + f->room);
   rf_track_alloc(f->payload, f->requested);
   *f->h = *was;
   rf_sizeclass_link_set(heap, &p->child[0], NULL);
@@ -161,6 +161,7 @@ rf_status rf_sizeclass_release_fallback(rf_sizeclass *heap, const found *f, cons
   size_t const front = rf_sizeclass_front_of(f->h);
   size_t const total = front + f->room;
   header const was = *f->h;
+  large *const p = f->at->to;
   if (!large_unlink(heap, f->at)) {
     return rf_sizeclass_refuse(heap, RF_ERR_CORRUPT, f->payload, site);
   }
@@ -168,7 +169,7 @@ rf_status rf_sizeclass_release_fallback(rf_sizeclass *heap, const found *f, cons
   rf_track_arena_end(f->payload - front, total);
   rf_status const status = rf_free_at(heap->fallback, f->payload - front, site);
   if (status != RF_OK) {
-    put_back(heap, f, &was, f->payload - front, total);
+    put_back(heap, f, p, &was);
     return status;
   }
   heap->large_blocks--;
