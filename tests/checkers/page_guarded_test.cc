@@ -66,7 +66,7 @@ TEST_F(PageGuarded, ABlockUnderGuardIsCountedAsAny) {
   EXPECT_EQ(rf_free(a(), p), RF_OK);
 }
 
-// What is below holds more for such a block than was asked for.
+// The allocator below gives such a block more room than was requested.
 TEST_F(PageGuarded, WhatTheGuardAddsIsOverhead) {
   void *const p = rf_alloc(a(), 5);
   void *const guarded = rf_alloc(a(), 60);

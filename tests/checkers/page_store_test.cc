@@ -118,7 +118,7 @@ TEST_F(PageStore, TheNearestBlockIsLookedForInReach) {
 }
 
 // A block that has grown has address space for as many pages again.
-// What stands behind the table of owners is none.
+// The bytes after the table of owners are no entry of it.
 TEST_F(PageStore, TheNearestBlockIsNotLookedForBehindTheLastPage) {
   open();
   unsigned char *const p = alloc(100);

@@ -312,7 +312,7 @@ TEST_F(Pools, APoolRightBeforeOrBehindAnotherLeavesThatOneWatched) {
   expect_found(RF_BUG_USE_AFTER_FREE, p, kSize, 30);
 }
 
-// What a pool tells of that it does not have, as one whose record was overwritten.
+// A pool whose record was overwritten may report blocks outside of it.
 TEST_F(Pools, BlocksThatThePoolDoesNotHaveAreNotLookedFor) {
   unsigned char *const p = take();
   give(p);

@@ -18,13 +18,18 @@ class AwtkParts : public ::testing::Test {
 protected:
   void TearDown() override { EXPECT_TRUE(faults.faults().empty()); }
 
+  // A heap of one region.
+  mem_allocator_t *make_composite() {
+    return mem_allocator_composite_init(&composite, large, static_cast<uint32_t>(sizeof large), nullptr);
+  }
+
   ringfence::testing::FaultRecorder faults;
+  mem_allocator_composite_t composite;
   alignas(16) char large[4096];
   alignas(16) char small[1024];
 };
 
 TEST_F(AwtkParts, AllRegionsAreOneHeapToItsViewer) {
-  mem_allocator_composite_t composite;
   mem_allocator_t *const a = mem_allocator_composite_init(&composite, large, static_cast<uint32_t>(sizeof large), small,
                                                           static_cast<uint32_t>(sizeof small), nullptr);
   ASSERT_NE(nullptr, a);
@@ -49,9 +54,7 @@ TEST_F(AwtkParts, AllRegionsAreOneHeapToItsViewer) {
 }
 
 TEST_F(AwtkParts, ABlockThatShrinksInPlaceIsCountedAsItIs) {
-  mem_allocator_composite_t composite;
-  mem_allocator_t *const a =
-      mem_allocator_composite_init(&composite, large, static_cast<uint32_t>(sizeof large), nullptr);
+  mem_allocator_t *const a = make_composite();
   ASSERT_NE(nullptr, a);
   rf_allocator *const all = rf_awtk_allocator(a);
   rf_stats before;
@@ -65,9 +68,7 @@ TEST_F(AwtkParts, ABlockThatShrinksInPlaceIsCountedAsItIs) {
 }
 
 TEST_F(AwtkParts, ARefusedReallocIsNoFailure) {
-  mem_allocator_composite_t composite;
-  mem_allocator_t *const a =
-      mem_allocator_composite_init(&composite, large, static_cast<uint32_t>(sizeof large), nullptr);
+  mem_allocator_t *const a = make_composite();
   ASSERT_NE(nullptr, a);
   void *const p = mem_allocator_alloc(a, 100, "here", 1);
   mem_allocator_free(a, p);

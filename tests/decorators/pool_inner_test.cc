@@ -5,20 +5,30 @@
 
 namespace {
 
-// To a caller of the pool it is all the same why a block cannot grow where it is.
-TEST(PoolInner, WithoutAResizeBlocksCannotGrowInPlace) {
-  alignas(16) static unsigned char arena[8 * 1024];
+// A pool of two blocks of 16 bytes over a heap that the test may change before.
+class PoolInner : public ::testing::Test {
+protected:
+  void SetUp() override { ASSERT_EQ(rf_tlsf_init(&heap, arena, sizeof arena), RF_OK); }
+
+  rf_status make_pool() {
+    rf_pool_class const classes[] = {{16, 2}};
+    rf_pool_options options{};
+    options.classes = classes;
+    options.class_count = 1;
+    return rf_pool_init(&pool, &heap.base, &options);
+  }
+
+  alignas(16) unsigned char arena[8 * 1024];
   rf_tlsf heap;
   rf_pool pool;
-  rf_pool_class const classes[] = {{16, 2}};
-  rf_pool_options options{};
-  options.classes = classes;
-  options.class_count = 1;
-  ASSERT_EQ(rf_tlsf_init(&heap, arena, sizeof arena), RF_OK);
+};
+
+// To a caller of the pool it is all the same why a block cannot grow where it is.
+TEST_F(PoolInner, WithoutAResizeBlocksCannotGrowInPlace) {
   rf_allocator_ops ops = *heap.base.ops;
   ops.resize = nullptr;
   heap.base.ops = &ops;
-  ASSERT_EQ(rf_pool_init(&pool, &heap.base, &options), RF_OK);
+  ASSERT_EQ(make_pool(), RF_OK);
   void *const p = rf_alloc(&pool.base, 100);
   ASSERT_NE(p, nullptr);
   EXPECT_EQ(rf_resize(&pool.base, p, 200), RF_ERR_NO_MEMORY);
@@ -27,17 +37,9 @@ TEST(PoolInner, WithoutAResizeBlocksCannotGrowInPlace) {
 }
 
 // The memory is somebody else's then.
-TEST(PoolInner, AnEndedPoolServesNothingFromItsMemory) {
-  alignas(16) static unsigned char arena[8 * 1024];
-  rf_tlsf heap;
-  rf_pool pool;
+TEST_F(PoolInner, AnEndedPoolServesNothingFromItsMemory) {
   rf_pool_class_stats s;
-  rf_pool_class const classes[] = {{16, 2}};
-  rf_pool_options options{};
-  options.classes = classes;
-  options.class_count = 1;
-  ASSERT_EQ(rf_tlsf_init(&heap, arena, sizeof arena), RF_OK);
-  ASSERT_EQ(rf_pool_init(&pool, &heap.base, &options), RF_OK);
+  ASSERT_EQ(make_pool(), RF_OK);
   EXPECT_TRUE(rf_pool_class_stats_get(&pool, 0, &s));
   rf_deinit(&pool.base);
   EXPECT_FALSE(rf_pool_class_stats_get(&pool, 0, &s));

@@ -8,12 +8,18 @@
 
 namespace {
 
-using Handle = ringfence::testing::Handle;
+class Handle : public ringfence::testing::Handle {
+protected:
+  rf_allocator *by_pointers() {
+    EXPECT_EQ(rf_handle_allocator_init(&pinned, &heap), RF_OK);
+    return &pinned.base;
+  }
+
+  rf_handle_allocator pinned;
+};
 
 TEST_F(Handle, PointersAndHandlesShareAnArena) {
-  rf_handle_allocator pinned;
-  ASSERT_EQ(rf_handle_allocator_init(&pinned, &heap), RF_OK);
-  rf_allocator *const a = &pinned.base;
+  rf_allocator *const a = by_pointers();
   rf_handle const first = rf_handle_alloc(h, 20);
   void *const p = rf_alloc(a, 40);
   rf_handle const second = rf_handle_alloc(h, 20);
@@ -43,9 +49,7 @@ TEST_F(Handle, PointersAndHandlesShareAnArena) {
 // Where the hole begins: not in the block before it.
 TEST_F(Handle, AHoleBeginsWhereTheBlockBeforeItEnds) {
   make_apart(100);
-  rf_handle_allocator pinned;
-  ASSERT_EQ(rf_handle_allocator_init(&pinned, &heap), RF_OK);
-  rf_allocator *const a = &pinned.base;
+  rf_allocator *const a = by_pointers();
   auto *const first = static_cast<unsigned char *>(rf_alloc(a, 16));
   void *const second = rf_alloc(a, 16);
   ASSERT_EQ(second, first + 16);
@@ -62,9 +66,7 @@ TEST_F(Handle, AHoleBeginsWhereTheBlockBeforeItEnds) {
 // Wherever it leads: a block, a hole, what is no block's.
 TEST_F(Handle, APointerWhereNoBlockCanStartIsBadAndNoDoubleFree) {
   make_apart(100);
-  rf_handle_allocator pinned;
-  ASSERT_EQ(rf_handle_allocator_init(&pinned, &heap), RF_OK);
-  rf_allocator *const a = &pinned.base;
+  rf_allocator *const a = by_pointers();
   auto *const block = static_cast<unsigned char *>(rf_alloc(a, 16));
   ASSERT_NE(block, nullptr);
   for (size_t const offset : {1, 15, 17, 99}) {
@@ -77,9 +79,7 @@ TEST_F(Handle, APointerWhereNoBlockCanStartIsBadAndNoDoubleFree) {
 // A hole may serve more as it is than all free memory would when slid together, because pointers are aligned.
 TEST_F(Handle, TheLargestSizeForAPointerMayBeAHoleAsItIs) {
   make_apart(72);
-  rf_handle_allocator pinned;
-  ASSERT_EQ(rf_handle_allocator_init(&pinned, &heap), RF_OK);
-  rf_allocator *const a = &pinned.base;
+  rf_allocator *const a = by_pointers();
   fill({16, 48, 4, 4});
   rf_handle_free(h, 2);
   rf_handle_free(h, 4);
@@ -92,9 +92,7 @@ TEST_F(Handle, TheLargestSizeForAPointerMayBeAHoleAsItIs) {
 }
 
 TEST_F(Handle, MorePointersThanBlocksAreDamageToTheAdapter) {
-  rf_handle_allocator pinned;
-  ASSERT_EQ(rf_handle_allocator_init(&pinned, &heap), RF_OK);
-  rf_allocator *const a = &pinned.base;
+  rf_allocator *const a = by_pointers();
   fill({10});
   ASSERT_NE(rf_alloc(a, 10), nullptr);
   EXPECT_EQ(rf_check(a, nullptr), RF_OK);
@@ -110,9 +108,7 @@ TEST_F(Handle, MorePointersThanBlocksAreDamageToTheAdapter) {
 // The block itself is known; whether it may grow, its neighbour's place in the table would tell.
 TEST_F(Handle, AResizeThatMeetsDamageIsReported) {
   make_apart(200);
-  rf_handle_allocator pinned;
-  ASSERT_EQ(rf_handle_allocator_init(&pinned, &heap), RF_OK);
-  rf_allocator *const a = &pinned.base;
+  rf_allocator *const a = by_pointers();
   void *const p = rf_alloc(a, 16);
   fill({16});
   ASSERT_EQ(rf_usable_size(a, p), 16U);
@@ -128,15 +124,14 @@ TEST_F(Handle, AResizeThatMeetsDamageIsReported) {
 // Free parts that a request of the default alignment can have.
 TEST_F(Handle, TheAllocatorsFreePartsAreAligned) {
   make_apart(1000);
-  rf_handle_allocator pinned;
-  ASSERT_EQ(rf_handle_allocator_init(&pinned, &heap), RF_OK);
-  void *const first = rf_alloc(&pinned.base, 20);
-  void *const second = rf_alloc(&pinned.base, 20);
+  rf_allocator *const a = by_pointers();
+  void *const first = rf_alloc(a, 20);
+  void *const second = rf_alloc(a, 20);
   ASSERT_TRUE(first != nullptr && second != nullptr);
-  EXPECT_EQ(rf_free(&pinned.base, first), RF_OK);
+  EXPECT_EQ(rf_free(a, first), RF_OK);
   size_t sum = 0;
   EXPECT_EQ(rf_walk(
-                &pinned.base,
+                a,
                 [](const rf_block *block, void *out) {
                   if (!block->used && block->size != 0) {
                     EXPECT_EQ(reinterpret_cast<uintptr_t>(block->ptr) % RF_ALIGN_DEFAULT, 0U);
@@ -148,13 +143,12 @@ TEST_F(Handle, TheAllocatorsFreePartsAreAligned) {
             RF_OK);
   EXPECT_GT(sum, 900U);
   rf_stats stats;
-  rf_stats_get(&pinned.base, &stats);
+  rf_stats_get(a, &stats);
   EXPECT_EQ(stats.free_bytes, sum);
-  EXPECT_EQ(rf_free(&pinned.base, second), RF_OK);
+  EXPECT_EQ(rf_free(a, second), RF_OK);
 }
 
 TEST_F(Handle, TheAdapterNeedsALivingHeap) {
-  rf_handle_allocator pinned;
   EXPECT_EQ(rf_handle_allocator_init(nullptr, &heap), RF_ERR_INVALID);
   EXPECT_EQ(rf_handle_allocator_init(&pinned, nullptr), RF_ERR_INVALID);
   rf_handle_deinit(h);
