@@ -14,7 +14,7 @@ extern "C" {
 bool rf_is_library_source(const char *file);
 
 /* True for code of such a library: by its file, or where that is NULL, not known, by the function's name in source
- * form, which tells for Rust. The C++ library's functions are known by their namespaces (skip_rules.c). `function` may be
+ * form, which tells for Rust. The functions of the C++ library are known by namespaces (skip_rules.c). Either may be
  * NULL. */
 bool rf_is_library_code(const char *file, const char *function);
 
