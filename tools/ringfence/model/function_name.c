@@ -166,8 +166,9 @@ static bool names_trait(const text *type) {
   return memmem(type->at, type->length, " as ", 4) != NULL || (type->length > 5 && begins(type->at, "impl "));
 }
 
-/* Rust's paths begin with a type in brackets, here from `at` up to `next`: a method of a trait is "<type as
- * trait>::name", which has both, one of the type's own "<type>::name", which debugging information calls "type::name". */
+/* Rust's paths begin with a type in brackets, here from `at` up to `next`: a method of a trait is
+ * "<type as trait>::name", which has both, one of the type's own "<type>::name", which debugging information calls
+ * "type::name". */
 static void copy_rust_type(text *out, const char *at, const char *next) {
   size_t const start = out->length;
   put(out, "<", 1);
