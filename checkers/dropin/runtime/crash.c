@@ -82,8 +82,8 @@ static bool find_block_near(uintptr_t address, rf_view *view) {
 
 /* ---- The finding ---- */
 
-/* Just below the stack pointer, or within a frame that begins where there is no memory. `stack`: 0 where the registers of
- * the processor are not known. */
+/* Just below the stack pointer, or within a frame that begins where there is no memory. `stack`: 0 where the
+ * processor's registers are not known. */
 static bool is_end_of_stack(uintptr_t address, uintptr_t stack) {
   const void *const top = (const void *)stack;
   return stack >= NULL_REACH && (address + STACK_BELOW - stack < STACK_BELOW ||
