@@ -16,20 +16,28 @@
 #include "host.h"
 #include "stack_record.h"
 
+#include "lib/core/compiler.h"
+
 #include <stdbool.h>
 #include <string.h>
 
-/* About one bucket for each record of usual depth. */
+/* About one bucket for each record of usual depth, up to so many: chains are longer then. */
 #define BYTES_PER_BUCKET 128U
+#define BUCKETS_MOST (UINT32_C(1) << 17)
 #define FIRST_BUCKETS 1024U /* a page */
 #define FIRST_CHAIN 2U      /* records of a first bucket */
 #define SEAL 0x80000000U
-/* Some more than there are stacks: each is the guess at its place, or behind one or several branches (stack_guess.c).
- * Where two share an entry, one of them is followed frame by frame each time. */
-#define BUCKETS_PER_RECENT 2U
-#define RECENT_MOST 65536U        /* as many as the hash tells apart */
-#define RECENT_FIRST 1024U        /* a page, and one of branches: all that programs of few stacks touch */
-#define RECENT_FIRST_BYTES 65536U /* of records, about 300 */
+/* Several times more than there are stacks: each is the guess at its place, or behind one or several branches
+ * (stack_guess.c). Where more than two have the same two entries, some are followed frame by frame each time. All that
+ * programs of few stacks touch is a page, and one of branches. */
+#define BYTES_PER_RECENT 256U           /* of all memory */
+#define RECENT_MOST (UINT32_C(1) << 18) /* as many as the key tells apart */
+#define RECENT_FIRST 1024U
+#define RECENT_GROWTH 4U
+#define RECORD_BYTES_PER_RECENT 8U /* with more in use, there are RECENT_GROWTH times as many entries */
+/* From here on new stacks are cut to so many frames: of those there are far fewer. */
+#define FULL_PARTS(capacity) ((capacity) / 4 * 3)
+#define FRAMES_WHEN_FULL 4U
 
 #if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
 /* NOLINTNEXTLINE(readability-non-const-parameter): both are written to */
@@ -62,16 +70,21 @@ static size_t record_size(unsigned depth) {
   return padded(sizeof(rf_stack_record) + depth * sizeof(uintptr_t));
 }
 
+/* The largest power of two up to both; at least 1. */
+static uint32_t power_for(size_t count, uint32_t most) {
+  uint32_t power = 1;
+  while (power < most && (size_t)power * 2 <= count) {
+    power *= 2;
+  }
+  return power;
+}
+
 rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) {
-  uint32_t buckets = 1;
   if (depot == NULL || memory == NULL || (uintptr_t)memory % RF_RECORD_UNIT != 0) {
     return RF_ERR_INVALID;
   }
-  while (buckets < UINT32_C(1) << 24 && (size_t)buckets * 2 <= size / BYTES_PER_BUCKET) {
-    buckets *= 2;
-  }
-  uint32_t const some = buckets / BUCKETS_PER_RECENT;
-  uint32_t const recent = some == 0 ? 1 : some < RECENT_MOST ? some : RECENT_MOST;
+  uint32_t const buckets = power_for(size / BYTES_PER_BUCKET, BUCKETS_MOST);
+  uint32_t const recent = power_for(size / BYTES_PER_RECENT, RECENT_MOST);
   uint32_t const first = buckets >= 4 * FIRST_BUCKETS ? FIRST_BUCKETS : 0;
   uint32_t const branches = RF_HOST_STACKS ? recent : 0;
   size_t const table = padded(((size_t)first + buckets + recent + branches) * sizeof(uint32_t));
@@ -127,6 +140,15 @@ static uint32_t find(const rf_stack_depot *depot, uint32_t id, uint32_t hash, co
   return 0;
 }
 
+/* After each step what was noted is found anew, once. */
+static void grow_recent(rf_stack_depot *depot, size_t used) {
+  uint32_t const mask = depot_load(&depot->recent_mask);
+  if (used / RECORD_BYTES_PER_RECENT > mask && mask != depot->recent_most) {
+    uint32_t const grown = mask * RECENT_GROWTH + (RECENT_GROWTH - 1);
+    depot_store(&depot->recent_mask, grown < depot->recent_most ? grown : depot->recent_most);
+  }
+}
+
 /* The id of `size` new bytes; 0 where the depot is full. */
 static uint32_t reserve(rf_stack_depot *depot, size_t size) {
 #if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
@@ -139,9 +161,7 @@ static uint32_t reserve(rf_stack_depot *depot, size_t size) {
       return 0;
     }
   } while (!swap_size(&depot->used, &used, used + size));
-  if (used + size > RECENT_FIRST_BYTES && depot_load(&depot->recent_mask) != depot->recent_most) {
-    depot_store(&depot->recent_mask, depot->recent_most); /* what was noted is found anew, once */
-  }
+  grow_recent(depot, used + size);
   return (uint32_t)(used / RF_RECORD_UNIT);
 }
 
@@ -268,6 +288,28 @@ static uint32_t make_record(rf_stack_depot *depot, uint32_t hash, const uintptr_
   return id;
 }
 
+static bool is_filling(const rf_stack_depot *depot) {
+#if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
+  return __atomic_load_n(&depot->used, __ATOMIC_RELAXED) > FULL_PARTS(depot->capacity);
+#else
+  return depot->used > FULL_PARTS(depot->capacity);
+#endif
+}
+
+/* The innermost frames of a stack. It is met again by these alone, whatever is around them. */
+static RF_RARE uint32_t put_cut(rf_stack_depot *depot, const uintptr_t *frames, const rf_stack_layout *from,
+                                uint32_t generation) {
+  rf_stack_layout cut = *from;
+  cut.ended = false;
+  cut.checks = 0;
+  for (unsigned i = 0; i < from->checks; i++) {
+    if ((from->check[i].slot & ~RF_CHECK_ABSOLUTE) < from->slots[FRAMES_WHEN_FULL - 1]) {
+      cut.check[cut.checks++] = from->check[i];
+    }
+  }
+  return rf_stack_depot_put_laid_out(depot, frames, FRAMES_WHEN_FULL, &cut, generation);
+}
+
 uint32_t rf_stack_depot_put_laid_out(rf_stack_depot *depot, const uintptr_t *frames, unsigned depth,
                                      const rf_stack_layout *from, uint32_t generation) {
   uint32_t const hash = hash_of(frames, depth);
@@ -279,6 +321,9 @@ uint32_t rf_stack_depot_put_laid_out(rf_stack_depot *depot, const uintptr_t *fra
       write_layout(record_at(depot, found), from, generation);
     }
     return found;
+  }
+  if (depth > FRAMES_WHEN_FULL && from != NULL && from->fixed && is_filling(depot)) {
+    return put_cut(depot, frames, from, generation);
   }
   uint32_t const id = make_record(depot, hash, frames, depth, from, generation);
   while (id != 0) {

@@ -5,8 +5,9 @@
  * belongs to the same frame in both, and the word leads on. All nodes lie in one hash table: behind a branch, the key
  * is one of the branch's key and the word. A guess is verified word by word, so that a wrong one costs time alone. A
  * stack that no guess meets is followed frame by frame, and the leaf that was found for it becomes a branch, or its
- * own.
- * Complexity: four instructions for each word that is compared, some ten for a branch, of which there are few.
+ * own. A key has two places in the table. The requests look at the first one; a node that is in the second one comes
+ * to the first when it is wanted.
+ * Complexity: four instructions for each word that is compared, some fifteen for a branch, of which there are few.
  * Threads: lock-free; an entry's two numbers may be of two states of it, which leads to a wrong guess.
  */
 #include "stack_guess.h"
@@ -36,29 +37,74 @@ typedef struct node {
   uint32_t key;
   uint32_t id;    /* of a stack of this node; 0: there is none */
   uint32_t words; /* up to where such stacks part; 0 for a leaf */
+  bool was_aside; /* in the second place of its key */
 } node;
 
-static node node_of(const rf_stack_depot *depot, uint32_t key, const void *frame) {
-  node n = {key, 0, 0};
-  uint32_t const id = depot_load(&depot->recent[rf_guess_index(depot, key)]);
-  uint32_t words;
-  if (rf_guess_branch(depot, key, frame, &words)) {
-    n.id = id & ~RF_GUESS_BRANCH;
-    n.words = n.id != id ? words : 0;
-  } else if (words == 0) {
-    n.id = id & ~RF_GUESS_BRANCH;
-  }
-  return n;
+static uint32_t second_index(const rf_stack_depot *depot, uint32_t index) {
+  return (index ^ 1) & depot_load(&depot->recent_mask);
 }
 
+/* The words of an entry; above RF_BRANCH_WORDS where it is another key's. */
+static uint32_t words_at(const rf_stack_depot *depot, uint32_t index, uint32_t key) {
+  return depot_load(&depot->branches[index]) ^ key << 16;
+}
+
+/* Puts the node into the first place of its key. An entry of another key that is there moves to the second place, which
+ * is the first one of some keys, and is found there by the others. */
 static void set_node(rf_stack_depot *depot, const node *n) {
   uint32_t const at = rf_guess_index(depot, n->key);
+  uint32_t const there = depot_load(&depot->recent[at]);
+  if (there != 0 && words_at(depot, at, n->key) > RF_BRANCH_WORDS) {
+    uint32_t const second = second_index(depot, at);
+    depot_store(&depot->branches[second], depot_load(&depot->branches[at]));
+    depot_store(&depot->recent[second], there);
+  }
   depot_store(&depot->branches[at], n->key << 16 | n->words);
   depot_store(&depot->recent[at], n->words != 0 ? n->id | RF_GUESS_BRANCH : n->id);
 }
 
 static void set_leaf(rf_stack_depot *depot, uint32_t key, uint32_t id) {
   set_node(depot, &(node){.key = key, .id = id});
+}
+
+/* The node of the key, from either place, without what the stack is too short for. */
+static node node_of(const rf_stack_depot *depot, uint32_t key, const void *frame) {
+  node n = {.key = key};
+  uint32_t at = rf_guess_index(depot, key);
+  uint32_t words = words_at(depot, at, key);
+  if (words > RF_BRANCH_WORDS) {
+    at = second_index(depot, at);
+    words = words_at(depot, at, key);
+    n.was_aside = true;
+  }
+  uint32_t const id = depot_load(&depot->recent[at]);
+  bool const branches = (id & RF_GUESS_BRANCH) != 0;
+  if (words == 0 || (branches && words <= rf_guess_words(frame))) {
+    n.id = id & ~RF_GUESS_BRANCH;
+    n.words = words;
+  }
+  return n;
+}
+
+static node node_behind(const rf_stack_depot *depot, const node *n, const void *frame) {
+  return node_of(depot, rf_guess_key_at(n->key, frame, n->words), frame);
+}
+
+/* The guess that the requests did not meet as some of its nodes were in second places: those are in the first ones
+ * now. 0 where there is none. */
+static uint32_t guess_aside(rf_stack_depot *depot, uintptr_t caller, const void *frame) {
+  bool moved = false;
+  node n = node_of(depot, rf_guess_key(caller, (uintptr_t)frame), frame);
+  for (unsigned left = RF_BRANCHES_MOST;; left--) {
+    if (n.was_aside && n.id != 0) {
+      set_node(depot, &n);
+      moved = true;
+    }
+    if (n.words == 0 || left == 0) {
+      return moved ? n.id : 0;
+    }
+    n = node_behind(depot, &n, frame);
+  }
 }
 
 /* ---- Differences ---- */
@@ -106,11 +152,11 @@ static void split(rf_stack_depot *depot, node n, const difference *d, const void
  * that branch is made anew, and what was behind it is entered again in time. */
 void rf_guess_enter(rf_stack_depot *depot, uintptr_t caller, const void *frame, unsigned max, uint32_t id) {
   node n = node_of(depot, rf_guess_key(caller, (uintptr_t)frame), frame);
-  node above = {0, 0, 0};
+  node above = {0};
   unsigned branches = 0;
   for (; n.words != 0 && branches < RF_BRANCHES_MOST; branches++) {
     above = n;
-    n = node_of(depot, rf_guess_key_at(n.key, frame, n.words), frame);
+    n = node_behind(depot, &n, frame);
   }
   bool const is_leaf = n.id != 0 && n.words == 0;
   node const other = is_leaf ? n : above;
@@ -123,11 +169,15 @@ void rf_guess_enter(rf_stack_depot *depot, uintptr_t caller, const void *frame, 
 }
 
 uint32_t rf_stack_guess_anew(rf_stack_depot *depot, uintptr_t caller, const void *frame, unsigned max) {
+  unsigned const asked = max & ~RF_FREES;
+  uint32_t const aside = guess_aside(depot, caller, frame);
+  if (aside != 0 && rf_stack_is(record_at(depot, aside), caller, frame, asked, false)) {
+    return aside;
+  }
   rf_origin const origin = {NULL, caller, frame};
   uintptr_t frames[RF_TRACE_DEPTH];
   rf_stack_layout from;
   uint32_t const generation = depot_load(&rf_stack_generation);
-  unsigned const asked = max & ~RF_FREES;
   unsigned const depth =
       rf_stack_capture_laid_out(&origin, frames, asked < RF_TRACE_DEPTH ? asked : RF_TRACE_DEPTH, &from);
   from.frees = (max & RF_FREES) != 0;

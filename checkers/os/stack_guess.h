@@ -17,6 +17,8 @@
 /* Bit of an entry: stacks part here, and the other bits are the number of one of them. */
 #define RF_GUESS_BRANCH 0x80000000U
 
+#define RF_GUESS_SHIFT 14U /* bits of a key that are not in its place in the table */
+
 /* A branch: how many words there are from the frame to the one in which stacks part, with that one; 0 for an entry that
  * is a guess itself. The other bits are those of the key that are not in its place in the table. */
 #define RF_BRANCH_WORDS 0xFFFFU
@@ -34,8 +36,9 @@ static inline uint32_t rf_guess_key_behind(uint32_t key, uintptr_t word) {
   return (key ^ (uint32_t)word) * 0x85EBCA6BU;
 }
 
+/* The first of the two places of a key; the requests look at no other. */
 static inline uint32_t rf_guess_index(const rf_stack_depot *depot, uint32_t key) {
-  return key >> 16 & depot_load(&depot->recent_mask);
+  return key >> RF_GUESS_SHIFT & depot_load(&depot->recent_mask);
 }
 
 /* Sets *id to the number of the stack of `caller` alone, where it was the last one with its key: else false. */
@@ -143,23 +146,30 @@ RF_NO_SANITIZE RF_INLINE bool rf_stack_is(const rf_stack_record *r, uintptr_t ca
          RF_LIKELY(depot_load_after(&rf_stack_generation) == generation);
 }
 
-/* Where the stacks of `key` part, in words as above: false where they do not, or the table has the branch of another
- * key, or the stack ends before. An entry that is marked as a branch may be none by now. */
-RF_INLINE bool rf_guess_branch(const rf_stack_depot *depot, uint32_t key, const void *frame, uint32_t *words) {
-  *words = depot_load(&depot->branches[rf_guess_index(depot, key)]) ^ key << 16;
-  return *words - 1 < RF_BRANCH_WORDS && is_reachable(*words * (uint32_t)sizeof(uintptr_t), (uintptr_t)frame);
-}
-
 RF_NO_SANITIZE static inline uint32_t rf_guess_key_at(uint32_t key, const void *frame, uint32_t words) {
   return rf_guess_key_behind(key, ((const uintptr_t *)frame)[words - 1]);
 }
 
-/* The guess behind the branches of `key`, to the first of which `id` belongs. */
+/* How many words from the frame on a branch may name: those in the part of the stack that is known to be there. */
+static inline uint32_t rf_guess_words(const void *frame) {
+  uintptr_t const words = rf_host_last_stack_above(frame) / sizeof(uintptr_t);
+  return words < RF_BRANCH_WORDS ? (uint32_t)words : RF_BRANCH_WORDS;
+}
+
+/* The guess behind the branches of `key`, to the first of which `id` belongs. An entry that is marked as a branch may
+ * be none by now, or that of another key. */
 RF_INLINE uint32_t rf_guess_behind(const rf_stack_depot *depot, uint32_t key, const void *frame, uint32_t id) {
-  uint32_t words;
-  for (unsigned left = RF_BRANCHES_MOST; left != 0 && rf_guess_branch(depot, key, frame, &words); left--) {
+  const uint32_t *const recent = depot->recent;
+  const uint32_t *const branches = depot->branches;
+  uint32_t const mask = depot_load(&depot->recent_mask);
+  uint32_t const most = rf_guess_words(frame);
+  for (unsigned left = RF_BRANCHES_MOST; left != 0; left--) {
+    uint32_t const words = depot_load(&branches[key >> RF_GUESS_SHIFT & mask]) ^ key << 16;
+    if (RF_UNLIKELY(words - 1 >= most)) {
+      break;
+    }
     key = rf_guess_key_at(key, frame, words);
-    id = depot_load(&depot->recent[rf_guess_index(depot, key)]);
+    id = depot_load(&recent[key >> RF_GUESS_SHIFT & mask]);
     if ((id & RF_GUESS_BRANCH) == 0) {
       return id;
     }

@@ -56,6 +56,20 @@ TEST_F(DepotEdges, EachNewStackIsToldWithItsCaller) {
   EXPECT_EQ(told.frees, (std::vector<bool>{false, false, true}));
 }
 
+// Eight bytes of records for each guess, then four times as many guesses, up to all that there is memory for.
+TEST_F(DepotEdges, GuessesGrowWithTheStacks) {
+  EXPECT_EQ(depot_.recent_most, 8191U);
+  EXPECT_EQ(depot_.recent_mask, 1023U);
+  for (uintptr_t i = 1; depot_.used < size_t{1} << 17; i++) {
+    uintptr_t const frames[] = {i, 12, 13};
+    size_t const used = depot_.used;
+    EXPECT_NE(rf_stack_depot_put(&depot_, frames, 3), 0U);
+    uint32_t const expected = depot_.used < size_t{1} << 13 ? 1023U : depot_.used < size_t{1} << 15 ? 4095U : 8191U;
+    EXPECT_EQ(depot_.recent_mask, expected) << used << " to " << depot_.used;
+  }
+  EXPECT_EQ(depot_.recent_mask, depot_.recent_most);
+}
+
 TEST_F(DepotEdges, TheLongestStackHasAsManyFramesAsANumberTells) {
   std::vector<uintptr_t> const frames(UINT16_MAX + 1, 5);
   uintptr_t out[2] = {};

@@ -597,6 +597,122 @@ TEST_F(StackGuess, ReadsNoWordBehindTheStack) {
   EXPECT_EQ(guess(), id) << "an entry that another thread makes a guess itself meanwhile";
 }
 
+// ---- Two places ----
+
+// A place of a call whose guess has the same first entry as that of 0x10000.
+uintptr_t caller_beside(const rf_stack_depot *depot) {
+  uint32_t const key = rf_guess_key(0x10000, reinterpret_cast<uintptr_t>(stack_words));
+  for (uintptr_t caller = 0x10001;; caller++) {
+    uint32_t const other = rf_guess_key(caller, reinterpret_cast<uintptr_t>(stack_words));
+    if (rf_guess_index(depot, other) == rf_guess_index(depot, key) && other << 16 != key << 16) {
+      return caller;
+    }
+  }
+}
+
+TEST_F(StackGuess, IsFoundInTheSecondPlaceOfItsKey) {
+  rf_stack_layout const layout = stack_at({1, 4});
+  uint32_t const first = put(layout);
+  enter(first);
+  uintptr_t const beside = caller_beside(&depot_);
+  frames_[0] = stack_words[1] = beside;
+  uint32_t const second = put(layout);
+  rf_guess_enter(&depot_, beside, stack_words, RF_TRACE_DEPTH, second);
+  EXPECT_EQ(guess(), second) << "the requests look at one place";
+  for (int i = 0; i < 3; i++) {
+    for (uintptr_t const caller : {uintptr_t{0x10000}, beside}) {
+      stack_words[1] = caller;
+      rf_origin const origin = {nullptr, caller, stack_words};
+      uint32_t const id = caller == beside ? second : first;
+      EXPECT_EQ(rf_stack_depot_put_from(&depot_, &origin, RF_TRACE_DEPTH), id);
+      EXPECT_EQ(guess(), id) << "it is in the first place now";
+    }
+  }
+}
+
+TEST_F(StackGuess, IsFoundBehindABranchInTheSecondPlaceOfItsKey) {
+  rf_stack_layout const layout = stack_at({1, 4});
+  uint32_t const first = put(layout);
+  enter(first);
+  frames_[1] = stack_words[4] = 0x40000;
+  uint32_t const other = put(layout);
+  enter(other);
+  uintptr_t const beside = caller_beside(&depot_);
+  frames_[0] = stack_words[1] = beside;
+  uint32_t const second = put(layout);
+  rf_guess_enter(&depot_, beside, stack_words, RF_TRACE_DEPTH, second);
+  for (int i = 0; i < 3; i++) {
+    rf_origin const origin = {nullptr, beside, stack_words};
+    stack_words[1] = beside;
+    EXPECT_EQ(rf_stack_depot_put_from(&depot_, &origin, RF_TRACE_DEPTH), second);
+    rf_origin const branched = {nullptr, 0x10000, stack_words};
+    stack_words[1] = 0x10000;
+    EXPECT_EQ(rf_stack_depot_put_from(&depot_, &branched, RF_TRACE_DEPTH), other);
+    stack_words[4] = 0x10001;
+    EXPECT_EQ(rf_stack_depot_put_from(&depot_, &branched, RF_TRACE_DEPTH), first);
+    stack_words[4] = 0x40000;
+  }
+}
+
+TEST_F(StackGuess, IsTheLastOneWhereThereIsOneEntry) {
+  std::vector<uint64_t> memory(63);
+  ASSERT_EQ(rf_stack_depot_init(&depot_, memory.data(), memory.size() * sizeof memory[0]), RF_OK);
+  ASSERT_EQ(depot_.recent_most, 0U);
+  rf_stack_layout const layout = stack_at({1, 4});
+  for (uintptr_t const caller : {0x10000, 0x10010, 0x10020}) {
+    frames_[0] = stack_words[1] = caller;
+    uint32_t const id = put(layout);
+    ASSERT_NE(id, 0U);
+    rf_host_last_stack = {begin(), begin() + reach_};
+    rf_guess_enter(&depot_, caller, stack_words, RF_TRACE_DEPTH, id);
+    rf_origin const origin = {nullptr, caller, stack_words};
+    EXPECT_EQ(rf_stack_depot_put_from(&depot_, &origin, RF_TRACE_DEPTH), id);
+  }
+}
+
+// ---- A depot that is nearly full ----
+
+TEST_F(StackGuess, IsCutToItsInnermostFramesWhereTheDepotIsNearlyFull) {
+  rf_stack_layout layout = stack_at({1, 4, 8, 12, 16, 20});
+  layout.check[0] = {3, 7};
+  layout.check[1] = {5 | RF_CHECK_ABSOLUTE, 0x99};
+  layout.check[2] = {14, 7};
+  layout.check[3] = {18 | RF_CHECK_ABSOLUTE, 0x99};
+  layout.checks = 4;
+  stack_words[3] = stack_words[14] = begin() + 7 * kWord;
+  uint32_t const known = put(layout);
+  for (uintptr_t i = 1; depot_.used <= depot_.capacity / 4 * 3; i++) {
+    uintptr_t const frames[] = {i, 12, 13, 14, 15, 16};
+    ASSERT_NE(rf_stack_depot_put(&depot_, frames, 6), 0U);
+  }
+  EXPECT_EQ(put(layout), known) << "it is there";
+  frames_[5] = stack_words[20] = 0x50000;
+  uint32_t const cut = put(layout);
+  EXPECT_NE(cut, known);
+  uintptr_t seen[RF_TRACE_DEPTH];
+  ASSERT_EQ(rf_stack_depot_get(&depot_, cut, seen, RF_TRACE_DEPTH), 4U);
+  EXPECT_TRUE(std::equal(seen, seen + 4, frames_.begin()));
+  EXPECT_TRUE(is_met(cut));
+  for (uint32_t const slot : {1U, 3U, 4U, 5U, 8U, 12U}) {
+    EXPECT_FALSE(is_met_without(cut, slot)) << slot;
+  }
+  for (uint32_t const slot : {14U, 16U, 18U, 20U}) {
+    EXPECT_TRUE(is_met_without(cut, slot)) << slot;
+  }
+  frames_[4] = 0x60000;
+  EXPECT_EQ(put(layout), cut) << "the same four frames";
+  uintptr_t const others[] = {21, 22, 23, 24, 25};
+  uint32_t const without = rf_stack_depot_put(&depot_, others, 5);
+  EXPECT_EQ(rf_stack_depot_get(&depot_, without, seen, RF_TRACE_DEPTH), 5U) << "nobody captured it";
+  rf_stack_layout const usual = stack_at({1, 5, 9, 13});
+  frames_[3] = stack_words[13] = 0x70000;
+  uint32_t const small = put(usual);
+  EXPECT_EQ(rf_stack_depot_get(&depot_, small, seen, RF_TRACE_DEPTH), 4U);
+  EXPECT_TRUE(is_met(small));
+}
+
+// ---- Callers alone ----
+
 TEST_F(StackGuess, OfACallerAloneIsItsStack) {
   uint32_t const id = rf_stack_depot_put_caller(&depot_, 0x5000, false);
   uintptr_t frame = 0;

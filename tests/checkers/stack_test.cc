@@ -364,17 +364,17 @@ TEST(StackStep, LeadsToTheCallersFrameOrNowhere) {
   EXPECT_FALSE(step(at(3), high, RF_PC_LEAST - 1)) << "no code";
 }
 
-// A bucket for each 128 bytes, or up to twice as many bytes; half as many guesses, at most 65,536.
+// A bucket for each 128 bytes, or up to twice as many bytes, and half as many guesses; at most 131,072 and 262,144.
 TEST(DepotInit, HasBucketsForItsMemory) {
   struct {
     size_t size;
     uint32_t buckets;
     uint32_t guesses;
   } const cases[] = {
-      {size_t{1} << 12, 32, 16},       {(size_t{1} << 13) - 64, 32, 16},
-      {size_t{1} << 13, 64, 32},       {size_t{1} << 16, 512, 256},
-      {size_t{1} << 20, 8192, 4096},   {size_t{3} << 19, 8192, 4096},
-      {size_t{1} << 23, 65536, 32768}, {size_t{1} << 25, size_t{1} << 18, 65536},
+      {size_t{1} << 12, 32, 16},         {(size_t{1} << 13) - 64, 32, 16},  {size_t{1} << 13, 64, 32},
+      {size_t{1} << 16, 512, 256},       {size_t{1} << 20, 8192, 4096},     {size_t{3} << 19, 8192, 4096},
+      {size_t{1} << 23, 65536, 32768},   {size_t{1} << 25, 131072, 131072}, {size_t{1} << 26, 131072, 262144},
+      {size_t{1} << 27, 131072, 262144},
   };
   for (auto const &c : cases) {
     std::vector<uint64_t> memory(c.size / sizeof(uint64_t));

@@ -47,6 +47,20 @@ TEST(DropinHeapOptions, AreThoseOfAGuard) {
   EXPECT_EQ(made.depot, &depot);
 }
 
+// One frame is what is known without stacks.
+TEST(DropinHeapOptions, OfOneFrameKeepCallersAlone) {
+  rf_heap_options const before = rf_heap_options_now;
+  rf_stack_depot depot;
+  rf_heap_options o = {};
+  o.depot = &depot;
+  for (unsigned const depth : {0U, 1U, 2U, 12U}) {
+    o.stack_depth = depth;
+    rf_heap_configure(&o);
+    EXPECT_EQ(rf_heap_options_now.stack_depth, depth > 1 ? depth : 0U);
+  }
+  rf_heap_configure(&before);
+}
+
 TEST(DropinHeapOptions, SayHowLongABlockWaits) {
   const std::vector<std::pair<size_t, size_t>> kWaits = {
       {0, 0},           {1000, 500},           {kMiB, kMiB / 2}, {2 * kMiB, kMiB / 2}, {4 * kMiB, kMiB / 2},

@@ -180,8 +180,8 @@ TEST(ProcessInit, MakesEverythingOnceInItsOrder) {
   in_a_process([] {
     rf_process_init();
     EXPECT_EQ(world.calls,
-              (Calls{"options", "reporter", "configure", "table " + std::to_string(16 * kMiB),
-                     "depot " + std::to_string(16 * kMiB), "table " + std::to_string(RF_RESERVE_STACK_BYTES), "reserve",
+              (Calls{"options", "reporter", "configure", "table " + std::to_string(64 * kMiB),
+                     "depot " + std::to_string(64 * kMiB), "table " + std::to_string(RF_RESERVE_STACK_BYTES), "reserve",
                      "configure", "heap " + cores(), "thread"}));
     EXPECT_TRUE(rf_process.ready);
     EXPECT_EQ(rf_process.id, 4711);
@@ -366,10 +366,10 @@ TEST(ProcessInit, StacksTakeAShareOfMemoryThatIsScarce) {
     bool known;
     size_t bytes;
   } const cases[] = {
-      {RLIM_INFINITY, RLIM_INFINITY, true, 16 * kMiB}, {1024 * kMiB, RLIM_INFINITY, true, 16 * kMiB},
+      {RLIM_INFINITY, RLIM_INFINITY, true, 64 * kMiB}, {4096 * kMiB, RLIM_INFINITY, true, 64 * kMiB},
       {640 * kMiB, RLIM_INFINITY, true, 10 * kMiB},    {RLIM_INFINITY, 320 * kMiB, true, 5 * kMiB},
       {640 * kMiB, 320 * kMiB, true, 5 * kMiB},        {320 * kMiB, 640 * kMiB, true, 5 * kMiB},
-      {640 * kMiB, 320 * kMiB, false, 16 * kMiB},
+      {640 * kMiB, 320 * kMiB, false, 64 * kMiB},
   };
   for (auto const &each : cases) {
     in_a_process([each] {

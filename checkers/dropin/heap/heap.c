@@ -34,7 +34,7 @@ rf_heap_options rf_heap_options_of(const rf_guard_options *guard) {
 
 void rf_heap_configure(const rf_heap_options *options) {
   rf_heap_options_now = *options;
-  rf_heap_options_now.stack_depth = options->depot != NULL ? options->stack_depth : 0;
+  rf_heap_options_now.stack_depth = options->depot != NULL && options->stack_depth > 1 ? options->stack_depth : 0;
   rf_heap_options_now.usual = options->checked && options->wait != 0 && options->fill_alloc >= RF_FAST_MOST &&
                               options->fill_free >= RF_FAST_MOST;
   rf_cache_wait = options->wait;
