@@ -35,9 +35,9 @@
 #define RECENT_FIRST 1024U
 #define RECENT_GROWTH 4U
 #define RECORD_BYTES_PER_RECENT 8U /* with more in use, there are RECENT_GROWTH times as many entries */
-/* From here on new stacks are cut to so many frames: of those there are far fewer. */
+/* From here on new stacks are cut to so many frames: of those there are far fewer, and bugs are told apart by five. */
 #define FULL_PARTS(capacity) ((capacity) / 4 * 3)
-#define FRAMES_WHEN_FULL 4U
+#define FRAMES_WHEN_FULL 6U
 
 #if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
 /* NOLINTNEXTLINE(readability-non-const-parameter): both are written to */

@@ -673,7 +673,7 @@ TEST_F(StackGuess, IsTheLastOneWhereThereIsOneEntry) {
 // ---- A depot that is nearly full ----
 
 TEST_F(StackGuess, IsCutToItsInnermostFramesWhereTheDepotIsNearlyFull) {
-  rf_stack_layout layout = stack_at({1, 4, 8, 12, 16, 20});
+  rf_stack_layout layout = stack_at({1, 4, 8, 9, 10, 12, 16, 20});
   layout.check[0] = {3, 7};
   layout.check[1] = {5 | RF_CHECK_ABSOLUTE, 0x99};
   layout.check[2] = {14, 7};
@@ -682,32 +682,32 @@ TEST_F(StackGuess, IsCutToItsInnermostFramesWhereTheDepotIsNearlyFull) {
   stack_words[3] = stack_words[14] = begin() + 7 * kWord;
   uint32_t const known = put(layout);
   for (uintptr_t i = 1; depot_.used <= depot_.capacity / 4 * 3; i++) {
-    uintptr_t const frames[] = {i, 12, 13, 14, 15, 16};
-    ASSERT_NE(rf_stack_depot_put(&depot_, frames, 6), 0U);
+    uintptr_t const frames[] = {i, 12, 13, 14, 15, 16, 17};
+    ASSERT_NE(rf_stack_depot_put(&depot_, frames, 7), 0U);
   }
   EXPECT_EQ(put(layout), known) << "it is there";
-  frames_[5] = stack_words[20] = 0x50000;
+  frames_[7] = stack_words[20] = 0x50000;
   uint32_t const cut = put(layout);
   EXPECT_NE(cut, known);
   uintptr_t seen[RF_TRACE_DEPTH];
-  ASSERT_EQ(rf_stack_depot_get(&depot_, cut, seen, RF_TRACE_DEPTH), 4U);
-  EXPECT_TRUE(std::equal(seen, seen + 4, frames_.begin()));
+  ASSERT_EQ(rf_stack_depot_get(&depot_, cut, seen, RF_TRACE_DEPTH), 6U);
+  EXPECT_TRUE(std::equal(seen, seen + 6, frames_.begin()));
   EXPECT_TRUE(is_met(cut));
-  for (uint32_t const slot : {1U, 3U, 4U, 5U, 8U, 12U}) {
+  for (uint32_t const slot : {1U, 3U, 4U, 5U, 8U, 9U, 10U, 12U}) {
     EXPECT_FALSE(is_met_without(cut, slot)) << slot;
   }
   for (uint32_t const slot : {14U, 16U, 18U, 20U}) {
     EXPECT_TRUE(is_met_without(cut, slot)) << slot;
   }
-  frames_[4] = 0x60000;
-  EXPECT_EQ(put(layout), cut) << "the same four frames";
-  uintptr_t const others[] = {21, 22, 23, 24, 25};
-  uint32_t const without = rf_stack_depot_put(&depot_, others, 5);
-  EXPECT_EQ(rf_stack_depot_get(&depot_, without, seen, RF_TRACE_DEPTH), 5U) << "nobody captured it";
-  rf_stack_layout const usual = stack_at({1, 5, 9, 13});
-  frames_[3] = stack_words[13] = 0x70000;
+  frames_[6] = 0x60000;
+  EXPECT_EQ(put(layout), cut) << "the same six frames";
+  uintptr_t const others[] = {21, 22, 23, 24, 25, 26, 27};
+  uint32_t const without = rf_stack_depot_put(&depot_, others, 7);
+  EXPECT_EQ(rf_stack_depot_get(&depot_, without, seen, RF_TRACE_DEPTH), 7U) << "nobody captured it";
+  rf_stack_layout const usual = stack_at({1, 5, 7, 9, 11, 13});
+  frames_[5] = stack_words[13] = 0x70000;
   uint32_t const small = put(usual);
-  EXPECT_EQ(rf_stack_depot_get(&depot_, small, seen, RF_TRACE_DEPTH), 4U);
+  EXPECT_EQ(rf_stack_depot_get(&depot_, small, seen, RF_TRACE_DEPTH), 6U);
   EXPECT_TRUE(is_met(small));
 }
 
