@@ -1,6 +1,7 @@
 // dropin_heap: the heap of the drop-in, over memory from the system, checked or bare. Requests go up to several times
-// the limit for large blocks.
+// the limit for large blocks; in one of four configurations, which is slow, up to twice that for mappings of their own.
 #include "checkers/dropin/heap/testing/as_allocator.h"
+#include "dropin_heap_error.h"
 #include "finding_log.h"
 
 #include <ringfence/fuzz/target.h>
@@ -10,6 +11,7 @@ namespace {
 ringfence::fuzz::FindingLog finding_log;
 rf_guard_options options;
 bool checked;
+bool huge;
 
 rf_allocator *init(void *, void *, size_t) {
   return rf_heap_as_allocator(checked ? &options : nullptr);
@@ -23,12 +25,14 @@ void set_up(size_t choice) {
   options.quarantine = choice / 4 % 4 == 3 ? 1 << 16 : kAmounts[choice / 4 % 4];
   options.fill_alloc = kAmounts[choice / 16 % 4];
   options.fill_free = kAmounts[choice / 64 % 4];
+  huge = options.fill_alloc == 64; // no more of such a block is written than the model writes
   options.move_below = 4096 * (choice % 2);
   options.reporter = finding_log.reporter();
 }
 
 rf_fuzz_target target() {
   rf_fuzz_target t = rf_fuzz_target_default("dropin_heap", init);
+  t.max_request = size_t{1} << (huge ? 21 : 17);
   t.always_serves = t.max_request;
   t.in_arena = false;
   t.accounts_capacity = false; // segments come and go
@@ -49,6 +53,11 @@ rf_fuzz_target target() {
 RF_FUZZ_EXTERN_C int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size != 0) {
     set_up(data[0]);
+    if (checked && size > 1 && data[1] >= 240) {
+      ringfence::fuzz::Reader in(data + 2, size - 2);
+      ringfence::fuzz::run_heap_error(options, finding_log, in);
+      return 0;
+    }
     rf_fuzz_target const t = target();
     rf_fuzz_run(&t, data + 1, size - 1);
   }
