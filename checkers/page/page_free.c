@@ -1,6 +1,7 @@
 /* The page store: free and resize. */
 #include "page_impl.h"
 
+#include "checkers/os/reserve_stack.h"
 #include "checkers/shared/family.h"
 
 /* ---- Free ---- */
@@ -41,15 +42,24 @@ static void release(rf_page_store *store, rf_slot *s, rf_page_origin released, r
   give_up(store, s);
 }
 
-/* In a function of its own, as whatever makes findings: they take much of the stack, which may be a coroutine's. */
-__attribute__((noinline)) static void release_and_report(rf_page_store *store, rf_slot *s, rf_page_origin released,
-                                                         rf_page_block *freed, rf_family family, size_t size,
-                                                         const rf_origin *origin) {
+typedef struct freeing {
+  rf_page_store *store;
+  rf_slot *slot;
+  rf_page_origin released;
+  rf_page_block *freed;
+  rf_family family;
+  size_t size;
+  const rf_origin *origin;
+} freeing;
+
+/* Findings take much of the stack, which may be a handler's or a coroutine's. */
+static void release_and_report(void *argument) {
+  const freeing *const w = (const freeing *)argument;
   rf_finding found[3];
-  unsigned count = rf_page_inspect(store, s, origin, found);
-  count += wrong_family(store, s, family, size, origin, &found[count]) ? 1 : 0;
-  release(store, s, released, freed);
-  rf_page_report_each(store, found, count);
+  unsigned count = rf_page_inspect(w->store, w->slot, w->origin, found);
+  count += wrong_family(w->store, w->slot, w->family, w->size, w->origin, &found[count]) ? 1 : 0;
+  release(w->store, w->slot, w->released, w->freed);
+  rf_page_report_each(w->store, found, count);
 }
 
 rf_status rf_page_store_free(rf_page_store *store, void *ptr, rf_family family, size_t size, const rf_origin *origin,
@@ -64,7 +74,8 @@ rf_status rf_page_store_free(rf_page_store *store, void *ptr, rf_family family, 
       rf_family_mismatch((rf_family)s->family, s->size, family, size) == RF_BUG_COUNT) {
     release(store, s, released, freed);
   } else {
-    release_and_report(store, s, released, freed, family, size, origin);
+    freeing w = {store, s, released, freed, family, size, origin};
+    rf_on_reserve_stack(release_and_report, &w);
   }
   return RF_OK;
 }
@@ -121,24 +132,11 @@ bool rf_page_store_ends_as_well(const rf_page_store *store, size_t old_size, siz
   return store->options.side < RF_PAGE_EXACT || (size - old_size) % rf_page_size() == 0;
 }
 
-rf_status rf_page_store_resize(rf_page_store *store, void *ptr, size_t size, const rf_origin *origin) {
-  rf_page_mask mask;
-  rf_finding found[2];
-  rf_status status = RF_OK;
-  unsigned count = 0;
-  if (!rf_page_enter(store, &mask)) {
-    return RF_ERR_NO_MEMORY;
-  }
-  rf_slot *const s = rf_page_hold(store, ptr);
-  if (s == NULL) {
-    status = rf_page_classify_bad_free(store, ptr, origin, &found[count++]);
-  } else {
-    rf_page_return_rights(s);
-    count = rf_page_inspect(store, s, origin, found);
-    status = fit(store, s, size) ? RF_OK : RF_ERR_NO_MEMORY;
-  }
-  if (s != NULL && status == RF_OK) {
-    size_t const old_size = s->size;
+/* What rf_page_hold gave is live again. */
+static rf_status resize(rf_page_store *store, rf_slot *s, size_t size) {
+  size_t const old_size = s->size;
+  rf_status const status = fit(store, s, size) ? RF_OK : RF_ERR_NO_MEMORY;
+  if (status == RF_OK) {
     s->size = size;
     rf_page_fill_slack(s);
     if (size > old_size) {
@@ -146,10 +144,45 @@ rf_status rf_page_store_resize(rf_page_store *store, void *ptr, size_t size, con
     }
     rf_count_resize(&store->counters, old_size, size);
   }
-  if (s != NULL) {
-    rf_slot_set_state(s, SLOT_LIVE);
+  rf_slot_set_state(s, SLOT_LIVE);
+  return status;
+}
+
+typedef struct resizing {
+  rf_page_store *store;
+  rf_slot *slot;
+  size_t size;
+  const rf_origin *origin;
+  rf_page_mask *mask;
+  rf_status status; /* out */
+} resizing;
+
+static void resize_and_report(void *argument) {
+  resizing *const w = (resizing *)argument;
+  rf_finding found[2];
+  unsigned const count = rf_page_inspect(w->store, w->slot, w->origin, found);
+  w->status = resize(w->store, w->slot, w->size);
+  rf_page_leave(w->store, w->mask);
+  rf_page_report_each(w->store, found, count);
+}
+
+rf_status rf_page_store_resize(rf_page_store *store, void *ptr, size_t size, const rf_origin *origin) {
+  rf_page_mask mask;
+  if (!rf_page_enter(store, &mask)) {
+    return RF_ERR_NO_MEMORY;
   }
+  rf_slot *const s = rf_page_hold(store, ptr);
+  if (s == NULL) {
+    rf_page_leave(store, &mask);
+    return rf_page_store_refuse(store, ptr, origin);
+  }
+  rf_page_return_rights(s);
+  if (rf_page_damaged_slack(s) != NULL) {
+    resizing w = {store, s, size, origin, &mask, RF_OK};
+    rf_on_reserve_stack(resize_and_report, &w);
+    return w.status;
+  }
+  rf_status const status = resize(store, s, size);
   rf_page_leave(store, &mask);
-  rf_page_report_each(store, found, count);
   return status;
 }

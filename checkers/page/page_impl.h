@@ -415,10 +415,6 @@ rf_slot *rf_page_hold(const rf_page_store *store, const void *ptr);
 
 rf_page_block rf_page_describe(const rf_slot *s);
 
-/* Makes the finding on a pointer that starts no live block. */
-rf_status rf_page_classify_bad_free(const rf_page_store *store, const void *ptr, const rf_origin *origin,
-                                    rf_finding *f);
-
 /* ---- page_backing.c ---- */
 
 /* A table for so many slots; false where there is no memory. rf_backing_end frees it. */

@@ -91,8 +91,8 @@ bool rf_page_store_report_leak(rf_page_store *store, const void *ptr, const char
 /* ---- Bad frees ---- */
 
 /* Makes the finding on a pointer that starts no live block. */
-rf_status rf_page_classify_bad_free(const rf_page_store *store, const void *ptr, const rf_origin *origin,
-                                    rf_finding *f) {
+static rf_status classify_bad_free(const rf_page_store *store, const void *ptr, const rf_origin *origin,
+                                   rf_finding *f) {
   const rf_slot *s = rf_runs_slot(store, (uintptr_t)ptr);
   if (s == NULL) {
     s = rf_runs_nearest(store, (uintptr_t)ptr);
@@ -117,7 +117,7 @@ rf_status rf_page_store_refuse(rf_page_store *store, void *ptr, const rf_origin 
   rf_page_mask mask;
   rf_finding f;
   rf_page_store_lock(store, &mask);
-  rf_status const status = rf_page_classify_bad_free(store, ptr, origin, &f);
+  rf_status const status = classify_bad_free(store, ptr, origin, &f);
   rf_page_store_unlock(store, &mask);
   rf_report(store->options.reporter, &f);
   return status;

@@ -105,11 +105,18 @@ const OnSmallStack kOnSmallStacks[] = {
     {"free", 7, "", false},
     {"damage_and_exit", 99, "heap-buffer-overflow", false},
     {"double_free", 99, "double-free", false},
+    {"damage_and_free", 99, "heap-buffer-overflow", false},
+    {"damage_and_realloc", 99, "heap-buffer-overflow", false},
+    {"grow_damaged", 99, "heap-buffer-overflow", false},
+    {"bad_free", 99, "bad-free", false},
+    {"bad_realloc", 99, "bad-free", false},
+    {"bad_usable_size", 99, "bad-malloc_usable_size", false},
+    {"too_big", 99, "allocation-size-too-big", false},
 };
 
 void expect_done(const OnSmallStack &each, const std::string &stack, const std::string &mode) {
   SCOPED_TRACE(mode + " " + stack + " " + each.what);
-  Result const result = run({program("small_stacks"), stack, each.what}, with("leaks=0:mode=" + mode));
+  Result const result = run({program("small_stacks"), stack, each.what}, with("leaks=0:rejected=1:mode=" + mode));
   EXPECT_EQ(result.status, each.status);
   ASSERT_EQ(result.findings.size(), each.bug[0] == '\0' ? 0U : 1U);
   EXPECT_EQ(result.findings.empty() ? "" : result.findings[0]["bug"].text, each.bug);
@@ -122,6 +129,16 @@ TEST(Process, DoesAsWellOnASmallStack) {
         if (each.in_off || mode == std::string("guard") || mode == std::string("page")) {
           expect_done(each, stack, mode);
         }
+      }
+    }
+  }
+}
+
+TEST(Process, FindsWhatAHandlerInEightKiBDoes) {
+  for (const OnSmallStack &each : kOnSmallStacks) {
+    for (const char *const mode : {"guard:watch=0", "guard:watch=1", "page", "guard:halt=0", "page:halt=0"}) {
+      if (!each.in_off) {
+        expect_done(each, "least", mode);
       }
     }
   }

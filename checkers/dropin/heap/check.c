@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "checkers/os/reserve_stack.h"
 #include "checkers/shared/origin.h"
 #include "checkers/shared/window.h"
 #include "checkers/shared/wrapper.h"
@@ -380,17 +381,23 @@ static bool is_still(const rf_view *v) {
   return rf_view_at((uintptr_t)v->payload, &now) && now.slot == v->slot && now.size == v->size;
 }
 
+typedef struct reporting {
+  const rf_view *view;
+  const rf_origin *origin;
+  size_t count; /* out: of findings */
+} reporting;
+
 /* Others are stopped meanwhile, so that what neighbours are is known; but not while this thread unwinds its stack or
  * reports, for which it may wait for them. */
-RF_COLD size_t rf_check_report(const rf_view *v, const rf_origin *origin) {
+RF_COLD static void report_damage(void *argument) {
+  reporting *const r = argument;
   rf_finding begun;
-  size_t count = 0;
   bool found = true;
-  rf_finding_begin(&begun, RF_BUG_BUFFER_OVERFLOW, RF_ACCESS_WRITE, NULL, "malloc", "guard", origin);
-  for (; found && count < ROUNDS; count += found ? 1 : 0) {
+  rf_finding_begin(&begun, RF_BUG_BUFFER_OVERFLOW, RF_ACCESS_WRITE, NULL, "malloc", "guard", r->origin);
+  for (; found && r->count < ROUNDS; r->count += found ? 1 : 0) {
     rf_finding f = begun;
     bool const stopped = rf_stop_all(STOP_MS);
-    found = is_still(v) && explain(v, &f);
+    found = is_still(r->view) && explain(r->view, &f);
     if (stopped) {
       rf_stop_finish();
     }
@@ -398,7 +405,12 @@ RF_COLD size_t rf_check_report(const rf_view *v, const rf_origin *origin) {
       rf_report(rf_heap_options_now.reporter, &f);
     }
   }
-  return count;
+}
+
+RF_COLD size_t rf_check_report(const rf_view *v, const rf_origin *origin) {
+  reporting r = {v, origin, 0};
+  rf_on_reserve_stack(report_damage, &r);
+  return r.count;
 }
 
 bool rf_check_next_is_hit(rf_span *span, unsigned index, const rf_origin *origin) {

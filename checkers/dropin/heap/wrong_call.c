@@ -5,6 +5,7 @@
 #include <ringfence/fault.h>
 
 #include "checkers/os/host.h"
+#include "checkers/os/reserve_stack.h"
 #include "checkers/shared/family.h"
 #include "checkers/shared/wrapper.h"
 
@@ -15,12 +16,26 @@ static void report(const rf_finding *f) {
   rf_report(rf_heap_options_now.reporter, &copy);
 }
 
-RF_COLD void rf_check_mismatch(const rf_view *v, rf_bug bug, rf_family family, size_t size, const rf_origin *origin) {
+typedef struct mismatch {
+  const rf_view *view;
+  rf_bug bug;
+  rf_family family;
+  size_t size;
+  const rf_origin *origin;
+} mismatch;
+
+RF_COLD static void report_mismatch(void *argument) {
+  const mismatch *const m = argument;
   rf_finding f;
-  rf_finding_begin(&f, bug, RF_ACCESS_FREE, v->payload, "malloc", "guard", origin);
-  rf_check_about(&f, v);
-  rf_finding_families(&f, rf_slot_family(v->slot), family, size);
+  rf_finding_begin(&f, m->bug, RF_ACCESS_FREE, m->view->payload, "malloc", "guard", m->origin);
+  rf_check_about(&f, m->view);
+  rf_finding_families(&f, rf_slot_family(m->view->slot), m->family, m->size);
   report(&f);
+}
+
+RF_COLD void rf_check_mismatch(const rf_view *v, rf_bug bug, rf_family family, size_t size, const rf_origin *origin) {
+  mismatch m = {v, bug, family, size, origin};
+  rf_on_reserve_stack(report_mismatch, &m);
 }
 
 static void report_double_free(const rf_view *v, const rf_origin *origin) {
@@ -76,15 +91,28 @@ static void refuse(const void *ptr, const rf_origin *origin) {
   }
 }
 
-RF_COLD void rf_check_bad_free(const void *ptr, const rf_origin *origin) {
+typedef struct bad_free {
+  const void *ptr;
+  const rf_origin *origin;
+} bad_free;
+
+RF_COLD static void report_bad_free(void *argument) {
+  const bad_free *const b = argument;
   rf_view v;
-  if (!rf_heap_options_now.checked) {
-    refuse(ptr, origin);
-  } else if (!rf_view_at((uintptr_t)ptr, &v)) {
-    report_no_block(ptr, origin);
-  } else if (v.payload == ptr) {
-    report_double_free(&v, origin);
+  if (!rf_view_at((uintptr_t)b->ptr, &v)) {
+    report_no_block(b->ptr, b->origin);
+  } else if (v.payload == b->ptr) {
+    report_double_free(&v, b->origin);
   } else {
-    report_interior(&v, ptr, origin);
+    report_interior(&v, b->ptr, b->origin);
+  }
+}
+
+RF_COLD void rf_check_bad_free(const void *ptr, const rf_origin *origin) {
+  bad_free b = {ptr, origin};
+  if (rf_heap_options_now.checked) {
+    rf_on_reserve_stack(report_bad_free, &b);
+  } else {
+    refuse(ptr, origin);
   }
 }

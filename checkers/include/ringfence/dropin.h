@@ -41,7 +41,8 @@ size_t __ringfence_snapshot(const char *name) __attribute__((weak));
 /* From now on each finding of this process (not of its children) goes to `callback`, as text without a NUL, instead of
  * to the log; the process goes on after it, and its exit status is its own. NULL: as before. A leak that the callback
  * was told is not told again, by later checks or at exit. The callback may run in any thread, one at a time, in the
- * middle of an allocation: it must not allocate. <ringfence/gtest.h> is built on it. */
+ * middle of an allocation, and on a stack that is not the thread's, with 100 KiB left: it must return, and must not
+ * allocate. <ringfence/gtest.h> is built on it. */
 void __ringfence_on_finding(void (*callback)(const char *text, size_t length, void *context), void *context)
     __attribute__((weak));
 

@@ -1,7 +1,9 @@
-/* Calls that a program may make on a small stack. argv[1] chooses the stack: that of a signal handler, of one in a
- * block ("freed": "bad" frees it before the signal comes), or of a coroutine. argv[2] chooses the call. 9 KiB are left,
- * with a closed page below: to find a function takes up to 3 KiB, and the C library's own work less. */
+/* Calls that a program may make on a small stack. argv[1] chooses the stack: that of a signal handler, of one in 8 KiB
+ * ("least"), of one in a block ("freed": "bad" frees it before the signal comes), or of a coroutine. argv[2] chooses
+ * the call. 9 KiB are left, with a closed page below: to find a function takes up to 3 KiB, and the C library's own
+ * work less. Of 8 KiB the system leaves less than 5, where registers have 512 bits. */
 #define _GNU_SOURCE
+#include <malloc.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -11,11 +13,12 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-enum { CLOSED = 65536, WHOLE = 256 * 1024, LEFT = 9 * 1024, ROOM = 64 * 1024 };
+enum { CLOSED = 65536, WHOLE = 256 * 1024, LEFT = 9 * 1024, LEAST = 4800, ROOM = 64 * 1024, LARGE = 200001 };
 
 static const char *what;
 static char *stack; /* above a closed page */
 static char *block;
+static char *large;
 static volatile size_t frame; /* what the kernel takes for a handler */
 
 static int is(const char *other) {
@@ -42,6 +45,31 @@ static void work(void) {
   } else if (is("double_free")) {
     free(block);
     free(block);
+    _exit(7);
+  } else if (is("damage_and_free")) {
+    block[10] = 1;
+    free(block);
+    _exit(7);
+  } else if (is("damage_and_realloc")) {
+    block[10] = 1;
+    block = realloc(block, 20);
+    _exit(7);
+  } else if (is("grow_damaged")) {
+    large[LARGE] = 1;
+    large = realloc(large, LARGE + 1);
+    _exit(7);
+  } else if (is("bad_free")) {
+    free(block + 1);
+    _exit(7);
+  } else if (is("bad_realloc")) {
+    block = realloc(block + 1, 20);
+    _exit(7);
+  } else if (is("bad_usable_size")) {
+    malloc_usable_size(block + 1);
+    _exit(7);
+  } else if (is("too_big")) {
+    block = realloc(block, SIZE_MAX / 4 * 3);
+    _exit(7);
   } else if (is("write_after_free")) {
     free(block);
     *(volatile char *)(block + 1) = 1;
@@ -54,28 +82,32 @@ static void on_signal(int number) {
   char here;
   (void)number;
   if (frame == 0) {
-    frame = (size_t)(stack + WHOLE - &here);
+    stack_t now;
+    sigaltstack(NULL, &now);
+    frame = (size_t)((char *)now.ss_sp + now.ss_size - &here);
   } else {
     work();
   }
 }
 
+/* It begins right above what is closed. */
 static void use(size_t size) {
-  stack_t const now = {.ss_sp = stack + WHOLE - size, .ss_size = size};
+  size_t const closed = WHOLE - size & ~(size_t)4095;
+  stack_t const now = {.ss_sp = stack + closed, .ss_size = size};
   stack_t const none = {.ss_flags = SS_DISABLE};
   sigaltstack(&none, NULL);
-  mprotect(stack, WHOLE - size & ~(size_t)4095, PROT_NONE);
+  mprotect(stack, closed, PROT_NONE);
   if (sigaltstack(&now, NULL) != 0) {
     _exit(3);
   }
 }
 
-static void in_a_handler(void) {
+static void in_a_handler(size_t left) {
   struct sigaction const action = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK};
   sigaction(SIGUSR1, &action, NULL);
   use(ROOM);
   raise(SIGUSR1);
-  use(frame + LEFT);
+  use(frame + left);
   raise(SIGUSR1);
 }
 
@@ -121,8 +153,11 @@ int main(int argc, char **argv) {
     return on_a_freed_stack();
   }
   block = malloc(10);
+  large = malloc(LARGE);
   if (argc > 2 && strcmp(argv[1], "handler") == 0) {
-    in_a_handler();
+    in_a_handler(LEFT);
+  } else if (argc > 2 && strcmp(argv[1], "least") == 0) {
+    in_a_handler(LEAST);
   } else {
     in_a_coroutine();
   }
