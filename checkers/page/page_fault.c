@@ -109,7 +109,7 @@ bool rf_page_store_report_transfer(const rf_page_store *store, const void *start
   rf_finding f;
   begin(store, s, bug, at, access, origin, &f);
   f.access_size = size != 0 ? size - (size_t)(at - (uintptr_t)start) : 0;
-  f.detail = "the system was told to access it, and refused";
+  f.detail = "found at the call that was to access it";
   rf_report(store->options.reporter, &f);
   return true;
 }

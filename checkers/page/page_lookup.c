@@ -35,6 +35,11 @@ bool rf_page_store_find(rf_page_store *store, const void *ptr, rf_page_block *ou
   return s != NULL;
 }
 
+bool rf_page_store_is_freed(const rf_page_store *store, const void *ptr) {
+  const rf_slot *const s = rf_runs_slot(store, (uintptr_t)ptr);
+  return s != NULL && s->block == (uintptr_t)ptr && rf_slot_state_of(s) == SLOT_FREED;
+}
+
 bool rf_page_store_backed_by(rf_page_store *store, const void *ptr, rf_page_block *out) {
   rf_page_backing const table = rf_page_store_backing(store);
   const rf_slot *s = NULL;

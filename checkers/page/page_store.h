@@ -178,6 +178,9 @@ bool rf_page_store_ends_as_well(const rf_page_store *store, size_t old_size, siz
 /* Live blocks in the order of their addresses; false from the visitor ends it. The visitor may call the store. */
 void rf_page_store_each(rf_page_store *store, bool (*visit)(const rf_page_block *block, void *context), void *context);
 
+/* True where `ptr` starts a block that was freed, and whose pages serve no other yet. Lock-free. */
+bool rf_page_store_is_freed(const rf_page_store *store, const void *ptr);
+
 /* Where the block at `ptr` was allocated; false where there is none. */
 bool rf_page_store_allocated(rf_page_store *store, const void *ptr, rf_trace *out);
 

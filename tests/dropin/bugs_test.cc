@@ -270,6 +270,17 @@ TEST_P(DropinClosed, IsFoundInModePageAndNotWhereItIsClosedLater) {
   }
 }
 
+// What was found is not left to the C library, which waits for ever for a lock in freed memory.
+TEST_P(DropinClosed, IsFoundInModePageAtTheCallWhichFails) {
+  Result const result = run({program("closed"), GetParam(), "bad"}, with("mode=page:halt=0"));
+  EXPECT_EQ(result.status, 99) << result.err;
+  EXPECT_NE(result.out.find("refused\n"), std::string::npos) << result.out;
+  ASSERT_EQ(result.findings.size(), 1U) << result.err;
+  EXPECT_EQ(result.findings[0]["bug"].text, "heap-use-after-free");
+  EXPECT_EQ(result.findings[0]["access"].text, "read");
+  EXPECT_TRUE(is_near(result.findings[0]["found"], program("closed"), place(result.out, "found")));
+}
+
 // The C library may end the program at once.
 TEST(DropinClosedStream, ThatMovesNothingIsFound) {
   for (const char *const name : {"fread_of_a_closed_stream", "fwrite_of_a_closed_stream"}) {

@@ -381,6 +381,9 @@ static rf_cache *enter_at_freed(const void *at, rf_view *view) {
 
 bool rf_malloc_impl_is_freed(const void *ptr) {
   rf_view view;
+  if (rf_guarded_blocks_own(ptr)) {
+    return rf_page_store_is_freed(rf_guarded_blocks.store, ptr);
+  }
   rf_cache *const cache = enter_at_freed(ptr, &view);
   if (cache == NULL) {
     return false;

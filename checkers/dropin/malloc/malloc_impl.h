@@ -31,8 +31,8 @@ bool rf_malloc_is_replaced(void);
  * there are other threads, and before requests are handed on. */
 bool rf_malloc_find_interception(void);
 
-/* True where `ptr` is the start of a block of the heap that was freed, whose memory serves no other yet. False of NULL,
- * of blocks with pages of their own, and where blocks are not checked or have tags. */
+/* True where `ptr` is the start of a block that was freed, whose memory serves no other yet. False of NULL, and of the
+ * heap's blocks where these are not checked or have tags. */
 bool rf_malloc_impl_is_freed(const void *ptr);
 
 /* Reports an access to `size` bytes at `start` that is about to be made, if it begins in a freed block, or among blocks
