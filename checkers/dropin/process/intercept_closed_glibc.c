@@ -29,13 +29,15 @@ int __vfprintf_chk(FILE *restrict stream, int flag, const char *restrict format,
 int __fprintf_chk(FILE *restrict stream, int flag, const char *restrict format, ...);
 int __isoc99_vfscanf(FILE *restrict stream, const char *restrict format, va_list list);
 int __isoc99_fscanf(FILE *restrict stream, const char *restrict format, ...);
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* readdir_r */
+
 ssize_t __getdelim(char **restrict line, size_t *restrict size, int end, FILE *restrict stream);
 
 #define EACH(with)                                                                                                     \
   with(fgets) with(__fgets_chk) with(fputs) with(vfprintf) with(__vfprintf_chk) with(__isoc99_vfscanf) with(fseek)     \
       with(fseeko) with(fseeko64) with(ftell) with(ftello) with(ftello64) with(rewind) with(getline) with(getdelim)    \
-          with(__getdelim) with(setvbuf) with(readdir) with(readdir64) with(rewinddir) with(telldir) with(seekdir)     \
-              with(closedir)
+          with(__getdelim) with(setvbuf) with(readdir) with(readdir64) with(readdir_r) with(readdir64_r)               \
+              with(rewinddir) with(telldir) with(seekdir) with(closedir)
 
 THEIRS_BY(rf_intercept_closed_init, fgets)
 
@@ -108,6 +110,10 @@ USES(int, -1, setvbuf, (FILE *restrict stream, char *restrict buf, int mode, siz
 
 USES(struct dirent *, NULL, readdir, (DIR * folder), (folder), folder)
 USES(struct dirent64 *, NULL, readdir64, (DIR * folder), (folder), folder)
+USES(int, EBADF, readdir_r, (DIR *restrict folder, struct dirent *restrict entry, struct dirent **restrict next),
+     (folder, entry, next), folder)
+USES(int, EBADF, readdir64_r, (DIR *restrict folder, struct dirent64 *restrict entry, struct dirent64 **restrict next),
+     (folder, entry, next), folder)
 USES_ONLY(rewinddir, (DIR * folder), (folder), folder)
 USES(long, -1, telldir, (DIR * folder), (folder), folder)
 USES_ONLY(seekdir, (DIR * folder, long place), (folder, place), folder)

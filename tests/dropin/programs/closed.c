@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* readdir_r */
+
 /* Programs that are compiled with _FORTIFY_SOURCE call these. */
 char *__fgets_chk(char *buf, size_t room, int n, FILE *stream);
 int __fprintf_chk(FILE *stream, int flag, const char *format, ...);
@@ -27,6 +29,10 @@ static void say(int failed) {
 static char text[16];
 static char *line;
 static size_t room;
+static struct dirent entry;
+static struct dirent *next;
+static struct dirent64 entry64;
+static struct dirent64 *next64;
 
 #define USE(name, failed)                                                                                              \
   static void name##_of_a_closed_stream(void) {                                                                        \
@@ -97,6 +103,8 @@ USE(rewind, (rewind(stream), 1))
 USE(setvbuf, setvbuf(stream, NULL, _IONBF, 0) != 0)
 USE_FOLDER(readdir, readdir(folder) == NULL)
 USE_FOLDER(readdir64, readdir64(folder) == NULL)
+USE_FOLDER(readdir_r, (errno = readdir_r(folder, &entry, &next)) != 0)
+USE_FOLDER(readdir64_r, (errno = readdir64_r(folder, &entry64, &next64)) != 0)
 USE_FOLDER(rewinddir, (rewinddir(folder), 1))
 USE_FOLDER(telldir, telldir(folder) == -1)
 USE_FOLDER(seekdir, (seekdir(folder, 0), 1))
@@ -113,7 +121,7 @@ int main(int argc, char **argv) {
       CASE(ftello_of_a_closed_stream),       CASE(ftello64_of_a_closed_stream),     CASE(rewind_of_a_closed_stream),
       CASE(setvbuf_of_a_closed_stream),      CASE(readdir_of_a_closed_folder),      CASE(readdir64_of_a_closed_folder),
       CASE(rewinddir_of_a_closed_folder),    CASE(telldir_of_a_closed_folder),      CASE(seekdir_of_a_closed_folder),
-      CASE(closedir_of_a_closed_folder),
+      CASE(closedir_of_a_closed_folder),     CASE(readdir_r_of_a_closed_folder),    CASE(readdir64_r_of_a_closed_folder),
   };
   return run_case(cases, sizeof cases / sizeof cases[0], argc, argv);
 }
