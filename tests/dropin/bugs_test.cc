@@ -242,8 +242,8 @@ INSTANTIATE_TEST_SUITE_P(
                     "ftell_of_a_closed_stream", "ftello_of_a_closed_stream", "ftello64_of_a_closed_stream",
                     "rewind_of_a_closed_stream", "setvbuf_of_a_closed_stream", "readdir_of_a_closed_folder",
                     "readdir64_of_a_closed_folder", "readdir_r_of_a_closed_folder", "readdir64_r_of_a_closed_folder",
-                    "rewinddir_of_a_closed_folder", "telldir_of_a_closed_folder",
-                    "seekdir_of_a_closed_folder", "closedir_of_a_closed_folder"),
+                    "rewinddir_of_a_closed_folder", "telldir_of_a_closed_folder", "seekdir_of_a_closed_folder",
+                    "closedir_of_a_closed_folder"),
     [](const testing::TestParamInfo<const char *> &it) { return std::string(it.param); });
 
 TEST_P(DropinClosed, IsFoundAtTheCallWhichFails) {

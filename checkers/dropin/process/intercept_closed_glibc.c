@@ -1,8 +1,8 @@
 /* Interception of calls with a stream or a folder's stream that the program has closed. Only in the library.
  *
  * What the C library freed is filled, on pages of its own once it was found: a lock in it is held for ever, so that
- * readdir waits, and flags in it have fputs return EOF without a word. Calls that take or give a single character are left alone, for their time,
- * as are those that take no lock.
+ * readdir waits, and flags in it have fputs return EOF without a word. Calls that take or give a single character are
+ * left alone, for their time, as are those that take no lock.
  *
  * Complexity: one look at the heap's map; another at the block's state where the stream is in the heap.
  * Threads and signal handlers: as the functions behind.

@@ -112,16 +112,21 @@ USE_FOLDER(closedir, bad &&closedir(folder) == -1)
 
 int main(int argc, char **argv) {
   static const test_case cases[] = {
-      CASE(fgets_of_a_closed_stream),        CASE(fgets_chk_of_a_closed_stream),    CASE(getline_of_a_closed_stream),
-      CASE(getdelim_of_a_closed_stream),     CASE(getdelim_own_of_a_closed_stream), CASE(fputs_of_a_closed_stream),
-      CASE(fprintf_of_a_closed_stream),      CASE(fprintf_chk_of_a_closed_stream),  CASE(vfprintf_of_a_closed_stream),
-      CASE(vfprintf_chk_of_a_closed_stream), CASE(fscanf_of_a_closed_stream),       CASE(vfscanf_of_a_closed_stream),
-      CASE(fread_of_a_closed_stream),        CASE(fwrite_of_a_closed_stream),       CASE(fseek_of_a_closed_stream),
-      CASE(fseeko_of_a_closed_stream),       CASE(fseeko64_of_a_closed_stream),     CASE(ftell_of_a_closed_stream),
-      CASE(ftello_of_a_closed_stream),       CASE(ftello64_of_a_closed_stream),     CASE(rewind_of_a_closed_stream),
-      CASE(setvbuf_of_a_closed_stream),      CASE(readdir_of_a_closed_folder),      CASE(readdir64_of_a_closed_folder),
-      CASE(rewinddir_of_a_closed_folder),    CASE(telldir_of_a_closed_folder),      CASE(seekdir_of_a_closed_folder),
-      CASE(closedir_of_a_closed_folder),     CASE(readdir_r_of_a_closed_folder),    CASE(readdir64_r_of_a_closed_folder),
+      CASE(fgets_of_a_closed_stream),        CASE(fgets_chk_of_a_closed_stream),
+      CASE(getline_of_a_closed_stream),      CASE(getdelim_of_a_closed_stream),
+      CASE(getdelim_own_of_a_closed_stream), CASE(fputs_of_a_closed_stream),
+      CASE(fprintf_of_a_closed_stream),      CASE(fprintf_chk_of_a_closed_stream),
+      CASE(vfprintf_of_a_closed_stream),     CASE(vfprintf_chk_of_a_closed_stream),
+      CASE(fscanf_of_a_closed_stream),       CASE(vfscanf_of_a_closed_stream),
+      CASE(fread_of_a_closed_stream),        CASE(fwrite_of_a_closed_stream),
+      CASE(fseek_of_a_closed_stream),        CASE(fseeko_of_a_closed_stream),
+      CASE(fseeko64_of_a_closed_stream),     CASE(ftell_of_a_closed_stream),
+      CASE(ftello_of_a_closed_stream),       CASE(ftello64_of_a_closed_stream),
+      CASE(rewind_of_a_closed_stream),       CASE(setvbuf_of_a_closed_stream),
+      CASE(readdir_of_a_closed_folder),      CASE(readdir64_of_a_closed_folder),
+      CASE(rewinddir_of_a_closed_folder),    CASE(telldir_of_a_closed_folder),
+      CASE(seekdir_of_a_closed_folder),      CASE(closedir_of_a_closed_folder),
+      CASE(readdir_r_of_a_closed_folder),    CASE(readdir64_r_of_a_closed_folder),
   };
   return run_case(cases, sizeof cases / sizeof cases[0], argc, argv);
 }
