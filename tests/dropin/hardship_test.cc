@@ -80,6 +80,14 @@ TEST(Hardship, ThereAreNoDescriptors) {
   EXPECT_TRUE(has(result.err, kBug)) << result.err;
 }
 
+TEST(Hardship, TheProgramHasUsedUpItsDescriptors) {
+  Result const result = run({program("hardship"), "used_descriptors"}, with("summary=1"));
+  EXPECT_EQ(result.status, 99);
+  ASSERT_EQ(result.findings.size(), 1U) << result.err;
+  EXPECT_EQ(result.findings[0]["bug"].text, "heap-buffer-overflow");
+  EXPECT_EQ(result.last("summary")["findings"].number, 1) << "and the end";
+}
+
 TEST(Hardship, TheFolderForTestsOutputsCannotBeWritten) {
   How how;
   how.log = false;

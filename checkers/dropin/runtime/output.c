@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ringfence/port.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -65,8 +66,8 @@ static void close_log(int file) {
   }
 }
 
-/* A descriptor of the log, to be closed; -1 where there is none. A child that cannot open its own has its parent's. */
-static int open_log(void) {
+/* A child that cannot open its own has its parent's. */
+static int open_within_limit(void) {
   if (rf_is_forbidden(RF_CALL_OPEN)) {
     return kept_log.descriptor > 0 ? kept_log.descriptor : -1;
   }
@@ -82,6 +83,31 @@ static int open_log(void) {
   }
   int const file = rf_above_standard(open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666));
   return file < 0 && rf_kept_file_is_there(&kept_log) ? fcntl(kept_log.descriptor, F_DUPFD_CLOEXEC, 0) : file;
+}
+
+/* True, and the limit that was, where the process may now have more descriptors than its soft limit allows. */
+static bool raise_limit(struct rlimit *before) {
+  if (rf_is_forbidden(RF_CALL_LIMIT) || getrlimit(RLIMIT_NOFILE, before) != 0 ||
+      before->rlim_cur >= before->rlim_max) {
+    return false;
+  }
+  struct rlimit const raised = {before->rlim_max, before->rlim_max};
+  return setrlimit(RLIMIT_NOFILE, &raised) == 0;
+}
+
+/* A descriptor of the log, to be closed; -1 where there is none. Where the program has used up its own, it is one above
+ * the soft limit, which stays as it was. Keeps errno. */
+static int open_log(void) {
+  int const saved = errno;
+  struct rlimit before;
+  errno = 0;
+  int file = open_within_limit();
+  if (file < 0 && errno == EMFILE && raise_limit(&before)) {
+    file = open_within_limit();
+    (void)setrlimit(RLIMIT_NOFILE, &before);
+  }
+  errno = saved;
+  return file;
 }
 
 void rf_output_keep_log(void) {

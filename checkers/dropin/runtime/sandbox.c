@@ -176,6 +176,7 @@ static const struct {
 #endif
     {SYS_rt_sigpending, RF_CALL_PENDING},
     {SYS_rt_sigtimedwait, RF_CALL_PENDING},
+    {SYS_prlimit64, RF_CALL_LIMIT},
 };
 
 void rf_sandbox_entered(unsigned long mode, const void *filter) {

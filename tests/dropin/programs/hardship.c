@@ -61,6 +61,14 @@ static void without_descriptors(void) {
   damage();
 }
 
+static void with_descriptors_used_up(void) {
+  struct rlimit const few = {64, 128};
+  setrlimit(RLIMIT_NOFILE, &few);
+  while (open("/dev/null", O_RDONLY) >= 0) {
+  }
+  damage();
+}
+
 static void without_memory(void) {
   block = malloc(24);
   for (size_t size = SIZE_MAX / 4; size >= 16; size /= 2) {
@@ -337,6 +345,7 @@ static const struct {
     {"other_stderr", with_another_file_for_standard_error},
     {"no_reader", with_nobody_who_reads},
     {"no_descriptors", without_descriptors},
+    {"used_descriptors", with_descriptors_used_up},
     {"no_memory", without_memory},
     {"handler", in_a_signal_handler},
     {"ruins", with_a_heap_in_ruins},
