@@ -3,6 +3,7 @@
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/dropin/process/exec_target.h"
+#include "checkers/dropin/runtime/output.h"
 }
 #undef _Static_assert
 
@@ -43,6 +44,7 @@ struct World {
   gid_t owners = 1000;
   std::vector<std::string> opened;
   int opened_with = 0;
+  bool log_lost = false;
 };
 
 World world;
@@ -69,6 +71,10 @@ gid_t __wrap_getgid() {
 }
 gid_t __wrap_getegid() {
   return world.effective_group;
+}
+
+bool __wrap_rf_output_log_is_lost() {
+  return world.log_lost;
 }
 
 int __wrap_prctl(int, ...) {
@@ -282,6 +288,22 @@ TEST_F(ExecTargetKind, HasNoLibraryWhereItIsNotCheckedForAnotherReason) {
   EXPECT_EQ(reason(musl, 04755), "setuid or setgid");
   EXPECT_STREQ(target_->library, "");
   EXPECT_TRUE(target_->other_preload) << "ours would keep it from starting";
+}
+
+TEST_F(ExecTargetKind, RecordsNothingWhereTheLogIsLostToIt) {
+  world.log_lost = true;
+  EXPECT_EQ(reason(own_elf_), "without access to the records");
+  EXPECT_FALSE(target_->other_preload);
+  EXPECT_EQ(reason(made(kWide, kMachine, "")), "static") << "which it would be anywhere";
+}
+
+TEST_F(ExecTargetKind, HasTheLibraryForItThoughTheLogIsLost) {
+  ElfFile const musl = made(true, EM_X86_64, "/lib/ld-musl-x86_64.so.1");
+  std::string const library = put("lib/ringfence/musl/libown.so", "");
+  world.log_lost = true;
+  EXPECT_EQ(reason(musl), "without access to the records");
+  EXPECT_TRUE(target_->other_preload);
+  EXPECT_EQ(target_->library, library);
 }
 
 // ---- Rights ----

@@ -16,15 +16,18 @@ extern "C" {
 #include <functional>
 #include <gtest/gtest.h>
 #include <iterator>
+#include <linux/capability.h>
 #include <string>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace {
 
 std::string said;
 int programs_kept = 0;
+bool keeps_rights = true;
 
 } // namespace
 
@@ -32,6 +35,13 @@ extern "C" {
 
 void __wrap_rf_port_log(const char *text, size_t size) {
   said.append(text, size);
+}
+
+int __real_access(const char *path, int mode);
+
+int __wrap_access(const char *path, int mode) {
+  errno = EACCES;
+  return keeps_rights ? __real_access(path, mode) : -1;
 }
 
 void __wrap_rf_modules_keep_program() {
@@ -357,6 +367,98 @@ TEST(Output, InASandboxTheLogThatIsKeptIsWrittenToAndStays) {
     write_line("two\n");
   });
   EXPECT_EQ(text_of(in + "/log"), "one\ntwo\n");
+}
+
+void expect_lost(bool lost) {
+  errno = 77;
+  EXPECT_EQ(rf_output_log_is_lost(), lost);
+  EXPECT_EQ(errno, 77);
+}
+
+TEST(Output, ALogIsLostToOtherProgramsWhereItsPathNoLongerLeadsToIt) {
+  std::string const in = folder();
+  std::string const moved = in + "_moved";
+  process(in + "/log.%p", [&] {
+    rf_process.options.summary = true;
+    expect_lost(false);
+    rf_output_keep_log();
+    int const open_before = descriptors();
+    expect_lost(false);
+    ASSERT_EQ(unlink((in + "/log." + std::to_string(getpid())).c_str()), 0);
+    expect_lost(false); // a child that has not written yet
+    ASSERT_EQ(rename(in.c_str(), moved.c_str()), 0);
+    expect_lost(true);
+    EXPECT_EQ(descriptors(), open_before);
+    rf_forbidden_calls = RF_CALL_OPEN;
+    expect_lost(false); // nobody may look
+  });
+}
+
+TEST(Output, ALogThatIsNotKeptIsNotKnownToBeLost) {
+  process(folder() + "/none/log", [&] {
+    rf_process.options.summary = true;
+    expect_lost(false);
+    rf_output_keep_log();
+    expect_lost(false);
+  });
+  process("", [&] {
+    rf_process.options.summary = true;
+    rf_output_set_standard_error();
+    put_at_standard_error(make(folder() + "/other"));
+    rf_output_keep_log();
+    expect_lost(false);
+  });
+}
+
+// Root's rights over files are given up as well.
+void become_powerless() {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct const none[2] = {};
+  ASSERT_EQ(syscall(SYS_capset, &header, none), 0);
+}
+
+TEST(Output, ALogIsLostToOtherProgramsWithTheRightsToIt) {
+  std::string const in = folder();
+  process(in + "/log", [&] {
+    rf_process.options.summary = true;
+    rf_output_keep_log();
+    become_powerless();
+    expect_lost(false);
+    ASSERT_EQ(chmod(in.c_str(), 0), 0);
+    expect_lost(true);
+    errno = 77;
+    write_line("kept\n");
+    ASSERT_EQ(chmod(in.c_str(), 0500), 0);
+    expect_lost(false);
+    ASSERT_EQ(chmod((in + "/log").c_str(), 0), 0);
+    expect_lost(true);
+    ASSERT_EQ(chmod((in + "/log").c_str(), 0600), 0);
+    ASSERT_EQ(chmod(in.c_str(), 0700), 0);
+    errno = 77;
+  });
+  EXPECT_EQ(text_of(in + "/log"), "kept\n");
+}
+
+TEST(Output, ALogIsLostWhereExecTakesTheRightsAway) {
+  process(folder() + "/log", [&] {
+    rf_process.options.summary = true;
+    rf_output_keep_log();
+    expect_lost(false);
+    keeps_rights = false;
+    expect_lost(true);
+  });
+}
+
+TEST(Output, ALogOfAChildIsLostWhereItsFolderTakesNoFiles) {
+  std::string const in = folder();
+  process(in + "/log.%p", [&] {
+    rf_process.options.summary = true;
+    rf_output_keep_log();
+    become_powerless();
+    ASSERT_EQ(unlink((in + "/log." + std::to_string(getpid())).c_str()), 0);
+    ASSERT_EQ(chmod(in.c_str(), 0500), 0);
+    expect_lost(true);
+  });
 }
 
 // ---- No descriptor is left ----

@@ -381,6 +381,15 @@ TEST(Children, ThatAreStaticAreCounted) {
   }
 }
 
+TEST(Children, ThatCannotWriteTheirRecordsAreCounted) {
+  const Result result = check({"--strict", "-c", "--", program("ends"), "shut", program("overflow")});
+  EXPECT_EQ(result.status, 2) << "strict";
+  EXPECT_TRUE(has(result.err, "; 1 program not checked (1 without access to the records)\n")) << result.err;
+  const Result failed = check({"--strict", "-c", "--", program("ends"), "shut", "/nonexistent"});
+  EXPECT_EQ(failed.status, 1);
+  EXPECT_FALSE(has(failed.err, "not checked")) << failed.err;
+}
+
 TEST(Children, ThatHaveTheCheckedMallocLinkedInAreNotCounted) {
   for (const char *how : {"exec", "spawn"}) {
     const Result result = check({"--", program("ends"), how, program("linked_in_static"), "without"});

@@ -17,6 +17,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "checkers/dropin/runtime/output.h"
 #include "checkers/os/chars.h"
 #include "checkers/os/library_kind.h"
 
@@ -288,6 +289,9 @@ static void look_at_program(int fd, char *const envp[], rf_exec_target *out) {
     out->library[0] = '\0'; /* ours stays, for programs of our kind that this one starts */
   }
   out->other_preload = other_libc || out->library[0] != '\0';
+  if (out->unchecked == NULL && rf_output_log_is_lost()) {
+    out->unchecked = "without access to the records";
+  }
 }
 
 /* Puts the interpreter of a script in place of the script. False where it is none. */

@@ -10,7 +10,8 @@
 #include <stdint.h>
 
 typedef struct rf_exec_target {
-  const char *unchecked; /* why the library will not be in it, as one word or few; NULL: it will, or nothing is known */
+  const char *unchecked; /* why the library will not be in it, or cannot record what it finds, as one word or few; NULL:
+                            it will, or nothing is known */
   bool other_preload;    /* its loader would refuse the library, and perhaps the program: LD_PRELOAD needs a change */
   uint64_t time_ns;    /* before it starts: a later line of the library's own in its process says that it was loaded */
   char file[PATH_MAX]; /* the program; of a script, the interpreter */

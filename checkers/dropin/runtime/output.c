@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ringfence/port.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -66,19 +67,23 @@ static void close_log(int file) {
   }
 }
 
+static bool find_log(char path[PATH_BYTES]) {
+  rf_sink_buffer expanded;
+  rf_sink_buffer_init(&expanded, path, PATH_BYTES);
+  return rf_process.options.log != NULL &&
+         rf_pid_path(rf_process.options.log, rf_process.options.log_length, &expanded);
+}
+
 /* A child that cannot open its own has its parent's. */
 static int open_within_limit(void) {
   if (rf_is_forbidden(RF_CALL_OPEN)) {
     return kept_log.descriptor > 0 ? kept_log.descriptor : -1;
   }
   char path[PATH_BYTES];
-  rf_sink_buffer expanded;
-  rf_sink_buffer_init(&expanded, path, sizeof path);
   if (rf_process.options.log == NULL && !is_standard_error()) {
     return open("/dev/null", O_WRONLY | O_CLOEXEC);
   }
-  if (rf_process.options.log == NULL ||
-      !rf_pid_path(rf_process.options.log, rf_process.options.log_length, &expanded)) {
+  if (!find_log(path)) {
     return -1;
   }
   int const file = rf_above_standard(open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666));
@@ -119,6 +124,31 @@ void rf_output_keep_log(void) {
     (void)close(file);
   }
   errno = saved;
+}
+
+/* As another program that the process becomes: `open` knows of Landlock, `access` of the rights that exec takes away. The
+ * log of a child is yet to be made, in the same folder. */
+static bool can_be_opened(char *path) {
+  int const file = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);
+  char *const slash = strrchr(path, '/');
+  if (file >= 0) {
+    (void)close(file);
+    return access(path, W_OK) == 0;
+  }
+  if (errno != ENOENT || slash == NULL) {
+    return errno != EACCES && errno != EPERM && errno != EROFS;
+  }
+  *slash = '\0';
+  return access(path, W_OK | X_OK) == 0;
+}
+
+RF_COLD bool rf_output_log_is_lost(void) {
+  int const saved = errno;
+  char path[PATH_BYTES];
+  bool const lost = !rf_is_forbidden(RF_CALL_OPEN) && rf_kept_file_is_there(&kept_log) && find_log(path) &&
+                    !can_be_opened(path);
+  errno = saved;
+  return lost;
 }
 
 RF_COLD void rf_output_write(const char *text, size_t size) {

@@ -21,6 +21,10 @@ void rf_output_say(const char *text, size_t size);
  * open from now on. */
 void rf_output_keep_log(void);
 
+/* True where the log that stays open is the only way to it: a program that this process becomes, or starts, could write
+ * none. False where nothing is known. Keeps errno. */
+bool rf_output_log_is_lost(void);
+
 /* Standard error is the file that has its number now. Keeps errno. */
 void rf_output_set_standard_error(void);
 
