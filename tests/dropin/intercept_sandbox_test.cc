@@ -23,6 +23,7 @@ extern "C" {
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <string>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -214,6 +215,15 @@ TEST_F(InterceptSandbox, FilesAreOpenBeforeLandlock) {
   Calls const expected = {"keep log", "keep time", "unwind 1"};
   EXPECT_EQ(calls_of([] { EXPECT_EQ(syscall(446, -1, 0), -1); }), expected);
   EXPECT_EQ(calls_of([] { EXPECT_EQ(syscall(445, -1, 0, nullptr, 0), -1); }), Calls()) << "a rule";
+}
+
+// Bubblewrap makes its namespaces by this call; the system refuses each of these.
+TEST_F(InterceptSandbox, FilesAreOpenBeforeAProcessWithFilesOfItsOwnIsMade) {
+  Calls const expected = {"keep log", "keep time", "unwind 1"};
+  for (long const other : {CLONE_NEWNS, CLONE_NEWUSER}) {
+    EXPECT_EQ(calls_of([&] { EXPECT_EQ(syscall(SYS_clone, other | CLONE_FS, 0, 0, 0, 0), -1); }), expected);
+  }
+  EXPECT_EQ(calls_of([] { EXPECT_EQ(syscall(SYS_clone, CLONE_SIGHAND, 0, 0, 0, 0), -1); }), Calls());
 }
 
 } // namespace

@@ -1,7 +1,7 @@
 /* Interception of calls by which a program restricts what it may call or open (prctl, syscall). The library then does
  * without what would end the program (checkers/os/forbidden_calls.h), among it a call of mode page that sandboxes do
  * not expect (checkers/page/page_mover.c). Only in the library. */
-#define _GNU_SOURCE /* syscall */
+#define _GNU_SOURCE /* syscall, CLONE_NEWNS */
 #include "intercept_files.h"
 
 #include "checkers/dropin/heap/cache.h"
@@ -17,6 +17,7 @@
 #include "intercept.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -125,7 +126,14 @@ static long ask_system(long number, const long argument[6]) {
 #define SYS_landlock_restrict_self 446
 #endif
 
-/* Which files a process may open ends no process: the log stays open, and what findings need is read before. */
+/* Which files a process may open, or finds, changes: by Landlock, or in a child with mounts of its own, as Bubblewrap
+ * makes it. */
+static bool changes_files(long number, unsigned long what) {
+  return number == SYS_landlock_restrict_self ||
+         (number == SYS_clone && (what & (CLONE_NEWNS | CLONE_NEWUSER)) != 0);
+}
+
+/* That ends no process: the log stays open, and what findings need is read before. */
 static void prepare_files(void) {
   rf_output_keep_log();
   make_findings_ready();
@@ -147,7 +155,7 @@ RF_EXPORT long syscall(long number, ...) {
   unsigned long const mode = argument[0] == SET_STRICT ? MODE_STRICT : MODE_FILTER;
   if (enters) {
     prepare_sandbox(mode);
-  } else if (number == SYS_landlock_restrict_self) {
+  } else if (changes_files(number, (unsigned long)argument[0])) {
     prepare_files();
   }
   long const result = ask_system(number, argument);
