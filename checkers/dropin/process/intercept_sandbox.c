@@ -129,8 +129,7 @@ static long ask_system(long number, const long argument[6]) {
 /* Which files a process may open, or finds, changes: by Landlock, or in a child with mounts of its own, as Bubblewrap
  * makes it. */
 static bool changes_files(long number, unsigned long what) {
-  return number == SYS_landlock_restrict_self ||
-         (number == SYS_clone && (what & (CLONE_NEWNS | CLONE_NEWUSER)) != 0);
+  return number == SYS_landlock_restrict_self || (number == SYS_clone && (what & (CLONE_NEWNS | CLONE_NEWUSER)) != 0);
 }
 
 /* That ends no process: the log stays open, and what findings need is read before. */

@@ -92,8 +92,7 @@ static int open_within_limit(void) {
 
 /* True, and the limit that was, where the process may now have more descriptors than its soft limit allows. */
 static bool raise_limit(struct rlimit *before) {
-  if (rf_is_forbidden(RF_CALL_LIMIT) || getrlimit(RLIMIT_NOFILE, before) != 0 ||
-      before->rlim_cur >= before->rlim_max) {
+  if (rf_is_forbidden(RF_CALL_LIMIT) || getrlimit(RLIMIT_NOFILE, before) != 0 || before->rlim_cur >= before->rlim_max) {
     return false;
   }
   struct rlimit const raised = {before->rlim_max, before->rlim_max};
@@ -126,7 +125,7 @@ void rf_output_keep_log(void) {
   errno = saved;
 }
 
-/* As another program that the process becomes: `open` knows of Landlock, `access` of the rights that exec takes away. The
+/* By another program that the process becomes: open knows of Landlock, access of the rights that exec takes away. The
  * log of a child is yet to be made, in the same folder. */
 static bool can_be_opened(char *path) {
   int const file = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);
@@ -145,8 +144,8 @@ static bool can_be_opened(char *path) {
 RF_COLD bool rf_output_log_is_lost(void) {
   int const saved = errno;
   char path[PATH_BYTES];
-  bool const lost = !rf_is_forbidden(RF_CALL_OPEN) && rf_kept_file_is_there(&kept_log) && find_log(path) &&
-                    !can_be_opened(path);
+  bool const lost =
+      !rf_is_forbidden(RF_CALL_OPEN) && rf_kept_file_is_there(&kept_log) && find_log(path) && !can_be_opened(path);
   errno = saved;
   return lost;
 }

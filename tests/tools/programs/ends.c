@@ -1,9 +1,8 @@
 /* `ends status N` exits with N, `ends unseen N` so that the library does not see it, `ends signal N` dies of signal N,
  * `ends exec PROGRAM …` becomes PROGRAM, `ends spawn PROGRAM …` starts it and ends with its status, `ends
  * bare PROGRAM …` becomes it without an environment, `ends cleared COMMAND` has the shell run it without one, `ends
- * alarmed PROGRAM …` becomes it with an alarm that is due soon, `ends shut PROGRAM …` after it has given up the right to
- * write its log, `ends wait` says "ready" and waits to be sent SIGTERM,
- * on which it exits with 7. */
+ * alarmed PROGRAM …` becomes it with an alarm that is due soon, `ends shut PROGRAM …` without the right to write its
+ * log, `ends wait` says "ready" and waits to be sent SIGTERM, on which it exits with 7. */
 #include <linux/capability.h>
 #include <signal.h>
 #include <spawn.h>
