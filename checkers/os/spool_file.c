@@ -19,6 +19,7 @@
 
 #include "above_standard.h"
 #include "clock.h"
+#include "descriptor_limit.h"
 #include "lib/core/compiler.h"
 #include "uncancelled.h"
 
@@ -317,6 +318,18 @@ static bool append_anywhere(rf_spool_file *spool, char *line, size_t size, bool 
   return false;
 }
 
+/* Also in a program that has used up its descriptors. */
+static bool append_in_any_case(rf_spool_file *spool, char *line, size_t size, bool ring) {
+  struct rlimit before;
+  errno = 0;
+  bool done = append_anywhere(spool, line, size, ring);
+  if (!done && errno == EMFILE && rf_descriptor_limit_raise(&before)) {
+    done = append_anywhere(spool, line, size, ring);
+    rf_descriptor_limit_lower(&before);
+  }
+  return done;
+}
+
 /* A file at its size limit sends SIGXFSZ, which is taken back; no handler of the program runs in between, which might
  * fork, or leave by longjmp. Faults are not blocked. */
 RF_COLD bool rf_spool_file_append(rf_spool_file *spool, char *line, size_t size, bool ring) {
@@ -335,7 +348,7 @@ RF_COLD bool rf_spool_file_append(rf_spool_file *spool, char *line, size_t size,
   (void)pthread_sigmask(SIG_BLOCK, &blocked, &before);
   spool->too_large = false;
   spool->arrived = 0;
-  bool const done = append_anywhere(spool, line, size, ring);
+  bool const done = append_in_any_case(spool, line, size, ring);
   spool->arrived = done ? size : spool->arrived;
   if (spool->too_large && sigismember(&pending, SIGXFSZ) == 0) {
     sigset_t refusal;

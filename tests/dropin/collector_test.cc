@@ -198,6 +198,12 @@ TEST_F(Collector, LeavesNoDescriptorOpen) {
   EXPECT_EQ(told.result.out, run_bare({program("told"), "descriptors", "0"}).out);
 }
 
+TEST_F(Collector, IsToldByAProgramThatHasUsedUpItsDescriptors) {
+  Told const told = tell({"used_descriptors", "3"});
+  EXPECT_EQ(told.findings(), 3);
+  EXPECT_EQ(told.of("summary").size(), 1U);
+}
+
 TEST_F(Collector, LosesNoneOfSeveralThreads) {
   EXPECT_EQ(tell({"threads", "100"}).findings(), 400);
 }

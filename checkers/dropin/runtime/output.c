@@ -8,11 +8,11 @@
 #include <fcntl.h>
 #include <ringfence/port.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "checkers/os/above_standard.h"
+#include "checkers/os/descriptor_limit.h"
 #include "checkers/os/forbidden_calls.h"
 #include "checkers/os/modules.h"
 #include "checkers/os/pid_path.h"
@@ -90,15 +90,6 @@ static int open_within_limit(void) {
   return file < 0 && rf_kept_file_is_there(&kept_log) ? fcntl(kept_log.descriptor, F_DUPFD_CLOEXEC, 0) : file;
 }
 
-/* True, and the limit that was, where the process may now have more descriptors than its soft limit allows. */
-static bool raise_limit(struct rlimit *before) {
-  if (rf_is_forbidden(RF_CALL_LIMIT) || getrlimit(RLIMIT_NOFILE, before) != 0 || before->rlim_cur >= before->rlim_max) {
-    return false;
-  }
-  struct rlimit const raised = {before->rlim_max, before->rlim_max};
-  return setrlimit(RLIMIT_NOFILE, &raised) == 0;
-}
-
 /* A descriptor of the log, to be closed; -1 where there is none. Where the program has used up its own, it is one above
  * the soft limit, which stays as it was. Keeps errno. */
 static int open_log(void) {
@@ -106,9 +97,9 @@ static int open_log(void) {
   struct rlimit before;
   errno = 0;
   int file = open_within_limit();
-  if (file < 0 && errno == EMFILE && raise_limit(&before)) {
+  if (file < 0 && errno == EMFILE && rf_descriptor_limit_raise(&before)) {
     file = open_within_limit();
-    (void)setrlimit(RLIMIT_NOFILE, &before);
+    rf_descriptor_limit_lower(&before);
   }
   errno = saved;
   return file;

@@ -1,11 +1,13 @@
 /* Findings and snapshots for a collector: told HOW [COUNT]. */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <pthread.h>
 #include <ringfence/dropin.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -87,6 +89,14 @@ static void close_all(void) {
   spoil_often();
 }
 
+static void use_up_descriptors(void) {
+  struct rlimit const few = {64, 128};
+  (void)setrlimit(RLIMIT_NOFILE, &few);
+  while (open("/dev/null", O_RDONLY) >= 0) {
+  }
+  spoil_often();
+}
+
 /* Findings of 2.4 s, then SIGKILL: times that are powers of two do not tell of the last ones. */
 static void killed(void) {
   for (unsigned i = 0; i < 7; i++) {
@@ -150,6 +160,8 @@ int main(int argc, char **argv) {
     close_all();
   } else if (strcmp(how, "descriptors") == 0) {
     descriptors();
+  } else if (strcmp(how, "used_descriptors") == 0) {
+    use_up_descriptors();
   } else if (strcmp(how, "term") == 0) {
     spoil_often();
     (void)raise(SIGTERM);
