@@ -208,7 +208,7 @@ rf_status rf_blockgroup_alloc_contiguous(rf_blockgroup *group, void *config, siz
 
 /* ---- Giving back ---- */
 
-/* As bytes: see memblocks.c. */
+/* As bytes: see memblocks_block.c. */
 static void *load(void *const *in, size_t i) {
   void *ptr;
   memcpy(&ptr, in + i, sizeof ptr);

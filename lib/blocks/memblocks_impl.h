@@ -15,6 +15,14 @@ typedef struct rf_memblocks_refusal {
   const void *ptr;
 } rf_memblocks_refusal;
 
+/* Fills *why; returns false. */
+static inline bool refusal(rf_memblocks_refusal *why, rf_status status, const char *what, const void *ptr) {
+  why->status = status;
+  why->what = what;
+  why->ptr = ptr;
+  return false;
+}
+
 /* Whether the pool's record is undamaged; makes the checksum of one that no call initialised. Before the lock, whose
  * address is under it. */
 bool rf_memblocks_intact(const rf_memblocks *blocks);
@@ -81,6 +89,12 @@ static inline size_t weight(size_t w) {
   return rf_checksum_spread(2 * w + 1);
 }
 
+/* Changes a word of the bitmap, and the checksum with it. */
+static inline void set_word(rf_memblocks *blocks, size_t w, size_t bits) {
+  blocks->bitmap_checksum += (bits - blocks->bitmap[w]) * weight(w);
+  blocks->bitmap[w] = bits;
+}
+
 /* The first block of [first, end) at a multiple of `align`; `end` where there is none. */
 static inline size_t first_aligned(const rf_memblocks *blocks, size_t first, size_t end, size_t align) {
   while (first != end && !rf_is_aligned(rf_memblocks_at(blocks, first), align)) {
@@ -89,13 +103,38 @@ static inline size_t first_aligned(const rf_memblocks *blocks, size_t first, siz
   return first;
 }
 
-/* ---- memblocks.c ---- */
+/* ---- memblocks_block.c: the record, single blocks ---- */
+
+/* Makes the record's checksum anew, after a change of what is under it. */
+void rf_memblocks_seal(rf_memblocks *blocks);
+
+/* Whether `count` blocks can be had at all, in a row or not: RF_OK; RF_ERR_NO_MEMORY, which it counts; or
+ * RF_ERR_CORRUPT where the pool's count cannot be. */
+rf_status rf_memblocks_admit(rf_memblocks *blocks, size_t count);
+
+/* Counts blocks that were marked as taken. */
+void rf_memblocks_count_taken(rf_memblocks *blocks, size_t count);
 
 /* Marks the block at `ptr` free; false with *why filled where it cannot be, and nothing changed. */
 bool rf_memblocks_release(rf_memblocks *blocks, const void *ptr, rf_memblocks_refusal *why);
 
 /* Takes that back. */
 void rf_memblocks_unrelease(rf_memblocks *blocks, const void *ptr);
+
+/* Fills *why for a pointer that is no block of the pool; returns false. */
+bool rf_memblocks_refuse_address(const rf_memblocks *blocks, const void *ptr, rf_memblocks_refusal *why);
+
+/* Reports a refused free as the pool is told to; outside the lock. Returns its status. */
+rf_status rf_memblocks_refuse(const rf_memblocks *blocks, const rf_memblocks_refusal *why, const rf_site *site);
+
+/* Reports that bitmap and count disagree; outside the lock. Returns RF_ERR_CORRUPT. */
+rf_status rf_memblocks_report_counts(const rf_memblocks *blocks);
+
+/* Calls listeners; outside the lock. */
+void rf_memblocks_notify_alloc(rf_memblocks *blocks, void *ptr, size_t bytes);
+void rf_memblocks_notify_free(rf_memblocks *blocks, void *ptr, size_t bytes);
+
+/* ---- memblocks_run.c: blocks in a row ---- */
 
 /* The index from `from` on of the first block that is taken (or is free), num_blocks where there is none. */
 size_t rf_memblocks_next(const rf_memblocks *blocks, size_t from, bool taken);
@@ -108,10 +147,6 @@ bool rf_memblocks_take_these(rf_memblocks *blocks, size_t first, size_t count);
 
 /* Marks a run free that the caller knows to be taken. */
 void rf_memblocks_drop_run(rf_memblocks *blocks, size_t first, size_t count);
-
-/* Calls listeners; outside the lock. */
-void rf_memblocks_notify_alloc(rf_memblocks *blocks, void *ptr, size_t bytes);
-void rf_memblocks_notify_free(rf_memblocks *blocks, void *ptr, size_t bytes);
 
 /* ---- memblocks_view.c ---- */
 

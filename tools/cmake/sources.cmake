@@ -5,6 +5,8 @@ set(RINGFENCE_CORE_SOURCES
   lib/blocks/blockgroup_allocator.c
   lib/blocks/memblocks.c
   lib/blocks/memblocks_allocator.c
+  lib/blocks/memblocks_block.c
+  lib/blocks/memblocks_run.c
   lib/blocks/memblocks_view.c
   lib/blocks/mempool.c
   lib/blocks/mempool_block.c
