@@ -26,7 +26,7 @@ allocators=(
   "simple lib/heaps/simple.c"
   "smallmem lib/heaps/block_list/smallmem.c lib/heaps/block_list/block_list.c"
   "slab lib/heaps/slab/*.c"
-  "memheap lib/heaps/block_list/memheap.c lib/heaps/block_list/block_list.c"
+  "memheap lib/heaps/block_list/memheap*.c lib/heaps/block_list/block_list.c"
   "sizeclass lib/heaps/sizeclass/*.c"
   "handle lib/handles/*.c"
   "std lib/heaps/std.c"

@@ -34,6 +34,8 @@ set(RINGFENCE_CORE_SOURCES
   lib/handles/handle_view.c
   lib/heaps/block_list/block_list.c
   lib/heaps/block_list/memheap.c
+  lib/heaps/block_list/memheap_block.c
+  lib/heaps/block_list/memheap_view.c
   lib/heaps/block_list/smallmem.c
   lib/heaps/bump.c
   lib/heaps/simple.c
