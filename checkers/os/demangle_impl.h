@@ -31,6 +31,9 @@ part rf_part_literal(rf_demangle *d, const char *from);
 part rf_part_with(rf_demangle *d, part a, const char *b);
 part rf_part_joined(rf_demangle *d, part a, part b);
 
+/* `inner`, within `scope` where that is not empty. */
+part rf_part_scoped(rf_demangle *d, part scope, part inner);
+
 /* The last component of a name, without its template arguments and tags. */
 part rf_part_base_of(rf_demangle *d, part scope);
 
@@ -42,6 +45,12 @@ part rf_part_declare(rf_demangle *d, part t, const char *what);
 
 /* A reference to a reference is the first, unless both are to what goes. */
 part rf_part_reference(rf_demangle *d, part t, const char *what);
+
+/* A pointer to what is a `t` in each `of`. */
+part rf_part_of_member(rf_demangle *d, part of, part t);
+
+/* An array of `of`, which is no array or function, with the `size` digits as its count. */
+part rf_part_of_array(rf_demangle *d, part of, const char *digits, size_t size);
 
 /* Keeps a part that may be named again. */
 part rf_demangle_remember(rf_demangle *d, part p);
@@ -57,6 +66,9 @@ unsigned rf_demangle_sequence(rf_demangle *d, unsigned base);
 /* A part that was named before; S was accepted. */
 part rf_demangle_substitution(rf_demangle *d);
 
+/* The template argument that a parameter stands for; T was accepted. */
+part rf_demangle_parameter(rf_demangle *d);
+
 /* A number, and as many letters. */
 part rf_demangle_source_name(rf_demangle *d);
 part rf_demangle_operator(rf_demangle *d);
@@ -66,5 +78,11 @@ const char *rf_demangle_qualifiers(rf_demangle *d);
 
 /* The type that a letter stands for; NULL where it is none. */
 const char *rf_demangle_builtin(char c);
+
+/* ---- demangle_grammar.c: what contains each other ---- */
+
+/* A name, and in parentheses what it takes where it is a function's; before it what it returns, if it is a template's
+ * and `with_return`. */
+part rf_demangle_encoding(rf_demangle *d, bool with_return);
 
 #endif /* RINGFENCE_DEMANGLE_IMPL_H */

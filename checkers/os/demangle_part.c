@@ -37,6 +37,10 @@ RF_COLD part rf_part_joined(rf_demangle *d, part a, part b) {
              : NOTHING;
 }
 
+RF_COLD part rf_part_scoped(rf_demangle *d, part scope, part inner) {
+  return scope.size == 0 ? inner : rf_part_joined(d, rf_part_with(d, scope, "::"), inner);
+}
+
 RF_COLD part rf_part_base_of(rf_demangle *d, part scope) {
   const char *const text = d->text + scope.at;
   size_t end = scope.size;
@@ -90,6 +94,26 @@ RF_COLD part rf_part_reference(rf_demangle *d, part t, const char *what) {
     return t.hole == 0 ? t : fail(d);
   }
   return rf_part_declare(d, t, what);
+}
+
+RF_COLD part rf_part_of_member(rf_demangle *d, part of, part t) {
+  if (t.hole == 0) {
+    return rf_part_with(d, rf_part_joined(d, rf_part_with(d, t, " "), of), "::*");
+  }
+  part out = rf_part_joined(d, rf_part_with(d, rf_part_copy(d, d->text + t.at, t.hole), "("), of);
+  out = rf_part_with(d, out, "::*");
+  unsigned short const hole = out.size;
+  out = rf_part_joined(d, rf_part_with(d, out, ")"), rf_part_behind_hole(t));
+  out.hole = hole;
+  return out;
+}
+
+RF_COLD part rf_part_of_array(rf_demangle *d, part of, const char *digits, size_t size) {
+  part out = rf_part_with(d, of, " ");
+  unsigned short const hole = out.size;
+  out = rf_part_with(d, rf_part_joined(d, rf_part_with(d, out, "["), rf_part_copy(d, digits, size)), "]");
+  out.hole = hole;
+  return out;
 }
 
 RF_COLD part rf_demangle_remember(rf_demangle *d, part p) {

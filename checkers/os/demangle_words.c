@@ -58,6 +58,22 @@ RF_COLD part rf_demangle_substitution(rf_demangle *d) {
   return !d->failed && n < d->part_count && !d->parts[n].pack ? d->parts[n] : fail(d);
 }
 
+RF_COLD part rf_demangle_parameter(rf_demangle *d) {
+  unsigned const n = rf_demangle_sequence(d, 10);
+  if (n == d->pack_first && n < RF_DEMANGLE_ARGUMENTS) {
+    part p = d->pack_size != 0 ? d->arguments[n + d->pack_index] : NOTHING;
+    p.pack = true;
+    p.argument = true;
+    return p;
+  }
+  if (n >= d->argument_count || n >= d->pack_first) {
+    return fail(d);
+  }
+  part out = d->arguments[n];
+  out.argument = true;
+  return out;
+}
+
 RF_COLD part rf_demangle_source_name(rf_demangle *d) {
   static const char anonymous[] = "_GLOBAL__N_";
   unsigned const size = rf_demangle_number(d);

@@ -99,6 +99,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/mte/mte.c
   checkers/mte/mte_fault.c
   checkers/os/demangle.c
+  checkers/os/demangle_grammar.c
   checkers/os/demangle_part.c
   checkers/os/demangle_words.c
   checkers/os/eh_frame.c
