@@ -1,267 +1,22 @@
-// Under AddressSanitizer every allocator of lib/, bare or in mode asan, lets the program touch its blocks and nothing
-// else: to the byte, and at the access. Built with -fsanitize-recover=address, so that the test goes on after each
-// error.
+// Mode asan over every allocator of lib/: what AddressSanitizer stops is a finding of the right kind, block and place.
 #include "tests/checkers/recorder.h"
-#include "tests/conformance/subjects/subjects.h"
 
 #include <ringfence/asan.h>
 #include <ringfence/reporter.h>
-#include <ringfence/slab.h>
 #include <ringfence/track.h>
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <cstring>
-#include <memory>
-#include <ostream>
-#include <string>
-#include <vector>
-
 #if RF_TRACK_ASAN
 
-extern "C" {
-void __asan_set_error_report_callback(void (*callback)(const char *));
-void *__asan_get_report_address(void);
-int __asan_get_report_access_type(void);
-size_t __asan_get_report_access_size(void);
-int __asan_address_is_poisoned(void const volatile *address);
-void *__asan_region_is_poisoned(void *start, size_t size);
-// One report for each error, without names, which take long to find.
-const char *__asan_default_options(void) {
-  return "halt_on_error=0:suppress_equal_pcs=0:symbolize=0";
-}
-}
+#include "tests/checkers/asan_fixture.h"
+
+#include <cstring>
+#include <memory>
+#include <vector>
 
 namespace ringfence {
 namespace {
-
-struct Named {
-  const rf_conformance_subject *subject;
-};
-
-std::ostream &operator<<(std::ostream &out, const Named &named) {
-  return out << named.subject->name;
-}
-
-#define RF_NAMED(name) {rf_##name##_subject()},
-const Named kAll[] = {RF_SUBJECTS(RF_NAMED)};
-
-std::string name_of(const testing::TestParamInfo<Named> &info) {
-  return info.param.subject->name;
-}
-
-// ---- Accesses ----
-
-__attribute__((noinline)) unsigned char read_byte(const unsigned char *p) {
-  return *static_cast<const volatile unsigned char *>(p);
-}
-
-__attribute__((noinline)) uint64_t read_word(const unsigned char *p) {
-  return *reinterpret_cast<const volatile uint64_t *>(p);
-}
-
-__attribute__((noinline)) void copy_bytes(const unsigned char *p, size_t count) {
-  unsigned char copy[64];
-  std::memcpy(copy, p, count);
-  asm volatile("" : : "r"(copy) : "memory"); // the copy is wanted
-}
-
-// Reads without AddressSanitizer's checks.
-__attribute__((noinline, no_sanitize("address"))) unsigned char see_byte(const unsigned char *p) {
-  return *static_cast<const volatile unsigned char *>(p);
-}
-
-// Leaves the byte as it is: the write is carried out, though it was an error.
-__attribute__((noinline)) void write_byte(unsigned char *p) {
-  unsigned char const there = see_byte(p);
-  *static_cast<volatile unsigned char *>(p) = there;
-}
-
-bool is_denied(const unsigned char *p) {
-  return __asan_address_is_poisoned(p) != 0;
-}
-
-class OverSubject : public testing::TestWithParam<Named> {
-protected:
-  OverSubject()
-      : subject_(*GetParam().subject), state_(subject_.state_size / sizeof(std::max_align_t) + 1), arena_(64 * 1024) {
-    inner_ = subject_.make(state_.data(), arena_.data(), arena_.size());
-  }
-
-  ~OverSubject() override {
-    if (inner_ != nullptr) {
-      rf_deinit(inner_);
-    }
-    __asan_set_error_report_callback(nullptr);
-  }
-
-  static unsigned char *bytes(void *p) { return static_cast<unsigned char *>(p); }
-
-  rf_conformance_subject const &subject_;
-  std::vector<std::max_align_t> state_;
-  std::vector<unsigned char> arena_;
-  rf_allocator *inner_;
-};
-
-// ---- Bare allocators ----
-
-struct Report {
-  const void *address;
-  bool write;
-  size_t size;
-};
-
-std::vector<Report> reports;
-
-class Bare : public OverSubject {
-protected:
-  Bare() {
-    reports.clear();
-    __asan_set_error_report_callback([](const char *) {
-      reports.push_back(
-          {__asan_get_report_address(), __asan_get_report_access_type() != 0, __asan_get_report_access_size()});
-    });
-  }
-
-  // A block between two free ones, where the allocator has order.
-  unsigned char *alone(size_t size) {
-    void *const before = rf_alloc(inner_, size);
-    unsigned char *const p = bytes(rf_alloc(inner_, size));
-    void *const behind = rf_alloc(inner_, size);
-    EXPECT_EQ(rf_free(inner_, before), RF_OK);
-    EXPECT_EQ(rf_free(inner_, behind), RF_OK);
-    EXPECT_NE(p, nullptr);
-    return p;
-  }
-
-  static void expect_exactly(const unsigned char *p, size_t size) {
-    for (size_t i = 0; i < size; i++) {
-      ASSERT_FALSE(is_denied(p + i)) << "byte " << i << " of " << size;
-    }
-    for (size_t i = size; i < size + 16; i++) {
-      ASSERT_TRUE(is_denied(p + i)) << i - size << " bytes behind a block of " << size;
-    }
-    for (size_t i = 1; i <= 4; i++) {
-      ASSERT_TRUE(is_denied(p - i)) << i << " bytes before a block of " << size;
-    }
-  }
-
-  static void expect_stopped(const unsigned char *p, bool write) {
-    ASSERT_EQ(reports.size(), 1U);
-    EXPECT_EQ(reports[0].address, p);
-    EXPECT_EQ(reports[0].write, write);
-    EXPECT_EQ(reports[0].size, 1U);
-    reports.clear();
-  }
-};
-
-TEST_P(Bare, ABlockIsOpenToTheByteAndNothingElse) {
-  for (size_t const size : {1, 3, 7, 8, 9, 13, 16, 24, 31, 40}) {
-    unsigned char *const p = alone(size);
-    expect_exactly(p, size);
-    EXPECT_EQ(rf_free(inner_, p), RF_OK);
-  }
-}
-
-TEST_P(Bare, WhatIsOutsideIsStoppedAtTheAccess) {
-  unsigned char *const p = alone(13);
-  read_byte(p);
-  read_byte(p + 12);
-  write_byte(p + 12);
-  EXPECT_TRUE(reports.empty());
-  read_byte(p + 13);
-  expect_stopped(p + 13, false);
-  write_byte(p + 13);
-  expect_stopped(p + 13, true);
-  read_byte(p - 1);
-  expect_stopped(p - 1, false);
-  write_byte(p - 1);
-  expect_stopped(p - 1, true);
-  EXPECT_EQ(rf_free(inner_, p), RF_OK);
-}
-
-TEST_P(Bare, AFreedBlockIsStoppedAtTheAccess) {
-  unsigned char *const p = alone(13);
-  EXPECT_EQ(rf_free(inner_, p), RF_OK);
-  read_byte(p);
-  expect_stopped(p, false);
-  write_byte(p + 12);
-  expect_stopped(p + 12, true);
-}
-
-TEST_P(Bare, ABlockOfNoBytesHasNone) {
-  unsigned char *const p = alone(0);
-  EXPECT_TRUE(is_denied(p));
-  EXPECT_EQ(rf_free(inner_, p), RF_OK);
-}
-
-TEST_P(Bare, AReallocMovesTheBounds) {
-  unsigned char *p = alone(13);
-  std::memset(p, 0x5A, 13);
-  for (size_t const size : {29, 100, 61, 60, 5, 90}) {
-    unsigned char *const q = bytes(rf_realloc(inner_, p, size));
-    ASSERT_NE(q, nullptr);
-    expect_exactly(q, size);
-    for (size_t i = 0; i < 5; i++) {
-      EXPECT_EQ(read_byte(q + i), 0x5A);
-    }
-    if (q > p + 13 || q + size < p) {
-      EXPECT_TRUE(is_denied(p)) << "the old place";
-    }
-    std::memset(q, 0x5A, size);
-    p = q;
-  }
-  EXPECT_EQ(rf_free(inner_, p), RF_OK);
-  EXPECT_TRUE(reports.empty());
-}
-
-TEST_P(Bare, AResizeMovesTheBounds) {
-  unsigned char *const p = alone(40);
-  if (rf_resize(inner_, p, 21) == RF_OK) {
-    expect_exactly(p, 21);
-    if (rf_resize(inner_, p, 37) == RF_OK) {
-      expect_exactly(p, 37);
-    }
-  }
-  EXPECT_EQ(rf_free(inner_, p), RF_OK);
-}
-
-TEST_P(Bare, WhoeverAsksHowMuchThereIsMayUseIt) {
-  unsigned char *const p = alone(13);
-  size_t const usable = rf_usable_size(inner_, p);
-  ASSERT_GE(usable, 13U);
-  std::memset(p, 1, usable);
-  EXPECT_TRUE(reports.empty());
-  EXPECT_TRUE(is_denied(p + usable));
-  unsigned char *const q = bytes(rf_realloc(inner_, p, 200));
-  ASSERT_NE(q, nullptr);
-  EXPECT_FALSE(is_denied(q + 199));
-  EXPECT_TRUE(is_denied(q + 200));
-  EXPECT_EQ(rf_free(inner_, q), RF_OK);
-}
-
-TEST_P(Bare, ARefusedFreeLeavesTheBlockOpen) {
-  rf_fault_handler_set([](const rf_fault *, void *) {}, nullptr);
-  unsigned char *const p = alone(40);
-  EXPECT_NE(rf_free(inner_, p + 16), RF_OK);
-  EXPECT_NE(rf_free(inner_, p + 1), RF_OK);
-  expect_exactly(p, 40);
-  EXPECT_EQ(rf_free(inner_, p), RF_OK);
-  rf_fault_handler_set(nullptr, nullptr);
-}
-
-TEST_P(Bare, AfterItsEndTheArenaIsTheCallersAgain) {
-  rf_alloc(inner_, 13);
-  rf_free(inner_, rf_alloc(inner_, 20));
-  rf_deinit(inner_);
-  inner_ = nullptr;
-  EXPECT_EQ(__asan_region_is_poisoned(arena_.data(), arena_.size()), nullptr);
-}
-
-INSTANTIATE_TEST_SUITE_P(Asan, Bare, testing::ValuesIn(kAll), name_of);
-
-// ---- Mode asan ----
 
 class Mode : public OverSubject {
 protected:
@@ -482,23 +237,6 @@ TEST_P(ModeDeath, TheProgramEndsWithTheExitCodeAndBothReports) {
 
 const Named kSome[] = {{rf_tlsf_subject()}, {rf_mempool_subject()}};
 INSTANTIATE_TEST_SUITE_P(Asan, ModeDeath, testing::ValuesIn(kSome), name_of);
-
-TEST(AsanPages, OfASlabAreOpenUntilTheyAreFreed) {
-  alignas(RF_SLAB_LARGEST_PAGE) static unsigned char arena[16 * RF_SLAB_LARGEST_PAGE];
-  rf_slab heap;
-  ASSERT_EQ(rf_slab_init(&heap, arena, sizeof arena), RF_OK);
-  size_t const size = rf_slab_page_size(&heap);
-  auto *const p = static_cast<unsigned char *>(rf_slab_alloc_pages(&heap, 3, nullptr));
-  ASSERT_NE(p, nullptr);
-  EXPECT_EQ(__asan_region_is_poisoned(p, 3 * size), nullptr);
-  ASSERT_EQ(rf_slab_free_pages(&heap, p + 2 * size, 1, nullptr), RF_OK);
-  EXPECT_EQ(__asan_region_is_poisoned(p, 2 * size), nullptr);
-  EXPECT_TRUE(__asan_address_is_poisoned(p + 2 * size));
-  EXPECT_TRUE(__asan_address_is_poisoned(p + 3 * size - 1));
-  ASSERT_EQ(rf_slab_free_pages(&heap, p, 2, nullptr), RF_OK);
-  EXPECT_TRUE(__asan_address_is_poisoned(p));
-  rf_deinit(&heap.base);
-}
 
 // An error that is none of ours stays AddressSanitizer's alone.
 TEST(AsanElsewhere, IsNoFinding) {
