@@ -32,6 +32,15 @@ static inline bool link_valid(const rf_pool_slots *s, size_t index) {
   return index == s->stats.count || (index < s->stats.count && s->state[index] == RF_POOL_FREE);
 }
 
+/* ---- pool_layout.c ---- */
+
+/* Takes the memory that the options ask for (NULL: the usual ones) from their buffer or from pool->inner, and makes all
+ * slots in it, free. RF_ERR_INVALID for options that cannot be; RF_ERR_NO_MEMORY. */
+rf_status rf_pool_lay_out(rf_pool *pool, const rf_pool_options *options);
+
+/* Links every free slot anew, lowest first, from the state bytes. */
+void rf_pool_relink(rf_pool_slots *s);
+
 /* ---- Operations, in pool_view.c ---- */
 
 rf_status rf_pool_op_walk(rf_allocator *self, rf_walk_fn visit, void *context);

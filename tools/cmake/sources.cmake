@@ -25,6 +25,7 @@ set(RINGFENCE_CORE_SOURCES
   lib/decorators/oom.c
   lib/decorators/pool.c
   lib/decorators/pool_advise.c
+  lib/decorators/pool_layout.c
   lib/decorators/pool_view.c
   lib/handles/handle.c
   lib/handles/handle_allocator.c
