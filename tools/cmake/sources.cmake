@@ -408,6 +408,9 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/render/output.c
   tools/ringfence/render/pprof.c
   tools/ringfence/render/sarif.c
+  tools/ringfence/render/sarif_place.c
+  tools/ringfence/render/sarif_result.c
+  tools/ringfence/render/sarif_rules.c
   tools/ringfence/render/source.c
   tools/ringfence/render/text.c
   tools/ringfence/render/totals.c
