@@ -1,6 +1,5 @@
-/* The handle heap: its calls. */
+/* The handle heap: its calls, but those for another size. */
 #include "handle_impl.h"
-#include "handle_view.h"
 
 #include <ringfence/track.h>
 
@@ -8,17 +7,13 @@
 
 #define GENERATIONS 0x7FFFU
 
-static rf_handle_heap *handle_heap_of(rf_handles *self) {
-  return (rf_handle_heap *)self;
-}
-
 /* ---- Refusals ---- */
 
 static rf_status refuse(rf_status status, const char *what, const void *at, const rf_site *site) {
   return rf_fault_refuse(NULL, status, what, at, site);
 }
 
-static rf_status refuse_damaged(const rf_handle_heap *heap, const rf_site *site) {
+rf_status rf_handle_refuse_damaged(const rf_handle_heap *heap, const rf_site *site) {
   return refuse(RF_ERR_CORRUPT, "handle heap: its table or record was overwritten", heap, site);
 }
 
@@ -33,8 +28,7 @@ static rf_handle handle_of(size_t index, const rf_handle_entry *e) {
   return (rf_handle)(e->generation << 16 | index);
 }
 
-/* RF_OK and the block's place, or why the handle names none. */
-static rf_status resolve(const rf_handle_heap *heap, rf_handle handle, size_t *index, rf_handle_entry *e) {
+rf_status rf_handle_resolve(const rf_handle_heap *heap, rf_handle handle, size_t *index, rf_handle_entry *e) {
   unsigned const generation = handle >> 16;
   *index = handle & 0xFFFFU;
   if (!rf_handle_intact(heap)) {
@@ -52,12 +46,11 @@ static rf_status resolve(const rf_handle_heap *heap, rf_handle handle, size_t *i
   return generation < e->generation ? RF_ERR_NOT_ALLOCATED : RF_ERR_INVALID;
 }
 
-/* The same, and reported. */
-static rf_status known(const rf_handle_heap *heap, rf_handle handle, size_t *index, rf_handle_entry *e,
-                       const rf_site *site) {
-  rf_status const status = resolve(heap, handle, index, e);
+rf_status rf_handle_known(const rf_handle_heap *heap, rf_handle handle, size_t *index, rf_handle_entry *e,
+                          const rf_site *site) {
+  rf_status const status = rf_handle_resolve(heap, handle, index, e);
   if (status == RF_ERR_CORRUPT) {
-    (void)refuse_damaged(heap, site);
+    (void)rf_handle_refuse_damaged(heap, site);
   } else if (status == RF_ERR_NOT_ALLOCATED) {
     (void)refuse(status, "stale handle: its block was freed", as_pointer(handle), site);
   } else if (status != RF_OK) {
@@ -121,8 +114,7 @@ static rf_status try_take(rf_handle_heap *heap, size_t size, size_t align, unsig
   return RF_OK;
 }
 
-/* Asks for memory to be freed; true where it is worth another try. */
-static bool ask(rf_handle_heap *heap, unsigned attempt, size_t size) {
+bool rf_handle_ask(rf_handle_heap *heap, unsigned attempt, size_t size) {
   if (heap->on_short == NULL || heap->asking != 0 || attempt > RF_HANDLE_SHORT_ATTEMPTS) {
     return false;
   }
@@ -146,13 +138,13 @@ rf_status rf_handle_take(rf_handle_heap *heap, size_t size, size_t align, unsign
   do {
     status = try_take(heap, size, align, flags, locks, index);
     attempt++;
-  } while (status == RF_ERR_NO_MEMORY && !quiet && ask(heap, attempt, size));
+  } while (status == RF_ERR_NO_MEMORY && !quiet && rf_handle_ask(heap, attempt, size));
   heap->counters.failures += status == RF_OK || quiet ? 0 : 1;
   rf_handle_update_checksum(heap);
   return status;
 }
 
-static rf_handle heap_alloc(rf_handles *self, size_t size, unsigned flags, const rf_site *site) {
+rf_handle rf_handle_heap_alloc(rf_handles *self, size_t size, unsigned flags, const rf_site *site) {
   rf_handle_heap *const heap = handle_heap_of(self);
   size_t index;
   rf_handle_entry e;
@@ -160,12 +152,12 @@ static rf_handle heap_alloc(rf_handles *self, size_t size, unsigned flags, const
     return RF_HANDLE_NULL;
   }
   if (!rf_handle_intact(heap)) {
-    (void)refuse_damaged(heap, site);
+    (void)rf_handle_refuse_damaged(heap, site);
     return RF_HANDLE_NULL;
   }
   rf_status const status = rf_handle_take(heap, size, heap->align, flags, 0, &index);
   if (status == RF_ERR_CORRUPT) {
-    (void)refuse_damaged(heap, site);
+    (void)rf_handle_refuse_damaged(heap, site);
   }
   if (status != RF_OK || !rf_handle_load(heap, index, &e)) {
     return RF_HANDLE_NULL;
@@ -202,160 +194,34 @@ rf_status rf_handle_drop(rf_handle_heap *heap, size_t index) {
   return RF_OK;
 }
 
-static rf_status heap_free(rf_handles *self, rf_handle handle, const rf_site *site) {
+rf_status rf_handle_heap_free(rf_handles *self, rf_handle handle, const rf_site *site) {
   rf_handle_heap *const heap = handle_heap_of(self);
   size_t index;
   rf_handle_entry e;
-  rf_status const status = known(heap, handle, &index, &e, site);
+  rf_status const status = rf_handle_known(heap, handle, &index, &e, site);
   if (status != RF_OK) {
     return status;
   }
   if (e.locks != 0) {
     return refuse(RF_ERR_BUSY, "free of a locked block", as_pointer(handle), site);
   }
-  return rf_handle_drop(heap, index) == RF_OK ? RF_OK : refuse_damaged(heap, site);
-}
-
-/* ---- Another size ---- */
-
-/* The block at `index` has `size` bytes now, its extent as the gap behind it allows. */
-static void set_size(rf_handle_heap *heap, size_t index, rf_handle_entry *e, size_t size) {
-  size_t const old_extent = rf_handle_extent(heap, e->size);
-  size_t const extent = rf_handle_extent(heap, size);
-  rf_count_resize(&heap->counters, e->size, size);
-  heap->occupied = heap->occupied - old_extent + extent;
-  heap->peak_occupied = heap->peak_occupied < heap->occupied ? heap->occupied : heap->peak_occupied;
-  e->size = size;
-  rf_handle_store(heap, index, e);
-  if (extent < old_extent) {
-    rf_track_fill(rf_handle_at(heap, e->offset + extent), RF_HANDLE_FILL_FREE, old_extent - extent);
-    rf_handle_hole_behind(heap, index);
-  }
-  unsigned char *const p = rf_handle_at(heap, e->offset);
-  rf_track_resize(p, old_extent, p, size);
-}
-
-rf_status rf_handle_resize_here(rf_handle_heap *heap, size_t index, size_t size) {
-  rf_handle_gap gap;
-  rf_handle_entry e;
-  if (!rf_handle_load(heap, index, &e) || !rf_handle_gap_after(heap, index, &gap)) {
-    return RF_ERR_CORRUPT;
-  }
-  if (size > heap->size || rf_handle_extent(heap, size) > gap.end - e.offset) {
-    return RF_ERR_NO_MEMORY;
-  }
-  set_size(heap, index, &e, size);
-  rf_handle_update_checksum(heap);
-  return RF_OK;
-}
-
-/* To a gap elsewhere, in which it may grow. It is not the one behind the block, which would have grown into that. */
-static rf_status move_into(rf_handle_heap *heap, size_t index, const rf_handle_gap *gap, size_t at) {
-  rf_handle_entry e;
-  if (!rf_handle_load(heap, index, &e)) {
-    return RF_ERR_CORRUPT;
-  }
-  size_t const extent = rf_handle_extent(heap, e.size);
-  size_t const after = gap->after == index ? e.next : gap->after;
-  if (!rf_handle_are_neighbours(heap, gap->before, gap->after) || !rf_handle_unlink(heap, index)) {
-    return RF_ERR_CORRUPT;
-  }
-  if (heap->packed == index) {
-    heap->packed = e.prev;
-  } else {
-    rf_handle_hole_behind(heap, e.prev);
-  }
-  rf_track_copy(rf_handle_at(heap, at), rf_handle_at(heap, e.offset), extent);
-  rf_track_fill(rf_handle_at(heap, e.offset), RF_HANDLE_FILL_FREE, extent);
-  rf_track_resize(rf_handle_at(heap, e.offset), extent, rf_handle_at(heap, at), e.size);
-  e.offset = at;
-  rf_handle_store(heap, index, &e);
-  rf_handle_link(heap, gap->before, index, after);
-  heap->moved += extent;
-  return RF_OK;
-}
-
-/* Grows a block that may move, by the cheapest way there is. */
-static rf_status try_grow(rf_handle_heap *heap, size_t index, size_t size) {
-  rf_handle_gap gap;
-  size_t at;
-  size_t const extent = rf_handle_extent(heap, size);
-  rf_status status = rf_handle_resize_here(heap, index, size);
-  if (status != RF_ERR_NO_MEMORY) {
-    return status;
-  }
-  status = rf_handle_find_gap(heap, extent, heap->align, &gap, &at);
-  if (status == RF_ERR_NO_MEMORY) {
-    status = rf_handle_gather(heap, index, extent);
-    if (status == RF_OK) {
-      return rf_handle_resize_here(heap, index, size);
-    }
-  }
-  if (status == RF_ERR_NO_MEMORY) {
-    status = rf_handle_compact_for(heap, extent, heap->align, &gap, &at);
-  }
-  if (status == RF_OK) {
-    status = move_into(heap, index, &gap, at);
-  }
-  return status == RF_OK ? rf_handle_resize_here(heap, index, size) : status;
-}
-
-static rf_status grow(rf_handle_heap *heap, rf_handle handle, size_t index, size_t size) {
-  rf_status status;
-  rf_handle_entry e;
-  unsigned attempt = 0;
-  if (size > heap->size) { /* nobody can help */
-    return rf_handle_load(heap, index, &e) && e.locks != 0 ? RF_ERR_BUSY : RF_ERR_NO_MEMORY;
-  }
-  do {
-    /* The callback may have locked the block, or freed it. */
-    status = resolve(heap, handle, &index, &e);
-    if (status != RF_OK) {
-      return status;
-    }
-    status = e.locks == 0 ? try_grow(heap, index, size) : rf_handle_resize_here(heap, index, size);
-    attempt++;
-  } while (status == RF_ERR_NO_MEMORY && ask(heap, attempt, size));
-  return status == RF_ERR_NO_MEMORY && e.locks != 0 ? RF_ERR_BUSY : status;
-}
-
-static rf_status heap_resize(rf_handles *self, rf_handle handle, size_t size, const rf_site *site) {
-  rf_handle_heap *const heap = handle_heap_of(self);
-  size_t index;
-  rf_handle_entry e;
-  rf_status status = known(heap, handle, &index, &e, site);
-  if (status != RF_OK) {
-    return status;
-  }
-  if (size == 0 || size > RF_SIZE_LIMIT) {
-    return RF_ERR_INVALID;
-  }
-  size_t const old_size = e.size;
-  status = grow(heap, handle, index, size);
-  rf_handle_update_checksum(heap);
-  if (status == RF_ERR_CORRUPT) {
-    return refuse_damaged(heap, site);
-  }
-  if (status == RF_OK && size > old_size && rf_handle_load(heap, index, &e)) {
-    memset(rf_handle_at(heap, e.offset) + old_size, 0, size - old_size);
-  }
-  return status;
+  return rf_handle_drop(heap, index) == RF_OK ? RF_OK : rf_handle_refuse_damaged(heap, site);
 }
 
 /* ---- Addresses and locks ---- */
 
-static void *heap_address(rf_handles *self, rf_handle handle, const rf_site *site) {
+void *rf_handle_heap_address(rf_handles *self, rf_handle handle, const rf_site *site) {
   rf_handle_heap *const heap = handle_heap_of(self);
   size_t index;
   rf_handle_entry e;
-  return known(heap, handle, &index, &e, site) == RF_OK ? rf_handle_at(heap, e.offset) : NULL;
+  return rf_handle_known(heap, handle, &index, &e, site) == RF_OK ? rf_handle_at(heap, e.offset) : NULL;
 }
 
-static void *heap_lock(rf_handles *self, rf_handle handle, const rf_site *site) {
+void *rf_handle_heap_lock(rf_handles *self, rf_handle handle, const rf_site *site) {
   rf_handle_heap *const heap = handle_heap_of(self);
   size_t index;
   rf_handle_entry e;
-  if (known(heap, handle, &index, &e, site) != RF_OK) {
+  if (rf_handle_known(heap, handle, &index, &e, site) != RF_OK) {
     return NULL;
   }
   if (e.locks == RF_HANDLE_MOST_LOCKS) {
@@ -370,11 +236,11 @@ static void *heap_lock(rf_handles *self, rf_handle handle, const rf_site *site) 
   return rf_handle_at(heap, e.offset);
 }
 
-static rf_status heap_unlock(rf_handles *self, rf_handle handle, const rf_site *site) {
+rf_status rf_handle_heap_unlock(rf_handles *self, rf_handle handle, const rf_site *site) {
   rf_handle_heap *const heap = handle_heap_of(self);
   size_t index;
   rf_handle_entry e;
-  rf_status const status = known(heap, handle, &index, &e, site);
+  rf_status const status = rf_handle_known(heap, handle, &index, &e, site);
   if (status != RF_OK) {
     return status;
   }
@@ -388,10 +254,10 @@ static rf_status heap_unlock(rf_handles *self, rf_handle handle, const rf_site *
   return RF_OK;
 }
 
-static size_t heap_size(rf_handles *self, rf_handle handle, const rf_site *site) {
+size_t rf_handle_heap_size(rf_handles *self, rf_handle handle, const rf_site *site) {
   size_t index;
   rf_handle_entry e;
-  return known(handle_heap_of(self), handle, &index, &e, site) == RF_OK ? e.size : 0;
+  return rf_handle_known(handle_heap_of(self), handle, &index, &e, site) == RF_OK ? e.size : 0;
 }
 
 static bool starts_at(const rf_handle_heap *heap, size_t index, const void *ptr) {
@@ -416,7 +282,7 @@ size_t rf_handle_find_index(rf_handle_heap *heap, const void *ptr) {
   return gap.after;
 }
 
-static rf_handle heap_find(rf_handles *self, const void *ptr) {
+rf_handle rf_handle_heap_find(rf_handles *self, const void *ptr) {
   rf_handle_heap *const heap = handle_heap_of(self);
   rf_handle_entry e;
   size_t const index = rf_handle_intact(heap) ? rf_handle_find_index(heap, ptr) : 0;
@@ -426,12 +292,12 @@ static rf_handle heap_find(rf_handles *self, const void *ptr) {
 
 /* ---- The rest ---- */
 
-static size_t heap_compact(rf_handles *self, size_t most, const rf_site *site) {
+size_t rf_handle_heap_compact(rf_handles *self, size_t most, const rf_site *site) {
   rf_handle_heap *const heap = handle_heap_of(self);
   size_t moved = 0;
   rf_status const status = rf_handle_intact(heap) ? rf_handle_slide_all(heap, most, &moved) : RF_ERR_CORRUPT;
   if (status != RF_OK) {
-    (void)refuse_damaged(heap, site);
+    (void)rf_handle_refuse_damaged(heap, site);
     return moved;
   }
   rf_handle_update_checksum(heap);
@@ -445,21 +311,21 @@ static void move_entry(rf_handle_heap *heap, size_t index, rf_handle_entry *e, u
   rf_handle_link(heap, e->prev, index, e->next);
 }
 
-static rf_status heap_swap(rf_handles *self, rf_handle one, rf_handle other) {
+rf_status rf_handle_heap_swap(rf_handles *self, rf_handle one, rf_handle other) {
   rf_handle_heap *const heap = handle_heap_of(self);
   size_t a;
   size_t b;
   rf_handle_entry ea;
   rf_handle_entry eb;
-  rf_status status = known(heap, one, &a, &ea, NULL);
-  status = status == RF_OK ? known(heap, other, &b, &eb, NULL) : status;
+  rf_status status = rf_handle_known(heap, one, &a, &ea, NULL);
+  status = status == RF_OK ? rf_handle_known(heap, other, &b, &eb, NULL) : status;
   if (status != RF_OK || a == b) {
     return status;
   }
   unsigned const generation_a = ea.generation;
   unsigned const generation_b = eb.generation;
   if (!rf_handle_is_linked(heap, a, &ea) || !rf_handle_is_linked(heap, b, &eb)) {
-    return refuse_damaged(heap, NULL);
+    return rf_handle_refuse_damaged(heap, NULL);
   }
   (void)rf_handle_unlink(heap, a);
   (void)rf_handle_unlink(heap, b);
@@ -482,54 +348,4 @@ static rf_status heap_swap(rf_handles *self, rf_handle one, rf_handle other) {
   heap->packed = heap->packed == a ? b : heap->packed == b ? a : heap->packed;
   rf_handle_update_checksum(heap);
   return RF_OK;
-}
-
-static size_t heap_align(const rf_handles *self) {
-  return ((const rf_handle_heap *)self)->align;
-}
-
-static rf_handles *heap_inner(rf_handles *self) {
-  (void)self;
-  return NULL;
-}
-
-static void heap_deinit(rf_handles *self) {
-  rf_handle_heap *const heap = handle_heap_of(self);
-  if (rf_handle_intact(heap) && heap->blocks != 0) {
-    rf_track_arena_end(heap->data, heap->size);
-    memset(heap->table, 0, (heap->blocks + 1) * rf_handle_stride(heap));
-  }
-  memset((unsigned char *)heap + sizeof heap->base, 0, sizeof *heap - sizeof heap->base);
-  heap->checksum = rf_handle_record_checksum(heap); /* a sound heap without a place: everything is refused */
-  rf_handle_update_checksum(heap);
-}
-
-const rf_handles_ops rf_handle_heap_ops = {
-    .name = "handle",
-    .alloc = heap_alloc,
-    .free = heap_free,
-    .resize = heap_resize,
-    .address = heap_address,
-    .lock = heap_lock,
-    .unlock = heap_unlock,
-    .size = heap_size,
-    .find = heap_find,
-    .compact = heap_compact,
-    .swap = heap_swap,
-    .walk = rf_handle_heap_walk,
-    .check = rf_handle_heap_check,
-    .usage = rf_handle_heap_usage,
-    .align = heap_align,
-    .inner = heap_inner,
-    .deinit = heap_deinit,
-};
-
-void rf_handle_heap_on_short(rf_handle_heap *heap, rf_handle_short_fn fn, void *context) {
-  if (!rf_handle_intact(heap)) {
-    (void)refuse_damaged(heap, NULL);
-    return;
-  }
-  heap->on_short = fn;
-  heap->short_context = context;
-  heap->checksum = rf_handle_record_checksum(heap);
 }

@@ -1,6 +1,6 @@
-/* Steps that the sources of the handle heap share: handle.c (the calls), handle_init.c, handle_table.c (the table),
- * handle_compaction.c (holes and compaction), handle_view.c (walk, check, figures), handle_allocator.c. Not a public
- * header. */
+/* Steps that the sources of the handle heap share: handle.c (the calls), handle_resize.c, handle_init.c,
+ * handle_table.c (the table), handle_compaction.c (holes and compaction), handle_view.c (walk, check, figures),
+ * handle_allocator.c. Not a public header. */
 #ifndef RINGFENCE_HANDLE_IMPL_H
 #define RINGFENCE_HANDLE_IMPL_H
 
@@ -33,7 +33,9 @@ typedef struct rf_handle_gap {
   rf_handle_entry after_entry; /* of `after`, where that is not 0 */
 } rf_handle_gap;
 
-extern const rf_handles_ops rf_handle_heap_ops;
+static inline rf_handle_heap *handle_heap_of(rf_handles *self) {
+  return (rf_handle_heap *)self;
+}
 
 /* ---- The table ---- */
 
@@ -109,6 +111,34 @@ rf_status rf_handle_slide_all(rf_handle_heap *heap, size_t most, size_t *moved);
 
 /* The memory behind block `index` is free now. */
 void rf_handle_hole_behind(rf_handle_heap *heap, size_t index);
+
+/* ---- Handles ---- */
+
+/* RF_OK, and the block's place and entry; or why the handle names none. */
+rf_status rf_handle_resolve(const rf_handle_heap *heap, rf_handle handle, size_t *index, rf_handle_entry *e);
+
+/* The same, and reported. */
+rf_status rf_handle_known(const rf_handle_heap *heap, rf_handle handle, size_t *index, rf_handle_entry *e,
+                          const rf_site *site);
+
+/* Reports that table or record are damaged. Returns RF_ERR_CORRUPT. */
+rf_status rf_handle_refuse_damaged(const rf_handle_heap *heap, const rf_site *site);
+
+/* Asks for memory to be freed; true where it is worth another try. */
+bool rf_handle_ask(rf_handle_heap *heap, unsigned attempt, size_t size);
+
+/* ---- Operations, in handle.c and handle_resize.c ---- */
+
+rf_handle rf_handle_heap_alloc(rf_handles *self, size_t size, unsigned flags, const rf_site *site);
+rf_status rf_handle_heap_free(rf_handles *self, rf_handle handle, const rf_site *site);
+rf_status rf_handle_heap_resize(rf_handles *self, rf_handle handle, size_t size, const rf_site *site);
+void *rf_handle_heap_address(rf_handles *self, rf_handle handle, const rf_site *site);
+void *rf_handle_heap_lock(rf_handles *self, rf_handle handle, const rf_site *site);
+rf_status rf_handle_heap_unlock(rf_handles *self, rf_handle handle, const rf_site *site);
+size_t rf_handle_heap_size(rf_handles *self, rf_handle handle, const rf_site *site);
+rf_handle rf_handle_heap_find(rf_handles *self, const void *ptr);
+size_t rf_handle_heap_compact(rf_handles *self, size_t most, const rf_site *site);
+rf_status rf_handle_heap_swap(rf_handles *self, rf_handle one, rf_handle other);
 
 /* ---- The calls behind both interfaces ---- */
 

@@ -1,9 +1,12 @@
-/* A new handle heap: how its memory is divided. */
+/* A handle heap begins and ends: how its memory is divided, and its operations. */
 #include "handle_impl.h"
+#include "handle_view.h"
 
 #include <ringfence/track.h>
 
 #include <string.h>
+
+/* ---- How the memory is divided ---- */
 
 static size_t at_most(size_t n, size_t most) {
   return n < most ? n : most;
@@ -74,6 +77,50 @@ static void clear_table(rf_handle_heap *heap) {
   }
 }
 
+/* ---- Operations ---- */
+
+static size_t heap_align(const rf_handles *self) {
+  return ((const rf_handle_heap *)self)->align;
+}
+
+static rf_handles *heap_inner(rf_handles *self) {
+  (void)self;
+  return NULL;
+}
+
+static void heap_deinit(rf_handles *self) {
+  rf_handle_heap *const heap = handle_heap_of(self);
+  if (rf_handle_intact(heap) && heap->blocks != 0) {
+    rf_track_arena_end(heap->data, heap->size);
+    memset(heap->table, 0, (heap->blocks + 1) * rf_handle_stride(heap));
+  }
+  memset((unsigned char *)heap + sizeof heap->base, 0, sizeof *heap - sizeof heap->base);
+  heap->checksum = rf_handle_record_checksum(heap); /* a sound heap without a place: everything is refused */
+  rf_handle_update_checksum(heap);
+}
+
+static const rf_handles_ops heap_ops = {
+    .name = "handle",
+    .alloc = rf_handle_heap_alloc,
+    .free = rf_handle_heap_free,
+    .resize = rf_handle_heap_resize,
+    .address = rf_handle_heap_address,
+    .lock = rf_handle_heap_lock,
+    .unlock = rf_handle_heap_unlock,
+    .size = rf_handle_heap_size,
+    .find = rf_handle_heap_find,
+    .compact = rf_handle_heap_compact,
+    .swap = rf_handle_heap_swap,
+    .walk = rf_handle_heap_walk,
+    .check = rf_handle_heap_check,
+    .usage = rf_handle_heap_usage,
+    .align = heap_align,
+    .inner = heap_inner,
+    .deinit = heap_deinit,
+};
+
+/* ---- The beginning ---- */
+
 rf_status rf_handle_heap_init(rf_handle_heap *heap, void *arena, size_t size, const rf_handle_options *options) {
   rf_handle_options const defaults = {.align = 0};
   rf_handle_options o = options != NULL ? *options : defaults;
@@ -83,7 +130,7 @@ rf_status rf_handle_heap_init(rf_handle_heap *heap, void *arena, size_t size, co
   if (heap == NULL || !sensible(arena, size, &o) || !divide(&made, (unsigned char *)arena, size, &o)) {
     return RF_ERR_INVALID;
   }
-  made.base.ops = &rf_handle_heap_ops;
+  made.base.ops = &heap_ops;
   made.lowest = 1;
   *heap = made;
   clear_table(heap);
@@ -91,4 +138,14 @@ rf_status rf_handle_heap_init(rf_handle_heap *heap, void *arena, size_t size, co
   rf_handle_update_checksum(heap);
   rf_track_arena(heap->data, heap->size);
   return RF_OK;
+}
+
+void rf_handle_heap_on_short(rf_handle_heap *heap, rf_handle_short_fn fn, void *context) {
+  if (!rf_handle_intact(heap)) {
+    (void)rf_handle_refuse_damaged(heap, NULL);
+    return;
+  }
+  heap->on_short = fn;
+  heap->short_context = context;
+  heap->checksum = rf_handle_record_checksum(heap);
 }

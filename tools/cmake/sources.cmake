@@ -31,6 +31,7 @@ set(RINGFENCE_CORE_SOURCES
   lib/handles/handle_allocator.c
   lib/handles/handle_compaction.c
   lib/handles/handle_init.c
+  lib/handles/handle_resize.c
   lib/handles/handle_table.c
   lib/handles/handle_view.c
   lib/heaps/block_list/block_list.c
