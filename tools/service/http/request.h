@@ -90,6 +90,13 @@ enum MHD_Result rf_reply_redirect(rf_request *r, const char *path, const char *t
 /* Adds the headers that every answer has. */
 void rf_reply_headers(struct MHD_Response *response);
 
+/* What libmicrohttpd calls for each piece of a request, with its listener, and at its end. In arrival.c. */
+enum MHD_Result rf_request_arrives(void *listener, struct MHD_Connection *connection, const char *path,
+                                   const char *method, const char *version, const char *data, size_t *size,
+                                   void **state);
+void rf_request_ends(void *context, struct MHD_Connection *connection, void **state,
+                     enum MHD_RequestTerminationCode code);
+
 /* Finds the route of a request whose body is there, and answers. In routes.c. */
 enum MHD_Result rf_route(rf_request *r);
 
