@@ -288,12 +288,9 @@ static uint32_t make_record(rf_stack_depot *depot, uint32_t hash, const uintptr_
   return id;
 }
 
+#if RF_HOST_STACKS
 static bool is_filling(const rf_stack_depot *depot) {
-#if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
   return __atomic_load_n(&depot->used, __ATOMIC_RELAXED) > FULL_PARTS(depot->capacity);
-#else
-  return depot->used > FULL_PARTS(depot->capacity);
-#endif
 }
 
 /* The innermost frames of a stack. It is met again by these alone, whatever is around them. */
@@ -309,6 +306,7 @@ static RF_RARE uint32_t put_cut(rf_stack_depot *depot, const uintptr_t *frames, 
   }
   return rf_stack_depot_put_laid_out(depot, frames, FRAMES_WHEN_FULL, &cut, generation);
 }
+#endif
 
 uint32_t rf_stack_depot_put_laid_out(rf_stack_depot *depot, const uintptr_t *frames, unsigned depth,
                                      const rf_stack_layout *from, uint32_t generation) {
@@ -322,9 +320,11 @@ uint32_t rf_stack_depot_put_laid_out(rf_stack_depot *depot, const uintptr_t *fra
     }
     return found;
   }
+#if RF_HOST_STACKS
   if (depth > FRAMES_WHEN_FULL && from != NULL && from->fixed && is_filling(depot)) {
     return put_cut(depot, frames, from, generation);
   }
+#endif
   uint32_t const id = make_record(depot, hash, frames, depth, from, generation);
   while (id != 0) {
     record_at(depot, id)->next = head;

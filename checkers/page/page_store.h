@@ -206,6 +206,9 @@ typedef struct rf_page_figures {
 
 void rf_page_store_figures(rf_page_store *store, rf_page_figures *out);
 
+/* The same without the lock, which a thread may never give back: a change that is under way may be in it by half. */
+void rf_page_store_figures_unlocked(const rf_page_store *store, rf_page_figures *out);
+
 /* The address ranges that hold blocks, and those that hold the store's own data, for leak scans: number `index`, false
  * where there are not so many. */
 bool rf_page_store_space(const rf_page_store *store, unsigned index, uintptr_t *start, uintptr_t *end);

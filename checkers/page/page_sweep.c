@@ -1,6 +1,8 @@
 /* The page store: walks over all blocks, sweeps, figures. */
 #include "page_impl.h"
 
+#include "lib/core/compiler.h"
+
 /* ---- All blocks ---- */
 
 /* The space that follows `last` by address; the first for NULL. */
@@ -145,11 +147,15 @@ bool rf_page_store_damaged(rf_page_store *store, rf_fault *where) {
 
 /* ---- Figures ---- */
 
+RF_NO_SANITIZE void rf_page_store_figures_unlocked(const rf_page_store *store, rf_page_figures *out) {
+  *out = (rf_page_figures){store->counters,    store->requested, store->opened,  store->closed_blocks,
+                           store->quarantined, store->reserved,  store->declined};
+}
+
 void rf_page_store_figures(rf_page_store *store, rf_page_figures *out) {
   rf_page_mask mask;
   rf_page_store_lock(store, &mask);
-  *out = (rf_page_figures){store->counters,    store->requested, store->opened,  store->closed_blocks,
-                           store->quarantined, store->reserved,  store->declined};
+  rf_page_store_figures_unlocked(store, out);
   rf_page_store_unlock(store, &mask);
 }
 

@@ -114,6 +114,10 @@ TEST_F(PageLocks, AreTakenByWhateverChangesOrWalksTheStore) {
     EXPECT_TRUE(takes(store, [&] { EXPECT_EQ(rf_page_store_sweep(store, 0, &kOrigin), 0U); }));
     EXPECT_TRUE(takes(store, [&] { EXPECT_FALSE(rf_page_store_damaged(store, &where)); }));
     EXPECT_TRUE(takes(store, [&] { rf_page_store_figures(store, &figures); }));
+    rf_page_figures now = {};
+    EXPECT_FALSE(takes(store, [&] { rf_page_store_figures_unlocked(store, &now); }));
+    EXPECT_EQ(now.counters.blocks, 2U);
+    EXPECT_EQ(memcmp(&now, &figures, sizeof now), 0);
     EXPECT_TRUE(takes(store, [&] { EXPECT_TRUE(rf_page_store_report_leak(store, p, "lost")); }));
     EXPECT_TRUE(takes(store, [&] { EXPECT_NE(rf_page_store_refuse(store, below, &kOrigin), RF_OK); }));
     EXPECT_TRUE(takes(store, [&] { rf_page_store_set_backing(store, q, backing ? below[2] : nullptr); }));

@@ -171,6 +171,21 @@ TEST(GuardedBlocks, PagesStore) {
   }
 }
 
+TEST(GuardedBlocks, FreedBlocksTakeASixteenthOfALimitedAddressSpace) {
+  struct {
+    rlim_t space;
+    size_t closed;
+  } const cases[] = {{RLIM_INFINITY, 5000}, {80000, 5000}, {79999, 4999}, {1600, 100}};
+  for (auto const &each : cases) {
+    in_process(RF_MODE_PAGE, [each](rf_options &o) {
+      world.space = each.space;
+      o.closed = 5000;
+      begin();
+      EXPECT_EQ(world.options.quarantine, each.closed);
+    });
+  }
+}
+
 // Pages are closed by their rights, and kept, where they are few.
 TEST(GuardedBlocks, ManySlotsCloseTheirPagesAsModePageDoes) {
   for (unsigned const slots : {RF_SAMPLE_KEEPS, RF_SAMPLE_KEEPS + 1}) {
@@ -409,6 +424,10 @@ TEST(GuardedBlocks, FiguresAreTheStores) {
     memset(&figures, 1, sizeof figures);
     rf_guarded_blocks_figures(&figures);
     EXPECT_EQ(figures.counters.allocations, 8U);
+    EXPECT_EQ(figures.open_bytes, 0U);
+    memset(&figures, 1, sizeof figures);
+    rf_guarded_blocks_figures_unlocked(&figures);
+    EXPECT_EQ(figures.declined, 6U);
     EXPECT_EQ(figures.open_bytes, 0U);
     EXPECT_EQ(rf_guarded_blocks_sweep(123), 3U);
     EXPECT_EQ(world.budget, 123U);

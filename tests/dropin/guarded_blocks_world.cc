@@ -35,8 +35,14 @@ rf_stop_state rf_stop_now;
 
 // The linker puts these in front of those of //checkers and //lib/port.
 uint64_t __wrap_rf_port_now_ns(void);
+int __wrap_getrlimit(int resource, struct rlimit *out);
 uintptr_t __wrap_rf_host_secret(void);
 void __wrap_rf_options_keep_sites(rf_stack_depot *of);
+
+int __wrap_getrlimit(int resource, struct rlimit *out) {
+  out->rlim_cur = resource == RLIMIT_AS ? world.space : 0;
+  return 0;
+}
 
 uint64_t __wrap_rf_port_now_ns() {
   return world.now;
@@ -245,6 +251,11 @@ size_t rf_page_store_sweep(rf_page_store * /*store*/, uint64_t budget_ns, const 
 void rf_page_store_figures(rf_page_store * /*store*/, rf_page_figures *out) {
   out->counters.allocations = world.served;
   out->declined = 5;
+}
+
+void rf_page_store_figures_unlocked(const rf_page_store * /*store*/, rf_page_figures *out) {
+  out->counters.allocations = world.served;
+  out->declined = 6;
 }
 
 void rf_page_store_watch(const rf_page_store * /*store*/) {

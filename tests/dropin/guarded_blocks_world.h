@@ -27,6 +27,7 @@ extern "C" {
 #include <functional>
 #include <map>
 #include <string>
+#include <sys/resource.h>
 #include <utility>
 #include <vector>
 
@@ -43,6 +44,7 @@ constexpr rf_origin kOrigin = {nullptr, kCaller, nullptr};
 using Looks = std::vector<std::pair<uint32_t, uint32_t>>;
 
 struct World {
+  rlim_t space = RLIM_INFINITY;
   uint64_t now = 1000 * 1000 * kMicrosecond;
 
   // Steering.

@@ -26,8 +26,8 @@ TEST_F(LifecycleBegin, DoesEachThingOnceWhereWhatItNeedsIsThere) {
   rf_process.options.sweep_every = 500;
   rf_process.options.sweep_budget = 20;
   Calls const done = begin();
-  EXPECT_EQ(done, (Calls{"watch forks",
-                         "port watches forks",
+  EXPECT_EQ(done, (Calls{"port watches forks",
+                         "watch forks",
                          "init",
                          "set stderr",
                          "configure",

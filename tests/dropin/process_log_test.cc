@@ -71,7 +71,7 @@ bool __wrap_rf_modules_program_path(char *out, size_t room) {
 void rf_cache_figures_of_all(rf_cache_figures *out) {
   *out = world.heap;
 }
-void rf_guarded_blocks_figures(rf_page_figures *out) {
+void rf_guarded_blocks_figures_unlocked(rf_page_figures *out) {
   *out = world.pages;
 }
 uint64_t rf_guarded_blocks_unpaged(const rf_page_figures *figures, uint64_t others) {

@@ -436,6 +436,17 @@ TEST(Process, ChildrenOfForkReportWhatIsTheirs) {
   EXPECT_NE(child, result.last("start")["pid"].number);
 }
 
+TEST(Process, ChildrenOfForkAreThreadsOfTheirOwn) {
+  for (const char *const mode : {"guard", "page"}) {
+    Result const result = run({program("process"), "twice_in_fork"}, with(std::string("mode=") + mode));
+    EXPECT_EQ(result.status, 9);
+    ASSERT_EQ(result.findings.size(), 1U);
+    for (const char *const place : {"found", "released", "allocated"}) {
+      EXPECT_EQ(result.findings[0][place]["thread"].number, result.findings[0]["pid"].number) << mode << ", " << place;
+    }
+  }
+}
+
 TEST(Process, ChildrenOfForkEndAsIfTheirParentHadNoFindings) {
   Result const result = run({program("process"), "overflow_fork"}, with("summary=1:halt=0"));
   EXPECT_EQ(result.status, 99);

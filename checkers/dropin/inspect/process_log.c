@@ -55,7 +55,7 @@ static totals count(void) {
       .live_bytes = figures.counters.used,
   };
   rf_page_figures paged;
-  rf_guarded_blocks_figures(&paged);
+  rf_guarded_blocks_figures_unlocked(&paged);
   sum.unpaged = rf_guarded_blocks_unpaged(&paged, sum.allocations);
   sum.allocations += paged.counters.allocations;
   sum.bytes += paged.bytes;

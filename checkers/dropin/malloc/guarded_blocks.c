@@ -19,6 +19,7 @@
 #include <ringfence/port.h>
 #include <ringfence/sink.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "checkers/os/forbidden_calls.h"
 #include "checkers/os/host.h"
@@ -263,6 +264,15 @@ static uint32_t rate_of(const rf_options *o) {
                                      : 1;
 }
 
+/* Address space for freed blocks: where that is limited, the program needs nearly all of it. */
+#define CLOSED_SHARE 16U
+
+static size_t closed_within_limit(const rf_options *o) {
+  struct rlimit space;
+  bool const limited = getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur / CLOSED_SHARE < o->closed;
+  return limited ? (size_t)space.rlim_cur / CLOSED_SHARE : o->closed;
+}
+
 void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_reporter *reporter) {
   bool const guard = o->mode == RF_MODE_GUARD && o->watch != 0 && o->signals;
   bool const sampling = o->mode == RF_MODE_SAMPLE || guard;
@@ -280,7 +290,7 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
       .depot = depot,
       .stack_depth = o->mode == RF_MODE_SAMPLE && o->stack_depth < SAMPLE_DEPTH ? SAMPLE_DEPTH : o->stack_depth,
       .side = guard && o->align == RF_PAGE_BOTH ? RF_PAGE_RIGHT : o->align, /* where most stray reads are */
-      .quarantine = sampling ? SIZE_MAX : o->closed,
+      .quarantine = sampling ? SIZE_MAX : closed_within_limit(o),
       .fill_alloc = o->mode == RF_MODE_SAMPLE ? 0 : o->fill_alloc,
       .note = guard ? how_to_repeat(o) : NULL,
       .read_all = sampling || shows
@@ -403,6 +413,13 @@ void rf_guarded_blocks_figures(rf_page_figures *out) {
   memset(out, 0, sizeof *out);
   if (rf_guarded_blocks.store != NULL) {
     rf_page_store_figures(rf_guarded_blocks.store, out);
+  }
+}
+
+void rf_guarded_blocks_figures_unlocked(rf_page_figures *out) {
+  memset(out, 0, sizeof *out);
+  if (rf_guarded_blocks.store != NULL) {
+    rf_page_store_figures_unlocked(rf_guarded_blocks.store, out);
   }
 }
 

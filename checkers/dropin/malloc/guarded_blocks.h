@@ -82,6 +82,9 @@ size_t rf_guarded_blocks_sweep(uint64_t budget_ns);
 /* All zero where there is no store. */
 void rf_guarded_blocks_figures(rf_page_figures *out);
 
+/* The same without a lock, for a process that ends: another thread may hold it for good. */
+void rf_guarded_blocks_figures_unlocked(rf_page_figures *out);
+
 /* In mode page, how many blocks got no pages, of `others` that the heap has served; 0 in other modes. */
 uint64_t rf_guarded_blocks_unpaged(const rf_page_figures *figures, uint64_t others);
 

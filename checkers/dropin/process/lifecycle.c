@@ -350,8 +350,8 @@ static void install_handlers(void) {
 
 /* musl allocates a record for each. */
 static void watch_forks(void) {
+  rf_port_watch_forks(); /* first: what a child does else asks for its number */
   rf_fork_init();
-  rf_port_watch_forks();
 }
 
 static void begin_log(bool left_to_tool) {
@@ -367,6 +367,7 @@ void rf_process_begin(bool library) {
   const rf_options *const o = &rf_process.options;
   rf_forward_own(watch_forks);
   rf_process_init();
+  rf_process.start_ns = rf_port_now_ns();
   rf_process.library = library;
   rf_process.halting = halting;
   rf_output_set_standard_error();

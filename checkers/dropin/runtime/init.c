@@ -120,6 +120,8 @@ static unsigned count_cores(void) {
   return count != 0 ? count : 1;
 }
 
+/* Asks the C library neither for the process's number nor for the time: another library's functions may be in the place
+ * of its own, and allocate. */
 void rf_process_init(void) {
   static rf_futex lock;
   if (__atomic_load_n(&rf_process.ready, __ATOMIC_ACQUIRE)) {
@@ -127,8 +129,7 @@ void rf_process_init(void) {
   }
   rf_futex_lock(&lock);
   if (!rf_process.ready) {
-    rf_process.id = getpid();
-    rf_process.start_ns = rf_port_now_ns();
+    rf_process.id = (pid_t)rf_raw_syscall(SYS_getpid, (const long[6]){0});
     (void)rf_process_configure();
     open_depot();
     rf_reserve_stack_init(rf_record_table(RF_RESERVE_STACK_BYTES));

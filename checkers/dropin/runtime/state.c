@@ -53,7 +53,7 @@ static void leave_mode_mte(rf_options *o, const rf_sink *out) {
 
 /* Each program that is started draws anew; a child of fork is as its parent. */
 static void draw_mode(rf_options *o) {
-  if ((uint32_t)rf_host_secret() % o->sample_processes != 0) {
+  if (o->sample_processes > 1 && (uint32_t)rf_host_secret() % o->sample_processes != 0) {
     o->mode = RF_MODE_OFF;
   }
 }

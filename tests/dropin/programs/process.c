@@ -471,6 +471,18 @@ static int leave(const char *how) {
     waitpid(pid, &status, 0);
     return WEXITSTATUS(status) == 99 ? 9 : 1;
   }
+  if (strcmp(how, "twice_in_fork") == 0) {
+    int status = 0;
+    pid_t const pid = fork();
+    if (pid == 0) {
+      char *const p = malloc(10);
+      free(p);
+      free(p);
+      exit(0);
+    }
+    waitpid(pid, &status, 0);
+    return WEXITSTATUS(status) == 99 ? 9 : 1;
+  }
   if (strcmp(how, "overflow_fork") == 0) {
     return overflow_and_fork() == 4 ? 9 : 1;
   }
