@@ -50,6 +50,7 @@ namespace {
 using Calls = std::vector<std::string>;
 
 constexpr size_t kMiB = size_t{1} << 20;
+constexpr size_t kDepot = (sizeof(void *) > 4 ? 64 : 16) * kMiB;
 
 struct World {
   Calls calls;
@@ -183,10 +184,9 @@ std::string cores() {
 TEST(ProcessInit, MakesEverythingOnceInItsOrder) {
   in_a_process([] {
     rf_process_init();
-    EXPECT_EQ(world.calls,
-              (Calls{"options", "reporter", "configure", "table " + std::to_string(64 * kMiB),
-                     "depot " + std::to_string(64 * kMiB), "table " + std::to_string(RF_RESERVE_STACK_BYTES), "reserve",
-                     "configure", "heap " + cores(), "thread"}));
+    EXPECT_EQ(world.calls, (Calls{"options", "reporter", "configure", "table " + std::to_string(kDepot),
+                                  "depot " + std::to_string(kDepot), "table " + std::to_string(RF_RESERVE_STACK_BYTES),
+                                  "reserve", "configure", "heap " + cores(), "thread"}));
     EXPECT_TRUE(rf_process.ready);
     EXPECT_EQ(rf_process.id, syscall(SYS_getpid));
     world.calls.clear();
@@ -378,10 +378,10 @@ TEST(ProcessInit, StacksTakeAShareOfMemoryThatIsScarce) {
     bool known;
     size_t bytes;
   } const cases[] = {
-      {RLIM_INFINITY, RLIM_INFINITY, true, 64 * kMiB}, {4096 * kMiB, RLIM_INFINITY, true, 64 * kMiB},
-      {640 * kMiB, RLIM_INFINITY, true, 10 * kMiB},    {RLIM_INFINITY, 320 * kMiB, true, 5 * kMiB},
-      {640 * kMiB, 320 * kMiB, true, 5 * kMiB},        {320 * kMiB, 640 * kMiB, true, 5 * kMiB},
-      {640 * kMiB, 320 * kMiB, false, 64 * kMiB},
+      {RLIM_INFINITY, RLIM_INFINITY, true, kDepot}, {64 * kDepot, RLIM_INFINITY, true, kDepot},
+      {640 * kMiB, RLIM_INFINITY, true, 10 * kMiB}, {RLIM_INFINITY, 320 * kMiB, true, 5 * kMiB},
+      {640 * kMiB, 320 * kMiB, true, 5 * kMiB},     {320 * kMiB, 640 * kMiB, true, 5 * kMiB},
+      {640 * kMiB, 320 * kMiB, false, kDepot},
   };
   for (auto const &each : cases) {
     in_a_process([each] {

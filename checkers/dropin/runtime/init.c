@@ -23,7 +23,7 @@
 #include "checkers/os/stack_rules.h"
 #include "checkers/shared/wrapper.h"
 
-#define DEPOT_BYTES ((size_t)64 << 20)
+#define DEPOT_BYTES ((size_t)(sizeof(void *) > 4 ? 64 : 16) << 20)
 #define DEPOT_LEAST ((size_t)256 << 10)
 #define DEPOT_SHARE 64U /* one part in so many of a limited resource */
 
