@@ -7,6 +7,14 @@
 
 uint32_t rf_stack_generation = 1;
 
+static uintptr_t root_start; /* written before main, and by no one later */
+static uintptr_t root_size;
+
+void rf_stack_set_root(uintptr_t start, uintptr_t end) {
+  root_start = start;
+  root_size = end - start;
+}
+
 /* ---- The walk ---- */
 
 #define WORD sizeof(uintptr_t)
@@ -167,6 +175,8 @@ static unsigned capture_from_here(const rf_origin *origin, uintptr_t *frames, un
 
 /* ---- Capture ---- */
 
+#define FRAMES_ABOVE_ROOT 4U /* at most: of C libraries, and the root's own */
+
 static inline void note_slot(const walk *w, unsigned i, rf_stack_layout *layout) {
   if (layout != NULL) {
     layout->slots[i] = (uint32_t)((w->sp - WORD - w->base) / WORD);
@@ -263,6 +273,16 @@ RF_NO_SANITIZE unsigned rf_stack_capture(const rf_origin *origin, uintptr_t *fra
   return max == 1 || !begin(&w, origin) ? 1 : follow(w, first_rule(&w), origin, frames, max, NULL);
 }
 
+/* How many frames lead to the function that calls main; 0: none of the outermost is in it. */
+static unsigned frames_to_root(const uintptr_t *frames, unsigned count) {
+  for (unsigned outer = 1; outer <= FRAMES_ABOVE_ROOT && outer < count; outer++) {
+    if (frames[count - outer] - root_start - 1 < root_size) {
+      return count - outer + 1;
+    }
+  }
+  return 0;
+}
+
 RF_NO_SANITIZE unsigned rf_stack_capture_laid_out(const rf_origin *origin, uintptr_t *frames, unsigned max,
                                                   rf_stack_layout *layout) {
   walk w;
@@ -279,7 +299,9 @@ RF_NO_SANITIZE unsigned rf_stack_capture_laid_out(const rf_origin *origin, uintp
   layout->asked = max;
   layout->checks = 0;
   layout->slots[0] = 1;
-  return follow(w, first_rule(&w), origin, frames, max, layout);
+  unsigned const count = follow(w, first_rule(&w), origin, frames, max, layout);
+  layout->rooted = frames_to_root(frames, count);
+  return count;
 }
 
 unsigned rf_stack_capture_slow(const rf_origin *origin, uintptr_t *frames, unsigned max) {

@@ -1,6 +1,6 @@
 /* The depot of stacks: a hash table of chains over records that are written once and never move.
  *
- *     memory: | first buckets: fewer | buckets: uint32_t, a power of two of them | recent: fewer | branches: as many
+ *     memory: | first buckets: fewer | buckets: uint32_t, a power of two of them | recent: fewer, by one or two |
  *               | record | ... |
  *     record: stack_record.h
  *
@@ -29,7 +29,7 @@
 #define SEAL 0x80000000U
 /* Several times more than there are stacks: each is the guess at its place, or behind one or several branches
  * (stack_guess.c). Where more than two have the same two entries, some are followed frame by frame each time. All that
- * programs of few stacks touch is a page, and one of branches. */
+ * programs of few stacks touch is two pages. */
 #define BYTES_PER_RECENT 256U           /* of all memory */
 #define RECENT_MOST (UINT32_C(1) << 18) /* as many as the key tells apart */
 #define RECENT_FIRST 1024U
@@ -86,8 +86,7 @@ rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) 
   uint32_t const buckets = power_for(size / BYTES_PER_BUCKET, BUCKETS_MOST);
   uint32_t const recent = power_for(size / BYTES_PER_RECENT, RECENT_MOST);
   uint32_t const first = buckets >= 4 * FIRST_BUCKETS ? FIRST_BUCKETS : 0;
-  uint32_t const branches = RF_HOST_STACKS ? recent : 0;
-  size_t const table = padded(((size_t)first + buckets + recent + branches) * sizeof(uint32_t));
+  size_t const table = padded(((size_t)first + buckets + (size_t)recent * RF_GUESS_NUMBERS) * sizeof(uint32_t));
   if (size < table + sizeof(rf_stack_record) + record_size(1)) {
     return RF_ERR_INVALID;
   }
@@ -95,7 +94,6 @@ rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) 
   depot->buckets = (uint32_t *)memory + first;
   depot->bucket_mask = buckets - 1;
   depot->recent = depot->buckets + buckets;
-  depot->branches = branches != 0 ? depot->recent + recent : NULL;
   depot->recent_most = recent - 1;
   depot->recent_mask = recent < RECENT_FIRST ? recent - 1 : RECENT_FIRST - 1;
   depot->records = (unsigned char *)memory + table;
@@ -216,6 +214,7 @@ static void write_layout(rf_stack_record *r, const rf_stack_layout *from, uint32
   to->reach = (from->slots[r->depth - 1] + 1) * (uint32_t)sizeof(uintptr_t);
   to->slack = (uint16_t)(from->ended ? UINT16_MAX - r->depth : 0);
   to->asked = (uint16_t)from->asked;
+  to->compared = (uint16_t)(from->rooted != 0 && absolute == 0 ? in_fours(from->rooted) : r->room);
   add_words(r, from);
   depot_store(&r->stamp, generation);
 }
@@ -298,6 +297,7 @@ static RF_RARE uint32_t put_cut(rf_stack_depot *depot, const uintptr_t *frames, 
                                 uint32_t generation) {
   rf_stack_layout cut = *from;
   cut.ended = false;
+  cut.rooted = 0;
   cut.checks = 0;
   for (unsigned i = 0; i < from->checks; i++) {
     if ((from->check[i].slot & ~RF_CHECK_ABSOLUTE) < from->slots[FRAMES_WHEN_FULL - 1]) {

@@ -24,7 +24,7 @@ uint32_t rf_stack_depot_put_caller(rf_stack_depot *depot, uintptr_t caller, bool
   }
   id = rf_stack_depot_put_laid_out(depot, &caller, 1, frees ? &freeing : NULL, 0);
   if (id != 0) {
-    depot_store(&depot->recent[rf_guess_index(depot, rf_guess_key(caller, 0))], id);
+    depot_store(guess_at(depot, rf_guess_index(depot, rf_guess_key(caller, 0))), id);
   }
   return id;
 }
@@ -46,21 +46,24 @@ static uint32_t second_index(const rf_stack_depot *depot, uint32_t index) {
 
 /* The words of an entry; above RF_BRANCH_WORDS where it is another key's. */
 static uint32_t words_at(const rf_stack_depot *depot, uint32_t index, uint32_t key) {
-  return depot_load(&depot->branches[index]) ^ key << 16;
+  return depot_load(&guess_at(depot, index)[1]) ^ key << 16;
+}
+
+static void store_entry(uint32_t *entry, uint32_t id, uint32_t branch) {
+  depot_store(&entry[1], branch);
+  depot_store(&entry[0], id);
 }
 
 /* Puts the node into the first place of its key. An entry of another key that is there moves to the second place, which
  * is the first one of some keys, and is found there by the others. */
 static void set_node(rf_stack_depot *depot, const node *n) {
   uint32_t const at = rf_guess_index(depot, n->key);
-  uint32_t const there = depot_load(&depot->recent[at]);
+  uint32_t *const first = guess_at(depot, at);
+  uint32_t const there = depot_load(first);
   if (there != 0 && words_at(depot, at, n->key) > RF_BRANCH_WORDS) {
-    uint32_t const second = second_index(depot, at);
-    depot_store(&depot->branches[second], depot_load(&depot->branches[at]));
-    depot_store(&depot->recent[second], there);
+    store_entry(guess_at(depot, second_index(depot, at)), there, depot_load(&first[1]));
   }
-  depot_store(&depot->branches[at], n->key << 16 | n->words);
-  depot_store(&depot->recent[at], n->words != 0 ? n->id | RF_GUESS_BRANCH : n->id);
+  store_entry(first, n->words != 0 ? n->id | RF_GUESS_BRANCH : n->id, n->key << 16 | n->words);
 }
 
 static void set_leaf(rf_stack_depot *depot, uint32_t key, uint32_t id) {
@@ -77,9 +80,9 @@ static node node_of(const rf_stack_depot *depot, uint32_t key, const void *frame
     words = words_at(depot, at, key);
     n.was_aside = true;
   }
-  uint32_t const id = depot_load(&depot->recent[at]);
+  uint32_t const id = depot_load(guess_at(depot, at));
   bool const branches = (id & RF_GUESS_BRANCH) != 0;
-  if (words == 0 || (branches && words <= rf_guess_words(frame))) {
+  if (words == 0 || (branches && rf_guess_may_read(frame, words))) {
     n.id = id & ~RF_GUESS_BRANCH;
     n.words = words;
   }

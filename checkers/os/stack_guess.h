@@ -19,8 +19,8 @@
 
 #define RF_GUESS_SHIFT 14U /* bits of a key that are not in its place in the table */
 
-/* A branch: how many words there are from the frame to the one in which stacks part, with that one; 0 for an entry that
- * is a guess itself. The other bits are those of the key that are not in its place in the table. */
+/* A branch, beside the number: how many words there are from the frame to the one in which stacks part, with that one;
+ * 0 for an entry that is a guess itself. The other bits are those of the key that are not in its place in the table. */
 #define RF_BRANCH_WORDS 0xFFFFU
 #define RF_BRANCHES_MOST 8U /* on the way to a guess */
 
@@ -43,7 +43,7 @@ static inline uint32_t rf_guess_index(const rf_stack_depot *depot, uint32_t key)
 
 /* Sets *id to the number of the stack of `caller` alone, where it was the last one with its key: else false. */
 RF_INLINE bool rf_guess_is_caller(const rf_stack_depot *depot, uintptr_t caller, uint32_t *id) {
-  *id = depot_load(&depot->recent[rf_guess_index(depot, rf_guess_key(caller, 0))]) & ~RF_GUESS_BRANCH;
+  *id = depot_load(guess_at(depot, rf_guess_index(depot, rf_guess_key(caller, 0)))) & ~RF_GUESS_BRANCH;
   const rf_stack_record *const r = record_at(depot, *id);
   return RF_LIKELY(r->depth == 1) && RF_LIKELY(r->frames[0] == caller);
 }
@@ -74,23 +74,23 @@ RF_NO_SANITIZE RF_INLINE bool are_four(const uintptr_t *word, const uint32_t *sl
 
 #define USUAL_ROOM 12U /* for the words of a stack of the depth that options have by default */
 
-/* The same of all words; without a loop where there are as many as usual, or fewer. `own`, a constant: the first is
- * known to be where the layout says. */
+/* The same of all words that count; without a loop where there are as many as usual, or fewer. `own`, a constant: the
+ * first is known to be where the layout says. */
 RF_NO_SANITIZE RF_INLINE bool are_words(const rf_stack_record *r, const uintptr_t *base, bool own) {
   const uintptr_t *word = r->frames;
-  unsigned const room = r->room; /* not 0: it has a layout */
+  unsigned const compared = layout_of(r)->compared; /* not 0: it has a layout */
   const uint32_t *slot = slots_of(r);
-  const uint32_t *const end = slot + room;
+  const uint32_t *const end = slot + compared;
   if (RF_UNLIKELY(!(own ? are_three(word, slot, base) : are_four(word, slot, base)))) {
     return false;
   }
-  if (room == 4) {
+  if (compared == 4) {
     return true;
   }
   if (RF_UNLIKELY(!are_four(word + 4, slot + 4, base))) {
     return false;
   }
-  if (room == 8) {
+  if (compared == 8) {
     return true;
   }
   if (RF_UNLIKELY(!are_four(word + 8, slot + 8, base))) {
@@ -147,29 +147,29 @@ RF_NO_SANITIZE RF_INLINE bool rf_stack_is(const rf_stack_record *r, uintptr_t ca
 }
 
 RF_NO_SANITIZE static inline uint32_t rf_guess_key_at(uint32_t key, const void *frame, uint32_t words) {
-  return rf_guess_key_behind(key, ((const uintptr_t *)frame)[words - 1]);
+  return rf_guess_key_behind(key, ((const uintptr_t *)frame + words)[-1]);
 }
 
-/* How many words from the frame on a branch may name: those in the part of the stack that is known to be there. */
-static inline uint32_t rf_guess_words(const void *frame) {
-  uintptr_t const words = rf_host_last_stack_above(frame) / sizeof(uintptr_t);
-  return words < RF_BRANCH_WORDS ? (uint32_t)words : RF_BRANCH_WORDS;
+/* True where the last of so many words from the frame on is in the part of the stack that is known to be there. */
+RF_INLINE bool rf_guess_may_read(const void *frame, uint32_t words) {
+  uintptr_t const end = (uintptr_t)((const uintptr_t *)frame + words);
+  return end > rf_host_last_stack.low && end <= rf_host_last_stack.high;
 }
 
 /* The guess behind the branches of `key`, to the first of which `id` belongs. An entry that is marked as a branch may
- * be none by now, or that of another key. */
+ * be none by now, or that of another key: it is not asked, since such a guess is not met. */
 RF_INLINE uint32_t rf_guess_behind(const rf_stack_depot *depot, uint32_t key, const void *frame, uint32_t id) {
-  const uint32_t *const recent = depot->recent;
-  const uint32_t *const branches = depot->branches;
   uint32_t const mask = depot_load(&depot->recent_mask);
-  uint32_t const most = rf_guess_words(frame);
+  RF_FORGET(key); /* so that who is not led here needs no address of the entry */
+  const uint32_t *entry = guess_at(depot, key >> RF_GUESS_SHIFT & mask);
   for (unsigned left = RF_BRANCHES_MOST; left != 0; left--) {
-    uint32_t const words = depot_load(&branches[key >> RF_GUESS_SHIFT & mask]) ^ key << 16;
-    if (RF_UNLIKELY(words - 1 >= most)) {
+    uint32_t const words = depot_load(&entry[1]) & RF_BRANCH_WORDS;
+    if (RF_UNLIKELY(!rf_guess_may_read(frame, words))) {
       break;
     }
     key = rf_guess_key_at(key, frame, words);
-    id = depot_load(&recent[key >> RF_GUESS_SHIFT & mask]);
+    entry = guess_at(depot, key >> RF_GUESS_SHIFT & mask);
+    id = depot_load(entry);
     if ((id & RF_GUESS_BRANCH) == 0) {
       return id;
     }
@@ -180,7 +180,7 @@ RF_INLINE uint32_t rf_guess_behind(const rf_stack_depot *depot, uint32_t key, co
 /* The number of a stack that may be the caller's; 0 for none. */
 RF_INLINE uint32_t rf_guess_of(const rf_stack_depot *depot, uintptr_t caller, const void *frame) {
   uint32_t const key = rf_guess_key(caller, (uintptr_t)frame);
-  uint32_t const id = depot_load(&depot->recent[rf_guess_index(depot, key)]);
+  uint32_t const id = depot_load(guess_at(depot, rf_guess_index(depot, key)));
   return RF_LIKELY((id & RF_GUESS_BRANCH) == 0) ? id : rf_guess_behind(depot, key, frame, id);
 }
 

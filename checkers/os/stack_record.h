@@ -17,6 +17,7 @@
 #ifndef RINGFENCE_STACK_RECORD_H
 #define RINGFENCE_STACK_RECORD_H
 
+#include "host.h"
 #include "stack_layout.h"
 
 #include <ringfence/stack.h>
@@ -39,8 +40,9 @@ typedef struct rf_record_layout {
   uint16_t slack;  /* by so much may the depth asked for exceed the record's */
   uint16_t checks; /* of words that depend on where the stack is */
   uint16_t room_for_checks;
-  uint16_t asked; /* the depth that was asked for when it was written */
-  uint16_t padding[2];
+  uint16_t asked;    /* the depth that was asked for when it was written */
+  uint16_t compared; /* how many of the words tell the stack: a multiple of 4, at most the room */
+  uint16_t padding;
 } rf_record_layout;
 
 #define RF_STAMP_NONE 0U
@@ -91,6 +93,13 @@ static inline uint32_t depot_load_after(const uint32_t *p) {
   return depot_load(p);
 }
 #endif
+
+/* An entry of `recent`: the number of a record, and where there are guesses by layout, what is said of branches. */
+#define RF_GUESS_NUMBERS (RF_HOST_STACKS ? 2U : 1U)
+
+static inline uint32_t *guess_at(const rf_stack_depot *depot, uint32_t index) {
+  return &depot->recent[(size_t)index * RF_GUESS_NUMBERS];
+}
 
 static inline rf_stack_record *record_at(const rf_stack_depot *depot, uint32_t id) {
   return (rf_stack_record *)(void *)(depot->records + (size_t)id * RF_RECORD_UNIT);

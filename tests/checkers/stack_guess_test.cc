@@ -96,9 +96,15 @@ protected:
     return rf_guess_of(&depot_, 0x10000, stack_words);
   }
 
+  void guess_everywhere(uint32_t id) {
+    for (uint32_t at = 0; at <= depot_.recent_mask; at++) {
+      guess_at(&depot_, at)[0] = id;
+    }
+  }
+
   // True where the stack in memory is found to be that of the record.
   bool is_met(uint32_t id, unsigned max = RF_TRACE_DEPTH, uintptr_t caller = 0x10000, uintptr_t shift = 0) {
-    std::fill(depot_.recent, depot_.recent + depot_.recent_mask + 1, id);
+    guess_everywhere(id);
     rf_host_last_stack = {begin() - below_, begin() + reach_};
     rf_origin const origin = {nullptr, caller, reinterpret_cast<const void *>(begin() + shift)};
     return rf_stack_depot_put_from(&depot_, &origin, max) == id;
@@ -290,12 +296,38 @@ TEST_F(StackGuess, NeedsTheStackThatTheThreadIsKnownToHave) {
   EXPECT_FALSE(is_met(id, RF_TRACE_DEPTH, 0x10000, kWord)) << "behind the stack";
 }
 
+// Words above the function that calls main are always the same, and are not looked at, but for those that fill a four.
+TEST_F(StackGuess, LooksAtNoWordAboveTheRoot) {
+  std::vector<uint32_t> const slots = {1, 3, 4, 6, 9, 11, 12, 14, 15, 17, 19};
+  for (unsigned rooted = 0; rooted <= slots.size(); rooted++) {
+    rf_stack_layout layout = stack_at(slots);
+    layout.rooted = rooted;
+    frames_[0] = stack_words[1] = 0x20000 + rooted;
+    uint32_t const id = put(layout);
+    EXPECT_TRUE(is_met(id, RF_TRACE_DEPTH, frames_[0]));
+    for (size_t i = 1; i < slots.size(); i++) {
+      uintptr_t const kept = stack_words[slots[i]];
+      stack_words[slots[i]] ^= 0x40;
+      bool const counts = rooted == 0 || i < (rooted + 3) / 4 * 4;
+      EXPECT_EQ(is_met(id, RF_TRACE_DEPTH, frames_[0]), !counts) << rooted << ", frame " << i;
+      stack_words[slots[i]] = kept;
+    }
+  }
+  rf_stack_layout layout = stack_at(slots);
+  layout.rooted = 2;
+  layout.check[layout.checks++] = {20 | RF_CHECK_ABSOLUTE, 0x99};
+  uint32_t const id = put(layout);
+  reach_ = 21 * kWord;
+  EXPECT_TRUE(is_met(id));
+  EXPECT_FALSE(is_met_without(id, 20)) << "a word that a step depended on is compared wherever it is";
+}
+
 // Of the frame's own caller each return address tells where the next one is: but where frame pointers count.
 TEST_F(StackGuess, OfTheFramesOwnCallerNeedsTheKnownStackWhereFramePointersCount) {
   rf_stack_layout layout = stack_at({1, 8});
   auto const holds = [&](uint32_t id) {
     uint32_t found = 0;
-    std::fill(depot_.recent, depot_.recent + depot_.recent_mask + 1, id);
+    guess_everywhere(id);
     return rf_stack_guess_holds(&depot_, 0x10000, stack_words, RF_TRACE_DEPTH, true, &found) && found == id;
   };
   uint32_t const plain = put(layout);
@@ -497,8 +529,8 @@ TEST_F(StackGuess, TakesThePlaceOfACallerAlone) {
   rf_stack_layout const layout = stack_at({1, 4, 8});
   uint32_t const id = put(layout);
   uint32_t const at = rf_guess_index(&depot_, rf_guess_key(0x10000, begin()));
-  depot_.recent[at] = rf_stack_depot_put_caller(&depot_, 0x5000, false);
-  depot_.branches[at] = rf_guess_key(0x10000, begin()) << 16 | 5;
+  guess_at(&depot_, at)[0] = rf_stack_depot_put_caller(&depot_, 0x5000, false);
+  guess_at(&depot_, at)[1] = rf_guess_key(0x10000, begin()) << 16 | 5;
   enter(id);
   EXPECT_EQ(guess(), id);
 }
@@ -563,8 +595,8 @@ TEST_F(StackGuess, IsBehindABoundedNumberOfBranches) {
   uint32_t key = rf_guess_key(0x10000, begin());
   for (unsigned i = 0; i < 3 * RF_BRANCHES_MOST; i++) {
     uint32_t const at = rf_guess_index(&depot_, key);
-    depot_.recent[at] = id | RF_GUESS_BRANCH;
-    depot_.branches[at] = key << 16 | 3;
+    guess_at(&depot_, at)[0] = id | RF_GUESS_BRANCH;
+    guess_at(&depot_, at)[1] = key << 16 | 3;
     key = rf_guess_key_behind(key, stack_words[2]);
   }
   EXPECT_EQ(guess(), id);
@@ -579,21 +611,21 @@ TEST_F(StackGuess, ReadsNoWordBehindTheStack) {
   uint32_t const id = put(stack_at({1, 4}));
   enter(id);
   uint32_t const at = rf_guess_index(&depot_, rf_guess_key(0x10000, begin()));
-  ASSERT_EQ(depot_.recent[at], id);
+  ASSERT_EQ(guess_at(&depot_, at)[0], id);
   uint32_t const key = rf_guess_key(0x10000, begin());
   uint32_t behind = rf_guess_index(&depot_, rf_guess_key_behind(key, stack_words[5]));
-  depot_.recent[at] |= RF_GUESS_BRANCH;
-  depot_.branches[at] = key << 16 | 6;
-  depot_.recent[behind] = 77;
+  guess_at(&depot_, at)[0] |= RF_GUESS_BRANCH;
+  guess_at(&depot_, at)[1] = key << 16 | 6;
+  guess_at(&depot_, behind)[0] = 77;
   EXPECT_EQ(guess(), id) << "a stack of five words";
   reach_ = 6 * kWord;
   EXPECT_EQ(guess(), 77U);
   reach_--;
   EXPECT_EQ(guess(), id);
   reach_++;
-  depot_.branches[at] ^= 0x10000;
-  EXPECT_EQ(guess(), id) << "the branch of another key";
-  depot_.branches[at] = key << 16;
+  guess_at(&depot_, at)[1] ^= 0x10000;
+  EXPECT_EQ(guess(), 77U) << "the branch of another key: no stack is met there";
+  guess_at(&depot_, at)[1] = key << 16;
   EXPECT_EQ(guess(), id) << "an entry that another thread makes a guess itself meanwhile";
 }
 
@@ -719,13 +751,13 @@ TEST_F(StackGuess, OfACallerAloneIsItsStack) {
   EXPECT_EQ(rf_stack_depot_get(&depot_, id, &frame, 1), 1U);
   EXPECT_EQ(frame, 0x5000U);
   EXPECT_EQ(rf_stack_depot_put_caller(&depot_, 0x5000, true), id);
-  std::fill(depot_.recent, depot_.recent + depot_.recent_mask + 1, id);
+  guess_everywhere(id);
   EXPECT_NE(rf_stack_depot_put_caller(&depot_, 0x5001, false), id);
-  std::fill(depot_.recent, depot_.recent + depot_.recent_mask + 1, id | RF_GUESS_BRANCH);
+  guess_everywhere(id | RF_GUESS_BRANCH);
   EXPECT_EQ(rf_stack_depot_put_caller(&depot_, 0x5000, false), id);
   uintptr_t const longer[] = {0x6000, 0x7000};
   uint32_t const deep = rf_stack_depot_put(&depot_, longer, 2);
-  std::fill(depot_.recent, depot_.recent + depot_.recent_mask + 1, deep);
+  guess_everywhere(deep);
   EXPECT_NE(rf_stack_depot_put_caller(&depot_, 0x6000, false), deep);
   EXPECT_EQ(rf_stack_depot_put_caller(&depot_, 0, false), 0U);
   EXPECT_EQ(rf_stack_depot_put_caller(nullptr, 0x5000, false), 0U);

@@ -736,6 +736,37 @@ TEST_F(StackRules, ALayoutHasAsManyChecksAsThereIsRoomFor) {
   rf_stack_rules_forget();
 }
 
+// The function that calls main is told by a return address into it, wherever it is among the outermost frames.
+TEST_F(StackRules, ALayoutEndsAtTheFunctionThatCallsMain) {
+  constexpr unsigned kFrames = 7;
+  constexpr uintptr_t kStep = 0x40;
+  uintptr_t words[2 * kFrames + 1] = {};
+  for (unsigned i = 0; i < kFrames; i++) {
+    words[2 * i + 1] = kFirst + i * kStep;
+    put_rule(kFirst + i * kStep, i + 1 < kFrames ? RF_RULE_OF_N(RF_RULE_SP, 2) : RF_RULE_END);
+  }
+  rf_origin const origin = {nullptr, kFirst, words};
+  auto const frames_to = [&](uintptr_t start, uintptr_t end) {
+    rf_stack_layout layout = {};
+    uintptr_t frames[kFrames + 1];
+    rf_stack_set_root(start, end);
+    EXPECT_EQ(rf_stack_capture_laid_out(&origin, frames, kFrames + 1, &layout), kFrames);
+    EXPECT_TRUE(layout.fixed && layout.ended);
+    rf_stack_set_root(0, 0);
+    return layout.rooted;
+  };
+  EXPECT_EQ(frames_to(0, 0), 0U);
+  for (unsigned i = 0; i < kFrames; i++) {
+    uintptr_t const pc = kFirst + i * kStep;
+    unsigned const expected = i + 4 < kFrames ? 0 : i + 1; // four of them are looked at
+    EXPECT_EQ(frames_to(pc - 8, pc), expected) << "the call is the last of the code";
+    EXPECT_EQ(frames_to(pc - 1, pc + 8), expected);
+    EXPECT_EQ(frames_to(pc, pc + 8), 0U) << "the call is before it";
+    EXPECT_EQ(frames_to(pc - 8, pc - 1), 0U);
+  }
+  rf_stack_rules_forget();
+}
+
 // ---- Modules that go ----
 
 TEST_F(StackRules, AreForgottenWithTheirGeneration) {

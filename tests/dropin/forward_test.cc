@@ -163,7 +163,8 @@ TEST(Forward, AnAbortOfTheCLibrarysMallocIsAFindingWithTheCallsPlace) {
     for (const char *const mode : {"off", "sample"}) {
       // A seed: by chance, a block may be sampled, and then the page, not the C library, finds the error.
       SCOPED_TRACE(std::string(abort.name) + " " + mode);
-      Result const result = run({program("bugs"), abort.name, "bad"}, with(std::string("mode=") + mode + ":sample_seed=1"));
+      Result const result =
+          run({program("bugs"), abort.name, "bad"}, with(std::string("mode=") + mode + ":sample_seed=1"));
       EXPECT_EQ(result.status, 128 + SIGABRT) << "as without";
       ASSERT_EQ(result.findings.size(), 1U) << result.err;
       const Json &finding = result.findings[0];

@@ -4,6 +4,7 @@
  * addresses of lost blocks linger. */
 #define _GNU_SOURCE
 #include "checkers/dropin/runtime/state.h"
+#include "checkers/os/stack_layout.h"
 #include "intercept.h"
 #include "lifecycle.h"
 
@@ -35,12 +36,20 @@ RF_EXPORT _Noreturn void OURS(_Exit)(int status);
 extern const char __start_rf_entry[] __attribute__((visibility("hidden")));
 extern const char __stop_rf_entry[] __attribute__((visibility("hidden")));
 
+#if defined(__GNUC__) && !defined(__clang__)
+#define FRAMELESS __attribute__((optimize("omit-frame-pointer")))
+#else
+#define FRAMELESS
+#endif
+
 static main_function program_main;
 
-/* The stack below this frame, where main's was, holds no roots any more. */
-ENTRY static int run_main(int argc, char **argv, char **environment) {
+/* The root of all stacks of main's thread, which are known without it (stack_layout.h). It has no frame pointer, since
+ * each stack would depend on the one that main saves. The stack below, where main's frame was, holds no roots of blocks
+ * any more once main has returned. */
+ENTRY FRAMELESS static int run_main(int argc, char **argv, char **environment) {
   int const status = program_main(argc, argv, environment);
-  rf_process_leaving((uintptr_t)__builtin_frame_address(0), status);
+  rf_process_leaving((uintptr_t)__builtin_dwarf_cfa(), status);
   return status;
 }
 
@@ -49,6 +58,7 @@ ENTRY int OURS(__libc_start_main)(main_function main, int argc, char **argv, voi
   program_main = main;
   rf_process.entry_start = (uintptr_t)__start_rf_entry;
   rf_process.entry_end = (uintptr_t)__stop_rf_entry;
+  rf_stack_set_root(rf_process.entry_start, rf_process.entry_end);
   return THEIRS(__libc_start_main)(run_main, argc, argv, init, fini, loader_fini, stack_end);
 }
 

@@ -38,9 +38,9 @@ typedef struct rf_stack_depot {
   uint32_t *first;   /* hash heads for depots of few stacks, or NULL; accessed atomically, as are the next */
   uint32_t *buckets; /* hash heads: offsets into records */
   uint32_t bucket_mask;
-  uint32_t *recent;   /* ids by place of the call, for a guess that is verified; accessed atomically, as is the next */
-  uint32_t *branches; /* hosted systems: beside each of these the word that tells several stacks of a place apart */
-  uint32_t recent_mask; /* of those in use; accessed atomically */
+  uint32_t *recent; /* ids by place of the call, for a guess that is verified; hosted systems: beside each of these the
+                     * word that tells several stacks of a place apart. Accessed atomically, as is the next. */
+  uint32_t recent_mask; /* of those in use */
   uint32_t recent_most; /* what it will be once there are many stacks */
   unsigned char *records;
   size_t capacity;
