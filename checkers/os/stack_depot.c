@@ -181,21 +181,31 @@ static unsigned count_absolute(const rf_stack_layout *from) {
 static void add_words(rf_stack_record *r, const rf_stack_layout *from) {
   unsigned words = r->depth;
   unsigned checks = 0;
-  memcpy(slots_of(r), from->slots, words * sizeof from->slots[0]);
+  uint32_t *const slot = first_slot_of(r);
+  for (unsigned i = 0; i < words; i++) {
+    *(slot - i) = from->slots[i];
+  }
   for (unsigned i = 0; i < from->checks; i++) {
     const rf_stack_check *const check = &from->check[i];
     if (is_absolute(check)) {
-      slots_of(r)[words] = check->slot & ~RF_CHECK_ABSOLUTE;
+      *(slot - words) = check->slot & ~RF_CHECK_ABSOLUTE;
       r->frames[words++] = (uintptr_t)check->value;
     } else {
       checks_of(r)[checks++] = *check;
     }
   }
-  for (; words < r->room; words++) {
-    slots_of(r)[words] = from->slots[r->depth - 1];
+  for (; words < layout_of(r)->room; words++) {
+    *(slot - words) = from->slots[r->depth - 1];
     r->frames[words] = r->frames[r->depth - 1];
   }
   layout_of(r)->checks = (uint16_t)checks;
+}
+
+static void set_shape(rf_stack_record *r, unsigned asked) {
+  unsigned const fours = layout_of(r)->compared / 4U;
+  bool const is_plain = layout_of(r)->checks == 0 && fours <= 3;
+  r->asked = (uint8_t)(is_plain ? asked : asked | RF_ASKED_OTHER);
+  r->shape = (uint8_t)(is_plain ? RF_SHAPE_FOUR + fours - 1 : RF_SHAPE_TWELVE);
 }
 
 /* Unless another thread is at it, or the layout is up to date, or there is no room. */
@@ -207,15 +217,15 @@ static void write_layout(rf_stack_record *r, const rf_stack_layout *from, uint32
   }
   unsigned const absolute = count_absolute(from);
   rf_record_layout *const to = layout_of(r);
-  if (r->depth + absolute > r->room || from->checks - absolute > to->room_for_checks ||
+  if (r->depth + absolute > to->room || from->checks - absolute > to->room_for_checks ||
       !depot_swap(&r->stamp, &stamp, RF_STAMP_BUSY)) {
     return;
   }
   to->reach = (from->slots[r->depth - 1] + 1) * (uint32_t)sizeof(uintptr_t);
   to->slack = (uint16_t)(from->ended ? UINT16_MAX - r->depth : 0);
-  to->asked = (uint16_t)from->asked;
-  to->compared = (uint16_t)(from->rooted != 0 && absolute == 0 ? in_fours(from->rooted) : r->room);
+  to->compared = from->rooted != 0 && absolute == 0 ? (uint16_t)in_fours(from->rooted) : to->room;
   add_words(r, from);
+  set_shape(r, from->asked);
   depot_store(&r->stamp, generation);
 }
 
@@ -274,13 +284,13 @@ static uint32_t make_record(rf_stack_depot *depot, uint32_t hash, const uintptr_
   if (id == 0) {
     return 0;
   }
-  id += laid_out ? (uint32_t)(sizeof(rf_record_layout) / RF_RECORD_UNIT) : 0;
+  id += laid_out ? (uint32_t)((room * sizeof(uint32_t) + sizeof(rf_record_layout)) / RF_RECORD_UNIT) : 0;
   rf_stack_record *const r = record_at(depot, id);
   r->hash = hash;
   r->depth = (uint16_t)depth;
-  r->room = (uint16_t)room;
   memcpy(r->frames, frames, depth * sizeof frames[0]);
   if (laid_out) {
+    layout_of(r)->room = (uint16_t)room;
     layout_of(r)->room_for_checks = (uint16_t)checks;
     write_layout(r, from, generation);
   }

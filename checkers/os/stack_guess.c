@@ -124,10 +124,10 @@ RF_NO_SANITIZE static difference difference_from(const rf_stack_record *r, const
     return found;
   }
   uint32_t least = RF_BRANCH_WORDS;
-  const uint32_t *const slots = slots_of(r);
-  for (unsigned i = 0; i < r->room; i++) {
-    if (slots[i] < least && !is_word(base, slots[i], &r->frames[i])) {
-      least = slots[i];
+  for (unsigned i = 0; i < layout_of(r)->room; i++) {
+    uint32_t const slot = *(first_slot_of(r) - i);
+    if (slot < least && !is_word(base, slot, &r->frames[i])) {
+      least = slot;
       found = (difference){least + 1, r->frames[i]};
     }
   }

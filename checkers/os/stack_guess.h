@@ -62,46 +62,39 @@ RF_NO_SANITIZE static inline bool is_word(const uintptr_t *base, uint32_t slot, 
   return seen == *word;
 }
 
-/* True where four words are where the layout says; where the first one is, the other three. */
+/* True where four words are where the layout says; where the first one is, the other three. Slots go backward. */
 RF_NO_SANITIZE RF_INLINE bool are_three(const uintptr_t *word, const uint32_t *slot, const uintptr_t *base) {
-  return RF_LIKELY(is_word(base, slot[1], &word[1])) && RF_LIKELY(is_word(base, slot[2], &word[2])) &&
-         RF_LIKELY(is_word(base, slot[3], &word[3]));
+  return RF_LIKELY(is_word(base, *(slot - 1), &word[1])) && RF_LIKELY(is_word(base, *(slot - 2), &word[2])) &&
+         RF_LIKELY(is_word(base, *(slot - 3), &word[3]));
 }
 
 RF_NO_SANITIZE RF_INLINE bool are_four(const uintptr_t *word, const uint32_t *slot, const uintptr_t *base) {
-  return RF_LIKELY(is_word(base, slot[0], &word[0])) && are_three(word, slot, base);
+  return RF_LIKELY(is_word(base, *slot, &word[0])) && are_three(word, slot, base);
 }
 
-#define USUAL_ROOM 12U /* for the words of a stack of the depth that options have by default */
-
-/* The same of all words that count; without a loop where there are as many as usual, or fewer. `own`, a constant: the
- * first is known to be where the layout says. */
+/* The same of all words that count. `own`, a constant: the first is known to be where the layout says. */
 RF_NO_SANITIZE RF_INLINE bool are_words(const rf_stack_record *r, const uintptr_t *base, bool own) {
   const uintptr_t *word = r->frames;
-  unsigned const compared = layout_of(r)->compared; /* not 0: it has a layout */
-  const uint32_t *slot = slots_of(r);
-  const uint32_t *const end = slot + compared;
+  const uint32_t *slot = first_slot_of(r);
   if (RF_UNLIKELY(!(own ? are_three(word, slot, base) : are_four(word, slot, base)))) {
     return false;
   }
-  if (compared == 4) {
-    return true;
-  }
-  if (RF_UNLIKELY(!are_four(word + 4, slot + 4, base))) {
-    return false;
-  }
-  if (compared == 8) {
-    return true;
-  }
-  if (RF_UNLIKELY(!are_four(word + 8, slot + 8, base))) {
-    return false;
-  }
-  for (word += USUAL_ROOM, slot += USUAL_ROOM; RF_UNLIKELY(slot != end); word += 4, slot += 4) {
-    if (!are_four(word, slot, base)) {
+  for (unsigned left = layout_of(r)->compared - 4U; left != 0; left -= 4) { /* not 0 before: it has a layout */
+    word += 4;
+    slot -= 4;
+    if (RF_UNLIKELY(!are_four(word, slot, base))) {
       return false;
     }
   }
   return true;
+}
+
+/* The same where all that counts is as many words as the shape says. */
+RF_NO_SANITIZE RF_INLINE bool are_words_of_shape(const rf_stack_record *r, const uintptr_t *base, bool own) {
+  const uint32_t *const slot = first_slot_of(r);
+  return (own ? are_three(r->frames, slot, base) : are_four(r->frames, slot, base)) &&
+         (r->shape == RF_SHAPE_FOUR || (are_four(r->frames + 4, slot - 4, base) &&
+                                        (r->shape == RF_SHAPE_EIGHT || are_four(r->frames + 8, slot - 8, base))));
 }
 
 RF_NO_SANITIZE static inline bool is_pointer(const uintptr_t *base, const rf_stack_check *check) {
@@ -122,7 +115,7 @@ RF_NO_SANITIZE RF_INLINE bool are_pointers(const rf_stack_record *r, const uintp
 /* True where the record has a layout of code as it is, for this depth. */
 RF_INLINE bool is_up_to_date(const rf_stack_record *r, unsigned max, uint32_t generation) {
   return RF_LIKELY(depot_load(&r->stamp) == generation) &&
-         (RF_LIKELY(max == layout_of(r)->asked) || max - r->depth <= layout_of(r)->slack);
+         (RF_LIKELY(max == (r->asked & ~RF_ASKED_OTHER)) || max - r->depth <= layout_of(r)->slack);
 }
 
 /* The same, where the stack is as long as the layout. */
@@ -131,19 +124,43 @@ RF_INLINE bool rf_stack_may_be_compared(const rf_stack_record *r, const void *fr
   return is_up_to_date(r, max, generation) && RF_LIKELY(is_reachable(layout_of(r)->reach, (uintptr_t)frame));
 }
 
+#if UINTPTR_MAX > UINT32_MAX && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+typedef uint64_t __attribute__((may_alias)) rf_record_state;
+
+/* True where the record has a layout of code as it is, for just this depth, and its shape says all. */
+RF_INLINE bool has_plain_layout(const rf_stack_record *r, unsigned max, uint32_t generation) {
+  uint64_t const state = __atomic_load_n((const rf_record_state *)(const void *)&r->stamp, __ATOMIC_ACQUIRE);
+  return RF_LIKELY((state ^ (generation | (uint64_t)max << 32)) << 24 == 0); /* but shape and depth */
+}
+#else
+RF_INLINE bool has_plain_layout(const rf_stack_record *r, unsigned max, uint32_t generation) {
+  return depot_load(&r->stamp) == generation && max == r->asked;
+}
+#endif
+
+/* True where the stack is that of the record, whatever its shape. `own`: as in rf_stack_is. */
+RF_NO_SANITIZE RF_INLINE bool is_of_other_shape(const rf_stack_record *r, uintptr_t caller, const void *frame,
+                                                unsigned max, uint32_t generation, bool own) {
+  const uintptr_t *const base = (const uintptr_t *)frame;
+  bool const follows = own && layout_of(r)->checks == 0;
+  return is_up_to_date(r, max, generation) && r->frames[0] == caller &&
+         (follows || is_reachable(layout_of(r)->reach, (uintptr_t)frame)) && are_words(r, base, own) &&
+         are_pointers(r, base);
+}
+
 /* True where the stack is that of the record. `own`, a constant: `caller` is the return address in `frame`. Then it is
  * not asked how long the stack is, but where frame pointers count: each word is the return address of a frame of which
  * the word before it says that it is there, and how far away. The generation is looked at again after all was read: a
  * layout changes only for a later one. */
 RF_NO_SANITIZE RF_INLINE bool rf_stack_is(const rf_stack_record *r, uintptr_t caller, const void *frame, unsigned max,
                                           bool own) {
-  const uintptr_t *const base = (const uintptr_t *)frame;
   uint32_t const generation = depot_load(&rf_stack_generation);
-  bool const follows = own && layout_of(r)->checks == 0;
-  return is_up_to_date(r, max, generation) && RF_LIKELY(r->frames[0] == caller) &&
-         (RF_LIKELY(follows) || RF_LIKELY(is_reachable(layout_of(r)->reach, (uintptr_t)frame))) &&
-         are_words(r, base, own) && (RF_LIKELY(follows) || layout_of(r)->checks == 0 || are_pointers(r, base)) &&
-         RF_LIKELY(depot_load_after(&rf_stack_generation) == generation);
+  bool const is = RF_LIKELY(has_plain_layout(r, max, generation))
+                      ? RF_LIKELY(r->frames[0] == caller) &&
+                            (own || RF_LIKELY(is_reachable(layout_of(r)->reach, (uintptr_t)frame))) &&
+                            are_words_of_shape(r, (const uintptr_t *)frame, own)
+                      : is_of_other_shape(r, caller, frame, max, generation, own);
+  return is && RF_LIKELY(depot_load_after(&rf_stack_generation) == generation);
 }
 
 RF_NO_SANITIZE static inline uint32_t rf_guess_key_at(uint32_t key, const void *frame, uint32_t words) {

@@ -1,11 +1,11 @@
 /* The records of a depot of stacks. Internal to stack_depot.c, which writes them, and stack_guess.c, which finds them
  * again.
  *
- *     record: | layout | next (a number, 0 ends) | hash | depth | room | stamp | depth return addresses
- *               | words that are compared, too | a slot for each of these words | checks |
+ *     record: | a slot for each word that is compared, the first one's last | layout | next (a number, 0 ends) | hash
+ *               | stamp | asked | shape | depth | depth return addresses | words that are compared, too | checks |
  *
  * The layout says on which words of the stack (stack_layout.h) the return addresses and the words behind them are to be
- * found, the last of these repeated as there is room. Without room there is none of all that. Record 0 is never met.
+ * found, the last of these repeated as there is room. Without a stamp there is none of all that. Record 0 is never met.
  *
  * A number is the offset of the record, of what is behind its layout, in units of 8 bytes, so 31 bits reach 16 GiB.
  *
@@ -28,11 +28,17 @@
 typedef struct rf_stack_record {
   uint32_t next;
   uint32_t hash;
+  uint32_t stamp; /* of the layout; accessed atomically */
+  uint8_t asked; /* the depth that was asked for when it was written; with RF_ASKED_OTHER where shapes do not say all */
+  uint8_t shape; /* how many words are compared: one of those below */
   uint16_t depth;
-  uint16_t room;      /* for words to compare, a multiple of 4; 0: there is no layout */
-  uint32_t stamp;     /* of the layout; accessed atomically */
-  uintptr_t frames[]; /* the words behind them, the slots and the checks follow */
+  uintptr_t frames[]; /* the words behind them and the checks follow */
 } rf_stack_record;
+
+enum { RF_SHAPE_FOUR, RF_SHAPE_EIGHT, RF_SHAPE_TWELVE };
+
+/* There are other words to compare, or checks. */
+#define RF_ASKED_OTHER 0x80U
 
 /* Before the record. */
 typedef struct rf_record_layout {
@@ -40,7 +46,7 @@ typedef struct rf_record_layout {
   uint16_t slack;  /* by so much may the depth asked for exceed the record's */
   uint16_t checks; /* of words that depend on where the stack is */
   uint16_t room_for_checks;
-  uint16_t asked;    /* the depth that was asked for when it was written */
+  uint16_t room;     /* for words to compare, a multiple of 4 */
   uint16_t compared; /* how many of the words tell the stack: a multiple of 4, at most the room */
   uint16_t padding;
 } rf_record_layout;
@@ -52,6 +58,7 @@ typedef struct rf_record_layout {
 
 _Static_assert(sizeof(rf_stack_record) % RF_RECORD_UNIT == 0 && sizeof(rf_record_layout) % RF_RECORD_UNIT == 0,
                "records begin at units");
+_Static_assert(RF_TRACE_DEPTH < RF_ASKED_OTHER, "a depth that is asked for fits");
 
 /* Cores without compare-and-swap (Cortex-M0) have one thread of execution but for interrupts, which must not put. */
 #if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
@@ -109,12 +116,13 @@ static inline rf_record_layout *layout_of(const rf_stack_record *r) {
   return (rf_record_layout *)(uintptr_t)r - 1;
 }
 
-static inline uint32_t *slots_of(const rf_stack_record *r) {
-  return (uint32_t *)(uintptr_t)(r->frames + r->room);
+/* The slot of the first word; that of the next one is before it. */
+static inline uint32_t *first_slot_of(const rf_stack_record *r) {
+  return (uint32_t *)(void *)layout_of(r) - 1;
 }
 
 static inline rf_stack_check *checks_of(const rf_stack_record *r) {
-  return (rf_stack_check *)(void *)(slots_of(r) + r->room);
+  return (rf_stack_check *)(uintptr_t)(r->frames + layout_of(r)->room);
 }
 
 /* As rf_stack_depot_put. `from`: NULL, or where the stack was found as the code of `generation` has it. */

@@ -123,7 +123,7 @@ TEST_F(AtOnceDepot, WritesOneOfTwoLayoutsAsAWhole) {
   generation++;
   two_at_once([&](unsigned who) { put(who); },
               [&] {
-                EXPECT_EQ(layout_of(record)->reach, (slots_of(record)[1] + 1) * sizeof(uintptr_t));
+                EXPECT_EQ(layout_of(record)->reach, (*(first_slot_of(record) - 1) + 1) * sizeof(uintptr_t));
                 EXPECT_EQ(record->stamp, generation);
                 generation++;
               });
