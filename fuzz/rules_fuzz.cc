@@ -329,7 +329,7 @@ public:
       rf_options got = before_;
       RF_HOLDS(rf_options_parse(&got, text_.c_str(), "source", &sink) == (good_ ? 0 : 1));
       RF_HOLDS(warnings.empty() == good_ && are_same(got, good_ ? expected_ : before_));
-      if (in_.u8() % 4 == 0) { // all of the list is written for it
+      if (in_.u8() % 8 == 1) { // all of the list is written for it; not where the input ends
         read_list(help_of(got));
       }
     }
