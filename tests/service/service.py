@@ -232,6 +232,21 @@ class Service:
             time.sleep(0.02)
 
 
+def build(commit, version=""):
+    """The build of the commit with 40 times this letter."""
+    return {"version": version, "commit": commit * 40, "build_id": ""}
+
+
+def state(s, id=1):
+    return s.ask("show", str(id))["state"]
+
+
+def take(s, *lines):
+    """Has a collector that does not run take these records."""
+    append(s.directory, *lines)
+    s.once()
+
+
 def post(s, *lines):
     """Sends the lines in one request; returns what was answered."""
     reply = s.http("POST", "/api/v1/records", b"".join(line_of(line) for line in lines))

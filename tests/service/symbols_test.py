@@ -13,7 +13,7 @@ import threading
 import time
 
 import service
-from service import Service, append, check, equal, event
+from service import Service, append, check, equal, event, take
 
 SOURCE = """
 #include <stdlib.h>
@@ -56,11 +56,6 @@ class Program:
 
 def run(*words):
     return subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout.decode()
-
-
-def take(s, *lines):
-    append(s.directory, *lines)
-    s.once()
 
 
 def nameless(offset, id):

@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""Alerts, webhooks and watching: told once, told again after a failure, and to nobody else."""
+
+import http.server
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+
+import service
+from service import Service, append, build, check, equal, event, take
+
+
+def alerts_come_once_for_each_environment():
+    with Service(start=False) as s:
+        log = s.root + "/alerts"
+        s.options += ["--alert-command", f"cat >> {log}; echo >> {log}"]
+        s.start()
+        begin = time.time()
+        append(s.directory,
+               *[event("a", f"{i}", environment=e) for i, e in enumerate(("ci", "ci", "production", "ci"))])
+
+        def told():
+            """Whole lines: the command writes the line feed later."""
+            if not os.path.exists(log):
+                return []
+            with open(log, encoding="utf-8") as file:
+                return [json.loads(line) for line in file.read().split("\n")[:-1]]
+
+        s.wait(lambda: len(told()) == 1)
+        check(time.time() - begin > 2.5, "names that come in may show that a finding is not new")
+        s.wait(lambda: len(told()) == 2)
+        equal([(t["kind"], t["environment"], t["finding"]) for t in told()],
+              [("new", "ci", 1), ("new", "production", 1)])
+        check("close_a" in told()[0]["text"] or "open_a" in told()[0]["text"])
+        s.command("fix", "1")
+        append(s.directory, *[event("a", f"n{i}", environment="ci", build=build("z")) for i in range(3)])
+        s.wait(lambda: len(told()) == 3)
+        equal(told()[2]["kind"], "reopened")
+        s.wait(lambda: s.ask("status")["alerts_waiting"] == 0)
+
+
+def an_alert_that_failed_is_told_later_whole_and_once():
+    with Service(start=False) as s:
+        log = s.root + "/alerts"
+        take(s, event("a", "1", environment="ci"), event("b", "2"), event("c", "3", environment="qa"))
+        database = sqlite3.connect(s.directory + "/ringfence.db")
+        database.execute("UPDATE activity SET alert = 1, time = time - 10000")
+        database.commit()
+        s.options = ["--alert-command", f"cat >> {log}; echo >> {log}; exit 1"]
+        s.start()
+        s.wait(lambda: "an alert failed: the command" in s.log())
+        s.command("merge", "1", "3")
+        time.sleep(1.2)
+        equal(s.log().count("an alert failed"), 1, "it is tried again a minute later, and holds the others up")
+        s.stop()
+        s.options[1] = f"cat >> {log}; echo >> {log}"
+        s.start()
+        s.wait(lambda: s.ask("status")["alerts_waiting"] == 0)
+        equal(sorted(database.execute("SELECT alert, count(*) FROM activity WHERE kind = 'new' GROUP BY 1").fetchall()),
+              [(0, 1), (2, 2)])
+        database.close()
+        with open(log, encoding="utf-8") as file:
+            told = [json.loads(line) for line in file]
+        equal([t["finding"] for t in told], [1, 1, 2])
+        shown = s.ask("show", "1")
+        wanted = {"kind": "new", "environment": "ci", **{name: shown[name] for name in ("bug", "title", "place")}}
+        equal({name: told[1][name] for name in wanted}, wanted)
+        equal(told[1]["url"], f"http://127.0.0.1:{s.port}/finding/1")
+        for word in ("new in ci", shown["bug"], shown["title"], shown["place"]):
+            check(word in told[1]["text"], told[1])
+
+
+def a_webhook_is_posted_to_and_tried_again():
+    if shutil.which("curl") is None:
+        print("     (no curl: left out)")
+        return
+    got = []
+
+    class Hook(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):  # pylint: disable=invalid-name
+            got.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):  # pylint: disable=arguments-differ
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Hook) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with Service("--webhook", f"http://127.0.0.1:{server.server_port}/hook?secret=1&tags[]=a&set={{1,2}}") as s:
+            append(s.directory, event('quote"d', "1"))
+            s.wait(lambda: got)
+            equal(got[0][0], "/hook?secret=1&tags[]=a&set={1,2}")
+            check('quote"d' in got[0][1]["text"] and got[0][1]["url"].endswith("/finding/1"), got)
+        server.shutdown()
+    with Service("--alert-command", "exit 1") as s:
+        append(s.directory, event("a", "1"))
+        s.wait(lambda: "an alert failed: the command" in s.log())
+        equal(s.ask("status")["alerts_waiting"], 1)
+
+
+def links_of_alerts_lead_where_others_find_the_page():
+    for hosts, page in [(["https://rf.example.org/"], "https://rf.example.org"), (["a.example"], "http://127.0.0.1"),
+                        (["a.example", "http://b.example:8080", "https://c.example"], "http://b.example:8080")]:
+        with Service(start=False) as s:
+            log = s.root + "/alert"
+            s.options += ["--alert-command", f"cat >{log}.part; mv {log}.part {log}"]
+            s.options += [word for host in hosts for word in ("--host", host)]
+            s.start()
+            append(s.directory, event("a", "1"))
+            s.wait(lambda: os.path.exists(log))
+            with open(log, encoding="utf-8") as file:
+                url = json.load(file)["url"]
+            equal(url, (page if page != "http://127.0.0.1" else f"{page}:{s.port}") + "/finding/1")
+            equal([s.http("GET", "/", host=host.split("//")[-1].rstrip("/")).status for host in hosts],
+                  [200] * len(hosts))
+
+
+def a_clock_that_was_set_back_holds_no_alert_up():
+    with Service("--alert-command", "cat >> told", start=False) as s:
+        append(s.directory, event("a", "1"))
+        s.once()
+        database = sqlite3.connect(s.directory + "/ringfence.db")
+        equal(database.execute("UPDATE activity SET alert = 1, time = time + 86400000").rowcount, 1)
+        database.commit()
+        database.close()
+        s.options[1] = "cat >> " + s.root + "/told"
+        s.start()
+        s.wait(lambda: os.path.exists(s.root + "/told"))
+
+
+def a_collector_that_ends_leaves_no_alert_that_runs():
+    """Nor a child of the alert's shell. The folder is free for the next collector at once."""
+    for how in (signal.SIGKILL, signal.SIGTERM):
+        with Service(start=False) as s:
+            inner, beside = s.root + "/inner", s.root + "/beside"
+            s.options += ["--alert-command", f"echo $$ > {beside}; sh -c 'echo $$ > {inner}; exec sleep 600'; true"]
+            s.start()
+            append(s.directory, event("a", "1"))
+            pids = [s.wait(lambda path=path: os.path.exists(path) and open(path, encoding="ascii").read().strip())
+                    for path in (inner, beside)]
+            check(not any(map(service.has_ended, pids)), pids)
+            s.stop(how)
+            s.wait(lambda: all(map(service.has_ended, pids)))
+            s.options = []
+            s.start()
+
+
+def what_an_alert_leaves_in_the_background_goes_on():
+    with Service(start=False) as s:
+        background = s.root + "/background"
+        s.options += ["--alert-command", f"sh -c 'echo $$ > {background}; exec sleep 60' & :"]
+        s.start()
+        append(s.directory, event("a", "1"))
+        pid = s.wait(lambda: os.path.exists(background) and open(background, encoding="ascii").read().strip())
+        s.wait(lambda: s.ask("status")["alerts_waiting"] == 0)
+        check(not service.has_ended(pid))
+        os.kill(int(pid), signal.SIGKILL)
+
+
+def watch_tells_what_happens():
+    with Service() as s:
+        append(s.directory, event("old", "1"))
+        s.wait(lambda: s.findings() != [])
+        watch = subprocess.Popen([service.SERVE, "watch", "--dir", s.directory], stdout=subprocess.PIPE)
+        time.sleep(0.3)
+        append(s.directory, event("young", "2", environment="ci"))
+        line = watch.stdout.readline().decode()
+        s.command("ignore", "2", "--because", "known")
+        when, bug = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", r"  heap-buffer-overflow at open_young src/app\.c:10\n"
+        check(re.fullmatch(when + "  new        #2      ci" + bug, line), line)
+        line = watch.stdout.readline().decode()
+        check(re.fullmatch(when + "  ignored    #2      " + bug, line), line)
+        watch.kill()
+        watch.wait()
+        watch.stdout.close()
+        words = [service.SERVE, "watch", "--json", "--dir", s.directory]
+        with subprocess.Popen(words, stdout=subprocess.PIPE) as watch:
+            time.sleep(0.3)
+            for id in "12":
+                s.command("fix", id)
+                got = json.loads(watch.stdout.readline())["activity"]
+                equal([(a["kind"], a["finding"]) for a in got], [("fixed", int(id))])
+            watch.kill()
+
+
+service.main([
+    # The longest come first.
+    links_of_alerts_lead_where_others_find_the_page, alerts_come_once_for_each_environment,
+    a_webhook_is_posted_to_and_tried_again, a_collector_that_ends_leaves_no_alert_that_runs,
+    what_an_alert_leaves_in_the_background_goes_on, an_alert_that_failed_is_told_later_whole_and_once,
+    watch_tells_what_happens, a_clock_that_was_set_back_holds_no_alert_up])
