@@ -84,7 +84,8 @@ void rf_page_mover_end(void);
  * freely. */
 bool rf_page_writable_is_free(void);
 
-/* A quarter of the memory that the machine, or the process's control group, has. */
+/* A quarter of the memory that the machine or the process's control group has, or that its limits of data and of
+ * address space leave it. */
 size_t rf_page_memory_share(void);
 
 /* The least memory limit of the control groups that `list` names, a file like /proc/self/cgroup, below the folder

@@ -37,7 +37,10 @@ void rf_page_mappings_report_full(const rf_page_store *store) {
     return;
   }
   rf_sink_buffer_init(&line, text, sizeof text);
-  rf_sink_str(&line.sink, "ringfence: the kernel's limit of mappings (vm.max_map_count) is near with ");
+  rf_sink_str(&line.sink, rf_page_writable_is_free()
+                              ? "ringfence: the kernel's limit of mappings (vm.max_map_count) is near with "
+                              : "ringfence: a limit of mappings or of memory (vm.max_map_count, RLIMIT_DATA, no "
+                                "overcommit) is near with ");
   rf_sink_uint(&line.sink, __atomic_load_n(&blocks_open, __ATOMIC_RELAXED));
   rf_sink_str(&line.sink, " blocks on pages of their own; for now, ");
   rf_sink_str(&line.sink, store->options.fallback);

@@ -351,13 +351,24 @@ size_t rf_page_group_limit(const char *list, const char *root) {
 
 #endif
 
+static size_t soft_limit(int resource) {
+  struct rlimit limit;
+  bool const is_limited = getrlimit(resource, &limit) == 0 && limit.rlim_cur < SIZE_MAX;
+  return is_limited ? (size_t)limit.rlim_cur : SIZE_MAX;
+}
+
 size_t rf_page_memory_share(void) {
   long const pages = sysconf(_SC_PHYS_PAGES);
   size_t const machine =
       /* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): every system knows the size of its pages */
       pages > 0 && (size_t)pages < SIZE_MAX / rf_page_size() ? (size_t)pages * rf_page_size() : SIZE_MAX;
-  size_t const group = rf_page_group_limit("/proc/self/cgroup", "/sys/fs/cgroup");
-  return (group < machine ? group : machine) / 4;
+  size_t const limits[] = {rf_page_group_limit("/proc/self/cgroup", "/sys/fs/cgroup"), soft_limit(RLIMIT_DATA),
+                           soft_limit(RLIMIT_AS)};
+  size_t least = machine;
+  for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+    least = limits[i] < least ? limits[i] : least;
+  }
+  return least / 4;
 }
 
 /* ---- Locks ---- */

@@ -259,6 +259,38 @@ TEST_F(PageStoreLimits, AQuarterOfTheMemoryIsItsShare) {
   EXPECT_EQ(rf_page_memory_share(), std::min(machine, rf_page_group_limit("/proc/self/cgroup", "/sys/fs/cgroup")) / 4);
 }
 
+// The program has to live on the rest.
+TEST_F(PageStoreLimits, AQuarterOfALimitIsTheShareWhereThatIsLess) {
+  for (int const resource : {RLIMIT_DATA, RLIMIT_AS}) {
+    auto const limited = [resource] {
+      struct rlimit limit;
+      (void)getrlimit(resource, &limit);
+      limit.rlim_cur = 40 << 20;
+      bool const set = setrlimit(resource, &limit) == 0;
+      size_t const share = rf_page_memory_share();
+      _exit(set && share == 10 << 20 ? 0 : 1); // no more memory may be needed here
+    };
+    EXPECT_EXIT(limited(), testing::ExitedWithCode(0), "") << resource;
+  }
+}
+
+TEST_F(PageStoreLimits, WithALimitOfDataThatIsNamedToo) {
+  begin_anew();
+  auto const run = [this] {
+    open();
+    rf_page_mappings_plan(1);
+    struct rlimit limit;
+    (void)getrlimit(RLIMIT_DATA, &limit);
+    limit.rlim_cur = RLIM_INFINITY - 1;
+    (void)setrlimit(RLIMIT_DATA, &limit);
+    rf_page_mappings_report_full(store_);
+    exit_with(true);
+  };
+  EXPECT_EXIT(
+      run(), testing::ExitedWithCode(0),
+      "^ringfence: a limit of mappings or of memory \\(vm.max_map_count, RLIMIT_DATA, no overcommit\\) is near");
+}
+
 // Files as the system has them, below a folder of the test's.
 class ControlGroups : public testing::Test {
 protected:

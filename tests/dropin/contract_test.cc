@@ -173,5 +173,17 @@ TEST(Dropin, WorksWithLittleWritableMemory) {
   }
 }
 
+// A page for each would be 16 MiB, and the freed ones' as many again.
+TEST(Dropin, LeavesTheProgramMostOfALimitOfMemory) {
+  for (const size_t limit : {size_t{20} << 20, size_t{24} << 20}) {
+    How how = with("mode=page");
+    how.data = limit;
+    Result const result = run({program("memory_limits"), "small_ones"}, how);
+    EXPECT_EQ(result.out, "ok\n");
+    EXPECT_EQ(result.status, 0);
+    expect_silent(result);
+  }
+}
+
 } // namespace
 } // namespace ringfence_test

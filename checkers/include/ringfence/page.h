@@ -53,8 +53,8 @@ typedef enum rf_page_side {
 typedef struct rf_page_options {
   rf_page_side side;
   size_t quarantine;        /* bytes of address space of freed blocks that stay closed, the last in any case; 0: none */
-  size_t memory;            /* bytes of pages that blocks have at once; 0: a quarter of what the machine, or the control
-                               group, has */
+  size_t memory;            /* bytes of pages that blocks have at once; 0: a quarter of what the machine, the control
+                               group or limits of the process give */
   uint64_t seed;            /* of a lot that decides the end with RF_PAGE_BOTH, and which blocks get none of the second
                                half of that memory; 0: in turn, and as long as there is some */
   size_t fill_alloc;        /* fill at most so many bytes of each new block with RF_PATTERN_NEW; 0: none */

@@ -58,7 +58,21 @@ static int once_elsewhere(void) {
   return expect_done();
 }
 
+/* Twelve megabytes, of which malloc itself needs no page for each. */
+static int small_ones(void) {
+  size_t const count = 4000;
+  for (size_t i = 0; i < count; i++) {
+    blocks[i] = malloc(3000);
+    EXPECT(blocks[i] != NULL);
+  }
+  empty(count);
+  return expect_done();
+}
+
 int main(int argc, char **argv) {
+  if (argc == 2 && strcmp(argv[1], "small_ones") == 0) {
+    return small_ones();
+  }
   if (argc == 2 && strcmp(argv[1], "once") == 0) {
     return once();
   }
