@@ -733,6 +733,12 @@ TEST_F(StackGuess, IsCutToItsInnermostFramesWhereTheDepotIsNearlyFull) {
   }
   frames_[6] = 0x60000;
   EXPECT_EQ(put(layout), cut) << "the same six frames";
+  rf_stack_layout rooted = stack_at({1, 2, 3, 5, 6, 8, 9, 11, 12, 15, 17, 18});
+  rooted.rooted = 10;
+  frames_[1] = stack_words[2] = 0x80000;
+  uint32_t const rooted_cut = put(rooted);
+  EXPECT_EQ(rf_stack_depot_get(&depot_, rooted_cut, seen, RF_TRACE_DEPTH), 6U);
+  EXPECT_TRUE(is_met(rooted_cut)) << "the way to the root is longer than what is left";
   uintptr_t const others[] = {21, 22, 23, 24, 25, 26, 27};
   uint32_t const without = rf_stack_depot_put(&depot_, others, 7);
   EXPECT_EQ(rf_stack_depot_get(&depot_, without, seen, RF_TRACE_DEPTH), 7U) << "nobody captured it";

@@ -5,6 +5,7 @@
 extern "C" {
 #include "checkers/dropin/process/lifecycle.h"
 #include "checkers/dropin/runtime/state.h"
+#include "checkers/os/stack_layout.h"
 }
 #undef _Static_assert
 
@@ -16,6 +17,7 @@ extern "C" {
 #include <string>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -33,6 +35,7 @@ struct World {
   bool closes = true;
   uintptr_t caller = 0;
   Main main = nullptr; // as the C library was given it
+  std::pair<uintptr_t, uintptr_t> root;
 };
 
 World world;
@@ -82,6 +85,10 @@ int __real___libc_start_main(Main main, int argc, char **argv, void (*init)(), v
        (loader_fini != nullptr ? " loader" : "") + (stack_end == &world ? " stack" : ""));
   world.main = main;
   return main(argc, argv, argv + 1);
+}
+
+void __wrap_rf_stack_set_root(uintptr_t start, uintptr_t end) {
+  world.root = {start, end};
 }
 
 long __wrap_syscall(long number, ...) {
@@ -151,6 +158,7 @@ TEST_F(InterceptExit, ThatFrameIsKnownByItsSection) {
   EXPECT_EQ(world.calls[0], "start 2 fini");
   EXPECT_EQ(rf_process.entry_start, reinterpret_cast<uintptr_t>(__start_rf_entry));
   EXPECT_EQ(rf_process.entry_end, reinterpret_cast<uintptr_t>(__stop_rf_entry));
+  EXPECT_EQ(world.root, (std::pair<uintptr_t, uintptr_t>(rf_process.entry_start, rf_process.entry_end)));
   uintptr_t frames[] = {1, reinterpret_cast<uintptr_t>(world.main) + 1, 2};
   EXPECT_EQ(rf_process_without_entry(frames, 3), 2U);
   EXPECT_EQ(frames[1], 2U);
