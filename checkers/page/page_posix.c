@@ -351,10 +351,9 @@ size_t rf_page_group_limit(const char *list, const char *root) {
 
 #endif
 
-static size_t soft_limit(int resource) {
-  struct rlimit limit;
-  bool const is_limited = getrlimit(resource, &limit) == 0 && limit.rlim_cur < SIZE_MAX;
-  return is_limited ? (size_t)limit.rlim_cur : SIZE_MAX;
+/* What getrlimit wrote, unless it failed. */
+static size_t soft_limit(int result, const struct rlimit *limit) {
+  return result == 0 && limit->rlim_cur < SIZE_MAX ? (size_t)limit->rlim_cur : SIZE_MAX;
 }
 
 size_t rf_page_memory_share(void) {
@@ -362,13 +361,13 @@ size_t rf_page_memory_share(void) {
   size_t const machine =
       /* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): every system knows the size of its pages */
       pages > 0 && (size_t)pages < SIZE_MAX / rf_page_size() ? (size_t)pages * rf_page_size() : SIZE_MAX;
-  size_t const limits[] = {rf_page_group_limit("/proc/self/cgroup", "/sys/fs/cgroup"), soft_limit(RLIMIT_DATA),
-                           soft_limit(RLIMIT_AS)};
-  size_t least = machine;
-  for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
-    least = limits[i] < least ? limits[i] : least;
-  }
-  return least / 4;
+  size_t const group = rf_page_group_limit("/proc/self/cgroup", "/sys/fs/cgroup");
+  struct rlimit limit;
+  size_t const data = soft_limit(getrlimit(RLIMIT_DATA, &limit), &limit);
+  size_t const space = soft_limit(getrlimit(RLIMIT_AS, &limit), &limit);
+  size_t const memory = group < machine ? group : machine;
+  size_t const limits = data < space ? data : space;
+  return (memory < limits ? memory : limits) / 4;
 }
 
 /* ---- Locks ---- */

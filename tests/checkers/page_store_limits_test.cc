@@ -261,7 +261,7 @@ TEST_F(PageStoreLimits, AQuarterOfTheMemoryIsItsShare) {
 
 // The program has to live on the rest.
 TEST_F(PageStoreLimits, AQuarterOfALimitIsTheShareWhereThatIsLess) {
-  for (int const resource : {RLIMIT_DATA, RLIMIT_AS}) {
+  for (auto const resource : {RLIMIT_DATA, RLIMIT_AS}) {
     auto const limited = [resource] {
       struct rlimit limit;
       (void)getrlimit(resource, &limit);
