@@ -148,6 +148,37 @@ TEST_F(PageStore, ABlockThatGrewMayGrowAgain) {
   }
 }
 
+// Bytes on the block's own page that are not the block's are looked at before they are.
+TEST_F(PageStore, AResizeTellsOfDamageAndGoesOn) {
+  options_.side = RF_PAGE_LEFT;
+  open();
+  unsigned char *const p = alloc(100);
+  p[100] = 0x55;
+  EXPECT_EQ(rf_page_store_resize(store_, p, 200, &origin_), RF_OK);
+  std::vector<rf_finding> const found = recorder_.take();
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].bug, RF_BUG_BUFFER_OVERFLOW);
+  EXPECT_EQ(found[0].address, reinterpret_cast<uintptr_t>(p) + 100);
+  rf_page_block block;
+  EXPECT_TRUE(rf_page_store_find(store_, p, &block));
+  EXPECT_EQ(block.size, 200U);
+  check(store_);
+}
+
+TEST_F(PageStore, OnlyABlockIsResizedAndWhatWasOneIsKnown) {
+  open();
+  unsigned char *const p = alloc(100);
+  EXPECT_FALSE(rf_page_store_is_freed(store_, p));
+  EXPECT_EQ(rf_page_store_resize(store_, p + 1, 50, &origin_), RF_ERR_BAD_POINTER);
+  EXPECT_EQ(recorder_.take().size(), 1U);
+  EXPECT_EQ(free(p), RF_OK);
+  EXPECT_TRUE(rf_page_store_is_freed(store_, p));
+  EXPECT_FALSE(rf_page_store_is_freed(store_, p + 1));
+  EXPECT_FALSE(rf_page_store_is_freed(store_, &origin_));
+  EXPECT_EQ(rf_page_store_resize(store_, p, 50, &origin_), RF_ERR_NOT_ALLOCATED);
+  EXPECT_EQ(recorder_.take().size(), 1U);
+}
+
 TEST_F(PageStore, ABlockWithRoomGrowsByThatMuch) {
   options_.slots = 0;
   open();
