@@ -60,7 +60,7 @@ void rf_options_collect_run(const rf_options *o) {
 }
 
 void rf_options_keep_sites(rf_stack_depot *depot) {
-  if (rf_collector_is_named()) {
+  if (depot != NULL && rf_collector_is_named()) {
     depot->added_call = rf_seen_sites_add;
   }
 }

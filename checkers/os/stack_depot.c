@@ -42,13 +42,30 @@
 #if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
 /* NOLINTNEXTLINE(readability-non-const-parameter): both are written to */
 static bool swap_size(size_t *p, size_t *expected, size_t value) {
-  return __atomic_compare_exchange_n(p, expected, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+  return __atomic_compare_exchange_n(p, expected, value, true, __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE);
+}
+
+static size_t load_size(const size_t *p) {
+  return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+
+/* NOLINTNEXTLINE(readability-non-const-parameter): it is written to */
+static void store_size(size_t *p, size_t value) {
+  __atomic_store_n(p, value, __ATOMIC_RELEASE);
 }
 #else
 static bool swap_size(size_t *p, size_t *expected, size_t value) {
   (void)expected;
   *p = value;
   return true;
+}
+
+static size_t load_size(const size_t *p) {
+  return *p;
+}
+
+static void store_size(size_t *p, size_t value) {
+  *p = value;
 }
 #endif
 
@@ -109,6 +126,26 @@ rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) 
   return RF_OK;
 }
 
+static size_t table_size(const rf_stack_depot *depot) {
+  const uint32_t *const start = depot->first != NULL ? depot->first : depot->buckets;
+  return (size_t)(depot->records - (const unsigned char *)start);
+}
+
+/* All that is left is taken first: who saw what was in use before, and the capacity of before, finds the one changed,
+ * or the other. */
+size_t rf_stack_depot_shrink(rf_stack_depot *depot, size_t spare) {
+  size_t const capacity = load_size(&depot->capacity);
+  size_t used = load_size(&depot->used);
+  do {
+    if (used >= capacity || capacity - used <= spare) {
+      return table_size(depot) + capacity;
+    }
+  } while (!swap_size(&depot->used, &used, capacity));
+  store_size(&depot->capacity, padded(used + spare));
+  store_size(&depot->used, used);
+  return table_size(depot) + padded(used + spare);
+}
+
 static uint32_t hash_of(const uintptr_t *frames, unsigned depth) {
   uint64_t hash = depth;
   for (unsigned i = 0; i < depth; i++) {
@@ -149,13 +186,10 @@ static void grow_recent(rf_stack_depot *depot, size_t used) {
 
 /* The id of `size` new bytes; 0 where the depot is full. */
 static uint32_t reserve(rf_stack_depot *depot, size_t size) {
-#if defined(__GCC_HAVE_SYNC_COMPARE_AND_SWAP_4)
-  size_t used = __atomic_load_n(&depot->used, __ATOMIC_RELAXED);
-#else
-  size_t used = depot->used;
-#endif
+  size_t used = load_size(&depot->used);
   do {
-    if (size > depot->capacity - used) {
+    size_t const capacity = load_size(&depot->capacity);
+    if (used > capacity || size > capacity - used) {
       return 0;
     }
   } while (!swap_size(&depot->used, &used, used + size));
@@ -299,7 +333,7 @@ static uint32_t make_record(rf_stack_depot *depot, uint32_t hash, const uintptr_
 
 #if RF_HOST_STACKS
 static bool is_filling(const rf_stack_depot *depot) {
-  return __atomic_load_n(&depot->used, __ATOMIC_RELAXED) > FULL_PARTS(depot->capacity);
+  return load_size(&depot->used) > FULL_PARTS(load_size(&depot->capacity));
 }
 
 /* The innermost frames of a stack. It is met again by these alone, whatever is around them. */
@@ -382,7 +416,7 @@ static bool is_in(const rf_stack_depot *depot, uint32_t at, uint32_t id) {
 
 /* True where `id` is in the chain of its hash; an id that was never returned is in none. */
 static bool handed_out(const rf_stack_depot *depot, uint32_t id) {
-  if (id == 0 || id >= SEAL || (size_t)id * RF_RECORD_UNIT > depot->capacity - sizeof(rf_stack_record)) {
+  if (id == 0 || id >= SEAL || (size_t)id * RF_RECORD_UNIT > load_size(&depot->capacity) - sizeof(rf_stack_record)) {
     return false;
   }
   uint32_t const hash = record_at(depot, id)->hash;

@@ -45,7 +45,8 @@ void rf_page_arm(rf_space *space, uint32_t end) {
   void *const start = (void *)(space->start + (uintptr_t)from * rf_page_size());
   size_t const size = (size_t)(to - from) * rf_page_size();
   /* The markers first: at no moment may the program touch what is not a block's. */
-  if (rf_page_mappings_are_free() && rf_page_mark(start, size) && rf_page_open(start, size)) {
+  bool const may = rf_page_mappings_are_free() && rf_page_data_is_free();
+  if (may && rf_page_mark(start, size) && rf_page_open(start, size)) {
     __atomic_store_n(&space->armed, to, __ATOMIC_RELEASE);
     return;
   }

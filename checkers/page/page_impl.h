@@ -80,6 +80,9 @@ void rf_page_mover_end(void);
 
 /* ---- The system, again: page_posix.c ---- */
 
+/* True where the process has no limit of data: RLIMIT_DATA counts all pages that may be written. */
+bool rf_page_data_is_free(void);
+
 /* True where pages that may be written but are not touched count for nothing: no RLIMIT_DATA, and memory is promised
  * freely. */
 bool rf_page_writable_is_free(void);

@@ -218,11 +218,19 @@ static void count_lines(const char *text, size_t size, void *context) {
   }
 }
 
+bool rf_page_data_is_free(void) {
+  static bool was; /* accessed atomically; who may not ask sets no limit any more */
+  if (!rf_is_forbidden(RF_CALL_LIMIT)) {
+    struct rlimit data;
+    bool const is = getrlimit(RLIMIT_DATA, &data) == 0 && data.rlim_cur == RLIM_INFINITY;
+    __atomic_store_n(&was, is, __ATOMIC_RELAXED);
+  }
+  return __atomic_load_n(&was, __ATOMIC_RELAXED);
+}
+
 bool rf_page_writable_is_free(void) {
-  struct rlimit data;
   size_t policy = 0;
-  return getrlimit(RLIMIT_DATA, &data) == 0 && data.rlim_cur == RLIM_INFINITY &&
-         (!read_file("/proc/sys/vm/overcommit_memory", add_digits, &policy) || policy != 2);
+  return rf_page_data_is_free() && (!read_file("/proc/sys/vm/overcommit_memory", add_digits, &policy) || policy != 2);
 }
 
 #define GROUP_BYTES 512U
@@ -339,6 +347,10 @@ size_t rf_page_map_count(void) {
   return 0;
 }
 
+bool rf_page_data_is_free(void) {
+  return false;
+}
+
 bool rf_page_writable_is_free(void) {
   return false;
 }
@@ -351,7 +363,7 @@ size_t rf_page_group_limit(const char *list, const char *root) {
 
 #endif
 
-/* What getrlimit wrote, unless it failed. */
+/* `result`: of getrlimit, whose first parameter has another type with each C library; `limit`: what it wrote. */
 static size_t soft_limit(int result, const struct rlimit *limit) {
   return result == 0 && limit->rlim_cur < SIZE_MAX ? (size_t)limit->rlim_cur : SIZE_MAX;
 }

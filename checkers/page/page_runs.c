@@ -11,7 +11,7 @@
 #if UINTPTR_MAX > UINT32_MAX
 #define GAP_LEAST 8U
 #define GAP_MOST 256U
-#define SPACE_FIRST ((size_t)64 << 20)
+#define SPACE_FIRST ((size_t)16 << 20) /* a limit that the program sets later counts all of it */
 #define SPACE_MOST ((size_t)4 << 30)
 #else
 #define GAP_LEAST 1U
@@ -222,6 +222,10 @@ static void split(rf_page_store *store, rf_slot *s, uint32_t length) {
 
 rf_slot *rf_runs_take(rf_page_store *store, rf_space_kind kind, uint32_t length) {
   rf_slot *s = find_hole(store, kind, length);
+  /* All of a space whose pages move is open, and counts as data: within a limit that came later, no more are made. */
+  if (s == NULL && kind == SPACE_MOVING && !rf_page_data_is_free()) {
+    return rf_runs_take(store, SPACE_SMALL, length);
+  }
   if (s == NULL && grow(store, kind, length)) {
     s = find_hole(store, kind, length);
   }

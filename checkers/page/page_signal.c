@@ -242,6 +242,20 @@ static int stack_flag(void) {
   return __atomic_load_n(&off_stack, __ATOMIC_RELAXED) ? 0 : SA_ONSTACK;
 }
 
+/* A closed page raises either signal, by the way that it was closed. `is_served`: the server has a handler in place. */
+static bool stands_behind(bool *is_served) {
+  bool behind = false;
+  for (unsigned i = 0; i < WATCHED; i++) {
+    struct sigaction now;
+    if (sigaction(watched[i], NULL, &now) == 0) {
+      bool const served = is_server(&now);
+      *is_served = *is_served || served;
+      behind = behind || (!served && !is_ours(&now));
+    }
+  }
+  return behind;
+}
+
 static void install(void) {
   struct sigaction action;
   memset(&action, 0, sizeof action);
@@ -372,23 +386,18 @@ static bool looked_lately(void) {
 
 void rf_page_watch(bool seldom) {
   static rf_mutex installing;
-  struct sigaction now;
   rf_page_mask mask;
   if (is_kept() || (seldom && looked_lately())) {
     return;
   }
   int const saved = errno;
-  bool const known = sigaction(SIGSEGV, NULL, &now) == 0;
-  if (known && is_server(&now)) {
-    errno = saved;
-    return;
-  }
-  if (known && !is_ours(&now)) {
+  bool is_served = false;
+  if (stands_behind(&is_served)) {
     rf_page_lock(&installing, &mask);
     install();
     rf_page_unlock(&installing, &mask);
   }
-  if (own_stack == STACK_UNKNOWN) {
+  if (own_stack == STACK_UNKNOWN && !is_served) {
     give_stack();
   }
   errno = saved;

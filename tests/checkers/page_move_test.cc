@@ -189,6 +189,24 @@ TEST_F(PageMove, RunsComeRoundInTheOrderOfTheirFreesOnceTheQuarantineIsFull) {
   }
 }
 
+// Of a program that lets itself have no more: all of a space whose pages move counts as data.
+TEST_F(PageMove, ALimitOfDataThatComesLaterLeavesFurtherBlocksTheirPages) {
+  alone([this] {
+    unsigned char *const first = freed();
+    rlimit const limit = {size_t{200} << 20, size_t{200} << 20};
+    ASSERT_EQ(setrlimit(RLIMIT_DATA, &limit), 0);
+    std::vector<unsigned char *> all;
+    while (all.size() < 10000) {
+      all.push_back(freed());
+      ASSERT_NE(all.back(), nullptr) << all.size();
+    }
+    EXPECT_TRUE(is_moving());
+    EXPECT_TRUE(stands(live(), first));
+    EXPECT_TRUE(stands(live(), all.back()));
+    EXPECT_EQ(store_->declined, 0U);
+  });
+}
+
 TEST_F(PageMove, TheDescriptorHasAHighNumberAndIsNotInherited) {
   struct {
     rlim_t most;

@@ -105,6 +105,26 @@ TEST_F(PageProcess, TheProgramsOwnHandlerWorksAsOftenAsItIsNeeded) {
   sigaction(SIGSEGV, &before, nullptr);
 }
 
+void wrong_signal(int, siginfo_t *, void *) {
+  _exit(77);
+}
+
+// Pages raise either signal, by the way that they were closed.
+TEST_F(PageProcess, AHandlerForOneOfTheTwoSignalsAloneIsFound) {
+  for (int const signal : {SIGSEGV, SIGBUS}) {
+    struct sigaction before;
+    struct sigaction action = {};
+    action.sa_sigaction = wrong_signal;
+    action.sa_flags = SA_SIGINFO;
+    ASSERT_EQ(sigaction(signal, &action, &before), 0);
+    rf_free(a(), rf_alloc(a(), 1)); // which finds it
+    struct sigaction now;
+    ASSERT_EQ(sigaction(signal, nullptr, &now), 0);
+    EXPECT_NE(now.sa_sigaction, wrong_signal) << signal;
+    sigaction(signal, &before, nullptr);
+  }
+}
+
 struct sigaction theirs;
 
 // A handler that is not concerned and hands the signal to who was there before: us.

@@ -37,6 +37,43 @@ protected:
   rf_stack_depot depot_;
 };
 
+TEST_F(DepotEdges, AShrunkDepotKeepsItsStacksAndTakesOthersAsLongAsThereIsRoom) {
+  auto const put = [this](uintptr_t first) {
+    uintptr_t const frames[] = {first, 12, 13};
+    return rf_stack_depot_put(&depot_, frames, 3);
+  };
+  std::vector<uint32_t> ids;
+  for (uintptr_t i = 1; i <= 100; i++) {
+    ids.push_back(put(i));
+  }
+  size_t const whole = memory_.size() * sizeof memory_[0];
+  EXPECT_EQ(rf_stack_depot_shrink(&depot_, whole), whole) << "there is less";
+  size_t const used = depot_.used;
+  size_t const kept = rf_stack_depot_shrink(&depot_, 4000);
+  EXPECT_EQ(kept, whole - static_cast<size_t>(reinterpret_cast<unsigned char *>(memory_.data()) + whole -
+                                              (depot_.records + used + 4000)));
+  EXPECT_EQ(depot_.used, used);
+  std::memset(reinterpret_cast<unsigned char *>(memory_.data()) + kept, 0xff, whole - kept); // somebody else's
+  EXPECT_EQ(rf_stack_depot_shrink(&depot_, 4000), kept) << "once is enough";
+  for (uintptr_t i = 1; i <= 100; i++) {
+    EXPECT_EQ(put(i), ids[i - 1]);
+  }
+  unsigned more = 0;
+  while (put(1000 + more) != 0) {
+    more++;
+  }
+  EXPECT_LE(depot_.used, used + 4000);
+  EXPECT_GT(depot_.used, used + 3900);
+  EXPECT_NE(more, 0U);
+  for (uintptr_t i = 1; i <= 100; i++) {
+    uintptr_t frames[3] = {};
+    EXPECT_EQ(rf_stack_depot_get(&depot_, ids[i - 1], frames, 3), 3U);
+    EXPECT_EQ(frames[0], i);
+  }
+  auto const beyond = static_cast<uint32_t>(whole / 8);
+  EXPECT_EQ(rf_stack_depot_get(&depot_, beyond, nullptr, 0), 0U) << "of no record any more";
+}
+
 TEST_F(DepotEdges, NobodyIsToldAtFirst) {
   EXPECT_EQ(depot_.added, nullptr);
   EXPECT_EQ(depot_.added_call, nullptr);

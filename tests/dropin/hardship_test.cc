@@ -114,6 +114,29 @@ TEST(Hardship, ThereIsNoMemoryLeft) {
   EXPECT_TRUE(has(result.err, kBug)) << result.err;
 }
 
+// A program that would run without us runs, and is not blamed.
+TEST(Hardship, ThereIsLittleMemoryFromTheStart) {
+  for (const char *const limit : {"ulimit -v 16000", "ulimit -v 24000", "ulimit -v 60000", "ulimit -d 20000"}) {
+    for (const char *const mode :
+         {"mode=off", "mode=sample:sample_rate=1", "mode=guard", "mode=guard:watch=1", "mode=page"}) {
+      Result const result = shell(std::string(limit) + "; exec \"$0\" \"$1\"", "come_and_go", mode);
+      EXPECT_EQ(result.status, 3) << limit << " " << mode << result.err;
+      EXPECT_EQ(result.out, "output\n") << limit << " " << mode;
+    }
+  }
+}
+
+TEST(Hardship, TheProgramLetsItselfHaveLittleMemory) {
+  for (const char *const how : {"little_data", "little_space"}) {
+    for (const char *const mode : {"mode=off", "mode=sample", "mode=guard", "mode=page", "mode=page:page_close=markers",
+                                   "mode=page:page_close=rights"}) {
+      Result const result = plain(how, mode);
+      EXPECT_EQ(result.status, 3) << how << " " << mode << result.err;
+      EXPECT_EQ(result.out, "output\n") << how << " " << mode;
+    }
+  }
+}
+
 TEST(Hardship, SignalHandlersFindWhileMallocIsInterrupted) {
   Result const result = plain("handler", "halt=0:leaks=0");
   EXPECT_EQ(result.out, "output\n") << "it hung, or died";

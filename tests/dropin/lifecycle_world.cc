@@ -181,6 +181,7 @@ void rf_process_init() {
 bool rf_process_configure() {
   call("configure");
   world.library = rf_process.library;
+  rf_process.guard_options.depot = &rf_process.depot;
   return true;
 }
 bool rf_malloc_find_interception() {

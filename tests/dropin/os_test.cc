@@ -270,6 +270,52 @@ TEST(DropinRecords, AreEmptiedWhereASandboxForbidsToGivePagesBack) {
   });
 }
 
+TEST(DropinRecords, ATableMayBeCut) {
+  alone([] {
+    auto *const table = bytes(rf_record_table(8 * kPage));
+    ASSERT_NE(table, nullptr);
+    std::memset(table, 0xAB, 8 * kPage);
+    errno = 77;
+    rf_record_table_cut(table, 3 * kPage + 1);
+    EXPECT_EQ(errno, 77);
+    EXPECT_TRUE(is_in_a_range(table, 4 * kPage));
+    EXPECT_FALSE(is_in_a_range(table + 4 * kPage, 1)) << "what lies there later is not ours";
+    EXPECT_EQ(table[4 * kPage - 1], 0xAB);
+    unsigned char resident = 0;
+    EXPECT_EQ(mincore(table + 4 * kPage, 1, &resident), -1) << "unmapped";
+    rf_record_table_cut(table, 8 * kPage);
+    EXPECT_TRUE(is_in_a_range(table, 4 * kPage)) << "it does not grow";
+    EXPECT_FALSE(is_in_a_range(table, 8 * kPage));
+    unsigned char other = 0;
+    rf_record_table_cut(&other, 0); // no table
+  });
+}
+
+// What the system refuses may be had where somebody gives back what it does not need.
+TEST(DropinPages, AreAskedForAgainWhereSomeIsGivenBack) {
+  alone([] {
+    static std::vector<size_t> refused;
+    static bool gives;
+    rf_pages_on_refusal([](size_t size) {
+      refused.push_back(size);
+      rlimit const all = {RLIM_INFINITY, RLIM_INFINITY};
+      return gives && setrlimit(RLIMIT_AS, &all) == 0;
+    });
+    void *const page = rf_pages_map(kPage, 1, 0);
+    EXPECT_NE(page, nullptr);
+    EXPECT_TRUE(refused.empty());
+    rlimit const none = {1, RLIM_INFINITY};
+    ASSERT_EQ(setrlimit(RLIMIT_AS, &none), 0);
+    errno = 77;
+    EXPECT_EQ(rf_pages_map(3 * kPage, 1, 0), nullptr);
+    EXPECT_EQ(std::count(refused.begin(), refused.end(), 3 * kPage), static_cast<ptrdiff_t>(refused.size()));
+    EXPECT_FALSE(refused.empty());
+    gives = true;
+    EXPECT_NE(rf_pages_map(3 * kPage, 1, 0), nullptr);
+    EXPECT_EQ(errno, 77);
+  });
+}
+
 // Each time anew, and the lock is free again.
 TEST(DropinRecords, AreNullWhereTheSystemHasNoMemory) {
   alone([] {

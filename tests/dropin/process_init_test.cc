@@ -21,6 +21,9 @@ bool __wrap_rf_heap_each_range(rf_range_fn visit, void *context);
 void __wrap_rf_memory_tags_cover(uintptr_t start, size_t size);
 void *__wrap_rf_record_table(size_t size);
 rf_status __wrap_rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size);
+void __wrap_rf_pages_on_refusal(bool (*give)(size_t size));
+size_t __wrap_rf_stack_depot_shrink(rf_stack_depot *depot, size_t spare);
+void __wrap_rf_record_table_cut(void *table, size_t size);
 void __wrap_rf_reserve_stack_init(void *memory);
 uint64_t __wrap_rf_port_now_ns(void);
 pid_t __wrap_getpid(void);
@@ -61,6 +64,7 @@ struct World {
   bool knows_limits = true;
   bool tags = false;      // are compared
   size_t most = SIZE_MAX; // of a table
+  bool (*give_back)(size_t size) = nullptr;
   rf_fault raised = {};
   rf_fault_handler handler = nullptr;
   void (*within)() = nullptr; // called while the heap is made
@@ -121,6 +125,18 @@ rf_status __wrap_rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t
   EXPECT_EQ(memory, &the_memory);
   call("depot " + std::to_string(size));
   return RF_OK;
+}
+void __wrap_rf_pages_on_refusal(bool (*give)(size_t size)) {
+  world.give_back = give;
+}
+size_t __wrap_rf_stack_depot_shrink(rf_stack_depot *depot, size_t spare) {
+  EXPECT_EQ(depot, &rf_process.depot);
+  call("shrink " + std::to_string(spare));
+  return 3333;
+}
+void __wrap_rf_record_table_cut(void *table, size_t size) {
+  EXPECT_EQ(table, &the_memory);
+  call("cut " + std::to_string(size));
 }
 void __wrap_rf_reserve_stack_init(void *memory) {
   call(memory == &the_memory ? "reserve" : "no reserve");
@@ -414,11 +430,50 @@ TEST(ProcessInit, WithoutMemoryForStacksThereAreNone) {
     world.most = kMiB / 4 - 1;
     rf_process_init();
     EXPECT_EQ(call_of("depot"), "");
+    EXPECT_EQ(world.give_back, nullptr);
     EXPECT_EQ(rf_process.guard_options.depot, nullptr);
     EXPECT_EQ(rf_process.guard_options.stack_depth, 0U);
     EXPECT_EQ(world.heap.depot, nullptr) << "the heap is configured anew";
     EXPECT_EQ(world.heap.stack_depth, 0U);
     EXPECT_EQ(world.heap.checked, true);
+    EXPECT_TRUE(rf_process_configure()) << "once more, where the environment was not there before";
+    EXPECT_EQ(rf_process.guard_options.depot, nullptr);
+    EXPECT_EQ(rf_process.guard_options.stack_depth, 0U);
+    EXPECT_EQ(world.heap.depot, nullptr);
+    EXPECT_EQ(world.heap.stack_depth, 0U);
+  });
+}
+
+TEST(ProcessInit, StacksTakeTheLeastWhereTheirShareIsSmaller) {
+  in_a_process([] {
+    world.space = 8 * kMiB;
+    rf_process_init();
+    EXPECT_EQ(call_of("depot"), std::to_string(kMiB / 4));
+    EXPECT_EQ(rf_process.guard_options.depot, &rf_process.depot);
+  });
+}
+
+TEST(ProcessInit, WhereFewBlocksHaveStacksTheyTakeLess) {
+  for (rf_mode const mode : {RF_MODE_OFF, RF_MODE_SAMPLE}) {
+    in_a_process([mode] {
+      rf_process.options.mode = mode;
+      rf_process_init();
+      EXPECT_EQ(call_of("depot"), std::to_string(4 * kMiB));
+    });
+  }
+}
+
+TEST(ProcessInit, StacksGiveBackWhatTheyDoNotUseWhereTheSystemRefusesMemory) {
+  in_a_process([] {
+    rf_process_init();
+    ASSERT_NE(world.give_back, nullptr);
+    rf_process.depot.capacity = 10 * kMiB;
+    rf_process.depot.used = 2 * kMiB;
+    world.calls.clear();
+    EXPECT_FALSE(world.give_back(7 * kMiB)) << "that would not be enough";
+    EXPECT_EQ(world.calls, Calls());
+    EXPECT_TRUE(world.give_back(6 * kMiB));
+    EXPECT_EQ(world.calls, (Calls{"shrink " + std::to_string(kMiB + kMiB / 4), "cut 3333"}));
   });
 }
 

@@ -245,13 +245,19 @@ static const char *how_to_repeat(const rf_options *o) {
   return text;
 }
 
+static void look_at_new_stacks(rf_stack_depot *depot) {
+  if (depot != NULL) {
+    depot->added = look_at_next;
+  }
+}
+
 static void begin_guard(const rf_options *o, rf_stack_depot *depot) {
   state.guard = true;
   state.certain = o->sample_seed != 0;
   if (o->watch_sites != NULL) {
     rf_watched_sites_begin(o->watch_sites);
   }
-  depot->added = look_at_next;
+  look_at_new_stacks(depot);
 }
 
 /* Any other rate than 1 lets requests take the shortest way, where it is nobody's turn. */
@@ -310,7 +316,9 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
   state.samples = sampling;
   if (!sampling) {
     rf_page_time_begin(o->page_time);
-    depot->added = rf_page_time_is_limited() ? look_at_next : depot->added;
+    if (rf_page_time_is_limited()) {
+      look_at_new_stacks(depot);
+    }
   }
   state.next_us = now_us() - SAVED_US;
   rf_guarded_blocks.reporter = reporter;

@@ -47,10 +47,23 @@ size_t rf_pages_round(size_t n) {
   return rf_round_up(n, page_size(), &rounded) ? rounded : 0;
 }
 
+static bool (*give_back)(size_t size);
+
+void rf_pages_on_refusal(bool (*give)(size_t size)) {
+  give_back = give;
+}
+
+/* A hint is only a wish: the kernel takes another place where it is taken. */
+static void *ask(uintptr_t hint, size_t size) {
+  return mmap((void *)hint, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
 static uintptr_t map(uintptr_t hint, size_t size) {
   int const saved = errno;
-  /* A hint is only a wish: the kernel takes another place where it is taken. */
-  void *const p = mmap((void *)hint, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void *p = ask(hint, size);
+  if (p == MAP_FAILED && give_back != NULL && give_back(size)) {
+    p = ask(hint, size);
+  }
   errno = saved;
   return p == MAP_FAILED ? 0 : (uintptr_t)p;
 }
@@ -283,6 +296,20 @@ void *rf_record_table(size_t size) {
   size_t const whole = rf_pages_round(size);
   chunk *const made = new_chunk(whole, whole);
   return made != NULL ? (void *)made->start : NULL;
+}
+
+void rf_record_table_cut(void *table, size_t size) {
+  unsigned const count = __atomic_load_n(&pages.count, __ATOMIC_RELAXED);
+  unsigned i = 0;
+  while (i < count && pages.chunks[i].start != (uintptr_t)table) {
+    i++;
+  }
+  uintptr_t const end = i < count ? __atomic_load_n(&pages.chunks[i].end, __ATOMIC_ACQUIRE) : 0;
+  uintptr_t const cut_end = (uintptr_t)table + rf_pages_round(size);
+  if (cut_end < end) {
+    __atomic_store_n(&pages.chunks[i].end, cut_end, __ATOMIC_RELEASE);
+    unmap(cut_end, end - cut_end);
+  }
 }
 
 bool rf_record_range(unsigned index, uintptr_t *start, uintptr_t *end) {

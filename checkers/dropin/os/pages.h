@@ -41,8 +41,15 @@ void *rf_record_alloc(size_t size);
 /* Gives the whole pages of a record that is not in use back to the system; they read as zeroes. */
 void rf_record_empty(void *record, size_t size);
 
+/* `give_back` is called where the system has refused `size` bytes, by whoever asked for them: true where it may have so
+ * many now. NULL: nobody is. Once, before there are threads. */
+void rf_pages_on_refusal(bool (*give_back)(size_t size));
+
 /* A large table of which little may ever be touched: as rf_record_alloc, in a mapping of its own. */
 void *rf_record_table(size_t size);
+
+/* Gives back all whole pages of a table but its first `size` bytes. Nobody may touch them any more. */
+void rf_record_table_cut(void *table, size_t size);
 
 /* Sets *start and *end to the range of records number `index`, both to 0 where it is being made; false if there are not
  * so many ranges. */

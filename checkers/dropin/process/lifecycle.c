@@ -383,7 +383,7 @@ void rf_process_begin(bool library) {
     rf_tag_faults_watch();
   }
   rf_tracing_begin();
-  rf_guarded_blocks_begin(o, &rf_process.depot, &rf_process_reporter);
+  rf_guarded_blocks_begin(o, rf_process.guard_options.depot, &rf_process_reporter);
   rf_steer_begin(&as_told);
   rf_forward_begin_sampling();
   rf_malloc_choose_way();

@@ -24,6 +24,7 @@
 #include "checkers/shared/wrapper.h"
 
 #define DEPOT_BYTES ((size_t)(sizeof(void *) > 4 ? 64 : 16) << 20)
+#define DEPOT_OF_FEW ((size_t)4 << 20) /* where only sampled blocks have stacks, or none */
 #define DEPOT_LEAST ((size_t)256 << 10)
 #define DEPOT_SHARE 64U /* one part in so many of a limited resource */
 
@@ -69,7 +70,8 @@ bool rf_process_configure(void) {
   rf_process.checked = o->mode == RF_MODE_GUARD || o->mode == RF_MODE_PAGE || o->mode == RF_MODE_MTE;
   rf_process.report_rejected = o->rejected && o->mode != RF_MODE_OFF;
   rf_process.guard_options = rf_options_for_guard(o);
-  rf_process.guard_options.depot = &rf_process.depot;
+  rf_process.guard_options.depot = rf_process.lacks_depot ? NULL : &rf_process.depot;
+  rf_process.guard_options.stack_depth = rf_process.lacks_depot ? 0 : rf_process.guard_options.stack_depth;
   rf_process.guard_options.reporter = &rf_process_reporter;
   rf_process_reporter_init();
   configure_heap();
@@ -82,29 +84,51 @@ bool rf_process_configure(void) {
   return done;
 }
 
-/* `result`: of getrlimit, whose first parameter has another type with each C library. */
-static size_t share_of(int result, const struct rlimit *limit) {
-  bool const scarce = result == 0 && limit->rlim_cur / DEPOT_SHARE < DEPOT_BYTES;
-  return scarce ? (size_t)limit->rlim_cur / DEPOT_SHARE : DEPOT_BYTES;
+/* A share of the limit, at most `most`. `result`: of getrlimit, whose first parameter has another type with each C
+ * library; `limit`: what it wrote. */
+static size_t share_of(int result, const struct rlimit *limit, size_t most) {
+  bool const scarce = result == 0 && limit->rlim_cur / DEPOT_SHARE < most;
+  return scarce ? (size_t)limit->rlim_cur / DEPOT_SHARE : most;
 }
 
 /* Address space may be scarce, and most of the depot is never touched. RLIMIT_DATA counts all that is mapped
  * writable. */
 static size_t depot_bytes(void) {
   struct rlimit limit;
-  size_t const space = share_of(getrlimit(RLIMIT_AS, &limit), &limit);
-  size_t const data = share_of(getrlimit(RLIMIT_DATA, &limit), &limit);
+  size_t const most = rf_process.checked ? DEPOT_BYTES : DEPOT_OF_FEW;
+  size_t const space = share_of(getrlimit(RLIMIT_AS, &limit), &limit, most);
+  size_t const data = share_of(getrlimit(RLIMIT_DATA, &limit), &limit, most);
   return space < data ? space : data;
 }
 
+static void *depot_memory;
+
+/* A limit that the program sets later finds most of the depot mapped and never used: the program has it back. What is
+ * left has room for half as many stacks again. */
+static bool shrink_depot(size_t wanted) {
+  rf_stack_depot *const depot = &rf_process.depot;
+  size_t const capacity = __atomic_load_n(&depot->capacity, __ATOMIC_RELAXED);
+  size_t const used = __atomic_load_n(&depot->used, __ATOMIC_RELAXED);
+  size_t const spare = used / 2 + DEPOT_LEAST;
+  if (used + spare + wanted > capacity) {
+    return false;
+  }
+  rf_record_table_cut(depot_memory, rf_stack_depot_shrink(depot, spare));
+  return true;
+}
+
 static void open_depot(void) {
-  for (size_t size = depot_bytes(); size >= DEPOT_LEAST; size /= 2) {
+  size_t const share = depot_bytes();
+  for (size_t size = share > DEPOT_LEAST ? share : DEPOT_LEAST; size >= DEPOT_LEAST; size /= 2) {
     void *const memory = rf_record_table(size);
     if (memory != NULL) {
+      depot_memory = memory;
       (void)rf_stack_depot_init(&rf_process.depot, memory, size);
+      rf_pages_on_refusal(shrink_depot);
       return;
     }
   }
+  rf_process.lacks_depot = true;
   rf_process.guard_options.stack_depth = 0;
   rf_process.guard_options.depot = NULL;
 }

@@ -23,6 +23,7 @@ typedef struct rf_process_state {
   rf_log_reporter log;
   rf_guard_options guard_options;
   rf_stack_depot depot;
+  bool lacks_depot; /* the system had no memory for it */
   uint64_t start_ns;
   pid_t id; /* the process that owns this memory: a child of vfork shares it */
 } rf_process_state;

@@ -43,8 +43,8 @@ typedef struct rf_stack_depot {
   uint32_t recent_mask; /* of those in use */
   uint32_t recent_most; /* what it will be once there are many stacks */
   unsigned char *records;
-  size_t capacity;
-  size_t used;         /* advanced atomically */
+  size_t capacity; /* accessed atomically, as is the next */
+  size_t used;
   void (*added)(void); /* called after each stack that was not there; NULL: nothing is, as of the next */
   /* Hosted systems: the same with where the innermost call returns to, and true where that call frees. */
   void (*added_call)(uintptr_t caller, bool frees);
@@ -53,6 +53,10 @@ typedef struct rf_stack_depot {
 /* Makes a depot in `memory`, `size` bytes aligned to 8, zeroed by the caller (fresh mmap or .bss) and owned by the
  * caller. RF_OK, or RF_ERR_INVALID where size is too small to hold anything. */
 rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size);
+
+/* Lets a depot keep no more than `spare` bytes for stacks to come, at least one of the deepest that is put; other
+ * threads may put and get meanwhile. Returns how many bytes of its memory it still has: the rest is the caller's. */
+size_t rf_stack_depot_shrink(rf_stack_depot *depot, size_t spare);
 
 /* The id of this stack, not 0, equal for equal stacks; 0 where the depot is full or depth is 0. */
 uint32_t rf_stack_depot_put(rf_stack_depot *depot, const uintptr_t *frames, unsigned depth);

@@ -79,6 +79,33 @@ static void without_memory(void) {
   free(block);
 }
 
+/* Each block is freed before the next: malloc must go on. */
+static void come_and_go(void) {
+  for (int i = 0; i < 20000; i++) {
+    block = malloc(100);
+    if (block == NULL) {
+      (void)fprintf(stderr, "NULL at %d\n", i);
+      _exit(4);
+    }
+    memset(block, 1, 100);
+    free(block);
+  }
+}
+
+static void within(int resource, rlim_t bytes) {
+  struct rlimit const limit = {bytes, bytes};
+  setrlimit(resource, &limit);
+  come_and_go();
+}
+
+static void within_little_data(void) {
+  within(RLIMIT_DATA, (rlim_t)32 << 20);
+}
+
+static void within_little_space(void) {
+  within(RLIMIT_AS, (rlim_t)64 << 20);
+}
+
 static void on_signal(int number) {
   int local;
   (void)number;
@@ -347,6 +374,9 @@ static const struct {
     {"no_descriptors", without_descriptors},
     {"used_descriptors", with_descriptors_used_up},
     {"no_memory", without_memory},
+    {"come_and_go", come_and_go},
+    {"little_data", within_little_data},
+    {"little_space", within_little_space},
     {"handler", in_a_signal_handler},
     {"ruins", with_a_heap_in_ruins},
     {"noise", with_a_heap_of_noise},
