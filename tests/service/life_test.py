@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """The life of findings: fixed, back again, ignored; and which build is after which."""
 
+import json
+import os
+
 import service
 from service import Service, build, check, equal, event, record, state, take
 
@@ -25,6 +28,21 @@ def a_fix_is_undone_only_by_a_build_that_has_it():
         equal(state(s), "reopened", "c is after b")
         equal(s.ask("show", "1")["count"], 5)
         equal([row["id"] for row in s.findings("--state", "reopened")], [1])
+
+
+def ci_may_tell_of_a_build_before_anything_was_found():
+    with Service(start=False) as s:
+        folder = os.path.join(s.directory, "new", "folder")
+        s.command("builds", "--add", "a" * 40, "--version", "1.0", "--time", "2026-01-02T00:00:00Z", "--dir", folder)
+        equal(os.stat(folder).st_mode & 0o777, 0o700)
+        equal(os.stat(os.path.join(folder, "ringfence.db")).st_mode & 0o777, 0o600)
+        s.command("builds", "--add", "b" * 40, "--time", "2026-01-03T00:00:00Z", "--dir", folder)
+        text = s.command("builds", "--json", "--dir", folder)
+        equal([(b["version"], b["order_guessed"]) for b in json.loads(text)["builds"]], [("", False), ("1.0", False)])
+        os.chmod(folder, 0o777)
+        os.unlink(os.path.join(folder, "ringfence.db"))
+        check("open to others" in s.command("builds", "--add", "c" * 40, "--dir", folder, status=1))
+        check("no findings in" in s.command("builds", "--dir", os.path.join(s.directory, "none"), status=1))
 
 
 def the_order_of_builds_is_what_ci_says():
@@ -254,5 +272,6 @@ service.main([
     a_finding_is_new_and_back_once_in_each_environment, news_of_a_part_is_told_of_the_whole,
     a_fix_is_known_by_each_name_of_its_build, a_build_that_was_told_of_is_as_new_as_that,
     decisions_undo_one_another_whole, a_fix_is_undone_only_by_a_build_that_has_it, the_order_of_builds_is_what_ci_says,
+    ci_may_tell_of_a_build_before_anything_was_found,
     a_fix_without_a_commit_is_in_the_next_build, fixed_has_a_number, ignored_needs_a_reason_and_stays_ignored,
     what_became_of_a_finding_is_listed, a_build_says_whether_its_order_is_guessed, states_that_contradict_are_refused])

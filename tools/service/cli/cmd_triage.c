@@ -193,7 +193,8 @@ static int add_or_list(decision *d) {
   if (d->add != NULL && !read_build(d, &time)) {
     return RF_EXIT_USAGE;
   }
-  if (!rf_cli_open(&d->cli, RF_STORE_WRITE)) {
+  /* CI may tell of a build before anything was found in any. */
+  if (!rf_cli_open(&d->cli, d->add != NULL ? RF_STORE_CREATE : RF_STORE_WRITE)) {
     return RF_EXIT_FAILED;
   }
   return d->add != NULL ? add_build(d, time) : list_builds(d);

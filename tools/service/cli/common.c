@@ -2,8 +2,10 @@
 
 #include "checkers/os/spool_file.h"
 #include "tools/service/exchange/curl.h"
+#include "tools/service/intake/spool.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,15 +130,40 @@ bool rf_cli_shares(bool no_shared) {
 
 /* ---- The store ---- */
 
+/* A folder for findings to come, as `serve` makes it. */
+static bool make_folder(const char *path) {
+  (void)umask(077);
+  bool const made = rf_spool_make_folder(path);
+  if (!made) {
+    rf_diag("cannot make %s: %s", path, strerror(errno));
+    return false;
+  }
+  int const folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  bool const own = folder >= 0 && rf_spool_is_own(folder);
+  if (folder >= 0) {
+    (void)close(folder);
+  }
+  if (!own) {
+    rf_diag("%s belongs to another user or is open to others: use a folder of mode 0700", path);
+  }
+  return own;
+}
+
 bool rf_cli_open(rf_cli *cli, rf_store_access access_wanted) {
+  bool const create = access_wanted == RF_STORE_CREATE;
   rf_text_sink_init(&cli->text, &cli->arena);
   cli->query = (rf_query){&cli->store, &cli->arena, {.sink = &cli->text.sink}};
-  cli->directory = rf_cli_directory(&cli->arena, cli->directory, false);
+  cli->directory = rf_cli_directory(&cli->arena, cli->directory, create);
   if (cli->directory == NULL) {
     return false;
   }
   const char *const path = rf_bump_arena_print(&cli->arena, "%s/ringfence.db", cli->directory);
-  if (access(path, F_OK) != 0) {
+  bool const exists = access(path, F_OK) == 0;
+  if (create && !exists && errno == ENOENT) {
+    if (!make_folder(cli->directory)) {
+      return false;
+    }
+  } else if (!exists) {
     if (errno == ENOENT || errno == ENOTDIR) {
       rf_diag("there are no findings in %s yet: start `ringfence serve`, or name another folder with --dir",
               cli->directory);
@@ -145,7 +172,7 @@ bool rf_cli_open(rf_cli *cli, rf_store_access access_wanted) {
     }
     return false;
   }
-  if (!rf_store_open(&cli->store, path, access_wanted)) {
+  if (!rf_store_open(&cli->store, path, create && exists ? RF_STORE_WRITE : access_wanted)) {
     rf_diag("%s: %s", path, cli->store.error);
     return false;
   }

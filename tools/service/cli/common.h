@@ -61,7 +61,8 @@ bool rf_cli_is_collector(const char *option, const char *url);
  * --no-shared, nor where RINGFENCE_NO_SHARED is set. */
 bool rf_cli_shares(bool no_shared);
 
-/* Opens the store of cli->directory (found where it is NULL) and makes cli->query ready. False after a message. */
+/* Opens the store of cli->directory (found where it is NULL) and makes cli->query ready. RF_STORE_CREATE: makes what is
+ * not there. False after a message. */
 bool rf_cli_open(rf_cli *cli, rf_store_access access);
 void rf_cli_close(rf_cli *cli);
 

@@ -1,4 +1,5 @@
 /* Paths and what they answer. */
+#include "tools/service/http/arguments.h"
 #include "tools/service/http/request.h"
 
 #include "tools/ringfence/base/sinks.h"
@@ -66,11 +67,8 @@ rf_turn_kind rf_route_turn(const rf_request *r) {
 
 /* ---- Questions ---- */
 
-static int64_t number(const char *text, int64_t fallback) {
-  char *end = NULL;
-  errno = 0;
-  long long const value = text == NULL ? 0 : strtoll(text, &end, 10);
-  return text == NULL || text[0] == '\0' || *end != '\0' || errno != 0 || value < 0 ? fallback : value;
+static int64_t number(const rf_request *r, const char *name) {
+  return rf_argument_number(rf_request_argument(r, name), 0);
 }
 
 static const char *not_empty(const char *text) {
@@ -85,8 +83,8 @@ static rf_findings_filter filter_of(const rf_request *r) {
       .environment = not_empty(rf_request_argument(r, "environment")),
       .search = not_empty(rf_request_argument(r, "search")),
       .order = not_empty(rf_request_argument(r, "order")),
-      .limit = number(rf_request_argument(r, "limit"), 0),
-      .offset = number(rf_request_argument(r, "offset"), 0),
+      .limit = number(r, "limit"),
+      .offset = number(r, "offset"),
   };
 }
 
@@ -100,8 +98,7 @@ static int64_t id_of(const char *text, const char **rest) {
 }
 
 static bool ask_process(const rf_request *r, int64_t id, rf_query *q) {
-  return rf_query_process(q, id, number(rf_request_argument(r, "snapshot"), 0),
-                          number(rf_request_argument(r, "against"), 0));
+  return rf_query_process(q, id, number(r, "snapshot"), number(r, "against"));
 }
 
 static bool ask_processes(const rf_request *r, rf_query *q) {
@@ -109,8 +106,8 @@ static bool ask_processes(const rf_request *r, rf_query *q) {
       .program = not_empty(rf_request_argument(r, "program")),
       .host = not_empty(rf_request_argument(r, "host")),
       .environment = not_empty(rf_request_argument(r, "environment")),
-      .limit = number(rf_request_argument(r, "limit"), 0),
-      .offset = number(rf_request_argument(r, "offset"), 0),
+      .limit = number(r, "limit"),
+      .offset = number(r, "offset"),
   };
   return rf_query_processes(q, &f);
 }
@@ -119,8 +116,8 @@ static bool ask_sites(const rf_request *r, int64_t id, rf_query *q) {
   rf_sites_filter const f = {
       .module = id,
       .watched = not_empty(rf_request_argument(r, "watched")),
-      .limit = number(rf_request_argument(r, "limit"), 0),
-      .offset = number(rf_request_argument(r, "offset"), 0),
+      .limit = number(r, "limit"),
+      .offset = number(r, "offset"),
   };
   return rf_query_sites(q, &f);
 }
@@ -132,7 +129,7 @@ static bool ask(const rf_request *r, const char *what, rf_query *q, bool *fine) 
     rf_findings_filter const f = filter_of(r);
     *fine = rf_query_findings(q, &f);
   } else if (strncmp(what, "findings/", 9) == 0 && id_of(what + 9, &rest) >= 0 && *rest == '\0') {
-    *fine = rf_query_finding(q, id_of(what + 9, &rest), number(rf_request_argument(r, "event"), 0));
+    *fine = rf_query_finding(q, id_of(what + 9, &rest), number(r, "event"));
   } else if (strcmp(what, "processes") == 0) {
     *fine = ask_processes(r, q);
   } else if (strncmp(what, "processes/", 10) == 0 && id_of(what + 10, &rest) >= 0 && *rest == '\0') {
@@ -140,21 +137,23 @@ static bool ask(const rf_request *r, const char *what, rf_query *q, bool *fine) 
   } else if (strcmp(what, "builds") == 0) {
     *fine = rf_query_builds(q);
   } else if (strcmp(what, "coverage") == 0) {
-    *fine =
-        rf_query_coverage(q, not_empty(rf_request_argument(r, "module")), number(rf_request_argument(r, "limit"), 0));
+    *fine = rf_query_coverage(q, not_empty(rf_request_argument(r, "module")), number(r, "limit"));
   } else if (strncmp(what, "coverage/", 9) == 0 && id_of(what + 9, &rest) >= 0 && *rest == '\0') {
     *fine = ask_sites(r, id_of(what + 9, &rest), q);
   } else if (strcmp(what, "steering") == 0) {
-    *fine = rf_query_steering(q, number(rf_request_argument(r, "limit"), 0));
+    *fine = rf_query_steering(q, number(r, "limit"));
   } else if (strcmp(what, "symbols") == 0) {
     *fine = rf_query_symbols(q);
   } else if (strcmp(what, "status") == 0) {
     *fine = rf_query_status(q, r->http->options->directory);
   } else if (strcmp(what, "activity") == 0) {
-    *fine =
-        rf_query_activity(q, number(rf_request_argument(r, "after"), 0), number(rf_request_argument(r, "limit"), 0));
+    *fine = rf_query_activity(q, number(r, "after"), number(r, "limit"));
+  } else if (strcmp(what, "why") == 0 && (number(r, "a") == 0 || number(r, "b") == 0)) {
+    rf_json_open(&q->w, NULL, "{");
+    rf_json_put_text(&q->w, "error", "why takes two findings: a=ID&b=ID");
+    rf_json_close(&q->w, "}");
   } else if (strcmp(what, "why") == 0) {
-    *fine = rf_query_why(q, number(rf_request_argument(r, "a"), 0), number(rf_request_argument(r, "b"), 0));
+    *fine = rf_query_why(q, number(r, "a"), number(r, "b"));
   } else {
     return false;
   }
@@ -173,6 +172,10 @@ static enum MHD_Result answer_json(rf_request *r, const char *what) {
   rf_text_sink_init(&t, &r->arena);
   rf_query q = {r->http->store, &r->arena, {.sink = &t.sink}};
   bool fine = true;
+  const char *const wrong = rf_argument_error(r);
+  if (wrong != NULL) {
+    return rf_reply_error(r, MHD_HTTP_BAD_REQUEST, wrong);
+  }
   if (!ask(r, what, &q, &fine)) {
     return rf_reply_error(r, MHD_HTTP_NOT_FOUND, "there is nothing at this path");
   }
@@ -211,7 +214,7 @@ static enum MHD_Result answer_page(rf_request *r, const char *what, rf_page_make
       .build = rf_request_argument(r, "build"),
       .search = rf_request_argument(r, "search"),
       .order = rf_request_argument(r, "order"),
-      .zoom = number(rf_request_argument(r, "zoom"), 0),
+      .zoom = number(r, "zoom"),
   };
   make(&p);
   return rf_reply(r, MHD_HTTP_OK, html, page.text, page.length);
@@ -355,7 +358,7 @@ static enum MHD_Result post_triage(rf_request *r, const char *what, bool page) {
   rf_triage const t = {
       .action = rest + 1,
       .id = id,
-      .other = number(rf_request_field(r, "other"), 0),
+      .other = rf_argument_number(rf_request_field(r, "other"), 0),
       .text = not_empty(rf_request_field(r, "text")),
   };
   if (!rf_triage_apply(r->http->store, &t, message)) {
@@ -373,7 +376,7 @@ static enum MHD_Result post_steering(rf_request *r, bool page) {
   char message[RF_STEER_MESSAGE] = "";
   rf_steer_request const request = {
       .action = rf_request_field(r, "action"),
-      .rule = number(rf_request_field(r, "rule"), 0),
+      .rule = rf_argument_number(rf_request_field(r, "rule"), 0),
       .program = not_empty(rf_request_field(r, "program")),
       .build = not_empty(rf_request_field(r, "build")),
       .environment = not_empty(rf_request_field(r, "environment")),

@@ -29,7 +29,7 @@ static bool say(char *error, size_t size, const char *what, const char *path) {
   return false;
 }
 
-static bool make_folders(const char *path) {
+bool rf_spool_make_folder(const char *path) {
   char part[4096];
   (void)snprintf(part, sizeof part, "%s", path);
   for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
@@ -78,7 +78,7 @@ bool rf_spool_lock(int directory) {
 
 bool rf_spool_open(rf_spool *spool, const char *directory, char *error, size_t error_size) {
   *spool = (rf_spool){.directory = -1, .folder = -1, .doorbell = -1, .next = 1};
-  if (!make_folders(directory)) {
+  if (!rf_spool_make_folder(directory)) {
     return say(error, error_size, "cannot make", directory);
   }
   spool->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

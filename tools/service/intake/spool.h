@@ -29,6 +29,9 @@ typedef struct rf_spool {
   char finished[RF_SPOOL_LABEL + 32]; /* a segment that is unlinked and whose position can be forgotten */
 } rf_spool;
 
+/* Makes a folder of mode 0700 and those above it that are missing. False with errno set. */
+bool rf_spool_make_folder(const char *path);
+
 /* Opens DIR, which must belong to this user, and makes what is missing in it. False with a message in `error`. */
 bool rf_spool_open(rf_spool *spool, const char *directory, char *error, size_t error_size);
 
