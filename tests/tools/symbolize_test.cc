@@ -129,6 +129,30 @@ TEST_F(Symbolize, AFileThatIsMadeUpIsAskedOfTheNextTool) {
   EXPECT_STREQ(frame_.sources[0].file, "/x/a.c");
 }
 
+// Binutils know no lines of what was compiled with -gsplit-dwarf.
+TEST_F(Symbolize, AProgramWhoseFunctionsAreDescribedElsewhereIsAskedOfTheNextTool) {
+  for (bool const split : {true, false}) {
+    std::string const folder = ringfence_test::scratch("bin");
+    mkdir(folder.c_str(), 0700);
+    setenv("PATH", folder.c_str(), 1);
+    ringfence_test::ElfFile image;
+    image.symbols = {{"shown", 0x1000, 0x100}};
+    image.named_sections = {{split ? ".debug_addr" : ".debug_line", SHT_PROGBITS, "x"}};
+    std::string const program = folder + "/program";
+    ringfence_test::write_file(program, image.bytes(), 0755);
+    ringfence_test::write_file(folder + "/addr2line",
+                               "#!/bin/sh\nwhile read -r at; do printf '%s\\nshown\\n??:?\\n' \"$at\"; done\n", 0755);
+    write_tool(folder + "/llvm-symbolizer", "a.c", "shown");
+    rf_frame frame = {};
+    frame.module = program.c_str();
+    frame.offset = 0x1010;
+    symbolize({&frame});
+    ASSERT_EQ(frame.source_count, 1U);
+    EXPECT_STREQ(frame.sources[0].function, "shown");
+    EXPECT_EQ(frame.sources[0].line, split ? 5U : 0U);
+  }
+}
+
 // binutils 2.40 names the unit's file for a header that is file 1 of a DWARF 5 table, with the header's line.
 TEST_F(Symbolize, AFileThatAnotherToolNamesForTheSameLineIsBelieved) {
   std::string const folder = ringfence_test::scratch("bin");
@@ -186,7 +210,7 @@ TEST_F(Symbolize, TheSymbolTableNamesWhatTheToolDoesNot) {
     ringfence_test::write_file(
         folder + "/addr2line",
         std::string("#!/bin/sh\nwhile read -r at; do printf '%s\\n") + c.answer + "\\n' \"$at\"; done\n", 0755);
-    setenv("PATH", (folder + ":" + path_before_).c_str(), 1);
+    setenv("PATH", folder.c_str(), 1);
     frame_.source_count = 0;
     symbolize({&frame_});
     ASSERT_EQ(frame_.source_count, 1u) << c.answer;

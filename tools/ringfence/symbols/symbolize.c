@@ -123,11 +123,6 @@ static bool has_made_up_file(const batch *b) {
   return false;
 }
 
-/* ---- A second opinion about files ----
- *
- * binutils 2.40 gives the file of the unit for file 1 of a DWARF 5 line table, which gcc and clang use for the header
- * whose code comes first. Lines and functions are right. */
-
 static bool has_line(const batch *b) {
   for (size_t i = 0; i < b->count; i++) {
     for (size_t k = 0; k < b->frames[i]->source_count; k++) {
@@ -138,6 +133,16 @@ static bool has_line(const batch *b) {
   }
   return false;
 }
+
+/* Of a program that was compiled with -gsplit-dwarf binutils know no lines: functions are in files beside it. */
+static bool has_lines_elsewhere(const batch *b, const rf_elf *elf) {
+  return !has_line(b) && rf_elf_has_section(elf, ".debug_addr");
+}
+
+/* ---- A second opinion about files ----
+ *
+ * binutils 2.40 gives the file of the unit for file 1 of a DWARF 5 line table, which gcc and clang use for the header
+ * whose code comes first. Lines and functions are right. */
 
 static bool is_same_code(const rf_source *a, const rf_source *b, size_t count) {
   for (size_t k = 0; k < count; k++) {
@@ -182,9 +187,10 @@ static const symbolizer *find_other(rf_bump_arena *arena, const char **path) {
   return NULL;
 }
 
-static void ask_until_known(const batch *b, const symbolizer *tool, const char *path) {
+static void ask_until_known(const batch *b, const rf_elf *elf, const symbolizer *tool, const char *path) {
   take(b, ask(b, tool, path));
-  while (has_made_up_file(b) && (tool = find_symbolizer(b->arena, tool, &path)) != NULL) {
+  while ((has_made_up_file(b) || has_lines_elsewhere(b, elf)) &&
+         (tool = find_symbolizer(b->arena, tool, &path)) != NULL) {
     take(b, ask(b, tool, path));
   }
   if (tool == symbolizers && has_line(b) && (tool = find_other(b->arena, &path)) != NULL) {
@@ -247,7 +253,7 @@ static void symbolize_module(rf_bump_arena *arena, rf_frame **frames, size_t cou
   if (ran == NULL || ran[0] == '\0' || (there != NULL && strcmp(ran, there) == 0)) {
     batch const b = distinct(arena, file, frames, count, rf_elf_mode_bit(&elf));
     if (tool != NULL) {
-      ask_until_known(&b, tool, path);
+      ask_until_known(&b, &elf, tool, path);
     }
     complete(&b, &elf);
     copy_to_equals(frames, count);
