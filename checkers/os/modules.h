@@ -57,6 +57,10 @@ bool rf_modules_program_path(char *out, size_t room);
 #define RF_MODULES_UNLOADED 64U
 void rf_modules_remember(const rf_module *module, const char *path);
 
+/* The path of the module that was unloaded last of those that had code at `address`, and sets *start and *end to where
+ * that was; NULL where none is remembered. Any thread. Hosted systems only. */
+const char *rf_modules_unloaded(uintptr_t address, uintptr_t *start, uintptr_t *end);
+
 /* Writes the build-id of the program itself as text; "" where it has none. Hosted systems only. */
 void rf_modules_program_id(char out[2 * RF_BUILD_ID_BYTES + 1]);
 

@@ -326,6 +326,19 @@ RF_COLD void rf_modules_remember(const rf_module *module, const char *path) {
   __atomic_store_n(&unloaded_count, count + 1, __ATOMIC_RELEASE);
 }
 
+const char *rf_modules_unloaded(uintptr_t address, uintptr_t *start, uintptr_t *end) {
+  uint32_t const count = __atomic_load_n(&unloaded_count, __ATOMIC_ACQUIRE);
+  for (uint32_t back = 1; back <= count && back <= RF_MODULES_UNLOADED; back++) {
+    const rf_module *const gone = &unloaded[(count - back) % RF_MODULES_UNLOADED].module;
+    if (address >= gone->start && address < gone->end) {
+      *start = gone->start;
+      *end = gone->end;
+      return unloaded[(count - back) % RF_MODULES_UNLOADED].path;
+    }
+  }
+  return NULL;
+}
+
 /* The newest first. Tables are searched in order, so a module that is mapped now comes before any of these. */
 static void add_unloaded(const search *s) {
   uint32_t const count = __atomic_load_n(&unloaded_count, __ATOMIC_ACQUIRE);

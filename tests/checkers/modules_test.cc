@@ -303,6 +303,12 @@ TEST_F(ModulesMade, TheLast64ThatWereUnloadedAreKnown) {
     load({0x100010 + i * 0x1000});
     ASSERT_EQ(modules.count, i < 36 ? 0U : 1U) << i;
     EXPECT_TRUE(i < 36 || path() == paths[i]) << path();
+    uintptr_t from = 0;
+    uintptr_t to = 0;
+    const char *const found = rf_modules_unloaded(0x100FFF + i * 0x1000, &from, &to);
+    EXPECT_EQ(found, i < 36 ? nullptr : paths[i].c_str()) << i;
+    EXPECT_EQ(from, i < 36 ? 0 : 0x100000 + i * 0x1000);
+    EXPECT_EQ(to, i < 36 ? 0 : 0x101000 + i * 0x1000);
   }
 }
 

@@ -12,6 +12,7 @@
 
 extern "C" {
 #include "checkers/dropin/os/module.h"
+#include "checkers/os/modules.h"
 }
 
 namespace {
@@ -66,6 +67,35 @@ TEST(DropinModule, IsFoundByAnAddressOfItsCode) {
   EXPECT_TRUE(program->named);
   EXPECT_EQ(program->users, own->users);
   EXPECT_EQ(program->end, UINTPTR_MAX);
+}
+
+TEST(DropinModule, ThatWasUnloadedIsKnownByItsFile) {
+  static rf_known_modules modules;
+  char *const program = realpath("/proc/self/exe", nullptr);
+  ASSERT_NE(program, nullptr);
+  std::string const copy = testing::TempDir() + "/plugin.so";
+  std::ofstream(copy, std::ios::binary) << std::ifstream(program, std::ios::binary).rdbuf();
+  rf_module gone = {};
+  gone.start = 0x10000;
+  gone.end = 0x12000;
+  rf_modules_remember(&gone, "/gone/without/a/file");
+  gone.start = 0x11000;
+  gone.end = 0x14000;
+  rf_modules_remember(&gone, copy.c_str());
+  const rf_known_module *const plugin = rf_known_module_find(&modules, 0x11800);
+  ASSERT_NE(plugin, nullptr);
+  EXPECT_EQ(plugin->start, 0x11000U) << "the last one there";
+  EXPECT_EQ(plugin->end, 0x14000U);
+  EXPECT_TRUE(plugin->named);
+  EXPECT_EQ(plugin->users, rf_module_is_users(copy.c_str()));
+  EXPECT_FALSE(plugin->runtime);
+  const rf_known_module *const other = rf_known_module_find(&modules, 0x10800);
+  ASSERT_NE(other, nullptr);
+  EXPECT_FALSE(other->named);
+  EXPECT_EQ(rf_known_module_find(&modules, 0x14000), nullptr);
+  EXPECT_EQ(modules.count, 2U);
+  unlink(copy.c_str());
+  free(program);
 }
 
 TEST(DropinModule, HasAPathOrNone) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "checkers/os/maps.h"
+#include "checkers/os/modules.h"
 #include "checkers/os/proc_self.h"
 #include "checkers/os/symbols.h"
 #include "lib/core/compiler.h"
@@ -58,18 +59,33 @@ static bool is_loader(const char *path) {
   return begins_with_any(slash != NULL ? slash + 1 : path, names, sizeof names / sizeof names[0]);
 }
 
+RF_COLD static rf_known_module describe(uintptr_t start, uintptr_t end, const char *path) {
+  return (rf_known_module){.start = start,
+                           .end = end,
+                           .runtime = rf_frame_is_runtime(path, NULL),
+                           .loader = is_loader(path),
+                           .named = is_program(path) ? program_has_names() : rf_symbols_present(path),
+                           .users = rf_module_is_users(path)};
+}
+
 RF_COLD static bool visit_mapping(const rf_map *map, void *context) {
   search *const s = context;
   if (map->executable && s->address >= map->start && s->address < map->end) {
-    *s->out = (rf_known_module){.start = map->start,
-                                .end = map->end,
-                                .runtime = rf_frame_is_runtime(map->name, NULL),
-                                .loader = is_loader(map->name),
-                                .named = is_program(map->name) ? program_has_names() : rf_symbols_present(map->name),
-                                .users = rf_module_is_users(map->name)};
+    *s->out = describe(map->start, map->end, map->name);
     s->found = true;
   }
   return !s->found;
+}
+
+/* One that was closed, and had code where nobody else has now. */
+RF_COLD static void find_unloaded(search *s) {
+  uintptr_t start;
+  uintptr_t end;
+  const char *const path = rf_modules_unloaded(s->address, &start, &end);
+  if (path != NULL) {
+    *s->out = describe(start, end, path);
+    s->found = true;
+  }
 }
 
 /* Not by asking the loader: in a child of fork its lock may be held by a thread that is not there. */
@@ -80,6 +96,9 @@ RF_COLD static const rf_known_module *add(rf_known_modules *modules, uintptr_t a
   search s = {address, &modules->list[modules->count], false};
   char line[RF_MAPS_BYTES];
   (void)rf_maps_each_in(line, sizeof line, visit_mapping, &s);
+  if (!s.found) {
+    find_unloaded(&s);
+  }
   return s.found ? &modules->list[modules->count++] : NULL;
 }
 

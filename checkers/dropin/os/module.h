@@ -24,7 +24,8 @@ typedef struct rf_known_modules {
   rf_known_module program; /* end 0: not asked for yet */
 } rf_known_modules;
 
-/* The module of `address`; NULL where there is none any more, or too many. Valid until the next call. */
+/* The module of `address`, or the last one there that was unloaded and is remembered; NULL where there is none, or too
+ * many. Valid until the next call. */
 const rf_known_module *rf_known_module_find(rf_known_modules *modules, uintptr_t address);
 
 /* False for a file where the system keeps its programs and libraries: below /usr, but for /usr/local and /usr/src, and
