@@ -454,11 +454,11 @@ TEST(ProcessInit, StacksTakeTheLeastWhereTheirShareIsSmaller) {
 }
 
 TEST(ProcessInit, WhereFewBlocksHaveStacksTheyTakeLess) {
-  for (rf_mode const mode : {RF_MODE_OFF, RF_MODE_SAMPLE}) {
-    in_a_process([mode] {
-      rf_process.options.mode = mode;
+  for (bool const samples : {false, true}) {
+    in_a_process([samples] {
+      rf_process.options.mode = samples ? RF_MODE_SAMPLE : RF_MODE_OFF;
       rf_process_init();
-      EXPECT_EQ(call_of("depot"), std::to_string(4 * kMiB));
+      EXPECT_EQ(call_of("depot"), std::to_string((samples ? 16 : 4) * kMiB));
     });
   }
 }

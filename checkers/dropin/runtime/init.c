@@ -24,7 +24,8 @@
 #include "checkers/shared/wrapper.h"
 
 #define DEPOT_BYTES ((size_t)(sizeof(void *) > 4 ? 64 : 16) << 20)
-#define DEPOT_OF_FEW ((size_t)4 << 20) /* where only sampled blocks have stacks, or none */
+#define DEPOT_OF_SAMPLES ((size_t)16 << 20) /* over months, in a large program */
+#define DEPOT_OF_FEW ((size_t)4 << 20)      /* mode off */
 #define DEPOT_LEAST ((size_t)256 << 10)
 #define DEPOT_SHARE 64U /* one part in so many of a limited resource */
 
@@ -95,7 +96,9 @@ static size_t share_of(int result, const struct rlimit *limit, size_t most) {
  * writable. */
 static size_t depot_bytes(void) {
   struct rlimit limit;
-  size_t const most = rf_process.checked ? DEPOT_BYTES : DEPOT_OF_FEW;
+  size_t const most = rf_process.checked                          ? DEPOT_BYTES
+                      : rf_process.options.mode == RF_MODE_SAMPLE ? DEPOT_OF_SAMPLES
+                                                                  : DEPOT_OF_FEW;
   size_t const space = share_of(getrlimit(RLIMIT_AS, &limit), &limit, most);
   size_t const data = share_of(getrlimit(RLIMIT_DATA, &limit), &limit, most);
   return space < data ? space : data;
