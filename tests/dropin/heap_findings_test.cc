@@ -300,6 +300,31 @@ TEST(DropinFindings, OfADoubleFreeAreOfAFreedBlockWhateverLivesThere) {
   });
 }
 
+// Two threads free a large one at once, and its memory has gone when the one that lost looks what is there.
+TEST(DropinFindings, OfAFreeWhereABlockWasAreAskedOfWhoRemembersIt) {
+  static const void *asked;
+  static bool knows;
+  with_heap([](Heap &heap) {
+    static char beside[64];
+    rf_heap_options_now.left = [](const void *ptr, const rf_origin *) {
+      asked = ptr;
+      return knows;
+    };
+    for (bool const known : {true, false}) {
+      knows = known;
+      asked = nullptr;
+      EXPECT_FALSE(heap.free(beside));
+      EXPECT_EQ(asked, beside);
+      EXPECT_EQ(heap.recorder.take().size(), known ? 0U : 1U) << "who remembers it has told";
+    }
+    asked = nullptr;
+    unsigned char *const p = heap.make(40);
+    EXPECT_FALSE(heap.free(p + 1));
+    EXPECT_EQ(heap.recorder.take().size(), 1U);
+    EXPECT_EQ(asked, nullptr) << "a block is there";
+  });
+}
+
 // By the short way and by the long one; a size above the block's as well as one below.
 TEST(DropinFindings, OfAFreeWithAnotherSizeAreToldWhicheverIsMore) {
   for (bool const usual : {true, false}) {

@@ -96,6 +96,9 @@ void rf_thread_init() {
   call("thread");
 }
 void rf_unmapped_note(const rf_span *) {}
+bool rf_unmapped_bad_free(const void *, const rf_origin *) {
+  return false;
+}
 
 void __wrap_rf_heap_configure(const rf_heap_options *options) {
   call("configure");
@@ -292,6 +295,7 @@ TEST(ProcessConfigure, WhatIsCheckedDependsOnTheMode) {
       EXPECT_EQ(world.heap.reporter, &rf_process_reporter);
       EXPECT_EQ(world.heap.order_seed, 33U);
       EXPECT_EQ(world.heap.leaving, rf_unmapped_note);
+      EXPECT_EQ(world.heap.left, rf_unmapped_bad_free);
       EXPECT_EQ(rf_process.guard_options.depot, &rf_process.depot);
       EXPECT_EQ(rf_process.guard_options.reporter, &rf_process_reporter);
     });

@@ -36,8 +36,9 @@ typedef struct rf_heap_options {
   rf_stack_depot *depot; /* NULL: nothing is known of calls */
   rf_reporter *reporter;
   void (*refused)(rf_status status, const void *ptr, const rf_origin *origin); /* a free, where nothing is checked */
-  void (*leaving)(const rf_span *span); /* a large block's memory goes back to the system */
-  bool usual;                           /* set by rf_heap_configure: blocks wait, and all of one of fast.h is filled */
+  void (*leaving)(const rf_span *span);                   /* a large block's memory goes back to the system */
+  bool (*left)(const void *ptr, const rf_origin *origin); /* reports a free where such a block was: false: none was */
+  bool usual; /* set by rf_heap_configure: blocks wait, and all of one of fast.h is filled */
 } rf_heap_options;
 
 extern rf_heap_options rf_heap_options_now __attribute__((visibility("hidden")));

@@ -53,6 +53,7 @@ static void configure_heap(void) {
   o.order_seed = rf_process.options.order_seed;
   o.refused = refused;
   o.leaving = rf_unmapped_note;
+  o.left = rf_unmapped_bad_free;
   rf_heap_configure(&o);
 }
 
