@@ -150,6 +150,10 @@ TEST_F(Symbolize, AProgramWhoseFunctionsAreDescribedElsewhereIsAskedOfTheNextToo
     ASSERT_EQ(frame.source_count, 1U);
     EXPECT_STREQ(frame.sources[0].function, "shown");
     EXPECT_EQ(frame.sources[0].line, split ? 5U : 0U);
+    frame.offset = 0x3000;
+    frame.source_count = 0;
+    symbolize({&frame});
+    EXPECT_EQ(frame.source_count, 0U) << "no function is there, whatever a tool says";
   }
 }
 

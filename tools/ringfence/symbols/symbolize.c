@@ -134,9 +134,35 @@ static bool has_line(const batch *b) {
   return false;
 }
 
-/* Of a program that was compiled with -gsplit-dwarf binutils know no lines: functions are in files beside it. */
-static bool has_lines_elsewhere(const batch *b, const rf_elf *elf) {
-  return !has_line(b) && rf_elf_has_section(elf, ".debug_addr");
+/* ---- Lines in files of their own ----
+ *
+ * Of a program that was compiled with -gsplit-dwarf binutils know no lines: functions are described in files beside it.
+ * Symbols tell where there are functions, since a symbolizer may have an answer for any address. */
+
+typedef struct module_facts {
+  rf_symbol_table symbols;
+  bool may_be_split; /* its lines may be described elsewhere */
+} module_facts;
+
+static bool is_in_function(const batch *b, const module_facts *m, size_t i) {
+  return rf_symbol_table_find(&m->symbols, looked_up(b, b->frames[i])) != NULL;
+}
+
+static bool has_lines_elsewhere(const batch *b, const module_facts *m) {
+  bool function = false;
+  for (size_t i = 0; i < b->count && m->may_be_split && !function; i++) {
+    function = is_in_function(b, m, i);
+  }
+  return function && !has_line(b);
+}
+
+static void take_lines(const batch *b, const module_facts *m, answers a) {
+  for (size_t i = 0; i < b->count; i++) {
+    if (!is_in_function(b, m, i)) {
+      a.counts[i] = 0;
+    }
+  }
+  take(b, a);
 }
 
 /* ---- A second opinion about files ----
@@ -187,11 +213,13 @@ static const symbolizer *find_other(rf_bump_arena *arena, const char **path) {
   return NULL;
 }
 
-static void ask_until_known(const batch *b, const rf_elf *elf, const symbolizer *tool, const char *path) {
+static void ask_until_known(const batch *b, const module_facts *m, const symbolizer *tool, const char *path) {
   take(b, ask(b, tool, path));
-  while ((has_made_up_file(b) || has_lines_elsewhere(b, elf)) &&
-         (tool = find_symbolizer(b->arena, tool, &path)) != NULL) {
+  while (has_made_up_file(b) && (tool = find_symbolizer(b->arena, tool, &path)) != NULL) {
     take(b, ask(b, tool, path));
+  }
+  while (tool != NULL && has_lines_elsewhere(b, m) && (tool = find_symbolizer(b->arena, tool, &path)) != NULL) {
+    take_lines(b, m, ask(b, tool, path));
   }
   if (tool == symbolizers && has_line(b) && (tool = find_other(b->arena, &path)) != NULL) {
     correct_files(b, ask(b, tool, path));
@@ -200,15 +228,14 @@ static void ask_until_known(const batch *b, const rf_elf *elf, const symbolizer 
 
 /* Without a line, a symbolizer's answer is the nearest symbol before the address, which is wrong where functions have
  * no symbols: the symbol tables tell whether the address lies in it. */
-static void complete(const batch *b, const rf_elf *elf) {
-  rf_symbol_table const symbols = rf_symbol_table_read(elf);
+static void complete(const batch *b, const rf_symbol_table *symbols) {
   for (size_t i = 0; i < b->count; i++) {
     rf_frame *const frame = b->frames[i];
     rf_source *const outer = frame->source_count == 0 ? NULL : &frame->sources[frame->source_count - 1];
     if (outer != NULL && outer->function != NULL && outer->line != 0) {
       continue;
     }
-    const char *const name = rf_symbol_table_find(&symbols, looked_up(b, frame));
+    const char *const name = rf_symbol_table_find(symbols, looked_up(b, frame));
     if (outer == NULL && name != NULL) {
       frame->sources = (rf_source *)rf_bump_arena_alloc(b->arena, sizeof *frame->sources);
       frame->sources->function = name;
@@ -252,10 +279,11 @@ static void symbolize_module(rf_bump_arena *arena, rf_frame **frames, size_t cou
   const char *const there = rf_elf_build_id(&elf);
   if (ran == NULL || ran[0] == '\0' || (there != NULL && strcmp(ran, there) == 0)) {
     batch const b = distinct(arena, file, frames, count, rf_elf_mode_bit(&elf));
+    module_facts const facts = {rf_symbol_table_read(&elf), rf_elf_has_section(&elf, ".debug_addr")};
     if (tool != NULL) {
-      ask_until_known(&b, &elf, tool, path);
+      ask_until_known(&b, &facts, tool, path);
     }
-    complete(&b, &elf);
+    complete(&b, &facts.symbols);
     copy_to_equals(frames, count);
   }
   rf_elf_close(&elf);
