@@ -242,18 +242,24 @@ static int stack_flag(void) {
   return __atomic_load_n(&off_stack, __ATOMIC_RELAXED) ? 0 : SA_ONSTACK;
 }
 
-/* A closed page raises either signal, by the way that it was closed. `is_served`: the server has a handler in place. */
-static bool stands_behind(bool *is_served) {
+static bool stands_behind(const struct sigaction *action) {
+  return !is_ours(action) && !is_server(action);
+}
+
+/* A closed page raises either signal, by the way that it was closed. */
+static bool stands_behind_any(void) {
   bool behind = false;
-  for (unsigned i = 0; i < WATCHED; i++) {
+  for (unsigned i = 0; i < WATCHED && !behind; i++) {
     struct sigaction now;
-    if (sigaction(watched[i], NULL, &now) == 0) {
-      bool const served = is_server(&now);
-      *is_served = *is_served || served;
-      behind = behind || (!served && !is_ours(&now));
-    }
+    behind = sigaction(watched[i], NULL, &now) == 0 && stands_behind(&now);
   }
   return behind;
+}
+
+/* At the end of a stack: who serves it has seen to a stack for its handler. */
+static bool overflow_is_served(void) {
+  struct sigaction now;
+  return sigaction(SIGSEGV, NULL, &now) == 0 && is_server(&now);
 }
 
 static void install(void) {
@@ -263,7 +269,7 @@ static void install(void) {
   (void)sigemptyset(&action.sa_mask);
   for (unsigned i = 0; i < WATCHED; i++) {
     struct sigaction now;
-    if (sigaction(watched[i], NULL, &now) == 0 && !is_ours(&now) && !is_server(&now)) {
+    if (sigaction(watched[i], NULL, &now) == 0 && stands_behind(&now)) {
       unsigned const trampoline = choose_trampoline(i, &now);
       previous[trampoline][i] = now;
       in_place[trampoline][i] = true;
@@ -391,13 +397,12 @@ void rf_page_watch(bool seldom) {
     return;
   }
   int const saved = errno;
-  bool is_served = false;
-  if (stands_behind(&is_served)) {
+  if (stands_behind_any()) {
     rf_page_lock(&installing, &mask);
     install();
     rf_page_unlock(&installing, &mask);
   }
-  if (own_stack == STACK_UNKNOWN && !is_served) {
+  if (own_stack == STACK_UNKNOWN && !overflow_is_served()) {
     give_stack();
   }
   errno = saved;

@@ -253,6 +253,24 @@ void *signal_stack() {
   return (now.ss_flags & SS_DISABLE) == 0 ? now.ss_sp : nullptr;
 }
 
+// A server of SIGSEGV has seen to stacks; one of SIGBUS alone has nothing to do with the end of a stack.
+TEST_F(PageProcess, AThreadIsGivenAStackUnlessSIGSEGVIsServed) {
+  for (int const signal : {SIGSEGV, SIGBUS}) {
+    struct sigaction before;
+    struct sigaction action = {};
+    action.sa_sigaction = wrong_signal;
+    action.sa_flags = SA_SIGINFO;
+    rf_page_served_by(reinterpret_cast<uintptr_t>(wrong_signal));
+    ASSERT_EQ(sigaction(signal, &action, &before), 0);
+    std::thread([this, signal] {
+      rf_free(a(), rf_alloc(a(), 1));
+      EXPECT_EQ(signal_stack() != nullptr, signal == SIGBUS) << signal;
+    }).join();
+    sigaction(signal, &before, nullptr);
+    rf_page_served_by(0);
+  }
+}
+
 // The stacks that `count` threads at once have for signals.
 std::set<void *> signal_stacks(rf_allocator *a, unsigned count) {
   std::set<void *> stacks;

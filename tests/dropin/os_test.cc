@@ -291,7 +291,7 @@ TEST(DropinRecords, ATableMayBeCut) {
   });
 }
 
-// What the system refuses may be had where somebody gives back what it does not need.
+// A refused mapping is asked for once more after memory was given back.
 TEST(DropinPages, AreAskedForAgainWhereSomeIsGivenBack) {
   alone([] {
     static std::vector<size_t> refused;

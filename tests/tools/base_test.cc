@@ -211,6 +211,15 @@ TEST(OptionTable, HelpIsInTwoColumns) {
 
 using Words = Base;
 
+TEST_F(Words, AWordIsOneOfAListOrNot) {
+  for (const char *const word : {"no", "yes", "all"}) {
+    EXPECT_TRUE(rf_is_word_of(word, "no yes all")) << word;
+  }
+  for (const char *const word : {"", " ", "n", "es", "ye", "no yes", "all ", "none"}) {
+    EXPECT_FALSE(rf_is_word_of(word, "no yes all")) << word;
+  }
+}
+
 TEST_F(Words, BytesHaveTheUnitInWhichTheyAreBelow1024) {
   const uint64_t kib = 1024;
   EXPECT_STREQ(rf_bytes_text(&arena_, 1), "1 byte");

@@ -63,6 +63,12 @@ static bool cover(uintptr_t start, uintptr_t end, void *unused) {
   return true;
 }
 
+static void choose_depot(void) {
+  rf_guard_options *const o = &rf_process.guard_options;
+  o->depot = rf_process.lacks_depot ? NULL : &rf_process.depot;
+  o->stack_depth = rf_process.lacks_depot ? 0 : o->stack_depth;
+}
+
 bool rf_process_configure(void) {
   const rf_options *const o = &rf_process.options;
   bool const done = rf_process_read_options();
@@ -72,8 +78,7 @@ bool rf_process_configure(void) {
   rf_process.checked = o->mode == RF_MODE_GUARD || o->mode == RF_MODE_PAGE || o->mode == RF_MODE_MTE;
   rf_process.report_rejected = o->rejected && o->mode != RF_MODE_OFF;
   rf_process.guard_options = rf_options_for_guard(o);
-  rf_process.guard_options.depot = rf_process.lacks_depot ? NULL : &rf_process.depot;
-  rf_process.guard_options.stack_depth = rf_process.lacks_depot ? 0 : rf_process.guard_options.stack_depth;
+  choose_depot();
   rf_process.guard_options.reporter = &rf_process_reporter;
   rf_process_reporter_init();
   configure_heap();
@@ -133,8 +138,7 @@ static void open_depot(void) {
     }
   }
   rf_process.lacks_depot = true;
-  rf_process.guard_options.stack_depth = 0;
-  rf_process.guard_options.depot = NULL;
+  choose_depot();
 }
 
 /* By a system call of our own, as each process would hold 64 KiB of the C library's pages for its functions alone. */

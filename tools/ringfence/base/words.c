@@ -5,6 +5,20 @@
 #include <string.h>
 #include <time.h>
 
+bool rf_is_word_of(const char *value, const char *words) {
+  size_t const length = strlen(value);
+  if (strchr(value, ' ') != NULL) {
+    return false;
+  }
+  for (const char *at = words; at != NULL; at = strchr(at, ' ')) {
+    at += *at == ' ' ? 1 : 0;
+    if (strncmp(at, value, length) == 0 && (at[length] == ' ' || at[length] == '\0')) {
+      return true;
+    }
+  }
+  return false;
+}
+
 const char *rf_noun(rf_bump_arena *arena, uint64_t count, const char *noun) {
   size_t const length = strlen(noun);
   bool const hisses = length != 0 && noun[length - 1] == 's';

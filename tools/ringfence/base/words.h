@@ -1,14 +1,18 @@
-/* Numbers and times in words. */
+/* Numbers and times in words, and which of several a word is. */
 #ifndef RINGFENCE_TOOLS_BASE_WORDS_H
 #define RINGFENCE_TOOLS_BASE_WORDS_H
 
 #include "tools/ringfence/base/arena.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* True where `value` is one of `words`, which have a space between them. */
+bool rf_is_word_of(const char *value, const char *words);
 
 /* The noun in its number: "block" or "blocks", "process" or "processes". */
 const char *rf_noun(rf_bump_arena *arena, uint64_t count, const char *noun);

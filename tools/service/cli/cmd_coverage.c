@@ -2,6 +2,8 @@
 #include "tools/service/cli/common.h"
 #include "tools/service/cli/print.h"
 
+#include "tools/ringfence/base/words.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,8 +36,8 @@ static bool apply(void *context, size_t row, const char *argument) {
     a->module = argument;
   } else if (row == WATCHED) {
     a->sites.watched = argument;
-    if (strcmp(argument, "no") != 0 && strcmp(argument, "yes") != 0 && strcmp(argument, "all") != 0) {
-      rf_diag("--watched %s: use one of: no yes all", argument);
+    if (!rf_is_word_of(argument, RF_FILTER_WATCHED)) {
+      rf_diag("--watched %s: use one of: %s", argument, RF_FILTER_WATCHED);
       return false;
     }
   } else if (row == LIMIT) {

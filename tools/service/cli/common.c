@@ -5,7 +5,6 @@
 #include "tools/service/intake/spool.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -130,23 +129,19 @@ bool rf_cli_shares(bool no_shared) {
 
 /* ---- The store ---- */
 
-/* A folder for findings to come, as `serve` makes it. */
+/* As `serve` makes it. */
 static bool make_folder(const char *path) {
+  char error[4200] = "";
+  int fd = -1;
   (void)umask(077);
-  bool const made = rf_spool_make_folder(path);
+  bool const made = rf_spool_open_directory(path, &fd, error, sizeof error);
+  if (fd >= 0) {
+    (void)close(fd);
+  }
   if (!made) {
-    rf_diag("cannot make %s: %s", path, strerror(errno));
-    return false;
+    rf_diag("%s", error);
   }
-  int const folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  bool const own = folder >= 0 && rf_spool_is_own(folder);
-  if (folder >= 0) {
-    (void)close(folder);
-  }
-  if (!own) {
-    rf_diag("%s belongs to another user or is open to others: use a folder of mode 0700", path);
-  }
-  return own;
+  return made;
 }
 
 bool rf_cli_open(rf_cli *cli, rf_store_access access_wanted) {

@@ -1,21 +1,15 @@
 #include "tools/service/cli/filter.h"
 
 #include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/words.h"
 #include "tools/service/intake/builds.h"
 
 #include <string.h>
 
 static bool is_one_of(const char *value, const char *names, const char *option) {
-  size_t const length = value == NULL ? 0 : strlen(value);
-  for (const char *at = names; value != NULL; at++) {
-    if (strncmp(at, value, length) == 0 && (at[length] == ' ' || at[length] == '\0')) {
-      return true;
-    }
-    at = strchr(at, ' ');
-    if (at == NULL) {
-      rf_diag("--%s %s: use one of: %s", option, value, names);
-      return false;
-    }
+  if (value != NULL && !rf_is_word_of(value, names)) {
+    rf_diag("--%s %s: use one of: %s", option, value, names);
+    return false;
   }
   return true;
 }
@@ -47,9 +41,8 @@ static bool is_known_environment(rf_store *store, const char *name) {
 }
 
 bool rf_cli_filter_has_words(const rf_findings_filter *f) {
-  return is_one_of(f->state, "open new reopened fixed ignored all", "state") &&
-         is_one_of(f->order, "last first count", "order") && is_given(f->build, "build") &&
-         is_given(f->new_in, "new-in") && is_given(f->environment, "env");
+  return is_one_of(f->state, RF_FILTER_STATES, "state") && is_one_of(f->order, RF_FILTER_ORDERS, "order") &&
+         is_given(f->build, "build") && is_given(f->new_in, "new-in") && is_given(f->environment, "env");
 }
 
 bool rf_cli_filter_is_right(rf_store *store, const rf_findings_filter *f) {

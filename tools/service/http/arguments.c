@@ -1,5 +1,8 @@
 #include "tools/service/http/arguments.h"
 
+#include "tools/ringfence/base/words.h"
+#include "tools/service/query/query.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,26 +14,15 @@ int64_t rf_argument_number(const char *text, int64_t fallback) {
   return text == NULL || text[0] == '\0' || *end != '\0' || errno != 0 || value < 0 ? fallback : value;
 }
 
-static bool is_one_of(const char *value, const char *names) {
-  size_t const length = strlen(value);
-  for (const char *at = names; at != NULL; at = strchr(at, ' ')) {
-    at += *at == ' ' ? 1 : 0;
-    if (strncmp(at, value, length) == 0 && (at[length] == ' ' || at[length] == '\0')) {
-      return true;
-    }
-  }
-  return false;
-}
-
 const char *rf_argument_error(rf_request *r) {
   static const char *const numbers[] = {"limit", "offset", "event", "snapshot", "against", "after", "a", "b"};
   static const struct {
     const char *name;
-    const char *values; /* with spaces between them */
+    const char *values;
   } choices[] = {
-      {"state", "open new reopened fixed ignored all"},
-      {"order", "last first count"},
-      {"watched", "no yes all"},
+      {"state", RF_FILTER_STATES},
+      {"order", RF_FILTER_ORDERS},
+      {"watched", RF_FILTER_WATCHED},
   };
   for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
     const char *const value = rf_request_argument(r, numbers[i]);
@@ -40,7 +32,7 @@ const char *rf_argument_error(rf_request *r) {
   }
   for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++) {
     const char *const value = rf_request_argument(r, choices[i].name);
-    if (value != NULL && value[0] != '\0' && !is_one_of(value, choices[i].values)) {
+    if (value != NULL && value[0] != '\0' && !rf_is_word_of(value, choices[i].values)) {
       return rf_bump_arena_print(&r->arena, "%s=%s: use one of: %s", choices[i].name, value, choices[i].values);
     }
   }

@@ -29,7 +29,7 @@ static bool say(char *error, size_t size, const char *what, const char *path) {
   return false;
 }
 
-bool rf_spool_make_folder(const char *path) {
+static bool make_folders(const char *path) {
   char part[4096];
   (void)snprintf(part, sizeof part, "%s", path);
   for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
@@ -76,18 +76,26 @@ bool rf_spool_lock(int directory) {
   return locked;
 }
 
-bool rf_spool_open(rf_spool *spool, const char *directory, char *error, size_t error_size) {
-  *spool = (rf_spool){.directory = -1, .folder = -1, .doorbell = -1, .next = 1};
-  if (!rf_spool_make_folder(directory)) {
+bool rf_spool_open_directory(const char *directory, int *fd, char *error, size_t error_size) {
+  *fd = -1;
+  if (!make_folders(directory)) {
     return say(error, error_size, "cannot make", directory);
   }
-  spool->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (spool->directory < 0) {
+  *fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (*fd < 0) {
     return say(error, error_size, "cannot open", directory);
   }
-  if (!rf_spool_is_own(spool->directory)) {
+  if (!rf_spool_is_own(*fd)) {
     (void)snprintf(error, error_size, "%s belongs to another user or is open to others: use a folder of mode 0700",
                    directory);
+    return false;
+  }
+  return true;
+}
+
+bool rf_spool_open(rf_spool *spool, const char *directory, char *error, size_t error_size) {
+  *spool = (rf_spool){.directory = -1, .folder = -1, .doorbell = -1, .next = 1};
+  if (!rf_spool_open_directory(directory, &spool->directory, error, error_size)) {
     return false;
   }
   if (!rf_spool_lock(spool->directory)) {

@@ -29,8 +29,9 @@ typedef struct rf_spool {
   char finished[RF_SPOOL_LABEL + 32]; /* a segment that is unlinked and whose position can be forgotten */
 } rf_spool;
 
-/* Makes a folder of mode 0700 and those above it that are missing. False with errno set. */
-bool rf_spool_make_folder(const char *path);
+/* Opens DIR alone, made with mode 0700 where it is missing, as are those above it. False with a message in `error`
+ * where that fails, or it does not belong to this user. *fd is the caller's to close, also then, where it is not -1. */
+bool rf_spool_open_directory(const char *directory, int *fd, char *error, size_t error_size);
 
 /* Opens DIR, which must belong to this user, and makes what is missing in it. False with a message in `error`. */
 bool rf_spool_open(rf_spool *spool, const char *directory, char *error, size_t error_size);

@@ -27,6 +27,11 @@ typedef struct rf_query {
   rf_json_writer w;
 } rf_query;
 
+/* The words that a filter may have, with spaces between them. */
+#define RF_FILTER_STATES "open new reopened fixed ignored all"
+#define RF_FILTER_ORDERS "last first count"
+#define RF_FILTER_WATCHED "no yes all"
+
 typedef struct rf_findings_filter {
   const char *state;       /* "open" (with reopened), "new", "reopened", "fixed", "ignored", "all"; NULL: open */
   const char *build;       /* seen in it; NULL: any */
