@@ -178,6 +178,17 @@ TEST_F(CheckReports, AnOutputThatCannotBeWrittenStopsBeforeTheRun) {
   EXPECT_EQ(check({"--output", "-", "--", "true"}).status, 2);
 }
 
+TEST_F(CheckReports, ATraceThatCannotBeWrittenStopsBeforeTheRun) {
+  for (const char *const path : {"/nonexistent/t.rft", "/nonexistent/t.%p", "/"}) {
+    const Result result = check({"--trace", path, "--", "sh", "-c", "echo ran"});
+    EXPECT_EQ(result.status, 2) << path;
+    EXPECT_EQ(result.out, "") << path;
+    EXPECT_TRUE(has(result.err, std::string("cannot write to ") + path)) << result.err;
+  }
+  EXPECT_EQ(check({"--trace", "/dev/null", "--", "true"}).status, 0);
+  EXPECT_EQ(check({"--trace", file("t.%p"), "--", "true"}).status, 0);
+}
+
 TEST_F(CheckReports, ARuleForAFunctionHidesAndDoesNotEndTheProgram) {
   const std::string rules = file("rules", "heap-buffer-overflow:^spoil$\nheap-buffer-overflow:repeats\n");
   const Result result = check({"--suppressions", rules, "--", program("repeats")});

@@ -7,11 +7,42 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
+
+/* 0, or the errno with which a file of this path could not be opened to be written. Makes none. */
+static int obstacle_to_writing(rf_bump_arena *arena, const char *path) {
+  struct stat status;
+  if (stat(path, &status) == 0) {
+    return S_ISDIR(status.st_mode) ? EISDIR : access(path, W_OK) == 0 ? 0 : errno;
+  }
+  const char *const slash = strrchr(path, '/');
+  const char *const folder =
+      slash == NULL ? "." : rf_bump_arena_print(arena, "%.*s", (int)(slash - path) + 1, path); /* with the slash */
+  return access(folder, W_OK | X_OK) == 0 ? 0 : errno;
+}
+
+/* Better before a long run than in it. What %p becomes may be in the name of the file alone. */
+static bool can_write_trace(rf_check_state *c) {
+  const rf_options *const o = &c->effective;
+  if (o->trace == NULL) {
+    return true;
+  }
+  const char *const path = rf_bump_arena_print(&c->arena, "%.*s", (int)o->trace_length, o->trace);
+  int const error = obstacle_to_writing(&c->arena, path);
+  if (error != 0) {
+    rf_diag("cannot write to %s: %s", path, strerror(error));
+  }
+  return error == 0;
+}
 
 /* 0, or the status to exit with after a message. */
 static int run_program(rf_check_state *c) {
   const char *const told = rf_environment_options(&c->arena, c->options.passed, c->folder, &c->effective);
+  if (!can_write_trace(c)) {
+    return RF_EXIT_USAGE;
+  }
   char **const environment = rf_environment_make(&c->arena, c->linked_in ? NULL : c->library, told, c->folder);
   if (c->options.common.verbose) {
     rf_diag("%s %s, with %s", c->linked_in ? "linked in:" : "library:", c->linked_in ? c->program : c->library, told);
