@@ -90,11 +90,12 @@ RF_NO_SANITIZE RF_INLINE bool are_words(const rf_stack_record *r, const uintptr_
 }
 
 /* The same where all that counts is as many words as the shape says. */
-RF_NO_SANITIZE RF_INLINE bool are_words_of_shape(const rf_stack_record *r, const uintptr_t *base, bool own) {
+RF_NO_SANITIZE RF_INLINE bool are_words_of_shape(const rf_stack_record *r, unsigned shape, const uintptr_t *base,
+                                                 bool own) {
   const uint32_t *const slot = first_slot_of(r);
   return (own ? are_three(r->frames, slot, base) : are_four(r->frames, slot, base)) &&
-         (r->shape == RF_SHAPE_FOUR || (are_four(r->frames + 4, slot - 4, base) &&
-                                        (r->shape == RF_SHAPE_EIGHT || are_four(r->frames + 8, slot - 8, base))));
+         (shape == RF_SHAPE_FOUR || (are_four(r->frames + 4, slot - 4, base) &&
+                                     (shape == RF_SHAPE_EIGHT || are_four(r->frames + 8, slot - 8, base))));
 }
 
 RF_NO_SANITIZE static inline bool is_pointer(const uintptr_t *base, const rf_stack_check *check) {
@@ -124,19 +125,10 @@ RF_INLINE bool rf_stack_may_be_compared(const rf_stack_record *r, const void *fr
   return is_up_to_date(r, max, generation) && RF_LIKELY(is_reachable(layout_of(r)->reach, (uintptr_t)frame));
 }
 
-#if UINTPTR_MAX > UINT32_MAX && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-typedef uint64_t __attribute__((may_alias)) rf_record_state;
-
 /* True where the record has a layout of code as it is, for just this depth, and its shape says all. */
 RF_INLINE bool has_plain_layout(const rf_stack_record *r, unsigned max, uint32_t generation) {
-  uint64_t const state = __atomic_load_n((const rf_record_state *)(const void *)&r->stamp, __ATOMIC_ACQUIRE);
-  return RF_LIKELY((state ^ (generation | (uint64_t)max << 32)) << 24 == 0); /* but shape and depth */
+  return RF_LIKELY(depot_load(&r->stamp) == generation) && RF_LIKELY(max == r->asked);
 }
-#else
-RF_INLINE bool has_plain_layout(const rf_stack_record *r, unsigned max, uint32_t generation) {
-  return depot_load(&r->stamp) == generation && max == r->asked;
-}
-#endif
 
 /* True where the stack is that of the record, whatever its shape. `own`: as in rf_stack_is. */
 RF_NO_SANITIZE RF_INLINE bool is_of_other_shape(const rf_stack_record *r, uintptr_t caller, const void *frame,
@@ -158,7 +150,7 @@ RF_NO_SANITIZE RF_INLINE bool rf_stack_is(const rf_stack_record *r, uintptr_t ca
   bool const is = RF_LIKELY(has_plain_layout(r, max, generation))
                       ? RF_LIKELY(r->frames[0] == caller) &&
                             (own || RF_LIKELY(is_reachable(layout_of(r)->reach, (uintptr_t)frame))) &&
-                            are_words_of_shape(r, (const uintptr_t *)frame, own)
+                            are_words_of_shape(r, r->shape, (const uintptr_t *)frame, own)
                       : is_of_other_shape(r, caller, frame, max, generation, own);
   return is && RF_LIKELY(depot_load_after(&rf_stack_generation) == generation);
 }

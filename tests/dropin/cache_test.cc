@@ -377,14 +377,14 @@ TEST(DropinCaches, ABlockThatReallocMovesWasFreedByIt) {
 }
 
 TEST(DropinCaches, ABlockThatReallocMovesIsFilledWhereItWas) {
-  heap_alone([] {
-    ringfence::Recorder recorder;
-    rf_heap_options_now.reporter = recorder.reporter();
-    rf_heap_options_now.usual = false;
-    rf_cache *const cache = rf_cache_take(0);
-    rf_origin const origin = {};
-    for (size_t const fill : {65536, 8192, 6000, 16, 0}) { // less and less: what waits has enough
+  for (size_t const fill : {65536, 8192, 6000, 16, 0}) {
+    heap_alone([fill] {
+      ringfence::Recorder recorder;
+      rf_heap_options_now.reporter = recorder.reporter();
+      rf_heap_options_now.usual = false;
       rf_heap_options_now.fill_free = fill;
+      rf_cache *const cache = rf_cache_take(0);
+      rf_origin const origin = {};
       for (size_t const from : {100, 4095, 4096, 4097, 8192, 8193, 12293, 30000}) {
         for (size_t const to : {from / 4, 2 * from, 6 * from}) {
           SCOPED_TRACE(testing::Message() << fill << " filled, from " << from << " to " << to);
@@ -403,10 +403,10 @@ TEST(DropinCaches, ABlockThatReallocMovesIsFilledWhereItWas) {
           ASSERT_TRUE(rf_cache_free(cache, q, RF_FAMILY_MALLOC, SIZE_MAX, &origin));
         }
       }
-    }
-    rf_cache_flush(cache);
-    EXPECT_TRUE(recorder.take().empty());
-  });
+      rf_cache_flush(cache);
+      EXPECT_TRUE(recorder.take().empty());
+    });
+  }
 }
 
 #ifdef __x86_64__

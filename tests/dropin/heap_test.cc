@@ -198,6 +198,29 @@ TEST_F(DropinHeap, TellsWritesAfterFree) {
   }
 }
 
+// Whether the bytes there are fill or guard: that depends on the slot, and no finding does.
+TEST_F(DropinHeap, TellsWritesBehindAFreedBlockByTheirDistance) {
+  for (size_t const size : {17, 100, 300, 1000}) {
+    unsigned char *const p = make(size);
+    rf_free(heap_, p);
+    for (size_t at = size; at < size + 16; at++) {
+      SCOPED_TRACE(testing::Message() << size << " at " << at);
+      p[at] ^= 1;
+      EXPECT_EQ(rf_heap_as_allocator_sweep(), 1U);
+      std::vector<rf_finding> const found = recorder_.take();
+      ASSERT_EQ(found.size(), 1U);
+      EXPECT_EQ(found[0].address, reinterpret_cast<uintptr_t>(p + at));
+      EXPECT_EQ(found[0].access_size, 1U);
+      if (found[0].bug == RF_BUG_BUFFER_OVERFLOW) {
+        EXPECT_EQ(found[0].block, reinterpret_cast<uintptr_t>(p));
+      } else { // nearer to the block behind
+        EXPECT_EQ(found[0].bug, RF_BUG_BUFFER_UNDERFLOW);
+      }
+      expect_mended();
+    }
+  }
+}
+
 TEST_F(DropinHeap, TellsAWriteAfterFreeThatRunsOnIntoTheGuardOnce) {
   for (size_t const size : {17, 64, 100, 240}) {
     SCOPED_TRACE(size);

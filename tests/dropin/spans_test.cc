@@ -93,8 +93,8 @@ void make_freed(const rf_slot_place &place) {
   place.slot->size = 100;
   rf_span *const span = rf_span_of(reinterpret_cast<uintptr_t>(place.begin));
   rf_view const v = rf_view_of(span, rf_span_index(span, reinterpret_cast<uintptr_t>(place.begin)));
-  memset(v.payload, RF_PATTERN_FREED, v.size);
-  memset(v.payload + v.size, RF_PATTERN_REDZONE, static_cast<size_t>(v.end - v.payload) - v.size);
+  memset(v.payload, RF_PATTERN_FREED, rf_view_fill(&v));
+  memset(v.end - RF_TAIL_LEAST, RF_PATTERN_REDZONE, RF_TAIL_LEAST);
 }
 
 // One of two spans without a block goes. Writes into its blocks after their free are told before.

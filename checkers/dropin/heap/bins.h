@@ -29,6 +29,12 @@ RF_INLINE rf_slot_place *rf_bin_at(const rf_bin *bin, uint32_t number) {
   return &bin->ring[number & bin->mask];
 }
 
+/* The first of those to give out is given out; no register need have held its number until now. */
+RF_INLINE void rf_bin_take(rf_bin *bin) {
+  RF_FORGET(bin);
+  bin->first++;
+}
+
 RF_INLINE bool rf_bin_is_full(const rf_bin *bin) {
   return bin->end - bin->first == bin->mask + 1;
 }

@@ -45,9 +45,8 @@ RF_RARE static bool may_use(rf_slot_place place, const rf_origin *origin) {
 
 /* True where it was a block at the default alignment, and nothing was written there since. */
 RF_INLINE bool is_usual(const rf_slot *slot, const unsigned char *begin, size_t slot_size) {
-  size_t const size = slot->size;
-  return RF_LIKELY((slot->traits & RF_PLAIN_MASK) == RF_PLAIN_FREED) && fill_holds(begin, rf_fill_of(size)) &&
-         tail_holds(begin + size, begin + slot_size);
+  return RF_LIKELY((slot->traits & RF_PLAIN_MASK) == RF_PLAIN_FREED) &&
+         freed_holds(begin, slot->size, slot_size - RF_TAIL_LEAST);
 }
 
 /* A slot of the class, which is the caller's, looked at; NULL where there is no memory. */
@@ -74,8 +73,7 @@ RF_INLINE unsigned char *take_usual(rf_cache *cache, unsigned class_number, rf_s
   rf_slot_place const place = *rf_bin_at(bin, bin->first);
   *slot = place.slot;
   fetch_next(bin, bin->first + 1);
-  if (!is_usual(place.slot, place.begin, bin->slot_size) &&
-      !is_fresh(place.slot, (unsigned char *)place.begin + bin->slot_size)) {
+  if (!is_usual(place.slot, place.begin, bin->slot_size) && !is_fresh(place, bin)) {
     return NULL;
   }
   bin->first++;
@@ -233,7 +231,7 @@ void *rf_cache_alloc(rf_cache *cache, const rf_block_request *r, const rf_origin
 /* ---- Free ---- */
 
 RF_INLINE bool edges_hold(const unsigned char *p, size_t size, const unsigned char *end) {
-  return is_zero(load(p - RF_LANES) ^ lanes_of(RF_PATTERN_REDZONE)) && tail_holds(p + size, end);
+  return is_zero(wrong_in_guard(p - RF_LANES)) && tail_holds(p + size, end);
 }
 
 /* Where nothing is checked a slot serves again at once. */
@@ -251,8 +249,9 @@ static void put_back(rf_cache *cache, const rf_view *v) {
 }
 
 void rf_cache_free_claimed(rf_cache *cache, const rf_view *v, size_t filled, uint32_t stack) {
-  if (rf_heap_options_now.checked && filled < rf_fill_of(v->size)) {
-    write_many(v->payload + filled, rf_fill_of(v->size) - filled, RF_PATTERN_FREED);
+  size_t const fill = rf_heap_options_now.checked ? rf_view_fill(v) : 0;
+  if (filled < fill) {
+    write_many(v->payload + filled, fill - filled, RF_PATTERN_FREED);
   }
   count_free(cache, v->size);
   note_release(cache, v->slot, stack);
@@ -310,10 +309,10 @@ bool rf_cache_free_slowly(rf_cache *cache, void *ptr, rf_family family, size_t s
     return free_long(cache, ptr, family, size, origin);
   }
   size_t const had = slot->size; /* as above */
-  size_t const most = rf_heap_options_now.fill_free;
-  if (RF_LIKELY(most >= RF_LANES)) {
-    write_before_tail(p, had < most ? had : most, RF_PATTERN_FREED);
-    store(p + had, lanes_of(RF_PATTERN_REDZONE)); /* over the end of the fill */
+  size_t const room = slot_size - RF_TAIL_LEAST;
+  if (RF_LIKELY(rf_heap_options_now.fill_free >= RF_LANES)) {
+    write_before_tail(p, rf_fill_of(had, room), RF_PATTERN_FREED);
+    store(p + (room <= rf_heap_options_now.fill_free ? room : had), lanes_of(RF_PATTERN_REDZONE));
   }
   count_free(cache, had);
   note_release(cache, slot, rf_cache_keep(origin, RF_FREES));

@@ -74,10 +74,13 @@ struct rf_cache {
   uint32_t place;  /* among all, from 1 on, by when they were made; never changes */
   uint16_t number; /* the thread's */
   bool stuck;      /* the lock of a heap is held by the thread that it was lent to: full; accessed atomically */
+  rf_bin none;     /* never has a slot: stands before the first class for requests of no bytes (fast.h) */
   rf_bin bins[RF_BINS];
   rf_slot_place *spare_rings[RF_RING_MOST_LOG2 + 1]; /* by the logarithm of their places: each begins with the next */
   uint32_t marks[RF_AGES][RF_CLASSES];               /* the ends of the bins when the last ages began */
 };
+
+_Static_assert(offsetof(rf_cache, bins) == offsetof(rf_cache, none) + sizeof(rf_bin), "side by side");
 
 /* Bytes of freed blocks that wait in a cache: the options', less where there are many threads. Accessed atomically. */
 extern size_t rf_cache_wait __attribute__((visibility("hidden")));

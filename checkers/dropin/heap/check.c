@@ -142,13 +142,13 @@ RF_COLD void rf_check_about(rf_finding *f, const rf_view *v) {
 static rf_byte_class class_of_byte(const void *context, uintptr_t address, int *expected) {
   const rf_view *const v = context;
   uintptr_t const payload = (uintptr_t)v->payload;
+  if (is_freed(v) && address - payload < rf_view_fill(v)) {
+    *expected = RF_PATTERN_FREED;
+    return address - payload < v->size ? RF_BYTE_FREED : RF_BYTE_GUARD;
+  }
   if (address - payload >= v->size) {
     *expected = RF_PATTERN_REDZONE;
     return RF_BYTE_GUARD;
-  }
-  if (is_freed(v) && address - payload < rf_fill_of(v->size)) {
-    *expected = RF_PATTERN_FREED;
-    return RF_BYTE_FREED;
   }
   return RF_BYTE_USER;
 }
@@ -176,20 +176,47 @@ typedef struct damage {
   rf_pattern_area in_tail;
 } damage;
 
-static rf_pattern_area fill_area(const rf_view *v) {
-  return (rf_pattern_area){v->payload, is_freed(v) ? rf_fill_of(v->size) : 0, RF_PATTERN_FREED};
+/* What a block should be made of, one behind the other. */
+typedef struct areas {
+  rf_pattern_area fill; /* of a freed block's payload */
+  rf_pattern_area rest; /* of its fill, behind the payload */
+  rf_pattern_area guard;
+} areas;
+
+static areas areas_of(const rf_view *v) {
+  size_t const filled = is_freed(v) ? rf_view_fill(v) : 0;
+  size_t const rest = filled > v->size ? filled - v->size : 0;
+  unsigned char *const behind = v->payload + v->size;
+  unsigned char *const guard = behind + rest;
+  return (areas){.fill = {v->payload, filled - rest, RF_PATTERN_FREED},
+                 .rest = {behind, rest, RF_PATTERN_FREED},
+                 .guard = {guard, (size_t)(v->end - guard), RF_PATTERN_REDZONE}};
 }
 
+/* All that is behind the payload. */
 static rf_pattern_area tail_area(const rf_view *v) {
   unsigned char *const behind = v->payload + v->size;
   return (rf_pattern_area){behind, (size_t)(v->end - behind), RF_PATTERN_REDZONE};
 }
 
+static rf_pattern_area joined(const rf_pattern_area *low, const rf_pattern_area *high) {
+  return (rf_pattern_area){low->at, (size_t)(high->at + high->size - low->at), high->byte};
+}
+
+static bool find_damage(const rf_pattern_area *area, rf_pattern_area *out) {
+  return area->size != 0 && rf_pattern_damage(area, out);
+}
+
 RF_COLD static bool inspect(const rf_view *v, damage *d) {
-  rf_pattern_area const fill = fill_area(v);
-  rf_pattern_area const tail = tail_area(v);
-  d->fill = fill.size != 0 && rf_pattern_damage(&fill, &d->in_fill);
-  d->tail = rf_pattern_damage(&tail, &d->in_tail);
+  areas const a = areas_of(v);
+  rf_pattern_area in_guard;
+  d->fill = find_damage(&a.fill, &d->in_fill);
+  bool const rest = find_damage(&a.rest, &d->in_tail);
+  bool const guard = find_damage(&a.guard, &in_guard);
+  if (guard) {
+    d->in_tail = rest ? joined(&d->in_tail, &in_guard) : in_guard;
+  }
+  d->tail = rest || guard;
   return d->fill || d->tail;
 }
 
@@ -197,9 +224,15 @@ RF_COLD static void mend(const rf_pattern_area *area) {
   rf_pattern_write(area->at, area->size, area->byte);
 }
 
+RF_COLD static void mend_tail(const rf_view *v) {
+  areas const a = areas_of(v);
+  mend(&a.rest);
+  mend(&a.guard);
+}
+
 static bool front_damage(const rf_view *v, rf_pattern_area *out) {
   rf_pattern_area const front = own_front(v);
-  return front.size != 0 && rf_pattern_damage(&front, out);
+  return find_damage(&front, out);
 }
 
 static bool holds(const rf_pattern_area *area) {
@@ -207,10 +240,9 @@ static bool holds(const rf_pattern_area *area) {
 }
 
 bool rf_check_intact(const rf_view *v) {
-  rf_pattern_area const fill = fill_area(v);
-  rf_pattern_area const tail = tail_area(v);
+  areas const a = areas_of(v);
   rf_pattern_area const front = own_front(v);
-  return holds(&fill) && holds(&tail) && holds(&front);
+  return holds(&a.fill) && holds(&a.rest) && holds(&a.guard) && holds(&front);
 }
 
 bool rf_check_plain_intact(const rf_span *span, unsigned index) {
@@ -219,8 +251,8 @@ bool rf_check_plain_intact(const rf_span *span, unsigned index) {
   if (span->large || rf_slot_align(slot) != RF_ALIGN_DEFAULT || !follows_a_block(span, index)) {
     return false;
   }
-  size_t const fill = rf_slot_state_of(slot) == RF_SLOT_FREED ? rf_fill_of(slot->size) : 0;
-  return (fill == 0 || fill_holds(p, fill)) && tail_holds(p + slot->size, p + span->slot_size);
+  return rf_slot_state_of(slot) == RF_SLOT_FREED ? freed_holds(p, slot->size, span->slot_size - RF_TAIL_LEAST)
+                                                 : tail_holds(p + slot->size, p + span->slot_size);
 }
 
 bool rf_check_front_holds(const rf_view *v) {
@@ -255,7 +287,7 @@ RF_COLD static void absorb(const rf_view *from) {
   rf_view at = *from;
   while (next_of(&at, &v)) {
     damage d;
-    rf_pattern_area const fill = fill_area(&v);
+    rf_pattern_area const fill = areas_of(&v).fill;
     rf_pattern_area const tail = tail_area(&v);
     (void)inspect(&v, &d);
     bool const all_of_fill = fill.size == 0 || (d.fill && is_all(&d.in_fill, &fill));
@@ -264,11 +296,11 @@ RF_COLD static void absorb(const rf_view *from) {
     }
     if (!all_of_fill || !d.tail || !is_all(&d.in_tail, &tail)) {
       if (all_of_fill && is_freed(&v) && d.tail && d.in_tail.at == tail.at) {
-        mend(&d.in_tail);
+        mend_tail(&v);
       }
       return;
     }
-    mend(&d.in_tail);
+    mend_tail(&v);
     at = v;
   }
 }
@@ -277,10 +309,6 @@ static const char before_block[] = "guard bytes before the block were overwritte
 static const char between_blocks[] =
     "all guard bytes between two blocks were overwritten: an overflow of the lower one or "
     "an underflow of the upper one";
-
-static rf_pattern_area joined(const rf_pattern_area *low, const rf_pattern_area *high) {
-  return (rf_pattern_area){low->at, (size_t)(high->at + high->size - low->at), high->byte};
-}
 
 /* If all of the guard between two blocks was overwritten, either block may be to blame. A freed block is not: its guard
  * was whole when it was freed. An overflow by one value ran on into the next block, an underflow by one value into this
@@ -311,7 +339,7 @@ static bool explain_tail(const rf_view *v, const damage *d, rf_finding *f) {
       absorb(v);
     }
   }
-  mend(&d->in_tail);
+  mend_tail(v);
   return true;
 }
 
@@ -331,7 +359,7 @@ static bool explain_fill(const rf_view *v, const damage *d, rf_finding *f) {
   }
   mend(&d->in_fill);
   if (runs_on) {
-    mend(&d->in_tail);
+    mend_tail(v);
   }
   return true;
 }

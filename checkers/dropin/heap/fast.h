@@ -67,61 +67,67 @@ RF_INLINE void fetch_next(const rf_bin *bin, uint32_t number) {
 #define RF_SMALL_SLOT_MOST (RF_SMALL_MOST + RF_TAIL_LEAST)
 
 _Static_assert(RF_SMALL_SLOT_MOST <= RF_CLASS_FINE_MOST, "guards in such slots are at most 32 bytes long at first");
+_Static_assert((RF_FAST_MOST + RF_TAIL_LEAST) / 16 + RF_TAIL_LEAST <= TAIL_MOST, "eight classes to a doubling");
 
 RF_INLINE bool is_small_span(const rf_span *span) {
   return span != NULL && span->slot_size - 1 < RF_SMALL_SLOT_MOST; /* that of large blocks is 0 */
 }
 
-/* `size` bytes of payload, and up to 15 behind them. */
-RF_INLINE void fill_payload(unsigned char *p, size_t size, unsigned char byte, bool small) {
+/* A slot that is to be a block: `room` bytes up to its last RF_TAIL_LEAST; of a small one, where lanes cover these. */
+typedef struct target {
+  unsigned char *begin;
+  size_t room;
+  four_lanes lanes;
+} target;
+
+RF_INLINE target target_of(unsigned char *begin, size_t room, bool small) {
+  return (target){begin, room, small ? four_lanes_of(begin, room) : (four_lanes){0}};
+}
+
+/* All of the slot, by as many steps as it was compared by, then the guard behind `size` bytes of payload; at its end it
+ * is there. */
+RF_INLINE void fill_live(const target *t, size_t size, unsigned char byte, bool small) {
+  unsigned char *const behind = t->begin + size;
   if (small) {
-    write_stride_at_most(p, size, byte);
+    write_four(&t->lanes, lanes_of(byte));
+    store(behind, lanes_of(RF_PATTERN_REDZONE));
   } else {
-    write_before_tail(p, size, byte);
+    write_lanes(t->begin, t->room, byte);
+    write_tail(behind, t->begin + t->room + RF_TAIL_LEAST);
   }
 }
 
-RF_INLINE void write_guard(unsigned char *p, unsigned char *end, bool small) {
+RF_INLINE void fill_freed(unsigned char *p, size_t room, bool small) {
   if (small) {
-    write_ends(p, end);
+    write_stride_at_most(p, room, RF_PATTERN_FREED);
   } else {
-    write_tail(p, end);
+    write_lanes(p, room, RF_PATTERN_FREED);
   }
 }
 
-/* True where the guard is longer than those of small slots are at first. */
+/* True where the guard is longer than those of small slots are at first: two lanes. */
 RF_INLINE bool has_long_tail(const unsigned char *guard, const unsigned char *end, bool small) {
-  return small && is_long_tail(guard, end);
+  return small && (size_t)(end - guard) > 2 * RF_LANES;
 }
 
-/* The guard of a block, where not has_long_tail: not zero where a byte is another. */
-RF_INLINE rf_lanes wrong_in_tail(const unsigned char *p, const unsigned char *end, bool small) {
-  size_t const size = (size_t)(end - p);
-  if (small || RF_LIKELY(!is_long_tail(p, end))) {
-    return wrong_in_ends(p, end);
-  }
-  rf_lanes const lanes = lanes_of(RF_PATTERN_REDZONE);
-  return size <= RF_STRIDE ? wrong_in_stride_at_most(p, size, lanes) : wrong_in_strides(p, size, lanes);
+/* The guard of a live block, where not has_long_tail: not zero where a byte is another. */
+RF_INLINE rf_lanes wrong_behind(const unsigned char *guard, const unsigned char *end, bool small) {
+  return small ? wrong_in_guard(guard) | wrong_in_guard(end - RF_LANES) : wrong_in_tail(guard, end);
 }
 
-RF_INLINE rf_lanes wrong_in_freed(const unsigned char *p, size_t size, bool small) {
-  return small ? wrong_in_fill_at_most(p, size) : wrong_in_fill(p, size);
-}
-
-/* True where a freed block of default alignment is as the free left it, and not has_long_tail. */
-RF_INLINE bool is_untouched(rf_slot_place place, const unsigned char *end, bool small) {
-  const unsigned char *const p = place.begin;
-  size_t const had = place.slot->size;
-  if (RF_UNLIKELY((place.slot->traits & RF_PLAIN_MASK) != RF_PLAIN_FREED) ||
-      RF_UNLIKELY(has_long_tail(p + had, end, small))) {
-    return false;
-  }
-  return RF_LIKELY(is_zero(wrong_in_tail(p + had, end, small) | wrong_in_freed(p, had, small)));
+/* True where the slot was a block of default alignment, and is as the free left it. */
+RF_INLINE bool is_untouched(const rf_slot *slot, const target *t, bool small) {
+  rf_lanes const lanes = lanes_of(RF_PATTERN_FREED);
+  return RF_LIKELY((slot->traits & RF_PLAIN_MASK) == RF_PLAIN_FREED) &&
+         RF_LIKELY(is_zero(small ? wrong_in_four(&t->lanes, lanes) | wrong_in_guard(t->begin + t->room)
+                                 : wrong_in_freed(t->begin, t->room)));
 }
 
 /* True where the slot was no block so far, and the guard at its end, which is before the next one, holds. */
-RF_INLINE bool is_fresh(const rf_slot *slot, const unsigned char *end) {
-  return rf_slot_state_of(slot) == RF_SLOT_NEW && is_zero(load(end - RF_LANES) ^ lanes_of(RF_PATTERN_REDZONE));
+RF_INLINE bool is_fresh(rf_slot_place place, const rf_bin *bin) {
+  RF_FORGET(place.begin); /* which computes nothing for it before it is asked */
+  return rf_slot_state_of(place.slot) == RF_SLOT_NEW &&
+         is_zero(wrong_in_guard((const unsigned char *)place.begin + bin->slot_size - RF_LANES));
 }
 
 /* ---- Allocation and free ---- */
@@ -133,27 +139,36 @@ RF_INLINE rf_bin *bin_of(rf_cache *cache, unsigned class_number) {
   return bin;
 }
 
+/* That for a request. Of a small one three instructions find it: where no bytes are asked for, one without a slot. */
+RF_INLINE rf_bin *bin_for(rf_cache *cache, size_t size, bool small) {
+  if (!small) {
+    return bin_of(cache, rf_class_for(size + RF_TAIL_LEAST));
+  }
+  size_t const number = (size + RF_TAIL_LEAST + RF_LANES - 1) / RF_LANES - 1; /* 1 is the first class */
+  rf_bin *bin = (rf_bin *)(void *)((char *)cache + offsetof(rf_cache, none) + number * sizeof *bin);
+  RF_FORGET(bin);
+  return bin;
+}
+
 /* A block of `size` bytes, up to RF_FAST_MOST (`small`: up to RF_SMALL_MOST), filled with `byte`. `stack` is the number
  * of the caller's. NULL, and nothing was done, where there is no slot that is_untouched or is_fresh. Else
  * rf_cache_has_more is to be asked. */
 RF_INLINE void *rf_fast_alloc(rf_cache *cache, size_t size, unsigned char byte, rf_family family, uint32_t stack,
                               bool small) {
-  rf_bin *const bin = bin_of(cache, rf_class_for(size + RF_TAIL_LEAST));
-  uint32_t const first = bin->first;
-  if (RF_UNLIKELY(first == bin->ripe)) {
+  rf_bin *const bin = bin_for(cache, size, small);
+  if (RF_UNLIKELY(bin->first == bin->ripe)) {
     return NULL;
   }
-  rf_slot_place const place = *rf_bin_at(bin, first);
+  rf_slot_place const place = *rf_bin_at(bin, bin->first);
   unsigned char *const p = place.begin;
-  unsigned char *const end = p + bin->slot_size;
-  fetch_next(bin, first + 2);
-  if (!is_untouched(place, end, small) && !is_fresh(place.slot, end)) {
+  fetch_next(bin, bin->first + 2);
+  target const t = target_of(p, bin->slot_size - RF_TAIL_LEAST, small);
+  if (!is_untouched(place.slot, &t, small) && !is_fresh(place, bin)) {
     return NULL;
   }
-  bin->first = first + 1;
+  rf_bin_take(bin);
   count_block(cache, size);
-  fill_payload(p, size, byte, small);
-  write_guard(p + size, end, small);
+  fill_live(&t, size, byte, small);
   make_live(cache, place.slot, size, family, stack);
   return p;
 }
@@ -185,9 +200,8 @@ RF_INLINE rf_slot *take_live(const rf_span *span, unsigned char *p, rf_family fa
       RF_UNLIKELY(size != SIZE_MAX && size != seen) || RF_UNLIKELY(has_long_tail(guard, end, small))) {
     return NULL;
   }
-  rf_lanes const front = load(p - RF_LANES) ^ lanes_of(RF_PATTERN_REDZONE);
-  rf_lanes const wrong = front | wrong_in_tail(guard, end, small);
-  return RF_UNLIKELY(!is_zero(wrong)) || RF_UNLIKELY(!rf_slot_claim(slot, traits)) ? NULL : slot;
+  rf_lanes const wrong = wrong_in_guard(p - RF_LANES) | wrong_behind(guard, end, small);
+  return RF_UNLIKELY(!is_zero(wrong)) || RF_UNLIKELY(!rf_slot_claim_live(slot, traits)) ? NULL : slot;
 }
 
 /* `small`: is_small_span. `size`: as in rf_cache_free. `stack` is the number of the caller's. */
@@ -204,8 +218,7 @@ RF_INLINE rf_fast_result rf_fast_free(rf_cache *cache, const rf_span *span, void
     return RF_FAST_NOT;
   }
   size_t const had = slot->size; /* another thread may have resized it just before */
-  fill_payload(p, had, RF_PATTERN_FREED, small);
-  store(p + had, lanes_of(RF_PATTERN_REDZONE)); /* over the end of the fill */
+  fill_freed(p, span->slot_size - RF_TAIL_LEAST, small);
   count_free(cache, had);
   note_release(cache, slot, stack);
   return rf_bin_wait(cache, bin, (rf_slot_place){p, slot}) ? RF_FAST_AGE : RF_FAST_DONE;

@@ -3,7 +3,7 @@
 #ifndef RINGFENCE_DROPIN_FILL_H
 #define RINGFENCE_DROPIN_FILL_H
 
-#include "checkers/shared/pattern.h"
+#include "check.h"
 #include "lib/core/compiler.h"
 
 /* gcc warns that lanes are not returned in registers without SSE; these functions are always inlined. */
@@ -25,9 +25,17 @@ RF_INLINE void store(unsigned char *p, rf_lanes lanes) {
   *(lanes_at_any *)(void *)p = lanes;
 }
 
+#if defined(__SSE2__)
+typedef char lane_bytes __attribute__((vector_size(16)));
+
+RF_INLINE bool is_zero(rf_lanes lanes) {
+  return __builtin_ia32_pmovmskb128((lane_bytes)((lane_bytes)lanes == 0)) == 0xFFFF;
+}
+#else
 RF_INLINE bool is_zero(rf_lanes lanes) {
   return (lanes[0] | lanes[1]) == 0;
 }
+#endif
 
 RF_RARE static void write_many(unsigned char *p, size_t size, unsigned char byte) {
   rf_pattern_write(p, size, byte);
@@ -65,11 +73,38 @@ RF_INLINE rf_lanes wrong_in_stride(const unsigned char *p, rf_lanes lanes) {
          (load(p + 3 * RF_LANES) ^ lanes);
 }
 
+/* Where the lanes are that cover from RF_LANES to RF_STRIDE bytes. Sizes vary, and a jump that depends on one is guessed
+ * wrong half of the time: four lanes that may overlap serve all sizes. */
+typedef struct four_lanes {
+  unsigned char *first;
+  unsigned char *second;
+  unsigned char *third;
+  unsigned char *last;
+} four_lanes;
+
+RF_INLINE four_lanes four_lanes_of(unsigned char *p, size_t size) {
+  size_t const second = rf_second_lane(size);
+  unsigned char *const last = p + size - RF_LANES;
+  unsigned char *third = last - second;
+  RF_FORGET(third); /* kept, and not computed again */
+  return (four_lanes){p, p + second, third, last};
+}
+
+RF_INLINE rf_lanes wrong_in_four(const four_lanes *at, rf_lanes lanes) {
+  return (load(at->first) ^ lanes) | (load(at->second) ^ lanes) | (load(at->third) ^ lanes) | (load(at->last) ^ lanes);
+}
+
+RF_INLINE void write_four(const four_lanes *at, rf_lanes lanes) {
+  store(at->first, lanes);
+  store(at->second, lanes);
+  store(at->third, lanes);
+  store(at->last, lanes);
+}
+
 /* From RF_LANES to RF_STRIDE bytes: not zero where one is another. */
 RF_INLINE rf_lanes wrong_in_stride_at_most(const unsigned char *p, size_t size, rf_lanes lanes) {
-  size_t const second = rf_second_lane(size);
-  const unsigned char *const last = p + size - RF_LANES;
-  return (load(p) ^ lanes) | (load(p + second) ^ lanes) | (load(last - second) ^ lanes) | (load(last) ^ lanes);
+  four_lanes const at = four_lanes_of((unsigned char *)(uintptr_t)p, size);
+  return wrong_in_four(&at, lanes);
 }
 
 /* The same of more than RF_STRIDE bytes, not many. */
@@ -82,25 +117,14 @@ RF_INLINE rf_lanes wrong_in_strides(const unsigned char *p, size_t size, rf_lane
   return wrong;
 }
 
-/* More than RF_STRIDE bytes. */
-RF_INLINE bool strides_hold(const unsigned char *p, size_t size, unsigned char byte) {
-  return size > LOOP_MOST ? holds_many(p, size, byte) : is_zero(wrong_in_strides(p, size, lanes_of(byte)));
-}
-
-/* Up to RF_STRIDE bytes, and up to 15 behind them, of which the caller writes those that matter. Sizes vary, and a jump
- * that depends on one is guessed wrong half of the time: four stores that may overlap serve all sizes. */
+/* From RF_LANES to RF_STRIDE bytes. */
 RF_INLINE void write_stride_at_most(unsigned char *p, size_t size, unsigned char byte) {
-  rf_lanes const lanes = lanes_of(byte);
-  size_t const whole = size < RF_LANES ? RF_LANES : size;
-  size_t const second = rf_second_lane(whole);
-  store(p, lanes);
-  store(p + second, lanes);
-  store(p + whole - RF_LANES - second, lanes);
-  store(p + whole - RF_LANES, lanes);
+  four_lanes const at = four_lanes_of(p, size);
+  write_four(&at, lanes_of(byte));
 }
 
-/* The same of any size. */
-RF_INLINE void write_before_tail(unsigned char *p, size_t size, unsigned char byte) {
+/* From RF_LANES on. */
+RF_INLINE void write_lanes(unsigned char *p, size_t size, unsigned char byte) {
   if (size > RF_STRIDE) {
     write_strides(p, size, byte);
   } else {
@@ -108,61 +132,67 @@ RF_INLINE void write_before_tail(unsigned char *p, size_t size, unsigned char by
   }
 }
 
-/* True where the guard from `p` to `end` is longer than two lanes that may overlap. */
-RF_INLINE bool is_long_tail(const unsigned char *p, const unsigned char *end) {
-  return (size_t)(end - p) > 2 * RF_LANES;
+/* Any size, and up to 15 bytes behind it, of which the caller writes those that matter. */
+RF_INLINE void write_before_tail(unsigned char *p, size_t size, unsigned char byte) {
+  write_lanes(p, size < RF_LANES ? RF_LANES : size, byte);
 }
 
-/* From `p` to `end`, at least 16 bytes, and no more than two lanes. */
-RF_INLINE void write_ends(unsigned char *p, unsigned char *end) {
-  rf_lanes const lanes = lanes_of(RF_PATTERN_REDZONE);
-  store(p, lanes);
-  store(end - RF_LANES, lanes);
+/* The least guard: not zero where a byte is another. */
+RF_INLINE rf_lanes wrong_in_guard(const unsigned char *p) {
+  return load(p) ^ lanes_of(RF_PATTERN_REDZONE);
 }
 
-/* The same of any length. */
+/* The guard from `p` to `end` is at least RF_TAIL_LEAST bytes long. One of up to TAIL_MOST, which are all of the classes
+ * of fast.h, is five lanes: the last one, and four that cover the bytes before it, or more. */
+#define TAIL_MOST (RF_STRIDE + RF_LANES)
+
+RF_INLINE four_lanes tail_lanes_of(const unsigned char *p, const unsigned char *end) {
+  size_t const before = (size_t)(end - p) - RF_LANES;
+  return four_lanes_of((unsigned char *)(uintptr_t)p, before < RF_LANES ? RF_LANES : before);
+}
+
 RF_INLINE void write_tail(unsigned char *p, unsigned char *end) {
-  if (is_long_tail(p, end)) {
-    write_before_tail(p, (size_t)(end - p), RF_PATTERN_REDZONE);
-  } else {
-    write_ends(p, end);
+  size_t const size = (size_t)(end - p);
+  if (RF_UNLIKELY(size > TAIL_MOST)) {
+    write_strides(p, size, RF_PATTERN_REDZONE);
+    return;
   }
+  four_lanes const at = tail_lanes_of(p, end);
+  write_four(&at, lanes_of(RF_PATTERN_REDZONE));
+  store(end - RF_LANES, lanes_of(RF_PATTERN_REDZONE));
 }
 
-/* A guard that write_ends wrote: not zero where a byte is another. */
-RF_INLINE rf_lanes wrong_in_ends(const unsigned char *p, const unsigned char *end) {
-  rf_lanes const lanes = lanes_of(RF_PATTERN_REDZONE);
-  return (load(p) ^ lanes) | (load(end - RF_LANES) ^ lanes);
+/* The same: not zero where a byte is another. */
+RF_INLINE rf_lanes wrong_in_tail(const unsigned char *p, const unsigned char *end) {
+  size_t const size = (size_t)(end - p);
+  if (RF_UNLIKELY(size > TAIL_MOST)) {
+    return wrong_in_strides(p, size, lanes_of(RF_PATTERN_REDZONE));
+  }
+  four_lanes const at = tail_lanes_of(p, end);
+  return wrong_in_four(&at, lanes_of(RF_PATTERN_REDZONE)) | wrong_in_guard(end - RF_LANES);
 }
 
 RF_INLINE bool tail_holds(const unsigned char *p, const unsigned char *end) {
   size_t const size = (size_t)(end - p);
-  if (!is_long_tail(p, end)) {
-    return is_zero(wrong_in_ends(p, end));
+  return size > LOOP_MOST ? holds_many(p, size, RF_PATTERN_REDZONE) : is_zero(wrong_in_tail(p, end));
+}
+
+/* The same of a freed slot: `room` bytes of fill, at least RF_LANES and not many, and the least guard. */
+RF_INLINE rf_lanes wrong_in_freed(const unsigned char *p, size_t room) {
+  rf_lanes const lanes = lanes_of(RF_PATTERN_FREED);
+  rf_lanes const wrong = room <= RF_STRIDE ? wrong_in_stride_at_most(p, room, lanes) : wrong_in_strides(p, room, lanes);
+  return wrong | wrong_in_guard(p + room);
+}
+
+/* True where a freed slot of any size is as the free left it: `size` bytes of payload, from `p` on, and `room` up to the
+ * last RF_TAIL_LEAST. */
+RF_INLINE bool freed_holds(const unsigned char *p, size_t size, size_t room) {
+  size_t const fill = rf_fill_of(size, room);
+  if (RF_LIKELY(fill == room && room <= LOOP_MOST)) {
+    return is_zero(wrong_in_freed(p, room));
   }
-  return size <= RF_STRIDE ? rf_pattern_holds_few(p, size, rf_word_of(RF_PATTERN_REDZONE))
-                           : strides_hold(p, size, RF_PATTERN_REDZONE);
-}
-
-#define TIMES_4(x) x, x, x, x
-#define TIMES_16(x) TIMES_4(x), TIMES_4(x), TIMES_4(x), TIMES_4(x)
-static const unsigned char freed_edge[] = {TIMES_16(RF_PATTERN_FREED), TIMES_16(RF_PATTERN_REDZONE)};
-
-/* The fill of up to RF_STRIDE bytes, behind which there are at least 16 of guard: not zero where one is another. */
-RF_INLINE rf_lanes wrong_in_fill_at_most(const unsigned char *p, size_t size) {
-  size_t const whole = size < RF_LANES ? RF_LANES : size;
-  size_t const edge = size < RF_LANES ? size : RF_LANES;
-  return wrong_in_stride_at_most(p, whole, load(freed_edge + RF_LANES - edge));
-}
-
-/* The same of more bytes, not many. */
-RF_INLINE rf_lanes wrong_in_fill(const unsigned char *p, size_t size) {
-  return size > RF_STRIDE ? wrong_in_strides(p, size, lanes_of(RF_PATTERN_FREED)) : wrong_in_fill_at_most(p, size);
-}
-
-/* The same of any size. */
-RF_INLINE bool fill_holds(const unsigned char *p, size_t size) {
-  return size > LOOP_MOST ? holds_many(p, size, RF_PATTERN_FREED) : is_zero(wrong_in_fill(p, size));
+  return (fill == 0 || holds_many(p, fill, RF_PATTERN_FREED)) &&
+         tail_holds(p + (fill == room ? room : size), p + room + RF_TAIL_LEAST);
 }
 
 #endif /* RINGFENCE_DROPIN_FILL_H */

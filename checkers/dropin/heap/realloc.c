@@ -71,7 +71,7 @@ static uint32_t stack_of(const void *p) {
 
 /* Copies the first `size` bytes of a block, and fills them as those of a freed one. Returns how many. */
 static size_t move_contents(unsigned char *to, const rf_view *v, size_t size) {
-  size_t const fill = rf_heap_options_now.checked ? rf_fill_of(v->size) : 0;
+  size_t const fill = rf_heap_options_now.checked ? rf_view_fill(v) : 0;
   size_t done = 0;
   if (v->span->large) {
     rf_large_move(to, v->payload, size);

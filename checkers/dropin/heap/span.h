@@ -6,6 +6,7 @@
  *
  *     small:  | front: 64 bytes of guard | slot | slot | ... |
  *     slot:   | gap, of aligned blocks | payload: size bytes | guard bytes to the end of the slot, at least 16 |
+ *     freed:  | gap                    | fill                                           | guard bytes: the last 16 |
  *     large:  | front | gap | payload | guard bytes to the end of the page, at least 16 |
  *
  * The guard before a payload is the end of the slot before it, or the front, or the gap.
@@ -110,17 +111,21 @@ static inline unsigned rf_slot_generation(const rf_slot *slot) {
 
 /* A live block is freed from now on: true for one alone of those threads that saw its `traits` and free it at once. In
  * a process of one thread that takes no atomic operation. */
-static inline bool rf_slot_claim(rf_slot *slot, uint16_t traits) {
-  uint16_t const freed = (uint16_t)((traits & ~RF_TRAITS_STATE) | RF_SLOT_FREED);
+static inline bool rf_slot_claim_live(rf_slot *slot, uint16_t traits) {
+  uint16_t const freed = (uint16_t)(traits ^ (RF_SLOT_LIVE ^ RF_SLOT_FREED));
   if (!rf_one_thread()) {
-    return (traits & RF_TRAITS_STATE) == RF_SLOT_LIVE &&
-           __atomic_compare_exchange_n(&slot->traits, &traits, freed, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    return __atomic_compare_exchange_n(&slot->traits, &traits, freed, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
   }
-  bool const mine = (traits & RF_TRAITS_STATE) == RF_SLOT_LIVE && slot->traits == traits;
+  bool const mine = slot->traits == traits;
   if (mine) {
     slot->traits = freed;
   }
   return mine;
+}
+
+/* The same of any slot: false where it was not live. */
+static inline bool rf_slot_claim(rf_slot *slot, uint16_t traits) {
+  return (traits & RF_TRAITS_STATE) == RF_SLOT_LIVE && rf_slot_claim_live(slot, traits);
 }
 
 /* It is live again, as it was when it was claimed. */

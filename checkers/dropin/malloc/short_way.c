@@ -30,12 +30,12 @@ RF_RARE void rf_short_age(rf_cache *cache) {
 
 void *rf_short_alloc_small(size_t size, rf_family family, uintptr_t caller, const void *frame) {
   return rf_memory_tags_on() ? rf_short_alloc_otherwise(size, family, caller, frame)
-                             : rf_short_alloc_at_once(size, family, caller, frame, true);
+                             : rf_short_alloc_at_once(size, family, caller, frame, false, true);
 }
 
 void *rf_short_alloc(size_t size, rf_family family, uintptr_t caller, const void *frame) {
   return rf_memory_tags_on() || size > RF_FAST_MOST ? rf_short_alloc_otherwise(size, family, caller, frame)
-                                                    : rf_short_alloc_at_once(size, family, caller, frame, false);
+                                                    : rf_short_alloc_at_once(size, family, caller, frame, false, false);
 }
 
 RF_RARE void rf_short_free_otherwise(void *ptr, rf_family family, size_t size, uintptr_t caller, const void *frame) {
@@ -63,5 +63,5 @@ RF_RARE void rf_short_free_with_new_stack(void *ptr, rf_family family, size_t si
 }
 
 void rf_short_free(void *ptr, rf_family family, size_t size, uintptr_t caller, const void *frame) {
-  rf_short_free_at_once(ptr, family, size, caller, frame);
+  rf_short_free_at_once(ptr, family, size, caller, frame, false);
 }

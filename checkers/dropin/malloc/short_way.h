@@ -81,8 +81,19 @@ void rf_short_age(rf_cache *cache);
 
 /* ---- The way ---- */
 
+/* Where a way ends early, caller and frame are asked for again, so that no register need have held them until then.
+ * `here`, a constant: they are those of the function that this is inlined into. */
+RF_INLINE uintptr_t rf_short_caller(uintptr_t caller, bool here) {
+  return here ? (uintptr_t)__builtin_return_address(0) : caller;
+}
+
+RF_INLINE const void *rf_short_frame(const void *frame, bool here) {
+  return here ? __builtin_frame_address(0) : frame;
+}
+
 /* `small`, a constant: up to RF_SMALL_MOST bytes; else up to RF_FAST_MOST. */
-RF_INLINE void *rf_short_alloc_at_once(size_t size, rf_family family, uintptr_t caller, const void *frame, bool small) {
+RF_INLINE void *rf_short_alloc_at_once(size_t size, rf_family family, uintptr_t caller, const void *frame, bool here,
+                                       bool small) {
   if (RF_UNLIKELY(!rf_guarded_blocks_passes())) {
     return rf_short_alloc_otherwise(size, family, caller, frame);
   }
@@ -93,11 +104,13 @@ RF_INLINE void *rf_short_alloc_at_once(size_t size, rf_family family, uintptr_t 
   }
   uint32_t stack;
   if (RF_UNLIKELY(!rf_fast_known(caller, frame, &stack))) {
-    return rf_short_alloc_with_new_stack(cache, size, family, caller, frame);
+    return rf_short_alloc_with_new_stack(cache, size, family, rf_short_caller(caller, here),
+                                         rf_short_frame(frame, here));
   }
   void *const p = rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, stack, small);
   if (RF_UNLIKELY(p == NULL)) {
-    return rf_short_alloc_slowly(cache, size, family, caller, frame, stack);
+    return rf_short_alloc_slowly(cache, size, family, rf_short_caller(caller, here), rf_short_frame(frame, here),
+                                 stack);
   }
   if (rf_cache_has_more(cache)) {
     return rf_short_count_more(cache, p);
@@ -106,7 +119,8 @@ RF_INLINE void *rf_short_alloc_at_once(size_t size, rf_family family, uintptr_t 
   return p;
 }
 
-RF_INLINE void rf_short_free_at_once(void *ptr, rf_family family, size_t size, uintptr_t caller, const void *frame) {
+RF_INLINE void rf_short_free_at_once(void *ptr, rf_family family, size_t size, uintptr_t caller, const void *frame,
+                                     bool here) {
   rf_cache *const cache = !rf_memory_tags_on() && ptr != NULL ? rf_short_enter() : NULL;
   if (RF_UNLIKELY(cache == NULL)) {
     rf_short_free_otherwise(ptr, family, size, caller, frame);
@@ -115,7 +129,7 @@ RF_INLINE void rf_short_free_at_once(void *ptr, rf_family family, size_t size, u
   RF_FETCH_TO_WRITE(ptr); /* which another thread may have written */
   uint32_t stack;
   if (RF_UNLIKELY(!rf_fast_known(caller, frame, &stack))) {
-    rf_short_free_with_new_stack(ptr, family, size, caller, frame);
+    rf_short_free_with_new_stack(ptr, family, size, rf_short_caller(caller, here), rf_short_frame(frame, here));
     return;
   }
   const rf_span *const span = rf_span_of((uintptr_t)ptr);
@@ -126,7 +140,7 @@ RF_INLINE void rf_short_free_at_once(void *ptr, rf_family family, size_t size, u
   } else if (result == RF_FAST_AGE) {
     rf_short_age(cache);
   } else {
-    rf_short_free_any(ptr, family, size, caller, frame, stack);
+    rf_short_free_any(ptr, family, size, rf_short_caller(caller, here), rf_short_frame(frame, here), stack);
   }
 }
 
@@ -144,7 +158,7 @@ RF_INLINE void *rf_short_alloc_here(size_t size, rf_family family, bool inlined)
   if (size > RF_SMALL_MOST) {
     p = rf_short_alloc(size, family, caller, frame);
   } else if (inlined && !rf_memory_tags_on()) {
-    p = rf_short_alloc_at_once(size, family, caller, frame, true);
+    p = rf_short_alloc_at_once(size, family, caller, frame, true, true);
   } else {
     p = rf_short_alloc_small(size, family, caller, frame);
   }
@@ -156,7 +170,7 @@ RF_INLINE void rf_short_free_here(void *ptr, rf_family family, size_t size, bool
   uintptr_t const caller = (uintptr_t)__builtin_return_address(0);
   const void *const frame = __builtin_frame_address(0);
   if (inlined) {
-    rf_short_free_at_once(ptr, family, size, caller, frame);
+    rf_short_free_at_once(ptr, family, size, caller, frame, true);
   } else {
     rf_short_free(ptr, family, size, caller, frame);
   }
