@@ -73,8 +73,8 @@ RF_INLINE rf_lanes wrong_in_stride(const unsigned char *p, rf_lanes lanes) {
          (load(p + 3 * RF_LANES) ^ lanes);
 }
 
-/* Where the lanes are that cover from RF_LANES to RF_STRIDE bytes. Sizes vary, and a jump that depends on one is guessed
- * wrong half of the time: four lanes that may overlap serve all sizes. */
+/* Where the lanes are that cover from RF_LANES to RF_STRIDE bytes. Sizes vary, and a jump that depends on one is
+ * guessed wrong half of the time: four lanes that may overlap serve all sizes. */
 typedef struct four_lanes {
   unsigned char *first;
   unsigned char *second;
@@ -142,8 +142,8 @@ RF_INLINE rf_lanes wrong_in_guard(const unsigned char *p) {
   return load(p) ^ lanes_of(RF_PATTERN_REDZONE);
 }
 
-/* The guard from `p` to `end` is at least RF_TAIL_LEAST bytes long. One of up to TAIL_MOST, which are all of the classes
- * of fast.h, is five lanes: the last one, and four that cover the bytes before it, or more. */
+/* The guard from `p` to `end` is at least RF_TAIL_LEAST bytes long. One of up to TAIL_MOST, which are all of the
+ * classes of fast.h, is five lanes: the last one, and four that cover the bytes before it, or more. */
 #define TAIL_MOST (RF_STRIDE + RF_LANES)
 
 RF_INLINE four_lanes tail_lanes_of(const unsigned char *p, const unsigned char *end) {
@@ -184,8 +184,8 @@ RF_INLINE rf_lanes wrong_in_freed(const unsigned char *p, size_t room) {
   return wrong | wrong_in_guard(p + room);
 }
 
-/* True where a freed slot of any size is as the free left it: `size` bytes of payload, from `p` on, and `room` up to the
- * last RF_TAIL_LEAST. */
+/* True where a freed slot of any size is as the free left it: `size` bytes of payload, from `p` on, and `room` up to
+ * the last RF_TAIL_LEAST. */
 RF_INLINE bool freed_holds(const unsigned char *p, size_t size, size_t room) {
   size_t const fill = rf_fill_of(size, room);
   if (RF_LIKELY(fill == room && room <= LOOP_MOST)) {
