@@ -39,9 +39,10 @@ rf_fuzz_target target() {
   t.gives_up_damaged = true; // the common paths do not undo earlier steps
   t.region_record = sizeof(rf_tlsf_region) + sizeof(size_t);
 #ifdef RF_FUZZ_TLSF_HUGE
-  t.survives_damage = false;  // records of regions may be anywhere in the arena
-  t.shrinks = false;          // a huge block that becomes a plain one moves, which may lack room
-  t.largest_is_bound = false; // free bytes do not include the extra header of a huge block
+  t.max_arena = size_t{1} << 18; // four of the largest regions: filling 1 MiB takes longer than the operations in it
+  t.survives_damage = false;     // records of regions may be anywhere in the arena
+  t.shrinks = false;             // a huge block that becomes a plain one moves, which may lack room
+  t.largest_is_bound = false;    // free bytes do not include the extra header of a huge block
 #endif
   return t;
 }
