@@ -12,9 +12,16 @@ namespace ringfence::fuzz {
 class FindingLog {
 public:
   FindingLog() {
+    findings_.swap(spare());
     findings_.reserve(1); // the handler of a fault reports one, and allocates nothing
     clear();
   }
+  ~FindingLog() {
+    findings_.clear();
+    findings_.swap(spare());
+  }
+  FindingLog(const FindingLog &) = delete;
+  FindingLog &operator=(const FindingLog &) = delete;
 
   void clear() {
     reporter_ = {record, this, 0, 0};
@@ -29,6 +36,12 @@ public:
 
 private:
   static constexpr size_t kMaxKept = 64;
+
+  // Room of a log that ended: malloc takes that of 64 findings from the system, and gives it back, for each input.
+  static std::vector<rf_finding> &spare() {
+    static std::vector<rf_finding> room;
+    return room;
+  }
 
   static rf_action record(rf_reporter *self, const rf_finding *finding) {
     auto *const log = static_cast<FindingLog *>(self->context);
