@@ -30,9 +30,9 @@ void use_everything(rf_handles *h, const rf_handle *a, size_t most, Reader &in) 
     rf_handle_alloc(h, 1 + in.u8());
     if (i % interval == 0) {
       (void)rf_handle_check(h, nullptr);
+      (void)rf_handle_walk(
+          h, [](const rf_handle_block *, void *) { return true; }, nullptr);
     }
-    (void)rf_handle_walk(
-        h, [](const rf_handle_block *, void *) { return true; }, nullptr);
   }
 }
 
@@ -85,12 +85,13 @@ void damage_handles(Reader &in) {
   FindingLog log;
   unsigned const shape = in.u8();
   bool const large = shape % 8 >= 4; // more than offsets of two bytes reach; a table for as much is slow to check
-  options.max_blocks = shape % 2 == 0 ? 20 : shape % 4 == 1 || large ? 300 : 0;
+  bool const guarded = shape % 16 >= 8;
+  size_t const many = guarded && shape < 192 ? 60 : 256; // from 256 on, numbers of places have two bytes
+  options.max_blocks = shape % 2 == 0 ? 20 : shape % 4 == 1 || large ? many : 0;
   RF_HOLDS(rf_handle_heap_init(&heap, arena, large ? sizeof arena : 8000, &options) == RF_OK);
   RF_HOLDS(rf_handle_allocator_init(&pointers, nullptr) == RF_ERR_INVALID);
   RF_HOLDS(rf_handle_allocator_init(&pointers, &heap) == RF_OK);
   rf_handle_guard guard;
-  bool const guarded = shape % 16 >= 8;
   RF_HOLDS(rf_handle_guard_init(&guard, nullptr, nullptr) == RF_ERR_INVALID);
   if (guarded) {
     rf_handle_guard_options o = {shape % 32 < 16 ? 4000U : 0U, true, log.reporter(), true, true};

@@ -23,6 +23,7 @@ rf_handle_allocator adapter;
 rf_allocator *init(void *, void *arena, size_t size) {
   rf_handle_options options = {};
   options.align = size % 3 == 0 ? 64 : RF_ALIGN_DEFAULT;
+  options.average_block = 64; // few places, since each check looks at all
   bool const made = rf_handle_heap_init(&adapter_heap, arena, size, &options) == RF_OK &&
                     rf_handle_allocator_init(&adapter, &adapter_heap) == RF_OK;
   return made ? &adapter.base : nullptr;

@@ -10,20 +10,22 @@ HandleProgram::HandleProgram(Reader &in, bool guarded)
   rf_handle_options options = {};
   options.align = size_t{1} << in.below(7);
   options.max_blocks = in.u8() % 4 == 0 ? 1 + in.below(guarded ? 60 : 300) : 0;
-  size_t const wanted = guarded ? 20000 : 500 + in.u16() % (kMaxArena - 500);
+  size_t const wanted = guarded ? kGuardedArena : 500 + in.u16() % (kMaxArena - 500);
   bool const apart = in.u8() % 2 != 0;
-  options.average_block = in.u8() % 4 == 0 ? 1 + in.u8() : 0;
+  // Each check looks at every place of the table: no more than 100 guarded blocks find room, with their headers.
+  size_t const fewest = guarded ? 32 : 1;
+  options.average_block = in.u8() % 4 == 0 ? fewest + in.u8() : guarded ? 192 : 0;
   if (apart) {
     options.table = table_;
     options.table_size = in.u8() % 4 == 0 ? 30 + in.u8() : sizeof table_;
   }
-  // Free memory is 0xCC from the beginning, so that any other byte in it is an error.
-  std::memset(arena_, 0xCC, sizeof arena_);
+  // Free memory is 0xCC from the beginning, so that any other byte in it is an error. A guard fills it itself.
+  std::memset(arena_, 0xCC, guarded ? 0 : kMaxArena + 8);
   if (rf_handle_heap_init(&heap_, arena_ + in.below(8), wanted, &options) != RF_OK) {
     options.max_blocks = 20;
     options.table_size = 0;
     options.table = nullptr;
-    RF_HOLDS(rf_handle_heap_init(&heap_, arena_, guarded ? 20000 : kMaxArena, &options) == RF_OK);
+    RF_HOLDS(rf_handle_heap_init(&heap_, arena_, guarded ? kGuardedArena : kMaxArena, &options) == RF_OK);
   }
   if (guarded) {
     rf_handle_guard_options o;
@@ -83,8 +85,9 @@ void HandleProgram::step() {
 
 // ---- The model ----
 
-std::vector<HandleProgram::Stretch> HandleProgram::walk(rf_handles *h) {
+std::vector<HandleProgram::Stretch> HandleProgram::walk(rf_handles *h) const {
   std::vector<Stretch> all;
+  all.reserve(2 * live_.size() + 1);
   RF_HOLDS(rf_handle_walk(
                h,
                [](const rf_handle_block *b, void *out) {
@@ -143,9 +146,10 @@ unsigned char *HandleProgram::at(rf_handle a) {
 void HandleProgram::alloc() {
   size_t const size = some_size();
   unsigned const flags = in_.u8() % 8;
-  std::vector<Stretch> const before = walk(h_);
-  size_t const place = lowest_free();
-  size_t const most = usage().largest;
+  // The model does not foretell what a guard has room for.
+  std::vector<Stretch> const before = guarded_ ? std::vector<Stretch>() : walk(h_);
+  size_t const place = guarded_ ? 0 : lowest_free();
+  size_t const most = guarded_ ? 0 : usage().largest;
   asked_ = 0;
   rf_handle const a = rf_handle_alloc_at(h_, size, flags, nullptr);
   if (size == 0) {
@@ -223,7 +227,7 @@ void HandleProgram::resize() {
   Block &b = live_[a];
   size_t const old = b.bytes.size();
   const unsigned char *const where = at(a);
-  std::vector<Stretch> const before = walk(h_);
+  std::vector<Stretch> const before = guarded_ ? std::vector<Stretch>() : walk(h_);
   rf_status const status = rf_handle_realloc(h_, a, size);
   if (size == 0) {
     RF_HOLDS(status == RF_ERR_INVALID);

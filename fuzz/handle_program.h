@@ -25,6 +25,7 @@ public:
 
 private:
   static constexpr size_t kMaxArena = 6000;
+  static constexpr size_t kGuardedArena = 12000;
 
   // One entry of a walk.
   struct Stretch {
@@ -44,7 +45,7 @@ private:
   void step();
 
   // The model.
-  static std::vector<Stretch> walk(rf_handles *h);
+  std::vector<Stretch> walk(rf_handles *h) const;
   size_t extent(size_t size) const { return std::max(heap_.align, (size + heap_.align - 1) & ~(heap_.align - 1)); }
   rf_handle some();
   size_t some_size();
@@ -85,7 +86,7 @@ private:
   unsigned error_; // of the guarded program: which, how far, in which block
   size_t detail_;
   size_t which_;
-  alignas(64) unsigned char arena_[20064];
+  alignas(64) unsigned char arena_[kGuardedArena + 64];
   unsigned char table_[16 * 301];
   rf_handle_heap heap_;
   rf_handle_guard guard_;
