@@ -1,8 +1,8 @@
 #include "printing_parts.h"
 
 #include "blocks_model.h"
-#include "captured.h"
 #include "generated_findings.h"
+#include "memory_log.h"
 #include "tests/core/text_sink.h"
 
 #include "checkers/checked/snapshot_sites.h"
@@ -96,16 +96,16 @@ private:
   void check_text(const rf_snapshot *before) {
     rf_log_reporter reporter;
     rf_report_options options;
-    std::string const log = Folder::path() + "/snapshot";
-    write_file(log, "");
+    static const std::string log = "snapshot";
     rf_report_options_default(&options);
     options.format = static_cast<rf_format>(in_.below(3));
     options.log = log.c_str();
     options.log_length = log.size();
     rf_log_reporter_init(&reporter, &options);
     RF_HOLDS(rf_log_reporter_snapshot(&reporter, &after_, before));
-    (void)close(reporter.fd);
-    std::string const text = read_file(log);
+    size_t size = 0;
+    const char *const written = rf_memory_log_take(&size);
+    std::string const text(size != 0 ? written : "", size);
     if (options.format == RF_FORMAT_JSON) {
       check_json(text);
     } else if (options.format == RF_FORMAT_TEXT) {

@@ -1,14 +1,11 @@
 /* A harness whose every input is a finding spends a third of its time on what a finding says besides: its stack, by the
  * compiler's unwinder, and what else a bad pointer points to, by the memory map. Both are tested elsewhere. With this
- * library the linker puts what systems have that know neither in their place. The number of the process, for which each
- * finding asks the kernel, is asked for once: these harnesses do not fork. */
+ * library the linker puts what systems have that know neither in their place. */
 #include <stddef.h>
 #include <stdint.h>
-#include <unistd.h>
 
 unsigned __wrap_rf_host_unwind(uintptr_t *frames, unsigned max);
 const char *__wrap_rf_host_describe_address(const void *p);
-uint32_t __wrap_rf_host_process(void);
 
 unsigned __wrap_rf_host_unwind(uintptr_t *frames, unsigned max) {
   (void)frames;
@@ -19,10 +16,4 @@ unsigned __wrap_rf_host_unwind(uintptr_t *frames, unsigned max) {
 const char *__wrap_rf_host_describe_address(const void *p) {
   (void)p;
   return NULL;
-}
-
-uint32_t __wrap_rf_host_process(void) {
-  static uint32_t process;
-  process = process != 0 ? process : (uint32_t)getpid();
-  return process;
 }
