@@ -6,8 +6,6 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <sys/file.h>
 #include <unistd.h>
@@ -80,13 +78,35 @@ private:
   std::string path_;
 };
 
-inline std::string read_file(const std::string &path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+// All of an open file, from its start. A short text takes one call of the system.
+inline std::string read_descriptor(int file) {
+  std::string all;
+  char part[16384];
+  ssize_t got = static_cast<ssize_t>(sizeof part);
+  while (got == static_cast<ssize_t>(sizeof part)) {
+    got = pread(file, part, sizeof part, static_cast<off_t>(all.size()));
+    all.append(part, static_cast<size_t>(std::max<ssize_t>(got, 0)));
+  }
+  return all;
 }
 
+// Without the streams of the library, which take longer to make than files of a few lines to read. Nothing where there
+// is no such file.
+inline std::string read_file(const std::string &path) {
+  int const file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  std::string all = read_descriptor(file);
+  if (file >= 0) {
+    (void)close(file);
+  }
+  return all;
+}
+
+// Does nothing where there is no such folder.
 inline void write_file(const std::string &path, const std::string &text) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << text;
+  int const file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (file >= 0 && (write(file, text.data(), text.size()) != static_cast<ssize_t>(text.size()) || close(file) != 0)) {
+    std::abort();
+  }
 }
 
 // Standard error goes to a file while it lives. No demand may fail meanwhile: its message would be lost. One at a time:
@@ -94,9 +114,10 @@ inline void write_file(const std::string &path, const std::string &text) {
 class StandardError {
 public:
   StandardError() {
-    if (file() < 0 || usual() < 0 || ftruncate(file(), 0) != 0 || dup2(file(), STDERR_FILENO) < 0) {
+    if (file() < 0 || usual() < 0 || (!is_empty() && ftruncate(file(), 0) != 0) || dup2(file(), STDERR_FILENO) < 0) {
       std::abort();
     }
+    is_empty() = false;
   }
   ~StandardError() { restore(); }
   StandardError(const StandardError &) = delete;
@@ -105,8 +126,8 @@ public:
   // Ends the capture; returns the text.
   std::string text() {
     restore();
-    std::string all(static_cast<size_t>(lseek(file(), 0, SEEK_END)), '\0');
-    all.resize(static_cast<size_t>(std::max<ssize_t>(pread(file(), all.data(), all.size(), 0), 0)));
+    std::string all = read_descriptor(file());
+    is_empty() = all.empty();
     return all;
   }
 
@@ -115,6 +136,11 @@ private:
     static int const opened =
         open((Folder::path() + "/standard-error").c_str(), O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
     return opened;
+  }
+  // Whether the last capture left nothing in the file.
+  static bool &is_empty() {
+    static bool empty = false;
+    return empty;
   }
   static int usual() {
     static int const kept = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);

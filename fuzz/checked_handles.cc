@@ -18,10 +18,12 @@ void run_checked_handles(Reader &in) {
   rf_checked_options options = {};
   options.settings = some_options(in);
   options.reporter = log.reporter();
+  rf_handle_options shape = {};
+  shape.average_block = 512; // each check looks at all places of the table
   rf_handle_heap heap;
   rf_checked_handles checked;
   std::vector<std::pair<rf_handle, size_t>> blocks;
-  RF_HOLDS(rf_handle_heap_init(&heap, arena, sizeof arena, nullptr) == RF_OK);
+  RF_HOLDS(rf_handle_heap_init(&heap, arena, sizeof arena, &shape) == RF_OK);
   RF_HOLDS(rf_checked_handles_init(nullptr, &heap.base, &options) == &heap.base);
   rf_handles *const h = rf_checked_handles_init(&checked, &heap.base, &options);
   bool const guarded = options.settings.mode != RF_MODE_OFF && options.settings.mode != RF_MODE_SAMPLE;

@@ -36,7 +36,9 @@ public:
     options_.settings = some_options(in);
     options_.reporter = own_log_ ? nullptr : log_.reporter();
     simple_heap_ = in.u8() % 4 == 1;
-    write_file(checked_log(), "");
+    if (own_log_ || of_process_) {
+      write_file(checked_log(), "");
+    }
     if (simple_heap_) {
       RF_HOLDS(rf_simple_init(&simple_, arena, sizeof arena) == RF_OK);
     } else {
