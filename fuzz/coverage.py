@@ -44,6 +44,13 @@ def llvm_tool(name):
     return tool
 
 
+def fuzzer_environment():
+    """The quarantine of AddressSanitizer holds the blocks of hundreds of inputs in 64 MiB. With its usual 256 MiB each
+    block lies in memory that the caches have lost: up to two thirds of the time of a fuzzer."""
+    given = os.environ.get("ASAN_OPTIONS", "")
+    return dict(os.environ, ASAN_OPTIONS="quarantine_size_mb=64" + (":" + given if given else ""))
+
+
 def build(root, names):
     bazel = bazel_command(root)
     targets = [f"//fuzz:{name}_fuzz" for name in names]

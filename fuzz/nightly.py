@@ -184,7 +184,8 @@ class Night:
     def run(self, command, patience):
         """(status, output, processor seconds); the status is None where the process had to be killed."""
         with tempfile.TemporaryFile() as log:
-            child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+            output = {"stdout": log, "stderr": subprocess.STDOUT}
+            child = subprocess.Popen(command, env=coverage.fuzzer_environment(), start_new_session=True, **output)
             with self.lock:
                 self.children.add(child.pid)
             deadline = time.time() + patience

@@ -132,6 +132,9 @@ fi
 
 # -- Running ---------------------------------------------------------------------------------------
 
+# As in coverage.py: the usual quarantine of 256 MiB is more than caches hold.
+export ASAN_OPTIONS=quarantine_size_mb=64${ASAN_OPTIONS:+:$ASAN_OPTIONS}
+
 cd -- "${BUILD_WORKING_DIRECTORY:-$PWD}"
 if [[ -z $fuzzing ]]; then
   status=0

@@ -38,7 +38,8 @@ def build(root, names, flags):
 def measure(program, corpus, seconds):
     """(executions per second, inputs), or None where this build has nothing to test."""
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
-    done = subprocess.run([program, f"--speed={seconds}", corpus], check=False, **output)
+    command = [program, f"--speed={seconds}", corpus]
+    done = subprocess.run(command, env=coverage.fuzzer_environment(), check=False, **output)
     found = SPEED.search(done.stdout)
     if done.returncode != 0 or not found:
         sys.exit(f"speed: {os.path.basename(program)} failed:\n{done.stdout}")
