@@ -6,6 +6,9 @@
 
 namespace ringfence::fuzz {
 
+// Whether files and segments are made and read: of three inputs in sixteen, which their bytes choose, while fuzzing.
+extern bool files_are_due;
+
 // The sender's fields are JSON with the options given, or the environment's, and each label.
 void check_identity(Reader &in);
 

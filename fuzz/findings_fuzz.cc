@@ -30,6 +30,8 @@ using ringfence::fuzz::Reader;
 
 // ---- Reading and rendering ----
 
+constexpr size_t kUsualText = 4096; // bytes
+
 class Read {
 public:
   explicit Read(const std::string &text, rf_input_form form = RF_INPUT_ANY) {
@@ -49,6 +51,7 @@ public:
 
   std::string rendering(void (*render)(rf_bump_arena *, const rf_document *, const rf_sink *)) {
     std::string out;
+    out.reserve(kUsualText);
     rf_sink const sink = ringfence::sink_to(&out);
     render(&arena_, &document, &sink);
     return out;
@@ -94,6 +97,7 @@ bool fixed_point_is_due;
 // The record as the library writes it: equal texts are equal records.
 std::string json_of(rf_record *record) {
   std::string out;
+  out.reserve(kUsualText);
   rf_record_trim(record, nullptr, true); // and hands the frames to the finding
   rf_sink const sink = ringfence::sink_to(&out);
   rf_symbolizer const symbolizer = rf_record_symbolizer(record);
@@ -205,6 +209,7 @@ void read_anything(Reader &in) {
   unsigned const what = in.u8();
   auto const form = static_cast<rf_input_form>(what % 3);
   std::string text;
+  text.reserve(in.left());
   while (!in.empty()) {
     text += static_cast<char>(in.u8());
   }
@@ -222,6 +227,7 @@ void read_back_json(Reader &in) {
   for (size_t left = in.below(3) + 1; left != 0; left--) {
     rf_finding const f = findings.next();
     std::string one;
+    one.reserve(kUsualText);
     rf_sink const sink = ringfence::sink_to(&one);
     rf_report_json(&f, &symbolizer, &sink);
     written.push_back(one);
@@ -322,6 +328,7 @@ void read_back_serial(Reader &in) {
   rf_symbolizer const symbolizer = findings.symbolizer();
   std::vector<rf_finding> sent;
   std::string all;
+  all.reserve(kUsualText);
   rf_sink const sink = ringfence::sink_to(&all);
   for (size_t left = in.below(3) + 1; left != 0; left--) {
     sent.push_back(findings.next());
