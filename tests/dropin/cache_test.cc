@@ -376,6 +376,30 @@ TEST(DropinCaches, ABlockThatReallocMovesWasFreedByIt) {
   });
 }
 
+TEST(DropinCaches, ALargeBlockIsFilledUpToItsEnd) {
+  static constexpr size_t kSize = 100001;
+  for (size_t const fill : {SIZE_MAX, size_t{65536}, size_t{0}}) {
+    heap_alone([fill] {
+      ringfence::Recorder recorder;
+      rf_heap_options_now.reporter = recorder.reporter();
+      rf_heap_options_now.usual = false;
+      rf_heap_options_now.fill_free = fill;
+      rf_cache *const cache = rf_cache_take(0);
+      rf_origin const origin = {};
+      auto *const p = static_cast<unsigned char *>(rf_cache_malloc(cache, kSize, RF_FAMILY_MALLOC, &origin));
+      memset(p, 'x', kSize);
+      rf_view const v = view_at(p);
+      ASSERT_TRUE(rf_cache_free(cache, p, RF_FAMILY_MALLOC, SIZE_MAX, &origin));
+      size_t const filled = std::min(kSize, fill);
+      EXPECT_EQ(std::count(p, p + filled, RF_PATTERN_FREED), static_cast<ptrdiff_t>(filled)) << fill;
+      EXPECT_EQ(std::count(p + filled, p + kSize, 'x'), static_cast<ptrdiff_t>(kSize - filled)) << fill;
+      EXPECT_EQ(std::count(p + kSize, v.end, RF_PATTERN_REDZONE), v.end - (p + kSize)) << fill;
+      EXPECT_TRUE(rf_check_intact(&v));
+      EXPECT_TRUE(recorder.take().empty());
+    });
+  }
+}
+
 TEST(DropinCaches, ABlockThatReallocMovesIsFilledWhereItWas) {
   for (size_t const fill : {65536, 8192, 6000, 16, 0}) {
     heap_alone([fill] {

@@ -31,17 +31,21 @@ bool rf_view_claim(rf_view *view, uint16_t traits);
 /* The slot that `address` lies in; false where it is none's, or that of no block so far. */
 bool rf_view_at(uintptr_t address, rf_view *out);
 
-/* How many bytes of a freed block carry the fill, from its payload's start on: all `room` up to the last RF_TAIL_LEAST
- * of its slot, so that what they are does not depend on the size that was asked for; where the options have so many
- * filled. Else those of the payload, as far as they go. */
-static inline size_t rf_fill_of(size_t size, size_t room) {
+/* How many bytes of `size` the options have filled at a free. */
+static inline size_t rf_fill_up_to(size_t size) {
   size_t const most = rf_heap_options_now.fill_free;
-  return room <= most ? room : size < most ? size : most;
+  return size < most ? size : most;
+}
+
+/* How many bytes of a slot are, from the start of its freed payload on: all `room` up to the last RF_TAIL_LEAST, so that
+ * it does not depend on the size that was asked for; where the options have so many filled. Else of the payload. */
+static inline size_t rf_fill_of(size_t size, size_t room) {
+  return room <= rf_heap_options_now.fill_free ? room : rf_fill_up_to(size);
 }
 
 /* The same of a block, live or freed. */
 static inline size_t rf_view_fill(const rf_view *v) {
-  return rf_fill_of(v->size, v->span->large ? SIZE_MAX : (size_t)(v->end - v->payload) - RF_TAIL_LEAST);
+  return v->span->large ? rf_fill_up_to(v->size) : rf_fill_of(v->size, (size_t)(v->end - v->payload) - RF_TAIL_LEAST);
 }
 
 /* ---- Writing ---- */
