@@ -7,6 +7,7 @@
 
 #include <ringfence/guard.h>
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -53,6 +54,16 @@ protected:
     std::vector<rf_finding> const found = recorder_.take();
     EXPECT_EQ(found.size(), 1U);
     return found.empty() ? rf_finding{} : found.front();
+  }
+
+  static bool filled(const unsigned char *p, size_t size, int byte) {
+    return std::all_of(p, p + size, [byte](unsigned char b) { return b == byte; });
+  }
+
+  rf_stats stats() {
+    rf_stats s;
+    rf_stats_get(a(), &s);
+    return s;
   }
 
   void expect_silence() {

@@ -1,0 +1,145 @@
+// Damage to the inner allocator's own data, which guard reports once.
+#include "tests/checkers/guard_damage_fixture.h"
+
+namespace ringfence {
+namespace {
+
+class GuardInnerDamage : public GuardDamage {
+protected:
+  Unwatched unwatched_{arena_.data(), arena_.size()};
+
+  // Damages a byte that the heap relies on and guard does not; a second call damages it again.
+  void damage() {
+    unsigned char *const end = arena_.data() + arena_.size();
+    for (; at_ != end; at_++) {
+      *at_ ^= 0x55;
+      if (rf_check(a(), &where_) == RF_ERR_CORRUPT && where_.allocator != a()) {
+        return;
+      }
+      *at_ ^= 0x55;
+    }
+    FAIL() << "this heap relies on nothing in its arena";
+  }
+
+  void mend() { *at_ ^= 0x55; }
+
+  rf_fault where_ = {};
+  unsigned char *at_ = arena_.data();
+};
+
+TEST_P(GuardInnerDamage, IsReportedOnceByTheSweep) {
+  ASSERT_NE(rf_alloc(a(), 40), nullptr);
+  damage();
+  EXPECT_EQ(rf_guard_sweep(&guard_), 1U);
+  rf_finding const f = take_one();
+  EXPECT_EQ(f.bug, RF_BUG_METADATA);
+  EXPECT_STREQ(f.detail, where_.what);
+  EXPECT_EQ(rf_guard_sweep(&guard_), 0U);
+  mend();
+  expect_silence();
+}
+
+TEST_P(GuardInnerDamage, TheQuarantineIsKeptFromItWhenARequestFails) {
+  void *const p = rf_alloc(a(), 40);
+  ASSERT_EQ(rf_free(a(), rf_alloc(a(), 40)), RF_OK);
+  damage();
+  EXPECT_EQ(rf_guard_sweep(&guard_), 1U);
+  take();
+  size_t const before = guard_.quarantined;
+  EXPECT_EQ(rf_alloc(a(), 2 * kArenaSize), nullptr);
+  EXPECT_EQ(guard_.quarantined, before);
+  take(); // an inner heap may meet its damage now
+  mend();
+  EXPECT_EQ(rf_guard_sweep(&guard_), 0U);
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+}
+
+TEST_P(GuardInnerDamage, IsReportedOnceByOperationsThatMeetIt) {
+  void *const block = rf_alloc(a(), 40);
+  ASSERT_NE(block, nullptr);
+  damage();
+  for (unsigned i = 0; i < 4; i++) {
+    rf_free(a(), rf_alloc(a(), 5000 + 1000 * i));
+  }
+  (void)rf_guard_sweep(&guard_);
+  rf_finding const f = take_one();
+  EXPECT_EQ(f.bug, RF_BUG_METADATA);
+  mend();
+  (void)rf_guard_sweep(&guard_);
+  (void)take();
+}
+
+TEST_P(GuardInnerDamage, IsReportedAgainWhenItComesBack) {
+  ASSERT_NE(rf_alloc(a(), 40), nullptr);
+  damage();
+  EXPECT_EQ(rf_guard_sweep(&guard_), 1U);
+  mend();
+  EXPECT_EQ(rf_guard_sweep(&guard_), 0U);
+  damage();
+  EXPECT_EQ(rf_guard_sweep(&guard_), 1U);
+  EXPECT_EQ(take().size(), 2U);
+  mend();
+  expect_silence();
+}
+
+// A heap whose free raises a fault, as one does that finds its own data damaged.
+struct Refusing {
+  rf_allocator base;
+  rf_allocator *heap;
+};
+
+rf_allocator *heap_of(rf_allocator *self) {
+  return reinterpret_cast<Refusing *>(self)->heap;
+}
+
+const rf_allocator_ops kRefusing = {
+    "refusing",
+    [](rf_allocator *self, size_t size, size_t align, const rf_site *site) {
+      return rf_alloc_at(heap_of(self), size, align, site);
+    },
+    [](rf_allocator *self, void *ptr, const rf_site *site) {
+      return rf_fault_refuse(self, RF_ERR_CORRUPT, "the list of free blocks is damaged", ptr, site);
+    },
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+    [](rf_allocator *self, rf_stats *out) { rf_stats_get(heap_of(self), out); },
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+};
+
+size_t faults_outside = 0;
+
+TEST_P(GuardInnerDamage, AFaultOfTheInnerAllocatorBecomesAFinding) {
+  faults_outside = 0;
+  rf_fault_handler_set([](const rf_fault *, void *) { faults_outside++; }, nullptr);
+  Refusing refusing = {{&kRefusing}, heap_->allocator()};
+  rf_guard over;
+  options_.quarantine = 0;
+  ASSERT_EQ(rf_guard_init(&over, &refusing.base, &options_), RF_OK);
+  void *const p = rf_alloc(&over.base, 40);
+  EXPECT_EQ(rf_free(&over.base, p), RF_OK); // the program did nothing wrong
+  rf_finding const f = take_one();
+  EXPECT_EQ(f.bug, RF_BUG_METADATA);
+  EXPECT_STREQ(f.detail, "the list of free blocks is damaged");
+  EXPECT_STREQ(f.allocator, "refusing");
+  EXPECT_EQ(faults_outside, 0U);
+  over.base.ops->deinit(&over.base);
+  (void)rf_fault_refuse(nullptr, RF_ERR_CORRUPT, "outside", nullptr, nullptr);
+  EXPECT_EQ(faults_outside, 1U); // the program's own handler is in force again
+  rf_fault_handler_set(nullptr, nullptr);
+  end();
+  heap_.reset();
+  heap_ = GetParam().make(arena_.data(), arena_.size());
+  (void)take();
+}
+
+INSTANTIATE_TEST_SUITE_P(Over, GuardInnerDamage, testing::ValuesIn(heaps_in_arena()), heap_name);
+
+} // namespace
+} // namespace ringfence
