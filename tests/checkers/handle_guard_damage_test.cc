@@ -135,9 +135,7 @@ TEST_P(HandleGuardTest, AnAddressKeptOverACompactionOrItsOwnReallocIsFoundToo) {
   raw = at(a);
   rf_handle_realloc(h, a, 20);
   stray(raw + 29, 'x');
-  rf_finding const f = sweep_one();
-  EXPECT_EQ(f.bug, RF_BUG_USE_AFTER_MOVE);
-  EXPECT_EQ(f.offset, 29);
+  expect_bug_at(sweep_one(), RF_BUG_USE_AFTER_MOVE, 29);
   rf_handle_free(h, a);
 }
 
@@ -152,9 +150,7 @@ TEST_P(HandleGuardTest, WhatLeavesTheQuarantineIsCheckedOnceMore) {
   rf_handle_free(h, b);
   stray(freed + 4, 0);
   rf_handle_guard_flush(&checked_.guard, 0);
-  rf_finding const f = take_one();
-  EXPECT_EQ(f.bug, RF_BUG_USE_AFTER_FREE);
-  EXPECT_EQ(f.offset, 4);
+  expect_bug_at(take_one(), RF_BUG_USE_AFTER_FREE, 4);
   rf_handle_free(h, a);
 }
 
@@ -194,9 +190,7 @@ TEST_P(HandleGuardTest, EveryByteBeforeABlockIsGuarded) {
   rf_handle const a = rf_handle_alloc(h, 20);
   for (ptrdiff_t before = 1; before <= 16; before++) {
     stray(at(a) - before, 0x41);
-    rf_finding const f = sweep_one();
-    EXPECT_EQ(f.bug, RF_BUG_BUFFER_UNDERFLOW);
-    EXPECT_EQ(f.offset, -before);
+    expect_bug_at(sweep_one(), RF_BUG_BUFFER_UNDERFLOW, -before);
   }
   rf_handle_free(h, a);
 }
@@ -254,14 +248,12 @@ TEST_P(HandleGuardTest, DamageIsFoundByFreeAndRealloc) {
   stray(at(a) + 20, 0);
   unsigned const here = __LINE__ + 1;
   rf_handle_realloc(h, a, 40);
-  rf_finding f = take_one();
+  rf_finding const f = take_one();
   EXPECT_EQ(f.bug, RF_BUG_BUFFER_OVERFLOW);
   EXPECT_EQ(line_of(f.found), here);
   stray(at(a) + 40, 0);
   rf_handle_free(h, a);
-  f = take_one();
-  EXPECT_EQ(f.bug, RF_BUG_BUFFER_OVERFLOW);
-  EXPECT_EQ(f.offset, 40);
+  expect_bug_at(take_one(), RF_BUG_BUFFER_OVERFLOW, 40);
 }
 
 // Its redzone is written anew where it ends then.

@@ -61,6 +61,11 @@ protected:
     EXPECT_EQ(rf_handle_check(h, nullptr), RF_OK);
     return take_one();
   }
+  // The bug, and how far from the start of its block.
+  static void expect_bug_at(const rf_finding &f, rf_bug bug, ptrdiff_t offset) {
+    EXPECT_EQ(f.bug, bug);
+    EXPECT_EQ(f.offset, offset);
+  }
   unsigned char *at(rf_handle handle) { return static_cast<unsigned char *>(rf_handle_address(h, handle)); }
   static bool all(const unsigned char *p, size_t n, int value) {
     return std::all_of(p, p + n, [value](unsigned char c) { return c == value; });
