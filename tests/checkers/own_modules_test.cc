@@ -23,11 +23,6 @@
 #include <string>
 #include <vector>
 
-// With AddressSanitizer: locals lie elsewhere than on the stack, as its newer versions have it unless told otherwise.
-extern "C" const char *__asan_default_options() {
-  return "detect_stack_use_after_return=1";
-}
-
 namespace ringfence {
 namespace {
 
@@ -467,18 +462,24 @@ TEST(Symbols, AFileThatIsNoneHasNoNames) {
   EXPECT_STREQ(name, "kept");
 }
 
-// From its first byte on, up to the next one.
-TEST(Symbols, AFunctionBeginsAtItsFirstByte) {
+// Where rf_test_caller calls, and the name of that place, whose text is in `modules`.
+bool name_a_call(uintptr_t *pc, rf_modules *modules, rf_frame_name *name) {
   rf_trace trace = {};
-  trace.frames[0] = rf_test_caller();
+  trace.frames[0] = *pc = rf_test_caller();
   trace.depth = 1;
   const rf_trace *const traces[] = {&trace};
+  rf_modules_load(modules, traces, 1);
+  rf_symbolizer const symbolizer = rf_modules_symbolizer(modules, false);
+  return symbolizer.name(symbolizer.context, *pc, 0, name);
+}
+
+// From its first byte on, up to the next one.
+TEST(Symbols, AFunctionBeginsAtItsFirstByte) {
   rf_modules modules = {};
-  rf_modules_load(&modules, traces, 1);
-  rf_symbolizer const symbolizer = rf_modules_symbolizer(&modules, false);
+  uintptr_t pc = 0;
   rf_frame_name name;
-  ASSERT_TRUE(symbolizer.name(symbolizer.context, trace.frames[0], 0, &name));
-  uint64_t const start = name.offset - (trace.frames[0] - reinterpret_cast<uintptr_t>(&rf_test_caller));
+  ASSERT_TRUE(name_a_call(&pc, &modules, &name));
+  uint64_t const start = name.offset - (pc - reinterpret_cast<uintptr_t>(&rf_test_caller));
   char function[64] = "";
   ASSERT_TRUE(rf_symbols_function(name.module, start, function, sizeof function));
   EXPECT_STREQ(function, "rf_test_caller");
@@ -573,15 +574,10 @@ TEST(PidPath, IsWholeOrNone) {
 }
 
 TEST(Symbols, ANameThatIsTooLongIsCut) {
-  rf_trace trace = {};
-  trace.frames[0] = rf_test_caller();
-  trace.depth = 1;
-  const rf_trace *const traces[] = {&trace};
   rf_modules modules = {};
-  rf_modules_load(&modules, traces, 1);
-  rf_symbolizer const symbolizer = rf_modules_symbolizer(&modules, false);
+  uintptr_t pc = 0;
   rf_frame_name name;
-  ASSERT_TRUE(symbolizer.name(symbolizer.context, trace.frames[0], 0, &name));
+  ASSERT_TRUE(name_a_call(&pc, &modules, &name));
   char function[8];
   ASSERT_TRUE(rf_symbols_function(this_program().c_str(), name.offset - 1, function, sizeof function));
   EXPECT_STREQ(function, "rf_test");
