@@ -313,10 +313,12 @@ static void load_by_linker(const search *s) {
 
 /* ---- Modules that were unloaded ---- */
 
-static struct {
+typedef struct gone_module {
   rf_module module;
   const char *path;
-} unloaded[RF_MODULES_UNLOADED];
+} gone_module;
+
+static gone_module unloaded[RF_MODULES_UNLOADED];
 static uint32_t unloaded_count; /* ever; accessed atomically */
 
 RF_COLD void rf_modules_remember(const rf_module *module, const char *path) {
@@ -326,14 +328,19 @@ RF_COLD void rf_modules_remember(const rf_module *module, const char *path) {
   __atomic_store_n(&unloaded_count, count + 1, __ATOMIC_RELEASE);
 }
 
+/* Of `count` that were ever unloaded the one `back` steps from the end; NULL where it is not known any more. */
+static const gone_module *from_the_last(uint32_t count, uint32_t back) {
+  return back <= count && back <= RF_MODULES_UNLOADED ? &unloaded[(count - back) % RF_MODULES_UNLOADED] : NULL;
+}
+
 const char *rf_modules_unloaded(uintptr_t address, uintptr_t *start, uintptr_t *end) {
   uint32_t const count = __atomic_load_n(&unloaded_count, __ATOMIC_ACQUIRE);
-  for (uint32_t back = 1; back <= count && back <= RF_MODULES_UNLOADED; back++) {
-    const rf_module *const gone = &unloaded[(count - back) % RF_MODULES_UNLOADED].module;
-    if (address >= gone->start && address < gone->end) {
-      *start = gone->start;
-      *end = gone->end;
-      return unloaded[(count - back) % RF_MODULES_UNLOADED].path;
+  const gone_module *gone;
+  for (uint32_t back = 1; (gone = from_the_last(count, back)) != NULL; back++) {
+    if (address >= gone->module.start && address < gone->module.end) {
+      *start = gone->module.start;
+      *end = gone->module.end;
+      return gone->path;
     }
   }
   return NULL;
@@ -342,14 +349,14 @@ const char *rf_modules_unloaded(uintptr_t address, uintptr_t *start, uintptr_t *
 /* The newest first. Tables are searched in order, so a module that is mapped now comes before any of these. */
 static void add_unloaded(const search *s) {
   uint32_t const count = __atomic_load_n(&unloaded_count, __ATOMIC_ACQUIRE);
-  for (uint32_t back = 1; back <= count && back <= RF_MODULES_UNLOADED; back++) {
-    const rf_module *const gone = &unloaded[(count - back) % RF_MODULES_UNLOADED].module;
-    const char *const path = unloaded[(count - back) % RF_MODULES_UNLOADED].path;
+  const gone_module *gone;
+  for (uint32_t back = 1; (gone = from_the_last(count, back)) != NULL; back++) {
+    const rf_module *const was = &gone->module;
     rf_module *const m =
-        wanted(s, gone->start, gone->end) ? add(s->modules, gone->start, gone->end, path, strlen(path)) : NULL;
+        wanted(s, was->start, was->end) ? add(s->modules, was->start, was->end, gone->path, strlen(gone->path)) : NULL;
     if (m != NULL) {
-      m->bias = gone->bias;
-      memcpy(m->build_id, gone->build_id, sizeof m->build_id);
+      m->bias = was->bias;
+      memcpy(m->build_id, was->build_id, sizeof m->build_id);
     }
   }
 }
