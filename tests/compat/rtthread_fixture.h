@@ -1,4 +1,4 @@
-// RT-Thread's memory API over a small-memory system heap, its console and its faults.
+// RT-Thread's memory API over a system heap, its console and its faults.
 #ifndef RINGFENCE_TESTS_COMPAT_RTTHREAD_FIXTURE_H
 #define RINGFENCE_TESTS_COMPAT_RTTHREAD_FIXTURE_H
 
@@ -21,7 +21,7 @@ alignas(16) inline unsigned char memory[64 * 1024];
 
 class RtThread : public ::testing::Test {
 protected:
-  RtThread() {
+  explicit RtThread(unsigned char *start = memory, size_t size = sizeof memory) : start_(start), size_(size) {
     console.write = [](void *self, const char *text, size_t len) {
       static_cast<RtThread *>(self)->printed.append(text, len);
     };
@@ -31,7 +31,7 @@ protected:
     rf_fault_handler_set([](const rf_fault *f, void *self) { static_cast<RtThread *>(self)->faults.push_back(*f); },
                          this);
     rf_rt_console_set(&console);
-    rt_system_heap_init(memory, memory + sizeof memory);
+    rt_system_heap_init(start_, start_ + size_);
   }
   void TearDown() override {
     EXPECT_EQ(0, memcheck(0, nullptr));
@@ -60,6 +60,10 @@ protected:
   rf_sink console;
   std::string printed;
   std::vector<rf_fault> faults;
+
+private:
+  unsigned char *start_;
+  size_t size_;
 };
 
 } // namespace ringfence_test

@@ -1,20 +1,13 @@
 // RT-Thread's rt_slab, rt_page_alloc and rt_page_free, and rt_malloc with RT_USING_SLAB_AS_HEAP.
-#include "rtthread_app.h"
+#include "rtthread_fixture.h"
 
-#include <gtest/gtest.h>
-#include <ringfence/fault.h>
 #include <ringfence/guard.h>
 
 #include <cstring>
 #include <string>
 #include <vector>
 
-#include "tests/core/unwatched.h"
-
 namespace {
-
-// These tests read behind and damage what belongs to the heaps, as those of the other system do.
-Unwatched const unwatched_here;
 
 constexpr rt_size_t kSize = 1024 * 1024; // of a heap, as in RT-Thread's own test
 constexpr rt_size_t kPage = RT_MM_PAGE_SIZE;
@@ -22,39 +15,9 @@ constexpr rt_size_t kPage = RT_MM_PAGE_SIZE;
 alignas(16) unsigned char memory[kSize];
 alignas(16) unsigned char own[kSize];
 
-class RtSlab : public ::testing::Test {
+class RtSlab : public ringfence_test::RtThread {
 protected:
-  void SetUp() override {
-    rf_fault_handler_set([](const rf_fault *f, void *self) { static_cast<RtSlab *>(self)->faults.push_back(*f); },
-                         this);
-    console.write = [](void *self, const char *text, size_t len) {
-      static_cast<RtSlab *>(self)->printed.append(text, len);
-    };
-    console.context = this;
-    rf_rt_console_set(&console);
-    rt_system_heap_init(memory, memory + sizeof memory);
-  }
-  void TearDown() override {
-    EXPECT_EQ(0, memcheck(0, nullptr));
-    rt_system_heap_init(RT_NULL, RT_NULL);
-    EXPECT_EQ(nullptr, rt_malloc(1));
-    rf_rt_console_set(nullptr);
-    rf_fault_handler_set(nullptr, nullptr);
-  }
-  // The status of the only fault since the last call, RF_OK where there was none. With `ptr`: and that is its pointer.
-  rf_status fault(const void *ptr = nullptr) {
-    EXPECT_LE(faults.size(), 1U);
-    if (ptr != nullptr && !faults.empty()) {
-      EXPECT_EQ(ptr, faults[0].ptr) << faults[0].what;
-    }
-    rf_status const status = faults.empty() ? RF_OK : faults[0].status;
-    faults.clear();
-    return status;
-  }
-
-  rf_sink console;
-  std::string printed;
-  std::vector<rf_fault> faults;
+  RtSlab() : RtThread(memory, sizeof memory) {}
 };
 
 // ---- The system heap ----
