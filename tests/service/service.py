@@ -232,6 +232,13 @@ class Service:
             time.sleep(0.02)
 
 
+def with_finding(*options):
+    s = Service(*options)
+    append(s.directory, event("a", "1"))
+    s.wait(lambda: s.findings() != [])
+    return s
+
+
 def build(commit, version=""):
     """The build of the commit with 40 times this letter."""
     return {"version": version, "commit": commit * 40, "build_id": ""}
