@@ -19,6 +19,7 @@ set(RINGFENCE_CORE_SOURCES
   lib/core/sink.c
   lib/core/status.c
   lib/core/track.c
+  lib/core/track_ops.c
   lib/core/verdict.c
   lib/core/watch.c
   lib/decorators/lock.c
