@@ -397,6 +397,7 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/model/record_kept.c
   tools/ringfence/model/run.c
   tools/ringfence/model/serial.c
+  tools/ringfence/model/serial_fields.c
   tools/ringfence/model/skip_rules.c
   tools/ringfence/model/snapshot.c
   tools/ringfence/render/colour.c
