@@ -391,6 +391,7 @@ TEST_F(ZephyrHeap, AGuardAroundItFindsAnOverflow) {
   sys_heap_free(&heap, p);
   EXPECT_EQ(std::vector<std::string>{"heap-buffer-overflow"}, findings);
   rf_deinit(rf_zephyr_allocator(&heap));
+  rf_zephyr_wrap_set(nullptr, nullptr);
 }
 
 } // namespace
