@@ -1,27 +1,11 @@
-/* rf_page: the decorator over the page store. */
-#include <ringfence/page.h>
+/* rf_page, the decorator over the page store: allocation, free, realloc, beginning and end. */
+#include "page_decorator.h"
 
 #include <string.h>
 
-#include "checkers/shared/wrapper.h"
-#include "page_store.h"
-
 static const rf_allocator_ops page_ops;
 
-static rf_page *page_of(rf_allocator *self) {
-  return (rf_page *)self;
-}
-
-static bool has_pages(const rf_page *page, const void *ptr) {
-  return rf_page_store_owns(page->store, ptr);
-}
-
 /* ---- Findings that are not the store's ---- */
-
-static void begin_finding(const rf_page *page, rf_finding *f, rf_bug bug, const void *address,
-                          const rf_origin *origin) {
-  rf_finding_begin(f, bug, RF_ACCESS_UNKNOWN, address, page->inner->ops->name, "page", origin);
-}
 
 /* The guard's findings about blocks that it has are in mode guard, as these blocks are. The rest would have been found
  * by any part of this. */
@@ -137,14 +121,6 @@ static rf_status free_block(rf_page *page, void *ptr, const rf_origin *origin, s
   return has_pages(page, ptr) ? free_pages(page, ptr, origin, size) : free_other(page, ptr, origin, size);
 }
 
-static size_t size_of(rf_page *page, const void *ptr) {
-  rf_page_block block;
-  if (has_pages(page, ptr)) {
-    return rf_page_store_find(page->store, ptr, &block) ? block.size : 0;
-  }
-  return rf_usable_size(&page->guarded.base, ptr);
-}
-
 static rf_status page_free(rf_allocator *self, void *ptr, const rf_site *site) {
   rf_page *const page = page_of(self);
   rf_origin const origin = RF_ORIGIN_HERE(site);
@@ -236,117 +212,6 @@ static void *page_realloc(rf_allocator *self, void *ptr, size_t size, size_t ali
   return moved != NULL ? moved : ptr;
 }
 
-/* ---- The rest ---- */
-
-static size_t page_usable_size(rf_allocator *self, const void *ptr) {
-  return size_of(page_of(self), ptr);
-}
-
-static bool page_owns(rf_allocator *self, const void *ptr) {
-  rf_page *const page = page_of(self);
-  return has_pages(page, ptr) || rf_owns(page->inner, ptr);
-}
-
-static rf_status page_check(rf_allocator *self, rf_fault *where) {
-  rf_page *const page = page_of(self);
-  if (rf_page_store_damaged(page->store, where)) {
-    where->allocator = self;
-    return RF_ERR_CORRUPT;
-  }
-  return rf_check(&page->guarded.base, where);
-}
-
-static void page_stats(rf_allocator *self, rf_stats *out) {
-  const rf_page *const page = page_of(self);
-  size_t const own = page->counters.used;
-  rf_stats_get(page->inner, out);
-  out->overhead += out->used > own ? out->used - own : 0;
-  rf_count_into(&page->counters, out);
-}
-
-static void page_reject(rf_allocator *self, rf_reject why, size_t size, size_t detail, const rf_site *site) {
-  rf_origin const origin = RF_ORIGIN_HERE(site);
-  rf_guard_reject_from(&page_of(self)->guarded, why, size, detail, &origin);
-}
-
-static rf_allocator *page_inner(rf_allocator *self) {
-  return page_of(self)->inner;
-}
-
-/* ---- Walk ---- */
-
-typedef struct walk {
-  rf_page *page;
-  rf_walk_fn visit;
-  void *context;
-  bool more;
-} walk;
-
-static bool visit_pages(const rf_page_block *b, void *context) {
-  walk *const w = (walk *)context;
-  rf_trace allocated;
-  memset(&allocated, 0, sizeof allocated);
-  (void)rf_page_store_allocated(w->page->store, b->ptr, &allocated);
-  rf_block const block = {b->ptr, b->size, 0, true, allocated.site};
-  w->more = w->visit(&block, w->context);
-  return w->more;
-}
-
-static bool visit_guarded(const rf_block *block, void *context) {
-  walk *const w = (walk *)context;
-  w->more = !block->used || w->visit(block, w->context);
-  return w->more;
-}
-
-static void report_refused(rf_allocator *self, rf_bug bug, const void *ptr, const rf_origin *origin) {
-  const rf_page *const page = page_of(self);
-  rf_finding f;
-  begin_finding(page, &f, bug, ptr, origin);
-  rf_report(page->options.reporter, &f);
-}
-
-static void report_reentry(rf_allocator *self, const void *ptr, const rf_origin *origin) {
-  report_refused(self, RF_BUG_REENTRY, ptr, origin);
-}
-
-static rf_status page_walk(rf_allocator *self, rf_walk_fn visit, void *context);
-
-static const rf_refusing_ops walked_ops = {
-    .ops =
-        {
-            .name = "page",
-            .alloc = rf_refused_alloc,
-            .free = rf_refused_free,
-            .realloc = rf_refused_realloc,
-            .resize = rf_refused_resize,
-            .usable_size = page_usable_size,
-            .owns = page_owns,
-            .walk = page_walk,
-            .check = page_check,
-            .stats = page_stats,
-            .reject = page_reject,
-            .inner = page_inner,
-        },
-    .report = report_reentry,
-    .status = RF_ERR_BUSY,
-};
-
-/* Shows used blocks only. Those on pages come first, each part in address order. A visitor that calls this allocator is
- * reported: its table is another one meanwhile. */
-static rf_status page_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
-  rf_page *const page = page_of(self);
-  const rf_allocator_ops *const before = self->ops;
-  walk w = {page, visit, context, true};
-  rf_status status = RF_OK;
-  self->ops = &walked_ops.ops;
-  rf_page_store_each(page->store, visit_pages, &w);
-  if (w.more) {
-    status = rf_walk(&page->guarded.base, visit_guarded, &w);
-  }
-  self->ops = before;
-  return status;
-}
-
 /* ---- Sweeps ---- */
 
 static size_t sweep(rf_page *page, uint64_t budget_ns, const rf_origin *origin) {
@@ -434,7 +299,7 @@ static const rf_refusing_ops ended_ops = {
             .free = rf_refused_free,
             .realloc = rf_refused_realloc,
             .stats = ended_stats,
-            .inner = page_inner,
+            .inner = rf_page_inner,
         },
     .report = report_ended,
     .status = RF_ERR_DELETED,
@@ -481,12 +346,12 @@ static const rf_allocator_ops page_ops = {
     .free = page_free,
     .realloc = page_realloc,
     .resize = page_resize,
-    .usable_size = page_usable_size,
-    .owns = page_owns,
-    .walk = page_walk,
-    .check = page_check,
-    .stats = page_stats,
-    .reject = page_reject,
-    .inner = page_inner,
+    .usable_size = rf_page_usable_size,
+    .owns = rf_page_owns,
+    .walk = rf_page_walk,
+    .check = rf_page_check,
+    .stats = rf_page_stats,
+    .reject = rf_page_reject,
+    .inner = rf_page_inner,
     .deinit = page_deinit,
 };

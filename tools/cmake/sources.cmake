@@ -138,6 +138,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/page/page_options.c
   checkers/page/page_posix.c
   checkers/page/page_quarantine.c
+  checkers/page/page_query.c
   checkers/page/page_registry.c
   checkers/page/page_reopen.c
   checkers/page/page_report.c
