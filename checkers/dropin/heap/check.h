@@ -38,7 +38,8 @@ static inline size_t rf_fill_up_to(size_t size) {
 }
 
 /* How many bytes of a slot are, from the start of its freed payload on: all `room` up to the last RF_TAIL_LEAST, so
- * that it does not depend on the size that was asked for; where the options have so many filled. Else of the payload. */
+ * that it does not depend on the size that was asked for, where the options have so many filled; else of the payload.
+ */
 static inline size_t rf_fill_of(size_t size, size_t room) {
   return room <= rf_heap_options_now.fill_free ? room : rf_fill_up_to(size);
 }
