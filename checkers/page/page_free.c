@@ -142,6 +142,7 @@ static rf_status resize(rf_page_store *store, rf_slot *s, size_t size) {
     if (size > old_size) {
       rf_page_fill_new(store, (unsigned char *)s->block + old_size, size - old_size);
     }
+    store->requested += size; /* as for a block that moves */
     rf_count_resize(&store->counters, old_size, size);
   }
   rf_slot_set_state(s, SLOT_LIVE);

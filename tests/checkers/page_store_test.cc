@@ -148,6 +148,14 @@ TEST_F(PageStore, ABlockThatGrewMayGrowAgain) {
   }
 }
 
+TEST_F(PageStore, BytesEverAskedForAreNoFewerThanWereThereAtOnce) {
+  open();
+  unsigned char *const p = alloc(page_size());
+  EXPECT_EQ(rf_page_store_resize(store_, p, 2 * page_size(), &origin_), RF_OK);
+  EXPECT_EQ(figures().bytes, 3 * page_size());
+  EXPECT_EQ(figures().counters.peak, 2 * page_size());
+}
+
 // Bytes on the block's own page that are not the block's are looked at before they are.
 TEST_F(PageStore, AResizeTellsOfDamageAndGoesOn) {
   options_.side = RF_PAGE_LEFT;

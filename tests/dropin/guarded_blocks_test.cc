@@ -49,7 +49,9 @@ TEST(GuardedBlocks, WithoutMemoryForTheStoreThereIsNone) {
       rf_page_figures const none = {};
       EXPECT_EQ(memcmp(&figures, &none, sizeof none), 0);
       figures.declined = 5;
-      EXPECT_EQ(rf_guarded_blocks_unpaged(&figures, 7), 0U);
+      rf_counters heap = {};
+      heap.allocations = 7;
+      EXPECT_EQ(rf_guarded_blocks_unpaged(&figures, &heap), 0U);
       rf_guarded_blocks_handlers_changed();
       EXPECT_EQ(world.watches, 0U);
       int32_t left = 0;
@@ -437,11 +439,18 @@ TEST(GuardedBlocks, FiguresAreTheStores) {
 TEST(GuardedBlocks, BlocksWithoutPagesAreCountedInModePage) {
   for (rf_mode const mode : {RF_MODE_SAMPLE, RF_MODE_GUARD, RF_MODE_PAGE}) {
     begun(mode, [mode] {
+      bool const counts = mode == RF_MODE_PAGE;
       rf_page_figures figures = {};
+      rf_counters heap = {};
       figures.declined = 5;
-      EXPECT_EQ(rf_guarded_blocks_unpaged(&figures, 7), mode == RF_MODE_PAGE ? 5U : 0U);
+      heap.allocations = 7;
+      EXPECT_EQ(rf_guarded_blocks_unpaged(&figures, &heap), counts ? 5U : 0U);
+      heap.failures = 2; // no blocks at all
+      EXPECT_EQ(rf_guarded_blocks_unpaged(&figures, &heap), counts ? 3U : 0U);
+      heap.failures = 6;
+      EXPECT_EQ(rf_guarded_blocks_unpaged(&figures, &heap), 0U);
       world.time_limited = true;
-      EXPECT_EQ(rf_guarded_blocks_unpaged(&figures, 7), mode == RF_MODE_PAGE ? 7U : 0U);
+      EXPECT_EQ(rf_guarded_blocks_unpaged(&figures, &heap), counts ? 7U : 0U);
     });
   }
 }

@@ -74,9 +74,9 @@ void rf_cache_figures_of_all(rf_cache_figures *out) {
 void rf_guarded_blocks_figures_unlocked(rf_page_figures *out) {
   *out = world.pages;
 }
-uint64_t rf_guarded_blocks_unpaged(const rf_page_figures *figures, uint64_t others) {
+uint64_t rf_guarded_blocks_unpaged(const rf_page_figures *figures, const rf_counters *heap) {
   EXPECT_EQ(figures->bytes, world.pages.bytes);
-  EXPECT_EQ(others, world.heap.counters.allocations);
+  EXPECT_EQ(heap->allocations, world.heap.counters.allocations);
   return world.unpaged;
 }
 void rf_output_write(const char *text, size_t size) {
@@ -186,7 +186,7 @@ protected:
         0U);
   }
 
-  static constexpr rf_leak_summary kLeaks = {true, nullptr, 1, 21, 22, 23, 24};
+  static constexpr rf_leak_summary kLeaks = {true, nullptr, 1, 21, 22, 23, 24, 25};
 
   rf_suppression rules_[2] = {};
   std::string rules_text_;
@@ -220,6 +220,7 @@ TEST_F(ProcessLog, ASummaryHasTheFiguresOfHeapAndPages) {
       {"leaked_bytes", 22},
       {"unlisted_leaked_blocks", 23},
       {"unlisted_leaked_bytes", 24},
+      {"called_leaked_blocks", 25},
   };
   for (auto const &figure : figures) {
     EXPECT_EQ(line[figure.name].number, figure.value) << figure.name;

@@ -56,7 +56,7 @@ static totals count(void) {
   };
   rf_page_figures paged;
   rf_guarded_blocks_figures_unlocked(&paged);
-  sum.unpaged = rf_guarded_blocks_unpaged(&paged, sum.allocations);
+  sum.unpaged = rf_guarded_blocks_unpaged(&paged, &figures.counters);
   sum.allocations += paged.counters.allocations;
   sum.bytes += paged.bytes;
   sum.live_blocks += paged.counters.blocks;
@@ -214,6 +214,7 @@ static void leaks_fields(const rf_sink *sink, const rf_leak_summary *leaks) {
   number(sink, "leaked_bytes", leaks->bytes);
   number(sink, "unlisted_leaked_blocks", leaks->unlisted_blocks);
   number(sink, "unlisted_leaked_bytes", leaks->unlisted_bytes);
+  number(sink, "called_leaked_blocks", leaks->called_blocks);
 }
 
 /* Suppressed findings: as LeakSanitizer lists them, or for the command. */

@@ -431,9 +431,15 @@ void rf_guarded_blocks_figures_unlocked(rf_page_figures *out) {
   }
 }
 
-uint64_t rf_guarded_blocks_unpaged(const rf_page_figures *figures, uint64_t others) {
-  bool const pages = rf_guarded_blocks.store != NULL && !state.samples;
-  return !pages ? 0 : rf_page_time_is_limited() ? others : figures->declined;
+/* A request that the heap refused as well is no block. */
+uint64_t rf_guarded_blocks_unpaged(const rf_page_figures *figures, const rf_counters *heap) {
+  if (rf_guarded_blocks.store == NULL || state.samples) {
+    return 0;
+  }
+  if (rf_page_time_is_limited()) {
+    return heap->allocations;
+  }
+  return figures->declined > heap->failures ? figures->declined - heap->failures : 0;
 }
 
 void rf_guarded_blocks_handlers_changed(void) {

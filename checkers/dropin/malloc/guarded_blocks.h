@@ -85,8 +85,8 @@ void rf_guarded_blocks_figures(rf_page_figures *out);
 /* The same without a lock, for a process that ends: another thread may hold it for good. */
 void rf_guarded_blocks_figures_unlocked(rf_page_figures *out);
 
-/* In mode page, how many blocks got no pages, of `others` that the heap has served; 0 in other modes. */
-uint64_t rf_guarded_blocks_unpaged(const rf_page_figures *figures, uint64_t others);
+/* In mode page, how many blocks got no pages: `heap` has what the heap has served or refused. 0 in other modes. */
+uint64_t rf_guarded_blocks_unpaged(const rf_page_figures *figures, const rf_counters *heap);
 
 /* The program has installed a handler of faults: ours goes in front of it now, for the next block may be too late. Any
  * thread, and signal handlers. */
