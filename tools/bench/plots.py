@@ -57,7 +57,8 @@ def number(cell):
 def draw(title, columns, rows):
     values = [value for _, row in rows for value in row if value]
     low, high = min([0.9] + values), max([1.5] + values)
-    low, high = max(t for t in TICKS + [0.1] if t <= low), min(t for t in TICKS + [2000] if t >= high)
+    low = max((t for t in TICKS + [0.1] if t <= low), default=low)
+    high = min((t for t in TICKS + [2000] if t >= high), default=high)
     width, step = 860, BAR * len(columns) + GAP
     height = TOP + step * len(rows) + 30
 
