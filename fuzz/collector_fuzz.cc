@@ -47,7 +47,7 @@ const std::string &spool() {
   return path;
 }
 
-// What the spool's file would hold, while files are not due.
+// The text of the spool's file, while files are not due.
 std::string records;
 
 // A process has one collector, for all inputs.

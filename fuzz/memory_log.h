@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-/* What was written since the last call, *size bytes; valid until the next write. */
+/* The text written since the last call, *size bytes; valid until the next write. */
 const char *rf_memory_log_take(size_t *size);
 
 #if defined(__cplusplus)

@@ -90,12 +90,11 @@ RF_NO_SANITIZE RF_INLINE bool are_words(const rf_stack_record *r, const uintptr_
 }
 
 /* The same where all that counts is as many words as the shape says. */
-RF_NO_SANITIZE RF_INLINE bool are_words_of_shape(const rf_stack_record *r, unsigned shape, const uintptr_t *base,
-                                                 bool own) {
+RF_NO_SANITIZE RF_INLINE bool are_words_of_shape(const rf_stack_record *r, const uintptr_t *base, bool own) {
   const uint32_t *const slot = first_slot_of(r);
   return (own ? are_three(r->frames, slot, base) : are_four(r->frames, slot, base)) &&
-         (shape == RF_SHAPE_FOUR || (are_four(r->frames + 4, slot - 4, base) &&
-                                     (shape == RF_SHAPE_EIGHT || are_four(r->frames + 8, slot - 8, base))));
+         (r->shape == RF_SHAPE_FOUR || (are_four(r->frames + 4, slot - 4, base) &&
+                                        (r->shape == RF_SHAPE_EIGHT || are_four(r->frames + 8, slot - 8, base))));
 }
 
 RF_NO_SANITIZE static inline bool is_pointer(const uintptr_t *base, const rf_stack_check *check) {
@@ -150,7 +149,7 @@ RF_NO_SANITIZE RF_INLINE bool rf_stack_is(const rf_stack_record *r, uintptr_t ca
   bool const is = RF_LIKELY(has_plain_layout(r, max, generation))
                       ? RF_LIKELY(r->frames[0] == caller) &&
                             (own || RF_LIKELY(is_reachable(layout_of(r)->reach, (uintptr_t)frame))) &&
-                            are_words_of_shape(r, r->shape, (const uintptr_t *)frame, own)
+                            are_words_of_shape(r, (const uintptr_t *)frame, own)
                       : is_of_other_shape(r, caller, frame, max, generation, own);
   return is && RF_LIKELY(depot_load_after(&rf_stack_generation) == generation);
 }

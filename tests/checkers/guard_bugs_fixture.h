@@ -1,4 +1,4 @@
-// What findings of guard say: which block, how far from it, and where the program was.
+// Findings of guard: the block, the distance from it, and the place in the program.
 #ifndef RINGFENCE_TESTS_CHECKERS_GUARD_BUGS_FIXTURE_H
 #define RINGFENCE_TESTS_CHECKERS_GUARD_BUGS_FIXTURE_H
 

@@ -76,7 +76,7 @@ RF_INLINE unsigned char *take_usual(rf_cache *cache, unsigned class_number, rf_s
   if (!is_usual(place.slot, place.begin, bin->slot_size) && !is_fresh(place, bin)) {
     return NULL;
   }
-  bin->first++;
+  rf_bin_take(bin);
   return place.begin;
 }
 
@@ -311,8 +311,9 @@ bool rf_cache_free_slowly(rf_cache *cache, void *ptr, rf_family family, size_t s
   size_t const had = slot->size; /* as above */
   size_t const room = slot_size - RF_TAIL_LEAST;
   if (RF_LIKELY(rf_heap_options_now.fill_free >= RF_LANES)) {
-    write_before_tail(p, rf_fill_of(had, room), RF_PATTERN_FREED);
-    store(p + (room <= rf_heap_options_now.fill_free ? room : had), lanes_of(RF_PATTERN_REDZONE));
+    size_t const fill = rf_fill_of(had, room);
+    write_before_tail(p, fill, RF_PATTERN_FREED);
+    store(p + (fill == room ? room : had), lanes_of(RF_PATTERN_REDZONE)); /* over the end of the fill */
   }
   count_free(cache, had);
   note_release(cache, slot, rf_cache_keep(origin, RF_FREES));

@@ -176,7 +176,7 @@ typedef struct damage {
   rf_pattern_area in_tail;
 } damage;
 
-/* What a block should be made of, one behind the other. */
+/* The parts of a block that have a pattern, one behind the other. */
 typedef struct areas {
   rf_pattern_area fill; /* of a freed block's payload */
   rf_pattern_area rest; /* of its fill, behind the payload */
@@ -193,14 +193,14 @@ static areas areas_of(const rf_view *v) {
                  .guard = {guard, (size_t)(v->end - guard), RF_PATTERN_REDZONE}};
 }
 
-/* All that is behind the payload. */
-static rf_pattern_area tail_area(const rf_view *v) {
-  unsigned char *const behind = v->payload + v->size;
-  return (rf_pattern_area){behind, (size_t)(v->end - behind), RF_PATTERN_REDZONE};
-}
-
 static rf_pattern_area joined(const rf_pattern_area *low, const rf_pattern_area *high) {
   return (rf_pattern_area){low->at, (size_t)(high->at + high->size - low->at), high->byte};
+}
+
+/* All that is behind the payload. */
+static rf_pattern_area tail_area(const rf_view *v) {
+  areas const a = areas_of(v);
+  return joined(&a.rest, &a.guard);
 }
 
 static bool find_damage(const rf_pattern_area *area, rf_pattern_area *out) {
