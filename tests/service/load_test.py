@@ -155,15 +155,26 @@ def post_partly(s, path, size, sent):
     return connection
 
 
+def status_once_finished(connection):
+    """b"" where it was ended: it held memory and was silent for two seconds."""
+    try:
+        connection.sendall(b"\n")
+        return connection.recv(12)[9:]
+    except OSError:
+        return b""
+
+
 def bodies_that_are_not_finished_take_bounded_memory():
     with with_finding() as s:
         before = resident_kib(s)
+        begin = time.time()
         held = [post_partly(s, "/api/v1/records", 3 << 20, b"x" * ((3 << 20) - 1)) for _ in range(20)]
         is_answered_soon(s, "beside unfinished bodies")
         grown = resident_kib(s) - before
         check(service.with_sanitizer() or grown < 30 << 10, grown, "KiB for bodies")
-        held[-1].sendall(b"\n")
-        equal(held[-1].recv(12), b"HTTP/1.1 503", "it is told so")
+        told = [status_once_finished(connection) for connection in held]
+        check(set(told) <= {b"200", b"503", b""} and told.count(b"200") <= 5, told)
+        check(told[-1] == b"503" or time.time() - begin > 2, told)
 
 
 def bodies_that_were_answered_take_no_room():
