@@ -2,8 +2,10 @@
 
 #include <string.h>
 
-static const char *const runtime_modules[] = {"libringfence", "libc.so",  "libc-2.", "libstdc++.so", "libc++.so",
-                                              "libc++abi.so", "ld-linux", "ld-2.",   "libpthread",   "libgcc_s.so"};
+/* musl's loader is its C library. The last ones allocate for those who call them, as strdup does. */
+static const char *const runtime_modules[] = {
+    "libringfence", "libc.so", "libc-2.",    "ld-musl",     "libstdc++.so", "libc++.so",     "libc++abi.so",
+    "ld-linux",     "ld-2.",   "libpthread", "libgcc_s.so", "libtalloc.so", "libglib-2.0.so"};
 
 static const char *const runtime_functions[] = {"malloc",
                                                 "calloc",

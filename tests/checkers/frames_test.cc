@@ -9,12 +9,14 @@ namespace ringfence {
 namespace {
 
 TEST(RuntimeFrames, AreThoseOfAllocatorsAndOfTheRuntimes) {
-  for (const char *const module : {"/usr/lib/libc.so.6", "libc.so.6", "/lib/libc-2.31.so", "/x/libstdc++.so.6.0.30",
-                                   "libc++.so.1", "libc++abi.so.1", "/lib64/ld-linux-x86-64.so.2", "ld-2.31.so",
-                                   "libpthread-2.31.so", "libgcc_s.so.1", "/a/libringfence.so"}) {
+  for (const char *const module :
+       {"/usr/lib/libc.so.6", "libc.so.6", "/lib/libc-2.31.so", "/x/libstdc++.so.6.0.30", "libc++.so.1",
+        "libc++abi.so.1", "/lib64/ld-linux-x86-64.so.2", "ld-2.31.so", "libpthread-2.31.so", "libgcc_s.so.1",
+        "/a/libringfence.so", "/lib/ld-musl-x86_64.so.1", "/usr/lib/libglib-2.0.so.0.7400.6", "libtalloc.so.2"}) {
     EXPECT_TRUE(rf_frame_is_runtime(module, nullptr)) << module;
   }
-  for (const char *const module : {"/usr/lib/libcurl.so.4", "/libc.so.6/program", "mylibc.so.6", "program", "", "/"}) {
+  for (const char *const module :
+       {"/usr/lib/libcurl.so.4", "/libc.so.6/program", "mylibc.so.6", "libgio-2.0.so.0", "program", "", "/"}) {
     EXPECT_FALSE(rf_frame_is_runtime(module, nullptr)) << module;
     EXPECT_FALSE(rf_frame_is_runtime(module, "main")) << module;
     EXPECT_TRUE(rf_frame_is_runtime(module, "malloc")) << module;

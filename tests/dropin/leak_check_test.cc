@@ -35,13 +35,13 @@ constexpr uintptr_t kRuntime = 0x11000;
 constexpr uintptr_t kLoader = 0x12000;
 constexpr uintptr_t kSystems = 0x13000;
 constexpr uintptr_t kStripped = 0x14000;
-constexpr uintptr_t kNowhere = 0x15000;
+constexpr uintptr_t kRingfence = 0x15000;
+constexpr uintptr_t kNowhere = 0x16000;
 
-const rf_known_module kModules[] = {{kUsers, kRuntime, false, false, true, true},
-                                    {kRuntime, kLoader, true, false, true, false},
-                                    {kLoader, kSystems, true, true, true, false},
-                                    {kSystems, kStripped, false, false, true, false},
-                                    {kStripped, kNowhere, false, false, false, true}};
+const rf_known_module kModules[] = {
+    {kUsers, kRuntime, false, false, true, true},       {kRuntime, kLoader, true, false, true, false},
+    {kLoader, kSystems, true, true, true, false},       {kSystems, kStripped, false, false, true, false},
+    {kStripped, kRingfence, false, false, false, true}, {kRingfence, kNowhere, true, false, true, true}};
 
 struct Block {
   uintptr_t start;
@@ -475,13 +475,18 @@ TEST_F(LeakCheck, ALeakIsListedByWhoMadeIt) {
   struct {
     std::vector<uintptr_t> frames;
     bool is_listed;
+    bool is_called = false; // by the user's code, where it is not listed
   } const cases[] = {
       {{kUsers + 1}, true},
       {{kRuntime}, true}, // the call ends the program's module
-      {{kSystems + 1, kUsers + 1}, false},
+      {{kSystems + 1, kUsers + 1}, false, true},
+      {{kRuntime + 1, kSystems + 1, kStripped + 1, kUsers + 1}, false, true},
+      {{kSystems + 1, kStripped + 1}, false},
+      {{kSystems + 1, kRingfence + 1}, false},
+      {{kRingfence + 1, kUsers + 1}, true},
       {{kRuntime + 1, kUsers + 1}, true},
       {{kRuntime + 1, kSystems + 1}, false},
-      {{kNowhere + 1, kStripped + 1, kUsers + 1}, false},
+      {{kNowhere + 1, kStripped + 1, kUsers + 1}, false, true},
       {{kNowhere + 1, kUsers + 1}, true},
       {{kNowhere + 1, kNowhere + 2}, true}, // the program's
       {{}, true},
@@ -494,7 +499,9 @@ TEST_F(LeakCheck, ALeakIsListedByWhoMadeIt) {
   };
   for (const auto &c : cases) {
     world.blocks = {{0x100, 10, RF_REACHABILITY_LEAKED, c.frames}};
-    EXPECT_EQ(check(RF_LEAKS_LOST).findings, c.is_listed ? 1U : 0U) << testing::PrintToString(c.frames);
+    rf_leak_summary const out = check(RF_LEAKS_LOST);
+    EXPECT_EQ(out.findings, c.is_listed ? 1U : 0U) << testing::PrintToString(c.frames);
+    EXPECT_EQ(out.called_blocks, c.is_called ? 1U : 0U) << testing::PrintToString(c.frames);
   }
   static rf_site site;
   world.site = &site;

@@ -186,7 +186,7 @@ protected:
         0U);
   }
 
-  static constexpr rf_leak_summary kLeaks = {true, nullptr, 1, 21, 22, 23, 24};
+  static constexpr rf_leak_summary kLeaks = {true, nullptr, 1, 21, 22, 23, 24, 25};
 
   rf_suppression rules_[2] = {};
   std::string rules_text_;
@@ -220,6 +220,7 @@ TEST_F(ProcessLog, ASummaryHasTheFiguresOfHeapAndPages) {
       {"leaked_bytes", 22},
       {"unlisted_leaked_blocks", 23},
       {"unlisted_leaked_bytes", 24},
+      {"called_leaked_blocks", 25},
   };
   for (auto const &figure : figures) {
     EXPECT_EQ(line[figure.name].number, figure.value) << figure.name;

@@ -73,10 +73,12 @@ TEST_F(Collect, ReadsTheFiguresOfAProcess) {
 }
 
 TEST_F(Collect, ReadsWhatBecameOfTheLookForLeaks) {
-  file("7", R"({"type":"summary","pid":7,"unlisted_leaked_blocks":4,"leaks_unchecked_because":"a reason"})"
+  file("7", R"({"type":"summary","pid":7,"unlisted_leaked_blocks":4,"called_leaked_blocks":3,)"
+            R"("leaks_unchecked_because":"a reason"})"
             "\n");
   const rf_run run = collect();
   EXPECT_EQ(run.processes[0].unlisted, 4u);
+  EXPECT_EQ(run.processes[0].called, 3u);
   EXPECT_STREQ(run.processes[0].leaks_unchecked, "a reason");
 }
 

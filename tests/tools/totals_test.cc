@@ -73,6 +73,18 @@ TEST_F(Report, KeepsLostBlocksThatItDoesNotListToItself) {
   EXPECT_EQ(text().find("lost"), std::string::npos) << text();
 }
 
+TEST_F(Report, SaysHowManyBlocksWereLostInLibrariesThatTheProgramCalled) {
+  totals_.unlisted = 4;
+  totals_.called = 3;
+  EXPECT_NE(text().find("; 3 lost in libraries of the system that the program called (--leaks=all lists them)\n"),
+            std::string::npos)
+      << text();
+  totals_.called = 1;
+  EXPECT_NE(text().find("; 1 lost in libraries of the system that the program called (--leaks=all lists it)\n"),
+            std::string::npos)
+      << text();
+}
+
 TEST_F(Report, SaysHowManyLostBlocksItDoesNotListWhereAskedForDetails) {
   totals_.verbose = true;
   totals_.unlisted = 4;

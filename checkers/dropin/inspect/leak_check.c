@@ -239,9 +239,12 @@ static bool is_loaders(rf_known_modules *modules, const rf_trace *trace) {
   return true;
 }
 
+static bool is_named_users(const rf_known_module *m) {
+  return m != NULL && m->users && m->named;
+}
+
 /* By the first frame that is the program's, or a library's that is no mere runtime; without one, by the program. */
 static bool is_listed(rf_known_modules *modules, const rf_trace *trace) {
-  const rf_known_module *m = NULL;
   if (trace->site != NULL) {
     return true;
   }
@@ -249,13 +252,23 @@ static bool is_listed(rf_known_modules *modules, const rf_trace *trace) {
     return false;
   }
   for (unsigned i = 0; i < trace->depth; i++) {
-    m = rf_known_module_find(modules, trace->frames[i] - 1);
+    const rf_known_module *const m = rf_known_module_find(modules, trace->frames[i] - 1);
     if (m != NULL && !m->runtime) {
-      return m->users && m->named;
+      return is_named_users(m);
     }
   }
-  m = rf_known_module_of_program(modules);
-  return m != NULL && m->users && m->named;
+  return is_named_users(rf_known_module_of_program(modules));
+}
+
+/* Of one that is not listed. Ringfence, which calls main, may lie where the user's modules do. */
+static bool is_called_by_user(rf_known_modules *modules, const rf_trace *trace) {
+  for (unsigned i = 0; i < trace->depth && !is_loaders(modules, trace); i++) {
+    const rf_known_module *const m = rf_known_module_find(modules, trace->frames[i] - 1);
+    if (is_named_users(m) && !m->runtime) {
+      return true;
+    }
+  }
+  return false;
 }
 
 static const char *detail_of(uint32_t state) {
@@ -293,6 +306,7 @@ static void report_groups(search *s, rf_leaks policy, rf_reporter *reporter, rf_
     if (policy == RF_LEAKS_LOST && !is_listed(&modules, &g->allocated)) {
       out->unlisted_blocks += g->blocks + g->told_blocks;
       out->unlisted_bytes += g->bytes + g->told_bytes;
+      out->called_blocks += is_called_by_user(&modules, &g->allocated) ? g->blocks + g->told_blocks : 0;
     } else if (g->blocks != 0) {
       out->findings++;
       report(g, reporter);

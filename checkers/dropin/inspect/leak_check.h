@@ -23,6 +23,7 @@ typedef struct rf_leak_summary {
   size_t bytes;
   size_t unlisted_blocks; /* of these, not reported: their code is the system's or has no names */
   size_t unlisted_bytes;
+  size_t called_blocks; /* of the unlisted, lost in libraries of the system that named code of the user called */
 } rf_leak_summary;
 
 /* Looks for leaks and reports them to `reporter`. The calling thread's stack is in use from `sp` up. Stops the other

@@ -214,6 +214,7 @@ static void leaks_fields(const rf_sink *sink, const rf_leak_summary *leaks) {
   number(sink, "leaked_bytes", leaks->bytes);
   number(sink, "unlisted_leaked_blocks", leaks->unlisted_blocks);
   number(sink, "unlisted_leaked_bytes", leaks->unlisted_bytes);
+  number(sink, "called_leaked_blocks", leaks->called_blocks);
 }
 
 /* Suppressed findings: as LeakSanitizer lists them, or for the command. */

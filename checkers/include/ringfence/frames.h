@@ -52,8 +52,8 @@ typedef struct rf_symbolizer {
   void *context;
 } rf_symbolizer;
 
-/* True for frames of an allocator or of the C or C++ runtime, which say nothing of where a program went wrong. Either
- * may be NULL. */
+/* True for frames of an allocator, of the C or C++ runtime, or of GLib and talloc, which allocate for whoever calls
+ * them: they say nothing of where a program went wrong. Either may be NULL. */
 bool rf_frame_is_runtime(const char *module, const char *function);
 
 #ifdef __cplusplus

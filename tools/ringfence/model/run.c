@@ -50,6 +50,7 @@ static void add_summary(rf_process *process, const rf_json *line) {
   process->findings += process->last.findings;
   process->peak = peak > process->peak ? peak : process->peak;
   process->unlisted = rf_json_unsigned(line, "unlisted_leaked_blocks", 0);
+  process->called = rf_json_unsigned(line, "called_leaked_blocks", 0);
   process->leaks_unchecked = rf_json_text(line, "leaks_unchecked_because", NULL);
   process->blocks_unchecked = rf_json_text(line, "blocks_unchecked_because", NULL);
 }

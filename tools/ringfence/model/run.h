@@ -25,6 +25,7 @@ typedef struct rf_process {
     uint64_t unpaged;
   } last;            /* its last summary's part of the above */
   uint64_t unlisted; /* leaked blocks that are no findings, their code is the system's or has no names (--leaks) */
+  uint64_t called;   /* of these, lost in libraries of the system that the user's code called */
   const char *leaks_unchecked;  /* the reason where it could not look for leaks, else NULL */
   const char *blocks_unchecked; /* the reason where it could not check all blocks when a signal ended it, else NULL */
   uint64_t started_ns;          /* when the last of its programs began */

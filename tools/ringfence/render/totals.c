@@ -42,6 +42,7 @@ static void add_run(rf_totals *t, const rf_json *line) {
   t->unchecked += (size_t)rf_json_unsigned(line, "unchecked", 0);
   t->unchecked_because = rf_json_text(line, "unchecked_because", t->unchecked_because);
   t->unlisted += rf_json_unsigned(line, "unlisted_leaked_blocks", 0);
+  t->called += rf_json_unsigned(line, "called_leaked_blocks", 0);
   t->unpaged += rf_json_unsigned(line, "unpaged_blocks", 0);
   t->elapsed_ns += rf_json_unsigned(line, "duration_ns", 0);
   t->unrecorded = t->unrecorded || rf_json_bool(line, "unrecorded", false);
@@ -85,6 +86,7 @@ rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t 
     t.blocks_because = t.blocks_because == NULL ? p->blocks_unchecked : t.blocks_because;
     t.leaks_unchecked += p->leaks_unchecked != NULL;
     t.unlisted += p->unlisted;
+    t.called += p->called;
     t.unpaged += p->unpaged;
     t.because = t.because == NULL ? p->leaks_unchecked : t.because;
     counted += p->findings;
@@ -165,6 +167,9 @@ static void put_gaps(rf_bump_arena *arena, const rf_totals *t, const rf_sink *si
   if (t->unlisted != 0 && t->verbose) {
     put(arena, sink, "; %" PRIu64 " lost by code of the system or without names (--leaks=all lists %s)", t->unlisted,
         t->unlisted == 1 ? "it" : "them");
+  } else if (t->called != 0) {
+    put(arena, sink, "; %" PRIu64 " lost in libraries of the system that the program called (--leaks=all lists %s)",
+        t->called, t->called == 1 ? "it" : "them");
   }
   if (t->unpaged != 0) {
     put(arena, sink, "; %s got no pages and %s checked as in mode guard", rf_counted(arena, t->unpaged, "block"),
@@ -226,6 +231,9 @@ void rf_totals_json(const rf_totals *t, const rf_sink *sink) {
   rf_json_put_number(&w, "bytes", (int64_t)t->bytes);
   rf_json_put_number(&w, "peak", (int64_t)t->peak);
   rf_json_put_number(&w, "unlisted_leaked_blocks", (int64_t)t->unlisted);
+  if (t->called != 0) {
+    rf_json_put_number(&w, "called_leaked_blocks", (int64_t)t->called);
+  }
   if (t->unpaged != 0) {
     rf_json_put_number(&w, "unpaged_blocks", (int64_t)t->unpaged);
   }

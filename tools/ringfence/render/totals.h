@@ -28,7 +28,8 @@ typedef struct rf_totals {
   uint64_t uncounted;            /* of `times`, those without a record */
   uint64_t suppressed;           /* how often a suppressed finding was found */
   uint64_t unlisted;             /* leaked blocks that are no findings, their code is the system's or has no names */
-  bool verbose;                  /* mention `unlisted` in the text */
+  uint64_t called;               /* of these, lost in libraries of the system that the user's code called */
+  bool verbose;                  /* mention all of `unlisted` in the text */
   size_t unsummed;               /* processes whose figures are not known: they ended without a summary, or run */
   uint64_t unpaged;              /* blocks that mode page checked as mode guard does */
   bool handed_on;                /* figures of some processes are of sampled blocks alone */
