@@ -73,8 +73,13 @@ TEST(GtestListener, TheTestGoesOnAndEachFindingIsAFailure) {
   EXPECT_EQ(outcome.count("ERROR: Ringfence: bad-free"), 1U) << outcome.out;
 }
 
+const Outcome &many() {
+  static const Outcome outcome = own("OwnHeap.Many");
+  return outcome;
+}
+
 TEST(GtestListener, TooManyFindingsAreCounted) {
-  Outcome const outcome = own("OwnHeap.Many");
+  const Outcome &outcome = many();
   size_t const shown = outcome.count("ERROR: Ringfence: double-free");
   EXPECT_GT(shown, 50U);
   EXPECT_EQ(outcome.count("SUMMARY: Ringfence: double-free"), shown) << "one whose end is cut off is counted";
@@ -82,7 +87,7 @@ TEST(GtestListener, TooManyFindingsAreCounted) {
 }
 
 TEST(GtestListener, EachTestBeginsWithNoFindings) {
-  Outcome const once = own("OwnHeap.Many");
+  const Outcome &once = many();
   Outcome const twice = own("OwnHeap.Many:OwnHeap.Good' --gtest_repeat='2");
   EXPECT_EQ(twice.count("[       OK ] OwnHeap.Good"), 2U) << twice.out;
   size_t const shown = once.count("ERROR: Ringfence: double-free");
