@@ -242,25 +242,30 @@ static void set_shape(rf_stack_record *r, unsigned asked) {
   r->shape = (uint8_t)(is_plain ? RF_SHAPE_FOUR + fours - 1 : RF_SHAPE_TWELVE);
 }
 
-/* Unless another thread is at it, or the layout is up to date, or there is no room. */
-static void write_layout(rf_stack_record *r, const rf_stack_layout *from, uint32_t generation) {
-  uint32_t stamp = depot_load(&r->stamp);
-  bool const up_to_date = stamp != RF_STAMP_NONE && (int32_t)(generation - stamp) <= 0;
-  if (!from->fixed || stamp == RF_STAMP_BUSY || up_to_date) {
-    return;
-  }
-  unsigned const absolute = count_absolute(from);
+/* Of a record with room for it. */
+static void fill_layout(rf_stack_record *r, const rf_stack_layout *from) {
   rf_record_layout *const to = layout_of(r);
-  if (r->depth + absolute > to->room || from->checks - absolute > to->room_for_checks ||
-      !depot_swap(&r->stamp, &stamp, RF_STAMP_BUSY)) {
-    return;
-  }
   to->reach = (from->slots[r->depth - 1] + 1) * (uint32_t)sizeof(uintptr_t);
   to->slack = (uint16_t)(from->ended ? UINT16_MAX - r->depth : 0);
-  to->compared = from->rooted != 0 && absolute == 0 ? (uint16_t)in_fours(from->rooted) : to->room;
+  to->compared = from->rooted != 0 && count_absolute(from) == 0 ? (uint16_t)in_fours(from->rooted) : to->room;
   add_words(r, from);
   set_shape(r, from->asked);
-  depot_store(&r->stamp, generation);
+}
+
+/* Unless another thread is at it, or the layout is up to date, or there is no room. A record that was made without a
+ * layout has no room for one, and no stamp: what is before it is another record's. */
+static void write_layout(rf_stack_record *r, const rf_stack_layout *from, uint32_t generation) {
+  uint32_t stamp = depot_load(&r->stamp);
+  if (!from->fixed || stamp == RF_STAMP_NONE || stamp == RF_STAMP_BUSY || (int32_t)(generation - stamp) <= 0) {
+    return;
+  }
+  const rf_record_layout *const to = layout_of(r);
+  unsigned const absolute = count_absolute(from);
+  if (r->depth + absolute <= to->room && from->checks - absolute <= to->room_for_checks &&
+      depot_swap(&r->stamp, &stamp, RF_STAMP_BUSY)) {
+    fill_layout(r, from);
+    depot_store(&r->stamp, generation);
+  }
 }
 
 /* ---- Putting ---- */
@@ -326,7 +331,8 @@ static uint32_t make_record(rf_stack_depot *depot, uint32_t hash, const uintptr_
   if (laid_out) {
     layout_of(r)->room = (uint16_t)room;
     layout_of(r)->room_for_checks = (uint16_t)checks;
-    write_layout(r, from, generation);
+    fill_layout(r, from);
+    depot_store(&r->stamp, generation);
   }
   return id;
 }

@@ -2,6 +2,12 @@
 // the longest ones, and ids that cannot be.
 #include <ringfence/stack.h>
 
+#define _Static_assert static_assert
+extern "C" {
+#include "checkers/os/stack_record.h"
+}
+#undef _Static_assert
+
 #include <cstring>
 #include <gtest/gtest.h>
 #include <vector>
@@ -73,6 +79,27 @@ TEST_F(DepotEdges, AShrunkDepotKeepsItsStacksAndTakesOthersAsLongAsThereIsRoom) 
   auto const beyond = static_cast<uint32_t>(whole / 8);
   EXPECT_EQ(rf_stack_depot_get(&depot_, beyond, nullptr, 0), 0U) << "of no record any more";
 }
+
+#if RF_HOST_STACKS
+// The end of the record before is no layout.
+TEST_F(DepotEdges, AStackWithoutLayoutNeverGetsOne) {
+  uintptr_t const before[] = {11, 12, UINTPTR_MAX};
+  uintptr_t const frames[] = {21, 22};
+  rf_stack_layout layout = {};
+  layout.fixed = true;
+  layout.asked = RF_TRACE_DEPTH;
+  layout.slots[1] = 5;
+  uint32_t const first = rf_stack_depot_put(&depot_, before, 3);
+  uint32_t const id = rf_stack_depot_put(&depot_, frames, 2);
+  ASSERT_NE(id, 0U);
+  std::vector<uint64_t> const memory = memory_;
+  EXPECT_EQ(rf_stack_depot_put_laid_out(&depot_, frames, 2, &layout, 7), id);
+  EXPECT_TRUE(memory_ == memory);
+  uintptr_t read[3] = {};
+  EXPECT_EQ(rf_stack_depot_get(&depot_, first, read, 3), 3U);
+  EXPECT_EQ(read[2], UINTPTR_MAX);
+}
+#endif
 
 TEST_F(DepotEdges, NobodyIsToldAtFirst) {
   EXPECT_EQ(depot_.added, nullptr);
