@@ -197,6 +197,18 @@ TEST_F(Collect, CountsWhatCannotBeRead) {
   const rf_run run = collect();
   EXPECT_EQ(run.process_count, 1u);
   EXPECT_EQ(run.damaged, 3u);
+  EXPECT_EQ(run.cut, 1u);
+}
+
+TEST_F(Collect, FindsWhatFollowsALineThatBreaksOff) {
+  const std::string whole = R"({"type":"finding","bug":"double-free","pid":7,"sequence":)";
+  file("7", R"({"type":"finding","bug":"leak","program":"a{\"type\":\"b)" + kStart + R"({"type":"fin)" + whole +
+                "1}\n" + whole + whole + "2}\n" + whole);
+  const rf_run run = collect();
+  EXPECT_EQ(run.process_count, 1u);
+  EXPECT_EQ(run.record_count, 2u);
+  EXPECT_EQ(run.damaged, 4u);
+  EXPECT_EQ(run.cut, 3u) << "of one it is not known what it was";
 }
 
 TEST_F(Collect, LooksAtFilesOfProcessesOnly) {

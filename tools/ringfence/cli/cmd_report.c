@@ -73,7 +73,8 @@ static const char *count_text(report *r) {
   const rf_document *const d = &r->document;
   rf_bump_arena *const arena = &r->arena;
   if (d->count == 0) {
-    return "nothing found";
+    const char *const lost = rf_document_lost(arena, d);
+    return lost == NULL ? "nothing found" : lost;
   }
   const char *text = rf_counted(arena, d->count, "finding");
   if (d->times > d->count) {
@@ -106,7 +107,10 @@ static void say_summary(report *r) {
   if (r->losses.incomplete != 0) {
     text = rf_bump_arena_print(&r->arena, "%s; %zu arrived in part", text, r->losses.incomplete);
   }
-  size_t const damaged = r->losses.damaged + r->run.damaged;
+  if (d->count != 0 && d->cut != 0) {
+    text = rf_bump_arena_print(&r->arena, "%s; %s cut off", text, rf_counted(&r->arena, d->cut, "finding"));
+  }
+  size_t const damaged = r->losses.damaged + r->run.damaged - d->cut;
   if (damaged != 0) {
     text = rf_bump_arena_print(&r->arena, "%s; %s could not be read", text, rf_counted(&r->arena, damaged, "line"));
   }
@@ -154,8 +158,9 @@ static int report_files(report *r) {
   if (!written) {
     return RF_EXIT_USAGE;
   }
-  /* Findings that are written to the baseline are accepted. */
-  bool const failed = rf_document_new(&r->document) != 0 && r->options.common.write_baseline == NULL;
+  /* Findings that are written to the baseline are accepted. One that is cut off cannot be. */
+  bool const is_new = rf_document_new(&r->document) != 0 && r->options.common.write_baseline == NULL;
+  bool const failed = is_new || r->document.cut != 0;
   return failed ? (int)r->options.exitcode : 0;
 }
 

@@ -65,6 +65,7 @@ static void add_finding(rf_run *run, rf_bump_arena *arena, rf_bump_arena *scratc
   const rf_record *const record = rf_record_read(scratch, line);
   if (record == NULL) {
     run->damaged++;
+    run->cut++;
     return;
   }
   rf_record *const kept = rf_record_kept(arena, &run->texts, record);
@@ -190,13 +191,33 @@ static void add_other(rf_run *run, rf_bump_arena *arena, const rf_json *line, co
   }
 }
 
+/* The start of the next object of ours behind that at `text`; NULL where there is none. Within a text of one the quotes
+ * would be escaped. */
+static const char *next_object(const char *text, size_t length) {
+  static const char start[] = "{\"type\":\"";
+  return length == 0 ? NULL : (const char *)memmem(text + 1, length - 1, start, strlen(start));
+}
+
+static void add_damaged(rf_run *run, const char *text, size_t length) {
+  static const char finding[] = "{\"type\":\"finding\"";
+  run->damaged++;
+  run->cut += length >= strlen(finding) && memcmp(text, finding, strlen(finding)) == 0;
+}
+
 void rf_run_add_line(rf_run *run, rf_bump_arena *arena, const char *text, size_t length) {
   rf_bump_arena scratch = {NULL};
-  const rf_json *const read = rf_json_parse(&scratch, text, length);
-  const char *const type = rf_json_text(read, "type", NULL);
-  if (type == NULL) {
-    run->damaged++;
-  } else if (strcmp(type, "finding") == 0) {
+  const rf_json *read = rf_json_parse(&scratch, text, length);
+  for (const char *next = NULL; rf_json_text(read, "type", NULL) == NULL; text = next) {
+    next = next_object(text, length);
+    add_damaged(run, text, next == NULL ? length : (size_t)(next - text));
+    if (next == NULL) {
+      rf_bump_arena_free(&scratch);
+      return;
+    }
+    length -= (size_t)(next - text);
+    read = rf_json_parse(&scratch, next, length);
+  }
+  if (strcmp(rf_json_text(read, "type", ""), "finding") == 0) {
     add_finding(run, arena, &scratch, read);
   } else {
     const rf_json *const line = rf_json_parse(arena, text, length);

@@ -68,13 +68,15 @@ typedef struct rf_run {
   size_t run_count;
   const char *mode; /* of the processes; NULL where there are none */
   size_t damaged;   /* lines that cannot be read: the disk was full, or the process was killed */
+  size_t cut;       /* of these, findings by how they begin */
   int64_t written;  /* time of the newest file, in seconds since 1970; 0: unknown */
 } rf_run;
 
 /* Reads all files of `folder`; the records are in order of time. */
 rf_run rf_run_read(rf_bump_arena *arena, const char *folder);
 
-/* Adds a line of JSON, or a record that was read in another form. */
+/* Adds a line of JSON, or a record that was read in another form. Behind an object that breaks off, as where a process
+ * was killed while it wrote, another process's may follow in the same line: that is added as well. */
 void rf_run_add_line(rf_run *run, rf_bump_arena *arena, const char *text, size_t length);
 void rf_run_add_record(rf_run *run, rf_bump_arena *arena, rf_record *record);
 

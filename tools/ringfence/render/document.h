@@ -40,6 +40,7 @@ struct rf_document {
   size_t snapshot_count;
   const rf_baseline *baseline; /* NULL: none */
   size_t known;                /* of `records`, in the baseline */
+  size_t cut;                  /* findings of which the record is cut off or damaged */
   const rf_totals *totals;     /* of a run, or NULL */
   const char *command;         /* the command line of that run, or NULL */
   const char *program;         /* that it ran, or NULL */
@@ -53,6 +54,9 @@ struct rf_document {
 
 /* Makes `out` from `run`, whose lists change their order. */
 void rf_document_make(rf_document *out, rf_bump_arena *arena, rf_run *run, const rf_document_options *options);
+
+/* Says that something was found of which there is no record; NULL where that is not so. */
+const char *rf_document_lost(rf_bump_arena *arena, const rf_document *d);
 
 /* The number of new findings: all of them where there is no baseline. */
 size_t rf_document_new(const rf_document *d);

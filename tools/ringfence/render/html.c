@@ -174,7 +174,11 @@ static void findings(const rf_html_page *p) {
   for (size_t i = 0; i < count_shown(p); i++) {
     rf_html_finding(p, p->d->records[i], i);
   }
-  raw(p, p->d->count == 0 ? "<p class=\"empty\">Nothing was found.</p>\n</div>\n" : "</div>\n");
+  const char *const lost = p->d->count == 0 ? rf_document_lost(p->arena, p->d) : NULL;
+  if (p->d->count == 0) {
+    rf_markup(p->sink, "<p class=\"empty\">%s.</p>\n", lost == NULL ? "Nothing was found" : lost);
+  }
+  raw(p, "</div>\n");
 }
 
 /* ---- Snapshots ---- */

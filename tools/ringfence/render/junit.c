@@ -65,7 +65,7 @@ static void cases(const junit *j) {
     const rf_record *const record = j->d->hidden[i];
     skipped_case(j, record, rf_bump_arena_print(j->arena, "suppressed by %s", record->suppressed_by));
   }
-  const char *const lost = rf_totals_lost(j->arena, j->d->totals);
+  const char *const lost = rf_document_lost(j->arena, j->d);
   if (lost != NULL) {
     rf_markup(j->sink,
               "    <testcase name=\"findings without a record\" classname=\"ringfence\" time=\"0\">\n"
@@ -101,7 +101,7 @@ static void output(const junit *j) {
 
 static void suite(const junit *j) {
   const rf_document *const d = j->d;
-  size_t const errors = rf_totals_lost(j->arena, d->totals) != NULL ? 1 : 0;
+  size_t const errors = rf_document_lost(j->arena, d) != NULL ? 1 : 0;
   size_t const all = d->count + d->hidden_count + errors;
   const char *const time = rf_time_text(j->arena, d->began, "%Y-%m-%dT%H:%M:%S");
   rf_markup(j->sink,

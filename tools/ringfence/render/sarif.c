@@ -48,7 +48,7 @@ static void invocation(rf_sarif *s) {
   const rf_totals *const t = s->d->totals;
   rf_json_open(&s->w, "invocations", "[{");
   rf_json_put_text(&s->w, "commandLine", s->d->command);
-  const char *const lost = rf_totals_lost(s->arena, t);
+  const char *const lost = rf_document_lost(s->arena, s->d);
   rf_json_put_bool(&s->w, "executionSuccessful", lost == NULL);
   if (lost != NULL) {
     rf_json_open(&s->w, "toolExecutionNotifications", "[{");
