@@ -8,15 +8,19 @@
 
 namespace ringfence {
 
-// The status of a child, as waitpid gives it: 0 where `claim` holds there, and the child did not end before.
-template <typename Claim> int status_of(Claim claim) {
-  pid_t const child = fork();
+// The status of a child, as waitpid gives it: 0 where `claim` holds there, and the child did not end before. `child` is
+// what fork or its like returned.
+template <typename Claim> int status_of(pid_t child, Claim claim) {
   if (child == 0) {
     _exit(claim() ? 0 : 1);
   }
   int status = -1;
   EXPECT_EQ(waitpid(child, &status, 0), child);
   return status;
+}
+
+template <typename Claim> int status_of(Claim claim) {
+  return status_of(fork(), claim);
 }
 
 } // namespace ringfence

@@ -1,0 +1,136 @@
+// What the mover of pages asks of the system (checkers/page/page_mover.c): of which kernels, by which descriptor, and
+// what becomes of pages. page_mover_test.cc says whether it works.
+#include "tests/checkers/page_move_fixture.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+extern "C" {
+#include "checkers/os/host.h"
+}
+
+namespace ringfence {
+namespace {
+
+TEST(PageMoveKernel, MemoryMovesFromTheReleaseOnThatMendedTheRaceWithSwapping) {
+  EXPECT_TRUE(rf_page_mover_trusts("6.16"));
+  EXPECT_TRUE(rf_page_mover_trusts("6.16.0-rc2"));
+  EXPECT_TRUE(rf_page_mover_trusts("6.18.44-generic"));
+  EXPECT_TRUE(rf_page_mover_trusts("7.0"));
+  EXPECT_TRUE(rf_page_mover_trusts("10.1.2"));
+  EXPECT_FALSE(rf_page_mover_trusts("6.15.9"));
+  EXPECT_FALSE(rf_page_mover_trusts("6.8.0-47"));
+  EXPECT_FALSE(rf_page_mover_trusts("5.99"));
+  EXPECT_FALSE(rf_page_mover_trusts("6")) << "no minor number";
+  EXPECT_FALSE(rf_page_mover_trusts("6.99999999999999999999")) << "no number of Linux";
+  EXPECT_FALSE(rf_page_mover_trusts("unknown"));
+  EXPECT_FALSE(rf_page_mover_trusts(""));
+}
+
+#if defined(__linux__)
+
+TEST_F(PageMove, TheDescriptorHasAHighNumberAndIsNotInherited) {
+  struct {
+    rlim_t most;
+    int number;
+  } const cases[] = {{64, 32}, {1000, 500}, {1001, 1000}, {RLIM_INFINITY, 1000}};
+  for (const auto &c : cases) {
+    alone([&] {
+      rlimit limit;
+      EXPECT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+      limit.rlim_cur = std::min(c.most, limit.rlim_max);
+      EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+      EXPECT_TRUE(rf_page_mover_renew());
+      EXPECT_EQ(rf_page_store_kept_descriptor(), c.number);
+      EXPECT_EQ(fcntl(c.number, F_GETFD), FD_CLOEXEC);
+      EXPECT_NE(fcntl(c.number, F_GETFL) & O_NONBLOCK, 0);
+      EXPECT_EQ(fcntl(3, F_GETFD), -1) << "where it was opened";
+    });
+  }
+}
+
+TEST_F(PageMove, AnotherFileOfTheDescriptorsNumberIsLeftOpen) {
+  alone([] {
+    int const number = rf_page_store_kept_descriptor();
+    EXPECT_EQ(dup2(1, number), number);
+    rf_page_mover_look();
+    EXPECT_FALSE(rf_page_mover_works());
+    EXPECT_NE(fcntl(number, F_GETFD), -1);
+  });
+}
+
+// As often as it is asked, and while a child has its memory in common with it.
+TEST_F(PageMove, IsFoundToWorkWhileItDoes) {
+  for (int i = 0; i < 3; i++) {
+    rf_page_mover_look();
+    EXPECT_TRUE(rf_page_mover_works());
+  }
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  pid_t const child = fork();
+  if (child == 0) {
+    char end;
+    rf_page_mover_look();
+    rf_page_mover_look();
+    _exit(rf_page_mover_works() && read(ends[0], &end, 1) == 1 ? 0 : 1);
+  }
+  rf_page_mover_look();
+  EXPECT_TRUE(rf_page_mover_works());
+  EXPECT_EQ(write(ends[1], "", 1), 1);
+  EXPECT_EQ(status_of(child, [] { return true; }), 0);
+  close(ends[0]);
+  close(ends[1]);
+}
+
+TEST_F(PageMove, PagesAreFilledAndEmptied) {
+  size_t const size = page_size();
+  auto *const pages =
+      static_cast<unsigned char *>(mmap(nullptr, 4 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  auto const at = reinterpret_cast<uintptr_t>(pages);
+  EXPECT_FALSE(rf_page_mover_fill(at, size)) << "not registered";
+  EXPECT_TRUE(rf_page_mover_register(pages, 4 * size));
+  EXPECT_FALSE(rf_host_readable(pages, 1));
+  for (int again = 0; again < 2; again++) {
+    EXPECT_TRUE(rf_page_mover_fill(at, 3 * size));
+    for (size_t i = 0; i < 3 * size; i++) {
+      ASSERT_EQ(pages[i], RF_PATTERN_REDZONE) << i;
+    }
+    EXPECT_FALSE(rf_host_readable(pages + 3 * size, 1));
+  }
+  rf_page_mover_empty(at, 2 * size);
+  EXPECT_FALSE(rf_host_readable(pages + size, 1));
+  EXPECT_TRUE(rf_host_readable(pages + 2 * size, 1));
+  EXPECT_TRUE(rf_page_mover_move(at, at + 2 * size));
+  EXPECT_FALSE(rf_page_mover_move(at, at + 2 * size)) << "nothing is there any more";
+  munmap(pages, 4 * size);
+}
+
+TEST_F(PageMove, ErrnoIsLeftAlone) {
+  alone([] {
+    errno = 77;
+    EXPECT_FALSE(rf_page_mover_register(nullptr, 1));
+    EXPECT_EQ(errno, 77);
+    EXPECT_FALSE(rf_page_mover_move(1, 2));
+    EXPECT_EQ(errno, 77);
+    rf_page_mover_empty(1, 1);
+    EXPECT_EQ(errno, 77);
+    EXPECT_TRUE(rf_page_mover_begin());
+    rlimit const none = {0, 0};
+    EXPECT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    EXPECT_FALSE(rf_page_mover_renew());
+    EXPECT_EQ(errno, 77);
+    EXPECT_FALSE(rf_page_mover_works());
+    rf_page_mover_end();
+    EXPECT_EQ(errno, 77);
+  });
+}
+
+#endif
+
+} // namespace
+} // namespace ringfence
