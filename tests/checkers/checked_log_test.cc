@@ -11,6 +11,7 @@
 
 #include "tests/checkers/child_status.h"
 #include "tests/checkers/folder_entries.h"
+#include "tests/checkers/found_on_purpose.h"
 #include "tests/checkers/recorder.h"
 #include "tests/core/unwatched.h"
 
@@ -26,9 +27,6 @@
 
 namespace ringfence {
 namespace {
-
-// Findings here are intended: no artifact of the run is to tell of them.
-[[maybe_unused]] int const found_on_purpose = unsetenv("TEST_UNDECLARED_OUTPUTS_DIR");
 
 constexpr int kEnded = 50;
 

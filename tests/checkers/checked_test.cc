@@ -2,6 +2,7 @@
 #include <ringfence/reporter.h>
 #include <ringfence/tlsf.h>
 
+#include "tests/checkers/found_on_purpose.h"
 #include "tests/checkers/recorder.h"
 #include "tests/core/unwatched.h"
 
@@ -16,9 +17,6 @@
 
 namespace ringfence {
 namespace {
-
-// Findings here are intended: no artifact of the run is to tell of them.
-[[maybe_unused]] int const found_on_purpose = unsetenv("TEST_UNDECLARED_OUTPUTS_DIR");
 
 alignas(64) unsigned char arena[64 * 1024];
 

@@ -1,5 +1,6 @@
 // Each bug ends the program with the exit code and a report that says what it was, over each allocator; the same
 // program without the bug ends as it should and says nothing.
+#include "tests/checkers/found_on_purpose.h"
 #include "tests/checkers/heaps.h"
 
 #include <ringfence/guard.h>
@@ -12,9 +13,6 @@
 
 namespace ringfence {
 namespace {
-
-// Findings here are intended: no artifact of the run is to tell of them.
-[[maybe_unused]] int const found_on_purpose = unsetenv("TEST_UNDECLARED_OUTPUTS_DIR");
 
 // A program; `bug` says whether it commits its bug.
 using Program = void (*)(rf_guard &guard, bool bug);

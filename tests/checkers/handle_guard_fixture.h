@@ -5,6 +5,7 @@
 #include <ringfence/checked_handles.h>
 #include <ringfence/handle.h>
 
+#include "tests/checkers/found_on_purpose.h"
 #include "tests/checkers/recorder.h"
 
 #include <gtest/gtest.h>
@@ -14,9 +15,6 @@
 #include <vector>
 
 namespace ringfence {
-
-// Findings here are intended: no artifact of the run is to tell of them.
-[[maybe_unused]] inline int const found_on_purpose = unsetenv("TEST_UNDECLARED_OUTPUTS_DIR");
 
 constexpr size_t kArena = 256 * 1024;
 

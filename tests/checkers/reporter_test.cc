@@ -3,6 +3,7 @@
 #include <ringfence/reporter.h>
 
 #include "tests/checkers/folder_entries.h"
+#include "tests/checkers/found_on_purpose.h"
 #include "tests/checkers/json_value.h"
 #include "tests/checkers/sample_finding.h"
 
@@ -25,9 +26,6 @@
 
 namespace ringfence {
 namespace {
-
-// Findings here are intended: no artifact of the run is to tell of them.
-[[maybe_unused]] int const found_on_purpose = unsetenv("TEST_UNDECLARED_OUTPUTS_DIR");
 
 class Reporter : public testing::Test {
 protected:

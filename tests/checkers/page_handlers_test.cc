@@ -1,0 +1,191 @@
+// rf_page and other handlers of the same signals: faults that are not about blocks, and what becomes of one that is.
+#include "tests/checkers/found_on_purpose.h"
+#include "tests/checkers/page_fixture.h"
+
+#include <ringfence/std.h>
+
+#include <csetjmp>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace ringfence {
+namespace {
+
+class PageHandlers : public PageTest {};
+
+unsigned char *closed_page() {
+  void *const p = mmap(nullptr, page_size(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  EXPECT_NE(p, MAP_FAILED);
+  return bytes(p);
+}
+
+void fault_elsewhere() {
+  poke(closed_page(), 1);
+}
+
+TEST_F(PageHandlers, AFaultElsewhereEndsTheProcessAsEver) {
+  EXPECT_EXIT(fault_elsewhere(), testing::KilledBySignal(SIGSEGV), "^$");
+}
+
+TEST_F(PageHandlers, ASignalThatWasSentEndsTheProcessAsEver) {
+  EXPECT_EXIT(raise(SIGSEGV), testing::KilledBySignal(SIGSEGV), "^$");
+  EXPECT_EXIT(kill(getpid(), SIGBUS), testing::KilledBySignal(SIGBUS), "^$");
+}
+
+TEST_F(PageHandlers, AnIgnoredSignalThatWasSentIsIgnored) {
+  EXPECT_EXIT(
+      {
+        signal(SIGSEGV, SIG_IGN);
+        rf_free(a(), rf_alloc(a(), 1));
+        raise(SIGSEGV);
+        _exit(3);
+      },
+      testing::ExitedWithCode(3), "^$");
+}
+
+sigjmp_buf back;
+volatile sig_atomic_t handled;
+const void *volatile handled_at;
+
+void jump_back(int, siginfo_t *info, void *) {
+  handled = handled + 1;
+  handled_at = info->si_addr;
+  siglongjmp(back, 1);
+}
+
+void install(int flags) {
+  struct sigaction action = {};
+  action.sa_sigaction = jump_back;
+  action.sa_flags = SA_SIGINFO | flags;
+  ASSERT_EQ(sigaction(SIGSEGV, &action, nullptr), 0);
+}
+
+TEST_F(PageHandlers, TheProgramsOwnHandlerWorksAsOftenAsItIsNeeded) {
+  struct sigaction before;
+  sigaction(SIGSEGV, nullptr, &before);
+  install(0);
+  rf_free(a(), rf_alloc(a(), 1)); // which finds it
+  unsigned char *const closed = closed_page();
+  handled = 0;
+  for (volatile int i = 0; i < 20; i = i + 1) {
+    if (sigsetjmp(back, 1) == 0) {
+      poke(closed + i, 1);
+      FAIL() << "not reached";
+    }
+    EXPECT_EQ(handled_at, closed + i);
+  }
+  EXPECT_EQ(handled, 20);
+  // And blocks are watched as before.
+  unsigned char *const p = bytes(rf_alloc(a(), 8));
+  rf_free(a(), p);
+  poke(p, 1);
+  EXPECT_EQ(handled, 20);
+  EXPECT_EQ(take_one().bug, RF_BUG_USE_AFTER_FREE);
+  sigaction(SIGSEGV, &before, nullptr);
+}
+
+void wrong_signal(int, siginfo_t *, void *) {
+  _exit(77);
+}
+
+// Pages raise either signal, by the way that they were closed.
+TEST_F(PageHandlers, AHandlerForOneOfTheTwoSignalsAloneIsFound) {
+  for (int const signal : {SIGSEGV, SIGBUS}) {
+    struct sigaction before;
+    struct sigaction action = {};
+    action.sa_sigaction = wrong_signal;
+    action.sa_flags = SA_SIGINFO;
+    ASSERT_EQ(sigaction(signal, &action, &before), 0);
+    rf_free(a(), rf_alloc(a(), 1)); // which finds it
+    struct sigaction now;
+    ASSERT_EQ(sigaction(signal, nullptr, &now), 0);
+    EXPECT_NE(now.sa_sigaction, wrong_signal) << signal;
+    sigaction(signal, &before, nullptr);
+  }
+}
+
+struct sigaction theirs;
+
+// A handler that is not concerned and hands the signal to who was there before: us.
+void not_mine(int number, siginfo_t *info, void *context) {
+  theirs.sa_sigaction(number, info, context);
+}
+
+TEST_F(PageHandlers, HandlersThatCallEachOtherDoNotGoRoundInCircles) {
+  EXPECT_EXIT(
+      {
+        struct sigaction action = {};
+        action.sa_sigaction = not_mine;
+        action.sa_flags = SA_SIGINFO;
+        sigaction(SIGSEGV, &action, &theirs);
+        rf_free(a(), rf_alloc(a(), 1));
+        fault_elsewhere();
+      },
+      testing::KilledBySignal(SIGSEGV), "^$");
+}
+
+TEST_F(PageHandlers, AHandlerThatIsToRunOnceRunsOnce) {
+  EXPECT_EXIT(
+      {
+        install(static_cast<int>(SA_RESETHAND));
+        rf_free(a(), rf_alloc(a(), 1));
+        if (sigsetjmp(back, 1) == 0) {
+          fault_elsewhere();
+        }
+        fault_elsewhere();
+      },
+      testing::KilledBySignal(SIGSEGV), "^$");
+}
+
+// As the kernel has it: a handler's signal is blocked in it where its mask has it, or without SA_NODEFER.
+TEST_F(PageHandlers, TheMaskOfTheProgramsHandlerIsInForce) {
+  static volatile sig_atomic_t usr1;
+  static volatile sig_atomic_t segv;
+  struct sigaction before;
+  sigaction(SIGSEGV, nullptr, &before);
+  for (int const flags : {0, static_cast<int>(SA_NODEFER)}) {
+    for (bool const named : {false, true}) {
+      struct sigaction action = {};
+      action.sa_flags = flags;
+      sigemptyset(&action.sa_mask);
+      sigaddset(&action.sa_mask, named ? SIGSEGV : SIGUSR1);
+      action.sa_handler = [](int) {
+        sigset_t now;
+        pthread_sigmask(SIG_SETMASK, nullptr, &now);
+        usr1 = sigismember(&now, SIGUSR1);
+        segv = sigismember(&now, SIGSEGV);
+        siglongjmp(back, 1);
+      };
+      sigaction(SIGSEGV, &action, nullptr);
+      rf_free(a(), rf_alloc(a(), 1));
+      if (sigsetjmp(back, 1) == 0) {
+        fault_elsewhere();
+      }
+      EXPECT_EQ(usr1, named ? 0 : 1) << flags;
+      EXPECT_EQ(segv, named || flags == 0 ? 1 : 0) << flags << " " << named;
+    }
+  }
+  sigaction(SIGSEGV, &before, nullptr);
+}
+
+void halt_at_fault() {
+  static rf_std heap;
+  static rf_page page;
+  rf_std_init(&heap);
+  rf_page_init(&page, &heap.base, nullptr);
+  unsigned char *const p = bytes(rf_alloc(&page.base, 16));
+  rf_free(&page.base, p);
+  (void)peek(p);
+  std::fputs("not reached\n", stderr);
+}
+
+TEST_F(PageHandlers, ByDefaultTheProcessEndsAtTheInstruction) {
+  EXPECT_EXIT(halt_at_fault(), testing::ExitedWithCode(RF_EXITCODE_DEFAULT),
+              "ERROR: Ringfence: heap-use-after-free on address.*\nREAD at .* by thread");
+}
+
+} // namespace
+} // namespace ringfence
