@@ -73,6 +73,11 @@ inline size_t page_size() {
   return static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }
 
+// How far behind the start of its page.
+inline size_t past_page(const void *p) {
+  return reinterpret_cast<uintptr_t>(p) % page_size();
+}
+
 // As Recorder, for findings that are made in a signal handler: nothing is allocated.
 class FaultRecorder {
 public:
