@@ -2,7 +2,7 @@
 // //tests/conformance:handle_test's.
 #include <ringfence/handle_allocator.h>
 
-#include "handle_fixture.h"
+#include "tests/heaps/handle_fixture.h"
 
 #include <cstring>
 
