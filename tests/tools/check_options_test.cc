@@ -10,10 +10,6 @@ namespace {
 
 using namespace ringfence_test;
 
-bool has(const std::string &text, const std::string &part) {
-  return text.find(part) != std::string::npos;
-}
-
 TEST(Options, QuietSaysNothingOfNothing) {
   EXPECT_EQ(check({"--quiet", "--", program("overflow"), "without"}).err, "");
   EXPECT_TRUE(has(check({"-q", "--", program("overflow")}).err, "ringfence: 1 finding"));

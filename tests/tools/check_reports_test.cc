@@ -9,10 +9,6 @@
 namespace ringfence_test {
 namespace {
 
-bool has(const std::string &text, const std::string &part) {
-  return text.find(part) != std::string::npos;
-}
-
 class CheckReports : public testing::Test {
 protected:
   CheckReports() { EXPECT_EQ(run({"mkdir", "-p", folder_}).status, 0); }

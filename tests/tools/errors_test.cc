@@ -11,10 +11,6 @@ namespace {
 
 using namespace ringfence_test;
 
-bool has(const std::string &text, const std::string &part) {
-  return text.find(part) != std::string::npos;
-}
-
 // The words of the command say `message` and nothing else, and exit with `status`.
 void expect_refused(const std::vector<std::string> &words, int status, const std::string &message) {
   std::vector<std::string> all = words;

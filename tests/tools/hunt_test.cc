@@ -11,18 +11,6 @@ namespace {
 
 using namespace ringfence_test;
 
-bool has(const std::string &text, const std::string &part) {
-  return text.find(part) != std::string::npos;
-}
-
-size_t count(const std::string &text, const std::string &part) {
-  size_t found = 0;
-  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) {
-    found++;
-  }
-  return found;
-}
-
 Result hunt(const std::vector<std::string> &words, const std::string &input = "one\ntwo\n",
             const std::vector<std::string> &options = {"--hunt"}) {
   std::vector<std::string> all = options;

@@ -24,10 +24,6 @@ std::string lines_of_a_finding() {
   return out.text();
 }
 
-bool has(const std::string &text, const std::string &part) {
-  return text.find(part) != std::string::npos;
-}
-
 TEST(Monitor, ShowsTextAsItIsAndFindingsAsReports) {
   std::string const file = scratch("console");
   write_file(file, "booting\n" + lines_of_a_finding() + "going on\n");

@@ -10,10 +10,6 @@ namespace {
 
 using namespace ringfence_test;
 
-bool has(const std::string &text, const std::string &part) {
-  return text.find(part) != std::string::npos;
-}
-
 std::string recorded() {
   return source("tools/trace/recorded/sqlite.rft");
 }

@@ -15,18 +15,6 @@
 
 namespace ringfence_test {
 
-inline bool has(const std::string &text, const std::string &part) {
-  return text.find(part) != std::string::npos;
-}
-
-inline size_t count(const std::string &text, const std::string &part) {
-  size_t found = 0;
-  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size())) {
-    found++;
-  }
-  return found;
-}
-
 inline std::string json(const rf_finding &f) {
   ringfence::TextSink out;
   rf_report_json(&f, &ringfence::kSampleSymbolizer, out.sink());

@@ -174,6 +174,18 @@ void write_file(const std::string &path, const std::string &text, mode_t mode) {
   chmod(path.c_str(), mode);
 }
 
+bool has(const std::string &text, const std::string &part) {
+  return text.find(part) != std::string::npos;
+}
+
+size_t count(const std::string &text, const std::string &part) {
+  size_t found = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size())) {
+    found++;
+  }
+  return found;
+}
+
 unsigned line_of(const std::string &text, const std::string &mark) {
   size_t const at = text.find(mark);
   if (at == std::string::npos) {

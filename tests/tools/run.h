@@ -57,6 +57,9 @@ private:
 std::string read_file(const std::string &path);
 void write_file(const std::string &path, const std::string &text, mode_t mode = 0644);
 
+bool has(const std::string &text, const std::string &part);
+// How often, side by side.
+size_t count(const std::string &text, const std::string &part);
 // The number of the line of `text` that holds `mark`; 0 where none does.
 unsigned line_of(const std::string &text, const std::string &mark);
 

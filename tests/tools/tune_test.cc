@@ -10,10 +10,6 @@ namespace {
 
 using namespace ringfence_test;
 
-bool has(const std::string &text, const std::string &part) {
-  return text.find(part) != std::string::npos;
-}
-
 std::string recorded(const std::string &name) {
   return source("tools/trace/recorded/" + name + ".rft");
 }
