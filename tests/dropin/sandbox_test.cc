@@ -1,5 +1,5 @@
 // The evaluation of filters of system calls (checkers/dropin/runtime/sandbox.c) at the edges of their instructions;
-// runtime_test has usual filters.
+// call_filters_test has usual filters.
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/dropin/runtime/sandbox.h"

@@ -1,5 +1,5 @@
-// Signals of the process (checkers/dropin/runtime/signals.c), beside what runtime_test has: who is told of a stack for
-// handlers, faults that are held, and calls that a sandbox forbids. Who is told is this test's own.
+// Signals of the process (checkers/dropin/runtime/signals.c), beside what signal_masks_test has: who is told of a stack
+// for handlers, faults that are held, and calls that a sandbox forbids. Who is told is this test's own.
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/dropin/runtime/signals.h"

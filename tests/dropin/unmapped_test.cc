@@ -1,5 +1,5 @@
 // Accesses to memory that went back, and by pointers out of freed blocks (checkers/dropin/runtime/unmapped.c): what the
-// registers tell, beside what runtime_test has.
+// registers tell, beside what unmapped_blocks_test has.
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/dropin/runtime/state.h"
