@@ -1,7 +1,7 @@
-// The system below the drop-in by itself: pages, records, locks, sorting, threads and files that stay open.
+// The system below the drop-in by itself: locks, sorting, threads, C++ runtimes and files that stay open.
 #include "tests/checkers/two_at_once.h"
-#include "tests/dropin/address_space.h"
 #include "tests/dropin/alone.h"
+#include "tests/dropin/os_memory.h"
 
 #include <gtest/gtest.h>
 
@@ -18,7 +18,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstdarg>
 #include <cstddef>
 #include <cstring>
 #include <random>
@@ -31,9 +30,7 @@ extern "C" {
 #include "checkers/dropin/os/cxx_runtime.h"
 #include "checkers/dropin/os/futex.h"
 #include "checkers/dropin/os/kept_file.h"
-#include "checkers/dropin/os/pages.h"
 #include "checkers/dropin/os/procfs.h"
-#include "checkers/os/forbidden_calls.h"
 #include "checkers/os/sort.h"
 }
 
@@ -46,366 +43,8 @@ extern "C" ssize_t read(int fd, void *buffer, size_t size) {
   return static_cast<ssize_t>(status.copy(static_cast<char *>(buffer), size));
 }
 
-static unsigned wishes; // moves that keep the old range and wish for a place
-
-// The kernel takes the last argument in other calls than those that document it, whether the caller gave it or not.
-extern "C" void *mremap(void *old, size_t old_size, size_t new_size, int flags, ...) noexcept {
-  va_list more;
-  va_start(more, flags);
-  void *const wish = va_arg(more, void *);
-  va_end(more);
-  wishes += (flags & MREMAP_DONTUNMAP) != 0 && wish != nullptr ? 1 : 0;
-  auto const moved = syscall(SYS_mremap, old, old_size, new_size, flags, wish);
-  return reinterpret_cast<void *>(moved);
-}
-
+namespace ringfence_test {
 namespace {
-
-using ringfence_test::alone;
-using ringfence_test::mapped_pages;
-
-const size_t kPage = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-
-unsigned char *bytes(void *p) {
-  return static_cast<unsigned char *>(p);
-}
-
-bool is_mapped(const void *page) {
-  unsigned char present;
-  int const saved = errno;
-  auto const start = reinterpret_cast<uintptr_t>(page) & ~(kPage - 1);
-  bool const mapped = mincore(reinterpret_cast<void *>(start), kPage, &present) == 0;
-  errno = saved;
-  return mapped;
-}
-
-size_t count_present(void *start, size_t size) {
-  std::vector<unsigned char> present(size / kPage);
-  EXPECT_EQ(mincore(start, size, present.data()), 0);
-  return static_cast<size_t>(
-      std::count_if(present.begin(), present.end(), [](unsigned char p) { return (p & 1) != 0; }));
-}
-
-// ---- Pages ----
-
-TEST(DropinPages, RoundsUpToWholePages) {
-  EXPECT_EQ(rf_pages_round(0), 0U);
-  EXPECT_EQ(rf_pages_round(1), kPage);
-  EXPECT_EQ(rf_pages_round(kPage), kPage);
-  EXPECT_EQ(rf_pages_round(kPage + 1), 2 * kPage);
-  EXPECT_EQ(rf_pages_round(SIZE_MAX - kPage + 1), SIZE_MAX - kPage + 1);
-  EXPECT_EQ(rf_pages_round(SIZE_MAX - kPage + 2), 0U);
-  EXPECT_EQ(rf_pages_round(SIZE_MAX), 0U);
-}
-
-// Aligned, zeroed, alone, and given back whole, whatever the size, the alignment and the room.
-TEST(DropinPages, AreMappedAsAskedFor) {
-  struct Mapping {
-    unsigned char *start;
-    size_t size;
-  };
-  std::vector<Mapping> all;
-  errno = 77;
-  for (size_t const align : {kPage, size_t{1} << 16, size_t{1} << 20, size_t{1} << 22}) {
-    for (size_t const size : {size_t{1}, kPage, kPage + 1, size_t{1} << 16, (size_t{1} << 20) + 5}) {
-      for (size_t const room : {size_t{0}, 3 * kPage}) {
-        unsigned char *const p = bytes(rf_pages_map(size, align, room));
-        ASSERT_NE(p, nullptr);
-        EXPECT_EQ(reinterpret_cast<uintptr_t>(p) % align, 0U);
-        size_t const whole = rf_pages_round(size);
-        EXPECT_EQ(std::count(p, p + whole, 0), static_cast<ptrdiff_t>(whole));
-        std::memset(p, 1, whole);
-        EXPECT_FALSE(room != 0 && is_mapped(p + whole)) << "room is free";
-        all.push_back({p, whole});
-      }
-    }
-  }
-  std::sort(all.begin(), all.end(), [](const Mapping &a, const Mapping &b) { return a.start < b.start; });
-  for (size_t i = 1; i < all.size(); i++) {
-    EXPECT_LE(all[i - 1].start + all[i - 1].size, all[i].start);
-  }
-  for (const Mapping &m : all) {
-    rf_pages_unmap(m.start, m.size);
-    EXPECT_FALSE(is_mapped(m.start));
-    EXPECT_FALSE(is_mapped(m.start + m.size - 1));
-  }
-  EXPECT_EQ(errno, 77) << "left alone";
-}
-
-TEST(DropinPages, WhatTheSystemRefusesIsNull) {
-  errno = 77;
-  bool const wide = sizeof(void *) > 4; // else 2 GiB may be there, and an address that is a multiple of that
-  size_t const half = wide ? SIZE_MAX / 2 - kPage : SIZE_MAX;
-  for (size_t const size : {size_t{0}, SIZE_MAX, SIZE_MAX / 2 + 1, half, SIZE_MAX - kPage}) {
-    EXPECT_EQ(rf_pages_map(size, kPage, 0), nullptr) << size;
-  }
-  EXPECT_EQ(rf_pages_map(wide ? kPage : SIZE_MAX - kPage, SIZE_MAX / 2 + 1, 0), nullptr);
-  void *const p = rf_pages_map(kPage, kPage, SIZE_MAX / 2);
-  EXPECT_NE(p, nullptr) << "without the room";
-  rf_pages_unmap(p, kPage);
-  EXPECT_EQ(errno, 77);
-}
-
-TEST(DropinPages, GrowInPlaceWhereThereIsRoom) {
-  unsigned char *const p = bytes(rf_pages_map(3 * kPage, kPage, 8 * kPage));
-  std::memset(p, 7, 3 * kPage);
-  ASSERT_TRUE(rf_pages_extend(p, 3 * kPage - 5, 11 * kPage - 1));
-  EXPECT_EQ(std::count(p, p + 3 * kPage, 7), static_cast<ptrdiff_t>(3 * kPage));
-  EXPECT_EQ(std::count(p + 3 * kPage, p + 11 * kPage, 0), static_cast<ptrdiff_t>(8 * kPage));
-  void *const neighbour = mmap(p + 11 * kPage, kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  errno = 77;
-  EXPECT_FALSE(neighbour == p + 11 * kPage && rf_pages_extend(p, 11 * kPage, 12 * kPage));
-  EXPECT_EQ(errno, 77);
-  munmap(neighbour, kPage);
-  rf_pages_unmap(p, 11 * kPage);
-}
-
-// Small ones by copying; of large ones the pages move, and those that were never touched stay so.
-TEST(DropinPages, MoveWithTheirBytes) {
-  constexpr size_t kLarge = size_t{1} << 20;
-  for (size_t const size : {size_t{1}, kPage + 3, kLarge - 1, kLarge, kLarge + 1, 4 * kLarge + 3 * kPage + 9}) {
-    for (size_t const from_offset : {size_t{0}, size_t{80}}) {
-      for (size_t const to_offset : {from_offset, size_t{16}}) {
-        size_t const whole = rf_pages_round(size + kPage);
-        unsigned char *const from = bytes(rf_pages_map(whole, kPage, 0));
-        unsigned char *const to = bytes(rf_pages_map(whole, kPage, 0));
-        std::memset(to, 3, whole);
-        for (size_t i = 0; i < size; i++) {
-          from[from_offset + i] = static_cast<unsigned char>(1 + i % 251 + i / kPage % 5);
-        }
-        errno = 77;
-        rf_pages_move(to + to_offset, from + from_offset, size);
-        EXPECT_EQ(errno, 77);
-        size_t wrong = 0;
-        for (size_t i = 0; i < size; i++) {
-          wrong += to[to_offset + i] != static_cast<unsigned char>(1 + i % 251 + i / kPage % 5) ? 1 : 0;
-        }
-        EXPECT_EQ(wrong, 0U) << size << " bytes from " << from_offset << " to " << to_offset;
-        for (size_t i = 0; i < to_offset; i++) {
-          ASSERT_EQ(to[i], 3) << "before";
-        }
-        for (size_t i = to_offset + size; i < to_offset + size + 32 && i < whole; i++) {
-          ASSERT_EQ(to[i], 3) << "behind";
-        }
-        std::memset(from, 9, whole); // is still mapped
-        rf_pages_unmap(from, whole);
-        rf_pages_unmap(to, whole);
-      }
-    }
-  }
-}
-
-TEST(DropinPages, MoveWithoutAWishThatNobodySet) {
-  constexpr size_t kSize = size_t{1} << 20;
-  unsigned char *const from = bytes(rf_pages_map(kSize, kPage, 0));
-  unsigned char *const to = bytes(rf_pages_map(kSize, kPage, 0));
-  wishes = 0;
-  rf_pages_move(to, from, kSize);
-  EXPECT_EQ(wishes, 0U);
-  rf_pages_unmap(from, kSize);
-  rf_pages_unmap(to, kSize);
-}
-
-TEST(DropinPages, ThatWereNeverTouchedMoveUntouched) {
-  constexpr size_t kSize = size_t{64} << 20;
-  unsigned char *const from = bytes(rf_pages_map(kSize, kPage, 0));
-  unsigned char *const to = bytes(rf_pages_map(kSize, kPage, 0));
-  from[kSize / 2] = 5;
-  rf_pages_move(to, from, kSize);
-  EXPECT_EQ(to[kSize / 2], 5);
-  EXPECT_LT(count_present(to, kSize), 2 * (size_t{2} << 20) / kPage);
-  rf_pages_unmap(from, kSize);
-  rf_pages_unmap(to, kSize);
-}
-
-// ---- Records ----
-
-bool is_in_a_range(const void *p, size_t size) {
-  uintptr_t start;
-  uintptr_t end;
-  auto const at = reinterpret_cast<uintptr_t>(p);
-  for (unsigned i = 0; rf_record_range(i, &start, &end); i++) {
-    if (at >= start && at + size <= end) {
-      return true;
-    }
-  }
-  return false;
-}
-
-TEST(DropinRecords, AreZeroedAlignedApartAndListed) {
-  std::vector<std::pair<unsigned char *, size_t>> all;
-  for (size_t const size : {1, 63, 64, 65, 1000, 60000, 65536, 65537, 300000}) {
-    for (int i = 0; i < 5; i++) {
-      unsigned char *const p = bytes(i == 4 ? rf_record_table(size) : rf_record_alloc(size));
-      ASSERT_NE(p, nullptr);
-      EXPECT_EQ(reinterpret_cast<uintptr_t>(p) % 64, 0U);
-      EXPECT_EQ(std::count(p, p + size, 0), static_cast<ptrdiff_t>(size));
-      std::memset(p, 0xAB, size);
-      EXPECT_TRUE(is_in_a_range(p, size)) << size;
-      all.emplace_back(p, size);
-    }
-  }
-  std::sort(all.begin(), all.end());
-  for (size_t i = 1; i < all.size(); i++) {
-    EXPECT_LE(all[i - 1].first + all[i - 1].second, all[i].first);
-  }
-  char local;
-  EXPECT_FALSE(is_in_a_range(&local, 1));
-}
-
-// As where a handler interrupts its own thread in there.
-TEST(DropinRecords, AreEmptiedWhereASandboxForbidsToGivePagesBack) {
-  alone([] {
-    size_t const size = 5 * kPage;
-    auto *const record = static_cast<unsigned char *>(rf_record_table(size));
-    ASSERT_NE(record, nullptr);
-    std::memset(record, 0xAB, size);
-    rf_forbid(RF_CALL_MADVISE);
-    errno = 77;
-    rf_record_empty(record + 1, size - 2);
-    EXPECT_EQ(errno, 77);
-    for (size_t i = 0; i < size; i++) {
-      ASSERT_EQ(record[i], i >= kPage && i < size - kPage ? 0 : 0xAB) << i; // whole pages
-    }
-  });
-}
-
-TEST(DropinRecords, ATableMayBeCut) {
-  alone([] {
-    auto *const table = bytes(rf_record_table(8 * kPage));
-    ASSERT_NE(table, nullptr);
-    std::memset(table, 0xAB, 8 * kPage);
-    errno = 77;
-    rf_record_table_cut(table, 3 * kPage + 1);
-    EXPECT_EQ(errno, 77);
-    EXPECT_TRUE(is_in_a_range(table, 4 * kPage));
-    EXPECT_FALSE(is_in_a_range(table + 4 * kPage, 1)) << "what lies there later is not ours";
-    EXPECT_EQ(table[4 * kPage - 1], 0xAB);
-    unsigned char resident = 0;
-    EXPECT_EQ(mincore(table + 4 * kPage, 1, &resident), -1) << "unmapped";
-    rf_record_table_cut(table, 8 * kPage);
-    EXPECT_TRUE(is_in_a_range(table, 4 * kPage)) << "it does not grow";
-    EXPECT_FALSE(is_in_a_range(table, 8 * kPage));
-    unsigned char other = 0;
-    rf_record_table_cut(&other, 0); // no table
-  });
-}
-
-// A refused mapping is asked for once more after memory was given back.
-TEST(DropinPages, AreAskedForAgainWhereSomeIsGivenBack) {
-  alone([] {
-    static std::vector<size_t> refused;
-    static bool gives;
-    rf_pages_on_refusal([](size_t size) {
-      refused.push_back(size);
-      rlimit const all = {RLIM_INFINITY, RLIM_INFINITY};
-      return gives && setrlimit(RLIMIT_AS, &all) == 0;
-    });
-    void *const page = rf_pages_map(kPage, 1, 0);
-    EXPECT_NE(page, nullptr);
-    EXPECT_TRUE(refused.empty());
-    rlimit const none = {1, RLIM_INFINITY};
-    ASSERT_EQ(setrlimit(RLIMIT_AS, &none), 0);
-    errno = 77;
-    EXPECT_EQ(rf_pages_map(3 * kPage, 1, 0), nullptr);
-    EXPECT_EQ(std::count(refused.begin(), refused.end(), 3 * kPage), static_cast<ptrdiff_t>(refused.size()));
-    EXPECT_FALSE(refused.empty());
-    gives = true;
-    EXPECT_NE(rf_pages_map(3 * kPage, 1, 0), nullptr);
-    EXPECT_EQ(errno, 77);
-  });
-}
-
-// Each time anew, and the lock is free again.
-TEST(DropinRecords, AreNullWhereTheSystemHasNoMemory) {
-  alone([] {
-    EXPECT_EQ(rf_record_table(SIZE_MAX / 8 * 7), nullptr); // more than a program of 32 bits has in one piece
-    while (rf_record_alloc(60000) != nullptr) {
-      rlimit const none = {1, RLIM_INFINITY};
-      ASSERT_EQ(setrlimit(RLIMIT_AS, &none), 0);
-    }
-    for (int i = 0; i < 3; i++) {
-      EXPECT_EQ(rf_record_alloc(60000), nullptr);
-    }
-    rlimit const all = {RLIM_INFINITY, RLIM_INFINITY};
-    ASSERT_EQ(setrlimit(RLIMIT_AS, &all), 0);
-    void *const record = rf_record_alloc(60000);
-    ASSERT_NE(record, nullptr);
-    std::memset(record, 1, 60000);
-  });
-}
-
-#ifdef RF_CAN_STEP
-
-// As where a signal handler allocates that interrupted its own thread in here: it waits for nothing, and both have
-// their own. Sizes: one that is cut from a chunk, one that is the last of a chunk more often than not, a table.
-TEST(DropinRecords, AreMadeInAHandlerThatInterruptedTheMaking) {
-  alone([] {
-    for (size_t const size : {size_t{64}, size_t{60000}, size_t{70000}}) {
-      unsigned char *made[2] = {};
-      ringfence_test::two_at_once([&](unsigned who) { made[who] = bytes(rf_record_alloc(size)); },
-                                  [&] {
-                                    for (unsigned char *const p : made) {
-                                      ASSERT_NE(p, nullptr);
-                                      EXPECT_TRUE(is_in_a_range(p, size));
-                                      EXPECT_EQ(std::count(p, p + size, 0), static_cast<ptrdiff_t>(size));
-                                      std::memset(p, 0xAB, size); // seen where it is handed out twice
-                                    }
-                                  });
-    }
-  });
-}
-
-#endif
-
-// A chunk holds four records of 60,000 bytes, so that threads often find it full at the same time.
-TEST(DropinRecords, OfThreadsAreApart) {
-  alone([] {
-    std::vector<std::vector<unsigned char *>> made(4);
-    std::vector<std::thread> threads;
-    threads.reserve(made.size());
-    for (std::vector<unsigned char *> &own : made) {
-      threads.emplace_back([&own] {
-        for (int i = 0; i < 100; i++) {
-          own.push_back(bytes(rf_record_alloc(60000)));
-        }
-      });
-    }
-    std::set<unsigned char *> all;
-    for (size_t i = 0; i < made.size(); i++) {
-      threads[i].join();
-      all.insert(made[i].begin(), made[i].end());
-    }
-    EXPECT_EQ(all.size(), 400U);
-    unsigned char *end = nullptr;
-    for (unsigned char *const p : all) {
-      ASSERT_NE(p, nullptr);
-      EXPECT_GE(p, end);
-      EXPECT_TRUE(is_in_a_range(p, 60000));
-      end = p + 60000;
-    }
-  });
-}
-
-// The list has 1,024 places: then there is no record, and no mapping is left behind. (The least size of a table of
-// its own is above a quarter of a chunk.)
-TEST(DropinRecords, AreNullWhereTheListOfTheirMappingsIsFull) {
-  alone([] {
-    while (rf_record_table(1) != nullptr) {
-    }
-    uintptr_t start;
-    uintptr_t end;
-    EXPECT_TRUE(rf_record_range(1023, &start, &end));
-    EXPECT_EQ(end, start + kPage);
-    EXPECT_FALSE(rf_record_range(1024, &start, &end));
-    size_t const mapped = mapped_pages();
-    for (int i = 0; i < 100; i++) {
-      EXPECT_EQ(rf_record_table(size_t{1} << 20), nullptr);
-    }
-    EXPECT_LT(mapped_pages(), mapped + 256);
-    EXPECT_FALSE(rf_record_range(1024, &start, &end));
-  });
-}
 
 // ---- Locks ----
 
@@ -445,7 +84,7 @@ TEST(DropinFutex, IsHeldByOne) {
 TEST(DropinFutex, OneOfTwoAtOnceHasIt) {
   std::thread([] {}).join(); // with atomic operations
   rf_futex lock = {};
-  ringfence_test::expect_one_has([&] { return rf_futex_try(&lock); }, [&] { rf_futex_unlock(&lock); });
+  expect_one_has([&] { return rf_futex_try(&lock); }, [&] { rf_futex_unlock(&lock); });
 }
 
 #endif
@@ -709,3 +348,4 @@ TEST(DropinKeptFile, LiesInTheUpperHalfOfFewDescriptors) {
 }
 
 } // namespace
+} // namespace ringfence_test

@@ -1,0 +1,158 @@
+// Locks of the drop-in's heaps, which a handler of a signal may find held, and the numbers of threads.
+#include "tests/checkers/single_step.h"
+#include "tests/dropin/heap_alone.h"
+
+#include <csignal>
+#include <set>
+#include <thread>
+
+#define _Static_assert static_assert
+extern "C" {
+#include "checkers/dropin/heap/threads.h"
+}
+#undef _Static_assert
+
+namespace ringfence_test {
+namespace {
+
+TEST(DropinHeapLocks, AreNotWaitedForByTheThreadThatHoldsThem) {
+  heap_alone([] {
+    EXPECT_TRUE(rf_heap_lock(2));
+    EXPECT_FALSE(rf_heap_lock(2)); // a handler of a signal
+    EXPECT_NE(rf_heaps[2].lock.state, 0U);
+    EXPECT_TRUE(rf_heap_lock(0));
+    rf_heap_unlock(0);
+    EXPECT_EQ(rf_heaps[0].lock.state, 0U);
+    EXPECT_FALSE(rf_heap_lock(2));
+    std::thread([] {
+      EXPECT_TRUE(rf_heap_lock(0));
+      rf_heap_unlock(0);
+    }).join();
+    rf_heap_unlock(2);
+    EXPECT_EQ(rf_heaps[2].lock.state, 0U);
+    EXPECT_TRUE(rf_heap_lock(2));
+    rf_heap_unlock(2);
+  });
+}
+
+TEST(DropinHeapLocks, KeepOthersOut) {
+  heap_alone([] {
+    static size_t shared = 0;
+    auto const work = [] {
+      for (int i = 0; i < 20000; i++) {
+        EXPECT_TRUE(rf_heap_lock(1));
+        size_t volatile const seen = shared;
+        shared = seen + 1;
+        rf_heap_unlock(1);
+      }
+    };
+    std::thread one(work);
+    std::thread other(work);
+    one.join();
+    other.join();
+    EXPECT_EQ(shared, 40000U);
+  });
+}
+
+TEST(DropinHeapLocks, AHandlerIsServedByAnotherHeap) {
+  heap_alone([] {
+    rf_slot_place places[4];
+    EXPECT_TRUE(rf_heap_lock(1));
+    EXPECT_EQ(rf_slots_take(1, 0, places, 4), 0U);
+    EXPECT_EQ(rf_slots_take(2, 0, places, 4), 4U);
+    for (const rf_slot_place &place : places) {
+      EXPECT_EQ(rf_span_of(reinterpret_cast<uintptr_t>(place.begin))->heap, 2);
+    }
+    rf_heap_unlock(1);
+    unsigned count = 4;
+    EXPECT_TRUE(rf_heap_lock(2));
+    EXPECT_FALSE(rf_slots_give(places, &count));
+    EXPECT_EQ(count, 4U);
+    rf_heap_unlock(2);
+    EXPECT_TRUE(rf_slots_give(places, &count));
+    EXPECT_EQ(count, 0U);
+  });
+}
+
+#ifdef __x86_64__
+
+// True where no heap's lock is held that this thread does not know of, which a handler of a signal would wait for.
+bool knows_its_locks() {
+  bool known = true;
+  for (unsigned i = 0; i < rf_heap_count; i++) {
+    known = known && (rf_heaps[i].lock.state == 0 || (rf_heaps_held >> i & 1) != 0);
+  }
+  return known;
+}
+
+struct {
+  volatile unsigned steps;
+  volatile unsigned wrong;
+} stepping;
+
+void on_step(int /*signal*/) {
+  stepping.steps = stepping.steps + 1;
+  stepping.wrong = stepping.wrong + (knows_its_locks() ? 0 : 1);
+}
+
+void use_locks() {
+  rf_slot_place places[4];
+  unsigned count = 4;
+  set_stepping(true);
+  (void)rf_heap_lock(2);
+  rf_heap_unlock(2);
+  (void)rf_slots_take(1, 0, places, 4);
+  (void)rf_slots_give(places, &count);
+  set_stepping(false);
+}
+
+TEST(DropinHeapLocks, AreKnownToTheirThreadAtEveryInstructionThatASignalInterrupts) {
+  heap_alone([] {
+    stepping.steps = stepping.wrong = 0;
+    ASSERT_NE(signal(SIGTRAP, on_step), SIG_ERR);
+    use_locks();
+    std::thread(use_locks).join(); // with atomic operations
+    EXPECT_GT(stepping.steps, 500U);
+    EXPECT_EQ(stepping.wrong, 0U);
+  });
+}
+
+#endif
+
+// ---- Numbers of threads ----
+
+TEST(DropinThreadNumbers, AreTheSameForTheSameThread) {
+  heap_alone([] {
+    uint32_t const kThreads[] = {1, 2, 4711, 65535, 65536, 4194304, UINT32_MAX};
+    std::set<uint16_t> numbers;
+    for (uint32_t const thread : kThreads) {
+      uint16_t const number = rf_thread_number(thread);
+      EXPECT_NE(number, 0) << thread;
+      EXPECT_TRUE(numbers.insert(number).second) << thread;
+    }
+    for (uint32_t const thread : kThreads) {
+      EXPECT_EQ(rf_thread_of_number(rf_thread_number(thread)), thread);
+    }
+    EXPECT_EQ(rf_thread_of_number(0), 0U);
+    EXPECT_EQ(rf_thread_of_number(77), 0U);
+  });
+}
+
+TEST(DropinThreadNumbers, SixtyFourThreadsMayMeetInOnePlace) {
+  heap_alone([] {
+    std::set<uint16_t> numbers;
+    for (uint32_t i = 0; i < 64; i++) {
+      uint16_t const number = rf_thread_number(1000 + i * 65535);
+      EXPECT_NE(number, 0) << i;
+      numbers.insert(number);
+    }
+    EXPECT_EQ(numbers.size(), 64U);
+    EXPECT_EQ(rf_thread_number(1000 + 64 * 65535), 0);
+    EXPECT_EQ(rf_thread_number(1000 + 63 * 65535), *numbers.rbegin());
+    EXPECT_NE(rf_thread_number(65534), 0); // the last place
+    EXPECT_NE(rf_thread_number(65533), 0);
+  });
+}
+
+} // namespace
+} // namespace ringfence_test
