@@ -2,7 +2,6 @@
 // opened is closed again.
 #include "tests/checkers/page_fixture.h"
 
-#include <algorithm>
 #include <cstring>
 
 namespace ringfence {

@@ -10,7 +10,6 @@
 
 #include <cstdlib>
 #include <fstream>
-#include <vector>
 
 namespace ringfence {
 namespace {

@@ -9,7 +9,6 @@
 #include <atomic>
 #include <climits>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <set>

@@ -5,6 +5,7 @@
 #if RF_STACK_RULES
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 namespace ringfence {

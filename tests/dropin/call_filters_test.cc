@@ -13,7 +13,6 @@ extern "C" {
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <string>
 #include <sys/syscall.h>
 #include <vector>
 

@@ -2,12 +2,13 @@
 #include "tests/tools/run.h"
 
 #include <chrono>
-#include <csignal>
 #include <cstring>
 #include <elf.h>
 #include <gtest/gtest.h>
+#include <string>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vector>
 
 namespace {
 

@@ -3,7 +3,6 @@
 
 #include "checkers/trace/trace_format.h"
 
-#include <memory>
 #include <string>
 #include <vector>
 
