@@ -370,6 +370,37 @@ TEST_F(ExecTargetKind, IsWithoutTheLibraryWhereItsEnvironmentDoesNotNameIt) {
   EXPECT_STREQ(find(path, false, nullptr).unchecked, "without LD_PRELOAD");
 }
 
+// ---- RINGFENCE_OPTIONS ----
+
+TEST_F(ExecTargetKind, RecordsNothingForTheCommandWhereItsOptionsAreOthers) {
+  std::string const path = put("program", own_elf_.bytes());
+  auto const reason_in = [&](const std::string &entry) {
+    std::string copy = entry;
+    char *const environment[] = {copy.data(), nullptr};
+    const rf_exec_target &found = find(path, false, environment);
+    return std::string(found.unchecked != nullptr ? found.unchecked : "");
+  };
+  auto const start_with = [&](const char *options) {
+    setenv("RINGFENCE_OPTIONS", options, 1);
+    be_at(own_folder());
+    unsetenv("RINGFENCE_OPTIONS");
+  };
+  std::string const lost = "without the command's options";
+  start_with("log=/tmp/found:halt=0");
+  EXPECT_EQ(reason_in("A=1"), "") << "there is no command";
+  start_with("halt=0:suppressions='a:log=b':format=json:summary=1:help=0:log='/t:mp/x/%p'");
+  EXPECT_EQ(reason_in("A=1"), lost);
+  EXPECT_EQ(reason_in("RINGFENCE_OPTIONS=quarantine=16M"), lost);
+  EXPECT_EQ(reason_in("RINGFENCE_OPTIONS=summary=1:log='/t:mp/y/%p'"), lost);
+  EXPECT_EQ(reason_in("RINGFENCE_OPTIONS=summary=1:log='/t:mp/x/%p'x"), lost);
+  EXPECT_EQ(reason_in("RINGFENCE_OPTIONS=summary=1:log='/t:mp/x/%p'"), "");
+  EXPECT_EQ(reason_in("RINGFENCE_OPTIONS=summary=1:log='/t:mp/x/%p':quarantine=16M"), "");
+  start_with(("summary=1:log=/" + std::string(PATH_MAX, 'x')).c_str());
+  EXPECT_EQ(reason_in("A=1"), "") << "longer than a path";
+  start_with("halt=0");
+  EXPECT_EQ(reason_in("A=1"), "");
+}
+
 // ---- Scripts and files ----
 
 // Linux starts a program by five scripts, each the interpreter of the one before, and by no more.

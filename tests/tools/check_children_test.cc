@@ -123,6 +123,18 @@ TEST(Children, OfAShellWithoutTheEnvironmentAreCounted) {
   EXPECT_TRUE(has(result.err, "; 1 program not checked (1 without LD_PRELOAD)\n")) << result.err;
 }
 
+TEST(Children, WithOptionsOfTheirOwnAreCounted) {
+  for (const char *const how : {"RINGFENCE_OPTIONS=quarantine=16M ", "unset RINGFENCE_OPTIONS; "}) {
+    const Result result = check({"--strict", "--", "sh", "-c", how + program("overflow") + "; exit 0"});
+    EXPECT_EQ(result.status, 2) << how;
+    EXPECT_TRUE(has(result.err, "; 1 program not checked (1 without the command's options)\n")) << result.err;
+  }
+  const Result result = check(
+      {"--", "sh", "-c", "RINGFENCE_OPTIONS=$RINGFENCE_OPTIONS:quarantine=16M " + program("overflow") + "; exit 0"});
+  EXPECT_EQ(result.status, 99);
+  EXPECT_TRUE(has(result.err, "ringfence: 1 finding in ")) << result.err;
+}
+
 TEST(Children, AreLookedAtByTheDescriptorZeroAsWell) {
   const Result result = check({"--", "sh", "-c", "exec 0<&-; env -i /bin/true"});
   EXPECT_EQ(result.status, 0);
