@@ -13,6 +13,22 @@ using namespace ringfence_test;
 TEST(Options, QuietSaysNothingOfNothing) {
   EXPECT_EQ(check({"--quiet", "--", program("overflow"), "without"}).err, "");
   EXPECT_TRUE(has(check({"-q", "--", program("overflow")}).err, "ringfence: 1 finding"));
+  for (const char *const format : {"--format=sarif", "--format=json", "--format=html", "--format=github"}) {
+    EXPECT_EQ(check({"-q", format, "--", program("overflow"), "without"}).err, "") << format;
+    EXPECT_NE(check({"-q", format, "--", program("overflow")}).err, "") << format;
+  }
+}
+
+TEST(Options, ATraceMayHaveAColonInItsPath) {
+  const std::string folder = scratch("a:b");
+  ASSERT_EQ(mkdir(folder.c_str(), 0755), 0);
+  const std::string trace = folder + "/it's";
+  EXPECT_EQ(check({"--trace", trace, "--", program("overflow"), "without"}).status, 0);
+  EXPECT_EQ(unlink(trace.c_str()), 0);
+  const std::string other = folder + "/t";
+  EXPECT_EQ(check({"-o", "trace='" + other + "'", "--", program("overflow"), "without"}).status, 0);
+  EXPECT_EQ(unlink(other.c_str()), 0);
+  EXPECT_EQ(rmdir(folder.c_str()), 0);
 }
 
 TEST(Options, VerboseListsProcessesAndShowsWholeStacks) {

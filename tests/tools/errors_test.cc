@@ -100,7 +100,12 @@ TEST(Option, KeysOfTheCommandItselfAreRefused) {
   expect_refused({"check", "-o", "log=x", "true"}, 2, "--option log=x: use --log instead");
   expect_refused({"check", "-o", "format=text", "true"}, 2, "--option format=text: use --format instead");
   expect_refused({"check", "-o", "fill=0:log=x", "true"}, 2,
-                 "--option fill=0:log=x: give one option at a time, without colons");
+                 "--option fill=0:log=x: give one option at a time; a value with a colon stands in quotes, key='a:b'");
+  expect_refused({"check", "-o", "trace='a:b':fill=0", "true"}, 2,
+                 "--option trace='a:b':fill=0: give one option at a time; a value with a colon stands in quotes, "
+                 "key='a:b'");
+  expect_refused({"check", "--trace", "a:'\"", "true"}, 2,
+                 "--trace a:'\": a name with a colon and both kinds of quotation marks cannot be given");
 }
 
 TEST(Option, StandardOutputIsNoFileForTheCommand) {

@@ -96,6 +96,25 @@ TEST_F(Record, DamageComesBackAsItWas) {
   expect_same(overflow());
 }
 
+// As Linux writes it; the build-id says whether another file is there.
+TEST_F(Record, AModuleThatWasReplacedIsLookedForWhereItWas) {
+  const auto frame = [](const std::string &path, const std::string &more) {
+    return R"({"pc":"0x1","module":")" + path + "\"" + more + "}";
+  };
+  const std::string id = R"(,"build_id":"ab")";
+  const std::string line = R"({"type":"finding","version":1,"pid":7,"sequence":1,"bug":"double-free",)"
+                           R"("found":{"thread":1,"frames":[)" +
+                           frame("/x/a (deleted)", id) + "," + frame("/x/b (deleted)", "") + "," +
+                           frame(" (deleted)", id) + "," + frame("/x/d", id) + "]}}";
+  const rf_record *const record = read(line);
+  ASSERT_NE(record, nullptr);
+  ASSERT_EQ(record->found.count, 4U);
+  EXPECT_STREQ(record->found.frames[0].module, "/x/a");
+  EXPECT_STREQ(record->found.frames[1].module, "/x/b (deleted)");
+  EXPECT_STREQ(record->found.frames[2].module, " (deleted)");
+  EXPECT_STREQ(record->found.frames[3].module, "/x/d");
+}
+
 TEST_F(Record, DistancesBeforeABlockComeBack) {
   rf_finding f = overflow();
   f.bug = RF_BUG_BUFFER_UNDERFLOW;

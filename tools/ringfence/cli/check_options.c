@@ -160,16 +160,46 @@ static bool is_valid(const rf_option *o, const char *item) {
   return false;
 }
 
+/* A value with a colon, which separates options, stands in quotes. */
+static bool stands_in_quotes(const char *value) {
+  size_t const length = strlen(value);
+  return length >= 2 && (value[0] == '\'' || value[0] == '"') && strchr(value + 1, value[0]) == value + length - 1;
+}
+
+/* NULL where it cannot, since it has both kinds of them. */
+static const char *in_quotes(rf_bump_arena *arena, const char *value) {
+  if (strchr(value, ':') == NULL) {
+    return value;
+  }
+  const char quote = strchr(value, '\'') == NULL ? '\'' : '"';
+  return strchr(value, quote) == NULL ? rf_bump_arena_print(arena, "%c%s%c", quote, value, quote) : NULL;
+}
+
+/* The option KEY=VALUE for the library; NULL where it would be several there, which was said. */
+static const char *item_of(rf_bump_arena *arena, const rf_option *o, const char *value) {
+  if (o->passed[0] != '\0') {
+    const char *const quoted = in_quotes(arena, value);
+    if (quoted == NULL) {
+      rf_diag("--%s %s: a name with a colon and both kinds of quotation marks cannot be given", o->name, value);
+    }
+    return quoted == NULL ? NULL : rf_bump_arena_print(arena, "%s%s", o->passed, quoted);
+  }
+  const char *const given = value + strcspn(value, "=");
+  if (strchr(value, ':') != NULL && (given[0] == '\0' || !stands_in_quotes(given + 1))) {
+    rf_diag("--%s %s: give one option at a time; a value with a colon stands in quotes, key='a:b'", o->name, value);
+    return NULL;
+  }
+  return value;
+}
+
 static bool pass(rf_check_options *out, rf_bump_arena *arena, const rf_option *o, const char *argument) {
-  const char *const value = argument == NULL ? "" : argument;
-  const char *const item = rf_bump_arena_print(arena, "%s%s", o->passed, value);
+  const char *const item = item_of(arena, o, argument == NULL ? "" : argument);
+  if (item == NULL) {
+    return false;
+  }
   const char *const instead = instead_of(item);
   if (instead != NULL) {
     rf_diag("--option %s: %s", item, instead);
-    return false;
-  }
-  if (strchr(item, ':') != NULL) { /* which separates options */
-    rf_diag("--%s %s: give one option at a time, without colons", o->name, value);
     return false;
   }
   if (!is_valid(o, item)) {

@@ -172,6 +172,11 @@ static bool has_only_crashes(const rf_check_state *c) {
   return c->totals.uncounted == 0;
 }
 
+/* With --quiet, whether there is something to say. */
+static bool is_worth_a_line(const rf_check_state *c) {
+  return has_new(c) || c->totals.unrecorded || fails_strict(c) || !c->options.common.quiet;
+}
+
 static void write_text(rf_check_state *c, FILE *file) {
   rf_colour_sink to;
   rf_colour_sink_init(&to, file, rf_colour_wanted(c->options.common.colour, file));
@@ -184,7 +189,7 @@ static void write_text(rf_check_state *c, FILE *file) {
     rf_sink_str(sink, rf_bump_arena_print(&c->arena,
                                           "ringfence: nothing was checked: libringfence.so was not loaded into %s\n",
                                           c->program));
-  } else if (has_new(c) || c->totals.unrecorded || fails_strict(c) || !c->options.common.quiet) {
+  } else if (is_worth_a_line(c)) {
     rf_totals_text(&c->arena, &c->totals, sink);
   }
   rf_colour_sink_end(&to);
@@ -196,7 +201,7 @@ static void write_out(rf_check_state *c) {
   if (format == RF_OUTPUT_TEXT || format == RF_OUTPUT_GITHUB) {
     write_text(c, c->out);
   }
-  if (format != RF_OUTPUT_TEXT) {
+  if (format != RF_OUTPUT_TEXT && is_worth_a_line(c)) {
     rf_output_put(&c->arena, &c->document, format, c->out);
   }
   (void)rf_output_close(c->out, c->options.log);

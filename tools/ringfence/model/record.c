@@ -50,10 +50,22 @@ static void read_sources(rf_bump_arena *arena, const rf_json *object, rf_frame *
   }
 }
 
+/* Linux adds a word to the path of a file that was removed or replaced. Whether the one that is there now is the same,
+ * its build-id says, if there is one. */
+static const char *read_module(rf_bump_arena *arena, const rf_json *object) {
+  static const char removed[] = " (deleted)";
+  const char *const path = rf_json_text(object, "module", NULL);
+  size_t const length = path == NULL ? 0 : strlen(path);
+  bool const ends = length > strlen(removed) && strcmp(path + length - strlen(removed), removed) == 0;
+  return ends && rf_json_text(object, "build_id", NULL) != NULL
+             ? rf_bump_arena_text(arena, path, length - strlen(removed))
+             : path;
+}
+
 static rf_frame read_frame(rf_bump_arena *arena, const rf_json *object) {
   rf_frame frame = {
       .address = rf_json_unsigned(object, "pc", 0),
-      .module = rf_json_text(object, "module", NULL),
+      .module = read_module(arena, object),
       .build_id = rf_json_text(object, "build_id", NULL),
       .offset = rf_json_unsigned(object, "offset", 0),
       .function = rf_json_text(object, "function", NULL),
