@@ -10,6 +10,9 @@ extern "C" {
 
 #include <cstring>
 #include <gtest/gtest.h>
+#include <map>
+#include <random>
+#include <string>
 #include <vector>
 
 namespace ringfence {
@@ -98,6 +101,62 @@ TEST_F(DepotEdges, AStackWithoutLayoutNeverGetsOne) {
   uintptr_t read[3] = {};
   EXPECT_EQ(rf_stack_depot_get(&depot_, first, read, 3), 3U);
   EXPECT_EQ(read[2], UINTPTR_MAX);
+}
+// Stacks of few frames, so that most come again: with a layout or without one, of this generation of code or another.
+class RandomStacks {
+public:
+  explicit RandomStacks(unsigned seed) : random_(seed) {}
+
+  unsigned below(unsigned end) { return std::uniform_int_distribution<unsigned>(0, end - 1)(random_); }
+
+  std::vector<uintptr_t> frames() {
+    std::vector<uintptr_t> made(1 + below(7));
+    for (uintptr_t &frame : made) {
+      frame = UINTPTR_MAX - below(3);
+    }
+    return made;
+  }
+
+  rf_stack_layout layout(size_t depth) {
+    rf_stack_layout made = {};
+    made.fixed = below(3) != 0;
+    made.ended = below(2) != 0;
+    made.frees = below(2) != 0;
+    made.asked = RF_TRACE_DEPTH;
+    made.rooted = below(2) * static_cast<unsigned>(depth);
+    for (unsigned i = 1; i < depth; i++) {
+      made.slots[i] = made.slots[i - 1] + 1 + below(9);
+    }
+    made.checks = below(4);
+    for (unsigned i = 0; i < made.checks; i++) {
+      made.check[i] = {below(50) | (below(2) != 0 ? RF_CHECK_ABSOLUTE : 0), static_cast<int32_t>(below(9))};
+    }
+    return made;
+  }
+
+private:
+  std::mt19937 random_;
+};
+
+TEST_F(DepotEdges, EveryStackStaysAsItWasPut) {
+  unsigned const seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  RandomStacks random(seed);
+  std::map<std::vector<uintptr_t>, uint32_t> put;
+  for (unsigned i = 0; i < 20000; i++) {
+    std::vector<uintptr_t> const frames = random.frames();
+    auto const depth = static_cast<unsigned>(frames.size());
+    rf_stack_layout const layout = random.layout(depth);
+    uint32_t const id = random.below(3) == 0
+                            ? rf_stack_depot_put(&depot_, frames.data(), depth)
+                            : rf_stack_depot_put_laid_out(&depot_, frames.data(), depth, &layout, 1 + i / 1000);
+    ASSERT_EQ(put.emplace(frames, id).first->second, id) << i;
+  }
+  for (auto const &one : put) {
+    std::vector<uintptr_t> read(one.first.size() + 1);
+    read.resize(rf_stack_depot_get(&depot_, one.second, read.data(), static_cast<unsigned>(read.size())));
+    EXPECT_EQ(read, one.first);
+  }
 }
 #endif
 
