@@ -158,6 +158,14 @@ protected:
     return found.unchecked != nullptr ? found.unchecked : "";
   }
 
+  // Of the program at own_path_, with an environment of one entry.
+  std::string reason_in(const std::string &entry) {
+    std::string copy = entry;
+    char *const environment[] = {copy.data(), nullptr};
+    const rf_exec_target &found = find(own_path_, false, environment);
+    return found.unchecked != nullptr ? found.unchecked : "";
+  }
+
   ElfFile made(bool is64, uint16_t machine, const std::string &interpreter) const {
     ElfFile elf;
     elf.is64 = is64;
@@ -174,6 +182,7 @@ protected:
 
   std::string const top_ = folder();
   ElfFile own_elf_;
+  std::string own_path_;
   std::unique_ptr<rf_exec_target> target_ = std::make_unique<rf_exec_target>();
 };
 
@@ -352,13 +361,7 @@ TEST_F(ExecTargetKind, HasTheRightsOfAnotherUserWhereThisProcessHas) {
 // ---- LD_PRELOAD ----
 
 TEST_F(ExecTargetKind, IsWithoutTheLibraryWhereItsEnvironmentDoesNotNameIt) {
-  std::string const path = put("program", own_elf_.bytes());
-  auto const reason_in = [&](const std::string &entry) {
-    std::string copy = entry;
-    char *const environment[] = {copy.data(), nullptr};
-    const rf_exec_target &found = find(path, false, environment);
-    return std::string(found.unchecked != nullptr ? found.unchecked : "");
-  };
+  own_path_ = put("program", own_elf_.bytes());
   EXPECT_EQ(reason_in("A=1"), "") << "it was not preloaded itself";
   setenv("LD_PRELOAD", "/x/libown.so:/x/libother.so", 1);
   be_at(own_folder());
@@ -367,19 +370,13 @@ TEST_F(ExecTargetKind, IsWithoutTheLibraryWhereItsEnvironmentDoesNotNameIt) {
   EXPECT_EQ(reason_in("LD_PRELOAD=/x/libother.so"), "without LD_PRELOAD");
   EXPECT_EQ(reason_in("LD_PRELOAD=libown.so"), "");
   EXPECT_EQ(reason_in("LD_PRELOAD=/x/libown.so:/x/libother.so"), "");
-  EXPECT_STREQ(find(path, false, nullptr).unchecked, "without LD_PRELOAD");
+  EXPECT_STREQ(find(own_path_, false, nullptr).unchecked, "without LD_PRELOAD");
 }
 
 // ---- RINGFENCE_OPTIONS ----
 
 TEST_F(ExecTargetKind, RecordsNothingForTheCommandWhereItsOptionsAreOthers) {
-  std::string const path = put("program", own_elf_.bytes());
-  auto const reason_in = [&](const std::string &entry) {
-    std::string copy = entry;
-    char *const environment[] = {copy.data(), nullptr};
-    const rf_exec_target &found = find(path, false, environment);
-    return std::string(found.unchecked != nullptr ? found.unchecked : "");
-  };
+  own_path_ = put("program", own_elf_.bytes());
   auto const start_with = [&](const char *options) {
     setenv("RINGFENCE_OPTIONS", options, 1);
     be_at(own_folder());
