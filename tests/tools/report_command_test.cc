@@ -156,7 +156,8 @@ TEST_F(ReportCommand, SaysWhatCouldNotBeRead) {
   std::string capture = serial(ringfence::sample_finding());
   capture[60] = capture[60] == '0' ? '1' : '0';
   const Result result = report({file("uart", capture + json(leak()).substr(0, 100) + "\n")});
-  EXPECT_EQ(result.err, "ringfence: 1 finding; 1 arrived in part; 1 finding cut off; 1 line could not be read\n");
+  EXPECT_EQ(result.err,
+            "ringfence: 1 finding; 1 arrived in part; 1 finding could not be read; 1 line could not be read\n");
   EXPECT_TRUE(has(result.out, "at least 1 line of this report did not arrive")) << result.out;
 }
 
@@ -165,12 +166,12 @@ TEST_F(ReportCommand, AFindingThatIsCutOffIsNoSuccess) {
   const std::string cut = file("cut", json(leak()).substr(0, 100));
   const Result result = report({cut});
   EXPECT_EQ(result.status, 99);
-  EXPECT_EQ(result.err, "ringfence: 1 finding cut off\n");
+  EXPECT_EQ(result.err, "ringfence: 1 finding that could not be read\n");
   EXPECT_EQ(report({cut, "--exitcode", "0"}).status, 0);
   EXPECT_EQ(report({cut, "--write-baseline", file("baseline")}).status, 99);
   EXPECT_TRUE(has(report({cut, "--format=sarif"}).out, R"("executionSuccessful":false)"));
-  EXPECT_TRUE(has(report({cut, "--format=junit"}).out, R"(<error message="1 finding cut off")"));
-  EXPECT_TRUE(has(report({cut, "--format=html"}).out, ">1 finding cut off.<"));
+  EXPECT_TRUE(has(report({cut, "--format=junit"}).out, R"(<error message="1 finding that could not be read")"));
+  EXPECT_TRUE(has(report({cut, "--format=html"}).out, ">1 finding that could not be read.<"));
 }
 
 TEST_F(ReportCommand, NothingFoundIsASuccess) {

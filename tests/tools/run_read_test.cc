@@ -197,7 +197,7 @@ TEST_F(Collect, CountsWhatCannotBeRead) {
   const rf_run run = collect();
   EXPECT_EQ(run.process_count, 1u);
   EXPECT_EQ(run.damaged, 3u);
-  EXPECT_EQ(run.cut, 1u);
+  EXPECT_EQ(run.unread, 1u);
 }
 
 TEST_F(Collect, FindsWhatFollowsALineThatBreaksOff) {
@@ -208,7 +208,7 @@ TEST_F(Collect, FindsWhatFollowsALineThatBreaksOff) {
   EXPECT_EQ(run.process_count, 1u);
   EXPECT_EQ(run.record_count, 2u);
   EXPECT_EQ(run.damaged, 4u);
-  EXPECT_EQ(run.cut, 3u) << "of one it is not known what it was";
+  EXPECT_EQ(run.unread, 3u) << "of one it is not known what it was";
 }
 
 TEST_F(Collect, LooksAtFilesOfProcessesOnly) {

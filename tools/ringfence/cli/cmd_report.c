@@ -107,10 +107,11 @@ static void say_summary(report *r) {
   if (r->losses.incomplete != 0) {
     text = rf_bump_arena_print(&r->arena, "%s; %zu arrived in part", text, r->losses.incomplete);
   }
-  if (d->count != 0 && d->cut != 0) {
-    text = rf_bump_arena_print(&r->arena, "%s; %s cut off", text, rf_counted(&r->arena, d->cut, "finding"));
+  if (d->count != 0 && d->unread != 0) {
+    text =
+        rf_bump_arena_print(&r->arena, "%s; %s could not be read", text, rf_counted(&r->arena, d->unread, "finding"));
   }
-  size_t const damaged = r->losses.damaged + r->run.damaged - d->cut;
+  size_t const damaged = r->losses.damaged + r->run.damaged - d->unread;
   if (damaged != 0) {
     text = rf_bump_arena_print(&r->arena, "%s; %s could not be read", text, rf_counted(&r->arena, damaged, "line"));
   }
@@ -158,9 +159,9 @@ static int report_files(report *r) {
   if (!written) {
     return RF_EXIT_USAGE;
   }
-  /* Findings that are written to the baseline are accepted. One that is cut off cannot be. */
+  /* Findings that are written to the baseline are accepted. One that could not be read cannot be. */
   bool const is_new = rf_document_new(&r->document) != 0 && r->options.common.write_baseline == NULL;
-  bool const failed = is_new || r->document.cut != 0;
+  bool const failed = is_new || r->document.unread != 0;
   return failed ? (int)r->options.exitcode : 0;
 }
 

@@ -65,7 +65,7 @@ static void add_finding(rf_run *run, rf_bump_arena *arena, rf_bump_arena *scratc
   const rf_record *const record = rf_record_read(scratch, line);
   if (record == NULL) {
     run->damaged++;
-    run->cut++;
+    run->unread++;
     return;
   }
   rf_record *const kept = rf_record_kept(arena, &run->texts, record);
@@ -201,7 +201,7 @@ static const char *next_object(const char *text, size_t length) {
 static void add_damaged(rf_run *run, const char *text, size_t length) {
   static const char finding[] = "{\"type\":\"finding\"";
   run->damaged++;
-  run->cut += length >= strlen(finding) && memcmp(text, finding, strlen(finding)) == 0;
+  run->unread += length >= strlen(finding) && memcmp(text, finding, strlen(finding)) == 0;
 }
 
 void rf_run_add_line(rf_run *run, rf_bump_arena *arena, const char *text, size_t length) {

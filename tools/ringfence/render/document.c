@@ -161,7 +161,7 @@ static void put_new_first(rf_bump_arena *arena, rf_document *d) {
 void rf_document_make(rf_document *out, rf_bump_arena *arena, rf_run *run, const rf_document_options *options) {
   *out = (rf_document){.directory = options->directory,
                        .baseline = options->baseline,
-                       .cut = run->cut,
+                       .unread = run->unread,
                        .began = run->written,
                        .whole = options->whole,
                        .quiet = options->quiet};
@@ -195,8 +195,9 @@ void rf_document_make(rf_document *out, rf_bump_arena *arena, rf_run *run, const
 
 const char *rf_document_lost(rf_bump_arena *arena, const rf_document *d) {
   const char *const lost = rf_totals_lost(arena, d->totals);
-  return lost == NULL && d->cut != 0 ? rf_bump_arena_print(arena, "%s cut off", rf_counted(arena, d->cut, "finding"))
-                                     : lost;
+  return lost == NULL && d->unread != 0
+             ? rf_bump_arena_print(arena, "%s that could not be read", rf_counted(arena, d->unread, "finding"))
+             : lost;
 }
 
 size_t rf_document_new(const rf_document *d) {

@@ -40,7 +40,7 @@ struct rf_document {
   size_t snapshot_count;
   const rf_baseline *baseline; /* NULL: none */
   size_t known;                /* of `records`, in the baseline */
-  size_t cut;                  /* findings of which the record is cut off or damaged */
+  size_t unread;               /* findings of which the record is cut off, damaged or of an unknown kind */
   const rf_totals *totals;     /* of a run, or NULL */
   const char *command;         /* the command line of that run, or NULL */
   const char *program;         /* that it ran, or NULL */
