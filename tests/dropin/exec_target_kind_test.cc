@@ -377,10 +377,13 @@ TEST_F(ExecTargetKind, IsWithoutTheLibraryWhereItsEnvironmentDoesNotNameIt) {
 
 TEST_F(ExecTargetKind, RecordsNothingForTheCommandWhereItsOptionsAreOthers) {
   own_path_ = put("program", own_elf_.bytes());
-  auto const start_with = [&](const char *options) {
-    setenv("RINGFENCE_OPTIONS", options, 1);
-    be_at(own_folder());
-    unsetenv("RINGFENCE_OPTIONS");
+  rf_options const before = rf_process.options;
+  auto const start_with = [](const char *options) {
+    rf_sink_buffer warnings;
+    char warning[128];
+    rf_sink_buffer_init(&warnings, warning, sizeof warning);
+    rf_options_default(&rf_process.options);
+    (void)rf_options_parse(&rf_process.options, options, "test", &warnings.sink);
   };
   std::string const lost = "without the command's options";
   start_with("log=/tmp/found:halt=0");
@@ -392,10 +395,14 @@ TEST_F(ExecTargetKind, RecordsNothingForTheCommandWhereItsOptionsAreOthers) {
   EXPECT_EQ(reason_in("RINGFENCE_OPTIONS=summary=1:log='/t:mp/x/%p'x"), lost);
   EXPECT_EQ(reason_in("RINGFENCE_OPTIONS=summary=1:log='/t:mp/x/%p'"), "");
   EXPECT_EQ(reason_in("RINGFENCE_OPTIONS=summary=1:log='/t:mp/x/%p':quarantine=16M"), "");
-  start_with(("summary=1:log=/" + std::string(PATH_MAX, 'x')).c_str());
+  start_with("summary=1:log='/t:mp/x/%p':exitcode=0");
+  EXPECT_EQ(reason_in("RINGFENCE_OPTIONS=summary=1:log='/t:mp/x/%p'"), "") << "it records all the same";
+  std::string const longer = "summary=1:log=/" + std::string(PATH_MAX, 'x');
+  start_with(longer.c_str());
   EXPECT_EQ(reason_in("A=1"), "") << "longer than a path";
   start_with("halt=0");
   EXPECT_EQ(reason_in("A=1"), "");
+  rf_process.options = before;
 }
 
 // ---- Scripts and files ----

@@ -31,8 +31,7 @@ extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 
 static const char *own_name = "";
 static const char *own_path = "";
-static bool was_preloaded;        /* by the environment, and not by other means that a child has as well */
-static char log_option[PATH_MAX]; /* as the command wrote it, with all that follows; "": not under the command */
+static bool was_preloaded; /* by the environment, and not by other means that a child has as well */
 
 static const char *base_name(const char *path) {
   const char *const slash = strrchr(path, '/');
@@ -96,29 +95,6 @@ static bool preloads(char *const envp[]) {
   return entry != NULL && replace(entry, "", NULL);
 }
 
-/* ---- RINGFENCE_OPTIONS ---- */
-
-/* The command's own options follow the user's, the log last: a user's path in quotes may read like them. */
-static void note_log(void) {
-  static const char end[] = ":log=";
-  const char *const entry = entry_of(environ, OPTIONS);
-  const char *last = NULL;
-  for (const char *at = entry; at != NULL && (at = strstr(at, end)) != NULL; at++) {
-    last = at;
-  }
-  log_option[0] = '\0';
-  if (last != NULL && strstr(entry, "summary=1:") != NULL && strlen(last) < sizeof log_option) {
-    memcpy(log_option, last, strlen(last) + 1);
-  }
-}
-
-/* False where the program that this one starts writes its records to another place than the command's. */
-static bool keeps_log(char *const envp[]) {
-  const char *const entry = entry_of(envp, OPTIONS);
-  const char *const log = entry == NULL ? NULL : strstr(entry, log_option);
-  return log != NULL && (log[strlen(log_option)] == '\0' || log[strlen(log_option)] == ':');
-}
-
 void rf_exec_target_init(void) {
   Dl_info self;
   if (dladdr((const void *)(uintptr_t)&rf_exec_target_init, &self) != 0 && self.dli_fname != NULL) {
@@ -126,7 +102,6 @@ void rf_exec_target_init(void) {
     own_path = self.dli_fname;
   }
   was_preloaded = preloads(environ);
-  note_log();
 }
 
 size_t rf_exec_target_entries(char *const envp[]) {
@@ -316,7 +291,7 @@ static void look_at_program(int fd, char *const envp[], rf_exec_target *out) {
   if (out->unchecked == NULL && was_preloaded && !preloads(envp)) {
     out->unchecked = "without LD_PRELOAD";
   }
-  if (out->unchecked == NULL && log_option[0] != '\0' && !keeps_log(envp)) {
+  if (out->unchecked == NULL && !rf_output_shares_log(entry_of(envp, OPTIONS))) {
     out->unchecked = "without the command's options";
   }
   if (out->unchecked != NULL) {

@@ -141,6 +141,23 @@ RF_COLD bool rf_output_log_is_lost(void) {
   return lost;
 }
 
+/* Another command among the programs has our options before its own: it reports by itself. */
+RF_COLD bool rf_output_shares_log(const char *options) {
+  char path[PATH_BYTES];
+  const rf_options *const own = &rf_process.options;
+  if (!own->summary || !find_log(path)) {
+    return true;
+  }
+  const char *const log =
+      options == NULL ? NULL : (const char *)memmem(options, strlen(options), own->log, own->log_length);
+  if (log == NULL) {
+    return false;
+  }
+  const char *const behind = log + own->log_length;
+  char const end = *behind == '\'' || *behind == '"' ? behind[1] : *behind;
+  return end == ':' || end == '\0';
+}
+
 RF_COLD void rf_output_write(const char *text, size_t size) {
   int const saved = errno;
   if (rf_process.options.log == NULL) {

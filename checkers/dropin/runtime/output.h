@@ -25,6 +25,10 @@ void rf_output_keep_log(void);
  * none. False where nothing is known. Keeps errno. */
 bool rf_output_log_is_lost(void);
 
+/* True where a program with these options (NULL: none) writes to the log of this process's command, or there is no
+ * command. Keeps errno. */
+bool rf_output_shares_log(const char *options);
+
 /* Standard error is the file that has its number now. Keeps errno. */
 void rf_output_set_standard_error(void);
 
