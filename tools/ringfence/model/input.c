@@ -49,10 +49,9 @@ static const char *skip_blanks(const char *at, const char *end) {
 /* The start of the library's object in the line, or NULL. A log's prefix before it is skipped. Tools that rewrite JSON
  * add blanks and change the order of members: a line that is an object from its start counts, too. */
 static const char *find_object(const char *line, size_t length) {
-  static const char start[] = "{\"type\":\"";
   static const char member[] = "\"type\"";
   const char *const end = line + length;
-  const char *const object = (const char *)memmem(line, length, start, strlen(start));
+  const char *const object = rf_run_find_object(line, length);
   const char *const first = skip_blanks(line, end);
   if (object != NULL) {
     return object;

@@ -191,11 +191,25 @@ static void add_other(rf_run *run, rf_bump_arena *arena, const rf_json *line, co
   }
 }
 
-/* The start of the next object of ours behind that at `text`; NULL where there is none. Within a text of one the quotes
- * would be escaped. */
-static const char *next_object(const char *text, size_t length) {
+const char *rf_run_find_object(const char *text, size_t length) {
   static const char start[] = "{\"type\":\"";
-  return length == 0 ? NULL : (const char *)memmem(text + 1, length - 1, start, strlen(start));
+  return (const char *)memmem(text, length, start, strlen(start));
+}
+
+/* False where there is no whole object at the start of the text. */
+static bool add_object(rf_run *run, rf_bump_arena *arena, const char *text, size_t length) {
+  rf_bump_arena scratch = {NULL};
+  const rf_json *const read = rf_json_parse(&scratch, text, length);
+  const char *const type = rf_json_text(read, "type", NULL);
+  bool const is_object = type != NULL;
+  if (is_object && strcmp(type, "finding") == 0) {
+    add_finding(run, arena, &scratch, read);
+  } else if (is_object) {
+    const rf_json *const line = rf_json_parse(arena, text, length);
+    add_other(run, arena, line, rf_json_text(line, "type", ""));
+  }
+  rf_bump_arena_free(&scratch);
+  return is_object;
 }
 
 static void add_damaged(rf_run *run, const char *text, size_t length) {
@@ -205,25 +219,11 @@ static void add_damaged(rf_run *run, const char *text, size_t length) {
 }
 
 void rf_run_add_line(rf_run *run, rf_bump_arena *arena, const char *text, size_t length) {
-  rf_bump_arena scratch = {NULL};
-  const rf_json *read = rf_json_parse(&scratch, text, length);
-  for (const char *next = NULL; rf_json_text(read, "type", NULL) == NULL; text = next) {
-    next = next_object(text, length);
-    add_damaged(run, text, next == NULL ? length : (size_t)(next - text));
-    if (next == NULL) {
-      rf_bump_arena_free(&scratch);
-      return;
-    }
-    length -= (size_t)(next - text);
-    read = rf_json_parse(&scratch, next, length);
+  const char *const end = text + length;
+  while (text != NULL && !add_object(run, arena, text, (size_t)(end - text))) {
+    add_damaged(run, text, (size_t)(end - text));
+    text = text == end ? NULL : rf_run_find_object(text + 1, (size_t)(end - text) - 1);
   }
-  if (strcmp(rf_json_text(read, "type", ""), "finding") == 0) {
-    add_finding(run, arena, &scratch, read);
-  } else {
-    const rf_json *const line = rf_json_parse(arena, text, length);
-    add_other(run, arena, line, rf_json_text(line, "type", ""));
-  }
-  rf_bump_arena_free(&scratch);
 }
 
 /* A file without a line is of a process whose records nothing took: a full disk, or a low limit of file sizes. */

@@ -75,6 +75,10 @@ typedef struct rf_run {
 /* Reads all files of `folder`; the records are in order of time. */
 rf_run rf_run_read(rf_bump_arena *arena, const char *folder);
 
+/* The start of the first object of the library's in the text; NULL where there is none. Within a text of such an object
+ * the quotes would be escaped. */
+const char *rf_run_find_object(const char *text, size_t length);
+
 /* Adds a line of JSON, or a record that was read in another form. Behind an object that breaks off, as where a process
  * was killed while it wrote, another process's may follow in the same line: that is added as well. */
 void rf_run_add_line(rf_run *run, rf_bump_arena *arena, const char *text, size_t length);
