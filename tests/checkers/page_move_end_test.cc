@@ -27,7 +27,7 @@ namespace {
 extern "C" void __asan_init() __attribute__((weak));
 extern "C" void __tsan_init() __attribute__((weak));
 
-// Of a program that lets itself have no more: all of a space whose pages move counts as data.
+// A program may limit its own data: all of a space whose pages move counts as data.
 TEST_F(PageMove, ALimitOfDataThatComesLaterLeavesFurtherBlocksTheirPages) {
   if (__asan_init != nullptr || __tsan_init != nullptr) {
     GTEST_SKIP() << "a sanitizer takes more memory than the limit leaves it";

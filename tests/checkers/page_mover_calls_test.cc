@@ -1,5 +1,5 @@
-// What the mover of pages asks of the system (checkers/page/page_mover.c): of which kernels, by which descriptor, and
-// what becomes of pages. page_mover_test.cc says whether it works.
+// System calls of the mover of pages (checkers/page/page_mover.c): the kernels that have them, the descriptor, and the
+// effect on pages. page_mover_test.cc says whether it works.
 #include "tests/checkers/page_move_fixture.h"
 
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-// What is left of freed blocks for those that come after them in a page store: their pages, and what these hold.
+// Pages of freed blocks in a page store serve new blocks: which pages, and their contents.
 #include "tests/checkers/page_store_fixture.h"
 
 #include <algorithm>

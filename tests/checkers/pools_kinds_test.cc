@@ -1,4 +1,4 @@
-// What else is built of pools, and watched as they are: mempool, mem_slab, allocators over blocks, groups.
+// Other kinds of pools are watched as well: mempool, mem_slab, allocators over blocks, groups.
 #include "tests/checkers/pools_fixture.h"
 
 #include <ringfence/blockgroup.h>

@@ -1,4 +1,4 @@
-// What a depot of stacks keeps for guesses: less of a stack where it is nearly full, and callers alone.
+// A depot of stacks keeps fewer frames of a stack when it is nearly full, and stacks of a caller alone.
 #include "tests/checkers/stack_guess_fixture.h"
 
 #if RF_STACK_RULES

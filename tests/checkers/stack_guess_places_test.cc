@@ -1,4 +1,4 @@
-// Where guesses of stacks are: several of one place of a call part in branches, and a key has two places.
+// Places of guesses: stacks of one call site part in branches, and a key has two places in the table.
 #include "tests/checkers/stack_guess_fixture.h"
 
 #if RF_STACK_RULES

@@ -7,12 +7,12 @@ extern "C" {
 #undef _Static_assert
 
 #include "tests/dropin/alone.h"
+#include "tests/dropin/signal_set.h"
 
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <gtest/gtest.h>
-#include <initializer_list>
 #include <string>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -23,6 +23,7 @@ namespace ringfence {
 namespace {
 
 using ringfence_test::alone;
+using ringfence_test::set_of;
 
 void nothing(int) {}
 void something(int, siginfo_t *, void *) {}
@@ -106,15 +107,6 @@ TEST(DropinSignals, KnowThatTheirStackWasFreed) {
       EXPECT_EQ(rf_signals_stack_was_freed(), freed.is_stack) << freed.start << "-" << freed.end;
     });
   }
-}
-
-sigset_t set_of(std::initializer_list<int> numbers) {
-  sigset_t set;
-  (void)sigemptyset(&set);
-  for (int const number : numbers) {
-    (void)sigaddset(&set, number);
-  }
-  return set;
 }
 
 // As the program believes it to be.

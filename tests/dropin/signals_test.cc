@@ -12,11 +12,11 @@ void __wrap_rf_page_give_stack(void);
 #undef _Static_assert
 
 #include "tests/dropin/alone.h"
+#include "tests/dropin/signal_set.h"
 
 #include <cerrno>
 #include <csignal>
 #include <gtest/gtest.h>
-#include <initializer_list>
 #include <pthread.h>
 #include <string>
 #include <ucontext.h>
@@ -54,15 +54,6 @@ int __wrap_kill(pid_t process, int number) {
 
 namespace ringfence_test {
 namespace {
-
-sigset_t set_of(std::initializer_list<int> numbers) {
-  sigset_t set;
-  (void)sigemptyset(&set);
-  for (int const number : numbers) {
-    (void)sigaddset(&set, number);
-  }
-  return set;
-}
 
 std::string text_of(const sigset_t &set) {
   return std::string(sigismember(&set, SIGSEGV) == 1 ? "segv " : "") + (sigismember(&set, SIGBUS) == 1 ? "bus " : "") +

@@ -1,4 +1,4 @@
-// What slab refuses as no block of its own: chunks, pages, records.
+// Pointers that slab refuses, as they are no blocks of its own: chunks, pages, records.
 #include "tests/heaps/slab_fixture.h"
 
 #include <cstring>

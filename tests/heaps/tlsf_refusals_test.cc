@@ -1,4 +1,5 @@
-// What tlsf refuses as no block of its own: from outside, from within blocks, freed already, after its end.
+// Pointers that tlsf refuses, as they are no blocks of its own: from outside, from within blocks, freed already, after
+// its end.
 #include "tests/core/recorder.h"
 #include "tests/heaps/tlsf_fixture.h"
 

@@ -1,4 +1,4 @@
-// What a recorder writes, and how tests read it.
+// A recorder, and a reader of its trace.
 #ifndef RINGFENCE_TESTS_TRACE_TRACE_FIXTURE_H
 #define RINGFENCE_TESTS_TRACE_TRACE_FIXTURE_H
 
