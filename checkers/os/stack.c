@@ -34,9 +34,10 @@ RF_NO_SANITIZE static inline uintptr_t word_at(uintptr_t at) {
   return *(const uintptr_t *)at;
 }
 
+/* Makes the layout depend on the word at `slot`: on its distance from the first frame, or on itself. */
 static void add_check(const walk *w, rf_stack_layout *l, uintptr_t slot, uintptr_t value) {
   intptr_t const words = (intptr_t)(value - w->base) / (intptr_t)WORD;
-  bool const is_near = value % WORD == 0 && words == (int32_t)words;
+  bool const is_near = value >= RF_PC_LEAST && value % WORD == 0 && words == (int32_t)words;
   l->fixed = l->fixed && l->checks < RF_TRACE_DEPTH && (is_near || value <= INT32_MAX);
   if (l->fixed) {
     uint32_t const at = (uint32_t)((slot - w->base) / WORD);
@@ -83,6 +84,22 @@ RF_NO_SANITIZE static inline bool step_by_sum(walk *w, uint32_t rule, rf_stack_l
   return arrive(w, cfa);
 }
 
+/* True where the frame pointer leads to no frame. That follows from the frame pointer, from where the stack ends, which
+ * is nothing that a layout says, or from the word where the return address would be. */
+RF_NO_SANITIZE static bool ends_here(const walk *w, uintptr_t frame, rf_stack_layout *layout) {
+  if (frame < w->sp || frame - w->sp > RF_STEP_MOST || frame % WORD != 0) {
+    return true;
+  }
+  bool const is_on_stack = frame <= w->high - 2 * WORD;
+  uintptr_t const pc = is_on_stack ? word_at(frame + WORD) : 0;
+  if (pc < RF_PC_LEAST && layout != NULL) {
+    layout->fixed = layout->fixed && is_on_stack;
+    walk const copy = *w;
+    add_check(&copy, layout, frame + WORD, pc);
+  }
+  return pc < RF_PC_LEAST;
+}
+
 /* By frame pointers. A stack may end here: then that depends on the frame pointer. */
 RF_NO_SANITIZE static bool step_by_pointers(walk *w, bool may_change, rf_stack_layout *layout) {
   uintptr_t const frame = w->bp;
@@ -91,8 +108,7 @@ RF_NO_SANITIZE static bool step_by_pointers(walk *w, bool may_change, rf_stack_l
     layout->ended = true;
   }
   depend_on_bp(w, layout);
-  if (frame < w->sp || frame - w->sp > RF_STEP_MOST || frame % WORD != 0 || frame > w->high - 2 * WORD ||
-      word_at(frame + WORD) < RF_PC_LEAST) {
+  if (ends_here(w, frame, layout)) {
     return false;
   }
   if (layout != NULL) {

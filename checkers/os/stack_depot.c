@@ -211,6 +211,16 @@ static unsigned count_absolute(const rf_stack_layout *from) {
   return count;
 }
 
+/* The highest slot of all that is compared. */
+static uint32_t last_slot(const rf_stack_layout *from, unsigned depth) {
+  uint32_t last = from->slots[depth - 1];
+  for (unsigned i = 0; i < from->checks; i++) {
+    uint32_t const slot = from->check[i].slot & ~RF_CHECK_ABSOLUTE;
+    last = slot > last ? slot : last;
+  }
+  return last;
+}
+
 /* Words that are the same wherever the stack is are compared like return addresses. */
 static void add_words(rf_stack_record *r, const rf_stack_layout *from) {
   unsigned words = r->depth;
@@ -245,7 +255,7 @@ static void set_shape(rf_stack_record *r, unsigned asked) {
 /* Of a record with room for it. */
 static void fill_layout(rf_stack_record *r, const rf_stack_layout *from) {
   rf_record_layout *const to = layout_of(r);
-  to->reach = (from->slots[r->depth - 1] + 1) * (uint32_t)sizeof(uintptr_t);
+  to->reach = (last_slot(from, r->depth) + 1) * (uint32_t)sizeof(uintptr_t);
   to->slack = (uint16_t)(from->ended ? UINT16_MAX - r->depth : 0);
   to->compared = from->rooted != 0 && count_absolute(from) == 0 ? (uint16_t)in_fours(from->rooted) : to->room;
   add_words(r, from);

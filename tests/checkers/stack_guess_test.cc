@@ -166,6 +166,22 @@ TEST_F(StackGuess, NeedsTheStackThatTheThreadIsKnownToHave) {
   EXPECT_FALSE(is_met(id, RF_TRACE_DEPTH, 0x10000, kWord)) << "behind the stack";
 }
 
+// A stack may have ended by a word above its last return address.
+TEST_F(StackGuess, NeedsAllWordsThatAreCheckedOnTheStackThatIsKnown) {
+  uintptr_t last = 0x10000;
+  for (uint32_t const slot : {9U, 9U | RF_CHECK_ABSOLUTE}) {
+    rf_stack_layout layout = stack_at({1, 4});
+    frames_.back() = stack_words[4] = ++last; // a stack of its own
+    layout.check[layout.checks++] = {slot, 7};
+    stack_words[9] = slot == 9 ? begin() + 7 * kWord : 7;
+    uint32_t const id = put(layout);
+    reach_ = 10 * kWord;
+    EXPECT_TRUE(is_met(id));
+    reach_--;
+    EXPECT_FALSE(is_met(id));
+  }
+}
+
 // Words above the function that calls main are always the same, and are not looked at, but for those that fill a four.
 TEST_F(StackGuess, LooksAtNoWordAboveTheRoot) {
   std::vector<uint32_t> const slots = {1, 3, 4, 6, 9, 11, 12, 14, 15, 17, 19};

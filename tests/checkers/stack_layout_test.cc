@@ -1,4 +1,5 @@
 // Frames by rules of the tests' own: where a frame may end, and the layout of a stack by which it is known again.
+#include "checkers/os/host.h"
 #include "checkers/os/stack_layout.h"
 #include "checkers/os/stack_rules.h"
 
@@ -134,6 +135,58 @@ TEST(StackLayout, ALayoutHoldsAFramePointerThatPointsNowhere) {
 }
 
 #endif
+
+// A frame pointer that leads on, but to no return address: other stacks that begin alike go on there.
+TEST(StackLayout, AStackThatEndsAtNoReturnAddressIsNoOtherOne) {
+  uintptr_t words[16] = {};
+  words[0] = reinterpret_cast<uintptr_t>(words + 4);
+  words[1] = kFirst;
+  rf_origin const origin = {nullptr, kFirst, words};
+  put_rule(kFirst, RF_RULE_POINTERS);
+  put_rule(kSecond, RF_RULE_END);
+  std::vector<uint64_t> memory(1 << 12);
+  rf_stack_depot depot;
+  ASSERT_EQ(rf_stack_depot_init(&depot, memory.data(), memory.size() * 8), RF_OK);
+  uint32_t ids[3];
+  for (unsigned i = 0; i < 3; i++) {
+    words[5] = i == 2 ? kSecond : 7 * i;
+    rf_stack_layout layout = {};
+    uintptr_t frames[4];
+    EXPECT_EQ(rf_stack_capture_laid_out(&origin, frames, 4, &layout), i == 2 ? 2U : 1U);
+    EXPECT_TRUE(layout.fixed && layout.ended);
+    EXPECT_EQ(layout.checks, i == 2 ? 1U : 2U);
+    EXPECT_EQ(layout.check[0].slot, 0U);
+    EXPECT_EQ(layout.check[0].value, 4);
+    if (i != 2) {
+      EXPECT_EQ(layout.check[1].slot, 5 | RF_CHECK_ABSOLUTE);
+      EXPECT_EQ(layout.check[1].value, static_cast<int32_t>(7 * i));
+    }
+    ids[i] = rf_stack_depot_put_from(&depot, &origin, 4);
+    EXPECT_EQ(rf_stack_depot_get(&depot, ids[i], frames, 4), i == 2 ? 2U : 1U);
+  }
+  EXPECT_EQ(ids[0], ids[1]) << "one frame, whatever ended the stack";
+  rf_stack_rules_forget();
+}
+
+// What is near the end of one stack may not be near that of another.
+TEST(StackLayout, AStackThatEndsWhereItsMemoryDoesHasNoLayout) {
+  uintptr_t words[8] = {};
+  words[1] = kFirst;
+  rf_origin const origin = {nullptr, kFirst, words};
+  put_rule(kFirst, RF_RULE_POINTERS);
+  rf_host_bounds const bounds = rf_host_last_stack;
+  rf_host_last_stack = {reinterpret_cast<uintptr_t>(words), reinterpret_cast<uintptr_t>(words + 8)};
+  for (unsigned at : {6U, 7U, 8U}) {
+    words[0] = reinterpret_cast<uintptr_t>(words + at);
+    rf_stack_layout layout = {};
+    uintptr_t frames[4];
+    EXPECT_EQ(rf_stack_capture_laid_out(&origin, frames, 4, &layout), 1U);
+    EXPECT_EQ(layout.fixed, at == 6) << at;
+    EXPECT_TRUE(layout.ended);
+  }
+  rf_host_last_stack = bounds;
+  rf_stack_rules_forget();
+}
 
 // Frames of three words of kFirst's function, each with the CFA in a word below its frame pointer.
 TEST(StackLayout, ALayoutHasAsManyChecksAsThereIsRoomFor) {
