@@ -75,6 +75,12 @@ static void add_pack(rf_demangle *d, list *l) {
   l->pack_size = l->count - first;
 }
 
+/* One more of a list that begins with `open`. An empty pack adds nothing. */
+static part listed(rf_demangle *d, part before, part item, char open) {
+  bool const is_alone = last_of(d, before) == open || item.size == 0;
+  return rf_part_joined(d, is_alone ? before : rf_part_with(d, before, ", "), item);
+}
+
 /* I was accepted; to E. */
 static part template_arguments(rf_demangle *d) {
   list l = {NOTHING, {NOTHING}, 0, RF_DEMANGLE_ARGUMENTS, 0};
@@ -92,7 +98,7 @@ static part template_arguments(rf_demangle *d) {
   }
   part out = rf_part_literal(d, "<");
   for (unsigned i = 0; i < l.count; i++) {
-    out = rf_part_joined(d, i == 0 ? out : rf_part_with(d, out, ", "), l.items[i]);
+    out = listed(d, out, l.items[i], '<');
   }
   if (names) {
     d->in_type = false;
@@ -132,9 +138,9 @@ static part parameters(rf_demangle *d, const char *end) {
     d->in++;
     return rf_part_with(d, out, ")");
   }
-  for (unsigned i = 0; !d->failed && strchr(end, *d->in) == NULL; i++) {
+  while (!d->failed && strchr(end, *d->in) == NULL) {
     part const t = type(d);
-    out = rf_part_joined(d, i == 0 || last_of(d, out) == '(' || t.size == 0 ? out : rf_part_with(d, out, ", "), t);
+    out = listed(d, out, t, '(');
   }
   return rf_part_with(d, out, ")");
 }

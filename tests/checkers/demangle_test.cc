@@ -70,6 +70,13 @@ TEST(Demangle, SaysWhatTheRuntimesDemanglerSays) {
   }
 }
 
+// The runtime's demangler leaves a comma without anything behind it.
+TEST(Demangle, AnEmptyPackAmongOthersSaysNothing) {
+  EXPECT_STREQ(rf_demangle_name(&memory, "_Z1fI1AJEEvR1BIT_JDpT0_EE"), "void f<A>(B<A>&)");
+  EXPECT_STREQ(rf_demangle_name(&memory, "_Z1fIJEEvR1BIJDpT_EiEPFvDpRKT_iE"), nullptr) << "a pack is the last one";
+  EXPECT_STREQ(rf_demangle_name(&memory, "_Z1fIJEEvR1BIJDpT_EEPFvDpRKT_iE"), "void f<>(B<>&, void (*)(int))");
+}
+
 TEST(Demangle, LeavesWhatItDoesNotKnow) {
   for (const char *const mangled :
        {"", "main", "_Z", "_Zxx", "_Z3fo", "_ZN3fooE", "_ZN1A", "_Z3fooIXadL_Z3barvEEEvv", "_Z3fooT_", "_Z3fooS9_",
