@@ -257,7 +257,7 @@ protected:
 TEST_F(Obstacle, StaticProgram) {
   elf_.interpreter.clear();
   expect(2, " is statically linked: it has no dynamic loader, which would load libringfence.so",
-         "//checkers/dropin:malloc");
+         "`pkg-config --libs ringfence-malloc`, CMake's ringfence::malloc, Bazel's malloc");
 }
 
 // In a folder of its own, in which there is no library for other programs (--config=i386, --config=musl).
@@ -325,7 +325,8 @@ TEST_F(Obstacle, Sanitizer) {
 
 TEST_F(Obstacle, OwnMalloc) {
   elf_.dynamic_symbols = {{"malloc", 0x1000, 8}};
-  expect(2, " defines malloc itself, so it would not use the malloc of libringfence.so", "//checkers/dropin:malloc");
+  expect(2, " defines malloc itself, so it would not use the malloc of libringfence.so",
+         "or with the checked one: `pkg-config --libs ringfence-malloc`");
 }
 
 TEST_F(Obstacle, MissingLoader) {

@@ -5,7 +5,10 @@
 
 #include <string.h>
 
-#define MALLOC_LABEL "Bazel malloc = \"@ringfence//checkers/dropin:malloc\""
+/* The names of the checked malloc, to link. */
+#define MALLOC_LABEL                                                                                                   \
+  "`pkg-config --libs ringfence-malloc`, CMake's ringfence::malloc, Bazel's malloc = "                                 \
+  "\"@ringfence//checkers/dropin:malloc\""
 
 /* `reason` follows the file's name and has the inspection's detail for %s; `advice`, a line of its own, too. */
 typedef struct explanation {
