@@ -134,6 +134,8 @@ TEST(SerialText, EachLineOfTextIsARecord) {
   EXPECT_EQ(byte_at(lines[1], 4), 1U);
   EXPECT_EQ(byte_at(lines[1], 5), 0x80U);
   EXPECT_EQ(byte_at(lines[2], 2), 6U);
+  EXPECT_EQ(byte_at(lines[2], 4), 0U) << "each record counts its lines from 0";
+  EXPECT_EQ(byte_at(lines[2], 5), 0x80U);
 }
 
 } // namespace

@@ -97,11 +97,12 @@ TEST(Pprof, HasEachPlaceOnceByAllThatIsKnownOfIt) {
         std::string(R"({"frames":[{"pc":"0x1010","module":"/m","build_id":"ab","offset":"0x10","function":"g"},)"
                     R"({"pc":"0x1020","module":"/m","build_id":"ab","offset":"0x20"},{"pc":"0x30"},)"
                     R"({"pc":"0x1040","module":"/m","build_id":"ab","offset":"0x40","function":"g"}]})"),
-        std::string("{}")}) {
+        std::string("{}"),
+        std::string(R"({"frames":[{"pc":"0x1010","module":"/m","build_id":"cd","offset":"0x10","function":"g"}]})")}) {
     const std::string line = begin + allocated + "}";
     rf_run_add_line(&run, &arena, line.c_str(), line.size());
   }
-  ASSERT_EQ(run.record_count, 6U);
+  ASSERT_EQ(run.record_count, 7U);
   const rf_pprof_type types[] = {{"objects", "count"}, {"space", "bytes"}};
   rf_pprof p;
   rf_pprof_init(&p, &arena, types, 2);
@@ -135,6 +136,9 @@ TEST(Pprof, HasEachPlaceOnceByAllThatIsKnownOfIt) {
 5:{1:6 2:13 3:13 4:0}
 4:{1:8 2:0 3:0 4:{1:6 2:0}}
 2:{1:[8] 2:[6,1000]}
+3:{1:2 5:9 6:14 7:1 8:1 9:1}
+4:{1:9 2:2 3:16 4:{1:3 2:0}}
+2:{1:[9] 2:[7,1000]}
 9:1234567890123
 14:3
 6:""
@@ -151,6 +155,7 @@ TEST(Pprof, HasEachPlaceOnceByAllThatIsKnownOfIt) {
 6:"/m+0x20"
 6:"0x30"
 6:"(call site not recorded)"
+6:"cd"
 )_");
   rf_bump_arena_free(&arena);
 }

@@ -1,6 +1,7 @@
 // The library's serial form, read back: whole, and with lines lost, damaged and repeated.
 #include "tools/ringfence/model/serial.h"
 
+#include "checkers/report/crc32.h"
 #include "tests/checkers/sample_finding.h"
 
 #include <ringfence/guard_small.h>
@@ -362,6 +363,37 @@ TEST_F(Serial, NoiseBreaksNothing) {
     EXPECT_EQ(record->finding.bug, RF_BUG_BUFFER_OVERFLOW);
     EXPECT_LE(record->found.count, static_cast<unsigned>(RF_TRACE_DEPTH));
   }
+}
+
+// A line whose only field is `tag`, with `bytes` from `first` on.
+std::string line_of(unsigned tag, unsigned first, const std::string &bytes) {
+  std::string line = {RF_SERIAL_VERSION, 1 + RF_BUG_LEAK, 1, 0, 0, static_cast<char>(0x80)};
+  line += {static_cast<char>(tag), static_cast<char>(bytes.size() + 1), static_cast<char>(first)};
+  line += bytes;
+  uint32_t const crc = rf_crc32(0, line.data(), line.size());
+  for (unsigned i = 0; i < 4; i++) {
+    line += static_cast<char>(crc >> 8 * i);
+  }
+  std::string text = RF_SERIAL_MARK;
+  for (char const c : line) {
+    text += "0123456789abcdef"[static_cast<unsigned char>(c) >> 4];
+    text += "0123456789abcdef"[static_cast<unsigned char>(c) & 15];
+  }
+  return text;
+}
+
+// Of a damaged or a made up line.
+TEST_F(Serial, NoByteIsBehindTheWindow) {
+  const unsigned tags[] = {RF_SERIAL_WINDOW, RF_SERIAL_EXPECTED, RF_SERIAL_CLASSES};
+  for (unsigned const tag : tags) {
+    receive({line_of(tag, RF_WINDOW - 1, "uuuu")});
+  }
+  ASSERT_EQ(findings_.size(), 3U);
+  EXPECT_EQ(findings_[0]->finding.window[RF_WINDOW - 1], 'u');
+  EXPECT_EQ(findings_[0]->finding.expected[0], 0);
+  EXPECT_EQ(findings_[1]->finding.expected[RF_WINDOW - 1], 'u');
+  EXPECT_EQ(findings_[1]->finding.window_class[0], 0);
+  EXPECT_EQ(findings_[2]->finding.window_size, static_cast<unsigned>(RF_WINDOW));
 }
 
 // guard_small's: what follows from the numbers is worked out.
