@@ -270,13 +270,13 @@ constexpr size_t kBelowId = 24;                            // words before the t
 // Memory that looks like the stack of an ended thread, up to one condition.
 class FakeStack {
 public:
-  // `size` bytes, of which the stack has `of_stack`.
-  FakeStack(size_t size, size_t of_stack, size_t bounds = kWords - 3) : bounds_(bounds) {
+  // `size` bytes, of which the stack has `of_stack`: its descriptor takes the last `at_top`.
+  FakeStack(size_t size, size_t of_stack, size_t bounds = kWords - 3, size_t at_top = 2304) : bounds_(bounds) {
     void *const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     EXPECT_NE(memory, MAP_FAILED);
     start_ = reinterpret_cast<uintptr_t>(memory);
     end_ = start_ + size;
-    descriptor_ = start_ + of_stack - 2304;
+    descriptor_ = start_ + of_stack - at_top;
     word(0) = descriptor_;
     word(2) = descriptor_;
     bound(0) = start_;
@@ -372,6 +372,14 @@ TEST(DropinDeadStacks, DescriptorsAreAlignedAndHaveBounds) {
     FakeStack const odd(16 * kPage, 16 * kPage + 32);
     odd.look();
     EXPECT_EQ(dead_stacks(), Ranges());
+  });
+}
+
+TEST(DropinDeadStacks, DescriptorsMayEndWithTheirStack) {
+  alone([] {
+    FakeStack const stack(16 * kPage, 16 * kPage, kWords - 3, kWords * sizeof(void *));
+    stack.look();
+    EXPECT_EQ(dead_stacks(), stack.lower());
   });
 }
 

@@ -253,6 +253,13 @@ TEST_F(ExecTargetKind, IsToldByAnyOfItsFirstSegments) {
   EXPECT_STREQ(find(put("program", with_segments(65))).unchecked, "static") << "more are not looked at";
 }
 
+TEST_F(ExecTargetKind, IsToldByALoaderWhosePathIsNoLongerThanThereAre) {
+  own_elf_.interpreter = "/" + std::string(PATH_MAX - 2, 'x'); // and the NUL
+  EXPECT_EQ(reason(own_elf_), "static") << "a longer path is none";
+  own_elf_.interpreter.pop_back();
+  EXPECT_EQ(reason(own_elf_), "with another C library");
+}
+
 // ---- Libraries beside ours ----
 
 TEST_F(ExecTargetKind, HasTheLibraryThatLiesBesideOurs) {
@@ -395,6 +402,9 @@ TEST_F(ExecTargetKind, RecordsNothingForTheCommandWhereItsOptionsAreOthers) {
   EXPECT_EQ(reason_in("RINGFENCE_OPTIONS=summary=1:log='/t:mp/x/%p'x"), lost);
   EXPECT_EQ(reason_in("RINGFENCE_OPTIONS=summary=1:log='/t:mp/x/%p'"), "");
   EXPECT_EQ(reason_in("RINGFENCE_OPTIONS=summary=1:log='/t:mp/x/%p':quarantine=16M"), "");
+  start_with("summary=1:log=\"/t:mp/x/%p\"");
+  EXPECT_EQ(reason_in("RINGFENCE_OPTIONS=summary=1:log=\"/t:mp/x/%p\""), "");
+  EXPECT_EQ(reason_in("RINGFENCE_OPTIONS=log=\"/t:mp/x/%p\":summary=1"), "");
   start_with("summary=1:log='/t:mp/x/%p':exitcode=0");
   EXPECT_EQ(reason_in("RINGFENCE_OPTIONS=summary=1:log='/t:mp/x/%p'"), "") << "it records all the same";
   std::string const longer = "summary=1:log=/" + std::string(PATH_MAX, 'x');

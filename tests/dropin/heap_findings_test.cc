@@ -98,6 +98,33 @@ TEST(DropinFindings, AWalkOfAFullSpanEndsWithItsLastSlot) {
   });
 }
 
+bool note_block(const rf_block *block, void *context) {
+  static_cast<std::vector<rf_block> *>(context)->push_back(*block);
+  return true;
+}
+
+// What a block may have and what it has besides are its slot together, also where it was freed.
+TEST(DropinFindings, AWalkTellsTheWholeOfEachSlot) {
+  with_heap([](Heap &heap) {
+    unsigned char *const freed = heap.make(40);
+    const unsigned char *const live = heap.make(40);
+    size_t const slot = heap.view(live).span->slot_size;
+    EXPECT_TRUE(heap.free(freed));
+    std::vector<rf_block> seen;
+    EXPECT_EQ(rf_walk(rf_heap_allocator(), note_block, &seen), RF_OK);
+    size_t found = 0;
+    for (const rf_block &block : seen) {
+      if (block.ptr == freed || block.ptr == live) {
+        EXPECT_EQ(block.size + block.overhead, slot);
+        EXPECT_EQ(block.size, block.used ? 40 : slot - RF_TAIL_LEAST);
+        EXPECT_EQ(block.used, block.ptr == live);
+        found++;
+      }
+    }
+    EXPECT_EQ(found, 2U);
+  });
+}
+
 using Range = std::pair<uintptr_t, uintptr_t>;
 
 bool note_range(uintptr_t start, uintptr_t end, void *context) {
