@@ -68,6 +68,7 @@ TEST_F(ControlGroups, WithoutALimitThereIsNone) {
   EXPECT_EQ(limit("0::/a/b\n"), SIZE_MAX);
   EXPECT_EQ(limit("nothing\n:\n::\n0:\n"), SIZE_MAX);
   write("/a/b/memory.max", "max\n");
+  write("/a/memory.max", "18446744073709551619\n"); // 3 more than 64 bits have
   write("/memory.max", "0\n");
   EXPECT_EQ(limit("0::/a/b\n"), SIZE_MAX);
   EXPECT_EQ(rf_page_group_limit((root_ + "/absent").c_str(), std::string(5000, 'a').c_str()), SIZE_MAX);

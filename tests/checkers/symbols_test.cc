@@ -137,6 +137,24 @@ TEST(Symbols, NeedSectionsOfTheKnownSize) {
   (void)unlink(path.c_str());
 }
 
+// A name that just does not fit loses its last character to the NUL.
+TEST(Symbols, ANameIsCutToTheRoom) {
+  std::string const path = testing::TempDir() + "/symbols_of_a_long_name";
+  Sections s;
+  s.add(SHT_STRTAB, ".strings", std::string("\0full\0", 6));
+  s.add(SHT_SYMTAB, ".symtab", function(1, 0x1000, 16));
+  s.headers.back().sh_link = 1;
+  s.write(path);
+  const std::string cut[] = {"", "", "f", "fu", "ful", "full", "full"};
+  for (size_t room = 0; room < 7; room++) {
+    char name[] = "xxxxxxx";
+    EXPECT_EQ(rf_symbols_function(path.c_str(), 0x1000, name, room), room != 0);
+    EXPECT_EQ(room != 0 ? name : "", cut[room]) << room;
+    EXPECT_EQ(name[room], 'x') << room;
+  }
+  (void)unlink(path.c_str());
+}
+
 // That of linking wherever it stands, that for dynamic linking where there is no other.
 TEST(Symbols, AreThoseOfTheFullTableOrThoseOfDynamicLinking) {
   std::string const path = testing::TempDir() + "/symbols_tables";

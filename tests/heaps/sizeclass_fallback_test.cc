@@ -178,6 +178,27 @@ TEST_F(SizeclassFallback, APointerIntoABlockIsNoDoubleFree) {
   rf_deinit(b);
 }
 
+// A block that grows as far as a freed one began leaves that one's address alone.
+TEST_F(SizeclassFallback, APointerRightBehindABlockIsADoubleFreeStill) {
+  static unsigned char arena[1 << 19];
+  rf_tlsf tlsf;
+  rf_sizeclass over;
+  ASSERT_EQ(RF_OK, rf_tlsf_init(&tlsf, arena, sizeof arena));
+  ASSERT_EQ(RF_OK, rf_sizeclass_init(&over, nullptr, 4096, &tlsf.base));
+  rf_allocator *const b = &over.base;
+  auto *const block = static_cast<unsigned char *>(rf_alloc(b, 70000));
+  auto *const next = static_cast<unsigned char *>(rf_alloc(b, 70000));
+  ASSERT_EQ(RF_OK, rf_free(b, next));
+  ASSERT_EQ(RF_OK, rf_resize(b, block, static_cast<size_t>(next - block)));
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, rf_free(b, next));
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, faults.take());
+  ASSERT_EQ(RF_OK, rf_resize(b, block, static_cast<size_t>(next - block) + 1));
+  EXPECT_EQ(RF_ERR_BAD_POINTER, rf_free(b, next));
+  EXPECT_EQ(RF_ERR_BAD_POINTER, faults.take());
+  EXPECT_EQ(RF_OK, rf_free(b, block));
+  rf_deinit(b);
+}
+
 TEST_F(SizeclassFallback, AFailureOfItLeavesEverything) {
   rf_stats const before = stats(a);
   EXPECT_EQ(nullptr, rf_alloc(a, RF_SIZE_LIMIT));
