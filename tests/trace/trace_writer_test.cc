@@ -52,6 +52,26 @@ TEST_F(TraceWriter, GrowsItsTableWithMemoryThatItIsGiven) {
   EXPECT_EQ(read.t.lost, 0U);
 }
 
+// In whatever order blocks are freed, those that share a way through the table with them are still found.
+TEST_F(TraceWriter, FreesBlocksInAnyOrder) {
+  ASSERT_EQ(rf_trace_writer_init(&w, &options), RF_OK);
+  constexpr uintptr_t kMany = 500;
+  for (uintptr_t const step : {uintptr_t{1}, uintptr_t{7}, uintptr_t{499}}) {
+    for (uintptr_t i = 0; i < kMany; i++) {
+      rf_trace_writer_alloc(&w, reinterpret_cast<void *>(16 + i * 16), i, RF_ALIGN_DEFAULT, nullptr, 0);
+    }
+    for (uintptr_t i = 0; i < kMany; i++) {
+      rf_trace_writer_free(&w, reinterpret_cast<void *>(16 + i * step % kMany * 16), nullptr, 0);
+    }
+  }
+  rf_trace_writer_end(&w);
+  Parsed const read(file);
+  ASSERT_TRUE(read.good) << read.problem;
+  EXPECT_EQ(read.t.count, 3 * 2 * kMany);
+  EXPECT_EQ(read.t.peak_blocks, kMany);
+  EXPECT_EQ(read.t.lost, 0U);
+}
+
 TEST_F(TraceWriter, ResizesInTwoStepsAndAnotherThreadMayHaveTheAddressInBetween) {
   ASSERT_EQ(rf_trace_writer_init(&w, &options), RF_OK);
   void *const here = reinterpret_cast<void *>(64);
