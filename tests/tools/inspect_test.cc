@@ -199,6 +199,11 @@ TEST_F(Inspect, LooksThroughScriptsOfScripts) {
   const rf_inspection seen = inspect_bytes("#!" + last + "\n");
   EXPECT_EQ(seen.obstacle, RF_OBSTACLE_STATIC);
   EXPECT_EQ(seen.file, made.front());
+  made.push_back(scratch("script4"));
+  write_file(made.back(), "#!" + last + "\n", 0755);
+  const rf_inspection deeper = inspect_bytes("#!" + made.back() + "\n");
+  EXPECT_EQ(deeper.obstacle, RF_OBSTACLE_NONE) << "the system refuses it";
+  EXPECT_EQ(deeper.file, made[1]);
   for (const std::string &path : made) {
     unlink(path.c_str());
   }

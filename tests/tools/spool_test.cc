@@ -83,6 +83,8 @@ TEST_F(SpoolDifference, IsToldByTheFirstByteAndItsLine) {
   EXPECT_EQ(of("one\ntwo\n", "one\ntwice\n"), "standard output differs from byte 6 on: \"twice\" instead of \"two\"");
   EXPECT_EQ(of("one\ntwo\n", "one\nt\too\n", true),
             "standard error differs from byte 5 on: \"t?oo\" instead of \"two\"");
+  EXPECT_EQ(of("one\ntwo\n", "one\nt\x7Foo~\n"),
+            "standard output differs from byte 5 on: \"t?oo~\" instead of \"two\"");
 }
 
 TEST_F(SpoolDifference, IsToldOfTheOneThatIsLonger) {

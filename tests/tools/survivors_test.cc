@@ -80,6 +80,10 @@ TEST(Survivors, AreThoseThatHaveARecord) {
   close(open(record.c_str(), O_WRONLY | O_CREAT, 0600));
   EXPECT_EQ(found_by_this_process(folder, &id), 1U);
   EXPECT_EQ(id, static_cast<uint32_t>(child));
+  std::string const own = folder + "/" + std::to_string(getpid());
+  close(open(own.c_str(), O_WRONLY | O_CREAT, 0600));
+  EXPECT_EQ(found_by_this_process(folder, &id), 2U) << "one that began in the same tick of the kernel's counts";
+  unlink(own.c_str());
   kill(child, SIGKILL);
   siginfo_t end;
   EXPECT_EQ(waitid(P_PID, static_cast<id_t>(child), &end, WEXITED | WNOWAIT), 0);
