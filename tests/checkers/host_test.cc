@@ -273,6 +273,18 @@ TEST(DescribedAddress, NamesAMappedFile) {
   }
 }
 
+// A program may put memory that others share in the place of its own.
+TEST(DescribedAddress, SharedMemoryAmongAModulesIsNoStaticObject) {
+  static unsigned char room[2 * 65536];
+  auto const size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  auto const at = (reinterpret_cast<uintptr_t>(room) + size - 1) & ~(size - 1);
+  auto *const page = reinterpret_cast<void *>(at);
+  EXPECT_EQ(describe(page), "the pointer is to a static object");
+  ASSERT_EQ(mmap(page, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0), page);
+  EXPECT_EQ(describe(page), "the pointer is to the mapped file /dev/zero (deleted)");
+  ASSERT_EQ(mmap(page, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), page);
+}
+
 TEST(DescribedAddress, KnowsTheHeapOfTheSystem) {
   void *const end = sbrk(4096);
   if (end == reinterpret_cast<void *>(-1)) {

@@ -185,6 +185,35 @@ TEST_F(Sample, BlocksThatAreNotSampledAreFreedWhileAllSlotsAreTaken) {
   }
 }
 
+// A thread that turns from one object to another goes on with its countdown when it comes back.
+TEST_F(Sample, ObjectsThatServeInTurnSampleAsEachWouldAlone) {
+  constexpr size_t kEach = 300;
+  rf_sample objects[3];
+  std::vector<bool> seen[3];
+  auto const ask = [&](size_t which) {
+    rf_allocator *const from = &objects[which].base;
+    void *const p = rf_alloc(from, 24);
+    seen[which].push_back(rf_sample_has(&objects[which], p));
+    rf_free(from, p);
+  };
+  options_.rate = 10;
+  options_.reporter = recorder_.reporter();
+  for (rf_sample &one : objects) {
+    ASSERT_EQ(rf_sample_init(&one, heap_.allocator(), &options_), RF_OK);
+  }
+  for (size_t i = 0; i < kEach; i++) {
+    ask(0);
+  }
+  for (size_t i = 0; i < 2 * kEach; i++) {
+    ask(1 + i % 2);
+  }
+  EXPECT_EQ(seen[1], seen[0]);
+  EXPECT_EQ(seen[2], seen[0]);
+  for (rf_sample &one : objects) {
+    one.base.ops->deinit(&one.base);
+  }
+}
+
 TEST_F(Sample, ObjectsDoNotDisturbEachOther) {
   constexpr unsigned kObjects = 9;
   rf_sample many[kObjects];
