@@ -1,17 +1,21 @@
 // A process's messages to a collector: every finding once, with who, where and which build, and how each run ended.
 #include "tests/dropin/run.h"
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
 #include <fcntl.h>
 #include <fstream>
+#include <functional>
 #include <gtest/gtest.h>
 #include <set>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
+#include <vector>
 
 namespace ringfence_test {
 namespace {
@@ -355,8 +359,8 @@ TEST_F(Collector, IsToldWhatIsLiveByCallSite) {
   const Json &after = snapshots[1]["snapshot"];
   EXPECT_EQ(before["name"].text, "before");
   EXPECT_EQ(after["allocator"].text, "malloc");
-  EXPECT_EQ(after["blocks"].number - before["blocks"].number, 65);
-  EXPECT_EQ(after["bytes"].number - before["bytes"].number, 6400 + (1 << 20));
+  EXPECT_EQ(after["blocks"].number - before["blocks"].number, 69);
+  EXPECT_EQ(after["bytes"].number - before["bytes"].number, 6500 + (1 << 20));
   EXPECT_EQ(after["omitted_bytes"].number, 0);
   EXPECT_GE(after["peak"].number, 2 << 20);
   EXPECT_GE(after["resident"].number, 1 << 20);
@@ -379,6 +383,19 @@ TEST_F(Collector, IsToldWhatIsLiveByCallSite) {
   const Json &frame = largest.items.at(2).items.at(0);
   EXPECT_NE(frame.items.at(0)["path"].text.find("told"), std::string::npos);
   EXPECT_EQ(frame.items.at(1).text.substr(0, 2), "0x");
+}
+
+// Those of equal bytes by their blocks.
+TEST_F(Collector, IsToldOfCallSitesInTheOrderOfTheirSize) {
+  std::vector<Json> const snapshots = tell({"snapshots", "1"}).of("snapshot");
+  ASSERT_EQ(snapshots.size(), 2U);
+  std::vector<std::pair<long long, long long>> sizes;
+  for (const Json &site : snapshots[1]["snapshot"]["sites"].items) {
+    sizes.emplace_back(site.items.at(0).number, site.items.at(1).number);
+  }
+  EXPECT_TRUE(std::is_sorted(sizes.begin(), sizes.end(), std::greater<>()));
+  EXPECT_EQ(std::count(sizes.begin(), sizes.end(), std::make_pair(100LL, 4LL)), 1);
+  EXPECT_GE(std::count(sizes.begin(), sizes.end(), std::make_pair(100LL, 1LL)), 1);
 }
 
 TEST_F(Collector, IsToldOfTheLargestSitesWhereNotAllFit) {

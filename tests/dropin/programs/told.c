@@ -128,12 +128,16 @@ __attribute__((noinline)) static void *wander(unsigned which, unsigned depth) {
   return which & 1 ? wander(which >> 1, depth - 1) : *(void *volatile[]){wander(which >> 1, depth - 1)};
 }
 
-/* Two snapshots, between which `count` blocks of 100 bytes come by as many stacks, and one of 1 MiB. */
+/* Two snapshots, between which `count` blocks of 100 bytes come by as many stacks, four of 25 by one stack, and one of
+ * 1 MiB. */
 static void snapshots(void) {
   void *volatile kept = grow(1 << 20);
   (void)__ringfence_snapshot("before");
   for (unsigned i = 0; i < count; i++) {
     kept = wander(i, 12);
+  }
+  for (unsigned i = 0; i < 4; i++) {
+    kept = grow(25);
   }
   kept = grow(1 << 20);
   (void)__ringfence_snapshot("after");
