@@ -303,6 +303,7 @@ TEST_F(Daemon, IsWaitedForNoLongerThanAsked) {
   const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - began;
   EXPECT_EQ(result.status, 0);
   EXPECT_GE(waited.count(), 1);
+  EXPECT_LT(waited.count(), 20) << "seconds, on a busy machine, too";
   const std::string words = "; 1 still running, its records are in ";
   ASSERT_TRUE(has(result.err, words)) << result.err;
   EXPECT_FALSE(has(result.err, "killed")) << result.err;
