@@ -99,7 +99,7 @@ bool MadeStack::push(unsigned place, Reader &in) {
   unsigned const kind = rule & RF_RULE_KIND;
   size_t const more = kind == RF_RULE_SP ? 0 : in.below(4);
   size_t const words = kind == RF_RULE_SP ? n : kind == RF_RULE_BEHIND ? n + 2 + more : 2 + more;
-  if ((rule == RF_RULE_END && !outermost)) {
+  if (rule == RF_RULE_END && !outermost) {
     return false;
   }
   uintptr_t *const sp = fill(cfa, words, in);

@@ -3,7 +3,8 @@
  *
  * From one return address follows where the next one is, by a rule that belongs to it: so far from the stack pointer,
  * or from the frame pointer. If all return addresses are at the same distances from the first frame as before, and
- * wherever a frame pointer mattered it has the same value, seen from there, each step must lead to the same place.
+ * wherever a frame pointer mattered it has the same value, seen from there, each step must lead to the same place. A
+ * stack that ended where a word is no return address ends there as long as that word is the same.
  *
  * The function that calls main is entered once, so that from there on the frames are always the same: no word above the
  * return address into it is compared.
