@@ -150,14 +150,24 @@ TEST_F(SizeclassFallback, ADoubleFreeIsToldFromAForeignPointer) {
   EXPECT_EQ(RF_OK, rf_free(a, q));
 }
 
+// Large blocks come from a heap that joins free neighbours.
+class SizeclassOverTlsf : public SizeclassFallback {
+protected:
+  SizeclassOverTlsf() {
+    EXPECT_EQ(RF_OK, rf_tlsf_init(&tlsf_, arena_, sizeof arena_));
+    EXPECT_EQ(RF_OK, rf_sizeclass_init(&over_, nullptr, 4096, &tlsf_.base));
+  }
+
+  rf_allocator *const b = &over_.base;
+
+private:
+  alignas(16) unsigned char arena_[1 << 19];
+  rf_tlsf tlsf_;
+  rf_sizeclass over_;
+};
+
 // A freed block's memory serves again: where it began is inside of another one.
-TEST_F(SizeclassFallback, APointerIntoABlockIsNoDoubleFree) {
-  static unsigned char arena[1 << 19];
-  rf_tlsf tlsf;
-  rf_sizeclass over;
-  ASSERT_EQ(RF_OK, rf_tlsf_init(&tlsf, arena, sizeof arena));
-  ASSERT_EQ(RF_OK, rf_sizeclass_init(&over, nullptr, 4096, &tlsf.base));
-  rf_allocator *const b = &over.base;
+TEST_F(SizeclassOverTlsf, APointerIntoABlockIsNoDoubleFree) {
   auto const is_inside = [](const void *ptr, const void *block, size_t size) {
     return reinterpret_cast<uintptr_t>(ptr) - reinterpret_cast<uintptr_t>(block) < size;
   };
@@ -179,13 +189,7 @@ TEST_F(SizeclassFallback, APointerIntoABlockIsNoDoubleFree) {
 }
 
 // A block that grows as far as a freed one began leaves that one's address alone.
-TEST_F(SizeclassFallback, APointerRightBehindABlockIsADoubleFreeStill) {
-  static unsigned char arena[1 << 19];
-  rf_tlsf tlsf;
-  rf_sizeclass over;
-  ASSERT_EQ(RF_OK, rf_tlsf_init(&tlsf, arena, sizeof arena));
-  ASSERT_EQ(RF_OK, rf_sizeclass_init(&over, nullptr, 4096, &tlsf.base));
-  rf_allocator *const b = &over.base;
+TEST_F(SizeclassOverTlsf, APointerRightBehindABlockIsADoubleFreeStill) {
   auto *const block = static_cast<unsigned char *>(rf_alloc(b, 70000));
   auto *const next = static_cast<unsigned char *>(rf_alloc(b, 70000));
   ASSERT_EQ(RF_OK, rf_free(b, next));
