@@ -5,7 +5,6 @@
 #include "tkc/mem.h"
 #include "tkc/mem_allocator_composite.h"
 #include "tkc/mem_allocator_debug.h"
-#include "tkc/mem_allocator_fixed_block.h"
 #include "tkc/mem_allocator_lock.h"
 #include "tkc/mem_allocator_oom.h"
 #include "tkc/mem_allocator_pool.h"
@@ -15,7 +14,6 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -187,191 +185,6 @@ TEST_F(Awtk, APoolThatFindsNoMemoryLeavesTheHeapAsItWas) {
   mem_allocator_destroy(below);
 }
 
-// ---- debug ----
-
-TEST_F(Awtk, DebugListsEachBlockWithWhoAskedForIt) {
-  mem_allocator_simple_t simple;
-  mem_allocator_debug_t debug;
-  mem_allocator_t *const a =
-      mem_allocator_debug_init(&debug, mem_allocator_simple_init(&simple, buffer, sizeof buffer));
-  void *const p = mem_allocator_alloc(a, 13, "load_image", 42);
-  void *const q = mem_allocator_alloc(a, 5000, "load_font", 7);
-  mem_allocator_free(a, mem_allocator_alloc(a, 99, "load_text", 8));
-  EXPECT_EQ(RET_OK, mem_allocator_dump(a));
-  EXPECT_NE(std::string::npos, output.find(":42 in load_image"));
-  EXPECT_NE(std::string::npos, output.find(":7 in load_font"));
-  EXPECT_EQ(std::string::npos, output.find("load_text"));
-  EXPECT_NE(std::string::npos, output.find("5013 "));
-  mem_allocator_free(a, p);
-  mem_allocator_free(a, q);
-  output.clear();
-  mem_allocator_destroy(a);
-  EXPECT_EQ("", output);
-}
-
-TEST_F(Awtk, WhatIsLiveWhenDebugIsDestroyedIsListedAsLeaked) {
-  mem_allocator_simple_t simple;
-  mem_allocator_debug_t debug;
-  mem_allocator_t *const a =
-      mem_allocator_debug_init(&debug, mem_allocator_simple_init(&simple, buffer, sizeof buffer));
-  (void)mem_allocator_alloc(a, 13, "load_image", 42);
-  mem_allocator_destroy(a);
-  EXPECT_EQ(0U, output.find("leaked: "));
-  EXPECT_NE(std::string::npos, output.find(":42 in load_image"));
-}
-
-TEST_F(Awtk, DebugForgetsNoBlockHoweverManyThereAre) {
-  mem_allocator_std_t std_allocator;
-  mem_allocator_debug_t debug;
-  mem_allocator_t *const a = mem_allocator_debug_init(&debug, mem_allocator_std_init(&std_allocator));
-  std::vector<void *> blocks;
-  for (uint32_t i = 0; i < 20000; i++) {
-    blocks.push_back(mem_allocator_alloc(a, i % 50, "many", i % 500));
-  }
-  rf_stats stats;
-  rf_stats_get(rf_awtk_allocator(a), &stats);
-  EXPECT_EQ(20000U, stats.blocks);
-  EXPECT_EQ(RF_OK, rf_check(rf_awtk_allocator(a), nullptr));
-  size_t seen = 0;
-  rf_walk(
-      rf_awtk_allocator(a),
-      [](const rf_block *, void *count) {
-        ++*static_cast<size_t *>(count);
-        return true;
-      },
-      &seen);
-  EXPECT_EQ(20000U, seen);
-  for (void *const p : blocks) {
-    mem_allocator_free(a, p);
-  }
-  EXPECT_EQ(0U, std_allocator.used_nr);
-  mem_allocator_destroy(a);
-}
-
-TEST_F(Awtk, DebugRefusesWhatItDidNotHandOutAndTellsOverwrittenRecords) {
-  mem_allocator_simple_t simple;
-  mem_allocator_debug_t debug;
-  mem_allocator_t *const a =
-      mem_allocator_debug_init(&debug, mem_allocator_simple_init(&simple, buffer, sizeof buffer));
-  char *const p = static_cast<char *>(alloc(a, 100));
-  mem_allocator_free(a, p + 1);
-  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
-  mem_allocator_free(a, p + 16);
-  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
-  char *const at = p - (sizeof(void *) == 8 ? 1 : 9); // the last byte of the seal: on 32 bit, filler follows it
-  char const kept = *at;
-  for (int bit = 0; bit < 8; bit++) {
-    *at = static_cast<char>(kept ^ 1 << bit);
-    EXPECT_EQ(RF_ERR_CORRUPT, rf_check(rf_awtk_allocator(a), nullptr));
-  }
-  *at = kept;
-  EXPECT_EQ(RF_OK, rf_check(rf_awtk_allocator(a), nullptr));
-  mem_allocator_free(a, p);
-  EXPECT_EQ(RF_OK, fault());
-  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, rf_free(rf_awtk_allocator(a), p));
-  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
-  mem_allocator_destroy(a);
-}
-
-TEST_F(Awtk, DebugKeepsContentsAndAlignment) {
-  mem_allocator_simple_t simple;
-  mem_allocator_debug_t debug;
-  rf_allocator *const a =
-      rf_awtk_allocator(mem_allocator_debug_init(&debug, mem_allocator_simple_init(&simple, buffer, sizeof buffer)));
-  char *p = static_cast<char *>(rf_aligned_alloc(a, 256, 100));
-  EXPECT_TRUE(rf_is_aligned(p, 256));
-  memset(p, 7, 100);
-  p = static_cast<char *>(rf_realloc(a, p, 3000));
-  EXPECT_EQ(7, p[99]);
-  p = static_cast<char *>(rf_realloc(a, p, 20));
-  EXPECT_EQ(7, p[19]);
-  EXPECT_EQ(RF_OK, rf_free(a, p));
-  EXPECT_EQ(0U, simple.info.used_bytes);
-  EXPECT_EQ(nullptr, rf_alloc(a, RF_SIZE_LIMIT));
-  mem_allocator_destroy(&debug.allocator);
-}
-
-// Beside the block lies another one: a block that begins behind a gap grows by as much as it says.
-TEST_F(Awtk, DebugGrowsAlignedBlocksInPlace) {
-  mem_allocator_simple_t simple;
-  mem_allocator_debug_t debug;
-  rf_allocator *const a =
-      rf_awtk_allocator(mem_allocator_debug_init(&debug, mem_allocator_simple_init(&simple, buffer, sizeof buffer)));
-  for (size_t const align : {64, 256, 1024}) {
-    char *const p = static_cast<char *>(rf_aligned_alloc(a, align, 100));
-    void *const between = rf_alloc(a, 400);
-    void *const behind = rf_alloc(a, 400);
-    EXPECT_EQ(RF_OK, rf_free(a, between));
-    ASSERT_EQ(RF_OK, rf_resize_at(a, p, 300, nullptr));
-    memset(p, 7, 300);
-    EXPECT_EQ(RF_OK, rf_check(a, nullptr));
-    rf_allocator *const below = rf_inner(rf_inner(a));
-    rf_block found = {};
-    (void)rf_walk(
-        below,
-        [](const rf_block *block, void *context) {
-          auto *const last = static_cast<rf_block *>(context);
-          bool const holds = block->used && block->ptr <= last->ptr;
-          last->size = holds ? RF_ADDRESS(block->ptr) + block->size : last->size;
-          return holds || !block->used;
-        },
-        (found.ptr = p, &found));
-    EXPECT_GE(found.size, RF_ADDRESS(p) + 300) << align;
-    EXPECT_EQ(RF_OK, rf_free(a, p));
-    EXPECT_EQ(RF_OK, rf_free(a, behind));
-  }
-  EXPECT_EQ(0U, simple.info.used_bytes);
-  mem_allocator_destroy(&debug.allocator);
-}
-
-TEST_F(Awtk, DebugTellsFunctionsOfEqualLinesApartAndKeepsWhoAskedFirst) {
-  mem_allocator_simple_t simple;
-  mem_allocator_debug_t debug;
-  mem_allocator_t *const a =
-      mem_allocator_debug_init(&debug, mem_allocator_simple_init(&simple, buffer, sizeof buffer));
-  static const char *const names[] = {"load_image", "load_font", "load_text"};
-  void *blocks[3];
-  for (size_t i = 0; i < 3; i++) {
-    blocks[i] = mem_allocator_alloc(a, 10, names[i], 42);
-    EXPECT_EQ(blocks[i], mem_allocator_realloc(a, blocks[i], 8, nullptr, 0)); // nobody says who asks
-  }
-  (void)mem_allocator_dump(a);
-  for (const char *const name : names) {
-    EXPECT_NE(std::string::npos, output.find(name)) << name << "\n" << output;
-  }
-  for (void *const each : blocks) {
-    mem_allocator_free(a, each);
-  }
-  mem_allocator_destroy(a);
-}
-
-// So many that some come to the same place of the table of callers.
-TEST_F(Awtk, DebugKnowsEachOfManyFunctionsThatAskOnEqualLines) {
-  constexpr size_t kFunctions = 1000;
-  static char names[kFunctions][8];
-  mem_allocator_simple_t simple;
-  mem_allocator_debug_t debug;
-  mem_allocator_t *const a =
-      mem_allocator_debug_init(&debug, mem_allocator_simple_init(&simple, buffer, sizeof buffer));
-  std::map<const void *, const char *> asked;
-  for (auto &name : names) {
-    asked[mem_allocator_alloc(a, 8, name, 42)] = name;
-  }
-  ASSERT_EQ(kFunctions, asked.size());
-  (void)rf_walk(
-      rf_awtk_allocator(a),
-      [](const rf_block *block, void *context) {
-        auto *const all = static_cast<std::map<const void *, const char *> *>(context);
-        EXPECT_EQ((*all)[block->ptr], block->site != nullptr ? block->site->function : nullptr);
-        return true;
-      },
-      &asked);
-  for (auto const &each : asked) {
-    mem_allocator_free(a, const_cast<void *>(each.first));
-  }
-  mem_allocator_destroy(a);
-}
-
 // ---- oom ----
 
 struct Cache {
@@ -436,101 +249,6 @@ TEST_F(Awtk, ACallbackThatHasNothingToGiveIsAskedOnce) {
   EXPECT_EQ(nullptr, alloc(a, 10000));
   EXPECT_EQ(1U, cache.calls);
   mem_allocator_destroy(a);
-}
-
-// ---- composite ----
-
-TEST_F(Awtk, RegionsServeInTheirOrderAndABlockMovesOn) {
-  char mem1[36];
-  char mem2[64];
-  char mem3[1280];
-  mem_allocator_composite_t composite;
-  mem_allocator_t *const a = mem_allocator_composite_init(&composite, mem1, static_cast<uint32_t>(sizeof mem1), mem2,
-                                                          static_cast<uint32_t>(sizeof mem2), mem3,
-                                                          static_cast<uint32_t>(sizeof mem3), nullptr);
-  ASSERT_NE(nullptr, a);
-  auto const in = [](const void *p, const char *mem, size_t size) {
-    return reinterpret_cast<uintptr_t>(p) - reinterpret_cast<uintptr_t>(mem) < size;
-  };
-  char *p = static_cast<char *>(alloc(a, 16));
-  ASSERT_TRUE(in(p, mem1, sizeof mem1));
-  memset(p, 3, 16);
-  EXPECT_EQ(p, realloc_to(a, p, 18));
-  p = static_cast<char *>(realloc_to(a, p, 40));
-  ASSERT_TRUE(in(p, mem2, sizeof mem2));
-  EXPECT_EQ(3, p[15]);
-  p = static_cast<char *>(realloc_to(a, p, 1000));
-  ASSERT_TRUE(in(p, mem3, sizeof mem3));
-  EXPECT_EQ(3, p[15]);
-  EXPECT_TRUE(in(alloc(a, 10), mem1, sizeof mem1));
-  EXPECT_TRUE(mem_allocator_composite_is_valid_addr(a, mem1 + 35));
-  EXPECT_FALSE(mem_allocator_composite_is_valid_addr(a, buffer));
-  EXPECT_EQ(nullptr, realloc_to(a, p, 2000));
-  EXPECT_EQ(3, p[15]);
-  mem_allocator_free(a, buffer);
-  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
-  EXPECT_EQ(RF_OK, rf_check(rf_awtk_allocator(a), nullptr));
-  rf_stats stats;
-  rf_stats_get(rf_awtk_allocator(a), &stats);
-  EXPECT_EQ(2U, stats.blocks);
-  EXPECT_EQ(1010U, stats.used);
-  EXPECT_EQ(1U, stats.failures);
-  EXPECT_EQ(4U, stats.allocations); // a block that moves counts again
-  EXPECT_EQ(stats.capacity, stats.used + stats.free_bytes + stats.overhead);
-  EXPECT_EQ(RET_OK, mem_allocator_dump(a));
-  mem_allocator_destroy(a);
-  EXPECT_FALSE(mem_allocator_composite_is_valid_addr(a, mem1));
-}
-
-// As AWTK's own code has it: each call looks whether there is an allocator, and whether it has the function.
-TEST(AwtkNothing, AnswersEachCall) {
-  mem_allocator_t none = {};
-  static const mem_allocator_vtable_t empty = {};
-  mem_allocator_t without = {};
-  without.vt = &empty;
-  for (mem_allocator_t *const a : {static_cast<mem_allocator_t *>(nullptr), &none, &without}) {
-    EXPECT_EQ(nullptr, MEM_ALLOCATOR_ALLOC(a, 10));
-    EXPECT_EQ(nullptr, MEM_ALLOCATOR_REALLOC(a, &none, 10));
-    MEM_ALLOCATOR_FREE(a, &none);
-    EXPECT_EQ(RET_BAD_PARAMS, mem_allocator_dump(a));
-    EXPECT_EQ(RET_BAD_PARAMS, mem_allocator_destroy(a));
-  }
-  alignas(16) static unsigned char region[4096];
-  EXPECT_EQ(nullptr, mem_allocator_composite_init(nullptr, region, sizeof region, nullptr));
-}
-
-TEST_F(Awtk, SeveralRegionsTellWhatTheOnesTell) {
-  char mem1[256];
-  char mem2[256];
-  mem_allocator_composite_t composite;
-  mem_allocator_t *const made = mem_allocator_composite_init(&composite, mem1, static_cast<uint32_t>(sizeof mem1), mem2,
-                                                             static_cast<uint32_t>(sizeof mem2), nullptr);
-  rf_allocator *const a = rf_awtk_allocator(made);
-  for (size_t const size : {100, 200}) {
-    void *const p = rf_alloc(a, size);
-    ASSERT_NE(nullptr, p);
-    EXPECT_EQ(RF_ERR_NO_MEMORY, rf_resize_at(a, p, 1000, nullptr));
-    EXPECT_EQ(RF_OK, rf_resize_at(a, p, 50, nullptr));
-    EXPECT_EQ(RF_OK, rf_free(a, p));
-    EXPECT_EQ(RF_ERR_NOT_ALLOCATED, rf_free(a, p));
-    EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
-  }
-  mem_allocator_destroy(made);
-}
-
-TEST_F(Awtk, ARegionIsAddedLaterAsLongAsThereIsRoomForIt) {
-  mem_allocator_composite_t composite;
-  mem_allocator_t *const a = mem_allocator_composite_init(&composite, buffer, 64U, nullptr);
-  EXPECT_EQ(nullptr, alloc(a, 500));
-  EXPECT_EQ(RET_BAD_PARAMS, mem_allocator_composite_add_mem(a, nullptr, 100));
-  for (uint32_t i = 1; i < TK_MAX_MEM_BLOCK_NR; i++) {
-    EXPECT_EQ(RET_OK, mem_allocator_composite_add_mem(a, buffer + 1024 * i, 1024));
-  }
-  EXPECT_EQ(RET_BAD_PARAMS, mem_allocator_composite_add_mem(a, buffer + 100 * 1024, 1024));
-  EXPECT_NE(nullptr, alloc(a, 500));
-  mem_allocator_destroy(a);
-  EXPECT_EQ(nullptr, mem_allocator_composite_init(&composite, nullptr, 64U, nullptr));
-  EXPECT_EQ(nullptr, mem_allocator_composite_init(&composite, buffer, 1024U, buffer + 1024, 2U, nullptr));
 }
 
 // ---- lock, std ----
@@ -645,87 +363,23 @@ TEST_F(Awtk, TheDecoratorsStackAsInTheOriginal) {
   EXPECT_NE(std::string::npos, output.find("app_stack")) << output;
 }
 
-// ---- Blocks of one size ----
+// ---- Nothing, and numbers ----
 
-TEST_F(Awtk, FixedBlocksGrowAndAnswerBadPointersWithNull) {
-  EXPECT_EQ(nullptr, mem_allocator_fixed_block_create(0, 5));
-  mem_allocator_t *const a = mem_allocator_fixed_block_create(24, 2);
-  ASSERT_NE(nullptr, a);
-  EXPECT_EQ(24U, mem_allocator_fixed_block_size(a));
-  EXPECT_EQ(0U, mem_allocator_fixed_block_size(nullptr));
-  char *blocks[9];
-  for (char *&block : blocks) {
-    block = static_cast<char *>(alloc(a, 24));
-    ASSERT_NE(nullptr, block);
-    memset(block, 5, 24);
+// As AWTK's own code has it: each call looks whether there is an allocator, and whether it has the function.
+TEST(AwtkNothing, AnswersEachCall) {
+  mem_allocator_t none = {};
+  static const mem_allocator_vtable_t empty = {};
+  mem_allocator_t without = {};
+  without.vt = &empty;
+  for (mem_allocator_t *const a : {static_cast<mem_allocator_t *>(nullptr), &none, &without}) {
+    EXPECT_EQ(nullptr, MEM_ALLOCATOR_ALLOC(a, 10));
+    EXPECT_EQ(nullptr, MEM_ALLOCATOR_REALLOC(a, &none, 10));
+    MEM_ALLOCATOR_FREE(a, &none);
+    EXPECT_EQ(RET_BAD_PARAMS, mem_allocator_dump(a));
+    EXPECT_EQ(RET_BAD_PARAMS, mem_allocator_destroy(a));
   }
-  EXPECT_EQ(nullptr, alloc(a, 25));
-  EXPECT_EQ(nullptr, realloc_to(a, blocks[0], 25));
-  EXPECT_EQ(blocks[0], realloc_to(a, blocks[0], 3));
-  EXPECT_EQ(blocks[0], realloc_to(a, blocks[0], 24));
-  EXPECT_EQ(nullptr, realloc_to(a, blocks[0] + 1, 24));
-  EXPECT_EQ(nullptr, realloc_to(a, buffer, 24));
-  EXPECT_EQ(RF_OK, fault());
-  mem_allocator_free(a, buffer);
-  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
-  mem_allocator_free(a, blocks[4]);
-  mem_allocator_free(a, blocks[4]);
-  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
-  EXPECT_EQ(RET_OK, mem_allocator_dump(a));
-  EXPECT_NE(std::string::npos, output.find("8 of 16 used, in 4 chunks"));
-  void *const p = realloc_to(a, nullptr, 1);
-  EXPECT_NE(nullptr, p);
-  EXPECT_EQ(nullptr, realloc_to(a, p, 0));
-  EXPECT_EQ(p, alloc(a, 1));
-  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
-}
-
-TEST_F(Awtk, FixedBlocksThatCannotBeKeepNothing) {
-  ASSERT_EQ(RET_OK, tk_mem_init(buffer, 30 * 1024));
-  void *const before = TKMEM_ALLOC(10);
-  TKMEM_FREE(const_cast<void *&>(before));
-  for (uint32_t const number : {1000U, UINT32_MAX / 64}) {
-    EXPECT_EQ(nullptr, mem_allocator_fixed_block_create(1024, number));
-  }
-  output.clear();
-  tk_mem_dump();
-  EXPECT_NE(std::string::npos, output.find("0 blocks")) << output;
-}
-
-TEST_F(Awtk, APoolInABufferHandsOutEachBlockOnce) {
-  auto *const bytes = reinterpret_cast<uint8_t *>(buffer);
-  for (unsigned shift = 0; shift < 16; shift++) {
-    mem_pool_t *const pool = mem_pool_init(bytes + shift, mem_pool_get_min_size(16, 100), 16, 100);
-    ASSERT_NE(nullptr, pool);
-    EXPECT_EQ(100U, pool->block_nr);
-    EXPECT_EQ(4U, pool->bits_size);
-    void *blocks[100];
-    for (uint32_t i = 0; i < 100; i++) {
-      EXPECT_EQ(i, pool->used);
-      blocks[i] = mem_pool_get(pool);
-      EXPECT_EQ(static_cast<int32_t>(i), mem_pool_get_index(pool, blocks[i]));
-      EXPECT_TRUE(rf_is_aligned(blocks[i], 16));
-      memset(blocks[i], 1, 16);
-    }
-    EXPECT_EQ(nullptr, mem_pool_get(pool));
-    EXPECT_EQ(-1, mem_pool_get_free_index(pool));
-    EXPECT_EQ(100U, pool->used);
-    EXPECT_EQ(RET_OK, mem_pool_put(pool, blocks[7]));
-    EXPECT_EQ(99U, pool->used);
-    EXPECT_EQ(RET_NOT_FOUND, mem_pool_put(pool, blocks[7]));
-    EXPECT_EQ(RET_FAIL, mem_pool_put_index(pool, 7));
-    EXPECT_EQ(RET_FAIL, mem_pool_put_index(pool, 100));
-    EXPECT_EQ(RET_OK, mem_pool_put_index(pool, 8));
-    EXPECT_EQ(7, mem_pool_get_free_index(pool));
-    EXPECT_EQ(-1, mem_pool_get_index(pool, static_cast<char *>(blocks[9]) + 1));
-    EXPECT_EQ(RET_NOT_FOUND, mem_pool_put(pool, bytes));
-    EXPECT_TRUE(mem_pool_match_size(pool, 16));
-    EXPECT_FALSE(mem_pool_match_size(pool, 17));
-  }
-  EXPECT_EQ(nullptr, mem_pool_init(bytes, mem_pool_get_min_size(16, 100) - 16, 16, 100));
-  EXPECT_EQ(nullptr, mem_pool_init(nullptr, 1000, 16, 1));
-  EXPECT_EQ(nullptr, mem_pool_init(bytes, 1000, 0, 1));
-  EXPECT_EQ(0U, mem_pool_get_min_size(0x10000, 0x10000));
+  alignas(16) static unsigned char region[4096];
+  EXPECT_EQ(nullptr, mem_allocator_composite_init(nullptr, region, sizeof region, nullptr));
 }
 
 // Programs print them and keep them in files.

@@ -1,0 +1,90 @@
+// AWTK's allocator over several regions.
+#include "awtk_fixture.h"
+
+#include "tkc/mem_allocator_composite.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+namespace ringfence_test {
+namespace {
+
+TEST_F(Awtk, RegionsServeInTheirOrderAndABlockMovesOn) {
+  char mem1[36];
+  char mem2[64];
+  char mem3[1280];
+  mem_allocator_composite_t composite;
+  mem_allocator_t *const a = mem_allocator_composite_init(&composite, mem1, static_cast<uint32_t>(sizeof mem1), mem2,
+                                                          static_cast<uint32_t>(sizeof mem2), mem3,
+                                                          static_cast<uint32_t>(sizeof mem3), nullptr);
+  ASSERT_NE(nullptr, a);
+  auto const in = [](const void *p, const char *mem, size_t size) {
+    return reinterpret_cast<uintptr_t>(p) - reinterpret_cast<uintptr_t>(mem) < size;
+  };
+  char *p = static_cast<char *>(alloc(a, 16));
+  ASSERT_TRUE(in(p, mem1, sizeof mem1));
+  memset(p, 3, 16);
+  EXPECT_EQ(p, realloc_to(a, p, 18));
+  p = static_cast<char *>(realloc_to(a, p, 40));
+  ASSERT_TRUE(in(p, mem2, sizeof mem2));
+  EXPECT_EQ(3, p[15]);
+  p = static_cast<char *>(realloc_to(a, p, 1000));
+  ASSERT_TRUE(in(p, mem3, sizeof mem3));
+  EXPECT_EQ(3, p[15]);
+  EXPECT_TRUE(in(alloc(a, 10), mem1, sizeof mem1));
+  EXPECT_TRUE(mem_allocator_composite_is_valid_addr(a, mem1 + 35));
+  EXPECT_FALSE(mem_allocator_composite_is_valid_addr(a, buffer));
+  EXPECT_EQ(nullptr, realloc_to(a, p, 2000));
+  EXPECT_EQ(3, p[15]);
+  mem_allocator_free(a, buffer);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  EXPECT_EQ(RF_OK, rf_check(rf_awtk_allocator(a), nullptr));
+  rf_stats stats;
+  rf_stats_get(rf_awtk_allocator(a), &stats);
+  EXPECT_EQ(2U, stats.blocks);
+  EXPECT_EQ(1010U, stats.used);
+  EXPECT_EQ(1U, stats.failures);
+  EXPECT_EQ(4U, stats.allocations); // a block that moves counts again
+  EXPECT_EQ(stats.capacity, stats.used + stats.free_bytes + stats.overhead);
+  EXPECT_EQ(RET_OK, mem_allocator_dump(a));
+  mem_allocator_destroy(a);
+  EXPECT_FALSE(mem_allocator_composite_is_valid_addr(a, mem1));
+}
+
+TEST_F(Awtk, SeveralRegionsTellWhatTheOnesTell) {
+  char mem1[256];
+  char mem2[256];
+  mem_allocator_composite_t composite;
+  mem_allocator_t *const made = mem_allocator_composite_init(&composite, mem1, static_cast<uint32_t>(sizeof mem1), mem2,
+                                                             static_cast<uint32_t>(sizeof mem2), nullptr);
+  rf_allocator *const a = rf_awtk_allocator(made);
+  for (size_t const size : {100, 200}) {
+    void *const p = rf_alloc(a, size);
+    ASSERT_NE(nullptr, p);
+    EXPECT_EQ(RF_ERR_NO_MEMORY, rf_resize_at(a, p, 1000, nullptr));
+    EXPECT_EQ(RF_OK, rf_resize_at(a, p, 50, nullptr));
+    EXPECT_EQ(RF_OK, rf_free(a, p));
+    EXPECT_EQ(RF_ERR_NOT_ALLOCATED, rf_free(a, p));
+    EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
+  }
+  mem_allocator_destroy(made);
+}
+
+TEST_F(Awtk, ARegionIsAddedLaterAsLongAsThereIsRoomForIt) {
+  mem_allocator_composite_t composite;
+  mem_allocator_t *const a = mem_allocator_composite_init(&composite, buffer, 64U, nullptr);
+  EXPECT_EQ(nullptr, alloc(a, 500));
+  EXPECT_EQ(RET_BAD_PARAMS, mem_allocator_composite_add_mem(a, nullptr, 100));
+  for (uint32_t i = 1; i < TK_MAX_MEM_BLOCK_NR; i++) {
+    EXPECT_EQ(RET_OK, mem_allocator_composite_add_mem(a, buffer + 1024 * i, 1024));
+  }
+  EXPECT_EQ(RET_BAD_PARAMS, mem_allocator_composite_add_mem(a, buffer + 100 * 1024, 1024));
+  EXPECT_NE(nullptr, alloc(a, 500));
+  mem_allocator_destroy(a);
+  EXPECT_EQ(nullptr, mem_allocator_composite_init(&composite, nullptr, 64U, nullptr));
+  EXPECT_EQ(nullptr, mem_allocator_composite_init(&composite, buffer, 1024U, buffer + 1024, 2U, nullptr));
+}
+
+} // namespace
+} // namespace ringfence_test
