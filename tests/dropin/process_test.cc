@@ -3,12 +3,7 @@
 
 #include <algorithm>
 #include <csignal>
-#include <cstdlib>
-#include <fstream>
 #include <gtest/gtest.h>
-#include <iterator>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace ringfence_test {
 namespace {
@@ -87,150 +82,6 @@ TEST_P(ProcessEnding, ChecksBlocksThatWereNeverFreed) {
   EXPECT_EQ(result.first("summary")["findings"].number, static_cast<double>(result.findings.size()));
 }
 
-// ---- On a stack that is too small for what we do there ----
-
-struct OnSmallStack {
-  const char *what; // in programs/small_stacks.c
-  int status;       // without findings
-  const char *bug;  // of a finding, "" for none
-  bool in_off;      // not a matter of checked blocks
-};
-
-const OnSmallStack kOnSmallStacks[] = {
-    {"exit", 7, "", true},
-    {"_exit", 7, "", true},
-    {"abort", 128 + SIGABRT, "", true},
-    {"terminate", 128 + SIGTERM, "", true},
-    {"exec", 7, "", true},
-    {"free", 7, "", false},
-    {"damage_and_exit", 99, "heap-buffer-overflow", false},
-    {"double_free", 99, "double-free", false},
-    {"damage_and_free", 99, "heap-buffer-overflow", false},
-    {"damage_and_realloc", 99, "heap-buffer-overflow", false},
-    {"grow_damaged", 99, "heap-buffer-overflow", false},
-    {"bad_free", 99, "bad-free", false},
-    {"bad_realloc", 99, "bad-free", false},
-    {"bad_usable_size", 99, "bad-malloc_usable_size", false},
-    {"too_big", 99, "allocation-size-too-big", false},
-};
-
-void expect_done(const OnSmallStack &each, const std::string &stack, const std::string &mode) {
-  SCOPED_TRACE(mode + " " + stack + " " + each.what);
-  Result const result = run({program("small_stacks"), stack, each.what}, with("leaks=0:rejected=1:mode=" + mode));
-  EXPECT_EQ(result.status, each.status);
-  ASSERT_EQ(result.findings.size(), each.bug[0] == '\0' ? 0U : 1U);
-  EXPECT_EQ(result.findings.empty() ? "" : result.findings[0]["bug"].text, each.bug);
-}
-
-TEST(Process, DoesAsWellOnASmallStack) {
-  for (const OnSmallStack &each : kOnSmallStacks) {
-    for (const char *const stack : {"handler", "coroutine"}) {
-      for (const char *const mode : {"off", "sample", "guard", "page"}) {
-        if (each.in_off || mode == std::string("guard") || mode == std::string("page")) {
-          expect_done(each, stack, mode);
-        }
-      }
-    }
-  }
-}
-
-TEST(Process, FindsWhatAHandlerInEightKiBDoes) {
-  for (const OnSmallStack &each : kOnSmallStacks) {
-    for (const char *const mode : {"guard:watch=0", "guard:watch=1", "page", "guard:halt=0", "page:halt=0"}) {
-      if (!each.in_off) {
-        expect_done(each, "least", mode);
-      }
-    }
-  }
-}
-
-TEST(Process, WhoseStackForHandlersWasFreedIsToldOfTheSignal) {
-  for (const char *const mode : {"mode=page", "mode=page:halt=0", "mode=guard:watch=1"}) {
-    SCOPED_TRACE(mode);
-    Result const bad = run({program("small_stacks"), "freed", "bad"}, with(mode));
-    EXPECT_EQ(bad.status, 99);
-    ASSERT_EQ(bad.findings.size(), 1U);
-    EXPECT_EQ(bad.findings[0]["bug"].text, "heap-use-after-free");
-    EXPECT_EQ(bad.findings[0]["access"].text, "write");
-    EXPECT_EQ(bad.findings[0]["size"].number, 65536);
-    EXPECT_EQ(bad.findings[0]["freed"].kind, Json::kTrue);
-    Result const good = run({program("small_stacks"), "freed", "good"}, with(mode));
-    EXPECT_EQ(good.status, 0);
-    EXPECT_EQ(good.findings.size(), 0U);
-  }
-}
-
-// The handler of faults has a stack of its own, so that of a coroutine does not matter.
-TEST(Process, FindsAnAccessOfACoroutineOnASmallStack) {
-  Result const result = run({program("small_stacks"), "coroutine", "write_after_free"}, with("leaks=0:mode=page"));
-  EXPECT_EQ(result.status, 99);
-  ASSERT_EQ(result.findings.size(), 1U);
-  EXPECT_EQ(result.findings[0]["bug"].text, "heap-use-after-free");
-}
-
-const std::pair<const char *, int> kSignals[] = {{"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT},
-                                                 {"PIPE", SIGPIPE}, {"ALRM", SIGALRM}, {"TERM", SIGTERM},
-                                                 {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"XCPU", SIGXCPU}};
-
-TEST(Process, EndedByASignalIsCheckedAndSummedUp) {
-  for (const auto &[name, number] : kSignals) {
-    SCOPED_TRACE(name);
-    Result const good = run({program("process"), "signal" + std::to_string(number)}, with("summary=1"));
-    EXPECT_EQ(good.status, 128 + number);
-    EXPECT_EQ(good.findings.size(), 0U);
-    EXPECT_GE(good.last("summary")["allocations"].number, 1);
-    Result const bad = run({program("process"), "signal" + std::to_string(number), "bad"}, with("summary=1"));
-    EXPECT_EQ(bad.status, 128 + number) << "as without";
-    ASSERT_EQ(bad.findings.size(), 1U);
-    EXPECT_EQ(bad.findings[0]["bug"].text, "heap-buffer-overflow");
-  }
-}
-
-TEST(Process, EndedByASignalIsCheckedInPageAndSample) {
-  for (const char *const mode : {"page", "sample:heap=own", "off:heap=own"}) {
-    Result const result = run({program("process"), "signal15"}, with("summary=1:mode=" + std::string(mode)));
-    EXPECT_EQ(result.status, 128 + SIGTERM) << mode;
-    EXPECT_GE(result.last("summary")["allocations"].number, 1) << mode;
-  }
-}
-
-TEST(Process, WithSignalsOffIsEndedAtOnce) {
-  Result const result = run({program("process"), "signal15", "bad"}, with("summary=1:signals=0"));
-  EXPECT_EQ(result.status, 128 + SIGTERM);
-  EXPECT_EQ(result.findings.size(), 0U);
-  EXPECT_EQ(result.last("summary").kind, Json::kNothing);
-}
-
-TEST(Process, EndedByTimeoutIsChecked) {
-  Result const result = run({"timeout", "-s", "TERM", "0.3", program("process"), "sleep", "bad"}, with(""));
-  EXPECT_EQ(result.status, 124);
-  ASSERT_EQ(result.findings.size(), 1U);
-  EXPECT_EQ(result.findings[0]["bug"].text, "heap-buffer-overflow");
-}
-
-// Its summary comes at exit: the signal did nothing.
-TEST(Process, GoesOnWhereItsSignalIsIgnored) {
-  Result const result = run({"nohup", program("process"), "signal1"}, with("summary=1"));
-  EXPECT_EQ(result.status, 0) << result.err;
-  EXPECT_EQ(run({program("process"), "blocked"}, with("summary=1")).status, 0);
-}
-
-TEST(Process, OfAContainerGoesOnWhereItsSignalsEndNothing) {
-  std::string const as_first = "unshare --user --map-root-user --pid --fork ";
-  if (run_bare({"sh", "-c", as_first + "true"}).status != 0) {
-    GTEST_SKIP() << "no containers here";
-  }
-  Result const result = run({"sh", "-c", as_first + program("process") + " signal15"}, with("summary=1"));
-  EXPECT_EQ(result.status, 0) << result.err;
-}
-
-TEST(Process, KilledLeavesNoSummary) {
-  Result const result = run({program("process"), "signal9"}, with("summary=1"));
-  EXPECT_EQ(result.status, 128 + SIGKILL);
-  EXPECT_EQ(result.last("start").kind, Json::kObject);
-  EXPECT_EQ(result.last("summary").kind, Json::kNothing);
-}
-
 TEST(Process, WritesNothingUnlessItIsAskedTo) {
   Result const result = run({program("process"), "return"});
   EXPECT_EQ(result.lines.size(), 0U);
@@ -242,17 +93,6 @@ TEST(Process, TellsPeopleWhatItChecksWhereAskedTo) {
   EXPECT_NE(result.err.find(" begins: mode guard, quarantine 4096, "), std::string::npos) << result.err;
   EXPECT_NE(result.err.find(", findings 0"), std::string::npos) << result.err;
   EXPECT_EQ(result.out, "output");
-}
-
-TEST(Process, KeepsItsLinesToItselfWhereTheLogCannotBeOpened) {
-  How how = with("summary=1:format=json:log=/nonexistent/%p");
-  how.log = false;
-  Result const result = run({program("process"), "return"}, how);
-  EXPECT_EQ(result.status, 3);
-  EXPECT_EQ(result.err, "");
-  Result const bad = run({program("process"), "return", "bad"}, how);
-  EXPECT_EQ(bad.status, 99);
-  EXPECT_NE(bad.err.find("heap-buffer-overflow"), std::string::npos);
 }
 
 TEST(Process, SummaryCountsWhatTheProgramDid) {
@@ -323,56 +163,6 @@ TEST(Process, ThatReadsAllThatItsMapsSayIsReadableIsToldOfTheOption) {
   }
 }
 
-// The one that page mode keeps to move memory with is only there where memory moves.
-TEST(Process, HasNoDescriptorMoreWhereMarkersOrRightsClosePages) {
-  std::string const bare = run_bare({"/bin/ls", "/proc/self/fd"}).out;
-  for (const char *const options : {"mode=guard", "mode=page:page_close=markers", "mode=page:page_close=rights"}) {
-    Result const result = run({"/bin/ls", "/proc/self/fd"}, with(options));
-    EXPECT_EQ(result.status, 0) << options;
-    EXPECT_EQ(result.out, bare) << options;
-  }
-}
-
-// ---- Children of fork, with many blocks of their parent's ----
-
-const char kManyBlocks[] = "200000";
-
-// Nanoseconds of the quickest child; 0 where there was none.
-double quickest(const Result &result) {
-  EXPECT_EQ(result.status, 0) << result.err;
-  return std::strtod(result.out.c_str(), nullptr);
-}
-
-// A machine may be busy: some try is within the bound.
-bool costs_at_most(const char *ending, double factor, double more_ns) {
-  for (int i = 0; i < 10; i++) {
-    double const bare = quickest(run_bare({program("forks"), kManyBlocks, ending}));
-    if (quickest(run({program("forks"), kManyBlocks, ending})) <= factor * bare + more_ns) {
-      return true;
-    }
-  }
-  return false;
-}
-
-TEST(Process, AChildPaysLittleForItsParentsBlocks) {
-  EXPECT_TRUE(costs_at_most("_exit", 2, 1e6));
-  EXPECT_TRUE(costs_at_most("exit", 1, 1e7));
-}
-
-TEST(Process, DamageThatAChildDoesToItsParentsBlocksIsFound) {
-  for (const char *const mode : {"guard", "page"}) {
-    for (const char *const count : {"10", kManyBlocks}) {
-      for (const char *const ending : {"_exit", "exit"}) {
-        SCOPED_TRACE(std::string(mode) + " " + count + " " + ending);
-        Result const result = run({program("forks"), count, ending, "bad"}, with(std::string("leaks=0:mode=") + mode));
-        EXPECT_EQ(result.status, 99);
-        ASSERT_FALSE(result.findings.empty());
-        EXPECT_EQ(result.findings[0]["bug"].text, "heap-buffer-overflow");
-      }
-    }
-  }
-}
-
 TEST(Process, StacksAreNoDeeperThanTheOptionSaysInModesThatCheckAll) {
   for (const char *const mode : {"guard", "page"}) {
     for (unsigned const depth : {3U, 8U}) {
@@ -418,41 +208,6 @@ TEST(Process, GoesOnAfterFindingsWhereAskedTo) {
   EXPECT_EQ(halted.findings.size(), 1U);
   EXPECT_EQ(halted.out, "");
   EXPECT_EQ(halted.status, 99);
-}
-
-TEST(Process, ReportsToStandardErrorThoughTheProgramClosedIt) {
-  How how;
-  how.log = false;
-  Result const result = run({program("process"), "closed", "bad"}, how);
-  EXPECT_EQ(result.status, 99);
-  EXPECT_NE(result.err.find("ERROR: Ringfence: heap-buffer-overflow"), std::string::npos);
-}
-
-TEST(Process, ChildrenOfForkReportWhatIsTheirs) {
-  Result const result = run({program("process"), "fork"}, with("summary=1"));
-  EXPECT_EQ(result.status, 9);
-  ASSERT_EQ(result.findings.size(), 1U);
-  long long const child = result.findings[0]["pid"].number;
-  EXPECT_NE(child, result.last("start")["pid"].number);
-}
-
-TEST(Process, ChildrenOfForkAreThreadsOfTheirOwn) {
-  for (const char *const mode : {"guard", "page"}) {
-    Result const result = run({program("process"), "twice_in_fork"}, with(std::string("mode=") + mode));
-    EXPECT_EQ(result.status, 9);
-    ASSERT_EQ(result.findings.size(), 1U);
-    for (const char *const place : {"found", "released", "allocated"}) {
-      EXPECT_EQ(result.findings[0][place]["thread"].number, result.findings[0]["pid"].number) << mode << ", " << place;
-    }
-  }
-}
-
-TEST(Process, ChildrenOfForkEndAsIfTheirParentHadNoFindings) {
-  Result const result = run({program("process"), "overflow_fork"}, with("summary=1:halt=0"));
-  EXPECT_EQ(result.status, 99);
-  EXPECT_EQ(result.findings.size(), 1U);
-  EXPECT_EQ(result.first("summary")["findings"].number, 0); // the child's
-  EXPECT_EQ(result.last("summary")["findings"].number, 1);
 }
 
 TEST(Process, ThreadsThatAreCancelledLeaveNoLockBehind) {
@@ -508,78 +263,6 @@ TEST(Process, EndsThoughThreadsAllocateWithTheLoaderLocked) {
   EXPECT_EQ(run({program("process"), "loader_fork"}).status, 3);
 }
 
-TEST(Process, KnowsItsLogThoughTheEnvironmentIsWrittenOver) {
-  Result const result = run({program("process"), "title", "bad"}, with("summary=1:leaks=0"));
-  EXPECT_EQ(result.status, 99);
-  EXPECT_EQ(result.err, "");
-  EXPECT_EQ(result.findings.size(), 1U);
-  EXPECT_EQ(result.last("summary")["findings"].number, 1);
-}
-
-// As after chroot or setuid, which only root can do.
-TEST(Process, UnderTheCommandItsRecordsReachTheFileThatItCanNoLongerOpen) {
-  std::string const folder = testing::TempDir() + "records_" + std::to_string(getpid());
-  std::string const moved = folder + "_moved";
-  ASSERT_EQ(mkdir(folder.c_str(), 0700), 0);
-  How how = with("summary=1:leaks=0:format=json:log=" + folder + "/log");
-  how.log = false;
-  Result const result = run({program("process"), "moved", "bad", folder, moved}, how);
-  EXPECT_EQ(result.status, 99);
-  EXPECT_EQ(result.err, "");
-  std::ifstream file(moved + "/log");
-  std::string const text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  EXPECT_NE(text.find("heap-buffer-overflow"), std::string::npos) << text;
-  EXPECT_NE(text.find("\"type\":\"summary\""), std::string::npos) << text;
-  unlink((moved + "/log").c_str());
-  rmdir(moved.c_str());
-}
-
-// As xz does with a file that it reads to standard output.
-TEST(Process, UnderTheCommandItsRecordsAreWrittenThoughLandlockLetsItOpenNoFile) {
-  if (run_bare({program("process"), "landlock"}).status != 3) {
-    GTEST_SKIP() << "the kernel has no Landlock, or does not let it be used";
-  }
-  Result const good = run({program("process"), "landlock"}, with("summary=1"));
-  EXPECT_EQ(good.status, 3) << good.err;
-  EXPECT_EQ(good.last("summary").kind, Json::kObject);
-  EXPECT_EQ(good.last("summary")["leaks_checked"].kind, Json::kFalse) << "which the summary says";
-  Result const bad = run({program("process"), "landlock", "bad"}, with("summary=1:leaks=0"));
-  EXPECT_EQ(bad.status, 99) << bad.err;
-  EXPECT_EQ(bad.err, "");
-  ASSERT_EQ(bad.findings.size(), 1U);
-  EXPECT_EQ(bad.findings[0]["bug"].text, "heap-buffer-overflow");
-  EXPECT_FALSE(bad.findings[0]["allocated"]["frames"].items[0]["module"].text.empty()) << "read before";
-  EXPECT_EQ(bad.last("summary")["findings"].number, 1);
-}
-
-TEST(Process, HasNoDescriptorsButTheProgramsOwn) {
-  Result const bare = run_bare({program("process"), "descriptors"});
-  EXPECT_EQ(run({program("process"), "descriptors"}, with("summary=1")).out, bare.out);
-}
-
-TEST(Process, AProgramWithoutStandardInputHasItsDescriptorFree) {
-  for (const char *const mode : {"mode=off", "mode=guard:summary=1", "mode=page", "mode=sample:sample_rate=1"}) {
-    EXPECT_EQ(run({program("descriptors"), "alone"}, with(mode)).out, "0\n") << mode;
-  }
-}
-
-TEST(Process, WhoClosesAllDescriptorsIsWatchedAllTheSame) {
-  for (const char *const way : {"each", "range", "from", "copies"}) {
-    Result const result = run({program("process"), "closes", "", way}, with("mode=page"));
-    EXPECT_EQ(result.status, 99) << way;
-    ASSERT_EQ(result.findings.size(), 1U) << way;
-    EXPECT_EQ(result.findings[0]["bug"].text, "heap-use-after-free") << way;
-  }
-}
-
-TEST(Process, CopiesNoDescriptorAtItsEnd) {
-  for (const char *const mode : {"mode=off", "mode=guard", "mode=page", "mode=sample"}) {
-    Result const result = run({program("process"), "filtered"}, with(mode));
-    EXPECT_EQ(result.status, 3) << mode;
-    EXPECT_EQ(result.out, "output") << mode;
-  }
-}
-
 TEST(Process, AsksTheSystemForNothingButMemoryInTheMiddle) {
   for (const char *const mode : {"mode=off", "mode=guard", "mode=page", "mode=sample", "mode=sample:sample_rate=1"}) {
     EXPECT_EQ(run({program("process"), "sandbox"}, with(mode)).status, 3) << mode;
@@ -594,23 +277,6 @@ TEST(Process, LooksForNoLeaksWhereThatWouldEndIt) {
     EXPECT_EQ(summary["leaks_checked"].kind, Json::kFalse) << mode;
     EXPECT_NE(summary["leaks_unchecked_because"].text.find("(seccomp)"), std::string::npos) << mode;
   }
-}
-
-std::string text_of(const std::string &path) {
-  std::ifstream file(path);
-  return std::string((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-}
-
-TEST(Process, LeavesAFileAloneThatHasTheNumberOfStandardErrorByChance) {
-  std::string const data = testing::TempDir() + "data_" + std::to_string(getpid());
-  How how = with("leaks=0");
-  how.log = false;
-  EXPECT_EQ(run({program("process"), "reused", "bad", data}, how).status, 99);
-  EXPECT_EQ(text_of(data), "data");
-  unlink(data.c_str());
-  EXPECT_EQ(run({program("process"), "redirected", "bad", data}, how).status, 99);
-  EXPECT_NE(text_of(data).find("heap-buffer-overflow"), std::string::npos) << "standard error, by the program's will";
-  unlink(data.c_str());
 }
 
 // A program that leaves at once has not freed what it holds.
@@ -672,16 +338,6 @@ TEST(Process, TellsItsEndOnce) {
     size_t const ends = static_cast<size_t>(std::count_if(
         result.lines.begin(), result.lines.end(), [](const Json &line) { return line["type"].text == "summary"; }));
     EXPECT_EQ(ends, 1U) << how;
-  }
-}
-
-TEST(Process, CopiesDescriptorsAsEver) {
-  Result const bare = run_bare({program("descriptors")});
-  EXPECT_EQ(bare.status, 0);
-  for (const char *const mode : {"mode=off", "mode=guard", "mode=page"}) {
-    Result const result = run({program("descriptors")}, with(mode));
-    EXPECT_EQ(result.status, 0) << mode;
-    EXPECT_EQ(result.out, bare.out) << mode;
   }
 }
 
