@@ -12,6 +12,7 @@
 #include "checkers/os/machine_context.h"
 #include "checkers/os/memory_tags.h"
 #include "checkers/os/reserve_stack.h"
+#include "checkers/os/signal_cause.h"
 #include "lib/core/compiler.h"
 
 /* ---- The handler, and whom it passes on to ----
@@ -96,8 +97,7 @@ static void default_action(int number, const siginfo_t *info) {
   memset(&action, 0, sizeof action);
   action.sa_handler = SIG_DFL;
   (void)sigaction(number, &action, NULL);
-  bool const late = number == SIGSEGV && rf_memory_tags_is_late_fault(info->si_code);
-  if (info->si_code <= 0 || late) {
+  if (rf_signal_comes_once(number, info)) {
     (void)raise(number);
   }
 }

@@ -31,6 +31,7 @@ enum { kPc = REG_EIP, kStack = REG_ESP };
 
 constexpr uintptr_t kHere = 0x123450; // the instruction
 constexpr greg_t kWrites = 2;         // in the error code of a page fault
+constexpr greg_t kGeneralProtection = 13;
 
 class Crash : public testing::Test {
 protected:
@@ -42,6 +43,7 @@ protected:
     EXPECT_EQ(getcontext(&context_), 0);
     at(kPc) = static_cast<greg_t>(kHere);
     at(REG_ERR) = 0;
+    at(REG_TRAPNO) = kGeneralProtection;
   }
   ~Crash() override { rf_process.guard_options.reporter = nullptr; }
 
@@ -101,6 +103,19 @@ TEST_F(Crash, SaysWhatTheSystemTells) {
     EXPECT_TRUE(f.at_access);
     ASSERT_NE(f.found.depth, 0U);
     EXPECT_EQ(f.found.frames[0], kHere + 1) << "a return address would be one behind the instruction";
+  }
+}
+
+// That comes in the place of a signal whose handler the system could not call.
+TEST_F(Crash, SaysThatAHandlerHadNoRoom) {
+  std::string const room = "SIGSEGV: the stack has no room for the handler of another signal: it is at its end, or "
+                           "handlers interrupt each other without an end";
+  for (greg_t const exception : {0, 11, 12, 13, 14}) {
+    at(REG_TRAPNO) = exception;
+    rf_finding const f = finding_of(SIGSEGV, SI_KERNEL, 0);
+    bool const of_processor = exception == 12 || exception == 13;
+    EXPECT_EQ(f.detail == room, !of_processor) << exception;
+    EXPECT_EQ(f.cwe == 674, !of_processor) << exception;
   }
 }
 

@@ -170,6 +170,7 @@ TEST_F(FatalSignals, AreThoseOfTheProcessorAndAbort) {
     int const own_stack = number == SIGSEGV || number == SIGBUS ? SA_ONSTACK : 0;
     EXPECT_EQ(action.sa_flags, SA_SIGINFO | own_stack) << number;
     EXPECT_EQ(sigismember(&action.sa_mask, SIGTERM), 0);
+    EXPECT_EQ(sigismember(&action.sa_mask, SIGALRM), 1) << "it may come again and again";
   }
   EXPECT_EQ(recorded, (Calls{"find the last words", "open faults"}));
   EXPECT_EQ(world.holds, rf_signals_hold);
@@ -214,6 +215,13 @@ TEST_F(FatalSignals, AnAccessThatIsSettledEndsNothing) {
       EXPECT_EQ(calls_after(number, code), (Calls{"unwinder", "reserve stack", "settle"}));
     }
   }
+}
+
+// So does one for which the system tells no cause: it may be none of an instruction, which would run again.
+TEST_F(FatalSignals, OneWithoutACauseIsSentAgain) {
+  rf_fatal_signals_init(check, false);
+  EXPECT_EQ(calls_after(SIGSEGV, SI_KERNEL), (Calls{"unwinder", "reserve stack", "settle", "unmapped", "fill",
+                                                    "crash 11", "default 11", "check 11", "raise 11"}));
 }
 
 // The default action is in place by then, and what is checked may fault.

@@ -15,6 +15,7 @@
 #include "checkers/os/host.h"
 #include "checkers/os/memory_tags.h"
 #include "checkers/os/reserve_stack.h"
+#include "checkers/os/signal_cause.h"
 #include "checkers/page/page_store.h"
 #include "lib/core/compiler.h"
 
@@ -28,6 +29,8 @@ static void (*check_shortly)(int number);
 
 static const int fatal[] = {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
 static const int terminating[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGALRM, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
+/* They come again and again: a handler that takes longer than that would fill the stack on which a fault is reported. */
+static const int timers[] = {SIGALRM, SIGVTALRM, SIGPROF};
 
 #define FIRST_PROCESS 1
 
@@ -48,10 +51,6 @@ static void report(int number, const siginfo_t *info, const void *context) {
   if (rf_process.findings == before) {
     rf_crash_report(number, info, context);
   }
-}
-
-static bool is_late(int number, const siginfo_t *info) {
-  return number == SIGSEGV && rf_memory_tags_is_late_fault(info->si_code);
 }
 
 typedef struct fault {
@@ -86,14 +85,14 @@ static void settle_or_end(void *context) {
   }
 }
 
-/* A signal that another process sent is sent again, as is a fault whose instruction does not run again. A fault of the
+/* A signal that does not come again by itself is sent again. A fault of the
  * unwinder, which reads a stack that may be damaged, comes here while the handler is still in place; a second one of
  * the report's ends the process. */
 RF_COLD static void die(int number, siginfo_t *info, void *context) {
   fault f = {number, info, context, false};
   rf_host_unwind_fault();
   rf_on_reserve_stack(settle_or_end, &f);
-  if (!f.settled && (info->si_code <= 0 || is_late(number, info))) {
+  if (!f.settled && rf_signal_comes_once(number, info)) {
     (void)raise(number);
   }
 }
@@ -103,6 +102,9 @@ void rf_fatal_signals_init(void (*check)(int number), bool abort_only) {
   check_all = check;
   rf_libc_abort_init();
   (void)sigemptyset(&action.sa_mask);
+  for (size_t i = 0; i < sizeof timers / sizeof timers[0]; i++) {
+    (void)sigaddset(&action.sa_mask, timers[i]);
+  }
   if (rf_process.options.mode == RF_MODE_GUARD || rf_memory_tags_on()) {
     rf_page_served_by((uintptr_t)die);
   }

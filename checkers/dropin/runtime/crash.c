@@ -90,7 +90,31 @@ static bool is_end_of_stack(uintptr_t address, uintptr_t stack) {
                                  (address - stack < STACK_ABOVE && !rf_host_readable(top, sizeof(uintptr_t))));
 }
 
-static const char *segv_detail(rf_finding *f, const siginfo_t *info, uintptr_t stack, bool jump) {
+/* The system tells no address where the processor has none like it, and where it found no room on the stack for the
+ * handler of another signal, which is no exception of the processor. */
+static bool is_of_processor(const ucontext_t *context) {
+#if defined(__x86_64__) || defined(__i386__)
+  enum { STACK_SEGMENT = 12, GENERAL_PROTECTION = 13 };
+  greg_t const exception = context->uc_mcontext.gregs[REG_TRAPNO];
+  return exception == STACK_SEGMENT || exception == GENERAL_PROTECTION;
+#else
+  (void)context;
+  return false;
+#endif
+}
+
+/* Of a signal for which the system tells no address. */
+static const char *causeless_detail(rf_finding *f, const ucontext_t *context) {
+  if (is_of_processor(context)) {
+    return "SIGSEGV: the address is none that the processor has: a wild pointer";
+  }
+  f->cwe = CWE_RECURSION;
+  return "SIGSEGV: the stack has no room for the handler of another signal: it is at its end, or handlers interrupt "
+         "each "
+         "other without an end";
+}
+
+static const char *segv_detail(rf_finding *f, const siginfo_t *info, const ucontext_t *context, bool jump) {
   rf_view view;
   if (rf_memory_tags_is_fault(info->si_code)) {
     return rf_memory_tags_is_late_fault(info->si_code)
@@ -101,13 +125,13 @@ static const char *segv_detail(rf_finding *f, const siginfo_t *info, uintptr_t s
     return "SIGSEGV: the program jumped to where no code is";
   }
   if (info->si_code == SI_KERNEL) {
-    return "SIGSEGV: the address is none that the processor has: a wild pointer";
+    return causeless_detail(f, context);
   }
   if (f->address < NULL_REACH) {
     f->cwe = CWE_NULL;
     return "SIGSEGV: the address is in the zero page: a NULL pointer, or a member or element of one";
   }
-  if (is_end_of_stack(f->address, stack)) {
+  if (is_end_of_stack(f->address, rf_machine_context_of(context).stack)) {
     f->cwe = CWE_RECURSION;
     return "SIGSEGV: the stack is at its end: recursion without an end, a large object on it, or a wrong stack pointer";
   }
@@ -119,10 +143,10 @@ static const char *segv_detail(rf_finding *f, const siginfo_t *info, uintptr_t s
                                       : "SIGSEGV: there is no memory at the address";
 }
 
-static const char *detail_of(rf_finding *f, const siginfo_t *info, uintptr_t stack, bool jump) {
+static const char *detail_of(rf_finding *f, const siginfo_t *info, const ucontext_t *context, bool jump) {
   switch (f->bug) {
   case RF_BUG_SEGV:
-    return segv_detail(f, info, stack, jump);
+    return segv_detail(f, info, context, jump);
   case RF_BUG_BUS:
     return info->si_code == BUS_ADRALN ? "SIGBUS: the address is not aligned"
                                        : "SIGBUS: nothing is behind the address: the mapped file is shorter";
@@ -151,7 +175,7 @@ static void report(int number, rf_bug bug, const siginfo_t *info, const ucontext
   if (f.found.depth != 0 && !jump) {
     f.found.frames[0]++; /* frames are return addresses: what names them looks one byte before */
   }
-  f.detail = detail_of(&f, info, m.stack, jump);
+  f.detail = detail_of(&f, info, context, jump);
   rf_report(rf_process.guard_options.reporter, &f);
 }
 

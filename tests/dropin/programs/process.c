@@ -19,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -50,6 +51,29 @@ static void own_handler(int number) {
   (void)number;
   printf("handled\n");
   exit(7);
+}
+
+static void raise_again(int number) {
+  raise(number);
+}
+
+static void take_long(int number) {
+  struct timespec const time = {0, 2000000};
+  (void)number;
+  nanosleep(&time, NULL);
+}
+
+/* A handler that its signal interrupts each time, until the stack has no room for another one. */
+static void fill_stack(void (*handler)(int number)) {
+  struct itimerval const often = {{0, 100}, {0, 100}};
+  struct rlimit const small = {512 * 1024, 512 * 1024};
+  struct sigaction action = {.sa_handler = handler, .sa_flags = SA_NODEFER};
+  setrlimit(RLIMIT_STACK, &small);
+  sigaction(SIGALRM, &action, NULL);
+  setitimer(ITIMER_REAL, &often, NULL);
+  for (;;) {
+    pause();
+  }
 }
 
 /* As crash reporters do: it calls what was there before it, or falls back on the default where nothing was. */
@@ -411,6 +435,12 @@ static int leave(const char *how) {
   }
   if (strncmp(how, "wild_be", strlen("wild_be")) == 0) {
     return wild_access(strstr(how, "behind") != NULL, strstr(how, "freed") != NULL);
+  }
+  if (strcmp(how, "raised_again") == 0) {
+    fill_stack(raise_again);
+  }
+  if (strcmp(how, "slow_handler") == 0) {
+    fill_stack(take_long);
   }
   if (strcmp(how, "raise_segv") == 0) {
     raise(SIGSEGV);
