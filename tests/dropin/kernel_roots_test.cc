@@ -1,4 +1,4 @@
-// What the kernel keeps for a program (checkers/dropin/inspect/kernel_roots.c): descriptors, timers and stacks are real.
+// Pointers that the kernel keeps for a program (checkers/dropin/inspect/kernel_roots.c), in real descriptors and timers.
 #include "tests/dropin/roots_world.h"
 
 #define _Static_assert static_assert

@@ -29,7 +29,7 @@ static void (*check_shortly)(int number);
 
 static const int fatal[] = {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
 static const int terminating[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGALRM, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
-/* They come again and again: a handler that takes longer than that would fill the stack on which a fault is reported. */
+/* A handler that is slower than its timer would fill the stack on which a fault is reported. */
 static const int timers[] = {SIGALRM, SIGVTALRM, SIGPROF};
 
 #define FIRST_PROCESS 1
