@@ -1,4 +1,4 @@
-// Pointers that the kernel keeps for a program (checkers/dropin/inspect/kernel_roots.c), in real descriptors and timers.
+// Pointers that the kernel keeps for a program (checkers/dropin/inspect/kernel_roots.c), in descriptors and timers.
 #include "tests/dropin/roots_world.h"
 
 #define _Static_assert static_assert

@@ -1,5 +1,5 @@
-// The memory in which a program may keep pointers (checkers/dropin/inspect/roots.c): over maps, threads, dead stacks and
-// lists of pages that are this test's own, and memory that is real.
+// The memory in which a program may keep pointers (checkers/dropin/inspect/roots.c): over maps, threads, dead stacks
+// and lists of pages that are this test's own, and memory that is real.
 #include "tests/dropin/roots_world.h"
 
 #include <fcntl.h>
