@@ -85,9 +85,8 @@ static void settle_or_end(void *context) {
   }
 }
 
-/* A signal that does not come again by itself is sent again. A fault of the
- * unwinder, which reads a stack that may be damaged, comes here while the handler is still in place; a second one of
- * the report's ends the process. */
+/* A signal that does not come again by itself is sent again. A fault of the unwinder, which reads a stack that may be
+ * damaged, comes here while the handler is still in place; a second one of the report's ends the process. */
 RF_COLD static void die(int number, siginfo_t *info, void *context) {
   fault f = {number, info, context, false};
   rf_host_unwind_fault();

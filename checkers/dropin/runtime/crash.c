@@ -110,8 +110,7 @@ static const char *causeless_detail(rf_finding *f, const ucontext_t *context) {
   }
   f->cwe = CWE_RECURSION;
   return "SIGSEGV: the stack has no room for the handler of another signal: it is at its end, or handlers interrupt "
-         "each "
-         "other without an end";
+         "each other without an end";
 }
 
 static const char *segv_detail(rf_finding *f, const siginfo_t *info, const ucontext_t *context, bool jump) {
