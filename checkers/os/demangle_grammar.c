@@ -75,9 +75,9 @@ static void add_pack(rf_demangle *d, list *l) {
   l->pack_size = l->count - first;
 }
 
-/* One more of a list that begins with `open`. An empty pack adds nothing. */
-static part listed(rf_demangle *d, part before, part item, char open) {
-  bool const is_alone = last_of(d, before) == open || item.size == 0;
+/* One more of a list that begins with a bracket. An empty pack adds nothing. */
+static part listed(rf_demangle *d, part before, part item) {
+  bool const is_alone = before.size == 1 || item.size == 0;
   return rf_part_joined(d, is_alone ? before : rf_part_with(d, before, ", "), item);
 }
 
@@ -98,7 +98,7 @@ static part template_arguments(rf_demangle *d) {
   }
   part out = rf_part_literal(d, "<");
   for (unsigned i = 0; i < l.count; i++) {
-    out = listed(d, out, l.items[i], '<');
+    out = listed(d, out, l.items[i]);
   }
   if (names) {
     d->in_type = false;
@@ -140,7 +140,7 @@ static part parameters(rf_demangle *d, const char *end) {
   }
   while (!d->failed && strchr(end, *d->in) == NULL) {
     part const t = type(d);
-    out = listed(d, out, t, '(');
+    out = listed(d, out, t);
   }
   return rf_part_with(d, out, ")");
 }

@@ -17,6 +17,7 @@ typedef struct rf_machine_context {
   uintptr_t frame;          /* the frame pointer */
   uintptr_t stack;          /* the stack pointer */
   rf_machine_access access; /* of a fault */
+  unsigned exception;       /* x86: the number of the processor's last one; else 0 */
 } rf_machine_context;
 
 /* The access of a fault on AArch64, by the exception's syndrome, one of the records that Linux puts behind the
@@ -51,14 +52,15 @@ static inline rf_machine_context rf_machine_context_of(const ucontext_t *context
   greg_t const written = 2; /* in the error code of a page fault */
   const greg_t *const r = context->uc_mcontext.gregs;
   return (rf_machine_context){(uintptr_t)r[PC], (uintptr_t)r[FRAME], (uintptr_t)r[STACK],
-                              (r[REG_ERR] & written) != 0 ? RF_MACHINE_WRITE : RF_MACHINE_READ};
+                              (r[REG_ERR] & written) != 0 ? RF_MACHINE_WRITE : RF_MACHINE_READ,
+                              (unsigned)r[REG_TRAPNO]};
 #elif defined(__linux__) && defined(__aarch64__)
   return (rf_machine_context){
       (uintptr_t)context->uc_mcontext.pc, (uintptr_t)context->uc_mcontext.regs[29], (uintptr_t)context->uc_mcontext.sp,
-      rf_machine_access_of(context->uc_mcontext.__reserved, sizeof context->uc_mcontext.__reserved)};
+      rf_machine_access_of(context->uc_mcontext.__reserved, sizeof context->uc_mcontext.__reserved), 0};
 #else
   (void)context;
-  return (rf_machine_context){0, 0, 0, RF_MACHINE_UNKNOWN};
+  return (rf_machine_context){0, 0, 0, RF_MACHINE_UNKNOWN, 0};
 #endif
 }
 

@@ -1,4 +1,4 @@
-/* Whether a signal comes again by itself. Internal to checkers/; Posix. */
+/* Whether a signal comes again by itself. Internal to checkers/; Linux. */
 #ifndef RINGFENCE_SIGNAL_CAUSE_H
 #define RINGFENCE_SIGNAL_CAUSE_H
 
@@ -6,10 +6,6 @@
 
 #include <signal.h>
 #include <stdbool.h>
-
-#ifndef SI_KERNEL /* Linux's, of si_code */
-#define SI_KERNEL 0x80
-#endif
 
 /* False where the instruction that raised the signal runs again once its handler returns. True where it was sent, where
  * the processor told of an earlier instruction, and where the system tells no cause: that may be an address that the

@@ -94,8 +94,7 @@ RF_NO_SANITIZE static bool ends_here(const walk *w, uintptr_t frame, rf_stack_la
   uintptr_t const pc = is_on_stack ? word_at(frame + WORD) : 0;
   if (pc < RF_PC_LEAST && layout != NULL) {
     layout->fixed = layout->fixed && is_on_stack;
-    walk const copy = *w;
-    add_check(&copy, layout, frame + WORD, pc);
+    add_check(w, layout, frame + WORD, pc);
   }
   return pc < RF_PC_LEAST;
 }

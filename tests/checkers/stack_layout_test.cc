@@ -168,7 +168,7 @@ TEST(StackLayout, AStackThatEndsAtNoReturnAddressIsNoOtherOne) {
   rf_stack_rules_forget();
 }
 
-// What is near the end of one stack may not be near that of another.
+// A frame that is near the end of one stack need not be near that of another.
 TEST(StackLayout, AStackThatEndsWhereItsMemoryDoesHasNoLayout) {
   uintptr_t words[8] = {};
   words[1] = kFirst;

@@ -103,7 +103,7 @@ bool note_block(const rf_block *block, void *context) {
   return true;
 }
 
-// What a block may have and what it has besides are its slot together, also where it was freed.
+// A block's size and its overhead are its slot together, also where it was freed.
 TEST(DropinFindings, AWalkTellsTheWholeOfEachSlot) {
   with_heap([](Heap &heap) {
     unsigned char *const freed = heap.make(40);

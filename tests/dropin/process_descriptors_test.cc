@@ -1,4 +1,4 @@
-// Which descriptors a process has under the drop-in, and how its records reach their file.
+// The descriptors of a process under the drop-in, and how its records reach their file.
 #include "tests/dropin/run.h"
 
 #include <fstream>

@@ -257,7 +257,8 @@ protected:
 TEST_F(Obstacle, StaticProgram) {
   elf_.interpreter.clear();
   expect(2, " is statically linked: it has no dynamic loader, which would load libringfence.so",
-         "`pkg-config --libs ringfence-malloc`, CMake's ringfence::malloc, Bazel's malloc");
+         "`pkg-config --libs ringfence-malloc`, CMake's ringfence::malloc, Bazel's malloc = "
+         "\"@ringfence//checkers/dropin:malloc\"");
 }
 
 // In a folder of its own, in which there is no library for other programs (--config=i386, --config=musl).
@@ -326,7 +327,8 @@ TEST_F(Obstacle, Sanitizer) {
 TEST_F(Obstacle, OwnMalloc) {
   elf_.dynamic_symbols = {{"malloc", 0x1000, 8}};
   expect(2, " defines malloc itself, so it would not use the malloc of libringfence.so",
-         "or with the checked one: `pkg-config --libs ringfence-malloc`");
+         "or with the checked one: `pkg-config --libs ringfence-malloc`, CMake's ringfence::malloc, Bazel's malloc = "
+         "\"@ringfence//checkers/dropin:malloc\"");
 }
 
 TEST_F(Obstacle, MissingLoader) {

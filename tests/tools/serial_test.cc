@@ -382,7 +382,7 @@ std::string line_of(unsigned tag, unsigned first, const std::string &bytes) {
   return text;
 }
 
-// Of a damaged or a made up line.
+// Lines may be damaged, or made up.
 TEST_F(Serial, NoByteIsBehindTheWindow) {
   const unsigned tags[] = {RF_SERIAL_WINDOW, RF_SERIAL_EXPECTED, RF_SERIAL_CLASSES};
   for (unsigned const tag : tags) {

@@ -92,20 +92,9 @@ static bool is_end_of_stack(uintptr_t address, uintptr_t stack) {
 
 /* The system tells no address where the processor has none like it, and where it found no room on the stack for the
  * handler of another signal, which is no exception of the processor. */
-static bool is_of_processor(const ucontext_t *context) {
-#if defined(__x86_64__) || defined(__i386__)
+static const char *causeless_detail(rf_finding *f, const rf_machine_context *m) {
   enum { STACK_SEGMENT = 12, GENERAL_PROTECTION = 13 };
-  greg_t const exception = context->uc_mcontext.gregs[REG_TRAPNO];
-  return exception == STACK_SEGMENT || exception == GENERAL_PROTECTION;
-#else
-  (void)context;
-  return false;
-#endif
-}
-
-/* Of a signal for which the system tells no address. */
-static const char *causeless_detail(rf_finding *f, const ucontext_t *context) {
-  if (is_of_processor(context)) {
+  if (m->exception == STACK_SEGMENT || m->exception == GENERAL_PROTECTION) {
     return "SIGSEGV: the address is none that the processor has: a wild pointer";
   }
   f->cwe = CWE_RECURSION;
@@ -113,7 +102,7 @@ static const char *causeless_detail(rf_finding *f, const ucontext_t *context) {
          "each other without an end";
 }
 
-static const char *segv_detail(rf_finding *f, const siginfo_t *info, const ucontext_t *context, bool jump) {
+static const char *segv_detail(rf_finding *f, const siginfo_t *info, const rf_machine_context *m, bool jump) {
   rf_view view;
   if (rf_memory_tags_is_fault(info->si_code)) {
     return rf_memory_tags_is_late_fault(info->si_code)
@@ -124,13 +113,13 @@ static const char *segv_detail(rf_finding *f, const siginfo_t *info, const ucont
     return "SIGSEGV: the program jumped to where no code is";
   }
   if (info->si_code == SI_KERNEL) {
-    return causeless_detail(f, context);
+    return causeless_detail(f, m);
   }
   if (f->address < NULL_REACH) {
     f->cwe = CWE_NULL;
     return "SIGSEGV: the address is in the zero page: a NULL pointer, or a member or element of one";
   }
-  if (is_end_of_stack(f->address, rf_machine_context_of(context).stack)) {
+  if (is_end_of_stack(f->address, m->stack)) {
     f->cwe = CWE_RECURSION;
     return "SIGSEGV: the stack is at its end: recursion without an end, a large object on it, or a wrong stack pointer";
   }
@@ -142,10 +131,10 @@ static const char *segv_detail(rf_finding *f, const siginfo_t *info, const ucont
                                       : "SIGSEGV: there is no memory at the address";
 }
 
-static const char *detail_of(rf_finding *f, const siginfo_t *info, const ucontext_t *context, bool jump) {
+static const char *detail_of(rf_finding *f, const siginfo_t *info, const rf_machine_context *m, bool jump) {
   switch (f->bug) {
   case RF_BUG_SEGV:
-    return segv_detail(f, info, context, jump);
+    return segv_detail(f, info, m, jump);
   case RF_BUG_BUS:
     return info->si_code == BUS_ADRALN ? "SIGBUS: the address is not aligned"
                                        : "SIGBUS: nothing is behind the address: the mapped file is shorter";
@@ -174,7 +163,7 @@ static void report(int number, rf_bug bug, const siginfo_t *info, const ucontext
   if (f.found.depth != 0 && !jump) {
     f.found.frames[0]++; /* frames are return addresses: what names them looks one byte before */
   }
-  f.detail = detail_of(&f, info, context, jump);
+  f.detail = detail_of(&f, info, &m, jump);
   rf_report(rf_process.guard_options.reporter, &f);
 }
 
