@@ -3,18 +3,13 @@
 #if RF_STACK_RULES
 
 #include "checkers/os/stack_walk.h"
+#include "tests/checkers/put_rule.h"
 
 #include <algorithm>
 
 namespace ringfence::fuzz {
 
 // ---- Rules ----
-
-// Where an unknown address would be looked for in modules: no place shares its set with another.
-static void put(unsigned place, uint32_t rule) {
-  uintptr_t const pc = pc_of(place);
-  rf_stack_rule_set(pc)[0] = static_cast<uint64_t>(pc >> RF_RULES_FIRST_BITS) << RF_RULE_BITS | rule;
-}
 
 Rules::Rules(Reader &in) {
   for (unsigned place = 0; place < kPlaces; place++) {
@@ -49,7 +44,7 @@ void Rules::draw(unsigned place, Reader &in) {
     rules_[place] = RF_RULE_OF_N(RF_RULE_SP, n) | m << 18;
     break;
   }
-  put(place, rules_[place]);
+  put_rule(pc_of(place), rules_[place]); // no place shares its set with another
 }
 
 void Rules::change(unsigned place, Reader &in) {

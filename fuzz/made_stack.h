@@ -3,11 +3,7 @@
 #ifndef RINGFENCE_FUZZ_MADE_STACK_H
 #define RINGFENCE_FUZZ_MADE_STACK_H
 
-#define _Static_assert static_assert
-extern "C" {
 #include "checkers/os/stack_rules.h"
-}
-#undef _Static_assert
 
 #if RF_STACK_RULES
 
@@ -66,11 +62,11 @@ public:
 
   // Words of the innermost frame, and of the one that `frame` has made: any of them may be written to.
   uintptr_t *begin() const { return frames_.back().sp - 2; }
-  // Of the frame `index`, counted from the outermost one.
+  // The words of the frame `index`, counted from the outermost one.
   uintptr_t *begin_of(size_t index) const { return frames_[index].sp; }
   uintptr_t *end_of(size_t index) const { return frames_[index].cfa; }
 
-  // What code keeps in a register or on its stack: numbers, addresses of the stack, return addresses.
+  // A word as code keeps them in registers and on its stack: a number, an address of the stack, a return address.
   uintptr_t any_word(Reader &in) const;
 
   uintptr_t low() const { return reinterpret_cast<uintptr_t>(low_); }

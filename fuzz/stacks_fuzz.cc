@@ -80,9 +80,10 @@ Told told;
 
 class Program {
 public:
-  explicit Program(Reader &in) : in_(in), rules_(in), stacks_{stack(0), stack(1)}, size_(depot_size(in)) {
-    RF_HOLDS(rf_stack_depot_init(&depot_, depot_memory, size_) == RF_OK);
-    set_others(size_);
+  explicit Program(Reader &in) : in_(in), rules_(in), stacks_{stack(0), stack(1)} {
+    size_t const size = depot_size(in);
+    RF_HOLDS(rf_stack_depot_init(&depot_, depot_memory, size) == RF_OK);
+    set_others(size);
     told = Told();
     depot_.added_call = [](uintptr_t caller, bool frees) { told = {told.stacks + 1, caller, frees}; };
     rf_stack_generation = 1;
@@ -118,7 +119,7 @@ private:
     return drawn < 192 ? kDepotMost >> 2 * (drawn % 4) : 256U + (drawn - 192U) * 64U;
   }
 
-  // Of the first stack, once.
+  // The outermost frames of the first stack, which stay.
   void enter_root() {
     unsigned const drawn = in_.u8();
     if (drawn % 2 != 0) {
@@ -143,7 +144,6 @@ private:
     case 0:
     case 1:
     case 2:
-      restore();
       push(drawn / 16);
       ask(RF_TRACE_DEPTH, false);
       break;
@@ -213,7 +213,7 @@ private:
     }
   }
 
-  // Of a place that no call will return to.
+  // The code around a place that no call will return to.
   void change_code() {
     unsigned const place = below(kFreePlaces);
     if (!stacks_[0].has(place) && !stacks_[1].has(place)) {
@@ -336,7 +336,7 @@ private:
     }
   }
 
-  // What the depot has no more is somebody else's.
+  // The memory that the depot gave back is somebody else's.
   void shrink() {
     size_t const kept = rf_stack_depot_shrink(&depot_, 1024 + in_.length());
     RF_HOLDS(kept % 8 == 0 && kept <= kept_);
@@ -354,8 +354,7 @@ private:
   MadeStack stacks_[kStacks];
   size_t now_ = 0;
   size_t root_depth_ = 0; // of the first stack: frames that stay
-  size_t size_;
-  size_t kept_ = 0; // of the memory
+  size_t kept_ = 0;       // of the memory
   rf_stack_depot depot_ = {};
   size_t used_before_ = 0;
   std::map<Frames, uint32_t> ids_;
