@@ -13,6 +13,7 @@
 #include "checkers/os/memory_tags.h"
 #include "checkers/os/reserve_stack.h"
 #include "checkers/os/signal_cause.h"
+#include "checkers/os/timer_signals.h"
 #include "lib/core/compiler.h"
 
 /* ---- The handler, and whom it passes on to ----
@@ -117,19 +118,30 @@ static bool goes_in_circles(const siginfo_t *info) {
   return passed.info == info && here < passed.frame && passed.frame - here < CIRCLE;
 }
 
+/* The signals that are blocked in our handler and would not be in the program's. */
+static sigset_t opened_for(const struct sigaction *action, int number, const sigset_t *before) {
+  sigset_t open;
+  (void)sigemptyset(&open);
+  if ((action->sa_flags & SA_NODEFER) != 0 && sigismember(&action->sa_mask, number) == 0) {
+    (void)sigaddset(&open, number);
+  }
+  for (size_t i = 0; i < RF_TIMER_SIGNALS; i++) {
+    if (sigismember(before, rf_timer_signals[i]) == 0 && sigismember(&action->sa_mask, rf_timer_signals[i]) == 0) {
+      (void)sigaddset(&open, rf_timer_signals[i]);
+    }
+  }
+  return open;
+}
+
 /* As the kernel would have called it. The mask that was in force comes back when our handler returns. */
 static void call(struct sigaction *action, int number, siginfo_t *info, void *context) {
   struct sigaction const now = *action;
-  sigset_t self;
+  sigset_t const open = opened_for(&now, number, &((const ucontext_t *)context)->uc_sigmask);
   if (rf_memory_tags_on() && (now.sa_flags & rf_memory_tags_signal_flag()) == 0) {
     info->si_addr = (void *)rf_tag_remove((uintptr_t)info->si_addr);
   }
-  if ((now.sa_flags & SA_NODEFER) != 0) {
-    (void)sigemptyset(&self);
-    (void)sigaddset(&self, number);
-    (void)pthread_sigmask(SIG_UNBLOCK, &self, NULL);
-  }
-  (void)pthread_sigmask(SIG_BLOCK, &now.sa_mask, NULL); /* which may have the signal in it, SA_NODEFER or not */
+  (void)pthread_sigmask(SIG_BLOCK, &now.sa_mask, NULL);
+  (void)pthread_sigmask(SIG_UNBLOCK, &open, NULL);
   if ((now.sa_flags & (int)SA_RESETHAND) != 0) {
     action->sa_handler = SIG_DFL;
     action->sa_flags &= ~SA_SIGINFO;
@@ -267,6 +279,7 @@ static void install(void) {
   memset(&action, 0, sizeof action);
   action.sa_flags = SA_SIGINFO | stack_flag() | rf_memory_tags_signal_flag();
   (void)sigemptyset(&action.sa_mask);
+  rf_timer_signals_add(&action.sa_mask);
   for (unsigned i = 0; i < WATCHED; i++) {
     struct sigaction now;
     if (sigaction(watched[i], NULL, &now) == 0 && stands_behind(&now)) {

@@ -171,6 +171,33 @@ TEST_F(PageHandlers, TheMaskOfTheProgramsHandlerIsInForce) {
   sigaction(SIGSEGV, &before, nullptr);
 }
 
+// Timers wait for our handler alone.
+TEST_F(PageHandlers, TimersWaitInTheProgramsHandlerWhereItSaysSo) {
+  static sigset_t now;
+  struct sigaction before;
+  sigset_t only;
+  sigaction(SIGSEGV, nullptr, &before);
+  struct sigaction action = {};
+  action.sa_handler = [](int) {
+    pthread_sigmask(SIG_SETMASK, nullptr, &now);
+    siglongjmp(back, 1);
+  };
+  sigaddset(&action.sa_mask, SIGVTALRM);
+  sigaction(SIGSEGV, &action, nullptr);
+  sigemptyset(&only);
+  sigaddset(&only, SIGPROF);
+  pthread_sigmask(SIG_BLOCK, &only, nullptr);
+  rf_free(a(), rf_alloc(a(), 1));
+  if (sigsetjmp(back, 1) == 0) {
+    fault_elsewhere();
+  }
+  EXPECT_FALSE(sigismember(&now, SIGALRM));
+  EXPECT_TRUE(sigismember(&now, SIGVTALRM)) << "by its action";
+  EXPECT_TRUE(sigismember(&now, SIGPROF)) << "as it was before";
+  pthread_sigmask(SIG_UNBLOCK, &only, nullptr);
+  sigaction(SIGSEGV, &before, nullptr);
+}
+
 void halt_at_fault() {
   static rf_std heap;
   static rf_page page;

@@ -56,11 +56,13 @@ size_t crashes_of(const Ending &ending) {
   return all.count(ending.how);
 }
 
-TEST_P(ProcessEnding, IsAsEverWithAFewBlocksOnPagesOfTheirOwn) {
-  Result const result = run({program("process"), GetParam().how}, with("summary=1:watch=10:sample_seed=1"));
-  EXPECT_EQ(result.status, GetParam().status);
-  EXPECT_EQ(result.out, GetParam().output);
-  EXPECT_EQ(result.findings.size(), crashes_of(GetParam())) << "the crash itself";
+TEST_P(ProcessEnding, IsAsEverWithBlocksOnPagesOfTheirOwn) {
+  for (const char *const options : {"watch=10:sample_seed=1", "mode=sample:sample_rate=1", "mode=page"}) {
+    Result const result = run({program("process"), GetParam().how}, with(options));
+    EXPECT_EQ(result.status, GetParam().status) << options;
+    EXPECT_EQ(result.out, GetParam().output) << options;
+    EXPECT_EQ(result.findings.size(), crashes_of(GetParam())) << options << ": the crash itself";
+  }
 }
 
 TEST_P(ProcessEnding, IsAsEverWhenNothingIsFound) {

@@ -16,6 +16,7 @@
 #include "checkers/os/memory_tags.h"
 #include "checkers/os/reserve_stack.h"
 #include "checkers/os/signal_cause.h"
+#include "checkers/os/timer_signals.h"
 #include "checkers/page/page_store.h"
 #include "lib/core/compiler.h"
 
@@ -29,8 +30,6 @@ static void (*check_shortly)(int number);
 
 static const int fatal[] = {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
 static const int terminating[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGALRM, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
-/* A handler that is slower than its timer would fill the stack on which a fault is reported. */
-static const int timers[] = {SIGALRM, SIGVTALRM, SIGPROF};
 
 #define FIRST_PROCESS 1
 
@@ -101,9 +100,7 @@ void rf_fatal_signals_init(void (*check)(int number), bool abort_only) {
   check_all = check;
   rf_libc_abort_init();
   (void)sigemptyset(&action.sa_mask);
-  for (size_t i = 0; i < sizeof timers / sizeof timers[0]; i++) {
-    (void)sigaddset(&action.sa_mask, timers[i]);
-  }
+  rf_timer_signals_add(&action.sa_mask);
   if (rf_process.options.mode == RF_MODE_GUARD || rf_memory_tags_on()) {
     rf_page_served_by((uintptr_t)die);
   }
