@@ -157,6 +157,7 @@ enum { REMEMBERED = 4 };
 typedef struct machine {
   const description *d;
   uintptr_t start; /* of the module: expressions are kept as offsets from here */
+  uintptr_t header;
   uintptr_t location;
   rf_eh_row row;
   rf_place initial[RF_REGISTERS];
@@ -177,6 +178,11 @@ static void set(machine *m, uint64_t number, rf_place_kind kind, int64_t operand
   if (number < RF_REGISTERS) {
     m->row.places[number] = (rf_place){(uint8_t)kind, 0, (int32_t)operand};
   }
+}
+
+/* A register alone, or an offset alone, changes no frame that is an expression. */
+static bool is_partial(const machine *m) {
+  return m->row.cfa.kind == RF_PLACE_BY_EXPRESSION;
 }
 
 static void set_cfa(machine *m, eh_cursor *c, uint64_t base, int64_t offset) {
@@ -231,9 +237,11 @@ static bool run_frame(machine *m, eh_cursor *c, uint8_t op) {
     set_cfa(m, c, base, (int64_t)eh_uleb(c));
     return true;
   case 0x0D: /* def_cfa_register */
+    c->bad = c->bad || is_partial(m);
     set_cfa(m, c, eh_uleb(c), m->row.cfa.operand);
     return true;
   case 0x0E: /* def_cfa_offset */
+    c->bad = c->bad || is_partial(m);
     set_cfa(m, c, base, (int64_t)eh_uleb(c));
     return true;
   case 0x0F: /* def_cfa_expression */
@@ -244,6 +252,7 @@ static bool run_frame(machine *m, eh_cursor *c, uint8_t op) {
     set_cfa(m, c, base, scaled(m, (uint64_t)eh_sleb(c)));
     return true;
   case 0x13: /* def_cfa_offset_sf */
+    c->bad = c->bad || is_partial(m);
     set_cfa(m, c, base, scaled(m, (uint64_t)eh_sleb(c)));
     return true;
   case 0x2E: /* GNU_args_size: for exceptions alone */
@@ -301,7 +310,7 @@ static bool run_advance(machine *m, eh_cursor *c, uint8_t op) {
   uint64_t by = 0;
   switch (op) {
   case 0x01: /* set_loc */
-    m->location = eh_pointer(c, m->d->encoding, 0);
+    m->location = eh_pointer(c, m->d->encoding, m->header);
     return true;
   case 0x02:
     by = eh_u8(c);
@@ -370,6 +379,7 @@ static void run_common(machine *m, eh_cursor *c, uintptr_t pc) {
     }
   }
   if (offset >= 0) {
+    c->bad = c->bad || is_partial(m);
     m->row.cfa = (rf_place){RF_PLACE_AT_REGISTER, m->row.cfa.base, offset};
   }
   m->location = location;
@@ -392,6 +402,7 @@ bool rf_eh_frame_row(const rf_eh_module *module, uintptr_t pc, rf_eh_row *row) {
   }
   m.d = &d;
   m.start = module->start;
+  m.header = module->header;
   m.depth = 0;
   m.location = d.begin;
   memset(&m.row, 0, sizeof m.row);
