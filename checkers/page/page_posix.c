@@ -386,7 +386,8 @@ size_t rf_page_memory_share(void) {
 
 _Static_assert(sizeof(sigset_t) <= sizeof(rf_page_mask), "rf_page_mask holds a signal set");
 
-/* Signals that the processor raises are not held back: one that cannot be delivered ends the process. */
+/* Signals that the processor raises are not held back: one that cannot be delivered ends the process. Where the program
+ * has blocked them, they stay blocked: one that was sent may wait. */
 static void hold_back(sigset_t *before) {
   sigset_t all;
   (void)sigfillset(&all);
@@ -396,7 +397,7 @@ static void hold_back(sigset_t *before) {
   (void)sigdelset(&all, SIGILL);
   (void)sigdelset(&all, SIGTRAP);
   (void)sigdelset(&all, SIGABRT);
-  (void)pthread_sigmask(SIG_SETMASK, &all, before);
+  (void)pthread_sigmask(SIG_BLOCK, &all, before);
 }
 
 void rf_page_lock(rf_mutex *mutex, rf_page_mask *mask) {

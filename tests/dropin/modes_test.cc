@@ -168,7 +168,7 @@ TEST(DropinModes, ACrashIsAFindingWhateverTheStack) {
 
 // It is told of the mask that it set, and signals that were sent wait for it to let them.
 TEST(DropinModes, MasksAreToTheProgramWhatItMadeThem) {
-  for (const char *const what : {"told", "sent", "own"}) {
+  for (const char *const what : {"told", "sent", "own", "inherited"}) {
     Result const bare = run_bare({program("masks"), what});
     for (const char *const mode : {"page", "guard", "guard:watch=0", "sample", "off", "page:signals=0"}) {
       SCOPED_TRACE(std::string(what) + " " + mode);

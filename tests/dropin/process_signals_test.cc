@@ -80,6 +80,20 @@ TEST(ProcessSignals, WhoseStackForHandlersWasFreedIsToldOfTheSignal) {
   }
 }
 
+TEST(ProcessSignals, ThatWaitGoOnWaiting) {
+  for (int const number : {SIGABRT, SIGFPE, SIGILL, SIGTRAP, SIGBUS, SIGSEGV}) {
+    for (const char *const mode : {"mode=off", "mode=guard", "mode=guard:watch=1", "mode=sample", "mode=page"}) {
+      SCOPED_TRACE(std::to_string(number) + " " + mode);
+      Result const result = run({program("odd_ends"), "waits", std::to_string(number)}, with(mode));
+      EXPECT_EQ(result.status, 5);
+      EXPECT_EQ(result.findings.size(), 0U);
+    }
+  }
+  Result const bad = run({program("odd_ends"), "waits", std::to_string(SIGABRT), "bad"}, with(""));
+  EXPECT_EQ(bad.status, 99);
+  EXPECT_EQ(bad.findings.size(), 1U);
+}
+
 // The handler of faults has a stack of its own, so that of a coroutine does not matter.
 TEST(ProcessSignals, FindsAnAccessOfACoroutineOnASmallStack) {
   Result const result = run({program("small_stacks"), "coroutine", "write_after_free"}, with("leaks=0:mode=page"));

@@ -87,6 +87,17 @@ TEST_P(ProcessEnding, ChecksBlocksThatWereNeverFreed) {
   EXPECT_EQ(result.first("summary")["findings"].number, static_cast<double>(result.findings.size()));
 }
 
+TEST(Process, MayEndFromWhereverItsStackIs) {
+  for (const char *const mode : {"mode=off", "mode=guard", "mode=sample", "mode=page"}) {
+    Result const good = run({program("odd_ends"), "halt"}, with(mode));
+    EXPECT_EQ(good.status, 5) << mode;
+    EXPECT_EQ(good.findings.size(), 0U) << mode;
+  }
+  Result const bad = run({program("odd_ends"), "halt", "bad"}, with(""));
+  EXPECT_EQ(bad.status, 99);
+  EXPECT_EQ(bad.findings.size(), 1U);
+}
+
 TEST(Process, WritesNothingUnlessItIsAskedTo) {
   Result const result = run({program("process"), "return"});
   EXPECT_EQ(result.lines.size(), 0U);

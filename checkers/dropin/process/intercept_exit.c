@@ -42,15 +42,29 @@ extern const char __stop_rf_entry[] __attribute__((visibility("hidden")));
 #define FRAMELESS
 #endif
 
+/* May be called with a stack that is not aligned. */
+#if defined(__x86_64__) || defined(__i386__)
+#define AT_ANY_STACK __attribute__((noinline, force_align_arg_pointer))
+#else
+#define AT_ANY_STACK __attribute__((noinline))
+#endif
+
 static main_function program_main;
+static uintptr_t main_stack; /* where the stack of main ends */
+
+/* The stack below, where main's frame was, holds no roots of blocks any more. */
+ENTRY FRAMELESS AT_ANY_STACK static _Noreturn void leave_main(int status) {
+  rf_process_leaving(main_stack, status);
+  THEIRS(exit)(status);
+  __builtin_unreachable();
+}
 
 /* The root of all stacks of main's thread, which are known without it (stack_layout.h). It has no frame pointer, since
- * each stack would depend on the one that main saves. The stack below, where main's frame was, holds no roots of blocks
- * any more once main has returned. */
+ * each stack would depend on the one that main saves. Once main has returned, it asks nothing of the registers, as the
+ * C library does not: Free Pascal's programs halt by a jump to where main would return, from any depth. */
 ENTRY FRAMELESS static int run_main(int argc, char **argv, char **environment) {
-  int const status = program_main(argc, argv, environment);
-  rf_process_leaving((uintptr_t)__builtin_dwarf_cfa(), status);
-  return status;
+  main_stack = (uintptr_t)__builtin_dwarf_cfa();
+  leave_main(program_main(argc, argv, environment));
 }
 
 ENTRY int OURS(__libc_start_main)(main_function main, int argc, char **argv, void (*init)(void), void (*fini)(void),

@@ -1,5 +1,5 @@
 /* sigaction and signal, to which the drop-in's handlers are invisible, and the mask of a thread, in which SIGSEGV and
- * SIGBUS stay open (signals.h). Only in the library: in a program that is linked with the drop-in these are the C
+ * SIGBUS stay open (signals.h), and which a thread that it creates begins with. Only in the library: in a program that is linked with the drop-in these are the C
  * library's own. */
 #define _GNU_SOURCE
 #include "checkers/dropin/malloc/guarded_blocks.h"
@@ -8,7 +8,11 @@
 #include "checkers/dropin/runtime/signals.h"
 #include "checkers/page/page_store.h"
 
+#include "intercept.h"
+#include "start.h"
+
 #include <errno.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -154,6 +158,19 @@ RF_EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old) {
 
 RF_EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old) {
   return with_errno(rf_signals_mask(how, set, old, comes_to_us()));
+}
+
+#define EACH(with) with(pthread_create)
+
+THEIRS_BY(rf_intercept_signal_init, pthread_create)
+
+RF_EXPORT int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attributes,
+                             void *(*function)(void *), void *restrict argument) {
+  find_theirs();
+  rf_signals_block_held();
+  int const error = theirs.pthread_create(thread, attributes, function, argument);
+  rf_signals_open_held();
+  return error;
 }
 
 /* ---- Stacks for handlers ---- */

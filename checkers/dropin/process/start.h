@@ -6,4 +6,7 @@
  * before stdio is flushed; finds the functions behind those that only this C library has. */
 void rf_start_of_libc(void);
 
+/* Finds the function behind the library's pthread_create. */
+void rf_intercept_signal_init(void);
+
 #endif /* RINGFENCE_DROPIN_START_H */

@@ -77,6 +77,7 @@ const rf_handler *rf_handler_of(int number) {
 
 static bool keeps_open;                   /* set before there are threads */
 static RF_THREAD_LOCAL rf_fault_set held; /* those that the program believes to be blocked */
+static RF_THREAD_LOCAL bool are_blocked;  /* in truth, for a while */
 
 static uint64_t word_of(const sigset_t *set) {
   uint64_t word;
@@ -113,8 +114,20 @@ static int change_mask(int how, const uint64_t *set, sigset_t *old) {
 void rf_signals_open_faults(void) {
   uint64_t const set = FAULTS;
   sigset_t before;
-  if (keeps_open && change_mask(SIG_UNBLOCK, &set, &before) == 0) {
+  if (keeps_open && !are_blocked && change_mask(SIG_UNBLOCK, &set, &before) == 0) {
     held |= word_of(&before) & FAULTS;
+  }
+}
+
+void rf_signals_block_held(void) {
+  uint64_t const set = held;
+  are_blocked = set != 0 && change_mask(SIG_BLOCK, &set, NULL) == 0;
+}
+
+void rf_signals_open_held(void) {
+  if (are_blocked) {
+    are_blocked = false;
+    rf_signals_open_faults();
   }
 }
 

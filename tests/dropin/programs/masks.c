@@ -1,5 +1,5 @@
 /* Signals that are blocked, and stacks for their handlers: masks WHAT. With a way to block all of them: reads a freed
- * block there. `told`, `sent`, `own`: prints what a program that blocks SIGSEGV and SIGBUS sees. `full`, `full_thread`:
+ * block there. `told`, `sent`, `own`, `inherited`: prints what a program that blocks SIGSEGV and SIGBUS sees. `full`, `full_thread`:
  * comes to the end of its stack. `small`: has a fault, and a small stack for handlers. */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -200,6 +200,37 @@ static void sent_to_own(void) {
   sent(true);
 }
 
+static void *show_mask(void *allocates) {
+  struct timespec const moment = {0, 10000000};
+  sigset_t now;
+  sigset_t waiting;
+  if (allocates != NULL) {
+    free(malloc(10));
+  }
+  pthread_sigmask(SIG_BLOCK, NULL, &now);
+  print("inherited", &now);
+  kill(getpid(), SIGSEGV);
+  sigemptyset(&waiting);
+  sigaddset(&waiting, SIGSEGV);
+  sigaddset(&waiting, SIGBUS);
+  printf("got %d\n", sigtimedwait(&waiting, NULL, &moment));
+  return NULL;
+}
+
+/* A thread begins with the mask of the one that creates it. */
+static void inherited(void) {
+  pthread_t thread;
+  sigset_t const set = all_signals();
+  sigset_t now;
+  sigprocmask(SIG_SETMASK, &set, NULL);
+  for (int i = 0; i < 2; i++) {
+    pthread_create(&thread, NULL, show_mask, i == 0 ? NULL : &thread);
+    pthread_join(thread, NULL);
+  }
+  pthread_sigmask(SIG_BLOCK, NULL, &now);
+  print("still", &now);
+}
+
 static const struct {
   const char *name;
   void (*run)(void);
@@ -213,6 +244,7 @@ static const struct {
              {"told", told},
              {"sent", sent_to_default},
              {"own", sent_to_own},
+             {"inherited", inherited},
              {"full", full_of_main},
              {"full_thread", full_of_thread},
              {"small", on_small_stack}};
