@@ -147,15 +147,16 @@ int the_main(int argc, char **argv, char **environment) {
 void nothing() {}
 
 TEST_F(InterceptExit, TheProgramRunsBelowAFrameThatTellsItsEnd) {
-  EXPECT_EQ(42, __wrap___libc_start_main(the_main, 2, the_arguments, nothing, nullptr, nothing, &world));
-  EXPECT_EQ(world.calls, (Calls{"start 2 init loader stack", "main 2 arguments environment", "leaving 42"}));
+  EXPECT_EQ(calls_of([] { __wrap___libc_start_main(the_main, 2, the_arguments, nothing, nullptr, nothing, &world); }),
+            (Calls{"start 2 init loader stack", "main 2 arguments environment", "leaving 42", "exit 42"}));
   EXPECT_GT(world.sp, frame_of_main);
   EXPECT_LT(world.sp - frame_of_main, 4096U);
 }
 
 TEST_F(InterceptExit, ThatFrameIsKnownByItsSection) {
-  (void)__wrap___libc_start_main(the_main, 2, the_arguments, nullptr, nothing, nullptr, nullptr);
-  EXPECT_EQ(world.calls[0], "start 2 fini");
+  Calls const calls =
+      calls_of([] { __wrap___libc_start_main(the_main, 2, the_arguments, nullptr, nothing, nullptr, nullptr); });
+  EXPECT_EQ(calls[0], "start 2 fini");
   EXPECT_EQ(rf_process.entry_start, reinterpret_cast<uintptr_t>(__start_rf_entry));
   EXPECT_EQ(rf_process.entry_end, reinterpret_cast<uintptr_t>(__stop_rf_entry));
   EXPECT_EQ(world.root, (std::pair<uintptr_t, uintptr_t>(rf_process.entry_start, rf_process.entry_end)));

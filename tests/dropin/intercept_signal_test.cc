@@ -18,6 +18,7 @@ int __wrap_sigaction(int sig, const struct sigaction *act, struct sigaction *oac
 #include <cstring>
 #include <gtest/gtest.h>
 #include <map>
+#include <pthread.h>
 #include <string>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -139,6 +140,12 @@ int rf_signals_mask(int how, const sigset_t *, sigset_t *, bool comes_to_us) {
 int rf_signals_mask_truly(int how, const sigset_t *, sigset_t *) {
   call("true mask " + std::to_string(how));
   return world.mask_error;
+}
+void rf_signals_block_held() {
+  call("block those held");
+}
+void rf_signals_open_held() {
+  call("open those held");
 }
 bool rf_signals_stack_was_freed() {
   return world.freed;
@@ -361,6 +368,20 @@ TEST_F(InterceptSignal, MasksGiveTheirErrorsAsTheCLibraryDoes) {
 }
 
 // The drop-in's own calls.
+void *one_up(void *number) {
+  ++*static_cast<int *>(number);
+  return nullptr;
+}
+
+TEST_F(InterceptSignal, AThreadIsCreatedWithTheMaskThatItsCreatorBelieves) {
+  pthread_t thread;
+  int number = 1;
+  EXPECT_EQ(calls_of([&] { EXPECT_EQ(pthread_create(&thread, nullptr, one_up, &number), 0); }),
+            (Calls{"block those held", "open those held"}));
+  EXPECT_EQ(pthread_join(thread, nullptr), 0);
+  EXPECT_EQ(number, 2);
+}
+
 TEST_F(InterceptSignal, OurOwnCallsMeanWhatTheySay) {
   sigset_t some;
   sigemptyset(&some);

@@ -68,6 +68,9 @@ void rf_intercept_sandbox_init() {
 void rf_intercept_transfer_init() {
   call("transfer");
 }
+void rf_intercept_signal_init() {
+  call("signal");
+}
 void rf_exec_target_init() {
   call("exec target");
 }
@@ -143,7 +146,7 @@ protected:
 TEST_F(Start, AllIsReadyBeforeTheProgram) {
   EXPECT_EQ(begin(nullptr),
             (Calls{"transfer begins", "sanitizer", "begin as a library", "glibc", "calls", "closed", "at exit",
-                   "at quick exit", "files", "descriptors", "sandbox", "transfer", "exec target"}));
+                   "at quick exit", "files", "descriptors", "sandbox", "transfer", "signal", "exec target"}));
 }
 
 TEST_F(Start, AProcessThatIsASanitizersIsLeftAlone) {

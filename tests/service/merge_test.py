@@ -422,7 +422,7 @@ def findings_of_an_older_identity_go_on():
         old.execute("UPDATE key SET key = ?", (key,))
         take(s, in_main_of("/srv/one", "2"))
         equal([(row["id"], row["count"], row["state"]) for row in s.findings("--state", "all")], [(1, 2, "ignored")])
-        equal(s.ask("show", "1")["algorithm"], 2)
+        equal(s.ask("show", "1")["algorithm"], 3)
         equal(old.execute("SELECT finding FROM key WHERE key = ?", (key,)).fetchone(), (1,), "an alias")
         old.close()
 

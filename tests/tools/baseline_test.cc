@@ -14,7 +14,7 @@ protected:
 
   // What is wrong with it; "": nothing.
   std::string wrong_with(const std::string &lines) {
-    text_ = "# Ringfence baseline, version 4\n" + lines;
+    text_ = "# Ringfence baseline, version 5\n" + lines;
     const char *const wrong = rf_baseline_parse(&baseline_, &arena_, "known", text_.data(), text_.size());
     return wrong != nullptr ? wrong : "";
   }

@@ -186,6 +186,23 @@ TEST_F(Identity, EachKindHasItsStacks) {
       {"main alone, of another", "SEGV", "main@prog", "main@other", false},
       {"a function of two programs", "SEGV", "get main@prog", "get main@other", true},
       {"another function alone", "SEGV", "get@prog", "get@other", true},
+      {"a recursion", "SEGV", "node main", "node node node main", true},
+      {"a recursion by another", "SEGV", "a b c main", "a b a b a b c main", true},
+      {"a recursion around another", "SEGV", "a b c main", "b a b a b a c main", false},
+      {"a recursion of another", "SEGV", "node main", "other other main", false},
+      {"a recursion in a block's stacks", "heap-use-after-free", "x;node main;drop drop main",
+       "x;node node node node node node main;drop main", true},
+      {"functions of two programs", "SEGV", "init@prog main@prog", "init@other main@other", false},
+      {"functions of one program", "SEGV", "init@prog main@prog", "init@prog main@prog", true},
+      {"functions of two builds", "SEGV", "init@prog main@prog", "init@prog.debug main@prog.debug", true},
+      {"functions of libtool's", "SEGV", "init@prog main@prog", "init@lt-prog main@lt-prog", true},
+      {"functions of cargo's", "SEGV", "init@a-0123456789abcdef main@a-0123456789abcdef",
+       "init@a-0123456789fedcba main@a-0123456789fedcba", true},
+      {"functions of no checksum", "SEGV", "init@a-0123456789abcde main@a-0123456789abcde",
+       "init@a-0123456789abcdf main@a-0123456789abcdf", false},
+      {"a library's function in two programs", "SEGV", "get@lib.so main@prog", "get@lib.so main@other", true},
+      {"five functions of two programs", "SEGV", "a@prog b@prog c@prog d@prog e@prog main@prog",
+       "a@other b@other c@other d@other e@other main@other", true},
       {"an allocation in main", "heap-use-after-free", "x;main@prog;drop main@prog", "x;main@other;drop main@other",
        false},
   };
@@ -260,7 +277,7 @@ TEST_F(Identity, InVersion1AMainAloneCountedWithoutItsProgram) {
   const char *const text = R"({"type":"finding","bug":"memory-leak",)"
                            R"("allocated":{"frames":[{"pc":1,"function":"main","module":"/a/prog"}]}})";
   const rf_record *const record = rf_record_read(&arena_, rf_json_parse(&arena_, text, std::strlen(text)));
-  const rf_identity first = rf_identity_of_version_1(&arena_, record, nullptr);
+  const rf_identity first = rf_identity_of_version(&arena_, record, nullptr, 1);
   const rf_identity now = rf_identity_of(&arena_, record, nullptr);
   EXPECT_EQ(first.version, 1u);
   EXPECT_EQ(first.group, UINT64_C(0xb1044235d9f8a4c3));
@@ -279,7 +296,7 @@ TEST_F(Identity, BeforeVersion3ThreeFunctionsCounted) {
     rf_record *record = rf_record_read(&arena_, rf_json_parse(&arena_, line.c_str(), line.size()));
     rf_skip_rules const none = {nullptr, 0};
     rf_fingerprint_all(&arena_, &record, 1, &none);
-    return std::string(record->fingerprint_before);
+    return std::string(record->earlier[0]);
   };
   EXPECT_EQ(before("abcd"), before("abcx"));
   EXPECT_NE(before("abcd"), before("abxd"));

@@ -217,7 +217,7 @@ TEST_F(ReportCommand, RefusesWhatItCannotDo) {
            ".html or .pb.gz"},
       {{file("plain", "just text\n")}, file("plain") + ": no findings in it: neither JSON lines nor #RF: lines"},
       {{"--baseline", file("plain"), good},
-       file("plain") + " is not a baseline: it does not begin with \"# Ringfence baseline, version 4\""},
+       file("plain") + " is not a baseline: it does not begin with \"# Ringfence baseline, version 5\""},
       {{"--baseline", file("odd", "# Ringfence baseline, version 1\nxyz\n"), good},
        file("odd") + ":2: not a line of a baseline: xyz"},
       {{"--baseline", file("many", "# Ringfence baseline, version 1\n0123456789abcdef 18446744073709551616 x\n"), good},
@@ -369,12 +369,12 @@ TEST_F(ReportCommand, ALeakWithoutACountIsOneBlockInABaseline) {
 }
 
 TEST_F(ReportCommand, ABaselineThatCannotBeReadOrWrittenIsSaid) {
-  const std::string start = "# Ringfence baseline, version 4: known\n0123456789abcdef ";
+  const std::string start = "# Ringfence baseline, version 5: known\n0123456789abcdef ";
   for (const std::string wrong : {"1234567890", "0", "1:0", "1:1234567890", "1x", "-1", ""}) {
     EXPECT_EQ(report({"--baseline", file("bad.txt", start + wrong + "\n"), all()}).status, 2) << wrong;
   }
   EXPECT_EQ(report({"--baseline", file("good.txt", start + "123456789:123456789 x\n"), all()}).status, 99);
-  EXPECT_EQ(report({"--baseline", file("later.txt", "# Ringfence baseline, version 5: known\n"), all()}).status, 2);
+  EXPECT_EQ(report({"--baseline", file("later.txt", "# Ringfence baseline, version 6: known\n"), all()}).status, 2);
   const Result full = report({"--write-baseline", "/dev/full", all()});
   EXPECT_EQ(full.status, 2);
   EXPECT_TRUE(has(full.err, "cannot write all to /dev/full")) << full.err;
@@ -393,9 +393,9 @@ TEST_F(ReportCommand, BaselinesOfOlderVersionsHold) {
   EXPECT_EQ(report({"--baseline", v1, twice}).status, 0) << "of any number of blocks";
   EXPECT_EQ(report({"--baseline", v2, twice}).status, 99);
   EXPECT_EQ(report({"--baseline", v2, file("other", other)}).status, 99);
-  const Result newer = report({"--baseline", file("v5.txt", start + "5: known\n"), file("leak")});
+  const Result newer = report({"--baseline", file("v6.txt", start + "6: known\n"), file("leak")});
   EXPECT_EQ(newer.status, 2);
-  EXPECT_TRUE(has(newer.err, "v5.txt is a baseline of version 5; this program reads up to 4")) << newer.err;
+  EXPECT_TRUE(has(newer.err, "v6.txt is a baseline of version 6; this program reads up to 5")) << newer.err;
 }
 
 // Its fingerprints, and suppressions of that time, were of another version of the identity.
@@ -407,10 +407,25 @@ TEST_F(ReportCommand, ABaselineOfVersion3Holds) {
   const std::string hide = file("hide", "*:fingerprint=b1044235d9f8a4c3\n");
   EXPECT_EQ(report({"--baseline", v3, leak}).status, 0);
   EXPECT_EQ(report({"--suppressions", hide, leak}).status, 0);
-  report({"--write-baseline", file("v4.txt"), leak});
-  EXPECT_TRUE(has(read_file(file("v4.txt")), "\n4027dc04994fcd5e 1:1 memory-leak main")) << read_file(file("v4.txt"));
-  EXPECT_EQ(report({"--baseline", file("v4.txt"), leak}).status, 0);
-  EXPECT_EQ(report({"--baseline", file("v4.txt"), other}).status, 99);
+  report({"--write-baseline", file("v5.txt"), leak});
+  EXPECT_TRUE(has(read_file(file("v5.txt")), "\n4027dc04994fcd5e 1:1 memory-leak main")) << read_file(file("v5.txt"));
+  EXPECT_EQ(report({"--baseline", file("v5.txt"), leak}).status, 0);
+  EXPECT_EQ(report({"--baseline", file("v5.txt"), other}).status, 99);
+}
+
+// In which each call of a recursion counted.
+TEST_F(ReportCommand, ABaselineOfVersion4Holds) {
+  const std::string once = file("once", framed(R"("module":"/build/prog","function":"node")"));
+  const std::string twice =
+      file("twice", framed(R"("module":"/p","function":"node"},{"pc":"0x402000","module":"/p","function":"node")"));
+  const std::string v4 =
+      file("v4.txt", "# Ringfence baseline, version 4: known\n3b6678241f9c8174 1:1 memory-leak node\n");
+  const std::string hide = file("hide", "*:fingerprint=3b6678241f9c8174\n");
+  EXPECT_EQ(report({"--baseline", v4, twice}).status, 0);
+  EXPECT_EQ(report({"--baseline", v4, once}).status, 99);
+  EXPECT_EQ(report({"--suppressions", hide, twice}).status, 0);
+  report({"--write-baseline", file("v5.txt"), once});
+  EXPECT_EQ(report({"--baseline", file("v5.txt"), twice}).status, 0);
 }
 
 // Its frames do not count where findings are compared; a bug may be suppressed by its fingerprint.

@@ -1,6 +1,6 @@
 /* sigaction and signal, to which the drop-in's handlers are invisible, and the mask of a thread, in which SIGSEGV and
- * SIGBUS stay open (signals.h), and which a thread that it creates begins with. Only in the library: in a program that is linked with the drop-in these are the C
- * library's own. */
+ * SIGBUS stay open (signals.h), and which a thread that it creates begins with. Only in the library: in a program that
+ * is linked with the drop-in these are the C library's own. */
 #define _GNU_SOURCE
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/os/export.h"

@@ -112,10 +112,13 @@ static int change_mask(int how, const uint64_t *set, sigset_t *old) {
 }
 
 void rf_signals_open_faults(void) {
-  uint64_t const set = FAULTS;
-  sigset_t before;
-  if (keeps_open && !are_blocked && change_mask(SIG_UNBLOCK, &set, &before) == 0) {
-    held |= word_of(&before) & FAULTS;
+  sigset_t now;
+  if (keeps_open && !are_blocked && change_mask(SIG_BLOCK, NULL, &now) == 0) {
+    uint64_t const set = word_of(&now) & FAULTS;
+    held |= set; /* first: what waits comes within the call */
+    if (set != 0) {
+      (void)change_mask(SIG_UNBLOCK, &set, NULL);
+    }
   }
 }
 

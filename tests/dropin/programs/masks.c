@@ -1,6 +1,6 @@
 /* Signals that are blocked, and stacks for their handlers: masks WHAT. With a way to block all of them: reads a freed
- * block there. `told`, `sent`, `own`, `inherited`: prints what a program that blocks SIGSEGV and SIGBUS sees. `full`, `full_thread`:
- * comes to the end of its stack. `small`: has a fault, and a small stack for handlers. */
+ * block there. `told`, `sent`, `own`, `inherited`: prints what a program that blocks SIGSEGV and SIGBUS sees. `full`,
+ * `full_thread`: comes to the end of its stack. `small`: has a fault, and a small stack for handlers. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
@@ -223,6 +223,7 @@ static void inherited(void) {
   sigset_t const set = all_signals();
   sigset_t now;
   sigprocmask(SIG_SETMASK, &set, NULL);
+  kill(getpid(), SIGSEGV); /* waits for the first of them */
   for (int i = 0; i < 2; i++) {
     pthread_create(&thread, NULL, show_mask, i == 0 ? NULL : &thread);
     pthread_join(thread, NULL);

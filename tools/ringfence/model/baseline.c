@@ -13,7 +13,7 @@
 #include <string.h>
 
 static const char first_line[] = "# Ringfence baseline, version ";
-enum { VERSION = 4, VERSION_OF_IDENTITY_1 = 3 };
+enum { VERSION = 5, BEFORE_IDENTITY = 2 };
 
 /* ---- Reading ---- */
 
@@ -151,9 +151,8 @@ static bool has_room(rf_baseline_entry *entry, rf_record *record) {
 
 /* As files of this version name the bug. */
 static const char *fingerprint_of(const rf_record *record, unsigned version) {
-  return version > VERSION_OF_IDENTITY_1    ? record->fingerprint
-         : version == VERSION_OF_IDENTITY_1 ? record->fingerprint_1
-                                            : record->fingerprint_before;
+  unsigned const identity = version > BEFORE_IDENTITY ? version - BEFORE_IDENTITY : 0;
+  return version == VERSION ? record->fingerprint : record->earlier[identity];
 }
 
 size_t rf_baseline_apply(rf_baseline *baseline, rf_record **records, size_t count) {

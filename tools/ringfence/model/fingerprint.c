@@ -43,12 +43,14 @@ void rf_fingerprint_all(rf_bump_arena *arena, rf_record **records, size_t count,
   for (size_t i = 0; i < count; i++) {
     rf_bump_arena_mark const mark = rf_bump_arena_mark_of(arena);
     uint64_t const group = rf_identity_of(arena, records[i], rules).group;
-    uint64_t const first = rf_identity_of_version_1(arena, records[i], rules).group;
-    uint64_t const before = fingerprint_before(arena, records[i]);
+    uint64_t const earlier[RF_IDENTITY_VERSION] = {fingerprint_before(arena, records[i]),
+                                                   rf_identity_of_version(arena, records[i], rules, 1).group,
+                                                   rf_identity_of_version(arena, records[i], rules, 2).group};
     rf_bump_arena_reset(arena, mark);
     records[i]->fingerprint = rf_bump_arena_print(arena, "%016" PRIx64, group);
-    records[i]->fingerprint_1 = rf_bump_arena_print(arena, "%016" PRIx64, first);
-    records[i]->fingerprint_before = rf_bump_arena_print(arena, "%016" PRIx64, before);
+    for (unsigned version = 0; version < RF_IDENTITY_VERSION; version++) {
+      records[i]->earlier[version] = rf_bump_arena_print(arena, "%016" PRIx64, earlier[version]);
+    }
     records[i]->ordinal = ++times[rf_string_table_index(&met, &scratch, records[i]->fingerprint)];
   }
   rf_bump_arena_free(&scratch);

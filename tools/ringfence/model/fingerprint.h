@@ -2,8 +2,8 @@
  * SARIF's partialFingerprints and JUnit. It is the group key of its identity (identity.h), 16 hexadecimal digits.
  *
  * Baselines of versions 1 and 2 name bugs by an older one: FNV-1a of the kind and of the program's top three functions
- * at the place of the bug (rf_stack_view_blamed). Those of version 3, and suppressions of their time, name them by
- * version 1 of the identity. Both are kept for them.
+ * at the place of the bug (rf_stack_view_blamed). Those of versions 3 and 4, and suppressions of their time, name them
+ * by versions 1 and 2 of the identity. All are kept for them.
  */
 #ifndef RINGFENCE_TOOLS_MODEL_FINGERPRINT_H
 #define RINGFENCE_TOOLS_MODEL_FINGERPRINT_H

@@ -29,10 +29,34 @@ static bool is_stray(const rf_frame_view *call) {
   return call->function == NULL && call->module == NULL && call->file == NULL;
 }
 
+/* The text by which a call counts. */
+static const char *frame_text(rf_bump_arena *arena, const rf_frame_view *call) {
+  if (call->function != NULL) {
+    return rf_function_name(arena, call->function);
+  }
+  if (call->module != NULL) {
+    return rf_bump_arena_print(arena, "%s+%" PRIx64, module_name(call), call->offset);
+  }
+  return rf_base_name(call->file);
+}
+
+/* A recursion is as deep as its data. */
+static bool is_repeated(rf_bump_arena *arena, const rf_frame_view *call, const rf_frame_view *const *list,
+                        size_t count) {
+  const char *const text = frame_text(arena, call);
+  for (size_t i = 0; i < count; i++) {
+    if (strcmp(frame_text(arena, list[i]), text) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 /* The calls of a stack that count, innermost first, at most RF_IDENTITY_FRAMES into `out`; returns how many. If all are
  * runtime frames they count themselves. */
 static size_t calls_that_count(rf_bump_arena *arena, const rf_record *record, rf_stack_kind kind,
-                               const rf_skip_rules *rules, const rf_frame_view *out[RF_IDENTITY_FRAMES]) {
+                               const rf_skip_rules *rules, unsigned version,
+                               const rf_frame_view *out[RF_IDENTITY_FRAMES]) {
   static const rf_skip_rules only_built_in = {NULL, 0};
   rf_stack_view const view = rf_stack_view_of(arena, record, kind);
   rules = rules == NULL ? &only_built_in : rules;
@@ -40,7 +64,8 @@ static size_t calls_that_count(rf_bump_arena *arena, const rf_record *record, rf
   for (int all = 0; all < 2 && count == 0; all++) {
     for (size_t i = 0; i < view.count && count < RF_IDENTITY_FRAMES; i++) {
       const rf_frame_view *const call = &view.list[i];
-      if (!is_stray(call) && (all || !is_skipped(arena, call, rules))) {
+      if (!is_stray(call) && (all || !is_skipped(arena, call, rules)) &&
+          (version < 3 || !is_repeated(arena, call, out, count))) {
         out[count++] = call;
       }
       if (is_main(call)) {
@@ -53,19 +78,37 @@ static size_t calls_that_count(rf_bump_arena *arena, const rf_record *record, rf
 
 /* ---- Keys ---- */
 
-static const char *frame_text(rf_bump_arena *arena, const rf_frame_view *call) {
-  if (call->function != NULL) {
-    return rf_function_name(arena, call->function);
+/* What builds add to a program's name does not tell it from others: a suffix ("app.debug", "app.exe"), libtool's
+ * "lt-", and the checksum that cargo gives its tests ("app-0123456789abcdef"). */
+static const char *program_name(rf_bump_arena *arena, const char *module) {
+  enum { CHECKSUM = 16 };
+  const char *const file = rf_base_name(module);
+  const char *const name = strncmp(file, "lt-", 3) == 0 && file[3] != '\0' ? file + 3 : file;
+  size_t length = name[0] == '\0' ? 0 : 1 + strcspn(name + 1, ".");
+  if (length > CHECKSUM + 1 && name[length - CHECKSUM - 1] == '-' &&
+      strspn(name + length - CHECKSUM, "0123456789abcdef") >= CHECKSUM) {
+    length -= CHECKSUM + 1;
   }
-  if (call->module != NULL) {
-    return rf_bump_arena_print(arena, "%s+%" PRIx64, module_name(call), call->offset);
-  }
-  return rf_base_name(call->file);
+  return rf_bump_arena_text(arena, name, length);
 }
 
-/* A main alone says nothing but in which program the bug is. */
-static const char *program_text(rf_bump_arena *arena, const rf_frame_view *call) {
-  return call->module == NULL ? frame_text(arena, call) : rf_bump_arena_print(arena, "main of %s", module_name(call));
+/* Each program has a main, and many have an init or a parse that it calls: where all calls that count are the program's
+ * own, up to main, it counts with the program's name. Before version 3 it did where it was alone. */
+static bool names_program(const rf_frame_view *const *calls, size_t count, unsigned version) {
+  const rf_frame_view *const last = count != 0 ? calls[count - 1] : NULL;
+  bool own = last != NULL && is_main(last) && version > 1 && (count == 1 || (version > 2 && last->module != NULL));
+  for (size_t i = 0; own && i + 1 < count; i++) {
+    own = calls[i]->module != NULL && strcmp(calls[i]->module, last->module) == 0;
+  }
+  return own;
+}
+
+static const char *program_text(rf_bump_arena *arena, const rf_frame_view *call, unsigned version) {
+  if (call->module == NULL) {
+    return frame_text(arena, call);
+  }
+  const char *const name = version > 2 ? program_name(arena, call->module) : module_name(call);
+  return rf_bump_arena_print(arena, "main of %s", name);
 }
 
 /* Never 0, which says that there is no key. */
@@ -76,11 +119,12 @@ static uint64_t some(uint64_t key) {
 static rf_identity_stack stack_of(rf_bump_arena *arena, const rf_record *record, rf_stack_kind kind,
                                   const rf_skip_rules *rules, unsigned version) {
   const rf_frame_view *calls[RF_IDENTITY_FRAMES];
-  rf_identity_stack stack = {.count = calls_that_count(arena, record, kind, rules, calls)};
-  bool const names_program = version > 1 && stack.count == 1 && is_main(calls[0]);
+  rf_identity_stack stack = {.count = calls_that_count(arena, record, kind, rules, version, calls)};
+  bool const named = names_program(calls, stack.count, version);
   uint64_t key = RF_FNV_START;
   for (size_t i = 0; i < stack.count; i++) {
-    stack.frames[i] = names_program ? program_text(arena, calls[i]) : frame_text(arena, calls[i]);
+    bool const is_program = named && i + 1 == stack.count;
+    stack.frames[i] = is_program ? program_text(arena, calls[i], version) : frame_text(arena, calls[i]);
     key = rf_fnv_text(key, stack.frames[i]);
   }
   stack.key = stack.count == 0 ? 0 : some(key);
@@ -147,6 +191,7 @@ rf_identity rf_identity_of(rf_bump_arena *arena, const rf_record *record, const 
   return identity_of(arena, record, rules, RF_IDENTITY_VERSION);
 }
 
-rf_identity rf_identity_of_version_1(rf_bump_arena *arena, const rf_record *record, const rf_skip_rules *rules) {
-  return identity_of(arena, record, rules, 1);
+rf_identity rf_identity_of_version(rf_bump_arena *arena, const rf_record *record, const rf_skip_rules *rules,
+                                   unsigned version) {
+  return identity_of(arena, record, rules, version);
 }

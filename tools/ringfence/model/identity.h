@@ -3,9 +3,9 @@
  *
  * Algorithm: each of the finding's three stacks (access, allocation, free) is reduced to its innermost five functions
  * that are the program's own, up to main (skip_rules.h; names as in function_name.h; module and offset where a function
- * has no name), and has a key of its own: a checksum of these. Each program has a main: where it is all that is left of
- * a stack, it counts with the program's file name. The group key is a checksum of the kind and of the keys
- * that say which bug it is:
+ * has no name), each once however often it stands there, and has a key of its own: a checksum of these. Each program
+ * has a main: where all that is left of a stack is the program's own, up to main, that counts with the program's file
+ * name. The group key is a checksum of the kind and of the keys that say which bug it is:
  *
  *   damage to a block, leaks       allocation           use after free, double free   allocation + free
  *   wild accesses, wrong calls     access               mismatches                    allocation + access
@@ -26,7 +26,7 @@ extern "C" {
 #endif
 
 /* Rises when equal input may give other keys; keys of two versions are not comparable. */
-enum { RF_IDENTITY_VERSION = 2, RF_IDENTITY_FRAMES = 5 };
+enum { RF_IDENTITY_VERSION = 3, RF_IDENTITY_FRAMES = 5 };
 
 /* The stacks by which a kind of bug is grouped. */
 enum { RF_IDENTITY_ACCESS = 1, RF_IDENTITY_ALLOCATION = 2, RF_IDENTITY_RELEASE = 4 };
@@ -50,9 +50,10 @@ typedef struct rf_identity {
  * the built-in ones. */
 rf_identity rf_identity_of(rf_bump_arena *arena, const rf_record *record, const rf_skip_rules *rules);
 
-/* The same by the algorithm of version 1, in which a main alone counted without its program: for baselines and
- * suppressions that name bugs by it. */
-rf_identity rf_identity_of_version_1(rf_bump_arena *arena, const rf_record *record, const rf_skip_rules *rules);
+/* The same by the algorithm of an earlier version: for baselines and suppressions that name bugs by it. In 1 and 2
+ * each call of a recursion counted; in 2 a main counted with its program where it was alone, in 1 never. */
+rf_identity rf_identity_of_version(rf_bump_arena *arena, const rf_record *record, const rf_skip_rules *rules,
+                                   unsigned version);
 
 /* The stacks that make the group of `record` (RF_IDENTITY_…). */
 unsigned rf_identity_parts(const rf_record *record);

@@ -34,11 +34,10 @@ typedef struct rf_record {
   const char *input;     /* the file that it was read from; NULL for a folder of `check` */
   /* Set by rf_fingerprint_all. */
   const char *fingerprint;
-  const char *fingerprint_1;      /* by version 1 of the identity: in baselines of version 3 */
-  const char *fingerprint_before; /* in baselines of versions 1 and 2 */
-  unsigned ordinal;               /* 1 for the first of several findings with this fingerprint */
-  bool known;                     /* it is in the baseline */
-  uint64_t known_blocks;          /* of a leak that has grown: its blocks in the baseline; else 0 */
+  const char *earlier[3]; /* the same by versions 1 and 2 of the identity; the first: before there was one */
+  unsigned ordinal;       /* 1 for the first of several findings with this fingerprint */
+  bool known;             /* it is in the baseline */
+  uint64_t known_blocks;  /* of a leak that has grown: its blocks in the baseline; else 0 */
   /* The rule ("leak:foo") that hides it, or NULL. */
   const char *suppressed_by;
 } rf_record;

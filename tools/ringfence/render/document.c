@@ -51,7 +51,8 @@ static rf_suppression *match_fingerprint(const rf_record *record, const rf_suppr
   for (size_t i = 0; i < all->count; i++) {
     rf_suppression *const rule = &all->rules[i];
     if ((rule->any || rule->bug == record->finding.bug) &&
-        (is_fingerprint(rule, record->fingerprint) || is_fingerprint(rule, record->fingerprint_1))) {
+        (is_fingerprint(rule, record->fingerprint) || is_fingerprint(rule, record->earlier[1]) ||
+         is_fingerprint(rule, record->earlier[2]))) {
       return rule;
     }
   }

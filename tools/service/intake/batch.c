@@ -35,11 +35,13 @@ static void load(rf_batch *batch, rf_batch_finding *f) {
   sqlite3_stmt *const s = rf_store_select(
       batch->store,
       "SELECT f.id, f.state, f.merged_into, f.first_seen, f.last_seen, f.first_build, f.last_build, f.count,"
-      " f.damaged, f.one_bit, f.richest, f.first_event, f.last_event, f.richest_event, f.split_by, f.split_stay FROM"
+      " f.damaged, f.one_bit, f.richest, f.first_event, f.last_event, f.richest_event, f.split_by, f.split_stay, f.key "
+      "FROM"
       " key k JOIN finding f ON f.id = k.finding WHERE k.key = ?",
       "i", f->key);
   if (!rf_store_row(batch->store, s)) {
     f->is_new = true;
+    f->own_key = f->key;
     f->id = batch->next_finding++;
     f->state = "open";
     f->richest = -1;
@@ -47,11 +49,11 @@ static void load(rf_batch *batch, rf_batch_finding *f) {
   }
   int64_t *const numbers[] = {&f->merged_into, &f->first_seen,    &f->last_seen, &f->first_build, &f->last_build,
                               &f->count,       &f->damaged,       &f->one_bit,   &f->richest,     &f->first_event,
-                              &f->last_event,  &f->richest_event, &f->split_by,  &f->split_stay};
+                              &f->last_event,  &f->richest_event, &f->split_by,  &f->split_stay,  &f->own_key};
   f->id = sqlite3_column_int64(s, 0);
   const char *const state = rf_store_text(s, 1);
   f->state = rf_bump_arena_copy(&batch->arena, state);
-  for (int i = 0; i < 14; i++) {
+  for (int i = 0; i < 15; i++) {
     *numbers[i] = sqlite3_column_int64(s, i + 2);
   }
   rf_store_done(s);
@@ -78,16 +80,31 @@ static rf_batch_finding *add(rf_batch *batch, const rf_event_keys *keys) {
   return other != NULL ? other : f;
 }
 
-rf_batch_finding *rf_batch_get(rf_batch *batch, const rf_event_keys *keys) {
-  uint64_t const hash = (uint64_t)keys->group * 0x9E3779B97F4A7C15U;
+/* The slot of the key, or the free one where it belongs. */
+static rf_batch_slot *slot_of(const rf_batch *batch, int64_t key) {
+  uint64_t const hash = (uint64_t)key * 0x9E3779B97F4A7C15U;
   size_t at = (size_t)(hash >> 40) & (batch->slot_count - 1);
-  while (batch->slots[at].finding != NULL && batch->slots[at].key != keys->group) {
+  while (batch->slots[at].finding != NULL && batch->slots[at].key != key) {
     at = (at + 1) & (batch->slot_count - 1);
   }
-  if (batch->slots[at].finding == NULL) {
-    batch->slots[at] = (rf_batch_slot){keys->group, add(batch, keys)};
+  return &batch->slots[at];
+}
+
+rf_batch_finding *rf_batch_get(rf_batch *batch, const rf_event_keys *keys) {
+  rf_batch_slot *const slot = slot_of(batch, keys->group);
+  if (slot->finding == NULL) {
+    *slot = (rf_batch_slot){keys->group, add(batch, keys)};
   }
-  return batch->slots[at].finding;
+  return slot->finding;
+}
+
+bool rf_batch_has_own(rf_batch *batch, int64_t key) {
+  const rf_batch_finding *const f = slot_of(batch, key)->finding;
+  return f != NULL ? f->own_key == key
+                   : rf_store_number(batch->store, 0,
+                                     "SELECT 1 FROM key k JOIN finding f ON f.id = k.finding WHERE k.key = ?1 AND"
+                                     " f.key = ?1",
+                                     "i", key) != 0;
 }
 
 rf_batch_finding *rf_batch_find(rf_batch *batch, int64_t id) {

@@ -27,7 +27,8 @@ typedef struct rf_candidate {
 } rf_candidate;
 
 typedef struct rf_batch_finding {
-  int64_t key;
+  int64_t key;     /* by which it was found first */
+  int64_t own_key; /* that of its names */
   int64_t id;
   rf_event_keys keys;
   bool is_new;
@@ -83,6 +84,9 @@ void rf_batch_deinit(rf_batch *batch);
 
 /* The finding with these keys, made where it is new. */
 rf_batch_finding *rf_batch_get(rf_batch *batch, const rf_event_keys *keys);
+
+/* True where a finding has this key as its own, and not only as one of a bug that has another name by now. */
+bool rf_batch_has_own(rf_batch *batch, int64_t key);
 
 /* The finding with this number; NULL where there is none. */
 rf_batch_finding *rf_batch_find(rf_batch *batch, int64_t id);

@@ -8,6 +8,7 @@
 #include "tools/service/intake/builds.h"
 #include "tools/service/intake/coverage.h"
 #include "tools/service/intake/describe.h"
+#include "tools/service/intake/named_keys.h"
 #include "tools/service/intake/snapshots.h"
 #include "tools/service/intake/split.h"
 
@@ -261,9 +262,9 @@ static int64_t take_finding(rf_intake *intake, const rf_envelope *e, char *line,
   }
   rf_record_trim(record, NULL, false);
   rf_candidate c = candidate_of(intake, e, line, length);
-  rf_event_keys const keys = rf_event_keys_of(&intake->line_arena, record);
-  rf_batch_finding *const f = finding_of(intake, &keys, &c);
   c.richness = rf_describe_richness(record);
+  rf_event_keys const keys = rf_named_keys(&intake->batch, &intake->line_arena, record);
+  rf_batch_finding *const f = finding_of(intake, &keys, &c);
   if (f->title == NULL && f->is_new) {
     rf_describe(&intake->batch.arena, &intake->line_arena, record, e->program, f);
     f->first = c;
