@@ -199,6 +199,27 @@ def other_forms_are_those_of_report():
             s.command("export", *words, status=2)
 
 
+def exports_are_whole():
+    """No page of a list bounds them, as that of `findings` is bound."""
+    stub = Stub()
+    with Service(start=False) as s:
+        append(s.directory, *[event(f"n{i}", f"id-{i}") for i in range(1203)])
+        s.once()
+        equal(len(s.findings("--limit", "9999")), 1000)
+        for words, count in (((), 1203), (("--limit", "1100"), 1100), (("--limit", "2000"), 1203),
+                             (("--limit", "7"), 7)):
+            found = envelopes(s.command("export", "--as", "sentry", *words).encode())
+            equal((len(found), len({e[2]["extra"]["finding"] for e in found})), (count, count), words)
+            equal(len(json.loads(s.command("export", "--as", "sarif", *words))["runs"][0]["results"]), count, words)
+            equal(len(json.loads(s.command("export", "--as", "otlp", *words))["resourceLogs"]), count, words)
+        last = {e[2]["extra"]["finding"] for e in found}
+        equal(last, {row["id"] for row in s.findings("--limit", "7")})
+        said = s.command("export", "--as", "otlp", "--to", f"http://127.0.0.1:{stub.server_port}")
+        check("1203 findings sent" in said, said)
+        equal([len(got["resourceLogs"]) for got in stub.got], [500, 500, 203])
+    stub.shutdown()
+
+
 # ---- pprof ----
 
 def fields(data):
@@ -375,6 +396,6 @@ def traces_are_profiles():
 
 
 service.main([
-    sentry_takes_envelopes, opentelemetry_takes_logs, what_is_exported_is_all_that_is_known,
+    exports_are_whole, sentry_takes_envelopes, opentelemetry_takes_logs, what_is_exported_is_all_that_is_known,
     other_forms_are_those_of_report, snapshots_are_profiles,
     snapshots_of_a_log_are_taken_in, traces_are_profiles])

@@ -14,7 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SECONDS = 30 };
+/* SENT_AT_ONCE: findings of one request or step, which bounds the memory of a long export. */
+enum { SECONDS = 30, SENT_AT_ONCE = 500 };
 
 typedef enum row_id { DIR, AS, TO, OUTPUT, STATE, BUILD, ENV, NEW_IN, LIMIT, HELP, ROWS } row_id;
 
@@ -30,7 +31,7 @@ static const rf_option rows[ROWS] = {
     [BUILD] = {"build", '\0', "BUILD", "only those seen in this version, commit or build-id", NULL},
     [ENV] = {"env", '\0', "NAME", "only those seen in this environment", NULL},
     [NEW_IN] = {"new-in", '\0', "BUILD", "only those first seen, or back again, in this build", NULL},
-    [LIMIT] = {"limit", '\0', "N", "at most N (default 100, most 1000)", NULL},
+    [LIMIT] = {"limit", '\0', "N", "at most N (default: all)", NULL},
     [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
 };
 
@@ -42,8 +43,12 @@ typedef struct asked {
   const char *sentry_url; /* these two are what a DSN in `to` says */
   const char *sentry_header;
   const char *output;
-  rf_export *list;
+  int64_t *ids; /* of all findings to export */
+  size_t id_count;
+  rf_bump_arena read; /* what `list` lies in */
+  rf_export *list;    /* of these, the ones that were read last */
   size_t count;
+  size_t done; /* that were written or sent */
 } asked;
 
 static bool apply(void *context, size_t row, const char *argument) {
@@ -66,10 +71,28 @@ static bool apply(void *context, size_t row, const char *argument) {
   return true;
 }
 
+/* Reads at most `most` findings from the one at `*at` on, which it moves; false at their end, or with a message and
+ * *failed set. */
+static bool read_next(asked *a, size_t *at, size_t most, bool *failed) {
+  size_t const left = a->id_count - *at;
+  size_t const count = left < most ? left : most;
+  rf_bump_arena_free(&a->read);
+  if (count == 0) {
+    return false;
+  }
+  *failed = !rf_export_read(&a->cli.store, &a->read, a->ids + *at, count, &a->list, &a->count);
+  *at += count;
+  a->done += a->count;
+  if (*failed) {
+    rf_diag("%s", a->cli.store.error);
+  }
+  return !*failed;
+}
+
 /* ---- To a server ---- */
 
 static bool post(asked *a, const char *url, const char *header, const char *type, const char *text) {
-  rf_bump_arena *const arena = &a->cli.arena;
+  rf_bump_arena *const arena = &a->read;
   int const fd = rf_subprocess_input(text, strlen(text));
   rf_curl const request = {.url = url,
                            .header = header,
@@ -91,7 +114,7 @@ static bool post(asked *a, const char *url, const char *header, const char *type
 
 static bool send_sentry(asked *a) {
   for (size_t i = 0; i < a->count; i++) {
-    const char *const text = rf_export_sentry(&a->cli.arena, &a->list[i]);
+    const char *const text = rf_export_sentry(&a->read, &a->list[i]);
     if (!post(a, a->sentry_url, a->sentry_header, "application/x-sentry-envelope", text)) {
       return false;
     }
@@ -100,13 +123,22 @@ static bool send_sentry(asked *a) {
 }
 
 static bool send_otlp(asked *a) {
-  rf_bump_arena *const arena = &a->cli.arena;
+  rf_bump_arena *const arena = &a->read;
   size_t const length = strlen(a->to);
   const char *const url = strstr(a->to, "/v1/logs") != NULL
                               ? a->to
                               : rf_bump_arena_print(arena, "%.*s/v1/logs",
                                                     (int)(length - (length != 0 && a->to[length - 1] == '/')), a->to);
   return post(a, url, NULL, "application/json", rf_export_otlp(arena, a->list, a->count));
+}
+
+static bool send_all(asked *a, bool sentry) {
+  bool failed = false;
+  size_t at = 0;
+  while (!failed && read_next(a, &at, SENT_AT_ONCE, &failed)) {
+    failed = a->count != 0 && !(sentry ? send_sentry(a) : send_otlp(a));
+  }
+  return !failed;
 }
 
 /* ---- To a file ---- */
@@ -116,10 +148,30 @@ static void put_document(asked *a, rf_output_format format, FILE *file) {
   rf_document d;
   rf_document_options const options = {.symbolize = false};
   for (size_t i = 0; i < a->count; i++) {
-    rf_run_add_record(&run, &a->cli.arena, a->list[i].record);
+    rf_run_add_record(&run, &a->read, a->list[i].record);
   }
-  rf_document_make(&d, &a->cli.arena, &run, &options);
-  rf_output_put(&a->cli.arena, &d, format, file);
+  rf_document_make(&d, &a->read, &run, &options);
+  rf_output_put(&a->read, &d, format, file);
+}
+
+/* Envelopes follow one another; each other form is one document of all. */
+static bool write_all(asked *a, bool sentry, bool otlp, rf_output_format format, FILE *file) {
+  bool failed = false;
+  size_t at = 0;
+  while (sentry && read_next(a, &at, SENT_AT_ONCE, &failed)) {
+    for (size_t i = 0; i < a->count; i++) {
+      (void)fputs(rf_export_sentry(&a->read, &a->list[i]), file);
+    }
+  }
+  if (!sentry) {
+    (void)read_next(a, &at, a->id_count, &failed);
+  }
+  if (otlp && !failed) {
+    (void)fprintf(file, "%s\n", rf_export_otlp(&a->read, a->list, a->count));
+  } else if (!sentry && !failed) {
+    put_document(a, format, file);
+  }
+  return !failed;
 }
 
 static bool write_file(asked *a, bool sentry, bool otlp, rf_output_format format) {
@@ -127,19 +179,22 @@ static bool write_file(asked *a, bool sentry, bool otlp, rf_output_format format
   if (file == NULL) {
     return false;
   }
-  for (size_t i = 0; i < a->count && sentry; i++) {
-    (void)fputs(rf_export_sentry(&a->cli.arena, &a->list[i]), file);
-  }
-  if (otlp) {
-    (void)fprintf(file, "%s\n", rf_export_otlp(&a->cli.arena, a->list, a->count));
-  }
-  if (!sentry && !otlp) {
-    put_document(a, format, file);
-  }
-  return rf_output_close(file, a->output);
+  bool const wrote = write_all(a, sentry, otlp, format, file);
+  return rf_output_close(file, a->output) && wrote;
 }
 
 /* ---- The command ---- */
+
+static bool put_out(asked *a, bool sentry, bool otlp, rf_output_format format) {
+  bool const done = a->to == NULL ? write_file(a, sentry, otlp, format) : send_all(a, sentry);
+  if (done && a->to != NULL) {
+    (void)printf("%s sent\n", rf_counted(&a->cli.arena, a->done, "finding"));
+  }
+  if (done && a->done != a->id_count) {
+    rf_diag("left out: %s whose event cannot be read", rf_counted(&a->cli.arena, a->id_count - a->done, "finding"));
+  }
+  return done;
+}
 
 static bool to_is_right(asked *a, bool sentry, bool otlp) {
   if (a->to == NULL) {
@@ -175,15 +230,11 @@ static int export_findings(asked *a) {
   if (!rf_cli_filter_is_right(&a->cli.store, &a->filter)) {
     return RF_EXIT_USAGE;
   }
-  if (!rf_export_read(&a->cli.store, &a->cli.arena, &a->filter, &a->list, &a->count)) {
+  if (!rf_export_list(&a->cli.store, &a->cli.arena, &a->filter, &a->ids, &a->id_count)) {
     rf_diag("%s", a->cli.store.error);
     return RF_EXIT_FAILED;
   }
-  bool const done = a->to == NULL ? write_file(a, sentry, otlp, format) : sentry ? send_sentry(a) : send_otlp(a);
-  if (done && a->to != NULL) {
-    (void)printf("%s sent\n", rf_counted(&a->cli.arena, a->count, "finding"));
-  }
-  return done ? 0 : RF_EXIT_FAILED;
+  return put_out(a, sentry, otlp, format) ? 0 : RF_EXIT_FAILED;
 }
 
 static int run(int argc, char **argv) {
@@ -202,6 +253,7 @@ static int run(int argc, char **argv) {
   } else if (first >= 0) {
     status = export_findings(&a);
   }
+  rf_bump_arena_free(&a.read);
   rf_cli_close(&a.cli);
   return status;
 }

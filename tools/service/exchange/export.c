@@ -49,19 +49,47 @@ static bool read_one(rf_store *store, rf_bump_arena *arena, int64_t id, rf_expor
   return true;
 }
 
-bool rf_export_read(rf_store *store, rf_bump_arena *arena, const rf_findings_filter *filter, rf_export **out,
-                    size_t *count) {
+/* Reads the ids of one page of the list; false at its end. */
+static bool next_ids(rf_store *store, rf_bump_arena *arena, const rf_findings_filter *page, int64_t **ids,
+                     size_t *count) {
+  rf_bump_arena scratch = {NULL};
   rf_text_sink t;
-  rf_text_sink_init(&t, arena);
-  rf_query q = {store, arena, {.sink = &t.sink}};
+  rf_text_sink_init(&t, &scratch);
+  rf_query q = {store, &scratch, {.sink = &t.sink}};
+  size_t const before = *count;
+  if (rf_query_findings(&q, page)) {
+    const rf_json *f = rf_json_list(rf_json_parse(&scratch, t.text, t.length), "findings");
+    for (; f != NULL; f = f->next) {
+      RF_APPENDED(arena, *ids, *count) = rf_json_signed(f, "id", 0);
+    }
+  }
+  rf_bump_arena_free(&scratch);
+  return !store->failed && *count - before == (size_t)page->limit;
+}
+
+bool rf_export_list(rf_store *store, rf_bump_arena *arena, const rf_findings_filter *filter, int64_t **ids,
+                    size_t *count) {
+  rf_findings_filter page = *filter;
+  int64_t left = filter->limit > 0 ? filter->limit : INT64_MAX;
+  *ids = NULL;
+  *count = 0;
+  rf_store_run(store, "BEGIN", ""); /* all pages show the same state */
+  do {
+    page.limit = left < RF_LIST_MOST ? left : RF_LIST_MOST;
+    page.offset = filter->offset + (int64_t)*count;
+    left -= page.limit;
+  } while (next_ids(store, arena, &page, ids, count) && left > 0);
+  rf_store_rollback(store);
+  return !store->failed;
+}
+
+bool rf_export_read(rf_store *store, rf_bump_arena *arena, const int64_t *ids, size_t id_count, rf_export **out,
+                    size_t *count) {
   *out = NULL;
   *count = 0;
-  if (!rf_query_findings(&q, filter)) {
-    return false;
-  }
-  for (const rf_json *f = rf_json_list(rf_json_parse(arena, t.text, t.length), "findings"); f != NULL; f = f->next) {
+  for (size_t i = 0; i < id_count; i++) {
     rf_export e;
-    if (read_one(store, arena, rf_json_signed(f, "id", 0), &e)) {
+    if (read_one(store, arena, ids[i], &e)) {
       RF_APPENDED(arena, *out, *count) = e;
     }
   }

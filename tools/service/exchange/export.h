@@ -28,8 +28,14 @@ typedef struct rf_export {
   const char *commit;
 } rf_export;
 
-/* Reads the findings that the filter names into `arena`, NULL if there are none; false with store->error set. */
-bool rf_export_read(rf_store *store, rf_bump_arena *arena, const rf_findings_filter *filter, rf_export **out,
+/* The ids of all findings that the filter names, of its first `limit` where that is not 0; no other bound. NULL if there
+ * are none; false with store->error set. Outside of a transaction. */
+bool rf_export_list(rf_store *store, rf_bump_arena *arena, const rf_findings_filter *filter, int64_t **ids,
+                    size_t *count);
+
+/* Reads these findings into `arena`, without those whose event cannot be read: NULL if there are none; false with
+ * store->error set. */
+bool rf_export_read(rf_store *store, rf_bump_arena *arena, const int64_t *ids, size_t id_count, rf_export **out,
                     size_t *count);
 
 /* One Sentry envelope for each: an event, whose id is made of the record's, so that what is sent again counts once. */
