@@ -603,7 +603,7 @@ STEPS = [
     ["DROP TABLE module", "DROP TABLE module_usage", "DROP TABLE site", "DROP TABLE site_watched"],
     ["DROP TABLE outgoing"],
     ["DROP INDEX finding_waits"],
-    ["DROP TABLE serial_file"],
+    ["DROP TABLE serial_file"], ["ALTER TABLE serial_file DROP COLUMN generation"],
 ]
 
 

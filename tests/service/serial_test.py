@@ -181,6 +181,56 @@ def losses_of_a_file_that_is_read_again_count_once():
             equal(losses(s), told(7, 1))
 
 
+def a_file_that_is_rotated_is_read_on():
+    """By its name, to the end of the old file first; nothing counts twice, when it is read again neither."""
+    with Service(start=False) as s:
+        board = Board(s.root)
+        log = os.path.join(s.root, "uart.log")
+
+        def write(*parts, mode="ab", path=log):
+            with open(path, mode) as file:
+                file.write(b"".join(parts))
+
+        def counted(count):
+            s.wait(lambda: sum(row["count"] for row in s.findings()) == count)
+
+        one = b"".join(board.finding(1))
+        identity = b"".join(board.text(1, '{"type":"device","device":"ab-12","build_id":"9f3c"}'))
+        write(identity, one)
+        s.options = ["--serial", log, "--image", board.image]
+        s.start()
+        counted(1)
+        write(one, mode="wb")  # truncated in place: as long as before, less the first line
+        counted(2)
+        write(b"a longer console\r\n" * 40, one, b"#RF:00\r\n", mode="wb")
+        counted(3)
+        s.wait(lambda: losses(s) == {"damaged serial lines": 1})
+        old = open(log, "ab")
+        os.rename(log, log + ".1")
+        write(path=log)
+        time.sleep(1.5)
+        with old:  # whoever writes does not know yet
+            old.write(b"".join(board.finding(2)[:-1]))
+        counted(3)
+        write(board.finding(2)[-1], one)  # in the new file
+        counted(5)
+        with open(log + ".1", "ab") as file:
+            file.write(b"too late")
+        s.stop()
+        s.start()
+        write(b"".join(board.finding(7)))
+        counted(6)
+        s.stop()
+        for path in (log, log + ".1"):
+            s.command("serve", "--once", "--serial", path, "--image", board.image)
+        counts = sum(row["count"] for row in s.findings())
+        write(one, mode="wb")  # while nobody looks
+        for _ in range(2):
+            s.command("serve", "--once", "--serial", log, "--image", board.image)
+            equal(sum(row["count"] for row in s.findings()), counts + 1)
+        equal(losses(s)["damaged serial lines"], 1)
+
+
 def losses_of_the_last_files_are_remembered():
     with Service(start=False) as s:
         for turn in range(270):
@@ -332,7 +382,8 @@ def what_cannot_be_read_is_said():
 
 service.main([
     a_pipe_tells_of_findings_and_of_the_board, garbled_lossy_lines_end_in_the_finding_or_say_what_is_missing,
-    losses_of_a_file_that_is_read_again_count_once, losses_of_the_last_files_are_remembered,
+    a_file_that_is_rotated_is_read_on, losses_of_a_file_that_is_read_again_count_once,
+    losses_of_the_last_files_are_remembered,
     a_board_that_began_anew_counts_from_one_again, a_finding_whose_end_is_lost_is_told_after_a_silence,
     a_terminal_is_read_raw_and_waited_for, a_terminal_gets_the_speed_that_was_asked_for,
     a_line_begins_anywhere_behind_noise_without_an_end, noise_costs_nothing,

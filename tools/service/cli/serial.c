@@ -4,18 +4,21 @@
 
 #include <string.h>
 
-/* Files whose losses are remembered. */
+/* Files of which is remembered how far they were read. */
 enum { FILES = 256 };
 
-static rf_serial_mark mark_of(rf_store *store, uint64_t number) {
+static rf_serial_mark mark_of(void *context, uint64_t number) {
+  rf_store *const store = (rf_store *)context;
   rf_serial_mark out = {.bytes = 0};
   sqlite3_stmt *const s = rf_store_select(
-      store, "SELECT bytes, sum, damaged, incomplete, missing FROM serial_file WHERE number = ?", "i", (int64_t)number);
+      store, "SELECT generation, bytes, sum, damaged, incomplete, missing FROM serial_file WHERE number = ?", "i",
+      (int64_t)number);
   if (rf_store_row(store, s)) {
     out = (rf_serial_mark){
         (uint64_t)sqlite3_column_int64(s, 0),
         (uint64_t)sqlite3_column_int64(s, 1),
-        {(size_t)sqlite3_column_int64(s, 2), (size_t)sqlite3_column_int64(s, 3), (size_t)sqlite3_column_int64(s, 4)}};
+        (uint64_t)sqlite3_column_int64(s, 2),
+        {(size_t)sqlite3_column_int64(s, 3), (size_t)sqlite3_column_int64(s, 4), (size_t)sqlite3_column_int64(s, 5)}};
     rf_store_done(s);
   }
   return out;
@@ -23,9 +26,9 @@ static rf_serial_mark mark_of(rf_store *store, uint64_t number) {
 
 static void remember(rf_store *store, uint64_t number, const rf_serial_mark *m) {
   rf_store_run(store,
-               "INSERT OR REPLACE INTO serial_file(number, time, bytes, sum, damaged, incomplete, missing)"
-               " VALUES(?,?,?,?,?,?,?)",
-               "iiiiiii", (int64_t)number, rf_store_now(), (int64_t)m->bytes, (int64_t)m->sum,
+               "INSERT OR REPLACE INTO serial_file(number, time, generation, bytes, sum, damaged, incomplete, missing)"
+               " VALUES(?,?,?,?,?,?,?,?)",
+               "iiiiiiii", (int64_t)number, rf_store_now(), (int64_t)m->generation, (int64_t)m->bytes, (int64_t)m->sum,
                (int64_t)m->losses.damaged, (int64_t)m->losses.incomplete, (int64_t)m->losses.missing);
   rf_store_run(store,
                "DELETE FROM serial_file WHERE number IN (SELECT number FROM serial_file ORDER BY time DESC, number"
@@ -43,15 +46,17 @@ bool rf_serial_lines_open(rf_serial_lines *lines, const rf_serve_options *option
   rf_spool_file_init(&lines->spool, options->directory, strlen(options->directory));
   lines->list = (rf_serial_source *)rf_bump_arena_array(&lines->arena, RF_SERIAL_SOURCES, sizeof *lines->list);
   for (size_t i = 0; i < options->serial_count; i++) {
-    if (!rf_serial_source_open(&lines->list[i], options->serial[i], options->baud, &lines->image, &lines->spool,
-                               error)) {
+    lines->list[i] = (rf_serial_source){.path = options->serial[i],
+                                        .baud = options->baud,
+                                        .image = &lines->image,
+                                        .spool = &lines->spool,
+                                        .known = mark_of,
+                                        .known_context = store};
+    if (!rf_serial_source_open(&lines->list[i], error)) {
       rf_diag("%s", error);
       return false;
     }
     lines->count = i + 1;
-    if (lines->list[i].file) {
-      lines->list[i].known = mark_of(store, lines->list[i].start);
-    }
   }
   return true;
 }
@@ -79,6 +84,7 @@ void rf_serial_lines_read(rf_serial_lines *lines, const struct pollfd fds[RF_SER
   }
 }
 
+/* Notes losses of the line, and how far its file was read. */
 static void note_losses(const rf_serial_source *s, rf_intake *intake) {
   rf_serial_losses const lost = rf_serial_source_losses(s);
   const struct {
@@ -87,14 +93,12 @@ static void note_losses(const rf_serial_source *s, rf_intake *intake) {
   } all[] = {{"damaged serial lines", lost.damaged},
              {"findings of which serial lines did not arrive", lost.incomplete},
              {"findings of a serial line that did not arrive at all", lost.missing}};
-  bool any = false;
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
     if (all[i].count != 0) {
       rf_intake_loss(intake, all[i].reason, (int64_t)all[i].count);
-      any = true;
     }
   }
-  if (any && s->file) {
+  if (s->file && s->moved) {
     rf_serial_mark const mark = rf_serial_source_mark(s);
     remember(intake->store, s->start, &mark);
   }

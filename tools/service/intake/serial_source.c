@@ -72,6 +72,58 @@ static bool set_raw(int fd, unsigned baud) {
   return cfsetispeed(&t, speed) == 0 && cfsetospeed(&t, speed) == 0 && tcsetattr(fd, TCSANOW, &t) == 0;
 }
 
+static rf_serial_losses all_losses(const rf_serial_source *s) {
+  return (rf_serial_losses){s->serial.damaged, s->serial.incomplete, s->serial.missing};
+}
+
+static size_t at_most(size_t told, size_t all) {
+  return told < all ? told : all;
+}
+
+/* The next byte is the first of a file, or of one that was truncated. What its reader keeps is left: a line or a finding
+ * may go on there. */
+static void begin_file(rf_serial_source *s, uint64_t generation) {
+  rf_serial_losses const all = all_losses(s);
+  s->told = (rf_serial_losses){at_most(s->told.damaged, all.damaged), at_most(s->told.incomplete, all.incomplete),
+                               at_most(s->told.missing, all.missing)};
+  s->before = all;
+  s->serial.finished = 0;
+  s->generation = generation;
+  s->bytes = 0;
+  s->sum = RF_FNV_START;
+  s->tail_used = 0;
+  s->starts = 0;
+  s->last = 0;
+  s->moved = true;
+}
+
+static bool begins_with(int fd, const rf_serial_mark *known) {
+  static char buffer[READ_MOST];
+  uint64_t sum = RF_FNV_START;
+  for (uint64_t at = 0; at < known->bytes;) {
+    uint64_t const left = known->bytes - at;
+    ssize_t const got = pread(fd, buffer, left < sizeof buffer ? (size_t)left : sizeof buffer, (off_t)at);
+    if (got <= 0) {
+      return false;
+    }
+    sum = rf_fnv_bytes(sum, buffer, (size_t)got);
+    at += (uint64_t)got;
+  }
+  return known->bytes == 0 || sum == known->sum;
+}
+
+/* The file may be one that was read before, at least so far. */
+static void recall_file(rf_serial_source *s) {
+  rf_serial_mark const known = s->known(s->known_context, s->start);
+  bool const same = begins_with(s->fd, &known);
+  begin_file(s, known.generation + !same);
+  if (same) {
+    s->told.damaged += known.losses.damaged;
+    s->told.incomplete += known.losses.incomplete;
+    s->told.missing += known.losses.missing;
+  }
+}
+
 /* A pipe is opened for writing, too: then it does not end with its writer. */
 static bool open_source(rf_serial_source *s) {
   struct stat st;
@@ -92,8 +144,9 @@ static bool open_source(rf_serial_source *s) {
   }
   s->start = s->file ? (uint64_t)st.st_dev << 48 ^ (uint64_t)st.st_ino : rf_clock_ns(CLOCK_REALTIME);
   s->number = 0;
-  s->bytes = 0;
-  s->sum = RF_FNV_START;
+  if (s->file && s->fd >= 0) {
+    recall_file(s);
+  }
   return s->fd >= 0;
 }
 
@@ -108,7 +161,9 @@ static void put_label(rf_json_writer *w, const char *name, const char *value) {
 /* Ids of a file are made of its contents: read again after a restart, its findings count once. */
 static const char *id_of(rf_serial_source *s, const char *json, size_t length) {
   uint64_t const number = s->file ? rf_fnv_bytes(RF_FNV_START, json, length) : ++s->number;
-  return rf_bump_arena_print(&s->arena, "serial-%016" PRIx64 "-%" PRIu32 "-%" PRIx64, s->start, s->starts, number);
+  const char *const again = s->generation == 0 ? "" : rf_bump_arena_print(&s->arena, ".%" PRIu64, s->generation);
+  return rf_bump_arena_print(&s->arena, "serial-%016" PRIx64 "%s-%" PRIu32 "-%" PRIx64, s->start, again, s->starts,
+                             number);
 }
 
 static const char *time_now(rf_bump_arena *arena) {
@@ -143,13 +198,13 @@ static void put_envelope(rf_serial_source *s, rf_json_writer *w, const char *mod
 }
 
 /* `json`: of the finding, without a line feed. */
-static void send(rf_serial_source *s, const char *mode, const char *json, size_t length) {
+static void send(rf_serial_source *s, const char *mode, const char *id, const char *json, size_t length) {
   rf_text_sink line;
   rf_text_sink_init(&line, &s->arena);
   rf_sink_char(&line.sink, '\n'); /* the spool's own byte */
   rf_json_writer w = {.sink = &line.sink};
   rf_json_open(&w, NULL, "{");
-  put_envelope(s, &w, mode, id_of(s, json, length));
+  put_envelope(s, &w, mode, id);
   rf_sink_str(&line.sink, ",\"finding\":");
   rf_sink_mem(&line.sink, json, length);
   rf_sink_str(&line.sink, "}\n");
@@ -161,29 +216,39 @@ static void send(rf_serial_source *s, const char *mode, const char *json, size_t
 }
 
 /* A board knows addresses; the image is what they lie in. */
-static void place_frames(const rf_serial_source *s, rf_stack *stack) {
+static void place_frames(const rf_serial_source *s, rf_stack *stack, const char *build_id) {
   for (unsigned i = 0; i < stack->count && s->image->path != NULL; i++) {
     rf_frame *const f = &stack->frames[i];
-    if (f->module == NULL && f->address != 0) {
+    if ((f->module == NULL || f->module == s->image->path) && f->address != 0) {
       f->module = s->image->path;
-      f->build_id = s->build_id[0] != '\0' ? s->build_id : s->image->build_id;
+      f->build_id = build_id;
       f->offset = f->address;
     }
   }
 }
 
-static void take_finding(void *context, rf_record *record) {
-  rf_serial_source *const s = (rf_serial_source *)context;
+static rf_text_sink json_of(rf_serial_source *s, rf_record *record, const char *build_id) {
   rf_text_sink t;
   rf_text_sink_init(&t, &s->arena);
-  place_frames(s, &record->found);
-  place_frames(s, &record->allocated);
-  place_frames(s, &record->released);
-  s->starts += record->finding.sequence <= s->last;
-  s->last = (uint32_t)record->finding.sequence;
+  place_frames(s, &record->found, build_id);
+  place_frames(s, &record->allocated, build_id);
+  place_frames(s, &record->released, build_id);
   rf_symbolizer const symbolizer = rf_record_symbolizer(record);
   rf_report_json(&record->finding, &symbolizer, &t.sink);
-  send(s, record->finding.mode, t.text, t.length - 1);
+  return t;
+}
+
+/* The id is made without the build-id that the board told of: that may have been in a file before this one. */
+static void take_finding(void *context, rf_record *record) {
+  rf_serial_source *const s = (rf_serial_source *)context;
+  s->starts += record->finding.sequence <= s->last;
+  s->last = (uint32_t)record->finding.sequence;
+  rf_text_sink json = json_of(s, record, s->image->build_id);
+  const char *const id = id_of(s, json.text, json.length - 1);
+  if (s->build_id[0] != '\0') {
+    json = json_of(s, record, s->build_id);
+  }
+  send(s, record->finding.mode, id, json.text, json.length - 1);
 }
 
 static void keep_text(char out[RF_SERIAL_NAME], const rf_json *object, const char *name) {
@@ -204,7 +269,7 @@ static void take_text(void *context, const char *line, size_t length) {
     keep_text(s->reset, root, "reset");
     keep_text(s->build_id, root, "build_id");
   } else if (strcmp(type, "finding") == 0 && memchr(line, '\n', length) == NULL) {
-    send(s, rf_json_text(root, "mode", NULL), line, length);
+    send(s, rf_json_text(root, "mode", NULL), id_of(s, line, length), line, length);
   }
 }
 
@@ -240,15 +305,31 @@ static void take_line(rf_serial_source *s, int64_t now) {
   forget(s);
 }
 
-/* The file may be the one that was read before, at least so far. */
 static void note_bytes(rf_serial_source *s, const char *bytes, size_t size) {
-  uint64_t const left = s->known.bytes - s->bytes;
-  bool const comes_by = s->bytes < s->known.bytes && left <= size;
-  if (comes_by && rf_fnv_bytes(s->sum, bytes, (size_t)left) == s->known.sum) {
-    s->told = s->known.losses;
-  }
+  size_t const add = size < RF_SERIAL_TAIL ? size : RF_SERIAL_TAIL;
+  size_t const room = RF_SERIAL_TAIL - add;
+  size_t const keep = s->tail_used < room ? s->tail_used : room;
+  memmove(s->tail, s->tail + s->tail_used - keep, keep);
+  memcpy(s->tail + keep, bytes + size - add, add);
+  s->tail_used = keep + add;
   s->sum = rf_fnv_bytes(s->sum, bytes, size);
   s->bytes += size;
+  s->moved = true;
+}
+
+/* The file does not have what was read last: it was truncated, and may be longer again. */
+static bool is_truncated(const rf_serial_source *s) {
+  char now[RF_SERIAL_TAIL];
+  ssize_t const got = pread(s->fd, now, s->tail_used, (off_t)(s->bytes - s->tail_used));
+  return got >= 0 && ((size_t)got != s->tail_used || memcmp(now, s->tail, s->tail_used) != 0);
+}
+
+/* Another file has its name, and something in it. */
+static bool is_replaced(const rf_serial_source *s) {
+  struct stat mine;
+  struct stat named;
+  return fstat(s->fd, &mine) == 0 && stat(s->path, &named) == 0 && S_ISREG(named.st_mode) && named.st_size != 0 &&
+         (mine.st_ino != named.st_ino || mine.st_dev != named.st_dev);
 }
 
 /* A line that is longer than the buffer has its mark at the end, or none: noise came before. */
@@ -272,6 +353,10 @@ bool rf_serial_source_read(rf_serial_source *s, int64_t now) {
   if (s->fd < 0) {
     return false;
   }
+  if (s->file && is_truncated(s) && lseek(s->fd, 0, SEEK_SET) == 0) {
+    rf_diag("%s was truncated: reading it from its beginning", s->path);
+    begin_file(s, s->generation + 1);
+  }
   ssize_t const got = read(s->fd, buffer, sizeof buffer);
   if (got > 0) {
     note_bytes(s, buffer, (size_t)got);
@@ -284,11 +369,23 @@ bool rf_serial_source_read(rf_serial_source *s, int64_t now) {
   return got > 0;
 }
 
+static void read_file(rf_serial_source *s, int64_t now) {
+  while (s->file && rf_serial_source_read(s, now)) {
+  }
+}
+
 void rf_serial_source_tick(rf_serial_source *s, int64_t now) {
   if (s->fd < 0 && open_source(s)) {
     rf_diag("%s is connected again", s->path);
   }
-  while (s->file && rf_serial_source_read(s, now)) {
+  bool const replaced = s->file && s->fd >= 0 && is_replaced(s);
+  read_file(s, now);
+  if (replaced) {
+    (void)close(s->fd);
+    s->fd = -1;
+    rf_diag(open_source(s) ? "%s is another file now: reading that one" : "%s is another file now, which cannot be read",
+            s->path);
+    read_file(s, now);
   }
   if (s->serial.open != NULL && now - s->last_ms > SILENCE_MS) {
     hand_out(s);
@@ -299,10 +396,6 @@ void rf_serial_source_finish(rf_serial_source *s) {
   take_line(s, 0);
   s->used = 0;
   hand_out(s);
-}
-
-static rf_serial_losses all_losses(const rf_serial_source *s) {
-  return (rf_serial_losses){s->serial.damaged, s->serial.incomplete, s->serial.missing};
 }
 
 static size_t beyond(size_t all, size_t told) {
@@ -318,26 +411,31 @@ rf_serial_losses rf_serial_source_losses(const rf_serial_source *s) {
 
 rf_serial_mark rf_serial_source_mark(const rf_serial_source *s) {
   rf_serial_losses const more = rf_serial_source_losses(s);
-  return (rf_serial_mark){
-      s->bytes,
-      s->sum,
-      {s->told.damaged + more.damaged, s->told.incomplete + more.incomplete, s->told.missing + more.missing}};
+  return (rf_serial_mark){s->generation,
+                          s->bytes,
+                          s->sum,
+                          {s->told.damaged + more.damaged - s->before.damaged,
+                           s->told.incomplete + more.incomplete - s->before.incomplete,
+                           s->told.missing + more.missing - s->before.missing}};
 }
 
 void rf_serial_source_told(rf_serial_source *s) {
-  s->told = rf_serial_source_mark(s).losses;
+  rf_serial_losses const more = rf_serial_source_losses(s);
+  s->told = (rf_serial_losses){s->told.damaged + more.damaged, s->told.incomplete + more.incomplete,
+                               s->told.missing + more.missing};
+  s->moved = false;
 }
 
-bool rf_serial_source_open(rf_serial_source *s, const char *path, unsigned baud, const rf_serial_image *image,
-                           rf_spool_file *spool, char error[RF_SERIAL_ERROR]) {
-  *s = (rf_serial_source){.path = path, .image = image, .spool = spool, .baud = baud, .fd = -1};
+bool rf_serial_source_open(rf_serial_source *s, char error[RF_SERIAL_ERROR]) {
+  s->fd = -1;
   start_reader(s);
-  if (speed_of(baud) == B0) {
-    (void)snprintf(error, RF_SERIAL_ERROR, "--baud %u: use one of 9600, 19200, 38400, 57600, 115200 … 1000000", baud);
+  if (speed_of(s->baud) == B0) {
+    (void)snprintf(error, RF_SERIAL_ERROR, "--baud %u: use one of 9600, 19200, 38400, 57600, 115200 … 1000000",
+                   s->baud);
     return false;
   }
   if (!open_source(s)) {
-    (void)snprintf(error, RF_SERIAL_ERROR, "--serial %s: %s", path,
+    (void)snprintf(error, RF_SERIAL_ERROR, "--serial %s: %s", s->path,
                    errno == EINVAL ? "use a device, a pipe or a file" : strerror(errno));
     return false;
   }

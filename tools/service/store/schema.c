@@ -110,6 +110,9 @@ static const char *const steps[] = {
     /* Captures of serial lines: the bytes that were read when losses were counted, their checksum, and these losses. */
     "CREATE TABLE serial_file(number INTEGER PRIMARY KEY, time INTEGER NOT NULL, bytes INTEGER NOT NULL, sum INTEGER"
     " NOT NULL, damaged INTEGER NOT NULL, incomplete INTEGER NOT NULL, missing INTEGER NOT NULL);",
+
+    /* How many times a capture was truncated, and begun anew. */
+    "ALTER TABLE serial_file ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;",
 };
 
 enum { STEPS = sizeof steps / sizeof steps[0] };
