@@ -52,28 +52,52 @@ def an_alert_that_failed_is_told_later_whole_and_once():
         database = sqlite3.connect(s.directory + "/ringfence.db")
         database.execute("UPDATE activity SET alert = 1, time = time - 10000")
         database.commit()
-        s.options = ["--alert-command", f"cat >> {log}; echo >> {log}; exit 1"]
+        s.options = ["--alert-command", f"tee -a {log} | grep -qv '\"finding\":1,'; said=$?; echo >> {log}; exit $said"]
         s.start()
         s.wait(lambda: "an alert failed: the command" in s.log())
-        s.command("merge", "1", "3")
+        s.wait(lambda: s.ask("status")["alerts_waiting"] == 1)
         time.sleep(1.2)
-        equal(s.log().count("an alert failed"), 1, "it is tried again a minute later, and holds the others up")
+        equal(s.log().count("an alert failed"), 1, "it is tried again a minute later")
+        equal(len(open(log, encoding="utf-8").readlines()), 3, "and holds no other up")
         s.stop()
         s.options[1] = f"cat >> {log}; echo >> {log}"
         s.start()
         s.wait(lambda: s.ask("status")["alerts_waiting"] == 0)
         equal(sorted(database.execute("SELECT alert, count(*) FROM activity WHERE kind = 'new' GROUP BY 1").fetchall()),
-              [(0, 1), (2, 2)])
+              [(2, 3)])
         database.close()
         with open(log, encoding="utf-8") as file:
             told = [json.loads(line) for line in file]
-        equal([t["finding"] for t in told], [1, 1, 2])
+        equal([t["finding"] for t in told], [1, 2, 3, 1])
         shown = s.ask("show", "1")
         wanted = {"kind": "new", "environment": "ci", **{name: shown[name] for name in ("bug", "title", "place")}}
-        equal({name: told[1][name] for name in wanted}, wanted)
-        equal(told[1]["url"], f"http://127.0.0.1:{s.port}/finding/1")
+        equal({name: told[3][name] for name in wanted}, wanted)
+        equal(told[3]["url"], f"http://127.0.0.1:{s.port}/finding/1")
         for word in ("new in ci", shown["bug"], shown["title"], shown["place"]):
-            check(word in told[1]["text"], told[1])
+            check(word in told[3]["text"], told[3])
+
+
+def a_receiver_that_is_down_is_not_asked_for_each_alert():
+    with Service(start=False) as s:
+        take(s, *[event(f"n{i}", f"{i}") for i in range(12)])
+        database = sqlite3.connect(s.directory + "/ringfence.db")
+        database.execute("UPDATE activity SET alert = 1, time = time - 10000")
+        database.commit()
+        database.close()
+        s.options = ["--alert-command", "exit 1"]
+        s.start()
+        s.wait(lambda: s.log().count("an alert failed") == 3)
+        s.command("merge", "1", "2")
+        time.sleep(3)
+        equal(s.log().count("an alert failed"), 3)
+        s.stop()
+        s.options[1] = "exit 0"
+        s.start()
+        s.wait(lambda: s.ask("status")["alerts_waiting"] == 0)
+        database = sqlite3.connect(s.directory + "/ringfence.db")
+        equal(sorted(database.execute("SELECT alert, count(*) FROM activity WHERE kind = 'new' GROUP BY 1").fetchall()),
+              [(0, 1), (2, 11)], "what was merged is not told")
+        database.close()
 
 
 def a_webhook_is_posted_to_and_tried_again():
@@ -195,4 +219,5 @@ service.main([
     links_of_alerts_lead_where_others_find_the_page, alerts_come_once_for_each_environment,
     a_webhook_is_posted_to_and_tried_again, a_collector_that_ends_leaves_no_alert_that_runs,
     what_an_alert_leaves_in_the_background_goes_on, an_alert_that_failed_is_told_later_whole_and_once,
-    watch_tells_what_happens, a_clock_that_was_set_back_holds_no_alert_up])
+    watch_tells_what_happens, a_clock_that_was_set_back_holds_no_alert_up,
+    a_receiver_that_is_down_is_not_asked_for_each_alert])

@@ -23,6 +23,8 @@ enum {
   CURL_SECONDS = 20,
   MINUTE_MS = 60000,
   MOST_FAILURES = 5,
+  MOST_IN_A_ROW = 3,
+  LONGEST_PAUSE = 4, /* the number of the pause of 8 minutes */
   SENT = 2,
   GIVEN_UP = 3,
   DELAY_MS = 3000,
@@ -30,24 +32,84 @@ enum {
   DESCRIPTORS = 4096 /* at most, where the system cannot close a range */
 };
 
+/* ---- Failures ---- */
+
+/* The place of the alert; NULL: it has not failed. Activity 0: a free place. */
+static rf_alert_failed *find_failed(rf_alerts *alerts, int64_t activity) {
+  for (size_t i = 0; i < RF_ALERTS_FAILED; i++) {
+    if (alerts->failed[i].activity == activity) {
+      return &alerts->failed[i];
+    }
+  }
+  return NULL;
+}
+
+/* A place for one more: where there is none, that of the one that could be tried longest, which counts from 0 again. */
+static rf_alert_failed *place_of(rf_alerts *alerts, int64_t activity) {
+  rf_alert_failed *place = find_failed(alerts, activity);
+  if (place != NULL) {
+    return place;
+  }
+  place = find_failed(alerts, 0);
+  for (size_t i = 0; i < RF_ALERTS_FAILED && (place == NULL || place->activity != 0); i++) {
+    if (place == NULL || alerts->failed[i].next_try < place->next_try) {
+      place = &alerts->failed[i];
+    }
+  }
+  *place = (rf_alert_failed){.activity = activity};
+  return place;
+}
+
+static int64_t pause_ms(int number) {
+  return (int64_t)MINUTE_MS << ((number < LONGEST_PAUSE ? number : LONGEST_PAUSE) - 1);
+}
+
+/* Returns true where the alert is given up. */
+static bool note_failure(rf_alerts *alerts) {
+  rf_alert_failed *const f = place_of(alerts, alerts->activity);
+  f->failures++;
+  f->next_try = rf_store_steady() + pause_ms(f->failures);
+  alerts->in_a_row++;
+  alerts->next_try =
+      alerts->in_a_row < MOST_IN_A_ROW ? 0 : rf_store_steady() + pause_ms(alerts->in_a_row - MOST_IN_A_ROW + 1);
+  return f->failures >= MOST_FAILURES;
+}
+
+static void forget_failures(rf_alerts *alerts) {
+  rf_alert_failed *const f = find_failed(alerts, alerts->activity);
+  if (f != NULL) {
+    *f = (rf_alert_failed){.activity = 0};
+  }
+}
+
 /* ---- The message ---- */
+
+/* Steps to the first alert that may be tried now. */
+static bool first_due(rf_alerts *alerts, rf_store *store, sqlite3_stmt *s) {
+  while (rf_store_row(store, s)) {
+    const rf_alert_failed *const f = find_failed(alerts, sqlite3_column_int64(s, 0));
+    if (f == NULL || f->next_try <= rf_store_steady()) {
+      return true;
+    }
+  }
+  return false;
+}
 
 /* Names of functions that come in soon may show that a finding is not new: alerts wait for them a little. A time in the
  * future is that of a clock that was set back. */
-static const char *compose(rf_bump_arena *arena, const rf_alerts *alerts, rf_store *store, int64_t *activity) {
+static const char *compose(rf_bump_arena *arena, rf_alerts *alerts, rf_store *store) {
   sqlite3_stmt *const s = rf_store_select(
       store,
       "SELECT a.id, a.kind, a.environment, a.finding, f.bug, f.title, f.place FROM activity a JOIN finding f ON f.id"
-      " = a.finding WHERE a.alert = 1 AND (a.time < ?1 - ?2 OR a.time > ?1) AND f.merged_into IS NULL ORDER BY a.id "
-      "LIMIT 1",
+      " = a.finding WHERE a.alert = 1 AND (a.time < ?1 - ?2 OR a.time > ?1) AND f.merged_into IS NULL ORDER BY a.id",
       "ii", rf_store_now(), (int64_t)DELAY_MS);
-  if (!rf_store_row(store, s)) {
+  if (!first_due(alerts, store, s)) {
     return NULL;
   }
   rf_text_sink t;
   rf_text_sink_init(&t, arena);
   rf_json_writer w = {.sink = &t.sink};
-  *activity = sqlite3_column_int64(s, 0);
+  alerts->activity = sqlite3_column_int64(s, 0);
   int64_t const finding = sqlite3_column_int64(s, 3);
   rf_json_open(&w, NULL, "{");
   rf_json_put_text(&w, "text",
@@ -165,9 +227,10 @@ static bool start(rf_alerts *alerts, const char *input) {
 }
 
 static void settle(rf_alerts *alerts, rf_store *store, bool sent) {
-  alerts->failures = sent ? 0 : alerts->failures + 1;
-  bool const over = alerts->failures >= MOST_FAILURES;
+  bool const over = !sent && note_failure(alerts);
+  alerts->in_a_row = sent ? 0 : alerts->in_a_row;
   if (sent || over) {
+    forget_failures(alerts);
     rf_store_begin(store);
     rf_store_run(store, "UPDATE activity SET alert = ? WHERE id = ?", "ii", (int64_t)(sent ? SENT : GIVEN_UP),
                  alerts->activity);
@@ -176,8 +239,6 @@ static void settle(rf_alerts *alerts, rf_store *store, bool sent) {
   if (!sent) {
     rf_diag("an alert failed%s: %s", over ? " for the last time" : "",
             alerts->webhook != NULL ? "the webhook (curl)" : "the command");
-    alerts->next_try = over ? 0 : rf_store_steady() + (MINUTE_MS << (alerts->failures - 1));
-    alerts->failures = over ? 0 : alerts->failures;
   }
 }
 
@@ -199,7 +260,7 @@ void rf_alerts_step(rf_alerts *alerts, rf_store *store) {
     return;
   }
   rf_bump_arena arena = {NULL};
-  const char *const json = compose(&arena, alerts, store, &alerts->activity);
+  const char *const json = compose(&arena, alerts, store);
   if (json != NULL &&
       !start(alerts, alerts->webhook != NULL ? curl_configuration(&arena, alerts->webhook, json) : json)) {
     settle(alerts, store, false);

@@ -1,8 +1,9 @@
 /* One webhook or command on each new and reopened finding, once for each environment.
  *
  * Runs one at a time, curl or a shell, with 30 seconds to live. A child that watches over it ends its process group at
- * that time, and when the collector ends, also by SIGKILL. A failed alert is tried again after 1, 2, 4 ... minutes and
- * given up after the fifth failure.
+ * that time, and when the collector ends, also by SIGKILL. A failed alert is tried again after 1, 2, 4 and 8 minutes and
+ * given up after the fifth failure; others go on meanwhile. After three failures in a row nobody seems to be there: one
+ * alert is tried after 1, 2, 4, 8, 8 ... minutes, until one arrives. Failures are forgotten at a restart, alerts not.
  * Threads: one.
  */
 #ifndef RINGFENCE_TOOLS_SERVICE_ALERTS_H
@@ -16,14 +17,24 @@
 extern "C" {
 #endif
 
+enum { RF_ALERTS_FAILED = 64 };
+
+/* An alert that failed. */
+typedef struct rf_alert_failed {
+  int64_t activity; /* 0: the place is free */
+  int64_t next_try; /* of rf_store_steady */
+  int failures;
+} rf_alert_failed;
+
 typedef struct rf_alerts {
   const char *webhook; /* a URL that takes a JSON object by POST; NULL: none */
   const char *command; /* for /bin/sh, with the JSON as its standard input; NULL: none */
   const char *url;     /* of the page, for links */
   pid_t child;         /* the one that watches; 0: none runs */
   int64_t activity;    /* that the child tells */
-  int64_t next_try;
-  int failures;
+  int64_t next_try;    /* of any alert */
+  int in_a_row;        /* failures since one arrived */
+  rf_alert_failed failed[RF_ALERTS_FAILED];
 } rf_alerts;
 
 /* Looks after the child, starts the next one. To be called every second or so. */
