@@ -182,7 +182,7 @@ def a_build_that_was_told_of_is_as_new_as_that():
         take(s, event("c", "4", build=build("b", "1.0")),
              event("d", "9", build={"version": "", "commit": "a" * 39 + "f"}))
         equal([row["id"] for row in s.findings("--new-in", "1.0")], [1], "the newer of two of one version")
-        equal([row["id"] for row in s.findings("--new-in", "a" * 7)], [4], "and of two commits that begin so")
+        check("several builds begin with" in s.command("findings", "--new-in", "a" * 7, status=2))
         s.command("fix", "2", "--in", "1.0")
         take(s, event("z", "5", build=build("b", "1.0")))
         equal(state(s, 2), "fixed", "b is before a")
@@ -257,6 +257,36 @@ def a_fix_is_in_a_build_whose_name_other_records_told():
         equal([state(s, id) for id in (1, 2, 3)], ["reopened"] * 3)
 
 
+def a_shortened_commit_is_the_build_that_alone_begins_so():
+    """In records as on the command line, whichever came first."""
+    def short(id, commit, place="a"):
+        return event(place, id, build={"version": "", "commit": commit, "build_id": ""})
+
+    full, other = "89abcdef" * 5, "89abcde0" * 5
+    for first, second in ((full, "89ABCDE"), ("89abcde", full)):
+        with Service(start=False) as s:
+            take(s, event("a", "1", ago=500, build=build("1")))
+            s.command("fix", "1", "--in", full)
+            take(s, short("2", first))
+            equal(state(s), "reopened", first)
+            s.command("fix", "1", "--in", full)
+            take(s, short("3", second))
+            equal(state(s), "reopened", second)
+            equal([b["name"] for b in s.ask("builds")["builds"] if b["name"] != "1" * 40], [full])
+            s.command("builds", "--add", full[:9], "--version", "2.0", "--time", "2026-01-01T00:00:00Z")
+            equal(len(s.ask("builds")["builds"]), 2)
+            s.command("builds", "--add", other)
+            for words in (("fix", "1", "--in", "89abcde"), ("findings", "--build", "89abcde"),
+                          ("gate", "--new-in", "89abcde"), ("builds", "--add", "89abcde")):
+                check("several builds begin" in s.command(*words, status=None), words)
+            equal((state(s), len(s.ask("builds")["builds"])), ("reopened", 3))
+            take(s, short("4", "89abcde", "b"), short("5", other[:8], "b"))
+            equal(sorted(b["name"] for b in s.ask("builds")["builds"])[1:], ["89abcde", other, full], "none is guessed")
+            s.command("fix", "1", "--in", other[:8])
+            take(s, short("6", other[:9]))
+            equal(state(s), "reopened")
+
+
 def states_that_contradict_are_refused():
     with Service(start=False) as s:
         take(s, event("a", "1"), event("b", "2", ago=30 * 86400))
@@ -274,4 +304,4 @@ service.main([
     decisions_undo_one_another_whole, a_fix_is_undone_only_by_a_build_that_has_it, the_order_of_builds_is_what_ci_says,
     ci_may_tell_of_a_build_before_anything_was_found,
     a_fix_without_a_commit_is_in_the_next_build, fixed_has_a_number, ignored_needs_a_reason_and_stays_ignored,
-    what_became_of_a_finding_is_listed, a_build_says_whether_its_order_is_guessed, states_that_contradict_are_refused])
+    a_shortened_commit_is_the_build_that_alone_begins_so, what_became_of_a_finding_is_listed, a_build_says_whether_its_order_is_guessed, states_that_contradict_are_refused])

@@ -164,7 +164,12 @@ static bool read_build(const decision *d, int64_t *time) {
 
 static int add_build(decision *d, int64_t time) {
   rf_store_begin(&d->cli.store);
-  (void)rf_build_given(&d->cli.store, d->version == NULL ? "" : d->version, d->add, time);
+  int64_t const id = rf_build_given(&d->cli.store, d->version == NULL ? "" : d->version, d->add, time);
+  if (id == RF_BUILD_AMBIGUOUS) {
+    rf_store_rollback(&d->cli.store);
+    rf_diag("--add %s: several builds begin so: give more of the commit", d->add);
+    return RF_EXIT_USAGE;
+  }
   if (!rf_store_commit(&d->cli.store)) {
     rf_diag("%s", d->cli.store.error);
     return RF_EXIT_FAILED;

@@ -24,7 +24,12 @@ static bool is_given(const char *name, const char *option) {
 }
 
 static bool is_known_build(rf_store *store, const char *build) {
-  if (build != NULL && rf_build_named(store, build) == 0) {
+  int64_t const id = build == NULL ? 0 : rf_build_named(store, build);
+  if (id == RF_BUILD_AMBIGUOUS) {
+    rf_diag("several builds begin with %s: give more of the name; `ringfence builds` lists them", build);
+    return false;
+  }
+  if (build != NULL && id == 0) {
     rf_diag("no build is called %s; `ringfence builds` lists them", build);
     return false;
   }

@@ -8,16 +8,23 @@
 extern "C" {
 #endif
 
-/* The build of an event: one for each revision, else for each version, else for each build-id. Made where it is new,
+/* What a name gives that is the start of several builds' names. */
+enum { RF_BUILD_AMBIGUOUS = -1 };
+
+/* The build of an event: one for each revision, else for each version, else for each build-id. A revision of seven
+ * hexadecimal digits or more is that of the only build that has it as a start, or is a start of it: the build has the
+ * longer one then. Made where it is new,
  * with its first sight as a guess of its place in the order; fixes that wait for it, by any of its names, are tied to
  * it. Within a transaction. */
 int64_t rf_build_of(rf_store *store, const char *version, const char *revision, const char *build_id, int64_t time);
 
-/* Says where a build stands in the order, as CI knows: `time` in ms, of its revision. Makes it where it is new. */
+/* Says where a build stands in the order, as CI knows: `time` in ms, of its revision. Makes it where it is new.
+ * RF_BUILD_AMBIGUOUS, with nothing done, where the revision is the start of several. */
 int64_t rf_build_given(rf_store *store, const char *version, const char *revision, int64_t time);
 
 /* The build that `text` names: a version, a revision, a build-id, or the start of either of these two: 7 characters or
- * more, in small or capital letters. 0: none. */
+ * more, in small or capital letters; or what begins with a revision of 7 hexadecimal digits or more. 0: none;
+ * RF_BUILD_AMBIGUOUS: several. */
 int64_t rf_build_named(rf_store *store, const char *text);
 
 /* True if the fix of `finding`, which is fixed, is in `build`: an event of it is a regression. False if the order of
