@@ -257,6 +257,20 @@ def a_fix_is_in_a_build_whose_name_other_records_told():
         equal([state(s, id) for id in (1, 2, 3)], ["reopened"] * 3)
 
 
+def of_two_builds_of_one_second_the_first_told_is_the_earlier():
+    with Service(start=False) as s:
+        for letter in "abc":
+            s.command("builds", "--add", letter * 40, "--time", "2026-01-05T00:00:00Z")
+        take(s, event("a", "1", build=build("a")), record("summary", "s1", build=build("a"), seconds=36000.0))
+        s.command("fix", "1", "--in", "b" * 40)
+        take(s, event("a", "2", build=build("a")))
+        equal(state(s), "fixed")
+        equal([s.ask("show", "1")["since_fix"][name] for name in ("hours_before", "events_before", "events_after")],
+              [10.0, 2, 0])
+        take(s, event("a", "3", build=build("c")))
+        equal(state(s), "reopened")
+
+
 def a_shortened_commit_is_the_build_that_alone_begins_so():
     """In records as on the command line, whichever came first."""
     def short(id, commit, place="a"):
@@ -304,4 +318,5 @@ service.main([
     decisions_undo_one_another_whole, a_fix_is_undone_only_by_a_build_that_has_it, the_order_of_builds_is_what_ci_says,
     ci_may_tell_of_a_build_before_anything_was_found,
     a_fix_without_a_commit_is_in_the_next_build, fixed_has_a_number, ignored_needs_a_reason_and_stays_ignored,
-    a_shortened_commit_is_the_build_that_alone_begins_so, what_became_of_a_finding_is_listed, a_build_says_whether_its_order_is_guessed, states_that_contradict_are_refused])
+    a_shortened_commit_is_the_build_that_alone_begins_so,
+    of_two_builds_of_one_second_the_first_told_is_the_earlier, what_became_of_a_finding_is_listed, a_build_says_whether_its_order_is_guessed, states_that_contradict_are_refused])
