@@ -197,6 +197,30 @@ static const char *skip_arguments(text *out, const char *at, const char *end) {
   return next;
 }
 
+/* ---- Lambdas: {lambda(int)#1} of gcc and of demanglers, <lambda(int)> and $_0 of clang's debug information ---- */
+
+static const char lambda[] = "{lambda}";
+
+/* What follows the part of a path at `at` that calls a lambda; NULL where it is none. */
+static const char *behind_lambda(const text *out, const char *at, const char *end) {
+  bool const starts = out->length == 0 || out->at[out->length - 1] == ':';
+  const char *next = NULL;
+  if (begins(at, "{lambda")) {
+    next = behind_brackets(at, end, '{', '}');
+  } else if (begins(at, "<lambda")) {
+    next = behind_brackets(at, end, '<', '>');
+  } else if (begins(at, "'lambda") && memchr(at + 1, '\'', (size_t)(end - at) - 1) != NULL) {
+    next = (const char *)memchr(at + 1, '\'', (size_t)(end - at) - 1) + 1;
+    next += *next == '(' ? (size_t)(behind_brackets(next, end, '(', ')') - next) : 0;
+  } else if (starts && begins(at, "$_")) {
+    next = at + 2 + strspn(at + 2, "0123456789");
+    next = next == at + 2 ? NULL : next; /* at least one: what stands for it must not outgrow the buffer */
+  } else if (starts && begins(at, "(lambda at ")) {
+    next = behind_brackets(at, end, '(', ')');
+  }
+  return next != NULL && next <= end && (next == end || !is_name_char(*next)) ? next : NULL;
+}
+
 /* Copies the qualified name out of "type name<arguments>::name(parameters) const". */
 static void copy_plain(text *out, const char *at, const char *end) {
   static const char unnamed[] = "(anonymous namespace)::";
@@ -208,7 +232,11 @@ static void copy_plain(text *out, const char *at, const char *end) {
     }
   }
   while (at < end) {
-    if (is_operator(out, at)) {
+    const char *const next_part = behind_lambda(out, at, end);
+    if (next_part != NULL) {
+      put(out, lambda, sizeof lambda - 1);
+      at = next_part;
+    } else if (is_operator(out, at)) {
       put(out, at, 8);
       at = copy_operator(out, at + 8, end);
     } else if (begins(at, unnamed)) {
@@ -231,13 +259,13 @@ static void copy_plain(text *out, const char *at, const char *end) {
 }
 
 const char *rf_function_name(rf_bump_arena *arena, const char *name) {
-  size_t const room = 2 * strlen(name) + 4;
-  text decoded = {(char *)rf_bump_arena_alloc(arena, room), 0};
-  text out = {(char *)rf_bump_arena_alloc(arena, room), 0};
+  text decoded = {(char *)rf_bump_arena_alloc(arena, 2 * strlen(name) + 4), 0};
   bool const mangled = begins(name, "_Z");
   if (mangled && decode(name, &decoded)) {
     name = decoded.at;
   }
+  /* A lambda of three characters and a colon becomes one of eight. */
+  text out = {(char *)rf_bump_arena_alloc(arena, 3 * strlen(name) + sizeof lambda), 0};
   size_t const length = without_hash(name, without_suffixes(name));
   copy_plain(&out, name, name + length);
   out.at[out.length] = '\0'; /* what was left out may have been longer */
