@@ -102,7 +102,10 @@ def times_are_those_of_the_form_and_no_others():
             "2026-01-02T03:04:05.678999Z": "2026-01-02T03:04:05.678Z"}
     with Service(start=False) as s:
         bad = ["2026-01-02T03:04:05", "2026-01-02 03:04:05Z", "2026-01-02T03:04:05+01:00", "26-01-02T03:04:05Z",
-               "2026-01-02T03:04:05ZZ", "1969-12-31T23:59:59Z", "2026-01-02T03-04-05Z", "2026x01-02T03:04:05Z"]
+               "2026-01-02T03:04:05ZZ", "1969-12-31T23:59:59Z", "2026-01-02T03-04-05Z", "2026x01-02T03:04:05Z",
+               *[f"2026-{time}Z" for time in ("00-01T00:00:00", "13-01T00:00:00", "01-00T00:00:00", "01-32T00:00:00",
+                                              "04-31T00:00:00", "02-29T00:00:00", "01-01T24:00:00", "01-01T00:60:00",
+                                              "01-01T00:00:61")], "2100-02-29T00:00:00Z"]
         append(s.directory, *(event(f"p{i}", f"{i}", time=time) for i, time in enumerate([*good, *bad])))
         s.once()
         rows = {row["place"].split()[0][6:]: row["first_seen"] for row in s.findings()}
@@ -110,7 +113,8 @@ def times_are_those_of_the_form_and_no_others():
         check(all(rows[str(i)] > service.timestamp(600) for i in range(2, 2 + len(bad))), rows)
         for time in bad:
             s.command("builds", "--add", "c" * 40, "--time", time, status=2)
-        s.command("builds", "--add", "c" * 40, "--time", "1970-01-01T00:00:01Z")
+        for time in ("2024-02-29T00:00:00Z", "2016-12-31T23:59:60Z", "1970-01-01T00:00:01Z"):
+            s.command("builds", "--add", "c" * 40, "--time", time)
         append(s.directory, record("snapshot", "plain", ago=60, host="h", pid=3, snapshot={"name": "n", "bytes": 5}),
                record("snapshot", "plainer", host="h", pid=3, snapshot={"name": "n", "bytes": 5}),
                record("snapshot", "other", host="h", pid=4, snapshot={"name": "n", "bytes": 5}))

@@ -55,6 +55,16 @@ def triage_needs_a_token_on_loopback_too():
             equal(reply.status, 200, "and no transaction is left open")
 
 
+def a_token_that_is_too_short_is_named_with_its_line():
+    with Service(start=False) as s:
+        with open(s.directory + "/tokens", "w", encoding="ascii") as file:
+            file.write("# of machines\n\nread " + "r" * 16 + "\npost " + "p" * 15 + "\n")
+        os.chmod(s.directory + "/tokens", 0o600)
+        said = s.command("serve", "--listen", "127.0.0.1:0", status=1)
+        for words in ("tokens: line 4: the token is too short", "16 to 64 characters"):
+            check(words in said, said)
+
+
 def tokens_give_the_rights_that_they_name():
     tokens = {"read": "r" * 20, "post": "p" * 20, "triage,read": "t" * 20}
     with Service(start=False) as s:
@@ -232,6 +242,6 @@ def a_browser_that_came_by_tls_keeps_the_token_to_it():
 
 service.main([
     requests_from_other_origins_are_refused, triage_needs_a_token_on_loopback_too,
-    tokens_give_the_rights_that_they_name, who_shows_a_token_has_its_rights_alone, the_token_is_secret,
+    a_token_that_is_too_short_is_named_with_its_line, tokens_give_the_rights_that_they_name, who_shows_a_token_has_its_rights_alone, the_token_is_secret,
     a_code_signs_one_browser_in_once, a_browser_that_came_by_tls_keeps_the_token_to_it, each_right_opens_what_it_names,
     a_browser_has_the_rights_of_the_token_that_it_gave, files_of_tokens_that_others_may_have_made_are_refused])

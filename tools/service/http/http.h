@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-enum { RF_HTTP_HOSTS = 8, RF_HTTP_ERROR = 300 };
+enum { RF_HTTP_HOSTS = 8, RF_HTTP_ERROR = 600 };
 
 typedef struct rf_http_options {
   const char *directory;            /* of the collector, for its tokens and its status */

@@ -102,7 +102,7 @@ static bool is_token(const char *text, size_t length) {
       return false;
     }
   }
-  return length >= 16 && length <= RF_TOKEN_LENGTH;
+  return length >= RF_TOKEN_LEAST && length <= RF_TOKEN_LENGTH;
 }
 
 static bool add_token(rf_rights *r, unsigned rights, const char *text, size_t length) {
@@ -116,17 +116,27 @@ static bool add_token(rf_rights *r, unsigned rights, const char *text, size_t le
   return true;
 }
 
+/* What a line of the file must be: says what is wrong with it, and in which one it is. */
+static bool fail_line(char *error, const char *path, unsigned number, size_t length) {
+  const char *const why =
+      length != 0 && length < RF_TOKEN_LEAST ? "the token is too short" : "this is no RIGHTS TOKEN, or one too many";
+  (void)snprintf(error, RF_HTTP_ERROR,
+                 "%s: line %u: %s; each line must be RIGHTS TOKEN, as in \"read,post 0123456789abcdef\"; a token has %d"
+                 " to %d characters, and no quotes, commas, semicolons or backslashes",
+                 path, number, why, RF_TOKEN_LEAST, RF_TOKEN_LENGTH);
+  return false;
+}
+
 static bool read_tokens(rf_rights *r, const char *path, const char *text, char *error) {
-  for (const char *line = text; *line != '\0';) {
+  unsigned number = 1;
+  for (const char *line = text; *line != '\0'; number++) {
     size_t const length = strcspn(line, "\n");
     size_t const names = strcspn(line, " \t\n");
     size_t const gap = strspn(line + names, " \t");
     const char *const token = line + names + gap;
-    if (length != 0 && line[0] != '#' && !add_token(r, rights_of(line, names), token, strcspn(token, " \t\r\n"))) {
-      return fail(
-          error, path,
-          "each line must be RIGHTS TOKEN, as in \"read,post 0123456789abcdef\"; a token has no quotes, commas, "
-          "semicolons or backslashes");
+    size_t const characters = strcspn(token, " \t\r\n");
+    if (length != 0 && line[0] != '#' && !add_token(r, rights_of(line, names), token, characters)) {
+      return fail_line(error, path, number, characters);
     }
     line += length + (line[length] == '\n');
   }

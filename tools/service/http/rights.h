@@ -11,7 +11,7 @@ extern "C" {
 /* Bits. */
 typedef enum rf_right { RF_RIGHT_READ = 1, RF_RIGHT_POST = 2, RF_RIGHT_TRIAGE = 4, RF_RIGHT_STEER = 8 } rf_right;
 
-enum { RF_TOKENS = 64, RF_TOKEN_LENGTH = 64, RF_CODE_LIFE_MS = 120000 };
+enum { RF_TOKENS = 64, RF_TOKEN_LEAST = 16, RF_TOKEN_LENGTH = 64, RF_CODE_LIFE_MS = 120000 };
 
 typedef struct rf_token {
   unsigned rights;

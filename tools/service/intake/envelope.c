@@ -25,6 +25,14 @@ static int read_part(const char **at, int digits, char after) {
   return value;
 }
 
+/* Year, month, day, hour, minute, second: of the calendar, with a leap second. */
+static bool is_time(const int parts[6]) {
+  static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+  bool const leap = parts[0] % 4 == 0 && (parts[0] % 100 != 0 || parts[0] % 400 == 0);
+  return parts[0] >= 1970 && parts[1] >= 1 && parts[1] <= 12 && parts[2] >= 1 &&
+         parts[2] <= days[parts[1] - 1] + (leap && parts[1] == 2) && parts[3] < 24 && parts[4] < 60 && parts[5] <= 60;
+}
+
 int64_t rf_time_read(const char *text) {
   static const char after[] = {'-', '-', 'T', ':', ':', '\0'};
   int parts[6];
@@ -47,7 +55,7 @@ int64_t rf_time_read(const char *text) {
       ms += (*text - '0') * scale;
     }
   }
-  return parts[0] >= 1970 && strcmp(text, "Z") == 0 ? (int64_t)timegm(&t) * 1000 + ms : -1;
+  return is_time(parts) && strcmp(text, "Z") == 0 ? (int64_t)timegm(&t) * 1000 + ms : -1;
 }
 
 /* ".../bazel-out/k8-fastbuild/bin/a/b_test.runfiles/workspace/a/b_test" and ".../bin/a/b_test" are "a/b_test". */
