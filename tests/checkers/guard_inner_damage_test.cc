@@ -82,7 +82,7 @@ TEST_P(GuardInnerDamage, IsReportedAgainWhenItComesBack) {
   expect_silence();
 }
 
-// A heap whose free raises a fault, as one does that finds its own data damaged.
+// A heap whose free raises a fault, as one does that finds its own data damaged, and a second one that follows from it.
 struct Refusing {
   rf_allocator base;
   rf_allocator *heap;
@@ -98,7 +98,9 @@ const rf_allocator_ops kRefusing = {
       return rf_alloc_at(heap_of(self), size, align, site);
     },
     [](rf_allocator *self, void *ptr, const rf_site *site) {
-      return rf_fault_refuse(self, RF_ERR_CORRUPT, "the list of free blocks is damaged", ptr, site);
+      rf_status const status = rf_fault_refuse(self, RF_ERR_CORRUPT, "the list of free blocks is damaged", ptr, site);
+      (void)rf_fault_refuse(self, RF_ERR_BAD_POINTER, "the block is in no list", ptr, site);
+      return status;
     },
     nullptr,
     nullptr,
