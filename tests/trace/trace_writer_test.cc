@@ -208,6 +208,17 @@ TEST_F(TraceWriter, WritesTheBytesOfThePage) {
             header + little_endian(static_cast<uint32_t>(payload.size())) + number + little_endian(crc) + payload);
 }
 
+TEST_F(TraceWriter, AClockThatGoesBackIsNoTimeThatPassed) {
+  ASSERT_EQ(rf_trace_writer_init(&w, &options), RF_OK);
+  for (uint64_t const now_ns : {UINT64_C(9000000), UINT64_C(4000000), UINT64_C(6000000)}) {
+    rf_trace_writer_alloc(&w, nullptr, 1, RF_ALIGN_DEFAULT, nullptr, now_ns);
+  }
+  rf_trace_writer_end(&w);
+  Parsed const read(file);
+  ASSERT_TRUE(read.good) << read.problem;
+  EXPECT_EQ(read.t.duration_us, 2000U);
+}
+
 // Sites lie as far apart as the addresses to which their calls return.
 TEST_F(TraceWriter, KnowsPlacesApartThatDifferInSiteAndFrame) {
   ASSERT_EQ(rf_trace_writer_init(&w, &options), RF_OK);
