@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <vector>
 
 namespace {
 
@@ -139,6 +140,28 @@ TEST_P(Elf, ReadsBothSymbolTables) {
   EXPECT_EQ(s[1].size, 0x20u);
   EXPECT_TRUE(s[1].defined);
   EXPECT_TRUE(s[1].function);
+  rf_elf_close(&elf_);
+}
+
+// A section is one of those that the file has, whatever lies behind them in memory.
+TEST_P(Elf, SymbolsWhoseNamesAreInNoSectionAreNone) {
+  file_.symbols = {{"main", 0x1000, 0x20}};
+  ASSERT_EQ(open(file_.bytes()), RF_ELF_OK);
+  std::vector<rf_elf_section> sections(elf_.sections, elf_.sections + elf_.section_count);
+  for (rf_elf_section &section : sections) {
+    if (section.type == SHT_SYMTAB) {
+      sections.push_back(sections[section.link]);
+      break;
+    }
+  }
+  ASSERT_EQ(sections.size(), elf_.section_count + 1);
+  elf_.sections = sections.data();
+  rf_elf_symbol *s = nullptr;
+  EXPECT_EQ(rf_elf_symbols(&elf_, SHT_SYMTAB, &s), 2U);
+  for (rf_elf_section &section : sections) {
+    section.link = static_cast<uint32_t>(elf_.section_count);
+  }
+  EXPECT_EQ(rf_elf_symbols(&elf_, SHT_SYMTAB, &s), 0U);
   rf_elf_close(&elf_);
 }
 
