@@ -165,6 +165,12 @@ TEST(Hunt, RepeatsARunThatMindsTheAlignment) {
   }
 }
 
+// Each run has a line that is no record among those of its processes.
+TEST(Hunt, CountsWhatCouldNotBeReadInAllRuns) {
+  Result const result = check({"--hunt", "--", "/bin/sh", "-c", "echo { >\"$TMPDIR/../1\""});
+  EXPECT_TRUE(has(result.err, "; 3 records of the processes could not be read")) << result.err;
+}
+
 TEST(Hunt, ShowsOutputThatDiffers) {
   Result const result = hunt({"process", "13"});
   EXPECT_EQ(count(result.out, "process "), 1U) << result.out;
