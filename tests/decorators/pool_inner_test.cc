@@ -1,17 +1,17 @@
-// pool over inner allocators that lack something.
+// pool over inner allocators that lack something, and its largest class.
 #include <gtest/gtest.h>
 #include <ringfence/pool.h>
 #include <ringfence/tlsf.h>
 
 namespace {
 
-// A pool of two blocks of 16 bytes over a heap that the test may change before.
+// A pool of two blocks over a heap that the test may change before.
 class PoolInner : public ::testing::Test {
 protected:
   void SetUp() override { ASSERT_EQ(rf_tlsf_init(&heap, arena, sizeof arena), RF_OK); }
 
-  rf_status make_pool() {
-    rf_pool_class const classes[] = {{16, 2}};
+  rf_status make_pool(size_t size = 16) {
+    rf_pool_class const classes[] = {{size, 2}};
     rf_pool_options options{};
     options.classes = classes;
     options.class_count = 1;
@@ -46,6 +46,19 @@ TEST_F(PoolInner, AnEndedPoolServesNothingFromItsMemory) {
   void *const p = rf_alloc(&pool.base, 16);
   EXPECT_EQ(rf_usable_size(&heap.base, p), rf_usable_size(&pool.base, p));
   EXPECT_EQ(rf_free(&heap.base, p), RF_OK) << "it is the inner allocator's";
+}
+
+// The size of a block that is out is kept in a byte, beside the mark of a free one.
+TEST_F(PoolInner, ABlockOfTheLargestClassMayBeUsedWhole) {
+  ASSERT_EQ(make_pool(RF_POOL_SIZE_MAX), RF_OK);
+  void *const p = rf_aligned_alloc(&pool.base, 8, RF_POOL_SIZE_MAX);
+  ASSERT_NE(p, nullptr);
+  rf_pool_class_stats s;
+  ASSERT_TRUE(rf_pool_class_stats_get(&pool, 0, &s));
+  EXPECT_EQ(s.used, 1U);
+  EXPECT_EQ(rf_check(&pool.base, nullptr), RF_OK);
+  EXPECT_EQ(rf_free(&pool.base, p), RF_OK);
+  rf_deinit(&pool.base);
 }
 
 } // namespace

@@ -137,7 +137,7 @@ TEST_F(Pool, TakesACallersBufferOfAnyAlignmentAndRefusesASmallerOne) {
     EXPECT_GE(p, o.buffer);
     EXPECT_EQ(RF_OK, rf_free(&own.base, p));
     own.base.ops->deinit(&own.base);
-    o.buffer_size = 15;
+    o.buffer_size = shift; // also less than what its start lacks to an alignment
     EXPECT_EQ(RF_ERR_INVALID, rf_pool_init(&own, &heap.base, &o));
   }
 }
