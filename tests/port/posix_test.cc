@@ -243,6 +243,16 @@ TEST_F(LogTest, SurvivesAClosedStandardError) {
   EXPECT_EQ(errno, 4711);
 }
 
+TEST_F(LogTest, LeavesAThreadThatMayBeCancelledOrNotAsItWas) {
+  for (int const state : {PTHREAD_CANCEL_ENABLE, PTHREAD_CANCEL_DISABLE}) {
+    int found = -1;
+    pthread_setcancelstate(state, nullptr);
+    rf_port_log("text", 4);
+    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &found);
+    EXPECT_EQ(found, state);
+  }
+}
+
 // ---- Panic ----
 
 TEST(PanicDeathTest, Aborts) {
