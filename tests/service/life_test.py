@@ -310,6 +310,14 @@ def states_that_contradict_are_refused():
             check("contradict" in s.command("findings", *words, status=2), words)
 
 
+def a_record_that_comes_late_does_not_end_a_crash_loop():
+    """Nine seconds late. The next process ends nine seconds after the last that ended before, 18 after the late one."""
+    with Service(start=False) as s:
+        take(s, *[event("a", f"{i}", pid=i + 1, program="/srv/one", ago=ago)
+                  for i, ago in enumerate([*range(100, 81, -1), 91, 73])])
+        equal([loop["processes"] for loop in s.ask("show", "1")["crash_loops"]], [21])
+
+
 service.main([
     # The longest come first.
     a_fix_is_in_the_build_that_the_beginning_of_its_name_will_name, a_fix_is_in_a_build_whose_name_other_records_told,
@@ -318,5 +326,6 @@ service.main([
     decisions_undo_one_another_whole, a_fix_is_undone_only_by_a_build_that_has_it, the_order_of_builds_is_what_ci_says,
     ci_may_tell_of_a_build_before_anything_was_found,
     a_fix_without_a_commit_is_in_the_next_build, fixed_has_a_number, ignored_needs_a_reason_and_stays_ignored,
-    a_shortened_commit_is_the_build_that_alone_begins_so,
-    of_two_builds_of_one_second_the_first_told_is_the_earlier, what_became_of_a_finding_is_listed, a_build_says_whether_its_order_is_guessed, states_that_contradict_are_refused])
+    a_shortened_commit_is_the_build_that_alone_begins_so, of_two_builds_of_one_second_the_first_told_is_the_earlier,
+    what_became_of_a_finding_is_listed, a_build_says_whether_its_order_is_guessed, states_that_contradict_are_refused,
+    a_record_that_comes_late_does_not_end_a_crash_loop])
