@@ -3,6 +3,7 @@
 
 import json
 import os
+import sqlite3
 
 import service
 from service import Service, build, check, equal, event, record, state, take
@@ -318,6 +319,29 @@ def a_record_that_comes_late_does_not_end_a_crash_loop():
         equal([loop["processes"] for loop in s.ask("show", "1")["crash_loops"]], [21])
 
 
+def a_database_above_its_limit_forgets_no_more_than_that():
+    """500 events go at a time, 10 MB here, 2 MB of which leave the file at once: the rest is no reason to go on."""
+    with Service(start=False) as s:
+        take(s, event("a", "first"), event("a", "last"))
+        db = sqlite3.connect(s.directory + "/ringfence.db")
+        columns = "finding, time, build, program, host, environment, mode, pid, count"
+        for i in range(100, 1300):
+            db.execute(f"INSERT INTO event(id, {columns}, middle, record) SELECT ?1, {columns}, 1, 'middle-' || ?1"
+                       " FROM event WHERE id = 1", (i,))
+            db.execute("INSERT INTO body(event, text) VALUES(?, ?)", (i, "x" * 20000))
+        db.commit()
+
+        def left():
+            return db.execute("SELECT count(*) FROM event").fetchone()[0]
+
+        equal(left(), 1202)
+        s.options += ["--max-size", "16"]
+        s.start()
+        s.wait(lambda: left() < 1202)
+        equal(s.http("GET", "/style.css").status, 200, "between two looks at the size")
+        equal(left(), 702)
+
+
 service.main([
     # The longest come first.
     a_fix_is_in_the_build_that_the_beginning_of_its_name_will_name, a_fix_is_in_a_build_whose_name_other_records_told,
@@ -328,4 +352,4 @@ service.main([
     a_fix_without_a_commit_is_in_the_next_build, fixed_has_a_number, ignored_needs_a_reason_and_stays_ignored,
     a_shortened_commit_is_the_build_that_alone_begins_so, of_two_builds_of_one_second_the_first_told_is_the_earlier,
     what_became_of_a_finding_is_listed, a_build_says_whether_its_order_is_guessed, states_that_contradict_are_refused,
-    a_record_that_comes_late_does_not_end_a_crash_loop])
+    a_record_that_comes_late_does_not_end_a_crash_loop, a_database_above_its_limit_forgets_no_more_than_that])
