@@ -14,7 +14,60 @@ int64_t rf_argument_number(const char *text, int64_t fallback) {
   return text == NULL || text[0] == '\0' || *end != '\0' || errno != 0 || value < 0 ? fallback : value;
 }
 
-const char *rf_argument_error(rf_request *r) {
+/* The names that a path takes, with spaces between them; NULL: there is no such path. */
+static const char *names_of(const char *what) {
+  static const struct {
+    const char *path; /* with a slash at its end: and a number */
+    const char *names;
+  } paths[] = {
+      {"findings", "state build new_in environment search order limit offset"},
+      {"findings/", "event"},
+      {"processes", "program host environment limit offset"},
+      {"processes/", "snapshot against"},
+      {"builds", ""},
+      {"coverage", "module limit"},
+      {"coverage/", "watched limit offset"},
+      {"steering", "limit"},
+      {"symbols", ""},
+      {"status", ""},
+      {"activity", "after limit"},
+      {"why", "a b"},
+  };
+  for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+    size_t const length = strlen(paths[i].path);
+    bool const numbered = paths[i].path[length - 1] == '/';
+    if (numbered ? strncmp(what, paths[i].path, length) == 0 : strcmp(what, paths[i].path) == 0) {
+      return paths[i].names;
+    }
+  }
+  return NULL;
+}
+
+typedef struct name_search {
+  const char *known;
+  const char *unknown; /* the first; NULL: none */
+} name_search;
+
+static enum MHD_Result look_at_name(void *context, enum MHD_ValueKind kind, const char *name, const char *value) {
+  name_search *const s = (name_search *)context;
+  (void)kind;
+  (void)value;
+  s->unknown = s->unknown == NULL && !rf_is_word_of(name, s->known) ? name : s->unknown;
+  return MHD_YES;
+}
+
+/* A name that is misspelt would be a filter that nobody applied. */
+static const char *name_error(rf_request *r, const char *what) {
+  name_search s = {names_of(what), NULL};
+  if (s.known != NULL) {
+    (void)MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND, look_at_name, &s);
+  }
+  return s.unknown == NULL      ? NULL
+         : s.known[0] == '\0' ? rf_bump_arena_print(&r->arena, "%.100s: there are no parameters here", s.unknown)
+                               : rf_bump_arena_print(&r->arena, "%.100s: use one of: %s", s.unknown, s.known);
+}
+
+const char *rf_argument_error(rf_request *r, const char *what) {
   static const char *const numbers[] = {"limit", "offset", "event", "snapshot", "against", "after", "a", "b"};
   static const struct {
     const char *name;
@@ -36,5 +89,5 @@ const char *rf_argument_error(rf_request *r) {
       return rf_bump_arena_print(&r->arena, "%s=%s: use one of: %s", choices[i].name, value, choices[i].values);
     }
   }
-  return NULL;
+  return name_error(r, what);
 }

@@ -167,12 +167,24 @@ static enum MHD_Result store_failed(rf_request *r) {
   return rf_reply_error(r, full ? MHD_HTTP_INSUFFICIENT_STORAGE : MHD_HTTP_INTERNAL_SERVER_ERROR, message);
 }
 
+/* What is wrong with the query string; NULL: nothing. */
+static const char *question_error(rf_request *r, const char *what) {
+  char message[RF_FILTER_MESSAGE] = "";
+  const char *const wrong = rf_argument_error(r, what);
+  if (wrong != NULL || strcmp(what, "findings") != 0) {
+    return wrong;
+  }
+  rf_findings_filter const f = filter_of(r);
+  bool const known = rf_query_filter_is_known(r->http->store, &f, message);
+  return known || r->http->store->failed ? NULL : rf_bump_arena_copy(&r->arena, message);
+}
+
 static enum MHD_Result answer_json(rf_request *r, const char *what) {
   rf_text_sink t;
   rf_text_sink_init(&t, &r->arena);
   rf_query q = {r->http->store, &r->arena, {.sink = &t.sink}};
   bool fine = true;
-  const char *const wrong = rf_argument_error(r);
+  const char *const wrong = question_error(r, what);
   if (wrong != NULL) {
     return rf_reply_error(r, MHD_HTTP_BAD_REQUEST, wrong);
   }

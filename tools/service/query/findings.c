@@ -74,6 +74,31 @@ static question question_of(rf_query *q, const rf_findings_filter *f) {
   return a;
 }
 
+static bool is_known_build(rf_store *store, const char *build, char *message) {
+  int64_t const id = build == NULL ? 1 : rf_build_named(store, build);
+  if (id == RF_BUILD_AMBIGUOUS) {
+    (void)snprintf(message, RF_FILTER_MESSAGE,
+                   "several builds begin with %s: give more of the name; `ringfence builds` lists them", build);
+  } else if (id == 0) {
+    (void)snprintf(message, RF_FILTER_MESSAGE, "no build is called %s; `ringfence builds` lists them", build);
+  }
+  return id > 0;
+}
+
+bool rf_query_filter_is_known(rf_store *store, const rf_findings_filter *f, char message[RF_FILTER_MESSAGE]) {
+  if (!is_known_build(store, f->build, message) || !is_known_build(store, f->new_in, message)) {
+    return false;
+  }
+  if (f->environment != NULL &&
+      rf_store_number(store, 0, "SELECT 1 FROM name WHERE kind = 2 AND text = ?", "t", f->environment) == 0) {
+    (void)snprintf(message, RF_FILTER_MESSAGE,
+                   "no process has reported from environment %s; `ringfence coverage` lists those that have",
+                   f->environment);
+    return false;
+  }
+  return true;
+}
+
 #define COLUMNS                                                                                                        \
   "f.id, f.bug, f.level, f.title, f.place, f.state, f.first_seen, f.last_seen, f.count + coalesce((SELECT "            \
   "sum(m.count) FROM finding m WHERE m.merged_into = f.id), 0) AS total, fb.name, lb.name, f.fixed_in, f.because, "    \

@@ -51,6 +51,12 @@ typedef struct rf_processes_filter {
   int64_t offset;
 } rf_processes_filter;
 
+enum { RF_FILTER_MESSAGE = 300 };
+
+/* Whether the store has heard of the filter's builds and environment: a name that is misspelt would choose nothing, and
+ * look like nothing found. False with a message. */
+bool rf_query_filter_is_known(rf_store *store, const rf_findings_filter *filter, char message[RF_FILTER_MESSAGE]);
+
 bool rf_query_findings(rf_query *q, const rf_findings_filter *filter);
 
 /* One finding with all that is known; its record is that of `event`, or of the richest where that is 0. */
