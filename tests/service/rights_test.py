@@ -242,6 +242,7 @@ def a_browser_that_came_by_tls_keeps_the_token_to_it():
 
 service.main([
     requests_from_other_origins_are_refused, triage_needs_a_token_on_loopback_too,
-    a_token_that_is_too_short_is_named_with_its_line, tokens_give_the_rights_that_they_name, who_shows_a_token_has_its_rights_alone, the_token_is_secret,
+    a_token_that_is_too_short_is_named_with_its_line, tokens_give_the_rights_that_they_name,
+    who_shows_a_token_has_its_rights_alone, the_token_is_secret,
     a_code_signs_one_browser_in_once, a_browser_that_came_by_tls_keeps_the_token_to_it, each_right_opens_what_it_names,
     a_browser_has_the_rights_of_the_token_that_it_gave, files_of_tokens_that_others_may_have_made_are_refused])

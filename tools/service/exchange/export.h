@@ -28,8 +28,8 @@ typedef struct rf_export {
   const char *commit;
 } rf_export;
 
-/* The ids of all findings that the filter names, of its first `limit` where that is not 0; no other bound. NULL if there
- * are none; false with store->error set. Outside of a transaction. */
+/* The ids of all findings that the filter names, of its first `limit` where that is not 0; no other bound. NULL if
+ * there are none; false with store->error set. Outside of a transaction. */
 bool rf_export_list(rf_store *store, rf_bump_arena *arena, const rf_findings_filter *filter, int64_t **ids,
                     size_t *count);
 

@@ -62,9 +62,9 @@ static const char *name_error(rf_request *r, const char *what) {
   if (s.known != NULL) {
     (void)MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND, look_at_name, &s);
   }
-  return s.unknown == NULL      ? NULL
+  return s.unknown == NULL    ? NULL
          : s.known[0] == '\0' ? rf_bump_arena_print(&r->arena, "%.100s: there are no parameters here", s.unknown)
-                               : rf_bump_arena_print(&r->arena, "%.100s: use one of: %s", s.unknown, s.known);
+                              : rf_bump_arena_print(&r->arena, "%.100s: use one of: %s", s.unknown, s.known);
 }
 
 const char *rf_argument_error(rf_request *r, const char *what) {

@@ -22,12 +22,14 @@ static int64_t only(rf_store *store, sqlite3_stmt *s) {
 
 /* The build that has a start of `text` as its revision, and shares it with no other. */
 static int64_t find_start(rf_store *store, const char *text) {
-  return only(store, rf_store_select(store,
-                                     "SELECT id FROM build b WHERE " HEXADECIMAL("?1") " AND " HEXADECIMAL(
-                                         "revision") " AND " BEGINS_WITH("?1", "revision") " AND NOT EXISTS (SELECT 1"
-                                     " FROM build o WHERE o.id <> b.id AND " BEGINS_WITH(
-                                         "o.revision", "b.revision") ") LIMIT 2",
-                                     "t", text));
+  return only(store,
+              rf_store_select(
+                  store,
+                  "SELECT id FROM build b WHERE " HEXADECIMAL("?1") " AND " HEXADECIMAL("revision") " AND " BEGINS_WITH(
+                      "?1", "revision") " AND NOT EXISTS (SELECT 1"
+                                        " FROM build o WHERE o.id <> b.id AND " BEGINS_WITH("o.revision",
+                                                                                            "b.revision") ") LIMIT 2",
+                  "t", text));
 }
 
 /* The build whose revision is a longer or a shorter form of this one. */
@@ -53,8 +55,8 @@ static void tie_fixes(rf_store *store, int64_t id, const char *version, const ch
   rf_store_run(store,
                "UPDATE finding SET fixed_build = ?1 WHERE state = 'fixed' AND fixed_build IS NULL AND fixed_in IS NOT"
                " NULL AND (fixed_in IN (?2, ?3, ?4) OR (length(fixed_in) >= 7 AND lower(fixed_in) IN"
-               " (substr(lower(?3), 1, length(fixed_in)), substr(lower(?4), 1, length(fixed_in)))) OR (" HEXADECIMAL("?3") " AND " HEXADECIMAL(
-                   "fixed_in") " AND " BEGINS_WITH("fixed_in", "?3") "))",
+               " (substr(lower(?3), 1, length(fixed_in)), substr(lower(?4), 1, length(fixed_in)))) OR (" HEXADECIMAL(
+                   "?3") " AND " HEXADECIMAL("fixed_in") " AND " BEGINS_WITH("fixed_in", "?3") "))",
                "ittt", id, version, revision, build_id);
 }
 
@@ -127,24 +129,26 @@ int64_t rf_build_named(rf_store *store, const char *text) {
     return 0; /* what a build does not say is no name of it */
   }
   int64_t const exact = rf_store_number(
-      store, 0, "SELECT id FROM build WHERE ?1 IN (name, version, build_id) ORDER BY name = ?1 DESC, ordered_at DESC,"
+      store, 0,
+      "SELECT id FROM build WHERE ?1 IN (name, version, build_id) ORDER BY name = ?1 DESC, ordered_at DESC,"
       " id DESC",
       "t", text);
   if (exact != 0 || strlen(text) < SHORTEST_REVISION) {
     return exact;
   }
-  int64_t const begun = only(
-      store, rf_store_select(store,
-                             "SELECT id FROM build WHERE " BEGINS_WITH("revision", "?1") " OR " BEGINS_WITH(
-                                 "build_id", "?1") " LIMIT 2",
-                             "t", text));
+  int64_t const begun =
+      only(store, rf_store_select(store,
+                                  "SELECT id FROM build WHERE " BEGINS_WITH("revision", "?1") " OR " BEGINS_WITH(
+                                      "build_id", "?1") " LIMIT 2",
+                                  "t", text));
   return begun != 0 ? begun : find_start(store, text);
 }
 
 bool rf_build_has_fix(rf_store *store, int64_t finding, int64_t build) {
   return rf_store_number(store, 0,
                          "SELECT CASE WHEN f.fixed_build IS NOT NULL THEN (b.ordered_at, b.id) >= (SELECT"
-                         " ordered_at, id FROM build WHERE id = f.fixed_build) WHEN f.fixed_in IS NOT NULL THEN 0 ELSE b.first_seen >"
+                         " ordered_at, id FROM build WHERE id = f.fixed_build) WHEN f.fixed_in IS NOT NULL THEN 0 ELSE "
+                         "b.first_seen >"
                          " f.fixed_at END FROM finding f, build b WHERE f.id = ? AND b.id = ?",
                          "ii", finding, build) != 0;
 }

@@ -80,8 +80,8 @@ static size_t at_most(size_t told, size_t all) {
   return told < all ? told : all;
 }
 
-/* The next byte is the first of a file, or of one that was truncated. What its reader keeps is left: a line or a finding
- * may go on there. */
+/* The next byte is the first of a file, or of one that was truncated. What its reader keeps is left: a line or a
+ * finding may go on there. */
 static void begin_file(rf_serial_source *s, uint64_t generation) {
   rf_serial_losses const all = all_losses(s);
   s->told = (rf_serial_losses){at_most(s->told.damaged, all.damaged), at_most(s->told.incomplete, all.incomplete),
@@ -383,7 +383,8 @@ void rf_serial_source_tick(rf_serial_source *s, int64_t now) {
   if (replaced) {
     (void)close(s->fd);
     s->fd = -1;
-    rf_diag(open_source(s) ? "%s is another file now: reading that one" : "%s is another file now, which cannot be read",
+    rf_diag(open_source(s) ? "%s is another file now: reading that one"
+                           : "%s is another file now, which cannot be read",
             s->path);
     read_file(s, now);
   }

@@ -1,8 +1,8 @@
 /* A serial line of a board: findings in the serial form (report_serial.h) become records of the collector's spool.
  *
  * SOURCE is a device, which is set to raw mode; a pipe, which stays open when a writer goes; or a file, which is
- * followed as it grows, and by its name where it is rotated: renamed and made anew, or truncated in place. A device that
- * goes away is waited for. Other text is passed over.
+ * followed as it grows, and by its name where it is rotated: renamed and made anew, or truncated in place. A device
+ * that goes away is waited for. Other text is passed over.
  * Threads: one.
  */
 #ifndef RINGFENCE_TOOLS_SERVICE_SERIAL_SOURCE_H
@@ -68,11 +68,11 @@ typedef struct rf_serial_source {
   rf_bump_arena arena;
   rf_serial serial;
   rf_serial_losses told;
-  rf_serial_losses before;     /* when the file began, which may have been preceded by others */
-  uint64_t generation;         /* of the file, as the next two */
-  uint64_t bytes;              /* read */
-  uint64_t sum;                /* of these bytes */
-  char tail[RF_SERIAL_TAIL];   /* the last of these bytes */
+  rf_serial_losses before;   /* when the file began, which may have been preceded by others */
+  uint64_t generation;       /* of the file, as the next two */
+  uint64_t bytes;            /* read */
+  uint64_t sum;              /* of these bytes */
+  char tail[RF_SERIAL_TAIL]; /* the last of these bytes */
   size_t tail_used;
   bool moved;                  /* since rf_serial_source_told */
   char device[RF_SERIAL_NAME]; /* as its last line of type "device" said, as the next */

@@ -37,7 +37,8 @@ bool rf_triage_check(const rf_triage *t, char message[RF_TRIAGE_MESSAGE]) {
 static bool fix(rf_store *store, int64_t id, const char *text, char *message) {
   int64_t const build = text == NULL ? 0 : rf_build_named(store, text);
   if (build == RF_BUILD_AMBIGUOUS) {
-    return rf_decision_refuse(message, "several builds begin so: give more of the name (`ringfence builds` lists them)");
+    return rf_decision_refuse(message,
+                              "several builds begin so: give more of the name (`ringfence builds` lists them)");
   }
   rf_store_run(store,
                "UPDATE finding SET state = 'fixed', because = NULL, fixed_in = ?2, fixed_build = nullif(?3, 0),"
