@@ -175,6 +175,15 @@ TEST(Leaks, AreNoneOfBlocksThatWereHandedToTheSystem) {
   }
 }
 
+TEST(Leaks, AreNoneOfBlocksThatAClosedPageHolds) {
+  for (const char *const mode : {"mode=guard", "mode=page", "mode=guard:watch=1"}) {
+    EXPECT_EQ(run({program("vault")}, with(mode)).findings.size(), 0U) << mode;
+    Result const lost = run({program("vault"), "lost"}, with(mode));
+    ASSERT_EQ(lost.findings.size(), 1U) << mode;
+    EXPECT_EQ(lost.findings[0]["size"].number, 80) << mode;
+  }
+}
+
 TEST(Leaks, AreFoundOnDemand) {
   Result const lost = run({program("leaks"), "one", "demand"}, with("halt=0"));
   EXPECT_EQ(lost.out, "1\n");

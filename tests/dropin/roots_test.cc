@@ -317,11 +317,33 @@ TEST_F(RootsOfMemory, OddEndsHaveWholeWordsOnly) {
   EXPECT_EQ(met(), (Ranges{{page(0), page(0) + 3 * kSize}}));
 }
 
-// A page that the program has closed, and a file that was cut short, are passed over.
-TEST_F(RootsOfMemory, WhatCannotBeReadIsPassedOver) {
+TEST_F(RootsOfMemory, APageThatTheProgramHasClosedHoldsWhatItHeld) {
   ASSERT_EQ(mprotect(reinterpret_cast<void *>(page(3)), 2 * kPage, PROT_NONE), 0);
   rf_roots_copy_range(&roots_, page(0) + 16, page(36));
+  EXPECT_EQ(met(), (Ranges{{page(0) + 16, page(36)}}));
+  rf_roots_copy_range(&roots_, page(3) + 16, page(4) + 32);
+  EXPECT_EQ(met(), (Ranges{{page(3) + 16, page(4) + 32}}));
+  roots_.any_byte = true;
+  rf_roots_copy_range(&roots_, page(2), page(6));
+  EXPECT_EQ(times(page(2)), 1);
+  EXPECT_EQ(times(page(3) - 8), 1);
+  EXPECT_EQ(times(page(4) - 8), 1);
+  EXPECT_EQ(times(page(6) - 8), 1);
+}
+
+// A file that was cut short, or what the kernel does not tell of.
+TEST_F(RootsOfMemory, WhatCannotBeReadIsPassedOver) {
+  int const empty = memfd_create("empty", MFD_CLOEXEC);
+  ASSERT_NE(mmap(reinterpret_cast<void *>(page(3)), 2 * kPage, PROT_READ, MAP_SHARED | MAP_FIXED, empty, 0),
+            MAP_FAILED);
+  close(empty);
+  rf_roots_copy_range(&roots_, page(0) + 16, page(36));
   EXPECT_EQ(met(), (Ranges{{page(0) + 16, page(3)}, {page(5), page(36)}}));
+  ASSERT_EQ(mprotect(reinterpret_cast<void *>(page(8)), kPage, PROT_NONE), 0);
+  close(roots_.memory);
+  roots_.memory = -1;
+  rf_roots_copy_range(&roots_, page(6), page(36));
+  EXPECT_EQ(met(), (Ranges{{page(6), page(8)}, {page(9), page(36)}}));
 }
 
 TEST_F(RootsOfMemory, WithoutCopiesMemoryIsReadWhereItIs) {

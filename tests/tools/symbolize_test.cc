@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace {
 
@@ -129,15 +130,16 @@ TEST_F(Symbolize, AFileThatIsMadeUpIsAskedOfTheNextTool) {
   EXPECT_STREQ(frame_.sources[0].file, "/x/a.c");
 }
 
-// Binutils know no lines of what was compiled with -gsplit-dwarf.
-TEST_F(Symbolize, AProgramWhoseFunctionsAreDescribedElsewhereIsAskedOfTheNextTool) {
-  for (bool const split : {true, false}) {
+// Binutils know no lines of what was compiled with -gsplit-dwarf or -gdwarf64.
+TEST_F(Symbolize, AProgramWhoseLinesAToolDoesNotReadIsAskedOfTheNextTool) {
+  for (const char *const section : {".debug_addr", ".debug_info", ".debug_line"}) {
+    bool const split = std::strcmp(section, ".debug_line") != 0;
     std::string const folder = ringfence_test::scratch("bin");
     mkdir(folder.c_str(), 0700);
     setenv("PATH", folder.c_str(), 1);
     ringfence_test::ElfFile image;
     image.symbols = {{"shown", 0x1000, 0x100}};
-    image.named_sections = {{split ? ".debug_addr" : ".debug_line", SHT_PROGBITS, "x"}};
+    image.named_sections = {{section, SHT_PROGBITS, "x"}};
     std::string const program = folder + "/program";
     ringfence_test::write_file(program, image.bytes(), 0755);
     ringfence_test::write_file(folder + "/addr2line",
@@ -176,6 +178,30 @@ TEST_F(Symbolize, AFileThatAnotherToolNamesForTheSameLineIsBelieved) {
     symbolize({&frame_});
     EXPECT_STREQ(frame_.sources[0].file, "/x/main.c") << other;
     unlink((folder + other).c_str());
+  }
+}
+
+// Of functions in files of their own, binutils do not know what was inlined into them.
+TEST_F(Symbolize, CallsThatAnotherToolSeesWithinOneAreBelieved) {
+  std::string const folder = ringfence_test::scratch("bin");
+  mkdir(folder.c_str(), 0700);
+  setenv("PATH", folder.c_str(), 1);
+  const auto says = [&](const std::string &answer) {
+    ringfence_test::write_file(folder + "/llvm-symbolizer",
+                               "#!/bin/sh\nwhile read -r at; do printf '%s\\n" + answer + "' \"$at\"; done\n", 0755);
+  };
+  write_tool(folder + "/addr2line", "a.c", "outer");
+  says("inner\\n/x/a.c:5\\nouter\\n/x/a.c:9\\n");
+  symbolize({&frame_});
+  ASSERT_EQ(frame_.source_count, 2U);
+  EXPECT_STREQ(frame_.sources[0].function, "inner");
+  EXPECT_STREQ(frame_.sources[1].function, "outer");
+  EXPECT_EQ(frame_.sources[1].line, 9U);
+  for (const char *const other : {"inner\\n/x/a.c:6\\nouter\\n/x/a.c:9\\n", "inner\\n/x/a.c:5\\nother\\n/x/a.c:9\\n"}) {
+    says(other);
+    symbolize({&frame_});
+    ASSERT_EQ(frame_.source_count, 1U) << other;
+    EXPECT_STREQ(frame_.sources[0].function, "outer");
   }
 }
 

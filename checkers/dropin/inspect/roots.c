@@ -167,8 +167,19 @@ bool rf_roots_stacks(rf_roots *roots, rf_stopped *stopped, uintptr_t sp) {
 
 /* ---- Reading ---- */
 
+/* A page that the program has closed (mprotect) holds what it held: the file of a process's memory tells. */
+static size_t copy_closed(rf_roots *roots, uintptr_t from, size_t size) {
+  size_t const left = rf_pages_round(from + 1) - from; /* of the page */
+  if (roots->memory == RF_ROOTS_UNOPENED) {
+    roots->memory = RF_OPEN_PROC_SELF("mem", O_RDONLY | O_CLOEXEC);
+  }
+  ssize_t const got =
+      roots->memory < 0 ? -1 : pread(roots->memory, roots->buffer, size < left ? size : left, (off_t)from);
+  return got > 0 ? (size_t)got : 0;
+}
+
 /* By way of the kernel, which answers where a load would fault; where it refuses, by loads. */
-static size_t copy(const rf_roots *roots, uintptr_t from, size_t size) {
+static size_t copy(rf_roots *roots, uintptr_t from, size_t size) {
   if (!roots->copies) {
     memcpy(roots->buffer, (const void *)from, size);
     return size;
@@ -176,7 +187,7 @@ static size_t copy(const rf_roots *roots, uintptr_t from, size_t size) {
   struct iovec const local = {roots->buffer, size};
   struct iovec const remote = {(void *)from, size};
   ssize_t const got = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
-  return got > 0 ? (size_t)got : 0;
+  return got > 0 ? (size_t)got : copy_closed(roots, from, size);
 }
 
 void rf_roots_visit_buffer(rf_roots *roots, size_t size) {
@@ -199,9 +210,9 @@ static void read_pages(rf_roots *roots, uintptr_t start, uintptr_t end) {
     size_t const got = copy(roots, start, want);
     rf_roots_visit_buffer(roots, got);
     start += got;
-    if (got < want) {
+    if (got == 0) {
       start = (start & ~(uintptr_t)(page - 1)) + page;
-    } else if (roots->any_byte && start < end) {
+    } else if (got == want && roots->any_byte && start < end) {
       start -= sizeof(uintptr_t); /* a word may lie across the end */
     }
   }
@@ -322,12 +333,16 @@ bool rf_roots_read(rf_roots *roots) {
 
 void rf_roots_open(rf_roots *roots) {
   roots->pages = RF_OPEN_PROC_SELF("pagemap", O_RDONLY | O_CLOEXEC);
+  roots->memory = RF_ROOTS_UNOPENED;
   roots->copies = true;
   roots->copies = copy(roots, (uintptr_t)roots, sizeof *roots) == sizeof *roots;
 }
 
 void rf_roots_close(rf_roots *roots) {
-  if (roots->pages >= 0) {
-    (void)close(roots->pages);
+  int const files[] = {roots->pages, roots->memory};
+  for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+    if (files[i] >= 0) {
+      (void)close(files[i]);
+    }
   }
 }

@@ -43,12 +43,14 @@ typedef struct rf_roots {
   void *context;
   unsigned char *buffer; /* RF_ROOTS_BUFFER bytes */
   int pages;             /* file descriptor of /proc/self/pagemap, or -1 */
+  int memory;            /* of /proc/self/mem, or -1; RF_ROOTS_UNOPENED: nobody needed it yet */
   bool copies;           /* memory can be read by way of the kernel */
   bool only_written;     /* of what is being read, pages as they are in their file hold no pointers */
   bool any_byte;         /* a word may begin at any byte of what is being read: code */
 } rf_roots;
 
 #define RF_ROOTS_BUFFER ((size_t)64 * 1024)
+#define RF_ROOTS_UNOPENED (-2)
 
 /* Opens what reading needs; `roots` is zeroed but for lists and buffer. */
 void rf_roots_open(rf_roots *roots);
@@ -68,8 +70,8 @@ bool rf_roots_stacks(rf_roots *roots, rf_stopped *stopped, uintptr_t sp);
 /* Hands all roots to `visit`. False where the system does not tell what is mapped. */
 bool rf_roots_read(rf_roots *roots);
 
-/* Hands the words of [start, end), which are aligned, to `visit`: not those of pages that the program has closed, where
- * memory can be read by way of the kernel. */
+/* Hands the words of [start, end), which are aligned, to `visit`: those of pages that the program has closed, too,
+ * where the kernel tells of them (/proc/self/mem); else it passes these over, where it can read by way of the kernel. */
 void rf_roots_copy_range(rf_roots *roots, uintptr_t start, uintptr_t end);
 
 /* The same of any range; pages that were never touched are passed over. */

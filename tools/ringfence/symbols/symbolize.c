@@ -134,23 +134,24 @@ static bool has_line(const batch *b) {
   return false;
 }
 
-/* ---- Lines in files of their own ----
+/* ---- Lines that the first tool does not read ----
  *
  * Of a program that was compiled with -gsplit-dwarf binutils know no lines: functions are described in files beside it.
- * Symbols tell where there are functions, since a symbolizer may have an answer for any address. */
+ * Nor do binutils 2.40 of one with DWARF of 64 bits. Symbols tell where there are functions, since a symbolizer may
+ * have an answer for any address. */
 
 typedef struct module_facts {
   rf_symbol_table symbols;
-  bool may_be_split; /* its lines may be described elsewhere */
+  bool has_lines; /* in it, or in files beside it */
 } module_facts;
 
 static bool is_in_function(const batch *b, const module_facts *m, size_t i) {
   return rf_symbol_table_find(&m->symbols, looked_up(b, b->frames[i])) != NULL;
 }
 
-static bool has_lines_elsewhere(const batch *b, const module_facts *m) {
+static bool has_unread_lines(const batch *b, const module_facts *m) {
   bool function = false;
-  for (size_t i = 0; i < b->count && m->may_be_split && !function; i++) {
+  for (size_t i = 0; i < b->count && m->has_lines && !function; i++) {
     function = is_in_function(b, m, i);
   }
   return function && !has_line(b);
@@ -165,10 +166,11 @@ static void take_lines(const batch *b, const module_facts *m, answers a) {
   take(b, a);
 }
 
-/* ---- A second opinion about files ----
+/* ---- A second opinion ----
  *
  * binutils 2.40 gives the file of the unit for file 1 of a DWARF 5 line table, which gcc and clang use for the header
- * whose code comes first. Lines and functions are right. */
+ * whose code comes first. Lines and functions are right. And it gives the function around code alone that was inlined
+ * there, where functions are described in files of their own or in units of types. */
 
 static bool is_same_code(const rf_source *a, const rf_source *b, size_t count) {
   for (size_t k = 0; k < count; k++) {
@@ -184,11 +186,23 @@ static const char *last_part(const char *path) {
   return slash != NULL ? slash + 1 : path;
 }
 
-/* Where both see the same lines in files of different names, the second is believed. */
-static void correct_files(const batch *b, answers second) {
+/* The same line of the same function, with the calls between that were inlined. */
+static bool knows_inlined(const rf_frame *first, const rf_source *second, size_t count) {
+  return first->source_count == 1 && count > 1 && first->sources[0].line != 0 &&
+         first->sources[0].line == second[0].line && first->sources[0].function != NULL &&
+         second[count - 1].function != NULL && strcmp(first->sources[0].function, second[count - 1].function) == 0;
+}
+
+/* Where both see the same lines in files of different names, or the second sees more calls, it is believed. */
+static void correct(const batch *b, answers second) {
   for (size_t i = 0; i < b->count; i++) {
     rf_frame *const frame = b->frames[i];
     size_t const count = second.counts[i];
+    if (knows_inlined(frame, second.sources[i], count)) {
+      frame->sources = second.sources[i];
+      frame->source_count = second.counts[i];
+      continue;
+    }
     if (count != frame->source_count || !is_same_code(frame->sources, second.sources[i], count)) {
       continue;
     }
@@ -218,11 +232,11 @@ static void ask_until_known(const batch *b, const module_facts *m, const symboli
   while (has_made_up_file(b) && (tool = find_symbolizer(b->arena, tool, &path)) != NULL) {
     take(b, ask(b, tool, path));
   }
-  while (tool != NULL && has_lines_elsewhere(b, m) && (tool = find_symbolizer(b->arena, tool, &path)) != NULL) {
+  while (tool != NULL && has_unread_lines(b, m) && (tool = find_symbolizer(b->arena, tool, &path)) != NULL) {
     take_lines(b, m, ask(b, tool, path));
   }
   if (tool == symbolizers && has_line(b) && (tool = find_other(b->arena, &path)) != NULL) {
-    correct_files(b, ask(b, tool, path));
+    correct(b, ask(b, tool, path));
   }
 }
 
@@ -279,7 +293,8 @@ static void symbolize_module(rf_bump_arena *arena, rf_frame **frames, size_t cou
   const char *const there = rf_elf_build_id(&elf);
   if (ran == NULL || ran[0] == '\0' || (there != NULL && strcmp(ran, there) == 0)) {
     batch const b = distinct(arena, file, frames, count, rf_elf_mode_bit(&elf));
-    module_facts const facts = {rf_symbol_table_read(&elf), rf_elf_has_section(&elf, ".debug_addr")};
+    module_facts const facts = {rf_symbol_table_read(&elf),
+                                rf_elf_has_section(&elf, ".debug_addr") || rf_elf_has_section(&elf, ".debug_info")};
     if (tool != NULL) {
       ask_until_known(&b, &facts, tool, path);
     }
