@@ -71,7 +71,7 @@ bool rf_roots_stacks(rf_roots *roots, rf_stopped *stopped, uintptr_t sp);
 bool rf_roots_read(rf_roots *roots);
 
 /* Hands the words of [start, end), which are aligned, to `visit`: those of pages that the program has closed, too,
- * where the kernel tells of them (/proc/self/mem); else it passes these over, where it can read by way of the kernel. */
+ * where the kernel tells of them (/proc/self/mem); else these are passed over, where memory can be copied at all. */
 void rf_roots_copy_range(rf_roots *roots, uintptr_t start, uintptr_t end);
 
 /* The same of any range; pages that were never touched are passed over. */
