@@ -385,7 +385,7 @@ private:
     }
   }
 
-  // What is kept of an expression is nothing: a new base or offset alone does not follow one.
+  // A new base or a new offset alone must follow a frame that has both, and so no expression.
   bool set_cfa(const Instruction &one) {
     if (one.kind == RF_PLACE_BY_EXPRESSION) {
       row.cfa = {one.kind, 0, 0, one.expression};

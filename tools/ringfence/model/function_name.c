@@ -201,7 +201,7 @@ static const char *skip_arguments(text *out, const char *at, const char *end) {
 
 static const char lambda[] = "{lambda}";
 
-/* What follows the part of a path at `at` that calls a lambda; NULL where it is none. */
+/* The end of the part of a qualified name that begins at `at`, if it is a lambda; else NULL. */
 static const char *behind_lambda(const text *out, const char *at, const char *end) {
   bool const starts = out->length == 0 || out->at[out->length - 1] == ':';
   const char *next = NULL;

@@ -41,45 +41,42 @@ static const char *frame_text(rf_bump_arena *arena, const rf_frame_view *call) {
 }
 
 /* A recursion is as deep as its data. */
-static bool is_repeated(rf_bump_arena *arena, const rf_frame_view *call, const rf_frame_view *const *list,
-                        size_t count) {
-  const char *const text = frame_text(arena, call);
-  for (size_t i = 0; i < count; i++) {
-    if (strcmp(frame_text(arena, list[i]), text) == 0) {
+static bool is_repeated(const rf_identity_stack *stack, const char *text) {
+  for (size_t i = 0; i < stack->count; i++) {
+    if (strcmp(stack->frames[i], text) == 0) {
       return true;
     }
   }
   return false;
 }
 
-/* The calls of a stack that count, innermost first, at most RF_IDENTITY_FRAMES into `out`; returns how many. If all are
- * runtime frames they count themselves. */
-static size_t calls_that_count(rf_bump_arena *arena, const rf_record *record, rf_stack_kind kind,
-                               const rf_skip_rules *rules, unsigned version,
-                               const rf_frame_view *out[RF_IDENTITY_FRAMES]) {
+/* Adds the calls of a stack that count, innermost first: their texts to the empty `stack`, themselves to `calls`. If
+ * all are runtime frames they count themselves. */
+static void add_calls(rf_bump_arena *arena, const rf_record *record, rf_stack_kind kind, const rf_skip_rules *rules,
+                      unsigned version, rf_identity_stack *stack, const rf_frame_view *calls[RF_IDENTITY_FRAMES]) {
   static const rf_skip_rules only_built_in = {NULL, 0};
   rf_stack_view const view = rf_stack_view_of(arena, record, kind);
   rules = rules == NULL ? &only_built_in : rules;
-  size_t count = 0;
-  for (int all = 0; all < 2 && count == 0; all++) {
-    for (size_t i = 0; i < view.count && count < RF_IDENTITY_FRAMES; i++) {
+  for (int all = 0; all < 2 && stack->count == 0; all++) {
+    for (size_t i = 0; i < view.count && stack->count < RF_IDENTITY_FRAMES; i++) {
       const rf_frame_view *const call = &view.list[i];
-      if (!is_stray(call) && (all || !is_skipped(arena, call, rules)) &&
-          (version < 3 || !is_repeated(arena, call, out, count))) {
-        out[count++] = call;
+      if (!is_stray(call) && (all || !is_skipped(arena, call, rules))) {
+        const char *const text = frame_text(arena, call);
+        calls[stack->count] = call;
+        stack->frames[stack->count] = text;
+        stack->count += version < 3 || !is_repeated(stack, text);
       }
       if (is_main(call)) {
         break;
       }
     }
   }
-  return count;
 }
 
 /* ---- Keys ---- */
 
-/* What builds add to a program's name does not tell it from others: a suffix ("app.debug", "app.exe"), libtool's
- * "lt-", and the checksum that cargo gives its tests ("app-0123456789abcdef"). */
+/* The name of a program without what builds add to it: a suffix ("app.debug", "app.exe"), libtool's "lt-", and the
+ * checksum that cargo gives its tests ("app-0123456789abcdef"). */
 static const char *program_name(rf_bump_arena *arena, const char *module) {
   enum { CHECKSUM = 16 };
   const char *const file = rf_base_name(module);
@@ -119,12 +116,13 @@ static uint64_t some(uint64_t key) {
 static rf_identity_stack stack_of(rf_bump_arena *arena, const rf_record *record, rf_stack_kind kind,
                                   const rf_skip_rules *rules, unsigned version) {
   const rf_frame_view *calls[RF_IDENTITY_FRAMES];
-  rf_identity_stack stack = {.count = calls_that_count(arena, record, kind, rules, version, calls)};
-  bool const named = names_program(calls, stack.count, version);
+  rf_identity_stack stack = {.count = 0};
   uint64_t key = RF_FNV_START;
+  add_calls(arena, record, kind, rules, version, &stack, calls);
+  if (names_program(calls, stack.count, version)) {
+    stack.frames[stack.count - 1] = program_text(arena, calls[stack.count - 1], version);
+  }
   for (size_t i = 0; i < stack.count; i++) {
-    bool const is_program = named && i + 1 == stack.count;
-    stack.frames[i] = is_program ? program_text(arena, calls[i], version) : frame_text(arena, calls[i]);
     key = rf_fnv_text(key, stack.frames[i]);
   }
   stack.key = stack.count == 0 ? 0 : some(key);
@@ -164,8 +162,8 @@ unsigned rf_identity_parts(const rf_record *record) {
   return parts != 0 ? parts : RF_IDENTITY_ACCESS;
 }
 
-static rf_identity identity_of(rf_bump_arena *arena, const rf_record *record, const rf_skip_rules *rules,
-                               unsigned version) {
+rf_identity rf_identity_of_version(rf_bump_arena *arena, const rf_record *record, const rf_skip_rules *rules,
+                                   unsigned version) {
   static const char *const names[] = {"access", "allocation", "free"};
   rf_identity out = {.version = version, .bug = record->finding.bug, .parts = rf_identity_parts(record)};
   uint64_t group = rf_fnv_text(RF_FNV_START, rf_bug_name(out.bug));
@@ -188,10 +186,5 @@ static rf_identity identity_of(rf_bump_arena *arena, const rf_record *record, co
 }
 
 rf_identity rf_identity_of(rf_bump_arena *arena, const rf_record *record, const rf_skip_rules *rules) {
-  return identity_of(arena, record, rules, RF_IDENTITY_VERSION);
-}
-
-rf_identity rf_identity_of_version(rf_bump_arena *arena, const rf_record *record, const rf_skip_rules *rules,
-                                   unsigned version) {
-  return identity_of(arena, record, rules, version);
+  return rf_identity_of_version(arena, record, rules, RF_IDENTITY_VERSION);
 }

@@ -116,7 +116,7 @@ static bool add_token(rf_rights *r, unsigned rights, const char *text, size_t le
   return true;
 }
 
-/* What a line of the file must be: says what is wrong with it, and in which one it is. */
+/* Says which line of the file is wrong, why, and how lines must be. Returns false. */
 static bool fail_line(char *error, const char *path, unsigned number, size_t length) {
   const char *const why =
       length != 0 && length < RF_TOKEN_LEAST ? "the token is too short" : "this is no RIGHTS TOKEN, or one too many";

@@ -27,10 +27,8 @@ int64_t rf_build_given(rf_store *store, const char *version, const char *revisio
  * RF_BUILD_AMBIGUOUS: several. */
 int64_t rf_build_named(rf_store *store, const char *text);
 
-/* Of two builds of one time, the one that was heard of first is the earlier. */
-
 /* True if the fix of `finding`, which is fixed, is in `build`: an event of it is a regression. False if the order of
- * the builds is not known. */
+ * the builds is not known. Of two builds of one time, the one that was heard of first is the earlier. */
 bool rf_build_has_fix(rf_store *store, int64_t finding, int64_t build);
 
 #ifdef __cplusplus

@@ -51,16 +51,21 @@ int64_t rf_query_root(rf_store *store, int64_t id) {
 
 /* ---- Fixed with a number ---- */
 
+/* The fix of finding ?1, and whether build b has it. */
+#define WITH_FIX                                                                                                       \
+  "WITH fix AS (SELECT f.fixed_at, (SELECT ordered_at FROM build WHERE id = f.fixed_build) AS ordered, f.fixed_build," \
+  " f.fixed_in FROM finding f WHERE f.id = ?1)"
+#define HAS_FIX                                                                                                        \
+  "CASE WHEN fix.ordered IS NOT NULL THEN (b.ordered_at, b.id) >= (fix.ordered, fix.fixed_build)"                      \
+  " WHEN fix.fixed_in IS NOT NULL THEN 0 ELSE b.first_seen > fix.fixed_at END"
+
 /* Process-hours of the programs in which the finding was seen, in builds before the fix and in those that have it. */
 static bool hours(rf_query *q, int64_t finding, double *before, double *after) {
   sqlite3_stmt *const s = rf_store_select(
       q->store,
-      "WITH fix AS (SELECT f.fixed_at, (SELECT ordered_at FROM build WHERE id = f.fixed_build) AS ordered,"
-      " f.fixed_build, f.fixed_in"
-      " FROM finding f WHERE f.id = ?1), part AS (SELECT u.seconds, CASE WHEN fix.ordered IS NOT NULL THEN"
-      " (b.ordered_at, b.id) >= (fix.ordered, fix.fixed_build) WHEN fix.fixed_in IS NOT NULL THEN 0 ELSE b.first_seen "
-      "> fix.fixed_at END AS"
-      " fixed FROM usage u JOIN build b ON b.id = u.build, fix WHERE u.program IN (SELECT what FROM counter WHERE"
+      WITH_FIX
+      ", part AS (SELECT u.seconds, " HAS_FIX
+      " AS fixed FROM usage u JOIN build b ON b.id = u.build, fix WHERE u.program IN (SELECT what FROM counter WHERE"
       " kind = 5 AND finding IN (SELECT id FROM finding WHERE id = ?1 OR merged_into = ?1))) SELECT total(CASE WHEN"
       " fixed THEN 0 ELSE seconds END), total(CASE WHEN fixed THEN seconds ELSE 0 END) FROM part",
       "i", finding);
@@ -75,12 +80,9 @@ static bool hours(rf_query *q, int64_t finding, double *before, double *after) {
 static void split_count(rf_query *q, int64_t finding, int64_t *before, int64_t *after) {
   sqlite3_stmt *const s = rf_store_select(
       q->store,
-      "WITH fix AS (SELECT f.fixed_at, (SELECT ordered_at FROM build WHERE id = f.fixed_build) AS ordered,"
-      " f.fixed_build, f.fixed_in"
-      " FROM finding f WHERE f.id = ?1), part AS (SELECT c.count, CASE WHEN fix.ordered IS NOT NULL THEN (b.ordered_at,"
-      " b.id) >= (fix.ordered, fix.fixed_build) WHEN fix.fixed_in IS NOT NULL THEN 0 ELSE b.first_seen > fix.fixed_at "
-      "END AS fixed FROM"
-      " counter c JOIN build b ON b.id = c.what, fix WHERE c.kind = 2 AND c.finding IN (SELECT id FROM finding WHERE"
+      WITH_FIX
+      ", part AS (SELECT c.count, " HAS_FIX " AS fixed FROM counter c JOIN build b ON b.id = c.what, fix WHERE c.kind "
+                                            "= 2 AND c.finding IN (SELECT id FROM finding WHERE"
       " id = ?1 OR merged_into = ?1)) SELECT sum(CASE WHEN fixed THEN 0 ELSE count END), sum(CASE WHEN fixed THEN"
       " count ELSE 0 END) FROM part",
       "i", finding);
