@@ -82,7 +82,7 @@ static void split_count(rf_query *q, int64_t finding, int64_t *before, int64_t *
       q->store,
       WITH_FIX
       ", part AS (SELECT c.count, " HAS_FIX " AS fixed FROM counter c JOIN build b ON b.id = c.what, fix WHERE c.kind "
-                                            "= 2 AND c.finding IN (SELECT id FROM finding WHERE"
+      "= 2 AND c.finding IN (SELECT id FROM finding WHERE"
       " id = ?1 OR merged_into = ?1)) SELECT sum(CASE WHEN fixed THEN 0 ELSE count END), sum(CASE WHEN fixed THEN"
       " count ELSE 0 END) FROM part",
       "i", finding);
