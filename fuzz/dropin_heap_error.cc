@@ -16,15 +16,19 @@ constexpr size_t kNear = 8; // bytes of a guard that are nearer to one block tha
 
 class HeapError {
 public:
-  HeapError(const rf_guard_options &options, FindingLog &log, Reader &in)
-      : options_(options), log_(log), in_(in), heap_(rf_heap_as_allocator(&options)) {}
+  HeapError(rf_allocator *heap, const rf_guard_options &options, FindingLog &log, Reader &in)
+      : options_(options), log_(log), in_(in), heap_(heap) {}
 
   void run() {
     go_on(in_.u8() % 64);
     (void)rf_heap_as_allocator_sweep();
     RF_HOLDS(log_.count() == 0);
     bool const done = commit();
-    go_on(in_.u8() % 64);
+    size_t const steps = in_.u8();
+    if (done && steps >= 128 && expected_.bug == RF_BUG_USE_AFTER_FREE) {
+      serve_again();
+    }
+    go_on(steps % 64);
     (void)rf_heap_as_allocator_sweep();
     RF_HOLDS(log_.count() == (done ? 1 : 0));
     if (done) {
@@ -88,6 +92,15 @@ private:
     }
   }
 
+  // Until the block that was freed is given out once more, or something is found.
+  void serve_again() {
+    const unsigned char *p = nullptr;
+    for (unsigned left = kRequestsMost; left != 0 && p != expected_.block.ptr && log_.count() == 0; left--) {
+      p = static_cast<unsigned char *>(rf_alloc(heap_, expected_.block.size));
+      RF_HOLDS(p != nullptr && rf_free(heap_, const_cast<unsigned char *>(p)) == RF_OK);
+    }
+  }
+
   // False: not possible with this block.
   bool commit() {
     size_t const choice = in_.u8();
@@ -129,7 +142,8 @@ private:
     RF_HOLDS(f.access_size == 1);
   }
 
-  static constexpr size_t kSurelyFilled = 30000; // larger ones may go back to the system instead
+  static constexpr unsigned kRequestsMost = 1024; // enough for a quarantine of 64 KiB
+  static constexpr size_t kSurelyFilled = 30000;  // larger ones may go back to the system instead
 
   const rf_guard_options &options_;
   FindingLog &log_;
@@ -145,8 +159,8 @@ private:
 
 } // namespace
 
-void run_heap_error(const rf_guard_options &options, FindingLog &log, Reader &in) {
-  HeapError(options, log, in).run();
+void run_heap_error(rf_allocator *heap, const rf_guard_options &options, FindingLog &log, Reader &in) {
+  HeapError(heap, options, log, in).run();
 }
 
 } // namespace ringfence::fuzz

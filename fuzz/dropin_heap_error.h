@@ -9,9 +9,9 @@
 
 namespace ringfence::fuzz {
 
-// Runs the input as a program on a heap of these options, whose findings go to `log`. Aborts where the correct part of
-// it is told, or the write is not told once, as what it is.
-void run_heap_error(const rf_guard_options &options, FindingLog &log, Reader &in);
+// Runs the input as a program on `heap`, made by these options, whose findings go to `log`. Aborts where the correct
+// part of it is told, or the write is not told once, as what it is.
+void run_heap_error(rf_allocator *heap, const rf_guard_options &options, FindingLog &log, Reader &in);
 
 } // namespace ringfence::fuzz
 

@@ -11,10 +11,19 @@ namespace {
 ringfence::fuzz::FindingLog finding_log;
 rf_guard_options options;
 bool checked;
+bool narrow;
 bool huge;
 
+rf_allocator *heap() {
+  rf_allocator *const a = rf_heap_as_allocator(checked ? &options : nullptr);
+  if (narrow) {
+    rf_heap_as_allocator_narrow();
+  }
+  return a;
+}
+
 rf_allocator *init(void *, void *, size_t) {
-  return rf_heap_as_allocator(checked ? &options : nullptr);
+  return heap();
 }
 
 void set_up(size_t choice) {
@@ -22,6 +31,7 @@ void set_up(size_t choice) {
   finding_log.clear();
   rf_guard_options_default(&options);
   checked = choice % 4 != 0;
+  narrow = choice % 4 == 3;
   options.quarantine = choice / 4 % 4 == 3 ? 1 << 16 : kAmounts[choice / 4 % 4];
   options.fill_alloc = kAmounts[choice / 16 % 4];
   options.fill_free = kAmounts[choice / 64 % 4];
@@ -55,7 +65,7 @@ RF_FUZZ_EXTERN_C int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     set_up(data[0]);
     if (checked && size > 1 && data[1] >= 240) {
       ringfence::fuzz::Reader in(data + 2, size - 2);
-      ringfence::fuzz::run_heap_error(options, finding_log, in);
+      ringfence::fuzz::run_heap_error(heap(), options, finding_log, in);
       return 0;
     }
     rf_fuzz_target const t = target();

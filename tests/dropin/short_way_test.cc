@@ -48,13 +48,14 @@ namespace {
 constexpr size_t kSmallMost = RF_STRIDE;
 constexpr size_t kSizes[] = {0, 1, kSmallMost, kSmallMost + 1, 500, RF_FAST_MOST};
 
-void with_open_way(const std::function<void(rf_cache *)> &test) {
+void with_open_way(bool wide, const std::function<void(rf_cache *)> &test) {
   heap_alone([&] {
     rf_heap_options_now.fill_alloc = RF_FAST_MOST;
     rf_heap_options_now.fill_free = RF_FAST_MOST;
     rf_heap_options const options = rf_heap_options_now;
     rf_heap_configure(&options);
     EXPECT_TRUE(rf_heap_options_now.usual);
+    rf_heap_options_now.wide = rf_heap_options_now.wide && wide;
     rf_thread_init();
     rf_leave(rf_enter());
     __atomic_store_n(&rf_stop_now.wanted, 0, __ATOMIC_RELAXED);
@@ -62,6 +63,13 @@ void with_open_way(const std::function<void(rf_cache *)> &test) {
     test(rf_current_thread.cache);
     EXPECT_EQ(rf_current_thread.cache->inside, static_cast<uint32_t>(RF_CACHE_OUTSIDE));
   });
+}
+
+// By registers of either width, where the processor has both.
+void with_open_way(const std::function<void(rf_cache *)> &test) {
+  for (bool const wide : {false, true}) {
+    with_open_way(wide, test);
+  }
 }
 
 void *alloc(size_t size) {

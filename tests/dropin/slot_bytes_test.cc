@@ -1,5 +1,6 @@
 // Small blocks of the drop-in's heap, to the byte (checkers/dropin/heap/fast.h, fill.h, cache.c): what a block is
-// filled with, and that a byte written beside it or after its free is found, by the short way and by the long one.
+// filled with, and that a byte written beside it or after its free is found, by the short way, with registers of 16 and
+// of 32 bytes (wide.c), and by the long one.
 #include "tests/checkers/recorder.h"
 #include "tests/checkers/single_step.h"
 #include "tests/dropin/heap_alone.h"
@@ -44,12 +45,30 @@ bool is_all(const unsigned char *from, const unsigned char *to, unsigned char by
   return std::all_of(from, to, [byte](unsigned char c) { return c == byte; });
 }
 
-class SlotBytes : public testing::TestWithParam<bool> {
+enum class Way { kShort, kShortAndWide, kLong };
+
+std::string name_of(Way way) {
+  return way == Way::kShort ? "short_way" : way == Way::kShortAndWide ? "short_and_wide_way" : "long_way";
+}
+
+// Those that the processor can go.
+std::vector<Way> ways() {
+  std::vector<Way> all = {Way::kShort, Way::kLong};
+#if RF_HAS_WIDE
+  if (__builtin_cpu_supports("avx2")) {
+    all.push_back(Way::kShortAndWide);
+  }
+#endif
+  return all;
+}
+
+class SlotBytes : public testing::TestWithParam<Way> {
 protected:
-  // By the short way, or with an option that bars it.
+  // With options that leave this way alone.
   void run(const std::function<void()> &test) {
     heap_alone([&] {
-      rf_heap_options_now.usual = GetParam();
+      rf_heap_options_now.usual = GetParam() != Way::kLong;
+      rf_heap_options_now.wide = GetParam() == Way::kShortAndWide;
       rf_heap_options_now.reporter = recorder_.reporter();
       rf_heap_generation = kGeneration;
       cache_ = rf_cache_take(0);
@@ -77,8 +96,8 @@ protected:
   ringfence::Recorder recorder_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Each, SlotBytes, testing::Bool(),
-                         [](const auto &way) { return way.param ? "short_way" : "long_way"; });
+INSTANTIATE_TEST_SUITE_P(Each, SlotBytes, testing::ValuesIn(ways()),
+                         [](const auto &way) { return name_of(way.param); });
 
 TEST_P(SlotBytes, OfANewBlockAndOfAFreedOneAreFilled) {
   run([this] {

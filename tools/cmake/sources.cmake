@@ -190,6 +190,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/heap/stop.c
   checkers/dropin/heap/threads.c
   checkers/dropin/heap/walk.c
+  checkers/dropin/heap/wide.c
   checkers/dropin/heap/wrong_call.c
   checkers/dropin/inspect/heap_dump.c
   checkers/dropin/inspect/heap_shape.c
@@ -268,6 +269,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/heap/stop.c
   checkers/dropin/heap/threads.c
   checkers/dropin/heap/walk.c
+  checkers/dropin/heap/wide.c
   checkers/dropin/heap/wrong_call.c
   checkers/dropin/inspect/heap_dump.c
   checkers/dropin/inspect/heap_shape.c

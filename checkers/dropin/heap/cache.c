@@ -156,9 +156,7 @@ void *rf_cache_zalloc_slowly(rf_cache *cache, size_t size, const rf_origin *orig
 void *rf_cache_malloc(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin) {
   bool const fast = size <= RF_FAST_MOST && rf_heap_options_now.usual;
   uint32_t const stack = rf_cache_keep(origin, 0);
-  void *const p = !fast                   ? NULL
-                  : size <= RF_SMALL_MOST ? rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, stack, true)
-                                          : rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, stack, false);
+  void *const p = fast ? rf_fast_alloc_any(cache, size, RF_PATTERN_NEW, family, stack) : NULL;
   if (rf_cache_has_more(cache)) {
     rf_cache_count_more(cache);
   }
@@ -324,9 +322,7 @@ bool rf_cache_free_slowly(rf_cache *cache, void *ptr, rf_family family, size_t s
 bool rf_cache_free(rf_cache *cache, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   const rf_span *const span = rf_heap_options_now.usual ? rf_span_of((uintptr_t)ptr) : NULL;
   uint32_t const stack = span != NULL ? rf_cache_keep(origin, RF_FREES) : 0;
-  rf_fast_result const result = span == NULL          ? RF_FAST_NOT
-                                : is_small_span(span) ? rf_fast_free(cache, span, ptr, family, size, stack, true)
-                                                      : rf_fast_free(cache, span, ptr, family, size, stack, false);
+  rf_fast_result const result = rf_fast_free_any(cache, span, ptr, family, size, stack);
   if (RF_UNLIKELY(result == RF_FAST_NOT)) {
     return rf_cache_free_slowly(cache, ptr, family, size, origin);
   }

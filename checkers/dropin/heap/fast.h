@@ -61,7 +61,8 @@ RF_INLINE void fetch_next(const rf_bin *bin, uint32_t number) {
   RF_FETCH_TO_WRITE(next->slot);
 }
 
-/* ---- Small slots, a constant `small` of the functions below: four lanes hold any payload, and two its guard ---- */
+/* ---- Small slots, a constant `small` of the functions below: four lanes hold any payload, and two its guard. Others
+ * have room for more than a stride, and guards of up to TAIL_MOST at first. ---- */
 
 #define RF_SMALL_MOST RF_STRIDE
 #define RF_SMALL_SLOT_MOST (RF_SMALL_MOST + RF_TAIL_LEAST)
@@ -84,16 +85,15 @@ RF_INLINE target target_of(unsigned char *begin, size_t room, bool small) {
   return (target){begin, room, small ? four_lanes_of(begin, room) : (four_lanes){0}};
 }
 
-/* All of the slot, by as many steps as it was compared by, then the guard behind `size` bytes of payload; at its end it
- * is there. */
+/* Of a small slot all, by as many steps as it was compared by, then the guard behind `size` bytes of payload; at its
+ * end it is there. Of others all that may be guard, then the payload. */
 RF_INLINE void fill_live(const target *t, size_t size, unsigned char byte, bool small) {
-  unsigned char *const behind = t->begin + size;
   if (small) {
     write_four(&t->lanes, lanes_of(byte));
-    store(behind, lanes_of(RF_PATTERN_REDZONE));
+    store(t->begin + size, lanes_of(RF_PATTERN_REDZONE));
   } else {
-    write_lanes(t->begin, t->room, byte);
-    write_tail(behind, t->begin + t->room + RF_TAIL_LEAST);
+    write_tail_most(t->begin + t->room + RF_TAIL_LEAST);
+    write_strides(t->begin, size, byte);
   }
 }
 
@@ -101,7 +101,7 @@ RF_INLINE void fill_freed(unsigned char *p, size_t room, bool small) {
   if (small) {
     write_stride_at_most(p, room, RF_PATTERN_FREED);
   } else {
-    write_lanes(p, room, RF_PATTERN_FREED);
+    write_strides(p, room, RF_PATTERN_FREED);
   }
 }
 
@@ -119,8 +119,8 @@ RF_INLINE rf_lanes wrong_behind(const unsigned char *guard, const unsigned char 
 RF_INLINE bool is_untouched(const rf_slot *slot, const target *t, bool small) {
   rf_lanes const lanes = lanes_of(RF_PATTERN_FREED);
   return RF_LIKELY((slot->traits & RF_PLAIN_MASK) == RF_PLAIN_FREED) &&
-         RF_LIKELY(is_zero(small ? wrong_in_four(&t->lanes, lanes) | wrong_in_guard(t->begin + t->room)
-                                 : wrong_in_freed(t->begin, t->room)));
+         RF_LIKELY(is_zero((small ? wrong_in_four(&t->lanes, lanes) : wrong_in_strides(t->begin, t->room, lanes)) |
+                           wrong_in_guard(t->begin + t->room)));
 }
 
 /* True where the slot was no block so far, and the guard at its end, which is before the next one, holds. */
@@ -150,8 +150,8 @@ RF_INLINE rf_bin *bin_for(rf_cache *cache, size_t size, bool small) {
   return bin;
 }
 
-/* A block of `size` bytes, up to RF_FAST_MOST (`small`: up to RF_SMALL_MOST), filled with `byte`. `stack` is the number
- * of the caller's. NULL, and nothing was done, where there is no slot that is_untouched or is_fresh. Else
+/* A block of `size` bytes, `small`: up to RF_SMALL_MOST, else more and up to RF_FAST_MOST; filled with `byte`. `stack`
+ * is the number of the caller's. NULL, and nothing was done, where there is no slot that is_untouched or is_fresh. Else
  * rf_cache_has_more is to be asked. */
 RF_INLINE void *rf_fast_alloc(rf_cache *cache, size_t size, unsigned char byte, rf_family family, uint32_t stack,
                               bool small) {
@@ -222,6 +222,44 @@ RF_INLINE rf_fast_result rf_fast_free(rf_cache *cache, const rf_span *span, void
   count_free(cache, had);
   note_release(cache, slot, stack);
   return rf_bin_wait(cache, bin, (rf_slot_place){p, slot}) ? RF_FAST_AGE : RF_FAST_DONE;
+}
+
+/* ---- Not small: by registers of 32 bytes, where the processor has them ---- */
+
+/* As the two above (wide.c). */
+void *rf_wide_alloc(rf_cache *cache, size_t size, unsigned char byte, rf_family family, uint32_t stack);
+rf_fast_result rf_wide_free(rf_cache *cache, const rf_span *span, void *ptr, rf_family family, size_t size,
+                            uint32_t stack);
+
+RF_INLINE bool has_wide(void) {
+  return RF_HAS_WIDE && RF_LIKELY(rf_heap_options_now.wide);
+}
+
+RF_INLINE void *rf_middle_alloc(rf_cache *cache, size_t size, unsigned char byte, rf_family family, uint32_t stack) {
+  return has_wide() ? rf_wide_alloc(cache, size, byte, family, stack)
+                    : rf_fast_alloc(cache, size, byte, family, stack, false);
+}
+
+RF_INLINE rf_fast_result rf_middle_free(rf_cache *cache, const rf_span *span, void *ptr, rf_family family, size_t size,
+                                        uint32_t stack) {
+  return has_wide() ? rf_wide_free(cache, span, ptr, family, size, stack)
+                    : rf_fast_free(cache, span, ptr, family, size, stack, false);
+}
+
+/* ---- Any size up to RF_FAST_MOST, any span or NULL ---- */
+
+RF_INLINE void *rf_fast_alloc_any(rf_cache *cache, size_t size, unsigned char byte, rf_family family, uint32_t stack) {
+  return size <= RF_SMALL_MOST ? rf_fast_alloc(cache, size, byte, family, stack, true)
+                               : rf_middle_alloc(cache, size, byte, family, stack);
+}
+
+RF_INLINE rf_fast_result rf_fast_free_any(rf_cache *cache, const rf_span *span, void *ptr, rf_family family,
+                                          size_t size, uint32_t stack) {
+  if (span == NULL) {
+    return RF_FAST_NOT;
+  }
+  return is_small_span(span) ? rf_fast_free(cache, span, ptr, family, size, stack, true)
+                             : rf_middle_free(cache, span, ptr, family, size, stack);
 }
 
 #endif /* RINGFENCE_DROPIN_FAST_H */

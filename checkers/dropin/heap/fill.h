@@ -37,36 +37,16 @@ RF_INLINE bool is_zero(rf_lanes lanes) {
 }
 #endif
 
-RF_RARE static void write_many(unsigned char *p, size_t size, unsigned char byte) {
+/* Not all who include this use these two. */
+RF_RARE __attribute__((unused)) static void write_many(unsigned char *p, size_t size, unsigned char byte) {
   rf_pattern_write(p, size, byte);
 }
 
-RF_RARE static bool holds_many(const unsigned char *p, size_t size, unsigned char byte) {
+RF_RARE __attribute__((unused)) static bool holds_many(const unsigned char *p, size_t size, unsigned char byte) {
   return rf_pattern_holds(p, size, byte);
 }
 
 #define LOOP_MOST 512U /* bytes; the C library's functions are faster above */
-
-/* More than RF_STRIDE bytes. The compiler is kept from making this a call. */
-RF_INLINE void write_strides(unsigned char *p, size_t size, unsigned char byte) {
-  rf_lanes const lanes = lanes_of(byte);
-  unsigned char *const last = p + size - RF_STRIDE;
-  if (size > LOOP_MOST) {
-    write_many(p, size, byte);
-    return;
-  }
-  for (; p < last; p += RF_STRIDE) {
-    RF_FORGET(p);
-    store(p, lanes);
-    store(p + RF_LANES, lanes);
-    store(p + 2 * RF_LANES, lanes);
-    store(p + 3 * RF_LANES, lanes);
-  }
-  store(last, lanes);
-  store(last + RF_LANES, lanes);
-  store(last + 2 * RF_LANES, lanes);
-  store(last + 3 * RF_LANES, lanes);
-}
 
 RF_INLINE rf_lanes wrong_in_stride(const unsigned char *p, rf_lanes lanes) {
   return (load(p) ^ lanes) | (load(p + RF_LANES) ^ lanes) | (load(p + 2 * RF_LANES) ^ lanes) |
@@ -107,7 +87,34 @@ RF_INLINE rf_lanes wrong_in_stride_at_most(const unsigned char *p, size_t size, 
   return wrong_in_four(&at, lanes);
 }
 
-/* The same of more than RF_STRIDE bytes, not many. */
+/* ---- More than RF_STRIDE bytes, not many: 64 at a time, or 128 (wide.c) ---- */
+
+#ifdef RF_WIDE
+#include "wide_lanes.h"
+#else
+
+/* The compiler is kept from making this a call. */
+RF_INLINE void write_strides(unsigned char *p, size_t size, unsigned char byte) {
+  rf_lanes const lanes = lanes_of(byte);
+  unsigned char *const last = p + size - RF_STRIDE;
+  if (size > LOOP_MOST) {
+    write_many(p, size, byte);
+    return;
+  }
+  for (; p < last; p += RF_STRIDE) {
+    RF_FORGET(p);
+    store(p, lanes);
+    store(p + RF_LANES, lanes);
+    store(p + 2 * RF_LANES, lanes);
+    store(p + 3 * RF_LANES, lanes);
+  }
+  store(last, lanes);
+  store(last + RF_LANES, lanes);
+  store(last + 2 * RF_LANES, lanes);
+  store(last + 3 * RF_LANES, lanes);
+}
+
+/* Not zero where a byte is another. */
 RF_INLINE rf_lanes wrong_in_strides(const unsigned char *p, size_t size, rf_lanes lanes) {
   const unsigned char *const last = p + size - RF_STRIDE;
   rf_lanes wrong = wrong_in_stride(last, lanes);
@@ -116,6 +123,10 @@ RF_INLINE rf_lanes wrong_in_strides(const unsigned char *p, size_t size, rf_lane
   }
   return wrong;
 }
+
+#endif
+
+/* ---- Any size ---- */
 
 /* From RF_LANES to RF_STRIDE bytes. */
 RF_INLINE void write_stride_at_most(unsigned char *p, size_t size, unsigned char byte) {
@@ -149,6 +160,14 @@ RF_INLINE rf_lanes wrong_in_guard(const unsigned char *p) {
 RF_INLINE four_lanes tail_lanes_of(const unsigned char *p, const unsigned char *end) {
   size_t const before = (size_t)(end - p) - RF_LANES;
   return four_lanes_of((unsigned char *)(uintptr_t)p, before < RF_LANES ? RF_LANES : before);
+}
+
+/* A guard of up to TAIL_MOST bytes, and what is before it up to TAIL_MOST. */
+RF_INLINE void write_tail_most(unsigned char *end) {
+  rf_lanes const lanes = lanes_of(RF_PATTERN_REDZONE);
+  for (size_t at = RF_LANES; at <= TAIL_MOST; at += RF_LANES) {
+    store(end - at, lanes);
+  }
 }
 
 RF_INLINE void write_tail(unsigned char *p, unsigned char *end) {

@@ -32,11 +32,21 @@ rf_heap_options rf_heap_options_of(const rf_guard_options *guard) {
   };
 }
 
+static bool has_wide_registers(void) {
+#if RF_HAS_WIDE
+  __builtin_cpu_init(); /* no constructor may have run so far */
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+#else
+  return false;
+#endif
+}
+
 void rf_heap_configure(const rf_heap_options *options) {
   rf_heap_options_now = *options;
   rf_heap_options_now.stack_depth = options->depot != NULL && options->stack_depth > 1 ? options->stack_depth : 0;
   rf_heap_options_now.usual = options->checked && options->wait != 0 && options->fill_alloc >= RF_FAST_MOST &&
                               options->fill_free >= RF_FAST_MOST;
+  rf_heap_options_now.wide = has_wide_registers();
   rf_cache_wait = options->wait;
 }
 

@@ -55,8 +55,7 @@ PART void *alloc_shortly(rf_cache *cache, size_t size, rf_family family, const r
 /* The same, zeroed. */
 PART void *zalloc_shortly(rf_cache *cache, size_t size, const rf_origin *origin) {
   uint32_t const stack = rf_fast_keep(origin->caller, origin->frame, 0);
-  void *p = size <= RF_SMALL_MOST ? rf_fast_alloc(cache, size, 0, RF_FAMILY_MALLOC, stack, true)
-                                  : rf_fast_alloc(cache, size, 0, RF_FAMILY_MALLOC, stack, false);
+  void *p = rf_fast_alloc_any(cache, size, 0, RF_FAMILY_MALLOC, stack);
   if (RF_UNLIKELY(p == NULL)) {
     p = rf_cache_zalloc_slowly(cache, size, origin, stack);
   }

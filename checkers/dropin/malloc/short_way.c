@@ -47,7 +47,7 @@ RF_RARE void rf_short_free_any(void *ptr, rf_family family, size_t size, uintptr
                                uint32_t stack) {
   rf_cache *const cache = rf_current_thread.cache;
   const rf_span *const span = rf_span_of((uintptr_t)ptr);
-  rf_fast_result const result = span != NULL ? rf_fast_free(cache, span, ptr, family, size, stack, false) : RF_FAST_NOT;
+  rf_fast_result const result = rf_fast_free_any(cache, span, ptr, family, size, stack);
   if (RF_UNLIKELY(result == RF_FAST_AGE)) {
     rf_bins_age(cache);
   }

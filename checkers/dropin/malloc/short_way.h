@@ -49,7 +49,7 @@ RF_INLINE void *rf_short_exit(rf_cache *cache, void *p) {
 /* Up to RF_FAST_MOST bytes, whether their stack is at hand or not; inside the cache, which it leaves. */
 RF_INLINE void *rf_short_alloc_any(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin) {
   uint32_t const stack = rf_fast_keep(origin->caller, origin->frame, 0);
-  void *p = rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, stack, false);
+  void *p = rf_fast_alloc_any(cache, size, RF_PATTERN_NEW, family, stack);
   if (RF_UNLIKELY(p == NULL)) {
     p = rf_cache_malloc_slowly(cache, size, family, origin, stack);
   }
@@ -107,7 +107,8 @@ RF_INLINE void *rf_short_alloc_at_once(size_t size, rf_family family, uintptr_t 
     return rf_short_alloc_with_new_stack(cache, size, family, rf_short_caller(caller, here),
                                          rf_short_frame(frame, here));
   }
-  void *const p = rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, stack, small);
+  void *const p = small ? rf_fast_alloc(cache, size, RF_PATTERN_NEW, family, stack, true)
+                        : rf_middle_alloc(cache, size, RF_PATTERN_NEW, family, stack);
   if (RF_UNLIKELY(p == NULL)) {
     return rf_short_alloc_slowly(cache, size, family, rf_short_caller(caller, here), rf_short_frame(frame, here),
                                  stack);

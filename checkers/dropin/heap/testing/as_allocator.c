@@ -161,6 +161,10 @@ rf_allocator *rf_heap_as_allocator(const rf_guard_options *g) {
   return &self;
 }
 
+void rf_heap_as_allocator_narrow(void) {
+  rf_heap_options_now.wide = false;
+}
+
 size_t rf_heap_as_allocator_sweep(void) {
   rf_origin const origin = here();
   return rf_heap_sweep(&origin);

@@ -11,6 +11,9 @@ extern "C" {
 /* `g`: the options of a guard; NULL: nothing is checked, and misuse is refused. Its deinit frees all blocks. */
 rf_allocator *rf_heap_as_allocator(const rf_guard_options *g);
 
+/* From now on without wide.c, as on a processor that has no such registers; until the next rf_heap_as_allocator. */
+void rf_heap_as_allocator_narrow(void);
+
 /* The sweep of a checked one: the number of findings. */
 size_t rf_heap_as_allocator_sweep(void);
 
