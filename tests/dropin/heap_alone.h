@@ -10,6 +10,9 @@ extern "C" {
 }
 #undef _Static_assert
 
+#include <functional>
+#include <thread>
+
 namespace ringfence_test {
 
 constexpr size_t kMiB = size_t{1} << 20;
@@ -26,6 +29,11 @@ inline void heap_alone(const std::function<void()> &test) {
     rf_heap_configure(&options);
     test();
   });
+}
+
+// Runs it to its end in another thread.
+inline void in_a_thread(const std::function<void()> &work) {
+  std::thread(work).join();
 }
 
 } // namespace ringfence_test

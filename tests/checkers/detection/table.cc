@@ -64,7 +64,7 @@ const char kDropIn[] = R"(
 Programs that run with [the checked malloc](checkers/dropin.md), by default. In mode off, and in mode sample for each
 block that is not sampled, the malloc behind it answers: `glibc` says that glibc's mostly ends the process (SIGABRT),
 which is then a finding at the call, by glibc's own message, without the block. With `heap=own`, and in static programs,
-frees of what is no live block are refused there. `tests/dropin/` demands this: `bugs_test`, `modes_test`,
+frees of what is no live block are refused there. `tests/dropin/` demands this: `bugs_test`, `modes_bugs_test`,
 `mismatches_test`, and `forward_test` for the last column. Mode mte needs memory with tags: [its page](checkers/mte.md)
 has each bug as tried, by `tools/try_aarch64.sh`; what is no matter of tags is guard's.
 
