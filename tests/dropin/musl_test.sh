@@ -21,15 +21,16 @@ complain() {
 
 # The frame pointer stays: musl-gcc links programs without the index of their unwind tables. Headers of the kernel,
 # which musl lacks, come last.
-build() { # compiler, output, source, flags
+build() { # compiler, output, source, flags and further sources
   "$1" -std=c11 -g -O0 -w -fno-builtin -fno-omit-frame-pointer -I. -I$programs -Icheckers/include "${@:4}" \
     -idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu -o "$work/$2" "$3" -pthread ||
     complain "$3 does not compile by $1"
 }
 
-for name in bugs leaks threads handlers forks order hardship; do
+for name in bugs threads handlers forks order hardship; do
   build musl-gcc "$name" "$programs/$name.c"
 done
+build musl-gcc leaks $programs/leaks.c $programs/leaks_*.c
 build musl-gcc starts tests/dropin/musl_starts.c
 build gcc starts_glibc tests/dropin/musl_starts.c
 

@@ -1,0 +1,137 @@
+/* Ends without a signal: returns, calls that end the process, other programs and children. */
+#define _GNU_SOURCE
+#include "process.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <ringfence/dropin.h>
+
+static int by_return(char **argv) {
+  return 3;
+}
+
+static int by_exit(char **argv) {
+  exit(4);
+}
+
+static int by__exit(char **argv) {
+  _exit(4);
+}
+
+static int by_quick_exit(char **argv) {
+  quick_exit(4);
+}
+
+static int by_abort(char **argv) {
+  abort();
+}
+
+static int by_exec(char **argv) {
+  execlp("sh", "sh", "-c", "exit 8", (char *)NULL);
+  return 2;
+}
+
+/* True where a child that does this damage is ended for it. */
+static int child_is_ended(void (*damage)(void)) {
+  int status = 0;
+  pid_t const pid = fork();
+  if (pid == 0) {
+    damage();
+    exit(0);
+  }
+  waitpid(pid, &status, 0);
+  return WEXITSTATUS(status) == 99;
+}
+
+static char *volatile kept;
+
+static void overflow(void) {
+  kept = malloc(10);
+  kept[10] = 1;
+}
+
+static void free_twice(void) {
+  char *const p = malloc(10);
+  free(p);
+  free(p);
+}
+
+static int after_an_overflow_in_a_child(char **argv) {
+  return child_is_ended(overflow) ? 9 : 1;
+}
+
+static int after_a_double_free_in_a_child(char **argv) {
+  return child_is_ended(free_twice) ? 9 : 1;
+}
+
+/* A child that is made after a finding ends as it wants to. */
+static int with_a_child_after_an_overflow(char **argv) {
+  int status = 0;
+  char *const p = malloc(10);
+  p[10] = 1;
+  free(p);
+  pid_t const pid = fork();
+  if (pid == 0) {
+    exit(4);
+  }
+  waitpid(pid, &status, 0);
+  return WEXITSTATUS(status) == 4 ? 9 : 1;
+}
+
+/* As setproctitle does: the environment moves away, and what it was is written over. */
+static int after_setting_its_title(char **argv) {
+  char *const start = argv[0];
+  char *end = start;
+  char **const moved = calloc(1000, sizeof *moved);
+  for (int i = 0; environ[i] != NULL && i < 999; i++) {
+    end = environ[i] + strlen(environ[i]);
+    moved[i] = strdup(environ[i]);
+  }
+  environ = moved;
+  memset(start, 0, (size_t)(end - start));
+  return 3;
+}
+
+static int after_a_sweep(char **argv) {
+  printf("%zu\n", __ringfence_sweep != NULL ? __ringfence_sweep() : (size_t)77);
+  return 3;
+}
+
+static int after_refused_requests(char **argv) {
+  void *volatile refused = calloc((size_t)-1 / 2, 16);
+  refused = malloc((size_t)-1);
+  refused = aligned_alloc(24, 24);
+  return refused == NULL ? 3 : 1;
+}
+
+static int after_many_overflows(char **argv) {
+  for (int i = 0; i < 5; i++) {
+    char *const p = malloc(10);
+    p[10] = 1;
+    free(p);
+  }
+  return 3;
+}
+
+const way process_ends[] = {
+    {"return", by_return},
+    {"exit", by_exit},
+    {"_exit", by__exit},
+    {"quick_exit", by_quick_exit},
+    {"abort", by_abort},
+    {"exec", by_exec},
+    {"fork", after_an_overflow_in_a_child},
+    {"twice_in_fork", after_a_double_free_in_a_child},
+    {"overflow_fork", with_a_child_after_an_overflow},
+    {"title", after_setting_its_title},
+    {"sweep", after_a_sweep},
+    {"rejected", after_refused_requests},
+    {"many", after_many_overflows},
+    {NULL, NULL},
+};

@@ -1,0 +1,168 @@
+/* Ends by signals, handled and not, and handlers as programs set them. */
+#define _GNU_SOURCE
+#include "process.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+static void null_access(void) {
+  *(volatile int *)(uintptr_t)8 = 1;
+}
+
+static void in_a_handler(int number) {
+  (void)number;
+  _exit(6);
+}
+
+static void own_handler(int number) {
+  (void)number;
+  printf("handled\n");
+  exit(7);
+}
+
+static void raise_again(int number) {
+  raise(number);
+}
+
+static void take_long(int number) {
+  struct timespec const time = {0, 2000000};
+  (void)number;
+  nanosleep(&time, NULL);
+}
+
+/* A handler that its signal interrupts each time, until the stack has no room for another one. */
+static void fill_stack(void (*handler)(int number)) {
+  struct itimerval const often = {{0, 100}, {0, 100}};
+  struct rlimit const small = {512 * 1024, 512 * 1024};
+  struct sigaction action = {.sa_handler = handler, .sa_flags = SA_NODEFER};
+  setrlimit(RLIMIT_STACK, &small);
+  sigaction(SIGALRM, &action, NULL);
+  setitimer(ITIMER_REAL, &often, NULL);
+  for (;;) {
+    pause();
+  }
+}
+
+/* As crash reporters do: it calls what was there before it, or falls back on the default where nothing was. */
+static struct sigaction before;
+
+static void chained_handler(int number, siginfo_t *info, void *context) {
+  static volatile sig_atomic_t calls;
+  if (++calls > 10) {
+    _exit(1); /* the signal should have ended the process */
+  }
+  if ((before.sa_flags & SA_SIGINFO) != 0) {
+    before.sa_sigaction(number, info, context);
+  } else {
+    signal(number, SIG_DFL);
+  }
+}
+
+static void chain(void) {
+  struct sigaction action = {.sa_sigaction = chained_handler, .sa_flags = SA_SIGINFO};
+  sigaction(SIGSEGV, &action, &before);
+  free(malloc(10));
+}
+
+/* As interpreters do: what was there before is looked at, and put back. */
+static int default_seen(int number) {
+  struct sigaction old;
+  int const seen = sigaction(number, NULL, &old) == 0 && old.sa_handler == SIG_DFL && old.sa_flags == 0 &&
+                   signal(number, own_handler) == SIG_DFL && signal(number, SIG_DFL) == own_handler;
+  return seen && sigaction(number, NULL, &old) == 0 && old.sa_handler == SIG_DFL;
+}
+
+void ignore_aborts(void) {
+  sigset_t set;
+  signal(SIGABRT, own_handler);
+  sigemptyset(&set);
+  sigaddset(&set, SIGABRT);
+  sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+static int by_a_null_pointer(char **argv) {
+  null_access();
+  return 2;
+}
+
+static int in_a_handler_that_raises_again(char **argv) {
+  fill_stack(raise_again);
+  return 2;
+}
+
+static int in_a_slow_handler(char **argv) {
+  fill_stack(take_long);
+  return 2;
+}
+
+static int by_raising_segv(char **argv) {
+  raise(SIGSEGV);
+  return 2;
+}
+
+static int by_a_number(char **argv) {
+  raise(atoi(argv[1] + strlen("signal")));
+  return 0; /* it was ignored */
+}
+
+static int in_a_program_with_sigterm_blocked(char **argv) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigprocmask(SIG_BLOCK, &set, NULL);
+  execl("/proc/self/exe", "process", "signal15", (char *)NULL);
+  return 2;
+}
+
+static int asleep(char **argv) {
+  sleep(60);
+  return 2;
+}
+
+static int in_a_handler_of_its_own(char **argv) {
+  signal(SIGUSR1, in_a_handler);
+  raise(SIGUSR1);
+  return 2;
+}
+
+static int in_a_handler_of_segv(char **argv) {
+  signal(SIGSEGV, own_handler);
+  null_access();
+  return 2;
+}
+
+static int in_a_chain_of_handlers(char **argv) {
+  chain();
+  null_access();
+  return 2;
+}
+
+static int after_a_look_at_defaults(char **argv) {
+  return default_seen(SIGUSR1) && default_seen(SIGSEGV) && default_seen(SIGABRT) && default_seen(SIGTERM) &&
+                 default_seen(SIGINT)
+             ? 3
+             : 1;
+}
+
+const way process_signals[] = {
+    {"segv", by_a_null_pointer},
+    {"raised_again", in_a_handler_that_raises_again},
+    {"slow_handler", in_a_slow_handler},
+    {"raise_segv", by_raising_segv},
+    {"signal*", by_a_number},
+    {"blocked", in_a_program_with_sigterm_blocked},
+    {"sleep", asleep},
+    {"handler", in_a_handler_of_its_own},
+    {"own_segv", in_a_handler_of_segv},
+    {"chained_segv", in_a_chain_of_handlers},
+    {"defaults", after_a_look_at_defaults},
+    {NULL, NULL},
+};

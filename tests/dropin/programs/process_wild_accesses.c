@@ -1,0 +1,61 @@
+/* Ends by an access through a freed block's pointer, or beside a large block. */
+#define _GNU_SOURCE
+#include "process.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { BLOCKS = 16, LARGE = 3000000, HOLE = 0x10000 };
+
+/* True where nothing can be read in HOLE bytes from there. */
+static int is_hole(char *at) {
+  void *const hole = mmap(at, HOLE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  int ends[2];
+  return hole == at || (pipe(ends) == 0 && write(ends[1], at, 1) < 0 && write(ends[1], at + HOLE - 1, 1) < 0);
+}
+
+#define FAR (60 * 1024)
+
+/* A place where nothing is, FAR before or behind a large block, *of, or as far as its rounded ends are. */
+static char *hole_beside(int behind, char **of) {
+  for (int i = 0; i < BLOCKS; i++) {
+    char *const block = malloc(LARGE);
+    uintptr_t const end = ((uintptr_t)block + LARGE + HOLE) & ~(uintptr_t)(HOLE - 1);
+    uintptr_t const at = behind ? end : ((uintptr_t)block & ~(uintptr_t)(HOLE - 1)) - HOLE;
+    if (is_hole((char *)at)) {
+      char *const nearest = (char *)at + (behind ? 8 : HOLE - 8);
+      char *const far = behind ? block + LARGE + FAR : block - FAR;
+      *of = block;
+      return behind == (far > nearest) ? far : nearest;
+    }
+    (void)mmap(NULL, 4 * HOLE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); /* apart from the next one */
+  }
+  return NULL;
+}
+
+static int beside_a_large_block(char **argv) {
+  char *block = NULL;
+  volatile char *const at = hole_beside(strstr(argv[1], "behind") != NULL, &block);
+  if (strstr(argv[1], "freed") != NULL) {
+    free(block);
+  }
+  return at != NULL ? *at : 1;
+}
+
+static int by_a_stale_pointer(char **argv) {
+  char ***const list = malloc(4 * sizeof *list);
+  char ***volatile const same = list;
+  free(list);
+  same[1][2] = NULL;
+  return 2;
+}
+
+const way process_wild_accesses[] = {
+    {"stale_pointer", by_a_stale_pointer},
+    {"wild_be*", beside_a_large_block},
+    {NULL, NULL},
+};
