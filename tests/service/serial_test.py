@@ -13,7 +13,7 @@ import time
 import zlib
 
 import service
-from service import Service, check, equal
+from service import Service, check, equal, losses
 
 LINE = 25  # bytes of data
 BUFFER = 4096  # bytes of a line that the collector keeps
@@ -70,10 +70,6 @@ class Board:
         data = text.encode()
         pieces = [data[i:i + LINE] for i in range(0, len(data), LINE)]
         return [frame(0, record, i, piece, i + 1 == len(pieces)) for i, piece in enumerate(pieces)]
-
-
-def losses(s):
-    return {loss["what"]: loss["count"] for loss in s.ask("status")["losses"]}
 
 
 def a_pipe_tells_of_findings_and_of_the_board():

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -259,6 +260,15 @@ def post(s, *lines):
     reply = s.http("POST", "/api/v1/records", b"".join(line_of(line) for line in lines))
     equal(reply.status, 200)
     return reply.json()
+
+
+def losses(s):
+    """The counts of what the collector lost, by what it was."""
+    return {loss["what"]: loss["count"] for loss in s.ask("status")["losses"]}
+
+
+def database(s):
+    return sqlite3.connect(s.directory + "/ringfence.db", isolation_level=None)
 
 
 def children_of(pid):

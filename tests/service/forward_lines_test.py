@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""Folders of logs in JSON on their way to a collector."""
+
+import json
+import os
+import signal
+import time
+
+import service
+from forwarding import forward, total
+from service import Service, check, equal, event, finding
+
+
+def folders_of_json_lines_are_sent_once():
+    with Service() as upstream, Service(start=False) as s:
+        url = f"http://127.0.0.1:{upstream.port}"
+        folder = os.path.join(s.root, "logs")
+        os.mkdir(folder)
+        log = os.path.join(folder, "a.jsonl")
+
+        def lines(*values, mode="ab", end=b"\n"):
+            with open(log, mode) as file:
+                file.write(b"\n".join(json.dumps(v).encode() for v in values) + end)
+
+        lines(finding("a"), finding("b"), {"type": "summary"}, event("c", "id-1"), end=b"\n{\"type\":\"finding\",")
+        equal(forward("--to", url, "--once", folder, RINGFENCE_ENVIRONMENT="nightly")[0], 0)
+        equal(total(upstream), 3)
+        equal(sorted(e["name"] for e in upstream.ask("show", "1")["environments"]), ["nightly"])
+        status, said = forward("--to", url, "--once", folder)
+        check("0 records forwarded" in said, said)
+        with open(log, "rb+") as file:  # the half line is completed
+            file.seek(-len(b'{"type":"finding",'), os.SEEK_END)
+            file.write(service.line_of(finding("d")))
+        equal(forward("--to", url, "--once", folder)[0], 0)
+        equal(total(upstream), 4)
+        os.unlink(os.path.join(folder, ".ringfence-forwarded"))
+        status, said = forward("--to", url, "--once", folder)
+        check("had 4 of them" in said, said)
+        equal(total(upstream), 4, "lines that are sent again count once")
+
+
+def a_log_that_was_emptied_is_read_from_its_beginning():
+    with Service() as upstream, Service(start=False) as s:
+        folder = os.path.join(s.root, "logs")
+        os.mkdir(folder)
+        for places, said_of_them in (("abc", "3 records"), ("d", "1 record ")):
+            with open(os.path.join(folder, "a.jsonl"), "wb") as file:
+                file.write(b"\r\n".join(json.dumps(finding(place)).encode() for place in places) + b"\r\n\r\n")
+            status, said = forward("--to", f"http://127.0.0.1:{upstream.port}", "--once", folder)
+            equal((status, said_of_them in said, "left out" in said), (0, True, False), said)
+        equal(total(upstream), 4)
+
+
+def lines_of_json_tell_who_found_what():
+    with Service() as upstream, Service(start=False) as s:
+        folder = os.path.join(s.root, "logs")
+        os.mkdir(folder)
+        frames = [dict(service.frame(name, 7), module="/srv/" + name) for name in ("deep", "main", "start")]
+        found = finding("a", mode="page", pid=77, times=5, found={"thread": 1, "frames": frames})
+        bare = finding("b", found={"thread": 1, "frames": frames[:1]})
+        del bare["mode"]
+        same = json.dumps(found) + "\n"
+        for name, text in (("a.jsonl", same * 2), ("b.json", "no json\n" + json.dumps(bare) + "\n"), (".c.jsonl", same),
+                           ("d.txt", same), ("e.jsonl", "\n\n" + json.dumps({**found, "detail": "x" * 300000}) + "\n" +
+                                             json.dumps(finding("e")) + "\n"))[::-1]:  # numbers of files that fall
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        os.symlink(os.path.join(folder, "d.txt"), os.path.join(folder, "f.jsonl"))
+        os.mkfifo(os.path.join(folder, "g.jsonl"))
+        os.utime(os.path.join(folder, "a.jsonl"), (time.time() - 5000, time.time() - 5000))
+        words = ("--to", f"http://127.0.0.1:{upstream.port}", "--once", folder)
+        status, said = forward(*words, RINGFENCE_VERSION="1.5", RINGFENCE_COMMIT="")
+        check(status == 0 and "4 records forwarded" in said and " 2 half-written" in said, said)
+        rows = {row["place"].split()[0]: upstream.ask("show", str(row["id"])) for row in upstream.findings()}
+        shown = rows["open_a"]
+        equal([shown["count"], [e["pid"] for e in shown["events"]], shown["modes"][0]["name"],
+               shown["programs"][0]["name"],
+               shown["builds"][0]["name"]], [10, [77, 77], "page", "/srv/main", "1.5"])
+        check(service.timestamp(5100) < shown["last_seen"] < service.timestamp(4900), shown["last_seen"])
+        equal([rows["open_b"]["modes"][0]["name"], rows["open_b"]["programs"][0]["name"], rows["open_b"]["count"]],
+              ["guard", "/srv/deep", 1])
+        with open(os.path.join(folder, "b.json"), "a", encoding="utf-8") as file:
+            file.write(json.dumps(bare) + "\n")
+        check("1 record forwarded; the collector had 0" in forward(*words)[1])
+        check("0 records forwarded; the collector had 0" in forward(*words)[1])
+
+
+def lines_wait_for_a_collector_that_is_away():
+    with Service() as upstream, Service(start=False) as s:
+        folder = os.path.join(s.root, "logs")
+        os.mkdir(folder)
+        for name in "ab":
+            with open(os.path.join(folder, name + ".jsonl"), "w", encoding="utf-8") as file:
+                file.write(json.dumps(finding(name)) + "\n")
+        process = forward("--to", "http://127.0.0.1:1", folder, wait=False)
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+        said = forward("--to", f"http://127.0.0.1:{upstream.port}", "--once", folder)[1]
+        check("2 records forwarded" in said, said)
+
+
+service.main([
+    folders_of_json_lines_are_sent_once, a_log_that_was_emptied_is_read_from_its_beginning,
+    lines_of_json_tell_who_found_what, lines_wait_for_a_collector_that_is_away,
+])

@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+"""Files of symbols that users upload: which are taken, kept and given out again."""
+
+import os
+import random
+import re
+import shutil
+import socket
+import time
+
+import service
+from programs import Program, run
+from service import Service, append, check, equal, take
+
+
+def a_file_that_tells_less_replaces_none():
+    """Of one build: whole, symbols without lines, code alone, and debug information alone, in any order."""
+    with Service(start=False) as s:
+        one = Program(s.root)
+        short, debug = (os.path.join(s.root, name) for name in ("app.short", "app.debug"))
+        run("strip", "-g", "-o", short, one.whole)
+        run("objcopy", "--only-keep-debug", one.whole, debug)
+
+        def stored():
+            sizes = {os.path.getsize(path): path for path in (one.whole, short, one.stripped, debug)}
+            folder = os.path.join(s.directory, "symbols")
+            return {name.rpartition("-")[2]: os.path.basename(sizes[os.path.getsize(os.path.join(folder, name))])
+                    for name in os.listdir(folder)}
+
+        def upload(path):
+            return s.command("symbols", "upload", path)
+
+        take(s, one.event("1"))
+        check("stays" not in upload(one.stripped))
+        check("stays" not in upload(short), "more than before")
+        equal(stored(), {"debuginfo": "app.short", "executable": "app.short"})
+        said = upload(one.stripped)
+        check("one with symbols is there already, and stays" in said, said)
+        check("stays" not in upload(debug))
+        equal(stored(), {"debuginfo": "app.debug", "executable": "app.short"})
+        said = upload(short)
+        check("program and symbols" in said and "one with lines is there already, and stays" in said, said)
+        equal(stored(), {"debuginfo": "app.debug", "executable": "app.short"})
+        check("stays" not in upload(one.whole))
+        for less in (short, one.stripped):
+            check("one with lines is there already" in upload(less), less)
+        equal(stored(), {"debuginfo": os.path.basename(one.whole), "executable": os.path.basename(one.whole)})
+        equal([f["name"] for f in s.ask("symbols", "list")["files"]], [os.path.basename(one.whole)] * 2)
+        equal(len(os.listdir(os.path.join(s.directory, "symbols"))), 2, "nothing is left of the others")
+        s.once()
+        check(re.search(r"in make .*app\.c:", s.command("show", "1")), s.command("show", "1"))
+        with open(os.path.join(s.directory, "symbols", one.build_id + "-debuginfo"), "wb") as file:
+            file.write(b"damaged")
+        check("stays" not in upload(short), "a damaged file is worth nothing")
+
+
+def uploads_come_by_http_and_are_given_out_again():
+    with Service() as s:
+        one = Program(s.root)
+        debug = os.path.join(s.root, "app.debug")
+        run("objcopy", "--only-keep-debug", one.whole, debug)
+        append(s.directory, one.event("1"))
+        s.wait(lambda: s.ask("symbols", "missing")["missing"])
+        check(one.build_id in s.http("GET", "/status").text, "the page names what is missing")
+        url = f"http://127.0.0.1:{s.port}"
+        said = s.command("symbols", "upload", "--to", url + "/", debug, one.stripped)
+        check("symbols of build" in said and "program without symbols" in said, said)
+        s.wait(lambda: "make" in s.findings()[0]["place"])
+        for kind, path in (("debuginfo", debug), ("executable", one.stripped)):
+            got = os.path.join(s.root, "got")
+            run("curl", "-sf", "-o", got, f"{url}/buildid/{one.build_id}/{kind}")
+            with open(got, "rb") as a, open(path, "rb") as b:
+                check(a.read() == b.read(), kind)
+        head = s.http("HEAD", f"/buildid/{one.build_id}/debuginfo")
+        equal((head.status, head.headers["x-debuginfod-size"]), (200, str(os.path.getsize(debug))))
+        equal([head.headers[name] for name in ("content-type", "x-content-type-options")],
+              ["application/octet-stream", "nosniff"])
+        for id in ("ab", "abc", "abcg", "ABCD", "abcd" * 40, "ab.d"):  # none of a build, whatever lies there
+            with open(os.path.join(s.directory, "symbols", id + "-debuginfo"), "wb") as file:
+                file.write(b"x")
+            equal(s.http("GET", f"/buildid/{id}/debuginfo").status, 404, id)
+        with open(one.whole, "rb") as file:
+            whole = file.read()
+        for name, kinds, data in (("?name=a%20b", "debuginfo executable", whole), ("", "debuginfo executable", whole)):
+            reply = s.http("POST", "/api/v1/symbols" + name, body=data).json()
+            equal((reply["kinds"], reply["build_id"]), (kinds, one.build_id))
+            equal(reply["done"].split(":")[0], "a b" if name else "the file")
+        equal({f["name"] for f in s.ask("symbols", "list")["files"]}, {"the file"})
+        equal(os.stat(s.directory + "/symbols").st_mode & 0o777, 0o700)
+        for path in (f"/buildid/{one.build_id}/source/x.c", "/buildid/00/debuginfo", "/buildid//debuginfo",
+                     f"/buildid/{one.build_id}", "/buildid/..%2f..%2ftoken/debuginfo",
+                     "/buildid/%2e%2e/debuginfo", f"/buildid/{one.build_id}/debuginfo/"):
+            equal(s.http("GET", path).status, 404, path)
+        stored = next(os.path.join(top, name) for top, _, names in os.walk(s.directory) for name in names
+                      if one.build_id in os.path.join(top, name) and "debuginfo" in name)
+        os.unlink(stored)
+        os.symlink(os.path.join(s.directory, "token"), stored)
+        equal(s.http("GET", f"/buildid/{one.build_id}/debuginfo").status, 404, "a link leads out of the folder")
+
+
+def an_upload_writes_to_no_file_that_is_there():
+    with Service() as s:
+        folder = os.path.join(s.directory, "symbols")
+        os.makedirs(folder, exist_ok=True)
+        # As a program that guesses the name, which has the time in it, might leave them: for thirty seconds.
+        guess = os.path.join(s.root, "guess")
+        with open(guess, "wb") as file:
+            file.write(b"kept")
+        now = int(time.monotonic() * 1000)
+        for ms in range(now, now + 30000):
+            os.link(guess, os.path.join(folder, f"new-{s.process.pid}-{ms}-1"))
+        equal(s.http("POST", "/api/v1/symbols", body=b"upload").status, 507)
+        with open(guess, "rb") as file:
+            equal((file.read(), os.fstat(file.fileno()).st_nlink), (b"kept", 30001))
+        equal(s.http("POST", "/api/v1/symbols", body=b"upload").status, 400, "the next name is free")
+
+
+def what_is_no_symbols_is_refused():
+    with Service() as s:
+        one = Program(s.root)
+        with open(one.whole, "rb") as file:
+            elf = file.read()
+        swapped = bytearray(elf)
+        swapped[5] = 2
+        huge = bytearray(elf)
+        huge[40:48] = (2**63).to_bytes(8, "little")  # sections
+        many = bytearray(elf)
+        many[60:62] = b"\xff\xff"
+        for body, words in ((b"", "no ELF"), (b"#!/bin/sh\n", "no ELF"), (elf[:50], "damaged"),
+                            (bytes(swapped), "byte order"), (bytes(huge), "neither symbols"),
+                            (bytes(many), "neither symbols")):
+            reply = s.http("POST", "/api/v1/symbols?name=%3Cb%3Ex%0a", body=body)
+            equal(reply.status, 400, words)
+            check(words in reply.text or "no build-id" in reply.text, words, reply.text)
+        equal([name for name in os.listdir(os.path.join(s.directory, "symbols")) if name.startswith("new")], [])
+        equal(s.ask("symbols", "list")["files"], [])
+        check("no ELF" in s.command("symbols", "upload", __file__, status=1))
+        check("no collector" in s.command("symbols", "upload", "--to", "http://127.0.0.1:1", one.whole, status=1))
+        s.command("symbols", "upload", status=2)
+        s.command("symbols", "sideways", status=2)
+    with Service("--listen", "0.0.0.0:0") as s:
+        equal(s.http("POST", "/api/v1/symbols", body=elf).status, 401, "beyond loopback with a token only")
+
+
+def mutants_of_a_file_get_an_answer_each():
+    """The collector goes on, no child stays, and what is taken is symbolised within its limits."""
+    chance = random.Random(5)
+    with Service() as s:
+        one = Program(s.root)
+        with open(one.whole, "rb") as file:
+            elf = file.read()
+        append(s.directory, one.event("1"))
+        s.wait(lambda: s.ask("symbols", "missing")["missing"])
+        taken = 0
+        for i in range(150):
+            body = bytearray(elf if i % 3 else elf[:chance.randrange(len(elf))])
+            for _ in range(chance.randrange(1, 30)):
+                at = chance.randrange(min(len(body), 64 if i % 2 else len(body)) or 1)
+                if at < len(body):
+                    body[at] = chance.choice((0, 1, 127, 128, 255, chance.randrange(256)))
+            reply = s.http("POST", "/api/v1/symbols?name=m", body=bytes(body))
+            check(reply.status in (200, 400), reply.status, reply.text)
+            taken += reply.status == 200
+        check(taken > 10, taken)
+        equal(s.http("POST", "/api/v1/symbols?name=whole", body=elf).status, 200)
+        s.wait(lambda: "make" in s.findings()[0]["place"], 60)
+
+
+def a_file_that_comes_while_another_is_read_is_read_next():
+    """Also where that other is of the same build."""
+    with Service(start=False) as s:
+        one = Program(s.root)
+        less = os.path.join(s.root, "less")
+        run("objcopy", "-g", "--redefine-sym", "make=earlier", one.whole, less)
+        tools = os.path.join(s.root, "tools")
+        reading, go_on = os.path.join(tools, "reading"), os.path.join(tools, "go_on")
+        os.mkdir(tools)
+        for name in ("addr2line", "llvm-symbolizer", "eu-addr2line"):
+            tool = shutil.which(name)
+            if tool is not None:
+                with open(os.path.join(tools, name), "w", encoding="utf-8") as file:
+                    file.write(f'#!/bin/sh\nread=$({tool} "$@")\n: >{reading}\nuntil test -e {go_on}\n'
+                               'do sleep 0.05\ndone\nprintf "%s\\n" "$read"\n')
+                os.chmod(os.path.join(tools, name), 0o755)
+        s.environment = {"PATH": tools + ":" + os.environ["PATH"]}
+        take(s, one.event("1"))
+        s.start()
+        s.command("symbols", "upload", less)
+        s.wait(lambda: os.path.exists(reading))
+        s.command("symbols", "upload", one.whole)
+        with open(go_on, "w", encoding="ascii"):
+            pass
+        s.wait(lambda: "make" in s.findings()[0]["place"])
+
+
+def the_oldest_files_are_dropped_above_a_limit():
+    with Service(start=False) as s:
+        one, two = Program(s.root, "one"), Program(s.root, "two", "-DB")
+        for program in (one, two):  # 2 MiB each
+            with open(program.whole, "ab") as file:
+                file.write(bytes(2 << 20))
+            s.once()
+            s.command("symbols", "upload", program.whole)
+            time.sleep(0.01)
+        leftover = os.path.join(s.directory, "symbols", "new-1-1")
+        with open(leftover, "w", encoding="ascii"):
+            os.utime(leftover, (1, 1))
+        for name, ago in (("new-2-2", 1800), ("new-3-3", 7200), ("old", 7200)):
+            with open(os.path.join(s.directory, "symbols", name), "w", encoding="ascii") as file:
+                os.utime(file.name, (time.time() - ago, time.time() - ago))
+        s.options = ["--max-symbols", "5"]
+        s.start()
+        s.wait(lambda: len(s.ask("symbols", "list")["files"]) == 2)
+        equal({f["build_id"] for f in s.ask("symbols", "list")["files"]}, {two.build_id})
+        equal(sorted(os.listdir(os.path.join(s.directory, "symbols"))),
+              sorted([f"{two.build_id}-{kind}" for kind in ("debuginfo", "executable")] + ["new-2-2", "old"]))
+
+
+def an_upload_that_is_cut_short_leaves_nothing():
+    with Service() as s:
+        one = Program(s.root)
+        with open(one.whole, "rb") as file:
+            elf = file.read()
+        with socket.create_connection(("127.0.0.1", s.port)) as c:
+            c.sendall(f"POST /api/v1/symbols HTTP/1.1\r\nHost: 127.0.0.1:{s.port}\r\nContent-Length: {len(elf)}\r\n\r\n"
+                      .encode() + elf[:5000])
+            folder = os.path.join(s.directory, "symbols")
+            s.wait(lambda: os.path.isdir(folder) and os.listdir(folder))
+        s.wait(lambda: os.listdir(folder) == [])
+        equal(s.ask("symbols", "list")["files"], [])
+
+
+os.environ.pop("DEBUGINFOD_URLS", None)
+service.main([
+    # The longest come first.
+    uploads_come_by_http_and_are_given_out_again, mutants_of_a_file_get_an_answer_each,
+    a_file_that_tells_less_replaces_none, an_upload_writes_to_no_file_that_is_there,
+    a_file_that_comes_while_another_is_read_is_read_next, what_is_no_symbols_is_refused,
+    the_oldest_files_are_dropped_above_a_limit, an_upload_that_is_cut_short_leaves_nothing,
+])
