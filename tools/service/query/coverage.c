@@ -17,24 +17,9 @@ static void put_programs(rf_query *q) {
       " sum(u.dropped), sum(u.killed), max(u.day) * 86400000 FROM usage u JOIN name p ON p.id = u.program JOIN build"
       " b ON b.id = u.build JOIN name m ON m.id = u.mode JOIN name e ON e.id = u.environment GROUP BY u.program,"
       " u.build, u.mode, u.environment ORDER BY max(u.day) DESC, sum(u.seconds) DESC LIMIT 500";
-  static const char *const texts[] = {"program", "build", "mode", "environment"};
-  static const char *const numbers[] = {"allocations", "findings", "dropped", "killed"};
-  sqlite3_stmt *const s = rf_store_select(q->store, sql, "");
-  rf_json_open(&q->w, "coverage", "[");
-  while (rf_store_row(q->store, s)) {
-    rf_json_open(&q->w, NULL, "{");
-    for (int i = 0; i < 4; i++) {
-      rf_json_put_text(&q->w, texts[i], rf_store_text(s, i));
-    }
-    rf_json_put_number(&q->w, "processes", sqlite3_column_int64(s, 4));
-    rf_query_put_real(q, "hours", sqlite3_column_double(s, 5) / 3600);
-    for (int i = 0; i < 4; i++) {
-      rf_json_put_number(&q->w, numbers[i], sqlite3_column_int64(s, i + 6));
-    }
-    rf_query_put_time(q, "last_day", sqlite3_column_int64(s, 10));
-    rf_json_close(&q->w, "}");
-  }
-  rf_json_close(&q->w, "]");
+  rf_query_put_rows(
+      q, "coverage", rf_store_select(q->store, sql, ""),
+      "program build mode environment processes# hours~ allocations# findings# dropped# killed# last_day@");
 }
 
 /* ---- Modules ---- */
@@ -51,27 +36,11 @@ static void put_modes(rf_query *q, int64_t module) {
                                           "SELECT n.text, sum(u.processes), sum(u.seconds) FROM module_usage u JOIN"
                                           " name n ON n.id = u.mode WHERE u.module = ? GROUP BY u.mode ORDER BY 3 DESC",
                                           "i", module);
-  rf_json_open(&q->w, "modes", "[");
-  while (rf_store_row(q->store, s)) {
-    rf_json_open(&q->w, NULL, "{");
-    rf_json_put_text(&q->w, "mode", rf_store_text(s, 0));
-    rf_json_put_number(&q->w, "processes", sqlite3_column_int64(s, 1));
-    rf_query_put_real(q, "hours", sqlite3_column_double(s, 2) / 3600);
-    rf_json_close(&q->w, "}");
-  }
-  rf_json_close(&q->w, "]");
+  rf_query_put_rows(q, "modes", s, "mode processes# hours~");
 }
 
 static void put_module(rf_query *q, sqlite3_stmt *s) {
-  static const char *const texts[] = {"path", "build_id", "build", "version"};
-  rf_json_put_number(&q->w, "id", sqlite3_column_int64(s, 0));
-  for (int i = 0; i < 4; i++) {
-    rf_json_put_text(&q->w, texts[i], rf_store_text(s, i + 1));
-  }
-  rf_query_put_time(q, "first_seen", sqlite3_column_int64(s, 5));
-  rf_query_put_time(q, "last_seen", sqlite3_column_int64(s, 6));
-  rf_json_put_number(&q->w, "sites", sqlite3_column_int64(s, 7));
-  rf_json_put_number(&q->w, "watched", sqlite3_column_int64(s, 8));
+  rf_query_put_columns(q, s, 0, "id# path build_id build version first_seen@ last_seen@ sites# watched#");
   put_modes(q, sqlite3_column_int64(s, 0));
 }
 
@@ -112,11 +81,7 @@ static void put_programs_of(rf_query *q, int64_t module) {
                                           "SELECT n.text FROM module_usage u JOIN name n ON n.id = u.program WHERE"
                                           " u.module = ? GROUP BY u.program ORDER BY sum(u.seconds) DESC LIMIT ?",
                                           "ii", module, (int64_t)PROGRAMS_LISTED);
-  rf_json_open(&q->w, "programs", "[");
-  while (rf_store_row(q->store, s)) {
-    rf_json_put_text(&q->w, NULL, rf_store_text(s, 0));
-  }
-  rf_json_close(&q->w, "]");
+  rf_query_put_texts(q, "programs", s);
 }
 
 /* Inlined there, but none of the program's: "std::allocator<int>::allocate", "rf_alloc_at" of the header. */
@@ -159,15 +124,7 @@ static void put_watched(rf_query *q, int64_t module, int64_t offset) {
                                           "SELECT n.text, w.blocks, w.last_seen FROM site_watched w JOIN name n ON n.id"
                                           " = w.mode WHERE w.module = ? AND w.offset = ? ORDER BY w.blocks DESC",
                                           "ii", module, offset);
-  rf_json_open(&q->w, "modes", "[");
-  while (rf_store_row(q->store, s)) {
-    rf_json_open(&q->w, NULL, "{");
-    rf_json_put_text(&q->w, "mode", rf_store_text(s, 0));
-    rf_json_put_number(&q->w, "blocks", sqlite3_column_int64(s, 1));
-    rf_query_put_time(q, "last_watched", sqlite3_column_int64(s, 2));
-    rf_json_close(&q->w, "}");
-  }
-  rf_json_close(&q->w, "]");
+  rf_query_put_rows(q, "modes", s, "mode blocks# last_watched@");
 }
 
 /* `watched`: 0 or 1, -1 for all. */
@@ -181,13 +138,10 @@ static void put_sites(rf_query *q, const rf_sites_filter *f, int watched, const 
   rf_json_open(&q->w, "list", "[");
   while (rf_store_row(q->store, s)) {
     int64_t const offset = sqlite3_column_int64(s, 0);
-    int64_t const blocks = sqlite3_column_int64(s, 2);
     rf_json_open(&q->w, NULL, "{");
     put_place(q, path, build_id, offset);
-    rf_json_put_number(&q->w, "processes", sqlite3_column_int64(s, 1));
-    rf_json_put_number(&q->w, "blocks", blocks);
-    rf_query_put_time(q, "last_seen", sqlite3_column_int64(s, 3));
-    if (blocks != 0) {
+    rf_query_put_columns(q, s, 1, "processes# blocks# last_seen@");
+    if (sqlite3_column_int64(s, 2) != 0) {
       rf_query_put_time(q, "last_watched", sqlite3_column_int64(s, 4));
       put_watched(q, f->module, offset);
     }

@@ -20,7 +20,6 @@ static void put_key(rf_query *q, const char *name, int64_t key) {
 /* ---- The row ---- */
 
 static bool put_row(rf_query *q, int64_t id) {
-  static const char *const texts[] = {"bug", "level", "title", "place", "state", "fixed_in", "because"};
   sqlite3_stmt *const s = rf_store_select(
       q->store,
       "SELECT f.bug, f.level, f.title, f.place, f.state, f.fixed_in, f.because, f.first_seen, f.last_seen,"
@@ -36,21 +35,12 @@ static bool put_row(rf_query *q, int64_t id) {
     return false;
   }
   rf_json_put_number(&q->w, "id", id);
-  for (int i = 0; i < 7; i++) {
-    rf_json_put_text(&q->w, texts[i], (const char *)sqlite3_column_text(s, i));
-  }
+  rf_query_put_columns(q, s, 0, "bug* level* title* place* state* fixed_in* because*");
   rf_json_put_bool(&q->w, "new",
                    sqlite3_column_int64(s, 7) >= rf_store_now() - RF_NEW_MS &&
                        strcmp(rf_store_text(s, 4), "open") == 0);
-  rf_query_put_time(q, "first_seen", sqlite3_column_int64(s, 7));
-  rf_query_put_time(q, "last_seen", sqlite3_column_int64(s, 8));
-  rf_query_put_time(q, "fixed_at", sqlite3_column_int64(s, 9));
-  rf_json_put_number(&q->w, "count", sqlite3_column_int64(s, 10));
-  rf_json_put_number(&q->w, "damaged", sqlite3_column_int64(s, 11));
-  rf_json_put_number(&q->w, "one_bit", sqlite3_column_int64(s, 12));
-  rf_json_put_text(&q->w, "first_build", rf_store_text(s, 13));
-  rf_json_put_text(&q->w, "last_build", rf_store_text(s, 14));
-  rf_json_put_number(&q->w, "algorithm", sqlite3_column_int64(s, 15));
+  rf_query_put_columns(q, s, 7,
+                       "first_seen@ last_seen@ fixed_at@ count# damaged# one_bit# first_build last_build algorithm#");
   put_key(q, "key", sqlite3_column_int64(s, 16));
   put_key(q, "access_key", sqlite3_column_int64(s, 17));
   put_key(q, "allocation_key", sqlite3_column_int64(s, 18));
@@ -75,14 +65,6 @@ static bool put_row(rf_query *q, int64_t id) {
 
 /* ---- Counters ---- */
 
-static void put_counter(rf_query *q, sqlite3_stmt *s) {
-  rf_json_open(&q->w, NULL, "{");
-  rf_json_put_text(&q->w, "name", rf_store_text(s, 0));
-  rf_json_put_number(&q->w, "count", sqlite3_column_int64(s, 1));
-  rf_query_put_time(q, "first_seen", sqlite3_column_int64(s, 2));
-  rf_query_put_time(q, "last_seen", sqlite3_column_int64(s, 3));
-}
-
 static void put_names(rf_query *q, const char *name, int64_t id, rf_counter_kind kind) {
   sqlite3_stmt *const s =
       rf_store_select(q->store,
@@ -91,30 +73,18 @@ static void put_names(rf_query *q, const char *name, int64_t id, rf_counter_kind
                       " n.id = c.what WHERE c.kind = ?2 AND c.finding IN " MEMBERS " GROUP BY c.what ORDER BY 2 DESC "
                       "LIMIT 20",
                       "ii", id, (int64_t)kind);
-  rf_json_open(&q->w, name, "[");
-  while (rf_store_row(q->store, s)) {
-    put_counter(q, s);
-    rf_json_close(&q->w, "}");
-  }
-  rf_json_close(&q->w, "]");
+  rf_query_put_rows(q, name, s, "name count# first_seen@ last_seen@");
 }
 
 static void put_builds(rf_query *q, int64_t id) {
   sqlite3_stmt *const s = rf_store_select(q->store,
                                           "SELECT b.name, sum(c.count), min(c.first_seen),"
-                                          " max(c.last_seen), b.version, b.given FROM counter c"
+                                          " max(c.last_seen), b.version, b.given = 0 FROM counter c"
                                           " JOIN build b ON b.id = c.what WHERE c.kind = 2 AND"
                                           " c.finding IN " MEMBERS " GROUP BY b.id ORDER BY b.ordered_at DESC LIMIT "
                                           "20",
                                           "i", id);
-  rf_json_open(&q->w, "builds", "[");
-  while (rf_store_row(q->store, s)) {
-    put_counter(q, s);
-    rf_json_put_text(&q->w, "version", rf_store_text(s, 4));
-    rf_json_put_bool(&q->w, "order_guessed", sqlite3_column_int64(s, 5) == 0);
-    rf_json_close(&q->w, "}");
-  }
-  rf_json_close(&q->w, "]");
+  rf_query_put_rows(q, "builds", s, "name count# first_seen@ last_seen@ version order_guessed?");
 }
 
 static void put_written(rf_query *q, int64_t id) {
@@ -146,53 +116,21 @@ static void put_related(rf_query *q, int64_t id) {
       " o.free_key = f.r AND f.r <> 0) SELECT o.id, o.bug, o.title, o.place, o.state, (f.a <> 0 AND o.access_key ="
       " f.a), (f.l <> 0 AND o.allocation_key = f.l), (f.r <> 0 AND o.free_key = f.r) FROM near CROSS JOIN finding o"
       " ON o.id = near.id CROSS JOIN f WHERE o.merged_into IS NULL AND o.id <> ?1 ORDER BY o.last_seen DESC LIMIT 10";
-  static const char *const texts[] = {"bug", "title", "place", "state"};
-  static const char *const keys[] = {"same_access", "same_allocation", "same_free"};
-  sqlite3_stmt *const s = rf_store_select(q->store, sql, "i", id);
-  rf_json_open(&q->w, "related", "[");
-  while (rf_store_row(q->store, s)) {
-    rf_json_open(&q->w, NULL, "{");
-    rf_json_put_number(&q->w, "id", sqlite3_column_int64(s, 0));
-    for (int i = 0; i < 4; i++) {
-      rf_json_put_text(&q->w, texts[i], rf_store_text(s, i + 1));
-    }
-    for (int i = 0; i < 3; i++) {
-      rf_json_put_bool(&q->w, keys[i], sqlite3_column_int(s, i + 5) != 0);
-    }
-    rf_json_close(&q->w, "}");
-  }
-  rf_json_close(&q->w, "]");
+  rf_query_put_rows(q, "related", rf_store_select(q->store, sql, "i", id),
+                    "id# bug title place state same_access? same_allocation? same_free?");
 }
 
 static void put_merged(rf_query *q, int64_t id) {
   sqlite3_stmt *const s =
       rf_store_select(q->store, "SELECT id, title, place, count FROM finding WHERE merged_into = ? LIMIT 50", "i", id);
-  rf_json_open(&q->w, "merged", "[");
-  while (rf_store_row(q->store, s)) {
-    rf_json_open(&q->w, NULL, "{");
-    rf_json_put_number(&q->w, "id", sqlite3_column_int64(s, 0));
-    rf_json_put_text(&q->w, "title", rf_store_text(s, 1));
-    rf_json_put_text(&q->w, "place", rf_store_text(s, 2));
-    rf_json_put_number(&q->w, "count", sqlite3_column_int64(s, 3));
-    rf_json_close(&q->w, "}");
-  }
-  rf_json_close(&q->w, "]");
+  rf_query_put_rows(q, "merged", s, "id# title place count#");
 }
 
 static void put_activity(rf_query *q, int64_t id) {
   sqlite3_stmt *const s = rf_store_select(
       q->store, "SELECT time, kind, environment, text FROM activity WHERE finding = ? ORDER BY id DESC LIMIT 30", "i",
       id);
-  rf_json_open(&q->w, "activity", "[");
-  while (rf_store_row(q->store, s)) {
-    rf_json_open(&q->w, NULL, "{");
-    rf_query_put_time(q, "time", sqlite3_column_int64(s, 0));
-    rf_json_put_text(&q->w, "kind", rf_store_text(s, 1));
-    rf_json_put_text(&q->w, "environment", rf_store_text(s, 2));
-    rf_json_put_text(&q->w, "text", rf_store_text(s, 3));
-    rf_json_close(&q->w, "}");
-  }
-  rf_json_close(&q->w, "]");
+  rf_query_put_rows(q, "activity", s, "time@ kind environment text");
 }
 
 static void put_crash_loops(rf_query *q, int64_t id) {
@@ -201,16 +139,7 @@ static void put_crash_loops(rf_query *q, int64_t id) {
                                           " crash_loop l JOIN name n ON n.id = l.program WHERE"
                                           " l.finding IN " MEMBERS " ORDER BY l.last DESC LIMIT 10",
                                           "i", id);
-  rf_json_open(&q->w, "crash_loops", "[");
-  while (rf_store_row(q->store, s)) {
-    rf_json_open(&q->w, NULL, "{");
-    rf_json_put_text(&q->w, "program", rf_store_text(s, 0));
-    rf_query_put_time(q, "began", sqlite3_column_int64(s, 1));
-    rf_query_put_time(q, "last", sqlite3_column_int64(s, 2));
-    rf_json_put_number(&q->w, "processes", sqlite3_column_int64(s, 3));
-    rf_json_close(&q->w, "}");
-  }
-  rf_json_close(&q->w, "]");
+  rf_query_put_rows(q, "crash_loops", s, "program began@ last@ processes#");
 }
 
 /* ---- Events ---- */
@@ -231,8 +160,6 @@ static void put_events(rf_query *q, int64_t id, int64_t *shown) {
                                           " e.environment JOIN name m ON m.id = e.mode WHERE e.id IN (" EVENTS_SHOWN
                                           ") ORDER BY e.time DESC, e.id DESC",
                                           "ii", id, *shown);
-  static const char *const texts[] = {"build", "program", "host", "environment", "mode"};
-  static const char *const roles[] = {"first", "last", "richest"};
   int64_t richest = 0;
   bool found_own = false; /* the richest of the finding itself, rather than of one that was merged into it */
   rf_json_open(&q->w, "events", "[");
@@ -243,16 +170,7 @@ static void put_events(rf_query *q, int64_t id, int64_t *shown) {
     richest = richest == 0 || (best && (own || !found_own)) ? event : richest;
     found_own = found_own || (best && own);
     rf_json_open(&q->w, NULL, "{");
-    rf_json_put_number(&q->w, "id", event);
-    rf_query_put_time(q, "time", sqlite3_column_int64(s, 1));
-    for (int i = 0; i < 5; i++) {
-      rf_json_put_text(&q->w, texts[i], rf_store_text(s, i + 2));
-    }
-    rf_json_put_number(&q->w, "pid", sqlite3_column_int64(s, 7));
-    rf_json_put_number(&q->w, "count", sqlite3_column_int64(s, 8));
-    for (int i = 0; i < 3; i++) {
-      rf_json_put_bool(&q->w, roles[i], sqlite3_column_int(s, 9 + i) != 0);
-    }
+    rf_query_put_columns(q, s, 0, "id# time@ build program host environment mode pid# count# first? last? richest?");
     rf_json_close(&q->w, "}");
   }
   rf_json_close(&q->w, "]");

@@ -149,33 +149,18 @@ static void put_environments(rf_query *q, int64_t finding) {
       "SELECT DISTINCT n.text FROM counter c JOIN name n ON n.id = c.what WHERE c.kind = 4 AND c.finding IN (SELECT"
       " id FROM finding WHERE id = ?1 OR merged_into = ?1) ORDER BY n.text LIMIT 8",
       "i", finding);
-  rf_json_open(&q->w, "environments", "[");
-  while (rf_store_row(q->store, s)) {
-    rf_json_put_text(&q->w, NULL, rf_store_text(s, 0));
-  }
-  rf_json_close(&q->w, "]");
+  rf_query_put_texts(q, "environments", s);
 }
 
 static void put_row(rf_query *q, sqlite3_stmt *s) {
-  static const char *const texts[] = {"bug", "level", "title", "place", "state"};
   int64_t const id = sqlite3_column_int64(s, 0);
   int64_t const first_seen = sqlite3_column_int64(s, 6);
   rf_json_open(&q->w, NULL, "{");
-  rf_json_put_number(&q->w, "id", id);
-  for (int i = 0; i < 5; i++) {
-    rf_json_put_text(&q->w, texts[i], rf_store_text(s, i + 1));
-  }
+  rf_query_put_columns(q, s, 0, "id# bug level title place state");
   rf_json_put_bool(&q->w, "new", first_seen >= rf_store_now() - RF_NEW_MS && strcmp(rf_store_text(s, 5), "open") == 0);
-  rf_query_put_time(q, "first_seen", first_seen);
-  rf_query_put_time(q, "last_seen", sqlite3_column_int64(s, 7));
-  rf_json_put_number(&q->w, "count", sqlite3_column_int64(s, 8));
-  rf_json_put_text(&q->w, "first_build", rf_store_text(s, 9));
-  rf_json_put_text(&q->w, "last_build", rf_store_text(s, 10));
-  rf_json_put_text(&q->w, "fixed_in", (const char *)sqlite3_column_text(s, 11));
-  rf_json_put_text(&q->w, "because", (const char *)sqlite3_column_text(s, 12));
-  rf_json_put_number(&q->w, "damaged", sqlite3_column_int64(s, 13));
-  rf_json_put_number(&q->w, "one_bit", sqlite3_column_int64(s, 14));
-  rf_json_put_number(&q->w, "merged", sqlite3_column_int64(s, 15));
+  rf_query_put_columns(q, s, 6,
+                       "first_seen@ last_seen@ count# first_build last_build fixed_in* because* damaged# one_bit#"
+                       " merged#");
   put_environments(q, id);
   rf_query_put_trend(q, "trend", id, RF_TREND_DAYS);
   rf_json_close(&q->w, "}");
@@ -233,12 +218,8 @@ static void put_counts(rf_query *q, const tally *t) {
 }
 
 static void put_environment_names(rf_query *q) {
-  sqlite3_stmt *const s = rf_store_select(q->store, "SELECT text FROM name WHERE kind = 2 ORDER BY text LIMIT 50", "");
-  rf_json_open(&q->w, "environments", "[");
-  while (rf_store_row(q->store, s)) {
-    rf_json_put_text(&q->w, NULL, rf_store_text(s, 0));
-  }
-  rf_json_close(&q->w, "]");
+  rf_query_put_texts(q, "environments",
+                     rf_store_select(q->store, "SELECT text FROM name WHERE kind = 2 ORDER BY text LIMIT 50", ""));
 }
 
 bool rf_query_findings(rf_query *q, const rf_findings_filter *filter) {

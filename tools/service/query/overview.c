@@ -31,33 +31,17 @@
 bool rf_query_builds(rf_query *q) {
   static const char sql[] =
       "WITH " CHOSEN ", " FRESH ", " PARTS ", " USED
-      " SELECT b.name, b.version, b.revision, b.build_id, b.ordered_at, b.given, coalesce(c.count, 0),"
+      " SELECT b.name, b.version, b.revision, b.build_id, b.ordered_at, b.given = 0, coalesce(c.count, 0),"
       " coalesce(c.first_seen, b.first_seen), coalesce(c.last_seen, b.last_seen), coalesce(fresh.n, 0), " SEEN_IN
       " - coalesce(parts.n, 0) + coalesce(parts.roots, 0), coalesce(used.seconds, 0.0), coalesce(used.processes, 0.0)"
       " FROM chosen b LEFT JOIN counter c ON c.finding = 0 AND c.kind = 2 AND c.what = b.id LEFT JOIN fresh ON"
       " fresh.first_build = b.id LEFT JOIN parts ON parts.what = b.id LEFT JOIN used ON used.build = b.id"
       " ORDER BY b.ordered_at DESC";
-  static const char *const texts[] = {"name", "version", "commit", "build_id"};
-  sqlite3_stmt *const s = rf_store_select(q->store, sql, "");
   rf_json_open(&q->w, NULL, "{");
-  rf_json_open(&q->w, "builds", "[");
-  while (rf_store_row(q->store, s)) {
-    rf_json_open(&q->w, NULL, "{");
-    for (int i = 0; i < 4; i++) {
-      rf_json_put_text(&q->w, texts[i], rf_store_text(s, i));
-    }
-    rf_query_put_time(q, "ordered_at", sqlite3_column_int64(s, 4));
-    rf_json_put_bool(&q->w, "order_guessed", sqlite3_column_int64(s, 5) == 0);
-    rf_json_put_number(&q->w, "events", sqlite3_column_int64(s, 6));
-    rf_query_put_time(q, "first_seen", sqlite3_column_int64(s, 7));
-    rf_query_put_time(q, "last_seen", sqlite3_column_int64(s, 8));
-    rf_json_put_number(&q->w, "new_findings", sqlite3_column_int64(s, 9));
-    rf_json_put_number(&q->w, "findings", sqlite3_column_int64(s, 10));
-    rf_query_put_real(q, "hours", sqlite3_column_double(s, 11) / 3600);
-    rf_json_put_number(&q->w, "processes", sqlite3_column_int64(s, 12));
-    rf_json_close(&q->w, "}");
-  }
-  rf_json_close(&q->w, "]}");
+  rf_query_put_rows(q, "builds", rf_store_select(q->store, sql, ""),
+                    "name version commit build_id ordered_at@ order_guessed? events# first_seen@ last_seen@"
+                    " new_findings# findings# hours~ processes#");
+  rf_json_close(&q->w, "}");
   return !q->store->failed;
 }
 
@@ -67,20 +51,9 @@ bool rf_query_activity(rf_query *q, int64_t after, int64_t limit) {
       "SELECT a.id, a.time, a.finding, a.kind, a.environment, a.text, f.bug, f.title, f.place FROM activity a LEFT"
       " JOIN finding f ON f.id = a.finding WHERE a.id > ? ORDER BY a.id LIMIT ?",
       "ii", after, rf_query_limit(limit, 100));
-  static const char *const texts[] = {"kind", "environment", "text", "bug", "title", "place"};
   rf_json_open(&q->w, NULL, "{");
-  rf_json_open(&q->w, "activity", "[");
-  while (rf_store_row(q->store, s)) {
-    rf_json_open(&q->w, NULL, "{");
-    rf_json_put_number(&q->w, "id", sqlite3_column_int64(s, 0));
-    rf_query_put_time(q, "time", sqlite3_column_int64(s, 1));
-    rf_json_put_number(&q->w, "finding", sqlite3_column_int64(s, 2));
-    for (int i = 0; i < 6; i++) {
-      rf_json_put_text(&q->w, texts[i], (const char *)sqlite3_column_text(s, i + 3));
-    }
-    rf_json_close(&q->w, "}");
-  }
-  rf_json_close(&q->w, "]}");
+  rf_query_put_rows(q, "activity", s, "id# time@ finding# kind* environment* text* bug* title* place*");
+  rf_json_close(&q->w, "}");
   return !q->store->failed;
 }
 
@@ -92,15 +65,7 @@ static void put_losses(rf_query *q) {
       "SELECT n.text, c.count, c.last_seen FROM counter c JOIN name n ON n.id = c.what WHERE c.finding = 0 AND c.kind"
       " = 10 ORDER BY c.count DESC",
       "");
-  rf_json_open(&q->w, "losses", "[");
-  while (rf_store_row(q->store, s)) {
-    rf_json_open(&q->w, NULL, "{");
-    rf_json_put_text(&q->w, "what", rf_store_text(s, 0));
-    rf_json_put_number(&q->w, "count", sqlite3_column_int64(s, 1));
-    rf_query_put_time(q, "last_seen", sqlite3_column_int64(s, 2));
-    rf_json_close(&q->w, "}");
-  }
-  rf_json_close(&q->w, "]");
+  rf_query_put_rows(q, "losses", s, "what count# last_seen@");
 }
 
 static int64_t file_size(rf_query *q, const char *directory, const char *name) {

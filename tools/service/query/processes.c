@@ -15,21 +15,9 @@ enum { DAY_MS = 86400000 };
   " h.id = p.host JOIN name m ON m.id = p.mode JOIN name e ON e.id = p.environment JOIN build b ON b.id = p.build"
 
 static void put_process(rf_query *q, sqlite3_stmt *s) {
-  static const char *const texts[] = {"program", "build", "version", "host", "mode", "environment"};
-  static const char *const numbers[] = {"bytes", "blocks", "peak", "resident", "snapshot_count"};
-  rf_json_put_number(&q->w, "id", sqlite3_column_int64(s, 0));
-  for (int i = 0; i < 6; i++) {
-    rf_json_put_text(&q->w, texts[i], rf_store_text(s, i + 1));
-  }
-  rf_json_put_number(&q->w, "pid", sqlite3_column_int64(s, 7));
-  rf_query_put_time(q, "first_seen", sqlite3_column_int64(s, 8));
-  rf_query_put_time(q, "last_seen", sqlite3_column_int64(s, 9));
+  rf_query_put_columns(q, s, 0, "id# program build version host mode environment pid# first_seen@ last_seen@");
   rf_query_put_real(q, "seconds", sqlite3_column_double(s, 10));
-  rf_query_put_real(q, "hours", sqlite3_column_double(s, 10) / 3600);
-  for (int i = 0; i < 5; i++) {
-    rf_json_put_number(&q->w, numbers[i], sqlite3_column_int64(s, i + 11));
-  }
-  rf_json_put_text(&q->w, "ended", rf_store_text(s, 16));
+  rf_query_put_columns(q, s, 10, "hours~ bytes# blocks# peak# resident# snapshot_count# ended");
 }
 
 /* Bytes that were live in the last snapshots, oldest first. */
@@ -68,7 +56,6 @@ static void put_peaks(rf_query *q, int64_t program, int64_t mode, int64_t enviro
 
 /* Over all builds; the build with the highest peak is named. */
 static void put_programs(rf_query *q) {
-  static const char *const texts[] = {"program", "build", "mode", "environment"};
   sqlite3_stmt *const s = rf_store_select(
       q->store,
       "SELECT p.text, (SELECT b.name FROM usage o JOIN build b ON b.id = o.build WHERE o.program = u.program AND "
@@ -81,13 +68,7 @@ static void put_programs(rf_query *q) {
   rf_json_open(&q->w, "programs", "[");
   while (rf_store_row(q->store, s)) {
     rf_json_open(&q->w, NULL, "{");
-    for (int i = 0; i < 4; i++) {
-      rf_json_put_text(&q->w, texts[i], rf_store_text(s, i));
-    }
-    rf_json_put_number(&q->w, "peak", sqlite3_column_int64(s, 4));
-    rf_json_put_number(&q->w, "processes", sqlite3_column_int64(s, 5));
-    rf_query_put_real(q, "hours", sqlite3_column_double(s, 6) / 3600);
-    rf_query_put_time(q, "last_day", sqlite3_column_int64(s, 7));
+    rf_query_put_columns(q, s, 0, "program build mode environment peak# processes# hours~ last_day@");
     put_peaks(q, sqlite3_column_int64(s, 8), sqlite3_column_int64(s, 9), sqlite3_column_int64(s, 10));
     rf_json_close(&q->w, "}");
   }
@@ -123,37 +104,21 @@ bool rf_query_processes(rf_query *q, const rf_processes_filter *f) {
 
 /* ---- One ---- */
 
-static void put_snapshot_row(rf_query *q, sqlite3_stmt *s) {
-  rf_json_put_number(&q->w, "id", sqlite3_column_int64(s, 0));
-  rf_query_put_time(q, "time", sqlite3_column_int64(s, 1));
-  rf_json_put_text(&q->w, "name", rf_store_text(s, 2));
-  rf_json_put_text(&q->w, "allocator", rf_store_text(s, 3));
-  rf_json_put_number(&q->w, "blocks", sqlite3_column_int64(s, 4));
-  rf_json_put_number(&q->w, "bytes", sqlite3_column_int64(s, 5));
-  rf_json_put_number(&q->w, "resident", sqlite3_column_int64(s, 6));
-  rf_json_put_bool(&q->w, "whole", sqlite3_column_int64(s, 7) != 0);
-  rf_json_put_number(&q->w, "process", sqlite3_column_int64(s, 8));
-}
-
 #define SNAPSHOT_COLUMNS "SELECT id, time, name, allocator, blocks, bytes, resident, whole, process FROM snapshot "
+
+static const char snapshot_columns[] = "id# time@ name allocator blocks# bytes# resident# whole? process#";
 
 static void put_snapshots(rf_query *q, int64_t process) {
   sqlite3_stmt *const s =
       rf_store_select(q->store, SNAPSHOT_COLUMNS "WHERE process = ? ORDER BY time, id", "i", process);
-  rf_json_open(&q->w, "snapshots", "[");
-  while (rf_store_row(q->store, s)) {
-    rf_json_open(&q->w, NULL, "{");
-    put_snapshot_row(q, s);
-    rf_json_close(&q->w, "}");
-  }
-  rf_json_close(&q->w, "]");
+  rf_query_put_rows(q, "snapshots", s, snapshot_columns);
 }
 
 static void put_head(rf_query *q, const char *name, int64_t snapshot) {
   sqlite3_stmt *const s = rf_store_select(q->store, SNAPSHOT_COLUMNS "WHERE id = ?", "i", snapshot);
   rf_json_open(&q->w, name, "{");
   if (rf_store_row(q->store, s)) {
-    put_snapshot_row(q, s);
+    rf_query_put_columns(q, s, 0, snapshot_columns);
     rf_store_done(s);
   }
 }

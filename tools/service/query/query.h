@@ -105,6 +105,17 @@ int64_t rf_query_root(rf_store *store, int64_t id);
 /* The rows to list: `wanted`, where that is 0 or less `standard`; at most RF_LIST_MOST. */
 int64_t rf_query_limit(int64_t wanted, int64_t standard);
 
+/* Columns of the row, from `first` on, as members of the open object. `columns` names them with spaces between; a name
+ * ends with its kind: "#" a number, "@" a time in ms, "~" hours in seconds, "?" whether it is not 0, "*" a text that is
+ * left out where it is null, and nothing: a text. */
+void rf_query_put_columns(rf_query *q, sqlite3_stmt *s, int first, const char *columns);
+
+/* All rows as a list of such objects. */
+void rf_query_put_rows(rf_query *q, const char *name, sqlite3_stmt *s, const char *columns);
+
+/* The first column of all rows as a list of texts. */
+void rf_query_put_texts(rf_query *q, const char *name, sqlite3_stmt *s);
+
 void rf_query_put_time(rf_query *q, const char *name, int64_t ms);
 void rf_query_put_real(rf_query *q, const char *name, double value);
 void rf_query_put_trend(rf_query *q, const char *name, int64_t finding, int days);

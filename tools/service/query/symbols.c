@@ -6,23 +6,14 @@ enum { MISSING_MOST = 200 };
 void rf_query_put_missing(rf_query *q, int64_t most) {
   sqlite3_stmt *const s = rf_store_select(
       q->store,
-      "SELECT n.build_id, min(n.module), count(DISTINCT coalesce(f.merged_into, f.id)), max(coalesce(f.last_seen,"
-      " p.last_seen)), count(p.id) FROM nameless n LEFT JOIN finding f ON f.id = n.finding LEFT JOIN process p ON p.id"
+      "SELECT n.build_id, min(n.module), count(DISTINCT coalesce(f.merged_into, f.id)), count(p.id),"
+      " max(coalesce(f.last_seen, p.last_seen)) FROM nameless n LEFT JOIN finding f ON f.id = n.finding LEFT JOIN "
+      "process p ON p.id"
       " = -n.finding WHERE n.finding <> 0 AND NOT EXISTS (SELECT 1 FROM symbol_file s WHERE s.build_id = n.build_id "
       "AND s.kind ="
-      " 'debuginfo') GROUP BY n.build_id ORDER BY 3 DESC, 5 DESC, 4 DESC LIMIT ?",
+      " 'debuginfo') GROUP BY n.build_id ORDER BY 3 DESC, 4 DESC, 5 DESC LIMIT ?",
       "i", most);
-  rf_json_open(&q->w, "missing", "[");
-  while (rf_store_row(q->store, s)) {
-    rf_json_open(&q->w, NULL, "{");
-    rf_json_put_text(&q->w, "build_id", rf_store_text(s, 0));
-    rf_json_put_text(&q->w, "module", rf_store_text(s, 1));
-    rf_json_put_number(&q->w, "findings", sqlite3_column_int64(s, 2));
-    rf_json_put_number(&q->w, "processes", sqlite3_column_int64(s, 4));
-    rf_query_put_time(q, "last_seen", sqlite3_column_int64(s, 3));
-    rf_json_close(&q->w, "}");
-  }
-  rf_json_close(&q->w, "]");
+  rf_query_put_rows(q, "missing", s, "build_id module findings# processes# last_seen@");
 }
 
 bool rf_query_symbols(rf_query *q) {
@@ -33,17 +24,7 @@ bool rf_query_symbols(rf_query *q) {
       "SELECT build_id, kind, name, bytes, time FROM symbol_file WHERE kind <> 'asked' ORDER BY time DESC,"
       " build_id, kind LIMIT 1000",
       "");
-  rf_json_open(&q->w, "files", "[");
-  while (rf_store_row(q->store, s)) {
-    rf_json_open(&q->w, NULL, "{");
-    rf_json_put_text(&q->w, "build_id", rf_store_text(s, 0));
-    rf_json_put_text(&q->w, "kind", rf_store_text(s, 1));
-    rf_json_put_text(&q->w, "name", rf_store_text(s, 2));
-    rf_json_put_number(&q->w, "bytes", sqlite3_column_int64(s, 3));
-    rf_query_put_time(q, "time", sqlite3_column_int64(s, 4));
-    rf_json_close(&q->w, "}");
-  }
-  rf_json_close(&q->w, "]");
+  rf_query_put_rows(q, "files", s, "build_id kind name bytes# time@");
   rf_json_close(&q->w, "}");
   return !q->store->failed;
 }

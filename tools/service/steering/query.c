@@ -2,7 +2,6 @@
 
 static void put_rules(rf_query *q) {
   static const char *const kinds[] = {"", "options", "sweep", "snapshot"};
-  static const char *const texts[] = {"program", "build", "environment", "options", "because"};
   sqlite3_stmt *const s = rf_store_select(
       q->store,
       "SELECT id, kind, time, program, build, environment, options, because, reached, last_reached FROM steer WHERE"
@@ -14,11 +13,7 @@ static void put_rules(rf_query *q) {
     rf_json_open(&q->w, NULL, "{");
     rf_json_put_number(&q->w, "rule", sqlite3_column_int64(s, 0));
     rf_json_put_text(&q->w, "kind", kind > 0 && kind < 4 ? kinds[kind] : "");
-    rf_query_put_time(q, "since", sqlite3_column_int64(s, 2));
-    for (int i = 0; i < 5; i++) {
-      rf_json_put_text(&q->w, texts[i], rf_store_text(s, i + 3));
-    }
-    rf_json_put_number(&q->w, "reached", sqlite3_column_int64(s, 8));
+    rf_query_put_columns(q, s, 2, "since@ program build environment options because reached#");
     if (sqlite3_column_int64(s, 9) != 0) {
       rf_query_put_time(q, "last_reached", sqlite3_column_int64(s, 9));
     }
@@ -33,31 +28,13 @@ static void put_sites(rf_query *q) {
       "SELECT s.finding, f.title, b.name FROM steer_site s JOIN finding f ON f.id = s.finding LEFT JOIN build b ON b.id"
       " = s.build WHERE s.raised = 1 AND s.site_key <> 0 ORDER BY f.last_seen DESC, s.finding LIMIT 256",
       "");
-  rf_json_open(&q->w, "sites", "[");
-  while (rf_store_row(q->store, s)) {
-    rf_json_open(&q->w, NULL, "{");
-    rf_json_put_number(&q->w, "finding", sqlite3_column_int64(s, 0));
-    rf_json_put_text(&q->w, "title", rf_store_text(s, 1));
-    rf_json_put_text(&q->w, "build", rf_store_text(s, 2));
-    rf_json_close(&q->w, "}");
-  }
-  rf_json_close(&q->w, "]");
+  rf_query_put_rows(q, "sites", s, "finding# title build");
 }
 
 static void put_steps(rf_query *q, int64_t limit) {
   sqlite3_stmt *const s = rf_store_select(
       q->store, "SELECT time, rule, finding, done, because FROM steer_step ORDER BY id DESC LIMIT ?", "i", limit);
-  rf_json_open(&q->w, "steps", "[");
-  while (rf_store_row(q->store, s)) {
-    rf_json_open(&q->w, NULL, "{");
-    rf_query_put_time(q, "time", sqlite3_column_int64(s, 0));
-    rf_json_put_number(&q->w, "rule", sqlite3_column_int64(s, 1));
-    rf_json_put_number(&q->w, "finding", sqlite3_column_int64(s, 2));
-    rf_json_put_text(&q->w, "done", rf_store_text(s, 3));
-    rf_json_put_text(&q->w, "because", rf_store_text(s, 4));
-    rf_json_close(&q->w, "}");
-  }
-  rf_json_close(&q->w, "]");
+  rf_query_put_rows(q, "steps", s, "time@ rule# finding# done because");
 }
 
 bool rf_query_steering(rf_query *q, int64_t limit) {
