@@ -21,6 +21,7 @@
 #include "clock.h"
 #include "descriptor_limit.h"
 #include "lib/core/compiler.h"
+#include "same_file.h"
 #include "uncancelled.h"
 
 #ifndef O_PATH
@@ -158,8 +159,7 @@ static outcome lock(int folder, int fd, struct stat *st) {
   if (flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     return BUSY;
   }
-  bool const same = fstatat(folder, current, &named, AT_SYMLINK_NOFOLLOW) == 0 && named.st_ino == st->st_ino &&
-                    named.st_dev == st->st_dev;
+  bool const same = fstatat(folder, current, &named, AT_SYMLINK_NOFOLLOW) == 0 && rf_is_same_file(&named, st);
   return same ? DONE : BUSY;
 }
 

@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "checkers/os/host.h"
+#include "checkers/os/same_file.h"
 
 /* The C library's headers may be older than the kernel. */
 typedef struct mover_api {
@@ -68,8 +69,7 @@ static struct {
   int descriptor; /* 0 or less: none; accessed atomically */
   bool known;
   bool works;
-  dev_t device;
-  ino_t inode;
+  struct stat identity;
   unsigned char *sample;  /* a page full of the pattern of slack */
   unsigned char *witness; /* two pages, of which one has memory at a time */
 } mover;
@@ -100,14 +100,8 @@ static bool request(int file, unsigned long what, void *with) {
 }
 
 static bool ask(int file) {
-  struct stat identity;
   mover_api api = {.api = API_VERSION, .features = FEATURE_SIGBUS | FEATURE_MOVE};
-  if (!request(file, MOVER_API, &api) || fstat(file, &identity) != 0) {
-    return false;
-  }
-  mover.device = identity.st_dev;
-  mover.inode = identity.st_ino;
-  return true;
+  return request(file, MOVER_API, &api) && fstat(file, &mover.identity) == 0;
 }
 
 static bool open_mover(void) {
@@ -126,7 +120,7 @@ static bool open_mover(void) {
 
 static bool is_there(int file) {
   struct stat now;
-  return file > 0 && fstat(file, &now) == 0 && now.st_dev == mover.device && now.st_ino == mover.inode;
+  return file > 0 && fstat(file, &now) == 0 && rf_is_same_file(&now, &mover.identity);
 }
 
 void rf_page_mover_end(void) {

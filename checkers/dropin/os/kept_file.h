@@ -3,12 +3,11 @@
 #define RINGFENCE_DROPIN_KEPT_FILE_H
 
 #include <stdbool.h>
-#include <sys/types.h>
+#include <sys/stat.h>
 
 typedef struct rf_kept_file {
   int descriptor; /* 0 or less: none */
-  dev_t device;
-  ino_t inode;
+  struct stat identity;
 } rf_kept_file;
 
 /* Keeps `file` open under a high number: programs number their own files from below. The caller still closes `file`. */

@@ -16,6 +16,7 @@
 #include "checkers/os/forbidden_calls.h"
 #include "checkers/os/modules.h"
 #include "checkers/os/pid_path.h"
+#include "checkers/os/same_file.h"
 
 #define PATH_BYTES 512
 
@@ -26,19 +27,16 @@ static int copy_of_standard_error; /* 0 or less: none */
 
 static struct {
   bool known;
-  dev_t device; /* both 0: it was closed */
-  ino_t inode;
+  struct stat file; /* zero: it was closed */
 } standard_error;
 
 void rf_output_set_standard_error(void) {
   int const saved = errno;
-  struct stat file = {0};
   if (rf_process_now() != rf_process.id) {
     return; /* a child of vfork, whose descriptors are its own */
   }
-  (void)fstat(STDERR_FILENO, &file);
-  standard_error.device = file.st_dev;
-  standard_error.inode = file.st_ino;
+  standard_error.file = (struct stat){0};
+  (void)fstat(STDERR_FILENO, &standard_error.file);
   standard_error.known = rf_process.library;
   errno = saved;
 }
@@ -47,7 +45,7 @@ void rf_output_set_standard_error(void) {
 static bool is_standard_error(void) {
   struct stat file;
   return !standard_error.known || rf_is_forbidden(RF_CALL_OPEN) || fstat(STDERR_FILENO, &file) != 0 ||
-         S_ISCHR(file.st_mode) || (file.st_dev == standard_error.device && file.st_ino == standard_error.inode);
+         S_ISCHR(file.st_mode) || rf_is_same_file(&file, &standard_error.file);
 }
 
 void rf_output_say(const char *text, size_t size) {

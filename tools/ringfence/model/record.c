@@ -253,11 +253,13 @@ void rf_record_trim(rf_record *record, const char *library, bool whole) {
 
 /* ---- Naming ---- */
 
-static const rf_frame *find_frame(const rf_stack *stack, uintptr_t address) {
-  for (unsigned i = 0; i < stack->count; i++) {
-    if ((uintptr_t)stack->frames[i].address == address) {
-      return &stack->frames[i];
+rf_frame *rf_record_frame(const rf_record *record, unsigned number) {
+  const rf_stack *const stacks[] = {&record->found, &record->allocated, &record->released};
+  for (size_t i = 0; i < sizeof stacks / sizeof stacks[0]; i++) {
+    if (number < stacks[i]->count) {
+      return &stacks[i]->frames[number];
     }
+    number -= stacks[i]->count;
   }
   return NULL;
 }
@@ -275,10 +277,10 @@ const char *rf_path_seen_from(const char *directory, const char *path) {
 
 static bool name(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
   const rf_record *const record = (const rf_record *)context;
-  const rf_stack *const stacks[] = {&record->found, &record->allocated, &record->released};
-  const rf_frame *frame = NULL;
-  for (size_t i = 0; i < 3 && frame == NULL; i++) {
-    frame = find_frame(stacks[i], pc);
+  unsigned number = 0;
+  const rf_frame *frame = rf_record_frame(record, number);
+  while (frame != NULL && (uintptr_t)frame->address != pc) {
+    frame = rf_record_frame(record, ++number);
   }
   *out = (rf_frame_name){0};
   if (frame == NULL || (inlined != 0 && inlined >= frame->source_count)) {

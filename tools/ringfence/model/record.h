@@ -55,6 +55,9 @@ rf_record *rf_record_origin(rf_bump_arena *arena, const rf_json *object);
  * the callers of main or of the thread's function. */
 void rf_record_trim(rf_record *record, const char *library, bool whole);
 
+/* The frame of this number, from 0 on, of its stacks one behind the other; NULL behind the last. */
+rf_frame *rf_record_frame(const rf_record *record, unsigned number);
+
 /* Names the addresses of `record`, which must outlive the symbolizer, as rf_symbolize found them. */
 rf_symbolizer rf_record_symbolizer(rf_record *record);
 

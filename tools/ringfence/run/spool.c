@@ -1,5 +1,6 @@
 #include "tools/ringfence/run/spool.h"
 
+#include "checkers/os/same_file.h"
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/read_file.h"
 #include "tools/ringfence/base/streams.h"
@@ -57,15 +58,14 @@ static int64_t copy(int from, int to, int64_t most) {
 
 /* ---- Before the runs ---- */
 
-static bool is_same_file(int a, int b) {
-  struct stat first;
-  struct stat second;
-  return fstat(a, &first) == 0 && fstat(b, &second) == 0 && first.st_dev == second.st_dev &&
-         first.st_ino == second.st_ino;
+static bool outputs_are_one_file(void) {
+  struct stat out;
+  struct stat err;
+  return fstat(STDOUT_FILENO, &out) == 0 && fstat(STDERR_FILENO, &err) == 0 && rf_is_same_file(&out, &err);
 }
 
 bool rf_spool_begin(rf_spool *spool, rf_bump_arena *arena, const char *folder) {
-  *spool = (rf_spool){.began = -1, .joined = is_same_file(STDOUT_FILENO, STDERR_FILENO)};
+  *spool = (rf_spool){.began = -1, .joined = outputs_are_one_file()};
   if (rf_streams_was_closed(STDIN_FILENO)) {
     return true;
   }

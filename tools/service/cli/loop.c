@@ -1,5 +1,6 @@
 #include "tools/service/cli/loop.h"
 
+#include "checkers/os/same_file.h"
 #include "checkers/os/spool_file.h"
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/streams.h"
@@ -162,7 +163,7 @@ static void look_for_database(server *s) {
       *then = there ? now : *then;
       continue;
     }
-    s->gone = there ? now.st_ino != then->st_ino || now.st_dev != then->st_dev : errno == ENOENT || errno == ENOTDIR;
+    s->gone = there ? !rf_is_same_file(&now, then) : errno == ENOENT || errno == ENOTDIR;
     if (s->gone) {
       rf_diag("%s was %s while serve ran: serve ends; start it anew", path, there ? "replaced" : "removed");
     }

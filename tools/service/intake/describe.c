@@ -53,16 +53,11 @@ void rf_describe(rf_bump_arena *arena, rf_bump_arena *scratch, const rf_record *
   f->search = search_text(arena, scratch, views, program, f);
 }
 
-static int64_t stack_richness(const rf_stack *stack) {
-  int64_t sum = 0;
-  for (unsigned i = 0; i < stack->count; i++) {
-    const rf_frame *const f = &stack->frames[i];
+int64_t rf_describe_richness(const rf_record *record) {
+  int64_t sum = record->finding.window_size / 4 + (record->finding.at_access ? 8 : 0);
+  const rf_frame *f = NULL;
+  for (unsigned i = 0; (f = rf_record_frame(record, i)) != NULL; i++) {
     sum += rf_is_runtime_frame(f) ? 0 : 1 + 2 * (f->function != NULL) + 3 * (f->source_count != 0);
   }
   return sum;
-}
-
-int64_t rf_describe_richness(const rf_record *record) {
-  return stack_richness(&record->found) + stack_richness(&record->allocated) + stack_richness(&record->released) +
-         record->finding.window_size / 4 + (record->finding.at_access ? 8 : 0);
 }

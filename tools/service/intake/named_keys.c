@@ -17,13 +17,11 @@ typedef struct bare_frames {
 } bare_frames;
 
 static bare_frames find_bare(rf_bump_arena *arena, const rf_record *record) {
-  const rf_stack *const stacks[] = {&record->found, &record->allocated, &record->released};
   bare_frames out = {NULL, 0};
-  for (size_t i = 0; i < 3; i++) {
-    for (unsigned k = 0; k < stacks[i]->count; k++) {
-      if (is_bare(&stacks[i]->frames[k])) {
-        RF_APPENDED(arena, out.list, out.count) = &stacks[i]->frames[k];
-      }
+  rf_frame *f = NULL;
+  for (unsigned i = 0; (f = rf_record_frame(record, i)) != NULL; i++) {
+    if (is_bare(f)) {
+      RF_APPENDED(arena, out.list, out.count) = f;
     }
   }
   return out;

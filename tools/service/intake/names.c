@@ -37,10 +37,8 @@ void rf_names_frame(rf_store *store, rf_bump_arena *arena, rf_frame *frame) {
 }
 
 void rf_names_apply(rf_store *store, rf_bump_arena *arena, rf_record *record) {
-  const rf_stack *const stacks[] = {&record->found, &record->allocated, &record->released};
-  for (size_t i = 0; i < 3; i++) {
-    for (unsigned k = 0; k < stacks[i]->count; k++) {
-      rf_names_frame(store, arena, &stacks[i]->frames[k]);
-    }
+  rf_frame *f = NULL;
+  for (unsigned i = 0; (f = rf_record_frame(record, i)) != NULL; i++) {
+    rf_names_frame(store, arena, f);
   }
 }

@@ -42,15 +42,12 @@ static bool has_line(const rf_frame *f) {
 }
 
 static void note_nameless(rf_store *store, int64_t finding, const rf_record *record) {
-  const rf_stack *const stacks[] = {&record->found, &record->allocated, &record->released};
+  const rf_frame *f = NULL;
   rf_store_run(store, "DELETE FROM nameless WHERE finding = ?", "i", finding);
-  for (size_t i = 0; i < 3; i++) {
-    for (unsigned k = 0; k < stacks[i]->count; k++) {
-      const rf_frame *const f = &stacks[i]->frames[k];
-      if (f->build_id != NULL && f->build_id[0] != '\0' && f->module != NULL && !has_line(f)) {
-        rf_store_run(store, "INSERT OR IGNORE INTO nameless(build_id, finding, module) VALUES(?,?,?)", "tit",
-                     f->build_id, finding, f->module);
-      }
+  for (unsigned i = 0; (f = rf_record_frame(record, i)) != NULL; i++) {
+    if (f->build_id != NULL && f->build_id[0] != '\0' && f->module != NULL && !has_line(f)) {
+      rf_store_run(store, "INSERT OR IGNORE INTO nameless(build_id, finding, module) VALUES(?,?,?)", "tit", f->build_id,
+                   finding, f->module);
     }
   }
 }

@@ -36,13 +36,10 @@ static rf_record *read_record(rf_bump_arena *arena, const char *text) {
 
 /* Adds the frames without names that nothing is known of. Returns whether the record has any without names. */
 static bool collect(rf_store *store, rf_bump_arena *arena, const rf_record *record, rf_frames *all) {
-  const rf_stack *const stacks[] = {&record->found, &record->allocated, &record->released};
   bool nameless = false;
-  for (size_t i = 0; i < 3; i++) {
-    for (unsigned k = 0; k < stacks[i]->count; k++) {
-      rf_frame *const f = &stacks[i]->frames[k];
-      nameless = rf_frames_add(store, arena, f, all) || nameless;
-    }
+  rf_frame *f = NULL;
+  for (unsigned i = 0; (f = rf_record_frame(record, i)) != NULL; i++) {
+    nameless = rf_frames_add(store, arena, f, all) || nameless;
   }
   return nameless;
 }
