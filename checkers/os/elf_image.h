@@ -21,7 +21,8 @@ READS_IMAGE bool rf_is_elf(const rf_elf_header *elf) {
          elf->e_phentsize == sizeof(rf_program_header);
 }
 
-/* The program headers of the module whose file begins at `base`; NULL where they cannot be read. */
+/* The program headers of the module whose file begins at `base`; NULL where they cannot be read, or lie at no address
+ * for them. */
 READS_IMAGE const rf_program_header *rf_program_headers(uintptr_t base, unsigned *count) {
   const rf_elf_header *const elf = (const rf_elf_header *)base;
   if (!rf_host_readable(elf, sizeof *elf) || !rf_is_elf(elf)) {
@@ -29,7 +30,8 @@ READS_IMAGE const rf_program_header *rf_program_headers(uintptr_t base, unsigned
   }
   const rf_program_header *const headers = (const rf_program_header *)(base + elf->e_phoff);
   *count = elf->e_phnum;
-  return rf_host_readable(headers, *count * sizeof *headers) ? headers : NULL;
+  bool const is_aligned = (uintptr_t)headers % __alignof__(rf_program_header) == 0;
+  return is_aligned && rf_host_readable(headers, *count * sizeof *headers) ? headers : NULL;
 }
 
 /* The module's address less the one that it was linked for, by the segment at offset 0 of the file. */

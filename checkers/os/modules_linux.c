@@ -37,7 +37,7 @@ static uint64_t padded(uint64_t size) { /* no size of a note wraps */
 }
 
 static void read_build_id(rf_module *m, uintptr_t notes, size_t size) {
-  if (!rf_host_readable((const void *)notes, size)) {
+  if (notes % _Alignof(note_header) != 0 || !rf_host_readable((const void *)notes, size)) {
     return;
   }
   while (size >= sizeof(note_header)) {

@@ -74,14 +74,21 @@ static const section_header *symbol_table(const section_header *all, unsigned co
   return found;
 }
 
-static bool covers(const symbol *s, uint64_t address) {
-  return (s->st_info & 0xFU) == STT_FUNC && s->st_shndx != SHN_UNDEF && address >= s->st_value &&
-         address - s->st_value < s->st_size;
+/* The bit of a function's address that tells its instruction set: that of Thumb, on 32-bit ARM. */
+static uint64_t mode_bit(const image *file) {
+  return ((const elf_header *)(const void *)file->data)->e_machine == EM_ARM ? 1 : 0;
 }
 
-static const symbol *find(const symbol *all, size_t count, uint64_t address) {
+static bool covers(const symbol *s, uint64_t address, uint64_t mode) {
+  unsigned const type = s->st_info & 0xFU;
+  uint64_t const start = s->st_value & ~mode;
+  return (type == STT_FUNC || type == STT_GNU_IFUNC) && s->st_shndx != SHN_UNDEF && address >= start &&
+         address - start < s->st_size;
+}
+
+static const symbol *find(const symbol *all, size_t count, uint64_t address, uint64_t mode) {
   for (size_t i = 0; i < count; i++) {
-    if (covers(&all[i], address)) {
+    if (covers(&all[i], address, mode)) {
       return &all[i];
     }
   }
@@ -113,7 +120,7 @@ static bool function_in(const image *file, uint64_t address, char *out, size_t r
   if (symbols == NULL || names == NULL) {
     return false;
   }
-  const symbol *const found = find(symbols, table->sh_size / sizeof(symbol), address);
+  const symbol *const found = find(symbols, table->sh_size / sizeof(symbol), address, mode_bit(file));
   return found != NULL && copy_name(names, strings->sh_size, found->st_name, out, room);
 }
 

@@ -74,6 +74,14 @@ TEST_F(ProgramId, IsNotReadBehindItsSegment) {
   EXPECT_EQ(program_id(), "") << "not mapped";
 }
 
+// A linker puts them at multiples of four; others are damaged.
+TEST_F(ProgramId, IsNotReadFromNotesAtOddAddresses) {
+  for (size_t const at : {1U, 2U, 3U, 4U}) {
+    notes(note(kOwner, NT_GNU_BUILD_ID, kId), 1, at);
+    EXPECT_EQ(program_id(), at == 4 ? kIdText : "") << at;
+  }
+}
+
 TEST_F(ProgramId, NeedsHeadersThatAreThere) {
   notes(note(kOwner, NT_GNU_BUILD_ID, kId));
   started_with[AT_PHDR] = 64;

@@ -173,6 +173,19 @@ TEST_F(ModulesMade, HeadersThatAreNotMappedTellNothing) {
   EXPECT_STREQ(modules.modules[0].build_id, "");
 }
 
+TEST_F(ModulesMade, HeadersAtAnOddPlaceTellNothing) {
+  mappings = {mapping(0, 4, 0)};
+  for (size_t const more : {1U, 2U, 8U}) {
+    std::memmove(reinterpret_cast<char *>(image->segments) + more, image->segments, sizeof image->segments[0]);
+    image->header.e_phoff = offsetof(Image, segments) + more;
+    image->header.e_phnum = 1;
+    load({start + 8});
+    ASSERT_EQ(modules.count, 1U);
+    EXPECT_EQ(modules.modules[0].bias, more == 8 ? start - 0x40000 : start) << more;
+    std::memmove(image->segments, reinterpret_cast<char *>(image->segments) + more, sizeof image->segments[0]);
+  }
+}
+
 // ---- The map's text ----
 
 TEST_F(ModulesMade, InTheTextAFileBeginsWhereItsNameDoes) {

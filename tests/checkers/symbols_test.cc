@@ -73,13 +73,14 @@ struct Sections {
     return *this;
   }
 
-  void write(const std::string &path) {
+  void write(const std::string &path, uint16_t machine = EM_NONE) {
     add(SHT_STRTAB, ".shstrtab", "");
     headers.back().sh_size = names.size();
     body += names + std::string((8 - names.size() % 8) % 8, '\0');
     ElfW(Ehdr) elf{};
     std::memcpy(elf.e_ident, ELFMAG, SELFMAG);
     elf.e_ident[EI_CLASS] = sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32;
+    elf.e_machine = machine;
     elf.e_shoff = sizeof elf + body.size();
     elf.e_shentsize = sizeof(ElfW(Shdr));
     elf.e_shnum = static_cast<uint16_t>(headers.size());
@@ -102,10 +103,10 @@ template <typename T> std::string bytes_of(const T &value) {
   return std::string(reinterpret_cast<const char *>(&value), sizeof value);
 }
 
-std::string function(uint32_t name, uint64_t start, uint64_t size) {
+std::string function(uint32_t name, uint64_t start, uint64_t size, unsigned char type = STT_FUNC) {
   ElfW(Sym) s{};
   s.st_name = name;
-  s.st_info = STT_FUNC;
+  s.st_info = type;
   s.st_shndx = 1;
   s.st_value = static_cast<decltype(s.st_value)>(start);
   s.st_size = static_cast<decltype(s.st_size)>(size);
@@ -151,6 +152,36 @@ TEST(Symbols, ANameIsCutToTheRoom) {
     EXPECT_EQ(rf_symbols_function(path.c_str(), 0x1000, name, room), room != 0);
     EXPECT_EQ(room != 0 ? name : "", cut[room]) << room;
     EXPECT_EQ(name[room], 'x') << room;
+  }
+  (void)unlink(path.c_str());
+}
+
+// The code that chooses one of several functions (memcpy's in the C library, for one) is a function, too.
+TEST(Symbols, NameFunctionsOfEitherKindAndNothingElse) {
+  std::string const path = testing::TempDir() + "/symbols_of_kinds";
+  for (int const type : {STT_NOTYPE, STT_OBJECT, STT_FUNC, STT_TLS, STT_GNU_IFUNC}) {
+    Sections s;
+    s.add(SHT_STRTAB, ".strings", std::string("\0full\0", 6));
+    s.add(SHT_SYMTAB, ".symtab", function(1, 0x1000, 16, static_cast<unsigned char>(type)));
+    s.headers.back().sh_link = 1;
+    s.write(path);
+    EXPECT_EQ(name_in(path, 0x1000), type == STT_FUNC || type == STT_GNU_IFUNC ? "full" : "") << type;
+  }
+  (void)unlink(path.c_str());
+}
+
+// On 32-bit ARM the lowest bit of a function's address tells its instruction set, and nothing about where it lies.
+TEST(Symbols, OfThumbCodeLieAtEvenAddresses) {
+  std::string const path = testing::TempDir() + "/symbols_of_thumb";
+  for (int const machine : {EM_ARM, EM_AARCH64}) {
+    Sections s;
+    s.add(SHT_STRTAB, ".strings", std::string("\0full\0", 6));
+    s.add(SHT_SYMTAB, ".symtab", function(1, 0x1001, 16));
+    s.headers.back().sh_link = 1;
+    s.write(path, static_cast<uint16_t>(machine));
+    EXPECT_EQ(name_in(path, 0x1000), machine == EM_ARM ? "full" : "");
+    EXPECT_EQ(name_in(path, 0x100F), "full");
+    EXPECT_EQ(name_in(path, 0x1010), machine == EM_ARM ? "" : "full");
   }
   (void)unlink(path.c_str());
 }

@@ -30,10 +30,12 @@ struct ElfFile {
   uint16_t type = ET_DYN;
   std::string interpreter;
   std::string soname;
-  uint64_t soname_at = 1; // in the table of strings
-  std::string build_id;   // bytes
-  std::string other_note; // bytes of a note before that of the build-id
-  uint64_t split_at = 0;  // where not 0, what is loaded from there on is a segment of its own
+  uint64_t soname_at = 1;   // in the table of strings
+  std::string build_id;     // bytes
+  std::string other_note;   // bytes of a note before that of the build-id
+  size_t string_tables = 1; // how often the dynamic section and the segments name the same ones
+  size_t note_segments = 1;
+  uint64_t split_at = 0; // where not 0, what is loaded from there on is a segment of its own
   std::vector<Section> named_sections;
   std::vector<Symbol> dynamic_symbols;
   std::vector<Symbol> symbols;
@@ -115,11 +117,13 @@ private:
       return list.empty() ? 0 : section(SHT_STRTAB, 0, names);
     }
 
-    void soname(const std::string &name, uint64_t at) {
+    void soname(const std::string &name, uint64_t at, size_t tables) {
       size_t const strings = here();
       body += '\0' + name + '\0';
       std::string table;
-      for (auto const &[tag, value] : {std::pair<int, uint64_t>{DT_STRTAB, strings}, {DT_SONAME, at}, {DT_NULL, 0}}) {
+      std::vector<std::pair<int, uint64_t>> entries(tables, {DT_STRTAB, strings});
+      entries.insert(entries.end(), {{DT_SONAME, at}, {DT_NULL, 0}});
+      for (auto const &[tag, value] : entries) {
         typename Elf::Dyn d{};
         d.d_tag = tag;
         d.d_un.d_val = static_cast<decltype(d.d_un.d_val)>(value);
@@ -135,7 +139,7 @@ private:
       b.segment(PT_INTERP, interpreter + '\0');
     }
     if (!soname.empty()) {
-      b.soname(soname, soname_at);
+      b.soname(soname, soname_at, string_tables);
     }
     if (!build_id.empty()) {
       std::string note;
@@ -145,6 +149,7 @@ private:
       }
       put(note, Elf64_Nhdr{4, static_cast<uint32_t>(build_id.size()), NT_GNU_BUILD_ID});
       b.segment(PT_NOTE, note + std::string("GNU\0", 4) + build_id);
+      b.segments.resize(b.segments.size() + note_segments - 1, b.segments.back());
     }
     b.symbols(SHT_DYNSYM, dynamic_symbols);
     b.symbols(SHT_SYMTAB, symbols);

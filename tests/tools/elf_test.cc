@@ -8,6 +8,30 @@
 #include <unistd.h>
 #include <vector>
 
+extern "C" {
+ssize_t __real_pread(int fd, void *out, size_t size, off_t offset);
+ssize_t __wrap_pread(int fd, void *out, size_t size, off_t offset);
+void *__real_rf_bump_arena_alloc(rf_bump_arena *arena, size_t size);
+void *__wrap_rf_bump_arena_alloc(rf_bump_arena *arena, size_t size);
+}
+
+namespace {
+
+size_t bytes_read;
+size_t bytes_taken;
+
+} // namespace
+
+ssize_t __wrap_pread(int fd, void *out, size_t size, off_t offset) {
+  bytes_read += size;
+  return __real_pread(fd, out, size, offset);
+}
+
+void *__wrap_rf_bump_arena_alloc(rf_bump_arena *arena, size_t size) {
+  bytes_taken += size;
+  return __real_rf_bump_arena_alloc(arena, size);
+}
+
 namespace {
 
 using ringfence_test::ElfFile;
@@ -86,6 +110,49 @@ TEST_P(Elf, FindsTheBuildIdBehindANoteOfAnyLength) {
     EXPECT_STREQ(id, "12345678") << length;
     rf_elf_close(&elf_);
   }
+}
+
+// A made-up file may name one part of it thousands of times.
+TEST_P(Elf, ReadsAFileOnceOrTwiceHoweverOftenItNamesItself) {
+  file_.soname = "libx.so.1";
+  file_.build_id = "id";
+  file_.string_tables = 500;
+  ASSERT_EQ(open(file_.bytes()), RF_ELF_OK);
+  bytes_read = bytes_taken = 0;
+  EXPECT_STREQ(rf_elf_dynamic_string(&elf_, DT_SONAME, any), "libx.so.1");
+  EXPECT_LE(bytes_read, 2 * elf_.size);
+  EXPECT_LE(bytes_taken, 2 * elf_.size + 2);
+  rf_elf_close(&elf_);
+  file_.build_id.clear();
+  file_.build_id.resize(5000, 'n');
+  file_.note_segments = 60;
+  std::string bytes = file_.bytes();
+  for (size_t at = bytes.find(file_.build_id) - 8; bytes[at] == NT_GNU_BUILD_ID; at++) {
+    bytes[at] = NT_GNU_ABI_TAG; // no id, after all
+  }
+  ASSERT_EQ(open(bytes), RF_ELF_OK);
+  bytes_read = bytes_taken = 0;
+  EXPECT_EQ(rf_elf_build_id(&elf_), nullptr);
+  EXPECT_LE(bytes_read, elf_.size);
+  EXPECT_LE(bytes_taken, elf_.size + elf_.segment_count);
+  rf_elf_close(&elf_);
+}
+
+// The one that counts for the dynamic linker.
+TEST_P(Elf, TheLastTableOfStringsCounts) {
+  file_.soname = "libx.so.1";
+  file_.string_tables = 2;
+  std::string bytes = file_.bytes();
+  size_t const width = GetParam() ? 8 : 4;
+  auto const entry = [width](uint64_t tag, uint64_t value) {
+    return std::string(reinterpret_cast<const char *>(&tag), width) +
+           std::string(reinterpret_cast<const char *>(&value), width);
+  };
+  size_t const strings = bytes.find(file_.soname) - 1;
+  bytes.replace(bytes.find(entry(DT_STRTAB, strings)), 2 * width, entry(DT_STRTAB, strings + 3));
+  ASSERT_EQ(open(bytes), RF_ELF_OK);
+  EXPECT_STREQ(rf_elf_dynamic_string(&elf_, DT_SONAME, any), "libx.so.1");
+  rf_elf_close(&elf_);
 }
 
 TEST_P(Elf, HasASectionWhereItsContentsAreInTheFile) {
@@ -176,6 +243,17 @@ TEST_P(Elf, NamesTheFunctionThatAnAddressLiesIn) {
   EXPECT_EQ(rf_symbol_table_find(&symbols, 0xfff), nullptr);
   EXPECT_EQ(rf_symbol_table_find(&symbols, 0x1020), nullptr);
   EXPECT_EQ(rf_symbol_table_find(&symbols, 0x2010), nullptr);
+  rf_elf_close(&elf_);
+}
+
+// Marks in assembly are functions without a size.
+TEST_P(Elf, FunctionsWithoutSizeHideNotTheOneThatTheyLieIn) {
+  file_.symbols = {{"outer", 0x1000, 0x20}, {"mark", 0x1008, 0}, {"second", 0x100c, 0}, {"far", 0x2000, 0}};
+  ASSERT_EQ(open(file_.bytes()), RF_ELF_OK);
+  const rf_symbol_table symbols = rf_symbol_table_read(&elf_);
+  EXPECT_STREQ(rf_symbol_table_find(&symbols, 0x1010), "outer");
+  EXPECT_STREQ(rf_symbol_table_find(&symbols, 0x1008), "outer");
+  EXPECT_EQ(rf_symbol_table_find(&symbols, 0x2000), nullptr);
   rf_elf_close(&elf_);
 }
 

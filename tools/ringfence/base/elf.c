@@ -210,6 +210,16 @@ static char *load_address(const rf_elf *elf, uint64_t address, uint64_t *size) {
   return NULL;
 }
 
+/* The last entry with the tag DT_STRTAB counts, as for the dynamic linker. */
+static const char *dynamic_strings(const rf_elf *elf, const char *table, size_t count, uint64_t *size) {
+  const char *last = NULL;
+  for (size_t i = 0; i < count; i++) {
+    const char *const entry = table + i * SIZE_OF(elf, Dyn);
+    last = (int64_t)FIELD(elf, entry, Dyn, d_tag) == DT_STRTAB ? entry : last;
+  }
+  return last == NULL ? NULL : load_address(elf, FIELD(elf, last, Dyn, d_un.d_ptr), size);
+}
+
 const char *rf_elf_dynamic_string(const rf_elf *elf, int64_t tag, bool (*wanted)(const char *text)) {
   const rf_elf_segment *const segment = find_segment(elf, PT_DYNAMIC);
   const char *const table = segment == NULL ? NULL : load(elf, segment->offset, segment->file_size);
@@ -218,13 +228,8 @@ const char *rf_elf_dynamic_string(const rf_elf *elf, int64_t tag, bool (*wanted)
   }
   size_t const entry = SIZE_OF(elf, Dyn);
   size_t const count = (size_t)segment->file_size / entry;
-  const char *strings = NULL;
   uint64_t strings_size = 0;
-  for (size_t i = 0; i < count; i++) {
-    if ((int64_t)FIELD(elf, table + i * entry, Dyn, d_tag) == DT_STRTAB) {
-      strings = load_address(elf, FIELD(elf, table + i * entry, Dyn, d_un.d_ptr), &strings_size);
-    }
-  }
+  const char *const strings = dynamic_strings(elf, table, count, &strings_size);
   for (size_t i = 0; strings != NULL && i < count; i++) {
     uint64_t const at = FIELD(elf, table + i * entry, Dyn, d_un.d_val);
     if ((int64_t)FIELD(elf, table + i * entry, Dyn, d_tag) == tag && at < strings_size && wanted(strings + at)) {
@@ -313,10 +318,16 @@ static const char *build_id_of_notes(const rf_elf *elf, const char *notes, uint6
   return NULL;
 }
 
+/* Segments of a linker's do not overlap. Those of a made-up file are read until they sum up to its size. */
 const char *rf_elf_build_id(const rf_elf *elf) {
+  uint64_t left = elf->size;
   for (size_t i = 0; i < elf->segment_count; i++) {
     const rf_elf_segment *const segment = &elf->segments[i];
-    const char *const notes = segment->type == PT_NOTE ? load(elf, segment->offset, segment->file_size) : NULL;
+    if (segment->type != PT_NOTE || segment->file_size > left) {
+      continue;
+    }
+    left -= segment->file_size;
+    const char *const notes = load(elf, segment->offset, segment->file_size);
     const char *const id = notes == NULL ? NULL : build_id_of_notes(elf, notes, segment->file_size);
     if (id != NULL) {
       return id;

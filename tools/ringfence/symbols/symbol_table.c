@@ -12,7 +12,8 @@ static int by_address(const void *a, const void *b) {
 static void read_table(const rf_elf *elf, uint32_t table, rf_symbol_table *out) {
   size_t const total = rf_elf_symbols(elf, table, &out->sorted);
   for (size_t i = 0; i < total; i++) {
-    if (out->sorted[i].function && out->sorted[i].defined) {
+    /* A function without a size is a mark in another's code. */
+    if (out->sorted[i].function && out->sorted[i].defined && out->sorted[i].size != 0) {
       out->sorted[out->count] = out->sorted[i];
       out->sorted[out->count++].address &= ~rf_elf_mode_bit(elf);
     }
@@ -43,7 +44,7 @@ const char *rf_symbol_table_find(const rf_symbol_table *symbols, uint64_t offset
       high = middle;
     }
   }
-  /* Aliases share an address, and only some of them may have a size. */
+  /* Aliases share an address, and may differ in size. */
   for (size_t i = low; i > 0; i--) {
     const rf_elf_symbol *const s = &symbols->sorted[i - 1];
     if (offset - s->address < s->size) {
