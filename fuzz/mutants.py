@@ -24,7 +24,8 @@ compared without indentation. The removed lines must occur exactly once, or afte
 
 A mutant with the line `quick` is also tried in every test run. `watched: yes` in the head builds with AddressSanitizer,
 which the sources inform through lib/include/ringfence/track.h. `threads: yes` compiles the sources for virtual threads
-(fuzz/threads.h); `nudges: N` says how many other schedules of the corpus are tried.
+(fuzz/threads.h); `nudges: N` says how many other schedules of the corpus are tried. `wraps: NAME ...` names functions
+in whose place the linker puts the harness's.
 """
 
 import argparse
@@ -109,6 +110,7 @@ class Suite:
         self.watched = False
         self.threads = False
         self.nudges = NUDGES
+        self.wraps = []
         self.mutants = []
         with open(path, encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
@@ -126,6 +128,8 @@ class Suite:
             self.patterns = value.split()
         elif key in ("watched", "threads"):
             setattr(self, key, value == "yes")
+        elif key == "wraps":
+            self.wraps += ["-Wl,--wrap=" + name for name in value.split()]
         elif key == "nudges":
             self.nudges = int(value)
         elif key == "mutant":
@@ -238,9 +242,9 @@ class Build:
             file.write(text)
         return root
 
-    def link(self, objects, tag):
+    def link(self, objects, wraps, tag):
         program = os.path.join(self.folder, "program_" + tag)
-        self._run([self.cxx] + self.link_flags + objects + ["-lpthread", "-ldl", "-o", program])
+        self._run([self.cxx] + self.link_flags + wraps + objects + ["-lpthread", "-ldl", "-o", program])
         return program
 
     @staticmethod
@@ -258,7 +262,7 @@ def build_program(build, suite, mutant=None):
     for path in suite.sources():
         concerned = mutant and (path == mutant.file or build.reads(path, mutant.file))
         objects.append(build.compile(path, planted if concerned else None))
-    return build.link(objects, suite.name + ("_" + mutant.name if mutant else ""))
+    return build.link(objects, suite.wraps, suite.name + ("_" + mutant.name if mutant else ""))
 
 
 def last_words(output):
