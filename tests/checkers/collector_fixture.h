@@ -17,11 +17,14 @@
 #include <functional>
 #include <iterator>
 #include <string>
+#include <string_view>
 
 namespace ringfence {
 
 inline int refused_appends = 0;           // so many appends from now on reach no file
 inline void (*during_append)() = nullptr; // is called once, while a record is on its way
+inline int cut_behind = -1;               // the next append arrives as far as so many lines
+inline int cut_by = 0;                    // and so many bytes
 inline bool counts_findings = false;      // instead of writing
 inline unsigned findings_in_full = 0;
 
@@ -38,6 +41,18 @@ bool __wrap_rf_spool_file_append(rf_spool_file *spool, char *line, size_t size, 
     void (*const once)() = during_append;
     during_append = nullptr;
     once();
+  }
+  if (cut_behind >= 0) {
+    size_t whole = 0;
+    for (; cut_behind > 0; cut_behind--) {
+      whole = std::string_view(line, size).find('\n', whole) + 1;
+    }
+    cut_behind = -1;
+    size_t const arrived = whole + static_cast<size_t>(cut_by);
+    whole = cut_by < 0 ? std::string_view(line, whole - 1).rfind('\n') + 1 : whole;
+    EXPECT_TRUE(whole == 0 || __real_rf_spool_file_append(spool, line, whole, ring));
+    spool->arrived = arrived;
+    return false;
   }
   if (refused_appends == 0) {
     return __real_rf_spool_file_append(spool, line, size, ring);

@@ -2,7 +2,9 @@
 #include "checkers/os/seen_sites.h"
 #include "tests/checkers/collector_fixture.h"
 
+#include <algorithm>
 #include <map>
+#include <utility>
 
 namespace ringfence {
 namespace {
@@ -38,6 +40,19 @@ bool put_many(const std::string &folder) {
   return begun;
 }
 
+// True where each of `bugs` bugs has two repeats: the one that was told at once, and the one that was only counted.
+bool each_is_told_twice(const std::string &text, unsigned bugs) {
+  std::map<std::string, unsigned> repeats; // by the finding's identity
+  std::string const of = "\"of\":";
+  for (size_t at = text.find(of); at != std::string::npos; at = text.find(of, at + 1)) {
+    repeats[text.substr(at, text.find(',', at) - at)]++;
+  }
+  return repeats.size() == bugs &&
+         std::all_of(repeats.begin(), repeats.end(), [](auto const &one) { return one.second == 2; });
+}
+
+constexpr unsigned kFew = 4;
+
 // In a child, since a process has one collector. The counts of so many bugs take more than one write.
 TEST(CollectorUntold, OfManyBugsIsToldOnce) {
   std::string const folder = new_folder();
@@ -69,22 +84,55 @@ TEST(CollectorUntold, OfManyBugsIsToldLaterWhereAWriteFails) {
     well = well && rf_collector_end(&running);
     unsigned const told = times(text_of(folder), "\"record\":\"repeat\"") - kBugs;
     well = well && told > 0 && told < kBugs && rf_collector_end(&running);
-    std::string const text = text_of(folder);
-    std::map<std::string, unsigned> repeats; // by the finding's identity
-    std::string const of = "\"of\":";
-    for (size_t at = text.find(of); at != std::string::npos; at = text.find(of, at + 1)) {
-      repeats[text.substr(at, text.find(',', at) - at)]++;
-    }
-    well = well && repeats.size() == kBugs;
-    for (auto const &one : repeats) {
-      well = well && one.second == 2; // the one that was told at once, and the one that was only counted
-    }
+    well = well && each_is_told_twice(text_of(folder), kBugs);
     _exit(well ? 0 : 1);
   }
   int status = 1;
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_EQ(status, 0);
   std::filesystem::remove_all(folder);
+}
+
+// The end's lines are the counts, then the summary. Those that arrived whole are told; the next end tells the others.
+TEST(CollectorUntold, IsToldOnceWhereverTheEndIsCut) {
+  for (int lines = 0; lines <= static_cast<int>(kFew); lines++) {
+    for (int const by : {-1, 0, 1}) {
+      if (lines == 0 && by < 0) {
+        continue;
+      }
+      cut_behind = lines;
+      cut_by = by;
+      with_collector(1, RF_COLLECTOR_AUTO, [](const std::string &folder) {
+        int const behind = std::exchange(cut_behind, -1);
+        for (unsigned i = 0; i < 3 * kFew; i++) {
+          put((i % kFew + 1) * uintptr_t{4096});
+        }
+        cut_behind = behind;
+        rf_collector_run const running = {1, 0, 0, 0, 3, nullptr, nullptr, "running", 0, false};
+        bool const arrived = rf_collector_end(&running);
+        unsigned const told = times(text_of(folder), "\"record\":\"repeat\"") - kFew;
+        return !arrived && told == static_cast<unsigned>(behind - (cut_by < 0 ? 1 : 0)) && rf_collector_end(&running) &&
+               each_is_told_twice(text_of(folder), kFew);
+      });
+    }
+  }
+  cut_behind = -1;
+}
+
+// As above, but the counts take more than one write, and the first one is cut.
+TEST(CollectorUntold, OfManyBugsIsToldOnceWhereverTheFirstWriteIsCut) {
+  for (int const by : {-1, 0, 1}) {
+    std::string const folder = new_folder();
+    EXPECT_TRUE(in_child([&] {
+      rf_collector_run const running = {1, 0, 0, 0, 3, nullptr, nullptr, "running", 0, false};
+      bool const begun = put_many(folder);
+      cut_behind = 7;
+      cut_by = by;
+      return begun && rf_collector_end(&running) && !each_is_told_twice(text_of(folder), kBugs) &&
+             rf_collector_end(&running) && each_is_told_twice(text_of(folder), kBugs);
+    })) << by;
+    std::filesystem::remove_all(folder);
+  }
 }
 
 // One process has one collector, so its story is one test.

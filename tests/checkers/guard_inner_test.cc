@@ -181,6 +181,30 @@ TEST_F(GuardInner, TheRedzoneOfABlockWithMuchSlackIsLimited) {
   EXPECT_EQ(rf_free(a, p), RF_OK);
 }
 
+// By its bytes, up to the longest that a redzone may be, whatever follows: so the rest of a header whose traits are lost
+// is known to be well.
+TEST_F(GuardInner, TheLengthOfARedzoneIsMeasuredWhereTheHeaderLostIt) {
+  size_t const longest = RF_GUARD_BACK_MAX - RF_GUARD_BACK_MIN;
+  for (size_t const more : {size_t{0}, size_t{1}, size_t{84}, longest - 1, longest, longest + 1, size_t{70000}}) {
+    pages.more = more;
+    make(&pages.base, 0);
+    auto *const p = static_cast<unsigned char *>(rf_alloc(a, 10));
+    ASSERT_NE(p, nullptr);
+    if (more > longest) {
+      p[10 + RF_GUARD_BACK_MAX] = p[-1]; // as a redzone has
+    }
+    auto *const header = reinterpret_cast<rf_guard_header *>(p - RF_GUARD_PREFIX);
+    header->back = UINT16_MAX;
+    header->kind = static_cast<decltype(header->kind)>(~header->kind);
+    EXPECT_EQ(rf_guard_sweep(&guard), 1U) << more;
+    ASSERT_EQ(recorder.count(), 1U);
+    rf_finding const f = recorder.take().front();
+    EXPECT_EQ(f.bug, RF_BUG_METADATA) << more;
+    EXPECT_EQ(f.address, reinterpret_cast<uintptr_t>(&header->back)) << more;
+    EXPECT_EQ(f.size, 10U) << more;
+  }
+}
+
 TEST_F(GuardInner, IsNeverAskedForMoreThanTheLimit) {
   make(&pages.base, 0);
   for (size_t const less : {size_t{0}, size_t{1}, RF_GUARD_PREFIX, RF_GUARD_PREFIX + RF_GUARD_BACK_MIN, kPage}) {
