@@ -10,6 +10,10 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+// memory_error.c has them, where it is linked.
+extern "C" __attribute__((weak)) void rf_memory_error_begin();
+extern "C" __attribute__((weak)) const char *rf_memory_error_end(size_t *size);
+
 namespace ringfence::fuzz {
 
 // A folder of this process, removed at its end. A process that ends otherwise, as libFuzzer's does on a finding, leaves
@@ -109,22 +113,41 @@ inline void write_file(const std::string &path, const std::string &text) {
   }
 }
 
-// Standard error goes to a file while it lives. No demand may fail meanwhile: its message would be lost. One at a time:
-// the file and the descriptors serve all inputs.
+// Whether standard error goes to memory, where that can be: of most inputs, while fuzzing.
+inline bool captures_in_memory = false;
+
+// Standard error goes to a file while it lives, or to memory. No demand may fail meanwhile: its message would be lost.
+// One at a time: the file and the descriptors serve all inputs.
 class StandardError {
 public:
-  StandardError() {
+  StandardError() : in_memory_(captures_in_memory && rf_memory_error_begin != nullptr) {
+    if (in_memory_) {
+      rf_memory_error_begin();
+      return;
+    }
     if (file() < 0 || usual() < 0 || (!is_empty() && ftruncate(file(), 0) != 0) || dup2(file(), STDERR_FILENO) < 0) {
       std::abort();
     }
     is_empty() = false;
   }
-  ~StandardError() { restore(); }
+  ~StandardError() {
+    if (!in_memory_) {
+      restore();
+    } else if (!restored_) {
+      (void)text();
+    }
+  }
   StandardError(const StandardError &) = delete;
   StandardError &operator=(const StandardError &) = delete;
 
   // Ends the capture; returns the text.
   std::string text() {
+    if (in_memory_) {
+      size_t size = 0;
+      const char *const all = rf_memory_error_end(&size);
+      restored_ = true;
+      return {all, size};
+    }
     restore();
     std::string all = read_descriptor(file());
     is_empty() = all.empty();
@@ -153,6 +176,7 @@ private:
     }
   }
 
+  bool const in_memory_;
   bool restored_ = false;
 };
 

@@ -181,8 +181,8 @@ TEST_F(GuardInner, TheRedzoneOfABlockWithMuchSlackIsLimited) {
   EXPECT_EQ(rf_free(a, p), RF_OK);
 }
 
-// By its bytes, up to the longest that a redzone may be, whatever follows: so the rest of a header whose traits are lost
-// is known to be well.
+// By its bytes, up to the longest that a redzone may be, whatever follows: so the rest of a header whose traits are
+// lost is known to be well.
 TEST_F(GuardInner, TheLengthOfARedzoneIsMeasuredWhereTheHeaderLostIt) {
   size_t const longest = RF_GUARD_BACK_MAX - RF_GUARD_BACK_MIN;
   for (size_t const more : {size_t{0}, size_t{1}, size_t{84}, longest - 1, longest, longest + 1, size_t{70000}}) {
