@@ -3,29 +3,14 @@
 // image (checkers/os/elf_image.h, modules_linux.c). Names, addresses, build ids and headers are those that the file was
 // made of. A damaged file is not read beyond either end, and memory and time are in proportion to its size.
 #include "blocks_model.h"
-#include "elf_memory.h"
 #include "made_elf.h"
+#include "placed_elf.h"
 
 #include "checkers/os/elf_image.h"
 #include "checkers/os/modules.h"
 #include "checkers/os/symbols.h"
 #include "tools/ringfence/base/elf.h"
 #include "tools/ringfence/symbols/symbol_table.h"
-
-#include <sys/mman.h>
-#include <unistd.h>
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#include <sanitizer/asan_interface.h>
-#define RF_POISON(at, size) ASAN_POISON_MEMORY_REGION(at, size)
-#define RF_UNPOISON(at, size) ASAN_UNPOISON_MEMORY_REGION(at, size)
-#endif
-#endif
-#ifndef RF_POISON
-#define RF_POISON(at, size) ((void)0)
-#define RF_UNPOISON(at, size) ((void)0)
-#endif
 
 namespace {
 
@@ -36,56 +21,8 @@ using ringfence::fuzz::MadeSection;
 using ringfence::fuzz::MadeSegment;
 using ringfence::fuzz::MadeString;
 using ringfence::fuzz::MadeSymbol;
+using ringfence::fuzz::PlacedElf;
 using ringfence::fuzz::Reader;
-
-constexpr size_t kMemory = size_t{1} << 18;
-
-// Between two pages that cannot be read.
-unsigned char *memory() {
-  static unsigned char *const start = [] {
-    auto const page = static_cast<size_t>(getpagesize());
-    void *const all = mmap(nullptr, kMemory + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    RF_HOLDS(all != MAP_FAILED);
-    unsigned char *const inner = static_cast<unsigned char *>(all) + page;
-    RF_HOLDS(mprotect(inner, kMemory, PROT_READ | PROT_WRITE) == 0);
-    return inner;
-  }();
-  return start;
-}
-
-// The file in memory while it lives, at either end, aligned as a mapping is; bytes between its end and that of the
-// memory are none that a name may end with.
-class Placed {
-public:
-  Placed(const Bytes &bytes, Reader &in) {
-    unsigned const drawn = in.u8();
-    RF_HOLDS(bytes.size() <= kMemory);
-    size_t const whole = (bytes.size() + 7) / 8 * 8;
-    unsigned char *const start = drawn % 2 != 0 ? memory() + kMemory - whole : memory();
-    std::memcpy(start, bytes.data(), bytes.size());
-    std::memset(start + bytes.size(), 0xA5, whole - bytes.size());
-    behind_ = start + bytes.size();
-    left_ = drawn % 2 != 0 ? whole - bytes.size() : std::min<size_t>(512, kMemory - bytes.size());
-    RF_POISON(behind_, left_);
-    rf_elf_file.bytes = start;
-    rf_elf_file.size = rf_elf_file.announced = bytes.size();
-    rf_elf_file.piece = drawn / 2 % 4 == 3 ? 7 : SIZE_MAX;
-    rf_elf_file.interrupted = drawn / 8 % 4 == 3;
-  }
-
-  ~Placed() {
-    RF_UNPOISON(behind_, left_);
-    rf_elf_file.bytes = nullptr;
-    rf_elf_file.segments = nullptr;
-  }
-
-  Placed(const Placed &) = delete;
-  Placed &operator=(const Placed &) = delete;
-
-private:
-  unsigned char *behind_;
-  size_t left_;
-};
 
 bool is_own_class(const MadeElf &elf) {
   return elf.is64 == (sizeof(void *) == 8) && !elf.is_swapped;
@@ -488,7 +425,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (is_damaged) {
     damage_elf(in, &made);
   }
-  Placed const placed(made.bytes, in);
+  PlacedElf const placed(made.bytes, in);
   if (is_damaged) {
     ask_damaged(made, in);
   } else {

@@ -76,6 +76,15 @@ struct MadeElf {
   std::vector<MadeEntries> tables;
 };
 
+inline bool is_little(const MadeElf &elf) {
+  return (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) != elf.is_swapped;
+}
+
+// Where byte `i` of a number of so many is, counted from the lowest of its bits on.
+inline unsigned place_of_byte(const MadeElf &elf, unsigned width, unsigned i) {
+  return is_little(elf) ? i : width - 1 - i;
+}
+
 MadeElf draw_elf(Reader &in);
 
 // Other numbers, entries that are repeated, and an early end: nothing is known of such a file but where it ends.
