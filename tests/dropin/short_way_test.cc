@@ -72,9 +72,9 @@ void with_open_way(const std::function<void(rf_cache *)> &test) {
   }
 }
 
-void *alloc(size_t size) {
-  return size <= kSmallMost ? rf_short_alloc_small(size, RF_FAMILY_MALLOC, 1, nullptr)
-                            : rf_short_alloc(size, RF_FAMILY_MALLOC, 1, nullptr);
+void *alloc(size_t size, uintptr_t caller = 1) {
+  return size <= kSmallMost ? rf_short_alloc_small(size, RF_FAMILY_MALLOC, caller, nullptr)
+                            : rf_short_alloc(size, RF_FAMILY_MALLOC, caller, nullptr);
 }
 
 void release(void *p) {
@@ -150,7 +150,7 @@ TEST(ShortWay, NewStacksAreToldAsThoseOfAllocationsOrFrees) {
     depot.added_call = [](uintptr_t caller, bool frees) { added.emplace_back(caller, frees); };
     rf_heap_options_now.depot = &depot;
     for (size_t const size : {kSmallMost, RF_FAST_MOST}) {
-      void *const p = rf_short_alloc(size, RF_FAMILY_MALLOC, 1000 + size, nullptr);
+      void *const p = alloc(size, 1000 + size);
       rf_short_free(p, RF_FAMILY_MALLOC, SIZE_MAX, 2000 + size, nullptr);
       EXPECT_EQ(added, (std::vector<std::pair<uintptr_t, bool>>{{1000 + size, false}, {2000 + size, true}}));
       added.clear();

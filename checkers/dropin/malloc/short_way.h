@@ -91,7 +91,7 @@ RF_INLINE const void *rf_short_frame(const void *frame, bool here) {
   return here ? __builtin_frame_address(0) : frame;
 }
 
-/* `small`, a constant: up to RF_SMALL_MOST bytes; else up to RF_FAST_MOST. */
+/* `small`, a constant: up to RF_SMALL_MOST bytes; else more, and up to RF_FAST_MOST. */
 RF_INLINE void *rf_short_alloc_at_once(size_t size, rf_family family, uintptr_t caller, const void *frame, bool here,
                                        bool small) {
   if (RF_UNLIKELY(!rf_guarded_blocks_passes())) {
@@ -145,7 +145,8 @@ RF_INLINE void rf_short_free_at_once(void *ptr, rf_family family, size_t size, u
   }
 }
 
-/* The same, for the operators of C++, which are many. rf_short_alloc_small: up to RF_SMALL_MOST bytes. */
+/* The same, for the operators of C++, which are many. rf_short_alloc_small: up to RF_SMALL_MOST bytes; rf_short_alloc:
+ * more. */
 void *rf_short_alloc_small(size_t size, rf_family family, uintptr_t caller, const void *frame);
 void *rf_short_alloc(size_t size, rf_family family, uintptr_t caller, const void *frame);
 void rf_short_free(void *ptr, rf_family family, size_t size, uintptr_t caller, const void *frame);
