@@ -4,8 +4,8 @@
 #include <ringfence/port.h>
 
 #include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
+
+#include "memory_text.h"
 
 void rf_memory_error_begin(void);
 const char *rf_memory_error_end(size_t *size);
@@ -13,33 +13,23 @@ void __wrap_rf_port_log(const char *line, size_t size);
 void __real_rf_port_log(const char *line, size_t size);
 
 static bool takes;
-static char *text;
-static size_t length;
-static size_t room;
+static memory_text text;
 
 void __wrap_rf_port_log(const char *line, size_t size) {
   if (!takes) {
     __real_rf_port_log(line, size);
     return;
   }
-  if (size > room - length) {
-    room = 2 * (length + size);
-    text = (char *)realloc(text, room);
-    if (text == NULL) {
-      abort();
-    }
-  }
-  memcpy(text + length, line, size);
-  length += size;
+  memory_text_append(&text, line, size);
 }
 
 void rf_memory_error_begin(void) {
   takes = true;
-  length = 0;
+  text.length = 0;
 }
 
 const char *rf_memory_error_end(size_t *size) {
   takes = false;
-  *size = length;
-  return text != NULL ? text : "";
+  *size = text.length;
+  return text.bytes != NULL ? text.bytes : "";
 }

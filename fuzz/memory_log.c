@@ -2,8 +2,7 @@
 
 #include "checkers/os/host.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include "memory_text.h"
 
 /* No descriptor of the process. */
 #define NUMBER 0x4C4F47
@@ -15,9 +14,7 @@ uint64_t __wrap_rf_host_file(int fd);
 
 bool __real_rf_host_write(int fd, const char *data, size_t size);
 
-static char *text;
-static size_t length;
-static size_t room;
+static memory_text text;
 
 int __wrap_rf_host_open(const char *path) {
   (void)path;
@@ -28,15 +25,7 @@ bool __wrap_rf_host_write(int fd, const char *data, size_t size) {
   if (fd != NUMBER) {
     return __real_rf_host_write(fd, data, size);
   }
-  if (size > room - length) {
-    room = 2 * (length + size);
-    text = (char *)realloc(text, room);
-    if (text == NULL) {
-      abort();
-    }
-  }
-  memcpy(text + length, data, size);
-  length += size;
+  memory_text_append(&text, data, size);
   return true;
 }
 
@@ -49,7 +38,7 @@ uint64_t __wrap_rf_host_file(int fd) {
 }
 
 const char *rf_memory_log_take(size_t *size) {
-  *size = length;
-  length = 0;
-  return text;
+  *size = text.length;
+  text.length = 0;
+  return text.bytes;
 }

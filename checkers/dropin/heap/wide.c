@@ -1,6 +1,7 @@
 /* The requests of fast.h that are not small once more, for processors with registers of 32 bytes (AVX2): of x86-64 most
  * since 2013. rf_heap_configure asks whether it is one of these. All bytes of a block are compared and written at each
  * request; that takes half as many instructions so. */
+/* These are for all processors: what they define is not compiled anew. */
 #include "bins.h"
 #include "checkers/os/stack_guess.h"
 
