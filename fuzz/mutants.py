@@ -256,10 +256,10 @@ class Build:
 
 def build_program(build, suite, mutant=None):
     objects = [build.compile(f"fuzz/{name}.cc") for name in INTERPRETER]
-    objects += [build.compile(f"fuzz/{name}") for name in suite.harness if not name.endswith(".h")]
     objects += [build.compile(path) for path in build.main]
     planted = build.plant(suite, mutant) if mutant else None
-    for path in suite.sources():
+    harness = [f"fuzz/{name}" for name in suite.harness if not name.endswith(".h")]  # which has inlined functions, too
+    for path in harness + suite.sources():
         concerned = mutant and (path == mutant.file or build.reads(path, mutant.file))
         objects.append(build.compile(path, planted if concerned else None))
     return build.link(objects, suite.wraps, suite.name + ("_" + mutant.name if mutant else ""))

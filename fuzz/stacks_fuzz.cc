@@ -254,8 +254,9 @@ private:
       expected.resize(std::min<size_t>(expected.size(), max));
       RF_HOLDS(there == expected);
       uint32_t id = 0;
-      if (rf_stack_guess_holds(&depot_, origin.caller, frame, max, true, &id)) {
+      if (rf_stack_guess_holds(&depot_, &predictor_, origin.caller, frame, max, true, &id)) {
         check_found(id, there);
+        predictor_.trust = RF_TRUST_MOST;
       }
     }
     size_t const told_before = told.stacks;
@@ -353,8 +354,9 @@ private:
   Rules rules_;
   MadeStack stacks_[kStacks];
   size_t now_ = 0;
-  size_t root_depth_ = 0; // of the first stack: frames that stay
-  size_t kept_ = 0;       // of the memory
+  size_t root_depth_ = 0;             // of the first stack: frames that stay
+  size_t kept_ = 0;                   // of the memory
+  rf_stack_predictor predictor_ = {}; // which tries each successor once there is one
   rf_stack_depot depot_ = {};
   size_t used_before_ = 0;
   std::map<Frames, uint32_t> ids_;

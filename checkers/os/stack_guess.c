@@ -192,12 +192,19 @@ uint32_t rf_stack_guess_anew(rf_stack_depot *depot, uintptr_t caller, const void
   return id;
 }
 
+RF_INLINE uint32_t put_from(rf_stack_depot *depot, uintptr_t caller, const void *frame, unsigned max, unsigned frees) {
+  uint32_t const id = rf_guess_of(depot, NULL, caller, frame);
+  return RF_LIKELY(rf_stack_is(record_at(depot, id), caller, frame, max, false))
+             ? id
+             : rf_stack_guess_anew(depot, caller, frame, max | frees);
+}
+
 uint32_t rf_stack_depot_put_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
-  return depot != NULL ? rf_stack_guess(depot, origin->caller, origin->frame, max, 0) : 0;
+  return depot != NULL ? put_from(depot, origin->caller, origin->frame, max, 0) : 0;
 }
 
 uint32_t rf_stack_depot_put_free_from(rf_stack_depot *depot, const rf_origin *origin, unsigned max) {
-  return depot != NULL ? rf_stack_guess(depot, origin->caller, origin->frame, max, RF_FREES) : 0;
+  return depot != NULL ? put_from(depot, origin->caller, origin->frame, max, RF_FREES) : 0;
 }
 
 #else

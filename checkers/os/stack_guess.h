@@ -2,11 +2,14 @@
  *
  * Mostly one stack was met from this place, at this depth, or a word or two tell it from the others: then its words are
  * compared with those of the record, and that is all. See stack_guess.c for what is done else.
+ *
+ * Before that, the stack is tried that is to be expected after those of the last requests (stack_predict.h).
  */
 #ifndef RINGFENCE_STACK_GUESS_H
 #define RINGFENCE_STACK_GUESS_H
 
 #include "host.h"
+#include "stack_predict.h"
 #include "stack_record.h"
 #include "stack_rules.h"
 
@@ -133,10 +136,9 @@ RF_INLINE bool has_plain_layout(const rf_stack_record *r, unsigned max, uint32_t
 RF_NO_SANITIZE RF_INLINE bool is_of_other_shape(const rf_stack_record *r, uintptr_t caller, const void *frame,
                                                 unsigned max, uint32_t generation, bool own) {
   const uintptr_t *const base = (const uintptr_t *)frame;
-  bool const follows = own && layout_of(r)->checks == 0;
   return is_up_to_date(r, max, generation) && r->frames[0] == caller &&
-         (follows || is_reachable(layout_of(r)->reach, (uintptr_t)frame)) && are_words(r, base, own) &&
-         are_pointers(r, base);
+         ((own && layout_of(r)->checks == 0) || is_reachable(layout_of(r)->reach, (uintptr_t)frame)) &&
+         are_words(r, base, own) && are_pointers(r, base);
 }
 
 /* True where the stack is that of the record. `own`, a constant: `caller` is the return address in `frame`. Then it is
@@ -185,41 +187,56 @@ RF_INLINE uint32_t rf_guess_behind(const rf_stack_depot *depot, uint32_t key, co
   return id & ~RF_GUESS_BRANCH;
 }
 
-/* The number of a stack that may be the caller's; 0 for none. */
-RF_INLINE uint32_t rf_guess_of(const rf_stack_depot *depot, uintptr_t caller, const void *frame) {
+/* The number of a stack that may be the caller's; 0 for none. `predictor`: it is told where stacks part; or NULL. */
+RF_INLINE uint32_t rf_guess_of(const rf_stack_depot *depot, rf_stack_predictor *predictor, uintptr_t caller,
+                               const void *frame) {
   uint32_t const key = rf_guess_key(caller, (uintptr_t)frame);
   uint32_t const id = depot_load(guess_at(depot, rf_guess_index(depot, key)));
-  return RF_LIKELY((id & RF_GUESS_BRANCH) == 0) ? id : rf_guess_behind(depot, key, frame, id);
+  if (RF_LIKELY((id & RF_GUESS_BRANCH) == 0)) {
+    return id;
+  }
+  if (predictor != NULL) {
+    rf_stack_parted(predictor);
+  }
+  return rf_guess_behind(depot, key, frame, id);
 }
 
 /* Makes `id`, which is this stack's, the guess for it. */
 void rf_guess_enter(rf_stack_depot *depot, uintptr_t caller, const void *frame, unsigned max, uint32_t id);
 
-/* The stack where the guess is not it. */
+/* The number of a stack that no guess holds for. `max`: the most frames, with RF_FREES where the call frees. */
 uint32_t rf_stack_guess_anew(rf_stack_depot *depot, uintptr_t caller, const void *frame, unsigned max);
 
-/* Sets *id to the number of the caller's stack, where the guess for it holds: else false. `own`: as in rf_stack_is. */
-RF_INLINE bool rf_stack_guess_holds(const rf_stack_depot *depot, uintptr_t caller, const void *frame, unsigned max,
-                                    bool own, uint32_t *id) {
-  *id = rf_guess_of(depot, caller, frame);
-  return RF_LIKELY(rf_stack_is(record_at(depot, *id), caller, frame, max, own));
-}
-
-/* As rf_stack_depot_put_from with an origin of these two; where `frees` is RF_FREES, and not 0, as
- * rf_stack_depot_put_free_from. */
-RF_INLINE uint32_t rf_stack_guess(rf_stack_depot *depot, uintptr_t caller, const void *frame, unsigned max,
-                                  unsigned frees) {
-  uint32_t id;
-  return rf_stack_guess_holds(depot, caller, frame, max, false, &id)
-             ? id
-             : rf_stack_guess_anew(depot, caller, frame, max | frees);
+/* Sets *id to the number of the caller's stack, where a guess for it holds: else false. `own`: as in rf_stack_is. */
+RF_INLINE bool rf_stack_guess_holds(const rf_stack_depot *depot, rf_stack_predictor *predictor, uintptr_t caller,
+                                    const void *frame, unsigned max, bool own, uint32_t *id) {
+  bool guessed = !rf_stack_is_predicted(predictor);
+  bool const predicts = !guessed;
+  *id = predictor->next;
+  for (;;) {
+    if (guessed) {
+      *id = rf_guess_of(depot, predictor, caller, frame);
+    }
+    if (RF_LIKELY(rf_stack_is(record_at(depot, *id), caller, frame, max, own))) {
+      break;
+    }
+    if (guessed) {
+      return false;
+    }
+    guessed = true;
+  }
+  if (predicts) {
+    rf_stack_note(depot, predictor, *id);
+  }
+  return true;
 }
 
 #else
 
-RF_INLINE bool rf_stack_guess_holds(const rf_stack_depot *depot, uintptr_t caller, const void *frame, unsigned max,
-                                    bool own, uint32_t *id) {
+RF_INLINE bool rf_stack_guess_holds(const rf_stack_depot *depot, rf_stack_predictor *predictor, uintptr_t caller,
+                                    const void *frame, unsigned max, bool own, uint32_t *id) {
   (void)depot;
+  (void)predictor;
   (void)caller;
   (void)frame;
   (void)max;
@@ -228,10 +245,11 @@ RF_INLINE bool rf_stack_guess_holds(const rf_stack_depot *depot, uintptr_t calle
   return false;
 }
 
-RF_INLINE uint32_t rf_stack_guess(rf_stack_depot *depot, uintptr_t caller, const void *frame, unsigned max,
-                                  unsigned frees) {
+RF_INLINE uint32_t rf_stack_guess_anew(rf_stack_depot *depot, uintptr_t caller, const void *frame, unsigned max) {
+  unsigned const asked = max & ~RF_FREES;
   rf_origin const origin = {NULL, caller, frame};
-  return frees != 0 ? rf_stack_depot_put_free_from(depot, &origin, max) : rf_stack_depot_put_from(depot, &origin, max);
+  return asked != max ? rf_stack_depot_put_free_from(depot, &origin, asked)
+                      : rf_stack_depot_put_from(depot, &origin, asked);
 }
 
 #endif

@@ -40,6 +40,8 @@ enum { RF_SHAPE_FOUR, RF_SHAPE_EIGHT, RF_SHAPE_TWELVE };
 /* There are other words to compare, or checks. */
 #define RF_ASKED_OTHER 0x80U
 
+#define RF_SUCCESSORS 4U
+
 /* Before the record. */
 typedef struct rf_record_layout {
   uint32_t reach;  /* bytes from the first frame to the end of the highest slot */
@@ -49,6 +51,7 @@ typedef struct rf_record_layout {
   uint16_t room;     /* for words to compare, a multiple of 4 */
   uint16_t compared; /* how many of the words tell the stack: a multiple of 4, at most the room */
   uint16_t padding;
+  uint32_t successors[RF_SUCCESSORS]; /* stacks that came after this one (stack_guess.h); accessed atomically */
 } rf_record_layout;
 
 #define RF_STAMP_NONE 0U

@@ -42,6 +42,9 @@
 #define RF_FORGET(x) __asm__("" : "+r"(x))
 #define RF_FORGET_MEMORY(x) __asm__("" : "+m"(x))
 
+/* Begins to fetch the line of memory that `p` points to, to be read here. Any address may be given. */
+#define RF_FETCH_TO_READ(p) __builtin_prefetch(p)
+
 /* Begins to fetch the line of memory that `p` points to from where it is, to be written here. Any address may be given.
  * Of compilers for x86-64 few make the instruction for it by themselves, which each such processor has. */
 #if defined(__x86_64__)

@@ -102,7 +102,7 @@ protected:
 
   uint32_t guess() {
     rf_host_last_stack = {begin(), begin() + reach_};
-    return rf_guess_of(&depot_, 0x10000, stack_words);
+    return rf_guess_of(&depot_, nullptr, 0x10000, stack_words);
   }
 
   void guess_everywhere(uint32_t id) {
@@ -132,6 +132,7 @@ protected:
 
   std::vector<uint64_t> memory_;
   rf_stack_depot depot_ = {};
+  rf_stack_predictor predictor_ = {};
   std::vector<uintptr_t> frames_;
   uintptr_t reach_ = 0;
   uintptr_t below_ = 0;

@@ -136,7 +136,7 @@ TEST_F(StackGuess, OfTheFramesOwnCallerLooksAtTheOtherWords) {
     EXPECT_TRUE(is_met(id));
     auto const holds = [&](bool own, uintptr_t caller = 0x10000) {
       uint32_t found = 0;
-      bool const met = rf_stack_guess_holds(&depot_, caller, stack_words, RF_TRACE_DEPTH, own, &found);
+      bool const met = rf_stack_guess_holds(&depot_, &predictor_, caller, stack_words, RF_TRACE_DEPTH, own, &found);
       EXPECT_EQ(found, id);
       return met;
     };
@@ -214,7 +214,8 @@ TEST_F(StackGuess, OfTheFramesOwnCallerNeedsTheKnownStackWhereFramePointersCount
   auto const holds = [&](uint32_t id) {
     uint32_t found = 0;
     guess_everywhere(id);
-    return rf_stack_guess_holds(&depot_, 0x10000, stack_words, RF_TRACE_DEPTH, true, &found) && found == id;
+    return rf_stack_guess_holds(&depot_, &predictor_, 0x10000, stack_words, RF_TRACE_DEPTH, true, &found) &&
+           found == id;
   };
   uint32_t const plain = put(layout);
   rf_host_last_stack = {begin(), begin() + 8 * kWord};

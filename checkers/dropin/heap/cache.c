@@ -8,8 +8,8 @@
 #include "checkers/shared/family.h"
 #include "checkers/shared/origin.h"
 
-uint32_t rf_cache_keep(const rf_origin *origin, unsigned frees) {
-  return rf_fast_keep(origin->caller, origin->frame, frees);
+uint32_t rf_cache_keep(rf_cache *cache, const rf_origin *origin, unsigned frees) {
+  return rf_fast_keep(cache, origin->caller, origin->frame, frees);
 }
 
 /* ---- Allocation ---- */
@@ -97,8 +97,8 @@ RF_INLINE void fill_new(unsigned char *p, size_t kept, size_t size, bool zeroed)
 }
 
 /* The description of any block, at any alignment. */
-static void make_live_at(const rf_cache *cache, rf_slot *slot, size_t size, uint16_t traits, const rf_origin *origin) {
-  slot->allocated = rf_cache_keep(origin, 0);
+static void make_live_at(rf_cache *cache, rf_slot *slot, size_t size, uint16_t traits, const rf_origin *origin) {
+  slot->allocated = rf_cache_keep(cache, origin, 0);
   slot->released = 0;
   slot->size = (uint16_t)size;
   slot->allocated_by = cache->number;
@@ -117,7 +117,7 @@ RF_RARE static void *alloc_bare(rf_cache *cache, const rf_block_request *r, cons
   if (p == NULL) {
     return NULL;
   }
-  make_live(cache, slot, r->size, r->family, rf_cache_keep(origin, 0));
+  make_live(cache, slot, r->size, r->family, rf_cache_keep(cache, origin, 0));
   count_alloc(cache, r->size);
   return r->zeroed ? memset(p, 0, r->size) : p;
 }
@@ -155,7 +155,7 @@ void *rf_cache_zalloc_slowly(rf_cache *cache, size_t size, const rf_origin *orig
 
 void *rf_cache_malloc(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin) {
   bool const fast = size <= RF_FAST_MOST && rf_heap_options_now.usual;
-  uint32_t const stack = rf_cache_keep(origin, 0);
+  uint32_t const stack = rf_cache_keep(cache, origin, 0);
   void *const p = fast ? rf_fast_alloc_any(cache, size, RF_PATTERN_NEW, family, stack) : NULL;
   if (rf_cache_has_more(cache)) {
     rf_cache_count_more(cache);
@@ -217,7 +217,7 @@ void *rf_cache_alloc(rf_cache *cache, const rf_block_request *r, const rf_origin
   bool const plain = r->align <= RF_ALIGN_DEFAULT;
   if (plain && is_small(r->size)) {
     return rf_heap_options_now.checked
-               ? alloc_small(cache, r->size, r->family, r->zeroed, r->kept, origin, rf_cache_keep(origin, 0))
+               ? alloc_small(cache, r->size, r->family, r->zeroed, r->kept, origin, rf_cache_keep(cache, origin, 0))
                : alloc_bare(cache, r, origin);
   }
   if (!plain && r->align < RF_SLOT_MOST && is_small(r->size) && is_small(r->size + r->align)) {
@@ -273,7 +273,7 @@ RF_RARE bool rf_cache_free_unusual(rf_cache *cache, const rf_view *v, rf_family 
     rf_check_bad_free(v->payload, origin);
     return false;
   }
-  rf_cache_free_claimed(cache, &claimed, 0, rf_cache_keep(origin, RF_FREES));
+  rf_cache_free_claimed(cache, &claimed, 0, rf_cache_keep(cache, origin, RF_FREES));
   return true;
 }
 
@@ -314,14 +314,14 @@ bool rf_cache_free_slowly(rf_cache *cache, void *ptr, rf_family family, size_t s
     store(p + (fill == room ? room : had), lanes_of(RF_PATTERN_REDZONE)); /* over the end of the fill */
   }
   count_free(cache, had);
-  note_release(cache, slot, rf_cache_keep(origin, RF_FREES));
+  note_release(cache, slot, rf_cache_keep(cache, origin, RF_FREES));
   rf_bins_wait(cache, span->class_number, (rf_slot_place){p, slot});
   return true;
 }
 
 bool rf_cache_free(rf_cache *cache, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   const rf_span *const span = rf_heap_options_now.usual ? rf_span_of((uintptr_t)ptr) : NULL;
-  uint32_t const stack = span != NULL ? rf_cache_keep(origin, RF_FREES) : 0;
+  uint32_t const stack = span != NULL ? rf_cache_keep(cache, origin, RF_FREES) : 0;
   rf_fast_result const result = rf_fast_free_any(cache, span, ptr, family, size, stack);
   if (RF_UNLIKELY(result == RF_FAST_NOT)) {
     return rf_cache_free_slowly(cache, ptr, family, size, origin);

@@ -18,6 +18,7 @@
 #ifndef RINGFENCE_DROPIN_CACHE_H
 #define RINGFENCE_DROPIN_CACHE_H
 
+#include "checkers/os/stack_predict.h"
 #include "heap.h"
 
 #include <ringfence/allocator.h>
@@ -52,8 +53,8 @@ typedef struct rf_bin {
 #define RF_RING_MOST_LOG2 20U
 
 struct rf_cache {
-  uint32_t inside;    /* rf_cache_presence; accessed atomically, as is the next */
-  uint32_t taken;     /* a thread has it */
+  uint32_t inside; /* rf_cache_presence; accessed atomically */
+  rf_stack_predictor predictor;
   uint64_t stamp;     /* the second half of a new block's description, but for its size and family */
   ptrdiff_t age_left; /* bytes to free until the next age */
   /* Counted where it happened: sums over all caches mean something, one alone may be below 0. */
@@ -71,6 +72,7 @@ struct rf_cache {
   unsigned heap;      /* the number of its own */
   unsigned age;
   uint64_t random; /* of the order of slots, where there is a seed; 0: not begun */
+  uint32_t taken;  /* a thread has it; accessed atomically */
   uint32_t place;  /* among all, from 1 on, by when they were made; never changes */
   uint16_t number; /* the thread's */
   bool stuck;      /* the lock of a heap is held by the thread that it was lent to: full; accessed atomically */
@@ -177,7 +179,7 @@ void *rf_cache_alloc(rf_cache *cache, const rf_block_request *request, const rf_
 
 /* The number of the caller's stack; 0 where none is kept. `frees`: 0, or RF_FREES (checkers/os/stack_guess.h) where it
  * frees. Any thread; lock-free, as is the depot. */
-uint32_t rf_cache_keep(const rf_origin *origin, unsigned frees);
+uint32_t rf_cache_keep(rf_cache *cache, const rf_origin *origin, unsigned frees);
 
 /* The common one: `size` bytes at RF_ALIGN_DEFAULT. */
 void *rf_cache_malloc(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin);

@@ -10,22 +10,27 @@
 #define RF_PLAIN_MASK (RF_TRAITS_STATE | 63U << RF_TRAITS_ALIGN)
 #define RF_PLAIN_FREED (RF_SLOT_FREED | RF_DEFAULT_ALIGN_LOG2 << RF_TRAITS_ALIGN)
 
-/* The number of the caller's stack. `frees`: 0, or RF_FREES for a call that frees. */
-RF_INLINE uint32_t rf_fast_keep(uintptr_t caller, const void *frame, unsigned frees) {
-  const rf_heap_options *const o = &rf_heap_options_now;
-  return RF_LIKELY(o->stack_depth != 0) ? rf_stack_guess(o->depot, caller, frame, o->stack_depth, frees)
-                                        : rf_stack_depot_put_caller(o->depot, caller, frees != 0);
-}
-
-/* Sets *stack to the same, where the depot has it at hand and no call is needed: else false. `caller` is the return
- * address in `frame`. */
-RF_INLINE bool rf_fast_known(uintptr_t caller, const void *frame, uint32_t *stack) {
+/* Sets *stack to the number of the caller's stack, where the depot has it at hand and no call is needed: else false.
+ * `own`: as in rf_stack_is. */
+RF_INLINE bool rf_fast_known(rf_cache *cache, uintptr_t caller, const void *frame, bool own, uint32_t *stack) {
   const rf_heap_options *const o = &rf_heap_options_now;
   if (RF_LIKELY(o->stack_depth != 0)) {
-    return rf_stack_guess_holds(o->depot, caller, frame, o->stack_depth, true, stack);
+    return rf_stack_guess_holds(o->depot, &cache->predictor, caller, frame, o->stack_depth, own, stack);
   }
   *stack = 0;
   return o->depot == NULL || rf_guess_is_caller(o->depot, caller, stack);
+}
+
+/* The number of one that is not at hand. `frees`: 0, or RF_FREES for a call that frees. */
+RF_INLINE uint32_t rf_fast_keep_new(uintptr_t caller, const void *frame, unsigned frees) {
+  const rf_heap_options *const o = &rf_heap_options_now;
+  return RF_LIKELY(o->stack_depth != 0) ? rf_stack_guess_anew(o->depot, caller, frame, o->stack_depth | frees)
+                                        : rf_stack_depot_put_caller(o->depot, caller, frees != 0);
+}
+
+RF_INLINE uint32_t rf_fast_keep(rf_cache *cache, uintptr_t caller, const void *frame, unsigned frees) {
+  uint32_t stack;
+  return RF_LIKELY(rf_fast_known(cache, caller, frame, false, &stack)) ? stack : rf_fast_keep_new(caller, frame, frees);
 }
 
 /* rf_cache_has_more is to be asked afterwards. */

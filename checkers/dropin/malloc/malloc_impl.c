@@ -49,12 +49,12 @@ void rf_malloc_choose_way(void) {
 
 /* Up to RF_FAST_MOST bytes, counted, inside the cache, which it leaves. */
 PART void *alloc_shortly(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin) {
-  return rf_short_alloc_any(cache, size, family, origin);
+  return rf_short_alloc_any(cache, size, family, origin, rf_fast_keep(cache, origin->caller, origin->frame, 0));
 }
 
 /* The same, zeroed. */
 PART void *zalloc_shortly(rf_cache *cache, size_t size, const rf_origin *origin) {
-  uint32_t const stack = rf_fast_keep(origin->caller, origin->frame, 0);
+  uint32_t const stack = rf_fast_keep(cache, origin->caller, origin->frame, 0);
   void *p = rf_fast_alloc_any(cache, size, 0, RF_FAMILY_MALLOC, stack);
   if (RF_UNLIKELY(p == NULL)) {
     p = rf_cache_zalloc_slowly(cache, size, origin, stack);
@@ -129,7 +129,7 @@ PART void *alloc_usual(size_t size, size_t align, rf_family family, const rf_ori
   if (RF_UNLIKELY(cache == NULL)) {
     return alloc_unusual(size, align, family, origin);
   }
-  void *const p = rf_cache_malloc_slowly(cache, size, family, origin, rf_cache_keep(origin, 0));
+  void *const p = rf_cache_malloc_slowly(cache, size, family, origin, rf_cache_keep(cache, origin, 0));
   rf_cache_exit(cache);
   return RF_UNLIKELY(p == NULL) ? no_memory() : p;
 }

@@ -16,7 +16,7 @@ RF_RARE void *rf_short_alloc_slowly(rf_cache *cache, size_t size, rf_family fami
 RF_RARE void *rf_short_alloc_with_new_stack(rf_cache *cache, size_t size, rf_family family, uintptr_t caller,
                                             const void *frame) {
   rf_origin const origin = {NULL, caller, frame};
-  return rf_short_alloc_any(cache, size, family, &origin);
+  return rf_short_alloc_any(cache, size, family, &origin, rf_fast_keep_new(caller, frame, 0));
 }
 
 RF_RARE void *rf_short_count_more(rf_cache *cache, void *p) {
@@ -59,7 +59,7 @@ RF_RARE void rf_short_free_any(void *ptr, rf_family family, size_t size, uintptr
 
 RF_RARE void rf_short_free_with_new_stack(void *ptr, rf_family family, size_t size, uintptr_t caller,
                                           const void *frame) {
-  rf_short_free_any(ptr, family, size, caller, frame, rf_fast_keep(caller, frame, RF_FREES));
+  rf_short_free_any(ptr, family, size, caller, frame, rf_fast_keep_new(caller, frame, RF_FREES));
 }
 
 void rf_short_free(void *ptr, rf_family family, size_t size, uintptr_t caller, const void *frame) {

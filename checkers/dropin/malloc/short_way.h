@@ -46,9 +46,9 @@ RF_INLINE void *rf_short_exit(rf_cache *cache, void *p) {
   return p;
 }
 
-/* Up to RF_FAST_MOST bytes, whether their stack is at hand or not; inside the cache, which it leaves. */
-RF_INLINE void *rf_short_alloc_any(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin) {
-  uint32_t const stack = rf_fast_keep(origin->caller, origin->frame, 0);
+/* Up to RF_FAST_MOST bytes; inside the cache, which it leaves. `stack` is the number of the caller's. */
+RF_INLINE void *rf_short_alloc_any(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin,
+                                   uint32_t stack) {
   void *p = rf_fast_alloc_any(cache, size, RF_PATTERN_NEW, family, stack);
   if (RF_UNLIKELY(p == NULL)) {
     p = rf_cache_malloc_slowly(cache, size, family, origin, stack);
@@ -103,7 +103,7 @@ RF_INLINE void *rf_short_alloc_at_once(size_t size, rf_family family, uintptr_t 
     return rf_short_alloc_otherwise(size, family, caller, frame);
   }
   uint32_t stack;
-  if (RF_UNLIKELY(!rf_fast_known(caller, frame, &stack))) {
+  if (RF_UNLIKELY(!rf_fast_known(cache, caller, frame, true, &stack))) {
     return rf_short_alloc_with_new_stack(cache, size, family, rf_short_caller(caller, here),
                                          rf_short_frame(frame, here));
   }
@@ -129,7 +129,7 @@ RF_INLINE void rf_short_free_at_once(void *ptr, rf_family family, size_t size, u
   }
   RF_FETCH_TO_WRITE(ptr); /* which another thread may have written */
   uint32_t stack;
-  if (RF_UNLIKELY(!rf_fast_known(caller, frame, &stack))) {
+  if (RF_UNLIKELY(!rf_fast_known(cache, caller, frame, true, &stack))) {
     rf_short_free_with_new_stack(ptr, family, size, rf_short_caller(caller, here), rf_short_frame(frame, here));
     return;
   }

@@ -1,0 +1,80 @@
+/* The stack that is to be expected after those of the last two requests. Internal to checkers/.
+ *
+ * A program's requests come in sequences that it repeats. Each record of a depot names its successors: the stacks that
+ * came after it, each in one of four places by the stack that came before. The next request compares its stack with the
+ * successor's words first, which were fetched while the request before was served, and looks for another guess
+ * (stack_guess.h) only where that one does not hold.
+ *
+ * Algorithm: a Markov predictor of the second order, as processors have them for branches and for prefetches. Every
+ * second wrong successor is replaced, so that an exception, or two threads that go different ways, leave most of them
+ * as they are. It begins once stacks have parted often where others are guessed, which takes longer there than all of
+ * this, and pauses while fewer than three of four successors are right, as where requests follow each other at random.
+ * Complexity: some fifteen instructions, and no line of memory beside the record's; two where it does not try.
+ * Threads: one for each predictor; the records are shared, and a successor is only a guess.
+ */
+#ifndef RINGFENCE_STACK_PREDICT_H
+#define RINGFENCE_STACK_PREDICT_H
+
+#include "stack_record.h"
+
+#include "lib/core/compiler.h"
+
+typedef struct rf_stack_predictor {
+  uint32_t next;  /* the number of the stack that is expected; 0: of none */
+  uint32_t last;  /* that of the last request; 0: there was none */
+  uint8_t way;    /* which of its successors is meant */
+  uint8_t misses; /* wrong successors; wraps */
+  int8_t trust;   /* successors are tried while it is above 0 */
+} rf_stack_predictor;
+
+#define RF_TRUST_MOST 16
+#define RF_TRUST_LOST 3     /* by a wrong successor, while a right one gains 1 */
+#define RF_TRUST_LEAST -100 /* then so many stacks are to part before successors are tried again */
+
+#define RF_SUCCESSOR_SHIFT 30U
+
+_Static_assert(RF_SUCCESSORS == 1U << (32U - RF_SUCCESSOR_SHIFT), "a place for each value of the bits that are left");
+
+RF_INLINE uint32_t *rf_stack_successor(const rf_stack_depot *depot, const rf_stack_predictor *p) {
+  return &layout_of(record_at(depot, p->last))->successors[p->way];
+}
+
+RF_INLINE bool rf_stack_is_predicted(const rf_stack_predictor *p) {
+  return p->trust > 0;
+}
+
+/* A stack was looked for where several part. */
+RF_INLINE void rf_stack_parted(rf_stack_predictor *p) {
+  if (!rf_stack_is_predicted(p) && ++p->trust > 0) {
+    p->trust = RF_TRUST_MOST;
+  }
+}
+
+/* A first successor is kept at once. */
+RF_INLINE void note_other(const rf_stack_depot *depot, rf_stack_predictor *p, uint32_t id) {
+  bool const was_wrong = p->next != 0;
+  if (was_wrong) {
+    p->trust = (int8_t)(p->trust > RF_TRUST_LOST ? p->trust - RF_TRUST_LOST : RF_TRUST_LEAST);
+  }
+  if (p->last != 0 && (!was_wrong || (p->misses++ & 1) == 0)) {
+    depot_store(rf_stack_successor(depot, p), id);
+  }
+}
+
+/* While successors are tried: the stack of this request is that of the record, which has a layout. */
+RF_INLINE void rf_stack_note(const rf_stack_depot *depot, rf_stack_predictor *p, uint32_t id) {
+  if (RF_LIKELY(id == p->next)) {
+    p->trust = (int8_t)(p->trust + (p->trust < RF_TRUST_MOST));
+  } else {
+    note_other(depot, p, id);
+  }
+  p->way = (uint8_t)(p->last * 0x9E3779B1U >> RF_SUCCESSOR_SHIFT);
+  p->last = id;
+  p->next = depot_load(rf_stack_successor(depot, p));
+  const char *const words = (const char *)record_at(depot, p->next);
+  RF_FETCH_TO_READ(words - 64);
+  RF_FETCH_TO_READ(words);
+  RF_FETCH_TO_READ(words + 64);
+}
+
+#endif /* RINGFENCE_STACK_PREDICT_H */
