@@ -8,7 +8,7 @@
  * Algorithm: a Markov predictor of the second order, as processors have them for branches and for prefetches. Every
  * second wrong successor is replaced, so that an exception, or two threads that go different ways, leave most of them
  * as they are. It begins once stacks have parted often where others are guessed, which takes longer there than all of
- * this, and pauses while fewer than three of four successors are right, as where requests follow each other at random.
+ * this, and pauses while fewer than two of three successors are right, as where requests follow each other at random.
  * Complexity: some fifteen instructions, and no line of memory beside the record's; two where it does not try.
  * Threads: one for each predictor; the records are shared, and a successor is only a guess.
  */
@@ -27,8 +27,8 @@ typedef struct rf_stack_predictor {
   int8_t trust;   /* successors are tried while it is above 0 */
 } rf_stack_predictor;
 
-#define RF_TRUST_MOST 16
-#define RF_TRUST_LOST 3     /* by a wrong successor, while a right one gains 1 */
+#define RF_TRUST_MOST 64
+#define RF_TRUST_LOST 2     /* by a wrong successor, while a right one gains 1 */
 #define RF_TRUST_LEAST -100 /* then so many stacks are to part before successors are tried again */
 
 #define RF_SUCCESSOR_SHIFT 30U
