@@ -13,6 +13,8 @@
 #include "stack_guess.h"
 #include "stack_walk.h"
 
+uint32_t rf_stack_wrong_borne = RF_WRONG_BORNE;
+
 uint32_t rf_stack_depot_put_caller(rf_stack_depot *depot, uintptr_t caller, bool frees) {
   static const rf_stack_layout freeing = {.frees = true};
   if (depot == NULL || caller == 0) {

@@ -6,9 +6,10 @@
  * (stack_guess.h) only where that one does not hold.
  *
  * Algorithm: a Markov predictor of the second order, as processors have them for branches and for prefetches. Every
- * second wrong successor is replaced, so that an exception, or two threads that go different ways, leave most of them
- * as they are. It begins once stacks have parted often where others are guessed, which takes longer there than all of
- * this, and pauses while fewer than two of three successors are right, as where requests follow each other at random.
+ * second wrong successor is replaced, so that an exception leaves most of them as they are; with several threads, which
+ * share the records and would take their lines of memory from each other, one of 32. It begins once stacks have parted
+ * often where others are guessed, which takes longer there than all of this, and pauses while fewer than two of three
+ * successors are right, as where requests follow each other at random.
  * Complexity: some fifteen instructions, and no line of memory beside the record's; two where it does not try.
  * Threads: one for each predictor; the records are shared, and a successor is only a guess.
  */
@@ -30,6 +31,12 @@ typedef struct rf_stack_predictor {
 #define RF_TRUST_MOST 64
 #define RF_TRUST_LOST 2     /* by a wrong successor, while a right one gains 1 */
 #define RF_TRUST_LEAST -100 /* then so many stacks are to part before successors are tried again */
+
+#define RF_WRONG_BORNE 1U         /* of so many and one wrong successors one is replaced: a power of two, less one */
+#define RF_WRONG_BORNE_SHARED 31U /* where several threads share them */
+
+/* One of the two; set at any time, by any thread; accessed atomically. */
+extern uint32_t rf_stack_wrong_borne __attribute__((visibility("hidden")));
 
 #define RF_SUCCESSOR_SHIFT 30U
 
@@ -56,7 +63,7 @@ RF_INLINE void note_other(const rf_stack_depot *depot, rf_stack_predictor *p, ui
   if (was_wrong) {
     p->trust = (int8_t)(p->trust > RF_TRUST_LOST ? p->trust - RF_TRUST_LOST : RF_TRUST_LEAST);
   }
-  if (p->last != 0 && (!was_wrong || (p->misses++ & 1) == 0)) {
+  if (p->last != 0 && (!was_wrong || (p->misses++ & depot_load(&rf_stack_wrong_borne)) == 0)) {
     depot_store(rf_stack_successor(depot, p), id);
   }
 }

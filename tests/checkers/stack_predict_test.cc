@@ -111,6 +111,22 @@ TEST_F(StackPredict, ReplacesEverySecondWrongSuccessor) {
   EXPECT_EQ(successor(stacks_[1]), stacks_[1]);
 }
 
+TEST_F(StackPredict, ReplacesFewWhereThreadsShareThem) {
+  rf_stack_wrong_borne = RF_WRONG_BORNE_SHARED;
+  auto const successor = [&] { return layout_of(record_at(&depot_, stacks_[0]))->successors[0]; };
+  unsigned replaced = 0;
+  for (unsigned i = 0; i < 1 + 2 * (RF_WRONG_BORNE_SHARED + 1); i++) {
+    predictor_.last = 0;
+    predictor_.trust = RF_TRUST_MOST;
+    (void)request(stacks_[0]);
+    uint32_t const before = successor();
+    (void)request(before == stacks_[1] ? stacks_[2] : stacks_[1]);
+    replaced += successor() != before ? 1 : 0;
+  }
+  EXPECT_EQ(replaced, 3U) << "the first one at once, then one of 32";
+  rf_stack_wrong_borne = RF_WRONG_BORNE;
+}
+
 TEST_F(StackPredict, IsNotTriedWhereRequestsFollowAtRandom) {
   unsigned const seed = 7;
   std::minstd_rand random(seed);

@@ -224,6 +224,7 @@ static rf_cache *make(unsigned heap) {
   }
   if (cache->place == 2) {
     (void)barrier(BARRIER_REGISTER);
+    __atomic_store_n(&rf_stack_wrong_borne, RF_WRONG_BORNE_SHARED, __ATOMIC_RELEASE);
   }
   return cache;
 }
