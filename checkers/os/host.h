@@ -111,6 +111,10 @@ void rf_host_unwind_fault(void);
  * call; NULL where it is not known. */
 const char *rf_host_describe_address(const void *p);
 
+/* True where `p` points to memory that was mapped or taken from the break, neither of a file nor of a stack that is
+ * known; false where that is not known. As slow as a look into the list of all mappings. */
+bool rf_host_is_allocated_memory(const void *p);
+
 /* `size` bytes of zeroed memory, aligned to a page, never returned; NULL where the system has none. */
 void *rf_host_map(size_t size);
 

@@ -62,6 +62,11 @@ const char *rf_host_describe_address(const void *p) {
   return NULL;
 }
 
+bool rf_host_is_allocated_memory(const void *p) {
+  (void)p;
+  return false;
+}
+
 void *rf_host_map(size_t size) {
   (void)size;
   return NULL;

@@ -230,6 +230,9 @@ static const char *phrase_of_file(const rf_map *map) {
   return phrase;
 }
 
+static const char mapped_memory[] = "the pointer is to mapped memory";
+static const char break_memory[] = "the pointer is to the heap of sbrk";
+
 /* A module's mappings lie between its first one and the end of its .bss; a data file has no such end. */
 static const char *phrase_of(const rf_map *map, bool of_file, bool in_image) {
   if (name_is(map, "[stack]")) {
@@ -242,10 +245,10 @@ static const char *phrase_of(const rf_map *map, bool of_file, bool in_image) {
     return phrase_of_file(map);
   }
   if (name_is(map, "[heap]")) {
-    return "the pointer is to the heap of sbrk";
+    return break_memory;
   }
   bool const anonymous = map->name_length == 0 || memcmp(map->name, "[anon", 5) == 0;
-  return anonymous ? "the pointer is to mapped memory" : NULL;
+  return anonymous ? mapped_memory : NULL;
 }
 
 RF_COLD static bool find_place(const rf_map *map, void *context) {
@@ -288,11 +291,21 @@ RF_COLD const char *rf_host_describe_address(const void *p) {
   return search.found ? search.phrase : "there is no memory at the pointer";
 }
 
+RF_COLD bool rf_host_is_allocated_memory(const void *p) {
+  const char *const phrase = rf_host_describe_address(p);
+  return phrase == mapped_memory || phrase == break_memory;
+}
+
 #else
 
 RF_COLD const char *rf_host_describe_address(const void *p) {
   (void)p;
   return NULL;
+}
+
+RF_COLD bool rf_host_is_allocated_memory(const void *p) {
+  (void)p;
+  return false;
 }
 
 #endif

@@ -57,6 +57,23 @@ TEST(Forward, AHeapOfItsOwnIsUsedWhereAskedToAndWhereBlocksAreChecked) {
   }
 }
 
+// jemalloc's mallocx and its like: the program's free, which is ours, is to take these blocks.
+TEST(Forward, BlocksOfItsOtherFunctionsAreItsOwn) {
+  for (const char *const mode : {"mode=guard", "mode=page", "mode=off", "mode=off:heap=own", "mode=sample"}) {
+    How how = with(mode);
+    how.behind = program("libnext_malloc.so");
+    Result const result = run({program("handed_on"), "others"}, how);
+    EXPECT_EQ(result.out, "ok\n") << mode;
+    EXPECT_EQ(result.err, "") << mode;
+    EXPECT_EQ(result.status, 0) << mode;
+  }
+  How how = with("mode=guard");
+  how.behind = program("libnext_malloc.so");
+  Result const wrong = run({program("handed_on"), "others", "wrong"}, how);
+  EXPECT_EQ(wrong.status, 99);
+  EXPECT_EQ(wrong.findings.size(), 1U);
+}
+
 // A malloc that is not known yet can be asked for nothing: these blocks lie in the library, and stay.
 TEST(Forward, RequestsWhileTheMallocBehindIsLookedForAreServedByTheLibrary) {
   for (const char *const mode : {"mode=off", "mode=sample", "mode=off:heap=own"}) {

@@ -9,6 +9,7 @@ extern "C" {
 #include <link.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <map>
 #include <string>
 
@@ -92,6 +93,24 @@ void expect_posix(const rf_malloc_functions &next, size_t align, int expected) {
   void *out = nullptr;
   EXPECT_EQ(next.posix_memalign(&out, align, 100), expected) << align;
   EXPECT_EQ(out, expected == 0 ? block : nullptr);
+}
+
+// Blocks of a library's other functions are for its own free alone.
+TEST(NextMalloc, HasOthersInTheLibraryOfItsFree) {
+  alone([] {
+    put_plain();
+    behind["memalign"] = pointer_to(an_aligned);
+    for (const char *const name : {"mallocx", "tc_malloc", "mi_malloc", "another"}) {
+      rf_malloc_functions next = {};
+      behind[name] = pointer_to(a_malloc);
+      EXPECT_TRUE(rf_next_malloc_find(&next));
+      EXPECT_EQ(next.has_others, std::string(name) != "another") << name;
+      behind[name] = stdout; // an address in the C library
+      EXPECT_TRUE(rf_next_malloc_find(&next));
+      EXPECT_FALSE(next.has_others) << name;
+      behind.erase(name);
+    }
+  });
 }
 
 TEST(NextMalloc, OfMemalignAloneHasTheOthers) {

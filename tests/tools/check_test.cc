@@ -94,7 +94,8 @@ TEST(Status, TheExitCodeWithoutARecordIsNotTakenForNothingFound) {
   EXPECT_TRUE(has(sarif, "\"text\":\"findings that could not be recorded\"")) << sarif;
   const Result other = check({"--", program("ends"), "unseen", "7"});
   EXPECT_EQ(other.status, 7);
-  EXPECT_TRUE(has(other.err, "; the program's end was not seen (as daemon() hides it) or could not be recorded"))
+  EXPECT_TRUE(
+      has(other.err, "; the program's end was not seen (daemon() and Go's runtime hide it) or could not be recorded"))
       << other.err;
   EXPECT_FALSE(has(other.err, "killed")) << other.err;
 }

@@ -299,11 +299,17 @@ static bool looks_like_a_block(uintptr_t block, uintptr_t end) {
 
 #endif
 
-bool rf_forward_is_foreign(const void *ptr) {
-  uintptr_t const block = (uintptr_t)ptr;
+static bool is_above_first_break(uintptr_t block) {
   if (first_break == 0 || block < first_break) {
     return false;
   }
   uintptr_t const end = (uintptr_t)sbrk(0);
   return block < end && looks_like_a_block(block, end);
+}
+
+/* Nobody says where a library's other functions have their blocks: any memory that was allocated may be one. */
+bool rf_forward_is_foreign(const void *ptr) {
+  uintptr_t const block = (uintptr_t)ptr;
+  return is_above_first_break(block) ||
+         (rf_forward.next.has_others && block % sizeof(void *) == 0 && rf_host_is_allocated_memory(ptr));
 }

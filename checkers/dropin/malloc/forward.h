@@ -92,7 +92,8 @@ bool rf_forward_realloc(void *ptr, size_t size, const rf_origin *origin, void **
 bool rf_forward_is_early(const void *ptr, size_t *size);
 
 /* ---- Where requests are not handed on: blocks of another malloc of the process, as libraries that were loaded with
- * RTLD_DEEPBIND have them. Ours never come from the program break, the C library's small ones always do. ---- */
+ * RTLD_DEEPBIND have them, and as the other functions of a program's own malloc make them. Ours never come from the
+ * program break, the C library's small ones always do. ---- */
 
 /* True where `ptr`, which is not in the heap, is for the next malloc. */
 bool rf_forward_is_foreign(const void *ptr);

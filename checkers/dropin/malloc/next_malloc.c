@@ -124,6 +124,19 @@ static void complete_aligned(rf_malloc_functions *next) {
   }
 }
 
+/* One function each of jemalloc, tcmalloc and mimalloc. The library must be the one that free is found in: another
+ * one's does not take its blocks. */
+static bool has_others(const rf_malloc_functions *next) {
+  static const char *const names[] = {"mallocx", "tc_malloc", "mi_malloc"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    void *const found = rf_real(names[i]);
+    if (found != NULL && object_of(found) == object_of((void *)(uintptr_t)next->free)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool rf_next_malloc_find(rf_malloc_functions *next) {
   for (size_t i = 0; i < ALIGNED; i++) {
     void *const found = rf_real(functions[i].name);
@@ -141,6 +154,7 @@ bool rf_next_malloc_find(rf_malloc_functions *next) {
   }
   made_of = *next;
   complete_aligned(next);
+  next->has_others = has_others(next);
   return true;
 }
 

@@ -16,6 +16,7 @@ typedef struct rf_malloc_functions {
   void *(*aligned_alloc)(size_t align, size_t size);
   int (*posix_memalign)(void **out, size_t align, size_t size);
   size_t (*usable_size)(void *ptr);
+  bool has_others; /* they take blocks that other functions of the same library make: jemalloc's mallocx, for one */
 } rf_malloc_functions;
 
 /* The power of two at or above `align` that is an alignment of malloc's at least; 0 where there is none. */

@@ -262,10 +262,30 @@ static int a_hundred_by_posix_memalign(void) {
   return expect_done();
 }
 
+/* A block of the malloc's other function, freed by free. `wrong`: then a static object is, which is no block. */
+static int blocks_of_its_other_functions(bool wrong) {
+  void *(*const other)(size_t, int) = (void *(*)(size_t, int))dlsym(RTLD_DEFAULT, "mallocx");
+  EXPECT(other != NULL);
+  char *block = other(100, 0);
+  EXPECT(malloc_usable_size(block) >= 100);
+  strcpy(block, "other");
+  block = realloc(block, 5000);
+  EXPECT(block != NULL && strcmp(block, "other") == 0);
+  free(block);
+  free(other(200, 0));
+  if (wrong) {
+    free(&early_count);
+  }
+  return expect_done();
+}
+
 int main(int argc, char **argv) {
   const unsigned long *const calls = dlsym(RTLD_DEFAULT, "next_malloc_calls");
   if (argc > 1 && strcmp(argv[1], "posix_memalign") == 0) {
     return a_hundred_by_posix_memalign();
+  }
+  if (argc > 1 && strcmp(argv[1], "others") == 0) {
+    return blocks_of_its_other_functions(argc > 2);
   }
   if (argc > 1 && strcmp(argv[1], "early") == 0) {
     printf("%d of %u\n", early_in_a_library(), early_count);

@@ -1,10 +1,14 @@
 /* A malloc to preload behind the drop-in: keeps a header before each block, and takes its memory from the C library by
  * the names that it has of its own, which are the drop-in's, too. ONLY_ALIGNED_ALLOC, ONLY_POSIX_MEMALIGN or
- * ONLY_MEMALIGN leaves the other aligned functions out. */
+ * ONLY_MEMALIGN leaves the other aligned functions out. It has a function of jemalloc's for blocks that its free takes,
+ * too. */
+#define _GNU_SOURCE /* MAP_ANONYMOUS */
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 
 void *__libc_malloc(size_t size);
 void __libc_free(void *ptr);
@@ -55,7 +59,9 @@ void free(void *ptr) {
       __builtin_trap();
     }
     block->mark = 0;
-    __libc_free(block->start);
+    if (block->start != NULL) {
+      __libc_free(block->start);
+    }
   }
 }
 
@@ -63,8 +69,20 @@ size_t malloc_usable_size(void *ptr) {
   return ptr != NULL ? ((header *)ptr)[-1].size : 0;
 }
 
+/* On pages of its own, which stay. */
+void *mallocx(size_t size, int flags) {
+  (void)flags;
+  header *const block = mmap(NULL, sizeof *block + size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (block == MAP_FAILED) {
+    return NULL;
+  }
+  *block = (header){NULL, size, MARK, 0};
+  return block + 1;
+}
+
 void *realloc(void *ptr, size_t size) {
-  void *const block = give(16, size);
+  bool const mapped = ptr != NULL && ((header *)ptr)[-1].start == NULL;
+  void *const block = mapped ? mallocx(size, 0) : give(16, size);
   if (block != NULL && ptr != NULL) {
     size_t const old = malloc_usable_size(ptr);
     memcpy(block, ptr, old < size ? old : size);

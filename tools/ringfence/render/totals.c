@@ -152,7 +152,7 @@ static void put_ends(rf_bump_arena *arena, const rf_totals *t, const rf_sink *si
         t->killed == 1 ? "was" : "were");
   }
   if (t->end_lost && !t->unrecorded) {
-    put(arena, sink, "; the program's end was not seen (as daemon() hides it) or could not be recorded");
+    put(arena, sink, "; the program's end was not seen (daemon() and Go's runtime hide it) or could not be recorded");
   }
   if (t->running != 0) {
     put(arena, sink, "; %zu still running, %s in %s", t->running,
