@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <link.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Called only where dlsym has found something. */
@@ -125,12 +126,15 @@ static void complete_aligned(rf_malloc_functions *next) {
 }
 
 /* One function each of jemalloc, tcmalloc and mimalloc. The library must be the one that free is found in: another
- * one's does not take its blocks. */
+ * one's does not take its blocks. The C library's has none, and is not asked: a name that is not found is an error, for
+ * whose text the loader allocates. */
 static bool has_others(const rf_malloc_functions *next) {
   static const char *const names[] = {"mallocx", "tc_malloc", "mi_malloc"};
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+  const void *const library = object_of((void *)(uintptr_t)next->free);
+  bool const is_libc = library == object_of((void *)(uintptr_t)getenv);
+  for (size_t i = 0; i < sizeof names / sizeof names[0] && !is_libc; i++) {
     void *const found = rf_real(names[i]);
-    if (found != NULL && object_of(found) == object_of((void *)(uintptr_t)next->free)) {
+    if (found != NULL && object_of(found) == library) {
       return true;
     }
   }
