@@ -7,9 +7,9 @@
  *
  * Algorithm: a Markov predictor of the second order, as processors have them for branches and for prefetches. Every
  * second wrong successor is replaced, so that an exception leaves most of them as they are; with several threads, which
- * share the records and would take their lines of memory from each other, one of 32. It begins once stacks have parted
- * often where others are guessed, which takes longer there than all of this, and pauses while fewer than two of three
- * successors are right, as where requests follow each other at random.
+ * share the records and would take their lines of memory from each other, one of 32. It begins where stacks part that
+ * are guessed otherwise, which takes longer than all of this, and pauses while fewer than two of three successors are
+ * right, as where requests follow each other at random.
  * Complexity: some fifteen instructions, and no line of memory beside the record's; two where it does not try.
  * Threads: one for each predictor; the records are shared, and a successor is only a guess.
  */
@@ -20,6 +20,7 @@
 
 #include "lib/core/compiler.h"
 
+/* All zero: nothing is expected yet. */
 typedef struct rf_stack_predictor {
   uint32_t next;  /* the number of the stack that is expected; 0: of none */
   uint32_t last;  /* that of the last request; 0: there was none */

@@ -51,7 +51,7 @@ typedef struct rf_record_layout {
   uint16_t room;     /* for words to compare, a multiple of 4 */
   uint16_t compared; /* how many of the words tell the stack: a multiple of 4, at most the room */
   uint16_t padding;
-  uint32_t successors[RF_SUCCESSORS]; /* stacks that came after this one (stack_guess.h); accessed atomically */
+  uint32_t successors[RF_SUCCESSORS]; /* stacks that came after this one (stack_predict.h); accessed atomically */
 } rf_record_layout;
 
 #define RF_STAMP_NONE 0U

@@ -140,7 +140,7 @@ TEST_F(StackPredict, IsNotTriedWhereRequestsFollowAtRandom) {
   EXPECT_EQ(predictor_.trust, paused.trust);
 }
 
-TEST_F(StackPredict, BeginsOnceStacksHavePartedOften) {
+TEST_F(StackPredict, BeginsWhereStacksPart) {
   predictor_ = {};
   EXPECT_EQ(rounds(3), 0U) << "at first it is not tried";
   rf_stack_parted(&predictor_);
