@@ -10,8 +10,6 @@
 
 #include "lib/core/compiler.h"
 
-#define CACHE_LINE ((size_t)64) /* bytes; a wrong guess only makes prefetching less useful */
-
 /* Inlined where that makes no difference to what a sanitizer sees. */
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)

@@ -82,8 +82,8 @@ RF_INLINE void quarantine_take(rf_guard *guard, rf_guard_queue *q) {
   q->oldest = next;
   if (RF_LIKELY(next != NULL)) {
     __builtin_prefetch(next, 1);
-    __builtin_prefetch((const char *)next + CACHE_LINE, 1);
-    __builtin_prefetch((const char *)next + 2 * CACHE_LINE, 1);
+    __builtin_prefetch((const char *)next + RF_CACHE_LINE, 1);
+    __builtin_prefetch((const char *)next + 2 * RF_CACHE_LINE, 1);
   } else {
     q->newest = NULL;
   }

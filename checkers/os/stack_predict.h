@@ -43,6 +43,12 @@ extern uint32_t rf_stack_wrong_borne __attribute__((visibility("hidden")));
 
 _Static_assert(RF_SUCCESSORS == 1U << (32U - RF_SUCCESSOR_SHIFT), "a place for each value of the bits that are left");
 
+/* The place that a stack's successors have where the one before it was `before`: the upper bits of a product with 2^32
+ * over the golden ratio. */
+RF_INLINE uint8_t rf_stack_way(uint32_t before) {
+  return (uint8_t)(before * 0x9E3779B1U >> RF_SUCCESSOR_SHIFT);
+}
+
 RF_INLINE uint32_t *rf_stack_successor(const rf_stack_depot *depot, const rf_stack_predictor *p) {
   return &layout_of(record_at(depot, p->last))->successors[p->way];
 }
@@ -76,13 +82,13 @@ RF_INLINE void rf_stack_note(const rf_stack_depot *depot, rf_stack_predictor *p,
   } else {
     note_other(depot, p, id);
   }
-  p->way = (uint8_t)(p->last * 0x9E3779B1U >> RF_SUCCESSOR_SHIFT);
+  p->way = rf_stack_way(p->last);
   p->last = id;
   p->next = depot_load(rf_stack_successor(depot, p));
   const char *const words = (const char *)record_at(depot, p->next);
-  RF_FETCH_TO_READ(words - 64);
+  RF_FETCH_TO_READ(words - RF_CACHE_LINE);
   RF_FETCH_TO_READ(words);
-  RF_FETCH_TO_READ(words + 64);
+  RF_FETCH_TO_READ(words + RF_CACHE_LINE);
 }
 
 #endif /* RINGFENCE_STACK_PREDICT_H */

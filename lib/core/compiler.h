@@ -42,6 +42,8 @@
 #define RF_FORGET(x) __asm__("" : "+r"(x))
 #define RF_FORGET_MEMORY(x) __asm__("" : "+m"(x))
 
+#define RF_CACHE_LINE 64 /* bytes of a line of memory; a wrong guess only makes fetching less useful */
+
 /* Begins to fetch the line of memory that `p` points to, to be read here. Any address may be given. */
 #define RF_FETCH_TO_READ(p) __builtin_prefetch(p)
 

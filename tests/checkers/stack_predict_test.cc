@@ -16,12 +16,10 @@ protected:
     stacks_.push_back(make());
     do {
       stacks_.push_back(make());
-    } while (way_after(stacks_.back()) == way_after(stacks_[0]));
+    } while (rf_stack_way(stacks_.back()) == rf_stack_way(stacks_[0]));
     stacks_ = {make(), stacks_.back(), stacks_[0], make()};
     predictor_.trust = RF_TRUST_MOST;
   }
-
-  static uint32_t way_after(uint32_t id) { return id * 0x9E3779B1U >> RF_SUCCESSOR_SHIFT; }
 
   uint32_t make() {
     rf_stack_layout const layout = stack_at({1, 4, 8});

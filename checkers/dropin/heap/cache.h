@@ -178,7 +178,7 @@ typedef struct rf_block_request {
 void *rf_cache_alloc(rf_cache *cache, const rf_block_request *request, const rf_origin *origin);
 
 /* The number of the caller's stack; 0 where none is kept. `frees`: 0, or RF_FREES (checkers/os/stack_guess.h) where it
- * frees. Any thread; lock-free, as is the depot. */
+ * frees. Lock-free, as is the depot. */
 uint32_t rf_cache_keep(rf_cache *cache, const rf_origin *origin, unsigned frees);
 
 /* The common one: `size` bytes at RF_ALIGN_DEFAULT. */

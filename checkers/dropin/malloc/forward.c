@@ -299,7 +299,7 @@ static bool looks_like_a_block(uintptr_t block, uintptr_t end) {
 
 #endif
 
-static bool is_above_first_break(uintptr_t block) {
+static bool is_block_of_break(uintptr_t block) {
   if (first_break == 0 || block < first_break) {
     return false;
   }
@@ -307,9 +307,9 @@ static bool is_above_first_break(uintptr_t block) {
   return block < end && looks_like_a_block(block, end);
 }
 
-/* Nobody says where a library's other functions have their blocks: any memory that was allocated may be one. */
+/* A library does not tell where its other functions keep their blocks: any allocated memory may hold one. */
 bool rf_forward_is_foreign(const void *ptr) {
   uintptr_t const block = (uintptr_t)ptr;
-  return is_above_first_break(block) ||
+  return is_block_of_break(block) ||
          (rf_forward.next.has_others && block % sizeof(void *) == 0 && rf_host_is_allocated_memory(ptr));
 }

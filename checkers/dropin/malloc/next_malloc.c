@@ -131,8 +131,10 @@ static void complete_aligned(rf_malloc_functions *next) {
 static bool has_others(const rf_malloc_functions *next) {
   static const char *const names[] = {"mallocx", "tc_malloc", "mi_malloc"};
   const void *const library = object_of((void *)(uintptr_t)next->free);
-  bool const is_libc = library == object_of((void *)(uintptr_t)getenv);
-  for (size_t i = 0; i < sizeof names / sizeof names[0] && !is_libc; i++) {
+  if (library == object_of((void *)(uintptr_t)getenv)) {
+    return false;
+  }
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     void *const found = rf_real(names[i]);
     if (found != NULL && object_of(found) == library) {
       return true;

@@ -262,7 +262,7 @@ static int a_hundred_by_posix_memalign(void) {
   return expect_done();
 }
 
-/* A block of the malloc's other function, freed by free. `wrong`: then a static object is, which is no block. */
+/* Blocks of mallocx are resized and freed by the usual functions. `wrong`: a static object is freed, too. */
 static int blocks_of_its_other_functions(bool wrong) {
   void *(*const other)(size_t, int) = (void *(*)(size_t, int))dlsym(RTLD_DEFAULT, "mallocx");
   EXPECT(other != NULL);
