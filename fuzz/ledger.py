@@ -8,7 +8,7 @@ import json
 import os
 import re
 
-PAGE = "docs/fuzzing.md"
+PAGE = "docs/fuzzing-results.md"
 HEAD = ["| fuzzer | executions | since its last finding | edges covered |", "|---|---|---|---|"]
 ROW = re.compile(r"\| (\w+) \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$")
 TABLE = re.compile(r"(<!-- executions -->\n).*?(?=<!-- end of executions -->)", re.DOTALL)

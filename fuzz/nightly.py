@@ -6,7 +6,7 @@
     ./bazelw run //fuzz:nightly -- --keep-corpora        the seed files in the source tree stay as they are
     ./bazelw run //fuzz:nightly -- --anew                forgets an interrupted run instead of resuming it
     ./bazelw run //fuzz:nightly -- --executions 5000000  no more turns for fuzzers that have run as often
-    ./bazelw run //fuzz:nightly -- --write               and the table of executions in docs/fuzzing.md has their rows
+    ./bazelw run //fuzz:nightly -- --write               and their rows in docs/fuzzing-results.md are made anew
 
 Each fuzzer is built twice, once: with AddressSanitizer and UndefinedBehaviorSanitizer, and optimised without, which has
 two turns to one of the other. (That of mode asan is built once, with what it tests.) Two turns of three take short

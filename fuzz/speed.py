@@ -3,7 +3,7 @@
 
     ./bazelw run //fuzz:speed                    a table: optimised, and with AddressSanitizer
     ./bazelw run //fuzz:speed -- simple tlsf     only those fuzzers
-    ./bazelw run //fuzz:speed -- --write         and the table in docs/fuzzing.md is made anew; with names, their rows
+    ./bazelw run //fuzz:speed -- --write         and the table of docs/fuzzing-results.md is made anew; with names, their rows
     ./bazelw run //fuzz:speed -- --seconds=2     of processor time for each figure
 
 Bazel's arguments: the names of all fuzzers, "--", the user's arguments.
@@ -19,7 +19,7 @@ import coverage
 import seeds
 
 BUILDS = [("-O2", ["-c", "opt"]), ("AddressSanitizer", ["--config=asan"])]
-PAGE = "docs/fuzzing.md"
+PAGE = "docs/fuzzing-results.md"
 TABLE = re.compile(r"(<!-- speed -->\n).*?(?=\n\n)", re.DOTALL)
 SPEED = re.compile(r"fuzz: (\d+) executions per processor second over (\d+) of")
 

@@ -31,7 +31,7 @@ static const char *const runtime_functions[] = {"malloc",
                                                 "_start"};
 
 static bool begins(const char *text, const char *start) {
-  return strncmp(text, start, strlen(start)) == 0;
+  return text[0] == start[0] && strncmp(text, start, strlen(start)) == 0; /* `start` is not empty */
 }
 
 static const char *file_name(const char *path) {

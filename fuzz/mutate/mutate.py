@@ -5,7 +5,7 @@
     ./bazelw run //fuzz/mutate -- --files 'lib/heaps/*.c'  from these; also --changed REVISION: from files changed since
     ./bazelw run //fuzz/mutate -- --list --files FILE      names all faults that the operators make there
     ./bazelw run //fuzz/mutate -- --only ID                one fault, by the id that a list or a result gives
-    ./bazelw run //fuzz/mutate -- --write                  makes the table of docs/fuzzing.md
+    ./bazelw run //fuzz/mutate -- --write                  makes the table of docs/fuzzing-results.md
     ./bazelw run //fuzz/mutate -- --write --add            adds the results of a new draw, by another --seed, to it
 
 The draw depends on nothing but --seed and the sources: each operator and file has its share. A fault that does not
@@ -119,7 +119,7 @@ def parse_arguments():
     parser.add_argument("--again", action="store_true", help="also faults whose verdict is known")
     parser.add_argument("--only", nargs="*", help="these faults, by id")
     parser.add_argument("--list", action="store_true", help="only name the faults, in the order of the draw")
-    parser.add_argument("--write", action="store_true", help="the table in docs/fuzzing.md from all known results")
+    parser.add_argument("--write", action="store_true", help="the table in docs/fuzzing-results.md from all known results")
     parser.add_argument("--add", action="store_true", help="to --write: the results are other faults than the table's")
     parser.add_argument("--bazel", action="append", default=[], help="an option for the build")
     return parser.parse_args()

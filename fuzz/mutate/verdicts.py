@@ -1,4 +1,4 @@
-"""The verdicts that are kept, and the table of docs/fuzzing.md that is made of them."""
+"""The verdicts that are kept, and the table of docs/fuzzing-results.md that is made of them."""
 
 import collections
 import json
@@ -69,7 +69,7 @@ def counts_in(root, table):
 def write_table(root, rows, add=False):
     """Files without a verdict in the results keep what the table had. `add`: so do those with one, and the results are
     other faults, of another draw."""
-    path = os.path.join(root, "docs/fuzzing.md")
+    path = os.path.join(root, "docs/fuzzing-results.md")
     with open(path, encoding="utf-8") as file:
         text = file.read()
     before, _, rest = text.partition(TABLE[0])

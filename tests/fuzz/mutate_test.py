@@ -342,7 +342,7 @@ class DrawAndLists(unittest.TestCase):
         row = {"file": "lib/a.c", "verdict": "killed", "equivalent": ""}
         rows = [row, row, dict(row, verdict="survived"), dict(row, verdict="survived", equivalent="why")]
         self.assertIn("| lib/a.c | 4 | 2 | 1 | 67 % |", verdicts.table_of(rows))
-        page = os.path.join(self.root, "docs/fuzzing.md")
+        page = os.path.join(self.root, "docs/fuzzing-results.md")
         old = ["| lib/a.c | 9 | 9 | 0 | 100 % |", "| lib/b.c | 5 | 1 | 1 | 25 % |", "| lib/gone.c | 1 | 1 | 0 | 1 % |"]
         old.append("| all | 21 | 17 | 1 | 85 % |")
         Small.put(page, "\n".join(["before", verdicts.TABLE[0]] + old + [verdicts.TABLE[1], ""]))

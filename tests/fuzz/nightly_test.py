@@ -146,7 +146,7 @@ class NightlyTest(unittest.TestCase):
 
     def test_executions_of_all_nights_are_counted(self):
         os.makedirs(self.path("root/docs"))
-        page = self.path("root/docs/fuzzing.md")
+        page = self.path("root/docs/fuzzing-results.md")
         with open(page, "w", encoding="utf-8") as file:
             rows = "| fuzzer | executions | | |\n|---|---|---|---|\n| gone | 1 | 1 | 1 |\n| idle | 7 | 7 | 7 |\n"
             rows += "| finds | 1,000 | 500 | 9 |\n"
@@ -187,7 +187,7 @@ class NightlyTest(unittest.TestCase):
         os.makedirs(self.path("root/docs"))
         text = "| fuzzer | executions | | |\n|---|---|---|---|\n"
         text += "".join(f"| {name} | {executions} | {clean} | 0 |\n" for name, (executions, clean) in rows.items())
-        with open(self.path("root/docs/fuzzing.md"), "w", encoding="utf-8") as file:
+        with open(self.path("root/docs/fuzzing-results.md"), "w", encoding="utf-8") as file:
             file.write(f"<!-- executions -->\n{text}<!-- end of executions -->\n")
 
     def test_the_first_to_reach_the_executions_come_first(self):

@@ -3,6 +3,7 @@
 
 #include "tools/ringfence/model/function_name.h"
 
+#include <array>
 #include <cstring>
 #include <gtest/gtest.h>
 #include <string>
@@ -289,12 +290,46 @@ TEST_F(Identity, InVersion1AMainAloneCountedWithoutItsProgram) {
   const char *const text = R"({"type":"finding","bug":"memory-leak",)"
                            R"("allocated":{"frames":[{"pc":1,"function":"main","module":"/a/prog"}]}})";
   const rf_record *const record = rf_record_read(&arena_, rf_json_parse(&arena_, text, std::strlen(text)));
-  const rf_identity first = rf_identity_of_version(&arena_, record, nullptr, 1);
+  std::array<rf_identity, RF_IDENTITY_VERSION> all{};
+  rf_identity_of_versions(&arena_, record, nullptr, all.data());
+  const rf_identity first = all[0];
   const rf_identity now = rf_identity_of(&arena_, record, nullptr);
   EXPECT_EQ(first.version, 1u);
   EXPECT_EQ(first.group, UINT64_C(0xb1044235d9f8a4c3));
   EXPECT_EQ(now.group, UINT64_C(0x4027dc04994fcd5e));
   EXPECT_FALSE(same(first, now));
+  EXPECT_EQ(all[RF_IDENTITY_VERSION - 1].group, now.group);
+}
+
+// A recursion counted as often as it is deep, up to five calls, and a main with its program only where it was alone.
+TEST_F(Identity, BeforeVersion3EachCallOfARecursionCounted) {
+  const auto versions = [this](const char *calls) {
+    std::string frames;
+    for (const char *at = calls; *at != '\0'; at++) {
+      frames += std::string(at == calls ? "" : ",") + R"({"pc":1,"module":"/a/prog","function":")" +
+                (*at == 'm' ? "main" : std::string(1, *at)) + "\"}";
+    }
+    const std::string line = R"({"type":"finding","bug":"SEGV","found":{"frames":[)" + frames + "]}}";
+    std::array<rf_identity, RF_IDENTITY_VERSION> all{};
+    const rf_record *const record = rf_record_read(&arena_, rf_json_parse(&arena_, line.c_str(), line.size()));
+    rf_identity_of_versions(&arena_, record, nullptr, all.data());
+    return all;
+  };
+  const auto thrice = versions("fffm");
+  const auto once = versions("fm");
+  const auto deep = versions("fffffffm");
+  for (size_t i = 0; i < 2; i++) {
+    EXPECT_EQ(thrice[i].version, i + 1);
+    EXPECT_EQ(thrice[i].stacks[RF_STACK_FOUND].count, 4u);
+    EXPECT_STREQ(thrice[i].stacks[RF_STACK_FOUND].frames[3], "main");
+    EXPECT_NE(thrice[i].group, once[i].group);
+    EXPECT_EQ(deep[i].stacks[RF_STACK_FOUND].count, 5u);
+    EXPECT_STREQ(deep[i].stacks[RF_STACK_FOUND].frames[4], "f");
+  }
+  EXPECT_EQ(thrice[2].stacks[RF_STACK_FOUND].count, 2u);
+  EXPECT_STREQ(thrice[2].stacks[RF_STACK_FOUND].frames[1], "main of prog");
+  EXPECT_EQ(thrice[2].group, once[2].group);
+  EXPECT_EQ(thrice[2].group, deep[2].group);
 }
 
 // Stores keep these numbers: a change of any is a new version of the algorithm.

@@ -5,6 +5,9 @@
 #include "checkers/os/library_kind.h"
 #include "tools/ringfence/base/arena.h"
 
+#include <stdbool.h>
+#include <string.h>
+
 /* Changes to the user's directory where `bazel run` started the command: that starts programs in their runfiles tree
  * and names the user's directory in BUILD_WORKING_DIRECTORY. Otherwise does nothing. */
 void rf_paths_enter(void);
@@ -15,6 +18,11 @@ const char *rf_paths_program(rf_bump_arena *arena, const char *name, int *status
 
 /* The last part of a path. */
 const char *rf_base_name(const char *path);
+
+/* True where `text` begins with `start`, which is not empty: its first character tells most apart without a call. */
+static inline bool rf_begins_with(const char *text, const char *start) {
+  return text[0] == start[0] && strncmp(text, start, strlen(start)) == 0;
+}
 
 /* True where `text` ends with `end`. */
 bool rf_ends_with(const char *text, const char *end);

@@ -42,10 +42,11 @@ void rf_fingerprint_all(rf_bump_arena *arena, rf_record **records, size_t count,
   unsigned *const times = (unsigned *)rf_bump_arena_array(&scratch, count + 1, sizeof *times);
   for (size_t i = 0; i < count; i++) {
     rf_bump_arena_mark const mark = rf_bump_arena_mark_of(arena);
-    uint64_t const group = rf_identity_of(arena, records[i], rules).group;
-    uint64_t const earlier[RF_IDENTITY_VERSION] = {fingerprint_before(arena, records[i]),
-                                                   rf_identity_of_version(arena, records[i], rules, 1).group,
-                                                   rf_identity_of_version(arena, records[i], rules, 2).group};
+    rf_identity identities[RF_IDENTITY_VERSION];
+    rf_identity_of_versions(arena, records[i], rules, identities);
+    uint64_t const group = identities[RF_IDENTITY_VERSION - 1].group;
+    uint64_t const earlier[RF_IDENTITY_VERSION] = {fingerprint_before(arena, records[i]), identities[0].group,
+                                                   identities[1].group};
     rf_bump_arena_reset(arena, mark);
     records[i]->fingerprint = rf_bump_arena_print(arena, "%016" PRIx64, group);
     for (unsigned version = 0; version < RF_IDENTITY_VERSION; version++) {

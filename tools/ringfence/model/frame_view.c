@@ -6,13 +6,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-static bool starts_with(const char *text, const char *start) {
-  return strncmp(text, start, strlen(start)) == 0;
-}
-
 static bool is_system_header(const char *file) {
   return rf_is_library_source(file) ||
-         (starts_with(file, "/usr/") && !starts_with(file, "/usr/local/") && !starts_with(file, "/usr/src/"));
+         (rf_begins_with(file, "/usr/") && !rf_begins_with(file, "/usr/local/") && !rf_begins_with(file, "/usr/src/"));
 }
 
 /* All functions inlined at the frame must be the library's. */
@@ -27,7 +23,7 @@ static bool is_of_library(const rf_frame *frame) {
 
 /* In reports of sanitizers, which `ringfence import` takes in. */
 static bool is_of_sanitizer(const char *function) {
-  return function != NULL && (strncmp(function, "__interceptor_", 14) == 0 || strncmp(function, "__asan_", 7) == 0);
+  return function != NULL && (rf_begins_with(function, "__interceptor_") || rf_begins_with(function, "__asan_"));
 }
 
 bool rf_is_runtime_frame(const rf_frame *frame) {

@@ -1,12 +1,9 @@
 #include "tools/ringfence/model/function_name.h"
 
-#include <ctype.h>
-#include <stdbool.h>
-#include <string.h>
+#include "tools/ringfence/base/paths.h"
 
-static bool begins(const char *text, const char *start) {
-  return strncmp(text, start, strlen(start)) == 0;
-}
+#include <ctype.h>
+#include <string.h>
 
 /* A text that grows within a buffer as large as its source. */
 typedef struct text {
@@ -58,7 +55,7 @@ static bool decode(const char *mangled, text *out) {
   const char *last = NULL;
   size_t last_length = 0;
   at += nested ? 1 + strspn(at + 1, "rVKRO") : *at == 'L';
-  if (begins(at, "St")) {
+  if (rf_begins_with(at, "St")) {
     at += 2;
     put(out, "std", 3);
   }
@@ -70,7 +67,7 @@ static bool decode(const char *mangled, text *out) {
     if (last_length == 0) {
       return false;
     }
-    if (last_length != strlen(anonymous) || !begins(last, anonymous)) {
+    if (last_length != strlen(anonymous) || !rf_begins_with(last, anonymous)) {
       put(out, "::", out->length == 0 ? 0 : 2);
       put(out, last, last_length);
     }
@@ -100,7 +97,7 @@ static size_t without_suffixes(const char *name) {
 /* Rust ends names with "::h" and 16 hexadecimal digits that differ from build to build. */
 static size_t without_hash(const char *name, size_t length) {
   enum { HASH = 19 };
-  bool const hashed = length > HASH && begins(name + length - HASH, "::h") &&
+  bool const hashed = length > HASH && rf_begins_with(name + length - HASH, "::h") &&
                       strspn(name + length - HASH + 3, "0123456789abcdef") >= HASH - 3;
   return hashed ? length - HASH : length;
 }
@@ -127,7 +124,7 @@ static const char *behind_brackets(const char *at, const char *end, char open, c
 /* Copies "operator<<", "operator()", "operator new[]" from `at`, behind its first word; returns what follows. */
 static const char *copy_operator(text *out, const char *at, const char *end) {
   const char *stop = at;
-  if (begins(at, "()")) {
+  if (rf_begins_with(at, "()")) {
     stop += 2;
   }
   while (stop < end && *stop != '(') {
@@ -138,13 +135,13 @@ static const char *copy_operator(text *out, const char *at, const char *end) {
 }
 
 static bool is_operator(const text *out, const char *at) {
-  return begins(at, "operator") && !is_name_char(at[8]) &&
+  return rf_begins_with(at, "operator") && !is_name_char(at[8]) &&
          (out->length == 0 || !is_name_char(out->at[out->length - 1]));
 }
 
 /* gcc writes <lambda(int)> and <unnamed struct> where a class has no name. */
 static bool is_unnamed_class(const char *at) {
-  return begins(at, "<lambda") || begins(at, "<unnamed");
+  return rf_begins_with(at, "<lambda") || rf_begins_with(at, "<unnamed");
 }
 
 /* Copies what is between the brackets at `at` and before `next`, without inner ones: "<app::Round<T> as app::Shape>" is
@@ -163,7 +160,7 @@ static void copy_type(text *out, const char *at, const char *next) {
 
 /* True for "type as trait" and "impl trait for type". */
 static bool names_trait(const text *type) {
-  return memmem(type->at, type->length, " as ", 4) != NULL || (type->length > 5 && begins(type->at, "impl "));
+  return memmem(type->at, type->length, " as ", 4) != NULL || (type->length > 5 && rf_begins_with(type->at, "impl "));
 }
 
 /* Rust's paths begin with a type in brackets, here from `at` up to `next`: a method of a trait is
@@ -189,7 +186,7 @@ static bool ends_path(const text *out) {
 /* Leaves out the arguments in brackets at `at`, with the "::" that Rust has before them; returns what follows. */
 static const char *skip_arguments(text *out, const char *at, const char *end) {
   const char *const next = behind_brackets(at, end, '<', '>');
-  if (ends_path(out) && begins(at, "<impl ")) {
+  if (ends_path(out) && rf_begins_with(at, "<impl ")) {
     copy_rust_type(out, at, next);
   } else if (ends_path(out) && !is_unnamed_class(at)) {
     out->length -= 2;
@@ -205,17 +202,17 @@ static const char lambda[] = "{lambda}";
 static const char *behind_lambda(const text *out, const char *at, const char *end) {
   bool const starts = out->length == 0 || out->at[out->length - 1] == ':';
   const char *next = NULL;
-  if (begins(at, "{lambda")) {
+  if (rf_begins_with(at, "{lambda")) {
     next = behind_brackets(at, end, '{', '}');
-  } else if (begins(at, "<lambda")) {
+  } else if (rf_begins_with(at, "<lambda")) {
     next = behind_brackets(at, end, '<', '>');
-  } else if (begins(at, "'lambda") && memchr(at + 1, '\'', (size_t)(end - at) - 1) != NULL) {
+  } else if (rf_begins_with(at, "'lambda") && memchr(at + 1, '\'', (size_t)(end - at) - 1) != NULL) {
     next = (const char *)memchr(at + 1, '\'', (size_t)(end - at) - 1) + 1;
     next += *next == '(' ? (size_t)(behind_brackets(next, end, '(', ')') - next) : 0;
-  } else if (starts && begins(at, "$_")) {
+  } else if (starts && rf_begins_with(at, "$_")) {
     next = at + 2 + strspn(at + 2, "0123456789");
     next = next == at + 2 ? NULL : next; /* at least one: what stands for it must not outgrow the buffer */
-  } else if (starts && begins(at, "(lambda at ")) {
+  } else if (starts && rf_begins_with(at, "(lambda at ")) {
     next = behind_brackets(at, end, '(', ')');
   }
   return next != NULL && next <= end && (next == end || !is_name_char(*next)) ? next : NULL;
@@ -239,7 +236,7 @@ static void copy_plain(text *out, const char *at, const char *end) {
     } else if (is_operator(out, at)) {
       put(out, at, 8);
       at = copy_operator(out, at + 8, end);
-    } else if (begins(at, unnamed)) {
+    } else if (rf_begins_with(at, unnamed)) {
       at += strlen(unnamed);
     } else if (*at == '<') {
       at = skip_arguments(out, at, end);
@@ -260,7 +257,7 @@ static void copy_plain(text *out, const char *at, const char *end) {
 
 const char *rf_function_name(rf_bump_arena *arena, const char *name) {
   text decoded = {(char *)rf_bump_arena_alloc(arena, 2 * strlen(name) + 4), 0};
-  bool const mangled = begins(name, "_Z");
+  bool const mangled = rf_begins_with(name, "_Z");
   if (mangled && decode(name, &decoded)) {
     name = decoded.at;
   }

@@ -39,7 +39,7 @@ typedef struct rf_identity_stack {
 } rf_identity_stack;
 
 typedef struct rf_identity {
-  unsigned version; /* RF_IDENTITY_VERSION */
+  unsigned version; /* 1 to RF_IDENTITY_VERSION */
   rf_bug bug;
   unsigned parts;              /* RF_IDENTITY_…: the stacks that make the group */
   uint64_t group;              /* equal: one bug; never 0 */
@@ -50,10 +50,10 @@ typedef struct rf_identity {
  * the built-in ones. */
 rf_identity rf_identity_of(rf_bump_arena *arena, const rf_record *record, const rf_skip_rules *rules);
 
-/* The same by the algorithm of an earlier version: for baselines and suppressions that name bugs by it. In 1 and 2
- * each call of a recursion counted; in 2 a main counted with its program where it was alone, in 1 never. */
-rf_identity rf_identity_of_version(rf_bump_arena *arena, const rf_record *record, const rf_skip_rules *rules,
-                                   unsigned version);
+/* The same by the algorithm of each version, [version - 1]: baselines and suppressions may name bugs by an earlier one.
+ * In 1 and 2 each call of a recursion counted; in 2 a main counted with its program where it was alone, in 1 never. */
+void rf_identity_of_versions(rf_bump_arena *arena, const rf_record *record, const rf_skip_rules *rules,
+                             rf_identity out[RF_IDENTITY_VERSION]);
 
 /* The stacks that make the group of `record` (RF_IDENTITY_…). */
 unsigned rf_identity_parts(const rf_record *record);

@@ -1,12 +1,9 @@
 #include "tools/ringfence/model/library_code.h"
 
+#include "tools/ringfence/base/paths.h"
+
 #include <stddef.h>
 #include <string.h>
-
-/* `start` is not empty: its first character tells most apart. */
-static bool begins(const char *text, const char *start) {
-  return text[0] == start[0] && strncmp(text, start, strlen(start)) == 0;
-}
 
 /* rustc names its library's files by its own commit, those that the library takes in from elsewhere by /rust/deps, and
  * where the library's sources are installed by their place; Debian's build has a folder of its own. */
@@ -22,7 +19,7 @@ bool rf_is_library_source(const char *file) {
     }
   }
   for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
-    if (begins(file, starts[i])) {
+    if (rf_begins_with(file, starts[i])) {
       return true;
     }
   }
@@ -58,7 +55,7 @@ static bool is_rust_library_function(const char *function) {
                                        "std::rt::lang_start",
                                        "std::sys::backtrace::__rust_"};
   for (size_t i = 0; function != NULL && i < sizeof starts / sizeof starts[0]; i++) {
-    if (begins(function, starts[i])) {
+    if (rf_begins_with(function, starts[i])) {
       return true;
     }
   }

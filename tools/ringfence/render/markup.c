@@ -58,8 +58,23 @@ static void put_code(unsigned code, const rf_sink *sink) {
   }
 }
 
+/* The bytes at `s` that stand for themselves. */
+static size_t plain_length(const unsigned char *s) {
+  size_t length = 0;
+  while (s[length] >= 0x20 && s[length] < 0x7F && entity_of(s[length]) == NULL) {
+    length++;
+  }
+  return length;
+}
+
 void rf_markup_text(const char *text, const rf_sink *sink) {
   for (const unsigned char *s = (const unsigned char *)text; s != NULL && *s != '\0';) {
+    size_t const plain = plain_length(s);
+    if (plain != 0) {
+      rf_sink_mem(sink, (const char *)s, plain);
+      s += plain;
+      continue;
+    }
     unsigned const length = rf_utf8_length(s);
     const char *const entity = entity_of(*s);
     if (!allowed(s, length)) {
