@@ -3,7 +3,7 @@
 
     ./bazelw run //fuzz:speed                    a table: optimised, and with AddressSanitizer
     ./bazelw run //fuzz:speed -- simple tlsf     only those fuzzers
-    ./bazelw run //fuzz:speed -- --write         and its table in docs/fuzzing-results.md is made anew; with names, their rows
+    ./bazelw run //fuzz:speed -- --write         and the table in docs/fuzzing-results.md anew; with names, their rows
     ./bazelw run //fuzz:speed -- --seconds=2     of processor time for each figure
 
 Bazel's arguments: the names of all fuzzers, "--", the user's arguments.

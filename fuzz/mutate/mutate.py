@@ -119,7 +119,7 @@ def parse_arguments():
     parser.add_argument("--again", action="store_true", help="also faults whose verdict is known")
     parser.add_argument("--only", nargs="*", help="these faults, by id")
     parser.add_argument("--list", action="store_true", help="only name the faults, in the order of the draw")
-    parser.add_argument("--write", action="store_true", help="the table in docs/fuzzing-results.md from all known results")
+    parser.add_argument("--write", action="store_true", help="make the table in docs/fuzzing-results.md of all results")
     parser.add_argument("--add", action="store_true", help="to --write: the results are other faults than the table's")
     parser.add_argument("--bazel", action="append", default=[], help="an option for the build")
     return parser.parse_args()

@@ -11,6 +11,7 @@ extern "C" {
 
 #include "tests/dropin/alone.h"
 
+#include <array>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
@@ -368,6 +369,42 @@ TEST(DropinThread, FetchesNoPageToClearIt) {
       run();
     }
     EXPECT_LT(faults() - before, kThreads / 2);
+  });
+}
+
+// The C library keeps 40 MiB of stacks: the others are new ones each time, of which few pages are touched.
+TEST(DropinThread, FetchesOnePageOfANewStackAtMost) {
+  alone([] {
+    rf_thread_init();
+    constexpr int kRounds = 20;
+    constexpr size_t kAtOnce = 12;
+    const auto faults = [](bool noticed) {
+      pthread_attr_t attributes;
+      EXPECT_EQ(pthread_attr_init(&attributes), 0);
+      EXPECT_EQ(pthread_attr_setstacksize(&attributes, 64 << 20), 0); // more than that: none is kept
+      const auto body = [](void *begins) -> void * {
+        if (begins != nullptr) {
+          rf_thread_begin(count_end);
+        }
+        return nullptr;
+      };
+      rusage before;
+      rusage after;
+      EXPECT_EQ(getrusage(RUSAGE_SELF, &before), 0);
+      for (int round = 0; round < kRounds; round++) {
+        std::array<pthread_t, kAtOnce> threads;
+        for (pthread_t &thread : threads) {
+          EXPECT_EQ(pthread_create(&thread, &attributes, body, noticed ? &attributes : nullptr), 0);
+        }
+        for (pthread_t const thread : threads) {
+          EXPECT_EQ(pthread_join(thread, nullptr), 0);
+        }
+      }
+      EXPECT_EQ(getrusage(RUSAGE_SELF, &after), 0);
+      return static_cast<double>(after.ru_minflt - before.ru_minflt) / (kRounds * kAtOnce);
+    };
+    (void)faults(true);
+    EXPECT_LT(faults(true) - faults(false), 1.5);
   });
 }
 #endif

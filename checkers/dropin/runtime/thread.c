@@ -62,17 +62,32 @@ static size_t stale_below(uintptr_t at) {
  * the stack's last thread ran. Calls nothing: a return address would lie below the room. */
 #define LINE_WORDS (64 / sizeof(uintptr_t))
 
+RF_INLINE RF_NO_SANITIZE bool clear_line(volatile uintptr_t *line) {
+  uintptr_t any = 0;
+  for (size_t i = 0; i < LINE_WORDS; i++) {
+    any |= line[i];
+  }
+  for (size_t i = 0; any != 0 && i < LINE_WORDS; i++) {
+    line[i] = 0;
+  }
+  return any != 0;
+}
+
+/* From the top down, to the first page of zeros: most threads have come no deeper, and a look at a page that was not
+ * touched is a page fault, in each thread whose stack is not kept for the next one. */
 RF_NO_SANITIZE __attribute__((noinline)) static void clear_roomy_stack(void) {
   volatile uintptr_t stale[STALE_PAGES * PAGE / sizeof(uintptr_t)]; /* what calls have left there */
-  volatile uintptr_t *const end = stale + sizeof stale / sizeof *stale;
-  volatile uintptr_t *line = end - stale_below((uintptr_t)end) / sizeof *line / LINE_WORDS * LINE_WORDS;
-  for (; line != end; line += LINE_WORDS) {
-    uintptr_t any = 0;
-    for (size_t i = 0; i < LINE_WORDS; i++) {
-      any |= line[i];
-    }
-    for (size_t i = 0; any != 0 && i < LINE_WORDS; i++) {
-      line[i] = 0;
+  volatile uintptr_t *line = stale + sizeof stale / sizeof *stale;
+  volatile uintptr_t *const lowest = line - stale_below((uintptr_t)line) / sizeof *line / LINE_WORDS * LINE_WORDS;
+  bool any = true; /* of the page */
+  while (line != lowest) {
+    line -= LINE_WORDS;
+    any = clear_line(line) || any;
+    if (((uintptr_t)line & (PAGE - 1)) < LINE_WORDS * sizeof *line) { /* the page's first */
+      if (!any) {
+        return;
+      }
+      any = false;
     }
   }
 }
