@@ -11,6 +11,7 @@ extern "C" {
 
 #include "tests/dropin/alone.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <csignal>
@@ -321,7 +322,39 @@ size_t marks_left(const pthread_attr_t *attributes) {
   return count;
 }
 
-// The kernel clears the small ones, and those that the program made.
+// Its memory is the program's, with what lies below it: other data, another stack.
+TEST(DropinThread, LeavesAStackOfTheProgramsMakingAsItIs) {
+  alone([] {
+    rf_thread_init();
+    static struct {
+      char below[1 << 15];
+      char stack[1 << 16];
+    } memory __attribute__((aligned(4096)));
+    for (size_t const size : {size_t{1} << 14, sizeof memory.stack}) {
+      pthread_attr_t attributes;
+      ASSERT_EQ(pthread_attr_init(&attributes), 0);
+      std::fill_n(memory.below, sizeof memory.below, 'n');
+      ASSERT_EQ(pthread_attr_setstack(&attributes, memory.stack, size), 0);
+      EXPECT_GT(marks_left(&attributes), kDeep / sizeof(uintptr_t) / 2) << size;
+      EXPECT_EQ(std::count(std::begin(memory.below), std::end(memory.below), 'n'), ptrdiff_t{sizeof memory.below});
+    }
+  });
+}
+
+// Nothing shows where such a stack begins: there may be data right below it.
+TEST(DropinThread, LeavesAStackWithoutAClosedPageBelowItAsItIs) {
+  alone([] {
+    rf_thread_init();
+    pthread_attr_t attributes;
+    ASSERT_EQ(pthread_attr_init(&attributes), 0);
+    ASSERT_EQ(pthread_attr_setstacksize(&attributes, 1 << 14), 0);
+    ASSERT_EQ(pthread_attr_setguardsize(&attributes, 0), 0);
+    EXPECT_GT(marks_left(&attributes), kDeep / sizeof(uintptr_t) / 2);
+  });
+}
+
+#if defined(__GLIBC__) && (defined(__x86_64__) || defined(__i386__)) // where bounds of stacks are known
+// The kernel clears the small ones.
 TEST(DropinThread, LeavesNothingOnItsStack) {
   alone([] {
     rf_thread_init();
@@ -330,22 +363,17 @@ TEST(DropinThread, LeavesNothingOnItsStack) {
     EXPECT_EQ(marks_left(&attributes), 0U);
     ASSERT_EQ(pthread_attr_setstacksize(&attributes, 1 << 16), 0);
     EXPECT_EQ(marks_left(&attributes), 0U);
-    static char room[1 << 20] __attribute__((aligned(4096)));
-    ASSERT_EQ(pthread_attr_setstack(&attributes, room, sizeof room), 0);
-    EXPECT_EQ(marks_left(&attributes), 0U);
   });
 }
 
-#if defined(__GLIBC__) && (defined(__x86_64__) || defined(__i386__)) // where bounds of stacks are known
 TEST(DropinThread, WhoseStackIsLargeNeedsNoCallToClearIt) {
   alone([] {
     rf_thread_init();
     rf_forbidden_calls = RF_CALL_OTHERS;
     EXPECT_EQ(marks_left(nullptr), 0U);
-    static char room[1 << 20] __attribute__((aligned(4096)));
     pthread_attr_t attributes;
     ASSERT_EQ(pthread_attr_init(&attributes), 0);
-    ASSERT_EQ(pthread_attr_setstack(&attributes, room, sizeof room), 0);
+    ASSERT_EQ(pthread_attr_setstacksize(&attributes, 1 << 16), 0);
     EXPECT_GT(marks_left(&attributes), kDeep / sizeof(uintptr_t) / 2) << "the marks are where they are looked for";
     rf_forbidden_calls = 0;
   });

@@ -36,15 +36,15 @@ bool noted_with_lock = true;
 extern "C" {
 long __real_syscall(long number, long a, long b, long c, long d, long e, long f);
 long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f);
-size_t __real_rf_dead_stacks_note(uint32_t id);
-size_t __wrap_rf_dead_stacks_note(uint32_t id);
+uintptr_t __real_rf_dead_stacks_note(uint32_t id);
+uintptr_t __wrap_rf_dead_stacks_note(uint32_t id);
 
 long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f) {
   barriers += number == SYS_membarrier ? 1 : 0;
   return __real_syscall(number, a, b, c, d, e, f);
 }
 
-size_t __wrap_rf_dead_stacks_note(uint32_t id) {
+uintptr_t __wrap_rf_dead_stacks_note(uint32_t id) {
   noted++;
   if (rf_thread_lock(0)) {
     noted_with_lock = false;

@@ -95,11 +95,11 @@ static uintptr_t keep(uintptr_t descriptor, const uintptr_t *words, size_t id) {
   return words[g.bounds] + words[g.bounds + 2];
 }
 
-size_t rf_dead_stacks_note(uint32_t id) {
+uintptr_t rf_dead_stacks_note(uint32_t id) {
   uintptr_t const descriptor = own_descriptor();
   uintptr_t const start = keep(descriptor, (const uintptr_t *)descriptor, id_offset(id));
   uintptr_t const here = (uintptr_t)__builtin_frame_address(0);
-  return start != 0 && start <= here && here < descriptor ? here - start : 0;
+  return start <= here && here < descriptor ? start : 0;
 }
 
 /* The memory may be gone, or be something else by now. */
@@ -282,7 +282,7 @@ bool rf_dead_stacks_each(bool (*visit)(uintptr_t start, uintptr_t end, void *con
 
 #else
 
-size_t rf_dead_stacks_note(uint32_t id) {
+uintptr_t rf_dead_stacks_note(uint32_t id) {
   (void)id;
   return 0;
 }

@@ -13,9 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The calling thread is about to end. With the list of threads locked. Returns how many bytes of its stack lie below
- * the caller; 0 where that is not known, as where it stands on a stack of its own making. */
-size_t rf_dead_stacks_note(uint32_t id);
+/* The calling thread is about to end. With the list of threads locked. Returns the lowest address of its stack; 0 where
+ * that is not known, as where the program has made it, or no closed page is below it. */
+uintptr_t rf_dead_stacks_note(uint32_t id);
 
 /* Looks for a stack in the memory from `start` to `end`, below which nothing can be accessed and on which no thread
  * stands: a thread that never called the heap is not noted. `id` is the calling thread's number. With the list of

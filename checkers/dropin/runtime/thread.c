@@ -33,21 +33,22 @@ static void link_self(void) {
   rf_futex_unlock(&threads.lock);
 }
 
-/* Returns the bytes of the stack below, where they are known. */
-static size_t unlink_self(void) {
+/* Returns the lowest address of the stack; 0: not known. */
+static uintptr_t unlink_self(void) {
   rf_futex_lock(&threads.lock);
   *(rf_current_thread.previous != NULL ? &rf_current_thread.previous->next : &threads.first) = rf_current_thread.next;
   if (rf_current_thread.next != NULL) {
     rf_current_thread.next->previous = rf_current_thread.previous;
   }
-  size_t const below = rf_dead_stacks_note(rf_current_thread.id);
+  uintptr_t const start = rf_dead_stacks_note(rf_current_thread.id);
   rf_futex_unlock(&threads.lock);
-  return below;
+  return start;
 }
 
-/* If the stacks of ended threads cannot be told apart (dead_stacks.h), they are at least cleared. The C library
- * gives the lower pages back itself, all but 16 KiB below the page of its own frame. These are cleared here, and none
- * below: the system would have to find a page for it each time. */
+/* A stack that the C library keeps for the next thread is cleared, where its bounds are known (dead_stacks.h): what lies
+ * there would be among the next thread's frames. The C library gives the lower pages back itself, all but 16 KiB below
+ * the page of its own frame. These are cleared here, and none below: the system would have to find a page for it each
+ * time. A stack of the program's making is the program's, with what lies below it. */
 #define PAGE ((uintptr_t)4096)
 #define STALE_PAGES 5
 #define FRAMES_ABOVE 1024U /* of the C library's, at most */
@@ -92,16 +93,17 @@ RF_NO_SANITIZE __attribute__((noinline)) static void clear_roomy_stack(void) {
   }
 }
 
-/* From the top down, by the kernel, which stops where the stack ends without harm. A call would have its frames there:
- * the loader's alone have a kilobyte where a library of LD_AUDIT sees it return. */
+/* One that begins at `start`, from the top down, by the kernel, which stops without harm at pages that are closed. A
+ * call would have its frames there: the loader's alone have a kilobyte where a library of LD_AUDIT sees it return. */
 #define FRAME_MARGIN 512U
 
-__attribute__((noinline)) static void clear_any_stack(void) {
+__attribute__((noinline)) static void clear_small_stack(uintptr_t start) {
   static const char zeros[PAGE];
   struct iovec local[STALE_PAGES];
   struct iovec remote[STALE_PAGES];
   uintptr_t at = ((uintptr_t)__builtin_frame_address(0) & ~(uintptr_t)15) - sizeof local - sizeof remote - FRAME_MARGIN;
-  size_t left = stale_below(at);
+  size_t const stale = stale_below(at);
+  size_t left = at < start ? 0 : at - start < stale ? at - start : stale;
   for (unsigned i = 0; i < STALE_PAGES; i++) {
     size_t const piece = left < PAGE ? left : PAGE;
     at -= piece;
@@ -120,10 +122,14 @@ static void ended(void *self) {
   }
   rf_current_thread.ended = true;
   rf_current_thread.on_end();
-  if (unlink_self() >= STALE_PAGES * PAGE + SPARED) {
+  uintptr_t const start = unlink_self();
+  if (start == 0) {
+    return;
+  }
+  if ((uintptr_t)__builtin_frame_address(0) - start >= STALE_PAGES * PAGE + SPARED) {
     clear_roomy_stack();
   } else if (!rf_is_forbidden(RF_CALL_OTHERS | RF_CALL_GETPID)) {
-    clear_any_stack();
+    clear_small_stack(start);
   }
 }
 
