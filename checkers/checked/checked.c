@@ -201,6 +201,22 @@ size_t rf_checked_sweep(rf_checked *checked, uint32_t budget_us) {
   return 0;
 }
 
+void rf_checked_flush(rf_checked *checked) {
+  switch (checked->mode) {
+  case RF_MODE_GUARD:
+  case RF_MODE_ASAN:
+  case RF_MODE_MTE:
+    rf_guard_flush(&checked->guard, 0);
+    break;
+  case RF_MODE_PAGE:
+    rf_guard_flush(&checked->page.guarded, 0); /* those on pages are given back at once */
+    break;
+  case RF_MODE_SAMPLE: /* so are all of them */
+  case RF_MODE_OFF:
+    break;
+  }
+}
+
 void rf_checked_deinit(rf_checked *checked) {
   rf_allocator *const a = allocator_of(checked, NULL);
   checked->mode = RF_MODE_OFF;

@@ -37,6 +37,15 @@ void rf_guard_options_default(rf_guard_options *out) {
   };
 }
 
+/* A decorator has `owns` even where an allocator below it has none: for the blocks that it has from there, as pool for
+ * large ones, its answer is false. */
+static bool knows_its_memory(rf_allocator *allocator) {
+  while (allocator != NULL && allocator->ops->owns != NULL) {
+    allocator = rf_inner(allocator);
+  }
+  return allocator == NULL;
+}
+
 rf_status rf_guard_init(rf_guard *guard, rf_allocator *inner, const rf_guard_options *options) {
   if (guard == NULL || inner == NULL) {
     return RF_ERR_INVALID;
@@ -53,7 +62,7 @@ rf_status rf_guard_init(rf_guard *guard, rf_allocator *inner, const rf_guard_opt
     guard->options.reporter = rf_reporter_plain();
   }
   guard->options.tagged = false;
-  guard->has_owns = inner->ops->owns != NULL;
+  guard->has_owns = knows_its_memory(inner);
   guard->secret = rf_host_secret();
   forget_pages(guard); /* epoch 0 is none */
   guard->live.next = &guard->live;

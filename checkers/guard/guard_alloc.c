@@ -16,11 +16,11 @@ RF_INLINE void *alloc_inner(rf_guard *guard, size_t total, size_t align, const r
   return block;
 }
 
-/* A decorator has `owns` even where the allocator below it has none: the answer about a block of its own tells. And
- * small blocks of one allocator all have the same remainder. */
+/* A decorator that does not name the allocator below it may have `owns` where that has none: the answer about a block
+ * tells. And small blocks of one allocator all have the same remainder. */
 RF_INLINE void learn_inner(rf_guard *guard, const void *block, size_t size, size_t got) {
   if (RF_UNLIKELY(guard->counters.allocations == 0)) {
-    guard->has_owns = rf_owns(guard->inner, block);
+    guard->has_owns = guard->has_owns && rf_owns(guard->inner, block);
   }
   if (RF_UNLIKELY(!guard->remainder_known) && queue_for(guard, size) != GUARD_OTHERS) {
     guard->remainder = (unsigned)(got % RF_GUARD_STEP);

@@ -11,8 +11,18 @@ bool rf_guard_reachable(const rf_guard *guard, const void *ptr) {
   return reachable(guard, ptr);
 }
 
+/* A live block in memory that the inner allocator calls none of its own: it does not know all of it. From here on the
+ * system is asked. */
+RF_RARE static bool is_live_unknown_to_inner(rf_guard *guard, const void *ptr, guard_checksum *parts) {
+  bool const live = RF_GUARD_THREADS && guard->has_owns && (uintptr_t)ptr > RF_GUARD_PREFIX &&
+                    rf_host_readable(header_of(ptr), RF_GUARD_PREFIX) && is_header_of_live(guard, ptr, parts);
+  guard->has_owns = guard->has_owns && !live;
+  return live;
+}
+
 bool rf_guard_is_live_on_new_page(rf_guard *guard, const void *ptr, guard_checksum *parts) {
-  bool const live = reachable(guard, ptr) && is_header_of_live(guard, ptr, parts);
+  bool const live =
+      reachable(guard, ptr) ? is_header_of_live(guard, ptr, parts) : is_live_unknown_to_inner(guard, ptr, parts);
   if (live) {
     know_page(guard, ptr);
   }

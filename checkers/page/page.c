@@ -97,7 +97,7 @@ static rf_status free_pages(rf_page *page, void *ptr, const rf_origin *origin, s
 /* The reason, reported, for which a pointer that is not among pages can be no block: it is another page store's, or in
  * the memory of the inner allocator, of which the program has seen nothing yet. RF_OK where the guard is to judge. */
 static rf_status refuse(rf_page *page, const void *ptr, const rf_origin *origin) {
-  rf_status const status = rf_page_store_refuse_others(page->store, ptr, origin);
+  rf_status const status = rf_page_store_refuse_others(page->store, page->inner, ptr, origin);
   if (status != RF_OK || page->guarded.counters.allocations != 0 || !rf_owns(page->inner, ptr)) {
     return status;
   }
@@ -269,6 +269,7 @@ rf_status rf_page_init(rf_page *page, rf_allocator *inner, const rf_page_options
       .seed = page->options.seed,
       .fill_alloc = page->options.fill_alloc,
       .fallback = "further ones are checked as in mode guard",
+      .owner = &page->base,
   };
   page->store = rf_page_store_open(&store);
   if (page->store == NULL) {

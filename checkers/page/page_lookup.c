@@ -128,12 +128,20 @@ rf_status rf_page_store_refuse(rf_page_store *store, void *ptr, const rf_origin 
   return status;
 }
 
-rf_status rf_page_store_refuse_others(const rf_page_store *store, const void *ptr, const rf_origin *origin) {
+static bool is_among(rf_allocator *allocator, const void *owner) {
+  while (allocator != NULL && (const void *)allocator != owner) {
+    allocator = rf_inner(allocator);
+  }
+  return allocator != NULL;
+}
+
+rf_status rf_page_store_refuse_others(const rf_page_store *store, rf_allocator *below, const void *ptr,
+                                      const rf_origin *origin) {
   rf_finding f;
   for (const rf_page_store *other = rf_page_stores(); other != NULL; other = other->other) {
     const rf_slot *const s =
         other != store && rf_page_store_in_use(other) && !other->ended ? rf_page_live_at(other, ptr) : NULL;
-    if (s != NULL) {
+    if (s != NULL && !is_among(below, __atomic_load_n(&other->owner, __ATOMIC_RELAXED))) {
       rf_page_finding(store, &f, RF_BUG_DEALLOC_MISMATCH, RF_ACCESS_FREE, ptr, origin);
       rf_page_finding_block(other, &f, s);
       f.allocation = other->options.allocator;

@@ -65,7 +65,7 @@ typedef struct rf_page_store_options {
   const char *note; /* the detail of findings at a fault; or NULL */
   const char *read_all; /* that of reads as of a program that reads all of its mappings; or NULL: as others */
   const char *fallback; /* what becomes of blocks that get no pages, for the one line that says so */
-  const void *owner;    /* of whom rf_page_store_has_owner tells; or NULL */
+  const void *owner;    /* the rf_allocator that it serves; NULL: the drop-in */
   bool backing;         /* rf_page_store_backed_by is asked, and so there are `slots` */
 } rf_page_store_options;
 
@@ -134,9 +134,10 @@ rf_status rf_page_store_free(rf_page_store *store, void *ptr, rf_family family, 
 /* Refuses and reports `ptr`, which is in the store's spaces and starts no live block. */
 rf_status rf_page_store_refuse(rf_page_store *store, void *ptr, const rf_origin *origin);
 
-/* Reports `ptr`, which is not in this store, as a block of another one where it is that: the status then, else
- * RF_OK. */
-rf_status rf_page_store_refuse_others(const rf_page_store *store, const void *ptr, const rf_origin *origin);
+/* Reports `ptr`, which is not in this store, as a block of another one where it is that: the status then, else RF_OK.
+ * Stores whose owner is `below`, or an allocator below that, are no others: one checker may wrap another. */
+rf_status rf_page_store_refuse_others(const rf_page_store *store, rf_allocator *below, const void *ptr,
+                                      const rf_origin *origin);
 
 /* Fills *out; false where no live block starts at `ptr`. */
 bool rf_page_store_find(rf_page_store *store, const void *ptr, rf_page_block *out);

@@ -180,7 +180,7 @@ static rf_status report_backing_block(const rf_sample *sample, const void *ptr, 
 static rf_status refuse_foreign(const rf_sample *sample, const void *ptr, const rf_origin *origin) {
   rf_status status = RF_OK;
   if (rf_page_may_be(ptr)) {
-    status = rf_page_store_refuse_others(sample->store, ptr, origin);
+    status = rf_page_store_refuse_others(sample->store, sample->inner, ptr, origin);
   }
   if (status == RF_OK && sample_is_backing(sample, ptr)) {
     status = report_backing_block(sample, ptr, origin);

@@ -63,7 +63,7 @@ static rf_status open_store(rf_sample *sample) {
       .shows_pages = o->slots <= RF_SAMPLE_KEEPS,
       .keeps_pages = o->slots <= RF_SAMPLE_KEEPS,
       .fallback = "further ones are not sampled",
-      .owner = sample,
+      .owner = &sample->base,
       .backing = true,
   };
   uintptr_t end;

@@ -101,18 +101,20 @@ rf_status rf_pool_op_check(rf_allocator *self, rf_fault *where) {
 void rf_pool_op_stats(rf_allocator *self, rf_stats *out) {
   rf_pool *const pool = pool_of(self);
   rf_stats_get(pool->inner, out);
-  if (!pool->borrowed) {
+  bool const is_known = out->capacity != 0; /* else that of the whole is not, either */
+  if (is_known && !pool->borrowed) {
     out->capacity += pool->memory_size;
   }
   rf_count_into(&pool->counters, out);
   for (unsigned i = 0; i < pool->class_count; i++) {
     const rf_pool_class_stats *const s = &pool->slots[i].stats;
     out->free_bytes += (s->count - s->used) * s->size;
-    if (s->used < s->count && s->size > out->largest_free) {
+    bool const serves_any = pool->slots[i].align >= RF_ALIGN_DEFAULT; /* as a request needs that names no alignment */
+    if (serves_any && s->used < s->count && s->size > out->largest_free) {
       out->largest_free = s->size;
     }
   }
-  out->overhead = out->capacity - out->used - out->free_bytes;
+  out->overhead = is_known ? out->capacity - out->used - out->free_bytes : 0;
 }
 
 void rf_pool_op_counters(rf_allocator *self, rf_counters *out) {

@@ -225,6 +225,30 @@ TEST_F(Checked, ASweepFindsDamageInEachMode) {
   EXPECT_EQ(recorder_.count(), 0U);
 }
 
+// Regions of a heap are taken back only where no block is in them, and freed blocks wait there.
+TEST_F(Checked, AfterAFlushTheHeapBelowIsEmpty) {
+  static unsigned char region[20000];
+  for (rf_mode const mode : {RF_MODE_OFF, RF_MODE_SAMPLE, RF_MODE_GUARD, RF_MODE_PAGE}) {
+    options_.settings.mode = mode;
+    options_.settings.page_memory = 1; // and so most blocks have no pages
+    ASSERT_EQ(rf_tlsf_add_region(&heap_, region, sizeof region), RF_OK);
+    rf_allocator *const a = rf_checked_init(&checked_, &heap_.base, &options_);
+    std::vector<void *> blocks;
+    for (void *p = rf_alloc(a, 300); p != nullptr; p = rf_alloc(a, 300)) {
+      blocks.push_back(p);
+    }
+    for (void *const p : blocks) {
+      EXPECT_EQ(rf_free(a, p), RF_OK);
+    }
+    bool const keeps = mode == RF_MODE_GUARD || mode == RF_MODE_PAGE;
+    EXPECT_EQ(rf_tlsf_remove_region(&heap_, region), keeps ? RF_ERR_BUSY : RF_OK) << rf_mode_name(mode);
+    rf_checked_flush(&checked_);
+    EXPECT_EQ(keeps ? rf_tlsf_remove_region(&heap_, region) : RF_OK, RF_OK) << rf_mode_name(mode);
+    rf_checked_deinit(&checked_);
+  }
+  rf_checked_flush(&checked_); // it was ended
+}
+
 // A microsecond is enough for a few blocks, a tenth of a second for the others.
 TEST_F(Checked, ASweepTakesNoMoreTimeThanItsBudget) {
   static unsigned char large[4 * 1024 * 1024];

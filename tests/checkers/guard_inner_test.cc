@@ -4,7 +4,9 @@
 #include "tests/core/unwatched.h"
 
 #include <ringfence/guard.h>
+#include <ringfence/pool.h>
 #include <ringfence/simple.h>
+#include <ringfence/std.h>
 
 #include <gtest/gtest.h>
 
@@ -149,6 +151,43 @@ TEST_F(GuardInner, ASweepDoesNotGoOnInPagesThatItGaveUp) {
   for (void *const p : blocks) {
     EXPECT_EQ(p == stopped ? RF_OK : rf_free(a, p), RF_OK);
   }
+}
+
+// A decorator answers for its own blocks, and says no for those of an allocator below it that cannot tell.
+TEST_F(GuardInner, APoolOverAHeapThatCannotTellWhatItOwnsIsNoHeapThatCan) {
+  static const rf_pool_class classes[] = {{64, 4}, {128, 4}, {240, 4}};
+  rf_pool_options const options = {classes, 3, nullptr, 0};
+  rf_std heap;
+  rf_pool pool;
+  ASSERT_EQ(rf_std_init(&heap), RF_OK);
+  ASSERT_EQ(rf_pool_init(&pool, &heap.base, &options), RF_OK);
+  make(&pool.base, 0);
+  void *const small = rf_alloc(a, 20); // the pool's
+  void *const large = rf_alloc(a, 1000);
+  EXPECT_EQ(rf_usable_size(a, large), 1000U);
+  EXPECT_EQ(rf_free(a, large), RF_OK);
+  EXPECT_EQ(rf_free(a, small), RF_OK);
+  rf_deinit(a);
+}
+
+// The same of one that does not name the allocator below it.
+TEST_F(GuardInner, ABlockThatADecoratorDoesNotKnowIsFreed) {
+  static size_t known;
+  known = 1;
+  pages.ops.owns = [](rf_allocator *self, const void *ptr) {
+    (void)self;
+    (void)ptr;
+    return known != 0;
+  };
+  make(&pages.base, 0);
+  void *const first = rf_alloc(a, 10);
+  void *const second = rf_alloc(a, 10);
+  known = 0;
+  EXPECT_EQ(rf_free(a, second), RF_OK);
+  EXPECT_EQ(rf_usable_size(a, first), 10U);
+  EXPECT_EQ(rf_free(a, first), RF_OK);
+  EXPECT_EQ(rf_free(a, first), RF_ERR_BAD_POINTER);
+  EXPECT_EQ(found(), RF_BUG_BAD_FREE);
 }
 
 // The header before such a pointer would begin in the arena and end behind it.

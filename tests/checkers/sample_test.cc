@@ -2,6 +2,8 @@
 // tests/checkers/detection.
 #include "tests/checkers/sample_fixture.h"
 
+#include <ringfence/guard.h>
+#include <ringfence/page.h>
 #include <ringfence/std.h>
 
 #include <cstring>
@@ -232,6 +234,59 @@ TEST_F(Sample, ObjectsDoNotDisturbEachOther) {
   EXPECT_NEAR(sampled, 900, 150);
   for (rf_sample &one : many) {
     one.base.ops->deinit(&one.base);
+  }
+}
+
+// A library wraps the allocator that it is given, which may be a checker already.
+TEST_F(Sample, ACheckerMayWrapAnother) {
+  for (unsigned kinds = 0; kinds < 9; kinds++) {
+    rf_guard guards[2];
+    rf_page pages[2];
+    rf_sample samples[2];
+    rf_allocator *top = heap_.allocator();
+    for (unsigned level = 0; level < 2; level++) {
+      unsigned const kind = level == 0 ? kinds / 3 : kinds % 3;
+      options_.rate = 3;
+      options_.reporter = recorder_.reporter();
+      rf_page_options page;
+      rf_page_options_default(&page);
+      page.reporter = recorder_.reporter();
+      page.memory = size_t{64} << 10; // some blocks are under guard
+      rf_guard_options guard;
+      rf_guard_options_default(&guard);
+      guard.reporter = recorder_.reporter();
+      if (kind == 0) {
+        ASSERT_EQ(rf_guard_init(&guards[level], top, &guard), RF_OK);
+        top = &guards[level].base;
+      } else if (kind == 1) {
+        ASSERT_EQ(rf_page_init(&pages[level], top, &page), RF_OK);
+        top = &pages[level].base;
+      } else {
+        ASSERT_EQ(rf_sample_init(&samples[level], top, &options_), RF_OK);
+        top = &samples[level].base;
+      }
+    }
+    std::vector<void *> blocks;
+    for (size_t i = 0; i < 200; i++) {
+      blocks.push_back(rf_alloc(top, i));
+      ASSERT_NE(blocks.back(), nullptr) << kinds;
+      std::memset(blocks.back(), 1, i);
+      if (i % 3 == 2) {
+        void *const moved = rf_realloc(top, blocks[i / 2], i);
+        ASSERT_NE(moved, nullptr) << kinds;
+        blocks[i / 2] = moved;
+        EXPECT_EQ(rf_resize(top, moved, i / 2), RF_OK) << kinds;
+      }
+    }
+    for (void *const p : blocks) {
+      EXPECT_EQ(rf_free(top, p), RF_OK) << kinds;
+    }
+    EXPECT_EQ(recorder_.count(), 0U) << kinds;
+    while (top != heap_.allocator()) {
+      rf_allocator *const inner = rf_inner(top);
+      top->ops->deinit(top);
+      top = inner;
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 // pool over inner allocators that lack something, and its largest class.
 #include <gtest/gtest.h>
 #include <ringfence/pool.h>
+#include <ringfence/std.h>
 #include <ringfence/tlsf.h>
 
 namespace {
@@ -34,6 +35,41 @@ TEST_F(PoolInner, WithoutAResizeBlocksCannotGrowInPlace) {
   EXPECT_EQ(rf_resize(&pool.base, p, 200), RF_ERR_NO_MEMORY);
   EXPECT_EQ(rf_free(&pool.base, p), RF_OK);
   rf_deinit(&pool.base);
+}
+
+TEST_F(PoolInner, WhereTheCapacityBelowIsNotKnownNeitherIsThatOfTheWhole) {
+  rf_std host;
+  ASSERT_EQ(rf_std_init(&host), RF_OK);
+  alignas(16) unsigned char buffer[1024];
+  for (bool const own_buffer : {false, true}) {
+    rf_pool_class const classes[] = {{16, 2}};
+    rf_pool_options const options = {classes, 1, own_buffer ? buffer : nullptr, own_buffer ? sizeof buffer : 0};
+    ASSERT_EQ(rf_pool_init(&pool, &host.base, &options), RF_OK);
+    void *const p = rf_alloc(&pool.base, 1000);
+    rf_stats s;
+    rf_stats_get(&pool.base, &s);
+    EXPECT_EQ(s.capacity, 0U) << own_buffer;
+    EXPECT_EQ(s.overhead, 0U) << own_buffer;
+    EXPECT_EQ(s.used, 1000U) << own_buffer;
+    EXPECT_EQ(rf_free(&pool.base, p), RF_OK);
+    rf_deinit(&pool.base);
+  }
+}
+
+// A request that names no alignment needs the default one.
+TEST_F(PoolInner, ASlotOfSmallerAlignmentIsNotTheLargestFree) {
+  size_t const small = RF_ALIGN_DEFAULT + RF_ALIGN_DEFAULT / 2;
+  ASSERT_EQ(make_pool(small), RF_OK);
+  rf_stats s;
+  for (size_t size = sizeof arena; size >= 8; size /= 2) {
+    while (rf_alloc(&pool.base, size) != nullptr) {
+    }
+  }
+  rf_stats_get(&pool.base, &s);
+  EXPECT_EQ(s.free_bytes, 2 * small);
+  EXPECT_LT(s.largest_free, 8U);
+  EXPECT_EQ(rf_alloc(&pool.base, s.largest_free + 1), nullptr);
+  EXPECT_NE(rf_aligned_alloc(&pool.base, RF_ALIGN_DEFAULT / 2, small), nullptr);
 }
 
 // The memory is somebody else's then.

@@ -57,6 +57,11 @@ rf_allocator *rf_checked_init(rf_checked *checked, rf_allocator *inner, const rf
  * rf_lock around both. */
 size_t rf_checked_sweep(rf_checked *checked, uint32_t budget_us);
 
+/* Gives the freed blocks that modes guard, page, asan and mte keep for a while back to the allocator below, after
+ * checking them; nothing in other modes. For calls of that allocator that need its memory free, as
+ * rf_tlsf_remove_region and rf_memheap_remove. Not synchronised with other calls on the allocator. */
+void rf_checked_flush(rf_checked *checked);
+
 /* Ends the checking, not the allocator below: sweeps and reports leaks as the options say. Blocks that are still live
  * are lost. The log of options without a reporter is closed; what the ended allocator still reports is appended to it.
  * A second call does nothing. */

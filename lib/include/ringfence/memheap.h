@@ -80,8 +80,9 @@ rf_status rf_memheap_init(rf_memheap *heap);
 rf_status rf_memheap_add(rf_memheap *heap, rf_memheap_region *region, const char *name, void *memory, size_t size);
 
 /* Takes an empty region out, the first as well as any other. Then its memory and `region` are the caller's again.
- * RF_OK; RF_ERR_BUSY while a block in it is live; RF_ERR_INVALID for what is not a region of this heap; RF_ERR_CORRUPT,
- * reported, where the record of one is damaged. */
+ * RF_OK; RF_ERR_BUSY while a block in it is live, or is kept by a checker above (rf_checked_flush of checked.h);
+ * RF_ERR_INVALID for what is not a region of this heap; RF_ERR_CORRUPT, reported, where the record of one is
+ * damaged. */
 rf_status rf_memheap_remove(rf_memheap *heap, rf_memheap_region *region);
 
 /* The region added after `region`, the first for NULL; NULL at the end. */

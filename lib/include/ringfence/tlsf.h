@@ -94,9 +94,9 @@ rf_status rf_tlsf_init(rf_tlsf *heap, void *arena, size_t size);
  * of the allocator. */
 rf_status rf_tlsf_add_region(rf_tlsf *heap, void *memory, size_t size);
 
-/* Takes back the memory that was added as `memory`. RF_OK; RF_ERR_BUSY while a block in it is live; RF_ERR_INVALID
- * where none was added there (the first arena leaves with rf_deinit only). Synchronise it as a call of the
- * allocator. */
+/* Takes back the memory that was added as `memory`. RF_OK; RF_ERR_BUSY while a block in it is live, or is kept by a
+ * checker above (rf_checked_flush of checked.h); RF_ERR_INVALID where none was added there (the first arena leaves with
+ * rf_deinit only). Synchronise it as a call of the allocator. */
 rf_status rf_tlsf_remove_region(rf_tlsf *heap, void *memory);
 
 #ifdef __cplusplus
