@@ -374,6 +374,11 @@ static void give_stack(void) {
   own_stack = STACK_OURS;
 }
 
+void *rf_page_given_stack(size_t *size) {
+  *size = STACK_BYTES;
+  return own_stack == STACK_OURS ? pthread_getspecific(stack_key) : NULL;
+}
+
 void rf_page_give_stack(void) {
   int const saved = errno;
   if (own_stack == STACK_UNKNOWN && !is_kept()) {

@@ -227,6 +227,9 @@ void rf_page_signals_changed(void);
  * for a program that has made such a stack that is too small for it. Any thread. */
 void rf_page_signals_use_stack(bool use);
 
+/* The stack for handlers that the calling thread was given by rf_page_give_stack, of *size bytes; NULL: none. */
+void *rf_page_given_stack(size_t *size);
+
 /* The calling thread's stack for signal handlers, which ends there, was freed, or (0) is another one now: a signal that
  * the system cannot hand over for that is a finding. */
 void rf_page_signals_stack_freed(uintptr_t end);

@@ -42,6 +42,8 @@ struct World {
   bool freed = false;
   uintptr_t start = 1;
   uintptr_t end = 1;
+  stack_t stack = {};    // the thread's, in truth
+  void *given = nullptr; // that of ours
 };
 
 World world;
@@ -85,6 +87,12 @@ long __wrap_syscall(long number, ...) {
   va_end(list);
   if (number == SYS_sigaltstack) {
     call("sigaltstack");
+    if (world.error == 0 && a[1] != 0) {
+      *reinterpret_cast<stack_t *>(a[1]) = world.stack;
+    }
+    if (world.error == 0 && a[0] != 0) {
+      world.stack = *reinterpret_cast<const stack_t *>(a[0]);
+    }
     return world.error != 0 ? -1 : 0;
   }
   return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
@@ -161,6 +169,10 @@ void rf_signals_leave_small_stacks() {
 void rf_guarded_blocks_handlers_changed() {
   call("handlers changed");
 }
+void *__wrap_rf_page_given_stack(size_t *size) {
+  *size = 4096;
+  return world.given;
+}
 void __wrap_rf_page_signals_changed() {
   call("signals changed");
 }
@@ -223,6 +235,65 @@ protected:
     return world.comes_to_us;
   }
 };
+
+// ---- Handlers on a stack of their own: first, since a program that has made one has made it for good ----
+
+TEST_F(InterceptSignal, HandlersRunOnNoStackThatTheProgramHasNotMade) {
+  struct sigaction action = action_of(program_handler);
+  action.sa_flags = SA_ONSTACK | SA_RESTART;
+  for (int const number : {SIGTERM, SIGUSR1, SIGSEGV}) {
+    set(number, action);
+    EXPECT_EQ(world.actions[number].sa_flags, number == SIGSEGV ? action.sa_flags : SA_RESTART) << number;
+    EXPECT_EQ(get(number).sa_flags, action.sa_flags) << number;
+  }
+  EXPECT_EQ(signal(SIGUSR1, other_handler), program_handler);
+  EXPECT_EQ(get(SIGUSR1).sa_flags, 0);
+  be_ours(SIGALRM, true);
+  set(SIGALRM, action_of(SIG_DFL));
+  EXPECT_NE(world.actions[SIGALRM].sa_flags & SA_ONSTACK, 0) << "our own handler";
+  stack_t stack = {};
+  EXPECT_EQ(sigaltstack(nullptr, &stack), 0);
+  stack.ss_flags = SS_DISABLE;
+  EXPECT_EQ(sigaltstack(&stack, nullptr), 0);
+  EXPECT_EQ(world.actions[SIGTERM].sa_flags, SA_RESTART) << "it has made none so far";
+  stack.ss_flags = 0;
+  stack.ss_sp = reinterpret_cast<void *>(0x10000);
+  stack.ss_size = size_t{1} << 20;
+  EXPECT_EQ(sigaltstack(&stack, nullptr), 0);
+  EXPECT_EQ(world.actions[SIGTERM].sa_flags, action.sa_flags);
+  EXPECT_EQ(world.actions[SIGUSR1].sa_flags, 0);
+  EXPECT_EQ(get(SIGTERM).sa_flags, action.sa_flags);
+  set(SIGUSR1, action);
+  EXPECT_EQ(world.actions[SIGUSR1].sa_flags, action.sa_flags);
+}
+
+// Who puts back what was there before puts ours back.
+TEST_F(InterceptSignal, OurStackIsNoneToTheProgram) {
+  world.given = &the_store;
+  world.stack.ss_sp = &the_store;
+  world.stack.ss_size = 4096;
+  stack_t old = {};
+  EXPECT_EQ(sigaltstack(nullptr, &old), 0);
+  EXPECT_EQ(old.ss_flags, SS_DISABLE);
+  EXPECT_EQ(old.ss_sp, nullptr);
+  EXPECT_EQ(old.ss_size, 0U);
+  stack_t own = {};
+  own.ss_sp = reinterpret_cast<void *>(0x10000);
+  own.ss_size = size_t{1} << 20;
+  EXPECT_EQ(sigaltstack(&own, &old), 0);
+  EXPECT_EQ(old.ss_flags, SS_DISABLE);
+  EXPECT_EQ(world.stack.ss_sp, own.ss_sp);
+  stack_t then = {};
+  EXPECT_EQ(sigaltstack(&old, &then), 0);
+  EXPECT_EQ(then.ss_sp, own.ss_sp);
+  EXPECT_EQ(world.stack.ss_sp, &the_store);
+  EXPECT_EQ(world.stack.ss_size, 4096U);
+  EXPECT_EQ(world.stack.ss_flags, 0);
+  EXPECT_EQ(world.end, 0U);
+  world.given = nullptr;
+  EXPECT_EQ(sigaltstack(&old, nullptr), 0);
+  EXPECT_EQ(world.stack.ss_flags, SS_DISABLE) << "it has none of ours";
+}
 
 // ---- Handlers ----
 

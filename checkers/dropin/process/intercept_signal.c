@@ -86,29 +86,65 @@ static void note(int sig, bool is_default) {
 
 static rf_fault_set masked[NSIG]; /* by the program's handler while it runs, as the program believes; atomic */
 
-/* As asked for, but for faults in the program's handler, which stay open. */
-static int change_open(int sig, const struct sigaction *act, struct sigaction *oact) {
+/* ---- Handlers on a stack of their own ----
+ *
+ * A thread has one of the checkers' where the program has made none (rf_page_give_stack). The program's handlers for it
+ * (SA_ONSTACK) would run there, on less room than on the thread's stack, and two at once on the same bytes where one
+ * switches to another context. Until the program makes such a stack, they are installed without the flag. */
+
+static bool has_made_stack;  /* any thread of the program; accessed atomically */
+static bool for_stack[NSIG]; /* the program's handler asked for one, and is installed without; accessed atomically */
+
+static void keep_off_our_stack(struct sigaction *action, bool *taken) {
+  *taken = (action->sa_flags & SA_ONSTACK) != 0 && !rf_signal_is_default(action) &&
+           !__atomic_load_n(&has_made_stack, __ATOMIC_ACQUIRE);
+  action->sa_flags &= *taken ? ~SA_ONSTACK : ~0;
+}
+
+/* From now on as the program asked for. */
+static void use_stack_of_program(void) {
+  if (__atomic_exchange_n(&has_made_stack, true, __ATOMIC_ACQ_REL)) {
+    return;
+  }
+  for (int sig = 1; sig < NSIG; sig++) {
+    struct sigaction now;
+    if (__atomic_exchange_n(&for_stack[sig], false, __ATOMIC_RELAXED) && rf_libc_sigaction(sig, NULL, &now) == 0) {
+      now.sa_flags |= SA_ONSTACK;
+      (void)rf_libc_sigaction(sig, &now, NULL);
+    }
+  }
+}
+
+/* As asked for, but for faults in the program's handler, which stay open, and for our stack. */
+static int change_open(int sig, const struct sigaction *act, struct sigaction *oact, bool is_ours) {
   bool const known = sig > 0 && sig < NSIG && !is_fault(sig);
   rf_fault_set const before = known ? __atomic_load_n(&masked[sig], __ATOMIC_RELAXED) : 0;
+  bool const was_for_stack = known && __atomic_load_n(&for_stack[sig], __ATOMIC_RELAXED);
   struct sigaction open;
   rf_fault_set taken = 0;
+  bool is_for_stack = false;
   if (act != NULL) {
     open = *act;
     taken = known && comes_to_us() && !rf_signal_is_default(act) ? rf_signals_take_faults(&open.sa_mask) : 0;
+    if (known && !is_ours) {
+      keep_off_our_stack(&open, &is_for_stack);
+    }
   }
   int const result = rf_libc_sigaction(sig, act != NULL ? &open : NULL, oact);
   if (result == 0 && oact != NULL) {
     rf_signals_add_faults(&oact->sa_mask, before);
+    oact->sa_flags |= was_for_stack ? SA_ONSTACK : 0;
   }
   if (result == 0 && act != NULL && known) {
     __atomic_store_n(&masked[sig], taken, __ATOMIC_RELAXED);
+    __atomic_store_n(&for_stack[sig], is_for_stack, __ATOMIC_RELAXED);
   }
   return result;
 }
 
 static int change(const rf_handler *ours, int sig, const struct sigaction *act, struct sigaction *oact) {
   bool const again = ours != NULL && act != NULL && ours->again && rf_signal_is_default(act);
-  int const result = change_open(sig, again ? &ours->action : act, oact);
+  int const result = change_open(sig, again ? &ours->action : act, oact, again);
   if (result == 0 && oact != NULL && is_fault(sig)) {
     rf_page_unwrap(sig, oact);
   }
@@ -139,6 +175,7 @@ RF_EXPORT sighandler_t signal(int sig, sighandler_t handler) {
   const rf_handler *const ours = rf_handler_of(sig);
   sighandler_t const old = unwrapped(sig, rf_libc_signal(sig, handler));
   if (old != SIG_ERR) {
+    __atomic_store_n(&for_stack[sig], false, __ATOMIC_RELAXED);
     note(sig, handler == SIG_DFL);
   }
   if (ours == NULL || old == SIG_ERR) {
@@ -177,12 +214,21 @@ RF_EXPORT int pthread_create(pthread_t *restrict thread, const pthread_attr_t *r
 
 #define STACK_FOR_OURS ((size_t)64 * 1024)
 
+/* Ours is none to the program: it is not told of it, and has it again where it wants none. */
 RF_EXPORT int sigaltstack(const stack_t *restrict stack, stack_t *restrict old) {
-  int const result = (int)syscall(SYS_sigaltstack, stack, old);
+  stack_t ours = {0};
+  ours.ss_sp = rf_page_given_stack(&ours.ss_size);
+  bool const none = stack != NULL && (stack->ss_flags & SS_DISABLE) != 0;
+  int const result = (int)syscall(SYS_sigaltstack, none && ours.ss_sp != NULL ? &ours : stack, old);
+  if (result == 0 && old != NULL && old->ss_sp == ours.ss_sp) {
+    *old = (stack_t){.ss_flags = SS_DISABLE};
+  }
   if (result != 0 || stack == NULL) {
     return result;
   }
-  bool const none = (stack->ss_flags & SS_DISABLE) != 0;
+  if (!none) {
+    use_stack_of_program();
+  }
   uintptr_t const start = (uintptr_t)stack->ss_sp;
   rf_signals_note_stack(start, none ? 0 : start + stack->ss_size);
   if (!none && stack->ss_size < STACK_FOR_OURS) {

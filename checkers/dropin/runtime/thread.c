@@ -45,10 +45,10 @@ static uintptr_t unlink_self(void) {
   return start;
 }
 
-/* A stack that the C library keeps for the next thread is cleared, where its bounds are known (dead_stacks.h): what lies
- * there would be among the next thread's frames. The C library gives the lower pages back itself, all but 16 KiB below
- * the page of its own frame. These are cleared here, and none below: the system would have to find a page for it each
- * time. A stack of the program's making is the program's, with what lies below it. */
+/* A stack that the C library keeps for the next thread is cleared, where its bounds are known (dead_stacks.h): the next
+ * thread's frames would have what lies there between them. The C library gives the lower pages back itself, all but
+ * 16 KiB below the page of its own frame. These are cleared here, and none below: the system would have to find a page
+ * for it each time. A stack of the program's making is the program's, with what lies below it. */
 #define PAGE ((uintptr_t)4096)
 #define STALE_PAGES 5
 #define FRAMES_ABOVE 1024U /* of the C library's, at most */
