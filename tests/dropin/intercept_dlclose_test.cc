@@ -3,6 +3,7 @@
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/dropin/os/pages.h"
+#include "checkers/dropin/process/unloaded_places.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/os/modules.h"
 #include "checkers/os/stack_rules.h"
@@ -46,6 +47,7 @@ struct World {
   void (*within)() = nullptr; // called while a module is remembered
   void (*destructor)() = nullptr;
   unsigned long loads = 0;
+  unsigned kept = 0;
 };
 
 World world;
@@ -151,6 +153,13 @@ void __wrap_rf_modules_remember(const rf_module *module, const char *path) {
   }
 }
 
+void rf_unloaded_places_keep(uintptr_t start, uintptr_t end, const char *path) {
+  EXPECT_EQ(end, start + 0x1000);
+  EXPECT_EQ((start - kBase) % kStep, kCode);
+  EXPECT_EQ(std::string(path).rfind("/lib/", 0), 0U);
+  world.kept++;
+}
+
 void __wrap_rf_stack_rules_forget() {
   world.calls.emplace_back("forget");
 }
@@ -235,6 +244,7 @@ TEST(InterceptDlclose, AllThatGoAtOnceAreRemembered) {
     };
     close("a.so");
     EXPECT_EQ(take(), "remember /lib/b.so 3;forget;remember /lib/a.so 2;forget;");
+    EXPECT_EQ(world.kept, 2U) << "and so are their places";
   });
 }
 

@@ -327,6 +327,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/process/start_glibc.c
   checkers/dropin/process/stream_buffer_glibc.c
   checkers/dropin/process/stream_list_glibc.c
+  checkers/dropin/process/unloaded_places_glibc.c
   checkers/dropin/runtime/caller.c
   checkers/dropin/runtime/crash.c
   checkers/dropin/runtime/dead_stacks.c

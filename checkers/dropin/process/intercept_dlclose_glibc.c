@@ -7,6 +7,7 @@
 #include "checkers/os/modules.h"
 #include "checkers/os/stack_rules.h"
 #include "intercept.h"
+#include "unloaded_places.h"
 
 #include <link.h>
 #include <stddef.h>
@@ -79,6 +80,7 @@ static void remember_gone(void) {
   for (unsigned i = 0; i < MOST; i++) {
     if (list[i].module.start != 0 && !list[i].present) {
       rf_modules_remember(&list[i].module, list[i].path);
+      rf_unloaded_places_keep(list[i].module.start, list[i].module.end, list[i].path);
       list[i].module.start = 0;
     }
   }
