@@ -8,6 +8,7 @@ extern "C" {
 #include "checkers/dropin/runtime/process_reporter.h"
 #include "checkers/dropin/runtime/site_choice.h"
 #include "checkers/dropin/runtime/state.h"
+#include "checkers/os/host.h"
 #include "checkers/os/reserve_stack.h"
 #include "checkers/report/collector.h"
 #include <ringfence/dropin.h>
@@ -270,6 +271,22 @@ TEST_F(ProcessReporter, AChildIsOnItsOwn) {
   EXPECT_FALSE(rf_process_reports_to_program());
   (void)report();
   EXPECT_EQ(world.calls, kTold);
+}
+
+TEST_F(ProcessReporter, AChildOfVforkEndsAndLeavesItsParentAsItWas) {
+  rf_process.halting = halting;
+  rf_process_reporter.sequence = 5;
+  rf_process.findings = 2;
+  world.action = RF_ACTION_HALT;
+  world.process = 78;
+  ASSERT_TRUE(rf_host_report_lock());
+  EXPECT_EQ(report(), RF_ACTION_HALT);
+  EXPECT_EQ(world.calls, (Calls{"reserve stack", "open", "put", "close", "halting", "near"}));
+  EXPECT_FALSE(rf_process.ended);
+  EXPECT_EQ(rf_process.findings, 2U);
+  EXPECT_EQ(rf_process_reporter.sequence, 4U) << "rf_report has counted it";
+  EXPECT_TRUE(rf_host_report_lock()) << "it is nobody's";
+  rf_host_report_unlock();
 }
 
 // ---- What is changed in it ----

@@ -98,6 +98,18 @@ TEST(Process, MayEndFromWhereverItsStackIs) {
   EXPECT_EQ(bad.findings.size(), 1U);
 }
 
+// The child ends by its finding, in its parent's memory.
+TEST(Process, GoesOnAsBeforeAfterAFindingInAChildOfVfork) {
+  for (const char *const mode : {"mode=guard", "mode=page"}) {
+    Result const result = run({program("odd_ends"), "vfork"}, with(mode));
+    EXPECT_EQ(result.status, 99) << mode;
+    ASSERT_EQ(result.findings.size(), 3U) << mode << result.err;
+    EXPECT_EQ(result.findings[0]["bug"].text, "double-free") << mode;
+    EXPECT_EQ(result.findings[1]["bug"].text, "heap-buffer-overflow") << mode;
+    EXPECT_EQ(result.findings[2]["bug"].text, "memory-leak") << mode;
+  }
+}
+
 TEST(Process, WritesNothingUnlessItIsAskedTo) {
   Result const result = run({program("process"), "return"});
   EXPECT_EQ(result.lines.size(), 0U);

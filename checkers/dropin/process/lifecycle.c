@@ -269,10 +269,21 @@ static const rf_steer_actions as_told = {sweep_as_told, snapshot_as_told, rf_pro
 
 /* ---- The beginning ---- */
 
-/* Before a finding ends the process. */
+/* A child of vfork ends within a function of the heap, to which its parent is a thread that is inside no more. */
+static void leave_to_parent(void) {
+  if (rf_current_thread.cache != NULL) {
+    rf_cache_exit(rf_current_thread.cache);
+  }
+}
+
+/* Before a finding ends the process, or a child of vfork in its memory. */
 static void halting(void) {
-  rf_tracing_end();
-  rf_watched_sites_end();
+  if (rf_process_now() == rf_process.id) {
+    rf_tracing_end();
+    rf_watched_sites_end();
+  } else {
+    leave_to_parent();
+  }
   int const code = rf_process_reporter.exitcode;
   bool const aborts = code == RF_EXITCODE_ABORT;
   rf_process_exit const exit = {aborts ? "signal" : "status", aborts ? SIGABRT : code};

@@ -3,6 +3,7 @@
 
 #include "checkers/dropin/os/cxx_runtime.h"
 #include "checkers/dropin/os/export.h"
+#include "checkers/os/host.h"
 #include "checkers/os/reserve_stack.h"
 #include "checkers/os/uncancelled.h"
 #include "checkers/report/collector.h"
@@ -86,11 +87,18 @@ RF_COLD static void put_out(void *context) {
     p->action = RF_ACTION_CONTINUE;
   }
   if (p->action == RF_ACTION_HALT) {
-    rf_process.ended = true;
+    rf_process.ended = rf_process.ended || rf_process_now() == rf_process.id;
     if (rf_process.halting != NULL) {
       rf_process.halting();
     }
   }
+}
+
+/* A child of vfork ends by its finding. The parent goes on in this memory, as if there had been none. */
+RF_COLD static void leave_to_parent(rf_reporter *self) {
+  self->sequence--;
+  __atomic_fetch_sub(&rf_process.findings, 1, __ATOMIC_RELAXED);
+  rf_host_report_lock_reset();
 }
 
 static rf_action put(const rf_finding *f) {
@@ -108,6 +116,9 @@ static rf_action tell(rf_reporter *self, const rf_finding *f) {
   } else if (!told_to_callback(f)) {
     action = put(f);
     rf_site_found_near(&f->allocated);
+    if (action == RF_ACTION_HALT && rf_process_now() != rf_process.id) {
+      leave_to_parent(self);
+    }
   }
   rf_uncancelled_end(cancellation);
   errno = saved;
