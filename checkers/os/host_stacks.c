@@ -13,6 +13,7 @@
 #include "forbidden_calls.h"
 #include "lib/core/compiler.h"
 #include "maps.h"
+#include "reserve_stack.h"
 #include <sys/auxv.h>
 #endif
 
@@ -111,13 +112,17 @@ static const bounds *look_near(uintptr_t frame) {
   return slot;
 }
 
+static void read_map(void *search) {
+  (void)rf_maps_each(find_stack, search);
+}
+
 static const bounds *look_up_stack(uintptr_t frame) {
   stack_search search = {frame, {0, 0}};
   const bounds *const near = look_near(frame);
   if (near != NULL || stacks.lookups >= LOOKUPS_MOST) {
     return near;
   }
-  (void)rf_maps_each(find_stack, &search);
+  rf_on_reserve_stack(read_map, &search); /* a line of the map would take a kilobyte of this one */
   stacks.lookups++;
   bounds *const slot = &stacks.kept[stacks.next++ % STACKS_KEPT];
   *slot = search.found;

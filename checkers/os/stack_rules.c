@@ -7,6 +7,7 @@
 #include "elf_image.h"
 #include "host.h"
 #include "maps.h"
+#include "reserve_stack.h"
 #include "stack_walk.h"
 
 #include <dlfcn.h>
@@ -339,17 +340,29 @@ static void keep(uintptr_t pc, uint32_t rule) {
   __atomic_store_n(&set[0], word, __ATOMIC_RELAXED);
 }
 
-uint32_t rf_stack_rule_find(uintptr_t pc) {
+typedef struct rule_search {
+  uintptr_t pc;
+  uint32_t rule; /* out */
+} rule_search;
+
+static void find_rule(void *context) {
+  rule_search *const s = (rule_search *)context;
   rf_eh_module m;
   rf_eh_row row;
-  if (!module_of(pc - 1, &m)) {
-    return RF_RULE_UNKNOWN;
+  if (!module_of(s->pc - 1, &m)) {
+    return;
   }
-  uint32_t const rule = rf_eh_frame_row(&m, pc - 1, &row) ? rule_of(&m, &row) : RF_RULE_POINTERS;
+  s->rule = rf_eh_frame_row(&m, s->pc - 1, &row) ? rule_of(&m, &row) : RF_RULE_POINTERS;
   if (note_module(&m)) {
-    keep(pc, rule);
+    keep(s->pc, s->rule);
   }
-  return rule;
+}
+
+/* To read the tables takes more of the stack than all else that a request for memory does. */
+uint32_t rf_stack_rule_find(uintptr_t pc) {
+  rule_search search = {pc, RF_RULE_UNKNOWN};
+  rf_on_reserve_stack(find_rule, &search);
+  return search.rule;
 }
 
 void rf_stack_rules_forget(void) {
@@ -392,20 +405,32 @@ static bool settle(rf_rules_frame *to, const rf_rules_frame *from, bool is_signa
   return sp > from->registers.values[RF_REGISTER_SP] && sp <= to->registers.high;
 }
 
-rf_unwind_result rf_stack_rules_step(rf_rules_frame *frame) {
+typedef struct step {
+  rf_rules_frame *frame;
+  rf_unwind_result result; /* out */
+} step;
+
+static void go_on(void *context) {
+  step *const s = (step *)context;
+  rf_rules_frame *const frame = s->frame;
   uintptr_t const pc = frame->registers.values[RF_REGISTER_PC] - (frame->returned ? 1 : 0);
   rf_rules_frame next = *frame;
   rf_eh_module m;
   rf_eh_row row;
   if (!module_of(pc, &m) || !rf_eh_frame_row(&m, pc, &row)) {
-    return RF_UNWIND_FAILED;
+    return;
   }
   rf_unwind_result const result = rf_eh_frame_step(&m, &row, &next.registers);
-  if (result == RF_UNWIND_STEPPED && !settle(&next, frame, row.is_signal_frame)) {
-    return RF_UNWIND_FAILED;
+  if (result != RF_UNWIND_STEPPED || settle(&next, frame, row.is_signal_frame)) {
+    *frame = next;
+    s->result = result;
   }
-  *frame = next;
-  return result;
+}
+
+rf_unwind_result rf_stack_rules_step(rf_rules_frame *frame) {
+  step s = {frame, RF_UNWIND_FAILED};
+  rf_on_reserve_stack(go_on, &s);
+  return s.result;
 }
 
 /* The registers that calls preserve, and the place itself. */

@@ -54,6 +54,20 @@ TEST(ProcessSignals, DoesAsWellOnASmallStack) {
   }
 }
 
+#if defined(__x86_64__) && defined(__GLIBC__)
+// The C library's own take 200 bytes, but for 1.6 KiB where the loader looks for a function first.
+TEST(ProcessSignals, ARequestTakesLittleOfTheStack) {
+  How how = with("leaks=0:mode=guard");
+  how.environment.emplace_back("LD_BIND_NOW", "1");
+  Result const guard = run({program("stack_need"), "2048"}, how);
+  EXPECT_EQ(guard.status, 5) << guard.out;
+  how = with("leaks=0:mode=page");
+  how.environment.emplace_back("LD_BIND_NOW", "1");
+  Result const page = run({program("stack_need"), "2560"}, how);
+  EXPECT_EQ(page.status, 5) << page.out;
+}
+#endif
+
 TEST(ProcessSignals, FindsWhatAHandlerInEightKiBDoes) {
   for (const OnSmallStack &each : kOnSmallStacks) {
     for (const char *const mode : {"guard:watch=0", "guard:watch=1", "page", "guard:halt=0", "page:halt=0"}) {
