@@ -26,6 +26,22 @@ static rf_simple *simple_of(rf_allocator *self) {
   return (rf_simple *)(void *)self;
 }
 
+/* ---- The heap's record ---- */
+
+/* Begins with the arena: the record may be elsewhere than it was made. */
+static size_t record_checksum(const rf_simple *heap) {
+  size_t sum = rf_checksum_begin(heap->start);
+  sum = rf_checksum_add_address(sum, heap->end);
+  sum = rf_checksum_add(sum, heap->cells);
+  sum = rf_checksum_add(sum, heap->header);
+  return rf_checksum_add(sum, heap->shift);
+}
+
+/* Operations that look at all blocks anyway ask for it. */
+static bool is_intact(const rf_simple *heap) {
+  return heap->checksum == record_checksum(heap);
+}
+
 /* ---- Where things are ---- */
 
 static unsigned char *header_at(const rf_simple *heap, size_t cell) {
@@ -345,6 +361,9 @@ static bool simple_owns(rf_allocator *self, const void *ptr) {
 static rf_status simple_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
   const rf_simple *const heap = simple_of(self);
   block b;
+  if (!is_intact(heap)) {
+    return RF_ERR_CORRUPT;
+  }
   for (size_t cell = 0; cell < heap->cells; cell += b.span) {
     if (!block_read(heap, cell, &b)) {
       return RF_ERR_CORRUPT;
@@ -360,8 +379,8 @@ static rf_status simple_walk(rf_allocator *self, rf_walk_fn visit, void *context
   return RF_OK;
 }
 
-static rf_status damaged(rf_simple *heap, size_t cell, const char *what, rf_fault *where) {
-  rf_fault const fault = {RF_ERR_CORRUPT, what, &heap->base, header_at(heap, cell), NULL};
+static rf_status damaged(rf_simple *heap, const void *at, const char *what, rf_fault *where) {
+  rf_fault const fault = {RF_ERR_CORRUPT, what, &heap->base, at, NULL};
   *where = fault;
   return RF_ERR_CORRUPT;
 }
@@ -373,32 +392,40 @@ typedef struct sums {
   size_t free_blocks;
 } sums;
 
+static bool add_up(const rf_simple *heap, const sums *found) {
+  const rf_counters *const counted = &heap->counters;
+  return found->used == counted->used && found->blocks == counted->blocks && found->free_blocks == heap->free_blocks &&
+         counted->peak >= found->used && counted->peak_blocks >= found->blocks &&
+         counted->allocations >= counted->peak_blocks;
+}
+
 static rf_status simple_check(rf_allocator *self, rf_fault *where) {
   rf_simple *const heap = simple_of(self);
   sums found = {0, 0, 0};
   bool hint_seen = heap->first_free == heap->cells;
   block b = NO_BLOCK;
+  if (!is_intact(heap)) {
+    return damaged(heap, heap, "damaged heap record", where);
+  }
   for (size_t cell = 0; cell < heap->cells; cell += b.span) {
     bool const after_free = !b.used;
     if (!block_read(heap, cell, &b)) {
-      return damaged(heap, cell, "damaged block header", where);
+      return damaged(heap, header_at(heap, cell), "damaged block header", where);
     }
     if (after_free && !b.used) {
-      return damaged(heap, cell, "two free blocks side by side", where);
+      return damaged(heap, header_at(heap, cell), "two free blocks side by side", where);
     }
     if (!b.used && cell < heap->first_free) {
-      return damaged(heap, cell, "free block where none should be", where);
+      return damaged(heap, header_at(heap, cell), "free block where none should be", where);
     }
     hint_seen = hint_seen || cell == heap->first_free;
     found.used += b.used ? size_of(heap, &b) : 0;
     found.blocks += b.used ? 1 : 0;
     found.free_blocks += b.used ? 0 : 1;
   }
-  if (!hint_seen || found.used != heap->counters.used || found.blocks != heap->counters.blocks ||
-      found.free_blocks != heap->free_blocks) {
-    return damaged(heap, 0, "blocks do not add up to what was counted", where);
-  }
-  return RF_OK;
+  return hint_seen && add_up(heap, &found)
+             ? RF_OK
+             : damaged(heap, heap->start, "blocks do not add up to what was counted", where);
 }
 
 static bool add_free(const rf_block *b, void *context) {
@@ -413,6 +440,9 @@ static bool add_free(const rf_block *b, void *context) {
 static void simple_stats(rf_allocator *self, rf_stats *out) {
   const rf_simple *const heap = simple_of(self);
   memset(out, 0, sizeof *out);
+  if (!is_intact(heap)) {
+    return;
+  }
   rf_count_into(&heap->counters, out);
   out->capacity = (size_t)(heap->end - heap->start);
   (void)simple_walk(self, add_free, out);
@@ -427,9 +457,12 @@ static void simple_counters(rf_allocator *self, rf_counters *out) {
 static void simple_deinit(rf_allocator *self) {
   rf_simple *const heap = simple_of(self);
   const rf_allocator_ops *const ops = heap->base.ops;
-  rf_track_arena_end(heap->start, (size_t)(heap->end - heap->start));
+  if (RF_TRACK && is_intact(heap)) {
+    rf_track_arena_end(heap->start, (size_t)(heap->end - heap->start));
+  }
   memset(heap, 0, sizeof *heap);
   heap->base.ops = ops;
+  heap->checksum = record_checksum(heap);
 }
 
 static const rf_allocator_ops simple_ops = {
@@ -483,6 +516,7 @@ static rf_status init(rf_simple *heap, void *arena, size_t size, unsigned header
   heap->end = (unsigned char *)arena + size;
   /* A last cell that has no room for a payload belongs to the block before it. */
   heap->cells = ((size - skip) >> shift) + (rest > header ? 1 : 0);
+  heap->checksum = record_checksum(heap);
   region const all = {0, heap->cells, 0};
   release(heap, &all);
   rf_track_arena(heap->start, (size_t)(heap->end - heap->start));

@@ -3,9 +3,11 @@
 
 #include "tests/core/recorder.h"
 #include "tests/core/unwatched.h"
+#include "tests/heaps/support.h"
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <cstring>
 #include <vector>
 
@@ -329,6 +331,14 @@ TEST(SimpleTest, AWrongCountOfFreeBlocksIsFoundByACheck) {
   EXPECT_EQ(rf_check(h.a, &where), RF_OK);
 }
 
+TEST(SimpleTest, PeaksThatCannotBeAreFoundByACheck) {
+  Heap h(1024);
+  ASSERT_NE(rf_alloc(h.a, 100), nullptr);
+  expect_peaks_checked(h.a, &h.heap.counters);
+  h.heap.counters.allocations = 0;
+  EXPECT_EQ(rf_check(h.a, nullptr), RF_ERR_CORRUPT);
+}
+
 class Damage : public testing::TestWithParam<size_t> {
 protected:
   Unwatched unwatched;
@@ -348,6 +358,11 @@ protected:
         },
         &payloads);
     ASSERT_EQ(payloads.size(), 7U);
+  }
+
+  rf_status walk_status() {
+    return rf_walk(
+        h.a, [](const rf_block *, void *) { return true; }, nullptr);
   }
 
   // Everything that a program may do, to see that it ends.
@@ -406,6 +421,55 @@ TEST_P(Damage, IsNeverObeyed) {
     }
   }
   EXPECT_EQ(rf_check(h.a, nullptr), RF_OK);
+}
+
+// Those who look at all blocks say so and touch nothing; check tells it where a call relies on the byte.
+TEST_P(Damage, ToAnyByteOfTheRecordIsTold) {
+  unsigned char *const record = bytes(&h.heap);
+  auto const in = [](size_t i, size_t from, size_t to) { return i >= from && i < to; };
+  size_t const counters = offsetof(rf_simple, counters);
+  for (size_t i = sizeof h.heap.base; i < sizeof h.heap; i++) {
+    bool const may_differ = in(i, offsetof(rf_simple, first_free), offsetof(rf_simple, free_blocks)) ||
+                            in(i, counters + offsetof(rf_counters, peak), counters + offsetof(rf_counters, blocks)) ||
+                            in(i, counters + offsetof(rf_counters, peak_blocks), offsetof(rf_simple, checksum));
+    bool const moves = in(i, counters, offsetof(rf_simple, checksum)) ||
+                       in(i, offsetof(rf_simple, first_free), offsetof(rf_simple, header));
+    for (int change = 1; change < 256; change++) {
+      record[i] = static_cast<unsigned char>(record[i] ^ change);
+      rf_fault where = {};
+      rf_status const found = rf_check(h.a, &where);
+      ASSERT_TRUE(found == RF_ERR_CORRUPT || may_differ) << "byte " << i << " changed by " << change;
+      if (!moves) {
+        ASSERT_EQ(where.ptr, record);
+        ASSERT_STREQ(where.what, "damaged heap record");
+        ASSERT_EQ(walk_status(), RF_ERR_CORRUPT);
+        ASSERT_EQ(h.stats().capacity, 0U);
+      }
+      record[i] = static_cast<unsigned char>(record[i] ^ change);
+    }
+  }
+  EXPECT_EQ(rf_check(h.a, nullptr), RF_OK);
+  EXPECT_TRUE(recorder.faults().empty()) << "none of these raises a fault";
+}
+
+TEST_P(Damage, ToTheWholeRecordIsTold) {
+  rf_simple const sound = h.heap;
+  for (int const fill : {0x00, 0x01, 0x41, 0x7F, 0xCC, 0xFF}) {
+    for (size_t from = sizeof sound.base; from < sizeof sound; from++) {
+      std::memset(bytes(&h.heap) + from, fill, sizeof sound - from);
+      ASSERT_EQ(rf_check(h.a, nullptr), RF_ERR_CORRUPT) << fill << " from " << from;
+      ASSERT_EQ(walk_status(), RF_ERR_CORRUPT);
+      ASSERT_EQ(h.stats().capacity, 0U);
+      h.heap = sound;
+    }
+  }
+}
+
+TEST_P(Damage, OfTheRecordIsForgottenByItsEnd) {
+  std::memset(&h.heap.start, 0xFF, sizeof h.heap - offsetof(rf_simple, start));
+  rf_deinit(h.a);
+  EXPECT_EQ(rf_check(h.a, nullptr), RF_OK);
+  EXPECT_EQ(rf_alloc(h.a, 1), nullptr);
 }
 
 TEST_P(Damage, OfWhichTwoPartsCancelIsFoundInTheSums) {

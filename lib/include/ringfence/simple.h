@@ -30,7 +30,8 @@
  * `slack` counts the bytes of the block that were not requested, so the requested size is known. `check` makes all
  * bytes of the header XOR to a value that depends on its cell: one damaged byte is detected when the header is next
  * read. Other damage, such as a header copied from another cell, passes one time in 256; rf_check then finds it in the
- * sums.
+ * sums. rf_simple itself is relied upon as it is by all calls but rf_check, which tells a change of it, rf_walk, which
+ * gives RF_ERR_CORRUPT, and rf_stats_get, which gives zeros; rf_dump is made of these.
  *
  * Complexity: n blocks; alloc, free, realloc, resize, usable_size, walk, check, stats O(n); owns O(1). free and realloc
  *   walk from the start of the arena to the pointer, so that bad pointers are refused exactly. realloc grows into a
@@ -63,6 +64,7 @@ typedef struct rf_simple {
   unsigned header;    /* H */
   unsigned shift;     /* log2 of G */
   rf_counters counters;
+  size_t checksum; /* of what stays the same: start, end, cells, header, shift */
 } rf_simple;
 
 /* Makes a heap of the `size` bytes at `arena`, of any alignment, both the caller's until rf_deinit and longer than any
