@@ -330,11 +330,15 @@ static void pool_reject(rf_allocator *self, rf_reject why, size_t size, size_t d
 }
 
 static rf_allocator *pool_inner(rf_allocator *self) {
-  return pool_of(self)->inner;
+  const rf_pool *const pool = pool_of(self);
+  return rf_pool_is_intact(pool) ? pool->inner : NULL;
 }
 
 static void pool_deinit(rf_allocator *self) {
   rf_pool *const pool = pool_of(self);
+  if (!rf_pool_is_intact(pool)) {
+    return;
+  }
   rf_track_arena_end(pool->memory, pool->memory_size);
   if (pool->memory != NULL && pool->borrowed) {
     (void)rf_free_at(pool->inner, pool->memory, NULL);
@@ -342,6 +346,7 @@ static void pool_deinit(rf_allocator *self) {
   pool->memory = NULL;
   pool->memory_size = 0;
   pool->class_count = 0;
+  pool->checksum = rf_pool_checksum(pool);
 }
 
 static const rf_allocator_ops pool_ops = {
@@ -373,6 +378,7 @@ rf_status rf_pool_init(rf_pool *pool, rf_allocator *inner, const rf_pool_options
   if (status != RF_OK) {
     return status;
   }
+  pool->checksum = rf_pool_checksum(pool);
   pool->base.ops = rf_track_mute_ops(&pool_ops);
   rf_track_arena(pool->memory, pool->memory_size);
   inner_refresh(pool);
@@ -381,7 +387,7 @@ rf_status rf_pool_init(rf_pool *pool, rf_allocator *inner, const rf_pool_options
 }
 
 bool rf_pool_class_stats_get(const rf_pool *pool, unsigned index, rf_pool_class_stats *out) {
-  if (index >= pool->class_count) {
+  if (!rf_pool_is_intact(pool) || index >= pool->class_count) {
     return false;
   }
   *out = pool->slots[index].stats;

@@ -1,5 +1,5 @@
 /* The pool's figures for people: hit rates, and the counts that the use so far calls for. */
-#include <ringfence/pool.h>
+#include "pool_impl.h"
 
 static void put_column(const rf_sink *sink, size_t value) {
   size_t width = 1;
@@ -32,6 +32,10 @@ static void put_row(const rf_sink *sink, const rf_pool_class_stats *s) {
 }
 
 void rf_pool_advise(const rf_pool *pool, const rf_sink *sink) {
+  if (!rf_pool_is_intact(pool)) {
+    rf_sink_str(sink, "record of the pool was overwritten\n");
+    return;
+  }
   rf_sink_str(sink, "     bytes    blocks      peak  requests    spills     hit %   call for\n");
   for (unsigned i = 0; i < pool->class_count; i++) {
     put_row(sink, &pool->slots[i].stats);

@@ -32,6 +32,16 @@ static inline bool link_valid(const rf_pool_slots *s, size_t index) {
   return index == s->stats.count || (index < s->stats.count && s->state[index] == RF_POOL_FREE);
 }
 
+/* ---- The pool's record, in pool_view.c ---- */
+
+/* The value that pool->checksum should have. */
+size_t rf_pool_checksum(const rf_pool *pool);
+
+/* Operations that are not in a hurry ask for it before they follow anything. */
+static inline bool rf_pool_is_intact(const rf_pool *pool) {
+  return pool->checksum == rf_pool_checksum(pool);
+}
+
 /* ---- pool_layout.c ---- */
 
 /* Takes the memory that the options ask for (NULL: the usual ones) from their buffer or from pool->inner, and makes all

@@ -1,6 +1,7 @@
 // pool: bad frees, and free blocks, links and states that the program wrote to.
 #include "tests/decorators/pool_fixture.h"
 
+#include <cstddef>
 #include <cstring>
 #include <vector>
 
@@ -88,6 +89,140 @@ TEST_F(Pool, EachBitOfLinksAndStatesIsCheckedAndRestoredIsClean) {
     }
   }
   EXPECT_EQ(RF_OK, rf_free(a, kept));
+}
+
+bool visit(const rf_block * /*block*/, void *count) {
+  ++*static_cast<size_t *>(count);
+  return true;
+}
+
+void ignore(void * /*context*/, const char * /*text*/, size_t /*size*/) {}
+
+// Bytes [from, to) of the record.
+struct Field {
+  size_t from;
+  size_t to;
+};
+
+#define FIELD(name)                                                                                                    \
+  { offsetof(rf_pool, name), offsetof(rf_pool, name) + sizeof rf_pool().name }
+
+Field of_class(size_t i, size_t at, size_t size) {
+  size_t const from = offsetof(rf_pool, slots) + i * sizeof(rf_pool_slots) + at;
+  return {from, from + size};
+}
+
+// What stays the same.
+std::vector<Field> constant_fields() {
+  std::vector<Field> fields = {FIELD(inner),       FIELD(class_count), FIELD(memory),
+                               FIELD(memory_size), FIELD(borrowed),    FIELD(checksum)};
+  for (size_t i = 0; i < RF_POOL_CLASSES_MAX; i++) {
+    fields.push_back(of_class(i, offsetof(rf_pool_slots, stats.size), 2 * sizeof(size_t)));
+    fields.push_back(of_class(i, offsetof(rf_pool_slots, area), 2 * sizeof(void *)));
+    fields.push_back(of_class(i, offsetof(rf_pool_slots, align), sizeof(size_t)));
+  }
+  return fields;
+}
+
+class PoolRecord : public Pool {
+protected:
+  void SetUp() override {
+    Pool::SetUp();
+    kept = rf_alloc(a, 9);
+    sound = pool;
+  }
+  void TearDown() override {
+    EXPECT_EQ(RF_OK, rf_check(a, nullptr));
+    EXPECT_EQ(RF_OK, rf_free(a, kept));
+    Pool::TearDown();
+  }
+  unsigned char *record() { return reinterpret_cast<unsigned char *>(&pool); }
+
+  // Those who are not in a hurry say so and touch nothing.
+  void expect_told() {
+    rf_fault where = {};
+    size_t visited = 0;
+    rf_sink const sink = {ignore, nullptr};
+    rf_pool_class_stats s;
+    ASSERT_EQ(RF_ERR_CORRUPT, rf_check(a, &where));
+    ASSERT_EQ(&pool, where.ptr);
+    ASSERT_EQ(a, where.allocator);
+    ASSERT_STREQ("record of the pool was overwritten", where.what);
+    ASSERT_EQ(RF_ERR_CORRUPT, rf_walk(a, visit, &visited));
+    ASSERT_EQ(0u, visited);
+    ASSERT_EQ(0u, total().capacity);
+    ASSERT_EQ(nullptr, rf_inner(a));
+    ASSERT_FALSE(rf_pool_class_stats_get(&pool, 0, &s));
+    rf_pool_advise(&pool, &sink);
+    rf_deinit(a);
+  }
+
+  void *kept;
+  rf_pool sound;
+};
+
+TEST_F(PoolRecord, AnyChangedByteOfWhatStaysTheSameIsTold) {
+  for (Field const &field : constant_fields()) {
+    for (size_t i = field.from; i < field.to; i++) {
+      for (int change = 1; change < 256; change++) {
+        record()[i] ^= static_cast<unsigned char>(change);
+        ASSERT_NO_FATAL_FAILURE(expect_told()) << "byte " << i << " changed by " << change;
+        record()[i] ^= static_cast<unsigned char>(change);
+      }
+    }
+  }
+}
+
+TEST_F(PoolRecord, OverwrittenFromAnyByteOnItIsTold) {
+  for (int const fill : {0x00, 0x01, 0x41, 0x7F, 0xCC, 0xFF}) {
+    for (size_t from = sizeof pool.base; from < sizeof pool; from++) {
+      std::memset(record() + from, fill, sizeof pool - from);
+      ASSERT_NO_FATAL_FAILURE(expect_told()) << fill << " from " << from;
+      pool = sound;
+    }
+  }
+}
+
+TEST_F(PoolRecord, OfWhatChangesTheListsAndCountsAreTold) {
+  std::vector<Field> fields = {FIELD(pool_used), FIELD(pool_blocks)};
+  for (size_t i = 0; i < 2; i++) {
+    fields.push_back(of_class(i, offsetof(rf_pool_slots, free_head), sizeof(size_t)));
+    fields.push_back(of_class(i, offsetof(rf_pool_slots, stats.used), sizeof(size_t)));
+  }
+  for (Field const &field : fields) {
+    for (size_t i = field.from; i < field.to; i++) {
+      for (int change = 1; change < 256; change++) {
+        record()[i] ^= static_cast<unsigned char>(change);
+        ASSERT_EQ(RF_ERR_CORRUPT, rf_check(a, nullptr)) << "byte " << i << " changed by " << change;
+        record()[i] ^= static_cast<unsigned char>(change);
+      }
+    }
+  }
+}
+
+// The others are figures, and padding.
+TEST_F(PoolRecord, NoOtherByteLeadsACheckAnywhere) {
+  for (size_t i = sizeof pool.base; i < sizeof pool; i++) {
+    for (int const change : {0x01, 0x80, 0xFF}) {
+      size_t visited = 0;
+      record()[i] ^= static_cast<unsigned char>(change);
+      (void)rf_check(a, nullptr);
+      (void)rf_walk(a, visit, &visited);
+      (void)total();
+      record()[i] ^= static_cast<unsigned char>(change);
+    }
+  }
+}
+
+TEST_F(PoolRecord, AStateThatCannotBeEndsAWalk) {
+  Unwatched const unwatched(pool.memory, pool.memory_size);
+  rf_pool_slots const &s = pool.slots[1];
+  size_t visited = 0;
+  s.state[1] = static_cast<unsigned char>(s.stats.size + 1);
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_walk(a, visit, &visited));
+  EXPECT_EQ(3u, visited);
+  s.state[1] = 0xFF;
+  EXPECT_EQ(RF_OK, rf_walk(a, visit, &visited));
 }
 
 } // namespace

@@ -16,7 +16,9 @@
  * Bad frees within the pools are refused in O(1), exactly: any pointer into a live block but its start, and any into
  * the state bytes, is RF_ERR_BAD_POINTER; the start of a free block is RF_ERR_NOT_ALLOCATED, whether it was ever
  * allocated or not, also where it lies right behind the block that the caller meant. A free block that was written to
- * is noticed when its link is used; the list is then rebuilt from the state bytes.
+ * is noticed when its link is used; the list is then rebuilt from the state bytes. rf_pool itself is relied upon as it
+ * is by calls that serve requests; rf_check tells a change of it, rf_walk gives RF_ERR_CORRUPT, rf_stats_get zeros,
+ * rf_inner NULL, and rf_deinit leaves it as it is.
  *
  * Returns NULL iff no class that fits has a free block and the inner allocator returns NULL.
  */
@@ -84,6 +86,7 @@ typedef struct rf_pool {
   size_t pool_blocks;
   rf_counters counters; /* both together */
   rf_pool_slots slots[RF_POOL_CLASSES_MAX];
+  size_t checksum; /* of what stays the same: inner, memory, and each class's size, count and places */
 } rf_pool;
 
 /* Bytes that the pools of `options` (NULL: defaults) need in a buffer of any alignment; 0 where options are invalid. */
@@ -94,11 +97,12 @@ size_t rf_pool_buffer_size(const rf_pool_options *options);
  * memory. */
 rf_status rf_pool_init(rf_pool *pool, rf_allocator *inner, const rf_pool_options *options);
 
-/* Copies the figures of class `index` (0: the smallest) to *out. False where there is no such class. */
+/* Copies the figures of class `index` (0: the smallest) to *out. False where there is no such class, or the record of
+ * the pool was overwritten. */
 bool rf_pool_class_stats_get(const rf_pool *pool, unsigned index, rf_pool_class_stats *out);
 
 /* Prints a table of the classes with their hit rates, and the counts that the use so far calls for as an initialiser to
- * paste. No allocation. */
+ * paste; of a pool whose record was overwritten, that. No allocation. */
 void rf_pool_advise(const rf_pool *pool, const rf_sink *sink);
 
 #ifdef __cplusplus
