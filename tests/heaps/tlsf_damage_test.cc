@@ -101,6 +101,26 @@ protected:
     std::memcpy(region.get(), saved_region.data(), kRegion);
   }
 
+  // Check, walk and statistics end. What check tells of a record or a link, the two others tell in their way.
+  void expect_end(const unsigned char *changed) {
+    rf_fault where = {};
+    size_t visited = 0;
+    rf_status const checked = rf_check(a, &where);
+    bool const record = checked != RF_OK && (std::strcmp(where.what, "damaged region record") == 0 ||
+                                             std::strcmp(where.what, "damaged list of regions") == 0);
+    rf_status const walked = rf_walk(
+        a,
+        [](const rf_block *, void *count) {
+          ++*static_cast<size_t *>(count);
+          return true;
+        },
+        &visited);
+    rf_stats const figures = stats(a);
+    EXPECT_EQ(walked == RF_ERR_CORRUPT, record) << changed - reinterpret_cast<unsigned char *>(&heap);
+    EXPECT_EQ(figures.capacity == 0, record) << changed - reinterpret_cast<unsigned char *>(&heap);
+    EXPECT_EQ(visited == 0, record) << changed - reinterpret_cast<unsigned char *>(&heap);
+  }
+
   // Everything that a program may do, to see that it ends.
   void try_everything() {
     void *fresh[8];
@@ -199,6 +219,62 @@ TEST_F(TlsfDamage, OfFiguresThatCannotBeIsTold) {
   heap.counters.allocations = sound.peak_blocks - 1;
   EXPECT_EQ(rf_check(a, nullptr), RF_ERR_CORRUPT);
   heap.counters = sound;
+}
+
+// Bytes of records are overwritten one at a time, and from each to the end: those who look at all blocks say so.
+TEST_F(TlsfDamage, OfARecordEndsAWalkAndLeavesNoFigures) {
+  auto *const in_heap = reinterpret_cast<unsigned char *>(&heap) + sizeof heap.base;
+  auto *const in_region = reinterpret_cast<unsigned char *>(const_cast<rf_tlsf_region *>(other_region()));
+  struct {
+    unsigned char *start;
+    size_t size;
+  } const records[] = {{in_heap, sizeof heap - sizeof heap.base}, {in_region, sizeof(rf_tlsf_region)}};
+  for (auto const &record : records) {
+    for (size_t i = 0; i < record.size; i++) {
+      for (int const change : {0x01, 0x08, 0x80, 0xFF}) {
+        record.start[i] ^= static_cast<unsigned char>(change);
+        expect_end(record.start + i);
+        restore();
+      }
+      for (int const fill : {0x00, 0x41, 0x7F, 0xFF}) {
+        std::memset(record.start + i, fill, record.size - i);
+        expect_end(record.start + i);
+        restore();
+      }
+    }
+  }
+  EXPECT_TRUE(recorder.faults().empty()) << "none of these raises a fault";
+}
+
+// The whole of a link, copied: its two words agree.
+TEST_F(TlsfDamage, OfALinkThatLeadsBackUpIsToldAndEndsAWalk) {
+  rf_tlsf_region *const other = const_cast<rf_tlsf_region *>(other_region());
+  for (rf_tlsf_region *const changed : {&heap.main, other}) {
+    for (rf_tlsf_link &link : changed->child) {
+      for (rf_tlsf_region *const target : {&heap.main, other}) {
+        if (link.region == target) {
+          continue;
+        }
+        link = {target, ~reinterpret_cast<uintptr_t>(target)};
+        rf_fault where = {};
+        EXPECT_EQ(rf_check(a, &where), RF_ERR_CORRUPT);
+        EXPECT_STREQ(where.what, "damaged list of regions");
+        expect_end(reinterpret_cast<unsigned char *>(&link));
+        restore();
+      }
+    }
+  }
+}
+
+// Behind the lists of a small region is memory that is not its own: here its words name a place that is.
+TEST_F(TlsfDamage, OfTheMapOfListsLeadsNoFigureOutOfTheRegion) {
+  alignas(16) unsigned char memory[1024] = {};
+  rf_tlsf small;
+  ASSERT_EQ(rf_tlsf_init(&small, memory, 128), RF_OK);
+  for (size_t list = static_cast<size_t>(small.main.first - small.main.origin) / 8; list < 64; list++) {
+    small.main.map = uint64_t{1} << list;
+    EXPECT_EQ(stats(&small.base).largest_free, 0U) << list;
+  }
 }
 
 // Operations trust the records of regions, which no block touches, and nothing else.

@@ -335,7 +335,9 @@ static void tlsf_counters(rf_allocator *self, rf_counters *out) {
 
 static void tlsf_deinit(rf_allocator *self) {
   const rf_tlsf *const h = rf_tlsf_of(self);
-  for (rf_tlsf_region *r = RF_TRACK ? rf_tlsf_region_above(h, NULL) : NULL; r != NULL;
+  const void *at;
+  bool const told = RF_TRACK && rf_tlsf_regions_damage(h, &at) == NULL;
+  for (rf_tlsf_region *r = told ? rf_tlsf_region_above(h, NULL) : NULL; r != NULL;
        r = rf_tlsf_region_above(h, r->origin)) {
     rf_track_arena_end(r->memory, r->size);
   }

@@ -21,27 +21,10 @@ static bool damage(const check *c, const char *what, const void *at) {
 
 /* ---- Regions ---- */
 
-static bool is_sound_record(const rf_tlsf *h, const rf_tlsf_region *region) {
-  rf_tlsf_region planned;
-  size_t const lead = region == &h->main ? 0 : sizeof planned;
-  return region->heap == h && (RF_TLSF_SMALL || region->checksum == rf_tlsf_region_checksum(region)) &&
-         rf_tlsf_plan(&planned, region->memory, region->size, lead) == RF_OK && region->origin == planned.origin &&
-         region->granules == planned.granules && region->starts == planned.starts && region->first == planned.first &&
-         region->end == planned.end && region->places == planned.places;
-}
-
-static bool check_tree(const check *c, const rf_tlsf_link *link) {
-  if (link->inverse != ~(uintptr_t)link->region) {
-    return damage(c, "damaged list of regions", link);
-  }
-  const rf_tlsf_region *const region = link->region;
-  if (region == NULL) {
-    return true;
-  }
-  if (!is_sound_record(c->h, region)) {
-    return damage(c, "damaged region record", region);
-  }
-  return RF_TLSF_SMALL || (check_tree(c, &region->child[0]) && check_tree(c, &region->child[1]));
+static bool check_tree(const check *c) {
+  const void *at;
+  const char *const what = rf_tlsf_regions_damage(c->h, &at);
+  return what == NULL || damage(c, what, at);
 }
 
 static bool check_current(const check *c) {
@@ -156,7 +139,7 @@ static bool check_counters(const check *c) {
 }
 
 static bool check_all(check *c) {
-  if (!check_tree(c, &c->h->regions) || !check_current(c)) {
+  if (!check_tree(c) || !check_current(c)) {
     return false;
   }
   for (rf_tlsf_region *r = rf_tlsf_region_above(c->h, NULL); r != NULL; r = rf_tlsf_region_above(c->h, r->origin)) {

@@ -111,6 +111,47 @@ rf_status rf_tlsf_plan(rf_tlsf_region *region, void *memory, size_t size, size_t
   return RF_ERR_NO_MEMORY;
 }
 
+/* ---- Damage ---- */
+
+static bool is_sound_record(const rf_tlsf *h, const rf_tlsf_region *region) {
+  rf_tlsf_region planned;
+  size_t const lead = region == &h->main ? 0 : sizeof planned;
+  return region->heap == h && (RF_TLSF_SMALL || region->checksum == rf_tlsf_region_checksum(region)) &&
+         rf_tlsf_plan(&planned, region->memory, region->size, lead) == RF_OK && region->origin == planned.origin &&
+         region->granules == planned.granules && region->starts == planned.starts && region->first == planned.first &&
+         region->end == planned.end && region->places == planned.places;
+}
+
+/* The part of the tree behind `link`, all of it between the addresses `low` and `high`: no link leads back up. */
+static const char *tree_damage(const rf_tlsf *h, const rf_tlsf_link *link, uintptr_t low, uintptr_t high,
+                               const void **at) {
+  const rf_tlsf_region *const region = link->region;
+  *at = link;
+  if (link->inverse != ~(uintptr_t)region) {
+    return "damaged list of regions";
+  }
+  if (region == NULL) {
+    return NULL;
+  }
+  if (!is_sound_record(h, region)) {
+    *at = region;
+    return "damaged region record";
+  }
+  uintptr_t const origin = (uintptr_t)region->origin;
+  if (origin <= low || origin >= high) {
+    return "damaged list of regions";
+  }
+  if (RF_TLSF_SMALL) {
+    return NULL;
+  }
+  const char *const what = tree_damage(h, &region->child[0], low, origin, at);
+  return what != NULL ? what : tree_damage(h, &region->child[1], origin, high, at);
+}
+
+const char *rf_tlsf_regions_damage(const rf_tlsf *h, const void **at) {
+  return tree_damage(h, &h->regions, 0, UINTPTR_MAX, at);
+}
+
 /* ---- Opening ---- */
 
 static void open_region(rf_tlsf *h, rf_tlsf_region *region, void *whole) {

@@ -1,4 +1,4 @@
-/* rf_tlsf: walks over all blocks, whose headers may be damaged. */
+/* rf_tlsf: walks over all blocks, whose headers may be damaged, as the records of their regions may be. */
 #include "tlsf_walk.h"
 
 #include "tlsf_region.h"
@@ -39,7 +39,11 @@ static bool walk_region(rf_tlsf_region *region, rf_walk_fn visit, void *context,
 
 rf_status rf_tlsf_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
   const rf_tlsf *const h = rf_tlsf_of(self);
+  const void *at;
   rf_status status = RF_OK;
+  if (rf_tlsf_regions_damage(h, &at) != NULL) {
+    return RF_ERR_CORRUPT;
+  }
   rf_tlsf_region *region = rf_tlsf_region_above(h, NULL);
   while (region != NULL && walk_region(region, visit, context, &status)) {
     region = rf_tlsf_region_above(h, region->origin);
@@ -53,6 +57,9 @@ static size_t largest_request(const rf_tlsf_region *region) {
     return 0;
   }
   size_t const list = last_in(region->map);
+  if (list >= rf_tlsf_list_count(region)) {
+    return 0;
+  }
   uint32_t const place = *next_of(at_place(region, list));
   if (place >= region->places) {
     return 0;
@@ -71,7 +78,11 @@ static bool add_free(const rf_block *block, void *context) {
 
 void rf_tlsf_stats(rf_allocator *self, rf_stats *out) {
   const rf_tlsf *const h = rf_tlsf_of(self);
+  const void *at;
   *out = (rf_stats){0};
+  if (rf_tlsf_regions_damage(h, &at) != NULL) {
+    return;
+  }
   rf_count_into(&h->counters, out);
   for (rf_tlsf_region *r = rf_tlsf_region_above(h, NULL); r != NULL; r = rf_tlsf_region_above(h, r->origin)) {
     size_t const largest = largest_request(r);

@@ -24,6 +24,9 @@
  * Overhead: four bytes a block, and its rounding up to a multiple of the granule (at least 16 bytes); one bit a
  *   granule; 8 bytes for each list, as many as the region's size needs (14 for 1 KiB on 64 bit, 63 at most).
  * Alignment: any power of two; the memory before the block stays free.
+ * Damage: no write into blocks, lists or bitmap makes a call crash or loop, and rf_check tells where they contradict
+ *   each other. Records of regions, rf_tlsf among them, are relied upon as they are by all calls but three: rf_check
+ *   tells damage to them, rf_walk gives RF_ERR_CORRUPT, and rf_stats_get zeros.
  * Threads: none by itself, rf_lock makes it shared.
  * Interrupts: each call is short and waits for nothing, so that it may be called from them with a port that masks
  *   interrupts (bare.c).
