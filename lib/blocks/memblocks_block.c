@@ -22,13 +22,27 @@ void rf_memblocks_seal(rf_memblocks *blocks) {
   __atomic_store_n(&blocks->checksum, checksum_of(blocks), __ATOMIC_RELAXED);
 }
 
+/* Whether an initialiser can have made the constant part: of a record that was cleared, none can. The figures are not
+ * looked at, which another thread may change. */
+static bool may_be_new(const rf_memblocks *blocks) {
+  size_t bytes;
+  bool const sized = blocks->block_size != 0 && blocks->num_blocks != 0 &&
+                     rf_mul(blocks->block_size, blocks->num_blocks, &bytes) && bytes <= RF_SIZE_LIMIT;
+  bool const shifted = blocks->shift == RF_MEMBLOCKS_NO_SHIFT ||
+                       (blocks->shift < RF_SIZE_BITS && blocks->block_size == (size_t)1 << blocks->shift);
+  return sized && shifted && blocks->buffer != NULL && blocks->bitmap != NULL;
+}
+
 bool rf_memblocks_intact(const rf_memblocks *blocks) {
   size_t const checksum = __atomic_load_n(&blocks->checksum, __ATOMIC_RELAXED);
-  if (checksum == 0) {
-    rf_memblocks_seal((rf_memblocks *)(uintptr_t)blocks); /* no pool is const: its counts change */
+  if (checksum == checksum_of(blocks)) {
     return true;
   }
-  return checksum == checksum_of(blocks);
+  if (checksum != 0 || !may_be_new(blocks)) {
+    return false;
+  }
+  rf_memblocks_seal((rf_memblocks *)(uintptr_t)blocks); /* no pool is const: its counts change */
+  return true;
 }
 
 rf_status rf_memblocks_report_damage(const rf_memblocks *blocks) {

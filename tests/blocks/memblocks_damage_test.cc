@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -147,6 +148,43 @@ TEST_F(MemblocksDamage, OfAnyByteOfTheRecordIsToldOrDoesNoHarm) {
       std::copy(bitmap.begin(), bitmap.end(), good.bitmap);
     }
   }
+}
+
+// A checksum of 0 is that of a pool that no call has used yet.
+TEST_F(MemblocksDamage, OfAllFromAByteToTheEndIsToldOrLeavesAPool) {
+  rf_memblocks const good = pool.blocks;
+  std::vector<size_t> const bitmap(good.bitmap, good.bitmap + RF_MEMBLOCKS_WORDS(150));
+  for (int fill : {0x00, 0x01, 0x7F, 0xFF}) {
+    for (size_t from = 0; from < sizeof good; from++) {
+      std::memset(reinterpret_cast<unsigned char *>(&pool.blocks) + from, fill, sizeof good - from);
+      // Cleared from there on, the pool is as a new one; what is wrong are its figures.
+      bool const anew = fill == 0 && from > offsetof(rf_memblocks, shift) && from <= offsetof(rf_memblocks, checksum);
+      bool const sound = anew && from > offsetof(rf_memblocks, peak);
+      EXPECT_EQ(rf_memblocks_check(&pool.blocks, nullptr), sound ? RF_OK : RF_ERR_CORRUPT) << fill << " from " << from;
+      void *out[2] = {good.buffer, good.buffer + 16};
+      rf_status const freed = rf_memblocks_free(&pool.blocks, 2, out);
+      EXPECT_TRUE(anew || freed == RF_ERR_CORRUPT) << fill << " from " << from;
+      rf_status const taken = rf_memblocks_alloc(&pool.blocks, 1, out);
+      EXPECT_TRUE(anew || taken == RF_ERR_CORRUPT) << fill << " from " << from;
+      EXPECT_TRUE(anew || !rf_memblocks_owns(&pool.blocks, good.buffer)) << fill << " from " << from;
+      pool.blocks = good;
+      std::copy(bitmap.begin(), bitmap.end(), good.bitmap);
+    }
+  }
+}
+
+TEST_F(MemblocksDamage, ARecordThatWasClearedIsNoPool) {
+  rf_memblocks cleared = {};
+  void *block = nullptr;
+  rf_stats stats;
+  EXPECT_EQ(rf_memblocks_check(&cleared, nullptr), RF_ERR_CORRUPT);
+  EXPECT_EQ(rf_memblocks_alloc(&cleared, 1, &block), RF_ERR_CORRUPT);
+  ASSERT_EQ(pool.faults.count(), 1U);
+  EXPECT_EQ(pool.faults.last().ptr, &cleared);
+  EXPECT_EQ(rf_memblocks_alloc_contiguous(&cleared, 1, &block), RF_ERR_CORRUPT);
+  EXPECT_EQ(rf_memblocks_claim(&cleared, &block, 1), RF_ERR_CORRUPT);
+  rf_memblocks_stats(&cleared, &stats);
+  EXPECT_EQ(stats.capacity, 0U);
 }
 
 TEST_F(MemblocksDamage, ACopyOfThePoolIsNotThePool) {

@@ -161,7 +161,8 @@ void rf_memblocks_reset_peak(rf_memblocks *blocks);
 /* Compares bitmap, hint, counts and checksums. RF_OK, or RF_ERR_CORRUPT with *where (NULL allowed) filled. Finds
  * every change confined to one word of the bitmap or one field of the pool, but for those that do no harm: `quiet`, a
  * hint that is lower than need be, figures that stay possible. (Every other call refuses to work on a pool whose record
- * is damaged, and reports it. The first call makes the checksum of a pool that no call initialised.) */
+ * is damaged, and reports it. The first call makes the checksum of a pool that no call initialised; of a record whose
+ * checksum is 0 it is damage where no initialiser can have made the rest.) */
 rf_status rf_memblocks_check(rf_memblocks *blocks, rf_fault *where);
 
 /* Adds a listener, told before those that were added earlier; removes one, and does nothing where it is not there. Not
