@@ -215,4 +215,50 @@ TEST(Outputs, AFullDiskIsSaid) {
   EXPECT_TRUE(has(result.err, "cannot write all to /dev/full: ")) << result.err;
 }
 
+// Opening such a name again would cut off the file behind it, and write over what the program writes.
+TEST(Outputs, ADescriptorsFileKeepsWhatIsInIt) {
+  const std::string file = scratch("shared");
+  const std::string link = scratch("link");
+  ASSERT_EQ(symlink("/dev/stderr", link.c_str()), 0);
+  for (const std::string option :
+       {"--log=", "--json=", "--sarif=", "--junit=", "--html=", "--output=", "--write-baseline="}) {
+    for (const std::string &path :
+         {std::string("/dev/stderr"), std::string("/dev/fd/2"), std::string("/dev/../dev/fd/5"),
+          std::string("/proc/self/fd/5"), std::string("/proc/thread-self/fd/2"), link}) {
+      write_file(file, "prior\n");
+      const std::string words = "\"$0\" check -f text \"$1\" -- sh -c 'echo said; \"$1\"' sh \"$2\" >>\"$3\" 2>&1 5>&1";
+      const Result result = run({"sh", "-c", words, ringfence(), option + path, program("overflow"), file});
+      const std::string text = read_file(file);
+      EXPECT_EQ(text.rfind("prior\nsaid\n", 0), 0u) << option << path << text;
+      EXPECT_TRUE(has(text, "heap-buffer-overflow")) << option << path << text;
+      EXPECT_EQ(result.status, option == "--write-baseline=" ? 0 : 99) << option << path << text;
+    }
+  }
+  EXPECT_EQ(unlink(link.c_str()), 0);
+  EXPECT_EQ(unlink(file.c_str()), 0);
+}
+
+TEST(Outputs, ADescriptorThatIsTheCommandsOwnIsNone) {
+  const std::string log = scratch("log");
+  How how;
+  how.closed = {3, 4, 5, 6, 7, 8, 9};
+  for (const std::string path : {"/dev/fd/3", "/proc/self/fd/4", "/dev/fd/99999999999"}) {
+    const Result result = check({"--log", log, "--json", path, "--", program("overflow")}, how);
+    EXPECT_EQ(result.status, 2) << path;
+    EXPECT_TRUE(has(result.err, "cannot write to " + path + ": ")) << result.err;
+  }
+  unlink(log.c_str());
+}
+
+TEST(Outputs, ATraceNeedsAFileOfItsOwn) {
+  const std::string file = scratch("shared");
+  write_file(file, "prior\n");
+  const std::string words = "exec \"$0\" check --trace /dev/stdout -- \"$1\" >>\"$2\"";
+  const Result result = run({"sh", "-c", words, ringfence(), program("overflow"), file});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_TRUE(has(result.err, "ringfence: --trace /dev/stdout: a trace needs a file of its own\n")) << result.err;
+  EXPECT_EQ(read_file(file), "prior\n");
+  EXPECT_EQ(unlink(file.c_str()), 0);
+}
+
 } // namespace

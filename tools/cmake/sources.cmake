@@ -362,6 +362,7 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/base/subprocess.c
   tools/ringfence/base/suggest.c
   tools/ringfence/base/words.c
+  tools/ringfence/base/write_file.c
   tools/ringfence/cli/check_options.c
   tools/ringfence/cli/check_run.c
   tools/ringfence/cli/cmd_check.c

@@ -1,6 +1,7 @@
 #include "tools/ringfence/cli/check_run.h"
 
 #include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/write_file.h"
 #include "tools/ringfence/cli/command.h"
 #include "tools/ringfence/run/environment.h"
 #include "tools/ringfence/run/survivors.h"
@@ -23,6 +24,13 @@ static int obstacle_to_writing(rf_bump_arena *arena, const char *path) {
   return access(folder, W_OK | X_OK) == 0 ? 0 : errno;
 }
 
+/* It is emptied, and written to by place. A pipe takes it as it comes. */
+static bool is_shared(const char *path) {
+  struct stat status;
+  int const fd = rf_named_descriptor(path);
+  return fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
 /* Better before a long run than in it. What %p becomes may be in the name of the file alone. */
 static bool can_write_trace(rf_check_state *c) {
   const rf_options *const o = &c->effective;
@@ -30,6 +38,10 @@ static bool can_write_trace(rf_check_state *c) {
     return true;
   }
   const char *const path = rf_bump_arena_print(&c->arena, "%.*s", (int)o->trace_length, o->trace);
+  if (is_shared(path)) {
+    rf_diag("--trace %s: a trace needs a file of its own", path);
+    return false;
+  }
   int const error = obstacle_to_writing(&c->arena, path);
   if (error != 0) {
     rf_diag("cannot write to %s: %s", path, strerror(error));

@@ -3,6 +3,7 @@
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/read_file.h"
 #include "tools/ringfence/base/sinks.h"
+#include "tools/ringfence/base/write_file.h"
 #include "tools/ringfence/model/frame_view.h"
 
 #include <errno.h>
@@ -249,7 +250,7 @@ void rf_baseline_put(rf_bump_arena *arena, rf_record *const *records, size_t cou
 }
 
 bool rf_baseline_write(rf_bump_arena *arena, const char *path, rf_record *const *records, size_t count) {
-  FILE *const file = fopen(path, "we");
+  FILE *const file = rf_write_file(path);
   if (file == NULL) {
     rf_diag("cannot write to %s: %s", path, strerror(errno));
     return false;

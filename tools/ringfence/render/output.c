@@ -4,6 +4,7 @@
 #include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/base/streams.h"
+#include "tools/ringfence/base/write_file.h"
 #include "tools/ringfence/render/pprof.h"
 
 #include <errno.h>
@@ -86,7 +87,7 @@ bool rf_outputs_settle(rf_outputs *outputs, bool given, rf_output_format format)
 }
 
 FILE *rf_output_open(const char *path) {
-  FILE *const file = fopen(path, "we");
+  FILE *const file = rf_write_file(path);
   if (file == NULL) {
     rf_diag("cannot write to %s: %s", path, strerror(errno));
   }

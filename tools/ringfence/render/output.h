@@ -45,10 +45,11 @@ size_t rf_outputs_unfixed(const rf_outputs *outputs);
  * where the name does not tell. */
 bool rf_outputs_settle(rf_outputs *outputs, bool given, rf_output_format format);
 
-/* Empties all files, so that one that cannot be written is known before a long run. False after a message. */
+/* Empties all files but those of descriptors, so that one that cannot be written is known before a long run. False
+ * after a message. */
 bool rf_outputs_try(const rf_outputs *outputs);
 
-/* Opens `path` for writing; NULL after a message. */
+/* rf_write_file; NULL after a message. */
 FILE *rf_output_open(const char *path);
 
 /* Closes it. False after a message where not all could be written. Standard streams stay open; `path` NULL is one. */
