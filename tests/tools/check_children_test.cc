@@ -2,6 +2,7 @@
 #include "tests/tools/run.h"
 
 #include <chrono>
+#include <csignal>
 #include <cstring>
 #include <elf.h>
 #include <gtest/gtest.h>
@@ -269,6 +270,15 @@ TEST(Children, ThatOutliveTheProgramAreMentionedAndCanStillSayWhatTheyFind) {
     records = run({"sh", "-c", "cat \"$1\"/*", "sh", folder}).out;
   }
   run({"rm", "-r", folder, pipe});
+}
+
+// A process that was killed is there until the kernel has put it away.
+TEST(Children, ThatWereKilledDoNotRunOn) {
+  for (unsigned i = 0; i < 8; i++) {
+    const Result result = check({"--", "sh", "-c", "sleep 100 & kill -9 $!; kill -9 $$"});
+    EXPECT_EQ(result.signal, SIGKILL);
+    EXPECT_FALSE(has(result.err, "still running")) << result.err;
+  }
 }
 
 class Daemon : public testing::Test {

@@ -93,6 +93,50 @@ TEST(Survivors, AreThoseThatHaveARecord) {
   rmdir(folder.c_str());
 }
 
+size_t staying(const std::string &what) {
+  rf_bump_arena arena = {};
+  uint32_t *ids = nullptr;
+  size_t const count = rf_survivors_that_stay(&arena, what.c_str(), &ids);
+  rf_bump_arena_free(&arena);
+  return count;
+}
+
+void stop(pid_t child) {
+  kill(child, SIGSTOP);
+  siginfo_t stopped;
+  EXPECT_EQ(waitid(P_PID, static_cast<id_t>(child), &stopped, WSTOPPED), 0);
+}
+
+// While it is stopped, the signal waits.
+TEST(Survivors, ThatASignalIsAboutToEndAreWaitedFor) {
+  std::string const what = text();
+  pid_t const child = start(what);
+  EXPECT_EQ(staying(what), 1U);
+  stop(child);
+  EXPECT_EQ(staying(what), 1U);
+  kill(child, SIGTERM);
+  pid_t const other = fork();
+  if (other == 0) {
+    usleep(50000);
+    kill(child, SIGCONT);
+    _exit(0);
+  }
+  EXPECT_EQ(staying(what), 0U);
+  EXPECT_EQ(waitpid(other, nullptr, 0), other);
+  EXPECT_EQ(waitpid(child, nullptr, 0), child);
+}
+
+TEST(Survivors, ThatASignalDoesNotReachAreWaitedForForASecond) {
+  std::string const what = text();
+  pid_t const child = start(what);
+  stop(child);
+  kill(child, SIGTERM);
+  EXPECT_EQ(staying(what), 1U);
+  kill(child, SIGKILL);
+  EXPECT_EQ(waitpid(child, nullptr, 0), child);
+  EXPECT_EQ(staying(what), 0U);
+}
+
 bool may_become(uid_t user) {
   pid_t const child = fork();
   if (child == 0) {

@@ -102,7 +102,7 @@ static void wait_for_survivors(const rf_check_state *c) {
 /* Finds the running processes before it reads the records: one that ends meanwhile has then written its summary. */
 static void collect(rf_check_state *c) {
   uint32_t *ids = NULL;
-  size_t const count = rf_survivors_find(&c->arena, c->folder, &ids);
+  size_t const count = rf_survivors_that_stay(&c->arena, c->folder, &ids);
   c->run = rf_run_read(&c->arena, c->folder);
   for (size_t i = 0; i < count; i++) {
     rf_process *const process = rf_check_process(c, ids[i]);

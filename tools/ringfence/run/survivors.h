@@ -14,4 +14,8 @@
  */
 size_t rf_survivors_find(rf_bump_arena *arena, const char *folder, uint32_t **ids);
 
+/* The same, but waits for those that are about to end, a second at most: a process that was killed is there for some
+ * moments more, and one that got a signal has yet to act on it. */
+size_t rf_survivors_that_stay(rf_bump_arena *arena, const char *folder, uint32_t **ids);
+
 #endif /* RINGFENCE_TOOLS_RUN_SURVIVORS_H */
