@@ -113,7 +113,8 @@ struct rf_allocator {
   const rf_allocator_ops *ops;
 };
 
-/* ---- The calls a program makes. In a checked build each records its call site; the code is the same in both. ---- */
+/* ---- The calls a program makes. In a checked build each records its call site; the code is the same in both, C++
+ * before C++20 that names a call in decltype, sizeof or noexcept apart (site.h). ---- */
 
 /* `size` bytes aligned to RF_ALIGN_DEFAULT, contents indeterminate; NULL where the allocator cannot. The caller owns
  * the block until rf_free. */

@@ -3,6 +3,12 @@
  * A site is one static record per call, so carrying it costs one pointer. Code that is built with RF_SITES=1 (what
  * //checkers gives its users in every mode but off) makes the records; otherwise RF_HERE is a null constant and the
  * record does not exist. Both kinds of code may call the same allocator: the interface is the same in both.
+ *
+ * In C the record is a constant. In C++ calls may stand outside of functions as well (initialisers, default members,
+ * default arguments), so the record comes from a lambda, and its function's name is set when the call is first made:
+ * "(no function)" where there is none. That is not for operands which are not evaluated (decltype, sizeof, noexcept)
+ * before C++20. Where RF_SITES_CONSTANT is 1 records are constants in C++, too, and calls stand in functions: so on
+ * targets without an operating system, where they lie in flash, and guard_small's host reads them from the image.
  */
 #ifndef RINGFENCE_SITE_H
 #define RINGFENCE_SITE_H
@@ -19,12 +25,35 @@ typedef struct rf_site {
 #define RF_SITES 0
 #endif
 
-#if RF_SITES
+#ifndef RF_SITES_CONSTANT
+#if defined(__cplusplus) && __cplusplus >= 201103L && (defined(__unix__) || defined(__APPLE__))
+#define RF_SITES_CONSTANT 0
+#else
+#define RF_SITES_CONSTANT 1
+#endif
+#endif
+
+#if RF_SITES && RF_SITES_CONSTANT
 #define RF_HERE                                                                                                        \
   __extension__({                                                                                                      \
     static const rf_site rf_site_here_ = {__FILE__, __func__, __LINE__};                                               \
     &rf_site_here_;                                                                                                    \
   })
+#elif RF_SITES
+extern "C++" {
+/* The site of a lambda, with the name of the function that evaluates this call. For threads. */
+static inline const rf_site *rf_site_in_(rf_site *site, const char *function = __builtin_FUNCTION()) {
+  if (__atomic_load_n(&site->function, __ATOMIC_RELAXED) == nullptr) {
+    __atomic_store_n(&site->function, *function != '\0' ? function : "(no function)", __ATOMIC_RELAXED);
+  }
+  return site;
+}
+}
+#define RF_HERE                                                                                                        \
+  rf_site_in_([]() -> rf_site * {                                                                                      \
+    static rf_site rf_site_here_ = {__FILE__, nullptr, __LINE__};                                                      \
+    return &rf_site_here_;                                                                                             \
+  }())
 #else
 #define RF_HERE ((const rf_site *)NULL)
 #endif
