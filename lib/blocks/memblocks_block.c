@@ -52,7 +52,7 @@ rf_status rf_memblocks_report_damage(const rf_memblocks *blocks) {
 /* ---- Addresses ---- */
 
 bool rf_memblocks_owns(const rf_memblocks *blocks, const void *ptr) {
-  return rf_memblocks_intact(blocks) && rf_memblocks_holds(blocks, ptr);
+  return blocks != NULL && rf_memblocks_intact(blocks) && rf_memblocks_holds(blocks, ptr);
 }
 
 bool rf_memblocks_index(const rf_memblocks *blocks, const void *ptr, size_t *index) {
@@ -102,11 +102,17 @@ rf_status rf_memblocks_admit(rf_memblocks *blocks, size_t count) {
   if (blocks->used > blocks->num_blocks) {
     return RF_ERR_CORRUPT;
   }
-  if (count > blocks->num_blocks - blocks->used) {
-    blocks->failures++;
-    return RF_ERR_NO_MEMORY;
+  if (count - 1 >= blocks->num_blocks - blocks->used) { /* of 0 as well, which is the largest number then */
+    blocks->failures += count != 0;
+    return count != 0 ? RF_ERR_NO_MEMORY : RF_ERR_INVALID;
   }
   return RF_OK;
+}
+
+rf_status rf_memblocks_turned_down(const rf_memblocks *blocks, size_t count, rf_status status) {
+  return status == RF_ERR_CORRUPT   ? rf_memblocks_report_counts(blocks)
+         : status == RF_ERR_INVALID ? rf_memblocks_of_none(blocks, count)
+                                    : status;
 }
 
 /* ---- Faults ---- */
@@ -236,11 +242,8 @@ static void tell_alloc(const rf_memblocks *blocks, size_t count, void *const *ou
 }
 
 rf_status rf_memblocks_alloc(rf_memblocks *blocks, size_t count, void **out) {
-  if (count == 0) {
-    return RF_OK;
-  }
-  if (out == NULL) {
-    return RF_ERR_INVALID;
+  if (blocks == NULL || out == NULL) {
+    return rf_memblocks_of_none(blocks, count);
   }
   if (!rf_memblocks_intact(blocks)) {
     return rf_memblocks_report_damage(blocks);
@@ -251,15 +254,15 @@ rf_status rf_memblocks_alloc(rf_memblocks *blocks, size_t count, void **out) {
     tell_alloc(blocks, count, out, RF_WATCH_CALLER);
   }
   rf_memblocks_unlock(blocks);
-  if (status == RF_ERR_CORRUPT) {
-    return rf_memblocks_report_counts(blocks);
+  if (status != RF_OK) {
+    return rf_memblocks_turned_down(blocks, count, status);
   }
-  if (status == RF_OK && blocks->listeners != NULL) {
+  if (blocks->listeners != NULL) {
     for (size_t i = 0; i < count; i++) {
       rf_memblocks_notify_alloc(blocks, load(out, i), blocks->block_size);
     }
   }
-  return status;
+  return RF_OK;
 }
 
 /* ---- Giving blocks back ---- */
@@ -314,14 +317,14 @@ static bool release_all(rf_memblocks *blocks, size_t count, void *const *in, rf_
 
 rf_status rf_memblocks_free_at(rf_memblocks *blocks, size_t count, void *const *in, const rf_site *site) {
   rf_memblocks_refusal why;
-  if (count == 0) {
-    return RF_OK;
+  if (blocks == NULL || in == NULL) {
+    return rf_memblocks_of_none(blocks, count);
   }
   if (!rf_memblocks_intact(blocks)) {
     return rf_memblocks_report_damage(blocks);
   }
-  if (in == NULL || count > blocks->num_blocks) {
-    return RF_ERR_INVALID;
+  if (count - 1 >= blocks->num_blocks) {
+    return rf_memblocks_of_none(blocks, count);
   }
   rf_memblocks_lock(blocks);
   bool const released = release_all(blocks, count, in, &why);

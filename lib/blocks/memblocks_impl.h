@@ -47,6 +47,11 @@ static inline bool rf_memblocks_holds(const rf_memblocks *blocks, const void *pt
   return (uintptr_t)ptr - (uintptr_t)blocks->buffer < blocks->num_blocks * blocks->block_size;
 }
 
+/* The answer to a call about no blocks, or with a NULL: the common path needs no look at a count of 0. */
+static inline rf_status rf_memblocks_of_none(const rf_memblocks *blocks, size_t count) {
+  return blocks != NULL && count == 0 ? RF_OK : RF_ERR_INVALID;
+}
+
 /* The pool as a watcher sees it. */
 static inline rf_watched_pool rf_memblocks_view(const rf_memblocks *blocks) {
   return (rf_watched_pool){.pool = blocks,
@@ -108,9 +113,12 @@ static inline size_t first_aligned(const rf_memblocks *blocks, size_t first, siz
 /* Makes the record's checksum anew, after a change of what is under it. */
 void rf_memblocks_seal(rf_memblocks *blocks);
 
-/* Whether `count` blocks can be had at all, in a row or not: RF_OK; RF_ERR_NO_MEMORY, which it counts; or
- * RF_ERR_CORRUPT where the pool's count cannot be. */
+/* Whether `count` blocks can be had at all, in a row or not: RF_OK; RF_ERR_NO_MEMORY, which it counts; RF_ERR_INVALID
+ * for 0; or RF_ERR_CORRUPT where the pool's count cannot be. */
 rf_status rf_memblocks_admit(rf_memblocks *blocks, size_t count);
+
+/* The answer to a request that was not admitted or not met; outside the lock. Reports RF_ERR_CORRUPT. */
+rf_status rf_memblocks_turned_down(const rf_memblocks *blocks, size_t count, rf_status status);
 
 /* Counts blocks that were marked as taken. */
 void rf_memblocks_count_taken(rf_memblocks *blocks, size_t count);

@@ -61,12 +61,8 @@ rf_status rf_memblocks_take_run(rf_memblocks *blocks, size_t count, size_t align
 
 rf_status rf_memblocks_alloc_contiguous(rf_memblocks *blocks, size_t count, void **out) {
   size_t first = 0;
-  if (out == NULL) {
+  if (blocks == NULL || out == NULL) {
     return RF_ERR_INVALID;
-  }
-  if (count == 0) {
-    *out = NULL;
-    return RF_OK;
   }
   if (!rf_memblocks_intact(blocks)) {
     return rf_memblocks_report_damage(blocks);
@@ -79,13 +75,12 @@ rf_status rf_memblocks_alloc_contiguous(rf_memblocks *blocks, size_t count, void
     RF_WATCH_TELL(alloc, rf_memblocks_view(blocks), *out, count, NULL, RF_WATCH_CALLER);
   }
   rf_memblocks_unlock(blocks);
-  if (status == RF_ERR_CORRUPT) {
-    return rf_memblocks_report_counts(blocks);
+  if (status != RF_OK) {
+    *out = count != 0 ? *out : NULL;
+    return rf_memblocks_turned_down(blocks, count, status);
   }
-  if (status == RF_OK) {
-    rf_memblocks_notify_alloc(blocks, *out, count * blocks->block_size);
-  }
-  return status;
+  rf_memblocks_notify_alloc(blocks, *out, count * blocks->block_size);
+  return RF_OK;
 }
 
 bool rf_memblocks_take_these(rf_memblocks *blocks, size_t first, size_t count) {
@@ -99,8 +94,8 @@ bool rf_memblocks_take_these(rf_memblocks *blocks, size_t first, size_t count) {
 
 rf_status rf_memblocks_claim(rf_memblocks *blocks, void *first, size_t count) {
   size_t index;
-  if (count == 0) {
-    return RF_OK;
+  if (blocks == NULL || count == 0) {
+    return rf_memblocks_of_none(blocks, count);
   }
   if (!rf_memblocks_intact(blocks)) {
     return rf_memblocks_report_damage(blocks);
@@ -152,14 +147,14 @@ static bool release_run(rf_memblocks *blocks, size_t first, size_t count, rf_mem
 rf_status rf_memblocks_free_contiguous_at(rf_memblocks *blocks, void *first, size_t count, const rf_site *site) {
   rf_memblocks_refusal why;
   size_t index;
-  if (count == 0) {
-    return RF_OK;
+  if (blocks == NULL) {
+    return RF_ERR_INVALID;
   }
   if (!rf_memblocks_intact(blocks)) {
     return rf_memblocks_report_damage(blocks);
   }
-  if (count > blocks->num_blocks) {
-    return RF_ERR_INVALID;
+  if (count - 1 >= blocks->num_blocks) {
+    return rf_memblocks_of_none(blocks, count);
   }
   if (!rf_memblocks_index(blocks, first, &index)) {
     (void)rf_memblocks_refuse_address(blocks, first, &why);

@@ -5,7 +5,7 @@
 
 bool rf_memblocks_is_region_free(rf_memblocks *blocks, const void *first, size_t count) {
   size_t index;
-  if (!rf_memblocks_intact(blocks) || !rf_memblocks_index(blocks, first, &index) ||
+  if (blocks == NULL || !rf_memblocks_intact(blocks) || !rf_memblocks_index(blocks, first, &index) ||
       count > blocks->num_blocks - index) {
     return false;
   }
@@ -86,6 +86,9 @@ const char *rf_memblocks_damage(const rf_memblocks *blocks, const void **at) {
 rf_status rf_memblocks_check(rf_memblocks *blocks, rf_fault *where) {
   const void *at = blocks;
   const char *what = "memblocks: record of the pool was overwritten";
+  if (blocks == NULL) {
+    return RF_ERR_INVALID;
+  }
   if (rf_memblocks_intact(blocks)) {
     rf_memblocks_lock(blocks);
     what = rf_memblocks_damage(blocks, &at);

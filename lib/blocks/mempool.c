@@ -103,6 +103,9 @@ static rf_status see_waiters_off(rf_mempool *pool) {
 }
 
 rf_status rf_mempool_deinit(rf_mempool *pool) {
+  if (pool == NULL) {
+    return RF_ERR_INVALID;
+  }
   rf_status const entered = rf_mempool_enter(pool);
   if (entered != RF_OK) {
     return entered == RF_ERR_DELETED ? RF_OK : rf_mempool_broken(pool, NULL);
@@ -121,6 +124,9 @@ rf_status rf_mempool_deinit(rf_mempool *pool) {
 }
 
 rf_status rf_mempool_delete_at(rf_mempool *pool, const rf_site *site) {
+  if (pool == NULL) {
+    return RF_ERR_INVALID;
+  }
   if (pool->checksum != rf_mempool_checksum(pool)) {
     return rf_mempool_broken(pool, site);
   }

@@ -213,10 +213,10 @@ static rf_status alloc_at(rf_mempool *pool, size_t size, uint32_t timeout_ms, in
 }
 
 rf_status rf_mempool_alloc_prio(rf_mempool *pool, uint32_t timeout_ms, int priority, void **out) {
-  if (pool == NULL || out == NULL) {
+  if (out == NULL) {
     return RF_ERR_INVALID;
   }
-  if (timeout_ms != 0 && rf_port_in_interrupt()) {
+  if (pool == NULL || (timeout_ms != 0 && rf_port_in_interrupt())) {
     *out = NULL;
     return RF_ERR_INVALID;
   }

@@ -228,6 +228,23 @@ TEST_P(MemblocksBadBatch, WithABlockThatIsFreeFreesNothing) {
   expect_refused(pool.at(4), RF_ERR_NOT_ALLOCATED);
 }
 
+TEST(MemblocksFree, AndOthersRefuseNullForAPool) {
+  unsigned char buffer[8];
+  void *blocks[] = {buffer};
+  void **const out = blocks;
+  for (size_t const count : {0U, 1U}) {
+    EXPECT_EQ(rf_memblocks_alloc(nullptr, count, out), RF_ERR_INVALID) << count;
+    EXPECT_EQ(rf_memblocks_alloc_contiguous(nullptr, count, out), RF_ERR_INVALID) << count;
+    EXPECT_EQ(rf_memblocks_claim(nullptr, buffer, count), RF_ERR_INVALID) << count;
+    EXPECT_EQ(rf_memblocks_free(nullptr, count, out), RF_ERR_INVALID) << count;
+    EXPECT_EQ(rf_memblocks_free_contiguous(nullptr, buffer, count), RF_ERR_INVALID) << count;
+    EXPECT_FALSE(rf_memblocks_is_region_free(nullptr, buffer, count)) << count;
+  }
+  EXPECT_EQ(blocks[0], buffer) << "untouched";
+  EXPECT_FALSE(rf_memblocks_owns(nullptr, buffer));
+  EXPECT_EQ(rf_memblocks_check(nullptr, nullptr), RF_ERR_INVALID);
+}
+
 TEST(MemblocksFree, ReportsWhereItWasCalledFrom) {
   static const rf_site site = {"radio.c", "rx", 12};
   Pool pool(1);

@@ -167,7 +167,14 @@ TEST(Mempool, EmptyWithTimeoutZeroFailsAtOnce) {
 TEST(Mempool, RefusesNullArguments) {
   Pool p(1);
   void *block;
+  block = &p;
   EXPECT_EQ(rf_mempool_alloc(nullptr, 0, &block), RF_ERR_INVALID);
+  EXPECT_EQ(block, nullptr);
+  block = &p;
+  EXPECT_EQ(rf_mempool_alloc_prio(nullptr, 0, 3, &block), RF_ERR_INVALID);
+  EXPECT_EQ(block, nullptr);
+  EXPECT_EQ(rf_mempool_deinit(nullptr), RF_ERR_INVALID);
+  EXPECT_EQ(rf_mempool_delete(nullptr), RF_ERR_INVALID);
   EXPECT_EQ(rf_mempool_alloc(&p.pool, 0, nullptr), RF_ERR_INVALID);
   EXPECT_EQ(rf_mempool_free(&p.pool, nullptr), RF_OK);
   EXPECT_TRUE(p.faults.empty());

@@ -23,6 +23,8 @@
  *   section. Over the bare port the mutex masks interrupts, so then interrupts may call too. Without one (the
  *   default) the pool belongs to one thread. Listeners and the fault handler run outside the lock.
  * An allocation fails iff fewer blocks are free than asked for (contiguous: no run of them so long).
+ * NULL for the pool: RF_ERR_INVALID from calls that answer a status, false from those that answer a bool; the others
+ *   need a pool.
  *
  * As an rf_allocator, for checkers and for code that wants bytes: memblocks_allocator.h.
  */

@@ -79,9 +79,9 @@ typedef struct rf_mempool {
 rf_status rf_mempool_init(rf_mempool *pool, void *buffer, size_t size, size_t block_size, size_t align);
 
 /* Ends the pool: every waiting thread gets RF_ERR_DELETED, and when the last of them has left, the pool is gone; blocks
- * that are out lose their memory to the caller of this. RF_OK, also for a pool that is ended already; RF_ERR_NO_MEMORY,
- * nothing done, where threads wait and the system has no event to wait for them. Other calls must not begin meanwhile.
- */
+ * that are out lose their memory to the caller of this. RF_OK, also for a pool that is ended already; RF_ERR_INVALID
+ * for NULL; RF_ERR_NO_MEMORY, nothing done, where threads wait and the system has no event to wait for them. Other
+ * calls must not begin meanwhile. */
 rf_status rf_mempool_deinit(rf_mempool *pool);
 
 /* A pool of exactly `num_blocks` blocks in one block of memory from `from`, which must outlive it; *out is then the
