@@ -24,7 +24,7 @@ rf_slot *rf_page_hold(const rf_page_store *store, const void *ptr) {
 }
 
 rf_page_block rf_page_describe(const rf_slot *s) {
-  return (rf_page_block){(void *)s->block, s->size, (rf_family)s->family, s->serial, s->backing};
+  return (rf_page_block){(void *)s->block, s->size, (rf_family)s->family, s->serial, s->backing, s->allocated.site};
 }
 
 bool rf_page_store_find(rf_page_store *store, const void *ptr, rf_page_block *out) {

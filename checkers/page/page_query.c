@@ -1,8 +1,6 @@
 /* rf_page, the decorator: queries, requests that were turned away, the walk and checks. */
 #include "page_decorator.h"
 
-#include <string.h>
-
 size_t rf_page_usable_size(rf_allocator *self, const void *ptr) {
   return size_of(page_of(self), ptr);
 }
@@ -41,7 +39,6 @@ rf_allocator *rf_page_inner(rf_allocator *self) {
 /* ---- Walk ---- */
 
 typedef struct walk {
-  rf_page *page;
   rf_walk_fn visit;
   void *context;
   bool more;
@@ -49,10 +46,7 @@ typedef struct walk {
 
 static bool visit_pages(const rf_page_block *b, void *context) {
   walk *const w = (walk *)context;
-  rf_trace allocated;
-  memset(&allocated, 0, sizeof allocated);
-  (void)rf_page_store_allocated(w->page->store, b->ptr, &allocated);
-  rf_block const block = {b->ptr, b->size, 0, true, allocated.site};
+  rf_block const block = {b->ptr, b->size, 0, true, b->site};
   w->more = w->visit(&block, w->context);
   return w->more;
 }
@@ -92,7 +86,7 @@ static const rf_refusing_ops walked_ops = {
 rf_status rf_page_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
   rf_page *const page = page_of(self);
   const rf_allocator_ops *const before = self->ops;
-  walk w = {page, visit, context, true};
+  walk w = {visit, context, true};
   rf_status status = RF_OK;
   self->ops = &walked_ops.ops;
   rf_page_store_each(page->store, visit_pages, &w);

@@ -42,6 +42,7 @@ typedef struct rf_page_block {
   rf_family family;
   uint64_t serial; /* how many the store had served before it */
   void *backing;
+  const rf_site *site; /* of its allocation; NULL: none was recorded */
 } rf_page_block;
 
 typedef struct rf_page_store_options {

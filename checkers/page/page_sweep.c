@@ -35,7 +35,7 @@ static const rf_slot *live_above(const rf_page_store *store, const rf_slot *from
 
 void rf_page_store_each(rf_page_store *store, bool (*visit)(const rf_page_block *block, void *context), void *context) {
   const rf_slot *s = NULL;
-  rf_page_block block = {NULL, 0, RF_FAMILY_MALLOC, 0, NULL};
+  rf_page_block block = {NULL, 0, RF_FAMILY_MALLOC, 0, NULL, NULL};
   do {
     rf_page_mask mask;
     rf_page_store_lock(store, &mask);

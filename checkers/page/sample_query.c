@@ -30,6 +30,7 @@ static bool visit_inner(const rf_block *block, void *context) {
     shown.ptr = sampled.ptr;
     shown.overhead += block->size - sampled.size;
     shown.size = sampled.size;
+    shown.site = sampled.site;
   }
   return w->visit(&shown, w->context);
 }

@@ -154,6 +154,26 @@ TEST_F(Sample, AWalkShowsSampledBlocksAsTheProgramHasThem) {
   }
 }
 
+TEST_F(Sample, AWalkHasTheCallSitesOfSampledBlocks) {
+  start(2);
+  static const rf_site kSite = {"walked.c", "walk", 7};
+  std::vector<void *> blocks;
+  for (size_t i = 0; i < 40; i++) {
+    blocks.push_back(rf_alloc_at(a(), 10 + i, RF_ALIGN_DEFAULT, &kSite));
+  }
+  auto const check = [](const rf_block *block, void *context) {
+    auto *const sample = static_cast<rf_sample *>(context);
+    if (block->used) {
+      EXPECT_EQ(block->site, rf_sample_has(sample, block->ptr) ? &kSite : nullptr);
+    }
+    return true;
+  };
+  EXPECT_EQ(rf_walk(a(), check, &sample_), RF_OK);
+  for (void *const p : blocks) {
+    rf_free(a(), p);
+  }
+}
+
 TEST_F(Sample, ReallocKeepsContentsWhicheverWayItGoes) {
   start(2);
   unsigned char *p = bytes(rf_alloc(a(), 1));

@@ -14,6 +14,8 @@
  * For each sampled block one of the same size is taken from the inner allocator, so that its limits, failures and
  * statistics are those of the program; the program never sees that one.
  *
+ * A walk shows a sampled block in place of the inner allocator's, with the call site, which other blocks do not have.
+ *
  * Double and bad frees are findings whether sampled or not, as far as the inner allocator refuses them; requests that
  * can never be served are findings.
  *

@@ -13,7 +13,7 @@
  *         0x00005633aabe6130     13
  *         and 3 more
  *
- * Under a checker each live block is followed by its call site: "demo.c:6 in main".
+ * Under a checker each live block is followed by its call site: "demo.c:6 in main"; under rf_sample, each sampled one.
  *
  * No stdio, no memory but some 1.5 KiB of stack (0.5 KiB on 32 bits); lines are as wide as asked for. Threads: as the
  * allocator; over rf_lock each part is taken at one moment, and the lock is free in between.
