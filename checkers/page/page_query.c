@@ -51,12 +51,6 @@ static bool visit_pages(const rf_page_block *b, void *context) {
   return w->more;
 }
 
-static bool visit_guarded(const rf_block *block, void *context) {
-  walk *const w = (walk *)context;
-  w->more = !block->used || w->visit(block, w->context);
-  return w->more;
-}
-
 static void report_reentry(rf_allocator *self, const void *ptr, const rf_origin *origin) {
   report_refused(self, RF_BUG_REENTRY, ptr, origin);
 }
@@ -81,8 +75,8 @@ static const rf_refusing_ops walked_ops = {
     .status = RF_ERR_BUSY,
 };
 
-/* Shows used blocks only. Those on pages come first, each part in address order. A visitor that calls this allocator is
- * reported: its table is another one meanwhile. */
+/* Blocks on pages come first, then those under guard and free memory, which are the inner allocator's; each part in
+ * address order. A visitor that calls this allocator is reported: its table is another one meanwhile. */
 rf_status rf_page_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
   rf_page *const page = page_of(self);
   const rf_allocator_ops *const before = self->ops;
@@ -91,7 +85,7 @@ rf_status rf_page_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
   self->ops = &walked_ops.ops;
   rf_page_store_each(page->store, visit_pages, &w);
   if (w.more) {
-    status = rf_walk(&page->guarded.base, visit_guarded, &w);
+    status = rf_walk(&page->guarded.base, visit, context);
   }
   self->ops = before;
   return status;

@@ -218,7 +218,9 @@ TEST_F(Page, AWalkShowsEveryLiveBlock) {
     }
   }
   auto const collect = [](const rf_block *block, void *context) {
-    static_cast<std::set<void *> *>(context)->insert(block->ptr);
+    if (block->used) {
+      static_cast<std::set<void *> *>(context)->insert(block->ptr);
+    }
     return true;
   };
   std::set<void *> seen;
@@ -229,10 +231,38 @@ TEST_F(Page, AWalkShowsEveryLiveBlock) {
   }
 }
 
+// What a dump says of free memory, by its statistics and by its walk, is the same.
+TEST_F(Page, AWalkShowsFreeMemoryOfTheAllocatorBelow) {
+  void *const p = rf_alloc(a(), 100);
+  void *const q = rf_alloc(a(), 200);
+  rf_free(a(), p);
+  struct Seen {
+    size_t used = 0;
+    size_t free = 0;
+    size_t largest = 0;
+  } seen;
+  auto const collect = [](const rf_block *block, void *context) {
+    auto *const s = static_cast<Seen *>(context);
+    (block->used ? s->used : s->free) += block->size;
+    s->largest = !block->used && block->size > s->largest ? block->size : s->largest;
+    return true;
+  };
+  EXPECT_EQ(rf_walk(a(), collect, &seen), RF_OK);
+  rf_stats stats;
+  rf_stats_get(a(), &stats);
+  EXPECT_EQ(seen.used, 200U);
+  EXPECT_GT(seen.free, 0U);
+  EXPECT_EQ(seen.free, stats.free_bytes);
+  EXPECT_GE(seen.largest, stats.largest_free);
+  rf_free(a(), q);
+}
+
 TEST_F(Page, AVisitorThatCallsTheAllocatorIsFound) {
   unsigned char *const p = bytes(rf_alloc(a(), 5));
   auto const visit = [](const rf_block *block, void *context) {
-    EXPECT_EQ(rf_free(static_cast<rf_allocator *>(context), block->ptr), RF_ERR_BUSY);
+    if (block->used) {
+      EXPECT_EQ(rf_free(static_cast<rf_allocator *>(context), block->ptr), RF_ERR_BUSY);
+    }
     return true;
   };
   EXPECT_EQ(rf_walk(a(), visit, a()), RF_OK);

@@ -18,6 +18,9 @@
  * rf_guard. So are blocks above 1 GiB (32 bit: 64 MiB) and, before Linux 6.13, those near the kernel's limit of
  * mappings (vm.max_map_count: two for each block), which is said once.
  *
+ * A walk shows the blocks on pages, then those under guard and free memory, where the inner allocator walks: each part
+ * in address order, and free memory as the statistics have it.
+ *
  * Complexity: a few system calls per operation. Memory: pages, at least one per block, and what the inner allocator
  * needs. Alignment: any power of two. Threads and interrupts: not synchronised (statistics); put rf_lock outside. The
  * blocks themselves may be used by any thread: a fault is reported in the thread that made it.
