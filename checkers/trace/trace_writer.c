@@ -319,6 +319,7 @@ void rf_trace_writer_alloc(rf_trace_writer *w, const void *ptr, size_t size, siz
 bool rf_trace_writer_take(rf_trace_writer *w, const void *ptr, size_t *block) {
   rf_trace_slot *const slot = slot_of(&w->blocks, (uintptr_t)ptr);
   if (slot->key == 0 || ptr == NULL) {
+    w->lost += ptr != NULL;
     return false;
   }
   *block = slot->value;

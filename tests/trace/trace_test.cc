@@ -131,8 +131,22 @@ TEST_F(Tracer, LeavesOutWhatItsTableHasNoRoomFor) {
   Parsed const read(end());
   ASSERT_TRUE(read.good) << read.problem;
   EXPECT_EQ(read.t.peak_blocks, 12U) << "three quarters of 16 slots";
-  EXPECT_EQ(read.t.lost, 88U);
+  EXPECT_EQ(read.t.lost, 176U) << "each request about the others";
   EXPECT_EQ(kinds(read.t), std::string(12, 'a') + std::string(12, 'f'));
+}
+
+// All of them together are what the program asked for.
+TEST_F(Tracer, CountsRequestsAboutBlocksThatItDoesNotKnow) {
+  void *const p = rf_alloc_at(&heap.base, 64, RF_ALIGN_DEFAULT, &kSite); // behind its back
+  void *const q = rf_realloc_at(a, p, 80, RF_ALIGN_DEFAULT, &kSite);
+  ASSERT_NE(q, nullptr);
+  EXPECT_EQ(rf_resize_at(a, q, 40, &kSite), RF_OK);
+  EXPECT_EQ(rf_free_at(a, q, &kSite), RF_OK);
+  EXPECT_EQ(rf_free_at(a, nullptr, &kSite), RF_OK) << "is no request";
+  Parsed const read(end());
+  ASSERT_TRUE(read.good) << read.problem;
+  EXPECT_EQ(kinds(read.t), "");
+  EXPECT_EQ(read.t.lost, 3U);
 }
 
 TEST_F(Tracer, WritesInChunksAsItsBufferFills) {
