@@ -9,7 +9,8 @@
  * Callers own all storage: the struct, the arena. There are no hidden globals and no hidden malloc.
  *
  * Promises of every allocator, tested by the conformance suite:
- *  - alloc(0) gives a block of no usable bytes that must be freed; free(NULL) does nothing;
+ *  - alloc(0) gives a block that must be freed, of as many bytes as rf_usable_size says, which may be 0 and under guard
+ *    is; free(NULL) does nothing;
  *  - realloc(NULL, n) allocates; realloc(p, 0) frees and gives NULL; a realloc that fails leaves the old block intact;
  *  - sizes above RF_SIZE_LIMIT, n * size that wraps, an alignment that is no power of two: NULL, and nothing changed;
  *  - payloads are aligned to RF_ALIGN_DEFAULT unless the caller asks for less or more;
