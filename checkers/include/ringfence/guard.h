@@ -23,7 +23,8 @@
  * Alignment: any power of two that the inner allocator serves; the default is RF_ALIGN_DEFAULT.
  * Threads and interrupts: not synchronised; put rf_lock outside (program -> lock -> guard -> heap).
  * Returns NULL iff the inner allocator does, for the size plus overhead, twice: before a second try all of the
- * quarantine is given back to it.
+ * quarantine is given back to it. So a request that fails changes free_bytes, largest_free and overhead, too, and the
+ * inner allocator may count two failures for one.
  *
  * The inner allocator must have alloc and free. With `owns`, no pointer is looked at before the inner
  * allocator says that it lies in its memory; without, the system is asked on each free whether the memory is readable

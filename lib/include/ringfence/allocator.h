@@ -15,7 +15,8 @@
  *  - sizes above RF_SIZE_LIMIT, n * size that wraps, an alignment that is no power of two: NULL, and nothing changed;
  *  - payloads are aligned to RF_ALIGN_DEFAULT unless the caller asks for less or more;
  *  - a foreign, interior, misaligned or repeated free is refused and reported (fault.h), never obeyed;
- *  - a failed operation changes no statistic but `failures` (well-formed requests answered with NULL).
+ *  - a failed operation changes no statistic but `failures` (well-formed requests answered with NULL) and, where memory
+ *    was kept back and is given back for a second try (the quarantine of checkers), what is free and overhead.
  *
  * Threads and interrupts: an allocator is single-threaded unless its header says otherwise; rf_lock makes any of them
  * shared.
