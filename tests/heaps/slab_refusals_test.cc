@@ -93,17 +93,25 @@ TEST(SlabPages, ThatAreNotABlocksAreRefused) {
   auto *const p = static_cast<unsigned char *>(rf_slab_alloc_pages(&h.heap, 4, RF_HERE));
   auto *const q = static_cast<unsigned char *>(rf_alloc(h.a, 3 * 4096 * 10 - 1)); // not whole pages
   unsigned char *const chunk = h.alloc(20);
+  const char *what = nullptr;
   auto const refused = [&](void *at, size_t count) {
     rf_status const status = rf_slab_free_pages(&h.heap, at, count, RF_HERE);
     EXPECT_EQ(1U, faults.count());
+    what = faults.last().what;
     EXPECT_EQ(status, faults.take());
     return status;
   };
   EXPECT_EQ(RF_ERR_BAD_POINTER, refused(p, 5));
+  EXPECT_STREQ("more pages than the block has", what);
   EXPECT_EQ(RF_ERR_BAD_POINTER, refused(p, SIZE_MAX));
   EXPECT_EQ(RF_ERR_BAD_POINTER, refused(p + 4096, 4));
+  EXPECT_STREQ("more pages than the block has", what);
   EXPECT_EQ(RF_ERR_BAD_POINTER, refused(p + 16, 1));
+  EXPECT_STREQ("not the start of a live block", what);
   EXPECT_EQ(RF_ERR_BAD_POINTER, refused(q, 1));
+  EXPECT_STREQ("part of a block that is no whole pages", what);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, refused(q, 31));
+  EXPECT_STREQ("more pages than the block has", what);
   EXPECT_EQ(RF_ERR_BAD_POINTER, refused(chunk, 1));
   EXPECT_EQ(RF_ERR_BAD_POINTER, refused(&faults, 1));
   EXPECT_EQ(RF_ERR_INVALID, rf_slab_free_pages(&h.heap, p, 0, RF_HERE));

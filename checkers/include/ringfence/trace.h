@@ -39,8 +39,8 @@ typedef struct rf_tracer {
 } rf_tracer;
 
 /* Wraps `inner`, which must outlive the tracer, and writes the header of the trace. RF_OK; RF_ERR_INVALID for NULL
- * arguments or too little memory. Blocks that are live already are not recorded: requests about them
- * count as missing.
+ * arguments or too little memory. Blocks that are live already are not recorded: requests about them count as
+ * missing.
  *
  * deinit writes the end of the trace; the allocator stays usable until then only. */
 rf_status rf_tracer_init(rf_tracer *tracer, rf_allocator *inner, const rf_tracer_options *options);

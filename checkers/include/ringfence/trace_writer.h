@@ -83,7 +83,8 @@ void rf_trace_writer_alloc(rf_trace_writer *writer, const void *ptr, size_t size
 void rf_trace_writer_free(rf_trace_writer *writer, const void *ptr, const rf_trace *where, uint64_t now_ns);
 
 /* Resizing in two steps, so that another thread may get the old address in between. `take` before: *block is the
- * block's name, false where it has none, which counts as above. `resized` after: `ptr` is where it is now, the old address with `failed`. */
+ * block's name, false where it has none, which counts as above. `resized` after: `ptr` is where it is now, the old
+ * address with `failed`. */
 bool rf_trace_writer_take(rf_trace_writer *writer, const void *ptr, size_t *block);
 void rf_trace_writer_resized(rf_trace_writer *writer, size_t block, const void *ptr, size_t size, size_t align,
                              bool failed, const rf_trace *where, uint64_t now_ns);

@@ -85,8 +85,8 @@ void *rf_slab_alloc_pages(rf_slab *heap, size_t count, const rf_site *site) {
   return p;
 }
 
-/* The block of whole pages that has all of [page, page + count). Else why there is none. */
-static rf_verdict find_run(const rf_slab *h, uint32_t page, size_t count, record **r, uint32_t *first) {
+/* The block of pages that `page` belongs to, and its first page. Else why there is none. */
+static rf_verdict find_run(const rf_slab *h, uint32_t page, record **r, uint32_t *first) {
   *first = page;
   *r = record_of_kind(h, page, RUN);
   if (*r == NULL) {
@@ -98,8 +98,15 @@ static rf_verdict find_run(const rf_slab *h, uint32_t page, size_t count, record
   if (kind_of(*r) == FREE) {
     return RF_POINTER_FREE;
   }
-  bool const holds = kind_of(*r) == RUN && count <= length_of(*r) - (page - *first);
-  return holds && ((*r)->a == 0 || count == length_of(*r)) ? RF_POINTER_OK : RF_POINTER_NO_BLOCK;
+  return kind_of(*r) == RUN ? RF_POINTER_OK : RF_POINTER_NO_BLOCK;
+}
+
+/* Why `count` pages from `page` on are not those of the run at `first`; NULL where they are. */
+static const char *not_its_pages(const record *r, uint32_t first, uint32_t page, size_t count) {
+  if (count > length_of(r) - (page - first)) {
+    return "more pages than the block has";
+  }
+  return r->a == 0 || count == length_of(r) ? NULL : "part of a block that is no whole pages";
 }
 
 /* Frees pages within a live run; its parts before and behind them live on. */
@@ -137,9 +144,11 @@ static rf_status free_pages(rf_slab *heap, void *ptr, size_t count, const rf_sit
   }
   if (offset >> heap->page_shift < heap->count && (offset & (rf_slab_page_size(heap) - 1)) == 0) {
     uint32_t const page = (uint32_t)(offset >> heap->page_shift);
-    verdict = find_run(heap, page, count, &r, &first);
+    verdict = find_run(heap, page, &r, &first);
     if (verdict == RF_POINTER_OK) {
-      return free_part(heap, r, first, page, (uint32_t)count, site);
+      const char *const what = not_its_pages(r, first, page, count);
+      return what == NULL ? free_part(heap, r, first, page, (uint32_t)count, site)
+                          : rf_fault_refuse(&heap->base, RF_ERR_BAD_POINTER, what, ptr, site);
     }
   }
   return rf_verdict_refuse(&heap->base, verdict, ptr, site);

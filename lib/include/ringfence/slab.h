@@ -88,10 +88,11 @@ size_t rf_slab_page_size(const rf_slab *heap);
  * size. NULL also for 0 pages. Synchronise it as a call of the allocator. */
 void *rf_slab_alloc_pages(rf_slab *heap, size_t count, const rf_site *site);
 
-/* Gives `count` pages from `ptr` on back, of a block of at least as many whole pages: all of it or any part, the rest
- * staying live. RF_OK also for NULL. RF_ERR_INVALID for 0 pages; else what free answers for a bad pointer, also where
- * the block has fewer pages. O(1) from the block's beginning on, else O(runs and zones). Synchronise it as a call of
- * the allocator. */
+/* Gives `count` pages from `ptr` on back: all of a block of pages, or any part of one of whole pages, the rest staying
+ * live. (A block of which fewer bytes were asked for than its pages have is given back as a whole alone.) RF_OK also
+ * for NULL. RF_ERR_INVALID for 0 pages; else what free answers for a bad pointer: RF_ERR_BAD_POINTER also where the
+ * block has fewer pages, or is no whole pages. O(1) from the block's beginning on, else O(runs and zones). Synchronise
+ * it as a call of the allocator. */
 rf_status rf_slab_free_pages(rf_slab *heap, void *ptr, size_t count, const rf_site *site);
 
 #ifdef __cplusplus
