@@ -244,7 +244,7 @@ static const char *phrase_of(const rf_map *map, bool of_file, bool in_image) {
     return "the pointer is to the stack";
   }
   if (in_image && !map->shared && (of_file || map->name_length == 0)) {
-    return "the pointer is to a static object";
+    return map->executable ? "the pointer is to code or a constant" : "the pointer is to a static object";
   }
   if (of_file) {
     return phrase_of_file(map);

@@ -47,9 +47,10 @@ static inline bool rf_memblocks_holds(const rf_memblocks *blocks, const void *pt
   return (uintptr_t)ptr - (uintptr_t)blocks->buffer < blocks->num_blocks * blocks->block_size;
 }
 
-/* The answer to a call about no blocks, or with a NULL: the common path needs no look at a count of 0. */
+/* The answer to a call about no blocks, or with a NULL, or of a pool that is ended: the common path needs no look at a
+ * count of 0. */
 static inline rf_status rf_memblocks_of_none(const rf_memblocks *blocks, size_t count) {
-  return blocks != NULL && count == 0 ? RF_OK : RF_ERR_INVALID;
+  return blocks != NULL && blocks->num_blocks != 0 && count == 0 ? RF_OK : RF_ERR_INVALID;
 }
 
 /* The pool as a watcher sees it. */

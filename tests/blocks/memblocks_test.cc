@@ -81,6 +81,12 @@ TEST(MemblocksInit, AfterDeinitEverythingFailsAndASecondDeinitIsHarmless) {
   EXPECT_EQ(rf_memblocks_free(&pool.blocks, 1, &block), RF_ERR_INVALID);
   EXPECT_EQ(rf_memblocks_claim(&pool.blocks, block, 1), RF_ERR_BAD_POINTER);
   EXPECT_FALSE(rf_memblocks_is_region_free(&pool.blocks, block, 1));
+  EXPECT_EQ(rf_memblocks_alloc(&pool.blocks, 0, &block), RF_ERR_INVALID) << "of none, too";
+  EXPECT_EQ(rf_memblocks_alloc_contiguous(&pool.blocks, 0, &block), RF_ERR_INVALID);
+  EXPECT_EQ(rf_memblocks_claim(&pool.blocks, block, 0), RF_ERR_INVALID);
+  EXPECT_EQ(rf_memblocks_free(&pool.blocks, 0, &block), RF_ERR_INVALID);
+  EXPECT_EQ(rf_memblocks_free_contiguous(&pool.blocks, block, 0), RF_ERR_INVALID);
+  EXPECT_EQ(rf_memblocks_check(&pool.blocks, nullptr), RF_OK) << "nothing is damaged";
 }
 
 // ---- alloc ----
@@ -115,6 +121,7 @@ TEST(MemblocksAlloc, OfNoneDoesNothingAndSucceeds) {
   EXPECT_EQ(rf_memblocks_alloc_contiguous(&pool.blocks, 0, &run), RF_OK);
   EXPECT_EQ(run, nullptr);
   EXPECT_EQ(rf_memblocks_claim(&pool.blocks, nullptr, 0), RF_OK);
+  EXPECT_EQ(rf_memblocks_claim(&pool.blocks, pool.at(pool.blocks.num_blocks), 0), RF_OK);
   EXPECT_EQ(rf_memblocks_free(&pool.blocks, 0, nullptr), RF_OK);
   EXPECT_EQ(rf_memblocks_free_contiguous(&pool.blocks, nullptr, 0), RF_OK);
   EXPECT_EQ(pool.map(), "00");

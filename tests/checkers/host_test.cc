@@ -228,7 +228,10 @@ TEST(DescribedAddress, NamesStackStaticAndNothing) {
   EXPECT_EQ(describe(&local), "the pointer is to the stack");
   EXPECT_EQ(describe(&zeroed[500]), "the pointer is to a static object");
   EXPECT_EQ(describe(&initialised[1]), "the pointer is to a static object");
-  EXPECT_EQ(describe("a constant"), "the pointer is to a static object");
+  std::string const constant = describe("a constant"); // some linkers put it beside the code
+  EXPECT_TRUE(constant == "the pointer is to a static object" || constant == "the pointer is to code or a constant")
+      << constant;
+  EXPECT_EQ(describe(reinterpret_cast<const void *>(&describe)), "the pointer is to code or a constant");
   EXPECT_EQ(describe(reinterpret_cast<const void *>(64)), "there is no memory at the pointer");
   Pages const pages;
   EXPECT_EQ(describe(pages.readable()), "the pointer is to mapped memory");

@@ -4,6 +4,7 @@
 
 extern "C" { // as some programs do
 #include <ringfence/allocator.h>
+#include <ringfence/memblocks.h>
 }
 
 namespace places {
@@ -31,6 +32,16 @@ inline const rf_site *in_lambda() {
 
 template <class T> const rf_site *in_template() {
   return RF_HERE;
+}
+
+// Calls without sites, and pools that are ready before main, with no cast of C's.
+RF_MEMBLOCKS_DEFINE_STATIC(pool, 64, 8, 64);
+RF_MEMBLOCKS_DEFINE_STATIC(odd_pool, 20, 100, 4);
+static uint32_t words[64];
+RF_MEMBLOCKS_DEFINE_STATIC_WITH_EXT_BUF(outer_pool, 16, 16, words);
+
+inline rf_memblocks *pool_of(int i) {
+  return i == 0 ? &pool : i == 1 ? &odd_pool : &outer_pool;
 }
 
 // The calls themselves; without memory they are only compiled.

@@ -13,7 +13,7 @@ for file in "$@"; do
 done
 printf '#include "%s"\ntemplate struct places::Calls<int>;\n' "$PWD/$program" >"$work/program.cc"
 
-warnings=(-Wall -Wextra -Wconversion -Wshadow -Wpedantic -pedantic -Werror -Wno-unused-const-variable)
+warnings=(-Wall -Wextra -Wconversion -Wshadow -Wold-style-cast -Wpedantic -pedantic -Werror -Wno-unused-const-variable)
 faults=0
 tried=0
 for compiler in g++ clang++; do

@@ -116,7 +116,8 @@ struct rf_allocator {
 };
 
 /* ---- The calls a program makes. In a checked build each records its call site; the code is the same in both, C++
- * before C++20 that names a call in decltype, sizeof or noexcept apart (site.h). ---- */
+ * before C++20 that names a call in decltype, sizeof or noexcept apart (site.h). A C function that calls them
+ * and is inline is static inline, too, as rf_alloc_at is: clang warns of others (-Wstatic-in-inline). ---- */
 
 /* `size` bytes aligned to RF_ALIGN_DEFAULT, contents indeterminate; NULL where the allocator cannot. The caller owns
  * the block until rf_free. */

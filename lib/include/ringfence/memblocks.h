@@ -39,6 +39,7 @@
 #include <ringfence/status.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -77,7 +78,7 @@ struct rf_memblocks {
 
 /* How many words the bitmap of `num_blocks` blocks has: `size_t bitmap[RF_MEMBLOCKS_WORDS(100)] = {0};` */
 #define RF_MEMBLOCKS_WORDS(num_blocks)                                                                                 \
-  ((size_t)(num_blocks) / RF_SIZE_BITS + ((size_t)(num_blocks) % RF_SIZE_BITS != 0 ? 1U : 0U))
+  (RF_MEMBLOCKS_SIZE_(num_blocks) / RF_SIZE_BITS + (RF_MEMBLOCKS_SIZE_(num_blocks) % RF_SIZE_BITS != 0 ? 1U : 0U))
 
 #define RF_MEMBLOCKS_NO_SHIFT 255U
 
@@ -103,7 +104,7 @@ struct rf_memblocks {
  * struct. */
 #define RF_MEMBLOCKS_INITIALIZER(block_size, num_blocks, buffer, bitmap, quiet, mutex, listeners)                      \
   {                                                                                                                    \
-    (unsigned char *)(buffer), (bitmap), (block_size), (num_blocks), RF_MEMBLOCKS_SHIFT_(block_size), (quiet), 0, 0,   \
+    RF_MEMBLOCKS_BYTES_(buffer), (bitmap), (block_size), (num_blocks), RF_MEMBLOCKS_SHIFT_(block_size), (quiet), 0, 0, \
         0, 0, 0, 0, (mutex), (listeners), 0                                                                            \
   }
 
@@ -112,7 +113,8 @@ struct rf_memblocks {
  * RF_ERR_INVALID for NULL, 0, or a product that wraps. Not while another thread uses the pool. */
 rf_status rf_memblocks_init(rf_memblocks *blocks, void *buffer, size_t block_size, size_t num_blocks, size_t *bitmap);
 
-/* Ends the pool: every later call fails. A second call does nothing. The mutex is the caller's to end. */
+/* Ends the pool: every later call that takes or gives back fails, with a count of 0, too; rf_memblocks_check finds no
+ * damage. A second call does nothing. The mutex is the caller's to end. */
 void rf_memblocks_deinit(rf_memblocks *blocks);
 
 /* Makes the pool shared: every call locks `mutex` (initialised, the caller's, may serve several pools). NULL: no
@@ -129,8 +131,9 @@ rf_status rf_memblocks_alloc(rf_memblocks *blocks, size_t count, void **out);
 rf_status rf_memblocks_alloc_contiguous(rf_memblocks *blocks, size_t count, void **out);
 
 /* Takes the `count` blocks from `first` on, the address of a block: memory that is already in use for something (a boot
- * splash screen, a firmware's mailbox). RF_OK (for count 0 too); RF_ERR_NO_MEMORY where one of them is taken;
- * RF_ERR_BAD_POINTER where `first` is no block of this pool; RF_ERR_INVALID where the run leaves the buffer. */
+ * splash screen, a firmware's mailbox). RF_OK (for count 0 too, whatever `first` is); RF_ERR_NO_MEMORY where one of
+ * them is taken; RF_ERR_BAD_POINTER where `first` is no block of this pool; RF_ERR_INVALID where the run leaves the
+ * buffer. */
 rf_status rf_memblocks_claim(rf_memblocks *blocks, void *first, size_t count);
 
 /* Gives back in[0 … count-1], in any order, however they were taken; all or none. RF_OK (for count 0 too);
@@ -177,25 +180,30 @@ void rf_memblocks_unlisten(rf_memblocks *blocks, rf_memblocks_listener *listener
 #ifdef __cplusplus
 #define RF_MEMBLOCKS_ALIGNAS_(align) alignas(align)
 #define RF_MEMBLOCKS_ASSERT_(condition, text) static_assert(condition, text)
+#define RF_MEMBLOCKS_SIZE_(number) static_cast<size_t>(number)
+#define RF_MEMBLOCKS_LOG_(number) static_cast<unsigned>(__builtin_ctzll(static_cast<unsigned long long>(number)))
+#define RF_MEMBLOCKS_BYTES_(buffer) reinterpret_cast<unsigned char *>(buffer)
 #else
 #define RF_MEMBLOCKS_ALIGNAS_(align) _Alignas(align)
 #define RF_MEMBLOCKS_ASSERT_(condition, text) _Static_assert(condition, text)
+#define RF_MEMBLOCKS_SIZE_(number) ((size_t)(number))
+#define RF_MEMBLOCKS_LOG_(number) ((unsigned)__builtin_ctzll((unsigned long long)(number)))
+#define RF_MEMBLOCKS_BYTES_(buffer) ((unsigned char *)(buffer))
 #endif
 
 #define RF_MEMBLOCKS_SHIFT_(block_size)                                                                                \
-  (((block_size) & ((block_size)-1)) == 0 ? (unsigned)__builtin_ctzll((unsigned long long)(block_size))                \
-                                          : RF_MEMBLOCKS_NO_SHIFT)
+  (((block_size) & ((block_size)-1)) == 0 ? RF_MEMBLOCKS_LOG_(block_size) : RF_MEMBLOCKS_NO_SHIFT)
 
 #define RF_MEMBLOCKS_DEFINE_(linkage, name, block_size, num_blocks, buffer)                                            \
   RF_MEMBLOCKS_ASSERT_((block_size) > 0 && (num_blocks) > 0, #name " needs at least one block of one byte");           \
-  RF_MEMBLOCKS_ASSERT_((num_blocks) <= (size_t)-1 / 2 / (block_size), #name " is too large");                          \
+  RF_MEMBLOCKS_ASSERT_((num_blocks) <= SIZE_MAX / 2 / (block_size), #name " is too large");                            \
   static size_t name##_rf_bitmap_[RF_MEMBLOCKS_WORDS(num_blocks)];                                                     \
   linkage rf_memblocks name =                                                                                          \
       RF_MEMBLOCKS_INITIALIZER(block_size, num_blocks, buffer, name##_rf_bitmap_, false, NULL, NULL)
 
 #define RF_MEMBLOCKS_DEFINE_OWN_(linkage, name, block_size, num_blocks, align)                                         \
   RF_MEMBLOCKS_ASSERT_((block_size) % (align) == 0, "blocks of " #name " would not all be aligned");                   \
-  RF_MEMBLOCKS_ALIGNAS_(align) static unsigned char name##_rf_buffer_[(size_t)(block_size) * (num_blocks)];            \
+  RF_MEMBLOCKS_ALIGNAS_(align) static unsigned char name##_rf_buffer_[RF_MEMBLOCKS_SIZE_(block_size) * (num_blocks)];  \
   RF_MEMBLOCKS_DEFINE_(linkage, name, block_size, num_blocks, name##_rf_buffer_)
 
 #ifdef __cplusplus

@@ -46,7 +46,8 @@ typedef struct rf_pool_options {
   const rf_pool_class *classes; /* sizes ascending; NULL: 8, 16, 32, 48, 64 bytes, RF_POOL_DEFAULT_COUNT of each */
   unsigned class_count;         /* 1 … RF_POOL_CLASSES_MAX; ignored where classes is NULL */
   void *buffer;       /* memory for the pools, the caller's, outliving the pool; NULL: taken from the inner allocator */
-  size_t buffer_size; /* at least rf_pool_buffer_size() bytes; ignored where buffer is NULL */
+  size_t buffer_size; /* rf_pool_buffer_size() bytes are enough; as many fewer do as the buffer's alignment spares.
+                         Ignored where buffer is NULL */
 } rf_pool_options;
 
 #define RF_POOL_DEFAULT_COUNT 64

@@ -35,7 +35,7 @@ void rf_sink_str(const rf_sink *sink, const char *text);
 void rf_sink_char(const rf_sink *sink, char c);
 void rf_sink_uint(const rf_sink *sink, uint64_t value);
 void rf_sink_int(const rf_sink *sink, int64_t value);
-/* Hexadecimal with 0x and at least `digits` digits. */
+/* Hexadecimal with 0x and at least `digits` digits, of which more than 16 count as 16. */
 void rf_sink_hex(const rf_sink *sink, uint64_t value, unsigned digits);
 /* An address, 0x and as many digits as pointers of this target have. */
 void rf_sink_ptr(const rf_sink *sink, const void *p);

@@ -54,6 +54,8 @@ static inline const rf_site *rf_site_in_(rf_site *site, const char *function = _
     static rf_site rf_site_here_ = {__FILE__, nullptr, __LINE__};                                                      \
     return &rf_site_here_;                                                                                             \
   }())
+#elif defined(__cplusplus)
+#define RF_HERE static_cast<const rf_site *>(NULL)
 #else
 #define RF_HERE ((const rf_site *)NULL)
 #endif
