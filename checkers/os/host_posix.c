@@ -3,6 +3,7 @@
 #include "host.h"
 
 #include "above_standard.h"
+#include "soft_limit.h"
 #include "uncancelled.h"
 
 #include <errno.h>
@@ -173,22 +174,31 @@ uint64_t rf_host_file(int fd) {
   return is_open ? ((uint64_t)file.st_dev * 0x9E3779B97F4A7C15U ^ (uint64_t)file.st_ino) | (uint64_t)1 << 63 : 0;
 }
 
-static bool write_all(int fd, const char *data, size_t size) {
+/* Sets *sent to the signal that came with a write that was refused. Where a file is at its soft limit, that is raised
+ * for the rest: another thread may lower it meanwhile. */
+static bool write_all(int fd, const char *data, size_t size, int *sent) {
+  rf_soft_limit sizes = {.files = true};
+  bool raised = false;
   while (size != 0) {
     ssize_t const written = write(fd, data, size);
     if (written > 0) {
       data += written;
       size -= (size_t)written;
+    } else if (written < 0 && errno == EFBIG) {
+      *sent = SIGXFSZ;
+      if (!rf_soft_limit_raise(&sizes)) {
+        break;
+      }
+      raised = true;
     } else if (written == 0 || errno != EINTR) {
-      return false;
+      *sent = written < 0 && errno == EPIPE ? SIGPIPE : *sent;
+      break;
     }
   }
-  return true;
-}
-
-/* The signal that came with `error` of a write; 0: none. */
-static int sent_with(int error) {
-  return error == EPIPE ? SIGPIPE : error == EFBIG ? SIGXFSZ : 0;
+  if (raised) {
+    rf_soft_limit_lower(&sizes);
+  }
+  return size == 0;
 }
 
 /* Only a signal that was blocked before can wait. A sandbox may forbid to ask, so that is done where it must be. */
@@ -211,8 +221,8 @@ static bool write_quietly(int fd, const char *data, size_t size) {
   (void)sigaddset(&refusal, SIGXFSZ);
   (void)pthread_sigmask(SIG_BLOCK, &refusal, &mask);
   note_waiting(&mask, &pending);
-  bool const done = write_all(fd, data, size);
-  int const sent = done ? 0 : sent_with(errno);
+  int sent = 0;
+  bool const done = write_all(fd, data, size, &sent);
   if (sent != 0 && sigismember(&pending, sent) == 0) {
     (void)sigemptyset(&refusal);
     (void)sigaddset(&refusal, sent);
@@ -230,8 +240,9 @@ bool rf_host_write(int fd, const char *data, size_t size) {
     return true;
   }
   int const cancellation = rf_uncancelled_begin();
+  int sent = 0;
   bool const plain = rf_is_forbidden(RF_CALL_SIGNAL_MASK | RF_CALL_PENDING);
-  bool const done = plain ? write_all(fd, data, size) : write_quietly(fd, data, size);
+  bool const done = plain ? write_all(fd, data, size, &sent) : write_quietly(fd, data, size);
   rf_uncancelled_end(cancellation);
   errno = saved_errno;
   return done;

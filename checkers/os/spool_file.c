@@ -19,9 +19,9 @@
 
 #include "above_standard.h"
 #include "clock.h"
-#include "descriptor_limit.h"
 #include "lib/core/compiler.h"
 #include "same_file.h"
+#include "soft_limit.h"
 #include "uncancelled.h"
 
 #ifndef O_PATH
@@ -163,12 +163,20 @@ static outcome lock(int folder, int fd, struct stat *st) {
   return same ? DONE : BUSY;
 }
 
-/* As write(2) answers, but signals are passed over. */
+/* As write(2) answers, but signals are passed over. A line is written at once: the limit for sizes of files, where the
+ * program may raise it, is raised before. */
 static ssize_t write_once(rf_spool_file *spool, int fd, const char *bytes, size_t size) {
+  rf_soft_limit sizes = {.files = true};
   ssize_t written = 0;
+  bool const raised = rf_soft_limit_raise(&sizes);
   do {
     written = write(fd, bytes, size);
   } while (written < 0 && errno == EINTR);
+  int const error = errno;
+  if (raised) {
+    rf_soft_limit_lower(&sizes);
+  }
+  errno = error;
   spool->too_large = spool->too_large || (written < 0 && errno == EFBIG);
   return written;
 }
@@ -320,12 +328,12 @@ static bool append_anywhere(rf_spool_file *spool, char *line, size_t size, bool 
 
 /* Also in a program that has used up its descriptors. */
 static bool append_in_any_case(rf_spool_file *spool, char *line, size_t size, bool ring) {
-  struct rlimit before;
+  rf_soft_limit descriptors = {.files = false};
   errno = 0;
   bool done = append_anywhere(spool, line, size, ring);
-  if (!done && errno == EMFILE && rf_descriptor_limit_raise(&before)) {
+  if (!done && errno == EMFILE && rf_soft_limit_raise(&descriptors)) {
     done = append_anywhere(spool, line, size, ring);
-    rf_descriptor_limit_lower(&before);
+    rf_soft_limit_lower(&descriptors);
   }
   return done;
 }

@@ -2,6 +2,7 @@
 #ifndef RINGFENCE_TESTS_CHECKERS_COLLECTOR_FIXTURE_H
 #define RINGFENCE_TESTS_CHECKERS_COLLECTOR_FIXTURE_H
 
+#include "checkers/os/forbidden_calls.h"
 #include "checkers/os/spool_file.h"
 #include "checkers/report/collector.h"
 
@@ -74,15 +75,19 @@ inline std::string text_of(const std::string &folder) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// Files of this process grow no larger than `bytes` while it lives.
+// Files of this process grow no larger than `bytes` while it lives, and it may not raise that.
 class FileLimit {
 public:
   explicit FileLimit(rlim_t bytes) {
     (void)getrlimit(RLIMIT_FSIZE, &before_);
     rlimit const limit = {bytes, before_.rlim_max};
     (void)setrlimit(RLIMIT_FSIZE, &limit);
+    rf_forbidden_calls |= RF_CALL_LIMIT;
   }
-  ~FileLimit() { (void)setrlimit(RLIMIT_FSIZE, &before_); }
+  ~FileLimit() {
+    rf_forbidden_calls &= ~static_cast<uint32_t>(RF_CALL_LIMIT);
+    (void)setrlimit(RLIMIT_FSIZE, &before_);
+  }
   FileLimit(const FileLimit &) = delete;
   FileLimit &operator=(const FileLimit &) = delete;
 

@@ -34,6 +34,21 @@ TEST(Write, AFileThatMayNotGrowEndsNothing) {
             0);
 }
 
+TEST(Write, AFileAtItsSoftLimitTakesAll) {
+  EXPECT_EQ(status_of([] {
+              rlimit limit = {2, RLIM_INFINITY};
+              int const file = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+              sigset_t pending;
+              char text[8] = "";
+              errno = 77;
+              bool const done = setrlimit(RLIMIT_FSIZE, &limit) == 0 && rf_host_write(file, "whole", 5) && errno == 77;
+              bool const silent = sigpending(&pending) == 0 && sigismember(&pending, SIGXFSZ) == 0;
+              bool const as_it_was = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur == 2;
+              return done && silent && as_it_was && pread(file, text, sizeof text, 0) == 5;
+            }),
+            0);
+}
+
 // No signal comes of it later, and one that waited before still does.
 TEST(Write, APipeWithoutAReaderEndsNothing) {
   for (bool const waits : {false, true}) {

@@ -1,4 +1,5 @@
 // The writer's side of a spool: records are whole lines, wait for nobody and leave nothing open.
+#include "checkers/os/forbidden_calls.h"
 #include "checkers/os/spool_file.h"
 
 #include <cerrno>
@@ -300,9 +301,23 @@ TEST_F(SpoolFile, SaysThatItFailedWhereNoDescriptorIsLeft) {
             0);
 }
 
+// The first line would fit, and a part of the second.
+TEST_F(SpoolFile, RaisesASoftLimitOfFileSizesWhileItWrites) {
+  EXPECT_EQ(in_child([this] {
+              rlimit limit = {6, RLIM_INFINITY};
+              (void)setrlimit(RLIMIT_FSIZE, &limit);
+              errno = 77;
+              bool const done = append("one") && append("two") && append("three") && errno == 77;
+              return done && getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur == 6 ? 0 : 1;
+            }),
+            0);
+  EXPECT_EQ(written(), "one\ntwo\nthree\n");
+}
+
 // The signal for it does not reach the program, and the line that was cut costs itself only.
 TEST_F(SpoolFile, SurvivesALimitOfFileSizes) {
   EXPECT_EQ(in_child([this] {
+              rf_forbid(RF_CALL_LIMIT);
               if (!append("one")) {
                 return 1;
               }
@@ -325,6 +340,7 @@ TEST_F(SpoolFile, TellsHowMuchOfALineArrived) {
   begin(folder_);
   spool_.shared[1] = spool_.shared[0];
   EXPECT_EQ(in_child([this] {
+              rf_forbid(RF_CALL_LIMIT);
               rlimit limit = {6, RLIM_INFINITY};
               bool const one = append("one") && spool_.arrived == 4;
               (void)setrlimit(RLIMIT_FSIZE, &limit);
@@ -343,6 +359,7 @@ TEST_F(SpoolFile, TellsHowMuchOfALineArrived) {
 
 TEST_F(SpoolFile, ASignalThatWaitedBeforeALimitOfFileSizesWaitsOn) {
   EXPECT_EQ(in_child([this] {
+              rf_forbid(RF_CALL_LIMIT);
               rlimit const nothing = {0, RLIM_INFINITY};
               sigset_t signals;
               (void)sigemptyset(&signals);
@@ -367,6 +384,7 @@ TEST_F(SpoolFile, ASegmentThatIsRefusedLeavesNeitherAFileNorASignal) {
   ASSERT_EQ(flock(held, LOCK_EX | LOCK_NB), 0);
   for (rlim_t const room : {0, 3}) {
     EXPECT_EQ(in_child([this, room] {
+                rf_forbid(RF_CALL_LIMIT);
                 rlimit const limit = {room, RLIM_INFINITY};
                 (void)setrlimit(RLIMIT_FSIZE, &limit);
                 return append("two") ? 1 : 0;

@@ -201,6 +201,23 @@ TEST(Hardship, TheLogIsAsLargeAsFilesMayBe) {
   }
 }
 
+// A limit that the program could raise itself does not hold for the log.
+TEST(Hardship, TheLogIsLargerThanTheSoftLimitOfFiles) {
+  for (const char *const limit : {"ulimit -S -f 0", "ulimit -S -f 1"}) {
+    const std::string log = testing::TempDir() + "/soft_" + std::to_string(getpid());
+    Result const result = shell("(" + std::string(limit) + "; \"$0\" \"$1\"; echo status $?; ulimit -f) 2>&1 | cat",
+                                "plainly", "format=json:summary=1:log=" + log);
+    EXPECT_TRUE(has(result.out, std::string("status 99\n") + limit[std::string(limit).size() - 1])) << result.out;
+    EXPECT_FALSE(has(result.out, "heap-buffer-overflow")) << "it is in the log" << result.out;
+    std::ifstream file(log);
+    const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    EXPECT_TRUE(has(text, "heap-buffer-overflow")) << limit << text;
+    EXPECT_TRUE(has(text, R"("type":"start")")) << limit << text;
+    EXPECT_TRUE(!text.empty() && text.back() == '\n') << limit << text;
+    unlink(log.c_str());
+  }
+}
+
 TEST(Hardship, ProcessesShareALog) {
   const std::string log = testing::TempDir() + "/shared_" + std::to_string(getpid());
   Result const result = shell("for i in 1 2 3 4 5 6; do \"$0\" \"$1\" >/dev/null & done; wait", "threads",

@@ -203,6 +203,17 @@ TEST(Temporary, IsNotLeftWhereItCannotBeWritten) {
   EXPECT_EQ(rmdir(folder.c_str()), 0) << "it is not empty";
 }
 
+// Some of what is written fits into it.
+TEST(Temporary, ALimitForSizesOfFilesIsNamed) {
+  if (run({"sh", "-c", "ulimit -f 1; ulimit -f unlimited"}).status == 0) {
+    GTEST_SKIP() << "this user may raise the limit";
+  }
+  for (const char *const blocks : {"0", "1"}) {
+    const Result result = run({"sh", "-c", "(ulimit -f $1; \"$0\" check -- true) 2>&1 | cat", ringfence(), blocks});
+    EXPECT_EQ(result.out, "ringfence: cannot write records: the limit for sizes of files (ulimit -f) is too low\n");
+  }
+}
+
 TEST(Temporary, AFullDiskIsPassedOver) {
   How how;
   how.environment = {{"TMPDIR", "/dev/full"}};
@@ -216,26 +227,29 @@ TEST(Outputs, AFullDiskIsSaid) {
 }
 
 // Opening such a name again would cut off the file behind it, and write over what the program writes.
-TEST(Outputs, ADescriptorsFileKeepsWhatIsInIt) {
+void expect_kept(const std::string &option) {
   const std::string file = scratch("shared");
+  write_file(file, "prior\n");
+  const std::string words = "\"$0\" check -f text \"$1\" -- sh -c 'echo said; \"$1\"' sh \"$2\" >>\"$3\" 2>&1 5>&1";
+  const Result result = run({"sh", "-c", words, ringfence(), option, program("overflow"), file});
+  const std::string text = read_file(file);
+  EXPECT_EQ(text.rfind("prior\nsaid\n", 0), 0u) << option << text;
+  EXPECT_TRUE(has(text, "heap-buffer-overflow")) << option << text;
+  EXPECT_EQ(result.status, option.rfind("--write-baseline=", 0) == 0 ? 0 : 99) << option << text;
+  EXPECT_EQ(unlink(file.c_str()), 0);
+}
+
+TEST(Outputs, ADescriptorsFileKeepsWhatIsInIt) {
   const std::string link = scratch("link");
   ASSERT_EQ(symlink("/dev/stderr", link.c_str()), 0);
-  for (const std::string option :
-       {"--log=", "--json=", "--sarif=", "--junit=", "--html=", "--output=", "--write-baseline="}) {
-    for (const std::string &path :
-         {std::string("/dev/stderr"), std::string("/dev/fd/2"), std::string("/dev/../dev/fd/5"),
-          std::string("/proc/self/fd/5"), std::string("/proc/thread-self/fd/2"), link}) {
-      write_file(file, "prior\n");
-      const std::string words = "\"$0\" check -f text \"$1\" -- sh -c 'echo said; \"$1\"' sh \"$2\" >>\"$3\" 2>&1 5>&1";
-      const Result result = run({"sh", "-c", words, ringfence(), option + path, program("overflow"), file});
-      const std::string text = read_file(file);
-      EXPECT_EQ(text.rfind("prior\nsaid\n", 0), 0u) << option << path << text;
-      EXPECT_TRUE(has(text, "heap-buffer-overflow")) << option << path << text;
-      EXPECT_EQ(result.status, option == "--write-baseline=" ? 0 : 99) << option << path << text;
-    }
+  for (const std::string option : {"--log=", "--json=", "--sarif=", "--output=", "--write-baseline="}) {
+    expect_kept(option + "/dev/stderr");
   }
+  for (const char *const path : {"/dev/fd/2", "/dev/../dev/fd/5", "/proc/self/fd/5", "/proc/thread-self/fd/2"}) {
+    expect_kept("--json=" + std::string(path));
+  }
+  expect_kept("--log=" + link);
   EXPECT_EQ(unlink(link.c_str()), 0);
-  EXPECT_EQ(unlink(file.c_str()), 0);
 }
 
 TEST(Outputs, ADescriptorThatIsTheCommandsOwnIsNone) {

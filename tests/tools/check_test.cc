@@ -105,13 +105,16 @@ TEST(Status, TheExitCodeWithoutARecordIsNotTakenForNothingFound) {
 TEST(Status, AFindingThatNothingTakesIsATextAndNoRecord) {
   std::string const checked = "\"" + ringfence() + "\" check -- ";
   std::string const bug = "\"" + program("overflow") + "\"";
-  for (const std::string &line :
-       {checked + "sh -c 'ulimit -f 0; exec \"$0\"' " + bug, "ulimit -Sf 0; " + checked + bug}) {
+  for (bool const soft : {false, true}) {
+    const std::string line =
+        soft ? "ulimit -Sf 0; " + checked + bug : checked + "sh -c 'ulimit -f 0; exec \"$0\"' " + bug;
     const Result result = run({"/bin/sh", "-c", "{ " + line + "; echo \"status $?\"; } 2>&1 | cat"});
     EXPECT_TRUE(has(result.out, "ERROR: Ringfence: heap-buffer-overflow")) << result.out;
-    EXPECT_TRUE(has(result.out, " in main\n")) << result.out;
+    EXPECT_TRUE(has(result.out, soft ? "programs/overflow.c:" : " in main\n")) << result.out;
     EXPECT_FALSE(has(result.out, "{\"type\"")) << result.out;
-    EXPECT_TRUE(has(result.out, "ringfence: findings that could not be recorded in 1 process: ")) << result.out;
+    EXPECT_TRUE(has(result.out, soft ? "ringfence: 1 finding in 1 process: "
+                                     : "ringfence: findings that could not be recorded in 1 process: "))
+        << result.out;
     EXPECT_TRUE(has(result.out, "status 99\n")) << result.out;
   }
 }

@@ -12,11 +12,11 @@
 #include <unistd.h>
 
 #include "checkers/os/above_standard.h"
-#include "checkers/os/descriptor_limit.h"
 #include "checkers/os/forbidden_calls.h"
 #include "checkers/os/modules.h"
 #include "checkers/os/pid_path.h"
 #include "checkers/os/same_file.h"
+#include "checkers/os/soft_limit.h"
 
 #define PATH_BYTES 512
 
@@ -92,12 +92,12 @@ static int open_within_limit(void) {
  * the soft limit, which stays as it was. Keeps errno. */
 static int open_log(void) {
   int const saved = errno;
-  struct rlimit before;
+  rf_soft_limit descriptors = {.files = false};
   errno = 0;
   int file = open_within_limit();
-  if (file < 0 && errno == EMFILE && rf_descriptor_limit_raise(&before)) {
+  if (file < 0 && errno == EMFILE && rf_soft_limit_raise(&descriptors)) {
     file = open_within_limit();
-    rf_descriptor_limit_lower(&before);
+    rf_soft_limit_lower(&descriptors);
   }
   errno = saved;
   return file;

@@ -16,6 +16,19 @@ static bool is_plain(const char *path) {
   return path[0] == '/' && strpbrk(path, ": \t\n\"'\\%$") == NULL;
 }
 
+/* What is at the limit for sizes of files, or fills the disk, is written in part before it is refused. */
+static bool write_all(int fd, const char *data, size_t size) {
+  for (size_t done = 0; done < size;) {
+    ssize_t const written = write(fd, data + done, size - done);
+    if (written <= 0) {
+      errno = written == 0 ? ENOSPC : errno;
+      return false;
+    }
+    done += (size_t)written;
+  }
+  return true;
+}
+
 /* A full file system still makes folders: only writing shows that it is full. */
 static bool takes_data(const char *folder, rf_bump_arena *arena) {
   static const char block[4096];
@@ -24,8 +37,8 @@ static bool takes_data(const char *folder, rf_bump_arena *arena) {
   if (fd < 0) {
     return false;
   }
-  bool const written = write(fd, block, sizeof block) == (ssize_t)sizeof block;
-  int const why = written ? 0 : (errno != 0 ? errno : ENOSPC);
+  bool const written = write_all(fd, block, sizeof block);
+  int const why = errno;
   (void)close(fd);
   (void)unlink(file);
   errno = why;
