@@ -75,7 +75,7 @@ static void retire_live_blocks(rf_guard *guard) {
   rf_guard_header *h = guard->live.next;
   guard->live.next = &guard->live;
   guard->live.u.prev = &guard->live;
-  while (h != &guard->live) {
+  while (h != &guard->live && rf_guard_sound(guard, h, STATE_LIVE)) { /* once, of two in one place */
     rf_guard_header *const next = h->next;
     rf_guard_retire(guard, h, checksum_parts(guard, h, h), RF_NO_ORIGIN);
     h = next;

@@ -36,6 +36,10 @@ RF_INLINE void release(rf_guard *guard, rf_guard_header *h, guard_checksum parts
 
 void rf_guard_release(rf_guard *guard, rf_guard_header *h, const rf_origin *origin) {
   guard_checksum const parts = checksum_parts(guard, h, h);
+  if (RF_UNLIKELY(!rf_guard_sound(guard, h, STATE_LIVE))) {
+    (void)rf_guard_repair(guard, origin); /* a damaged inner allocator made another block over it */
+    return;
+  }
   unlink_live(h, parts);
   release(guard, h, parts, prefix_of(h), origin);
 }

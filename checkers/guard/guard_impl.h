@@ -129,6 +129,22 @@ static inline bool rf_guard_sound(const rf_guard *guard, const rf_guard_header *
   return intact(guard, h) && state_of(h) == state;
 }
 
+/* Ends the walk of a list that leads back into itself: an inner allocator whose own data are damaged may give the same
+ * memory out twice, and the second block's links replace the first one's. Each block is compared with the last one
+ * whose number was a power of two, so no more than three times as many are passed as there are (R. P. Brent, An
+ * improved Monte Carlo factorization algorithm, 1980). */
+typedef struct guard_lap {
+  const rf_guard_header *mark;
+  size_t steps;
+} guard_lap;
+
+static inline bool comes_again(guard_lap *lap, const rf_guard_header *h) {
+  bool const again = h == lap->mark;
+  lap->steps++;
+  lap->mark = (lap->steps & (lap->steps - 1)) == 0 ? h : lap->mark;
+  return again;
+}
+
 /* A walk over every block, damaged or not: live ones from the newest to the oldest, then quarantined ones, queue by
  * queue, oldest first. Passes damaged headers as far as links that agree lead on. */
 typedef struct guard_cursor {
@@ -136,6 +152,7 @@ typedef struct guard_cursor {
   bool intact;
   bool freed;
   unsigned queue; /* where freed */
+  guard_lap lap;  /* in the ring, or in the queue */
 } guard_cursor;
 
 guard_cursor rf_guard_first(const rf_guard *guard);
@@ -250,7 +267,7 @@ rf_guard_header *rf_guard_make_block(rf_guard *guard, size_t size, size_t align,
 /* Sets the size of a block that offers `got` bytes in all. Returns the size of its back redzone, which it writes. */
 uint16_t rf_guard_set_size(rf_guard_header *h, size_t size, size_t prefix, size_t got);
 
-/* A live block, checked, becomes a freed one. */
+/* A live block, checked, becomes a freed one; one whose header was overwritten since is reported. */
 void rf_guard_release(rf_guard *guard, rf_guard_header *h, const rf_origin *origin);
 
 /* Reports a free or realloc by another family or size (SIZE_MAX: not named) than those of the allocation. */

@@ -47,11 +47,12 @@ static bool credible(const rf_guard *guard, const rf_guard_header *h, guard_stat
 rf_guard_header *rf_guard_skip_damaged(const rf_guard *guard, const rf_guard_header *h) {
   rf_guard_header *const sentinel = (rf_guard_header *)(uintptr_t)&guard->live;
   rf_guard_header *after = sentinel;
+  guard_lap lap = {NULL, 0};
   if (h->next != sentinel && credible(guard, h->next, STATE_LIVE) && h->next->u.prev == h) {
     return h->next;
   }
   for (rf_guard_header *n = guard->live.u.prev; n != h; n = n->u.prev) {
-    if (n == sentinel) {
+    if (n == sentinel || comes_again(&lap, n)) {
       return sentinel; /* `h` is no longer in the ring */
     }
     after = n;
@@ -74,20 +75,28 @@ rf_guard_header *rf_guard_next_freed(const rf_guard *guard, const rf_guard_heade
   return credible(guard, h->next, STATE_FREED) ? h->next : NULL;
 }
 
+/* The oldest block of that queue, with which the walk goes on. */
+static rf_guard_header *begin_queue(const rf_guard *guard, guard_cursor *at, unsigned queue) {
+  at->freed = true;
+  at->queue = queue;
+  at->lap = (guard_lap){NULL, 0};
+  return guard->queues[queue].oldest;
+}
+
 static void set_cursor(const rf_guard *guard, guard_cursor *at, rf_guard_header *h) {
-  if (!at->freed && h == &guard->live) {
-    at->freed = true;
-    h = guard->queues[0].oldest;
+  bool const ended = at->freed ? h == NULL : h == &guard->live;
+  if (ended || comes_again(&at->lap, h)) {
+    h = at->freed ? NULL : begin_queue(guard, at, 0);
   }
   while (at->freed && h == NULL && at->queue != RF_GUARD_QUEUES - 1) {
-    h = guard->queues[++at->queue].oldest;
+    h = begin_queue(guard, at, at->queue + 1);
   }
   at->h = h;
   at->intact = h != NULL && rf_guard_sound(guard, h, at->freed ? STATE_FREED : STATE_LIVE);
 }
 
 guard_cursor rf_guard_first(const rf_guard *guard) {
-  guard_cursor at = {NULL, false, false, 0};
+  guard_cursor at = {NULL, false, false, 0, {NULL, 0}};
   set_cursor(guard, &at, guard->live.next);
   return at;
 }
@@ -107,7 +116,7 @@ rf_guard_header *rf_guard_block_before(const rf_guard *guard, const void *addres
 }
 
 guard_cursor rf_guard_block_after(const rf_guard *guard, const void *address) {
-  guard_cursor best = {NULL, false, false, 0};
+  guard_cursor best = {NULL, false, false, 0, {NULL, 0}};
   for (guard_cursor at = rf_guard_first(guard); at.h != NULL; rf_guard_next(guard, &at)) {
     if ((uintptr_t)at.h >= (uintptr_t)address && (best.h == NULL || at.h < best.h)) {
       best = at;

@@ -198,7 +198,14 @@ static size_t repair_ring(rf_guard *guard, const rf_origin *origin) {
   size_t count = 0;
   rf_guard_header *prev = &guard->live;
   rf_guard_header *h = prev->next;
+  guard_lap lap = {NULL, 0};
   while (h != &guard->live) {
+    if (comes_again(&lap, h)) {
+      h = &guard->live; /* the ring is closed here */
+      set_next(prev, h);
+      set_prev(h, prev);
+      break;
+    }
     if (rf_guard_sound(guard, h, STATE_LIVE)) {
       prev = h;
       h = h->next;
@@ -218,12 +225,28 @@ static size_t repair_ring(rf_guard *guard, const rf_origin *origin) {
   return count;
 }
 
+/* Ends a queue that leads back into itself. */
+static void cut_queue(const rf_guard *guard, const rf_guard_queue *q) {
+  rf_guard_header *last = NULL;
+  guard_lap lap = {NULL, 0};
+  for (rf_guard_header *h = q->oldest; h != NULL; h = rf_guard_next_freed(guard, h)) {
+    if (comes_again(&lap, h)) {
+      if (rf_guard_sound(guard, last, STATE_FREED)) { /* else it is taken out as damaged */
+        set_next(last, NULL);
+      }
+      return;
+    }
+    last = h;
+  }
+}
+
 /* The rest of a queue waits as if it were freed now: the ages of the lost blocks are not known. */
 static size_t repair_queue(rf_guard *guard, rf_guard_queue *q, const rf_origin *origin) {
   size_t count = 0;
   uint32_t left = 0;
   rf_guard_header *last = NULL;
   rf_guard_header *h = q->oldest;
+  cut_queue(guard, q);
   while (h != NULL) {
     rf_guard_header *const next = rf_guard_next_freed(guard, h);
     if (rf_guard_sound(guard, h, STATE_FREED)) {

@@ -21,7 +21,7 @@ size_t rf_guard_sweep_from(rf_guard *guard, const rf_origin *origin) {
   origin = rf_origin_or_none(origin);
   size_t count = rf_guard_repair(guard, origin);
   for (guard_cursor at = rf_guard_first(guard); at.h != NULL; rf_guard_next(guard, &at)) {
-    count += rf_guard_report_damage(guard, at.h, origin);
+    count += at.intact ? rf_guard_report_damage(guard, at.h, origin) : 0; /* repair has left none that is not */
   }
   return count + sweep_inner(guard, origin);
 }
@@ -41,7 +41,7 @@ size_t rf_guard_sweep(rf_guard *guard) {
 
 /* The block at which the last step stopped, if it is still there; else the first one. */
 static guard_cursor resume(const rf_guard *guard) {
-  guard_cursor at = {guard->swept, true, guard->swept_freed, guard->swept_queue};
+  guard_cursor at = {guard->swept, true, guard->swept_freed, guard->swept_queue, {NULL, 0}};
   if (at.h != NULL && rf_guard_reachable(guard, payload_of(at.h)) && intact(guard, at.h) &&
       state_of(at.h) == (at.freed ? STATE_FREED : STATE_LIVE)) {
     return at;
@@ -59,7 +59,7 @@ size_t rf_guard_sweep_step(rf_guard *guard, uint64_t budget_ns) {
   rf_origin const origin = RF_ORIGIN_HERE(NULL);
   uint64_t const begin = rf_port_now_ns();
   guard_cursor at = resume(guard);
-  guard_cursor const start = {NULL, false, false, 0};
+  guard_cursor const start = {NULL, false, false, 0, {NULL, 0}};
   size_t count = 0;
   for (unsigned i = 1; at.h != NULL; i++) {
     if (!at.intact) {

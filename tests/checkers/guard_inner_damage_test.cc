@@ -1,6 +1,11 @@
 // Damage to the inner allocator's own data, which guard reports once.
 #include "tests/checkers/guard_damage_fixture.h"
 
+#include <ringfence/tlsf.h>
+
+#include <iterator>
+#include <utility>
+
 namespace ringfence {
 namespace {
 
@@ -142,6 +147,130 @@ TEST_P(GuardInnerDamage, AFaultOfTheInnerAllocatorBecomesAFinding) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Over, GuardInnerDamage, testing::ValuesIn(heaps_in_arena()), heap_name);
+
+// A heap whose own data are damaged: it gives memory out that is a block already.
+struct Twice {
+  rf_allocator base;
+  rf_allocator *heap;
+  void *again; // what the next request gets; NULL: a block as it should be
+};
+
+Twice *twice_of(rf_allocator *self) {
+  return reinterpret_cast<Twice *>(self);
+}
+
+const rf_allocator_ops kTwice = {
+    "twice",
+    [](rf_allocator *self, size_t size, size_t align, const rf_site *site) {
+      void *const again = std::exchange(twice_of(self)->again, nullptr);
+      return again != nullptr ? again : rf_alloc_at(twice_of(self)->heap, size, align, site);
+    },
+    [](rf_allocator *, void *, const rf_site *) { return RF_OK; },
+    nullptr,
+    nullptr,
+    nullptr,
+    [](rf_allocator *self, const void *p) { return rf_owns(twice_of(self)->heap, p); },
+    nullptr,
+    nullptr,
+    [](rf_allocator *self, rf_stats *out) { rf_stats_get(twice_of(self)->heap, out); },
+    nullptr,
+    nullptr,
+    nullptr,
+    nullptr,
+};
+
+// Nothing that is called crashes or goes on for ever; what is found, and where, is any.
+class GuardGivenABlockTwice : public testing::Test {
+protected:
+  GuardGivenABlockTwice() {
+    EXPECT_EQ(rf_tlsf_init(&heap_, arena_, sizeof arena_), RF_OK);
+    rf_guard_options options;
+    rf_guard_options_default(&options);
+    options.quarantine = 16 * 1024;
+    options.reporter = recorder_.reporter();
+    options.leaks_at_deinit = true;
+    EXPECT_EQ(rf_guard_init(&guard_, &inner_.base, &options), RF_OK);
+    for (void *&p : blocks_) {
+      p = rf_alloc(a(), 40);
+    }
+  }
+
+  rf_allocator *a() { return &guard_.base; }
+
+  // A block in the place of `p`.
+  void *alloc_over(void *p) {
+    inner_.again = static_cast<unsigned char *>(p) - RF_GUARD_PREFIX;
+    return rf_alloc(a(), 40);
+  }
+
+  void look_at_everything() {
+    rf_fault where;
+    rf_stats stats;
+    (void)rf_check(a(), &where);
+    (void)rf_walk(
+        a(), [](const rf_block *, void *) { return true; }, nullptr);
+    rf_stats_get(a(), &stats);
+    (void)rf_free(a(), arena_ + 100); // asks which block it lies in
+    (void)rf_guard_sweep_step(&guard_, UINT64_MAX);
+    (void)rf_guard_sweep(&guard_);
+    (void)rf_guard_report_live(&guard_);
+  }
+
+  void free_everything() {
+    for (void *const p : blocks_) {
+      (void)rf_free(a(), p);
+    }
+    for (unsigned i = 0; i < 600; i++) { // goes round the quarantine
+      (void)rf_free(a(), rf_alloc(a(), 40));
+    }
+    rf_guard_flush(&guard_, 0);
+    rf_deinit(a());
+  }
+
+  alignas(16) unsigned char arena_[64 * 1024] = {};
+  rf_tlsf heap_ = {};
+  Twice inner_ = {{&kTwice}, &heap_.base, nullptr};
+  Recorder recorder_;
+  rf_guard guard_ = {};
+  void *blocks_[5] = {};
+};
+
+TEST_F(GuardGivenABlockTwice, EndsAWalkOfTheLiveOnes) {
+  for (void *const p : blocks_) {
+    ASSERT_EQ(alloc_over(p), p);
+    look_at_everything();
+  }
+  free_everything();
+}
+
+TEST_F(GuardGivenABlockTwice, EndsAWalkOfTheFreedOnes) {
+  for (void *const p : blocks_) {
+    ASSERT_EQ(rf_free(a(), p), RF_OK);
+    ASSERT_EQ(alloc_over(p), p);
+    (void)rf_free(a(), p);
+    look_at_everything();
+  }
+  free_everything();
+}
+
+TEST_F(GuardGivenABlockTwice, EndsWithoutALookInBetween) {
+  for (void *const p : blocks_) {
+    ASSERT_EQ(alloc_over(p), p);
+  }
+  rf_deinit(a());
+}
+
+TEST_F(GuardGivenABlockTwice, SurvivesAMoveOverTheBlockThatMoves) {
+  int const skews[] = {-64, -32, 0, 32};
+  for (size_t i = 0; i < std::size(skews); i++) {
+    void *const p = blocks_[i + 1];
+    inner_.again = static_cast<unsigned char *>(p) - RF_GUARD_PREFIX + skews[i];
+    (void)rf_realloc(a(), p, 60);
+    inner_.again = nullptr;
+    look_at_everything();
+  }
+  free_everything();
+}
 
 } // namespace
 } // namespace ringfence
