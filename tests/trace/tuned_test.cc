@@ -24,9 +24,9 @@ Failures failures(const std::vector<std::string> &names, Make make, size_t arena
     std::array<char, TRACE_PROBLEM_BYTES> problem{};
     trace t;
     EXPECT_TRUE(trace_read(&t, ("tools/trace/recorded/" + name + ".rft").c_str(), problem.data())) << problem.data();
-    std::vector<max_align_t> arena(arena_bytes / sizeof(max_align_t));
+    std::vector<max_align_t> arena(arena_bytes / sizeof(max_align_t) + 1); // one has 32 bytes
     std::vector<void *> blocks(t.ids + 1);
-    rf_allocator *const heap = make(arena.data(), arena.size() * sizeof(max_align_t));
+    rf_allocator *const heap = make(arena.data(), arena_bytes);
     size_t failed = 0;
     for (size_t i = 0; heap != nullptr && i < t.count; i++) {
       failed += replay_op(heap, &t.ops[i], blocks.data()) ? 0 : 1;
