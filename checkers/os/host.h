@@ -30,7 +30,8 @@ RF_HOST_NORETURN void rf_host_exit(int code);
 /* Ends the process at once by SIGABRT, whatever its handler; on bare targets panics. */
 RF_HOST_NORETURN void rf_host_abort(void);
 
-/* The process id; 0 on bare targets. In a sandbox that forbids to ask for it, the one that was kept. */
+/* The process id; 0 on bare targets. In a sandbox that forbids or refuses to tell it, the one that was kept. Keeps
+ * errno. */
 uint32_t rf_host_process(void);
 
 /* rf_port_now_ns, or the time that was kept. */

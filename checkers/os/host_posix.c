@@ -52,19 +52,25 @@ _Noreturn void rf_host_abort(void) {
   _exit(128 + SIGABRT); /* the first process of a container, which no signal of its own ends */
 }
 
-/* As they were before a sandbox. */
+/* As they were before a sandbox, or when the process was asked for last. */
 static struct {
-  uint32_t process;
+  uint32_t process; /* accessed atomically */
   uint64_t now_ns;
 } kept;
 
 void rf_host_keep(void) {
-  kept.process = (uint32_t)getpid();
+  (void)rf_host_process();
   kept.now_ns = rf_port_now_ns();
 }
 
 uint32_t rf_host_process(void) {
-  return rf_is_forbidden(RF_CALL_GETPID) ? kept.process : (uint32_t)getpid();
+  int const saved_errno = errno;
+  pid_t const now = rf_is_forbidden(RF_CALL_GETPID) ? -1 : getpid();
+  errno = saved_errno;
+  if (now > 0) {
+    __atomic_store_n(&kept.process, (uint32_t)now, __ATOMIC_RELAXED);
+  }
+  return __atomic_load_n(&kept.process, __ATOMIC_RELAXED);
 }
 
 uint64_t rf_host_now_ns(void) {

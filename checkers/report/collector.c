@@ -117,7 +117,7 @@ typedef struct teller {
 } teller;
 
 RF_COLD static const rf_collector_identity *identity(teller *t) {
-  t->other = (uint32_t)getpid() != state.id.process;
+  t->other = rf_host_process() != state.id.process;
   if (!t->other) {
     return &state.id;
   }
@@ -317,7 +317,7 @@ RF_COLD void rf_collector_put(const rf_finding *f, const rf_symbolizer *symboliz
 
 RF_COLD void rf_collector_step(uint32_t rule, const char *done) {
   rf_sink_buffer line;
-  if (!may_tell() || (uint32_t)getpid() != state.id.process || !enter()) {
+  if (!may_tell() || rf_host_process() != state.id.process || !enter()) {
     return;
   }
   rf_sink_buffer_init(&line, state.line + 1, LINE_BYTES);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "checkers/os/clock.h"
+#include "checkers/os/host.h"
 #include "checkers/os/modules.h"
 #include "json_writer.h"
 #include "lib/core/compiler.h"
@@ -19,7 +20,7 @@
 /* ---- Ids and times ---- */
 
 RF_COLD void rf_collector_identity_renew(rf_collector_identity *id) {
-  id->process = (uint32_t)getpid();
+  id->process = rf_host_process();
   id->start_ns = rf_clock_ns(CLOCK_BOOTTIME);
 }
 

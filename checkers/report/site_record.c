@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "checkers/os/host.h"
 #include "checkers/os/modules.h"
 #include "checkers/os/seen_sites.h"
 #include "checkers/os/sort.h"
@@ -215,7 +216,7 @@ RF_COLD const char *rf_site_record(void) {
     return "";
   }
   rf_sink_buffer_init(&work.out, work.text, sizeof work.text);
-  work.process = (uint32_t)getpid();
+  work.process = rf_host_process();
   dropped = gather();
   if (work.count != 0 || dropped != 0) {
     rf_sink_str(&work.out.sink, ",\"sites\":[");
@@ -234,7 +235,7 @@ RF_COLD const char *rf_site_record(void) {
 }
 
 RF_COLD void rf_site_record_told(void) {
-  if (work.made && work.process == (uint32_t)getpid()) {
+  if (work.made && work.process == rf_host_process()) {
     rf_seen_sites_told(work.sites, work.upto, work.process);
   }
   work.made = false;

@@ -73,6 +73,10 @@ extern "C" {
 
 rf_process_state rf_process;
 
+pid_t rf_process_now() {
+  return getpid();
+}
+
 int __wrap___register_atfork(void (*before)(), void (*in_parent)(), void (*in_child)(), void *module) {
   prepare = before;
   parent = in_parent;

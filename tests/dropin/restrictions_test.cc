@@ -77,16 +77,16 @@ TEST_P(Rights, AreGivenBackInProgramsThatAreLinkedWithIt) {
 
 class Sandbox : public testing::TestWithParam<Arguments> {};
 
-INSTANTIATE_TEST_SUITE_P(Each, Sandbox,
-                         testing::Values(Arguments{"strict", "prctl", "exit"}, Arguments{"strict", "prctl", "return"},
-                                         Arguments{"strict", "syscall", "exit"},
-                                         Arguments{"strict", "syscall", "_exit"}, Arguments{"least", "prctl", "exit"},
-                                         Arguments{"least", "prctl", "return"}, Arguments{"least", "prctl", "_exit"},
-                                         Arguments{"least", "syscall", "return"},
-                                         Arguments{"threads", "prctl", "return"},
-                                         Arguments{"threads", "syscall", "exit"},
-                                         Arguments{"threads", "syscall", "return"}),
-                         name_of);
+INSTANTIATE_TEST_SUITE_P(
+    Each, Sandbox,
+    testing::Values(Arguments{"strict", "prctl", "exit"}, Arguments{"strict", "prctl", "return"},
+                    Arguments{"strict", "syscall", "exit"}, Arguments{"strict", "syscall", "_exit"},
+                    Arguments{"least", "prctl", "exit"}, Arguments{"least", "prctl", "return"},
+                    Arguments{"least", "prctl", "_exit"}, Arguments{"least", "syscall", "return"},
+                    Arguments{"threads", "prctl", "return"}, Arguments{"threads", "syscall", "exit"},
+                    Arguments{"threads", "syscall", "return"}, Arguments{"refuses", "prctl", "return"},
+                    Arguments{"refuses", "syscall", "return"}),
+    name_of);
 
 TEST_P(Sandbox, IsNotLeftByTheDropIn) {
   Result const without = bare("sandbox", GetParam());
@@ -120,6 +120,19 @@ TEST(SandboxFinding, IsToldAndEndsTheProcess) {
     }
   }
   expect_finding("sample:sample_rate=1", "threads");
+}
+
+// Its id is that of before: it was taken for another process, with a log of its own.
+TEST(SandboxFinding, IsThatOfAProcessWhoseIdIsRefused) {
+  How how = with("mode=guard:summary=1:log=" + testing::TempDir() + "/nowhere/%p");
+  how.log = false;
+  for (const char *const way : {"prctl", "syscall"}) {
+    Result const result = run({program("sandbox"), "refuses", way, "return", "overflow"}, how);
+    EXPECT_EQ(result.status, 99) << result.err;
+    EXPECT_NE(result.err.find("ERROR: Ringfence: heap-buffer-overflow"), std::string::npos) << result.err;
+    EXPECT_EQ(result.err.find("4294967295"), std::string::npos) << result.err;
+    EXPECT_EQ(result.err.find("==0=="), std::string::npos) << result.err;
+  }
 }
 
 } // namespace

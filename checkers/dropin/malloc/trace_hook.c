@@ -197,7 +197,7 @@ static bool begin(void) {
       .sink = {put, NULL},
       .memory = tracing.memory,
       .size = MEMORY,
-      .process = (uint32_t)getpid(),
+      .process = (uint32_t)rf_process_now(),
       .more = more,
       .met = met,
   };
@@ -303,7 +303,7 @@ void rf_tracing_resized(size_t block, const void *ptr, size_t size, bool failed,
 /* ---- The end, and forks ---- */
 
 void rf_tracing_end(void) {
-  if (!rf_tracing() || inside || getpid() != rf_process.id) {
+  if (!rf_tracing() || inside || rf_process_now() != rf_process.id) {
     return;
   }
   int const saved = errno;

@@ -59,7 +59,7 @@ static void fork_child(void) {
     rf_process.options.leaks = RF_LEAKS_NONE;
     break;
   }
-  rf_process.id = getpid();
+  rf_process.id = rf_process_now();
   rf_process.forked = true;
   rf_process.start_ns = rf_port_now_ns();
   rf_host_report_lock_reset();

@@ -45,7 +45,7 @@ static void before_exec(const rf_exec_target *target) {
     (void)rf_process_end(RF_ENDING_EXEC, access(target->file, X_OK) == 0 ? 0 : -1);
   }
   if (target->unchecked != NULL) {
-    rf_process_log_unchecked(getpid(), target->file, target->unchecked, target->time_ns);
+    rf_process_log_unchecked(rf_process_now(), target->file, target->unchecked, target->time_ns);
   }
 }
 
@@ -229,7 +229,7 @@ typedef FILE *(*popen_function)(const char *command, const char *modes);
 static void find_shell(rf_exec_target *shell) {
   rf_exec_target_find(SHELL, false, environ, shell);
   if (shell->unchecked != NULL) {
-    rf_process_log_unchecked(getpid(), shell->file, shell->unchecked, shell->time_ns);
+    rf_process_log_unchecked(rf_process_now(), shell->file, shell->unchecked, shell->time_ns);
   }
 }
 

@@ -47,8 +47,8 @@ static inline unsigned rf_process_without_entry(uintptr_t *frames, unsigned dept
  * (an allocation before the C library's own start): the defaults hold until the next call. */
 bool rf_process_read_options(void);
 
-/* The calling process: another one than `id` in a child of vfork. Where a sandbox forbids to ask, it is taken for `id`.
- * Any thread, signal handlers. */
+/* The calling process: another one than `id` in a child of vfork. Where a sandbox forbids to ask, or refuses to
+ * tell, it is taken for `id`. Keeps errno. Any thread, signal handlers. */
 pid_t rf_process_now(void);
 
 /* True once the end of the process has begun. Any thread. */

@@ -1,8 +1,9 @@
 /* Forbids itself most system calls, and goes on: by argv[1], "strict" (SECCOMP_MODE_STRICT), or a filter that ends the
- * process at all calls but some: "least" (files that are open, memory, the end), "threads" (those as well). argv[2] is
- * how: "prctl" or "syscall". argv[3] is the end: "return", "_exit", or "exit" (the call of that name). With a fourth
- * argument, it writes behind a block then. */
+ * process at all calls but some: "least" (files that are open, memory, the end), "threads" (those as well), or one that
+ * "refuses" what threads do not need, the process's id among it. argv[2] is how: "prctl" or "syscall". argv[3] is the
+ * end: "return", "_exit", or "exit" (the call of that name). With a fourth argument, it writes behind a block then. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -25,21 +26,15 @@
 #define LEAST                                                                                                          \
   BEGIN, ALLOW(SYS_read), ALLOW(SYS_write), ALLOW(SYS_exit), ALLOW(SYS_exit_group), ALLOW(SYS_brk), ALLOW(MAP_CALL),   \
       ALLOW(SYS_munmap), ALLOW(SYS_rt_sigreturn)
+#define THREADS                                                                                                        \
+  LEAST, ALLOW(SYS_clone), ALLOW(SYS_clone3), ALLOW(SYS_set_robust_list), ALLOW(SYS_rseq), ALLOW(SYS_rt_sigprocmask),  \
+      ALLOW(SYS_futex), ALLOW(SYS_madvise), ALLOW(SYS_mprotect), ALLOW(SYS_mremap), ALLOW(SYS_rt_sigaction)
 #define END BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
+#define REFUSAL BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
 
 static struct sock_filter least[] = {LEAST, END};
-static struct sock_filter threads[] = {LEAST,
-                                       ALLOW(SYS_clone),
-                                       ALLOW(SYS_clone3),
-                                       ALLOW(SYS_set_robust_list),
-                                       ALLOW(SYS_rseq),
-                                       ALLOW(SYS_rt_sigprocmask),
-                                       ALLOW(SYS_futex),
-                                       ALLOW(SYS_madvise),
-                                       ALLOW(SYS_mprotect),
-                                       ALLOW(SYS_mremap),
-                                       ALLOW(SYS_rt_sigaction),
-                                       END};
+static struct sock_filter threads[] = {THREADS, END};
+static struct sock_filter refuses[] = {THREADS, REFUSAL};
 
 static int enter_filter(struct sock_filter *code, size_t length, int by_syscall) {
   struct sock_fprog program = {(unsigned short)length, code};
@@ -52,6 +47,9 @@ static int enter(const char *which, int by_syscall) {
   if (strcmp(which, "strict") == 0) {
     return by_syscall ? (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_STRICT, 0, NULL)
                       : prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
+  }
+  if (strcmp(which, "refuses") == 0) {
+    return enter_filter(refuses, sizeof refuses / sizeof refuses[0], by_syscall);
   }
   return strcmp(which, "least") == 0 ? enter_filter(least, sizeof least / sizeof least[0], by_syscall)
                                      : enter_filter(threads, sizeof threads / sizeof threads[0], by_syscall);
