@@ -101,7 +101,7 @@ static const rf_option rows[ROWS] = {
     [QUIET] = {"quiet", 'q', NULL, "print nothing when nothing (new) was found, and no known findings", NULL},
     [VERBOSE] = {"verbose", 'v', NULL, "print each step, the processes and whole stacks", NULL},
     [KEEP] = {"keep", 'k', NULL, "keep the records of the processes, and print where they are", NULL},
-    [STRICT] = {"strict", '\0', NULL, "exit with 2 if a program was started that cannot be checked", NULL},
+    [STRICT] = {"strict", '\0', NULL, "exit with 2 instead of 0 if a program was started that cannot be checked", NULL},
     [WAIT] = {"wait", '\0', "[=SECONDS]",
               "wait until processes that outlive the program have ended, at most\n"
               "SECONDS",
