@@ -74,7 +74,7 @@ void *rf_guard_realloc_from(rf_guard *guard, void *ptr, size_t size, size_t alig
   rf_guard_header *const h = header_of(ptr);
   bool const may_stay = rf_is_aligned(ptr, align);
   check_redzones(guard, h, origin);
-  check_family(guard, h, RF_FAMILY_MALLOC, SIZE_MAX, origin);
+  check_family(guard, h, RF_FAMILY_REALLOC, SIZE_MAX, origin);
   bool const stay_first = may_stay && h->size > guard->options.move_below;
   if (stay_first && resize_here(guard, h, size, origin) == RF_OK) {
     return ptr;

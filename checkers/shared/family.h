@@ -8,7 +8,7 @@
 /* The bug of freeing a block of `size` bytes so: RF_BUG_COUNT where it is none. `freed_size` is SIZE_MAX where the call
  * names no size. */
 static inline rf_bug rf_family_mismatch(rf_family family, size_t size, rf_family freed_as, size_t freed_size) {
-  if (family != freed_as) {
+  if (family != (freed_as == RF_FAMILY_REALLOC ? RF_FAMILY_MALLOC : freed_as)) {
     return RF_BUG_DEALLOC_MISMATCH;
   }
   return freed_size == SIZE_MAX || freed_size == size ? RF_BUG_COUNT : RF_BUG_SIZE_MISMATCH;

@@ -353,7 +353,7 @@ TEST(GuardedBlocks, ReallocMovesABlock) {
       EXPECT_EQ(world.request.align, RF_ALIGN_DEFAULT);
       EXPECT_EQ(world.request.room, 0U);
       EXPECT_EQ(world.request.like, nullptr);
-      EXPECT_EQ(world.family, RF_FAMILY_MALLOC);
+      EXPECT_EQ(world.family, RF_FAMILY_REALLOC);
       EXPECT_EQ(world.freed_size, SIZE_MAX);
     }
   });

@@ -45,9 +45,13 @@ TEST_P(Mismatched, IsFoundAndBothCallsAreNamed) {
 }
 
 TEST(Mismatches, ReallocOfWhatNewMadeIsFound) {
-  Result const result = run({program("mismatches"), "new_realloc"});
-  ASSERT_EQ(result.findings.size(), 1U);
-  EXPECT_EQ(result.findings[0]["bug"].text, "alloc-dealloc-mismatch");
+  for (const char *const mode : {"mode=guard", "mode=page"}) {
+    Result const result = run({program("mismatches"), "new_realloc"}, with(mode));
+    ASSERT_EQ(result.findings.size(), 1U) << mode;
+    EXPECT_EQ(result.findings[0]["bug"].text, "alloc-dealloc-mismatch") << mode;
+    EXPECT_EQ(result.findings[0]["allocation"].text, "operator new") << mode;
+    EXPECT_EQ(result.findings[0]["deallocation"].text, "realloc") << mode;
+  }
 }
 
 TEST(Mismatches, DeleteThatBelievesInAnotherSizeIsFound) {

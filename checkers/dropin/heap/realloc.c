@@ -122,7 +122,7 @@ void *rf_cache_realloc(rf_cache *cache, void *ptr, size_t size, const rf_origin 
       (void)rf_check_report(&v, origin);
     }
     if (rf_slot_family(v.slot) != RF_FAMILY_MALLOC) {
-      rf_check_mismatch(&v, RF_BUG_DEALLOC_MISMATCH, RF_FAMILY_MALLOC, SIZE_MAX, origin);
+      rf_check_mismatch(&v, RF_BUG_DEALLOC_MISMATCH, RF_FAMILY_REALLOC, SIZE_MAX, origin);
     }
   }
   void *p = ptr;

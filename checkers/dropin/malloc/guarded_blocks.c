@@ -407,7 +407,7 @@ bool rf_guarded_blocks_realloc(void *ptr, size_t size, const rf_origin *origin, 
   *moved = due ? rf_guarded_blocks_alloc(&request, origin) : NULL;
   if (*moved != NULL) {
     rf_pages_move(*moved, ptr, block.size < size ? block.size : size);
-    rf_guarded_blocks_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin);
+    rf_guarded_blocks_free(ptr, RF_FAMILY_REALLOC, SIZE_MAX, origin);
   }
   return true;
 }

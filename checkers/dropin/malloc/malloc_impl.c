@@ -281,7 +281,7 @@ static void *realloc_paged(void *ptr, size_t size, const rf_origin *origin) {
     return no_memory();
   }
   memcpy(moved, ptr, old_size < size ? old_size : size);
-  rf_guarded_blocks_free(ptr, RF_FAMILY_MALLOC, SIZE_MAX, origin);
+  rf_guarded_blocks_free(ptr, RF_FAMILY_REALLOC, SIZE_MAX, origin);
   return moved;
 }
 

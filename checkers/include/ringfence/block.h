@@ -12,6 +12,7 @@ typedef enum rf_family {
   RF_FAMILY_MALLOC,
   RF_FAMILY_NEW,
   RF_FAMILY_NEW_ARRAY,
+  RF_FAMILY_REALLOC,     /* of no block: realloc, which frees those of malloc */
   RF_FAMILY_ALIGNED = 4, /* a flag: the form with std::align_val_t, which C++ tells from the plain one */
   RF_FAMILY_NEW_ALIGNED = RF_FAMILY_NEW | RF_FAMILY_ALIGNED,
   RF_FAMILY_NEW_ARRAY_ALIGNED = RF_FAMILY_NEW_ARRAY | RF_FAMILY_ALIGNED
