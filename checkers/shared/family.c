@@ -8,9 +8,12 @@ static const char *allocation_by(rf_family family) {
 }
 
 static const char *deallocation_by(rf_family family) {
-  static const char *const names[] = {
-      "free", "operator delete", "operator delete[]", "realloc", [RF_FAMILY_NEW_ALIGNED] = "operator delete(std::align_val_t)",
-      "operator delete[](std::align_val_t)"};
+  static const char *const names[] = {"free",
+                                      "operator delete",
+                                      "operator delete[]",
+                                      "realloc",
+                                      [RF_FAMILY_NEW_ALIGNED] = "operator delete(std::align_val_t)",
+                                      "operator delete[](std::align_val_t)"};
   return names[family];
 }
 

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 namespace ringfence_test {
 namespace {
 
@@ -65,6 +67,22 @@ TEST(Mismatches, DeleteThatBelievesInAnotherSizeIsFound) {
   }
 }
 
+TEST(Mismatches, DeleteThatBelievesInAnotherAlignmentIsFound) {
+  const std::pair<const char *, const char *> cases[] = {
+      {"aligned_new_delete_of_another_alignment", "64; alignment given to the deallocation: 128"},
+      {"aligned_new_delete_sized_of_another_alignment", "64; alignment given to the deallocation: 8"},
+      {"slightly_aligned_new_delete_of_another_alignment", "16; alignment given to the deallocation: 64"},
+      {"aligned_new_array_delete_array_of_another_alignment", "4096; alignment given to the deallocation: 64"},
+  };
+  for (auto const &[name, alignments] : cases) {
+    Result const result = run({program("mismatches"), name}, with("mode=guard"));
+    EXPECT_EQ(result.status, 99) << name;
+    ASSERT_EQ(result.findings.size(), 1U) << name;
+    EXPECT_EQ(result.findings[0]["bug"].text, "alloc-dealloc-mismatch") << name;
+    EXPECT_EQ(result.findings[0]["detail"].text, std::string("alignment of the allocated object: ") + alignments);
+  }
+}
+
 TEST(Mismatches, FreeSizedWithAnotherSizeIsFound) {
   for (const char *name : {"malloc_free_sized_of_another_size", "aligned_alloc_free_of_another_size"}) {
     Result const result = run({program("mismatches"), name});
@@ -84,9 +102,10 @@ TEST(Mismatches, NamesOfFunctionsAreReadable) {
 }
 
 TEST(Mismatches, PairsThatBelongTogetherAreSilent) {
-  for (const char *name : {"malloc_free", "new_delete", "new_delete_sized", "new_array_delete_array",
-                           "aligned_new_delete", "aligned_new_array_delete_array", "aligned_alloc_free",
-                           "malloc_free_sized", "calloc_free_sized", "aligned_alloc_free_aligned_sized"}) {
+  for (const char *name :
+       {"malloc_free", "new_delete", "new_delete_sized", "new_array_delete_array", "aligned_new_delete",
+        "aligned_new_array_delete_array", "slightly_aligned_new_delete", "aligned_alloc_free", "malloc_free_sized",
+        "calloc_free_sized", "aligned_alloc_free_aligned_sized"}) {
     Result const result = run({program("mismatches"), name});
     EXPECT_EQ(result.status, 0) << name;
     EXPECT_EQ(result.err, "") << name;

@@ -94,6 +94,9 @@ void rf_check_trace(uint32_t stack, uint16_t thread, rf_trace *out);
 /* A free or realloc by another family or size (SIZE_MAX: not named) than those of the allocation. */
 void rf_check_mismatch(const rf_view *view, rf_bug bug, rf_family family, size_t size, const rf_origin *origin);
 
+/* An aligned delete with another alignment than that of the allocation. */
+void rf_check_alignment(const rf_view *view, size_t align, const rf_origin *origin);
+
 /* A free or realloc of a pointer at which no live block starts. */
 void rf_check_bad_free(const void *ptr, const rf_origin *origin);
 

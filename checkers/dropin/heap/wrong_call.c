@@ -3,6 +3,7 @@
 
 #include <ringfence/block.h>
 #include <ringfence/fault.h>
+#include <ringfence/sink.h>
 
 #include "checkers/os/host.h"
 #include "checkers/os/reserve_stack.h"
@@ -36,6 +37,35 @@ RF_COLD static void report_mismatch(void *argument) {
 RF_COLD void rf_check_mismatch(const rf_view *v, rf_bug bug, rf_family family, size_t size, const rf_origin *origin) {
   mismatch m = {v, bug, family, size, origin};
   rf_on_reserve_stack(report_mismatch, &m);
+}
+
+typedef struct misalignment {
+  const rf_view *view;
+  size_t align;
+  const rf_origin *origin;
+} misalignment;
+
+RF_COLD static void report_misalignment(void *argument) {
+  const misalignment *const m = argument;
+  rf_family const family = rf_slot_family(m->view->slot);
+  rf_finding f;
+  char text[128];
+  rf_sink_buffer detail;
+  rf_sink_buffer_init(&detail, text, sizeof text);
+  rf_sink_str(&detail.sink, "alignment of the allocated object: ");
+  rf_sink_uint(&detail.sink, rf_slot_align(m->view->slot));
+  rf_sink_str(&detail.sink, "; alignment given to the deallocation: ");
+  rf_sink_uint(&detail.sink, m->align);
+  rf_finding_begin(&f, RF_BUG_DEALLOC_MISMATCH, RF_ACCESS_FREE, m->view->payload, "malloc", "guard", m->origin);
+  rf_check_about(&f, m->view);
+  rf_finding_families(&f, family, family, SIZE_MAX);
+  f.detail = text;
+  report(&f);
+}
+
+RF_COLD void rf_check_alignment(const rf_view *v, size_t align, const rf_origin *origin) {
+  misalignment m = {v, align, origin};
+  rf_on_reserve_stack(report_misalignment, &m);
 }
 
 static void report_double_free(const rf_view *v, const rf_origin *origin) {

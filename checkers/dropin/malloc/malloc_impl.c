@@ -269,6 +269,22 @@ void rf_malloc_impl_free(void *ptr, rf_family family, size_t size, const rf_orig
   free_usual(ptr, family, size, origin);
 }
 
+void rf_malloc_impl_expect_align(const void *ptr, rf_family family, size_t align, const rf_origin *origin) {
+  rf_view view;
+  size_t const kept = align < RF_ALIGN_DEFAULT ? RF_ALIGN_DEFAULT : align;
+  if (!rf_process.checked || rf_memory_tags_on() || rf_span_holding((uintptr_t)ptr) == NULL) {
+    return;
+  }
+  rf_cache *const cache = rf_enter();
+  if (cache == NULL) {
+    return;
+  }
+  if (rf_heap_live(ptr, &view) && rf_slot_family(view.slot) == family && rf_slot_align(view.slot) != kept) {
+    rf_check_alignment(&view, align, origin);
+  }
+  rf_leave(cache);
+}
+
 static void *realloc_paged(void *ptr, size_t size, const rf_origin *origin) {
   void *moved = NULL;
   size_t old_size;

@@ -23,6 +23,10 @@ void *rf_malloc_impl_realloc(void *ptr, size_t size, const rf_origin *origin);
 /* Frees `ptr`, or reports why it cannot be. `size` is what a sized delete was told, else SIZE_MAX. */
 void rf_malloc_impl_free(void *ptr, rf_family family, size_t size, const rf_origin *origin);
 
+/* Reports a live block of the heap's of this family, an aligned one, whose alignment is not `align`, as C++ asks of an
+ * aligned delete. Those below RF_ALIGN_DEFAULT count as that. Not where blocks have tags, or pages of their own. */
+void rf_malloc_impl_expect_align(const void *ptr, rf_family family, size_t align, const rf_origin *origin);
+
 /* True where the program, or a library before ours, has a malloc of its own, or a tool answers for ours: functions that
  * the C or C++ library builds on malloc must go by that one. */
 bool rf_malloc_is_replaced(void);

@@ -333,6 +333,19 @@ RF_RARE static void release(void *ptr, rf_family family, size_t size, const rf_o
   rf_malloc_impl_free(ptr, kind, kind != RF_FAMILY_MALLOC ? size : SIZE_MAX, origin);
 }
 
+/* C++ wants the alignment that new was given. */
+RF_RARE static void expect_align(const void *ptr, rf_family family, size_t align, const rf_origin *origin) {
+  if (ptr != NULL && all_ours()) {
+    rf_malloc_impl_expect_align(ptr, family, align, origin);
+  }
+}
+
+#define EXPECT_ALIGN(family)                                                                                           \
+  do {                                                                                                                 \
+    rf_origin const called = RF_CALLER;                                                                                \
+    expect_align(ptr, family, align, &called);                                                                         \
+  } while (0)
+
 void DELETE(void *ptr) {
   if (shortly_freed(ptr, RF_FAMILY_NEW, SIZE_MAX)) {
     return;
@@ -342,7 +355,7 @@ void DELETE(void *ptr) {
 }
 
 void DELETE_ALIGNED(void *ptr, size_t align) {
-  (void)align;
+  EXPECT_ALIGN(RF_FAMILY_NEW_ALIGNED);
   if (shortly_freed(ptr, RF_FAMILY_NEW_ALIGNED, SIZE_MAX)) {
     return;
   }
@@ -350,9 +363,10 @@ void DELETE_ALIGNED(void *ptr, size_t align) {
   release(ptr, RF_FAMILY_NEW_ALIGNED, SIZE_MAX, &origin);
 }
 
-/* The other forms: to the program's base form where it has one, else to the heap. */
-#define FREEING(name, parameters, replaced, base_call, family, size)                                                   \
+/* The other forms: to the program's base form where it has one, else to the heap. `look` is made before. */
+#define FREEING_AFTER(look, name, parameters, replaced, base_call, family, size)                                       \
   void name parameters {                                                                                               \
+    look;                                                                                                              \
     if (shortly_freed(ptr, family, size)) {                                                                            \
       return;                                                                                                          \
     }                                                                                                                  \
@@ -363,6 +377,10 @@ void DELETE_ALIGNED(void *ptr, size_t align) {
     }                                                                                                                  \
     release(ptr, family, size, &origin);                                                                               \
   }
+#define FREEING(name, parameters, replaced, base_call, family, size)                                                   \
+  FREEING_AFTER((void)0, name, parameters, replaced, base_call, family, size)
+#define FREEING_ALIGNED(name, parameters, base_call, family, size)                                                     \
+  FREEING_AFTER(EXPECT_ALIGN(family), name, parameters, delete_aligned_replaced, base_call, family, size)
 
 FREEING(DELETE_SIZED, (void *ptr, size_t size), delete_replaced, DELETE(ptr), RF_FAMILY_NEW, size)
 FREEING(DELETE_NOTHROW, (void *ptr, nothrow tag), delete_replaced, ((void)tag, DELETE(ptr)), RF_FAMILY_NEW, SIZE_MAX)
@@ -370,13 +388,13 @@ FREEING(DELETE_ARRAY, (void *ptr), delete_replaced, DELETE(ptr), RF_FAMILY_NEW_A
 FREEING(DELETE_ARRAY_SIZED, (void *ptr, size_t size), delete_replaced, DELETE_ARRAY(ptr), RF_FAMILY_NEW_ARRAY, size)
 FREEING(DELETE_ARRAY_NOTHROW, (void *ptr, nothrow tag), delete_replaced, ((void)tag, DELETE_ARRAY(ptr)),
         RF_FAMILY_NEW_ARRAY, SIZE_MAX)
-FREEING(DELETE_SIZED_ALIGNED, (void *ptr, size_t size, size_t align), delete_aligned_replaced,
-        DELETE_ALIGNED(ptr, align), RF_FAMILY_NEW_ALIGNED, size)
-FREEING(DELETE_ALIGNED_NOTHROW, (void *ptr, size_t align, nothrow tag), delete_aligned_replaced,
-        ((void)tag, DELETE_ALIGNED(ptr, align)), RF_FAMILY_NEW_ALIGNED, SIZE_MAX)
-FREEING(DELETE_ARRAY_ALIGNED, (void *ptr, size_t align), delete_aligned_replaced, DELETE_ALIGNED(ptr, align),
-        RF_FAMILY_NEW_ARRAY_ALIGNED, SIZE_MAX)
-FREEING(DELETE_ARRAY_SIZED_ALIGNED, (void *ptr, size_t size, size_t align), delete_aligned_replaced,
-        DELETE_ARRAY_ALIGNED(ptr, align), RF_FAMILY_NEW_ARRAY_ALIGNED, size)
-FREEING(DELETE_ARRAY_ALIGNED_NOTHROW, (void *ptr, size_t align, nothrow tag), delete_aligned_replaced,
-        ((void)tag, DELETE_ARRAY_ALIGNED(ptr, align)), RF_FAMILY_NEW_ARRAY_ALIGNED, SIZE_MAX)
+FREEING_ALIGNED(DELETE_SIZED_ALIGNED, (void *ptr, size_t size, size_t align), DELETE_ALIGNED(ptr, align),
+                RF_FAMILY_NEW_ALIGNED, size)
+FREEING_ALIGNED(DELETE_ALIGNED_NOTHROW, (void *ptr, size_t align, nothrow tag), ((void)tag, DELETE_ALIGNED(ptr, align)),
+                RF_FAMILY_NEW_ALIGNED, SIZE_MAX)
+FREEING_ALIGNED(DELETE_ARRAY_ALIGNED, (void *ptr, size_t align), DELETE_ALIGNED(ptr, align),
+                RF_FAMILY_NEW_ARRAY_ALIGNED, SIZE_MAX)
+FREEING_ALIGNED(DELETE_ARRAY_SIZED_ALIGNED, (void *ptr, size_t size, size_t align), DELETE_ARRAY_ALIGNED(ptr, align),
+                RF_FAMILY_NEW_ARRAY_ALIGNED, size)
+FREEING_ALIGNED(DELETE_ARRAY_ALIGNED_NOTHROW, (void *ptr, size_t align, nothrow tag),
+                ((void)tag, DELETE_ARRAY_ALIGNED(ptr, align)), RF_FAMILY_NEW_ARRAY_ALIGNED, SIZE_MAX)

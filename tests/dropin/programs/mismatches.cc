@@ -53,6 +53,22 @@ const Case kCases[] = {
     {"plain_new_aligned_delete", [] { ::operator delete(::operator new(10), std::align_val_t(64)); }},
     {"aligned_new_array_aligned_delete",
      [] { ::operator delete(::operator new[](10, std::align_val_t(64)), std::align_val_t(64)); }},
+    {"aligned_new_delete_of_another_alignment",
+     [] { ::operator delete(::operator new(64, std::align_val_t(64)), std::align_val_t(128)); }},
+    {"aligned_new_delete_sized_of_another_alignment",
+     [] { ::operator delete (::operator new(24, std::align_val_t(64)), std::size_t{24}, std::align_val_t(8)); }},
+    {"slightly_aligned_new_delete_of_another_alignment",
+     [] { ::operator delete(::operator new(24, std::align_val_t(8)), std::align_val_t(64), std::nothrow); }},
+    {"aligned_new_array_delete_array_of_another_alignment",
+     [] { ::operator delete[](::operator new[](100000, std::align_val_t(4096)), std::align_val_t(64)); }},
+    {"slightly_aligned_new_delete",
+     [] {
+       ::operator delete(::operator new(24, std::align_val_t(8)), std::align_val_t(16));
+       ::operator delete(::operator new(24, std::align_val_t(16)), std::align_val_t(16), std::nothrow);
+       ::operator delete[](::operator new[](70000, std::align_val_t(1)), std::size_t{70000}, std::align_val_t(1));
+       ::operator delete[](::operator new[](70000, std::align_val_t(65536)), std::align_val_t(65536));
+       ::operator delete(nullptr, std::align_val_t(64));
+     }},
     {"aligned_new_array_delete_array", [] { delete[] new Wide[3]; }},
     {"malloc_free_sized", [] { free_sized(std::malloc(10), 10); }},
     {"calloc_free_sized", [] { free_sized(std::calloc(3, 10), 30); }},
