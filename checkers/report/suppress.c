@@ -26,6 +26,14 @@ static void strip(text_line *line) {
   }
 }
 
+/* Takes the mark of UTF-8 off, which some editors put at the start of a file. */
+static void strip_mark(text_line *line) {
+  if (line->length >= 3 && memcmp(line->at, "\xEF\xBB\xBF", 3) == 0) {
+    line->at += 3;
+    line->length -= 3;
+  }
+}
+
 /* Takes the next line that is neither empty nor a comment off the text; false at its end. */
 static bool next_line(const char **at, const char *end, text_line *line) {
   while (*at < end) {
@@ -35,6 +43,9 @@ static bool next_line(const char **at, const char *end, text_line *line) {
     line->length = (size_t)(stop - *at);
     line->number++;
     *at = feed != NULL ? feed + 1 : end;
+    if (line->number == 1) {
+      strip_mark(line);
+    }
     strip(line);
     if (line->length != 0 && line->at[0] != '#') {
       return true;

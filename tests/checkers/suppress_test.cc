@@ -45,6 +45,13 @@ TEST_F(Suppress, EmptyLinesAndCommentsAreNoRules) {
   EXPECT_EQ(rf_suppressions_count(text_.data(), text_.size()), 1U);
 }
 
+TEST_F(Suppress, AMarkOfUtf8BeforeTheFirstLineIsNoPartOfIt) {
+  EXPECT_EQ(parse("\xEF\xBB\xBFleak:foo\nleak:bar\n"), 0U);
+  EXPECT_EQ(all_.count, 2U);
+  EXPECT_EQ(rf_suppressions_count("\xEF\xBB\xBF# none\n", 10), 0U);
+  EXPECT_EQ(parse("leak:foo\n\xEF\xBB\xBFleak:bar\n"), 1U);
+}
+
 TEST_F(Suppress, ARuleHasAKindAndAPattern) {
   parse("leak:foo\ndouble-free:bar\n*:baz");
   EXPECT_EQ(find(RF_BUG_LEAK, "my_foo_function"), "leak:foo");

@@ -375,6 +375,7 @@ TEST_F(ExecTargetKind, IsWithoutTheLibraryWhereItsEnvironmentDoesNotNameIt) {
   unsetenv("LD_PRELOAD");
   EXPECT_EQ(reason_in("A=1"), "without LD_PRELOAD");
   EXPECT_EQ(reason_in("LD_PRELOAD=/x/libother.so"), "without LD_PRELOAD");
+  EXPECT_EQ(reason_in("RINGFENCE_HELPER=1"), "");
   EXPECT_EQ(reason_in("LD_PRELOAD=libown.so"), "");
   EXPECT_EQ(reason_in("LD_PRELOAD=/x/libown.so:/x/libother.so"), "");
   EXPECT_STREQ(find(own_path_, false, nullptr).unchecked, "without LD_PRELOAD");

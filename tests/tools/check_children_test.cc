@@ -73,6 +73,15 @@ TEST(Children, ThatAreThisCommandAreGivenItsOptionsWithoutAWarning) {
   EXPECT_TRUE(has(result.err, "ERROR: Ringfence: heap-buffer-overflow")) << result.err;
 }
 
+// The symbolizers of the inner one.
+TEST(Children, ThatHelpThisCommandAreNotCounted) {
+  const Result result = check({"--strict", "-c", "--", ringfence(), "check", "-e", "0", "--", program("leak")});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_TRUE(has(result.err, " in main tests/tools/programs/leak.c:")) << result.err;
+  EXPECT_FALSE(has(result.err, "not checked")) << result.err;
+  EXPECT_FALSE(has(result.err, "killed")) << result.err;
+}
+
 TEST(Children, ThatAreStaticAreCounted) {
   for (const char *how : {"exec", "spawn"}) {
     const Result result = check({"--", program("ends"), how, program("static"), "status", "3"});

@@ -256,6 +256,9 @@ TEST_F(Identity, RulesOfAFileAreSkipped) {
   ASSERT_EQ(rf_skip_rules_parse(&rules, &arena_, text, sizeof text - 1), 0u);
   EXPECT_EQ(rules.count, 2u);
   EXPECT_FALSE(same(of("memory-leak", ";app_big_alloc libwrap.so!5 make main"), of("memory-leak", ";make main")));
+  rf_skip_rules marked = {};
+  EXPECT_EQ(rf_skip_rules_parse(&marked, &arena_, "\xEF\xBB\xBFmodule:x", 11), 0u);
+  EXPECT_EQ(marked.count, 1u);
   rules_ = &rules;
   EXPECT_TRUE(same(of("memory-leak", ";app_big_alloc libwrap.so!5 make main"), of("memory-leak", ";make main")));
   for (const char *const wrong : {"function", "function:", "frame:x", ":", "x"}) {

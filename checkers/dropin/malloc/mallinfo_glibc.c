@@ -133,8 +133,7 @@ RF_COLD RF_EXPORT int malloc_info(int options, FILE *fp) {
   }
   totals const t = count();
   if (options != 0) {
-    errno = EINVAL;
-    return -1;
+    return EINVAL; /* as glibc, whose manual says -1 */
   }
   return fprintf(fp,
                  "<malloc version=\"ringfence-1\">\n<caches count=\"%zu\"/>\n<system type=\"current\" size=\"%zu\"/>\n"

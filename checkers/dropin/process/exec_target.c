@@ -23,6 +23,7 @@
 
 #define VARIABLE "LD_PRELOAD="
 #define OPTIONS "RINGFENCE_OPTIONS="
+#define HELPER "RINGFENCE_HELPER="
 #define SCRIPTS_DEEP 5   /* Linux follows this many scripts to a program */
 #define FIRST_LINE 256   /* of which it reads so much */
 #define MOST_SEGMENTS 64 /* of a program that is looked at */
@@ -288,7 +289,7 @@ static void look_at_program(int fd, char *const envp[], rf_exec_target *out) {
     out->unchecked = is_our_width(&p) ? "for another processor" : p.is64 ? "64-bit" : "32-bit";
   }
   out->unchecked = out->unchecked != NULL ? out->unchecked : privileges(fd);
-  if (out->unchecked == NULL && was_preloaded && !preloads(envp)) {
+  if (out->unchecked == NULL && was_preloaded && !preloads(envp) && entry_of(envp, HELPER) == NULL) {
     out->unchecked = "without LD_PRELOAD";
   }
   if (out->unchecked == NULL && !rf_output_shares_log(entry_of(envp, OPTIONS))) {

@@ -359,7 +359,7 @@ static void the_heap_tells_about_itself(void) {
   FILE *const out = fopen("/dev/null", "w");
   EXPECT(malloc_info(0, out) == 0);
   errno = 0;
-  EXPECT(malloc_info(1, out) == -1 && errno == EINVAL);
+  EXPECT(malloc_info(1, out) == EINVAL);
   fclose(out);
 }
 

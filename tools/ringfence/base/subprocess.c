@@ -40,6 +40,7 @@ static _Noreturn void become(pid_t parent, const char *program, const char *cons
   }
   int const null = open("/dev/null", O_WRONLY | O_CLOEXEC);
   (void)unsetenv("LD_PRELOAD");
+  (void)setenv("RINGFENCE_HELPER", "1", 1); /* where this command is checked itself, its helpers do not count */
   (void)dup2(input, STDIN_FILENO);
   (void)dup2(output, STDOUT_FILENO);
   (void)dup2(null, STDERR_FILENO);

@@ -125,7 +125,8 @@ bool rf_baseline_read(rf_baseline *out, rf_bump_arena *arena, const char *path) 
     rf_diag("cannot read the baseline %s: %s", path, strerror(errno));
     return false;
   }
-  const char *const wrong = rf_baseline_parse(out, arena, path, text, length);
+  char *const behind = text + (rf_behind_mark(text, &length) - text);
+  const char *const wrong = rf_baseline_parse(out, arena, path, behind, length);
   if (wrong != NULL) {
     rf_diag("%s", wrong);
   }

@@ -1,5 +1,7 @@
 #include "tools/ringfence/model/skip_rules.h"
 
+#include "tools/ringfence/base/read_file.h"
+
 #include <ringfence/suppress.h>
 #include <string.h>
 
@@ -109,10 +111,11 @@ static bool next(const char **at, const char *end, rf_skip_rule *rule, bool *wro
 }
 
 unsigned rf_skip_rules_parse(rf_skip_rules *rules, rf_bump_arena *arena, const char *text, size_t length) {
-  const char *at = text;
+  const char *at = rf_behind_mark(text, &length);
+  const char *const end = at + length;
   rf_skip_rule rule;
   bool wrong = false;
-  for (unsigned line = 1; next(&at, text + length, &rule, &wrong); line++) {
+  for (unsigned line = 1; next(&at, end, &rule, &wrong); line++) {
     if (wrong) {
       return line;
     }
