@@ -105,6 +105,21 @@ INSTANTIATE_TEST_SUITE_P(Each, With, testing::Values("addr2line", "eu-addr2line"
                            return name;
                          });
 
+// Its end is missing, and nothing is there.
+TEST_F(Symbolize, APathThatIsTooLongToBeRecordedIsSaid) {
+  rf_frame others[2] = {frame_, frame_};
+  const std::string cut = "/" + std::string(950, 'd') + "/and its end";
+  const std::string gone = "/" + std::string(500, 'd');
+  others[0].module = cut.c_str();
+  others[1].module = gone.c_str();
+  testing::internal::CaptureStderr();
+  symbolize({&others[0], &others[1]});
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_TRUE(ringfence_test::has(said, "the path of a module is too long to be recorded whole")) << said;
+  EXPECT_TRUE(ringfence_test::has(said, "dd/and its end\n")) << said;
+  EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << said;
+}
+
 void write_tool(const std::string &path, const std::string &file, const std::string &function = "f") {
   FILE *const out = fopen(path.c_str(), "w");
   ASSERT_NE(out, nullptr);

@@ -282,11 +282,25 @@ static void copy_to_equals(rf_frame **frames, size_t count) {
   }
 }
 
+/* A process records of its modules' paths what it reads at once: some 950 bytes. */
+static void say_where_cut(const char *module) {
+  enum { CUT_FROM = 900, SHOWN = 40 };
+  size_t const length = strlen(module);
+  if (length >= CUT_FROM) {
+    rf_diag("the path of a module is too long to be recorded whole, so its frames have no functions and lines: ...%s",
+            module + length - SHOWN);
+  }
+}
+
 static void symbolize_module(rf_bump_arena *arena, rf_frame **frames, size_t count, const symbolizer *tool,
                              const char *path) {
   rf_elf elf;
   const char *const file = frames[0]->module == NULL ? NULL : rf_garbled_path_find(arena, frames[0]->module);
-  if (file == NULL || rf_elf_open(&elf, file, arena) != RF_ELF_OK) {
+  if (file == NULL) {
+    return;
+  }
+  if (rf_elf_open(&elf, file, arena) != RF_ELF_OK) {
+    say_where_cut(file);
     return;
   }
   const char *const ran = frames[0]->build_id;
