@@ -290,8 +290,8 @@ void StoreSession::meet_other_store() {
   if (!blocks_.empty()) {
     Block const &b = blocks_[in_.below(blocks_.size())];
     RF_HOLDS(!rf_page_store_owns(other, b.ptr));
-    RF_HOLDS(rf_page_store_refuse_others(store_, b.ptr, &origin) == RF_OK);
-    RF_HOLDS(rf_page_store_refuse_others(other, b.ptr, &origin) == RF_ERR_BAD_POINTER);
+    RF_HOLDS(rf_page_store_refuse_others(store_, nullptr, b.ptr, &origin) == RF_OK);
+    RF_HOLDS(rf_page_store_refuse_others(other, nullptr, b.ptr, &origin) == RF_ERR_BAD_POINTER);
     expect(RF_BUG_DEALLOC_MISMATCH, b.ptr);
   }
   rf_page_store_close(other);

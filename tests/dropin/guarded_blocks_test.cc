@@ -284,7 +284,7 @@ TEST(GuardedBlocks, ThreadsOfCheckedProcessesGetACache) {
 
 TEST(GuardedBlocks, AFreedBlockIsNoStackOfSignalHandlers) {
   begun(RF_MODE_PAGE, [] {
-    world.blocks[bytes] = {bytes, 77, RF_FAMILY_NEW, 0, nullptr};
+    world.blocks[bytes] = {bytes, 77, RF_FAMILY_NEW, 0, nullptr, nullptr};
     rf_guarded_blocks_free(bytes, RF_FAMILY_NEW, 78, &kOrigin);
     EXPECT_EQ(world.family, RF_FAMILY_NEW);
     EXPECT_EQ(world.freed_size, 78U);
@@ -301,7 +301,7 @@ TEST(GuardedBlocks, AFreedBlockIsNoStackOfSignalHandlers) {
 
 TEST(GuardedBlocks, TheUsableSizeIsTheBlocksOwn) {
   begun(RF_MODE_PAGE, [] {
-    world.blocks[bytes] = {bytes, 77, RF_FAMILY_MALLOC, 0, nullptr};
+    world.blocks[bytes] = {bytes, 77, RF_FAMILY_MALLOC, 0, nullptr, nullptr};
     size_t size = 1;
     EXPECT_TRUE(rf_guarded_blocks_usable_size(bytes, &size));
     EXPECT_EQ(size, 77U);
@@ -320,7 +320,7 @@ struct Realloc {
 
 // About the block at `bytes`, which has this size.
 Realloc reallocate(size_t from, size_t to) {
-  world.blocks[bytes] = {bytes, from, RF_FAMILY_MALLOC, 0, nullptr};
+  world.blocks[bytes] = {bytes, from, RF_FAMILY_MALLOC, 0, nullptr, nullptr};
   world.calls.clear();
   world.moved.clear();
   Realloc result = {false, nullptr, 0};
@@ -465,7 +465,7 @@ TEST(GuardedBlocks, HandlersOfTheProgramAreWatched) {
 
 TEST(GuardedBlocks, AChildKnowsTheBlocksThatItHasInherited) {
   begun(RF_MODE_PAGE, [] {
-    rf_page_block block = {bytes, 1, RF_FAMILY_MALLOC, 0, nullptr};
+    rf_page_block block = {bytes, 1, RF_FAMILY_MALLOC, 0, nullptr, nullptr};
     EXPECT_FALSE(rf_guarded_blocks_inherited(&block));
     world.served = 3;
     rf_guarded_blocks_forked();

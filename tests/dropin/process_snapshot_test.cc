@@ -117,7 +117,7 @@ void rf_check_trace(uint32_t stack, uint16_t thread, rf_trace *out) {
 void rf_page_store_each(rf_page_store *, bool (*visit)(const rf_page_block *block, void *context), void *context) {
   world.calls.emplace_back("walk pages");
   for (auto const &[at, size] : world.paged) {
-    rf_page_block const block = {reinterpret_cast<void *>(at), size, RF_FAMILY_MALLOC, 0, nullptr};
+    rf_page_block const block = {reinterpret_cast<void *>(at), size, RF_FAMILY_MALLOC, 0, nullptr, nullptr};
     EXPECT_TRUE(visit(&block, context));
   }
 }

@@ -103,7 +103,7 @@ uintptr_t *alloc_paged(size_t size) {
   static size_t used;
   uintptr_t *const p = memory + used;
   used += size / sizeof *p + 64;
-  world.paged.push_back({p, size, RF_FAMILY_MALLOC, 0, nullptr});
+  world.paged.push_back({p, size, RF_FAMILY_MALLOC, 0, nullptr, nullptr});
   return p;
 }
 

@@ -6,9 +6,10 @@
  *
  * In C the record is a constant. In C++ calls may stand outside of functions as well (initialisers, default members,
  * default arguments), so the record comes from a lambda, and its function's name is set when the call is first made:
- * "(no function)" where there is none. That is not for operands which are not evaluated (decltype, sizeof, noexcept)
- * before C++20. Where RF_SITES_CONSTANT is 1 records are constants in C++, too, and calls stand in functions: so on
- * targets without an operating system, where they lie in flash, and guard_small's host reads them from the image.
+ * "(no function)" where there is none, and in a process that has not made the call. That is not for operands which are
+ * not evaluated (decltype, sizeof, noexcept) before C++20. Where RF_SITES_CONSTANT is 1 records are constants in C++,
+ * too, and calls stand in functions: so on targets without an operating system, where they lie in flash, and
+ * guard_small's host reads them from the image.
  */
 #ifndef RINGFENCE_SITE_H
 #define RINGFENCE_SITE_H
@@ -41,17 +42,18 @@ typedef struct rf_site {
   })
 #elif RF_SITES
 extern "C++" {
-/* The site of a lambda, with the name of the function that evaluates this call. For threads. */
+/* The site of a lambda, with the name of the function that evaluates this call in place of "(no function)". For
+ * threads. */
 static inline const rf_site *rf_site_in_(rf_site *site, const char *function = __builtin_FUNCTION()) {
-  if (__atomic_load_n(&site->function, __ATOMIC_RELAXED) == nullptr) {
-    __atomic_store_n(&site->function, *function != '\0' ? function : "(no function)", __ATOMIC_RELAXED);
+  if (*__atomic_load_n(&site->function, __ATOMIC_RELAXED) == '(' && *function != '\0') {
+    __atomic_store_n(&site->function, function, __ATOMIC_RELAXED);
   }
   return site;
 }
 }
 #define RF_HERE                                                                                                        \
   rf_site_in_([]() -> rf_site * {                                                                                      \
-    static rf_site rf_site_here_ = {__FILE__, nullptr, __LINE__};                                                      \
+    static rf_site rf_site_here_ = {__FILE__, "(no function)", __LINE__};                                              \
     return &rf_site_here_;                                                                                             \
   }())
 #elif defined(__cplusplus)
