@@ -166,7 +166,10 @@ TEST_P(GuardBugs, APointerToAGlobalIsRefused) {
     EXPECT_EQ(f.bug, RF_BUG_BAD_FREE);
     EXPECT_EQ(f.cwe, 590U);
     ASSERT_NE(f.detail, nullptr);
-    EXPECT_NE(std::string(f.detail).find("static"), std::string::npos) << f.detail;
+    std::string const detail = f.detail; // some linkers put constants beside the code
+    EXPECT_TRUE(detail == "the pointer is to a static object" ||
+                (p == constant + 128 && detail == "the pointer is to code or a constant"))
+        << detail;
   }
 }
 

@@ -141,7 +141,7 @@ uint64_t __wrap_rf_port_now_ns() {
 void __wrap_rf_host_report_lock_reset() {
   call("report lock");
 }
-void rf_reserve_stack_forked() {
+void __wrap_rf_reserve_stack_forked() {
   call("reserve stack");
 }
 #if RF_STACK_RULES
