@@ -13,16 +13,20 @@ typedef struct rf_soft_limit {
   struct rlimit before;
 } rf_soft_limit;
 
-/* True, and the limit that was, where it is the hard one now; to be lowered again at once. Any thread, signal
- * handlers. */
+/* True, and the limit that was, where it is the hard one now; to be lowered again at once. False, and nothing changed,
+ * where it was that already, or the system refuses. Any thread, signal handlers. */
 static inline bool rf_soft_limit_raise(rf_soft_limit *limit) {
-  struct rlimit *const before = &limit->before;
-  if (rf_is_forbidden(RF_CALL_LIMIT) || getrlimit(limit->files ? RLIMIT_FSIZE : RLIMIT_NOFILE, before) != 0 ||
-      before->rlim_cur >= before->rlim_max) {
+  struct rlimit before;
+  if (rf_is_forbidden(RF_CALL_LIMIT) || getrlimit(limit->files ? RLIMIT_FSIZE : RLIMIT_NOFILE, &before) != 0 ||
+      before.rlim_cur >= before.rlim_max) {
     return false;
   }
-  struct rlimit const raised = {before->rlim_max, before->rlim_max};
-  return setrlimit(limit->files ? RLIMIT_FSIZE : RLIMIT_NOFILE, &raised) == 0;
+  struct rlimit const raised = {before.rlim_max, before.rlim_max};
+  if (setrlimit(limit->files ? RLIMIT_FSIZE : RLIMIT_NOFILE, &raised) != 0) {
+    return false;
+  }
+  limit->before = before;
+  return true;
 }
 
 static inline void rf_soft_limit_lower(const rf_soft_limit *limit) {

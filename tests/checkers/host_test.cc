@@ -49,6 +49,19 @@ TEST(Write, AFileAtItsSoftLimitTakesAll) {
             0);
 }
 
+// It is raised once: what is refused then is refused at the hard one.
+TEST(Write, AFileAtItsHardLimitLeavesTheSoftOneAsItWas) {
+  EXPECT_EQ(status_of([] {
+              rlimit limit = {2, 4};
+              int const file = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+              char text[8] = "";
+              bool const refused = setrlimit(RLIMIT_FSIZE, &limit) == 0 && !rf_host_write(file, "whole", 5);
+              bool const as_it_was = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur == 2;
+              return refused && as_it_was && pread(file, text, sizeof text, 0) == 4;
+            }),
+            0);
+}
+
 // No signal comes of it later, and one that waited before still does.
 TEST(Write, APipeWithoutAReaderEndsNothing) {
   for (bool const waits : {false, true}) {
