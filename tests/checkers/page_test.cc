@@ -231,7 +231,7 @@ TEST_F(Page, AWalkShowsEveryLiveBlock) {
   }
 }
 
-// What a dump says of free memory, by its statistics and by its walk, is the same.
+// The statistics and the walk of a dump agree about free memory.
 TEST_F(Page, AWalkShowsFreeMemoryOfTheAllocatorBelow) {
   void *const p = rf_alloc(a(), 100);
   void *const q = rf_alloc(a(), 200);

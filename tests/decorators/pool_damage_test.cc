@@ -112,7 +112,7 @@ Field of_class(size_t i, size_t at, size_t size) {
   return {from, from + size};
 }
 
-// What stays the same.
+// The fields that no call changes.
 std::vector<Field> constant_fields() {
   std::vector<Field> fields = {FIELD(inner),       FIELD(class_count), FIELD(memory),
                                FIELD(memory_size), FIELD(borrowed),    FIELD(checksum)};

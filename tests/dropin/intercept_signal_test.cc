@@ -267,7 +267,7 @@ TEST_F(InterceptSignal, HandlersRunOnNoStackThatTheProgramHasNotMade) {
   EXPECT_EQ(world.actions[SIGUSR1].sa_flags, action.sa_flags);
 }
 
-// Who puts back what was there before puts ours back.
+// A program that restores the stack it was told of has ours again.
 TEST_F(InterceptSignal, OurStackIsNoneToTheProgram) {
   world.given = &the_store;
   world.stack.ss_sp = &the_store;

@@ -26,7 +26,7 @@ size_t rf_tlsf_region_checksum(const rf_tlsf_region *region);
  * The first `lead` aligned bytes are kept free for the record itself. RF_OK; RF_ERR_NO_MEMORY where no block fits. */
 rf_status rf_tlsf_plan(rf_tlsf_region *region, void *memory, size_t size, size_t lead);
 
-/* What of the tree and of the records of regions is damaged, with the place in *at; NULL where all of them may be
+/* The first damage to the tree of regions or to a record in it, in words, with its place in *at; NULL where all may be
  * followed. Ends on any damage. */
 const char *rf_tlsf_regions_damage(const rf_tlsf *h, const void **at);
 
