@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base_name.h"
+
 typedef enum rf_library_kind {
   RF_LIBRARY_MAIN, /* 64 bits, glibc */
   RF_LIBRARY_I386, /* 32 bits, glibc */
@@ -54,8 +56,7 @@ static inline bool rf_library_beside(const char *path, rf_library_kind from, rf_
   if (from == RF_LIBRARY_NONE || to == RF_LIBRARY_NONE) {
     return false;
   }
-  const char *const slash = strrchr(path, '/');
-  const char *const name = slash != NULL ? slash + 1 : path;
+  const char *const name = rf_base_name(path);
   const char *const mine = rf_library_folder(from, layout);
   const char *const other = rf_library_folder(to, layout);
   size_t const less = strlen(mine);

@@ -3,6 +3,7 @@
 #include <ringfence/suppress.h>
 #include <string.h>
 
+#include "checkers/os/base_name.h"
 #include "crc32.h"
 #include "lib/core/compiler.h"
 
@@ -25,8 +26,7 @@ RF_COLD bool rf_policy_fits(const char *pattern, size_t length, const char *text
 }
 
 static bool fits_program(const char *pattern, const char *path) {
-  const char *const slash = strrchr(path, '/');
-  const char *const name = slash != NULL && strchr(pattern, '/') == NULL ? slash + 1 : path;
+  const char *const name = strchr(pattern, '/') == NULL ? rf_base_name(path) : path;
   return pattern[0] == '\0' || rf_policy_fits(pattern, strlen(pattern), name);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/core/compiler.h"
+#include "utf8.h"
 
 /* ---- Lines ---- */
 
@@ -26,14 +27,6 @@ static void strip(text_line *line) {
   }
 }
 
-/* Takes the mark of UTF-8 off, which some editors put at the start of a file. */
-static void strip_mark(text_line *line) {
-  if (line->length >= 3 && memcmp(line->at, "\xEF\xBB\xBF", 3) == 0) {
-    line->at += 3;
-    line->length -= 3;
-  }
-}
-
 /* Takes the next line that is neither empty nor a comment off the text; false at its end. */
 static bool next_line(const char **at, const char *end, text_line *line) {
   while (*at < end) {
@@ -44,7 +37,7 @@ static bool next_line(const char **at, const char *end, text_line *line) {
     line->number++;
     *at = feed != NULL ? feed + 1 : end;
     if (line->number == 1) {
-      strip_mark(line);
+      line->at = rf_utf8_behind_mark(line->at, &line->length);
     }
     strip(line);
     if (line->length != 0 && line->at[0] != '#') {

@@ -3,6 +3,8 @@
 #define RINGFENCE_UTF8_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -25,6 +27,13 @@ static inline unsigned rf_utf8_length(const unsigned char *s) {
   bool const bad = (c == 0xE0 && s[1] < 0xA0) || (c == 0xED && s[1] >= 0xA0) || (c == 0xF0 && s[1] < 0x90) ||
                    (c == 0xF4 && s[1] >= 0x90);
   return bad ? 0 : length;
+}
+
+/* The text of *length bytes behind the mark of UTF-8, which some editors put first; *length becomes its own. */
+static inline const char *rf_utf8_behind_mark(const char *text, size_t *length) {
+  bool const marked = *length >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0;
+  *length -= marked ? 3 : 0;
+  return marked ? text + 3 : text;
 }
 
 #ifdef __cplusplus

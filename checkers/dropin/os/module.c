@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "checkers/os/base_name.h"
 #include "checkers/os/maps.h"
 #include "checkers/os/modules.h"
 #include "checkers/os/proc_self.h"
@@ -55,8 +56,7 @@ static bool program_has_names(void) {
 
 static bool is_loader(const char *path) {
   static const char *const names[] = {"ld-linux", "ld-2.", "ld64.so."};
-  const char *const slash = strrchr(path, '/');
-  return begins_with_any(slash != NULL ? slash + 1 : path, names, sizeof names / sizeof names[0]);
+  return begins_with_any(rf_base_name(path), names, sizeof names / sizeof names[0]);
 }
 
 RF_COLD static rf_known_module describe(uintptr_t start, uintptr_t end, const char *path) {

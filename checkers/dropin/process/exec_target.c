@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "checkers/dropin/runtime/output.h"
+#include "checkers/os/base_name.h"
 #include "checkers/os/chars.h"
 #include "checkers/os/library_kind.h"
 
@@ -33,11 +34,6 @@ extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 static const char *own_name = "";
 static const char *own_path = "";
 static bool was_preloaded; /* by the environment, and not by other means that a child has as well */
-
-static const char *base_name(const char *path) {
-  const char *const slash = strrchr(path, '/');
-  return slash != NULL ? slash + 1 : path;
-}
 
 /* ---- LD_PRELOAD ---- */
 
@@ -99,7 +95,7 @@ static bool preloads(char *const envp[]) {
 void rf_exec_target_init(void) {
   Dl_info self;
   if (dladdr((const void *)(uintptr_t)&rf_exec_target_init, &self) != 0 && self.dli_fname != NULL) {
-    own_name = base_name(self.dli_fname);
+    own_name = rf_base_name(self.dli_fname);
     own_path = self.dli_fname;
   }
   was_preloaded = preloads(environ);
@@ -264,7 +260,7 @@ static bool is_our_machine(const program *p) {
 static bool look_at_loader(int fd, const program *p, rf_exec_target *out) {
   char loader[PATH_MAX];
   bool const named = read_loader(fd, p, loader);
-  rf_libc const libc = rf_libc_of_loader(base_name(named ? loader : out->file));
+  rf_libc const libc = rf_libc_of_loader(rf_base_name(named ? loader : out->file));
   if (named && libc == RF_LIBC_OTHER) {
     out->unchecked = "with another C library";
     return true;

@@ -95,10 +95,12 @@ static rf_fault_set masked[NSIG]; /* by the program's handler while it runs, as 
 static bool has_made_stack;  /* any thread of the program; accessed atomically */
 static bool for_stack[NSIG]; /* the program's handler asked for one, and is installed without; accessed atomically */
 
-static void keep_off_our_stack(struct sigaction *action, bool *taken) {
-  *taken = (action->sa_flags & SA_ONSTACK) != 0 && !rf_signal_is_default(action) &&
-           !__atomic_load_n(&has_made_stack, __ATOMIC_ACQUIRE);
-  action->sa_flags &= *taken ? ~SA_ONSTACK : ~0;
+/* True where the flag was taken. */
+static bool keep_off_our_stack(struct sigaction *action) {
+  bool const take = (action->sa_flags & SA_ONSTACK) != 0 && !rf_signal_is_default(action) &&
+                    !__atomic_load_n(&has_made_stack, __ATOMIC_ACQUIRE);
+  action->sa_flags &= take ? ~SA_ONSTACK : ~0;
+  return take;
 }
 
 /* From now on as the program asked for. */
@@ -126,9 +128,7 @@ static int change_open(int sig, const struct sigaction *act, struct sigaction *o
   if (act != NULL) {
     open = *act;
     taken = known && comes_to_us() && !rf_signal_is_default(act) ? rf_signals_take_faults(&open.sa_mask) : 0;
-    if (known && !is_ours) {
-      keep_off_our_stack(&open, &is_for_stack);
-    }
+    is_for_stack = known && !is_ours && keep_off_our_stack(&open);
   }
   int const result = rf_libc_sigaction(sig, act != NULL ? &open : NULL, oact);
   if (result == 0 && oact != NULL) {

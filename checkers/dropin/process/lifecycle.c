@@ -269,20 +269,14 @@ static const rf_steer_actions as_told = {sweep_as_told, snapshot_as_told, rf_pro
 
 /* ---- The beginning ---- */
 
-/* A child of vfork ends within a function of the heap, to which its parent is a thread that is inside no more. */
-static void leave_to_parent(void) {
-  if (rf_current_thread.cache != NULL) {
-    rf_cache_exit(rf_current_thread.cache);
-  }
-}
-
-/* Before a finding ends the process, or a child of vfork in its memory. */
+/* Before a finding ends the process, or a child of vfork in its memory: within a function of the heap, where its parent
+ * would be inside for ever. */
 static void halting(void) {
   if (rf_process_now() == rf_process.id) {
     rf_tracing_end();
     rf_watched_sites_end();
-  } else {
-    leave_to_parent();
+  } else if (rf_current_thread.cache != NULL) {
+    rf_cache_exit(rf_current_thread.cache);
   }
   int const code = rf_process_reporter.exitcode;
   bool const aborts = code == RF_EXITCODE_ABORT;

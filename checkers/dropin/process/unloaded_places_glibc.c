@@ -3,6 +3,7 @@
 
 #include "checkers/dropin/os/futex.h"
 #include "checkers/dropin/runtime/state.h"
+#include "checkers/os/base_name.h"
 #include "checkers/os/forbidden_calls.h"
 #include "checkers/os/modules.h"
 
@@ -64,19 +65,14 @@ static bool is_unchanged(const struct stat *file) {
   return file->st_ctim.tv_sec * SECOND + file->st_ctim.tv_nsec + SECOND / 10 < process_began();
 }
 
-static const char *name_of(const char *path) {
-  const char *const slash = strrchr(path, '/');
-  return slash != NULL ? slash + 1 : path;
-}
-
 /* A name without a folder is searched for where the first one was found. */
 static bool is_same(const char *file, const char *path) {
   struct stat wanted;
   struct stat unloaded;
-  if (strcmp(name_of(file), name_of(path)) != 0 || stat(path, &unloaded) != 0 || !is_unchanged(&unloaded)) {
+  if (strcmp(rf_base_name(file), rf_base_name(path)) != 0 || stat(path, &unloaded) != 0 || !is_unchanged(&unloaded)) {
     return false;
   }
-  return name_of(file) == file ||
+  return rf_base_name(file) == file ||
          (stat(file, &wanted) == 0 && wanted.st_dev == unloaded.st_dev && wanted.st_ino == unloaded.st_ino);
 }
 

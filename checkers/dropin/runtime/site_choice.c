@@ -1,6 +1,7 @@
 #include "site_choice.h"
 
 #include "checkers/dropin/os/module.h"
+#include "checkers/os/base_name.h"
 #include "checkers/os/modules.h"
 #include "checkers/report/policy.h"
 
@@ -86,9 +87,7 @@ static bool is_inside(uintptr_t caller) {
   if (!rf_module_path_of(caller, path, sizeof path)) {
     return false;
   }
-  const char *const whole = path[0] != '\0' ? path : sites.program;
-  const char *const slash = strrchr(whole, '/');
-  return is_listed(slash != NULL ? slash + 1 : whole);
+  return is_listed(rf_base_name(path[0] != '\0' ? path : sites.program));
 }
 
 bool rf_site_may_be_watched(uint32_t key, uintptr_t caller) {

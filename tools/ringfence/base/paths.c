@@ -30,11 +30,6 @@ void rf_paths_enter(void) {
   }
 }
 
-const char *rf_base_name(const char *path) {
-  const char *const slash = strrchr(path, '/');
-  return slash == NULL ? path : slash + 1;
-}
-
 bool rf_ends_with(const char *text, const char *end) {
   size_t const length = strlen(text);
   return length >= strlen(end) && strcmp(text + length - strlen(end), end) == 0;

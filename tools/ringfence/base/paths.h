@@ -2,6 +2,7 @@
 #ifndef RINGFENCE_TOOLS_BASE_PATHS_H
 #define RINGFENCE_TOOLS_BASE_PATHS_H
 
+#include "checkers/os/base_name.h"
 #include "checkers/os/library_kind.h"
 #include "tools/ringfence/base/arena.h"
 
@@ -15,9 +16,6 @@ void rf_paths_enter(void);
 /* The file that execvp would run for `name`: `name` itself where it has a slash, else the first executable of that
  * name in PATH. NULL, with *status set to the exit status, after a message where there is none. */
 const char *rf_paths_program(rf_bump_arena *arena, const char *name, int *status);
-
-/* The last part of a path. */
-const char *rf_base_name(const char *path);
 
 /* True where `text` begins with `start`, which is not empty: its first character tells most apart without a call. */
 static inline bool rf_begins_with(const char *text, const char *start) {

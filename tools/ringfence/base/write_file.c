@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -92,4 +91,18 @@ FILE *rf_write_file(const char *path) {
     errno = error;
   }
   return file;
+}
+
+bool rf_write_all(int fd, const char *data, size_t size) {
+  while (size != 0) {
+    ssize_t const written = write(fd, data, size);
+    if (written > 0) {
+      data += written;
+      size -= (size_t)written;
+    } else if (written == 0 || errno != EINTR) {
+      errno = written == 0 ? ENOSPC : errno;
+      return false;
+    }
+  }
+  return true;
 }

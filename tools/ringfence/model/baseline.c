@@ -1,5 +1,6 @@
 #include "tools/ringfence/model/baseline.h"
 
+#include "checkers/report/utf8.h"
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/read_file.h"
 #include "tools/ringfence/base/sinks.h"
@@ -125,7 +126,7 @@ bool rf_baseline_read(rf_baseline *out, rf_bump_arena *arena, const char *path) 
     rf_diag("cannot read the baseline %s: %s", path, strerror(errno));
     return false;
   }
-  char *const behind = text + (rf_behind_mark(text, &length) - text);
+  char *const behind = text + (rf_utf8_behind_mark(text, &length) - text);
   const char *const wrong = rf_baseline_parse(out, arena, path, behind, length);
   if (wrong != NULL) {
     rf_diag("%s", wrong);

@@ -1,6 +1,6 @@
 #include "tools/ringfence/model/skip_rules.h"
 
-#include "tools/ringfence/base/read_file.h"
+#include "checkers/report/utf8.h"
 
 #include <ringfence/suppress.h>
 #include <string.h>
@@ -111,7 +111,7 @@ static bool next(const char **at, const char *end, rf_skip_rule *rule, bool *wro
 }
 
 unsigned rf_skip_rules_parse(rf_skip_rules *rules, rf_bump_arena *arena, const char *text, size_t length) {
-  const char *at = rf_behind_mark(text, &length);
+  const char *at = rf_utf8_behind_mark(text, &length);
   const char *const end = at + length;
   rf_skip_rule rule;
   bool wrong = false;

@@ -4,6 +4,7 @@
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/read_file.h"
 #include "tools/ringfence/base/streams.h"
+#include "tools/ringfence/base/write_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,18 +23,6 @@ static const char *path_of(rf_bump_arena *arena, const char *folder, int stream)
   return rf_bump_arena_print(arena, "%s/%s", folder, names[stream]);
 }
 
-static bool write_all(int to, const char *data, size_t size) {
-  while (size != 0) {
-    ssize_t const n = write(to, data, size);
-    if (n < 0 && errno != EINTR) {
-      return false;
-    }
-    data += n > 0 ? n : 0;
-    size -= n > 0 ? (size_t)n : 0;
-  }
-  return true;
-}
-
 /* Bytes copied; negative, with errno, where that failed. EFBIG: there are more than `most`. */
 static int64_t copy(int from, int to, int64_t most) {
   static char buffer[BUFFER];
@@ -50,7 +39,7 @@ static int64_t copy(int from, int to, int64_t most) {
     if (total > most) {
       errno = EFBIG;
     }
-    if (n < 0 || total > most || !write_all(to, buffer, (size_t)n)) {
+    if (n < 0 || total > most || !rf_write_all(to, buffer, (size_t)n)) {
       return -1;
     }
   }

@@ -1,6 +1,7 @@
 #include "tools/ringfence/run/tempdir.h"
 
 #include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/write_file.h"
 #include "tools/ringfence/run/file_limit.h"
 
 #include <errno.h>
@@ -16,19 +17,6 @@ static bool is_plain(const char *path) {
   return path[0] == '/' && strpbrk(path, ": \t\n\"'\\%$") == NULL;
 }
 
-/* What is at the limit for sizes of files, or fills the disk, is written in part before it is refused. */
-static bool write_all(int fd, const char *data, size_t size) {
-  for (size_t done = 0; done < size;) {
-    ssize_t const written = write(fd, data + done, size - done);
-    if (written <= 0) {
-      errno = written == 0 ? ENOSPC : errno;
-      return false;
-    }
-    done += (size_t)written;
-  }
-  return true;
-}
-
 /* A full file system still makes folders: only writing shows that it is full. */
 static bool takes_data(const char *folder, rf_bump_arena *arena) {
   static const char block[4096];
@@ -37,7 +25,7 @@ static bool takes_data(const char *folder, rf_bump_arena *arena) {
   if (fd < 0) {
     return false;
   }
-  bool const written = write_all(fd, block, sizeof block);
+  bool const written = rf_write_all(fd, block, sizeof block);
   int const why = errno;
   (void)close(fd);
   (void)unlink(file);
