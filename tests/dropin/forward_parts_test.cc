@@ -206,6 +206,29 @@ TEST(ForwardParts, SampledBlocksAreThoseOfTheirSpace) {
   });
 }
 
+// A block of the time when the functions were looked up is ours, too; the rest of the memory is not for that.
+TEST(ForwardParts, EarlyBlocksWidenTheRangeAsFarAsTheirArea) {
+  for (size_t const size : {size_t{0}, size_t{0x1000}}) {
+    for (bool const below : {false, true}) {
+      alone([=] {
+        rf_forward.now = RF_FORWARD_SOON;
+        auto const early = reinterpret_cast<uintptr_t>(request(kEarly - 2 * RF_ALIGN_DEFAULT));
+        uintptr_t const area = early - RF_ALIGN_DEFAULT;
+        uintptr_t const pages = below ? area - 0x10000 : area + 0x10000;
+        rf_page_all.low = size != 0 ? pages : 0;
+        rf_page_all.size = size;
+        begin();
+        uintptr_t const low = size != 0 && below ? pages : area;
+        uintptr_t const end = size != 0 && !below ? pages + size : area + kEarly;
+        EXPECT_TRUE(rf_forward_is_others(at(low - 1)));
+        EXPECT_FALSE(rf_forward_is_others(at(low)));
+        EXPECT_FALSE(rf_forward_is_others(at(end - 1)));
+        EXPECT_TRUE(rf_forward_is_others(at(end)));
+      });
+    }
+  }
+}
+
 // Each realloc is looked at then, whose size may be none that can be.
 TEST(ForwardParts, WhereRequestsThatCannotBeServedAreReportedEveryBlockMayBeOurs) {
   alone([] {

@@ -7,9 +7,11 @@ extern "C" {
 #include "tests/dropin/alone.h"
 
 #include <link.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <map>
 #include <string>
 
@@ -19,17 +21,37 @@ using ringfence_test::alone;
 
 std::map<std::string, void *> behind;
 std::map<std::string, void *> behind_libc;
+unsigned not_found; // since errors were forgotten
 
 } // namespace
 
 // The linker puts these in front of the C library's and of ours.
 extern "C" {
+char *__wrap_dlerror(void);
 void *__wrap_dlsym(void *handle, const char *name);
 void *__wrap_rf_libc_private(const char *name);
 
+// As bash has one: a function of the C library's that is the program's own.
+char *getenv(const char *name) {
+  size_t const length = strlen(name);
+  for (char **line = environ; *line != nullptr; line++) {
+    if (strncmp(*line, name, length) == 0 && (*line)[length] == '=') {
+      return *line + length + 1;
+    }
+  }
+  return nullptr;
+}
+
+char *__wrap_dlerror() {
+  not_found = 0;
+  return nullptr;
+}
+
 void *__wrap_dlsym(void *handle, const char *name) {
   EXPECT_EQ(handle, RTLD_NEXT);
-  return behind.count(name) != 0 ? behind[name] : nullptr;
+  bool const found = behind.count(name) != 0;
+  not_found += found ? 0 : 1;
+  return found ? behind[name] : nullptr;
 }
 
 void *__wrap_rf_libc_private(const char *name) {
@@ -108,8 +130,23 @@ TEST(NextMalloc, HasOthersInTheLibraryOfItsFree) {
       behind[name] = stdout; // an address in the C library
       EXPECT_TRUE(rf_next_malloc_find(&next));
       EXPECT_FALSE(next.has_others) << name;
+      EXPECT_EQ(not_found, 0U) << "the program's next dlerror would tell of it";
       behind.erase(name);
     }
+  });
+}
+
+// A name that is not found would have the loader allocate before requests can be handed on.
+TEST(NextMalloc, TheCLibraryIsNotAskedForFunctionsThatItHasNot) {
+  alone([] {
+    for (auto *const name : {"malloc", "calloc", "realloc", "free", "malloc_usable_size", "memalign", "aligned_alloc",
+                             "posix_memalign"}) {
+      behind[name] = pointer_to(puts);
+    }
+    rf_malloc_functions next = {};
+    EXPECT_TRUE(rf_next_malloc_find(&next));
+    EXPECT_FALSE(next.has_others);
+    EXPECT_EQ(not_found, 0U);
   });
 }
 

@@ -78,13 +78,23 @@ void *rf_forward_include(void *block) {
   return block;
 }
 
-/* Not if a request came before the options were known, so that there are arenas; nor if requests that cannot be served
- * are reported, since each realloc is looked at then. */
+/* To the spaces of sampled blocks and, where there were such requests, the early area. Not if a request came before the
+ * options were known, so that there are arenas; nor if requests that cannot be served are reported, since each realloc
+ * is looked at then. */
 static void limit_to_sampled(void) {
-  if (rf_cache_total() == 0 && early.used == 0 && !rf_process.report_rejected) {
-    rf_forward.low = rf_page_all.low;
-    rf_forward.last = rf_page_all.size - (rf_page_all.size != 0);
+  if (rf_cache_total() != 0 || rf_process.report_rejected) {
+    return;
   }
+  uintptr_t const area = (uintptr_t)early.bytes;
+  uintptr_t low = rf_page_all.low;
+  uintptr_t end = low + rf_page_all.size;
+  if (early.used != 0) {
+    bool const alone = rf_page_all.size == 0;
+    low = alone || area < low ? area : low;
+    end = alone || area + sizeof early.bytes > end ? area + sizeof early.bytes : end;
+  }
+  rf_forward.low = low;
+  rf_forward.last = end - low - (end != low);
 }
 
 /* ---- The beginning ---- */

@@ -6,8 +6,8 @@
 
 #include <errno.h>
 #include <link.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 /* Called only where dlsym has found something. */
 #pragma weak dl_iterate_phdr
@@ -127,20 +127,20 @@ static void complete_aligned(rf_malloc_functions *next) {
 
 /* One function each of jemalloc, tcmalloc and mimalloc. The library must be the one that free is found in: another
  * one's does not take its blocks. The C library's has none, and is not asked: a name that is not found is an error, for
- * whose text the loader allocates. */
+ * whose text the loader allocates. (It is told by a function that programs hardly define; bash has a getenv.) */
 static bool has_others(const rf_malloc_functions *next) {
   static const char *const names[] = {"mallocx", "tc_malloc", "mi_malloc"};
   const void *const library = object_of((void *)(uintptr_t)next->free);
-  if (library == object_of((void *)(uintptr_t)getenv)) {
+  bool found = false;
+  if (library == object_of((void *)(uintptr_t)getauxval)) {
     return false;
   }
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-    void *const found = rf_real(names[i]);
-    if (found != NULL && object_of(found) == library) {
-      return true;
-    }
+  for (size_t i = 0; i < sizeof names / sizeof names[0] && !found; i++) {
+    void *const function = rf_real(names[i]);
+    found = function != NULL && object_of(function) == library;
   }
-  return false;
+  rf_real_forget_errors();
+  return found;
 }
 
 bool rf_next_malloc_find(rf_malloc_functions *next) {
