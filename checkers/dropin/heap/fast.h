@@ -236,10 +236,6 @@ void *rf_wide_alloc(rf_cache *cache, size_t size, unsigned char byte, rf_family 
 rf_fast_result rf_wide_free(rf_cache *cache, const rf_span *span, void *ptr, rf_family family, size_t size,
                             uint32_t stack);
 
-RF_INLINE bool has_wide(void) {
-  return RF_HAS_WIDE && RF_LIKELY(rf_heap_options_now.wide);
-}
-
 RF_INLINE void *rf_middle_alloc(rf_cache *cache, size_t size, unsigned char byte, rf_family family, uint32_t stack) {
   return has_wide() ? rf_wide_alloc(cache, size, byte, family, stack)
                     : rf_fast_alloc(cache, size, byte, family, stack, false);

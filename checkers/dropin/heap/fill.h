@@ -42,8 +42,15 @@ RF_RARE __attribute__((unused)) static void write_many(unsigned char *p, size_t 
   rf_pattern_write(p, size, byte);
 }
 
+/* More than RF_STRIDE bytes, as wide.c compares them: each once, where memcmp looks at it twice. */
+bool rf_wide_holds(const unsigned char *p, size_t size, unsigned char byte);
+
+RF_INLINE bool has_wide(void) {
+  return RF_HAS_WIDE && RF_LIKELY(rf_heap_options_now.wide);
+}
+
 RF_RARE __attribute__((unused)) static bool holds_many(const unsigned char *p, size_t size, unsigned char byte) {
-  return rf_pattern_holds(p, size, byte);
+  return size > RF_STRIDE && has_wide() ? rf_wide_holds(p, size, byte) : rf_pattern_holds(p, size, byte);
 }
 
 #define LOOP_MOST 512U /* bytes; the C library's functions are faster above */

@@ -20,6 +20,10 @@
 
 #include "fast.h"
 
+bool rf_wide_holds(const unsigned char *p, size_t size, unsigned char byte) {
+  return is_zero(wrong_in_strides(p, size, lanes_of(byte)));
+}
+
 void *rf_wide_alloc(rf_cache *cache, size_t size, unsigned char byte, rf_family family, uint32_t stack) {
   return rf_fast_alloc(cache, size, byte, family, stack, false);
 }
