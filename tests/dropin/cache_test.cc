@@ -89,7 +89,7 @@ TEST(DropinCaches, DescribeAndCountBlocksOfAllKinds) {
     heap_alone([checked] {
       rf_heap_options_now.checked = checked;
       __atomic_store_n(&rf_cache_wait, 0, __ATOMIC_RELAXED); // slots serve again at once
-      rf_heap_options_now.usual = false;
+      rf_heap_options_now.fast_most = 0;
       rf_heap_generation = 3;
       rf_cache *const cache = rf_cache_take(0);
       rf_cache_set_number(cache, 5);
@@ -381,7 +381,7 @@ template <typename Body> void with_fill(size_t fill, Body body) {
   heap_alone([fill, body] {
     ringfence::Recorder recorder;
     rf_heap_options_now.reporter = recorder.reporter();
-    rf_heap_options_now.usual = false;
+    rf_heap_options_now.fast_most = 0;
     rf_heap_options_now.fill_free = fill;
     body(rf_cache_take(0));
     EXPECT_TRUE(recorder.take().empty());

@@ -217,7 +217,7 @@ TEST(DropinFindings, ShowTheFillOfAFreedBlockAsFarAsItGoes) {
     constexpr size_t kFill = 32;
     constexpr size_t kSize = 60;
     rf_heap_options_now.fill_free = kFill;
-    rf_heap_options_now.usual = false;
+    rf_heap_options_now.fast_most = 0;
     unsigned char *const p = heap.make(kSize);
     EXPECT_TRUE(heap.free(p));
     p[3] = 'x';
@@ -354,10 +354,10 @@ TEST(DropinFindings, OfAFreeWhereABlockWasAreAskedOfWhoRemembersIt) {
 
 // By the short way and by the long one; a size above the block's as well as one below.
 TEST(DropinFindings, OfAFreeWithAnotherSizeAreToldWhicheverIsMore) {
-  for (bool const usual : {true, false}) {
-    with_heap([usual](Heap &heap) {
-      rf_heap_options_now.usual = usual;
-      for (size_t const size : {40, 700, 1500, 40000}) {
+  for (size_t const most : {RF_FAST_MOST, size_t{1024}, size_t{0}}) {
+    with_heap([most](Heap &heap) {
+      rf_heap_options_now.fast_most = most;
+      for (size_t const size : {40, 700, 1500, 4079, 40000}) {
         for (size_t const named : {size - 1, size + 1, size - 30, size}) {
           unsigned char *const p = heap.make(size);
           EXPECT_TRUE(rf_cache_free(heap.cache, p, RF_FAMILY_MALLOC, named, &no_origin));

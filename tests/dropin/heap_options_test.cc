@@ -69,7 +69,7 @@ TEST(DropinHeapOptions, AFillHasNoFewerBytesThanAStore) {
   }
 }
 
-TEST(DropinHeapOptions, AreTheUsualWhereTheShortWayDoesAllThatIsAsked) {
+TEST(DropinHeapOptions, LetTheShortWayServeWhatIsFilledAsAWholeAndWaits) {
   heap_alone([] {
     rf_heap_options all{};
     all.checked = true;
@@ -77,18 +77,21 @@ TEST(DropinHeapOptions, AreTheUsualWhereTheShortWayDoesAllThatIsAsked) {
     all.wait = 100;
     all.fill_alloc = RF_FAST_MOST;
     all.fill_free = RF_FAST_MOST;
-    auto const is_usual = [](rf_heap_options o, const std::function<void(rf_heap_options &)> &change) {
+    auto const most = [](rf_heap_options o, const std::function<void(rf_heap_options &)> &change) {
       rf_heap_options changed = o;
       change(changed);
       rf_heap_configure(&changed);
       EXPECT_EQ(rf_cache_wait_now(), changed.wait);
-      return rf_heap_options_now.usual;
+      return rf_heap_options_now.fast_most;
     };
-    EXPECT_TRUE(is_usual(all, [](rf_heap_options &) {}));
-    EXPECT_FALSE(is_usual(all, [](rf_heap_options &o) { o.checked = false; }));
-    EXPECT_FALSE(is_usual(all, [](rf_heap_options &o) { o.wait = 0; }));
-    EXPECT_FALSE(is_usual(all, [](rf_heap_options &o) { o.fill_alloc--; }));
-    EXPECT_FALSE(is_usual(all, [](rf_heap_options &o) { o.fill_free--; }));
+    EXPECT_EQ(most(all, [](rf_heap_options &) {}), RF_FAST_MOST);
+    EXPECT_EQ(most(all, [](rf_heap_options &o) { o.fill_free = SIZE_MAX; }), RF_FAST_MOST);
+    EXPECT_EQ(most(all, [](rf_heap_options &o) { o.checked = false; }), 0U);
+    EXPECT_EQ(most(all, [](rf_heap_options &o) { o.wait = 0; }), 0U);
+    EXPECT_EQ(most(all, [](rf_heap_options &o) { o.fill_alloc--; }), RF_FAST_MOST - 1);
+    EXPECT_EQ(most(all, [](rf_heap_options &o) { o.fill_free--; }), RF_FAST_MOST - 1);
+    EXPECT_EQ(most(all, [](rf_heap_options &o) { o.fill_free = RF_FAST_LEAST; }), RF_FAST_LEAST);
+    EXPECT_EQ(most(all, [](rf_heap_options &o) { o.fill_alloc = RF_FAST_LEAST - 1; }), 0U);
   });
 }
 

@@ -139,8 +139,8 @@ TEST(NextMalloc, HasOthersInTheLibraryOfItsFree) {
 // A name that is not found would have the loader allocate before requests can be handed on.
 TEST(NextMalloc, TheCLibraryIsNotAskedForFunctionsThatItHasNot) {
   alone([] {
-    for (auto *const name : {"malloc", "calloc", "realloc", "free", "malloc_usable_size", "memalign", "aligned_alloc",
-                             "posix_memalign"}) {
+    for (auto *const name :
+         {"malloc", "calloc", "realloc", "free", "malloc_usable_size", "memalign", "aligned_alloc", "posix_memalign"}) {
       behind[name] = pointer_to(puts);
     }
     rf_malloc_functions next = {};

@@ -46,7 +46,7 @@ namespace ringfence_test {
 namespace {
 
 constexpr size_t kSmallMost = RF_STRIDE;
-constexpr size_t kSizes[] = {0, 1, kSmallMost, kSmallMost + 1, 500, RF_FAST_MOST};
+constexpr size_t kSizes[] = {0, 1, kSmallMost, kSmallMost + 1, 500, 1008, 1009, 2500, RF_FAST_MOST};
 
 void with_open_way(bool wide, const std::function<void(rf_cache *)> &test) {
   heap_alone([&] {
@@ -54,7 +54,7 @@ void with_open_way(bool wide, const std::function<void(rf_cache *)> &test) {
     rf_heap_options_now.fill_free = RF_FAST_MOST;
     rf_heap_options const options = rf_heap_options_now;
     rf_heap_configure(&options);
-    EXPECT_TRUE(rf_heap_options_now.usual);
+    EXPECT_EQ(rf_heap_options_now.fast_most, RF_FAST_MOST);
     rf_heap_options_now.wide = rf_heap_options_now.wide && wide;
     rf_thread_init();
     rf_leave(rf_enter());

@@ -29,13 +29,14 @@ rf_view view_at(const void *p) {
   return v;
 }
 
-// Up to the most that the short way serves, and two that it does not.
+// Up to the most that the short way serves, and one that it does not.
 std::vector<size_t> sizes() {
   std::vector<size_t> all;
   for (size_t size = 0; size <= 84; size++) {
     all.push_back(size);
   }
-  for (size_t const size : {128, 240, 241, 272, 304, 496, 512, 700, 1007, 1008, 1009, 1500}) {
+  for (size_t const size :
+       {128, 240, 241, 272, 304, 496, 512, 700, 1007, 1008, 1009, 1500, 2000, 3600, 4079, 4080, 4081}) {
     all.push_back(size);
   }
   return all;
@@ -67,7 +68,7 @@ protected:
   // With options that leave this way alone.
   void run(const std::function<void()> &test) {
     heap_alone([&] {
-      rf_heap_options_now.usual = GetParam() != Way::kLong;
+      rf_heap_options_now.fast_most = GetParam() != Way::kLong ? RF_FAST_MOST : 0;
       rf_heap_options_now.wide = GetParam() == Way::kShortAndWide;
       rf_heap_options_now.reporter = recorder_.reporter();
       rf_heap_generation = kGeneration;
@@ -219,7 +220,7 @@ TEST_P(SlotBytes, AtTheEndOfANewSlotAreComparedBeforeItIsABlock) {
 // Whatever the bytes there are: a payload may look like guards.
 TEST_P(SlotBytes, ThatLookLikeGuardsMakeNoBlockOfAPointerIntoOne) {
   run([this] {
-    for (size_t const size : {1, 16, 48, 112, 240, 496, 1008}) {
+    for (size_t const size : {1, 16, 48, 112, 240, 496, 1008, 4080}) {
       std::vector<unsigned char *> blocks;
       for (int i = 0; i < 8; i++) {
         blocks.push_back(make(size));
@@ -261,7 +262,7 @@ TEST_P(SlotBytes, OfAFreedBlockAreFilledAsFarAsAsked) {
   run([this] {
     rf_heap_options_now.fill_free = RF_FAST_MOST;
     rf_heap_options_now.fill_alloc = RF_FAST_MOST;
-    for (size_t const size : {size_t{1008}, size_t{1009}, size_t{1100}, size_t{5000}, size_t{100000}}) {
+    for (size_t const size : {RF_FAST_MOST, RF_FAST_MOST + 1, RF_FAST_MOST + 100, size_t{5000}, size_t{100000}}) {
       unsigned char *const p = make(size);
       EXPECT_TRUE(is_all(p, p + RF_FAST_MOST, RF_PATTERN_NEW)) << size;
       memset(p, 'x', size);

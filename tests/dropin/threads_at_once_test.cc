@@ -170,7 +170,7 @@ struct Two {
     rf_heap_options_now.reporter = recorder.reporter();
     rf_heap_options_now.fill_alloc = 0;
     rf_heap_options_now.fill_free = RF_FILL_LEAST;
-    rf_heap_options_now.usual = false;
+    rf_heap_options_now.fast_most = 0;
   }
   void allocate(size_t size) {
     p = rf_cache_malloc(caches[0], size, RF_FAMILY_MALLOC, &origin);

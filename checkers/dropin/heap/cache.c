@@ -154,7 +154,8 @@ void *rf_cache_zalloc_slowly(rf_cache *cache, size_t size, const rf_origin *orig
 }
 
 void *rf_cache_malloc(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin) {
-  bool const fast = size <= RF_FAST_MOST && rf_heap_options_now.usual;
+  size_t const most = rf_heap_options_now.fast_most;
+  bool const fast = most != 0 && size <= most;
   uint32_t const stack = rf_cache_keep(cache, origin, 0);
   void *const p = fast ? rf_fast_alloc_any(cache, size, RF_PATTERN_NEW, family, stack) : NULL;
   if (rf_cache_has_more(cache)) {
@@ -320,7 +321,7 @@ bool rf_cache_free_slowly(rf_cache *cache, void *ptr, rf_family family, size_t s
 }
 
 bool rf_cache_free(rf_cache *cache, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
-  const rf_span *const span = rf_heap_options_now.usual ? rf_span_of((uintptr_t)ptr) : NULL;
+  const rf_span *const span = rf_heap_options_now.fast_most != 0 ? rf_span_of((uintptr_t)ptr) : NULL;
   uint32_t const stack = span != NULL ? rf_cache_keep(cache, origin, RF_FREES) : 0;
   rf_fast_result const result = rf_fast_free_any(cache, span, ptr, family, size, stack);
   if (RF_UNLIKELY(result == RF_FAST_NOT)) {

@@ -1,5 +1,5 @@
-/* The common requests, up to RF_FAST_MOST bytes at the default alignment, without a call but for their stacks. Internal
- * to the heap and to malloc. Alloc and free need rf_heap_options_now.usual, and to be inside the cache. */
+/* The common requests, up to fast_most bytes (heap.h) at the default alignment, without a call but for their stacks.
+ * Internal to the heap and to malloc. Alloc and free need fast_most not to be 0, and to be inside the cache. */
 #ifndef RINGFENCE_DROPIN_FAST_H
 #define RINGFENCE_DROPIN_FAST_H
 
@@ -72,8 +72,11 @@ RF_INLINE void fetch_next(const rf_bin *bin, uint32_t number) {
 #define RF_SMALL_MOST RF_STRIDE
 #define RF_SMALL_SLOT_MOST (RF_SMALL_MOST + RF_TAIL_LEAST)
 
+_Static_assert(RF_SMALL_MOST <= RF_FAST_LEAST, "small requests take the short way wherever it is open");
 _Static_assert(RF_SMALL_SLOT_MOST <= RF_CLASS_FINE_MOST, "guards in such slots are at most 32 bytes long at first");
-_Static_assert((RF_FAST_MOST + RF_TAIL_LEAST) / 16 + RF_TAIL_LEAST <= TAIL_MOST, "eight classes to a doubling");
+
+/* Up to here guards are at most TAIL_MOST bytes long at first. */
+#define RF_TAIL_MOST_ROOM ((TAIL_MOST - RF_TAIL_LEAST) * 16 - RF_TAIL_LEAST)
 
 RF_INLINE bool is_small_span(const rf_span *span) {
   return span != NULL && span->slot_size - 1 < RF_SMALL_SLOT_MOST; /* that of large blocks is 0 */
@@ -97,7 +100,11 @@ RF_INLINE void fill_live(const target *t, size_t size, unsigned char byte, bool 
     write_four(&t->lanes, lanes_of(byte));
     store(t->begin + size, lanes_of(RF_PATTERN_REDZONE));
   } else {
-    write_tail_most(t->begin + t->room + RF_TAIL_LEAST);
+    if (t->room > RF_TAIL_MOST_ROOM) {
+      write_tail(t->begin + size, t->begin + t->room + RF_TAIL_LEAST);
+    } else {
+      write_tail_most(t->begin + t->room + RF_TAIL_LEAST);
+    }
     write_strides(t->begin, size, byte);
   }
 }
@@ -155,7 +162,7 @@ RF_INLINE rf_bin *bin_for(rf_cache *cache, size_t size, bool small) {
   return bin;
 }
 
-/* A block of `size` bytes, `small`: up to RF_SMALL_MOST, else more and up to RF_FAST_MOST; filled with `byte`. `stack`
+/* A block of `size` bytes, `small`: up to RF_SMALL_MOST, else more and up to fast_most; filled with `byte`. `stack`
  * is the number of the caller's. NULL, and nothing was done, where there is no slot that is_untouched or is_fresh. Else
  * rf_cache_has_more is to be asked. */
 RF_INLINE void *rf_fast_alloc(rf_cache *cache, size_t size, unsigned char byte, rf_family family, uint32_t stack,
@@ -214,7 +221,7 @@ RF_INLINE rf_fast_result rf_fast_free(rf_cache *cache, const rf_span *span, void
                                       uint32_t stack, bool small) {
   unsigned char *const p = ptr;
   rf_bin *const bin = bin_of(cache, span->class_number);
-  if ((!small && RF_UNLIKELY(span->slot_size - 1 >= RF_FAST_MOST + RF_TAIL_LEAST)) ||
+  if ((!small && RF_UNLIKELY(span->slot_size - 1 >= rf_heap_options_now.fast_most + RF_TAIL_LEAST)) ||
       RF_UNLIKELY(rf_bin_is_full(bin))) {
     return RF_FAST_NOT;
   }
@@ -247,7 +254,7 @@ RF_INLINE rf_fast_result rf_middle_free(rf_cache *cache, const rf_span *span, vo
                     : rf_fast_free(cache, span, ptr, family, size, stack, false);
 }
 
-/* ---- Any size up to RF_FAST_MOST, any span or NULL ---- */
+/* ---- Any size up to fast_most, any span or NULL ---- */
 
 RF_INLINE void *rf_fast_alloc_any(rf_cache *cache, size_t size, unsigned char byte, rf_family family, uint32_t stack) {
   return size <= RF_SMALL_MOST ? rf_fast_alloc(cache, size, byte, family, stack, true)

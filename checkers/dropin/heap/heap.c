@@ -41,11 +41,17 @@ static bool has_wide_registers(void) {
 #endif
 }
 
+/* What fast.h serves is filled as a whole, and waits. */
+static size_t fast_most_of(const rf_heap_options *options) {
+  size_t const fill = options->fill_alloc < options->fill_free ? options->fill_alloc : options->fill_free;
+  bool const serves = options->checked && options->wait != 0 && fill >= RF_FAST_LEAST;
+  return !serves ? 0 : fill < RF_FAST_MOST ? fill : RF_FAST_MOST;
+}
+
 void rf_heap_configure(const rf_heap_options *options) {
   rf_heap_options_now = *options;
   rf_heap_options_now.stack_depth = options->depot != NULL && options->stack_depth > 1 ? options->stack_depth : 0;
-  rf_heap_options_now.usual = options->checked && options->wait != 0 && options->fill_alloc >= RF_FAST_MOST &&
-                              options->fill_free >= RF_FAST_MOST;
+  rf_heap_options_now.fast_most = fast_most_of(options);
   rf_heap_options_now.wide = has_wide_registers();
   rf_cache_wait = options->wait;
 }

@@ -38,8 +38,8 @@ typedef struct rf_heap_options {
   void (*refused)(rf_status status, const void *ptr, const rf_origin *origin); /* a free, where nothing is checked */
   void (*leaving)(const rf_span *span);                   /* a large block's memory goes back to the system */
   bool (*left)(const void *ptr, const rf_origin *origin); /* reports a free where such a block was: false: none was */
-  bool usual; /* set by rf_heap_configure, as is the next: blocks wait, and all of one of fast.h is filled */
-  bool wide;  /* the processor can do what is in wide.c */
+  size_t fast_most; /* set by rf_heap_configure, as is the next: bytes of the largest block that fast.h serves, or 0 */
+  bool wide;        /* the processor can do what is in wide.c */
 } rf_heap_options;
 
 extern rf_heap_options rf_heap_options_now __attribute__((visibility("hidden")));
@@ -50,7 +50,8 @@ extern rf_heap_options rf_heap_options_now __attribute__((visibility("hidden")))
 #define RF_HAS_WIDE 0
 #endif
 
-#define RF_FAST_MOST (1024 - RF_TAIL_LEAST) /* bytes that fast.h serves */
+#define RF_FAST_LEAST ((size_t)64)          /* bytes; where fewer are filled, fast.h serves nothing */
+#define RF_FAST_MOST (4096 - RF_TAIL_LEAST) /* the most that it can be */
 
 typedef struct rf_segment rf_segment;
 struct rf_segment {

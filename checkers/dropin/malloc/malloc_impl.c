@@ -40,14 +40,14 @@ static inline bool is_forwarding(void) {
 
 void rf_malloc_choose_way(void) {
   bool const knows_callers = RF_STACK_RULES || (rf_runtimes[0].size == 0 && rf_runtimes[1].size == 0);
-  if (rf_heap_options_now.usual && !rf_tracing() && rf_guarded_blocks.rate != 1 &&
+  if (rf_heap_options_now.fast_most != 0 && !rf_tracing() && rf_guarded_blocks.rate != 1 &&
       rf_forward.now == RF_FORWARD_NOTHING && knows_callers &&
       __atomic_load_n(&rf_stop_now.fences, __ATOMIC_RELAXED) == 0) {
     __atomic_fetch_and(&rf_stop_now.wanted, ~RF_STOP_LONG, __ATOMIC_RELAXED);
   }
 }
 
-/* Up to RF_FAST_MOST bytes, counted, inside the cache, which it leaves. */
+/* Up to fast_most bytes, counted, inside the cache, which it leaves. */
 PART void *alloc_shortly(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin) {
   return rf_short_alloc_any(cache, size, family, origin, rf_fast_keep(cache, origin->caller, origin->frame, 0));
 }
@@ -135,7 +135,7 @@ PART void *alloc_usual(size_t size, size_t align, rf_family family, const rf_ori
 }
 
 static inline void *alloc_untagged(size_t size, size_t align, rf_family family, const rf_origin *origin) {
-  if (RF_LIKELY(align <= RF_ALIGN_DEFAULT) && size <= RF_FAST_MOST && rf_guarded_blocks_passes()) {
+  if (RF_LIKELY(align <= RF_ALIGN_DEFAULT) && size <= rf_heap_options_now.fast_most && rf_guarded_blocks_passes()) {
     rf_cache *const cache = rf_short_enter();
     if (RF_LIKELY(cache != NULL)) {
       return alloc_shortly(cache, size, family, origin);
@@ -177,7 +177,7 @@ PART void *zalloc_usual(size_t count, size_t size, const rf_origin *origin) {
 
 static inline void *zalloc_untagged(size_t count, size_t size, const rf_origin *origin) {
   size_t total;
-  if (RF_LIKELY(rf_mul(count, size, &total)) && total <= RF_FAST_MOST && rf_guarded_blocks_passes()) {
+  if (RF_LIKELY(rf_mul(count, size, &total)) && total <= rf_heap_options_now.fast_most && rf_guarded_blocks_passes()) {
     rf_cache *const cache = rf_short_enter();
     if (RF_LIKELY(cache != NULL)) {
       return zalloc_shortly(cache, total, origin);

@@ -34,8 +34,9 @@ void *rf_short_alloc_small(size_t size, rf_family family, uintptr_t caller, cons
 }
 
 void *rf_short_alloc(size_t size, rf_family family, uintptr_t caller, const void *frame) {
-  return rf_memory_tags_on() || size > RF_FAST_MOST ? rf_short_alloc_otherwise(size, family, caller, frame)
-                                                    : rf_short_alloc_at_once(size, family, caller, frame, false, false);
+  return rf_memory_tags_on() || size > rf_heap_options_now.fast_most
+             ? rf_short_alloc_otherwise(size, family, caller, frame)
+             : rf_short_alloc_at_once(size, family, caller, frame, false, false);
 }
 
 RF_RARE void rf_short_free_otherwise(void *ptr, rf_family family, size_t size, uintptr_t caller, const void *frame) {

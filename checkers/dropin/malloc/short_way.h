@@ -1,6 +1,6 @@
-/* The shortest way that a request can take: up to RF_FAST_MOST bytes at the default alignment, where every block waits
- * after it was freed and is filled, nothing is recorded or handed on, no allocation gets pages of its own this time,
- * and no thread stops others. All other requests are handed over from here to malloc_impl.h.
+/* The shortest way that a request can take: up to fast_most bytes (heap.h) at the default alignment, where blocks wait
+ * after they were freed and are filled, nothing is recorded or handed on, no allocation gets pages of its own this
+ * time, and no thread stops others. All other requests are handed over from here to malloc_impl.h.
  *
  * It is inlined into malloc, free and the like, and calls nothing: what it does else, it does last. So it needs no
  * registers that it would have to save.
@@ -46,7 +46,7 @@ RF_INLINE void *rf_short_exit(rf_cache *cache, void *p) {
   return p;
 }
 
-/* Up to RF_FAST_MOST bytes; inside the cache, which it leaves. `stack` is the number of the caller's. */
+/* Up to fast_most bytes; inside the cache, which it leaves. `stack` is the number of the caller's. */
 RF_INLINE void *rf_short_alloc_any(rf_cache *cache, size_t size, rf_family family, const rf_origin *origin,
                                    uint32_t stack) {
   void *p = rf_fast_alloc_any(cache, size, RF_PATTERN_NEW, family, stack);
@@ -91,7 +91,7 @@ RF_INLINE const void *rf_short_frame(const void *frame, bool here) {
   return here ? __builtin_frame_address(0) : frame;
 }
 
-/* `small`, a constant: up to RF_SMALL_MOST bytes; else more, and up to RF_FAST_MOST. */
+/* `small`, a constant: up to RF_SMALL_MOST bytes; else more, and up to fast_most. */
 RF_INLINE void *rf_short_alloc_at_once(size_t size, rf_family family, uintptr_t caller, const void *frame, bool here,
                                        bool small) {
   if (RF_UNLIKELY(!rf_guarded_blocks_passes())) {
