@@ -72,6 +72,7 @@ rf_finding masked(rf_finding f) {
     if (f.window_class[i] != RF_BYTE_GUARD && f.window_class[i] != RF_BYTE_BAD) {
       f.window[i] = 0;
       f.expected[i] = 0;
+      f.window_class[i] = RF_BYTE_LEFT_OUT;
     }
   }
   return f;

@@ -408,7 +408,7 @@ void ask_facts(Reader &in) {
   RF_HOLDS(known == (f.bug < RF_BUG_COUNT) && (!known || again == f.bug));
   RF_HOLDS((rf_bug_cwe(f.bug, RF_ACCESS_READ) != 0) == known && (rf_bug_cwe(f.bug, RF_ACCESS_WRITE) != 0) == known);
   unsigned const byte_class = in.u8();
-  RF_HOLDS((rf_byte_letter(byte_class) == '?') == (byte_class > RF_BYTE_BAD));
+  RF_HOLDS((rf_byte_letter(byte_class) == '?') == (byte_class >= RF_BYTE_LEFT_OUT));
   rf_finding other = f;
   other.address++;
   other.sequence++;

@@ -212,6 +212,7 @@ static void hide_window(rf_finding *f) {
     if (f->window_class[i] != RF_BYTE_GUARD && f->window_class[i] != RF_BYTE_BAD) {
       f->window[i] = 0;
       f->expected[i] = 0;
+      f->window_class[i] = RF_BYTE_LEFT_OUT;
     }
   }
 }

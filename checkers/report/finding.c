@@ -71,8 +71,8 @@ RF_COLD unsigned rf_bug_cwe(rf_bug bug, rf_access access) {
 
 RF_COLD char rf_byte_letter(unsigned byte_class) {
   static const char letters[] = {
-      [RF_BYTE_OTHER] = '.', [RF_BYTE_HEADER] = 'h', [RF_BYTE_GUARD] = 'g',
-      [RF_BYTE_USER] = 'u',  [RF_BYTE_FREED] = 'f',  [RF_BYTE_BAD] = '!',
+      [RF_BYTE_OTHER] = '.', [RF_BYTE_HEADER] = 'h', [RF_BYTE_GUARD] = 'g',    [RF_BYTE_USER] = 'u',
+      [RF_BYTE_FREED] = 'f', [RF_BYTE_BAD] = '!',    [RF_BYTE_LEFT_OUT] = '?',
   };
   if (byte_class >= sizeof letters) {
     return '?';

@@ -327,6 +327,10 @@ static bool is_bad(const rf_finding *f, unsigned i) {
   return i < f->window_size && f->window_class[i] == RF_BYTE_BAD;
 }
 
+static bool is_left_out(const rf_finding *f, unsigned i) {
+  return f->window_class[i] == RF_BYTE_LEFT_OUT;
+}
+
 /* One row: `first` is the index of its first byte in the window, `skipped` how many columns stay empty before it. */
 static void row_bytes(const writer *w, unsigned first, unsigned count, unsigned skipped) {
   const rf_finding *const f = w->f;
@@ -344,7 +348,11 @@ static void row_bytes(const writer *w, unsigned first, unsigned count, unsigned 
   for (unsigned i = 0; i < count; i++) {
     bool const bad = is_bad(f, first + i);
     str(w, bad && !open ? "[" : !bad && open ? "]" : " ");
-    hex_byte(w, f->window[first + i]);
+    if (is_left_out(f, first + i)) {
+      str(w, "--");
+    } else {
+      hex_byte(w, f->window[first + i]);
+    }
     open = bad;
   }
   str(w, open ? "]\n" : "\n");
@@ -377,10 +385,15 @@ static void expected(const writer *w) {
 
 static void window(const writer *w) {
   const rf_finding *const f = w->f;
-  if (f->window_size == 0) {
+  unsigned left_out = 0;
+  for (unsigned i = 0; i < f->window_size; i++) {
+    left_out += is_left_out(f, i) ? 1 : 0;
+  }
+  if (left_out == f->window_size) {
     return;
   }
-  str(w, "Bytes as found (u block, f freed block, g guard, h header, ! overwritten):\n");
+  str(w, "Bytes as found (u block, f freed block, g guard, h header, ! overwritten");
+  str(w, left_out != 0 ? ", ? left out):\n" : "):\n");
   for (unsigned first = 0; first < f->window_size;) {
     unsigned const skipped = (unsigned)((f->window_address + first) % ROW);
     unsigned const left = f->window_size - first;

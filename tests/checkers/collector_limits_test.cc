@@ -71,7 +71,7 @@ TEST(CollectorWindows, OfGuardsHideWhatWasExpectedOfOtherBytes) {
     memcpy(finding.expected, "\x44\x55\x66", 3);
     rf_collector_put(&finding, nullptr);
     std::string const text = text_of(folder);
-    return has(text, "\"002233\"") && has(text, "\"005566\"");
+    return has(text, "\"002233\"") && has(text, "\"005566\"") && has(text, "\"?g!\"");
   });
 }
 

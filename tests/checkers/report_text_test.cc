@@ -272,5 +272,20 @@ TEST(ReportText, AFreedBlocksWindowIsMarked) {
   EXPECT_EQ(line_with(text, "  expected"), "  expected 0xcc where !");
 }
 
+TEST(ReportText, BytesThatWereLeftOutAreNoBytes) {
+  rf_finding f = sample_finding();
+  f.window_size = 2;
+  f.window_address = 0x1050;
+  f.window_class[0] = RF_BYTE_LEFT_OUT;
+  f.window[1] = 0x41;
+  f.expected[1] = 0xFD;
+  f.window_class[1] = RF_BYTE_BAD;
+  EXPECT_EQ(line_with(render(f), "=>"), "=>0x000000001050: --[41]");
+  EXPECT_EQ(line_with(render(f), "Bytes as"),
+            "Bytes as found (u block, f freed block, g guard, h header, ! overwritten, ? left out):");
+  f.window_class[1] = RF_BYTE_LEFT_OUT;
+  EXPECT_EQ(line_with(render(f), "Bytes as"), "");
+}
+
 } // namespace
 } // namespace ringfence

@@ -76,6 +76,29 @@ def written_bytes_and_single_bits_are_counted_over_all_events():
         equal([(h["name"], h["count"]) for h in shown["open_bit"]["one_bit_hosts"]], [("host-bad", 3)])
 
 
+def written_bytes_that_no_rule_keeps_are_nowhere():
+    """Nor in what is counted for ever; that there was damage is no secret."""
+    secret = 0x53
+    for rule, kept in (("none", []), ("guards", [{"offset": 0, "expected": 0xFD, "value": secret, "count": 1}])):
+        with Service(start=False) as s:
+            append(s.directory, event("nul", "1", f_value=secret))
+            s.command("serve", "--once", "--bytes", f"*={rule}")
+            shown = s.ask("show", "1")
+            equal((shown["written"], shown["damaged"]), (kept, 1), rule)
+
+
+def bytes_that_were_left_out_are_not_shown():
+    with Service(start=False) as s:
+        append(s.directory, event("nul", "1"))
+        s.command("serve", "--once", "--bytes", "*=none")
+        check("Bytes as found" not in s.command("show", "1"))
+    with Service(start=False) as s:
+        append(s.directory, event("nul", "1"))
+        s.command("serve", "--once", "--bytes", "*=guards")
+        text = s.command("show", "1")
+        check("? left out" in text and " -- --" in text, text)
+
+
 def only_bytes_that_differ_are_damage():
     """Three bits are more than a fault of the memory; a block that is whole is none."""
     window = {"address": "0x1058", "bytes": "696a6b6c6dfdfdfd", "expected": "696a6b6c6dfdfdfd", "classes": "uuuuuggg"}
@@ -94,5 +117,6 @@ def only_bytes_that_differ_are_damage():
 service.main([
     bytes_are_kept_as_the_rules_say, a_window_that_is_not_whole_has_no_bytes_left,
     bytes_are_hidden_whatever_the_line_looks_like, written_bytes_and_single_bits_are_counted_over_all_events,
-    only_bytes_that_differ_are_damage,
+    only_bytes_that_differ_are_damage, written_bytes_that_no_rule_keeps_are_nowhere,
+    bytes_that_were_left_out_are_not_shown,
 ])

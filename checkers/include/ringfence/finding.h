@@ -64,15 +64,16 @@ unsigned rf_bug_cwe(rf_bug bug, rf_access access);
 
 /* A byte of the window around the damage. */
 typedef enum rf_byte_class {
-  RF_BYTE_OTHER,  /* neither the block nor its guards */
-  RF_BYTE_HEADER, /* the checker's own record */
-  RF_BYTE_GUARD,  /* a guard byte that is intact */
-  RF_BYTE_USER,   /* the block's */
-  RF_BYTE_FREED,  /* the block's, carrying the fill of freed memory */
-  RF_BYTE_BAD     /* a guard or fill byte that was overwritten */
+  RF_BYTE_OTHER,   /* neither the block nor its guards */
+  RF_BYTE_HEADER,  /* the checker's own record */
+  RF_BYTE_GUARD,   /* a guard byte that is intact */
+  RF_BYTE_USER,    /* the block's */
+  RF_BYTE_FREED,   /* the block's, carrying the fill of freed memory */
+  RF_BYTE_BAD,     /* a guard or fill byte that was overwritten */
+  RF_BYTE_LEFT_OUT /* not kept, for privacy: its value is 0 */
 } rf_byte_class;
 
-/* The letter that stands for a class in renderings: . h g u f ! */
+/* The letter that stands for a class in renderings: . h g u f ! ?, which also stands for a number that is no class */
 char rf_byte_letter(unsigned byte_class);
 
 typedef struct rf_finding {

@@ -7,10 +7,10 @@
 
 unsigned char rf_byte_class_of(char letter) {
   unsigned c = 0;
-  while (c <= RF_BYTE_BAD && rf_byte_letter(c) != letter) {
+  while (c <= RF_BYTE_LEFT_OUT && rf_byte_letter(c) != letter) {
     c++;
   }
-  return (unsigned char)(c <= RF_BYTE_BAD ? c : RF_BYTE_OTHER);
+  return (unsigned char)(c <= RF_BYTE_LEFT_OUT ? c : RF_BYTE_OTHER);
 }
 
 /* ---- Reading ---- */

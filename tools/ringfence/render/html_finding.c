@@ -152,8 +152,9 @@ static const struct {
   const char *name;
   const char *style;
 } classes[] = {
-    {RF_BYTE_USER, "block", "u"},    {RF_BYTE_FREED, "freed block", "f"}, {RF_BYTE_GUARD, "guard, intact", "g"},
-    {RF_BYTE_HEADER, "header", "h"}, {RF_BYTE_BAD, "overwritten", "bad"}, {RF_BYTE_OTHER, "other memory", "o"},
+    {RF_BYTE_USER, "block", "u"},         {RF_BYTE_FREED, "freed block", "f"}, {RF_BYTE_GUARD, "guard, intact", "g"},
+    {RF_BYTE_HEADER, "header", "h"},      {RF_BYTE_BAD, "overwritten", "bad"}, {RF_BYTE_LEFT_OUT, "left out", "o"},
+    {RF_BYTE_OTHER, "other memory", "o"},
 };
 
 enum { CLASSES = sizeof classes / sizeof classes[0] };
@@ -177,7 +178,7 @@ static void byte_cell(const rf_html_page *p, const rf_finding *f, unsigned i) {
   if (f->window_class[i] == RF_BYTE_BAD) {
     rf_markup(p->sink, ", expected %s", byte_text(p, f->expected[i]));
   }
-  rf_markup(p->sink, "\">%s</td>", byte_text(p, f->window[i]));
+  rf_markup(p->sink, "\">%s</td>", f->window_class[i] == RF_BYTE_LEFT_OUT ? "--" : byte_text(p, f->window[i]));
 }
 
 static void empty_cells(const rf_html_page *p, unsigned count) {
@@ -227,7 +228,8 @@ static void legend(const rf_html_page *p, const rf_finding *f) {
     if (first == f->window_size) {
       continue;
     }
-    rf_markup(p->sink, "<li><span class=\"box %s\">00</span>%s", classes[i].style, classes[i].name);
+    rf_markup(p->sink, "<li><span class=\"box %s\">%s</span>%s", classes[i].style,
+              classes[i].of == RF_BYTE_LEFT_OUT ? "--" : "00", classes[i].name);
     if (classes[i].of == RF_BYTE_BAD) {
       rf_markup(p->sink, ", expected %s", byte_text(p, f->expected[first]));
     }
@@ -236,8 +238,16 @@ static void legend(const rf_html_page *p, const rf_finding *f) {
   raw(p, "</ul>\n");
 }
 
+static bool shows_bytes(const rf_finding *f) {
+  unsigned i = 0;
+  while (i < f->window_size && f->window_class[i] == RF_BYTE_LEFT_OUT) {
+    i++;
+  }
+  return i < f->window_size;
+}
+
 static void bytes(const rf_html_page *p, const rf_finding *f) {
-  if (f->window_size == 0) {
+  if (!shows_bytes(f)) {
     return;
   }
   raw(p, "<section><h3>Bytes as found</h3>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" "

@@ -187,7 +187,8 @@ static void count_damage(rf_intake *intake, rf_batch_finding *f, const rf_envelo
                          const rf_finding *found) {
   rf_written written[RF_WRITTEN_MOST];
   unsigned const bytes = rf_window_written(found, written);
-  for (unsigned i = 0; i < bytes; i++) {
+  bool const kept = rule_for(intake->options, e) != RF_WINDOW_NONE;
+  for (unsigned i = 0; i < bytes && kept; i++) {
     count(intake, f->id, RF_COUNT_WRITTEN, rf_written_pack(written[i]), e->count, e->time);
   }
   f->damaged += bytes != 0 ? e->count : 0;
