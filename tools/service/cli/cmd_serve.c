@@ -3,6 +3,7 @@
 #include "tools/service/cli/loop.h"
 #include "tools/service/cli/print.h"
 #include "tools/service/exchange/curl.h"
+#include "tools/service/store/schema.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -262,14 +263,20 @@ static int check(const given *g) {
   rf_cli cli = {.directory = g->serve.directory};
   bool printed = false;
   int status = RF_EXIT_FAILED;
-  if (rf_cli_open(&cli, RF_STORE_READ)) {
+  if (rf_cli_open(&cli, RF_STORE_READ_OLDER)) {
     bool const sound = is_sound(&cli.store);
-    const rf_json *const root = rf_cli_answer(&cli, rf_query_status(&cli.query, cli.directory), &printed);
+    bool const older = rf_store_version(&cli.store) < rf_store_schema_version();
+    const rf_json *const root =
+        older ? NULL : rf_cli_answer(&cli, rf_query_status(&cli.query, cli.directory), &printed);
     if (root != NULL) {
       rf_print_status(&cli.arena, root);
     }
+    if (older) {
+      printf("  schema       %d of %d: the next `ringfence serve` migrates it, which cannot be undone\n",
+             (int)rf_store_version(&cli.store), rf_store_schema_version());
+    }
     (void)puts(sound ? "  integrity    ok" : "  integrity    DAMAGED: restore a backup");
-    status = sound && root != NULL ? 0 : RF_EXIT_FAILED;
+    status = sound && (root != NULL || older) ? 0 : RF_EXIT_FAILED;
   }
   rf_cli_close(&cli);
   return status;
@@ -319,7 +326,7 @@ static int back_up(const given *g) {
     status = RF_EXIT_USAGE;
   } else if (access(g->backup, F_OK) == 0) {
     rf_diag("--backup %s: the file is there already", g->backup);
-  } else if (rf_cli_open(&cli, RF_STORE_WRITE)) {
+  } else if (rf_cli_open(&cli, RF_STORE_COPY)) {
     status = write_backup(&cli, g->backup) ? 0 : RF_EXIT_FAILED;
   }
   rf_cli_close(&cli);

@@ -12,10 +12,18 @@ static bool execute(rf_store *store, const char *sql) {
   return code == SQLITE_OK;
 }
 
+int64_t rf_store_version(rf_store *store) {
+  return rf_store_number(store, 0, "PRAGMA user_version", "");
+}
+
+static bool reads(rf_store_access access) {
+  return access == RF_STORE_READ || access == RF_STORE_READ_OLDER;
+}
+
 static bool set_up(rf_store *store, rf_store_access access) {
   (void)sqlite3_busy_timeout(store->db, RF_STORE_BUSY_MS);
   (void)sqlite3_extended_result_codes(store->db, 1);
-  if (access == RF_STORE_READ) {
+  if (reads(access)) {
     return execute(store, "PRAGMA query_only=1; PRAGMA cache_size=-4000; SELECT count(*) FROM sqlite_schema;");
   }
   if (access == RF_STORE_CREATE && !execute(store, "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;")) {
@@ -25,9 +33,11 @@ static bool set_up(rf_store *store, rf_store_access access) {
                         "PRAGMA wal_autocheckpoint=4000; PRAGMA trusted_schema=0;");
 }
 
-static bool check_version(rf_store *store) {
-  int64_t const version = rf_store_number(store, 0, "PRAGMA user_version", "");
-  if (store->failed || version == rf_store_schema_version()) {
+static bool check_version(rf_store *store, rf_store_access access) {
+  int64_t const version = rf_store_version(store);
+  bool const takes_older = access == RF_STORE_READ_OLDER || access == RF_STORE_COPY;
+  bool const older = version > 0 && version < rf_store_schema_version();
+  if (store->failed || version == rf_store_schema_version() || (older && takes_older)) {
     return !store->failed;
   }
   store->failed = true;
@@ -49,7 +59,7 @@ static bool open_by(rf_store *store, const char *path, int flags, rf_store_acces
     rf_store_fail(store, code, path);
   }
   bool const open = code == SQLITE_OK && set_up(store, access) &&
-                    (access == RF_STORE_CREATE ? rf_store_migrate(store) : check_version(store));
+                    (access == RF_STORE_CREATE ? rf_store_migrate(store) : check_version(store, access));
   if (!open) {
     rf_store_close(store);
   }
@@ -93,6 +103,6 @@ bool rf_store_open(rf_store *store, const char *path, rf_store_access access) {
   }
   int const code = store->code & 0xFF;
   bool const refused = code == SQLITE_CANTOPEN || code == SQLITE_READONLY || code == SQLITE_PERM;
-  return access == RF_STORE_READ && refused && !has_log(path) && put_immutable(uri, sizeof uri, path) &&
+  return reads(access) && refused && !has_log(path) && put_immutable(uri, sizeof uri, path) &&
          open_by(store, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, access);
 }

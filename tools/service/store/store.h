@@ -35,12 +35,21 @@ typedef struct rf_store {
   rf_store_entry entries[RF_STORE_STATEMENTS];
 } rf_store;
 
-typedef enum rf_store_access { RF_STORE_READ, RF_STORE_WRITE, RF_STORE_CREATE } rf_store_access;
+typedef enum rf_store_access {
+  RF_STORE_READ,
+  RF_STORE_WRITE,
+  RF_STORE_CREATE,
+  RF_STORE_READ_OLDER, /* also one that an older Ringfence has left, and that was not migrated yet */
+  RF_STORE_COPY        /* the same, to write a copy of it */
+} rf_store_access;
 
 /* Opens `path`; CREATE also makes and migrates it. On failure returns false with store->error set; the store is closed
  * then. */
 bool rf_store_open(rf_store *store, const char *path, rf_store_access access);
 void rf_store_close(rf_store *store);
+
+/* The version of its schema; that of this program is rf_store_schema_version (schema.h). */
+int64_t rf_store_version(rf_store *store);
 
 /* One transaction, of the writer. rf_store_commit returns false with `error` set, and has rolled back, where any
  * statement since rf_store_begin failed or the commit itself does. */
