@@ -46,21 +46,27 @@ static const char *names_of(const char *what) {
 typedef struct name_search {
   const char *known;
   const char *unknown; /* the first; NULL: none */
+  const char *cut;     /* the first with a value that holds a NUL, behind which nothing would be read; NULL: none */
 } name_search;
 
-static enum MHD_Result look_at_name(void *context, enum MHD_ValueKind kind, const char *name, const char *value) {
+static enum MHD_Result look_at_name(void *context, enum MHD_ValueKind kind, const char *name, size_t name_length,
+                                    const char *value, size_t length) {
   name_search *const s = (name_search *)context;
   (void)kind;
-  (void)value;
+  (void)name_length;
+  s->cut = s->cut == NULL && value != NULL && memchr(value, '\0', length) != NULL ? name : s->cut;
   s->unknown = s->unknown == NULL && !rf_is_word_of(name, s->known) ? name : s->unknown;
   return MHD_YES;
 }
 
 /* A name that is misspelt would be a filter that nobody applied. */
 static const char *name_error(rf_request *r, const char *what) {
-  name_search s = {names_of(what), NULL};
+  name_search s = {names_of(what), NULL, NULL};
   if (s.known != NULL) {
-    (void)MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND, look_at_name, &s);
+    (void)MHD_get_connection_values_n(r->connection, MHD_GET_ARGUMENT_KIND, look_at_name, &s);
+  }
+  if (s.cut != NULL) {
+    return rf_bump_arena_print(&r->arena, "%.100s: a value cannot hold a NUL (%%00)", s.cut);
   }
   return s.unknown == NULL    ? NULL
          : s.known[0] == '\0' ? rf_bump_arena_print(&r->arena, "%.100s: there are no parameters here", s.unknown)
@@ -88,6 +94,10 @@ const char *rf_argument_error(rf_request *r, const char *what) {
     if (value != NULL && value[0] != '\0' && !rf_is_word_of(value, choices[i].values)) {
       return rf_bump_arena_print(&r->arena, "%s=%s: use one of: %s", choices[i].name, value, choices[i].values);
     }
+  }
+  if (strcmp(what, "why") == 0 && (rf_argument_number(rf_request_argument(r, "a"), 0) == 0 ||
+                                   rf_argument_number(rf_request_argument(r, "b"), 0) == 0)) {
+    return "why takes two findings: a=ID&b=ID";
   }
   return name_error(r, what);
 }

@@ -148,10 +148,6 @@ static bool ask(const rf_request *r, const char *what, rf_query *q, bool *fine) 
     *fine = rf_query_status(q, r->http->options->directory);
   } else if (strcmp(what, "activity") == 0) {
     *fine = rf_query_activity(q, number(r, "after"), number(r, "limit"));
-  } else if (strcmp(what, "why") == 0 && (number(r, "a") == 0 || number(r, "b") == 0)) {
-    rf_json_open(&q->w, NULL, "{");
-    rf_json_put_text(&q->w, "error", "why takes two findings: a=ID&b=ID");
-    rf_json_close(&q->w, "}");
   } else if (strcmp(what, "why") == 0) {
     *fine = rf_query_why(q, number(r, "a"), number(r, "b"));
   } else {
