@@ -11,7 +11,7 @@ from service import Service, append, check, equal, event, with_finding
 
 def a_finding_is_split_from_its_page():
     with with_finding() as s:
-        cookie = f"ringfence-{s.port}={s.token()}"
+        cookie = s.cookie()
         own = f"http://127.0.0.1:{s.port}"
         check('action="/finding/1/split"' not in s.http("GET", "/finding/1").text, "not signed in")
         check('<option value="mode">' in s.http("GET", "/finding/1", Cookie=cookie).text)
@@ -26,7 +26,7 @@ def a_finding_is_split_from_its_page():
 def a_page_s_forms_do_what_their_buttons_say():
     form = r'<form method="post" action="/finding/1/(\w+)">(?:<input name="(\w+)"[^>]*?( required)?>)?<button>([^<]+)<'
     with with_finding() as s:
-        cookie = f"ringfence-{s.port}={s.token()}"
+        cookie = s.cookie()
         own = f"http://127.0.0.1:{s.port}"
 
         def forms():

@@ -27,7 +27,7 @@ def triage_needs_a_token_on_loopback_too():
     with with_finding() as s:
         path, body = "/api/v1/findings/1/ignore", "text=known"
         own = f"http://127.0.0.1:{s.port}"
-        cookie = f"ringfence-{s.port}={s.token()}"
+        cookie = s.cookie()
         for more in ({}, {"Authorization": "Bearer " + "0" * 64}, {"Authorization": "Bearer "},
                      {"Authorization": "Bearer x" + s.token()[1:]}, {"Authorization": f"Bearer {s.token()}0"},
                      {"Authorization": "Bearer " + s.token()[:-1]}, {"Authorization": s.token()},
@@ -53,6 +53,69 @@ def triage_needs_a_token_on_loopback_too():
             equal(s.http("POST", bad, body="", Authorization="Bearer " + s.token()).status, status, bad)
             reply = s.http("POST", "/api/v1/records", body=service.line_of(event("a", bad)))
             equal(reply.status, 200, "and no transaction is left open")
+
+
+def a_session_is_no_token():
+    """Cookies know no ports: a server of another user on this address sees them."""
+    with with_finding() as s:
+        path, own = "/api/v1/findings/1/ignore", f"http://127.0.0.1:{s.port}"
+        cookie = s.cookie()
+        name, secret = cookie.split("=")
+        check(secret != s.token() and s.cookie() != cookie)
+        equal(s.http("POST", path, body="text=a", Authorization="Bearer " + secret).status, 401)
+        equal(s.http("POST", path, body="text=a", Cookie=f"{name}={s.token()}", Origin=own).status, 401)
+        equal(os.stat(s.directory + "/sessions").st_mode & 0o777, 0o600)
+        s.stop()
+        s.start()
+        own = f"http://127.0.0.1:{s.port}"
+        cookie = f"ringfence-{s.port}={secret}"
+        equal(s.http("POST", path, body="text=a", Cookie=cookie, Origin=own).status, 200, "it outlives the server")
+        s.stop()
+        with open(s.directory + "/sessions", encoding="ascii") as file:
+            until = file.read().split()[0]
+        for damage in (lambda text: text.replace(until, "1"), lambda text: text.replace(secret, secret[1:]),
+                       lambda text: "\0" * 5000, lambda text: text[:50]):
+            with open(s.directory + "/sessions", "r+", encoding="ascii") as file:
+                text = file.read()
+                file.seek(0)
+                file.truncate()
+                file.write(damage(text))
+            s.start()
+            own = f"http://127.0.0.1:{s.port}"
+            cookie = f"ringfence-{s.port}={secret}"
+            equal(s.http("POST", path, body="text=b", Cookie=cookie, Origin=own).status, 401, "it has ended")
+            s.stop()
+            with open(s.directory + "/sessions", "w", encoding="ascii") as file:
+                file.write(text)
+
+
+def a_session_ends_with_its_token():
+    with Service(start=False) as s:
+        with open(s.directory + "/tokens", "w", encoding="ascii") as file:
+            file.write("triage " + "t" * 20 + "\n")
+        os.chmod(s.directory + "/tokens", 0o600)
+        append(s.directory, event("a", "1"))
+        s.once()
+        s.start()
+        secret = s.cookie("t" * 20).split("=")[1]
+        for kept, status in ((True, 200), (False, 401)):
+            s.stop()
+            if not kept:
+                os.unlink(s.directory + "/tokens")
+            s.start()
+            answer = s.http("POST", "/api/v1/findings/1/ignore", body="text=a",
+                            Cookie=f"ringfence-{s.port}={secret}", Origin=f"http://127.0.0.1:{s.port}")
+            equal(answer.status, status)
+
+
+def the_oldest_session_ends_where_there_are_too_many():
+    with with_finding() as s:
+        first, second = s.cookie(), s.cookie()
+        for _ in range(63):
+            last = s.cookie()
+        own = f"http://127.0.0.1:{s.port}"
+        for cookie, status in ((first, 401), (second, 200), (last, 200)):
+            equal(s.http("POST", "/api/v1/findings/1/ignore", body="text=a", Cookie=cookie, Origin=own).status, status)
 
 
 def a_token_that_is_too_short_is_named_with_its_line():
@@ -140,8 +203,9 @@ def a_browser_has_the_rights_of_the_token_that_it_gave():
         for token, triage, steer in (("r" * 20, False, False), ("t" * 20, True, False), ("s" * 20, False, True),
                                      (s.token(), True, True)):
             reply = s.http("POST", "/sign-in", body="token=" + token, Origin=own)
-            equal((reply.status, reply.headers["set-cookie"]),
-                  (303, f"ringfence-{s.port}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age=2592000"))
+            equal(reply.status, 303)
+            check(re.fullmatch(f"ringfence-{s.port}=[0-9a-f]{{32}}; Path=/; HttpOnly; SameSite=Strict; Max-Age=2592000",
+                               reply.headers["set-cookie"]), reply.headers["set-cookie"])
             cookie = {"Cookie": reply.headers["set-cookie"].split(";")[0]}
             equal(['action="/finding/1/ignore"' in s.http("GET", "/finding/1", **cookie).text,
                    'action="/steering"' in s.http("GET", "/steering", **cookie).text], [triage, steer], token)
@@ -241,6 +305,7 @@ def a_browser_that_came_by_tls_keeps_the_token_to_it():
 
 
 service.main([
+    a_session_is_no_token, a_session_ends_with_its_token, the_oldest_session_ends_where_there_are_too_many,
     requests_from_other_origins_are_refused, triage_needs_a_token_on_loopback_too,
     a_token_that_is_too_short_is_named_with_its_line, tokens_give_the_rights_that_they_name,
     who_shows_a_token_has_its_rights_alone, the_token_is_secret,

@@ -207,6 +207,13 @@ class Service:
         with open(os.path.join(self.directory, "token"), encoding="utf-8") as file:
             return file.read().strip()
 
+    def cookie(self, token=None):
+        """That of a browser that signs in with the token."""
+        reply = self.http("POST", "/sign-in", body="token=" + (token or self.token()),
+                          Origin=f"http://127.0.0.1:{self.port}")
+        equal(reply.status, 303)
+        return reply.headers["set-cookie"].split(";")[0]
+
     def http(self, method, path, body=None, host=None, **headers):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)

@@ -149,20 +149,20 @@ enum MHD_Result rf_reply_error(rf_request *r, unsigned status, const char *messa
   return rf_reply_json(r, status, t.text);
 }
 
-enum MHD_Result rf_reply_redirect(rf_request *r, const char *path, const char *token) {
+enum MHD_Result rf_reply_redirect(rf_request *r, const char *path, const char *session) {
   static char nothing[1];
   struct MHD_Response *const response = MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT);
   if (response != NULL) {
     (void)MHD_add_response_header(response, "Location", path);
   }
-  if (response != NULL && token != NULL) {
+  if (response != NULL && session != NULL) {
     /* A browser that came by a proxy with TLS must not send it without. */
     bool const by_tls = r->sender.origin != NULL && strncmp(r->sender.origin, "https://", 8) == 0;
     (void)MHD_add_response_header(response, "Set-Cookie",
                                   rf_bump_arena_print(&r->arena,
                                                       "%s=%s; Path=/; HttpOnly; SameSite=Strict; "
                                                       "Max-Age=2592000%s",
-                                                      r->http->cookie, token, by_tls ? "; Secure" : ""));
+                                                      r->http->cookie, session, by_tls ? "; Secure" : ""));
   }
   return send_response(r, MHD_HTTP_SEE_OTHER, response);
 }

@@ -84,8 +84,8 @@ enum MHD_Result rf_reply_json(const rf_request *r, unsigned status, const char *
 /* {"error": "..."}, or for a browser a page that says so. */
 enum MHD_Result rf_reply_error(rf_request *r, unsigned status, const char *message);
 
-/* Sends a browser on to `path`, with a cookie that signs it in where `token` is not NULL. */
-enum MHD_Result rf_reply_redirect(rf_request *r, const char *path, const char *token);
+/* Sends a browser on to `path`, with a cookie that signs it in where `session`, a secret, is not NULL. */
+enum MHD_Result rf_reply_redirect(rf_request *r, const char *path, const char *session);
 
 /* Adds the headers that every answer has. */
 void rf_reply_headers(struct MHD_Response *response);

@@ -1,6 +1,6 @@
 #include "tools/service/http/rights.h"
 
-#include "tools/ringfence/base/read_file.h"
+#include "tools/service/http/secret.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -8,41 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* Browsers leave it out of the Host and Origin that they send. */
 enum { HTTP_PORT = 80 };
 
 /* ---- Tokens ---- */
-
-static bool random_text(char *out, size_t digits) {
-  unsigned char bytes[RF_TOKEN_LENGTH / 2];
-  if (getrandom(bytes, digits / 2, 0) != (ssize_t)(digits / 2)) {
-    return false;
-  }
-  for (size_t i = 0; i < digits / 2; i++) {
-    (void)snprintf(out + i * 2, 3, "%02x", bytes[i]);
-  }
-  return true;
-}
-
-/* In constant time: the answer's delay tells nothing of the token. */
-static bool is_equal(const char *a, const char *b) {
-  size_t const length = strlen(b);
-  bool const same_length = strlen(a) == length;
-  unsigned difference = !same_length;
-  for (size_t i = 0; i < length; i++) {
-    difference |= (unsigned)(unsigned char)(a[same_length ? i : 0] ^ b[i]);
-  }
-  return difference == 0;
-}
-
-static bool is_private(int fd) {
-  struct stat st;
-  return fstat(fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 077) == 0;
-}
 
 static bool fail(char *error, const char *path, const char *why) {
   (void)snprintf(error, RF_HTTP_ERROR, "%s: %s", path, why);
@@ -52,7 +23,7 @@ static bool fail(char *error, const char *path, const char *why) {
 static bool make_token(const char *path) {
   char text[RF_TOKEN_LENGTH + 2] = "";
   int const fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-  bool made = fd >= 0 && random_text(text, RF_TOKEN_LENGTH);
+  bool made = fd >= 0 && rf_secret_random(text, RF_TOKEN_LENGTH);
   text[RF_TOKEN_LENGTH] = '\n';
   made = made && write(fd, text, RF_TOKEN_LENGTH + 1) == RF_TOKEN_LENGTH + 1 && fsync(fd) == 0;
   if (fd >= 0) {
@@ -64,16 +35,11 @@ static bool make_token(const char *path) {
   return made;
 }
 
-/* The contents of a file that only this user may read; "" where there is none. */
+/* As rf_secret_read, with the message. */
 static const char *read_private(rf_bump_arena *arena, const char *path, char *error) {
-  int const fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0) {
-    return errno == ENOENT ? "" : (fail(error, path, strerror(errno)), NULL);
-  }
-  size_t length = 0;
-  const char *const text = is_private(fd) ? rf_read_all(arena, fd, &length) : NULL;
-  (void)close(fd);
-  return text != NULL ? text : (fail(error, path, "must be a file that only its owner may read (mode 0600)"), NULL);
+  const char *why = NULL;
+  const char *const text = rf_secret_read(arena, path, &why);
+  return text != NULL ? text : (fail(error, path, why), NULL);
 }
 
 /* 0 where a name is none of a right. */
@@ -95,7 +61,7 @@ static unsigned rights_of(const char *names, size_t length) {
   return rights;
 }
 
-/* Browsers keep it as a cookie, where others are not sent back (RFC 6265, cookie-octet). */
+/* Headers carry it, and the file of sessions. */
 static bool is_token(const char *text, size_t length) {
   for (size_t i = 0; i < length; i++) {
     if (text[i] <= ' ' || text[i] > '~' || strchr("\",;\\", text[i]) != NULL) {
@@ -170,6 +136,7 @@ bool rf_rights_init(rf_rights *rights, const rf_http_options *options, char erro
                 "delete it to get a new one");
   }
   fine = fine && read_tokens(rights, many, tokens, error);
+  rf_sessions_init(&rights->sessions, options->directory, rf_store_now());
   rf_bump_arena_free(&arena);
   return fine;
 }
@@ -249,7 +216,7 @@ const char *rf_rights_refusal(const rf_rights *rights, const rf_sender *sender) 
 static unsigned rights_of_token(const rf_rights *r, const char *token) {
   unsigned rights = 0;
   for (size_t i = 0; i < r->token_count && token != NULL; i++) {
-    rights |= is_equal(token, r->tokens[i].text) ? r->tokens[i].rights : 0;
+    rights |= rf_secret_is_equal(token, r->tokens[i].text) ? r->tokens[i].rights : 0;
   }
   return rights;
 }
@@ -258,19 +225,23 @@ unsigned rf_rights_granted(const rf_rights *rights, const rf_sender *sender) {
   unsigned const by_place = rights->loopback || sender->local ? RF_RIGHT_READ | RF_RIGHT_POST : 0;
   const char *const token = bearer(sender);
   /* A reverse proxy lets requests with a token pass, for us to check: theirs is not the place of the proxy. */
-  return token != NULL ? rights_of_token(rights, token) : by_place | rights_of_token(rights, sender->cookie);
+  const char *const session = token == NULL && sender->cookie != NULL
+                                  ? rf_sessions_token(&rights->sessions, sender->cookie, rf_store_now())
+                                  : NULL;
+  return token != NULL ? rights_of_token(rights, token) : by_place | rights_of_token(rights, session);
 }
 
 const char *rf_rights_new_code(rf_rights *rights) {
   rights->code[0] = '\0';
-  if (random_text(rights->code, 32)) {
+  if (rf_secret_random(rights->code, 32)) {
     rights->code_until = rf_store_steady() + RF_CODE_LIFE_MS;
   }
   return rights->code;
 }
 
 const char *rf_rights_redeem(rf_rights *rights, const char *code) {
-  bool const valid = rights->code[0] != '\0' && rf_store_steady() < rights->code_until && is_equal(code, rights->code);
+  bool const valid =
+      rights->code[0] != '\0' && rf_store_steady() < rights->code_until && rf_secret_is_equal(code, rights->code);
   if (valid) {
     rights->code[0] = '\0';
   }
@@ -279,7 +250,7 @@ const char *rf_rights_redeem(rf_rights *rights, const char *code) {
 
 const char *rf_rights_token(const rf_rights *rights, const char *token) {
   for (size_t i = 0; i < rights->token_count; i++) {
-    if (is_equal(token, rights->tokens[i].text)) {
+    if (rf_secret_is_equal(token, rights->tokens[i].text)) {
       return rights->tokens[i].text;
     }
   }

@@ -3,6 +3,7 @@
 #define RINGFENCE_TOOLS_SERVICE_RIGHTS_H
 
 #include "tools/service/http/http.h"
+#include "tools/service/http/sessions.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -11,7 +12,7 @@ extern "C" {
 /* Bits. */
 typedef enum rf_right { RF_RIGHT_READ = 1, RF_RIGHT_POST = 2, RF_RIGHT_TRIAGE = 4, RF_RIGHT_STEER = 8 } rf_right;
 
-enum { RF_TOKENS = 64, RF_TOKEN_LEAST = 16, RF_TOKEN_LENGTH = 64, RF_CODE_LIFE_MS = 120000 };
+enum { RF_TOKENS = 64, RF_TOKEN_LEAST = 16, RF_CODE_LIFE_MS = 120000 };
 
 typedef struct rf_token {
   unsigned rights;
@@ -24,6 +25,7 @@ typedef struct rf_rights {
   const rf_http_options *options;
   rf_token tokens[RF_TOKENS]; /* the first is DIR/token's, with all rights */
   size_t token_count;
+  rf_sessions sessions;
   char code[33]; /* signs a browser in, once; "" when used */
   int64_t code_until;
 } rf_rights;
@@ -33,7 +35,7 @@ typedef struct rf_sender {
   const char *host;
   const char *origin;
   const char *authorization;
-  const char *cookie; /* the value of ours */
+  const char *cookie; /* the value of ours: a session's secret */
   const char *site;   /* Sec-Fetch-Site */
   bool writes;        /* not GET or HEAD */
   bool local;         /* by the socket in the collector's folder: a process of this user */

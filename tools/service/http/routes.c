@@ -280,7 +280,8 @@ static enum MHD_Result sign_in(rf_request *r) {
   if (token != NULL) {
     /* Only a path of ours: "//host" would lead away. */
     bool const local = back != NULL && back[0] == '/' && back[1] != '/' && back[1] != '\\';
-    return rf_reply_redirect(r, local ? back : "/", token);
+    return rf_reply_redirect(r, local ? back : "/",
+                             rf_sessions_begin(&r->http->rights.sessions, token, rf_store_now()));
   }
   if (code != NULL || given != NULL) {
     return rf_reply_error(r, MHD_HTTP_UNAUTHORIZED,
