@@ -193,7 +193,7 @@ static void end_process(void *context) {
   __atomic_store_n(&rf_process.ending, true, __ATOMIC_RELAXED);
   int const cancellation = rf_uncancelled_begin();
   rf_output_restore_standard_error();
-  if (e->ending == RF_ENDING_EXIT && rf_process.options.mode != RF_MODE_OFF) {
+  if (e->ending == RF_ENDING_EXIT) {
     rf_stream_buffer_look(NULL, NULL);
   }
   const char *const unchecked = check_blocks(e->ending);

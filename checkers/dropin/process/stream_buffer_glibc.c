@@ -1,8 +1,11 @@
 #define _GNU_SOURCE
 #include "stream_buffer.h"
 
+#include "checkers/dropin/heap/span.h"
+#include "checkers/dropin/malloc/forward.h"
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/malloc/malloc_impl.h"
+#include "checkers/dropin/runtime/state.h"
 #include "stream_list.h"
 
 #include <errno.h>
@@ -12,9 +15,18 @@
 
 extern FILE *_IO_list_all __attribute__((weak));
 
+/* One of the C library's own, which is no block. */
+static bool is_standard(const FILE *stream) {
+  return stream == stdin || stream == stdout || stream == stderr;
+}
+
+static bool has_waiting_bytes(const FILE *stream) {
+  return stream->_IO_write_ptr > stream->_IO_write_base;
+}
+
 /* A stream that another thread uses is passed over: its buffer may be about to change. */
 static void look_at(FILE *stream, const rf_origin *origin) {
-  if (ftrylockfile(stream) != 0) {
+  if (!has_waiting_bytes(stream) || ftrylockfile(stream) != 0) {
     return;
   }
   const char *const from = stream->_IO_write_base;
@@ -27,17 +39,31 @@ static void look_at(FILE *stream, const rf_origin *origin) {
 
 /* A closed stream's memory may be closed as well. */
 static bool is_there(const FILE *stream) {
-  return !rf_malloc_impl_is_freed(stream) &&
-         /* NOLINTNEXTLINE(cert-fio38-c): its size alone */
-         (!rf_guarded_blocks_own(stream) || rf_host_readable(stream, sizeof *stream));
+  return is_standard(stream) || (!rf_malloc_impl_is_freed(stream) &&
+                                 /* NOLINTNEXTLINE(cert-fio38-c): its size alone */
+                                 (!rf_guarded_blocks_own(stream) || rf_host_readable(stream, sizeof *stream)));
+}
+
+static bool is_among_slots(uintptr_t first, uintptr_t last) {
+  const rf_span *const span = rf_span_holding(first);
+  return span != NULL && !span->large && rf_span_holding(last) == span;
+}
+
+/* A stream of the list. No call of the system where memory is certainly there: the C library's own streams, and blocks
+ * of the heap. Where the next malloc has them, the C library reads the list without asking, as it does without us. */
+static bool can_be_read(const FILE *stream) {
+  uintptr_t const first = (uintptr_t)stream;
+  /* NOLINTBEGIN(cert-fio38-c): its size alone */
+  return is_standard(stream) || rf_forward.now == RF_FORWARD_ON || is_among_slots(first, first + sizeof *stream - 1) ||
+         rf_host_readable(stream, sizeof *stream);
+  /* NOLINTEND(cert-fio38-c) */
 }
 
 /* A program that frees a stream by `free` leaves it in the list. */
 static void look_at_all(const rf_origin *origin) {
   bool const locked = rf_stream_list_lock();
   FILE *stream = &_IO_list_all != NULL ? _IO_list_all : NULL;
-  /* NOLINTNEXTLINE(cert-fio38-c): the same */
-  while (stream != NULL && rf_host_readable(stream, sizeof *stream) && is_there(stream)) {
+  while (stream != NULL && can_be_read(stream) && is_there(stream)) {
     look_at(stream, origin);
     stream = stream->_chain;
   }
@@ -49,6 +75,9 @@ static void look_at_all(const rf_origin *origin) {
 void rf_stream_buffer_look(FILE *stream, const rf_origin *origin) {
   rf_origin const none = {NULL, 0, NULL};
   int const saved = errno;
+  if (rf_process.options.mode == RF_MODE_OFF) {
+    return; /* which knows of no freed block */
+  }
   if (stream == NULL) {
     look_at_all(origin != NULL ? origin : &none);
   } else if (is_there(stream)) {
