@@ -52,6 +52,24 @@ TEST_F(Lifecycle, AProgramThatAnotherMallocServesIsNotChecked) {
   EXPECT_FALSE(is_told()) << "modes off and sample";
 }
 
+// Each page that the end of a child writes or reads for the first time is a fault.
+TEST_F(Lifecycle, AChildThatHandsAllRequestsOnEndsAtOnceUnlessSomethingWasFound) {
+  rf_process.hands_all_on = true;
+  rf_process.forked = true;
+  EXPECT_EQ(rf_process_end(RF_ENDING_ABRUPT, 3), 3);
+  EXPECT_EQ(recorded, Calls());
+  rf_process.findings = 1;
+  rf_process.options.exitcode = 99;
+  EXPECT_EQ(rf_process_end(RF_ENDING_ABRUPT, 3), 99);
+  EXPECT_TRUE(has("log"));
+  rf_process.findings = 0;
+  rf_process.forked = false;
+  rf_process.ended = false;
+  recorded.clear();
+  EXPECT_EQ(rf_process_end(RF_ENDING_ABRUPT, 3), 3);
+  EXPECT_TRUE(has("log")) << "the process that began it";
+}
+
 TEST_F(Lifecycle, OtherEndsLookForNoLeaksAndLeaveStreamsAlone) {
   Calls const blocks = {"pages 0", "lock 1000", "heap 0", "unlock"};
   EXPECT_EQ(looks_at(RF_ENDING_ABRUPT), blocks);

@@ -27,6 +27,9 @@ static RF_THREAD_LOCAL struct {
 
 /* A handler that ran now might allocate, or fork itself, and would wait for its own thread. */
 static void fork_prepare(void) {
+  if (rf_process.hands_all_on) {
+    return; /* there is no lock to take */
+  }
   sigset_t all;
   (void)sigfillset(&all);
   (void)pthread_sigmask(SIG_SETMASK, &all, &forking.blocked);
@@ -37,6 +40,9 @@ static void fork_prepare(void) {
 }
 
 static void fork_parent(void) {
+  if (rf_process.hands_all_on) {
+    return;
+  }
   rf_page_unlock_all();
   rf_own_cache_fork_parent();
   rf_tracing_fork_parent();
@@ -47,6 +53,11 @@ static void fork_parent(void) {
 }
 
 static void fork_child(void) {
+  if (rf_process.hands_all_on) { /* each page that is written here costs the child a fault */
+    rf_process.id = rf_process_now();
+    rf_process.forked = true;
+    return;
+  }
   rf_page_unlock_all_in_child();
   rf_guarded_blocks_forked();
   switch (rf_own_cache_fork_child()) {

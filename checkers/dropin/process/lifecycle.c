@@ -26,6 +26,7 @@
 #include "checkers/os/host.h"
 #include "checkers/os/reserve_stack.h"
 #include "checkers/os/uncancelled.h"
+#include "checkers/report/collector.h"
 #include "checkers/report/log_lines.h"
 #include "fatal_signals.h"
 #include "fork.h"
@@ -193,7 +194,7 @@ static void end_process(void *context) {
   __atomic_store_n(&rf_process.ending, true, __ATOMIC_RELAXED);
   int const cancellation = rf_uncancelled_begin();
   rf_output_restore_standard_error();
-  if (e->ending == RF_ENDING_EXIT) {
+  if (e->ending == RF_ENDING_EXIT && rf_process.options.mode != RF_MODE_OFF) {
     rf_stream_buffer_look(NULL, NULL);
   }
   const char *const unchecked = check_blocks(e->ending);
@@ -215,7 +216,8 @@ static void end_process(void *context) {
 
 int rf_process_end(rf_process_ending ending, int status) {
   end e = {ending, status, (uintptr_t)__builtin_frame_address(0)};
-  if (rf_is_forbidden(RF_CALL_CLOCK) || !begin_end()) {
+  bool const has_nothing_to_tell = rf_process.hands_all_on && rf_process.forked && rf_process.findings == 0;
+  if (has_nothing_to_tell || rf_is_forbidden(RF_CALL_CLOCK) || !begin_end()) {
     return status;
   }
   e.sp = stack_from != 0 ? stack_from : e.sp;
@@ -359,6 +361,13 @@ static void watch_forks(void) {
   rf_fork_init();
 }
 
+/* Mode off where nothing else was asked for: neither a record of the process nor one of its requests. */
+static bool hands_all_on(void) {
+  const rf_options *const o = &rf_process.options;
+  return o->mode == RF_MODE_OFF && rf_forward.now == RF_FORWARD_ON && rf_cache_total() == 0 && !o->summary &&
+         o->verbosity == 0 && !rf_collector_is_named();
+}
+
 static void begin_log(bool left_to_tool) {
   if (left_to_tool) {
     rf_process_log_unchecked(getpid(), NULL, "under a tool with its own malloc", rf_port_now_ns());
@@ -394,4 +403,5 @@ void rf_process_begin(bool library) {
   rf_malloc_choose_way();
   rf_background_check_begin(o->mode != RF_MODE_OFF ? o->sweep_every : 0, o->sweep_budget);
   begin_log(left_to_tool);
+  rf_process.hands_all_on = hands_all_on();
 }

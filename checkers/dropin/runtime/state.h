@@ -13,6 +13,7 @@ typedef struct rf_process_state {
   bool report_rejected;  /* requests that cannot be served are findings */
   bool library;          /* preloaded, and not linked into the program */
   bool forked;           /* a child of fork that did not exec */
+  bool hands_all_on;     /* it has no block, and tells nobody of its end: a fork and a child's end are the program's */
   bool ended;            /* the end has begun; accessed atomically, as are the next two */
   bool ending;           /* findings no longer end the process at once */
   uint64_t findings;     /* reported so far */
