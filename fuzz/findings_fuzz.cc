@@ -201,7 +201,7 @@ void check_foreign(const std::string &text) {
     for (size_t i = 0; i < found.count; i++) {
       std::string line;
       rf_sink const sink = ringfence::sink_to(&line);
-      rf_foreign_put(&found.findings[i], "tool", &sink);
+      rf_foreign_put(&found.findings[i], "tool", rf_foreign_program(&found, &found.findings[i]), &sink);
       const rf_json *const json = rf_json_parse(&arena, line.data(), line.size());
       RF_HOLDS(json != nullptr && rf_record_read(&arena, json) != nullptr);
     }

@@ -1,10 +1,5 @@
 // Reports of AddressSanitizer, LeakSanitizer and Valgrind as findings.
-#include "tools/ringfence/model/foreign.h"
-
-#include "tools/ringfence/model/identity.h"
-
-#include <gtest/gtest.h>
-#include <string>
+#include "tests/tools/foreign_fixture.h"
 
 namespace ringfence_test {
 namespace {
@@ -41,29 +36,6 @@ const char kValgrind[] = R"(<?xml version="1.0"?>
 <auxwhat>Block was alloc'd at</auxwhat>
 <stack><frame><ip>0x4</ip><fn>malloc</fn></frame><frame><ip>0x5</ip><fn>make</fn></frame></stack></error>
 </valgrindoutput>)";
-
-class Foreign : public testing::Test {
-protected:
-  ~Foreign() override { rf_bump_arena_free(&arena_); }
-
-  rf_foreign read(const std::string &text) {
-    const char *const copy = rf_bump_arena_text(&arena_, text.data(), text.size());
-    return rf_foreign_read(&arena_, copy, text.size());
-  }
-
-  // As the collector reads it back.
-  const rf_record *record(const rf_foreign &read, size_t index = 0) {
-    char line[8192];
-    rf_sink_buffer text;
-    rf_sink_buffer_init(&text, line, sizeof line);
-    rf_foreign_put(&read.findings[index], read.tool, &text.sink);
-    const rf_json *const json = rf_json_parse(&arena_, text.data, text.length);
-    EXPECT_NE(json, nullptr) << text.data;
-    return json == nullptr ? nullptr : rf_record_read(&arena_, json);
-  }
-
-  rf_bump_arena arena_ = {nullptr};
-};
 
 void expect_use_after_free(const rf_record *r) {
   ASSERT_NE(r, nullptr);
@@ -248,33 +220,11 @@ TEST_F(Foreign, SizesAndNamesOfBadRequests) {
   EXPECT_EQ(records[5]->finding.access, RF_ACCESS_WRITE);
 }
 
-// Found while it fuzzes and by a run on the input alone, one bug has other callers in libFuzzer.
-TEST_F(Foreign, StacksEndAtTheTargetOfAFuzzer) {
-  const rf_foreign found = read("==1==ERROR: AddressSanitizer: SEGV on unknown address 0x8 (pc 0x1)\n"
-                                "    #0 0x1 in parse /src/a.cc:1\n    #1 0x2 in LLVMFuzzerTestOneInput /src/a.cc:2\n"
-                                "    #2 0x3 in fuzzer::Fuzzer::ExecuteCallback(unsigned char const*, unsigned long) "
-                                "(/bin/fuzz+0x10)\n    #3 0x4 in main (/bin/fuzz+0x20)\n");
-  ASSERT_EQ(found.count, 1U);
-  EXPECT_EQ(found.findings[0].stacks[0].count, 2U);
-}
-
-// AddressSanitizer gives a frame its source or its module; a main alone counts with its program.
-TEST_F(Foreign, AMainIsOneOfItsProgram) {
-  const std::string start = "==1==ERROR: AddressSanitizer: SEGV on unknown address 0x8 (pc 0x1)\n"
-                            "    #0 0x1 in main /src/a.c:1\n    #1 0x2 in _start (/bin/";
-  const rf_foreign one = read(start + "one+0x10)\n");
-  const rf_foreign two = read(start + "two+0x10)\n");
-  const rf_identity a = rf_identity_of(&arena_, record(one), nullptr);
-  const rf_identity b = rf_identity_of(&arena_, record(two), nullptr);
-  EXPECT_NE(a.group, b.group);
-  EXPECT_STREQ(rf_foreign_program(&one.findings[0]), "/bin/one");
-}
-
 TEST_F(Foreign, ALibraryIsKnownByItsNameNotByItsFolder) {
   const rf_foreign found = read("==1==ERROR: AddressSanitizer: SEGV on unknown address 0x8 (pc 0x1)\n"
                                 "    #0 0x1 in f (/lib/libc.so.6+0x10)\n    #1 0x2 in g (/opt/my.so.d/tool+0x10)\n");
   ASSERT_EQ(found.count, 1U);
-  EXPECT_STREQ(rf_foreign_program(&found.findings[0]), "/opt/my.so.d/tool");
+  EXPECT_STREQ(rf_foreign_program(&found, &found.findings[0]), "/opt/my.so.d/tool");
 }
 
 TEST_F(Foreign, ABlockIsFreedWhereAStackFreedIt) {

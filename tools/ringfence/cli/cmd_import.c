@@ -83,8 +83,7 @@ static void put_text(const rf_sink *sink, const char *name, const char *text) {
 }
 
 static const char *program_name(const import *i, const rf_foreign *read, const rf_foreign_finding *f) {
-  const char *const module = rf_foreign_program(f);
-  return i->values[PROGRAM] != NULL ? i->values[PROGRAM] : module != NULL ? module : read->program;
+  return i->values[PROGRAM] != NULL ? i->values[PROGRAM] : rf_foreign_program(read, f);
 }
 
 /* The members that all records have, up to within "labels". */
@@ -109,13 +108,14 @@ static void put_record(import *i, const rf_foreign *read, size_t index, const ch
   const rf_foreign_finding *const f = &read->findings[index];
   rf_sink_str(sink, "{\"record\":\"finding\",\"version\":1");
   put_text(sink, "id", rf_bump_arena_print(&i->arena, "%s-%zu", start, index + 1));
-  put_sender(i, f->process, program_name(i, read, f), read->tool, sink);
+  const char *const program = program_name(i, read, f);
+  put_sender(i, f->process, program, read->tool, sink);
   if (i->input != NULL) {
     rf_sink_str(sink, "\"input\":");
     rf_json_string(i->input, sink);
   }
   rf_sink_str(sink, "},\"count\":1,\"dropped\":0,\"windows\":\"none\",\"finding\":");
-  rf_foreign_put(f, read->tool, sink);
+  rf_foreign_put(f, read->tool, program, sink);
 }
 
 static const char *time_of(rf_bump_arena *arena, const char *path) {

@@ -45,6 +45,7 @@ typedef struct rf_foreign_finding {
   const char *allocation; /* the calls of a mismatch, this and the next one; NULL: unknown */
   const char *deallocation;
   uint32_t process;
+  const char *program;        /* NULL: not said */
   rf_foreign_stack stacks[3]; /* access, allocation, free */
 } rf_foreign_finding;
 
@@ -59,11 +60,16 @@ typedef struct rf_foreign {
 /* Reads `text`, which has a NUL behind its `length` bytes and may have some among them; strings live in the arena. */
 rf_foreign rf_foreign_read(rf_bump_arena *arena, const char *text, size_t length);
 
-/* Writes a finding as one object of JSON, as processes write theirs (docs/checkers/findings.md). */
-void rf_foreign_put(const rf_foreign_finding *f, const char *tool, const rf_sink *sink);
+/* Writes a finding as one object of JSON, as processes write theirs (docs/checkers/findings.md). Frames of the program
+ * bear the name of `program`, or their own where that is NULL. */
+void rf_foreign_put(const rf_foreign_finding *f, const char *tool, const char *program, const rf_sink *sink);
 
-/* The module of main or of the code that starts it, or the first one that is no shared library; NULL where none is. */
-const char *rf_foreign_program(const rf_foreign_finding *f);
+/* The program by the frames of `f`: the module of main or of the code that starts it, or the first one that is no
+ * shared library; NULL where none is. */
+const char *rf_foreign_program_of(const rf_foreign_finding *f);
+
+/* The program of `f`, or the one that the report names; NULL where nothing says it. */
+const char *rf_foreign_program(const rf_foreign *read, const rf_foreign_finding *f);
 
 /* The readers of each form; `out` is empty before. */
 void rf_foreign_read_asan(rf_foreign *out, rf_bump_arena *arena, const char *text, size_t length);

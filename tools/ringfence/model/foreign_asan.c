@@ -12,7 +12,9 @@ typedef struct reader {
   rf_bump_arena *arena;
   rf_foreign_finding *at; /* NULL: outside of a report */
   unsigned stack;         /* frames belong to this one; OTHER: to none that counts */
-  uint32_t process;       /* of the last report */
+  uint32_t process;       /* of the last report, as is the next one */
+  const char *program;    /* NULL: not named */
+  bool fuzzed;            /* the last frame was the target of a fuzzer */
 } reader;
 
 /* The text behind `words` in `line`; NULL where it does not have them. */
@@ -84,9 +86,21 @@ static void read_mismatch(rf_bump_arena *arena, rf_foreign_finding *f, const cha
   }
 }
 
-static uint32_t process_of(const char *line) {
-  const char *const pid = behind(line, "==");
-  return pid == NULL ? 0 : (uint32_t)strtoul(pid, NULL, 10);
+/* "==4711==ERROR: ", and with log_exe_name "==prog==4711==ERROR: ". */
+static void read_sender(reader *r, const char *line) {
+  const char *const end = strstr(line, "==ERROR: ");
+  const char *pid = end == NULL ? line : end;
+  while (pid > line && isdigit((unsigned char)pid[-1])) {
+    pid--;
+  }
+  r->process = (uint32_t)strtoul(pid, NULL, 10);
+  r->program = NULL;
+  const char *const stop = pid - line > 2 && strncmp(pid - 2, "==", 2) == 0 ? pid - 2 : line;
+  for (const char *start = stop; start >= line + 2 && r->program == NULL; start--) {
+    if (start < stop && strncmp(start - 2, "==", 2) == 0) {
+      r->program = rf_bump_arena_text(r->arena, start, (size_t)(stop - start));
+    }
+  }
 }
 
 static void begin(reader *r, const char *line, const char *text) {
@@ -95,7 +109,9 @@ static void begin(reader *r, const char *line, const char *text) {
   f->known = set_bug(f, text);
   f->detail = detail_of(r->arena, text);
   f->address = address == NULL ? 0 : strtoull(address, NULL, 16);
-  f->process = process_of(line);
+  read_sender(r, line);
+  f->process = r->process;
+  f->program = r->program;
   read_request(f, text);
   read_mismatch(r->arena, f, text);
   f->access = f->bug == RF_BUG_DOUBLE_FREE || f->bug == RF_BUG_BAD_FREE ? RF_ACCESS_FREE : RF_ACCESS_UNKNOWN;
@@ -114,6 +130,7 @@ static void begin_leak(reader *r, const char *sizes, bool direct) {
   f->blocks = objects == NULL ? 1 : strtoull(objects, NULL, 10);
   f->detail = direct ? "nothing points to it" : "only leaked blocks point to it";
   f->process = r->process;
+  f->program = r->program;
   r->at = f;
   r->stack = ALLOCATION;
 }
@@ -131,15 +148,30 @@ static void read_module(rf_bump_arena *arena, rf_foreign_frame *frame, const cha
   }
 }
 
+/* The space before "(/path/module+0x12)", of which strip_path_prefix may leave "(module+0x12)"; NULL: none. */
+static const char *find_module(const char *text) {
+  const char *const absolute = strstr(text, " (/");
+  for (const char *at = text; absolute == NULL && (at = strstr(at, " (")) != NULL; at += 2) {
+    size_t const length = strcspn(at + 2, " ()+");
+    if (length != 0 && strncmp(at + 2 + length, "+0x", 3) == 0) {
+      return at;
+    }
+  }
+  return absolute;
+}
+
+/* The space before the path of a source, which may have others; NULL: none. */
+static const char *find_source(const char *text) {
+  const char *const absolute = strstr(text, " /");
+  return absolute != NULL ? absolute : strrchr(text, ' ');
+}
+
 /* "main /src/a.c:12:3", "f(int, char) (/path/module+0x12)" */
 static void read_function(rf_bump_arena *arena, rf_foreign_frame *frame, const char *text) {
-  const char *const module = strstr(text, " (/");
-  size_t length = module != NULL ? (size_t)(module - text) : strlen(text);
-  const char *space = NULL;
-  for (size_t i = 0; module == NULL && i < length; i++) {
-    space = text[i] == ' ' ? text + i : space;
-  }
+  const char *const module = find_module(text);
+  const char *const space = module == NULL ? find_source(text) : NULL;
   const char *const colon = space == NULL ? NULL : strchr(space, ':');
+  size_t length = module != NULL ? (size_t)(module - text) : strlen(text);
   if (module != NULL) {
     read_module(arena, frame, module + 2);
   } else if (colon != NULL && isdigit((unsigned char)colon[1])) {
@@ -162,6 +194,28 @@ static const char *frame_number(const char *line) {
   return NULL;
 }
 
+/* True for libFuzzer, and for what takes its place: the drivers of AFL++, honggfuzz and Centipede. */
+static bool is_of_fuzzer(const char *function) {
+  static const char *const starts[] = {"fuzzer::",  "LLVMFuzzerRunDriver", "ExecuteFilesOnyByOne",
+                                       "Honggfuzz", "centipede::",         "fuzztest::"};
+  for (size_t i = 0; function != NULL && i < sizeof starts / sizeof starts[0]; i++) {
+    if (strncmp(function, starts[i], strlen(starts[i])) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+static void add_frame(reader *r, const rf_foreign_frame *frame) {
+  if (r->fuzzed && is_of_fuzzer(frame->function)) {
+    r->stack = OTHER; /* the callers of its target depend on why it calls it */
+  }
+  if (r->stack != OTHER) {
+    rf_foreign_add_frame(&r->at->stacks[r->stack], r->arena, frame);
+  }
+  r->fuzzed = frame->function != NULL && strcmp(frame->function, "LLVMFuzzerTestOneInput") == 0;
+}
+
 /* "#0 0x4011a6 in main /src/a.c:12:3", "#1 0x7f10  (/lib/libc.so.6+0x12)" */
 static bool read_frame(reader *r, const char *line) {
   rf_foreign_frame frame = {0};
@@ -173,18 +227,14 @@ static bool read_frame(reader *r, const char *line) {
   frame.pc = strtoull(number + strspn(number, "0123456789"), &end, 16);
   if (strncmp(end, " in ", 4) == 0) {
     read_function(r->arena, &frame, end + 4);
-  } else if (strstr(end, "(/") != NULL) {
-    read_module(r->arena, &frame, strstr(end, "(/") + 1);
+  } else if (find_module(end) != NULL) {
+    read_module(r->arena, &frame, find_module(end) + 2);
   }
   if (r->stack != OTHER && *number == '0' && r->at->stacks[r->stack].count != 0) {
     r->stack = OTHER; /* of the call that made a thread, of a variable's function */
   }
-  if (r->stack != OTHER) {
-    rf_foreign_add_frame(&r->at->stacks[r->stack], r->arena, &frame);
-  }
-  if (frame.function != NULL && strcmp(frame.function, "LLVMFuzzerTestOneInput") == 0) {
-    r->stack = OTHER; /* its callers depend on why libFuzzer calls it */
-  }
+  r->fuzzed = r->fuzzed && strtoul(number, NULL, 10) != 0;
+  add_frame(r, &frame);
   return true;
 }
 
@@ -269,7 +319,7 @@ static void read_line(reader *r, const char *line) {
   const char *const direct = behind(line, "Direct leak of ");
   const char *const indirect = behind(line, "Indirect leak of ");
   if (strstr(line, "ERROR: LeakSanitizer: ") != NULL) {
-    r->process = process_of(line);
+    read_sender(r, line);
     r->at = NULL;
   } else if (error != NULL) {
     begin(r, line, error);
@@ -305,8 +355,9 @@ void rf_foreign_read_asan(rf_foreign *out, rf_bump_arena *arena, const char *tex
     size_t const size = (size_t)(stop - text) - (stop != text && stop[-1] == '\r');
     rf_bump_arena_mark const mark = rf_bump_arena_mark_of(arena);
     size_t const before = out->count;
+    const char *const program = r.program;
     read_line(&r, plain_line(arena, text, size));
-    if (r.at == NULL && out->count == before) {
+    if (r.at == NULL && out->count == before && r.program == program) {
       rf_bump_arena_reset(arena, mark); /* a line of the program's own */
     }
     text = feed == NULL ? end : feed + 1;
