@@ -1,6 +1,7 @@
 /* One webhook or command on each new and reopened finding, once for each environment.
  *
- * Runs one at a time, curl or a shell, with 30 seconds to live. A child that watches over it ends its process group at
+ * Runs one at a time, curl or a shell, with 30 seconds to live; one starts in each step, so that the receiver is not
+ * flooded: chat services refuse more than some one a second. A child that watches over it ends its process group at
  * that time, and when the collector ends, also by SIGKILL. A failed alert is tried again after 1, 2, 4 and 8 minutes
  * and given up after the fifth failure; others go on meanwhile. After three failures in a row nobody seems to be there:
  * one alert is tried after 1, 2, 4, 8, 8 ... minutes, until one arrives. A restart forgets failures, but no alert.
