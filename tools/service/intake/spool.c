@@ -57,12 +57,24 @@ static int open_doorbell(int directory) {
   return bound == 0 ? fd : -1;
 }
 
+static bool say_open_to_others(char *error, size_t size, const char *directory, const char *folder) {
+  (void)snprintf(error, size, "%s%s belongs to another user or is open to others: use a folder of mode 0700", directory,
+                 folder);
+  return false;
+}
+
 /* Opens DIR/spool, made where it is missing, in the folder that is open and ours. */
-static bool open_folder(rf_spool *spool) {
+static bool open_folder(rf_spool *spool, const char *directory, char *error, size_t error_size) {
   (void)mkdirat(spool->directory, "spool", 0700);
   spool->folder = openat(spool->directory, "spool", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  if (spool->folder < 0) {
+    return say(error, error_size, "cannot use the spool in", directory);
+  }
+  if (!rf_spool_is_own(spool->folder)) {
+    return say_open_to_others(error, error_size, directory, "/spool");
+  }
   spool->buffer = (char *)malloc(BUFFER);
-  return spool->folder >= 0 && rf_spool_is_own(spool->folder) && spool->buffer != NULL;
+  return spool->buffer != NULL || say(error, error_size, "cannot use the spool in", directory);
 }
 
 bool rf_spool_lock(int directory) {
@@ -86,9 +98,7 @@ bool rf_spool_open_directory(const char *directory, int *fd, char *error, size_t
     return say(error, error_size, "cannot open", directory);
   }
   if (!rf_spool_is_own(*fd)) {
-    (void)snprintf(error, error_size, "%s belongs to another user or is open to others: use a folder of mode 0700",
-                   directory);
-    return false;
+    return say_open_to_others(error, error_size, directory, "");
   }
   return true;
 }
@@ -102,19 +112,20 @@ bool rf_spool_open(rf_spool *spool, const char *directory, char *error, size_t e
     (void)snprintf(error, error_size, "another `ringfence serve` runs on %s", directory);
     return false;
   }
-  if (!open_folder(spool)) {
-    return say(error, error_size, "cannot use the spool in", directory);
+  if (!open_folder(spool, directory, error, error_size)) {
+    return false;
   }
   spool->doorbell = open_doorbell(spool->directory);
   return true;
 }
 
 void rf_spool_open_shared(rf_spool *spool, const char *directory) {
+  char error[1]; /* its reason is for nobody */
   *spool = (rf_spool){.directory = -1, .folder = -1, .doorbell = -1, .next = 1};
   (void)snprintf(spool->label, sizeof spool->label, "%s/", directory);
   spool->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
   if (spool->directory < 0 || !rf_spool_is_own(spool->directory) || flock(spool->directory, LOCK_EX | LOCK_NB) != 0 ||
-      !open_folder(spool)) {
+      !open_folder(spool, directory, error, sizeof error)) {
     rf_spool_close(spool);
   }
 }
