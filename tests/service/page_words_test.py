@@ -153,6 +153,7 @@ def tabs_count_what_the_filter_lets_through():
 
 def places_are_named_from_the_folder_of_sources():
     with Service("--source-root", "/home/me/project") as s:
+        check("--source-root /home/me/project: No such file" in s.log(), s.log())
         inside = event("a", "1")
         for stack in ("found", "allocated"):
             for frame in inside["finding"][stack]["frames"]:

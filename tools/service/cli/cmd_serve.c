@@ -356,6 +356,16 @@ static bool addresses_are_right(const rf_serve_options *serve) {
   return false;
 }
 
+/* It may be that of another machine: paths are shown seen from there. */
+static void warn_of_source_root(const char *path) {
+  struct stat st;
+  if (path != NULL && stat(path, &st) != 0) {
+    rf_diag("--source-root %s: %s; no lines of code are shown", path, strerror(errno));
+  } else if (path != NULL && !S_ISDIR(st.st_mode)) {
+    rf_diag("--source-root %s: %s; no lines of code are shown", path, strerror(ENOTDIR));
+  }
+}
+
 static int serve_or_look(given *g) {
   if (g->check) {
     return check(g);
@@ -371,6 +381,7 @@ static int serve_or_look(given *g) {
     return RF_EXIT_FAILED;
   }
   char current[PATH_MAX];
+  warn_of_source_root(g->serve.http.source_root);
   if (g->serve.http.source_root == NULL && getcwd(current, sizeof current) != NULL) {
     g->serve.http.source_root = rf_bump_arena_copy(g->arena, current);
   }
