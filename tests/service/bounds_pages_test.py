@@ -136,6 +136,8 @@ def a_page_that_needs_a_token_leads_back_to_itself():
         reply = s.http("POST", "/sign-in", body="token=0123456789abcdef", Accept="text/html")
         equal(reply.status, 401)
         check('name="back" value="/"' in reply.text, "not to where one signs in: ", reply.text)
+        reply = s.http("POST", "/sign-in", body="token=0123456789abcdef&back=/finding/1", Accept="text/html")
+        check('name="back" value="/finding/1"' in reply.text, "a wrong token loses no place: ", reply.text)
 
 
 def tokens_have_16_to_64_characters():

@@ -135,11 +135,17 @@ static const char *title_of(unsigned status) {
   return status == 403 || status == 401 ? "Not allowed" : status == 404 ? "Not found" : "Not done";
 }
 
+/* Where a browser goes once it has signed in: a wrong token does not change that. */
+static const char *path_back(rf_request *r) {
+  const char *const back = strcmp(r->path, "/sign-in") == 0 ? rf_request_field(r, "back") : NULL;
+  return back != NULL ? back : r->path;
+}
+
 enum MHD_Result rf_reply_error(rf_request *r, unsigned status, const char *message) {
   rf_text_sink t;
   rf_text_sink_init(&t, &r->arena);
   if (wants_page(r)) {
-    rf_page_message(&t.sink, title_of(status), message, status == 401 ? r->path : NULL);
+    rf_page_message(&t.sink, title_of(status), message, status == 401 ? path_back(r) : NULL);
     return rf_reply(r, status, "text/html; charset=utf-8", t.text, t.length);
   }
   rf_json_writer w = {.sink = &t.sink};
