@@ -269,7 +269,7 @@ def what_happened_is_told_from_a_number_on():
 def the_store_tells_of_itself():
     with Service(start=False) as s:
         take(s, *(event(f"p{i}", f"{i}", count=4, ago=90 - i) for i in range(3)), b"none\n", b"{}\n", b"no\n",
-             record("repeat", "r-1", of="?", count=2), record("summary", "s-1", seconds=1800.0),
+             record("repeat", "r-1", of="", count=2), record("summary", "s-1", seconds=1800.0),
              record("summary", "s-2", seconds=5400.0, continued=True))
         s.command("merge", "1", "2")
         row = s.ask("builds")["builds"][0]

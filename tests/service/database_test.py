@@ -19,6 +19,7 @@ STEPS = [
     ["DROP TABLE outgoing"],
     ["DROP INDEX finding_waits"],
     ["DROP TABLE serial_file"], ["ALTER TABLE serial_file DROP COLUMN generation"],
+    ["DROP TABLE orphan"],
 ]
 
 

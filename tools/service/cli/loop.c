@@ -146,6 +146,9 @@ static void thin(server *s, int64_t now) {
   }
   rf_symbol_thin(&s->store, &arena, s->options->directory, s->options->symbol_bytes);
   rf_relay_thin(&s->relay, &s->intake);
+  if (!s->more) {
+    (void)rf_intake_expire(&s->intake);
+  }
   rf_bump_arena_free(&arena);
 }
 
@@ -347,6 +350,7 @@ static int take_once(server *s) {
     fine = rf_spool_take(&s->shared[i], &s->intake, false, &more);
     held += s->shared[i].held;
   }
+  fine = fine && rf_intake_expire(&s->intake);
   if (!fine) {
     rf_diag("%s; findings wait in the spool", s->store.error);
     return RF_EXIT_FAILED;

@@ -51,6 +51,7 @@ static void settle(rf_intake *intake, bool committed) {
   rf_counters_clear(&intake->counters);
   rf_counters_clear(&intake->sites);
   rf_known_forget(&intake->known);
+  intake->orphans = (rf_orphans){.counted = false};
   rf_batch_clear(&intake->batch);
   intake->lines = 0;
   if (committed) {
@@ -211,7 +212,6 @@ static void add_event(rf_intake *intake, rf_batch_finding *f, const rf_envelope 
   f->last_seen = e->time > f->last_seen ? e->time : f->last_seen;
   f->count += e->count;
   f->added += e->count;
-  intake->events++;
 }
 
 static rf_candidate candidate_of(rf_intake *intake, const rf_envelope *e, const char *line, size_t length) {
@@ -272,6 +272,7 @@ static int64_t take_finding(rf_intake *intake, const rf_envelope *e, char *line,
   }
   bool const latest = e->time >= f->last_seen;
   add_event(intake, f, e, &c);
+  intake->events++;
   count_damage(intake, f, e, &c, &record->finding);
   if (latest) {
     f->last = c;
@@ -285,17 +286,56 @@ static int64_t take_finding(rf_intake *intake, const rf_envelope *e, char *line,
   return f->id;
 }
 
-static int64_t take_repeat(rf_intake *intake, const rf_envelope *e) {
-  int64_t id = 0;
-  rf_batch_finding *const f =
-      rf_seen_find(&intake->seen, rf_seen_hash(e->of), &id) && id != 0 ? rf_batch_find(&intake->batch, id) : NULL;
-  if (f == NULL) {
-    rf_intake_loss(intake, "repeats whose finding is not known", e->count);
-    return 0;
-  }
+static const char unknown_finding[] = "repeats whose finding is not known";
+
+static void add_repeat(rf_intake *intake, rf_batch_finding *f, const rf_envelope *e) {
   rf_candidate const c = candidate_of(intake, e, NULL, 0);
   add_event(intake, f, e, &c);
-  return id;
+}
+
+/* A repeat of a record that was taken in and is no finding known here is lost; any other one waits for its finding. */
+static int64_t take_repeat(rf_intake *intake, const rf_envelope *e, const char *line, size_t length) {
+  int64_t id = 0;
+  bool const seen = rf_seen_find(&intake->seen, rf_seen_hash(e->of), &id);
+  rf_batch_finding *const f = seen && id != 0 ? rf_batch_find(&intake->batch, id) : NULL;
+  if (f != NULL) {
+    add_repeat(intake, f, e);
+    intake->events++;
+    return id;
+  }
+  int64_t const lost = seen ? e->count : rf_orphans_keep(&intake->orphans, intake->store, e, line, length);
+  if (lost != 0) {
+    rf_intake_loss(intake, unknown_finding, lost);
+  }
+  return 0;
+}
+
+/* Counts the repeats of record `id` that came before it; `finding` is 0 where it is none that is known here. */
+static void take_orphans(rf_intake *intake, const char *id, int64_t finding) {
+  rf_bump_arena_mark const mark = rf_bump_arena_mark_of(&intake->line_arena);
+  rf_envelope e;
+  while (rf_orphans_take(&intake->orphans, intake->store, &intake->line_arena, id, &e)) {
+    bool const counts = finding != 0 && e.kind == RF_LINE_REPEAT;
+    rf_batch_finding *const f = counts ? rf_batch_find(&intake->batch, finding) : NULL;
+    if (f != NULL) {
+      add_repeat(intake, f, &e);
+    } else {
+      rf_intake_loss(intake, unknown_finding, e.count);
+    }
+    rf_bump_arena_reset(&intake->line_arena, mark);
+  }
+}
+
+bool rf_intake_expire(rf_intake *intake) {
+  int64_t const now = rf_store_now();
+  if (!rf_orphans_are_due(intake->store, now)) {
+    return !intake->store->failed;
+  }
+  rf_intake_begin(intake);
+  while (rf_orphans_are_due(intake->store, now) && !intake->store->failed) {
+    rf_intake_loss(intake, unknown_finding, rf_orphans_drop(intake->store));
+  }
+  return rf_intake_commit(intake);
 }
 
 static void take_summary(rf_intake *intake, const rf_envelope *e) {
@@ -354,11 +394,14 @@ static void take_step(rf_intake *intake, const rf_envelope *e) {
 /* ---- Lines ---- */
 
 static int64_t take(rf_intake *intake, const rf_envelope *e, char *line, size_t length) {
+  int64_t finding = 0;
   switch (e->kind) {
   case RF_LINE_FINDING:
-    return take_finding(intake, e, line, length);
+    finding = take_finding(intake, e, line, length);
+    take_orphans(intake, e->id, finding);
+    return finding;
   case RF_LINE_REPEAT:
-    return take_repeat(intake, e);
+    return take_repeat(intake, e, line, length);
   case RF_LINE_SUMMARY:
     take_summary(intake, e);
     return 0;

@@ -9,6 +9,7 @@
 #include "tools/service/intake/batch.h"
 #include "tools/service/intake/crash_loop.h"
 #include "tools/service/intake/known.h"
+#include "tools/service/intake/orphans.h"
 #include "tools/service/intake/window.h"
 #include "tools/service/store/counters.h"
 #include "tools/service/store/seen.h"
@@ -41,10 +42,11 @@ typedef struct rf_intake {
   rf_batch batch;
   rf_crash_loops loops;
   rf_crash_loops kept_loops; /* as of the last commit */
-  rf_known known;            /* with texts in the arena of the batch */
-  rf_bump_arena line_arena;  /* of one line; its first chunk stays */
-  size_t lines;              /* of the open transaction; 0: none is open */
-  uint64_t events;           /* taken in since the start, as the next */
+  rf_orphans orphans;
+  rf_known known;           /* with texts in the arena of the batch */
+  rf_bump_arena line_arena; /* of one line; its first chunk stays */
+  size_t lines;             /* of the open transaction; 0: none is open */
+  uint64_t events;          /* taken in since the start, as the next */
   uint64_t twice;
   uint64_t unreadable; /* lines that were no records, or too long */
   uint64_t relayed;    /* records put into outgoing */
@@ -60,6 +62,10 @@ void rf_intake_line(rf_intake *intake, char *line, size_t length);
 
 /* Counts something that was lost ("half-written lines", ...), as part of the transaction. */
 void rf_intake_loss(rf_intake *intake, const char *reason, int64_t by);
+
+/* Counts repeats that have waited too long for their finding as lost, in a transaction that it commits. False as
+ * rf_intake_commit. For callers that have just taken in all that is there: it may have been among that. */
+bool rf_intake_expire(rf_intake *intake);
 
 /* True when it is time to commit. */
 bool rf_intake_is_full(const rf_intake *intake);

@@ -113,6 +113,11 @@ static const char *const steps[] = {
 
     /* How many times a capture was truncated, and begun anew. */
     "ALTER TABLE serial_file ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;",
+
+    /* Repeats that wait for their finding: record is the hash of its id. */
+    "CREATE TABLE orphan(id INTEGER PRIMARY KEY, record INTEGER NOT NULL, day INTEGER NOT NULL, time INTEGER NOT NULL,"
+    " arrived INTEGER NOT NULL, count INTEGER NOT NULL, text TEXT NOT NULL);CREATE UNIQUE INDEX orphan_record ON"
+    " orphan(record, day);",
 };
 
 enum { STEPS = sizeof steps / sizeof steps[0] };

@@ -19,7 +19,7 @@
 extern "C" {
 #endif
 
-enum { RF_STORE_STATEMENTS = 256, RF_STORE_ERROR = 240, RF_STORE_BUSY_MS = 10000 };
+enum { RF_STORE_STATEMENTS = 512, RF_STORE_ERROR = 240, RF_STORE_BUSY_MS = 10000 };
 
 /* A prepared statement, found again by the address of its text. */
 typedef struct rf_store_entry {
