@@ -19,7 +19,7 @@ STEPS = [
     ["DROP TABLE outgoing"],
     ["DROP INDEX finding_waits"],
     ["DROP TABLE serial_file"], ["ALTER TABLE serial_file DROP COLUMN generation"],
-    ["DROP TABLE orphan"],
+    ["DROP TABLE orphan"], ["DROP TABLE ended"],
 ]
 
 

@@ -7,7 +7,7 @@ import re
 import subprocess
 import tempfile
 
-from service import Nesting, Service, append, check, equal, record
+from service import Nesting, Service, append, check, database, equal, line_of, record
 
 MODULE = {"path": "/srv/app", "build_id": "ab12"}
 
@@ -75,6 +75,37 @@ def the_end_of_a_process_is_noted():
         equal((row["ended"], row["peak"], row["seconds"]), ("signal 11", 12345, 90.25))
         equal(s.ask("processes")["total"], 1, "a process without snapshots has no row")
         equal([p["peak"] for p in s.ask("processes")["programs"]], [12345])
+
+
+def the_end_of_a_process_may_be_taken_in_before_its_snapshots():
+    end = record("summary", "b-7-99-4", seconds=90.25, peak=12345, exit="signal 11")
+    snaps = [told(i, ago=100 - i, snap=snapshot(bytes=i * 1000)) for i in (1, 2, 3)]
+    rows = []
+    for order in ([*snaps, end], [end, *snaps], [snaps[0], end, *snaps[:0:-1]], [end, *snaps[::-1]]):
+        with Service(start=False) as s:
+            for line in order:
+                append(s.directory, line)
+                s.once()
+            append(s.directory, told(1, "b-7-100"), record("summary", "b-8-99-1", exit="status 0"))
+            s.once()
+            row, other = sorted(s.ask("processes")["processes"], key=lambda p: p["ended"], reverse=True)
+            equal(other["ended"], "", "it goes on")
+            rows.append({name: row[name] for name in ("ended", "peak", "seconds", "bytes", "first_seen", "last_seen")})
+    equal([rows[0][name] for name in ("ended", "peak", "seconds", "bytes")], ["signal 11", 12345, 90.25, 3000])
+    equal(rows[1:], rows[:1] * 3)
+
+
+def ends_that_are_kept_for_snapshots_are_bounded():
+    with Service(start=False) as s:
+        append(s.directory, b"".join(line_of(record("summary", f"b-{i}-1-1", exit="status 0")) for i in range(10005)))
+        append(s.directory, record("summary", "b-0-2-1", exit="status " + "9" * 60),
+               record("summary", "none", exit="status 0"))
+        s.once()
+        equal(database(s).execute("SELECT count(*) FROM ended").fetchone()[0], 10000)
+        append(s.directory, told(2, "b-4-1"), told(2, "b-5-1"), told(2, "b-0-2"))
+        s.once()
+        equal(sorted(p["ended"] for p in s.ask("processes")["processes"]), ["", "", "status 0"])
+        equal(database(s).execute("SELECT count(*) FROM ended").fetchone()[0], 9999)
 
 
 def peaks_of_programs_are_seen_by_day():
@@ -359,6 +390,7 @@ def hostile_snapshots_do_no_harm():
 if __name__ == "__main__":
     from service import main
     main([a_snapshot_makes_a_process, the_end_of_a_process_is_noted,
+          the_end_of_a_process_may_be_taken_in_before_its_snapshots, ends_that_are_kept_for_snapshots_are_bounded,
           a_list_of_processes_is_chosen_and_in_its_order, snapshots_are_shown_in_the_order_of_their_time,
           peaks_are_told_for_each_environment, sites_of_one_size_go_by_blocks_and_what_is_gone_comes_last,
           peaks_of_programs_are_seen_by_day, two_snapshots_are_compared,

@@ -1,6 +1,11 @@
 #include "tools/service/intake/snapshots.h"
 
+#include "tools/service/store/seen.h"
+
 #include <string.h>
+
+/* The longest text of an end, as "status 99", that is kept for snapshots to come. */
+enum { HOW_MOST = 64 };
 
 /* ---- Limits ---- */
 
@@ -58,16 +63,64 @@ static int64_t process_of(rf_store *store, const rf_envelope *e, const rf_candid
   return made;
 }
 
-/* If a process has several allocators, the list shows the figures of its last snapshot. */
+/* If a process has several allocators, the list shows the figures of its last snapshot; its end may have come before
+ * that. */
 static void update(rf_store *store, int64_t process, const rf_envelope *e, const rf_heap_snapshot *s) {
   int64_t const peak = s->peak > s->bytes ? s->peak : s->bytes;
+  bool const is_last =
+      rf_store_number(store, 0, "SELECT max(time) FROM snapshot WHERE process = ?", "i", process) <= e->time;
   rf_store_run(store,
-               "UPDATE process SET bytes = CASE WHEN ?2 >= last_seen THEN ?3 ELSE bytes END, blocks = CASE WHEN ?2 >="
-               " last_seen THEN ?4 ELSE blocks END, resident = CASE WHEN ?2 >= last_seen THEN ?5 ELSE resident END,"
-               " peak = max(peak, ?6), seconds = max(seconds, ?7), first_seen = min(first_seen, ?2), last_seen ="
-               " max(last_seen, ?2), snapshots = snapshots + 1 WHERE id = ?1",
-               "iiiiiid", process, e->time, s->bytes, s->blocks, s->resident, peak, e->seconds);
+               "UPDATE process SET bytes = iif(?8, ?3, bytes), blocks = iif(?8, ?4, blocks), resident = iif(?8, ?5,"
+               " resident), peak = max(peak, ?6), seconds = max(seconds, ?7), first_seen = min(first_seen, ?2),"
+               " last_seen = max(last_seen, ?2), snapshots = snapshots + 1 WHERE id = ?1",
+               "iiiiiidi", process, e->time, s->bytes, s->blocks, s->resident, peak, e->seconds, (int64_t)is_last);
 }
+
+/* ---- Ends ---- */
+
+static void end(rf_store *store, const char *process, const char *how, double seconds, int64_t peak, int64_t time) {
+  rf_store_run(store,
+               "UPDATE process SET ended = ?2, seconds = max(seconds, ?3), peak = max(peak, ?4), last_seen ="
+               " max(last_seen, ?5) WHERE name = ?1",
+               "ttdii", process, how, seconds, peak, time);
+}
+
+/* Segments are read in any order: the end may have come before the first snapshot. */
+static void end_new(rf_store *store, rf_bump_arena *arena, const rf_envelope *e) {
+  int64_t const name = (int64_t)rf_seen_hash(e->process);
+  sqlite3_stmt *const s =
+      rf_store_select(store, "SELECT how, seconds, peak, time FROM ended WHERE name = ?", "i", name);
+  if (!rf_store_row(store, s)) {
+    return;
+  }
+  const char *const how = rf_bump_arena_copy(arena, rf_store_text(s, 0));
+  double const seconds = sqlite3_column_double(s, 1);
+  int64_t const peak = sqlite3_column_int64(s, 2);
+  int64_t const time = sqlite3_column_int64(s, 3);
+  rf_store_done(s);
+  end(store, e->process, how, seconds, peak, time);
+  rf_store_run(store, "DELETE FROM ended WHERE name = ?", "i", name);
+}
+
+/* Names of processes that their records' ids do not tell may come again. */
+static void keep_end(rf_store *store, const rf_envelope *e) {
+  if (strchr(e->id, '-') == NULL || strlen(e->exit) > HOW_MOST) {
+    return;
+  }
+  rf_store_run(store, "INSERT OR REPLACE INTO ended(name, time, how, seconds, peak) VALUES(?,?,?,?,?)", "iitdi",
+               (int64_t)rf_seen_hash(e->process), e->time, e->exit, e->seconds, e->peak);
+  rf_store_run(store, "DELETE FROM ended WHERE id <= (SELECT max(id) FROM ended) - ?", "i", (int64_t)RF_ENDS_MOST);
+}
+
+void rf_snapshots_end(rf_store *store, const rf_envelope *e) {
+  if (find(store, e->process) != 0) {
+    end(store, e->process, e->exit, e->seconds, e->peak, e->time);
+  } else {
+    keep_end(store, e);
+  }
+}
+
+/* ---- Snapshots ---- */
 
 bool rf_snapshots_take(rf_store *store, rf_bump_arena *arena, const rf_envelope *e, const rf_candidate *at,
                        const char *line, size_t length) {
@@ -75,8 +128,12 @@ bool rf_snapshots_take(rf_store *store, rf_bump_arena *arena, const rf_envelope 
   if (s == NULL) {
     return false;
   }
+  bool const is_new = find(store, e->process) == 0;
   int64_t const process = process_of(store, e, at);
   update(store, process, e, s);
+  if (is_new) {
+    end_new(store, arena, e);
+  }
   rf_store_run(store,
                "INSERT INTO snapshot(process, time, name, allocator, blocks, bytes, resident, whole)"
                " VALUES(?,?,?,?,?,?,?,1)",
@@ -85,13 +142,6 @@ bool rf_snapshots_take(rf_store *store, rf_bump_arena *arena, const rf_envelope 
                (int64_t)sqlite3_last_insert_rowid(store->db), line, length);
   thin(store, process);
   return true;
-}
-
-void rf_snapshots_end(rf_store *store, const rf_envelope *e) {
-  rf_store_run(store,
-               "UPDATE process SET ended = ?2, seconds = max(seconds, ?3), peak = max(peak, ?4), last_seen ="
-               " max(last_seen, ?5) WHERE name = ?1",
-               "ttdii", e->process, e->exit, e->seconds, e->peak, e->time);
 }
 
 /* ---- Reading ---- */

@@ -118,6 +118,10 @@ static const char *const steps[] = {
     "CREATE TABLE orphan(id INTEGER PRIMARY KEY, record INTEGER NOT NULL, day INTEGER NOT NULL, time INTEGER NOT NULL,"
     " arrived INTEGER NOT NULL, count INTEGER NOT NULL, text TEXT NOT NULL);CREATE UNIQUE INDEX orphan_record ON"
     " orphan(record, day);",
+
+    /* Ends of processes of which no snapshot has come so far: name is the hash of theirs. */
+    "CREATE TABLE ended(id INTEGER PRIMARY KEY, name INTEGER NOT NULL UNIQUE, time INTEGER NOT NULL, how TEXT NOT NULL,"
+    " seconds REAL NOT NULL, peak INTEGER NOT NULL);",
 };
 
 enum { STEPS = sizeof steps / sizeof steps[0] };
