@@ -74,6 +74,14 @@ TEST(Forward, BlocksOfItsOtherFunctionsAreItsOwn) {
   EXPECT_EQ(wrong.findings.size(), 1U);
 }
 
+TEST(Forward, QuestionsToTheHeapLeaveTheProgramsErrorsOfTheLoader) {
+  for (const char *const mode : {"mode=off", "mode=sample", "mode=guard"}) {
+    Result const result = run({program("handed_on"), "dlerror"}, with(mode));
+    EXPECT_EQ(result.out, "ok\n") << mode;
+    EXPECT_EQ(result.status, 0) << mode;
+  }
+}
+
 // A malloc that is not known yet can be asked for nothing: these blocks lie in the library, and stay.
 TEST(Forward, RequestsWhileTheMallocBehindIsLookedForAreServedByTheLibrary) {
   for (const char *const mode : {"mode=off", "mode=sample", "mode=off:heap=own"}) {

@@ -33,6 +33,7 @@ TEST_F(LifecycleBegin, DoesEachThingOnceWhereWhatItNeedsIsThere) {
                          "configure",
                          "suppressions",
                          "forward",
+                         "mallinfo",
                          "policy",
                          "collector",
                          "caller",

@@ -10,6 +10,7 @@ extern "C" {
 #include "checkers/dropin/inspect/roots.h"
 #include "checkers/dropin/malloc/forward.h"
 #include "checkers/dropin/malloc/guarded_blocks.h"
+#include "checkers/dropin/malloc/mallinfo.h"
 #include "checkers/dropin/malloc/malloc_impl.h"
 #include "checkers/dropin/malloc/steer.h"
 #include "checkers/dropin/malloc/trace_hook.h"
@@ -214,6 +215,9 @@ void rf_fork_init() {
 }
 void rf_forward_begin(const rf_options *) {
   call("forward");
+}
+void rf_mallinfo_begin() {
+  call("mallinfo");
 }
 void rf_forward_begin_sampling() {
   call("sampling");

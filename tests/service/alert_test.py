@@ -32,15 +32,15 @@ def alerts_come_once_for_each_environment():
             with open(log, encoding="utf-8") as file:
                 return [json.loads(line) for line in file.read().split("\n")[:-1]]
 
-        s.wait(lambda: len(told()) == 1)
+        s.wait(lambda: len(told()) >= 1)
         check(time.time() - begin > 2.5, "names that come in may show that a finding is not new")
-        s.wait(lambda: len(told()) == 2)
+        s.wait(lambda: len(told()) >= 2)
         equal([(t["kind"], t["environment"], t["finding"]) for t in told()],
               [("new", "ci", 1), ("new", "production", 1)])
         check("close_a" in told()[0]["text"] or "open_a" in told()[0]["text"])
         s.command("fix", "1")
         append(s.directory, *[event("a", f"n{i}", environment="ci", build=build("z")) for i in range(3)])
-        s.wait(lambda: len(told()) == 3)
+        s.wait(lambda: len(told()) >= 3)
         equal(told()[2]["kind"], "reopened")
         s.wait(lambda: s.ask("status")["alerts_waiting"] == 0)
 

@@ -8,6 +8,7 @@
 #include "checkers/dropin/runtime/tag_pause.h"
 #include "forward.h"
 #include "guarded_blocks.h"
+#include "mallinfo.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -39,15 +40,31 @@ static totals count(void) {
   };
 }
 
-/* NULL where there is none, or where requests are not handed on. */
-static void *next_function(const char *name) {
-  return rf_forward.now == RF_FORWARD_ON ? rf_real(name) : NULL;
+/* Those of the next malloc; NULL where there is none, and where requests are not handed on. */
+static struct {
+  struct mallinfo2 (*mallinfo2)(void);
+  struct mallinfo (*mallinfo)(void);
+  int (*mallopt)(int param, int val);
+  int (*malloc_trim)(size_t pad);
+  void (*malloc_stats)(void);
+  int (*malloc_info)(int options, FILE *fp);
+} next;
+
+void rf_mallinfo_begin(void) {
+  if (rf_forward.now == RF_FORWARD_ON) {
+    next.mallinfo2 = (struct mallinfo2(*)(void))rf_real("mallinfo2");
+    next.mallinfo = (struct mallinfo(*)(void))rf_real("mallinfo");
+    next.mallopt = (int (*)(int, int))rf_real("mallopt");
+    next.malloc_trim = (int (*)(size_t))rf_real("malloc_trim");
+    next.malloc_stats = (void (*)(void))rf_real("malloc_stats");
+    next.malloc_info = (int (*)(int, FILE *))rf_real("malloc_info");
+    rf_real_forget_errors();
+  }
 }
 
 RF_COLD RF_EXPORT struct mallinfo2 mallinfo2(void) {
-  struct mallinfo2 (*const next)(void) = (struct mallinfo2(*)(void))next_function("mallinfo2");
-  if (next != NULL) {
-    return next();
+  if (next.mallinfo2 != NULL) {
+    return next.mallinfo2();
   }
   totals const t = count();
   size_t const used = t.live + t.quarantined;
@@ -61,9 +78,8 @@ RF_COLD RF_EXPORT struct mallinfo2 mallinfo2(void) {
 
 /* For old programs: the same in int, truncated. */
 RF_COLD RF_EXPORT struct mallinfo mallinfo(void) {
-  struct mallinfo (*const next)(void) = (struct mallinfo(*)(void))next_function("mallinfo");
-  if (next != NULL) {
-    return next();
+  if (next.mallinfo != NULL) {
+    return next.mallinfo();
   }
   struct mallinfo2 const m = mallinfo2();
   return (struct mallinfo){
@@ -76,9 +92,8 @@ RF_COLD RF_EXPORT struct mallinfo mallinfo(void) {
 
 /* The parameters are about a heap that is not in use: accepted, without effect. */
 RF_COLD RF_EXPORT int mallopt(int param, int val) {
-  int (*const next)(int, int) = (int (*)(int, int))next_function("mallopt");
-  if (next != NULL) {
-    return next(param, val);
+  if (next.mallopt != NULL) {
+    return next.mallopt(param, val);
   }
   (void)param;
   (void)val;
@@ -87,9 +102,8 @@ RF_COLD RF_EXPORT int mallopt(int param, int val) {
 
 /* Gives back what is kept for reuse. 1 where there was any. */
 RF_COLD RF_EXPORT int malloc_trim(size_t pad) {
-  int (*const next)(size_t) = (int (*)(size_t))next_function("malloc_trim");
-  if (next != NULL) {
-    return next(pad);
+  if (next.malloc_trim != NULL) {
+    return next.malloc_trim(pad);
   }
   rf_cache *const cache = rf_enter();
   size_t released = 0;
@@ -110,9 +124,8 @@ static void line(const rf_sink *sink, const char *name, size_t value) {
 }
 
 RF_COLD RF_EXPORT void malloc_stats(void) {
-  void (*const next)(void) = (void (*)(void))next_function("malloc_stats");
-  if (next != NULL) {
-    next();
+  if (next.malloc_stats != NULL) {
+    next.malloc_stats();
     return;
   }
   char text[256];
@@ -127,9 +140,8 @@ RF_COLD RF_EXPORT void malloc_stats(void) {
 }
 
 RF_COLD RF_EXPORT int malloc_info(int options, FILE *fp) {
-  int (*const next)(int, FILE *) = (int (*)(int, FILE *))next_function("malloc_info");
-  if (next != NULL) {
-    return next(options, fp);
+  if (next.malloc_info != NULL) {
+    return next.malloc_info(options, fp);
   }
   totals const t = count();
   if (options != 0) {

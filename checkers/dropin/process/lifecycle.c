@@ -10,6 +10,7 @@
 #include "checkers/dropin/inspect/roots.h"
 #include "checkers/dropin/malloc/forward.h"
 #include "checkers/dropin/malloc/guarded_blocks.h"
+#include "checkers/dropin/malloc/mallinfo.h"
 #include "checkers/dropin/malloc/malloc_impl.h"
 #include "checkers/dropin/malloc/steer.h"
 #include "checkers/dropin/malloc/trace_hook.h"
@@ -387,6 +388,7 @@ void rf_process_begin(bool library) {
   rf_output_set_standard_error();
   bool const left_to_tool = read_options();
   rf_forward_begin(o);
+  rf_mallinfo_begin();
   rf_options_name_policy(rf_steering_now.rules[0] != '\0' ? rf_steering_now.rules : NULL);
   (void)rf_options_begin_collector(o);
   rf_caller_init();

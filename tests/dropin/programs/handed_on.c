@@ -279,10 +279,29 @@ static int blocks_of_its_other_functions(bool wrong) {
   return expect_done();
 }
 
+/* The program's error is still there after questions to the heap, which free nothing between two of them. */
+static int errors_of_the_loader_stay(void) {
+#if defined(__GLIBC__)
+  EXPECT(dlsym(RTLD_DEFAULT, "no_such_function") == NULL);
+  struct mallinfo const before = mallinfo();
+  void *const block = malloc(1);
+  struct mallinfo const after = mallinfo();
+  EXPECT(after.uordblks != before.uordblks);
+  (void)malloc_trim(0);
+  EXPECT(mallopt(M_PERTURB, 0) == 1);
+  free(block);
+  EXPECT(dlerror() != NULL);
+#endif
+  return expect_done();
+}
+
 int main(int argc, char **argv) {
   const unsigned long *const calls = dlsym(RTLD_DEFAULT, "next_malloc_calls");
   if (argc > 1 && strcmp(argv[1], "posix_memalign") == 0) {
     return a_hundred_by_posix_memalign();
+  }
+  if (argc > 1 && strcmp(argv[1], "dlerror") == 0) {
+    return errors_of_the_loader_stay();
   }
   if (argc > 1 && strcmp(argv[1], "others") == 0) {
     return blocks_of_its_other_functions(argc > 2);
