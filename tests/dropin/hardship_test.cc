@@ -36,6 +36,15 @@ TEST(Hardship, NoneAtAll) {
   EXPECT_EQ(plain("plainly", "halt=0").out, "output\n");
 }
 
+// Functions of the C library's that the program has made its own, and that allocate.
+TEST(Hardship, CallsOfTheSystemAreTheProgramsOwnAndAllocate) {
+  for (const char *const mode : {"mode=off", "mode=sample", "mode=guard", "mode=page"}) {
+    Result const result = run({"timeout", "-s", "KILL", "60", program("own_calls")}, with(mode));
+    EXPECT_EQ(result.out, "ok\n") << mode;
+    EXPECT_EQ(result.status, 0) << mode << result.err;
+  }
+}
+
 TEST(Hardship, StandardErrorIsClosedFromTheStart) {
   Result const result = shell("exec \"$0\" \"$1\" 2>&-", "plainly");
   EXPECT_EQ(result.status, 99);

@@ -85,19 +85,27 @@ static bool is_in_the_way(const rf_cache *cache) {
   return __atomic_load_n(&cache->inside, __ATOMIC_ACQUIRE) == RF_CACHE_INSIDE && owner_of(cache) != rf_stop_self();
 }
 
-/* Short waits first: whoever is inside is about to leave. */
-static bool wait_for_others(unsigned ms) {
+static uint64_t now_ms(void) {
   struct timespec now;
   (void)clock_gettime(CLOCK_MONOTONIC, &now);
-  uint64_t const begin = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Short waits first: whoever is inside is about to leave. The clock is asked where it takes longer, since a program may
+ * have a clock_gettime of its own, which allocates. */
+static bool wait_for_others(unsigned ms) {
+  uint64_t begin = 0;
   for (const rf_cache *c = rf_cache_first(); c != NULL; c = c->next) {
     for (unsigned tries = 0; is_in_the_way(c); tries++) {
       if (tries < 100) {
         continue;
       }
       nap(tries < 200 ? 1000 : 50000);
-      (void)clock_gettime(CLOCK_MONOTONIC, &now);
-      if ((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 - begin > ms) {
+      if (tries < 200) {
+        continue;
+      }
+      begin = begin == 0 ? now_ms() : begin;
+      if (now_ms() - begin > ms) {
         return false;
       }
     }
