@@ -15,9 +15,14 @@
 
 extern FILE *_IO_list_all __attribute__((weak));
 
-/* One of the C library's own, which is no block. */
+/* The C library's own streams. The names that <stdio.h> has for them are variables, which the program may set. */
+extern FILE _IO_2_1_stdin_ __attribute__((weak));
+extern FILE _IO_2_1_stdout_ __attribute__((weak));
+extern FILE _IO_2_1_stderr_ __attribute__((weak));
+
+/* No block, and never gone. */
 static bool is_standard(const FILE *stream) {
-  return stream == stdin || stream == stdout || stream == stderr;
+  return stream == &_IO_2_1_stdin_ || stream == &_IO_2_1_stdout_ || stream == &_IO_2_1_stderr_;
 }
 
 static bool has_waiting_bytes(const FILE *stream) {
