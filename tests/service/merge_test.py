@@ -242,7 +242,7 @@ def pieces_have_what_their_events_had():
         equal(seen(s, 1), {"counts": [13, 13, 2], "hosts": {"A": 13}, "one bit": {"A": 2},
                            "written": {0xFC: 2, 0: 11}, "most first": [11, 2], "days": [2, 0, 0, 0, 11],
                            "builds": ["a", "e"],
-                           "events": ["e", "a"], "roles": ["a", "e", "e"]})
+                           "events": ["e", "a"], "roles": ["a", "e", "a"]})
         equal(seen(s, 2), {"counts": [15, 15, 3], "hosts": {"B": 8, "C": 7}, "one bit": {"B": 3},
                            "written": {0xFC: 3, 0: 12}, "most first": [12, 3], "days": [0, 3, 5, 7, 0],
                            "builds": ["b", "d"],

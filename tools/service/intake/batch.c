@@ -1,5 +1,7 @@
 #include "tools/service/intake/batch.h"
 
+#include "tools/service/intake/renew.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -205,10 +207,6 @@ static void write_known(rf_batch *batch, const rf_batch_finding *f) {
                " damaged=?, one_bit=?, first_event=?, last_event=?, richest_event=?, richest=? WHERE id=?",
                "tiiiiiiiiiiii", f->state, f->first_seen, f->last_seen, f->first_build, f->last_build, f->count,
                f->damaged, f->one_bit, f->first_event, f->last_event, f->richest_event, f->richest, f->id);
-  if (f->merged_into != 0) {
-    rf_store_run(batch->store, "UPDATE finding SET last_seen = max(last_seen, ?) WHERE id = ?", "ii", f->last_seen,
-                 f->merged_into);
-  }
 }
 
 void rf_batch_write(rf_batch *batch) {
@@ -222,6 +220,15 @@ void rf_batch_write(rf_batch *batch) {
       write_new(batch, f);
     } else {
       write_known(batch, f);
+    }
+  }
+}
+
+void rf_batch_renew(rf_batch *batch) {
+  for (size_t i = 0; i < batch->count; i++) {
+    const rf_batch_finding *const f = batch->list[i];
+    if (f->added != 0 && f->merged_into != 0) {
+      rf_renew(batch->store, f->id);
     }
   }
 }

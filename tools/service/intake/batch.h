@@ -94,6 +94,9 @@ rf_batch_finding *rf_batch_find(rf_batch *batch, int64_t id);
 /* Writes all findings and events as part of the open transaction. */
 void rf_batch_write(rf_batch *batch);
 
+/* Then, with the counters written: sets what follows from the counters of several findings. */
+void rf_batch_renew(rf_batch *batch);
+
 /* Empties the batch after the commit or the rollback. */
 void rf_batch_clear(rf_batch *batch);
 

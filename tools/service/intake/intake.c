@@ -70,6 +70,7 @@ bool rf_intake_commit(rf_intake *intake) {
   }
   rf_batch_write(&intake->batch);
   rf_counters_write(&intake->counters, intake->store);
+  rf_batch_renew(&intake->batch);
   rf_coverage_write(&intake->sites, intake->store);
   rf_crash_loops_write(&intake->loops, intake->store);
   rf_seen_write(&intake->seen, intake->store);

@@ -1,6 +1,7 @@
 #include "tools/service/life/decision.h"
 
 #include "tools/service/intake/builds.h"
+#include "tools/service/intake/renew.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,17 +14,6 @@ void rf_decision_note(rf_store *store, int64_t finding, const char *kind, const 
 bool rf_decision_refuse(char message[RF_TRIAGE_MESSAGE], const char *why) {
   (void)snprintf(message, RF_TRIAGE_MESSAGE, "%s", why);
   return false;
-}
-
-void rf_decision_renew(rf_store *store, int64_t finding) {
-  rf_store_run(store,
-               "WITH own AS (SELECT what, first_seen, last_seen FROM counter WHERE kind = 2 AND finding IN"
-               " (SELECT id FROM finding WHERE id = ?1 OR merged_into = ?1))"
-               " UPDATE finding SET first_seen = (SELECT min(first_seen) FROM own),"
-               " last_seen = (SELECT max(last_seen) FROM own),"
-               " first_build = (SELECT what FROM own ORDER BY first_seen, what LIMIT 1)"
-               " WHERE id = ?1 AND EXISTS (SELECT 1 FROM own)",
-               "i", finding);
 }
 
 /* True if finding `id` is fixed and `other` was seen, after that decision, in a build that has the fix. */
@@ -56,7 +46,7 @@ void rf_decision_join(rf_store *store, int64_t id, int64_t other) {
   /* merged_via lets a split give them back. */
   rf_store_run(store, "UPDATE finding SET merged_into = ?1, merged_via = ?2 WHERE merged_into = ?2", "ii", id, other);
   rf_store_run(store, "UPDATE finding SET merged_into = ?1, merged_via = NULL WHERE id = ?2", "ii", id, other);
-  rf_decision_renew(store, id);
+  rf_renew(store, id);
   (void)snprintf(text, sizeof text, "finding %" PRId64, other);
   rf_decision_note(store, id, "merged", text);
   if (back) {

@@ -16,9 +16,6 @@ bool rf_decision_refuse(char message[RF_TRIAGE_MESSAGE], const char *why);
 /* Adds a line to the finding's history: `kind` is a word for what was done, `text` its object. */
 void rf_decision_note(rf_store *store, int64_t finding, const char *kind, const char *text);
 
-/* Sets when and in which build the finding was first seen, and when last, from its events and those of its parts. */
-void rf_decision_renew(rf_store *store, int64_t finding);
-
 /* Makes `other` a part of `id`. Both are findings that are no parts. Where `id` is fixed and `other` was seen in a
  * build that has the fix since, `id` is reopened. */
 void rf_decision_join(rf_store *store, int64_t id, int64_t other);

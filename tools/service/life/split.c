@@ -2,6 +2,7 @@
 
 #include "tools/service/intake/describe.h"
 #include "tools/service/intake/names.h"
+#include "tools/service/intake/renew.h"
 #include "tools/service/intake/split.h"
 #include "tools/service/intake/window.h"
 #include "tools/service/store/counters.h"
@@ -123,19 +124,36 @@ static void recount(rf_store *store, rf_bump_arena *arena, int64_t finding) {
   }
 }
 
+/* Of several that are equally rich, the one that came first. */
+static void choose_richest(rf_store *store, rf_bump_arena *arena, int64_t finding) {
+  size_t all = 0;
+  const event *const events = read_events(store, arena, finding, &all);
+  const event *best = NULL;
+  for (size_t i = 0; i < all; i++) {
+    const event *const e = &events[i];
+    bool const richer = best == NULL || e->at.richness > best->at.richness;
+    best = richer || (e->at.richness == best->at.richness && e->id < best->id) ? e : best;
+  }
+  if (best != NULL) {
+    rf_store_run(store, "UPDATE finding SET richest_event = ?2, richest = ?3 WHERE id = ?1", "iii", finding, best->id,
+                 best->at.richness);
+  }
+}
+
 /* First, last and richest are those that it has now. */
-static void settle(rf_store *store, int64_t finding) {
+static void settle(rf_store *store, rf_bump_arena *arena, int64_t finding) {
   rf_store_run(
       store,
       "UPDATE finding SET first_event = (SELECT id FROM event WHERE finding = ?1 ORDER BY time, id LIMIT 1), last_event"
-      " = (SELECT id FROM event WHERE finding = ?1 ORDER BY time DESC, id DESC LIMIT 1), last_build = (SELECT build"
-      " FROM event WHERE finding = ?1 ORDER BY time DESC, id DESC LIMIT 1) WHERE id = ?1",
+      " = (SELECT id FROM event WHERE finding = ?1 ORDER BY time DESC, id DESC LIMIT 1) WHERE id = ?1",
       "i", finding);
-  rf_decision_renew(store, finding);
-  rf_store_run(store,
-               "UPDATE finding SET richest_event = last_event, richest = 0 WHERE id = ?1 AND richest_event NOT IN"
-               " (SELECT id FROM event WHERE finding = ?1)",
-               "i", finding);
+  rf_renew(store, finding);
+  if (rf_store_number(store, 0,
+                      "SELECT 1 FROM finding f JOIN event e ON e.id = f.richest_event AND e.finding = f.id WHERE f.id ="
+                      " ?",
+                      "i", finding) == 0) {
+    choose_richest(store, arena, finding);
+  }
 }
 
 /* The finding with this key, made of the event where it is new. */
@@ -171,7 +189,7 @@ static void move(rf_store *store, int64_t from, int64_t to, const event *e) {
   count_event(store, from, e, -1);
   count_event(store, to, e, 1);
   rf_store_run(store, "UPDATE event SET finding = ? WHERE id = ?", "ii", to, e->id);
-  rf_store_run(store, "UPDATE finding SET richest_event = ?2, richest = ?3 WHERE id = ?1 AND richest <= ?3", "iii", to,
+  rf_store_run(store, "UPDATE finding SET richest_event = ?2, richest = ?3 WHERE id = ?1 AND richest < ?3", "iii", to,
                e->id, e->at.richness);
 }
 
@@ -221,12 +239,12 @@ static int64_t by_rule(rf_store *store, rf_bump_arena *arena, int64_t finding, r
     if (value != stay) {
       int64_t const to = piece_of(store, arena, finding, rf_split_key(e->keys.group, rule, value), e);
       move(store, finding, to, e);
-      settle(store, to);
+      settle(store, arena, to);
       moved++;
     }
   }
   recount(store, arena, finding);
-  settle(store, finding);
+  settle(store, arena, finding);
   note_left(store, finding, rule, stay);
   return moved;
 }
@@ -279,9 +297,9 @@ static bool by_events(rf_store *store, rf_bump_arena *arena, int64_t finding, co
       move(store, finding, to, &events[i]);
     }
   }
-  settle(store, to);
+  settle(store, arena, to);
   recount(store, arena, finding);
-  settle(store, finding);
+  settle(store, arena, finding);
   (void)snprintf(message, RF_TRIAGE_MESSAGE, "%zu events of finding %" PRId64 " are finding %" PRId64 " now", used,
                  finding, to);
   return true;

@@ -1,6 +1,7 @@
 #include "tools/service/life/triage.h"
 
 #include "tools/service/intake/builds.h"
+#include "tools/service/intake/renew.h"
 #include "tools/service/life/decision.h"
 #include "tools/service/life/split.h"
 
@@ -88,7 +89,8 @@ static bool part(rf_store *store, int64_t id, int64_t root, char *message) {
   char text[64];
   rf_store_run(store, "UPDATE finding SET merged_into = NULL, merged_via = NULL WHERE id = ?", "i", id);
   rf_store_run(store, "UPDATE finding SET merged_into = ?1, merged_via = NULL WHERE merged_via = ?1", "i", id);
-  rf_decision_renew(store, root);
+  rf_renew(store, root);
+  rf_renew(store, id);
   (void)snprintf(text, sizeof text, "finding %" PRId64, id);
   rf_decision_note(store, root, "split", text);
   (void)snprintf(message, RF_TRIAGE_MESSAGE, "finding %" PRId64 " stands alone again", id);

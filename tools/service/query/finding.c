@@ -150,31 +150,35 @@ static void put_crash_loops(rf_query *q, int64_t id) {
   " ORDER BY e.id = ?2 DESC, e.id IN (f.first_event, f.last_event, f.richest_event) DESC, e.finding = ?1 DESC,"        \
   " e.time DESC LIMIT 40"
 
+/* The roles of events among those of the finding and its parts. */
+#define FIRST "(SELECT id FROM event WHERE finding IN " MEMBERS " ORDER BY time, id LIMIT 1)"
+#define LAST "(SELECT id FROM event WHERE finding IN " MEMBERS " ORDER BY time DESC, id DESC LIMIT 1)"
+#define RICHEST                                                                                                        \
+  "(SELECT richest_event FROM finding WHERE id IN " MEMBERS                                                            \
+  " ORDER BY richest DESC, id = ?1 DESC, richest_event LIMIT 1)"
+
+/* *shown is then the event to show: the one asked for, or else the finding's own richest, as its title is of that. */
 static void put_events(rf_query *q, int64_t id, int64_t *shown) {
-  sqlite3_stmt *const s = rf_store_select(q->store,
-                                          "SELECT e.id, e.time, b.name, p.text, h.text, n.text, m.text, e.pid,"
-                                          " e.count, f.first_event = e.id, f.last_event = e.id, f.richest_event"
-                                          " = e.id, e.finding = ?1 FROM event e JOIN finding f ON f.id ="
-                                          " e.finding JOIN build b ON b.id = e.build JOIN name p ON p.id ="
-                                          " e.program JOIN name h ON h.id = e.host JOIN name n ON n.id ="
-                                          " e.environment JOIN name m ON m.id = e.mode WHERE e.id IN (" EVENTS_SHOWN
-                                          ") ORDER BY e.time DESC, e.id DESC",
-                                          "ii", id, *shown);
-  int64_t richest = 0;
-  bool found_own = false; /* the richest of the finding itself, rather than of one that was merged into it */
+  sqlite3_stmt *const s = rf_store_select(
+      q->store,
+      "SELECT e.id, e.time, b.name, p.text, h.text, n.text, m.text, e.pid,"
+      " e.count, e.id = " FIRST ", e.id = " LAST ", e.id = " RICHEST
+      ", e.finding = ?1 AND e.id = f.richest_event FROM event e JOIN finding f ON f.id ="
+      " e.finding JOIN build b ON b.id = e.build JOIN name p ON p.id ="
+      " e.program JOIN name h ON h.id = e.host JOIN name n ON n.id ="
+      " e.environment JOIN name m ON m.id = e.mode WHERE e.id IN (" EVENTS_SHOWN ") ORDER BY e.time DESC, e.id DESC",
+      "ii", id, *shown);
+  int64_t own = 0;
   rf_json_open(&q->w, "events", "[");
   while (rf_store_row(q->store, s)) {
     int64_t const event = sqlite3_column_int64(s, 0);
-    bool const best = sqlite3_column_int(s, 11) != 0;
-    bool const own = sqlite3_column_int(s, 12) != 0;
-    richest = richest == 0 || (best && (own || !found_own)) ? event : richest;
-    found_own = found_own || (best && own);
+    own = own == 0 || sqlite3_column_int(s, 12) != 0 ? event : own;
     rf_json_open(&q->w, NULL, "{");
     rf_query_put_columns(q, s, 0, "id# time@ build program host environment mode pid# count# first? last? richest?");
     rf_json_close(&q->w, "}");
   }
   rf_json_close(&q->w, "]");
-  *shown = *shown != 0 ? *shown : richest;
+  *shown = *shown != 0 ? *shown : own;
 }
 
 /* A record is kept as it came, and JSON is UTF-8: bytes that are none become U+FFFD. */

@@ -102,7 +102,9 @@ bool rf_query_filter_is_known(rf_store *store, const rf_findings_filter *f, char
 #define COLUMNS                                                                                                        \
   "f.id, f.bug, f.level, f.title, f.place, f.state, f.first_seen, f.last_seen, f.count + coalesce((SELECT "            \
   "sum(m.count) FROM finding m WHERE m.merged_into = f.id), 0) AS total, fb.name, lb.name, f.fixed_in, f.because, "    \
-  "f.damaged, f.one_bit, (SELECT count(*) FROM finding m WHERE m.merged_into = f.id)"
+  "f.damaged + coalesce((SELECT sum(m.damaged) FROM finding m WHERE m.merged_into = f.id), 0), f.one_bit + "           \
+  "coalesce((SELECT sum(m.one_bit) FROM finding m WHERE m.merged_into = f.id), 0), (SELECT count(*) FROM finding m "   \
+  "WHERE m.merged_into = f.id)"
 
 /* Whether the finding, or one that was merged into it, has such a row. */
 #define ANY_PART(table, condition)                                                                                     \

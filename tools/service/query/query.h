@@ -59,7 +59,7 @@ bool rf_query_filter_is_known(rf_store *store, const rf_findings_filter *filter,
 
 bool rf_query_findings(rf_query *q, const rf_findings_filter *filter);
 
-/* One finding with all that is known; its record is that of `event`, or of the richest where that is 0. */
+/* One finding with all that is known; its record is that of `event`, or of its own richest where that is 0. */
 bool rf_query_finding(rf_query *q, int64_t id, int64_t event);
 
 bool rf_query_builds(rf_query *q);
