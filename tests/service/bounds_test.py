@@ -47,7 +47,7 @@ def an_event_of_an_earlier_time_changes_no_last_build():
         append(s.directory, event("p", "b-1-1-1", ago=10, build=build("newer")),
                event("p", "b-1-1-2", ago=5000, build=build("older")))
         s.once()
-        equal((s.findings()[0]["first_build"], s.findings()[0]["last_build"]), ("newer", "newer"))
+        equal((s.findings()[0]["first_build"], s.findings()[0]["last_build"]), ("older", "newer"))
         append(s.directory, event("p", "b-1-1-3", ago=1, build=build("newest")))
         s.once()
         equal(s.findings()[0]["last_build"], "newest")

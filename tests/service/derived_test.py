@@ -95,6 +95,92 @@ def an_event_of_a_part_counts_for_the_whole():
         equal([derived(s, id)["last_build"][0] for id in (1, 2)], ["a", "c"])
 
 
+def in_order(s, *letters):
+    for i, letter in enumerate(letters):
+        s.command("builds", "--add", letter * 40, "--time", f"2026-01-0{i + 1}T00:00:00Z")
+
+
+def fresh_in(s, id=1):
+    """The first build, as the list, the detail, the builds and the gate have it."""
+    first = derived(s, id)["first_build"]
+    rows = {b["name"]: b["new_findings"] for b in s.ask("builds")["builds"]}
+    equal([name for name, new in rows.items() if new], [first], "builds")
+    for name in rows:
+        s.command("gate", "--new-in", name, status=99 if name == first else 0)
+    return first[0]
+
+
+def the_first_build_is_the_earliest_in_the_order_not_the_one_that_came_first():
+    late = event("a", "1", build=build("b")), event("a", "2", ago=7200, build=build("a"))
+    for orders in (0, 1, 2):  # told before, and after
+        with Service(start=False) as s:
+            if orders == 1:
+                in_order(s, "a", "b")
+            take(s, late[0])
+            equal(fresh_in(s), "b")
+            take(s, late[1])
+            if orders == 2:
+                in_order(s, "a", "b")
+            equal(fresh_in(s), "a", orders)
+            equal([e["build"][0] for e in s.ask("show", "1")["events"] if e["first"]], ["a"])
+    with Service(start=False) as s:
+        take(s, *late)
+        equal(fresh_in(s), "a", "in one transaction")
+        in_order(s, "b", "a")
+        equal(fresh_in(s), "b", "CI knows, and the clock of that machine may be wrong")
+        equal(s.ask("show", "1")["first_seen"], s.ask("show", "1")["builds"][0]["first_seen"])
+        in_order(s, "a", "b")
+        equal(fresh_in(s), "a", "as it was told last")
+
+
+def the_order_of_builds_holds_for_parts_and_pieces():
+    with Service(start=False) as s:
+        take(s, event("a", "1", build=build("b")), event("b", "2", build=build("c")))
+        s.command("merge", "1", "2")
+        in_order(s, "a", "b", "c")
+        take(s, event("b", "3", build=build("a")))
+        equal(fresh_in(s), "a", "seen there last, in the earliest build")
+        in_order(s, "c", "b", "a")
+        equal(fresh_in(s), "c")
+        s.command("split", "2")
+        equal([derived(s, id)["first_build"][0] for id in (1, 2)], ["b", "c"])
+
+
+def a_build_without_a_place_is_first_where_its_event_is():
+    with Service(start=False) as s:
+        in_order(s, "a", "b")
+        take(s, event("a", "1", ago=300, build=build("b")), event("a", "2", ago=200, build=build("a")),
+             event("a", "3", ago=250, build=build("x")))
+        equal(fresh_in(s), "a", "the earliest event is of b, and a stands before b")
+        take(s, event("a", "4", ago=400, build=build("x")))
+        equal(fresh_in(s), "x", "nobody knows whether a or b stand before it")
+
+
+def an_event_of_an_earlier_time_is_kept_as_the_first():
+    with Service(start=False) as s:
+        for i in range(40):
+            take(s, event("a", f"{i}", ago=10.0 + 10 * i, host=f"h{i}"))
+        shown = s.ask("show", "1")
+        equal([(e["host"], e["time"]) for e in shown["events"] if e["first"]], [("h39", shown["first_seen"])])
+        equal([e["host"] for e in shown["events"] if e["last"]], ["h0"])
+        check(len(shown["events"]) < 16, len(shown["events"]), "the middle is thinned")
+
+
+def the_roles_of_many_parts_are_listed():
+    with Service(start=False) as s:
+        take(s, *(event(f"p{i}", f"{i}", ago=1000.0 + i, f_value=0xFC) for i in range(60)))
+        for i in range(2, 61):
+            s.command("merge", "1", str(i))
+        shown = s.ask("show", "1")
+        equal(len(shown["events"]), 40)
+        equal([[e["time"] for e in shown["events"] if e[role]] for role in ("first", "last")],
+              [[shown["first_seen"]], [shown["last_seen"]]])
+        equal([e["id"] for e in shown["events"] if e["richest"]], [shown["event"]])
+
+
 service.main([merged_findings_are_as_if_their_events_had_been_taken_in_together,
               a_split_finding_is_as_if_its_events_had_come_alone, the_build_of_repeats_that_stay_is_the_last_one,
-              an_event_of_a_part_counts_for_the_whole])
+              an_event_of_a_part_counts_for_the_whole,
+              the_first_build_is_the_earliest_in_the_order_not_the_one_that_came_first,
+              the_order_of_builds_holds_for_parts_and_pieces, a_build_without_a_place_is_first_where_its_event_is,
+              an_event_of_an_earlier_time_is_kept_as_the_first, the_roles_of_many_parts_are_listed])

@@ -165,11 +165,12 @@ def what_does_not_work_is_said():
 
 
 def a_spool_goes_in_the_order_of_its_segments():
+    moment = service.timestamp(100)  # of events of one time, those that come first and last are the first and the last
     with Service() as upstream, Service(start=False) as s:
         for number in (3, 1, 2):
-            append(s.directory, event("a", f"{number}", pid=number, ago=100))
+            append(s.directory, event("a", f"{number}", pid=number, time=moment))
             os.rename(s.directory + "/spool/current", s.directory + f"/spool/taken-{number}")
-        append(s.directory, event("a", "4", pid=4, ago=100))
+        append(s.directory, event("a", "4", pid=4, time=moment))
         open(s.directory + "/spool/segment-empty", "wb").close()
         append(s.directory, b"\n", b'{"record":"fi{"record":"x{"record":"finding"}\n')
         os.rename(s.directory + "/spool/current", s.directory + "/spool/segment-5")

@@ -170,7 +170,7 @@ def a_finding_begins_with_its_oldest_event_and_ends_with_its_newest():
             append(s.directory, event("a", name, time=at, build=build(name)))
         s.once()
         row = s.findings()[0]
-        equal((row["first_build"], row["last_build"], row["last_seen"]), ("one", "four", now[:23] + "Z"))
+        equal((row["first_build"], row["last_build"], row["last_seen"]), ("two", "four", now[:23] + "Z"))
         check(row["first_seen"] < service.timestamp(1900), row["first_seen"])
         append(s.directory, event("a", "later", ago=3000, build=build("five")))
         s.once()

@@ -165,25 +165,33 @@ static bool is_kept(const rf_batch_finding *f) {
 }
 
 static void write_events(rf_batch *batch, rf_batch_finding *f) {
+  int64_t const old_first = f->first_event;
   int64_t const old_last = f->last_event;
   int64_t const old_best = f->richest_event;
-  if (f->is_new) {
+  bool const earlier = f->first.line != NULL;
+  if (earlier) {
     f->first_event = write_event(batch, f, &f->first, false);
   }
-  bool const only_first = f->is_new && f->last.line == f->first.line;
+  bool const only_first = earlier && f->last.line == f->first.line;
   /* None is the last where only repeats came in, which have no record of their own, or events of an earlier time. */
   if (f->last.line != NULL) {
     f->last_event = only_first ? f->first_event : write_event(batch, f, &f->last, is_kept(f));
   }
   if (f->best.line != NULL) {
     f->richest = f->best.richness;
-    f->richest_event = f->best.line == f->last.line                 ? f->last_event
-                       : f->is_new && f->best.line == f->first.line ? f->first_event
-                                                                    : write_event(batch, f, &f->best, false);
+    f->richest_event = f->best.line == f->last.line               ? f->last_event
+                       : earlier && f->best.line == f->first.line ? f->first_event
+                                                                  : write_event(batch, f, &f->best, false);
+  }
+  if (earlier && is_kept(f)) {
+    rf_store_run(batch->store, "UPDATE event SET middle = 1 WHERE id = ?", "i", old_first);
   }
   forget(batch, f, old_last);
   if (old_best != old_last) {
     forget(batch, f, old_best);
+  }
+  if (old_first != old_last && old_first != old_best) {
+    forget(batch, f, old_first);
   }
 }
 
@@ -227,7 +235,7 @@ void rf_batch_write(rf_batch *batch) {
 void rf_batch_renew(rf_batch *batch) {
   for (size_t i = 0; i < batch->count; i++) {
     const rf_batch_finding *const f = batch->list[i];
-    if (f->added != 0 && f->merged_into != 0) {
+    if (f->added != 0 && (f->merged_into != 0 || f->several_builds)) {
       rf_renew(batch->store, f->id);
     }
   }

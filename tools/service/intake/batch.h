@@ -33,6 +33,7 @@ typedef struct rf_batch_finding {
   rf_event_keys keys;
   bool is_new;
   bool reopened;
+  bool several_builds; /* it has events of this batch of another build than its first one */
   /* As in the store, and as they will be. */
   const char *state;
   int64_t merged_into; /* 0: none */

@@ -1,5 +1,7 @@
 #include "tools/service/intake/builds.h"
 
+#include "tools/service/intake/renew.h"
+
 #include <string.h>
 
 enum { SHORTEST_REVISION = 7 };
@@ -120,6 +122,7 @@ int64_t rf_build_given(rf_store *store, const char *version, const char *revisio
       "UPDATE build SET ordered_at = ?2, given = 1, version = CASE WHEN ?3 = '' THEN version ELSE ?3 END WHERE id ="
       " ?1",
       "iit", id, time, version);
+  rf_renew_build(store, id);
   tie_fixes(store, id, version, revision, "");
   return id;
 }

@@ -209,6 +209,7 @@ static void add_event(rf_intake *intake, rf_batch_finding *f, const rf_envelope 
   bool const first = f->count == 0;
   f->first_seen = first || e->time < f->first_seen ? e->time : f->first_seen;
   f->first_build = first ? c->build : f->first_build;
+  f->several_builds = f->several_builds || c->build != f->first_build;
   f->last_build = e->time >= f->last_seen ? c->build : f->last_build;
   f->last_seen = e->time > f->last_seen ? e->time : f->last_seen;
   f->count += e->count;
@@ -269,6 +270,8 @@ static int64_t take_finding(rf_intake *intake, const rf_envelope *e, char *line,
   rf_batch_finding *const f = finding_of(intake, &keys, &c);
   if (f->title == NULL && f->is_new) {
     rf_describe(&intake->batch.arena, &intake->line_arena, record, e->program, f);
+  }
+  if (f->count == 0 || e->time < f->first_seen) {
     f->first = c;
   }
   bool const latest = e->time >= f->last_seen;

@@ -13,6 +13,9 @@ extern "C" {
  * written. */
 void rf_renew(rf_store *store, int64_t finding);
 
+/* The same for all findings that were seen in the build, whose place in the order has changed. */
+void rf_renew_build(rf_store *store, int64_t build);
+
 #ifdef __cplusplus
 }
 #endif

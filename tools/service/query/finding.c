@@ -144,18 +144,19 @@ static void put_crash_loops(rf_query *q, int64_t id) {
 
 /* ---- Events ---- */
 
-/* Where there are more than 40, those with a role come before later ones, and the one asked for before all. */
-#define EVENTS_SHOWN                                                                                                   \
-  "SELECT e.id FROM event e JOIN finding f ON f.id = e.finding WHERE e.finding IN " MEMBERS                            \
-  " ORDER BY e.id = ?2 DESC, e.id IN (f.first_event, f.last_event, f.richest_event) DESC, e.finding = ?1 DESC,"        \
-  " e.time DESC LIMIT 40"
-
 /* The roles of events among those of the finding and its parts. */
 #define FIRST "(SELECT id FROM event WHERE finding IN " MEMBERS " ORDER BY time, id LIMIT 1)"
 #define LAST "(SELECT id FROM event WHERE finding IN " MEMBERS " ORDER BY time DESC, id DESC LIMIT 1)"
 #define RICHEST                                                                                                        \
   "(SELECT richest_event FROM finding WHERE id IN " MEMBERS                                                            \
   " ORDER BY richest DESC, id = ?1 DESC, richest_event LIMIT 1)"
+
+/* Where there are more than 40, those with a role come before later ones, and the one asked for before all. */
+#define EVENTS_SHOWN                                                                                                   \
+  "SELECT e.id FROM event e JOIN finding f ON f.id = e.finding WHERE e.finding IN " MEMBERS                            \
+  " ORDER BY e.id = ?2 DESC, e.id IN (" FIRST ", " LAST ", " RICHEST                                                   \
+  ") DESC, e.id IN (f.first_event, f.last_event, f.richest_event) DESC, e.finding = ?1 DESC,"                          \
+  " e.time DESC LIMIT 40"
 
 /* *shown is then the event to show: the one asked for, or else the finding's own richest, as its title is of that. */
 static void put_events(rf_query *q, int64_t id, int64_t *shown) {
