@@ -178,9 +178,36 @@ def the_roles_of_many_parts_are_listed():
         equal([e["id"] for e in shown["events"] if e["richest"]], [shown["event"]])
 
 
+def a_part_tells_of_the_finding_that_it_belongs_to_and_has_its_state():
+    with Service(start=False) as s:
+        take(s, event("a", "1", build=build("a")), event("b", "2", build=build("a")))
+        s.command("merge", "1", "2")
+        check(s.command("show", "2").startswith("finding 2 is part of finding 1, which is new\n"))
+        check("is part of" not in s.command("show", "1"))
+        s.command("ignore", "2", "--because", "a test plants it")
+        part = s.ask("show", "2")
+        equal(list(part)[:2], ["id", "merged_into"])
+        equal([part[name] for name in ("state", "new", "because", "count")], ["ignored", False, "a test plants it", 1])
+        s.command("fix", "1", "--in", "b" * 40)
+        part, whole = s.ask("show", "2"), s.ask("show", "1")
+        for name in ("state", "new", "fixed_in", "fixed_at", "since_fix"):
+            equal(part[name], whole[name], name)
+        said = s.command("show", "2")
+        check(said.startswith("finding 2 is part of finding 1, which is fixed\n"), said)
+        equal([line.split()[1] for line in said.splitlines() if line.startswith("  state")], ["fixed"])
+        s.start()
+        page = s.http("GET", "/finding/2").text
+        note = page.index('Part of finding <a href="/finding/1">#1</a>, which is fixed.')
+        check(note < page.index("<h1>") and "badge new" not in page and "badge fixed" in page, page[:2000])
+        s.stop()
+        s.command("split", "2")
+        equal([s.ask("show", "2").get(name) for name in ("merged_into", "state")], [None, "open"])
+
+
 service.main([merged_findings_are_as_if_their_events_had_been_taken_in_together,
               a_split_finding_is_as_if_its_events_had_come_alone, the_build_of_repeats_that_stay_is_the_last_one,
               an_event_of_a_part_counts_for_the_whole,
               the_first_build_is_the_earliest_in_the_order_not_the_one_that_came_first,
               the_order_of_builds_holds_for_parts_and_pieces, a_build_without_a_place_is_first_where_its_event_is,
-              an_event_of_an_earlier_time_is_kept_as_the_first, the_roles_of_many_parts_are_listed])
+              an_event_of_an_earlier_time_is_kept_as_the_first, the_roles_of_many_parts_are_listed,
+              a_part_tells_of_the_finding_that_it_belongs_to_and_has_its_state])

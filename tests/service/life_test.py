@@ -146,7 +146,7 @@ def news_of_a_part_is_told_of_the_whole():
         s.command("fix", "1")
         take(s, event("b", "7", environment="live", build=build("z")))
         equal((news(s)[2:], news(s, 2)[1:], state(s)), ([("reopened", "live")], [], "reopened"))
-        equal(s.ask("show", "2")["state"], "open")
+        equal(s.ask("show", "2")["state"], "reopened", "that of the whole")
         s.command("reopen", "1")
         s.command("ignore", "1", "--because", "known")
         take(s, event("b", "8", environment="moon"))

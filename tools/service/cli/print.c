@@ -108,7 +108,12 @@ static void print_record(rf_bump_arena *arena, rf_store *store, const rf_json *r
 }
 
 void rf_print_finding(rf_bump_arena *arena, rf_store *store, const rf_json *root) {
-  (void)printf("finding %" PRIu64 ": ", rf_json_unsigned(root, "id", 0));
+  uint64_t const id = rf_json_unsigned(root, "id", 0);
+  uint64_t const whole = rf_json_unsigned(root, "merged_into", 0);
+  if (whole != 0) {
+    (void)printf("finding %" PRIu64 " is part of finding %" PRIu64 ", which is %s\n", id, whole, state_text(root));
+  }
+  (void)printf("finding %" PRIu64 ": ", id);
   rf_print_safe(rf_json_text(root, "bug", ""));
   (void)fputs(", ", stdout);
   rf_print_safe(rf_json_text(root, "title", ""));

@@ -14,18 +14,19 @@
 
 static void head(const rf_page *p) {
   const rf_json *const f = p->json;
-  rf_markup(p->sink,
-            "<p class=\"crumbs\"><a href=\"/\">Findings</a> / #%s</p>\n<header class=\"headline %s\">\n<h1>%s ",
-            rf_page_plain_number(p, f, "id"), rf_json_text(f, "level", "error"), rf_json_text(f, "bug", ""));
+  rf_markup(p->sink, "<p class=\"crumbs\"><a href=\"/\">Findings</a> / #%s</p>\n", rf_page_plain_number(p, f, "id"));
+  if (rf_json_member(f, "merged_into") != NULL) {
+    const char *const into = rf_page_plain_number(p, f, "merged_into");
+    rf_markup(p->sink, "<p class=\"note\">Part of finding <a href=\"/finding/%s\">#%s</a>, which is %s.</p>\n", into,
+              into, rf_json_bool(f, "new", false) ? "new" : rf_json_text(f, "state", "open"));
+  }
+  rf_markup(p->sink, "<header class=\"headline %s\">\n<h1>%s ", rf_json_text(f, "level", "error"),
+            rf_json_text(f, "bug", ""));
   rf_page_state(p, f);
   rf_markup(p->sink, "</h1>\n<p class=\"title\">%s</p>\n<p class=\"place mono\">%s</p>\n</header>\n",
             rf_json_text(f, "title", ""), rf_page_place(p, f));
   if (rf_json_text(f, "because", NULL) != NULL) {
     rf_markup(p->sink, "<p class=\"note\">Ignored because: %s</p>\n", rf_json_text(f, "because", ""));
-  }
-  if (rf_json_member(f, "merged_into") != NULL) {
-    const char *const into = rf_page_plain_number(p, f, "merged_into");
-    rf_markup(p->sink, "<p class=\"note\">Part of finding <a href=\"/finding/%s\">#%s</a>.</p>\n", into, into);
   }
 }
 

@@ -19,15 +19,16 @@ static void put_key(rf_query *q, const char *name, int64_t key) {
 
 /* ---- The row ---- */
 
+/* A finding that became part of another one has the state of that one. */
 static bool put_row(rf_query *q, int64_t id) {
   sqlite3_stmt *const s = rf_store_select(
       q->store,
-      "SELECT f.bug, f.level, f.title, f.place, f.state, f.fixed_in, f.because, f.first_seen, f.last_seen,"
-      " f.fixed_at, (SELECT sum(count) FROM finding WHERE id IN " MEMBERS
+      "SELECT f.bug, f.level, f.title, f.place, r.state, r.fixed_in, r.because, f.first_seen, f.last_seen,"
+      " r.fixed_at, (SELECT sum(count) FROM finding WHERE id IN " MEMBERS
       "), (SELECT sum(damaged) FROM finding WHERE id IN " MEMBERS
       "), (SELECT sum(one_bit) FROM finding WHERE id IN " MEMBERS "), fb.name, lb.name, f.algorithm, f.key, "
       "f.access_key, f.allocation_key, f.free_key, f.merged_into, f.split_by, f.split_from, f.split_left, "
-      "f.split_wanted FROM finding f JOIN build "
+      "f.split_wanted, r.first_seen FROM finding f JOIN finding r ON r.id = coalesce(f.merged_into, f.id) JOIN build "
       "fb ON fb.id = f.first_build"
       " JOIN build lb ON lb.id = f.last_build WHERE f.id = ?1",
       "i", id);
@@ -35,9 +36,12 @@ static bool put_row(rf_query *q, int64_t id) {
     return false;
   }
   rf_json_put_number(&q->w, "id", id);
+  if (sqlite3_column_int64(s, 20) != 0) {
+    rf_json_put_number(&q->w, "merged_into", sqlite3_column_int64(s, 20));
+  }
   rf_query_put_columns(q, s, 0, "bug* level* title* place* state* fixed_in* because*");
   rf_json_put_bool(&q->w, "new",
-                   sqlite3_column_int64(s, 7) >= rf_store_now() - RF_NEW_MS &&
+                   sqlite3_column_int64(s, 25) >= rf_store_now() - RF_NEW_MS &&
                        strcmp(rf_store_text(s, 4), "open") == 0);
   rf_query_put_columns(q, s, 7,
                        "first_seen@ last_seen@ fixed_at@ count# damaged# one_bit# first_build last_build algorithm#");
@@ -45,9 +49,6 @@ static bool put_row(rf_query *q, int64_t id) {
   put_key(q, "access_key", sqlite3_column_int64(s, 17));
   put_key(q, "allocation_key", sqlite3_column_int64(s, 18));
   put_key(q, "free_key", sqlite3_column_int64(s, 19));
-  if (sqlite3_column_int64(s, 20) != 0) {
-    rf_json_put_number(&q->w, "merged_into", sqlite3_column_int64(s, 20));
-  }
   rf_json_put_text(&q->w, "split_by", rf_split_name(sqlite3_column_int64(s, 21)));
   if (sqlite3_column_int64(s, 22) != 0) {
     rf_json_put_number(&q->w, "split_from", sqlite3_column_int64(s, 22));
@@ -230,7 +231,7 @@ bool rf_query_finding(rf_query *q, int64_t id, int64_t event) {
   put_names(q, "labels", id, RF_COUNT_LABEL);
   put_names(q, "one_bit_hosts", id, RF_COUNT_ONE_BIT_HOST);
   put_written(q, id);
-  rf_query_put_expectation(q, id);
+  rf_query_put_expectation(q, rf_query_root(q->store, id));
   put_merged(q, id);
   put_related(q, id);
   put_crash_loops(q, id);
