@@ -258,8 +258,8 @@ def values_that_the_command_would_refuse_are_refused():
                               ("findings?environment=nope", "no process has reported from environment nope; "),
                               ("findings?env=ci", "env: use one of: state build new_in environment search order limit"),
                               ("findings?limit=1&new-in=1.0", "new-in: use one of: state"),
-                              ("findings/1?limit=1", "limit: use one of: event"),
-                              ("builds?limit=1", "limit: there are no parameters here"),
+                              ("findings/1?offset=1", "offset: use one of: event limit"),
+                              ("builds?state=all", "state: use one of: limit offset"),
                               ("findings?search=parse%00zzz", "search: a value cannot hold a NUL"),
                               ("coverage?module=%00", "module: a value cannot hold a NUL"),
                               ("status?x=y", "x: there are no parameters here"),
@@ -272,7 +272,8 @@ def values_that_the_command_would_refuse_are_refused():
             equal((answer.status, "takes two findings" in answer.json()["error"]), (400, True), path)
         for path in ("findings?state=&limit=&order=", "findings?state=all&order=count&limit=0&offset=9", "status",
                      "findings?build=1.0&new_in=" + "1" * 40 + "&environment=development&search=",
-                     "activity?after=0&limit=1", "coverage?module=a&limit=1", "processes?program=a&host=b&offset=1"):
+                     "activity?after=0&limit=1", "coverage?module=a&limit=1&offset=1", "builds?limit=1&offset=1",
+                     "findings/1?limit=1&event=1", "processes?program=a&host=b&offset=1"):
             equal(s.http("GET", "/api/v1/" + path).status, 200, path)
 
 

@@ -77,15 +77,16 @@ static void ask(rf_store *store) {
   int64_t const findings = rf_store_number(store, 0, "SELECT count(*) FROM finding", "");
   for (int64_t id = 1; id <= findings && id <= 4; id++) {
     begin(&a, store);
-    show(&a, answer(&a, rf_query_finding(&a.query, id, 0)), rf_page_of_finding);
+    show(&a, answer(&a, rf_query_finding(&a.query, id, 0, 0)), rf_page_of_finding);
   }
   begin(&a, store);
-  show(&a, answer(&a, rf_query_coverage(&a.query, NULL, 0)), rf_page_coverage);
+  rf_coverage_filter const any = {.module = NULL};
+  show(&a, answer(&a, rf_query_coverage(&a.query, &any)), rf_page_coverage);
   rf_sites_filter const sites = {.module = 1, .watched = "all"};
   begin(&a, store);
   show(&a, answer(&a, rf_query_sites(&a.query, &sites)), rf_page_module);
   begin(&a, store);
-  show(&a, answer(&a, rf_query_builds(&a.query)), rf_page_builds);
+  show(&a, answer(&a, rf_query_builds(&a.query, 0, 0)), rf_page_builds);
   ask_processes(store);
 }
 

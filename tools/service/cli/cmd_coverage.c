@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef enum row_id { DIR, JSON, HELP, MODULE, WATCHED, LIMIT, ROWS } row_id;
+typedef enum row_id { DIR, JSON, HELP, MODULE, WATCHED, LIMIT, OFFSET, ROWS } row_id;
 
 static const rf_option rows[ROWS] = {
     [DIR] = {"dir", '\0', "DIR", "the collector's folder", NULL},
@@ -17,7 +17,8 @@ static const rf_option rows[ROWS] = {
     [MODULE] = {"module", '\0', "TEXT", "only modules that have this text in their path", NULL},
     [WATCHED] = {"watched", '\0', "SITES", "call sites of module ID: no (never watched; the default), yes, or all",
                  NULL},
-    [LIMIT] = {"limit", '\0', "N", "list at most N modules or call sites (default 200, most 1000)", NULL},
+    [LIMIT] = {"limit", '\0', "N", "list at most N programs and modules, or call sites (default 200, most 1000)", NULL},
+    [OFFSET] = {"offset", '\0', "N", "begin after the first N of each list", NULL},
 };
 
 typedef struct asked {
@@ -40,9 +41,10 @@ static bool apply(void *context, size_t row, const char *argument) {
       rf_diag("--watched %s: use one of: %s", argument, RF_FILTER_WATCHED);
       return false;
     }
-  } else if (row == LIMIT) {
-    a->sites.limit = rf_cli_number("limit", argument);
-    return a->sites.limit > 0;
+  } else if (row == LIMIT || row == OFFSET) {
+    int64_t const number = rf_cli_number(rows[row].name, argument);
+    *(row == LIMIT ? &a->sites.limit : &a->sites.offset) = number;
+    return number > 0;
   }
   return true;
 }
@@ -87,6 +89,7 @@ static void print_programs(const rf_json *root) {
     rf_print_safe(rf_json_text(c, "environment", ""));
     (void)putchar('\n');
   }
+  rf_print_part(list, rf_json_unsigned(root, "program_count", 0), "rows of programs");
 }
 
 static void print_coverage(const rf_json *root) {
@@ -98,6 +101,7 @@ static void print_coverage(const rf_json *root) {
   for (const rf_json *m = list; m != NULL; m = m->next) {
     print_module(m);
   }
+  rf_print_part(list, rf_json_unsigned(root, "module_count", 0), "modules");
 }
 
 static void print_site(const rf_json *s) {
@@ -123,6 +127,7 @@ static void print_sites(const rf_json *root) {
   for (const rf_json *s = list; s != NULL; s = s->next) {
     print_site(s);
   }
+  rf_print_part(list, rf_json_unsigned(root, "total", 0), "call sites");
 }
 
 /* ---- The command ---- */
@@ -141,8 +146,8 @@ static int answer(asked *a, const char *word) {
   if (!rf_cli_open(&a->cli, RF_STORE_READ)) {
     return RF_EXIT_FAILED;
   }
-  bool const fine = word == NULL ? rf_query_coverage(&a->cli.query, a->module, a->sites.limit)
-                                 : rf_query_sites(&a->cli.query, &a->sites);
+  rf_coverage_filter const f = {.module = a->module, .limit = a->sites.limit, .offset = a->sites.offset};
+  bool const fine = word == NULL ? rf_query_coverage(&a->cli.query, &f) : rf_query_sites(&a->cli.query, &a->sites);
   const rf_json *const root = rf_cli_answer(&a->cli, fine, &printed);
   if (root != NULL && !printed) {
     (word == NULL ? print_coverage : print_sites)(root);

@@ -12,7 +12,23 @@
 
 /* ---- Options ---- */
 
-typedef enum row_id { DIR, JSON, HELP, NEW, OPEN, STATE, BUILD, ENV, SEARCH, ORDER, LIMIT, NEW_IN, EVENT, ROWS } row_id;
+typedef enum row_id {
+  DIR,
+  JSON,
+  HELP,
+  NEW,
+  OPEN,
+  STATE,
+  BUILD,
+  ENV,
+  SEARCH,
+  ORDER,
+  LIMIT,
+  NEW_IN,
+  EVENT,
+  LISTED,
+  ROWS
+} row_id;
 
 #define COMMON (1U << DIR | 1U << JSON | 1U << HELP)
 #define FILTERS (COMMON | 1U << BUILD | 1U << ENV | 1U << SEARCH | 1U << LIMIT | 1U << NEW_IN)
@@ -31,6 +47,7 @@ static const rf_option rows[ROWS] = {
     [LIMIT] = {"limit", '\0', "N", "show at most N (default 100, most 1000)", NULL},
     [NEW_IN] = {"new-in", '\0', "BUILD", "only those first seen, or back again, in this build", NULL},
     [EVENT] = {"event", '\0', "N", "show this event instead of the richest", NULL},
+    [LISTED] = {"limit", '\0', "N", "list at most N builds, hosts, programs and so on (default 20, most 1000)", NULL},
 };
 
 typedef struct asked {
@@ -63,9 +80,9 @@ static bool apply(void *context, size_t row, const char *argument) {
     *texts[row] = argument;
   } else if (row == NEW || row == OPEN || row == STATE) {
     return choose_state(a, row == NEW ? "new" : row == OPEN ? "open" : argument);
-  } else if (row == LIMIT || row == EVENT) {
+  } else if (row == LIMIT || row == LISTED || row == EVENT) {
     int64_t const number = rf_cli_number(rows[row].name, argument);
-    *(row == LIMIT ? &a->filter.limit : &a->event) = number;
+    *(row == EVENT ? &a->event : &a->filter.limit) = number;
     return number > 0;
   }
   return true;
@@ -117,9 +134,10 @@ static int findings(int argc, char **argv) {
 static int show(int argc, char **argv) {
   asked a;
   bool printed = false;
-  int status = read_options(&a, "show ID [--event N] [OPTIONS]", COMMON | 1U << EVENT, 1, argc, argv);
+  int status = read_options(&a, "show ID [--event N] [OPTIONS]", COMMON | 1U << EVENT | 1U << LISTED, 1, argc, argv);
   if (status < 0) {
-    const rf_json *const root = rf_cli_answer(&a.cli, rf_query_finding(&a.cli.query, a.ids[0], a.event), &printed);
+    const rf_json *const root =
+        rf_cli_answer(&a.cli, rf_query_finding(&a.cli.query, a.ids[0], a.event, a.filter.limit), &printed);
     status = root == NULL ? RF_EXIT_FAILED : 0;
     if (root != NULL && !printed) {
       rf_print_finding(&a.cli.arena, &a.cli.store, root);

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef enum row_id { DIR, JSON, HELP, IN, BECAUSE, ADD, VERSION, TIME, BY, EVENTS, UNDO, ROWS } row_id;
+typedef enum row_id { DIR, JSON, HELP, IN, BECAUSE, ADD, VERSION, TIME, BY, EVENTS, UNDO, LIMIT, OFFSET, ROWS } row_id;
 
 static const rf_option rows[ROWS] = {
     [DIR] = {"dir", '\0', "DIR", "the collector's folder", NULL},
@@ -29,6 +29,8 @@ static const rf_option rows[ROWS] = {
             NULL},
     [EVENTS] = {"events", '\0', "N,N...", "make these events a finding of their own", NULL},
     [UNDO] = {"undo", '\0', NULL, "make its pieces one again", NULL},
+    [LIMIT] = {"limit", '\0', "N", "list at most N (default 200, most 1000)", NULL},
+    [OFFSET] = {"offset", '\0', "N", "begin after the first N", NULL},
 };
 
 enum { NAME_MOST = 255 };
@@ -42,6 +44,8 @@ typedef struct decision {
   const char *time;
   const char *how; /* of split */
   int64_t ids[2];
+  int64_t limit; /* of builds, as the next; 0 and 0: not given */
+  int64_t offset;
 } decision;
 
 static bool apply(void *context, size_t row, const char *argument) {
@@ -56,6 +60,10 @@ static bool apply(void *context, size_t row, const char *argument) {
   }
   if (texts[row] != NULL) {
     *texts[row] = argument;
+  } else if (row == LIMIT || row == OFFSET) {
+    int64_t const number = rf_cli_number(rows[row].name, argument);
+    *(row == LIMIT ? &d->limit : &d->offset) = number;
+    return number > 0;
   } else if (row == BY || row == EVENTS || row == UNDO) {
     if (d->how != NULL) {
       rf_diag("use one of --by, --events and --undo");
@@ -182,7 +190,7 @@ static int add_build(decision *d, int64_t time) {
 
 static int list_builds(decision *d) {
   bool printed = false;
-  const rf_json *const root = rf_cli_answer(&d->cli, rf_query_builds(&d->cli.query), &printed);
+  const rf_json *const root = rf_cli_answer(&d->cli, rf_query_builds(&d->cli.query, d->limit, d->offset), &printed);
   if (root != NULL && !printed) {
     rf_print_builds(root);
   }
@@ -193,6 +201,10 @@ static int add_or_list(decision *d) {
   int64_t time = 0;
   if (d->add == NULL && (d->version != NULL || d->time != NULL)) {
     rf_diag("--version and --time belong to --add COMMIT");
+    return RF_EXIT_USAGE;
+  }
+  if (d->add != NULL && (d->limit != 0 || d->offset != 0)) {
+    rf_diag("--limit and --offset belong to the list: leave out --add");
     return RF_EXIT_USAGE;
   }
   if (d->add != NULL && !read_build(d, &time)) {
@@ -207,8 +219,8 @@ static int add_or_list(decision *d) {
 
 static int builds(int argc, char **argv) {
   decision d;
-  int status = read_options(&d, "builds [--add COMMIT [--version V] [--time TIME]]",
-                            1U << ADD | 1U << VERSION | 1U << TIME, 0, argc, argv);
+  int status = read_options(&d, "builds [--add COMMIT [--version V] [--time TIME]] [--limit N]",
+                            1U << ADD | 1U << VERSION | 1U << TIME | 1U << LIMIT | 1U << OFFSET, 0, argc, argv);
   if (status < 0) {
     status = add_or_list(&d);
   }

@@ -72,12 +72,32 @@ void rf_print_findings(rf_bump_arena *arena, const rf_json *root) {
   }
 }
 
+static uint64_t length_of(const rf_json *list) {
+  uint64_t count = 0;
+  for (; list != NULL; list = list->next) {
+    count++;
+  }
+  return count;
+}
+
+void rf_print_part(const rf_json *list, uint64_t total, const char *noun) {
+  uint64_t const shown = length_of(list);
+  if (shown < total) {
+    (void)printf("%" PRIu64 " of %" PRIu64 " %s; --limit and --offset show others\n", shown, total, noun);
+  }
+}
+
 static void print_names(const rf_json *root, const char *name, const char *title) {
   const rf_json *const list = rf_json_member(root, name);
+  uint64_t const total = rf_json_unsigned(rf_json_member(root, "totals"), name, 0);
+  uint64_t const shown = length_of(rf_json_list(root, name));
   for (const rf_json *n = list == NULL ? NULL : list->first; n != NULL; n = n->next) {
     (void)printf("  %-12s %7" PRIu64 "  ", n == list->first ? title : "", rf_json_unsigned(n, "count", 0));
     rf_print_safe(rf_json_text(n, "name", ""));
     (void)putchar('\n');
+  }
+  if (shown < total) {
+    (void)printf("  %-12s          and %" PRIu64 " more; --limit shows them\n", "", total - shown);
   }
 }
 
@@ -149,6 +169,7 @@ void rf_print_builds(const rf_json *root) {
     rf_print_safe(name);
     (void)putchar('\n');
   }
+  rf_print_part(list, rf_json_unsigned(root, "total", 0), "builds");
 }
 
 void rf_print_activity(const rf_json *root) {

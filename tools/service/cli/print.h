@@ -16,6 +16,9 @@ void rf_print_safe(const char *text);
 void rf_print_findings(rf_bump_arena *arena, const rf_json *root);
 void rf_print_finding(rf_bump_arena *arena, rf_store *store, const rf_json *root);
 void rf_print_builds(const rf_json *root);
+
+/* A line that says how many of `total` a part of a list has, if that is not all. */
+void rf_print_part(const rf_json *list, uint64_t total, const char *noun);
 void rf_print_activity(const rf_json *root);
 void rf_print_why(const rf_json *root);
 void rf_print_processes(rf_bump_arena *arena, const rf_json *root);

@@ -21,11 +21,11 @@ static const char *names_of(const char *what) {
     const char *names;
   } paths[] = {
       {"findings", "state build new_in environment search order limit offset"},
-      {"findings/", "event"},
+      {"findings/", "event limit"},
       {"processes", "program host environment limit offset"},
       {"processes/", "snapshot against"},
-      {"builds", ""},
-      {"coverage", "module limit"},
+      {"builds", "limit offset"},
+      {"coverage", "module limit offset"},
       {"coverage/", "watched limit offset"},
       {"steering", "limit"},
       {"symbols", ""},

@@ -112,6 +112,13 @@ static bool ask_processes(const rf_request *r, rf_query *q) {
   return rf_query_processes(q, &f);
 }
 
+static bool ask_coverage(const rf_request *r, rf_query *q) {
+  rf_coverage_filter const f = {.module = not_empty(rf_request_argument(r, "module")),
+                                .limit = number(r, "limit"),
+                                .offset = number(r, "offset")};
+  return rf_query_coverage(q, &f);
+}
+
 static bool ask_sites(const rf_request *r, int64_t id, rf_query *q) {
   rf_sites_filter const f = {
       .module = id,
@@ -129,15 +136,15 @@ static bool ask(const rf_request *r, const char *what, rf_query *q, bool *fine) 
     rf_findings_filter const f = filter_of(r);
     *fine = rf_query_findings(q, &f);
   } else if (strncmp(what, "findings/", 9) == 0 && id_of(what + 9, &rest) >= 0 && *rest == '\0') {
-    *fine = rf_query_finding(q, id_of(what + 9, &rest), number(r, "event"));
+    *fine = rf_query_finding(q, id_of(what + 9, &rest), number(r, "event"), number(r, "limit"));
   } else if (strcmp(what, "processes") == 0) {
     *fine = ask_processes(r, q);
   } else if (strncmp(what, "processes/", 10) == 0 && id_of(what + 10, &rest) >= 0 && *rest == '\0') {
     *fine = ask_process(r, id_of(what + 10, &rest), q);
   } else if (strcmp(what, "builds") == 0) {
-    *fine = rf_query_builds(q);
+    *fine = rf_query_builds(q, number(r, "limit"), number(r, "offset"));
   } else if (strcmp(what, "coverage") == 0) {
-    *fine = rf_query_coverage(q, not_empty(rf_request_argument(r, "module")), number(r, "limit"));
+    *fine = ask_coverage(r, q);
   } else if (strncmp(what, "coverage/", 9) == 0 && id_of(what + 9, &rest) >= 0 && *rest == '\0') {
     *fine = ask_sites(r, id_of(what + 9, &rest), q);
   } else if (strcmp(what, "steering") == 0) {

@@ -10,6 +10,29 @@
 
 /* ---- Programs ---- */
 
+/* How many of a list are shown, and a way to those that follow. */
+static void part(const rf_page *p, const rf_json *list, const char *total, const char *noun) {
+  uint64_t const all = rf_json_unsigned(p->json, total, 0);
+  uint64_t const shown = rf_page_length(list);
+  uint64_t const offset = rf_json_unsigned(p->json, "offset", 0);
+  const char *const module = rf_json_text(p->json, "module", NULL);
+  const char *const link =
+      rf_bump_arena_print(p->arena, "/coverage?limit=%s%s%s", rf_page_plain_number(p, p->json, "limit"),
+                          module == NULL ? "" : "&module=", module == NULL ? "" : rf_page_encoded(p, module));
+  if (all <= shown) {
+    return;
+  }
+  rf_markup(p->sink, "<p class=\"pager\"><span>%s of %s</span>", rf_page_number(p, shown),
+            rf_page_counted(p, all, noun));
+  if (offset != 0) {
+    rf_markup(p->sink, " <a rel=\"prev\" href=\"%s\">First</a>", link);
+  }
+  if (offset + shown < all) {
+    rf_markup(p->sink, " <a rel=\"next\" href=\"%s&amp;offset=%zu\">Next</a>", link, (size_t)(offset + shown));
+  }
+  rf_page_raw(p, "</p>\n");
+}
+
 static void program(const rf_page *p, const rf_json *c) {
   rf_markup(
       p->sink,
@@ -36,6 +59,7 @@ static void programs(const rf_page *p, const rf_json *list) {
     program(p, c);
   }
   rf_page_raw(p, "</tbody></table>\n");
+  part(p, list, "program_count", "row");
 }
 
 /* ---- Modules ---- */
@@ -86,22 +110,17 @@ static void module(const rf_page *p, const rf_json *m) {
 }
 
 static void modules(const rf_page *p, const rf_json *list) {
-  uint64_t const count = rf_json_unsigned(p->json, "module_count", 0);
-  uint64_t shown = 0;
   rf_page_raw(p, "<h2>Modules</h2>\n<p class=\"dim\">A call site is watched once a block of it has had pages of its "
                  "own, where reads past it and after its end show too: mode page does that with every block, sample "
                  "and guard with some.</p>\n<table class=\"findings\">\n<thead><tr><th scope=\"col\">Module</th><th "
                  "scope=\"col\">Build</th><th scope=\"col\" class=\"number\">Watched</th><th scope=\"col\" "
                  "class=\"number\">Call sites</th><th scope=\"col\" class=\"number\">Never watched</th><th "
                  "scope=\"col\">Hours by mode</th><th scope=\"col\">Last</th></tr></thead>\n<tbody>\n");
-  for (const rf_json *m = list; m != NULL; m = m->next, shown++) {
+  for (const rf_json *m = list; m != NULL; m = m->next) {
     module(p, m);
   }
   rf_page_raw(p, "</tbody></table>\n");
-  if (count > shown) {
-    rf_markup(p->sink, "<p class=\"dim\">%s more: <a href=\"/api/v1/coverage?limit=1000\">as JSON</a>.</p>\n",
-              rf_page_counted(p, count - shown, "module"));
-  }
+  part(p, list, "module_count", "module");
 }
 
 static void sums(const rf_page *p) {
@@ -118,16 +137,22 @@ static void sums(const rf_page *p) {
 void rf_page_coverage(const rf_page *page) {
   const rf_json *const list = rf_json_list(page->json, "coverage");
   const rf_json *const of_modules = rf_json_list(page->json, "modules");
+  uint64_t const programs_all = rf_json_unsigned(page->json, "program_count", 0);
   rf_page_head(page->sink, "Coverage of checking", "/coverage");
   rf_page_raw(page, "<h1>Coverage of checking</h1>\n<p class=\"dim\">The programs that ran checked, how, and for how "
-                    "long. A program that is missing here was not checked.</p>\n");
-  if (of_modules != NULL) {
+                    "long.");
+  rf_page_raw(page, rf_page_length(list) == programs_all
+                        ? " A program that is missing here has reported no checked run.</p>\n"
+                        : " The list of programs is shown in part.</p>\n");
+  if (rf_json_unsigned(page->json, "module_count", 0) != 0) {
     sums(page);
+  }
+  if (of_modules != NULL) {
     modules(page, of_modules);
   }
   if (list != NULL) {
     programs(page, list);
-  } else {
+  } else if (programs_all == 0) {
     rf_page_nothing_yet(page, "No process has reported a run yet.", "", "./program");
   }
   rf_page_foot(page->sink);

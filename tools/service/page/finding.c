@@ -47,18 +47,9 @@ static void split_left(const rf_page *p) {
   rf_page_raw(p, ".</p>\n");
 }
 
-static uint64_t length_of(const rf_json *list) {
-  uint64_t count = 0;
-  for (; list != NULL; list = list->next) {
-    count++;
-  }
-  return count;
-}
-
 static void list_figure(const rf_page *p, const char *name, const char *noun) {
-  uint64_t const count = length_of(rf_json_list(p->json, name));
-  rf_page_figure(p, "", rf_bump_arena_print(p->arena, count >= 20 ? "%" PRIu64 "+" : "%" PRIu64, count),
-                 rf_noun(p->arena, count, noun));
+  uint64_t const count = rf_json_unsigned(rf_json_member(p->json, "totals"), name, 0);
+  rf_page_figure(p, "", rf_page_number(p, count), rf_noun(p->arena, count, noun));
 }
 
 static void figures(const rf_page *p) {

@@ -3,7 +3,6 @@
 
 #include "tools/ringfence/base/words.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 static const char *state_of(const rf_page *p) {
@@ -18,10 +17,9 @@ static const char *with(const rf_page *p, const char *name, const char *value) {
   return !is_given(value) ? "" : rf_bump_arena_print(p->arena, "&%s=%s", name, rf_page_encoded(p, value));
 }
 
-static const char *link_to(const rf_page *p, const char *state, int64_t offset) {
-  return rf_bump_arena_print(p->arena, "/?state=%s%s%s%s%s%s", state, with(p, "environment", p->environment),
-                             with(p, "build", p->build), with(p, "search", p->search), with(p, "order", p->order),
-                             offset == 0 ? "" : rf_bump_arena_print(p->arena, "&offset=%" PRId64, offset));
+static const char *link_to(const rf_page *p, const char *state) {
+  return rf_bump_arena_print(p->arena, "/?state=%s%s%s%s%s", state, with(p, "environment", p->environment),
+                             with(p, "build", p->build), with(p, "search", p->search), with(p, "order", p->order));
 }
 
 /* ---- Head ---- */
@@ -50,7 +48,7 @@ static void tabs(const rf_page *p) {
   for (size_t i = 0; i < 6; i++) {
     uint64_t count = i == 5 ? all : rf_json_unsigned(counts, states[i][0], 0);
     count += i == 0 ? rf_json_unsigned(counts, "reopened", 0) : 0;
-    rf_markup(p->sink, "<a href=\"%s\"", link_to(p, states[i][0], 0));
+    rf_markup(p->sink, "<a href=\"%s\"", link_to(p, states[i][0]));
     rf_page_raw(p, strcmp(state_of(p), states[i][0]) == 0 ? " aria-current=\"page\"" : "");
     rf_markup(p->sink, ">%s <b>%s</b></a>\n", states[i][1], rf_page_number(p, count));
   }
@@ -135,22 +133,6 @@ static void nothing(const rf_page *p) {
   rf_page_raw(p, "<p class=\"empty\"><b>Nothing is open.</b> <a href=\"/?state=all\">All findings</a></p>\n");
 }
 
-static void pager(const rf_page *p, uint64_t shown) {
-  int64_t const offset = rf_json_signed(p->json, "offset", 0);
-  int64_t const limit = rf_json_signed(p->json, "limit", 100);
-  uint64_t const total = rf_json_unsigned(p->json, "total", 0);
-  rf_markup(p->sink, "<p class=\"pager\"><span>%s of %s</span>", rf_page_counted(p, shown, "finding"),
-            rf_page_number(p, total));
-  if (offset > 0) {
-    rf_markup(p->sink, " <a rel=\"prev\" href=\"%s\">Previous</a>",
-              link_to(p, state_of(p), offset > limit ? offset - limit : 0));
-  }
-  if ((uint64_t)offset + shown < total) {
-    rf_markup(p->sink, " <a rel=\"next\" href=\"%s\">Next</a>", link_to(p, state_of(p), offset + limit));
-  }
-  rf_page_raw(p, "</p>\n");
-}
-
 void rf_page_findings(const rf_page *page) {
   const rf_json *f = rf_json_list(page->json, "findings");
   uint64_t shown = 0;
@@ -175,7 +157,7 @@ void rf_page_findings(const rf_page *page) {
       shown++;
     }
     rf_page_raw(page, "</tbody></table>\n");
-    pager(page, shown);
+    rf_page_pager(page, link_to(page, state_of(page)), "finding", shown);
   }
   rf_page_foot(page->sink);
 }

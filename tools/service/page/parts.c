@@ -292,3 +292,30 @@ void rf_page_chart(const rf_page *p, const rf_json *list, const char *label) {
       "\n</figure>\n",
       day_text(p, days - 1));
 }
+
+/* ---- Parts of lists ---- */
+
+uint64_t rf_page_length(const rf_json *list) {
+  uint64_t count = 0;
+  for (; list != NULL; list = list->next) {
+    count++;
+  }
+  return count;
+}
+
+void rf_page_pager(const rf_page *p, const char *link, const char *noun, uint64_t shown) {
+  uint64_t const offset = rf_json_unsigned(p->json, "offset", 0);
+  uint64_t const limit = rf_json_unsigned(p->json, "limit", 100);
+  uint64_t const total = rf_json_unsigned(p->json, "total", 0);
+  rf_markup(p->sink, "<p class=\"pager\"><span>%s of %s</span>", rf_page_counted(p, shown, noun),
+            rf_page_number(p, total));
+  if (offset > limit) {
+    rf_markup(p->sink, " <a rel=\"prev\" href=\"%s&amp;offset=%zu\">Previous</a>", link, (size_t)(offset - limit));
+  } else if (offset > 0) {
+    rf_markup(p->sink, " <a rel=\"prev\" href=\"%s\">Previous</a>", link);
+  }
+  if (offset + shown < total) {
+    rf_markup(p->sink, " <a rel=\"next\" href=\"%s&amp;offset=%zu\">Next</a>", link, (size_t)(offset + limit));
+  }
+  rf_page_raw(p, "</p>\n");
+}

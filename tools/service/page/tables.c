@@ -23,6 +23,20 @@ static uint64_t largest(const rf_json *list) {
   return most;
 }
 
+static uint64_t left_out(const rf_page *p, const char *name) {
+  uint64_t const total = rf_json_unsigned(rf_json_member(p->json, "totals"), name, 0);
+  uint64_t const shown = rf_page_length(rf_json_list(p->json, name));
+  return total > shown ? total - shown : 0;
+}
+
+static void more(const rf_page *p, const char *name) {
+  uint64_t const left = left_out(p, name);
+  if (left != 0) {
+    rf_markup(p->sink, "<p class=\"dim\">%s more: <a href=\"/finding/%s?limit=1000\">all</a>.</p>\n",
+              rf_page_number(p, left), rf_page_plain_number(p, p->json, "id"));
+  }
+}
+
 void rf_page_names(const rf_page *p, const char *name, const char *title) {
   const rf_json *const list = rf_json_list(p->json, name);
   if (list == NULL) {
@@ -32,7 +46,9 @@ void rf_page_names(const rf_page *p, const char *name, const char *title) {
   for (const rf_json *n = list; n != NULL; n = n->next) {
     bar_row(p, n, largest(list));
   }
-  rf_page_raw(p, "</tbody></table>\n</section>\n");
+  rf_page_raw(p, "</tbody></table>\n");
+  more(p, name);
+  rf_page_raw(p, "</section>\n");
 }
 
 void rf_page_builds_of(const rf_page *p) {
@@ -48,6 +64,7 @@ void rf_page_builds_of(const rf_page *p) {
     rf_markup(p->sink, "</td><td class=\"number\">%s</td></tr>\n", rf_page_number(p, rf_json_unsigned(b, "count", 0)));
   }
   rf_page_raw(p, "</tbody></table>\n");
+  more(p, "builds");
   if (guessed) {
     rf_page_raw(p, "<p class=\"dim\">Newest first, by the time when each was first seen: a guess. <code>ringfence "
                    "builds --add</code> "
@@ -91,7 +108,14 @@ void rf_page_events(const rf_page *p) {
     }
     rf_page_raw(p, "</tr>\n");
   }
-  rf_page_raw(p, "</tbody></table></div>\n</section>\n");
+  rf_page_raw(p, "</tbody></table></div>\n");
+  uint64_t const left = left_out(p, "events");
+  if (left != 0) {
+    rf_markup(
+        p->sink, "<p class=\"dim\">%s kept.</p>\n",
+        rf_bump_arena_print(p->arena, "%s more %s", rf_page_number(p, left), left == 1 ? "event is" : "events are"));
+  }
+  rf_page_raw(p, "</section>\n");
 }
 
 static void other(const rf_page *p, const rf_json *o, const char *why) {
@@ -128,7 +152,14 @@ void rf_page_related(const rf_page *p) {
   for (const rf_json *r = related; r != NULL; r = r->next) {
     other(p, r, shared_text(p, r));
   }
-  rf_page_raw(p, "</tbody></table>\n</section>\n");
+  rf_page_raw(p, "</tbody></table>\n");
+  uint64_t const left = left_out(p, "merged");
+  if (left != 0) {
+    rf_markup(p->sink, "<p class=\"dim\">%s merged into this one.</p>\n",
+              rf_bump_arena_print(p->arena, "%s more %s", rf_page_number(p, left),
+                                  left == 1 ? "finding is" : "findings are"));
+  }
+  rf_page_raw(p, "</section>\n");
 }
 
 void rf_page_history(const rf_page *p) {

@@ -7,18 +7,22 @@
 #include <ringfence/frames.h>
 #include <string.h>
 
-enum { MODULES_LISTED = 200, SITES_LISTED = 200, PROGRAMS_LISTED = 20 };
+enum { ROWS_LISTED = 200, SITES_LISTED = 200, PROGRAMS_LISTED = 20 };
 
 /* ---- Programs ---- */
 
-static void put_programs(rf_query *q) {
+/* What a row of the list is one of. */
+#define BY_PROGRAM "FROM usage u GROUP BY u.program, u.build, u.mode, u.environment"
+
+static void put_programs(rf_query *q, int64_t limit, int64_t offset) {
   static const char sql[] =
       "SELECT p.text, b.name, m.text, e.text, sum(u.processes), sum(u.seconds), sum(u.allocations), sum(u.findings),"
       " sum(u.dropped), sum(u.killed), max(u.day) * 86400000 FROM usage u JOIN name p ON p.id = u.program JOIN build"
       " b ON b.id = u.build JOIN name m ON m.id = u.mode JOIN name e ON e.id = u.environment GROUP BY u.program,"
-      " u.build, u.mode, u.environment ORDER BY max(u.day) DESC, sum(u.seconds) DESC LIMIT 500";
+      " u.build, u.mode, u.environment ORDER BY max(u.day) DESC, sum(u.seconds) DESC, u.program, u.build,"
+      " u.mode, u.environment LIMIT ? OFFSET ?";
   rf_query_put_rows(
-      q, "coverage", rf_store_select(q->store, sql, ""),
+      q, "coverage", rf_store_select(q->store, sql, "ii", limit, offset),
       "program build mode environment processes# hours~ allocations# findings# dropped# killed# last_day@");
 }
 
@@ -46,10 +50,10 @@ static void put_module(rf_query *q, sqlite3_stmt *s) {
 
 #define CHOSEN "WHERE ?1 IS NULL OR instr(m.path, ?1) > 0"
 
-static void put_modules(rf_query *q, const char *path, int64_t limit) {
-  sqlite3_stmt *const s =
-      rf_store_select(q->store, MODULE_COLUMNS CHOSEN " ORDER BY m.last_seen DESC, m.sites DESC, m.id LIMIT ?2", "ti",
-                      path, rf_query_limit(limit, MODULES_LISTED));
+static void put_modules(rf_query *q, const char *path, int64_t limit, int64_t offset) {
+  sqlite3_stmt *const s = rf_store_select(
+      q->store, MODULE_COLUMNS CHOSEN " ORDER BY m.last_seen DESC, m.sites DESC, m.id LIMIT ?2 OFFSET ?3", "tii", path,
+      limit, offset);
   rf_json_open(&q->w, "modules", "[");
   while (rf_store_row(q->store, s)) {
     rf_json_open(&q->w, NULL, "{");
@@ -63,13 +67,20 @@ static void put_sum(rf_query *q, const char *name, const char *sql, const char *
   rf_json_put_number(&q->w, name, rf_store_number(q->store, 0, sql, "t", path));
 }
 
-bool rf_query_coverage(rf_query *q, const char *module, int64_t limit) {
+bool rf_query_coverage(rf_query *q, const rf_coverage_filter *filter) {
+  const char *const module = filter->module;
+  int64_t const limit = rf_query_limit(filter->limit, ROWS_LISTED);
   rf_json_open(&q->w, NULL, "{");
-  put_programs(q);
-  put_modules(q, module, limit);
+  put_programs(q, limit, filter->offset);
+  put_modules(q, module, limit, filter->offset);
+  rf_json_put_number(&q->w, "program_count",
+                     rf_store_number(q->store, 0, "SELECT count(*) FROM (SELECT 1 " BY_PROGRAM ")", ""));
   put_sum(q, "module_count", "SELECT count(*) FROM module m " CHOSEN, module);
   put_sum(q, "sites", "SELECT coalesce(sum(m.sites), 0) FROM module m " CHOSEN, module);
   put_sum(q, "watched", "SELECT coalesce(sum(m.watched), 0) FROM module m " CHOSEN, module);
+  rf_json_put_text(&q->w, "module", module);
+  rf_json_put_number(&q->w, "offset", filter->offset);
+  rf_json_put_number(&q->w, "limit", limit);
   rf_json_close(&q->w, "}");
   return !q->store->failed;
 }
@@ -159,10 +170,16 @@ bool rf_query_sites(rf_query *q, const rf_sites_filter *f) {
   } else {
     const char *const path = rf_bump_arena_copy(q->arena, rf_store_text(s, 1));
     const char *const build_id = rf_bump_arena_copy(q->arena, rf_store_text(s, 2));
+    int64_t const sites = sqlite3_column_int64(s, 7);
+    int64_t const seen = sqlite3_column_int64(s, 8);
     put_module(q, s);
     rf_store_done(s);
     put_programs_of(q, f->module);
     rf_json_put_text(&q->w, "shown", watched);
+    rf_json_put_number(&q->w, "total",
+                       strcmp(watched, "all") == 0   ? sites
+                       : strcmp(watched, "yes") == 0 ? seen
+                                                     : sites - seen);
     rf_json_put_number(&q->w, "offset", f->offset);
     put_sites(q, f, strcmp(watched, "all") == 0 ? -1 : strcmp(watched, "yes") == 0, path, build_id);
   }

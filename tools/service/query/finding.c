@@ -10,6 +10,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+enum { NAMES_LISTED = 20 };
+
 /* ?1 is a finding: all whose events count for it. */
 #define MEMBERS "(SELECT id FROM finding WHERE id = ?1 OR merged_into = ?1)"
 
@@ -66,26 +68,54 @@ static bool put_row(rf_query *q, int64_t id) {
 
 /* ---- Counters ---- */
 
-static void put_names(rf_query *q, const char *name, int64_t id, rf_counter_kind kind) {
+typedef struct counted {
+  const char *name;
+  rf_counter_kind kind;
+} counted;
+
+static const counted names[] = {
+    {"programs", RF_COUNT_PROGRAM}, {"hosts", RF_COUNT_HOST},   {"environments", RF_COUNT_ENVIRONMENT},
+    {"modes", RF_COUNT_MODE},       {"labels", RF_COUNT_LABEL}, {"one_bit_hosts", RF_COUNT_ONE_BIT_HOST}};
+
+enum { NAMES = sizeof names / sizeof names[0] };
+
+static void put_names(rf_query *q, const counted *n, int64_t id, int64_t limit) {
   sqlite3_stmt *const s =
       rf_store_select(q->store,
                       "SELECT n.text, sum(c.count), min(c.first_seen),"
                       " max(c.last_seen) FROM counter c JOIN name n ON"
                       " n.id = c.what WHERE c.kind = ?2 AND c.finding IN " MEMBERS " GROUP BY c.what ORDER BY 2 DESC "
-                      "LIMIT 20",
-                      "ii", id, (int64_t)kind);
-  rf_query_put_rows(q, name, s, "name count# first_seen@ last_seen@");
+                      "LIMIT ?3",
+                      "iii", id, (int64_t)n->kind, limit);
+  rf_query_put_rows(q, n->name, s, "name count# first_seen@ last_seen@");
 }
 
-static void put_builds(rf_query *q, int64_t id) {
+static void put_builds(rf_query *q, int64_t id, int64_t limit) {
   sqlite3_stmt *const s = rf_store_select(q->store,
                                           "SELECT b.name, sum(c.count), min(c.first_seen),"
                                           " max(c.last_seen), b.version, b.given = 0 FROM counter c"
                                           " JOIN build b ON b.id = c.what WHERE c.kind = 2 AND"
                                           " c.finding IN " MEMBERS " GROUP BY b.id ORDER BY b.ordered_at DESC LIMIT "
-                                          "20",
-                                          "i", id);
+                                          "?2",
+                                          "ii", id, limit);
   rf_query_put_rows(q, "builds", s, "name count# first_seen@ last_seen@ version order_guessed?");
+}
+
+static void put_total(rf_query *q, const char *name, const char *sql, int64_t id) {
+  rf_json_put_number(&q->w, name, rf_store_number(q->store, 0, sql, "i", id));
+}
+
+/* How many there are of each, beyond those that are listed. */
+static void put_totals(rf_query *q, int64_t id) {
+  static const char sql[] = "SELECT count(DISTINCT what) FROM counter WHERE kind = ?2 AND finding IN " MEMBERS;
+  rf_json_open(&q->w, "totals", "{");
+  put_total(q, "builds", "SELECT count(DISTINCT what) FROM counter WHERE kind = 2 AND finding IN " MEMBERS, id);
+  for (size_t i = 0; i < NAMES; i++) {
+    rf_json_put_number(&q->w, names[i].name, rf_store_number(q->store, 0, sql, "ii", id, (int64_t)names[i].kind));
+  }
+  put_total(q, "merged", "SELECT count(*) FROM finding WHERE merged_into = ?1", id);
+  put_total(q, "events", "SELECT count(*) FROM event WHERE finding IN " MEMBERS, id);
+  rf_json_close(&q->w, "}");
 }
 
 static void put_written(rf_query *q, int64_t id) {
@@ -209,7 +239,7 @@ static bool has_event(rf_query *q, int64_t id, int64_t event) {
          0;
 }
 
-bool rf_query_finding(rf_query *q, int64_t id, int64_t event) {
+bool rf_query_finding(rf_query *q, int64_t id, int64_t event, int64_t limit) {
   rf_json_open(&q->w, NULL, "{");
   if (event != 0 && !has_event(q, id, event)) {
     rf_json_put_text(&q->w, "error",
@@ -223,13 +253,12 @@ bool rf_query_finding(rf_query *q, int64_t id, int64_t event) {
     return !q->store->failed;
   }
   rf_query_put_trend(q, "trend", id, RF_TREND_DAYS_LONG);
-  put_builds(q, id);
-  put_names(q, "programs", id, RF_COUNT_PROGRAM);
-  put_names(q, "hosts", id, RF_COUNT_HOST);
-  put_names(q, "environments", id, RF_COUNT_ENVIRONMENT);
-  put_names(q, "modes", id, RF_COUNT_MODE);
-  put_names(q, "labels", id, RF_COUNT_LABEL);
-  put_names(q, "one_bit_hosts", id, RF_COUNT_ONE_BIT_HOST);
+  int64_t const most = rf_query_limit(limit, NAMES_LISTED);
+  put_builds(q, id, most);
+  for (size_t i = 0; i < NAMES; i++) {
+    put_names(q, &names[i], id, most);
+  }
+  put_totals(q, id);
   put_written(q, id);
   rf_query_put_expectation(q, rf_query_root(q->store, id));
   put_merged(q, id);

@@ -9,9 +9,11 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-/* The last 200 builds; findings whose first event was in each; members of merged findings that were seen in it, and how
+enum { BUILDS_LISTED = 200 };
+
+/* Builds, the newest first; findings whose first event was in each; members of merged findings that were seen in it, and how
  * many findings these add; use of programs. One pass over each table, however many builds there are. */
-#define CHOSEN "chosen AS MATERIALIZED (SELECT * FROM build ORDER BY ordered_at DESC LIMIT 200)"
+#define CHOSEN "chosen AS MATERIALIZED (SELECT * FROM build ORDER BY ordered_at DESC, id DESC LIMIT ?1 OFFSET ?2)"
 #define FRESH                                                                                                          \
   "fresh AS MATERIALIZED (SELECT first_build, count(*) AS n FROM finding WHERE merged_into IS NULL GROUP BY "          \
   "first_build)"
@@ -28,7 +30,7 @@
 #define SEEN_IN                                                                                                        \
   "(SELECT count(*) FROM counter k WHERE k.kind = 2 AND k.kind IN (2, 4) AND k.what = b.id AND k.finding > 0)"
 
-bool rf_query_builds(rf_query *q) {
+bool rf_query_builds(rf_query *q, int64_t limit, int64_t offset) {
   static const char sql[] =
       "WITH " CHOSEN ", " FRESH ", " PARTS ", " USED
       " SELECT b.name, b.version, b.revision, b.build_id, b.ordered_at, b.given = 0, coalesce(c.count, 0),"
@@ -36,11 +38,15 @@ bool rf_query_builds(rf_query *q) {
       " - coalesce(parts.n, 0) + coalesce(parts.roots, 0), coalesce(used.seconds, 0.0), coalesce(used.processes, 0.0)"
       " FROM chosen b LEFT JOIN counter c ON c.finding = 0 AND c.kind = 2 AND c.what = b.id LEFT JOIN fresh ON"
       " fresh.first_build = b.id LEFT JOIN parts ON parts.what = b.id LEFT JOIN used ON used.build = b.id"
-      " ORDER BY b.ordered_at DESC";
+      " ORDER BY b.ordered_at DESC, b.id DESC";
+  int64_t const most = rf_query_limit(limit, BUILDS_LISTED);
   rf_json_open(&q->w, NULL, "{");
-  rf_query_put_rows(q, "builds", rf_store_select(q->store, sql, ""),
+  rf_query_put_rows(q, "builds", rf_store_select(q->store, sql, "ii", most, offset),
                     "name version commit build_id ordered_at@ order_guessed? events# first_seen@ last_seen@"
                     " new_findings# findings# hours~ processes#");
+  rf_json_put_number(&q->w, "total", rf_store_number(q->store, 0, "SELECT count(*) FROM build", ""));
+  rf_json_put_number(&q->w, "offset", offset);
+  rf_json_put_number(&q->w, "limit", most);
   rf_json_close(&q->w, "}");
   return !q->store->failed;
 }

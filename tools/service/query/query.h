@@ -59,14 +59,21 @@ bool rf_query_filter_is_known(rf_store *store, const rf_findings_filter *filter,
 
 bool rf_query_findings(rf_query *q, const rf_findings_filter *filter);
 
-/* One finding with all that is known; its record is that of `event`, or of its own richest where that is 0. */
-bool rf_query_finding(rf_query *q, int64_t id, int64_t event);
+/* One finding with all that is known; its record is that of `event`, or of its own richest where that is 0. `limit`: of
+ * its builds, programs, hosts and so on, 0: 20; "totals" has how many there are. */
+bool rf_query_finding(rf_query *q, int64_t id, int64_t event, int64_t limit);
 
-bool rf_query_builds(rf_query *q);
+/* Builds, the newest first. `limit` 0: 200. */
+bool rf_query_builds(rf_query *q, int64_t limit, int64_t offset);
 
-/* Coverage of checking: by program, and by module whose calls allocate, those last heard of first. `module`: a part of
- * the path of the modules to list; NULL: any. `limit`: of them, 0: 200. */
-bool rf_query_coverage(rf_query *q, const char *module, int64_t limit);
+typedef struct rf_coverage_filter {
+  const char *module; /* a part of the path of the modules to list; NULL: any */
+  int64_t limit;      /* of programs, and of modules; 0: 200 */
+  int64_t offset;     /* in both lists */
+} rf_coverage_filter;
+
+/* Coverage of checking: by program, and by module whose calls allocate, those last heard of first. */
+bool rf_query_coverage(rf_query *q, const rf_coverage_filter *filter);
 
 typedef struct rf_sites_filter {
   int64_t module;

@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Lists that are long: their parts, their totals, and what says that there is more."""
+
+import os
+import re
+
+import service
+from service import Service, build, check, equal, event, take
+
+BUILDS, PROGRAMS = 230, 320
+
+
+def ended(number, program):
+    return service.record("summary", f"s-{number}-{number}-1", program=program, seconds=60, findings=0, dropped=0,
+                          allocations=1, killed=False)
+
+
+def part_of(s, offset, *words):
+    return s.ask(*words, *(("--offset", str(offset)) if offset else ()))
+
+
+def bulk(s, lines):
+    os.makedirs(s.directory + "/spool", 0o700, exist_ok=True)
+    with open(s.directory + "/spool/current", "wb") as file:
+        file.write(b"".join(map(service.line_of, lines)))
+    s.once()
+
+
+def builds_are_listed_in_parts():
+    with Service(start=False) as s:
+        names = [f"{i:03}" + "0" * 37 for i in range(BUILDS)]
+        bulk(s, (event("a", f"{i}", ago=9000.0 - i, build={"version": "", "commit": names[i], "build_id": ""})
+                 for i in range(BUILDS)))
+        all_rows = []
+        for offset in (0, 100, 200):
+            part = part_of(s, offset, "builds", "--limit", "100")
+            equal((part["total"], part["limit"], part["offset"]), (BUILDS, 100, offset))
+            all_rows += [b["name"] for b in part["builds"]]
+        equal(all_rows, names[::-1])
+        equal(len(s.ask("builds")["builds"]), 200)
+        check(s.command("builds").endswith("200 of 230 builds; --limit and --offset show others\n"))
+        check(" of 230" not in s.command("builds", "--limit", "1000"))
+        check("belong" in s.command("builds", "--add", "x", "--limit", "3", status=2))
+        s.start()
+        equal(s.http("GET", "/api/v1/builds?limit=3&offset=229").json()["builds"][0]["name"], names[0])
+        page = s.http("GET", "/builds").text
+        check("200 builds of 230" in page, page[-900:])
+        following = re.search(r'rel="next" href="([^"]*)"', page)[1].replace("&amp;", "&")
+        page = s.http("GET", following).text
+        check("30 builds of 230" in page and names[0] in page and names[30] not in page)
+        check('rel="next"' not in page and 'rel="prev" href="/builds?limit=200"' in page, page[-900:])
+
+
+def programs_of_the_coverage_are_listed_in_parts():
+    with Service(start=False) as s:
+        bulk(s, (ended(i, f"/srv/p{i:03}") for i in range(PROGRAMS)))
+        names = set()
+        for offset in (0, 150, 300):
+            part = part_of(s, offset, "coverage", "--limit", "150")
+            equal((part["program_count"], part["module_count"], part["offset"]), (PROGRAMS, 0, offset))
+            names |= {c["program"] for c in part["coverage"]}
+        equal(len(names), PROGRAMS)
+        check("200 of 320 rows of programs; --limit and --offset show others\n" in s.command("coverage"))
+        check(" of 320" not in s.command("coverage", "--limit", "1000"))
+        s.start()
+        page = s.http("GET", "/coverage").text
+        check("200 of 320 rows" in page and "missing here" not in page, page[-900:])
+        following = re.search(r'rel="next" href="([^"]*)"', page)[1].replace("&amp;", "&")
+        page = s.http("GET", following).text
+        equal(len(set(re.findall(r"/srv/p\d+", page))), 120)
+        check("missing here" not in page and 'rel="next"' not in page)
+        page = s.http("GET", "/coverage?limit=1000").text
+        check("A program that is missing here has reported no checked run" in page and " of 320 rows" not in page)
+
+
+def modules_and_call_sites_say_how_many_they_are():
+    def module(path, sites):
+        return {"path": path, "build_id": "", "unwatched": list(range(sites))}
+
+    with Service(start=False) as s:
+        line = ended(1, "/srv/app")
+        line["sites"] = [module("/srv/m0", 210)]
+        bulk(s, [line] + [dict(ended(2 + i, "/srv/app"), sites=[module(f"/srv/m{i}-{k}", 1) for k in range(70)])
+                          for i in range(3)])
+        count = s.ask("coverage")["module_count"]
+        check(f"200 of {count} modules; --limit and --offset show others\n" in s.command("coverage"))
+        seen = {m["path"] for offset in (0, 200) for m in part_of(s, offset, "coverage")["modules"]}
+        equal(len(seen), count)
+        id = [m for m in s.ask("coverage", "--limit", "1000")["modules"] if m["path"] == "/srv/m0"][0]["id"]
+        part = s.ask("coverage", str(id), "--offset", "200")
+        equal((part["total"], len(part["list"])), (210, 10))
+        check("200 of 210 call sites; --limit and --offset show others\n" in s.command("coverage", str(id)))
+        s.start()
+        page = s.http("GET", "/coverage?module=m1-&limit=50").text
+        following = re.search(r'rel="next" href="([^"]*)"', page)[1].replace("&amp;", "&")
+        equal(len(set(re.findall(r"/srv/m1-\d+", page + s.http("GET", following).text))), 70, following)
+        s.stop()
+        equal([s.ask("coverage", str(id), "--watched", which)["total"] for which in ("yes", "all")], [0, 210])
+
+
+def a_finding_says_how_many_of_each_it_has():
+    with Service(start=False) as s:
+        bulk(s, (event("a", f"{i}", ago=900.0 - i, host=f"h{i}", program=f"/srv/p{i}", labels={"n": str(i)},
+                       environment=f"e{i % 3}", build={"version": f"{i}", "commit": "", "build_id": ""})
+                 for i in range(30)))
+        shown = s.ask("show", "1")
+        lists = ("builds", "programs", "hosts", "labels", "environments", "modes")
+        equal([(len(shown[name]), shown["totals"][name]) for name in lists], [(20, 30)] * 4 + [(3, 3), (1, 1)])
+        equal([len(s.ask("show", "1", "--limit", "100")[name]) for name in lists], [30] * 4 + [3, 1])
+        said = s.command("show", "1")
+        equal(said.count("and 10 more; --limit shows them"), 3, said)
+        check("more;" not in s.command("show", "1", "--limit", "30"))
+        s.start()
+        equal(len(s.http("GET", "/api/v1/findings/1?limit=25").json()["hosts"]), 25)
+        page = s.http("GET", "/finding/1").text
+        check("<b>30</b> hosts" in page and "<b>30</b> builds" in page, page)
+        equal(page.count('<p class="dim">10 more: <a href="/finding/1?limit=1000">all</a>.</p>'), 4)
+        check(" more: <a" not in s.http("GET", "/finding/1?limit=1000").text)
+
+
+def the_parts_of_a_finding_are_counted():
+    with Service(start=False) as s:
+        take(s, *(event(f"p{i}", f"{i}", build=build("a")) for i in range(60)))
+        for i in range(2, 61):
+            s.command("merge", "1", str(i))
+        shown = s.ask("show", "1")
+        equal([(len(shown[name]), shown["totals"][name]) for name in ("merged", "events")], [(50, 59), (40, 60)])
+        s.start()
+        page = s.http("GET", "/finding/1").text
+        check("9 more findings are merged into this one." in page and "20 more events are kept." in page)
+
+
+service.main([builds_are_listed_in_parts, programs_of_the_coverage_are_listed_in_parts,
+              modules_and_call_sites_say_how_many_they_are, a_finding_says_how_many_of_each_it_has,
+              the_parts_of_a_finding_are_counted])
