@@ -130,6 +130,26 @@ def the_parts_of_a_finding_are_counted():
         check("9 more findings are merged into this one." in page and "20 more events are kept." in page)
 
 
+def the_days_of_a_list_are_those_of_its_findings():
+    with Service(start=False) as s:
+        take(s, *(event(place, f"{place}{i}", count=count, ago=86400.0 * i, environment=env, build=build(place))
+                  for place, count, env in (("a", 1, "ci"), ("b", 10, "ci"), ("c", 100, "qa"), ("d", 1000, "qa"))
+                  for i in range(3)))
+        s.command("merge", "2", "3")
+        s.command("ignore", "4", "--because", "a test plants it")
+        s.start()
+        for words, wanted in ((("--search", "nothingatall"), 0), ((), 333), (("--state", "ignored"), 3000),
+                              (("--state", "all"), 3333), (("--state", "new"), 333), (("--search", "open_c"), 330),
+                              (("--env", "ci"), 333), (("--env", "qa", "--state", "all"), 3330),
+                              (("--build", "a" * 40), 3), (("--new-in", "d" * 40, "--state", "all"), 3000)):
+            found = s.ask("findings", *words)
+            equal(sum(found["trend"]), wanted, words)
+            equal(found["trend"], [sum(days) for days in zip(*(row["trend"] for row in found["findings"]))] or [0] * 30)
+        equal(sum(s.ask("findings", "--limit", "1")["trend"]), 333, "of all parts of the list")
+        check("<figcaption>Events per day <span class=\"dim\">none in 30 days" in
+              s.http("GET", "/?search=nothingatall").text)
+
+
 service.main([builds_are_listed_in_parts, programs_of_the_coverage_are_listed_in_parts,
               modules_and_call_sites_say_how_many_they_are, a_finding_says_how_many_of_each_it_has,
-              the_parts_of_a_finding_are_counted])
+              the_parts_of_a_finding_are_counted, the_days_of_a_list_are_those_of_its_findings])

@@ -22,16 +22,13 @@ void rf_query_put_real(rf_query *q, const char *name, double value) {
   rf_json_put_raw(&q->w, name, isfinite(value) ? rf_bump_arena_print(q->arena, "%.3f", value) : "null");
 }
 
-/* Events of each of the last `days` days, today last; finding 0: of all. */
-void rf_query_put_trend(rf_query *q, const char *name, int64_t finding, int days) {
+int64_t rf_query_first_day(int days) {
+  return rf_store_now() / DAY_MS - days + 1;
+}
+
+void rf_query_put_days(rf_query *q, const char *name, sqlite3_stmt *s, int days) {
   int64_t counts[RF_TREND_DAYS_LONG] = {0};
-  int64_t const first = rf_store_now() / DAY_MS - days + 1;
-  sqlite3_stmt *const s = rf_store_select(
-      q->store,
-      "SELECT what, count FROM counter WHERE kind = 1 AND what >= ?2 AND finding = ?1 UNION ALL SELECT c.what,"
-      " c.count FROM finding f JOIN counter c ON c.finding = f.id AND c.kind = 1 AND c.what >= ?2 WHERE f.merged_into"
-      " = ?1",
-      "ii", finding, first);
+  int64_t const first = rf_query_first_day(days);
   while (rf_store_row(q->store, s)) {
     int64_t const day = sqlite3_column_int64(s, 0) - first;
     if (day >= 0 && day < days) {
@@ -43,6 +40,16 @@ void rf_query_put_trend(rf_query *q, const char *name, int64_t finding, int days
     rf_json_put_number(&q->w, NULL, counts[i]);
   }
   rf_json_close(&q->w, "]");
+}
+
+void rf_query_put_trend(rf_query *q, const char *name, int64_t finding, int days) {
+  sqlite3_stmt *const s = rf_store_select(
+      q->store,
+      "SELECT what, count FROM counter WHERE kind = 1 AND what >= ?2 AND finding = ?1 UNION ALL SELECT c.what,"
+      " c.count FROM finding f JOIN counter c ON c.finding = f.id AND c.kind = 1 AND c.what >= ?2 WHERE f.merged_into"
+      " = ?1",
+      "ii", finding, rf_query_first_day(days));
+  rf_query_put_days(q, name, s, days);
 }
 
 int64_t rf_query_root(rf_store *store, int64_t id) {

@@ -224,6 +224,21 @@ static void put_environment_names(rf_query *q) {
                      rf_store_select(q->store, "SELECT text FROM name WHERE kind = 2 ORDER BY text LIMIT 50", ""));
 }
 
+/* The events of all findings that match, whatever part of the list is shown. */
+static void put_days(rf_query *q, const question *a) {
+  static const char sql[] =
+      "WITH chosen AS MATERIALIZED (SELECT f.id" CHOSEN
+      "), members AS (SELECT id FROM chosen UNION ALL SELECT m.id FROM"
+      " chosen CROSS JOIN finding m ON m.merged_into = chosen.id) SELECT c.what, sum(c.count) FROM members CROSS JOIN"
+      " counter c ON c.finding = members.id AND c.kind = 1 AND c.what >= ?12 GROUP BY c.what";
+  sqlite3_stmt *const s =
+      a->nothing ? NULL
+                 : rf_store_select(q->store, sql, "ttiiiittttti", a->first_state, a->second_state, a->new_since,
+                                   a->build, a->new_in, a->environment, word(a, 0), word(a, 1), word(a, 2), word(a, 3),
+                                   word(a, 4), rf_query_first_day(RF_TREND_DAYS));
+  rf_query_put_days(q, "trend", s, RF_TREND_DAYS);
+}
+
 bool rf_query_findings(rf_query *q, const rf_findings_filter *filter) {
   question const a = question_of(q, filter);
   rf_json_open(&q->w, NULL, "{");
@@ -239,7 +254,7 @@ bool rf_query_findings(rf_query *q, const rf_findings_filter *filter) {
   rf_json_put_number(&q->w, "limit", a.limit);
   put_counts(q, &t);
   put_environment_names(q);
-  rf_query_put_trend(q, "trend", 0, RF_TREND_DAYS);
+  put_days(q, &a);
   rf_json_close(&q->w, "}");
   return !q->store->failed;
 }

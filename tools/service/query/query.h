@@ -125,7 +125,13 @@ void rf_query_put_texts(rf_query *q, const char *name, sqlite3_stmt *s);
 
 void rf_query_put_time(rf_query *q, const char *name, int64_t ms);
 void rf_query_put_real(rf_query *q, const char *name, double value);
+
+/* Events of each of the last `days` days, today last: of rows with a day and a count, and of a finding with its parts.
+ * The first of these days, as counters have it. */
+void rf_query_put_days(rf_query *q, const char *name, sqlite3_stmt *s, int days);
 void rf_query_put_trend(rf_query *q, const char *name, int64_t finding, int days);
+int64_t rf_query_first_day(int days);
+
 void rf_query_put_expectation(rf_query *q, int64_t finding);
 void rf_query_put_missing(rf_query *q, int64_t most); /* symbols */
 
