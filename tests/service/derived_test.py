@@ -71,6 +71,22 @@ def a_split_finding_is_as_if_its_events_had_come_alone():
             equal(derived(s), whole, rule)
 
 
+def pieces_of_a_part_that_are_one_again_count_for_the_whole():
+    with Service(start=False) as s:
+        take(s, *events_of("aaa"), event("b", "4", ago=2000, build=build("o")))
+        alone = derived(s)
+        s.command("merge", "2", "1")
+        wanted = derived(s, 2)
+        s.command("split", "1", "--by", "mode")
+        equal([derived(s, id)["count"] for id in (2, 3)], [2, 2])
+        s.command("split", "1", "--undo")
+        equal(derived(s, 2), wanted)
+        equal([row["id"] for row in s.findings()], [2])
+        s.command("split", "1")
+        equal([derived(s, id)["count"] for id in (1, 2)], [3, 1])
+        equal(derived(s), alone)
+
+
 def the_build_of_repeats_that_stay_is_the_last_one():
     with Service(start=False) as s:
         take(s, event("a", "e-1-1-1", ago=900, build=build("a")), event("a", "e-2-1-1", ago=600, build=build("b")),
@@ -206,6 +222,7 @@ def a_part_tells_of_the_finding_that_it_belongs_to_and_has_its_state():
 
 service.main([merged_findings_are_as_if_their_events_had_been_taken_in_together,
               a_split_finding_is_as_if_its_events_had_come_alone, the_build_of_repeats_that_stay_is_the_last_one,
+              pieces_of_a_part_that_are_one_again_count_for_the_whole,
               an_event_of_a_part_counts_for_the_whole,
               the_first_build_is_the_earliest_in_the_order_not_the_one_that_came_first,
               the_order_of_builds_holds_for_parts_and_pieces, a_build_without_a_place_is_first_where_its_event_is,

@@ -351,6 +351,8 @@ bool rf_split_undo(rf_store *store, int64_t finding, char message[RF_TRIAGE_MESS
   int64_t pieces[EVENTS_MOST];
   size_t used = 0;
   int64_t const rule = rf_store_number(store, 0, "SELECT split_by FROM finding WHERE id = ?", "i", finding);
+  int64_t const whole =
+      rf_store_number(store, finding, "SELECT coalesce(merged_into, id) FROM finding WHERE id = ?", "i", finding);
   sqlite3_stmt *const s = rf_store_select(
       store, "SELECT id FROM finding WHERE split_from = ? AND merged_into IS NULL LIMIT 256", "i", finding);
   while (rf_store_row(store, s)) {
@@ -362,7 +364,10 @@ bool rf_split_undo(rf_store *store, int64_t finding, char message[RF_TRIAGE_MESS
   rf_store_run(store, "UPDATE finding SET split_by = 0, split_stay = 0, split_left = 0, split_wanted = 0 WHERE id = ?",
                "i", finding);
   for (size_t i = 0; i < used; i++) {
-    rf_decision_join(store, finding, pieces[i]);
+    rf_decision_join(store, whole, pieces[i]);
+    if (whole != finding) { /* and goes with it, where it is taken out of the whole again */
+      rf_store_run(store, "UPDATE finding SET merged_via = ? WHERE id = ?", "ii", finding, pieces[i]);
+    }
   }
   (void)snprintf(message, RF_TRIAGE_MESSAGE, "finding %" PRId64 " is one again", finding);
   return true;
