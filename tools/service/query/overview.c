@@ -11,8 +11,8 @@
 
 enum { BUILDS_LISTED = 200 };
 
-/* Builds, the newest first; findings whose first event was in each; members of merged findings that were seen in it, and how
- * many findings these add; use of programs. One pass over each table, however many builds there are. */
+/* Builds, the newest first; findings whose first event was in each; members of merged findings that were seen in it,
+ * and how many findings these add; use of programs. One pass over each table, however many builds there are. */
 #define CHOSEN "chosen AS MATERIALIZED (SELECT * FROM build ORDER BY ordered_at DESC, id DESC LIMIT ?1 OFFSET ?2)"
 #define FRESH                                                                                                          \
   "fresh AS MATERIALIZED (SELECT first_build, count(*) AS n FROM finding WHERE merged_into IS NULL GROUP BY "          \
