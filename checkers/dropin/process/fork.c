@@ -56,6 +56,8 @@ static void fork_child(void) {
   if (rf_process.hands_all_on) { /* each page that is written here costs the child a fault */
     rf_process.id = rf_process_now();
     rf_process.forked = true;
+    rf_host_report_lock_reset();
+    rf_heap_dump_forked();
     return;
   }
   rf_page_unlock_all_in_child();
