@@ -35,6 +35,7 @@ namespace {
 struct World {
   bool masked = true; // at each of them
   bool streams = true;
+  bool dump = false; // is under way
   rf_fork_kind kind = RF_FORK_OF_ONE;
   bool renewed = true; // rf_process is the child's where it must be
 };
@@ -164,6 +165,9 @@ void __wrap_rf_collector_forked() {
 void rf_heap_dump_forked() {
   call_as_child("dump");
 }
+bool rf_heap_dump_is_under_way() {
+  return world.dump;
+}
 }
 
 namespace ringfence_test {
@@ -247,6 +251,20 @@ TEST_F(ForkHandlers, MakeAChildAProcessOfItsOwn) {
   EXPECT_EQ(sorted(done), sorted(all));
   EXPECT_EQ((Calls{done.begin(), done.begin() + 3}), (Calls{"pages", "guarded blocks", "heap"}))
       << "the rest may allocate";
+}
+
+// Where nothing is served here there is no lock, and nothing to begin anew but a dump.
+TEST_F(ForkHandlers, TouchNextToNothingWhereAllRequestsAreHandedOn) {
+  rf_process.hands_all_on = true;
+  for (bool const dump : {false, true}) {
+    world.dump = dump;
+    EXPECT_EQ(calls_of(prepare), Calls());
+    EXPECT_EQ(calls_of(parent), Calls());
+    EXPECT_EQ(calls_of(child), (dump ? Calls{"dump"} : Calls()));
+    EXPECT_EQ(rf_process.id, getpid());
+    EXPECT_TRUE(rf_process.forked);
+  }
+  rf_process.hands_all_on = false;
 }
 
 // It leaks only what it allocates itself: threads that it does not have held the rest.

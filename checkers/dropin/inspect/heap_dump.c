@@ -253,6 +253,10 @@ void rf_heap_dump_forked(void) {
   busy = 0;
 }
 
+bool rf_heap_dump_is_under_way(void) {
+  return __atomic_load_n(&busy, __ATOMIC_RELAXED) != 0;
+}
+
 /* The structure that this thread is inside of may be half changed: the next that enters it dumps. */
 static void ask(void) {
   if (rf_is_inside()) {

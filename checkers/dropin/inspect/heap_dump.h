@@ -8,6 +8,7 @@
 #define RINGFENCE_DROPIN_HEAP_DUMP_H
 
 #include <ringfence/options.h>
+#include <stdbool.h>
 
 /* Installs the handler, where the option names a signal whose default action is in place. */
 void rf_heap_dump_init(void);
@@ -17,5 +18,8 @@ int rf_dump_signal_number(rf_dump_signal choice);
 
 /* In the child of a fork: nothing was asked of it. */
 void rf_heap_dump_forked(void);
+
+/* True while a dump is being made. Any thread. */
+bool rf_heap_dump_is_under_way(void);
 
 #endif /* RINGFENCE_DROPIN_HEAP_DUMP_H */

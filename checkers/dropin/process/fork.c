@@ -23,12 +23,14 @@
 static RF_THREAD_LOCAL struct {
   sigset_t blocked; /* before */
   bool streams;     /* their list is locked */
+  bool dump;        /* one is under way */
 } forking;
 
 /* A handler that ran now might allocate, or fork itself, and would wait for its own thread. */
 static void fork_prepare(void) {
-  if (rf_process.hands_all_on) {
-    return; /* there is no lock to take */
+  if (rf_process.hands_all_on) { /* there is no lock to take */
+    forking.dump = rf_heap_dump_is_under_way();
+    return;
   }
   sigset_t all;
   (void)sigfillset(&all);
@@ -53,11 +55,12 @@ static void fork_parent(void) {
 }
 
 static void fork_child(void) {
-  if (rf_process.hands_all_on) { /* each page that is written here costs the child a fault */
+  if (rf_process.hands_all_on) { /* each page that is touched here costs the child a fault */
     rf_process.id = rf_process_now();
     rf_process.forked = true;
-    rf_host_report_lock_reset();
-    rf_heap_dump_forked();
+    if (forking.dump) {
+      rf_heap_dump_forked();
+    }
     return;
   }
   rf_page_unlock_all_in_child();
