@@ -3,6 +3,7 @@
 #include "tests/dropin/lifecycle_world.h"
 #define _Static_assert static_assert
 extern "C" {
+#include "checkers/dropin/heap/cache.h"
 #include "checkers/dropin/inspect/process_snapshot.h"
 }
 #undef _Static_assert
@@ -78,6 +79,26 @@ TEST_F(LifecycleBegin, InstallsTheHandlersThatItsModeNeeds) {
   rf_process.options.signals = false;
   (void)begin();
   EXPECT_EQ(handlers(), (Calls{"snapshot signal", "snapshot warning"})) << "which the option itself names";
+}
+
+TEST_F(LifecycleBegin, KnowsWhereAllRequestsAreHandedOnAndNobodyHearsOfTheProcess) {
+  auto const hands_all_on = [&](void (*change)()) {
+    rf_options_default(&rf_process.options);
+    rf_process.options.mode = RF_MODE_OFF;
+    rf_process.options.summary = false;
+    rf_forward.now = RF_FORWARD_ON;
+    change();
+    (void)begin();
+    return rf_process.hands_all_on;
+  };
+  EXPECT_TRUE(hands_all_on([] {}));
+  EXPECT_FALSE(hands_all_on([] { rf_process.options.mode = RF_MODE_SAMPLE; }));
+  EXPECT_FALSE(hands_all_on([] { rf_process.options.summary = true; }));
+  EXPECT_FALSE(hands_all_on([] { rf_process.options.verbosity = 1; }));
+  EXPECT_FALSE(hands_all_on([] { rf_forward.now = RF_FORWARD_NOTHING; }));
+  rf_heap_init(1);
+  EXPECT_NE(rf_cache_take(0), nullptr);
+  EXPECT_FALSE(hands_all_on([] {})) << "blocks came before the options";
 }
 
 TEST_F(LifecycleBegin, ASignalEndsTheProcessAsItsKindAsks) {
