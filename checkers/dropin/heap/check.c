@@ -235,8 +235,10 @@ static bool front_damage(const rf_view *v, rf_pattern_area *out) {
   return find_damage(&front, out);
 }
 
+/* From the start on, and up to a byte that differs: while another thread resizes the block, which is a fault of the
+ * program's, the end of a large one may be gone. */
 static bool holds(const rf_pattern_area *area) {
-  return area->size == 0 || holds_many(area->at, area->size, area->byte);
+  return area->size == 0 || rf_pattern_holds(area->at, area->size, area->byte);
 }
 
 bool rf_check_intact(const rf_view *v) {
