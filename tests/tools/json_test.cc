@@ -43,6 +43,14 @@ TEST_F(Json, AListIsAnArray) {
   }
 }
 
+TEST_F(Json, CountsTheElementsOfAList) {
+  const rf_json *const v = parse(R"({"none":[],"one":[1],"three":[1,[2,3],{}]})");
+  ASSERT_NE(v, nullptr);
+  EXPECT_EQ(rf_json_length(rf_json_list(v, "none")), 0U);
+  EXPECT_EQ(rf_json_length(rf_json_list(v, "one")), 1U);
+  EXPECT_EQ(rf_json_length(rf_json_list(v, "three")), 3U);
+}
+
 TEST_F(Json, KeepsAddressesExact) {
   const rf_json *const o = parse(R"({"address":"0xffffffffffffffff","time":18446744073709551615})");
   EXPECT_EQ(rf_json_unsigned(o, "address", 0), UINT64_MAX);

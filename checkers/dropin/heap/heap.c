@@ -41,7 +41,7 @@ static bool has_wide_registers(void) {
 #endif
 }
 
-/* What fast.h serves is filled as a whole, and waits. */
+/* Blocks of fast.h are filled as a whole, and wait after they were freed. */
 static size_t fast_most_of(const rf_heap_options *options) {
   size_t const fill = options->fill_alloc < options->fill_free ? options->fill_alloc : options->fill_free;
   bool const serves = options->checked && options->wait != 0 && fill >= RF_FAST_LEAST;

@@ -104,8 +104,9 @@ static bool wait_for_others(unsigned ms) {
       if (tries < 200) {
         continue;
       }
-      begin = begin == 0 ? now_ms() : begin;
-      if (now_ms() - begin > ms) {
+      uint64_t const now = now_ms();
+      begin = begin == 0 ? now : begin;
+      if (now - begin > ms) {
         return false;
       }
     }

@@ -7,7 +7,6 @@
 #include <ringfence/layout.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "checkers/os/forbidden_calls.h"
@@ -56,17 +55,11 @@ void rf_pages_on_refusal(bool (*give)(size_t size)) {
   give_back = give;
 }
 
-#if defined(SYS_mmap2)
-#define MMAP_CALL SYS_mmap2
-#else
-#define MMAP_CALL SYS_mmap
-#endif
-
 /* A hint is only a wish: the kernel takes another place where it is taken. No mmap of the program's own is called: it
  * might allocate, and the C library's malloc calls none. */
 static void *ask(uintptr_t hint, size_t size) {
   long const arguments[6] = {(long)hint, (long)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0};
-  long const result = rf_raw_syscall(MMAP_CALL, arguments);
+  long const result = rf_raw_syscall(RF_MMAP_CALL, arguments);
   return result < 0 && result > -4096 ? MAP_FAILED : (void *)result;
 }
 

@@ -2,6 +2,15 @@
 #ifndef RINGFENCE_DROPIN_RAW_SYSCALL_H
 #define RINGFENCE_DROPIN_RAW_SYSCALL_H
 
+#include <sys/syscall.h>
+
+/* The number of mmap, whose offset is in pages where it is that of mmap2. */
+#if defined(SYS_mmap2)
+#define RF_MMAP_CALL SYS_mmap2
+#else
+#define RF_MMAP_CALL SYS_mmap
+#endif
+
 /* The result, or an error's number below 0. */
 static inline long rf_raw_syscall(long number, const long argument[6]) {
 #if defined(__x86_64__)

@@ -1,5 +1,7 @@
 #include "sandbox.h"
 
+#include "checkers/dropin/os/raw_syscall.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -105,11 +107,6 @@ static bool ends_process(const filter_program *filter, long number) {
   return action == KILL_PROCESS || action == KILL_THREAD || action == TRAP;
 }
 
-#if defined(SYS_mmap2)
-#define MMAP_CALL SYS_mmap2
-#else
-#define MMAP_CALL SYS_mmap
-#endif
 #if defined(SYS_fstat64)
 #define FSTAT_CALL SYS_fstat64
 #else
@@ -135,7 +132,7 @@ static const struct {
 } calls[] = {
     {SYS_madvise, RF_CALL_MADVISE | RF_CALL_OTHERS},
     {SYS_mprotect, RF_CALL_MPROTECT},
-    {MMAP_CALL, RF_CALL_MMAP},
+    {RF_MMAP_CALL, RF_CALL_MMAP},
     {SYS_mremap, RF_CALL_MREMAP},
     {SYS_munmap, RF_CALL_MUNMAP},
     {SYS_membarrier, RF_CALL_MEMBARRIER},

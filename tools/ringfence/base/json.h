@@ -40,6 +40,9 @@ const rf_json *rf_json_member(const rf_json *object, const char *name);
 /* The first element of the member `name`, a list; NULL where that is empty, missing or no list. */
 const rf_json *rf_json_list(const rf_json *object, const char *name);
 
+/* The number of elements of a list from `first` on; 0 for NULL. */
+uint64_t rf_json_length(const rf_json *first);
+
 /* The member `name` of `object` as a string, number or bool; `fallback` where it is absent or of another type. A
  * string that holds a number ("0x7f…", "12") counts as one. */
 const char *rf_json_text(const rf_json *object, const char *name, const char *fallback);

@@ -17,6 +17,14 @@ const rf_json *rf_json_list(const rf_json *object, const char *name) {
   return list == NULL || list->type != RF_JSON_ARRAY ? NULL : list->first;
 }
 
+uint64_t rf_json_length(const rf_json *first) {
+  uint64_t count = 0;
+  for (; first != NULL; first = first->next) {
+    count++;
+  }
+  return count;
+}
+
 const char *rf_json_text(const rf_json *object, const char *name, const char *fallback) {
   const rf_json *const member = rf_json_member(object, name);
   return member != NULL && member->type == RF_JSON_STRING ? member->text : fallback;

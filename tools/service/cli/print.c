@@ -72,16 +72,8 @@ void rf_print_findings(rf_bump_arena *arena, const rf_json *root) {
   }
 }
 
-static uint64_t length_of(const rf_json *list) {
-  uint64_t count = 0;
-  for (; list != NULL; list = list->next) {
-    count++;
-  }
-  return count;
-}
-
 void rf_print_part(const rf_json *list, uint64_t total, const char *noun) {
-  uint64_t const shown = length_of(list);
+  uint64_t const shown = rf_json_length(list);
   if (shown < total) {
     (void)printf("%" PRIu64 " of %" PRIu64 " %s; --limit and --offset show others\n", shown, total, noun);
   }
@@ -90,7 +82,7 @@ void rf_print_part(const rf_json *list, uint64_t total, const char *noun) {
 static void print_names(const rf_json *root, const char *name, const char *title) {
   const rf_json *const list = rf_json_member(root, name);
   uint64_t const total = rf_json_unsigned(rf_json_member(root, "totals"), name, 0);
-  uint64_t const shown = length_of(rf_json_list(root, name));
+  uint64_t const shown = rf_json_length(rf_json_list(root, name));
   for (const rf_json *n = list == NULL ? NULL : list->first; n != NULL; n = n->next) {
     (void)printf("  %-12s %7" PRIu64 "  ", n == list->first ? title : "", rf_json_unsigned(n, "count", 0));
     rf_print_safe(rf_json_text(n, "name", ""));

@@ -167,8 +167,9 @@ enum MHD_Result rf_reply_redirect(rf_request *r, const char *path, const char *s
     (void)MHD_add_response_header(response, "Set-Cookie",
                                   rf_bump_arena_print(&r->arena,
                                                       "%s=%s; Path=/; HttpOnly; SameSite=Strict; "
-                                                      "Max-Age=2592000%s",
-                                                      r->http->cookie, session, by_tls ? "; Secure" : ""));
+                                                      "Max-Age=%d%s",
+                                                      r->http->cookie, session, RF_SESSION_DAYS * 24 * 60 * 60,
+                                                      by_tls ? "; Secure" : ""));
   }
   return send_response(r, MHD_HTTP_SEE_OTHER, response);
 }

@@ -2,6 +2,7 @@
 
 #include "tools/ringfence/base/write_file.h"
 #include "tools/service/http/secret.h"
+#include "tools/service/store/store.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -11,7 +12,7 @@
 
 enum { LINE_MOST = RF_SESSION_DIGITS + RF_TOKEN_LENGTH + 32 };
 
-#define LIFE_MS (INT64_C(86400000) * RF_SESSION_DAYS)
+#define LIFE_MS ((int64_t)RF_DAY_MS * RF_SESSION_DAYS)
 
 static void drop_ended(rf_sessions *s, int64_t now) {
   size_t kept = 0;

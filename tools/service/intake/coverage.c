@@ -58,7 +58,7 @@ static int64_t number_of(const rf_json *number) {
     return -1;
   }
   long long const value = strtoll(number->text, &end, 10);
-  return *end == '\0' && value >= 0 && value <= (INT64_C(1) << 53) ? value : -1;
+  return *end == '\0' && value >= 0 && value <= RF_NUMBER_MOST ? value : -1;
 }
 
 /* Blocks of sites that were watched and that the process has told of before. */

@@ -86,8 +86,7 @@ static const char *not_empty(const char *text, const char *fallback) {
 }
 
 static int64_t bounded(uint64_t value, int64_t least) {
-  int64_t const most = INT64_C(1) << 53;
-  return value > (uint64_t)most ? most : (int64_t)value < least ? least : (int64_t)value;
+  return value > (uint64_t)RF_NUMBER_MOST ? RF_NUMBER_MOST : (int64_t)value < least ? least : (int64_t)value;
 }
 
 size_t rf_envelope_labels(rf_bump_arena *arena, const rf_json *labels, const char *out[RF_LABELS_MOST]) {

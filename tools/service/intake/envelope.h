@@ -62,6 +62,9 @@ rf_envelope rf_envelope_read(rf_bump_arena *arena, const char *line, size_t leng
 
 enum { RF_LABELS_MOST = 8 };
 
+/* The highest number that is taken from a record: doubles hold all up to here. */
+#define RF_NUMBER_MOST (INT64_C(1) << 53)
+
 /* The labels that count, as "name=text": the first of `labels`, an object or NULL, that are texts, numbers or the like.
  * Returns their number. */
 size_t rf_envelope_labels(rf_bump_arena *arena, const rf_json *labels, const char *out[RF_LABELS_MOST]);

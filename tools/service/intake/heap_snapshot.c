@@ -1,6 +1,7 @@
 #include "tools/service/intake/heap_snapshot.h"
 
 #include "checkers/report/fnv.h"
+#include "tools/service/intake/envelope.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -9,8 +10,7 @@
 /* ---- Reading ---- */
 
 static int64_t bounded(int64_t value) {
-  int64_t const most = INT64_C(1) << 53;
-  return value < 0 ? 0 : value > most ? most : value;
+  return value < 0 ? 0 : value > RF_NUMBER_MOST ? RF_NUMBER_MOST : value;
 }
 
 static int64_t number_of(const rf_json *value) {

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DAY_MS = 86400000, OTHERS_MOST = 10000 };
+enum { OTHERS_MOST = 10000 };
 
 bool rf_intake_init(rf_intake *intake, rf_store *store, const rf_intake_options *options) {
   *intake = (rf_intake){.store = store, .options = options};
@@ -177,7 +177,7 @@ static void count_labels(rf_intake *intake, int64_t finding, const rf_envelope *
 }
 
 static void count_event(rf_intake *intake, int64_t finding, const rf_envelope *e, const rf_candidate *c) {
-  count(intake, finding, RF_COUNT_DAY, e->time / DAY_MS, e->count, e->time);
+  count(intake, finding, RF_COUNT_DAY, e->time / RF_DAY_MS, e->count, e->time);
   count(intake, finding, RF_COUNT_BUILD, c->build, e->count, e->time);
   count(intake, finding, RF_COUNT_HOST, c->host, e->count, e->time);
   count(intake, finding, RF_COUNT_ENVIRONMENT, c->environment, e->count, e->time);
@@ -352,7 +352,7 @@ static void take_summary(rf_intake *intake, const rf_envelope *e) {
       " environment, day) DO UPDATE SET processes = processes + ?12, seconds = seconds + ?6, allocations ="
       " allocations + ?7, findings = findings + ?8, dropped = dropped + ?9, killed = killed + ?10, peak ="
       " max(peak, ?11)",
-      "iiiiidiiiiii", c.program, c.build, c.mode, c.environment, e->time / DAY_MS, e->seconds, e->allocations,
+      "iiiiidiiiiii", c.program, c.build, c.mode, c.environment, e->time / RF_DAY_MS, e->seconds, e->allocations,
       e->findings, e->dropped, (int64_t)e->killed, e->peak, (int64_t)!e->continued);
   if (!e->running) {
     rf_snapshots_end(store, e);

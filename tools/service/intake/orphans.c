@@ -2,11 +2,6 @@
 
 #include "tools/service/store/seen.h"
 
-enum { DAY_MS = 86400000 };
-
-/* The highest count of a record. */
-#define COUNT_MOST (INT64_C(1) << 53)
-
 static int64_t hash_of(const char *id) {
   return (int64_t)rf_seen_hash(id);
 }
@@ -30,12 +25,12 @@ int64_t rf_orphans_keep(rf_orphans *orphans, rf_store *store, const rf_envelope 
     return e->count;
   }
   int64_t const record = hash_of(e->of);
-  int64_t const day = e->time / DAY_MS;
+  int64_t const day = e->time / RF_DAY_MS;
   int64_t const row =
       rf_store_number(store, 0, "SELECT id FROM orphan WHERE record = ? AND day = ?", "ii", record, day);
   if (row != 0) {
     rf_store_run(store, "UPDATE orphan SET time = max(time, ?2), count = min(count + ?3, ?4) WHERE id = ?1", "iiii",
-                 row, e->time, e->count, COUNT_MOST);
+                 row, e->time, e->count, RF_NUMBER_MOST);
     return 0;
   }
   int64_t const lost = rows_of(orphans, store) >= RF_ORPHANS_MOST ? rf_orphans_drop(store) : 0;

@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-enum { RF_ORPHANS_MOST = 10000, RF_ORPHAN_BYTES = 8192, RF_ORPHAN_MS = 86400000 };
+enum { RF_ORPHANS_MOST = 10000, RF_ORPHAN_BYTES = 8192, RF_ORPHAN_MS = RF_DAY_MS };
 
 /* Starts as zeros, and is set to zeros when the transaction ends. */
 typedef struct rf_orphans {

@@ -3,7 +3,7 @@
 #include "tools/service/intake/coverage.h"
 
 /* Modules that a step forgets, with their call sites: each may have thousands. */
-enum { DAY_MS = 86400000, OLD_MODULES_MOST = 5 };
+enum { OLD_MODULES_MOST = 5 };
 
 static int64_t used_bytes(rf_store *store) {
   int64_t const pages = rf_store_number(store, 0, "PRAGMA page_count", "");
@@ -36,8 +36,8 @@ static int64_t forget_modules(rf_store *store, int64_t before) {
 int64_t rf_keep_step(rf_store *store, const rf_keep *keep) {
   bool const large = keep->bytes != 0 && used_bytes(store) > keep->bytes;
   int64_t const now = rf_store_now();
-  int64_t const before = large ? now + 1 : now - keep->days * DAY_MS;
-  int64_t const forgotten = keep->days == 0 ? 0 : now - keep->days * DAY_MS;
+  int64_t const before = large ? now + 1 : now - keep->days * RF_DAY_MS;
+  int64_t const forgotten = keep->days == 0 ? 0 : now - keep->days * RF_DAY_MS;
   if (!large && keep->days == 0) {
     return 0;
   }

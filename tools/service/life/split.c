@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DAY_MS = 86400000, EVENTS_MOST = 256 };
+enum { EVENTS_MOST = 256 };
 
 /* ---- Events ---- */
 
@@ -81,7 +81,7 @@ static void count_event(rf_store *store, int64_t finding, const event *e, int64_
   const struct {
     rf_counter_kind kind;
     int64_t what;
-  } all[] = {{RF_COUNT_DAY, e->at.time / DAY_MS},       {RF_COUNT_BUILD, e->at.build},     {RF_COUNT_HOST, e->at.host},
+  } all[] = {{RF_COUNT_DAY, e->at.time / RF_DAY_MS},    {RF_COUNT_BUILD, e->at.build},     {RF_COUNT_HOST, e->at.host},
              {RF_COUNT_ENVIRONMENT, e->at.environment}, {RF_COUNT_PROGRAM, e->at.program}, {RF_COUNT_MODE, e->at.mode}};
   rf_written written[RF_WRITTEN_MOST];
   unsigned const bytes = rf_window_written(&e->record->finding, written);

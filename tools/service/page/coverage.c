@@ -13,7 +13,7 @@
 /* How many of a list are shown, and a way to those that follow. */
 static void part(const rf_page *p, const rf_json *list, const char *total, const char *noun) {
   uint64_t const all = rf_json_unsigned(p->json, total, 0);
-  uint64_t const shown = rf_page_length(list);
+  uint64_t const shown = rf_json_length(list);
   uint64_t const offset = rf_json_unsigned(p->json, "offset", 0);
   const char *const module = rf_json_text(p->json, "module", NULL);
   const char *const link =
@@ -141,7 +141,7 @@ void rf_page_coverage(const rf_page *page) {
   rf_page_head(page->sink, "Coverage of checking", "/coverage");
   rf_page_raw(page, "<h1>Coverage of checking</h1>\n<p class=\"dim\">The programs that ran checked, how, and for how "
                     "long.");
-  rf_page_raw(page, rf_page_length(list) == programs_all
+  rf_page_raw(page, rf_json_length(list) == programs_all
                         ? " A program that is missing here has reported no checked run.</p>\n"
                         : " The list of programs is shown in part.</p>\n");
   if (rf_json_unsigned(page->json, "module_count", 0) != 0) {

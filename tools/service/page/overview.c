@@ -41,7 +41,7 @@ void rf_page_builds(const rf_page *page) {
   rf_page_raw(page, "</tbody></table>\n");
   rf_page_pager(page,
                 rf_bump_arena_print(page->arena, "/builds?limit=%s", rf_page_plain_number(page, page->json, "limit")),
-                "build", rf_page_length(rf_json_list(page->json, "builds")));
+                "build", rf_json_length(rf_json_list(page->json, "builds")));
   rf_page_foot(page->sink);
 }
 

@@ -295,14 +295,6 @@ void rf_page_chart(const rf_page *p, const rf_json *list, const char *label) {
 
 /* ---- Parts of lists ---- */
 
-uint64_t rf_page_length(const rf_json *list) {
-  uint64_t count = 0;
-  for (; list != NULL; list = list->next) {
-    count++;
-  }
-  return count;
-}
-
 void rf_page_pager(const rf_page *p, const char *link, const char *noun, uint64_t shown) {
   uint64_t const offset = rf_json_unsigned(p->json, "offset", 0);
   uint64_t const limit = rf_json_unsigned(p->json, "limit", 100);

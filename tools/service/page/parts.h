@@ -63,8 +63,6 @@ void rf_page_chart(const rf_page *p, const rf_json *list, const char *label);
 /* Says how many of the members "total" a list shows, and leads to its other parts: `link` is a path with parameters. */
 void rf_page_pager(const rf_page *p, const char *link, const char *noun, uint64_t shown);
 
-uint64_t rf_page_length(const rf_json *list);
-
 /* The sum of a list of numbers, and the largest. */
 uint64_t rf_page_sum(const rf_json *list, uint64_t *most);
 

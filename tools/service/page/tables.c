@@ -25,7 +25,7 @@ static uint64_t largest(const rf_json *list) {
 
 static uint64_t left_out(const rf_page *p, const char *name) {
   uint64_t const total = rf_json_unsigned(rf_json_member(p->json, "totals"), name, 0);
-  uint64_t const shown = rf_page_length(rf_json_list(p->json, name));
+  uint64_t const shown = rf_json_length(rf_json_list(p->json, name));
   return total > shown ? total - shown : 0;
 }
 

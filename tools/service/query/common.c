@@ -5,8 +5,6 @@
 #include <inttypes.h>
 #include <math.h>
 
-enum { DAY_MS = 86400000 };
-
 int64_t rf_query_limit(int64_t wanted, int64_t standard) {
   int64_t const limit = wanted <= 0 ? standard : wanted;
   return limit > RF_LIST_MOST ? RF_LIST_MOST : limit;
@@ -23,7 +21,7 @@ void rf_query_put_real(rf_query *q, const char *name, double value) {
 }
 
 int64_t rf_query_first_day(int days) {
-  return rf_store_now() / DAY_MS - days + 1;
+  return rf_store_now() / RF_DAY_MS - days + 1;
 }
 
 void rf_query_put_days(rf_query *q, const char *name, sqlite3_stmt *s, int days) {

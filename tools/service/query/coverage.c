@@ -11,16 +11,15 @@ enum { ROWS_LISTED = 200, SITES_LISTED = 200, PROGRAMS_LISTED = 20 };
 
 /* ---- Programs ---- */
 
-/* What a row of the list is one of. */
-#define BY_PROGRAM "FROM usage u GROUP BY u.program, u.build, u.mode, u.environment"
+/* Each row of the list has its own of these. */
+#define ROW "u.program, u.build, u.mode, u.environment"
 
 static void put_programs(rf_query *q, int64_t limit, int64_t offset) {
   static const char sql[] =
       "SELECT p.text, b.name, m.text, e.text, sum(u.processes), sum(u.seconds), sum(u.allocations), sum(u.findings),"
       " sum(u.dropped), sum(u.killed), max(u.day) * 86400000 FROM usage u JOIN name p ON p.id = u.program JOIN build"
-      " b ON b.id = u.build JOIN name m ON m.id = u.mode JOIN name e ON e.id = u.environment GROUP BY u.program,"
-      " u.build, u.mode, u.environment ORDER BY max(u.day) DESC, sum(u.seconds) DESC, u.program, u.build,"
-      " u.mode, u.environment LIMIT ? OFFSET ?";
+      " b ON b.id = u.build JOIN name m ON m.id = u.mode JOIN name e ON e.id = u.environment GROUP BY " ROW
+      " ORDER BY max(u.day) DESC, sum(u.seconds) DESC, " ROW " LIMIT ? OFFSET ?";
   rf_query_put_rows(
       q, "coverage", rf_store_select(q->store, sql, "ii", limit, offset),
       "program build mode environment processes# hours~ allocations# findings# dropped# killed# last_day@");
@@ -74,7 +73,7 @@ bool rf_query_coverage(rf_query *q, const rf_coverage_filter *filter) {
   put_programs(q, limit, filter->offset);
   put_modules(q, module, limit, filter->offset);
   rf_json_put_number(&q->w, "program_count",
-                     rf_store_number(q->store, 0, "SELECT count(*) FROM (SELECT 1 " BY_PROGRAM ")", ""));
+                     rf_store_number(q->store, 0, "SELECT count(*) FROM (SELECT 1 FROM usage u GROUP BY " ROW ")", ""));
   put_sum(q, "module_count", "SELECT count(*) FROM module m " CHOSEN, module);
   put_sum(q, "sites", "SELECT coalesce(sum(m.sites), 0) FROM module m " CHOSEN, module);
   put_sum(q, "watched", "SELECT coalesce(sum(m.watched), 0) FROM module m " CHOSEN, module);

@@ -5,8 +5,6 @@
 
 #include <inttypes.h>
 
-enum { DAY_MS = 86400000 };
-
 /* ---- The list ---- */
 
 #define PROCESS_COLUMNS                                                                                                \
@@ -36,7 +34,7 @@ static void put_trend(rf_query *q, int64_t process) {
 /* The highest peak of each day, today last; 0 where nothing ended. */
 static void put_peaks(rf_query *q, int64_t program, int64_t mode, int64_t environment) {
   int64_t peaks[RF_TREND_DAYS] = {0};
-  int64_t const first = rf_store_now() / DAY_MS - RF_TREND_DAYS + 1;
+  int64_t const first = rf_store_now() / RF_DAY_MS - RF_TREND_DAYS + 1;
   sqlite3_stmt *const s = rf_store_select(
       q->store, "SELECT day, peak FROM usage WHERE program = ? AND mode = ? AND environment = ? AND day >= ?", "iiii",
       program, mode, environment, first);

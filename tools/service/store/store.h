@@ -19,6 +19,8 @@
 extern "C" {
 #endif
 
+enum { RF_DAY_MS = 86400000 };
+
 enum { RF_STORE_STATEMENTS = 512, RF_STORE_ERROR = 240, RF_STORE_BUSY_MS = 10000 };
 
 /* A prepared statement, found again by the address of its text. */
