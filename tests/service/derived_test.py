@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Members of a finding that follow from its events: the same however the events came to be of one finding."""
 
+import time
+
 import service
 from service import Service, build, check, equal, event, record, take
 
@@ -14,18 +16,22 @@ def derived(s, id=1):
     return {**{name: shown[name] for name in both},
             "roles": {role: [e["build"] for e in shown["events"] if e[role]] for role in ("first", "last", "richest")},
             "builds": [(b["name"], b["count"]) for b in shown["builds"]],
-            "times": [shown[name][:16] for name in ("first_seen", "last_seen")]}
+            "times": [shown[name] for name in ("first_seen", "last_seen")]}
 
 
 def commits(text):
     return [letter * 40 for letter in text]
 
 
+BEGIN = time.time()
+
+
 def events_of(places):
-    """Events of builds a, b and c, the second with the longest stack, the last two with one bit off."""
+    """Events of builds a, b and c, the second with the longest stack, the last two with one bit off; at the same times
+    for every service of this test."""
     deep = {"thread": 1, "frames": [service.frame("deep", 70 + i) for i in range(5)]}
-    return [event(place, f"e{i}", mode=mode, ago=1000.0 - 100 * i, build=build("abc"[i]), f_value=0xFC if i else 0,
-                  **({"f_released": deep} if i == 1 else {}))
+    return [event(place, f"e{i}", mode=mode, time=service.timestamp_at(BEGIN - 1000 + 100 * i), build=build("abc"[i]),
+                  f_value=0xFC if i else 0, **({"f_released": deep} if i == 1 else {}))
             for i, (place, mode) in enumerate(zip(places, ("guard", "sample", "sample")))]
 
 
@@ -104,8 +110,8 @@ def an_event_of_a_part_counts_for_the_whole():
         take(s, event("b", "3", ago=5, build=build("c")), event("b", "4", ago=2000, build=build("o")))
         shown = derived(s)
         equal((shown["first_build"][0], shown["last_build"][0]), ("o", "c"))
-        equal(shown["times"], [min(b["first_seen"] for b in s.ask("show", "1")["builds"])[:16],
-                               max(b["last_seen"] for b in s.ask("show", "1")["builds"])[:16]])
+        equal(shown["times"], [min(b["first_seen"] for b in s.ask("show", "1")["builds"]),
+                               max(b["last_seen"] for b in s.ask("show", "1")["builds"])])
         s.command("split", "2")
         equal([derived(s, id)["first_build"][0] for id in (1, 2)], ["a", "o"])
         equal([derived(s, id)["last_build"][0] for id in (1, 2)], ["a", "c"])

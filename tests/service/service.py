@@ -37,9 +37,13 @@ def slowness():
     return (time.time() - begin) / (time.process_time() - busy)
 
 
-def timestamp(ago=0.0):
-    moment = datetime.datetime.fromtimestamp(time.time() - ago, datetime.timezone.utc)
+def timestamp_at(seconds):
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def timestamp(ago=0.0):
+    return timestamp_at(time.time() - ago)
 
 
 def frame(function, line, file="src/app.c"):

@@ -261,7 +261,7 @@ RF_RARE bool rf_cache_free_unusual(rf_cache *cache, const rf_view *v, rf_family 
                                    const rf_origin *origin) {
   uint16_t const traits = __atomic_load_n(&v->slot->traits, __ATOMIC_RELAXED);
   if (rf_heap_options_now.checked) {
-    if (!rf_check_intact(v) || !rf_check_front_holds(v)) {
+    if (!rf_check_live_intact(v)) {
       (void)rf_check_report(v, origin);
     }
     rf_bug const bug = rf_family_mismatch(rf_slot_family(v->slot), v->size, family, size);

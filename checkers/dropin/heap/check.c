@@ -235,8 +235,6 @@ static bool front_damage(const rf_view *v, rf_pattern_area *out) {
   return find_damage(&front, out);
 }
 
-/* From the start on, and up to a byte that differs: while another thread resizes the block, which is a fault of the
- * program's, the end of a large one may be gone. */
 static bool holds(const rf_pattern_area *area) {
   return area->size == 0 || rf_pattern_holds(area->at, area->size, area->byte);
 }
@@ -245,6 +243,20 @@ bool rf_check_intact(const rf_view *v) {
   areas const a = areas_of(v);
   rf_pattern_area const front = own_front(v);
   return holds(&a.fill) && holds(&a.rest) && holds(&a.guard) && holds(&front);
+}
+
+bool rf_check_live_intact(const rf_view *view) {
+  uint16_t const traits = __atomic_load_n(&view->slot->traits, __ATOMIC_RELAXED);
+  rf_view v = *view;
+  if (!rf_view_claim(&v, traits)) {
+    return true;
+  }
+  unsigned char *const behind = v.payload + v.size;
+  rf_pattern_area const guard = {behind, (size_t)(v.end - behind), RF_PATTERN_REDZONE};
+  rf_pattern_area const front = own_front(&v);
+  bool const intact = holds(&guard) && holds(&front) && rf_check_front_holds(&v);
+  rf_slot_unclaim(v.slot, traits);
+  return intact;
 }
 
 bool rf_check_plain_intact(const rf_span *span, unsigned index) {

@@ -68,6 +68,11 @@ size_t rf_check_report(const rf_view *view, const rf_origin *origin);
 /* True where nothing is, though the block before may be. */
 bool rf_check_intact(const rf_view *view);
 
+/* The same of a live block that the program hands over, and of the bytes right before it, whosever they are. Another
+ * thread may free or resize the block meanwhile, which is a fault of the program's: the block is claimed while it is
+ * looked at, so that its end is not unmapped then, and where it is no longer live nothing is said of it. */
+bool rf_check_live_intact(const rf_view *view);
+
 /* True where a small block that begins where its slot does, live or freed, and follows another slot's block, is as it
  * should be: the usual case, faster than rf_check_intact. False says nothing. Not of a slot that is no block yet. */
 bool rf_check_plain_intact(const rf_span *span, unsigned index);

@@ -117,8 +117,8 @@ void *rf_cache_realloc(rf_cache *cache, void *ptr, size_t size, const rf_origin 
   }
   rf_rights_return(&v);
   if (rf_heap_options_now.checked) {
-    bool const intact = rf_check_plain_intact(v.span, v.index) || rf_check_intact(&v);
-    if (!intact || !rf_check_front_holds(&v)) {
+    bool const plain = rf_check_plain_intact(v.span, v.index) && rf_check_front_holds(&v);
+    if (!plain && !rf_check_live_intact(&v)) {
       (void)rf_check_report(&v, origin);
     }
     if (rf_slot_family(v.slot) != RF_FAMILY_MALLOC) {
