@@ -29,7 +29,13 @@ def repeats_that_come_before_their_finding_count_when_it_comes():
     with Service(start=False) as s:
         take(s, repeat(2), repeat(3, 16), repeat(2, of="b-9-1-1"))
         equal((s.findings(), losses(s)), ([], {}))
+        equal(s.ask("status")["repeats_waiting"], 24)
+        check("  early        24 events whose finding has not come\n" in s.command("status"), s.command("status"))
+        s.start()
+        check("events whose finding has not come" in s.http("GET", "/status").text)
+        s.stop()
         take(s, event("a", "b-1-1-1"), repeat(4, 3))
+        equal(s.ask("status")["repeats_waiting"], 4)
         equal((counts(s), losses(s)), ([24], {}))
         take(s, event("b", "b-9-1-1"))
         equal(sorted(counts(s)), [5, 24])

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Symbols: a stripped program's findings get their lines when its file comes in."""
 
+import contextlib
 import os
 import re
 import time
@@ -16,6 +17,17 @@ def merged_findings_lack_symbols_once():
         equal([m["findings"] for m in s.ask("symbols", "missing")["missing"]], [2])
         s.command("merge", "1", "2")
         equal([m["findings"] for m in s.ask("symbols", "missing")["missing"]], [1])
+
+
+def none_are_said_to_be_missing_where_frames_wait_to_be_looked_up():
+    with Service(start=False) as s:
+        take(s, nameless("0x1010", "1"), nameless("0x2020", "2"))
+        equal(s.ask("symbols", "missing")["waiting"], 0)
+        with contextlib.closing(service.database(s)) as db:
+            db.execute("UPDATE meta SET value = value - 1 WHERE key = 'named'")
+            db.execute("DELETE FROM nameless")
+        equal(s.ask("symbols", "missing")["waiting"], 1)
+        equal(s.command("symbols", "missing"), "the frames of 1 event are still to be looked up\n")
 
 
 def a_stripped_build_gets_its_lines_later():
@@ -160,4 +172,5 @@ service.main([
     pieces_of_a_finding_stay_apart_when_their_names_come, a_stripped_build_gets_its_lines_later,
     a_stripped_build_that_brings_a_fixed_bug_back_reopens_it, a_merge_with_a_finding_of_the_fixed_build_reopens,
     a_stripped_copy_gets_its_lines_from_the_file_that_has_them, merged_findings_lack_symbols_once,
+    none_are_said_to_be_missing_where_frames_wait_to_be_looked_up,
 ])

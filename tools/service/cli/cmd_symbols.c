@@ -127,7 +127,10 @@ static int upload(asked *a, char **paths, int count) {
 
 static void print_missing(rf_bump_arena *arena, const rf_json *root) {
   const rf_json *const list = rf_json_member(root, "missing");
-  if (list == NULL || list->first == NULL) {
+  uint64_t const waiting = rf_json_unsigned(root, "waiting", 0);
+  if (waiting != 0) {
+    rf_print_clean("the frames of %s are still to be looked up\n", rf_counted(arena, waiting, "event"));
+  } else if (list == NULL || list->first == NULL) {
     (void)puts("no symbols are missing");
   }
   for (const rf_json *m = list == NULL ? NULL : list->first; m != NULL; m = m->next) {

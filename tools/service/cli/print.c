@@ -201,6 +201,10 @@ void rf_print_status(rf_bump_arena *arena, const rf_json *root) {
   if (outgoing != 0) {
     put_line("to send on", rf_counted(arena, outgoing, "record"));
   }
+  uint64_t const repeats = rf_json_unsigned(root, "repeats_waiting", 0);
+  if (repeats != 0) {
+    put_line("early", rf_bump_arena_print(arena, "%s whose finding has not come", rf_counted(arena, repeats, "event")));
+  }
   for (const rf_json *l = rf_json_list(root, "losses"); l != NULL; l = l->next) {
     put_line("lost",
              rf_bump_arena_print(arena, "%s: %" PRIu64, rf_json_text(l, "what", ""), rf_json_unsigned(l, "count", 0)));

@@ -87,6 +87,10 @@ void rf_page_status(const rf_page *page) {
   size_figure(page, "database_bytes", "database");
   size_figure(page, "waiting_bytes", "waiting in the spool");
   size_figure(page, "free_bytes", "free on the disk");
+  if (rf_json_unsigned(page->json, "repeats_waiting", 0) != 0) {
+    rf_page_figure(page, "", rf_page_number(page, rf_json_unsigned(page->json, "repeats_waiting", 0)),
+                   "events whose finding has not come");
+  }
   rf_markup(page->sink, "</ul>\n<p>Folder: <code>%s</code></p>\n<h2>Lost or not understood</h2>\n",
             rf_json_text(page->json, "directory", ""));
   const rf_json *const losses = rf_json_list(page->json, "losses");

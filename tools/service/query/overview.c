@@ -103,6 +103,7 @@ bool rf_query_status(rf_query *q, const char *directory) {
       {"crash_loops", "SELECT count(*) FROM crash_loop"},
       {"alerts_waiting", "SELECT count(*) FROM activity WHERE alert = 1"},
       {"forward_waiting", "SELECT count(*) FROM outgoing"},
+      {"repeats_waiting", "SELECT coalesce(sum(count), 0) FROM orphan"},
   };
   rf_json_open(&q->w, NULL, "{");
   for (size_t i = 0; i < sizeof sums / sizeof sums[0]; i++) {

@@ -19,6 +19,11 @@ void rf_query_put_missing(rf_query *q, int64_t most) {
 bool rf_query_symbols(rf_query *q) {
   rf_json_open(&q->w, NULL, "{");
   rf_query_put_missing(q, MISSING_MOST);
+  rf_json_put_number(&q->w, "waiting",
+                     rf_store_number(q->store, 0,
+                                     "SELECT count(*) FROM body WHERE event > coalesce((SELECT value FROM meta WHERE"
+                                     " key = 'named'), 0)",
+                                     ""));
   sqlite3_stmt *const s = rf_store_select(
       q->store,
       "SELECT build_id, kind, name, bytes, time FROM symbol_file WHERE kind <> 'asked' ORDER BY time DESC,"
