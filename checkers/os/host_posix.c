@@ -114,7 +114,9 @@ void rf_host_report_unlock(void) {
 }
 
 void rf_host_report_lock_reset(void) {
-  rf_host_report_unlock();
+  if (__atomic_load_n(&report_owner, __ATOMIC_RELAXED) != 0) {
+    rf_host_report_unlock();
+  }
 }
 
 /* NOLINTNEXTLINE(readability-non-const-parameter): it is written to */

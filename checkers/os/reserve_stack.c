@@ -19,7 +19,9 @@ void rf_reserve_stack_init(void *memory) {
 }
 
 void rf_reserve_stack_forked(void) {
-  __atomic_store_n(&taken, reserve != 0 && is_on_reserve(), __ATOMIC_RELAXED);
+  if (__atomic_load_n(&taken, __ATOMIC_RELAXED) && !is_on_reserve()) {
+    __atomic_store_n(&taken, false, __ATOMIC_RELAXED);
+  }
 }
 
 /* Calls work(argument) with the stack pointer at `top`. A stack that is taken meanwhile leads on to the caller: its

@@ -122,7 +122,9 @@ static bool take_modules(void) {
 }
 
 void rf_stack_rules_reset(void) {
-  __atomic_store_n(&modules_busy, 0, __ATOMIC_RELEASE);
+  if (__atomic_load_n(&modules_busy, __ATOMIC_RELAXED) != 0) {
+    __atomic_store_n(&modules_busy, 0, __ATOMIC_RELEASE);
+  }
 }
 
 /* In the place of one that it overlaps, else in a free one, else in the oldest. */

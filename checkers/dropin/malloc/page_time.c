@@ -69,6 +69,9 @@ void rf_page_time_leave(uint64_t entered) {
 }
 
 void rf_page_time_forked(void) {
+  if (!rf_page_time_is_limited()) {
+    return;
+  }
   __atomic_store_n(&pages.spent_ns, 0, __ATOMIC_RELAXED);
   __atomic_store_n(&pages.allowed_ns, SAVED_NS, __ATOMIC_RELAXED);
   __atomic_store_n(&pages.began_ns, rf_port_now_ns(), __ATOMIC_RELAXED);

@@ -127,5 +127,7 @@ void rf_watched_sites_end(void) {
     (void)rf_host_write(file, text, length);
     rf_host_close(file);
   }
-  sites.fresh_first = end;
+  if (sites.fresh_first != end) {
+    sites.fresh_first = end;
+  }
 }

@@ -54,8 +54,9 @@ static void fork_parent(void) {
   (void)pthread_sigmask(SIG_SETMASK, &forking.blocked, NULL);
 }
 
+/* Each page that is written here costs the child a fault: all that is called writes only what is to be another. */
 static void fork_child(void) {
-  if (rf_process.hands_all_on) { /* each page that is touched here costs the child a fault */
+  if (rf_process.hands_all_on) {
     rf_process.id = rf_process_now();
     rf_process.forked = true;
     if (forking.dump) {

@@ -120,8 +120,12 @@ void rf_post_job(void (*job)(void)) {
 }
 
 void rf_forget_job(void) {
-  posted = NULL;
-  __atomic_fetch_and(&rf_stop_now.wanted, ~RF_STOP_JOB, __ATOMIC_RELAXED);
+  if (__atomic_load_n(&posted, __ATOMIC_RELAXED) != NULL) {
+    __atomic_store_n(&posted, NULL, __ATOMIC_RELAXED);
+  }
+  if ((__atomic_load_n(&rf_stop_now.wanted, __ATOMIC_RELAXED) & RF_STOP_JOB) != 0) {
+    __atomic_fetch_and(&rf_stop_now.wanted, ~RF_STOP_JOB, __ATOMIC_RELAXED);
+  }
 }
 
 /* ---- All of it ---- */
