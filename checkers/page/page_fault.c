@@ -1,6 +1,7 @@
 /* The page store: a fault becomes a finding. */
 #include "page_impl.h"
 
+#include "checkers/os/host.h"
 #include "lib/core/compiler.h"
 
 /* Where the address stands to the block, and whether the block's state makes it an error. */
@@ -53,12 +54,39 @@ RF_COLD static void report(const rf_page_store *store, const rf_slot *s, rf_bug 
   rf_report(store->options.reporter, &f);
 }
 
-/* The page of a live block has no memory, where that closes pages: another thread has just got it, or the program has
- * given it back. */
+#define REPEATS_MOST 64U
+
+/* A thread does not repeat an instruction for ever that the page is not to blame for. */
+static bool may_repeat(uintptr_t address) {
+  static RF_THREAD_LOCAL uintptr_t last;
+  static RF_THREAD_LOCAL unsigned count;
+  count = address == last ? count + 1 : 0;
+  last = address;
+  return count < REPEATS_MOST;
+}
+
+/* The page is that of a block which has become live since the fault, by another thread, or is about to: the instruction
+ * is done again. Where closed pages have no memory, one that is live may have none either: the program has given it
+ * back. */
 static bool opens_again(const rf_slot *s, uintptr_t address) {
   uintptr_t const page = address & ~(uintptr_t)(rf_page_size() - 1);
-  return rf_space_is_moving(s->space) && rf_slot_is_live(s) && !rf_page_is_restricted(s) &&
-         rf_page_open_range(s->space, page, rf_page_size());
+  rf_slot_state const state = rf_slot_state_of(s);
+  if ((state != SLOT_MAKING && !rf_slot_is_live(s)) || rf_page_is_restricted(s)) {
+    return false;
+  }
+  if (rf_space_is_moving(s->space) || state == SLOT_MAKING) {
+    return rf_page_open_range(s->space, page, rf_page_size());
+  }
+  return may_repeat(address) && rf_host_readable((const void *)page, 1);
+}
+
+/* Under the lock: another thread closes no page that is being filled. */
+static bool reopen(rf_page_store *store, const rf_slot *s, uintptr_t address) {
+  rf_page_mask mask;
+  rf_page_store_lock_as_it_is(store, &mask);
+  bool const open = rf_page_reopen(store, s, address);
+  rf_page_store_unlock(store, &mask);
+  return open;
 }
 
 bool rf_page_fault(uintptr_t address, rf_access access, uintptr_t pc, const void *frame) {
@@ -69,12 +97,12 @@ bool rf_page_fault(uintptr_t address, rf_access access, uintptr_t pc, const void
     }
     rf_bug bug = RF_BUG_COUNT;
     const rf_slot *s = rf_runs_slot(store, address);
-    s = s != NULL ? s : rf_runs_nearest(store, address);
+    s = s != NULL ? s : rf_runs_nearest(store, address, UINT32_MAX);
     if (s == NULL || !classify(s, address, &bug)) {
       return s != NULL && opens_again(s, address);
     }
     report(store, s, bug, address, access, &origin);
-    return rf_page_reopen(store, s, address);
+    return reopen(store, s, address);
   }
   return false;
 }
@@ -102,7 +130,7 @@ bool rf_page_store_report_transfer(const rf_page_store *store, const void *start
   }
   rf_bug bug = RF_BUG_COUNT;
   const rf_slot *s = at < end ? rf_runs_slot(store, at) : NULL;
-  s = s == NULL && at < end ? rf_runs_nearest(store, at) : s;
+  s = s == NULL && at < end ? rf_runs_nearest(store, at, UINT32_MAX) : s;
   if (s == NULL || !classify(s, at, &bug)) {
     return false;
   }

@@ -288,8 +288,9 @@ rf_space *rf_runs_space(const rf_page_store *store, uintptr_t address);
 /* The slot whose block's pages `address` is on, or NULL. */
 rf_slot *rf_runs_slot(const rf_page_store *store, uintptr_t address);
 
-/* The slot whose block is nearest to `address`, which is on nobody's page; NULL where none is within reach. */
-rf_slot *rf_runs_nearest(const rf_page_store *store, uintptr_t address);
+/* The slot whose block is nearest to `address`, which is on nobody's page, within `most` pages of its space to either
+ * side; NULL where none is. */
+rf_slot *rf_runs_nearest(const rf_page_store *store, uintptr_t address, uint32_t most);
 
 /* ---- page_rights.c: blocks from whose pages the program has taken access rights ---- */
 
@@ -303,8 +304,9 @@ bool rf_page_can_be_read(const rf_slot *s);
 
 /* ---- page_reopen.c ---- */
 
-/* Opens the page of a fault, for the program to go on, filled with the pattern of what is there. It is closed again by
- * the next call on the store, or when there are too many. False where the system refuses. */
+/* Opens the page of a fault, for the program to go on, filled with the pattern of what is there; one that got a live
+ * block meanwhile is left alone. It is closed again by the next call on the store, or when there are too many. False
+ * where the system refuses. Under the lock. */
 bool rf_page_reopen(rf_page_store *store, const rf_slot *s, uintptr_t address);
 
 /* Closes again the pages that faults have opened. Under the lock. */
@@ -333,6 +335,10 @@ static inline bool rf_page_store_in_use(const rf_page_store *store) {
 }
 
 void rf_page_store_lock(rf_page_store *store, rf_page_mask *mask);
+
+/* The same for the handler of a fault: pages that faults have opened stay open. Nothing is locked where this thread is
+ * inside. */
+void rf_page_store_lock_as_it_is(rf_page_store *store, rf_page_mask *mask);
 void rf_page_store_unlock(rf_page_store *store, const rf_page_mask *mask);
 
 /* The same without holding signals back, for what is done with each block. False where this thread is inside already:

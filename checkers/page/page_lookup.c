@@ -100,7 +100,7 @@ static rf_status classify_bad_free(const rf_page_store *store, const void *ptr, 
                                    rf_finding *f) {
   const rf_slot *s = rf_runs_slot(store, (uintptr_t)ptr);
   if (s == NULL) {
-    s = rf_runs_nearest(store, (uintptr_t)ptr);
+    s = rf_runs_nearest(store, (uintptr_t)ptr, 2 * rf_page_gap(UINT32_MAX));
   }
   bool const again = s != NULL && s->block == (uintptr_t)ptr;
   rf_page_finding(store, f, again ? RF_BUG_DOUBLE_FREE : RF_BUG_BAD_FREE, RF_ACCESS_FREE, ptr, origin);

@@ -59,11 +59,17 @@ static void begin(rf_page_store *store) {
   }
 }
 
-void rf_page_store_lock(rf_page_store *store, rf_page_mask *mask) {
+void rf_page_store_lock_as_it_is(rf_page_store *store, rf_page_mask *mask) {
   mask->nested = held.inside != NULL || held.all;
   if (!mask->nested) {
     rf_page_lock(&store->lock, mask);
     held.inside = store;
+  }
+}
+
+void rf_page_store_lock(rf_page_store *store, rf_page_mask *mask) {
+  rf_page_store_lock_as_it_is(store, mask);
+  if (!mask->nested) {
     begin(store);
   }
 }

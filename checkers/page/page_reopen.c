@@ -31,17 +31,33 @@ void rf_page_reclose(rf_page_store *store) {
  * process. */
 #define GAP_READS_AS 0
 
-bool rf_page_reopen(rf_page_store *store, const rf_slot *s, uintptr_t address) {
-  uintptr_t const page = address & ~(uintptr_t)(rf_page_size() - 1);
-  if (!rf_page_open_range(s->space, page, rf_page_size())) {
-    return false;
+/* One that is missing because the string was freed ends at the last byte of its pages. */
+static void fill(const rf_slot *s, uintptr_t page) {
+  bool const freed = rf_slot_state_of(s) == SLOT_FREED && page >= rf_slot_open_start(s) && page < rf_slot_open_end(s);
+  unsigned char *const p = (unsigned char *)page;
+  memset(p, freed ? RF_PATTERN_FREED : GAP_READS_AS, rf_page_size());
+  if (freed && page + rf_page_size() == rf_slot_open_end(s)) {
+    p[rf_page_size() - 1] = GAP_READS_AS;
   }
-  memset((void *)page, rf_slot_state_of(s) == SLOT_FREED ? RF_PATTERN_FREED : GAP_READS_AS, rf_page_size());
+}
+
+static void note(rf_page_store *store, uintptr_t page) {
   uint32_t const index = __atomic_fetch_add(&store->reopened_count, 1, __ATOMIC_ACQ_REL);
   uintptr_t *const place = &store->reopened[index % RF_PAGE_REOPENED];
-  uintptr_t const old = __atomic_exchange_n(place, page, __ATOMIC_ACQ_REL);
-  if (index >= RF_PAGE_REOPENED && old != 0 && old != page) {
+  uintptr_t const old = *place;
+  *place = page;
+  if (index >= RF_PAGE_REOPENED && old != page && !is_open_by_right(store, old)) {
     close_page(store, old);
   }
-  return true;
+}
+
+bool rf_page_reopen(rf_page_store *store, const rf_slot *s, uintptr_t address) {
+  uintptr_t const page = address & ~(uintptr_t)(rf_page_size() - 1);
+  bool const other = is_open_by_right(store, page); /* a block's by now, with contents of its own */
+  bool const open = other || rf_page_open_range(s->space, page, rf_page_size());
+  if (open && !other) {
+    fill(s, page);
+    note(store, page);
+  }
+  return open;
 }

@@ -311,8 +311,8 @@ rf_slot *rf_runs_slot(const rf_page_store *store, uintptr_t address) {
   return space != NULL ? owner_at(space, (uint32_t)((address - space->start) / rf_page_size())) : NULL;
 }
 
-static rf_slot *search(const rf_space *space, uint32_t page, bool up) {
-  for (uint32_t i = 0; i < 2 * GAP_MOST; i++) {
+static rf_slot *search(const rf_space *space, uint32_t page, bool up, uint32_t most) {
+  for (uint32_t i = 0; i < most; i++) {
     if (up ? page + 1 >= space->pages : page == 0) {
       return NULL;
     }
@@ -325,14 +325,14 @@ static rf_slot *search(const rf_space *space, uint32_t page, bool up) {
   return NULL;
 }
 
-rf_slot *rf_runs_nearest(const rf_page_store *store, uintptr_t address) {
+rf_slot *rf_runs_nearest(const rf_page_store *store, uintptr_t address, uint32_t most) {
   const rf_space *const space = rf_runs_space(store, address);
   if (space == NULL) {
     return NULL;
   }
   uint32_t const page = (uint32_t)((address - space->start) / rf_page_size());
-  rf_slot *const below = search(space, page, false);
-  rf_slot *const above = search(space, page, true);
+  rf_slot *const below = search(space, page, false, most);
+  rf_slot *const above = search(space, page, true, most);
   if (below == NULL || above == NULL) {
     return below != NULL ? below : above;
   }

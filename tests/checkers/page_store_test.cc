@@ -97,24 +97,24 @@ TEST_F(PageStore, ItsBoundsEndWithTheLastSpace) {
   uintptr_t const behind = space->start + space->pages * page_size();
   EXPECT_EQ(rf_runs_space(store_, behind - 1), space);
   EXPECT_EQ(rf_runs_space(store_, behind), nullptr);
-  EXPECT_EQ(rf_runs_nearest(store_, behind), nullptr);
+  EXPECT_EQ(rf_runs_nearest(store_, behind, UINT32_MAX), nullptr);
 }
 
-// Within twice the longest gap to either side.
 TEST_F(PageStore, TheNearestBlockIsLookedForInReach) {
   options_.slots = 0;
   open();
   unsigned char *const p = alloc(page_size());
   auto const at = reinterpret_cast<uintptr_t>(p);
   const rf_slot *const s = rf_runs_slot(store_, at);
-  size_t const reach = 2 * rf_page_gap(UINT32_MAX);
+  constexpr uint32_t reach = 500;
   ASSERT_NE(s, nullptr);
   EXPECT_EQ(rf_runs_slot(store_, at - 1), nullptr);
   EXPECT_EQ(rf_runs_slot(store_, at + page_size() - 1), s);
   EXPECT_EQ(rf_runs_slot(store_, at + page_size()), nullptr);
-  EXPECT_EQ(rf_runs_nearest(store_, store_->spaces->start), s);
-  EXPECT_EQ(rf_runs_nearest(store_, at + reach * page_size()), s);
-  EXPECT_EQ(rf_runs_nearest(store_, at + (reach + 1) * page_size()), nullptr);
+  EXPECT_EQ(rf_runs_nearest(store_, store_->spaces->start, reach), s);
+  EXPECT_EQ(rf_runs_nearest(store_, at + reach * page_size(), reach), s);
+  EXPECT_EQ(rf_runs_nearest(store_, at + (reach + 1) * page_size(), reach), nullptr);
+  EXPECT_EQ(rf_runs_nearest(store_, at + (reach + 1) * page_size(), UINT32_MAX), s);
 }
 
 // A block that has grown has address space for as many pages again.
@@ -128,7 +128,7 @@ TEST_F(PageStore, TheNearestBlockIsNotLookedForBehindTheLastPage) {
   ASSERT_NE(number, 0U);
   space->pages = pages / 2;
   space->owner[pages / 2] = number;
-  EXPECT_EQ(rf_runs_nearest(store_, space->start + (pages / 2) * page_size() - 1), nullptr);
+  EXPECT_EQ(rf_runs_nearest(store_, space->start + (pages / 2) * page_size() - 1, 500), nullptr);
   space->owner[pages / 2] = 0;
   space->pages = pages;
 }

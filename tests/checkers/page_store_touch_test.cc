@@ -2,6 +2,7 @@
 #include "tests/checkers/page_store_fixture.h"
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 namespace ringfence {
@@ -27,7 +28,7 @@ TEST_F(PageStoreTouch, PagesThatWereOpenedForTheProgramAreClosedAgain) {
   }
 }
 
-// Zeros behind a block end a string; the bytes of a freed one are nobody's.
+// Zeros behind a block end a string; the bytes of a freed one are nobody's, but for the last one, which ends it, too.
 TEST_F(PageStoreTouch, APageThatIsOpenedShowsWhatItIs) {
   open();
   unsigned char *const p = alloc(page_size());
@@ -37,7 +38,71 @@ TEST_F(PageStoreTouch, APageThatIsOpenedShowsWhatItIs) {
   EXPECT_EQ(std::count(p + page_size(), p + 2 * page_size(), 0), static_cast<ptrdiff_t>(page_size()));
   EXPECT_EQ(free(p), RF_OK);
   EXPECT_TRUE(rf_page_reopen(store_, s, address));
-  EXPECT_EQ(std::count(p, p + page_size(), RF_PATTERN_FREED), static_cast<ptrdiff_t>(page_size()));
+  EXPECT_EQ(std::count(p, p + page_size() - 1, RF_PATTERN_FREED), static_cast<ptrdiff_t>(page_size() - 1));
+  EXPECT_EQ(p[page_size() - 1], 0);
+  for (uintptr_t const gap : {address - page_size(), address + page_size()}) {
+    EXPECT_TRUE(rf_page_reopen(store_, s, gap));
+    auto const *const bytes = reinterpret_cast<unsigned char *>(gap);
+    EXPECT_EQ(std::count(bytes, bytes + page_size(), 0), static_cast<ptrdiff_t>(page_size()));
+  }
+}
+
+// The last byte of a page within a freed block ends nothing.
+TEST_F(PageStoreTouch, AFreedBlockEndsAStringOnItsLastPageAlone) {
+  open();
+  unsigned char *const p = alloc(2 * page_size());
+  const rf_slot *const s = rf_runs_slot(store_, reinterpret_cast<uintptr_t>(p));
+  EXPECT_EQ(free(p), RF_OK);
+  EXPECT_TRUE(rf_page_reopen(store_, s, reinterpret_cast<uintptr_t>(p)));
+  EXPECT_TRUE(rf_page_reopen(store_, s, reinterpret_cast<uintptr_t>(p) + page_size()));
+  EXPECT_EQ(p[page_size() - 1], RF_PATTERN_FREED);
+  EXPECT_EQ(p[2 * page_size() - 1], 0);
+}
+
+// Between the fault and its handler another thread may have got the pages: it has written there.
+TEST_F(PageStoreTouch, ABlockThatCameMeanwhileKeepsItsContents) {
+  options_.slots = 1;
+  open();
+  unsigned char *const p = alloc(page_size());
+  auto const address = reinterpret_cast<uintptr_t>(p);
+  rf_slot *const s = rf_runs_slot(store_, address);
+  memset(p, 0xab, page_size());
+  EXPECT_TRUE(rf_page_reopen(store_, s, address));
+  EXPECT_EQ(std::count(p, p + page_size(), 0xab), static_cast<ptrdiff_t>(page_size()));
+  EXPECT_EQ(store_->reopened_count, 0U) << "it is open by right";
+  EXPECT_TRUE(rf_page_fault(address, RF_ACCESS_READ, 0x123456, nullptr)) << "the instruction is done again";
+  EXPECT_EQ(free(p), RF_OK);
+  rf_slot_set_state(s, SLOT_MAKING);
+  EXPECT_TRUE(rf_page_fault(address, RF_ACCESS_READ, 0x123456, nullptr));
+  EXPECT_TRUE(rf_host_readable(p, page_size()));
+  rf_slot_set_state(s, SLOT_FREED);
+  EXPECT_TRUE(recorder_.take().empty());
+}
+
+// Where the page of a live block is not to blame, the program's own handler is asked in the end.
+TEST_F(PageStoreTouch, AnInstructionIsNotDoneAgainForEver) {
+  open();
+  auto const address = reinterpret_cast<uintptr_t>(alloc(page_size()));
+  unsigned count = 0;
+  while (count < 1000 && rf_page_fault(address, RF_ACCESS_READ, 0x123456, nullptr)) {
+    count++;
+  }
+  EXPECT_GE(count, 8U);
+  EXPECT_LT(count, 1000U);
+}
+
+// Blocks may be many pages away: a wild index leads into the same space.
+TEST_F(PageStoreTouch, AnAccessFarFromAllBlocksIsAboutTheNearest) {
+  options_.slots = 4;
+  options_.largest = 4096 * page_size();
+  open();
+  auto const address = reinterpret_cast<uintptr_t>(alloc(page_size()));
+  EXPECT_TRUE(rf_page_fault(address + 3000 * page_size() + 5, RF_ACCESS_READ, 0x123456, nullptr));
+  std::vector<rf_finding> const found = recorder_.take();
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].bug, RF_BUG_BUFFER_OVERFLOW);
+  EXPECT_EQ(found[0].block, address);
+  EXPECT_EQ(found[0].offset, static_cast<ptrdiff_t>(3000 * page_size() + 5));
 }
 
 // The place of a fault is the instruction itself, and what names frames looks before a return address.

@@ -6,6 +6,7 @@
 #include <ringfence/lock.h>
 #include <ringfence/std.h>
 
+#include <array>
 #include <atomic>
 #include <climits>
 #include <csignal>
@@ -100,6 +101,51 @@ TEST_F(PageThreads, AThreadIsGivenAStackUnlessSIGSEGVIsServed) {
     sigaction(signal, &before, nullptr);
     rf_page_served_by(0);
   }
+}
+
+std::atomic<unsigned> counted{0};
+
+rf_action count_finding(rf_reporter *, const rf_finding *) {
+  counted++;
+  return RF_ACTION_CONTINUE;
+}
+
+// Each touch opens a page, and each request closes those that were opened, while other threads fill theirs.
+TEST_F(PageThreads, ManyMayUseFreedBlocksAtOnce) {
+  constexpr unsigned kThreads = 4;
+  std::vector<unsigned char> arena(kArenaSize);
+  TlsfHeap heap(arena.data(), arena.size());
+  rf_reporter reporter = {count_finding, nullptr, 1, 0};
+  rf_page page;
+  rf_lock lock;
+  end();
+  options_.reporter = &reporter;
+  ASSERT_EQ(rf_page_init(&page, heap.allocator(), &options_), RF_OK);
+  ASSERT_EQ(rf_lock_init(&lock, &page.base), RF_OK);
+  std::array<unsigned char *, 40> freed; // more than stay open
+  for (unsigned char *&p : freed) {
+    p = bytes(rf_alloc(&lock.base, 100));
+  }
+  for (unsigned char *const p : freed) {
+    EXPECT_EQ(rf_free(&lock.base, p), RF_OK);
+  }
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < kThreads; t++) {
+    threads.emplace_back([&] {
+      for (unsigned round = 0; round < 20; round++) {
+        for (const unsigned char *const p : freed) {
+          (void)peek(p + 20);
+          rf_free(&lock.base, rf_alloc(&lock.base, 5000));
+        }
+      }
+    });
+  }
+  for (std::thread &thread : threads) {
+    thread.join();
+  }
+  EXPECT_GT(counted.load(), freed.size());
+  lock.base.ops->deinit(&lock.base);
+  page.base.ops->deinit(&page.base);
 }
 
 // The stacks that `count` threads at once have for signals.

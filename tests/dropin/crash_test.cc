@@ -4,6 +4,7 @@
 extern "C" {
 #include "checkers/dropin/runtime/crash.h"
 #include "checkers/dropin/runtime/state.h"
+#include "checkers/page/page_store.h"
 }
 #undef _Static_assert
 
@@ -104,6 +105,16 @@ TEST_F(Crash, SaysWhatTheSystemTells) {
     ASSERT_NE(f.found.depth, 0U);
     EXPECT_EQ(f.found.frames[0], kHere + 1) << "a return address would be one behind the instruction";
   }
+}
+
+// Where closed pages have no memory, and no block is on any of them: no file is to blame.
+TEST_F(Crash, SaysThatMemoryForBlocksHasNone) {
+  rf_page_bounds const before = rf_page_all;
+  rf_page_all = {0x5550000, 4096};
+  rf_finding const f = finding_of(SIGBUS, BUS_ADRERR, 0x5550fff);
+  rf_page_all = before;
+  EXPECT_EQ(f.bug, RF_BUG_BUS);
+  EXPECT_STREQ(f.detail, "SIGBUS: the memory at the address is for blocks, and has none");
 }
 
 // That comes in the place of a signal whose handler the system could not call.

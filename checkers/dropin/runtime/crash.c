@@ -6,6 +6,7 @@
 #include "checkers/os/machine_context.h"
 #include "checkers/os/memory_tags.h"
 #include "checkers/os/stack_walk.h"
+#include "checkers/page/page_store.h"
 #include "checkers/shared/wrapper.h"
 #include "lib/core/compiler.h"
 #include "state.h"
@@ -137,7 +138,9 @@ static const char *detail_of(rf_finding *f, const siginfo_t *info, const rf_mach
     return segv_detail(f, info, m, jump);
   case RF_BUG_BUS:
     return info->si_code == BUS_ADRALN ? "SIGBUS: the address is not aligned"
-                                       : "SIGBUS: nothing is behind the address: the mapped file is shorter";
+           : rf_page_may_be((const void *)f->address)
+               ? "SIGBUS: the memory at the address is for blocks, and has none"
+               : "SIGBUS: nothing is behind the address: the mapped file is shorter";
   case RF_BUG_FPE:
     return info->si_code == FPE_INTDIV ? "SIGFPE: an integer was divided by zero" : "SIGFPE: wrong arithmetic";
   default:
