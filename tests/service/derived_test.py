@@ -77,6 +77,25 @@ def a_split_finding_is_as_if_its_events_had_come_alone():
             equal(derived(s), whole, rule)
 
 
+def of_events_that_are_equally_rich_the_one_that_came_first_is_the_richest_of_a_piece():
+    """Where it is split off, and where it is left: the richest of all was of the other piece."""
+    deep = {"thread": 1, "frames": [service.frame("deep", 70 + i) for i in range(5)]}
+
+    def events(modes, rich):
+        return [event("a", f"e{i}", mode=mode, time=service.timestamp_at(BEGIN - 1000 + 100 * i),
+                      build=build("abcd"[i]), **({"f_released": deep} if i == rich else {}))
+                for i, mode in enumerate(modes)]
+
+    for modes, rich, wanted in ((("guard", "sample", "sample", "sample"), 0, ("a", "b")),
+                                (("guard", "guard", "sample", "guard"), 2, ("a", "c"))):
+        with Service(start=False) as s:
+            for line in events(modes, rich):
+                take(s, line)  # of one transaction those between are not kept
+            s.command("split", "1", "--by", "mode")
+            equal([[name[0] for name in derived(s, id)["roles"]["richest"]] for id in (1, 2)], [[w] for w in wanted],
+                  modes)
+
+
 def pieces_of_a_part_that_are_one_again_count_for_the_whole():
     with Service(start=False) as s:
         take(s, *events_of("aaa"), event("b", "4", ago=2000, build=build("o")))
@@ -176,6 +195,20 @@ def a_build_without_a_place_is_first_where_its_event_is():
         equal(fresh_in(s), "a", "the earliest event is of b, and a stands before b")
         take(s, event("a", "4", ago=400, build=build("x")))
         equal(fresh_in(s), "x", "nobody knows whether a or b stand before it")
+    with Service(start=False) as s:
+        s.command("builds", "--add", "a" * 40, "--time", "2099-01-01T00:00:00Z")
+        take(s, event("a", "1", ago=300, build=build("a")), event("a", "2", ago=200, build=build("x")))
+        equal(fresh_in(s), "a", "x has no place before a, whatever time a was given")
+
+
+def of_builds_that_were_seen_at_the_same_time_the_later_one_is_the_last():
+    at = service.timestamp_at(BEGIN - 5)
+    for together in (True, False):
+        with Service(start=False) as s:
+            lines = [event("a", f"{letter}", time=at, build=build(letter)) for letter in "ab"]
+            for part in ([lines] if together else [lines[:1], lines[1:]]):
+                take(s, *part)
+            equal(derived(s)["last_build"][0], "b", together)
 
 
 def an_event_of_an_earlier_time_is_kept_as_the_first():
@@ -232,5 +265,7 @@ service.main([merged_findings_are_as_if_their_events_had_been_taken_in_together,
               an_event_of_a_part_counts_for_the_whole,
               the_first_build_is_the_earliest_in_the_order_not_the_one_that_came_first,
               the_order_of_builds_holds_for_parts_and_pieces, a_build_without_a_place_is_first_where_its_event_is,
+              of_builds_that_were_seen_at_the_same_time_the_later_one_is_the_last,
+              of_events_that_are_equally_rich_the_one_that_came_first_is_the_richest_of_a_piece,
               an_event_of_an_earlier_time_is_kept_as_the_first, the_roles_of_many_parts_are_listed,
               a_part_tells_of_the_finding_that_it_belongs_to_and_has_its_state])
