@@ -168,8 +168,30 @@ def what_uploads_left_goes_after_an_hour():
         equal(os.listdir(folder), ["kept"])
 
 
+def room_is_there_again_where_repeats_without_a_finding_have_waited_for_a_day():
+    def repeats(first, count):
+        return b"".join(service.line_of(service.record("repeat", f"b-{i}-1-2", of=f"b-{i}-1-1", count=1))
+                        for i in range(first, first + count))
+
+    def waiting():
+        return service.database(s).execute("SELECT count(*) FROM orphan").fetchone()[0]
+
+    with Moved() as s:
+        append(s.directory, repeats(0, 10000))
+        s.wait(lambda: s.look() and waiting() == 10000)
+        s.move(25 * 3600)
+        for _ in range(31):
+            s.move(1)
+            s.look()
+        equal(waiting(), 0)
+        append(s.directory, repeats(20000, 2))
+        s.wait(lambda: s.look() and waiting() != 0)
+        equal((waiting(), service.losses(s)), (2, {"repeats whose finding is not known": 10000}))
+
+
 service.main([
     an_alert_that_fails_is_tried_five_times_in_longer_and_longer_pauses, a_code_signs_in_for_two_minutes,
     symbols_that_a_server_does_not_have_are_asked_for_again_a_day_later,
     a_server_of_symbols_that_does_not_answer_is_asked_again_ten_minutes_later,
-    records_that_do_not_arrive_are_sent_again_after_a_minute_at_most, what_uploads_left_goes_after_an_hour])
+    records_that_do_not_arrive_are_sent_again_after_a_minute_at_most, what_uploads_left_goes_after_an_hour,
+    room_is_there_again_where_repeats_without_a_finding_have_waited_for_a_day])

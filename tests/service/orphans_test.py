@@ -5,6 +5,7 @@ import fcntl
 import os
 import shutil
 import signal
+import time
 
 import service
 from service import Service, append, check, database, equal, event, losses, record, take
@@ -84,6 +85,17 @@ def they_count_as_they_would_have_after_it():
     equal(shown[2], shown[0])
 
 
+def those_of_one_day_have_the_last_time_of_them():
+    noon = time.time() // DAY * DAY - DAY / 2
+    for seconds in ((0, 600), (600, 0)):
+        with Service(start=False) as s:
+            take(s, *[repeat(2 + i, time=service.timestamp_at(noon + s)) for i, s in enumerate(seconds)])
+            equal(waiting(s), (1, 8))
+            take(s, event("a", "b-1-1-1", time=service.timestamp_at(noon - 600)))
+            shown = s.ask("show", "1")
+            equal([shown["first_seen"][11:19], shown["last_seen"][11:19]], ["11:50:00", "12:10:00"], seconds)
+
+
 def one_that_arrives_twice_counts_once_and_so_does_its_finding():
     with Service(start=False) as s:
         for _ in range(2):
@@ -148,6 +160,17 @@ def their_room_is_bounded():
         equal(losses(s), {LOST: 25}, "too long to wait")
         take(s, event("a", "b-500-1-1"), event("a", "b-3-1-1"))
         equal((counts(s), waiting(s)), ([203], (9999, 9999)))
+        take(s, *[repeat(2, 1, of=f"b-{20000 + i}-1-1") for i in range(3)], event("a", "b-600-1-1"),
+             repeat(2, 1, of="b-30000-1-1"))
+        equal((counts(s), waiting(s), losses(s)), ([205], (10000, 10000), {LOST: 27}), "one that is taken makes room")
+
+
+def one_may_wait_that_is_as_long_as_8192_bytes():
+    for length, lost in ((8192, {}), (8193, {LOST: 4})):
+        with Service(start=False) as s:
+            pad = length - len(service.line_of(repeat(2, program=""))) + 1  # a line feed is no part of it
+            take(s, repeat(2, program="p" * pad))
+            equal((losses(s), waiting(s)[0]), (lost, 0 if lost else 1), length)
 
 
 def those_of_a_record_that_is_no_finding_are_lost():
@@ -177,8 +200,10 @@ def one_that_is_no_utf_8_waits_as_any_other():
 service.main([
     repeats_that_come_before_their_finding_count_when_it_comes, segments_are_read_in_any_order,
     a_finding_in_a_segment_that_its_writer_holds_gets_its_repeats, they_count_as_they_would_have_after_it,
+    those_of_one_day_have_the_last_time_of_them,
     one_that_arrives_twice_counts_once_and_so_does_its_finding,
     a_collector_that_is_killed_over_and_over_counts_each_once, those_that_have_waited_for_a_day_are_lost,
-    their_room_is_bounded, those_of_a_record_that_is_no_finding_are_lost, counts_beyond_all_bounds_are_harmless,
+    their_room_is_bounded, one_may_wait_that_is_as_long_as_8192_bytes,
+    those_of_a_record_that_is_no_finding_are_lost, counts_beyond_all_bounds_are_harmless,
     one_that_is_no_utf_8_waits_as_any_other,
 ])
