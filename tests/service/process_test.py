@@ -97,15 +97,27 @@ def the_end_of_a_process_may_be_taken_in_before_its_snapshots():
 
 def ends_that_are_kept_for_snapshots_are_bounded():
     with Service(start=False) as s:
-        append(s.directory, b"".join(line_of(record("summary", f"b-{i}-1-1", exit="status 0")) for i in range(10005)))
-        append(s.directory, record("summary", "b-0-2-1", exit="status " + "9" * 60),
-               record("summary", "none", exit="status 0"))
+        append(s.directory, b"".join(line_of(record("summary", f"b-{i}-1-1", exit="status 0")) for i in range(10004)))
+        append(s.directory, record("summary", "b-0-2-1", exit="status " + "9" * 58),
+               record("summary", "b-0-3-1", exit="status " + "9" * 57), record("summary", "none", exit="status 0"))
         s.once()
         equal(database(s).execute("SELECT count(*) FROM ended").fetchone()[0], 10000)
-        append(s.directory, told(2, "b-4-1"), told(2, "b-5-1"), told(2, "b-0-2"))
+        append(s.directory, told(2, "b-4-1"), told(2, "b-5-1"), told(2, "b-0-2"), told(2, "b-0-3"))
         s.once()
-        equal(sorted(p["ended"] for p in s.ask("processes")["processes"]), ["", "", "status 0"])
-        equal(database(s).execute("SELECT count(*) FROM ended").fetchone()[0], 9999)
+        equal(sorted(p["ended"] for p in s.ask("processes")["processes"]),
+              ["", "", "status 0", "status " + "9" * 57], "of up to 64 characters")
+        equal(database(s).execute("SELECT count(*) FROM ended").fetchone()[0], 9998)
+
+
+def the_last_of_snapshots_at_one_time_is_shown_and_so_is_the_last_of_ends():
+    """Of several allocators; of a process that began another program before."""
+    with Service(start=False) as s:
+        at = told(1)["time"]
+        append(s.directory, record("summary", "b-7-99-4", exit="exec"), record("summary", "b-7-99-5", exit="status 3"))
+        for i in (1, 2):
+            append(s.directory, told(i, time=at, snap=snapshot(bytes=i * 1000)))
+            s.once()
+        equal([(p["bytes"], p["ended"]) for p in s.ask("processes")["processes"]], [(2000, "status 3")])
 
 
 def peaks_of_programs_are_seen_by_day():
@@ -393,6 +405,7 @@ if __name__ == "__main__":
           the_end_of_a_process_may_be_taken_in_before_its_snapshots, ends_that_are_kept_for_snapshots_are_bounded,
           a_list_of_processes_is_chosen_and_in_its_order, snapshots_are_shown_in_the_order_of_their_time,
           peaks_are_told_for_each_environment, sites_of_one_size_go_by_blocks_and_what_is_gone_comes_last,
+          the_last_of_snapshots_at_one_time_is_shown_and_so_is_the_last_of_ends,
           peaks_of_programs_are_seen_by_day, two_snapshots_are_compared,
           first_last_and_highest_are_kept_whole, figures_of_the_last_thousand_stay, old_ones_lose_their_sites,
           of_many_processes_the_last_stay,
