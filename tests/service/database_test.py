@@ -98,6 +98,15 @@ def an_older_database_that_is_damaged_is_named_and_left():
             check(os.path.getsize(s.directory + "/spool/current") > 0, "and so is the spool")
 
 
+def a_database_of_another_program_is_no_older_one():
+    with Service(start=False) as s:
+        with sqlite3.connect(s.directory + "/ringfence.db") as db:
+            db.execute("CREATE TABLE meta(x)")
+        for words in (("serve", "--check"), ("serve", "--backup", s.root + "/copy")):
+            check("migrates" not in s.command(*words, status=1), words)
+        check(not os.path.exists(s.root + "/copy"))
+
+
 def a_backup_can_be_made_while_it_runs():
     with Service() as s:
         append(s.directory, event("a", "1"))
@@ -110,5 +119,5 @@ def a_backup_can_be_made_while_it_runs():
 
 service.main([
     an_older_database_is_migrated_and_a_newer_one_refused, an_older_database_that_is_damaged_is_named_and_left,
-    a_backup_can_be_made_while_it_runs,
+    a_database_of_another_program_is_no_older_one, a_backup_can_be_made_while_it_runs,
 ])
