@@ -130,6 +130,17 @@ def the_parts_of_a_finding_are_counted():
         check("9 more findings are merged into this one." in page and "20 more events are kept." in page)
 
 
+def a_finding_is_new_for_seven_days():
+    week = 7 * 86400.0
+    with Service(start=False) as s:
+        take(s, event("a", "1", ago=week - 120), event("b", "2", ago=week + 120))
+        for state, ids in (("open", [1, 2]), ("new", [1])):
+            found = s.ask("findings", "--state", state)
+            equal((found["total"], found["counts"]), (len(ids), {"open": 2, "new": 1}), state)
+            equal([(row["id"], row["new"]) for row in found["findings"]], [(id, id == 1) for id in ids], state)
+        equal([s.ask("show", id)["new"] for id in ("1", "2")], [True, False])
+
+
 def the_days_of_a_list_are_those_of_its_findings():
     with Service(start=False) as s:
         take(s, *(event(place, f"{place}{i}", count=count, ago=86400.0 * i, environment=env, build=build(place))
@@ -152,4 +163,5 @@ def the_days_of_a_list_are_those_of_its_findings():
 
 service.main([builds_are_listed_in_parts, programs_of_the_coverage_are_listed_in_parts,
               modules_and_call_sites_say_how_many_they_are, a_finding_says_how_many_of_each_it_has,
-              the_parts_of_a_finding_are_counted, the_days_of_a_list_are_those_of_its_findings])
+              the_parts_of_a_finding_are_counted, a_finding_is_new_for_seven_days,
+              the_days_of_a_list_are_those_of_its_findings])
