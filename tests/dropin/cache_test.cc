@@ -56,6 +56,60 @@ TEST(DropinCaches, CountABlockAsItIsWhenItsFreeHasIt) {
   });
 }
 
+#ifdef __x86_64__
+
+// It became another one, at another alignment, while this thread looked: then it is nobody's again.
+TEST(DropinCaches, LeaveABlockThatBecameAnotherWhileItWasClaimed) {
+  heap_alone([] {
+    rf_cache *const cache = rf_cache_take(0);
+    rf_origin const origin = {};
+    void *p = rf_cache_malloc(cache, 30, RF_FAMILY_MALLOC, &origin); // in a slot of 48 bytes
+    while (reinterpret_cast<uintptr_t>(p) % 64 == 0) {
+      p = rf_cache_malloc(cache, 30, RF_FAMILY_MALLOC, &origin);
+    }
+    rf_slot *const slot = view_at(p).slot;
+    uint16_t const before = slot->traits;
+    uint16_t const after = rf_traits(RF_SLOT_LIVE, RF_FAMILY_MALLOC, 6, rf_slot_generation(slot));
+    bool both = true;
+    for (unsigned step = 1; both; step++) {
+      slot->traits = before;
+      rf_view v = view_at(p);
+      bool claimed = false;
+      both = run_with_other_after(
+          step, [&] { claimed = rf_view_claim(&v, after); }, [&] { slot->traits = after; });
+      EXPECT_FALSE(claimed) << step;
+      EXPECT_EQ(slot->traits, both ? after : before) << step;
+    }
+    slot->traits = before;
+  });
+}
+
+#endif
+
+// By all ways: small ones, ones that fast.h serves by wider registers, larger ones.
+TEST(DropinCaches, CountBlocksThatAreResizedAndFreed) {
+  heap_alone([] {
+    rf_cache *const cache = rf_cache_take(0);
+    rf_origin const origin = {};
+    rf_heap_options_now.move_below = 0;
+    size_t const before = live_bytes(cache);
+    size_t const blocks = rf_cache_blocks(cache);
+    for (size_t const size : {40, 100, 1000, 20000, 100000}) {
+      void *const p = rf_cache_malloc(cache, size, RF_FAMILY_MALLOC, &origin);
+      EXPECT_EQ(live_bytes(cache), before + size);
+      for (size_t const to : {size - 7, size}) {
+        size_t const requested = cache->requested;
+        EXPECT_EQ(rf_cache_realloc(cache, p, to, &origin), p);
+        EXPECT_EQ(live_bytes(cache), before + to);
+        EXPECT_EQ(cache->requested, requested + to);
+      }
+      EXPECT_TRUE(rf_cache_free(cache, p, RF_FAMILY_MALLOC, SIZE_MAX, &origin));
+      EXPECT_EQ(live_bytes(cache), before) << size;
+      EXPECT_EQ(rf_cache_blocks(cache), blocks) << size;
+    }
+  });
+}
+
 void expect_described(rf_cache *cache, const rf_block_request &request) {
   rf_origin const origin = {};
   size_t const before = live_bytes(cache);
@@ -435,9 +489,11 @@ TEST(DropinCaches, ABlockThatReallocMovesIsFilledWhereItWas) {
 
 #ifdef __x86_64__
 
-// Another thread may free the block until the realloc has claimed it.
-TEST(DropinCaches, ABlockThatIsFreedWhileReallocMovesItCountsAsIfItWereNot) {
-  heap_alone([] {
+// Another thread may free the block until the realloc has claimed it. `again`: and its slot is the next one that this
+// thread is given, so that the realloc would move the block into itself.
+void free_while_realloc_moves(bool again) {
+  heap_alone([again] {
+    size_t const to = again ? 99 : 300;
     ringfence::Recorder recorder;
     rf_heap_options_now.reporter = recorder.reporter();
     rf_cache *const cache = rf_cache_take(0);
@@ -445,7 +501,7 @@ TEST(DropinCaches, ABlockThatIsFreedWhileReallocMovesItCountsAsIfItWereNot) {
     rf_origin const origin = {};
     unsigned refused = 0;
     bool done = true;
-    for (unsigned step = 1; done; step += 97) { // a signal takes long
+    for (unsigned step = 1; done; step += again ? 13 : 97) { // a signal takes long
       void *const p = rf_cache_malloc(cache, 100, RF_FAMILY_MALLOC, &origin);
       rf_view const block = view_at(p);
       size_t const requested = cache->requested;
@@ -453,19 +509,31 @@ TEST(DropinCaches, ABlockThatIsFreedWhileReallocMovesItCountsAsIfItWereNot) {
       void *moved = nullptr;
       done = false;
       (void)run_with_other_after(
-          step, [&] { moved = rf_cache_realloc(cache, p, 300, &origin); },
+          step, [&] { moved = rf_cache_realloc(cache, p, to, &origin); },
           [&] {
             done = rf_slot_state_of(block.slot) == RF_SLOT_LIVE &&
                    rf_cache_free(other, block.payload, RF_FAMILY_MALLOC, SIZE_MAX, &origin);
+            if (done && again) {
+              const rf_bin &bin = cache->bins[block.span->class_number];
+              bin.ring[bin.first & bin.mask] = {block.payload, block.slot};
+            }
           });
       EXPECT_EQ(moved == nullptr, done) << step;
-      EXPECT_EQ(cache->requested, requested + (done ? 0 : 300)) << step;
+      EXPECT_EQ(cache->requested, requested + (done ? 0 : to)) << step;
       EXPECT_EQ(cache->allocations, allocations) << step;
       EXPECT_EQ(recorder.take().size(), done ? 1U : 0U) << step;
       refused += done ? 1 : 0;
     }
     EXPECT_GT(refused, 3U);
   });
+}
+
+TEST(DropinCaches, ABlockThatIsFreedWhileReallocMovesItCountsAsIfItWereNot) {
+  free_while_realloc_moves(false);
+}
+
+TEST(DropinCaches, ABlockThatIsFreedAndGivenToTheReallocThatMovesItIsNotMoved) {
+  free_while_realloc_moves(true);
 }
 
 #endif

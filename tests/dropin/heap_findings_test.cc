@@ -171,6 +171,32 @@ TEST(DropinFindings, OfBothSidesOfABlockAreTwo) {
   });
 }
 
+// Whatever room there is behind the block, which is more where it was resized.
+TEST(DropinFindings, OfEachGuardByteBehindABlock) {
+  with_heap([](Heap &heap) {
+    rf_heap_options_now.move_below = 0;
+    for (size_t made = 0; made <= 200; made += 8) {
+      for (size_t const size : {made, made / 2 + 8}) {
+        size_t const guard = [&] {
+          unsigned char *const p = heap.make(made);
+          size_t const length = static_cast<size_t>(heap.view(p).end - p) - size;
+          EXPECT_TRUE(heap.free(p));
+          return length;
+        }();
+        for (size_t i = 0; i < guard; i++) {
+          unsigned char *const p = heap.make(made);
+          if (size != made && rf_cache_realloc(heap.cache, p, size, &no_origin) != p) {
+            break;
+          }
+          p[size + i] ^= 1;
+          EXPECT_TRUE(heap.free(p));
+          ASSERT_EQ(heap.recorder.take().size(), 1U) << made << ", " << size << ", byte " << i;
+        }
+      }
+    }
+  });
+}
+
 // It looks like the guard that follows.
 TEST(DropinFindings, OfAGuardByteAtTheEndOfAFreedBlock) {
   with_heap([](Heap &heap) {
@@ -417,6 +443,56 @@ TEST(DropinRealloc, ShrinksABlockToHalfItsSlotWhereItIs) {
     EXPECT_EQ(rf_cache_realloc(heap.cache, p, room, &no_origin), p);
     EXPECT_EQ(rf_cache_realloc(heap.cache, p, room / 2, &no_origin), p);
     EXPECT_NE(rf_cache_realloc(heap.cache, p, room / 2 - 1, &no_origin), p);
+  });
+}
+
+// As large as slots may be, and larger.
+TEST(DropinRealloc, ALargeBlockIsInASlotWhereOneHasRoomForIt) {
+  with_heap([](Heap &heap) {
+    constexpr size_t kMost = RF_SLOT_MOST - RF_TAIL_LEAST;
+    rf_heap_options_now.move_below = 0;
+    for (bool const checked : {true, false}) {
+      rf_heap_options_now.checked = checked;
+      EXPECT_FALSE(heap.view(heap.make(kMost)).span->large);
+      unsigned char *const p = heap.make(kMost + 1);
+      EXPECT_TRUE(heap.view(p).span->large);
+      void *const q = rf_cache_realloc(heap.cache, p, kMost, &no_origin);
+      ASSERT_NE(q, nullptr);
+      EXPECT_FALSE(heap.view(q).span->large);
+    }
+  });
+}
+
+// Where it is resized, and where it moves.
+TEST(DropinRealloc, TellsOfWhatWasWrittenBeforeABlock) {
+  for (size_t const move_below : {size_t{0}, SIZE_MAX}) {
+    with_heap([move_below](Heap &heap) {
+      rf_heap_options_now.move_below = move_below;
+      unsigned char *const before = heap.make(100);
+      unsigned char *const p = heap.make(100);
+      ASSERT_EQ(p, before + heap.view(before).span->slot_size);
+      p[-1] = 0;
+      ASSERT_NE(rf_cache_realloc(heap.cache, p, 90, &no_origin), nullptr);
+      std::vector<rf_finding> const found = heap.recorder.take();
+      ASSERT_EQ(found.size(), 1U);
+      EXPECT_EQ(found[0].bug, RF_BUG_BUFFER_UNDERFLOW);
+    });
+  }
+}
+
+// Another thread that is inside a block, as one that resizes it, may have changed its size or its guard so far.
+TEST(DropinFindings, OfABlockThatAnotherThreadHasAreNone) {
+  with_heap([](Heap &heap) {
+    unsigned char *const p = heap.make(100);
+    rf_view const v = heap.view(p);
+    uint16_t const traits = v.slot->traits;
+    p[100] = 0;
+    EXPECT_FALSE(rf_check_live_intact(&v));
+    ASSERT_TRUE(rf_slot_claim(v.slot, traits));
+    EXPECT_TRUE(rf_check_live_intact(&v));
+    rf_slot_unclaim(v.slot, traits);
+    EXPECT_FALSE(rf_check_live_intact(&v));
+    EXPECT_EQ(v.slot->traits, traits) << "it is claimed no longer";
   });
 }
 
