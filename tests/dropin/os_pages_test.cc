@@ -96,6 +96,18 @@ TEST(DropinPages, AreMappedAsAskedFor) {
   EXPECT_EQ(errno, 77) << "left alone";
 }
 
+// Where the last mapping was given back is the next one, which the kernel need not search for.
+TEST(DropinPages, AreMappedWhereTheLastWereGivenBack) {
+  alone([] {
+    constexpr size_t kAlign = size_t{1} << 20;
+    void *const first = rf_pages_map(kAlign, kAlign, 0);
+    void *const second = rf_pages_map(kAlign, kAlign, 0);
+    EXPECT_EQ(bytes(second), bytes(first) - kAlign) << "below";
+    rf_pages_unmap(second, kAlign);
+    EXPECT_EQ(rf_pages_map(kAlign, kAlign, 0), second);
+  });
+}
+
 TEST(DropinPages, WhatTheSystemRefusesIsNull) {
   errno = 77;
   bool const wide = sizeof(void *) > 4; // else 2 GiB may be there, and an address that is a multiple of that
@@ -201,8 +213,13 @@ TEST(DropinPages, AreAskedForAgainWhereSomeIsGivenBack) {
     EXPECT_EQ(rf_pages_map(3 * kPage, 1, 0), nullptr);
     EXPECT_EQ(std::count(refused.begin(), refused.end(), 3 * kPage), static_cast<ptrdiff_t>(refused.size()));
     EXPECT_FALSE(refused.empty());
+    refused.clear();
+    EXPECT_EQ(rf_record_table(kPage), nullptr);
+    EXPECT_EQ(refused, std::vector<size_t>{kPage}) << "which asks once alone";
     gives = true;
     EXPECT_NE(rf_pages_map(3 * kPage, 1, 0), nullptr);
+    ASSERT_EQ(setrlimit(RLIMIT_AS, &none), 0);
+    EXPECT_NE(rf_record_table(kPage), nullptr);
     EXPECT_EQ(errno, 77);
   });
 }

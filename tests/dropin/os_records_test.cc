@@ -58,6 +58,34 @@ TEST(DropinRecords, AreZeroedAlignedApartAndListed) {
   EXPECT_FALSE(is_in_a_range(&local, 1));
 }
 
+unsigned ranges() {
+  unsigned count = 0;
+  uintptr_t start;
+  uintptr_t end;
+  while (rf_record_range(count, &start, &end)) {
+    count++;
+  }
+  return count;
+}
+
+// Those above a quarter of a chunk, which would leave most of it unused.
+TEST(DropinRecords, ThatAreLargeHaveMappingsOfTheirOwn) {
+  alone([] {
+    unsigned const before = ranges();
+    while (ranges() == before) { // so that there is room in a chunk
+      ASSERT_NE(rf_record_alloc(60000), nullptr);
+    }
+    EXPECT_NE(rf_record_alloc(65536), nullptr);
+    EXPECT_EQ(ranges(), before + 1);
+    EXPECT_NE(rf_record_alloc(65537), nullptr);
+    EXPECT_EQ(ranges(), before + 2);
+    uintptr_t start;
+    uintptr_t end;
+    EXPECT_TRUE(rf_record_range(before + 1, &start, &end));
+    EXPECT_EQ(end - start, 65536 + kPage);
+  });
+}
+
 // As where a handler interrupts its own thread in there.
 TEST(DropinRecords, AreEmptiedWhereASandboxForbidsToGivePagesBack) {
   alone([] {
@@ -133,6 +161,45 @@ TEST(DropinRecords, AreMadeInAHandlerThatInterruptedTheMaking) {
                     }
                   });
     }
+  });
+}
+
+// Of two that find a chunk full and make a new one each, the second's is the next: chunks are few, and their number is
+// bounded.
+TEST(DropinRecords, AChunkThatTwoMadeAtOnceIsUsedLater) {
+  alone([] {
+    unsigned const before = ranges();
+    unsigned records = 0;
+    two_at_once(
+        [&](unsigned) {
+          EXPECT_NE(rf_record_alloc(60000), nullptr);
+          records++;
+        },
+        [] {});
+    EXPECT_GT(records, 50U);
+    EXPECT_LE(ranges(), before + records / 4 + 2);
+  });
+}
+
+// Whoever reads the list meanwhile reads nothing of it.
+TEST(DropinRecords, ARangeThatIsNotMadeYetIsEmpty) {
+  alone([] {
+    unsigned const before = ranges();
+    unsigned empty = 0;
+    bool both = true;
+    for (unsigned after = 1; both; after++) {
+      both = run_with_other_after(
+          after, [] { EXPECT_NE(rf_record_table(1), nullptr); },
+          [&] {
+            uintptr_t start;
+            uintptr_t end;
+            for (unsigned i = before; rf_record_range(i, &start, &end); i++) {
+              EXPECT_EQ(end - start, end == 0 ? 0 : kPage) << i;
+              empty += end == 0 ? 1 : 0;
+            }
+          });
+    }
+    EXPECT_GT(empty, 1U);
   });
 }
 
