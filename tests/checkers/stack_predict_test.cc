@@ -67,6 +67,7 @@ protected:
 TEST_F(StackPredict, ExpectsWhatCameAfterTheLastTwo) {
   (void)rounds(2);
   EXPECT_EQ(rounds(5), 20U) << "the same stack is followed by either of two, as the one before it was";
+  EXPECT_EQ(predictor_.trust, RF_TRUST_MOST) << "and no more";
 }
 
 // The table of guesses leads nowhere: then the expected stack alone can have been found.
@@ -152,6 +153,18 @@ TEST_F(StackPredict, BeginsWhereStacksPart) {
   EXPECT_EQ(predictor_.trust, RF_TRUST_MOST);
   rf_stack_parted(&predictor_);
   EXPECT_EQ(predictor_.trust, RF_TRUST_MOST) << "it does not gain by what it does not do";
+}
+
+TEST_F(StackPredict, PausesWhereNoTrustIsLeft) {
+  (void)rounds(3);
+  rf_stack_predictor const before = predictor_;
+  ASSERT_EQ(before.next, stacks_[0]);
+  for (int const trust : {RF_TRUST_LOST + 1, RF_TRUST_LOST, 1}) {
+    predictor_ = before;
+    predictor_.trust = static_cast<int8_t>(trust);
+    (void)request(stacks_[3]);
+    EXPECT_EQ(predictor_.trust, trust > RF_TRUST_LOST ? 1 : RF_TRUST_LEAST) << trust;
+  }
 }
 
 // Several right ones for one that is wrong: it goes on.
