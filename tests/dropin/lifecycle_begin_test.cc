@@ -5,6 +5,7 @@
 extern "C" {
 #include "checkers/dropin/heap/cache.h"
 #include "checkers/dropin/inspect/process_snapshot.h"
+#include "checkers/dropin/runtime/thread.h"
 }
 #undef _Static_assert
 
@@ -96,6 +97,8 @@ TEST_F(LifecycleBegin, KnowsWhereAllRequestsAreHandedOnAndNobodyHearsOfTheProces
   EXPECT_FALSE(hands_all_on([] { rf_process.options.summary = true; }));
   EXPECT_FALSE(hands_all_on([] { rf_process.options.verbosity = 1; }));
   EXPECT_FALSE(hands_all_on([] { rf_forward.now = RF_FORWARD_NOTHING; }));
+  EXPECT_FALSE(hands_all_on([] { world.collector_is_named = true; }));
+  world.collector_is_named = false;
   rf_heap_init(1);
   EXPECT_NE(rf_cache_take(0), nullptr);
   EXPECT_FALSE(hands_all_on([] {})) << "blocks came before the options";
@@ -165,6 +168,23 @@ TEST_F(LifecycleBegin, AFindingThatEndsTheProcessIsItsLastWord) {
     EXPECT_EQ(world.findings_told, 1U);
     EXPECT_FALSE(world.leaks_told);
   }
+}
+
+// Its parent would wait for ever for a thread that is inside the heap.
+TEST_F(LifecycleBegin, AFindingThatEndsAChildOfVforkLeavesTheHeapToItsParent) {
+  (void)begin();
+  rf_heap_init(1);
+  rf_current_thread.cache = rf_cache_take(0);
+  ASSERT_NE(rf_current_thread.cache, nullptr);
+  ASSERT_TRUE(rf_cache_enter(rf_current_thread.cache));
+  pid_t const id = rf_process.id;
+  rf_process.id = id + 1;
+  recorded.clear();
+  rf_process.halting();
+  EXPECT_EQ(recorded, Calls{"log"}) << "what the parent does at its own end is left to it";
+  EXPECT_EQ(rf_current_thread.cache->inside, static_cast<uint32_t>(RF_CACHE_OUTSIDE));
+  rf_process.id = id;
+  rf_current_thread.cache = nullptr;
 }
 
 TEST_F(LifecycleBegin, DoesWhatACollectorAsksFor) {

@@ -34,6 +34,7 @@ bool rf_lock_all(unsigned ms);
 void rf_unlock_all(void);
 void __wrap_rf_options_name_policy(const char *rules);
 bool __wrap_rf_options_begin_collector(const rf_options *options);
+bool __wrap_rf_collector_is_named(void);
 void __wrap_rf_log_reporter_read_suppressions(rf_log_reporter *reporter);
 uint64_t __wrap_rf_port_now_ns(void);
 void __wrap_rf_port_log(const char *text, size_t size);
@@ -202,6 +203,10 @@ void __wrap_rf_options_name_policy(const char *rules) {
   call("policy");
   world.policy = rules;
 }
+bool __wrap_rf_collector_is_named() {
+  return world.collector_is_named;
+}
+
 bool __wrap_rf_options_begin_collector(const rf_options *) {
   call("collector");
   return true;

@@ -45,6 +45,7 @@ struct World {
   uintptr_t sp = 0;        // below which leaks are not looked for
   rf_leak_summary leaks{}; // found, and told
   bool leaks_told = false;
+  bool collector_is_named = false;
   std::string unchecked;
   rf_process_exit exit{};
   uint64_t findings_told = 0;

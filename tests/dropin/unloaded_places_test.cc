@@ -12,13 +12,28 @@ extern "C" {
 
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <ringfence/port.h>
 #include <string>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <vector>
+
+// The linker puts this in front of the C library's.
+extern "C" {
+int __real_stat(const char *path, struct stat *out);
+int __wrap_stat(const char *path, struct stat *out);
+
+// Files whose path has "elsewhere" are on another device.
+int __wrap_stat(const char *path, struct stat *out) {
+  int const result = __real_stat(path, out);
+  out->st_dev += result == 0 && strstr(path, "elsewhere") != nullptr ? 1 : 0;
+  return result;
+}
+}
 
 namespace ringfence_test {
 namespace {
@@ -86,6 +101,25 @@ TEST_F(UnloadedPlaces, ThePlaceIsNobodysUntilTheSameFileIsLoaded) {
     rf_unloaded_places_give(file_.c_str());
     EXPECT_EQ(errno, 77);
     EXPECT_FALSE(is_taken(place));
+  });
+}
+
+// Numbers of files are those of one device.
+TEST_F(UnloadedPlaces, AFileIsTheSameOnItsDeviceAlone) {
+  alone([this] {
+    for (bool const elsewhere : {true, false}) {
+      std::string const folder = folder_ + (elsewhere ? "/elsewhere" : "/beside");
+      std::string const same = folder + "/lib.so";
+      ASSERT_EQ(mkdir(folder.c_str(), 0700), 0);
+      ASSERT_EQ(link(file_.c_str(), same.c_str()), 0);
+      began(10);
+      uintptr_t const place = a_place();
+      rf_unloaded_places_keep(place, place + kSize, file_.c_str());
+      rf_unloaded_places_give(same.c_str());
+      EXPECT_EQ(is_taken(place), elsewhere);
+      EXPECT_EQ(unlink(same.c_str()), 0);
+      EXPECT_EQ(rmdir(folder.c_str()), 0);
+    }
   });
 }
 
