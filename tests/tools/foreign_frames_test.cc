@@ -84,6 +84,9 @@ TEST_F(ForeignFrames, AnotherFindingOfTheProcessNamesItsProgram) {
   EXPECT_EQ(last_of(found, 2), "main") << "another process";
   EXPECT_EQ(last_of(found, 2, "/srv/tool"), "main of tool");
   EXPECT_EQ(last_of(found, 1, "/srv/tool"), "main of tool") << "a build under another name";
+  const rf_foreign turned = read(one + start + leak);
+  ASSERT_EQ(turned.count, 2U);
+  EXPECT_EQ(last_of(turned, 1), "main of prog") << "named before";
 }
 
 // The name of a build for a sanitizer may be another one. Offsets in it are not those of the program that is named.
@@ -131,6 +134,16 @@ TEST_F(ForeignFrames, InterceptorsInTheProgramArePassedOver) {
   ASSERT_EQ(id.stacks[RF_STACK_FOUND].count, 4U);
   EXPECT_STREQ(id.stacks[RF_STACK_FOUND].frames[1], "qsort_r") << "of another library";
   EXPECT_STREQ(id.stacks[RF_STACK_FOUND].frames[2], "qsort") << "with a line";
+}
+
+// Valgrind names the module and the line of a frame.
+TEST_F(ForeignFrames, AFunctionOfTheProgramWithALineIsNoInterceptor) {
+  const rf_foreign found = read("<valgrindoutput><pid>1</pid><error><kind>InvalidRead</kind><what>Invalid read</what>"
+                                "<stack><frame><ip>0x1</ip><obj>/bin/prog</obj><fn>getline</fn><dir>/src</dir>"
+                                "<file>b.c</file><line>4</line></frame><frame><ip>0x2</ip><obj>/bin/prog</obj>"
+                                "<fn>main</fn></frame></stack></error></valgrindoutput>");
+  ASSERT_EQ(found.count, 1U);
+  EXPECT_STREQ(record(found)->found.frames[0].module, "/bin/prog");
 }
 
 TEST_F(ForeignFrames, PathsOfFramesMayBeRelativeAndHaveSpaces) {

@@ -184,6 +184,8 @@ TEST_F(Foreign, ADetailNamesNoAddressesOfOneRun) {
        "requested allocation size 0x8000000000000000"},
       {"calloc parameters overflow: count * size (3 * -1) cannot be represented in type size_t (thread T0)",
        "calloc parameters overflow: count * size (3 * -1) cannot be represented in type size_t"},
+      {"heap-use-after-free on address 0x13 at pc 0x1 bp 0x2 sp 0x3 (thread T0)",
+       "heap-use-after-free on address 0x13"},
   };
   for (const auto &row : rows) {
     const rf_foreign found = read(std::string("==1==ERROR: AddressSanitizer: ") + row[0] + "\n");
@@ -314,6 +316,23 @@ TEST_F(Foreign, ReportsMayEndAnywhere) {
     }
   }
   EXPECT_EQ(read("nothing of interest").tool, nullptr);
+}
+
+TEST_F(Foreign, ALeakThatIsCutOffIsOneBlock) {
+  const rf_foreign found = read("==9==ERROR: LeakSanitizer: detected memory leaks\nDirect leak of 40 by");
+  ASSERT_EQ(found.count, 1U);
+  EXPECT_EQ(found.findings[0].blocks, 1U);
+  EXPECT_EQ(found.findings[0].size, 40U);
+}
+
+// The process was ended, or another one writes to the same file.
+TEST_F(Foreign, AReportWithoutAnEndEndsWhereLeaksAreTold) {
+  const rf_foreign found = read("==1==ERROR: AddressSanitizer: heap-use-after-free on address 0x13 at pc 0x1\n"
+                                "    #0 0x1 in get /src/a.c:1\n"
+                                "==2==ERROR: LeakSanitizer: detected memory leaks\n"
+                                "    #1 0x2 in other /src/a.c:2\n");
+  ASSERT_EQ(found.count, 1U);
+  EXPECT_EQ(found.findings[0].stacks[0].count, 1U);
 }
 
 } // namespace
