@@ -392,6 +392,46 @@ TEST(DropinCaches, ReturnTheRightsOfABlockAndOfNoNeighbour) {
 
 // ---- Realloc ----
 
+TEST(DropinCaches, ReallocABlockOnAPageWithoutRights) {
+  heap_alone([] {
+    constexpr size_t kSize = 2 * RF_UNIT - 200;
+    rf_cache *const cache = rf_cache_take(0);
+    rf_origin const origin = {};
+    for (size_t const to : {kSize - 100, kSize / 2, kSize * 2}) {
+      auto *const p = static_cast<unsigned char *>(rf_cache_malloc(cache, kSize, RF_FAMILY_MALLOC, &origin));
+      memset(p, 'x', kSize);
+      const rf_span *const span = view_at(p).span;
+      void *const start = reinterpret_cast<void *>(rf_span_start(span));
+      ASSERT_EQ(mprotect(start, span->bytes, PROT_NONE), 0);
+      rf_heap_restricted(start, span->bytes);
+      auto *const q = static_cast<unsigned char *>(rf_cache_realloc(cache, p, to, &origin));
+      ASSERT_NE(q, nullptr);
+      size_t const kept = std::min(to, kSize);
+      EXPECT_EQ(std::count(q, q + kept, 'x'), static_cast<ptrdiff_t>(kept));
+    }
+  });
+}
+
+TEST(DropinCaches, CountThePeakOfABlockThatGrowsWhereItIs) {
+  heap_alone([] {
+    rf_cache *const cache = rf_cache_take(0);
+    rf_origin const origin = {};
+    rf_heap_options_now.move_below = 0;
+    for (size_t const least : {40, 90, 1000, 20000}) {
+      void *const p = rf_cache_malloc(cache, least, RF_FAMILY_MALLOC, &origin);
+      rf_view const v = view_at(p);
+      size_t const size = static_cast<size_t>(v.end - v.payload) - RF_TAIL_LEAST;
+      ASSERT_GT(size, least);
+      ASSERT_EQ(rf_cache_realloc(cache, p, size, &origin), p);
+      ASSERT_EQ(rf_cache_realloc(cache, p, least, &origin), p);
+      rf_cache_figures now;
+      rf_cache_figures_of_all(&now);
+      EXPECT_EQ(now.counters.peak, size);
+      EXPECT_TRUE(rf_cache_free(cache, p, RF_FAMILY_MALLOC, SIZE_MAX, &origin));
+    }
+  });
+}
+
 TEST(DropinCaches, CountABlockThatMovesOnce) {
   heap_alone([] {
     rf_cache *const cache = rf_cache_take(0);

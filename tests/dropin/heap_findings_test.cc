@@ -48,6 +48,10 @@ void with_heap(const std::function<void(Heap &)> &test) {
   });
 }
 
+bool has_block(const rf_span &span, unsigned index) {
+  return rf_slot_state_of(&span.slots[index]) == RF_SLOT_LIVE;
+}
+
 // ---- Sweeps and walks ----
 
 // Steps stop behind every sixty-fourth.
@@ -171,27 +175,19 @@ TEST(DropinFindings, OfBothSidesOfABlockAreTwo) {
   });
 }
 
-// Whatever room there is behind the block, which is more where it was resized.
-TEST(DropinFindings, OfEachGuardByteBehindABlock) {
+// More of them than slots have at first: behind a block that was resized. (Others: slot_bytes_test.)
+TEST(DropinFindings, OfEachGuardByteBehindABlockThatWasResized) {
   with_heap([](Heap &heap) {
     rf_heap_options_now.move_below = 0;
-    for (size_t made = 0; made <= 200; made += 8) {
-      for (size_t const size : {made, made / 2 + 8}) {
-        size_t const guard = [&] {
-          unsigned char *const p = heap.make(made);
-          size_t const length = static_cast<size_t>(heap.view(p).end - p) - size;
-          EXPECT_TRUE(heap.free(p));
-          return length;
-        }();
-        for (size_t i = 0; i < guard; i++) {
-          unsigned char *const p = heap.make(made);
-          if (size != made && rf_cache_realloc(heap.cache, p, size, &no_origin) != p) {
-            break;
-          }
-          p[size + i] ^= 1;
-          EXPECT_TRUE(heap.free(p));
-          ASSERT_EQ(heap.recorder.take().size(), 1U) << made << ", " << size << ", byte " << i;
-        }
+    for (size_t made = 16; made <= 200; made += 16) {
+      size_t const size = made / 2 + 4;
+      for (size_t i = 0, guard = 1; i < guard; i++) {
+        unsigned char *const p = heap.make(made);
+        ASSERT_EQ(rf_cache_realloc(heap.cache, p, size, &no_origin), p) << made;
+        guard = static_cast<size_t>(heap.view(p).end - p) - size;
+        p[size + i] ^= 1;
+        EXPECT_TRUE(heap.free(p));
+        ASSERT_EQ(heap.recorder.take().size(), 1U) << made << ", byte " << i;
       }
     }
   });
@@ -384,7 +380,7 @@ TEST(DropinFindings, OfAFreeWithAnotherSizeAreToldWhicheverIsMore) {
     with_heap([most](Heap &heap) {
       rf_heap_options_now.fast_most = most;
       for (size_t const size : {40, 700, 1500, 4079, 40000}) {
-        for (size_t const named : {size - 1, size + 1, size - 30, size}) {
+        for (size_t const named : {size - 1, size + 1, size - 30, size_t{0}, size}) {
           unsigned char *const p = heap.make(size);
           EXPECT_TRUE(rf_cache_free(heap.cache, p, RF_FAMILY_MALLOC, named, &no_origin));
           std::vector<rf_finding> const found = heap.recorder.take();
@@ -393,6 +389,29 @@ TEST(DropinFindings, OfAFreeWithAnotherSizeAreToldWhicheverIsMore) {
       }
     });
   }
+}
+
+// The memory of a span goes back when all of its blocks are free.
+TEST(DropinFindings, OfEachFreedBlockAreToldBeforeItsSpanGoes) {
+  with_heap([](Heap &heap) {
+    std::vector<unsigned char *> blocks = {heap.make(100)};
+    rf_span *const span = heap.view(blocks[0]).span;
+    while (!has_block(*span, span->carved - 1)) {
+      blocks.push_back(heap.make(100));
+    }
+    for (unsigned char *const p : blocks) {
+      EXPECT_TRUE(heap.free(p));
+    }
+    for (unsigned i = 0; i < span->carved; i++) {
+      auto *const p = reinterpret_cast<unsigned char *>(span->base) + size_t{i} * span->slot_size;
+      if (rf_slot_state_of(&span->slots[i]) == RF_SLOT_FREED) {
+        p[5] ^= 1;
+        rf_check_retired(span);
+        EXPECT_EQ(heap.recorder.take().size(), 1U) << i;
+      }
+    }
+    EXPECT_EQ(rf_slot_state_of(&span->slots[span->carved - 1]), RF_SLOT_FREED);
+  });
 }
 
 // ---- Reallocs ----
@@ -431,6 +450,19 @@ TEST(DropinRealloc, FillsWhatABlockGrowsBy) {
       EXPECT_EQ(p[i], i < 100 ? 'x' : RF_PATTERN_NEW) << i;
     }
     EXPECT_TRUE(heap.free(p));
+  });
+}
+
+TEST(DropinRealloc, FillsNoMoreOfWhatABlockGrowsByThanTheOptionSays) {
+  with_heap([](Heap &heap) {
+    rf_heap_options_now.move_below = 0;
+    rf_heap_options_now.fill_alloc = 10;
+    unsigned char *const p = heap.make(200);
+    ASSERT_EQ(rf_cache_realloc(heap.cache, p, 150, &no_origin), p);
+    ASSERT_EQ(rf_cache_realloc(heap.cache, p, 180, &no_origin), p);
+    for (size_t i = 150; i < 180; i++) {
+      EXPECT_EQ(p[i], i < 160 ? RF_PATTERN_NEW : RF_PATTERN_REDZONE) << i;
+    }
   });
 }
 
