@@ -259,6 +259,11 @@ TEST(NextMalloc, TakesAlignedFunctionsOfOneModule) {
     behind.erase("aligned_alloc");
     EXPECT_TRUE(rf_next_malloc_find(&next));
     EXPECT_EQ(pointer_to(next.memalign), end);
+    next = {};
+    behind.erase("memalign");
+    behind["posix_memalign"] = end;
+    EXPECT_TRUE(rf_next_malloc_find(&next)) << "whichever it is";
+    EXPECT_EQ(pointer_to(next.posix_memalign), end);
   });
 }
 
