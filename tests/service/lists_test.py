@@ -81,7 +81,8 @@ def modules_and_call_sites_say_how_many_they_are():
         line = ended(1, "/srv/app")
         line["sites"] = [module("/srv/m0", 210)]
         bulk(s, [line] + [dict(ended(2 + i, "/srv/app"), sites=[module(f"/srv/m{i}-{k}", 1) for k in range(70)])
-                          for i in range(3)])
+                          for i in range(3)] +
+             [dict(ended(9, "/srv/app"), sites=[module(f"/srv/a&b +{k}", 1) for k in range(70)])])
         count = s.ask("coverage")["module_count"]
         check(f"200 of {count} modules; --limit and --offset show others\n" in s.command("coverage"))
         seen = {m["path"] for offset in (0, 200) for m in part_of(s, offset, "coverage")["modules"]}
@@ -94,6 +95,9 @@ def modules_and_call_sites_say_how_many_they_are():
         page = s.http("GET", "/coverage?module=m1-&limit=50").text
         following = re.search(r'rel="next" href="([^"]*)"', page)[1].replace("&amp;", "&")
         equal(len(set(re.findall(r"/srv/m1-\d+", page + s.http("GET", following).text))), 70, following)
+        page = s.http("GET", "/coverage?module=a%26b+%2B&limit=50").text
+        following = re.search(r'rel="next" href="([^"]*)"', page)[1].replace("&amp;", "&")
+        equal(len(set(re.findall(r"a&amp;b \+\d+", page + s.http("GET", following).text))), 70, following)
         s.stop()
         equal([s.ask("coverage", str(id), "--watched", which)["total"] for which in ("yes", "all")], [0, 210])
 
