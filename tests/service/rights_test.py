@@ -294,6 +294,8 @@ def a_code_signs_one_browser_in_once():
                                             (s.token(), "http://evil", 303, "/")]:
             reply = s.http("POST", "/sign-in", body=f"token={token}&back={back}", Origin=own)
             equal((reply.status, reply.headers.get("location")), (status, target), back)
+        reply = s.http("POST", "/sign-in", body="token=wrong&back=/builds", Origin=own, Accept="text/html")
+        check('name="back" value="/builds"' in reply.text, "it is still meant: " + reply.text)
 
 
 def a_browser_that_came_by_tls_keeps_the_token_to_it():
