@@ -115,6 +115,21 @@ TEST_F(Record, AModuleThatWasReplacedIsLookedForWhereItWas) {
   EXPECT_STREQ(record->found.frames[3].module, "/x/d");
 }
 
+TEST_F(Record, BytesThatWereLeftOutComeBackAsSuch) {
+  rf_finding f = overflow();
+  for (unsigned i = 0; i < 13; i++) {
+    f.window[i] = 0;
+    f.expected[i] = 0;
+    f.window_class[i] = RF_BYTE_LEFT_OUT;
+  }
+  expect_same(f);
+  const rf_record *const newer = read(R"({"type":"finding","bug":"double-free","window":{"address":"0x10",)"
+                                      R"("bytes":"0000","expected":"0000","classes":"z?"}})");
+  ASSERT_EQ(newer->finding.window_size, 2U);
+  EXPECT_EQ(newer->finding.window_class[0], RF_BYTE_OTHER) << "a class that is not known here";
+  EXPECT_EQ(newer->finding.window_class[1], RF_BYTE_LEFT_OUT);
+}
+
 TEST_F(Record, DistancesBeforeABlockComeBack) {
   rf_finding f = overflow();
   f.bug = RF_BUG_BUFFER_UNDERFLOW;
