@@ -257,8 +257,9 @@ TEST_F(Identity, RulesOfAFileAreSkipped) {
   EXPECT_EQ(rules.count, 2u);
   EXPECT_FALSE(same(of("memory-leak", ";app_big_alloc libwrap.so!5 make main"), of("memory-leak", ";make main")));
   rf_skip_rules marked = {};
-  EXPECT_EQ(rf_skip_rules_parse(&marked, &arena_, "\xEF\xBB\xBFmodule:x", 11), 0u);
-  EXPECT_EQ(marked.count, 1u);
+  EXPECT_EQ(rf_skip_rules_parse(&marked, &arena_, "\xEF\xBB\xBFmodule:x of no file", 11), 0u);
+  ASSERT_EQ(marked.count, 1u);
+  EXPECT_EQ(std::string(marked.list[0].pattern, marked.list[0].length), "x");
   rules_ = &rules;
   EXPECT_TRUE(same(of("memory-leak", ";app_big_alloc libwrap.so!5 make main"), of("memory-leak", ";make main")));
   for (const char *const wrong : {"function", "function:", "frame:x", ":", "x"}) {

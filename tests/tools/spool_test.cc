@@ -13,6 +13,7 @@
 #include <utility>
 
 extern "C" {
+#include "tools/ringfence/base/write_file.h"
 #include "tools/ringfence/run/spool.h"
 
 ssize_t __real_read(int fd, void *buffer, size_t size);
@@ -28,6 +29,7 @@ int64_t made_up_input = -1;
 // Each call is interrupted at first, and then does a few bytes.
 bool calls_are_slow = false;
 bool was_interrupted = false;
+bool disk_is_full = false;
 
 bool interrupts() {
   was_interrupted = calls_are_slow && !was_interrupted;
@@ -50,7 +52,20 @@ ssize_t __wrap_write(int fd, const void *buffer, size_t size) {
   if (made_up_input >= 0 && fd != STDERR_FILENO) {
     return static_cast<ssize_t>(size);
   }
+  if (disk_is_full) {
+    return 0;
+  }
   return interrupts() ? -1 : __real_write(fd, buffer, calls_are_slow ? std::min<size_t>(size, 7) : size);
+}
+
+TEST(WriteAll, NothingThatIsWrittenIsAFullDisk) {
+  disk_is_full = true;
+  errno = 0;
+  bool const done = rf_write_all(STDOUT_FILENO, "x", 1);
+  int const error = errno;
+  disk_is_full = false;
+  EXPECT_FALSE(done);
+  EXPECT_EQ(error, ENOSPC);
 }
 
 namespace {
