@@ -119,7 +119,7 @@ TEST_P(GuardBugs, AnInteriorPointerIsToldFromItsBlock) {
 
 TEST_P(GuardBugs, APointerToTheRedzonesIsBesideTheBlock) {
   unsigned char *const p = bytes(rf_alloc(a(), 64));
-  for (ptrdiff_t const offset : {-1, 64, 64 + RF_GUARD_BACK_MIN - 1}) {
+  for (ptrdiff_t const offset : {-1, -8, -16, 64, 64 + RF_GUARD_BACK_MIN - 1}) {
     EXPECT_EQ(rf_free(a(), p + offset), RF_ERR_BAD_POINTER);
     rf_finding const f = take_one();
     expect_block(f, RF_BUG_BAD_FREE, p, 64, offset);

@@ -374,6 +374,100 @@ TEST(DropinFindings, OfAFreeWhereABlockWasAreAskedOfWhoRemembersIt) {
   });
 }
 
+const char *const kBeside = "the pointer is beside a block";
+const char *const kBetween = "the pointer is beside a block, and 16 bytes before the next one";
+
+// A free of `offset` bytes from the start of `block`, in no block, is told of that block.
+void expect_beside(Heap &heap, unsigned char *block, ptrdiff_t offset, const char *detail) {
+  rf_view const v = heap.view(block);
+  EXPECT_FALSE(heap.free(block + offset));
+  std::vector<rf_finding> const found = heap.recorder.take();
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].bug, RF_BUG_BAD_FREE);
+  EXPECT_EQ(found[0].block, reinterpret_cast<uintptr_t>(block));
+  EXPECT_EQ(found[0].size, v.size);
+  EXPECT_EQ(found[0].offset, offset);
+  EXPECT_EQ(found[0].freed, rf_slot_state_of(v.slot) == RF_SLOT_FREED);
+  EXPECT_STREQ(found[0].detail, detail);
+}
+
+// The bytes before the first block of a span are no other block's.
+TEST(DropinFindings, OfAFreeInTheBytesBeforeABlockNameIt) {
+  for (size_t const size : {1, 40, 64, 1000, 30000, 100000, 2000000}) {
+    with_heap([&](Heap &heap) {
+      unsigned char *p = heap.make(size);
+      while (heap.view(p).index != 0) {
+        p = heap.make(size);
+      }
+      for (bool const freed : {false, true}) {
+        SCOPED_TRACE(testing::Message() << size << (freed ? " freed" : " live"));
+        ASSERT_TRUE(!freed || heap.free(p));
+        for (ptrdiff_t const before : {1, 8, 16, 32, 64}) {
+          expect_beside(heap, p, -before, kBeside);
+        }
+      }
+    });
+  }
+}
+
+// Two blocks whose slots lie one behind the other.
+std::pair<unsigned char *, unsigned char *> neighbours(Heap &heap, size_t size) {
+  std::vector<unsigned char *> blocks(64);
+  std::generate(blocks.begin(), blocks.end(), [&] { return heap.make(size); });
+  std::sort(blocks.begin(), blocks.end());
+  auto const low =
+      std::adjacent_find(blocks.begin(), blocks.end(), [&](const unsigned char *a, const unsigned char *b) {
+        return a + heap.view(a).span->slot_size == b;
+      });
+  EXPECT_NE(low, blocks.end());
+  return {*low, *(low + 1)};
+}
+
+// In slots of 80 bytes: told of the nearer one, or of that before which a header would be there. The end of a block is
+// that block's, unless it alone is freed.
+TEST(DropinFindings, OfAFreeBetweenTwoBlocksNameTheOneThatIsMeant) {
+  struct {
+    size_t size;
+    ptrdiff_t before; // the upper one
+    bool upper;
+    const char *detail;
+  } const rows[] = {
+      {64, 1, true, kBeside},    {64, 8, true, kBeside},   {64, 9, false, kBeside},  {64, 15, false, kBeside},
+      {64, 16, false, kBetween}, {63, 16, true, kBeside},  {63, 17, false, kBeside}, {50, 15, true, kBeside},
+      {50, 16, true, kBeside},   {50, 17, false, kBeside}, {50, 30, false, kBeside},
+  };
+  for (auto const &row : rows) {
+    for (char const *freed : {"none", "lower", "upper", "both"}) {
+      with_heap([&](Heap &heap) {
+        auto const [low, high] = neighbours(heap, row.size);
+        bool const is_low = *freed == 'l' || *freed == 'b';
+        bool const is_high = *freed == 'u' || *freed == 'b';
+        ASSERT_EQ(high - low, 80);
+        ASSERT_TRUE((!is_low || heap.free(low)) && (!is_high || heap.free(high)));
+        SCOPED_TRACE(testing::Message() << row.size << ", " << row.before << " before, freed: " << freed);
+        bool const at_stale_end = row.detail == kBetween && is_low && !is_high;
+        bool const upper = row.upper || at_stale_end;
+        expect_beside(heap, upper ? high : low, upper ? -row.before : 80 - row.before,
+                      at_stale_end ? kBeside : row.detail);
+      });
+    }
+  }
+}
+
+TEST(DropinFindings, OfAFreeBehindASlotThatIsNoBlockYetNameTheNextOneWhereNear) {
+  with_heap([](Heap &heap) {
+    auto const [low, high] = neighbours(heap, 100);
+    heap.view(low).slot->traits = rf_traits(RF_SLOT_NEW, RF_FAMILY_MALLOC, RF_DEFAULT_ALIGN_LOG2, 0);
+    expect_beside(heap, high, -16, kBeside);
+    expect_beside(heap, high, -64, kBeside);
+    EXPECT_FALSE(heap.free(high - 65));
+    std::vector<rf_finding> const found = heap.recorder.take();
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].block, 0U);
+    EXPECT_STREQ(found[0].detail, "no block is there, or any more");
+  });
+}
+
 // By the short way and by the long one; a size above the block's as well as one below.
 TEST(DropinFindings, OfAFreeWithAnotherSizeAreToldWhicheverIsMore) {
   for (size_t const most : {RF_FAST_MOST, size_t{1024}, size_t{0}}) {

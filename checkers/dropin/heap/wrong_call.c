@@ -77,15 +77,67 @@ static void report_double_free(const rf_view *v, const rf_origin *origin) {
   report(&f);
 }
 
-static void report_interior(const rf_view *v, const void *ptr, const rf_origin *origin) {
+static void report_interior(const rf_view *v, const void *ptr, bool between, const rf_origin *origin) {
   rf_finding f;
   rf_finding_begin(&f, RF_BUG_BAD_FREE, RF_ACCESS_FREE, ptr, "malloc", "guard", origin);
   rf_check_about(&f, v);
   bool const inside = f.offset >= 0 && (size_t)f.offset < f.size;
   f.cwe = inside ? 761 : f.cwe;
-  f.detail = inside ? "the pointer is inside a block" : "the pointer is beside a block";
+  f.detail = inside    ? "the pointer is inside a block"
+             : between ? "the pointer is beside a block, and 16 bytes before the next one"
+                       : "the pointer is beside a block";
   report(&f);
 }
+
+/* ---- The block that is meant ---- */
+
+#define HEADER ((size_t)16) /* before a block, which is freed as if the program had put a header of its own there */
+
+static bool is_freed(const rf_view *v) {
+  return rf_slot_state_of(v->slot) == RF_SLOT_FREED;
+}
+
+/* The block of the slot behind the one that `address` lies in, or behind the front of its span. */
+static bool block_above(uintptr_t address, rf_view *out) {
+  rf_span *const span = rf_span_holding(address);
+  if (span == NULL) {
+    return false;
+  }
+  unsigned const index = address < span->base ? 0 : rf_span_index(span, address) + 1;
+  if (index >= span->count || rf_slot_state_of(&span->slots[index]) == RF_SLOT_NEW) {
+    return false;
+  }
+  *out = rf_view_of(span, index);
+  return true;
+}
+
+/* True where `address`, behind the payload of `low`, is meant for the block in the next slot: it is nearer to that one,
+ * or where a header of it would be. The end of `low` is its own, unless it alone was freed; `between` says then that it
+ * may be the place of the header as well. */
+static bool is_meant_for_next(const rf_view *low, const rf_view *next, uintptr_t address, bool *between) {
+  size_t const behind = address - (uintptr_t)low->payload - low->size;
+  size_t const before = (uintptr_t)next->payload - address;
+  bool const is_end = behind == 0 && (!is_freed(low) || is_freed(next));
+  *between = is_end && before == HEADER;
+  return before <= behind || (before == HEADER && !is_end);
+}
+
+/* The block, live or freed, that a free of `address` is about: it lies in it, or in the guard bytes beside it. */
+static bool find_meant(uintptr_t address, rf_view *out, bool *between) {
+  rf_view next;
+  *between = false;
+  if (!rf_view_at(address, out)) {
+    return block_above(address, out) && (uintptr_t)out->payload - address <= RF_SPAN_FRONT;
+  }
+  uintptr_t const start = (uintptr_t)out->payload;
+  bool const behind = address > start && address - start >= out->size;
+  if (behind && block_above(address, &next) && is_meant_for_next(out, &next, address, between)) {
+    *out = next;
+  }
+  return true;
+}
+
+/* ---- No block ---- */
 
 /* A word of a block's fill, where no memory is: on 32 bit some may be. */
 static bool is_word_of(unsigned char fill, const void *ptr) {
@@ -133,12 +185,13 @@ typedef struct bad_free {
 RF_COLD static void report_bad_free(void *argument) {
   const bad_free *const b = argument;
   rf_view v;
-  if (!rf_view_at((uintptr_t)b->ptr, &v)) {
+  bool between;
+  if (!find_meant((uintptr_t)b->ptr, &v, &between)) {
     report_no_block(b->ptr, b->origin);
   } else if (v.payload == b->ptr) {
     report_double_free(&v, b->origin);
   } else {
-    report_interior(&v, b->ptr, b->origin);
+    report_interior(&v, b->ptr, between, b->origin);
   }
 }
 
