@@ -117,6 +117,43 @@ TEST_F(Crash, SaysThatMemoryForBlocksHasNone) {
   EXPECT_STREQ(f.detail, "SIGBUS: the memory at the address is for blocks, and has none");
 }
 
+// A member or an element of a pointer that has the bytes of a fill; also where the processor does not tell the address.
+TEST_F(Crash, SaysWhichMemoryThePointerWasReadFrom) {
+  rf_process.checked = true;
+  struct {
+    uintptr_t fill;
+    std::string detail;
+  } const rows[] = {
+      {0xcd, "SIGSEGV: the pointer was read from memory that was never written, whose bytes are 0xcd"},
+      {0xfd, "SIGSEGV: the pointer was read from the guard bytes beside a block, which are 0xfd"},
+  };
+  for (auto const &row : rows) {
+    uintptr_t const word = UINTPTR_MAX / 0xff * row.fill;
+    for (uintptr_t const address : {word - 0x10000, word, word + 24, word + 0xffff}) {
+      rf_finding const f = finding_of(SIGSEGV, SEGV_MAPERR, address);
+      EXPECT_EQ(f.bug, RF_BUG_SEGV);
+      EXPECT_EQ(f.detail, row.detail);
+      EXPECT_EQ(f.address, address);
+    }
+    EXPECT_NE(finding_of(SIGSEGV, SEGV_MAPERR, word + 0x10000).detail, row.detail);
+    EXPECT_NE(finding_of(SIGBUS, BUS_ADRERR, word).detail, row.detail);
+#if defined(__x86_64__)
+    at(REG_RBX) = static_cast<greg_t>(word + 24);
+    rf_finding const f = finding_of(SIGSEGV, SI_KERNEL, 0);
+    EXPECT_EQ(f.detail, row.detail);
+    EXPECT_EQ(f.address, word + 24);
+    EXPECT_NE(finding_of(SIGSEGV, SEGV_MAPERR, 0x5550000).detail, row.detail) << "it tells another address";
+    at(REG_TRAPNO) = 0;
+    EXPECT_NE(finding_of(SIGSEGV, SI_KERNEL, 0).detail, row.detail) << "no fault of the processor";
+    at(REG_TRAPNO) = kGeneralProtection;
+#endif
+    rf_process.checked = false;
+    EXPECT_NE(finding_of(SIGSEGV, SEGV_MAPERR, word).detail, row.detail) << "blocks are not filled";
+    rf_process.checked = true;
+  }
+  rf_process.checked = false;
+}
+
 // That comes in the place of a signal whose handler the system could not call.
 TEST_F(Crash, SaysThatAHandlerHadNoRoom) {
   std::string const room = "SIGSEGV: the stack has no room for the handler of another signal: it is at its end, or "

@@ -468,6 +468,20 @@ TEST(DropinFindings, OfAFreeBehindASlotThatIsNoBlockYetNameTheNextOneWhereNear) 
   });
 }
 
+// What is read right before or behind an array of pointers is guard bytes.
+TEST(DropinFindings, OfAFreeOfAPointerOutOfGuardBytesSaySo) {
+  with_heap([](Heap &heap) {
+    auto **const list = reinterpret_cast<unsigned char **>(heap.make(4 * sizeof(void *)));
+    for (int const at : {-1, 4}) {
+      EXPECT_FALSE(heap.free(list[at]));
+      std::vector<rf_finding> const found = heap.recorder.take();
+      ASSERT_EQ(found.size(), 1U);
+      EXPECT_EQ(found[0].bug, RF_BUG_BAD_FREE);
+      EXPECT_STREQ(found[0].detail, "the pointer was read from the guard bytes beside a block, which are 0xfd");
+    }
+  });
+}
+
 // By the short way and by the long one; a size above the block's as well as one below.
 TEST(DropinFindings, OfAFreeWithAnotherSizeAreToldWhicheverIsMore) {
   for (size_t const most : {RF_FAST_MOST, size_t{1024}, size_t{0}}) {

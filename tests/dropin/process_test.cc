@@ -5,6 +5,7 @@
 #include <csignal>
 #include <gtest/gtest.h>
 #include <set>
+#include <utility>
 
 namespace ringfence_test {
 namespace {
@@ -249,6 +250,20 @@ TEST(Process, ACrashByAPointerOutOfFreedMemoryIsAUseAfterFree) {
   EXPECT_EQ(result.findings[0]["bug"].text, "heap-use-after-free");
   EXPECT_EQ(result.findings[0]["detail"].text, "the pointer was read from freed memory, whose bytes are 0xcc");
   EXPECT_FALSE(result.findings[0]["found"]["frames"].items.empty());
+}
+
+TEST(Process, ACrashByAPointerOutOfMemoryThatHasAFillSaysWhich) {
+  std::pair<const char *, const char *> const rows[] = {
+      {"unset_pointer", "SIGSEGV: the pointer was read from memory that was never written, whose bytes are 0xcd"},
+      {"guard_pointer", "SIGSEGV: the pointer was read from the guard bytes beside a block, which are 0xfd"},
+  };
+  for (auto const &[name, detail] : rows) {
+    Result const result = run({program("process"), name}, with("mode=guard"));
+    EXPECT_EQ(result.status, 128 + SIGSEGV) << name;
+    ASSERT_EQ(result.findings.size(), 1U) << name;
+    EXPECT_EQ(result.findings[0]["bug"].text, "SEGV") << name;
+    EXPECT_EQ(result.findings[0]["detail"].text, detail) << name;
+  }
 }
 
 TEST(Process, ACrashNearALargeBlockNamesTheBlock) {

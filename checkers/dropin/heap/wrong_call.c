@@ -151,6 +151,9 @@ static const char *what_is_at(const void *ptr, bool stale) {
   if (is_word_of(RF_PATTERN_NEW, ptr)) {
     return "the pointer was read from memory that was never written, whose bytes are 0xcd";
   }
+  if (is_word_of(RF_PATTERN_REDZONE, ptr)) {
+    return "the pointer was read from the guard bytes beside a block, which are 0xfd";
+  }
   return rf_span_holding((uintptr_t)ptr) != NULL ? "no block is there, or any more" : rf_host_describe_address(ptr);
 }
 

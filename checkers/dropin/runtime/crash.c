@@ -10,7 +10,9 @@
 #include "checkers/shared/wrapper.h"
 #include "lib/core/compiler.h"
 #include "state.h"
+#include "unmapped.h"
 
+#include <ringfence/block.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -93,9 +95,25 @@ static bool is_end_of_stack(uintptr_t address, uintptr_t stack) {
 
 /* The system tells no address where the processor has none like it, and where it found no room on the stack for the
  * handler of another signal, which is no exception of the processor. */
-static const char *causeless_detail(rf_finding *f, const rf_machine_context *m) {
+static bool is_of_processor(const siginfo_t *info, const rf_machine_context *m) {
   enum { STACK_SEGMENT = 12, GENERAL_PROTECTION = 13 };
-  if (m->exception == STACK_SEGMENT || m->exception == GENERAL_PROTECTION) {
+  return info->si_code != SI_KERNEL || m->exception == STACK_SEGMENT || m->exception == GENERAL_PROTECTION;
+}
+
+/* A pointer out of a freed block is another finding. */
+static const char *fill_detail(rf_finding *f, const siginfo_t *info, const ucontext_t *context) {
+  uintptr_t const unset = rf_unmapped_pointer_of(RF_PATTERN_NEW, info, context);
+  uintptr_t const guard = rf_unmapped_pointer_of(RF_PATTERN_REDZONE, info, context);
+  if (!rf_process.checked || (unset == 0 && guard == 0)) {
+    return NULL;
+  }
+  f->address = unset != 0 ? unset : guard;
+  return unset != 0 ? "SIGSEGV: the pointer was read from memory that was never written, whose bytes are 0xcd"
+                    : "SIGSEGV: the pointer was read from the guard bytes beside a block, which are 0xfd";
+}
+
+static const char *causeless_detail(rf_finding *f, const siginfo_t *info, const rf_machine_context *m) {
+  if (is_of_processor(info, m)) {
     return "SIGSEGV: the address is none that the processor has: a wild pointer";
   }
   f->cwe = CWE_RECURSION;
@@ -114,7 +132,7 @@ static const char *segv_detail(rf_finding *f, const siginfo_t *info, const rf_ma
     return "SIGSEGV: the program jumped to where no code is";
   }
   if (info->si_code == SI_KERNEL) {
-    return causeless_detail(f, m);
+    return causeless_detail(f, info, m);
   }
   if (f->address < NULL_REACH) {
     f->cwe = CWE_NULL;
@@ -166,7 +184,8 @@ static void report(int number, rf_bug bug, const siginfo_t *info, const ucontext
   if (f.found.depth != 0 && !jump) {
     f.found.frames[0]++; /* frames are return addresses: what names them looks one byte before */
   }
-  f.detail = detail_of(&f, info, &m, jump);
+  const char *const filled = number == SIGSEGV && is_of_processor(info, &m) ? fill_detail(&f, info, context) : NULL;
+  f.detail = filled != NULL ? filled : detail_of(&f, info, &m, jump);
   rf_report(rf_process.guard_options.reporter, &f);
 }
 

@@ -86,32 +86,34 @@ RF_COLD void rf_unmapped_report(const void *address, const void *context) {
   report(g, address, (rf_access)m.access, &origin);
 }
 
-/* ---- Pointers out of freed blocks ---- */
+/* ---- Pointers out of memory that has a fill ---- */
 
-#define FILL_WORD (UINTPTR_MAX / 0xFF * RF_PATTERN_FREED)
 #define REACH ((uintptr_t)64 * 1024) /* of a member or an index from such a pointer */
 
-static bool is_fill(uintptr_t word) {
-  return word - FILL_WORD + REACH < 2 * REACH;
+static bool is_near_word_of(unsigned char fill, uintptr_t word) {
+  return word - UINTPTR_MAX / 0xFF * fill + REACH < 2 * REACH;
 }
 
 /* The processor does not report an address that is not canonical, so its value is looked for in the registers. */
-static uintptr_t fill_in_register(const siginfo_t *info, const ucontext_t *context) {
+RF_COLD uintptr_t rf_unmapped_pointer_of(unsigned char fill, const void *info, const void *context) {
+  const siginfo_t *const fault = info;
+  uintptr_t const address = (uintptr_t)fault->si_addr;
 #if defined(__x86_64__)
-  for (int i = 0; info->si_code == SI_KERNEL && i < REG_RIP; i++) {
-    uintptr_t const word = (uintptr_t)context->uc_mcontext.gregs[i];
-    if (is_fill(word)) {
+  const ucontext_t *const stopped = context;
+  for (int i = 0; fault->si_code == SI_KERNEL && i < REG_RIP; i++) {
+    uintptr_t const word = (uintptr_t)stopped->uc_mcontext.gregs[i];
+    if (is_near_word_of(fill, word)) {
       return word;
     }
   }
 #else
   (void)context;
 #endif
-  return is_fill((uintptr_t)info->si_addr) ? (uintptr_t)info->si_addr : 0;
+  return is_near_word_of(fill, address) ? address : 0;
 }
 
 RF_COLD void rf_unmapped_report_fill(const void *info, const void *context) {
-  uintptr_t const address = fill_in_register(info, context);
+  uintptr_t const address = rf_unmapped_pointer_of(RF_PATTERN_FREED, info, context);
   if (address == 0 || !rf_process.checked) {
     return;
   }

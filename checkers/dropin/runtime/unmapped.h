@@ -16,6 +16,10 @@ void rf_unmapped_report(const void *address, const void *context);
  * does nothing where it did not. `info`: the signal's siginfo_t. Async-signal-safe. */
 void rf_unmapped_report_fill(const void *info, const void *context);
 
+/* The address of that access where its bytes, but for a member or an index, are all `fill`: then the pointer was read
+ * from memory that has it. Else 0. Arguments as above. Async-signal-safe. */
+uintptr_t rf_unmapped_pointer_of(unsigned char fill, const void *info, const void *context);
+
 /* Reports the free of such a block: false where `ptr` was none. Any thread. */
 bool rf_unmapped_bad_free(const void *ptr, const rf_origin *origin);
 

@@ -54,8 +54,24 @@ static int by_a_stale_pointer(char **argv) {
   return 2;
 }
 
+static int by_an_unset_pointer(char **argv) {
+  char ***volatile const list = malloc(4 * sizeof *list);
+  list[1][2] = NULL;
+  free(list);
+  return 2;
+}
+
+static int by_a_pointer_behind_a_list(char **argv) {
+  char ***volatile const list = malloc(4 * sizeof *list);
+  list[4][2] = NULL;
+  free(list);
+  return 2;
+}
+
 const way process_wild_accesses[] = {
     {"stale_pointer", by_a_stale_pointer},
+    {"unset_pointer", by_an_unset_pointer},
+    {"guard_pointer", by_a_pointer_behind_a_list},
     {"wild_be*", beside_a_large_block},
     {NULL, NULL},
 };
