@@ -304,6 +304,8 @@ static bool has_key;
 
 static bool kept; /* what there is stays: a filter may forbid to ask for it; accessed atomically */
 
+static bool ignoring; /* rf_page_signals_ignore is in force, and is to stay; accessed atomically */
+
 static bool is_kept(void) {
   return __atomic_load_n(&kept, __ATOMIC_RELAXED);
 }
@@ -408,21 +410,64 @@ static bool looked_lately(void) {
   return false;
 }
 
-void rf_page_watch(bool seldom) {
+/* One thread at a time. */
+static void install_alone(void) {
   static rf_mutex installing;
   rf_page_mask mask;
-  if (is_kept() || (seldom && looked_lately())) {
+  rf_page_lock(&installing, &mask);
+  install();
+  rf_page_unlock(&installing, &mask);
+}
+
+void rf_page_watch(bool seldom) {
+  if (is_kept() || __atomic_load_n(&ignoring, __ATOMIC_RELAXED) || (seldom && looked_lately())) {
     return;
   }
   int const saved = errno;
   if (stands_behind_any()) {
-    rf_page_lock(&installing, &mask);
-    install();
-    rf_page_unlock(&installing, &mask);
+    install_alone();
   }
   if (own_stack == STACK_UNKNOWN && !overflow_is_served()) {
     give_stack();
   }
+  errno = saved;
+}
+
+/* ---- Ignored signals, for a program that comes by exec ---- */
+
+/* True where our handler stands in front of no handler but of SIG_IGN, which is then in *behind. */
+static bool stands_before_ignoring(unsigned i, struct sigaction *behind) {
+  struct sigaction now;
+  if (is_kept() || sigaction(watched[i], NULL, &now) != 0 || !is_ours(&now)) {
+    return false;
+  }
+  *behind = previous[trampoline_of(&now)][i];
+  return !is_function(behind) && behind->sa_handler == SIG_IGN;
+}
+
+bool rf_page_signals_stand_before_ignoring(void) {
+  struct sigaction behind;
+  return stands_before_ignoring(0, &behind) || stands_before_ignoring(1, &behind);
+}
+
+bool rf_page_signals_ignore(bool stay) {
+  bool any = false;
+  for (unsigned i = 0; i < WATCHED; i++) {
+    struct sigaction behind;
+    if (stands_before_ignoring(i, &behind)) {
+      any |= sigaction(watched[i], &behind, NULL) == 0;
+    }
+  }
+  if (any && stay) {
+    __atomic_store_n(&ignoring, true, __ATOMIC_RELAXED);
+  }
+  return any;
+}
+
+void rf_page_signals_ignored(void) {
+  int const saved = errno;
+  __atomic_store_n(&ignoring, false, __ATOMIC_RELAXED);
+  install_alone();
   errno = saved;
 }
 

@@ -239,6 +239,16 @@ void rf_page_signals_stack_freed(uintptr_t end);
  * program is about to forbid itself such calls. False: as before. Any thread. */
 void rf_page_signals_keep(bool keep);
 
+/* A program that comes by exec begins without handlers, but ignores what is ignored. Where the store's handler stands
+ * in front of SIG_IGN, this puts SIG_IGN in place; true where it did: then rf_page_signals_ignored puts the handler
+ * back, if the exec fails, or when a child has begun. With `stay`, new blocks do not put it back before; not in a child
+ * of vfork, whose parent is left as it is. Meanwhile a touch of closed pages ends the process. Any thread. */
+bool rf_page_signals_ignore(bool stay);
+void rf_page_signals_ignored(void);
+
+/* True where rf_page_signals_ignore would. Any thread. */
+bool rf_page_signals_stand_before_ignoring(void);
+
 /* Where *action, a struct sigaction of `signal`, has the store's handler: puts the one that it stands in front of into
  * *action, which is what the program believes to be in place. Any thread, signal handlers. */
 void rf_page_unwrap(int signal, void *action);

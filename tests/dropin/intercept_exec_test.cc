@@ -3,7 +3,9 @@
 #include "tests/dropin/intercept_exec_world.h"
 
 #include <functional>
+#include <future>
 #include <spawn.h>
+#include <thread>
 
 namespace ringfence_test {
 namespace {
@@ -90,6 +92,50 @@ TEST_F(InterceptExec, AnOpenFileIsAProgramAsWell) {
              "unchecked 4711 /proc/thread-self/fd/7 static", "fexecve 7 [a0 a1] [E=0 E=1]", "resume", "resumed"}));
   EXPECT_EQ(result, -1);
   EXPECT_EQ(errno, ENOENT);
+}
+
+// ---- Ignored faults ----
+
+TEST_F(InterceptExec, IgnoredFaultsAreIgnoredTrulyUntilItFails) {
+  world.faults_ignored = true;
+  for (auto const &act :
+       {+[] { (void)execve("/p", kArguments, kEnvironment); }, +[] { (void)fexecve(7, kArguments, kEnvironment); }}) {
+    Calls const all = calls_of(act);
+    ASSERT_GE(all.size(), 4U);
+    EXPECT_EQ(all[all.size() - 4], "ignore faults");
+    EXPECT_NE(all[all.size() - 3].find("execve"), std::string::npos) << "right after it";
+    EXPECT_EQ(all[all.size() - 2], "handle faults");
+    EXPECT_EQ(errno, ENOENT);
+  }
+}
+
+TEST_F(InterceptExec, IgnoredFaultsAreIgnoredTrulyUntilAChildHasBegun) {
+  pid_t pid = 0;
+  world.faults_ignored = true;
+  world.error = 0;
+  EXPECT_EQ(
+      calls_of([&] { (void)posix_spawn(&pid, "/p", nullptr, nullptr, kArguments, kEnvironment); }),
+      (Calls{"find /p [E=0 E=1]", "ignore faults and stay", "posix_spawn /p [a0 a1] [E=0 E=1]", "handle faults"}));
+  EXPECT_EQ(calls_of([&] { (void)popen("c", "r"); }),
+            (Calls{"find /bin/sh [M=0 M=1]", "ignore faults and stay", "popen c r [M=0 M=1]", "handle faults"}));
+  world.waits = {"done"};
+  Calls const all = calls_of([&] { (void)system("c"); });
+  auto const handled = std::find(all.begin(), all.end(), "handle faults");
+  ASSERT_NE(handled, all.end());
+  EXPECT_EQ(*(handled + 1), "wait 4712 done") << "it is not without a handler while the command runs";
+}
+
+// Another thread's fault would end the process.
+TEST_F(InterceptExec, NoChildIsGivenIgnoredFaultsWhereThereAreThreads) {
+  pid_t pid = 0;
+  world.faults_ignored = true;
+  std::promise<void> end;
+  std::thread other([&] { end.get_future().wait(); });
+  EXPECT_EQ(calls_of([&] { (void)posix_spawn(&pid, "/p", nullptr, nullptr, kArguments, kEnvironment); }),
+            (Calls{"find /p [E=0 E=1]", "posix_spawn /p [a0 a1] [E=0 E=1]"}));
+  EXPECT_EQ(calls_of([&] { (void)system("c"); }), (Calls{"find /bin/sh [M=0 M=1]", "system c"}));
+  end.set_value();
+  other.join();
 }
 
 // ---- Closed memory ----

@@ -9,6 +9,7 @@ extern "C" {
 #include "checkers/dropin/process/intercept_transfer.h"
 #include "checkers/dropin/process/lifecycle.h"
 #include "checkers/os/reserve_stack.h"
+#include "checkers/page/page_store.h"
 }
 #undef _Static_assert
 
@@ -203,6 +204,19 @@ void rf_exec_target_environment(const rf_exec_target *, char *const envp[], char
   }
   out[-1] = preload;
   *out = nullptr;
+}
+
+bool rf_page_signals_ignore(bool stay) {
+  if (world.faults_ignored) {
+    call(stay ? "ignore faults and stay" : "ignore faults");
+  }
+  return world.faults_ignored;
+}
+void rf_page_signals_ignored() {
+  call("handle faults");
+}
+bool rf_page_signals_stand_before_ignoring() {
+  return world.faults_ignored;
 }
 
 bool rf_transfer_look_strings(char *const *list, const rf_origin *origin) {

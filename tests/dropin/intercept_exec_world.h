@@ -35,6 +35,7 @@ struct World {
   std::string closed;             // the first string of the list that meets closed memory
   std::vector<std::string> waits; // what waitpid says
   bool ignored[2] = {};           // SIGINT and SIGQUIT, by the program
+  bool faults_ignored = false;    // by the program, behind a handler of ours
   FILE *stream = nullptr;
   sigset_t mask_meanwhile;
 };

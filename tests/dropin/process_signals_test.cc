@@ -172,6 +172,35 @@ TEST(ProcessSignals, OfAContainerGoesOnWhereItsSignalsEndNothing) {
   EXPECT_EQ(result.status, 0) << result.err;
 }
 
+// ---- Ignored faults ----
+
+const char *const kModes[] = {"mode=off", "mode=guard", "mode=guard:watch=1", "mode=sample", "mode=page"};
+
+TEST(ProcessSignals, AProgramThatItStartsIgnoresTheFaultsThatItIgnored) {
+  for (const char *const way : {"exec", "file", "vfork", "spawn", "thread", "system", "popen"}) {
+    for (const char *const mode : kModes) {
+      SCOPED_TRACE(std::string(way) + " " + mode);
+      EXPECT_EQ(run({program("process"), std::string("ignore_") + way}, with(mode)).status, 3);
+    }
+  }
+}
+
+TEST(ProcessSignals, AProgramThatItSpawnsHasTheDefaultActionsThatItAskedFor) {
+  for (const char *const mode : kModes) {
+    EXPECT_EQ(run({program("process"), "ignore_default"}, with(mode)).status, 4) << mode;
+  }
+}
+
+TEST(ProcessSignals, FindsAnAccessAfterItStartedAProgramWithFaultsIgnored) {
+  for (const char *const way : {"exec", "spawn", "system"}) {
+    SCOPED_TRACE(way);
+    Result const result = run({program("process"), std::string("ignore_vain_") + way}, with("mode=page"));
+    EXPECT_EQ(result.status, 99);
+    ASSERT_EQ(result.findings.size(), 1U);
+    EXPECT_EQ(result.findings[0]["bug"].text, "heap-use-after-free");
+  }
+}
+
 TEST(ProcessSignals, KilledLeavesNoSummary) {
   Result const result = run({program("process"), "signal9"}, with("summary=1"));
   EXPECT_EQ(result.status, 128 + SIGKILL);

@@ -5,11 +5,13 @@
 #include "checkers/dropin/inspect/process_log.h"
 #include "checkers/dropin/malloc/trace_hook.h"
 #include "checkers/dropin/os/export.h"
+#include "checkers/dropin/os/futex.h"
 #include "checkers/dropin/os/libc.h"
 #include "checkers/dropin/os/real.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/os/proc_self.h"
 #include "checkers/os/reserve_stack.h"
+#include "checkers/page/page_store.h"
 #include "exec_target.h"
 #include "intercept_transfer.h"
 #include "lifecycle.h"
@@ -23,6 +25,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -56,8 +59,11 @@ static void look(int error, char *const argv[], char *const envp[], const rf_ori
   }
 }
 
-static int failed(const char *unchecked, int result) {
+static int failed(const char *unchecked, bool ignoring, int result) {
   int const saved = errno;
+  if (ignoring) {
+    rf_page_signals_ignored();
+  }
   rf_process_resume();
   if (unchecked != NULL) {
     rf_process_log_resumed();
@@ -85,7 +91,8 @@ static void prepare(void *context) {
 
 static int execute(const becoming *b, char *const argv[], char *const envp[]) {
   path_function const theirs = (path_function)rf_real(b->search ? "execvpe" : "execve");
-  return failed(b->unchecked, theirs(b->file, argv, envp));
+  bool const ignoring = rf_page_signals_ignore(false);
+  return failed(b->unchecked, ignoring, theirs(b->file, argv, envp));
 }
 
 __attribute__((noinline)) static int execute_with_other_preload(const becoming *b, char *const argv[]) {
@@ -138,7 +145,9 @@ RF_EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) {
   FIT_ENVIRONMENT(target, envp)
   before_exec(&target);
   rf_origin const origin = RF_CALLER;
-  int const result = failed(target.unchecked, ((file_function)rf_real("fexecve"))(fd, argv, envp));
+  file_function const theirs = (file_function)rf_real("fexecve");
+  bool const ignoring = rf_page_signals_ignore(false);
+  int const result = failed(target.unchecked, ignoring, theirs(fd, argv, envp));
   look(errno, argv, envp, &origin);
   return result;
 }
@@ -189,7 +198,34 @@ RF_EXPORT int execle(const char *path, const char *arg, ...) {
   BECOME(path, false, argv, envp);
 }
 
-/* ---- posix_spawn ---- */
+/* ---- posix_spawn ----
+ *
+ * Ignored faults: the C library starts the child by calls of its own, with what the system has for this process at that
+ * moment. So this process is without our handler until the child runs, which is only done where no other thread could
+ * have a fault meanwhile. */
+
+/* Threads that have ended do not count. The system counts those that there are as it counts folders in their folder. */
+static bool is_alone(void) {
+  struct stat threads;
+  int const saved = errno;
+  bool const alone = rf_one_thread() || (stat(RF_PROC_PROCESS "task", &threads) == 0 && threads.st_nlink == 3);
+  errno = saved;
+  return alone;
+}
+
+static bool hands_ignoring_over(void) {
+  return rf_page_signals_stand_before_ignoring() && is_alone();
+}
+
+static bool ignore_for_child(void) {
+  return hands_ignoring_over() && rf_page_signals_ignore(true);
+}
+
+static void ignored_for_child(bool ignoring) {
+  if (ignoring) {
+    rf_page_signals_ignored();
+  }
+}
 
 /* The child's own memory ends in the C library: the parent, who knows its number, says what became of it. */
 static int spawned(const rf_exec_target *target, int result, pid_t child) {
@@ -207,7 +243,10 @@ static int spawned(const rf_exec_target *target, int result, pid_t child) {
     pid_t *const out = pid != NULL ? pid : &child;                                                                     \
     rf_exec_target_find(file, search, envp, &target);                                                                  \
     FIT_ENVIRONMENT(target, envp)                                                                                      \
-    int const result = ((spawn_function)rf_real(#name))(out, file, actions, attributes, argv, envp);                   \
+    spawn_function const theirs = (spawn_function)rf_real(#name);                                                      \
+    bool const ignoring = ignore_for_child();                                                                          \
+    int const result = theirs(out, file, actions, attributes, argv, envp);                                             \
+    ignored_for_child(ignoring);                                                                                       \
     rf_origin const origin = RF_CALLER;                                                                                \
     look(result, argv, envp, &origin);                                                                                 \
     return spawned(&target, result, *out);                                                                             \
@@ -219,7 +258,8 @@ SPAWN(posix_spawnp, true)
 /* ---- Commands for the shell ----
  *
  * The C library starts the shell by calls of its own, with the program's environment. A shell that needs another
- * library, or none, is started otherwise. */
+ * library, or none, is started otherwise, as is one that is to ignore faults: the C library's system returns only when
+ * the shell has ended. */
 
 #define SHELL "/bin/sh"
 
@@ -247,7 +287,10 @@ static int spawn_shell(const char *command, const sigset_t *mask, const sigset_t
   (void)posix_spawnattr_setsigmask(&attributes, mask);
   (void)posix_spawnattr_setsigdefault(&attributes, defaults);
   (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  result = ((spawn_function)rf_real("posix_spawn"))(child, SHELL, NULL, &attributes, argv, envp);
+  spawn_function const theirs = (spawn_function)rf_real("posix_spawn");
+  bool const ignoring = ignore_for_child();
+  result = theirs(child, SHELL, NULL, &attributes, argv, envp);
+  ignored_for_child(ignoring);
   (void)posix_spawnattr_destroy(&attributes);
   return result;
 }
@@ -303,12 +346,21 @@ RF_EXPORT int system(const char *command) {
   if (command != NULL) {
     find_shell(&shell);
   }
-  int const status = shell.other_preload ? run_shell(command) : ((system_function)rf_real("system"))(command);
+  bool const by_us = shell.other_preload || (command != NULL && hands_ignoring_over());
+  int const status = by_us ? run_shell(command) : ((system_function)rf_real("system"))(command);
   if (WATCHING && (status == NOT_BEGUN || (status == -1 && errno == EFAULT))) {
     rf_origin const origin = RF_CALLER;
     look_at_command(command, &origin);
   }
   return status;
+}
+
+static FILE *start_shell(const char *command, const char *modes) {
+  popen_function const theirs = (popen_function)rf_real("popen");
+  bool const ignoring = ignore_for_child();
+  FILE *const stream = theirs(command, modes);
+  ignored_for_child(ignoring);
+  return stream;
 }
 
 /* The stream knows its child, so the C library must start it: with another environment for that moment. */
@@ -318,11 +370,11 @@ static FILE *open_shell(const char *command, const char *modes) {
   char *const *envp = environ;
   find_shell(&shell);
   if (!shell.other_preload) {
-    return ((popen_function)rf_real("popen"))(command, modes);
+    return start_shell(command, modes);
   }
   FIT_ENVIRONMENT(shell, envp)
   environ = (char **)(uintptr_t)envp;
-  FILE *const stream = ((popen_function)rf_real("popen"))(command, modes);
+  FILE *const stream = start_shell(command, modes);
   environ = before;
   return stream;
 }

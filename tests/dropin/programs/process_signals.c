@@ -2,14 +2,21 @@
 #define _GNU_SOURCE
 #include "process.h"
 
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <spawn.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -152,6 +159,135 @@ static int after_a_look_at_defaults(char **argv) {
              : 1;
 }
 
+/* ---- Ignored faults, and programs that are to take them over ---- */
+
+static bool ignores(int number) {
+  struct sigaction now;
+  return sigaction(number, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == SIG_IGN;
+}
+
+static int ignoring_faults(char **argv) {
+  if (!ignores(SIGSEGV) || !ignores(SIGBUS)) {
+    return 4;
+  }
+  raise(SIGSEGV);
+  raise(SIGBUS);
+  return 3;
+}
+
+/* The environment as it is, and a command for the shell. */
+extern char **environ;
+static char told[4096];
+
+static void ignore_faults(const char *file) {
+  signal(SIGSEGV, SIG_IGN);
+  signal(SIGBUS, SIG_IGN);
+  free(malloc(100));
+  (void)snprintf(told, sizeof told, "'%s' ignoring", file);
+}
+
+static int status_of(pid_t child) {
+  int status;
+  return waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : 5;
+}
+
+static int with_faults_ignored_by_exec(char **argv) {
+  ignore_faults(argv[0]);
+  execl(argv[0], argv[0], "ignoring", (char *)NULL);
+  return 2;
+}
+
+static int with_faults_ignored_by_an_open_file(char **argv) {
+  char *const arguments[] = {argv[0], (char[]){"ignoring"}, NULL};
+  int const file = open(argv[0], O_RDONLY | O_CLOEXEC);
+  ignore_faults(argv[0]);
+  fexecve(file, arguments, environ);
+  return 2;
+}
+
+static int with_faults_ignored_in_a_vfork(char **argv) {
+  ignore_faults(argv[0]);
+  pid_t const child = vfork();
+  if (child == 0) {
+    execl(argv[0], argv[0], "ignoring", (char *)NULL);
+    _exit(2);
+  }
+  int const status = status_of(child);
+  return ignores(SIGSEGV) && ignores(SIGBUS) ? status : 6;
+}
+
+static int spawn(char **argv, const posix_spawnattr_t *attributes) {
+  char *const arguments[] = {argv[0], (char[]){"ignoring"}, NULL};
+  pid_t child;
+  ignore_faults(argv[0]);
+  return posix_spawn(&child, argv[0], NULL, attributes, arguments, environ) == 0 ? status_of(child) : 2;
+}
+
+static int with_faults_ignored_by_spawn(char **argv) {
+  return spawn(argv, NULL);
+}
+
+static int with_faults_not_ignored_by_spawn(char **argv) {
+  posix_spawnattr_t attributes;
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGBUS);
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setsigdefault(&attributes, &set);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+  return spawn(argv, &attributes);
+}
+
+static void *nothing(void *argument) {
+  return argument;
+}
+
+/* The system counts a thread for a moment after it was joined. */
+static int with_faults_ignored_by_spawn_after_a_thread(char **argv) {
+  struct stat threads;
+  pthread_t thread;
+  pthread_create(&thread, NULL, nothing, NULL);
+  pthread_join(thread, NULL);
+  while (stat("/proc/self/task", &threads) == 0 && threads.st_nlink != 3) {
+    sched_yield();
+  }
+  return spawn(argv, NULL);
+}
+
+static int with_faults_ignored_by_system(char **argv) {
+  ignore_faults(argv[0]);
+  int const status = system(told);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 5;
+}
+
+static int with_faults_ignored_by_popen(char **argv) {
+  ignore_faults(argv[0]);
+  FILE *const stream = popen(told, "w");
+  int const status = stream != NULL ? pclose(stream) : -1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 5;
+}
+
+/* What is closed is noticed as before. */
+static int touch_freed(void) {
+  char *volatile block = malloc(100);
+  free(block);
+  return block[10] == 1 ? 8 : 7;
+}
+
+static int in_vain_with_faults_ignored(char **argv) {
+  char *const arguments[] = {argv[0], NULL};
+  pid_t child;
+  ignore_faults(argv[0]);
+  if (strcmp(argv[1], "ignore_vain_exec") == 0) {
+    execl("/missing", "missing", (char *)NULL);
+  } else if (strcmp(argv[1], "ignore_vain_spawn") == 0) {
+    (void)posix_spawn(&child, "/missing", NULL, NULL, arguments, environ);
+  } else {
+    (void)system("true");
+  }
+  return touch_freed();
+}
+
 const way process_signals[] = {
     {"segv", by_a_null_pointer},
     {"raised_again", in_a_handler_that_raises_again},
@@ -164,5 +300,15 @@ const way process_signals[] = {
     {"own_segv", in_a_handler_of_segv},
     {"chained_segv", in_a_chain_of_handlers},
     {"defaults", after_a_look_at_defaults},
+    {"ignoring", ignoring_faults},
+    {"ignore_exec", with_faults_ignored_by_exec},
+    {"ignore_file", with_faults_ignored_by_an_open_file},
+    {"ignore_vfork", with_faults_ignored_in_a_vfork},
+    {"ignore_spawn", with_faults_ignored_by_spawn},
+    {"ignore_thread", with_faults_ignored_by_spawn_after_a_thread},
+    {"ignore_default", with_faults_not_ignored_by_spawn},
+    {"ignore_system", with_faults_ignored_by_system},
+    {"ignore_popen", with_faults_ignored_by_popen},
+    {"ignore_vain_*", in_vain_with_faults_ignored},
     {NULL, NULL},
 };
