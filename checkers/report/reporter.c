@@ -227,6 +227,7 @@ static void print_finding(rf_log_reporter *r, const rf_finding *f) {
   if (busy) {
     char part[PART_BYTES];
     if (!render(r, f, NULL, part, sizeof part)) {
+      r->lost = true;
       print_lines(f);
     }
     return;
@@ -235,6 +236,7 @@ static void print_finding(rf_log_reporter *r, const rf_finding *f) {
   load_modules(f);
   rf_symbolizer const symbolizer = rf_modules_symbolizer(&modules, r->options.format == RF_FORMAT_TEXT);
   if (!render(r, f, &symbolizer, whole, sizeof whole)) {
+    r->lost = true;
     print_text(f);
   }
   write_artifact(r, f);

@@ -325,6 +325,7 @@ TEST_F(Reporter, AFullDiskIsSurvivedAndStandardErrorTakesIt) {
   EXPECT_EQ(text.find("===="), 0U) << text;
   EXPECT_NE(text.find("\nSUMMARY: Ringfence: "), std::string::npos) << text;
   EXPECT_EQ(text.find("{\"type\""), std::string::npos) << "a person reads it: " << text;
+  EXPECT_TRUE(reporter_.lost) << "for who made the reporter";
 }
 
 TEST_F(Reporter, AFileThatTakesNoMoreIsClosed) {

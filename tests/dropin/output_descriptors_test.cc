@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 namespace ringfence_test {
 namespace {
@@ -70,6 +71,32 @@ TEST(Output, ASandboxThatLetsNobodyRaiseALimitEndsNoProcess) {
     write_line("one\n");
   });
   EXPECT_EQ(text_of(log), "");
+}
+
+// An empty file, which takes neither a descriptor nor room in a file.
+TEST(Output, AFindingThatTheLogDoesNotTakeIsMarkedWhateverTheLimits) {
+  std::string const log = folder() + "/log";
+  struct stat mark;
+  auto const is_marked = [&] { return stat((log + ".lost").c_str(), &mark) == 0; };
+  process(log, [] { rf_output_mark_loss(); });
+  EXPECT_FALSE(is_marked()) << "there is no command";
+  process(log, [] {
+    rf_process.options.summary = true;
+    rf_forbidden_calls = RF_CALL_MARK;
+    rf_output_mark_loss();
+  });
+  EXPECT_FALSE(is_marked()) << "a sandbox forbids it";
+  process(log, [] {
+    rlimit const none = {0, 0};
+    rf_process.options.summary = true;
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &none), 0);
+    limit_descriptors(kFew);
+    use_up_descriptors();
+    rf_output_mark_loss();
+  });
+  ASSERT_TRUE(is_marked());
+  EXPECT_TRUE(S_ISREG(mark.st_mode));
+  EXPECT_EQ(mark.st_size, 0);
 }
 
 TEST(Output, NothingIsWrittenWhereTheHardLimitIsReached) {

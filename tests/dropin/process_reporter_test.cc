@@ -33,6 +33,7 @@ struct World {
   rf_finding put = {};
   rf_action action = RF_ACTION_CONTINUE;
   bool suppresses = false;
+  bool lost = false; // the log does not take it
   bool snapshot_done = true;
   uintptr_t near = 0; // the first frame of the last site
   pid_t process = 77;
@@ -66,6 +67,9 @@ void rf_output_open() {
 void rf_output_close() {
   call("close");
 }
+void rf_output_mark_loss() {
+  call("mark loss");
+}
 void rf_site_found_near(const rf_trace *allocated) {
   call("near");
   world.near = allocated->frames[0];
@@ -81,6 +85,7 @@ rf_action __wrap_rf_log_reporter_put(rf_log_reporter *reporter, const rf_finding
   EXPECT_EQ(reporter, &rf_process.log);
   call("put");
   world.put = *f;
+  reporter->lost = reporter->lost || world.lost;
   return world.action;
 }
 void __wrap_rf_log_reporter_collect(const rf_finding *) {
@@ -156,6 +161,19 @@ protected:
 
   rf_finding f = {};
 };
+
+TEST_F(ProcessReporter, MarksThatAFindingWasNotTaken) {
+  world.lost = true;
+  (void)report();
+  EXPECT_EQ(world.calls, (Calls{"reserve stack", "open", "put", "close", "mark loss", "near"}));
+  f.bug = RF_BUG_SEGV;
+  (void)report();
+  EXPECT_EQ(world.calls, kTold) << "the status tells of a crash";
+  world.lost = false;
+  f.bug = RF_BUG_DOUBLE_FREE;
+  (void)report();
+  EXPECT_EQ(world.calls, kTold) << "this one was";
+}
 
 TEST_F(ProcessReporter, PutsAFindingOutAndCountsIt) {
   EXPECT_EQ(rf_process_reporter.exitcode, 21);

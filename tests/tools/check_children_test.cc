@@ -92,9 +92,14 @@ TEST(Children, ThatAreStaticAreCounted) {
 }
 
 TEST(Children, ThatCannotWriteTheirRecordsAreCounted) {
-  const Result result = check({"--strict", "-c", "--", program("ends"), "shut", program("overflow")});
+  const std::string why = "; 1 program not checked (1 without access to the records)\n";
+  const Result result = check({"--strict", "-c", "--", program("ends"), "shut", "/bin/true"});
   EXPECT_EQ(result.status, 2) << "strict";
-  EXPECT_TRUE(has(result.err, "; 1 program not checked (1 without access to the records)\n")) << result.err;
+  EXPECT_TRUE(has(result.err, why)) << result.err;
+  const Result found = check({"-c", "--", program("ends"), "shut", program("overflow")});
+  EXPECT_EQ(found.status, 99) << "a file beside its records tells that something was found";
+  EXPECT_TRUE(has(found.err, "ringfence: findings that could not be recorded in 1 process: ")) << found.err;
+  EXPECT_TRUE(has(found.err, why)) << found.err;
   const Result failed = check({"--strict", "-c", "--", program("ends"), "shut", "/nonexistent"});
   EXPECT_EQ(failed.status, 1);
   EXPECT_FALSE(has(failed.err, "not checked")) << failed.err;

@@ -119,6 +119,30 @@ TEST(Status, AFindingThatNothingTakesIsATextAndNoRecord) {
   }
 }
 
+// It is told of by the name of an empty file, which takes neither room nor a descriptor.
+TEST(Status, AFindingThatNothingTakesCountsWhateverTheProgramMakesOfIt) {
+  std::string const bug = "\"" + program("overflow") + "\"";
+  std::string const json = scratch("lost.json");
+  struct {
+    std::vector<std::string> options;
+    std::string line;
+  } const each[] = {
+      {{"--mode=guard"}, "ulimit -f 0; " + bug + " | cat; true"},
+      {{"--mode=page"}, "ulimit -f 0; " + bug + " | cat; true"},
+      {{"--mode=page", "--continue"},
+       "exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; ulimit -n 4; exec " + bug}, // the page store's is the last descriptor
+  };
+  for (auto const &one : each) {
+    SCOPED_TRACE(one.line);
+    std::vector<std::string> arguments = one.options;
+    arguments.insert(arguments.end(), {"--json=" + json, "--", "sh", "-c", one.line});
+    const Result result = check(arguments);
+    EXPECT_EQ(result.status, 99);
+    EXPECT_TRUE(has(result.err, "ringfence: findings that could not be recorded in ")) << result.err;
+    EXPECT_TRUE(has(read_file(json), "\"unrecorded\":true")) << read_file(json);
+  }
+}
+
 TEST(Status, ExitCodeZeroLeavesTheProgramsOwn) {
   EXPECT_EQ(check({"--exitcode=0", "--continue", "--", program("repeats")}).status, 5);
 }

@@ -211,6 +211,17 @@ TEST_F(Collect, FindsWhatFollowsALineThatBreaksOff) {
   EXPECT_EQ(run.unread, 3u) << "of one it is not known what it was";
 }
 
+TEST_F(Collect, CountsProcessesThatCouldNotRecordAFinding) {
+  file("7", kStart);
+  file("7.lost", "");
+  file("8.lost", "");
+  file("9.json", "");
+  const rf_run run = collect();
+  EXPECT_EQ(run.lost, 2u);
+  EXPECT_EQ(run.process_count, 3u);
+  EXPECT_EQ(run.damaged, 0u);
+}
+
 TEST_F(Collect, LooksAtFilesOfProcessesOnly) {
   file("libringfence.so", "rubbish");
   file("probe", "rubbish");

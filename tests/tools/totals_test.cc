@@ -52,6 +52,14 @@ TEST_F(Report, SaysThatFindingsWereNotRecorded) {
   EXPECT_EQ(text().rfind("ringfence: findings that could not be recorded in 1 process: ", 0), 0u) << text();
 }
 
+TEST_F(Report, SaysThatFurtherFindingsWereNotRecorded) {
+  totals_.unrecorded = true;
+  totals_.findings = 1;
+  totals_.times = 1;
+  EXPECT_EQ(text().rfind("ringfence: 1 finding in 1 process: ", 0), 0u) << text();
+  EXPECT_NE(text().find("; further findings that could not be recorded\n"), std::string::npos) << text();
+}
+
 TEST_F(Report, CountsOneAsOne) {
   totals_.processes = 2;
   totals_.allocations = 1;

@@ -9,6 +9,7 @@
 #include <ringfence/port.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "checkers/os/above_standard.h"
@@ -166,6 +167,17 @@ RF_COLD void rf_output_write(const char *text, size_t size) {
       (void)rf_host_write(file, text, size);
       close_log(file);
     }
+  }
+  errno = saved;
+}
+
+RF_COLD void rf_output_mark_loss(void) {
+  static const char suffix[] = ".lost";
+  int const saved = errno;
+  char path[PATH_BYTES + sizeof suffix];
+  if (rf_process.options.summary && !rf_is_forbidden(RF_CALL_MARK) && find_log(path)) {
+    memcpy(path + strlen(path), suffix, sizeof suffix);
+    (void)syscall(SYS_mknodat, AT_FDCWD, path, S_IFREG | S_IRUSR | S_IWUSR, 0);
   }
   errno = saved;
 }

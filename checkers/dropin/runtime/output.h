@@ -14,6 +14,10 @@ void rf_output_write(const char *text, size_t size);
 void rf_output_open(void);
 void rf_output_close(void);
 
+/* The log did not take a finding: tells the command so by an empty file, with the log's name and ".lost" behind it.
+ * That takes no descriptor, and no room in a file, which a limit may have refused. Keeps errno. */
+void rf_output_mark_loss(void);
+
 /* Writes `text` to standard error, unless that is a file of the program's. */
 void rf_output_say(const char *text, size_t size);
 

@@ -80,8 +80,12 @@ typedef struct putting {
 RF_COLD static void put_out(void *context) {
   putting *const p = context;
   rf_output_open();
+  rf_process.log.lost = false;
   p->action = rf_log_reporter_put(&rf_process.log, p->finding);
   rf_output_close();
+  if (rf_process.log.lost && !rf_bug_is_crash(p->finding->bug)) { /* of a crash the status tells */
+    rf_output_mark_loss();
+  }
   __atomic_fetch_add(&rf_process.findings, 1, __ATOMIC_RELAXED);
   if (__atomic_load_n(&rf_process.ending, __ATOMIC_RELAXED)) {
     p->action = RF_ACTION_CONTINUE;

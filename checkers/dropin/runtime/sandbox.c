@@ -174,6 +174,7 @@ static const struct {
     {SYS_rt_sigpending, RF_CALL_PENDING},
     {SYS_rt_sigtimedwait, RF_CALL_PENDING},
     {SYS_prlimit64, RF_CALL_LIMIT},
+    {SYS_mknodat, RF_CALL_MARK},
 };
 
 void rf_sandbox_entered(unsigned long mode, const void *filter) {

@@ -41,6 +41,7 @@ typedef struct rf_log_reporter {
   bool suppressions_read;
   bool closed;   /* by rf_log_reporter_close */
   uint64_t file; /* which one was opened: a program may have another one under its number now; 0: not known */
+  bool lost;     /* the file did not take the record of a finding, of which standard error got a text; stays set */
 } rf_log_reporter;
 
 /* Makes a reporter. The strings options->log and options->suppressions must live as long as it does. The file is opened

@@ -146,14 +146,14 @@ static void understand(rf_check_state *c) {
   if (program == NULL || program->ended) {
     return;
   }
-  c->totals.unrecorded = c->totals.times == 0 && ended_as_after_a_finding(c);
+  c->totals.unrecorded = c->totals.unrecorded || (c->totals.times == 0 && ended_as_after_a_finding(c));
   c->totals.end_lost = WIFEXITED(c->child.wait_status);
   c->totals.killed--;
 }
 
 /* True if the exit status is to report findings. A finding without a record may be new. */
 static bool has_new(const rf_check_state *c) {
-  return rf_document_new(&c->document) != 0 || c->totals.uncounted != 0;
+  return rf_document_new(&c->document) != 0 || c->totals.uncounted != 0 || c->totals.unrecorded;
 }
 
 /* The run fails for what it did not check. */
@@ -169,12 +169,12 @@ static bool has_only_crashes(const rf_check_state *c) {
       return false;
     }
   }
-  return c->totals.uncounted == 0;
+  return c->totals.uncounted == 0 && !c->totals.unrecorded;
 }
 
 /* With --quiet, whether there is something to say. */
 static bool is_worth_a_line(const rf_check_state *c) {
-  return has_new(c) || c->totals.unrecorded || fails_strict(c) || !c->options.common.quiet;
+  return has_new(c) || fails_strict(c) || !c->options.common.quiet;
 }
 
 static void write_text(rf_check_state *c, FILE *file) {

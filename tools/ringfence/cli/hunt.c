@@ -116,6 +116,7 @@ static size_t keep_findings(hunt *h, const plan *p) {
     RF_APPENDED(&c->arena, h->all.processes, h->all.process_count) = process;
   }
   h->all.damaged += last.damaged;
+  h->all.lost += last.lost;
   return count;
 }
 

@@ -242,6 +242,11 @@ static void add_file(rf_run *run, rf_bump_arena *arena, const char *path, uint32
   }
 }
 
+/* ".lost" behind the number of a process tells that its file did not take a finding. */
+static bool tells_of_loss(const char *name) {
+  return strcmp(name + strspn(name, "0123456789"), ".lost") == 0;
+}
+
 static int by_time(const void *a, const void *b) {
   const rf_finding *const left = &(*(const rf_record *const *)a)->finding;
   const rf_finding *const right = &(*(const rf_record *const *)b)->finding;
@@ -261,6 +266,7 @@ rf_run rf_run_read(rf_bump_arena *arena, const char *folder) {
     if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9') {
       add_file(&run, arena, rf_bump_arena_print(arena, "%s/%s", folder, entry->d_name),
                (uint32_t)strtoul(entry->d_name, NULL, 10));
+      run.lost += tells_of_loss(entry->d_name);
     }
   }
   (void)closedir(list);

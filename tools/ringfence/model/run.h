@@ -69,6 +69,7 @@ typedef struct rf_run {
   const char *mode; /* of the processes; NULL where there are none */
   size_t damaged;   /* lines that cannot be read: the disk was full, or the process was killed */
   size_t unread;    /* of these, findings by how they begin */
+  size_t lost;      /* processes with findings that their files did not take */
   int64_t written;  /* time of the newest file, in seconds since 1970; 0: unknown */
 } rf_run;
 

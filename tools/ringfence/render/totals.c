@@ -70,6 +70,7 @@ rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t 
       .elapsed_ns = elapsed_ns,
       .wait_status = wait_status,
       .damaged = run->damaged,
+      .unrecorded = run->lost != 0,
       .unchecked = run->unchecked_count,
       .unchecked_because = run->unchecked_because,
   };
@@ -130,6 +131,9 @@ __attribute__((format(printf, 3, 4))) static void put(rf_bump_arena *arena, cons
 static void put_findings(rf_bump_arena *arena, const rf_totals *t, const rf_sink *sink) {
   if (t->uncounted != 0 && t->findings != 0) {
     put(arena, sink, "; %" PRIu64 " only counted, after max_findings", t->uncounted);
+  }
+  if (t->unrecorded && t->findings != 0) {
+    put(arena, sink, "; further findings that could not be recorded");
   }
   if (t->compared && t->times != 0) {
     put(arena, sink, "; %zu new, %zu in the baseline", t->findings - t->known, t->known);

@@ -43,7 +43,7 @@ typedef struct rf_totals {
   uint64_t elapsed_ns;
   int wait_status; /* of the program */
   bool end_lost;   /* it exited without a summary */
-  bool unrecorded; /* the program ended with the exit code of a finding that it could not record */
+  bool unrecorded; /* a process said that it could not record a finding, or the program ended with a finding's code */
   size_t damaged;
 } rf_totals;
 
