@@ -8,13 +8,15 @@
 #include <string.h>
 #include <ucontext.h>
 
+#include "host.h"
+
 /* As the first of rf_access, which floors above know. */
 typedef enum rf_machine_access { RF_MACHINE_UNKNOWN, RF_MACHINE_READ, RF_MACHINE_WRITE } rf_machine_access;
 
 /* All zero where the processor is not one of those known here. */
 typedef struct rf_machine_context {
   uintptr_t pc;
-  uintptr_t frame;          /* the frame pointer */
+  uintptr_t frame;          /* the frame pointer; 0 where it is no address on the stack: code without one */
   uintptr_t stack;          /* the stack pointer */
   rf_machine_access access; /* of a fault */
   unsigned exception;       /* x86: the number of the processor's last one; else 0 */
@@ -42,6 +44,11 @@ static inline rf_machine_access rf_machine_access_of(const unsigned char *record
   return RF_MACHINE_UNKNOWN;
 }
 
+/* `frame`, if it is on the same stack as the frames from `stack` on. */
+static inline uintptr_t rf_machine_frame(uintptr_t frame, uintptr_t stack) {
+  return frame >= stack && frame - stack < rf_host_stack_above((const void *)stack) ? frame : 0;
+}
+
 static inline rf_machine_context rf_machine_context_of(const ucontext_t *context) {
 #if defined(__linux__) && (defined(__x86_64__) || defined(__i386__))
 #if defined(__x86_64__)
@@ -51,12 +58,15 @@ static inline rf_machine_context rf_machine_context_of(const ucontext_t *context
 #endif
   greg_t const written = 2; /* in the error code of a page fault */
   const greg_t *const r = context->uc_mcontext.gregs;
-  return (rf_machine_context){(uintptr_t)r[PC], (uintptr_t)r[FRAME], (uintptr_t)r[STACK],
+  uintptr_t const stack = (uintptr_t)r[STACK];
+  return (rf_machine_context){(uintptr_t)r[PC], rf_machine_frame((uintptr_t)r[FRAME], stack), stack,
                               (r[REG_ERR] & written) != 0 ? RF_MACHINE_WRITE : RF_MACHINE_READ,
                               (unsigned)r[REG_TRAPNO]};
 #elif defined(__linux__) && defined(__aarch64__)
   return (rf_machine_context){
-      (uintptr_t)context->uc_mcontext.pc, (uintptr_t)context->uc_mcontext.regs[29], (uintptr_t)context->uc_mcontext.sp,
+      (uintptr_t)context->uc_mcontext.pc,
+      rf_machine_frame((uintptr_t)context->uc_mcontext.regs[29], (uintptr_t)context->uc_mcontext.sp),
+      (uintptr_t)context->uc_mcontext.sp,
       rf_machine_access_of(context->uc_mcontext.__reserved, sizeof context->uc_mcontext.__reserved), 0};
 #else
   (void)context;

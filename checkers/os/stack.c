@@ -191,6 +191,7 @@ static unsigned capture_from_here(const rf_origin *origin, uintptr_t *frames, un
 /* ---- Capture ---- */
 
 #define FRAMES_ABOVE_ROOT 4U /* at most: of C libraries, and the root's own */
+#define INNER_FRAMES 4U /* at most: between the origin's frame and that of the function that returns to the caller */
 
 static inline void note_slot(const walk *w, unsigned i, rf_stack_layout *layout) {
   if (layout != NULL) {
@@ -256,6 +257,18 @@ RF_NO_SANITIZE RF_INLINE unsigned follow(walk w, uint32_t rule, const rf_origin 
   return whole != 0 ? whole : count;
 }
 
+/* From the frame of a function that the one that returns to `caller` called, to where that one returns. */
+RF_COLD static bool leave_inner(walk *w, uintptr_t caller) {
+  for (unsigned i = 0; w->pc >= RF_PC_LEAST && w->pc != caller && i < INNER_FRAMES; i++) {
+    uint32_t const rule = rf_stack_rule(w->pc);
+    bool const is_sum = (rule & RF_RULE_SPECIAL) == 0;
+    if (is_sum ? !step_by_sum(w, rule, NULL) : rule != RF_RULE_POINTERS || !step_by_pointers(w, false, NULL)) {
+      return false;
+    }
+  }
+  return w->pc == caller;
+}
+
 /* False: no more than the caller is known. */
 RF_NO_SANITIZE static inline bool begin(walk *w, const rf_origin *origin) {
   uintptr_t const base = (uintptr_t)origin->frame;
@@ -274,9 +287,23 @@ RF_NO_SANITIZE static inline bool begin(walk *w, const rf_origin *origin) {
   return true;
 }
 
-/* The rule of the first frame; unknown if it is not the frame of the function that returns to the caller. */
-RF_NO_SANITIZE static inline uint32_t first_rule(const walk *w) {
-  return word_at(w->base + WORD) == w->pc ? rf_stack_rule(w->pc) : RF_RULE_UNKNOWN;
+/* The rule of the first frame. Unknown if it is not the frame of the function that returns to the caller, nor of one
+ * that this one called: from there the rules lead to it, whatever its own code has in the frame pointer. */
+RF_NO_SANITIZE static inline uint32_t first_rule(walk *w, rf_stack_layout *layout) {
+  uintptr_t const pc = word_at(w->base + WORD);
+  if (__builtin_expect(pc == w->pc, 1)) {
+    return rf_stack_rule(w->pc);
+  }
+  walk inner = *w;
+  inner.pc = pc;
+  if (layout != NULL) {
+    layout->fixed = false; /* it begins with the caller in the second word */
+  }
+  if (!leave_inner(&inner, w->pc)) {
+    return RF_RULE_UNKNOWN;
+  }
+  *w = inner;
+  return rf_stack_rule(w->pc);
 }
 
 RF_NO_SANITIZE unsigned rf_stack_capture(const rf_origin *origin, uintptr_t *frames, unsigned max) {
@@ -285,7 +312,11 @@ RF_NO_SANITIZE unsigned rf_stack_capture(const rf_origin *origin, uintptr_t *fra
     return 0;
   }
   frames[0] = origin->caller;
-  return max == 1 || !begin(&w, origin) ? 1 : follow(w, first_rule(&w), origin, frames, max, NULL);
+  if (max == 1 || !begin(&w, origin)) {
+    return 1;
+  }
+  uint32_t const rule = first_rule(&w, NULL);
+  return follow(w, rule, origin, frames, max, NULL);
 }
 
 /* How many frames lead to the function that calls main; 0: none of the outermost is in it. */
@@ -314,7 +345,8 @@ RF_NO_SANITIZE unsigned rf_stack_capture_laid_out(const rf_origin *origin, uintp
   layout->asked = max;
   layout->checks = 0;
   layout->slots[0] = 1;
-  unsigned const count = follow(w, first_rule(&w), origin, frames, max, layout);
+  uint32_t const rule = first_rule(&w, layout);
+  unsigned const count = follow(w, rule, origin, frames, max, layout);
   layout->rooted = frames_to_root(frames, count);
   return count;
 }

@@ -477,7 +477,7 @@ __attribute__((noinline)) unsigned rf_stack_rules_capture(const rf_origin *origi
   if (!rf_host_stack((const void *)values[RF_REGISTER_SP], &f.registers.low, &f.registers.high)) {
     return 0;
   }
-  for (unsigned i = 0; values[RF_REGISTER_PC] != origin->caller || values[RF_REGISTER_SP] != sp; i++) {
+  for (unsigned i = 0; values[RF_REGISTER_PC] != origin->caller || values[RF_REGISTER_SP] < sp; i++) {
     if (i == OWN_FRAMES || rf_stack_rules_step(&f) != RF_UNWIND_STEPPED) {
       return 0;
     }

@@ -66,11 +66,10 @@ static bool is_due(rf_sample *sample) {
 
 /* The operations end in calls, with their caller's address as an argument, of what is rarely done, so that in the
  * common case they are a jump to the inner allocator. Where the compiler made that call a jump as well, this frame is
- * in place of theirs. */
+ * in place of theirs; else it is one further in, from which theirs is found. The frame pointer that it keeps need not
+ * lead there: in an operation without a frame it is the program's, which may have a block's address in it. */
 #define CALLER ((uintptr_t)__builtin_return_address(0))
-#define RF_ORIGIN_SLOW(site, caller)                                                                                   \
-  ((rf_origin){(site), (caller),                                                                                       \
-               CALLER == (caller) ? __builtin_frame_address(0) : *(const void *const *)__builtin_frame_address(0)})
+#define RF_ORIGIN_SLOW(site, caller) ((rf_origin){(site), (caller), __builtin_frame_address(0)})
 
 /* A refusal of the inner allocator becomes a finding. */
 static void report_refusal(const rf_sample *sample, const rf_fault *fault, const rf_origin *origin) {

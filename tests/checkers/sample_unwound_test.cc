@@ -1,6 +1,8 @@
 // rf_sample where no unwinder tells which calls are under way: the stack nearby is searched for the one that was noted.
 #include "tests/checkers/heaps.h"
+#include "tests/checkers/page_fixture.h"
 #include "tests/checkers/recorder.h"
+#include "tests/checkers/with_frame_pointer.h"
 
 #include <ringfence/sample.h>
 
@@ -59,6 +61,31 @@ TEST(SampleUnwound, AMisuseOfTheInnerAllocatorIsNotThatOfACallThatHasEnded) {
   rf_fault_handler_set(nullptr, nullptr);
   sample.base.ops->deinit(&sample.base);
 }
+
+#if defined(__x86_64__)
+
+TEST(SampleUnwound, AFaultOfCodeWithoutFramePointersIsToldWhateverItsRegisterForThemHolds) {
+  std::vector<unsigned char> arena(size_t{8} << 20);
+  TlsfHeap heap(arena.data(), arena.size());
+  FaultRecorder recorder;
+  rf_page_options options;
+  rf_page_options_default(&options);
+  options.reporter = recorder.reporter();
+  rf_page page;
+  ASSERT_EQ(rf_page_init(&page, heap.allocator(), &options), RF_OK);
+  auto *const p = static_cast<unsigned char *>(rf_alloc(&page.base, 5000));
+  auto *const q = static_cast<unsigned char *>(rf_alloc(&page.base, 5000));
+  rf_free(&page.base, p);
+  rf_free(&page.base, q);
+  with_frame_pointer(q - past_page(q), touch_byte, reinterpret_cast<uintptr_t>(p), 0, 0, 0);
+  std::vector<rf_finding> const found = recorder.take();
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].address, reinterpret_cast<uintptr_t>(p)) << "and no other page was touched by the report";
+  EXPECT_EQ(found[0].found.depth, 1U);
+  page.base.ops->deinit(&page.base);
+}
+
+#endif
 
 } // namespace
 } // namespace ringfence

@@ -23,7 +23,9 @@ extern "C" {
 typedef struct rf_origin {
   const rf_site *site; /* call site, or NULL */
   uintptr_t caller;    /* return address into the program, or 0 */
-  const void *frame;   /* frame pointer of the function that `caller` returns from, or NULL */
+  /* The frame of the function that `caller` returns from, or of one that it called and that has not returned; NULL: not
+   * known. By __builtin_frame_address(0), not a register's value, which in code without frame pointers is anything. */
+  const void *frame;
 } rf_origin;
 
 /* Writes up to `max` return addresses, innermost first, beginning with origin->caller. Returns how many. */
