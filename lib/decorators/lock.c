@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "lib/core/compiler.h"
+
 static rf_lock *lock_of(rf_allocator *self) {
   return (rf_lock *)(void *)self;
 }
@@ -11,24 +13,87 @@ static rf_status refuse(rf_lock *lock, rf_status status, const char *what, const
   return rf_fault_refuse(&lock->base, status, what, ptr, ((uintptr_t)site & 1U) == 0 ? site : NULL);
 }
 
+/* ---- Signals ----
+ *
+ * A handler may interrupt this thread while it is about to take a mutex or to give it back, when the holder tells
+ * nothing. The thread's own record does: the locks at whose mutex it is, innermost first. There are several where a
+ * handler uses another lock. Not where locks keep interrupts out: one that came just before may use the heap. */
+
+typedef struct passage {
+  const rf_lock *lock;
+  const struct passage *outer;
+} passage;
+
+/* Those of fuzz/threads.h are one real thread. */
+#if (defined(__unix__) || defined(__APPLE__)) && __STDC_HOSTED__ && !defined(RF_PORT_BARE) && !defined(__ZEPHYR__) &&  \
+    !defined(RF_VIRTUAL_THREADS)
+
+static RF_THREAD_LOCAL const passage *innermost;
+
+static inline bool is_at_mutex(const rf_lock *lock) {
+  const passage *p = innermost;
+  while (RF_UNLIKELY(p != NULL) && p->lock != lock) {
+    p = p->outer;
+  }
+  return p != NULL;
+}
+
+static inline void begin_passage(passage *p, const rf_lock *lock) {
+  *p = (passage){lock, innermost};
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  innermost = p;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+static inline void end_passage(const passage *p) {
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  innermost = p->outer;
+}
+
+#else
+
+static inline bool is_at_mutex(const rf_lock *lock) {
+  (void)lock;
+  return false;
+}
+
+static inline void begin_passage(passage *p, const rf_lock *lock) {
+  (void)p;
+  (void)lock;
+}
+
+static inline void end_passage(const passage *p) {
+  (void)p;
+}
+
+#endif
+
+/* ---- Operations ---- */
+
 /* Waits for the lock. Anything but RF_OK: it was not taken, for a reason that was reported. */
 static rf_status enter(rf_lock *lock, const void *ptr, const rf_site *site) {
   uint32_t const me = rf_port_thread_id();
+  passage here;
   if (lock->inner == NULL) {
     return refuse(lock, RF_ERR_DELETED, "used after deinit", ptr, site);
   }
   /* Only this thread can have put its own number there, so what other threads do to it meanwhile does not matter. */
-  if (__atomic_load_n(&lock->holder, __ATOMIC_RELAXED) == me) {
+  if (__atomic_load_n(&lock->holder, __ATOMIC_RELAXED) == me || is_at_mutex(lock)) {
     return refuse(lock, RF_ERR_BUSY, "called from within itself", ptr, site);
   }
+  begin_passage(&here, lock);
   rf_mutex_lock(&lock->mutex);
   __atomic_store_n(&lock->holder, me, __ATOMIC_RELAXED);
+  end_passage(&here);
   return RF_OK;
 }
 
 static void leave(rf_lock *lock) {
+  passage here;
+  begin_passage(&here, lock);
   __atomic_store_n(&lock->holder, 0, __ATOMIC_RELAXED);
   rf_mutex_unlock(&lock->mutex);
+  end_passage(&here);
 }
 
 static void *lock_alloc(rf_allocator *self, size_t size, size_t align, const rf_site *site) {

@@ -14,10 +14,10 @@
  * hosted systems, nor from signal handlers.
  *
  * Callbacks run inside the lock: the fault handler, the visitor of a walk. They must not call this allocator. One that
- * does, or a signal handler that interrupted an operation in the same thread, is not left to wait for itself for ever:
- * its call is refused with RF_ERR_BUSY and reported. Nor may they leave by longjmp or an exception: the lock would stay
- * taken. Decorators whose callbacks use the heap belong outside: program -> oom -> lock -> heap, where the callbacks of
- * oom run with the lock free. Checkers belong inside: program -> lock -> guard -> heap.
+ * does, or a signal handler that interrupted an operation in the same thread, at whatever point, is not left waiting
+ * for itself for ever: its call is refused with RF_ERR_BUSY and reported. Nor may they leave by longjmp or an
+ * exception: the lock would stay taken. Decorators whose callbacks use the heap belong outside: program -> oom -> lock
+ * -> heap, where the callbacks of oom run with the lock free. Checkers belong inside: program -> lock -> guard -> heap.
  *
  * fork: a child must not use an allocator that another thread was inside of at that moment.
  */
