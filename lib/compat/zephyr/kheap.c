@@ -69,12 +69,12 @@ static uint64_t end_of(k_timeout_t timeout) {
 }
 
 /* `ptr` NULL: an allocation. */
-static void *resize(struct k_heap *h, void *ptr, size_t align, size_t bytes, k_timeout_t timeout) {
+static void *resize(struct k_heap *h, void *ptr, size_t align, size_t bytes, k_timeout_t timeout, const rf_site *site) {
   uint64_t const end = end_of(timeout);
   enter(h);
-  void *p = sys_heap_aligned_realloc(&h->heap, ptr, align, bytes);
+  void *p = rf_zephyr_realloc_at(&h->heap, ptr, align, bytes, site);
   while (p == NULL && bytes != 0 && bytes <= h->heap.init_bytes && timeout.ticks != 0 && wait(h, end)) {
-    p = sys_heap_aligned_realloc(&h->heap, ptr, align, bytes);
+    p = rf_zephyr_realloc_at(&h->heap, ptr, align, bytes, site);
   }
   if (ptr != NULL && (p != NULL || bytes == 0)) {
     wake_all(h);
@@ -109,54 +109,88 @@ void k_heap_init(struct k_heap *h, void *mem, size_t bytes) {
   sys_heap_init(&h->heap, mem, bytes);
 }
 
-void *k_heap_aligned_alloc(struct k_heap *h, size_t align, size_t bytes, k_timeout_t timeout) {
-  return bytes != 0 ? resize(h, NULL, align, bytes, timeout) : NULL;
+void *rf_zephyr_heap_alloc_at(struct k_heap *h, size_t align, size_t bytes, k_timeout_t timeout, const rf_site *site) {
+  return bytes != 0 ? resize(h, NULL, align, bytes, timeout, site) : NULL;
 }
 
-void *k_heap_alloc(struct k_heap *h, size_t bytes, k_timeout_t timeout) {
-  return k_heap_aligned_alloc(h, 0, bytes, timeout);
-}
-
-void *k_heap_calloc(struct k_heap *h, size_t num, size_t size, k_timeout_t timeout) {
+void *rf_zephyr_heap_calloc_at(struct k_heap *h, size_t num, size_t size, k_timeout_t timeout, const rf_site *site) {
   size_t bytes;
-  void *const p = rf_mul(num, size, &bytes) ? k_heap_alloc(h, bytes, timeout) : NULL;
+  void *const p = rf_mul(num, size, &bytes) ? rf_zephyr_heap_alloc_at(h, 0, bytes, timeout, site) : NULL;
   if (p != NULL) {
     memset(p, 0, bytes);
   }
   return p;
 }
 
-void *k_heap_realloc(struct k_heap *h, void *ptr, size_t bytes, k_timeout_t timeout) {
-  return ptr == NULL && bytes == 0 ? NULL : resize(h, ptr, 0, bytes, timeout);
+void *rf_zephyr_heap_realloc_at(struct k_heap *h, void *ptr, size_t bytes, k_timeout_t timeout, const rf_site *site) {
+  return ptr == NULL && bytes == 0 ? NULL : resize(h, ptr, 0, bytes, timeout, site);
 }
 
-void k_heap_free(struct k_heap *h, void *mem) {
+void rf_zephyr_heap_free_at(struct k_heap *h, void *mem, const rf_site *site) {
   enter(h);
-  sys_heap_free(&h->heap, mem);
+  rf_zephyr_free_at(&h->heap, mem, site);
   wake_all(h);
   leave(h);
 }
 
+void *k_heap_aligned_alloc(struct k_heap *h, size_t align, size_t bytes, k_timeout_t timeout) {
+  return rf_zephyr_heap_alloc_at(h, align, bytes, timeout, NULL);
+}
+
+void *k_heap_alloc(struct k_heap *h, size_t bytes, k_timeout_t timeout) {
+  return rf_zephyr_heap_alloc_at(h, 0, bytes, timeout, NULL);
+}
+
+void *k_heap_calloc(struct k_heap *h, size_t num, size_t size, k_timeout_t timeout) {
+  return rf_zephyr_heap_calloc_at(h, num, size, timeout, NULL);
+}
+
+void *k_heap_realloc(struct k_heap *h, void *ptr, size_t bytes, k_timeout_t timeout) {
+  return rf_zephyr_heap_realloc_at(h, ptr, bytes, timeout, NULL);
+}
+
+void k_heap_free(struct k_heap *h, void *mem) {
+  rf_zephyr_heap_free_at(h, mem, NULL);
+}
+
 /* ---- The program's heap ---- */
 
+void *rf_zephyr_malloc_at(size_t align, size_t size, const rf_site *site) {
+  return rf_zephyr_heap_alloc_at(&_system_heap, align, MAX(size, 1), K_NO_WAIT, site);
+}
+
+void *rf_zephyr_calloc_at(size_t nmemb, size_t size, const rf_site *site) {
+  return nmemb == 0 || size == 0 ? rf_zephyr_malloc_at(0, 0, site)
+                                 : rf_zephyr_heap_calloc_at(&_system_heap, nmemb, size, K_NO_WAIT, site);
+}
+
+void *rf_zephyr_krealloc_at(void *ptr, size_t size, const rf_site *site) {
+  return ptr == NULL ? rf_zephyr_malloc_at(0, size, site)
+                     : rf_zephyr_heap_realloc_at(&_system_heap, ptr, size, K_NO_WAIT, site);
+}
+
+void rf_zephyr_kfree_at(void *ptr, const rf_site *site) {
+  if (ptr != NULL) {
+    rf_zephyr_heap_free_at(&_system_heap, ptr, site);
+  }
+}
+
 void *k_aligned_alloc(size_t align, size_t size) {
-  return k_heap_aligned_alloc(&_system_heap, align, MAX(size, 1), K_NO_WAIT);
+  return rf_zephyr_malloc_at(align, size, NULL);
 }
 
 void *k_malloc(size_t size) {
-  return k_aligned_alloc(0, size);
+  return rf_zephyr_malloc_at(0, size, NULL);
 }
 
 void *k_calloc(size_t nmemb, size_t size) {
-  return nmemb == 0 || size == 0 ? k_malloc(0) : k_heap_calloc(&_system_heap, nmemb, size, K_NO_WAIT);
+  return rf_zephyr_calloc_at(nmemb, size, NULL);
 }
 
 void *k_realloc(void *ptr, size_t size) {
-  return ptr == NULL ? k_malloc(size) : k_heap_realloc(&_system_heap, ptr, size, K_NO_WAIT);
+  return rf_zephyr_krealloc_at(ptr, size, NULL);
 }
 
 void k_free(void *ptr) {
-  if (ptr != NULL) {
-    k_heap_free(&_system_heap, ptr);
-  }
+  rf_zephyr_kfree_at(ptr, NULL);
 }

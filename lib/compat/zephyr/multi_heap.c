@@ -20,12 +20,22 @@ void sys_multi_heap_add_heap(struct sys_multi_heap *mheap, struct sys_heap *heap
   mheap->nheaps++;
 }
 
-void *sys_multi_heap_aligned_alloc(struct sys_multi_heap *mheap, void *cfg, size_t align, size_t bytes) {
-  return bytes != 0 ? mheap->choice(mheap, cfg, align, bytes) : NULL;
+static void set_site(struct sys_multi_heap *mheap, const rf_site *site) {
+  for (unsigned i = 0; i < mheap->nheaps; i++) {
+    mheap->heaps[i].heap->site = site;
+  }
 }
 
-void *sys_multi_heap_alloc(struct sys_multi_heap *mheap, void *cfg, size_t bytes) {
-  return sys_multi_heap_aligned_alloc(mheap, cfg, 0, bytes);
+/* The choice function may be any, and knows of no sites. */
+void *rf_zephyr_multi_alloc_at(struct sys_multi_heap *mheap, void *cfg, size_t align, size_t bytes,
+                               const rf_site *site) {
+  if (bytes == 0) {
+    return NULL;
+  }
+  set_site(mheap, site);
+  void *const p = mheap->choice(mheap, cfg, align, bytes);
+  set_site(mheap, NULL);
+  return p;
 }
 
 /* A checker may keep blocks outside the heap's memory. */
@@ -44,42 +54,61 @@ const struct sys_multi_heap_rec *sys_multi_heap_get_heap(const struct sys_multi_
 }
 
 /* The block's heap; NULL, reported, where it is in none. */
-static struct sys_heap *heap_of(const struct sys_multi_heap *mheap, void *block) {
+static struct sys_heap *heap_of(const struct sys_multi_heap *mheap, void *block, const rf_site *site) {
   const struct sys_multi_heap_rec *const rec = sys_multi_heap_get_heap(mheap, block);
   if (rec == NULL) {
-    (void)rf_fault_refuse(NULL, RF_ERR_BAD_POINTER, "pointer from elsewhere", block, NULL);
+    (void)rf_fault_refuse(NULL, RF_ERR_BAD_POINTER, "pointer from elsewhere", block, site);
     return NULL;
   }
   return rec->heap;
 }
 
-void sys_multi_heap_free(struct sys_multi_heap *mheap, void *block) {
-  struct sys_heap *const heap = block != NULL ? heap_of(mheap, block) : NULL;
+void rf_zephyr_multi_free_at(struct sys_multi_heap *mheap, void *block, const rf_site *site) {
+  struct sys_heap *const heap = block != NULL ? heap_of(mheap, block, site) : NULL;
   if (heap != NULL) {
-    sys_heap_free(heap, block);
+    rf_zephyr_free_at(heap, block, site);
   }
 }
 
 /* To where the choice function says. */
-static void *move(struct sys_multi_heap *mheap, void *cfg, struct sys_heap *from, void *ptr, size_t align,
-                  size_t bytes) {
+static void *move(struct sys_multi_heap *mheap, void *cfg, struct sys_heap *from, void *ptr, size_t align, size_t bytes,
+                  const rf_site *site) {
   size_t const usable = sys_heap_usable_size(from, ptr);
-  void *const p = usable != 0 ? sys_multi_heap_aligned_alloc(mheap, cfg, align, bytes) : NULL;
+  void *const p = usable != 0 ? rf_zephyr_multi_alloc_at(mheap, cfg, align, bytes, site) : NULL;
   if (p != NULL) {
     memcpy(p, ptr, MIN(usable, bytes));
-    sys_heap_free(from, ptr);
+    rf_zephyr_free_at(from, ptr, site);
   }
   return p;
 }
 
-void *sys_multi_heap_aligned_realloc(struct sys_multi_heap *mheap, void *cfg, void *ptr, size_t align, size_t bytes) {
+void *rf_zephyr_multi_realloc_at(struct sys_multi_heap *mheap, void *cfg, void *ptr, size_t align, size_t bytes,
+                                 const rf_site *site) {
   if (ptr == NULL) {
-    return sys_multi_heap_aligned_alloc(mheap, cfg, align, bytes);
+    return rf_zephyr_multi_alloc_at(mheap, cfg, align, bytes, site);
   }
-  struct sys_heap *const heap = heap_of(mheap, ptr);
+  struct sys_heap *const heap = heap_of(mheap, ptr, site);
   if (heap == NULL) {
     return NULL;
   }
-  void *const p = sys_heap_aligned_realloc(heap, ptr, align, bytes);
-  return p == NULL && bytes != 0 ? move(mheap, cfg, heap, ptr, align, bytes) : p;
+  void *const p = rf_zephyr_realloc_at(heap, ptr, align, bytes, site);
+  return p == NULL && bytes != 0 ? move(mheap, cfg, heap, ptr, align, bytes, site) : p;
+}
+
+/* ---- Without sites ---- */
+
+void *sys_multi_heap_aligned_alloc(struct sys_multi_heap *mheap, void *cfg, size_t align, size_t bytes) {
+  return rf_zephyr_multi_alloc_at(mheap, cfg, align, bytes, NULL);
+}
+
+void *sys_multi_heap_alloc(struct sys_multi_heap *mheap, void *cfg, size_t bytes) {
+  return rf_zephyr_multi_alloc_at(mheap, cfg, 0, bytes, NULL);
+}
+
+void *sys_multi_heap_aligned_realloc(struct sys_multi_heap *mheap, void *cfg, void *ptr, size_t align, size_t bytes) {
+  return rf_zephyr_multi_realloc_at(mheap, cfg, ptr, align, bytes, NULL);
+}
+
+void sys_multi_heap_free(struct sys_multi_heap *mheap, void *block) {
+  rf_zephyr_multi_free_at(mheap, block, NULL);
 }

@@ -58,22 +58,30 @@ int shared_multi_heap_add(struct shared_multi_heap_region *region, void *user_da
   return status;
 }
 
-void *shared_multi_heap_aligned_alloc(enum shared_multi_heap_attr attr, size_t align, size_t bytes) {
+void *rf_zephyr_shared_alloc_at(enum shared_multi_heap_attr attr, size_t align, size_t bytes, const rf_site *site) {
   void *p = NULL;
   rf_mutex_lock(&lock);
   if (ready) {
-    p = sys_multi_heap_aligned_alloc(&pool, (void *)(uintptr_t)attr, align, bytes);
+    p = rf_zephyr_multi_alloc_at(&pool, (void *)(uintptr_t)attr, align, bytes, site);
   }
   rf_mutex_unlock(&lock);
   return p;
 }
 
+void rf_zephyr_shared_free_at(void *block, const rf_site *site) {
+  rf_mutex_lock(&lock);
+  rf_zephyr_multi_free_at(&pool, block, site);
+  rf_mutex_unlock(&lock);
+}
+
+void *shared_multi_heap_aligned_alloc(enum shared_multi_heap_attr attr, size_t align, size_t bytes) {
+  return rf_zephyr_shared_alloc_at(attr, align, bytes, NULL);
+}
+
 void *shared_multi_heap_alloc(enum shared_multi_heap_attr attr, size_t bytes) {
-  return shared_multi_heap_aligned_alloc(attr, 0, bytes);
+  return rf_zephyr_shared_alloc_at(attr, 0, bytes, NULL);
 }
 
 void shared_multi_heap_free(void *block) {
-  rf_mutex_lock(&lock);
-  sys_multi_heap_free(&pool, block);
-  rf_mutex_unlock(&lock);
+  rf_zephyr_shared_free_at(block, NULL);
 }

@@ -59,7 +59,7 @@ void *rf_zephyr_alloc_at(struct sys_heap *heap, size_t align, size_t bytes, cons
   if (calls == NULL || bytes == 0) {
     return NULL;
   }
-  void *const p = rf_alloc_at(calls, bytes, at_least_words(align), site);
+  void *const p = rf_alloc_at(calls, bytes, at_least_words(align), heap->site != NULL ? heap->site : site);
   if (p != NULL) {
     announce(heap, p);
   }

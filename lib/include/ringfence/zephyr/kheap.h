@@ -25,7 +25,8 @@ struct k_heap {
 /* Defines a heap in which one block of `bytes` bytes fits, and no larger one; it is made at its first use. */
 #define K_HEAP_DEFINE(name, bytes)                                                                                     \
   char __aligned(8) kheap_##name[ROUND_UP(bytes, 8) + 8];                                                              \
-  RF_ZEPHYR_HEAP_LISTED_ struct k_heap name = {{NULL, kheap_##name, sizeof(kheap_##name), {}, NULL, 0}, {{{0}}}, NULL}
+  RF_ZEPHYR_HEAP_LISTED_ struct k_heap name = {                                                                        \
+      {NULL, kheap_##name, sizeof(kheap_##name), {}, NULL, 0, NULL}, {{{0}}}, NULL}
 #define K_HEAP_DEFINE_NOCACHE(name, bytes) K_HEAP_DEFINE(name, bytes)
 
 /* Puts them one after the other, as elements of an array: with an alignment of their own, or a compiler might choose a
@@ -70,7 +71,7 @@ void k_heap_free(struct k_heap *h, void *mem);
 __attribute__((weak)) char __aligned(8) rf_zephyr_system_memory[ROUND_UP(CONFIG_HEAP_MEM_POOL_SIZE, 8) + 8];
 extern struct k_heap rf_zephyr_system_heap __asm__(RF_ZEPHYR_SYMBOL_("_system_heap"));
 __attribute__((weak)) struct k_heap rf_zephyr_system_heap = {
-    {NULL, rf_zephyr_system_memory, sizeof(rf_zephyr_system_memory), {}, NULL, 0}, {{{0}}}, NULL};
+    {NULL, rf_zephyr_system_memory, sizeof(rf_zephyr_system_memory), {}, NULL, 0, NULL}, {{{0}}}, NULL};
 #endif
 
 /* As C's malloc, aligned_alloc, calloc, realloc and free on it, without waiting. 0 bytes are a block, too; k_realloc to
@@ -81,8 +82,34 @@ void *k_calloc(size_t nmemb, size_t size);
 void *k_realloc(void *ptr, size_t size);
 void k_free(void *ptr);
 
+/* ---- Additions ---- */
+
+/* The calls with their site as an argument. */
+void *rf_zephyr_heap_alloc_at(struct k_heap *h, size_t align, size_t bytes, k_timeout_t timeout, const rf_site *site);
+void *rf_zephyr_heap_calloc_at(struct k_heap *h, size_t num, size_t size, k_timeout_t timeout, const rf_site *site);
+void *rf_zephyr_heap_realloc_at(struct k_heap *h, void *ptr, size_t bytes, k_timeout_t timeout, const rf_site *site);
+void rf_zephyr_heap_free_at(struct k_heap *h, void *mem, const rf_site *site);
+void *rf_zephyr_malloc_at(size_t align, size_t size, const rf_site *site);
+void *rf_zephyr_calloc_at(size_t nmemb, size_t size, const rf_site *site);
+void *rf_zephyr_krealloc_at(void *ptr, size_t size, const rf_site *site);
+void rf_zephyr_kfree_at(void *ptr, const rf_site *site);
+
 #ifdef __cplusplus
 }
+#endif
+
+#if RF_SITES && !defined(RINGFENCE_ZEPHYR_IMPL)
+#define k_heap_alloc(h, bytes, timeout) rf_zephyr_heap_alloc_at((h), 0, (bytes), (timeout), RF_HERE)
+#define k_heap_aligned_alloc(h, align, bytes, timeout)                                                                 \
+  rf_zephyr_heap_alloc_at((h), (align), (bytes), (timeout), RF_HERE)
+#define k_heap_calloc(h, num, size, timeout) rf_zephyr_heap_calloc_at((h), (num), (size), (timeout), RF_HERE)
+#define k_heap_realloc(h, ptr, bytes, timeout) rf_zephyr_heap_realloc_at((h), (ptr), (bytes), (timeout), RF_HERE)
+#define k_heap_free(h, mem) rf_zephyr_heap_free_at((h), (mem), RF_HERE)
+#define k_malloc(size) rf_zephyr_malloc_at(0, (size), RF_HERE)
+#define k_aligned_alloc(align, size) rf_zephyr_malloc_at((align), (size), RF_HERE)
+#define k_calloc(nmemb, size) rf_zephyr_calloc_at((nmemb), (size), RF_HERE)
+#define k_realloc(ptr, size) rf_zephyr_krealloc_at((ptr), (size), RF_HERE)
+#define k_free(ptr) rf_zephyr_kfree_at((ptr), RF_HERE)
 #endif
 
 #endif /* RINGFENCE_ZEPHYR_KHEAP_H */

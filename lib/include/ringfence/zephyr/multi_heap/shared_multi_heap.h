@@ -6,6 +6,7 @@
 #ifndef RINGFENCE_ZEPHYR_MULTI_HEAP_SHARED_MULTI_HEAP_H
 #define RINGFENCE_ZEPHYR_MULTI_HEAP_SHARED_MULTI_HEAP_H
 
+#include <ringfence/site.h>
 #include <ringfence/zephyr/types.h>
 
 #ifdef __cplusplus
@@ -36,8 +37,20 @@ void *shared_multi_heap_aligned_alloc(enum shared_multi_heap_attr attr, size_t a
 /* Gives a block back. NULL does nothing; what is no live block is refused and reported. */
 void shared_multi_heap_free(void *block);
 
+/* ---- Additions ---- */
+
+/* The calls with their site as an argument. */
+void *rf_zephyr_shared_alloc_at(enum shared_multi_heap_attr attr, size_t align, size_t bytes, const rf_site *site);
+void rf_zephyr_shared_free_at(void *block, const rf_site *site);
+
 #ifdef __cplusplus
 }
+#endif
+
+#if RF_SITES && !defined(RINGFENCE_ZEPHYR_IMPL)
+#define shared_multi_heap_alloc(attr, bytes) rf_zephyr_shared_alloc_at((attr), 0, (bytes), RF_HERE)
+#define shared_multi_heap_aligned_alloc(attr, align, bytes) rf_zephyr_shared_alloc_at((attr), (align), (bytes), RF_HERE)
+#define shared_multi_heap_free(block) rf_zephyr_shared_free_at((block), RF_HERE)
 #endif
 
 #endif /* RINGFENCE_ZEPHYR_MULTI_HEAP_SHARED_MULTI_HEAP_H */

@@ -52,8 +52,26 @@ void sys_multi_heap_free(struct sys_multi_heap *mheap, void *block);
 void *sys_multi_heap_aligned_realloc(struct sys_multi_heap *mheap, void *cfg, void *ptr, size_t align, size_t bytes);
 #define sys_multi_heap_realloc(mheap, cfg, ptr, bytes) sys_multi_heap_aligned_realloc((mheap), (cfg), (ptr), 0, (bytes))
 
+/* ---- Additions ---- */
+
+/* The calls with their site as an argument. It is that of a block which the choice function allocates, too. */
+void *rf_zephyr_multi_alloc_at(struct sys_multi_heap *mheap, void *cfg, size_t align, size_t bytes,
+                               const rf_site *site);
+void *rf_zephyr_multi_realloc_at(struct sys_multi_heap *mheap, void *cfg, void *ptr, size_t align, size_t bytes,
+                                 const rf_site *site);
+void rf_zephyr_multi_free_at(struct sys_multi_heap *mheap, void *block, const rf_site *site);
+
 #ifdef __cplusplus
 }
+#endif
+
+#if RF_SITES && !defined(RINGFENCE_ZEPHYR_IMPL)
+#define sys_multi_heap_alloc(mheap, cfg, bytes) rf_zephyr_multi_alloc_at((mheap), (cfg), 0, (bytes), RF_HERE)
+#define sys_multi_heap_aligned_alloc(mheap, cfg, align, bytes)                                                         \
+  rf_zephyr_multi_alloc_at((mheap), (cfg), (align), (bytes), RF_HERE)
+#define sys_multi_heap_aligned_realloc(mheap, cfg, ptr, align, bytes)                                                  \
+  rf_zephyr_multi_realloc_at((mheap), (cfg), (ptr), (align), (bytes), RF_HERE)
+#define sys_multi_heap_free(mheap, block) rf_zephyr_multi_free_at((mheap), (block), RF_HERE)
 #endif
 
 #endif /* RINGFENCE_ZEPHYR_SYS_MULTI_HEAP_H */

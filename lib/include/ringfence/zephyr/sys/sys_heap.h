@@ -32,7 +32,8 @@ struct sys_heap {
   /* Ours. */
   rf_zephyr_chunk_heap chunks;
   rf_allocator *calls;
-  size_t peak; /* bytes that live blocks requested at most */
+  size_t peak;         /* bytes that live blocks requested at most */
+  const rf_site *site; /* of the call of a multi heap whose choice function is running; NULL: none is */
 };
 
 struct z_heap_stress_result {
@@ -114,6 +115,7 @@ void rf_zephyr_free_at(struct sys_heap *heap, void *mem, const rf_site *site);
 #if RF_SITES && !defined(RINGFENCE_ZEPHYR_IMPL)
 #define sys_heap_alloc(heap, bytes) rf_zephyr_alloc_at((heap), 0, (bytes), RF_HERE)
 #define sys_heap_aligned_alloc(heap, align, bytes) rf_zephyr_alloc_at((heap), (align), (bytes), RF_HERE)
+#define sys_heap_noalign_alloc(heap, align, bytes) ((void)(align), rf_zephyr_alloc_at((heap), 0, (bytes), RF_HERE))
 #define sys_heap_aligned_realloc(heap, ptr, align, bytes) rf_zephyr_realloc_at((heap), (ptr), (align), (bytes), RF_HERE)
 #define sys_heap_free(heap, mem) rf_zephyr_free_at((heap), (mem), RF_HERE)
 #endif
