@@ -71,7 +71,7 @@ int rf_memory_tags_signal_flag(void);
 
 #if RF_MEMORY_TAGS
 
-extern bool rf_memory_tags_state __attribute__((visibility("hidden")));
+extern bool rf_memory_tags_state;
 
 static inline bool rf_memory_tags_on(void) {
   return __builtin_expect(__atomic_load_n(&rf_memory_tags_state, __ATOMIC_RELAXED), 0);

@@ -37,7 +37,7 @@ typedef struct rf_stack_predictor {
 #define RF_WRONG_BORNE_SHARED 31U /* where several threads share them */
 
 /* One of the two; set at any time, by any thread; accessed atomically. */
-extern uint32_t rf_stack_wrong_borne __attribute__((visibility("hidden")));
+extern uint32_t rf_stack_wrong_borne;
 
 #define RF_SUCCESSOR_SHIFT 30U
 
