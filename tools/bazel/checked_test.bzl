@@ -14,10 +14,14 @@
 """
 
 load("@rules_cc//cc:defs.bzl", "cc_binary")
+load(":attributes.bzl", "chosen_attributes", "exec_properties_for")
 load(":same_program.bzl", "same_program")
 
 # As a string from here: Bazel 4 looks for a bare label in the workspace of the build.
 _MODE = str(Label("//checkers:mode"))
+
+# By a name that no deps have: a label twice in one list stops Bazel, and what a select() holds cannot be asked.
+_ADDED = str(Label("//tools/bazel:checkers_of_tests"))
 _MODES = ["off", "sample", "guard", "page", "asan", "mte"]
 _ASAN = "-fsanitize=address"
 _COPT = "//command_line_option:copt"
@@ -54,13 +58,29 @@ _mode_transition = transition(
     ],
 )
 
+def _expanded(ctx, text):
+    """As cc_test has it in its env: paths as the test sees them, then Make variables."""
+    for word in ["location", "locations"]:
+        text = text.replace("$(%s " % word, "$(%s " % word.replace("location", "rootpath"))
+    return ctx.expand_make_variables("env", ctx.expand_location(text, ctx.attr.data), {})
+
 def _rf_in_mode_test_impl(ctx):
-    return [same_program(ctx), testing.TestEnvironment(ctx.attr.env)]
+    env = {name: _expanded(ctx, text) for name, text in ctx.attr.env.items()}
+
+    # Bazel 4 takes one argument.
+    inherited = [ctx.attr.env_inherit] if ctx.attr.env_inherit else []
+    return [same_program(ctx), testing.TestEnvironment(env, *inherited)]
 
 _rf_in_mode_test = rule(
     implementation = _rf_in_mode_test_impl,
     attrs = {
+        "data": attr.label_list(
+            allow_files = True,
+            cfg = _mode_transition,
+            doc = "what args and env may name; the program brings it",
+        ),
         "env": attr.string_dict(),
+        "env_inherit": attr.string_list(),
         "mode": attr.string(
             mandatory = True,
             values = _MODES,
@@ -77,16 +97,29 @@ _rf_in_mode_test = rule(
     test = True,
 )
 
-# Attributes of the tests; all others are the program's.
+# Attributes of cc_test that are the tests', not the program's.
 _OF_TESTS = [
     "args",
     "env",
-    "exec_compatible_with",
+    "env_inherit",
     "flaky",
     "local",
     "shard_count",
     "size",
     "timeout",
+]
+
+# The tests and the program have these, and the suite has those of _OF_ALL; exec_properties are shared out by key.
+_OF_BOTH = [
+    "data",
+    "exec_compatible_with",
+    "target_compatible_with",
+    "toolchains",
+]
+_OF_ALL = [
+    "compatible_with",
+    "restricted_to",
+    "testonly",
 ]
 
 def rf_checked_test(name, modes = ["guard", "page", "asan"], deps = [], tags = [], visibility = None, **kwargs):
@@ -104,22 +137,28 @@ def rf_checked_test(name, modes = ["guard", "page", "asan"], deps = [], tags = [
       **kwargs: of cc_test.
     """
     program = name + "_program"
-    of_tests = {word: kwargs.pop(word) for word in _OF_TESTS if word in kwargs}
-    checkers = str(Label("//checkers"))
+    of_suite = chosen_attributes(kwargs, _OF_ALL, ["deprecation"])
+    of_tests = chosen_attributes(kwargs, _OF_TESTS, _OF_BOTH)
+    of_tests.update(of_suite)
+    of_tests.update(exec_properties_for(kwargs, is_test = True))
+    not_of_program = _OF_TESTS + ["deprecation", "exec_properties"]
+    of_program = {word: value for word, value in kwargs.items() if word not in not_of_program}
+    of_program.update(exec_properties_for(kwargs, is_test = False))
+    of_program.setdefault("stamp", 0)  # as cc_test has it
+    of_program.setdefault("testonly", True)
     cc_binary(
         name = program,
-        testonly = True,
         tags = ["manual"],
         visibility = ["//visibility:private"],
-        deps = deps + ([] if checkers in deps or "@ringfence//checkers" in deps else [checkers]),
-        **kwargs
+        deps = (deps or []) + [_ADDED],
+        **of_program
     )
     for mode in modes:
         _rf_in_mode_test(
             name = "%s_%s" % (name, mode),
             mode = mode,
             program = ":" + program,
-            tags = tags + ["ringfence_" + mode],  # for --test_tag_filters
+            tags = (tags or []) + ["ringfence_" + mode],  # for --test_tag_filters
             visibility = visibility,
             **of_tests
         )
@@ -128,4 +167,5 @@ def rf_checked_test(name, modes = ["guard", "page", "asan"], deps = [], tags = [
         tags = tags,
         tests = ["%s_%s" % (name, mode) for mode in modes],
         visibility = visibility,
+        **of_suite
     )

@@ -7,7 +7,15 @@ load(":copts.bzl", "RF_COPTS")
 _CHOSEN_SUBJECT = Label("//tests/conformance:chosen_subject.c")
 _MAIN = Label("//tests/conformance:main")
 
-def rf_conformance_test(name, subject, deps, size = "small", **kwargs):
+def rf_conformance_test(
+        name,
+        subject,
+        deps,
+        size = "small",
+        srcs = [],
+        copts = [],
+        local_defines = [],
+        **kwargs):
     """Tests that an allocator keeps every promise of <ringfence/allocator.h>.
 
     Args:
@@ -16,14 +24,17 @@ def rf_conformance_test(name, subject, deps, size = "small", **kwargs):
         allocator is made: see <ringfence/conformance.h>.
       deps: the library that defines it; it depends on @ringfence//tests/conformance.
       size: of cc_test.
+      srcs: C, beside the suite's own.
+      copts: for these.
+      local_defines: for these.
       **kwargs: of cc_test.
     """
     cc_test(
         name = name,
         size = size,
-        copts = RF_COPTS,
-        srcs = [str(_CHOSEN_SUBJECT)],
-        local_defines = ["RF_CONFORMANCE_SUBJECT=" + subject],
+        copts = RF_COPTS + (copts or []),
+        srcs = [str(_CHOSEN_SUBJECT)] + (srcs or []),
+        local_defines = ["RF_CONFORMANCE_SUBJECT=" + subject] + (local_defines or []),
         deps = deps + [str(_MAIN)],
         **kwargs
     )

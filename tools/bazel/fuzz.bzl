@@ -19,6 +19,7 @@ docs/fuzzing.md has the rest, and what a workspace that depends on this one puts
 
 load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
 load("@rules_shell//shell:sh_binary.bzl", "sh_binary")
+load(":attributes.bzl", "chosen_attributes", "exec_properties_for")
 load(":copts.bzl", "RF_CXXOPTS")
 
 # As strings, which select() takes in every Bazel; they name our targets from any workspace.
@@ -46,6 +47,44 @@ def _input_arguments(corpus):
         if not _loose_folder(label) and label.rpartition("/")[0] not in folders
     ]
 
+# Attributes of cc_test that are the test's alone. Of exec_properties, others have a part.
+_OF_TEST = [
+    "args",
+    "env",
+    "env_inherit",
+    "exec_properties",
+    "flaky",
+    "local",
+    "shard_count",
+    "timeout",
+]
+
+# Those of the sources, of the two programs that are linked from them, of all three, and of each target.
+_OF_HARNESS = [
+    "defines",
+    "includes",
+    "local_defines",
+]
+_OF_PROGRAMS = [
+    "additional_linker_inputs",
+    "linkstatic",
+    "malloc",
+    "stamp",
+]
+_OF_COMPILED = [
+    "exec_compatible_with",
+    "features",
+    "target_compatible_with",
+    "toolchains",
+]
+_OF_ALL = [
+    "compatible_with",
+    "deprecation",
+    "restricted_to",
+    "testonly",
+    "visibility",
+]
+
 def rf_fuzz_test(
         name,
         srcs,
@@ -53,6 +92,8 @@ def rf_fuzz_test(
         deps = [],
         dict = None,
         copts = [],
+        linkopts = [],
+        data = [],
         size = "small",
         tags = [],
         run_flags = [],
@@ -66,39 +107,54 @@ def rf_fuzz_test(
       deps: what the harness needs; the interpreter is added.
       dict: a dictionary for libFuzzer.
       copts: for srcs.
+      linkopts: of the test and of the program.
+      data: of the harness.
       size: of the test.
       tags: of the test.
       run_flags: for the build by NAME_run, beside --config=fuzz.
-      **kwargs: for the test.
+      **kwargs: of cc_test; args come behind the inputs.
     """
     harness = name + "_harness"
     inputs = name + "_corpus"
+    kwargs.setdefault("testonly", True)
+    of_all = chosen_attributes(kwargs, _OF_ALL)
+    of_compiled = exec_properties_for(kwargs, is_test = False)
+    of_compiled.update(chosen_attributes(kwargs, _OF_COMPILED, _OF_ALL))
+    of_harness = chosen_attributes(kwargs, _OF_HARNESS)
+    of_harness.update(of_compiled)
+    of_bin = chosen_attributes(kwargs, _OF_PROGRAMS)
+    of_bin.update(of_compiled)
+    of_test = chosen_attributes(kwargs, _OF_TEST, _OF_PROGRAMS, _OF_COMPILED, _OF_ALL)
     native.filegroup(
         name = inputs,
         srcs = corpus,
+        **of_all
     )
     cc_library(
         name = harness,
         srcs = srcs,
-        copts = RF_CXXOPTS + copts,
-        deps = deps + [_INTERPRETER],
+        copts = RF_CXXOPTS + (copts or []),
+        data = data,
+        deps = (deps or []) + [_INTERPRETER],
         alwayslink = True,  # nothing but main, in another library, refers to it
+        **of_harness
     )
     cc_test(
         name = name,
         size = size,
-        args = _input_arguments(corpus),
-        data = corpus,
-        tags = tags + ["fuzz-test"],
+        args = _input_arguments(corpus) + (of_test.pop("args", None) or []),
+        data = corpus + (data or []),
+        linkopts = linkopts,
+        tags = (tags or []) + ["fuzz-test"],
         deps = [
             ":" + harness,
             _DRIVER,
         ],
-        **kwargs
+        **of_test
     )
     cc_binary(
         name = name + "_bin",
-        linkopts = select({
+        linkopts = (linkopts or []) + select({
             _IS_FUZZ_BUILD: ["-fsanitize=fuzzer"],
             "//conditions:default": [],
         }),
@@ -108,6 +164,7 @@ def rf_fuzz_test(
             _ENGINE_IS_EXTERNAL: [],
             "//conditions:default": [_DRIVER],
         }),
+        **of_bin
     )
     sh_binary(
         name = name + "_run",
@@ -119,6 +176,7 @@ def rf_fuzz_test(
         ] + run_flags + _input_arguments(corpus) + ["--"],
         data = corpus + [_SEEDS_TOOL] + ([dict] if dict else []),
         tags = ["manual"],
+        **of_all
     )
     native.genrule(
         name = name + "_seed_corpus",
@@ -127,4 +185,5 @@ def rf_fuzz_test(
         cmd = "python3 $(execpath %s) zip $@ $(SRCS)" % _SEEDS_TOOL,
         tags = ["manual"],
         tools = [_SEEDS_TOOL],
+        **of_all
     )
