@@ -3,6 +3,7 @@
 #define RINGFENCE_CHOOSE_REPORTER_H
 
 #include <ringfence/checked.h>
+#include <ringfence/system.h>
 
 #include "checkers/checked/mode_options.h"
 
@@ -17,7 +18,7 @@ static inline rf_reporter *rf_choose_reporter(rf_log_reporter *log, const rf_che
     return options->reporter;
   }
   rf_report_options const report = rf_options_for_reporter(&options->settings);
-#if defined(__unix__) || defined(__APPLE__)
+#if RF_HAS_SYSTEM
   rf_options_collect_run(&options->settings);
 #endif
   rf_log_reporter_init(log, &report);

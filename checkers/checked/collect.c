@@ -1,10 +1,12 @@
 /* A program with checked allocators of its own tells a collector of its runs. */
 #include "mode_options.h"
 
+#include <ringfence/system.h>
+
 #include "checkers/os/seen_sites.h"
 #include "checkers/report/collector.h"
 
-#if defined(__unix__) || defined(__APPLE__)
+#if RF_HAS_SYSTEM
 
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* The options and the reporter of the process. */
 #include <ringfence/options.h>
+#include <ringfence/system.h>
 
 #include "checkers/os/host.h"
 #include "checkers/report/log_lines.h"
@@ -26,7 +27,7 @@ static void make_once(void) {
     rf_report_options const report = rf_options_for_reporter(&options);
     rf_log_reporter_init(&reporter, &report);
     rf_log_reporter_read_suppressions(&reporter);
-#if defined(__unix__) || defined(__APPLE__)
+#if RF_HAS_SYSTEM
     rf_options_collect_run(&options);
 #endif
     __atomic_store_n(&made, true, __ATOMIC_RELEASE);

@@ -1,6 +1,7 @@
 #include <ringfence/options.h>
 
 #include <ringfence/finding.h>
+#include <ringfence/system.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -13,7 +14,7 @@
 #define RF_MODE_DEFAULT RF_MODE_OFF
 #endif
 
-#if defined(__unix__) || defined(__APPLE__)
+#if RF_HAS_SYSTEM
 #define RF_HOSTED(hosted, board) (hosted)
 #else
 #define RF_HOSTED(hosted, board) (board)

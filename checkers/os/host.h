@@ -6,6 +6,7 @@
 #ifndef RINGFENCE_HOST_H
 #define RINGFENCE_HOST_H
 
+#include <ringfence/system.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,7 +36,7 @@ RF_HOST_NORETURN void rf_host_abort(void);
 uint32_t rf_host_process(void);
 
 /* rf_port_now_ns, or the time that was kept. */
-#if (defined(__unix__) || defined(__APPLE__)) && !defined(RF_PORT_BARE)
+#if RF_HAS_SYSTEM
 uint64_t rf_host_now_ns(void);
 #else
 #define rf_host_now_ns rf_port_now_ns

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__linux__) && defined(__aarch64__) && defined(__LP64__)
+#if defined(__linux__) && defined(__aarch64__) && defined(__LP64__) && !defined(RF_PORT_BARE)
 #define RF_MEMORY_TAGS 1
 #else
 #define RF_MEMORY_TAGS 0

@@ -5,6 +5,7 @@
 #define RINGFENCE_MODULES_H
 
 #include <ringfence/frames.h>
+#include <ringfence/system.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -13,7 +14,7 @@ extern "C" {
 #endif
 
 /* Modules that one finding can name, bytes for their paths, and bytes for a function's name; none on bare targets. */
-#if defined(__unix__) || defined(__APPLE__)
+#if RF_HAS_SYSTEM
 #define RF_MODULES 16
 #define RF_MODULES_TEXT 2048
 #define RF_MODULES_FUNCTION 512

@@ -12,6 +12,7 @@
  * no more records: those go to the other bucket, but the first one is searched before.
  */
 #include <ringfence/stack.h>
+#include <ringfence/system.h>
 
 #include "host.h"
 #include "stack_record.h"
@@ -450,7 +451,7 @@ unsigned rf_stack_depot_get(const rf_stack_depot *depot, uint32_t id, uintptr_t 
   return depth;
 }
 
-#if defined(__unix__) || defined(__APPLE__)
+#if RF_HAS_SYSTEM
 const uintptr_t rf_stack_depot_debugger[] = {1, offsetof(rf_stack_depot, records), RF_RECORD_UNIT,
                                              offsetof(rf_stack_record, depth), offsetof(rf_stack_record, frames)};
 #endif

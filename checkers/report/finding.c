@@ -1,6 +1,7 @@
 #include <ringfence/finding.h>
 
 #include <ringfence/port.h>
+#include <ringfence/system.h>
 #include <string.h>
 
 #include "checkers/os/host.h"
@@ -142,7 +143,7 @@ static void complete(rf_reporter *reporter, rf_finding *f) {
   }
 }
 
-#if defined(__unix__) || defined(__APPLE__)
+#if RF_HAS_SYSTEM
 /* Debuggers stop here at a finding, after its report: tools/gdb/ringfence.py. */
 void __ringfence_found(const rf_finding *f);
 __attribute__((noinline)) void __ringfence_found(const rf_finding *f) {

@@ -4,12 +4,13 @@
 #define RINGFENCE_REPORT_LOG_LINES_H
 
 #include <ringfence/sink.h>
+#include <ringfence/system.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#if defined(__unix__) || defined(__APPLE__)
+#if RF_HAS_SYSTEM
 enum { RF_LOG_LINE_BYTES = 512 };
 #else
 enum { RF_LOG_LINE_BYTES = 128 };

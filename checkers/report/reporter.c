@@ -4,6 +4,7 @@
 #include <ringfence/report_json.h>
 #include <ringfence/report_serial.h>
 #include <ringfence/report_text.h>
+#include <ringfence/system.h>
 #include <string.h>
 
 #include "checkers/os/host.h"
@@ -100,7 +101,7 @@ RF_COLD void rf_log_reporter_write(rf_log_reporter *r, const char *text, size_t 
 
 /* ---- Collecting a rendering into one write ---- */
 
-#if defined(__unix__) || defined(__APPLE__)
+#if RF_HAS_SYSTEM
 #define WHOLE_BYTES ((size_t)64 * 1024)
 #else
 #define WHOLE_BYTES ((size_t)256)
@@ -305,7 +306,7 @@ RF_COLD bool rf_log_reporter_suppresses(rf_log_reporter *r, const rf_finding *f)
 /* ---- The collector ---- */
 
 RF_COLD void rf_log_reporter_collect(const rf_finding *f) {
-#if defined(__unix__) || defined(__APPLE__)
+#if RF_HAS_SYSTEM
   if (busy || !rf_collector_wants_names(f)) {
     rf_collector_put(f, NULL);
     return;
@@ -322,7 +323,7 @@ RF_COLD void rf_log_reporter_collect(const rf_finding *f) {
 
 /* A process that is halted runs no exit handlers. */
 static void end_collecting(const rf_log_reporter *r) {
-#if defined(__unix__) || defined(__APPLE__)
+#if RF_HAS_SYSTEM
   bool const aborts = r->base.exitcode == RF_EXITCODE_ABORT;
   rf_collector_run const run = {.findings = r->base.sequence,
                                 .exit = aborts ? "signal" : "status",

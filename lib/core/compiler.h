@@ -2,6 +2,8 @@
 #ifndef RINGFENCE_CORE_COMPILER_H
 #define RINGFENCE_CORE_COMPILER_H
 
+#include <ringfence/system.h>
+
 #define RF_LIKELY(x) __builtin_expect(!!(x), 1)
 #define RF_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
@@ -29,9 +31,9 @@
 
 /* For a variable that each thread has for itself. Its first access in a thread calls nothing that might allocate, as an
  * allocator may be asking. Declaration and definition both need it: gcc goes by the latter. */
-#if defined(__unix__) && __STDC_HOSTED__
+#if RF_HAS_SYSTEM && defined(__unix__) && __STDC_HOSTED__
 #define RF_THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
-#elif defined(__APPLE__)
+#elif RF_HAS_SYSTEM && defined(__APPLE__)
 #define RF_THREAD_LOCAL __thread
 #else /* one thread */
 #define RF_THREAD_LOCAL

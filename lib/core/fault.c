@@ -7,9 +7,9 @@ static void *the_context;
 static rf_fault_filter *filters; /* accessed atomically */
 static rf_mutex filters_lock;    /* of adding one */
 
-#if defined(__unix__) && __STDC_HOSTED__
+#if RF_HAS_SYSTEM && defined(__unix__) && __STDC_HOSTED__
 __thread rf_fault_scope *rf_fault_innermost __attribute__((tls_model("initial-exec")));
-#elif defined(__APPLE__)
+#elif RF_HAS_SYSTEM && defined(__APPLE__)
 __thread rf_fault_scope *rf_fault_innermost;
 #else
 rf_fault_scope *rf_fault_innermost;

@@ -98,6 +98,15 @@ gcc "${warnings[@]}" -I"$work/small" -o "$work/small/program" "$work/small.c" "$
   -pthread || complain "small.c does not build"
 "$work/small/program" 2>"$work/log" || complain "small.c: status $?: $(<"$work/log")"
 
+# ---- For a bare target they are the same by a compiler for Linux ----
+
+for program in "$work"/x86-64-guard.o "$work"/i386-guard.o; do
+  [[ -e $program ]] || continue
+  bss=$(size "$program" | awk 'END {print $3}')
+  ((bss < 2000)) || complain "$program has buffers of hosted targets: bss $bss"
+  nm -u "$program" | grep -E ' (pthread_|__tls|write$|getenv$)' && complain "$program asks for a system"
+done
+
 # ---- They find bugs ----
 
 gcc -g "${warnings[@]}" -I"$work/guard" -o "$work/firmware" tests/install/consumer/firmware.c "$work/x86-64-guard.o" ||

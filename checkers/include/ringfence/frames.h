@@ -6,6 +6,7 @@
 #define RINGFENCE_FRAMES_H
 
 #include <ringfence/site.h>
+#include <ringfence/system.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,7 +17,7 @@ extern "C" {
 
 /* Return addresses kept in a trace, at most 85; few where there is neither an unwinder nor much stack. */
 #ifndef RF_TRACE_DEPTH
-#if defined(__unix__) || defined(__APPLE__)
+#if RF_HAS_SYSTEM
 #define RF_TRACE_DEPTH 32
 #else
 #define RF_TRACE_DEPTH 4

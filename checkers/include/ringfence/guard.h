@@ -38,6 +38,7 @@
 #include <ringfence/block.h>
 #include <ringfence/finding.h>
 #include <ringfence/stack.h>
+#include <ringfence/system.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -45,7 +46,7 @@ extern "C" {
 
 /* Thread ids are kept per block where there are threads. */
 #ifndef RF_GUARD_THREADS
-#if defined(__unix__) || defined(__APPLE__)
+#if RF_HAS_SYSTEM
 #define RF_GUARD_THREADS 1
 #else
 #define RF_GUARD_THREADS 0

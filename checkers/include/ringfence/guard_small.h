@@ -34,6 +34,7 @@
 
 #include <ringfence/allocator.h>
 #include <ringfence/finding.h>
+#include <ringfence/system.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -49,7 +50,7 @@ extern "C" {
 #ifndef RF_GUARD_SMALL_SITE_BITS
 #if UINTPTR_MAX > UINT32_MAX
 #define RF_GUARD_SMALL_SITE_BITS 48
-#elif defined(__unix__)
+#elif RF_HAS_SYSTEM
 #define RF_GUARD_SMALL_SITE_BITS 32
 #else
 #define RF_GUARD_SMALL_SITE_BITS 29

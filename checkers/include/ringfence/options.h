@@ -10,6 +10,7 @@
 #include <ringfence/reporter.h>
 #include <ringfence/sample.h>
 #include <ringfence/sink.h>
+#include <ringfence/system.h>
 #include <stdbool.h>
 #include <stddef.h>
 

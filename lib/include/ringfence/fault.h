@@ -10,6 +10,7 @@
 #include <ringfence/sink.h>
 #include <ringfence/site.h>
 #include <ringfence/status.h>
+#include <ringfence/system.h>
 #include <stdbool.h>
 
 #ifdef __cplusplus
@@ -76,9 +77,9 @@ void rf_fault_print(const rf_fault *fault, const rf_sink *sink);
 /* ---- Private: checkers open a scope around every call, so that must cost next to nothing ---- */
 
 /* initial-exec: the first access in a thread must not allocate, since an allocator may be asking. */
-#if defined(__unix__) && __STDC_HOSTED__
+#if RF_HAS_SYSTEM && defined(__unix__) && __STDC_HOSTED__
 extern __thread rf_fault_scope *rf_fault_innermost __attribute__((tls_model("initial-exec")));
-#elif defined(__APPLE__)
+#elif RF_HAS_SYSTEM && defined(__APPLE__)
 extern __thread rf_fault_scope *rf_fault_innermost;
 #else
 extern rf_fault_scope *rf_fault_innermost;

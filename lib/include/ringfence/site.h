@@ -14,6 +14,7 @@
 #ifndef RINGFENCE_SITE_H
 #define RINGFENCE_SITE_H
 
+#include <ringfence/system.h>
 #include <stddef.h>
 
 typedef struct rf_site {
@@ -27,7 +28,7 @@ typedef struct rf_site {
 #endif
 
 #ifndef RF_SITES_CONSTANT
-#if defined(__cplusplus) && __cplusplus >= 201103L && (defined(__unix__) || defined(__APPLE__))
+#if defined(__cplusplus) && __cplusplus >= 201103L && RF_HAS_SYSTEM
 #define RF_SITES_CONSTANT 0
 #else
 #define RF_SITES_CONSTANT 1
