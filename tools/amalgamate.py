@@ -5,7 +5,8 @@
     tools/amalgamate.py --list
 
 PARTs are targets of lib and checkers by name: tlsf, simple, pool, lock, guard, report, checked, ... (--list has all).
-Their dependencies come along, as the BUILD files say. The two files need nothing else:
+A public header is a name, too, of the part that has it: kept, for <ringfence/kept.h>, is report. Dependencies come
+along, as the BUILD files say. The two files need nothing else:
 
     cc -c ringfence.c
 
@@ -114,6 +115,15 @@ def parts_of(packages):
                     continue
                 if target.headers and target.headers[0].startswith(PUBLIC):
                     found.setdefault(name, "//%s:%s" % (folder, name))
+    return found
+
+
+def parts_by_header(packages, parts):
+    """Labels of parts by the names of their public headers: users know those from #include."""
+    found = {}
+    for label in parts.values():
+        for header in packages.target(label).headers:
+            found.setdefault(os.path.splitext(os.path.basename(header))[0], label)
     return found
 
 
@@ -338,12 +348,13 @@ def main():
     if options.list:
         print("\n".join(sorted(parts)))
         return
-    unknown = [word for word in options.words[:-1] if word not in parts]
+    names = {**parts_by_header(packages, parts), **parts}
+    unknown = [word for word in options.words[:-1] if word not in names]
     if unknown:
         sys.exit("amalgamate: no part %s; --list names them" % ", ".join(unknown))
     if options.words[-1] in parts:
         sys.exit("amalgamate: %s is a part: name the folder to write to behind it" % options.words[-1])
-    labels = [parts[word] for word in options.words[:-1]]
+    labels = [names[word] for word in options.words[:-1]]
     sources, headers = closure(packages, labels)
     defines = [define for label in labels for define in packages.target(label).defines]
     with open(os.path.join(ROOT, "VERSION"), encoding="utf-8") as file:

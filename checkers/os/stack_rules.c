@@ -20,7 +20,7 @@
 #define PAGE 4096U
 #define POPULATE_WRITE 23 /* headers may be older than the kernel; older kernels refuse it, which does no harm */
 
-uint64_t rf_stack_rule_table[2 * RF_RULES_SETS] __attribute__((aligned(PAGE)));
+rf_stack_rule_word rf_stack_rule_table[2 * RF_RULES_SETS] __attribute__((aligned(PAGE)));
 uint32_t rf_stack_rule_mask = RF_RULES_FIRST - 1;
 
 static uint32_t rules_kept; /* about how many there are */
@@ -334,7 +334,7 @@ static void keep(uintptr_t pc, uint32_t rule) {
   if (__atomic_add_fetch(&rules_kept, 1, __ATOMIC_RELAXED) == RF_RULES_FIRST) {
     use_all_sets();
   }
-  uint64_t *const set = rf_stack_rule_set(pc);
+  rf_stack_rule_word *const set = rf_stack_rule_set(pc);
   uint64_t const first = __atomic_load_n(&set[0], __ATOMIC_RELAXED);
   if (first != 0) {
     __atomic_store_n(&set[1], first, __ATOMIC_RELAXED);

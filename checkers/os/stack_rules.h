@@ -14,6 +14,8 @@
 
 #include "eh_frame.h"
 
+#include "lib/core/compiler.h"
+
 #include <ringfence/stack.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -57,20 +59,22 @@ extern uint32_t rf_stack_generation;
 #define RF_RULES_FIRST (1U << RF_RULES_FIRST_BITS)
 #define RF_RULE_BITS 26U
 
+typedef uint64_t rf_stack_rule_word RF_ATOMIC_64;
+
 /* Accessed atomically, as is the next: how many sets are in use, less one; it grows once. */
-extern uint64_t rf_stack_rule_table[2 * RF_RULES_SETS];
+extern rf_stack_rule_word rf_stack_rule_table[2 * RF_RULES_SETS];
 extern uint32_t rf_stack_rule_mask;
 
 /* The rule for a call that returns to `pc`, not from the table. */
 uint32_t rf_stack_rule_find(uintptr_t pc);
 
-static inline uint64_t *rf_stack_rule_set(uintptr_t pc) {
+static inline rf_stack_rule_word *rf_stack_rule_set(uintptr_t pc) {
   uint32_t const mask = __atomic_load_n(&rf_stack_rule_mask, __ATOMIC_RELAXED);
   return &rf_stack_rule_table[2 * ((pc ^ pc >> RF_RULES_SETS_BITS) & mask)];
 }
 
 static inline uint32_t rf_stack_rule(uintptr_t pc) {
-  const uint64_t *const set = rf_stack_rule_set(pc);
+  const rf_stack_rule_word *const set = rf_stack_rule_set(pc);
   uint64_t const first = __atomic_load_n(&set[0], __ATOMIC_RELAXED);
   if (__builtin_expect(first >> RF_RULE_BITS == pc >> RF_RULES_FIRST_BITS, 1)) {
     return (uint32_t)first & ((1U << RF_RULE_BITS) - 1);

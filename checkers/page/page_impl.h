@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "checkers/shared/wrapper.h"
+#include "lib/core/compiler.h"
 
 /* ---- The system: page_posix.c ---- */
 
@@ -210,14 +211,14 @@ struct rf_page_store {
   rf_slot *waiting; /* freed by signal handlers, to go to the quarantine; accessed atomically */
   rf_slot *oldest;  /* quarantine */
   rf_slot *newest;
-  size_t quarantined;   /* bytes of address space */
-  bool moving;          /* some spaces are, or will be */
-  rf_slot *ready;       /* runs with a page that a freed block has left */
-  unsigned ready_count; /* and of those about to be */
-  unsigned taken;       /* slots in use and in quarantine */
-  size_t opened;        /* bytes */
-  size_t memory;        /* bytes that may be open at once */
-  uint64_t declined;    /* requests for which there were no pages; accessed atomically */
+  size_t quarantined;             /* bytes of address space */
+  bool moving;                    /* some spaces are, or will be */
+  rf_slot *ready;                 /* runs with a page that a freed block has left */
+  unsigned ready_count;           /* and of those about to be */
+  unsigned taken;                 /* slots in use and in quarantine */
+  size_t opened;                  /* bytes */
+  size_t memory;                  /* bytes that may be open at once */
+  uint64_t declined RF_ATOMIC_64; /* requests for which there were no pages; accessed atomically */
   size_t reserved;
   uint64_t requested; /* bytes, ever */
   size_t closed_blocks;

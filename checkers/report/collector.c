@@ -41,7 +41,7 @@ static struct {
   uint64_t sequence;
   uint64_t records; /* with findings */
   uint64_t findings;
-  uint64_t dropped; /* since the last record that was written; accessed atomically */
+  uint64_t dropped RF_ATOMIC_64; /* since the last record that was written; accessed atomically */
   uint64_t begun_ns;
   rf_collector_identity id;
   rf_spool_file spool;

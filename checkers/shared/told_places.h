@@ -2,13 +2,15 @@
 #ifndef RINGFENCE_TOLD_PLACES_H
 #define RINGFENCE_TOLD_PLACES_H
 
+#include "lib/core/compiler.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
 #define RF_TOLD_PLACES 256U
 
 typedef struct rf_told_places {
-  uint64_t places[RF_TOLD_PLACES]; /* accessed atomically */
+  uint64_t places[RF_TOLD_PLACES] RF_ATOMIC_64; /* accessed atomically */
 } rf_told_places;
 
 /* True for an instruction and an allocation, a number, that were asked about before; a few are forgotten. Any thread,

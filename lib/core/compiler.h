@@ -39,6 +39,10 @@
 #define RF_THREAD_LOCAL
 #endif
 
+/* For what has 64 bits and is accessed atomically: on i386 it lies on a multiple of 4 else, and clang calls libatomic
+ * for it. */
+#define RF_ATOMIC_64 __attribute__((aligned(8)))
+
 /* Make no code. The compiler forgets how `x` was computed, or what it read from `x`, and computes or reads it again
  * instead of holding on to a register. */
 #define RF_FORGET(x) __asm__("" : "+r"(x))

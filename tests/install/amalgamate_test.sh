@@ -37,6 +37,12 @@ amalgamate posix --target posix --mode guard "${all[@]}"
 amalgamate posix_off --target posix tlsf pool lock checked
 python3 tools/amalgamate.py tslf "$work/wrong" 2>"$work/log" && complain "tslf is taken for a part"
 grep -q 'no part tslf' "$work/log" || complain "tslf: $(<"$work/log")"
+# A header's name is that of the part that has it.
+amalgamate by_header tlsf guard_small kept
+grep -q 'ringfence/kept.h ----' "$work/by_header/ringfence.h" || complain "kept: no kept.h"
+amalgamate by_part tlsf guard_small report
+diff <(tail -n +2 "$work/by_header/ringfence.c") <(tail -n +2 "$work/by_part/ringfence.c") ||
+  complain "kept and report are two things"
 (cd "$work" && python3 "$here/tools/amalgamate.py" tlsf guard 2>log) && complain "the part guard is taken for a folder"
 grep -q 'guard is a part' "$work/log" || complain "tlsf guard: $(<"$work/log")"
 
@@ -70,6 +76,8 @@ compile rv64 'simple guard' riscv64-unknown-elf-gcc --specs=picolibc.specs -marc
   -mcmodel=medany -Os -ffreestanding
 compile i386 'simple guard posix_off' gcc -m32 -O1
 compile x86-64 'simple guard posix' gcc -O1
+# clang calls a library for atomic access to 64 bits whose address may be no multiple of 8.
+compile i386-clang posix clang -m32 -O0
 compile clang 'simple guard bare posix' clang -O0
 for header in "$work"/*/ringfence.h; do
   g++ -std=c++17 "${warnings[@]}" -Wold-style-cast -Wuseless-cast -Wzero-as-null-pointer-constant -fsyntax-only \

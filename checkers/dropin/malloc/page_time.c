@@ -1,6 +1,8 @@
 #define _GNU_SOURCE /* CLOCK_PROCESS_CPUTIME_ID */
 #include "page_time.h"
 
+#include "lib/core/compiler.h"
+
 #include <errno.h>
 #include <ringfence/port.h>
 #include <time.h>
@@ -12,11 +14,11 @@
 
 static struct {
   unsigned percent;
-  bool settled;        /* accessed atomically, as is the rest */
-  uint64_t began_ns;   /* of the clock */
-  uint64_t looked_ns;  /* the same, at the last look at the processor time */
-  uint64_t allowed_ns; /* what may be spent, by that look */
-  uint64_t spent_ns;
+  bool settled;                     /* accessed atomically, as is the rest */
+  uint64_t began_ns RF_ATOMIC_64;   /* of the clock */
+  uint64_t looked_ns RF_ATOMIC_64;  /* the same, at the last look at the processor time */
+  uint64_t allowed_ns RF_ATOMIC_64; /* what may be spent, by that look */
+  uint64_t spent_ns RF_ATOMIC_64;
 } pages = {.percent = NO_LIMIT};
 
 void rf_page_time_begin(unsigned percent) {

@@ -5,6 +5,7 @@
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/report/collector.h"
 #include "guarded_blocks.h"
+#include "lib/core/compiler.h"
 
 #include <ringfence/port.h>
 #include <ringfence/sink.h>
@@ -19,8 +20,8 @@ static struct {
   uint32_t raise;
   uint32_t rule; /* that settled the options last */
   rf_live_options options;
-  uint64_t every_ns; /* between snapshots; 0: none; accessed atomically, as is the next */
-  uint64_t next_ns;  /* when the next one is due */
+  uint64_t every_ns RF_ATOMIC_64; /* between snapshots; 0: none; accessed atomically, as is the next */
+  uint64_t next_ns RF_ATOMIC_64;  /* when the next one is due */
 } state = {.raise = 1};
 
 typedef struct steered_thread {

@@ -2,21 +2,23 @@
 #ifndef RINGFENCE_DROPIN_STATE_H
 #define RINGFENCE_DROPIN_STATE_H
 
+#include "lib/core/compiler.h"
+
 #include <ringfence/guard.h>
 #include <ringfence/options.h>
 #include <ringfence/reporter.h>
 #include <sys/types.h>
 
 typedef struct rf_process_state {
-  bool ready;            /* may allocate; set last */
-  bool checked;          /* blocks have guards (modes guard and page); false: none (off and sample) */
-  bool report_rejected;  /* requests that cannot be served are findings */
-  bool library;          /* preloaded, and not linked into the program */
-  bool forked;           /* a child of fork that did not exec */
-  bool hands_all_on;     /* it has no block, and tells nobody of its end: a fork and a child's end are the program's */
-  bool ended;            /* the end has begun; accessed atomically, as are the next two */
-  bool ending;           /* findings no longer end the process at once */
-  uint64_t findings;     /* reported so far */
+  bool ready;           /* may allocate; set last */
+  bool checked;         /* blocks have guards (modes guard and page); false: none (off and sample) */
+  bool report_rejected; /* requests that cannot be served are findings */
+  bool library;         /* preloaded, and not linked into the program */
+  bool forked;          /* a child of fork that did not exec */
+  bool hands_all_on;    /* it has no block, and tells nobody of its end: a fork and a child's end are the program's */
+  bool ended;           /* the end has begun; accessed atomically, as are the next two */
+  bool ending;          /* findings no longer end the process at once */
+  uint64_t findings RF_ATOMIC_64; /* reported so far */
   uintptr_t entry_start; /* our functions between the C library and main: [entry_start, entry_end), 0 where not known */
   uintptr_t entry_end;
   void (*halting)(void); /* called before a finding ends the process; NULL: nothing to do */
