@@ -60,6 +60,22 @@ diff "$work"/by_{bazel,cmake}.symbols >&2 || complain "the two libraries export 
 build fetched "$here/tests/install/consumer" -DRINGFENCE_SOURCE="$here" -DEXAMPLES="$here/docs/examples" \
   -DCMAKE_BUILD_TYPE=Debug
 ran fetched "${programs[@]}" under_check
+
+# Embedded, the command is there, and not compiled where nothing depends on it.
+mkdir "$work/embedding"
+cat >"$work/embedding/CMakeLists.txt" <<END
+cmake_minimum_required(VERSION 3.16)
+project(embedding LANGUAGES C)
+add_subdirectory("$here" ringfence)
+if(NOT TARGET ringfence::command OR NOT COMMAND ringfence_add_test)
+  message(FATAL_ERROR "no ringfence::command, or no ringfence_add_test")
+endif()
+END
+cmake -S "$work/embedding" -B "$work/embedded" >"$work/log" 2>&1 || complain "embedded: $(tail "$work/log")"
+make -n -C "$work/embedded" >"$work/log" 2>&1 || complain "embedded: $(tail "$work/log")"
+grep -q lib/heaps/tlsf "$work/log" || complain "embedded: tlsf is not compiled: $(tail "$work/log")"
+grep -q tools/ringfence/cli/main.c "$work/log" && complain "embedded: the command is compiled, and nothing needs it"
+
 cmake -S "$here" -B "$work/refused" -DRINGFENCE_MODE=gaurd >"$work/log" 2>&1 && complain "mode gaurd is taken"
 grep -q 'RINGFENCE_MODE is gaurd; it takes off, sample' "$work/log" || complain "mode gaurd: $(<"$work/log")"
 
