@@ -1,5 +1,6 @@
 #include <ringfence/lock.h>
 
+#include <ringfence/system.h>
 #include <string.h>
 
 #include "lib/core/compiler.h"
@@ -25,8 +26,7 @@ typedef struct passage {
 } passage;
 
 /* Those of fuzz/threads.h are one real thread. */
-#if (defined(__unix__) || defined(__APPLE__)) && __STDC_HOSTED__ && !defined(RF_PORT_BARE) && !defined(__ZEPHYR__) &&  \
-    !defined(RF_VIRTUAL_THREADS)
+#if RF_HAS_SYSTEM && __STDC_HOSTED__ && !defined(__ZEPHYR__) && !defined(RF_VIRTUAL_THREADS)
 
 static RF_THREAD_LOCAL const passage *innermost;
 
