@@ -22,6 +22,7 @@ static rf_status refuse(rf_lock *lock, rf_status status, const char *what, const
 
 typedef struct passage {
   const rf_lock *lock;
+  uint32_t thread;
   const struct passage *outer;
 } passage;
 
@@ -30,16 +31,16 @@ typedef struct passage {
 
 static RF_THREAD_LOCAL const passage *innermost;
 
-static inline bool is_at_mutex(const rf_lock *lock) {
+static inline bool is_at_mutex(const rf_lock *lock, uint32_t me) {
   const passage *p = innermost;
-  while (RF_UNLIKELY(p != NULL) && p->lock != lock) {
+  while (RF_UNLIKELY(p != NULL) && (p->lock != lock || p->thread != me)) {
     p = p->outer;
   }
   return p != NULL;
 }
 
-static inline void begin_passage(passage *p, const rf_lock *lock) {
-  *p = (passage){lock, innermost};
+static inline void begin_passage(passage *p, const rf_lock *lock, uint32_t me) {
+  *p = (passage){lock, me, innermost};
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   innermost = p;
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -52,14 +53,16 @@ static inline void end_passage(const passage *p) {
 
 #else
 
-static inline bool is_at_mutex(const rf_lock *lock) {
+static inline bool is_at_mutex(const rf_lock *lock, uint32_t me) {
   (void)lock;
+  (void)me;
   return false;
 }
 
-static inline void begin_passage(passage *p, const rf_lock *lock) {
+static inline void begin_passage(passage *p, const rf_lock *lock, uint32_t me) {
   (void)p;
   (void)lock;
+  (void)me;
 }
 
 static inline void end_passage(const passage *p) {
@@ -78,10 +81,10 @@ static rf_status enter(rf_lock *lock, const void *ptr, const rf_site *site) {
     return refuse(lock, RF_ERR_DELETED, "used after deinit", ptr, site);
   }
   /* Only this thread can have put its own number there, so what other threads do to it meanwhile does not matter. */
-  if (__atomic_load_n(&lock->holder, __ATOMIC_RELAXED) == me || is_at_mutex(lock)) {
+  if (__atomic_load_n(&lock->holder, __ATOMIC_RELAXED) == me || is_at_mutex(lock, me)) {
     return refuse(lock, RF_ERR_BUSY, "called from within itself", ptr, site);
   }
-  begin_passage(&here, lock);
+  begin_passage(&here, lock, me);
   rf_mutex_lock(&lock->mutex);
   __atomic_store_n(&lock->holder, me, __ATOMIC_RELAXED);
   end_passage(&here);
@@ -90,7 +93,7 @@ static rf_status enter(rf_lock *lock, const void *ptr, const rf_site *site) {
 
 static void leave(rf_lock *lock) {
   passage here;
-  begin_passage(&here, lock);
+  begin_passage(&here, lock, lock->holder); /* which is this thread: no other one writes it now */
   __atomic_store_n(&lock->holder, 0, __ATOMIC_RELAXED);
   rf_mutex_unlock(&lock->mutex);
   end_passage(&here);

@@ -26,6 +26,7 @@ unsigned sections;             // that began
 int mutexes;                   // made and not ended
 bool refused;                  // whether the system has no mutex
 std::function<void()> waiting; // for a mutex
+uint32_t thread = 1;           // whose turn it is
 
 } // namespace
 
@@ -34,6 +35,11 @@ rf_status __wrap_rf_mutex_init(rf_mutex *mutex);
 void __wrap_rf_mutex_deinit(rf_mutex *mutex);
 void __wrap_rf_mutex_lock(rf_mutex *mutex);
 void __wrap_rf_mutex_unlock(rf_mutex *mutex);
+uint32_t __wrap_rf_port_thread_id(void);
+
+uint32_t __wrap_rf_port_thread_id(void) {
+  return thread;
+}
 
 rf_status __wrap_rf_mutex_init(rf_mutex *mutex) {
   mutex->opaque[0] = 0;
@@ -121,6 +127,11 @@ TEST_F(AwtkLock, WithoutAMutexThereIsNoLock) {
 // As two_at_once, with a second one that waits while a mutex is held, after each of the first `each`
 // instructions and a few of the later ones.
 template <typename Call> void two_with_mutexes(Call &&call, const std::function<void()> &check, unsigned each = 40) {
+  auto const second = [&] {
+    thread = 2;
+    call(1);
+    thread = 1;
+  };
   bool both = true;
   for (unsigned after = 1; both; after += after < each ? 1 : after / 8) {
     SCOPED_TRACE(after);
@@ -128,9 +139,9 @@ template <typename Call> void two_with_mutexes(Call &&call, const std::function<
         after, [&] { call(0); },
         [&] {
           if (held != 0) {
-            waiting = [&] { call(1); };
+            waiting = second;
           } else {
-            call(1);
+            second();
           }
         });
     if (both) {
