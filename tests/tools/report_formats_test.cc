@@ -329,6 +329,28 @@ TEST_F(ReportFormats, ThePageHasTheFactsThatAreKnown) {
   EXPECT_EQ(count(page, "<dt>"), 5U) << page;
 }
 
+// Bytes that the reporter was told to leave out are 0 in the record.
+TEST_F(ReportFormats, ThePageShowsNoBytesThatWereLeftOut) {
+  rf_finding f = ringfence::sample_finding();
+  ASSERT_GT(f.window_size, 1U);
+  f.window[0] = 0;
+  f.window_class[0] = RF_BYTE_LEFT_OUT;
+  for (unsigned i = 1; i < f.window_size; i++) {
+    f.window_class[i] = RF_BYTE_USER;
+  }
+  const std::string page = report({"--format=html", file("some", json(f))}).out;
+  EXPECT_TRUE(has(page, "Bytes as found")) << page;
+  EXPECT_EQ(count(page, ": left out\">--</td>"), 1U);
+  EXPECT_EQ(count(page, ">--</td>"), 1U) << "those of the block are shown";
+  EXPECT_TRUE(has(page, ">--</span>left out</li>"));
+  EXPECT_TRUE(has(page, ">00</span>block</li>"));
+  for (unsigned i = 1; i < f.window_size; i++) {
+    f.window[i] = 0;
+    f.window_class[i] = RF_BYTE_LEFT_OUT;
+  }
+  EXPECT_FALSE(has(report({"--format=html", file("none", json(f))}).out, "Bytes as found")) << "none is known";
+}
+
 TEST_F(ReportFormats, ThePageShowsWhatTurnsTheDirectionOfText) {
   const rf_site odd = {"f.c", "safe\xE2\x80\xAE\x1B[31m<script>alert(1)</script>", 1};
   rf_finding f = leak();
