@@ -586,6 +586,22 @@ TEST(DropinRealloc, ShrinksABlockToHalfItsSlotWhereItIs) {
   });
 }
 
+// The first time it moves to where addresses above are free; elsewhere mappings stand side by side.
+TEST(DropinRealloc, ALargeBlockThatMovedToGrowGrowsAgainWhereItIs) {
+  constexpr size_t kMiB = 1 << 20;
+  if (sizeof(void *) == 4) {
+    GTEST_SKIP() << "no addresses are left free";
+  }
+  with_heap([](Heap &heap) {
+    unsigned char *const above = heap.make(3 * kMiB);
+    unsigned char *const p = heap.make(3 * kMiB);
+    ASSERT_LT(p, above);
+    void *const moved = rf_cache_realloc(heap.cache, p, 5 * kMiB, &no_origin);
+    ASSERT_NE(moved, p);
+    EXPECT_EQ(rf_cache_realloc(heap.cache, moved, 7 * kMiB, &no_origin), moved);
+  });
+}
+
 // As large as slots may be, and larger.
 TEST(DropinRealloc, ALargeBlockIsInASlotWhereOneHasRoomForIt) {
   with_heap([](Heap &heap) {
