@@ -172,16 +172,15 @@ static void write_events(rf_batch *batch, rf_batch_finding *f) {
   if (earlier) {
     f->first_event = write_event(batch, f, &f->first, false);
   }
-  bool const only_first = earlier && f->last.line == f->first.line;
   /* None is the last where only repeats came in, which have no record of their own, or events of an earlier time. */
   if (f->last.line != NULL) {
-    f->last_event = only_first ? f->first_event : write_event(batch, f, &f->last, is_kept(f));
+    f->last_event = f->last.line == f->first.line ? f->first_event : write_event(batch, f, &f->last, is_kept(f));
   }
   if (f->best.line != NULL) {
     f->richest = f->best.richness;
-    f->richest_event = f->best.line == f->last.line               ? f->last_event
-                       : earlier && f->best.line == f->first.line ? f->first_event
-                                                                  : write_event(batch, f, &f->best, false);
+    f->richest_event = f->best.line == f->last.line    ? f->last_event
+                       : f->best.line == f->first.line ? f->first_event
+                                                       : write_event(batch, f, &f->best, false);
   }
   if (earlier && is_kept(f)) {
     rf_store_run(batch->store, "UPDATE event SET middle = 1 WHERE id = ?", "i", old_first);
