@@ -224,11 +224,13 @@ static unsigned rights_of_token(const rf_rights *r, const char *token) {
 unsigned rf_rights_granted(const rf_rights *rights, const rf_sender *sender) {
   unsigned const by_place = rights->loopback || sender->local ? RF_RIGHT_READ | RF_RIGHT_POST : 0;
   const char *const token = bearer(sender);
-  /* A reverse proxy lets requests with a token pass, for us to check: theirs is not the place of the proxy. */
-  const char *const session = token == NULL && sender->cookie != NULL
-                                  ? rf_sessions_token(&rights->sessions, sender->cookie, rf_store_now())
-                                  : NULL;
-  return token != NULL ? rights_of_token(rights, token) : by_place | rights_of_token(rights, session);
+  if (token != NULL) {
+    /* A reverse proxy lets requests with a token pass, for us to check: theirs is not the place of the proxy. */
+    return rights_of_token(rights, token);
+  }
+  const char *const session =
+      sender->cookie != NULL ? rf_sessions_token(&rights->sessions, sender->cookie, rf_store_now()) : NULL;
+  return by_place | rights_of_token(rights, session);
 }
 
 const char *rf_rights_new_code(rf_rights *rights) {
