@@ -68,7 +68,8 @@ size_t rf_guard_sweep_step(rf_guard *guard, uint64_t budget_ns) {
     }
     count += rf_guard_report_damage(guard, at.h, &origin);
     rf_guard_next(guard, &at);
-    if (i % BLOCKS_AT_ONCE == 0 && rf_port_now_ns() - begin >= budget_ns) {
+    /* Not before a damaged block, from which no step goes on: each would end there. */
+    if (i % BLOCKS_AT_ONCE == 0 && at.intact && rf_port_now_ns() - begin >= budget_ns) {
       break;
     }
   }

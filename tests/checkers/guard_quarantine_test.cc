@@ -240,6 +240,27 @@ TEST_P(Guard, ASweepGoesOnWhereItStoppedOnlyWhileTheBlockIsWhatItWas) {
   }
 }
 
+// A step would stop before the block whose header is damaged, from which none goes on.
+TEST_P(Guard, AStepOfASweepDoesNotStopBeforeADamagedHeader) {
+  std::vector<void *> blocks(10);
+  for (void *&p : blocks) {
+    p = rf_alloc(a(), 100);
+  }
+  EXPECT_EQ(rf_guard_sweep_step(&guard_, 0), 0U);
+  unsigned char *const stopped = bytes(guard_.swept);
+  unsigned char const good = *stopped;
+  ASSERT_EQ(std::count(blocks.begin(), blocks.end(), stopped + RF_GUARD_PREFIX), 1);
+  *stopped ^= 0x55;
+  EXPECT_EQ(rf_guard_sweep_step(&guard_, 0), 1U);
+  EXPECT_EQ(take_one().bug, RF_BUG_METADATA);
+  *stopped = good;
+  for (void *const p : blocks) {
+    if (p != stopped + RF_GUARD_PREFIX) {
+      rf_free(a(), p);
+    }
+  }
+}
+
 // A microsecond is enough for a few blocks.
 TEST_P(Guard, AStepOfASweepEndsWithItsNanoseconds) {
   std::vector<void *> blocks(1000);
