@@ -94,7 +94,7 @@ private:
       resize_one();
       break;
     case 2:
-      RF_HOLDS(rf_checked_sweep(&checked_, in_.u8() % 2 == 0 ? 0 : 1 + in_.u8()) == 0);
+      look_or_flush();
       break;
     case 3:
       add_zeroed(1 + in_.below(300));
@@ -102,6 +102,15 @@ private:
     default:
       add(rf_alloc(heap_, 1 + in_.below(6000)));
       break;
+    }
+  }
+
+  void look_or_flush() {
+    size_t const how = in_.u8() % 4;
+    if (how == 2) {
+      rf_checked_flush(&checked_);
+    } else {
+      RF_HOLDS(rf_checked_sweep(&checked_, how == 0 ? 0 : 1 + in_.u8()) == 0);
     }
   }
 

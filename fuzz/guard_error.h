@@ -114,6 +114,7 @@ private:
   const Block *fresh_victim(Interpreter &program);
   bool described(Verdict &verdict);
   void go_on();
+  void sweep();
   bool look(const Deed &deed);
   void wind_up(Shadow &shadow, const Deed &deed);
   bool compare(Verdict &verdict, const Deed &deed) const;

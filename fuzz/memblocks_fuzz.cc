@@ -81,7 +81,10 @@ private:
     size_t const n = model_.count() + 1;
     RF_HOLDS(rf_memblocks_init(&other, model_.memory(), 0, 1, &word) == RF_ERR_INVALID);
     RF_HOLDS(rf_memblocks_init(&other, model_.memory(), SIZE_MAX / 2, 3, &word) == RF_ERR_INVALID);
+    void *block = model_.at(0);
     RF_HOLDS(rf_memblocks_alloc(&pool_, 1, nullptr) == RF_ERR_INVALID);
+    RF_HOLDS(rf_memblocks_alloc(nullptr, 1, &block) == RF_ERR_INVALID);
+    RF_HOLDS(rf_memblocks_free(nullptr, 1, &block) == RF_ERR_INVALID && !rf_memblocks_owns(nullptr, block));
     RF_HOLDS(rf_memblocks_alloc_contiguous(&pool_, 1, nullptr) == RF_ERR_INVALID);
     RF_HOLDS(rf_memblocks_free(&pool_, 1, nullptr) == RF_ERR_INVALID);
     RF_HOLDS(rf_memblocks_free_contiguous(&pool_, model_.at(0), n) == RF_ERR_INVALID);
@@ -248,6 +251,34 @@ private:
     rf_memblocks_stats(&pool_, &s);
     RF_HOLDS(s.capacity == 0);
     pool_ = good;
+    no_new_pool();
+    pool_ = good;
+  }
+
+  // A record without a checksum is that of a pool before its first call, unless no initialiser can have made it.
+  void no_new_pool() {
+    pool_.checksum = 0;
+    switch (in_.u8() % 6) {
+    case 0:
+      pool_.block_size = 0;
+      break;
+    case 1:
+      pool_.num_blocks = 0;
+      break;
+    case 2:
+      pool_.num_blocks = SIZE_MAX;
+      break;
+    case 3:
+      pool_.shift = pool_.shift == 2 ? 3 : 2;
+      break;
+    case 4:
+      pool_.shift = RF_SIZE_BITS;
+      break;
+    default:
+      pool_.buffer = nullptr;
+      break;
+    }
+    RF_HOLDS(!rf_memblocks_owns(&pool_, model_.at(0)));
   }
 
   // The count of used blocks, or the hint, contradicts the bitmap: the pool refuses, changes nothing, and reports it

@@ -176,7 +176,18 @@ private:
         &pool_->base, [](const rf_block *, void *) { return true; }, nullptr);
     (void)faults_.take();
     *pool_ = pool;
+    broken_record();
     std::copy(memory.begin(), memory.end(), pool.start);
+  }
+
+  // Changes a constant field: the end and the deletion refuse, and say so.
+  void broken_record() {
+    size_t *const fields[] = {&pool_->stride, &pool_->block_size, &pool_->num_blocks, &pool_->align};
+    size_t *const field = fields[change_of_record_++ % 4];
+    *field += 1;
+    RF_HOLDS(rf_mempool_deinit(pool_) == RF_ERR_CORRUPT && rf_mempool_delete(pool_) == RF_ERR_CORRUPT);
+    RF_HOLDS(faults_.take() == 2);
+    *field -= 1;
   }
 
   // The bytes of its stride that the last block lacks.
@@ -304,8 +315,19 @@ private:
   void bad_arguments() {
     void *got;
     rf_mempool *created;
+    rf_allocator *const from = &pool_->base;
+    unsigned char *const memory = memory_.get();
+    RF_HOLDS(rf_mempool_init(nullptr, memory, 100, 8, 8) == RF_ERR_INVALID);
     RF_HOLDS(rf_mempool_init(&heap_, nullptr, 100, 8, 8) == RF_ERR_INVALID);
+    RF_HOLDS(rf_mempool_init(&heap_, memory, 100, 0, 8) == RF_ERR_INVALID);
+    RF_HOLDS(rf_mempool_init(&heap_, memory, 100, SIZE_MAX - in_.u8(), 8) == RF_ERR_INVALID);
+    RF_HOLDS(rf_mempool_init(&heap_, memory, 100, 8, 3) == RF_ERR_INVALID);
     RF_HOLDS(rf_mempool_create(nullptr, 1, 8, 8, &created) == RF_ERR_INVALID);
+    RF_HOLDS(rf_mempool_create(from, 1, 8, 8, nullptr) == RF_ERR_INVALID);
+    RF_HOLDS(rf_mempool_create(from, 0, 8, 8, &created) == RF_ERR_INVALID);
+    RF_HOLDS(rf_mempool_create(from, 1, 0, 1, &created) == RF_ERR_INVALID);
+    RF_HOLDS(rf_mempool_create(from, SIZE_MAX / 8, 8, 8, &created) == RF_ERR_INVALID);
+    RF_HOLDS(rf_mempool_deinit(nullptr) == RF_ERR_INVALID && rf_mempool_delete(nullptr) == RF_ERR_INVALID);
     RF_HOLDS(rf_mempool_alloc(nullptr, 0, &got) == RF_ERR_INVALID);
     RF_HOLDS(rf_mempool_free(pool_, nullptr) == RF_OK);
   }
@@ -336,6 +358,7 @@ private:
   std::map<unsigned char *, Live> live_;
   unsigned char *freed_ = nullptr;
   bool waited_ = false;
+  size_t change_of_record_ = 0;
   size_t used_ = 0;
   size_t peak_ = 0;
   size_t peak_blocks_ = 0;

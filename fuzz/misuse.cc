@@ -168,6 +168,8 @@ bool Interpreter::in_region_record(const unsigned char *at) const {
 }
 
 bool Interpreter::walk_damaged() {
+  rf_stats any;
+  rf_stats_get(allocator_, &any);
   rf_status const status = rf_walk(
       allocator_, [](const rf_block *, void *) { return true; }, nullptr);
   if (status != RF_OK && status != RF_ERR_CORRUPT && status != RF_ERR_UNSUPPORTED) {

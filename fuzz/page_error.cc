@@ -61,6 +61,9 @@ bool PageError::choose_victim(Interpreter &program) {
     bool const sure = !has && count < paged_.sure_below && block->size <= page_size();
     return sure && program.verdict().fail("pages", "p%u is not on pages of its own", block->id);
   }
+  if (!rf_owns(paged_.allocator, block->ptr)) {
+    return program.verdict().fail("owns", "p%u is not the allocator's", block->id);
+  }
   victim_ = *block;
   return true;
 }

@@ -5,9 +5,12 @@
 #include <ringfence/simple.h>
 #include <ringfence/tlsf.h>
 
+#include "record_damage.h"
+
 #include <cstdlib>
 #include <iterator>
 #include <set>
+#include <string>
 
 namespace ringfence::fuzz {
 namespace {
@@ -209,6 +212,81 @@ void overwrite_a_free_block(Reader &input) {
   rf_fault_handler_set(nullptr, nullptr);
 }
 
+// Pools whose memory is in the heap below, or behind it, with a live block in each.
+class OverwrittenPools {
+public:
+  explicit OverwrittenPools(bool behind) {
+    rf_pool_options const o = {kTwo, 2, behind ? memory_ + kArena : nullptr, sizeof memory_ - kArena};
+    demand(rf_simple_init(&simple, memory_, kArena) == RF_OK && rf_pool_init(&pool_, &simple.base, &o) == RF_OK);
+    (void)rf_alloc(&pool_.base, 10);
+    (void)rf_alloc(&pool_.base, 100);
+    (void)rf_alloc(&pool_.base, 1000);
+    demand(walk() == RF_OK && used_ == 3);
+  }
+
+  // Changes a word that check knows: it says so, and says it no more when the word is back.
+  void change(size_t &word) {
+    rf_fault where;
+    demand(rf_check(&pool_.base, &where) == RF_OK);
+    word++;
+    demand(rf_check(&pool_.base, &where) == RF_ERR_CORRUPT && where.what != nullptr);
+    word--;
+  }
+
+  // No figure is made up of a record that was overwritten, and no count is advised.
+  void ask_damaged() {
+    std::string said;
+    rf_sink const sink = {
+        [](void *text, const char *more, size_t length) { static_cast<std::string *>(text)->append(more, length); },
+        &said};
+    rf_stats stats;
+    pool_.slots[1].stats.count++;
+    rf_pool_advise(&pool_, &sink);
+    rf_stats_get(&pool_.base, &stats);
+    demand(said == "record of the pool was overwritten\n" && stats.capacity == 0 && walk() == RF_ERR_CORRUPT);
+    pool_.slots[1].stats.count--;
+  }
+
+  // A state that no block of its class can have ends a walk.
+  void walk_damaged() {
+    unsigned char &state = pool_.slots[0].state[0];
+    unsigned char const good = state;
+    state = kTwo[0].size + 1;
+    demand(walk() == RF_ERR_CORRUPT);
+    state = good;
+  }
+
+  rf_pool &pool() { return pool_; }
+
+private:
+  static constexpr size_t kArena = 4096;
+  static constexpr rf_pool_class kTwo[] = {{16, 6}, {128, 3}};
+
+  rf_status walk() {
+    used_ = 0;
+    return rf_walk(
+        &pool_.base,
+        [](const rf_block *block, void *used) {
+          *static_cast<size_t *>(used) += block->used ? 1 : 0;
+          return true;
+        },
+        &used_);
+  }
+
+  alignas(16) unsigned char memory_[2 * kArena];
+  rf_pool pool_;
+  size_t used_ = 0;
+};
+
+void overwrite_the_record(Reader input) {
+  OverwrittenPools pools(input.u8() % 2 == 0);
+  pools.ask_damaged();
+  pools.walk_damaged();
+  pools.change(pools.pool().pool_used);
+  pools.change(pools.pool().pool_blocks);
+  inspect_damaged_record(&pools.pool().base, &pools.pool(), sizeof pools.pool(), input);
+}
+
 void run_program(const rf_fuzz_target &target, Reader input) {
   Interpreter program(target, input, Conduct::kAny);
   if (program.start()) {
@@ -239,6 +317,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (input.below(8) == 0) {
     try_bad_options(input);
     overwrite_a_free_block(input);
+    overwrite_the_record(input);
   }
   run_program(choose_target(on_simple), input);
   return 0;

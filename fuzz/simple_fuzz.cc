@@ -1,6 +1,8 @@
-// simple: every promise, refusal of damaged blocks, and no service by a heap that has ended.
+// simple: every promise, refusal of damaged blocks and of a damaged record, and no service by a heap that has ended.
 #include <ringfence/fuzz/target.h>
 #include <ringfence/simple.h>
+
+#include "record_damage.h"
 
 namespace {
 
@@ -19,6 +21,18 @@ rf_fuzz_target target() {
   return t;
 }
 
+void damage_the_record(ringfence::fuzz::Reader const &reader) {
+  alignas(RF_ALIGN_DEFAULT) static unsigned char arena[4096];
+  if (init(nullptr, arena, sizeof arena) != nullptr) {
+    ringfence::fuzz::inspect_damaged_record(&heap.base, &heap, sizeof heap, reader);
+  }
+}
+
 } // namespace
 
-RF_FUZZ_TARGET(target())
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  rf_fuzz_target const t = target();
+  damage_the_record(ringfence::fuzz::Reader(data, size));
+  rf_fuzz_run(&t, data, size);
+  return 0;
+}

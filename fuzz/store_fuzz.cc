@@ -30,6 +30,7 @@ rf_page_store_options some_options(Reader &in, FindingLog *log) {
   o.keeps_pages = in.u8() % 4 == 1;
   o.watches_seldom = how % 16 == 6;
   o.note = how % 32 == 5 ? "a note" : nullptr;
+  o.read_all = how % 4 == 2 ? "reads all" : nullptr;
   o.fallback = "blocks are under guard";
   o.owner = log;
   o.backing = o.slots != 0;
@@ -248,6 +249,9 @@ void StoreSession::free_wrong() {
 void StoreSession::free_again() {
   rf_origin const origin = RF_ORIGIN_HERE(RF_HERE);
   if (last_freed_.ptr != nullptr && options_.quarantine != 0) {
+    rf_trace trace = {};
+    RF_HOLDS(rf_page_store_is_freed(store_, last_freed_.ptr));
+    RF_HOLDS(!rf_page_store_allocated(store_, last_freed_.ptr, &trace));
     RF_HOLDS(free_as(last_freed_, RF_FAMILY_MALLOC, SIZE_MAX) != RF_OK);
     expect(RF_BUG_DOUBLE_FREE, last_freed_.ptr);
   } else if (!blocks_.empty()) {
@@ -365,11 +369,16 @@ void StoreSession::check_block(const Block &b) {
   RF_HOLDS(is_whole(b) && rf_page_store_find(store_, b.ptr, &found));
   RF_HOLDS(found.ptr == b.ptr && found.size == b.size && found.family == b.family && found.backing == b.backing);
   RF_HOLDS(rf_page_store_allocated(store_, b.ptr, &trace));
+  RF_HOLDS(!rf_page_store_is_freed(store_, b.ptr) && !rf_page_store_is_freed(store_, &b));
   RF_HOLDS(!rf_page_store_find(store_, b.ptr + 1, &found));
   if (b.backing != nullptr) {
     RF_HOLDS(rf_page_store_backed_by(store_, b.backing, &found) && found.ptr == b.ptr);
     RF_HOLDS(!rf_page_store_backed_by(store_, static_cast<char *>(b.backing) + 1, &found));
   }
+  // A thread that met the pages before the block was there does its instruction again: no address twice running, which
+  // the store would end.
+  RF_HOLDS(b.size < 2 || (rf_page_fault(number(b.ptr), RF_ACCESS_READ, 0, nullptr) &&
+                          rf_page_fault(number(b.ptr) + b.size - 1, RF_ACCESS_READ, 0, nullptr)));
   bool lies = false;
   uintptr_t start = 0;
   uintptr_t end = 0;

@@ -1,8 +1,10 @@
-// tlsf: several regions, added and removed while blocks live in them. tlsf_huge_fuzz runs the same with lower limits:
-// blocks are huge from 4 KiB on, and memory above 64 KiB is cut into several regions. tlsf_small_fuzz runs the small
-// build, which has one region.
+// tlsf: several regions, added and removed while blocks live in them, and damaged records. tlsf_huge_fuzz runs the same
+// with lower limits: blocks are huge from 4 KiB on, and memory above 64 KiB is cut into several regions.
+// tlsf_small_fuzz runs the small build, which has one region.
 #include <ringfence/fuzz/target.h>
 #include <ringfence/tlsf.h>
+
+#include "record_damage.h"
 
 namespace {
 
@@ -47,6 +49,18 @@ rf_fuzz_target target() {
   return t;
 }
 
+void damage_the_record(ringfence::fuzz::Reader const &reader) {
+  alignas(RF_ALIGN_DEFAULT) static unsigned char arena[4096];
+  if (init(nullptr, arena, sizeof arena) != nullptr) {
+    ringfence::fuzz::inspect_damaged_record(&heap.base, &heap, sizeof heap, reader);
+  }
+}
+
 } // namespace
 
-RF_FUZZ_TARGET(target())
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  rf_fuzz_target const t = target();
+  damage_the_record(ringfence::fuzz::Reader(data, size));
+  rf_fuzz_run(&t, data, size);
+  return 0;
+}
