@@ -162,7 +162,7 @@ RF_NO_SANITIZE static inline uint32_t rf_guess_key_at(uint32_t key, const void *
 
 /* True where the last of so many words from the frame on is in the part of the stack that is known to be there. */
 RF_INLINE bool rf_guess_may_read(const void *frame, uint32_t words) {
-  uintptr_t const end = (uintptr_t)((const uintptr_t *)frame + words);
+  uintptr_t const end = (uintptr_t)frame + words * sizeof(uintptr_t);
   return end > rf_host_last_stack.low && end <= rf_host_last_stack.high;
 }
 

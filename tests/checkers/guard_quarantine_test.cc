@@ -192,6 +192,12 @@ TEST_P(Guard, DamageIsFoundWhenTheQuarantineIsGivenUp) {
   EXPECT_EQ(f.offset, 12345);
 }
 
+// A block of which nothing is known stays with the heap below, for good.
+void stays_below(void *p) {
+  static auto &kept = *new std::vector<void *>;
+  kept.push_back(p);
+}
+
 TEST_P(Guard, DamagedHeadersAreToldAtTheEndThoughNoSweepIsAskedFor) {
   Unwatched const unwatched(arena_.data(), arena_.size());
   rf_guard_options options = options_;
@@ -203,8 +209,7 @@ TEST_P(Guard, DamagedHeadersAreToldAtTheEndThoughNoSweepIsAskedFor) {
   std::memset(bytes(p) - RF_GUARD_PREFIX, 0x41, 2 * sizeof(void *));
   end();
   EXPECT_EQ(take_one().bug, RF_BUG_METADATA);
-  static auto &kept = *new std::vector<void *>; // a block of which nothing is known stays with the heap below, for good
-  kept.push_back(p);
+  stays_below(p);
 }
 
 // ---- Sweeps a little at a time ----
@@ -259,6 +264,7 @@ TEST_P(Guard, AStepOfASweepDoesNotStopBeforeADamagedHeader) {
       rf_free(a(), p);
     }
   }
+  stays_below(stopped + RF_GUARD_PREFIX);
 }
 
 // A microsecond is enough for a few blocks.
