@@ -1,4 +1,4 @@
-// What the heap tells about itself (checkers/dropin/malloc/mallinfo_glibc.c): the sums, with figures that are this
+// Figures that the heap tells of itself (checkers/dropin/malloc/mallinfo_glibc.c): the sums, of figures that are this
 // test's, and the functions behind, which the dynamic linker of this test finds or does not. Each test has a process of
 // its own.
 #define _Static_assert static_assert

@@ -267,7 +267,7 @@ static int with_faults_ignored_by_popen(char **argv) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 5;
 }
 
-/* What is closed is noticed as before. */
+/* A closed page is noticed as before. */
 static int touch_freed(void) {
   char *volatile block = malloc(100);
   free(block);
