@@ -109,16 +109,12 @@ static unsigned slot_near(const rf_span *span, uintptr_t address) {
   return index < span->count ? index : span->count - 1;
 }
 
-static bool is_freed(const rf_view *v) {
-  return rf_slot_state_of(v->slot) == RF_SLOT_FREED;
-}
-
 static rf_tag_verdict judge(const rf_view *v, uintptr_t address, unsigned tag) {
-  unsigned const memory = is_freed(v) ? rf_memory_tags_at(begin_of(v)) : rf_block_tag_of(v);
-  rf_tag_scene const scene = {tag, memory, is_freed(v), (ptrdiff_t)(address - payload_of(v)), v->size};
+  unsigned const memory = rf_view_is_freed(v) ? rf_memory_tags_at(begin_of(v)) : rf_block_tag_of(v);
+  rf_tag_scene const scene = {tag, memory, rf_view_is_freed(v), (ptrdiff_t)(address - payload_of(v)), v->size};
   if (v->span->mapped) { /* all of its pointers have tag 0 */
     bool const inside = scene.offset >= 0 && (size_t)scene.offset < v->size;
-    return is_freed(v) || inside ? RF_TAG_AFTER_FREE : scene.offset < 0 ? RF_TAG_UNDERFLOW : RF_TAG_OVERFLOW;
+    return rf_view_is_freed(v) || inside ? RF_TAG_AFTER_FREE : scene.offset < 0 ? RF_TAG_UNDERFLOW : RF_TAG_OVERFLOW;
   }
   return rf_tag_judge(&scene);
 }

@@ -77,10 +77,6 @@ bool rf_view_claim(rf_view *view, uint16_t traits) {
   return true;
 }
 
-static bool is_freed(const rf_view *v) {
-  return rf_slot_state_of(v->slot) == RF_SLOT_FREED;
-}
-
 /* True where the guard before a block that begins where its slot does is the end of another block's slot. */
 static bool follows_a_block(const rf_span *span, unsigned index) {
   return index != 0 && rf_slot_state_of(&span->slots[index - 1]) != RF_SLOT_NEW;
@@ -131,7 +127,7 @@ RF_COLD void rf_check_about(rf_finding *f, const rf_view *v) {
   f->block = (uintptr_t)v->payload;
   f->size = v->size;
   f->blocks = 1;
-  f->freed = is_freed(v);
+  f->freed = rf_view_is_freed(v);
   f->offset = (ptrdiff_t)(f->address - f->block);
   rf_check_trace(v->slot->allocated, v->slot->allocated_by, &f->allocated);
   if (f->freed) {
@@ -142,7 +138,7 @@ RF_COLD void rf_check_about(rf_finding *f, const rf_view *v) {
 static rf_byte_class class_of_byte(const void *context, uintptr_t address, int *expected) {
   const rf_view *const v = context;
   uintptr_t const payload = (uintptr_t)v->payload;
-  if (is_freed(v) && address - payload < rf_view_fill(v)) {
+  if (rf_view_is_freed(v) && address - payload < rf_view_fill(v)) {
     *expected = RF_PATTERN_FREED;
     return address - payload < v->size ? RF_BYTE_FREED : RF_BYTE_GUARD;
   }
@@ -184,7 +180,7 @@ typedef struct areas {
 } areas;
 
 static areas areas_of(const rf_view *v) {
-  size_t const filled = is_freed(v) ? rf_view_fill(v) : 0;
+  size_t const filled = rf_view_is_freed(v) ? rf_view_fill(v) : 0;
   size_t const rest = filled > v->size ? filled - v->size : 0;
   unsigned char *const behind = v->payload + v->size;
   unsigned char *const guard = behind + rest;
@@ -309,7 +305,7 @@ RF_COLD static void absorb(const rf_view *from) {
       mend(&d.in_fill);
     }
     if (!all_of_fill || !d.tail || !is_all(&d.in_tail, &tail)) {
-      if (all_of_fill && is_freed(&v) && d.tail && d.in_tail.at == tail.at) {
+      if (all_of_fill && rf_view_is_freed(&v) && d.tail && d.in_tail.at == tail.at) {
         mend_tail(&v);
       }
       return;
@@ -328,8 +324,8 @@ static const char between_blocks[] =
  * was whole when it was freed. An overflow by one value ran on into the next block, an underflow by one value into this
  * one. */
 static bool looks_like_underflow(const rf_view *v, const rf_view *next) {
-  if (is_freed(v) != is_freed(next)) {
-    return is_freed(v);
+  if (rf_view_is_freed(v) != rf_view_is_freed(next)) {
+    return rf_view_is_freed(v);
   }
   unsigned char const first = v->payload[v->size];
   unsigned char const last = v->end[-1];
@@ -467,7 +463,7 @@ bool rf_check_next_is_hit(rf_span *span, unsigned index, const rf_origin *origin
 
 RF_RARE static void check_freed(rf_span *span, unsigned index) {
   rf_view const v = rf_view_of(span, index);
-  if (is_freed(&v) && !rf_check_intact(&v)) {
+  if (rf_view_is_freed(&v) && !rf_check_intact(&v)) {
     (void)rf_check_report(&v, RF_NO_ORIGIN);
   }
 }

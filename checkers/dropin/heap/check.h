@@ -31,6 +31,11 @@ bool rf_view_claim(rf_view *view, uint16_t traits);
 /* The slot that `address` lies in; false where it is none's, or that of no block so far. */
 bool rf_view_at(uintptr_t address, rf_view *out);
 
+/* Also true while its thread has it claimed. */
+static inline bool rf_view_is_freed(const rf_view *v) {
+  return rf_slot_state_of(v->slot) == RF_SLOT_FREED;
+}
+
 /* How many bytes of `size` the options have filled at a free. */
 static inline size_t rf_fill_up_to(size_t size) {
   size_t const most = rf_heap_options_now.fill_free;

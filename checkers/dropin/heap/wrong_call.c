@@ -93,10 +93,6 @@ static void report_interior(const rf_view *v, const void *ptr, bool between, con
 
 #define HEADER ((size_t)16) /* before a block, which is freed as if the program had put a header of its own there */
 
-static bool is_freed(const rf_view *v) {
-  return rf_slot_state_of(v->slot) == RF_SLOT_FREED;
-}
-
 /* The block of the slot behind the one that `address` lies in, or behind the front of its span. */
 static bool block_above(uintptr_t address, rf_view *out) {
   rf_span *const span = rf_span_holding(address);
@@ -117,7 +113,7 @@ static bool block_above(uintptr_t address, rf_view *out) {
 static bool is_meant_for_next(const rf_view *low, const rf_view *next, uintptr_t address, bool *between) {
   size_t const behind = address - (uintptr_t)low->payload - low->size;
   size_t const before = (uintptr_t)next->payload - address;
-  bool const is_end = behind == 0 && (!is_freed(low) || is_freed(next));
+  bool const is_end = behind == 0 && (!rf_view_is_freed(low) || rf_view_is_freed(next));
   *between = is_end && before == HEADER;
   return before <= behind || (before == HEADER && !is_end);
 }

@@ -59,11 +59,16 @@ static void look(int error, char *const argv[], char *const envp[], const rf_ori
   }
 }
 
-static int failed(const char *unchecked, bool ignoring, int result) {
-  int const saved = errno;
+/* After what ignored faults for the sake of another program. */
+static void watch_again(bool ignoring) {
   if (ignoring) {
     rf_page_signals_ignored();
   }
+}
+
+static int failed(const char *unchecked, bool ignoring, int result) {
+  int const saved = errno;
+  watch_again(ignoring);
   rf_process_resume();
   if (unchecked != NULL) {
     rf_process_log_resumed();
@@ -221,12 +226,6 @@ static bool ignore_for_child(void) {
   return hands_ignoring_over() && rf_page_signals_ignore(true);
 }
 
-static void ignored_for_child(bool ignoring) {
-  if (ignoring) {
-    rf_page_signals_ignored();
-  }
-}
-
 /* The child's own memory ends in the C library: the parent, who knows its number, says what became of it. */
 static int spawned(const rf_exec_target *target, int result, pid_t child) {
   if (result == 0 && target->unchecked != NULL) {
@@ -246,7 +245,7 @@ static int spawned(const rf_exec_target *target, int result, pid_t child) {
     spawn_function const theirs = (spawn_function)rf_real(#name);                                                      \
     bool const ignoring = ignore_for_child();                                                                          \
     int const result = theirs(out, file, actions, attributes, argv, envp);                                             \
-    ignored_for_child(ignoring);                                                                                       \
+    watch_again(ignoring);                                                                                             \
     rf_origin const origin = RF_CALLER;                                                                                \
     look(result, argv, envp, &origin);                                                                                 \
     return spawned(&target, result, *out);                                                                             \
@@ -290,7 +289,7 @@ static int spawn_shell(const char *command, const sigset_t *mask, const sigset_t
   spawn_function const theirs = (spawn_function)rf_real("posix_spawn");
   bool const ignoring = ignore_for_child();
   result = theirs(child, SHELL, NULL, &attributes, argv, envp);
-  ignored_for_child(ignoring);
+  watch_again(ignoring);
   (void)posix_spawnattr_destroy(&attributes);
   return result;
 }
@@ -359,7 +358,7 @@ static FILE *start_shell(const char *command, const char *modes) {
   popen_function const theirs = (popen_function)rf_real("popen");
   bool const ignoring = ignore_for_child();
   FILE *const stream = theirs(command, modes);
-  ignored_for_child(ignoring);
+  watch_again(ignoring);
   return stream;
 }
 
