@@ -71,6 +71,68 @@ TEST(DropinRealloc, FillsNoMoreOfWhatABlockGrowsByThanTheOptionSays) {
   });
 }
 
+// Where addresses are plenty: beyond the constant a growing block has a span of its own.
+TEST(DropinRealloc, LetsABlockThatGrowsFarGrowOnInPlace) {
+  with_heap([](Heap &heap) {
+    size_t const begin = RF_GROWING_MOST + 1000;
+    unsigned char *p = heap.make(100);
+    memset(p, 'x', 100);
+    p = static_cast<unsigned char *>(rf_cache_realloc(heap.cache, p, begin, &no_origin));
+    ASSERT_NE(p, nullptr);
+    bool const in_span = sizeof(void *) > 4;
+    EXPECT_EQ(heap.view(p).span->large, in_span);
+    for (size_t size = begin; in_span && size < 60000; size += 700) {
+      ASSERT_EQ(rf_cache_realloc(heap.cache, p, size, &no_origin), p) << size;
+      rf_view const v = heap.view(p);
+      EXPECT_EQ(v.size, size);
+      EXPECT_LT(v.end - p, static_cast<ptrdiff_t>(size + 2 * 4096));
+      EXPECT_EQ(p[size], RF_PATTERN_REDZONE);
+      EXPECT_TRUE(rf_check_intact(&v));
+    }
+    EXPECT_EQ(std::count(p, p + 100, 'x'), 100);
+    EXPECT_EQ(heap.recorder.count(), 0U);
+    p[heap.view(p).size] = 'y';
+    EXPECT_TRUE(heap.free(p));
+    EXPECT_EQ(heap.recorder.count(), 1U);
+    EXPECT_EQ(heap.cache->failures, 0U);
+  });
+}
+
+// It shrinks in place by less than half, and into a slot by more, whose memory is less.
+TEST(DropinRealloc, GivesTheSpanOfAGrownBlockBackWhereItShrinksByHalf) {
+  with_heap([](Heap &heap) {
+    if (sizeof(void *) == 4) {
+      return;
+    }
+    void *const p = rf_cache_realloc(heap.cache, heap.make(100), 24000, &no_origin);
+    EXPECT_EQ(rf_cache_realloc(heap.cache, p, 12001, &no_origin), p);
+    EXPECT_TRUE(heap.view(p).span->large);
+    void *const q = rf_cache_realloc(heap.cache, p, 6001, &no_origin);
+    EXPECT_NE(q, p);
+    EXPECT_FALSE(heap.view(q).span->large);
+    void *const r = rf_cache_realloc(heap.cache, heap.make(100), 28000, &no_origin);
+    void *const s = rf_cache_realloc(heap.cache, r, 13999, &no_origin);
+    EXPECT_NE(s, r);
+    EXPECT_FALSE(heap.view(s).span->large);
+  });
+}
+
+// A slot of a span that is there needs no new memory.
+TEST(DropinRealloc, GrowsIntoASlotWhereASpanIsRefused) {
+  with_heap([](Heap &heap) {
+    ASSERT_NE(heap.make(20000), nullptr); // the class has a span
+    unsigned char *const p = heap.make(4000);
+    leave_no_space();
+    while (heap.make(60000) != nullptr) {
+    }
+    size_t const failures = heap.cache->failures;
+    void *const grown = rf_cache_realloc(heap.cache, p, 20000, &no_origin);
+    ASSERT_NE(grown, nullptr);
+    EXPECT_FALSE(heap.view(grown).span->large);
+    EXPECT_EQ(heap.cache->failures, failures);
+  });
+}
+
 TEST(DropinRealloc, ShrinksABlockToHalfItsSlotWhereItIs) {
   with_heap([](Heap &heap) {
     rf_heap_options_now.move_below = 0;
@@ -109,9 +171,11 @@ TEST(DropinRealloc, ALargeBlockIsInASlotWhereOneHasRoomForIt) {
       EXPECT_FALSE(heap.view(heap.make(kMost)).span->large);
       unsigned char *const p = heap.make(kMost + 1);
       EXPECT_TRUE(heap.view(p).span->large);
-      void *const q = rf_cache_realloc(heap.cache, p, kMost, &no_origin);
+      void *const q = rf_cache_realloc(heap.cache, p, 2 * (kMost + 1), &no_origin);
       ASSERT_NE(q, nullptr);
-      EXPECT_FALSE(heap.view(q).span->large);
+      void *const shrunk = rf_cache_realloc(heap.cache, q, kMost, &no_origin);
+      ASSERT_NE(shrunk, nullptr);
+      EXPECT_FALSE(heap.view(shrunk).span->large);
     }
   });
 }
@@ -278,11 +342,16 @@ TEST(DropinCaches, ABlockThatReallocMovesIsFilledWhereItWas) {
 
 #ifdef __x86_64__
 
+extern "C" char __libc_single_threaded __attribute__((weak));
+
 // Another thread may free the block until the realloc has claimed it. `again`: and its slot is the next one that this
 // thread is given, so that the realloc would move the block into itself.
 void free_while_realloc_moves(bool again) {
   heap_alone([again] {
     size_t const to = again ? 99 : 300;
+    if (&__libc_single_threaded != nullptr) { // else a claim is not at once
+      __libc_single_threaded = 0;
+    }
     ringfence::Recorder recorder;
     rf_heap_options_now.reporter = recorder.reporter();
     rf_cache *const cache = rf_cache_take(0);

@@ -188,14 +188,14 @@ TEST(DropinLargeMemory, OfABlockThatIsFreedWhileItMovesIsFreedOnce) {
   });
 }
 
-// A block that slots have room for moves to one.
+// A block that shrinks by more than half moves to a slot that has room for it.
 TEST(DropinLargeMemory, IsLeftByABlockThatShrinksToASlot) {
   heap_alone([] {
     constexpr size_t kLargestSmall = RF_SLOT_MOST - RF_TAIL_LEAST;
     rf_heap_options_now.move_below = 0;
     rf_cache *const cache = rf_cache_take(0);
     for (size_t const size : {kLargestSmall + 1, kLargestSmall}) {
-      Block const block = make(cache, kLargestSmall + 100);
+      Block const block = make(cache, 2 * (kLargestSmall + 1));
       void *const p = rf_cache_realloc(cache, block.p, size, &no_origin);
       EXPECT_EQ(rf_span_of(reinterpret_cast<uintptr_t>(p))->large, size > kLargestSmall);
     }

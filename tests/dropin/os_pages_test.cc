@@ -52,6 +52,26 @@ size_t count_present(void *start, size_t size) {
       std::count_if(present.begin(), present.end(), [](unsigned char p) { return (p & 1) != 0; }));
 }
 
+// From the page of the first byte to that of the last, where there are two at least; and never an error.
+TEST(DropinPages, PopulatesARange) {
+  auto *const p = static_cast<char *>(rf_pages_map(8 * kPage, kPage, 0));
+  ASSERT_NE(p, nullptr);
+  auto const start = reinterpret_cast<uintptr_t>(p);
+  bool const can = madvise(p + 7 * kPage, kPage, 23) == 0;
+  errno = 5;
+  rf_pages_populate(start + kPage, start + 2 * kPage);
+  EXPECT_EQ(count_present(p, 7 * kPage), 0U);
+  rf_pages_populate(start + 100, start + 100);
+  EXPECT_EQ(count_present(p, 7 * kPage), 0U);
+  rf_pages_populate(start + 2 * kPage - 1, start + 3 * kPage + 1);
+  EXPECT_EQ(count_present(p, 7 * kPage), can ? 3U : 0U);
+  EXPECT_EQ(count_present(p + kPage, 3 * kPage), can ? 3U : 0U);
+  EXPECT_EQ(std::count(p, p + 8 * kPage, 0), static_cast<ptrdiff_t>(8 * kPage));
+  rf_pages_unmap(p, 8 * kPage);
+  rf_pages_populate(start, start + 2 * kPage); // of nothing
+  EXPECT_EQ(errno, 5);
+}
+
 TEST(DropinPages, RoundsUpToWholePages) {
   EXPECT_EQ(rf_pages_round(0), 0U);
   EXPECT_EQ(rf_pages_round(1), kPage);

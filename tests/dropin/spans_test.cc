@@ -3,6 +3,9 @@
 #include "tests/checkers/recorder.h"
 #include "tests/dropin/heap_alone.h"
 
+#include <sys/mman.h>
+
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -15,6 +18,8 @@ extern "C" {
 
 namespace ringfence_test {
 namespace {
+
+constexpr size_t kPage = 4096;
 
 // ---- Descriptions ----
 
@@ -63,6 +68,64 @@ TEST(DropinSlots, HaveTheirTraitsApart) {
       EXPECT_EQ(rf_slot_generation(&slot), generation);
     }
   }
+}
+
+// ---- Pages ahead ----
+
+size_t count_present(uintptr_t start, size_t pages) {
+  std::vector<unsigned char> present(pages);
+  EXPECT_EQ(mincore(reinterpret_cast<void *>(start), pages * kPage, present.data()), 0);
+  return static_cast<size_t>(std::count_if(present.begin(), present.end(), [](unsigned char p) { return p & 1; }));
+}
+
+bool system_populates() {
+  void *const page = mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  bool const can = madvise(page, kPage, 23) == 0;
+  munmap(page, kPage);
+  return can;
+}
+
+// The last slot that was never handed out before, and how many were.
+rf_slot_place take_slots(unsigned class_number, size_t count) {
+  rf_slot_place place = {};
+  for (size_t i = 0; i < count; i++) {
+    EXPECT_EQ(rf_slots_take(0, class_number, &place, 1), 1U);
+  }
+  return place;
+}
+
+// An eighth of what the class has filled.
+TEST(DropinSlots, HaveTheirPagesAheadWhereTheirClassHasFilledMany) {
+  heap_alone([] {
+    if (!system_populates()) {
+      return;
+    }
+    unsigned const class_number = rf_class_for(1024);
+    size_t const size = rf_size_classes[class_number].size;
+    rf_slot_place const few = take_slots(class_number, 2 * kPage / size);
+    rf_span *const first = rf_span_of(reinterpret_cast<uintptr_t>(few.begin));
+    EXPECT_LE(count_present(rf_span_start(first), first->bytes / kPage), 3U) << "a few blocks take no more than theirs";
+    rf_slot_place last = few;
+    for (size_t had = 2 * kPage; had < 16 * first->bytes + 2 * kPage; had += size) {
+      last = take_slots(class_number, 1);
+    }
+    rf_span *const span = rf_span_of(reinterpret_cast<uintptr_t>(last.begin));
+    EXPECT_NE(span, first);
+    EXPECT_EQ(count_present(rf_span_start(span), RF_UNIT / kPage), RF_UNIT / kPage);
+    EXPECT_LE(count_present(rf_span_start(span), span->bytes / kPage), RF_UNIT / kPage + 3);
+  });
+}
+
+// Programs may leave much of such a block untouched.
+TEST(DropinSlots, OfManyPagesHaveNoneAhead) {
+  heap_alone([] {
+    unsigned const class_number = RF_CLASSES - 1;
+    rf_span *span = nullptr;
+    for (int i = 0; i < 100; i++) {
+      span = rf_span_of(reinterpret_cast<uintptr_t>(take_slots(class_number, 1).begin));
+    }
+    EXPECT_LE(count_present(rf_span_start(span), span->bytes / kPage), size_t{2} * span->carved + 1);
+  });
 }
 
 // ---- Slots that go back ----

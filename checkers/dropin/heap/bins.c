@@ -48,6 +48,7 @@ static bool grow(rf_cache *cache, rf_bin *bin) {
     return false;
   }
   uint32_t const mask = (UINT32_C(1) << log2) - 1;
+  rf_pages_populate((uintptr_t)ring, (uintptr_t)(ring + had));
   for (uint32_t i = bin->first; i != bin->end; i++) {
     ring[i & mask] = *rf_bin_at(bin, i);
   }

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "checkers/dropin/os/pages.h"
 #include "checkers/shared/family.h"
 #include "checkers/shared/origin.h"
 
@@ -188,6 +189,8 @@ static void *alloc_aligned(rf_cache *cache, const rf_block_request *r, const rf_
   return p;
 }
 
+#define POPULATED_MOST ((size_t)1 << 20) /* bytes; pages of more are moved */
+
 static void *alloc_large(rf_cache *cache, const rf_block_request *r, const rf_origin *origin) {
   bool fresh = false;
   rf_span *const span = rf_large_take(rf_cache_heap(cache), r, origin, &fresh);
@@ -199,6 +202,9 @@ static void *alloc_large(rf_cache *cache, const rf_block_request *r, const rf_or
   rf_slot *const slot = span->slots;
   make_live_at(cache, slot, 0, rf_traits(RF_SLOT_LIVE, r->family, align_log2, rf_heap_generation), origin);
   rf_view const view = rf_view_of(span, 0);
+  if (fresh && r->kept < POPULATED_MOST) { /* which are copied there next */
+    rf_pages_populate((uintptr_t)view.payload, (uintptr_t)view.payload + r->kept);
+  }
   if (rf_heap_options_now.checked) {
     rf_check_gap(span, 0);
     write_many(view.payload + r->size, (size_t)(view.end - view.payload) - r->size, RF_PATTERN_REDZONE);
@@ -214,9 +220,21 @@ static void *alloc_large(rf_cache *cache, const rf_block_request *r, const rf_or
   return view.payload;
 }
 
+/* A span for a block that grows; NULL where there is no memory for one: a slot needs less address space. */
+RF_RARE static void *alloc_grown(rf_cache *cache, const rf_block_request *r, const rf_origin *origin) {
+  size_t const failures = cache->failures;
+  void *const p = alloc_large(cache, r, origin);
+  cache->failures = failures;
+  return p;
+}
+
 void *rf_cache_alloc(rf_cache *cache, const rf_block_request *r, const rf_origin *origin) {
   bool const plain = r->align <= RF_ALIGN_DEFAULT;
   if (plain && is_small(r->size)) {
+    void *const grown = r->growing && r->size > RF_GROWING_MOST ? alloc_grown(cache, r, origin) : NULL;
+    if (grown != NULL) {
+      return grown;
+    }
     return rf_heap_options_now.checked
                ? alloc_small(cache, r->size, r->family, r->zeroed, r->kept, origin, rf_cache_keep(cache, origin, 0))
                : alloc_bare(cache, r, origin);

@@ -170,7 +170,7 @@ typedef struct rf_block_request {
   size_t align;
   rf_family family;
   bool zeroed;
-  bool growing; /* a large block that may grow again: with room above */
+  bool growing; /* a block that may grow again: where there is room above */
   size_t kept;  /* bytes at its start that the caller writes at once, so that nothing else does */
 } rf_block_request;
 

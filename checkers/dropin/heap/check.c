@@ -232,7 +232,7 @@ static bool front_damage(const rf_view *v, rf_pattern_area *out) {
 }
 
 static bool holds(const rf_pattern_area *area) {
-  return area->size == 0 || rf_pattern_holds(area->at, area->size, area->byte);
+  return area->size == 0 || holds_many(area->at, area->size, area->byte);
 }
 
 bool rf_check_intact(const rf_view *v) {

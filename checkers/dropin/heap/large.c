@@ -52,13 +52,18 @@ static bool has_waited(const rf_heap *heap, const rf_span *span) {
   return heap->freed_ever - span->stamp >= wait_bytes();
 }
 
-/* The oldest that has waited, and fits without wasting more than half. */
+/* Room for `bytes` without wasting more than half, or as many units as a new run would take. */
+static bool fits(const rf_span *span, size_t bytes) {
+  return span->bytes >= bytes && (span->bytes / 2 <= bytes || units_of(span->bytes) == units_of(bytes));
+}
+
+/* The oldest that has waited, and fits. */
 static rf_span *take_kept(rf_heap *heap, size_t bytes, size_t align) {
   for (rf_span *span = heap->freed_oldest; span != NULL; span = span->next) {
     if (!has_waited(heap, span)) {
       return NULL;
     }
-    if (span->bytes >= bytes && span->bytes / 2 <= bytes && (rf_span_start(span) & (align - 1)) == 0) {
+    if (fits(span, bytes) && (rf_span_start(span) & (align - 1)) == 0) {
       unlink_kept(heap, span);
       return span;
     }
@@ -304,7 +309,8 @@ bool rf_large_resize(rf_span *span, size_t size) {
   size_t const before = span->bytes;
   size_t const old_size = span->size;
   size_t const bytes = bytes_for(size, rf_slot_align(span->slots));
-  if (bytes == 0 || (!span->mapped && bytes < before / 2) || !rf_heap_lock(span->heap)) {
+  bool const moves = !span->mapped && bytes < before / 2 && units_of(bytes) < units_of(before);
+  if (bytes == 0 || moves || !rf_heap_lock(span->heap)) {
     return false;
   }
   bool const done = change_memory(&rf_heaps[span->heap], span, bytes);

@@ -4,6 +4,10 @@
 
 #include "cache.h"
 
+/* A block that grows beyond this gets a span of its own, where there is memory for one: it grows on in place, and is
+ * neither copied nor filled nor compared at each step. Address space of 32 bits is too scarce for that. */
+#define RF_GROWING_MOST (sizeof(void *) > 4 ? (size_t)8192 : RF_SLOT_MOST)
+
 /* A span of heap `number` with room for the block at its alignment; its slot is to be filled in. NULL where there is no
  * memory. *fresh: the memory is all zero. */
 rf_span *rf_large_take(unsigned number, const rf_block_request *request, const rf_origin *origin, bool *fresh);

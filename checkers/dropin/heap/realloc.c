@@ -27,7 +27,8 @@ static bool resize_small(rf_cache *cache, const rf_view *v, size_t size) {
 }
 
 static bool resize_large(rf_cache *cache, const rf_view *v, size_t size) {
-  if (size <= RF_SLOT_MOST - RF_TAIL_LEAST || !rf_large_resize(v->span, size)) {
+  bool const fits_slot = size <= RF_SLOT_MOST - RF_TAIL_LEAST;
+  if ((fits_slot && (size <= RF_GROWING_MOST || size < v->size / 2)) || !rf_large_resize(v->span, size)) {
     return false;
   }
   cache->requested += size;

@@ -1,5 +1,6 @@
 /* Spans of slots: made, given out by batches, and given back when nothing lives in them. */
 #include "check.h"
+#include "checkers/dropin/os/pages.h"
 #include "heap.h"
 
 #include "lib/core/compiler.h"
@@ -50,6 +51,7 @@ static rf_span *make_span(unsigned number, unsigned class_number) {
   span->slot_size = c->size;
   span->count = c->count;
   span->bytes = c->units * RF_UNIT;
+  span->populated = dirty ? (uint32_t)span->bytes : 0;
   if (start != 0) {
     rf_check_front(span);
   }
@@ -77,16 +79,46 @@ static void release_span(rf_heap *heap, rf_span *span) {
   rf_span_forget(span);
 }
 
+/* ---- Pages ahead ---- */
+
+#define AHEAD_SHARE 8U
+#define AHEAD_MOST RF_UNIT
+#define AHEAD_SLOT_MOST ((size_t)16384) /* bytes: of larger slots programs may leave much untouched */
+
+/* A slot that ends at `end` bytes from the span's start is handed out next. A class that has filled much memory gets
+ * pages for an eighth of that at once, and so do the descriptions of these slots: one call instead of a fault each. */
+RF_RARE static void populate(const rf_heap *heap, rf_span *span, unsigned index, size_t end) {
+  size_t const filled = (heap->spans[span->class_number] - 1) * span->bytes + end;
+  size_t const share = filled / AHEAD_SHARE < AHEAD_MOST ? filled / AHEAD_SHARE : AHEAD_MOST;
+  size_t const ahead = span->slot_size <= AHEAD_SLOT_MOST ? share : 0;
+  size_t const wanted = rf_pages_round(end) + rf_pages_round(ahead + 1) - rf_pages_round(1);
+  size_t const to = wanted < span->bytes ? wanted : span->bytes;
+  size_t const slots = (to - span->populated) / span->slot_size;
+  size_t const left = span->count - index;
+  if (ahead != 0) {
+    rf_pages_populate(rf_span_start(span) + span->populated, rf_span_start(span) + to);
+    rf_pages_populate((uintptr_t)&span->slots[index], (uintptr_t)&span->slots[index + (slots < left ? slots : left)]);
+  }
+  span->populated = (uint32_t)to;
+}
+
 /* ---- Taking ---- */
+
+/* The next slot that was never handed out. */
+static unsigned carve(rf_span *span) {
+  unsigned const index = span->carved++;
+  size_t const end = RF_SPAN_FRONT + (size_t)span->carved * span->slot_size;
+  if (end > span->populated) {
+    populate(&rf_heaps[span->heap], span, index, end);
+  }
+  rf_check_carved(span, index);
+  return index;
+}
 
 static unsigned take_from(rf_span *span, rf_slot_place *places, unsigned count) {
   unsigned got = 0;
   while (got < count && has_slots(span)) {
-    bool const again = span->free_count != 0;
-    unsigned const index = again ? span->free[--span->free_count] : span->carved++;
-    if (!again) {
-      rf_check_carved(span, index);
-    }
+    unsigned const index = span->free_count != 0 ? span->free[--span->free_count] : carve(span);
     places[got++] = (rf_slot_place){(void *)(span->base + (size_t)index * span->slot_size), &span->slots[index]};
   }
   return got;

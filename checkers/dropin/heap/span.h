@@ -151,6 +151,7 @@ struct rf_span {
   bool restricted;     /* the program has taken access rights from pages of it (rights.h); accessed atomically */
   uint32_t free_count; /* small: slots in `free`; under the heap's lock, as is all that follows */
   uint32_t carved;     /* small: slots that were handed out before */
+  uint32_t populated;  /* small: bytes from its start on that have pages, or will not be given any ahead */
   uint16_t *free;      /* small: their numbers */
   rf_span *previous;   /* in the list of spans with slots to give, or of freed large ones */
   rf_span *next;

@@ -153,6 +153,21 @@ void rf_pages_open(uintptr_t start, uintptr_t end) {
   errno = saved;
 }
 
+#define POPULATE_WRITE 23 /* MADV_POPULATE_WRITE, which older headers lack */
+
+void rf_pages_populate(uintptr_t start, uintptr_t end) {
+  static bool unknown; /* to the system; accessed atomically */
+  uintptr_t const first = start & ~(uintptr_t)(page_size() - 1);
+  if (end <= first + page_size() || __atomic_load_n(&unknown, __ATOMIC_RELAXED) || rf_is_forbidden(RF_CALL_MADVISE)) {
+    return;
+  }
+  int const saved = errno;
+  if (madvise((void *)first, rf_pages_round(end - first), POPULATE_WRITE) != 0 && errno == EINVAL) {
+    __atomic_store_n(&unknown, true, __ATOMIC_RELAXED);
+  }
+  errno = saved;
+}
+
 /* Grows the last page only: where pages were moved into the mapping, the kernel has it in several parts. */
 bool rf_pages_extend(void *start, size_t old_size, size_t new_size) {
   if (rf_is_forbidden(RF_CALL_MREMAP)) {
