@@ -112,6 +112,10 @@ void *rf_pages_map(size_t size, size_t, size_t) {
   return world.memory;
 }
 
+void rf_pages_populate(uintptr_t start, uintptr_t end) {
+  EXPECT_LE(start, end);
+}
+
 void rf_pages_unmap(void *start, size_t size) {
   EXPECT_EQ(start, world.memory);
   EXPECT_EQ(size, world.size);
@@ -183,9 +187,14 @@ size_t rf_reachability_count_slots() {
   return 2 * world.blocks.size();
 }
 
+size_t rf_reachability_count_spans() {
+  return 3 * world.blocks.size();
+}
+
 void rf_reachability_collect(rf_reachability *table) {
   EXPECT_EQ(table->capacity, world.blocks.size());
   EXPECT_EQ(table->index_capacity, 2 * world.blocks.size());
+  EXPECT_EQ(table->first_capacity, 3 * world.blocks.size());
   world.calls.emplace_back("collect");
   for (const Block &block : world.blocks) {
     table->blocks[table->count++] = {block.start, block.size, block.state, block.paged, nullptr};

@@ -109,13 +109,17 @@ uintptr_t *alloc_paged(size_t size) {
 
 class Search {
 public:
-  Search() : blocks_(rf_reachability_count_blocks()), index_(rf_reachability_count_slots(), 0) {}
+  Search()
+      : blocks_(rf_reachability_count_blocks()), index_(rf_reachability_count_slots(), 0),
+        first_(rf_reachability_count_spans(), 0) {}
 
   bool run() {
     table_.blocks = blocks_.data();
     table_.capacity = blocks_.size();
     table_.index = index_.data();
     table_.index_capacity = index_.size();
+    table_.first = first_.data();
+    table_.first_capacity = first_.size();
     table_.roots = &roots_;
     rf_guarded_blocks.store = world.paged.empty() ? nullptr : reinterpret_cast<rf_page_store *>(&the_store);
     rf_reachability_collect(&table_);
@@ -136,6 +140,7 @@ public:
 
   std::vector<rf_reachability_block> blocks_;
   std::vector<uint32_t> index_;
+  std::vector<uint32_t> first_;
   rf_reachability table_ = {};
   rf_roots roots_ = {};
 };
@@ -330,8 +335,17 @@ TEST(DropinReachability, WithoutRoomTheRestIsLeftOut) {
     search.table_.capacity = search.blocks_.size();
     search.table_.index = search.index_.data();
     search.table_.index_capacity = last;
+    search.table_.first = search.first_.data();
+    search.table_.first_capacity = search.first_.size();
     rf_reachability_collect(&search.table_);
     EXPECT_EQ(search.index_[last], 0U);
+    Search numberless; // a span that was made since: none of its blocks is known
+    numberless.table_.blocks = numberless.blocks_.data();
+    numberless.table_.capacity = numberless.blocks_.size();
+    numberless.table_.index = numberless.index_.data();
+    numberless.table_.index_capacity = numberless.index_.size();
+    rf_reachability_collect(&numberless.table_);
+    EXPECT_EQ(numberless.table_.first_paged, 0U);
   });
 }
 

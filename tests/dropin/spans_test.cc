@@ -57,6 +57,21 @@ TEST(DropinSpans, AreDescribedByAllOfTheirMemory) {
   });
 }
 
+TEST(DropinSpans, KeepTheNumberOfTheirDescription) {
+  heap_alone([] {
+    uint32_t const before = rf_span_numbers;
+    rf_span *const one = rf_span_describe(0, 1);
+    rf_span *const other = rf_span_describe(1, RF_CLASSES);
+    EXPECT_EQ(one->number, before);
+    EXPECT_EQ(other->number, before + 1);
+    rf_span_forget(other);
+    rf_span_forget(one);
+    EXPECT_EQ(rf_span_describe(0, 1), one);
+    EXPECT_EQ(one->number, before);
+    EXPECT_EQ(rf_span_numbers, before + 2);
+  });
+}
+
 TEST(DropinSlots, HaveTheirTraitsApart) {
   for (unsigned generation = 0; generation < RF_TRAITS_GENERATIONS; generation++) {
     for (unsigned align = 4; align < 8 * sizeof(size_t); align++) {

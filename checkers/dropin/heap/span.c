@@ -123,6 +123,8 @@ static bool map_chunk(rf_meta_chunk *chunk, size_t least) {
   return false;
 }
 
+uint32_t rf_span_numbers;
+
 static rf_span *carve(unsigned heap, unsigned class_number) {
   rf_meta_chunk *const chunk = chunk_of(heap);
   size_t const size = description_size(class_number);
@@ -130,6 +132,7 @@ static rf_span *carve(unsigned heap, unsigned class_number) {
     return NULL;
   }
   rf_span *const span = (rf_span *)chunk->next;
+  span->number = __atomic_fetch_add(&rf_span_numbers, 1, __ATOMIC_RELAXED);
   chunk->next += size;
   return span;
 }
@@ -141,7 +144,7 @@ rf_span *rf_span_describe(unsigned heap, unsigned class_number) {
     *recycled = span->next;
     size_t const used = class_number == RF_CLASSES ? 1 : span->carved;
     memset(span->slots, 0, used * sizeof(rf_slot));
-    memset(span, 0, sizeof *span);
+    *span = (rf_span){.number = span->number};
   } else {
     span = carve(heap, class_number);
     if (span == NULL) {

@@ -161,7 +161,7 @@ struct rf_span {
   size_t bytes;               /* mapped, from the start of the first unit on */
   size_t size;                /* large: of the block */
   uint64_t stamp;             /* large, freed: when, in bytes freed */
-  size_t scan;                /* leak scan: the first of its blocks' places in the scan's table */
+  uint32_t number;            /* of its description; no other one's, and below rf_span_numbers */
 };
 
 static inline uintptr_t rf_span_start(const rf_span *span) {
@@ -215,9 +215,12 @@ rf_span *rf_span_above(uintptr_t address);
 
 /* ---- Descriptions ---- */
 
-/* A descriptor with room for the slots of a class (RF_CLASSES: for one large block), all zero but for `slots` and
- * `free`. NULL where there is no memory. Under the lock of heap number `heap`. */
+/* A descriptor with room for the slots of a class (RF_CLASSES: for one large block), all zero but for `slots`,
+ * `free` and `number`. NULL where there is no memory. Under the lock of heap number `heap`. */
 rf_span *rf_span_describe(unsigned heap, unsigned class_number);
+
+/* How many there are, in use or not; accessed atomically. */
+extern uint32_t rf_span_numbers __attribute__((visibility("hidden")));
 
 /* Gives it back to be used again. Under the same lock. */
 void rf_span_forget(rf_span *span);

@@ -82,15 +82,16 @@ static size_t power_above(size_t n) {
   return power;
 }
 
-/* With the heap locked. Memory that is not used is never touched, so generous sizes cost nothing. */
+/* With the heap locked. Memory that is not used is not touched, so generous sizes cost nothing. */
 static bool get_memory(search *s) {
   size_t const blocks = rf_reachability_count_blocks();
   size_t const index = rf_reachability_count_slots();
+  size_t const spans = rf_reachability_count_spans();
   size_t const ranges = range_count() + SPARE_RANGES + MAX_THREADS;
   size_t const kinds = blocks < MAX_GROUPS ? blocks : MAX_GROUPS;
   size_t const slots = power_above(2 * kinds);
   s->memory_size = RF_ROOTS_BUFFER + ranges * sizeof(rf_range) + blocks * sizeof(rf_reachability_block) +
-                   index * sizeof(uint32_t) + kinds * sizeof(group) + slots * sizeof(uint32_t) + 8 * (size_t)64;
+                   (index + spans + slots) * sizeof(uint32_t) + kinds * sizeof(group) + 9 * (size_t)64;
   s->memory = rf_pages_map(s->memory_size, 1, 0);
   if (stopped_threads == NULL) {
     stopped_threads = rf_record_table(MAX_THREADS * sizeof *stopped_threads);
@@ -101,13 +102,17 @@ static bool get_memory(search *s) {
   unsigned char *at = s->memory;
   s->roots.buffer = carve(&at, RF_ROOTS_BUFFER, 1);
   s->roots.excluded = (rf_ranges){carve(&at, ranges, sizeof(rf_range)), ranges, 0};
+  unsigned char *const written = at;
   s->table = (rf_reachability){
       .blocks = carve(&at, blocks, sizeof(rf_reachability_block)),
       .capacity = blocks,
       .index = carve(&at, index, sizeof(uint32_t)),
       .index_capacity = index,
+      .first = carve(&at, spans, sizeof(uint32_t)),
+      .first_capacity = spans,
       .roots = &s->roots,
   };
+  rf_pages_populate((uintptr_t)written, (uintptr_t)at);
   s->groups = (groups){carve(&at, kinds, sizeof(group)), carve(&at, slots, sizeof(uint32_t)), slots - 1, kinds, 0};
   s->stopped = (rf_stopped){stopped_threads, MAX_THREADS, 0};
   return true;

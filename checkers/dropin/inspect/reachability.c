@@ -37,9 +37,18 @@ size_t rf_reachability_count_slots(void) {
   return count;
 }
 
+size_t rf_reachability_count_spans(void) {
+  return __atomic_load_n(&rf_span_numbers, __ATOMIC_RELAXED);
+}
+
 static void extend(rf_reachability *table, uintptr_t start, size_t size) {
   table->low = start < table->low ? start : table->low;
   table->high = start + size > table->high ? start + size : table->high;
+}
+
+/* Of a slot in `index`. A descriptor is not written to: in a forked child that would take a copy of its page. */
+static size_t place_of(const rf_reachability *table, const rf_span *span, unsigned index) {
+  return span->number < table->first_capacity ? (size_t)table->first[span->number] + index : SIZE_MAX;
 }
 
 /* In the child of a process of several threads, what is older than the fork counts as reachable. */
@@ -48,11 +57,12 @@ static bool add(const rf_view *view, void *context) {
   uintptr_t const start = (uintptr_t)view->payload;
   bool const inherited = rf_slot_generation(view->slot) != rf_heap_generation;
   rf_reachability_state const state = inherited ? RF_REACHABILITY_REACHABLE : RF_REACHABILITY_UNKNOWN;
-  if (table->count == table->capacity || view->span->scan + view->index >= table->index_capacity) {
+  size_t const slot = place_of(table, view->span, view->index);
+  if (table->count == table->capacity || slot >= table->index_capacity) {
     return false;
   }
   table->blocks[table->count++] = (rf_reachability_block){start, view->size, state, false, NULL};
-  table->index[view->span->scan + view->index] = (uint32_t)table->count;
+  table->index[slot] = (uint32_t)table->count;
   extend(table, start, view->size);
   return true;
 }
@@ -73,8 +83,10 @@ static bool add_paged(const rf_page_block *block, void *context) {
 
 void rf_reachability_collect(rf_reachability *table) {
   size_t slots = 0;
-  for (rf_span *span = rf_span_above(0); span != NULL; span = after(span)) {
-    span->scan = slots;
+  for (const rf_span *span = rf_span_above(0); span != NULL; span = after(span)) {
+    if (span->number < table->first_capacity) {
+      table->first[span->number] = (uint32_t)slots;
+    }
     slots += span->large ? 1 : span->carved;
   }
   table->count = 0;
@@ -112,7 +124,8 @@ static rf_reachability_block *find_among(rf_reachability_block *first, size_t be
 static rf_reachability_block *find_in_span(const rf_reachability *table, const rf_span *span, uintptr_t address) {
   unsigned const index = address >= span->base ? rf_span_index(span, address) : UINT_MAX;
   bool const known = index < (span->large ? 1 : span->carved);
-  uint32_t const number = known ? table->index[span->scan + index] : 0;
+  size_t const slot = known ? place_of(table, span, index) : SIZE_MAX;
+  uint32_t const number = slot < table->index_capacity ? table->index[slot] : 0;
   rf_reachability_block *const block = number != 0 ? &table->blocks[number - 1] : NULL;
   return block != NULL && holds(block, address) ? block : NULL;
 }

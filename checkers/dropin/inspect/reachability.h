@@ -35,6 +35,8 @@ typedef struct rf_reachability {
   size_t count;
   uint32_t *index; /* of each slot of the heap, its block's number + 1; 0: none */
   size_t index_capacity;
+  uint32_t *first; /* of each span of the heap by its number: where its slots begin in `index` */
+  size_t first_capacity;
   uintptr_t low; /* all blocks lie in [low, high] */
   uintptr_t high;
   rf_roots *roots;
@@ -44,9 +46,10 @@ typedef struct rf_reachability {
   size_t first_paged;             /* blocks on pages of their own come last, in address order */
 } rf_reachability;
 
-/* How many live blocks there are, and how many slots; with the heap locked. */
+/* How many live blocks there are, how many slots, and numbers of spans; with the heap locked. */
 size_t rf_reachability_count_blocks(void);
 size_t rf_reachability_count_slots(void);
+size_t rf_reachability_count_spans(void);
 
 /* Fills the table; the heap locked, other threads stopped. `live` has its memory and its roots, which are not read
  * yet. */

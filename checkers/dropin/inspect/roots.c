@@ -199,6 +199,8 @@ void rf_roots_visit_buffer(rf_roots *roots, size_t size) {
   }
 }
 
+#define FEW_BYTES ((size_t)16 * 1024) /* a small process takes no more pages for the buffer */
+
 static void read_pages(rf_roots *roots, uintptr_t start, uintptr_t end) {
   size_t const page = rf_pages_round(1);
   if (!roots->copies && !roots->any_byte) {
@@ -206,7 +208,8 @@ static void read_pages(rf_roots *roots, uintptr_t start, uintptr_t end) {
     return;
   }
   while (start < end) {
-    size_t const want = end - start < RF_ROOTS_BUFFER ? end - start : RF_ROOTS_BUFFER;
+    size_t const most = end - start < RF_ROOTS_BUFFER ? FEW_BYTES : RF_ROOTS_BUFFER;
+    size_t const want = end - start < most ? end - start : most;
     size_t const got = copy(roots, start, want);
     rf_roots_visit_buffer(roots, got);
     start += got;

@@ -31,6 +31,7 @@ typedef struct dead_stack {
 /* By the descriptor's address: a stack that is used again and again has one place. */
 #define DEAD_STACKS 1024U
 static dead_stack dead_stacks[DEAD_STACKS];
+static bool has_any; /* a process without threads need not read them all; accessed atomically */
 
 static uintptr_t own_descriptor(void) {
   uintptr_t descriptor;
@@ -92,6 +93,7 @@ static uintptr_t keep(uintptr_t descriptor, const uintptr_t *words, size_t id) {
     return 0;
   }
   dead_stacks[(descriptor >> 12) % DEAD_STACKS] = g;
+  __atomic_store_n(&has_any, true, __ATOMIC_RELAXED);
   return words[g.bounds] + words[g.bounds + 2];
 }
 
@@ -265,7 +267,7 @@ static bool is_joined(const dead_stack *g, const uintptr_t *words) {
 
 bool rf_dead_stacks_each(bool (*visit)(uintptr_t start, uintptr_t end, void *context), void *context) {
   bool all = true;
-  for (size_t i = 0; i < DEAD_STACKS; i++) {
+  for (size_t i = 0; i < DEAD_STACKS && __atomic_load_n(&has_any, __ATOMIC_RELAXED); i++) {
     const dead_stack *const g = &dead_stacks[i];
     uintptr_t words[WORDS_MOST];
     if (g->descriptor == 0 || !read_descriptor(g->descriptor, words) || !is_dead(g, words)) {
