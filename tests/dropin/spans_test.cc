@@ -109,7 +109,7 @@ rf_slot_place take_slots(unsigned class_number, size_t count) {
   return place;
 }
 
-// An eighth of what the class has filled.
+// A sixteenth of what the class has filled.
 TEST(DropinSlots, HaveTheirPagesAheadWhereTheirClassHasFilledMany) {
   heap_alone([] {
     if (!system_populates()) {

@@ -81,17 +81,23 @@ static void release_span(rf_heap *heap, rf_span *span) {
 
 /* ---- Pages ahead ---- */
 
-#define AHEAD_SHARE 8U
+#define AHEAD_SHARE 16U
+#define AHEAD_FROM ((size_t)128 * 1024)
 #define AHEAD_MOST RF_UNIT
 #define AHEAD_SLOT_MOST ((size_t)16384) /* bytes: of larger slots programs may leave much untouched */
 
-/* A slot that ends at `end` bytes from the span's start is handed out next. A class that has filled much memory gets
- * pages for an eighth of that at once, and so do the descriptions of these slots: one call instead of a fault each. */
-RF_RARE static void populate(const rf_heap *heap, rf_span *span, unsigned index, size_t end) {
+/* Bytes that have pages before they are needed: a share of what the class has filled, where that is much. */
+static size_t ahead_of(const rf_heap *heap, const rf_span *span, size_t end) {
   size_t const filled = (heap->spans[span->class_number] - 1) * span->bytes + end;
   size_t const share = filled / AHEAD_SHARE < AHEAD_MOST ? filled / AHEAD_SHARE : AHEAD_MOST;
-  size_t const ahead = span->slot_size <= AHEAD_SLOT_MOST ? share : 0;
-  size_t const wanted = rf_pages_round(end) + rf_pages_round(ahead + 1) - rf_pages_round(1);
+  return filled < AHEAD_FROM || span->slot_size > AHEAD_SLOT_MOST ? 0 : rf_pages_round(share);
+}
+
+/* A slot that ends at `end` bytes from the span's start is handed out next. It gets its pages, and so do those behind
+ * it and the descriptions of these slots: by one call instead of a fault each. */
+RF_RARE static void populate(const rf_heap *heap, rf_span *span, unsigned index, size_t end) {
+  size_t const ahead = ahead_of(heap, span, end);
+  size_t const wanted = rf_pages_round(end) + ahead;
   size_t const to = wanted < span->bytes ? wanted : span->bytes;
   size_t const slots = (to - span->populated) / span->slot_size;
   size_t const left = span->count - index;
