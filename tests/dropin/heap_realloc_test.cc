@@ -117,6 +117,33 @@ TEST(DropinRealloc, GivesTheSpanOfAGrownBlockBackWhereItShrinksByHalf) {
   });
 }
 
+// Slots take less address space and less memory.
+TEST(DropinRealloc, GivesSoManyGrownBlocksSpansAtOnce) {
+  with_heap([](Heap &heap) {
+    if (sizeof(void *) == 4) {
+      return;
+    }
+    std::vector<void *> grown;
+    for (unsigned i = 0; i < RF_GROWN_MOST; i++) {
+      grown.push_back(rf_cache_realloc(heap.cache, heap.make(100), 20000, &no_origin));
+      EXPECT_TRUE(heap.view(grown.back()).span->large) << i;
+    }
+    auto const next_is_large = [&] {
+      void *const p = rf_cache_realloc(heap.cache, heap.make(100), 20000, &no_origin);
+      return heap.view(p).span->large;
+    };
+    EXPECT_FALSE(next_is_large());
+    EXPECT_TRUE(heap.free(grown[0]));
+    EXPECT_TRUE(next_is_large());
+    EXPECT_FALSE(next_is_large());
+    ASSERT_EQ(rf_cache_realloc(heap.cache, grown[1], 40000, &no_origin), grown[1]); // no slot has room for it now
+    EXPECT_TRUE(next_is_large());
+    EXPECT_FALSE(next_is_large());
+    EXPECT_EQ(rf_heaps[0].grown, RF_GROWN_MOST);
+    EXPECT_EQ(heap.recorder.count(), 0U);
+  });
+}
+
 // A slot of a span that is there needs no new memory.
 TEST(DropinRealloc, GrowsIntoASlotWhereASpanIsRefused) {
   with_heap([](Heap &heap) {

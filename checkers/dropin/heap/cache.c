@@ -220,8 +220,11 @@ static void *alloc_large(rf_cache *cache, const rf_block_request *r, const rf_or
   return view.payload;
 }
 
-/* A span for a block that grows; NULL where there is no memory for one: a slot needs less address space. */
+/* A span for a block that grows; NULL where it is to be in a slot. */
 RF_RARE static void *alloc_grown(rf_cache *cache, const rf_block_request *r, const rf_origin *origin) {
+  if (__atomic_load_n(&rf_heaps[rf_cache_heap(cache)].grown, __ATOMIC_RELAXED) >= RF_GROWN_MOST) {
+    return NULL;
+  }
   size_t const failures = cache->failures;
   void *const p = alloc_large(cache, r, origin);
   cache->failures = failures;

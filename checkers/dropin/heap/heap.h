@@ -82,6 +82,7 @@ typedef struct rf_heap {
   size_t freed_bytes;
   uint64_t freed_ever;  /* bytes of large blocks */
   size_t large_bytes;   /* mapped for live ones */
+  uint32_t grown;       /* live ones that slots would have room for; accessed atomically */
   size_t span_bytes;    /* mapped for small ones */
   rf_segment *segments; /* with free units */
   rf_segment *full;

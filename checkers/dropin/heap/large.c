@@ -27,6 +27,17 @@ static size_t units_of(size_t bytes) {
   return (bytes + RF_UNIT - 1) >> RF_UNIT_SHIFT;
 }
 
+/* ---- Blocks that slots would have room for ---- */
+
+/* Under the lock. */
+static void count_as_grown(rf_heap *heap, rf_span *span, bool grown) {
+  uint32_t const more = grown ? 1U : UINT32_MAX;
+  if (span->grown != grown) {
+    span->grown = grown;
+    (void)__atomic_fetch_add(&heap->grown, more, __ATOMIC_RELAXED);
+  }
+}
+
 /* ---- Spans that are kept ---- */
 
 static void unlink_kept(rf_heap *heap, rf_span *span) {
@@ -140,6 +151,7 @@ bool rf_large_keep(rf_span *span) {
     return false;
   }
   heap->large_bytes -= bytes;
+  count_as_grown(heap, span, false);
   heap->freed_ever += bytes;
   span->stamp = heap->freed_ever - bytes;
   span->fresh = false;
@@ -223,6 +235,7 @@ static rf_span *find_or_make(unsigned number, size_t bytes, const rf_block_reque
   }
   if (span != NULL) {
     heap->large_bytes += span->bytes;
+    count_as_grown(heap, span, r->size <= RF_SLOT_MOST - RF_TAIL_LEAST && r->align <= RF_ALIGN_DEFAULT);
   }
   rf_heap_unlock(number);
   return span;
@@ -317,6 +330,7 @@ bool rf_large_resize(rf_span *span, size_t size) {
   if (done) {
     rf_heaps[span->heap].large_bytes += span->bytes - before;
     rf_heaps[span->heap].mapped_bytes += span->mapped ? span->bytes - before : 0;
+    count_as_grown(&rf_heaps[span->heap], span, span->grown && size <= RF_SLOT_MOST - RF_TAIL_LEAST);
   }
   rf_heap_unlock(span->heap);
   if (!done) {

@@ -4,9 +4,11 @@
 
 #include "cache.h"
 
-/* A block that grows beyond this gets a span of its own, where there is memory for one: it grows on in place, and is
- * neither copied nor filled nor compared at each step. Address space of 32 bits is too scarce for that. */
+/* A block that grows beyond this gets a span of its own: it grows on in place, and is neither copied nor filled nor
+ * compared at each step. Not with 32 bits, where address space is too scarce, and only so many at once of each heap:
+ * a slot takes less of it, and less memory. */
 #define RF_GROWING_MOST (sizeof(void *) > 4 ? (size_t)8192 : RF_SLOT_MOST)
+#define RF_GROWN_MOST 16U
 
 /* A span of heap `number` with room for the block at its alignment; its slot is to be filled in. NULL where there is no
  * memory. *fresh: the memory is all zero. */

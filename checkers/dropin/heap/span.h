@@ -148,6 +148,7 @@ struct rf_span {
   bool mapped; /* large: a mapping of its own */
   bool fresh;  /* large: zero but for what the owner wrote */
   bool given_back;
+  bool grown;          /* large: a live block that a slot would have room for (large.h) */
   bool restricted;     /* the program has taken access rights from pages of it (rights.h); accessed atomically */
   uint32_t free_count; /* small: slots in `free`; under the heap's lock, as is all that follows */
   uint32_t carved;     /* small: slots that were handed out before */
