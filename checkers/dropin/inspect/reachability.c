@@ -46,7 +46,7 @@ static void extend(rf_reachability *table, uintptr_t start, size_t size) {
   table->high = start + size > table->high ? start + size : table->high;
 }
 
-/* Of a slot in `index`. A descriptor is not written to: in a forked child that would take a copy of its page. */
+/* The place of a slot in `index`. No descriptor is written to: a forked child would take a copy of its page. */
 static size_t place_of(const rf_reachability *table, const rf_span *span, unsigned index) {
   return span->number < table->first_capacity ? (size_t)table->first[span->number] + index : SIZE_MAX;
 }
