@@ -345,10 +345,16 @@ static void drop_stack(void *memory) {
   if (is_kept()) {
     return;
   }
-  bool const known = sigaltstack(NULL, &now) == 0;
-  if (known && (now.ss_sp != memory || sigaltstack(&none, NULL) == 0)) {
-    leave_stack(memory);
+  if (sigaltstack(&none, &now) != 0) { /* the thread ends on a stack for handlers */
+    if (sigaltstack(NULL, &now) == 0 && now.ss_sp != memory) {
+      leave_stack(memory);
+    }
+    return;
   }
+  if (now.ss_sp != memory && (now.ss_flags & SS_DISABLE) == 0) {
+    (void)sigaltstack(&now, NULL);
+  }
+  leave_stack(memory);
 }
 
 static void make_key(void) {
@@ -361,15 +367,18 @@ static void give_stack(void) {
   stack_t now;
   own_stack = STACK_OF_PROGRAM; /* first: pthread_setspecific may allocate, and come back here */
   (void)pthread_once(&once, make_key);
-  if (!has_key || sigaltstack(NULL, &now) != 0 || (now.ss_flags & SS_DISABLE) == 0) {
-    return;
-  }
-  stack_t const ours = {.ss_sp = take_stack(), .ss_size = STACK_BYTES};
+  stack_t const ours = {.ss_sp = has_key ? take_stack() : NULL, .ss_size = STACK_BYTES};
   if (ours.ss_sp == NULL) {
     return;
   }
-  if (pthread_setspecific(stack_key, ours.ss_sp) != 0 || sigaltstack(&ours, NULL) != 0) {
-    (void)pthread_setspecific(stack_key, NULL);
+  /* One call where the program has made none, as in each new thread. It fails on the program's. */
+  bool const is_set = sigaltstack(&ours, &now) == 0;
+  bool const has_other = is_set && (now.ss_flags & SS_DISABLE) == 0;
+  if (has_other || !is_set || pthread_setspecific(stack_key, ours.ss_sp) != 0) {
+    now.ss_size = has_other ? now.ss_size : STACK_BYTES; /* some C libraries look at it also where there is none */
+    if (is_set) {
+      (void)sigaltstack(&now, NULL);
+    }
     leave_stack(ours.ss_sp);
     return;
   }

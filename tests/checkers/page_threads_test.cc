@@ -84,6 +84,30 @@ TEST_F(PageThreads, AProgramsOwnSignalStackIsLeftAlone) {
   }).join();
 }
 
+// A program may make one of its own after it was given ours; others' ends of the thread come after ours.
+TEST_F(PageThreads, AProgramsOwnSignalStackStaysToTheThreadsEnd) {
+  static void *left;
+  static HandlerStack *own;
+  pthread_key_t last;
+  rf_free(a(), rf_alloc(a(), 1)); // the key of the stacks comes first, and so does its end
+  ASSERT_EQ(pthread_key_create(&last,
+                               [](void *) {
+                                 left = signal_stack();
+                                 delete own;
+                               }),
+            0);
+  std::thread([this, last] {
+    rf_free(a(), rf_alloc(a(), 1));
+    EXPECT_NE(signal_stack(), nullptr);
+    own = new HandlerStack;
+    EXPECT_EQ(pthread_setspecific(last, own), 0);
+    EXPECT_EQ(signal_stack(), own->start());
+    left = own->start();
+  }).join();
+  EXPECT_NE(left, nullptr);
+  pthread_key_delete(last);
+}
+
 // A server of SIGSEGV has seen to stacks; one of SIGBUS alone has nothing to do with the end of a stack.
 TEST_F(PageThreads, AThreadIsGivenAStackUnlessSIGSEGVIsServed) {
   auto *const server = +[](int, siginfo_t *, void *) { _exit(77); };

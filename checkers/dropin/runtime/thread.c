@@ -62,6 +62,7 @@ static size_t stale_below(uintptr_t at) {
 /* Mostly there are zeros already: to write them again would fetch each line from the cache of the processor on which
  * the stack's last thread ran. Calls nothing: a return address would lie below the room. */
 #define LINE_WORDS (64 / sizeof(uintptr_t))
+#define OWN_FRAME 256U /* with what a function may keep below its stack pointer */
 
 RF_INLINE RF_NO_SANITIZE bool clear_line(volatile uintptr_t *line) {
   uintptr_t any = 0;
@@ -77,8 +78,9 @@ RF_INLINE RF_NO_SANITIZE bool clear_line(volatile uintptr_t *line) {
 /* From the top down, to the first page of zeros: most threads have come no deeper, and a look at a page that was not
  * touched is a page fault, in each thread whose stack is not kept for the next one. */
 RF_NO_SANITIZE __attribute__((noinline)) static void clear_roomy_stack(void) {
-  volatile uintptr_t stale[STALE_PAGES * PAGE / sizeof(uintptr_t)]; /* what calls have left there */
-  volatile uintptr_t *line = stale + sizeof stale / sizeof *stale;
+  /* Below its own frame, not in an array: what the compiler spills would lie below that, on a page of its own. */
+  uintptr_t const own = (uintptr_t)__builtin_frame_address(0) - OWN_FRAME;
+  volatile uintptr_t *line = (volatile uintptr_t *)(own & ~(uintptr_t)(LINE_WORDS * sizeof *line - 1));
   volatile uintptr_t *const lowest = line - stale_below((uintptr_t)line) / sizeof *line / LINE_WORDS * LINE_WORDS;
   bool any = true; /* of the page */
   while (line != lowest) {
