@@ -86,7 +86,7 @@ TEST_F(PageThreads, AProgramsOwnSignalStackIsLeftAlone) {
 
 // A program may make one of its own after it was given ours; others' ends of the thread come after ours.
 TEST_F(PageThreads, AProgramsOwnSignalStackStaysToTheThreadsEnd) {
-  static void *left;
+  static const void *left;
   static HandlerStack *own;
   pthread_key_t last;
   rf_free(a(), rf_alloc(a(), 1)); // the key of the stacks comes first, and so does its end
