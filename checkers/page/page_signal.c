@@ -338,23 +338,31 @@ static void leave_stack(void *memory) {
   rf_page_release(memory, STACK_BYTES);
 }
 
+/* Makes `next` the thread's stack for handlers where there is none, or the one at `before`; any other one stays. One
+ * call, as for each new thread, where that is so. False as well while the thread is on such a stack. */
+static bool replace_stack(const stack_t *next, const void *before) {
+  stack_t now;
+  if (sigaltstack(next, &now) != 0) {
+    return false;
+  }
+  if ((now.ss_flags & SS_DISABLE) != 0 || now.ss_sp == before) {
+    return true;
+  }
+  (void)sigaltstack(&now, NULL);
+  return false;
+}
+
+static const stack_t no_stack = {.ss_flags = SS_DISABLE, .ss_size = STACK_BYTES};
+
 static void drop_stack(void *memory) {
   stack_t now;
-  stack_t const none = {.ss_flags = SS_DISABLE, .ss_size = STACK_BYTES};
   own_stack = STACK_GONE;
   if (is_kept()) {
     return;
   }
-  if (sigaltstack(&none, &now) != 0) { /* the thread ends on a stack for handlers */
-    if (sigaltstack(NULL, &now) == 0 && now.ss_sp != memory) {
-      leave_stack(memory);
-    }
-    return;
+  if (replace_stack(&no_stack, memory) || (sigaltstack(NULL, &now) == 0 && now.ss_sp != memory)) {
+    leave_stack(memory);
   }
-  if (now.ss_sp != memory && (now.ss_flags & SS_DISABLE) == 0) {
-    (void)sigaltstack(&now, NULL);
-  }
-  leave_stack(memory);
 }
 
 static void make_key(void) {
@@ -364,25 +372,20 @@ static void make_key(void) {
 /* Without the key the end of the thread would not be noticed, and its stack never given back. */
 static void give_stack(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
-  stack_t now;
   own_stack = STACK_OF_PROGRAM; /* first: pthread_setspecific may allocate, and come back here */
   (void)pthread_once(&once, make_key);
   stack_t const ours = {.ss_sp = has_key ? take_stack() : NULL, .ss_size = STACK_BYTES};
   if (ours.ss_sp == NULL) {
     return;
   }
-  /* One call where the program has made none, as in each new thread. It fails on the program's. */
-  bool const is_set = sigaltstack(&ours, &now) == 0;
-  bool const has_other = is_set && (now.ss_flags & SS_DISABLE) == 0;
-  if (has_other || !is_set || pthread_setspecific(stack_key, ours.ss_sp) != 0) {
-    now.ss_size = has_other ? now.ss_size : STACK_BYTES; /* some C libraries look at it also where there is none */
-    if (is_set) {
-      (void)sigaltstack(&now, NULL);
+  if (replace_stack(&ours, NULL)) {
+    if (pthread_setspecific(stack_key, ours.ss_sp) == 0) {
+      own_stack = STACK_OURS;
+      return;
     }
-    leave_stack(ours.ss_sp);
-    return;
+    (void)replace_stack(&no_stack, ours.ss_sp);
   }
-  own_stack = STACK_OURS;
+  leave_stack(ours.ss_sp);
 }
 
 void *rf_page_given_stack(size_t *size) {
