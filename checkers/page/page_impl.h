@@ -468,6 +468,15 @@ void rf_page_report_each(const rf_page_store *store, rf_finding *found, unsigned
  * try again, the page having been opened. */
 bool rf_page_fault(uintptr_t address, rf_access access, uintptr_t pc, const void *frame);
 
+/* ---- page_signal_stack.c ---- */
+
+/* True once it is settled whether the calling thread has a stack of ours for handlers. */
+bool rf_page_stack_is_settled(void);
+
+/* Handlers and stacks stay as they are from now on, or change again: see rf_page_signals_keep. Lock-free. */
+void rf_page_keep_stacks(bool keep);
+bool rf_page_keeps_stacks(void);
+
 /* ---- page_signal.c ---- */
 
 /* Installs the handler where it is not in place, and gives this thread a stack for it. Looks at each call whether it is

@@ -1,12 +1,10 @@
-/* The page store: the handler for SIGSEGV and SIGBUS, the handlers behind it, and the stack that it runs on. */
-#define _GNU_SOURCE /* ucontext's registers, MAP_ANONYMOUS */
+/* The page store: the handler for SIGSEGV and SIGBUS, and the handlers behind it. */
+#define _GNU_SOURCE /* ucontext's registers */
 #include "page_impl.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "checkers/os/host.h"
 #include "checkers/os/machine_context.h"
@@ -292,114 +290,9 @@ static void install(void) {
   }
 }
 
-/* ---- A stack for it, lest it cannot run where the thread's own is at its end ---- */
-
-#define STACK_BYTES ((size_t)128 * 1024)
-
-typedef enum stack_state { STACK_UNKNOWN, STACK_OF_PROGRAM, STACK_OURS, STACK_GONE } stack_state;
-
-static RF_THREAD_LOCAL stack_state own_stack;
-static pthread_key_t stack_key;
-static bool has_key;
-
-static bool kept; /* what there is stays: a filter may forbid to ask for it; accessed atomically */
+/* ---- As it changes ---- */
 
 static bool ignoring; /* rf_page_signals_ignore is in force, and is to stay; accessed atomically */
-
-static bool is_kept(void) {
-  return __atomic_load_n(&kept, __ATOMIC_RELAXED);
-}
-
-/* Those of ended threads, for new ones: to map one and give it back takes the system as long as all else that a short
- * thread asks of it here. Accessed atomically. */
-static void *spare_stacks[8];
-
-#define SPARE_STACKS (sizeof spare_stacks / sizeof *spare_stacks)
-
-static void *take_stack(void) {
-  for (size_t i = 0; i < SPARE_STACKS; i++) {
-    void *const memory = __atomic_load_n(&spare_stacks[i], __ATOMIC_RELAXED) != NULL
-                             ? __atomic_exchange_n(&spare_stacks[i], NULL, __ATOMIC_ACQUIRE)
-                             : NULL;
-    if (memory != NULL) {
-      return memory;
-    }
-  }
-  return rf_page_records(STACK_BYTES);
-}
-
-static void leave_stack(void *memory) {
-  for (size_t i = 0; i < SPARE_STACKS; i++) {
-    void *none = NULL;
-    if (__atomic_compare_exchange_n(&spare_stacks[i], &none, memory, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
-      return;
-    }
-  }
-  rf_page_release(memory, STACK_BYTES);
-}
-
-/* Makes `next` the thread's stack for handlers where there is none, or the one at `before`; any other one stays. One
- * call, as for each new thread, where that is so. False as well while the thread is on such a stack. */
-static bool replace_stack(const stack_t *next, const void *before) {
-  stack_t now;
-  if (sigaltstack(next, &now) != 0) {
-    return false;
-  }
-  if ((now.ss_flags & SS_DISABLE) != 0 || now.ss_sp == before) {
-    return true;
-  }
-  (void)sigaltstack(&now, NULL);
-  return false;
-}
-
-static const stack_t no_stack = {.ss_flags = SS_DISABLE, .ss_size = STACK_BYTES};
-
-static void drop_stack(void *memory) {
-  stack_t now;
-  own_stack = STACK_GONE;
-  if (is_kept()) {
-    return;
-  }
-  if (replace_stack(&no_stack, memory) || (sigaltstack(NULL, &now) == 0 && now.ss_sp != memory)) {
-    leave_stack(memory);
-  }
-}
-
-static void make_key(void) {
-  has_key = pthread_key_create(&stack_key, drop_stack) == 0;
-}
-
-/* Without the key the end of the thread would not be noticed, and its stack never given back. */
-static void give_stack(void) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  own_stack = STACK_OF_PROGRAM; /* first: pthread_setspecific may allocate, and come back here */
-  (void)pthread_once(&once, make_key);
-  stack_t const ours = {.ss_sp = has_key ? take_stack() : NULL, .ss_size = STACK_BYTES};
-  if (ours.ss_sp == NULL) {
-    return;
-  }
-  if (replace_stack(&ours, NULL)) {
-    if (pthread_setspecific(stack_key, ours.ss_sp) == 0) {
-      own_stack = STACK_OURS;
-      return;
-    }
-    (void)replace_stack(&no_stack, ours.ss_sp);
-  }
-  leave_stack(ours.ss_sp);
-}
-
-void *rf_page_given_stack(size_t *size) {
-  *size = STACK_BYTES;
-  return own_stack == STACK_OURS ? pthread_getspecific(stack_key) : NULL;
-}
-
-void rf_page_give_stack(void) {
-  int const saved = errno;
-  if (own_stack == STACK_UNKNOWN && !is_kept()) {
-    give_stack();
-  }
-  errno = saved;
-}
 
 #define SELDOM 64U
 
@@ -414,7 +307,7 @@ static bool looked_lately(void) {
   static RF_THREAD_LOCAL uint32_t seen;
   static RF_THREAD_LOCAL unsigned since;
   uint32_t const now = __atomic_load_n(&changes, __ATOMIC_RELAXED);
-  if (seen == now && own_stack != STACK_UNKNOWN && ++since < SELDOM) {
+  if (seen == now && rf_page_stack_is_settled() && ++since < SELDOM) {
     return true;
   }
   seen = now;
@@ -432,15 +325,15 @@ static void install_alone(void) {
 }
 
 void rf_page_watch(bool seldom) {
-  if (is_kept() || __atomic_load_n(&ignoring, __ATOMIC_RELAXED) || (seldom && looked_lately())) {
+  if (rf_page_keeps_stacks() || __atomic_load_n(&ignoring, __ATOMIC_RELAXED) || (seldom && looked_lately())) {
     return;
   }
   int const saved = errno;
   if (stands_behind_any()) {
     install_alone();
   }
-  if (own_stack == STACK_UNKNOWN && !overflow_is_served()) {
-    give_stack();
+  if (!rf_page_stack_is_settled() && !overflow_is_served()) {
+    rf_page_give_stack();
   }
   errno = saved;
 }
@@ -450,7 +343,7 @@ void rf_page_watch(bool seldom) {
 /* True where our handler stands in front of no handler but of SIG_IGN, which is then in *behind. */
 static bool stands_before_ignoring(unsigned i, struct sigaction *behind) {
   struct sigaction now;
-  if (is_kept() || sigaction(watched[i], NULL, &now) != 0 || !is_ours(&now)) {
+  if (rf_page_keeps_stacks() || sigaction(watched[i], NULL, &now) != 0 || !is_ours(&now)) {
     return false;
   }
   *behind = previous[trampoline_of(&now)][i];
@@ -487,13 +380,13 @@ void rf_page_signals_keep(bool keep) {
   if (keep && rf_page_stores() != NULL) {
     rf_page_watch(false);
   }
-  __atomic_store_n(&kept, keep, __ATOMIC_RELAXED);
+  rf_page_keep_stacks(keep);
 }
 
 void rf_page_signals_use_stack(bool use) {
   struct sigaction now;
   __atomic_store_n(&off_stack, !use, __ATOMIC_RELAXED);
-  for (unsigned i = 0; i < WATCHED && !is_kept(); i++) {
+  for (unsigned i = 0; i < WATCHED && !rf_page_keeps_stacks(); i++) {
     if (sigaction(watched[i], NULL, &now) == 0 && is_ours(&now)) {
       now.sa_flags = (now.sa_flags & ~SA_ONSTACK) | stack_flag();
       (void)sigaction(watched[i], &now, NULL);

@@ -146,6 +146,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/page/page_runs.c
   checkers/page/page_settle.c
   checkers/page/page_signal.c
+  checkers/page/page_signal_stack.c
   checkers/page/page_sweep.c
   checkers/page/sample.c
   checkers/page/sample_open.c
