@@ -1,4 +1,4 @@
-/* The page store: a stack for the handlers of each thread, lest they cannot run where the thread's own is at its end. */
+/* The page store: a stack for the handlers of each thread, lest they cannot run where its own is at its end. */
 #define _GNU_SOURCE /* sigaltstack */
 #include "page_impl.h"
 

@@ -1,5 +1,5 @@
-// The stack for handlers that the page store gives each thread: reused, given back, and left alone where the program has
-// one of its own or may not ask for it any more.
+// The stack for handlers that the page store gives each thread: reused, given back, and left alone where the program
+// has one of its own or may not ask for it any more.
 #include <gtest/gtest.h>
 
 #include <cerrno>
