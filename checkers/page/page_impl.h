@@ -473,9 +473,9 @@ bool rf_page_fault(uintptr_t address, rf_access access, uintptr_t pc, const void
 /* True once it is settled whether the calling thread has a stack of ours for handlers. */
 bool rf_page_stack_is_settled(void);
 
-/* Handlers and stacks stay as they are from now on, or change again: see rf_page_signals_keep. Lock-free. */
-void rf_page_keep_stacks(bool keep);
-bool rf_page_keeps_stacks(void);
+/* Whether handlers and their stacks stay as they are: what rf_page_signals_keep sets. Lock-free. */
+void rf_page_signals_set_kept(bool keep);
+bool rf_page_signals_are_kept(void);
 
 /* ---- page_signal.c ---- */
 

@@ -325,7 +325,7 @@ static void install_alone(void) {
 }
 
 void rf_page_watch(bool seldom) {
-  if (rf_page_keeps_stacks() || __atomic_load_n(&ignoring, __ATOMIC_RELAXED) || (seldom && looked_lately())) {
+  if (rf_page_signals_are_kept() || __atomic_load_n(&ignoring, __ATOMIC_RELAXED) || (seldom && looked_lately())) {
     return;
   }
   int const saved = errno;
@@ -343,7 +343,7 @@ void rf_page_watch(bool seldom) {
 /* True where our handler stands in front of no handler but of SIG_IGN, which is then in *behind. */
 static bool stands_before_ignoring(unsigned i, struct sigaction *behind) {
   struct sigaction now;
-  if (rf_page_keeps_stacks() || sigaction(watched[i], NULL, &now) != 0 || !is_ours(&now)) {
+  if (rf_page_signals_are_kept() || sigaction(watched[i], NULL, &now) != 0 || !is_ours(&now)) {
     return false;
   }
   *behind = previous[trampoline_of(&now)][i];
@@ -380,13 +380,13 @@ void rf_page_signals_keep(bool keep) {
   if (keep && rf_page_stores() != NULL) {
     rf_page_watch(false);
   }
-  rf_page_keep_stacks(keep);
+  rf_page_signals_set_kept(keep);
 }
 
 void rf_page_signals_use_stack(bool use) {
   struct sigaction now;
   __atomic_store_n(&off_stack, !use, __ATOMIC_RELAXED);
-  for (unsigned i = 0; i < WATCHED && !rf_page_keeps_stacks(); i++) {
+  for (unsigned i = 0; i < WATCHED && !rf_page_signals_are_kept(); i++) {
     if (sigaction(watched[i], NULL, &now) == 0 && is_ours(&now)) {
       now.sa_flags = (now.sa_flags & ~SA_ONSTACK) | stack_flag();
       (void)sigaction(watched[i], &now, NULL);

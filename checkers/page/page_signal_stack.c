@@ -8,19 +8,19 @@
 
 #define STACK_BYTES ((size_t)128 * 1024)
 
-typedef enum stack_state { STACK_UNKNOWN, STACK_OF_PROGRAM, STACK_OURS, STACK_GONE } stack_state;
+typedef enum stack_state { STACK_UNKNOWN, STACK_OF_PROGRAM, STACK_OURS } stack_state;
 
 static RF_THREAD_LOCAL stack_state own_stack;
-static pthread_key_t stack_key;
+static pthread_key_t stack_key; /* its value is the stack, while that is ours */
 static bool has_key;
 
 static bool kept; /* accessed atomically */
 
-void rf_page_keep_stacks(bool keep) {
+void rf_page_signals_set_kept(bool keep) {
   __atomic_store_n(&kept, keep, __ATOMIC_RELAXED);
 }
 
-bool rf_page_keeps_stacks(void) {
+bool rf_page_signals_are_kept(void) {
   return __atomic_load_n(&kept, __ATOMIC_RELAXED);
 }
 
@@ -70,8 +70,7 @@ static const stack_t no_stack = {.ss_flags = SS_DISABLE, .ss_size = STACK_BYTES}
 
 static void drop_stack(void *memory) {
   stack_t now;
-  own_stack = STACK_GONE;
-  if (rf_page_keeps_stacks()) {
+  if (rf_page_signals_are_kept()) {
     return;
   }
   if (replace_stack(&no_stack, memory) || (sigaltstack(NULL, &now) == 0 && now.ss_sp != memory)) {
@@ -113,7 +112,7 @@ void *rf_page_given_stack(size_t *size) {
 
 void rf_page_give_stack(void) {
   int const saved = errno;
-  if (own_stack == STACK_UNKNOWN && !rf_page_keeps_stacks()) {
+  if (own_stack == STACK_UNKNOWN && !rf_page_signals_are_kept()) {
     give_stack();
   }
   errno = saved;

@@ -1,4 +1,4 @@
-// A stack for signal handlers of this thread, as a program may have one of its own.
+// The stack for signal handlers of this thread, and one as a program may have of its own.
 #ifndef RINGFENCE_TESTS_CHECKERS_HANDLER_STACK_H
 #define RINGFENCE_TESTS_CHECKERS_HANDLER_STACK_H
 
@@ -8,6 +8,13 @@
 #include <vector>
 
 namespace ringfence {
+
+// Its start; NULL: the thread has none.
+inline void *handler_stack() {
+  stack_t now = {};
+  EXPECT_EQ(sigaltstack(nullptr, &now), 0);
+  return (now.ss_flags & SS_DISABLE) == 0 ? now.ss_sp : nullptr;
+}
 
 // In force for as long as it lives; then what was in force before.
 class HandlerStack {

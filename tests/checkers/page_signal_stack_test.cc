@@ -1,26 +1,23 @@
 // The stack for handlers that the page store gives each thread: reused, given back, and left alone where the program
 // has one of its own or may not ask for it any more.
+#include "tests/checkers/handler_stack.h"
+
 #include <gtest/gtest.h>
 
-#include <cerrno>
 #include <csignal>
 #include <functional>
 #include <set>
-#include <sys/mman.h>
 #include <thread>
 
 extern "C" {
+#include "checkers/os/host.h"
 #include "checkers/page/page_impl.h"
 }
 
 namespace {
 
-// The calling thread's stack for handlers; NULL: none.
-void *stack_now() {
-  stack_t now = {};
-  EXPECT_EQ(sigaltstack(nullptr, &now), 0);
-  return (now.ss_flags & SS_DISABLE) != 0 ? nullptr : now.ss_sp;
-}
+using ringfence::handler_stack;
+using ringfence::HandlerStack;
 
 void in_thread(const std::function<void()> &body) {
   std::thread(body).join();
@@ -31,13 +28,9 @@ void *stack_of_a_thread() {
   void *stack = nullptr;
   in_thread([&stack] {
     rf_page_give_stack();
-    stack = stack_now();
+    stack = handler_stack();
   });
   return stack;
-}
-
-bool is_mapped(void *at) {
-  return msync(at, rf_page_size(), MS_ASYNC) == 0 || errno != ENOMEM;
 }
 
 TEST(PageSignalStack, AThreadIsGivenOneOnce) {
@@ -47,12 +40,12 @@ TEST(PageSignalStack, AThreadIsGivenOneOnce) {
     EXPECT_EQ(rf_page_given_stack(&size), nullptr);
     rf_page_give_stack();
     EXPECT_TRUE(rf_page_stack_is_settled());
-    EXPECT_NE(stack_now(), nullptr);
-    EXPECT_EQ(rf_page_given_stack(&size), stack_now());
+    EXPECT_NE(handler_stack(), nullptr);
+    EXPECT_EQ(rf_page_given_stack(&size), handler_stack());
     stack_t const none = {nullptr, SS_DISABLE, size};
     EXPECT_EQ(sigaltstack(&none, nullptr), 0);
     rf_page_give_stack();
-    EXPECT_EQ(stack_now(), nullptr) << "the program has taken it away";
+    EXPECT_EQ(handler_stack(), nullptr) << "the program has taken it away";
   });
 }
 
@@ -65,13 +58,11 @@ TEST(PageSignalStack, TheNextThreadGetsThatOfOneThatHasEnded) {
 TEST(PageSignalStack, AThreadWithOneOfItsOwnKeepsItAndUsesNoneUp) {
   void *const first = stack_of_a_thread();
   in_thread([] {
-    static unsigned char memory[65536];
-    stack_t const own = {memory, 0, sizeof memory};
+    HandlerStack const own;
     size_t size = 0;
-    EXPECT_EQ(sigaltstack(&own, nullptr), 0);
     rf_page_give_stack();
     EXPECT_TRUE(rf_page_stack_is_settled());
-    EXPECT_EQ(stack_now(), memory);
+    EXPECT_EQ(handler_stack(), own.start());
     EXPECT_EQ(rf_page_given_stack(&size), nullptr);
   });
   EXPECT_EQ(stack_of_a_thread(), first);
@@ -79,15 +70,15 @@ TEST(PageSignalStack, AThreadWithOneOfItsOwnKeepsItAndUsesNoneUp) {
 
 TEST(PageSignalStack, WhereStacksAreKeptNoneIsGiven) {
   in_thread([] {
-    rf_page_keep_stacks(true);
-    EXPECT_TRUE(rf_page_keeps_stacks());
+    rf_page_signals_set_kept(true);
+    EXPECT_TRUE(rf_page_signals_are_kept());
     rf_page_give_stack();
     EXPECT_FALSE(rf_page_stack_is_settled());
-    EXPECT_EQ(stack_now(), nullptr);
-    rf_page_keep_stacks(false);
-    EXPECT_FALSE(rf_page_keeps_stacks());
+    EXPECT_EQ(handler_stack(), nullptr);
+    rf_page_signals_set_kept(false);
+    EXPECT_FALSE(rf_page_signals_are_kept());
     rf_page_give_stack();
-    EXPECT_NE(stack_now(), nullptr);
+    EXPECT_NE(handler_stack(), nullptr);
   });
 }
 
@@ -96,13 +87,13 @@ TEST(PageSignalStack, WhereStacksAreKeptThatOfAThreadWhichEndsStays) {
   void *stack = nullptr;
   in_thread([&stack] {
     rf_page_give_stack();
-    stack = stack_now();
+    stack = handler_stack();
     rf_page_signals_keep(true);
-    EXPECT_TRUE(rf_page_keeps_stacks());
+    EXPECT_TRUE(rf_page_signals_are_kept());
   });
   rf_page_signals_keep(false);
-  EXPECT_FALSE(rf_page_keeps_stacks());
-  EXPECT_TRUE(is_mapped(stack));
+  EXPECT_FALSE(rf_page_signals_are_kept());
+  EXPECT_TRUE(rf_host_readable(stack, 1));
   EXPECT_NE(stack_of_a_thread(), stack);
 }
 
@@ -112,7 +103,7 @@ TEST(PageSignalStack, OfManyThreadsThatEndOnlySomeStacksStay) {
   std::function<void(unsigned)> nested = [&](unsigned left) {
     in_thread([&, left] {
       rf_page_give_stack();
-      stacks.insert(stack_now());
+      stacks.insert(handler_stack());
       if (left != 0) {
         nested(left - 1);
       }
@@ -122,7 +113,7 @@ TEST(PageSignalStack, OfManyThreadsThatEndOnlySomeStacksStay) {
   ASSERT_EQ(stacks.size(), kThreads);
   unsigned mapped = 0;
   for (void *const stack : stacks) {
-    mapped += is_mapped(stack) ? 1 : 0;
+    mapped += rf_host_readable(stack, 1) ? 1 : 0;
   }
   EXPECT_LE(mapped, 8U);
 }
@@ -130,7 +121,7 @@ TEST(PageSignalStack, OfManyThreadsThatEndOnlySomeStacksStay) {
 TEST(PageSignalStack, AThreadThatLooksSeldomIsGivenOneAtItsFirstLook) {
   in_thread([] {
     rf_page_watch(true);
-    EXPECT_NE(stack_now(), nullptr);
+    EXPECT_NE(handler_stack(), nullptr);
   });
 }
 

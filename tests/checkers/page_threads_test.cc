@@ -70,17 +70,11 @@ TEST_F(PageThreads, TheEndOfAStackThatIsABlockIsFound) {
   EXPECT_EXIT(overflow_a_stack_in_a_block(), testing::ExitedWithCode(RF_EXITCODE_DEFAULT), "heap-buffer-underflow");
 }
 
-void *signal_stack() {
-  stack_t now;
-  EXPECT_EQ(sigaltstack(nullptr, &now), 0);
-  return (now.ss_flags & SS_DISABLE) == 0 ? now.ss_sp : nullptr;
-}
-
 TEST_F(PageThreads, AProgramsOwnSignalStackIsLeftAlone) {
   std::thread([this] {
     HandlerStack const own;
     rf_free(a(), rf_alloc(a(), 1));
-    EXPECT_EQ(signal_stack(), own.start());
+    EXPECT_EQ(handler_stack(), own.start());
   }).join();
 }
 
@@ -92,16 +86,16 @@ TEST_F(PageThreads, AProgramsOwnSignalStackStaysToTheThreadsEnd) {
   rf_free(a(), rf_alloc(a(), 1)); // the key of the stacks comes first, and so does its end
   ASSERT_EQ(pthread_key_create(&last,
                                [](void *) {
-                                 left = signal_stack();
+                                 left = handler_stack();
                                  delete own;
                                }),
             0);
   std::thread([this, last] {
     rf_free(a(), rf_alloc(a(), 1));
-    EXPECT_NE(signal_stack(), nullptr);
+    EXPECT_NE(handler_stack(), nullptr);
     own = new HandlerStack;
     EXPECT_EQ(pthread_setspecific(last, own), 0);
-    EXPECT_EQ(signal_stack(), own->start());
+    EXPECT_EQ(handler_stack(), own->start());
     left = own->start();
   }).join();
   EXPECT_NE(left, nullptr);
@@ -120,7 +114,7 @@ TEST_F(PageThreads, AThreadIsGivenAStackUnlessSIGSEGVIsServed) {
     ASSERT_EQ(sigaction(signal, &action, &before), 0);
     std::thread([this, signal] {
       rf_free(a(), rf_alloc(a(), 1));
-      EXPECT_EQ(signal_stack() != nullptr, signal == SIGBUS) << signal;
+      EXPECT_EQ(handler_stack() != nullptr, signal == SIGBUS) << signal;
     }).join();
     sigaction(signal, &before, nullptr);
     rf_page_served_by(0);
@@ -183,7 +177,7 @@ std::set<void *> signal_stacks(rf_allocator *a, unsigned count) {
       {
         std::lock_guard<std::mutex> const hold(lock);
         rf_free(a, rf_alloc(a, 1));
-        stacks.insert(signal_stack());
+        stacks.insert(handler_stack());
       }
       for (there++; there < count;) {
         std::this_thread::yield();
