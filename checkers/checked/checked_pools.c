@@ -5,11 +5,12 @@
 #include <ringfence/watch.h>
 
 #include "choose_reporter.h"
+#include "lib/core/compiler.h"
 #include "mode_options.h"
 
 static bool sweeps_at_end;
 
-rf_mode rf_checked_pools_init(const rf_checked_options *options) {
+RF_COLD rf_mode rf_checked_pools_init(const rf_checked_options *options) {
   const rf_options *const o = options != NULL ? &options->settings : rf_options_of_process();
   rf_mode const mode = rf_mode_base(o->mode);
   rf_pool_watch_options watch;

@@ -4,6 +4,7 @@
 #if defined(__x86_64__) || defined(__i386__)
 
 #include "eh_reader.h"
+#include "lib/core/compiler.h"
 #include "stack_walk.h"
 
 /* ---- Expressions ---- */
@@ -280,7 +281,8 @@ static bool survives_calls(unsigned number) {
 #endif
 }
 
-rf_unwind_result rf_eh_frame_step(const rf_eh_module *module, const rf_eh_row *row, rf_unwind_registers *registers) {
+RF_COLD rf_unwind_result rf_eh_frame_step(const rf_eh_module *module, const rf_eh_row *row,
+                                          rf_unwind_registers *registers) {
   rf_unwind_registers next = *registers;
   uintptr_t cfa;
   if (row->places[RF_REGISTER_PC].kind == RF_PLACE_UNDEFINED) {

@@ -20,6 +20,7 @@
 #include <unistd.h>
 #if defined(__linux__)
 #include "forbidden_calls.h"
+#include "lib/core/compiler.h"
 #include <sys/auxv.h>
 #include <sys/syscall.h>
 #endif
@@ -152,7 +153,7 @@ const char *rf_host_artifacts(void) {
   return folder != NULL && folder[0] == '/' ? folder : NULL;
 }
 
-int rf_host_open(const char *path) {
+RF_COLD int rf_host_open(const char *path) {
   if (rf_is_forbidden(RF_CALL_OPEN)) {
     return -1;
   }
@@ -174,7 +175,7 @@ void rf_host_close(int fd) {
   errno = saved_errno;
 }
 
-uint64_t rf_host_file(int fd) {
+RF_COLD uint64_t rf_host_file(int fd) {
   int const saved_errno = errno;
   struct stat file;
   bool const is_open = !rf_is_forbidden(RF_CALL_OPEN) && fstat(fd, &file) == 0;
@@ -241,7 +242,7 @@ static bool write_quietly(int fd, const char *data, size_t size) {
   return done;
 }
 
-bool rf_host_write(int fd, const char *data, size_t size) {
+RF_COLD bool rf_host_write(int fd, const char *data, size_t size) {
   int const saved_errno = errno;
   if (fd < 0) {
     rf_port_log(data, size);
@@ -274,7 +275,7 @@ static char *read_open_file(int fd, size_t *length) {
   return data;
 }
 
-const char *rf_host_read_file(const char *path, size_t *length) {
+RF_COLD const char *rf_host_read_file(const char *path, size_t *length) {
   int const saved_errno = errno;
   int const cancellation = rf_uncancelled_begin();
   int const fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);

@@ -342,6 +342,12 @@ static void keep(uintptr_t pc, uint32_t rule) {
   __atomic_store_n(&set[0], word, __ATOMIC_RELAXED);
 }
 
+void rf_stack_rule_learn(uintptr_t pc, uintptr_t size) {
+  if (size % sizeof size == 0 && size != 0 && size / sizeof size <= RF_RULE_N(UINT32_MAX)) {
+    keep(pc, RF_RULE_OF_N(RF_RULE_SP, size / sizeof size));
+  }
+}
+
 typedef struct rule_search {
   uintptr_t pc;
   uint32_t rule; /* out */

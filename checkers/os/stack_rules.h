@@ -86,6 +86,10 @@ static inline uint32_t rf_stack_rule(uintptr_t pc) {
   return rf_stack_rule_find(pc);
 }
 
+/* Makes the rule for a call that returns to `pc` known without its table: the frame of the code there ends `size` bytes
+ * above the stack pointer of its calls, and saves no frame pointer. Of no module that may be unloaded. */
+void rf_stack_rule_learn(uintptr_t pc, uintptr_t size);
+
 /* A frame by whatever .eh_frame says. `returned`: the pc is a return address, not where a signal interrupted. */
 typedef struct rf_rules_frame {
   rf_unwind_registers registers;

@@ -16,6 +16,7 @@
 #include "checkers/os/host.h"
 #include "checkers/os/proc_self.h"
 #include "checkers/os/uncancelled.h"
+#include "lib/core/compiler.h"
 
 /* ---- Pages ---- */
 
@@ -315,7 +316,7 @@ static size_t least_limit(const char *folder, const char *group, const char *fil
   }
 }
 
-size_t rf_page_group_limit(const char *list, const char *root) {
+RF_COLD size_t rf_page_group_limit(const char *list, const char *root) {
   group_paths paths = {.length = 0};
   char folder[2 * GROUP_BYTES];
   (void)read_file(list, add_groups, &paths);
@@ -355,7 +356,7 @@ bool rf_page_writable_is_free(void) {
   return false;
 }
 
-size_t rf_page_group_limit(const char *list, const char *root) {
+RF_COLD size_t rf_page_group_limit(const char *list, const char *root) {
   (void)list;
   (void)root;
   return SIZE_MAX;
@@ -368,7 +369,7 @@ static size_t soft_limit(int result, const struct rlimit *limit) {
   return result == 0 && limit->rlim_cur < SIZE_MAX ? (size_t)limit->rlim_cur : SIZE_MAX;
 }
 
-size_t rf_page_memory_share(void) {
+RF_COLD size_t rf_page_memory_share(void) {
   long const pages = sysconf(_SC_PHYS_PAGES);
   size_t const machine =
       /* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): every system knows the size of its pages */

@@ -1,4 +1,5 @@
 /* The page store: pages that a fault opened, for the program to go on. */
+#include "lib/core/compiler.h"
 #include "page_impl.h"
 
 #include <string.h>
@@ -51,7 +52,7 @@ static void note(rf_page_store *store, uintptr_t page) {
   }
 }
 
-bool rf_page_reopen(rf_page_store *store, const rf_slot *s, uintptr_t address) {
+RF_COLD bool rf_page_reopen(rf_page_store *store, const rf_slot *s, uintptr_t address) {
   uintptr_t const page = address & ~(uintptr_t)(rf_page_size() - 1);
   bool const other = is_open_by_right(store, page); /* a block's by now, with contents of its own */
   bool const open = other || rf_page_open_range(s->space, page, rf_page_size());

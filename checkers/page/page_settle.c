@@ -3,6 +3,7 @@
  * Complexity: O(runs) and a system call for each row of closed pages. Threads: under the lock; others may open or close
  * pages that they have to themselves.
  */
+#include "lib/core/compiler.h"
 #include "page_impl.h"
 
 static bool has_memory(const rf_slot *s) {
@@ -43,7 +44,7 @@ static void stop_moving(rf_space *space) {
   close_pages(space, from, top);
 }
 
-void rf_page_stop_moving(rf_page_store *store) {
+RF_COLD void rf_page_stop_moving(rf_page_store *store) {
   store->moving = false;
   for (rf_space *space = store->spaces; space != NULL; space = space->next) {
     if (rf_space_is_moving(space)) {

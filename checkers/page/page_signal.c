@@ -203,7 +203,7 @@ static bool settle_fault(const siginfo_t *info, void *context) {
          is_for_freed_stack(info, &m);
 }
 
-bool rf_page_settle(const void *siginfo, void *context) {
+RF_COLD bool rf_page_settle(const void *siginfo, void *context) {
   int const saved = errno;
   const siginfo_t *const info = (const siginfo_t *)siginfo;
   bool const settled = info->si_code > 0 ? settle_fault(info, context) : held != NULL && held(info, context);
@@ -355,7 +355,7 @@ bool rf_page_signals_stand_before_ignoring(void) {
   return stands_before_ignoring(0, &behind) || stands_before_ignoring(1, &behind);
 }
 
-bool rf_page_signals_ignore(bool stay) {
+RF_COLD bool rf_page_signals_ignore(bool stay) {
   bool any = false;
   for (unsigned i = 0; i < WATCHED; i++) {
     struct sigaction behind;

@@ -21,7 +21,7 @@ RF_COLD static void gather(void *context, const char *text, size_t size) {
   }
 }
 
-RF_COLD const rf_sink *rf_log_lines_init(rf_log_lines *lines) {
+const rf_sink *rf_log_lines_init(rf_log_lines *lines) {
   lines->sink = (rf_sink){gather, lines};
   lines->length = 0;
   return &lines->sink;

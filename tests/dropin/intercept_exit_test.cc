@@ -6,6 +6,7 @@ extern "C" {
 #include "checkers/dropin/process/lifecycle.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/os/stack_layout.h"
+#include "checkers/os/stack_rules.h"
 }
 #undef _Static_assert
 
@@ -36,6 +37,7 @@ struct World {
   uintptr_t caller = 0;
   Main main = nullptr; // as the C library was given it
   std::pair<uintptr_t, uintptr_t> root;
+  uintptr_t learnt = 0; // the return address of a rule
 };
 
 World world;
@@ -91,6 +93,12 @@ void __wrap_rf_stack_set_root(uintptr_t start, uintptr_t end) {
   world.root = {start, end};
 }
 
+void __real_rf_stack_rule_learn(uintptr_t pc, uintptr_t size);
+void __wrap_rf_stack_rule_learn(uintptr_t pc, uintptr_t size) {
+  world.learnt = pc;
+  __real_rf_stack_rule_learn(pc, size);
+}
+
 long __wrap_syscall(long number, ...) {
   va_list list;
   va_start(list, number);
@@ -136,11 +144,13 @@ protected:
 
 char *the_arguments[] = {nullptr, nullptr, nullptr};
 uintptr_t frame_of_main;
+uintptr_t return_of_main;
 
 int the_main(int argc, char **argv, char **environment) {
   call("main " + std::to_string(argc) + (argv == the_arguments ? " arguments" : "") +
        (environment == the_arguments + 1 ? " environment" : ""));
   frame_of_main = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  return_of_main = reinterpret_cast<uintptr_t>(__builtin_return_address(0));
   return 42;
 }
 
@@ -164,6 +174,20 @@ TEST_F(InterceptExit, ThatFrameIsKnownByItsSection) {
   EXPECT_EQ(rf_process_without_entry(frames, 3), 2U);
   EXPECT_EQ(frames[1], 2U);
 }
+
+#if RF_STACK_RULES && !defined(__clang__)
+
+// It is the one that the compiler's tables have, so that stacks are the same whichever is asked.
+TEST_F(InterceptExit, TheRuleOfThatFrameIsKnownBeforehand) {
+  rf_stack_rules_forget();
+  (void)calls_of([] { __wrap___libc_start_main(the_main, 2, the_arguments, nullptr, nullptr, nullptr, nullptr); });
+  EXPECT_EQ(return_of_main, world.learnt);
+  uint32_t const rule = rf_stack_rule(world.learnt);
+  EXPECT_EQ(rule & RF_RULE_KIND, RF_RULE_SP);
+  EXPECT_EQ(rule, rf_stack_rule_find(world.learnt));
+}
+
+#endif
 
 TEST_F(InterceptExit, ExitTellsWhereTheStackEndedAndGoesOn) {
   EXPECT_EQ(calls_of([] { __wrap_exit(3); }), (Calls{"leaving 3", "exit 3"}));

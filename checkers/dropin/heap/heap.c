@@ -4,6 +4,10 @@
 #include "checkers/os/stack_walk.h"
 #include "threads.h"
 
+#if RF_HAS_WIDE
+#include <cpuid.h>
+#endif
+
 #define WAIT_MOST ((size_t)512 * 1024) /* longer blocks wait only where the quarantine is eight times as large */
 
 rf_heap_options rf_heap_options_now;
@@ -32,10 +36,18 @@ rf_heap_options rf_heap_options_of(const rf_guard_options *guard) {
   };
 }
 
+/* What __builtin_cpu_supports would tell, without the compiler's constructor, which asks the processor for all that it
+ * can do at the start of each program: about ten questions of several microseconds on a virtual machine. */
 static bool has_wide_registers(void) {
 #if RF_HAS_WIDE
-  __builtin_cpu_init(); /* no constructor may have run so far */
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+  enum { XMM_AND_YMM = 6 }; /* the system keeps them across a switch of threads */
+  unsigned a, b, c, d;
+  if (!__get_cpuid(1, &a, &b, &c, &d) || (c & bit_OSXSAVE) == 0) {
+    return false;
+  }
+  __asm__("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+  bool const kept = (a & XMM_AND_YMM) == XMM_AND_YMM;
+  return kept && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_AVX2) != 0 && (b & bit_BMI2) != 0;
 #else
   return false;
 #endif

@@ -112,7 +112,7 @@ const rf_known_module *rf_known_module_find(rf_known_modules *modules, uintptr_t
   return address != 0 ? add(modules, address) : NULL;
 }
 
-const rf_known_module *rf_known_module_of_program(rf_known_modules *modules) {
+RF_COLD const rf_known_module *rf_known_module_of_program(rf_known_modules *modules) {
   if (modules->program.end == 0) {
     char path[PATH_BYTES];
     read_program_path(path);
@@ -156,7 +156,7 @@ static bool path_from_maps(uintptr_t address, char *out, size_t room) {
 #if defined(DLFO_STRUCT_HAS_EH_DBASE)
 #pragma weak _dl_find_object
 
-bool rf_module_path_of(uintptr_t address, char *out, size_t room) {
+RF_COLD bool rf_module_path_of(uintptr_t address, char *out, size_t room) {
   struct dl_find_object found;
   if (_dl_find_object == NULL || _dl_find_object((void *)address, &found) != 0 || found.dlfo_link_map == NULL) {
     return path_from_maps(address, out, room);
@@ -164,7 +164,7 @@ bool rf_module_path_of(uintptr_t address, char *out, size_t room) {
   return put_path(found.dlfo_link_map->l_name, out, room);
 }
 #else
-bool rf_module_path_of(uintptr_t address, char *out, size_t room) {
+RF_COLD bool rf_module_path_of(uintptr_t address, char *out, size_t room) {
   return path_from_maps(address, out, room);
 }
 #endif

@@ -21,6 +21,7 @@
 #include "checkers/os/base_name.h"
 #include "checkers/os/chars.h"
 #include "checkers/os/library_kind.h"
+#include "lib/core/compiler.h"
 
 #define VARIABLE "LD_PRELOAD="
 #define OPTIONS "RINGFENCE_OPTIONS="
@@ -110,13 +111,13 @@ size_t rf_exec_target_entries(char *const envp[]) {
 }
 
 /* The library may be named several times, each at least by its name. */
-size_t rf_exec_target_preload_size(const rf_exec_target *target, char *const envp[]) {
+RF_COLD size_t rf_exec_target_preload_size(const rf_exec_target *target, char *const envp[]) {
   const char *const entry = preload_of(envp);
   size_t const size = entry != NULL ? strlen(entry) + 1 : 1;
   return size + (own_name[0] != '\0' ? size / strlen(own_name) * strlen(target->library) : 0);
 }
 
-void rf_exec_target_environment(const rf_exec_target *target, char *const envp[], char **out, char *preload) {
+RF_COLD void rf_exec_target_environment(const rf_exec_target *target, char *const envp[], char **out, char *preload) {
   const char *const entry = preload_of(envp);
   for (size_t i = 0; envp != NULL && envp[i] != NULL; i++) {
     if (envp[i] == entry) {
@@ -346,7 +347,7 @@ static bool search_path(const char *name, char file[PATH_MAX]) {
   }
 }
 
-void rf_exec_target_find(const char *file, bool search, char *const envp[], rf_exec_target *out) {
+RF_COLD void rf_exec_target_find(const char *file, bool search, char *const envp[], rf_exec_target *out) {
   int const saved = errno;
   out->unchecked = NULL;
   out->other_preload = false;

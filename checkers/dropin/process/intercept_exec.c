@@ -14,6 +14,7 @@
 #include "checkers/page/page_store.h"
 #include "exec_target.h"
 #include "intercept_transfer.h"
+#include "lib/core/compiler.h"
 #include "lifecycle.h"
 
 #include <alloca.h>
@@ -100,7 +101,7 @@ static int execute(const becoming *b, char *const argv[], char *const envp[]) {
   return failed(b->unchecked, ignoring, theirs(b->file, argv, envp));
 }
 
-__attribute__((noinline)) static int execute_with_other_preload(const becoming *b, char *const argv[]) {
+RF_COLD __attribute__((noinline)) static int execute_with_other_preload(const becoming *b, char *const argv[]) {
   rf_exec_target target;
   char *const *envp = b->envp;
   rf_exec_target_find(b->file, b->search, envp, &target);
@@ -142,7 +143,7 @@ RF_EXPORT int execvp(const char *file, char *const argv[]) {
   BECOME(file, true, argv, environ);
 }
 
-RF_EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) {
+RF_COLD RF_EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) {
   rf_exec_target target;
   char file[sizeof RF_PROC_THREAD "fd/-2147483648"];
   (void)snprintf(file, sizeof file, RF_PROC_THREAD "fd/%d", fd);
@@ -184,19 +185,19 @@ static void fill_arguments(char **argv, size_t count, const char *first, va_list
   va_start(list, first);                                                                                               \
   fill_arguments(argv, count, first, &list)
 
-RF_EXPORT int execl(const char *path, const char *arg, ...) {
+RF_COLD RF_EXPORT int execl(const char *path, const char *arg, ...) {
   GATHER(arg);
   va_end(list);
   BECOME(path, false, argv, environ);
 }
 
-RF_EXPORT int execlp(const char *file, const char *arg, ...) {
+RF_COLD RF_EXPORT int execlp(const char *file, const char *arg, ...) {
   GATHER(arg);
   va_end(list);
   BECOME(file, true, argv, environ);
 }
 
-RF_EXPORT int execle(const char *path, const char *arg, ...) {
+RF_COLD RF_EXPORT int execle(const char *path, const char *arg, ...) {
   GATHER(arg);
   char *const *const envp = va_arg(list, char *const *);
   va_end(list);
@@ -340,7 +341,7 @@ static void look_at_command(const char *command, const rf_origin *origin) {
 
 #define NOT_BEGUN (127 << 8)
 
-RF_EXPORT int system(const char *command) {
+RF_COLD RF_EXPORT int system(const char *command) {
   rf_exec_target shell = {.other_preload = false};
   if (command != NULL) {
     find_shell(&shell);

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/os/stack_layout.h"
+#include "checkers/os/stack_rules.h"
 #include "intercept.h"
 #include "lifecycle.h"
 
@@ -37,9 +38,11 @@ extern const char __start_rf_entry[] __attribute__((visibility("hidden")));
 extern const char __stop_rf_entry[] __attribute__((visibility("hidden")));
 
 #if defined(__GNUC__) && !defined(__clang__)
-#define FRAMELESS __attribute__((optimize("omit-frame-pointer")))
+#define FRAMELESS __attribute__((optimize("omit-frame-pointer"), noclone))
+#define RULE_IS_A_SUM RF_STACK_RULES /* no register is saved in such a frame */
 #else
 #define FRAMELESS
+#define RULE_IS_A_SUM 0
 #endif
 
 /* May be called with a stack that is not aligned. */
@@ -50,10 +53,11 @@ extern const char __stop_rf_entry[] __attribute__((visibility("hidden")));
 #endif
 
 static main_function program_main;
+static int (*after_main)(int status);
 static uintptr_t main_stack; /* where the stack of main ends */
 
 /* The stack below, where main's frame was, holds no roots of blocks any more. */
-ENTRY FRAMELESS AT_ANY_STACK static _Noreturn void leave_main(int status) {
+ENTRY FRAMELESS AT_ANY_STACK static int leave_main(int status) {
   rf_process_leaving(main_stack, status);
   THEIRS(exit)(status);
   __builtin_unreachable();
@@ -64,12 +68,42 @@ ENTRY FRAMELESS AT_ANY_STACK static _Noreturn void leave_main(int status) {
  * C library does not: Free Pascal's programs halt by a jump to where main would return, from any depth. */
 ENTRY FRAMELESS static int run_main(int argc, char **argv, char **environment) {
   main_stack = (uintptr_t)__builtin_dwarf_cfa();
-  leave_main(program_main(argc, argv, environment));
+  return after_main(program_main(argc, argv, environment));
 }
+
+#if RULE_IS_A_SUM
+
+/* In the place of main, once: learns where a call of run_main's returns to, and how large its frame is. The first stack
+ * of each process would need that from this library's tables, which few processes read otherwise. */
+static int learn_rule(int argc, char **argv, char **environment) {
+  (void)argc;
+  (void)argv;
+  (void)environment;
+  rf_stack_rule_learn((uintptr_t)__builtin_return_address(0), main_stack - (uintptr_t)__builtin_dwarf_cfa());
+  return 0;
+}
+
+static int stay(int status) {
+  return status;
+}
+
+static void learn_rule_of_run_main(void) {
+  program_main = learn_rule;
+  after_main = stay;
+  (void)run_main(0, NULL, NULL);
+}
+
+#else
+
+static void learn_rule_of_run_main(void) {}
+
+#endif
 
 ENTRY int OURS(__libc_start_main)(main_function main, int argc, char **argv, void (*init)(void), void (*fini)(void),
                                   void (*loader_fini)(void), void *stack_end) {
+  learn_rule_of_run_main();
   program_main = main;
+  after_main = leave_main;
   rf_process.entry_start = (uintptr_t)__start_rf_entry;
   rf_process.entry_end = (uintptr_t)__stop_rf_entry;
   rf_stack_set_root(rf_process.entry_start, rf_process.entry_end);

@@ -15,6 +15,7 @@
 #include "checkers/os/host.h"
 #include "checkers/page/page_store.h"
 #include "intercept.h"
+#include "lib/core/compiler.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -88,7 +89,7 @@ static int enter_sandbox(const unsigned long argument[4]) {
   return result;
 }
 
-RF_EXPORT int prctl(int option, ...) {
+RF_COLD RF_EXPORT int prctl(int option, ...) {
   unsigned long argument[4];
   va_list list;
   va_start(list, option);

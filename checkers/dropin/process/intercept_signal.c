@@ -7,6 +7,7 @@
 #include "checkers/dropin/os/libc.h"
 #include "checkers/dropin/runtime/signals.h"
 #include "checkers/page/page_store.h"
+#include "lib/core/compiler.h"
 
 #include "intercept.h"
 #include "start.h"
@@ -155,7 +156,7 @@ static int change(const rf_handler *ours, int sig, const struct sigaction *act, 
   return result;
 }
 
-RF_EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *oact) {
+RF_COLD RF_EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *oact) {
   int const result = change(rf_handler_of(sig), sig, act, oact);
   if (result == 0 && act != NULL) {
     note(sig, rf_signal_is_default(act));
@@ -171,7 +172,7 @@ static sighandler_t unwrapped(int sig, sighandler_t handler) {
   return action.sa_handler;
 }
 
-RF_EXPORT sighandler_t signal(int sig, sighandler_t handler) {
+RF_COLD RF_EXPORT sighandler_t signal(int sig, sighandler_t handler) {
   const rf_handler *const ours = rf_handler_of(sig);
   sighandler_t const old = unwrapped(sig, rf_libc_signal(sig, handler));
   if (old != SIG_ERR) {
@@ -204,7 +205,9 @@ THEIRS_BY(rf_intercept_signal_init, pthread_create)
 RF_EXPORT int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attributes,
                              void *(*function)(void *), void *restrict argument) {
   find_theirs();
-  rf_signals_block_held();
+  if (!rf_signals_block_held()) { /* then no frame of ours is on the stack where the C library allocates */
+    return theirs.pthread_create(thread, attributes, function, argument);
+  }
   int const error = theirs.pthread_create(thread, attributes, function, argument);
   rf_signals_open_held();
   return error;
@@ -215,7 +218,7 @@ RF_EXPORT int pthread_create(pthread_t *restrict thread, const pthread_attr_t *r
 #define STACK_FOR_OURS ((size_t)64 * 1024)
 
 /* Ours is none to the program: it is not told of it, and has it again where it wants none. */
-RF_EXPORT int sigaltstack(const stack_t *restrict stack, stack_t *restrict old) {
+RF_COLD RF_EXPORT int sigaltstack(const stack_t *restrict stack, stack_t *restrict old) {
   stack_t ours = {0};
   ours.ss_sp = rf_page_given_stack(&ours.ss_size);
   bool const none = stack != NULL && (stack->ss_flags & SS_DISABLE) != 0;

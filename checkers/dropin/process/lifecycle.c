@@ -31,6 +31,7 @@
 #include "checkers/report/log_lines.h"
 #include "fatal_signals.h"
 #include "fork.h"
+#include "lib/core/compiler.h"
 #include "sanitizer_check.h"
 #include "stream_buffer.h"
 
@@ -61,7 +62,7 @@ void rf_process_leaving(uintptr_t sp, int status) {
   }
 }
 
-bool rf_process_closes(FILE *stream, const rf_origin *origin) {
+RF_COLD bool rf_process_closes(FILE *stream, const rf_origin *origin) {
   if (stream == stderr && stack_from != 0 && rf_process_now() == rf_process.id) {
     rf_output_keep_standard_error();
   }
@@ -236,7 +237,7 @@ void rf_process_resume(void) {
 /* ---- On demand ---- */
 
 /* The frame of this function lies below that of the exported one, with the registers that it saved. */
-__attribute__((noinline)) static size_t check_leaks(void) {
+RF_COLD __attribute__((noinline)) static size_t check_leaks(void) {
   rf_leak_summary leaks = {.checked = false};
   if (rf_process.checked) {
     int const cancellation = rf_uncancelled_begin();
@@ -253,7 +254,7 @@ RF_EXPORT size_t __ringfence_check_leaks(void) {
   return found;
 }
 
-RF_EXPORT size_t __ringfence_sweep(void) {
+RF_COLD RF_EXPORT size_t __ringfence_sweep(void) {
   rf_origin const origin = RF_CALLER;
   return rf_process.options.mode != RF_MODE_OFF ? sweep(false, 0, &origin) : 0;
 }

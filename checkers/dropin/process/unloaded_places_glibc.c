@@ -6,6 +6,7 @@
 #include "checkers/os/base_name.h"
 #include "checkers/os/forbidden_calls.h"
 #include "checkers/os/modules.h"
+#include "lib/core/compiler.h"
 
 #include <errno.h>
 #include <ringfence/port.h>
@@ -34,7 +35,7 @@ static void give(place *p) {
   }
 }
 
-void rf_unloaded_places_keep(uintptr_t start, uintptr_t end, const char *path) {
+RF_COLD void rf_unloaded_places_keep(uintptr_t start, uintptr_t end, const char *path) {
   int const saved = errno;
   if (rf_is_forbidden(FORBIDDEN) || !rf_futex_try(&lock)) {
     return;
@@ -76,7 +77,7 @@ static bool is_same(const char *file, const char *path) {
          (stat(file, &wanted) == 0 && wanted.st_dev == unloaded.st_dev && wanted.st_ino == unloaded.st_ino);
 }
 
-void rf_unloaded_places_give(const char *file) {
+RF_COLD void rf_unloaded_places_give(const char *file) {
   int const saved = errno;
   if (file == NULL || rf_is_forbidden(FORBIDDEN | RF_CALL_OPEN | RF_CALL_CLOCK) || !rf_futex_try(&lock)) {
     return;

@@ -122,9 +122,10 @@ void rf_signals_open_faults(void) {
   }
 }
 
-void rf_signals_block_held(void) {
+bool rf_signals_block_held(void) {
   uint64_t const set = held;
   are_blocked = set != 0 && change_mask(SIG_BLOCK, &set, NULL) == 0;
+  return are_blocked;
 }
 
 void rf_signals_open_held(void) {

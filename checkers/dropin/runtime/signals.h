@@ -40,9 +40,9 @@ void rf_signals_begin_thread(void);
 /* The first of the two, for a thread that may get no block of ours, or start one that does not. */
 void rf_signals_open_faults(void);
 
-/* Blocks in truth those that the thread believes to be blocked: a thread that it creates believes the same. The second
- * one ends this. */
-void rf_signals_block_held(void);
+/* Blocks in truth those that the thread believes to be blocked: a thread that it creates believes the same. False where
+ * there are none. The second one ends this. */
+bool rf_signals_block_held(void);
 void rf_signals_open_held(void);
 
 /* A program has made a stack for signal handlers of its own that is too small for ours: they run on the threads' stacks
