@@ -93,11 +93,13 @@ void __wrap_rf_stack_set_root(uintptr_t start, uintptr_t end) {
   world.root = {start, end};
 }
 
+#if RF_STACK_RULES
 void __real_rf_stack_rule_learn(uintptr_t pc, uintptr_t size);
 void __wrap_rf_stack_rule_learn(uintptr_t pc, uintptr_t size) {
   world.learnt = pc;
   __real_rf_stack_rule_learn(pc, size);
 }
+#endif
 
 long __wrap_syscall(long number, ...) {
   va_list list;
