@@ -177,7 +177,7 @@ TEST_F(InterceptExit, ThatFrameIsKnownByItsSection) {
   EXPECT_EQ(frames[1], 2U);
 }
 
-#if RF_STACK_RULES && !defined(__clang__)
+#if defined(__x86_64__) && !defined(__clang__)
 
 // It is the one that the compiler's tables have, so that stacks are the same whichever is asked.
 TEST_F(InterceptExit, TheRuleOfThatFrameIsKnownBeforehand) {

@@ -39,10 +39,8 @@ extern const char __stop_rf_entry[] __attribute__((visibility("hidden")));
 
 #if defined(__GNUC__) && !defined(__clang__)
 #define FRAMELESS __attribute__((optimize("omit-frame-pointer"), noclone))
-#define RULE_IS_A_SUM RF_STACK_RULES /* no register is saved in such a frame */
 #else
 #define FRAMELESS
-#define RULE_IS_A_SUM 0
 #endif
 
 /* May be called with a stack that is not aligned. */
@@ -53,7 +51,6 @@ extern const char __stop_rf_entry[] __attribute__((visibility("hidden")));
 #endif
 
 static main_function program_main;
-static int (*after_main)(int status);
 static uintptr_t main_stack; /* where the stack of main ends */
 
 /* The stack below, where main's frame was, holds no roots of blocks any more. */
@@ -66,12 +63,20 @@ ENTRY FRAMELESS AT_ANY_STACK static int leave_main(int status) {
 /* The root of all stacks of main's thread, which are known without it (stack_layout.h). It has no frame pointer, since
  * each stack would depend on the one that main saves. Once main has returned, it asks nothing of the registers, as the
  * C library does not: Free Pascal's programs halt by a jump to where main would return, from any depth. */
+#if RF_STACK_RULES && defined(__x86_64__) &&                                                                           \
+    !defined(__clang__) /* it saves no register, and needs none for a variable */
+
+static int (*after_main)(int status);
+
 ENTRY FRAMELESS static int run_main(int argc, char **argv, char **environment) {
   main_stack = (uintptr_t)__builtin_dwarf_cfa();
-  return after_main(program_main(argc, argv, environment));
+  int const status = program_main(argc, argv, environment);
+  return after_main(status);
 }
 
-#if RULE_IS_A_SUM
+static int stay(int status) {
+  return status;
+}
 
 /* In the place of main, once: learns where a call of run_main's returns to, and how large its frame is. The first stack
  * of each process would need that from this library's tables, which few processes read otherwise. */
@@ -83,27 +88,30 @@ static int learn_rule(int argc, char **argv, char **environment) {
   return 0;
 }
 
-static int stay(int status) {
-  return status;
-}
-
-static void learn_rule_of_run_main(void) {
+static void set_main(main_function main) {
   program_main = learn_rule;
   after_main = stay;
   (void)run_main(0, NULL, NULL);
+  program_main = main;
+  after_main = leave_main;
 }
 
 #else
 
-static void learn_rule_of_run_main(void) {}
+ENTRY FRAMELESS static int run_main(int argc, char **argv, char **environment) {
+  main_stack = (uintptr_t)__builtin_dwarf_cfa();
+  return leave_main(program_main(argc, argv, environment));
+}
+
+static void set_main(main_function main) {
+  program_main = main;
+}
 
 #endif
 
 ENTRY int OURS(__libc_start_main)(main_function main, int argc, char **argv, void (*init)(void), void (*fini)(void),
                                   void (*loader_fini)(void), void *stack_end) {
-  learn_rule_of_run_main();
-  program_main = main;
-  after_main = leave_main;
+  set_main(main);
   rf_process.entry_start = (uintptr_t)__start_rf_entry;
   rf_process.entry_end = (uintptr_t)__stop_rf_entry;
   rf_stack_set_root(rf_process.entry_start, rf_process.entry_end);
