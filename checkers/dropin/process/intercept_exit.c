@@ -63,8 +63,8 @@ ENTRY FRAMELESS AT_ANY_STACK static int leave_main(int status) {
 /* The root of all stacks of main's thread, which are known without it (stack_layout.h). It has no frame pointer, since
  * each stack would depend on the one that main saves. Once main has returned, it asks nothing of the registers, as the
  * C library does not: Free Pascal's programs halt by a jump to where main would return, from any depth. */
-#if RF_STACK_RULES && defined(__x86_64__) &&                                                                           \
-    !defined(__clang__) /* it saves no register, and needs none for a variable */
+#if RF_STACK_RULES && defined(__x86_64__) && !defined(__clang__)
+/* There it saves no register, and needs none for a variable. */
 
 static int (*after_main)(int status);
 

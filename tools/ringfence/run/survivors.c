@@ -91,9 +91,12 @@ static bool is_about_to_end(rf_bump_arena *arena, uint32_t id) {
   return (waiting & ~signals_of(status, "\nSigBlk:")) != 0;
 }
 
+/* Between the moment when a process takes its signal and that when the kernel marks it as ending, neither is to be seen:
+ * a few looks in turn must agree that it stays. */
 size_t rf_survivors_that_stay(rf_bump_arena *arena, const char *folder, uint32_t **ids) {
-  enum { PAUSE_MS = 2, LOOKS = 1000 / PAUSE_MS };
+  enum { PAUSE_MS = 2, LOOKS = 1000 / PAUSE_MS, AGREEING = 6 };
   struct timespec const pause = {0, PAUSE_MS * 1000000L};
+  unsigned agreed = 0;
   for (unsigned look = 0;; look++) {
     *ids = NULL;
     size_t const count = rf_survivors_find(arena, folder, ids);
@@ -103,7 +106,8 @@ size_t rf_survivors_that_stay(rf_bump_arena *arena, const char *folder, uint32_t
       ends = is_about_to_end(&unkept, (*ids)[i]);
       rf_bump_arena_free(&unkept);
     }
-    if (!ends) {
+    agreed = ends ? 0 : agreed + 1;
+    if (count == 0 || agreed == AGREEING) {
       return count;
     }
     (void)nanosleep(&pause, NULL);
