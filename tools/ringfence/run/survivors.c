@@ -91,7 +91,7 @@ static bool is_about_to_end(rf_bump_arena *arena, uint32_t id) {
   return (waiting & ~signals_of(status, "\nSigBlk:")) != 0;
 }
 
-/* Between the moment when a process takes its signal and that when the kernel marks it as ending, neither is to be seen:
+/* Between the moment when a process takes its signal and that when the kernel marks it as ending, neither is seen:
  * a few looks in turn must agree that it stays. */
 size_t rf_survivors_that_stay(rf_bump_arena *arena, const char *folder, uint32_t **ids) {
   enum { PAUSE_MS = 2, LOOKS = 1000 / PAUSE_MS, AGREEING = 6 };
