@@ -10,6 +10,14 @@
 namespace ringfence_test {
 namespace {
 
+stack_t stack_of(size_t size, int flags = 0) {
+  stack_t stack = {};
+  stack.ss_sp = reinterpret_cast<void *>(0x10000);
+  stack.ss_size = size;
+  stack.ss_flags = flags;
+  return stack;
+}
+
 // ---- Handlers on a stack of their own: first, since a program that has made one has made it for good ----
 
 TEST_F(InterceptSignal, HandlersRunOnNoStackThatTheProgramHasNotMade) {
@@ -30,9 +38,7 @@ TEST_F(InterceptSignal, HandlersRunOnNoStackThatTheProgramHasNotMade) {
   stack.ss_flags = SS_DISABLE;
   EXPECT_EQ(sigaltstack(&stack, nullptr), 0);
   EXPECT_EQ(world.actions[SIGTERM].sa_flags, SA_RESTART) << "it has made none so far";
-  stack.ss_flags = 0;
-  stack.ss_sp = reinterpret_cast<void *>(0x10000);
-  stack.ss_size = size_t{1} << 20;
+  stack = stack_of(size_t{1} << 20);
   EXPECT_EQ(sigaltstack(&stack, nullptr), 0);
   EXPECT_EQ(world.actions[SIGTERM].sa_flags, action.sa_flags);
   EXPECT_EQ(world.actions[SIGUSR1].sa_flags, 0);
@@ -51,9 +57,7 @@ TEST_F(InterceptSignal, OurStackIsNoneToTheProgram) {
   EXPECT_EQ(old.ss_flags, SS_DISABLE);
   EXPECT_EQ(old.ss_sp, nullptr);
   EXPECT_EQ(old.ss_size, 0U);
-  stack_t own = {};
-  own.ss_sp = reinterpret_cast<void *>(0x10000);
-  own.ss_size = size_t{1} << 20;
+  stack_t const own = stack_of(size_t{1} << 20);
   EXPECT_EQ(sigaltstack(&own, &old), 0);
   EXPECT_EQ(old.ss_flags, SS_DISABLE);
   EXPECT_EQ(world.stack.ss_sp, own.ss_sp);
@@ -72,14 +76,6 @@ TEST_F(InterceptSignal, OurStackIsNoneToTheProgram) {
 // ---- Stacks for handlers ----
 
 constexpr size_t kEnough = size_t{64} << 10;
-
-stack_t stack_of(size_t size, int flags = 0) {
-  stack_t stack = {};
-  stack.ss_sp = reinterpret_cast<void *>(0x10000);
-  stack.ss_size = size;
-  stack.ss_flags = flags;
-  return stack;
-}
 
 TEST_F(InterceptSignal, AStackIsKnownByItsPlace) {
   stack_t const stack = stack_of(kEnough);

@@ -159,7 +159,6 @@ TEST_F(InterceptSignal, MasksGiveTheirErrorsAsTheCLibraryDoes) {
   EXPECT_EQ(Calls(recorded.end() - 1, recorded.end()), block);
 }
 
-// The drop-in's own calls.
 void *one_up(void *number) {
   ++*static_cast<int *>(number);
   return nullptr;
@@ -177,6 +176,7 @@ TEST_F(InterceptSignal, AThreadIsCreatedWithTheMaskThatItsCreatorBelieves) {
   EXPECT_EQ(number, 3);
 }
 
+// The drop-in's own calls.
 TEST_F(InterceptSignal, OurOwnCallsMeanWhatTheySay) {
   sigset_t some;
   sigemptyset(&some);

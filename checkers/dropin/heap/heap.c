@@ -36,8 +36,8 @@ rf_heap_options rf_heap_options_of(const rf_guard_options *guard) {
   };
 }
 
-/* What __builtin_cpu_supports would tell, without the compiler's constructor, which asks the processor for all that it
- * can do at the start of each program: about ten questions of several microseconds on a virtual machine. */
+/* Like __builtin_cpu_supports, but without libgcc's constructor, which executes CPUID about ten times at the start of
+ * every program; on a virtual machine each takes several microseconds. */
 static bool has_wide_registers(void) {
 #if RF_HAS_WIDE
   enum { XMM_AND_YMM = 6 }; /* the system keeps them across a switch of threads */

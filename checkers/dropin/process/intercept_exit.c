@@ -53,8 +53,12 @@ extern const char __stop_rf_entry[] __attribute__((visibility("hidden")));
 static main_function program_main;
 static uintptr_t main_stack; /* where the stack of main ends */
 
-/* The stack below, where main's frame was, holds no roots of blocks any more. */
+/* The stack below, where main's frame was, holds no roots of blocks any more. Where there was no main, learn_rule has
+ * run, and nothing is left. */
 ENTRY FRAMELESS AT_ANY_STACK static int leave_main(int status) {
+  if (program_main == NULL) {
+    return status;
+  }
   rf_process_leaving(main_stack, status);
   THEIRS(exit)(status);
   __builtin_unreachable();
@@ -63,20 +67,12 @@ ENTRY FRAMELESS AT_ANY_STACK static int leave_main(int status) {
 /* The root of all stacks of main's thread, which are known without it (stack_layout.h). It has no frame pointer, since
  * each stack would depend on the one that main saves. Once main has returned, it asks nothing of the registers, as the
  * C library does not: Free Pascal's programs halt by a jump to where main would return, from any depth. */
-#if RF_STACK_RULES && defined(__x86_64__) && !defined(__clang__)
-/* There it saves no register, and needs none for a variable. */
-
-static int (*after_main)(int status);
-
 ENTRY FRAMELESS static int run_main(int argc, char **argv, char **environment) {
   main_stack = (uintptr_t)__builtin_dwarf_cfa();
-  int const status = program_main(argc, argv, environment);
-  return after_main(status);
+  return leave_main(program_main(argc, argv, environment));
 }
 
-static int stay(int status) {
-  return status;
-}
+#if RF_STACK_RULES && defined(__x86_64__) && !defined(__clang__) /* run_main saves no register there */
 
 /* In the place of main, once: learns where a call of run_main's returns to, and how large its frame is. The first stack
  * of each process would need that from this library's tables, which few processes read otherwise. */
@@ -85,33 +81,25 @@ static int learn_rule(int argc, char **argv, char **environment) {
   (void)argv;
   (void)environment;
   rf_stack_rule_learn((uintptr_t)__builtin_return_address(0), main_stack - (uintptr_t)__builtin_dwarf_cfa());
+  program_main = NULL;
   return 0;
 }
 
-static void set_main(main_function main) {
+static void know_run_main(void) {
   program_main = learn_rule;
-  after_main = stay;
   (void)run_main(0, NULL, NULL);
-  program_main = main;
-  after_main = leave_main;
 }
 
 #else
 
-ENTRY FRAMELESS static int run_main(int argc, char **argv, char **environment) {
-  main_stack = (uintptr_t)__builtin_dwarf_cfa();
-  return leave_main(program_main(argc, argv, environment));
-}
-
-static void set_main(main_function main) {
-  program_main = main;
-}
+static void know_run_main(void) {}
 
 #endif
 
 ENTRY int OURS(__libc_start_main)(main_function main, int argc, char **argv, void (*init)(void), void (*fini)(void),
                                   void (*loader_fini)(void), void *stack_end) {
-  set_main(main);
+  know_run_main();
+  program_main = main;
   rf_process.entry_start = (uintptr_t)__start_rf_entry;
   rf_process.entry_end = (uintptr_t)__stop_rf_entry;
   rf_stack_set_root(rf_process.entry_start, rf_process.entry_end);
