@@ -1,7 +1,7 @@
 // The caches of the drop-in's heap: blocks that are freed, kept, given back, moved and resized.
 #include "tests/checkers/single_step.h"
 #include "tests/dropin/address_space.h"
-#include "tests/dropin/heap_alone.h"
+#include "tests/dropin/recorded_heap.h"
 
 #include <sys/mman.h>
 
@@ -79,6 +79,56 @@ TEST(DropinCaches, LeaveABlockThatBecameAnotherWhileItWasClaimed) {
       EXPECT_EQ(slot->traits, both ? after : before) << step;
     }
     slot->traits = before;
+  });
+}
+
+// Another thread that frees it looks at it, which ends after so many instructions of this one.
+struct Meeting {
+  rf_slot *slot;
+  uint16_t live; // traits
+  unsigned instructions;
+  unsigned now;
+  bool looked; // this thread did, later
+};
+
+Meeting meeting;
+
+constexpr unsigned kEnough = 300; // instructions to a look
+
+void meet(int, siginfo_t *, void *context) {
+  meeting.now++;
+  if (meeting.now == meeting.instructions) {
+    rf_slot_unclaim(meeting.slot, meeting.live);
+  }
+  meeting.looked = meeting.looked || (meeting.now > meeting.instructions && meeting.slot->traits != meeting.live);
+  if (meeting.now == meeting.instructions + kEnough) {
+    end_stepping(context);
+  }
+}
+
+// The other would be refused while this thread looks, and nobody would free it.
+TEST(DropinCaches, LookAtNoBlockWhoseFreeTheyRefuse) {
+  with_heap([](Heap &heap) {
+    struct sigaction action = {};
+    action.sa_flags = SA_SIGINFO;
+    action.sa_sigaction = meet;
+    ASSERT_EQ(sigaction(SIGTRAP, &action, nullptr), 0);
+    unsigned freed = 0;
+    unsigned refused = 0;
+    for (meeting.instructions = 1; meeting.instructions < kEnough; meeting.instructions++) {
+      rf_view const v = heap.view(heap.make(40));
+      uint16_t const live = v.slot->traits;
+      ASSERT_TRUE(rf_slot_claim(v.slot, live));
+      meeting = {v.slot, live, meeting.instructions, 0, false};
+      set_stepping(true);
+      bool const mine = rf_cache_free_unusual(heap.cache, &v, RF_FAMILY_MALLOC, SIZE_MAX, &no_origin);
+      set_stepping(false);
+      (mine ? freed : refused)++;
+      EXPECT_TRUE(mine || !meeting.looked) << meeting.instructions;
+      (void)heap.recorder.take();
+    }
+    EXPECT_GT(freed, 0U);
+    EXPECT_GT(refused, 0U);
   });
 }
 

@@ -281,7 +281,9 @@ void rf_cache_free_claimed(rf_cache *cache, const rf_view *v, size_t filled, uin
 RF_RARE bool rf_cache_free_unusual(rf_cache *cache, const rf_view *v, rf_family family, size_t size,
                                    const rf_origin *origin) {
   uint16_t const traits = __atomic_load_n(&v->slot->traits, __ATOMIC_RELAXED);
-  if (rf_heap_options_now.checked) {
+  /* Where another thread has claimed it to look, a look of ours may be what keeps that one from freeing it. */
+  bool const live = (traits & RF_TRAITS_STATE) == RF_SLOT_LIVE;
+  if (live && rf_heap_options_now.checked) {
     if (!rf_check_live_intact(v)) {
       (void)rf_check_report(v, origin);
     }
