@@ -28,6 +28,7 @@ extern "C" {
 typedef struct rf_module {
   uintptr_t start; /* of the executable mapping */
   uintptr_t end;
+  uintptr_t base; /* of the beginning of its file */
   uintptr_t bias; /* memory address minus address in the ELF file */
   uint16_t path;  /* index in `text` */
   char build_id[2 * RF_BUILD_ID_BYTES + 1];
@@ -64,6 +65,10 @@ const char *rf_modules_unloaded(uintptr_t address, uintptr_t *start, uintptr_t *
 
 /* Writes the build-id of the program itself as text; "" where it has none. Hosted systems only. */
 void rf_modules_program_id(char out[2 * RF_BUILD_ID_BYTES + 1]);
+
+/* True where code at `address` was linked by Go, which leaves a note of its build in each program and library (cmd/link's
+ * ELF_NOTE_GOBUILDID_TAG). Takes 8 KiB of the stack; any thread. Hosted systems only. */
+bool rf_modules_is_go(uintptr_t address);
 
 /* Names frames by a loaded table, which must outlive the symbolizer: module, build-id, offset and, if `functions`, what
  * the module's symbol table says. */

@@ -36,38 +36,50 @@ static uint64_t padded(uint64_t size) { /* no size of a note wraps */
   return (size + 3) & ~(uint64_t)3;
 }
 
-static void read_build_id(rf_module *m, uintptr_t notes, size_t size) {
+/* An owner's name has three characters and a NUL. */
+static const note_header *find_in(uintptr_t notes, size_t size, const char owner[static 4], unsigned type) {
   if (notes % _Alignof(note_header) != 0 || !rf_host_readable((const void *)notes, size)) {
-    return;
+    return NULL;
   }
   while (size >= sizeof(note_header)) {
     const note_header *const note = (const note_header *)notes;
-    const unsigned char *const name = (const unsigned char *)(note + 1);
     uint64_t const name_size = padded(note->n_namesz);
     uint64_t const whole = sizeof *note + name_size + padded(note->n_descsz);
     if (name_size > size || whole > size) {
-      return;
+      return NULL;
     }
-    if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4 && memcmp(name, "GNU", 4) == 0) {
-      hex_text(m->build_id, name + name_size, note->n_descsz < RF_BUILD_ID_BYTES ? note->n_descsz : RF_BUILD_ID_BYTES);
-      return;
+    if (note->n_type == type && note->n_namesz == 4 && memcmp(note + 1, owner, 4) == 0) {
+      return note;
     }
     notes += (uintptr_t)whole;
     size -= (size_t)whole;
   }
+  return NULL;
+}
+
+RF_COLD static const note_header *find_note(uintptr_t bias, const rf_program_header *headers, unsigned count,
+                                            const char owner[static 4], unsigned type) {
+  const note_header *note = NULL;
+  for (unsigned i = 0; i < count && note == NULL; i++) {
+    if (headers[i].p_type == PT_NOTE) {
+      note = find_in(bias + headers[i].p_vaddr, headers[i].p_memsz, owner, type);
+    }
+  }
+  return note;
 }
 
 RF_COLD static void read_notes(rf_module *m, const rf_program_header *headers, unsigned count) {
-  for (unsigned i = 0; i < count && m->build_id[0] == '\0'; i++) {
-    if (headers[i].p_type == PT_NOTE) {
-      read_build_id(m, m->bias + headers[i].p_vaddr, headers[i].p_memsz);
-    }
+  const note_header *const note = find_note(m->bias, headers, count, "GNU", NT_GNU_BUILD_ID);
+  if (note != NULL) {
+    const unsigned char *const id = (const unsigned char *)(note + 1) + padded(note->n_namesz);
+    hex_text(m->build_id, id, note->n_descsz < RF_BUILD_ID_BYTES ? note->n_descsz : RF_BUILD_ID_BYTES);
   }
 }
 
 static void read_headers(rf_module *m, uintptr_t base) {
   unsigned count = 0;
   const rf_program_header *const headers = rf_program_headers(base, &count);
+  m->base = base;
   m->bias = base;
   m->build_id[0] = '\0';
   if (headers == NULL) {
@@ -381,6 +393,18 @@ RF_COLD void rf_modules_load(rf_modules *modules, const rf_trace *const *traces,
     }
   }
   add_unloaded(&s);
+}
+
+RF_COLD bool rf_modules_is_go(uintptr_t address) {
+  enum { GO_BUILD_ID = 4 };
+  rf_modules modules;
+  rf_trace const here = {.depth = 1, .frames = {address + 1}};
+  const rf_trace *const list[] = {&here};
+  rf_modules_load(&modules, list, 1);
+  unsigned count = 0;
+  const rf_module *const m = &modules.modules[0];
+  const rf_program_header *const headers = modules.count != 0 ? rf_program_headers(m->base, &count) : NULL;
+  return headers != NULL && find_note(m->bias, headers, count, "Go\0", GO_BUILD_ID) != NULL;
 }
 
 /* ---- Names ---- */

@@ -56,6 +56,37 @@ TEST_F(ModulesMade, WhatStandsBehindATraceIsNoFrame) {
   }
 }
 
+TEST_F(ModulesMade, AreOfGoWhereANoteSaysSo) {
+  mappings = {mapping(0, 1, 0, false), mapping(2, 2, 2)};
+#if defined(RF_CAN_ANSWER)
+  made[0] = {start, start + 4 * page, 0, 0};
+  char name[] = "/lib/linked.so";
+  ringfence::map_of_made.l_name = name;
+  ringfence::map_of_made.l_addr = start - 0x40000;
+#endif
+  std::string const id = note(kOwner, NT_GNU_BUILD_ID, kId);
+  const std::pair<std::string, bool> notes_of[] = {
+      {note(std::string("Go\0\0", 4), 4, "id"), true}, {note(std::string("Go\0\0", 4), 3, "id"), false},
+      {note(std::string("Go\0", 3), 4, "id"), false},  {note(std::string("Gox\0", 4), 4, "id"), false},
+      {note(std::string("GNU\0", 4), 4, "id"), false},
+  };
+  for (const auto &[text, is_go] : notes_of) {
+    for (int i = 0; i < kWays; i++) { // by questions, by the text, by the linker
+      answers_questions = i == 0;
+      has_text = i != 2;
+      notes(id + text);
+      EXPECT_EQ(rf_modules_is_go(start + 2 * page), is_go) << i;
+      EXPECT_EQ(rf_modules_is_go(start + 4 * page - 1), is_go) << i;
+      EXPECT_FALSE(rf_modules_is_go(start + 4 * page)) << i;
+      EXPECT_FALSE(rf_modules_is_go(0)) << i;
+      notes(id);
+      EXPECT_FALSE(rf_modules_is_go(start + 2 * page)) << i;
+    }
+  }
+  image->header.e_ident[0] = 0;
+  EXPECT_FALSE(rf_modules_is_go(start + 2 * page)) << "no headers";
+}
+
 TEST_F(ModulesMade, OfALaterMappingAreThoseOfTheFilesFirstPage) {
   notes(note(kOwner, NT_GNU_BUILD_ID, kId));
   mappings = {mapping(0, 1, 0, false), mapping(2, 2, 2)};

@@ -21,16 +21,18 @@ namespace {
 
 // ---- Limits ----
 
-#if defined(__linux__)
-
 // A sanitizer's, in programs that are built with one.
 extern "C" void __asan_init() __attribute__((weak));
 extern "C" void __tsan_init() __attribute__((weak));
 
+const char *const kTooMuch = "a sanitizer takes more memory than the limit leaves it";
+
+#if defined(__linux__)
+
 // A program may limit its own data: all of a space whose pages move counts as data.
 TEST_F(PageMove, ALimitOfDataThatComesLaterLeavesFurtherBlocksTheirPages) {
   if (__asan_init != nullptr || __tsan_init != nullptr) {
-    GTEST_SKIP() << "a sanitizer takes more memory than the limit leaves it";
+    GTEST_SKIP() << kTooMuch;
   }
   alone([this] {
     unsigned char *const first = freed();
@@ -51,7 +53,7 @@ TEST_F(PageMove, ALimitOfDataThatComesLaterLeavesFurtherBlocksTheirPages) {
 // Less than a whole space needs: it is closed by markers then, and no page of it lacks memory.
 TEST_F(PageMove, ALimitOfDataThatComesLaterEndsTheMoving) {
   if (__asan_init != nullptr || __tsan_init != nullptr) {
-    GTEST_SKIP() << "a sanitizer takes more memory than the limit leaves it";
+    GTEST_SKIP() << kTooMuch;
   }
   alone([this] {
     rlimit limit;
@@ -67,6 +69,9 @@ TEST_F(PageMove, ALimitOfDataThatComesLaterEndsTheMoving) {
 #endif
 
 TEST_F(PageMove, WhereNoRunIsLeftMemoryStaysAndIsClosed) {
+  if (__tsan_init != nullptr) {
+    GTEST_SKIP() << kTooMuch;
+  }
   unsigned char *const a = live();
   unsigned char *const b = live();
   alone([&] {

@@ -2,9 +2,11 @@
 // (checkers/dropin/process/intercept_signal.c).
 #include "tests/dropin/intercept_signal_world.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <gtest/gtest.h>
+#include <unistd.h>
 #include <vector>
 
 namespace ringfence_test {
@@ -19,6 +21,31 @@ stack_t stack_of(size_t size, int flags = 0) {
 }
 
 // ---- Handlers on a stack of their own: first, since a program that has made one has made it for good ----
+
+// Its runtime makes stacks behind our back.
+TEST_F(InterceptSignal, HandlersOfGoRunOnTheStackThatTheyAskFor) {
+  auto const in_a_process = [] {
+    struct sigaction action = action_of(program_handler);
+    action.sa_flags = SA_ONSTACK | SA_RESTART;
+    set(SIGTERM, action);
+    EXPECT_EQ(world.actions[SIGTERM].sa_flags, SA_RESTART);
+    world.of_go = other_handler;
+    struct sigaction go = action_of(other_handler);
+    set(SIGUSR1, go);
+    go.sa_flags = SA_ONSTACK | SA_SIGINFO;
+    set(SIGSEGV, go);
+    set(SIGUSR2, action_of(SIG_DFL));
+    EXPECT_EQ(std::count(recorded.begin(), recorded.end(), "is it Go's"), 1) << "where it makes a difference";
+    set(SIGUSR1, go);
+    EXPECT_EQ(world.actions[SIGUSR1].sa_flags, go.sa_flags);
+    EXPECT_EQ(world.actions[SIGTERM].sa_flags, action.sa_flags) << "and those from before";
+    set(SIGUSR2, action);
+    EXPECT_EQ(world.actions[SIGUSR2].sa_flags, action.sa_flags);
+    EXPECT_EQ(std::count(recorded.begin(), recorded.end(), "is it Go's"), 2);
+    _exit(HasFailure() ? 1 : 0);
+  };
+  EXPECT_EXIT(in_a_process(), testing::ExitedWithCode(0), "^$");
+}
 
 TEST_F(InterceptSignal, HandlersRunOnNoStackThatTheProgramHasNotMade) {
   struct sigaction action = action_of(program_handler);

@@ -123,6 +123,10 @@ void *__wrap_rf_page_given_stack(size_t *size) {
   *size = 4096;
   return world.given;
 }
+bool __wrap_rf_modules_is_go(uintptr_t address) {
+  call("is it Go's");
+  return address == reinterpret_cast<uintptr_t>(world.of_go);
+}
 void __wrap_rf_page_signals_changed() {
   call("signals changed");
 }

@@ -35,6 +35,7 @@ struct World {
   uintptr_t end = 1;
   stack_t stack = {};    // the thread's, in truth
   void *given = nullptr; // that of ours
+  sighandler_t of_go = nullptr;
 };
 
 extern World world;

@@ -94,6 +94,16 @@ TEST(ProcessSignals, WhoseStackForHandlersWasFreedIsToldOfTheSignal) {
   }
 }
 
+TEST(ProcessSignals, OfGoAreHandledOnTheStacksOfItsRuntime) {
+  for (const char *const mode :
+       {"mode=off", "mode=guard", "mode=guard:watch=1", "mode=sample:sample_rate=1", "mode=page"}) {
+    SCOPED_TRACE(mode);
+    Result const result = run({program("go_runtime")}, with(mode));
+    EXPECT_EQ(result.status, 7);
+    EXPECT_EQ(result.findings.size(), 0U);
+  }
+}
+
 TEST(ProcessSignals, ThatWaitGoOnWaiting) {
   for (int const number : {SIGABRT, SIGFPE, SIGILL, SIGTRAP, SIGBUS, SIGSEGV}) {
     for (const char *const mode : {"mode=off", "mode=guard", "mode=guard:watch=1", "mode=sample", "mode=page"}) {

@@ -6,6 +6,8 @@
 #include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/libc.h"
 #include "checkers/dropin/runtime/signals.h"
+#include "checkers/os/modules.h"
+#include "checkers/os/reserve_stack.h"
 #include "checkers/page/page_store.h"
 #include "lib/core/compiler.h"
 
@@ -96,14 +98,6 @@ static rf_fault_set masked[NSIG]; /* by the program's handler while it runs, as 
 static bool has_made_stack;  /* any thread of the program; accessed atomically */
 static bool for_stack[NSIG]; /* the program's handler asked for one, and is installed without; accessed atomically */
 
-/* True where the flag was taken. */
-static bool keep_off_our_stack(struct sigaction *action) {
-  bool const take = (action->sa_flags & SA_ONSTACK) != 0 && !rf_signal_is_default(action) &&
-                    !__atomic_load_n(&has_made_stack, __ATOMIC_ACQUIRE);
-  action->sa_flags &= take ? ~SA_ONSTACK : ~0;
-  return take;
-}
-
 /* From now on as the program asked for. */
 static void use_stack_of_program(void) {
   if (__atomic_exchange_n(&has_made_stack, true, __ATOMIC_ACQ_REL)) {
@@ -116,6 +110,38 @@ static void use_stack_of_program(void) {
       (void)rf_libc_sigaction(sig, &now, NULL);
     }
   }
+}
+
+typedef struct go_question {
+  const struct sigaction *action;
+  bool answer;
+} go_question;
+
+static void ask_for_go(void *context) {
+  go_question *const q = (go_question *)context;
+  q->answer = rf_modules_is_go((uintptr_t)q->action->sa_sigaction);
+}
+
+/* The runtime of Go makes stacks by calls of its own to the system, or takes those that threads have, which are then
+ * ours, for its own. Its handlers end a process in which they run elsewhere. To read the map takes much of a stack. */
+static bool is_handler_of_go(const struct sigaction *action) {
+  go_question q = {action, false};
+  rf_on_reserve_stack(ask_for_go, &q);
+  return q.answer;
+}
+
+/* True where the flag was taken. */
+static bool keep_off_our_stack(struct sigaction *action) {
+  if ((action->sa_flags & SA_ONSTACK) == 0 || rf_signal_is_default(action) ||
+      __atomic_load_n(&has_made_stack, __ATOMIC_ACQUIRE)) {
+    return false;
+  }
+  if (is_handler_of_go(action)) {
+    use_stack_of_program();
+    return false;
+  }
+  action->sa_flags &= ~SA_ONSTACK;
+  return true;
 }
 
 /* As asked for, but for faults in the program's handler, which stay open, and for our stack. */
