@@ -66,7 +66,7 @@ const char *rf_modules_unloaded(uintptr_t address, uintptr_t *start, uintptr_t *
 /* Writes the build-id of the program itself as text; "" where it has none. Hosted systems only. */
 void rf_modules_program_id(char out[2 * RF_BUILD_ID_BYTES + 1]);
 
-/* True where code at `address` was linked by Go, which leaves a note of its build in each program and library (cmd/link's
+/* True where code at `address` was linked by Go, which leaves a note of its build in what it links (cmd/link's
  * ELF_NOTE_GOBUILDID_TAG). Takes 8 KiB of the stack; any thread. Hosted systems only. */
 bool rf_modules_is_go(uintptr_t address);
 
