@@ -38,6 +38,7 @@ struct World {
   bool faults_again = false;
   pid_t process = 4711;
   int blocked = 0; // a signal
+  bool late = false;
   uintptr_t server = 0;
   bool (*holds)(const void *, void *) = nullptr;
 };
@@ -135,6 +136,10 @@ int __wrap_sigprocmask(int, const sigset_t *set, sigset_t *old) {
 
 namespace ringfence_test {
 namespace {
+
+bool is_late() {
+  return world.late;
+}
 
 void check(int number) {
   call("check", number);
@@ -248,7 +253,7 @@ TEST_F(FatalSignals, AFaultOfTheReportItselfIsNotReported) {
 // ---- Signals of those who want it to end ----
 
 TEST_F(FatalSignals, ThatAreSentToEndAProcessHaveItCheckedShortly) {
-  rf_terminating_signals_init(check);
+  rf_terminating_signals_init(is_late, check);
   EXPECT_EQ(installed(),
             (std::vector<int>{SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGXCPU}));
   EXPECT_TRUE(world.again);
@@ -263,19 +268,27 @@ TEST_F(FatalSignals, ThatAreSentToEndAProcessHaveItCheckedShortly) {
   }
 }
 
+TEST_F(FatalSignals, ThatComeTooLateDoNothing) {
+  rf_terminating_signals_init(is_late, check);
+  world.late = true;
+  recorded.clear();
+  world.installed.at(SIGTERM).sa_handler(SIGTERM);
+  EXPECT_TRUE(recorded.empty());
+}
+
 TEST_F(FatalSignals, ThatAreBlockedFromTheBeginningStayAsTheyAre) {
   world.blocked = SIGTERM;
-  rf_terminating_signals_init(check);
+  rf_terminating_signals_init(is_late, check);
   EXPECT_EQ(world.installed.size(), 8U);
   EXPECT_EQ(world.installed.count(SIGTERM), 0U);
 }
 
 TEST_F(FatalSignals, EndNoFirstProcessOfAContainer) {
   world.process = 1;
-  rf_terminating_signals_init(check);
+  rf_terminating_signals_init(is_late, check);
   EXPECT_TRUE(world.installed.empty());
   world.process = 2;
-  rf_terminating_signals_init(check);
+  rf_terminating_signals_init(is_late, check);
   world.process = 1; // its child is
   recorded.clear();
   world.installed.at(SIGTERM).sa_handler(SIGTERM);

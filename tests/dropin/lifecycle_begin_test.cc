@@ -117,6 +117,35 @@ TEST_F(LifecycleBegin, ASignalEndsTheProcessAsItsKindAsks) {
   EXPECT_EQ(told() + std::to_string(world.exit.number), "signal" + std::to_string(SIGTERM));
 }
 
+// Without our checks it would be gone.
+TEST_F(LifecycleBegin, ASignalIsTooLateForAProcessThatEndsByItself) {
+  (void)begin();
+  EXPECT_FALSE(world.is_late());
+  auto const late_at = [](rf_process_ending ending, uint64_t gone, pid_t process = kThis) {
+    bool late = false;
+    world.before_log = [&] {
+      world.now += gone * kMs;
+      world.process = process;
+      late = world.is_late();
+      world.process = kThis;
+    };
+    rf_process.ended = false;
+    (void)rf_process_end(ending, 0);
+    EXPECT_FALSE(world.is_late()) << "it has ended";
+    return late;
+  };
+  for (rf_process_ending const ending : {RF_ENDING_EXIT, RF_ENDING_ABRUPT, RF_ENDING_SIGNAL}) {
+    EXPECT_TRUE(late_at(ending, 0)) << ending;
+    EXPECT_TRUE(late_at(ending, 4990)) << ending;
+    EXPECT_FALSE(late_at(ending, 5010)) << ending << ": somebody waits";
+    EXPECT_FALSE(late_at(ending, 0, kThis + 1)) << ending << ": a child of vfork";
+  }
+  for (rf_process_ending const ending : {RF_ENDING_EXEC, RF_ENDING_TERMINATED}) {
+    EXPECT_FALSE(late_at(ending, 0)) << ending;
+  }
+  world.before_log = [] {};
+}
+
 TEST_F(LifecycleBegin, NamesTheRulesThatHold) {
   std::snprintf(rf_steering_now.rules, sizeof rf_steering_now.rules, "3,7");
   (void)begin();

@@ -167,6 +167,7 @@ void rf_watched_sites_end() {
 
 void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks, const char *unchecked,
                         const rf_process_exit *exit) {
+  world.before_log();
   call("log");
   world.findings_told = findings;
   world.leaks_told = leaks != nullptr;
@@ -259,8 +260,9 @@ void rf_fatal_signals_init(void (*check)(int), bool abort_only) {
   call(abort_only ? "fatal: abort" : "fatal");
   world.dying = check;
 }
-void rf_terminating_signals_init(void (*check)(int)) {
+void rf_terminating_signals_init(bool (*is_late)(void), void (*check)(int)) {
   call("terminating");
+  world.is_late = is_late;
   world.terminated = check;
 }
 void rf_process_snapshot_init() {

@@ -21,6 +21,7 @@ extern "C" {
 #include <sys/types.h>
 
 #include <algorithm>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,8 @@ struct World {
   bool library = false; // when options are read
   void (*dying)(int) = nullptr;
   void (*terminated)(int) = nullptr;
+  bool (*is_late)() = nullptr;                   // a signal that is to end the process
+  std::function<void()> before_log = [] {}; // at the end
   const rf_steer_actions *actions = nullptr;
   std::string log;
 };

@@ -47,6 +47,27 @@ TEST_F(Report, SaysWhatWasCheckedAndThatNothingWasFound) {
       "ringfence: nothing found in 1 process: 3 allocations of 2.0 KiB in all, peak 100 bytes, mode guard, 1.23 s\n");
 }
 
+TEST_F(Report, CountsWhatModesOffAndSampleLookAt) {
+  totals_.handed_on = true;
+  totals_.mode = "sample";
+  EXPECT_EQ(text(), "ringfence: nothing found in 1 process: 3 allocations of 2.0 KiB sampled, peak 100 bytes, mode "
+                    "sample, 1.23 s\n");
+  totals_.allocations = 0;
+  EXPECT_EQ(text(), "ringfence: nothing found in 1 process: no allocation sampled, mode sample, 1.23 s\n");
+  totals_.mode = "off";
+  EXPECT_EQ(text(), "ringfence: nothing found in 1 process: allocations not counted, mode off, 1.23 s\n");
+  rf_process process = {};
+  process.ended = process.handed_on = true;
+  process.program = "/bin/p";
+  rf_run run = {};
+  run.processes = &process;
+  run.process_count = 1;
+  run.mode = "off";
+  EXPECT_EQ(list(run), "ringfence: process 0, /bin/p: allocations not counted\n");
+  run.mode = nullptr;
+  EXPECT_EQ(list(run), "ringfence: process 0, /bin/p: no allocation sampled\n");
+}
+
 TEST_F(Report, SaysThatFindingsWereNotRecorded) {
   totals_.unrecorded = true;
   EXPECT_EQ(text().rfind("ringfence: findings that could not be recorded in 1 process: ", 0), 0u) << text();

@@ -27,6 +27,7 @@
 
 static void (*check_all)(int number);
 static void (*check_shortly)(int number);
+static bool (*ends_anyway)(void);
 
 static const int fatal[] = {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
 static const int terminating[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGALRM, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
@@ -116,11 +117,11 @@ void rf_fatal_signals_init(void (*check)(int number), bool abort_only) {
   }
 }
 
-/* A child may be the first process of a container though its parent is not. It goes on, as it would without a
- * handler. */
+/* A child may be the first process of a container though its parent is not. It goes on, as it would without a handler.
+ * So does a process that ends by itself, which would be gone by now without our checks: they are not cut short. */
 static void end(int number) {
   int const saved = errno;
-  if (getpid() != FIRST_PROCESS) {
+  if (getpid() != FIRST_PROCESS && !ends_anyway()) {
     restore_default(number);
     check_shortly(number);
     (void)raise(number); /* it is blocked until this handler returns */
@@ -128,10 +129,11 @@ static void end(int number) {
   errno = saved;
 }
 
-void rf_terminating_signals_init(void (*check)(int number)) {
+void rf_terminating_signals_init(bool (*is_late)(void), void (*check)(int number)) {
   struct sigaction action = {.sa_handler = end, .sa_flags = SA_RESTART};
   sigset_t blocked;
   check_shortly = check;
+  ends_anyway = is_late;
   (void)sigemptyset(&action.sa_mask);
   if (getpid() == FIRST_PROCESS || sigprocmask(SIG_BLOCK, NULL, &blocked) != 0) {
     return;

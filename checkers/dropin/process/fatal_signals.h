@@ -9,7 +9,8 @@
 void rf_fatal_signals_init(void (*check)(int number), bool abort_only);
 
 /* The same for signals that others send to end the process, where they would: not where they are ignored or blocked,
- * nor in the first process of a system or container, which they do not end. */
-void rf_terminating_signals_init(void (*check)(int number));
+ * nor in the first process of a system or container, which they do not end. Where `is_late` answers true in a handler,
+ * nothing is done. */
+void rf_terminating_signals_init(bool (*is_late)(void), void (*check)(int number));
 
 #endif /* RINGFENCE_DROPIN_FATAL_SIGNALS_H */

@@ -44,6 +44,7 @@
 #define LOCK_MS 1000U
 #define TERMINATED_LOCK_MS 20U /* nobody is inside the heap for long */
 #define TERMINATED_NS ((uint64_t)100 * 1000 * 1000)
+#define END_MS 5000U /* an end that takes longer is cut short by a signal */
 
 /* Nanoseconds that a child of fork looks at blocks when it ends: at least, and for each allocation of its own. */
 #define CHILD_ABRUPT_NS ((uint64_t)600 * 1000)
@@ -216,14 +217,27 @@ static void end_process(void *context) {
   e->status = result;
 }
 
+static uint32_t now_ms(void) {
+  return (uint32_t)(rf_host_now_ns() / (1000 * 1000)) | 1; /* never 0 */
+}
+
+/* A signal that asks a process to end which ends by itself. Who has waited for that long is heard. */
+static bool ends_anyway(void) {
+  uint32_t const since = __atomic_load_n(&rf_process.ends_ms, __ATOMIC_ACQUIRE);
+  return since != 0 && rf_process_now() == rf_process.id && now_ms() - since < END_MS;
+}
+
 int rf_process_end(rf_process_ending ending, int status) {
   end e = {ending, status, (uintptr_t)__builtin_frame_address(0)};
   bool const has_nothing_to_tell = rf_process.hands_all_on && rf_process.forked && rf_process.findings == 0;
   if (has_nothing_to_tell || rf_is_forbidden(RF_CALL_CLOCK) || !begin_end()) {
     return status;
   }
+  bool const by_itself = ending != RF_ENDING_EXEC && ending != RF_ENDING_TERMINATED;
   e.sp = stack_from != 0 ? stack_from : e.sp;
+  __atomic_store_n(&rf_process.ends_ms, by_itself ? now_ms() : 0, __ATOMIC_RELEASE);
   rf_on_reserve_stack(end_process, &e);
+  __atomic_store_n(&rf_process.ends_ms, 0, __ATOMIC_RELEASE);
   return e.status;
 }
 
@@ -353,7 +367,7 @@ static void install_handlers(void) {
     rf_heap_dump_init();
   }
   if (rf_process.options.signals && rf_process.library) {
-    rf_terminating_signals_init(terminated);
+    rf_terminating_signals_init(ends_anyway, terminated);
   }
 }
 

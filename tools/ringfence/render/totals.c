@@ -193,9 +193,10 @@ static void put_gaps(rf_bump_arena *arena, const rf_totals *t, const rf_sink *si
 }
 
 /* Blocks of the malloc behind, in modes off and sample, are not counted. */
-static const char *allocations_text(rf_bump_arena *arena, uint64_t count, uint64_t bytes, uint64_t peak, bool sampled) {
+static const char *allocations_text(rf_bump_arena *arena, uint64_t count, uint64_t bytes, uint64_t peak, bool sampled,
+                                    const char *mode) {
   if (sampled && count == 0) {
-    return "no allocation sampled";
+    return mode != NULL && strcmp(mode, "off") == 0 ? "allocations not counted" : "no allocation sampled";
   }
   return rf_bump_arena_print(arena, "%s of %s %s, peak %s", rf_counted(arena, count, "allocation"),
                              rf_bytes_text(arena, bytes), sampled ? "sampled" : "in all", rf_bytes_text(arena, peak));
@@ -207,7 +208,7 @@ static const char *figures_text(rf_bump_arena *arena, const rf_totals *t) {
   if (t->processes != 0 && t->unsummed == t->processes && t->allocations == 0) {
     return "allocations not known";
   }
-  return allocations_text(arena, t->allocations, t->bytes, t->peak, t->handed_on);
+  return allocations_text(arena, t->allocations, t->bytes, t->peak, t->handed_on, t->mode);
 }
 
 void rf_totals_text(rf_bump_arena *arena, const rf_totals *t, const rf_sink *sink) {
@@ -263,7 +264,7 @@ void rf_totals_json(const rf_totals *t, const rf_sink *sink) {
   rf_sink_char(sink, '\n');
 }
 
-static const char *process_text(rf_bump_arena *arena, const rf_process *p) {
+static const char *process_text(rf_bump_arena *arena, const rf_process *p, const char *mode) {
   if (!p->ended) {
     return p->running ? "still running" : "killed";
   }
@@ -273,15 +274,15 @@ static const char *process_text(rf_bump_arena *arena, const rf_process *p) {
           : rf_bump_arena_print(arena,
                                 ", %" PRIu64 " lost by code of the system or without names (--leaks=all lists them)",
                                 p->unlisted);
-  return rf_bump_arena_print(arena, "%s%s", allocations_text(arena, p->allocations, p->bytes, p->peak, p->handed_on),
-                             unlisted);
+  const char *const figures = allocations_text(arena, p->allocations, p->bytes, p->peak, p->handed_on, mode);
+  return rf_bump_arena_print(arena, "%s%s", figures, unlisted);
 }
 
 void rf_processes_text(rf_bump_arena *arena, const rf_run *run, const rf_sink *sink) {
   for (size_t i = 0; i < run->process_count; i++) {
     const rf_process *const p = &run->processes[i];
     put(arena, sink, "ringfence: process %" PRIu32 ", %s: %s\n", p->id,
-        p->program == NULL ? "unknown program" : p->program, process_text(arena, p));
+        p->program == NULL ? "unknown program" : p->program, process_text(arena, p, run->mode));
   }
   for (size_t i = 0; i < run->unchecked_count; i++) {
     const rf_unchecked *const u = &run->unchecked[i];
