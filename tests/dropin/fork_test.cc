@@ -64,8 +64,8 @@ void call(const std::string &name) {
 // Notes the call of a part that tells who it is, or writes in this process's name.
 void call_as_child(const char *name) {
   call(name);
-  world.renewed = world.renewed && rf_process.id == getpid() && rf_process.forked && !rf_process.ended && rf_process.ends_ms == 0 &&
-                  rf_process.findings == 0 && rf_process.start_ns == kNow;
+  world.renewed = world.renewed && rf_process.id == getpid() && rf_process.forked && !rf_process.ended &&
+                  rf_process.ends_ms == 0 && rf_process.findings == 0 && rf_process.start_ns == kNow;
 }
 
 } // namespace

@@ -3,11 +3,14 @@
 #include "tests/dropin/lifecycle_world.h"
 #include <ringfence/dropin.h>
 
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <pthread.h>
 #include <string>
+#include <thread>
 
 namespace ringfence_test {
 namespace {
@@ -68,6 +71,62 @@ TEST_F(Lifecycle, AChildThatHandsAllRequestsOnEndsAtOnceUnlessSomethingWasFound)
   recorded.clear();
   EXPECT_EQ(rf_process_end(RF_ENDING_ABRUPT, 3), 3);
   EXPECT_TRUE(has("log")) << "the process that began it";
+}
+
+// It would cut the checks short.
+TEST_F(Lifecycle, AThreadThatLeavesWhileAnotherOneIsAtTheEndWaits) {
+  for (bool const for_ever : {false, true}) {
+    std::atomic<int> status{-1};
+    std::thread other;
+    rf_process.ended = false;
+    rf_process.findings = 0;
+    world.before_log = [&] {
+      rf_process.findings = 1;
+      other = std::thread([&] { status = rf_process_end(RF_ENDING_ABRUPT, 5); });
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      EXPECT_EQ(status, -1);
+      if (for_ever) {
+        world.now += 5010 * kMs;
+        other.join();
+        EXPECT_EQ(status, 99);
+      }
+    };
+    EXPECT_EQ(rf_process_end(RF_ENDING_EXIT, 0), 0);
+    if (!for_ever) {
+      other.join();
+    }
+    EXPECT_EQ(status, 99) << "the end had findings";
+    EXPECT_EQ(rf_process_end(RF_ENDING_ABRUPT, 5), 5) << "as before, afterwards";
+  }
+  world.before_log = [] {};
+}
+
+TEST_F(Lifecycle, NobodyWaitsForItselfOrWhereHeMayNot) {
+  int status = -1;
+  auto const leave = [&] { status = rf_process_end(RF_ENDING_ABRUPT, 5); };
+  auto const leave_meanwhile = [&](const std::function<void()> &act) {
+    status = -1;
+    rf_process.ended = false;
+    world.before_log = act;
+    (void)rf_process_end(RF_ENDING_EXIT, 0);
+    world.before_log = [] {};
+    return status;
+  };
+  EXPECT_EQ(leave_meanwhile(leave), 5) << "a handler, or a fault of the checks";
+  EXPECT_EQ(leave_meanwhile([&] {
+              world.process++;
+              std::thread(leave).join();
+              world.process--;
+            }),
+            5)
+      << "a child of vfork";
+  EXPECT_EQ(leave_meanwhile([&] {
+              rf_forbidden_calls = RF_CALL_NANOSLEEP;
+              std::thread(leave).join();
+              rf_forbidden_calls = 0;
+            }),
+            5)
+      << "a sandbox";
 }
 
 TEST_F(Lifecycle, OtherEndsLookForNoLeaksAndLeaveStreamsAlone) {

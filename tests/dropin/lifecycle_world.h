@@ -60,7 +60,7 @@ struct World {
   bool library = false; // when options are read
   void (*dying)(int) = nullptr;
   void (*terminated)(int) = nullptr;
-  bool (*is_late)() = nullptr;                   // a signal that is to end the process
+  bool (*is_late)() = nullptr;              // a signal that is to end the process
   std::function<void()> before_log = [] {}; // at the end
   const rf_steer_actions *actions = nullptr;
   std::string log;

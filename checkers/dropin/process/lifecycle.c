@@ -39,12 +39,13 @@
 #include <ringfence/dropin.h>
 #include <ringfence/port.h>
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LOCK_MS 1000U
 #define TERMINATED_LOCK_MS 20U /* nobody is inside the heap for long */
 #define TERMINATED_NS ((uint64_t)100 * 1000 * 1000)
-#define END_MS 5000U /* an end that takes longer is cut short by a signal */
+#define END_MS 5000U /* an end that takes longer is cut short by signals and by other threads */
 
 /* Nanoseconds that a child of fork looks at blocks when it ends: at least, and for each allocation of its own. */
 #define CHILD_ABRUPT_NS ((uint64_t)600 * 1000)
@@ -191,6 +192,11 @@ static bool is_served_by_another_malloc(const end *e) {
          rf_process_log_allocations() == 0 && rf_sanitizer_check() == NULL;
 }
 
+static int status_after_findings(int status) {
+  bool const failed = rf_process.findings != 0 && rf_process.options.exitcode != 0;
+  return failed ? (int)rf_process.options.exitcode : status;
+}
+
 static void end_process(void *context) {
   end *const e = context;
   rf_leak_summary leaks = {.checked = false, .why = NULL};
@@ -206,8 +212,7 @@ static void end_process(void *context) {
   }
   rf_tracing_end();
   rf_watched_sites_end();
-  bool const failed = rf_process.findings != 0 && rf_process.options.exitcode != 0;
-  int const result = failed ? (int)rf_process.options.exitcode : e->status;
+  int const result = status_after_findings(e->status);
   rf_process_exit const exit = exit_of(e->ending, e->ending >= RF_ENDING_EXEC ? e->status : result);
   if (is_served_by_another_malloc(e)) {
     rf_process_log_unchecked(rf_process_now(), NULL, "with a malloc of its own", rf_host_now_ns());
@@ -221,22 +226,49 @@ static uint32_t now_ms(void) {
   return (uint32_t)(rf_host_now_ns() / (1000 * 1000)) | 1; /* never 0 */
 }
 
-/* A signal that asks a process to end which ends by itself. Who has waited for that long is heard. */
-static bool ends_anyway(void) {
+static RF_THREAD_LOCAL bool is_at_the_end; /* this thread is */
+
+/* A thread is at the end, and has not been for long. */
+static bool is_under_way(void) {
   uint32_t const since = __atomic_load_n(&rf_process.ends_ms, __ATOMIC_ACQUIRE);
   return since != 0 && rf_process_now() == rf_process.id && now_ms() - since < END_MS;
+}
+
+/* For a signal that asks a process to end. */
+static bool ends_anyway(void) {
+  return __atomic_load_n(&rf_process.ends_by_itself, __ATOMIC_RELAXED) && is_under_way();
+}
+
+/* A process that went while another thread is at its end would cut that one's checks short. */
+static int wait_for_end(int status) {
+  struct timespec const pause = {0, 1000 * 1000};
+  int const saved = errno;
+  if (is_at_the_end || rf_is_forbidden(RF_CALL_NANOSLEEP) || !is_under_way()) {
+    return status;
+  }
+  while (is_under_way()) {
+    (void)nanosleep(&pause, NULL);
+  }
+  errno = saved;
+  return status_after_findings(status);
 }
 
 int rf_process_end(rf_process_ending ending, int status) {
   end e = {ending, status, (uintptr_t)__builtin_frame_address(0)};
   bool const has_nothing_to_tell = rf_process.hands_all_on && rf_process.forked && rf_process.findings == 0;
-  if (has_nothing_to_tell || rf_is_forbidden(RF_CALL_CLOCK) || !begin_end()) {
+  if (has_nothing_to_tell || rf_is_forbidden(RF_CALL_CLOCK)) {
     return status;
+  }
+  if (!begin_end()) {
+    return wait_for_end(status);
   }
   bool const by_itself = ending != RF_ENDING_EXEC && ending != RF_ENDING_TERMINATED;
   e.sp = stack_from != 0 ? stack_from : e.sp;
-  __atomic_store_n(&rf_process.ends_ms, by_itself ? now_ms() : 0, __ATOMIC_RELEASE);
+  __atomic_store_n(&rf_process.ends_by_itself, by_itself, __ATOMIC_RELAXED);
+  __atomic_store_n(&rf_process.ends_ms, now_ms(), __ATOMIC_RELEASE);
+  is_at_the_end = true;
   rf_on_reserve_stack(end_process, &e);
+  is_at_the_end = false;
   __atomic_store_n(&rf_process.ends_ms, 0, __ATOMIC_RELEASE);
   return e.status;
 }
