@@ -85,6 +85,7 @@ TEST_F(Lifecycle, AThreadThatLeavesWhileAnotherOneIsAtTheEndWaits) {
       other = std::thread([&] { status = rf_process_end(RF_ENDING_ABRUPT, 5); });
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
       EXPECT_EQ(status, -1);
+      EXPECT_EQ(pthread_cancel(other.native_handle()), 0); // _exit is no point of cancellation
       if (for_ever) {
         world.now += 5010 * kMs;
         other.join();

@@ -246,9 +246,11 @@ static int wait_for_end(int status) {
   if (is_at_the_end || rf_is_forbidden(RF_CALL_NANOSLEEP) || !is_under_way()) {
     return status;
   }
+  int const cancellation = rf_uncancelled_begin(); /* _exit is no point of cancellation */
   while (is_under_way()) {
     (void)nanosleep(&pause, NULL);
   }
+  rf_uncancelled_end(cancellation);
   errno = saved;
   return status_after_findings(status);
 }
