@@ -263,7 +263,7 @@ TEST_F(FatalSignals, ThatAreSentToEndAProcessHaveItCheckedShortly) {
     errno = 5;
     action.sa_handler(number);
     std::string const which = " " + std::to_string(number);
-    EXPECT_EQ(recorded, (Calls{"default" + which, "check" + which, "raise" + which}));
+    EXPECT_EQ(recorded, (Calls{"check" + which, "default" + which, "raise" + which}));
     EXPECT_EQ(errno, 5);
   }
 }

@@ -126,6 +126,15 @@ TEST(ProcessSignals, FindsAnAccessOfACoroutineOnASmallStack) {
   EXPECT_EQ(result.findings[0]["bug"].text, "heap-use-after-free");
 }
 
+TEST(ProcessSignals, ASecondOneDoesNotCutTheChecksForTheFirstShort) {
+  for (int round = 0; round < 5; round++) {
+    Result const result = run({program("signalled_twice")}, with(""));
+    EXPECT_EQ(result.status, 128 + SIGTERM);
+    ASSERT_EQ(result.findings.size(), 1U);
+    EXPECT_EQ(result.findings[0]["bug"].text, "heap-buffer-overflow");
+  }
+}
+
 const std::pair<const char *, int> kSignals[] = {{"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT},
                                                  {"PIPE", SIGPIPE}, {"ALRM", SIGALRM}, {"TERM", SIGTERM},
                                                  {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"XCPU", SIGXCPU}};

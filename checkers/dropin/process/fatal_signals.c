@@ -118,12 +118,13 @@ void rf_fatal_signals_init(void (*check)(int number), bool abort_only) {
 }
 
 /* A child may be the first process of a container though its parent is not. It goes on, as it would without a handler.
- * So does a process that ends by itself, which would be gone by now without our checks: they are not cut short. */
+ * So does a process that is ending already, which would be gone by now without our checks: they are not cut short by a
+ * second signal, which another thread may get. */
 static void end(int number) {
   int const saved = errno;
   if (getpid() != FIRST_PROCESS && !ends_anyway()) {
-    restore_default(number);
     check_shortly(number);
+    restore_default(number);
     (void)raise(number); /* it is blocked until this handler returns */
   }
   errno = saved;

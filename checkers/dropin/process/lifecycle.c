@@ -236,7 +236,7 @@ static bool is_under_way(void) {
 
 /* For a signal that asks a process to end. */
 static bool ends_anyway(void) {
-  return __atomic_load_n(&rf_process.ends_by_itself, __ATOMIC_RELAXED) && is_under_way();
+  return __atomic_load_n(&rf_process.ends_for_good, __ATOMIC_RELAXED) && is_under_way();
 }
 
 /* A process that went while another thread is at its end would cut that one's checks short. */
@@ -264,9 +264,8 @@ int rf_process_end(rf_process_ending ending, int status) {
   if (!begin_end()) {
     return wait_for_end(status);
   }
-  bool const by_itself = ending != RF_ENDING_EXEC && ending != RF_ENDING_TERMINATED;
   e.sp = stack_from != 0 ? stack_from : e.sp;
-  __atomic_store_n(&rf_process.ends_by_itself, by_itself, __ATOMIC_RELAXED);
+  __atomic_store_n(&rf_process.ends_for_good, ending != RF_ENDING_EXEC, __ATOMIC_RELAXED);
   __atomic_store_n(&rf_process.ends_ms, now_ms(), __ATOMIC_RELEASE);
   is_at_the_end = true;
   rf_on_reserve_stack(end_process, &e);

@@ -18,7 +18,7 @@ typedef struct rf_process_state {
   bool hands_all_on;    /* it has no block, and tells nobody of its end: a fork and a child's end are the program's */
   bool ended;           /* the end has begun; accessed atomically, as are the next four */
   bool ending;          /* findings no longer end the process at once */
-  bool ends_by_itself;  /* and not because a signal asked it to, or to run another program */
+  bool ends_for_good;   /* and not to run another program */
   uint32_t ends_ms;     /* when the end began, while a thread is at it; 0: none is */
   uint64_t findings RF_ATOMIC_64; /* reported so far */
   uintptr_t entry_start; /* our functions between the C library and main: [entry_start, entry_end), 0 where not known */
