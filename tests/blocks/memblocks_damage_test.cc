@@ -1,9 +1,9 @@
 // Damage to the bitmap and the record of a memblocks: told by check, survived by everything.
 #include "memblocks_fixture.h"
+#include "tests/core/overwrite.h"
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -154,12 +154,10 @@ TEST_F(MemblocksDamage, OfAnyByteOfTheRecordIsToldOrDoesNoHarm) {
 TEST_F(MemblocksDamage, OfAllFromAByteToTheEndIsToldOrLeavesAPool) {
   rf_memblocks const good = pool.blocks;
   std::vector<size_t> const bitmap(good.bitmap, good.bitmap + RF_MEMBLOCKS_WORDS(150));
-  auto *const record = reinterpret_cast<unsigned char *>(&pool.blocks);
   for (int fill : {0x00, 0x01, 0x7F, 0xFF}) {
     for (size_t from = 0; from < sizeof good; from++) {
-      std::memset(record + from, fill, sizeof good - from);
-      if (std::equal(record, record + sizeof good, reinterpret_cast<unsigned char const *>(&good))) {
-        continue; // the last bytes of the checksum are those
+      if (!overwrite(&pool.blocks, from, fill)) {
+        continue;
       }
       // Cleared from there on, the pool is as a new one; what is wrong are its figures.
       bool const anew = fill == 0 && from > offsetof(rf_memblocks, shift) && from <= offsetof(rf_memblocks, checksum);

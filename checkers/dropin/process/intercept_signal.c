@@ -122,8 +122,8 @@ static void ask_for_go(void *context) {
   q->answer = rf_modules_is_go((uintptr_t)q->action->sa_sigaction);
 }
 
-/* The runtime of Go makes stacks by calls of its own to the system, or takes those that threads have, which are then
- * ours, for its own. Its handlers end a process in which they run elsewhere. To read the map takes much of a stack. */
+/* The runtime of Go makes alternate stacks by raw system calls, or uses the one that a thread already has, which may be
+ * ours. Its handlers end the process if they run on any other stack. Reading the map takes much of a stack. */
 static bool is_handler_of_go(const struct sigaction *action) {
   go_question q = {action, false};
   rf_on_reserve_stack(ask_for_go, &q);

@@ -1,6 +1,6 @@
-/* What the runtime of Go does with signals where it is linked with C: handlers by sigaction, but stacks for them by
- * calls of its own to the system, or the one that a thread has already. A handler that runs elsewhere ends the
- * process. Go leaves a note in what it links. */
+/* Handles signals as the runtime of Go does in a program that also has C code. It installs handlers by sigaction, with
+ * SA_ONSTACK. Each thread uses the alternate stack that it already has, or makes one by a raw system call. A handler
+ * that runs on any other stack ends the process. The note is the one by which Go marks what it links. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
