@@ -85,6 +85,21 @@ TEST_F(InterceptSignal, ThoseWhoStandInFrontAreToldOfHandlersOfFaults) {
   EXPECT_TRUE(recorded.empty());
 }
 
+TEST_F(InterceptSignal, TheEndIsToldOfTheProgramsHandlers) {
+  set(SIGTERM, action_of(program_handler));
+  (void)signal(SIGUSR1, other_handler);
+  EXPECT_EQ(world.handled, bit(SIGTERM) | bit(SIGUSR1));
+  world.error = EINVAL;
+  set(SIGTERM, action_of(SIG_DFL));
+  (void)signal(SIGUSR1, SIG_IGN);
+  world.error = 0;
+  EXPECT_EQ(world.handled, bit(SIGTERM) | bit(SIGUSR1));
+  set(SIGTERM, action_of(SIG_IGN));
+  EXPECT_EQ(world.handled, bit(SIGUSR1));
+  (void)signal(SIGUSR1, SIG_DFL);
+  EXPECT_EQ(world.handled, 0U);
+}
+
 // ---- Faults ----
 
 // To us unless the program handles them and no block has pages of its own.

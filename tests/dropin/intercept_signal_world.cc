@@ -112,6 +112,13 @@ void rf_signals_note_stack(uintptr_t start, uintptr_t end) {
   world.start = start;
   world.end = end;
 }
+void rf_signals_note_handler(int number, bool has_one) {
+  if (has_one) {
+    world.handled |= bit(number);
+  } else {
+    world.handled &= ~bit(number);
+  }
+}
 void rf_signals_leave_small_stacks() {
   call("leave small stacks");
 }

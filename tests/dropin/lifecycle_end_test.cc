@@ -29,6 +29,20 @@ TEST_F(Lifecycle, AnExitChecksEverythingAndTellsItInTheEnd) {
   EXPECT_NE(world.origin, nullptr);
 }
 
+// Else they would cut it short; a process that ends without a checker is gone by then.
+TEST_F(Lifecycle, TheProgramsHandlersOfSignalsDoNotRunWithinIt) {
+  world.handles_signals = true;
+  for (auto const ending : {RF_ENDING_EXIT, RF_ENDING_ABRUPT, RF_ENDING_EXEC, RF_ENDING_TERMINATED, RF_ENDING_SIGNAL}) {
+    SCOPED_TRACE(ending);
+    (void)looks_at(ending);
+    EXPECT_EQ(recorded.front(), "block signals");
+    EXPECT_EQ(recorded.back(), ending <= RF_ENDING_ABRUPT ? "forget signals" : "open signals");
+    recorded.clear();
+    (void)rf_process_end(ending, 0);
+    EXPECT_TRUE(recorded.empty()) << "only once";
+  }
+}
+
 TEST_F(Lifecycle, AProgramThatAnotherMallocServesIsNotChecked) {
   std::string const line = "unchecked: with a malloc of its own";
   auto const is_told = [&](rf_process_ending ending = RF_ENDING_EXIT) {

@@ -25,6 +25,7 @@ extern "C" {
 #include "checkers/dropin/runtime/init.h"
 #include "checkers/dropin/runtime/output.h"
 #include "checkers/dropin/runtime/process_reporter.h"
+#include "checkers/dropin/runtime/signals.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/dropin/runtime/steering.h"
 #include "checkers/dropin/runtime/thread.h"
@@ -36,6 +37,8 @@ void __wrap_rf_options_name_policy(const char *rules);
 bool __wrap_rf_options_begin_collector(const rf_options *options);
 bool __wrap_rf_collector_is_named(void);
 void __wrap_rf_log_reporter_read_suppressions(rf_log_reporter *reporter);
+bool __wrap_rf_signals_block_handled(sigset_t *before);
+void __wrap_rf_signals_open_handled(const sigset_t *before, bool drop);
 uint64_t __wrap_rf_port_now_ns(void);
 void __wrap_rf_port_log(const char *text, size_t size);
 void __wrap_rf_port_watch_forks(void);
@@ -76,6 +79,17 @@ size_t sweep_heap(const char *what, uint64_t budget, const rf_origin *origin) {
 } // namespace
 
 extern "C" {
+
+bool __wrap_rf_signals_block_handled(sigset_t *before) {
+  (void)sigemptyset(before);
+  if (world.handles_signals) {
+    call("block signals");
+  }
+  return world.handles_signals;
+}
+void __wrap_rf_signals_open_handled(const sigset_t *, bool drop) {
+  call(drop ? "forget signals" : "open signals");
+}
 
 rf_process_state rf_process;
 rf_reporter rf_process_reporter;

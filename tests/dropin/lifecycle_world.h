@@ -57,7 +57,8 @@ struct World {
   const char *sanitizer = nullptr;
   const char *policy = nullptr;
   bool snapshot_done = true;
-  bool library = false; // when options are read
+  bool library = false;         // when options are read
+  bool handles_signals = false; // the program
   void (*dying)(int) = nullptr;
   void (*terminated)(int) = nullptr;
   bool (*is_late)() = nullptr;              // a signal that is to end the process

@@ -135,6 +135,24 @@ TEST(ProcessSignals, ASecondOneDoesNotCutTheChecksForTheFirstShort) {
   }
 }
 
+TEST(ProcessSignals, AHandlerThatLeavesTheProcessDoesNotCutItsLastChecksShort) {
+  for (const char *const way : {"_exit", "jump"}) {
+    for (const char *const mode : {"mode=guard", "mode=page"}) {
+      SCOPED_TRACE(std::string(way) + " " + mode);
+      How how = with(mode);
+      how.log = false;
+      Result const result = run({program("handled_at_end"), way}, how);
+      EXPECT_EQ(result.status, 99);
+      size_t told = 0;
+      for (size_t at = 0; (at = result.err.find("SUMMARY: Ringfence: heap-buffer-overflow", at)) != std::string::npos;
+           at++) {
+        told++;
+      }
+      EXPECT_EQ(told, 12U);
+    }
+  }
+}
+
 const std::pair<const char *, int> kSignals[] = {{"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT},
                                                  {"PIPE", SIGPIPE}, {"ALRM", SIGALRM}, {"TERM", SIGTERM},
                                                  {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"XCPU", SIGXCPU}};

@@ -229,5 +229,100 @@ TEST(Signals, WhereTheMaskMayNotBeAskedForNothingIsBlocked) {
   });
 }
 
+// ---- At the end of the process ----
+
+volatile sig_atomic_t handled;
+
+void count(int) {
+  handled++;
+}
+
+void handle(int number) {
+  struct sigaction action = {};
+  action.sa_handler = count;
+  EXPECT_EQ(sigaction(number, &action, nullptr), 0);
+  rf_signals_note_handler(number, true);
+}
+
+void send(int number) {
+  EXPECT_EQ(pthread_kill(pthread_self(), number), 0);
+}
+
+TEST(Signals, ThoseThatTheProgramHandlesWaitAtTheEndAndAreForgottenOrNot) {
+  for (bool const drop : {true, false}) {
+    alone([=] {
+      sigset_t before;
+      EXPECT_FALSE(rf_signals_block_handled(&before)) << "it handles none";
+      handle(SIGUSR1);
+      handle(SIGTERM);
+      errno = 77;
+      ASSERT_TRUE(rf_signals_block_handled(&before));
+      EXPECT_EQ(text_of(before), "");
+      EXPECT_EQ(true_mask(), "usr1 ");
+      send(SIGUSR1);
+      send(SIGTERM);
+      EXPECT_EQ(handled, 0);
+      rf_signals_open_handled(&before, drop);
+      EXPECT_EQ(errno, 77);
+      EXPECT_EQ(handled, drop ? 0 : 2);
+      EXPECT_EQ(true_mask(), "");
+      send(SIGUSR1);
+      EXPECT_EQ(handled, drop ? 1 : 3);
+    });
+  }
+}
+
+TEST(Signals, ThoseThatTheProgramBlocksItselfWaitOnAfterTheEnd) {
+  alone([] {
+    sigset_t before;
+    handle(SIGUSR1);
+    handle(SIGUSR2);
+    block_truly({SIGUSR1});
+    send(SIGUSR1);
+    ASSERT_TRUE(rf_signals_block_handled(&before));
+    send(SIGUSR2);
+    rf_signals_open_handled(&before, true);
+    EXPECT_EQ(handled, 0);
+    EXPECT_EQ(true_mask(), "usr1 ");
+    sigset_t const usr1 = set_of({SIGUSR1});
+    EXPECT_EQ(rf_signals_mask_truly(SIG_UNBLOCK, &usr1, nullptr), 0);
+    EXPECT_EQ(handled, 1);
+  });
+}
+
+TEST(Signals, ThoseWithoutAHandlerAndThoseOfTheThreadsOwnCodeComeAtTheEnd) {
+  alone([] {
+    sigset_t before;
+    for (int const own : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS, 0, -1, NSIG}) {
+      rf_signals_note_handler(own, true);
+    }
+    EXPECT_FALSE(rf_signals_block_handled(&before));
+    rf_signals_note_handler(SIGUSR1, true);
+    rf_signals_note_handler(SIGUSR2, true);
+    rf_signals_note_handler(SIGUSR1, false); // the default again
+    ASSERT_TRUE(rf_signals_block_handled(&before));
+    EXPECT_EQ(true_mask(), "");
+    rf_signals_note_handler(SIGUSR2, false);
+    rf_signals_open_handled(&before, true);
+    EXPECT_FALSE(rf_signals_block_handled(&before));
+  });
+}
+
+TEST(Signals, WhereCallsAreForbiddenNothingWaitsOrNothingIsForgotten) {
+  alone([] {
+    sigset_t before;
+    handle(SIGUSR1);
+    ASSERT_TRUE(rf_signals_block_handled(&before));
+    send(SIGUSR1);
+    rf_forbid(RF_CALL_PENDING);
+    rf_signals_open_handled(&before, true);
+    EXPECT_EQ(handled, 1);
+    rf_forbid(RF_CALL_SIGNAL_MASK);
+    EXPECT_FALSE(rf_signals_block_handled(&before));
+    send(SIGUSR1);
+    EXPECT_EQ(handled, 2);
+  });
+}
+
 } // namespace
 } // namespace ringfence_test

@@ -78,9 +78,10 @@ static void choose_stack(void) {
 }
 
 /* The page store stands in front of the program's handlers of faults. */
-static void note(int sig, bool is_default) {
+static void note(int sig, sighandler_t handler) {
+  rf_signals_note_handler(sig, handler != SIG_DFL && handler != SIG_IGN);
   if (is_fault(sig)) {
-    __atomic_store_n(&programs[sig == SIGBUS], !is_default, __ATOMIC_RELAXED);
+    __atomic_store_n(&programs[sig == SIGBUS], handler != SIG_DFL, __ATOMIC_RELAXED);
     choose_stack();
     rf_page_signals_changed();
     rf_guarded_blocks_handlers_changed();
@@ -185,7 +186,7 @@ static int change(const rf_handler *ours, int sig, const struct sigaction *act, 
 RF_COLD RF_EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *oact) {
   int const result = change(rf_handler_of(sig), sig, act, oact);
   if (result == 0 && act != NULL) {
-    note(sig, rf_signal_is_default(act));
+    note(sig, act->sa_handler);
   }
   return result;
 }
@@ -203,7 +204,7 @@ RF_COLD RF_EXPORT sighandler_t signal(int sig, sighandler_t handler) {
   sighandler_t const old = unwrapped(sig, rf_libc_signal(sig, handler));
   if (old != SIG_ERR) {
     __atomic_store_n(&for_stack[sig], false, __ATOMIC_RELAXED);
-    note(sig, handler == SIG_DFL);
+    note(sig, handler);
   }
   if (ours == NULL || old == SIG_ERR) {
     return old;

@@ -21,6 +21,7 @@
 #include "checkers/dropin/runtime/output.h"
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/process_reporter.h"
+#include "checkers/dropin/runtime/signals.h"
 #include "checkers/dropin/runtime/tag_fault.h"
 #include "checkers/dropin/runtime/tag_pause.h"
 #include "checkers/os/forbidden_calls.h"
@@ -267,9 +268,14 @@ int rf_process_end(rf_process_ending ending, int status) {
   e.sp = stack_from != 0 ? stack_from : e.sp;
   __atomic_store_n(&rf_process.ends_for_good, ending != RF_ENDING_EXEC, __ATOMIC_RELAXED);
   __atomic_store_n(&rf_process.ends_ms, now_ms(), __ATOMIC_RELEASE);
+  sigset_t mask;
+  bool const blocks = rf_signals_block_handled(&mask);
   is_at_the_end = true;
   rf_on_reserve_stack(end_process, &e);
   is_at_the_end = false;
+  if (blocks) {
+    rf_signals_open_handled(&mask, ending == RF_ENDING_EXIT || ending == RF_ENDING_ABRUPT);
+  }
   __atomic_store_n(&rf_process.ends_ms, 0, __ATOMIC_RELEASE);
   return e.status;
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -189,4 +190,43 @@ bool rf_signals_hold(const void *info, void *context) {
   /* It is blocked until the handler returns, and from then on by the mask. */
   (void)(((const siginfo_t *)info)->si_code == SI_TKILL ? raise(number) : kill(getpid(), number));
   return true;
+}
+
+/* ---- At the end of the process ---- */
+
+/* Those that come from the thread's own instructions, and from its own system calls where a sandbox answers them. */
+#define OF_THE_THREAD (FAULTS | BIT(SIGILL) | BIT(SIGFPE) | BIT(SIGTRAP) | BIT(SIGABRT) | BIT(SIGSYS))
+
+static uint64_t handled; /* signal n is bit n - 1; accessed atomically */
+
+void rf_signals_note_handler(int number, bool has_one) {
+  if (number <= 0 || number >= NSIG || (BIT(number) & OF_THE_THREAD) != 0) {
+    return;
+  }
+  if (has_one) {
+    (void)__atomic_fetch_or(&handled, BIT(number), __ATOMIC_RELAXED);
+  } else {
+    (void)__atomic_fetch_and(&handled, ~BIT(number), __ATOMIC_RELAXED);
+  }
+}
+
+bool rf_signals_block_handled(sigset_t *before) {
+  uint64_t const set = __atomic_load_n(&handled, __ATOMIC_RELAXED);
+  return set != 0 && change_mask(SIG_BLOCK, &set, before) == 0;
+}
+
+/* Takes one of `set` that waits; false where there is none. */
+static bool take_waiting(uint64_t set) {
+  struct timespec const none = {0, 0};
+  return syscall(SYS_rt_sigtimedwait, &set, NULL, &none, sizeof set) > 0;
+}
+
+void rf_signals_open_handled(const sigset_t *before, bool drop) {
+  uint64_t const mask = word_of(before);
+  uint64_t const set = __atomic_load_n(&handled, __ATOMIC_RELAXED) & ~mask;
+  int const saved = errno;
+  for (int i = 0; drop && i < NSIG && !rf_is_forbidden(RF_CALL_PENDING) && take_waiting(set); i++) {
+  }
+  errno = saved;
+  (void)change_mask(SIG_SETMASK, &mask, NULL);
 }

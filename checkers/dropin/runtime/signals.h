@@ -76,4 +76,19 @@ int rf_signals_mask_truly(int how, const sigset_t *set, sigset_t *old);
  * blocks it. It comes again when the thread lets it. */
 bool rf_signals_hold(const void *info, void *context);
 
+/* ---- At the end of the process ----
+ *
+ * A handler of the program's that ran within the last checks could cut them short (_exit, longjmp), and would see what
+ * the program's exit handlers and destructors have left, where without a checker nobody would be there any more. */
+
+/* The program has set a handler of its own, or none: SIG_DFL, SIG_IGN. Any thread. */
+void rf_signals_note_handler(int number, bool has_one);
+
+/* From now on the calling thread blocks the signals that the program handles, but for those that tell of a fault.
+ * `before`: its mask until now. False: nothing was changed, and nothing is to be undone. */
+bool rf_signals_block_handled(sigset_t *before);
+
+/* Undoes that. `drop`: signals that came meanwhile are forgotten; they reach the program's handlers else. */
+void rf_signals_open_handled(const sigset_t *before, bool drop);
+
 #endif /* RINGFENCE_DROPIN_SIGNALS_H */
