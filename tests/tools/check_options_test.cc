@@ -19,6 +19,71 @@ TEST(Options, QuietSaysNothingOfNothing) {
   }
 }
 
+const char *const kPools[][2] = {{"PYTHONMALLOC", "malloc"}, {"USE_ZEND_ALLOC", "0"},
+                                 {"USE_TRACKED_ALLOC", "1"}, {"G_SLICE", "always-malloc"},
+                                 {"GLIBCXX_FORCE_NEW", "1"}, {"NSS_DISABLE_ARENA_FREE_LIST", "1"}};
+
+TEST(Options, WithoutPoolsProgramsAreToldToUseMalloc) {
+  How how;
+  for (const auto &[name, value] : kPools) {
+    how.without.emplace_back(name);
+  }
+  const std::vector<std::string> words = {"--", "env"};
+  const std::string with = check(words, how).out;
+  const std::string without = check({"--no-pools", "--", "env"}, how).out;
+  for (const auto &[name, value] : kPools) {
+    EXPECT_FALSE(has("\n" + with, "\n" + std::string(name) + "=")) << with;
+    EXPECT_TRUE(has("\n" + without, "\n" + std::string(name) + "=" + value + "\n")) << without;
+  }
+  how.without = {"USE_ZEND_ALLOC"};
+  how.environment = {{"PYTHONMALLOC", "debug"}, {"G_SLICE", ""}};
+  const std::string theirs = "\n" + check({"--no-pools", "--", "env"}, how).out;
+  EXPECT_TRUE(has(theirs, "\nPYTHONMALLOC=debug\n")) << "as the user has it";
+  EXPECT_TRUE(has(theirs, "\nG_SLICE=\n"));
+  EXPECT_EQ(count(theirs, "\nPYTHONMALLOC="), 1U);
+  EXPECT_TRUE(has(theirs, "\nUSE_ZEND_ALLOC=0\n"));
+}
+
+// By their names: a program that is called so.
+TEST(Options, SaysWhoseBlocksFromPoolsWereNotChecked) {
+  const Removed folder(scratch("pools"));
+  ASSERT_EQ(mkdir(scratch("pools").c_str(), 0755), 0);
+  How how;
+  how.without = {"PYTHONMALLOC", "USE_ZEND_ALLOC"};
+  const std::pair<const char *, const char *> named[] = {
+      {"python3.11", "Python"}, {"php8.2", "PHP"}, {"php-fpm8.2", "PHP"}, {"perl", ""}};
+  for (const auto &[name, whose] : named) {
+    SCOPED_TRACE(name);
+    const std::string path = scratch("pools") + "/" + name;
+    std::filesystem::copy_file(program("overflow"), path);
+    const auto says = [&](const std::vector<std::string> &options, const How &with) {
+      std::vector<std::string> words = options;
+      words.insert(words.end(), {"--", path, "without"});
+      return has(check(words, with).err,
+                 "; small blocks from " + std::string(whose) + "'s own pools not checked (--no-pools");
+    };
+    const bool known = whose[0] != '\0';
+    EXPECT_EQ(says({}, how), known);
+    EXPECT_EQ(says({"--mode=page"}, how), known);
+    EXPECT_FALSE(says({"--no-pools"}, how));
+    EXPECT_FALSE(says({"--mode=sample"}, how));
+    EXPECT_FALSE(says({"--mode=off"}, how));
+    How off = how;
+    off.environment = {{"PYTHONMALLOC", "malloc_debug"}, {"USE_ZEND_ALLOC", "0"}};
+    EXPECT_FALSE(says({}, off));
+    off.environment = {{"PYTHONMALLOC", "pymalloc"}, {"USE_ZEND_ALLOC", "1"}};
+    EXPECT_EQ(says({}, off), known);
+  }
+  const std::string json = scratch("json");
+  const Removed file(json);
+  EXPECT_EQ(check({"--json", json, "--", scratch("pools") + "/php8.2", "without"}, how).status, 0);
+  EXPECT_TRUE(has(read_file(json), R"("unchecked_pools":"PHP")")) << read_file(json);
+  EXPECT_EQ(check({"--json", json, "--", scratch("pools") + "/perl", "without"}, how).status, 0);
+  EXPECT_FALSE(has(read_file(json), "unchecked_pools"));
+  const Result report = run({ringfence(), "report", json});
+  EXPECT_FALSE(has(report.err + report.out, "own pools"));
+}
+
 TEST(Options, ATraceMayHaveAColonInItsPath) {
   const std::string folder = scratch("a:b");
   ASSERT_EQ(mkdir(folder.c_str(), 0755), 0);

@@ -128,12 +128,13 @@ TEST_F(ReportCommand, KeepsTheFiguresOfTheRunsAddedUp) {
 }
 
 TEST_F(ReportCommand, KeepsEveryFigureOfARun) {
-  const std::string line = R"({"type":"run","version":1,"processes":2,"killed":3,"running":4,"unreadable":5,)"
-                           R"("leaks_unchecked":6,"allocations":7,"bytes":8,"peak":9,"unlisted_leaked_blocks":10,)"
-                           R"("called_leaked_blocks":14,"unpaged_blocks":11,)"
-                           R"("unchecked":12,"unchecked_because":"static","findings":0,"times":0,)"
-                           R"("suppressed":0,"mode":"guard","duration_ns":13,"signal":11})"
-                           "\n";
+  const std::string line =
+      R"({"type":"run","version":1,"processes":2,"killed":3,"running":4,"unreadable":5,)"
+      R"("leaks_unchecked":6,"allocations":7,"bytes":8,"peak":9,"unlisted_leaked_blocks":10,)"
+      R"("called_leaked_blocks":14,"unpaged_blocks":11,)"
+      R"("unchecked":12,"unchecked_because":"static","unchecked_pools":"Python","findings":0,"times":0,)"
+      R"("suppressed":0,"mode":"guard","duration_ns":13,"signal":11})"
+      "\n";
   EXPECT_EQ(report({"--format=json", file("run", line)}).out, line);
   EXPECT_TRUE(has(report({"--format=html", file("run")}).out, "<b>Segmentation fault</b> ended the program"));
 }

@@ -68,6 +68,14 @@ TEST_F(Report, CountsWhatModesOffAndSampleLookAt) {
   EXPECT_EQ(list(run), "ringfence: process 0, /bin/p: no allocation sampled\n");
 }
 
+TEST_F(Report, SaysWhosePoolsWereNotChecked) {
+  totals_.pools = "Python";
+  EXPECT_TRUE(
+      text().find("1.23 s; small blocks from Python's own pools not checked (--no-pools has it use malloc)\n") !=
+      std::string::npos)
+      << text();
+}
+
 TEST_F(Report, SaysThatFindingsWereNotRecorded) {
   totals_.unrecorded = true;
   EXPECT_EQ(text().rfind("ringfence: findings that could not be recorded in 1 process: ", 0), 0u) << text();

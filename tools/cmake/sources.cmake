@@ -428,6 +428,7 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/run/explain.c
   tools/ringfence/run/file_limit.c
   tools/ringfence/run/inspect.c
+  tools/ringfence/run/pools.c
   tools/ringfence/run/shebang.c
   tools/ringfence/run/spool.c
   tools/ringfence/run/survivors.c

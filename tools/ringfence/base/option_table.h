@@ -20,7 +20,7 @@ typedef struct rf_option_table {
   bool stops; /* at the first word that is no option; else options may come after it */
 } rf_option_table;
 
-enum { RF_OPTIONS_MOST = 32 };
+enum { RF_OPTIONS_MOST = 48 };
 
 /* Reads the options in argv (argv[0] is the command's name) and hands the row of each to `apply`, which returns false
  * after a message. Returns the index of the first word that is no option, or -1 after a message. */

@@ -41,6 +41,7 @@ typedef enum row_id {
   QUIET,
   VERBOSE,
   KEEP,
+  NO_POOLS,
   STRICT,
   WAIT,
   HUNT,
@@ -101,6 +102,10 @@ static const rf_option rows[ROWS] = {
     [QUIET] = {"quiet", 'q', NULL, "print nothing when nothing (new) was found, and no known findings", NULL},
     [VERBOSE] = {"verbose", 'v', NULL, "print each step, the processes and whole stacks", NULL},
     [KEEP] = {"keep", 'k', NULL, "keep the records of the processes, and print where they are", NULL},
+    [NO_POOLS] = {"no-pools", '\0', NULL,
+                  "have Python, PHP, GLib, libstdc++ and NSS ask malloc for each block,\n"
+                  "instead of pools of their own that cannot be checked",
+                  NULL},
     [STRICT] = {"strict", '\0', NULL, "exit with 2 instead of 0 if a program was started that cannot be checked", NULL},
     [WAIT] = {"wait", '\0', "[=SECONDS]",
               "wait until processes that outlive the program have ended, at most\n"
@@ -115,6 +120,8 @@ static const rf_option rows[ROWS] = {
 };
 
 static const rf_option_table table = {"check", rows, ROWS, true};
+
+_Static_assert((size_t)ROWS <= RF_OPTIONS_MOST, "that many can be read");
 
 /* ---- Options of the library ---- */
 
@@ -286,6 +293,7 @@ static void set_flag(rf_check_options *out, row_id id) {
   out->common.help = out->common.help || id == HELP;
   out->keep = out->keep || id == KEEP;
   out->strict = out->strict || id == STRICT;
+  out->no_pools = out->no_pools || id == NO_POOLS;
 }
 
 static bool apply(void *context, size_t row, const char *argument) {

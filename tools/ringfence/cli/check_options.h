@@ -10,6 +10,7 @@ typedef struct rf_check_options {
   const char *json;    /* --json, or NULL */
   const char *log;     /* --log, or NULL */
   bool keep;
+  bool no_pools;      /* programs are to ask malloc for each block */
   bool strict;        /* a program that was not checked is a failure */
   bool wait;          /* for processes that outlive the program */
   unsigned wait_s;    /* at most so long; 0: until all have ended */

@@ -55,7 +55,8 @@ static int run_program(rf_check_state *c) {
   if (!can_write_trace(c)) {
     return RF_EXIT_USAGE;
   }
-  char **const environment = rf_environment_make(&c->arena, c->linked_in ? NULL : c->library, told, c->folder);
+  char **const environment =
+      rf_environment_make(&c->arena, c->linked_in ? NULL : c->library, told, c->folder, !c->options.no_pools);
   if (c->options.common.verbose) {
     rf_diag("%s %s, with %s", c->linked_in ? "linked in:" : "library:", c->linked_in ? c->program : c->library, told);
   }

@@ -7,6 +7,7 @@
 #include "tools/ringfence/cli/hunt.h"
 #include "tools/ringfence/render/output.h"
 #include "tools/ringfence/run/inspect.h"
+#include "tools/ringfence/run/pools.h"
 #include "tools/ringfence/run/tempdir.h"
 
 #include <errno.h>
@@ -125,6 +126,20 @@ static const char *command_line(rf_check_state *c) {
   return line;
 }
 
+/* Whose small blocks were not checked in modes that check all blocks. */
+static const char *unchecked_pools(const rf_check_state *c) {
+  bool const all = c->run.mode != NULL && strcmp(c->run.mode, rf_mode_name(RF_MODE_OFF)) != 0 &&
+                   strcmp(c->run.mode, rf_mode_name(RF_MODE_SAMPLE)) != 0;
+  for (size_t i = 0; i < c->run.process_count && all && !c->options.no_pools; i++) {
+    const char *const program = c->run.processes[i].program;
+    const char *const pools = program != NULL ? rf_pools_of(program) : NULL;
+    if (pools != NULL) {
+      return pools;
+    }
+  }
+  return NULL;
+}
+
 static void understand(rf_check_state *c) {
   c->making.library = c->library;
   c->making.directory = rf_current_folder(&c->arena);
@@ -139,6 +154,7 @@ static void understand(rf_check_state *c) {
   c->document.began = c->began;
   c->document.host = host_name(c);
   c->totals.running = c->running;
+  c->totals.pools = unchecked_pools(c);
   c->totals.folder = c->root;
   c->totals.verbose = c->options.common.verbose;
   /* A program without a summary ended by a signal, which is reported as such, or lost its summary. */

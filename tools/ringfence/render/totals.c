@@ -47,6 +47,7 @@ static void add_run(rf_totals *t, const rf_json *line) {
   t->elapsed_ns += rf_json_unsigned(line, "duration_ns", 0);
   t->unrecorded = t->unrecorded || rf_json_bool(line, "unrecorded", false);
   t->peak = peak > t->peak ? peak : t->peak;
+  t->pools = rf_json_text(line, "unchecked_pools", t->pools);
   t->mode = rf_json_text(line, "mode", t->mode);
   t->wait_status = signal != 0 ? signal & 0x7F : (int)(rf_json_unsigned(line, "status", 0) & 0xFF) << 8;
 }
@@ -183,6 +184,9 @@ static void put_gaps(rf_bump_arena *arena, const rf_totals *t, const rf_sink *si
     put(arena, sink, "; not all blocks checked at the end of %s (%s)",
         rf_counted(arena, t->blocks_unchecked, "process"), t->blocks_because);
   }
+  if (t->pools != NULL) {
+    put(arena, sink, "; small blocks from %s's own pools not checked (--no-pools has it use malloc)", t->pools);
+  }
   if (t->leaks_unchecked != 0) {
     put(arena, sink, "; leaks not looked for in %s (%s)", rf_counted(arena, t->leaks_unchecked, "process"), t->because);
   }
@@ -245,6 +249,9 @@ void rf_totals_json(const rf_totals *t, const rf_sink *sink) {
   if (t->unchecked != 0) {
     rf_json_put_number(&w, "unchecked", (int64_t)t->unchecked);
     rf_json_put_text(&w, "unchecked_because", t->unchecked_because);
+  }
+  if (t->pools != NULL) {
+    rf_json_put_text(&w, "unchecked_pools", t->pools);
   }
   rf_json_put_number(&w, "findings", (int64_t)t->findings);
   rf_json_put_number(&w, "times", (int64_t)t->times);

@@ -39,6 +39,7 @@ typedef struct rf_totals {
   const char *because;           /* the reason of the first of them */
   size_t unchecked;              /* programs that processes started, and that could not be checked */
   const char *unchecked_because; /* "2 static, 1 setuid or setgid" */
+  const char *pools;             /* whose own pools served small requests, unchecked; NULL: nobody's that is known */
   const char *mode;
   uint64_t elapsed_ns;
   int wait_status; /* of the program */
@@ -49,7 +50,7 @@ typedef struct rf_totals {
 
 typedef struct rf_document rf_document;
 
-/* The figures of `run` and `document`; the caller sets those of running processes. */
+/* The figures of `run` and `document`; the caller sets those of running processes, and the pools. */
 rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t elapsed_ns, int wait_status);
 
 /* The figures in the `run` lines of `run`, summed, with those of `document`. */

@@ -2,6 +2,7 @@
 
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/sinks.h"
+#include "tools/ringfence/run/pools.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,13 +75,31 @@ static bool is_variable(const char *entry, const char *name) {
   return strncmp(entry, name, length) == 0 && entry[length] == '=';
 }
 
-char **rf_environment_make(rf_bump_arena *arena, const char *library, const char *options, const char *folder) {
+/* Returns how many were added. */
+static size_t turn_pools_off(char **to, rf_bump_arena *arena) {
+  const char *variable;
+  size_t added = 0;
+  for (size_t i = 0; (variable = rf_pools_variable(i)) != NULL; i++) {
+    const char *const name = rf_bump_arena_print(arena, "%.*s", (int)strcspn(variable, "="), variable);
+    if (getenv(name) == NULL) {
+      to[added++] = rf_bump_arena_print(arena, "%s", variable);
+    }
+  }
+  return added;
+}
+
+char **rf_environment_make(rf_bump_arena *arena, const char *library, const char *options, const char *folder,
+                           bool pools) {
   const char *const preload = getenv("LD_PRELOAD");
   size_t count = 0;
+  size_t more = 0;
   while (environ[count] != NULL) {
     count++;
   }
-  char **const made = (char **)rf_bump_arena_array(arena, count + 3, sizeof *made);
+  while (rf_pools_variable(more) != NULL) {
+    more++;
+  }
+  char **const made = (char **)rf_bump_arena_array(arena, count + more + 3, sizeof *made);
   size_t at = 0;
   for (size_t i = 0; i < count; i++) {
     bool const replaced =
@@ -89,6 +108,7 @@ char **rf_environment_make(rf_bump_arena *arena, const char *library, const char
       made[at++] = environ[i];
     }
   }
+  at += pools ? 0 : turn_pools_off(made + at, arena);
   made[at++] = rf_bump_arena_print(arena, "RINGFENCE_OPTIONS=%s", options);
   if (library != NULL) {
     bool const others = preload != NULL && preload[0] != '\0';

@@ -12,8 +12,10 @@
 const char *rf_environment_options(rf_bump_arena *arena, const char *passed, const char *folder, rf_options *effective);
 
 /* A copy of this process's environment, NULL at the end, with RINGFENCE_OPTIONS set to `options` and, unless `library`
- * is NULL, that file first in LD_PRELOAD. If its path has a space, colon or dollar sign, which LD_PRELOAD cannot
+ * is NULL, that file first in LD_PRELOAD. Unless `pools`, with those variables as well that are not there and have
+ * programs ask malloc for each block (pools.h). If its path has a space, colon or dollar sign, which LD_PRELOAD cannot
  * hold, a link in `folder` stands for it. */
-char **rf_environment_make(rf_bump_arena *arena, const char *library, const char *options, const char *folder);
+char **rf_environment_make(rf_bump_arena *arena, const char *library, const char *options, const char *folder,
+                           bool pools);
 
 #endif /* RINGFENCE_TOOLS_RUN_ENVIRONMENT_H */
