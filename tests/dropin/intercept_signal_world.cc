@@ -89,8 +89,11 @@ rf_fault_set rf_signals_take_faults(sigset_t *set) {
 void rf_signals_add_faults(sigset_t *set, rf_fault_set which) {
   set_word(set, word_of(*set) | which);
 }
-int rf_signals_mask(int how, const sigset_t *, sigset_t *, bool comes_to_us) {
+int rf_signals_mask(int how, const sigset_t *, sigset_t *old, bool comes_to_us) {
   call("mask " + std::to_string(how));
+  if (old != nullptr) {
+    set_word(old, world.mask_before);
+  }
   world.comes_to_us = comes_to_us;
   return world.mask_error;
 }

@@ -135,6 +135,21 @@ TEST(ProcessSignals, ASecondOneDoesNotCutTheChecksForTheFirstShort) {
   }
 }
 
+// As a program in strict C (-std=c11) does where it says signal.
+TEST(ProcessSignals, HandlersThatAreSetBySystemVsFormsAreKnown) {
+  Result const fault = run({program("strict_signals"), "fault"}, with(""));
+  EXPECT_EQ(fault.status, 128 + SIGSEGV);
+  ASSERT_EQ(fault.findings.size(), 1U);
+  EXPECT_EQ(fault.findings[0]["bug"].text, "SEGV");
+  Result const damage = run({program("strict_signals"), "damage"}, with(""));
+  EXPECT_EQ(damage.status, 128 + SIGTERM);
+  ASSERT_EQ(damage.findings.size(), 1U);
+  EXPECT_EQ(damage.findings[0]["bug"].text, "heap-buffer-overflow");
+  for (const char *const mode : {"mode=off", "mode=guard", "mode=page"}) {
+    EXPECT_EQ(run({program("strict_signals"), "handled"}, with(mode)).status, 5) << mode;
+  }
+}
+
 TEST(ProcessSignals, AHandlerThatLeavesTheProcessDoesNotCutItsLastChecksShort) {
   for (const char *const way : {"_exit", "jump"}) {
     for (const char *const mode : {"mode=guard", "mode=page"}) {

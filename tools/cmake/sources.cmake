@@ -321,6 +321,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/process/intercept_rights.c
   checkers/dropin/process/intercept_sandbox.c
   checkers/dropin/process/intercept_signal.c
+  checkers/dropin/process/intercept_sysv_signal.c
   checkers/dropin/process/intercept_transfer.c
   checkers/dropin/process/lifecycle.c
   checkers/dropin/process/sanitizer_check.c

@@ -12,6 +12,7 @@
 #include "lib/core/compiler.h"
 
 #include "intercept.h"
+#include "intercept_signal.h"
 #include "start.h"
 
 #include <errno.h>
@@ -183,12 +184,16 @@ static int change(const rf_handler *ours, int sig, const struct sigaction *act, 
   return result;
 }
 
-RF_COLD RF_EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *oact) {
+RF_COLD int rf_intercept_sigaction(int sig, const struct sigaction *act, struct sigaction *oact) {
   int const result = change(rf_handler_of(sig), sig, act, oact);
   if (result == 0 && act != NULL) {
     note(sig, act->sa_handler);
   }
   return result;
+}
+
+RF_COLD RF_EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *oact) {
+  return rf_intercept_sigaction(sig, act, oact);
 }
 
 static sighandler_t unwrapped(int sig, sighandler_t handler) {
@@ -221,8 +226,12 @@ RF_EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old) {
   return rf_signals_mask(how, set, old, comes_to_us());
 }
 
-RF_EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old) {
+int rf_intercept_sigprocmask(int how, const sigset_t *set, sigset_t *old) {
   return with_errno(rf_signals_mask(how, set, old, comes_to_us()));
+}
+
+RF_EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old) {
+  return rf_intercept_sigprocmask(how, set, old);
 }
 
 #define EACH(with) with(pthread_create)
