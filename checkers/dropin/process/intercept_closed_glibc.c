@@ -29,17 +29,15 @@ int __vfprintf_chk(FILE *restrict stream, int flag, const char *restrict format,
 int __fprintf_chk(FILE *restrict stream, int flag, const char *restrict format, ...);
 int __isoc99_vfscanf(FILE *restrict stream, const char *restrict format, va_list list);
 int __isoc99_fscanf(FILE *restrict stream, const char *restrict format, ...);
-int __isoc23_vfscanf(FILE *restrict stream, const char *restrict format, va_list list); /* glibc 2.38 */
-int __isoc23_fscanf(FILE *restrict stream, const char *restrict format, ...);
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* readdir_r */
 
 ssize_t __getdelim(char **restrict line, size_t *restrict size, int end, FILE *restrict stream);
 
 #define EACH(with)                                                                                                     \
-  with(fgets) with(__fgets_chk) with(fputs) with(vfprintf) with(__vfprintf_chk) with(__isoc99_vfscanf)                 \
-      with(__isoc23_vfscanf) with(fseek) with(fseeko) with(fseeko64) with(ftell) with(ftello) with(ftello64)           \
-          with(rewind) with(getline) with(getdelim) with(__getdelim) with(setvbuf) with(readdir) with(readdir64)       \
-              with(readdir_r) with(readdir64_r) with(rewinddir) with(telldir) with(seekdir) with(closedir)
+  with(fgets) with(__fgets_chk) with(fputs) with(vfprintf) with(__vfprintf_chk) with(__isoc99_vfscanf) with(fseek)     \
+      with(fseeko) with(fseeko64) with(ftell) with(ftello) with(ftello64) with(rewind) with(getline) with(getdelim)    \
+          with(__getdelim) with(setvbuf) with(readdir) with(readdir64) with(readdir_r) with(readdir64_r)               \
+              with(rewinddir) with(telldir) with(seekdir) with(closedir)
 
 THEIRS_BY(rf_intercept_closed_init, fgets)
 
@@ -93,14 +91,10 @@ USES(int, EOF, __vfprintf_chk, (FILE *restrict stream, int flag, const char *res
      (stream, flag, format, list), stream)
 USES(int, EOF, __isoc99_vfscanf, (FILE *restrict stream, const char *restrict format, va_list list),
      (stream, format, list), stream)
-USES(int, EOF, __isoc23_vfscanf, (FILE *restrict stream, const char *restrict format, va_list list),
-     (stream, format, list), stream)
 USES_LIST(fprintf, vfprintf, (FILE *restrict stream, const char *restrict format, ...), (stream, format, list))
 USES_LIST(__fprintf_chk, __vfprintf_chk, (FILE *restrict stream, int flag, const char *restrict format, ...),
           (stream, flag, format, list))
 USES_LIST(__isoc99_fscanf, __isoc99_vfscanf, (FILE *restrict stream, const char *restrict format, ...),
-          (stream, format, list))
-USES_LIST(__isoc23_fscanf, __isoc23_vfscanf, (FILE *restrict stream, const char *restrict format, ...),
           (stream, format, list))
 USES(int, -1, fseek, (FILE * stream, long offset, int from), (stream, offset, from), stream)
 USES(int, -1, fseeko, (FILE * stream, off_t offset, int from), (stream, offset, from), stream)
