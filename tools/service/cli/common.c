@@ -21,9 +21,11 @@ static bool apply_chosen(void *context, size_t row, const char *argument) {
   return o->apply(o->context, o->ids[row], argument);
 }
 
+#define MASK_BITS (sizeof(uint32_t) * CHAR_BIT)
+
 int rf_cli_options_read(rf_cli_options *o, const rf_option *rows, uint32_t mask, int argc, char **argv) {
   size_t count = 0;
-  for (size_t i = 0; i < RF_OPTIONS_MOST; i++) {
+  for (size_t i = 0; i < MASK_BITS; i++) {
     if ((mask >> i & 1U) != 0) {
       o->rows[count] = rows[i];
       o->ids[count++] = i;
