@@ -123,6 +123,18 @@ TEST(Hardship, ThereIsNoMemoryLeft) {
   EXPECT_TRUE(has(result.err, kBug)) << result.err;
 }
 
+// A segment that takes all that there is would leave none for the table that finds its blocks.
+TEST(Hardship, WhatRunsInLittleMemoryRunsInMore) {
+  int runs_from = 0;
+  for (int limit = 12500; limit <= 16000; limit += 500) {
+    std::string const command = "ulimit -v " + std::to_string(limit) + "; exec \"$0\" \"$1\"";
+    bool const runs = shell(command, "come_and_go", "mode=guard").status == 3;
+    EXPECT_TRUE(runs || runs_from == 0) << "in " << runs_from << " KiB, but not in " << limit;
+    runs_from = runs && runs_from == 0 ? limit : runs_from;
+  }
+  EXPECT_NE(runs_from, 0);
+}
+
 // A program that would run without us runs, and is not blamed.
 TEST(Hardship, ThereIsLittleMemoryFromTheStart) {
   for (const char *const limit : {"ulimit -v 16000", "ulimit -v 24000", "ulimit -v 60000", "ulimit -d 20000"}) {

@@ -32,9 +32,14 @@ static void unlink_segment(rf_segment **list, rf_segment *s) {
   }
 }
 
+/* Where address space is scarce, a segment leaves room for what is needed to find its runs. */
 static uintptr_t map_units(size_t *units, size_t least) {
   for (size_t n = *units;; n = n / 2 > least ? n / 2 : least) {
-    void *const memory = rf_pages_map(n * RF_UNIT, RF_UNIT, 0);
+    void *memory = rf_pages_map(n * RF_UNIT, RF_UNIT, 0);
+    if (memory != NULL && n > least && !rf_span_make_room((uintptr_t)memory, n * RF_UNIT)) {
+      rf_pages_unmap(memory, n * RF_UNIT);
+      memory = NULL;
+    }
     if (memory != NULL || n <= least) {
       *units = n;
       return (uintptr_t)memory;

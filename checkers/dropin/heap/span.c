@@ -41,16 +41,20 @@ static rf_span_leaf *leaf_for(uintptr_t unit) {
   return leaf;
 }
 
+bool rf_span_make_room(uintptr_t start, size_t bytes) {
+  uintptr_t const last = (start + bytes - 1) >> RF_UNIT_SHIFT;
+  bool done = last >> RF_SPAN_MAP_BITS < RF_SPAN_MAP_ENTRIES;
+  for (uintptr_t unit = start >> RF_UNIT_SHIFT; unit <= last && done; unit++) {
+    done = leaf_for(unit) != NULL;
+  }
+  return done;
+}
+
 bool rf_span_enter(uintptr_t start, size_t bytes, rf_span *span) {
   uintptr_t const first = start >> RF_UNIT_SHIFT;
   uintptr_t const last = (start + bytes - 1) >> RF_UNIT_SHIFT;
-  if (last >> RF_SPAN_MAP_BITS >= RF_SPAN_MAP_ENTRIES) {
+  if (!rf_span_make_room(start, bytes)) {
     return false;
-  }
-  for (uintptr_t unit = first; unit <= last; unit++) {
-    if (leaf_for(unit) == NULL) {
-      return false;
-    }
   }
   lower_to(&lowest, first);
   raise_to(&highest, last);

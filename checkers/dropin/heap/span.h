@@ -207,6 +207,9 @@ static inline rf_span *rf_span_holding(uintptr_t address) {
   return span != NULL && address - rf_span_start(span) < span->bytes ? span : NULL;
 }
 
+/* Makes room for `bytes` from `start` on in the table. False where there is no memory for it. As the next one. */
+bool rf_span_make_room(uintptr_t start, size_t bytes);
+
 /* Enters `span` (NULL: none) for `bytes` from `start` on. False, and nothing changed, where there is no memory for the
  * table. Under the lock of the heap whose memory that is. */
 bool rf_span_enter(uintptr_t start, size_t bytes, rf_span *span);
