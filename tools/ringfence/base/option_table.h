@@ -22,6 +22,11 @@ typedef struct rf_option_table {
 
 enum { RF_OPTIONS_MOST = 48 };
 
+/* The table `table` of a command, with all of the array `rows`. */
+#define RF_OPTION_TABLE(table, command, rows, stops)                                                                   \
+  _Static_assert(sizeof(rows) / sizeof *(rows) <= RF_OPTIONS_MOST, "more rows than can be read");                      \
+  static const rf_option_table table = {command, rows, sizeof(rows) / sizeof *(rows), stops}
+
 /* Reads the options in argv (argv[0] is the command's name) and hands the row of each to `apply`, which returns false
  * after a message. Returns the index of the first word that is no option, or -1 after a message. */
 int rf_option_table_read(const rf_option_table *table, int argc, char **argv,

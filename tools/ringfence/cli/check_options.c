@@ -119,9 +119,7 @@ static const rf_option rows[ROWS] = {
     [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
 };
 
-static const rf_option_table table = {"check", rows, ROWS, true};
-
-_Static_assert((size_t)ROWS <= RF_OPTIONS_MOST, "that many can be read");
+RF_OPTION_TABLE(table, "check", rows, true);
 
 /* ---- Options of the library ---- */
 

@@ -126,7 +126,7 @@ static const char *command_line(rf_check_state *c) {
   return line;
 }
 
-/* Whose small blocks were not checked in modes that check all blocks. */
+/* The name of a program whose own pools hid blocks from a mode that checks every block; NULL if there was none. */
 static const char *unchecked_pools(const rf_check_state *c) {
   bool const all = c->run.mode != NULL && strcmp(c->run.mode, rf_mode_name(RF_MODE_OFF)) != 0 &&
                    strcmp(c->run.mode, rf_mode_name(RF_MODE_SAMPLE)) != 0;

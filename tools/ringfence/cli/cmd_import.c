@@ -35,7 +35,7 @@ static const rf_option rows[ROWS] = {
     [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
 };
 
-static const rf_option_table table = {"import", rows, ROWS, false};
+RF_OPTION_TABLE(table, "import", rows, false);
 
 typedef struct import {
   rf_bump_arena arena;

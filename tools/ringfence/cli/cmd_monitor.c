@@ -31,7 +31,7 @@ static const rf_option rows[ROWS] = {
     [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
 };
 
-static const rf_option_table table = {"monitor", rows, ROWS, false};
+RF_OPTION_TABLE(table, "monitor", rows, false);
 
 typedef struct monitor {
   rf_bump_arena arena; /* of findings that have not arrived whole, and of the one that is shown */

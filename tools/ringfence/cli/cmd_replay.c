@@ -94,7 +94,7 @@ static const rf_option rows[ROWS] = {
     [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
 };
 
-static const rf_option_table table = {"replay", rows, ROWS, false};
+RF_OPTION_TABLE(table, "replay", rows, false);
 
 static void help(void) {
   (void)puts("Usage: ringfence replay [OPTIONS] FILE\n"

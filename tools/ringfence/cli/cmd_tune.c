@@ -45,7 +45,7 @@ static const rf_option rows[ROWS] = {
     [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
 };
 
-static const rf_option_table table = {"tune", rows, ROWS, false};
+RF_OPTION_TABLE(table, "tune", rows, false);
 
 static void help(void) {
   (void)puts("Usage: ringfence tune [OPTIONS] FILE...\n"

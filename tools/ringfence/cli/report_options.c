@@ -56,7 +56,7 @@ static const rf_option rows[ROWS] = {
     [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
 };
 
-static const rf_option_table table = {"report", rows, ROWS, false};
+RF_OPTION_TABLE(table, "report", rows, false);
 
 typedef struct reader {
   rf_report_command_options *out;

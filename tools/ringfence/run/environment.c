@@ -77,12 +77,11 @@ static bool is_variable(const char *entry, const char *name) {
 
 /* Returns how many were added. */
 static size_t turn_pools_off(char **to, rf_bump_arena *arena) {
-  const char *variable;
   size_t added = 0;
-  for (size_t i = 0; (variable = rf_pools_variable(i)) != NULL; i++) {
-    const char *const name = rf_bump_arena_print(arena, "%.*s", (int)strcspn(variable, "="), variable);
-    if (getenv(name) == NULL) {
-      to[added++] = rf_bump_arena_print(arena, "%s", variable);
+  for (size_t i = 0; i < RF_POOL_VARIABLES; i++) {
+    const rf_pool_variable *const v = &rf_pool_variables[i];
+    if (getenv(v->name) == NULL) {
+      to[added++] = rf_bump_arena_print(arena, "%s=%s", v->name, v->value);
     }
   }
   return added;
@@ -92,14 +91,10 @@ char **rf_environment_make(rf_bump_arena *arena, const char *library, const char
                            bool pools) {
   const char *const preload = getenv("LD_PRELOAD");
   size_t count = 0;
-  size_t more = 0;
   while (environ[count] != NULL) {
     count++;
   }
-  while (rf_pools_variable(more) != NULL) {
-    more++;
-  }
-  char **const made = (char **)rf_bump_arena_array(arena, count + more + 3, sizeof *made);
+  char **const made = (char **)rf_bump_arena_array(arena, count + RF_POOL_VARIABLES + 3, sizeof *made);
   size_t at = 0;
   for (size_t i = 0; i < count; i++) {
     bool const replaced =

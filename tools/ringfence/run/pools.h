@@ -3,17 +3,21 @@
 #ifndef RINGFENCE_TOOLS_RUN_POOLS_H
 #define RINGFENCE_TOOLS_RUN_POOLS_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* Variable number `i`, "NAME=VALUE"; NULL behind the last one. */
-const char *rf_pools_variable(size_t i);
+typedef struct rf_pool_variable {
+  const char *name;
+  const char *value; /* that turns pools off */
+} rf_pool_variable;
 
-/* Those of `program` (its path): "Python", or NULL where none is known, or this process's environment turns it off. */
+enum { RF_POOL_VARIABLES = 6 };
+
+extern const rf_pool_variable rf_pool_variables[RF_POOL_VARIABLES];
+
+/* Whose pools `program` (a path) has: "Python"; NULL where none are known, or this process's environment turns them
+ * off. */
 const char *rf_pools_of(const char *program);
 
 #ifdef __cplusplus
