@@ -73,6 +73,8 @@ namespace {
 TEST(SanitizerKinds, OfAddressSanitizerIsSaidAndItStartsTheProgramAnewItself) {
   EXPECT_FALSE(rf_sanitizer_leave());
   EXPECT_EQ(tries, 0);
+  EXPECT_STREQ(rf_sanitizer_name(), "AddressSanitizer");
+  EXPECT_EQ(said, "");
   EXPECT_STREQ(rf_sanitizer_check(), "AddressSanitizer");
   EXPECT_EQ(said, "ringfence: this program is built with AddressSanitizer, which has a malloc of its own: it is not "
                   "checked by Ringfence\n");

@@ -190,7 +190,7 @@ typedef struct end {
  * that hands its requests on makes some. */
 static bool is_served_by_another_malloc(const end *e) {
   return rf_process.checked && e->ending == RF_ENDING_EXIT && !rf_process.forked && rf_malloc_is_replaced() &&
-         rf_process_log_allocations() == 0 && rf_sanitizer_check() == NULL;
+         rf_process_log_allocations() == 0 && rf_sanitizer_name() == NULL;
 }
 
 static int status_after_findings(int status) {

@@ -21,6 +21,10 @@
 #if !RF_DROPIN_LIBRARY
 
 /* Linked in: the linker has seen both, and chosen. */
+const char *rf_sanitizer_name(void) {
+  return NULL;
+}
+
 const char *rf_sanitizer_check(void) {
   return NULL;
 }
@@ -55,7 +59,7 @@ RF_COLD static void say(const char *sanitizer) {
   (void)syscall(SYS_write, STDERR_FILENO, line, length);
 }
 
-static const char *name_of_sanitizer(void) {
+const char *rf_sanitizer_name(void) {
   static const struct {
     void (*init)(void);
     const char *name;
@@ -73,7 +77,7 @@ static const char *name_of_sanitizer(void) {
 }
 
 const char *rf_sanitizer_check(void) {
-  const char *const name = name_of_sanitizer();
+  const char *const name = rf_sanitizer_name();
   if (name != NULL) {
     say(name);
   }
@@ -218,7 +222,7 @@ bool rf_sanitizer_leave(void) {
     start_anew("ThreadSanitizer");
     return true;
   }
-  if (name_of_sanitizer() == NULL && has_runtime_without_name()) {
+  if (rf_sanitizer_name() == NULL && has_runtime_without_name()) {
     start_anew("a sanitizer");
     return true;
   }

@@ -4,7 +4,10 @@
 
 #include <stdbool.h>
 
-/* The sanitizer that the process was built with ("AddressSanitizer"), NULL: none. Says so on standard error. */
+/* The sanitizer that the process was built with ("AddressSanitizer"), NULL: none. */
+const char *rf_sanitizer_name(void);
+
+/* The same; where there is one, a line on standard error says so. Once, at the process's start. */
 const char *rf_sanitizer_check(void);
 
 /* True where the process must not begin at all: it carries a sanitizer's runtime that may not be called yet. Starts
