@@ -121,6 +121,15 @@ ssize_t their_pwritev64(int fd, const iovec *pieces, int count, off64_t at) {
   call("pwritev64", fd, static_cast<const void *>(pieces), count, at);
   return answer();
 }
+#define THEIR_WITH_FLAGS(name)                                                                                         \
+  ssize_t their_##name(int fd, const iovec *pieces, int count, off64_t at, int flags) {                                \
+    call(#name, fd, static_cast<const void *>(pieces), count, at, flags);                                              \
+    return answer();                                                                                                   \
+  }
+THEIR_WITH_FLAGS(preadv2)
+THEIR_WITH_FLAGS(pwritev2)
+THEIR_WITH_FLAGS(preadv64v2)
+THEIR_WITH_FLAGS(pwritev64v2)
 ssize_t their_read_chk(int fd, void *buf, size_t n, size_t room) {
   call("__read_chk", fd, buf, n, room);
   return answer();
@@ -165,6 +174,8 @@ const Theirs kTheirs[] = {
     THEIR("__pread_chk", their_pread_chk), THEIR("__pread64_chk", their_pread64_chk),
     THEIR("__recv_chk", their_recv_chk),   THEIR("__recvfrom_chk", their_recvfrom_chk),
     THEIR("__fread_chk", their_fread_chk), THEIR("__fread_unlocked_chk", their_fread_unlocked_chk),
+    THEIR("preadv2", their_preadv2),       THEIR("pwritev2", their_pwritev2),
+    THEIR("preadv64v2", their_preadv64v2), THEIR("pwritev64v2", their_pwritev64v2),
 };
 
 const char *name_of(rf_access access) {
@@ -275,6 +286,10 @@ TEST_F(InterceptGlibc, ACallThatFailsHasItsMemoryLookedAt) {
       {[] { (void)__recv_chk(3, buffer, 11, 13, 14); }, "__recv_chk 3 buffer+0 11 13 14", "write buffer+0 11 -1"},
       {[] { (void)preadv64(3, list, 2, 12); }, "preadv64 3 list 2 12", "write list 2 -1"},
       {[] { (void)pwritev64(3, list, 2, 12); }, "pwritev64 3 list 2 12", "read list 2 -1"},
+      {[] { (void)preadv2(3, list, 2, 12, 13); }, "preadv2 3 list 2 12 13", "write list 2 -1"},
+      {[] { (void)pwritev2(3, list, 2, 12, 13); }, "pwritev2 3 list 2 12 13", "read list 2 -1"},
+      {[] { (void)preadv64v2(3, list, 2, 12, 13); }, "preadv64v2 3 list 2 12 13", "write list 2 -1"},
+      {[] { (void)pwritev64v2(3, list, 2, 12, 13); }, "pwritev64v2 3 list 2 12 13", "read list 2 -1"},
   };
   for (auto const &each : cases) {
     EXPECT_EQ(calls_of(each.act), (Calls{each.call, each.look}));

@@ -55,12 +55,12 @@ TEST(Options, SaysWhoseBlocksFromPoolsWereNotChecked) {
   for (const auto &[name, whose] : named) {
     SCOPED_TRACE(name);
     const std::string path = scratch("pools") + "/" + name;
+    const std::string hint = "; small blocks from " + std::string(whose) + "'s own pools not checked (--no-pools";
     std::filesystem::copy_file(program("overflow"), path);
     const auto says = [&](const std::vector<std::string> &options, const How &with) {
       std::vector<std::string> words = options;
       words.insert(words.end(), {"--", path, "without"});
-      return has(check(words, with).err,
-                 "; small blocks from " + std::string(whose) + "'s own pools not checked (--no-pools");
+      return has(check(words, with).err, hint);
     };
     const bool known = whose[0] != '\0';
     EXPECT_EQ(says({}, how), known);

@@ -10,6 +10,7 @@
 #include "stream_buffer.h"
 
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 ssize_t __read_chk(int fd, void *buf, size_t n, size_t room);
@@ -24,7 +25,7 @@ size_t __fread_unlocked_chk(void *restrict buf, size_t room, size_t size, size_t
 #define EACH(with)                                                                                                     \
   with(fflush) with(fflush_unlocked) with(freopen64) with(pread64) with(pwrite64) with(preadv64) with(pwritev64)       \
       with(__read_chk) with(__pread_chk) with(__pread64_chk) with(__recv_chk) with(__recvfrom_chk) with(__fread_chk)   \
-          with(__fread_unlocked_chk)
+          with(__fread_unlocked_chk) with(preadv2) with(pwritev2) with(preadv64v2) with(pwritev64v2)
 
 THEIRS_BY(rf_intercept_glibc_init, pread64)
 
@@ -60,6 +61,14 @@ OUT_OF(pwrite64, (int fd, const void *buf, size_t n, off64_t at), (fd, buf, n, a
 
 LISTS(preadv64, (int fd, const struct iovec *list, int count, off64_t at), (fd, list, count, at), RF_ACCESS_WRITE)
 LISTS(pwritev64, (int fd, const struct iovec *list, int count, off64_t at), (fd, list, count, at), RF_ACCESS_READ)
+
+#define WITH_FLAGS(name, offset, access)                                                                               \
+  LISTS(name, (int fd, const struct iovec *list, int count, offset at, int flags), (fd, list, count, at, flags), access)
+
+WITH_FLAGS(preadv2, off_t, RF_ACCESS_WRITE)
+WITH_FLAGS(pwritev2, off_t, RF_ACCESS_READ)
+WITH_FLAGS(preadv64v2, off64_t, RF_ACCESS_WRITE)
+WITH_FLAGS(pwritev64v2, off64_t, RF_ACCESS_READ)
 
 STREAMS(__fread_chk, (void *restrict buf, size_t room, size_t size, size_t n, FILE *restrict stream),
         (buf, room, size, n, stream), RF_ACCESS_WRITE)

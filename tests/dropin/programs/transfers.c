@@ -62,6 +62,8 @@ CASE(recvmsg, recvmsg(sockets[0], message(), 0))
 CASE(readv, readv(file, list_of(), 2))
 CASE(preadv, preadv(file, list_of(), 2, 0))
 CASE(preadv64, preadv64(file, list_of(), 2, 0))
+CASE(preadv2, preadv2(file, list_of(), 2, 0, 0))
+CASE(preadv64v2, preadv64v2(file, list_of(), 2, 0, 0))
 CASE(fread, fread(block, 1, SIZE, stream))
 CASE(fread_unlocked, fread_unlocked(block, 1, SIZE, stream))
 CASE(read_chk, __read_chk(file, block, SIZE, all))
@@ -79,6 +81,8 @@ CASE(sendmsg, sendmsg(sockets[0], message(), 0))
 CASE(writev, writev(file, list_of(), 2))
 CASE(pwritev, pwritev(file, list_of(), 2, 0))
 CASE(pwritev64, pwritev64(file, list_of(), 2, 0))
+CASE(pwritev2, pwritev2(file, list_of(), 2, 0, 0))
+CASE(pwritev64v2, pwritev64v2(file, list_of(), 2, 0, 0))
 CASE(vm_write, process_vm_writev(getpid(), list_of() + 1, 1, own_bytes(), 1, 0))
 CASE(fwrite, fwrite(block, 1, SIZE, stream))
 CASE(fwrite_unlocked, fwrite_unlocked(block, 1, SIZE, stream))
@@ -89,9 +93,9 @@ static const struct {
 } cases[] = {
 #define ROW(name) {#name, name##_case},
     ROW(read) ROW(read_pipe) ROW(pread) ROW(pread64) ROW(recv) ROW(recvfrom) ROW(recvmsg) ROW(readv) ROW(preadv)
-        ROW(preadv64) ROW(fread) ROW(fread_unlocked) ROW(read_chk) ROW(pread_chk) ROW(recv_chk) ROW(fread_chk)
+        ROW(preadv64) ROW(preadv2) ROW(preadv64v2) ROW(fread) ROW(fread_unlocked) ROW(read_chk) ROW(pread_chk) ROW(recv_chk) ROW(fread_chk)
             ROW(vm_get) ROW(write) ROW(write_pipe) ROW(pwrite) ROW(pwrite64) ROW(send) ROW(sendto) ROW(sendmsg)
-                ROW(writev) ROW(pwritev) ROW(pwritev64) ROW(fwrite) ROW(fwrite_unlocked) ROW(vm_write)};
+                ROW(writev) ROW(pwritev) ROW(pwritev64) ROW(pwritev2) ROW(pwritev64v2) ROW(fwrite) ROW(fwrite_unlocked) ROW(vm_write)};
 
 static void prepare(void) {
   char data[SIZE + 8] = "data";
