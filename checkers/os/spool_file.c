@@ -20,6 +20,7 @@
 #include "above_standard.h"
 #include "clock.h"
 #include "lib/core/compiler.h"
+#include "proc_self.h"
 #include "same_file.h"
 #include "soft_limit.h"
 #include "uncancelled.h"
@@ -254,7 +255,7 @@ static void put_doorbell(char *out, size_t room, const char *path, int folder) {
   rf_sink_str(&text.sink, "/doorbell");
   if (text.length + 1 == room) {
     rf_sink_buffer_init(&text, out, room);
-    rf_sink_str(&text.sink, "/proc/thread-self/fd/");
+    rf_sink_str(&text.sink, RF_PROC_PATH("fd/"));
     rf_sink_uint(&text.sink, (uint64_t)folder);
     rf_sink_str(&text.sink, "/doorbell");
   }

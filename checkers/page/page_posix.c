@@ -333,8 +333,7 @@ size_t rf_page_map_limit(void) {
 
 size_t rf_page_map_count(void) {
   size_t lines = 0;
-  (void)(read_file(RF_PROC_THREAD "maps", count_lines, &lines) ||
-         read_file(RF_PROC_PROCESS "maps", count_lines, &lines));
+  (void)read_file(RF_PROC_PATH("maps"), count_lines, &lines);
   return lines;
 }
 

@@ -47,7 +47,7 @@ extern "C" {
 
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...) {
-  if (std::strcmp(path, "/proc/thread-self/maps") != 0) {
+  if (std::strcmp(path, "/proc/self/maps") != 0) {
     return __real_open(path, flags, 0600);
   }
   call((flags & O_CLOEXEC) != 0 ? "open" : "open for other programs");

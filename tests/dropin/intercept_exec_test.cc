@@ -86,10 +86,9 @@ TEST_F(InterceptExec, AProgramThatNeedsAnotherLibraryHasItInItsEnvironment) {
 TEST_F(InterceptExec, AnOpenFileIsAProgramAsWell) {
   world.unchecked = "static";
   int result = 0;
-  EXPECT_EQ(
-      calls_of([&] { result = fexecve(7, kArguments, kEnvironment); }),
-      (Calls{"find /proc/thread-self/fd/7 [E=0 E=1]", "end of trace", "executable? /proc/thread-self/fd/7", "end 0",
-             "unchecked 4711 /proc/thread-self/fd/7 static", "fexecve 7 [a0 a1] [E=0 E=1]", "resume", "resumed"}));
+  EXPECT_EQ(calls_of([&] { result = fexecve(7, kArguments, kEnvironment); }),
+            (Calls{"find /proc/self/fd/7 [E=0 E=1]", "end of trace", "executable? /proc/self/fd/7", "end 0",
+                   "unchecked 4711 /proc/self/fd/7 static", "fexecve 7 [a0 a1] [E=0 E=1]", "resume", "resumed"}));
   EXPECT_EQ(result, -1);
   EXPECT_EQ(errno, ENOENT);
 }

@@ -6,6 +6,7 @@
 #include "checkers/os/chars.h"
 #include "checkers/os/forbidden_calls.h"
 #include "checkers/os/maps.h"
+#include "checkers/os/proc_self.h"
 #include "lib/core/compiler.h"
 
 #include <fcntl.h>
@@ -100,14 +101,14 @@ static void visit_socket(rf_roots *roots, int descriptor) {
 /* "tfd: 5 events: 19 data: 5555deadbeef pos:0 …" for each descriptor that is watched. */
 static void visit_epoll(rf_roots *roots, uint32_t descriptor) {
   char path[64];
-  path_of(path, sizeof path, "/proc/thread-self/fdinfo/", descriptor);
+  path_of(path, sizeof path, RF_PROC_PATH("fdinfo/"), descriptor);
   visit_file(roots, path, "data:");
 }
 
 RF_COLD static void visit_descriptor(uint32_t descriptor, void *context) {
   char path[64];
   char kind[32] = "";
-  path_of(path, sizeof path, "/proc/thread-self/fd/", descriptor);
+  path_of(path, sizeof path, RF_PROC_PATH("fd/"), descriptor);
   (void)syscall(SYS_readlinkat, AT_FDCWD, path, kind, sizeof kind - 1);
   if (rf_roots_begins(kind, "anon_inode:[eventpoll]")) {
     visit_epoll(context, descriptor);

@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "procfs.h"
 
+#include "checkers/os/proc_self.h"
+
 #include <fcntl.h>
 #include <ringfence/sink.h>
 #include <string.h>
@@ -49,9 +51,8 @@ bool rf_procfs_each_thread(void (*visit)(uint32_t id, void *context), void *cont
   return each_number("/proc/self/task", visit, context);
 }
 
-/* The first thread may have ended, and its list of descriptors with it: hence the calling thread's. */
 bool rf_procfs_each_descriptor(void (*visit)(uint32_t descriptor, void *context), void *context) {
-  return each_number("/proc/thread-self/fd", visit, context);
+  return each_number(RF_PROC_PATH("fd"), visit, context);
 }
 
 /* "123 (name) S ...": the name may hold anything, so the state stands after the last parenthesis. */

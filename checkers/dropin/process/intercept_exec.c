@@ -146,7 +146,7 @@ RF_EXPORT int execvp(const char *file, char *const argv[]) {
 RF_COLD RF_EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) {
   rf_exec_target target;
   char file[sizeof RF_PROC_THREAD "fd/-2147483648"];
-  (void)snprintf(file, sizeof file, RF_PROC_THREAD "fd/%d", fd);
+  (void)snprintf(file, sizeof file, "%s%d", RF_PROC_PATH("fd/"), fd);
   rf_exec_target_find(file, false, envp, &target);
   FIT_ENVIRONMENT(target, envp)
   before_exec(&target);

@@ -145,7 +145,7 @@ static const struct {
     {SYS_close, RF_CALL_OPEN | RF_CALL_OTHERS},
     {SYS_fcntl, RF_CALL_OPEN},
     {FSTAT_CALL, RF_CALL_OPEN},
-    {READLINK_CALL, RF_CALL_OPEN},
+    {READLINK_CALL, RF_CALL_OPEN | RF_CALL_OTHERS},
     {SYS_rt_sigaction, RF_CALL_OTHERS},
     {SYS_read, RF_CALL_OTHERS},
     {SYS_getdents64, RF_CALL_OTHERS},

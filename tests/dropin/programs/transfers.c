@@ -93,9 +93,10 @@ static const struct {
 } cases[] = {
 #define ROW(name) {#name, name##_case},
     ROW(read) ROW(read_pipe) ROW(pread) ROW(pread64) ROW(recv) ROW(recvfrom) ROW(recvmsg) ROW(readv) ROW(preadv)
-        ROW(preadv64) ROW(preadv2) ROW(preadv64v2) ROW(fread) ROW(fread_unlocked) ROW(read_chk) ROW(pread_chk) ROW(recv_chk) ROW(fread_chk)
-            ROW(vm_get) ROW(write) ROW(write_pipe) ROW(pwrite) ROW(pwrite64) ROW(send) ROW(sendto) ROW(sendmsg)
-                ROW(writev) ROW(pwritev) ROW(pwritev64) ROW(pwritev2) ROW(pwritev64v2) ROW(fwrite) ROW(fwrite_unlocked) ROW(vm_write)};
+        ROW(preadv64) ROW(preadv2) ROW(preadv64v2) ROW(fread) ROW(fread_unlocked) ROW(read_chk) ROW(pread_chk)
+            ROW(recv_chk) ROW(fread_chk) ROW(vm_get) ROW(write) ROW(write_pipe) ROW(pwrite) ROW(pwrite64) ROW(send)
+                ROW(sendto) ROW(sendmsg) ROW(writev) ROW(pwritev) ROW(pwritev64) ROW(pwritev2) ROW(pwritev64v2)
+                    ROW(fwrite) ROW(fwrite_unlocked) ROW(vm_write)};
 
 static void prepare(void) {
   char data[SIZE + 8] = "data";
