@@ -12,7 +12,8 @@ namespace {
 
 class RootsOfStacks : public Roots {
 protected:
-  // Threads with these stack pointers; thread 1 has its storage at 0x10F00, thread 2 at 0x21E00.
+  // Threads with these stack pointers; thread 1 has its storage at 0x10F00, thread 2 at 0x21E00. The caller's stack is in
+  // the map.
   bool find(const std::vector<std::pair<uint32_t, uintptr_t>> &threads, uintptr_t sp = 0x900000) {
     rf_stopped_thread list[4] = {};
     rf_stopped stopped = {list, room_, 0};
@@ -22,7 +23,13 @@ protected:
     }
     roots_.excluded.count = 0;
     world.looked_at.clear();
-    return rf_roots_stacks(&roots_, &stopped, sp);
+    std::vector<rf_map> const maps = world.maps;
+    if (has_callers_stack_) {
+      world.maps.push_back(map_of(sp, sp + 1, "r--p", "/of/the/caller"));
+    }
+    bool const done = rf_roots_stacks(&roots_, &stopped, sp);
+    world.maps = maps;
+    return done;
   }
 
   static std::vector<rf_map> guarded(const char *rights = "rw-p", const char *name = "") {
@@ -30,7 +37,18 @@ protected:
   }
 
   size_t room_ = 4;
+  bool has_callers_stack_ = true;
 };
+
+// A tracer may have opened another process's.
+TEST_F(RootsOfStacks, AMapThatDoesNotHoldTheCallersStackIsNotThisProcesss) {
+  has_callers_stack_ = false;
+  world.maps = guarded();
+  EXPECT_FALSE(find({{1, 0x10800}}));
+  EXPECT_FALSE(find({{1, 0x10800}}, 0x11000));
+  EXPECT_TRUE(find({{1, 0x10800}}, 0x10FFF));
+  EXPECT_TRUE(find({{1, 0x10800}}, 0xF000));
+}
 
 TEST_F(RootsOfStacks, BelowTheStackPointerNothingLives) {
   world.maps = guarded();

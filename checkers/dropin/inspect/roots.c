@@ -91,6 +91,7 @@ typedef struct stacks {
   const rf_stopped *stopped; /* the caller as well, at the end */
   uintptr_t guard_end;       /* where the mapping before, without access, ended; else 0 */
   bool room;
+  bool ours; /* the caller's stack is there: a tracer may have opened another process's map */
 } stacks;
 
 static bool within(const rf_map *map, uintptr_t address) {
@@ -113,6 +114,7 @@ static bool visit_stack(const rf_map *map, void *context) {
       users++;
     }
   }
+  s->ours = s->ours || within(map, s->stopped->threads[s->stopped->count - 1].sp);
   bool const guarded = s->guard_end == map->start;
   bool const of_kernel = strcmp(map->name, "[stack]") == 0;
   if (users == 1 && (of_kernel || (guarded && user->own > user->sp && within(map, user->own)))) {
@@ -155,14 +157,14 @@ bool rf_roots_stacks(rf_roots *roots, rf_stopped *stopped, uintptr_t sp) {
   }
   stopped->threads[stopped->count] = (rf_stopped_thread){.sp = sp, .own = (uintptr_t)&rf_current_thread};
   rf_stopped const all = {stopped->threads, stopped->capacity, stopped->count + 1};
-  stacks s = {roots, &all, 0, true};
+  stacks s = {.roots = roots, .stopped = &all, .guard_end = 0, .room = true, .ours = false};
   for (size_t i = 0; i < all.count; i++) {
     s.room = exclude_unused(&s, &all.threads[i]) && s.room;
   }
   if (!is_forked()) {
     rf_dead_stacks_list(rf_current_thread.id);
   }
-  return rf_maps_each(visit_stack, &s) && s.room && rf_dead_stacks_each(exclude, &s);
+  return rf_maps_each(visit_stack, &s) && s.ours && s.room && rf_dead_stacks_each(exclude, &s);
 }
 
 /* ---- Reading ---- */
