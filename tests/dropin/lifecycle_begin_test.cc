@@ -174,6 +174,7 @@ TEST_F(LifecycleBegin, LeavesAProgramToAToolThatServesItsMalloc) {
 TEST_F(LifecycleBegin, StepsAsideForASanitizerInTheProgram) {
   world.sanitizer = "MemorySanitizer";
   (void)begin();
+  EXPECT_EQ(world.sanitizer_told, 1);
   EXPECT_EQ(rf_process.options.mode, RF_MODE_GUARD) << "for what comes to it all the same";
   EXPECT_FALSE(rf_process.options.signals);
   EXPECT_FALSE(rf_process.options.sweep);

@@ -61,6 +61,7 @@ TEST_F(Lifecycle, AProgramThatAnotherMallocServesIsNotChecked) {
   world.allocations = 0;
   world.sanitizer = "AddressSanitizer";
   EXPECT_FALSE(is_told());
+  EXPECT_EQ(world.sanitizer_told, 0) << "at the beginning";
   world.sanitizer = nullptr;
   rf_process.forked = true;
   EXPECT_FALSE(is_told());

@@ -207,7 +207,11 @@ bool rf_malloc_find_interception() {
 bool rf_malloc_is_replaced() {
   return world.replaced;
 }
+const char *rf_sanitizer_name() {
+  return world.sanitizer;
+}
 const char *rf_sanitizer_check() {
+  world.sanitizer_told += world.sanitizer != nullptr ? 1 : 0;
   return world.sanitizer;
 }
 void __wrap_rf_log_reporter_read_suppressions(rf_log_reporter *reporter) {

@@ -55,6 +55,7 @@ struct World {
   bool tool = false;
   bool replaced = false;
   const char *sanitizer = nullptr;
+  int sanitizer_told = 0; // by lines on standard error
   const char *policy = nullptr;
   bool snapshot_done = true;
   bool library = false;         // when options are read
