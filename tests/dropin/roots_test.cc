@@ -12,8 +12,8 @@ namespace {
 
 class RootsOfStacks : public Roots {
 protected:
-  // Threads with these stack pointers; thread 1 has its storage at 0x10F00, thread 2 at 0x21E00. The caller's stack is in
-  // the map.
+  // Threads with these stack pointers; thread 1 has its storage at 0x10F00, thread 2 at 0x21E00. The caller's stack is
+  // in the map.
   bool find(const std::vector<std::pair<uint32_t, uintptr_t>> &threads, uintptr_t sp = 0x900000) {
     rf_stopped_thread list[4] = {};
     rf_stopped stopped = {list, room_, 0};

@@ -64,8 +64,8 @@ void rf_roots_init(void);
 bool rf_roots_exclude_library(rf_roots *roots);
 
 /* Excludes the parts of stacks that are not in use: those of the stopped threads, and of the caller's, which is in use
- * from `sp` up. False where the system does not tell what this process has mapped, or there is no room. With the list of
- * threads locked. */
+ * from `sp` up. False where the system does not tell what this process has mapped, or there is no room. With the list
+ * of threads locked. */
 bool rf_roots_stacks(rf_roots *roots, rf_stopped *stopped, uintptr_t sp);
 
 /* Hands all roots to `visit`. False where the system does not tell what is mapped. */
