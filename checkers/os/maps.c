@@ -96,7 +96,7 @@ static bool visit_lines(reader *r) {
 static bool each(reader *r) {
   ssize_t got;
   bool any = false;
-  int const fd = RF_OPEN_PROC_SELF("maps", O_RDONLY | O_CLOEXEC);
+  int const fd = open(RF_PROC_PATH("maps"), O_RDONLY | O_CLOEXEC);
   if (fd == -1) {
     return false;
   }

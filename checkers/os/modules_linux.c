@@ -240,7 +240,8 @@ static bool ask_for_all(search *s, int maps) {
 static bool load_by_questions(search *s) {
   int const saved_errno = errno;
   int const cancellation = rf_uncancelled_begin();
-  int const maps = rf_is_forbidden(RF_CALL_OPEN | RF_CALL_IOCTL) ? -1 : RF_OPEN_PROC_SELF("maps", O_RDONLY | O_CLOEXEC);
+  int const maps =
+      rf_is_forbidden(RF_CALL_OPEN | RF_CALL_IOCTL) ? -1 : open(RF_PROC_PATH("maps"), O_RDONLY | O_CLOEXEC);
   bool const done = maps >= 0 && ask_for_all(s, maps);
   if (maps >= 0) {
     (void)close(maps);

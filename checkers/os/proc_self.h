@@ -7,8 +7,6 @@
 #ifndef RINGFENCE_PROC_SELF_H
 #define RINGFENCE_PROC_SELF_H
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -26,17 +24,10 @@ static inline bool rf_first_thread_ended(void) {
 /* The path of the folder or file `name` of this process, a literal. */
 #define RF_PROC_PATH(name) (rf_first_thread_ended() ? RF_PROC_THREAD name : RF_PROC_PROCESS name)
 
-static inline int rf_open_either(const char *path, const char *other, int flags) {
-  int const file = open(path, flags);
-  return file >= 0 || errno != ENOENT ? file : open(other, flags);
-}
-
-/* As open, of the file `name`, a literal. */
-#define RF_OPEN_PROC_SELF(name, flags) rf_open_either(RF_PROC_PATH(name), RF_PROC_PROCESS name, flags)
-
 /* As readlink, of the program's file. */
 static inline ssize_t rf_read_program_link(char *out, size_t room) {
-  return readlink(RF_PROC_PATH("exe"), out, room);
+  ssize_t const length = readlink(RF_PROC_PROCESS "exe", out, room);
+  return length >= 0 ? length : readlink(RF_PROC_THREAD "exe", out, room);
 }
 
 /* The name by which that link is there, to be opened. */

@@ -173,7 +173,7 @@ bool rf_roots_stacks(rf_roots *roots, rf_stopped *stopped, uintptr_t sp) {
 static size_t copy_closed(rf_roots *roots, uintptr_t from, size_t size) {
   size_t const left = rf_pages_round(from + 1) - from; /* of the page */
   if (roots->memory == RF_ROOTS_UNOPENED) {
-    roots->memory = RF_OPEN_PROC_SELF("mem", O_RDONLY | O_CLOEXEC);
+    roots->memory = open(RF_PROC_PATH("mem"), O_RDONLY | O_CLOEXEC);
   }
   ssize_t const got =
       roots->memory < 0 ? -1 : pread(roots->memory, roots->buffer, size < left ? size : left, (off_t)from);
@@ -337,7 +337,7 @@ bool rf_roots_read(rf_roots *roots) {
 }
 
 void rf_roots_open(rf_roots *roots) {
-  roots->pages = RF_OPEN_PROC_SELF("pagemap", O_RDONLY | O_CLOEXEC);
+  roots->pages = open(RF_PROC_PATH("pagemap"), O_RDONLY | O_CLOEXEC);
   roots->memory = RF_ROOTS_UNOPENED;
   roots->copies = true;
   roots->copies = copy(roots, (uintptr_t)roots, sizeof *roots) == sizeof *roots;

@@ -53,7 +53,7 @@ RF_COLD void rf_snapshot_record_add(uintptr_t address, size_t size) {
 /* Bytes of memory that the process has: the second number of statm counts pages. 0: not known. */
 static uint64_t resident(void) {
   char text[128];
-  int const fd = RF_OPEN_PROC_SELF("statm", O_RDONLY | O_CLOEXEC);
+  int const fd = open(RF_PROC_PATH("statm"), O_RDONLY | O_CLOEXEC);
   ssize_t const length = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
   uint64_t pages = 0;
   if (fd >= 0) {

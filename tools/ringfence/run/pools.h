@@ -16,8 +16,8 @@ enum { RF_POOL_VARIABLES = 6 };
 
 extern const rf_pool_variable rf_pool_variables[RF_POOL_VARIABLES];
 
-/* Whose pools `program` (a path) has: "Python"; NULL where none are known, or this process's environment turns them
- * off. */
+/* The language or library whose pools `program` (a path) uses, for example "Python". NULL if no pools of it are known,
+ * or if the environment of this process turns them off. */
 const char *rf_pools_of(const char *program);
 
 #ifdef __cplusplus
