@@ -65,7 +65,7 @@ void call(const std::string &name) {
 void call_as_child(const char *name) {
   call(name);
   world.renewed = world.renewed && rf_process.id == getpid() && rf_process.forked && !rf_process.ended &&
-                  rf_process.ends_ms == 0 && rf_process.findings == 0 && rf_process.start_ns == kNow;
+                  rf_process.ends == 0 && rf_process.findings == 0 && rf_process.start_ns == kNow;
 }
 
 } // namespace
@@ -180,7 +180,7 @@ protected:
     rf_process.id = 1;
     rf_process.forked = false;
     rf_process.ended = true;
-    rf_process.ends_ms = 1;
+    rf_process.ends = 1;
     rf_process.findings = 7;
     rf_process.start_ns = 1;
     rf_process.options.leaks = RF_LEAKS_LOST;

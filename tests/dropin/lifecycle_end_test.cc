@@ -117,6 +117,28 @@ TEST_F(Lifecycle, AThreadThatLeavesWhileAnotherOneIsAtTheEndWaits) {
   world.before_log = [] {};
 }
 
+// When it reads the time, the end has begun for everybody or for nobody.
+TEST_F(Lifecycle, AnEndThatComesWhileAnotherOneBeginsIsNoShorter) {
+  for (bool const same_thread : {false, true}) {
+    rf_process.ended = false;
+    recorded.clear();
+    int status = -1;
+    auto const terminate = [&] { status = rf_process_end(RF_ENDING_TERMINATED, SIGTERM); };
+    world.at_clock = [&] {
+      if (same_thread) {
+        terminate();
+      } else {
+        std::thread(terminate).join();
+      }
+      EXPECT_TRUE(has("log")) << "it is checked before it may go";
+    };
+    EXPECT_EQ(rf_process_end(RF_ENDING_EXIT, 3), 3);
+    EXPECT_EQ(status, SIGTERM);
+    EXPECT_EQ(calls({"log"}).size(), 1U);
+    EXPECT_EQ(rf_process.ends, 0U) << "nobody waits for it";
+  }
+}
+
 TEST_F(Lifecycle, NobodyWaitsForItselfOrWhereHeMayNot) {
   int status = -1;
   auto const leave = [&] { status = rf_process_end(RF_ENDING_ABRUPT, 5); };

@@ -51,6 +51,7 @@ void __wrap_rf_port_watch_forks(void);
 #include <pthread.h>
 #include <string>
 #include <unistd.h>
+#include <utility>
 
 using ringfence_test::call;
 using ringfence_test::world;
@@ -99,8 +100,12 @@ rf_steering rf_steering_now;
 pid_t rf_process_now() {
   return world.process;
 }
+bool rf_process_has_ended() {
+  return rf_process.ended;
+}
 
 uint64_t __wrap_rf_port_now_ns() {
+  std::exchange(world.at_clock, [] {})();
   return world.now;
 }
 void __wrap_rf_port_log(const char *text, size_t size) {

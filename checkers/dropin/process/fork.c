@@ -83,7 +83,7 @@ static void fork_child(void) {
   rf_reserve_stack_forked();
   rf_stack_rules_reset();
   rf_process.ended = false;
-  rf_process.ends_ms = 0;
+  rf_process.ends = 0;
   rf_process.findings = 0;
   rf_process_log_forked();
   rf_seen_sites_forget();

@@ -147,12 +147,6 @@ static const char *check_blocks(rf_process_ending ending) {
   return NULL;
 }
 
-/* True for the one that is to do it. A child of vfork ends in its parent's memory, whose end it is not. */
-static bool begin_end(void) {
-  return rf_process.ready && rf_process_now() == rf_process.id &&
-         !__atomic_exchange_n(&rf_process.ended, true, __ATOMIC_ACQ_REL);
-}
-
 /* A child of fork that allocated nothing has nothing of its own to lose. */
 static void look_for_leaks(uintptr_t sp, rf_leak_summary *leaks) {
   rf_leaks const policy = rf_process.options.leaks;
@@ -223,21 +217,34 @@ static void end_process(void *context) {
   e->status = result;
 }
 
-static uint32_t now_ms(void) {
-  return (uint32_t)(rf_host_now_ns() / (1000 * 1000)) | 1; /* never 0 */
+/* ---- One end ----
+ *
+ * rf_process.ends is its claim: when the end began, in milliseconds, and in the last bit whether it is for good. One
+ * word, for a signal may come, or another thread, between any two stores. */
+
+#define FOR_GOOD 1U
+#define CLAIMED 2U /* never 0 */
+
+static uint32_t claim_now(bool for_good) {
+  uint32_t const ms = (uint32_t)(rf_host_now_ns() / (1000 * 1000)) & ~FOR_GOOD;
+  return ms | CLAIMED | (for_good ? FOR_GOOD : 0);
 }
 
 static RF_THREAD_LOCAL bool is_at_the_end; /* this thread is */
 
+static bool is_recent(uint32_t claim) {
+  return claim != 0 && rf_process_now() == rf_process.id && claim_now(true) - claim < END_MS;
+}
+
 /* A thread is at the end, and has not been for long. */
 static bool is_under_way(void) {
-  uint32_t const since = __atomic_load_n(&rf_process.ends_ms, __ATOMIC_ACQUIRE);
-  return since != 0 && rf_process_now() == rf_process.id && now_ms() - since < END_MS;
+  return is_recent(__atomic_load_n(&rf_process.ends, __ATOMIC_ACQUIRE));
 }
 
 /* For a signal that asks a process to end. */
 static bool ends_anyway(void) {
-  return __atomic_load_n(&rf_process.ends_for_good, __ATOMIC_RELAXED) && is_under_way();
+  uint32_t const claim = __atomic_load_n(&rf_process.ends, __ATOMIC_ACQUIRE);
+  return (claim & FOR_GOOD) != 0 && is_recent(claim);
 }
 
 /* A process that went while another thread is at its end would cut that one's checks short. */
@@ -256,27 +263,46 @@ static int wait_for_end(int status) {
   return status_after_findings(status);
 }
 
+/* True for the one that is to do it. A child of vfork ends in its parent's memory, whose end it is not. A handler that
+ * comes once the claim is there must know its own thread: it would wait for itself. */
+static bool begin_end(bool for_good) {
+  uint32_t none = 0;
+  if (!rf_process.ready || rf_process_now() != rf_process.id || rf_process_has_ended()) {
+    return false;
+  }
+  bool const before = is_at_the_end;
+  is_at_the_end = true;
+  if (!__atomic_compare_exchange_n(&rf_process.ends, &none, claim_now(for_good), false, __ATOMIC_ACQ_REL,
+                                   __ATOMIC_RELAXED)) {
+    is_at_the_end = before;
+    return false;
+  }
+  if (__atomic_exchange_n(&rf_process.ended, true, __ATOMIC_ACQ_REL)) {
+    __atomic_store_n(&rf_process.ends, 0, __ATOMIC_RELEASE);
+    is_at_the_end = before;
+    return false;
+  }
+  return true;
+}
+
 int rf_process_end(rf_process_ending ending, int status) {
   end e = {ending, status, (uintptr_t)__builtin_frame_address(0)};
   bool const has_nothing_to_tell = rf_process.hands_all_on && rf_process.forked && rf_process.findings == 0;
   if (has_nothing_to_tell || rf_is_forbidden(RF_CALL_CLOCK)) {
     return status;
   }
-  if (!begin_end()) {
+  if (!begin_end(ending != RF_ENDING_EXEC)) {
     return wait_for_end(status);
   }
   e.sp = stack_from != 0 ? stack_from : e.sp;
-  __atomic_store_n(&rf_process.ends_for_good, ending != RF_ENDING_EXEC, __ATOMIC_RELAXED);
-  __atomic_store_n(&rf_process.ends_ms, now_ms(), __ATOMIC_RELEASE);
   sigset_t mask;
   bool const blocks = rf_signals_block_handled(&mask);
-  is_at_the_end = true;
   rf_on_reserve_stack(end_process, &e);
-  is_at_the_end = false;
   if (blocks) {
     rf_signals_open_handled(&mask, ending == RF_ENDING_EXIT || ending == RF_ENDING_ABRUPT);
   }
-  __atomic_store_n(&rf_process.ends_ms, 0, __ATOMIC_RELEASE);
+  is_at_the_end = false;
+  __atomic_store_n(&rf_process.ends, 0, __ATOMIC_RELEASE);
   return e.status;
 }
 

@@ -16,10 +16,9 @@ typedef struct rf_process_state {
   bool library;         /* preloaded, and not linked into the program */
   bool forked;          /* a child of fork that did not exec */
   bool hands_all_on;    /* it has no block, and tells nobody of its end: a fork and a child's end are the program's */
-  bool ended;           /* the end has begun; accessed atomically, as are the next four */
+  bool ended;           /* the end has begun; accessed atomically, as are the next three */
   bool ending;          /* findings no longer end the process at once */
-  bool ends_for_good;   /* and not to run another program */
-  uint32_t ends_ms;     /* when the end began, while a thread is at it; 0: none is */
+  uint32_t ends;        /* when and how the end began, while a thread is at it; 0: none is */
   uint64_t findings RF_ATOMIC_64; /* reported so far */
   uintptr_t entry_start; /* our functions between the C library and main: [entry_start, entry_end), 0 where not known */
   uintptr_t entry_end;
