@@ -13,6 +13,7 @@
 #define RINGFENCE_STACK_RULES_H
 
 #include "eh_frame.h"
+#include "stack_modules.h"
 
 #include "lib/core/compiler.h"
 
@@ -22,12 +23,6 @@
 
 #ifdef __cplusplus
 extern "C" {
-#endif
-
-#if defined(__linux__) && __STDC_HOSTED__ && !defined(RF_PORT_BARE) && (defined(__x86_64__) || defined(__i386__))
-#define RF_STACK_RULES 1
-#else
-#define RF_STACK_RULES 0
 #endif
 
 /* Kinds. Sizes are in words; the return address is in the word below the CFA. */
@@ -106,9 +101,6 @@ unsigned rf_stack_rules_capture(const rf_origin *origin, uintptr_t *frames, unsi
 /* Forgets all rules: to be called when a module was unloaded. */
 void rf_stack_rules_forget(void);
 
-/* In the child of a fork, where another thread may have been in the middle of a search. */
-void rf_stack_rules_reset(void);
-
 #else
 
 static inline uint32_t rf_stack_rule(uintptr_t pc) {
@@ -117,8 +109,6 @@ static inline uint32_t rf_stack_rule(uintptr_t pc) {
 }
 
 static inline void rf_stack_rules_forget(void) {}
-
-static inline void rf_stack_rules_reset(void) {}
 
 #endif
 

@@ -1,4 +1,4 @@
-// The modules that the table of rules knows (checkers/os/stack_rules.c): the dynamic linker's answers are the test's.
+// The modules that the table of rules knows (checkers/os/stack_modules.c): the dynamic linker's answers are the test's.
 #include "checkers/os/stack_rules.h"
 
 #include "tests/checkers/linker_answers.h"

@@ -14,7 +14,7 @@ extern "C" {
 #include "checkers/os/host.h"
 #include "checkers/os/reserve_stack.h"
 #include "checkers/os/seen_sites.h"
-#include "checkers/os/stack_rules.h"
+#include "checkers/os/stack_modules.h"
 #include "checkers/report/collector.h"
 }
 #undef _Static_assert
@@ -146,7 +146,7 @@ void __wrap_rf_reserve_stack_forked() {
   call("reserve stack");
 }
 #if RF_STACK_RULES
-void __wrap_rf_stack_rules_reset() {
+void __wrap_rf_stack_modules_reset() {
   call("stack rules");
 }
 #endif

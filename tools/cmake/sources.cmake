@@ -122,6 +122,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/os/stack.c
   checkers/os/stack_depot.c
   checkers/os/stack_guess.c
+  checkers/os/stack_modules.c
   checkers/os/stack_rules.c
   checkers/os/symbols.c
   checkers/page/page.c

@@ -11,7 +11,7 @@
 #include "checkers/os/host.h"
 #include "checkers/os/reserve_stack.h"
 #include "checkers/os/seen_sites.h"
-#include "checkers/os/stack_rules.h"
+#include "checkers/os/stack_modules.h"
 #include "checkers/report/collector.h"
 #include "stream_list.h"
 
@@ -81,7 +81,7 @@ static void fork_child(void) {
   rf_process.start_ns = rf_port_now_ns();
   rf_host_report_lock_reset();
   rf_reserve_stack_forked();
-  rf_stack_rules_reset();
+  rf_stack_modules_reset();
   rf_process.ended = false;
   rf_process.ends = 0;
   rf_process.findings = 0;
