@@ -242,12 +242,12 @@ INSTANTIATE_TEST_SUITE_P(
                     "getdelim_of_a_closed_stream", "getdelim_own_of_a_closed_stream", "fputs_of_a_closed_stream",
                     "fprintf_of_a_closed_stream", "fprintf_chk_of_a_closed_stream", "vfprintf_of_a_closed_stream",
                     "vfprintf_chk_of_a_closed_stream", "fscanf_of_a_closed_stream", "vfscanf_of_a_closed_stream",
-                    "fseek_of_a_closed_stream", "fseeko_of_a_closed_stream", "fseeko64_of_a_closed_stream",
-                    "ftell_of_a_closed_stream", "ftello_of_a_closed_stream", "ftello64_of_a_closed_stream",
-                    "rewind_of_a_closed_stream", "setvbuf_of_a_closed_stream", "readdir_of_a_closed_folder",
-                    "readdir64_of_a_closed_folder", "readdir_r_of_a_closed_folder", "readdir64_r_of_a_closed_folder",
-                    "rewinddir_of_a_closed_folder", "telldir_of_a_closed_folder", "seekdir_of_a_closed_folder",
-                    "closedir_of_a_closed_folder"),
+                    "fscanf_of_2023_of_a_closed_stream", "fseek_of_a_closed_stream", "fseeko_of_a_closed_stream",
+                    "fseeko64_of_a_closed_stream", "ftell_of_a_closed_stream", "ftello_of_a_closed_stream",
+                    "ftello64_of_a_closed_stream", "rewind_of_a_closed_stream", "setvbuf_of_a_closed_stream",
+                    "readdir_of_a_closed_folder", "readdir64_of_a_closed_folder", "readdir_r_of_a_closed_folder",
+                    "readdir64_r_of_a_closed_folder", "rewinddir_of_a_closed_folder", "telldir_of_a_closed_folder",
+                    "seekdir_of_a_closed_folder", "closedir_of_a_closed_folder"),
     [](const testing::TestParamInfo<const char *> &it) { return std::string(it.param); });
 
 TEST_P(DropinClosed, IsFoundAtTheCallWhichFails) {

@@ -21,14 +21,19 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <gnu/libc-version.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 char *__fgets_chk(char *restrict buf, size_t room, int n, FILE *restrict stream);
 int __vfprintf_chk(FILE *restrict stream, int flag, const char *restrict format, va_list list);
 int __fprintf_chk(FILE *restrict stream, int flag, const char *restrict format, ...);
 int __isoc99_vfscanf(FILE *restrict stream, const char *restrict format, va_list list);
 int __isoc99_fscanf(FILE *restrict stream, const char *restrict format, ...);
+int __isoc23_vfscanf(FILE *restrict stream, const char *restrict format, va_list list);
+int __isoc23_fscanf(FILE *restrict stream, const char *restrict format, ...);
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* readdir_r */
 
 ssize_t __getdelim(char **restrict line, size_t *restrict size, int end, FILE *restrict stream);
@@ -39,7 +44,27 @@ ssize_t __getdelim(char **restrict line, size_t *restrict size, int end, FILE *r
           with(__getdelim) with(setvbuf) with(readdir) with(readdir64) with(readdir_r) with(readdir64_r)               \
               with(rewinddir) with(telldir) with(seekdir) with(closedir)
 
-THEIRS_BY(rf_intercept_closed_init, fgets)
+static void find_each(void);
+THEIRS_BY(find_each, fgets)
+
+/* Programs that are compiled with glibc 2.38 or newer call it as fscanf; it reads binary numbers as well. NULL: not
+ * there, or nothing was looked for yet. */
+static __typeof__(&__isoc23_vfscanf) vfscanf_of_2023;
+
+/* The loader allocates its message where a name is not there: in a malloc of the program's that may not be ready. */
+static bool has_scanf_of_2023(void) {
+  return strverscmp(gnu_get_libc_version(), "2.38") >= 0;
+}
+
+void rf_intercept_closed_init(void) {
+  find_each();
+  vfscanf_of_2023 = has_scanf_of_2023() ? THEIRS(__isoc23_vfscanf) : NULL;
+}
+
+static int scan_as_in_2023(FILE *restrict stream, const char *restrict format, va_list list) {
+  return vfscanf_of_2023 != NULL ? vfscanf_of_2023(stream, format, list)
+                                 : theirs.__isoc99_vfscanf(stream, format, list);
+}
 
 #define USES(type, failed, name, parameters, arguments, stream)                                                        \
   RF_COLD RF_EXPORT type name parameters {                                                                             \
@@ -68,7 +93,7 @@ THEIRS_BY(rf_intercept_closed_init, fgets)
       return EOF;                                                                                                      \
     }                                                                                                                  \
     va_start(list, format);                                                                                            \
-    int const result = theirs.by arguments;                                                                            \
+    int const result = by arguments;                                                                                   \
     va_end(list);                                                                                                      \
     return result;                                                                                                     \
   }
@@ -91,11 +116,18 @@ USES(int, EOF, __vfprintf_chk, (FILE *restrict stream, int flag, const char *res
      (stream, flag, format, list), stream)
 USES(int, EOF, __isoc99_vfscanf, (FILE *restrict stream, const char *restrict format, va_list list),
      (stream, format, list), stream)
-USES_LIST(fprintf, vfprintf, (FILE *restrict stream, const char *restrict format, ...), (stream, format, list))
-USES_LIST(__fprintf_chk, __vfprintf_chk, (FILE *restrict stream, int flag, const char *restrict format, ...),
+USES_LIST(fprintf, theirs.vfprintf, (FILE *restrict stream, const char *restrict format, ...), (stream, format, list))
+USES_LIST(__fprintf_chk, theirs.__vfprintf_chk, (FILE *restrict stream, int flag, const char *restrict format, ...),
           (stream, flag, format, list))
-USES_LIST(__isoc99_fscanf, __isoc99_vfscanf, (FILE *restrict stream, const char *restrict format, ...),
+USES_LIST(__isoc99_fscanf, theirs.__isoc99_vfscanf, (FILE *restrict stream, const char *restrict format, ...),
           (stream, format, list))
+USES_LIST(__isoc23_fscanf, scan_as_in_2023, (FILE *restrict stream, const char *restrict format, ...),
+          (stream, format, list))
+RF_COLD RF_EXPORT int __isoc23_vfscanf(FILE *restrict stream, const char *restrict format, va_list list) {
+  rf_origin const origin = RF_CALLER;
+  find_theirs();
+  return rf_process_uses(stream, &origin) ? scan_as_in_2023(stream, format, list) : EOF;
+}
 USES(int, -1, fseek, (FILE * stream, long offset, int from), (stream, offset, from), stream)
 USES(int, -1, fseeko, (FILE * stream, off_t offset, int from), (stream, offset, from), stream)
 USES(int, -1, fseeko64, (FILE * stream, off64_t offset, int from), (stream, offset, from), stream)

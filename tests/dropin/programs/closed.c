@@ -4,11 +4,13 @@
 #include "marks.h"
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* readdir_r */
 
@@ -91,6 +93,19 @@ USE(vfprintf, list_to(vfprintf, stream, "%s", text) == EOF)
 USE(vfprintf_chk, list_to(vfprintf_checked, stream, "%s", text) == EOF)
 USE(fscanf, __isoc99_fscanf(stream, "%15s", text) == EOF)
 USE(vfscanf, list_to(__isoc99_vfscanf, stream, "%15s", text) == EOF)
+/* Programs that are compiled with glibc 2.38 call this one, which the C library here may not have. */
+typedef int (*scan)(FILE *stream, const char *format, ...);
+
+static scan newer_fscanf(void) {
+  void *const ours = dlsym(RTLD_DEFAULT, "__isoc23_fscanf");
+  scan function = __isoc99_fscanf;
+  if (ours != NULL) {
+    memcpy(&function, &ours, sizeof function);
+  }
+  return function;
+}
+
+USE(fscanf_of_2023, newer_fscanf()(stream, "%15s", text) == EOF)
 USE(fread, fread(text, 1, sizeof text, stream) == 0)
 USE(fwrite, fwrite(text, 1, sizeof text, stream) == 0)
 USE(fseek, fseek(stream, 0, SEEK_SET) == -1)
@@ -112,21 +127,22 @@ USE_FOLDER(closedir, bad &&closedir(folder) == -1)
 
 int main(int argc, char **argv) {
   static const test_case cases[] = {
-      CASE(fgets_of_a_closed_stream),        CASE(fgets_chk_of_a_closed_stream),
-      CASE(getline_of_a_closed_stream),      CASE(getdelim_of_a_closed_stream),
-      CASE(getdelim_own_of_a_closed_stream), CASE(fputs_of_a_closed_stream),
-      CASE(fprintf_of_a_closed_stream),      CASE(fprintf_chk_of_a_closed_stream),
-      CASE(vfprintf_of_a_closed_stream),     CASE(vfprintf_chk_of_a_closed_stream),
-      CASE(fscanf_of_a_closed_stream),       CASE(vfscanf_of_a_closed_stream),
-      CASE(fread_of_a_closed_stream),        CASE(fwrite_of_a_closed_stream),
-      CASE(fseek_of_a_closed_stream),        CASE(fseeko_of_a_closed_stream),
-      CASE(fseeko64_of_a_closed_stream),     CASE(ftell_of_a_closed_stream),
-      CASE(ftello_of_a_closed_stream),       CASE(ftello64_of_a_closed_stream),
-      CASE(rewind_of_a_closed_stream),       CASE(setvbuf_of_a_closed_stream),
-      CASE(readdir_of_a_closed_folder),      CASE(readdir64_of_a_closed_folder),
-      CASE(rewinddir_of_a_closed_folder),    CASE(telldir_of_a_closed_folder),
-      CASE(seekdir_of_a_closed_folder),      CASE(closedir_of_a_closed_folder),
-      CASE(readdir_r_of_a_closed_folder),    CASE(readdir64_r_of_a_closed_folder),
+      CASE(fgets_of_a_closed_stream),          CASE(fgets_chk_of_a_closed_stream),
+      CASE(getline_of_a_closed_stream),        CASE(getdelim_of_a_closed_stream),
+      CASE(getdelim_own_of_a_closed_stream),   CASE(fputs_of_a_closed_stream),
+      CASE(fprintf_of_a_closed_stream),        CASE(fprintf_chk_of_a_closed_stream),
+      CASE(vfprintf_of_a_closed_stream),       CASE(vfprintf_chk_of_a_closed_stream),
+      CASE(fscanf_of_a_closed_stream),         CASE(vfscanf_of_a_closed_stream),
+      CASE(fscanf_of_2023_of_a_closed_stream), CASE(fread_of_a_closed_stream),
+      CASE(fwrite_of_a_closed_stream),         CASE(fseek_of_a_closed_stream),
+      CASE(fseeko_of_a_closed_stream),         CASE(fseeko64_of_a_closed_stream),
+      CASE(ftell_of_a_closed_stream),          CASE(ftello_of_a_closed_stream),
+      CASE(ftello64_of_a_closed_stream),       CASE(rewind_of_a_closed_stream),
+      CASE(setvbuf_of_a_closed_stream),        CASE(readdir_of_a_closed_folder),
+      CASE(readdir64_of_a_closed_folder),      CASE(rewinddir_of_a_closed_folder),
+      CASE(telldir_of_a_closed_folder),        CASE(seekdir_of_a_closed_folder),
+      CASE(closedir_of_a_closed_folder),       CASE(readdir_r_of_a_closed_folder),
+      CASE(readdir64_r_of_a_closed_folder),
   };
   return run_case(cases, sizeof cases / sizeof cases[0], argc, argv);
 }
