@@ -43,14 +43,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#define MS_NS 1000000 /* nanoseconds in a millisecond */
 #define LOCK_MS 1000U
 #define TERMINATED_LOCK_MS 20U /* nobody is inside the heap for long */
-#define TERMINATED_NS ((uint64_t)100 * 1000 * 1000)
+#define TERMINATED_NS ((uint64_t)100 * MS_NS)
 #define END_MS 5000U /* an end that takes longer is cut short by signals and by other threads */
 
 /* Nanoseconds that a child of fork looks at blocks when it ends: at least, and for each allocation of its own. */
 #define CHILD_ABRUPT_NS ((uint64_t)600 * 1000)
-#define CHILD_EXIT_NS ((uint64_t)6 * 1000 * 1000)
+#define CHILD_EXIT_NS ((uint64_t)6 * MS_NS)
 #define CHILD_BLOCK_NS ((uint64_t)4000)
 
 /* ---- The end ---- */
@@ -226,7 +227,7 @@ static void end_process(void *context) {
 #define CLAIMED 2U /* never 0 */
 
 static uint32_t claim_now(bool for_good) {
-  uint32_t const ms = (uint32_t)(rf_host_now_ns() / (1000 * 1000)) & ~FOR_GOOD;
+  uint32_t const ms = (uint32_t)(rf_host_now_ns() / MS_NS) & ~FOR_GOOD;
   return ms | CLAIMED | (for_good ? FOR_GOOD : 0);
 }
 
@@ -249,7 +250,7 @@ static bool ends_anyway(void) {
 
 /* A process that went while another thread is at its end would cut that one's checks short. */
 static int wait_for_end(int status) {
-  struct timespec const pause = {0, 1000 * 1000};
+  struct timespec const pause = {0, MS_NS};
   int const saved = errno;
   if (is_at_the_end || rf_is_forbidden(RF_CALL_NANOSLEEP) || !is_under_way()) {
     return status;

@@ -153,8 +153,8 @@ RF_COLD bool rf_output_shares_log(const char *options) {
     return false;
   }
   const char *const behind = log + own->log_length;
-  char const end = *behind == '\'' || *behind == '"' ? behind[1] : *behind;
-  return end == ':' || end == '\0';
+  const char *const end = behind + (*behind == '\'' || *behind == '"');
+  return *end == ':' || *end == '\0';
 }
 
 RF_COLD void rf_output_write(const char *text, size_t size) {

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,7 +33,9 @@ static void read_lines(rf_sessions *s, const char *text) {
     char copy[LINE_MOST + 1] = "";
     rf_session one = {.until = 0};
     (void)snprintf(copy, sizeof copy, "%.*s", length < LINE_MOST ? (int)length : LINE_MOST, line);
-    if (sscanf(copy, "%" SCNd64 " %32[0-9a-f] %64s", &one.until, one.secret, one.token) == 3 &&
+    char *behind = NULL;
+    one.until = strtoll(copy, &behind, 10);
+    if (behind != copy && sscanf(behind, " %32[0-9a-f] %64s", one.secret, one.token) == 2 &&
         strlen(one.secret) == RF_SESSION_DIGITS) {
       s->all[s->count++] = one;
     }

@@ -6,11 +6,11 @@
 
 /* ---- serial_records.c ---- */
 
-/* Sends a finding to the spool. `source` is the rf_serial_source, as for the next. */
-void rf_serial_take_finding(void *source, rf_record *record);
+/* Sends a finding to the spool. `context` is the rf_serial_source, as for the next. */
+void rf_serial_take_finding(void *context, rf_record *record);
 
 /* Takes a JSON line in the serial form: of the device itself, or a finding. */
-void rf_serial_take_text(void *source, const char *line, size_t length);
+void rf_serial_take_text(void *context, const char *line, size_t length);
 
 /* ---- serial_file.c ---- */
 

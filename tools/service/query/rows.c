@@ -30,9 +30,12 @@ void rf_query_put_columns(rf_query *q, sqlite3_stmt *s, int first, const char *c
   char name[32];
   for (const char *at = columns; *at != '\0'; first++) {
     size_t const length = strcspn(at, " ");
-    bool const marked = strchr("#@~?*", at[length - 1]) != NULL;
-    (void)snprintf(name, sizeof name, "%.*s", (int)(length - marked), at);
-    put_column(q, s, first, name, marked ? at[length - 1] : '\0');
+    char mark = at[length - 1];
+    if (strchr("#@~?*", mark) == NULL) {
+      mark = '\0';
+    }
+    (void)snprintf(name, sizeof name, "%.*s", (int)(length - (mark != '\0')), at);
+    put_column(q, s, first, name, mark);
     at += length;
     at += *at == ' ';
   }
