@@ -139,6 +139,26 @@ TEST_F(Lifecycle, AnEndThatComesWhileAnotherOneBeginsIsNoShorter) {
   }
 }
 
+TEST_F(Lifecycle, OfTwoThatBeginAtOnceTheSecondWaits) {
+  std::atomic<bool> begun{false};
+  std::thread first;
+  world.before_log = [&] {
+    begun = true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    rf_process.findings = 1;
+  };
+  world.at_clock = [&] {
+    first = std::thread([] { (void)rf_process_end(RF_ENDING_EXIT, 0); });
+    while (!begun) {
+      std::this_thread::yield();
+    }
+  };
+  EXPECT_EQ(rf_process_end(RF_ENDING_ABRUPT, 5), 99) << "the end had findings";
+  first.join();
+  EXPECT_EQ(calls({"log"}).size(), 1U);
+  world.before_log = [] {};
+}
+
 TEST_F(Lifecycle, NobodyWaitsForItselfOrWhereHeMayNot) {
   int status = -1;
   auto const leave = [&] { status = rf_process_end(RF_ENDING_ABRUPT, 5); };

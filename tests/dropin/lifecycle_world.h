@@ -63,7 +63,7 @@ struct World {
   void (*dying)(int) = nullptr;
   void (*terminated)(int) = nullptr;
   bool (*is_late)() = nullptr;              // a signal that is to end the process
-  std::function<void()> at_clock = [] {};   // once, when the time is asked for
+  std::function<void()> at_clock;           // once, when the time is asked for
   std::function<void()> before_log = [] {}; // at the end
   const rf_steer_actions *actions = nullptr;
   std::string log;

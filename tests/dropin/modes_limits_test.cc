@@ -22,6 +22,14 @@ TEST(DropinModes, WhatIsAboveTheMemoryOfPagesIsGuardedAndCounted) {
   EXPECT_EQ(bad.findings[0]["mode"].text, "guard");
 }
 
+TEST(DropinModes, ABlockThatGrowsBeyondThePagesCountsOnceAndNotWhereItIsRefused) {
+  for (const char *const way : {"granted", "refused"}) {
+    Result const result = run({program("grown"), way}, with("mode=page:page_memory=16M:summary=1"));
+    EXPECT_EQ(result.status, 0) << way;
+    EXPECT_EQ(result.last("summary")["unpaged_blocks"].number, way == std::string("granted") ? 1 : 0) << way;
+  }
+}
+
 // The program has 70,000 blocks; 20 ms serve some of them, and a hundredth; paths that come later are tried, too.
 TEST(DropinModes, ALimitOfTimeLeavesTheRestToGuardAndCountsIt) {
   Result const result = run({std::filesystem::absolute("tools/bench/read_sites").string()},

@@ -84,6 +84,16 @@ RF_RARE static void *alloc_paged(const rf_page_request *request, const rf_origin
   return rf_guarded_blocks_alloc(request, keeps_callers() ? origin : rf_caller_of(origin, &called));
 }
 
+static void *serve_from_heap(const rf_block_request *r, const rf_origin *origin) {
+  rf_cache *const cache = rf_enter();
+  if (RF_UNLIKELY(cache == NULL)) {
+    return NULL;
+  }
+  void *const p = rf_cache_alloc(cache, r, origin);
+  rf_leave(cache);
+  return p;
+}
+
 /* On pages of its own where it is its turn, else from the heap. */
 static void *serve(const rf_block_request *r, const rf_origin *origin) {
   if (RF_UNLIKELY(rf_guarded_blocks_due(origin))) {
@@ -93,13 +103,7 @@ static void *serve(const rf_block_request *r, const rf_origin *origin) {
       return block;
     }
   }
-  rf_cache *const cache = rf_enter();
-  if (RF_UNLIKELY(cache == NULL)) {
-    return NULL;
-  }
-  void *const p = rf_cache_alloc(cache, r, origin);
-  rf_leave(cache);
-  return p;
+  return serve_from_heap(r, origin);
 }
 
 PART void *alloc_long(const rf_block_request *r, const rf_origin *origin) {
@@ -292,7 +296,7 @@ static void *realloc_paged(void *ptr, size_t size, const rf_origin *origin) {
     return rf_forward_include(moved);
   }
   rf_block_request const request = {.size = size, .align = RF_ALIGN_DEFAULT};
-  moved = rf_forward.now == RF_FORWARD_ON ? rf_forward.next.malloc(size) : serve(&request, origin);
+  moved = rf_forward.now == RF_FORWARD_ON ? rf_forward.next.malloc(size) : serve_from_heap(&request, origin);
   if (moved == NULL) {
     return no_memory();
   }
