@@ -188,12 +188,26 @@ def what_an_alert_leaves_in_the_background_goes_on():
         os.kill(int(pid), signal.SIGKILL)
 
 
+def has_open(process, name):
+    folder = f"/proc/{process.pid}/fd"
+    try:
+        return any(os.readlink(f"{folder}/{fd}").endswith("/" + name) for fd in os.listdir(folder))
+    except FileNotFoundError:  # closed meanwhile
+        return False
+
+
+def wait_until_watching(s, watch):
+    """Watch tells what comes after it has begun, which takes a while on a busy machine."""
+    s.wait(lambda: has_open(watch, "ringfence.db"))
+    time.sleep(0.3)
+
+
 def watch_tells_what_happens():
     with Service() as s:
         append(s.directory, event("old", "1"))
         s.wait(lambda: s.findings() != [])
         watch = subprocess.Popen([service.SERVE, "watch", "--dir", s.directory], stdout=subprocess.PIPE)
-        time.sleep(0.3)
+        wait_until_watching(s, watch)
         append(s.directory, event("young", "2", environment="ci"))
         line = watch.stdout.readline().decode()
         s.command("ignore", "2", "--because", "known")
@@ -206,7 +220,7 @@ def watch_tells_what_happens():
         watch.stdout.close()
         words = [service.SERVE, "watch", "--json", "--dir", s.directory]
         with subprocess.Popen(words, stdout=subprocess.PIPE) as watch:
-            time.sleep(0.3)
+            wait_until_watching(s, watch)
             for id in "12":
                 s.command("fix", id)
                 got = json.loads(watch.stdout.readline())["activity"]
