@@ -127,16 +127,12 @@ static void find_rule(void *context) {
     return;
   }
   s->rule = rf_eh_frame_row(&m, s->pc - 1, &row) ? rule_of(&m, &row) : RF_RULE_POINTERS;
-  switch (rf_stack_module_note(&m)) {
-  case RF_MODULE_REPLACES:
+  rf_module_note const note = rf_stack_module_note(&m);
+  if (note == RF_MODULE_REPLACES) {
     forget_rules();
+  }
+  if (note != RF_MODULE_BUSY) {
     keep(s->pc, s->rule);
-    break;
-  case RF_MODULE_KNOWN:
-    keep(s->pc, s->rule);
-    break;
-  case RF_MODULE_BUSY:
-    break;
   }
 }
 

@@ -147,7 +147,7 @@ void __wrap_rf_reserve_stack_forked() {
 }
 #if RF_STACK_RULES
 void __wrap_rf_stack_modules_reset() {
-  call("stack rules");
+  call("stack modules");
 }
 #endif
 void rf_process_log_forked() {
@@ -247,7 +247,7 @@ TEST_F(ForkHandlers, MakeAChildAProcessOfItsOwn) {
   Calls all = {"pages",      "guarded blocks", "heap",     "report lock", "reserve stack", "log",
                "seen sites", "streams",        "steering", "collector",   "tracing",       "dump"};
   if (RF_STACK_RULES) {
-    all.emplace_back("stack rules");
+    all.emplace_back("stack modules");
   }
   EXPECT_EQ(sorted(done), sorted(all));
   EXPECT_EQ((Calls{done.begin(), done.begin() + 3}), (Calls{"pages", "guarded blocks", "heap"}))

@@ -273,17 +273,14 @@ static bool begin_end(bool for_good) {
   }
   bool const before = is_at_the_end;
   is_at_the_end = true;
-  if (!__atomic_compare_exchange_n(&rf_process.ends, &none, claim_now(for_good), false, __ATOMIC_ACQ_REL,
-                                   __ATOMIC_RELAXED)) {
-    is_at_the_end = before;
-    return false;
-  }
-  if (__atomic_exchange_n(&rf_process.ended, true, __ATOMIC_ACQ_REL)) {
+  bool const claimed = __atomic_compare_exchange_n(&rf_process.ends, &none, claim_now(for_good), false,
+                                                   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+  bool const begun = claimed && !__atomic_exchange_n(&rf_process.ended, true, __ATOMIC_ACQ_REL);
+  if (claimed && !begun) {
     __atomic_store_n(&rf_process.ends, 0, __ATOMIC_RELEASE);
-    is_at_the_end = before;
-    return false;
   }
-  return true;
+  is_at_the_end = begun || before;
+  return begun;
 }
 
 int rf_process_end(rf_process_ending ending, int status) {
