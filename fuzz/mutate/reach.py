@@ -19,6 +19,7 @@ SOURCES = ("lib/", "checkers/", "tools/")
 MARK = "__sanitizer_cov_trace_pc"
 BYTES_PER_MARK = 4  # as in reached.c
 SLOW = 2.0  # seconds above which a test is taken apart, as is one that fails as a whole
+LONGEST = 120  # seconds; marks keep some loops that single steps drive from their end
 PLACE = re.compile(r"(?:/proc/self/cwd/)?([^ ]+):(\d+)( \(discriminator \d+\))?$")
 FILTER = " --gtest_filter="
 # Programs of GoogleTest, and scripts that take its options by tests/service/service.py.
@@ -153,10 +154,10 @@ class Reach:
             self.blind.add(part)
         if failed or self.seconds[part] > SLOW:
             as_built = tree.Tree(self.graph, self.tree.root, self.graph.execroot)
-            _, self.seconds[part] = as_built.test(self.test_of(part), 900)
+            _, self.seconds[part] = as_built.test(self.test_of(part), LONGEST)
 
     def _take(self, part):
-        failed, self.seconds[part] = self.tree.test(self.test_of(part), 900)
+        failed, self.seconds[part] = self.tree.test(self.test_of(part), LONGEST)
         self.lines[part] = self._reached()
         self._forget()
         return failed, self.seconds[part]

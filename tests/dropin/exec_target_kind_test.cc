@@ -459,6 +459,7 @@ TEST_F(ExecTargetKind, OfNoFileIsNotKnown) {
   rf_exec_target_find(nullptr, false, environ, target_.get());
   EXPECT_EQ(target_->unchecked, nullptr);
   EXPECT_FALSE(target_->other_preload);
+  EXPECT_STREQ(target_->file, "") << "callers look at it";
   EXPECT_STREQ(target_->library, "");
   EXPECT_GE(target_->time_ns, before);
   EXPECT_LE(target_->time_ns, rf_port_now_ns());
@@ -468,7 +469,8 @@ TEST_F(ExecTargetKind, OfALongerNameThanThereAreIsNotKnown) {
   std::memset(target_->file, '#', sizeof target_->file);
   EXPECT_EQ(find(std::string(PATH_MAX, 'x')).unchecked, nullptr);
   EXPECT_STREQ(target_->library, "");
-  EXPECT_EQ(std::string(target_->file, sizeof target_->file), std::string(PATH_MAX, '#'));
+  EXPECT_STREQ(target_->file, "");
+  EXPECT_EQ(std::string(target_->file + 1, sizeof target_->file - 1), std::string(PATH_MAX - 1, '#'));
   EXPECT_EQ(find(std::string(PATH_MAX - 1, 'x')).unchecked, nullptr);
   EXPECT_EQ(target_->file, std::string(PATH_MAX - 1, 'x'));
 }

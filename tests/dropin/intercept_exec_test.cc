@@ -2,6 +2,8 @@
 // what, what the process does before and after, and which environment a program gets that needs another library.
 #include "tests/dropin/intercept_exec_world.h"
 
+#include <climits>
+#include <fcntl.h>
 #include <functional>
 #include <future>
 #include <spawn.h>
@@ -93,6 +95,40 @@ TEST_F(InterceptExec, AnOpenFileIsAProgramAsWell) {
   EXPECT_EQ(errno, ENOENT);
 }
 
+TEST_F(InterceptExec, AFileOfAnOpenFolderIsNamedAsTheSystemFindsIt) {
+  struct {
+    int folder;
+    const char *path;
+    std::string name;
+  } const each[] = {
+      {7, "p", "/proc/self/fd/7/p"},
+      {INT_MIN, "d/p", "/proc/self/fd/-2147483648/d/p"}, // the longest number; the system refuses it
+      {7, "/p", "/p"},
+      {AT_FDCWD, "p", "p"},
+      {7, "", "/proc/self/fd/7"},
+      {AT_FDCWD, "", ""},
+  };
+  for (auto const &[folder, path, name] : each) {
+    SCOPED_TRACE(name);
+    int result = 0;
+    EXPECT_EQ(calls_of([&, f = folder, p = path] { result = execveat(f, p, kArguments, kEnvironment, AT_EMPTY_PATH); }),
+              (Calls{"find " + name + " [E=0 E=1]", "end of trace", "executable? " + name, "end 0",
+                     "execveat " + std::to_string(folder) + " '" + path + "' [a0 a1] [E=0 E=1] " +
+                         std::to_string(AT_EMPTY_PATH),
+                     "resume"}));
+    EXPECT_EQ(result, -1);
+    EXPECT_EQ(errno, ENOENT);
+  }
+}
+
+TEST_F(InterceptExec, AnOlderCLibraryHasNoFilesOfOpenFolders) {
+  world.lacks = "execveat";
+  int result = 0;
+  EXPECT_TRUE(has(calls_of([&] { result = execveat(7, "p", kArguments, kEnvironment, 0); }), "resume"));
+  EXPECT_EQ(result, -1);
+  EXPECT_EQ(errno, ENOSYS);
+}
+
 // ---- Ignored faults ----
 
 TEST_F(InterceptExec, IgnoredFaultsAreIgnoredTrulyUntilItFails) {
@@ -143,6 +179,7 @@ TEST_F(InterceptExec, StringsThatTheSystemCouldNotReadAreLookedAt) {
   std::vector<std::function<void()>> const each = {
       [] { (void)execve("/p", kArguments, kEnvironment); },
       [] { (void)fexecve(7, kArguments, kEnvironment); },
+      [] { (void)execveat(7, "p", kArguments, kEnvironment, 0); },
       [] {
         pid_t pid = 0;
         errno = 0; // the error is the result

@@ -55,6 +55,11 @@ int their_fexecve(int fd, char *const argv[], char *const envp[]) {
   call("fexecve " + std::to_string(fd) + " " + words(argv) + " " + words(envp));
   return failing();
 }
+int their_execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags) {
+  call("execveat " + std::to_string(fd) + " '" + path + "' " + words(argv) + " " + words(envp) + " " +
+       std::to_string(flags));
+  return failing();
+}
 
 std::string signals_in(const sigset_t *set) {
   std::string text;
@@ -120,8 +125,11 @@ void *__wrap_dlsym(void *handle, const char *name) {
       {"execve", address_of(their_execve)},       {"execvpe", address_of(their_execvpe)},
       {"fexecve", address_of(their_fexecve)},     {"posix_spawn", address_of(their_spawn)},
       {"posix_spawnp", address_of(their_spawnp)}, {"system", address_of(their_system)},
-      {"popen", address_of(their_popen)},
+      {"popen", address_of(their_popen)},         {"execveat", address_of(their_execveat)},
   };
+  if (world.lacks == name) {
+    return nullptr;
+  }
   for (auto const &each : theirs) {
     if (std::strcmp(name, each.name) == 0) {
       return each.function;

@@ -30,6 +30,7 @@ struct World {
   int error = ENOENT; // of each function behind; 0: none
   int status = 0;     // of a command
   bool executable = true;
+  std::string lacks; // a function that the C library does not have
   const char *unchecked = nullptr;
   bool other_preload = false;
   std::string closed;             // the first string of the list that meets closed memory

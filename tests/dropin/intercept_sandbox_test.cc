@@ -40,6 +40,7 @@ namespace {
 
 struct World {
   int result = 0;
+  bool has_memory = false;
 };
 
 World world;
@@ -87,8 +88,21 @@ unsigned __wrap_rf_host_unwind(uintptr_t *, unsigned max) {
   return 0;
 }
 rf_cache *__wrap_rf_enter_slow() {
+  static rf_cache cache;
   call("heap");
-  return nullptr; // there is no memory
+  return world.has_memory ? &cache : nullptr;
+}
+void __wrap_rf_leave_slow(rf_cache *) {
+  call("leave");
+}
+void *__wrap_rf_cache_malloc(rf_cache *, size_t size, rf_family, const rf_origin *) {
+  static char block;
+  call("malloc " + std::to_string(size));
+  return size != 32 ? &block : nullptr; // the memory has an end
+}
+bool __wrap_rf_cache_free(rf_cache *, void *, rf_family, size_t, const rf_origin *) {
+  call("free");
+  return true;
 }
 void rf_forward_settle() {
   call("forward settles");
@@ -134,6 +148,23 @@ TEST_F(InterceptSandbox, TheHeapHasSomeMemoryBeforeStrictMode) {
   EXPECT_EQ(calls_of([] { (void)prctl(PR_SET_SECCOMP, 2UL, 0UL, 0UL, 0UL); }).front(), kReady.front());
   EXPECT_EQ(calls_of([] { (void)syscall(SYS_seccomp, 0, ~0U, nullptr); }).front(), "heap");
   EXPECT_EQ(calls_of([] { (void)syscall(SYS_seccomp, 1, ~0U, &the_filter); }).front(), kReady.front());
+}
+
+// One of each size that small blocks have.
+TEST_F(InterceptSandbox, TheHeapsMemoryIsForAllSmallBlocks) {
+  rf_process.checked = true;
+  world.has_memory = true;
+  Calls all = {"heap"};
+  for (size_t size = 16; size <= 4096; size += 16) {
+    all.push_back("malloc " + std::to_string(size));
+    if (size != 32) {
+      all.emplace_back("free");
+    }
+  }
+  Calls const calls = calls_of([] { (void)prctl(PR_SET_SECCOMP, 1UL, 0UL, 0UL, 0UL); });
+  ASSERT_GT(calls.size(), all.size());
+  EXPECT_EQ(Calls(calls.begin(), calls.begin() + static_cast<ptrdiff_t>(all.size())), all);
+  EXPECT_EQ(calls[all.size()], "leave");
 }
 
 TEST_F(InterceptSandbox, ASandboxThatIsRefusedRestrictsNothing) {

@@ -89,8 +89,9 @@ rf_fault_set rf_signals_take_faults(sigset_t *set) {
 void rf_signals_add_faults(sigset_t *set, rf_fault_set which) {
   set_word(set, word_of(*set) | which);
 }
-int rf_signals_mask(int how, const sigset_t *, sigset_t *old, bool comes_to_us) {
+int rf_signals_mask(int how, const sigset_t *set, sigset_t *old, bool comes_to_us) {
   call("mask " + std::to_string(how));
+  world.mask_asked = set != nullptr ? word_of(*set) : 0;
   if (old != nullptr) {
     set_word(old, world.mask_before);
   }

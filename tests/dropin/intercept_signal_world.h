@@ -28,6 +28,7 @@ struct World {
   int ours_for = 0;
   int error = 0;
   int mask_error = 0;
+  uint64_t mask_asked = 0;  // of a change of the thread's mask
   uint64_t mask_before = 0; // the thread's mask, as a change of it tells
   uint64_t handled = 0;     // by the program, as the end is told
   bool comes_to_us = false; // as the mask was told

@@ -1,4 +1,4 @@
-// System V's forms of signal, as a program under the library sees them
+// System V's forms of signal and of masks, and BSD's masks, as a program under the library sees them
 // (checkers/dropin/process/intercept_sysv_signal.c).
 #include "tests/dropin/intercept_signal_world.h"
 
@@ -13,6 +13,10 @@ sighandler_t __sysv_signal(int sig, sighandler_t handler);
 sighandler_t bsd_signal(int sig, sighandler_t handler);
 sighandler_t set_signal(int sig, sighandler_t disposition) __asm__("sigset"); // deprecated by their own names
 int ignore_signal(int sig) __asm__("sigignore");
+int hold_signal(int sig) __asm__("sighold");
+int release_signal(int sig) __asm__("sigrelse");
+int block_signals(int mask) __asm__("sigblock");
+int set_signals(int mask) __asm__("sigsetmask");
 }
 
 namespace ringfence_test {
@@ -82,6 +86,43 @@ TEST_F(InterceptSignal, SigignoreIgnores) {
   EXPECT_EQ(world.actions[SIGUSR1].sa_handler, SIG_IGN);
   world.error = EINVAL;
   EXPECT_EQ(ignore_signal(SIGUSR1), -1);
+}
+
+TEST_F(InterceptSignal, MasksOfOneSignalAreAsSigprocmasks) {
+  EXPECT_EQ(hold_signal(SIGSEGV), 0);
+  EXPECT_EQ(recorded, Calls{"mask " + std::to_string(SIG_BLOCK)}) << "not the true one";
+  EXPECT_EQ(world.mask_asked, bit(SIGSEGV));
+  recorded.clear();
+  EXPECT_EQ(release_signal(SIGRTMAX), 0);
+  EXPECT_EQ(recorded, Calls{"mask " + std::to_string(SIG_UNBLOCK)});
+  EXPECT_EQ(world.mask_asked, bit(SIGRTMAX));
+  for (auto *const form : {hold_signal, release_signal}) {
+    recorded.clear();
+    errno = 0;
+    EXPECT_EQ(form(0), -1);
+    EXPECT_EQ(errno, EINVAL);
+    EXPECT_TRUE(recorded.empty());
+    world.mask_error = EPERM;
+    EXPECT_EQ(form(SIGUSR1), -1);
+    EXPECT_EQ(errno, EPERM);
+    world.mask_error = 0;
+  }
+}
+
+TEST_F(InterceptSignal, BsdsMasksAreOfTheFirst31Signals) {
+  for (auto const &[form, how] : {std::pair(block_signals, SIG_BLOCK), std::pair(set_signals, SIG_SETMASK)}) {
+    for (unsigned const mask : {0U, 1U, 1U << 31, 1U << (SIGSEGV - 1) | 1U << (SIGUSR1 - 1)}) {
+      SCOPED_TRACE(mask);
+      recorded.clear();
+      world.mask_before = 0x12345678'C0000401U;
+      EXPECT_EQ(form(static_cast<int>(mask)), 0x40000401) << "as the program believes";
+      EXPECT_EQ(recorded, Calls{"mask " + std::to_string(how)});
+      EXPECT_EQ(world.mask_asked, mask & 0x7FFFFFFFU) << "the 32nd is the C library's";
+    }
+    world.mask_error = EINVAL;
+    EXPECT_EQ(form(0), -1);
+    world.mask_error = 0;
+  }
 }
 
 } // namespace

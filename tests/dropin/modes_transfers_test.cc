@@ -101,5 +101,16 @@ TEST(DropinModes, ACallWithAnAddressGoesAsEver) {
   }
 }
 
+// The functions behind are found at the beginning, and by calls before that.
+TEST(DropinModes, ACallBeforeTheLibraryHasBegunGoesAsEver) {
+  for (const char *const mode : {"mode=off", "mode=sample", "mode=guard", "mode=page"}) {
+    Result const result = run({program("early"), "early"}, with(mode));
+    EXPECT_EQ(result.status, 0) << mode;
+    EXPECT_EQ(result.findings.size(), 0U) << mode;
+    EXPECT_EQ(result.out, run_bare({program("early"), "early"}).out) << mode;
+    EXPECT_NE(result.out.find(" as they should be"), std::string::npos);
+  }
+}
+
 } // namespace
 } // namespace ringfence_test

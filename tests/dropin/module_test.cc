@@ -61,8 +61,12 @@ TEST(DropinModule, IsFoundByAnAddressOfItsCode) {
   EXPECT_EQ(rf_known_module_find(&modules, reinterpret_cast<uintptr_t>(&local)), nullptr) << "no code";
   EXPECT_EQ(rf_known_module_find(&modules, 0), nullptr);
   EXPECT_EQ(modules.count, 2U);
-  modules.count = RF_KNOWN_MODULES;
-  EXPECT_EQ(rf_known_module_find(&modules, 64), nullptr) << "full";
+  EXPECT_EQ(rf_known_module_find(&modules, own->end), nullptr) << "the program's data are behind its code";
+  EXPECT_EQ(modules.count, 2U);
+  static rf_known_modules full[2]; // and what is behind
+  full[0].count = RF_KNOWN_MODULES;
+  EXPECT_EQ(rf_known_module_find(full, here), nullptr) << "full";
+  EXPECT_EQ(full[0].count, size_t{RF_KNOWN_MODULES});
   const rf_known_module *const program = rf_known_module_of_program(&modules);
   EXPECT_TRUE(program->named);
   EXPECT_EQ(program->users, own->users);

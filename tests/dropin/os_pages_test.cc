@@ -66,6 +66,12 @@ TEST(DropinPages, PopulatesARange) {
   rf_pages_populate(start + 2 * kPage - 1, start + 3 * kPage + 1);
   EXPECT_EQ(count_present(p, 7 * kPage), can ? 3U : 0U);
   EXPECT_EQ(count_present(p + kPage, 3 * kPage), can ? 3U : 0U);
+  errno = EINVAL; // another call's, which does not mean that the system knows of no such thing
+  rf_pages_populate(start, start + kPage + 1);
+  EXPECT_EQ(count_present(p, kPage), can ? 1U : 0U);
+  rf_pages_populate(start + 5 * kPage, start + 7 * kPage);
+  EXPECT_EQ(count_present(p + 5 * kPage, 2 * kPage), can ? 2U : 0U);
+  errno = 5;
   EXPECT_EQ(std::count(p, p + 8 * kPage, 0), static_cast<ptrdiff_t>(8 * kPage));
   rf_pages_unmap(p, 8 * kPage);
   rf_pages_populate(start, start + 2 * kPage); // of nothing

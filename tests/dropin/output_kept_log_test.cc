@@ -36,6 +36,20 @@ TEST(Output, ALogThatIsKeptTakesLinesThatItsPathNoLongerLeadsTo) {
   EXPECT_EQ(text_of(in + "/log"), "opened\n") << "the path, where it leads somewhere";
 }
 
+TEST(Output, ALogIsKeptWhereAStreamIsClosed) {
+  std::string const in = folder();
+  std::string const moved = in + "_moved";
+  process(in + "/log", [&] {
+    rf_process.options.summary = true;
+    close(STDIN_FILENO); // whose number the log has at first
+    rf_output_keep_log();
+    EXPECT_FALSE(is_open(STDIN_FILENO));
+    ASSERT_EQ(rename(in.c_str(), moved.c_str()), 0);
+    write_line("kept\n");
+  });
+  EXPECT_EQ(text_of(moved + "/log"), "kept\n");
+}
+
 TEST(Output, ADescriptorThatTheProgramHasTakenIsNoLog) {
   std::string const in = folder();
   std::string const data = folder() + "/data";

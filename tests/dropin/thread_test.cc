@@ -291,6 +291,7 @@ TEST(DropinThread, ThatBeginsWithAllSignalsBlockedHasItsFaultsTold) {
   });
 }
 
+constexpr size_t kPage = 4096;
 constexpr uintptr_t kMark = 0x5AFE5AFE5AFE5AFE & UINTPTR_MAX;
 constexpr size_t kDeep = 11000; // bytes: the C library gives back what lies deeper
 constexpr size_t kNear = 1500;  // where the thread's last functions have their frames
@@ -363,6 +364,43 @@ TEST(DropinThread, LeavesNothingOnItsStack) {
     EXPECT_EQ(marks_left(&attributes), 0U);
     ASSERT_EQ(pthread_attr_setstacksize(&attributes, 1 << 16), 0);
     EXPECT_EQ(marks_left(&attributes), 0U);
+  });
+}
+
+// Marks on its stack up to `end`, and zeros from there.
+__attribute__((noinline)) void leave_marks_below(uintptr_t end) {
+  volatile uintptr_t marks[kDeep / sizeof(uintptr_t)];
+  for (volatile uintptr_t &mark : marks) {
+    mark = reinterpret_cast<uintptr_t>(&mark) < end ? kMark : 0;
+  }
+}
+
+// The look goes from the top down and ends at a page of zeros: a part of one is none.
+TEST(DropinThread, LeavesNothingBelowAPartOfAPageThatHasZeros) {
+  alone([] {
+    rf_thread_init();
+    static size_t lower; // by so much do the thread's last frames lie, so that they are at any place of a page
+    static uintptr_t top;
+    static uintptr_t end;
+    for (lower = 1; lower < kPage; lower += kPage / 16) {
+      auto const body = [](void *) -> void * {
+        auto *const room = static_cast<volatile char *>(__builtin_alloca(lower));
+        rf_thread_begin(count_end);
+        room[0] = 0;
+        top = reinterpret_cast<uintptr_t>(room);
+        end = (top - kNear) & ~uintptr_t{kPage - 1};
+        leave_marks_below(end);
+        return nullptr;
+      };
+      pthread_t thread;
+      ASSERT_EQ(pthread_create(&thread, nullptr, body, nullptr), 0);
+      ASSERT_EQ(pthread_join(thread, nullptr), 0);
+      size_t count = 0;
+      for (uintptr_t at = end - kPage; at < end; at += sizeof(uintptr_t)) {
+        count += *reinterpret_cast<const volatile uintptr_t *>(at) == kMark ? 1 : 0;
+      }
+      EXPECT_EQ(count, 0U) << lower;
+    }
   });
 }
 

@@ -351,6 +351,7 @@ RF_COLD void rf_exec_target_find(const char *file, bool search, char *const envp
   int const saved = errno;
   out->unchecked = NULL;
   out->other_preload = false;
+  out->file[0] = '\0';
   out->library[0] = '\0';
   out->time_ns = rf_port_now_ns();
   if (file == NULL || strlen(file) >= PATH_MAX) {

@@ -19,6 +19,7 @@
 
 #include <alloca.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -26,12 +27,14 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 typedef int (*path_function)(const char *path, char *const argv[], char *const envp[]);
 typedef int (*file_function)(int fd, char *const argv[], char *const envp[]);
+typedef int (*at_function)(int fd, const char *path, char *const argv[], char *const envp[], int flags);
 typedef int (*spawn_function)(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
                               const posix_spawnattr_t *attributes, char *const argv[], char *const envp[]);
 
@@ -143,19 +146,57 @@ RF_EXPORT int execvp(const char *file, char *const argv[]) {
   BECOME(file, true, argv, environ);
 }
 
-RF_COLD RF_EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) {
+/* A file in an open folder, or the one that is open itself. */
+typedef struct open_file {
+  int fd;
+  const char *path; /* in the folder; "": the file itself; NULL: the call is fexecve */
+  int flags;
+} open_file;
+
+static int execute_open(const open_file *f, char *const argv[], char *const envp[]) {
+  if (f->path == NULL) {
+    return ((file_function)rf_real("fexecve"))(f->fd, argv, envp);
+  }
+  at_function const theirs = (at_function)rf_real("execveat");
+  if (theirs == NULL) { /* before glibc 2.34, and musl */
+    errno = ENOSYS;
+    return -1;
+  }
+  return theirs(f->fd, f->path, argv, envp, f->flags);
+}
+
+/* `name`: a path of it that the file system knows. */
+static int become_open(const char *name, const open_file *f, char *const argv[], char *const envp[],
+                       const rf_origin *origin) {
   rf_exec_target target;
-  char file[sizeof RF_PROC_THREAD "fd/-2147483648"];
-  (void)snprintf(file, sizeof file, "%s%d", RF_PROC_PATH("fd/"), fd);
-  rf_exec_target_find(file, false, envp, &target);
+  rf_exec_target_find(name, false, envp, &target);
   FIT_ENVIRONMENT(target, envp)
   before_exec(&target);
-  rf_origin const origin = RF_CALLER;
-  file_function const theirs = (file_function)rf_real("fexecve");
   bool const ignoring = rf_page_signals_ignore(false);
-  int const result = failed(target.unchecked, ignoring, theirs(fd, argv, envp));
-  look(errno, argv, envp, &origin);
+  int const result = failed(target.unchecked, ignoring, execute_open(f, argv, envp));
+  look(errno, argv, envp, origin);
   return result;
+}
+
+#define OPEN_NAME_SIZE (sizeof RF_PROC_THREAD "fd/-2147483648/")
+
+RF_COLD RF_EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) {
+  char name[OPEN_NAME_SIZE];
+  (void)snprintf(name, sizeof name, "%s%d", RF_PROC_PATH("fd/"), fd);
+  rf_origin const origin = RF_CALLER;
+  return become_open(name, &(open_file){fd, NULL, 0}, argv, envp, &origin);
+}
+
+RF_COLD RF_EXPORT int execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags) {
+  const char *name = path;
+  if (fd != AT_FDCWD && path[0] != '/') {
+    size_t const room = OPEN_NAME_SIZE + strlen(path);
+    char *const made = alloca(room);
+    (void)snprintf(made, room, "%s%d%s%s", RF_PROC_PATH("fd/"), fd, path[0] != '\0' ? "/" : "", path);
+    name = made;
+  }
+  rf_origin const origin = RF_CALLER;
+  return become_open(name, &(open_file){fd, path, flags}, argv, envp, &origin);
 }
 
 /* Counts the arguments of execl and its like, the NULL at the end included. */
