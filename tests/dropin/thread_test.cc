@@ -379,28 +379,21 @@ __attribute__((noinline)) void leave_marks_below(uintptr_t end) {
 TEST(DropinThread, LeavesNothingBelowAPartOfAPageThatHasZeros) {
   alone([] {
     rf_thread_init();
-    static size_t lower; // by so much do the thread's last frames lie, so that they are at any place of a page
     static uintptr_t top;
-    static uintptr_t end;
-    for (lower = 1; lower < kPage; lower += kPage / 16) {
-      auto const body = [](void *) -> void * {
-        auto *const room = static_cast<volatile char *>(__builtin_alloca(lower));
-        rf_thread_begin(count_end);
-        room[0] = 0;
-        top = reinterpret_cast<uintptr_t>(room);
-        end = (top - kNear) & ~uintptr_t{kPage - 1};
-        leave_marks_below(end);
-        return nullptr;
-      };
-      pthread_t thread;
-      ASSERT_EQ(pthread_create(&thread, nullptr, body, nullptr), 0);
-      ASSERT_EQ(pthread_join(thread, nullptr), 0);
-      size_t count = 0;
-      for (uintptr_t at = end - kPage; at < end; at += sizeof(uintptr_t)) {
-        count += *reinterpret_cast<const volatile uintptr_t *>(at) == kMark ? 1 : 0;
-      }
-      EXPECT_EQ(count, 0U) << lower;
+    auto const body = [](void *) -> void * {
+      rf_thread_begin(count_end);
+      top = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+      leave_marks_below(top & ~uintptr_t{kPage - 1});
+      return nullptr;
+    };
+    pthread_t thread;
+    ASSERT_EQ(pthread_create(&thread, nullptr, body, nullptr), 0);
+    ASSERT_EQ(pthread_join(thread, nullptr), 0);
+    size_t count = 0;
+    for (uintptr_t at = (top & ~uintptr_t{kPage - 1}) - kPage; at < top - kNear; at += sizeof(uintptr_t)) {
+      count += *reinterpret_cast<const volatile uintptr_t *>(at) == kMark ? 1 : 0;
     }
+    EXPECT_EQ(count, 0U);
   });
 }
 

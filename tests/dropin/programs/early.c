@@ -1,5 +1,5 @@
 /* Calls intercepted functions from .preinit_array, before any library has begun: each as the first one of a process of
- * its own. Says which of them ended it, or set another error than theirs; else "N calls". */
+ * its own. Says of each which error it set, or that the process died of it. */
 #define _GNU_SOURCE
 #include <aio.h>
 #include <dirent.h>
@@ -90,202 +90,198 @@ static int run_thread(void) {
   return pthread_create(&thread, NULL, nothing, NULL) == 0 ? pthread_join(thread, NULL) : -1;
 }
 
-/* CALL(the error that it sets, 0: none; the call). Streams are at the end of their files: stdin is /dev/null. */
 #define CALLS                                                                                                          \
-  CALL(EBADF, read(-1, bytes, 1))                                                                                      \
-  CALL(EBADF, write(-1, bytes, 1))                                                                                     \
-  CALL(EBADF, pread(-1, bytes, 1, 0))                                                                                  \
-  CALL(EBADF, pwrite(-1, bytes, 1, 0))                                                                                 \
-  CALL(EBADF, recv(-1, bytes, 1, 0))                                                                                   \
-  CALL(EBADF, send(-1, bytes, 1, 0))                                                                                   \
-  CALL(EBADF, recvfrom(-1, bytes, 1, 0, NULL, NULL))                                                                   \
-  CALL(EBADF, sendto(-1, bytes, 1, 0, NULL, 0))                                                                        \
-  CALL(EBADF, readv(-1, &one, 1))                                                                                      \
-  CALL(EBADF, writev(-1, &one, 1))                                                                                     \
-  CALL(EBADF, preadv(-1, &one, 1, 0))                                                                                  \
-  CALL(EBADF, pwritev(-1, &one, 1, 0))                                                                                 \
-  CALL(EBADF, recvmsg(-1, &message, 0))                                                                                \
-  CALL(EBADF, sendmsg(-1, &message, 0))                                                                                \
-  CALL(0, fread(bytes, 1, 1, stdin))                                                                                   \
-  CALL(0, fread_unlocked(bytes, 1, 1, stdin))                                                                          \
-  CALL(0, fwrite(bytes, 1, 0, stderr))                                                                                 \
-  CALL(0, fwrite_unlocked(bytes, 1, 0, stderr))                                                                        \
-  CALL(0, process_vm_readv(getpid(), &one, 1, &one, 1, 0))                                                             \
-  CALL(0, process_vm_writev(getpid(), &one, 1, &one, 1, 0))                                                            \
-  CALL(0, fflush(stdin))                                                                                               \
-  CALL(0, fflush_unlocked(stdin))                                                                                      \
-  CALL(0, freopen64("/dev/null", "r", stdin))                                                                          \
-  CALL(EBADF, pread64(-1, bytes, 1, 0))                                                                                \
-  CALL(EBADF, pwrite64(-1, bytes, 1, 0))                                                                               \
-  CALL(EBADF, preadv64(-1, &one, 1, 0))                                                                                \
-  CALL(EBADF, pwritev64(-1, &one, 1, 0))                                                                               \
-  CALL(EBADF, preadv2(-1, &one, 1, 0, 0))                                                                              \
-  CALL(EBADF, pwritev2(-1, &one, 1, 0, 0))                                                                             \
-  CALL(EBADF, preadv64v2(-1, &one, 1, 0, 0))                                                                           \
-  CALL(EBADF, pwritev64v2(-1, &one, 1, 0, 0))                                                                          \
-  CALL(EBADF, __read_chk(-1, bytes, 1, 1))                                                                             \
-  CALL(EBADF, __pread_chk(-1, bytes, 1, 0, 1))                                                                         \
-  CALL(EBADF, __pread64_chk(-1, bytes, 1, 0, 1))                                                                       \
-  CALL(EBADF, __recv_chk(-1, bytes, 1, 1, 0))                                                                          \
-  CALL(EBADF, __recvfrom_chk(-1, bytes, 1, 1, 0, NULL, NULL))                                                          \
-  CALL(0, __fread_chk(bytes, 1, 1, 1, stdin))                                                                          \
-  CALL(0, __fread_unlocked_chk(bytes, 1, 1, 1, stdin))                                                                 \
-  CALL(0, fclose(stdin))                                                                                               \
-  CALL(0, freopen("/dev/null", "r", stdin))                                                                            \
-  CALL(ENOENT, chroot(""))                                                                                             \
-  CALL(EINVAL, setuid((uid_t)-1))                                                                                      \
-  CALL(EINVAL, seteuid((uid_t)-1))                                                                                     \
-  CALL(0, setreuid((uid_t)-1, (uid_t)-1))                                                                              \
-  CALL(0, setresuid((uid_t)-1, (uid_t)-1, (uid_t)-1))                                                                  \
-  CALL(0, unshare(0))                                                                                                  \
-  CALL(ENOENT, open("", O_RDONLY))                                                                                     \
-  CALL(ENOENT, open64("", O_RDONLY))                                                                                   \
-  CALL(ENOENT, openat(AT_FDCWD, "", O_RDONLY))                                                                         \
-  CALL(ENOENT, openat64(AT_FDCWD, "", O_RDONLY))                                                                       \
-  CALL(ENOENT, __open_2("", O_RDONLY))                                                                                 \
-  CALL(ENOENT, __open64_2("", O_RDONLY))                                                                               \
-  CALL(ENOENT, __openat_2(AT_FDCWD, "", O_RDONLY))                                                                     \
-  CALL(ENOENT, __openat64_2(AT_FDCWD, "", O_RDONLY))                                                                   \
-  CALL(ENOENT, creat("", 0600))                                                                                        \
-  CALL(ENOENT, creat64("", 0600))                                                                                      \
-  CALL(ENOENT, opendir(""))                                                                                            \
-  CALL(ENOENT, fopen("", "r"))                                                                                         \
-  CALL(ENOENT, fopen64("", "r"))                                                                                       \
-  CALL(ENOENT, access("", R_OK))                                                                                       \
-  CALL(ENOENT, faccessat(AT_FDCWD, "", R_OK, 0))                                                                       \
-  CALL(ENOENT, chdir(""))                                                                                              \
-  CALL(ENOENT, chmod("", 0600))                                                                                        \
-  CALL(ENOENT, fchmodat(AT_FDCWD, "", 0600, 0))                                                                        \
-  CALL(ENOENT, chown("", 0, 0))                                                                                        \
-  CALL(ENOENT, lchown("", 0, 0))                                                                                       \
-  CALL(ENOENT, fchownat(AT_FDCWD, "", 0, 0, 0))                                                                        \
-  CALL(ENOENT, mkdir("", 0700))                                                                                        \
-  CALL(ENOENT, mkdirat(AT_FDCWD, "", 0700))                                                                            \
-  CALL(ENOENT, mkfifo("", 0600))                                                                                       \
-  CALL(ENOENT, rmdir(""))                                                                                              \
-  CALL(ENOENT, unlink(""))                                                                                             \
-  CALL(ENOENT, unlinkat(AT_FDCWD, "", 0))                                                                              \
-  CALL(ENOENT, rename("", ""))                                                                                         \
-  CALL(ENOENT, renameat(AT_FDCWD, "", AT_FDCWD, ""))                                                                   \
-  CALL(ENOENT, renameat2(AT_FDCWD, "", AT_FDCWD, "", 0))                                                               \
-  CALL(ENOENT, link("", ""))                                                                                           \
-  CALL(ENOENT, linkat(AT_FDCWD, "", AT_FDCWD, "", 0))                                                                  \
-  CALL(ENOENT, symlink("", ""))                                                                                        \
-  CALL(ENOENT, symlinkat("", AT_FDCWD, ""))                                                                            \
-  CALL(ENOENT, truncate("", 0))                                                                                        \
-  CALL(ENOENT, truncate64("", 0))                                                                                      \
-  CALL(0, stat("/", (struct stat *)bytes))                                                                             \
-  CALL(0, lstat("/", (struct stat *)bytes))                                                                            \
-  CALL(0, fstatat(AT_FDCWD, "/", (struct stat *)bytes, 0))                                                             \
-  CALL(0, stat64("/", (struct stat64 *)bytes))                                                                         \
-  CALL(0, lstat64("/", (struct stat64 *)bytes))                                                                        \
-  CALL(0, fstatat64(AT_FDCWD, "/", (struct stat64 *)bytes, 0))                                                         \
-  CALL(0, statx(AT_FDCWD, "/", 0, STATX_BASIC_STATS, (struct statx *)bytes))                                           \
-  CALL(0, statfs("/", (struct statfs *)bytes))                                                                         \
-  CALL(0, statfs64("/", (struct statfs64 *)bytes))                                                                     \
-  CALL(EINVAL, readlink("/", bytes, 1))                                                                                \
-  CALL(EINVAL, readlinkat(AT_FDCWD, "/", bytes, 1))                                                                    \
-  CALL(EINVAL, __readlink_chk("/", bytes, 1, 1))                                                                       \
-  CALL(ENOENT, utime("", NULL))                                                                                        \
-  CALL(ENOENT, utimes("", NULL))                                                                                       \
-  CALL(ENOENT, utimensat(AT_FDCWD, "", NULL, 0))                                                                       \
-  CALL(EBADF, getdents64(-1, bytes, 1))                                                                                \
-  CALL(0, getcwd(NULL, 0))                                                                                             \
-  CALL(EBADF, fstat(-1, (struct stat *)bytes))                                                                         \
-  CALL(EBADF, fstat64(-1, (struct stat64 *)bytes))                                                                     \
-  CALL(EBADF, connect(-1, (struct sockaddr *)bytes, 2))                                                                \
-  CALL(EBADF, bind(-1, (struct sockaddr *)bytes, 2))                                                                   \
-  CALL(EBADF, getsockname(-1, (struct sockaddr *)bytes, &(socklen_t){2}))                                              \
-  CALL(EBADF, getpeername(-1, (struct sockaddr *)bytes, &(socklen_t){2}))                                              \
-  CALL(EBADF, accept(-1, NULL, NULL))                                                                                  \
-  CALL(EBADF, accept4(-1, NULL, NULL, 0))                                                                              \
-  CALL(EBADF, getsockopt(-1, SOL_SOCKET, SO_TYPE, bytes, &(socklen_t){4}))                                             \
-  CALL(EBADF, setsockopt(-1, SOL_SOCKET, SO_REUSEADDR, bytes, 4))                                                      \
-  CALL(0, socketpair(AF_UNIX, SOCK_STREAM, 0, (int *)bytes))                                                           \
-  CALL(EBADF, sendmmsg(-1, &messages, 1, 0))                                                                           \
-  CALL(EBADF, recvmmsg(-1, &messages, 1, 0, NULL))                                                                     \
-  CALL(0, poll(NULL, 0, 0))                                                                                            \
-  CALL(0, __poll_chk(NULL, 0, 0, 0))                                                                                   \
-  CALL(0, ppoll(NULL, 0, &(struct timespec){0}, NULL))                                                                 \
-  CALL(0, select(0, NULL, NULL, NULL, &(struct timeval){0}))                                                           \
-  CALL(EBADF, epoll_ctl(-1, EPOLL_CTL_ADD, -1, (struct epoll_event *)bytes))                                           \
-  CALL(EBADF, epoll_wait(-1, (struct epoll_event *)bytes, 1, 0))                                                       \
-  CALL(EBADF, epoll_pwait(-1, (struct epoll_event *)bytes, 1, 0, NULL))                                                \
-  CALL(0, pipe((int *)bytes))                                                                                          \
-  CALL(0, pipe2((int *)bytes, O_CLOEXEC))                                                                              \
-  CALL(0, getrandom(bytes, 1, GRND_NONBLOCK))                                                                          \
-  CALL(EBADF, ioctl(-1, FIONREAD, bytes))                                                                              \
-  CALL(0, getgroups(0, NULL))                                                                                          \
-  CALL(EINVAL, setgroups((size_t)-1, NULL))                                                                            \
-  CALL(0, aio_error(&none))                                                                                            \
-  CALL(0, aio_return(&none))                                                                                           \
-  CALL(0, aio_error64(&none64))                                                                                        \
-  CALL(0, aio_return64(&none64))                                                                                       \
-  CALL(0, uname((struct utsname *)calloc(1, sizeof(struct utsname))))                                                  \
-  CALL(ECHILD, waitpid(-1, NULL, 0))                                                                                   \
-  CALL(ECHILD, wait4(-1, NULL, 0, NULL))                                                                               \
-  CALL(0, fgets(bytes, 2, stdin))                                                                                      \
-  CALL(0, __fgets_chk(bytes, 2, 2, stdin))                                                                             \
-  CALL(0, fputs("", stderr))                                                                                           \
-  CALL(0, fprintf(stderr, ""))                                                                                         \
-  CALL(0, __fprintf_chk(stderr, 1, ""))                                                                                \
-  CALL(0, print(vfprintf))                                                                                             \
-  CALL(0, print(print_checked))                                                                                        \
-  CALL(0, fscanf(stdin, "%*c"))                                                                                        \
-  CALL(0, print(scan))                                                                                                 \
-  CALL(0, fseek(stdin, 0, SEEK_SET))                                                                                   \
-  CALL(0, fseeko(stdin, 0, SEEK_SET))                                                                                  \
-  CALL(0, fseeko64(stdin, 0, SEEK_SET))                                                                                \
-  CALL(0, ftell(stdin))                                                                                                \
-  CALL(0, ftello(stdin))                                                                                               \
-  CALL(0, ftello64(stdin))                                                                                             \
-  CALL(0, (rewind(stdin), 0))                                                                                          \
-  CALL(0, getline(&line, &room, stdin))                                                                                \
-  CALL(0, getdelim(&line, &room, '.', stdin))                                                                          \
-  CALL(0, __getdelim(&line, &room, '.', stdin))                                                                        \
-  CALL(0, setvbuf(stdin, NULL, _IONBF, 0))                                                                             \
-  CALL(0, readdir(open_folder()))                                                                                      \
-  CALL(0, readdir64(open_folder()))                                                                                    \
-  CALL(0, readdir_r(open_folder(), malloc(sizeof(struct dirent)), &(struct dirent *){0}))                              \
-  CALL(0, readdir64_r(open_folder(), malloc(sizeof(struct dirent64)), &(struct dirent64 *){0}))                        \
-  CALL(0, (rewinddir(open_folder()), 0))                                                                               \
-  CALL(0, telldir(open_folder()))                                                                                      \
-  CALL(0, (seekdir(open_folder(), 0), 0))                                                                              \
-  CALL(0, closedir(open_folder()))                                                                                     \
-  CALL(EINVAL, sigqueue(getpid(), 1000, (union sigval){0}))                                                            \
-  CALL(0, pthread_sigqueue(pthread_self(), 0, (union sigval){0}))                                                      \
-  CALL(0, run_thread())                                                                                                \
-  CALL(0, sigaction(SIGUSR1, NULL, (struct sigaction *)bytes))                                                         \
-  CALL(0, signal(SIGUSR1, SIG_IGN))                                                                                    \
-  CALL(0, sigprocmask(SIG_BLOCK, NULL, NULL))                                                                          \
-  CALL(0, pthread_sigmask(SIG_BLOCK, NULL, NULL))                                                                      \
-  CALL(0, sigaltstack(NULL, (stack_t *)bytes))                                                                         \
-  CALL(0, dlopen(NULL, RTLD_NOW))                                                                                      \
-  CALL(0, dlclose(dlopen(NULL, RTLD_NOW)))                                                                             \
-  CALL(EBADF, dup(-1))                                                                                                 \
-  CALL(EBADF, dup2(-1, 0))                                                                                             \
-  CALL(EBADF, dup3(-1, 0, 0))                                                                                          \
-  CALL(EBADF, close(-1))                                                                                               \
-  CALL(EINVAL, close_range(2, 1, 0))                                                                                   \
-  CALL(0, (closefrom(9), 0))                                                                                           \
-  CALL(0, prctl(PR_GET_DUMPABLE, 0, 0, 0, 0))                                                                          \
-  CALL(EBADF, syscall(SYS_read, -1, bytes, 1))                                                                         \
-  CALL(0, mprotect(NULL, 0, PROT_NONE))                                                                                \
-  CALL(ENOENT, execv("", (char *[]){"", NULL}))                                                                        \
-  CALL(ENOENT, execveat(AT_FDCWD, "", (char *[]){"", NULL}, (char *[]){NULL}, 0))                                      \
-  CALL(0, system(NULL))                                                                                                \
-  CALL(0, free(malloc(1)))
+  CALL(read(-1, bytes, 1))                                                                                             \
+  CALL(write(-1, bytes, 1))                                                                                            \
+  CALL(pread(-1, bytes, 1, 0))                                                                                         \
+  CALL(pwrite(-1, bytes, 1, 0))                                                                                        \
+  CALL(recv(-1, bytes, 1, 0))                                                                                          \
+  CALL(send(-1, bytes, 1, 0))                                                                                          \
+  CALL(recvfrom(-1, bytes, 1, 0, NULL, NULL))                                                                          \
+  CALL(sendto(-1, bytes, 1, 0, NULL, 0))                                                                               \
+  CALL(readv(-1, &one, 1))                                                                                             \
+  CALL(writev(-1, &one, 1))                                                                                            \
+  CALL(preadv(-1, &one, 1, 0))                                                                                         \
+  CALL(pwritev(-1, &one, 1, 0))                                                                                        \
+  CALL(recvmsg(-1, &message, 0))                                                                                       \
+  CALL(sendmsg(-1, &message, 0))                                                                                       \
+  CALL(fread(bytes, 1, 1, stdin))                                                                                      \
+  CALL(fread_unlocked(bytes, 1, 1, stdin))                                                                             \
+  CALL(fwrite(bytes, 1, 0, stderr))                                                                                    \
+  CALL(fwrite_unlocked(bytes, 1, 0, stderr))                                                                           \
+  CALL(process_vm_readv(getpid(), &one, 1, &one, 1, 0))                                                                \
+  CALL(process_vm_writev(getpid(), &one, 1, &one, 1, 0))                                                               \
+  CALL(fflush(stdin))                                                                                                  \
+  CALL(fflush_unlocked(stdin))                                                                                         \
+  CALL(freopen64("/dev/null", "r", stdin))                                                                             \
+  CALL(pread64(-1, bytes, 1, 0))                                                                                       \
+  CALL(pwrite64(-1, bytes, 1, 0))                                                                                      \
+  CALL(preadv64(-1, &one, 1, 0))                                                                                       \
+  CALL(pwritev64(-1, &one, 1, 0))                                                                                      \
+  CALL(preadv2(-1, &one, 1, 0, 0))                                                                                     \
+  CALL(pwritev2(-1, &one, 1, 0, 0))                                                                                    \
+  CALL(preadv64v2(-1, &one, 1, 0, 0))                                                                                  \
+  CALL(pwritev64v2(-1, &one, 1, 0, 0))                                                                                 \
+  CALL(__read_chk(-1, bytes, 1, 1))                                                                                    \
+  CALL(__pread_chk(-1, bytes, 1, 0, 1))                                                                                \
+  CALL(__pread64_chk(-1, bytes, 1, 0, 1))                                                                              \
+  CALL(__recv_chk(-1, bytes, 1, 1, 0))                                                                                 \
+  CALL(__recvfrom_chk(-1, bytes, 1, 1, 0, NULL, NULL))                                                                 \
+  CALL(__fread_chk(bytes, 1, 1, 1, stdin))                                                                             \
+  CALL(__fread_unlocked_chk(bytes, 1, 1, 1, stdin))                                                                    \
+  CALL(fclose(stdin))                                                                                                  \
+  CALL(freopen("/dev/null", "r", stdin))                                                                               \
+  CALL(chroot(""))                                                                                                     \
+  CALL(setuid((uid_t)-1))                                                                                              \
+  CALL(seteuid((uid_t)-1))                                                                                             \
+  CALL(setreuid((uid_t)-1, (uid_t)-1))                                                                                 \
+  CALL(setresuid((uid_t)-1, (uid_t)-1, (uid_t)-1))                                                                     \
+  CALL(unshare(0))                                                                                                     \
+  CALL(open("", O_RDONLY))                                                                                             \
+  CALL(open64("", O_RDONLY))                                                                                           \
+  CALL(openat(AT_FDCWD, "", O_RDONLY))                                                                                 \
+  CALL(openat64(AT_FDCWD, "", O_RDONLY))                                                                               \
+  CALL(__open_2("", O_RDONLY))                                                                                         \
+  CALL(__open64_2("", O_RDONLY))                                                                                       \
+  CALL(__openat_2(AT_FDCWD, "", O_RDONLY))                                                                             \
+  CALL(__openat64_2(AT_FDCWD, "", O_RDONLY))                                                                           \
+  CALL(creat("", 0600))                                                                                                \
+  CALL(creat64("", 0600))                                                                                              \
+  CALL(opendir(""))                                                                                                    \
+  CALL(fopen("", "r"))                                                                                                 \
+  CALL(fopen64("", "r"))                                                                                               \
+  CALL(access("", R_OK))                                                                                               \
+  CALL(faccessat(AT_FDCWD, "", R_OK, 0))                                                                               \
+  CALL(chdir(""))                                                                                                      \
+  CALL(chmod("", 0600))                                                                                                \
+  CALL(fchmodat(AT_FDCWD, "", 0600, 0))                                                                                \
+  CALL(chown("", 0, 0))                                                                                                \
+  CALL(lchown("", 0, 0))                                                                                               \
+  CALL(fchownat(AT_FDCWD, "", 0, 0, 0))                                                                                \
+  CALL(mkdir("", 0700))                                                                                                \
+  CALL(mkdirat(AT_FDCWD, "", 0700))                                                                                    \
+  CALL(mkfifo("", 0600))                                                                                               \
+  CALL(rmdir(""))                                                                                                      \
+  CALL(unlink(""))                                                                                                     \
+  CALL(unlinkat(AT_FDCWD, "", 0))                                                                                      \
+  CALL(rename("", ""))                                                                                                 \
+  CALL(renameat(AT_FDCWD, "", AT_FDCWD, ""))                                                                           \
+  CALL(renameat2(AT_FDCWD, "", AT_FDCWD, "", 0))                                                                       \
+  CALL(link("", ""))                                                                                                   \
+  CALL(linkat(AT_FDCWD, "", AT_FDCWD, "", 0))                                                                          \
+  CALL(symlink("", ""))                                                                                                \
+  CALL(symlinkat("", AT_FDCWD, ""))                                                                                    \
+  CALL(truncate("", 0))                                                                                                \
+  CALL(truncate64("", 0))                                                                                              \
+  CALL(stat("/", (struct stat *)bytes))                                                                                \
+  CALL(lstat("/", (struct stat *)bytes))                                                                               \
+  CALL(fstatat(AT_FDCWD, "/", (struct stat *)bytes, 0))                                                                \
+  CALL(stat64("/", (struct stat64 *)bytes))                                                                            \
+  CALL(lstat64("/", (struct stat64 *)bytes))                                                                           \
+  CALL(fstatat64(AT_FDCWD, "/", (struct stat64 *)bytes, 0))                                                            \
+  CALL(statx(AT_FDCWD, "/", 0, STATX_BASIC_STATS, (struct statx *)bytes))                                              \
+  CALL(statfs("/", (struct statfs *)bytes))                                                                            \
+  CALL(statfs64("/", (struct statfs64 *)bytes))                                                                        \
+  CALL(readlink("/", bytes, 1))                                                                                        \
+  CALL(readlinkat(AT_FDCWD, "/", bytes, 1))                                                                            \
+  CALL(__readlink_chk("/", bytes, 1, 1))                                                                               \
+  CALL(utime("", NULL))                                                                                                \
+  CALL(utimes("", NULL))                                                                                               \
+  CALL(utimensat(AT_FDCWD, "", NULL, 0))                                                                               \
+  CALL(getdents64(-1, bytes, 1))                                                                                       \
+  CALL(getcwd(NULL, 0))                                                                                                \
+  CALL(fstat(-1, (struct stat *)bytes))                                                                                \
+  CALL(fstat64(-1, (struct stat64 *)bytes))                                                                            \
+  CALL(connect(-1, (struct sockaddr *)bytes, 2))                                                                       \
+  CALL(bind(-1, (struct sockaddr *)bytes, 2))                                                                          \
+  CALL(getsockname(-1, (struct sockaddr *)bytes, &(socklen_t){2}))                                                     \
+  CALL(getpeername(-1, (struct sockaddr *)bytes, &(socklen_t){2}))                                                     \
+  CALL(accept(-1, NULL, NULL))                                                                                         \
+  CALL(accept4(-1, NULL, NULL, 0))                                                                                     \
+  CALL(getsockopt(-1, SOL_SOCKET, SO_TYPE, bytes, &(socklen_t){4}))                                                    \
+  CALL(setsockopt(-1, SOL_SOCKET, SO_REUSEADDR, bytes, 4))                                                             \
+  CALL(socketpair(AF_UNIX, SOCK_STREAM, 0, (int *)bytes))                                                              \
+  CALL(sendmmsg(-1, &messages, 1, 0))                                                                                  \
+  CALL(recvmmsg(-1, &messages, 1, 0, NULL))                                                                            \
+  CALL(poll(NULL, 0, 0))                                                                                               \
+  CALL(__poll_chk(NULL, 0, 0, 0))                                                                                      \
+  CALL(ppoll(NULL, 0, &(struct timespec){0}, NULL))                                                                    \
+  CALL(select(0, NULL, NULL, NULL, &(struct timeval){0}))                                                              \
+  CALL(epoll_ctl(-1, EPOLL_CTL_ADD, -1, (struct epoll_event *)bytes))                                                  \
+  CALL(epoll_wait(-1, (struct epoll_event *)bytes, 1, 0))                                                              \
+  CALL(epoll_pwait(-1, (struct epoll_event *)bytes, 1, 0, NULL))                                                       \
+  CALL(pipe((int *)bytes))                                                                                             \
+  CALL(pipe2((int *)bytes, O_CLOEXEC))                                                                                 \
+  CALL(getrandom(bytes, 1, GRND_NONBLOCK))                                                                             \
+  CALL(ioctl(-1, FIONREAD, bytes))                                                                                     \
+  CALL(getgroups(0, NULL))                                                                                             \
+  CALL(setgroups((size_t)-1, NULL))                                                                                    \
+  CALL(aio_error(&none))                                                                                               \
+  CALL(aio_return(&none))                                                                                              \
+  CALL(aio_error64(&none64))                                                                                           \
+  CALL(aio_return64(&none64))                                                                                          \
+  CALL(uname((struct utsname *)calloc(1, sizeof(struct utsname))))                                                     \
+  CALL(waitpid(-1, NULL, 0))                                                                                           \
+  CALL(wait4(-1, NULL, 0, NULL))                                                                                       \
+  CALL(fgets(bytes, 2, stdin))                                                                                         \
+  CALL(__fgets_chk(bytes, 2, 2, stdin))                                                                                \
+  CALL(fputs("", stderr))                                                                                              \
+  CALL(fprintf(stderr, ""))                                                                                            \
+  CALL(__fprintf_chk(stderr, 1, ""))                                                                                   \
+  CALL(print(vfprintf))                                                                                                \
+  CALL(print(print_checked))                                                                                           \
+  CALL(fscanf(stdin, "%*c"))                                                                                           \
+  CALL(print(scan))                                                                                                    \
+  CALL(fseek(stdin, 0, SEEK_SET))                                                                                      \
+  CALL(fseeko(stdin, 0, SEEK_SET))                                                                                     \
+  CALL(fseeko64(stdin, 0, SEEK_SET))                                                                                   \
+  CALL(ftell(stdin))                                                                                                   \
+  CALL(ftello(stdin))                                                                                                  \
+  CALL(ftello64(stdin))                                                                                                \
+  CALL((rewind(stdin), 0))                                                                                             \
+  CALL(getline(&line, &room, stdin))                                                                                   \
+  CALL(getdelim(&line, &room, '.', stdin))                                                                             \
+  CALL(__getdelim(&line, &room, '.', stdin))                                                                           \
+  CALL(setvbuf(stdin, NULL, _IONBF, 0))                                                                                \
+  CALL(readdir(open_folder()))                                                                                         \
+  CALL(readdir64(open_folder()))                                                                                       \
+  CALL(readdir_r(open_folder(), malloc(sizeof(struct dirent)), &(struct dirent *){0}))                                 \
+  CALL(readdir64_r(open_folder(), malloc(sizeof(struct dirent64)), &(struct dirent64 *){0}))                           \
+  CALL((rewinddir(open_folder()), 0))                                                                                  \
+  CALL(telldir(open_folder()))                                                                                         \
+  CALL((seekdir(open_folder(), 0), 0))                                                                                 \
+  CALL(closedir(open_folder()))                                                                                        \
+  CALL(sigqueue(getpid(), 1000, (union sigval){0}))                                                                    \
+  CALL(pthread_sigqueue(pthread_self(), 0, (union sigval){0}))                                                         \
+  CALL(run_thread())                                                                                                   \
+  CALL(sigaction(SIGUSR1, NULL, (struct sigaction *)bytes))                                                            \
+  CALL(signal(SIGUSR1, SIG_IGN))                                                                                       \
+  CALL(sigprocmask(SIG_BLOCK, NULL, NULL))                                                                             \
+  CALL(pthread_sigmask(SIG_BLOCK, NULL, NULL))                                                                         \
+  CALL(sigaltstack(NULL, (stack_t *)bytes))                                                                            \
+  CALL(dlopen(NULL, RTLD_NOW))                                                                                         \
+  CALL(dlclose(dlopen(NULL, RTLD_NOW)))                                                                                \
+  CALL(dup(-1))                                                                                                        \
+  CALL(dup2(-1, 0))                                                                                                    \
+  CALL(dup3(-1, 0, 0))                                                                                                 \
+  CALL(close(-1))                                                                                                      \
+  CALL(close_range(2, 1, 0))                                                                                           \
+  CALL((closefrom(9), 0))                                                                                              \
+  CALL(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0))                                                                             \
+  CALL(syscall(SYS_read, -1, bytes, 1))                                                                                \
+  CALL(mprotect(NULL, 0, PROT_NONE))                                                                                   \
+  CALL(execv("", (char *[]){"", NULL}))                                                                                \
+  CALL(execveat(AT_FDCWD, "", (char *[]){"", NULL}, (char *[]){NULL}, 0))                                              \
+  CALL(system(NULL))                                                                                                   \
+  CALL(free(malloc(1)))
 
-#define CALL(error, ...) {#__VA_ARGS__, error},
-static const struct {
-  const char *text;
-  int error;
-} calls[] = {CALLS};
+#define CALL(...) #__VA_ARGS__,
+static const char *const calls[] = {CALLS};
 #undef CALL
 
 #define TOTAL (sizeof calls / sizeof calls[0])
 
-#define CALL(error, ...)                                                                                               \
+#define CALL(...)                                                                                                      \
   if (number == here++) {                                                                                              \
     errno = 0;                                                                                                         \
     (void)(__VA_ARGS__);                                                                                               \
@@ -321,15 +317,10 @@ static void early(int count, char **arguments) {
 __attribute__((section(".preinit_array"), used)) static void (*const begin)(int, char **) = early;
 
 int main(void) {
-  size_t right = 0;
   for (size_t i = 0; i < TOTAL; i++) {
     bool const exited = ended[i] == CLD_EXITED;
-    if (exited && status[i] == calls[i].error) {
-      right++;
-    } else {
-      printf("%s: %s\n", calls[i].text, exited ? strerrorname_np(status[i]) : strsignal(status[i]));
-    }
+    printf("%s: %s%s\n", calls[i], exited ? "" : "died of ",
+           exited ? strerrorname_np(status[i]) : strsignal(status[i]));
   }
-  printf("%zu calls, %zu as they should be\n", TOTAL, right);
-  return right == TOTAL ? 0 : 1;
+  return 0;
 }
