@@ -108,7 +108,9 @@ TEST(DropinModes, ACallBeforeTheLibraryHasBegunGoesAsEver) {
   EXPECT_EQ(alone.find("died"), std::string::npos) << alone;
   EXPECT_GE(std::count(alone.begin(), alone.end(), '\n'), 180);
   for (const char *const mode : {"mode=off", "mode=sample", "mode=guard", "mode=page"}) {
-    Result const result = run({program("early"), "early"}, with(mode));
+    How how = with(mode);
+    how.behind = program("libfirst.so");
+    Result const result = run({program("early"), "early"}, how);
     EXPECT_EQ(result.status, 0) << mode;
     EXPECT_EQ(result.findings.size(), 0U) << mode;
     EXPECT_EQ(result.out, alone) << mode;

@@ -21,7 +21,8 @@
 
 /* `theirs`, the functions behind those of the source's list EACH, and the function `init` that finds them at the
  * beginning: in a child of fork, the loader may be locked by a thread that is not there. find_theirs is for calls that
- * the program may make before, from .preinit_array. `first` is one of the list. */
+ * the program may make before, from .preinit_array, where another library is the one that the loader begins with
+ * (glibc's threads before 2.34). `first` is one of the list. */
 #define THEIRS_BY(init, first)                                                                                         \
   static struct { EACH(DECLARE) } theirs;                                                                              \
   void init(void) {                                                                                                    \

@@ -1,5 +1,5 @@
-/* Calls intercepted functions from .preinit_array, before any library has begun: each as the first one of a process of
- * its own. Says of each which error it set, or that the process died of it. */
+/* Calls intercepted functions from .preinit_array, before any library has begun that does not come first: each as the
+ * first one of a process of its own. Says of each which error it set, or that the process died of it. */
 #define _GNU_SOURCE
 #include <aio.h>
 #include <dirent.h>
