@@ -182,6 +182,9 @@ static bool grow(rf_page_store *store, rf_space_kind kind, uint32_t length) {
     if (store->spaces != NULL) {
       return false;
     }
+    if (store->options.space != 0 && want > store->options.space) {
+      want = rounded(store->options.space);
+    }
   }
   for (want = want > needed ? want : needed; make_space(store, kind, want) == NULL;
        want = want / 2 > needed ? want / 2 : needed) {

@@ -56,6 +56,7 @@ typedef struct rf_page_store_options {
   size_t fill_alloc;   /* fill at most so many bytes of each new block */
   unsigned slots;      /* blocks at once, in use and in quarantine together; 0: as many as the system allows */
   size_t largest;      /* bytes of the largest block; 0: any */
+  size_t space;        /* with slots: bytes of address space at most, but for what one block needs; 0: what all need */
   size_t memory;       /* bytes of pages that may be open at once; 0: a share of what there is */
   uint64_t seed;       /* as of rf_page_options */
   bool watches_seldom; /* whoever installs handlers says so by rf_page_signals_changed, nearly always */

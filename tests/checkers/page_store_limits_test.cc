@@ -243,6 +243,36 @@ TEST_F(PageStoreLimits, TakesHalfASpaceWhereThereIsNoneWhole) {
   }
 }
 
+// A store of few blocks has one space, which keeps to its bound but for what the first block needs.
+TEST_F(PageStoreLimits, TakesNoMoreAddressSpaceForFewBlocksThanItMay) {
+  size_t const page = page_size();
+  options_.slots = 64;
+  options_.largest = 4 * page;
+  open();
+  ASSERT_TRUE(rf_page_store_reserve(store_));
+  size_t const whole = figures().reserved_bytes;
+  EXPECT_GE(whole, 64 * 4 * page);
+  struct {
+    size_t space;
+    size_t least;
+    size_t most;
+  } const cases[] = {
+      {40 * page, 40 * page, 40 * page},
+      {40 * page - 1, 40 * page, 40 * page},
+      {1, page, 10 * page},
+      {whole, whole, whole},
+      {SIZE_MAX, whole, whole},
+  };
+  for (auto const &c : cases) {
+    options_.space = c.space;
+    open();
+    ASSERT_TRUE(rf_page_store_reserve(store_)) << c.space;
+    EXPECT_GE(figures().reserved_bytes, c.least) << c.space;
+    EXPECT_LE(figures().reserved_bytes, c.most) << c.space;
+    EXPECT_NE(alloc(1), nullptr) << c.space;
+  }
+}
+
 // The pages of such a space are closed by their rights, which the system may refuse to give back.
 TEST_F(PageStoreLimits, ABlockWhosePagesCannotBeOpenedCountsForNothing) {
   begin_anew();

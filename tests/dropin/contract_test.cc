@@ -163,6 +163,18 @@ TEST(Dropin, WorksInASmallAddressSpace) {
   expect_silent(result);
 }
 
+// The space of watched blocks is taken with the first of them, which by these seeds is the first of all.
+TEST(Dropin, ServesInAVerySmallAddressSpaceWhicheverBlockIsWatched) {
+  for (const char *const seed : {"5", "21", "44", "54"}) {
+    for (size_t const limit : {12, 15, 17}) {
+      How how = with(std::string("mode=guard:leaks=0:sample_seed=") + seed);
+      how.address_space = limit << 20;
+      Result const result = run({program("memory_limits"), "once"}, how);
+      EXPECT_EQ(result.status, 0) << seed << " " << limit << ": " << result.out;
+    }
+  }
+}
+
 TEST(Dropin, WorksWithLittleWritableMemory) {
   for (const char *const mode : {"mode=off", "mode=guard", "mode=sample"}) {
     How how = with(mode);

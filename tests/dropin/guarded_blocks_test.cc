@@ -188,6 +188,17 @@ TEST(GuardedBlocks, FreedBlocksTakeASixteenthOfALimitedAddressSpace) {
   }
 }
 
+TEST(GuardedBlocks, TheSpaceOfSamplesIsAShareOfALimitedAddressSpace) {
+  for (rf_mode const mode : {RF_MODE_SAMPLE, RF_MODE_GUARD}) {
+    in_process(mode, [](rf_options &o) {
+      world.space = 32 << 20;
+      o.watch = 2;
+      begin();
+      EXPECT_EQ(world.options.space, size_t{2} << 20);
+    });
+  }
+}
+
 // Pages are closed by their rights, and kept, where they are few.
 TEST(GuardedBlocks, ManySlotsCloseTheirPagesAsModePageDoes) {
   for (unsigned const slots : {RF_SAMPLE_KEEPS, RF_SAMPLE_KEEPS + 1}) {

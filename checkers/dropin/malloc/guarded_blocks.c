@@ -270,13 +270,14 @@ static uint32_t rate_of(const rf_options *o) {
                                      : 1;
 }
 
-/* Address space for freed blocks: where that is limited, the program needs nearly all of it. */
+/* Address space that serves no block of the program: where that is limited, the program needs nearly all of it. */
 #define CLOSED_SHARE 16U
 
-static size_t closed_within_limit(const rf_options *o) {
+/* At most `most` bytes of it. */
+static size_t within_limit(size_t most) {
   struct rlimit space;
-  bool const limited = getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur / CLOSED_SHARE < o->closed;
-  return limited ? (size_t)space.rlim_cur / CLOSED_SHARE : o->closed;
+  bool const limited = getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur / CLOSED_SHARE < most;
+  return limited ? (size_t)space.rlim_cur / CLOSED_SHARE : most;
 }
 
 void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_reporter *reporter) {
@@ -296,7 +297,7 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
       .depot = depot,
       .stack_depth = o->mode == RF_MODE_SAMPLE && o->stack_depth < SAMPLE_DEPTH ? SAMPLE_DEPTH : o->stack_depth,
       .side = guard && o->align == RF_PAGE_BOTH ? RF_PAGE_RIGHT : o->align, /* where most stray reads are */
-      .quarantine = sampling ? SIZE_MAX : closed_within_limit(o),
+      .quarantine = sampling ? SIZE_MAX : within_limit(o->closed),
       .fill_alloc = o->mode == RF_MODE_SAMPLE ? 0 : o->fill_alloc,
       .note = guard ? how_to_repeat(o) : NULL,
       .read_all = sampling || shows
@@ -304,6 +305,7 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
                       : "programs that read all of their mappings (a collector, a checkpoint) need page_close=rights",
       .slots = sampling ? o->sample_slots : 0,
       .largest = sampling ? RF_SAMPLE_LARGEST_DEFAULT : 0,
+      .space = within_limit(SIZE_MAX),
       .memory = o->page_memory,
       .seed = sampling ? 0 : o->page_seed,
       .watches_seldom = true,

@@ -31,6 +31,7 @@ static void empty(size_t count) {
 static int once(void) {
   for (size_t i = 0; i < 100; i++) {
     blocks[i] = malloc(1000);
+    EXPECT(blocks[i] != NULL);
   }
   empty(100);
   if (sizeof(void *) == 8) {
