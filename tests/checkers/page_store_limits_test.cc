@@ -259,7 +259,7 @@ TEST_F(PageStoreLimits, TakesNoMoreAddressSpaceForFewBlocksThanItMay) {
   } const cases[] = {
       {40 * page, 40 * page, 40 * page},
       {40 * page - 1, 40 * page, 40 * page},
-      {1, page, 10 * page},
+      {1, page, 32 * page},
       {whole, whole, whole},
       {SIZE_MAX, whole, whole},
   };
