@@ -266,5 +266,12 @@ TEST_F(CheckedLog, PoolsWithOtherOptionsKeepTheDescriptorsOfThoseAlone) {
 }
 #endif
 
+TEST(CheckedHandles, WithoutAPlaceForTheirStateAreTheInnerOnes) {
+  rf_handles inner = {};
+  rf_checked_handles checked = {};
+  EXPECT_EQ(rf_checked_handles_init(nullptr, &inner, nullptr), &inner);
+  EXPECT_EQ(rf_checked_handles_init(&checked, nullptr, nullptr), nullptr);
+}
+
 } // namespace
 } // namespace ringfence

@@ -5,6 +5,12 @@
 #include <algorithm>
 #include <string>
 
+#define _Static_assert static_assert
+extern "C" {
+#include "checkers/guard/guard_impl.h"
+}
+#undef _Static_assert
+
 namespace ringfence {
 namespace {
 
@@ -48,6 +54,18 @@ TEST_P(GuardOverrun, AnOverflowIntoTheNextHeaderIsAnOverflowOfTheBlockBefore) {
   rf_free(a(), blocks[2]);
   for (const rf_finding &f : take()) {
     EXPECT_EQ(f.bug, RF_BUG_METADATA);
+  }
+}
+
+TEST_P(GuardOverrun, TheBlockBeforeAnAddressIsTheNearestThatEndsThere) {
+  std::vector<unsigned char *> const blocks = row(3, 40);
+  for (size_t i = 1; i < 3; i++) {
+    rf_guard_header *const before = rf_guard_block_before(&guard_, header(blocks[i]));
+    EXPECT_EQ(reinterpret_cast<unsigned char *>(before), header(blocks[i - 1])) << i;
+  }
+  EXPECT_EQ(rf_guard_block_before(&guard_, header(blocks[0])), nullptr);
+  for (unsigned char *const p : blocks) {
+    EXPECT_EQ(rf_free(a(), p), RF_OK);
   }
 }
 

@@ -94,6 +94,14 @@ TEST_F(PageMove, WritesIntoSlackAreFound) {
   std::vector<rf_finding> const found = recorder_.take();
   ASSERT_EQ(found.size(), 1U);
   EXPECT_STREQ(rf_bug_name(found[0].bug), rf_bug_name(RF_BUG_BUFFER_UNDERFLOW));
+  for (unsigned i = 0; i < found[0].window_size; i++) {
+    uintptr_t const in_block = found[0].window_address + i - reinterpret_cast<uintptr_t>(p); // or far from it
+    EXPECT_EQ(found[0].window_class[i], in_block < 100            ? RF_BYTE_USER
+                                        : in_block == UINTPTR_MAX ? RF_BYTE_BAD
+                                                                  : RF_BYTE_GUARD)
+        << i;
+  }
+  EXPECT_GT(found[0].window_size, 16U);
   unsigned char *const q = alloc(10);
   EXPECT_EQ(free(q), RF_OK) << "the memory has been put in order";
 }

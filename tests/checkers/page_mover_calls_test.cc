@@ -64,6 +64,20 @@ TEST_F(PageMove, AnotherFileOfTheDescriptorsNumberIsLeftOpen) {
   });
 }
 
+// Nobody moves memory meanwhile, which would look at it, too.
+TEST_F(PageMove, ADescriptorThatIsGoneIsMissedByTheBlocksThatAreClosed) {
+  alone([this] {
+    unsigned char *const p = alloc(100);
+    rf_space *const space = store_->spaces;
+    EXPECT_EQ(dup2(1, rf_page_store_kept_descriptor()), rf_page_store_kept_descriptor());
+    EXPECT_TRUE(rf_page_mover_works()) << "nobody has looked";
+    for (int i = 0; i < 64; i++) {
+      rf_page_close_range(space, reinterpret_cast<uintptr_t>(p) & ~uintptr_t{page_size() - 1}, page_size());
+    }
+    EXPECT_FALSE(rf_page_mover_works());
+  });
+}
+
 // As often as it is asked, and while a child has its memory in common with it.
 TEST_F(PageMove, IsFoundToWorkWhileItDoes) {
   for (int i = 0; i < 3; i++) {

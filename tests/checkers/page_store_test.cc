@@ -187,6 +187,19 @@ TEST_F(PageStore, OnlyABlockIsResizedAndWhatWasOneIsKnown) {
   EXPECT_EQ(recorder_.take().size(), 1U);
 }
 
+TEST_F(PageStore, APointerToTheEndOfABlockIsBesideIt) {
+  open();
+  unsigned char *const p = alloc(100);
+  for (size_t const offset : {size_t{1}, size_t{99}, size_t{100}}) {
+    EXPECT_EQ(free(p + offset), RF_ERR_BAD_POINTER);
+    std::vector<rf_finding> const found = recorder_.take();
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].offset, static_cast<ptrdiff_t>(offset));
+    EXPECT_STREQ(found[0].detail, offset < 100 ? "the pointer is inside a block" : "the pointer is beside a block");
+    EXPECT_EQ(found[0].cwe == 761, offset < 100);
+  }
+}
+
 TEST_F(PageStore, ABlockWithRoomGrowsByThatMuch) {
   options_.slots = 0;
   open();

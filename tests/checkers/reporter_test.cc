@@ -24,6 +24,10 @@
 #include <thread>
 #include <vector>
 
+extern "C" {
+#include "checkers/os/host.h"
+}
+
 namespace ringfence {
 namespace {
 
@@ -471,6 +475,16 @@ TEST(ReporterDeathTest, AFindingInASignalHandlerIsReported) {
 }
 
 // ---- The process's own ----
+
+// Whoever writes a finding has the lock, and may be the first to ask for it.
+TEST(ProcessReporter, IsMadeWithinAReport) {
+  auto const run = [] {
+    bool const locked = rf_host_report_lock();
+    (void)rf_reporter_default();
+    exit(locked && !rf_host_report_lock() ? 0 : 1); // it has it
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
+}
 
 TEST(ProcessReporter, IsOneForAllThreads) {
   std::vector<rf_reporter *> seen(4);

@@ -24,6 +24,13 @@ TEST_F(Sample, AboutOneInNIsSampled) {
   EXPECT_NEAR(sampled, 400, 80) << "seed 1";
 }
 
+// So that processes do not all sample the same.
+TEST_F(Sample, WithoutASeedHasTheProcesssSecret) {
+  options_.seed = 0;
+  start(10);
+  EXPECT_NE(sample_.options.seed, 0U);
+}
+
 TEST_F(Sample, TheSameSeedSamplesTheSameAllocations) {
   std::vector<bool> first;
   for (unsigned run = 0; run < 2; run++) {
