@@ -11,6 +11,7 @@
 #include <string>
 #include <time.h>
 #include <unistd.h>
+#include <utility>
 
 namespace {
 
@@ -97,6 +98,18 @@ TEST(CollectorIdentity, AMachineWithoutAWholeIdHasNone) {
     EXPECT_STREQ(id.boot, "0") << length;
   }
   bytes_read = SIZE_MAX;
+}
+
+TEST(CollectorIdentity, KnowsWhetherItIsAmongDevelopers) {
+  static rf_collector_identity id;
+  for (auto const &[environment, is] : {std::pair("development", true), std::pair("ci", true), std::pair("test", true),
+                                        std::pair("tests", false), std::pair("production", false)}) {
+    rf_collector_options options = {};
+    options.environment = {environment, std::strlen(environment)};
+    id.development = !is;
+    rf_collector_identity_init(&id, &options);
+    EXPECT_EQ(id.development, is) << environment;
+  }
 }
 
 TEST(CollectorLabels, HaveAsManyBytesAsFit) {
