@@ -107,6 +107,27 @@ TEST(ReportSerial, AFindingWithNothingInItIsOneLine) {
   EXPECT_EQ(lines_of(render(f)).size(), 1U);
 }
 
+// Wherever in a line the bytes begin.
+TEST(ReportSerial, TheBytesFoundTakeUpWhatTheTextBeforeThemLeaves) {
+  rf_finding f = documented_finding();
+  f.window_address = f.block;
+  f.window_size = RF_WINDOW;
+  size_t fewest = SIZE_MAX;
+  size_t most = 0;
+  for (size_t length = 0; length < 2 * RF_SERIAL_DATA; length++) {
+    std::string const detail(length, 'x');
+    f.detail = detail.c_str();
+    std::vector<std::string> const lines = lines_of(render(f));
+    for (const std::string &line : lines) {
+      EXPECT_LT(line.size(), static_cast<size_t>(RF_SERIAL_LINE)) << length;
+    }
+    size_t const free_of_text = lines.size() - length / (RF_SERIAL_DATA - 2);
+    fewest = std::min(fewest, free_of_text);
+    most = std::max(most, free_of_text);
+  }
+  EXPECT_LE(most - fewest, 2U) << "a line ends where nothing more fits";
+}
+
 TEST(ReportSerial, LongTextsAndFullStacksFit) {
   std::string const file(3000, 'f');
   rf_site const site = {file.c_str(), "function", 12};
