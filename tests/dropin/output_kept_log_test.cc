@@ -45,6 +45,7 @@ TEST(Output, ALogIsKeptWhereAStreamIsClosed) {
     rf_output_keep_log();
     EXPECT_FALSE(is_open(STDIN_FILENO));
     ASSERT_EQ(rename(in.c_str(), moved.c_str()), 0);
+    errno = 77;
     write_line("kept\n");
   });
   EXPECT_EQ(text_of(moved + "/log"), "kept\n");
