@@ -51,6 +51,20 @@ TEST(Output, ALogIsKeptWhereAStreamIsClosed) {
   EXPECT_EQ(text_of(moved + "/log"), "kept\n");
 }
 
+// Where lines would go to standard error, and that is a file of the program's by chance, they go nowhere.
+TEST(Output, NothingTakesThePlaceOfAClosedStream) {
+  int const one = make(folder() + "/one");
+  process("", [&] {
+    rf_process.options.summary = true;
+    rf_output_set_standard_error();
+    put_at_standard_error(one);
+    close(STDIN_FILENO);
+    rf_output_keep_log();
+    EXPECT_FALSE(is_open(STDIN_FILENO));
+    errno = 77;
+  });
+}
+
 TEST(Output, ADescriptorThatTheProgramHasTakenIsNoLog) {
   std::string const in = folder();
   std::string const data = folder() + "/data";
