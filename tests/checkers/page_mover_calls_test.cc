@@ -64,7 +64,7 @@ TEST_F(PageMove, AnotherFileOfTheDescriptorsNumberIsLeftOpen) {
   });
 }
 
-// Nobody moves memory meanwhile, which would look at it, too.
+// No memory is moved meanwhile: a move that fails looks at the descriptor as well.
 TEST_F(PageMove, ADescriptorThatIsGoneIsMissedByTheBlocksThatAreClosed) {
   alone([this] {
     unsigned char *const p = alloc(100);

@@ -24,10 +24,6 @@
 #include <thread>
 #include <vector>
 
-extern "C" {
-#include "checkers/os/host.h"
-}
-
 namespace ringfence {
 namespace {
 
@@ -472,33 +468,6 @@ TEST(ReporterDeathTest, AFindingInASignalHandlerIsReported) {
         std::exit(1);
       },
       testing::ExitedWithCode(99), "double-free");
-}
-
-// ---- The process's own ----
-
-// Whoever writes a finding has the lock, and may be the first to ask for it.
-TEST(ProcessReporter, IsMadeWithinAReport) {
-  auto const run = [] {
-    bool const locked = rf_host_report_lock();
-    (void)rf_reporter_default();
-    exit(locked && !rf_host_report_lock() ? 0 : 1); // it has it
-  };
-  EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
-}
-
-TEST(ProcessReporter, IsOneForAllThreads) {
-  std::vector<rf_reporter *> seen(4);
-  std::vector<std::thread> threads;
-  for (size_t t = 0; t < seen.size(); t++) {
-    threads.emplace_back([&, t] { seen[t] = rf_reporter_default(); });
-  }
-  for (std::thread &t : threads) {
-    t.join();
-  }
-  for (rf_reporter *const r : seen) {
-    EXPECT_EQ(r, rf_reporter_default());
-  }
-  EXPECT_EQ(rf_options_of_process()->exitcode, static_cast<unsigned>(rf_reporter_default()->exitcode));
 }
 
 } // namespace

@@ -296,20 +296,23 @@ constexpr uintptr_t kMark = 0x5AFE5AFE5AFE5AFE & UINTPTR_MAX;
 constexpr size_t kDeep = 11000; // bytes: the C library gives back what lies deeper
 constexpr size_t kNear = 1500;  // where the thread's last functions have their frames
 
-__attribute__((noinline)) void leave_marks() {
+// Below `end`, and zeros from there.
+__attribute__((noinline)) void leave_marks(uintptr_t end) {
   volatile uintptr_t marks[kDeep / sizeof(uintptr_t)];
   for (volatile uintptr_t &mark : marks) {
-    mark = kMark;
+    mark = reinterpret_cast<uintptr_t>(&mark) < end ? kMark : 0;
   }
 }
 
-// The marks that a thread with `attributes` leaves on its stack.
-size_t marks_left(const pthread_attr_t *attributes) {
+// The marks that a thread with `attributes` leaves on its stack, below a multiple of `unit`.
+size_t marks_left(const pthread_attr_t *attributes, size_t unit = 1) {
   static uintptr_t top;
+  static uintptr_t mask;
+  mask = ~uintptr_t{unit - 1};
   auto const body = [](void *) -> void * {
     rf_thread_begin(count_end);
-    leave_marks();
     top = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+    leave_marks(top & mask);
     return nullptr;
   };
   pthread_t thread;
@@ -367,33 +370,11 @@ TEST(DropinThread, LeavesNothingOnItsStack) {
   });
 }
 
-// Marks on its stack up to `end`, and zeros from there.
-__attribute__((noinline)) void leave_marks_below(uintptr_t end) {
-  volatile uintptr_t marks[kDeep / sizeof(uintptr_t)];
-  for (volatile uintptr_t &mark : marks) {
-    mark = reinterpret_cast<uintptr_t>(&mark) < end ? kMark : 0;
-  }
-}
-
 // The look goes from the top down and ends at a page of zeros: a part of one is none.
 TEST(DropinThread, LeavesNothingBelowAPartOfAPageThatHasZeros) {
   alone([] {
     rf_thread_init();
-    static uintptr_t top;
-    auto const body = [](void *) -> void * {
-      rf_thread_begin(count_end);
-      top = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
-      leave_marks_below(top & ~uintptr_t{kPage - 1});
-      return nullptr;
-    };
-    pthread_t thread;
-    ASSERT_EQ(pthread_create(&thread, nullptr, body, nullptr), 0);
-    ASSERT_EQ(pthread_join(thread, nullptr), 0);
-    size_t count = 0;
-    for (uintptr_t at = (top & ~uintptr_t{kPage - 1}) - kPage; at < top - kNear; at += sizeof(uintptr_t)) {
-      count += *reinterpret_cast<const volatile uintptr_t *>(at) == kMark ? 1 : 0;
-    }
-    EXPECT_EQ(count, 0U);
+    EXPECT_EQ(marks_left(nullptr, kPage), 0U);
   });
 }
 

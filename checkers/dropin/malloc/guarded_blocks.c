@@ -305,7 +305,7 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
                       : "programs that read all of their mappings (a collector, a checkpoint) need page_close=rights",
       .slots = sampling ? o->sample_slots : 0,
       .largest = sampling ? RF_SAMPLE_LARGEST_DEFAULT : 0,
-      .space = within_limit(SIZE_MAX),
+      .space = sampling ? within_limit(SIZE_MAX) : 0,
       .memory = o->page_memory,
       .seed = sampling ? 0 : o->page_seed,
       .watches_seldom = true,
