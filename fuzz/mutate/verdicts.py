@@ -45,7 +45,8 @@ def table_of(rows, known=None, add=False):
     table = dict(sorted({**known, **found}.items()))
     table["all"] = [sum(column) for column in zip(*table.values())] if table else [0, 0, 0]
     for path, (count, killed, same) in table.items():
-        text.append(f"| {path} | {count} | {killed} | {same} | {100 * killed / max(count - same, 1):.0f} % |")
+        score = f"{100 * killed / (count - same):.0f} %" if count > same else ""
+        text.append(f"| {path} | {count} | {killed} | {same} | {score} |")
     return text
 
 

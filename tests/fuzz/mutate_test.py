@@ -342,6 +342,7 @@ class DrawAndLists(unittest.TestCase):
         row = {"file": "lib/a.c", "verdict": "killed", "equivalent": ""}
         rows = [row, row, dict(row, verdict="survived"), dict(row, verdict="survived", equivalent="why")]
         self.assertIn("| lib/a.c | 4 | 2 | 1 | 67 % |", verdicts.table_of(rows))
+        self.assertIn("| lib/a.c | 1 | 0 | 1 |  |", verdicts.table_of(rows[3:]))
         page = os.path.join(self.root, "docs/fuzzing-results.md")
         old = ["| lib/a.c | 9 | 9 | 0 | 100 % |", "| lib/b.c | 5 | 1 | 1 | 25 % |", "| lib/gone.c | 1 | 1 | 0 | 1 % |"]
         old.append("| all | 21 | 17 | 1 | 85 % |")
