@@ -45,6 +45,9 @@ bool rf_page_has_marks(void);
 bool rf_page_mark(void *start, size_t size);
 bool rf_page_unmark(void *start, size_t size);
 
+/* Has children get the pages, which the program may have denied them (MADV_DONTFORK). */
+void rf_page_inherit(void *start, size_t size);
+
 /* ---- The system: page_mover.c ---- */
 
 /* True for a release of Linux ("6.18.4-generic") from 6.16 on. Before, a page that is moved while the system swaps may
@@ -297,7 +300,7 @@ rf_slot *rf_runs_nearest(const rf_page_store *store, uintptr_t address, uint32_t
 
 bool rf_page_is_restricted(const rf_slot *s);
 
-/* Opens its pages where it is one. By the thread that holds it. */
+/* Opens its pages where it is one; it stays one where the system refuses. By the thread that holds it. */
 void rf_page_return_rights(rf_slot *s);
 
 /* False where it is one, and its pages cannot be read. */
@@ -449,11 +452,11 @@ void rf_page_finding(const rf_page_store *store, rf_finding *f, rf_bug bug, rf_a
                      const rf_origin *origin);
 void rf_page_finding_block(const rf_page_store *store, rf_finding *f, const rf_slot *s);
 
-/* Looks for disturbed slack of a live block. At most two findings, before and after the block; the slack is written
+/* Looks for disturbed slack of a live block, if its pages can be read. At most two findings, before and after the block; the slack is written
  * anew. Under the lock; the caller reports when it has left it. */
 unsigned rf_page_inspect(const rf_page_store *store, const rf_slot *s, const rf_origin *origin, rf_finding found[2]);
 
-/* The first wrong byte in the slack of the live block; NULL where there is none. */
+/* The first wrong byte in the slack of the live block; NULL where there is none, or its pages cannot be read. */
 const unsigned char *rf_page_damaged_slack(const rf_slot *s);
 
 /* Writes the pattern to the slack of an open block, and to new memory. */

@@ -110,8 +110,10 @@ static bool inspect(const rf_page_store *store, const rf_slot *s, rf_pattern_are
 
 unsigned rf_page_inspect(const rf_page_store *store, const rf_slot *s, const rf_origin *origin, rf_finding found[2]) {
   unsigned count = 0;
-  count += inspect(store, s, slack_before(s), RF_BUG_BUFFER_UNDERFLOW, origin, &found[count]) ? 1 : 0;
-  count += inspect(store, s, slack_after(s), RF_BUG_BUFFER_OVERFLOW, origin, &found[count]) ? 1 : 0;
+  if (rf_page_can_be_read(s)) {
+    count += inspect(store, s, slack_before(s), RF_BUG_BUFFER_UNDERFLOW, origin, &found[count]) ? 1 : 0;
+    count += inspect(store, s, slack_after(s), RF_BUG_BUFFER_OVERFLOW, origin, &found[count]) ? 1 : 0;
+  }
   return count;
 }
 
@@ -119,5 +121,8 @@ const unsigned char *rf_page_damaged_slack(const rf_slot *s) {
   rf_pattern_area const before = slack_before(s);
   rf_pattern_area const after = slack_after(s);
   rf_pattern_area damage;
+  if (!rf_page_can_be_read(s)) {
+    return NULL;
+  }
   return rf_pattern_damage(&before, &damage) || rf_pattern_damage(&after, &damage) ? damage.at : NULL;
 }

@@ -1,4 +1,4 @@
-/* The page store: blocks from whose pages the program has taken access rights. */
+/* The page store: blocks from whose pages the program has taken access rights, or which it keeps from its children. */
 #include "page_impl.h"
 
 #include "checkers/os/host.h"
@@ -36,8 +36,9 @@ static size_t pages_with_rights(const rf_slot *s) {
 }
 
 void rf_page_return_rights(rf_slot *s) {
-  if (rf_page_is_restricted(s)) {
-    (void)rf_page_open((void *)rf_slot_open_start(s), pages_with_rights(s) * rf_page_size());
+  void *const start = (void *)rf_slot_open_start(s);
+  if (rf_page_is_restricted(s) && rf_page_open(start, pages_with_rights(s) * rf_page_size())) {
+    rf_page_inherit(start, pages_with_rights(s) * rf_page_size());
     __atomic_store_n(&s->restricted, false, __ATOMIC_RELAXED);
   }
 }

@@ -88,7 +88,7 @@ static bool sweep_some(sweep *w) {
     rf_slot *const s = next_slot(w->store);
     more = s != NULL;
     if (more && rf_slot_take(s, SLOT_SWEPT)) {
-      w->count = rf_page_can_be_read(s) ? rf_page_inspect(w->store, s, w->origin, w->found) : 0;
+      w->count = rf_page_inspect(w->store, s, w->origin, w->found);
       rf_slot_set_state(s, SLOT_LIVE);
     }
   }
@@ -125,7 +125,7 @@ static bool find_damage(const rf_page_block *block, void *context) {
   rf_slot *const s = rf_page_live_at(w->store, block->ptr);
   const unsigned char *at = NULL;
   if (s != NULL && rf_slot_take(s, SLOT_SWEPT)) {
-    at = rf_page_can_be_read(s) ? rf_page_damaged_slack(s) : NULL;
+    at = rf_page_damaged_slack(s);
     rf_slot_set_state(s, SLOT_LIVE);
   }
   if (at == NULL) {

@@ -71,7 +71,8 @@ void expect_same(const rf_trace &trace, const rf_trace &expected) {
 
 TEST_F(SampleFrames, AreThoseOfTheProgramWhateverItHasInTheRegisterForFramePointers) {
   uintptr_t const local[4] = {1, 2, 3, 4};
-  const void *const values[] = {nullptr, closed_page(), bytes(nullptr) + 64, local, &arena_[4096], &arena_[4097]};
+  const auto *const low = reinterpret_cast<const void *>(uintptr_t{64}); // NOLINT(performance-no-int-to-ptr)
+  const void *const values[] = {nullptr, closed_page(), low, local, &arena_[4096], &arena_[4097]};
   rf_finding first = {};
   for (const void *const value : values) {
     rf_finding const found = double_free(value);

@@ -1,5 +1,6 @@
-// mprotect (checkers/dropin/process/intercept_rights.c), as it is where the drop-in is linked in: the call is the
-// system's, and the heap and the store of pages are told of rights that were taken. All of them are this test's own.
+// mprotect, pkey_mprotect, madvise (checkers/dropin/process/intercept_rights.c), as they are where the drop-in is linked
+// in: the call is the system's, and the heap and the store of pages are told of rights that were taken, and of pages
+// that children do not get. All of them are this test's own.
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/dropin/heap/rights.h"
@@ -7,6 +8,8 @@ extern "C" {
 void __wrap_rf_heap_restricted(const void *start, size_t size);
 void __wrap_rf_page_store_restricted(const rf_page_store *store, const void *start, size_t size);
 int __wrap_mprotect(void *start, size_t size, int rights);
+int __wrap_pkey_mprotect(void *start, size_t size, int rights, int key);
+int __wrap_madvise(void *start, size_t size, int advice);
 }
 #undef _Static_assert
 
@@ -41,9 +44,10 @@ long __wrap_syscall(long number, ...) {
   va_start(list, number);
   const void *const start = va_arg(list, void *);
   size_t const size = va_arg(list, size_t);
-  int const rights = va_arg(list, int);
+  int const third = va_arg(list, int);
+  std::string const fourth = number == SYS_pkey_mprotect ? " " + std::to_string(va_arg(list, int)) : "";
   va_end(list);
-  calls.push_back((number == SYS_mprotect ? "system" : "another") + of(start, size) + " " + std::to_string(rights));
+  calls.push_back(std::to_string(number) + of(start, size) + " " + std::to_string(third) + fourth);
   return result;
 }
 
@@ -59,20 +63,58 @@ void __wrap_rf_page_store_restricted(const rf_page_store *store, const void *sta
 namespace ringfence_test {
 namespace {
 
-Calls calls_of(int rights) {
-  calls.clear();
-  EXPECT_EQ(__wrap_mprotect(memory, 48, rights), result);
-  EXPECT_EQ(calls.at(0), "system memory 48 " + std::to_string(rights));
+// What comes after the system's call.
+Calls after(long number, const std::string &arguments) {
+  EXPECT_EQ(calls.at(0), std::to_string(number) + " memory 48 " + arguments);
   calls.erase(calls.begin());
   return calls;
 }
+
+Calls calls_of(int rights) {
+  calls.clear();
+  EXPECT_EQ(__wrap_mprotect(memory, 48, rights), result);
+  return after(SYS_mprotect, std::to_string(rights));
+}
+
+Calls calls_of_key(int rights, int key) {
+  calls.clear();
+  EXPECT_EQ(__wrap_pkey_mprotect(memory, 48, rights, key), result);
+  return after(SYS_pkey_mprotect, std::to_string(rights) + " " + std::to_string(key));
+}
+
+Calls calls_of_advice(int advice) {
+  calls.clear();
+  EXPECT_EQ(__wrap_madvise(memory, 48, advice), result);
+  return after(SYS_madvise, std::to_string(advice));
+}
+
+const Calls kBothAreTold = {"heap memory 48", "store memory 48"};
 
 TEST(InterceptRights, TheHeapAndTheStoreAreToldOfRightsThatAreTaken) {
   rf_guarded_blocks.store = reinterpret_cast<rf_page_store *>(&the_store);
   result = 0;
   for (int const rights : {PROT_NONE, PROT_READ, PROT_WRITE, PROT_READ | PROT_EXEC, PROT_WRITE | PROT_EXEC}) {
-    EXPECT_EQ(calls_of(rights), (Calls{"heap memory 48", "store memory 48"})) << rights;
+    EXPECT_EQ(calls_of(rights), kBothAreTold) << rights;
   }
+}
+
+TEST(InterceptRights, AKeyMayTakeThemAtAnyMoment) {
+  rf_guarded_blocks.store = reinterpret_cast<rf_page_store *>(&the_store);
+  result = 0;
+  EXPECT_EQ(calls_of_key(PROT_READ | PROT_WRITE, 1), kBothAreTold);
+  EXPECT_EQ(calls_of_key(PROT_READ, 0), kBothAreTold);
+  EXPECT_EQ(calls_of_key(PROT_NONE, -1), kBothAreTold);
+  EXPECT_EQ(calls_of_key(PROT_READ | PROT_WRITE, 0), Calls());
+  EXPECT_EQ(calls_of_key(PROT_READ | PROT_WRITE, -1), Calls());
+}
+
+TEST(InterceptRights, NoOtherAdviceThanThatOnChildrenIsTold) {
+  rf_guarded_blocks.store = reinterpret_cast<rf_page_store *>(&the_store);
+  result = 0;
+  EXPECT_EQ(calls_of_advice(MADV_DONTFORK), kBothAreTold);
+  EXPECT_EQ(calls_of_advice(MADV_DOFORK), Calls());
+  EXPECT_EQ(calls_of_advice(MADV_DONTNEED), Calls());
+  EXPECT_EQ(calls_of_advice(MADV_WIPEONFORK), Calls());
 }
 
 TEST(InterceptRights, NobodyIsToldWhereBothRightsStay) {
@@ -86,6 +128,8 @@ TEST(InterceptRights, NobodyIsToldWhereTheSystemRefuses) {
   rf_guarded_blocks.store = reinterpret_cast<rf_page_store *>(&the_store);
   result = -1;
   EXPECT_EQ(calls_of(PROT_NONE), Calls());
+  EXPECT_EQ(calls_of_key(PROT_NONE, 1), Calls());
+  EXPECT_EQ(calls_of_advice(MADV_DONTFORK), Calls());
 }
 
 TEST(InterceptRights, WithoutAStoreTheHeapAloneIsTold) {

@@ -162,8 +162,8 @@ void rf_ranges_sort(rf_ranges *ranges) {
   std::sort(world.excluded.begin(), world.excluded.end());
 }
 
-bool rf_roots_exclude_library(rf_roots *roots) {
-  return rf_ranges_add(&roots->excluded, 0x500, 0x510);
+bool rf_roots_add_library(rf_ranges *out) {
+  return rf_ranges_add(out, 0x500, 0x510);
 }
 
 void rf_roots_open(rf_roots *) {

@@ -1,4 +1,5 @@
-// Programs that take rights from themselves: from pages of their blocks (mprotect), and to make system calls (seccomp).
+// Programs that take rights from themselves: from pages of their blocks (mprotect), or from their children, who do not
+// get these pages (madvise), and to make system calls (seccomp); and programs that lock their memory.
 // They end as without the drop-in, and nothing is reported.
 #include "tests/dropin/run.h"
 
@@ -51,7 +52,10 @@ INSTANTIATE_TEST_SUITE_P(
                     Arguments{"200000", "read", "grow", "0", "1"}, Arguments{"200000", "none", "shrink", "30", "2"},
                     Arguments{"200000", "none", "keep", "0", "0"}, Arguments{"200000", "none", "fault", "0", "0"},
                     Arguments{"3000000", "none", "free", "500", "1"}, Arguments{"3000000", "read", "grow", "1", "1"},
-                    Arguments{"4096", "none", "fault", "0", "1"}, Arguments{"4000", "read", "fault", "0", "1"}),
+                    Arguments{"4096", "none", "fault", "0", "1"}, Arguments{"4000", "read", "fault", "0", "1"},
+                    Arguments{"200000", "child", "free", "0", "0"}, Arguments{"204800", "child", "free", "0", "0"},
+                    Arguments{"204800", "child", "free", "0", "1"}, Arguments{"200000", "child", "keep", "0", "0"},
+                    Arguments{"4096", "child", "keep", "0", "1"}),
     name_of);
 
 TEST_P(Rights, AreGivenBackWithTheBlock) {
@@ -65,6 +69,45 @@ TEST_P(Rights, AreGivenBackWithTheBlock) {
 TEST_P(Rights, AreGivenBackInProgramsThatAreLinkedWithIt) {
   Result const without = bare("rights", GetParam());
   for (const char *const name : {"rights_linked", "rights_static"}) {
+    for (const char *const mode : {"mode=guard", "mode=page"}) {
+      How how = with(mode);
+      how.preload = false;
+      expect_as_bare(name, GetParam(), without, how);
+    }
+  }
+}
+
+// ---- Memory that is locked ----
+
+class Locked : public testing::TestWithParam<Arguments> {};
+
+std::string name_of_locked(const testing::TestParamInfo<Arguments> &it) {
+  std::string const name = name_of(it);
+  return name.back() == '-' ? name.substr(0, name.size() - 1) + "own" : name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, Locked,
+                         testing::Values(Arguments{"blocks"}, Arguments{"all", "1", "-"}, Arguments{"all", "2", "-"},
+                                         Arguments{"all", "3", "-"}, Arguments{"all", "7", "-"},
+                                         Arguments{"all", "1", "8388608"}, Arguments{"all", "2", "8388608"},
+                                         Arguments{"all", "3", "8388608"}, Arguments{"all", "5", "8388608"},
+                                         Arguments{"all", "1", "65536"}, Arguments{"all", "3", "65536"},
+                                         Arguments{"all", "1", "0"}, Arguments{"all", "2", "0"},
+                                         Arguments{"all", "0", "-"}, Arguments{"all", "4", "-"},
+                                         Arguments{"all", "8", "-"}),
+                         name_of_locked);
+
+TEST_P(Locked, IsWhatTheProgramHasMapped) {
+  Result const without = bare("locked", GetParam());
+  ASSERT_EQ(without.status, 0);
+  for (const char *const mode : kModes) {
+    expect_as_bare("locked", GetParam(), without, with(mode));
+  }
+}
+
+TEST_P(Locked, IsTheSameInProgramsThatAreLinkedWithIt) {
+  for (const char *const name : {"locked_linked", "locked_static"}) {
+    Result const without = bare("locked", GetParam());
     for (const char *const mode : {"mode=guard", "mode=page"}) {
       How how = with(mode);
       how.preload = false;

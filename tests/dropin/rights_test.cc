@@ -8,8 +8,10 @@
 
 #define _Static_assert static_assert
 extern "C" {
+#include "checkers/dropin/heap/cache.h"
 #include "checkers/dropin/heap/check.h"
 #include "checkers/dropin/heap/rights.h"
+#include "checkers/dropin/heap/walk.h"
 }
 #undef _Static_assert
 
@@ -90,7 +92,7 @@ TEST(DropinRights, OfALargeBlockAreBackAsAWhole) {
     for (const rf_view &v : {large, small}) {
       rf_heap_restricted(v.payload, v.size);
       EXPECT_TRUE(rf_span_is_restricted(v.span));
-      rf_rights_return(&v);
+      EXPECT_TRUE(rf_rights_return(&v));
     }
     EXPECT_FALSE(rf_span_is_restricted(large.span));
     EXPECT_TRUE(rf_span_is_restricted(small.span));
@@ -112,8 +114,50 @@ TEST(DropinRights, OfASmallBlockAreBackFromItsGuardOn) {
     ASSERT_EQ(mprotect(before, kPage, PROT_NONE), 0);
     rf_heap_restricted(before, kPage);
     EXPECT_FALSE(rf_rights_allow_check(&v));
-    rf_rights_return(&v);
+    EXPECT_TRUE(rf_rights_return(&v));
     EXPECT_TRUE(rf_rights_allow_check(&v));
+  });
+}
+
+// As in a child that the program has kept a page from: what is freed is never looked at, and never given out again.
+TEST(DropinRights, OfABlockWhoseMemoryIsNotThereAreNotReturned) {
+  constexpr uintptr_t kPage = 4096;
+  for (size_t const size : {size_t{20000}, size_t{100000}}) {
+    heap_alone([size] {
+      rf_origin const origin = {};
+      rf_cache *const cache = rf_cache_take(0);
+      rf_view const v = block_of(cache, size);
+      uintptr_t const inside = (reinterpret_cast<uintptr_t>(v.payload) + size / 2) & ~(kPage - 1);
+      auto *const page = reinterpret_cast<void *>(inside); // NOLINT(performance-no-int-to-ptr)
+      rf_heap_restricted(page, kPage);
+      ASSERT_EQ(munmap(page, kPage), 0);
+      EXPECT_FALSE(rf_rights_return(&v));
+      EXPECT_TRUE(rf_span_is_restricted(v.span));
+      EXPECT_TRUE(rf_rights_allow_check(&v)) << "its edges are there";
+      size_t const blocks = rf_cache_blocks(cache);
+      EXPECT_TRUE(rf_cache_free(cache, v.payload, RF_FAMILY_MALLOC, SIZE_MAX, &origin));
+      EXPECT_EQ(rf_cache_blocks(cache), blocks - 1);
+      EXPECT_EQ(rf_slot_state_of(v.slot), RF_SLOT_FREED);
+      EXPECT_FALSE(rf_rights_allow_check(&v));
+      EXPECT_EQ(rf_heap_sweep(&origin), 0U);
+    });
+  }
+}
+
+// The bytes between its edges count where they are compared: of blocks that are freed.
+TEST(DropinRights, AllowALookAtAFreedBlockWhereAllOfItCanBeRead) {
+  constexpr uintptr_t kPage = 4096;
+  heap_alone([] {
+    rf_origin const origin = {};
+    rf_cache *const cache = rf_cache_take(0);
+    rf_view const v = block_of(cache, 5 * kPage);
+    uintptr_t const inside = (reinterpret_cast<uintptr_t>(v.payload) + 2 * kPage) & ~(kPage - 1);
+    ASSERT_TRUE(rf_cache_free(cache, v.payload, RF_FAMILY_MALLOC, SIZE_MAX, &origin));
+    auto *const page = reinterpret_cast<void *>(inside); // NOLINT(performance-no-int-to-ptr)
+    rf_heap_restricted(page, kPage);
+    EXPECT_TRUE(rf_rights_allow_check(&v));
+    ASSERT_EQ(mprotect(page, kPage, PROT_NONE), 0);
+    EXPECT_FALSE(rf_rights_allow_check(&v));
   });
 }
 

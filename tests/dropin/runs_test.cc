@@ -2,6 +2,10 @@
 #include "tests/dropin/address_space.h"
 #include "tests/dropin/heap_alone.h"
 
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 namespace ringfence_test {
@@ -153,6 +157,24 @@ TEST(DropinRuns, GiveTheirPagesBackWhenAsked) {
     }
     EXPECT_EQ(r.take(1), first + RF_UNIT);
     EXPECT_FALSE(r.dirty);
+  });
+}
+
+// Such pages are not given back by the usual call, or not at all: what is clean must be zero all the same.
+TEST(DropinRuns, AreZeroWhereTheProgramHasLockedTheirPages) {
+  heap_alone([] {
+    Runs r;
+    uintptr_t const first = r.take(2);
+    memset(bytes_at(first), 'x', 2 * RF_UNIT);
+    ASSERT_EQ(mlock(bytes_at(first), 1), 0); // one page, as much as anybody may lock
+    rf_run_give(&r.heap, r.segment, first, 1);
+    errno = 77;
+    EXPECT_EQ(rf_run_trim(&r.heap, 0), RF_UNIT);
+    EXPECT_EQ(errno, 77);
+    EXPECT_EQ(r.take(1), first);
+    EXPECT_FALSE(r.dirty);
+    EXPECT_EQ(std::count(bytes_at(first), bytes_at(first) + RF_UNIT, 0), static_cast<ptrdiff_t>(RF_UNIT));
+    EXPECT_EQ(*bytes_at(first + RF_UNIT), 'x');
   });
 }
 

@@ -198,6 +198,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/inspect/heap_shape.c
   checkers/dropin/inspect/kernel_roots.c
   checkers/dropin/inspect/leak_check.c
+  checkers/dropin/inspect/own_memory.c
   checkers/dropin/inspect/process_log.c
   checkers/dropin/inspect/process_snapshot.c
   checkers/dropin/inspect/reachability.c
@@ -230,6 +231,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/process/fatal_signals.c
   checkers/dropin/process/fork.c
   checkers/dropin/process/intercept_exit.c
+  checkers/dropin/process/intercept_mlockall.c
   checkers/dropin/process/intercept_rights.c
   checkers/dropin/process/lifecycle.c
   checkers/dropin/process/sanitizer_check.c
@@ -277,6 +279,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/inspect/heap_shape.c
   checkers/dropin/inspect/kernel_roots.c
   checkers/dropin/inspect/leak_check.c
+  checkers/dropin/inspect/own_memory.c
   checkers/dropin/inspect/process_log.c
   checkers/dropin/inspect/process_snapshot.c
   checkers/dropin/inspect/reachability.c
@@ -319,6 +322,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/process/intercept_files.c
   checkers/dropin/process/intercept_glibc.c
   checkers/dropin/process/intercept_handing_over.c
+  checkers/dropin/process/intercept_mlockall.c
   checkers/dropin/process/intercept_rights.c
   checkers/dropin/process/intercept_sandbox.c
   checkers/dropin/process/intercept_signal.c

@@ -301,14 +301,26 @@ RF_RARE bool rf_cache_free_unusual(rf_cache *cache, const rf_view *v, rf_family 
   return true;
 }
 
+/* Its memory is not there: nothing of it is read, written or given out again. */
+static bool free_untouched(rf_cache *cache, const rf_view *v, const rf_origin *origin) {
+  rf_view claimed = *v;
+  if (!rf_view_claim(&claimed, __atomic_load_n(&v->slot->traits, __ATOMIC_RELAXED))) {
+    rf_check_bad_free(v->payload, origin);
+    return false;
+  }
+  count_free(cache, claimed.size);
+  note_release(cache, claimed.slot, rf_cache_keep(cache, origin, RF_FREES));
+  return true;
+}
+
 RF_RARE static bool free_long(rf_cache *cache, void *ptr, rf_family family, size_t size, const rf_origin *origin) {
   rf_view v;
   if (!rf_view_at((uintptr_t)ptr, &v) || v.payload != ptr || rf_slot_state_of(v.slot) != RF_SLOT_LIVE) {
     rf_check_bad_free(ptr, origin);
     return false;
   }
-  rf_rights_return(&v);
-  return rf_cache_free_unusual(cache, &v, family, size, origin);
+  return rf_rights_return(&v) ? rf_cache_free_unusual(cache, &v, family, size, origin)
+                              : free_untouched(cache, &v, origin);
 }
 
 /* A small block at the default alignment, of any size and whatever is filled, without a detour. */

@@ -24,17 +24,19 @@ void rf_heap_restricted(const void *start, size_t size) {
   }
 }
 
-void rf_rights_return(const rf_view *v) {
+bool rf_rights_return(const rf_view *v) {
   if (!rf_span_is_restricted(v->span)) {
-    return;
+    return true;
   }
-  if (v->span->large) {
-    uintptr_t const start = rf_span_start(v->span);
-    rf_pages_open(start, start + v->span->bytes);
+  if (!v->span->large) {
+    return rf_pages_open((uintptr_t)v->begin - RF_SPAN_FRONT, (uintptr_t)v->end);
+  }
+  uintptr_t const start = rf_span_start(v->span);
+  bool const opened = rf_pages_open(start, start + v->span->bytes);
+  if (opened) {
     __atomic_store_n(&v->span->restricted, false, __ATOMIC_RELAXED);
-  } else {
-    rf_pages_open((uintptr_t)v->begin - RF_SPAN_FRONT, (uintptr_t)v->end);
   }
+  return opened;
 }
 
 bool rf_rights_allow_check(const rf_view *v) {
@@ -42,6 +44,9 @@ bool rf_rights_allow_check(const rf_view *v) {
     return true;
   }
   unsigned char *const guard = v->payload - RF_SPAN_FRONT;
+  if (rf_slot_state_of(v->slot) != RF_SLOT_LIVE) {
+    return rf_host_readable(guard, (size_t)(v->end - guard));
+  }
   return rf_host_readable(guard, (size_t)(v->payload - guard)) &&
          rf_host_readable(v->payload + v->size, (size_t)(v->end - (v->payload + v->size)));
 }

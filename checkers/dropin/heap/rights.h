@@ -1,12 +1,14 @@
-/* Pages of blocks from which the program has taken access rights (mprotect). glibc takes such a block back without a
- * look at them, so a free does the same here: the block's pages are opened first. Blocks with such pages that live are
+/* Pages of blocks from which the program has taken access rights (mprotect), or which it keeps from its children
+ * (MADV_DONTFORK). glibc takes such a block back without a look at them, so a free does the same here: the block's pages
+ * are opened first. Where they are not there, the block is never given out again. Blocks with such pages that live are
  * checked as far as the bytes around them can be read. */
 #ifndef RINGFENCE_DROPIN_RIGHTS_H
 #define RINGFENCE_DROPIN_RIGHTS_H
 
 #include "check.h"
 
-/* The program has forbidden itself to read or to write these `size` bytes. Any thread, signal handlers; lock-free. */
+/* The program has forbidden itself, or its children, to read or to write these `size` bytes. Any thread, signal
+ * handlers; lock-free. */
 void rf_heap_restricted(const void *start, size_t size);
 
 static inline bool rf_span_is_restricted(const rf_span *span) {
@@ -14,8 +16,8 @@ static inline bool rf_span_is_restricted(const rf_span *span) {
 }
 
 /* Opens the pages of the block and of the guard bytes around it, where its span is restricted: before it is freed or
- * resized, by the thread that does it. */
-void rf_rights_return(const rf_view *view);
+ * resized, by the thread that does it. False where they cannot be opened: this process has not got them all. */
+bool rf_rights_return(const rf_view *view);
 
 /* False where the span is restricted, and the bytes that a check compares cannot be read. */
 bool rf_rights_allow_check(const rf_view *view);

@@ -5,8 +5,6 @@
 #include "checkers/os/forbidden_calls.h"
 #include "heap.h"
 
-#include <sys/mman.h>
-
 #define SEGMENT_UNITS 64U
 #define DIRTY_KEPT 96U /* units of free runs that keep their pages, at least */
 
@@ -158,7 +156,7 @@ static void give_back_pages(rf_heap *heap, rf_segment *s) {
     unsigned const first = (unsigned)__builtin_ctzll(idle);
     uint64_t const above = ~(idle >> first);
     unsigned const count = above == 0 ? 64 - first : (unsigned)__builtin_ctzll(above);
-    (void)madvise((void *)(s->start + first * RF_UNIT), count * RF_UNIT, MADV_DONTNEED);
+    rf_pages_empty(s->start + first * RF_UNIT, s->start + (first + count) * RF_UNIT);
     idle &= ~mask_of(first, count);
   }
 }

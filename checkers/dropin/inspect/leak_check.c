@@ -7,6 +7,7 @@
 #include "checkers/dropin/runtime/sandbox.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/os/sort.h"
+#include "own_memory.h"
 #include "reachability.h"
 #include "told_leaks.h"
 
@@ -15,7 +16,6 @@
 #define WAIT_MS 1000U
 #define MAX_THREADS 8192U
 #define MAX_GROUPS 16384U
-#define SPARE_RANGES 4096U
 
 /* Leaks of one origin. */
 typedef struct group {
@@ -51,23 +51,6 @@ static rf_stopped_thread *stopped_threads;
 
 /* ---- Memory ---- */
 
-static bool count_range(uintptr_t start, uintptr_t end, void *context) {
-  (void)start;
-  (void)end;
-  ++*(size_t *)context;
-  return true;
-}
-
-static size_t range_count(void) {
-  size_t count = 0;
-  (void)rf_heap_each_range(count_range, &count);
-  return count;
-}
-
-static bool exclude(uintptr_t start, uintptr_t end, void *context) {
-  return rf_ranges_add(context, start, end);
-}
-
 static void *carve(unsigned char **at, size_t count, size_t size) {
   unsigned char *const p = *at;
   *at += (count * size + 63) & ~(size_t)63;
@@ -87,7 +70,7 @@ static bool get_memory(search *s) {
   size_t const blocks = rf_reachability_count_blocks();
   size_t const index = rf_reachability_count_slots();
   size_t const spans = rf_reachability_count_spans();
-  size_t const ranges = range_count() + SPARE_RANGES + MAX_THREADS;
+  size_t const ranges = rf_own_memory_count() + MAX_THREADS;
   size_t const kinds = blocks < MAX_GROUPS ? blocks : MAX_GROUPS;
   size_t const slots = power_above(2 * kinds);
   s->memory_size = RF_ROOTS_BUFFER + ranges * sizeof(rf_range) + blocks * sizeof(rf_reachability_block) +
@@ -120,23 +103,8 @@ static bool get_memory(search *s) {
 
 static bool exclude_own_memory(search *s) {
   rf_ranges *const out = &s->roots.excluded;
-  uintptr_t start;
-  uintptr_t end;
-  bool room = rf_roots_exclude_library(&s->roots);
-  room = rf_ranges_add(out, (uintptr_t)s->memory, (uintptr_t)s->memory + s->memory_size) && room;
-  for (unsigned i = 0; rf_record_range(i, &start, &end); i++) {
-    room = rf_ranges_add(out, start, end) && room;
-  }
-  room = rf_heap_each_range(exclude, out) && room;
-  for (unsigned i = 0; rf_guarded_blocks.store != NULL && rf_page_store_space(rf_guarded_blocks.store, i, &start, &end);
-       i++) {
-    room = rf_ranges_add(out, start, end) && room;
-  }
-  for (unsigned i = 0;
-       rf_guarded_blocks.store != NULL && rf_page_store_own_memory(rf_guarded_blocks.store, i, &start, &end); i++) {
-    room = rf_ranges_add(out, start, end) && room;
-  }
-  return room;
+  bool const room = rf_own_memory_add(out);
+  return rf_ranges_add(out, (uintptr_t)s->memory, (uintptr_t)s->memory + s->memory_size) && room;
 }
 
 /* ---- Merging ---- */

@@ -72,10 +72,10 @@ void rf_roots_init(void) {
   }
 }
 
-bool rf_roots_exclude_library(rf_roots *roots) {
+bool rf_roots_add_library(rf_ranges *out) {
   bool room = true;
   for (size_t i = 0; i < own.count; i++) {
-    room = rf_ranges_add(&roots->excluded, own.list[i].start, own.list[i].end) && room;
+    room = rf_ranges_add(out, own.list[i].start, own.list[i].end) && room;
   }
   return room;
 }

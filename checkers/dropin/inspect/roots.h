@@ -60,8 +60,8 @@ void rf_roots_close(rf_roots *roots);
  * be held by a thread that waits to allocate, or, in a child of fork, by one that is not there. */
 void rf_roots_init(void);
 
-/* Excludes the library's own data; nothing where it is linked into the program. False where there is no room. */
-bool rf_roots_exclude_library(rf_roots *roots);
+/* Adds the library's own segments; nothing where it is linked into the program. False where there is no room. */
+bool rf_roots_add_library(rf_ranges *out);
 
 /* Excludes the parts of stacks that are not in use: those of the stopped threads, and of the caller's, which is in use
  * from `sp` up. False where the system does not tell what this process has mapped, or there is no room. With the list

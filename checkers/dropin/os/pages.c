@@ -144,13 +144,17 @@ void rf_pages_unmap(void *start, size_t size) {
   __atomic_store_n(&pages.below, (uintptr_t)start + whole, __ATOMIC_RELAXED);
 }
 
-void rf_pages_open(uintptr_t start, uintptr_t end) {
+bool rf_pages_open(uintptr_t start, uintptr_t end) {
   int const saved = errno;
   uintptr_t const first = start & ~(uintptr_t)(page_size() - 1);
-  if (!rf_is_forbidden(RF_CALL_MPROTECT)) {
-    (void)mprotect((void *)first, rf_pages_round(end - first), PROT_READ | PROT_WRITE);
+  size_t const size = rf_pages_round(end - first);
+  bool const opened =
+      !rf_is_forbidden(RF_CALL_MPROTECT) && mprotect((void *)first, size, PROT_READ | PROT_WRITE) == 0;
+  if (opened && !rf_is_forbidden(RF_CALL_MADVISE)) {
+    (void)madvise((void *)first, size, MADV_DOFORK);
   }
   errno = saved;
+  return opened;
 }
 
 #define POPULATE_WRITE 23 /* MADV_POPULATE_WRITE, which older headers lack */
@@ -169,6 +173,19 @@ void rf_pages_populate(uintptr_t start, uintptr_t end) {
 }
 
 /* Grows the last page only: where pages were moved into the mapping, the kernel has it in several parts. */
+#define DONTNEED_LOCKED 24 /* since Linux 5.18; the C library's headers may be older */
+
+void rf_pages_empty(uintptr_t start, uintptr_t end) {
+  int const saved = errno;
+  void *const first = (void *)start;
+  size_t const size = end - start;
+  if (rf_is_forbidden(RF_CALL_MADVISE) ||
+      (madvise(first, size, MADV_DONTNEED) != 0 && madvise(first, size, DONTNEED_LOCKED) != 0)) {
+    memset(first, 0, size);
+  }
+  errno = saved;
+}
+
 bool rf_pages_extend(void *start, size_t old_size, size_t new_size) {
   if (rf_is_forbidden(RF_CALL_MREMAP)) {
     return false;
@@ -303,13 +320,9 @@ void rf_record_empty(void *record, size_t size) {
   uintptr_t const inside = page_size() - 1;
   uintptr_t const start = ((uintptr_t)record + inside) & ~inside;
   uintptr_t const end = ((uintptr_t)record + size) & ~inside;
-  int const saved = errno;
-  if (start < end && rf_is_forbidden(RF_CALL_MADVISE)) {
-    memset((void *)start, 0, end - start);
-  } else if (start < end) {
-    (void)madvise((void *)start, end - start, MADV_DONTNEED);
+  if (start < end) {
+    rf_pages_empty(start, end);
   }
-  errno = saved;
 }
 
 void *rf_record_table(size_t size) {

@@ -21,12 +21,17 @@ void *rf_pages_map(size_t size, size_t align, size_t room);
 /* Gives back whole pages. */
 void rf_pages_unmap(void *start, size_t size);
 
-/* Lets all pages from the one of `start` to that of `end` - 1 be read and written again. */
-void rf_pages_open(uintptr_t start, uintptr_t end);
+/* Lets all pages from the one of `start` to that of `end` - 1 be read and written again, by children as well (mprotect
+ * and MADV_DONTFORK are undone). False where the system refuses, as where there are none. */
+bool rf_pages_open(uintptr_t start, uintptr_t end);
 
 /* Gives pages to a range of mapped memory at once, from the page of `start` to that of `end` - 1, where the system can
  * (Linux 5.14): else each takes a fault when it is first written. Only where there are two pages or more. */
 void rf_pages_populate(uintptr_t start, uintptr_t end);
+
+/* Gives the pages of a range of whole ones back to the system; its bytes are zero then, also where they cannot be given
+ * back: where the program has locked them (mlock) and the kernel is older than Linux 5.18, or has forbidden the call. */
+void rf_pages_empty(uintptr_t start, uintptr_t end);
 
 /* Grows a mapping where it is; false where something is in the way or the system refuses. */
 bool rf_pages_extend(void *start, size_t old_size, size_t new_size);

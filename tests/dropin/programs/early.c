@@ -270,6 +270,9 @@ static int run_thread(void) {
   CALL(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0))                                                                             \
   CALL(syscall(SYS_read, -1, bytes, 1))                                                                                \
   CALL(mprotect(NULL, 0, PROT_NONE))                                                                                   \
+  CALL(pkey_mprotect(NULL, 0, PROT_NONE, -1))                                                                          \
+  CALL(madvise(NULL, 0, MADV_DONTFORK))                                                                                \
+  CALL(mlockall(MCL_CURRENT))                                                                                          \
   CALL(execv("", (char *[]){"", NULL}))                                                                                \
   CALL(execveat(AT_FDCWD, "", (char *[]){"", NULL}, (char *[]){NULL}, 0))                                              \
   CALL(system(NULL))                                                                                                   \

@@ -1,6 +1,7 @@
-/* Takes access rights from pages of a block, and has it freed, resized or kept: glibc does not look at its bytes then,
- * where the block is a mapping of its own. argv: the block's size, "none" or "read", what becomes of it, and the first
- * page and the number of pages that lose rights (0: all that the block touches). */
+/* Takes access rights from pages of a block, or keeps these from its children, and has it freed, resized or kept: glibc
+ * does not look at its bytes then, where the block is a mapping of its own. argv: the block's size, "none", "read" or
+ * "child", what becomes of it (in a child, too), and the first page and the number of pages that lose rights (0: all
+ * that the block touches). */
 #define _GNU_SOURCE
 #include <malloc.h>
 #include <signal.h>
@@ -8,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define PAGE ((size_t)4096)
 #define ROUNDS 3
@@ -62,9 +65,25 @@ static void use_again(size_t size) {
   free(zeroes);
 }
 
+/* True where the program ends with it, in the child. */
+static int is_child(const char *how, char *block, size_t size) {
+  fflush(stdout);
+  pid_t const child = fork();
+  if (child == 0) {
+    dispose(how, block, size);
+    use_again(size);
+    puts("child");
+    return 1;
+  }
+  int status = -1;
+  printf("%d", waitpid(child, &status, 0) == child ? status : -1);
+  return 0;
+}
+
 int main(int argc, char **argv) {
   size_t const size = strtoul(argv[1], NULL, 10);
   int const rights = strcmp(argv[2], "read") == 0 ? PROT_READ : PROT_NONE;
+  int const keeps = strcmp(argv[2], "child") == 0;
   size_t const first = strtoul(argv[4], NULL, 10) * PAGE;
   size_t const pages = strtoul(argv[5], NULL, 10) * PAGE;
   mallopt(M_MMAP_THRESHOLD, 16 * 1024);
@@ -73,8 +92,11 @@ int main(int argc, char **argv) {
     memset(block, 1, size);
     watched = block + first;
     watched_size = pages != 0 ? pages : size;
-    if (mprotect(watched, watched_size, rights) != 0) {
+    if ((keeps ? madvise(watched, watched_size, MADV_DONTFORK) : mprotect(watched, watched_size, rights)) != 0) {
       return 3;
+    }
+    if (keeps && is_child(argv[3], block, size)) {
+      return 0;
     }
     dispose(argv[3], block, size);
     use_again(size);

@@ -1,0 +1,167 @@
+/* mlockall: locks what the program has mapped, and not the drop-in's own memory, most of which is address space kept for
+ * later. The kernel would give pages to all of it, or refuse where it is more than the program may lock
+ * (RLIMIT_MEMLOCK). Where blocks are in that memory, too (modes guard and page), the program goes on as if they and all
+ * that it maps later were locked.
+ * See mlock(2), and do_mlockall in Linux's mm/mlock.c for what the call answers. */
+#define _GNU_SOURCE
+#include "checkers/dropin/inspect/own_memory.h"
+#include "checkers/dropin/malloc/forward.h"
+#include "checkers/dropin/os/pages.h"
+#include "checkers/dropin/runtime/own_cache.h"
+#include "checkers/dropin/runtime/state.h"
+#include "checkers/os/forbidden_calls.h"
+#include "checkers/os/maps.h"
+#include "checkers/page/page_store.h"
+#include "intercept.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define WAIT_MS 1000U
+
+#define LATER 2    /* MCL_FUTURE */
+#define ON_FAULT 4 /* MCL_ONFAULT, which older headers lack */
+
+RF_EXPORT int OURS(mlockall)(int flags);
+
+typedef struct locking {
+  rf_ranges own;       /* sorted */
+  size_t passed;       /* of them, those that lie below what is being locked */
+  unsigned how;        /* the last argument of mlock2: 0, or MLOCK_ONFAULT */
+  int error;           /* what the program is told */
+  uintptr_t failed_at; /* where there is one: nothing from here on was locked */
+} locking;
+
+/* ---- One piece ---- */
+
+static int error_of(long result) {
+  return result == 0 ? 0 : errno;
+}
+
+/* What has no pages to be read, as behind the end of a file, is locked all the same. A refusal that stays comes of the
+ * limit, unless another thread has unmapped the piece meanwhile. */
+static int lock(uintptr_t start, size_t size, unsigned how) {
+  int error = error_of(syscall(SYS_mlock2, start, size, how));
+  if (error == ENOMEM) {
+    error = error_of(syscall(SYS_mlock2, start, size, MLOCK_ONFAULT));
+  }
+  if (error == ENOMEM && error_of(syscall(SYS_munlock, start, size)) == ENOMEM) {
+    return 0;
+  }
+  return error == EAGAIN ? 0 : error;
+}
+
+static bool lock_piece(locking *w, uintptr_t start, uintptr_t end) {
+  w->error = lock(start, end - start, w->how);
+  w->failed_at = start;
+  return w->error == 0;
+}
+
+static bool unlock_piece(locking *w, uintptr_t start, uintptr_t end) {
+  if (start < w->failed_at) {
+    (void)syscall(SYS_munlock, start, end - start);
+  }
+  return start < w->failed_at;
+}
+
+/* ---- All that is not the drop-in's ---- */
+
+typedef bool piece_fn(locking *w, uintptr_t start, uintptr_t end);
+
+static bool visit_whole_pages(locking *w, uintptr_t start, uintptr_t end, piece_fn *visit) {
+  uintptr_t const inside = rf_pages_round(1) - 1;
+  uintptr_t const first = (start + inside) & ~inside;
+  uintptr_t const last = end & ~inside;
+  return first >= last || visit(w, first, last);
+}
+
+static bool visit_others(locking *w, const rf_map *map, piece_fn *visit) {
+  uintptr_t start = map->start;
+  bool more = true;
+  while (w->passed < w->own.count && w->own.list[w->passed].end <= start) {
+    w->passed++;
+  }
+  for (size_t i = w->passed; more && i < w->own.count && w->own.list[i].start < map->end; i++) {
+    more = visit_whole_pages(w, start, w->own.list[i].start, visit);
+    start = w->own.list[i].end > start ? w->own.list[i].end : start;
+  }
+  return more && visit_whole_pages(w, start, map->end, visit);
+}
+
+static bool lock_others(const rf_map *map, void *context) {
+  return visit_others(context, map, lock_piece);
+}
+
+static bool unlock_others(const rf_map *map, void *context) {
+  return visit_others(context, map, unlock_piece);
+}
+
+/* ---- The call ---- */
+
+/* NULL where nothing may be asked now, or there is no room. *bytes: for rf_pages_unmap. */
+static rf_range *list_own(rf_ranges *own, size_t *bytes) {
+  if (!rf_lock_all(WAIT_MS)) {
+    return NULL;
+  }
+  rf_page_lock_all();
+  size_t const capacity = rf_own_memory_count() + 1;
+  *bytes = capacity * sizeof(rf_range);
+  rf_range *const list = rf_pages_map(*bytes, 1, 0);
+  *own = (rf_ranges){list, list != NULL ? capacity : 0, 0};
+  bool const whole = rf_own_memory_add(own) && rf_ranges_add(own, (uintptr_t)list, (uintptr_t)list + *bytes);
+  rf_page_unlock_all();
+  rf_unlock_all();
+  if (list != NULL && !whole) {
+    rf_pages_unmap(list, *bytes);
+  }
+  return whole ? list : NULL;
+}
+
+/* An error's number; -1 where the system's own call is to be made instead. */
+static int lock_current(unsigned how) {
+  locking w = {.passed = 0, .how = how, .error = 0, .failed_at = 0};
+  size_t bytes;
+  rf_range *const list = list_own(&w.own, &bytes);
+  if (list == NULL) {
+    return -1;
+  }
+  rf_ranges_sort(&w.own);
+  bool const read = rf_maps_each(lock_others, &w);
+  if (w.error != 0) {
+    w.passed = 0;
+    (void)rf_maps_each(unlock_others, &w);
+  }
+  rf_pages_unmap(list, bytes);
+  return read && w.error != ENOSYS ? w.error : -1;
+}
+
+/* It may lock something: a call for nothing tells. */
+static int ask_permission(void) {
+  return error_of(syscall(SYS_mlock, 0, 0));
+}
+
+static bool is_understood(int flags) {
+  return (flags & (MCL_CURRENT | LATER)) != 0 && (flags & ~(MCL_CURRENT | LATER | ON_FAULT)) == 0 &&
+         rf_process.ready && !rf_is_forbidden(UINT32_MAX);
+}
+
+int OURS(mlockall)(int flags) {
+  int const saved = errno;
+  int error = is_understood(flags) ? ask_permission() : -1;
+  if (error == 0 && (flags & MCL_CURRENT) != 0) {
+    error = lock_current((flags & ON_FAULT) != 0 ? MLOCK_ONFAULT : 0);
+  }
+  if (error == 0 && (flags & LATER) != 0 && rf_forward.now == RF_FORWARD_ON) {
+    error = error_of(syscall(SYS_mlockall, flags & ~MCL_CURRENT));
+  }
+  errno = saved;
+  if (error < 0) {
+    return (int)syscall(SYS_mlockall, flags);
+  }
+  if (error > 0) {
+    errno = error;
+  }
+  return error == 0 ? 0 : -1;
+}
