@@ -452,8 +452,8 @@ void rf_page_finding(const rf_page_store *store, rf_finding *f, rf_bug bug, rf_a
                      const rf_origin *origin);
 void rf_page_finding_block(const rf_page_store *store, rf_finding *f, const rf_slot *s);
 
-/* Looks for disturbed slack of a live block, if its pages can be read. At most two findings, before and after the block; the slack is written
- * anew. Under the lock; the caller reports when it has left it. */
+/* Looks for disturbed slack of a live block, if its pages can be read. At most two findings, before and after the
+ * block; the slack is written anew. Under the lock; the caller reports when it has left it. */
 unsigned rf_page_inspect(const rf_page_store *store, const rf_slot *s, const rf_origin *origin, rf_finding found[2]);
 
 /* The first wrong byte in the slack of the live block; NULL where there is none, or its pages cannot be read. */

@@ -1,6 +1,6 @@
 /* Pages of blocks from which the program has taken access rights (mprotect), or which it keeps from its children
- * (MADV_DONTFORK). glibc takes such a block back without a look at them, so a free does the same here: the block's pages
- * are opened first. Where they are not there, the block is never given out again. Blocks with such pages that live are
+ * (MADV_DONTFORK). glibc takes such a block back without a look at them, so a free does the same here: its pages are
+ * opened first. Where they are not there, the block is never given out again. Blocks with such pages that live are
  * checked as far as the bytes around them can be read. */
 #ifndef RINGFENCE_DROPIN_RIGHTS_H
 #define RINGFENCE_DROPIN_RIGHTS_H
