@@ -204,7 +204,8 @@ TEST_F(InterceptMlockall, LocksEachMapping) {
 
 TEST_F(InterceptMlockall, LocksOnFaultWhereAskedTo) {
   EXPECT_EQ(__wrap_mlockall(MCL_CURRENT | kOnFault), 0);
-  EXPECT_EQ(locks(), (Calls{"ask 0", "lock 10000+4000 on fault", "lock 20000+8000 on fault", "lock 30000+1000 on fault"}));
+  EXPECT_EQ(locks(),
+            (Calls{"ask 0", "lock 10000+4000 on fault", "lock 20000+8000 on fault", "lock 30000+1000 on fault"}));
 }
 
 // Ours may lie at either end of a mapping, within it, and beyond it; its ends may be within a page.
@@ -246,8 +247,9 @@ TEST_F(InterceptMlockall, UnlocksAllWhereOnePieceIsBeyondTheLimit) {
   the_system.refuse = [](long number, uintptr_t at) { return number == SYS_mlock2 && at == 0x23000 ? ENOMEM : 0; };
   EXPECT_EQ(__wrap_mlockall(MCL_CURRENT | MCL_FUTURE), -1);
   EXPECT_EQ(errno, ENOMEM);
-  EXPECT_EQ(locks(), (Calls{"ask 0", "lock 10000+4000", "lock 20000+2000", "lock 23000+5000", "lock 23000+5000 on fault",
-                            "unlock 23000+5000", "unlock 10000+4000", "unlock 20000+2000"}));
+  EXPECT_EQ(locks(),
+            (Calls{"ask 0", "lock 10000+4000", "lock 20000+2000", "lock 23000+5000", "lock 23000+5000 on fault",
+                   "unlock 23000+5000", "unlock 10000+4000", "unlock 20000+2000"}));
 }
 
 // There are pages that nobody may read, and files that are shorter than their mapping: the kernel's own call locks

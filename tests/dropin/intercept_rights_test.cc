@@ -1,6 +1,6 @@
 // mprotect, pkey_mprotect, madvise (checkers/dropin/process/intercept_rights.c), as where the drop-in is linked in: the
-// call is the system's, and the heap and the store of pages are told of rights that were taken, and of pages
-// that children do not get. All of them are this test's own.
+// call is the system's, and the heap and the store of pages are told of rights that were taken, and of pages that
+// children do not get. All of them are this test's own.
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/dropin/heap/rights.h"

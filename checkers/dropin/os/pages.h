@@ -30,7 +30,7 @@ bool rf_pages_open(uintptr_t start, uintptr_t end);
 void rf_pages_populate(uintptr_t start, uintptr_t end);
 
 /* Gives the pages of a range of whole ones back to the system; its bytes are zero then, also where they cannot be given
- * back: where the program has locked them (mlock) and the kernel is older than Linux 5.18, or has forbidden the call. */
+ * back: where the program has locked them (mlock) and the kernel is older than Linux 5.18, or the call is forbidden. */
 void rf_pages_empty(uintptr_t start, uintptr_t end);
 
 /* Grows a mapping where it is; false where something is in the way or the system refuses. */
