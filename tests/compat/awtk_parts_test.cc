@@ -71,6 +71,39 @@ TEST_F(AwtkParts, ABlockThatShrinksInPlaceIsCountedAsItIs) {
   EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
 }
 
+// Each kind has calls of its own, which a program may make of any allocator.
+TEST_F(AwtkParts, CallsOfOneKindAnswerForAnotherAndForWhatHasEnded) {
+  mem_allocator_simple_t simple;
+  mem_allocator_t *const a = mem_allocator_simple_init(&simple, small, static_cast<uint32_t>(sizeof small));
+  void *const p = mem_allocator_alloc(a, 100, "here", 1);
+  EXPECT_EQ(0U, mem_allocator_fixed_block_size(a));
+  EXPECT_EQ(RET_BAD_PARAMS, mem_allocator_composite_add_mem(a, large, static_cast<uint32_t>(sizeof large)));
+  EXPECT_FALSE(mem_allocator_composite_is_valid_addr(a, p));
+  EXPECT_TRUE(mem_allocator_simple_contains(a, p));
+  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+  EXPECT_FALSE(mem_allocator_simple_contains(a, p));
+  EXPECT_EQ(0U, mem_allocator_simple_get_mem_size(a, p));
+  EXPECT_EQ(nullptr, rf_awtk_allocator(a));
+  EXPECT_FALSE(mem_allocator_simple_is_valid(nullptr));
+}
+
+TEST_F(AwtkParts, WithoutASinkDumpsGoToTheLog) {
+  mem_allocator_simple_t simple;
+  mem_allocator_t *const a = mem_allocator_simple_init(&simple, small, static_cast<uint32_t>(sizeof small));
+  static bool written;
+  rf_sink const sink = {[](void *, const char *, size_t) { written = true; }, nullptr};
+  rf_awtk_output(&sink);
+  EXPECT_EQ(RET_OK, mem_allocator_dump(a));
+  EXPECT_TRUE(written);
+  written = false;
+  rf_awtk_output(nullptr);
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(RET_OK, mem_allocator_dump(a));
+  EXPECT_NE(std::string::npos, testing::internal::GetCapturedStderr().find("0 blocks"));
+  EXPECT_FALSE(written);
+  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+}
+
 TEST_F(AwtkParts, ARefusedReallocIsNoFailure) {
   mem_allocator_t *const a = make_composite();
   ASSERT_NE(nullptr, a);

@@ -126,6 +126,9 @@ TEST_F(UcGui, MemoryInUseIsNotReplaced) {
   GUI_ALLOC_AssignMemory(other, sizeof other);
   EXPECT_EQ(fault(), RF_ERR_BUSY);
   EXPECT_EQ(GUI_ALLOC_GetSize(a), 10);
+  GUI_ALLOC_SetAvBlockSize(100);
+  EXPECT_EQ(fault(), RF_ERR_BUSY);
+  EXPECT_EQ(GUI_ALLOC_GetSize(a), 10);
 }
 
 TEST_F(UcGui, MemoryThatIsTooSmallServesNothing) {
