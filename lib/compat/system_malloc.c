@@ -121,4 +121,16 @@ void *NAME(memalign)(REENT size_t align, size_t size) {
   return take(size, align, CALLER);
 }
 
+#if RF_SYSTEM_MALLOC == RF_SYSTEM_NEWLIB
+
+/* newlib's own would read a header that is not there. */
+size_t _malloc_usable_size_r(struct _reent *reent, void *block);
+
+size_t _malloc_usable_size_r(struct _reent *reent, void *block) {
+  UNUSED_REENT;
+  return heap != NULL ? rf_usable_size(heap, block) : 0;
+}
+
+#endif
+
 #endif

@@ -87,7 +87,8 @@ static rf_status try_grow(rf_handle_heap *heap, size_t index, size_t size) {
   return status == RF_OK ? rf_handle_resize_here(heap, index, size) : status;
 }
 
-static rf_status grow(rf_handle_heap *heap, rf_handle handle, size_t index, size_t size) {
+/* *old_size is what the block had when it was given the other size. */
+static rf_status grow(rf_handle_heap *heap, rf_handle handle, size_t index, size_t size, size_t *old_size) {
   rf_status status;
   rf_handle_entry e;
   unsigned attempt = 0;
@@ -95,11 +96,12 @@ static rf_status grow(rf_handle_heap *heap, rf_handle handle, size_t index, size
     return rf_handle_load(heap, index, &e) && e.locks != 0 ? RF_ERR_BUSY : RF_ERR_NO_MEMORY;
   }
   do {
-    /* The callback may have locked the block, or freed it. */
+    /* The callback may have locked the block, given it another size, or freed it. */
     status = rf_handle_resolve(heap, handle, &index, &e);
     if (status != RF_OK) {
       return status;
     }
+    *old_size = e.size;
     status = e.locks == 0 ? try_grow(heap, index, size) : rf_handle_resize_here(heap, index, size);
     attempt++;
   } while (status == RF_ERR_NO_MEMORY && rf_handle_ask(heap, attempt, size));
@@ -117,8 +119,8 @@ rf_status rf_handle_heap_resize(rf_handles *self, rf_handle handle, size_t size,
   if (size == 0 || size > RF_SIZE_LIMIT) {
     return RF_ERR_INVALID;
   }
-  size_t const old_size = e.size;
-  status = grow(heap, handle, index, size);
+  size_t old_size = 0;
+  status = grow(heap, handle, index, size, &old_size);
   rf_handle_update_checksum(heap);
   if (status == RF_ERR_CORRUPT) {
     return rf_handle_refuse_damaged(heap, site);

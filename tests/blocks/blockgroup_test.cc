@@ -176,6 +176,7 @@ TEST_F(Blockgroup, QuietAnswersByStatusAlone) {
   void *batch[] = {&foreign};
   group.quiet = true;
   EXPECT_EQ(rf_blockgroup_free(&group, 1, batch), RF_ERR_BAD_POINTER);
+  EXPECT_EQ(rf_blockgroup_free_contiguous(&group, &foreign, 1), RF_ERR_BAD_POINTER);
   EXPECT_TRUE(faults.empty());
 }
 

@@ -1,6 +1,7 @@
 // memblocks: what listeners hear.
 #include "memblocks_fixture.h"
 
+#include <string>
 #include <vector>
 
 struct Event {
@@ -69,6 +70,21 @@ TEST(MemblocksListener, CanBeRemovedAndTheOthersStay) {
   ASSERT_EQ(pool.claim(1), RF_OK);
   EXPECT_EQ(first.events.size(), 2U);
   EXPECT_EQ(second.events.size(), 1U);
+}
+
+TEST(MemblocksListener, IsToldBeforeThoseThatWereAddedEarlier) {
+  Pool pool(1);
+  std::string order;
+  rf_memblocks_listener listeners[] = {
+      {[](rf_memblocks *, void *, size_t, void *out) { *static_cast<std::string *>(out) += '0'; }, nullptr, &order, {}},
+      {[](rf_memblocks *, void *, size_t, void *out) { *static_cast<std::string *>(out) += '1'; }, nullptr, &order, {}},
+      {[](rf_memblocks *, void *, size_t, void *out) { *static_cast<std::string *>(out) += '2'; }, nullptr, &order, {}},
+  };
+  for (rf_memblocks_listener &each : listeners) {
+    rf_memblocks_listen(&pool.blocks, &each);
+  }
+  ASSERT_EQ(pool.claim(0), RF_OK);
+  EXPECT_EQ(order, "210");
 }
 
 TEST(MemblocksListener, MayCallThePool) {

@@ -115,6 +115,28 @@ TEST(MempoolCreate, TakesOneBlockAndGivesItBack) {
   EXPECT_EQ(from.info().free_blocks, 1U);
 }
 
+// Of an allocator that aligns no more strictly than it is asked to.
+TEST(MempoolCreate, AsksForTheAlignmentThatItsBlocksNeed) {
+  static size_t asked;
+  Pool from(1, 4096, 64);
+  rf_allocator_ops ops = *from.pool.base.ops;
+  static rf_allocator_ops const *real;
+  real = from.pool.base.ops;
+  ops.alloc = [](rf_allocator *self, size_t size, size_t align, const rf_site *site) {
+    asked = align;
+    return real->alloc(self, size, align, site);
+  };
+  from.pool.base.ops = &ops;
+  for (size_t const align : {size_t{1}, sizeof(void *), size_t{32}, size_t{64}}) {
+    rf_mempool *pool = nullptr;
+    asked = 0;
+    ASSERT_EQ(rf_mempool_create(&from.pool.base, 9, 50, align, &pool), RF_OK);
+    EXPECT_EQ(asked, std::max(align, alignof(rf_mempool)));
+    EXPECT_EQ(rf_mempool_delete(pool), RF_OK);
+  }
+  from.pool.base.ops = real;
+}
+
 TEST(MempoolCreate, AsksForNotAByteTooMany) {
   size_t const stride = 40 + (sizeof(void *) == 8 ? 8 : 0); // 33 bytes and a pointer, rounded up to pointers
   size_t const exact = sizeof(rf_mempool) + 3 * stride + sizeof(void *) + 33;

@@ -84,6 +84,31 @@ static ret_t pass_on(bool_t fine, int *steps) {
   return RET_DONE;
 }
 
+/* How far it came; each check is of the kind that leaves without a last sentence. */
+static int leave_by(int way, int *steps) {
+  for (*steps = 1; *steps < 3; (*steps)++) {
+    break_if_fail(way != 1);
+  }
+  return_value_if_equal(way, 2);
+  goto_error_if_fail(way != 3);
+  return 0;
+error:
+  return -1;
+}
+
+static int app_numbers(void) {
+  int32_t numbers[] = {-7, 5};
+  CHECK(tk_min(numbers[0], numbers[1]) == -7 && tk_max(numbers[0], numbers[1]) == 5);
+  CHECK(tk_min(numbers[1], numbers[0]) == -7 && tk_max(numbers[1], numbers[0]) == 5);
+  CHECK(tk_abs(numbers[0]) == 7 && tk_abs(numbers[1]) == 5);
+  CHECK(tk_clampi(0, 1, 5) == 1 && tk_clampi(3, 1, 5) == 3 && tk_clampi(6, 1, 5) == 5);
+  CHECK(tk_clamp(0, 1, 5) == 1 && tk_clamp(3, 1, 5) == 3);
+  CHECK(TK_ROUND_TO(0, 8) == 0 && TK_ROUND_TO(1, 8) == 8 && TK_ROUND_TO(8, 8) == 8 && TK_ROUND_TO(9, 8) == 16);
+  CHECK(TK_ROUND_TO_MACH(1) == sizeof(void *) && TK_ROUND_TO_MACH(sizeof(void *)) == sizeof(void *));
+  CHECK(ARRAY_SIZE(numbers) == 2 && TK_UINT32_MAX == 4294967295U);
+  return 0;
+}
+
 int app_checks(void) {
   int steps = 0;
   int other = 7;
@@ -95,7 +120,10 @@ int app_checks(void) {
   CHECK(tk_str_eq("a", "a") && !tk_str_eq("a", "b") && !tk_str_eq("a", NULL) && tk_str_eq(NULL, NULL));
   CHECK(tk_roundi(2.5F) == 3 && tk_roundi(-2.5F) == -3 && tk_clamp(9, 1, 5) == 5);
   CHECK(strcmp(TK_STRINGIZE(TK_CONCAT(a, b)), "ab") == 0);
-  return 0;
+  CHECK(leave_by(0, &steps) == 0 && steps == 3);
+  CHECK(leave_by(1, &steps) == 0 && steps == 1);
+  CHECK(leave_by(2, &steps) == 2 && leave_by(3, &steps) == -1);
+  return app_numbers();
 }
 
 ret_t app_on_key(int key) {

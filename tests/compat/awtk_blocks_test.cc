@@ -53,9 +53,37 @@ TEST_F(Awtk, FixedBlocksThatCannotBeKeepNothing) {
   for (uint32_t const number : {1000U, UINT32_MAX / 64}) {
     EXPECT_EQ(nullptr, mem_allocator_fixed_block_create(1024, number));
   }
+  EXPECT_EQ(nullptr, mem_allocator_fixed_block_create(0x80000000, 2)) << "a product of which 32 bits are 0";
   output.clear();
   tk_mem_dump();
   EXPECT_NE(std::string::npos, output.find("0 blocks")) << output;
+}
+
+TEST_F(Awtk, FixedBlocksOfWhichNoneWereSetAsideGrowToo) {
+  for (uint32_t const size : {1U, 4U, 24U, 40U, 64U}) {
+    mem_allocator_t *const a = mem_allocator_fixed_block_create(size, 0);
+    ASSERT_NE(nullptr, a);
+    output.clear();
+    EXPECT_EQ(RET_OK, mem_allocator_dump(a));
+    EXPECT_NE(std::string::npos, output.find(": 0 of 0 used, in 0 chunks")) << output;
+    char *const first = static_cast<char *>(alloc(a, size));
+    ASSERT_NE(nullptr, first);
+    EXPECT_EQ(first + size, alloc(a, size)) << "of the same chunk";
+    EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+  }
+}
+
+// However many words of bits lie before them.
+TEST_F(Awtk, FixedBlocksAreAlignedAsTheirSizeIs) {
+  for (uint32_t const number : {1U, 65U, 129U}) {
+    for (uint32_t const size : {4U, 24U, 40U, 48U, 64U}) {
+      mem_allocator_t *const a = mem_allocator_fixed_block_create(size, number);
+      uint32_t const divisor = size & (~size + 1);
+      EXPECT_TRUE(rf_is_aligned(alloc(a, size), divisor < RF_ALIGN_DEFAULT ? divisor : RF_ALIGN_DEFAULT))
+          << number << " of " << size;
+      EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+    }
+  }
 }
 
 TEST_F(Awtk, APoolInABufferHandsOutEachBlockOnce) {
@@ -88,10 +116,48 @@ TEST_F(Awtk, APoolInABufferHandsOutEachBlockOnce) {
     EXPECT_TRUE(mem_pool_match_size(pool, 16));
     EXPECT_FALSE(mem_pool_match_size(pool, 17));
   }
+  EXPECT_EQ(nullptr, mem_pool_get(nullptr));
+  EXPECT_EQ(RET_NOT_FOUND, mem_pool_put(nullptr, bytes));
+  EXPECT_EQ(RET_FAIL, mem_pool_put_index(nullptr, 0));
+  EXPECT_EQ(-1, mem_pool_get_index(nullptr, bytes));
+  EXPECT_FALSE(mem_pool_match_size(nullptr, 16));
   EXPECT_EQ(nullptr, mem_pool_init(bytes, mem_pool_get_min_size(16, 100) - 16, 16, 100));
   EXPECT_EQ(nullptr, mem_pool_init(nullptr, 1000, 16, 1));
   EXPECT_EQ(nullptr, mem_pool_init(bytes, 1000, 0, 1));
   EXPECT_EQ(0U, mem_pool_get_min_size(0x10000, 0x10000));
+}
+
+TEST_F(Awtk, ThePoolsBitsSayWhichOfItsBlocksAreTaken) {
+  mem_pool_t *const pool = mem_pool_init(reinterpret_cast<uint8_t *>(buffer), 4096, 24, 40);
+  ASSERT_NE(nullptr, pool);
+  for (uint32_t i = 0; i < 40; i++) {
+    EXPECT_FALSE(TK_TEST_BIT(pool->bits[i / 32], i % 32)) << i;
+    void *const block = mem_pool_get(pool);
+    EXPECT_TRUE(rf_is_aligned(block, 8)) << i;
+    EXPECT_TRUE(TK_TEST_BIT(pool->bits[i / 32], i % 32)) << i;
+  }
+  EXPECT_EQ(RET_OK, mem_pool_put_index(pool, 33));
+  EXPECT_EQ(UINT32_MAX, pool->bits[0]);
+  EXPECT_EQ(0xFDU, pool->bits[1]);
+  uint32_t const words[][2] = {{1, 2}, {31, 2}, {32, 2}, {63, 2}, {64, 4}, {127, 4}, {128, 6}};
+  for (auto const &each : words) {
+    EXPECT_EQ(each[1], mem_pool_get_bits_size(each[0])) << each[0];
+  }
+}
+
+TEST(AwtkBits, AreSetClearedAndToggled) {
+  unsigned long word = 0;
+  TK_SET_BIT(word, 3);
+  EXPECT_EQ(8U, word);
+  TK_TOGGLE_BIT(word, 3);
+  TK_TOGGLE_BIT(word, 5);
+  EXPECT_EQ(32U, word);
+  EXPECT_EQ(1U, TK_TEST_BIT(word, 5));
+  EXPECT_EQ(0U, TK_TEST_BIT(word, 3));
+  TK_SET_BIT(word, 1);
+  TK_CLEAR_BIT(word, 5);
+  TK_CLEAR_BIT(word, 4);
+  EXPECT_EQ(2U, word);
 }
 
 } // namespace

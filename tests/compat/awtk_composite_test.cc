@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <string>
 
 namespace ringfence_test {
 namespace {
@@ -45,7 +46,15 @@ TEST_F(Awtk, RegionsServeInTheirOrderAndABlockMovesOn) {
   EXPECT_EQ(2U, stats.blocks);
   EXPECT_EQ(1010U, stats.used);
   EXPECT_EQ(1U, stats.failures);
-  EXPECT_EQ(4U, stats.allocations); // a block that moves counts again
+  EXPECT_EQ(2U, stats.peak_blocks);
+  EXPECT_EQ(1010U, stats.peak);
+  mem_allocator_free(a, p);
+  rf_stats_get(rf_awtk_allocator(a), &stats);
+  EXPECT_EQ(1010U, stats.peak);
+  EXPECT_EQ(2U, stats.peak_blocks);
+  EXPECT_NE(nullptr, p = static_cast<char *>(alloc(a, 1000)));
+  rf_stats_get(rf_awtk_allocator(a), &stats);
+  EXPECT_EQ(5U, stats.allocations); // a block that moves counts again
   EXPECT_EQ(stats.capacity, stats.used + stats.free_bytes + stats.overhead);
   EXPECT_EQ(RET_OK, mem_allocator_dump(a));
   mem_allocator_destroy(a);
@@ -69,6 +78,27 @@ TEST_F(Awtk, SeveralRegionsTellWhatTheOnesTell) {
     EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
   }
   mem_allocator_destroy(made);
+}
+
+// To another region for its alignment, and to as many bytes as it asks for there.
+TEST_F(Awtk, ABlockThatMovesToAnotherRegionMayShrink) {
+  alignas(1024) static char both[2048];
+  mem_allocator_composite_t composite;
+  mem_allocator_t *const a = mem_allocator_composite_init(&composite, both + 8, 700U, both + 1024 - 64, 800U, nullptr);
+  rf_allocator *const all = rf_awtk_allocator(a);
+  auto *const large = static_cast<char *>(rf_alloc(all, 400));
+  auto *const place = static_cast<char *>(rf_aligned_alloc(all, 1024, 24));
+  ASSERT_EQ(both + 1024, place);
+  auto *const beside = static_cast<char *>(rf_alloc(all, 400));
+  ASSERT_TRUE(large < place && beside > place);
+  EXPECT_EQ(RF_OK, rf_free(all, place));
+  memset(large, 7, 400);
+  memset(beside, 9, 400);
+  EXPECT_EQ(place, rf_realloc_at(all, large, 24, 1024, nullptr));
+  EXPECT_EQ(std::string(24, 7), std::string(place, 24));
+  EXPECT_EQ(std::string(400, 9), std::string(beside, 400));
+  EXPECT_EQ(RF_OK, rf_check(all, nullptr));
+  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
 }
 
 TEST_F(Awtk, ARegionIsAddedLaterAsLongAsThereIsRoomForIt) {

@@ -49,6 +49,8 @@ TEST_F(AwtkDebug, ADumpNamesTheCallOfEachBlock) {
   TKMEM_FREE(two);
   TKMEM_FREE(three);
   TKMEM_FREE(four);
+  EXPECT_EQ(nullptr, one);
+  EXPECT_EQ(nullptr, four);
   output.clear();
   rf_awtk_mem_deinit();
   EXPECT_EQ("", output);

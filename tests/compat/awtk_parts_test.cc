@@ -3,12 +3,16 @@
 #include "tkc/mem_allocator_composite.h"
 #include "tkc/mem_allocator_debug.h"
 #include "tkc/mem_allocator_fixed_block.h"
+#include "tkc/mem_allocator_lock.h"
 #include "tkc/mem_allocator_pool.h"
 #include "tkc/mem_allocator_simple.h"
 #include "tkc/mem_pool.h"
 
 #include <gtest/gtest.h>
+#include <ringfence/simple.h>
 #include <ringfence/track.h>
+
+#include <string>
 
 #include "tests/core/recorder.h"
 
@@ -64,6 +68,39 @@ TEST_F(AwtkParts, ABlockThatShrinksInPlaceIsCountedAsItIs) {
   EXPECT_EQ(RF_OK, rf_resize(all, p, 100));
   rf_stats_get(all, &after);
   EXPECT_LE(after.used + 900, before.used);
+  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+}
+
+// Each kind has calls of its own, which a program may make of any allocator.
+TEST_F(AwtkParts, CallsOfOneKindAnswerForAnotherAndForWhatHasEnded) {
+  mem_allocator_simple_t simple;
+  mem_allocator_t *const a = mem_allocator_simple_init(&simple, small, static_cast<uint32_t>(sizeof small));
+  void *const p = mem_allocator_alloc(a, 100, "here", 1);
+  EXPECT_EQ(0U, mem_allocator_fixed_block_size(a));
+  EXPECT_EQ(RET_BAD_PARAMS, mem_allocator_composite_add_mem(a, large, static_cast<uint32_t>(sizeof large)));
+  EXPECT_FALSE(mem_allocator_composite_is_valid_addr(a, p));
+  EXPECT_TRUE(mem_allocator_simple_contains(a, p));
+  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+  EXPECT_FALSE(mem_allocator_simple_contains(a, p));
+  EXPECT_EQ(0U, mem_allocator_simple_get_mem_size(a, p));
+  EXPECT_EQ(nullptr, rf_awtk_allocator(a));
+  EXPECT_FALSE(mem_allocator_simple_is_valid(nullptr));
+}
+
+TEST_F(AwtkParts, WithoutASinkDumpsGoToTheLog) {
+  mem_allocator_simple_t simple;
+  mem_allocator_t *const a = mem_allocator_simple_init(&simple, small, static_cast<uint32_t>(sizeof small));
+  static bool written;
+  rf_sink const sink = {[](void *, const char *, size_t) { written = true; }, nullptr};
+  rf_awtk_output(&sink);
+  EXPECT_EQ(RET_OK, mem_allocator_dump(a));
+  EXPECT_TRUE(written);
+  written = false;
+  rf_awtk_output(nullptr);
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(RET_OK, mem_allocator_dump(a));
+  EXPECT_NE(std::string::npos, testing::internal::GetCapturedStderr().find("0 blocks"));
+  EXPECT_FALSE(written);
   EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
 }
 
@@ -144,6 +181,110 @@ TEST_F(AwtkParts, DebugTellsADamagedRecordByEachOfItsWords) {
     EXPECT_EQ(RF_OK, rf_check(rf_awtk_allocator(a), nullptr)) << i;
   }
   mem_allocator_free(a, p);
+  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+}
+
+// An allocator of the program's that hands out its one region whatever is asked for.
+struct Careless {
+  mem_allocator_t allocator;
+  void *region;
+  uint32_t asked;
+};
+
+// What 32 bits cannot say is not asked for in fewer.
+TEST_F(AwtkParts, AForeignAllocatorIsNotAskedForMoreThanItCanBeAskedFor) {
+  static mem_allocator_vtable_t const vtable = {[](mem_allocator_t *self, uint32_t size, const char *, uint32_t) {
+                                                  reinterpret_cast<Careless *>(self)->asked = size;
+                                                  return reinterpret_cast<Careless *>(self)->region;
+                                                },
+                                                nullptr, [](mem_allocator_t *, void *) {}, nullptr, nullptr};
+  Careless careless = {{&vtable, nullptr}, large, 0};
+  mem_allocator_lock_t lock;
+  mem_allocator_t *const a = mem_allocator_lock_init(&lock, &careless.allocator);
+  ASSERT_NE(nullptr, a);
+  EXPECT_EQ(nullptr, mem_allocator_alloc(a, UINT32_MAX - 10, "here", 1));
+  if (sizeof(size_t) > sizeof(uint32_t)) {
+    EXPECT_EQ(nullptr, rf_alloc(rf_awtk_allocator(a), static_cast<size_t>(UINT64_C(1) << 32)));
+  }
+  EXPECT_EQ(0U, careless.asked);
+  void *const p = mem_allocator_alloc(a, 100, "here", 1);
+  EXPECT_NE(nullptr, p);
+  EXPECT_LE(100U, careless.asked);
+  mem_allocator_free(a, p);
+}
+
+TEST_F(AwtkParts, DebugPassesOnWhatConcernsTheHeapBelow) {
+  rf_simple heap;
+  ASSERT_EQ(RF_OK, rf_simple_init(&heap, large, sizeof large));
+  static unsigned rejects;
+  rejects = 0;
+  rf_allocator_ops ops = *heap.base.ops;
+  ops.reject = [](rf_allocator *, rf_reject why, size_t size, size_t detail, const rf_site *) {
+    rejects += why == RF_REJECT_OVERFLOW && size == 3 && detail == SIZE_MAX / 2 ? 1 : 100;
+  };
+  ops.check = [](rf_allocator *, rf_fault *) { return RF_ERR_CORRUPT; };
+  heap.base.ops = &ops;
+  rf_awtk_mem_allocator view;
+  mem_allocator_debug_t debug;
+  rf_allocator *const a =
+      rf_awtk_allocator(mem_allocator_debug_init(&debug, rf_awtk_mem_allocator_init(&view, &heap.base)));
+  EXPECT_EQ(nullptr, rf_calloc(a, SIZE_MAX / 2, 3));
+  EXPECT_EQ(1U, rejects);
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_check(a, nullptr));
+  EXPECT_EQ(RET_OK, mem_allocator_destroy(&debug.allocator));
+}
+
+TEST_F(AwtkParts, WithoutWhatShouldBeAroundItThereIsNoHeap) {
+  rf_awtk_wrap_set([](rf_allocator *, void *) -> rf_allocator * { return nullptr; }, nullptr);
+  EXPECT_EQ(RET_BAD_PARAMS, tk_mem_init(large, static_cast<uint32_t>(sizeof large)));
+  EXPECT_EQ(RET_FAIL, tk_mem_init_stage2()) << "nor one over malloc";
+  EXPECT_EQ(nullptr, TKMEM_ALLOC(10));
+  EXPECT_EQ(nullptr, TKMEM_CALLOC(1, 10));
+  EXPECT_EQ(nullptr, TKMEM_REALLOC(nullptr, 10));
+  tk_free(large);
+  tk_mem_dump();
+  EXPECT_FALSE(tk_mem_is_valid_addr(large));
+  EXPECT_EQ(RET_FAIL, rf_awtk_mem_init_std());
+  rf_awtk_wrap_set(nullptr, nullptr);
+  EXPECT_EQ(RET_OK, rf_awtk_mem_init_std());
+  rf_awtk_mem_deinit();
+}
+
+TEST_F(AwtkParts, AHeapMayLieInMemoryOfTheMacros) {
+  TKMEM_INIT(20000);
+  void *p = TKMEM_ALLOC(18000);
+  EXPECT_NE(nullptr, p);
+  EXPECT_EQ(nullptr, TKMEM_ALLOC(18000));
+  TKMEM_FREE(p);
+  EXPECT_EQ(nullptr, p);
+  rf_awtk_mem_deinit();
+}
+
+// The table of callers is the process's and does not get smaller: other tests of this program do not look at it.
+TEST_F(AwtkParts, ADumpSaysThatThereAreMoreCallersThanAreKept) {
+  static std::string printed;
+  rf_sink const sink = {[](void *, const char *text, size_t length) { printed.append(text, length); }, nullptr};
+  mem_allocator_simple_t simple;
+  mem_allocator_debug_t debug;
+  mem_allocator_t *const a =
+      mem_allocator_debug_init(&debug, mem_allocator_simple_init(&simple, large, static_cast<uint32_t>(sizeof large)));
+  rf_awtk_output(&sink);
+  for (uint32_t line = 1; line <= RF_AWTK_SITES / 2; line++) {
+    mem_allocator_free(a, mem_allocator_alloc(a, 10, "many", line));
+  }
+  (void)mem_allocator_dump(a);
+  EXPECT_EQ(std::string::npos, printed.find("more different callers")) << printed;
+  for (uint32_t line = 1; line <= RF_AWTK_SITES; line++) {
+    mem_allocator_free(a, mem_allocator_alloc(a, 10, "many", line));
+  }
+  void *const p = mem_allocator_alloc(a, 77, "one_more", 1);
+  ASSERT_NE(nullptr, p);
+  printed.clear();
+  (void)mem_allocator_dump(a);
+  EXPECT_NE(std::string::npos, printed.find("  there are more different callers than are kept\n")) << printed;
+  EXPECT_EQ(std::string::npos, printed.find("one_more"));
+  mem_allocator_free(a, p);
+  rf_awtk_output(nullptr);
   EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
 }
 

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 namespace {
 
 unsigned asked;
@@ -27,6 +29,19 @@ TEST(AwtkSpeed, IsWhatWasSetAndCopiedInThatTime) {
   EXPECT_EQ(set, 100U * 1024);
   EXPECT_EQ(copied, 25U * 1024);
   EXPECT_EQ(asked, 3U);
+}
+
+// As many bytes as were set and copied count, in whole passes, of which there is one at least.
+TEST(AwtkSpeed, OfALengthThatIsNoPartOfTheWhole) {
+  std::vector<char> memory(101 << 20);
+  for (uint32_t const mebibytes : {7U, 60U, 101U}) {
+    uint32_t const counted = (mebibytes < 100 ? 100 / mebibytes : 1) * mebibytes * 1024;
+    uint32_t copied = 0;
+    uint32_t set = 0;
+    (void)tk_mem_speed_test(memory.data(), mebibytes << 20, &copied, &set);
+    EXPECT_EQ(set, counted) << mebibytes;
+    EXPECT_EQ(copied, counted / 4) << mebibytes;
+  }
 }
 
 } // namespace

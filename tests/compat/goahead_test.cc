@@ -58,13 +58,27 @@ TEST_F(GoAhead, CodeWithTheNamesOfVersion30Runs) {
 TEST_F(GoAhead, OpensAreCountedAndTheFirstOpenersFlagsStay) {
   ASSERT_EQ(0, openAlloc(buffer, sizeof buffer, 0));
   EXPECT_EQ(0, openAlloc(nullptr, 0, USE_MALLOC));
+  EXPECT_EQ(0, openAlloc(nullptr, -1, USE_MALLOC));
   EXPECT_EQ(nullptr, walloc(70000));
+  closeAlloc();
   closeAlloc();
   void *const p = walloc(10);
   EXPECT_NE(nullptr, p);
   wfree(p);
   closeAlloc();
   EXPECT_EQ(nullptr, rf_goahead_allocator());
+}
+
+// That a buffer is the program's is known without a flag, and says nothing about malloc.
+TEST_F(GoAhead, FlagsAreLookedAtOneByOne) {
+  ASSERT_EQ(0, wopenAlloc(buffer, sizeof buffer, WEBS_USER_BUF));
+  EXPECT_EQ(nullptr, walloc(70000));
+  wcloseAlloc();
+  ASSERT_EQ(0, wopenAlloc(buffer, sizeof buffer, WEBS_USER_BUF | WEBS_USE_MALLOC));
+  void *const p = walloc(70000);
+  EXPECT_NE(nullptr, p);
+  wfree(p);
+  wcloseAlloc();
 }
 
 TEST_F(GoAhead, AFirstAllocationOpensByDefaultWithoutMalloc) {

@@ -151,6 +151,39 @@ TEST_F(Checked, FindingsNameTheCallThatAllocated) {
   EXPECT_EQ(line, last.allocated->line);
 }
 
+TEST_F(Checked, EachCallThatAllocatesPassesItsPlaceOn) {
+  alignas(16) static unsigned char own[2][64 * 1024];
+  rt_smem_t const m = rt_smem_init("own", own[0], sizeof own[0]);
+  rt_slab_t const s = rt_slab_init("slab", own[1], sizeof own[1]);
+  ASSERT_TRUE(m != nullptr && s != nullptr);
+  // A byte behind the block, which then goes: found, with the line that allocated it.
+  auto const expect = [this](void *block, unsigned line, size_t size, auto give) {
+    ASSERT_NE(nullptr, block);
+    static_cast<volatile char *>(block)[size] = 1;
+    give(block);
+    EXPECT_EQ("heap-buffer-overflow", found());
+    EXPECT_EQ(size, last.size);
+    ASSERT_NE(nullptr, last.allocated);
+    EXPECT_EQ(line, last.allocated->line);
+  };
+  auto const slab_free = [s](void *p) { rt_slab_free(s, p); };
+  expect(rt_calloc(2, 7), __LINE__, 14, rt_free);
+  expect(rt_realloc(rt_malloc(5), 20), __LINE__, 20, rt_free);
+  void *const aligned = rt_malloc_align(24, 256);
+  EXPECT_TRUE(rf_is_aligned(aligned, 256));
+  expect(aligned, __LINE__ - 2, 24, rt_free_align);
+  expect(rt_strdup("text"), __LINE__, 5, rt_free);
+  expect(rt_smem_alloc(m, 10), __LINE__, 10, rt_smem_free);
+  expect(rt_smem_realloc(m, rt_smem_alloc(m, 10), 30), __LINE__, 30, rt_smem_free);
+  EXPECT_EQ(0U, m->used);
+  expect(rt_slab_alloc(s, 10), __LINE__, 10, slab_free);
+  expect(rt_slab_realloc(s, rt_slab_alloc(s, 10), 30), __LINE__, 30, slab_free);
+  EXPECT_EQ(0U, s->used);
+  EXPECT_EQ(RT_EOK, rt_smem_detach(m));
+  EXPECT_EQ(RT_EOK, rt_slab_detach(s));
+  EXPECT_TRUE(findings.empty());
+}
+
 TEST_F(Checked, HeapsOfTheirOwnAreCheckedToo) {
   alignas(16) unsigned char own[2][4096];
   rt_smem_t const m = rt_smem_init("own", own[0], sizeof own[0]);

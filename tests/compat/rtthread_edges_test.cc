@@ -79,6 +79,79 @@ TEST_F(RtThreadEdges, EachDamagedHeapIsNamed) {
   EXPECT_EQ(RT_EOK, rt_smem_detach(second));
 }
 
+// Each of two small heaps and of two memheaps, the second of which is damaged.
+TEST_F(RtThreadEdges, CommandsLookAtTheHeapThatTheyNameAlone) {
+  alignas(16) unsigned char own[4][1024];
+  struct rt_memheap heaps[2];
+  rt_smem_t const small[] = {rt_smem_init("one", own[0], sizeof own[0]), rt_smem_init("two", own[1], sizeof own[1])};
+  ASSERT_EQ(RT_EOK, rt_memheap_init(&heaps[0], "one", own[2], sizeof own[2]));
+  ASSERT_EQ(RT_EOK, rt_memheap_init(&heaps[1], "two", own[3], sizeof own[3]));
+  unsigned char *const blocks[] = {static_cast<unsigned char *>(rt_smem_alloc(small[1], 48)),
+                                   static_cast<unsigned char *>(rt_memheap_alloc(&heaps[1], 48))};
+  char command[] = "check";
+  char one[] = "one";
+  char two[] = "two";
+  char *of_one[] = {command, one};
+  char *of_two[] = {command, two};
+  for (unsigned char *const block : blocks) {
+    block[-1] ^= 1;
+  }
+  for (auto const check : {memcheck, memheapcheck}) {
+    EXPECT_EQ(0, check(2, of_one));
+    EXPECT_EQ(-RT_ERROR, check(2, of_two));
+    EXPECT_EQ(-RT_ERROR, check(1, of_one)) << "all of them";
+  }
+  printed.clear();
+  EXPECT_EQ(0, memheaptrace(2, of_one));
+  EXPECT_EQ(0U, printed.find("one: total 1024, free 1024, most used 0\n")) << printed;
+  EXPECT_EQ(std::string::npos, printed.find("two"));
+  for (unsigned char *const block : blocks) {
+    block[-1] ^= 1;
+  }
+  for (int i = 0; i < 2; i++) {
+    EXPECT_EQ(RT_EOK, rt_smem_detach(small[i]));
+    EXPECT_EQ(RT_EOK, rt_memheap_detach(&heaps[i]));
+  }
+}
+
+TEST_F(RtThreadEdges, ListsTellWhatIsUsedAndWhatWasAtMost) {
+  alignas(16) unsigned char own[1024];
+  struct rt_memheap heap;
+  ASSERT_EQ(RT_EOK, rt_memheap_init(&heap, "own", own, sizeof own));
+  void *const blocks[] = {rt_malloc(100), rt_malloc(50), rt_memheap_alloc(&heap, 70), rt_memheap_alloc(&heap, 30)};
+  rt_free(blocks[0]);
+  rt_memheap_free(blocks[2]);
+  printed.clear();
+  list_mem();
+  EXPECT_NE(std::string::npos, printed.find(", used 50, most used 150\n")) << printed;
+  printed.clear();
+  EXPECT_EQ(0, list_memheap());
+  EXPECT_NE(std::string::npos, printed.find("own                            1024        100        994\n")) << printed;
+  rt_free(blocks[1]);
+  EXPECT_EQ(RT_EOK, rt_memheap_detach(&heap));
+}
+
+// However little is left of the outer one.
+TEST_F(RtThreadEdges, AMemheapInABlockOfAnotherGetsItsBlocksBack) {
+  alignas(16) unsigned char own[4096];
+  struct rt_memheap outer;
+  struct rt_memheap inner;
+  ASSERT_EQ(RT_EOK, rt_memheap_init(&outer, "outer", own, sizeof own));
+  void *const region = rt_memheap_alloc(&outer, 2048);
+  void *const rest = rt_memheap_alloc(&outer, 1500);
+  ASSERT_TRUE(region != nullptr && rest != nullptr);
+  ASSERT_EQ(RT_EOK, rt_memheap_init(&inner, "inner", region, 2048));
+  void *const p = rt_memheap_alloc(&inner, 100);
+  ASSERT_NE(nullptr, p);
+  rt_memheap_free(p);
+  EXPECT_EQ(2048U, inner.available_size);
+  EXPECT_EQ(RT_EOK, rt_memheap_detach(&inner));
+  rt_memheap_free(region);
+  rt_memheap_free(rest);
+  EXPECT_EQ(sizeof own, outer.available_size);
+  EXPECT_EQ(RT_EOK, rt_memheap_detach(&outer));
+}
+
 TEST_F(RtThreadEdges, APoolThatIsMadeTwiceIsListedOnce) {
   struct rt_mempool pool;
   alignas(8) rt_uint8_t blocks[512];

@@ -77,6 +77,42 @@ TEST_F(RtThreadHooks, MayUseTheHeap) {
   EXPECT_EQ(10U, used());
 }
 
+void *replacement;
+void *replaced;
+
+void replace(void **ptr) {
+  replaced = *ptr;
+  *ptr = replacement;
+}
+
+TEST_F(RtThreadHooks, MayReplaceThePointer) {
+  void *const one = rt_malloc(10);
+  void *const other = rt_malloc(20);
+  replacement = other;
+  rt_malloc_sethook([](void **ptr, rt_size_t) { replace(ptr); });
+  EXPECT_EQ(other, rt_malloc(30));
+  void *const third = replaced;
+  EXPECT_EQ(60U, used());
+  rt_realloc_set_entry_hook([](void **ptr, rt_size_t) { replace(ptr); });
+  void *const resized = rt_realloc(one, 15); // of the other one
+  EXPECT_EQ(one, replaced);
+  EXPECT_EQ(55U, used());
+  rt_realloc_set_entry_hook(RT_NULL);
+  replacement = resized;
+  rt_realloc_set_exit_hook([](void **ptr, rt_size_t) { replace(ptr); });
+  EXPECT_EQ(resized, rt_realloc(one, 40));
+  void *const grown = replaced;
+  EXPECT_EQ(85U, used());
+  replacement = third;
+  rt_free_sethook([](void **ptr) { replace(ptr); });
+  rt_free(grown);
+  EXPECT_EQ(55U, used());
+  rt_free_sethook(RT_NULL);
+  rt_free(grown);
+  rt_free(resized);
+  EXPECT_EQ(0U, used());
+}
+
 TEST_F(RtThreadHooks, MayBeWrittenForOlderVersions) {
   app_set_old_hooks();
   void *const p = rt_malloc(10);

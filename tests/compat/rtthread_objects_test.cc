@@ -131,6 +131,7 @@ TEST_F(RtMempool, WhatCannotBeAPoolIsRefused) {
   EXPECT_EQ(-RT_EINVAL, rt_mp_detach(&other));
   EXPECT_EQ(-RT_EINVAL, rt_mp_delete(&mp));
   EXPECT_EQ(nullptr, rt_mp_alloc(RT_NULL, 0));
+  EXPECT_EQ(-RT_ERROR, rt_get_errno());
 }
 
 TEST_F(RtMempool, MayBeMadeInMemoryThatWasUsed) {

@@ -23,6 +23,7 @@ void _free_r(struct _reent *reent, void *block);
 void *_calloc_r(struct _reent *reent, size_t count, size_t size);
 void *_realloc_r(struct _reent *reent, void *block, size_t size);
 void *_memalign_r(struct _reent *reent, size_t align, size_t size);
+size_t _malloc_usable_size_r(struct _reent *reent, void *block);
 void *__wrap_malloc(size_t size);
 void __wrap_free(void *block);
 void *__wrap_calloc(size_t count, size_t size);
@@ -56,8 +57,7 @@ std::vector<rf_small_finding> g_seen;
 class SystemMalloc : public testing::Test {
 protected:
   SystemMalloc() {
-    EXPECT_EQ(TAKE(8), nullptr) << "nobody serves yet";
-    GIVE(nullptr);
+    expect_nothing(); // yet
     EXPECT_EQ(rf_tlsf_init(&heap_, arena_, sizeof arena_), RF_OK);
     EXPECT_EQ(rf_guard_small_init(&guard_, &heap_.base, 256), RF_OK);
     guard_.report = [](rf_guard_small *, const rf_small_finding *f) { g_seen.push_back(*f); };
@@ -66,8 +66,25 @@ protected:
   }
   ~SystemMalloc() override {
     rf_system_malloc_init(nullptr, false);
+    expect_nothing();
     rf_deinit(&guard_.base);
     EXPECT_TRUE(g_seen.empty());
+  }
+
+  // Nobody serves.
+  static void expect_nothing() {
+    EXPECT_EQ(TAKE(8), nullptr);
+    EXPECT_EQ(ZEROED(8, 1), nullptr);
+    GIVE(nullptr);
+#if RF_SYSTEM_MALLOC == RF_SYSTEM_FREERTOS
+    EXPECT_EQ(xPortGetFreeHeapSize() + xPortGetMinimumEverFreeHeapSize(), 0U);
+#else
+    EXPECT_EQ(RESIZED(nullptr, 8), nullptr);
+    EXPECT_EQ(ALIGNED(32, 8), nullptr);
+#endif
+#if RF_SYSTEM_MALLOC == RF_SYSTEM_NEWLIB
+    EXPECT_EQ(_malloc_usable_size_r(nullptr, &g_seen), 0U);
+#endif
   }
 
   alignas(16) unsigned char arena_[8192];
@@ -142,6 +159,37 @@ TEST_F(SystemMalloc, NamesTheCallersOfABug) {
   EXPECT_NE(g_seen[0].allocated, g_seen[0].found);
   g_seen.clear();
 }
+
+// One byte behind 20: at the free it is found, with who allocated the block last.
+void expect_caller(void *block) {
+  ASSERT_NE(block, nullptr);
+  static_cast<unsigned char *>(block)[20] ^= 1;
+  GIVE(block);
+  ASSERT_EQ(g_seen.size(), 1U);
+  EXPECT_TRUE(is_caller(g_seen[0].allocated));
+  g_seen.clear();
+}
+
+TEST_F(SystemMalloc, NamesTheCallerOfEachFunctionThatAllocates) {
+  expect_caller(TAKE(20));
+  expect_caller(ZEROED(5, 4));
+#if RF_SYSTEM_MALLOC != RF_SYSTEM_FREERTOS
+  expect_caller(RESIZED(nullptr, 20));
+  expect_caller(ALIGNED(64, 20));
+#endif
+}
+
+#if RF_SYSTEM_MALLOC == RF_SYSTEM_NEWLIB
+TEST_F(SystemMalloc, TellsHowMuchOfABlockMayBeUsed) {
+  auto *const p = static_cast<unsigned char *>(TAKE(20));
+  size_t const usable = _malloc_usable_size_r(nullptr, p);
+  ASSERT_GE(usable, 20U);
+  std::memset(p, 1, usable);
+  GIVE(p);
+  EXPECT_TRUE(g_seen.empty());
+  EXPECT_EQ(_malloc_usable_size_r(nullptr, nullptr), 0U);
+}
+#endif
 
 TEST_F(SystemMalloc, NamesCallersUnderALockAndNoFaultHandlerHasToReadThem) {
   rf_lock lock;

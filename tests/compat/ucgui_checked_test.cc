@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -120,6 +121,48 @@ TEST_F(UcGuiChecked, AnOverflowIsFound) {
   rf_finding const f = take_one();
   EXPECT_EQ(f.bug, RF_BUG_BUFFER_OVERFLOW);
   EXPECT_EQ(f.offset, 10);
+}
+
+// The block has a byte too much written to it and goes.
+void expect_line(GUI_HMEM handle, unsigned line, int size) {
+  ASSERT_NE(handle, GUI_HMEM_NULL);
+  ASSERT_EQ(GUI_ALLOC_GetSize(handle), size);
+  static_cast<volatile U8 *>(GUI_ALLOC_h2p(handle))[size] ^= 1;
+  GUI_ALLOC_Free(handle);
+  ASSERT_EQ(the_findings.size(), 1U);
+  EXPECT_EQ(the_findings[0].bug, RF_BUG_BUFFER_OVERFLOW);
+  ASSERT_NE(the_findings[0].allocated.site, nullptr);
+  EXPECT_EQ(the_findings[0].allocated.site->line, line);
+  the_findings.clear();
+}
+
+TEST_F(UcGuiChecked, EachCallThatAllocatesPassesItsPlaceOn) {
+  expect_line(GUI_ALLOC_Alloc(10), __LINE__, 10);
+  expect_line(GUI_ALLOC_AllocNoInit(11), __LINE__, 11);
+  expect_line(GUI_ALLOC_AllocInit("text", 5), __LINE__, 5);
+  expect_line(GUI_ALLOC_Realloc(0, 12), __LINE__, 12);
+  expect_line(GUI_ALLOC_ALLOC(13), __LINE__, 13);
+  for (int i = 0; i < 3; i++) { // in memory that was used
+    GUI_HMEM const zeroed = GUI_ALLOC_AllocZero(3000);
+    auto *const p = static_cast<U8 *>(GUI_ALLOC_h2p(zeroed));
+    ASSERT_NE(p, nullptr);
+    EXPECT_EQ(std::count(p, p + 3000, 0), 3000);
+    std::memset(p, 1, 3000);
+    expect_line(zeroed, __LINE__ - 5, 3000);
+  }
+}
+
+TEST_F(UcGuiChecked, AFixedBlockIsOneToTheCheckerToo) {
+  unsigned const here = __LINE__ + 1;
+  auto *const p = static_cast<volatile U8 *>(GUI_ALLOC_GetFixedBlock(20));
+  ASSERT_NE(p, nullptr);
+  p[20] = 1;
+  GUI_ALLOC_FreeFixedBlock(const_cast<U8 *>(p));
+  rf_finding const f = take_one();
+  EXPECT_EQ(f.bug, RF_BUG_BUFFER_OVERFLOW);
+  EXPECT_EQ(line_of(f.allocated), here);
+  EXPECT_EQ(line_of(f.found), here + 3);
+  EXPECT_EQ(GUI_ALLOC_GetNumUsedBlocks(), 0);
 }
 
 TEST_F(UcGuiChecked, ANegativeSizeIsFound) {

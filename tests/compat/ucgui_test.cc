@@ -126,6 +126,9 @@ TEST_F(UcGui, MemoryInUseIsNotReplaced) {
   GUI_ALLOC_AssignMemory(other, sizeof other);
   EXPECT_EQ(fault(), RF_ERR_BUSY);
   EXPECT_EQ(GUI_ALLOC_GetSize(a), 10);
+  GUI_ALLOC_SetAvBlockSize(100);
+  EXPECT_EQ(fault(), RF_ERR_BUSY);
+  EXPECT_EQ(GUI_ALLOC_GetSize(a), 10);
 }
 
 TEST_F(UcGui, MemoryThatIsTooSmallServesNothing) {
@@ -143,6 +146,22 @@ TEST_F(UcGui, MemoryThatIsTooSmallServesNothing) {
   GUI_ALLOC_Exit();
 }
 
+TEST_F(UcGui, AHandleWhoseFreeWasRefusedIsKept) {
+  GUI_HMEM handles[] = {GUI_ALLOC_Alloc(10), GUI_ALLOC_Alloc(10), 0};
+  GUI_HMEM const locked = handles[0];
+  void *p = GUI_ALLOC_LockH(locked);
+  GUI_ALLOC_FreePtr(&handles[0]);
+  EXPECT_EQ(fault(), RF_ERR_BUSY);
+  EXPECT_EQ(handles[0], locked);
+  GUI_ALLOC_FreePtrArray(handles, 3);
+  EXPECT_EQ(fault(), RF_ERR_BUSY);
+  EXPECT_EQ(handles[0], locked);
+  EXPECT_EQ(handles[1], 0);
+  GUI_ALLOC_UnlockH(&p);
+  GUI_ALLOC_FreePtr(&handles[0]);
+  EXPECT_EQ(handles[0], 0);
+}
+
 bool free_one(void *handle, unsigned, size_t needed) {
   EXPECT_EQ(needed, 12000U);
   GUI_ALLOC_FreePtr(static_cast<GUI_HMEM *>(handle));
@@ -153,6 +172,10 @@ TEST_F(UcGui, ShortnessOfMemoryIsTold) {
   GUI_HMEM cache = GUI_ALLOC_Alloc(6000);
   rf_ucgui_on_short(free_one, &cache);
   EXPECT_NE(GUI_ALLOC_Alloc(12000), 0);
+  EXPECT_EQ(cache, 0);
+  GUI_ALLOC_Init();
+  cache = GUI_ALLOC_Alloc(6000);
+  EXPECT_NE(GUI_ALLOC_Alloc(12000), 0) << "of the heap that began anew, too";
   EXPECT_EQ(cache, 0);
   rf_ucgui_on_short(nullptr, nullptr);
 }
@@ -224,6 +247,12 @@ TEST_F(UcGui, FixedAndManagedBytesStayTheSameUntilTheLastHandleIsTaken) {
   GUI_ALLOC_INFO first;
   GUI_ALLOC_GetMemInfo(&first);
   EXPECT_EQ(first.AllocSize, first.TotalBytes + first.NumFixedBytes);
+  GUI_HMEM odd = GUI_ALLOC_Alloc(29);
+  GUI_ALLOC_INFO used;
+  GUI_ALLOC_GetMemInfo(&used);
+  EXPECT_EQ(32U, used.UsedBytes);
+  EXPECT_EQ(used.TotalBytes - 32, used.FreeBytes);
+  GUI_ALLOC_FreePtr(&odd);
   while (GUI_ALLOC_Alloc(8) != 0) {
   }
   GUI_ALLOC_INFO last;

@@ -40,6 +40,12 @@ TEST_F(ZephyrBitarray, BadArgumentsAreRefused) {
   EXPECT_EQ(-EINVAL, sys_bitarray_test_bit(&defined, 70, &value));
   EXPECT_EQ(-EINVAL, sys_bitarray_test_bit(&defined, 0, nullptr));
   EXPECT_EQ(-EINVAL, sys_bitarray_test_and_set_bit(&defined, 0, nullptr));
+  EXPECT_EQ(-EINVAL, sys_bitarray_test_and_set_bit(&defined, 70, &value));
+  EXPECT_EQ(-EINVAL, sys_bitarray_test_and_clear_bit(nullptr, 0, &value));
+  EXPECT_EQ(-EINVAL, sys_bitarray_alloc(&defined, 1, nullptr));
+  EXPECT_EQ(-EINVAL, sys_bitarray_free(&defined, 2, 69));
+  EXPECT_EQ(-EINVAL, sys_bitarray_popcount_region(&defined, 1, 0, nullptr));
+  EXPECT_EQ(-EINVAL, sys_bitarray_find_nth_set(&defined, 1, 1, 0, nullptr));
   EXPECT_EQ(-EINVAL, sys_bitarray_alloc(&defined, 0, &place));
   EXPECT_EQ(-EINVAL, sys_bitarray_alloc(&defined, 71, &place));
   EXPECT_EQ(-EINVAL, sys_bitarray_set_region(&defined, 2, 69));
@@ -108,8 +114,22 @@ TEST_F(ZephyrBitarray, OneIsXoredWithAnother) {
   EXPECT_TRUE(sys_bitarray_is_region_cleared(&defined, 15, 25));
   EXPECT_TRUE(sys_bitarray_is_region_set(&defined, 15, 40));
   EXPECT_TRUE(sys_bitarray_is_region_cleared(&defined, 15, 55));
+  EXPECT_EQ(0, sys_bitarray_xor(&defined_static, &defined, 70, 0)); // whichever of the two lies lower
+  EXPECT_TRUE(sys_bitarray_is_region_set(&defined_static, 20, 0));
+  EXPECT_TRUE(sys_bitarray_is_region_cleared(&defined_static, 5, 20));
+  EXPECT_TRUE(sys_bitarray_is_region_set(&defined_static, 15, 25));
+  EXPECT_TRUE(sys_bitarray_is_region_cleared(&defined_static, 15, 40));
+  EXPECT_TRUE(sys_bitarray_is_region_set(&defined_static, 5, 55));
+  EXPECT_TRUE(sys_bitarray_is_region_set(&defined, 25, 0));
   EXPECT_EQ(0, sys_bitarray_xor(&defined, &defined, 70, 0));
   EXPECT_TRUE(sys_bitarray_is_region_cleared(&defined, 70, 0));
+}
+
+TEST_F(ZephyrBitarray, NoRegionThatOneOfTheTwoLacksIsXored) {
+  SYS_BITARRAY_DEFINE_STATIC(shorter, 40);
+  EXPECT_EQ(-EINVAL, sys_bitarray_xor(&defined, &shorter, 41, 0));
+  EXPECT_EQ(-EINVAL, sys_bitarray_xor(&shorter, &defined, 1, 40));
+  EXPECT_EQ(0, sys_bitarray_xor(&defined, &shorter, 40, 0));
 }
 
 } // namespace

@@ -295,6 +295,26 @@ TEST(ZephyrMacros, DoAsTheirNamesSay) {
   EXPECT_EQ(CONTAINER_OF(&entry.twice, Entry, twice), &entry);
 }
 
+// ---- The log ----
+
+LOG_MODULE_REGISTER(tested, LOG_LEVEL_WRN);
+
+TEST(ZephyrLog, PrintsWhatIsAsUrgentAsItsLevel) {
+  testing::internal::CaptureStdout();
+  LOG_ERR("%d of %s", 7, "them");
+  LOG_WRN("one");
+  LOG_INF("not this");
+  LOG_DBG("nor this");
+  LOG_HEXDUMP_ERR("abc", 3, "first");
+  LOG_HEXDUMP_WRN("abc", 2, "second");
+  LOG_HEXDUMP_INF("abc", 3, "not this");
+  LOG_HEXDUMP_DBG("abc", 3, "nor this");
+  EXPECT_EQ(testing::internal::GetCapturedStdout(), "<err> tested: 7 of them\n"
+                                                    "<wrn> tested: one\n"
+                                                    "<err> tested: first: 3 bytes\n"
+                                                    "<wrn> tested: second: 2 bytes\n");
+}
+
 // ---- Order of what runs before main ----
 
 std::string &runs() {

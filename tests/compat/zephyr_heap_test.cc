@@ -352,6 +352,21 @@ TEST_F(ZephyrHeap, TheStressRigLeavesTheHeapEmpty) {
   EXPECT_NE(nullptr, sys_heap_alloc(&heap, 4080));
 }
 
+// On a heap that never runs out.
+TEST_F(ZephyrHeap, TheStressRigKeepsAboutAsMuchInUseAsItIsTold) {
+  std::vector<char> scratch(1 << 16);
+  double const operations = 20000;
+  size_t const total = 100000;
+  for (int const percent : {20, 50, 80}) {
+    struct z_heap_stress_result result;
+    sys_heap_stress([](void *block, size_t) { return block; }, [](void *, void *) {}, scratch.data(), total,
+                    static_cast<uint32_t>(operations), scratch.data(), scratch.size(), percent, &result);
+    double const average = static_cast<double>(result.accumulated_in_use_bytes) / operations;
+    EXPECT_NEAR(average * 100 / total, percent, 10);
+    EXPECT_EQ(result.total_allocs, result.successful_allocs);
+  }
+}
+
 TEST_F(ZephyrHeap, ThePeakOfAHeapIsReset) {
   sys_heap_init(&heap, memory, sizeof memory);
   void *const p = sys_heap_alloc(&heap, 100);

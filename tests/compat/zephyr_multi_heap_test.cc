@@ -46,6 +46,8 @@ TEST_F(ZephyrHeap, AMultiHeapAllocatesByChoiceAndFreesByAddress) {
   EXPECT_EQ(nullptr, sys_multi_heap_realloc(&multi, two, p, 0));
   EXPECT_EQ(nullptr, sys_multi_heap_alloc(&multi, one, 0));
   EXPECT_EQ(nullptr, sys_multi_heap_get_heap(&multi, &multi));
+  EXPECT_EQ(&the_heaps[0], sys_multi_heap_get_heap(&multi, memory + 255)->heap);
+  EXPECT_EQ(&the_heaps[1], sys_multi_heap_get_heap(&multi, memory + 256)->heap);
   sys_multi_heap_free(&multi, nullptr);
   sys_multi_heap_free(&multi, &multi);
   EXPECT_EQ(RF_ERR_BAD_POINTER, fault());

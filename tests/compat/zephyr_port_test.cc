@@ -273,6 +273,37 @@ TEST_F(ZephyrPortHeap, TimesAreAskedForInMilliseconds) {
   EXPECT_EQ(k_heap_realloc(&heap, blocks[0], 0, K_FOREVER), nullptr);
 }
 
+// Longer than the port's clock can tell.
+TEST_F(ZephyrPortHeap, ATimeThatNeverComesIsWaitedForAsForEver) {
+  std::vector<uint32_t> waits;
+  during_wait = [&](uint32_t timeout_ms) { waits.push_back(timeout_ms); };
+  for (k_ticks_t const ticks : {INT64_MAX, INT64_MAX / 1000000 + 1, k_ticks_t{18446744073710}}) {
+    EXPECT_EQ(k_heap_alloc(&heap, 104, K_TICKS(ticks)), nullptr);
+  }
+  EXPECT_EQ(waits, std::vector<uint32_t>(3, RF_WAIT_FOREVER));
+}
+
+// There will be no more memory for it, however long somebody waits.
+TEST_F(ZephyrPortHeap, WhatIsRefusedIsNotWaitedFor) {
+  ringfence::testing::FaultRecorder faults;
+  int local = 0;
+  during_wait = [](uint32_t) { FAIL() << "waits"; };
+  EXPECT_EQ(k_heap_aligned_alloc(&heap, 24, 8, K_FOREVER), nullptr);
+  EXPECT_EQ(k_heap_realloc(&heap, &local, 8, K_FOREVER), nullptr);
+  EXPECT_EQ(faults.take(), RF_ERR_BAD_POINTER);
+  k_heap_free(&heap, blocks[0]);
+  EXPECT_EQ(k_heap_realloc(&heap, blocks[0], 8, K_FOREVER), nullptr);
+  EXPECT_EQ(faults.take(), RF_ERR_NOT_ALLOCATED);
+  EXPECT_EQ(k_heap_alloc(&heap, sizeof memory - 7, K_FOREVER), nullptr);
+  unsigned waits = 0;
+  during_wait = [&waits](uint32_t) { waits++; };
+  EXPECT_EQ(k_heap_alloc(&heap, sizeof memory - 8, K_FOREVER), nullptr); // all of an empty heap
+  EXPECT_EQ(waits, 1U);
+  during_wait = [](uint32_t) { FAIL() << "waits"; };
+  k_heap_init(&heap, memory, 4);
+  EXPECT_EQ(k_heap_alloc(&heap, 1, K_FOREVER), nullptr);
+}
+
 // ---- Slabs ----
 
 class ZephyrPortSlab : public ZephyrPort {

@@ -110,6 +110,14 @@ TEST_F(ZephyrSites, OfAHeap) {
   p = overrun(sys_heap_noalign_alloc(&heap, 32, 10), 10);
   sys_heap_free(&heap, p);
   expect_sites(__LINE__ - 2);
+  p = overrun(sys_heap_aligned_alloc(&heap, 64, 10), 10);
+  sys_heap_free(&heap, p);
+  expect_sites(__LINE__ - 2);
+  p = sys_heap_alloc(&heap, 10);
+  p = overrun(sys_heap_aligned_realloc(&heap, p, 256, 20), 20);
+  sys_heap_free(&heap, p);
+  expect_sites(__LINE__ - 2);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(p) % 256, 0U);
 }
 
 TEST_F(ZephyrSites, OfSeveralHeapsBehindOneAreNotThoseOfTheChoice) {

@@ -1,6 +1,7 @@
 // Zephyr's memory slabs and the shared multi heap: what its own tests rely on, what is refused, waiting.
 #include <zephyr/kernel.h>
 #include <zephyr/multi_heap/shared_multi_heap.h>
+#include <zephyr/sys/multi_heap.h>
 
 #include <gtest/gtest.h>
 #include <ringfence/fault.h>
@@ -449,6 +450,20 @@ TEST_F(ZephyrSlab, TheSharedMultiHeapFreesWhatItAllocated) {
     ASSERT_NE(nullptr, p);
     shared_multi_heap_free(p);
   }
+}
+
+TEST_F(ZephyrSlab, TheSharedMultiHeapHasNoMoreRegionsThanThereIsRoomFor) {
+  alignas(8) static char regions[MAX_MULTI_HEAPS + 1][256];
+  struct shared_multi_heap_region region = {SMH_REG_ATTR_CACHEABLE, 0, sizeof regions[0]};
+  int status = 0;
+  (void)shared_multi_heap_pool_init();
+  for (int i = 0; status == 0 && i <= MAX_MULTI_HEAPS; i++) {
+    region.addr = reinterpret_cast<uintptr_t>(regions[i]);
+    status = shared_multi_heap_add(&region, nullptr);
+  }
+  EXPECT_EQ(-ENOMEM, status);
+  region.attr = SMH_REG_ATTR_NUM;
+  EXPECT_EQ(-EINVAL, shared_multi_heap_add(&region, nullptr));
 }
 
 } // namespace

@@ -135,6 +135,8 @@ TEST_F(Oom, RefusesNullArguments) {
   EXPECT_EQ(RF_ERR_INVALID, rf_oom_add(&oom, nullptr, refuse, nullptr));
   EXPECT_EQ(RF_ERR_INVALID, rf_oom_add(&oom, &cb, nullptr, nullptr));
   EXPECT_EQ(RF_ERR_INVALID, rf_oom_remove(&oom, &cb));
+  EXPECT_EQ(RF_ERR_INVALID, rf_oom_remove(nullptr, &cb));
+  EXPECT_EQ(RF_ERR_INVALID, rf_oom_remove(&oom, nullptr));
 }
 
 TEST_F(Oom, LeavesSuccessAlone) {
@@ -181,6 +183,19 @@ TEST_F(Oom, StopsAtTheLimit) {
   EXPECT_EQ(nullptr, rf_alloc(a, 150));
   EXPECT_EQ(static_cast<size_t>(RF_OOM_ATTEMPTS), cache.calls.size());
   EXPECT_EQ(1u + RF_OOM_ATTEMPTS, inner.allocs);
+}
+
+TEST_F(Oom, TheLimitIsWhatItIsSetTo) {
+  for (unsigned const attempts : {1U, 2U, 7U}) {
+    rf_oom limited;
+    ASSERT_EQ(RF_OK, rf_oom_init(&limited, &inner.base, attempts));
+    Cache cache{&inner, 0, 1, {}};
+    rf_oom_callback cb;
+    ASSERT_EQ(RF_OK, rf_oom_add(&limited, &cb, cache_release, &cache));
+    EXPECT_EQ(nullptr, rf_alloc(&limited.base, 150));
+    EXPECT_EQ(attempts, cache.calls.size());
+    rf_deinit(&limited.base);
+  }
 }
 
 TEST_F(Oom, ARefusalStopsTheRetries) {

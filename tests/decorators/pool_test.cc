@@ -69,6 +69,12 @@ TEST_F(Pool, TakesACallersBufferOfAnyAlignmentAndRefusesASmallerOne) {
     o.buffer = memory.data() + shift;
     o.buffer_size = size;
     ASSERT_EQ(RF_OK, rf_pool_init(&own, &heap.base, &o)) << shift;
+    rf_stats below;
+    rf_stats all;
+    rf_stats_get(&heap.base, &below);
+    rf_stats_get(&own.base, &all);
+    EXPECT_EQ(below.capacity + own.memory_size, all.capacity) << "the buffer is not inner's";
+    EXPECT_EQ(below.free_bytes + (16U + 32) * 2, all.free_bytes);
     void *const p = rf_alloc(&own.base, 16);
     EXPECT_TRUE(rf_is_aligned(p, RF_ALIGN_DEFAULT));
     EXPECT_GE(p, o.buffer);
@@ -90,6 +96,7 @@ TEST_F(Pool, DefaultsAreTheFiveClassesOfTheOriginal) {
     EXPECT_EQ(static_cast<size_t>(RF_POOL_DEFAULT_COUNT), s.count);
   }
   EXPECT_FALSE(rf_pool_class_stats_get(&standard, 5, &s));
+  EXPECT_EQ(standard.memory_size + RF_ALIGN_DEFAULT - 1, rf_pool_buffer_size(nullptr));
   standard.base.ops->deinit(&standard.base);
 }
 

@@ -176,6 +176,28 @@ TEST(BumpTest, ResetGivesBackTheChunksBehindTheMark) {
   rf_bump_clear(&bump);
 }
 
+TEST(BumpTest, ASourceThatTakesNothingBackKeepsItsChunks) {
+  alignas(void *) static char chunk[256];
+  bool given = false;
+  rf_bump_source const source = {[](void *context, size_t *size) -> void * {
+                                   bool *const once = static_cast<bool *>(context);
+                                   void *const memory = *once ? nullptr : chunk;
+                                   EXPECT_LE(*size, sizeof chunk);
+                                   *size = sizeof chunk;
+                                   *once = true;
+                                   return memory;
+                                 },
+                                 nullptr, &given};
+  char memory[16];
+  rf_bump bump;
+  ASSERT_EQ(rf_bump_init(&bump, memory, sizeof memory, &source), RF_OK);
+  rf_bump_mark const mark = rf_bump_get_mark(&bump);
+  EXPECT_NE(rf_bump_alloc(&bump, 40, 1), nullptr);
+  EXPECT_EQ(rf_bump_reset(&bump, mark), RF_OK);
+  EXPECT_EQ(rf_bump_alloc(&bump, 16, 1), memory);
+  EXPECT_EQ(rf_bump_alloc(&bump, 40, 1), nullptr) << "the chunk is the caller's to find";
+}
+
 TEST(BumpTest, GivesBackAMisalignedChunkAsItCame) {
   for (size_t skew = 0; skew < 2 * alignof(void *); skew++) {
     Source source(0, skew);

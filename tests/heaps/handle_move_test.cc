@@ -109,6 +109,8 @@ TEST_F(HandleRealloc, MovesToAHoleThatIsLargeEnough) {
   EXPECT_EQ(rf_handle_realloc(h, 1, 50), RF_OK);
   EXPECT_EQ(map(), "-12 2:12 3:12 4:12 1:50 ");
   expect_contents();
+  EXPECT_EQ(usage().moved_bytes, 12U);
+  EXPECT_EQ(usage().compactions, 0U) << "no other block moved";
 }
 
 TEST_F(HandleRealloc, GathersTheHolesAroundItBehindIt) {

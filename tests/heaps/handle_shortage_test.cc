@@ -1,6 +1,8 @@
 // A handle heap that is short of RAM: whom it asks, how often, and for how much.
 #include "tests/heaps/handle_fixture.h"
 
+#include <cstring>
+#include <string>
 #include <vector>
 
 namespace {
@@ -62,6 +64,34 @@ TEST_F(HandleShortage, TheCallbackIsAskedForAReallocAndMayFreeTheBlockItself) {
   EXPECT_EQ(rf_handle_realloc(h, 1, 100), RF_ERR_NOT_ALLOCATED);
   rf_handle_heap_on_short(&heap, nullptr, nullptr);
   EXPECT_EQ(rf_handle_realloc(h, 2, 200), RF_ERR_NO_MEMORY);
+}
+
+// What is new is counted from the size that the callback gave it.
+TEST_F(HandleShortage, TheCallbackMayResizeTheBlockItself) {
+  for (size_t const meanwhile : {8, 40}) {
+    make_apart(100);
+    fill({20, 40, 40});
+    std::memset(at(1), 'a', 20);
+    struct Resize {
+      rf_handles *heap;
+      size_t size;
+    } resize = {h, meanwhile};
+    rf_handle_heap_on_short(
+        &heap,
+        [](void *context, unsigned, size_t) {
+          auto const *const r = static_cast<Resize *>(context);
+          EXPECT_EQ(rf_handle_free(r->heap, 2), RF_OK);
+          EXPECT_EQ(rf_handle_realloc(r->heap, 1, r->size), RF_OK);
+          if (r->size > 20) {
+            std::memset(rf_handle_address(r->heap, 1), 'b', r->size);
+          }
+          return true;
+        },
+        &resize);
+    ASSERT_EQ(rf_handle_realloc(h, 1, 60), RF_OK);
+    std::string const kept(meanwhile, meanwhile > 20 ? 'b' : 'a');
+    EXPECT_EQ(std::string(reinterpret_cast<char *>(at(1)), 60), kept + std::string(60 - meanwhile, 0));
+  }
 }
 
 TEST_F(HandleShortage, TheCallbackIsAskedSoManyTimes) {

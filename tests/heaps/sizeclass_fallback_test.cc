@@ -5,6 +5,7 @@
 #include <ringfence/tlsf.h>
 
 #include <cstring>
+#include <string>
 #include <vector>
 
 namespace {
@@ -53,6 +54,25 @@ TEST_F(SizeclassFallback, GetsEverythingBackAtTheEnd) {
     ASSERT_NE(nullptr, rf_alloc(a, i * 1000));
   }
   EXPECT_LT(1U, stats(&fallback.base).blocks);
+}
+
+TEST_F(SizeclassFallback, IsPrintedWithWhatItServes) {
+  void *const small = rf_alloc(a, 100);
+  void *const large[] = {rf_alloc(a, 70000), rf_alloc(a, 80000)};
+  char text[512];
+  rf_sink_buffer buffer;
+  rf_sink_buffer_init(&buffer, text, sizeof text);
+  rf_sizeclass_print(&heap, &buffer.sink);
+  EXPECT_EQ("sizeclass: " + std::to_string(span(3)) + " of 4096 bytes carved, " + std::to_string(heap.large_bytes) +
+                " from the fallback\n"
+                "   size    live    free\n"
+                "    128       1       0\n"
+                "  other       2       -\n",
+            std::string(text));
+  EXPECT_LE(150000U, heap.large_bytes);
+  for (void *const p : {small, large[0], large[1]}) {
+    EXPECT_EQ(RF_OK, rf_free(a, p));
+  }
 }
 
 // A heap of another kind may be damaged, and take no block back.

@@ -63,9 +63,20 @@ static bool wait(struct k_heap *h, uint64_t end) {
   return status == RF_OK;
 }
 
+/* 0 too for a time that nanoseconds cannot count. */
 static uint64_t end_of(k_timeout_t timeout) {
+  if (timeout.ticks < 0 || timeout.ticks > INT64_MAX / 1000000) {
+    return 0;
+  }
   uint64_t const end = rf_port_now_ns() + (uint64_t)timeout.ticks * 1000000;
-  return timeout.ticks < 0 ? 0 : end != 0 ? end : 1;
+  return end != 0 ? end : 1;
+}
+
+/* Whether a request that failed may be served once there is more memory: it was not refused, and an empty heap has room
+ * for it and its header. */
+static bool may_be_served(struct k_heap *h, void *ptr, size_t align, size_t bytes) {
+  return bytes != 0 && (bytes - 1) / 8 + 1 < h->heap.chunks.end && (align == 0 || rf_is_pow2(align)) &&
+         (ptr == NULL || sys_heap_usable_size(&h->heap, ptr) != 0);
 }
 
 /* `ptr` NULL: an allocation. */
@@ -73,7 +84,7 @@ static void *resize(struct k_heap *h, void *ptr, size_t align, size_t bytes, k_t
   uint64_t const end = end_of(timeout);
   enter(h);
   void *p = rf_zephyr_realloc_at(&h->heap, ptr, align, bytes, site);
-  while (p == NULL && bytes != 0 && bytes <= h->heap.init_bytes && timeout.ticks != 0 && wait(h, end)) {
+  while (p == NULL && timeout.ticks != 0 && may_be_served(h, ptr, align, bytes) && wait(h, end)) {
     p = rf_zephyr_realloc_at(&h->heap, ptr, align, bytes, site);
   }
   if (ptr != NULL && (p != NULL || bytes == 0)) {

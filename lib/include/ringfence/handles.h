@@ -75,8 +75,8 @@ typedef struct rf_handle_usage {
   size_t min_free_blocks;
   size_t largest;     /* the largest block that can be had now, after compaction where that helps */
   size_t locked;      /* blocks that are locked */
-  size_t compactions; /* calls that moved a block */
-  size_t moved_bytes; /* by all of these */
+  size_t compactions; /* calls that slid blocks together */
+  size_t moved_bytes; /* by all of these, and by reallocs to a hole elsewhere */
   rf_stats stats;     /* as of an rf_allocator; `overhead` has the table where that is in the arena */
 } rf_handle_usage;
 

@@ -44,8 +44,9 @@ int k_heap_array_get(struct k_heap **heaps);
 /* As sys_heap_init. */
 void k_heap_init(struct k_heap *h, void *mem, size_t bytes);
 
-/* As the calls of sys_heap, but that they wait for memory, no longer than `timeout`; a free wakes all that wait.
- * k_heap_calloc clears it, and gives NULL where the product wraps. */
+/* As the calls of sys_heap, but that they wait for memory, no longer than `timeout`; a free wakes all that wait. There
+ * is no waiting for what is refused, or larger than the heap. k_heap_calloc clears it, and gives NULL where the product
+ * wraps. */
 void *k_heap_alloc(struct k_heap *h, size_t bytes, k_timeout_t timeout);
 void *k_heap_aligned_alloc(struct k_heap *h, size_t align, size_t bytes, k_timeout_t timeout);
 void *k_heap_calloc(struct k_heap *h, size_t num, size_t size, k_timeout_t timeout);
