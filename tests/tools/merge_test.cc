@@ -87,6 +87,19 @@ TEST_F(Merge, OfSeveralRunsTheFirstThatFoundTheAccessIsKept) {
   EXPECT_EQ(list_[0], records[1]);
 }
 
+// A run has a record each time that it meets the place.
+TEST_F(Merge, OfSeveralRunsTheOneThatMetItMostOftenCounts) {
+  for (unsigned const run : {1U, 1U, 2U, 2U, 2U, 3U}) {
+    rf_record &record = add(run, {{"p", 0x10}});
+    record.run_number = run;
+    record.finding.at_access = run != 1;
+  }
+  ASSERT_EQ(merge(), 1U);
+  EXPECT_EQ(list_[0]->run_number, 2U) << "the first at the instruction";
+  EXPECT_EQ(list_[0]->times, 3U);
+  EXPECT_EQ(list_[0]->processes, 1U);
+}
+
 TEST_F(Merge, TellsModulesKindsAndAllocatorsApart) {
   add(1, {{"p", 0x10}});
   add(1, {{"q", 0x10}});
