@@ -236,6 +236,17 @@ TEST(Monitor, AnImageNamesAddresses) {
   unlink(file.c_str());
 }
 
+TEST(Monitor, ADeviceThatCannotBeReadIsNoneWithoutFindings) {
+  Result const folder = run({ringfence(), "monitor", "/tmp"});
+  EXPECT_EQ(folder.status, 2);
+  EXPECT_EQ(folder.err, "ringfence: cannot read /tmp: Is a directory\n");
+  How closed;
+  closed.closed = {0};
+  Result const input = run({ringfence(), "monitor", "-"}, closed);
+  EXPECT_EQ(input.status, 2);
+  EXPECT_EQ(input.err, "ringfence: cannot read standard input: Bad file descriptor\n");
+}
+
 TEST(Monitor, SaysWhatIsWrong) {
   auto const said = [](const std::vector<std::string> &words) {
     std::vector<std::string> line = {ringfence(), "monitor"};
