@@ -139,6 +139,21 @@ TEST_F(ReportCommand, KeepsEveryFigureOfARun) {
   EXPECT_TRUE(has(report({"--format=html", file("run")}).out, "<b>Segmentation fault</b> ended the program"));
 }
 
+// What a run of `check` found is not lost on the way: it fails for this, too.
+TEST_F(ReportCommand, FindingsOfARunThatHaveNoRecordAreNoSuccess) {
+  const std::string begin = R"({"type":"run","version":1,"processes":1,"allocations":5,"findings":0,"times":)";
+  const std::string counted = file("counted", begin + "3,\"status\":0}\n");
+  const std::string unrecorded = file("unrecorded", begin + "0,\"unrecorded\":true,\"status\":99}\n");
+  EXPECT_EQ(report({counted}).err, "ringfence: 3 findings without a record; 3 only counted, after max_findings\n");
+  EXPECT_EQ(report({unrecorded}).err, "ringfence: findings that could not be recorded\n");
+  for (const std::string &run : {counted, unrecorded}) {
+    EXPECT_EQ(report({run}).status, 99) << run;
+    EXPECT_EQ(report({"--exitcode=7", run}).status, 7) << run;
+    EXPECT_EQ(report({"--write-baseline", file("none"), run}).status, 0) << run;
+  }
+  EXPECT_EQ(report({file("clean", begin + "0,\"status\":3}\n")}).status, 0);
+}
+
 TEST_F(ReportCommand, WaitsForAPipe) {
   const Result result =
       run({"sh", "-c", "mkfifo \"$2\"; { sleep 0.2; cat \"$1\"; } > \"$2\" & exec \"$0\" report \"$2\"", ringfence(),
