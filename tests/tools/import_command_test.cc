@@ -102,6 +102,21 @@ TEST_F(ImportCommand, TakesAFolderOfLibFuzzers) {
   EXPECT_EQ(import({"--run", "/nowhere/fuzzer", crashes}).status, 2);
 }
 
+// A link to a file of /proc that no process can read from its start.
+TEST_F(ImportCommand, SaysWhichFilesOfAFolderItCannotRead) {
+  const std::string folder = file("reports");
+  ASSERT_EQ(mkdir(folder.c_str(), 0700), 0);
+  (void)file("reports/asan.log", "==7==ERROR: AddressSanitizer: attempting double-free on 0x10 in thread T0:\n"
+                                 "    #0 0x1 in drop /src/a.c:4\n");
+  for (const std::string name : {"crash-1", "z.log"}) {
+    ASSERT_EQ(symlink("/proc/self/mem", (folder + "/" + name).c_str()), 0);
+  }
+  const Result taken = run({ringfence(), "import", "--collector", file("collector"), folder});
+  EXPECT_EQ(taken.status, 2);
+  EXPECT_EQ(taken.err, "ringfence: cannot read " + folder + "/crash-1: Input/output error\nringfence: cannot read " +
+                           folder + "/z.log: Input/output error\nringfence: 1 finding taken to the collector\n");
+}
+
 // Whether the line says that there is no site or nothing of it: only the frame that it has.
 TEST_F(ImportCommand, TakesTheCallsOfASnapshotAsTheyAre) {
   for (const std::string site : {"\"site\":null,", ""}) {
