@@ -154,6 +154,21 @@ TEST_F(ReportCommand, FindingsOfARunThatHaveNoRecordAreNoSuccess) {
   EXPECT_EQ(report({file("clean", begin + "0,\"status\":3}\n")}).status, 0);
 }
 
+// As in check: names are those of the folder that the user is in, not of the tree in which Bazel starts programs.
+TEST_F(ReportCommand, TakesNamesOfTheFolderThatBazelRunWasCalledIn) {
+  const std::string tree = file("x.runfiles/ringfence");
+  ASSERT_EQ(run({"mkdir", "-p", tree}).status, 0);
+  (void)file("found", json(leak()));
+  (void)file("console", serial(leak()));
+  How how;
+  how.environment = {{"BUILD_WORKING_DIRECTORY", folder_}};
+  how.directory = tree;
+  EXPECT_EQ(report({"found"}, how).err, "ringfence: 1 finding\n");
+  EXPECT_EQ(run({ringfence(), "monitor", "console"}, how).err, "ringfence: 1 finding\n");
+  const Result import = run({ringfence(), "import", "--collector", file("collector"), "found"}, how);
+  EXPECT_FALSE(has(import.err, "cannot read")) << import.err;
+}
+
 TEST_F(ReportCommand, WaitsForAPipe) {
   const Result result =
       run({"sh", "-c", "mkfifo \"$2\"; { sleep 0.2; cat \"$1\"; } > \"$2\" & exec \"$0\" report \"$2\"", ringfence(),

@@ -1,7 +1,6 @@
 /* `ringfence replay`: replays a recorded trace on any allocator and prints figures. */
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/option_table.h"
-#include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/cli/command.h"
 #include "tools/ringfence/cli/replay_compare.h"
@@ -399,7 +398,6 @@ static int run(int argc, char **argv) {
     if (o.help) {
       help();
     } else {
-      rf_paths_enter();
       status = work(&o);
     }
   }
