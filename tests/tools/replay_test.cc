@@ -190,6 +190,25 @@ TEST(Replay, WritesATestInC) {
             std::vector<std::string>{"cannot write to /nowhere/x.c: No such file or directory"});
 }
 
+TEST(Replay, WritesAllFilesThatAreAskedFor) {
+  std::vector<std::string> words = {"--last=20"};
+  std::vector<std::string> files;
+  for (const std::string name : {"save", "c-test", "fuzz-seed", "pprof"}) {
+    files.push_back(scratch(name));
+    words.insert(words.end(), {"--" + name, files.back()});
+  }
+  words.push_back(recorded());
+  Result const result = replay(words);
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(result.out, "") << "it replays nothing";
+  for (const std::string &file : files) {
+    EXPECT_NE(read_file(file), "") << file;
+    unlink(file.c_str());
+  }
+  EXPECT_EQ(replay({"--save", files[0], "--pprof", "/nowhere/p", recorded()}).status, 2);
+  unlink(files[0].c_str());
+}
+
 TEST(Replay, SavesTheFirstRequests) {
   std::string const file = scratch("saved");
   EXPECT_EQ(replay({"--events=1000", "--save", file, recorded()}).status, 0);
