@@ -47,6 +47,33 @@ TEST_F(ReportCommand, BlankLinesAreNoTextOfAnother) {
   EXPECT_EQ(blank.err, empty.err);
 }
 
+TEST_F(ReportCommand, ReadsOneFormAloneIfItIsTold) {
+  const std::string both = file("both", "booting\n" + json(leak()) + serial(double_free()) + json(leak()));
+  EXPECT_EQ(report({"--from=auto", both}).err, "ringfence: 2 findings, 3 times in all\n");
+  EXPECT_EQ(report({"--from=serial", both}).err, "ringfence: 1 finding\n");
+  const Result lines = report({"--from=json", both});
+  EXPECT_EQ(lines.err.rfind("ringfence: 1 finding, 2 times in all; ", 0), 0U) << lines.err;
+  EXPECT_TRUE(
+      has(lines.err, "; " + std::to_string(1 + count(serial(double_free()), "\n")) + " lines could not be read\n"))
+      << lines.err;
+}
+
+TEST_F(ReportCommand, SaysHowManyFindingsOfABoardDidNotArrive) {
+  std::string capture;
+  for (const uint64_t sequence : {1, 4}) {
+    rf_finding f = leak();
+    f.sequence = sequence;
+    capture += serial(f);
+  }
+  EXPECT_EQ(report({file("uart", capture)}).err, "ringfence: 1 finding, 2 times in all; 2 findings did not arrive\n");
+}
+
+TEST_F(ReportCommand, QuietLeavesOutTheLastLine) {
+  for (const std::string &text : {std::string(), json(leak())}) {
+    EXPECT_EQ(report({"--quiet", file("found", text)}).err, "");
+  }
+}
+
 TEST_F(ReportCommand, ReadsJsonBehindAPrefix) {
   const Result result = report({file("log", "text\nNov 20 host prog[1]: " + json(leak()) + "more\n")});
   EXPECT_EQ(result.err, "ringfence: 1 finding\n");
@@ -319,7 +346,9 @@ TEST_F(ReportCommand, SuppressionsHideAndAreListed) {
   EXPECT_TRUE(has(result.out, "Suppressions used:\n  count      bytes template\n"
                               "      1       4096 leak:lex>.c\n      1          0 double-free:*\n"))
       << result.out;
-  EXPECT_EQ(report({"--suppressions", file("every", "*:*\n"), all()}).status, 0);
+  const Result none = report({"--suppressions", file("every", "*:*\n"), all()});
+  EXPECT_EQ(none.status, 0);
+  EXPECT_EQ(none.err, "ringfence: nothing found; 3 suppressed\n");
 }
 
 TEST_F(ReportCommand, ARuleByFingerprintHidesItsKindAlone) {
