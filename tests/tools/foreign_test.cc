@@ -94,6 +94,12 @@ TEST_F(Foreign, KindsOfAsan) {
       {"SEGV on unknown address 0x000000000008 (pc 0x1)", "SEGV", 0},
       {"requested allocation size 0xffff exceeds maximum supported size", "allocation-size-too-big", 0},
       {"calloc parameters overflow: count * size", "calloc-overflow", 0},
+      {"reallocarray parameters overflow: count * size", "calloc-overflow", 0},
+      {"invalid allocation alignment: 24", "invalid-allocation-alignment", 0},
+      {"attempting to call malloc_usable_size() for pointer which is not owned: 0x10", "bad-malloc_usable_size", 0},
+      {"BUS on unknown address (pc 0x1)", "BUS", 0},
+      {"ILL on unknown address 0x10 (pc 0x1)", "ILL", 0},
+      {"FPE on unknown address 0x10 (pc 0x1)", "FPE", 0},
       {"stack-buffer-overflow on address 0x7ffc", nullptr, 0},
       {"global-buffer-overflow on address 0x7ffc", nullptr, 0},
   };
@@ -247,6 +253,15 @@ TEST_F(Foreign, LinesMayEndAsThoseOfWindows) {
   ASSERT_EQ(found.findings[0].stacks[0].count, 2U);
   EXPECT_STREQ(found.findings[0].stacks[0].frames[0].function, "f");
   EXPECT_STREQ(found.findings[0].stacks[0].frames[1].function, "g");
+}
+
+TEST_F(Foreign, NamesInValgrindsXmlHaveTheirLettersBack) {
+  const rf_foreign found = read("<valgrindoutput><error><kind>InvalidRead</kind><what>x of size 1</what><stack><frame>"
+                                "<ip>0x1</ip><fn>operator&quot;&quot; _k&lt;&apos;a&apos;&gt;(int&amp;)</fn></frame>"
+                                "</stack></error></valgrindoutput>");
+  ASSERT_EQ(found.count, 1U);
+  ASSERT_EQ(found.findings[0].stacks[0].count, 1U);
+  EXPECT_STREQ(found.findings[0].stacks[0].frames[0].function, "operator\"\" _k<'a'>(int&)");
 }
 
 TEST_F(Foreign, AFrameOfValgrindHasNoFolderOfAnother) {

@@ -43,6 +43,7 @@ protected:
 
   rf_bump_arena arena_ = {nullptr};
   const rf_skip_rules *rules_ = nullptr;
+  const rf_skip_rules none_ = {nullptr, 0};
 
 private:
   // Addresses differ with each call, as they do between processes.
@@ -248,6 +249,81 @@ TEST_F(Identity, OfABoardIsThatOfAHost) {
 TEST_F(Identity, WithoutAnyStackIsByAllocator) {
   EXPECT_TRUE(same(of("double-free", "", R"(,"allocator":"tlsf")"), of("double-free", "", R"(,"allocator":"tlsf")")));
   EXPECT_FALSE(same(of("double-free", "", R"(,"allocator":"tlsf")"), of("double-free", "", R"(,"allocator":"slab")")));
+}
+
+// And no others that begin or end alike.
+TEST_F(Identity, WrappersAndLibrariesThatManyProgramsHaveAreSkipped) {
+  const char *const functions[] = {"operator new(unsigned long)",
+                                   "operator delete[](void*)",
+                                   "__interceptor_free",
+                                   "__asan_memcpy",
+                                   "__sanitizer_free",
+                                   "__libc_malloc",
+                                   "__GI___libc_malloc",
+                                   "memcpy",
+                                   "memmove",
+                                   "memset",
+                                   "memcmp",
+                                   "memchr",
+                                   "strlen",
+                                   "strcpy",
+                                   "strncpy",
+                                   "strcat",
+                                   "strcmp",
+                                   "__memcpy_chk",
+                                   "__strcpy_chk",
+                                   "__memset_avx2_unaligned",
+                                   "__memmove_sse2",
+                                   "__memcpy_evex",
+                                   "__strlen_avx2",
+                                   "__strcpy_sse2",
+                                   "__strlen_evex",
+                                   "__memmove_erms",
+                                   "__aeabi_memcpy4",
+                                   "rf_alloc_at",
+                                   "rf_calloc",
+                                   "rf_realloc_at",
+                                   "rf_free_at",
+                                   "rf_guard_alloc",
+                                   "rf_page_alloc",
+                                   "rf_sample_alloc",
+                                   "xmalloc",
+                                   "xcalloc",
+                                   "xrealloc",
+                                   "xstrdup",
+                                   "g_malloc0",
+                                   "g_realloc_n",
+                                   "g_free",
+                                   "pvPortMalloc",
+                                   "vPortFree",
+                                   "k_malloc",
+                                   "k_free",
+                                   "_start",
+                                   "start_thread",
+                                   "clone3",
+                                   "clone",
+                                   "__clone3",
+                                   "_dl_init",
+                                   "Reset_Handler",
+                                   "std::vector<int>::push_back",
+                                   "__gnu_cxx::new_allocator<int>::allocate"};
+  for (const char *const function : functions) {
+    EXPECT_TRUE(rf_skip_rules_match(&none_, function, "prog")) << function;
+  }
+  for (const char *const function : {"main", "xmalloc2", "my_xmalloc", "memcpy2", "k_free_all", "g_free_full", "starts",
+                                     "Reset_Handle", "app::std::get", "strdup", "clones"}) {
+    EXPECT_FALSE(rf_skip_rules_match(&none_, function, "prog")) << function;
+  }
+  for (const char *const module :
+       {"libc.so.6", "libc-2.31.so", "libm.so.6", "libstdc++.so.6", "libc++.so.1", "libc++abi.so.1", "libpthread.so.0",
+        "libgcc_s.so.1", "ld-linux-x86-64.so.2", "ld-2.31.so", "libringfence.so", "libasan.so.8",
+        "vgpreload_memcheck-amd64-linux.so", "libjemalloc.so.2", "libtcmalloc_minimal.so.4", "libmimalloc.so.2"}) {
+    EXPECT_TRUE(rf_skip_rules_match(&none_, "get", module)) << module;
+  }
+  for (const char *const module : {"prog", "libcx.so", "mylibc.so.6", "libmine.so", "libstd.so"}) {
+    EXPECT_FALSE(rf_skip_rules_match(&none_, "get", module)) << module;
+  }
+  EXPECT_FALSE(rf_skip_rules_match(&none_, nullptr, nullptr));
 }
 
 TEST_F(Identity, RulesOfAFileAreSkipped) {
