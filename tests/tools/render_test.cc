@@ -210,14 +210,22 @@ protected:
 TEST_F(Source, IsShownOfFilesInTheFolderAlone) {
   const std::string other = folder_ + "2";
   ASSERT_EQ(mkdir(other.c_str(), 0755), 0);
-  write_file(folder_ + "/a.c", "one\ntwo\r\nthree");
+  write_file(folder_ + "/a.c", "one \n two \t\r\nthree");
   write_file(other + "/a.c", "secret\n");
-  EXPECT_STREQ(line(folder_ + "/a.c", 1), "one");
-  EXPECT_STREQ(line("a.c", 2), "two");
+  EXPECT_STREQ(line(folder_ + "/a.c", 1), "one ");
+  EXPECT_STREQ(line("a.c", 2), " two \t");
   EXPECT_STREQ(line("a.c", 3), "three");
   EXPECT_EQ(line("a.c", 4), nullptr);
   EXPECT_EQ(line(other + "/a.c", 1), nullptr);
   EXPECT_EQ(line("../" + other.substr(other.rfind('/') + 1) + "/a.c", 1), nullptr);
+}
+
+TEST_F(Source, IsShownOfFilesThatAreNotTooLarge) {
+  std::string text = "one\n" + std::string((4U << 20) - 4, '\n');
+  write_file(folder_ + "/a.c", text);
+  write_file(folder_ + "/b.c", text + "\n");
+  EXPECT_STREQ(line("a.c", 1), "one");
+  EXPECT_EQ(line("b.c", 1), nullptr);
 }
 
 TEST_F(Source, LongLinesAreLeftOut) {

@@ -227,7 +227,9 @@ TEST_F(ReportCommand, AFindingThatIsCutOffIsNoSuccess) {
   EXPECT_EQ(result.err, "ringfence: 1 finding that could not be read\n");
   EXPECT_EQ(report({cut, "--exitcode", "0"}).status, 0);
   EXPECT_EQ(report({cut, "--write-baseline", file("baseline")}).status, 99);
-  EXPECT_TRUE(has(report({cut, "--format=sarif"}).out, R"("executionSuccessful":false)"));
+  const std::string sarif = report({cut, "--format=sarif"}).out;
+  EXPECT_TRUE(has(sarif, R"("executionSuccessful":false)"));
+  EXPECT_TRUE(has(sarif, R"([{"level":"error","message":{"text":"1 finding that could not be read"}}])")) << sarif;
   EXPECT_TRUE(has(report({cut, "--format=junit"}).out, R"(<error message="1 finding that could not be read")"));
   EXPECT_TRUE(has(report({cut, "--format=html"}).out, ">1 finding that could not be read.<"));
 }

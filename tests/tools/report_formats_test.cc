@@ -342,6 +342,16 @@ TEST_F(ReportFormats, LongNamesAreCutBetweenCharacters) {
   }
 }
 
+TEST_F(ReportFormats, OfALongNameTheStartAndTheEndAreShown) {
+  for (const size_t length : {200U, 201U}) {
+    const std::string name = std::string(length - 50, 'a') + std::string(50, 'z');
+    const std::string shown = length == 200 ? name : std::string(120, 'a') + " \xE2\x80\xA6 " + std::string(40, 'z');
+    const std::string found = file("long", framed("\"module\":\"p\",\"function\":\"" + name + "\""));
+    const std::string page = report({"--format=html", found}).out;
+    EXPECT_TRUE(has(page, "<span class=\"function\">" + shown + "</span>")) << page;
+  }
+}
+
 TEST_F(ReportFormats, LinesOfSourceAreShownWhereTheyAreTheOnesThatRan) {
   file("a.c", "int x;\n  p = malloc(n) < \"1\";\n");
   const rf_site place = {"a.c", "fill", 2};

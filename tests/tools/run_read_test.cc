@@ -84,6 +84,17 @@ TEST_F(Collect, ReadsWhatBecameOfTheLastChecks) {
   EXPECT_TRUE(run.processes[0].handed_on);
 }
 
+// The process looked again: what it says last counts.
+TEST_F(Collect, LostBlocksAreThoseOfTheLastSummary) {
+  file("7", R"({"type":"summary","pid":7,"unlisted_leaked_blocks":4,"called_leaked_blocks":3})"
+            "\n"
+            R"({"type":"summary","pid":7,"unlisted_leaked_blocks":2,"called_leaked_blocks":1})"
+            "\n");
+  const rf_run run = collect();
+  EXPECT_EQ(run.processes[0].unlisted, 2u);
+  EXPECT_EQ(run.processes[0].called, 1u);
+}
+
 std::string unchecked(int pid, const std::string &because, int time) {
   return R"({"type":"unchecked","pid":)" + std::to_string(pid) + R"(,"program":"/bin/a","because":")" + because +
          R"(","time_ns":)" + std::to_string(time) + "}\n";
