@@ -359,6 +359,23 @@ TEST_F(Identity, WhyNamesTheKeysThatAreEqualAndThoseThatDiffer) {
                        "access: differs at frame 0, get and a\n"
                        "allocation: known only in the first\n"
                        "free: known only in the first\n");
+  const auto verdict = [this](const rf_identity &one, const rf_identity &other) {
+    const std::string text = why(one, other);
+    return text.substr(0, text.find('\n'));
+  };
+  const auto of_itself = [&](const char *bug, const char *stacks) {
+    const rf_identity one = of(bug, stacks);
+    return verdict(one, one);
+  };
+  const char *const stacks = "get main;make main;drop main";
+  EXPECT_EQ(of_itself("SEGV", stacks), "one bug: SEGV is grouped by the access");
+  EXPECT_EQ(of_itself("memory-leak", stacks), "one bug: memory-leak is grouped by the allocation");
+  EXPECT_EQ(of_itself("alloc-dealloc-mismatch", stacks),
+            "one bug: alloc-dealloc-mismatch is grouped by the allocation and the access");
+  EXPECT_EQ(of_itself("double-free", ";;drop main"), "one bug: double-free is grouped by the free");
+  EXPECT_EQ(verdict(a, of("heap-use-after-free", "get main;;drop main")),
+            "two bugs, perhaps related: heap-use-after-free is grouped by the allocation and the free, the other by "
+            "the free");
   rf_identity older = a;
   older.version--;
   EXPECT_FALSE(same(a, older));

@@ -156,6 +156,8 @@ TEST_F(ImportCommand, ASnapshotIsOfTheProgramOfItsProcess) {
   EXPECT_EQ(run({ringfence(), "import", "--collector", folder, file("lines", lines)}).status, 0);
   const std::string spool = read_file(folder + "/spool/current");
   EXPECT_TRUE(has(spool, R"("program":"/bin/prog2")")) << spool;
+  EXPECT_EQ(run({ringfence(), "import", "--collector", file("named"), "--program", "/srv/p", file("lines")}).status, 0);
+  EXPECT_TRUE(has(read_file(file("named") + "/spool/current"), R"("program":"/srv/p")"));
 }
 
 TEST_F(ImportCommand, NamesTheInputOfAReportAtThatReportAlone) {

@@ -121,6 +121,26 @@ TEST_F(Serial, NegativeOffsetsAndLargeNumbersArrive) {
   EXPECT_TRUE(findings_[0]->finding.freed);
 }
 
+TEST_F(Serial, WhatFewFindingsHaveArrives) {
+  for (const rf_access access : {RF_ACCESS_UNKNOWN, RF_ACCESS_READ, RF_ACCESS_WRITE, RF_ACCESS_FREE}) {
+    rf_finding f = sample_finding();
+    f.sequence = 1U + access;
+    f.access = access;
+    f.at_access = true;
+    f.argument = 77;
+    f.allocation = "operator new[]";
+    f.deallocation = "free";
+    receive(sent(f));
+    ASSERT_EQ(findings_.size(), 1U + access);
+    const rf_finding &found = findings_.back()->finding;
+    EXPECT_EQ(found.access, access);
+    EXPECT_TRUE(found.at_access);
+    EXPECT_EQ(found.argument, 77U);
+    EXPECT_STREQ(found.allocation, "operator new[]");
+    EXPECT_STREQ(found.deallocation, "free");
+  }
+}
+
 // Each address is in a module of its own, but for every seventh, which is in none.
 bool name_apart(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
   auto *const name = static_cast<std::string *>(context);
