@@ -175,7 +175,7 @@ TEST(Monitor, SetsATerminalRawAtItsSpeed) {
     EXPECT_EQ(cfgetispeed(&how), c.speed);
     EXPECT_EQ(cfgetospeed(&how), c.speed);
     EXPECT_EQ(how.c_lflag & (ICANON | ECHO | ISIG), 0U);
-    EXPECT_EQ(how.c_cflag & (CLOCAL | CREAD), static_cast<tcflag_t>(CLOCAL | CREAD));
+    EXPECT_EQ(how.c_cflag & (CLOCAL | CREAD | CRTSCTS), static_cast<tcflag_t>(CLOCAL | CREAD));
   }
 }
 

@@ -41,9 +41,10 @@ TEST(Replay, ReadsStandardInput) {
 }
 
 TEST(Replay, UsesTheAllocatorAndTheArenaThatItIsTold) {
-  Result const result = replay({"--allocator", "smallmem", "--arena=1M", "--runs", "1", recorded()});
+  Result const result = replay({"--allocator", "smallmem", "--arena=1M", "--runs", "4", recorded()});
   EXPECT_EQ(result.status, 0) << result.err;
   EXPECT_TRUE(has(result.out, "\nsmallmem, in an arena of 1024.0 KiB\n")) << result.out;
+  EXPECT_TRUE(has(result.out, " ns (each at its best of 4 runs)\n")) << result.out;
 }
 
 TEST(Replay, TellsSizesInTheUnitThatSuitsThem) {
