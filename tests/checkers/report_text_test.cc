@@ -199,6 +199,8 @@ TEST(ReportText, ADoubleFreeTellsOfBothFrees) {
                                            "previously allocated by thread T4250 here:\n"
                                            "    #0 in open_log demo.c:12\n"
                                            "SUMMARY: Ringfence: double-free demo.c:21:3 in close_log\n");
+  f.released.thread = f.process;
+  EXPECT_NE(render(f).find("\nfreed by thread T0 here:\n"), std::string::npos) << render(f);
 }
 
 TEST(ReportText, ALeakSaysHowMuchAndWhereItCameFrom) {

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <vector>
 
 namespace ringfence {
@@ -214,6 +215,26 @@ TEST_F(Snapshot, TextEndsAfterSomeRows) {
   }
   std::string const listed = text();
   EXPECT_EQ(std::count(listed.begin(), listed.end(), '\n'), 20 + 3);
+}
+
+// Else a reader takes a second one for the first, sent again.
+TEST_F(Snapshot, EachInTheSerialFormHasANumberOfItsOwn) {
+  rf_report_options options;
+  rf_report_options_default(&options);
+  options.format = RF_FORMAT_SERIAL;
+  rf_log_reporter reporter;
+  rf_log_reporter_init(&reporter, &options);
+  here(10);
+  take(after_);
+  std::set<std::string> numbers;
+  for (int i = 0; i < 3; i++) {
+    testing::internal::CaptureStderr();
+    EXPECT_TRUE(rf_log_reporter_snapshot(&reporter, &after_, nullptr));
+    std::string const lines = testing::internal::GetCapturedStderr();
+    ASSERT_EQ(lines.rfind("#RF:0100", 0), 0U) << lines;
+    numbers.insert(lines.substr(8, 4));
+  }
+  EXPECT_EQ(numbers.size(), 3U);
 }
 
 TEST_F(Snapshot, JsonIsALineWithASiteForEachRow) {

@@ -85,6 +85,18 @@ TEST_F(Baseline, OfOneFingerprintThePlaceThatComesFirstIsWritten) {
   }
 }
 
+TEST_F(Baseline, HasPlacesByPathsInTheFolderOfTheSources) {
+  const std::string line = R"({"type":"finding","bug":"double-free","found":{"frames":[{"pc":1,"function":"drop",)"
+                           R"("file":"/home/me/src/a.c","line":3}]}})";
+  rf_record *record = rf_record_read(&arena_, rf_json_parse(&arena_, line.data(), line.size()));
+  record->fingerprint = "0123456789abcdef";
+  record->directory = "/home/me";
+  std::string text;
+  const rf_sink sink = ringfence::sink_to(&text);
+  rf_baseline_put(&arena_, &record, 1, &sink);
+  EXPECT_NE(text.find("\n0123456789abcdef 1 double-free drop src/a.c\n"), std::string::npos) << text;
+}
+
 TEST_F(Baseline, LeaksShareTheBlocksThatItHas) {
   read("0123456789abcdef 2:5 memory-leak\n");
   EXPECT_EQ(known(RF_BUG_LEAK, {2, 3}), (std::vector<bool>{true, true}));
@@ -95,6 +107,7 @@ TEST_F(Baseline, ALeakThatHasGrownLeavesNoBlocksForTheNext) {
   EXPECT_EQ(known(RF_BUG_LEAK, {2, 4, 1}), (std::vector<bool>{true, false, false}));
   EXPECT_EQ(records_[1].known_blocks, 3U);
   EXPECT_EQ(records_[2].known_blocks, 0U);
+  EXPECT_EQ(rf_baseline_unmet(&baseline_), 0U) << "one that has grown was met";
 }
 
 } // namespace

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <set>
 #include <string>
+#include <utility>
 
 namespace {
 
@@ -50,6 +51,40 @@ TEST(KindsTogether, TitlesDiffer) {
 TEST(KindsTogether, ALeakIsAWarningAndEveryOtherAnError) {
   for (unsigned bug = 0; bug < RF_BUG_COUNT; bug++) {
     EXPECT_STREQ(rf_bug_level(static_cast<rf_bug>(bug)), bug == RF_BUG_LEAK ? "warning" : "error") << bug;
+  }
+}
+
+// Code hosts sort by it: what lets others write memory is worse than what ends the program.
+TEST(KindsTogether, SeveritiesStay) {
+  const std::pair<rf_bug, const char *> severities[] = {
+      {RF_BUG_BUFFER_OVERFLOW, "8.8"},
+      {RF_BUG_BUFFER_UNDERFLOW, "8.8"},
+      {RF_BUG_USE_AFTER_FREE, "8.8"},
+      {RF_BUG_DOUBLE_FREE, "8.1"},
+      {RF_BUG_BAD_FREE, "7.5"},
+      {RF_BUG_DEALLOC_MISMATCH, "6.5"},
+      {RF_BUG_SIZE_MISMATCH, "6.5"},
+      {RF_BUG_LEAK, "4.3"},
+      {RF_BUG_METADATA, "8.8"},
+      {RF_BUG_SIZE_TOO_BIG, "5.3"},
+      {RF_BUG_CALLOC_OVERFLOW, "5.3"},
+      {RF_BUG_BAD_ALIGNMENT, "3.1"},
+      {RF_BUG_ENDED, "6.5"},
+      {RF_BUG_STALE_HANDLE, "7.5"},
+      {RF_BUG_BAD_HANDLE, "7.5"},
+      {RF_BUG_USE_AFTER_MOVE, "8.1"},
+      {RF_BUG_UNLOCK, "5.3"},
+      {RF_BUG_FREE_LOCKED, "7.5"},
+      {RF_BUG_REENTRY, "5.3"},
+      {RF_BUG_BAD_USABLE_SIZE, "5.3"},
+      {RF_BUG_SEGV, "6.5"},
+      {RF_BUG_BUS, "5.3"},
+      {RF_BUG_ILL, "5.3"},
+      {RF_BUG_FPE, "5.3"},
+  };
+  EXPECT_EQ(sizeof severities / sizeof severities[0], static_cast<size_t>(RF_BUG_COUNT));
+  for (const auto &[bug, severity] : severities) {
+    EXPECT_STREQ(rf_bug_severity(bug), severity) << rf_bug_name(bug);
   }
 }
 

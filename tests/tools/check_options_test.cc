@@ -207,6 +207,9 @@ TEST(Options, LibraryMayBeNamed) {
     EXPECT_EQ(check({"--", program("overflow")}, how).status, 99) << name;
     unlink(copy.c_str());
   }
+  How empty;
+  empty.environment = {{"RINGFENCE_LIB", ""}};
+  EXPECT_EQ(check({"--", program("overflow")}, empty).status, 99) << "as if it were not set";
 }
 
 TEST(Installed, TheLibraryIsFoundBesideTheCommandAndInLib) {
@@ -217,11 +220,11 @@ TEST(Installed, TheLibraryIsFoundBesideTheCommandAndInLib) {
   }
   const std::string command = root + "/bin/ringfence";
   write_file(command, read_file(ringfence()), 0755);
-  for (const std::string folder : {"/bin", "/lib"}) {
-    const std::string library = root + folder + "/libringfence.so";
+  for (const std::string name : {"/bin/libringfence.so", "/lib/libringfence.so", "/lib/libringfence.so.0"}) {
+    const std::string library = root + name;
     EXPECT_EQ(run({command, "check", "--", program("overflow")}).status, 2) << "there is none yet";
     write_file(library, read_file(source("checkers/dropin/libringfence.so")), 0755);
-    EXPECT_EQ(run({command, "check", "--", program("overflow")}).status, 99) << folder;
+    EXPECT_EQ(run({command, "check", "--", program("overflow")}).status, 99) << name;
     unlink(library.c_str());
   }
   run({"rm", "-r", root});

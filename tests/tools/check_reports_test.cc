@@ -300,6 +300,16 @@ TEST_F(CheckReports, FindingsLandWhereBazelCollectsWhatATestLeavesBehind) {
   EXPECT_EQ(listed, "ringfence-N.html\nringfence-N.jsonl\nringfence-N.sarif\nringfence-N.xml\n");
 }
 
+TEST_F(CheckReports, SoDoFindingsThatARuleHides) {
+  const std::string rules = file("rules", "*:programs/overflow.c\n");
+  ASSERT_EQ(run({"mkdir", file("left")}).status, 0);
+  How how;
+  how.environment = {{"TEST_UNDECLARED_OUTPUTS_DIR", file("left")}};
+  check({"-c", "--suppressions", rules, "--", program("overflow")}, how);
+  const std::string left = run({"sh", "-c", "cat \"$1\"/ringfence-*.sarif", "sh", file("left")}).out;
+  EXPECT_TRUE(has(left, R"("justification":"rule *:programs/overflow.c")")) << left;
+}
+
 TEST_F(CheckReports, SoDoSnapshots) {
   How how;
   how.environment = {{"TEST_UNDECLARED_OUTPUTS_DIR", folder_}};

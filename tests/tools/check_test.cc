@@ -192,6 +192,21 @@ TEST(Signals, AreIgnoredByTheProgramAsByItsCaller) {
   EXPECT_EQ(check({"--", "grep", "SigIgn", "/proc/self/status"}).out, bare);
 }
 
+// While SIGCHLD is ignored the system keeps no status to wait for.
+TEST(Signals, ThatTheCallerIgnoresLoseNoStatus) {
+  const std::string ignore = "import os, signal, sys\n"
+                             "for number in (signal.SIGCHLD, signal.SIGPIPE): signal.signal(number, signal.SIG_IGN)\n"
+                             "os.execvp(sys.argv[1], sys.argv[1:])\n";
+  const auto ignoring = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"python3", "-c", ignore});
+    return run(words);
+  };
+  EXPECT_EQ(ignoring({ringfence(), "check", "--", program("ends"), "status", "9"}).status, 9);
+  const std::string bare = ignoring({"grep", "SigIgn", "/proc/self/status"}).out;
+  EXPECT_EQ(ignoring({ringfence(), "check", "--", "grep", "SigIgn", "/proc/self/status"}).out, bare);
+  EXPECT_NE(bare.find("11000\n"), std::string::npos) << bare;
+}
+
 TEST(Program, IsFoundInPath) {
   How how;
   how.environment = {{"PATH", "/nonexistent:" + source("tests/tools/programs")}};

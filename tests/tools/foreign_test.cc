@@ -94,6 +94,12 @@ TEST_F(Foreign, KindsOfAsan) {
       {"SEGV on unknown address 0x000000000008 (pc 0x1)", "SEGV", 0},
       {"requested allocation size 0xffff exceeds maximum supported size", "allocation-size-too-big", 0},
       {"calloc parameters overflow: count * size", "calloc-overflow", 0},
+      {"reallocarray parameters overflow: count * size", "calloc-overflow", 0},
+      {"invalid allocation alignment: 24", "invalid-allocation-alignment", 0},
+      {"attempting to call malloc_usable_size() for pointer which is not owned: 0x10", "bad-malloc_usable_size", 0},
+      {"BUS on unknown address (pc 0x1)", "BUS", 0},
+      {"ILL on unknown address 0x10 (pc 0x1)", "ILL", 0},
+      {"FPE on unknown address 0x10 (pc 0x1)", "FPE", 0},
       {"stack-buffer-overflow on address 0x7ffc", nullptr, 0},
       {"global-buffer-overflow on address 0x7ffc", nullptr, 0},
   };
@@ -237,6 +243,7 @@ TEST_F(Foreign, ABlockIsFreedWhereAStackFreedIt) {
   ASSERT_EQ(found.count, 1U);
   EXPECT_EQ(found.findings[0].bug, RF_BUG_BUFFER_OVERFLOW) << "an access that begins within the block";
   EXPECT_FALSE(record(found)->finding.freed);
+  EXPECT_TRUE(record(found)->finding.at_access) << "a write is seen as it is made";
 }
 
 TEST_F(Foreign, LinesMayEndAsThoseOfWindows) {
@@ -247,6 +254,15 @@ TEST_F(Foreign, LinesMayEndAsThoseOfWindows) {
   ASSERT_EQ(found.findings[0].stacks[0].count, 2U);
   EXPECT_STREQ(found.findings[0].stacks[0].frames[0].function, "f");
   EXPECT_STREQ(found.findings[0].stacks[0].frames[1].function, "g");
+}
+
+TEST_F(Foreign, NamesInValgrindsXmlHaveTheirLettersBack) {
+  const rf_foreign found = read("<valgrindoutput><error><kind>InvalidRead</kind><what>x of size 1</what><stack><frame>"
+                                "<ip>0x1</ip><fn>operator&quot;&quot; _k&lt;&apos;a&apos;&gt;(int&amp;)</fn></frame>"
+                                "</stack></error></valgrindoutput>");
+  ASSERT_EQ(found.count, 1U);
+  ASSERT_EQ(found.findings[0].stacks[0].count, 1U);
+  EXPECT_STREQ(found.findings[0].stacks[0].frames[0].function, "operator\"\" _k<'a'>(int&)");
 }
 
 TEST_F(Foreign, AFrameOfValgrindHasNoFolderOfAnother) {
@@ -269,6 +285,29 @@ TEST_F(Foreign, AFishyValueOfValgrindIsASize) {
            "(possibly negative) value: -8</what></error></valgrindoutput>");
   ASSERT_EQ(found.count, 1U);
   EXPECT_EQ(found.findings[0].size, 0 - UINT64_C(8));
+}
+
+TEST_F(Foreign, LeaksOfValgrind) {
+  const auto leak = [](const std::string &kind) {
+    return "<error><kind>Leak_" + kind +
+           "</kind><xwhat><text>40 bytes in 2 blocks</text><leakedbytes>40</leakedbytes>"
+           "<leakedblocks>2</leakedblocks></xwhat><stack><frame><ip>0x1</ip><fn>make</fn></frame></stack></error>";
+  };
+  const rf_foreign found = read("<valgrindoutput>" + leak("DefinitelyLost") + leak("IndirectlyLost") +
+                                leak("StillReachable") + "</valgrindoutput>");
+  ASSERT_EQ(found.count, 2U);
+  EXPECT_EQ(found.other, 1U);
+  const char *const details[] = {"nothing points to it", "only leaked blocks point to it"};
+  for (size_t i = 0; i < 2; i++) {
+    const rf_record *const r = record(found, i);
+    EXPECT_EQ(r->finding.bug, RF_BUG_LEAK);
+    EXPECT_EQ(r->finding.size, 40U);
+    EXPECT_EQ(r->finding.blocks, 2U);
+    EXPECT_STREQ(r->finding.detail, details[i]);
+    EXPECT_EQ(r->allocated.count, 1U);
+    EXPECT_EQ(r->found.count, 0U);
+    EXPECT_FALSE(r->finding.at_access);
+  }
 }
 
 TEST_F(Foreign, KindsOfValgrind) {

@@ -3,6 +3,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <gtest/gtest.h>
 #include <string>
 #include <unistd.h>
@@ -30,10 +31,11 @@ TEST(Hunt, EndsWhereTheUserEndsTheProgram) {
 
 TEST(Hunt, TakesAsLongAsItsRunsTogether) {
   std::string const file = scratch("hunt.json");
-  (void)check({"--hunt=3", "--json", file, "--", program("overflow"), "without"});
+  (void)check({"--hunt=3", "--json", file, "--", "sleep", "0.2"});
   std::string const text = read_file(file);
-  EXPECT_TRUE(has(text, "\"duration_ns\":")) << text;
-  EXPECT_FALSE(has(text, "\"duration_ns\":0,")) << text;
+  size_t const at = text.find("\"duration_ns\":");
+  ASSERT_NE(at, std::string::npos) << text;
+  EXPECT_GE(std::stoull(text.substr(at + strlen("\"duration_ns\":"))), 600000000U) << text;
   unlink(file.c_str());
 }
 
@@ -169,6 +171,24 @@ TEST(Hunt, RepeatsARunThatMindsTheAlignment) {
 TEST(Hunt, CountsWhatCouldNotBeReadInAllRuns) {
   Result const result = check({"--hunt", "--", "/bin/sh", "-c", "echo { >\"$TMPDIR/../1\""});
   EXPECT_TRUE(has(result.err, "; 3 records of the processes could not be read")) << result.err;
+}
+
+// A file beside the records of a process of run 3 tells of it.
+TEST(Hunt, SaysThatALaterRunCouldNotRecordAFinding) {
+  const std::string line = R"(case $TMPDIR in */run-3/tmp) : >"$TMPDIR/../1.lost";; esac)";
+  Result const result = check({"--hunt", "--", "/bin/sh", "-c", line});
+  EXPECT_EQ(result.status, 99);
+  EXPECT_TRUE(has(result.err, "ringfence: findings that could not be recorded in ")) << result.err;
+}
+
+// As long as the run before found something new.
+TEST(Hunt, DrawsOtherEndsInEachRun) {
+  const std::string line = "case $TMPDIR in */run-3/tmp) \"$0\";; */run-4/tmp) \"$1\";; esac; :";
+  Result const result =
+      check({"--hunt=5", "--verbose", "--", "/bin/sh", "-c", line, program("overflow"), program("double_free")});
+  EXPECT_TRUE(has(result.err, "mode hunt (5 runs)")) << result.err;
+  EXPECT_EQ(count(result.err, ":page_seed="), 2U) << result.err;
+  EXPECT_TRUE(has(result.err, ":page_seed=1:") && has(result.err, ":page_seed=2:")) << result.err;
 }
 
 TEST(Hunt, ShowsOutputThatDiffers) {

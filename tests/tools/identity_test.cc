@@ -43,6 +43,7 @@ protected:
 
   rf_bump_arena arena_ = {nullptr};
   const rf_skip_rules *rules_ = nullptr;
+  const rf_skip_rules none_ = {nullptr, 0};
 
 private:
   // Addresses differ with each call, as they do between processes.
@@ -250,6 +251,81 @@ TEST_F(Identity, WithoutAnyStackIsByAllocator) {
   EXPECT_FALSE(same(of("double-free", "", R"(,"allocator":"tlsf")"), of("double-free", "", R"(,"allocator":"slab")")));
 }
 
+// And no others that begin or end alike.
+TEST_F(Identity, WrappersAndLibrariesThatManyProgramsHaveAreSkipped) {
+  const char *const functions[] = {"operator new(unsigned long)",
+                                   "operator delete[](void*)",
+                                   "__interceptor_free",
+                                   "__asan_memcpy",
+                                   "__sanitizer_free",
+                                   "__libc_malloc",
+                                   "__GI___libc_malloc",
+                                   "memcpy",
+                                   "memmove",
+                                   "memset",
+                                   "memcmp",
+                                   "memchr",
+                                   "strlen",
+                                   "strcpy",
+                                   "strncpy",
+                                   "strcat",
+                                   "strcmp",
+                                   "__memcpy_chk",
+                                   "__strcpy_chk",
+                                   "__memset_avx2_unaligned",
+                                   "__memmove_sse2",
+                                   "__memcpy_evex",
+                                   "__strlen_avx2",
+                                   "__strcpy_sse2",
+                                   "__strlen_evex",
+                                   "__memmove_erms",
+                                   "__aeabi_memcpy4",
+                                   "rf_alloc_at",
+                                   "rf_calloc",
+                                   "rf_realloc_at",
+                                   "rf_free_at",
+                                   "rf_guard_alloc",
+                                   "rf_page_alloc",
+                                   "rf_sample_alloc",
+                                   "xmalloc",
+                                   "xcalloc",
+                                   "xrealloc",
+                                   "xstrdup",
+                                   "g_malloc0",
+                                   "g_realloc_n",
+                                   "g_free",
+                                   "pvPortMalloc",
+                                   "vPortFree",
+                                   "k_malloc",
+                                   "k_free",
+                                   "_start",
+                                   "start_thread",
+                                   "clone3",
+                                   "clone",
+                                   "__clone3",
+                                   "_dl_init",
+                                   "Reset_Handler",
+                                   "std::vector<int>::push_back",
+                                   "__gnu_cxx::new_allocator<int>::allocate"};
+  for (const char *const function : functions) {
+    EXPECT_TRUE(rf_skip_rules_match(&none_, function, "prog")) << function;
+  }
+  for (const char *const function : {"main", "xmalloc2", "my_xmalloc", "memcpy2", "k_free_all", "g_free_full", "starts",
+                                     "Reset_Handle", "app::std::get", "strdup", "clones"}) {
+    EXPECT_FALSE(rf_skip_rules_match(&none_, function, "prog")) << function;
+  }
+  for (const char *const module :
+       {"libc.so.6", "libc-2.31.so", "libm.so.6", "libstdc++.so.6", "libc++.so.1", "libc++abi.so.1", "libpthread.so.0",
+        "libgcc_s.so.1", "ld-linux-x86-64.so.2", "ld-2.31.so", "libringfence.so", "libasan.so.8",
+        "vgpreload_memcheck-amd64-linux.so", "libjemalloc.so.2", "libtcmalloc_minimal.so.4", "libmimalloc.so.2"}) {
+    EXPECT_TRUE(rf_skip_rules_match(&none_, "get", module)) << module;
+  }
+  for (const char *const module : {"prog", "libcx.so", "mylibc.so.6", "libmine.so", "libstd.so"}) {
+    EXPECT_FALSE(rf_skip_rules_match(&none_, "get", module)) << module;
+  }
+  EXPECT_FALSE(rf_skip_rules_match(&none_, nullptr, nullptr));
+}
+
 TEST_F(Identity, RulesOfAFileAreSkipped) {
   static const char text[] = "# ours\n \t\r\nfunction:^app_*alloc$\t \r\nmodule:^libwrap \t\n\n";
   rf_skip_rules rules = {};
@@ -283,6 +359,23 @@ TEST_F(Identity, WhyNamesTheKeysThatAreEqualAndThoseThatDiffer) {
                        "access: differs at frame 0, get and a\n"
                        "allocation: known only in the first\n"
                        "free: known only in the first\n");
+  const auto verdict = [this](const rf_identity &one, const rf_identity &other) {
+    const std::string text = why(one, other);
+    return text.substr(0, text.find('\n'));
+  };
+  const auto of_itself = [&](const char *bug, const char *stacks) {
+    const rf_identity one = of(bug, stacks);
+    return verdict(one, one);
+  };
+  const char *const stacks = "get main;make main;drop main";
+  EXPECT_EQ(of_itself("SEGV", stacks), "one bug: SEGV is grouped by the access");
+  EXPECT_EQ(of_itself("memory-leak", stacks), "one bug: memory-leak is grouped by the allocation");
+  EXPECT_EQ(of_itself("alloc-dealloc-mismatch", stacks),
+            "one bug: alloc-dealloc-mismatch is grouped by the allocation and the access");
+  EXPECT_EQ(of_itself("double-free", ";;drop main"), "one bug: double-free is grouped by the free");
+  EXPECT_EQ(verdict(a, of("heap-use-after-free", "get main;;drop main")),
+            "two bugs, perhaps related: heap-use-after-free is grouped by the allocation and the free, the other by "
+            "the free");
   rf_identity older = a;
   older.version--;
   EXPECT_FALSE(same(a, older));

@@ -6,6 +6,8 @@
 #include <set>
 #include <sstream>
 #include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 namespace ringfence_test {
 namespace {
@@ -22,7 +24,10 @@ TEST_F(ImportCommand, GivesAReportToTheCollectorWithTheSameIdEachTime) {
     words.insert(words.begin(), {ringfence(), "import", "--collector", folder});
     return run(words);
   };
-  const Result taken = import({"--environment", "ci", "--build-commit", "4f2c", "--program", "/bin/p", asan});
+  const timeval then[2] = {{1000000000, 0}, {1000000000, 0}};
+  ASSERT_EQ(utimes(asan.c_str(), then), 0);
+  const Result taken =
+      import({"--environment", "ci", "--build-commit", "4f2c", "--build-version", "1.2", "--program", "/bin/p", asan});
   EXPECT_EQ(taken.status, 0) << taken.err;
   EXPECT_EQ(taken.err, "ringfence: 1 finding taken to the collector; 1 error of other kinds left out\n");
   EXPECT_EQ(import({asan}).status, 0);
@@ -37,6 +42,9 @@ TEST_F(ImportCommand, GivesAReportToTheCollectorWithTheSameIdEachTime) {
   EXPECT_EQ(one["record"].text, "finding");
   EXPECT_EQ(one["environment"].text, "ci");
   EXPECT_EQ(one["build"]["commit"].text, "4f2c");
+  EXPECT_EQ(one["build"]["version"].text, "1.2");
+  EXPECT_EQ(one["build"]["tool"].text, "asan");
+  EXPECT_EQ(one["time"].text, "2001-09-09T01:46:40.000000Z") << "when the report was written";
   EXPECT_EQ(one["program"].text, "/bin/p");
   EXPECT_EQ(one["mode"].text, "asan");
   EXPECT_EQ(one["finding"]["bug"].text, "double-free");
@@ -44,6 +52,10 @@ TEST_F(ImportCommand, GivesAReportToTheCollectorWithTheSameIdEachTime) {
   EXPECT_EQ(import({file("plain", "nothing\n")}).status, 2);
   EXPECT_EQ(import({file("missing")}).status, 2);
   EXPECT_EQ(import({}).status, 2);
+  How how;
+  how.environment = {{"RINGFENCE_COLLECTOR", file("other")}};
+  EXPECT_EQ(run({ringfence(), "import", asan}, how).status, 0);
+  EXPECT_TRUE(has(read_file(file("other") + "/spool/current"), one["id"].text));
 }
 
 TEST_F(ImportCommand, TakesTheOtherFilesWhereOneIsNoReport) {
@@ -72,6 +84,8 @@ TEST_F(ImportCommand, TakesAFolderOfLibFuzzers) {
   (void)file("crashes/crash-22", "input");
   (void)file("crashes/timeout-33", "slow");
   (void)file("crashes/slow-unit-44", "slow");
+  (void)file("crashes/oom-55", "slow");
+  (void)file("crashes/leak-66", "slow");
   // It says what a fuzzer says of one input, of the others nothing.
   const std::string fuzzer =
       file("fuzzer", "#!/bin/sh\nread -r line <\"$2\"\n[ \"$line\" = slow ] || echo '" + report + "' >&2\nexit 77\n");
@@ -81,10 +95,10 @@ TEST_F(ImportCommand, TakesAFolderOfLibFuzzers) {
     return run(words);
   };
   EXPECT_EQ(import({crashes}).err, "ringfence: 1 finding taken to the collector\n"
-                                   "ringfence: 3 inputs of a fuzzer left out: --run FUZZER makes their reports\n");
+                                   "ringfence: 5 inputs of a fuzzer left out: --run FUZZER makes their reports\n");
   for (int i = 0; i < 2; i++) {
     EXPECT_EQ(import({"--run", fuzzer, crashes}).err, "ringfence: 2 findings taken to the collector\n"
-                                                      "ringfence: 2 inputs gave no report of a finding\n");
+                                                      "ringfence: 4 inputs gave no report of a finding\n");
   }
   std::istringstream spool(read_file(folder + "/spool/current"));
   std::map<std::string, std::string> inputs;
@@ -100,6 +114,21 @@ TEST_F(ImportCommand, TakesAFolderOfLibFuzzers) {
   EXPECT_EQ(inputs.size(), 2U) << "the same ids each time";
   EXPECT_EQ(names, (std::set<std::string>{"crash-11", "crash-22"}));
   EXPECT_EQ(import({"--run", "/nowhere/fuzzer", crashes}).status, 2);
+}
+
+// A link to a file of /proc that no process can read from its start.
+TEST_F(ImportCommand, SaysWhichFilesOfAFolderItCannotRead) {
+  const std::string folder = file("reports");
+  ASSERT_EQ(mkdir(folder.c_str(), 0700), 0);
+  (void)file("reports/asan.log", "==7==ERROR: AddressSanitizer: attempting double-free on 0x10 in thread T0:\n"
+                                 "    #0 0x1 in drop /src/a.c:4\n");
+  for (const std::string name : {"crash-1", "z.log"}) {
+    ASSERT_EQ(symlink("/proc/self/mem", (folder + "/" + name).c_str()), 0);
+  }
+  const Result taken = run({ringfence(), "import", "--collector", file("collector"), folder});
+  EXPECT_EQ(taken.status, 2);
+  EXPECT_EQ(taken.err, "ringfence: cannot read " + folder + "/crash-1: Input/output error\nringfence: cannot read " +
+                           folder + "/z.log: Input/output error\nringfence: 1 finding taken to the collector\n");
 }
 
 // Whether the line says that there is no site or nothing of it: only the frame that it has.
@@ -127,6 +156,8 @@ TEST_F(ImportCommand, ASnapshotIsOfTheProgramOfItsProcess) {
   EXPECT_EQ(run({ringfence(), "import", "--collector", folder, file("lines", lines)}).status, 0);
   const std::string spool = read_file(folder + "/spool/current");
   EXPECT_TRUE(has(spool, R"("program":"/bin/prog2")")) << spool;
+  EXPECT_EQ(run({ringfence(), "import", "--collector", file("named"), "--program", "/srv/p", file("lines")}).status, 0);
+  EXPECT_TRUE(has(read_file(file("named") + "/spool/current"), R"("program":"/srv/p")"));
 }
 
 TEST_F(ImportCommand, NamesTheInputOfAReportAtThatReportAlone) {

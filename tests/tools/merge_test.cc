@@ -56,6 +56,29 @@ TEST_F(Merge, CountsTheSamePlaceOnce) {
   EXPECT_EQ(list_[0]->processes, 2u);
 }
 
+TEST_F(Merge, CountsTheProcessesOfEachPlace) {
+  for (const uint64_t offset : {0x10, 0x20}) {
+    for (const uint32_t pid : {1U, 2U, 1U}) {
+      add(pid, {{"p", offset}});
+    }
+  }
+  ASSERT_EQ(merge(), 2u);
+  EXPECT_EQ(list_[0]->processes, 2u);
+  EXPECT_EQ(list_[1]->processes, 2u);
+}
+
+// Such a record names one of its processes.
+TEST_F(Merge, CountsTheProcessesOfWhatWasMergedBefore) {
+  for (const uint32_t pid : {1U, 1U, 2U}) {
+    rf_record &record = add(pid, {{"p", 0x10}});
+    record.times = 5;
+    record.processes = 3;
+  }
+  ASSERT_EQ(merge(), 1u);
+  EXPECT_EQ(list_[0]->times, 15u);
+  EXPECT_EQ(list_[0]->processes, 8u) << "all but the one that is there twice";
+}
+
 TEST_F(Merge, KeepsTheOrderAndTheFirstOfEach) {
   rf_record &a = add(1, {{"p", 0x99}});
   rf_record &b = add(1, {{"p", 0x10}});
@@ -85,6 +108,19 @@ TEST_F(Merge, OfSeveralRunsTheFirstThatFoundTheAccessIsKept) {
   }
   ASSERT_EQ(merge(), 1U);
   EXPECT_EQ(list_[0], records[1]);
+}
+
+// A run has a record each time that it meets the place.
+TEST_F(Merge, OfSeveralRunsTheOneThatMetItMostOftenCounts) {
+  for (unsigned const run : {1U, 1U, 2U, 2U, 2U, 3U}) {
+    rf_record &record = add(run, {{"p", 0x10}});
+    record.run_number = run;
+    record.finding.at_access = run != 1;
+  }
+  ASSERT_EQ(merge(), 1U);
+  EXPECT_EQ(list_[0]->run_number, 2U) << "the first at the instruction";
+  EXPECT_EQ(list_[0]->times, 3U);
+  EXPECT_EQ(list_[0]->processes, 1U);
 }
 
 TEST_F(Merge, TellsModulesKindsAndAllocatorsApart) {

@@ -175,7 +175,7 @@ TEST(Monitor, SetsATerminalRawAtItsSpeed) {
     EXPECT_EQ(cfgetispeed(&how), c.speed);
     EXPECT_EQ(cfgetospeed(&how), c.speed);
     EXPECT_EQ(how.c_lflag & (ICANON | ECHO | ISIG), 0U);
-    EXPECT_EQ(how.c_cflag & (CLOCAL | CREAD), static_cast<tcflag_t>(CLOCAL | CREAD));
+    EXPECT_EQ(how.c_cflag & (CLOCAL | CREAD | CRTSCTS), static_cast<tcflag_t>(CLOCAL | CREAD));
   }
 }
 
@@ -234,6 +234,17 @@ TEST(Monitor, AnImageNamesAddresses) {
       has(run({ringfence(), "monitor", "--image", subject, file}).out, " in main tests/tools/programs/overflow.c:"));
   EXPECT_FALSE(has(run({ringfence(), "monitor", file}).out, " in main"));
   unlink(file.c_str());
+}
+
+TEST(Monitor, ADeviceThatCannotBeReadIsNoneWithoutFindings) {
+  Result const folder = run({ringfence(), "monitor", "/tmp"});
+  EXPECT_EQ(folder.status, 2);
+  EXPECT_EQ(folder.err, "ringfence: cannot read /tmp: Is a directory\n");
+  How closed;
+  closed.closed = {0};
+  Result const input = run({ringfence(), "monitor", "-"}, closed);
+  EXPECT_EQ(input.status, 2);
+  EXPECT_EQ(input.err, "ringfence: cannot read standard input: Bad file descriptor\n");
 }
 
 TEST(Monitor, SaysWhatIsWrong) {

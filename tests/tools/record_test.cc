@@ -284,6 +284,18 @@ TEST_F(Trim, EndsWhereAThreadStarts) {
   EXPECT_EQ(trimmed(false), "1");
 }
 
+// Symbol tables have names with versions, debug information those of the code.
+TEST_F(Trim, EndsWhereTheProgramStartsWhateverThatIsCalled) {
+  for (const char *const start : {"__libc_start_call_main", "__libc_start_main_impl", "__libc_start_main@@GLIBC_2.34",
+                                  "_start", "start_thread", "clone", "clone3"}) {
+    record_.found.count = 0;
+    add("/bin/p", "work");
+    add("/lib/libc.so.6", start);
+    add("/bin/p", "before");
+    EXPECT_EQ(trimmed(false), "1") << start;
+  }
+}
+
 TEST_F(Trim, KeepsAStackThatBeginsWhereAThreadStarts) {
   add("/lib/libc.so.6", "start_thread");
   add("/lib/libc.so.6", "clone3");
@@ -368,6 +380,13 @@ TEST(RecordTitle, HasTheArticleThatItsNumberIsSpokenWith) {
   EXPECT_STREQ(rf_document_title(&arena, &record), "3 bytes written, 1 byte after an 8-byte block");
   record.finding.freed = true;
   EXPECT_STREQ(rf_document_title(&arena, &record), "3 bytes written, 1 byte after a freed 8-byte block");
+  record.finding.access = RF_ACCESS_READ;
+  EXPECT_STREQ(rf_document_title(&arena, &record), "3 bytes read, 1 byte after a freed 8-byte block");
+  record.finding.access = RF_ACCESS_UNKNOWN;
+  record.finding.access_size = 0;
+  EXPECT_STREQ(rf_document_title(&arena, &record), "memory touched, 1 byte after a freed 8-byte block");
+  record.finding.block = 0;
+  EXPECT_STREQ(rf_document_title(&arena, &record), "memory touched");
   rf_bump_arena_free(&arena);
 }
 

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <string>
 #include <sys/stat.h>
+#include <utility>
 
 extern "C" {
 #include "tools/ringfence/model/run.h"
@@ -44,6 +45,28 @@ TEST(Colour, BeginsAndEndsWithItsLineHoweverLongThatIs) {
     EXPECT_EQ(coloured("a\n" + line + "\nb\n"), "a\n\033[1;31m" + line + "\033[0m\nb\n") << length;
     EXPECT_EQ(coloured(line), "\033[1;31m" + line + "\033[0m") << length;
     EXPECT_EQ(coloured(line, false), line) << length;
+  }
+}
+
+TEST(Colour, IsThatOfTheKindOfLine) {
+  const std::pair<const char *, const char *> lines[] = {
+      {"==1==ERROR: Ringfence: double-free", "1;31"},
+      {"=====", ""},
+      {"SUMMARY: Ringfence: double-free", "1"},
+      {"ringfence: nothing found in 1 process", "32"},
+      {"ringfence: 1 finding in 1 process", "1;31"},
+      {"ringfence: library: x", "1"},
+      {"WRITE of size 1 at 0x10", "34"},
+      {"READ of size 1 at 0x10", "34"},
+      {"allocated by thread T0 here:", "34"},
+      {"freed by thread T0 here:", "34"},
+      {"    #0 0x1 in main", ""},
+      {" ringfence: indented", ""},
+  };
+  for (const auto &[line, colour] : lines) {
+    const std::string code = colour;
+    const std::string begin = code.empty() ? "" : "\033[" + code + "m";
+    EXPECT_EQ(coloured(std::string(line) + "\n"), begin + line + (code.empty() ? "\n" : "\033[0m\n"));
   }
 }
 
@@ -187,14 +210,22 @@ protected:
 TEST_F(Source, IsShownOfFilesInTheFolderAlone) {
   const std::string other = folder_ + "2";
   ASSERT_EQ(mkdir(other.c_str(), 0755), 0);
-  write_file(folder_ + "/a.c", "one\ntwo\r\nthree");
+  write_file(folder_ + "/a.c", "one \n two \t\r\nthree");
   write_file(other + "/a.c", "secret\n");
-  EXPECT_STREQ(line(folder_ + "/a.c", 1), "one");
-  EXPECT_STREQ(line("a.c", 2), "two");
+  EXPECT_STREQ(line(folder_ + "/a.c", 1), "one ");
+  EXPECT_STREQ(line("a.c", 2), " two \t");
   EXPECT_STREQ(line("a.c", 3), "three");
   EXPECT_EQ(line("a.c", 4), nullptr);
   EXPECT_EQ(line(other + "/a.c", 1), nullptr);
   EXPECT_EQ(line("../" + other.substr(other.rfind('/') + 1) + "/a.c", 1), nullptr);
+}
+
+TEST_F(Source, IsShownOfFilesThatAreNotTooLarge) {
+  std::string text = "one\n" + std::string((4U << 20) - 4, '\n');
+  write_file(folder_ + "/a.c", text);
+  write_file(folder_ + "/b.c", text + "\n");
+  EXPECT_STREQ(line("a.c", 1), "one");
+  EXPECT_EQ(line("b.c", 1), nullptr);
 }
 
 TEST_F(Source, LongLinesAreLeftOut) {

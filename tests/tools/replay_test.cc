@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <gtest/gtest.h>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 namespace {
@@ -40,9 +41,10 @@ TEST(Replay, ReadsStandardInput) {
 }
 
 TEST(Replay, UsesTheAllocatorAndTheArenaThatItIsTold) {
-  Result const result = replay({"--allocator", "smallmem", "--arena=1M", "--runs", "1", recorded()});
+  Result const result = replay({"--allocator", "smallmem", "--arena=1M", "--runs", "4", recorded()});
   EXPECT_EQ(result.status, 0) << result.err;
   EXPECT_TRUE(has(result.out, "\nsmallmem, in an arena of 1024.0 KiB\n")) << result.out;
+  EXPECT_TRUE(has(result.out, " ns (each at its best of 4 runs)\n")) << result.out;
 }
 
 TEST(Replay, TellsSizesInTheUnitThatSuitsThem) {
@@ -62,6 +64,65 @@ TEST(Replay, SaysWhatFailsInASmallArena) {
   Result const none = replay({"--arena=16", recorded()});
   EXPECT_EQ(none.status, 1);
   EXPECT_EQ(none.said(), std::vector<std::string>{"tlsf cannot use an arena of 16 bytes"});
+}
+
+// A trace of process 7: two blocks of one call site and one of another, a request that failed, two that are missing.
+std::string made_trace() {
+  std::string const path = scratch("made");
+  Result const made = run({"python3", "-c", R"(
+import struct, sys, zlib
+def text(t): return bytes([len(t)]) + t
+def site(line, file): return bytes([3, line]) + text(file) + text(b'f') + bytes([0])
+payload = (site(1, b'a.c') + site(2, b'b.c') + bytes([0x20, 16, 1, 0, 24]) +
+           bytes([0x60]) + b'\xe0\xc6\x5b' + b'\xa0\x8d\x06' + bytes([2, 0x10, 8, 6, 2, 7, 4]))
+head = b'RFTRACE\n' + struct.pack('<II', 1, 7)
+number = struct.pack('<I', 0)
+with open(sys.argv[1], 'wb') as file:
+    file.write(head + struct.pack('<I', zlib.crc32(head)) + struct.pack('<I', len(payload)) + number +
+               struct.pack('<I', zlib.crc32(number + payload)) + payload)
+)",
+                           path});
+  EXPECT_EQ(made.status, 0) << made.err;
+  return path;
+}
+
+TEST(Replay, TellsWhatIsInATrace) {
+  std::string const file = made_trace();
+  Result const result = replay({"--arena=64K", "--runs=1", "--top=1", file});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_EQ(result.out.rfind(file + ": 3 requests (3 alloc, 0 free, 0 realloc) of process 7 in 1.500 s\n"
+                                    "  peak 97.7 KiB in 3 blocks; 1 requests had failed, 2 were not recorded\n",
+                             0),
+            0U)
+      << result.out;
+  EXPECT_TRUE(has(result.out, "\n  failures       1; the first is request 2, of 100000 bytes\n")) << result.out;
+  EXPECT_TRUE(has(result.out, "\n  live at the end: 100040 bytes in 3 blocks, from 2 call sites\n"
+                              "    100000 bytes in 1 block\n      #0 f b.c:2\n"
+                              "    40 bytes in 2 blocks from 1 call site more (--top)\n"))
+      << result.out;
+  unlink(file.c_str());
+}
+
+TEST(Replay, TellsHowTheFreeBytesAreSplit) {
+  Result const result = replay({"--runs=1", recorded()});
+  size_t const at = result.out.find("  fragmentation ");
+  ASSERT_NE(at, std::string::npos) << result.out;
+  double at_end = 0;
+  double most = 0;
+  size_t used = 0;
+  size_t rest = 0;
+  size_t largest = 0;
+  size_t overhead = 0;
+  ASSERT_EQ(sscanf(result.out.c_str() + at, "  fragmentation  %lf %% at the end, %lf %% at most", &at_end, &most), 2);
+  ASSERT_EQ(sscanf(result.out.c_str() + result.out.find("  at the end  "),
+                   "  at the end     %zu bytes used, %zu free, largest free %zu, overhead %zu", &used, &rest, &largest,
+                   &overhead),
+            4)
+      << result.out;
+  EXPECT_LT(at_end, most);
+  EXPECT_EQ(used, 9503U);
+  EXPECT_NEAR(at_end, 100 * (1 - static_cast<double>(largest) / static_cast<double>(rest)), 0.06);
+  EXPECT_NEAR(static_cast<double>(used + rest + overhead), 344.6 * 1024, 60) << "the arena";
 }
 
 TEST(Replay, AdvisesCountsForAPool) {
@@ -188,6 +249,25 @@ TEST(Replay, WritesATestInC) {
   EXPECT_EQ(compiled.status, 0) << compiled.err;
   EXPECT_EQ(replay({"--c-test", "/nowhere/x.c", recorded()}).said(),
             std::vector<std::string>{"cannot write to /nowhere/x.c: No such file or directory"});
+}
+
+TEST(Replay, WritesAllFilesThatAreAskedFor) {
+  std::vector<std::string> words = {"--last=20"};
+  std::vector<std::string> files;
+  for (const std::string name : {"save", "c-test", "fuzz-seed", "pprof"}) {
+    files.push_back(scratch(name));
+    words.insert(words.end(), {"--" + name, files.back()});
+  }
+  words.push_back(recorded());
+  Result const result = replay(words);
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(result.out, "") << "it replays nothing";
+  for (const std::string &file : files) {
+    EXPECT_NE(read_file(file), "") << file;
+    unlink(file.c_str());
+  }
+  EXPECT_EQ(replay({"--save", files[0], "--pprof", "/nowhere/p", recorded()}).status, 2);
+  unlink(files[0].c_str());
 }
 
 TEST(Replay, SavesTheFirstRequests) {

@@ -70,6 +70,14 @@ TEST_F(ReportBaseline, ABaselineCountsFindingsOfOneFingerprint) {
   EXPECT_TRUE(has(read_file(known), " 2:4 memory-leak parse<\"quoted\"> src/parse & <lex>.c\n")) << read_file(known);
 }
 
+TEST_F(ReportBaseline, FindingsThatAreOnlyCountedAreNew) {
+  const std::string run = R"({"type":"run","version":1,"processes":1,"findings":1,"times":)";
+  const std::string known = file("known.txt");
+  report({"--write-baseline", known, file("old", json(double_free()))});
+  EXPECT_EQ(report({"--baseline", known, file("all", json(double_free()) + run + "1,\"status\":99}\n")}).status, 0);
+  EXPECT_EQ(report({"--baseline", known, file("some", json(double_free()) + run + "2,\"status\":99}\n")}).status, 99);
+}
+
 // A wrapper of malloc is the place of many leaks: one that is known must not hide others.
 TEST_F(ReportBaseline, ABaselineCountsTheBlocksOfALeak) {
   const std::string known = file("known.txt");

@@ -47,6 +47,33 @@ TEST_F(ReportCommand, BlankLinesAreNoTextOfAnother) {
   EXPECT_EQ(blank.err, empty.err);
 }
 
+TEST_F(ReportCommand, ReadsOneFormAloneIfItIsTold) {
+  const std::string both = file("both", "booting\n" + json(leak()) + serial(double_free()) + json(leak()));
+  EXPECT_EQ(report({"--from=auto", both}).err, "ringfence: 2 findings, 3 times in all\n");
+  EXPECT_EQ(report({"--from=serial", both}).err, "ringfence: 1 finding\n");
+  const Result lines = report({"--from=json", both});
+  EXPECT_EQ(lines.err.rfind("ringfence: 1 finding, 2 times in all; ", 0), 0U) << lines.err;
+  EXPECT_TRUE(
+      has(lines.err, "; " + std::to_string(1 + count(serial(double_free()), "\n")) + " lines could not be read\n"))
+      << lines.err;
+}
+
+TEST_F(ReportCommand, SaysHowManyFindingsOfABoardDidNotArrive) {
+  std::string capture;
+  for (const uint64_t sequence : {1, 4}) {
+    rf_finding f = leak();
+    f.sequence = sequence;
+    capture += serial(f);
+  }
+  EXPECT_EQ(report({file("uart", capture)}).err, "ringfence: 1 finding, 2 times in all; 2 findings did not arrive\n");
+}
+
+TEST_F(ReportCommand, QuietLeavesOutTheLastLine) {
+  for (const std::string &text : {std::string(), json(leak())}) {
+    EXPECT_EQ(report({"--quiet", file("found", text)}).err, "");
+  }
+}
+
 TEST_F(ReportCommand, ReadsJsonBehindAPrefix) {
   const Result result = report({file("log", "text\nNov 20 host prog[1]: " + json(leak()) + "more\n")});
   EXPECT_EQ(result.err, "ringfence: 1 finding\n");
@@ -139,6 +166,36 @@ TEST_F(ReportCommand, KeepsEveryFigureOfARun) {
   EXPECT_TRUE(has(report({"--format=html", file("run")}).out, "<b>Segmentation fault</b> ended the program"));
 }
 
+// What a run of `check` found is not lost on the way: it fails for this, too.
+TEST_F(ReportCommand, FindingsOfARunThatHaveNoRecordAreNoSuccess) {
+  const std::string begin = R"({"type":"run","version":1,"processes":1,"allocations":5,"findings":0,"times":)";
+  const std::string counted = file("counted", begin + "3,\"status\":0}\n");
+  const std::string unrecorded = file("unrecorded", begin + "0,\"unrecorded\":true,\"status\":99}\n");
+  EXPECT_EQ(report({counted}).err, "ringfence: 3 findings without a record; 3 only counted, after max_findings\n");
+  EXPECT_EQ(report({unrecorded}).err, "ringfence: findings that could not be recorded\n");
+  for (const std::string &run : {counted, unrecorded}) {
+    EXPECT_EQ(report({run}).status, 99) << run;
+    EXPECT_EQ(report({"--exitcode=7", run}).status, 7) << run;
+    EXPECT_EQ(report({"--write-baseline", file("none"), run}).status, 0) << run;
+  }
+  EXPECT_EQ(report({file("clean", begin + "0,\"status\":3}\n")}).status, 0);
+}
+
+// As in check: names are those of the folder that the user is in, not of the tree in which Bazel starts programs.
+TEST_F(ReportCommand, TakesNamesOfTheFolderThatBazelRunWasCalledIn) {
+  const std::string tree = file("x.runfiles/ringfence");
+  ASSERT_EQ(run({"mkdir", "-p", tree}).status, 0);
+  (void)file("found", json(leak()));
+  (void)file("console", serial(leak()));
+  How how;
+  how.environment = {{"BUILD_WORKING_DIRECTORY", folder_}};
+  how.directory = tree;
+  EXPECT_EQ(report({"found"}, how).err, "ringfence: 1 finding\n");
+  EXPECT_EQ(run({ringfence(), "monitor", "console"}, how).err, "ringfence: 1 finding\n");
+  const Result import = run({ringfence(), "import", "--collector", file("collector"), "found"}, how);
+  EXPECT_FALSE(has(import.err, "cannot read")) << import.err;
+}
+
 TEST_F(ReportCommand, WaitsForAPipe) {
   const Result result =
       run({"sh", "-c", "mkfifo \"$2\"; { sleep 0.2; cat \"$1\"; } > \"$2\" & exec \"$0\" report \"$2\"", ringfence(),
@@ -170,7 +227,9 @@ TEST_F(ReportCommand, AFindingThatIsCutOffIsNoSuccess) {
   EXPECT_EQ(result.err, "ringfence: 1 finding that could not be read\n");
   EXPECT_EQ(report({cut, "--exitcode", "0"}).status, 0);
   EXPECT_EQ(report({cut, "--write-baseline", file("baseline")}).status, 99);
-  EXPECT_TRUE(has(report({cut, "--format=sarif"}).out, R"("executionSuccessful":false)"));
+  const std::string sarif = report({cut, "--format=sarif"}).out;
+  EXPECT_TRUE(has(sarif, R"("executionSuccessful":false)"));
+  EXPECT_TRUE(has(sarif, R"([{"level":"error","message":{"text":"1 finding that could not be read"}}])")) << sarif;
   EXPECT_TRUE(has(report({cut, "--format=junit"}).out, R"(<error message="1 finding that could not be read")"));
   EXPECT_TRUE(has(report({cut, "--format=html"}).out, ">1 finding that could not be read.<"));
 }
@@ -289,7 +348,9 @@ TEST_F(ReportCommand, SuppressionsHideAndAreListed) {
   EXPECT_TRUE(has(result.out, "Suppressions used:\n  count      bytes template\n"
                               "      1       4096 leak:lex>.c\n      1          0 double-free:*\n"))
       << result.out;
-  EXPECT_EQ(report({"--suppressions", file("every", "*:*\n"), all()}).status, 0);
+  const Result none = report({"--suppressions", file("every", "*:*\n"), all()});
+  EXPECT_EQ(none.status, 0);
+  EXPECT_EQ(none.err, "ringfence: nothing found; 3 suppressed\n");
 }
 
 TEST_F(ReportCommand, ARuleByFingerprintHidesItsKindAlone) {

@@ -72,14 +72,27 @@ TEST_F(Collect, ReadsTheFiguresOfAProcess) {
   EXPECT_STREQ(run.mode, "guard");
 }
 
-TEST_F(Collect, ReadsWhatBecameOfTheLookForLeaks) {
+TEST_F(Collect, ReadsWhatBecameOfTheLastChecks) {
   file("7", R"({"type":"summary","pid":7,"unlisted_leaked_blocks":4,"called_leaked_blocks":3,)"
-            R"("leaks_unchecked_because":"a reason"})"
+            R"("leaks_unchecked_because":"a reason","blocks_unchecked_because":"another","handed_on":true})"
             "\n");
   const rf_run run = collect();
   EXPECT_EQ(run.processes[0].unlisted, 4u);
   EXPECT_EQ(run.processes[0].called, 3u);
   EXPECT_STREQ(run.processes[0].leaks_unchecked, "a reason");
+  EXPECT_STREQ(run.processes[0].blocks_unchecked, "another");
+  EXPECT_TRUE(run.processes[0].handed_on);
+}
+
+// The process looked again: what it says last counts.
+TEST_F(Collect, LostBlocksAreThoseOfTheLastSummary) {
+  file("7", R"({"type":"summary","pid":7,"unlisted_leaked_blocks":4,"called_leaked_blocks":3})"
+            "\n"
+            R"({"type":"summary","pid":7,"unlisted_leaked_blocks":2,"called_leaked_blocks":1})"
+            "\n");
+  const rf_run run = collect();
+  EXPECT_EQ(run.processes[0].unlisted, 2u);
+  EXPECT_EQ(run.processes[0].called, 1u);
 }
 
 std::string unchecked(int pid, const std::string &because, int time) {

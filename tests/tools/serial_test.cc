@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace ringfence {
@@ -120,6 +121,26 @@ TEST_F(Serial, NegativeOffsetsAndLargeNumbersArrive) {
   EXPECT_TRUE(findings_[0]->finding.freed);
 }
 
+TEST_F(Serial, WhatFewFindingsHaveArrives) {
+  for (const rf_access access : {RF_ACCESS_UNKNOWN, RF_ACCESS_READ, RF_ACCESS_WRITE, RF_ACCESS_FREE}) {
+    rf_finding f = sample_finding();
+    f.sequence = 1U + access;
+    f.access = access;
+    f.at_access = true;
+    f.argument = 77;
+    f.allocation = "operator new[]";
+    f.deallocation = "free";
+    receive(sent(f));
+    ASSERT_EQ(findings_.size(), 1U + access);
+    const rf_finding &found = findings_.back()->finding;
+    EXPECT_EQ(found.access, access);
+    EXPECT_TRUE(found.at_access);
+    EXPECT_EQ(found.argument, 77U);
+    EXPECT_STREQ(found.allocation, "operator new[]");
+    EXPECT_STREQ(found.deallocation, "free");
+  }
+}
+
 // Each address is in a module of its own, but for every seventh, which is in none.
 bool name_apart(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
   auto *const name = static_cast<std::string *>(context);
@@ -206,6 +227,30 @@ TEST_F(Serial, AnyLineMayBeLost) {
     EXPECT_NE(detail(0).find("at least 1 line of this report did not arrive"), std::string::npos) << lost;
     EXPECT_EQ(serial_.incomplete, lost + 1);
   }
+}
+
+// One line of each text that several lines hold.
+TEST_F(Serial, ATextShowsWhereAPartOfItDidNotArrive) {
+  rf_finding f = sample_finding();
+  const std::string text = "a text that is so long that one line of the form has no room for it, nor have two of them";
+  f.detail = text.c_str();
+  const std::vector<std::string> whole = sent(f);
+  size_t with_gap = 0;
+  for (size_t lost = 0; lost < whole.size(); lost++) {
+    findings_.clear();
+    std::vector<std::string> lines = whole;
+    lines.erase(lines.begin() + static_cast<std::ptrdiff_t>(lost));
+    receive(lines);
+    end();
+    ASSERT_EQ(findings_.size(), 1U) << lost;
+    const std::string shown = detail(0).substr(0, detail(0).find("; at least"));
+    const size_t gap = shown.find("...");
+    const std::string behind = gap == std::string::npos ? shown : shown.substr(gap + 3);
+    with_gap += gap != std::string::npos ? 1 : 0;
+    EXPECT_EQ(text.rfind(shown.substr(0, gap == std::string::npos ? 0 : gap), 0), 0U) << shown;
+    EXPECT_NE(text.find(behind), std::string::npos) << shown;
+  }
+  EXPECT_GT(with_gap, 0U);
 }
 
 TEST_F(Serial, EveryFlippedBitIsNoticed) {
@@ -419,11 +464,26 @@ TEST_F(Serial, FindingsByNumbersAreWorkedOut) {
   EXPECT_EQ(found.offset, 20);
   EXPECT_EQ(found.size, 20U);
   EXPECT_EQ(found.sequence, 3U);
+  EXPECT_EQ(found.blocks, 1U);
+  EXPECT_FALSE(found.freed);
+  EXPECT_STREQ(found.allocator, "guard_small");
+  EXPECT_STREQ(found.mode, "guard");
   EXPECT_EQ(findings_[0]->allocated.site, site);
   EXPECT_EQ(findings_[0]->found.site, 0U);
   EXPECT_EQ(findings_[0]->released.site, 0U);
   ASSERT_EQ(findings_[0]->released.count, 1U);
   EXPECT_EQ(findings_[0]->released.frames[0].address, 0x8004566U) << "code, whose lowest bit is a mark";
+  for (const auto &[bug, freed] :
+       {std::pair{RF_BUG_USE_AFTER_FREE, true}, {RF_BUG_DOUBLE_FREE, true}, {RF_BUG_BAD_FREE, false}}) {
+    TextSink next;
+    f.bug = bug;
+    f.block = freed ? f.block : 0;
+    rf_small_finding_write(&f, 4, next.sink());
+    receive({next.text()});
+    EXPECT_EQ(findings_.back()->finding.bug, bug);
+    EXPECT_EQ(findings_.back()->finding.freed, freed) << rf_bug_name(bug);
+    EXPECT_EQ(findings_.back()->finding.blocks, freed ? 1U : 0U) << rf_bug_name(bug);
+  }
 }
 
 } // namespace

@@ -113,6 +113,13 @@ TEST_F(SpoolDifference, LongLinesAreCut) {
                       std::string(120, 'x') + "\"");
 }
 
+TEST_F(SpoolDifference, IsShownWhereverItIsInALongLine) {
+  const std::string same(500, '.');
+  EXPECT_EQ(of(same + "one" + same, same + "two" + same),
+            "standard output differs from byte 500 on: \"" + std::string(80, '.') + "two" + std::string(37, '.') +
+                "\" instead of \"" + std::string(80, '.') + "one" + std::string(37, '.') + "\"");
+}
+
 TEST_F(SpoolDifference, OfStandardErrorIsNoneWhereBothAreOneFile) {
   EXPECT_NE(of("one\n", "two\n", true), "");
   joined_ = true;

@@ -306,6 +306,21 @@ TEST_F(Symbolize, LeavesModulesAloneThatHaveChanged) {
   EXPECT_EQ(frame_.source_count, 0u);
 }
 
+// A program may be built anew while one of its processes runs: each frame is of the build that its process told.
+TEST_F(Symbolize, TellsBuildsOfOneModuleApart) {
+  for (const char *const other : {"0", "z"}) {
+    rf_frame changed = frame_;
+    changed.build_id = other;
+    rf_frame same = frame_;
+    rf_frame further = frame_;
+    further.offset++;
+    symbolize({&changed, &same, &further});
+    EXPECT_EQ(changed.source_count, 0u) << other;
+    EXPECT_NE(same.source_count, 0u) << other;
+    EXPECT_NE(further.source_count, 0u) << other;
+  }
+}
+
 // Without a build-id nothing says that the file is the one that ran.
 TEST_F(Symbolize, LeavesModulesAloneThatHaveNoBuildIdAnyMore) {
   ringfence_test::ElfFile image;

@@ -168,6 +168,22 @@ TEST_F(Report, MentionsWhatItCouldNotSee) {
   EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1) << "it stays one line";
 }
 
+TEST_F(Report, MentionsWhichBlocksItCouldNotCheck) {
+  totals_.unpaged = 1;
+  totals_.blocks_unchecked = 1;
+  totals_.blocks_because = "a thread holds the lock";
+  EXPECT_NE(text().find("; 1 block got no pages and was checked as in mode guard; not all blocks checked at the end of "
+                        "1 process (a thread holds the lock)\n"),
+            std::string::npos)
+      << text();
+  totals_.unpaged = 2;
+  totals_.blocks_unchecked = 2;
+  EXPECT_NE(text().find("; 2 blocks got no pages and were checked as in mode guard; not all blocks checked at the end "
+                        "of 2 processes ("),
+            std::string::npos)
+      << text();
+}
+
 TEST_F(Report, CountsBytesInTheUnitThatFits) {
   EXPECT_EQ(bytes(0), "0 bytes");
   EXPECT_EQ(bytes(0), "0 bytes");

@@ -79,6 +79,16 @@ TEST_F(TraceLeaks, AsManySitesAreListedAsAskedFor) {
                         "    10 bytes in 1 block\n      #0 f a.c:3\n");
 }
 
+TEST_F(TraceLeaks, ABlockIsOfTheSiteThatResizedItLast) {
+  sites({"a.c", "b.c"});
+  alloc(1, 10);
+  alloc(1, 20);
+  add(TRACE_REALLOC, 0, 2, 100);
+  add(TRACE_FREE, 1, 2, 0);
+  EXPECT_EQ(printed(9), "  live at the end: 100 bytes in 1 block, from 1 call site\n"
+                        "    100 bytes in 1 block\n      #0 f b.c:3\n");
+}
+
 // A call that is the last instruction of a module returns to its end.
 TEST_F(TraceLeaks, AReturnAddressIsOfTheModuleOfItsCall) {
   sites({}, {0x1000, 0x1001, 0x2000, 0x2001});
@@ -93,6 +103,7 @@ TEST_F(TraceLeaks, AReturnAddressIsOfTheModuleOfItsCall) {
     EXPECT_STREQ(records[i + 1].allocated.frames[0].module, modules[i]) << i;
   }
   EXPECT_EQ(records[3].allocated.frames[0].offset, 0x1800U);
+  EXPECT_STREQ(records[3].allocated.frames[0].build_id, "ab");
 }
 
 // ---- As a profile ----

@@ -71,6 +71,20 @@ TEST(Tune, TellsTheSameFiguresEverywhere) {
       << text;
 }
 
+// Its variables included: two heaps may need arenas of one size.
+TEST(Tune, TheBestNeedsTheLeastMemoryInAll) {
+  Result const result = tune({"-a", "memheap", "-a", "smallmem", "--pools=0", recorded("git")});
+  ASSERT_EQ(result.status, 0) << result.err;
+  size_t totals[2] = {0, 0};
+  size_t at = result.out.find('\n');
+  for (size_t &total : totals) {
+    ASSERT_EQ(sscanf(result.out.c_str() + at, "%zu", &total), 1) << result.out;
+    at = result.out.find('\n', at + 1);
+  }
+  size_t const least = totals[0] < totals[1] ? totals[0] : totals[1];
+  EXPECT_TRUE(has(result.out, " bytes, " + std::to_string(least) + " bytes in all; ")) << result.out;
+}
+
 TEST(Tune, ComparesPoolsOfSeveralClasses) {
   Result const result = tune({"-a", "tlsf", recorded("sqlite")});
   EXPECT_EQ(result.status, 0) << result.err;

@@ -1,6 +1,7 @@
 // Traces that are made up or cut: they add up, and can be written and read.
 #include "tests/trace/trace_fixture.h"
 
+#include "tools/trace/c_test.h"
 #include "tools/trace/synthetic.h"
 #include "tools/trace/write.h"
 
@@ -80,6 +81,61 @@ TEST(MadeUpTraces, WritesAMadeUpTraceThatReadsTheSame) {
   }
   trace_free(&made);
   trace_free(&read);
+}
+
+trace with_alignments() {
+  trace t{};
+  trace_op const ops[] = {{TRACE_ALLOC, 64, 0, 10, 0, 0},
+                          {TRACE_ALLOC, 0, 1, 20, 0, 0},
+                          {TRACE_REALLOC, 256, 0, 30, 0, 0},
+                          {TRACE_REALLOC, 0, 1, 40, 0, 0},
+                          {TRACE_FREE, 0, 0, 0, 0, 0}};
+  for (const trace_op &op : ops) {
+    trace_add(&t, &op);
+  }
+  t.ids = 2;
+  return t;
+}
+
+TEST(MadeUpTraces, KeepTheAlignmentsOfAllRequestsInAFile) {
+  trace made = with_alignments();
+  std::string const path = testing::TempDir() + "alignments.rft";
+  ASSERT_TRUE(trace_write(&made, path.c_str()));
+  std::array<char, TRACE_PROBLEM_BYTES> problem{};
+  trace read;
+  ASSERT_TRUE(trace_read(&read, path.c_str(), problem.data())) << problem.data();
+  ASSERT_EQ(read.count, made.count);
+  for (size_t i = 0; i < made.count; i++) {
+    EXPECT_EQ(read.ops[i].align, made.ops[i].align) << i;
+    EXPECT_EQ(read.ops[i].id, made.ops[i].id) << i;
+  }
+  trace_free(&made);
+  trace_free(&read);
+}
+
+// And the site where a recorder knew it.
+TEST(MadeUpTraces, KeepTheAlignmentsOfAllRequestsInATestInC) {
+  trace made = with_alignments();
+  trace_site sites[2] = {};
+  char none[] = "";
+  char file[] = "demo.c";
+  sites[0].file = none;
+  sites[1].file = file;
+  sites[1].line = 6;
+  made.sites = sites;
+  made.site_count = 2;
+  made.ops[3].site = 1;
+  Bytes text;
+  rf_sink const sink = {append, &text};
+  trace_write_c_test(&made, 4096, &sink);
+  EXPECT_NE(text.find("#define ARENA_BYTES 4096U\n#define BLOCKS 2U\n"), Bytes::npos) << text;
+  EXPECT_NE(text.find("requests[] = {\n    {ALLOC, 0, 10, 64},\n    {ALLOC, 1, 20, 0},\n    {REALLOC, 0, 30, 256},\n"
+                      "    {REALLOC, 1, 40, 0}, // demo.c:6\n    {FREE, 0, 0, 0},\n};\n"),
+            Bytes::npos)
+      << text;
+  made.sites = nullptr;
+  made.site_count = 0;
+  trace_free(&made);
 }
 
 TEST(MadeUpTraces, SaysWhereAMadeUpTraceCannotBeWritten) {

@@ -41,6 +41,16 @@ TEST_F(Tracer, RecordsKindSizeAlignmentBlockSiteAndThread) {
   EXPECT_EQ(p.t.lost, 0U);
 }
 
+TEST_F(Tracer, RecordsTheAlignmentOfAReallocToo) {
+  void *const p = rf_realloc_at(a, alloc(13), 40, 256, &kSite);
+  ASSERT_NE(p, nullptr);
+  EXPECT_EQ(rf_resize_at(a, p, 30, &kSite), RF_OK);
+  Parsed const read(end());
+  ASSERT_EQ(kinds(read.t), "arr") << read.problem;
+  EXPECT_EQ(read.t.ops[1].align, 256U);
+  EXPECT_EQ(read.t.ops[2].align, 0U) << "it does not move";
+}
+
 TEST_F(Tracer, ChangesNothing) {
   void *const p = alloc(10);
   EXPECT_TRUE(rf_owns(a, p));

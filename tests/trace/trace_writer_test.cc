@@ -94,6 +94,26 @@ TEST_F(TraceWriter, ResizesInTwoStepsAndAnotherThreadMayHaveTheAddressInBetween)
   EXPECT_EQ(read.t.peak, 50U);
 }
 
+// A block of that address that is still in the table was freed unseen.
+TEST_F(TraceWriter, AResizedBlockTakesThePlaceOfOneThatWasFreedUnseen) {
+  ASSERT_EQ(rf_trace_writer_init(&w, &options), RF_OK);
+  void *const here = reinterpret_cast<void *>(64);
+  void *const there = reinterpret_cast<void *>(128);
+  size_t block = 0;
+  rf_trace_writer_alloc(&w, here, 10, RF_ALIGN_DEFAULT, nullptr, 0);
+  rf_trace_writer_alloc(&w, there, 20, RF_ALIGN_DEFAULT, nullptr, 0);
+  ASSERT_TRUE(rf_trace_writer_take(&w, there, &block));
+  rf_trace_writer_resized(&w, block, here, 30, RF_ALIGN_DEFAULT, false, nullptr, 0);
+  rf_trace_writer_free(&w, here, nullptr, 0);
+  rf_trace_writer_end(&w);
+  Parsed const read(file);
+  ASSERT_TRUE(read.good) << read.problem;
+  ASSERT_EQ(kinds(read.t), "aafrf");
+  EXPECT_EQ(read.t.ops[2].id, read.t.ops[0].id);
+  EXPECT_EQ(read.t.ops[3].id, read.t.ops[1].id);
+  EXPECT_EQ(read.t.ops[4].id, read.t.ops[1].id);
+}
+
 // The resized block finds no room again: it is told as freed, and as lost.
 TEST_F(TraceWriter, ABlockThatFindsNoRoomAnyMoreIsFreedInTheTrace) {
   std::vector<size_t> least(RF_TRACE_MEMORY_MIN / sizeof(size_t));

@@ -193,11 +193,24 @@ static const char *output_of(import *i, const char *path) {
   return rf_subprocess_output(&i->arena, "/bin/sh", argv, "");
 }
 
+/* NULL after a message. */
+static const char *read_file(import *i, const char *path, size_t *length) {
+  const char *const text = rf_read_file(&i->arena, path, length);
+  if (text == NULL) {
+    rf_diag("cannot read %s: %s", path, strerror(errno));
+    i->refused++;
+  }
+  return text;
+}
+
 /* Its id is of the input: reports have other addresses in each run. */
 static bool import_input(import *i, const char *path, const char *name) {
   size_t length = 0;
-  const char *const bytes = rf_read_file(&i->arena, path, &length);
-  const char *const text = bytes == NULL || i->values[RUN] == NULL ? NULL : output_of(i, path);
+  const char *const bytes = read_file(i, path, &length);
+  if (bytes == NULL) {
+    return true;
+  }
+  const char *const text = i->values[RUN] == NULL ? NULL : output_of(i, path);
   rf_foreign const none = {.tool = NULL};
   rf_foreign const read = text == NULL ? none : rf_foreign_read(&i->arena, text, strlen(text));
   i->other += read.other;
@@ -247,7 +260,7 @@ static bool import_entry(import *i, const char *folder, const char *name) {
   if (is_input(name)) {
     return import_input(i, path, name);
   }
-  const char *const text = rf_read_file(&i->arena, path, &length);
+  const char *const text = read_file(i, path, &length);
   if (text != NULL && !import_report(i, path, text, length, &sent)) {
     (void)import_snapshots(i, path, text, length, &sent);
   }
@@ -295,11 +308,8 @@ static bool import_file(import *i, const char *path) {
   if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
     return import_folder(i, path);
   }
-  const char *const text = rf_read_file(&i->arena, path, &length);
-  if (text == NULL) {
-    rf_diag("cannot read %s: %s", path, strerror(errno));
-    i->refused++;
-  } else if (!import_report(i, path, text, length, &sent) && !import_snapshots(i, path, text, length, &sent)) {
+  const char *const text = read_file(i, path, &length);
+  if (text != NULL && !import_report(i, path, text, length, &sent) && !import_snapshots(i, path, text, length, &sent)) {
     rf_diag("%s is no report of AddressSanitizer, LeakSanitizer or Valgrind (--xml=yes), and has no snapshots", path);
     i->refused++;
   }

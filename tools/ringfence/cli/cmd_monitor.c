@@ -1,6 +1,7 @@
 /* monitor: shows a board's console as it comes, with each finding in it as a report at the moment that it is whole. */
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/option_table.h"
+#include "tools/ringfence/base/streams.h"
 #include "tools/ringfence/base/words.h"
 #include "tools/ringfence/cli/command.h"
 #include "tools/ringfence/cli/common_options.h"
@@ -42,6 +43,7 @@ typedef struct monitor {
   char line[LINE_MOST];
   size_t length;
   size_t findings;
+  bool terminal; /* the device is one */
 } monitor;
 
 static bool apply(void *context, size_t row, const char *argument) {
@@ -87,6 +89,19 @@ static speed_t speed_of(const char *text) {
   return B0;
 }
 
+static void say_unreadable(const char *path) {
+  rf_diag("cannot read %s: %s", strcmp(path, "-") == 0 ? "standard input" : path, strerror(errno));
+}
+
+static int open_input(const char *path) {
+  bool const closed = rf_streams_was_closed(STDIN_FILENO);
+  if (closed) {
+    errno = EBADF;
+    say_unreadable(path);
+  }
+  return closed ? -1 : STDIN_FILENO;
+}
+
 /* -1 after a message. A terminal is read raw, at its speed. */
 static int open_device(const monitor *m, const char *path) {
   const char *const baud = m->values[BAUD] != NULL ? m->values[BAUD] : "115200";
@@ -96,7 +111,7 @@ static int open_device(const monitor *m, const char *path) {
     return -1;
   }
   if (strcmp(path, "-") == 0) {
-    return STDIN_FILENO;
+    return open_input(path);
   }
   int const fd = open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
   if (fd < 0) {
@@ -163,22 +178,24 @@ static void take(monitor *m, const char *text, size_t size) {
   }
 }
 
-/* True where more came; false at the end. */
-static bool wait_and_take(monitor *m, int fd) {
+/* 1 where more came; 0 at the end; -1, with errno, where the device cannot be read. */
+static int wait_and_take(monitor *m, int fd) {
   char text[LINE_MOST];
   struct pollfd wait = {.fd = fd, .events = POLLIN};
   bool const quiet = poll(&wait, 1, m->length != 0 && !may_be_ours(m) ? PATIENCE_MS : -1) == 0;
   if (quiet) {
     end_line(m);
     (void)fflush(stdout);
-    return true;
+    return 1;
   }
   ssize_t const size = read(fd, text, sizeof text);
   if (size > 0) {
     take(m, text, (size_t)size);
     (void)fflush(stdout);
   }
-  return size > 0 || (size < 0 && (errno == EINTR || errno == EAGAIN));
+  /* A pseudo terminal whose other end is closed answers EIO. */
+  bool const ended = size == 0 || (size < 0 && errno == EIO && m->terminal);
+  return size > 0 || (size < 0 && (errno == EINTR || errno == EAGAIN)) ? 1 : ended ? 0 : -1;
 }
 
 static int watch(monitor *m, const char *path) {
@@ -186,15 +203,24 @@ static int watch(monitor *m, const char *path) {
   if (fd < 0) {
     return RF_EXIT_USAGE;
   }
+  m->terminal = isatty(fd) == 1;
   m->serial = (rf_serial){.arena = &m->arena, .finding = show, .text = show_json, .context = m};
-  while (wait_and_take(m, fd)) {
+  int more = 1;
+  while (more > 0) {
+    more = wait_and_take(m, fd);
+  }
+  if (more < 0) {
+    say_unreadable(path);
   }
   end_line(m);
   rf_serial_end(&m->serial);
+  if (more < 0 && m->findings == 0) {
+    return RF_EXIT_USAGE;
+  }
   rf_diag("%s%s%s", m->findings != 0 ? rf_counted(&m->arena, m->findings, "finding") : "nothing found",
           m->serial.damaged != 0 ? "; lines that could not be read: " : "",
           m->serial.damaged != 0 ? rf_bump_arena_print(&m->arena, "%zu", m->serial.damaged) : "");
-  return m->findings != 0 ? FAILED_EXITCODE : 0;
+  return more < 0 ? RF_EXIT_USAGE : m->findings != 0 ? FAILED_EXITCODE : 0;
 }
 
 static int begin(monitor *m, char **paths, int count) {

@@ -1,7 +1,6 @@
 /* `ringfence replay`: replays a recorded trace on any allocator and prints figures. */
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/option_table.h"
-#include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/cli/command.h"
 #include "tools/ringfence/cli/replay_compare.h"
@@ -359,6 +358,9 @@ static int save(const options *o, const trace *t) {
   if (o->fuzz_seed != NULL && !save_fuzz_seed(o, t)) {
     return RF_EXIT_USAGE;
   }
+  if (o->pprof != NULL && !rf_trace_profile_write(o->memory, t, o->pprof)) {
+    return RF_EXIT_USAGE;
+  }
   return o->c_test == NULL || save_c_test(o, t) ? 0 : RF_EXIT_USAGE;
 }
 
@@ -377,10 +379,8 @@ static int work(const options *o) {
     if (o->last != 0) {
       trace_keep_last(&t, o->last);
     }
-    if (o->save != NULL || o->c_test != NULL || o->fuzz_seed != NULL) {
+    if (o->save != NULL || o->c_test != NULL || o->fuzz_seed != NULL || o->pprof != NULL) {
       status = save(o, &t);
-    } else if (o->pprof != NULL) {
-      status = rf_trace_profile_write(o->memory, &t, o->pprof) ? 0 : RF_EXIT_USAGE;
     } else {
       print_trace(o, &t);
       status = o->advise ? advise(&t) : replay(o, &t);
@@ -399,7 +399,6 @@ static int run(int argc, char **argv) {
     if (o.help) {
       help();
     } else {
-      rf_paths_enter();
       status = work(&o);
     }
   }

@@ -143,6 +143,11 @@ static bool write_all(report *r) {
   return written;
 }
 
+/* As in `check`: a finding without a record may be new. */
+static bool has_new(const report *r) {
+  return rf_document_new(&r->document) != 0 || r->totals.uncounted != 0 || r->totals.unrecorded;
+}
+
 static int report_files(report *r) {
   if (!prepare(r)) {
     return RF_EXIT_USAGE;
@@ -160,8 +165,7 @@ static int report_files(report *r) {
     return RF_EXIT_USAGE;
   }
   /* Findings that are written to the baseline are accepted. One that could not be read cannot be. */
-  bool const is_new = rf_document_new(&r->document) != 0 && r->options.common.write_baseline == NULL;
-  bool const failed = is_new || r->document.unread != 0;
+  bool const failed = (has_new(r) && r->options.common.write_baseline == NULL) || r->document.unread != 0;
   return failed ? (int)r->options.exitcode : 0;
 }
 

@@ -1,7 +1,6 @@
 /* `ringfence tune`: the allocator, the arena and the pools that a use needs, from traces, as a C header. */
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/option_table.h"
-#include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/base/words.h"
 #include "tools/ringfence/cli/command.h"
@@ -280,7 +279,6 @@ static int run(int argc, char **argv) {
     if (o.help) {
       help();
     } else {
-      rf_paths_enter();
       size_t const count = (size_t)(argc - first);
       trace *const traces = rf_bump_arena_array(&memory, count, sizeof *traces);
       size_t const least = (size_t)((double)count * o.percent / 100);

@@ -1,5 +1,6 @@
 /* ringfence: runs programs under the checked malloc and reports what it finds. */
 #include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/streams.h"
 #include "tools/ringfence/cli/command.h"
 
@@ -17,6 +18,7 @@ static const char *command_name(const char *word) {
 
 int main(int argc, char **argv) {
   rf_streams_hold();
+  rf_paths_enter();
   if (argc < 2) {
     rf_diag("no command given; try `ringfence check -- program`, or `ringfence help`");
     return RF_EXIT_USAGE;

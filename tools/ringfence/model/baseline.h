@@ -5,7 +5,7 @@
  *
  * Each line: a fingerprint, how many distinct findings have it, for leaks their blocks, and for readers the kind and
  * the place. More blocks than that are a new finding: several leaks may have one place. Version 1 had no
- * blocks; versions 1 to 3 had other fingerprints (fingerprint.h). All are read, version 4 is written.
+ * blocks; versions 1 to 4 had other fingerprints (fingerprint.h). All are read, version 5 is written.
  */
 #ifndef RINGFENCE_TOOLS_MODEL_BASELINE_H
 #define RINGFENCE_TOOLS_MODEL_BASELINE_H

@@ -110,7 +110,9 @@ static const char *process_key(rf_bump_arena *arena, size_t place, uint32_t proc
   return rf_bump_arena_print(arena, "%zu %" PRIu32, place, process);
 }
 
-size_t rf_merge(rf_record **records, size_t count) {
+/* Leaves one record of each place, or of each place of each run: then those of one run add up, else the better of two
+ * runs stays. */
+static size_t merge(rf_record **records, size_t count, bool of_each_run) {
   rf_bump_arena scratch = {NULL};
   rf_string_table places = {0};
   rf_string_table processes = {0};
@@ -119,6 +121,7 @@ size_t rf_merge(rf_record **records, size_t count) {
   for (size_t i = 0; i < count; i++) {
     rf_text_sink_clear(&key);
     put_key(records[i], &key.sink);
+    put_number(&key.sink, '|', of_each_run ? records[i]->run_number : 0);
     size_t const known = places.count;
     size_t const place = rf_string_table_index(&places, &scratch, key.text);
     size_t const pairs = processes.count;
@@ -127,15 +130,21 @@ size_t rf_merge(rf_record **records, size_t count) {
     if (place == known) {
       places.strings[place] = rf_bump_arena_text(&scratch, key.text, key.length);
       records[place] = records[i];
-    } else if (records[place]->run_number != records[i]->run_number) {
-      records[place] = better_of(records[place], records[i]);
-    } else {
+    } else if (of_each_run) {
       add_record(records[place], records[i]);
       records[place]->processes += new_process;
+    } else {
+      records[place] = better_of(records[place], records[i]);
     }
   }
   rf_bump_arena_free(&scratch);
   return places.count;
+}
+
+size_t rf_merge(rf_record **records, size_t count) {
+  size_t const kept = merge(records, count, true);
+  bool const hunted = kept != 0 && records[0]->run_number != 0;
+  return hunted ? merge(records, kept, false) : kept;
 }
 
 const char *rf_merge_key(rf_bump_arena *arena, const rf_record *record) {

@@ -60,7 +60,9 @@ static void put_finding(rf_bump_arena *arena, const rf_record *record, const rf_
   put_escaped(sink, rf_bug_name(record->finding.bug), true);
   rf_sink_str(sink, record->known ? " (known)::" : "::");
   put_escaped(sink, rf_document_title(arena, record), false);
-  put_calls(arena, sink, record, RF_STACK_FOUND, "\nfound in");
+  if (record->finding.bug != RF_BUG_LEAK) { /* the place where leaks were counted tells nothing */
+    put_calls(arena, sink, record, RF_STACK_FOUND, "\nfound in");
+  }
   put_calls(arena, sink, record, RF_STACK_ALLOCATED, "\nallocated in");
   put_calls(arena, sink, record, RF_STACK_RELEASED, "\nfreed in");
   rf_sink_str(sink, "\n");

@@ -146,7 +146,7 @@ static void properties(rf_sarif *s, const rf_record *record) {
     rf_json_put_text(&s->w, "block", rf_bump_arena_print(s->arena, "0x%" PRIxPTR, f->block));
     rf_json_put_number(&s->w, "offset", f->offset);
   }
-  rf_json_put_number(&s->w, "size", (int64_t)f->size);
+  rf_json_put_unsigned(&s->w, "size", f->size);
   rf_json_put_text(&s->w, "allocator", f->allocator);
   rf_json_put_text(&s->w, "mode", f->mode);
   rf_json_put_number(&s->w, "processes", record->processes);

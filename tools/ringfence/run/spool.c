@@ -125,12 +125,12 @@ void rf_spool_emit(const rf_spool *spool, rf_bump_arena *arena, const char *fold
   }
 }
 
-/* The line with byte `at`, as far as a line of a message holds it. */
+/* The line with byte `at`, or the part around it that a line of a message holds. */
 static const char *line_around(rf_bump_arena *arena, const char *text, size_t length, size_t at) {
-  enum { SHOWN = 120 };
+  enum { SHOWN = 120, BEFORE = 80 };
   size_t start = at;
   size_t end = at;
-  while (start > 0 && text[start - 1] != '\n') {
+  while (start > 0 && text[start - 1] != '\n' && at - start < BEFORE) {
     start--;
   }
   while (end < length && text[end] != '\n' && end - start < SHOWN) {
