@@ -272,7 +272,7 @@ static int run_thread(void) {
   CALL(mprotect(NULL, 0, PROT_NONE))                                                                                   \
   CALL(pkey_mprotect(NULL, 0, PROT_NONE, -1))                                                                          \
   CALL(madvise(NULL, 0, MADV_DONTFORK))                                                                                \
-  CALL(mlockall(MCL_CURRENT))                                                                                          \
+  CALL(mlockall(0))                                                                                                    \
   CALL(execv("", (char *[]){"", NULL}))                                                                                \
   CALL(execveat(AT_FDCWD, "", (char *[]){"", NULL}, (char *[]){NULL}, 0))                                              \
   CALL(system(NULL))                                                                                                   \
