@@ -187,3 +187,10 @@ rf_status rf_page_store_resize(rf_page_store *store, void *ptr, size_t size, con
   rf_page_leave(store, &mask);
   return status;
 }
+
+void rf_page_store_return_rights(const rf_page_store *store, const void *ptr) {
+  rf_slot *const s = rf_page_live_at(store, ptr);
+  if (s != NULL) {
+    rf_page_return_rights(s);
+  }
+}

@@ -47,10 +47,3 @@ bool rf_page_can_be_read(const rf_slot *s) {
   return !rf_page_is_restricted(s) ||
          rf_host_readable((const void *)rf_slot_open_start(s), (size_t)s->pages * rf_page_size());
 }
-
-void rf_page_store_return_rights(const rf_page_store *store, const void *ptr) {
-  rf_slot *const s = rf_page_live_at(store, ptr);
-  if (s != NULL) {
-    rf_page_return_rights(s);
-  }
-}
