@@ -198,8 +198,8 @@ protected:
 TEST_F(InterceptMlockall, LocksEachMapping) {
   EXPECT_EQ(__wrap_mlockall(MCL_CURRENT), 0);
   EXPECT_EQ(errno, 77);
-  EXPECT_EQ(the_system.calls, (Calls{"ask 0", "stop", "map", "go on", "lock 10000+4000", "lock 20000+8000",
-                                     "lock 30000+1000", "unmap"}));
+  EXPECT_EQ(the_system.calls,
+            (Calls{"ask 0", "stop", "map", "go on", "lock 10000+4000", "lock 20000+8000", "lock 30000+1000", "unmap"}));
 }
 
 TEST_F(InterceptMlockall, LocksOnFaultWhereAskedTo) {

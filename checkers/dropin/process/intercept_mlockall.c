@@ -142,8 +142,8 @@ static int ask_permission(void) {
 }
 
 static bool is_understood(int flags) {
-  return (flags & (MCL_CURRENT | LATER)) != 0 && (flags & ~(MCL_CURRENT | LATER | ON_FAULT)) == 0 &&
-         rf_process.ready && !rf_is_forbidden(UINT32_MAX);
+  return (flags & (MCL_CURRENT | LATER)) != 0 && (flags & ~(MCL_CURRENT | LATER | ON_FAULT)) == 0 && rf_process.ready &&
+         !rf_is_forbidden(UINT32_MAX);
 }
 
 int OURS(mlockall)(int flags) {
