@@ -40,6 +40,24 @@ Result bare(const std::string &name, const Arguments &arguments) {
   return run_bare(command);
 }
 
+void expect_as_bare_in_each_mode(const std::string &name, const Arguments &arguments) {
+  Result const without = bare(name, arguments);
+  ASSERT_EQ(without.status, 0);
+  for (const char *const mode : kModes) {
+    expect_as_bare(name, arguments, without, with(mode));
+  }
+}
+
+void expect_linked_as_bare(const std::string &name, const Arguments &arguments) {
+  for (const char *const linked : {"_linked", "_static"}) {
+    for (const char *const mode : {"mode=guard", "mode=page"}) {
+      How how = with(mode);
+      how.preload = false;
+      expect_as_bare(name + linked, arguments, bare(name, arguments), how);
+    }
+  }
+}
+
 // ---- Pages of blocks ----
 
 class Rights : public testing::TestWithParam<Arguments> {};
@@ -59,22 +77,11 @@ INSTANTIATE_TEST_SUITE_P(
     name_of);
 
 TEST_P(Rights, AreGivenBackWithTheBlock) {
-  Result const without = bare("rights", GetParam());
-  ASSERT_EQ(without.status, 0);
-  for (const char *const mode : kModes) {
-    expect_as_bare("rights", GetParam(), without, with(mode));
-  }
+  expect_as_bare_in_each_mode("rights", GetParam());
 }
 
 TEST_P(Rights, AreGivenBackInProgramsThatAreLinkedWithIt) {
-  Result const without = bare("rights", GetParam());
-  for (const char *const name : {"rights_linked", "rights_static"}) {
-    for (const char *const mode : {"mode=guard", "mode=page"}) {
-      How how = with(mode);
-      how.preload = false;
-      expect_as_bare(name, GetParam(), without, how);
-    }
-  }
+  expect_linked_as_bare("rights", GetParam());
 }
 
 // ---- Memory that is locked ----
@@ -98,22 +105,11 @@ INSTANTIATE_TEST_SUITE_P(Each, Locked,
                          name_of_locked);
 
 TEST_P(Locked, IsWhatTheProgramHasMapped) {
-  Result const without = bare("locked", GetParam());
-  ASSERT_EQ(without.status, 0);
-  for (const char *const mode : kModes) {
-    expect_as_bare("locked", GetParam(), without, with(mode));
-  }
+  expect_as_bare_in_each_mode("locked", GetParam());
 }
 
 TEST_P(Locked, IsTheSameInProgramsThatAreLinkedWithIt) {
-  for (const char *const name : {"locked_linked", "locked_static"}) {
-    Result const without = bare("locked", GetParam());
-    for (const char *const mode : {"mode=guard", "mode=page"}) {
-      How how = with(mode);
-      how.preload = false;
-      expect_as_bare(name, GetParam(), without, how);
-    }
-  }
+  expect_linked_as_bare("locked", GetParam());
 }
 
 // ---- System calls ----

@@ -1,7 +1,7 @@
 /* mlockall: locks what the program has mapped, and not the drop-in's own memory, most of which is address space kept
  * for later. The kernel would give pages to all of it, or refuse where it is more than the program may lock
  * (RLIMIT_MEMLOCK). Where blocks are in that memory, too (modes guard and page), the program goes on as if they, and
- * all that it maps later, were locked. See mlock(2), and do_mlockall in Linux's mm/mlock.c for what the call answers. */
+ * all that it maps later, were locked. See mlock(2), and do_mlockall in Linux's mm/mlock.c for the call's answers. */
 #define _GNU_SOURCE
 #include "checkers/dropin/inspect/own_memory.h"
 #include "checkers/dropin/malloc/forward.h"
