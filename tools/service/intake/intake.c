@@ -361,9 +361,6 @@ static void take_summary(rf_intake *intake, const rf_envelope *e) {
   if (left_out + e->sites_dropped != 0) {
     rf_intake_loss(intake, "call sites that were not listed", left_out + e->sites_dropped);
   }
-  if (e->dropped != 0) {
-    rf_intake_loss(intake, "findings that processes dropped", e->dropped);
-  }
 }
 
 static void take_snapshot(rf_intake *intake, const rf_envelope *e, const char *line, size_t length) {
@@ -397,8 +394,16 @@ static void take_step(rf_intake *intake, const rf_envelope *e) {
 
 /* ---- Lines ---- */
 
+/* Findings and summaries tell of those that no record before has told of. */
+static void note_dropped(rf_intake *intake, const rf_envelope *e) {
+  if (e->dropped != 0 && (e->kind == RF_LINE_FINDING || e->kind == RF_LINE_SUMMARY)) {
+    rf_intake_loss(intake, "findings that processes dropped", e->dropped);
+  }
+}
+
 static int64_t take(rf_intake *intake, const rf_envelope *e, char *line, size_t length) {
   int64_t finding = 0;
+  note_dropped(intake, e);
   switch (e->kind) {
   case RF_LINE_FINDING:
     finding = take_finding(intake, e, line, length);
