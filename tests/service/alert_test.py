@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import sqlite3
@@ -75,6 +76,26 @@ def an_alert_that_failed_is_told_later_whole_and_once():
         equal(told[3]["url"], f"http://127.0.0.1:{s.port}/finding/1")
         for word in ("new in ci", shown["bug"], shown["title"], shown["place"]):
             check(word in told[3]["text"], told[3])
+
+
+def an_alert_that_was_told_is_not_told_again_while_the_disk_is_full():
+    """Nor forgotten once there is room."""
+    with Service(start=False) as s:
+        log = s.root + "/alerts"
+        s.options += ["--alert-command", f"sleep 1; echo told >> {log}"]
+        s.start()
+        append(s.directory, event("a", "1"))
+        s.wait(lambda: s.findings() != [])
+        s.wait(lambda: service.children_of(s.process.pid))
+        soft, hard = resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE)
+        size = os.path.getsize(s.directory + "/ringfence.db-wal")
+        resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (size, hard))
+        s.wait(lambda: os.path.exists(log))
+        time.sleep(4)
+        equal((s.ask("status")["alerts_waiting"], len(open(log, encoding="ascii").readlines())), (1, 1))
+        resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
+        s.wait(lambda: s.ask("status")["alerts_waiting"] == 0)
+        equal(len(open(log, encoding="ascii").readlines()), 1)
 
 
 def a_receiver_that_is_down_is_not_asked_for_each_alert():
@@ -232,6 +253,7 @@ service.main([
     # The longest come first.
     links_of_alerts_lead_where_others_find_the_page, alerts_come_once_for_each_environment,
     a_webhook_is_posted_to_and_tried_again, a_collector_that_ends_leaves_no_alert_that_runs,
+    an_alert_that_was_told_is_not_told_again_while_the_disk_is_full,
     what_an_alert_leaves_in_the_background_goes_on, an_alert_that_failed_is_told_later_whole_and_once,
     watch_tells_what_happens, a_clock_that_was_set_back_holds_no_alert_up,
     a_receiver_that_is_down_is_not_asked_for_each_alert])
