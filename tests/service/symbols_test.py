@@ -8,7 +8,7 @@ import time
 
 import service
 from programs import Program, nameless
-from service import Service, check, equal, event, record, take
+from service import Service, append, check, equal, event, record, take
 
 
 def merged_findings_lack_symbols_once():
@@ -41,6 +41,25 @@ def call_sites_that_are_there_get_the_names_of_a_file_that_comes_later():
         s.once()
         site = s.ask("coverage", "1")["list"][0]
         equal((site["function"], os.path.basename(site["file"])), ("make", "app.c"))
+
+
+def call_sites_that_a_collector_left_without_names_get_them_from_the_next():
+    with Service(start=False) as s:
+        one = Program(s.root)
+        asked = s.root + "/asked"
+        os.mkdir(s.root + "/tools")
+        for name in ("addr2line", "llvm-symbolizer", "eu-addr2line"):
+            with open(f"{s.root}/tools/{name}", "w", encoding="ascii") as file:
+                file.write(f"#!/bin/sh\n: > {asked}\nexec sleep 600\n")
+            os.chmod(file.name, 0o700)
+        s.environment = {"PATH": s.root + "/tools:" + os.environ["PATH"]}
+        s.start()
+        module = {"path": one.whole, "build_id": one.build_id, "sites": 1, "unwatched": [one.addresses["make"] + 9]}
+        append(s.directory, record("summary", "b-1-1-1", seconds=60, exit="status 0", sites=[module]))
+        s.wait(lambda: os.path.exists(asked))
+        s.stop()
+        s.once()
+        equal(s.ask("coverage", "1")["list"][0].get("function"), "make")
 
 
 def none_are_said_to_be_missing_where_frames_wait_to_be_looked_up():
@@ -198,4 +217,5 @@ service.main([
     a_stripped_copy_gets_its_lines_from_the_file_that_has_them, merged_findings_lack_symbols_once,
     none_are_said_to_be_missing_where_frames_wait_to_be_looked_up, builds_of_most_findings_lack_symbols_first,
     call_sites_that_are_there_get_the_names_of_a_file_that_comes_later,
+    call_sites_that_a_collector_left_without_names_get_them_from_the_next,
 ])
