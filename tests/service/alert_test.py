@@ -167,6 +167,20 @@ def links_of_alerts_lead_where_others_find_the_page():
                   [200] * len(hosts))
 
 
+def a_crash_loop_of_a_part_is_told_of_the_whole():
+    with Service(start=False) as s:
+        log = s.root + "/alerts"
+        take(s, event("a", "1"), event("b", "2"))
+        s.command("merge", "1", "2")
+        s.options = ["--alert-command", f"cat >> {log}; echo >> {log}"]
+        s.start()
+        append(s.directory, *[event("b", f"l-{i}", pid=i) for i in range(25)])
+        s.wait(lambda: os.path.exists(log) and s.ask("status")["alerts_waiting"] == 0)
+        with open(log, encoding="utf-8") as file:
+            equal([(told["kind"], told["finding"]) for told in map(json.loads, file)], [("crash loop", 1)])
+        check("crash loop" in [a["kind"] for a in s.ask("show", "1")["activity"]])
+
+
 def a_clock_that_was_set_back_holds_no_alert_up():
     with Service("--alert-command", "cat >> told", start=False) as s:
         append(s.directory, event("a", "1"))
@@ -254,6 +268,7 @@ service.main([
     links_of_alerts_lead_where_others_find_the_page, alerts_come_once_for_each_environment,
     a_webhook_is_posted_to_and_tried_again, a_collector_that_ends_leaves_no_alert_that_runs,
     an_alert_that_was_told_is_not_told_again_while_the_disk_is_full,
-    what_an_alert_leaves_in_the_background_goes_on, an_alert_that_failed_is_told_later_whole_and_once,
+    a_crash_loop_of_a_part_is_told_of_the_whole, what_an_alert_leaves_in_the_background_goes_on,
+    an_alert_that_failed_is_told_later_whole_and_once,
     watch_tells_what_happens, a_clock_that_was_set_back_holds_no_alert_up,
     a_receiver_that_is_down_is_not_asked_for_each_alert])

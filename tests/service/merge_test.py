@@ -126,6 +126,24 @@ def what_was_merged_is_not_told_of():
         equal(s.ask("status")["alerts_waiting"], 1)
 
 
+def what_was_merged_is_told_of_in_an_environment_that_is_new_to_the_whole():
+    with Service("--alert-command", "exit 1") as s:
+        append(s.directory, event("a", "1", environment="ci"), event("b", "2", environment="ci"),
+               event("b", "3", environment="live"), event("c", "4", environment="live"))
+        s.wait(lambda: s.ask("status")["alerts_waiting"] == 4)
+        s.command("merge", "1", "2")
+        equal(s.ask("status")["alerts_waiting"], 3)
+        equal([(a["kind"], a["environment"]) for a in s.ask("show", "1")["activity"] if a["environment"]],
+              [("new", "live"), ("new", "ci")])
+        s.command("merge", "1", "3")
+        equal(s.ask("status")["alerts_waiting"], 2, "another part has been there")
+        append(s.directory, event("d", "5", environment="moon"))
+        s.wait(lambda: s.ask("status")["alerts_waiting"] == 3)
+        s.command("ignore", "1", "--because", "known")
+        s.command("merge", "1", "4")
+        equal(s.ask("status")["alerts_waiting"], 2, "nobody wants to know")
+
+
 def merged_findings_are_found_by_what_any_of_them_had():
     with Service(start=False) as s:
         take(s, event("a", "1", build=build("a"), environment="ci", ago=9000))
@@ -468,6 +486,7 @@ service.main([
     findings_of_an_older_identity_go_on, merged_findings_are_one_until_they_are_split,
     a_part_that_was_taken_out_stays_alone, a_merged_finding_is_as_old_as_its_oldest_part,
     of_a_merged_finding_its_own_event_is_shown, what_was_merged_is_not_told_of,
+    what_was_merged_is_told_of_in_an_environment_that_is_new_to_the_whole,
     a_finding_without_its_newest_event_ends_with_the_one_before, merged_findings_are_found_by_what_any_of_them_had,
     a_finding_is_split_by_a_rule_and_made_one_again, a_split_says_what_it_could_not_move,
     the_first_event_of_a_finding_of_many_parts_is_listed, events_are_taken_out_of_a_finding, why_tells_the_keys,

@@ -285,7 +285,7 @@ static int64_t take_finding(rf_intake *intake, const rf_envelope *e, char *line,
     f->best = c;
   }
   if (rf_crash_loops_add(&intake->loops, f->id, c.program, e->pid, e->time)) {
-    note(intake, f->id, "crash loop", e, e->program);
+    note(intake, f->merged_into != 0 ? f->merged_into : f->id, "crash loop", e, e->program);
   }
   return f->id;
 }
