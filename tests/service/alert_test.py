@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import sqlite3
@@ -77,6 +78,26 @@ def an_alert_that_failed_is_told_later_whole_and_once():
             check(word in told[3]["text"], told[3])
 
 
+def an_alert_that_was_told_is_not_told_again_while_the_disk_is_full():
+    """Nor forgotten once there is room."""
+    with Service(start=False) as s:
+        log = s.root + "/alerts"
+        s.options += ["--alert-command", f"sleep 1; echo told >> {log}"]
+        s.start()
+        append(s.directory, event("a", "1"))
+        s.wait(lambda: s.findings() != [])
+        s.wait(lambda: service.children_of(s.process.pid))
+        soft, hard = resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE)
+        size = os.path.getsize(s.directory + "/ringfence.db-wal")
+        resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (size, hard))
+        s.wait(lambda: os.path.exists(log))
+        time.sleep(4)
+        equal((s.ask("status")["alerts_waiting"], len(open(log, encoding="ascii").readlines())), (1, 1))
+        resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
+        s.wait(lambda: s.ask("status")["alerts_waiting"] == 0)
+        equal(len(open(log, encoding="ascii").readlines()), 1)
+
+
 def a_receiver_that_is_down_is_not_asked_for_each_alert():
     with Service(start=False) as s:
         take(s, *[event(f"n{i}", f"{i}") for i in range(12)])
@@ -144,6 +165,20 @@ def links_of_alerts_lead_where_others_find_the_page():
             equal(url, (page if page != "http://127.0.0.1" else f"{page}:{s.port}") + "/finding/1")
             equal([s.http("GET", "/", host=host.split("//")[-1].rstrip("/")).status for host in hosts],
                   [200] * len(hosts))
+
+
+def a_crash_loop_of_a_part_is_told_of_the_whole():
+    with Service(start=False) as s:
+        log = s.root + "/alerts"
+        take(s, event("a", "1"), event("b", "2"))
+        s.command("merge", "1", "2")
+        s.options = ["--alert-command", f"cat >> {log}; echo >> {log}"]
+        s.start()
+        append(s.directory, *[event("b", f"l-{i}", pid=i) for i in range(25)])
+        s.wait(lambda: os.path.exists(log) and s.ask("status")["alerts_waiting"] == 0)
+        with open(log, encoding="utf-8") as file:
+            equal([(told["kind"], told["finding"]) for told in map(json.loads, file)], [("crash loop", 1)])
+        check("crash loop" in [a["kind"] for a in s.ask("show", "1")["activity"]])
 
 
 def a_clock_that_was_set_back_holds_no_alert_up():
@@ -232,6 +267,8 @@ service.main([
     # The longest come first.
     links_of_alerts_lead_where_others_find_the_page, alerts_come_once_for_each_environment,
     a_webhook_is_posted_to_and_tried_again, a_collector_that_ends_leaves_no_alert_that_runs,
-    what_an_alert_leaves_in_the_background_goes_on, an_alert_that_failed_is_told_later_whole_and_once,
+    an_alert_that_was_told_is_not_told_again_while_the_disk_is_full,
+    a_crash_loop_of_a_part_is_told_of_the_whole, what_an_alert_leaves_in_the_background_goes_on,
+    an_alert_that_failed_is_told_later_whole_and_once,
     watch_tells_what_happens, a_clock_that_was_set_back_holds_no_alert_up,
     a_receiver_that_is_down_is_not_asked_for_each_alert])

@@ -2,7 +2,7 @@
 """Values at the edge of what they may be in snapshots and in lists of call sites."""
 
 import service
-from service import Service, append, check, equal, record
+from service import Service, append, check, database, equal, record
 
 FRAMES_MOST = 32
 
@@ -37,6 +37,24 @@ def empty_parts_of_a_map_count_as_well():
         s.once()
         equal(s.ask("processes", "1")["snapshot"]["map"]["parts"], [])
         equal(s.ask("processes", "2")["snapshot"]["map"]["parts"], [{"address": "0x2000", "live": [7]}])
+
+
+def the_oldest_snapshots_go_first_where_the_database_is_too_large():
+    """Fifty at a time; their figures stay."""
+    with Service("--max-size", "1", start=False) as s:
+        append(s.directory, *(dict(snapshot([[10, 1, [frame("f")]]], id=f"b-{i}-9-1", ago=i), pad="x" * 30000)
+                              for i in range(60)))
+        s.once()
+        s.start()
+
+        def whole():
+            return [row[0] for row in database(s).execute("SELECT p.name FROM snapshot s JOIN process p ON p.id ="
+                                                          " s.process WHERE s.whole = 1 ORDER BY p.id")]
+
+        s.wait(lambda: len(whole()) < 60)
+        equal(whole(), [f"b-{i}-9" for i in range(10)])
+        equal(database(s).execute("SELECT count(*) FROM snapshot_body").fetchone(), (10,))
+        equal(s.ask("processes")["total"], 60)
 
 
 def a_snapshot_belongs_to_its_process():
@@ -108,6 +126,7 @@ def call_sites_are_counted_and_listed_by_whether_they_were_watched():
 
 service.main([
     stacks_and_lines_of_snapshots_are_bounded, empty_parts_of_a_map_count_as_well,
+    the_oldest_snapshots_go_first_where_the_database_is_too_large,
     a_snapshot_belongs_to_its_process, a_process_has_the_figures_of_its_newest_snapshot,
     what_has_more_blocks_of_no_more_bytes_has_grown, the_flame_graph_has_what_grew_and_no_box_beyond_its_last,
     durations_have_the_unit_that_suits_them, call_sites_are_counted_and_listed_by_whether_they_were_watched,

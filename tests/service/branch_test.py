@@ -145,6 +145,14 @@ def no_more_is_dropped_than_there_is_too_much():
         equal((s.ask("status")["losses"][0]["count"], s.ask("status")["forward_waiting"]), (1, 1024))
 
 
+def what_waits_goes_in_pieces_that_a_collector_takes():
+    """5 MiB: more than one request may have."""
+    with Service() as upstream, branch(f"http://127.0.0.1:{upstream.port}", start=False) as s:
+        append(s.directory, *[event(f"p{i % 7}", f"{i}", f_pad=200000) for i in range(26)])
+        equal(run_once(s, f"http://127.0.0.1:{upstream.port}"), (0, ""))
+        equal((total(upstream), s.ask("status")["forward_waiting"]), (26, 0))
+
+
 def what_is_sent_on_has_an_id_and_no_more_bytes_than_are_kept():
     with Service() as upstream, branch(f"http://127.0.0.1:{upstream.port}", "--bytes", "*=none") as s:
         bare = event("a", "")
@@ -167,7 +175,8 @@ def what_is_sent_on_has_an_id_and_no_more_bytes_than_are_kept():
 
 service.main([
     # The longest come first.
-    what_waits_is_bounded_and_told, no_more_is_dropped_than_there_is_too_much, a_branch_in_ci_sends_and_ends,
+    what_waits_is_bounded_and_told, what_waits_goes_in_pieces_that_a_collector_takes,
+    no_more_is_dropped_than_there_is_too_much, a_branch_in_ci_sends_and_ends,
     what_is_sent_on_has_an_id_and_no_more_bytes_than_are_kept, a_branch_sends_on_what_it_takes_in,
     two_branches_make_a_tree, steps_of_rules_are_of_one_collector,
 ])

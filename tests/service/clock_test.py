@@ -4,6 +4,8 @@
 import http.server
 import os
 import re
+import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -151,6 +153,111 @@ def records_that_do_not_arrive_are_sent_again_after_a_minute_at_most():
         equal(s.ask("status")["forward_waiting"], 1)
 
 
+def tools(folder, names, text):
+    """A folder of programs of these names, which are all the same script."""
+    os.mkdir(folder)
+    for name in names:
+        path = os.path.join(folder, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("#!/bin/sh\n" + text)
+        os.chmod(path, 0o700)
+    return folder + ":" + os.environ["PATH"]
+
+
+def number_in(path):
+    """Once it is there."""
+    if not os.path.exists(path):
+        return None
+    with open(path, encoding="ascii") as file:
+        return int(file.read().strip() or 0)
+
+
+def an_alert_has_thirty_seconds():
+    """And so have its children. The signal has the child that watches over it look at the clock."""
+    with Moved(start=False) as s:
+        inner = s.root + "/inner"
+        s.options = ["--alert-command", f"sh -c 'echo $$ > {inner}; exec sleep 600'; true"]
+        s.start()
+        append(s.directory, event("a", "1"))
+        s.wait(lambda: s.findings() != [])
+        s.move(4)
+        command = s.wait(lambda: s.look() and number_in(inner))
+        watcher = service.children_of(s.process.pid)[0]
+        for seconds, ended in ((20, False), (11, True)):
+            s.move(seconds)
+            os.kill(watcher, signal.SIGCHLD)
+            if ended:
+                s.wait(lambda: service.has_ended(command))
+            else:
+                time.sleep(0.2)
+                check(not service.has_ended(command), seconds)
+        s.wait(lambda: s.look() and "an alert failed: the command" in s.log())
+
+
+def a_symbolizer_that_hangs_is_ended_after_two_minutes():
+    """What it was asked for goes without names, and the next is asked for."""
+    with Moved(start=False) as s:
+        begun = s.root + "/begun"
+        s.environment["PATH"] = tools(s.root + "/tools", ("addr2line", "llvm-symbolizer", "eu-addr2line"),
+                                      f"echo $$ > {begun}.new; mv {begun}.new {begun}; exec sleep 600\n")
+        frame = {"pc": "0x1010", "module": service.SERVE, "offset": "0x1010"}
+        s.start()
+        append(s.directory, event("a", "1", f_found={"thread": 1, "frames": [frame]}))
+        hanging = s.wait(lambda: s.look() and number_in(begun))
+        os.unlink(begun)
+        s.move(110)
+        s.look()
+        time.sleep(0.2)
+        check(not service.has_ended(hanging))
+        s.move(11)
+        s.wait(lambda: s.look() and service.has_ended(hanging))
+        append(s.directory, event("b", "2", f_found={"thread": 1, "frames": [dict(frame, offset="0x1020")]}))
+        s.wait(lambda: s.look() and number_in(begun))
+
+
+def a_connection_that_is_silent_is_closed_after_thirty_seconds():
+    with Moved() as s:
+        with socket.create_connection(("127.0.0.1", s.port), 20) as silent:
+            silent.sendall(b"GET / HTTP/1.1\r\n")
+            s.look()
+            s.move(25)
+            s.look()
+            silent.settimeout(0.2)
+            try:
+                equal(silent.recv(1), None, "it may still go on")
+            except TimeoutError:
+                pass
+            s.move(10)
+            s.wait(lambda: s.look() and is_closed(silent))
+
+
+def is_closed(connection):
+    try:
+        return connection.recv(1) == b""
+    except TimeoutError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+def a_page_that_is_open_hears_that_it_is_still_heard():
+    """Every twenty seconds, where nothing changes."""
+    with Moved() as s:
+        with socket.create_connection(("127.0.0.1", s.port), 20) as page:
+            page.sendall(f"GET /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1:{s.port}\r\n\r\n".encode())
+            lines = page.makefile("rb")
+            while lines.readline() != b"event: hello\n":
+                pass
+            beats = []
+            threading.Thread(target=lambda: beats.extend(line for line in lines if line == b":\n"),
+                             daemon=True).start()
+            for wanted in (1, 2):
+                for _ in range(30):
+                    s.move(1)
+                    s.look()
+                s.wait(lambda wanted=wanted: len(beats) >= wanted)
+
+
 def what_uploads_left_goes_after_an_hour():
     """Looked for every thirty steps of a second."""
     with Moved(start=False) as s:
@@ -194,4 +301,6 @@ service.main([
     symbols_that_a_server_does_not_have_are_asked_for_again_a_day_later,
     a_server_of_symbols_that_does_not_answer_is_asked_again_ten_minutes_later,
     records_that_do_not_arrive_are_sent_again_after_a_minute_at_most, what_uploads_left_goes_after_an_hour,
-    room_is_there_again_where_repeats_without_a_finding_have_waited_for_a_day])
+    room_is_there_again_where_repeats_without_a_finding_have_waited_for_a_day, an_alert_has_thirty_seconds,
+    a_symbolizer_that_hangs_is_ended_after_two_minutes, a_connection_that_is_silent_is_closed_after_thirty_seconds,
+    a_page_that_is_open_hears_that_it_is_still_heard])

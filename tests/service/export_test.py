@@ -199,6 +199,21 @@ def other_forms_are_those_of_report():
             s.command("export", *words, status=2)
 
 
+def an_export_is_of_what_was_chosen():
+    with Service(start=False) as s:
+        old, new = ({"version": version, "commit": "", "build_id": ""} for version in ("1.0", "2.0"))
+        append(s.directory, event("a", "id-1", ago=90, build=old), event("b", "id-2", ago=60, build=old),
+               event("a", "id-3", build=new), event("c", "id-4", ago=30, build=new, environment="ci"))
+        s.once()
+        s.command("ignore", "1", "--because", "known")
+        for words, ids in (((), [2, 3]), (("--state", "all"), [1, 2, 3]), (("--state", "ignored"), [1]),
+                           (("--state", "all", "--build", "2.0"), [1, 3]), (("--state", "all", "--new-in", "2.0"), [3]),
+                           (("--state", "all", "--new-in", "1.0"), [1, 2]), (("--build", "1.0"), [2]),
+                           (("--env", "ci"), [3])):
+            found = envelopes(s.command("export", "--as", "sentry", *words).encode())
+            equal(sorted(e[2]["extra"]["finding"] for e in found), ids, words)
+
+
 def exports_are_whole():
     """No page of a list bounds them, as that of `findings` is bound."""
     stub = Stub()
@@ -396,6 +411,7 @@ def traces_are_profiles():
 
 
 service.main([
-    exports_are_whole, sentry_takes_envelopes, opentelemetry_takes_logs, what_is_exported_is_all_that_is_known,
+    exports_are_whole, an_export_is_of_what_was_chosen, sentry_takes_envelopes, opentelemetry_takes_logs,
+    what_is_exported_is_all_that_is_known,
     other_forms_are_those_of_report, snapshots_are_profiles,
     snapshots_of_a_log_are_taken_in, traces_are_profiles])

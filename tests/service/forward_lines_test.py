@@ -43,12 +43,23 @@ def a_log_that_was_emptied_is_read_from_its_beginning():
     with Service() as upstream, Service(start=False) as s:
         folder = os.path.join(s.root, "logs")
         os.mkdir(folder)
-        for places, said_of_them in (("abc", "3 records"), ("d", "1 record ")):
+        # Shorter than before, longer, and of the same length.
+        for places, said_of_them in (("abc", "3 records"), ("d", "1 record "), ("efghi", "5 records"),
+                                     ("klmno", "5 records")):
             with open(os.path.join(folder, "a.jsonl"), "wb") as file:
                 file.write(b"\r\n".join(json.dumps(finding(place)).encode() for place in places) + b"\r\n\r\n")
             status, said = forward("--to", f"http://127.0.0.1:{upstream.port}", "--once", folder)
             equal((status, said_of_them in said, "left out" in said), (0, True, False), said)
-        equal(total(upstream), 4)
+        equal(total(upstream), 14)
+        with open(os.path.join(folder, "a.jsonl"), "ab") as file:
+            file.write(service.line_of(finding("p")))
+        with open(os.path.join(folder, ".ringfence-forwarded"), "r+", encoding="ascii") as file:
+            inode, offset, _ = file.read().split()
+            file.seek(0)
+            file.truncate()
+            file.write(f"{inode} {offset}\n")  # as earlier versions left it
+        said = forward("--to", f"http://127.0.0.1:{upstream.port}", "--once", folder)[1]
+        check("1 record forwarded; the collector had 0" in said, said)
 
 
 def lines_of_json_tell_who_found_what():

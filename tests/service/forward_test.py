@@ -124,9 +124,11 @@ def half_lines_are_left_out():
 
 
 def what_is_no_file_in_the_spool_holds_nobody_up():
-    for make in (os.mkdir, os.mkfifo):
+    for make in (os.mkdir, os.mkfifo, lambda path: os.symlink("../../secret", path)):
         with Service() as upstream, Service(start=False) as s:
             os.mkdir(s.directory + "/spool", 0o700)
+            with open(s.root + "/secret", "wb") as file:
+                file.write(line_of(event("b", "2")))
             make(s.directory + "/spool/taken-1")
             append(s.directory, event("a", "1"))
             status, said = forward("--to", f"http://127.0.0.1:{upstream.port}", "--once", "--no-shared", s.directory)

@@ -36,6 +36,7 @@ def the_address_that_a_server_names_is_answered():
             url = re.search(r"page at (http://\S+)", s.log())[1]
             check("//0.0.0.0:" not in url and "//[::]:" not in url, url)
             equal(answer_of(url + "/sign-in"), "200", listen)
+            equal(answer_of(url + "/"), "200" if listen.startswith("127.") else "401", "of this machine alone", listen)
             equal(answer_of(url + "/sign-in", "-H", "Host: evil.example"), "403", listen)
             equal(answer_of(url + "/sign-in", "-H", "Host: 127.0.0.3"), "403", listen)
             if listen.endswith(":80"):

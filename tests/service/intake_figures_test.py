@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Figures of findings and runs: counts, times, crash loops, and which events are kept."""
 
+import os
+
 import service
 from service import Service, append, check, database, equal, event, losses, record
 
@@ -14,6 +16,18 @@ def clocks_that_step_put_nothing_into_the_future():
         check(all(row["last_seen"] <= now for row in s.findings()))
         equal(sum(s.ask("findings")["trend"]), 3)
         equal(s.findings()[-1]["place"], "open_c src/app.c:10")
+
+
+def times_are_utc_wherever_the_collector_is():
+    os.environ["TZ"] = "XXX-9"
+    with Service(start=False) as s:
+        seen = event("a", "1", ago=5000)
+        append(s.directory, seen)
+        s.once()
+        equal(s.findings()[0]["last_seen"], seen["time"][:23] + "Z")
+        s.command("builds", "--add", "c" * 40, "--time", "2026-01-02T23:00:00Z")
+        equal([b["ordered_at"] for b in s.ask("builds")["builds"] if b["commit"][0] == "c"],
+              ["2026-01-02T23:00:00.000Z"])
 
 
 def a_clock_that_was_never_set_is_none():
@@ -81,8 +95,10 @@ def first_last_and_richest_stay_while_the_middle_is_thinned():
 def limits_of_age_and_size_drop_only_the_middle():
     for option, value, pad in (("--keep-days", "1", 0), ("--max-size", "1", 150000)):
         with Service(start=False) as s:
+            rich = {"f_released": {"thread": 1, "frames": [service.frame("free_it", 5)] * 9}}
             for i in range(30):
-                append(s.directory, event("a", f"id-{i}", ago=864000 + 600 - i, f_pad=pad))
+                append(s.directory, event("a", f"id-{i}", ago=864000 + 600 - i, pid=i, f_pad=pad,
+                                          **(rich if i == 5 else {})))
                 s.once()
             before = len(s.ask("show", "1")["events"])
             s.options += [option, value]
@@ -90,7 +106,9 @@ def limits_of_age_and_size_drop_only_the_middle():
             s.wait(lambda: len(s.ask("show", "1")["events"]) < before)
             shown = s.ask("show", "1")
             equal(shown["count"], 30)
-            check(any(e["first"] for e in shown["events"]) and any(e["last"] for e in shown["events"]))
+            equal([[e["pid"] for e in shown["events"] if e[role]] for role in ("first", "last", "richest")],
+                  [[0], [29], [5]])
+            equal(shown["record"]["pid"], 5)
 
 
 def runs_of_bazel_have_one_program_and_their_labels():
@@ -114,6 +132,15 @@ def summaries_are_process_hours_and_drops_are_shown():
         status = s.ask("status")
         equal((status["processes"], status["hours"]), (3, 1.5))
         equal(losses(s), {"findings that processes dropped": 3})
+
+
+def what_a_process_dropped_is_counted_by_the_record_that_tells_of_it():
+    """Each tells of those that none before it has told of."""
+    with Service(start=False) as s:
+        append(s.directory, event("a", "b-1-1-1", dropped=2), event("a", "b-1-1-2"), event("b", "b-1-1-3", dropped=40),
+               record("summary", "b-1-1-4", dropped=500, exit="status 0"), event("b", "b-1-1-3", dropped=40))
+        s.once()
+        equal(losses(s), {"findings that processes dropped": 542})
 
 
 def a_record_of_many_events_counts_them_everywhere():
@@ -222,10 +249,12 @@ def figures_of_runs_are_added_up_each_for_itself():
 
 
 service.main([
-    clocks_that_step_put_nothing_into_the_future, a_clock_that_was_never_set_is_none,
+    clocks_that_step_put_nothing_into_the_future, times_are_utc_wherever_the_collector_is,
+    a_clock_that_was_never_set_is_none,
     a_crash_loop_is_named_and_a_busy_test_is_not, frames_of_the_c_library_make_no_event_rich,
     first_last_and_richest_stay_while_the_middle_is_thinned, limits_of_age_and_size_drop_only_the_middle,
     runs_of_bazel_have_one_program_and_their_labels, summaries_are_process_hours_and_drops_are_shown,
+    what_a_process_dropped_is_counted_by_the_record_that_tells_of_it,
     events_that_come_together_are_thinned_by_their_count, a_record_of_many_events_counts_them_everywhere,
     a_finding_begins_with_its_oldest_event_and_ends_with_its_newest,
     a_crash_loop_is_of_one_program_and_is_told_once, figures_of_runs_are_added_up_each_for_itself,

@@ -23,9 +23,16 @@ def equal_events_are_one_finding_with_a_count():
 def what_arrives_twice_counts_once():
     with Service(start=False) as s:
         for _ in range(3):
-            append(s.directory, event("a", "b-1-1-1"), event("a", "b-1-1-1"))
+            append(s.directory, event("a", "b-1-1-1"), event("a", "b-1-1-1"),
+                   record("summary", "b-1-1-2", seconds=3600, exit="status 0"), record("step", "b-1-1-3", rule=1),
+                   record("sonnet", "b-1-1-4"))
             s.once()
+            if s.ask("steer")["rules"] == []:  # the first time
+                s.command("steer", "set", "--options", "halt=0", "--because", "x")
+                append(s.directory, record("step", "b-1-1-5", rule=1))
         equal([row["count"] for row in s.findings()], [1])
+        equal([s.ask("status")[name] for name in ("processes", "hours")], [1, 1.0])
+        equal((s.ask("steer")["rules"][0]["reached"], sum(losses(s).values())), (1, 1))
 
 
 def ids_that_came_in_first_are_forgotten_where_there_are_too_many():

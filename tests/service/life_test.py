@@ -322,16 +322,20 @@ def a_record_that_comes_late_does_not_end_a_crash_loop():
 
 
 def a_database_above_its_limit_forgets_no_more_than_that():
-    """500 events go at a time, 10 MB here, 2 MB of which leave the file at once: the rest is no reason to go on."""
+    """500 events go at a time, 10 MB here, 2 MB of which leave the file at once: the rest is no reason to go on. The
+    oldest go first; modules, whose age alone counts, stay."""
     with Service(start=False) as s:
-        take(s, event("a", "first"), event("a", "last"))
+        module = {"path": "/srv/app", "build_id": "ab", "sites": 1, "unwatched": [16]}
+        take(s, event("a", "first"), event("a", "last"), record("summary", "s-1-1-1", seconds=60, sites=[module]))
         db = sqlite3.connect(s.directory + "/ringfence.db")
-        columns = "finding, time, build, program, host, environment, mode, pid, count"
-        for i in range(100, 1300):
-            db.execute(f"INSERT INTO event(id, {columns}, middle, record) SELECT ?1, {columns}, 1, 'middle-' || ?1"
-                       " FROM event WHERE id = 1", (i,))
+        columns = "finding, build, program, host, environment, mode, pid, count"
+        for i in range(100, 1300):  # the newest first
+            db.execute(f"INSERT INTO event(id, time, {columns}, middle, record) SELECT ?1, time - ?1, {columns}, 1,"
+                       " 'middle-' || ?1 FROM event WHERE id = 1", (i,))
             db.execute("INSERT INTO body(event, text) VALUES(?, ?)", (i, "x" * 20000))
         db.commit()
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        size = os.path.getsize(s.directory + "/ringfence.db")
 
         def left():
             return db.execute("SELECT count(*) FROM event").fetchone()[0]
@@ -342,6 +346,14 @@ def a_database_above_its_limit_forgets_no_more_than_that():
         s.wait(lambda: left() < 1202)
         equal(s.http("GET", "/style.css").status, 200, "between two looks at the size")
         equal(left(), 702)
+        equal(db.execute("SELECT max(id) FROM event").fetchone(), (799,))
+        equal(db.execute("SELECT count(*), count(e.id) FROM body b LEFT JOIN event e ON e.id = b.event").fetchone(),
+              (702, 702))
+        equal(len(s.ask("coverage")["modules"]), 1)
+        s.stop()
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        check(os.path.getsize(s.directory + "/ringfence.db") < size - (1 << 20), "the file has become smaller")
+        db.close()
 
 
 service.main([

@@ -134,6 +134,18 @@ def the_parts_of_a_finding_are_counted():
         check("9 more findings are merged into this one." in page and "20 more events are kept." in page)
 
 
+def a_finding_of_many_pieces_is_made_one_again():
+    """A rule makes a piece of each build to come."""
+    with Service(start=False) as s:
+        take(s, event("a", "first", ago=900, build={"version": "first", "commit": "", "build_id": ""}))
+        s.command("split", "1", "--by", "build")
+        bulk(s, (event("a", f"{i}", ago=800.0 - i, build={"version": f"v{i}", "commit": "", "build_id": ""})
+                 for i in range(300)))
+        equal(s.ask("findings", "--limit", "1")["total"], 301)
+        s.command("split", "1", "--undo")
+        equal([(row["id"], row["count"], row["merged"]) for row in s.findings()], [(1, 301, 300)])
+
+
 def a_finding_is_new_for_seven_days():
     week = 7 * 86400.0
     with Service(start=False) as s:
@@ -167,5 +179,6 @@ def the_days_of_a_list_are_those_of_its_findings():
 
 service.main([builds_are_listed_in_parts, programs_of_the_coverage_are_listed_in_parts,
               modules_and_call_sites_say_how_many_they_are, a_finding_says_how_many_of_each_it_has,
-              the_parts_of_a_finding_are_counted, a_finding_is_new_for_seven_days,
+              the_parts_of_a_finding_are_counted,
+              a_finding_of_many_pieces_is_made_one_again, a_finding_is_new_for_seven_days,
               the_days_of_a_list_are_those_of_its_findings])

@@ -126,6 +126,24 @@ def what_was_merged_is_not_told_of():
         equal(s.ask("status")["alerts_waiting"], 1)
 
 
+def what_was_merged_is_told_of_in_an_environment_that_is_new_to_the_whole():
+    with Service("--alert-command", "exit 1") as s:
+        append(s.directory, event("a", "1", environment="ci"), event("b", "2", environment="ci"),
+               event("b", "3", environment="live"), event("c", "4", environment="live"))
+        s.wait(lambda: s.ask("status")["alerts_waiting"] == 4)
+        s.command("merge", "1", "2")
+        equal(s.ask("status")["alerts_waiting"], 3)
+        equal([(a["kind"], a["environment"]) for a in s.ask("show", "1")["activity"] if a["environment"]],
+              [("new", "live"), ("new", "ci")])
+        s.command("merge", "1", "3")
+        equal(s.ask("status")["alerts_waiting"], 2, "another part has been there")
+        append(s.directory, event("d", "5", environment="moon"))
+        s.wait(lambda: s.ask("status")["alerts_waiting"] == 3)
+        s.command("ignore", "1", "--because", "known")
+        s.command("merge", "1", "4")
+        equal(s.ask("status")["alerts_waiting"], 2, "nobody wants to know")
+
+
 def merged_findings_are_found_by_what_any_of_them_had():
     with Service(start=False) as s:
         take(s, event("a", "1", build=build("a"), environment="ci", ago=9000))
@@ -323,6 +341,38 @@ def what_a_split_leaves_is_counted_by_its_rule():
             equal([(row["id"], row["count"]) for row in s.findings()], [(1, 13)], rule)
 
 
+def repeats_of_an_event_count_where_the_event_is():
+    """Also where it has gone to another finding since, is not kept there, or came before the split."""
+    other = {"thread": 1, "frames": [service.frame("other", 77), service.frame("main", 30)]}
+    for rule, more in (("mode", {"mode": "sample"}), ("access", {"f_found": other}), ("events", {"mode": "sample"})):
+        with Service(start=False) as s:
+            def counts():
+                return {row["id"]: row["count"] for row in s.findings()}
+
+            def repeat(number, of, **more):
+                return record("repeat", f"b-{of}-1-{number}", of=f"b-{of}-1-1", count=10, **more)
+
+            plain = {name: value for name, value in more.items() if name == "mode"}
+            take(s, event("a", "b-1-1-1"), record("repeat", "b-1-1-2", of="b-1-1-1", count=10))
+            take(s, event("a", "b-2-1-1", **more))
+            s.command("split", "1", *(("--events", "2") if rule == "events" else ("--by", rule)))
+            equal(counts(), {1: 11, 2: 1}, rule)
+            take(s, repeat(3, 1), repeat(3, 2, **plain))
+            equal(counts(), {1: 21, 2: 11}, rule)
+            s.command("split", "1", "--undo")
+            take(s, repeat(4, 1), repeat(4, 2, **plain))
+            equal(counts(), {1: 52}, rule)
+            s.command("split", "2")
+            equal(counts(), {1: 31, 2: 21}, rule)
+    with Service(start=False) as s:
+        take(s, *(event("a", f"b-{i}-1-1", mode="sample" if i % 2 else "guard", ago=99 - i) for i in range(40)))
+        s.command("split", "1", "--by", "mode")
+        before = {row["id"]: row["count"] for row in s.findings()}
+        take(s, record("repeat", "b-31-1-2", of="b-31-1-1", count=100, mode="sample"),
+             record("repeat", "b-30-1-2", of="b-30-1-1", count=1000, mode="guard"))
+        equal({row["id"]: row["count"] for row in s.findings()}, {1: before[1] + 1000, 2: before[2] + 100})
+
+
 def events_are_taken_out_of_a_finding():
     with Service(start=False) as s:
         for i in range(4):
@@ -430,11 +480,13 @@ def findings_of_an_older_identity_go_on():
 service.main([
     # The longest come first.
     pieces_have_what_their_events_had, labels_and_times_are_those_of_the_events_that_each_piece_has,
-    what_a_split_leaves_is_counted_by_its_rule, what_is_merged_tells_who_is_part_of_whom,
+    what_a_split_leaves_is_counted_by_its_rule, repeats_of_an_event_count_where_the_event_is,
+    what_is_merged_tells_who_is_part_of_whom,
     a_part_that_came_after_the_fix_brings_it_back, bugs_in_the_main_of_two_programs_are_two,
     findings_of_an_older_identity_go_on, merged_findings_are_one_until_they_are_split,
     a_part_that_was_taken_out_stays_alone, a_merged_finding_is_as_old_as_its_oldest_part,
     of_a_merged_finding_its_own_event_is_shown, what_was_merged_is_not_told_of,
+    what_was_merged_is_told_of_in_an_environment_that_is_new_to_the_whole,
     a_finding_without_its_newest_event_ends_with_the_one_before, merged_findings_are_found_by_what_any_of_them_had,
     a_finding_is_split_by_a_rule_and_made_one_again, a_split_says_what_it_could_not_move,
     the_first_event_of_a_finding_of_many_parts_is_listed, events_are_taken_out_of_a_finding, why_tells_the_keys,

@@ -165,6 +165,32 @@ def places_are_named_from_the_folder_of_sources():
         check(">open_b src/app.c:10<" in s.http("GET", "/finding/2").text)
 
 
+def lines_of_code_are_shown_of_files_in_the_folder_of_sources_alone():
+    """A record may name any file."""
+    with Service(start=False) as s:
+        source = os.path.join(s.root, "source")
+        os.mkdir(source)
+        for name, text in ((source + "/app.c", "char inside[8];\n"), (s.root + "/secret.c", "char outside[8];\n")):
+            with open(name, "w", encoding="ascii") as file:
+                file.write(text)
+            os.utime(name, (1e9, 1e9))
+        os.symlink(s.root + "/secret.c", source + "/link.c")
+
+        def of(place, file):
+            frame = dict(service.frame("open_" + place, 1, file), module=service.SERVE)  # made after the source
+            stack = {"thread": 1, "frames": [frame]}
+            return event(place, place, f_found=stack, f_allocated=stack)
+
+        s.options += ["--source-root", source]
+        s.start()
+        append(s.directory, of("a", source + "/app.c"), of("b", s.root + "/secret.c"),
+               of("c", source + "/../secret.c"), of("d", source + "/link.c"))
+        s.wait(lambda: len(s.findings()) == 4)
+        pages = [s.http("GET", f"/finding/{id}").text for id in range(1, 5)]
+        equal(["char inside[8];" in re.sub("<[^>]*>", "", page) for page in pages], [True, False, False, False])
+        equal(["outside" in page for page in pages], [False] * 4)
+
+
 def an_empty_list_says_why():
     with with_builds() as s:
         check("No finding is ignored." in s.http("GET", "/?state=ignored").text)
@@ -210,7 +236,8 @@ service.main([
     values_that_have_no_column_are_counted,
     a_finding_has_its_number_in_the_list,
     long_ids_of_builds_are_cut_and_names_are_not,
-    places_are_named_from_the_folder_of_sources, a_build_leads_to_its_findings,
+    places_are_named_from_the_folder_of_sources, lines_of_code_are_shown_of_files_in_the_folder_of_sources_alone,
+    a_build_leads_to_its_findings,
     tabs_count_what_the_filter_lets_through, an_empty_list_says_why,
     pages_of_an_empty_store_say_how_to_fill_it, roles_of_events_stand_apart,
     times_of_commands_have_a_zone, times_have_the_unit_that_suits_them])

@@ -152,6 +152,8 @@ def pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing():
             connection.close()
         _, stream = listen()
         equal(stream.readline(), b"retry: 3000\n")
+        equal([stream.headers[name] for name in ("cache-control", "x-content-type-options", "x-frame-options")],
+              ["no-store", "nosniff", "DENY"])
         bearer = {"Authorization": "Bearer " + s.token()}
         for change in (lambda: append(s.directory, event("b", "2")), lambda: s.command("ignore", "1", "--because", "x"),
                        lambda: s.http("POST", "/api/v1/findings/1/reopen", **bearer)):

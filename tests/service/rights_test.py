@@ -169,6 +169,7 @@ def each_right_opens_what_it_names():
     """Seen from elsewhere, where nothing is open but what the sign-in page needs."""
     tokens = {names: names[0] * 20 for names in ("read", "post", "triage", "steer")}
     paths = {("GET", "/"): "read", ("GET", "/steering"): "read", ("GET", "/api/v1/status"): "read",
+             ("HEAD", "/api/v1/events"): "read", ("GET", "/buildid/00/debuginfo"): "read",
              ("POST", "/api/v1/records"): "post", ("POST", "/api/v1/symbols"): "post",
              ("POST", "/api/v1/findings/1/fix"): "triage", ("POST", "/finding/1/fix"): "triage",
              ("POST", "/steering"): "steer", ("POST", "/api/v1/steering"): "steer", ("POST", "/elsewhere"): "triage",
@@ -291,6 +292,9 @@ def a_code_signs_one_browser_in_once():
                                             (s.token(), "//evil.example", 303, "/"),
                                             (s.token(), "/\\evil.example", 303, "/"),
                                             (s.token(), "%2F%2Fevil.example", 303, "/"),
+                                            (s.token(), "/%09/evil.example", 303, "/"),
+                                            (s.token(), "/%0a/evil.example", 303, "/"),
+                                            (s.token(), "/builds%0d", 303, "/"), (s.token(), "/builds%7f", 303, "/"),
                                             (s.token(), "http://evil", 303, "/")]:
             reply = s.http("POST", "/sign-in", body=f"token={token}&back={back}", Origin=own)
             equal((reply.status, reply.headers.get("location")), (status, target), back)

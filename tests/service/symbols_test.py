@@ -8,7 +8,7 @@ import time
 
 import service
 from programs import Program, nameless
-from service import Service, check, equal, event, take
+from service import Service, append, check, equal, event, record, take
 
 
 def merged_findings_lack_symbols_once():
@@ -17,6 +17,49 @@ def merged_findings_lack_symbols_once():
         equal([m["findings"] for m in s.ask("symbols", "missing")["missing"]], [2])
         s.command("merge", "1", "2")
         equal([m["findings"] for m in s.ask("symbols", "missing")["missing"]], [1])
+
+
+def builds_of_most_findings_lack_symbols_first():
+    def of(build_id, id, ago):
+        found = {"pc": "0x1010", "module": "/srv/gone", "build_id": build_id, "offset": hex(0x1000 + int(id))}
+        return event(id, id, ago=ago, f_found={"thread": 1, "frames": [found]})
+
+    with Service(start=False) as s:
+        take(s, of("aa01", "1", 50), of("aa02", "2", 400), of("aa02", "3", 300), of("aa03", "4", 10))
+        equal([(m["build_id"], m["findings"]) for m in s.ask("symbols", "missing")["missing"]],
+              [("aa02", 2), ("aa03", 1), ("aa01", 1)])
+
+
+def call_sites_that_are_there_get_the_names_of_a_file_that_comes_later():
+    with Service(start=False) as s:
+        one = Program(s.root)
+        offset = one.addresses["make"] + 9
+        module = {"path": "/srv/app", "build_id": one.build_id, "sites": 1, "unwatched": [offset]}
+        take(s, one.event("1"), record("summary", "b-1-1-1", seconds=60, exit="status 0", sites=[module]))
+        equal([(x["offset"], x.get("function")) for x in s.ask("coverage", "1")["list"]], [(hex(offset), None)])
+        s.command("symbols", "upload", one.whole)
+        s.once()
+        site = s.ask("coverage", "1")["list"][0]
+        equal((site["function"], os.path.basename(site["file"])), ("make", "app.c"))
+
+
+def call_sites_that_a_collector_left_without_names_get_them_from_the_next():
+    with Service(start=False) as s:
+        one = Program(s.root)
+        asked = s.root + "/asked"
+        os.mkdir(s.root + "/tools")
+        for name in ("addr2line", "llvm-symbolizer", "eu-addr2line"):
+            with open(f"{s.root}/tools/{name}", "w", encoding="ascii") as file:
+                file.write(f"#!/bin/sh\n: > {asked}\nexec sleep 600\n")
+            os.chmod(file.name, 0o700)
+        s.environment = {"PATH": s.root + "/tools:" + os.environ["PATH"]}
+        s.start()
+        module = {"path": one.whole, "build_id": one.build_id, "sites": 1, "unwatched": [one.addresses["make"] + 9]}
+        append(s.directory, record("summary", "b-1-1-1", seconds=60, exit="status 0", sites=[module]))
+        s.wait(lambda: os.path.exists(asked))
+        s.stop()
+        s.once()
+        equal(s.ask("coverage", "1")["list"][0].get("function"), "make")
 
 
 def none_are_said_to_be_missing_where_frames_wait_to_be_looked_up():
@@ -172,5 +215,7 @@ service.main([
     pieces_of_a_finding_stay_apart_when_their_names_come, a_stripped_build_gets_its_lines_later,
     a_stripped_build_that_brings_a_fixed_bug_back_reopens_it, a_merge_with_a_finding_of_the_fixed_build_reopens,
     a_stripped_copy_gets_its_lines_from_the_file_that_has_them, merged_findings_lack_symbols_once,
-    none_are_said_to_be_missing_where_frames_wait_to_be_looked_up,
+    none_are_said_to_be_missing_where_frames_wait_to_be_looked_up, builds_of_most_findings_lack_symbols_first,
+    call_sites_that_are_there_get_the_names_of_a_file_that_comes_later,
+    call_sites_that_a_collector_left_without_names_get_them_from_the_next,
 ])

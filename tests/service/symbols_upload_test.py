@@ -4,6 +4,7 @@
 import os
 import random
 import re
+import resource
 import shutil
 import socket
 import time
@@ -216,6 +217,22 @@ def the_oldest_files_are_dropped_above_a_limit():
               sorted([f"{two.build_id}-{kind}" for kind in ("debuginfo", "executable")] + ["new-2-2", "old"]))
 
 
+def an_upload_that_the_database_cannot_note_is_to_be_sent_again():
+    with Service() as s:
+        one = Program(s.root)
+        with open(one.stripped, "rb") as file:
+            elf = file.read()
+        s.wait(lambda: os.path.getsize(s.directory + "/ringfence.db-wal") > len(elf))
+        soft, hard = resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE)
+        size = os.path.getsize(s.directory + "/ringfence.db-wal")
+        resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (size, hard))
+        reply = s.http("POST", "/api/v1/symbols?name=app", body=elf)
+        equal((reply.status, s.ask("symbols", "list")["files"]), (507, []), reply.text)
+        resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
+        equal(s.http("POST", "/api/v1/symbols?name=app", body=elf).status, 200)
+        equal([f["name"] for f in s.ask("symbols", "list")["files"]], ["app"])
+
+
 def an_upload_that_is_cut_short_leaves_nothing():
     with Service() as s:
         one = Program(s.root)
@@ -237,4 +254,5 @@ service.main([
     a_file_that_tells_less_replaces_none, an_upload_writes_to_no_file_that_is_there,
     a_file_that_comes_while_another_is_read_is_read_next, what_is_no_symbols_is_refused,
     the_oldest_files_are_dropped_above_a_limit, an_upload_that_is_cut_short_leaves_nothing,
+    an_upload_that_the_database_cannot_note_is_to_be_sent_again,
 ])

@@ -46,7 +46,7 @@ static names list_names(rf_bump_arena *arena, int folder, bool (*wanted)(const c
 
 /* ---- Lines ---- */
 
-enum { BUFFER = 1 << 20 };
+enum { BUFFER = 1 << 20, TAIL = 4096 };
 
 /* Takes a line, without its line feed, that begins at `at`. False ends the reading. */
 typedef bool line_taker(void *context, const char *line, size_t length, uint64_t at);
@@ -252,13 +252,24 @@ static bool is_lines(const char *name) {
   return name[0] != '.' && (rf_ends_with(name, ".jsonl") || rf_ends_with(name, ".json"));
 }
 
-/* `state` has a line "inode offset" for each file: one that took another's name begins anew. */
-static uint64_t known_offset(const char *state, uint64_t inode) {
+/* A checksum of the last bytes before the offset; 0 where there are no such. */
+static uint64_t sum_before(int fd, uint64_t offset) {
+  char bytes[TAIL];
+  size_t const size = offset < TAIL ? (size_t)offset : TAIL;
+  ssize_t const got = pread(fd, bytes, size, (off_t)(offset - size));
+  return got == (ssize_t)size ? rf_fnv_bytes(RF_FNV_START, bytes, size) : 0;
+}
+
+/* `state` has a line "inode offset sum" for each file, of earlier versions without the sum: one that took another's
+ * name begins anew, and so does one that was emptied, or whose number another has got, however long it is now. */
+static uint64_t known_offset(const char *state, uint64_t inode, int fd, uint64_t size) {
   for (const char *line = state; line != NULL && *line != '\0';) {
     char *end = NULL;
     uint64_t const number = strtoull(line, &end, 10);
     if (number == inode && *end == ' ') {
-      return strtoull(end + 1, NULL, 10);
+      uint64_t const offset = strtoull(end + 1, &end, 10);
+      bool const same = *end != ' ' || strtoull(end + 1, NULL, 10) == sum_before(fd, offset);
+      return same && offset <= size ? offset : 0;
     }
     line += strcspn(line, "\n");
     line += *line == '\n';
@@ -289,11 +300,12 @@ bool rf_forward_folder(rf_forward *f, int directory) {
     struct stat st;
     int const fd = openat(directory, files.list[i], O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-      uint64_t const from = known_offset(known, (uint64_t)st.st_ino);
+      uint64_t const from = known_offset(known, (uint64_t)st.st_ino, fd, (uint64_t)st.st_size);
       uint64_t upto = from;
-      fine = fine && send_file(f, fd, (uint64_t)st.st_size < from ? 0 : from, &upto);
+      fine = fine && send_file(f, fd, from, &upto);
       moved = moved || upto != from;
-      rf_sink_str(&state.sink, rf_bump_arena_print(&arena, "%" PRIu64 " %" PRIu64 "\n", (uint64_t)st.st_ino, upto));
+      rf_sink_str(&state.sink, rf_bump_arena_print(&arena, "%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", (uint64_t)st.st_ino,
+                                                   upto, sum_before(fd, upto)));
     }
     if (fd >= 0) {
       (void)close(fd);

@@ -42,7 +42,8 @@ enum MHD_Result rf_upload_end(rf_request *r) {
   r->file = -1;
   if (!closed || !rf_symbol_adopt(r->http->store, &r->arena, r->http->options->directory, r->file_path,
                                   given == NULL || given[0] == '\0' ? "the file" : given, &file, message)) {
-    bool const full = !closed || r->http->store->failed;
+    /* Of a transaction that failed the message stays. */
+    bool const full = !closed || strcmp(message, r->http->store->error) == 0;
     r->http->store->failed = false;
     return rf_reply_error(r, full ? MHD_HTTP_INSUFFICIENT_STORAGE : MHD_HTTP_BAD_REQUEST,
                           closed ? message : "the collector's disk is full");

@@ -277,6 +277,15 @@ static enum MHD_Result get_stream(rf_request *r) {
   return queued;
 }
 
+/* "//host" would lead away, and so would "/<tab>/host": browsers take tabs and line feeds out. */
+static bool is_path_of_ours(const char *back) {
+  bool plain = back != NULL && back[0] == '/' && back[1] != '/' && back[1] != '\\';
+  for (const char *c = back; plain && *c != '\0'; c++) {
+    plain = (unsigned char)*c >= ' ' && *c != '\x7f';
+  }
+  return plain;
+}
+
 static enum MHD_Result sign_in(rf_request *r) {
   const char *const code = rf_request_argument(r, "code");
   const char *const given = rf_request_field(r, "token");
@@ -285,9 +294,7 @@ static enum MHD_Result sign_in(rf_request *r) {
                             : given != NULL ? rf_rights_token(&r->http->rights, given)
                                             : NULL;
   if (token != NULL) {
-    /* Only a path of ours: "//host" would lead away. */
-    bool const local = back != NULL && back[0] == '/' && back[1] != '/' && back[1] != '\\';
-    return rf_reply_redirect(r, local ? back : "/",
+    return rf_reply_redirect(r, is_path_of_ours(back) ? back : "/",
                              rf_sessions_begin(&r->http->rights.sessions, token, rf_store_now()));
   }
   if (code != NULL || given != NULL) {

@@ -285,7 +285,7 @@ static int64_t take_finding(rf_intake *intake, const rf_envelope *e, char *line,
     f->best = c;
   }
   if (rf_crash_loops_add(&intake->loops, f->id, c.program, e->pid, e->time)) {
-    note(intake, f->id, "crash loop", e, e->program);
+    note(intake, f->merged_into != 0 ? f->merged_into : f->id, "crash loop", e, e->program);
   }
   return f->id;
 }
@@ -297,15 +297,39 @@ static void add_repeat(rf_intake *intake, rf_batch_finding *f, const rf_envelope
   add_event(intake, f, e, &c);
 }
 
+/* The piece of a finding that has the event which the repeat is of, since it was split; 0: it has the event itself.
+ * Where the event is not kept, the rule tells, but for stacks, which a repeat has none of. */
+static int64_t piece_of(rf_intake *intake, const rf_batch_finding *whole, const rf_envelope *e) {
+  int64_t const piece =
+      rf_store_number(intake->store, 0,
+                      "SELECT e.finding FROM finding f JOIN event e ON e.finding = f.id WHERE f.split_from = ? AND"
+                      " e.record = ?",
+                      "it", whole->id, e->of);
+  if (piece != 0 || whole->split_by < RF_SPLIT_PROGRAM) {
+    return piece;
+  }
+  rf_candidate const c = candidate_of(intake, e, NULL, 0);
+  int64_t const value = rf_split_value(whole->split_by, &whole->keys, &c);
+  return value == whole->split_stay ? 0
+                                    : rf_store_number(intake->store, 0, "SELECT finding FROM key WHERE key = ?", "i",
+                                                      rf_split_key(whole->own_key, whole->split_by, value));
+}
+
+static rf_batch_finding *finding_of_repeat(rf_intake *intake, const rf_envelope *e, int64_t id) {
+  rf_batch_finding *const whole = rf_batch_find(&intake->batch, id);
+  int64_t const piece = whole == NULL ? 0 : piece_of(intake, whole, e);
+  return piece == 0 ? whole : rf_batch_find(&intake->batch, piece);
+}
+
 /* A repeat of a record that was taken in and is no finding known here is lost; any other one waits for its finding. */
 static int64_t take_repeat(rf_intake *intake, const rf_envelope *e, const char *line, size_t length) {
   int64_t id = 0;
   bool const seen = rf_seen_find(&intake->seen, rf_seen_hash(e->of), &id);
-  rf_batch_finding *const f = seen && id != 0 ? rf_batch_find(&intake->batch, id) : NULL;
+  rf_batch_finding *const f = seen && id != 0 ? finding_of_repeat(intake, e, id) : NULL;
   if (f != NULL) {
     add_repeat(intake, f, e);
     intake->events++;
-    return id;
+    return f->id;
   }
   int64_t const lost = seen ? e->count : rf_orphans_keep(&intake->orphans, intake->store, e, line, length);
   if (lost != 0) {
@@ -361,9 +385,6 @@ static void take_summary(rf_intake *intake, const rf_envelope *e) {
   if (left_out + e->sites_dropped != 0) {
     rf_intake_loss(intake, "call sites that were not listed", left_out + e->sites_dropped);
   }
-  if (e->dropped != 0) {
-    rf_intake_loss(intake, "findings that processes dropped", e->dropped);
-  }
 }
 
 static void take_snapshot(rf_intake *intake, const rf_envelope *e, const char *line, size_t length) {
@@ -397,8 +418,16 @@ static void take_step(rf_intake *intake, const rf_envelope *e) {
 
 /* ---- Lines ---- */
 
+/* Findings and summaries tell of those that no record before has told of. */
+static void note_dropped(rf_intake *intake, const rf_envelope *e) {
+  if (e->dropped != 0 && (e->kind == RF_LINE_FINDING || e->kind == RF_LINE_SUMMARY)) {
+    rf_intake_loss(intake, "findings that processes dropped", e->dropped);
+  }
+}
+
 static int64_t take(rf_intake *intake, const rf_envelope *e, char *line, size_t length) {
   int64_t finding = 0;
+  note_dropped(intake, e);
   switch (e->kind) {
   case RF_LINE_FINDING:
     finding = take_finding(intake, e, line, length);

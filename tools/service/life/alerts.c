@@ -226,15 +226,23 @@ static bool start(rf_alerts *alerts, const char *input) {
   return child > 0;
 }
 
+/* Whether the store has the outcome of the last alert: one that was told would be told again. */
+static bool is_noted(rf_alerts *alerts, rf_store *store) {
+  if (alerts->outcome != 0) {
+    rf_store_begin(store);
+    rf_store_run(store, "UPDATE activity SET alert = ? WHERE id = ?", "ii", alerts->outcome, alerts->activity);
+    alerts->outcome = rf_store_commit(store) ? 0 : alerts->outcome;
+  }
+  return alerts->outcome == 0;
+}
+
 static void settle(rf_alerts *alerts, rf_store *store, bool sent) {
   bool const over = !sent && note_failure(alerts);
   alerts->in_a_row = sent ? 0 : alerts->in_a_row;
   if (sent || over) {
     forget_failures(alerts);
-    rf_store_begin(store);
-    rf_store_run(store, "UPDATE activity SET alert = ? WHERE id = ?", "ii", (int64_t)(sent ? SENT : GIVEN_UP),
-                 alerts->activity);
-    (void)rf_store_commit(store);
+    alerts->outcome = sent ? SENT : GIVEN_UP;
+    (void)is_noted(alerts, store);
   }
   if (!sent) {
     rf_diag("an alert failed%s: %s", over ? " for the last time" : "",
@@ -256,7 +264,7 @@ void rf_alerts_step(rf_alerts *alerts, rf_store *store) {
     look_after(alerts, store);
   }
   if (alerts->child != 0 || (alerts->webhook == NULL && alerts->command == NULL) ||
-      rf_store_steady() < alerts->next_try) {
+      rf_store_steady() < alerts->next_try || !is_noted(alerts, store)) {
     return;
   }
   rf_bump_arena arena = {NULL};

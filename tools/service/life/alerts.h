@@ -33,6 +33,7 @@ typedef struct rf_alerts {
   const char *url;     /* of the page, for links */
   pid_t child;         /* the one that watches; 0: none runs */
   int64_t activity;    /* that the child tells */
+  int64_t outcome;     /* of it, which the store does not have so far; 0: none */
   int64_t next_try;    /* of any alert */
   int in_a_row;        /* failures since one arrived */
   rf_alert_failed failed[RF_ALERTS_FAILED];

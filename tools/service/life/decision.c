@@ -30,19 +30,26 @@ static bool brings_back(rf_store *store, int64_t id, int64_t other) {
   return back;
 }
 
-/* An alert of the part that waits would say that it is new: it is not, but it may have come back. */
+/* An alert of the part that waits would say that it is new: it is not, but it may have come back, or be new in that
+ * environment. To be called while the part is none yet. */
 static void join_alerts(rf_store *store, int64_t id, int64_t other, bool back) {
   if (back) {
     rf_store_run(store, "UPDATE activity SET finding = ?1, kind = 'reopened' WHERE finding = ?2 AND alert = 1", "ii",
                  id, other);
-  } else {
-    rf_store_run(store, "UPDATE activity SET alert = 0 WHERE finding = ? AND alert = 1", "i", other);
+    return;
   }
+  rf_store_run(store,
+               "UPDATE activity SET finding = ?1 WHERE finding = ?2 AND alert = 1 AND (SELECT state FROM finding WHERE"
+               " id = ?1) = 'open' AND environment NOT IN (SELECT n.text FROM counter c JOIN name n ON n.id = c.what"
+               " WHERE c.kind = 4 AND c.finding IN (SELECT id FROM finding WHERE id = ?1 OR merged_into = ?1))",
+               "ii", id, other);
+  rf_store_run(store, "UPDATE activity SET alert = 0 WHERE finding = ? AND alert = 1", "i", other);
 }
 
 void rf_decision_join(rf_store *store, int64_t id, int64_t other) {
   char text[64];
   bool const back = brings_back(store, id, other);
+  join_alerts(store, id, other, back);
   /* merged_via lets a split give them back. */
   rf_store_run(store, "UPDATE finding SET merged_into = ?1, merged_via = ?2 WHERE merged_into = ?2", "ii", id, other);
   rf_store_run(store, "UPDATE finding SET merged_into = ?1, merged_via = NULL WHERE id = ?2", "ii", id, other);
@@ -53,5 +60,4 @@ void rf_decision_join(rf_store *store, int64_t id, int64_t other) {
     rf_store_run(store, "UPDATE finding SET state = 'reopened' WHERE id = ?", "i", id);
     rf_decision_note(store, id, "reopened", text);
   }
-  join_alerts(store, id, other, back);
 }

@@ -348,15 +348,16 @@ bool rf_split_apply(rf_store *store, int64_t finding, const char *how, char mess
 }
 
 bool rf_split_undo(rf_store *store, int64_t finding, char message[RF_TRIAGE_MESSAGE]) {
-  int64_t pieces[EVENTS_MOST];
+  rf_bump_arena arena = {NULL};
+  int64_t *pieces = NULL;
   size_t used = 0;
   int64_t const rule = rf_store_number(store, 0, "SELECT split_by FROM finding WHERE id = ?", "i", finding);
   int64_t const whole =
       rf_store_number(store, finding, "SELECT coalesce(merged_into, id) FROM finding WHERE id = ?", "i", finding);
-  sqlite3_stmt *const s = rf_store_select(
-      store, "SELECT id FROM finding WHERE split_from = ? AND merged_into IS NULL LIMIT 256", "i", finding);
+  sqlite3_stmt *const s =
+      rf_store_select(store, "SELECT id FROM finding WHERE split_from = ? AND merged_into IS NULL", "i", finding);
   while (rf_store_row(store, s)) {
-    pieces[used++] = sqlite3_column_int64(s, 0);
+    RF_APPENDED(&arena, pieces, used) = sqlite3_column_int64(s, 0);
   }
   if (rule == RF_SPLIT_NONE && used == 0) {
     return rf_decision_refuse(message, "it was not split");
@@ -369,6 +370,7 @@ bool rf_split_undo(rf_store *store, int64_t finding, char message[RF_TRIAGE_MESS
       rf_store_run(store, "UPDATE finding SET merged_via = ? WHERE id = ?", "ii", finding, pieces[i]);
     }
   }
+  rf_bump_arena_free(&arena);
   (void)snprintf(message, RF_TRIAGE_MESSAGE, "finding %" PRId64 " is one again", finding);
   return true;
 }

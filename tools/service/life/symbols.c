@@ -11,7 +11,6 @@
 #include "tools/service/intake/names.h"
 #include "tools/service/life/better_file.h"
 #include "tools/service/life/rekey.h"
-#include "tools/service/life/site_frames.h"
 #include "tools/service/life/snapshot_frames.h"
 
 #include <signal.h>
@@ -290,6 +289,8 @@ static void take_answers(rf_symbol_worker *worker, rf_store *store, const char *
     } else if (worker->job == RF_SYMBOL_SNAPSHOTS) {
       rf_frames_note(store, &arena, worker->after, worker->upto);
       rf_store_run(store, "INSERT OR REPLACE INTO meta(key, value) VALUES('named_snapshots', ?)", "i", worker->upto);
+    } else if (worker->job == RF_SYMBOL_SITES) {
+      rf_frames_end_sites(store, &worker->sites);
     } else if (worker->job == RF_SYMBOL_EVENTS) {
       end_events(worker, store, &arena, useful);
     }
@@ -379,7 +380,7 @@ static bool next_job(rf_symbol_worker *worker, rf_store *store, bool *named) {
   }
   if (!there) {
     worker->job = RF_SYMBOL_SITES;
-    there = rf_frames_of_sites(store, &arena, &all);
+    there = rf_frames_of_sites(store, &arena, &worker->sites, &all);
   }
   if (!there) {
     there = next_build(worker, store);
@@ -409,10 +410,12 @@ bool rf_symbol_worker_step(rf_symbol_worker *worker, rf_store *store) {
 
 void rf_symbol_worker_finish(rf_symbol_worker *worker, rf_store *store) {
   bool named = false;
-  while (next_job(worker, store, &named) && !store->failed) {
+  bool stored = true; /* else the same would be looked up for ever */
+  while (stored && next_job(worker, store, &named) && !store->failed) {
     if (worker->child != 0) {
       (void)look_after(worker, store, 0);
     }
+    stored = store->error[0] == '\0';
   }
 }
 
@@ -424,4 +427,5 @@ void rf_symbol_worker_end(rf_symbol_worker *worker) {
     worker->child = 0;
   }
   close_answers(worker);
+  rf_frames_forget_sites(&worker->sites);
 }

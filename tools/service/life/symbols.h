@@ -7,6 +7,7 @@
 #ifndef RINGFENCE_TOOLS_SERVICE_SYMBOLS_H
 #define RINGFENCE_TOOLS_SERVICE_SYMBOLS_H
 
+#include "tools/service/life/site_frames.h"
 #include "tools/service/store/store.h"
 
 #include <sys/types.h>
@@ -39,6 +40,7 @@ typedef struct rf_symbol_worker {
   int64_t upto;              /* the last event or snapshot that it looks at */
   int64_t after;             /* and the one before the first */
   int64_t began;
+  rf_looked_sites sites; /* of the job SITES */
 } rf_symbol_worker;
 
 /* Looks after the child, or starts the next. To be called every second or so. True if names came in. */

@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""What is said to be done is on the disk, and what is not there is not said to be done."""
+
+import contextlib
+import os
+import resource
+import subprocess
+import sys
+
+import service
+from service import SERVE, Service, append, check, database, equal, event, line_of, state
+
+SYNCS = os.path.abspath(sys.argv[2])
+
+
+def syncs(s):
+    return os.path.getsize(s.root + "/syncs") if os.path.exists(s.root + "/syncs") else 0
+
+
+def what_was_answered_has_reached_the_disk():
+    with Service(start=False) as s:
+        s.environment = {"LD_PRELOAD": SYNCS, "RF_SYNCS": s.root + "/syncs"}
+        s.start()
+        token = {"Authorization": "Bearer " + s.token()}
+        for path, body in (("records", line_of(event("a", "1"))), ("findings/1/ignore", "text=known"),
+                           ("steering", "action=sweep&because=x"), ("records", line_of(event("a", "2")))):
+            before = syncs(s)
+            equal(s.http("POST", "/api/v1/" + path, body, **token).status, 200, path)
+            check(syncs(s) > before, path)
+
+
+@contextlib.contextmanager
+def full_disk(s):
+    """The log of the database cannot grow."""
+    soft, hard = resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE)
+    size = os.path.getsize(s.directory + "/ringfence.db-wal")
+    resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (size, hard))
+    yield
+    resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def what_cannot_be_written_is_not_said_to_be_done():
+    with service.with_finding() as s:
+        token = {"Authorization": "Bearer " + s.token()}
+        posts = (("/api/v1/records", line_of(event("b", "2")), 200),
+                 ("/api/v1/findings/1/ignore", "text=known", 200), ("/finding/1/fix", "text=", 303),
+                 ("/api/v1/steering", "action=sweep&because=x", 200))
+        with full_disk(s):
+            for path, body, _ in posts:
+                reply = s.http("POST", path, body, **token)
+                check(reply.status >= 400 and "disk" in reply.json()["error"], path, reply.status, reply.text)
+            equal((state(s), len(s.findings()), s.ask("steer")["rules"]), ("open", 1, []))
+            equal(s.http("GET", "/api/v1/findings").json()["total"], 1)
+        for path, body, taken in posts:
+            equal(s.http("POST", path, body, **token).status, taken, path)
+        equal((state(s), len(s.findings()), len(s.ask("steer")["rules"])), ("fixed", 1, 1))
+        equal(s.ask("status")["events"], 2, "the records that were sent again are none that it had")
+
+
+def commands_that_cannot_write_fail():
+    with service.with_finding() as s:
+        size = os.path.getsize(s.directory + "/ringfence.db-wal")
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        for words in (("fix", "1"), ("ignore", "1", "--because", "x"), ("builds", "--add", "c" * 40),
+                      ("steer", "sweep", "--because", "x")):
+            done = subprocess.run([SERVE, *words, "--dir", s.directory], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  check=False, preexec_fn=limit)
+            equal((done.returncode, done.stdout), (1, b""), words)
+            check(b"disk" in done.stderr, words, done.stderr)
+        equal((state(s), len(s.ask("builds")["builds"]), s.ask("steer")["rules"]), ("open", 1, []))
+
+
+def what_cannot_be_read_is_no_answer():
+    """Each list without one of its tables: a part of an answer would look like all of it."""
+    with service.with_finding() as s:
+        for path, table, words in (("findings?search=a", "words", ("findings", "--search", "a")),
+                                   ("findings/1", "crash_loop", ("show", "1")), ("builds", "usage", ("builds",)),
+                                   ("processes", "process", ("processes",)), ("coverage", "usage", ("coverage",)),
+                                   ("steering", "steer_site", ("steer",)), ("status", "orphan", ("status",)),
+                                   ("symbols", "symbol_file", ("symbols", "list")), ("activity", "activity", None),
+                                   ("why?a=1&b=1", "body", ("why", "1", "1"))):
+            with contextlib.closing(database(s)) as db:
+                db.execute(f"ALTER TABLE {table} RENAME TO gone")
+                reply = s.http("GET", "/api/v1/" + path)
+                equal(reply.status, 500, path, reply.text)
+                check("no such table" in reply.json()["error"], path, reply.text)
+                if words is not None:
+                    s.command(*words, "--json", status=1)
+                db.execute(f"ALTER TABLE gone RENAME TO {table}")
+            equal(s.http("GET", "/api/v1/" + path).status, 200, path)
+        with contextlib.closing(database(s)) as db:
+            db.execute("ALTER TABLE words RENAME TO gone")
+            equal(s.http("GET", "/", Accept="text/html").status, 500)
+
+
+service.main([
+    what_was_answered_has_reached_the_disk, what_cannot_be_written_is_not_said_to_be_done,
+    commands_that_cannot_write_fail, what_cannot_be_read_is_no_answer,
+])
