@@ -4,6 +4,7 @@
 import http.server
 import os
 import re
+import resource
 import signal
 import socket
 import sys
@@ -258,6 +259,31 @@ def a_page_that_is_open_hears_that_it_is_still_heard():
                 s.wait(lambda wanted=wanted: len(beats) >= wanted)
 
 
+def symbols_above_their_limit_hold_nobody_up_while_the_disk_is_full():
+    with Moved("--max-symbols", "1") as s:
+        def left():
+            return database.execute("SELECT count(*) FROM symbol_file").fetchone()[0]
+
+        def half_a_minute():
+            for _ in range(31):
+                s.move(1)
+                s.look()
+
+        s.look()
+        database = service.database(s)
+        database.execute("INSERT INTO symbol_file(build_id, kind, name, bytes, time, looked)"
+                         " VALUES('abcd', 'debuginfo', 'x', 2097152, 1, 1)")
+        soft, hard = resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE)
+        size = os.path.getsize(s.directory + "/ringfence.db-wal")
+        resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (size, hard))
+        half_a_minute()
+        equal(left(), 1)
+        resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
+        half_a_minute()
+        equal(left(), 0)
+        database.close()
+
+
 def what_uploads_left_goes_after_an_hour():
     """Looked for every thirty steps of a second."""
     with Moved(start=False) as s:
@@ -303,4 +329,5 @@ service.main([
     records_that_do_not_arrive_are_sent_again_after_a_minute_at_most, what_uploads_left_goes_after_an_hour,
     room_is_there_again_where_repeats_without_a_finding_have_waited_for_a_day, an_alert_has_thirty_seconds,
     a_symbolizer_that_hangs_is_ended_after_two_minutes, a_connection_that_is_silent_is_closed_after_thirty_seconds,
-    a_page_that_is_open_hears_that_it_is_still_heard])
+    a_page_that_is_open_hears_that_it_is_still_heard,
+    symbols_above_their_limit_hold_nobody_up_while_the_disk_is_full])

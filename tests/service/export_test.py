@@ -186,6 +186,21 @@ def what_is_exported_is_all_that_is_known():
         equal(len(set(ids)), 2)
 
 
+def the_time_of_a_clock_that_was_never_set_is_not_exported():
+    """Nor one in the future: Sentry refuses such events."""
+    with Service(start=False) as s:
+        begin = time.time()
+        append(s.directory, event("a", "id-1", time="1970-01-01T00:00:05Z"), event("b", "id-2", ago=-864000),
+               event("c", "id-3", time="yesterday"))
+        s.once()
+        ends = begin - 1, time.time() + 1
+        for _, _, body in envelopes(s.command("export", "--as", "sentry").encode()):
+            check(service.timestamp_at(ends[0]) <= body["timestamp"] <= service.timestamp_at(ends[1]), body)
+        for one in json.loads(s.command("export", "--as", "otlp"))["resourceLogs"]:
+            told = int(one["scopeLogs"][0]["logRecords"][0]["timeUnixNano"]) / 1e9
+            check(ends[0] <= told <= ends[1], told, ends)
+
+
 def other_forms_are_those_of_report():
     with filled() as s:
         sarif = json.loads(s.command("export", "--as", "sarif"))
@@ -413,5 +428,5 @@ def traces_are_profiles():
 service.main([
     exports_are_whole, an_export_is_of_what_was_chosen, sentry_takes_envelopes, opentelemetry_takes_logs,
     what_is_exported_is_all_that_is_known,
-    other_forms_are_those_of_report, snapshots_are_profiles,
+    the_time_of_a_clock_that_was_never_set_is_not_exported, other_forms_are_those_of_report, snapshots_are_profiles,
     snapshots_of_a_log_are_taken_in, traces_are_profiles])

@@ -144,6 +144,25 @@ def an_upload_that_goes_on_outlives_silent_connections():
         equal(len(held), 800)
 
 
+def a_page_that_is_open_outlives_silent_connections():
+    """It waits by design."""
+    with with_finding() as s:
+        with socket.create_connection(("127.0.0.1", s.port), 20) as page:
+            page.sendall(f"GET /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1:{s.port}\r\n\r\n".encode())
+            lines = page.makefile("rb")
+            while lines.readline() != b"event: hello\n":
+                pass
+            held = hold(s, 600)
+            equal(s.http("GET", "/style.css").status, 200)
+            append(s.directory, event("b", "2"))
+            for line in lines:
+                if line == b"event: change\n":
+                    break
+            else:
+                raise AssertionError("the page was closed")
+            equal(len(held), 600)
+
+
 def resident_kib(s):
     with open(f"/proc/{s.process.pid}/status", encoding="ascii") as file:
         return int(re.search(r"VmRSS:\s+(\d+)", file.read())[1])
@@ -214,7 +233,8 @@ def uploads_that_were_cut_short_stop_no_others():
 service.main([
     thousands_of_silent_connections_hold_nobody_up, connections_that_send_a_byte_now_and_then_hold_nobody_up,
     many_lists_at_once_hold_up_neither_intake_nor_pages, a_list_that_was_asked_for_just_now_is_as_new_as_the_store,
-    an_upload_that_goes_on_outlives_silent_connections, bodies_that_are_not_finished_take_bounded_memory,
+    an_upload_that_goes_on_outlives_silent_connections, a_page_that_is_open_outlives_silent_connections,
+    bodies_that_are_not_finished_take_bounded_memory,
     bodies_that_were_answered_take_no_room, uploads_at_once_are_few, uploads_that_were_cut_short_stop_no_others],
     alone=[thousands_of_silent_connections_hold_nobody_up, many_lists_at_once_hold_up_neither_intake_nor_pages,
            connections_that_send_a_byte_now_and_then_hold_nobody_up, bodies_that_are_not_finished_take_bounded_memory])

@@ -1,6 +1,7 @@
 #include "tools/service/exchange/export.h"
 
 #include "tools/ringfence/base/sinks.h"
+#include "tools/ringfence/base/words.h"
 #include "tools/service/intake/envelope.h"
 #include "tools/service/intake/names.h"
 
@@ -11,12 +12,23 @@ static const char *text_of(rf_bump_arena *arena, sqlite3_stmt *s, int column) {
   return rf_bump_arena_copy(arena, rf_store_text(s, column));
 }
 
+/* As the record has it, but for one of a clock that is wrong: then when it came in, as the store has it. */
+static const char *time_of(rf_bump_arena *arena, const rf_json *record, int64_t stored) {
+  const char *const told = rf_json_text(record, "time", "");
+  const char *const seconds = rf_time_text(arena, stored / 1000, "%Y-%m-%dT%H:%M:%S");
+  return rf_time_read(told) == stored || seconds == NULL
+             ? told
+             : rf_bump_arena_print(arena, "%s.%03dZ", seconds, (int)(stored % 1000));
+}
+
 /* Reads finding `id`; false where its event cannot be read. */
 static bool read_one(rf_store *store, rf_bump_arena *arena, int64_t id, rf_export *e) {
   sqlite3_stmt *const s = rf_store_select(
       store,
       "SELECT f.state, f.title, f.place, f.key, b.text, f.count + coalesce((SELECT sum(m.count) FROM finding m WHERE"
-      " m.merged_into = f.id), 0) FROM finding f JOIN body b ON b.event = f.richest_event WHERE f.id = ?",
+      " m.merged_into = f.id), 0), e.time FROM finding f JOIN event e ON e.id = f.richest_event JOIN body b ON b.event "
+      "="
+      " e.id WHERE f.id = ?",
       "i", id);
   if (!rf_store_row(store, s)) {
     return false;
@@ -28,11 +40,12 @@ static bool read_one(rf_store *store, rf_bump_arena *arena, int64_t id, rf_expor
                    .place = text_of(arena, s, 2),
                    .key = rf_bump_arena_print(arena, "%016" PRIx64, (uint64_t)sqlite3_column_int64(s, 3)),
                    .count = sqlite3_column_int64(s, 5)};
+  int64_t const time = sqlite3_column_int64(s, 6);
   rf_store_done(s);
   rf_envelope const v = rf_envelope_read(arena, body, strlen(body), rf_store_now());
   const rf_json *const root = rf_json_parse(arena, body, strlen(body));
   e->event = v.id;
-  e->time = rf_json_text(root, "time", "1970-01-01T00:00:00Z");
+  e->time = time_of(arena, root, time);
   e->host = v.host;
   e->program = v.program;
   e->mode = v.mode;

@@ -282,7 +282,10 @@ void rf_symbol_thin(rf_store *store, rf_bump_arena *arena, const char *directory
     const char *const path = rf_symbol_path(arena, directory, id, kind);
     rf_store_begin(store);
     rf_store_run(store, "DELETE FROM symbol_file WHERE build_id = ? AND kind = ?", "tt", id, kind);
-    if (rf_store_commit(store) && path != NULL) {
+    if (!rf_store_commit(store)) {
+      return; /* until the next time: the row is there still */
+    }
+    if (path != NULL) {
       (void)unlink(path);
     }
   }
