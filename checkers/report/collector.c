@@ -41,7 +41,8 @@ static struct {
   uint64_t sequence;
   uint64_t records; /* with findings */
   uint64_t findings;
-  uint64_t dropped RF_ATOMIC_64; /* since the last record that was written; accessed atomically */
+  uint64_t dropped RF_ATOMIC_64; /* that no record has named; accessed atomically */
+  uint64_t telling;              /* of these, what the record names that is being made */
   uint64_t begun_ns;
   rf_collector_identity id;
   rf_spool_file spool;
@@ -155,12 +156,14 @@ RF_COLD static void end_record(rf_json_writer *w) {
 }
 
 static void write_dropped(rf_json_writer *w) {
-  rf_json_put_unsigned(w, "dropped", __atomic_load_n(&state.dropped, __ATOMIC_RELAXED));
+  state.telling = __atomic_load_n(&state.dropped, __ATOMIC_RELAXED);
+  rf_json_put_unsigned(w, "dropped", state.telling);
 }
 
-/* Losses that the records so far name need not be named again. */
+/* Losses that a record names which arrived need not be named again. */
 static bool send(const rf_sink_buffer *line, bool ring) {
-  uint64_t const told = __atomic_load_n(&state.dropped, __ATOMIC_RELAXED);
+  uint64_t const told = state.telling;
+  state.telling = 0;
   if (!rf_spool_file_append(&state.spool, line->data, line->length, ring)) {
     return false;
   }
@@ -237,6 +240,7 @@ static bool tell_finding(const rf_finding *f, const rf_collector_identity *id, c
   state.shown = *f;
   hide_window(&state.shown);
   if (!make_finding(&line, id, symbolizer) && !make_finding(&line, id, NULL)) {
+    state.telling = 0;
     return false;
   }
   return send(&line, true);

@@ -20,6 +20,21 @@ TEST(CollectorLosses, OfWhileARecordIsWrittenAreToldByTheNext) {
   });
 }
 
+// Lines that say how often a finding came again name no losses: these stay to be told.
+TEST(CollectorLosses, AreNotToldByRepeats) {
+  with_collector(1, RF_COLLECTOR_AUTO, [](const std::string &folder) {
+    during_append = [] { put(0x2000); };
+    put(0x1000);
+    put(0x1000);
+    put(0x1000);
+    rf_collector_run const going_on = {1, 0, 0, 0, 3, nullptr, nullptr, nullptr, 0, false};
+    bool const ended = rf_collector_end(&going_on);
+    std::string const before = text_of(folder);
+    put(0x3000);
+    return ended && !has(before, "\"dropped\":1") && has(since(folder, before), "\"dropped\":1");
+  });
+}
+
 constexpr unsigned kBugs = 256;
 
 // Begins the process's collector, which gets three findings of each bug: one to tell in full, one to count at once, and
