@@ -81,12 +81,12 @@ rf_status rf_handle_guard_op_free(rf_handles *self, rf_handle handle, const rf_s
 
 /* ---- Resize ---- */
 
-/* In the inner block, which stays under its handle, and where it is if it is locked. */
+/* In the inner block, which stays under its handle, and where it is if it is locked. *old_size is what the block had
+ * when it was given the other size: the callback of a heap that is short of memory may have resized it. */
 static rf_status resize_inside(rf_handle_guard *guard, unsigned char *block, handle_header *h, size_t size,
-                               const rf_origin *origin) {
+                               size_t *old_size, const rf_origin *origin) {
   rf_handles *const inner = guard->inner;
   rf_handle const handle = h->self;
-  size_t const old_size = h->size;
   rf_inner_call call;
   (void)block;
   rf_inner_call_begin(&call);
@@ -98,8 +98,9 @@ static rf_status resize_inside(rf_handle_guard *guard, unsigned char *block, han
   if (rf_handle_guard_inner_address(guard, handle, &block) != RF_OK || !rf_handle_guard_read(guard, block, handle, h)) {
     return RF_ERR_CORRUPT;
   }
-  if (size > old_size) {
-    memset(handle_payload(guard, block) + old_size, 0, size - old_size);
+  *old_size = h->size;
+  if (size > h->size) {
+    memset(handle_payload(guard, block) + h->size, 0, size - h->size);
   }
   h->size = size;
   rf_handle_guard_write(guard, block, h);
@@ -124,7 +125,7 @@ rf_status rf_handle_guard_op_resize(rf_handles *self, rf_handle handle, size_t s
     return h.locks != 0 ? RF_ERR_BUSY : RF_ERR_NO_MEMORY;
   }
   (void)rf_handle_guard_inspect(guard, block, &h, &origin, &reaches_end);
-  size_t const old_size = h.size;
+  size_t old_size = h.size;
   if (h.locks == 0 && guard->options.move) {
     rf_handle_guard_list_shown(guard, block, &h, &origin);
     rf_handle_guard_move_shown(guard, &origin);
@@ -136,7 +137,7 @@ rf_status rf_handle_guard_op_resize(rf_handles *self, rf_handle handle, size_t s
     status = rf_handle_guard_open(guard, handle, RF_ACCESS_UNKNOWN, &block, &h, &origin);
   }
   if (status == RF_OK) {
-    status = resize_inside(guard, block, &h, size, &origin);
+    status = resize_inside(guard, block, &h, size, &old_size, &origin);
   }
   if (status == RF_OK) {
     rf_count_resize(&guard->counters, old_size, size);

@@ -279,22 +279,6 @@ TEST_P(HandleGuardTest, ABlockInQuarantineIsFoundByNoAddress) {
   EXPECT_EQ(rf_handle_find(h, p), RF_HANDLE_NULL);
 }
 
-TEST_P(HandleGuardTest, MemoryInQuarantineIsGivenBackBeforeARequestFails) {
-  std::vector<rf_handle> blocks;
-  for (int round = 0; round < 3; round++) {
-    for (rf_handle a = rf_handle_alloc(h, 5000); a != RF_HANDLE_NULL; a = rf_handle_alloc(h, 5000)) {
-      std::memset(at(a), 1, 5000);
-      blocks.push_back(a);
-    }
-    EXPECT_GT(blocks.size(), 30U) << "of 256 KiB, a third of it table";
-    for (rf_handle const a : blocks) {
-      EXPECT_EQ(rf_handle_free(h, a), RF_OK);
-    }
-    blocks.clear();
-  }
-  expect_silence();
-}
-
 TEST_P(HandleGuardTest, RandomCorrectProgramsAreSilentAndKeepTheirBytes) {
   std::mt19937 random(GetParam() + 7U);
   std::map<rf_handle, std::vector<unsigned char>> live;
