@@ -109,8 +109,9 @@ typedef struct rf_page_mask {
   bool nested; /* nothing was locked: this thread has it already */
 } rf_page_mask;
 
-/* Lets another thread run. */
-void rf_page_yield(void);
+/* Lets other threads run: to be called again and again until one of them has done what is waited for, with how often it
+ * was called before. */
+void rf_page_give_way(unsigned times);
 
 void rf_page_lock(rf_mutex *mutex, rf_page_mask *mask);
 void rf_page_unlock(rf_mutex *mutex, const rf_page_mask *mask);

@@ -13,12 +13,12 @@ rf_slot *rf_page_hold(const rf_page_store *store, const void *ptr) {
   if (s == NULL || s->block != (uintptr_t)ptr) {
     return NULL;
   }
-  while (!rf_slot_take(s, SLOT_HELD)) {
+  for (unsigned times = 0; !rf_slot_take(s, SLOT_HELD); times++) {
     rf_slot_state const state = rf_slot_state_of(s); /* once: a sweep may begin or end at any moment */
     if (state != SLOT_SWEPT && state != SLOT_LIVE) {
       return NULL;
     }
-    rf_page_yield();
+    rf_page_give_way(times);
   }
   return s;
 }

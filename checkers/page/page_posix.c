@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "checkers/os/forbidden_calls.h"
@@ -393,6 +394,8 @@ RF_COLD size_t rf_page_memory_share(void) {
 
 /* ---- Locks ---- */
 
+#define YIELDS 100
+
 _Static_assert(sizeof(sigset_t) <= sizeof(rf_page_mask), "rf_page_mask holds a signal set");
 
 /* Signals that the processor raises are not held back: one that cannot be delivered ends the process. Where the program
@@ -429,8 +432,16 @@ void rf_page_unlock(rf_mutex *mutex, const rf_page_mask *mask) {
   }
 }
 
-void rf_page_yield(void) {
-  (void)sched_yield();
+/* A thread of a lower priority does not run while one of a higher, real-time one only gives way to its equals. */
+void rf_page_give_way(unsigned times) {
+  struct timespec const pause = {0, 50000};
+  int const saved = errno;
+  if (times < YIELDS || rf_is_forbidden(RF_CALL_NANOSLEEP)) {
+    (void)sched_yield();
+  } else {
+    (void)nanosleep(&pause, NULL);
+  }
+  errno = saved;
 }
 
 const char *rf_page_store_why_not(void) {

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
+#include <ctime>
 #include <functional>
 #include <set>
 #include <string>
@@ -11,11 +13,27 @@
 #include <unistd.h>
 #include <vector>
 
+#include "checkers/os/forbidden_calls.h"
 #include "tests/checkers/recorder.h"
 #include "tests/core/held_mutexes.h"
 
 extern "C" {
 #include "checkers/page/page_impl.h"
+
+static std::string given_way; // y: to equals; s: asleep
+
+int __wrap_sched_yield();
+int __wrap_sched_yield() {
+  given_way += 'y';
+  return 0;
+}
+
+int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
+int __wrap_nanosleep(const struct timespec *time, struct timespec *) {
+  given_way += time->tv_sec == 0 && time->tv_nsec > 0 && time->tv_nsec <= 1000000 ? 's' : '?';
+  errno = EINTR;
+  return -1;
+}
 }
 
 namespace {
@@ -206,6 +224,23 @@ TEST_F(PageLocks, AreTakenWhereThePagesOfAllStoresAreSettled) {
   rf_page_store *const store = open(false);
   (void)takes(store, [] { rf_page_store_settle(); });
   EXPECT_NE(alloc(store), nullptr);
+}
+
+// A thread of real-time priority that only gives way to its equals would wait for ever for one of a lower priority.
+TEST(PageLock, WhoeverWaitsForAnotherThreadSleepsInTheEnd) {
+  given_way.clear();
+  errno = 77;
+  for (unsigned times = 0; times < 102; times++) {
+    rf_page_give_way(times);
+  }
+  EXPECT_EQ(given_way, std::string(100, 'y') + "ss");
+  EXPECT_EQ(errno, 77);
+  given_way.clear();
+  uint32_t const forbidden = rf_forbidden_calls;
+  rf_forbid(RF_CALL_NANOSLEEP);
+  rf_page_give_way(1000);
+  rf_forbidden_calls = forbidden;
+  EXPECT_EQ(given_way, "y");
 }
 
 } // namespace

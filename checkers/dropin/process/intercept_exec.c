@@ -187,6 +187,8 @@ RF_COLD RF_EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) {
   return become_open(name, &(open_file){fd, NULL, 0}, argv, envp, &origin);
 }
 
+int execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags); /* not every C library's */
+
 RF_COLD RF_EXPORT int execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags) {
   const char *name = path;
   if (fd != AT_FDCWD && path[0] != '/') {

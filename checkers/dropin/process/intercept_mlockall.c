@@ -20,8 +20,9 @@
 
 #define WAIT_MS 1000U
 
-#define LATER 2    /* MCL_FUTURE */
-#define ON_FAULT 4 /* MCL_ONFAULT, which older headers lack */
+/* Older headers lack them. */
+#define ALL_ON_FAULT 4   /* MCL_ONFAULT */
+#define LOCK_ON_FAULT 1U /* MLOCK_ONFAULT */
 
 RF_EXPORT int OURS(mlockall)(int flags);
 
@@ -44,7 +45,7 @@ static int error_of(long result) {
 static int lock(uintptr_t start, size_t size, unsigned how) {
   int error = error_of(syscall(SYS_mlock2, start, size, how));
   if (error == ENOMEM) {
-    error = error_of(syscall(SYS_mlock2, start, size, MLOCK_ONFAULT));
+    error = error_of(syscall(SYS_mlock2, start, size, LOCK_ON_FAULT));
   }
   if (error == ENOMEM && error_of(syscall(SYS_munlock, start, size)) == ENOMEM) {
     return 0;
@@ -142,17 +143,17 @@ static int ask_permission(void) {
 }
 
 static bool is_understood(int flags) {
-  return (flags & (MCL_CURRENT | LATER)) != 0 && (flags & ~(MCL_CURRENT | LATER | ON_FAULT)) == 0 && rf_process.ready &&
-         !rf_is_forbidden(UINT32_MAX);
+  return (flags & (MCL_CURRENT | MCL_FUTURE)) != 0 && (flags & ~(MCL_CURRENT | MCL_FUTURE | ALL_ON_FAULT)) == 0 &&
+         rf_process.ready && !rf_is_forbidden(UINT32_MAX);
 }
 
 int OURS(mlockall)(int flags) {
   int const saved = errno;
   int error = is_understood(flags) ? ask_permission() : -1;
   if (error == 0 && (flags & MCL_CURRENT) != 0) {
-    error = lock_current((flags & ON_FAULT) != 0 ? MLOCK_ONFAULT : 0);
+    error = lock_current((flags & ALL_ON_FAULT) != 0 ? LOCK_ON_FAULT : 0);
   }
-  if (error == 0 && (flags & LATER) != 0 && rf_forward.now == RF_FORWARD_ON) {
+  if (error == 0 && (flags & MCL_FUTURE) != 0 && rf_forward.now == RF_FORWARD_ON) {
     error = error_of(syscall(SYS_mlockall, flags & ~MCL_CURRENT));
   }
   errno = saved;
