@@ -191,7 +191,7 @@ struct Careless {
   uint32_t asked;
 };
 
-// What 32 bits cannot say is not asked for in fewer.
+// A size that does not fit into 32 bits is refused, not cut off.
 TEST_F(AwtkParts, AForeignAllocatorIsNotAskedForMoreThanItCanBeAskedFor) {
   static mem_allocator_vtable_t const vtable = {[](mem_allocator_t *self, uint32_t size, const char *, uint32_t) {
                                                   reinterpret_cast<Careless *>(self)->asked = size;

@@ -71,7 +71,7 @@ protected:
     EXPECT_TRUE(g_seen.empty());
   }
 
-  // Nobody serves.
+  // While no allocator serves, requests fail.
   static void expect_nothing() {
     EXPECT_EQ(TAKE(8), nullptr);
     EXPECT_EQ(ZEROED(8, 1), nullptr);

@@ -288,25 +288,9 @@ void rf_roots_read_range(rf_roots *roots, uintptr_t start, uintptr_t end) {
 
 /* ---- Which mappings ---- */
 
-/* The part of [start, end) that is not excluded. */
-static void read_unexcluded(rf_roots *roots, uintptr_t start, uintptr_t end) {
-  const rf_ranges *const excluded = &roots->excluded;
-  while (roots->passed < excluded->count && excluded->list[roots->passed].end <= start) {
-    roots->passed++;
-  }
-  for (size_t i = roots->passed; i < excluded->count && start < end; i++) {
-    rf_range const out = excluded->list[i];
-    if (out.start >= end) {
-      break;
-    }
-    if (out.start > start) {
-      rf_roots_read_range(roots, start, out.start);
-    }
-    start = out.end > start ? out.end : start;
-  }
-  if (start < end) {
-    rf_roots_read_range(roots, start, end);
-  }
+static bool read_piece(uintptr_t start, uintptr_t end, void *context) {
+  rf_roots_read_range(context, start, end);
+  return true;
 }
 
 /* Reading a device may do anything. */
@@ -326,7 +310,7 @@ static bool visit_mapping(const rf_map *map, void *context) {
   /* Data that was written while a module was loaded, and is read-only since. */
   roots->only_written = !map->writable && !anonymous;
   roots->any_byte = anonymous && map->executable;
-  read_unexcluded(roots, map->start, map->end);
+  (void)rf_ranges_each_outside(&roots->excluded, &roots->passed, map->start, map->end, read_piece, roots);
   roots->any_byte = false;
   return true;
 }

@@ -33,6 +33,22 @@ bool rf_ranges_add(rf_ranges *ranges, uintptr_t start, uintptr_t end);
 /* Sorts by start. */
 void rf_ranges_sort(rf_ranges *ranges);
 
+/* Calls `visit` for each part of [start, end) that is in none of the sorted ranges, until it answers false: then false.
+ * *passed: 0 before the first call; each next call is for a range that lies above. */
+static inline bool rf_ranges_each_outside(const rf_ranges *sorted, size_t *passed, uintptr_t start, uintptr_t end,
+                                          bool (*visit)(uintptr_t start, uintptr_t end, void *context), void *context) {
+  bool more = true;
+  while (*passed < sorted->count && sorted->list[*passed].end <= start) {
+    ++*passed;
+  }
+  for (size_t i = *passed; more && i < sorted->count && start < end && sorted->list[i].start < end; i++) {
+    rf_range const out = sorted->list[i];
+    more = out.start <= start || visit(start, out.start, context);
+    start = out.end > start ? out.end : start;
+  }
+  return more && (start >= end || visit(start, end, context));
+}
+
 /* Given words of memory, aligned. */
 typedef void (*rf_words_fn)(const uintptr_t *words, size_t count, void *context);
 

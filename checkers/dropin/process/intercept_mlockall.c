@@ -40,8 +40,8 @@ static int error_of(long result) {
   return result == 0 ? 0 : errno;
 }
 
-/* What has no pages to be read, as behind the end of a file, is locked all the same. A refusal that stays comes of the
- * limit, unless another thread has unmapped the piece meanwhile. */
+/* Memory that cannot be read, as behind the end of a file, is locked without its pages. If that is refused, too, the
+ * limit is reached, unless another thread has unmapped the piece meanwhile. */
 static int lock(uintptr_t start, size_t size, unsigned how) {
   int error = error_of(syscall(SYS_mlock2, start, size, how));
   if (error == ENOMEM) {
@@ -53,49 +53,40 @@ static int lock(uintptr_t start, size_t size, unsigned how) {
   return error == EAGAIN ? 0 : error;
 }
 
-static bool lock_piece(locking *w, uintptr_t start, uintptr_t end) {
-  w->error = lock(start, end - start, w->how);
-  w->failed_at = start;
+static rf_range whole_pages(uintptr_t start, uintptr_t end) {
+  uintptr_t const inside = rf_pages_round(1) - 1;
+  return (rf_range){(start + inside) & ~inside, end & ~inside};
+}
+
+static bool lock_piece(uintptr_t start, uintptr_t end, void *context) {
+  locking *const w = context;
+  rf_range const pages = whole_pages(start, end);
+  if (pages.start < pages.end) {
+    w->error = lock(pages.start, pages.end - pages.start, w->how);
+    w->failed_at = pages.start;
+  }
   return w->error == 0;
 }
 
-static bool unlock_piece(locking *w, uintptr_t start, uintptr_t end) {
-  if (start < w->failed_at) {
-    (void)syscall(SYS_munlock, start, end - start);
+static bool unlock_piece(uintptr_t start, uintptr_t end, void *context) {
+  const locking *const w = context;
+  rf_range const pages = whole_pages(start, end);
+  if (pages.start < pages.end && pages.start < w->failed_at) {
+    (void)syscall(SYS_munlock, pages.start, pages.end - pages.start);
   }
-  return start < w->failed_at;
+  return pages.start < w->failed_at;
 }
 
 /* ---- All that is not the drop-in's ---- */
 
-typedef bool piece_fn(locking *w, uintptr_t start, uintptr_t end);
-
-static bool visit_whole_pages(locking *w, uintptr_t start, uintptr_t end, piece_fn *visit) {
-  uintptr_t const inside = rf_pages_round(1) - 1;
-  uintptr_t const first = (start + inside) & ~inside;
-  uintptr_t const last = end & ~inside;
-  return first >= last || visit(w, first, last);
-}
-
-static bool visit_others(locking *w, const rf_map *map, piece_fn *visit) {
-  uintptr_t start = map->start;
-  bool more = true;
-  while (w->passed < w->own.count && w->own.list[w->passed].end <= start) {
-    w->passed++;
-  }
-  for (size_t i = w->passed; more && i < w->own.count && w->own.list[i].start < map->end; i++) {
-    more = visit_whole_pages(w, start, w->own.list[i].start, visit);
-    start = w->own.list[i].end > start ? w->own.list[i].end : start;
-  }
-  return more && visit_whole_pages(w, start, map->end, visit);
-}
-
 static bool lock_others(const rf_map *map, void *context) {
-  return visit_others(context, map, lock_piece);
+  locking *const w = context;
+  return rf_ranges_each_outside(&w->own, &w->passed, map->start, map->end, lock_piece, w);
 }
 
 static bool unlock_others(const rf_map *map, void *context) {
-  return visit_others(context, map, unlock_piece);
+  locking *const w = context;
+  return rf_ranges_each_outside(&w->own, &w->passed, map->start, map->end, unlock_piece, w);
 }
 
 /* ---- The call ---- */

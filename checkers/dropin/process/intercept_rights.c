@@ -31,7 +31,7 @@ int OURS(mprotect)(void *start, size_t size, int rights) {
   return result;
 }
 
-/* What a key allows may change at any moment. */
+/* A key may allow less at any moment. */
 int OURS(pkey_mprotect)(void *start, size_t size, int rights, int key) {
   int const result = (int)syscall(SYS_pkey_mprotect, start, size, rights, key);
   if (result == 0 && (key > 0 || (rights & ALL_RIGHTS) != ALL_RIGHTS)) {

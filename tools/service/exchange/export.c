@@ -26,9 +26,8 @@ static bool read_one(rf_store *store, rf_bump_arena *arena, int64_t id, rf_expor
   sqlite3_stmt *const s = rf_store_select(
       store,
       "SELECT f.state, f.title, f.place, f.key, b.text, f.count + coalesce((SELECT sum(m.count) FROM finding m WHERE"
-      " m.merged_into = f.id), 0), e.time FROM finding f JOIN event e ON e.id = f.richest_event JOIN body b ON b.event "
-      "="
-      " e.id WHERE f.id = ?",
+      " m.merged_into = f.id), 0), e.time FROM finding f JOIN event e ON e.id = f.richest_event JOIN body b"
+      " ON b.event = e.id WHERE f.id = ?",
       "i", id);
   if (!rf_store_row(store, s)) {
     return false;
