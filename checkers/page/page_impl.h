@@ -45,9 +45,6 @@ bool rf_page_has_marks(void);
 bool rf_page_mark(void *start, size_t size);
 bool rf_page_unmark(void *start, size_t size);
 
-/* Has children get the pages, which the program may have denied them (MADV_DONTFORK). */
-void rf_page_inherit(void *start, size_t size);
-
 /* ---- The system: page_mover.c ---- */
 
 /* True for a release of Linux ("6.18.4-generic") from 6.16 on. Before, a page that is moved while the system swaps may

@@ -140,10 +140,6 @@ bool rf_page_unmark(void *start, size_t size) {
   return advise(start, size, GUARD_REMOVE);
 }
 
-void rf_page_inherit(void *start, size_t size) {
-  (void)advise(start, size, MADV_DOFORK);
-}
-
 static bool try_mark(void) {
   size_t const size = rf_page_size();
   void *const page = rf_page_records(size);
@@ -177,11 +173,6 @@ bool rf_page_unmark(void *start, size_t size) {
   (void)start;
   (void)size;
   return false;
-}
-
-void rf_page_inherit(void *start, size_t size) {
-  (void)start;
-  (void)size;
 }
 
 bool rf_page_has_marks(void) {

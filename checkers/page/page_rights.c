@@ -1,26 +1,30 @@
-/* The page store: blocks from whose pages the program has taken access rights, or which it keeps from its children. */
+/* The page store: blocks from whose pages the program has taken access rights. */
 #include "page_impl.h"
 
 #include "checkers/os/host.h"
 
 /* Only the program's own calls count: the store's come while a block is not live. */
-static void restrict_page(const rf_page_store *store, uintptr_t page) {
+static bool restrict_page(const rf_page_store *store, uintptr_t page) {
   rf_slot *const s = rf_runs_slot(store, page);
   if (s != NULL && rf_slot_state_of(s) == SLOT_LIVE) {
     __atomic_store_n(&s->restricted, true, __ATOMIC_RELAXED);
+    return true;
   }
+  return false;
 }
 
-void rf_page_store_restricted(const rf_page_store *store, const void *start, size_t size) {
+bool rf_page_store_restricted(const rf_page_store *store, const void *start, size_t size) {
+  bool any = false;
   uintptr_t const first = (uintptr_t)start;
   uintptr_t const last = size != 0 ? first + size - 1 : first;
   const rf_space *space = __atomic_load_n(&store->spaces, __ATOMIC_ACQUIRE);
   for (; space != NULL; space = space->next) {
     uintptr_t const end = space->start + (uintptr_t)space->pages * rf_page_size();
     for (uintptr_t at = first > space->start ? first : space->start; at < end && at <= last; at += rf_page_size()) {
-      restrict_page(store, at);
+      any = restrict_page(store, at) || any;
     }
   }
+  return any;
 }
 
 bool rf_page_is_restricted(const rf_slot *s) {
@@ -36,13 +40,7 @@ static size_t pages_with_rights(const rf_slot *s) {
 }
 
 void rf_page_return_rights(rf_slot *s) {
-  if (!rf_page_is_restricted(s)) {
-    return;
-  }
-  void *const start = (void *)rf_slot_open_start(s);
-  size_t const size = pages_with_rights(s) * rf_page_size();
-  if (rf_page_open(start, size)) {
-    rf_page_inherit(start, size);
+  if (rf_page_is_restricted(s) && rf_page_open((void *)rf_slot_open_start(s), pages_with_rights(s) * rf_page_size())) {
     __atomic_store_n(&s->restricted, false, __ATOMIC_RELAXED);
   }
 }

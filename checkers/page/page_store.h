@@ -259,7 +259,7 @@ void rf_page_store_return_rights(const rf_page_store *store, const void *ptr);
 
 /* The program has forbidden itself to read or to write these `size` bytes (mprotect): live blocks there get their
  * rights back before they are freed or resized. Any thread, signal handlers; lock-free. */
-void rf_page_store_restricted(const rf_page_store *store, const void *start, size_t size);
+bool rf_page_store_restricted(const rf_page_store *store, const void *start, size_t size);
 
 /* Sees to it now that faults are noticed, as each new block does. Any thread, signal handlers. */
 void rf_page_store_watch(const rf_page_store *store);

@@ -5,8 +5,8 @@
 extern "C" {
 #include "checkers/dropin/heap/rights.h"
 #include "checkers/dropin/malloc/guarded_blocks.h"
-void __wrap_rf_heap_restricted(const void *start, size_t size);
-void __wrap_rf_page_store_restricted(const rf_page_store *store, const void *start, size_t size);
+bool __wrap_rf_heap_restricted(const void *start, size_t size);
+bool __wrap_rf_page_store_restricted(const rf_page_store *store, const void *start, size_t size);
 int __wrap_mprotect(void *start, size_t size, int rights);
 int __wrap_pkey_mprotect(void *start, size_t size, int rights, int key);
 int __wrap_madvise(void *start, size_t size, int advice);
@@ -18,6 +18,7 @@ int __wrap_madvise(void *start, size_t size, int advice);
 #include <string>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -26,6 +27,8 @@ using Calls = std::vector<std::string>;
 
 Calls calls;
 long result;
+bool in_heap;
+bool in_store;
 char the_store;
 char memory[64];
 
@@ -51,12 +54,14 @@ long __wrap_syscall(long number, ...) {
   return result;
 }
 
-void __wrap_rf_heap_restricted(const void *start, size_t size) {
+bool __wrap_rf_heap_restricted(const void *start, size_t size) {
   calls.push_back("heap" + of(start, size));
+  return in_heap;
 }
 
-void __wrap_rf_page_store_restricted(const rf_page_store *store, const void *start, size_t size) {
+bool __wrap_rf_page_store_restricted(const rf_page_store *store, const void *start, size_t size) {
   calls.push_back((store == reinterpret_cast<rf_page_store *>(&the_store) ? "store" : "no store") + of(start, size));
+  return in_store;
 }
 }
 
@@ -85,7 +90,7 @@ Calls calls_of_key(int rights, int key) {
 Calls calls_of_advice(int advice) {
   calls.clear();
   EXPECT_EQ(__wrap_madvise(memory, 48, advice), result);
-  return after(SYS_madvise, std::to_string(advice));
+  return calls;
 }
 
 const Calls kBothAreTold = {"heap memory 48", "store memory 48"};
@@ -108,13 +113,34 @@ TEST(InterceptRights, AKeyMayTakeThemAtAnyMoment) {
   EXPECT_EQ(calls_of_key(PROT_READ | PROT_WRITE, -1), Calls());
 }
 
-TEST(InterceptRights, NoOtherAdviceThanThatOnChildrenIsTold) {
+Calls system_is_asked(int advice) {
+  return {std::to_string(SYS_madvise) + " memory 48 " + std::to_string(advice)};
+}
+
+TEST(InterceptRights, BlocksAreNotKeptFromChildren) {
   rf_guarded_blocks.store = reinterpret_cast<rf_page_store *>(&the_store);
   result = 0;
-  EXPECT_EQ(calls_of_advice(MADV_DONTFORK), kBothAreTold);
-  EXPECT_EQ(calls_of_advice(MADV_DOFORK), Calls());
-  EXPECT_EQ(calls_of_advice(MADV_DONTNEED), Calls());
-  EXPECT_EQ(calls_of_advice(MADV_WIPEONFORK), Calls());
+  for (auto const &[heap, store] : {std::pair(true, false), std::pair(false, true)}) {
+    in_heap = heap;
+    in_store = store;
+    EXPECT_EQ(calls_of_advice(MADV_DONTFORK), kBothAreTold) << "the system is not asked";
+  }
+  in_heap = in_store = false;
+  Calls then_asked = kBothAreTold;
+  then_asked.push_back(system_is_asked(MADV_DONTFORK).front());
+  EXPECT_EQ(calls_of_advice(MADV_DONTFORK), then_asked);
+}
+
+TEST(InterceptRights, OtherAdviceIsTheSystems) {
+  rf_guarded_blocks.store = reinterpret_cast<rf_page_store *>(&the_store);
+  in_heap = true;
+  for (int const answer : {0, -1}) {
+    result = answer;
+    for (int const advice : {MADV_DOFORK, MADV_DONTNEED, MADV_WIPEONFORK}) {
+      EXPECT_EQ(calls_of_advice(advice), system_is_asked(advice));
+    }
+  }
+  in_heap = false;
 }
 
 TEST(InterceptRights, NobodyIsToldWhereBothRightsStay) {
@@ -129,7 +155,6 @@ TEST(InterceptRights, NobodyIsToldWhereTheSystemRefuses) {
   result = -1;
   EXPECT_EQ(calls_of(PROT_NONE), Calls());
   EXPECT_EQ(calls_of_key(PROT_NONE, 1), Calls());
-  EXPECT_EQ(calls_of_advice(MADV_DONTFORK), Calls());
 }
 
 TEST(InterceptRights, WithoutAStoreTheHeapAloneIsTold) {

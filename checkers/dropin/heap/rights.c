@@ -9,7 +9,8 @@ static bool has_leaf(uintptr_t unit) {
   return index < RF_SPAN_MAP_ENTRIES && __atomic_load_n(&rf_span_root[index], __ATOMIC_ACQUIRE) != NULL;
 }
 
-void rf_heap_restricted(const void *start, size_t size) {
+bool rf_heap_restricted(const void *start, size_t size) {
+  bool any = false;
   uintptr_t const first = (uintptr_t)start >> RF_UNIT_SHIFT;
   uintptr_t const last = size != 0 ? ((uintptr_t)start + size - 1) >> RF_UNIT_SHIFT : first;
   for (uintptr_t unit = first; unit <= last; unit++) {
@@ -20,8 +21,10 @@ void rf_heap_restricted(const void *start, size_t size) {
     rf_span *const span = rf_span_of(unit << RF_UNIT_SHIFT);
     if (span != NULL) {
       __atomic_store_n(&span->restricted, true, __ATOMIC_RELAXED);
+      any = true;
     }
   }
+  return any;
 }
 
 bool rf_rights_return(const rf_view *v) {

@@ -1,15 +1,14 @@
-/* Pages of blocks from which the program has taken access rights (mprotect), or which it keeps from its children
- * (MADV_DONTFORK). glibc takes such a block back without a look at them, so a free does the same here: its pages are
- * opened first. Where they are not there, the block is never given out again. Blocks with such pages that live are
- * checked as far as the bytes around them can be read. */
+/* Pages of blocks from which the program has taken access rights (mprotect). glibc takes such a block back without a
+ * look at them, so a free does the same here: its pages are opened first. Where they are not there, the block is never
+ * given out again. Blocks with such pages that live are checked as far as the bytes around them can be read. */
 #ifndef RINGFENCE_DROPIN_RIGHTS_H
 #define RINGFENCE_DROPIN_RIGHTS_H
 
 #include "check.h"
 
-/* The program has forbidden itself, or its children, to read or to write these `size` bytes. Any thread, signal
- * handlers; lock-free. */
-void rf_heap_restricted(const void *start, size_t size);
+/* The program has forbidden itself to read or to write these `size` bytes, or is about to have them kept from children.
+ * True where any of them are the heap's. Any thread, signal handlers; lock-free. */
+bool rf_heap_restricted(const void *start, size_t size);
 
 static inline bool rf_span_is_restricted(const rf_span *span) {
   return __builtin_expect(__atomic_load_n(&span->restricted, __ATOMIC_RELAXED), 0);

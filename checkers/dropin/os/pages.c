@@ -149,9 +149,6 @@ bool rf_pages_open(uintptr_t start, uintptr_t end) {
   uintptr_t const first = start & ~(uintptr_t)(page_size() - 1);
   size_t const size = rf_pages_round(end - first);
   bool const opened = !rf_is_forbidden(RF_CALL_MPROTECT) && mprotect((void *)first, size, PROT_READ | PROT_WRITE) == 0;
-  if (opened && !rf_is_forbidden(RF_CALL_MADVISE)) {
-    (void)madvise((void *)first, size, MADV_DOFORK);
-  }
   errno = saved;
   return opened;
 }
