@@ -122,6 +122,20 @@ TEST_F(AwtkLock, WithoutAMutexThereIsNoLock) {
   (void)mem_allocator_destroy(heap);
 }
 
+// The heap serves as before, and the next try is a whole one.
+TEST_F(AwtkLock, WithoutAMutexTheHeapIsNotFitForThreads) {
+  ASSERT_EQ(RET_OK, tk_mem_init(buffer, sizeof buffer));
+  refused = true;
+  EXPECT_EQ(RET_FAIL, tk_mem_init_stage2());
+  EXPECT_EQ(RET_FAIL, tk_mem_init_stage2());
+  refused = false;
+  void *p = TKMEM_ALLOC(100);
+  EXPECT_NE(nullptr, p);
+  EXPECT_EQ(RET_OK, tk_mem_init_stage2());
+  TKMEM_FREE(p);
+  rf_awtk_mem_deinit();
+}
+
 #ifdef RF_CAN_STEP
 
 // As two_at_once, with a second one that waits while a mutex is held, after each of the first `each`

@@ -4,6 +4,7 @@
 #include "tkc/mem_allocator_debug.h"
 #include "tkc/mem_allocator_fixed_block.h"
 #include "tkc/mem_allocator_lock.h"
+#include "tkc/mem_allocator_oom.h"
 #include "tkc/mem_allocator_pool.h"
 #include "tkc/mem_allocator_simple.h"
 #include "tkc/mem_pool.h"
@@ -12,7 +13,10 @@
 #include <ringfence/simple.h>
 #include <ringfence/track.h>
 
+#include <algorithm>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "tests/core/recorder.h"
 
@@ -55,6 +59,157 @@ TEST_F(AwtkParts, AllRegionsAreOneHeapToItsViewer) {
                        &visits));
   EXPECT_EQ(1, visits) << "the other region's are not shown to who has seen enough";
   EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+}
+
+TEST_F(AwtkParts, DamageInAnyRegionIsDamage) {
+  mem_allocator_t *const a = mem_allocator_composite_init(&composite, large, static_cast<uint32_t>(sizeof large), small,
+                                                          static_cast<uint32_t>(sizeof small), nullptr);
+  ASSERT_NE(nullptr, a);
+  for (uint32_t const size : {3500U, 700U}) {
+    auto *const p = static_cast<char *>(mem_allocator_alloc(a, size, "here", 1));
+    ASSERT_NE(nullptr, p);
+    char before[8];
+    std::copy(p - 8, p, before);
+    EXPECT_EQ(RF_OK, rf_check(rf_awtk_allocator(a), nullptr));
+    std::fill(p - 8, p, 0x5c);
+    EXPECT_EQ(RF_ERR_CORRUPT, rf_check(rf_awtk_allocator(a), nullptr)) << size;
+    std::copy(before, before + 8, p - 8);
+  }
+  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+}
+
+// None of them is in use after the end, nor where a later one could not be added.
+TEST_F(AwtkParts, RegionsEndTogether) {
+  mem_allocator_t *const a = mem_allocator_composite_init(&composite, large, static_cast<uint32_t>(sizeof large), small,
+                                                          static_cast<uint32_t>(sizeof small), nullptr);
+  ASSERT_NE(nullptr, a);
+  EXPECT_TRUE(mem_allocator_simple_is_valid(&composite.allocators[1].allocator));
+  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+  EXPECT_FALSE(mem_allocator_simple_is_valid(&composite.allocators[0].allocator));
+  EXPECT_FALSE(mem_allocator_simple_is_valid(&composite.allocators[1].allocator));
+  EXPECT_EQ(nullptr,
+            mem_allocator_composite_init(&composite, large, static_cast<uint32_t>(sizeof large), small, 2U, nullptr));
+  EXPECT_EQ(nullptr, rf_awtk_allocator(a));
+  EXPECT_FALSE(mem_allocator_simple_is_valid(&composite.allocators[0].allocator));
+}
+
+TEST_F(AwtkParts, DecoratorsTellWhatTheyWrap) {
+  mem_allocator_simple_t simple;
+  mem_allocator_debug_t debug;
+  mem_allocator_lock_t lock;
+  mem_allocator_oom_t oom;
+  mem_allocator_pool_t pool;
+  mem_allocator_t *const heap = mem_allocator_simple_init(&simple, large, static_cast<uint32_t>(sizeof large));
+  EXPECT_EQ(heap, mem_allocator_debug_init(&debug, heap) != nullptr ? debug.impl : nullptr);
+  EXPECT_EQ(&debug.allocator, mem_allocator_lock_init(&lock, &debug.allocator) != nullptr ? lock.impl : nullptr);
+  EXPECT_EQ(&lock.allocator, mem_allocator_oom_init(&oom, &lock.allocator) != nullptr ? oom.impl : nullptr);
+  mem_allocator_t *const a = mem_allocator_pool_init(&pool, &oom.allocator, 2, 2, 2, 2, 2);
+  ASSERT_NE(nullptr, a);
+  EXPECT_EQ(&oom.allocator, pool.impl);
+  void *const p = mem_allocator_alloc(a, 8, "here", 1);
+  void *const q = mem_allocator_alloc(a, 300, "here", 2);
+  EXPECT_TRUE(p != nullptr && q != nullptr);
+  rf_stats s;
+  rf_stats_get(rf_awtk_allocator(a), &s);
+  EXPECT_EQ(2U, s.blocks);
+  mem_allocator_free(a, p);
+  mem_allocator_free(a, q);
+  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+}
+
+std::vector<std::pair<size_t, size_t>> the_requests; // sizes and alignments
+
+// All but the largest, which stands for a size that nobody has.
+TEST_F(AwtkParts, SizesAndAlignmentsArriveAsTheyAreAskedFor) {
+  rf_simple heap;
+  ASSERT_EQ(RF_OK, rf_simple_init(&heap, large, sizeof large));
+  rf_allocator_ops ops = *heap.base.ops;
+  ops.alloc = [](rf_allocator *, size_t size, size_t align, const rf_site *) {
+    the_requests.emplace_back(size, align);
+    return static_cast<void *>(nullptr);
+  };
+  heap.base.ops = &ops;
+  rf_awtk_mem_allocator view;
+  mem_allocator_t *const a = rf_awtk_mem_allocator_init(&view, &heap.base);
+  the_requests.clear();
+  uint32_t const sizes[] = {0, 1, RF_ALIGN_DEFAULT - 1, RF_ALIGN_DEFAULT, 1000, UINT32_MAX - 1};
+  for (uint32_t const size : sizes) {
+    EXPECT_EQ(nullptr, mem_allocator_alloc(a, size, "here", 1));
+  }
+  size_t const word = sizeof(uint64_t) < RF_ALIGN_DEFAULT ? sizeof(uint64_t) : RF_ALIGN_DEFAULT;
+  ASSERT_EQ(6U, the_requests.size());
+  for (size_t i = 0; i < 6; i++) {
+    EXPECT_EQ(sizes[i], the_requests[i].first);
+    EXPECT_EQ(sizes[i] < RF_ALIGN_DEFAULT ? word : RF_ALIGN_DEFAULT, the_requests[i].second) << sizes[i];
+  }
+  EXPECT_EQ(nullptr, mem_allocator_alloc(a, UINT32_MAX, "here", 1));
+  EXPECT_TRUE(the_requests.size() == 6 || the_requests[6].first > UINT32_MAX / 2);
+  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+}
+
+uint32_t the_need;
+
+// Through the rf_allocator sizes may be larger than the callback can be told.
+TEST_F(AwtkParts, TheCallbackIsNotToldThePartOfASizeThatFits) {
+  mem_allocator_simple_t simple;
+  mem_allocator_oom_t oom;
+  mem_allocator_t *const a = mem_allocator_oom_init(&oom, mem_allocator_simple_init(&simple, large, sizeof large));
+  tk_mem_set_on_out_of_memory(
+      [](void *, uint32_t, uint32_t need) {
+        the_need = need;
+        return RET_FAIL;
+      },
+      nullptr);
+  EXPECT_EQ(nullptr, mem_allocator_alloc(a, UINT32_MAX - 1, "here", 1));
+  EXPECT_EQ(UINT32_MAX - 1, the_need);
+  if (sizeof(size_t) > sizeof(uint32_t)) {
+    EXPECT_EQ(nullptr, rf_alloc(rf_awtk_allocator(a), static_cast<size_t>((UINT64_C(1) << 32) + 100)));
+    EXPECT_EQ(UINT32_MAX, the_need);
+  }
+  tk_mem_set_on_out_of_memory(nullptr, nullptr);
+  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+}
+
+// The product of the largest size is no product that wraps: it is how programs try their callback.
+TEST_F(AwtkParts, TheLargestProductTriesTheCallback) {
+  ASSERT_EQ(RET_OK, tk_mem_init(large, static_cast<uint32_t>(sizeof large)));
+  ASSERT_EQ(RET_OK, tk_mem_init_stage2());
+  tk_mem_set_on_out_of_memory(
+      [](void *calls, uint32_t, uint32_t) {
+        ++*static_cast<unsigned *>(calls);
+        return RET_FAIL;
+      },
+      &the_need);
+  the_need = 0;
+  EXPECT_EQ(nullptr, TKMEM_CALLOC(UINT32_MAX / 3, 3));
+  EXPECT_EQ(1U, the_need);
+  EXPECT_EQ(nullptr, TKMEM_CALLOC(UINT32_MAX / 2 + 1, 2));
+  EXPECT_EQ(1U, the_need);
+  tk_mem_set_on_out_of_memory(nullptr, nullptr);
+  rf_awtk_mem_deinit();
+}
+
+TEST_F(AwtkParts, AHeapOverMallocTakesThePlaceOfTheOneBefore) {
+  ASSERT_EQ(RET_OK, tk_mem_init(large, static_cast<uint32_t>(sizeof large)));
+  ASSERT_EQ(RET_OK, rf_awtk_mem_init_std());
+  char *p = static_cast<char *>(TKMEM_ALLOC(100));
+  EXPECT_TRUE(p != nullptr && (p < large || p >= large + sizeof large));
+  TKMEM_FREE(p);
+  rf_awtk_mem_deinit();
+}
+
+TEST_F(AwtkParts, AFreeIsRefusedAlsoWhereItIsTheFirstCall) {
+  tk_free(large);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, faults.take());
+  rf_awtk_mem_deinit();
+}
+
+TEST_F(AwtkParts, OverMallocTheFirstPagesAreNoAddress) {
+  ASSERT_EQ(RET_OK, rf_awtk_mem_init_std());
+  EXPECT_FALSE(tk_mem_is_valid_addr(reinterpret_cast<void *>(0x10000)));
+  EXPECT_FALSE(tk_mem_is_valid_addr(reinterpret_cast<void *>(0x1001)));
+  EXPECT_TRUE(tk_mem_is_valid_addr(large));
+  rf_awtk_mem_deinit();
 }
 
 TEST_F(AwtkParts, ABlockThatShrinksInPlaceIsCountedAsItIs) {
@@ -206,11 +361,37 @@ TEST_F(AwtkParts, AForeignAllocatorIsNotAskedForMoreThanItCanBeAskedFor) {
   if (sizeof(size_t) > sizeof(uint32_t)) {
     EXPECT_EQ(nullptr, rf_alloc(rf_awtk_allocator(a), static_cast<size_t>(UINT64_C(1) << 32)));
   }
-  EXPECT_EQ(0U, careless.asked);
+  for (uint32_t size = UINT32_MAX - 300; size != 0; size++) {
+    void *const huge = mem_allocator_alloc(a, size, "here", 1);
+    EXPECT_GE(careless.asked, huge != nullptr ? size : 0);
+    EXPECT_LT(careless.asked, UINT32_MAX) << "which is never served";
+    careless.asked = 0;
+    mem_allocator_free(a, huge);
+  }
   void *const p = mem_allocator_alloc(a, 100, "here", 1);
   EXPECT_NE(nullptr, p);
   EXPECT_LE(100U, careless.asked);
   mem_allocator_free(a, p);
+}
+
+// Its memory may begin anywhere.
+TEST_F(AwtkParts, AForeignAllocatorsMemoryIsUsedAsFarAsItWasAskedFor) {
+  static mem_allocator_vtable_t const vtable = {[](mem_allocator_t *self, uint32_t size, const char *, uint32_t) {
+                                                  reinterpret_cast<Careless *>(self)->asked = size;
+                                                  return reinterpret_cast<Careless *>(self)->region;
+                                                },
+                                                nullptr, [](mem_allocator_t *, void *) {}, nullptr, nullptr};
+  mem_allocator_lock_t lock;
+  for (unsigned shift = 0; shift < 32; shift++) {
+    Careless careless = {{&vtable, nullptr}, large + shift, 0};
+    ASSERT_NE(nullptr, mem_allocator_lock_init(&lock, &careless.allocator));
+    for (size_t const align : {size_t{8}, size_t{RF_ALIGN_DEFAULT}, size_t{64}}) {
+      auto *const p = static_cast<char *>(rf_aligned_alloc(rf_awtk_allocator(&lock.allocator), align, 50));
+      EXPECT_TRUE(rf_is_aligned(p, align));
+      EXPECT_LE(p + 50, large + shift + careless.asked) << shift;
+      mem_allocator_free(&lock.allocator, p);
+    }
+  }
 }
 
 TEST_F(AwtkParts, DebugPassesOnWhatConcernsTheHeapBelow) {
@@ -283,9 +464,25 @@ TEST_F(AwtkParts, ADumpSaysThatThereAreMoreCallersThanAreKept) {
   (void)mem_allocator_dump(a);
   EXPECT_NE(std::string::npos, printed.find("  there are more different callers than are kept\n")) << printed;
   EXPECT_EQ(std::string::npos, printed.find("one_more"));
+  EXPECT_EQ(RF_OK, rf_walk(
+                       rf_awtk_allocator(a),
+                       [](const rf_block *block, void *) {
+                         EXPECT_EQ(nullptr, block->site) << "nobody else's";
+                         return true;
+                       },
+                       nullptr));
   mem_allocator_free(a, p);
   rf_awtk_output(nullptr);
   EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+}
+
+// With all that belongs to them they would be of a size that 32 bits do not hold.
+TEST_F(AwtkParts, FixedBlocksOfNearlyFourGibibytesCannotBe) {
+  ASSERT_EQ(RET_OK, tk_mem_init(large, static_cast<uint32_t>(sizeof large)));
+  for (uint32_t size = UINT32_MAX - 400; size != 0; size++) {
+    EXPECT_EQ(nullptr, mem_allocator_fixed_block_create(size, 1)) << size;
+  }
+  rf_awtk_mem_deinit();
 }
 
 TEST_F(AwtkParts, FixedBlocksLeaveNothingBehind) {

@@ -16,6 +16,7 @@ struct Found {
   size_t size;
   size_t argument;
   const rf_site *allocated;
+  const rf_site *found;
 };
 
 class Checked : public ::testing::Test {
@@ -32,7 +33,7 @@ protected:
 
   static rf_action collect(rf_reporter *self, const rf_finding *f) {
     static_cast<std::vector<Found> *>(self->context)
-        ->push_back({rf_bug_name(f->bug), f->offset, f->size, f->argument, f->allocated.site});
+        ->push_back({rf_bug_name(f->bug), f->offset, f->size, f->argument, f->allocated.site, f->found.site});
     return RF_ACTION_CONTINUE;
   }
 
@@ -182,6 +183,15 @@ TEST_F(Checked, EachCallThatAllocatesPassesItsPlaceOn) {
   EXPECT_EQ(RT_EOK, rt_smem_detach(m));
   EXPECT_EQ(RT_EOK, rt_slab_detach(s));
   EXPECT_TRUE(findings.empty());
+}
+
+TEST_F(Checked, AReallocToNothingIsAFreeAtItsPlace) {
+  void *const p = rt_malloc(5);
+  static_cast<volatile char *>(p)[5] = 1;
+  EXPECT_EQ(nullptr, rt_realloc(p, 0));
+  EXPECT_EQ("heap-buffer-overflow", found());
+  ASSERT_NE(nullptr, last.found);
+  EXPECT_EQ(__LINE__ - 3U, last.found->line);
 }
 
 TEST_F(Checked, HeapsOfTheirOwnAreCheckedToo) {

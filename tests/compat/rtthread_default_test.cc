@@ -1,11 +1,12 @@
-// RT-Thread: a program that makes no heap, as code for RT-Thread leaves that to the board. One test, since it happens
-// once.
+// RT-Thread: a program that makes no heap, as code for RT-Thread leaves that to the board. One test a process, since it
+// happens once.
 #include <rtthread.h>
 
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <thread>
 #include <vector>
 
@@ -44,6 +45,28 @@ private:
   std::atomic<void *> block_{nullptr};
   std::atomic<bool> came_back_{false};
 };
+
+// In a process of its own each.
+TEST(RtThreadDefaultDeathTest, EachCallMakesOneWhereItIsTheFirst) {
+  bool (*const calls[])() = {
+      [] { return rt_malloc_align(10, 256) != nullptr; },
+      [] { return rt_calloc(2, 5) != nullptr; },
+      [] { return rt_realloc(nullptr, 10) != nullptr; },
+      [] { return rt_strdup("text") != nullptr; },
+      [] { return rt_mp_create("pool", 1, 8) != nullptr; },
+      [] {
+        rt_size_t total = 0;
+        rt_memory_info(&total, nullptr, nullptr);
+        return total > RF_RT_HEAP_SIZE / 2;
+      },
+#ifdef RT_USING_SLAB_AS_HEAP
+      [] { return rt_page_alloc(1) != nullptr; },
+#endif
+  };
+  for (auto const call : calls) {
+    EXPECT_EXIT(_Exit(call() ? 0 : 1), testing::ExitedWithCode(0), "");
+  }
+}
 
 TEST(RtThreadDefault, TheFirstCallsMakeOneHeapUntilSomebodyDoes) {
   SecondCall second;

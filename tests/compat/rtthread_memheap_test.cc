@@ -89,6 +89,65 @@ TEST_F(Glued, AReallocMovesToAnotherHeapWhereItsOwnIsTooSmall) {
   EXPECT_EQ(0U, used);
 }
 
+// Its own heap is the last one, and full.
+TEST_F(Glued, AReallocMovesBackToAnEarlierHeap) {
+  void *const first = rt_malloc(900);
+  auto *const p = static_cast<unsigned char *>(rt_malloc(200));
+  ASSERT_TRUE(in_sram(first) && in_sdram(p));
+  memset(p, 0x77, 200);
+  while (rt_malloc(100) != nullptr) {
+  }
+  rt_free(first);
+  auto *const q = static_cast<unsigned char *>(rt_realloc(p, 800));
+  ASSERT_TRUE(in_sram(q));
+  EXPECT_EQ(0x77, q[199]);
+}
+
+TEST_F(Glued, BlocksOfEachHeapAreAligned) {
+  for (rt_size_t const align : {64, 256}) {
+    while (void *const p = rt_malloc_align(16, align)) {
+      EXPECT_EQ(0U, reinterpret_cast<uintptr_t>(p) % align);
+    }
+  }
+}
+
+unsigned the_rejects;
+
+// One finding, not one of each heap.
+TEST_F(Glued, ASizeThatNoHeapHasIsRejectedOnce) {
+  static rf_allocator_ops ops;
+  rf_rt_wrap_set(
+      [](rf_allocator *made, const char *, void *) {
+        ops = *made->ops;
+        ops.reject = [](rf_allocator *, rf_reject, size_t, size_t, const rf_site *) { the_rejects++; };
+        made->ops = &ops;
+        return made;
+      },
+      nullptr);
+  rt_system_heap_init(sram, sram + sizeof sram);
+  rf_rt_wrap_set(nullptr, nullptr);
+  void *const p = rt_malloc(10);
+  ASSERT_TRUE(in_sram(p));
+  EXPECT_EQ(nullptr, rt_realloc(p, SIZE_MAX));
+  EXPECT_EQ(1U, the_rejects);
+}
+
+void *the_replacement;
+
+// The block that is freed in the end is of another heap than the one that the hook was called with.
+TEST_F(Glued, AFreeHookMayPutABlockOfAnotherHeapInThePlaceOfTheOne) {
+  void *const p = rt_malloc(500);
+  the_replacement = rt_malloc(5000);
+  ASSERT_TRUE(in_sram(p) && in_sdram(the_replacement));
+  rt_free_sethook([](void **ptr) { *ptr = the_replacement; });
+  rt_free(p);
+  rt_free_sethook(RT_NULL);
+  EXPECT_TRUE(faults.empty());
+  EXPECT_EQ(sizeof sdram, heap.available_size);
+  rt_free(p);
+  EXPECT_TRUE(faults.empty());
+}
+
 TEST_F(Glued, FreesFindTheirHeap) {
   void *const p = rt_malloc(500);
   void *const q = rt_malloc(5000);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <ringfence/lock.h>
+#include <ringfence/stats.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -122,20 +123,67 @@ TEST_F(ZephyrChunk, NothingBeforeTheMemoryIsRead) {
 TEST_F(ZephyrChunk, ThePeakIsCountedAroundTheHeap) {
   static rf_lock around;
   struct sys_memory_stats stats = {};
-  rf_zephyr_wrap_set([](rf_allocator *inner, struct sys_heap *,
-                        void *) { return rf_lock_init(&around, inner) == RF_OK ? &around.base : nullptr; },
-                     nullptr);
+  rf_zephyr_wrap_set(
+      [](rf_allocator *inner, struct sys_heap *, void *context) {
+        auto *const lock = static_cast<rf_lock *>(context);
+        return rf_lock_init(lock, inner) == RF_OK ? &lock->base : nullptr;
+      },
+      &around);
   sys_heap_init(&heap, memory, sizeof memory);
   rf_zephyr_wrap_set(nullptr, nullptr);
   void *const p = sys_heap_alloc(&heap, 100);
   sys_heap_free(&heap, p);
-  ASSERT_NE(nullptr, sys_heap_alloc(&heap, 40));
+  void *const q = sys_heap_alloc(&heap, 40);
+  ASSERT_NE(nullptr, q);
   ASSERT_EQ(0, sys_heap_runtime_stats_get(&heap, &stats));
   EXPECT_EQ(40U, stats.allocated_bytes);
   EXPECT_EQ(100U, stats.max_allocated_bytes);
   ASSERT_EQ(0, sys_heap_runtime_stats_reset_max(&heap));
   ASSERT_EQ(0, sys_heap_runtime_stats_get(&heap, &stats));
   EXPECT_EQ(40U, stats.max_allocated_bytes);
+  ASSERT_NE(nullptr, sys_heap_aligned_realloc(&heap, q, 0, 130));
+  ASSERT_EQ(0, sys_heap_runtime_stats_get(&heap, &stats));
+  EXPECT_EQ(130U, stats.max_allocated_bytes);
+}
+
+// The first chunk is too small once it is aligned; the next one has what is asked for and the largest gap before it.
+TEST(ZephyrChunkAlignment, AChunkMayHaveNoMoreThanItsGapAndTheBlock) {
+  alignas(64) static char aligned[512];
+  static struct sys_heap heap;
+  sys_heap_init(&heap, aligned, sizeof aligned);
+  void *const small = sys_heap_alloc(&heap, 16);
+  ASSERT_NE(nullptr, sys_heap_alloc(&heap, 32));
+  void *const large = sys_heap_alloc(&heap, 64);
+  ASSERT_EQ(aligned + 72, large);
+  while (sys_heap_alloc(&heap, 8) != nullptr) {
+  }
+  sys_heap_free(&heap, small);
+  sys_heap_free(&heap, large);
+  EXPECT_EQ(aligned + 128, sys_heap_aligned_alloc(&heap, 64, 8));
+  EXPECT_TRUE(sys_heap_validate(&heap));
+}
+
+TEST_F(ZephyrChunk, AWalkTellsOfEachByteAndFiguresOfTheLargestChunk) {
+  void *const p = sys_heap_alloc(&heap, 400);
+  ASSERT_NE(nullptr, sys_heap_alloc(&heap, 13));
+  void *const q = sys_heap_alloc(&heap, 40);
+  while (sys_heap_alloc(&heap, 8) != nullptr) {
+  }
+  sys_heap_free(&heap, p);
+  sys_heap_free(&heap, q);
+  size_t bytes = 0;
+  EXPECT_EQ(RF_OK, rf_walk(
+                       rf_zephyr_allocator(&heap),
+                       [](const rf_block *block, void *sum) {
+                         *static_cast<size_t *>(sum) += block->size + block->overhead;
+                         return true;
+                       },
+                       &bytes));
+  EXPECT_EQ(sizeof memory, bytes);
+  rf_stats stats;
+  rf_stats_get(rf_zephyr_allocator(&heap), &stats);
+  EXPECT_EQ(400U, stats.largest_free);
+  EXPECT_EQ(440U, stats.free_bytes);
 }
 
 } // namespace

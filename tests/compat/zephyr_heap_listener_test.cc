@@ -2,6 +2,7 @@
 #include <zephyr/sys/heap_listener.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "zephyr_heap_fixture.h"
@@ -31,6 +32,29 @@ TEST_F(ZephyrHeap, ListenersHearOfEachBlock) {
   heap_listener_unregister(&on_alloc);
   heap_listener_unregister(&on_free);
   EXPECT_EQ((std::vector<std::string>{"+32", "+56", "-32", "-56", "+16", "-16"}), the_events);
+}
+
+std::vector<std::pair<const void *, size_t>> the_blocks; // 0 for a free
+
+// They hear the new address of a block that moves and then the old one, and nothing of one that cannot.
+TEST_F(ZephyrHeap, ListenersHearBothAddressesOfABlockThatMoves) {
+  HEAP_LISTENER_ALLOC_DEFINE(on_alloc, HEAP_ID_FROM_POINTER(&heap),
+                             [](uintptr_t, void *mem, size_t bytes) { the_blocks.emplace_back(mem, bytes); });
+  HEAP_LISTENER_FREE_DEFINE(on_free, HEAP_ID_FROM_POINTER(&heap), [](uintptr_t, void *mem, size_t bytes) {
+    EXPECT_EQ(1000U, bytes);
+    the_blocks.emplace_back(mem, 0);
+  });
+  sys_heap_init(&heap, memory, sizeof memory);
+  heap_listener_register(&on_alloc);
+  heap_listener_register(&on_free);
+  const void *const p = sys_heap_alloc(&heap, 1000);
+  const void *const behind = sys_heap_alloc(&heap, 8);
+  const void *const q = sys_heap_realloc(&heap, const_cast<void *>(p), 1400);
+  EXPECT_NE(nullptr, q);
+  EXPECT_EQ(nullptr, sys_heap_realloc(&heap, const_cast<void *>(q), 5000));
+  heap_listener_unregister(&on_alloc);
+  heap_listener_unregister(&on_free);
+  EXPECT_EQ((std::vector<std::pair<const void *, size_t>>{{p, 1000}, {behind, 8}, {q, 1400}, {p, 0}}), the_blocks);
 }
 
 TEST_F(ZephyrHeap, AListenerThatIsNotRegisteredCannotBeUnregistered) {

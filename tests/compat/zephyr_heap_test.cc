@@ -352,6 +352,20 @@ TEST_F(ZephyrHeap, TheStressRigLeavesTheHeapEmpty) {
   EXPECT_NE(nullptr, sys_heap_alloc(&heap, 4080));
 }
 
+TEST_F(ZephyrHeap, TheStressRigWithoutRoomForARecordAsksForNothing) {
+  struct z_heap_stress_result result;
+  uint32_t calls = 0;
+  sys_heap_stress(
+      [](void *count, size_t) {
+        ++*static_cast<uint32_t *>(count);
+        return static_cast<void *>(nullptr);
+      },
+      [](void *count, void *) { ++*static_cast<uint32_t *>(count); }, &calls, sizeof memory, 100, memory,
+      sizeof(void *) - 1, 50, &result);
+  EXPECT_EQ(0U, calls);
+  EXPECT_EQ(0U, result.total_allocs + result.total_frees);
+}
+
 // On a heap that never runs out.
 TEST_F(ZephyrHeap, TheStressRigKeepsAboutAsMuchInUseAsItIsTold) {
   std::vector<char> scratch(1 << 16);
@@ -401,8 +415,11 @@ TEST_F(ZephyrHeap, AGuardAroundItFindsAnOverflow) {
       nullptr);
   sys_heap_init(&heap, memory, sizeof memory);
   char *const p = static_cast<char *>(sys_heap_alloc(&heap, 13));
+  EXPECT_EQ(13U, sys_heap_usable_size(&heap, p));
+  EXPECT_TRUE(sys_heap_validate(&heap));
   char *volatile past = p + 13;
   *past = 1;
+  EXPECT_FALSE(sys_heap_validate(&heap));
   sys_heap_free(&heap, p);
   EXPECT_EQ(std::vector<std::string>{"heap-buffer-overflow"}, findings);
   rf_deinit(rf_zephyr_allocator(&heap));

@@ -1,4 +1,5 @@
 // Zephyr's multi heap: blocks of several heaps, freed by their address.
+#include <zephyr/multi_heap/shared_multi_heap.h>
 #include <zephyr/sys/multi_heap.h>
 
 #include <algorithm>
@@ -81,6 +82,82 @@ TEST_F(ZephyrHeap, ABlockThatMovesBetweenHeapsMayShrink) {
   struct sys_memory_stats stats;
   EXPECT_EQ(0, sys_heap_runtime_stats_get(&from, &stats));
   EXPECT_EQ(0U, stats.allocated_bytes);
+}
+
+void *first_of(struct sys_multi_heap *all, void *, size_t align, size_t size) {
+  return sys_heap_aligned_alloc(all->heaps[0].heap, align, size);
+}
+
+TEST_F(ZephyrHeap, AMultiHeapResizesNoMoreThanItsLiveBlocks) {
+  sys_heap_init(&heap, memory, sizeof memory);
+  struct sys_multi_heap multi;
+  sys_multi_heap_init(&multi, first_of);
+  sys_multi_heap_add_heap(&multi, &heap, nullptr);
+  EXPECT_EQ(nullptr, sys_multi_heap_aligned_realloc(&multi, nullptr, &multi, 0, 40));
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  void *const p = sys_multi_heap_alloc(&multi, nullptr, 40);
+  sys_multi_heap_free(&multi, p);
+  EXPECT_EQ(nullptr, sys_multi_heap_aligned_realloc(&multi, nullptr, p, 0, 80));
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
+  struct sys_memory_stats stats;
+  EXPECT_EQ(0, sys_heap_runtime_stats_get(&heap, &stats));
+  EXPECT_EQ(0U, stats.allocated_bytes);
+}
+
+TEST_F(ZephyrHeap, AMultiHeapsReallocOfNothingIsAligned) {
+  sys_heap_init(&heap, memory, sizeof memory);
+  struct sys_multi_heap multi;
+  sys_multi_heap_init(&multi, first_of);
+  sys_multi_heap_add_heap(&multi, &heap, nullptr);
+  EXPECT_NE(nullptr, sys_multi_heap_alloc(&multi, nullptr, 8));
+  for (size_t const align : {64, 128, 256}) {
+    EXPECT_TRUE(rf_is_aligned(sys_multi_heap_aligned_realloc(&multi, nullptr, nullptr, align, 40), align)) << align;
+  }
+}
+
+// The bytes before the first block and behind the last, and memory in which there is no heap.
+TEST_F(ZephyrHeap, AnAddressIsInTheHeapWhoseMemoryHasIt) {
+  static struct sys_heap none;
+  sys_heap_init(&heap, memory + 1, 1000);
+  sys_heap_init(&none, memory + 1001, 10);
+  struct sys_multi_heap multi;
+  sys_multi_heap_init(&multi, first_of);
+  sys_multi_heap_add_heap(&multi, &none, nullptr);
+  sys_multi_heap_add_heap(&multi, &heap, nullptr);
+  for (size_t const offset : {1, 500, 1000}) {
+    const struct sys_multi_heap_rec *const rec = sys_multi_heap_get_heap(&multi, memory + offset);
+    EXPECT_EQ(&multi.heaps[0], rec) << offset;
+  }
+  EXPECT_EQ(&multi.heaps[1], sys_multi_heap_get_heap(&multi, memory + 1001));
+  EXPECT_EQ(nullptr, sys_multi_heap_get_heap(&multi, memory));
+  EXPECT_EQ(nullptr, sys_multi_heap_get_heap(&multi, memory + 1011));
+}
+
+// Regions that come in the order of falling addresses: a kind is the region's own, wherever it lies.
+TEST_F(ZephyrHeap, TheSharedMultiHeapServesEachKindFromAllOfItsRegions) {
+  size_t const size = sizeof memory / MAX_MULTI_HEAPS;
+  shared_multi_heap_free(memory);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault()) << "there is no pool yet";
+  ASSERT_EQ(0, shared_multi_heap_pool_init());
+  struct shared_multi_heap_region region = {SMH_REG_ATTR_CACHEABLE, reinterpret_cast<uintptr_t>(memory), 8};
+  for (int i = 0; i < MAX_MULTI_HEAPS + 1; i++) {
+    EXPECT_EQ(-EINVAL, shared_multi_heap_add(&region, nullptr)) << "too small, and takes no place";
+  }
+  region.size = size;
+  for (uint32_t i = MAX_MULTI_HEAPS; i-- != 0;) {
+    region.attr = i % 2;
+    region.addr = reinterpret_cast<uintptr_t>(memory + i * size);
+    EXPECT_EQ(0, shared_multi_heap_add(&region, nullptr));
+  }
+  region.attr = SMH_REG_ATTR_CACHEABLE;
+  EXPECT_EQ(-ENOMEM, shared_multi_heap_add(&region, nullptr));
+  for (auto const kind : {SMH_REG_ATTR_CACHEABLE, SMH_REG_ATTR_NON_CACHEABLE}) {
+    for (size_t i = MAX_MULTI_HEAPS / 2; i-- != 0;) {
+      const char *const region_at = memory + (2 * i + kind) * size;
+      EXPECT_EQ(region_at + 8, shared_multi_heap_alloc(kind, size - 8)) << i;
+    }
+    EXPECT_EQ(nullptr, shared_multi_heap_alloc(kind, 8));
+  }
 }
 
 // A checker may keep blocks outside the memory of their heap.

@@ -8,6 +8,7 @@
 
 #include <deque>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -100,6 +101,29 @@ TEST_F(ZephyrSites, OfAHeapThatThreadsWaitFor) {
   expect_sites(__LINE__ - 2);
 }
 
+TEST_F(ZephyrSites, AreThoseOfTheCallThatWaited) {
+  alignas(8) static unsigned char memory[2048];
+  static struct k_heap heap;
+  k_heap_init(&heap, memory, sizeof memory);
+  void *const all = k_heap_alloc(&heap, 1200, K_NO_WAIT);
+  ASSERT_NE(all, nullptr);
+  std::thread giver([all] {
+    for (bool queued = false; !queued; std::this_thread::yield()) {
+      rf_mutex_lock(&heap.lock.mutex);
+      queued = heap.waiters != nullptr;
+      rf_mutex_unlock(&heap.lock.mutex);
+    }
+    k_heap_free(&heap, all);
+  });
+  void *const p = k_heap_alloc(&heap, 1200, K_FOREVER);
+  giver.join();
+  overrun(p, 1200);
+  k_heap_free(&heap, p);
+  ASSERT_EQ(findings.size(), 1U);
+  EXPECT_EQ(findings[0].allocated.line, __LINE__ - 5U);
+  findings.clear();
+}
+
 TEST_F(ZephyrSites, OfAHeap) {
   alignas(8) static unsigned char memory[4096];
   static struct sys_heap heap;
@@ -138,6 +162,7 @@ TEST_F(ZephyrSites, OfSeveralHeapsBehindOneAreNotThoseOfTheChoice) {
   p = overrun(sys_multi_heap_realloc(&several, nullptr, nullptr, 10), 10);
   sys_multi_heap_free(&several, p);
   expect_sites(__LINE__ - 2);
+  EXPECT_EQ(sys_multi_heap_alloc(&several, nullptr, 5000), nullptr);
   p = overrun(sys_heap_alloc(&heap, 10), 10);
   sys_heap_free(&heap, p);
   expect_sites(__LINE__ - 2);

@@ -8,6 +8,7 @@
 #include <ringfence/track.h>
 #include <ringfence/watch.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstring>
@@ -102,6 +103,8 @@ TEST_F(ZephyrSlab, InitTurnsDownWhatIsNoMultipleOfAPointer) {
   EXPECT_EQ(-EINVAL, k_mem_slab_init(&slab, nullptr, 16, 3));
   EXPECT_EQ(-EINVAL, k_mem_slab_init(nullptr, memory, 16, 3));
   EXPECT_EQ(-EINVAL, k_mem_slab_init(&slab, memory, SIZE_MAX / 4 + 1, 4));
+  EXPECT_EQ(-EINVAL, k_mem_slab_init(&slab, memory, SIZE_MAX / 2 + 1, 1)) << "no memory is as large";
+  EXPECT_EQ(-EINVAL, k_mem_slab_init(&slab, reinterpret_cast<void *>(UINTPTR_MAX - 31), 16, 3)) << "ends beyond it";
   EXPECT_EQ(4U, slab.info.num_blocks);
 }
 
@@ -257,6 +260,28 @@ TEST_F(ZephyrSlab, AFreeBlockThatWasWrittenToIsReportedWhenItIsNext) {
   EXPECT_EQ(a, take());
 }
 
+// Before it in the list is one that was written to, behind which no link leads on.
+TEST_F(ZephyrSlab, ADoubleFreeIsRefusedWhateverTheListIs) {
+  char *const a = take();
+  char *const b = take();
+  for (unsigned const damage : {0x01U, 0x80U}) {
+    unsigned char word[sizeof(void *)];
+    k_mem_slab_free(&slab, a);
+    k_mem_slab_free(&slab, b);
+    memcpy(word, b, sizeof word);
+    for (unsigned char &byte : word) {
+      byte = static_cast<unsigned char>(byte ^ damage);
+    }
+    std::swap_ranges(word, word + sizeof word, reinterpret_cast<unsigned char *>(b));
+    k_mem_slab_free(&slab, a);
+    EXPECT_EQ(RF_ERR_NOT_ALLOCATED, fault());
+    EXPECT_EQ(0U, k_mem_slab_num_used_get(&slab));
+    memcpy(b, word, sizeof word);
+    EXPECT_EQ(b, take());
+    EXPECT_EQ(a, take());
+  }
+}
+
 #if !RF_TRACK && UINTPTR_MAX > UINT32_MAX // which marks all of it
 // Offsets above 4 GiB, of memory that is never touched but for the first words of blocks.
 TEST_F(ZephyrSlab, BlocksMayLieFourGibibytesApart) {
@@ -326,14 +351,14 @@ TEST_F(ZephyrSlab, ABlockThatComesBackGoesToTheMostUrgentThatWaits) {
   char *const block = take();
   std::vector<int> served;
   std::vector<std::thread> threads;
-  for (int priority = 3; priority > 0; priority--) {
+  for (int const priority : {3, 1, -2}) { // cooperative threads have negative ones
     threads.push_back(waiting(&slab, priority, &served));
   }
   k_mem_slab_free(&slab, block);
   for (std::thread &t : threads) {
     t.join();
   }
-  EXPECT_EQ((std::vector<int>{1, 2, 3}), served);
+  EXPECT_EQ((std::vector<int>{-2, 1, 3}), served);
   EXPECT_EQ(0U, k_mem_slab_num_used_get(&slab));
 }
 

@@ -47,8 +47,9 @@ static uint32_t left_until(uint64_t end) {
   return ms < RF_WAIT_FOREVER ? (uint32_t)ms : RF_WAIT_FOREVER - 1;
 }
 
-/* With the heap entered, which it is again on return: false where there is no point in trying again. */
-static bool wait(struct k_heap *h, uint64_t end) {
+/* With the heap entered, which it is again on return: false where nothing was waited for. `*late`: the time is over;
+ * memory that came back until now may be tried for once more. */
+static bool wait(struct k_heap *h, uint64_t end, bool *late) {
   waiter w;
   if (left_until(end) == 0 || rf_port_in_interrupt() || rf_event_init(&w.event) != RF_OK) {
     return false;
@@ -56,11 +57,11 @@ static bool wait(struct k_heap *h, uint64_t end) {
   w.next = h->waiters;
   h->waiters = &w;
   leave(h);
-  rf_status const status = rf_event_wait(&w.event, left_until(end));
+  *late = rf_event_wait(&w.event, left_until(end)) != RF_OK;
   enter(h);
   unlink_waiter(h, &w);
   rf_event_deinit(&w.event);
-  return status == RF_OK;
+  return true;
 }
 
 /* 0 too for a time that nanoseconds cannot count. */
@@ -82,9 +83,10 @@ static bool may_be_served(struct k_heap *h, void *ptr, size_t align, size_t byte
 /* `ptr` NULL: an allocation. */
 static void *resize(struct k_heap *h, void *ptr, size_t align, size_t bytes, k_timeout_t timeout, const rf_site *site) {
   uint64_t const end = end_of(timeout);
+  bool late = timeout.ticks == 0;
   enter(h);
   void *p = rf_zephyr_realloc_at(&h->heap, ptr, align, bytes, site);
-  while (p == NULL && timeout.ticks != 0 && may_be_served(h, ptr, align, bytes) && wait(h, end)) {
+  while (p == NULL && !late && may_be_served(h, ptr, align, bytes) && wait(h, end, &late)) {
     p = rf_zephyr_realloc_at(&h->heap, ptr, align, bytes, site);
   }
   if (ptr != NULL && (p != NULL || bytes == 0)) {

@@ -89,13 +89,14 @@ static char *linked(const struct k_mem_slab *slab, uintptr_t link) {
   return link != 0 ? block_at(slab, (uint32_t)(link - 1)) : NULL;
 }
 
-/* Followed no further than there are free blocks in it. */
+/* The first word of `block` is a link. The list is followed no further than there are free blocks in it, or to one that
+ * was overwritten: the link of `block` alone tells then. */
 static bool is_in_list(const struct k_mem_slab *slab, const void *block) {
   const char *at = slab->free_list;
   for (uint32_t left = slab->fresh - slab->info.num_used; at != NULL && left != 0; left--) {
     uintptr_t const link = link_get(slab, at);
     if (at == block || !is_link(slab, link)) {
-      return at == block;
+      return true;
     }
     at = linked(slab, link);
   }

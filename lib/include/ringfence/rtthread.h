@@ -94,8 +94,8 @@ typedef struct rt_memory *rt_mem_t;
 typedef rt_mem_t rt_smem_t;
 typedef rt_mem_t rt_slab_t;
 
-/* Makes a heap of the `size` bytes at `begin_addr`; its record is at their beginning. RT_NULL where they are too
- * few. */
+/* Makes a heap of the `size` bytes at `begin_addr`; its record is at their beginning. Made anew, it ends first. RT_NULL
+ * where they are too few. */
 rt_smem_t rt_smem_init(const char *name, void *begin_addr, rt_size_t size);
 
 /* Ends it; blocks still live are gone. RT_EOK, -RT_EINVAL for what is no such heap. */
@@ -109,7 +109,7 @@ void rt_smem_free(void *rmem);
 /* ---- Slabs: rf_slab ---- */
 
 /* Makes a heap of the `size` bytes at `begin_addr`, with pages of RT_MM_PAGE_SIZE; its record is at their beginning.
- * RT_NULL where they are too few. */
+ * Made anew, it ends first. RT_NULL where they are too few. */
 rt_slab_t rt_slab_init(const char *name, void *begin_addr, rt_size_t size);
 
 /* Ends it; blocks still live are gone. RT_EOK, -RT_EINVAL for what is no such heap. */
