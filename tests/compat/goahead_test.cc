@@ -10,6 +10,7 @@
 
 #include <climits>
 #include <cstdarg>
+#include <cstdint>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -183,9 +184,64 @@ TEST_F(GoAhead, WhereMallocHasNoMemoryAnOpenFailsAndASmallerOneMaySucceed) {
   wcloseAlloc();
 }
 
+TEST_F(GoAhead, EachOfManyOpensIsCounted) {
+  for (int i = 0; i < 300; i++) {
+    ASSERT_EQ(0, wopenAlloc(buffer, sizeof buffer, 0));
+  }
+  for (int i = 0; i < 300; i++) {
+    EXPECT_NE(nullptr, rf_goahead_allocator()) << i;
+    wcloseAlloc();
+  }
+}
+
+// Whether blocks are listed depends on what the heap was opened with, not on what the next one is to have.
+TEST_F(GoAhead, LeaksAreListedWhereNothingIsAroundTheHeap) {
+  ASSERT_EQ(0, wopenAlloc(buffer, sizeof buffer, 0));
+  ASSERT_NE(nullptr, walloc(100));
+  rf_goahead_wrap_set([](rf_allocator *heap, void *) { return heap; }, nullptr);
+  for (int i = 0; i < 2; i++) {
+    testing::internal::CaptureStderr();
+    wcloseAlloc();
+    EXPECT_NE(std::string::npos, testing::internal::GetCapturedStderr().find("live: 100 bytes")) << i;
+    if (i == 0) {
+      ASSERT_EQ(0, wopenAlloc(buffer, sizeof buffer, 0));
+      ASSERT_NE(nullptr, walloc(100));
+    }
+  }
+  rf_goahead_wrap_set(nullptr, nullptr);
+}
+
 // ---- Blocks ----
 
 ssize the_notified;
+
+std::vector<size_t> the_sizes;
+
+// malloc is asked for the largest size, and not for more; whoever is told of it is told the whole size.
+TEST_F(GoAhead, TheLargestSizeIsStillAskedFor) {
+  rf_tlsf heap;
+  ASSERT_EQ(RF_OK, rf_tlsf_init(&heap, buffer, sizeof buffer));
+  rf_allocator_ops ops = *heap.base.ops;
+  ops.alloc = [](rf_allocator *, size_t size, size_t, const rf_site *) {
+    the_sizes.push_back(size);
+    return static_cast<void *>(nullptr);
+  };
+  heap.base.ops = &ops;
+  rf_goahead_malloc_set(&heap.base);
+  websSetMemNotifier([](ssize size) { the_notified = size; });
+  alignas(16) static char own[4096];
+  ASSERT_EQ(0, wopenAlloc(own, sizeof own, WEBS_USE_MALLOC));
+  the_sizes.clear();
+  EXPECT_EQ(nullptr, walloc(RF_GOAHEAD_LARGEST));
+  ASSERT_EQ(1U, the_sizes.size());
+  EXPECT_LE(static_cast<size_t>(RF_GOAHEAD_LARGEST), the_sizes[0]);
+  EXPECT_EQ(RF_GOAHEAD_LARGEST, the_notified);
+  ssize const larger = PTRDIFF_MAX / 4;
+  EXPECT_EQ(nullptr, walloc(larger));
+  EXPECT_EQ(larger, the_notified);
+  EXPECT_EQ(1U, the_sizes.size());
+  wcloseAlloc();
+}
 
 TEST_F(GoAhead, TheNotifierIsToldTheSizeThatFailed) {
   websSetMemNotifier([](ssize size) { the_notified = size; });
@@ -270,7 +326,7 @@ TEST_F(GoAhead, StatisticsAreWrittenByTheCallersFunction) {
   EXPECT_NE(std::string::npos, the_text.find("    128       1       0\n")) << the_text;
   EXPECT_NE(std::string::npos, the_text.find("      1     100     100            1  page.c:40\n")) << the_text;
   testing::internal::CaptureStderr();
-  bstats(0, nullptr);
+  bstats(7, nullptr);
   EXPECT_EQ(the_text, testing::internal::GetCapturedStderr());
   wfree(p);
   bclose();

@@ -127,10 +127,23 @@ TEST_F(SystemMalloc, ServesFromTheAllocator) {
   void *const aligned = ALIGNED(128, 5);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(aligned) % 128, 0U);
   GIVE(aligned);
+  EXPECT_EQ(ALIGNED(3, 8), nullptr) << "no power of two";
 #endif
 }
 
 #if RF_SYSTEM_MALLOC == RF_SYSTEM_FREERTOS
+// However many decorators there are, the heap that they end in is the one that is asked.
+TEST_F(SystemMalloc, TellsHowMuchOfTheInnermostHeapIsFree) {
+  size_t const free_now = xPortGetFreeHeapSize();
+  rf_lock locks[2];
+  ASSERT_EQ(rf_lock_init(&locks[0], &guard_.base), RF_OK);
+  ASSERT_EQ(rf_lock_init(&locks[1], &locks[0].base), RF_OK);
+  rf_system_malloc_init(&locks[1].base, false);
+  EXPECT_EQ(xPortGetFreeHeapSize(), free_now);
+  EXPECT_EQ(xPortGetMinimumEverFreeHeapSize(), free_now);
+  rf_system_malloc_init(&guard_.base, true);
+}
+
 // The most that was in use had little beside it, as one block; many small ones have much.
 TEST_F(SystemMalloc, TheLeastThatWasFreeIsNoMoreThanThereIs) {
   std::vector<void *> blocks = {TAKE(6000)};

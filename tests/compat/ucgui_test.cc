@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <climits>
 #include <cstring>
 #include <sys/mman.h>
@@ -222,6 +223,75 @@ TEST_F(UcGui, AReallocWhileTheHeapIsHeldLeavesNoLock) {
   EXPECT_EQ(RF_OK, fault());
   GUI_ALLOC_Free(behind);
   EXPECT_EQ(0, GUI_ALLOC_GetNumUsedBlocks());
+}
+
+// Held twice, it is held until it was let go of twice.
+TEST_F(UcGui, HoldsNest) {
+  GUI_HMEM const first = GUI_ALLOC_Alloc(1000);
+  GUI_HMEM const a = GUI_ALLOC_Alloc(10);
+  GUI_HMEM const behind = GUI_ALLOC_Alloc(10);
+  GUI_ALLOC_Free(first);
+  int const most = GUI_ALLOC_GetNumFreeBytes();
+  GUI_ALLOC_Lock();
+  GUI_ALLOC_Lock();
+  const void *const at = GUI_ALLOC_h2p(a);
+  EXPECT_EQ(GUI_HMEM_NULL, GUI_ALLOC_Realloc(a, 200));
+  EXPECT_EQ(GUI_HMEM_NULL, GUI_ALLOC_Alloc(most));
+  GUI_ALLOC_Unlock();
+  EXPECT_EQ(GUI_HMEM_NULL, GUI_ALLOC_Realloc(a, 200));
+  EXPECT_EQ(GUI_HMEM_NULL, GUI_ALLOC_Alloc(most));
+  EXPECT_EQ(at, GUI_ALLOC_h2p(a));
+  GUI_ALLOC_Unlock();
+  EXPECT_EQ(a, GUI_ALLOC_Realloc(a, 200));
+  GUI_ALLOC_Free(a);
+  GUI_ALLOC_Free(behind);
+}
+
+TEST_F(UcGui, AReallocOfNothingIsZeroedAllOver) {
+  GUI_HMEM const used = GUI_ALLOC_Alloc(12000);
+  memset(GUI_ALLOC_h2p(used), 0xcc, 12000);
+  GUI_ALLOC_Free(used);
+  GUI_HMEM const a = GUI_ALLOC_Realloc(GUI_HMEM_NULL, 12000);
+  const auto *const p = static_cast<const U8 *>(GUI_ALLOC_h2p(a));
+  ASSERT_NE(p, nullptr);
+  EXPECT_EQ(std::count(p, p + 12000, 0), 12000);
+}
+
+bool give_up(void *calls, unsigned, size_t) {
+  ++*static_cast<int *>(calls);
+  return false;
+}
+
+// The function that is asked for memory is the program's, not the heap's.
+TEST_F(UcGui, AnExitForgetsNobodyWhoIsAsked) {
+  int calls = 0;
+  rf_ucgui_on_short(give_up, &calls);
+  GUI_ALLOC_Exit();
+  EXPECT_NE(GUI_HMEM_NULL, GUI_ALLOC_Alloc(6000));
+  EXPECT_EQ(0, calls);
+  EXPECT_EQ(GUI_HMEM_NULL, GUI_ALLOC_Alloc(12000));
+  EXPECT_EQ(1, calls);
+  rf_ucgui_on_short(nullptr, nullptr);
+}
+
+// Figures that are unsigned have no sign to lose.
+TEST_F(UcGui, MemoryMayBeLargerThanTwoGibibytes) {
+  if (sizeof(void *) == 4) {
+    GTEST_SKIP() << "no room for so many";
+  }
+  size_t const size = size_t{3} << 30;
+  void *const all = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  ASSERT_NE(MAP_FAILED, all);
+  GUI_ALLOC_Exit();
+  GUI_ALLOC_SetAvBlockSize(1 << 20);
+  GUI_ALLOC_AssignMemory(all, static_cast<uint32_t>(size));
+  GUI_ALLOC_INFO info;
+  GUI_ALLOC_GetMemInfo(&info);
+  EXPECT_EQ(size, info.AllocSize);
+  EXPECT_GT(info.FreeBytes, static_cast<uint32_t>(size - (size >> 10)));
+  EXPECT_EQ(INT_MAX, GUI_ALLOC_GetNumFreeBytes());
+  GUI_ALLOC_Exit();
+  munmap(all, size);
 }
 
 TEST_F(UcGui, AHeapThatBeginsAnewIsNotHeld) {

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <functional>
 #include <string>
 
@@ -40,7 +41,7 @@ void vTaskDelay(TickType_t ticks) {
   }
 }
 BaseType_t xTaskGetSchedulerState() {
-  return g_running ? taskSCHEDULER_RUNNING : taskSCHEDULER_NOT_STARTED;
+  return g_suspended != 0 ? taskSCHEDULER_SUSPENDED : g_running ? taskSCHEDULER_RUNNING : taskSCHEDULER_NOT_STARTED;
 }
 TickType_t xTaskGetTickCount() {
   return g_ticks;
@@ -64,6 +65,9 @@ void test_exit_critical() {
     g_at_exit = nullptr;
     handler();
   }
+}
+void test_disable_interrupts() {
+  std::_Exit(42);
 }
 void rf_bare_log(const char *text, size_t len) {
   g_log.append(text, len);
@@ -157,6 +161,39 @@ TEST(FreeRtos, EveryContextHasANumber) {
   EXPECT_NE(task, interrupt);
   EXPECT_NE(task, start);
   EXPECT_NE(start, 0U);
+}
+
+// A task is back a tick after the event was set, and no wait is cut short by a product that wraps.
+TEST(FreeRtos, AWaitLastsAsLongAsItSaysAndNoLonger) {
+  rf_event event;
+  EXPECT_EQ(rf_event_init(&event), RF_OK);
+  for (uint32_t const wait_ms : {4294U, 4295U, 10000U}) {
+    TickType_t const before = g_ticks;
+    EXPECT_EQ(rf_event_wait(&event, wait_ms), RF_ERR_TIMEOUT);
+    EXPECT_EQ(g_ticks - before, wait_ms);
+  }
+  TickType_t const before = g_ticks;
+  g_set_at_delay = &event;
+  EXPECT_EQ(rf_event_wait(&event, 1000), RF_OK);
+  EXPECT_EQ(g_ticks - before, 1U);
+  rf_event_deinit(&event);
+}
+
+// No other task runs while one holds a mutex.
+TEST(FreeRtos, NobodyWaitsWithAMutex) {
+  rf_mutex mutex;
+  rf_event event;
+  EXPECT_EQ(rf_mutex_init(&mutex), RF_OK);
+  EXPECT_EQ(rf_event_init(&event), RF_OK);
+  TickType_t const before = g_ticks;
+  rf_mutex_lock(&mutex);
+  EXPECT_EQ(rf_event_wait(&event, 1000), RF_ERR_TIMEOUT);
+  rf_mutex_unlock(&mutex);
+  EXPECT_EQ(g_ticks, before);
+}
+
+TEST(FreeRtosDeathTest, APanicMasksInterrupts) {
+  EXPECT_EXIT(rf_port_panic(), testing::ExitedWithCode(42), "");
 }
 
 TEST(FreeRtos, TheLogIsTheBoards) {

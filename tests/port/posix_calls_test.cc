@@ -9,10 +9,12 @@
 #include <csignal>
 #include <ctime>
 #include <deque>
+#include <functional>
 #include <poll.h>
 #include <pthread.h>
 #include <string>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -32,6 +34,7 @@ int signal_of_write;
 bool has_no_clock;
 std::deque<timespec> times;      // the clock's answers; after these, the system's own
 std::vector<timespec> deadlines; // of waits, which are over at once
+std::function<void()> meanwhile; // what another thread does as soon as the mutex is free, once
 
 void note(const char *call) {
   if (watched) {
@@ -83,6 +86,10 @@ int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, 
     return __real_pthread_cond_timedwait(cond, mutex, end);
   }
   deadlines.push_back(*end);
+  if (meanwhile) {
+    (void)pthread_mutex_unlock(mutex);
+    (void)pthread_mutex_lock(mutex);
+  }
   return ETIMEDOUT;
 }
 
@@ -108,7 +115,13 @@ int __wrap_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t 
 
 int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex) {
   note("unlock");
-  return __real_pthread_mutex_unlock(mutex);
+  int const error = __real_pthread_mutex_unlock(mutex);
+  if (meanwhile) {
+    std::function<void()> const once = std::move(meanwhile);
+    meanwhile = nullptr;
+    once();
+  }
+  return error;
 }
 
 ssize_t __wrap_write(int fd, const void *data, size_t size) {
@@ -176,6 +189,27 @@ TEST_F(PosixCalls, AnEventThatCannotBeMadeKeepsNothing) {
   has_no_clock = true;
   EXPECT_EQ(rf_event_init(&event), RF_ERR_NO_MEMORY);
   EXPECT_EQ(calls, (std::vector<std::string>{"init", "destroy"}));
+}
+
+// Set by the one thread as soon as the other has consumed it, it is set again.
+TEST_F(PosixCalls, AnEventThatIsSetAnewIsNotLost) {
+  rf_event event;
+  ASSERT_EQ(rf_event_init(&event), RF_OK);
+  rf_event_set(&event);
+  meanwhile = [&event] { rf_event_set(&event); };
+  EXPECT_EQ(rf_event_wait(&event, 0), RF_OK);
+  EXPECT_EQ(rf_event_wait(&event, 0), RF_OK);
+  EXPECT_EQ(rf_event_wait(&event, 0), RF_ERR_TIMEOUT);
+  rf_event_deinit(&event);
+}
+
+TEST_F(PosixCalls, AnEventThatIsSetWithTheEndOfTheTimeIsSeen) {
+  rf_event event;
+  ASSERT_EQ(rf_event_init(&event), RF_OK);
+  meanwhile = [&event] { rf_event_set(&event); };
+  EXPECT_EQ(rf_event_wait(&event, 5), RF_OK);
+  EXPECT_EQ(deadlines.size(), 1U);
+  rf_event_deinit(&event);
 }
 
 // The system refuses a deadline of a whole second of nanoseconds or more.

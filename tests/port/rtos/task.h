@@ -6,6 +6,7 @@
 
 typedef struct tskTaskControlBlock *TaskHandle_t;
 
+#define taskSCHEDULER_SUSPENDED ((BaseType_t)0)
 #define taskSCHEDULER_NOT_STARTED ((BaseType_t)1)
 #define taskSCHEDULER_RUNNING ((BaseType_t)2)
 
@@ -22,6 +23,7 @@ TaskHandle_t xTaskGetCurrentTaskHandle(void);
 BaseType_t xPortIsInsideInterrupt(void);
 void test_enter_critical(void);
 void test_exit_critical(void);
+void test_disable_interrupts(void);
 #ifdef __cplusplus
 }
 #endif
@@ -30,6 +32,6 @@ void test_exit_critical(void);
 #define taskEXIT_CRITICAL() test_exit_critical()
 #define taskENTER_CRITICAL_FROM_ISR() (test_enter_critical(), (UBaseType_t)7)
 #define taskEXIT_CRITICAL_FROM_ISR(saved) ((void)(saved), test_exit_critical())
-#define taskDISABLE_INTERRUPTS() ((void)0)
+#define taskDISABLE_INTERRUPTS() test_disable_interrupts()
 
 #endif /* TESTS_PORT_RTOS_TASK_H */
