@@ -69,6 +69,18 @@ TEST_F(ZephyrChunk, NoBlockGrowsIntoAChunkWithDamagedLinks) {
   EXPECT_TRUE(sys_heap_validate(&heap));
 }
 
+// With all of the free chunk behind it, of which nothing is left.
+TEST_F(ZephyrChunk, ABlockGrowsToTheLastByteOfTheChunkBehindIt) {
+  void *const p = sys_heap_alloc(&heap, 40);
+  void *const right = sys_heap_alloc(&heap, 24);
+  ASSERT_NE(nullptr, sys_heap_alloc(&heap, 40));
+  while (sys_heap_alloc(&heap, 8) != nullptr) {
+  }
+  sys_heap_free(&heap, right);
+  EXPECT_EQ(p, sys_heap_aligned_realloc(&heap, p, 0, 40 + 8 + 24));
+  EXPECT_TRUE(sys_heap_validate(&heap));
+}
+
 // However small the free chunk before it: it is in its list again.
 TEST_F(ZephyrChunk, AFreeThatFindsDamageBehindTheBlockChangesNothingBeforeIt) {
   for (size_t const size : {1, 16, 40}) {

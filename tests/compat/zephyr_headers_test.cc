@@ -432,4 +432,22 @@ TEST(ZephyrTimeouts, AreInMillisecondsRoundedUp) {
   EXPECT_FALSE(K_TIMEOUT_EQ(K_MSEC(1), K_NO_WAIT));
 }
 
+// The time that is left of one that is over; -1 is no wait without end unless it is one of older code.
+TEST(ZephyrTimeouts, NegativeOnesAreNone) {
+  int left = -1;
+  for (k_timeout_t const each : {K_NSEC(-1), K_USEC(-1), K_MSEC(-1), K_SECONDS(-1), K_MINUTES(-1), K_HOURS(-1),
+                                 K_MSEC(left), K_USEC(left * 5000), Z_TIMEOUT_MS(left)}) {
+    EXPECT_TRUE(K_TIMEOUT_EQ(each, K_NO_WAIT)) << each.ticks;
+  }
+  left = 5;
+  EXPECT_EQ(K_MSEC(left++).ticks, 5);
+  EXPECT_EQ(K_USEC(left++ * 1000).ticks, 6);
+  EXPECT_EQ(K_HOURS(left++).ticks, 7 * 3600000);
+  EXPECT_EQ(left, 8);
+  EXPECT_EQ(K_MSEC(UINT32_MAX).ticks, k_ticks_t{UINT32_MAX});
+  EXPECT_TRUE(K_TIMEOUT_EQ(rf_zephyr_timeout_of_ms(-1), K_FOREVER));
+  static k_timeout_t const fixed = K_SECONDS(3);
+  EXPECT_EQ(fixed.ticks, 3000);
+}
+
 } // namespace

@@ -1,6 +1,7 @@
 // Zephyr's listeners of heaps: which events they hear, and how they leave.
 #include <zephyr/sys/heap_listener.h>
 
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -97,6 +98,51 @@ TEST_F(ZephyrHeap, AListenerThatGoesLeavesTheOthers) {
       heap_listener_unregister(&each);
     }
   }
+}
+
+// A listener keeps its link to those behind it when it is taken off; registered again, it is the last.
+TEST_F(ZephyrHeap, AListenerMayComeBack) {
+  HEAP_LISTENER_ALLOC_DEFINE(one, HEAP_ID_FROM_POINTER(&heap),
+                             [](uintptr_t, void *, size_t) { the_events.emplace_back("1"); });
+  HEAP_LISTENER_ALLOC_DEFINE(two, HEAP_ID_FROM_POINTER(&heap), [](uintptr_t, void *, size_t) {
+    the_events.emplace_back("2");
+    if (the_events.size() > 9) {
+      throw std::length_error("hears for ever");
+    }
+  });
+  the_events.clear();
+  heap_listener_register(&one);
+  heap_listener_register(&two);
+  heap_listener_unregister(&one);
+  heap_listener_register(&one);
+  heap_listener_notify_alloc(HEAP_ID_FROM_POINTER(&heap), memory, 8);
+  EXPECT_EQ((std::vector<std::string>{"2", "1"}), the_events);
+  heap_listener_unregister(&one);
+  heap_listener_unregister(&two);
+}
+
+struct heap_listener *the_next;
+
+TEST_F(ZephyrHeap, AListenerMayTakeTheNextOneOffAndStay) {
+  uintptr_t const id = HEAP_ID_FROM_POINTER(&heap);
+  heap_listener_alloc_cb_t const note = [](uintptr_t, void *, size_t) { the_events.emplace_back("hears"); };
+  struct heap_listener listeners[3] = {};
+  for (struct heap_listener &each : listeners) {
+    each.heap_id = id;
+    each.event = HEAP_ALLOC;
+    each.alloc_cb = note;
+    heap_listener_register(&each);
+  }
+  the_next = &listeners[1];
+  listeners[0].alloc_cb = [](uintptr_t, void *, size_t) {
+    the_events.emplace_back("takes off");
+    heap_listener_unregister(the_next);
+  };
+  the_events.clear();
+  heap_listener_notify_alloc(id, memory, 8);
+  EXPECT_EQ((std::vector<std::string>{"takes off", "hears"}), the_events);
+  heap_listener_unregister(&listeners[0]);
+  heap_listener_unregister(&listeners[2]);
 }
 
 struct heap_listener *leaving[2];

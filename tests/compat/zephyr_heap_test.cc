@@ -289,6 +289,7 @@ TEST_F(ZephyrHeap, ItsInformationIsEightyCharactersWideAndHasTheBlocksWhereAsked
     }
     EXPECT_EQ(80U, longest);
     EXPECT_EQ(blocks, listed);
+    EXPECT_NE(std::string::npos, text.str().find("map")) << text.str();
   }
 }
 

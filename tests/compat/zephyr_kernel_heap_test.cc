@@ -116,6 +116,7 @@ TEST_F(ZephyrHeap, AFullArrayOfHeapsTakesNoMore) {
 
 K_HEAP_DEFINE(defined_heap, 256);
 K_HEAP_DEFINE(unused_heap, 100);
+K_HEAP_DEFINE_NOCACHE(uncached_heap, 300);
 
 TEST_F(ZephyrHeap, ADefinedHeapNeedsNoCallThatMakesIt) {
   void *const p = k_heap_alloc(&defined_heap, 256, K_NO_WAIT);
@@ -198,13 +199,14 @@ TEST_F(ZephyrHeap, KMallocOfNothingIsABlock) {
 TEST_F(ZephyrHeap, ADefinedHeapHasNoRoomForMoreThanItsBytes) {
   EXPECT_EQ(256U + 8U, defined_heap.heap.init_bytes);
   EXPECT_EQ(104U + 8U, unused_heap.heap.init_bytes);
+  EXPECT_EQ(304U + 8U, uncached_heap.heap.init_bytes);
   EXPECT_EQ(nullptr, k_heap_alloc(&defined_heap, 257, K_NO_WAIT));
 }
 
 TEST_F(ZephyrHeap, AllDefinedHeapsCanBeListed) {
   struct k_heap *heaps;
   int const count = k_heap_array_get(&heaps);
-  EXPECT_EQ(5, count); // driver_heap and event_heap among them
+  EXPECT_EQ(6, count); // driver_heap and event_heap among them
   EXPECT_EQ(1, std::count_if(heaps, heaps + count, [](const k_heap &h) { return &h == &unused_heap; }));
   EXPECT_EQ(1, std::count_if(heaps, heaps + count, [](const k_heap &h) { return &h == &defined_heap; }));
   EXPECT_EQ(1, std::count_if(heaps, heaps + count, [](const k_heap &h) { return &h == &_system_heap; }));

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 #include <string>
 #include <thread>
@@ -64,6 +65,17 @@ void *overrun(void *p, size_t size) {
   return p;
 }
 
+void *cleared(void *p, ptrdiff_t size) {
+  const auto *const bytes = static_cast<const char *>(p);
+  EXPECT_EQ(std::count(bytes, bytes + size, 0), size);
+  return p;
+}
+
+void *aligned(void *p, size_t align) {
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(p) % align, 0U);
+  return p;
+}
+
 class ZephyrSites : public testing::Test {
 protected:
   ZephyrSites() { rf_zephyr_wrap_set(wrap, nullptr); }
@@ -74,10 +86,10 @@ TEST_F(ZephyrSites, OfTheProgramsHeap) {
   void *p = overrun(k_malloc(10), 10);
   k_free(p);
   expect_sites(__LINE__ - 2);
-  p = overrun(k_calloc(2, 5), 10);
+  p = overrun(cleared(k_calloc(2, 5), 10), 10);
   k_free(p);
   expect_sites(__LINE__ - 2);
-  p = overrun(k_aligned_alloc(32, 10), 10);
+  p = overrun(aligned(k_aligned_alloc(256, 10), 256), 10);
   k_free(p);
   expect_sites(__LINE__ - 2);
   p = k_malloc(10);
@@ -90,10 +102,10 @@ TEST_F(ZephyrSites, OfAHeapThatThreadsWaitFor) {
   void *p = overrun(k_heap_alloc(&waited_for, 10, K_NO_WAIT), 10);
   k_heap_free(&waited_for, p);
   expect_sites(__LINE__ - 2);
-  p = overrun(k_heap_aligned_alloc(&waited_for, 32, 10, K_NO_WAIT), 10);
+  p = overrun(aligned(k_heap_aligned_alloc(&waited_for, 256, 10, K_NO_WAIT), 256), 10);
   k_heap_free(&waited_for, p);
   expect_sites(__LINE__ - 2);
-  p = overrun(k_heap_calloc(&waited_for, 2, 5, K_NO_WAIT), 10);
+  p = overrun(cleared(k_heap_calloc(&waited_for, 2, 5, K_NO_WAIT), 10), 10);
   k_heap_free(&waited_for, p);
   expect_sites(__LINE__ - 2);
   p = overrun(k_heap_realloc(&waited_for, nullptr, 10, K_NO_WAIT), 10);
@@ -134,7 +146,7 @@ TEST_F(ZephyrSites, OfAHeap) {
   p = overrun(sys_heap_noalign_alloc(&heap, 32, 10), 10);
   sys_heap_free(&heap, p);
   expect_sites(__LINE__ - 2);
-  p = overrun(sys_heap_aligned_alloc(&heap, 64, 10), 10);
+  p = overrun(aligned(sys_heap_aligned_alloc(&heap, 256, 10), 256), 10);
   sys_heap_free(&heap, p);
   expect_sites(__LINE__ - 2);
   p = sys_heap_alloc(&heap, 10);
@@ -142,6 +154,9 @@ TEST_F(ZephyrSites, OfAHeap) {
   sys_heap_free(&heap, p);
   expect_sites(__LINE__ - 2);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(p) % 256, 0U);
+  p = overrun(sys_heap_alloc(&heap, 10), 10);
+  EXPECT_EQ(sys_heap_aligned_realloc(&heap, p, 0, 0), nullptr);
+  expect_sites(__LINE__ - 2);
 }
 
 TEST_F(ZephyrSites, OfSeveralHeapsBehindOneAreNotThoseOfTheChoice) {
@@ -156,7 +171,7 @@ TEST_F(ZephyrSites, OfSeveralHeapsBehindOneAreNotThoseOfTheChoice) {
   void *p = overrun(sys_multi_heap_alloc(&several, nullptr, 10), 10);
   sys_multi_heap_free(&several, p);
   expect_sites(__LINE__ - 2);
-  p = overrun(sys_multi_heap_aligned_alloc(&several, nullptr, 32, 10), 10);
+  p = overrun(aligned(sys_multi_heap_aligned_alloc(&several, nullptr, 256, 10), 256), 10);
   sys_multi_heap_free(&several, p);
   expect_sites(__LINE__ - 2);
   p = overrun(sys_multi_heap_realloc(&several, nullptr, nullptr, 10), 10);
@@ -176,7 +191,7 @@ TEST_F(ZephyrSites, OfThePoolOfSeveralKinds) {
   void *p = overrun(shared_multi_heap_alloc(SMH_REG_ATTR_CACHEABLE, 10), 10);
   shared_multi_heap_free(p);
   expect_sites(__LINE__ - 2);
-  p = overrun(shared_multi_heap_aligned_alloc(SMH_REG_ATTR_CACHEABLE, 32, 10), 10);
+  p = overrun(aligned(shared_multi_heap_aligned_alloc(SMH_REG_ATTR_CACHEABLE, 256, 10), 256), 10);
   shared_multi_heap_free(p);
   expect_sites(__LINE__ - 2);
 }

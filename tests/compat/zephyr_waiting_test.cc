@@ -17,11 +17,13 @@ extern struct k_heap _system_heap;
 
 namespace {
 
-std::function<void()> during_wait; // none: a wait is a failure
-std::function<void()> after_wait;  // its time is over, the lock is not held yet
-std::function<void()> before_lock; // once
+std::function<void()> during_wait;  // none: a wait is a failure
+std::function<void()> after_wait;   // its time is over, the lock is not held yet
+std::function<void()> before_lock;  // once
+std::function<void()> after_unlock; // once
 unsigned waits;
 unsigned sets;
+unsigned ends; // of events
 bool has_events = true;
 bool in_interrupt;
 uint64_t now_ns;
@@ -31,18 +33,27 @@ uint32_t last_timeout_ms;
 
 extern "C" {
 rf_status __real_rf_event_init(rf_event *event);
+void __real_rf_event_deinit(rf_event *event);
 void __real_rf_event_set(rf_event *event);
 rf_status __real_rf_event_wait(rf_event *event, uint32_t timeout_ms);
 void __real_rf_mutex_lock(rf_mutex *mutex);
+void __real_rf_mutex_unlock(rf_mutex *mutex);
 rf_status __wrap_rf_event_init(rf_event *event);
+void __wrap_rf_event_deinit(rf_event *event);
 void __wrap_rf_event_set(rf_event *event);
 rf_status __wrap_rf_event_wait(rf_event *event, uint32_t timeout_ms);
 void __wrap_rf_mutex_lock(rf_mutex *mutex);
+void __wrap_rf_mutex_unlock(rf_mutex *mutex);
 bool __wrap_rf_port_in_interrupt();
 uint64_t __wrap_rf_port_now_ns();
 
 rf_status __wrap_rf_event_init(rf_event *event) {
   return has_events ? __real_rf_event_init(event) : RF_ERR_NO_MEMORY;
+}
+
+void __wrap_rf_event_deinit(rf_event *event) {
+  ends++;
+  __real_rf_event_deinit(event);
 }
 
 void __wrap_rf_event_set(rf_event *event) {
@@ -73,6 +84,15 @@ void __wrap_rf_mutex_lock(rf_mutex *mutex) {
   __real_rf_mutex_lock(mutex);
 }
 
+void __wrap_rf_mutex_unlock(rf_mutex *mutex) {
+  __real_rf_mutex_unlock(mutex);
+  if (after_unlock) {
+    auto const once = std::move(after_unlock);
+    after_unlock = nullptr;
+    once();
+  }
+}
+
 bool __wrap_rf_port_in_interrupt() {
   return in_interrupt;
 }
@@ -101,6 +121,7 @@ protected:
     during_wait = nullptr;
     after_wait = nullptr;
     before_lock = nullptr;
+    after_unlock = nullptr;
     has_events = true;
     in_interrupt = false;
     EXPECT_EQ(heap.waiters, nullptr);
@@ -169,6 +190,31 @@ TEST_F(ZephyrWaiting, ABlockThatMovedAfterItsWaitWakesTheNextOne) {
   EXPECT_EQ(k_heap_alloc(&heap, 104, K_FOREVER), blocks[0]);
   EXPECT_EQ(grown, blocks[2]);
   EXPECT_EQ(waits, 2U);
+}
+
+// Who waits is known before the lock is free, and as long as its event is there.
+TEST_F(ZephyrWaiting, AFreeAtTheFirstOrLastMomentFindsWhoWaits) {
+  during_wait = [] {};
+  unsigned before = sets;
+  after_unlock = [this] { k_heap_free(&heap, blocks[1]); };
+  EXPECT_EQ(k_heap_alloc(&heap, 104, K_FOREVER), blocks[1]);
+  EXPECT_EQ(sets, before + 1);
+  before = ends;
+  after_wait = [&] {
+    after_wait = nullptr;
+    k_heap_free(&heap, blocks[2]);
+    EXPECT_EQ(ends, before) << "the event that is set then";
+  };
+  EXPECT_EQ(k_heap_alloc(&heap, 104, K_FOREVER), blocks[2]);
+  before = ends;
+  after_wait = [&] {
+    after_wait = nullptr;
+    before_lock = [&] {
+      EXPECT_EQ(ends, before);
+      k_heap_free(&heap, blocks[3]);
+    };
+  };
+  EXPECT_EQ(k_heap_alloc(&heap, 104, K_FOREVER), blocks[3]);
 }
 
 // Between the end of the time and the lock.
@@ -242,6 +288,16 @@ TEST_F(ZephyrWaitingSlab, NobodyWaitsWithoutAnEvent) {
   EXPECT_EQ(k_mem_slab_alloc(&slab, &block, K_FOREVER), -ENOMEM);
   EXPECT_EQ(block, nullptr);
   EXPECT_EQ(slab.waiters, nullptr);
+}
+
+// Older code passes milliseconds.
+TEST_F(ZephyrWaitingSlab, MinusOneMillisecondIsForEverAndNoTimeIsNoWait) {
+  void *block = memory;
+  during_wait = [] {};
+  EXPECT_EQ(k_mem_slab_alloc(&slab, &block, -1), -EAGAIN);
+  EXPECT_EQ(last_timeout_ms, RF_WAIT_FOREVER);
+  during_wait = nullptr;
+  EXPECT_EQ(k_mem_slab_alloc(&slab, &block, K_MSEC(-1)), -ENOMEM);
 }
 
 TEST_F(ZephyrWaitingSlab, NobodyWaitsInAnInterrupt) {

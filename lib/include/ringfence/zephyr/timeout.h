@@ -18,10 +18,11 @@ typedef struct {
 
 #define K_TICKS_FOREVER ((k_ticks_t)-1)
 #define K_TICKS(t) (__extension__(k_timeout_t){(k_ticks_t)(t)})
-#define K_NSEC(ns) K_TICKS(((k_ticks_t)(ns) + 999999) / 1000000)
-#define K_USEC(us) K_TICKS(((k_ticks_t)(us) + 999) / 1000)
-#define K_MSEC(ms) K_TICKS(ms)
-#define K_SECONDS(s) K_TICKS((k_ticks_t)(s)*1000)
+/* A negative time is none. */
+#define K_NSEC(ns) K_TICKS((RF_ZEPHYR_TIME_(ns) + 999999) / 1000000)
+#define K_USEC(us) K_TICKS((RF_ZEPHYR_TIME_(us) + 999) / 1000)
+#define K_MSEC(ms) K_TICKS(RF_ZEPHYR_TIME_(ms))
+#define K_SECONDS(s) K_TICKS(RF_ZEPHYR_TIME_(s) * 1000)
 #define K_MINUTES(m) K_SECONDS((k_ticks_t)(m)*60)
 #define K_HOURS(h) K_MINUTES((k_ticks_t)(h)*60)
 #define K_NO_WAIT K_TICKS(0)
@@ -34,13 +35,21 @@ typedef struct {
 #define Z_TIMEOUT_MS(t) K_MSEC(t)
 #define Z_FOREVER K_FOREVER
 
-/* Older code passes milliseconds as they are. */
+/* A constant of a constant; the argument is evaluated once. */
+#define RF_ZEPHYR_TIME_(t)                                                                                             \
+  (__builtin_constant_p(t) ? (k_ticks_t)(t) > 0 ? (k_ticks_t)(t) : 0 : rf_zephyr_time((k_ticks_t)(t)))
+
+static inline k_ticks_t rf_zephyr_time(k_ticks_t t) {
+  return t > 0 ? t : 0;
+}
+
+/* Older code passes milliseconds as they are, -1 for ever. */
 static inline k_timeout_t rf_zephyr_timeout(k_timeout_t timeout) {
   return timeout;
 }
 
 static inline k_timeout_t rf_zephyr_timeout_of_ms(int32_t ms) {
-  return K_MSEC(ms);
+  return K_TICKS(ms);
 }
 
 #ifndef __cplusplus
