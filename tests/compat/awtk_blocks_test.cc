@@ -112,6 +112,7 @@ TEST_F(Awtk, APoolInABufferHandsOutEachBlockOnce) {
     EXPECT_EQ(RET_OK, mem_pool_put_index(pool, 8));
     EXPECT_EQ(7, mem_pool_get_free_index(pool));
     EXPECT_EQ(-1, mem_pool_get_index(pool, static_cast<char *>(blocks[9]) + 1));
+    EXPECT_EQ(-1, mem_pool_get_index(pool, static_cast<char *>(blocks[99]) + 16));
     EXPECT_EQ(RET_NOT_FOUND, mem_pool_put(pool, bytes));
     EXPECT_TRUE(mem_pool_match_size(pool, 16));
     EXPECT_FALSE(mem_pool_match_size(pool, 17));

@@ -80,6 +80,37 @@ TEST_F(Awtk, SeveralRegionsTellWhatTheOnesTell) {
   mem_allocator_destroy(made);
 }
 
+// 19 bytes are enough wherever they begin, and all of them are the heap's.
+TEST_F(Awtk, ASmallRegionIsTakenWithItsLastByte) {
+  alignas(16) static char mem[40];
+  mem_allocator_composite_t composite;
+  for (size_t shift = 0; shift < 16; shift++) {
+    mem_allocator_t *const a = mem_allocator_composite_init(&composite, buffer, 64U, mem + shift, 19U, nullptr);
+    ASSERT_NE(nullptr, a) << shift;
+    EXPECT_TRUE(mem_allocator_composite_is_valid_addr(a, mem + shift + 18));
+    EXPECT_FALSE(mem_allocator_composite_is_valid_addr(a, mem + shift + 19));
+    rf_stats stats;
+    EXPECT_EQ(nullptr, alloc(a, 1000));
+    rf_stats_get(rf_awtk_allocator(a), &stats);
+    EXPECT_EQ(1U, stats.failures);
+    EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+  }
+}
+
+// None of them is in use after the end, nor where a later one could not be added.
+TEST_F(Awtk, RegionsEndTogether) {
+  mem_allocator_composite_t composite;
+  mem_allocator_t *const a = mem_allocator_composite_init(&composite, buffer, 4096U, buffer + 4096, 1024U, nullptr);
+  ASSERT_NE(nullptr, a);
+  EXPECT_TRUE(mem_allocator_simple_is_valid(&composite.allocators[1].allocator));
+  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+  EXPECT_FALSE(mem_allocator_simple_is_valid(&composite.allocators[0].allocator));
+  EXPECT_FALSE(mem_allocator_simple_is_valid(&composite.allocators[1].allocator));
+  EXPECT_EQ(nullptr, mem_allocator_composite_init(&composite, buffer, 4096U, buffer + 4096, 2U, nullptr));
+  EXPECT_EQ(nullptr, rf_awtk_allocator(a));
+  EXPECT_FALSE(mem_allocator_simple_is_valid(&composite.allocators[0].allocator));
+}
+
 // To another region for its alignment, and to as many bytes as it asks for there.
 TEST_F(Awtk, ABlockThatMovesToAnotherRegionMayShrink) {
   alignas(1024) static char both[2048];

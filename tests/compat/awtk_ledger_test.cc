@@ -15,6 +15,72 @@
 namespace ringfence_test {
 namespace {
 
+// A block whose record says that it is the first is the first, or there is damage.
+TEST_F(Awtk, DebugTellsALinkThatLeadsNowhere) {
+  mem_allocator_simple_t simple;
+  mem_allocator_debug_t debug;
+  mem_allocator_t *const a =
+      mem_allocator_debug_init(&debug, mem_allocator_simple_init(&simple, buffer, sizeof buffer));
+  auto *const older = static_cast<char *>(alloc(a, 100));
+  void *const newer = alloc(a, 100);
+  auto *const words = reinterpret_cast<uintptr_t *>(older - (sizeof(void *) == 8 ? 48 : 32)); // next, previous
+  uintptr_t const before = words[1];
+  words[1] = 0;
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_check(rf_awtk_allocator(a), nullptr));
+  mem_allocator_free(a, older);
+  EXPECT_EQ(RF_ERR_CORRUPT, fault());
+  words[1] = before;
+  EXPECT_EQ(RF_OK, rf_check(rf_awtk_allocator(a), nullptr));
+  mem_allocator_free(a, older);
+  mem_allocator_free(a, newer);
+  mem_allocator_destroy(a);
+}
+
+TEST_F(Awtk, DebugRefusesABlockOfAnotherDebug) {
+  mem_allocator_simple_t simple[2];
+  mem_allocator_debug_t debug[2];
+  mem_allocator_t *a[2];
+  for (int i = 0; i < 2; i++) {
+    a[i] = mem_allocator_debug_init(&debug[i], mem_allocator_simple_init(&simple[i], buffer + 8192 * i, 8192));
+  }
+  void *const p = alloc(a[0], 100);
+  mem_allocator_free(a[1], p);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  EXPECT_EQ(nullptr, realloc_to(a[1], p, 50));
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  mem_allocator_free(a[0], p);
+  for (mem_allocator_t *const each : a) {
+    mem_allocator_destroy(each);
+  }
+}
+
+// All that is below a block is told, and what could not be had is counted.
+TEST_F(Awtk, DebugCountsWhatItTakesAndWhatItDoesNotGet) {
+  mem_allocator_simple_t simple;
+  mem_allocator_debug_t debug;
+  mem_allocator_t *const a =
+      mem_allocator_debug_init(&debug, mem_allocator_simple_init(&simple, buffer, sizeof buffer));
+  EXPECT_EQ(nullptr, alloc(a, 300 * 1024));
+  rf_stats stats;
+  rf_stats_get(rf_awtk_allocator(a), &stats);
+  EXPECT_EQ(1U, stats.failures);
+  void *const p = rf_aligned_alloc(rf_awtk_allocator(a), 512, 100);
+  ASSERT_NE(nullptr, p);
+  static const unsigned char *start;
+  auto const below = [](const rf_block *block, void *) {
+    start = block->used ? static_cast<const unsigned char *>(block->ptr) : start;
+    return true;
+  };
+  EXPECT_EQ(RF_OK, rf_walk(rf_awtk_allocator(&simple.allocator), below, nullptr));
+  auto const seen = [](const rf_block *block, void *) {
+    EXPECT_EQ(static_cast<size_t>(static_cast<const unsigned char *>(block->ptr) - start), block->overhead);
+    return true;
+  };
+  EXPECT_EQ(RF_OK, rf_walk(rf_awtk_allocator(a), seen, nullptr));
+  mem_allocator_free(a, p);
+  mem_allocator_destroy(a);
+}
+
 TEST_F(Awtk, DebugListsEachBlockWithWhoAskedForIt) {
   mem_allocator_simple_t simple;
   mem_allocator_debug_t debug;

@@ -73,24 +73,11 @@ TEST_F(AwtkParts, DamageInAnyRegionIsDamage) {
     EXPECT_EQ(RF_OK, rf_check(rf_awtk_allocator(a), nullptr));
     std::fill(p - 8, p, 0x5c);
     EXPECT_EQ(RF_ERR_CORRUPT, rf_check(rf_awtk_allocator(a), nullptr)) << size;
+    auto const go_on = [](const rf_block *, void *) { return true; };
+    EXPECT_EQ(RF_ERR_CORRUPT, rf_walk(rf_awtk_allocator(a), go_on, nullptr)) << size;
     std::copy(before, before + 8, p - 8);
   }
   EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
-}
-
-// None of them is in use after the end, nor where a later one could not be added.
-TEST_F(AwtkParts, RegionsEndTogether) {
-  mem_allocator_t *const a = mem_allocator_composite_init(&composite, large, static_cast<uint32_t>(sizeof large), small,
-                                                          static_cast<uint32_t>(sizeof small), nullptr);
-  ASSERT_NE(nullptr, a);
-  EXPECT_TRUE(mem_allocator_simple_is_valid(&composite.allocators[1].allocator));
-  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
-  EXPECT_FALSE(mem_allocator_simple_is_valid(&composite.allocators[0].allocator));
-  EXPECT_FALSE(mem_allocator_simple_is_valid(&composite.allocators[1].allocator));
-  EXPECT_EQ(nullptr,
-            mem_allocator_composite_init(&composite, large, static_cast<uint32_t>(sizeof large), small, 2U, nullptr));
-  EXPECT_EQ(nullptr, rf_awtk_allocator(a));
-  EXPECT_FALSE(mem_allocator_simple_is_valid(&composite.allocators[0].allocator));
 }
 
 TEST_F(AwtkParts, DecoratorsTellWhatTheyWrap) {

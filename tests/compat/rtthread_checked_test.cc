@@ -185,6 +185,20 @@ TEST_F(Checked, EachCallThatAllocatesPassesItsPlaceOn) {
   EXPECT_TRUE(findings.empty());
 }
 
+// The first heap of the kind makes a finding of it.
+TEST_F(Checked, APointerFromElsewhereIsFoundInHeapsOfTheirOwnToo) {
+  alignas(16) unsigned char own[4096];
+  struct rt_memheap heap;
+  ASSERT_EQ(RT_EOK, rt_memheap_init(&heap, "heap1", own, sizeof own));
+  int local[8] = {};
+  rt_smem_free(&local[4]);
+  std::string const bug = found();
+  EXPECT_EQ(std::string::npos, bug.find("findings")) << bug;
+  rt_memheap_free(&local[4]);
+  EXPECT_EQ(bug, found());
+  EXPECT_EQ(RT_EOK, rt_memheap_detach(&heap));
+}
+
 TEST_F(Checked, AReallocToNothingIsAFreeAtItsPlace) {
   void *const p = rt_malloc(5);
   static_cast<volatile char *>(p)[5] = 1;

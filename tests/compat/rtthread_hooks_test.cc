@@ -56,6 +56,14 @@ TEST_F(RtThreadHooks, SeeWhatSucceeds) {
   EXPECT_EQ(r, frees[0]);
 }
 
+TEST_F(RtThreadHooks, AreThoseOfReallocForANewBlockFromIt) {
+  void *const p = rt_realloc(RT_NULL, 10);
+  EXPECT_TRUE(mallocs.empty());
+  ASSERT_EQ(1U, reallocs_out.size());
+  EXPECT_EQ(p, reallocs_out[0].ptr);
+  rt_free(p);
+}
+
 TEST_F(RtThreadHooks, AreNotCalledForWhatFails) {
   EXPECT_EQ(nullptr, rt_malloc(sizeof memory));
   EXPECT_EQ(nullptr, rt_calloc(SIZE_MAX, 2));

@@ -16,7 +16,8 @@
 namespace {
 
 std::vector<uint32_t> waits;
-bool is_played; // no wait takes any time
+bool is_played;  // no wait takes any time
+uint64_t now_ns; // 0: as the system says
 std::function<void()> after_unlock;
 thread_local int locks; // held
 
@@ -26,9 +27,11 @@ extern "C" {
 void __real_rf_mutex_lock(rf_mutex *mutex);
 void __real_rf_mutex_unlock(rf_mutex *mutex);
 rf_status __real_rf_event_wait(rf_event *event, uint32_t timeout_ms);
+uint64_t __real_rf_port_now_ns();
 void __wrap_rf_mutex_lock(rf_mutex *mutex);
 void __wrap_rf_mutex_unlock(rf_mutex *mutex);
 rf_status __wrap_rf_event_wait(rf_event *event, uint32_t timeout_ms);
+uint64_t __wrap_rf_port_now_ns();
 
 void __wrap_rf_mutex_lock(rf_mutex *mutex) {
   __real_rf_mutex_lock(mutex);
@@ -48,6 +51,10 @@ void __wrap_rf_mutex_unlock(rf_mutex *mutex) {
 rf_status __wrap_rf_event_wait(rf_event *event, uint32_t timeout_ms) {
   waits.push_back(timeout_ms);
   return __real_rf_event_wait(event, is_played ? 0 : timeout_ms);
+}
+
+uint64_t __wrap_rf_port_now_ns() {
+  return now_ns != 0 ? now_ns : __real_rf_port_now_ns();
 }
 }
 
@@ -95,6 +102,22 @@ TEST_F(RtThreadParts, ATakerWaitsAsLongAsItSays) {
   }
   EXPECT_EQ((std::vector<uint32_t>{1, 20, 5000000, INT_MAX, RF_WAIT_FOREVER, RF_WAIT_FOREVER}), waits);
   rt_mp_free(block);
+}
+
+TEST_F(RtThreadParts, TicksAreWholeMilliseconds) {
+  now_ns = 7999999;
+  EXPECT_EQ(7U, rt_tick_get());
+  EXPECT_EQ(7U, rt_tick_get_millisecond());
+  now_ns = 0;
+  for (rt_int32_t const ms : {2147483, 2147484, 5000000, INT_MAX}) {
+    EXPECT_EQ(static_cast<rt_tick_t>(ms), rt_tick_from_millisecond(ms));
+  }
+}
+
+TEST_F(RtThreadParts, APoolOfMoreBytesThanThereCanBeIsNotCreated) {
+  rt_size_t const stride = 80 + sizeof(rt_uint8_t *);
+  EXPECT_EQ(nullptr, rt_mp_create("pool", SIZE_MAX / stride + 2, 80));
+  EXPECT_EQ(nullptr, rt_mp_create("pool", 1, SIZE_MAX - 4));
 }
 
 TEST_F(RtThreadParts, ABlockThatIsThereEndsAnError) {
@@ -161,6 +184,28 @@ TEST_F(RtThreadParts, AHeapThatEndsIsInNoList) {
   EXPECT_EQ(RT_EOK, rt_memheap_detach(&memheap));
   rf_rt_wrap_set(nullptr, nullptr);
   EXPECT_EQ(2U, ended);
+}
+
+// A heap of another kind has no pages.
+TEST_F(RtThreadParts, PagesOfWhatIsNoSlabAreRefused) {
+  rt_smem_t const m = rt_smem_init("own", own, sizeof own);
+  unsigned faults = 0;
+  rf_fault_handler_set([](const rf_fault *, void *count) { ++*static_cast<unsigned *>(count); }, &faults);
+  rt_slab_page_free(m, memory, 1);
+  EXPECT_EQ(1U, faults);
+  rt_slab_page_free(m, RT_NULL, 1);
+  EXPECT_EQ(1U, faults);
+  EXPECT_EQ(nullptr, rt_slab_page_alloc(m, 1));
+  rf_fault_handler_set(nullptr, nullptr);
+  EXPECT_EQ(0, memcheck(0, nullptr));
+  EXPECT_EQ(RT_EOK, rt_smem_detach(m));
+}
+
+TEST_F(RtThreadParts, MemoryWithoutAByteIsNoHeapAndSaidToBeNone) {
+  printed.clear();
+  rt_system_heap_init(memory, memory);
+  EXPECT_NE(std::string::npos, printed.find("rt_system_heap_init: no heap from ")) << printed;
+  EXPECT_EQ(nullptr, rt_malloc(1));
 }
 
 // Another thread may use a heap as soon as it is in the list.
@@ -272,6 +317,11 @@ TEST_F(RtThreadParts, LargeFieldsAndSizesAndZeroBytesArePrintedWhole) {
   EXPECT_EQ(std::string("a\0b", 4), std::string(text, 4));
   (void)rt_snprintf(text, sizeof text, "%zd", static_cast<rt_ssize_t>(LONG_MIN));
   EXPECT_EQ(std::to_string(LONG_MIN), text);
+  EXPECT_EQ(30, rt_snprintf(text, sizeof text, "%30p", own));
+  EXPECT_EQ(' ', text[0]);
+  memset(text, 'x', sizeof text);
+  EXPECT_EQ(3, rt_snprintf(text, 0, "abc"));
+  EXPECT_EQ(std::string(sizeof text, 'x'), std::string(text, sizeof text)) << "no byte of none";
 }
 
 std::string asserted;
