@@ -315,6 +315,34 @@ TEST(ZephyrLog, PrintsWhatIsAsUrgentAsItsLevel) {
                                                     "<wrn> tested: second: 2 bytes\n");
 }
 
+namespace quiet {
+LOG_MODULE_REGISTER(quiet, LOG_LEVEL_ERR);
+void say() {
+  LOG_HEXDUMP_ERR("abc", 3, "this");
+  LOG_HEXDUMP_WRN("abc", 3, "not this");
+  LOG_WRN("nor this");
+}
+} // namespace quiet
+
+namespace usual {
+LOG_MODULE_REGISTER(usual);
+void say() {
+  LOG_INF("this");
+  LOG_HEXDUMP_INF("abc", 3, "that");
+  LOG_DBG("not this");
+  LOG_HEXDUMP_DBG("abc", 3, "nor this");
+}
+} // namespace usual
+
+TEST(ZephyrLog, HasALevelForEachModule) {
+  testing::internal::CaptureStdout();
+  quiet::say();
+  usual::say();
+  EXPECT_EQ(testing::internal::GetCapturedStdout(), "<err> quiet: this: 3 bytes\n"
+                                                    "<inf> usual: this\n"
+                                                    "<inf> usual: that: 3 bytes\n");
+}
+
 // ---- Order of what runs before main ----
 
 std::string &runs() {
