@@ -185,6 +185,44 @@ TEST_F(Checked, EachCallThatAllocatesPassesItsPlaceOn) {
   EXPECT_TRUE(findings.empty());
 }
 
+TEST_F(Checked, EachCallThatFreesPassesItsPlaceOn) {
+  alignas(16) static unsigned char own[3][64 * 1024];
+  rt_smem_t const m = rt_smem_init("own", own[0], sizeof own[0]);
+  rt_slab_t const s = rt_slab_init("slab", own[1], sizeof own[1]);
+  struct rt_memheap heap;
+  ASSERT_EQ(RT_EOK, rt_memheap_init(&heap, "heap1", own[2], sizeof own[2]));
+  auto const overrun = [](void *block) {
+    static_cast<volatile char *>(block)[10] = 1;
+    return block;
+  };
+  auto const expect = [this](unsigned line) {
+    EXPECT_EQ("heap-buffer-overflow", found());
+    ASSERT_NE(nullptr, last.found) << line;
+    EXPECT_EQ(line, last.found->line);
+  };
+  rt_free(overrun(rt_malloc(10)));
+  expect(__LINE__ - 1);
+  rt_free_align(overrun(rt_malloc_align(10, 64)));
+  expect(__LINE__ - 1);
+  rt_smem_free(overrun(rt_smem_alloc(m, 10)));
+  expect(__LINE__ - 1);
+  rt_slab_free(s, overrun(rt_slab_alloc(s, 10)));
+  expect(__LINE__ - 1);
+  rt_memheap_free(overrun(rt_memheap_alloc(&heap, 10)));
+  expect(__LINE__ - 1);
+  rt_memheap_free(overrun(rt_memheap_realloc(&heap, RT_NULL, 10)));
+  expect(__LINE__ - 1);
+  EXPECT_EQ(__LINE__ - 2U, last.allocated != nullptr ? last.allocated->line : 0);
+  static unsigned line;
+  rf_fault_handler_set([](const rf_fault *f, void *) { line = f->site != nullptr ? f->site->line : 0; }, nullptr);
+  rt_mp_free(&heap);
+  rf_fault_handler_set(nullptr, nullptr);
+  EXPECT_EQ(__LINE__ - 2U, line);
+  EXPECT_EQ(RT_EOK, rt_smem_detach(m));
+  EXPECT_EQ(RT_EOK, rt_slab_detach(s));
+  EXPECT_EQ(RT_EOK, rt_memheap_detach(&heap));
+}
+
 // The first heap of the kind makes a finding of it.
 TEST_F(Checked, APointerFromElsewhereIsFoundInHeapsOfTheirOwnToo) {
   alignas(16) unsigned char own[4096];

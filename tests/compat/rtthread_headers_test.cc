@@ -74,6 +74,7 @@ TEST(RtThreadLists, SinglyLinkedOnesHaveTheirHeadOutside) {
   Entry entries[3] = {};
   for (int i = 0; i < 3; i++) {
     entries[i].number = i;
+    entries[i].single.next = &entries[0].single; // of another list, once
     rt_slist_append(&head, &entries[i].single);
   }
   std::vector<int> found;

@@ -152,6 +152,13 @@ TEST_F(UcGuiChecked, EachCallThatAllocatesPassesItsPlaceOn) {
   }
 }
 
+TEST_F(UcGuiChecked, AHandleThatIsFreedByItsAddressIsNone) {
+  GUI_HMEM handle = GUI_ALLOC_Alloc(10);
+  GUI_ALLOC_FreePtr(&handle);
+  EXPECT_EQ(handle, GUI_HMEM_NULL);
+  EXPECT_EQ(GUI_ALLOC_GetNumUsedBlocks(), 0);
+}
+
 TEST_F(UcGuiChecked, AFixedBlockIsOneToTheCheckerToo) {
   unsigned const here = __LINE__ + 1;
   auto *const p = static_cast<volatile U8 *>(GUI_ALLOC_GetFixedBlock(20));

@@ -19,6 +19,7 @@ SYS_MEM_BLOCKS_DEFINE(mem_block_01, BLK_SZ, NUM_BLOCKS, 4);
 static uint8_t mem_block_02_buf[BLK_SZ * NUM_BLOCKS];
 SYS_MEM_BLOCKS_DEFINE_STATIC_WITH_EXT_BUF(mem_block_02, BLK_SZ, NUM_BLOCKS, mem_block_02_buf);
 SYS_MEM_BLOCKS_DEFINE_STATIC(odd_blocks, 96, 40, 32);
+SYS_MEM_BLOCKS_DEFINE_STATIC(aligned_blocks, 4096, 1, 4096);
 static uint8_t __aligned(16) ext_buf[3 * 48];
 SYS_MEM_BLOCKS_DEFINE_WITH_EXT_BUF(ext_blocks, 48, 3, ext_buf);
 
@@ -125,6 +126,8 @@ TEST_F(Zephyr, PoolsTellTheirGeometry) {
   EXPECT_EQ(mem_block_01.blk_sz_shift, 6);
   EXPECT_EQ(mem_block_02.buffer, mem_block_02_buf);
   EXPECT_EQ(mem_block_01.bitmap->num_bits, 8U);
+  EXPECT_EQ(odd_blocks.info.blk_sz_shift, 6) << "of 96, rounded down";
+  EXPECT_EQ(POINTER_TO_UINT(aligned_blocks.buffer) % 4096, 0U);
 }
 
 TEST_F(Zephyr, BlockSizesNeedNotBePowersOfTwo) {
