@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 
 namespace {
@@ -54,6 +55,22 @@ TEST_F(AwtkDebug, ADumpNamesTheCallOfEachBlock) {
   output.clear();
   rf_awtk_mem_deinit();
   EXPECT_EQ("", output);
+}
+
+TEST_F(AwtkDebug, NumbersOfAKindAreClearedAndTheirProductDoesNotWrap) {
+  ASSERT_EQ(RET_OK, tk_mem_init(buffer, sizeof buffer));
+  char *used = static_cast<char *>(TKMEM_ALLOC(2000));
+  ASSERT_NE(nullptr, used);
+  std::fill(used, used + 2000, 0x5c);
+  TKMEM_FREE(used);
+  uint32_t const many = UINT32_MAX / 8 + 2; // 8 bytes more than 4 GiB
+  EXPECT_EQ(nullptr, TKMEM_ZALLOCN(uint64_t, many));
+  uint64_t *numbers = TKMEM_ZALLOCN(uint64_t, 100);
+  ASSERT_NE(nullptr, numbers);
+  EXPECT_EQ(100, std::count(numbers, numbers + 100, 0U));
+  EXPECT_EQ(nullptr, TKMEM_REALLOCT(uint64_t, numbers, many));
+  EXPECT_EQ(0U, numbers[99]);
+  TKMEM_FREE(numbers);
 }
 
 TEST_F(AwtkDebug, WhatWasNotFreedIsListedAtTheEndOverMallocToo) {
