@@ -190,7 +190,7 @@ static bool ask(void *context, unsigned attempt, size_t needed) {
   tk_mem_on_out_of_memory_t const fn = callback;
   void *const ctx = callback_context;
   rf_mutex_unlock(&callback_lock);
-  uint32_t const size = needed < UINT32_MAX ? (uint32_t)needed : UINT32_MAX;
+  uint32_t const size = needed < RF_SIZE_LIMIT && needed < UINT32_MAX ? (uint32_t)needed : UINT32_MAX;
   return fn != NULL && fn(ctx, attempt, size) == RET_OK;
 }
 
