@@ -191,6 +191,14 @@ TEST(ZephyrChunkHeap, AnEndedOneIsWholeAndHasNothing) {
   EXPECT_FALSE(rf_owns(&chunks.base, memory));
 }
 
+TEST(ZephyrChunkHeap, IsNoneOfMoreMemoryThanThereCanBe) {
+  alignas(8) char memory[256];
+  rf_zephyr_chunk_heap chunks;
+  EXPECT_EQ(RF_ERR_INVALID, rf_zephyr_chunk_heap_init(&chunks, memory, SIZE_MAX));
+  EXPECT_EQ(RF_ERR_INVALID, rf_zephyr_chunk_heap_init(&chunks, memory, SIZE_MAX / 2 + 1));
+  EXPECT_EQ(RF_ERR_INVALID, rf_zephyr_chunk_heap_init(&chunks, nullptr, sizeof memory));
+}
+
 TEST_F(ZephyrHeap, AlignmentsAreKeptAndOddOnesTurnedDown) {
   sys_heap_init(&heap, memory, sizeof memory);
   for (size_t align = 1; align <= 512; align *= 2) {
