@@ -2,7 +2,10 @@
 #include "tests/core/text_sink.h"
 #include "tests/tools/run.h"
 
+#include <cerrno>
 #include <climits>
+#include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <gtest/gtest.h>
 #include <optional>
@@ -172,6 +175,24 @@ TEST_F(Sinks, ACharacterBehindTheEndOfThePieceIsNoPartOfIt) {
   EXPECT_EQ(out, "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");
 }
 
+TEST_F(Sinks, AFileTellsWhyAWriteToItFailed) {
+  FILE *const full = fopen("/dev/full", "we");
+  FILE *const other = fopen("/dev/full", "we");
+  ASSERT_TRUE(full != nullptr && other != nullptr);
+  const std::string text(10000, 'x');
+  rf_sink const sink = rf_file_sink(full);
+  rf_sink_str(&sink, "x");
+  EXPECT_EQ(rf_file_error(full), 0) << "nothing was written so far";
+  rf_sink_str(&sink, text.c_str());
+  errno = 0;
+  EXPECT_EQ(rf_file_error(full), ENOSPC);
+  EXPECT_EQ(rf_file_error(other), 0);
+  (void)fwrite(text.data(), 1, text.size(), other);
+  EXPECT_EQ(rf_file_error(other), EIO) << "the reason is not known";
+  (void)fclose(full);
+  (void)fclose(other);
+}
+
 TEST_F(Sinks, ATextEndsWithinItsRoom) {
   for (const size_t length : {511U, 512U, 513U, 1024U}) {
     rf_text_sink t;
@@ -234,6 +255,13 @@ TEST_F(Words, NounsHaveAPlural) {
   EXPECT_STREQ(rf_counted(&arena_, 0, "process"), "0 processes");
   EXPECT_STREQ(rf_counted(&arena_, 1, "process"), "1 process");
   EXPECT_STREQ(rf_counted(&arena_, 2, "block"), "2 blocks");
+}
+
+TEST_F(Words, ChangesHaveASignAndAPlural) {
+  EXPECT_STREQ(rf_changed(&arena_, 1, "block"), "+1 block");
+  EXPECT_STREQ(rf_changed(&arena_, -1, "block"), "-1 block");
+  EXPECT_STREQ(rf_changed(&arena_, 0, "byte"), "+0 bytes");
+  EXPECT_STREQ(rf_changed(&arena_, INT64_MIN, "byte"), "-9223372036854775808 bytes");
 }
 
 // ---- JSON ----

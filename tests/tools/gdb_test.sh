@@ -64,7 +64,7 @@ done
 
 said=$(debug mode=guard 'break here' run up 'print heap.base' 'print heap.counters' 'print site' 'print finding' kill)
 expect printers "$said" '= allocator tlsf
-40 bytes in 1 blocks, peak 40 bytes, 1 allocations, 0 failures
+40 bytes in 1 block, peak 40 bytes, 1 allocation, 0 failures
 main.c:7 in main
 double-free at 0x10, block 0x10 of 3 bytes, said twice
 found = thread 5: main.c:7 in main'

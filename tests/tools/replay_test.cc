@@ -91,7 +91,7 @@ TEST(Replay, TellsWhatIsInATrace) {
   Result const result = replay({"--arena=64K", "--runs=1", "--top=1", file});
   EXPECT_EQ(result.status, 1);
   EXPECT_EQ(result.out.rfind(file + ": 3 requests (3 alloc, 0 free, 0 realloc) of process 7 in 1.500 s\n"
-                                    "  peak 97.7 KiB in 3 blocks; 1 requests had failed, 2 were not recorded\n",
+                                    "  peak 97.7 KiB in 3 blocks; 1 request had failed, 2 were not recorded\n",
                              0),
             0U)
       << result.out;

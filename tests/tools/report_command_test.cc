@@ -330,7 +330,10 @@ TEST_F(ReportCommand, AReaderWhoLeavesEarlyDoesNotHang) {
 TEST_F(ReportCommand, AFullDiskIsSaid) {
   const Result result = report({"--format", "html", "--output", "/dev/full", all()});
   EXPECT_EQ(result.status, 2);
-  EXPECT_TRUE(has(result.err, "cannot write all to /dev/full: ")) << result.err;
+  EXPECT_TRUE(has(result.err, "cannot write all to /dev/full: No space left on device\n")) << result.err;
+  const Result standard = run({"sh", "-c", "\"$0\" report -f html \"$1\" > /dev/full", ringfence(), all()});
+  EXPECT_EQ(standard.status, 2);
+  EXPECT_TRUE(has(standard.err, "cannot write all to standard output: No space left on device\n")) << standard.err;
 }
 
 // ---- Exit status, suppressions ----

@@ -389,8 +389,8 @@ TEST(Tune, PoolsAreAsLargeAsEnoughOfTheTracesNeed) {
   }
 }
 
-TEST(Tune, IsSlowWhereTheLimitLeavesATraceOut) {
-  std::array<trace, 2> traces = {blocks_of_32(5), blocks_of_32(5)};
+TEST(Tune, IsSlowWhereTheLimitLeavesRequestsOut) {
+  std::array<trace, 2> traces = {blocks_of_32(5), blocks_of_32(100)};
   tune_set const set = {traces.data(), 2, 1, 1e-12, nullptr};
   tune_result const r = tune_bare(&set, subject_find("tlsf"));
   EXPECT_TRUE(r.slow);
