@@ -300,6 +300,20 @@ TEST_F(Paths, AFolderInPathIsNoProgram) {
   EXPECT_EQ(rf_paths_in_path(&arena_, "tool"), second + "/tool");
 }
 
+TEST_F(Paths, AnEmptyPartOfPathIsTheCurrentFolder) {
+  char before[PATH_MAX];
+  ASSERT_NE(getcwd(before, sizeof before), nullptr);
+  const std::string here = scratch("path_here");
+  ASSERT_EQ(mkdir(here.c_str(), 0755), 0);
+  write_file(here + "/tool", "#!/bin/sh\n", 0755);
+  ASSERT_EQ(chdir(here.c_str()), 0);
+  for (const char *const path : {"", ":/nonexistent", "/nonexistent:", "/nonexistent::/nonexistent"}) {
+    const Variable set("PATH", path);
+    EXPECT_STREQ(rf_paths_in_path(&arena_, "tool"), "./tool") << path;
+  }
+  EXPECT_EQ(chdir(before), 0);
+}
+
 TEST_F(Paths, ANameBelowAFileIsNotFound) {
   int status = 0;
   const std::string file = scratch("file");
@@ -343,6 +357,14 @@ TEST_F(Subprocess, OnlyOneThatSucceedsHasAnOutput) {
   EXPECT_STREQ(rf_subprocess_output(&arena_, "/bin/sh", copies, "text"), "text");
   EXPECT_EQ(rf_subprocess_output(&arena_, "/bin/sh", fails, "text"), nullptr);
   EXPECT_EQ(rf_subprocess_output(&arena_, "/nonexistent", copies, "text"), nullptr);
+}
+
+TEST_F(Subprocess, WhatItSaysOfErrorsIsNotShown) {
+  const char *const complains[] = {"sh", "-c", "echo text; echo complaint >&2", nullptr};
+  testing::internal::CaptureStderr();
+  const char *const output = rf_subprocess_output(&arena_, "/bin/sh", complains, "");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  EXPECT_STREQ(output, "text\n");
 }
 
 TEST_F(Subprocess, LoadsNoLibraryOfTheUsers) {

@@ -208,6 +208,11 @@ TEST(Options, LibraryMayBeNamed) {
     unlink(copy.c_str());
   }
   How empty;
+  How wrong;
+  wrong.environment = {{"RINGFENCE_LIB", "/nonexistent.so"}};
+  EXPECT_EQ(check({"--library", source("checkers/dropin/libringfence.so"), "--", program("overflow")}, wrong).status,
+            99)
+      << "the option comes first";
   empty.environment = {{"RINGFENCE_LIB", ""}};
   EXPECT_EQ(check({"--", program("overflow")}, empty).status, 99) << "as if it were not set";
 }
@@ -280,6 +285,13 @@ TEST(Temporary, ALimitForSizesOfFilesIsNamed) {
     const Result result = run({"sh", "-c", "(ulimit -f $1; \"$0\" check -- true) 2>&1 | cat", ringfence(), blocks});
     EXPECT_EQ(result.out, "ringfence: cannot write records: the limit for sizes of files (ulimit -f) is too low\n");
   }
+}
+
+// The command raises its own, to write records.
+TEST(Temporary, TheProgramHasTheLimitForSizesOfFilesThatItsCallerSet) {
+  const Result result =
+      run({"sh", "-c", "(ulimit -S -f 1; \"$0\" check -q -- sh -c 'ulimit -S -f') 2>&1 | cat", ringfence()});
+  EXPECT_EQ(result.out, "1\n");
 }
 
 TEST(Temporary, AFullDiskIsPassedOver) {

@@ -138,6 +138,26 @@ TEST(MadeUpTraces, KeepTheAlignmentsOfAllRequestsInATestInC) {
   trace_free(&made);
 }
 
+TEST(MadeUpTraces, StandInATestInCWhateverTheNamesOfItsSitesHave) {
+  trace made{};
+  trace_site site{};
+  char file[] = "a\n#error\r.c";
+  site.file = file;
+  site.line = 7;
+  made.sites = &site;
+  made.site_count = 1;
+  trace_op const op = {TRACE_ALLOC, 0, 0, 10, 0, 0};
+  trace_add(&made, &op);
+  made.ids = 1;
+  Bytes text;
+  rf_sink const sink = {append, &text};
+  trace_write_c_test(&made, 4096, &sink);
+  EXPECT_NE(text.find("\n    {ALLOC, 0, 10, 0}, // a?#error?.c:7\n};\n"), Bytes::npos) << text;
+  made.sites = nullptr;
+  made.site_count = 0;
+  trace_free(&made);
+}
+
 TEST(MadeUpTraces, SaysWhereAMadeUpTraceCannotBeWritten) {
   trace made = trace_make(6, 1);
   EXPECT_FALSE(trace_write(&made, "/nowhere/trace"));

@@ -227,8 +227,8 @@ static void origin_cell(const rf_html_page *p, const rf_record *origin) {
 
 static void snapshot_head(const rf_html_page *p, const rf_snapshot_table *t) {
   if (t->since == NULL) {
-    rf_markup(p->sink, "<h2>Snapshot \"%s\"</h2>\n<p class=\"dim\">%s, %s bytes live", t->name,
-              rf_counted(p->arena, (uint64_t)t->blocks, "block"), rf_bump_arena_print(p->arena, "%" PRId64, t->bytes));
+    rf_markup(p->sink, "<h2>Snapshot \"%s\"</h2>\n<p class=\"dim\">%s, %s live", t->name,
+              rf_counted(p->arena, (uint64_t)t->blocks, "block"), rf_counted(p->arena, (uint64_t)t->bytes, "byte"));
   } else {
     rf_markup(p->sink, "<h2>From \"%s\" to \"%s\": allocated since and not freed</h2>\n<p class=\"dim\">%s", t->since,
               t->name,
