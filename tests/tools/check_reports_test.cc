@@ -300,6 +300,14 @@ TEST_F(CheckReports, FindingsLandWhereBazelCollectsWhatATestLeavesBehind) {
   EXPECT_EQ(listed, "ringfence-N.html\nringfence-N.jsonl\nringfence-N.sarif\nringfence-N.xml\n");
 }
 
+TEST_F(CheckReports, AFolderForArtifactsThatIsNotThereIsPassedOver) {
+  How how;
+  how.environment = {{"TEST_UNDECLARED_OUTPUTS_DIR", file("nowhere")}};
+  const Result result = check({"--", program("overflow")}, how);
+  EXPECT_EQ(result.status, 99);
+  EXPECT_FALSE(has(result.err, "nowhere")) << result.err;
+}
+
 TEST_F(CheckReports, SoDoFindingsThatARuleHides) {
   const std::string rules = file("rules", "*:programs/overflow.c\n");
   ASSERT_EQ(run({"mkdir", file("left")}).status, 0);

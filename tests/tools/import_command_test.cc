@@ -178,6 +178,32 @@ TEST_F(ImportCommand, NamesTheInputOfAReportAtThatReportAlone) {
   EXPECT_EQ(inputs, "[crash-11][]");
 }
 
+// A collector works differences out.
+TEST_F(ImportCommand, TakesNoDifferencesOfSnapshots) {
+  const std::string folder = file("collector");
+  const std::string lines = file("lines", R"({"type":"snapshot","pid":1,"name":"end","since":"start","sites":[]})"
+                                          "\n"
+                                          R"({"type":"snapshot","pid":1,"name":"end","sites":[]})"
+                                          "\n");
+  const Result taken = run({ringfence(), "import", "--collector", folder, lines});
+  EXPECT_EQ(taken.status, 0);
+  EXPECT_EQ(taken.err, "ringfence: 1 snapshot taken to the collector\n");
+}
+
+TEST_F(ImportCommand, AFuzzerOfTheCurrentFolderNeedsNoSlash) {
+  (void)file("fuzzer", "#!/bin/sh\necho '==7==ERROR: AddressSanitizer: attempting double-free on 0x10'\n"
+                       "echo '    #0 0x1 in drop /src/a.c:4'\n");
+  ASSERT_EQ(chmod(file("fuzzer").c_str(), 0700), 0);
+  ASSERT_EQ(mkdir(file("crashes").c_str(), 0700), 0);
+  (void)file("crashes/crash-22", "input");
+  How how;
+  how.directory = file(".");
+  const Result taken =
+      run({ringfence(), "import", "--collector", file("collector"), "--run", "fuzzer", "crashes"}, how);
+  EXPECT_EQ(taken.status, 0);
+  EXPECT_EQ(taken.err, "ringfence: 1 finding taken to the collector\n");
+}
+
 TEST_F(ImportCommand, TellsTheSameInputOfTwoFuzzersApart) {
   const std::string folder = file("collector");
   ASSERT_EQ(mkdir(file("crashes").c_str(), 0700), 0);

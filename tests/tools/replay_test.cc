@@ -236,6 +236,39 @@ TEST(Replay, KeepsTheLastRequestsAndTheBlocksBeforeThem) {
   EXPECT_LT(count, 1000);
 }
 
+TEST(Replay, TheLastRequestsAreThoseOfTheFirst) {
+  Result const result = replay({"--events=30", "--last=4", "--runs=1", recorded()});
+  Result const swapped = replay({"--last=4", "--events=30", "--runs=1", recorded()});
+  Result const first = replay({"--events=30", "--runs=1", recorded()});
+  std::string const live = "  live at the end: ";
+  size_t const at = first.out.find(live);
+  ASSERT_NE(at, std::string::npos) << first.out;
+  std::string const line = first.out.substr(at, first.out.find('\n', at) - at);
+  EXPECT_TRUE(has(result.out, line)) << result.out;
+  EXPECT_TRUE(has(swapped.out, line)) << swapped.out;
+}
+
+TEST(Replay, GivesASmallTraceAnArenaThatAnyHeapCanUse) {
+  std::string const file = made_trace();
+  Result const result = replay({"--events=1", "--runs=1", file});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_TRUE(has(result.out, "\ntlsf, in an arena of 64.0 KiB\n")) << result.out;
+  unlink(file.c_str());
+}
+
+TEST(Replay, SaysThatAFileCannotBeWritten) {
+  for (std::string const option : {"--save", "--c-test", "--pprof"}) {
+    Result const result = replay({option, "/dev/full", recorded()});
+    EXPECT_EQ(result.status, 2) << option;
+    EXPECT_TRUE(has(result.err, "/dev/full: No space left on device\n")) << result.err;
+  }
+  std::string const file = scratch("seed");
+  Result const seed = replay({"--fuzz-seed", file, recorded()});
+  EXPECT_EQ(seed.status, 2);
+  EXPECT_TRUE(has(seed.err, ": not an input of a fuzzer: there are so many requests: 16961; ")) << seed.err;
+  EXPECT_NE(access(file.c_str(), F_OK), 0) << "an empty file is left";
+}
+
 TEST(Replay, WritesATestInC) {
   std::string const file = scratch("window.c");
   EXPECT_EQ(replay({"--last=20", "--c-test", file, recorded()}).status, 0);

@@ -120,6 +120,19 @@ TEST_F(BadTrace, TheLargestNumberHasTenBytes) {
   EXPECT_EQ(of_nine.t.lost, UINT64_MAX / 2);
 }
 
+TEST_F(BadTrace, MissingRequestsAddUp) {
+  Parsed const read(with_payload(Bytes("\6\1\6\2", 4)));
+  EXPECT_TRUE(read.good) << read.problem;
+  EXPECT_EQ(read.t.lost, 3U);
+}
+
+TEST_F(BadTrace, TheTimeOfAFailedRequestCounts) {
+  Parsed const read(with_payload(Bytes("\x50\5\x08\x40\7\x08", 6)));
+  EXPECT_TRUE(read.good) << read.problem;
+  EXPECT_EQ(read.t.failures, 1U);
+  EXPECT_EQ(read.t.duration_us, 12U);
+}
+
 TEST_F(BadTrace, IsWholeIfNothingComesBehindItsEnd) {
   Bytes const request("\0\5", 2);
   EXPECT_TRUE(Parsed(with_payload(request + "\7\1")).t.complete);
