@@ -123,12 +123,22 @@ TEST(Hunt, RefusesWhatItChoosesItself) {
                                              {"--hunt", "--option", "align=left"},
                                              {"--hunt", "--option", "page_time=25"},
                                              {"--hunt=2"},
+                                             {"--hunt=1001"},
                                              {"--hunt=x"},
                                              {"--hunt", "--trace", "x"}}) {
     Result const result = hunt({"none", "5"}, "", options);
     EXPECT_EQ(result.status, 2) << options[0] << result.err;
     EXPECT_EQ(result.out, "");
   }
+}
+
+TEST(Hunt, MayTakeAThousandRuns) {
+  EXPECT_EQ(check({"--hunt=1000", "--", "/nonexistent"}).status, 127);
+}
+
+TEST(Hunt, SaysThatARunCrashedElsewhere) {
+  Result const result = hunt({"crash", "13"});
+  EXPECT_TRUE(has(result.err, ": it crashed elsewhere than on a closed page\n")) << result.err;
 }
 
 // The first run takes the input away; the others do something else, which is said.

@@ -210,6 +210,8 @@ TEST_F(Identity, EachKindHasItsStacks) {
       {"functions of one program", "SEGV", "init@prog main@prog", "init@prog main@prog", true},
       {"functions of two builds", "SEGV", "init@prog main@prog", "init@prog.debug main@prog.debug", true},
       {"functions of libtool's", "SEGV", "init@prog main@prog", "init@lt-prog main@lt-prog", true},
+      {"functions of a program of that name", "SEGV", "init@lt- main@lt-", "init@lt- main@lt-", true},
+      {"functions of a program beside it", "SEGV", "init@lt- main@lt-", "init@lt-x main@lt-x", false},
       {"functions of cargo's", "SEGV", "init@a-0123456789abcdef main@a-0123456789abcdef",
        "init@a-0123456789fedcba main@a-0123456789fedcba", true},
       {"functions of no checksum", "SEGV", "init@a-0123456789abcde main@a-0123456789abcde",
@@ -359,6 +361,11 @@ TEST_F(Identity, WhyNamesTheKeysThatAreEqualAndThoseThatDiffer) {
                        "access: differs at frame 0, get and a\n"
                        "allocation: known only in the first\n"
                        "free: known only in the first\n");
+  EXPECT_NE(
+      why(of("SEGV", "a b c"), of("SEGV", "a b")).find("access: differs at frame 2, c and the end of the stack\n"),
+      std::string::npos);
+  EXPECT_NE(why(of("SEGV", "a"), of("SEGV", "a b")).find("access: differs at frame 1, the end of the stack and b\n"),
+            std::string::npos);
   const auto verdict = [this](const rf_identity &one, const rf_identity &other) {
     const std::string text = why(one, other);
     return text.substr(0, text.find('\n'));

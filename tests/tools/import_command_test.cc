@@ -145,6 +145,18 @@ TEST_F(ImportCommand, TakesTheCallsOfASnapshotAsTheyAre) {
   }
 }
 
+// Code that was made at run time, or a board's.
+TEST_F(ImportCommand, ACallInNoModuleIsByItsAddress) {
+  const std::string folder = file("collector");
+  const std::string lines =
+      file("lines", R"({"type":"snapshot","pid":1,"name":"start","blocks":3,"bytes":300,"sites":[)"
+                    R"({"blocks":3,"bytes":300,"allocated":{"frames":[{"pc":4096}]}}]})"
+                    "\n");
+  EXPECT_EQ(run({ringfence(), "import", "--collector", folder, lines}).status, 0);
+  const std::string spool = read_file(folder + "/spool/current");
+  EXPECT_TRUE(has(spool, "\"0x1000\"")) << spool;
+}
+
 TEST_F(ImportCommand, ASnapshotIsOfTheProgramOfItsProcess) {
   const std::string folder = file("collector");
   std::string lines;

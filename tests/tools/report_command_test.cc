@@ -341,6 +341,7 @@ TEST_F(ReportCommand, AFullDiskIsSaid) {
 TEST_F(ReportCommand, TheExitStatusIsAnOption) {
   EXPECT_EQ(report({"-e", "7", all()}).status, 7);
   EXPECT_EQ(report({"--exitcode=0", all()}).status, 0);
+  EXPECT_EQ(report({"--exitcode=255", all()}).status, 255);
 }
 
 TEST_F(ReportCommand, SuppressionsHideAndAreListed) {
