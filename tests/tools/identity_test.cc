@@ -210,8 +210,6 @@ TEST_F(Identity, EachKindHasItsStacks) {
       {"functions of one program", "SEGV", "init@prog main@prog", "init@prog main@prog", true},
       {"functions of two builds", "SEGV", "init@prog main@prog", "init@prog.debug main@prog.debug", true},
       {"functions of libtool's", "SEGV", "init@prog main@prog", "init@lt-prog main@lt-prog", true},
-      {"functions of a program of that name", "SEGV", "init@lt- main@lt-", "init@lt- main@lt-", true},
-      {"functions of a program beside it", "SEGV", "init@lt- main@lt-", "init@lt-x main@lt-x", false},
       {"functions of cargo's", "SEGV", "init@a-0123456789abcdef main@a-0123456789abcdef",
        "init@a-0123456789fedcba main@a-0123456789fedcba", true},
       {"functions of no checksum", "SEGV", "init@a-0123456789abcde main@a-0123456789abcde",

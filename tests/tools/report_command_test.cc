@@ -179,6 +179,7 @@ TEST_F(ReportCommand, FindingsOfARunThatHaveNoRecordAreNoSuccess) {
     EXPECT_EQ(report({"--write-baseline", file("none"), run}).status, 0) << run;
   }
   EXPECT_EQ(report({file("clean", begin + "0,\"status\":3}\n")}).status, 0);
+  EXPECT_EQ(report({unrecorded, file("clean")}).status, 99) << "a later run makes nothing good";
 }
 
 // As in check: names are those of the folder that the user is in, not of the tree in which Bazel starts programs.
