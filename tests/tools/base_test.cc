@@ -25,6 +25,7 @@ extern "C" {
 #include "tools/ringfence/base/string_table.h"
 #include "tools/ringfence/base/subprocess.h"
 #include "tools/ringfence/base/words.h"
+#include "tools/ringfence/base/write_file.h"
 }
 
 namespace {
@@ -312,6 +313,14 @@ TEST_F(Paths, AnEmptyPartOfPathIsTheCurrentFolder) {
     EXPECT_STREQ(rf_paths_in_path(&arena_, "tool"), "./tool") << path;
   }
   EXPECT_EQ(chdir(before), 0);
+}
+
+TEST_F(Paths, OfADescriptorHaveItsNumber) {
+  EXPECT_EQ(rf_named_descriptor("/proc/self/fd/7"), 7);
+  EXPECT_EQ(rf_named_descriptor("/proc/self/fd/4294967297"), INT_MAX) << "not descriptor 1";
+  EXPECT_EQ(rf_named_descriptor("/proc/self/fd/7x"), -1);
+  EXPECT_EQ(rf_named_descriptor("/proc/self/fd/"), -1);
+  EXPECT_EQ(rf_named_descriptor("7"), -1);
 }
 
 TEST_F(Paths, ANameBelowAFileIsNotFound) {

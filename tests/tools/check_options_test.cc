@@ -355,4 +355,11 @@ TEST(Outputs, ATraceNeedsAFileOfItsOwn) {
   EXPECT_EQ(unlink(file.c_str()), 0);
 }
 
+TEST(Outputs, ATraceThatCannotBeWrittenIsSaidBeforeTheRun) {
+  const Result result = check({"--trace", "/nowhere/run.%p", "--", "echo", "ran"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_EQ(result.out, "");
+  EXPECT_EQ(result.err, "ringfence: cannot write to /nowhere/run.%p: No such file or directory\n");
+}
+
 } // namespace

@@ -172,6 +172,24 @@ TEST_F(ImportCommand, ASnapshotIsOfTheProgramOfItsProcess) {
   EXPECT_TRUE(has(read_file(file("named") + "/spool/current"), R"("program":"/srv/p")"));
 }
 
+TEST_F(ImportCommand, SnapshotsOfOneFileAreTold) {
+  const std::string folder = file("collector");
+  std::string lines;
+  for (const std::string name : {"start", "middle", "end"}) {
+    lines +=
+        R"({"type":"snapshot","version":1,"pid":2,"name":")" + name + R"(","blocks":0,"bytes":0,"sites":[]})" + "\n";
+  }
+  EXPECT_EQ(run({ringfence(), "import", "--collector", folder, file("lines", lines)}).status, 0);
+  std::istringstream spool(read_file(folder + "/spool/current"));
+  std::set<std::string> ids;
+  for (std::string line; std::getline(spool, line);) {
+    ringfence::Json record;
+    ASSERT_TRUE(ringfence::Json::parse(line + "\n", record)) << line;
+    ids.insert(record["id"].text);
+  }
+  EXPECT_EQ(ids.size(), 3U) << "records of one id count once";
+}
+
 TEST_F(ImportCommand, NamesTheInputOfAReportAtThatReportAlone) {
   const std::string report = "==7==ERROR: AddressSanitizer: attempting double-free on 0x10 in thread T0:\n"
                              "    #0 0x1 in drop /src/a.c:4\n";

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
+#include <utility>
 
 namespace ringfence_test {
 namespace {
@@ -249,6 +250,20 @@ TEST(Monitor, ADeviceThatCannotBeReadIsNoneWithoutFindings) {
   Result const input = run({ringfence(), "monitor", "-"}, closed);
   EXPECT_EQ(input.status, 2);
   EXPECT_EQ(input.err, "ringfence: cannot read standard input: Bad file descriptor\n");
+}
+
+TEST(Monitor, CountsTheLinesThatDidNotArrive) {
+  std::string const file = scratch("gap");
+  std::string const lines = lines_of_a_finding();
+  size_t const second = lines.find('\n') + 1;
+  size_t const third = lines.find('\n', second) + 1;
+  size_t const fourth = lines.find('\n', third) + 1;
+  for (const auto &[to, words] : {std::pair{third, "at least 1 line of"}, std::pair{fourth, "at least 2 lines of"}}) {
+    write_file(file, lines.substr(0, second) + lines.substr(to));
+    Result const gap = run({ringfence(), "monitor", file});
+    EXPECT_TRUE(has(gap.out, words + std::string(" this report did not arrive"))) << gap.out;
+  }
+  unlink(file.c_str());
 }
 
 // The other end of a socket goes, and leaves what was sent to it unread: that is an error.

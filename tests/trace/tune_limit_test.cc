@@ -1,9 +1,10 @@
-// The limit of time for replays that tune makes, by a clock of the test's own.
+// The limit of time for replays, by a clock of the test's own.
 #include "tools/trace/tune.h"
 
 #include <array>
 #include <ctime>
 #include <gtest/gtest.h>
+#include <utility>
 
 extern "C" {
 int __real_clock_gettime(clockid_t id, timespec *now);
@@ -57,6 +58,20 @@ TEST(TuneLimit, IsOfOneReplayNotOfAllTracesTogether) {
   EXPECT_FALSE(r.slow);
   EXPECT_NE(r.arena, 0U);
   EXPECT_NEAR(r.mean_ns, 0.2e9 / 128, 1) << "the mean is of all of them";
+}
+
+// Each run is two replays, and there is at least one.
+TEST(ReplayLimit, LeavesTimeForAsManyRuns) {
+  trace t = of_two_looks();
+  replay_memory m = replay_memory_make(&t, 1 << 16);
+  const std::pair<double, unsigned> cases[] = {{0.25, 1}, {0.85, 2}, {100, 7}, {0, 7}};
+  for (const auto &[limit, runs] : cases) {
+    replay_figures const f = replay_figures_of(subject_find("tlsf"), &t, &m, 1 << 16, 0, limit);
+    EXPECT_EQ(f.replayed, t.count);
+    EXPECT_EQ(f.runs, runs) << limit;
+  }
+  replay_memory_free(&t, &m);
+  trace_free(&t);
 }
 
 TEST(TuneLimit, EndsAtTheFirstTraceThatTakesLonger) {
