@@ -318,6 +318,16 @@ TEST_F(CheckReports, SoDoFindingsThatARuleHides) {
   EXPECT_TRUE(has(left, R"("justification":"rule *:programs/overflow.c")")) << left;
 }
 
+// The status tells of the finding that is shown.
+TEST_F(CheckReports, AHiddenFindingBesideOneThatIsShownNeedsNoAdvice) {
+  const std::string rules = file("rules", "*:programs/overflow.c\n");
+  const Result result =
+      check({"--suppressions", rules, "--", "sh", "-c", program("overflow") + "; " + program("double_free")});
+  EXPECT_EQ(result.status, 99);
+  EXPECT_TRUE(has(result.err, "; 1 suppressed")) << result.err;
+  EXPECT_FALSE(has(result.err, "that only a rule for a source file suppresses")) << result.err;
+}
+
 TEST_F(CheckReports, SoDoSnapshots) {
   How how;
   how.environment = {{"TEST_UNDECLARED_OUTPUTS_DIR", folder_}};
