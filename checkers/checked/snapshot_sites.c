@@ -58,7 +58,7 @@ static void put_names(rf_json_writer *json, const char *function, const char *fi
   }
 }
 
-static void put_unplaced(rf_json_writer *json, uintptr_t address) {
+static void put_unplaced(rf_json_writer *json, uint64_t address) {
   rf_json_put_number(json, NULL, NO_MODULE);
   rf_json_put_address(json, NULL, address);
 }
@@ -77,7 +77,7 @@ static void put_new_frame(rf_snapshot_sites *w, uintptr_t pc, const rf_site *sit
     rf_json_put_address(w->json, NULL, name.offset);
     put_names(w->json, name.function, name.file, name.line);
   } else {
-    put_unplaced(w->json, pc);
+    put_unplaced(w->json, name.offset != 0 ? name.offset : pc); /* a call of `ringfence import` is a number */
     put_names(w->json, name.function, name.file, name.line);
   }
   rf_json_close(w->json, "]");

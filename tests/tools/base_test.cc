@@ -2,7 +2,10 @@
 #include "tests/core/text_sink.h"
 #include "tests/tools/run.h"
 
+#include <cerrno>
 #include <climits>
+#include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <gtest/gtest.h>
 #include <optional>
@@ -22,6 +25,7 @@ extern "C" {
 #include "tools/ringfence/base/string_table.h"
 #include "tools/ringfence/base/subprocess.h"
 #include "tools/ringfence/base/words.h"
+#include "tools/ringfence/base/write_file.h"
 }
 
 namespace {
@@ -172,6 +176,24 @@ TEST_F(Sinks, ACharacterBehindTheEndOfThePieceIsNoPartOfIt) {
   EXPECT_EQ(out, "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");
 }
 
+TEST_F(Sinks, AFileTellsWhyAWriteToItFailed) {
+  FILE *const full = fopen("/dev/full", "we");
+  FILE *const other = fopen("/dev/full", "we");
+  ASSERT_TRUE(full != nullptr && other != nullptr);
+  const std::string text(10000, 'x');
+  rf_sink const sink = rf_file_sink(full);
+  rf_sink_str(&sink, "x");
+  EXPECT_EQ(rf_file_error(full), 0) << "nothing was written so far";
+  rf_sink_str(&sink, text.c_str());
+  errno = 0;
+  EXPECT_EQ(rf_file_error(full), ENOSPC);
+  EXPECT_EQ(rf_file_error(other), 0);
+  (void)fwrite(text.data(), 1, text.size(), other);
+  EXPECT_EQ(rf_file_error(other), EIO) << "the reason is not known";
+  (void)fclose(full);
+  (void)fclose(other);
+}
+
 TEST_F(Sinks, ATextEndsWithinItsRoom) {
   for (const size_t length : {511U, 512U, 513U, 1024U}) {
     rf_text_sink t;
@@ -236,6 +258,13 @@ TEST_F(Words, NounsHaveAPlural) {
   EXPECT_STREQ(rf_counted(&arena_, 2, "block"), "2 blocks");
 }
 
+TEST_F(Words, ChangesHaveASignAndAPlural) {
+  EXPECT_STREQ(rf_changed(&arena_, 1, "block"), "+1 block");
+  EXPECT_STREQ(rf_changed(&arena_, -1, "block"), "-1 block");
+  EXPECT_STREQ(rf_changed(&arena_, 0, "byte"), "+0 bytes");
+  EXPECT_STREQ(rf_changed(&arena_, INT64_MIN, "byte"), "-9223372036854775808 bytes");
+}
+
 // ---- JSON ----
 
 using Numbers = Base;
@@ -270,6 +299,28 @@ TEST_F(Paths, AFolderInPathIsNoProgram) {
   ASSERT_EQ(mkdir(second.c_str(), 0755), 0);
   write_file(second + "/tool", "#!/bin/sh\n", 0755);
   EXPECT_EQ(rf_paths_in_path(&arena_, "tool"), second + "/tool");
+}
+
+TEST_F(Paths, AnEmptyPartOfPathIsTheCurrentFolder) {
+  char before[PATH_MAX];
+  ASSERT_NE(getcwd(before, sizeof before), nullptr);
+  const std::string here = scratch("path_here");
+  ASSERT_EQ(mkdir(here.c_str(), 0755), 0);
+  write_file(here + "/tool", "#!/bin/sh\n", 0755);
+  ASSERT_EQ(chdir(here.c_str()), 0);
+  for (const char *const path : {"", ":/nonexistent", "/nonexistent:", "/nonexistent::/nonexistent"}) {
+    const Variable set("PATH", path);
+    EXPECT_STREQ(rf_paths_in_path(&arena_, "tool"), "./tool") << path;
+  }
+  EXPECT_EQ(chdir(before), 0);
+}
+
+TEST_F(Paths, OfADescriptorHaveItsNumber) {
+  EXPECT_EQ(rf_named_descriptor("/proc/self/fd/7"), 7);
+  EXPECT_EQ(rf_named_descriptor("/proc/self/fd/4294967297"), INT_MAX) << "not descriptor 1";
+  EXPECT_EQ(rf_named_descriptor("/proc/self/fd/7x"), -1);
+  EXPECT_EQ(rf_named_descriptor("/proc/self/fd/"), -1);
+  EXPECT_EQ(rf_named_descriptor("7"), -1);
 }
 
 TEST_F(Paths, ANameBelowAFileIsNotFound) {
@@ -315,6 +366,14 @@ TEST_F(Subprocess, OnlyOneThatSucceedsHasAnOutput) {
   EXPECT_STREQ(rf_subprocess_output(&arena_, "/bin/sh", copies, "text"), "text");
   EXPECT_EQ(rf_subprocess_output(&arena_, "/bin/sh", fails, "text"), nullptr);
   EXPECT_EQ(rf_subprocess_output(&arena_, "/nonexistent", copies, "text"), nullptr);
+}
+
+TEST_F(Subprocess, WhatItSaysOfErrorsIsNotShown) {
+  const char *const complains[] = {"sh", "-c", "echo text; echo complaint >&2", nullptr};
+  testing::internal::CaptureStderr();
+  const char *const output = rf_subprocess_output(&arena_, "/bin/sh", complains, "");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  EXPECT_STREQ(output, "text\n");
 }
 
 TEST_F(Subprocess, LoadsNoLibraryOfTheUsers) {

@@ -57,6 +57,17 @@ TEST_F(Baseline, KnowsAsManyFindingsAsItHas) {
   EXPECT_EQ(rf_baseline_unmet(&baseline_), 0U);
 }
 
+TEST_F(Baseline, AFingerprintHasSixteenDigits) {
+  for (const std::string line : {"0123456789abcde 1 x", "0123456789abcdef0 1 x", "0123456789ABCDEF 1 x"}) {
+    EXPECT_EQ(wrong_with(line + "\n"), "known:2: not a line of a baseline: " + line);
+  }
+}
+
+TEST_F(Baseline, LinesMayEndAsOnWindows) {
+  read("\r\n0123456789abcdef 1\r\n\r\n# more\r\n");
+  EXPECT_EQ(known(RF_BUG_DOUBLE_FREE, {0, 0}), (std::vector<bool>{true, false}));
+}
+
 TEST_F(Baseline, ANumberHasNineDigitsAtMost) {
   for (const std::string start : {"0123456789abcdef ", "0123456789abcdef 1:"}) {
     EXPECT_EQ(wrong_with(start + "999999999 memory-leak\n"), "");

@@ -151,4 +151,17 @@ TEST(Crash, OfAChildLeavesTheStatusToItsParent) {
   EXPECT_NE(result.err.find("SUMMARY: Ringfence: SEGV "), std::string::npos) << result.err;
 }
 
+TEST(Crash, BesideAKnownFindingKeepsItsStatusToo) {
+  if (sizeof(void *) == 4) {
+    GTEST_SKIP() << "a 32-bit library cannot go into the shell";
+  }
+  const std::string known = scratch("known");
+  const std::string both = program("overflow") + "; " + program("crash") + " null; exit 3";
+  EXPECT_EQ(check({"--write-baseline", known, "--", program("overflow")}).status, 0);
+  const Result result = check({"--baseline", known, "--", "sh", "-c", both});
+  EXPECT_EQ(result.status, 3);
+  EXPECT_TRUE(has(result.err, "; 1 new, 1 in the baseline")) << result.err;
+  EXPECT_EQ(check({"-c", "--", "sh", "-c", both}).status, 99);
+}
+
 } // namespace

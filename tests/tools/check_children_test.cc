@@ -339,4 +339,20 @@ TEST_F(Daemon, IsWaitedForNoLongerThanAsked) {
   run({"rm", "-r", folder});
 }
 
+// The program itself may take the first signals, as long as it has not ended.
+TEST_F(Daemon, IsWaitedForUntilASignalAsksForTheEnd) {
+  const Result result = run({"sh", "-c",
+                             "\"$0\" check --wait -- \"$2\" \"$1\" & exec 3> \"$1\"; i=0\n"
+                             "while [ $i -lt 400 ] && kill $! 2> /dev/null; do i=$((i + 1)); sleep 0.05; done\n"
+                             "test $i -lt 400 || kill -9 $!; wait $!; exec 3>&-",
+                             ringfence(), pipe_, program("daemon")});
+  const std::string words = "; 1 still running, its records are in ";
+  ASSERT_TRUE(has(result.err, words)) << result.err;
+  std::string folder = result.err.substr(result.err.find(words) + words.size());
+  folder.resize(folder.find('\n'));
+  while (!has(run({"sh", "-c", "cat \"$1\"/*", "sh", folder}).out, "heap-buffer-overflow")) {
+  }
+  run({"rm", "-r", folder});
+}
+
 } // namespace

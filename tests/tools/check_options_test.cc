@@ -208,6 +208,11 @@ TEST(Options, LibraryMayBeNamed) {
     unlink(copy.c_str());
   }
   How empty;
+  How wrong;
+  wrong.environment = {{"RINGFENCE_LIB", "/nonexistent.so"}};
+  EXPECT_EQ(check({"--library", source("checkers/dropin/libringfence.so"), "--", program("overflow")}, wrong).status,
+            99)
+      << "the option comes first";
   empty.environment = {{"RINGFENCE_LIB", ""}};
   EXPECT_EQ(check({"--", program("overflow")}, empty).status, 99) << "as if it were not set";
 }
@@ -282,6 +287,13 @@ TEST(Temporary, ALimitForSizesOfFilesIsNamed) {
   }
 }
 
+// The command raises its own, to write records.
+TEST(Temporary, TheProgramHasTheLimitForSizesOfFilesThatItsCallerSet) {
+  const Result result =
+      run({"sh", "-c", "(ulimit -S -f 1; \"$0\" check -q -- sh -c 'ulimit -S -f') 2>&1 | cat", ringfence()});
+  EXPECT_EQ(result.out, "1\n");
+}
+
 TEST(Temporary, AFullDiskIsPassedOver) {
   How how;
   how.environment = {{"TMPDIR", "/dev/full"}};
@@ -341,6 +353,13 @@ TEST(Outputs, ATraceNeedsAFileOfItsOwn) {
   EXPECT_TRUE(has(result.err, "ringfence: --trace /dev/stdout: a trace needs a file of its own\n")) << result.err;
   EXPECT_EQ(read_file(file), "prior\n");
   EXPECT_EQ(unlink(file.c_str()), 0);
+}
+
+TEST(Outputs, ATraceThatCannotBeWrittenIsSaidBeforeTheRun) {
+  const Result result = check({"--trace", "/nowhere/run.%p", "--", "echo", "ran"});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_EQ(result.out, "");
+  EXPECT_EQ(result.err, "ringfence: cannot write to /nowhere/run.%p: No such file or directory\n");
 }
 
 } // namespace

@@ -300,6 +300,14 @@ TEST_F(CheckReports, FindingsLandWhereBazelCollectsWhatATestLeavesBehind) {
   EXPECT_EQ(listed, "ringfence-N.html\nringfence-N.jsonl\nringfence-N.sarif\nringfence-N.xml\n");
 }
 
+TEST_F(CheckReports, AFolderForArtifactsThatIsNotThereIsPassedOver) {
+  How how;
+  how.environment = {{"TEST_UNDECLARED_OUTPUTS_DIR", file("nowhere")}};
+  const Result result = check({"--", program("overflow")}, how);
+  EXPECT_EQ(result.status, 99);
+  EXPECT_FALSE(has(result.err, "nowhere")) << result.err;
+}
+
 TEST_F(CheckReports, SoDoFindingsThatARuleHides) {
   const std::string rules = file("rules", "*:programs/overflow.c\n");
   ASSERT_EQ(run({"mkdir", file("left")}).status, 0);
@@ -308,6 +316,16 @@ TEST_F(CheckReports, SoDoFindingsThatARuleHides) {
   check({"-c", "--suppressions", rules, "--", program("overflow")}, how);
   const std::string left = run({"sh", "-c", "cat \"$1\"/ringfence-*.sarif", "sh", file("left")}).out;
   EXPECT_TRUE(has(left, R"("justification":"rule *:programs/overflow.c")")) << left;
+}
+
+// The status tells of the finding that is shown.
+TEST_F(CheckReports, AHiddenFindingBesideOneThatIsShownNeedsNoAdvice) {
+  const std::string rules = file("rules", "*:programs/overflow.c\n");
+  const Result result =
+      check({"--suppressions", rules, "--", "sh", "-c", program("overflow") + "; " + program("double_free")});
+  EXPECT_EQ(result.status, 99);
+  EXPECT_TRUE(has(result.err, "; 1 suppressed")) << result.err;
+  EXPECT_FALSE(has(result.err, "that only a rule for a source file suppresses")) << result.err;
 }
 
 TEST_F(CheckReports, SoDoSnapshots) {

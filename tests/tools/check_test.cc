@@ -192,6 +192,35 @@ TEST(Signals, AreIgnoredByTheProgramAsByItsCaller) {
   EXPECT_EQ(check({"--", "grep", "SigIgn", "/proc/self/status"}).out, bare);
 }
 
+// The program let the signal through, and the command does so for itself.
+TEST(Signals, ThatTheCallerBlocksEndTheCommandAsTheProgram) {
+  const auto with = [](const std::string &how, const std::string &then) {
+    return "import os, signal, sys\nsignal.pthread_sigmask(signal." + how + ", {signal.SIGTERM})\n" + then;
+  };
+  const Result result =
+      run({"python3", "-c", with("SIG_BLOCK", "os.execv(sys.argv[1], sys.argv[1:])"), ringfence(), "check", "-q", "--",
+           "python3", "-c", with("SIG_UNBLOCK", "os.kill(os.getpid(), signal.SIGTERM)")});
+  EXPECT_EQ(result.signal, SIGTERM) << result.status << result.err;
+}
+
+// One that the program left is not written over by one of the command.
+TEST(Signals, LeaveNoCoreOfTheCommand) {
+  const std::string folder = scratch("cores");
+  ASSERT_EQ(mkdir(folder.c_str(), 0700), 0);
+  const std::string dumps = "import os, resource, signal, sys\n"
+                            "hard = resource.getrlimit(resource.RLIMIT_CORE)[1]\n"
+                            "resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))\n"
+                            "os.chdir(sys.argv[1])\n"
+                            "child = os.fork()\n"
+                            "if child == 0: os.execv(sys.argv[2], sys.argv[2:])\n"
+                            "status = os.waitpid(child, 0)[1]\n"
+                            "print(os.WTERMSIG(status), os.WCOREDUMP(status))\n";
+  const Result result =
+      run({"python3", "-c", dumps, folder, ringfence(), "check", "-q", "-o", "halt=0", "--", program("crash"), "null"});
+  EXPECT_EQ(result.out, "11 False\n") << result.err;
+  run({"rm", "-r", folder});
+}
+
 // While SIGCHLD is ignored the system keeps no status to wait for.
 TEST(Signals, ThatTheCallerIgnoresLoseNoStatus) {
   const std::string ignore = "import os, signal, sys\n"

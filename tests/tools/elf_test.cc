@@ -246,6 +246,15 @@ TEST_P(Elf, NamesTheFunctionThatAnAddressLiesIn) {
   rf_elf_close(&elf_);
 }
 
+TEST_P(Elf, OfNamesOfOneAddressTheOneThatReachesFarEnoughIsMeant) {
+  file_.symbols = {{"long", 0x1000, 0x20}, {"short", 0x1000, 4}, {"brief", 0x2000, 4}, {"lengthy", 0x2000, 0x20}};
+  ASSERT_EQ(open(file_.bytes()), RF_ELF_OK);
+  const rf_symbol_table symbols = rf_symbol_table_read(&elf_);
+  EXPECT_STREQ(rf_symbol_table_find(&symbols, 0x1010), "long");
+  EXPECT_STREQ(rf_symbol_table_find(&symbols, 0x2010), "lengthy");
+  rf_elf_close(&elf_);
+}
+
 // Marks in assembly are functions without a size.
 TEST_P(Elf, FunctionsWithoutSizeHideNotTheOneThatTheyLieIn) {
   file_.symbols = {{"outer", 0x1000, 0x20}, {"mark", 0x1008, 0}, {"second", 0x100c, 0}, {"far", 0x2000, 0}};

@@ -87,6 +87,36 @@ TEST(Service, GetsAllItsArguments) {
   EXPECT_EQ(result.out, "findings one two three four\n") << result.err;
 }
 
+TEST(Service, IsFoundInPathWhereTheVariableIsEmpty) {
+  const std::string folder = scratch("service");
+  ASSERT_EQ(mkdir(folder.c_str(), 0700), 0);
+  write_file(folder + "/ringfence-serve", "#!/bin/sh\necho \"found $1\"\n", 0755);
+  const std::string alone = scratch("alone"); // without the program of the build beside it
+  write_file(alone, read_file(ringfence()), 0755);
+  How how;
+  how.environment = {{"RINGFENCE_SERVE", ""}, {"PATH", folder}};
+  const Result result = run({alone, "status"}, how);
+  EXPECT_EQ(result.out, "found status\n") << result.err;
+  unlink(alone.c_str());
+}
+
+TEST(Service, SaysThatItCannotBeRun) {
+  How how;
+  how.environment = {{"RINGFENCE_SERVE", "/dev/null"}};
+  const Result result = run({ringfence(), "status"}, how);
+  EXPECT_EQ(result.status, 126);
+  EXPECT_EQ(result.err, "ringfence: cannot run /dev/null: Permission denied\n");
+}
+
+TEST(Service, HasTheStreamsThatItsCallerClosedClosed) {
+  How how;
+  how.environment = {{"RINGFENCE_SERVE", program("streams")}};
+  how.closed = {0, 2};
+  const Result result = run({ringfence(), "status"}, how);
+  EXPECT_EQ(result.status, 5) << "a bit for each";
+  EXPECT_EQ(result.out, run({program("streams")}, how).out) << "further descriptors";
+}
+
 TEST(Option, UnknownKeysOfTheLibraryAreNamed) {
   const Result result = check({"--option", "colour=red", "true"});
   EXPECT_EQ(result.status, 2);

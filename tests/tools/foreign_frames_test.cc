@@ -51,9 +51,14 @@ TEST_F(ForeignFrames, CodeBesideMainIsTheProgramsOwn) {
     const char *last; // what main counts as
   };
   static const Code rows[] = {
-      {"0x55aa00001000", "/src/a.c:1", "main of prog"},         {"0x55aa7fffffff", "/src/a.c:1", "main of prog"},
-      {"0x55a980003001", "/src/a.c:1", "main of prog"},         {"0x7f1200001000", "/src/a.c:1", "main"},
-      {"0x55aa00001000", "(/bin/prog+0x1000)", "main of prog"}, {"0x7f1200001000", "(/lib/libx.so+0x1000)", "main"},
+      {"0x55aa00001000", "/src/a.c:1", "main of prog"},
+      {"0x55aa7fffffff", "/src/a.c:1", "main of prog"},
+      {"0x55aac0003000", "/src/a.c:1", "main"},
+      {"0x55a940003000", "/src/a.c:1", "main"},
+      {"0x55a980003001", "/src/a.c:1", "main of prog"},
+      {"0x7f1200001000", "/src/a.c:1", "main"},
+      {"0x55aa00001000", "(/bin/prog+0x1000)", "main of prog"},
+      {"0x7f1200001000", "(/lib/libx.so+0x1000)", "main"},
   };
   for (const Code &row : rows) {
     const rf_foreign found = read("==1==ERROR: LeakSanitizer: detected memory leaks\n"

@@ -21,6 +21,7 @@ previously allocated by thread T0 here:
     #1 0x55aa0000120d in make(unsigned long) (/bin/prog+0x120d)
 
 SUMMARY: AddressSanitizer: heap-use-after-free /src/a.cc:12 in app::get
+WRITE of size 9, which the program says
     #0 0x1 in no_part_of_it /x.c:1
 )";
 

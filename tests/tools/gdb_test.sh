@@ -38,33 +38,48 @@ debug() {
 }
 
 what='is at the start of a live block of 10 bytes at 0x[0-9a-f]+, of malloc
+is 0 bytes after a live block of 10 bytes
 is 2 bytes after a live block of 10 bytes
+is 1 byte before a live block of 10 bytes
 is 3 bytes inside a freed block of 100 bytes
 is 3000 bytes inside a live block of 3000000 bytes
 is in no block of Ringfence
 ^allocated by thread [0-9]+:
-  #0  0x[0-9a-f]+ in make at .*debugged.c:1[0-9]
+  #0  0x[0-9a-f]+ in make at .*debugged.c:16
   #1  0x[0-9a-f]+ in main at .*debugged.c
 ^freed by thread [0-9]+:
-  #0  0x[0-9a-f]+ in drop at .*debugged.c
+  #0  0x[0-9a-f]+ in drop at .*debugged.c:20
+  #1  0x[0-9a-f]+ in main at .*debugged.c:35
+no argument is expected
 Ringfence has reported a finding, in a call of this frame:
 drop \(block=.*debugged.c'
 
 freed='is at the start of a freed block of 100 bytes
 ^freed by thread'
 for mode in guard page; do
-  said=$(debug "mode=$mode:leaks=0" 'break here' 'ringfence break' run 'ringfence what live' 'ringfence what live+12' \
+  pending=$([[ $mode == page ]] && echo off || echo auto)
+  said=$(debug "mode=$mode:leaks=0" 'break here' "set breakpoint pending $pending" 'ringfence break' \
+    'show breakpoint pending' 'ringfence break x' run \
+    'ringfence what live' 'ringfence what live+10' 'ringfence what live+12' 'ringfence what live-1' \
     'ringfence what freed+3' 'ringfence what large+3000' 'ringfence what arena' continue \
     "generate-core-file $work/core.$mode" kill)
-  expect "mode $mode" "$said" "$what"
+  expect "mode $mode" "$said" "$what
+pending breakpoints is $pending"
   grep -qE '^  #.*libringfence' <<<"$said" && { echo "the library's own frames are shown: $said" >&2 && faults=1; }
   said=$(gdb -nx -batch -ex "source $script" -ex 'ringfence what freed' "$program" "$work/core.$mode" 2>&1)
   expect "a core of mode $mode" "$said" "$freed"
+  said=$(gdb -nx -batch -ex "source $script" -ex 'ringfence what large' "$program" "$work/core.$mode" 2>&1)
+  expect "a live block in a core of mode $mode" "$said" 'is at the start of a live block of 3000000 bytes'
+  grep -q '^freed' <<<"$said" && { echo "a live block is told as freed: $said" >&2 && faults=1; }
 done
+
+# The page behind the block's own.
+said=$(debug mode=page 'break here' run 'ringfence what live+20' kill)
+expect "mode page" "$said" 'is 10 bytes after a live block of 10 bytes'
 
 said=$(debug mode=guard 'break here' run up 'print heap.base' 'print heap.counters' 'print site' 'print finding' kill)
 expect printers "$said" '= allocator tlsf
-40 bytes in 1 blocks, peak 40 bytes, 1 allocations, 0 failures
+40 bytes in 1 block, peak 40 bytes, 1 allocation, 0 failures
 main.c:7 in main
 double-free at 0x10, block 0x10 of 3 bytes, said twice
 found = thread 5: main.c:7 in main'

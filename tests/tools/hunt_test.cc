@@ -91,6 +91,16 @@ TEST(Hunt, GivesEachRunTheInput) {
   EXPECT_TRUE(has(result.err, "nothing found in 3 processes")) << result.err;
 }
 
+// As after one run: neither what was read before the command nor what it did not read is lost.
+TEST(Hunt, LeavesTheRestOfTheInputToItsCaller) {
+  const std::string file = scratch("input");
+  write_file(file, "one\ntwo\nthree\n");
+  Result const result =
+      run({"sh", "-c", "{ read -r a; \"$0\" check -q --hunt -- sh -c 'read -r b; echo \"$b\"'; cat; } < \"$1\"",
+           ringfence(), file});
+  EXPECT_EQ(result.out, "two\nthree\n") << result.err;
+}
+
 TEST(Hunt, StopsWhenNothingIsNewOrAfterSoManyRuns) {
   EXPECT_TRUE(has(hunt({"none", "5"}).err, "mode hunt (3 runs)"));
   EXPECT_TRUE(has(hunt({"read-after", "5"}).err, "mode hunt (4 runs)"));
@@ -113,12 +123,22 @@ TEST(Hunt, RefusesWhatItChoosesItself) {
                                              {"--hunt", "--option", "align=left"},
                                              {"--hunt", "--option", "page_time=25"},
                                              {"--hunt=2"},
+                                             {"--hunt=1001"},
                                              {"--hunt=x"},
                                              {"--hunt", "--trace", "x"}}) {
     Result const result = hunt({"none", "5"}, "", options);
     EXPECT_EQ(result.status, 2) << options[0] << result.err;
     EXPECT_EQ(result.out, "");
   }
+}
+
+TEST(Hunt, MayTakeAThousandRuns) {
+  EXPECT_EQ(check({"--hunt=1000", "--", "/nonexistent"}).status, 127);
+}
+
+TEST(Hunt, SaysThatARunCrashedElsewhere) {
+  Result const result = hunt({"crash", "13"});
+  EXPECT_TRUE(has(result.err, ": it crashed elsewhere than on a closed page\n")) << result.err;
 }
 
 // The first run takes the input away; the others do something else, which is said.

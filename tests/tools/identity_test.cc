@@ -359,6 +359,11 @@ TEST_F(Identity, WhyNamesTheKeysThatAreEqualAndThoseThatDiffer) {
                        "access: differs at frame 0, get and a\n"
                        "allocation: known only in the first\n"
                        "free: known only in the first\n");
+  EXPECT_NE(
+      why(of("SEGV", "a b c"), of("SEGV", "a b")).find("access: differs at frame 2, c and the end of the stack\n"),
+      std::string::npos);
+  EXPECT_NE(why(of("SEGV", "a"), of("SEGV", "a b")).find("access: differs at frame 1, the end of the stack and b\n"),
+            std::string::npos);
   const auto verdict = [this](const rf_identity &one, const rf_identity &other) {
     const std::string text = why(one, other);
     return text.substr(0, text.find('\n'));

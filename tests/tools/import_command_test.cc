@@ -145,6 +145,18 @@ TEST_F(ImportCommand, TakesTheCallsOfASnapshotAsTheyAre) {
   }
 }
 
+// Code that was made at run time, or a board's.
+TEST_F(ImportCommand, ACallInNoModuleIsByItsAddress) {
+  const std::string folder = file("collector");
+  const std::string lines =
+      file("lines", R"({"type":"snapshot","pid":1,"name":"start","blocks":3,"bytes":300,"sites":[)"
+                    R"({"blocks":3,"bytes":300,"allocated":{"frames":[{"pc":4096}]}}]})"
+                    "\n");
+  EXPECT_EQ(run({ringfence(), "import", "--collector", folder, lines}).status, 0);
+  const std::string spool = read_file(folder + "/spool/current");
+  EXPECT_TRUE(has(spool, "\"0x1000\"")) << spool;
+}
+
 TEST_F(ImportCommand, ASnapshotIsOfTheProgramOfItsProcess) {
   const std::string folder = file("collector");
   std::string lines;
@@ -158,6 +170,24 @@ TEST_F(ImportCommand, ASnapshotIsOfTheProgramOfItsProcess) {
   EXPECT_TRUE(has(spool, R"("program":"/bin/prog2")")) << spool;
   EXPECT_EQ(run({ringfence(), "import", "--collector", file("named"), "--program", "/srv/p", file("lines")}).status, 0);
   EXPECT_TRUE(has(read_file(file("named") + "/spool/current"), R"("program":"/srv/p")"));
+}
+
+TEST_F(ImportCommand, SnapshotsOfOneFileAreTold) {
+  const std::string folder = file("collector");
+  std::string lines;
+  for (const std::string name : {"start", "middle", "end"}) {
+    lines +=
+        R"({"type":"snapshot","version":1,"pid":2,"name":")" + name + R"(","blocks":0,"bytes":0,"sites":[]})" + "\n";
+  }
+  EXPECT_EQ(run({ringfence(), "import", "--collector", folder, file("lines", lines)}).status, 0);
+  std::istringstream spool(read_file(folder + "/spool/current"));
+  std::set<std::string> ids;
+  for (std::string line; std::getline(spool, line);) {
+    ringfence::Json record;
+    ASSERT_TRUE(ringfence::Json::parse(line + "\n", record)) << line;
+    ids.insert(record["id"].text);
+  }
+  EXPECT_EQ(ids.size(), 3U) << "records of one id count once";
 }
 
 TEST_F(ImportCommand, NamesTheInputOfAReportAtThatReportAlone) {
@@ -176,6 +206,32 @@ TEST_F(ImportCommand, NamesTheInputOfAReportAtThatReportAlone) {
     inputs += "[" + record["labels"]["input"].text + "]";
   }
   EXPECT_EQ(inputs, "[crash-11][]");
+}
+
+// A collector works differences out.
+TEST_F(ImportCommand, TakesNoDifferencesOfSnapshots) {
+  const std::string folder = file("collector");
+  const std::string lines = file("lines", R"({"type":"snapshot","pid":1,"name":"end","since":"start","sites":[]})"
+                                          "\n"
+                                          R"({"type":"snapshot","pid":1,"name":"end","sites":[]})"
+                                          "\n");
+  const Result taken = run({ringfence(), "import", "--collector", folder, lines});
+  EXPECT_EQ(taken.status, 0);
+  EXPECT_EQ(taken.err, "ringfence: 1 snapshot taken to the collector\n");
+}
+
+TEST_F(ImportCommand, AFuzzerOfTheCurrentFolderNeedsNoSlash) {
+  (void)file("fuzzer", "#!/bin/sh\necho '==7==ERROR: AddressSanitizer: attempting double-free on 0x10'\n"
+                       "echo '    #0 0x1 in drop /src/a.c:4'\n");
+  ASSERT_EQ(chmod(file("fuzzer").c_str(), 0700), 0);
+  ASSERT_EQ(mkdir(file("crashes").c_str(), 0700), 0);
+  (void)file("crashes/crash-22", "input");
+  How how;
+  how.directory = file(".");
+  const Result taken =
+      run({ringfence(), "import", "--collector", file("collector"), "--run", "fuzzer", "crashes"}, how);
+  EXPECT_EQ(taken.status, 0);
+  EXPECT_EQ(taken.err, "ringfence: 1 finding taken to the collector\n");
 }
 
 TEST_F(ImportCommand, TellsTheSameInputOfTwoFuzzersApart) {

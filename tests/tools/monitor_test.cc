@@ -9,10 +9,12 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <string>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
+#include <utility>
 
 namespace ringfence_test {
 namespace {
@@ -240,11 +242,54 @@ TEST(Monitor, ADeviceThatCannotBeReadIsNoneWithoutFindings) {
   Result const folder = run({ringfence(), "monitor", "/tmp"});
   EXPECT_EQ(folder.status, 2);
   EXPECT_EQ(folder.err, "ringfence: cannot read /tmp: Is a directory\n");
+  Result const memory = run({ringfence(), "monitor", "/proc/self/mem"});
+  EXPECT_EQ(memory.status, 2) << "only of a terminal is this error the end";
+  EXPECT_EQ(memory.err, "ringfence: cannot read /proc/self/mem: Input/output error\n");
   How closed;
   closed.closed = {0};
   Result const input = run({ringfence(), "monitor", "-"}, closed);
   EXPECT_EQ(input.status, 2);
   EXPECT_EQ(input.err, "ringfence: cannot read standard input: Bad file descriptor\n");
+}
+
+TEST(Monitor, CountsTheLinesThatDidNotArrive) {
+  std::string const file = scratch("gap");
+  std::string const lines = lines_of_a_finding();
+  size_t const second = lines.find('\n') + 1;
+  size_t const third = lines.find('\n', second) + 1;
+  size_t const fourth = lines.find('\n', third) + 1;
+  for (const auto &[to, words] : {std::pair{third, "at least 1 line of"}, std::pair{fourth, "at least 2 lines of"}}) {
+    write_file(file, lines.substr(0, second) + lines.substr(to));
+    Result const gap = run({ringfence(), "monitor", file});
+    EXPECT_TRUE(has(gap.out, words + std::string(" this report did not arrive"))) << gap.out;
+  }
+  unlink(file.c_str());
+}
+
+// The other end of a socket goes, and leaves what was sent to it unread: that is an error.
+TEST(Monitor, ADeviceThatFailsAfterAFindingIsStatus2) {
+  int ends[2];
+  int shown[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  ASSERT_EQ(pipe2(shown, O_CLOEXEC), 0);
+  pid_t const child = fork();
+  if (child == 0) {
+    dup2(ends[1], STDIN_FILENO);
+    dup2(shown[1], STDOUT_FILENO);
+    execl(ringfence().c_str(), "ringfence", "monitor", "-", static_cast<char *>(nullptr));
+    _exit(1);
+  }
+  close(shown[1]);
+  std::string const lines = lines_of_a_finding();
+  EXPECT_EQ(write(ends[0], lines.data(), lines.size()), static_cast<ssize_t>(lines.size()));
+  EXPECT_EQ(write(ends[1], "x", 1), 1);
+  EXPECT_TRUE(has(read_until(shown[0], "SUMMARY: Ringfence: "), "SUMMARY: Ringfence: "));
+  close(ends[0]);
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(WEXITSTATUS(status), 2);
+  close(ends[1]);
+  close(shown[0]);
 }
 
 TEST(Monitor, SaysWhatIsWrong) {

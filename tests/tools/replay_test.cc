@@ -91,7 +91,7 @@ TEST(Replay, TellsWhatIsInATrace) {
   Result const result = replay({"--arena=64K", "--runs=1", "--top=1", file});
   EXPECT_EQ(result.status, 1);
   EXPECT_EQ(result.out.rfind(file + ": 3 requests (3 alloc, 0 free, 0 realloc) of process 7 in 1.500 s\n"
-                                    "  peak 97.7 KiB in 3 blocks; 1 requests had failed, 2 were not recorded\n",
+                                    "  peak 97.7 KiB in 3 blocks; 1 request had failed, 2 were not recorded\n",
                              0),
             0U)
       << result.out;
@@ -136,7 +136,8 @@ TEST(Replay, ComparesAllocatorsAndDrawsTheirMemory) {
   Result const result = replay({"-a", "tlsf", "--allocator=pool:16x20,32x40+memheap", "-a", "mempool", "--runs=1",
                                 "--svg", picture, recorded()});
   EXPECT_EQ(result.status, 1) << "mempool has blocks of 64 bytes only: " << result.err;
-  EXPECT_TRUE(has(result.out, "\narenas of 344.6 KiB\nallocator ")) << result.out;
+  EXPECT_TRUE(has(result.out, "\narenas of 344.6 KiB\nallocator" + std::string(15, ' ') + " ns/request "))
+      << result.out;
   EXPECT_TRUE(has(result.out, "\ntlsf ")) << result.out;
   EXPECT_TRUE(has(result.out, "\npool:16x20,32x40+memheap ")) << result.out;
   EXPECT_TRUE(has(result.out, " too large ")) << result.out;
@@ -234,6 +235,39 @@ TEST(Replay, KeepsTheLastRequestsAndTheBlocksBeforeThem) {
   int const count = std::stoi(result.out.substr(at + 2));
   EXPECT_GT(count, 500) << "some blocks were live before";
   EXPECT_LT(count, 1000);
+}
+
+TEST(Replay, TheLastRequestsAreThoseOfTheFirst) {
+  Result const result = replay({"--events=30", "--last=4", "--runs=1", recorded()});
+  Result const swapped = replay({"--last=4", "--events=30", "--runs=1", recorded()});
+  Result const first = replay({"--events=30", "--runs=1", recorded()});
+  std::string const live = "  live at the end: ";
+  size_t const at = first.out.find(live);
+  ASSERT_NE(at, std::string::npos) << first.out;
+  std::string const line = first.out.substr(at, first.out.find('\n', at) - at);
+  EXPECT_TRUE(has(result.out, line)) << result.out;
+  EXPECT_TRUE(has(swapped.out, line)) << swapped.out;
+}
+
+TEST(Replay, GivesASmallTraceAnArenaThatAnyHeapCanUse) {
+  std::string const file = made_trace();
+  Result const result = replay({"--events=1", "--runs=1", file});
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_TRUE(has(result.out, "\ntlsf, in an arena of 64.0 KiB\n")) << result.out;
+  unlink(file.c_str());
+}
+
+TEST(Replay, SaysThatAFileCannotBeWritten) {
+  for (std::string const option : {"--save", "--c-test", "--pprof"}) {
+    Result const result = replay({option, "/dev/full", recorded()});
+    EXPECT_EQ(result.status, 2) << option;
+    EXPECT_TRUE(has(result.err, "/dev/full: No space left on device\n")) << result.err;
+  }
+  std::string const file = scratch("seed");
+  Result const seed = replay({"--fuzz-seed", file, recorded()});
+  EXPECT_EQ(seed.status, 2);
+  EXPECT_TRUE(has(seed.err, ": not an input of a fuzzer: there are so many requests: 16961; ")) << seed.err;
+  EXPECT_NE(access(file.c_str(), F_OK), 0) << "an empty file is left";
 }
 
 TEST(Replay, WritesATestInC) {

@@ -179,6 +179,7 @@ TEST_F(ReportCommand, FindingsOfARunThatHaveNoRecordAreNoSuccess) {
     EXPECT_EQ(report({"--write-baseline", file("none"), run}).status, 0) << run;
   }
   EXPECT_EQ(report({file("clean", begin + "0,\"status\":3}\n")}).status, 0);
+  EXPECT_EQ(report({unrecorded, file("clean")}).status, 99) << "a later run makes nothing good";
 }
 
 // As in check: names are those of the folder that the user is in, not of the tree in which Bazel starts programs.
@@ -330,7 +331,10 @@ TEST_F(ReportCommand, AReaderWhoLeavesEarlyDoesNotHang) {
 TEST_F(ReportCommand, AFullDiskIsSaid) {
   const Result result = report({"--format", "html", "--output", "/dev/full", all()});
   EXPECT_EQ(result.status, 2);
-  EXPECT_TRUE(has(result.err, "cannot write all to /dev/full: ")) << result.err;
+  EXPECT_TRUE(has(result.err, "cannot write all to /dev/full: No space left on device\n")) << result.err;
+  const Result standard = run({"sh", "-c", "\"$0\" report -f html \"$1\" > /dev/full", ringfence(), all()});
+  EXPECT_EQ(standard.status, 2);
+  EXPECT_TRUE(has(standard.err, "cannot write all to standard output: No space left on device\n")) << standard.err;
 }
 
 // ---- Exit status, suppressions ----
@@ -338,6 +342,7 @@ TEST_F(ReportCommand, AFullDiskIsSaid) {
 TEST_F(ReportCommand, TheExitStatusIsAnOption) {
   EXPECT_EQ(report({"-e", "7", all()}).status, 7);
   EXPECT_EQ(report({"--exitcode=0", all()}).status, 0);
+  EXPECT_EQ(report({"--exitcode=255", all()}).status, 255);
 }
 
 TEST_F(ReportCommand, SuppressionsHideAndAreListed) {

@@ -9,6 +9,8 @@ namespace {
 
 using ReportFormats = ReportCommand;
 
+const rf_site kPlace = {"src/other.c", "other", 3};
+
 TEST_F(ReportFormats, AFileThatCannotBeWrittenIsAFailureWhateverComesAfterIt) {
   EXPECT_EQ(report({"--output", "/nowhere/r.json", "--output", file("r.txt"), all()}).status, 2);
   EXPECT_TRUE(has(read_file(file("r.txt")), "SUMMARY: Ringfence: ")) << "the others are written";
@@ -34,6 +36,18 @@ TEST_F(ReportFormats, ThePageCallsTheMainThreadZero) {
   const std::string page = report({"--format=html", file("f", json(f))}).out;
   EXPECT_TRUE(has(page, "Found here - thread 0</h3>")) << page;
   EXPECT_TRUE(has(page, "Allocated - thread " + std::to_string(f.process + 7) + "</h3>")) << page;
+}
+
+// One of a single kind would change nothing.
+TEST_F(ReportFormats, ThePageHasFiltersWhereThereAreSeveralKinds) {
+  rf_finding other = leak();
+  other.allocated.site = &kPlace;
+  const std::string leaks = json(leak()) + json(other);
+  const std::string one = report({"--format=html", file("one", leaks)}).out;
+  EXPECT_TRUE(has(one, "<b>2</b> findings")) << one;
+  EXPECT_FALSE(has(one, "data-kind-filter=")) << one;
+  const std::string two = report({"--format=html", file("two", leaks + json(double_free()))}).out;
+  EXPECT_TRUE(has(two, "data-kind-filter=\"memory-leak\">memory-leak 2<")) << two;
 }
 
 TEST_F(ReportFormats, WritesEveryFormatByTheNameOfTheFile) {

@@ -1,4 +1,5 @@
 // `ringfence report` on snapshots.
+#include "tests/tools/pprof_text.h"
 #include "tests/tools/report_fixture.h"
 
 namespace ringfence_test {
@@ -142,6 +143,28 @@ TEST_F(ReportSnapshots, ThePageShowsTheCallersOfASite) {
   const std::string fields = R"("time_ns":5,"name":"start","blocks":3,"bytes":300,"omitted_blocks":0)";
   const std::string page = report({"--format=html", file("s.json", snapshot(fields, site))}).out;
   EXPECT_TRUE(has(page, "take<br/><span class=\"chain\">from first, second, third</span>")) << page;
+}
+
+// Nor are functions of the system's headers.
+TEST_F(ReportSnapshots, ThePageShowsNoCallersInHeadersOfTheSystem) {
+  std::string frames;
+  for (const char *const place :
+       {"take\",\"file\":\"/src/a.c", "inner\",\"file\":\"/usr/include/list.h", "first\",\"file\":\"/src/b.c"}) {
+    frames += std::string(frames.empty() ? "" : ",") + R"({"pc":4096,"line":7,"function":")" + place + R"("})";
+  }
+  const std::string site = R"({"blocks":3,"bytes":300,"allocated":{"thread":0,"frames":[)" + frames + "]}}";
+  const std::string fields = R"("time_ns":5,"name":"start","blocks":3,"bytes":300,"omitted_blocks":0)";
+  const std::string page = report({"--format=html", file("s.json", snapshot(fields, site))}).out;
+  EXPECT_TRUE(has(page, "take /src/a.c:7<br/><span class=\"chain\">from first /src/b.c:7</span>")) << page;
+}
+
+TEST_F(ReportSnapshots, AProfileHasNumbersOf64Bits) {
+  const std::string site = R"({"blocks":5000000000,"bytes":70000000000,"allocated":{"thread":0,"frames":[]}})";
+  const std::string fields = R"("time_ns":5,"name":"start","blocks":5000000000,"bytes":70000000000)";
+  const std::string file_of = file("s.json", snapshot(fields, site));
+  EXPECT_EQ(report({"--output", file("p.pb.gz"), file_of}).status, 0);
+  const std::string text = pprof_text(read_file(file("p.pb.gz")));
+  EXPECT_TRUE(has(text, "2:{1:[1] 2:[5000000000,70000000000]}\n")) << text;
 }
 
 TEST_F(ReportSnapshots, ThePageShowsSnapshots) {

@@ -106,6 +106,8 @@ TEST_F(Collect, AProcessThatIsNotCheckedIsCountedOnceForItsLastReason) {
   const rf_run run = collect();
   EXPECT_EQ(run.unchecked_count, 3u);
   EXPECT_STREQ(run.unchecked_because, "1 under a tool, 1 static, 1 setuid");
+  file("7", unchecked(7, "static", 20) + unchecked(8, "setuid", 10) + unchecked(9, "static", 10));
+  EXPECT_STREQ(collect().unchecked_because, "2 static, 1 setuid");
 }
 
 TEST_F(Collect, AProcessThatBeginsLaterIsCheckedAfterAll) {

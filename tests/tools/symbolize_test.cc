@@ -321,6 +321,24 @@ TEST_F(Symbolize, TellsBuildsOfOneModuleApart) {
   }
 }
 
+TEST_F(Symbolize, TellsBuildsApartOfWhichOneBeginsAsTheOther) {
+  ringfence_test::ElfFile image;
+  image.symbols = {{"f", 0x8000, 0x10}};
+  image.build_id = "\x01\x23\x45";
+  const std::string file = ringfence_test::scratch("image");
+  ringfence_test::write_file(file, image.bytes());
+  setenv("PATH", "/nonexistent", 1);
+  for (const char *const id : {"01", "0123", "01234", "0123456", "012345"}) {
+    rf_frame frame = {};
+    frame.module = file.c_str();
+    frame.build_id = id;
+    frame.offset = 0x8008;
+    symbolize({&frame});
+    EXPECT_EQ(frame.source_count, strcmp(id, "012345") == 0 ? 1U : 0U) << id;
+  }
+  unlink(file.c_str());
+}
+
 // Without a build-id nothing says that the file is the one that ran.
 TEST_F(Symbolize, LeavesModulesAloneThatHaveNoBuildIdAnyMore) {
   ringfence_test::ElfFile image;

@@ -133,6 +133,17 @@ TEST_F(Report, SaysHowManyLostBlocksItDoesNotListWhereAskedForDetails) {
       << text();
 }
 
+TEST_F(Report, AProcessThatStillRunsWasNotKilled) {
+  rf_process processes[3] = {};
+  processes[0].ended = true;
+  processes[1].running = true;
+  rf_run run = {};
+  run.processes = processes;
+  run.process_count = 3;
+  rf_document document = {};
+  EXPECT_EQ(rf_totals_of(&run, &document, 0, 0).killed, 1U);
+}
+
 TEST_F(Report, CountsRepetitions) {
   totals_.findings = 2;
   totals_.times = 5;

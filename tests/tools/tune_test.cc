@@ -124,14 +124,14 @@ TEST(Tune, LetsTheGivenPartOfTheTracesFail) {
 TEST(Tune, SaysSoWhereNoHeapServes) {
   Result const result = tune({"-a", "sizeclass", recorded("sqlite")});
   EXPECT_EQ(result.status, 1);
-  EXPECT_EQ(result.said(), std::vector<std::string>{"no heap serves 1 of 1 traces"});
+  EXPECT_EQ(result.said(), std::vector<std::string>{"no heap serves 1 of 1 trace"});
 }
 
 TEST(Tune, LeavesOutHeapsThatAreTooSlow) {
   Result const result = tune({"-a", "tlsf", "--limit=1e-9", recorded("sqlite")});
   EXPECT_EQ(result.status, 1);
   EXPECT_TRUE(has(result.out, "  tlsf: too slow\n")) << result.out;
-  EXPECT_EQ(result.said(), std::vector<std::string>{"no heap serves 1 of 1 traces within --limit"});
+  EXPECT_EQ(result.said(), std::vector<std::string>{"no heap serves 1 of 1 trace within --limit"});
   EXPECT_EQ(tune({"-a", "tlsf", "--limit=0", "--pools=0", recorded("sqlite")}).status, 0);
 }
 

@@ -23,6 +23,20 @@ trace recorded(const std::string &name) {
   return t;
 }
 
+// A trace of `count` blocks of 32 bytes that live at once.
+trace blocks_of_32(size_t count) {
+  trace t{};
+  for (const trace_kind kind : {TRACE_ALLOC, TRACE_FREE}) {
+    for (size_t i = 0; i < count; i++) {
+      trace_op const op = {kind, 0, i, kind == TRACE_ALLOC ? 32U : 0U, 0, 0};
+      trace_add(&t, &op);
+    }
+  }
+  t.ids = count;
+  trace_measure(&t);
+  return t;
+}
+
 // Only the requests for up to `largest` bytes, and what becomes of those blocks.
 trace small_requests(const trace &of, size_t largest) {
   trace out{};
@@ -258,6 +272,33 @@ TEST(Replay, TellsAnAllocatorWhoseBlocksOverlap) {
   trace_free(&t);
 }
 
+// Serves each request one byte behind what it should.
+void *odd_alloc(rf_allocator *, size_t size, size_t, const rf_site *) {
+  static unsigned char memory[1 << 16];
+  static size_t used = 0;
+  used += size + 16 - size % 16;
+  return memory + used + 1;
+}
+
+rf_allocator *make_odd(void *, size_t, const trace *) {
+  static rf_allocator_ops ops;
+  ops.name = "odd";
+  ops.alloc = odd_alloc;
+  ops.free = forget;
+  ops.stats = no_stats;
+  static rf_allocator a = {&ops};
+  return &a;
+}
+
+TEST(Replay, TellsAnAllocatorWhoseBlocksAreNotAligned) {
+  subject const wrong = {"odd", make_odd, 0, true, nullptr, "", 0, nullptr, nullptr, nullptr};
+  trace t = blocks_of_32(3);
+  replay_memory m = replay_memory_make(&t, 1 << 20);
+  EXPECT_FALSE(replay_verify(&wrong, &t, &m, 1 << 20));
+  replay_memory_free(&t, &m);
+  trace_free(&t);
+}
+
 // Moves each block, and leaves its contents behind.
 void *forgetful_realloc(rf_allocator *, void *ptr, size_t size, size_t, const rf_site *) {
   free(ptr);
@@ -357,20 +398,6 @@ TEST(Replay, GoesOnAfterARequestThatFails) {
 
 // ---- Tuning ----
 
-// A trace of `count` blocks of 32 bytes that live at once.
-trace blocks_of_32(size_t count) {
-  trace t{};
-  for (const trace_kind kind : {TRACE_ALLOC, TRACE_FREE}) {
-    for (size_t i = 0; i < count; i++) {
-      trace_op const op = {kind, 0, i, kind == TRACE_ALLOC ? 32U : 0U, 0, 0};
-      trace_add(&t, &op);
-    }
-  }
-  t.ids = count;
-  trace_measure(&t);
-  return t;
-}
-
 TEST(Tune, PoolsAreAsLargeAsEnoughOfTheTracesNeed) {
   std::array<trace, 3> traces = {blocks_of_32(2000), blocks_of_32(400), blocks_of_32(200)};
   tune_set const most = {traces.data(), 3, 2, 0, nullptr};
@@ -389,8 +416,8 @@ TEST(Tune, PoolsAreAsLargeAsEnoughOfTheTracesNeed) {
   }
 }
 
-TEST(Tune, IsSlowWhereTheLimitLeavesATraceOut) {
-  std::array<trace, 2> traces = {blocks_of_32(5), blocks_of_32(5)};
+TEST(Tune, IsSlowWhereTheLimitLeavesRequestsOut) {
+  std::array<trace, 2> traces = {blocks_of_32(5), blocks_of_32(100)};
   tune_set const set = {traces.data(), 2, 1, 1e-12, nullptr};
   tune_result const r = tune_bare(&set, subject_find("tlsf"));
   EXPECT_TRUE(r.slow);

@@ -92,6 +92,7 @@ TEST_F(BadTrace, SaysWhatIsWrongInsideAChunkThatIsWhole) {
       {Bytes("\1\0", 2), "a request names a block that there never was"},
       {Bytes("\x20\5\7", 3), "a request names a call site that is not there"},
       {Bytes("\x08\5\x40", 3), "a number is too large"},
+      {Bytes("\x08\5\x1f", 3), "a number is too large"},
       {Bytes("\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", 11), "a number is too large"},
       {Bytes("\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11), "a number is too large"},
       {Bytes("\0\x80", 2), "an event goes beyond its chunk"},
@@ -118,6 +119,19 @@ TEST_F(BadTrace, TheLargestNumberHasTenBytes) {
   Parsed const of_nine(with_payload("\6" + nine.substr(1) + "\x7f"));
   ASSERT_TRUE(of_nine.good) << of_nine.problem;
   EXPECT_EQ(of_nine.t.lost, UINT64_MAX / 2);
+}
+
+TEST_F(BadTrace, MissingRequestsAddUp) {
+  Parsed const read(with_payload(Bytes("\6\1\6\2", 4)));
+  EXPECT_TRUE(read.good) << read.problem;
+  EXPECT_EQ(read.t.lost, 3U);
+}
+
+TEST_F(BadTrace, TheTimeOfAFailedRequestCounts) {
+  Parsed const read(with_payload(Bytes("\x50\5\x08\x40\7\x08", 6)));
+  EXPECT_TRUE(read.good) << read.problem;
+  EXPECT_EQ(read.t.failures, 1U);
+  EXPECT_EQ(read.t.duration_us, 12U);
 }
 
 TEST_F(BadTrace, IsWholeIfNothingComesBehindItsEnd) {

@@ -138,6 +138,26 @@ TEST(MadeUpTraces, KeepTheAlignmentsOfAllRequestsInATestInC) {
   trace_free(&made);
 }
 
+TEST(MadeUpTraces, StandInATestInCWhateverTheNamesOfItsSitesHave) {
+  trace made{};
+  trace_site site{};
+  char file[] = "a\n#error\r.c";
+  site.file = file;
+  site.line = 7;
+  made.sites = &site;
+  made.site_count = 1;
+  trace_op const op = {TRACE_ALLOC, 0, 0, 10, 0, 0};
+  trace_add(&made, &op);
+  made.ids = 1;
+  Bytes text;
+  rf_sink const sink = {append, &text};
+  trace_write_c_test(&made, 4096, &sink);
+  EXPECT_NE(text.find("\n    {ALLOC, 0, 10, 0}, // a?#error?.c:7\n};\n"), Bytes::npos) << text;
+  made.sites = nullptr;
+  made.site_count = 0;
+  trace_free(&made);
+}
+
 TEST(MadeUpTraces, SaysWhereAMadeUpTraceCannotBeWritten) {
   trace made = trace_make(6, 1);
   EXPECT_FALSE(trace_write(&made, "/nowhere/trace"));
@@ -180,7 +200,7 @@ TEST(TraceCut, LeavesATraceThatIsShorter) {
 TEST(TraceCut, KeepsTheLastRequestsAndTheBlocksThatTheyMeet) {
   trace t{};
   trace_op const ops[] = {{TRACE_ALLOC, 0, 0, 10, 0, 0},   {TRACE_FREE, 0, 0, 0, 0, 0},   {TRACE_ALLOC, 0, 1, 20, 0, 0},
-                          {TRACE_REALLOC, 0, 1, 30, 0, 0}, {TRACE_ALLOC, 0, 2, 50, 0, 0}, {TRACE_FREE, 0, 2, 0, 0, 0},
+                          {TRACE_REALLOC, 0, 1, 30, 7, 0}, {TRACE_ALLOC, 0, 2, 50, 0, 0}, {TRACE_FREE, 0, 2, 0, 0, 0},
                           {TRACE_ALLOC, 0, 0, 40, 0, 0},   {TRACE_FREE, 0, 1, 0, 0, 0}};
   for (const trace_op &op : ops) {
     trace_add(&t, &op);
@@ -189,6 +209,7 @@ TEST(TraceCut, KeepsTheLastRequestsAndTheBlocksThatTheyMeet) {
   trace_keep_last(&t, 1);
   EXPECT_EQ(kinds(t), "aaf");
   EXPECT_EQ(t.ops[0].size, 30U) << "as it is then";
+  EXPECT_EQ(t.ops[0].site, 7U) << "of the call that made it so";
   EXPECT_EQ(t.ops[1].size, 40U);
   EXPECT_EQ(t.peak, 70U);
   EXPECT_EQ(t.peak_blocks, 2U);

@@ -168,8 +168,12 @@ def page_block(memory, table, address):
 # ---- Words ----
 
 
+def counted(count, noun):
+    return "%d %s%s" % (count, noun, "" if count == 1 else "s")
+
+
 def bytes_of(count):
-    return "%d byte%s" % (count, "" if count == 1 else "s")
+    return counted(count, "byte")
 
 
 def frame_name(pc):
@@ -322,12 +326,12 @@ class Counters:
 
     def to_string(self):
         v = self.value
-        return "%s in %d blocks, peak %s, %d allocations, %d failures" % (
+        return "%s in %s, peak %s, %s, %s" % (
             bytes_of(int(v["used"])),
-            int(v["blocks"]),
+            counted(int(v["blocks"]), "block"),
             bytes_of(int(v["peak"])),
-            int(v["allocations"]),
-            int(v["failures"]),
+            counted(int(v["allocations"]), "allocation"),
+            counted(int(v["failures"]), "failure"),
         )
 
 

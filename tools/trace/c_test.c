@@ -1,5 +1,12 @@
 #include "tools/trace/c_test.h"
 
+/* Within a comment of one line: a name may have line feeds. */
+static void put_comment(const char *text, const rf_sink *sink) {
+  for (; *text != '\0'; text++) {
+    rf_sink_char(sink, (char)((unsigned char)*text < 0x20 ? '?' : *text));
+  }
+}
+
 static void put_op(const trace *t, const trace_op *op, const rf_sink *sink) {
   static const char *const names[] = {"    {ALLOC, ", "    {FREE, ", "    {REALLOC, "};
   const trace_site *const site = op->site < t->site_count ? &t->sites[op->site] : NULL;
@@ -12,7 +19,7 @@ static void put_op(const trace *t, const trace_op *op, const rf_sink *sink) {
   rf_sink_str(sink, "},");
   if (site != NULL && site->file[0] != '\0') {
     rf_sink_str(sink, " // ");
-    rf_sink_str(sink, site->file);
+    put_comment(site->file, sink);
     rf_sink_char(sink, ':');
     rf_sink_uint(sink, site->line);
   }

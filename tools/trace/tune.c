@@ -48,24 +48,19 @@ static bool try_arena(const tune_set *set, tune_result *r) {
   return set->count - r->failed_traces >= set->enough;
 }
 
-/* Replays all traces once, in roomy arenas, within the limit; else fills in what it took. */
+/* Replays all traces once, in roomy arenas, each within the limit; else fills in what it took. */
 static bool is_fast(const tune_set *set, tune_result *r) {
   subject_pools pools;
   const subject *const s = subject_of(r, &pools);
-  double left = set->limit;
   double used_ns = 0;
   size_t requests = 0;
-  for (size_t i = 0; i < set->count && set->limit > 0; i++) {
+  for (size_t i = 0; i < set->count && set->limit > 0 && !r->slow; i++) {
     replay_memory m = memory_for(&set->traces[i], 0);
-    replay_part const part = replay_within(s, &set->traces[i], &m, m.arena_size, left);
+    replay_part const part = replay_within(s, &set->traces[i], &m, m.arena_size, set->limit);
     replay_memory_free(&set->traces[i], &m);
     used_ns += part.mean_ns * (double)part.count;
     requests += part.count;
-    left = set->limit - used_ns / 1e9;
-    if (left <= 0) {
-      r->slow = i + 1 < set->count || part.count < set->traces[i].count;
-      break;
-    }
+    r->slow = part.count < set->traces[i].count;
   }
   r->mean_ns = used_ns / (double)(requests != 0 ? requests : 1);
   return !r->slow;

@@ -21,7 +21,7 @@ typedef struct tune_set {
   const trace *traces; /* of each, peak * REPLAY_PEAKS_MOST fits twice into a size_t */
   size_t count;        /* at least one */
   size_t enough;       /* of them must have no failure: 1 to count */
-  double limit;        /* seconds of processor time for a replay of all of them; 0: none */
+  double limit;        /* seconds of processor time for one replay of one of them; 0: none */
   /* Called before each choice of pools is tried, from 1 to `all`; NULL: not wanted. */
   void (*progress)(unsigned number, unsigned all);
 } tune_set;

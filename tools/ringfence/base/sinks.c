@@ -1,10 +1,28 @@
 #include "tools/ringfence/base/sinks.h"
 
+#include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <string.h>
 
+/* ferror does not tell the reason, and later calls have another errno. */
+static const FILE *failed_file;
+static int failed_because;
+
+void rf_file_put(FILE *file, const char *text, size_t length) {
+  bool const is_first = ferror(file) == 0;
+  if (fwrite(text, 1, length, file) != length && is_first) {
+    failed_file = file;
+    failed_because = errno;
+  }
+}
+
+int rf_file_error(FILE *file) {
+  return ferror(file) == 0 ? 0 : failed_file == file ? failed_because : EIO;
+}
+
 static void to_file(void *context, const char *text, size_t length) {
-  (void)fwrite(text, 1, length, (FILE *)context);
+  rf_file_put((FILE *)context, text, length);
 }
 
 rf_sink rf_file_sink(FILE *file) {

@@ -8,8 +8,14 @@
 #include <ringfence/sink.h>
 #include <stdio.h>
 
-/* Errors are left to ferror. */
+/* Errors are left to rf_file_error. */
 rf_sink rf_file_sink(FILE *file);
+
+/* Writes as a file sink does. */
+void rf_file_put(FILE *file, const char *text, size_t length);
+
+/* The errno with which a write to the file failed, which it may take until it is closed to meet; 0: none has. */
+int rf_file_error(FILE *file);
 
 /* Drops all text. */
 rf_sink rf_null_sink(void);

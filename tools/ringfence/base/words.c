@@ -29,6 +29,11 @@ const char *rf_counted(rf_bump_arena *arena, uint64_t count, const char *noun) {
   return rf_bump_arena_print(arena, "%" PRIu64 " %s", count, rf_noun(arena, count, noun));
 }
 
+const char *rf_changed(rf_bump_arena *arena, int64_t change, const char *noun) {
+  return rf_bump_arena_print(arena, "%+" PRId64 " %s", change,
+                             rf_noun(arena, change == -1 ? 1 : (uint64_t)change, noun));
+}
+
 const char *rf_bytes_text(rf_bump_arena *arena, uint64_t bytes) {
   static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
   if (bytes < 1024) {

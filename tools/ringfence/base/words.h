@@ -20,6 +20,9 @@ const char *rf_noun(rf_bump_arena *arena, uint64_t count, const char *noun);
 /* "1 block", "3 processes". */
 const char *rf_counted(rf_bump_arena *arena, uint64_t count, const char *noun);
 
+/* How a number changed: "+1 block", "-3 blocks". */
+const char *rf_changed(rf_bump_arena *arena, int64_t change, const char *noun);
+
 /* "512 bytes", "1.5 KiB", "16.0 GiB". */
 const char *rf_bytes_text(rf_bump_arena *arena, uint64_t bytes);
 

@@ -2,6 +2,7 @@
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/option_table.h"
 #include "tools/ringfence/base/sinks.h"
+#include "tools/ringfence/base/words.h"
 #include "tools/ringfence/cli/command.h"
 #include "tools/ringfence/cli/replay_compare.h"
 #include "tools/ringfence/cli/trace_leaks.h"
@@ -191,15 +192,16 @@ static void print_trace(const options *o, const trace *t) {
   for (size_t i = 0; i < t->count; i++) {
     kinds[t->ops[i].kind]++;
   }
-  rf_print_clean("%s: %zu requests (%zu alloc, %zu free, %zu realloc)", o->path, t->count, kinds[TRACE_ALLOC],
-                 kinds[TRACE_FREE], kinds[TRACE_REALLOC]);
+  rf_print_clean("%s: %s (%zu alloc, %zu free, %zu realloc)", o->path, rf_counted(o->memory, t->count, "request"),
+                 kinds[TRACE_ALLOC], kinds[TRACE_FREE], kinds[TRACE_REALLOC]);
   if (t->process != 0) {
     (void)printf(" of process %lu", (unsigned long)t->process);
   }
   (void)printf(" in %.3f s\n  peak ", (double)t->duration_us / 1e6);
   print_size(o->memory, t->peak);
-  (void)printf(" in %zu blocks; %llu requests had failed, %llu were not recorded\n", t->peak_blocks,
-               (unsigned long long)t->failures, (unsigned long long)t->lost);
+  (void)printf(" in %s; %s had failed, %llu %s not recorded\n", rf_counted(o->memory, t->peak_blocks, "block"),
+               rf_counted(o->memory, t->failures, "request"), (unsigned long long)t->lost,
+               t->lost == 1 ? "was" : "were");
   if (!t->complete) {
     (void)printf("  the trace has no end: its process was killed, or still runs\n");
   }
@@ -220,14 +222,14 @@ static void print_footprint(const options *o, const subject *s, const trace *t, 
                s->arena ? "the smallest arena that suffices" : "taken from the system");
 }
 
-static void print_fragmentation(const replay_fragmentation *f) {
+static void print_fragmentation(const options *o, const replay_fragmentation *f) {
   if (f->known) {
     (void)printf(
         "  fragmentation  %.1f %% at the end, %.1f %% at most (of the free bytes, what is not in the largest free "
         "block)\n",
         100 * f->at_end, 100 * f->most);
-    (void)printf("  at the end     %zu bytes used, %zu free, largest free %zu, overhead %zu\n", f->end.used,
-                 f->end.free_bytes, f->end.largest_free, f->end.overhead);
+    (void)printf("  at the end     %s used, %zu free, largest free %zu, overhead %zu\n",
+                 rf_counted(o->memory, f->end.used, "byte"), f->end.free_bytes, f->end.largest_free, f->end.overhead);
   }
 }
 
@@ -241,10 +243,11 @@ static size_t arena_for(const options *o, const trace *t) {
   return rf_mul(t->peak, 2, &twice) && twice > REPLAY_ARENA_LEAST ? twice : REPLAY_ARENA_LEAST;
 }
 
-static void print_failures(const trace *t, const replay_figures *f) {
+static void print_failures(const options *o, const trace *t, const replay_figures *f) {
   (void)printf("  failures       %zu", f->failed);
   if (f->failed != 0) {
-    (void)printf("; the first is request %zu, of %zu bytes", f->first_failed, t->ops[f->first_failed].size);
+    (void)printf("; the first is request %zu, of %s", f->first_failed,
+                 rf_counted(o->memory, t->ops[f->first_failed].size, "byte"));
   }
   (void)printf("\n");
 }
@@ -256,7 +259,7 @@ static int replay_one(const options *o, const trace *t, const rf_replay_compare_
   replay_figures const f = rf_replay_figures(how, s, t, &m);
   replay_memory_free(t, &m);
   if (!f.usable) {
-    rf_diag("%s cannot use an arena of %zu bytes", s->name, how->arena);
+    rf_diag("%s cannot use an arena of %s", s->name, rf_counted(o->memory, how->arena, "byte"));
     return 1;
   }
   (void)printf("%s", s->name);
@@ -272,9 +275,9 @@ static int replay_one(const options *o, const trace *t, const rf_replay_compare_
   }
   (void)printf("\n  time           %.1f ns a request, the slowest %.0f ns (each at its best of %u runs)\n",
                f.times.mean_ns, f.times.worst_ns, f.runs);
-  print_failures(t, &f);
+  print_failures(o, t, &f);
   print_footprint(o, s, t, f.footprint);
-  print_fragmentation(&f.fragmentation);
+  print_fragmentation(o, &f.fragmentation);
   return f.failed == 0 ? 0 : 1;
 }
 

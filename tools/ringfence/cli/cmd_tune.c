@@ -232,7 +232,8 @@ static int tune(const options *o, const tune_set *set) {
   tune_result bare;
   tune_result const best = search(o, set, &bare);
   if (best.arena == 0) {
-    rf_diag("no heap serves %zu of %zu traces%s", set->enough, set->count, best.slow ? " within --limit" : "");
+    rf_diag("no heap serves %zu of %s%s", set->enough, rf_counted(o->memory, set->count, "trace"),
+            best.slow ? " within --limit" : "");
     return 1;
   }
   rf_tune_header const header = {

@@ -1,6 +1,7 @@
 #include "tools/ringfence/cli/trace_options.h"
 
 #include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/words.h"
 
 #include <errno.h>
 #include <ringfence/layout.h>
@@ -60,7 +61,7 @@ bool rf_trace_option_allocator(rf_subject_list *list, rf_bump_arena *memory, con
 }
 
 const char *rf_trace_bytes(rf_bump_arena *memory, size_t bytes) {
-  return bytes < 10240              ? rf_bump_arena_print(memory, "%zu bytes", bytes)
+  return bytes < 10240              ? rf_counted(memory, bytes, "byte")
          : bytes < (size_t)10 << 20 ? rf_bump_arena_print(memory, "%.1f KiB", (double)bytes / 1024)
                                     : rf_bump_arena_print(memory, "%.1f MiB", (double)bytes / 1048576);
 }

@@ -259,8 +259,9 @@ bool rf_baseline_write(rf_bump_arena *arena, const char *path, rf_record *const 
   }
   rf_sink const sink = rf_file_sink(file);
   rf_baseline_put(arena, records, count, &sink);
-  bool const failed = ferror(file) != 0;
-  if (fclose(file) != 0 || failed) {
+  int const failed = rf_file_error(file);
+  if (fclose(file) != 0 || failed != 0) {
+    errno = failed != 0 ? failed : errno;
     rf_diag("cannot write all to %s: %s", path, strerror(errno));
     return false;
   }

@@ -1,5 +1,7 @@
 #include "tools/ringfence/render/colour.h"
 
+#include "tools/ringfence/base/sinks.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -55,9 +57,11 @@ static const char *colour_of(const char *line) {
 static void flush_line(rf_colour_sink *c, bool ends) {
   const char *const colour = c->open ? "" : colour_of(c->line);
   c->open = c->open || colour[0] != '\0';
-  (void)fprintf(c->file, "%s%s", colour, c->line);
+  rf_file_put(c->file, colour, strlen(colour));
+  rf_file_put(c->file, c->line, c->length);
   if (ends) {
-    (void)fprintf(c->file, "%s\n", c->open ? PLAIN : "");
+    const char *const end = c->open ? PLAIN "\n" : "\n";
+    rf_file_put(c->file, end, strlen(end));
     c->open = false;
   }
   c->length = 0;
@@ -67,7 +71,7 @@ static void flush_line(rf_colour_sink *c, bool ends) {
 static void take(void *context, const char *text, size_t length) {
   rf_colour_sink *const c = (rf_colour_sink *)context;
   if (!c->coloured) {
-    (void)fwrite(text, 1, length, c->file);
+    rf_file_put(c->file, text, length);
     return;
   }
   for (size_t i = 0; i < length; i++) {
@@ -93,6 +97,6 @@ void rf_colour_sink_end(rf_colour_sink *c) {
     flush_line(c, false);
   }
   if (c->open) {
-    (void)fputs(PLAIN, c->file);
+    rf_file_put(c->file, PLAIN, strlen(PLAIN));
   }
 }

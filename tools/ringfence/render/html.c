@@ -227,11 +227,13 @@ static void origin_cell(const rf_html_page *p, const rf_record *origin) {
 
 static void snapshot_head(const rf_html_page *p, const rf_snapshot_table *t) {
   if (t->since == NULL) {
-    rf_markup(p->sink, "<h2>Snapshot \"%s\"</h2>\n<p class=\"dim\">%s, %s bytes live", t->name,
-              rf_counted(p->arena, (uint64_t)t->blocks, "block"), rf_bump_arena_print(p->arena, "%" PRId64, t->bytes));
+    rf_markup(p->sink, "<h2>Snapshot \"%s\"</h2>\n<p class=\"dim\">%s, %s live", t->name,
+              rf_counted(p->arena, (uint64_t)t->blocks, "block"), rf_counted(p->arena, (uint64_t)t->bytes, "byte"));
   } else {
     rf_markup(p->sink, "<h2>From \"%s\" to \"%s\": allocated since and not freed</h2>\n<p class=\"dim\">%s", t->since,
-              t->name, rf_bump_arena_print(p->arena, "%+" PRId64 " blocks, %+" PRId64 " bytes", t->blocks, t->bytes));
+              t->name,
+              rf_bump_arena_print(p->arena, "%s, %s", rf_changed(p->arena, t->blocks, "block"),
+                                  rf_changed(p->arena, t->bytes, "byte")));
   }
   if (t->allocator != NULL) {
     rf_markup(p->sink, ", allocator %s", t->allocator);

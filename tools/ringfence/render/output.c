@@ -96,10 +96,10 @@ FILE *rf_output_open(const char *path) {
 
 bool rf_output_close(FILE *file, const char *path) {
   bool const closed = file == stdout && rf_streams_was_closed(STDOUT_FILENO);
-  bool const failed = ferror(file) != 0 || closed;
+  int const failed = closed ? EBADF : rf_file_error(file);
   bool const standard = file == stderr || file == stdout;
-  errno = closed ? EBADF : failed ? EIO : 0;
-  if ((standard ? fflush(file) : fclose(file)) != 0 || failed) {
+  if ((standard ? fflush(file) : fclose(file)) != 0 || failed != 0) {
+    errno = failed != 0 ? failed : errno;
     rf_diag("cannot write all to %s: %s",
             path != NULL     ? path
             : file == stdout ? "standard output"

@@ -89,10 +89,11 @@ static void put_snapshot_head(rf_bump_arena *arena, const rf_snapshot_table *t, 
   const char *const of = t->allocator == NULL ? "" : rf_bump_arena_print(arena, " of %s", t->allocator);
   rf_sink_str(sink,
               t->since == NULL
-                  ? rf_bump_arena_print(arena, "Snapshot \"%s\"%s: %" PRId64 " blocks, %" PRId64 " bytes live\n",
-                                        t->name, of, t->blocks, t->bytes)
-                  : rf_bump_arena_print(arena, "From \"%s\" to \"%s\"%s: %+" PRId64 " blocks, %+" PRId64 " bytes\n",
-                                        t->since, t->name, of, t->blocks, t->bytes));
+                  ? rf_bump_arena_print(arena, "Snapshot \"%s\"%s: %" PRId64 " %s, %" PRId64 " %s live\n", t->name, of,
+                                        t->blocks, rf_noun(arena, (uint64_t)t->blocks, "block"), t->bytes,
+                                        rf_noun(arena, (uint64_t)t->bytes, "byte"))
+                  : rf_bump_arena_print(arena, "From \"%s\" to \"%s\"%s: %s, %s\n", t->since, t->name, of,
+                                        rf_changed(arena, t->blocks, "block"), rf_changed(arena, t->bytes, "byte")));
 }
 
 /* Rows of a table; further ones are summed up. */
@@ -125,8 +126,8 @@ static void put_snapshot(rf_bump_arena *arena, const rf_snapshot_table *t, const
   }
   put_rows(arena, t, sink);
   if (t->omitted != 0) {
-    rf_sink_str(sink,
-                rf_bump_arena_print(arena, "  and %" PRIu64 " blocks of call sites that did not fit\n", t->omitted));
+    rf_sink_str(sink, rf_bump_arena_print(arena, "  and %s of call sites that did not fit\n",
+                                          rf_counted(arena, t->omitted, "block")));
   }
 }
 

@@ -104,7 +104,7 @@ const char *rf_totals_lost(rf_bump_arena *arena, const rf_totals *t) {
   if (t == NULL || t->findings != 0) {
     return NULL;
   }
-  return t->times != 0   ? rf_bump_arena_print(arena, "%" PRIu64 " findings without a record", t->times)
+  return t->times != 0   ? rf_bump_arena_print(arena, "%s without a record", rf_counted(arena, t->times, "finding"))
          : t->unrecorded ? "findings that could not be recorded"
                          : NULL;
 }
