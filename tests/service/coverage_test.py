@@ -223,6 +223,21 @@ def the_oldest_module_goes_where_there_are_too_many():
         equal([(x["offset"], x["blocks"]) for x in new["list"]], [("0x2", 0)])
 
 
+def modules_of_a_record_that_comes_late_keep_their_sites_apart():
+    """They are the oldest of too many: the number of one that goes is that of the next."""
+    with Service(start=False) as s:
+        for first in range(0, 2000, 250):
+            append(s.directory, ended(first, *(module(f"/m{i}", f"{i:x}") for i in range(first, first + 250))))
+        s.once()
+        append(s.directory, ended(9000, *(module(f"/late{i}", f"late{i}", watched=[(i + 1, 1)]) for i in range(3)),
+                                  ago=200), ended(9001, module("/new", "new", watched=[(9, 1)])))
+        s.once()
+        found = s.ask("coverage", "--module", "/new")["modules"][0]
+        equal((found["sites"], [x["offset"] for x in sites(s, id=str(found["id"]))]), (1, ["0x9"]))
+        equal(s.ask("coverage", "--module", "/late")["modules"], [])
+        equal(s.ask("coverage")["module_count"], 2000)
+
+
 def programs_and_their_runs_are_summed():
     with Service(start=False) as s:
         began = time.strftime("%Y-%m-%d", time.gmtime())
@@ -447,6 +462,7 @@ main([
     a_checked_heap_of_its_own_tells_of_its_sites, a_child_of_fork_tells_of_its_own_heap,
     each_list_has_its_bound, lists_are_in_their_order_and_in_parts, what_a_module_had_before_it_was_told_later_stays,
     sites_of_a_module_are_listed_in_parts, the_oldest_module_goes_where_there_are_too_many,
+    modules_of_a_record_that_comes_late_keep_their_sites_apart,
     programs_and_their_runs_are_summed, a_site_is_named_by_the_innermost_function_of_the_program,
     sites_add_up_over_processes_and_modes, a_module_is_known_by_its_build_id, a_module_has_its_build,
     sites_that_were_not_listed_are_counted, hostile_lists_harm_nothing, pages_show_modules_and_sites,

@@ -79,7 +79,7 @@ def a_list_keeps_what_was_chosen():
     with with_finding() as s:
         append(s.directory, *(event(f"p{i}", f"p{i}", environment="ci", ago=i) for i in range(4)))
         s.wait(lambda: len(s.findings()) == 5)
-        query = "state=all&environment=ci&build=1&search=src%20%26&order=count"
+        query = "state=all&environment=ci&build=1&new_in=%3C2&search=src%20%26&order=count"
         for path, links in (("/?state=all&limit=2", ["/?state=all&amp;offset=2"]),
                             ("/?state=all&limit=2&offset=2", ["/?state=all", "/?state=all&amp;offset=4"]),
                             ("/?state=all&limit=2&offset=4", ["/?state=all&amp;offset=2"]),
@@ -94,6 +94,8 @@ def a_list_keeps_what_was_chosen():
         equal(re.findall(r'<a href="[^"]*state=(\w+)[^"]*" aria-current="page"', text), ["all"])
         equal(re.findall(r'<option value="(\w*)" selected>', text), ["ci", "count"])
         check('name="search" value="src &amp;"' in text and 'name="build" value="1"' in text, text)
+        check('name="new_in" value="&lt;2"' in text, text)
+        check("No finding matches" in s.http("GET", "/?new_in=2").text, "there are others")
         counts = re.findall(r">(\w+) <b>(\d+)</b></a>", s.http("GET", "/").text)
         equal(counts, [("Open", "5"), ("New", "5"), ("Reopened", "0"), ("Fixed", "0"), ("Ignored", "0"), ("All", "5")])
 

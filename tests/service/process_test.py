@@ -6,8 +6,9 @@ import os
 import re
 import subprocess
 import tempfile
+import time
 
-from service import Nesting, Service, append, check, database, equal, line_of, record
+from service import Nesting, Service, append, check, database, equal, line_of, record, timestamp_at
 
 MODULE = {"path": "/srv/app", "build_id": "ab12"}
 
@@ -305,6 +306,26 @@ def of_many_processes_the_last_stay():
         equal((listed["total"], len(listed["processes"])), (1000, 1000))
 
 
+def a_process_that_was_heard_of_before_all_that_are_kept_leaves_nothing():
+    """Its number is that of the next one, and so is the number of a snapshot that is forgotten."""
+    bare = [[8, 1, [[{"path": "/srv/new", "build_id": "abcdef02"}, "0x1010"]]]]
+    begin = time.time() - 3600
+    at = lambda name, seconds: line_of(told(1, name, time=timestamp_at(begin + seconds)))
+    with Service(start=False) as s:
+        append(s.directory, b"".join(at(f"b-{i}-99", i) for i in range(1000)), at("b-late-99", -1))
+        s.once()
+        rows = database(s).execute("SELECT count(*), count(p.id) FROM snapshot s LEFT JOIN process p ON p.id ="
+                                   " s.process").fetchone()
+        equal(rows, (1000, 1000), "each snapshot has its process")
+        append(s.directory, at("b-edge-99", 0.5))
+        s.once()
+        append(s.directory, told(1, "b-new-99", snap=snapshot("bare", bare)))
+        s.once()
+        newest = s.ask("processes", "--limit", "1")["processes"][0]
+        equal([x["name"] for x in s.ask("processes", str(newest["id"]))["snapshots"]], ["bare"])
+        equal([m["build_id"] for m in s.ask("symbols", "missing")["missing"]], ["abcdef02"])
+
+
 def pages_say_what_the_answers_say():
     with Service() as s:
         append(s.directory, told(1, ago=60), told(2, snap=snapshot("<zzz>&\"", None)))
@@ -409,6 +430,7 @@ if __name__ == "__main__":
           peaks_of_programs_are_seen_by_day, two_snapshots_are_compared,
           first_last_and_highest_are_kept_whole, figures_of_the_last_thousand_stay, old_ones_lose_their_sites,
           of_many_processes_the_last_stay,
+    a_process_that_was_heard_of_before_all_that_are_kept_leaves_nothing,
           pages_say_what_the_answers_say, fifty_call_sites_are_shown, the_graph_is_as_high_as_its_rows_of_boxes,
           names_come_with_symbols,
           hostile_snapshots_do_no_harm])
