@@ -129,7 +129,8 @@ def a_webhook_is_posted_to_and_tried_again():
 
     class Hook(http.server.BaseHTTPRequestHandler):
         def do_POST(self):  # pylint: disable=invalid-name
-            got.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+            got.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"]))),
+                        self.headers.get_all("Content-Type")))
             self.send_response(200)
             self.end_headers()
 
@@ -141,7 +142,7 @@ def a_webhook_is_posted_to_and_tried_again():
         with Service("--webhook", f"http://127.0.0.1:{server.server_port}/hook?secret=1&tags[]=a&set={{1,2}}") as s:
             append(s.directory, event('quote"d', "1"))
             s.wait(lambda: got)
-            equal(got[0][0], "/hook?secret=1&tags[]=a&set={1,2}")
+            equal((got[0][0], got[0][2]), ("/hook?secret=1&tags[]=a&set={1,2}", ["application/json"]))
             check('quote"d' in got[0][1]["text"] and got[0][1]["url"].endswith("/finding/1"), got)
         server.shutdown()
     with Service("--alert-command", "exit 1") as s:

@@ -321,10 +321,10 @@ def pages_of_many_modules_are_quick():
 
 def modules_that_nobody_runs_any_more_are_forgotten():
     with Service("--keep-days", "30", start=False) as s:
-        append(s.directory, ended(1, module("/old", "1", unwatched=[1], watched=[[2, 3]]), ago=40 * 86400),
-               ended(2, module("/new", "2", unwatched=[1])))
+        old = [module(f"/old{i}", f"1{i}", unwatched=[1], watched=[[2, 3]]) for i in range(12)]
+        append(s.directory, ended(1, *old, ago=40 * 86400), ended(2, module("/new", "2", unwatched=[1])))
         s.start()
-        s.wait(lambda: [m["path"] for m in modules(s)] == ["/new"])
+        s.wait(lambda: [m["path"] for m in modules(s)] == ["/new"])  # all at once: the next look is half a minute later
         with sqlite3.connect(os.path.join(s.directory, "ringfence.db")) as db:
             for table in ("site", "site_watched", "module_usage"):
                 left = db.execute(f"SELECT count(*) FROM {table} WHERE module NOT IN (SELECT id FROM module)")

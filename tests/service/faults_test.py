@@ -290,6 +290,22 @@ def a_store_that_cannot_be_written_is_read():
         equal(ask("findings").returncode, 1, "commits in the log would be missed")
 
 
+def a_store_on_a_full_disk_is_read():
+    """A file for its index can be made there, but has no room: nobody has the database open."""
+    with Service(start=False) as s:
+        append(s.directory, event("a", "1"))
+        s.once()
+
+        def ask(*words):
+            return subprocess.run([SERVE, *words, "--dir", s.directory], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
+
+        for words in (("findings",), ("show", "1"), ("serve", "--check"), ("export", "--as", "text")):
+            done = ask(*words)
+            check(done.returncode == 0 and (b"open_a" in done.stdout or words[0] == "serve"), words, done)
+        equal(ask("fix", "1").returncode, 1)
+
+
 def commands_without_a_store_say_what_to_do():
     with Service(start=False) as s:
         for words in (("findings",), ("gate",), ("fix", "1"), ("serve", "--check")):
@@ -340,6 +356,6 @@ service.main([
     a_file_of_a_backup_s_name_is_a_whole_backup, a_damaged_database_is_named, folders_of_others_are_not_used,
     a_server_that_hangs_or_is_dead_costs_writers_nothing, a_server_whose_store_is_taken_away_says_so_and_ends,
     damage_that_no_question_meets_is_told_by_a_check,
-    a_server_whose_log_is_taken_away_loses_nothing, a_store_that_cannot_be_written_is_read,
+    a_server_whose_log_is_taken_away_loses_nothing, a_store_that_cannot_be_written_is_read, a_store_on_a_full_disk_is_read,
     commands_without_a_store_say_what_to_do, an_answer_that_cannot_be_written_is_a_failure,
     the_command_line_is_checked])
