@@ -267,7 +267,8 @@ def a_module_has_its_build():
 
 def sites_that_were_not_listed_are_counted():
     with Service(start=False) as s:
-        append(s.directory, ended(1, module(unwatched=[1, 2], sites=12), sites_dropped=5))
+        append(s.directory, ended(1, module(unwatched=[1, 2], sites=12), sites_dropped=5),
+               ended(2, module("/more", "m", unwatched=[1, 2, 3], sites=1)))  # more than it says are none less lost
         s.once()
         equal([(x["what"], x["count"]) for x in s.ask("status")["losses"]], [("call sites that were not listed", 15)])
 

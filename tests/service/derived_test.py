@@ -81,19 +81,22 @@ def of_events_that_are_equally_rich_the_one_that_came_first_is_the_richest_of_a_
     """Where it is split off, and where it is left: the richest of all was of the other piece."""
     deep = {"thread": 1, "frames": [service.frame("deep", 70 + i) for i in range(5)]}
 
-    def events(modes, rich):
-        return [event("a", f"e{i}", mode=mode, time=service.timestamp_at(BEGIN - 1000 + 100 * i),
-                      build=build("abcd"[i]), **({"f_released": deep} if i == rich else {}))
+    def events(modes, rich, step):
+        return [event("a", f"e{i}", mode=mode, time=service.timestamp_at(BEGIN - 1000 + step * i),
+                      build=build("abcde"[i]), **({"f_released": deep} if i == rich else {}))
                 for i, mode in enumerate(modes)]
 
-    for modes, rich, wanted in ((("guard", "sample", "sample", "sample"), 0, ("a", "b")),
-                                (("guard", "guard", "sample", "guard"), 2, ("a", "c"))):
+    for modes, rich, wanted, step in ((("guard", "sample", "sample", "sample"), 0, ("a", "b"), 100),
+                                      (("guard", "guard", "sample", "guard"), 2, ("a", "c"), 100),
+                                      (("guard", "sample", "guard"), 1, ("a", "b"), -100),
+                                      (("guard", "guard", "sample", "guard", "sample"), 2, ("c", "a"), -100),
+                                      (("sample", "sample", "sample", "guard"), 3, ("d", "a"), -100)):
         with Service(start=False) as s:
-            for line in events(modes, rich):
+            for line in events(modes, rich, step):
                 take(s, line)  # of one transaction those between are not kept
             s.command("split", "1", "--by", "mode")
             equal([[name[0] for name in derived(s, id)["roles"]["richest"]] for id in (1, 2)], [[w] for w in wanted],
-                  modes)
+                  modes, step)
 
 
 def pieces_of_a_part_that_are_one_again_count_for_the_whole():

@@ -221,6 +221,10 @@ def a_database_that_another_program_holds_stalls_no_page():
             equal(reply.status, 503)
             check("another program holds" in reply.text, reply.text)
         check(time.time() - begin < 5, time.time() - begin, "s")
+        begin = time.time()
+        for _ in range(20):
+            equal(s.http("POST", "/api/v1/findings/1/fix", body=b"", Authorization="Bearer " + s.token()).status, 503)
+        check(time.time() - begin < 2.5, "many wait no longer than one:", time.time() - begin, "s")
         s.wait(lambda: "another program holds the database's lock; findings wait in the spool" in s.log())
         equal(s.http("GET", "/").status, 200)
         other.execute("ROLLBACK")
@@ -264,7 +268,7 @@ def a_store_that_cannot_be_written_is_read():
     with Service() as s:
         append(s.directory, event("a", "1"))
         s.wait(lambda: s.findings() != [])
-        copy = os.path.join(s.root, "a 50% copy?#")
+        copy = os.path.join(s.root, "a 50%41 copy?#")
         os.mkdir(copy, 0o700)
         s.command("serve", "--backup", os.path.join(copy, "ringfence.db"))
         database = sqlite3.connect(os.path.join(copy, "ringfence.db"))
@@ -297,8 +301,8 @@ def a_store_on_a_full_disk_is_read():
         s.once()
 
         def ask(*words):
-            return subprocess.run([SERVE, *words, "--dir", s.directory], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                  check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
+            return subprocess.run([SERVE, *words, "--dir", s.directory], check=False, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
 
         for words in (("findings",), ("show", "1"), ("serve", "--check"), ("export", "--as", "text")):
             done = ask(*words)
@@ -356,6 +360,7 @@ service.main([
     a_file_of_a_backup_s_name_is_a_whole_backup, a_damaged_database_is_named, folders_of_others_are_not_used,
     a_server_that_hangs_or_is_dead_costs_writers_nothing, a_server_whose_store_is_taken_away_says_so_and_ends,
     damage_that_no_question_meets_is_told_by_a_check,
-    a_server_whose_log_is_taken_away_loses_nothing, a_store_that_cannot_be_written_is_read, a_store_on_a_full_disk_is_read,
+    a_server_whose_log_is_taken_away_loses_nothing, a_store_that_cannot_be_written_is_read,
+    a_store_on_a_full_disk_is_read,
     commands_without_a_store_say_what_to_do, an_answer_that_cannot_be_written_is_a_failure,
     the_command_line_is_checked])
