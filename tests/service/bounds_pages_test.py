@@ -106,6 +106,9 @@ def hosts_are_named_where_half_of_the_damage_is_one_bit():
             section = text[text.index("<h2>One bit off</h2>"):]
             section = section[:section.index("</section>")]
             equal("host-of-" in section, "open_few" not in f["place"], f["place"])
+        append(s.directory, event("all", "all", f_value=0xFC))
+        s.wait(lambda: s.http("GET", "/api/v1/findings").json()["total"] == 4)
+        equal(s.http("GET", "/").text.count("one bit off"), 1, "of the one that has no other damage")
 
 
 def hosts_beyond_those_that_are_listed_count():
@@ -126,6 +129,11 @@ def a_finding_that_came_back_says_after_which_fix():
         append(s.directory, event("p", "b-1-1-2", build={"version": "2.0", "commit": "2" * 40, "build_id": "cd"}))
         s.wait(lambda: s.ask("show", "1")["state"] == "reopened")
         check("Back after a fix in 2.0" in s.http("GET", "/finding/1").text)
+        check('verdict bad"><h2>Back' in s.http("GET", "/finding/1").text)
+        s.command("fix", "1", "--in", "2.0")
+        check('verdict bad"><h2>Fixed in 2.0' in s.http("GET", "/finding/1").text, "it was seen there")
+        s.command("fix", "1", "--in", "3.0")
+        check('verdict good"><h2>Fixed in 3.0' in s.http("GET", "/finding/1").text)
 
 
 def a_page_that_needs_a_token_leads_back_to_itself():

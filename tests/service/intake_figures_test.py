@@ -201,6 +201,9 @@ def a_finding_begins_with_its_oldest_event_and_ends_with_its_newest():
         row = s.findings()[0]
         equal((row["first_build"], row["last_build"], row["last_seen"]), ("two", "four", now[:23] + "Z"))
         check(row["first_seen"] < service.timestamp(1900), row["first_seen"])
+        shown = s.ask("show", "1")
+        equal({shown[name][0]["first_seen"] for name in ("programs", "hosts", "environments", "modes")},
+              {row["first_seen"]})
         append(s.directory, event("a", "later", ago=3000, build=build("five")))
         s.once()
         row = s.findings()[0]

@@ -181,6 +181,16 @@ def call_sites_without_a_module_are_told_apart_by_each_name():
               ([(1, 1), (20, 2), (300, 1), (4000, 1)], [(-1, 1), (300, 1), (4000, 1)]))
 
 
+def boxes_of_the_runtime_have_no_colour():
+    library = {"path": "/usr/lib/x86_64-linux-gnu/libc.so.6", "build_id": "cd"}
+    sites = [[1000, 1, [frame("make", 10, MODULE), [library, "0x10", "qsort"], frame("main", 30)]]]
+    with Service() as s:
+        append(s.directory, told(1, snap=snapshot(sites=sites)))
+        s.wait(lambda: s.ask("processes")["total"] == 1)
+        boxes = dict(re.findall(r'<title>(\w+)[^<]*</title><rect class="(\w+)"', s.http("GET", "/process/1").text))
+        equal((boxes["qsort"], boxes["all"], boxes["make"] != "w", boxes["main"] != "w"), ("w", "w", True, True), boxes)
+
+
 def a_peak_is_no_less_than_what_was_live():
     with Service(start=False) as s:
         append(s.directory, told(1, snap=snapshot(peak=0)))
@@ -476,6 +486,7 @@ if __name__ == "__main__":
           the_end_of_a_process_may_be_taken_in_before_its_snapshots, ends_that_are_kept_for_snapshots_are_bounded,
           a_list_of_processes_is_chosen_and_in_its_order,
     call_sites_without_a_module_are_told_apart_by_each_name, a_peak_is_no_less_than_what_was_live,
+          boxes_of_the_runtime_have_no_colour,
     a_call_site_is_known_by_its_innermost_frame_with_lines, snapshots_are_shown_in_the_order_of_their_time,
           peaks_are_told_for_each_environment, sites_of_one_size_go_by_blocks_and_what_is_gone_comes_last,
           the_last_of_snapshots_at_one_time_is_shown_and_so_is_the_last_of_ends,
