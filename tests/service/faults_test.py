@@ -302,7 +302,8 @@ def a_store_on_a_full_disk_is_read():
 
         def ask(*words):
             return subprocess.run([SERVE, *words, "--dir", s.directory], check=False, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
+                                  stderr=subprocess.STDOUT,
+                                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
 
         for words in (("findings",), ("show", "1"), ("serve", "--check"), ("export", "--as", "text")):
             done = ask(*words)

@@ -462,6 +462,9 @@ def names_come_with_symbols():
         call = one(s)["snapshot"]["calls"][0]
         equal((call["function"], os.path.basename(call["file"])), ("make", "app.c"))
         equal(s.ask("symbols", "missing")["missing"], [])
+        with database(s) as db:
+            rows = db.execute("SELECT * FROM nameless WHERE finding <> 0").fetchall()
+            equal(rows, [], "nor will they be when the file has gone")
 
 
 def hostile_snapshots_do_no_harm():

@@ -12,7 +12,7 @@ bool rf_frames_add(rf_store *store, rf_bump_arena *arena, rf_frame *frame, rf_fr
   if (frame->module == NULL || frame->source_count != 0) {
     return false;
   }
-  if (all->again || !rf_names_known(store, frame) || rf_better_file_is_new(store, frame)) {
+  if (!rf_names_known(store, frame) || rf_better_file_is_new(store, frame)) {
     RF_APPENDED(arena, all->list, all->count) = frame;
   }
   return true;

@@ -14,7 +14,6 @@ typedef struct rf_frames {
   rf_frame **list;
   size_t count;
   bool useful; /* some event has frames that names may be known of */
-  bool again;  /* also frames that are known to have no line */
 } rf_frames;
 
 /* Adds the frame where it has no name and nothing is known of it. True where it has no name. */

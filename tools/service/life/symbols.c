@@ -82,7 +82,7 @@ static rf_frames frames_of_snapshots(rf_symbol_worker *worker, rf_store *store, 
 /* The addresses of the build that are known, and the frames of all events of findings that lack names of it. What is
  * known of them stays until a file that was brought tells more. */
 static rf_frames frames_of_build(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *arena) {
-  rf_frames all = {.list = NULL, .again = true};
+  rf_frames all = {.list = NULL};
   rf_frames_of_build(store, arena, worker->build_id, &all);
   if (worker->path[0] == '\0') {
     rf_store_begin(store);
