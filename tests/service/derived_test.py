@@ -99,6 +99,18 @@ def of_events_that_are_equally_rich_the_one_that_came_first_is_the_richest_of_a_
                   modes, step)
 
 
+def findings_that_come_after_a_split_have_numbers_of_their_own():
+    """The split was made while serve runs, by a page or by a command."""
+    with Service() as s:
+        service.post(s, *(event(place, f"{place}{i}", environment=f"e{i}") for place in "ab" for i in range(2)))
+        reply = s.http("POST", "/api/v1/findings/1/split", "text=environment", Authorization="Bearer " + s.token())
+        equal(reply.status, 200)
+        equal(service.post(s, event("c", "5"))["taken"], 1)
+        s.command("split", "2", "--by", "environment")
+        equal(service.post(s, event("d", "6"))["taken"], 1)
+        equal(sorted(row["id"] for row in s.findings()), [1, 2, 3, 4, 5, 6])
+
+
 def pieces_of_a_part_that_are_one_again_count_for_the_whole():
     with Service(start=False) as s:
         take(s, *events_of("aaa"), event("b", "4", ago=2000, build=build("o")))
@@ -283,4 +295,5 @@ service.main([merged_findings_are_as_if_their_events_had_been_taken_in_together,
               of_builds_that_were_seen_at_the_same_time_the_later_one_is_the_last,
               of_events_that_are_equally_rich_the_one_that_came_first_is_the_richest_of_a_piece,
               an_event_of_an_earlier_time_is_kept_as_the_first, the_roles_of_many_parts_are_listed,
-              a_part_tells_of_the_finding_that_it_belongs_to_and_has_its_state])
+              a_part_tells_of_the_finding_that_it_belongs_to_and_has_its_state,
+              findings_that_come_after_a_split_have_numbers_of_their_own])
