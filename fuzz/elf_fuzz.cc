@@ -269,7 +269,7 @@ std::vector<Bytes> wanted_paths(const MadeElf &made) {
   std::vector<Bytes> all;
   bool has_id = false;
   for (const MadeSection &s : made.sections) {
-    Bytes const contents = made.bytes.substr(s.offset, s.size);
+    Bytes const contents = made.bytes.substr(static_cast<size_t>(s.offset), static_cast<size_t>(s.size));
     bool const has_this = s.type == SHT_NOTE && made.build_id && !has_id &&
                           contents.find(Bytes("\3\0\0\0GNU", 8) + *made.build_id) != Bytes::npos;
     if (has_this && made.build_id->size() > 1) {

@@ -28,7 +28,7 @@ Bytes draw_contents(Reader &in) {
   return out;
 }
 
-uint64_t aligned(uint64_t at, uint64_t to) {
+size_t aligned(size_t at, size_t to) {
   return (at + to - 1) / to * to;
 }
 

@@ -360,12 +360,12 @@ private:
     switch (one.act) {
     case Act::kPlace:
       if (one.number < RF_REGISTERS) {
-        row.places[one.number] = {one.kind, 0, static_cast<int32_t>(one.offset), one.expression};
+        row.places[static_cast<size_t>(one.number)] = {one.kind, 0, static_cast<int32_t>(one.offset), one.expression};
       }
       return true;
     case Act::kRestore:
       if (one.number < RF_REGISTERS) {
-        row.places[one.number] = initial_[one.number];
+        row.places[static_cast<size_t>(one.number)] = initial_[static_cast<size_t>(one.number)];
       }
       return true;
     case Act::kRemember:

@@ -60,7 +60,7 @@ bool watching;
 bool (*left_out)(const volatile void *at);
 
 size_t place_of(uintptr_t number) {
-  return number * 0x9E3779B97F4A7C15U >> 51 & (kPlaces - 1);
+  return static_cast<size_t>(number * UINT64_C(0x9E3779B97F4A7C15) >> 51) & (kPlaces - 1);
 }
 
 void join(Clock into, const Clock from) {

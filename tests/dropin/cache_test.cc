@@ -146,7 +146,7 @@ TEST(DropinCaches, CountBlocksThatAreResizedAndFreed) {
       void *const p = rf_cache_malloc(cache, size, RF_FAMILY_MALLOC, &origin);
       EXPECT_EQ(live_bytes(cache), before + size);
       for (size_t const to : {size - 7, size}) {
-        size_t const requested = cache->requested;
+        uint64_t const requested = cache->requested;
         EXPECT_EQ(rf_cache_realloc(cache, p, to, &origin), p);
         EXPECT_EQ(live_bytes(cache), before + to);
         EXPECT_EQ(cache->requested, requested + to);

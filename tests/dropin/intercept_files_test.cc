@@ -49,9 +49,9 @@ struct World {
 
 World world;
 
-int note(const char *name, const std::vector<long> &arguments) {
+int note(const char *name, const std::vector<int64_t> &arguments) {
   std::string text = name;
-  for (long const each : arguments) {
+  for (int64_t const each : arguments) {
     text += " " + std::to_string(each);
   }
   call(text);

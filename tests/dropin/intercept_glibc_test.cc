@@ -25,6 +25,7 @@ bool __wrap_rf_host_readable(const void *start, size_t size);
 #include <string>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <type_traits>
 #include <unistd.h>
 #include <vector>
 
@@ -47,13 +48,7 @@ socklen_t from_length = 28;
 const iovec list[2] = {{buffer, 10}, {buffer + 10, 20}};
 char the_store;
 
-std::string text_of(int number) {
-  return std::to_string(number);
-}
-std::string text_of(ssize_t number) {
-  return std::to_string(number);
-}
-std::string text_of(size_t number) {
+template <typename Number> std::enable_if_t<std::is_integral_v<Number>, std::string> text_of(Number number) {
   return std::to_string(number);
 }
 std::string text_of(const char *text) {

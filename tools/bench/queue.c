@@ -144,7 +144,7 @@ int main(int argc, char **argv) {
     die(kUsage);
   }
   for (int i = 2; i < argc; i += 2) {
-    long const number = strtol(argv[i + 1], NULL, 10);
+    long long const number = strtoll(argv[i + 1], NULL, 10);
     if (strcmp(argv[i], "--rounds") == 0 && number > 0 && number < UINT_MAX) {
       rounds = (unsigned)number;
     } else if (strcmp(argv[i], "--beside") == 0 && realpath(argv[i + 1], paths[1]) != NULL) {
