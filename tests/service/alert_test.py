@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Alerts, webhooks and watching: told once, told again after a failure, and to nobody else."""
 
+import contextlib
 import http.server
 import json
 import os
@@ -14,7 +15,7 @@ import threading
 import time
 
 import service
-from service import Service, append, build, check, equal, event, take
+from service import Service, append, build, check, database, equal, event, take
 
 
 def alerts_come_once_for_each_environment():
@@ -121,6 +122,17 @@ def a_receiver_that_is_down_is_not_asked_for_each_alert():
         database.close()
 
 
+def failures_with_others_between_them_are_none_in_a_row():
+    with Service(start=False) as s:
+        take(s, *[event(f"n{i}", f"{i}") for i in range(8)])
+        with contextlib.closing(database(s)) as db:
+            db.execute("UPDATE activity SET alert = 1, time = time - 10000")
+        s.options = ["--alert-command", "grep -q '\"finding\":[1357],'"]
+        s.start()
+        s.wait(lambda: s.ask("status")["alerts_waiting"] == 4)
+        s.wait(lambda: s.log().count("an alert failed") == 4)
+
+
 def a_webhook_is_posted_to_and_tried_again():
     if shutil.which("curl") is None:
         print("     (no curl: left out)")
@@ -129,7 +141,8 @@ def a_webhook_is_posted_to_and_tried_again():
 
     class Hook(http.server.BaseHTTPRequestHandler):
         def do_POST(self):  # pylint: disable=invalid-name
-            got.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+            got.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"]))),
+                        self.headers.get_all("Content-Type")))
             self.send_response(200)
             self.end_headers()
 
@@ -141,7 +154,7 @@ def a_webhook_is_posted_to_and_tried_again():
         with Service("--webhook", f"http://127.0.0.1:{server.server_port}/hook?secret=1&tags[]=a&set={{1,2}}") as s:
             append(s.directory, event('quote"d', "1"))
             s.wait(lambda: got)
-            equal(got[0][0], "/hook?secret=1&tags[]=a&set={1,2}")
+            equal((got[0][0], got[0][2]), ("/hook?secret=1&tags[]=a&set={1,2}", ["application/json"]))
             check('quote"d' in got[0][1]["text"] and got[0][1]["url"].endswith("/finding/1"), got)
         server.shutdown()
     with Service("--alert-command", "exit 1") as s:
@@ -271,4 +284,6 @@ service.main([
     a_crash_loop_of_a_part_is_told_of_the_whole, what_an_alert_leaves_in_the_background_goes_on,
     an_alert_that_failed_is_told_later_whole_and_once,
     watch_tells_what_happens, a_clock_that_was_set_back_holds_no_alert_up,
-    a_receiver_that_is_down_is_not_asked_for_each_alert])
+    a_receiver_that_is_down_is_not_asked_for_each_alert,
+    failures_with_others_between_them_are_none_in_a_row,
+])

@@ -28,6 +28,11 @@ def a_long_record_is_found_by_its_first_words():
         s.once()
         equal(len(s.findings("--search", "open_p")), 1)
         equal(len(s.findings("--search", "f0_xxx")), 1)
+        frames = [{"pc": hex(i + 1), "module": "/usr/lib/libc.so.6", "offset": hex(i + 1), "function": f"__libc_{i}"}
+                  for i in range(12)]
+        append(s.directory, event("q", "b-1-1-2", f_found={"frames": frames + [service.frame("beyond_them", 1)]}))
+        s.once()
+        equal(len(s.findings("--search", "beyond_them")), 1, "frames of the C library take no room")
 
 
 def a_filter_by_what_nobody_had_finds_nothing():
@@ -101,6 +106,9 @@ def hosts_are_named_where_half_of_the_damage_is_one_bit():
             section = text[text.index("<h2>One bit off</h2>"):]
             section = section[:section.index("</section>")]
             equal("host-of-" in section, "open_few" not in f["place"], f["place"])
+        append(s.directory, event("all", "all", f_value=0xFC))
+        s.wait(lambda: s.http("GET", "/api/v1/findings").json()["total"] == 4)
+        equal(s.http("GET", "/").text.count("one bit off"), 1, "of the one that has no other damage")
 
 
 def hosts_beyond_those_that_are_listed_count():
@@ -121,6 +129,11 @@ def a_finding_that_came_back_says_after_which_fix():
         append(s.directory, event("p", "b-1-1-2", build={"version": "2.0", "commit": "2" * 40, "build_id": "cd"}))
         s.wait(lambda: s.ask("show", "1")["state"] == "reopened")
         check("Back after a fix in 2.0" in s.http("GET", "/finding/1").text)
+        check('verdict bad"><h2>Back' in s.http("GET", "/finding/1").text)
+        s.command("fix", "1", "--in", "2.0")
+        check('verdict bad"><h2>Fixed in 2.0' in s.http("GET", "/finding/1").text, "it was seen there")
+        s.command("fix", "1", "--in", "3.0")
+        check('verdict good"><h2>Fixed in 3.0' in s.http("GET", "/finding/1").text)
 
 
 def a_page_that_needs_a_token_leads_back_to_itself():
@@ -129,7 +142,7 @@ def a_page_that_needs_a_token_leads_back_to_itself():
         s.wait(lambda: s.http("GET", "/api/v1/findings").json()["total"] == 1)
         reply = s.http("POST", "/finding/1/fix", body="text=", Accept="text/html")
         equal(reply.status, 401)
-        check('name="back" value="/finding/1/fix"' in reply.text, reply.text)
+        check('name="back" value="/finding/1"' in reply.text, "which is there, unlike the form's action: ", reply.text)
         for back, leads in (("/finding/1", "/finding/1"), ("/%5Cevil", "/"), ("//evil", "/"), ("https://evil", "/")):
             reply = s.http("POST", "/sign-in", body=f"token={s.token()}&back={back}")
             equal((reply.status, reply.headers["location"]), (303, leads), back)

@@ -91,6 +91,13 @@ def a_branch_in_ci_sends_and_ends():
         equal(s.ask("status")["forward_waiting"], 1)
         equal(run_once(s, url, RINGFENCE_TOKEN=upstream.token()), (0, ""))
         equal((total(upstream), s.ask("status")["forward_waiting"]), (1, 0))
+        fates = iter(["refused", "refused"])
+        proxy = Flaky(upstream.port, lambda: next(fates, "passed"))
+        append(s.directory, event("b", "2"))
+        status, said = run_once(s, proxy.url, RINGFENCE_TOKEN=upstream.token())
+        check(status == 0 and "accepts records again" in said, status, said)
+        equal((total(upstream), s.ask("status")["forward_waiting"]), (2, 0))
+        proxy.shutdown()
         for bad in ("", "ftp://127.0.0.1", "http://", "127.0.0.1:1"):
             status, said = run_once(s, bad)
             check(status == 2 and f"--forward {bad}: use the address" in said, status, said)
@@ -100,7 +107,7 @@ def a_branch_in_ci_sends_and_ends():
 def run_once(s, url, **environment):
     done = subprocess.run([service.SERVE, "serve", "--once", "--no-shared", "--dir", s.directory, "--forward", url],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False,
-                          env=dict(os.environ, **environment))
+                          env=dict(os.environ, **environment), timeout=60)
     return done.returncode, done.stdout.decode()
 
 
@@ -162,6 +169,12 @@ def what_is_sent_on_has_an_id_and_no_more_bytes_than_are_kept():
                        service.line_of(step) + service.line_of({"record": "novel", "version": 1, "id": "n"}))
         equal(reply.status, 200)
         upstream.wait(lambda: total(upstream) == 1 and s.ask("status")["forward_waiting"] == 0)
+        open_files = lambda: len(os.listdir(f"/proc/{s.process.pid}/fd"))
+        before = open_files()
+        for i in range(4):
+            service.post(s, event("more", f"more{i}"))
+            s.wait(lambda: s.ask("status")["forward_waiting"] == 0)
+        check(open_files() < before + 4, "what a batch opened is closed with it")
         there, here = [c.ask("show", "1")["record"]["finding"] for c in (upstream, s)]
         equal(there, here, "bytes that are not kept here do not get there")
         equal([l["what"] for l in upstream.ask("status")["losses"]],

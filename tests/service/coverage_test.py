@@ -223,6 +223,21 @@ def the_oldest_module_goes_where_there_are_too_many():
         equal([(x["offset"], x["blocks"]) for x in new["list"]], [("0x2", 0)])
 
 
+def modules_of_a_record_that_comes_late_keep_their_sites_apart():
+    """They are the oldest of too many: the number of one that goes is that of the next."""
+    with Service(start=False) as s:
+        for first in range(0, 2000, 250):
+            append(s.directory, ended(first, *(module(f"/m{i}", f"{i:x}") for i in range(first, first + 250))))
+        s.once()
+        append(s.directory, ended(9000, *(module(f"/late{i}", f"late{i}", watched=[(i + 1, 1)]) for i in range(3)),
+                                  ago=200), ended(9001, module("/new", "new", watched=[(9, 1)])))
+        s.once()
+        found = s.ask("coverage", "--module", "/new")["modules"][0]
+        equal((found["sites"], [x["offset"] for x in sites(s, id=str(found["id"]))]), (1, ["0x9"]))
+        equal(s.ask("coverage", "--module", "/late")["modules"], [])
+        equal(s.ask("coverage")["module_count"], 2000)
+
+
 def programs_and_their_runs_are_summed():
     with Service(start=False) as s:
         began = time.strftime("%Y-%m-%d", time.gmtime())
@@ -252,7 +267,8 @@ def a_module_has_its_build():
 
 def sites_that_were_not_listed_are_counted():
     with Service(start=False) as s:
-        append(s.directory, ended(1, module(unwatched=[1, 2], sites=12), sites_dropped=5))
+        append(s.directory, ended(1, module(unwatched=[1, 2], sites=12), sites_dropped=5),
+               ended(2, module("/more", "m", unwatched=[1, 2, 3], sites=1)))  # more than it says are none less lost
         s.once()
         equal([(x["what"], x["count"]) for x in s.ask("status")["losses"]], [("call sites that were not listed", 15)])
 
@@ -306,10 +322,10 @@ def pages_of_many_modules_are_quick():
 
 def modules_that_nobody_runs_any_more_are_forgotten():
     with Service("--keep-days", "30", start=False) as s:
-        append(s.directory, ended(1, module("/old", "1", unwatched=[1], watched=[[2, 3]]), ago=40 * 86400),
-               ended(2, module("/new", "2", unwatched=[1])))
+        old = [module(f"/old{i}", f"1{i}", unwatched=[1], watched=[[2, 3]]) for i in range(12)]
+        append(s.directory, ended(1, *old, ago=40 * 86400), ended(2, module("/new", "2", unwatched=[1])))
         s.start()
-        s.wait(lambda: [m["path"] for m in modules(s)] == ["/new"])
+        s.wait(lambda: [m["path"] for m in modules(s)] == ["/new"])  # all at once: the next look is half a minute later
         with sqlite3.connect(os.path.join(s.directory, "ringfence.db")) as db:
             for table in ("site", "site_watched", "module_usage"):
                 left = db.execute(f"SELECT count(*) FROM {table} WHERE module NOT IN (SELECT id FROM module)")
@@ -447,6 +463,7 @@ main([
     a_checked_heap_of_its_own_tells_of_its_sites, a_child_of_fork_tells_of_its_own_heap,
     each_list_has_its_bound, lists_are_in_their_order_and_in_parts, what_a_module_had_before_it_was_told_later_stays,
     sites_of_a_module_are_listed_in_parts, the_oldest_module_goes_where_there_are_too_many,
+    modules_of_a_record_that_comes_late_keep_their_sites_apart,
     programs_and_their_runs_are_summed, a_site_is_named_by_the_innermost_function_of_the_program,
     sites_add_up_over_processes_and_modes, a_module_is_known_by_its_build_id, a_module_has_its_build,
     sites_that_were_not_listed_are_counted, hostile_lists_harm_nothing, pages_show_modules_and_sites,

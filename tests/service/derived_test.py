@@ -81,19 +81,34 @@ def of_events_that_are_equally_rich_the_one_that_came_first_is_the_richest_of_a_
     """Where it is split off, and where it is left: the richest of all was of the other piece."""
     deep = {"thread": 1, "frames": [service.frame("deep", 70 + i) for i in range(5)]}
 
-    def events(modes, rich):
-        return [event("a", f"e{i}", mode=mode, time=service.timestamp_at(BEGIN - 1000 + 100 * i),
-                      build=build("abcd"[i]), **({"f_released": deep} if i == rich else {}))
+    def events(modes, rich, step):
+        return [event("a", f"e{i}", mode=mode, time=service.timestamp_at(BEGIN - 1000 + step * i),
+                      build=build("abcde"[i]), **({"f_released": deep} if i == rich else {}))
                 for i, mode in enumerate(modes)]
 
-    for modes, rich, wanted in ((("guard", "sample", "sample", "sample"), 0, ("a", "b")),
-                                (("guard", "guard", "sample", "guard"), 2, ("a", "c"))):
+    for modes, rich, wanted, step in ((("guard", "sample", "sample", "sample"), 0, ("a", "b"), 100),
+                                      (("guard", "guard", "sample", "guard"), 2, ("a", "c"), 100),
+                                      (("guard", "sample", "guard"), 1, ("a", "b"), -100),
+                                      (("guard", "guard", "sample", "guard", "sample"), 2, ("c", "a"), -100),
+                                      (("sample", "sample", "sample", "guard"), 3, ("d", "a"), -100)):
         with Service(start=False) as s:
-            for line in events(modes, rich):
+            for line in events(modes, rich, step):
                 take(s, line)  # of one transaction those between are not kept
             s.command("split", "1", "--by", "mode")
             equal([[name[0] for name in derived(s, id)["roles"]["richest"]] for id in (1, 2)], [[w] for w in wanted],
-                  modes)
+                  modes, step)
+
+
+def findings_that_come_after_a_split_have_numbers_of_their_own():
+    """The split was made while serve runs, by a page or by a command."""
+    with Service() as s:
+        service.post(s, *(event(place, f"{place}{i}", environment=f"e{i}") for place in "ab" for i in range(2)))
+        reply = s.http("POST", "/api/v1/findings/1/split", "text=environment", Authorization="Bearer " + s.token())
+        equal(reply.status, 200)
+        equal(service.post(s, event("c", "5"))["taken"], 1)
+        s.command("split", "2", "--by", "environment")
+        equal(service.post(s, event("d", "6"))["taken"], 1)
+        equal(sorted(row["id"] for row in s.findings()), [1, 2, 3, 4, 5, 6])
 
 
 def pieces_of_a_part_that_are_one_again_count_for_the_whole():
@@ -280,4 +295,5 @@ service.main([merged_findings_are_as_if_their_events_had_been_taken_in_together,
               of_builds_that_were_seen_at_the_same_time_the_later_one_is_the_last,
               of_events_that_are_equally_rich_the_one_that_came_first_is_the_richest_of_a_piece,
               an_event_of_an_earlier_time_is_kept_as_the_first, the_roles_of_many_parts_are_listed,
-              a_part_tells_of_the_finding_that_it_belongs_to_and_has_its_state])
+              a_part_tells_of_the_finding_that_it_belongs_to_and_has_its_state,
+              findings_that_come_after_a_split_have_numbers_of_their_own])

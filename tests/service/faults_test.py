@@ -221,6 +221,10 @@ def a_database_that_another_program_holds_stalls_no_page():
             equal(reply.status, 503)
             check("another program holds" in reply.text, reply.text)
         check(time.time() - begin < 5, time.time() - begin, "s")
+        begin = time.time()
+        for _ in range(20):
+            equal(s.http("POST", "/api/v1/findings/1/fix", body=b"", Authorization="Bearer " + s.token()).status, 503)
+        check(time.time() - begin < 2.5, "many wait no longer than one:", time.time() - begin, "s")
         s.wait(lambda: "another program holds the database's lock; findings wait in the spool" in s.log())
         equal(s.http("GET", "/").status, 200)
         other.execute("ROLLBACK")
@@ -264,7 +268,7 @@ def a_store_that_cannot_be_written_is_read():
     with Service() as s:
         append(s.directory, event("a", "1"))
         s.wait(lambda: s.findings() != [])
-        copy = os.path.join(s.root, "a 50% copy?#")
+        copy = os.path.join(s.root, "a 50%41 copy?#")
         os.mkdir(copy, 0o700)
         s.command("serve", "--backup", os.path.join(copy, "ringfence.db"))
         database = sqlite3.connect(os.path.join(copy, "ringfence.db"))
@@ -288,6 +292,23 @@ def a_store_that_cannot_be_written_is_read():
         with open(os.path.join(copy, "ringfence.db-wal"), "wb") as file:
             file.write(b"x" * 5000)
         equal(ask("findings").returncode, 1, "commits in the log would be missed")
+
+
+def a_store_on_a_full_disk_is_read():
+    """A file for its index can be made there, but has no room: nobody has the database open."""
+    with Service(start=False) as s:
+        append(s.directory, event("a", "1"))
+        s.once()
+
+        def ask(*words):
+            return subprocess.run([SERVE, *words, "--dir", s.directory], check=False, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT,
+                                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
+
+        for words in (("findings",), ("show", "1"), ("serve", "--check"), ("export", "--as", "text")):
+            done = ask(*words)
+            check(done.returncode == 0 and (b"open_a" in done.stdout or words[0] == "serve"), words, done)
+        equal(ask("fix", "1").returncode, 1)
 
 
 def commands_without_a_store_say_what_to_do():
@@ -341,5 +362,6 @@ service.main([
     a_server_that_hangs_or_is_dead_costs_writers_nothing, a_server_whose_store_is_taken_away_says_so_and_ends,
     damage_that_no_question_meets_is_told_by_a_check,
     a_server_whose_log_is_taken_away_loses_nothing, a_store_that_cannot_be_written_is_read,
+    a_store_on_a_full_disk_is_read,
     commands_without_a_store_say_what_to_do, an_answer_that_cannot_be_written_is_a_failure,
     the_command_line_is_checked])

@@ -159,6 +159,10 @@ def what_does_not_work_is_said():
         equal(len(os.listdir(os.path.join(s.directory, "spool"))), 1, "it waits")
         equal(forward("--to", url, "--once", s.directory, RINGFENCE_TOKEN=upstream.token())[0], 0)
         equal(total(upstream), 1)
+        append(s.directory, event("b", "2"))
+        begin = time.time()
+        check("no collector answers" in forward("--to", "http://127.0.0.1:1", "--once", "--no-shared", s.directory)[1])
+        check(time.time() - begin > 6.9, "1, 2 and 4 s between four tries")
         check("cannot open" in forward("--to", url, "--once", "/nowhere")[1])
         check("runs on" in forward("--to", url, "--once", upstream.directory)[1], "serve has the folder")
         equal(forward("--once")[0], 2)
@@ -166,10 +170,21 @@ def what_does_not_work_is_said():
         check(status == 2 and "--to ftp://127.0.0.1" in said, status, said)
 
 
+def what_waits_for_another_collector_is_taken_in_whole_here():
+    """serve remembers how far it took a segment in that is gone since, and forward made one of that name."""
+    with Service(start=False) as s:
+        append(s.directory, event("a", "1"), event("b", "2"))
+        s.once()
+        append(s.directory, event("c", "3"), event("d", "4"))
+        equal(forward("--to", "http://127.0.0.1:1", "--once", "--no-shared", s.directory)[0], 1)
+        s.once()
+        equal((len(s.findings()), os.listdir(s.directory + "/spool")), (4, []))
+
+
 def a_spool_goes_in_the_order_of_its_segments():
     moment = service.timestamp(100)  # of events of one time, those that come first and last are the first and the last
     with Service() as upstream, Service(start=False) as s:
-        for number in (3, 1, 2):
+        for number in (20, 3, 100):
             append(s.directory, event("a", f"{number}", pid=number, time=moment))
             os.rename(s.directory + "/spool/current", s.directory + f"/spool/taken-{number}")
         append(s.directory, event("a", "4", pid=4, time=moment))
@@ -181,7 +196,7 @@ def a_spool_goes_in_the_order_of_its_segments():
         check(status == 0 and "5 records forwarded" in said and "2 half-written" in said, said)
         equal(os.listdir(s.directory + "/spool"), ["segment-empty"])
         equal([e["pid"] for e in upstream.ask("show", "1")["events"] if e["last"]], [4])
-        equal([e["pid"] for e in upstream.ask("show", "1")["events"] if e["first"]], [1])
+        equal([e["pid"] for e in upstream.ask("show", "1")["events"] if e["first"]], [3])
 
 
 service.main([
@@ -190,4 +205,5 @@ service.main([
     an_end_on_request_is_no_failure, a_large_spool_is_sent_in_pieces, half_lines_are_left_out,
     what_is_no_file_in_the_spool_holds_nobody_up, a_segment_that_a_writer_holds_is_sent_later,
     a_spool_goes_in_the_order_of_its_segments,
+    what_waits_for_another_collector_is_taken_in_whole_here,
 ])

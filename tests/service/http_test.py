@@ -225,7 +225,7 @@ def a_body_that_is_no_records_is_not_called_taken():
         packed = gzip.compress(service.line_of(event("a", "2")))
         equal(s.http("POST", "/api/v1/records", body=packed, Content_Encoding="gzip").status, 415)
         equal(s.http("POST", "/api/v1/symbols", body=packed, Content_Encoding="deflate").status, 415)
-        equal(s.http("POST", "/api/v1/records", body=line, Content_Encoding="identity").json()["twice"], 1)
+        equal(s.http("POST", "/api/v1/records", body=line, Content_Encoding="Identity").json()["twice"], 1)
         equal(s.ask("status")["events"], 1)
 
 

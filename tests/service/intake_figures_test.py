@@ -52,11 +52,13 @@ def a_crash_loop_is_named_and_a_busy_test_is_not():
     with Service(start=False) as s:
         append(s.directory, *[event("loop", f"l-{i}", pid=i) for i in range(40)],
                *[event("spread", f"s-{i}", pid=i, ago=i * 60) for i in range(40)],
-               *[event("same", f"m-{i}", pid=3) for i in range(40)])
+               *[event("same", f"m-{i}", pid=3) for i in range(40)],
+               *[event("slow", f"w-{i}", pid=i, ago=900 - i * 10.5) for i in range(40)],
+               *[event("quick", f"q-{i}", pid=i, ago=900 - i * 9.5) for i in range(40)])
         s.once()
         by_place = {row["place"].split()[0]: s.ask("show", str(row["id"]))["crash_loops"] for row in s.findings()}
-        equal([loop["processes"] for loop in by_place["open_loop"]], [40])
-        equal(by_place["open_spread"] + by_place["open_same"], [])
+        equal([loop["processes"] for loop in by_place["open_loop"] + by_place["open_quick"]], [40, 40])
+        equal(by_place["open_spread"] + by_place["open_same"] + by_place["open_slow"], [])
 
 
 def frames_of_the_c_library_make_no_event_rich():
@@ -199,6 +201,9 @@ def a_finding_begins_with_its_oldest_event_and_ends_with_its_newest():
         row = s.findings()[0]
         equal((row["first_build"], row["last_build"], row["last_seen"]), ("two", "four", now[:23] + "Z"))
         check(row["first_seen"] < service.timestamp(1900), row["first_seen"])
+        shown = s.ask("show", "1")
+        equal({shown[name][0]["first_seen"] for name in ("programs", "hosts", "environments", "modes")},
+              {row["first_seen"]})
         append(s.directory, event("a", "later", ago=3000, build=build("five")))
         s.once()
         row = s.findings()[0]
@@ -233,6 +238,17 @@ def a_crash_loop_is_of_one_program_and_is_told_once():
         equal(s.ask("status")["crash_loops"], 1, "of another collector's start")
 
 
+def a_crash_loop_outlives_others_that_went_on_before_it():
+    """There is room for 64: the one that was quiet for longest goes."""
+    with Service(start=False) as s:
+        append(s.directory, *[event(f"other{i}", f"o{i}", ago=50) for i in range(64)],
+               *[event("a", f"{i}", pid=i, ago=30 - i) for i in range(10)],
+               *[event(f"more{i}", f"m{i}", ago=40) for i in range(40)],
+               *[event("a", f"{i}", pid=i, ago=30 - i) for i in range(10, 20)])
+        s.once()
+        equal([x["kind"] for x in s.ask("show", "65")["activity"]], ["crash loop", "new"])
+
+
 def figures_of_runs_are_added_up_each_for_itself():
     with Service(start=False) as s:
         for i, end in enumerate(("status 0", "signal 9", "running")):
@@ -257,5 +273,6 @@ service.main([
     what_a_process_dropped_is_counted_by_the_record_that_tells_of_it,
     events_that_come_together_are_thinned_by_their_count, a_record_of_many_events_counts_them_everywhere,
     a_finding_begins_with_its_oldest_event_and_ends_with_its_newest,
-    a_crash_loop_is_of_one_program_and_is_told_once, figures_of_runs_are_added_up_each_for_itself,
+    a_crash_loop_is_of_one_program_and_is_told_once,
+    a_crash_loop_outlives_others_that_went_on_before_it, figures_of_runs_are_added_up_each_for_itself,
 ])

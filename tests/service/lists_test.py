@@ -167,6 +167,7 @@ def the_days_of_a_list_are_those_of_its_findings():
         s.start()
         for words, wanted in ((("--search", "nothingatall"), 0), ((), 333), (("--state", "ignored"), 3000),
                               (("--state", "all"), 3333), (("--state", "new"), 333), (("--search", "open_c"), 330),
+                              (("--search", "app.c open_a"), 3), (("--search", "open_a nothingatall"), 0),
                               (("--env", "ci"), 333), (("--env", "qa", "--state", "all"), 3330),
                               (("--build", "a" * 40), 3), (("--new-in", "d" * 40, "--state", "all"), 3000)):
             found = s.ask("findings", *words)

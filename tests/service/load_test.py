@@ -129,6 +129,13 @@ def a_list_that_was_asked_for_just_now_is_as_new_as_the_store():
         equal(s.http("HEAD", "/").status, 200)
 
 
+def an_answer_is_of_the_question_that_was_asked():
+    """Names and values that are the same text, one behind the other, are two questions."""
+    with with_finding() as s:
+        count = lambda query: s.http("GET", "/api/v1/findings?" + query).json()["total"]
+        equal((count("search=open_a&state=all"), count("search=open_astateall")), (1, 0))
+
+
 def an_upload_that_goes_on_outlives_silent_connections():
     with with_finding() as s:
         lines = b"".join(service.line_of(event("u", f"u{i}", f_pad=3000)) for i in range(600))
@@ -233,6 +240,7 @@ def uploads_that_were_cut_short_stop_no_others():
 service.main([
     thousands_of_silent_connections_hold_nobody_up, connections_that_send_a_byte_now_and_then_hold_nobody_up,
     many_lists_at_once_hold_up_neither_intake_nor_pages, a_list_that_was_asked_for_just_now_is_as_new_as_the_store,
+    an_answer_is_of_the_question_that_was_asked,
     an_upload_that_goes_on_outlives_silent_connections, a_page_that_is_open_outlives_silent_connections,
     bodies_that_are_not_finished_take_bounded_memory,
     bodies_that_were_answered_take_no_room, uploads_at_once_are_few, uploads_that_were_cut_short_stop_no_others],

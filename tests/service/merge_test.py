@@ -410,6 +410,10 @@ def why_tells_the_keys():
         for pair in (("1", "99"), ("99", "1")):
             check("there is no finding 99" in s.command("why", *pair, status=1), pair)
         equal([r["id"] for r in s.ask("show", "1")["related"]], [3])
+        take(s, event("a", "4", environment="ci"))
+        s.command("split", "1", "--by", "environment")
+        answer = s.ask("why", "1", "4")
+        equal((answer["one"], answer["a"]["key"] == answer["b"]["key"]), (False, True), "a piece, with the same stacks")
 
 
 def the_first_event_of_a_finding_of_many_parts_is_listed():

@@ -88,6 +88,12 @@ def messages_on_a_page_are_sentences():
             reply = s.http("GET", path, Accept="text/html")
             equal(reply.status, 404)
             check(f"<h1>{title}</h1>\n<p>{said}</p>" in reply.text, reply.text)
+        own = {"Authorization": "Bearer " + s.token()}
+        for more, origin, status, title in (({}, None, 401, "Not allowed"), (own, "http://evil", 403, "Not allowed"),
+                                            (own, None, 409, "Not done")):
+            more = {**more, **({"Origin": origin} if origin else {})}
+            reply = s.http("POST", "/finding/7/fix", body="", Accept="text/html", **more)
+            equal((reply.status, re.findall("<h1>(.*)</h1>", reply.text)), (status, [title]))
 
 
 def values_that_have_no_column_are_counted():

@@ -3,6 +3,7 @@
 
 import http.client
 import re
+import socket
 import time
 
 import service
@@ -79,7 +80,7 @@ def a_list_keeps_what_was_chosen():
     with with_finding() as s:
         append(s.directory, *(event(f"p{i}", f"p{i}", environment="ci", ago=i) for i in range(4)))
         s.wait(lambda: len(s.findings()) == 5)
-        query = "state=all&environment=ci&build=1&search=src%20%26&order=count"
+        query = "state=all&environment=ci&build=1&new_in=%3C2&search=src%20%26&order=count"
         for path, links in (("/?state=all&limit=2", ["/?state=all&amp;offset=2"]),
                             ("/?state=all&limit=2&offset=2", ["/?state=all", "/?state=all&amp;offset=4"]),
                             ("/?state=all&limit=2&offset=4", ["/?state=all&amp;offset=2"]),
@@ -94,6 +95,8 @@ def a_list_keeps_what_was_chosen():
         equal(re.findall(r'<a href="[^"]*state=(\w+)[^"]*" aria-current="page"', text), ["all"])
         equal(re.findall(r'<option value="(\w*)" selected>', text), ["ci", "count"])
         check('name="search" value="src &amp;"' in text and 'name="build" value="1"' in text, text)
+        check('name="new_in" value="&lt;2"' in text, text)
+        check("No finding matches" in s.http("GET", "/?new_in=2").text, "there are others")
         counts = re.findall(r">(\w+) <b>(\d+)</b></a>", s.http("GET", "/").text)
         equal(counts, [("Open", "5"), ("New", "5"), ("Reopened", "0"), ("Fixed", "0"), ("Ignored", "0"), ("All", "5")])
 
@@ -166,6 +169,20 @@ def pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing():
             time.sleep(2.5)  # nothing of that change is to come any more
 
 
+def pages_that_were_closed_make_room_at_once():
+    """Not only when something changes, or the next beat shows that nobody listens."""
+    with with_finding() as s:
+        time.sleep(1.5)  # what changed was told
+        for turn in range(3):
+            listening = [socket.create_connection(("127.0.0.1", s.port), 20) for _ in range(60)]
+            for connection in listening:
+                connection.sendall(f"GET /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1:{s.port}\r\n\r\n".encode())
+                check(connection.recv(1000).startswith(b"HTTP/1.1 200"), turn)
+            for connection in listening:
+                connection.close()
+            time.sleep(2.5)
+
+
 def an_open_page_hears_of_nothing_where_nothing_changes():
     with with_finding() as s:
         connection = http.client.HTTPConnection("127.0.0.1", s.port, timeout=4)
@@ -186,4 +203,6 @@ service.main([
     pages_that_are_open_hear_of_changes_and_closed_ones_cost_nothing,
     an_open_page_hears_of_nothing_where_nothing_changes, a_finding_is_split_from_its_page, pages_are_well_formed,
     a_page_s_forms_do_what_their_buttons_say, pages_run_nothing_and_load_nothing_from_elsewhere,
-    what_records_say_is_text_on_the_page, a_list_keeps_what_was_chosen])
+    what_records_say_is_text_on_the_page, a_list_keeps_what_was_chosen,
+    pages_that_were_closed_make_room_at_once,
+])

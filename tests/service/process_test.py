@@ -6,8 +6,9 @@ import os
 import re
 import subprocess
 import tempfile
+import time
 
-from service import Nesting, Service, append, check, database, equal, line_of, record
+from service import Nesting, Service, append, check, database, equal, line_of, record, timestamp_at
 
 MODULE = {"path": "/srv/app", "build_id": "ab12"}
 
@@ -160,6 +161,57 @@ def two_snapshots_are_compared():
         s.command("processes", "1", "--against", "x", status=2)
 
 
+def call_sites_without_a_module_are_told_apart_by_each_name():
+    """As those of code that was made while the program ran: a function, a file and a line each."""
+    def bare(bytes, function, file, line):
+        return [[bytes, 1, [[None, "0x0", function, file, line], frame("main", 30)]]]
+
+    sites = bare(1, "f", "a.c", 1) + bare(20, "f", "a.c", 2) + bare(300, "f", "b.c", 1) + bare(4000, "g", "a.c", 1)
+    with Service(start=False) as s:
+        append(s.directory, told(1, ago=9, snap=snapshot(sites=[])), told(2, snap=snapshot("later", sites)))
+        append(s.directory, told(1, "b-8-99", ago=9, snap=snapshot(sites=sites[:2])),
+               told(2, "b-8-99", snap=snapshot("later", sites[1:])))
+        s.once()
+
+        def grown(id, against):
+            shown = s.ask("processes", id, "--against", against)["snapshot"]
+            return sorted((x["more_bytes"], shown["calls"][x["stack"][0]]["line"]) for x in shown["sites"])
+
+        equal((grown("1", "1"), grown("2", "3")),
+              ([(1, 1), (20, 2), (300, 1), (4000, 1)], [(-1, 1), (300, 1), (4000, 1)]))
+
+
+def boxes_of_the_runtime_have_no_colour():
+    library = {"path": "/usr/lib/x86_64-linux-gnu/libc.so.6", "build_id": "cd"}
+    sites = [[1000, 1, [frame("make", 10, MODULE), [library, "0x10", "qsort"], frame("main", 30)]]]
+    with Service() as s:
+        append(s.directory, told(1, snap=snapshot(sites=sites)))
+        s.wait(lambda: s.ask("processes")["total"] == 1)
+        boxes = dict(re.findall(r'<title>(\w+)[^<]*</title><rect class="(\w+)"', s.http("GET", "/process/1").text))
+        equal((boxes["qsort"], boxes["all"], boxes["make"] != "w", boxes["main"] != "w"), ("w", "w", True, True), boxes)
+
+
+def a_peak_is_no_less_than_what_was_live():
+    with Service(start=False) as s:
+        append(s.directory, told(1, snap=snapshot(peak=0)))
+        s.once()
+        equal([(p["bytes"], p["peak"]) for p in s.ask("processes")["processes"]], [(4000, 4000)])
+
+
+def a_call_site_is_known_by_its_innermost_frame_with_lines():
+    """Counted in calls: a frame has as many as functions are inlined there."""
+    bare, inlined = [MODULE, "0x1010", "helper"], [MODULE, "0x1020", "outer"]
+    with Service(start=False) as s:
+        append(s.directory, told(1, snap=snapshot(sites=[[10, 1, [inlined, bare, frame("main", 30)]]])))
+        s.once()
+        with database(s) as db:
+            db.execute("INSERT OR REPLACE INTO symbol(build_id, offset, text) VALUES('ab12', 4128, ?)",
+                       (json.dumps([{"function": "inner"}, {"function": "outer"}]),))
+        shown = one(s)
+        site = shown["snapshot"]["sites"][0]
+        equal((call_names(shown, site), site["top"]), (["inner", "outer", "helper", "main"], 3))
+
+
 def a_list_of_processes_is_chosen_and_in_its_order():
     with Service(start=False) as s:
         runs = ((500, "h1", "ci", "/srv/app"), (10, "h2", "live", "/srv/tool"), (300, "h1", "live", "/srv/app"))
@@ -305,6 +357,26 @@ def of_many_processes_the_last_stay():
         equal((listed["total"], len(listed["processes"])), (1000, 1000))
 
 
+def a_process_that_was_heard_of_before_all_that_are_kept_leaves_nothing():
+    """Its number is that of the next one, and so is the number of a snapshot that is forgotten."""
+    bare = [[8, 1, [[{"path": "/srv/new", "build_id": "abcdef02"}, "0x1010"]]]]
+    begin = time.time() - 3600
+    at = lambda name, seconds: line_of(told(1, name, time=timestamp_at(begin + seconds)))
+    with Service(start=False) as s:
+        append(s.directory, b"".join(at(f"b-{i}-99", i) for i in range(1000)), at("b-late-99", -1))
+        s.once()
+        rows = database(s).execute("SELECT count(*), count(p.id) FROM snapshot s LEFT JOIN process p ON p.id ="
+                                   " s.process").fetchone()
+        equal(rows, (1000, 1000), "each snapshot has its process")
+        append(s.directory, at("b-edge-99", 0.5))
+        s.once()
+        append(s.directory, told(1, "b-new-99", snap=snapshot("bare", bare)))
+        s.once()
+        newest = s.ask("processes", "--limit", "1")["processes"][0]
+        equal([x["name"] for x in s.ask("processes", str(newest["id"]))["snapshots"]], ["bare"])
+        equal([m["build_id"] for m in s.ask("symbols", "missing")["missing"]], ["abcdef02"])
+
+
 def pages_say_what_the_answers_say():
     with Service() as s:
         append(s.directory, told(1, ago=60), told(2, snap=snapshot("<zzz>&\"", None)))
@@ -358,6 +430,15 @@ def the_graph_is_as_high_as_its_rows_of_boxes():
             equal((height, max(tops) + 20, len(set(tops))), (20 * rows, 20 * rows, rows), query)
 
 
+def the_graph_has_a_box_for_each_caller():
+    sites = [[1000, 1, [frame("leaf", 10, MODULE), frame(f"caller{i}", 20 + i), frame("main", 300)]] for i in range(60)]
+    with Service() as s:
+        append(s.directory, told(1, snap=snapshot(sites=sites)))
+        s.wait(lambda: s.ask("processes")["total"] == 1)
+        page = s.http("GET", "/process/1").text
+        equal((len(re.findall("<title>leaf ", page)), len(re.findall("<title>caller", page))), (60, 60))
+
+
 def names_come_with_symbols():
     source = "#include <stdlib.h>\nvoid *make(void) {\n  return malloc(8);\n}\nint main(void) { return make() == 0; }\n"
     with Service(start=False) as s, tempfile.TemporaryDirectory(dir=s.root) as folder:
@@ -381,6 +462,8 @@ def names_come_with_symbols():
         call = one(s)["snapshot"]["calls"][0]
         equal((call["function"], os.path.basename(call["file"])), ("make", "app.c"))
         equal(s.ask("symbols", "missing")["missing"], [])
+        with database(s) as db:
+            equal(db.execute("SELECT count(*) FROM nameless WHERE finding <> 0").fetchone(), (0,), "none")
 
 
 def hostile_snapshots_do_no_harm():
@@ -403,12 +486,13 @@ if __name__ == "__main__":
     from service import main
     main([a_snapshot_makes_a_process, the_end_of_a_process_is_noted,
           the_end_of_a_process_may_be_taken_in_before_its_snapshots, ends_that_are_kept_for_snapshots_are_bounded,
-          a_list_of_processes_is_chosen_and_in_its_order, snapshots_are_shown_in_the_order_of_their_time,
+          a_list_of_processes_is_chosen_and_in_its_order, call_sites_without_a_module_are_told_apart_by_each_name,
+          a_peak_is_no_less_than_what_was_live, boxes_of_the_runtime_have_no_colour,
+          a_call_site_is_known_by_its_innermost_frame_with_lines, snapshots_are_shown_in_the_order_of_their_time,
           peaks_are_told_for_each_environment, sites_of_one_size_go_by_blocks_and_what_is_gone_comes_last,
-          the_last_of_snapshots_at_one_time_is_shown_and_so_is_the_last_of_ends,
-          peaks_of_programs_are_seen_by_day, two_snapshots_are_compared,
-          first_last_and_highest_are_kept_whole, figures_of_the_last_thousand_stay, old_ones_lose_their_sites,
-          of_many_processes_the_last_stay,
-          pages_say_what_the_answers_say, fifty_call_sites_are_shown, the_graph_is_as_high_as_its_rows_of_boxes,
-          names_come_with_symbols,
-          hostile_snapshots_do_no_harm])
+          the_last_of_snapshots_at_one_time_is_shown_and_so_is_the_last_of_ends, peaks_of_programs_are_seen_by_day,
+          two_snapshots_are_compared, first_last_and_highest_are_kept_whole, figures_of_the_last_thousand_stay,
+          old_ones_lose_their_sites, of_many_processes_the_last_stay,
+          a_process_that_was_heard_of_before_all_that_are_kept_leaves_nothing, pages_say_what_the_answers_say,
+          fifty_call_sites_are_shown, the_graph_is_as_high_as_its_rows_of_boxes, the_graph_has_a_box_for_each_caller,
+          names_come_with_symbols, hostile_snapshots_do_no_harm])

@@ -132,7 +132,7 @@ def tokens_give_the_rights_that_they_name():
     tokens = {"read": "r" * 20, "post": "p" * 20, "triage,read": "t" * 20}
     with Service(start=False) as s:
         with open(s.directory + "/tokens", "w", encoding="ascii") as file:
-            file.write("# of machines\n" + "".join(f"{names} {token}\n" for names, token in tokens.items()))
+            file.write("# of machines\n" + "\n# and\n".join(f"{names} {token}" for names, token in tokens.items()))
         os.chmod(s.directory + "/tokens", 0o600)
         append(s.directory, event("a", "1"))
         s.once()

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Findings of boards, by serial lines that lose and garble: they end in the right finding, or say what is missing."""
 
+import contextlib
 import os
 import random
 import re
@@ -175,6 +176,23 @@ def losses_of_a_file_that_is_read_again_count_once():
         for _ in range(2):
             s.command("serve", "--once", "--serial", capture)
             equal(losses(s), told(7, 1))
+
+
+def a_file_that_does_not_grow_is_noted_once():
+    """Not each second: pages would hear of a change, and the disk would have one."""
+    with Service(start=False) as s:
+        log = os.path.join(s.root, "uart.log")
+        with open(log, "wb") as file:
+            file.write(b"boot\n")
+        s.options = ["--serial", log]
+        s.start()
+        with contextlib.closing(service.database(s)) as db:
+            version = lambda: db.execute("PRAGMA data_version").fetchone()
+            s.wait(lambda: db.execute("SELECT count(*) FROM serial_file").fetchone() == (1,))
+            time.sleep(1.2)
+            before = version()
+            time.sleep(2.2)
+            equal(version(), before)
 
 
 def a_file_that_is_rotated_is_read_on():
@@ -385,4 +403,6 @@ service.main([
     a_board_that_began_anew_counts_from_one_again, a_finding_whose_end_is_lost_is_told_after_a_silence,
     a_terminal_is_read_raw_and_waited_for, a_terminal_gets_the_speed_that_was_asked_for,
     a_line_begins_anywhere_behind_noise_without_an_end, noise_costs_nothing,
-    losses_are_counted_once_the_store_can_be_written, what_cannot_be_read_is_said])
+    losses_are_counted_once_the_store_can_be_written, what_cannot_be_read_is_said,
+    a_file_that_does_not_grow_is_noted_once,
+])

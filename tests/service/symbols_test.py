@@ -30,6 +30,56 @@ def builds_of_most_findings_lack_symbols_first():
               [("aa02", 2), ("aa03", 1), ("aa01", 1)])
 
 
+def frames_of_stripped_builds_are_known_by_their_builds():
+    """Another function has the offset in another build: until its names are known they are two findings."""
+    def of(build_id, id, function):
+        found = {"pc": "0x1010", "module": "/srv/gone", "build_id": build_id, "offset": "0x1010", "function": function}
+        return event("a", id, f_found={"thread": 1, "frames": [found]}, f_allocated={"thread": 1, "frames": [found]})
+
+    with Service(start=False) as s:
+        s.once()
+        with contextlib.closing(service.database(s)) as db:
+            db.executemany("INSERT INTO symbol_file(build_id, kind, name, bytes, time, looked)"
+                           " VALUES(?, 'debuginfo', 'x', 1, 1, 1)", [("aa01",), ("aa02",)])
+        s.start()
+        service.post(s, of("aa01", "1", "first"), of("aa02", "2", "second"), of("aa01", "3", "first"))
+        equal(sorted(f["count"] for f in s.http("GET", "/api/v1/findings").json()["findings"]), [1, 2])
+
+
+def frames_between_named_ones_get_their_names():
+    """Of each of several events that are looked up at once."""
+    with Service(start=False) as s:
+        one = Program(s.root)
+        s.once()
+        s.command("symbols", "upload", one.whole)
+        bugs = ("heap-buffer-overflow", "double-free", "bad-free")
+        lines = [one.event(bug, bug=bug) for bug in bugs]
+        for line in lines:
+            for stack in ("found", "allocated"):
+                line["finding"][stack]["frames"].append(service.frame("start", 90))
+        take(s, *lines)
+        for id in range(1, 4):
+            text = s.command("show", str(id))
+            check(re.search(r"in make .*app\.c:4", text) and re.search(r"in main .*app\.c", text), id, text)
+
+
+def names_stay_when_another_file_of_the_build_comes():
+    """Symbols that come before the first event, in CI without a server; the same once more; the stripped program."""
+    with Service(start=False) as s:
+        one = Program(s.root)
+        module = {"path": "/srv/app", "build_id": one.build_id, "sites": 1, "unwatched": [one.addresses["make"] + 5]}
+        s.once()
+        for again in range(2):
+            for file in (one.whole, one.stripped):
+                s.command("symbols", "upload", file)
+                take(s, one.event(f"{again}"),
+                     record("summary", f"b-{again}-1-1", seconds=60, exit="status 0", sites=[module]))
+                text = s.command("show", "1")
+                check(re.search(r"in main .*app\.c:\d.*in make .*app\.c:4", text, re.S), again, file, text)
+                equal([x.get("function") for x in s.ask("coverage", "1")["list"]], ["make"], again, file)
+        equal(s.ask("symbols", "missing")["missing"], [])
+
+
 def call_sites_that_are_there_get_the_names_of_a_file_that_comes_later():
     with Service(start=False) as s:
         one = Program(s.root)
@@ -218,4 +268,7 @@ service.main([
     none_are_said_to_be_missing_where_frames_wait_to_be_looked_up, builds_of_most_findings_lack_symbols_first,
     call_sites_that_are_there_get_the_names_of_a_file_that_comes_later,
     call_sites_that_a_collector_left_without_names_get_them_from_the_next,
+    frames_of_stripped_builds_are_known_by_their_builds,
+    frames_between_named_ones_get_their_names,
+    names_stay_when_another_file_of_the_build_comes,
 ])

@@ -7,6 +7,7 @@
 #include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/read_file.h"
 #include "tools/ringfence/base/words.h"
+#include "tools/service/store/store.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -129,11 +130,20 @@ static bool is_taken(const char *name) {
   return strncmp(name, "taken-", 6) == 0;
 }
 
-/* As `serve` takes them: under a name that no process writes to. */
+/* As `serve` does: the lower number is the older one. */
+static int by_number(const void *a, const void *b) {
+  const char *const left = *(const char *const *)a;
+  const char *const right = *(const char *const *)b;
+  size_t const lengths[] = {strlen(left), strlen(right)};
+  return lengths[0] != lengths[1] ? (lengths[0] > lengths[1]) - (lengths[0] < lengths[1]) : strcmp(left, right);
+}
+
+/* As `serve` takes them: under a name that no process writes to. It remembers how far it has taken in the file of a
+ * number, also one that is gone: theirs are small, those of the time are none of them. */
 static void rename_written(rf_bump_arena *arena, int folder) {
   names const taken = list_names(arena, folder, is_taken);
   names const written = list_names(arena, folder, is_written);
-  long long next = 1;
+  long long next = (long long)rf_store_now();
   for (size_t i = 0; i < taken.count; i++) {
     long long const number = strtoll(taken.list[i] + 6, NULL, 10);
     next = number >= next ? number + 1 : next;
@@ -153,6 +163,9 @@ bool rf_forward_spool(rf_forward *f, int directory) {
   if (folder >= 0) {
     rename_written(&arena, folder);
     names const taken = list_names(&arena, folder, is_taken);
+    if (taken.count != 0) {
+      qsort(taken.list, taken.count, sizeof *taken.list, by_number);
+    }
     for (size_t i = 0; i < taken.count && fine; i++) {
       fine = send_segment(f, folder, taken.list[i]);
     }

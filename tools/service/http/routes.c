@@ -227,6 +227,7 @@ static enum MHD_Result answer_page(rf_request *r, const char *what, rf_page_make
       .state = rf_request_argument(r, "state"),
       .environment = rf_request_argument(r, "environment"),
       .build = rf_request_argument(r, "build"),
+      .new_in = rf_request_argument(r, "new_in"),
       .search = rf_request_argument(r, "search"),
       .order = rf_request_argument(r, "order"),
       .zoom = number(r, "zoom"),
@@ -371,6 +372,12 @@ static enum MHD_Result reply_done(rf_request *r, const char *message) {
   return rf_reply_json(r, MHD_HTTP_OK, out.text);
 }
 
+/* What the finding or the rule does not allow; or the store failed, of which the message stays: then the same request
+ * will do later. */
+static enum MHD_Result reply_refused(rf_request *r, const char *message) {
+  return strcmp(message, r->http->store->error) == 0 ? store_failed(r) : rf_reply_error(r, MHD_HTTP_CONFLICT, message);
+}
+
 static enum MHD_Result post_triage(rf_request *r, const char *what, bool page) {
   const char *rest = NULL;
   char message[RF_TRIAGE_MESSAGE] = "";
@@ -385,8 +392,7 @@ static enum MHD_Result post_triage(rf_request *r, const char *what, bool page) {
       .text = not_empty(rf_request_field(r, "text")),
   };
   if (!rf_triage_apply(r->http->store, &t, message)) {
-    r->http->store->failed = false;
-    return rf_reply_error(r, MHD_HTTP_CONFLICT, message);
+    return reply_refused(r, message);
   }
   if (page) {
     return rf_reply_redirect(
@@ -407,8 +413,7 @@ static enum MHD_Result post_steering(rf_request *r, bool page) {
       .because = not_empty(rf_request_field(r, "because")),
   };
   if (!rf_steer_apply(r->http->store, &request, message)) {
-    r->http->store->failed = false;
-    return rf_reply_error(r, MHD_HTTP_CONFLICT, message);
+    return reply_refused(r, message);
   }
   return page ? rf_reply_redirect(r, "/steering", NULL) : reply_done(r, message);
 }

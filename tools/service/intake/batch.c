@@ -10,9 +10,12 @@ enum { SLOTS = 8192, ALWAYS_KEPT = 8 };
 bool rf_batch_init(rf_batch *batch, rf_store *store) {
   *batch = (rf_batch){.store = store, .slot_count = SLOTS};
   batch->slots = (rf_batch_slot *)calloc(SLOTS, sizeof *batch->slots);
-  batch->next_finding = rf_store_number(store, 0, "SELECT max(id) FROM finding", "") + 1;
-  batch->next_event = rf_store_number(store, 0, "SELECT max(id) FROM event", "") + 1;
-  return batch->slots != NULL && !store->failed;
+  return batch->slots != NULL;
+}
+
+void rf_batch_begin(rf_batch *batch) {
+  batch->next_finding = rf_store_number(batch->store, 0, "SELECT max(id) FROM finding", "") + 1;
+  batch->next_event = rf_store_number(batch->store, 0, "SELECT max(id) FROM event", "") + 1;
 }
 
 void rf_batch_deinit(rf_batch *batch) {
@@ -26,8 +29,6 @@ void rf_batch_clear(rf_batch *batch) {
   batch->list = NULL;
   batch->count = 0;
   rf_bump_arena_free(&batch->arena);
-  batch->next_finding = rf_store_number(batch->store, 0, "SELECT max(id) FROM finding", "") + 1;
-  batch->next_event = rf_store_number(batch->store, 0, "SELECT max(id) FROM event", "") + 1;
 }
 
 /* ---- Finding them ---- */

@@ -98,6 +98,9 @@ void rf_batch_write(rf_batch *batch);
 /* Then, with the counters written: sets what follows from the counters of several findings. */
 void rf_batch_renew(rf_batch *batch);
 
+/* At the begin of each transaction: decisions between two of them make findings, too. */
+void rf_batch_begin(rf_batch *batch);
+
 /* Empties the batch after the commit or the rollback. */
 void rf_batch_clear(rf_batch *batch);
 

@@ -22,10 +22,15 @@ void rf_coverage_forget(rf_store *store, int64_t module) {
   rf_store_run(store, "DELETE FROM module WHERE id = ?", "i", module);
 }
 
-static int64_t add_module(rf_store *store, const char *name, const char *path, const char *build_id, int64_t time) {
-  if (rf_store_number(store, 0, "SELECT count(*) FROM module", "") >= RF_COVERAGE_MODULES) {
+/* Once the sites of a transaction are written, which have the numbers of its modules: those may be used again. */
+static void forget_oldest(rf_store *store) {
+  int64_t more = rf_store_number(store, 0, "SELECT count(*) FROM module", "") - RF_COVERAGE_MODULES;
+  for (; more > 0; more--) {
     rf_coverage_forget(store, rf_store_number(store, 0, "SELECT id FROM module ORDER BY last_seen LIMIT 1", ""));
   }
+}
+
+static int64_t add_module(rf_store *store, const char *name, const char *path, const char *build_id, int64_t time) {
   rf_store_run(store, "INSERT INTO module(name, path, build_id, first_seen, last_seen) VALUES(?,?,?,?,?)", "tttii",
                name, path, build_id, time, time);
   return sqlite3_last_insert_rowid(store->db);
@@ -121,7 +126,7 @@ static bool add_site(rf_store *store, const rf_counter *c) {
   }
   if (rf_store_number(store, RF_COVERAGE_SITES, "SELECT sites FROM module WHERE id = ?", "i", c->finding) >=
       RF_COVERAGE_SITES) {
-    return false; /* or the module is forgotten */
+    return false;
   }
   rf_store_run(store, "INSERT INTO site(module, offset) VALUES(?, ?)", "ii", c->finding, c->what);
   rf_store_run(store, "UPDATE module SET sites = sites + 1 WHERE id = ?", "i", c->finding);
@@ -159,4 +164,5 @@ void rf_coverage_write(rf_counters *sites, rf_store *store) {
     }
   }
   rf_counters_clear(sites);
+  forget_oldest(store);
 }

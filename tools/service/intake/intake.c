@@ -38,6 +38,7 @@ void rf_intake_deinit(rf_intake *intake) {
 void rf_intake_begin(rf_intake *intake) {
   if (intake->lines == 0) {
     rf_store_begin(intake->store);
+    rf_batch_begin(&intake->batch);
     intake->lines = 1;
   }
 }

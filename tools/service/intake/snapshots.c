@@ -31,9 +31,10 @@ static void thin(rf_store *store, int64_t process) {
   }
 }
 
-static void forget_oldest(rf_store *store) {
+/* Returns which one: 0 where there is room for all. */
+static int64_t forget_oldest(rf_store *store) {
   if (rf_store_number(store, 0, "SELECT count(*) FROM process", "") <= RF_PROCESSES_MOST) {
-    return;
+    return 0;
   }
   int64_t const oldest = rf_store_number(store, 0, "SELECT id FROM process ORDER BY last_seen, id LIMIT 1", "");
   rf_store_run(store, "DELETE FROM snapshot_body WHERE snapshot IN (SELECT id FROM snapshot WHERE process = ?)", "i",
@@ -41,6 +42,7 @@ static void forget_oldest(rf_store *store) {
   rf_store_run(store, "DELETE FROM snapshot WHERE process = ?", "i", oldest);
   rf_store_run(store, "DELETE FROM nameless WHERE finding = -?", "i", oldest);
   rf_store_run(store, "DELETE FROM process WHERE id = ?", "i", oldest);
+  return oldest;
 }
 
 /* ---- Taking ---- */
@@ -49,6 +51,7 @@ static int64_t find(rf_store *store, const char *name) {
   return rf_store_number(store, 0, "SELECT id FROM process WHERE name = ?", "t", name);
 }
 
+/* 0 where it is none of those that are kept: it was heard of before all of them. */
 static int64_t process_of(rf_store *store, const rf_envelope *e, const rf_candidate *at) {
   int64_t const id = find(store, e->process);
   if (id != 0 || store->failed) {
@@ -59,8 +62,7 @@ static int64_t process_of(rf_store *store, const rf_envelope *e, const rf_candid
                " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?8)",
                "tiiiiiii", e->process, at->program, at->build, at->host, at->environment, at->mode, e->pid, e->time);
   int64_t const made = sqlite3_last_insert_rowid(store->db);
-  forget_oldest(store);
-  return made;
+  return forget_oldest(store) == made ? 0 : made;
 }
 
 /* If a process has several allocators, the list shows the figures of its last snapshot; its end may have come before
@@ -130,13 +132,18 @@ bool rf_snapshots_take(rf_store *store, rf_bump_arena *arena, const rf_envelope 
   }
   bool const is_new = find(store, e->process) == 0;
   int64_t const process = process_of(store, e, at);
+  if (process == 0) {
+    return true;
+  }
   update(store, process, e, s);
   if (is_new) {
     end_new(store, arena, e);
   }
+  /* The number of one that was forgotten is not used again: its names were looked up. */
   rf_store_run(store,
-               "INSERT INTO snapshot(process, time, name, allocator, blocks, bytes, resident, whole)"
-               " VALUES(?,?,?,?,?,?,?,1)",
+               "INSERT INTO snapshot(process, time, name, allocator, blocks, bytes, resident, whole, id)"
+               " SELECT ?,?,?,?,?,?,?,1, 1 + max(coalesce((SELECT max(id) FROM snapshot), 0), coalesce((SELECT value"
+               " FROM meta WHERE key = 'named_snapshots'), 0))",
                "iittiii", process, e->time, s->name, s->allocator, s->blocks, s->bytes, s->resident);
   rf_store_run(store, "INSERT INTO snapshot_body(snapshot, text) VALUES(?,?)", "is",
                (int64_t)sqlite3_last_insert_rowid(store->db), line, length);

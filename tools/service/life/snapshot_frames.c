@@ -12,7 +12,7 @@ bool rf_frames_add(rf_store *store, rf_bump_arena *arena, rf_frame *frame, rf_fr
   if (frame->module == NULL || frame->source_count != 0) {
     return false;
   }
-  if (all->again || !rf_names_known(store, frame) || rf_better_file_is_new(store, frame)) {
+  if (!rf_names_known(store, frame) || rf_better_file_is_new(store, frame)) {
     RF_APPENDED(arena, all->list, all->count) = frame;
   }
   return true;
@@ -52,8 +52,8 @@ int64_t rf_frames_of_snapshots(rf_store *store, rf_bump_arena *arena, int64_t af
 void rf_frames_of_build(rf_store *store, rf_bump_arena *arena, const char *build_id, rf_frames *all) {
   sqlite3_stmt *const s = rf_store_select(
       store,
-      "SELECT s.offset, n.module FROM symbol s, (SELECT min(module) AS module FROM nameless WHERE build_id = ?1 AND"
-      " finding < 0) n WHERE s.build_id = ?1 AND n.module IS NOT NULL LIMIT ?2",
+      "SELECT s.offset, coalesce((SELECT min(module) FROM nameless WHERE build_id = ?1 AND finding <> 0), s.build_id)"
+      " FROM symbol s WHERE s.build_id = ?1 LIMIT ?2",
       "ti", build_id, (int64_t)FRAMES_OF_BUILD);
   while (rf_store_row(store, s)) {
     rf_frame *const f = (rf_frame *)rf_bump_arena_alloc(arena, sizeof *f);

@@ -14,7 +14,6 @@ typedef struct rf_frames {
   rf_frame **list;
   size_t count;
   bool useful; /* some event has frames that names may be known of */
-  bool again;  /* also frames that are known to have no line */
 } rf_frames;
 
 /* Adds the frame where it has no name and nothing is known of it. True where it has no name. */
@@ -23,8 +22,7 @@ bool rf_frames_add(rf_store *store, rf_bump_arena *arena, rf_frame *frame, rf_fr
 /* Gathers the frames of some snapshots after number `after`. Returns the number of the last. */
 int64_t rf_frames_of_snapshots(rf_store *store, rf_bump_arena *arena, int64_t after, rf_frames *all);
 
-/* Gathers the frames of the build that were looked up before, if snapshots lack lines of it. `build_id` must outlive
- * them. */
+/* Gathers the frames of the build that were looked up before. `build_id` must outlive them. */
 void rf_frames_of_build(rf_store *store, rf_bump_arena *arena, const char *build_id, rf_frames *all);
 
 /* Notes the builds that lack lines in snapshots after `after` up to `upto`, and anew in all that lack those of a build.

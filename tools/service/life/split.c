@@ -189,8 +189,12 @@ static void move(rf_store *store, int64_t from, int64_t to, const event *e) {
   count_event(store, from, e, -1);
   count_event(store, to, e, 1);
   rf_store_run(store, "UPDATE event SET finding = ? WHERE id = ?", "ii", to, e->id);
-  rf_store_run(store, "UPDATE finding SET richest_event = ?2, richest = ?3 WHERE id = ?1 AND richest < ?3", "iii", to,
-               e->id, e->at.richness);
+  /* Events are moved in the order of their times: of several that are equally rich, it is the one that came first. */
+  rf_store_run(
+      store,
+      "UPDATE finding SET richest_event = ?2, richest = ?3 WHERE id = ?1 AND (richest < ?3 OR (richest = ?3 AND"
+      " richest_event > ?2))",
+      "iii", to, e->id, e->at.richness);
 }
 
 /* ---- By a rule, by events ---- */

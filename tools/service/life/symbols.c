@@ -79,14 +79,13 @@ static rf_frames frames_of_snapshots(rf_symbol_worker *worker, rf_store *store, 
   return all;
 }
 
-/* The frames of all events of findings that lack names of the build. Names known for its addresses are forgotten where
- * a file was brought. */
+/* The addresses of the build that are known, and the frames of all events of findings that lack names of it. What is
+ * known of them stays until a file that was brought tells more. */
 static rf_frames frames_of_build(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *arena) {
-  rf_frames all = {.list = NULL, .again = worker->path[0] != '\0'};
+  rf_frames all = {.list = NULL};
   rf_frames_of_build(store, arena, worker->build_id, &all);
-  if (!all.again) {
+  if (worker->path[0] == '\0') {
     rf_store_begin(store);
-    rf_store_run(store, "DELETE FROM symbol WHERE build_id = ?", "t", worker->build_id);
     /* A file that comes from now on has a row anew, and is looked at next. */
     rf_store_run(store, "UPDATE symbol_file SET looked = 2 WHERE build_id = ?", "t", worker->build_id);
     (void)rf_store_commit(store);
@@ -206,14 +205,15 @@ static void start(rf_symbol_worker *worker, rf_bump_arena *arena, rf_frames all)
 
 /* ---- Answers ---- */
 
-/* An answer without lines never takes the place of one with lines, which came from another file of the build. */
+/* An answer without lines never takes the place of one with lines, which came from another file of the build, and one
+ * without names that of none. */
 static void store_answer(rf_store *store, const rf_json *root, const char *list) {
   const char *const build_id = rf_json_text(root, "module", "");
   bool const lines = strstr(list, "\"file\":") != NULL;
   rf_better_file_note(store, build_id, rf_json_text(root, "path", NULL), lines);
   rf_store_run(store,
                "INSERT INTO symbol(build_id, offset, text) VALUES(?1, ?2, ?3) ON CONFLICT(build_id, offset) DO UPDATE"
-               " SET text = ?3 WHERE ?4 OR instr(symbol.text, '\"file\":') = 0",
+               " SET text = ?3 WHERE ?4 OR (instr(symbol.text, '\"file\":') = 0 AND ?3 <> '[]')",
                "titi", build_id, rf_json_signed(root, "offset", 0), list, (int64_t)lines);
 }
 

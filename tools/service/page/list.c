@@ -18,8 +18,9 @@ static const char *with(const rf_page *p, const char *name, const char *value) {
 }
 
 static const char *link_to(const rf_page *p, const char *state) {
-  return rf_bump_arena_print(p->arena, "/?state=%s%s%s%s%s", state, with(p, "environment", p->environment),
-                             with(p, "build", p->build), with(p, "search", p->search), with(p, "order", p->order));
+  return rf_bump_arena_print(p->arena, "/?state=%s%s%s%s%s%s", state, with(p, "environment", p->environment),
+                             with(p, "build", p->build), with(p, "new_in", p->new_in), with(p, "search", p->search),
+                             with(p, "order", p->order));
 }
 
 /* ---- Head ---- */
@@ -36,7 +37,7 @@ static uint64_t count_all(const rf_page *p) {
 }
 
 static bool is_filtered(const rf_page *p) {
-  return is_given(p->search) || is_given(p->environment) || is_given(p->build);
+  return is_given(p->search) || is_given(p->environment) || is_given(p->build) || is_given(p->new_in);
 }
 
 static void tabs(const rf_page *p) {
@@ -69,6 +70,9 @@ static void tools(const rf_page *p) {
             state_of(p), p->search == NULL ? "" : p->search);
   if (is_given(p->build)) {
     rf_markup(p->sink, "<label>Build <input name=\"build\" value=\"%s\" placeholder=\"any\"></label>\n", p->build);
+  }
+  if (is_given(p->new_in)) {
+    rf_markup(p->sink, "<label>New in <input name=\"new_in\" value=\"%s\" placeholder=\"any\"></label>\n", p->new_in);
   }
   rf_page_raw(p, "<label>Environment <select name=\"environment\">");
   option(p, "", "any", p->environment);

@@ -29,6 +29,7 @@ typedef struct rf_page {
   const char *state;
   const char *environment;
   const char *build;
+  const char *new_in;
   const char *search;
   const char *order;
   int64_t zoom; /* a frame of the flame graph, 0: all */
