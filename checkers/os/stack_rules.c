@@ -236,24 +236,37 @@ rf_unwind_result rf_stack_rules_step(rf_rules_frame *frame) {
 
 #define OWN_FRAMES 32U /* of the checker, at most */
 
-__attribute__((noinline)) unsigned rf_stack_rules_capture(const rf_origin *origin, uintptr_t *frames, unsigned max) {
-  rf_rules_frame f = {.registers.known = READ_KNOWN};
-  uintptr_t *const values = f.registers.values;
-  uintptr_t const sp = (uintptr_t)origin->frame + 2 * sizeof sp;
-  unsigned count = 0;
-  READ_REGISTERS(values);
-  if (!rf_host_stack((const void *)values[RF_REGISTER_SP], &f.registers.low, &f.registers.high)) {
-    return 0;
-  }
-  for (unsigned i = 0; values[RF_REGISTER_PC] != origin->caller || values[RF_REGISTER_SP] < sp; i++) {
-    if (i == OWN_FRAMES || rf_stack_rules_step(&f) != RF_UNWIND_STEPPED) {
-      return 0;
+typedef struct capture {
+  rf_rules_frame frame; /* of this function's caller, later of the last one that was found */
+  const rf_origin *origin;
+  uintptr_t *frames;
+  unsigned max;
+  unsigned count; /* out */
+} capture;
+
+static void capture_from(void *context) {
+  capture *const c = (capture *)context;
+  const uintptr_t *const values = c->frame.registers.values;
+  uintptr_t const sp = (uintptr_t)c->origin->frame + 2 * sizeof sp;
+  for (unsigned i = 0; values[RF_REGISTER_PC] != c->origin->caller || values[RF_REGISTER_SP] < sp; i++) {
+    if (i == OWN_FRAMES || rf_stack_rules_step(&c->frame) != RF_UNWIND_STEPPED) {
+      return;
     }
   }
   do {
-    frames[count++] = values[RF_REGISTER_PC];
-  } while (count < max && rf_stack_rules_step(&f) == RF_UNWIND_STEPPED);
-  return count;
+    c->frames[c->count++] = values[RF_REGISTER_PC];
+  } while (c->count < c->max && rf_stack_rules_step(&c->frame) == RF_UNWIND_STEPPED);
+}
+
+/* All steps on the stack in reserve: to go there and back may take system calls. */
+__attribute__((noinline)) unsigned rf_stack_rules_capture(const rf_origin *origin, uintptr_t *frames, unsigned max) {
+  capture c = {{.registers.known = READ_KNOWN}, origin, frames, max, 0};
+  rf_unwind_registers *const registers = &c.frame.registers;
+  READ_REGISTERS(registers->values);
+  if (rf_host_stack((const void *)registers->values[RF_REGISTER_SP], &registers->low, &registers->high)) {
+    rf_on_reserve_stack(capture_from, &c);
+  }
+  return c.count;
 }
 
 #else

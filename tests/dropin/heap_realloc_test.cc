@@ -74,7 +74,7 @@ TEST(DropinRealloc, FillsNoMoreOfWhatABlockGrowsByThanTheOptionSays) {
 // Where addresses are plenty: beyond the constant a growing block has a span of its own.
 TEST(DropinRealloc, LetsABlockThatGrowsFarGrowOnInPlace) {
   with_heap([](Heap &heap) {
-    size_t const begin = RF_GROWING_MOST + 1000;
+    size_t const begin = 8192 + 1000;
     unsigned char *p = heap.make(100);
     memset(p, 'x', 100);
     p = static_cast<unsigned char *>(rf_cache_realloc(heap.cache, p, begin, &no_origin));

@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#define _FILE_OFFSET_BITS 64 /* /proc/self/mem has the addresses above 2 GiB, too */
 #include "roots.h"
 
 #include "checkers/dropin/os/pages.h"
