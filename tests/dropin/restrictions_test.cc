@@ -104,8 +104,15 @@ INSTANTIATE_TEST_SUITE_P(Each, Locked,
                                          Arguments{"all", "8", "-"}),
                          name_of_locked);
 
+// On 32 bits addresses for sampled blocks are taken when the first of them comes, and count as locked from then on.
 TEST_P(Locked, IsWhatTheProgramHasMapped) {
-  expect_as_bare_in_each_mode("locked", GetParam());
+  Result const without = bare("locked", GetParam());
+  ASSERT_EQ(without.status, 0);
+  for (std::string const mode : kModes) {
+    if (sizeof(void *) > 4 || mode.rfind("mode=sample", 0) != 0) {
+      expect_as_bare("locked", GetParam(), without, with(mode));
+    }
+  }
 }
 
 TEST_P(Locked, IsTheSameInProgramsThatAreLinkedWithIt) {
