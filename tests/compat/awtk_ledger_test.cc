@@ -160,6 +160,7 @@ TEST_F(Awtk, DebugForgetsNoBlockHoweverManyThereAre) {
 }
 
 TEST_F(Awtk, DebugRefusesWhatItDidNotHandOutAndTellsOverwrittenRecords) {
+  std::memset(buffer, 0, sizeof buffer); // no records of earlier tests
   mem_allocator_simple_t simple;
   mem_allocator_debug_t debug;
   mem_allocator_t *const a =
