@@ -110,7 +110,7 @@ TEST_F(InterceptSignal, MasksOfOneSignalAreAsSigprocmasks) {
 }
 
 TEST_F(InterceptSignal, BsdsMasksAreOfTheFirst31Signals) {
-  for (auto const &[form, how] : {std::pair(block_signals, SIG_BLOCK), std::pair(set_signals, SIG_SETMASK)}) {
+  for (auto const &[form, how] : {std::pair(&block_signals, SIG_BLOCK), std::pair(&set_signals, SIG_SETMASK)}) {
     for (unsigned const mask : {0U, 1U, 1U << 31, 1U << (SIGSEGV - 1) | 1U << (SIGUSR1 - 1)}) {
       SCOPED_TRACE(mask);
       recorded.clear();
