@@ -1,10 +1,11 @@
 // The program's heap with ENABLE_MEM_LEAK_CHECK, in code that records where it calls.
+#include "awtk_numbers.h"
+
 #include "tkc/mem.h"
 #include "tkc/mem_allocator.h"
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <string>
 
 namespace {
@@ -58,19 +59,7 @@ TEST_F(AwtkDebug, ADumpNamesTheCallOfEachBlock) {
 }
 
 TEST_F(AwtkDebug, NumbersOfAKindAreClearedAndTheirProductDoesNotWrap) {
-  ASSERT_EQ(RET_OK, tk_mem_init(buffer, sizeof buffer));
-  char *used = static_cast<char *>(TKMEM_ALLOC(2000));
-  ASSERT_NE(nullptr, used);
-  std::fill(used, used + 2000, 0x5c);
-  TKMEM_FREE(used);
-  uint32_t const many = UINT32_MAX / 8 + 2; // 8 bytes more than 4 GiB
-  EXPECT_EQ(nullptr, TKMEM_ZALLOCN(uint64_t, many));
-  uint64_t *numbers = TKMEM_ZALLOCN(uint64_t, 100);
-  ASSERT_NE(nullptr, numbers);
-  EXPECT_EQ(100, std::count(numbers, numbers + 100, 0U));
-  EXPECT_EQ(nullptr, TKMEM_REALLOCT(uint64_t, numbers, many));
-  EXPECT_EQ(0U, numbers[99]);
-  TKMEM_FREE(numbers);
+  ringfence_test::expect_numbers(buffer, sizeof buffer);
 }
 
 TEST_F(AwtkDebug, WhatWasNotFreedIsListedAtTheEndOverMallocToo) {

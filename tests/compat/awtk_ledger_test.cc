@@ -1,5 +1,6 @@
 // AWTK's allocator for debugging: which blocks there are, and who asked for them.
 #include "awtk_fixture.h"
+#include "awtk_numbers.h"
 
 #include "tkc/mem.h"
 #include "tkc/mem_allocator_debug.h"
@@ -8,7 +9,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstring>
 #include <map>
 #include <string>
@@ -58,19 +58,7 @@ TEST_F(Awtk, DebugRefusesABlockOfAnotherDebug) {
 
 // The macros of code without sites.
 TEST_F(Awtk, NumbersOfAKindAreClearedAndTheirProductDoesNotWrap) {
-  ASSERT_EQ(RET_OK, tk_mem_init(buffer, sizeof buffer));
-  char *used = static_cast<char *>(TKMEM_ALLOC(2000));
-  ASSERT_NE(nullptr, used);
-  std::fill(used, used + 2000, 0x5c);
-  TKMEM_FREE(used);
-  uint32_t const many = UINT32_MAX / 8 + 2; // 8 bytes more than 4 GiB
-  EXPECT_EQ(nullptr, TKMEM_ZALLOCN(uint64_t, many));
-  uint64_t *numbers = TKMEM_ZALLOCN(uint64_t, 100);
-  ASSERT_NE(nullptr, numbers);
-  EXPECT_EQ(100, std::count(numbers, numbers + 100, 0U));
-  EXPECT_EQ(nullptr, TKMEM_REALLOCT(uint64_t, numbers, many));
-  EXPECT_EQ(0U, numbers[99]);
-  TKMEM_FREE(numbers);
+  expect_numbers(buffer, sizeof buffer);
 }
 
 // All that is below a block is told, and what could not be had is counted.

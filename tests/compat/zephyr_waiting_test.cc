@@ -192,7 +192,7 @@ TEST_F(ZephyrWaiting, ABlockThatMovedAfterItsWaitWakesTheNextOne) {
   EXPECT_EQ(waits, 2U);
 }
 
-// Who waits is known before the lock is free, and as long as its event is there.
+// A waiter is in the list before the lock is released, and stays there as long as it has its event.
 TEST_F(ZephyrWaiting, AFreeAtTheFirstOrLastMomentFindsWhoWaits) {
   during_wait = [] {};
   unsigned before = sets;

@@ -47,7 +47,7 @@ Numbers decoded(const std::string &line) {
   return out;
 }
 
-// What is wrong with the trace; "": nothing, and its last bytes are in `last`, as many as there are now.
+// The problem of the trace. "": there is none, and `last`, of the size that it has now, holds the last bytes.
 std::string problem_of(trace t, Numbers *last, const char *allocator = "simple") {
   std::array<char, TRACE_SEED_PROBLEM> problem{};
   std::string line;

@@ -252,18 +252,23 @@ void no_stats(rf_allocator *, rf_stats *out) {
   *out = {};
 }
 
-rf_allocator *make_overlapping(void *, size_t, const trace *) {
+template <void *Alloc(rf_allocator *, size_t, size_t, const rf_site *)>
+rf_allocator *make_wrong(void *, size_t, const trace *) {
   static rf_allocator_ops ops;
-  ops.name = "overlapping";
-  ops.alloc = overlapping_alloc;
+  ops.name = "wrong";
+  ops.alloc = Alloc;
   ops.free = forget;
   ops.stats = no_stats;
   static rf_allocator a = {&ops};
   return &a;
 }
 
+subject wrong_subject(rf_allocator *(*make)(void *, size_t, const trace *)) {
+  return {"wrong", make, 0, true, nullptr, "", 0, nullptr, nullptr, nullptr};
+}
+
 TEST(Replay, TellsAnAllocatorWhoseBlocksOverlap) {
-  subject const wrong = {"overlapping", make_overlapping, 0, true, nullptr, "", 0, nullptr, nullptr, nullptr};
+  subject const wrong = wrong_subject(make_wrong<overlapping_alloc>);
   trace t = trace_make(0, 1);
   replay_memory m = replay_memory_make(&t, 1 << 20);
   EXPECT_FALSE(replay_verify(&wrong, &t, &m, 1 << 20));
@@ -280,18 +285,8 @@ void *odd_alloc(rf_allocator *, size_t size, size_t, const rf_site *) {
   return memory + used + 1;
 }
 
-rf_allocator *make_odd(void *, size_t, const trace *) {
-  static rf_allocator_ops ops;
-  ops.name = "odd";
-  ops.alloc = odd_alloc;
-  ops.free = forget;
-  ops.stats = no_stats;
-  static rf_allocator a = {&ops};
-  return &a;
-}
-
 TEST(Replay, TellsAnAllocatorWhoseBlocksAreNotAligned) {
-  subject const wrong = {"odd", make_odd, 0, true, nullptr, "", 0, nullptr, nullptr, nullptr};
+  subject const wrong = wrong_subject(make_wrong<odd_alloc>);
   trace t = blocks_of_32(3);
   replay_memory m = replay_memory_make(&t, 1 << 20);
   EXPECT_FALSE(replay_verify(&wrong, &t, &m, 1 << 20));

@@ -13,7 +13,7 @@ int __wrap_clock_gettime(clockid_t id, timespec *now);
 
 namespace {
 
-// Of processor time: each look at the clock takes as long.
+// Each look at the clock takes this much processor time.
 constexpr long look_ns = 100'000'000;
 long looks;
 
@@ -42,7 +42,7 @@ trace of_two_looks() {
   return t;
 }
 
-// What tune says of tlsf for four such traces, each of which takes 0.2 seconds.
+// The answer of tune about tlsf for four such traces, each of which takes 0.2 seconds.
 tune_result within(double limit) {
   std::array<trace, 4> traces = {of_two_looks(), of_two_looks(), of_two_looks(), of_two_looks()};
   tune_set const set = {traces.data(), traces.size(), traces.size(), limit, nullptr};

@@ -1,5 +1,7 @@
 #include "tools/ringfence/model/snapshot.h"
 
+#include "tools/ringfence/base/words.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,4 +158,14 @@ rf_snapshot_table **rf_snapshot_tables_compare(rf_bump_arena *arena, rf_snapshot
   }
   *count = made;
   return out;
+}
+
+const char *rf_snapshot_table_sums(rf_bump_arena *arena, const rf_snapshot_table *table) {
+  if (table->since != NULL) {
+    return rf_bump_arena_print(arena, "%s, %s", rf_changed(arena, table->blocks, "block"),
+                               rf_changed(arena, table->bytes, "byte"));
+  }
+  return rf_bump_arena_print(arena, "%" PRId64 " %s, %" PRId64 " %s", table->blocks,
+                             rf_noun(arena, (uint64_t)table->blocks, "block"), table->bytes,
+                             rf_noun(arena, (uint64_t)table->bytes, "byte"));
 }

@@ -39,6 +39,9 @@ rf_snapshot_table *rf_snapshot_table_since(rf_bump_arena *arena, const rf_snapsh
  * unless the program wrote one itself. Returns the new list and sets *count. */
 rf_snapshot_table **rf_snapshot_tables_compare(rf_bump_arena *arena, rf_snapshot_table **tables, size_t *count);
 
+/* "4 blocks, 400 bytes"; of a difference "+1 block, -100 bytes". */
+const char *rf_snapshot_table_sums(rf_bump_arena *arena, const rf_snapshot_table *table);
+
 #ifdef __cplusplus
 }
 #endif

@@ -227,13 +227,11 @@ static void origin_cell(const rf_html_page *p, const rf_record *origin) {
 
 static void snapshot_head(const rf_html_page *p, const rf_snapshot_table *t) {
   if (t->since == NULL) {
-    rf_markup(p->sink, "<h2>Snapshot \"%s\"</h2>\n<p class=\"dim\">%s, %s live", t->name,
-              rf_counted(p->arena, (uint64_t)t->blocks, "block"), rf_counted(p->arena, (uint64_t)t->bytes, "byte"));
+    rf_markup(p->sink, "<h2>Snapshot \"%s\"</h2>\n<p class=\"dim\">%s live", t->name,
+              rf_snapshot_table_sums(p->arena, t));
   } else {
     rf_markup(p->sink, "<h2>From \"%s\" to \"%s\": allocated since and not freed</h2>\n<p class=\"dim\">%s", t->since,
-              t->name,
-              rf_bump_arena_print(p->arena, "%s, %s", rf_changed(p->arena, t->blocks, "block"),
-                                  rf_changed(p->arena, t->bytes, "byte")));
+              t->name, rf_snapshot_table_sums(p->arena, t));
   }
   if (t->allocator != NULL) {
     rf_markup(p->sink, ", allocator %s", t->allocator);

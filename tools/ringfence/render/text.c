@@ -87,13 +87,10 @@ static void put_row(rf_bump_arena *arena, const rf_snapshot_row *row, bool diffe
 
 static void put_snapshot_head(rf_bump_arena *arena, const rf_snapshot_table *t, const rf_sink *sink) {
   const char *const of = t->allocator == NULL ? "" : rf_bump_arena_print(arena, " of %s", t->allocator);
-  rf_sink_str(sink,
-              t->since == NULL
-                  ? rf_bump_arena_print(arena, "Snapshot \"%s\"%s: %" PRId64 " %s, %" PRId64 " %s live\n", t->name, of,
-                                        t->blocks, rf_noun(arena, (uint64_t)t->blocks, "block"), t->bytes,
-                                        rf_noun(arena, (uint64_t)t->bytes, "byte"))
-                  : rf_bump_arena_print(arena, "From \"%s\" to \"%s\"%s: %s, %s\n", t->since, t->name, of,
-                                        rf_changed(arena, t->blocks, "block"), rf_changed(arena, t->bytes, "byte")));
+  rf_sink_str(sink, t->since == NULL ? rf_bump_arena_print(arena, "Snapshot \"%s\"%s: %s live\n", t->name, of,
+                                                           rf_snapshot_table_sums(arena, t))
+                                     : rf_bump_arena_print(arena, "From \"%s\" to \"%s\"%s: %s\n", t->since, t->name,
+                                                           of, rf_snapshot_table_sums(arena, t)));
 }
 
 /* Rows of a table; further ones are summed up. */

@@ -25,7 +25,9 @@ typedef struct names {
   size_t count;
 } names;
 
-static names list_names(rf_bump_arena *arena, int folder, bool (*wanted)(const char *name)) {
+/* `order`: for qsort. */
+static names list_names(rf_bump_arena *arena, int folder, bool (*wanted)(const char *name),
+                        int (*order)(const void *a, const void *b)) {
   names out = {.list = NULL};
   int const fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *const d = fd < 0 ? NULL : fdopendir(fd);
@@ -40,7 +42,7 @@ static names list_names(rf_bump_arena *arena, int folder, bool (*wanted)(const c
     (void)close(fd);
   }
   if (out.count != 0) {
-    qsort(out.list, out.count, sizeof *out.list, rf_by_name);
+    qsort(out.list, out.count, sizeof *out.list, order);
   }
   return out;
 }
@@ -141,8 +143,8 @@ static int by_number(const void *a, const void *b) {
 /* As `serve` takes them: under a name that no process writes to. It remembers how far it has taken in the file of a
  * number, also one that is gone: theirs are small, those of the time are none of them. */
 static void rename_written(rf_bump_arena *arena, int folder) {
-  names const taken = list_names(arena, folder, is_taken);
-  names const written = list_names(arena, folder, is_written);
+  names const taken = list_names(arena, folder, is_taken, by_number);
+  names const written = list_names(arena, folder, is_written, rf_by_name);
   long long next = (long long)rf_store_now();
   for (size_t i = 0; i < taken.count; i++) {
     long long const number = strtoll(taken.list[i] + 6, NULL, 10);
@@ -162,10 +164,7 @@ bool rf_forward_spool(rf_forward *f, int directory) {
   bool fine = true;
   if (folder >= 0) {
     rename_written(&arena, folder);
-    names const taken = list_names(&arena, folder, is_taken);
-    if (taken.count != 0) {
-      qsort(taken.list, taken.count, sizeof *taken.list, by_number);
-    }
+    names const taken = list_names(&arena, folder, is_taken, by_number);
     for (size_t i = 0; i < taken.count && fine; i++) {
       fine = send_segment(f, folder, taken.list[i]);
     }
@@ -308,7 +307,7 @@ bool rf_forward_folder(rf_forward *f, int directory) {
   int const old = openat(directory, ".ringfence-forwarded", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   const char *const known = old < 0 ? "" : rf_read_all(&arena, old, &length);
   rf_text_sink_init(&state, &arena);
-  names const files = list_names(&arena, directory, is_lines);
+  names const files = list_names(&arena, directory, is_lines, rf_by_name);
   for (size_t i = 0; i < files.count; i++) {
     struct stat st;
     int const fd = openat(directory, files.list[i], O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);

@@ -135,13 +135,16 @@ static const char *title_of(unsigned status) {
   return status == 403 || status == 401 ? "Not allowed" : status == 404 ? "Not found" : "Not done";
 }
 
-/* Where a browser goes once it has signed in: a wrong token does not change that. What a form was to do is not done by
- * going there: it goes to the page of the finding. */
+/* Where a browser goes once it has signed in: a wrong token does not change that. A form's own path has no page: the
+ * page of the finding is the one to go to. */
 static const char *path_back(rf_request *r) {
   static const char finding[] = "/finding/";
   const char *const back = strcmp(r->path, "/sign-in") == 0 ? rf_request_field(r, "back") : NULL;
-  if (back != NULL || strncmp(r->path, finding, strlen(finding)) != 0) {
-    return back != NULL ? back : r->path;
+  if (back != NULL) {
+    return back;
+  }
+  if (strncmp(r->path, finding, strlen(finding)) != 0) {
+    return r->path;
   }
   size_t const length = strlen(finding) + strcspn(r->path + strlen(finding), "/");
   return rf_bump_arena_text(&r->arena, r->path, length);

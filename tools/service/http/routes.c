@@ -372,8 +372,8 @@ static enum MHD_Result reply_done(rf_request *r, const char *message) {
   return rf_reply_json(r, MHD_HTTP_OK, out.text);
 }
 
-/* What the finding or the rule does not allow; or the store failed, of which the message stays: then the same request
- * will do later. */
+/* The finding or the rule does not allow the request, or a transaction failed, of which the message stays: then the
+ * same request will do later. */
 static enum MHD_Result reply_refused(rf_request *r, const char *message) {
   return strcmp(message, r->http->store->error) == 0 ? store_failed(r) : rf_reply_error(r, MHD_HTTP_CONFLICT, message);
 }
