@@ -124,8 +124,8 @@ TEST_P(GuardEdges, AShortOverflowBesideADamagedHeaderIsAnotherBug) {
     bool const overflow = f.bug == RF_BUG_BUFFER_OVERFLOW;
     EXPECT_TRUE(names_block(f, blocks[overflow ? 0 : 1]));
     EXPECT_EQ(f.bug, overflow ? RF_BUG_BUFFER_OVERFLOW : RF_BUG_METADATA);
-    EXPECT_STREQ(f.detail, overflow ? "guard bytes after the block were overwritten"
-                                    : "the block's metadata were overwritten");
+    EXPECT_STREQ(f.detail,
+                 overflow ? "guard bytes after the block were overwritten" : "the block's metadata were overwritten");
   }
 }
 
@@ -170,10 +170,7 @@ TEST_P(GuardEdges, BytesBehindTheFillOfAFreedBlockAreNotShownAsWrong) {
   for (unsigned i = 0; i < f.window_size; i++) {
     auto *const at = reinterpret_cast<unsigned char *>(f.window_address) + i;
     if (at >= p && at < p + 64) {
-      EXPECT_EQ(f.window_class[i], at == p + 3    ? RF_BYTE_BAD
-                                   : at < p + 16 ? RF_BYTE_FREED
-                                                 : RF_BYTE_USER)
-          << at - p;
+      EXPECT_EQ(f.window_class[i], at == p + 3 ? RF_BYTE_BAD : at < p + 16 ? RF_BYTE_FREED : RF_BYTE_USER) << at - p;
     }
   }
 }

@@ -19,7 +19,9 @@ class Answers {
 public:
   Answers() {
     ops.name = "answers";
-    ops.alloc = [](rf_allocator *self, size_t size, size_t align, const rf_site *) { return of(self).alloc(size, align); };
+    ops.alloc = [](rf_allocator *self, size_t size, size_t align, const rf_site *) {
+      return of(self).alloc(size, align);
+    };
     ops.free = [](rf_allocator *self, void *ptr, const rf_site *) { return of(self).free(ptr); };
     ops.usable_size = [](rf_allocator *self, const void *ptr) { return of(self).size_of(ptr); };
     ops.check = [](rf_allocator *self, rf_fault *where) { return of(self).check(where); };
@@ -107,7 +109,9 @@ protected:
 TEST_F(GuardInnerEdges, ServesAgainAfterAWalkThatFailed) {
   inner.ops.walk = [](rf_allocator *, rf_walk_fn, void *) { return RF_ERR_CORRUPT; };
   make(0);
-  EXPECT_EQ(rf_walk(a, [](const rf_block *, void *) { return true; }, nullptr), RF_ERR_CORRUPT);
+  EXPECT_EQ(rf_walk(
+                a, [](const rf_block *, void *) { return true; }, nullptr),
+            RF_ERR_CORRUPT);
   void *const p = rf_alloc(a, 10);
   EXPECT_NE(p, nullptr);
   EXPECT_EQ(rf_free(a, p), RF_OK);

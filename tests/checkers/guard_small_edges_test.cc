@@ -172,10 +172,11 @@ std::vector<Line> lines_of(const std::string &text) {
       bytes += static_cast<char>(std::stoi(text.substr(at, 2), nullptr, 16));
     }
     auto const number = [&](size_t at) {
-      return static_cast<unsigned char>(bytes[at]) | static_cast<unsigned>(static_cast<unsigned char>(bytes[at + 1])) << 8;
+      return static_cast<unsigned char>(bytes[at]) | static_cast<unsigned>(static_cast<unsigned char>(bytes[at + 1]))
+                                                         << 8;
     };
-    lines.push_back({number(2), number(4),
-                     bytes.substr(RF_SERIAL_HEAD, bytes.size() - RF_SERIAL_HEAD - RF_SERIAL_CRC)});
+    lines.push_back(
+        {number(2), number(4), bytes.substr(RF_SERIAL_HEAD, bytes.size() - RF_SERIAL_HEAD - RF_SERIAL_CRC)});
   }
   return lines;
 }

@@ -61,9 +61,8 @@ TEST(PageReserve, WhoGetsNoSpaceLeavesNoStoreBehind) {
   for (size_t pages = 1; pages <= 32; pages++) {
     EXPECT_EQ(0, status_of([&] {
                 rf_sample sample;
-                return limit_space(pages * page_size()) &&
-                       (rf_sample_init(&sample, heap.allocator(), &options) == RF_OK) ==
-                           rf_page_store_has_owner(&sample);
+                return limit_space(pages * page_size()) && (rf_sample_init(&sample, heap.allocator(), &options) ==
+                                                            RF_OK) == rf_page_store_has_owner(&sample);
               }))
         << pages << " pages";
   }
