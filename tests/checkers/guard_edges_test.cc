@@ -2,6 +2,8 @@
 // each, bytes that are counted exactly.
 #include "tests/checkers/guard_damage_fixture.h"
 
+#include <ringfence/port.h>
+
 #include <numeric>
 
 namespace ringfence {
@@ -173,6 +175,16 @@ TEST_P(GuardEdges, BytesBehindTheFillOfAFreedBlockAreNotShownAsWrong) {
       EXPECT_EQ(f.window_class[i], at == p + 3 ? RF_BYTE_BAD : at < p + 16 ? RF_BYTE_FREED : RF_BYTE_USER) << at - p;
     }
   }
+}
+
+TEST_P(GuardEdges, ACallAfterTheEndIsToldWithItsPointerAndThread) {
+  void *const p = rf_alloc(a(), 40);
+  end();
+  EXPECT_EQ(rf_realloc(a(), p, 50), nullptr);
+  rf_finding const f = take_one();
+  EXPECT_EQ(f.bug, RF_BUG_ENDED);
+  EXPECT_EQ(f.address, reinterpret_cast<uintptr_t>(p));
+  EXPECT_EQ(f.found.thread, rf_port_thread_id());
 }
 
 // ---- Stacks ----
