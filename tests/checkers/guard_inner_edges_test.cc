@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
+#include <cstddef>
 #include <cstdlib>
 #include <map>
 #include <vector>
@@ -40,7 +41,8 @@ public:
   std::map<const void *, size_t> blocks;
   size_t largest = SIZE_MAX;
   bool damaged = false;
-  rf_fault raised = {}; // by the next free, where its status is one
+  unsigned char *written_over = nullptr; // by the next request, one byte
+  rf_fault raised = {};                  // by the next free, where its status is one
 
 private:
   static Answers &of(rf_allocator *self) { return *reinterpret_cast<Answers *>(self); }
@@ -48,6 +50,10 @@ private:
   void *alloc(size_t size, size_t align) {
     if (size > largest) {
       return nullptr;
+    }
+    if (written_over != nullptr) {
+      *written_over ^= 1;
+      written_over = nullptr;
     }
     void *const p = std::aligned_alloc(align, (size + align - 1) & ~(align - 1));
     blocks[p] = size;
@@ -200,6 +206,19 @@ TEST_F(GuardInnerEdges, ADamagedOneGetsNothingBack) {
   EXPECT_EQ(found().bug, RF_BUG_METADATA);
   EXPECT_EQ(rf_free(a, p), RF_OK);
   EXPECT_EQ(inner.blocks.size(), 1U);
+}
+
+// As where it hands out memory that is in use.
+TEST_F(GuardInnerEdges, DamageThatItDoesDuringAMoveIsToldThere) {
+  make(0);
+  void *const p = rf_alloc(a, 10);
+  inner.written_over = static_cast<unsigned char *>(p) - RF_GUARD_PREFIX + offsetof(rf_guard_header, allocated);
+  void *const moved = rf_realloc(a, p, 20);
+  rf_finding const f = found();
+  EXPECT_EQ(f.bug, RF_BUG_METADATA);
+  EXPECT_EQ(f.block, reinterpret_cast<uintptr_t>(p));
+  EXPECT_NE(moved, nullptr);
+  EXPECT_EQ(rf_free(a, moved), RF_OK);
 }
 
 // A later overflow is not what damaged it.

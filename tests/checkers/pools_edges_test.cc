@@ -14,9 +14,14 @@ namespace {
 
 class PoolsEdges : public Pools {
 protected:
+  // Before any pool began.
+  static void SetUpTestSuite() { first_ = rf_watcher_of_process; }
+
   static rf_watched_pool view_of(const void *pool, unsigned char *start, size_t count) {
     return {pool, "test", start, kSize, kSize, count, 0, false};
   }
+  static inline const rf_watcher *first_ = nullptr;
+
   static const void *here() { return __builtin_return_address(0); }
 
   static void begin(const rf_watched_pool &view) { rf_watcher_of_process->begin(&view, nullptr, 0, nullptr, here()); }
@@ -73,6 +78,22 @@ TEST_F(PoolsEdges, APoolThatReachesIntoAFreeBlockEndsTheOneThatHasIt) {
   (void)take();
   EXPECT_TRUE(findings_.empty());
   finish(view);
+}
+
+// Two threads may come to the first watcher at once: the second one changes nothing any more.
+TEST_F(PoolsEdges, TheOptionsOfTheProcessAreAskedForOnce) {
+  ASSERT_NE(first_, nullptr);
+  alignas(16) unsigned char memory[kSize] = {};
+  int pool = 0;
+  rf_watched_pool const view = view_of(&pool, memory, 1);
+  const rf_watcher *const now = rf_watcher_of_process;
+  first_->begin(&view, nullptr, 0, nullptr, here());
+  EXPECT_EQ(rf_watcher_of_process, now);
+  taken(view, memory);
+  freed(view, memory);
+  memory[1] ^= 1;
+  finish(view);
+  EXPECT_EQ(found().bug, RF_BUG_USE_AFTER_FREE);
 }
 
 // ---- The memory of a pool ----
