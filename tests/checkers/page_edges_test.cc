@@ -1,5 +1,5 @@
-// rf_page and rf_sample at their edges: what reaches the guard of blocks without pages, steps of a sweep, the seed, what
-// the allocator below is told.
+// rf_page and rf_sample at their edges: what reaches the guard of blocks without pages, steps of a sweep, the seed, and
+// what the allocator below is told.
 #include "tests/checkers/page_fixture.h"
 
 #include <ringfence/sample.h>
