@@ -133,6 +133,27 @@ TEST_F(CheckedEdges, ACollectorIsToldOfTheCallSitesOfEachProcess) {
   EXPECT_NE(first, second);
 }
 
+TEST_F(CheckedEdges, ACollectorThatASecondAllocatorNamesIsToldOfCallSitesToo) {
+  const char *const base = std::getenv("TEST_TMPDIR");
+  std::string const folder = std::string(base == nullptr ? "/tmp" : base) + "/second" + std::to_string(getpid());
+  std::vector<unsigned char> arena(size_t{64} << 10);
+  rf_tlsf heap;
+  ASSERT_EQ(rf_tlsf_init(&heap, arena.data(), arena.size()), RF_OK);
+  options_.settings.stack_depth = 8;
+  pid_t const child = fork();
+  if (child == 0) {
+    rf_checked second;
+    (void)allocate_here(rf_checked_init(&checked_, &heap_.base, &options_));
+    options_.reporter = nullptr;
+    options_.settings.collector = folder.c_str();
+    options_.settings.collector_length = folder.size();
+    (void)allocate_there(rf_checked_init(&second, &heap.base, &options_));
+    std::exit(0);
+  }
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  EXPECT_EQ(sites_in(folder).size(), 1U);
+}
+
 // With the options of the process, which are read once.
 TEST_F(CheckedEdges, ACollectorThatTheEnvironmentNamesIsToldOfTheRun) {
   const char *const base = std::getenv("TEST_TMPDIR");
