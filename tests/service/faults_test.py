@@ -311,6 +311,26 @@ def a_store_on_a_full_disk_is_read():
         equal(ask("fix", "1").returncode, 1)
 
 
+def a_server_that_finds_its_disk_full_does_not_start_and_says_so():
+    """Before its database is made, while it is made, and when it is there; with room it starts, and has all of it."""
+    with Service(start=False) as s:
+        append(s.directory, event("a", "1"))
+        for limit in (0, 5000, 100000):
+            status, said = once_with_limit(s, limit)
+            equal(status, 1, limit, said)
+            check("ringfence.db: " in said and "full" in said, limit, said)
+        s.start()
+        s.wait(lambda: len(s.findings()) == 1)
+        equal(s.stop(), 0)
+        done = subprocess.run([SERVE, "serve", "--no-shared", "--dir", s.directory, "--listen", "127.0.0.1:0"],
+                              stderr=subprocess.PIPE, check=False, text=True, timeout=60,
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
+        equal(done.returncode, 1, done.stderr)
+        check("ringfence.db: " in done.stderr and "full" in done.stderr, done.stderr)
+        s.start()
+        equal(len(s.findings()), 1)
+
+
 def commands_without_a_store_say_what_to_do():
     with Service(start=False) as s:
         for words in (("findings",), ("gate",), ("fix", "1"), ("serve", "--check")):
@@ -362,6 +382,6 @@ service.main([
     a_server_that_hangs_or_is_dead_costs_writers_nothing, a_server_whose_store_is_taken_away_says_so_and_ends,
     damage_that_no_question_meets_is_told_by_a_check,
     a_server_whose_log_is_taken_away_loses_nothing, a_store_that_cannot_be_written_is_read,
-    a_store_on_a_full_disk_is_read,
+    a_store_on_a_full_disk_is_read, a_server_that_finds_its_disk_full_does_not_start_and_says_so,
     commands_without_a_store_say_what_to_do, an_answer_that_cannot_be_written_is_a_failure,
     the_command_line_is_checked])
