@@ -148,12 +148,15 @@ completed "--json" "$root/share" "$work/later" ringfence findings --j
 # ---- Programs that find it by pkg-config ----
 
 built() {
-  local name=$1 package=$2 source=$3 flags
+  local name=$1 package=$2 source=$3 flags each
   shift 3
   flags=$(PKG_CONFIG_PATH=$root/lib/pkgconfig pkg-config --cflags --libs "$package") || complain "pkg-config $package"
-  # shellcheck disable=SC2086 # words
-  gcc -g -O0 -o "$work/$name" "$examples/$source" $flags "$@" || complain "$name does not build"
+  eval "each=($flags)" # as a shell reads them, since its path has blanks
+  gcc -g -O0 -o "$work/$name" "$examples/$source" "${each[@]}" "$@" || complain "$name does not build"
 }
+moved=$root
+root="$work/a place, with a comma"
+cp -r -- "$moved" "$root"
 if command -v pkg-config >/dev/null; then
   built core ringfence-core simple.c
   expect "core by pkg-config" 0 "" "$work/core"
@@ -176,6 +179,8 @@ if { command -v cmake && command -v make; } >/dev/null; then
     cmake --build "$work/cmake" -j2 && (cd "$work/cmake" && ctest --output-on-failure); } >"$work/cmake.log" 2>&1 ||
     complain "find_package: $(tail -60 "$work/cmake.log")"
   grep -q 'under_check .*Passed' "$work/cmake.log" || complain "the test under check did not run"
+  touch "$root/lib/libringfence-malloc.a"
+  expect "a new malloc is linked in" 0 'Linking C executable linked' cmake --build "$work/cmake"
 else
   echo "no cmake and make here: their part is left out"
 fi
