@@ -133,6 +133,13 @@ completed "report replay reopen" "${words[@]}" re
 completed "page" "${words[@]}" check --mode p
 completed "page" "${words[@]}" check -m p
 completed "sarif" "${words[@]}" report --format s
+# Bash has a word of its own for the =.
+every_shell=("${shells[@]}")
+shells=(bash)
+completed "page" "${words[@]}" check --mode = p
+completed "guard mte off page sample" "${words[@]}" check --mode =
+completed "guard mte off page sample" "${words[@]}" check --mode ''
+shells=("${every_shell[@]}")
 completed "check coverage" "${words[@]}" help c
 mkdir -p "$work/completed/folder" && touch "$work/completed/file"
 pushd "$work/completed" >/dev/null || exit 2
