@@ -14,11 +14,15 @@ import service
 from service import SERVE, Service, append, check, equal, event
 
 
+def limit_files(most):
+    """In a process that begins, as on a disk that is full beyond so many bytes of each file."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a sanitizer's start writes a file, too
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+
 def once_with_limit(s, limit):
-    """As on a disk that is full beyond `limit` bytes."""
     done = subprocess.run([SERVE, "serve", "--no-shared", "--dir", s.directory, "--once"], stderr=subprocess.PIPE,
-                          check=False,
-                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+                          check=False, preexec_fn=lambda: limit_files(limit))
     return done.returncode, done.stderr.decode()
 
 
@@ -300,13 +304,9 @@ def a_store_on_a_full_disk_is_read():
         append(s.directory, event("a", "1"))
         s.once()
 
-        def no_room():
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a sanitizer's start writes a file, too
-            resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-
         def ask(*words):
             return subprocess.run([SERVE, *words, "--dir", s.directory], check=False, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, preexec_fn=no_room)
+                                  stderr=subprocess.STDOUT, preexec_fn=lambda: limit_files(0))
 
         for words in (("findings",), ("show", "1"), ("serve", "--check"), ("export", "--as", "text")):
             done = ask(*words)
@@ -327,7 +327,7 @@ def a_server_that_finds_its_disk_full_does_not_start_and_says_so():
         equal(s.stop(), 0)
         done = subprocess.run([SERVE, "serve", "--no-shared", "--dir", s.directory, "--listen", "127.0.0.1:0"],
                               stderr=subprocess.PIPE, check=False, text=True, timeout=60,
-                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
+                              preexec_fn=lambda: limit_files(0))
         equal(done.returncode, 1, done.stderr)
         check("ringfence.db: " in done.stderr and "full" in done.stderr, done.stderr)
         s.start()
