@@ -39,9 +39,20 @@ there() {
 
 expect "a relative prefix" 1 "name the folder from the root" "${install[@]}" --prefix usr
 expect "an unknown word" 1 "unknown word --prefx" "${install[@]}" --prefx /usr
-expect "install" 0 "installed Ringfence" "${install[@]}" --prefix=/usr --destdir "$work/first"
+expect "a prefix that is missing" 1 "--prefix needs a folder" "${install[@]}" --prefix
+# Whatever the caller's umask, and wherever the caller of bazel run stands.
+umask 077
+expect "install" 0 "installed Ringfence $(<VERSION) in $work/first/usr" \
+  env BUILD_WORKING_DIRECTORY="$work" "${install[@]}" --prefix=/usr/ --destdir first
+umask 022
 root=$work/moved
 mv -- "$work/first/usr" "$root"
+wrong=$(find "$root" ! -type l ! -perm 755 ! \( -type f -perm 644 \))
+[[ -z $wrong ]] || complain "not for all to read: $wrong"
+[[ -L $root/lib/libringfence.so ]] || complain "lib/libringfence.so is no link"
+for program in "$root"/{bin/ringfence,lib/libringfence.so.0}; do
+  readelf -S "$program" | grep -E '\.(symtab|comment)' >&2 && complain "$program is not stripped"
+done
 
 there bin/ringfence lib/libringfence.so lib/libringfence-{core,checkers,malloc}.a include/ringfence/{tlsf,checked}.h \
   lib/pkgconfig/ringfence{,-core,-malloc}.pc share/man/man1/ringfence{,-check}.1 share/doc/ringfence/LICENSE \
@@ -203,6 +214,9 @@ expect "install over an older version" 0 "" "${install[@]}" --prefix /usr --dest
 expect "uninstall" 0 "removed Ringfence" "${install[@]}" --prefix /usr --destdir "$work/again" --uninstall
 left=$(cd -- "$root" && find . ! -type d)
 [[ $left == ./include/ringfence/users.h ]] || complain "uninstall: '$left' is left, not users.h alone"
+for folder in lib/cmake/Ringfence lib/ringfence share/doc/ringfence share/ringfence; do
+  [[ ! -e $root/$folder ]] || complain "uninstall: the folder $folder is left"
+done
 expect "uninstall again" 1 "nothing is installed" "${install[@]}" --prefix /usr --destdir "$work/again" --uninstall
 
 ((faults == 0)) || exit 1

@@ -49,7 +49,7 @@ END
   "help report")
     cat <<'END'
 Usage: ringfence report [all | new] FILE
-       ringfence report --limit N old
+       ringfence report [all | stored=x] --limit N
 
 Options:
       --format FORMAT     text, json, sarif, junit, html, github or pprof
