@@ -137,8 +137,9 @@ done
 # Without these its own calls of sigaction would come to the one that it exports: a deadlock in mode page.
 wrapped=$(grep -om 1 -- '-Wl,--wrap=[^"]*' checkers/dropin/BUILD.bazel) || exit 1
 "${cc[@]}" "${link[@]}" -shared -o "$work/libringfence.so" "${objects[@]}" -Wl,--as-needed -static-libgcc -pthread \
-  -ldl -Wl,--version-script=checkers/dropin/dropin.lds,-soname,libringfence.so.0,-z,initfirst,-z,now "$wrapped" ||
-  exit 1
+  -ldl -Wl,--version-script=checkers/dropin/dropin.lds \
+  -Wl,-Bsymbolic-functions,--dynamic-list=checkers/dropin/preemptible.lds \
+  -Wl,-soname,libringfence.so.0,-z,initfirst,-z,now "$wrapped" || exit 1
 
 cat >"$work/bugs.c" <<'END'
 #include <stdlib.h>
