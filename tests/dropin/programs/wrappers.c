@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -66,3 +67,8 @@ WRAPPER(int, mkdir, (const char *path, mode_t mode), (path, mode))
 WRAPPER(int, unlinkat, (int at, const char *path, int flags), (at, path, flags))
 WRAPPER(int, madvise, (void *start, size_t size, int advice), (start, size, advice))
 WRAPPER(int, mprotect, (void *start, size_t size, int rights), (start, size, rights))
+WRAPPER(void *, mmap, (void *wish, size_t size, int rights, int how, int fd, off_t from),
+        (wish, size, rights, how, fd, from))
+WRAPPER(int, munmap, (void *start, size_t size), (start, size))
+WRAPPER(void *, mremap, (void *start, size_t size, size_t new_size, int how, void *wish),
+        (start, size, new_size, how, wish))
