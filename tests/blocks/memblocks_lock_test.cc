@@ -117,6 +117,21 @@ TEST_F(MemblocksLock, EachCallOfTheAdapterIsOneLockedSection) {
   expect_one_section("free", [&] { EXPECT_EQ(rf_free(&adapter.base, out[0]), RF_OK); });
   expect_one_section("check", [&] { EXPECT_EQ(rf_check(&adapter.base, nullptr), RF_OK); });
   expect_one_section("stats", [&] { rf_stats_get(&adapter.base, &s); });
+  rf_counters c;
+  expect_one_section("counters", [&] { rf_counters_get(&adapter.base, &c); });
+  EXPECT_EQ(std::memcmp(&c, counters, sizeof c), 0);
+}
+
+// The mutex of such a pool may be anywhere.
+TEST_F(MemblocksLock, NothingIsCountedAndNoLockTakenWhereTheRecordWasOverwritten) {
+  rf_counters c = {1, 1, 1, 1, 1, 1};
+  rf_counters const none = {};
+  pool.checksum ^= 1;
+  sections = 0;
+  rf_counters_get(&adapter.base, &c);
+  pool.checksum ^= 1;
+  EXPECT_EQ(sections, 0U);
+  EXPECT_EQ(std::memcmp(&c, &none, sizeof c), 0);
 }
 
 // They may call the pool.

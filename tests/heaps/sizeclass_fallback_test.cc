@@ -248,6 +248,9 @@ TEST_F(SizeclassFallback, AMoveFromABlockThatCannotBeFreedIsUndone) {
   EXPECT_EQ(RF_ERR_CORRUPT, faults.take());
   EXPECT_EQ(before.blocks, stats(a).blocks);
   EXPECT_EQ(before.used, stats(a).used);
+  EXPECT_EQ(before.peak, stats(a).peak);
+  EXPECT_EQ(before.peak_blocks, stats(a).peak_blocks);
+  EXPECT_EQ(before.allocations, stats(a).allocations);
   EXPECT_EQ(given, stats(&fallback.base).blocks);
   for (unsigned char *const b : below) {
     *(b - kHeader - 1) ^= 1;

@@ -220,6 +220,25 @@ TEST_F(Sizeclass, TakesATableOfSitesWhileEmptyOnly) {
   EXPECT_EQ(RF_ERR_BUSY, rf_sizeclass_track_sites(&heap, table, 2));
 }
 
+TEST_F(Sizeclass, ATableOfSitesDoesNotMakeADamagedRecordPass) {
+  heap.site_rows = 1000;
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_sizeclass_track_sites(&heap, table, 2));
+  EXPECT_EQ(RF_ERR_CORRUPT, faults.take());
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_check(a, nullptr));
+  heap.site_rows = 0;
+}
+
+TEST_F(Sizeclass, ADamagedRecordIsNotPrinted) {
+  ASSERT_EQ(RF_OK, rf_sizeclass_track_sites(&heap, table, 2));
+  heap.site_rows = SIZE_MAX / sizeof table[0];
+  char text[256];
+  rf_sink_buffer buffer;
+  rf_sink_buffer_init(&buffer, text, sizeof text);
+  rf_sizeclass_print(&heap, &buffer.sink);
+  EXPECT_STREQ("sizeclass: record of the heap was overwritten\n", text);
+  heap.site_rows = 2;
+}
+
 TEST_F(Sizeclass, ListsLiveBlocksWithTheirSites) {
   ASSERT_EQ(RF_OK, rf_sizeclass_track_sites(&heap, table, 4));
   rf_alloc_at(a, 33, kG, &kHere);
