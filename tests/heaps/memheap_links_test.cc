@@ -61,7 +61,7 @@ protected:
 };
 
 TEST_F(MemheapLinks, OfTheBlockBeforeInTheListAreLookedAtByAFree) {
-  changed(next(free[2]), offset(free[0]), [this] { EXPECT_EQ(RF_ERR_CORRUPT, rf_free(a, live[1])); });
+  changed(next(free[2]), offset(free[0]), [this] { EXPECT_EQ(RF_ERR_CORRUPT, rf_free(a, live[0])); });
 }
 
 TEST_F(MemheapLinks, OfTheBlockBehindInTheListAreLookedAtByAFree) {
