@@ -80,6 +80,32 @@ TEST_F(Sizeclass, ALargerClassServesWhereTheOwnHasNoneAndTheBufferIsSpent) {
   EXPECT_EQ(large, alloc(900));
 }
 
+TEST_F(Sizeclass, TheLargestClassServesWhereNoOtherCan) {
+  std::vector<unsigned char> memory(span(12) + span(0) + kG);
+  rf_sizeclass large;
+  ASSERT_EQ(RF_OK, rf_sizeclass_init(&large, memory.data(), memory.size(), nullptr));
+  void *const p = rf_alloc(&large.base, 65536);
+  ASSERT_NE(nullptr, rf_alloc(&large.base, 16));
+  EXPECT_EQ(RF_OK, rf_free(&large.base, p));
+  EXPECT_EQ(p, rf_alloc(&large.base, 100));
+  EXPECT_EQ(nullptr, rf_alloc(&large.base, 100));
+}
+
+TEST_F(Sizeclass, BlocksAndWhatIsBesideThemAreAllOfTheBuffer) {
+  for (size_t size = kHeader + 16; size < 400; size += kG) {
+    rf_sizeclass some;
+    ASSERT_EQ(RF_OK, rf_sizeclass_init(&some, arena, size, nullptr));
+    for (size_t blocks = 0; blocks < 2 || rf_alloc(&some.base, 20) != nullptr; blocks++) {
+      size_t sum = 0;
+      for (const Seen &b : walk(&some.base)) {
+        sum += b.size + b.overhead;
+      }
+      EXPECT_EQ(stats(&some.base).capacity, sum) << size << " with " << blocks << " blocks";
+    }
+    rf_deinit(&some.base);
+  }
+}
+
 TEST_F(Sizeclass, WhenTheLastBlockIsFreedTheWholeBufferServesAnyClassAgain) {
   rf_stats const before = stats(a);
   std::vector<void *> blocks;
