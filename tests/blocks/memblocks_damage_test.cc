@@ -54,7 +54,6 @@ TEST(MemblocksFull, AHintBehindTheLastWordIsTold) {
 }
 
 TEST(MemblocksFull, ARunOfMoreBlocksThanAreCountedIsRefused) {
-  FaultLog faults;
   Pool pool(64, 16);
   EXPECT_EQ(pool.claim(0, 3), RF_OK);
   pool.blocks.used = 2;
