@@ -19,7 +19,7 @@ unsigned sections;
 unsigned ended_sections;
 size_t bits_at_lock;
 size_t bits_at_unlock;
-void (*after_section)();      // called once the mutex is free
+void (*after_section)();     // called once the mutex is free
 const rf_counters *counters; // of the adapter
 rf_counters counters_at_unlock;
 

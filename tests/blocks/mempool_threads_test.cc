@@ -125,7 +125,8 @@ TEST_F(MempoolThreads, AWaiterGetsTheBlockThatIsGivenBack) {
 
 TEST_F(MempoolThreads, AWaiterGetsTheWholeBlockWhateverWasAskedForBefore) {
   make(1);
-  void *const block = rf_alloc(&pool.base, 10);
+  void *const block = rf_aligned_alloc(&pool.base, sizeof(void *), 10);
+  ASSERT_NE(block, nullptr);
   void *got = nullptr;
   std::thread waiter([&] { EXPECT_EQ(rf_mempool_alloc(&pool, RF_WAIT_FOREVER, &got), RF_OK); });
   until_waiters(1);

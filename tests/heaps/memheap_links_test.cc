@@ -1,4 +1,4 @@
-// memheap: the links of free blocks, one of them changed: refused by the call that would follow it, and told by a check.
+// memheap: the links of free blocks, one of them changed: refused by the call that would follow it, told by a check.
 #include "tests/heaps/support.h"
 
 #include <gtest/gtest.h>
