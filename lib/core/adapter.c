@@ -176,7 +176,14 @@ void rf_adapter_stats(rf_allocator *self, rf_stats *out) {
 }
 
 void rf_adapter_counters(rf_allocator *self, rf_counters *out) {
-  *out = adapter_of(self)->counters;
+  rf_adapter *const a = adapter_of(self);
+  memset(out, 0, sizeof *out);
+  if (!intact(a)) {
+    return;
+  }
+  lock(a);
+  *out = a->counters;
+  unlock(a);
 }
 
 /* ---- Init and deinit ---- */

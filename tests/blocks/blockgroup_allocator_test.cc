@@ -45,6 +45,15 @@ TEST_F(BlockgroupAllocator, RefusesNull) {
   EXPECT_EQ(rf_blockgroup_allocator_init(&heap, &group, nullptr), RF_ERR_INVALID);
 }
 
+TEST_F(BlockgroupAllocator, ASizeAboveThatOfItsBlockIsDamageWhateverWasCounted) {
+  EXPECT_EQ(rf_alloc(a, 20), buffers[1]);
+  table[2] += 20;
+  heap.counters.used += 20;
+  rf_fault where;
+  EXPECT_EQ(rf_check(a, &where), RF_ERR_CORRUPT);
+  EXPECT_EQ(where.ptr, &table[2]);
+}
+
 TEST_F(BlockgroupAllocator, TakesTheSmallestBlockThatHoldsItAndSpillsUpwards) {
   EXPECT_EQ(rf_alloc(a, 20), buffers[1]);
   EXPECT_EQ(rf_alloc(a, 32), buffers[1] + 32);

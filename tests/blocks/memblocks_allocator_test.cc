@@ -57,6 +57,51 @@ TEST_F(MemblocksAllocator, RefusesNull) {
   EXPECT_EQ(rf_memblocks_allocator_init(&heap, &blocks, nullptr), RF_ERR_INVALID);
 }
 
+TEST_F(MemblocksAllocator, AFreeOfMoreBlocksThanAreCountedIsRefused) {
+  void *const p = rf_alloc(a, 3 * kSize);
+  blocks.used = 2;
+  EXPECT_EQ(rf_free(a, p), RF_ERR_CORRUPT);
+  blocks.used = 3;
+  EXPECT_EQ(rf_free(a, p), RF_OK);
+}
+
+TEST_F(MemblocksAllocator, MoreBlocksThanThereAreIsDamageThatIsNamedAndCounts) {
+  blocks.used = kBlocks + 1;
+  EXPECT_EQ(rf_alloc(a, 1), nullptr);
+  blocks.used = 0;
+  ASSERT_EQ(faults.count(), 1U);
+  EXPECT_EQ(faults.last().status, RF_ERR_CORRUPT);
+  EXPECT_EQ(faults.last().ptr, bitmap);
+  EXPECT_EQ(stats().failures, 1U);
+}
+
+// Blocks that were freed past the adapter leave their sizes in its table.
+TEST_F(MemblocksAllocator, ARunOverBlocksThatWereFreedDirectlyIsAllItsOwn) {
+  void *two[] = {rf_alloc(a, 1), rf_alloc(a, 1)};
+  rf_counters const before = heap.counters;
+  EXPECT_EQ(rf_memblocks_free(&blocks, 2, two), RF_OK);
+  void *const p = rf_alloc(a, 2 * kSize);
+  EXPECT_EQ(p, two[0]);
+  EXPECT_EQ(rf_usable_size(a, p), 2 * kSize);
+  EXPECT_EQ(rf_free(a, p), RF_OK);
+  EXPECT_EQ(heap.counters.blocks, before.blocks) << "it did not see the two go";
+  heap.counters = {};
+}
+
+TEST(MemblocksAllocatorOfSmallBlocks, TheLargestIsServed) {
+  alignas(16) unsigned char buffer[10 * 8];
+  size_t bitmap[1];
+  size_t sizes[10];
+  rf_memblocks pool;
+  rf_memblocks_allocator heap;
+  ASSERT_EQ(rf_memblocks_init(&pool, buffer, 8, 10, bitmap), RF_OK);
+  ASSERT_EQ(rf_memblocks_allocator_init(&heap, &pool, sizes), RF_OK);
+  ASSERT_NE(rf_aligned_alloc(&heap.base, 8, 8), nullptr);
+  rf_stats s;
+  rf_stats_get(&heap.base, &s);
+  EXPECT_NE(rf_alloc(&heap.base, s.largest_free), nullptr);
+}
+
 TEST_F(MemblocksAllocator, ServesOneBlockOrARun) {
   EXPECT_EQ(rf_alloc(a, 1), at(0));
   EXPECT_EQ(rf_alloc(a, 32), at(1));

@@ -44,6 +44,24 @@ protected:
 TEST_F(MemblocksDamage, OfAnyByteOfTheBitmapIsTold) {
   expect_each_byte_told(pool.blocks.bitmap, RF_MEMBLOCKS_WORDS(150) * sizeof(size_t));
 }
+TEST(MemblocksFull, AHintBehindTheLastWordIsTold) {
+  Pool pool(64, 16);
+  EXPECT_EQ(pool.claim(0, 64), RF_OK);
+  size_t const hint = pool.blocks.hint;
+  pool.blocks.hint = RF_MEMBLOCKS_WORDS(64) + 1;
+  EXPECT_EQ(rf_memblocks_check(&pool.blocks, nullptr), RF_ERR_CORRUPT);
+  pool.blocks.hint = hint;
+}
+
+TEST(MemblocksFull, ARunOfMoreBlocksThanAreCountedIsRefused) {
+  Pool pool(64, 16);
+  EXPECT_EQ(pool.claim(0, 3), RF_OK);
+  pool.blocks.used = 2;
+  EXPECT_EQ(rf_memblocks_free_contiguous(&pool.blocks, pool.at(0), 3), RF_ERR_CORRUPT);
+  pool.blocks.used = 3;
+  EXPECT_EQ(rf_memblocks_free_contiguous(&pool.blocks, pool.at(0), 3), RF_OK);
+}
+
 TEST_F(MemblocksDamage, OfTheChecksumIsTold) {
   expect_each_byte_told(&pool.blocks.bitmap_checksum, sizeof(size_t));
 }

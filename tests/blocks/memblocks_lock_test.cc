@@ -19,6 +19,7 @@ unsigned sections;
 unsigned ended_sections;
 size_t bits_at_lock;
 size_t bits_at_unlock;
+void (*after_section)();     // called once the mutex is free
 const rf_counters *counters; // of the adapter
 rf_counters counters_at_unlock;
 
@@ -43,6 +44,9 @@ void __wrap_rf_mutex_unlock(rf_mutex *mutex) {
     counters_at_unlock = *counters;
   }
   __real_rf_mutex_unlock(mutex);
+  if (after_section != nullptr) {
+    after_section();
+  }
 }
 }
 
@@ -104,6 +108,15 @@ TEST_F(MemblocksLock, EachCallIsOneLockedSection) {
   expect_one_section("check", [&] { EXPECT_EQ(rf_memblocks_check(&pool, nullptr), RF_OK); });
 }
 
+TEST_F(MemblocksLock, AnEndedPoolLocksNothing) {
+  rf_stats s;
+  rf_memblocks_deinit(&pool);
+  sections = 0;
+  rf_memblocks_stats(&pool, &s);
+  EXPECT_EQ(sections, 0U) << "the mutex is the caller's again";
+  EXPECT_EQ(s.capacity, 0U);
+}
+
 TEST_F(MemblocksLock, EachCallThatFailsIsOneLockedSection) {
   expect_one_section("alloc", [&] { EXPECT_EQ(rf_memblocks_alloc(&pool, 6, out), RF_ERR_NO_MEMORY); });
   expect_one_section("claim", [&] { EXPECT_EQ(rf_memblocks_claim(&pool, buffer, 1), RF_ERR_NO_MEMORY); });
@@ -117,6 +130,21 @@ TEST_F(MemblocksLock, EachCallOfTheAdapterIsOneLockedSection) {
   expect_one_section("free", [&] { EXPECT_EQ(rf_free(&adapter.base, out[0]), RF_OK); });
   expect_one_section("check", [&] { EXPECT_EQ(rf_check(&adapter.base, nullptr), RF_OK); });
   expect_one_section("stats", [&] { rf_stats_get(&adapter.base, &s); });
+  rf_counters c;
+  expect_one_section("counters", [&] { rf_counters_get(&adapter.base, &c); });
+  EXPECT_EQ(std::memcmp(&c, counters, sizeof c), 0);
+}
+
+// The mutex of such a pool may be anywhere.
+TEST_F(MemblocksLock, NothingIsCountedAndNoLockTakenWhereTheRecordWasOverwritten) {
+  rf_counters c = {1, 1, 1, 1, 1, 1};
+  rf_counters const none = {};
+  pool.checksum ^= 1;
+  sections = 0;
+  rf_counters_get(&adapter.base, &c);
+  pool.checksum ^= 1;
+  EXPECT_EQ(sections, 0U);
+  EXPECT_EQ(std::memcmp(&c, &none, sizeof c), 0);
 }
 
 // They may call the pool.
@@ -188,6 +216,33 @@ TEST_F(MemblocksLock, CallsOfAGroupLookAndChangeInsideLockedSectionsOfEachPool) 
   expect_sections("check", 2, [&] { EXPECT_EQ(rf_check(a, nullptr), RF_OK); });
 }
 
+// Another thread frees the block itself after the adapter has found it.
+TEST_F(MemblocksLock, ABlockThatWasFreedSinceItWasFoundIsADoubleFree) {
+  rf_blockgroup group;
+  rf_blockgroup_member member;
+  rf_blockgroup_allocator heap;
+  size_t table[8];
+  FaultLog faults;
+  EXPECT_EQ(rf_blockgroup_init(&group, [](rf_blockgroup *, void *) -> rf_memblocks * { return &pool; }), RF_OK);
+  EXPECT_EQ(rf_blockgroup_add(&group, &member, &pool), RF_OK);
+  EXPECT_EQ(rf_blockgroup_allocator_init(&heap, &group, table), RF_OK);
+  static void *block;
+  block = rf_alloc(&heap.base, 10);
+  after_section = [] {
+    after_section = nullptr;
+    EXPECT_EQ(rf_memblocks_free(&pool, 1, &block), RF_OK);
+  };
+  EXPECT_EQ(rf_free(&heap.base, block), RF_ERR_NOT_ALLOCATED);
+  EXPECT_EQ(after_section, nullptr);
+  unsigned free_blocks = 0;
+  rf_walk_fn const visit = [](const rf_block *b, void *count) {
+    *static_cast<unsigned *>(count) += !b->used && b->size == 16 ? 1 : 0;
+    return true;
+  };
+  EXPECT_EQ(rf_walk(&heap.base, visit, &free_blocks), RF_OK);
+  EXPECT_EQ(free_blocks, 5U) << "of which all bytes are free";
+}
+
 TEST_F(MemblocksLock, AFreeOfTwoPoolsBlocksIsOneLockedSectionOfBoth) {
   rf_blockgroup group;
   rf_blockgroup_member members[2];
@@ -195,12 +250,13 @@ TEST_F(MemblocksLock, AFreeOfTwoPoolsBlocksIsOneLockedSectionOfBoth) {
   alignas(16) unsigned char other_buffer[4 * 32];
   rf_mutex other_mutex;
   rf_memblocks other;
+  bool const in_order = reinterpret_cast<uintptr_t>(&mutex) < reinterpret_cast<uintptr_t>(&other_mutex);
   EXPECT_EQ(rf_mutex_init(&other_mutex), RF_OK);
   EXPECT_EQ(rf_memblocks_init(&other, other_buffer, 32, 4, other_bitmap), RF_OK);
   rf_memblocks_share(&other, &other_mutex);
   EXPECT_EQ(rf_blockgroup_init(&group, [](rf_blockgroup *, void *) -> rf_memblocks * { return nullptr; }), RF_OK);
-  EXPECT_EQ(rf_blockgroup_add(&group, &members[0], &pool), RF_OK);
-  EXPECT_EQ(rf_blockgroup_add(&group, &members[1], &other), RF_OK);
+  EXPECT_EQ(rf_blockgroup_add(&group, &members[0], in_order ? &other : &pool), RF_OK); // the higher mutex first
+  EXPECT_EQ(rf_blockgroup_add(&group, &members[1], in_order ? &pool : &other), RF_OK);
   void *blocks[2] = {taken[0], nullptr};
   EXPECT_EQ(rf_memblocks_alloc(&other, 1, &blocks[1]), RF_OK);
   size_t const before = bitmap[0];

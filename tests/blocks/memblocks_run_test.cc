@@ -76,3 +76,16 @@ TEST(MemblocksRegion, IsFreeIffAllOfItsBlocksAre) {
   EXPECT_TRUE(rf_memblocks_is_region_free(&pool.blocks, pool.at(2), 0));
   EXPECT_FALSE(rf_memblocks_is_region_free(&pool.blocks, pool.blocks.buffer + 1, 1));
 }
+
+// Of blocks that do not keep an alignment, and of requests for none.
+TEST(MemblocksRun, TheLargestIsCountedWithoutAlignment) {
+  Pool pool(10, 12);
+  void *none = &pool;
+  void *out[1];
+  EXPECT_EQ(pool.claim(0), RF_OK);
+  EXPECT_EQ(pool.stats().largest_free, 9 * 12U);
+  EXPECT_EQ(rf_memblocks_alloc(&pool.blocks, 0, out), RF_OK);
+  EXPECT_EQ(rf_memblocks_alloc_contiguous(&pool.blocks, 0, &none), RF_OK);
+  EXPECT_EQ(none, nullptr);
+  EXPECT_EQ(pool.stats().failures, 0U);
+}

@@ -26,6 +26,17 @@ TEST(MempoolAllocator, ServesWhatFitsABlock) {
   EXPECT_EQ(rf_free(a, block), RF_ERR_NOT_ALLOCATED);
 }
 
+TEST(MempoolAllocator, KnowsTheRequestedSizeWhereAByteJustHoldsWhatIsMissing) {
+  for (size_t const block_size : {254, 255, 256, 257}) {
+    Pool p(2, block_size, 16);
+    for (size_t size = 0; size < 4; size++) {
+      void *const block = rf_alloc(&p.pool.base, size);
+      EXPECT_EQ(rf_usable_size(&p.pool.base, block), size) << block_size;
+      EXPECT_EQ(rf_free(&p.pool.base, block), RF_OK) << size << " of " << block_size;
+    }
+  }
+}
+
 TEST(MempoolAllocator, KnowsTheRequestedSizeOfEachBlock) {
   Pool p(5, 700, 16);
   rf_allocator *a = &p.pool.base;

@@ -105,3 +105,20 @@ TEST(MempoolDamage, OfAnyByteOfTheRecordIsToldOrDoesNoHarm) {
   }
   EXPECT_EQ(rf_check(&p.pool.base, nullptr), RF_OK);
 }
+
+TEST(MempoolDamage, OfFiguresThatCannotBeIsTold) {
+  Pool p(7, 80, 16);
+  void *const block = p.take();
+  void *out = nullptr;
+  p.pool.used = 8;
+  EXPECT_EQ(rf_mempool_alloc(&p.pool, 0, &out), RF_ERR_CORRUPT);
+  p.pool.used = 1;
+  EXPECT_EQ(p.faults.count(), 1U);
+  p.pool.peak = 8;
+  EXPECT_EQ(rf_check(&p.pool.base, nullptr), RF_ERR_CORRUPT);
+  p.pool.peak = 1;
+  p.pool.peak_bytes--;
+  EXPECT_EQ(rf_check(&p.pool.base, nullptr), RF_ERR_CORRUPT);
+  p.pool.peak_bytes++;
+  EXPECT_EQ(rf_mempool_free(&p.pool, block), RF_OK);
+}

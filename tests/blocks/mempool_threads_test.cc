@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <thread>
 #include <vector>
@@ -119,6 +120,21 @@ TEST_F(MempoolThreads, AWaiterGetsTheBlockThatIsGivenBack) {
   EXPECT_EQ(rf_mempool_free(&pool, block), RF_OK);
   waiter.join();
   EXPECT_EQ(got, block);
+  EXPECT_EQ(rf_mempool_free(&pool, got), RF_OK);
+}
+
+TEST_F(MempoolThreads, AWaiterGetsTheWholeBlockWhateverWasAskedForBefore) {
+  make(1);
+  void *const block = rf_aligned_alloc(&pool.base, sizeof(void *), 10);
+  ASSERT_NE(block, nullptr);
+  void *got = nullptr;
+  std::thread waiter([&] { EXPECT_EQ(rf_mempool_alloc(&pool, RF_WAIT_FOREVER, &got), RF_OK); });
+  until_waiters(1);
+  EXPECT_EQ(rf_mempool_free(&pool, block), RF_OK);
+  waiter.join();
+  EXPECT_EQ(rf_usable_size(&pool.base, got), kBlockSize);
+  std::memset(got, 0xA5, kBlockSize);
+  EXPECT_EQ(rf_check(&pool.base, nullptr), RF_OK);
   EXPECT_EQ(rf_mempool_free(&pool, got), RF_OK);
 }
 

@@ -211,6 +211,11 @@ TEST_F(AllocatorTest, StrdupCopiesTheText) {
   EXPECT_EQ(fake.blocks[copy].size, 5U);
 }
 
+TEST_F(AllocatorTest, StrdupAsksForNoAlignment) {
+  EXPECT_NE(rf_strdup(a, "text"), nullptr);
+  EXPECT_EQ(fake.last_align, 1U);
+}
+
 TEST_F(AllocatorTest, StrdupWithoutMemoryGivesNull) {
   fake.exhausted = true;
   EXPECT_EQ(rf_strdup(a, "ring"), nullptr);
@@ -298,6 +303,17 @@ TEST_F(AllocatorTest, ReallocOfABadPointerGivesTheNewBlockBackWhereOnlyFreeCanTe
   EXPECT_FALSE(fake.blocks.begin()->second.live);
 }
 
+TEST_F(AllocatorTest, ReallocOfAFreedBlockIsRefusedBeforeAnythingIsAllocated) {
+  fake.ops.usable_size = Fake::usable_size;
+  fake.ops.walk = Fake::walk; // which shows it as free
+  void *const p = rf_alloc(a, 4);
+  EXPECT_EQ(rf_free(a, p), RF_OK);
+  fake.calls.clear();
+  EXPECT_EQ(rf_realloc(a, p, 8), nullptr);
+  EXPECT_EQ(fake.calls, Calls{"free"});
+  EXPECT_EQ(recorder.take(), RF_ERR_BAD_POINTER);
+}
+
 TEST_F(AllocatorTest, ReallocOfABlockOfNoBytesMovesIt) {
   fake.ops.usable_size = Fake::usable_size;
   fake.ops.walk = Fake::walk;
@@ -363,6 +379,18 @@ TEST_F(AllocatorTest, StatsComeFromTheAllocator) {
   EXPECT_EQ(stats.capacity, 4711U);
 }
 
+TEST_F(AllocatorTest, CountersComeFromTheStatsWhereTheAllocatorHasNone) {
+  fake.ops.stats = [](rf_allocator *, rf_stats *out) { *out = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}; };
+  rf_counters c;
+  rf_counters_get(a, &c);
+  EXPECT_EQ(c.used, 2U);
+  EXPECT_EQ(c.peak, 3U);
+  EXPECT_EQ(c.blocks, 4U);
+  EXPECT_EQ(c.peak_blocks, 5U);
+  EXPECT_EQ(c.allocations, 8U);
+  EXPECT_EQ(c.failures, 9U);
+}
+
 TEST_F(AllocatorTest, DeinitGoesDownToTheHeap) {
   Fake outer;
   outer.wrapped = a;
@@ -372,6 +400,17 @@ TEST_F(AllocatorTest, DeinitGoesDownToTheHeap) {
   EXPECT_EQ(rf_inner(&outer.base), a);
   rf_deinit(&outer.base);
   EXPECT_EQ(outer.calls, Calls{"deinit"});
+  EXPECT_EQ(fake.calls, Calls{"deinit"});
+}
+
+// A decorator may forget at its end what it wraps.
+TEST_F(AllocatorTest, DeinitAsksForTheInnerAllocatorBeforeItEndsTheOuter) {
+  Fake outer;
+  outer.wrapped = a;
+  outer.ops.inner = Fake::inner;
+  outer.ops.deinit = [](rf_allocator *self) { Fake::of(self).wrapped = nullptr; };
+  fake.ops.deinit = Fake::deinit;
+  rf_deinit(&outer.base);
   EXPECT_EQ(fake.calls, Calls{"deinit"});
 }
 

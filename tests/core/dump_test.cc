@@ -204,6 +204,22 @@ TEST_F(DumpTest, TheMapOfAllMemoryDoesNotWrap) {
             "[###########################.........]\n");
 }
 
+// Another thread merged blocks after they were counted: the second walk shows fewer bytes.
+TEST_F(DumpTest, AMapOfFewerBytesThanWereCountedIsAsLong) {
+  static unsigned walks;
+  walks = 0;
+  rf_allocator_ops ops = *a->ops;
+  ops.walk = [](rf_allocator *, rf_walk_fn visit, void *context) {
+    rf_block const block = {nullptr, walks++ == 0 ? size_t{36} : size_t{30}, 0, true, nullptr};
+    (void)visit(&block, context);
+    return RF_OK;
+  };
+  a->ops = &ops;
+  rf_dump_options const options = {false, true, 0, 40};
+  std::string const text = dump(a, &options);
+  EXPECT_NE(text.find("\n  [" + std::string(30, '#') + std::string(6, ' ') + "]\n"), std::string::npos) << text;
+}
+
 TEST_F(DumpTest, NothingHasNoMap) {
   EXPECT_EQ(without_stats(dump(a, &kMap)), "");
 }

@@ -14,6 +14,7 @@ unsigned held; // how often the mutex is locked
 unsigned unlocks;
 unsigned unlocks_with_a_holder;
 unsigned mutexes_ended;
+bool ended_in_use; // another thread's call would still have locked it
 
 } // namespace
 
@@ -42,6 +43,7 @@ void __wrap_rf_mutex_unlock(rf_mutex *mutex) {
 
 void __wrap_rf_mutex_deinit(rf_mutex *mutex) {
   mutexes_ended++;
+  ended_in_use = ended_in_use || lock.inner != nullptr;
   __real_rf_mutex_deinit(mutex);
 }
 }
@@ -141,7 +143,9 @@ TEST_F(LockOrderTest, TheHolderIsClearedBeforeTheMutexIsUnlocked) {
 
 TEST_F(LockOrderTest, DeinitEndsTheMutexOnce) {
   mutexes_ended = 0;
+  ended_in_use = false;
   rf_deinit(a);
+  EXPECT_FALSE(ended_in_use);
   EXPECT_EQ(mutexes_ended, 1U);
   rf_deinit(a);
   EXPECT_EQ(mutexes_ended, 1U);

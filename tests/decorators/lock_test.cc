@@ -228,6 +228,13 @@ TEST_F(LockTest, IsRefusedAfterDeinit) {
   EXPECT_EQ(rf_alloc(a, 10), nullptr);
   EXPECT_EQ(recorder.take(), RF_ERR_DELETED);
   EXPECT_EQ(rf_free(a, p), RF_ERR_DELETED);
+  ASSERT_EQ(recorder.faults().size(), 1U);
+  EXPECT_EQ(recorder.faults()[0].ptr, p);
+  EXPECT_EQ(recorder.take(), RF_ERR_DELETED);
+  rf_counters counters = {1, 1, 1, 1, 1, 1};
+  rf_counters const none = {};
+  rf_counters_get(a, &counters);
+  EXPECT_EQ(std::memcmp(&counters, &none, sizeof none), 0);
   EXPECT_EQ(recorder.take(), RF_ERR_DELETED);
   EXPECT_EQ(rf_inner(a), nullptr);
 }

@@ -126,6 +126,29 @@ bool refuse(void *context, unsigned, size_t) {
   return false;
 }
 
+TEST_F(Oom, EachRoundAsksAllCallbacksWhateverTheFirstFreed) {
+  Cache first{&inner, 0, 1, {}};
+  Cache second{&inner, 1000, 1, {}};
+  rf_oom_callback links[2];
+  ASSERT_EQ(RF_OK, rf_oom_add(&oom, &links[0], cache_release, &first));
+  ASSERT_EQ(RF_OK, rf_oom_add(&oom, &links[1], cache_release, &second));
+  void *const p = rf_alloc(a, 200);
+  EXPECT_NE(nullptr, p);
+  EXPECT_EQ(1u, first.calls.size());
+  EXPECT_EQ(1u, second.calls.size());
+  EXPECT_EQ(RF_OK, rf_free(a, p));
+}
+
+// Whether the block is one, nobody can tell: it has no bytes, and there is no walk.
+TEST_F(Oom, AReallocInVainIsAFailureWhereInnerCannotBeWalked) {
+  void *const p = rf_alloc(a, 0);
+  EXPECT_EQ(nullptr, rf_realloc(a, p, 200));
+  rf_stats stats;
+  rf_stats_get(a, &stats);
+  EXPECT_EQ(1u, stats.failures);
+  EXPECT_EQ(RF_OK, rf_free(a, p));
+}
+
 TEST_F(Oom, RefusesNullArguments) {
   rf_oom other;
   rf_oom_callback cb;

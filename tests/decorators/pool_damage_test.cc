@@ -54,6 +54,22 @@ TEST_F(Pool, AWrittenFreeBlockIsReportedAndThePoolGoesOn) {
   EXPECT_EQ(RF_OK, rf_free(a, r));
 }
 
+TEST_F(Pool, ABlockWhoseStateIsDamagedIsRefusedByAllCalls) {
+  Unwatched const unwatched(pool.memory, pool.memory_size);
+  void *const p = rf_alloc(a, 16);
+  unsigned char *const state = pool.slots[0].state + pool.slots[0].stats.count;
+  unsigned char *const own = *pool.slots[0].state == 16 ? pool.slots[0].state : state - 1;
+  ASSERT_EQ(16, *own);
+  *own = 17;
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_free(a, p));
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_resize(a, p, 8));
+  EXPECT_EQ(nullptr, rf_realloc(a, p, 8));
+  EXPECT_EQ(0u, rf_usable_size(a, p));
+  EXPECT_EQ(std::vector<rf_status>(3, RF_ERR_CORRUPT), faults.seen);
+  *own = 16;
+  EXPECT_EQ(RF_OK, rf_free(a, p));
+}
+
 TEST_F(Pool, ACheckNamesTheBlockWhoseStateIsDamaged) {
   Unwatched const unwatched(pool.memory, pool.memory_size);
   for (unsigned c = 0; c < pool.class_count; c++) {

@@ -97,4 +97,47 @@ TEST_F(PoolInner, ABlockOfTheLargestClassMayBeUsedWhole) {
   rf_deinit(&pool.base);
 }
 
+TEST_F(PoolInner, BlocksThatAreThereAlreadyAreCountedFromTheBeginning) {
+  void *const p = rf_alloc(&heap.base, 100);
+  ASSERT_EQ(make_pool(), RF_OK);
+  rf_counters c;
+  rf_counters_get(&pool.base, &c);
+  EXPECT_EQ(c.used, 100U);
+  EXPECT_EQ(c.blocks, 1U);
+  EXPECT_EQ(rf_free(&pool.base, p), RF_OK);
+  rf_deinit(&pool.base);
+}
+
+TEST_F(PoolInner, HasUpToSoManyClassesOfDifferentSizes) {
+  rf_pool_class classes[RF_POOL_CLASSES_MAX + 1];
+  for (size_t i = 0; i <= RF_POOL_CLASSES_MAX; i++) {
+    classes[i] = {8 * (i + 1), 1};
+  }
+  rf_pool_options options{};
+  options.classes = classes;
+  options.class_count = RF_POOL_CLASSES_MAX + 1;
+  EXPECT_EQ(rf_pool_init(&pool, &heap.base, &options), RF_ERR_INVALID);
+  options.class_count = RF_POOL_CLASSES_MAX;
+  EXPECT_EQ(rf_pool_init(&pool, &heap.base, &options), RF_OK);
+  rf_deinit(&pool.base);
+  ASSERT_EQ(rf_tlsf_init(&heap, arena, sizeof arena), RF_OK);
+  classes[1].size = classes[0].size;
+  EXPECT_EQ(rf_pool_init(&pool, &heap.base, &options), RF_ERR_INVALID);
+}
+
+TEST_F(PoolInner, ABufferIsTooSmallWhereItsGapTakesALastByte) {
+  rf_pool_class const classes[] = {{16, 2}};
+  rf_pool_options options{};
+  options.classes = classes;
+  options.class_count = 1;
+  size_t const exact = rf_pool_buffer_size(&options) - (RF_ALIGN_DEFAULT - 1);
+  options.buffer = arena + 1;
+  options.buffer_size = exact + RF_ALIGN_DEFAULT - 2;
+  ASSERT_EQ(rf_tlsf_init(&heap, arena + 4096, 4096), RF_OK);
+  EXPECT_EQ(rf_pool_init(&pool, &heap.base, &options), RF_ERR_INVALID);
+  options.buffer_size++;
+  EXPECT_EQ(rf_pool_init(&pool, &heap.base, &options), RF_OK);
+  rf_deinit(&pool.base);
+}
+
 } // namespace

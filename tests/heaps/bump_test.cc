@@ -89,6 +89,9 @@ TEST(BumpTest, NoSizeWraps) {
     }
     EXPECT_EQ(rf_bump_alloc(&bump, SIZE_MAX / 2, SIZE_MAX / 2 + 1), nullptr);
     EXPECT_NE(rf_bump_alloc(&bump, 1, 1), nullptr) << "a refusal uses nothing up";
+    for (size_t gap = 1; gap < 16; gap++) { /* not more than the gap before the next multiple of 16 */
+      EXPECT_EQ(rf_bump_alloc(&bump, SIZE_MAX - gap + 1, 16), nullptr) << gap;
+    }
   }
 }
 

@@ -163,6 +163,36 @@ TEST_P(HandleDamage, OfAnyFigureThatDisagreesWithTheBlocksIsTold) {
   }
 }
 
+TEST_P(HandleDamage, OfAHintThatPassesOverAFreePlaceOrAHoleIsTold) {
+  heap.lowest = heap.blocks + 1;
+  heap.state_checksum = rf_handle_state_checksum(&heap);
+  EXPECT_EQ(rf_handle_check(h, nullptr), RF_ERR_CORRUPT);
+  restore();
+  rf_handle_block last = {};
+  bool holes = false;
+  EXPECT_EQ(rf_handle_walk(
+                h,
+                [](const rf_handle_block *b, void *out) {
+                  *static_cast<rf_handle_block *>(out) = b->handle != 0 ? *b : *static_cast<rf_handle_block *>(out);
+                  return true;
+                },
+                &last),
+            RF_OK);
+  EXPECT_EQ(rf_handle_walk(
+                h,
+                [](const rf_handle_block *b, void *out) {
+                  *static_cast<bool *>(out) = b->handle == 0;
+                  return b->handle != 0;
+                },
+                &holes),
+            RF_OK);
+  ASSERT_TRUE(holes);
+  heap.packed = last.handle & 0xFFFF;
+  heap.state_checksum = rf_handle_state_checksum(&heap);
+  EXPECT_EQ(rf_handle_check(h, nullptr), RF_ERR_CORRUPT);
+  restore();
+}
+
 TEST_P(HandleDamage, OfEachFigureIsSeenBeforeAnythingIsLookedUp) {
   EXPECT_EQ(rf_handle_state_checksum(&heap), heap.state_checksum);
   for (size_t *const figure : {&heap.counters.used, &heap.counters.blocks, &heap.counters.peak,

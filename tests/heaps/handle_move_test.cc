@@ -124,6 +124,40 @@ TEST_F(HandleRealloc, GathersTheHolesAroundItBehindIt) {
   expect_contents();
 }
 
+// In front of block 3 is a hole that is just large enough, and no other.
+TEST_F(HandleRealloc, MovesToTheHoleRightBeforeIt) {
+  make_apart(112);
+  fill({12, 40, 20, 40});
+  std::memset(at(3), 'x', 20);
+  EXPECT_EQ(rf_handle_free(h, 2), RF_OK);
+  EXPECT_EQ(rf_handle_realloc(h, 3, 40), RF_OK);
+  EXPECT_EQ(map(), "1:12 3:40 -20 4:40 ");
+  EXPECT_EQ(std::string(at(3), at(3) + 20), std::string(20, 'x'));
+  EXPECT_EQ(rf_handle_check(h, nullptr), RF_OK);
+}
+
+// The block behind slides up, and leaves a hole in front of it.
+TEST_F(HandleRealloc, MovesTheBlockBehindUpWithItsContents) {
+  make_apart(72);
+  fill({16, 16});
+  std::memset(at(2), 'x', 16);
+  EXPECT_EQ(rf_handle_alloc(h, 60), RF_HANDLE_NULL); // looks for the first hole
+  EXPECT_EQ(rf_handle_realloc(h, 1, 48), RF_OK);
+  EXPECT_EQ(map(), "1:48 -8 2:16 ");
+  EXPECT_EQ(std::string(at(2), at(2) + 16), std::string(16, 'x'));
+  EXPECT_EQ(usage().moved_bytes, 16U);
+  EXPECT_EQ(rf_handle_check(h, nullptr), RF_OK);
+}
+
+TEST_F(HandleRealloc, LeavesTheBlocksBehindWhereTheHolesBelowAreEnough) {
+  make_apart(112);
+  fill({24, 40, 16, 12, 20});
+  EXPECT_EQ(rf_handle_free(h, 1), RF_OK);
+  EXPECT_EQ(rf_handle_free(h, 4), RF_OK);
+  EXPECT_EQ(rf_handle_realloc(h, 2, 60), RF_OK);
+  EXPECT_EQ(map(), "2:60 -4 3:16 -12 5:20 ");
+}
+
 TEST_F(HandleRealloc, TakesEveryByteThatIsFree) {
   EXPECT_EQ(rf_handle_realloc(h, 2, 12 + 52 + 1), RF_ERR_NO_MEMORY);
   EXPECT_EQ(map(), "1:12 2:12 3:12 4:12 -52 ") << "nothing has moved";
@@ -142,6 +176,32 @@ TEST_F(HandleRealloc, MovesPastALockedBlockWhereCompactionMakesRoomThere) {
   EXPECT_EQ(map(), "-12 2:12* 4:12 3:40 1:24 ");
   expect_contents();
   rf_handle_unlock(h, 2);
+}
+
+TEST_F(HandleMove, AnAllocMayBeToldToLeaveAllBlocksWhereTheyAre) {
+  make_apart(100);
+  fill({20, 20, 20, 40});
+  EXPECT_EQ(rf_handle_free(h, 1), RF_OK);
+  EXPECT_EQ(rf_handle_free(h, 3), RF_OK);
+  EXPECT_EQ(rf_handle_alloc_at(h, 40, RF_HANDLE_STAY, RF_HERE), RF_HANDLE_NULL);
+  EXPECT_EQ(map(), "-20 2:20 -20 4:40 ");
+  std::memset(arena, 0x55, 20);
+  rf_handle const fits = rf_handle_alloc_at(h, 20, RF_HANDLE_STAY, RF_HERE);
+  EXPECT_EQ(fits, 1U + 0x10000U);
+  EXPECT_EQ(std::string(at(fits), at(fits) + 20), std::string(20, '\0')) << "zeroed as without";
+}
+
+// Blocks 1 and 2 touch, block 4 is behind a hole.
+TEST_F(HandleMove, ASwapAcrossTheFirstHoleLeavesItFound) {
+  for (bool const second_first : {false, true}) {
+    make_apart(100);
+    fill({20, 20, 20, 40});
+    EXPECT_EQ(rf_handle_free(h, 3), RF_OK);
+    EXPECT_EQ(second_first ? rf_handle_swap(h, 2, 4) : rf_handle_swap(h, 4, 2), RF_OK);
+    EXPECT_EQ(rf_handle_check(h, nullptr), RF_OK) << second_first;
+    EXPECT_NE(rf_handle_alloc(h, 20), RF_HANDLE_NULL);
+    EXPECT_EQ(usage().moved_bytes, 0U);
+  }
 }
 
 // ---- Bounded compaction ----

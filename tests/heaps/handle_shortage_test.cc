@@ -45,6 +45,24 @@ TEST_F(HandleShortage, TheCallbackIsAskedUntilThereIsEnough) {
   EXPECT_EQ(shortage.needed.size(), 1U) << "its refusal ends it";
 }
 
+// A request of the callback's that would fit the heap, were it empty.
+TEST_F(HandleShortage, TheCallbackIsNotAskedByItself) {
+  make_apart(100);
+  fill({100});
+  static unsigned calls;
+  calls = 0;
+  rf_handle_heap_on_short(
+      &heap,
+      [](void *context, unsigned, size_t) {
+        calls++;
+        EXPECT_EQ(rf_handle_alloc(static_cast<rf_handles *>(context), 50), RF_HANDLE_NULL);
+        return false;
+      },
+      h);
+  EXPECT_EQ(rf_handle_alloc(h, 60), RF_HANDLE_NULL);
+  EXPECT_EQ(calls, 1U);
+}
+
 TEST_F(HandleShortage, TheCallbackIsNotAskedForMoreThanThereIs) {
   make_apart(100);
   Shortage shortage = {h, {}, {}};

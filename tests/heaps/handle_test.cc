@@ -214,6 +214,18 @@ TEST_F(Handle, AFailedCallChangesNoFigureButFailures) {
 
 // ---- The end ----
 
+TEST_F(Handle, AnAttemptThatFailsIsNoFailure) {
+  make_apart(100, 2);
+  fill({20, 20});
+  EXPECT_EQ(usage().largest, 0U) << "no handle is left";
+  EXPECT_EQ(usage().free_bytes, 0U);
+  EXPECT_EQ(rf_handle_alloc_at(h, 20, RF_HANDLE_TRY, RF_HERE), RF_HANDLE_NULL);
+  EXPECT_EQ(rf_handle_alloc_at(h, 200, RF_HANDLE_TRY, RF_HERE), RF_HANDLE_NULL);
+  EXPECT_EQ(usage().stats.failures, 0U);
+  EXPECT_EQ(rf_handle_alloc(h, 20), RF_HANDLE_NULL);
+  EXPECT_EQ(usage().stats.failures, 1U);
+}
+
 TEST_F(Handle, AnEndedHeapRefusesEverythingAndEndsAgain) {
   fill({10});
   rf_handle_deinit(h);

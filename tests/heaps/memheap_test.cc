@@ -194,6 +194,8 @@ TEST_F(Memheap, ARegionWithALiveBlockIsBusy) {
   EXPECT_EQ(RF_OK, rf_free(a, p));
   EXPECT_EQ(RF_OK, rf_memheap_remove(&heap, &first));
   EXPECT_EQ(1U, heap.regions);
+  EXPECT_STREQ("", rf_memheap_region_name(&first)) << "the caller's again";
+  EXPECT_EQ(0U, stats(&first).peak);
   EXPECT_EQ(&second, rf_memheap_region_of(&heap, alloc(100)));
 }
 
@@ -305,6 +307,21 @@ TEST_F(Memheap, RefusesABlockOfARegionThatWasRemovedAndCameBack) {
   EXPECT_EQ(RF_ERR_BAD_POINTER, rf_free(a, q));
   EXPECT_EQ(1U, faults.count());
   faults.take();
+}
+
+// Headers whose neighbours agree with them would pass for blocks.
+TEST_F(Memheap, RefusesABlockOfAHeapThatHasEnded) {
+  unsigned char *blocks[4];
+  for (unsigned char *&p : blocks) {
+    p = alloc(50);
+  }
+  rf_deinit(a);
+  ASSERT_EQ(RF_OK, rf_memheap_init(&heap));
+  ASSERT_EQ(RF_OK, rf_memheap_add(&heap, &first, "sram", memory[1], 1024));
+  for (unsigned char *const p : blocks) {
+    EXPECT_EQ(RF_ERR_NOT_ALLOCATED, rf_free(a, p));
+    EXPECT_EQ(RF_ERR_NOT_ALLOCATED, faults.take());
+  }
 }
 
 TEST_F(Memheap, ARegionThatWasGivenToAnotherHeapServesNobodyHere) {

@@ -7,6 +7,7 @@
 #include "tests/heaps/support.h"
 
 #include <cstring>
+#include <utility>
 
 namespace {
 
@@ -51,6 +52,32 @@ TEST(SimpleTest, AWrongCountOfFreeBlocksIsFoundByACheck) {
   EXPECT_EQ(rf_check(h.a, &where), RF_ERR_CORRUPT);
   h.heap.free_blocks--;
   EXPECT_EQ(rf_check(h.a, &where), RF_OK);
+}
+
+// Each header is one that the heap has written, and the figures agree with them.
+TEST(SimpleTest, FreeBlocksThatTouchAreFoundByACheck) {
+  Heap h(1024);
+  auto *const p = bytes(rf_alloc(h.a, 40));
+  auto *const q = bytes(rf_alloc(h.a, 40));
+  ASSERT_NE(rf_alloc(h.a, 40), nullptr);
+  unsigned char freed[8];
+  rf_simple const before = h.heap;
+  std::memcpy(freed, q - h.heap.header, h.heap.header);
+  EXPECT_EQ(rf_free(h.a, q), RF_OK);
+  for (size_t i = 0; i < h.heap.header; i++) {
+    std::swap(freed[i], q[i - h.heap.header]);
+  }
+  h.heap = before;
+  EXPECT_EQ(rf_check(h.a, nullptr), RF_OK);
+  EXPECT_EQ(rf_free(h.a, p), RF_OK);
+  std::memcpy(q - h.heap.header, freed, h.heap.header);
+  h.heap.free_blocks++;
+  h.heap.counters.used -= 40;
+  h.heap.counters.blocks--;
+  rf_fault where;
+  EXPECT_EQ(rf_check(h.a, &where), RF_ERR_CORRUPT);
+  EXPECT_EQ(where.ptr, q - h.heap.header);
+  EXPECT_STREQ(where.what, "two free blocks side by side");
 }
 
 TEST(SimpleTest, PeaksThatCannotBeAreFoundByACheck) {
@@ -206,6 +233,22 @@ TEST_P(Damage, OfWhichTwoPartsCancelIsFoundInTheSums) {
   EXPECT_EQ(rf_check(h.a, nullptr), RF_ERR_CORRUPT);
   first[0] ^= 1;
   *check ^= 1;
+  EXPECT_EQ(rf_check(h.a, nullptr), RF_OK);
+}
+
+TEST_P(Damage, OfASizeThatOnlyUsedBlocksHaveIsFound) {
+  for (void *const payload : payloads) {
+    if (rf_usable_size(h.a, payload) != 0) {
+      continue;
+    }
+    unsigned char *const first = bytes(payload) - h.heap.header;
+    unsigned char *const check = bytes(payload) - 1;
+    first[0] ^= 2; // as of a block of one byte less
+    *check ^= 2;
+    EXPECT_EQ(rf_check(h.a, nullptr), RF_ERR_CORRUPT);
+    first[0] ^= 2;
+    *check ^= 2;
+  }
   EXPECT_EQ(rf_check(h.a, nullptr), RF_OK);
 }
 

@@ -84,6 +84,23 @@ TEST(SimpleTest, ARestThatOnlyAHeaderFitsIntoBelongsToTheBlockBeforeIt) {
   EXPECT_EQ(rf_usable_size(&heap.base, p), 4 * RF_ALIGN_DEFAULT);
 }
 
+// Of the last cell there is a header and nothing behind it: the end of the arena, aligned as it is, starts no block.
+TEST(SimpleTest, TheEndOfTheArenaIsNoBlockOfNoBytes) {
+  Heap probe(1024);
+  size_t const header = probe.heap.header;
+  size_t const cell = size_t{1} << probe.heap.shift;
+  Heap h(1024 + header, 4096 - 1024 - 2 * cell + (cell - header));
+  ASSERT_EQ(reinterpret_cast<uintptr_t>(h.heap.end) % cell, 0U);
+  for (size_t align = cell; align <= 4096; align *= 2) {
+    if (reinterpret_cast<uintptr_t>(h.heap.end) % align == 0) {
+      void *const p = rf_aligned_alloc(h.a, align, 0);
+      EXPECT_NE(p, h.heap.end) << align;
+      EXPECT_EQ(rf_check(h.a, nullptr), RF_OK) << align;
+      EXPECT_EQ(rf_free(h.a, p), RF_OK) << align;
+    }
+  }
+}
+
 TEST(SimpleTest, HeadersGrowWithTheArena) {
   std::vector<unsigned char> memory(5 << 20);
   unsigned char *const start = memory.data() + rf_align_gap(memory.data(), 64);

@@ -223,6 +223,41 @@ TEST_F(SizeclassOverTlsf, APointerRightBehindABlockIsADoubleFreeStill) {
   rf_deinit(b);
 }
 
+TEST_F(SizeclassFallback, ABlockThatShrinksWhereTheFallbackCannotKeepsItsBytes) {
+  void *const p = rf_alloc(a, 80000);
+  EXPECT_EQ(RF_OK, rf_resize(a, p, 100));
+  size_t sum = 0;
+  for (const Seen &b : walk(a)) {
+    sum += b.size + b.overhead;
+  }
+  EXPECT_EQ(stats(a).capacity, sum);
+  EXPECT_EQ(80000U, rf_usable_size(a, p));
+}
+
+TEST_F(SizeclassFallback, AWalkThatIsStoppedShowsNoMore) {
+  void *const blocks[] = {rf_alloc(a, 70000), rf_alloc(a, 70000)};
+  size_t seen = 0;
+  EXPECT_EQ(RF_OK, rf_walk(
+                       a,
+                       [](const rf_block *b, void *count) {
+                         *static_cast<size_t *>(count) += b->size == 70000 ? 1 : 0;
+                         return b->size != 70000;
+                       },
+                       &seen));
+  EXPECT_EQ(1U, seen);
+  EXPECT_EQ(RF_OK, rf_free(a, blocks[0]));
+}
+
+// Its tree of blocks is damaged at the root: there is no place for a new one.
+TEST_F(SizeclassFallback, ABlockWithoutAPlaceGoesBackToIt) {
+  size_t const given = stats(&fallback.base).blocks;
+  heap.root.check ^= 1;
+  EXPECT_EQ(nullptr, rf_alloc(a, 70000));
+  EXPECT_EQ(RF_ERR_CORRUPT, faults.take());
+  EXPECT_EQ(given, stats(&fallback.base).blocks);
+  heap.root.check ^= 1;
+}
+
 TEST_F(SizeclassFallback, AFailureOfItLeavesEverything) {
   rf_stats const before = stats(a);
   EXPECT_EQ(nullptr, rf_alloc(a, RF_SIZE_LIMIT));
@@ -248,6 +283,9 @@ TEST_F(SizeclassFallback, AMoveFromABlockThatCannotBeFreedIsUndone) {
   EXPECT_EQ(RF_ERR_CORRUPT, faults.take());
   EXPECT_EQ(before.blocks, stats(a).blocks);
   EXPECT_EQ(before.used, stats(a).used);
+  EXPECT_EQ(before.peak, stats(a).peak);
+  EXPECT_EQ(before.peak_blocks, stats(a).peak_blocks);
+  EXPECT_EQ(before.allocations, stats(a).allocations);
   EXPECT_EQ(given, stats(&fallback.base).blocks);
   for (unsigned char *const b : below) {
     *(b - kHeader - 1) ^= 1;

@@ -73,6 +73,16 @@ TEST_F(SizeclassRefusals, FreedTwiceAfterTheBufferWasGivenBackWhole) {
   EXPECT_EQ(RF_ERR_BAD_POINTER, freed(q));
 }
 
+TEST_F(SizeclassRefusals, AnAlignedBlockWhoseSecondHeaderIsDamaged) {
+  unsigned char *const p = alloc(10, 64);
+  ASSERT_NE(arena + kHeader, p);
+  p[-1] ^= 1;
+  EXPECT_EQ(RF_ERR_CORRUPT, freed(p));
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_check(a, nullptr));
+  p[-1] ^= 1;
+  EXPECT_EQ(RF_OK, rf_free(a, p));
+}
+
 TEST_F(SizeclassRefusals, ACopyOfAHeaderElsewhere) {
   unsigned char *const p = alloc(200);
   memcpy(p + 64 - kHeader, p - kHeader, kHeader);

@@ -80,6 +80,32 @@ TEST_F(Sizeclass, ALargerClassServesWhereTheOwnHasNoneAndTheBufferIsSpent) {
   EXPECT_EQ(large, alloc(900));
 }
 
+TEST_F(Sizeclass, TheLargestClassServesWhereNoOtherCan) {
+  std::vector<unsigned char> memory(span(12) + span(0) + kG);
+  rf_sizeclass large;
+  ASSERT_EQ(RF_OK, rf_sizeclass_init(&large, memory.data(), memory.size(), nullptr));
+  void *const p = rf_alloc(&large.base, 65536);
+  ASSERT_NE(nullptr, rf_alloc(&large.base, 16));
+  EXPECT_EQ(RF_OK, rf_free(&large.base, p));
+  EXPECT_EQ(p, rf_alloc(&large.base, 100));
+  EXPECT_EQ(nullptr, rf_alloc(&large.base, 100));
+}
+
+TEST_F(Sizeclass, BlocksAndWhatIsBesideThemAreAllOfTheBuffer) {
+  for (size_t size = kHeader + 16; size < 400; size += kG) {
+    rf_sizeclass some;
+    ASSERT_EQ(RF_OK, rf_sizeclass_init(&some, arena, size, nullptr));
+    for (size_t blocks = 0; blocks < 2 || rf_alloc(&some.base, 20) != nullptr; blocks++) {
+      size_t sum = 0;
+      for (const Seen &b : walk(&some.base)) {
+        sum += b.size + b.overhead;
+      }
+      EXPECT_EQ(stats(&some.base).capacity, sum) << size << " with " << blocks << " blocks";
+    }
+    rf_deinit(&some.base);
+  }
+}
+
 TEST_F(Sizeclass, WhenTheLastBlockIsFreedTheWholeBufferServesAnyClassAgain) {
   rf_stats const before = stats(a);
   std::vector<void *> blocks;
@@ -218,6 +244,25 @@ TEST_F(Sizeclass, TakesATableOfSitesWhileEmptyOnly) {
   EXPECT_EQ(RF_ERR_INVALID, rf_sizeclass_track_sites(&heap, table, RF_SIZECLASS_SITES_MAX + 1));
   alloc(1);
   EXPECT_EQ(RF_ERR_BUSY, rf_sizeclass_track_sites(&heap, table, 2));
+}
+
+TEST_F(Sizeclass, ATableOfSitesDoesNotMakeADamagedRecordPass) {
+  heap.site_rows = 1000;
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_sizeclass_track_sites(&heap, table, 2));
+  EXPECT_EQ(RF_ERR_CORRUPT, faults.take());
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_check(a, nullptr));
+  heap.site_rows = 0;
+}
+
+TEST_F(Sizeclass, ADamagedRecordIsNotPrinted) {
+  ASSERT_EQ(RF_OK, rf_sizeclass_track_sites(&heap, table, 2));
+  heap.site_rows = SIZE_MAX / sizeof table[0];
+  char text[256];
+  rf_sink_buffer buffer;
+  rf_sink_buffer_init(&buffer, text, sizeof text);
+  rf_sizeclass_print(&heap, &buffer.sink);
+  EXPECT_STREQ("sizeclass: record of the heap was overwritten\n", text);
+  heap.site_rows = 2;
 }
 
 TEST_F(Sizeclass, ListsLiveBlocksWithTheirSites) {

@@ -266,6 +266,17 @@ void set_word(unsigned char *at, uint32_t data) {
   std::memcpy(at, &word, sizeof word);
 }
 
+TEST_F(SlabDamage, OfARecordEndsAWalk) {
+  for (const Seen &b : walk(a)) {
+    if (b.used && b.size > kPage) {
+      auto *const record = reinterpret_cast<unsigned char *>(heap.records) + (b.ptr - heap.pages) / kPage * kRecord;
+      record[20] ^= 1;
+      EXPECT_EQ(RF_ERR_CORRUPT, rf_walk(a, see, std::make_unique<std::vector<Seen>>().get()));
+      record[20] ^= 1;
+    }
+  }
+}
+
 TEST_F(SlabDamage, OfAChunksWordIsToldByItsZone) {
   size_t tried = 0;
   for (size_t i = heap.count * kRecord; i < in_arena; i += 4) {

@@ -34,6 +34,37 @@ TEST(SlabPages, AreTakenFromTheShortestRunThatIsLongEnough) {
   EXPECT_EQ(RF_OK, rf_check(h.a, nullptr));
 }
 
+// Whatever runs there are, of one to eight pages, and in whatever order they came.
+TEST(SlabPages, AreTakenFromTheShortestOfAnyRuns) {
+  for (size_t runs = 1; runs < 256; runs++) {
+    for (bool const ascending : {false, true}) {
+      Heap h(64 * 256, 256);
+      unsigned char *at[9] = {};
+      for (size_t length = 1; length <= 8; length++) {
+        at[length] = static_cast<unsigned char *>(rf_slab_alloc_pages(&h.heap, length, RF_HERE));
+        ASSERT_NE(nullptr, rf_slab_alloc_pages(&h.heap, 1, RF_HERE)); // apart
+      }
+      while (rf_slab_alloc_pages(&h.heap, 1, RF_HERE) != nullptr) {
+      }
+      for (size_t i = 1; i <= 8; i++) {
+        size_t const length = ascending ? i : 9 - i;
+        if ((runs >> (length - 1) & 1) != 0) {
+          EXPECT_EQ(RF_OK, rf_free(h.a, at[length]));
+        }
+      }
+      for (size_t wanted = 1; wanted <= 8; wanted++) {
+        size_t best = wanted;
+        while (best <= 8 && (runs >> (best - 1) & 1) == 0) {
+          best++;
+        }
+        unsigned char *const p = static_cast<unsigned char *>(rf_slab_alloc_pages(&h.heap, wanted, RF_HERE));
+        ASSERT_EQ(best <= 8 ? at[best] : nullptr, p) << wanted << " of " << runs;
+        EXPECT_EQ(RF_OK, rf_free(h.a, p));
+      }
+    }
+  }
+}
+
 // The run of 12 is in a branch that the search has passed when it meets that of 10.
 TEST(SlabPages, AreFoundInABranchPassedBeforeAShorterRun) {
   Heap h(60 * 4096, 4096);

@@ -31,6 +31,15 @@ TEST_F(SlabRefuses, AChunkThatIsFree) {
   EXPECT_EQ(RF_ERR_NOT_ALLOCATED, refused(p + 2 * 112)) << "never used yet";
 }
 
+TEST_F(SlabRefuses, MisalignedPointersToFreeMemoryAsNoBlocks) {
+  unsigned char *const p = h.alloc(5000);
+  EXPECT_EQ(RF_OK, rf_free(h.a, p));
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, refused(p));
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, refused(p + 8));
+  EXPECT_EQ(RF_ERR_BAD_POINTER, refused(p + 1));
+  EXPECT_EQ(RF_ERR_BAD_POINTER, refused(p + 12));
+}
+
 TEST_F(SlabRefuses, AChunkOfAZoneThatIsEmptyOrGone) {
   std::vector<unsigned char *> blocks;
   for (size_t i = 0; i < 1000; i++) {

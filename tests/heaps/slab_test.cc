@@ -233,6 +233,53 @@ TEST(SlabChunks, OfALargerClassServeAStricterAlignmentFromWithin) {
   EXPECT_EQ(RF_OK, rf_check(h.a, nullptr));
 }
 
+TEST(SlabChunks, KeepTheirAlignmentWhenTheyChangeTheirSize) {
+  Heap h(64 * 1024);
+  while (rf_alloc(h.a, 416) != nullptr) { // no multiple of 64
+  }
+  while (rf_alloc(h.a, 16) != nullptr) {
+  }
+  std::vector<void *> blocks;
+  for (const Seen &b : walk(h.a)) {
+    if (b.used && b.size == 416 && blocks.size() < 8) {
+      EXPECT_EQ(RF_OK, rf_free(h.a, b.ptr));
+      blocks.push_back(rf_aligned_alloc(h.a, 64, 100));
+      EXPECT_EQ(RF_OK, rf_resize(h.a, blocks.back(), 50));
+    }
+  }
+  ASSERT_EQ(8U, blocks.size());
+  for (void *const p : blocks) {
+    EXPECT_EQ(RF_OK, rf_free(h.a, p));
+  }
+}
+
+// A chunk larger than a page is the last resort: after the pages that are left, before none.
+TEST(SlabChunks, LargerThanAPageServeAfterThePagesThatAreLeft) {
+  Heap h(256 * 1024, 1024);
+  h.alloc(1500); // opens a zone
+  void *last = nullptr;
+  while (void *const p = rf_slab_alloc_pages(&h.heap, 1, RF_HERE)) {
+    last = p;
+  }
+  EXPECT_EQ(RF_OK, rf_free(h.a, last));
+  EXPECT_EQ(last, rf_alloc(h.a, 600)) << "a zone of such chunks has three pages";
+  auto *const p = static_cast<unsigned char *>(rf_alloc(h.a, 600));
+  ASSERT_NE(nullptr, p);
+  EXPECT_GE(rf_usable_size(h.a, p), 1500U);
+}
+
+TEST(SlabChunks, AndWhatIsBesideThemAreAllOfTheirPages) {
+  Heap h(256 * 1024);
+  for (size_t size = 8; size <= 3000; size += size / 3) {
+    h.alloc(size);
+  }
+  size_t sum = 0;
+  for (const Seen &b : walk(h.a)) {
+    sum += b.size + b.overhead;
+  }
+  EXPECT_EQ(h.heap.count * rf_slab_page_size(&h.heap), sum);
+}
+
 TEST(SlabChunks, ArePagesWhereNoZoneFits) {
   Heap h(2 * 1024);
   size_t count = 0;

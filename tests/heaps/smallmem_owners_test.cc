@@ -52,6 +52,21 @@ TEST(SmallmemOwners, CanBeReplaced) {
   EXPECT_EQ(1U, faults.count());
 }
 
+// With four words, a header is aligned as a payload is.
+TEST(SmallmemOwners, AHeaderBelongsToTheBlockBehindIt) {
+  alignas(16) unsigned char arena[1024];
+  rf_smallmem heap;
+  Faults faults;
+  ASSERT_EQ(RF_OK, rf_smallmem_init_owned(&heap, arena, sizeof arena, named));
+  auto *const p = static_cast<unsigned char *>(rf_alloc(&heap.base, 32));
+  auto *const q = static_cast<unsigned char *>(rf_alloc(&heap.base, 32));
+  ASSERT_TRUE(rf_is_aligned(q - 4 * sizeof(size_t), kG));
+  EXPECT_EQ(RF_ERR_BAD_POINTER, rf_free(&heap.base, q - 4 * sizeof(size_t)));
+  EXPECT_EQ(RF_OK, rf_free(&heap.base, q));
+  EXPECT_EQ(RF_ERR_NOT_ALLOCATED, rf_free(&heap.base, q - 4 * sizeof(size_t)));
+  EXPECT_EQ(RF_OK, rf_free(&heap.base, p));
+}
+
 TEST_F(Smallmem, HasNoOwnersUnlessAskedFor) {
   void *const p = alloc(10);
   EXPECT_EQ(0U, rf_smallmem_owner(&heap, p));

@@ -128,6 +128,65 @@ TEST_F(SmallmemRefusals, AFreeBesideADamagedHeaderChangesNothing) {
   }
 }
 
+// Headers that the heap has written, of another time: each is intact, and contradicts its neighbour.
+TEST_F(SmallmemRefusals, AHeaderOfAnotherTimeBehindTheBlock) {
+  unsigned char old[kHeader];
+  memcpy(old, r - kHeader, kHeader); // behind q
+  rf_free(a, q);
+  ASSERT_EQ(p, rf_realloc(a, p, 100 + span(100)));
+  unsigned char now[kHeader];
+  memcpy(now, r - kHeader, kHeader); // behind p
+  memcpy(r - kHeader, old, kHeader);
+  EXPECT_EQ(RF_ERR_CORRUPT, freed(p));
+  memcpy(r - kHeader, now, kHeader);
+  EXPECT_EQ(RF_OK, rf_free(a, p));
+}
+
+TEST_F(SmallmemRefusals, AHeaderOfAnotherTimeBeforeTheBlock) {
+  unsigned char old[kHeader];
+  memcpy(old, r - kHeader, kHeader); // behind q
+  ASSERT_EQ(RF_OK, rf_resize(a, q, 10));
+  unsigned char now[kHeader];
+  memcpy(now, r - kHeader, kHeader); // behind the rest of q
+  memcpy(r - kHeader, old, kHeader);
+  EXPECT_EQ(RF_ERR_CORRUPT, freed(r));
+  memcpy(r - kHeader, now, kHeader);
+  EXPECT_EQ(RF_OK, rf_free(a, r));
+}
+
+TEST_F(SmallmemRefusals, FreeBlocksThatTouchAreToldByACheck) {
+  rf_smallmem const before = heap;
+  unsigned char used[kHeader];
+  unsigned char free[kHeader];
+  memcpy(used, q - kHeader, kHeader);
+  rf_free(a, q);
+  memcpy(free, q - kHeader, kHeader);
+  memcpy(q - kHeader, used, kHeader);
+  heap = before;
+  EXPECT_EQ(RF_OK, rf_check(a, nullptr));
+  rf_free(a, p);
+  heap.counters.used -= 100;
+  heap.counters.blocks--;
+  memcpy(q - kHeader, free, kHeader);
+  rf_fault where;
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_check(a, &where));
+  EXPECT_EQ(q - kHeader, where.ptr);
+  EXPECT_STREQ("two free blocks side by side", where.what);
+  memcpy(q - kHeader, used, kHeader);
+  heap.counters.used += 100;
+  heap.counters.blocks++;
+}
+
+TEST_F(SmallmemRefusals, AFreeBlockBelowTheLowestIsToldByACheck) {
+  alloc(100);
+  rf_free(a, p);
+  rf_free(a, r);
+  size_t const lowest = heap.blocks.free;
+  heap.blocks.free = static_cast<size_t>(r - p) + lowest;
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_check(a, nullptr));
+  heap.blocks.free = lowest;
+}
+
 TEST_F(SmallmemRefusals, TheReportNamesTheDamagedHeader) {
   unsigned char *const header = q - kHeader;
   header[1] ^= 1;

@@ -367,12 +367,45 @@ TEST_F(TlsfDamage, ByALinkThatLeadsIntoABlockIsRefusedByAResizeAndNothingChanges
 
 TEST_F(TlsfDamage, ByAWriteIntoFreedMemoryIsMetByTheNextAllocOfThatSize) {
   auto *const p = static_cast<unsigned char *>(blocks[7]); // free, first in its list
+  unsigned char links[8];
+  std::memcpy(links, p, 8);
   std::memset(p, 0xEE, 8);
   EXPECT_EQ(rf_check(a, nullptr), RF_ERR_CORRUPT);
   heap.current = &heap.main;
   EXPECT_EQ(rf_alloc(a, 10), nullptr);
   EXPECT_EQ(recorder.take(), RF_ERR_CORRUPT);
+  EXPECT_EQ(rf_aligned_alloc(a, 64, 10), nullptr) << "nor by the other region";
+  EXPECT_EQ(recorder.take(), RF_ERR_CORRUPT);
   EXPECT_NE(rf_alloc(a, 200), nullptr) << "other sizes are served";
+  std::memcpy(p, links, 8);
+  EXPECT_EQ(rf_check(a, nullptr), RF_OK) << "and nothing else is damaged";
+}
+
+// blocks[3] is free behind blocks[2], and looks live.
+TEST_F(TlsfDamage, ThatMakesAFreeBlockLookLiveIsRefusedByAResize) {
+  *(static_cast<unsigned char *>(blocks[3]) - 4) &= 0xFE;
+  EXPECT_EQ(rf_resize(a, blocks[2], 5), RF_ERR_CORRUPT);
+  EXPECT_EQ(recorder.take(), RF_ERR_CORRUPT);
+}
+
+TEST_F(TlsfDamage, MetByAReallocIsReportedOnceAndNothingIsServed) {
+  std::memset(blocks[3], 0xFF, 4);
+  size_t const allocations = heap.counters.allocations;
+  EXPECT_EQ(rf_realloc(a, blocks[2], 40), nullptr);
+  EXPECT_EQ(recorder.faults().size(), 1U);
+  EXPECT_EQ(heap.counters.allocations, allocations);
+}
+
+TEST_F(TlsfDamage, OfAListIsReportedWhereItsRegionBegins) {
+  heap.current = const_cast<rf_tlsf_region *>(other_region());
+  for (size_t list = 0; list < 64; list++) {
+    if ((heap.current->map >> list & 1) != 0) {
+      std::memset(heap.current->origin + 8 * list, 0xFF, 4);
+    }
+  }
+  EXPECT_EQ(rf_alloc(a, 10), nullptr);
+  ASSERT_EQ(recorder.faults().size(), 1U);
+  EXPECT_EQ(recorder.faults()[0].ptr, heap.current->origin);
 }
 
 // One region, and the number of the list that a free block is the first of.

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 
 namespace ringfence::testing {
@@ -134,6 +135,42 @@ TEST_F(TlsfHuge, ResizesInPlaceAsLongAsItStaysHuge) {
   ASSERT_NE(moved, nullptr);
   EXPECT_EQ(moved[99], 0x21);
   EXPECT_EQ(stats(a).used, 100U);
+}
+
+// A plain block grows into its neighbours, which are huge together: their payload would begin elsewhere.
+TEST_F(TlsfHuge, APlainBlockThatBecomesHugeMovesAsAWhole) {
+  void *const before = rf_alloc(a, 200);
+  auto *const p = static_cast<unsigned char *>(rf_alloc(a, 100));
+  ASSERT_NE(p, nullptr);
+  std::memset(p, 0x42, 100);
+  EXPECT_EQ(rf_free(a, before), RF_OK);
+  auto *const moved = static_cast<unsigned char *>(rf_realloc(a, p, 1500 * kMiB));
+  ASSERT_NE(moved, nullptr);
+  EXPECT_EQ(rf_check(a, nullptr), RF_OK);
+  EXPECT_EQ(rf_usable_size(a, moved) / kMiB, 1500U);
+  EXPECT_EQ(moved[0], 0x42);
+  EXPECT_EQ(moved[99], 0x42);
+  EXPECT_EQ(rf_free(a, moved), RF_OK);
+}
+
+// Arenas whose free block is a little more, or less, than the largest plain one.
+TEST(TlsfHugeEdge, TheLargestIsServedOnBothSidesOfTheLargestPlainBlock) {
+  AddressSpace const space(260 * kMiB);
+  if (!space.made()) {
+    GTEST_SKIP() << "no address space";
+  }
+  rf_tlsf heap;
+  size_t size = 257 * kMiB;
+  ASSERT_EQ(rf_tlsf_init(&heap, space.start, size), RF_OK);
+  size -= stats(&heap.base).free_bytes - 256 * kMiB - 64;
+  for (size_t less = 0; less < 256; less += 16) {
+    ASSERT_EQ(rf_tlsf_init(&heap, space.start, size - less), RF_OK);
+    size_t const largest = stats(&heap.base).largest_free;
+    EXPECT_NE(rf_alloc(&heap.base, largest), nullptr) << less;
+    EXPECT_EQ(rf_check(&heap.base, nullptr), RF_OK) << less;
+    ASSERT_EQ(rf_tlsf_init(&heap, space.start, size - less), RF_OK);
+    EXPECT_EQ(rf_alloc(&heap.base, largest + 1), nullptr) << less;
+  }
 }
 
 // A region of several pieces.

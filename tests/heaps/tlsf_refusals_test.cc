@@ -38,6 +38,15 @@ TEST_F(TlsfRefusals, EveryInteriorByteWhateverItHolds) {
   EXPECT_EQ(rf_free(h.a, p), RF_OK);
 }
 
+TEST_F(TlsfRefusals, SaysWhyOfAPointerBetweenTwoGranules) {
+  unsigned char *const p = h.alloc(200);
+  EXPECT_EQ(rf_free(h.a, p + 1), RF_ERR_BAD_POINTER);
+  EXPECT_EQ(rf_free(h.a, p + kGranule), RF_ERR_BAD_POINTER);
+  ASSERT_EQ(recorder.faults().size(), 2U);
+  EXPECT_STREQ(recorder.faults()[0].what, "misaligned pointer");
+  EXPECT_STREQ(recorder.faults()[1].what, "pointer into a block");
+}
+
 TEST_F(TlsfRefusals, ControlDataAndTheEnd) {
   for (unsigned char *p = h.arena.start; p < h.heap.main.first; p++) {
     ASSERT_EQ(rf_free(h.a, p), RF_ERR_BAD_POINTER);

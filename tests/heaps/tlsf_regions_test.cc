@@ -47,6 +47,36 @@ TEST(TlsfTest, TheRegionThatServedLastIsAskedFirst) {
   }
 }
 
+// Which of two regions is the root of their tree depends on their addresses.
+TEST(TlsfTest, AFullRegionLeavesTheRequestToTheOtherWhereverItLies) {
+  Memory both(64 * 1024);
+  for (size_t at = 0; at < 16; at++) {
+    for (bool const above : {false, true}) {
+      unsigned char *const low = both.start + at * 1024;
+      unsigned char *const high = low + 32 * 1024;
+      rf_tlsf heap;
+      ASSERT_EQ(rf_tlsf_init(&heap, above ? low : high, 1024), RF_OK);
+      ASSERT_EQ(rf_tlsf_add_region(&heap, above ? high : low, 1024), RF_OK);
+      size_t const largest = stats(&heap.base).largest_free;
+      ASSERT_NE(rf_alloc(&heap.base, largest), nullptr);
+      EXPECT_NE(rf_alloc(&heap.base, stats(&heap.base).largest_free), nullptr) << at << above;
+      EXPECT_EQ(stats(&heap.base).largest_free, 0U) << at << above;
+    }
+  }
+}
+
+TEST(TlsfTest, UsableBytesAreTheSameWhicheverRegionServedLast) {
+  Memory more(4096);
+  Heap h(1024);
+  ASSERT_EQ(rf_tlsf_add_region(&h.heap, more.start, more.size), RF_OK);
+  unsigned char *const p = h.alloc(1);
+  size_t const usable = rf_usable_size(h.a, p);
+  EXPECT_GT(usable, 1U);
+  unsigned char *const q = h.alloc(p > more.start && p < more.start + more.size ? 700 : 2000);
+  ASSERT_NE(q, nullptr);
+  EXPECT_EQ(rf_usable_size(h.a, p), usable);
+}
+
 TEST(TlsfTest, RefusesRegionsThatAreNone) {
   Memory other(4096);
   Heap h(4096);

@@ -274,5 +274,60 @@ TEST(TlsfTest, AReallocThatFitsNowhereLeavesTheBlock) {
   EXPECT_EQ(stats(h.a).used, 400U);
 }
 
+// Before the block there is room at the alignment; the free block behind it is damaged.
+TEST(TlsfTest, AReallocForAnAlignmentLooksAtTheBlockBehind) {
+  Unwatched const unwatched;
+  Faults faults;
+  Heap h(4096);
+  while (!rf_is_aligned(h.alloc(12) + 16, 64)) {
+  }
+  unsigned char *const before = h.alloc(28);
+  unsigned char *const p = h.alloc(28);
+  unsigned char *const behind = h.alloc(28);
+  h.alloc(1);
+  ASSERT_TRUE(rf_is_aligned(before, 64));
+  EXPECT_EQ(rf_free(h.a, before), RF_OK);
+  EXPECT_EQ(rf_free(h.a, behind), RF_OK);
+  behind[3] ^= 0xFF; // its link leads out of the region
+  EXPECT_EQ(rf_realloc_at(h.a, p, 40, 64, RF_HERE), nullptr);
+  EXPECT_EQ(faults.take(), RF_ERR_CORRUPT);
+  behind[3] ^= 0xFF;
+  EXPECT_EQ(rf_usable_size(h.a, p), 28U);
+}
+
+// Headers and links that the heap has written: of each of two neighbours, as it was when it alone was free.
+TEST(TlsfTest, FreeBlocksThatTouchAreToldByACheck) {
+  Unwatched const unwatched;
+  Heap h(4096);
+  unsigned char *const p = h.alloc(28);
+  unsigned char *const q = h.alloc(44);
+  ASSERT_NE(h.alloc(60), nullptr);
+  rf_tlsf const heap = h.heap;
+  std::vector<unsigned char> const live(h.arena.start, h.arena.start + h.arena.size);
+  std::vector<unsigned char> both = live;
+  uint64_t map = heap.main.map;
+  for (unsigned char *const freed : {p, q}) {
+    EXPECT_EQ(rf_free(h.a, freed), RF_OK);
+    for (size_t i = 0; i < both.size(); i++) {
+      bool const header = h.arena.start + i >= q - 4 && h.arena.start + i < q;
+      both[i] = header ? h.arena.start[i] : static_cast<unsigned char>(both[i] ^ live[i] ^ h.arena.start[i]);
+    }
+    map |= h.heap.main.map;
+    std::copy(live.begin(), live.end(), h.arena.start);
+    h.heap = heap;
+  }
+  EXPECT_EQ(rf_check(h.a, nullptr), RF_OK);
+  std::copy(both.begin(), both.end(), h.arena.start);
+  h.heap.main.map = map;
+  h.heap.counters.used -= 28 + 44;
+  h.heap.counters.blocks -= 2;
+  rf_fault where = {};
+  EXPECT_EQ(rf_check(h.a, &where), RF_ERR_CORRUPT);
+  EXPECT_STREQ(where.what, "free blocks that touch");
+  EXPECT_EQ(where.ptr, q);
+  std::copy(live.begin(), live.end(), h.arena.start);
+  h.heap = heap;
+}
+
 } // namespace
 } // namespace ringfence::testing

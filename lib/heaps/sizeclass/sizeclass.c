@@ -121,9 +121,11 @@ static void *sizeclass_realloc(rf_allocator *self, void *ptr, size_t size, size_
     return NULL;
   }
   rf_track_copy(moved, ptr, f.room < size ? f.room : size);
+  rf_counters const before = heap->counters;
   rf_count_alloc(&heap->counters, size);
   if (sizeclass_free(self, ptr, site) != RF_OK) {
     (void)sizeclass_free(self, moved, site);
+    heap->counters = before;
     return NULL;
   }
   return moved;
