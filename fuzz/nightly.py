@@ -139,11 +139,13 @@ class Night:
         self.spent_before = state["spent"]
         for fuzzer in self.fuzzers:
             fuzzer.record = state["fuzzers"].get(fuzzer.name, fuzzer.record)
+            fuzzer.findings, fuzzer.troubles = state.get("found", {}).get(fuzzer.name, ([], []))
         self.say(f"resuming: {self.spent_before / 3600:.2f} of {self.arguments.hours:g} hours were done")
 
     def save(self):
         fuzzers = {fuzzer.name: fuzzer.record for fuzzer in self.fuzzers}
-        state = {"hours": self.arguments.hours, "spent": self.spent(), "fuzzers": fuzzers}
+        found = {fuzzer.name: (fuzzer.findings, fuzzer.troubles) for fuzzer in self.fuzzers}
+        state = {"hours": self.arguments.hours, "spent": self.spent(), "fuzzers": fuzzers, "found": found}
         with open(self.state + ".new", "w", encoding="utf-8") as file:
             json.dump(state, file)
         os.replace(self.state + ".new", self.state)

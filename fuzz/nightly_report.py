@@ -61,15 +61,20 @@ def summary(fuzzers, seconds, interrupted):
     return "\n".join(lines)
 
 
+def attribute(text):
+    """For XML, which has no place for control characters, whatever stands before them."""
+    return html.escape(re.sub(r"[\x00-\x1f\x7f-\x9f\ufffe\uffff]", "?", text), quote=True)
+
+
 def junit(fuzzers):
     cases = []
     for fuzzer in fuzzers:
         inner = ""
         for finding in fuzzer.findings:
-            message = html.escape(finding["key"] + ": " + finding["words"], quote=True)
+            message = attribute(finding["key"] + ": " + finding["words"])
             inner += f'<failure message="{message}"/>'
         for trouble in fuzzer.troubles:
-            inner += f'<error message="{html.escape(trouble, quote=True)}"/>'
+            inner += f'<error message="{attribute(trouble)}"/>'
         if not fuzzer.record["turns"]:
             inner = '<skipped message="it had no turn"/>'
         seconds = fuzzer.record["seconds"]
@@ -99,8 +104,8 @@ def page(fuzzers, text):
     rows = []
     for fuzzer in fuzzers:
         r = fuzzer.record
-        found = "<br>".join(html.escape(f"{f['key']}: {f['words']}") for f in fuzzer.findings)
-        found += "<br>".join(html.escape(trouble) for trouble in fuzzer.troubles)
+        words = [f"{f['key']}: {f['words']}" for f in fuzzer.findings] + fuzzer.troubles
+        found = "<br>".join(map(html.escape, words))
         cells = [fuzzer.name, f"{r['executions']:,}", f"{r['seconds']:.0f}", str(r["edges"])]
         cells += [curve(r["history"]), found]
         rows.append("<tr><td>" + "</td><td>".join(cells) + "</td></tr>")

@@ -20,7 +20,8 @@ $(shell echo '$(RINGFENCE_FLAGS) $(RINGFENCE_PARTS)' >$(RINGFENCE_BUILD)/words)
 endif
 
 $(RINGFENCE_BUILD)/ringfence.c: $(RINGFENCE_BUILD)/words $(RINGFENCE)/tools/amalgamate.py \
-    $(shell find $(RINGFENCE)/lib $(RINGFENCE)/checkers -name '*.[ch]')
+    $(shell find $(RINGFENCE)/VERSION $(RINGFENCE)/lib $(RINGFENCE)/checkers -name VERSION -o -name '*.[ch]' \
+      -o -name '*.inc' -o -name BUILD.bazel)
 	python3 $(RINGFENCE)/tools/amalgamate.py $(RINGFENCE_FLAGS) $(RINGFENCE_PARTS) $(RINGFENCE_BUILD)
 
 $(RINGFENCE_BUILD)/ringfence.h: $(RINGFENCE_BUILD)/ringfence.c

@@ -30,6 +30,16 @@ MODES = ("off", "sample", "guard", "page", "asan", "mte")
 
 Target = collections.namedtuple("Target", "sources headers deps defines", defaults=((),))
 
+looked_at = set()  # files that the two are made of
+
+
+def read(path):
+    looked_at.add(os.path.join(ROOT, path))
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        return file.read()
+
+
+
 # ---- The BUILD files: a small part of Bazel's language, as Python ----
 
 
@@ -83,9 +93,8 @@ class Packages:
     def package(self, folder):
         if folder not in self.read:
             self.folder, self.found = folder, {}
-            path = os.path.join(ROOT, folder, "BUILD.bazel")
-            with open(path, encoding="utf-8") as file:
-                tree = ast.parse(file.read(), path)
+            path = os.path.join(folder, "BUILD.bazel")
+            tree = ast.parse(read(path), path)
             names = {node.id: lambda *_, **__: [] for node in ast.walk(tree) if isinstance(node, ast.Name)}
             names.update({"False": False, "True": True, "RF_TRACK_COPTS": [], "range": range, "len": len})
             names["selects"] = argparse.Namespace(config_setting_group=lambda **_: None)
@@ -163,11 +172,6 @@ ENUM = re.compile(r"^(?:typedef\s+)?enum(?:\s+\w+)?\s*\{([^}]*)\}", re.MULTILINE
 NO_NAMES = ("bool", "char", "const", "include", "int", "long", "signed", "size_t", "unsigned", "void", "volatile")
 STRUCT = re.compile(r"\b(?:struct|union)(?:\s+\w+)?\s*\{")
 FEATURE = re.compile(r"^\s*#\s*define\s+(_GNU_SOURCE)\b")
-
-
-def read(path):
-    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
-        return file.read()
 
 
 def locals_of(text):
@@ -325,6 +329,15 @@ def make_source(sources, options, words):
     return "%s%s%s#include \"ringfence.h\"\n%s\n" % (words, PRAGMAS, head, "\n".join(writer.lines))
 
 
+def write_dependencies(depfile, folder):
+    def words(paths):
+        return " ".join(path.replace(" ", "\\ ") for path in paths)
+
+    made = [os.path.join(folder, name) for name in ("ringfence.h", "ringfence.c")]
+    with open(depfile, "w", encoding="utf-8") as file:
+        file.write("%s: %s\n" % (words(made), words(sorted(looked_at | {os.path.abspath(__file__)}))))
+
+
 # ---- The command line ----
 
 
@@ -333,6 +346,7 @@ def arguments():
     parser.add_argument("--target", choices=TARGETS, default="bare")
     parser.add_argument("--mode", choices=MODES, default="off")
     parser.add_argument("--no-malloc", dest="malloc", action="store_false")
+    parser.add_argument("--depfile", metavar="FILE", help="write there, for ninja or make, what the two are made of")
     parser.add_argument("--list", action="store_true", help="print the names of parts, and exit")
     parser.add_argument("words", nargs="*", metavar="PART... DIR")
     options = parser.parse_args()
@@ -357,8 +371,7 @@ def main():
     labels = [names[word] for word in options.words[:-1]]
     sources, headers = closure(packages, labels)
     defines = [define for label in labels for define in packages.target(label).defines]
-    with open(os.path.join(ROOT, "VERSION"), encoding="utf-8") as file:
-        version = file.read().strip()
+    version = read("VERSION").strip()
     words = ("/* Ringfence %s: %s; target %s, mode %s.\n"
              " * Written by tools/amalgamate.py: change the sources instead.\n"
              " * SPDX-License-Identifier: Apache-2.0 */\n")
@@ -370,6 +383,8 @@ def main():
                        ("ringfence.h", make_header(headers, defines, options, words))):
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             file.write(text)
+    if options.depfile:
+        write_dependencies(options.depfile, options.words[-1])
 
 
 if __name__ == "__main__":

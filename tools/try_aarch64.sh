@@ -135,10 +135,12 @@ for file in checkers/dropin/{os,heap,runtime,malloc,inspect,process}/*.c; do
   [[ $file == *_musl.c ]] || compile "$file" -fno-builtin -fvisibility=hidden -DRF_DROPIN_LIBRARY=1
 done
 # Without these its own calls of sigaction would come to the one that it exports: a deadlock in mode page.
-wrapped=$(grep -om 1 -- '-Wl,--wrap=[^"]*' checkers/dropin/BUILD.bazel) || exit 1
+mapfile -t wrapped < <(grep -o -- '-Wl,--wrap=[^"]*' checkers/dropin/BUILD.bazel)
+((${#wrapped[@]})) || exit 1
 "${cc[@]}" "${link[@]}" -shared -o "$work/libringfence.so" "${objects[@]}" -Wl,--as-needed -static-libgcc -pthread \
-  -ldl -Wl,--version-script=checkers/dropin/dropin.lds,-soname,libringfence.so.0,-z,initfirst,-z,now "$wrapped" ||
-  exit 1
+  -ldl -Wl,--version-script=checkers/dropin/dropin.lds \
+  -Wl,-Bsymbolic-functions,--dynamic-list=checkers/dropin/preemptible.lds \
+  -Wl,-soname,libringfence.so.0,-z,initfirst,-z,now "${wrapped[@]}" || exit 1
 
 cat >"$work/bugs.c" <<'END'
 #include <stdlib.h>

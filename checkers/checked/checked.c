@@ -21,9 +21,10 @@ static rf_stack_depot *depot_of_process(void) {
     void *const memory = rf_host_map(DEPOT_BYTES);
     if (memory == NULL || rf_stack_depot_init(&depot, memory, DEPOT_BYTES) != RF_OK) {
       depot.buckets = NULL;
-    } else {
-      rf_options_keep_sites(&depot);
     }
+  }
+  if (depot.buckets != NULL && depot.added_call == NULL) {
+    rf_options_keep_sites(&depot); /* the options of this allocator may be the first that name a collector */
   }
   if (locked) {
     rf_host_report_unlock();

@@ -34,12 +34,22 @@ static void call_end(rf_page *page, rf_inner_call *c, const rf_origin *origin) {
   }
 }
 
-static void *take(rf_page *page, size_t size, size_t align, const rf_origin *origin) {
+static void *take_once(rf_page *page, size_t size, size_t align, const rf_origin *origin) {
   rf_inner_call c;
   rf_inner_call_begin(&c);
   void *const p = page->inner->ops->alloc(page->inner, size, align, origin->site);
   call_end(page, &c, origin);
   return p;
+}
+
+/* Blocks under guard that wait in its quarantine give way. */
+static void *take(rf_page *page, size_t size, size_t align, const rf_origin *origin) {
+  void *const p = take_once(page, size, align, origin);
+  if (p != NULL || page->guarded.quarantined == 0 || page->guarded.inner_damaged) {
+    return p;
+  }
+  rf_guard_flush(&page->guarded, 0);
+  return take_once(page, size, align, origin);
 }
 
 static void give_back(rf_page *page, void *backing, const rf_origin *origin) {

@@ -68,8 +68,11 @@ static rf_status open_store(rf_sample *sample) {
   };
   uintptr_t end;
   sample->store = rf_page_store_open(&store);
-  if (sample->store == NULL || !rf_page_store_reserve(sample->store) ||
-      !rf_page_store_space(sample->store, 0, &sample->start, &end)) {
+  if (sample->store == NULL) {
+    return RF_ERR_NO_MEMORY;
+  }
+  if (!rf_page_store_reserve(sample->store) || !rf_page_store_space(sample->store, 0, &sample->start, &end)) {
+    rf_page_store_close(sample->store);
     return RF_ERR_NO_MEMORY;
   }
   sample->bytes = end - sample->start;

@@ -144,7 +144,10 @@ static void complete(rf_reporter *reporter, rf_finding *f) {
 }
 
 #if RF_HAS_SYSTEM
-/* Debuggers stop here at a finding, after its report: tools/gdb/ringfence.py. */
+/* Where the call that led to the finding goes on in the program, 0 where that is not known, and where debuggers stop at
+ * a finding, after its report: tools/gdb/ringfence.py. */
+extern uintptr_t rf_found_caller;
+uintptr_t rf_found_caller;
 void __ringfence_found(const rf_finding *f);
 __attribute__((noinline)) void __ringfence_found(const rf_finding *f) {
   __asm__ volatile("" : : "r"(f) : "memory");
@@ -153,6 +156,7 @@ __attribute__((noinline)) void __ringfence_found(const rf_finding *f) {
 /* Suppressed ones are not counted. */
 static void tell_debugger(const rf_reporter *reporter, const rf_finding *f) {
   if (reporter->sequence == f->sequence) {
+    rf_found_caller = f->found.depth != 0 ? f->found.frames[0] : 0;
     __ringfence_found(f);
   }
 }

@@ -225,6 +225,31 @@ TEST_F(Checked, ASweepFindsDamageInEachMode) {
   EXPECT_EQ(recorder_.count(), 0U);
 }
 
+// A little at a time are swept those on pages only.
+TEST_F(Checked, AStepOfASweepLeavesBlocksUnderGuardToTheWholeOne) {
+  options_.settings.mode = RF_MODE_PAGE;
+  options_.settings.page_memory = 1;
+  rf_allocator *const a = rf_checked_init(&checked_, &heap_.base, &options_);
+  auto *const p = static_cast<char *>(rf_alloc(a, 13));
+  p[13] = 0;
+  EXPECT_EQ(rf_checked_sweep(&checked_, 100000), 0U);
+  EXPECT_EQ(rf_checked_sweep(&checked_, 0), 1U);
+  EXPECT_EQ(recorder_.take().size(), 1U);
+  rf_free(a, p);
+  rf_checked_deinit(&checked_);
+}
+
+TEST_F(Checked, TheStatusIsThatOfTheLastBeginning) {
+  checked_.status = RF_ERR_CORRUPT;
+  for (rf_mode const mode : {RF_MODE_OFF, RF_MODE_GUARD}) {
+    options_.settings.mode = mode;
+    (void)rf_checked_init(&checked_, &heap_.base, &options_);
+    EXPECT_EQ(checked_.status, RF_OK) << rf_mode_name(mode);
+    rf_checked_deinit(&checked_);
+    checked_.status = RF_ERR_CORRUPT;
+  }
+}
+
 // Regions of a heap are taken back only where no block is in them, and freed blocks wait there.
 TEST_F(Checked, AfterAFlushTheHeapBelowIsEmpty) {
   static unsigned char region[20000];

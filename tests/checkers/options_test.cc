@@ -207,6 +207,15 @@ TEST_F(Options, ABadValueIsNamedWithTheAllowedOnes) {
   EXPECT_EQ(parse("leaks=2"), "ringfence: TEST: leaks=2 is ignored; allowed: 0, 1, all, reachable\n");
 }
 
+TEST_F(Options, AValueThatIsRefusedChangesNothing) {
+  for (const char *const text :
+       {"log=", "stack_depth=4x", "sample_rate=1/", "mode=guards", "quarantine=4KB", "halt="}) {
+    rf_options const before = o_;
+    EXPECT_NE(parse(text), "") << text;
+    EXPECT_EQ(std::memcmp(&before, &o_, sizeof o_), 0) << text;
+  }
+}
+
 TEST_F(Options, AModeThatIsNotImplementedIsRefused) {
   o_.mode = RF_MODE_GUARD;
   EXPECT_EQ(parse("mode=tsan"),

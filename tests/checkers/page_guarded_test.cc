@@ -54,6 +54,25 @@ TEST_F(PageGuarded, ABlockUnderGuardTakesItsMemoryOnce) {
   EXPECT_EQ(rf_free(a(), first), RF_OK);
 }
 
+TEST_F(PageGuarded, BlocksThatWaitGiveWayToNewOnes) {
+  std::vector<unsigned char> arena(size_t{64} << 10);
+  TlsfHeap small(arena.data(), arena.size());
+  rf_page page;
+  ASSERT_EQ(rf_page_init(&page, small.allocator(), &options_), RF_OK);
+  void *const p = rf_alloc(&page.base, 5);
+  for (size_t const size : {100, 1000, 20000}) {
+    for (unsigned i = 0; i < 1000; i++) {
+      ASSERT_EQ(rf_free(&page.base, rf_alloc(&page.base, size)), RF_OK) << size << " bytes, " << i;
+    }
+  }
+  rf_counters c;
+  rf_counters_get(&page.base, &c);
+  EXPECT_EQ(c.allocations, 3001U);
+  EXPECT_EQ(c.failures, 0U);
+  EXPECT_EQ(rf_free(&page.base, p), RF_OK);
+  rf_deinit(&page.base);
+}
+
 TEST_F(PageGuarded, ABlockUnderGuardIsCountedAsAny) {
   void *const p = rf_alloc(a(), 5);
   void *guarded = rf_alloc(a(), 60);

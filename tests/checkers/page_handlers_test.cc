@@ -107,6 +107,88 @@ TEST_F(PageHandlers, AHandlerForOneOfTheTwoSignalsAloneIsFound) {
   }
 }
 
+// The system does not let a fault be ignored.
+TEST_F(PageHandlers, AFaultThatIsIgnoredEndsTheProcessAsEver) {
+  EXPECT_EXIT(
+      {
+        signal(SIGSEGV, SIG_IGN);
+        rf_free(a(), rf_alloc(a(), 1)); // which finds it
+        alarm(20);
+        fault_elsewhere();
+      },
+      testing::KilledBySignal(SIGSEGV), "^$");
+}
+
+// Whoever puts it back again and again does not use up what stands before other handlers.
+TEST_F(PageHandlers, TheSameStandsBeforeAHandlerEachTime) {
+  struct sigaction before;
+  sigaction(SIGSEGV, nullptr, &before);
+  void (*first)(int, siginfo_t *, void *) = nullptr;
+  for (int i = 0; i < 3; i++) {
+    install(0);
+    rf_free(a(), rf_alloc(a(), 1)); // which finds it
+    struct sigaction now;
+    ASSERT_EQ(sigaction(SIGSEGV, nullptr, &now), 0);
+    EXPECT_NE(now.sa_sigaction, jump_back);
+    first = first == nullptr ? now.sa_sigaction : first;
+    EXPECT_EQ(now.sa_sigaction, first) << i;
+  }
+  sigaction(SIGSEGV, &before, nullptr);
+}
+
+TEST_F(PageHandlers, WithNothingIgnoredHandlersAreStillLookedFor) {
+  struct sigaction before;
+  sigaction(SIGSEGV, nullptr, &before);
+  EXPECT_FALSE(rf_page_signals_ignore(true));
+  install(0);
+  rf_free(a(), rf_alloc(a(), 1));
+  struct sigaction now;
+  ASSERT_EQ(sigaction(SIGSEGV, nullptr, &now), 0);
+  EXPECT_NE(now.sa_sigaction, jump_back);
+  sigaction(SIGSEGV, &before, nullptr);
+}
+
+TEST_F(PageHandlers, EachOfTheTwoSignalsGoesToItsOwnHandler) {
+  for (int const number : {SIGSEGV, SIGBUS}) {
+    EXPECT_EXIT(
+        {
+          signal(SIGSEGV, [](int signal) { _exit(signal == SIGSEGV ? 3 : 99); });
+          signal(SIGBUS, [](int signal) { _exit(signal == SIGBUS ? 4 : 98); });
+          rf_free(a(), rf_alloc(a(), 1)); // which finds them
+          raise(number);
+        },
+        testing::ExitedWithCode(number == SIGSEGV ? 3 : 4), "^$");
+  }
+}
+
+// For a program that comes by exec, and does not.
+TEST_F(PageHandlers, WhatWasIgnoredForAWhileIsWatchedAgain) {
+  struct sigaction before;
+  struct sigaction now;
+  sigaction(SIGSEGV, nullptr, &before);
+  signal(SIGSEGV, SIG_IGN);
+  rf_free(a(), rf_alloc(a(), 1)); // which finds it
+  EXPECT_TRUE(rf_page_signals_ignore(true));
+  ASSERT_EQ(sigaction(SIGSEGV, nullptr, &now), 0);
+  EXPECT_EQ(now.sa_handler, SIG_IGN);
+  rf_page_signals_ignored();
+  ASSERT_EQ(sigaction(SIGSEGV, nullptr, &now), 0);
+  EXPECT_NE(now.sa_handler, SIG_IGN);
+  sigaction(SIGSEGV, &before, nullptr);
+}
+
+TEST_F(PageHandlers, AHandlerThatCameBeforeTheyAreKeptIsFound) {
+  struct sigaction before;
+  struct sigaction now;
+  sigaction(SIGSEGV, nullptr, &before);
+  install(0);
+  rf_page_signals_keep(true);
+  ASSERT_EQ(sigaction(SIGSEGV, nullptr, &now), 0);
+  EXPECT_NE(now.sa_sigaction, jump_back);
+  rf_page_signals_keep(false);
+  sigaction(SIGSEGV, &before, nullptr);
+}
+
 struct sigaction theirs;
 
 // A handler that is not concerned and hands the signal to who was there before: us.

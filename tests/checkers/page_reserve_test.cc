@@ -3,10 +3,13 @@
 #include "tests/checkers/child_status.h"
 #include "tests/checkers/page_fixture.h"
 
+#include <ringfence/sample.h>
+
 #include <sys/resource.h>
 
 #include <cstdint>
 #include <fstream>
+#include <vector>
 
 extern "C" {
 #include "checkers/page/page_impl.h"
@@ -46,6 +49,23 @@ TEST(PageReserve, TakesAnyPlaceWhereThereIsSpaceForOneOnly) {
 
 TEST(PageReserve, IsRefusedWhereThereIsNoSpace) {
   EXPECT_EQ(0, status_of([] { return limit_space(kSize / 2) && rf_page_reserve(kSize) == nullptr; }));
+}
+
+// Among these limits are those at which the store's own records fit, and the least of spaces does not.
+TEST(PageReserve, WhoGetsNoSpaceLeavesNoStoreBehind) {
+  std::vector<unsigned char> arena(size_t{64} << 10);
+  TlsfHeap heap(arena.data(), arena.size());
+  rf_sample_options options;
+  rf_sample_options_default(&options);
+  options.slots = 1;
+  for (size_t pages = 1; pages <= 32; pages++) {
+    EXPECT_EQ(0, status_of([&] {
+                rf_sample sample;
+                return limit_space(pages * page_size()) && (rf_sample_init(&sample, heap.allocator(), &options) ==
+                                                            RF_OK) == rf_page_store_has_owner(&sample);
+              }))
+        << pages << " pages";
+  }
 }
 
 } // namespace

@@ -184,6 +184,60 @@ TEST_F(PageStoreInside, MayBeInterruptedAtEveryInstruction) {
 }
 
 struct {
+  const rf_slot *slot;
+  unsigned freed;
+  unsigned swept;
+  unsigned wrong;
+} watched;
+
+// What another thread would make of a fault there, or of a free: a page that is closed is a freed block's, of which is
+// known who freed it, and a block that a sweep looks at is no one's who frees it.
+void look_at_the_slot(int /*signal*/) {
+  rf_slot_state const state = rf_slot_state_of(watched.slot);
+  if (state == SLOT_FREED) {
+    watched.freed++;
+    watched.wrong += watched.slot->released.caller == 77 ? 0 : 1;
+  } else {
+    watched.wrong += rf_host_readable(reinterpret_cast<const void *>(rf_slot_open_start(watched.slot)), 1) ? 0 : 1;
+  }
+  watched.swept += state == SLOT_SWEPT ? 1 : 0;
+}
+
+TEST_F(PageStoreInside, ABlockIsKnownAsFreedBeforeItIsClosed) {
+  options_.slots = 0;
+  open();
+  EXPECT_EQ(free(alloc(1)), RF_OK); // what comes once is done
+  unsigned char *const p = alloc(10);
+  watched = {rf_page_live_at(store_, p), 0, 0, 0};
+  ASSERT_NE(watched.slot, nullptr);
+  origin_.caller = 77;
+  ASSERT_NE(signal(SIGTRAP, look_at_the_slot), SIG_ERR);
+  set_stepping(true);
+  rf_status const status = free(p);
+  set_stepping(false);
+  ASSERT_NE(signal(SIGTRAP, SIG_DFL), SIG_ERR);
+  EXPECT_EQ(status, RF_OK);
+  EXPECT_GT(watched.freed, 0U);
+  EXPECT_EQ(watched.wrong, 0U);
+}
+
+TEST_F(PageStoreInside, ABlockThatIsLookedAtIsHeldByTheSweep) {
+  open();
+  unsigned char *const p = alloc(10);
+  watched = {rf_page_live_at(store_, p), 0, 0, 0};
+  ASSERT_NE(watched.slot, nullptr);
+  ASSERT_NE(signal(SIGTRAP, look_at_the_slot), SIG_ERR);
+  set_stepping(true);
+  size_t const found = rf_page_store_sweep(store_, 0, &origin_);
+  set_stepping(false);
+  ASSERT_NE(signal(SIGTRAP, SIG_DFL), SIG_ERR);
+  EXPECT_EQ(found, 0U);
+  EXPECT_GT(watched.swept, 0U);
+  EXPECT_EQ(watched.wrong, 0U);
+  EXPECT_EQ(free(p), RF_OK);
+}
+
+struct {
   const void *known;
   unsigned steps;
   unsigned wrong;

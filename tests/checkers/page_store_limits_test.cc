@@ -39,6 +39,25 @@ TEST_F(PageStoreLimits, TheLargestBlockAndTheOpenBytesAreBounded) {
   EXPECT_EQ(figures().counters.allocations, 3U);
 }
 
+// Two runs of one page each are as long as one of so many pages.
+TEST_F(PageStoreLimits, ABlockGrowsIntoAHoleToItsLastPage) {
+  options_.slots = 0;
+  options_.quarantine = 0;
+  open();
+  size_t const run = 1 + rf_page_gap(1);
+  ASSERT_EQ(run + rf_page_gap(static_cast<uint32_t>(run)), 2 * run);
+  unsigned char *const p = alloc(page_size());
+  unsigned char *const q = alloc(page_size());
+  unsigned char *const r = alloc(page_size());
+  ASSERT_EQ(q, p + run * page_size());
+  ASSERT_EQ(r, q + run * page_size());
+  EXPECT_EQ(free(q), RF_OK);
+  EXPECT_EQ(rf_page_store_resize(store_, p, run * page_size(), &origin_), RF_OK);
+  check(store_);
+  EXPECT_EQ(free(p), RF_OK);
+  EXPECT_EQ(free(r), RF_OK);
+}
+
 TEST_F(PageStoreLimits, ABlockOfMorePagesThanMayBeOpenIsDeclined) {
   options_.memory = 2 * page_size();
   options_.slots = 0;

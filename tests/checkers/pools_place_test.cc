@@ -95,6 +95,17 @@ TEST_F(PoolsPlace, APoolIsWatchedUntilTheLockOfTheOneInItsPlaceIsHad) {
   rf_memblocks_deinit(&other);
 }
 
+// Whoever has the lock next finds it.
+TEST_F(PoolsPlace, APoolIsKnownBeforeTheLockIsLetGoOf) {
+  alignas(16) unsigned char memory[kSize] = {};
+  rf_watched_pool const view = {memory, "test", memory, kSize, kSize, 1, 0, false};
+  after_unlock = [&view, &memory] { rf_watcher_of_process->free(&view, memory, 1, nullptr, nullptr); };
+  rf_watcher_of_process->begin(&view, nullptr, 0, nullptr, nullptr);
+  after_unlock = nullptr;
+  EXPECT_NE(memory[0], 0) << "it was filled";
+  rf_watcher_of_process->end(&view, nullptr, 0, nullptr, nullptr);
+}
+
 } // namespace
 } // namespace ringfence
 

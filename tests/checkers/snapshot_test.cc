@@ -6,12 +6,14 @@
 #include "tests/checkers/sample_finding.h"
 
 #include <ringfence/lock.h>
+#include <ringfence/port.h>
 #include <ringfence/tlsf.h>
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <set>
 #include <vector>
 
@@ -169,6 +171,66 @@ TEST_F(Snapshot, ASiteWithOtherBytesInAsManyBlocksIsADifference) {
   ASSERT_EQ(all.size(), 1U);
   EXPECT_EQ(all[0].blocks, 0);
   EXPECT_EQ(all[0].bytes, 20);
+}
+
+// The table has one slot, in which both would be looked for.
+TEST_F(Snapshot, AStackThatBeginsAsAnotherIsAnotherPlace) {
+  rf_trace place = {};
+  place.frames[0] = 0x1000;
+  place.frames[1] = 0x2000;
+  rf_snapshot_init(&after_, "after", after_sites_.data(), 1);
+  place.depth = 1;
+  rf_snapshot_add(&after_, &place, 10);
+  place.depth = 2;
+  rf_snapshot_add(&after_, &place, 20);
+  EXPECT_EQ(after_.omitted_blocks, 1U);
+  EXPECT_EQ(after_.omitted_bytes, 20U);
+}
+
+TEST_F(Snapshot, WhatWasInItsMemoryIsNotCounted) {
+  std::memset(static_cast<void *>(after_sites_.data()), 0xFF, sizeof after_sites_);
+  rf_snapshot_init(&after_, "after", after_sites_.data(), after_sites_.size());
+  rf_trace place = {};
+  place.depth = 1;
+  place.frames[0] = 0x1000;
+  rf_snapshot_add(&after_, &place, 10);
+  std::vector<rf_snapshot_delta> const all = deltas();
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0].bytes, 10);
+  EXPECT_EQ(all[0].blocks, 1);
+}
+
+TEST_F(Snapshot, HasTheTimeAtWhichItWasTaken) {
+  uint64_t const begin = rf_port_now_ns();
+  ASSERT_EQ(take(after_), RF_OK);
+  EXPECT_GE(after_.time_ns, begin);
+  EXPECT_LE(after_.time_ns, rf_port_now_ns());
+}
+
+TEST_F(Snapshot, WithoutAGuardHasTheSitesThatTheWalkTells) {
+  unsigned const line = __LINE__ + 1;
+  void *const p = rf_alloc(&guard_.base, 10);
+  ASSERT_EQ(rf_snapshot_take(&after_, &guard_.base, nullptr), RF_OK);
+  std::vector<rf_snapshot_delta> const all = deltas();
+  ASSERT_EQ(all.size(), 1U);
+  ASSERT_NE(all[0].allocated->site, nullptr);
+  EXPECT_EQ(all[0].allocated->site->line, line);
+  rf_free(&guard_.base, p);
+}
+
+TEST_F(Snapshot, AFrameWithoutANameIsANumber) {
+  rf_symbolizer const symbolizer = {[](void *, uintptr_t, unsigned, rf_frame_name *out) {
+                                      *out = {};
+                                      return true;
+                                    },
+                                    nullptr};
+  rf_trace place = {};
+  place.depth = 1;
+  place.frames[0] = 0x1234;
+  rf_snapshot_add(&after_, &place, 10);
+  TextSink out;
+  rf_snapshot_text(&after_, nullptr, &symbolizer, out.sink());
+  EXPECT_NE(out.text().find("0x1234"), std::string::npos) << out.text();
 }
 
 TEST_F(Snapshot, GoesThroughALock) {

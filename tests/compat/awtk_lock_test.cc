@@ -24,7 +24,7 @@ namespace {
 unsigned held;                 // mutexes
 unsigned sections;             // that began
 int mutexes;                   // made and not ended
-bool refused;                  // whether the system has no mutex
+int left = -1;                 // mutexes that the system has; -1: any number
 std::function<void()> waiting; // for a mutex
 uint32_t thread = 1;           // whose turn it is
 
@@ -43,8 +43,12 @@ uint32_t __wrap_rf_port_thread_id(void) {
 
 rf_status __wrap_rf_mutex_init(rf_mutex *mutex) {
   mutex->opaque[0] = 0;
-  mutexes += refused ? 0 : 1;
-  return refused ? RF_ERR_NO_MEMORY : RF_OK;
+  if (left == 0) {
+    return RF_ERR_NO_MEMORY;
+  }
+  left -= left > 0 ? 1 : 0;
+  mutexes++;
+  return RF_OK;
 }
 
 void __wrap_rf_mutex_deinit(rf_mutex *) {
@@ -116,25 +120,77 @@ TEST_F(AwtkLock, WithoutAMutexThereIsNoLock) {
   mem_allocator_simple_t simple;
   mem_allocator_lock_t lock;
   mem_allocator_t *const heap = mem_allocator_simple_init(&simple, buffer, sizeof buffer);
-  refused = true;
+  left = 0;
   EXPECT_EQ(nullptr, mem_allocator_lock_init(&lock, heap));
-  refused = false;
+  left = -1;
   (void)mem_allocator_destroy(heap);
 }
 
 // The heap serves as before, and the next try is a whole one.
 TEST_F(AwtkLock, WithoutAMutexTheHeapIsNotFitForThreads) {
   ASSERT_EQ(RET_OK, tk_mem_init(buffer, sizeof buffer));
-  refused = true;
+  left = 0;
   EXPECT_EQ(RET_FAIL, tk_mem_init_stage2());
   EXPECT_EQ(RET_FAIL, tk_mem_init_stage2());
-  refused = false;
+  left = -1;
   void *p = TKMEM_ALLOC(100);
   EXPECT_NE(nullptr, p);
   EXPECT_EQ(RET_OK, tk_mem_init_stage2());
   TKMEM_FREE(p);
   rf_awtk_mem_deinit();
 }
+
+// The lock's mutex is there, that of oom is not.
+TEST_F(AwtkLock, WithOneMutexOfTwoNoneStays) {
+  ASSERT_EQ(RET_OK, tk_mem_init(buffer, sizeof buffer));
+  left = 1;
+  EXPECT_EQ(RET_FAIL, tk_mem_init_stage2());
+  EXPECT_EQ(mutexes, 0);
+  left = -1;
+  EXPECT_EQ(RET_OK, tk_mem_init_stage2());
+  EXPECT_EQ(mutexes, 2);
+}
+
+#if RF_HAS_STD_MALLOC
+
+// What was made around malloc's heap goes with it: the next try makes it anew.
+TEST_F(AwtkLock, WithoutAMutexTheHeapOverMallocIsEndedWhole) {
+  static int checkers;
+  checkers = 0;
+  rf_awtk_wrap_set(
+      [](rf_allocator *heap, void *) {
+        static rf_allocator_ops ops;
+        static rf_allocator checker;
+        static rf_allocator *inner;
+        inner = heap;
+        ops.name = "checker";
+        ops.alloc = [](rf_allocator *, size_t size, size_t align, const rf_site *site) {
+          return rf_alloc_at(inner, size, align, site);
+        };
+        ops.free = [](rf_allocator *, void *p, const rf_site *site) { return rf_free_at(inner, p, site); };
+        ops.inner = [](rf_allocator *) { return inner; };
+        ops.deinit = [](rf_allocator *) { checkers--; };
+        checker.ops = &ops;
+        checkers++;
+        return &checker;
+      },
+      nullptr);
+  for (int const few : {0, 1, 1, 0}) {
+    left = few;
+    EXPECT_EQ(nullptr, TKMEM_ALLOC(10));
+    EXPECT_EQ(mutexes, 0);
+    EXPECT_EQ(checkers, 0);
+  }
+  left = -1;
+  void *p = TKMEM_ALLOC(10);
+  EXPECT_NE(nullptr, p);
+  EXPECT_EQ(checkers, 1);
+  TKMEM_FREE(p);
+  rf_awtk_mem_deinit();
+  EXPECT_EQ(checkers, 0);
+}
+
+#endif
 
 #ifdef RF_CAN_STEP
 

@@ -68,6 +68,25 @@ TEST(RtThreadDefaultDeathTest, EachCallMakesOneWhereItIsTheFirst) {
   }
 }
 
+// A product that wraps is told to the heap's checker, which the first call has to make.
+TEST(RtThreadDefaultDeathTest, AProductThatWrapsIsToldWhereItIsTheFirstCall) {
+  auto const first = [] {
+    static unsigned rejects = 0;
+    rf_rt_wrap_set(
+        [](rf_allocator *heap, const char *, void *) {
+          static rf_allocator_ops ops = *heap->ops;
+          ops.reject = [](rf_allocator *, rf_reject why, size_t size, size_t detail, const rf_site *) {
+            rejects += why == RF_REJECT_OVERFLOW && size == 16 && detail == SIZE_MAX / 2 ? 1 : 100;
+          };
+          heap->ops = &ops;
+          return heap;
+        },
+        nullptr);
+    return rt_calloc(SIZE_MAX / 2, 16) == nullptr && rejects == 1;
+  };
+  EXPECT_EXIT(_Exit(first() ? 0 : 1), testing::ExitedWithCode(0), "");
+}
+
 TEST(RtThreadDefault, TheFirstCallsMakeOneHeapUntilSomebodyDoes) {
   SecondCall second;
   rt_free(rt_malloc(100));

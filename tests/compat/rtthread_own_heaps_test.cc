@@ -45,6 +45,33 @@ TEST_F(RtThread, HeapsOfTheirOwnStayInTheirMemory) {
   }
 }
 
+// A heap that is made where another one is, of either kind, takes its place: that one is in no list any more.
+TEST_F(RtThread, AHeapInThePlaceOfAnotherEndsIt) {
+  alignas(16) static unsigned char own[8 * RT_MM_PAGE_SIZE];
+  rt_object_information *const all = rt_object_get_information(RT_Object_Class_Memory);
+  auto const count = [all] {
+    size_t heaps = 0;
+    for (const rt_list_t *o = all->object_list.next; o != &all->object_list; o = o->next) {
+      heaps++;
+    }
+    return heaps;
+  };
+  size_t const others = count();
+  const char *const kinds[] = {"small", "slab", "slab", "small", "small"};
+  for (const char *const kind : kinds) {
+    bool const slab = strcmp(kind, "slab") == 0;
+    struct rt_memory *const m = slab ? rt_slab_init(kind, own, sizeof own) : rt_smem_init(kind, own, sizeof own);
+    ASSERT_NE(nullptr, m);
+    EXPECT_STREQ(kind, m->algorithm);
+    ASSERT_EQ(others + 1, count()) << kind;
+    void *const p = slab ? rt_slab_alloc(m, 100) : rt_smem_alloc(m, 100);
+    EXPECT_NE(nullptr, p);
+  }
+  EXPECT_EQ(RT_EOK, rt_smem_detach(reinterpret_cast<rt_smem_t>(own)));
+  EXPECT_EQ(others, count());
+  EXPECT_EQ(RF_OK, fault());
+}
+
 TEST_F(RtThread, MemtraceShowsWhereASmallHeapEnds) {
   alignas(16) unsigned char own[1024];
   rt_smem_t const m = rt_smem_init("own", own, sizeof own);

@@ -203,7 +203,9 @@ TEST(Dump, OfAProcessWithThreadsShowsAllOfIt) {
 
 // The parent's is under way for ever in the child, where nobody is about to end it.
 TEST(Dump, OfAChildThatIsForkedMeanwhileIsAnother) {
-  Result const result = dumped("child_within", "mode=off");
+  How how = as_text("mode=off");
+  how.behind = program("libforking_write.so");
+  Result const result = run({program("dumped"), "child_within"}, how);
   EXPECT_EQ(result.status, 0);
   EXPECT_EQ(result.out, "end\n");
   EXPECT_EQ(count(result.err, kBegin), 2U) << result.err;

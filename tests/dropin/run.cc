@@ -77,7 +77,8 @@ std::map<std::string, std::string> environment_for(const How &how, const Folder 
   }
   added["RINGFENCE_OPTIONS"] = options;
   if (how.preload) {
-    added["LD_PRELOAD"] = absolute("checkers/dropin/libringfence.so") + (how.behind.empty() ? "" : ":" + how.behind);
+    added["LD_PRELOAD"] = (how.before.empty() ? "" : how.before + ":") + absolute("checkers/dropin/libringfence.so") +
+                          (how.behind.empty() ? "" : ":" + how.behind);
   }
   return added;
 }

@@ -26,7 +26,8 @@ struct Result {
 
 struct How {
   bool preload = true;                                          // false: the program has the drop-in linked in
-  std::string behind;                                           // a library to preload behind it; "": none
+  std::string before;                                           // a library to preload before it; "": none
+  std::string behind;                                           // the same behind it
   std::string options;                                          // RINGFENCE_OPTIONS, before format and log
   bool log = true;                                              // findings as JSON to a file; false: as text to stderr
   size_t address_space = 0;                                     // limit in bytes; 0: none

@@ -46,6 +46,15 @@ diff <(tail -n +2 "$work/by_header/ringfence.c") <(tail -n +2 "$work/by_part/rin
 (cd "$work" && python3 "$here/tools/amalgamate.py" tlsf guard 2>log) && complain "the part guard is taken for a folder"
 grep -q 'guard is a part' "$work/log" || complain "tlsf guard: $(<"$work/log")"
 
+# All that it is made of, by which a build makes it anew.
+amalgamate depend --target posix --depfile "$work/depend.d" tlsf checked
+for file in VERSION tools/amalgamate.py lib/heaps/BUILD.bazel lib/heaps/tlsf/tlsf.c lib/include/ringfence/tlsf.h \
+  checkers/include/ringfence/options.inc; do
+  [[ -e $file ]] || complain "there is no $file"
+  grep -qF "/$file" "$work/depend.d" || complain "the dependencies lack $file: $(<"$work/depend.d")"
+done
+grep -q "^$work/depend/ringfence.h $work/depend/ringfence.c: " "$work/depend.d" || complain "$(<"$work/depend.d")"
+
 # ---- Targets ----
 
 # name, folders, compiler and flags
@@ -146,6 +155,9 @@ END
   make -q -C "$work/make" || complain "make: what is made is made again"
   make -q -C "$work/make" firmware RINGFENCE_PARTS='tlsf guard report simple' &&
     complain "make: other parts, and nothing is made again"
+  for file in VERSION lib/heaps/BUILD.bazel lib/heaps/tlsf/tlsf.c checkers/include/ringfence/options.inc; do
+    make -q -C "$work/make" -W "$here/$file" firmware && complain "make: $file is new, and nothing is made again"
+  done
 }
 if command -v make >/dev/null; then
   try_make
@@ -171,6 +183,11 @@ END
   "$work/meson/build/demo" >"$work/log" 2>&1
   grep -q 'SUMMARY: Ringfence: heap-buffer-overflow .*demo.c:11' "$work/log" ||
     complain "meson: the bug is not found: $(<"$work/log")"
+  meson compile -C "$work/meson/build" >"$work/log" 2>&1
+  grep -q 'no work to do' "$work/log" || complain "meson: what is made is made again"
+  touch "$work/meson/subprojects/ringfence/checkers/include/ringfence/options.inc"
+  meson compile -C "$work/meson/build" >"$work/log" 2>&1
+  grep -q 'Linking target demo' "$work/log" || complain "meson: a source is new, and nothing is made again"
 else
   echo "no meson here, left out"
 fi

@@ -44,7 +44,7 @@ ran alone "${programs[@]}" under_check
 # CMakeLists.txt and install.sh agree where both say a thing.
 cmake --install "$work/alone" --prefix "$work/by_cmake" >"$work/log" 2>&1 || complain "install: $(tail "$work/log")"
 "${install[@]}" --prefix /by_bazel --destdir "$work" >"$work/log" 2>&1 || complain "install.sh: $(tail "$work/log")"
-rm -r -- "$work/by_bazel/share/ringfence"
+rm -- "$work/by_bazel/share/ringfence/installed"
 diff <(cd "$work/by_bazel" && find . ! -type d | sort) <(cd "$work/by_cmake" && find . ! -type d | sort) >&2 ||
   complain "installed by CMake (>) are other files than by Bazel (<)"
 for folder in include lib/pkgconfig lib/cmake share; do
@@ -57,9 +57,9 @@ for root in "$work"/by_{bazel,cmake}; do
 done
 diff "$work"/by_{bazel,cmake}.symbols >&2 || complain "the two libraries export different symbols"
 
-build fetched "$here/tests/install/consumer" -DRINGFENCE_SOURCE="$here" -DEXAMPLES="$here/docs/examples" \
+build 'fetched, here' "$here/tests/install/consumer" -DRINGFENCE_SOURCE="$here" -DEXAMPLES="$here/docs/examples" \
   -DCMAKE_BUILD_TYPE=Debug
-ran fetched "${programs[@]}" under_check
+ran 'fetched, here' "${programs[@]}" under_check
 
 # Embedded, the command is there, and not compiled where nothing depends on it.
 mkdir "$work/embedding"

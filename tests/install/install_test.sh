@@ -39,9 +39,20 @@ there() {
 
 expect "a relative prefix" 1 "name the folder from the root" "${install[@]}" --prefix usr
 expect "an unknown word" 1 "unknown word --prefx" "${install[@]}" --prefx /usr
-expect "install" 0 "installed Ringfence" "${install[@]}" --prefix=/usr --destdir "$work/first"
+expect "a prefix that is missing" 1 "--prefix needs a folder" "${install[@]}" --prefix
+# Whatever the caller's umask, and wherever the caller of bazel run stands.
+umask 077
+expect "install" 0 "installed Ringfence $(<VERSION) in $work/first/usr" \
+  env BUILD_WORKING_DIRECTORY="$work" "${install[@]}" --prefix=/usr/ --destdir first
+umask 022
 root=$work/moved
 mv -- "$work/first/usr" "$root"
+wrong=$(find "$root" ! -type l ! -perm 755 ! \( -type f -perm 644 \))
+[[ -z $wrong ]] || complain "not for all to read: $wrong"
+[[ -L $root/lib/libringfence.so ]] || complain "lib/libringfence.so is no link"
+for program in "$root"/{bin/ringfence,lib/libringfence.so.0}; do
+  readelf -S "$program" | grep -E '\.(symtab|comment)' >&2 && complain "$program is not stripped"
+done
 
 there bin/ringfence lib/libringfence.so lib/libringfence-{core,checkers,malloc}.a include/ringfence/{tlsf,checked}.h \
   lib/pkgconfig/ringfence{,-core,-malloc}.pc share/man/man1/ringfence{,-check}.1 share/doc/ringfence/LICENSE \
@@ -133,6 +144,13 @@ completed "report replay reopen" "${words[@]}" re
 completed "page" "${words[@]}" check --mode p
 completed "page" "${words[@]}" check -m p
 completed "sarif" "${words[@]}" report --format s
+# Bash has a word of its own for the =.
+every_shell=("${shells[@]}")
+shells=(bash)
+completed "page" "${words[@]}" check --mode = p
+completed "guard mte off page sample" "${words[@]}" check --mode =
+completed "guard mte off page sample" "${words[@]}" check --mode ''
+shells=("${every_shell[@]}")
 completed "check coverage" "${words[@]}" help c
 mkdir -p "$work/completed/folder" && touch "$work/completed/file"
 pushd "$work/completed" >/dev/null || exit 2
@@ -148,12 +166,15 @@ completed "--json" "$root/share" "$work/later" ringfence findings --j
 # ---- Programs that find it by pkg-config ----
 
 built() {
-  local name=$1 package=$2 source=$3 flags
+  local name=$1 package=$2 source=$3 flags each
   shift 3
   flags=$(PKG_CONFIG_PATH=$root/lib/pkgconfig pkg-config --cflags --libs "$package") || complain "pkg-config $package"
-  # shellcheck disable=SC2086 # words
-  gcc -g -O0 -o "$work/$name" "$examples/$source" $flags "$@" || complain "$name does not build"
+  eval "each=($flags)" # as a shell reads them, since its path has blanks
+  gcc -g -O0 -o "$work/$name" "$examples/$source" "${each[@]}" "$@" || complain "$name does not build"
 }
+moved=$root
+root="$work/a place, with a comma"
+cp -r -- "$moved" "$root"
 if command -v pkg-config >/dev/null; then
   built core ringfence-core simple.c
   expect "core by pkg-config" 0 "" "$work/core"
@@ -176,6 +197,8 @@ if { command -v cmake && command -v make; } >/dev/null; then
     cmake --build "$work/cmake" -j2 && (cd "$work/cmake" && ctest --output-on-failure); } >"$work/cmake.log" 2>&1 ||
     complain "find_package: $(tail -60 "$work/cmake.log")"
   grep -q 'under_check .*Passed' "$work/cmake.log" || complain "the test under check did not run"
+  touch "$root/lib/libringfence-malloc.a"
+  expect "a new malloc is linked in" 0 'Linking C executable linked' cmake --build "$work/cmake"
 else
   echo "no cmake and make here: their part is left out"
 fi
@@ -191,6 +214,9 @@ expect "install over an older version" 0 "" "${install[@]}" --prefix /usr --dest
 expect "uninstall" 0 "removed Ringfence" "${install[@]}" --prefix /usr --destdir "$work/again" --uninstall
 left=$(cd -- "$root" && find . ! -type d)
 [[ $left == ./include/ringfence/users.h ]] || complain "uninstall: '$left' is left, not users.h alone"
+for folder in lib/cmake/Ringfence lib/ringfence share/doc/ringfence share/ringfence; do
+  [[ ! -e $root/$folder ]] || complain "uninstall: the folder $folder is left"
+done
 expect "uninstall again" 1 "nothing is installed" "${install[@]}" --prefix /usr --destdir "$work/again" --uninstall
 
 ((faults == 0)) || exit 1

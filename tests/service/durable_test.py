@@ -8,9 +8,11 @@ import subprocess
 import sys
 
 import service
+from programs import Program
 from service import SERVE, Service, append, check, database, equal, event, line_of, state
 
 SYNCS = os.path.abspath(sys.argv[2])
+LOST = os.path.abspath(sys.argv[3])
 
 
 def syncs(s):
@@ -57,6 +59,38 @@ def what_cannot_be_written_is_not_said_to_be_done():
         equal(s.ask("status")["events"], 2, "the records that were sent again are none that it had")
 
 
+def a_lock_that_is_lost_on_the_way_is_no_fault_of_the_collector_s():
+    """Another program takes it between the look for it and the transaction: the same request will do later."""
+    with Service(start=False) as s:
+        lost = s.root + "/lost"
+        s.environment = {"LD_PRELOAD": LOST, "RF_LOST": lost}
+        s.start()
+        append(s.directory, event("a", "1"))
+        s.wait(lambda: s.findings() != [])
+        token = {"Authorization": "Bearer " + s.token()}
+        with open(Program(s.root).whole, "rb") as file:
+            elf = file.read()
+
+        def refused(path, body):
+            """As the transaction refuses it: a step of the collector's own may have taken the first lock."""
+            with open(lost, "wb"):
+                reply = s.http("POST", path, body, **token)
+            os.unlink(lost)
+            equal(reply.status, 503, path, reply.text)
+            return "the database is held by another process" in reply.json()["error"]
+
+        posts = (("/api/v1/records", line_of(event("b", "2")), 200), ("/api/v1/findings/1/ignore", "text=known", 200),
+                 ("/finding/1/fix", "text=", 303), ("/api/v1/steering", "action=sweep&because=x", 200),
+                 ("/api/v1/symbols?name=app", elf, 200))
+        for path, body, _ in posts:
+            s.wait(lambda path=path, body=body: refused(path, body))
+        equal((state(s), len(s.findings()), s.ask("steer")["rules"]), ("open", 1, []))
+        for path, body, taken in posts:
+            equal(s.http("POST", path, body, **token).status, taken, path)
+        equal((state(s), len(s.findings()), len(s.ask("steer")["rules"])), ("fixed", 1, 1))
+        equal(s.ask("status")["events"], 2)
+
+
 def commands_that_cannot_write_fail():
     with service.with_finding() as s:
         size = os.path.getsize(s.directory + "/ringfence.db-wal")
@@ -95,5 +129,6 @@ def what_cannot_be_read_is_no_answer():
 
 service.main([
     what_was_answered_has_reached_the_disk, what_cannot_be_written_is_not_said_to_be_done,
-    commands_that_cannot_write_fail, what_cannot_be_read_is_no_answer,
+    a_lock_that_is_lost_on_the_way_is_no_fault_of_the_collector_s, commands_that_cannot_write_fail,
+    what_cannot_be_read_is_no_answer,
 ])

@@ -14,11 +14,15 @@ import service
 from service import SERVE, Service, append, check, equal, event
 
 
+def limit_files(most):
+    """In a process that begins, as on a disk that is full beyond so many bytes of each file."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a sanitizer's start writes a file, too
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+
 def once_with_limit(s, limit):
-    """As on a disk that is full beyond `limit` bytes."""
     done = subprocess.run([SERVE, "serve", "--no-shared", "--dir", s.directory, "--once"], stderr=subprocess.PIPE,
-                          check=False,
-                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+                          check=False, preexec_fn=lambda: limit_files(limit))
     return done.returncode, done.stderr.decode()
 
 
@@ -302,13 +306,32 @@ def a_store_on_a_full_disk_is_read():
 
         def ask(*words):
             return subprocess.run([SERVE, *words, "--dir", s.directory], check=False, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT,
-                                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
+                                  stderr=subprocess.STDOUT, preexec_fn=lambda: limit_files(0))
 
         for words in (("findings",), ("show", "1"), ("serve", "--check"), ("export", "--as", "text")):
             done = ask(*words)
             check(done.returncode == 0 and (b"open_a" in done.stdout or words[0] == "serve"), words, done)
         equal(ask("fix", "1").returncode, 1)
+
+
+def a_server_that_finds_its_disk_full_does_not_start_and_says_so():
+    """Before its database is made, while it is made, and when it is there; with room it starts, and has all of it."""
+    with Service(start=False) as s:
+        append(s.directory, event("a", "1"))
+        for limit in (0, 5000, 100000):
+            status, said = once_with_limit(s, limit)
+            equal(status, 1, limit, said)
+            check("ringfence.db: " in said and "full" in said, limit, said)
+        s.start()
+        s.wait(lambda: len(s.findings()) == 1)
+        equal(s.stop(), 0)
+        done = subprocess.run([SERVE, "serve", "--no-shared", "--dir", s.directory, "--listen", "127.0.0.1:0"],
+                              stderr=subprocess.PIPE, check=False, text=True, timeout=60,
+                              preexec_fn=lambda: limit_files(0))
+        equal(done.returncode, 1, done.stderr)
+        check("ringfence.db: " in done.stderr and "full" in done.stderr, done.stderr)
+        s.start()
+        equal(len(s.findings()), 1)
 
 
 def commands_without_a_store_say_what_to_do():
@@ -362,6 +385,6 @@ service.main([
     a_server_that_hangs_or_is_dead_costs_writers_nothing, a_server_whose_store_is_taken_away_says_so_and_ends,
     damage_that_no_question_meets_is_told_by_a_check,
     a_server_whose_log_is_taken_away_loses_nothing, a_store_that_cannot_be_written_is_read,
-    a_store_on_a_full_disk_is_read,
+    a_store_on_a_full_disk_is_read, a_server_that_finds_its_disk_full_does_not_start_and_says_so,
     commands_without_a_store_say_what_to_do, an_answer_that_cannot_be_written_is_a_failure,
     the_command_line_is_checked])

@@ -278,10 +278,30 @@ def values_that_the_command_would_refuse_are_refused():
             equal(s.http("GET", "/api/v1/" + path).status, 200, path)
 
 
+def a_value_that_would_be_cut_is_refused():
+    """In each form, in the query of each change, as %00 and as the byte itself."""
+    with service.with_finding() as s:
+        token = {"Authorization": "Bearer " + s.token()}
+        for path, form in (("/api/v1/findings/1/ignore", "text=known%s, or not"), ("/finding/1/ignore", "text=%s"),
+                           ("/api/v1/steering", "action=sweep&because=a%sb"), ("/steering", "action=swe%sep&because=x"),
+                           ("/sign-in", "token=" + s.token() + "%s&back=/")):
+            for nul in (b"%00", b"\0", b"%25%00"):
+                reply = s.http("POST", path, form.encode().replace(b"%s", nul), **token)
+                equal((reply.status, reply.json()["error"]), (400, "the form: a value cannot hold a NUL (%00)"), path)
+        reply = s.http("POST", "/api/v1/symbols?name=a%00b", b"x", **token)
+        equal((reply.status, reply.json()["error"]), (400, "name: a value cannot hold a NUL (%00)"))
+        equal((service.state(s), s.ask("steer")["rules"]), ("open", []))
+        text = "text=%2500%2000%2C%25%2"
+        equal(s.http("POST", "/api/v1/findings/1/ignore", text, **token).status, 200)
+        equal(s.ask("show", "1")["because"], "%00 00,%%2")
+        equal(service.post(s, b"\0%00\n", event("b", "2"))["taken"], 1, "records are no form")
+
+
 service.main([
     the_address_that_a_server_names_is_answered, the_socket_in_the_folder_answers_this_user,
     only_hosts_of_ours_are_answered, requests_that_may_be_read_in_two_ways_are_refused, targets_with_a_host_are_taken,
     methods_that_nothing_has_are_named_so, an_address_of_ipv6_stands_in_brackets, text_of_the_query_is_never_sql,
     sizes_are_bounded, records_can_be_posted, every_answer_has_the_headers_that_bind_browsers,
     a_port_is_free_for_the_next_server_at_once, a_body_that_is_no_records_is_not_called_taken,
+    a_value_that_would_be_cut_is_refused,
     the_answers_are_those_of_the_command, values_that_the_command_would_refuse_are_refused])

@@ -2,6 +2,7 @@
 """Rules as users set, read and end them: by commands, by HTTP and on the page."""
 
 import os
+import resource
 import sqlite3
 import struct
 import time
@@ -105,10 +106,27 @@ def steps_are_kept_to_their_most_and_sweeps_for_ten_minutes():
         database.close()
 
 
+def a_policy_that_has_no_room_is_said_to_have_none():
+    """With the reason of the system's, where a part of it was written."""
+    with Service() as s:
+        soft, hard = resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (5000, hard))
+        s.command("steer", "sweep", "--because", "x")
+        s.wait(lambda: "/policy: File too large; new processes do not get the rules" in s.log())
+        check("policy.new" not in os.listdir(s.directory), os.listdir(s.directory))
+        resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
+        s.wait(lambda: os.path.exists(s.directory + "/policy") and policy(s)["newest"] == 1)
+
+
 def commands_refuse_what_makes_no_sense():
     with Service(start=False) as s:
         s.once()
         wrong = [(("steer", "set", "--because", "x"), 2, "--options"),
+                 (("steer", "set", "--options", "", "--because", "x"), 2, "give the options to set"),
+                 (("steer", "set", "--options", ":", "--because", "x"), 2, "give the options to set"),
+                 (("steer", "set", "--options", "::", "--because", "x"), 2, "give the options to set"),
+                 (("steer", "set", "--options", " ", "--because", "x"), 2, "unknown key"),
+                 (("steer", "set", "--options", "halt=0: ", "--because", "x"), 2, "unknown key"),
                  (("steer", "set", "--options", "mode=fast", "--because", "x"), 2, "allowed: off, sample"),
                  (("steer", "set", "--options", "samplerate=5", "--because", "x"), 2, "unknown key"),
                  (("steer", "set", "--options", "log=/tmp/x", "--because", "x"), 2, "log cannot be set"),
@@ -210,5 +228,5 @@ service.main([
     rules_are_kept_and_told_as_they_were_set, steps_of_processes_count_for_the_rule_that_asked,
     steps_are_kept_to_their_most_and_sweeps_for_ten_minutes, commands_refuse_what_makes_no_sense,
     commands_know_whether_a_collector_runs, rules_that_hold_for_a_while_end, who_steers_has_the_right_to,
-    the_page_shows_rules_and_steps_with_reasons,
+    the_page_shows_rules_and_steps_with_reasons, a_policy_that_has_no_room_is_said_to_have_none,
 ])

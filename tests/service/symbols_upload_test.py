@@ -7,11 +7,12 @@ import re
 import resource
 import shutil
 import socket
+import subprocess
 import time
 
 import service
 from programs import Program, run
-from service import Service, append, check, equal, take
+from service import SERVE, Service, append, check, equal, take
 
 
 def a_file_that_tells_less_replaces_none():
@@ -233,6 +234,28 @@ def an_upload_that_the_database_cannot_note_is_to_be_sent_again():
         equal([f["name"] for f in s.ask("symbols", "list")["files"]], ["app"])
 
 
+def a_file_that_has_no_place_may_be_sent_again():
+    """It is no fault of the file's. A command says why the copy could not be made."""
+    with Service() as s:
+        one = Program(s.root)
+        with open(one.stripped, "rb") as file:
+            elf = file.read()
+        place = os.path.join(s.directory, "symbols", one.build_id + "-executable")
+        os.makedirs(os.path.join(place, "x"))
+        reply = s.http("POST", "/api/v1/symbols?name=app", body=elf)
+        equal(reply.status, 507, reply.text)
+        check("app cannot be kept in " in reply.text, reply.text)
+        shutil.rmtree(place)
+        equal(s.http("POST", "/api/v1/symbols?name=app", body=elf).status, 200)
+        equal([f["name"] for f in s.ask("symbols", "list")["files"]], ["app"])
+        size = os.path.getsize(one.whole)
+        done = subprocess.run([SERVE, "symbols", "upload", "--dir", s.directory, one.whole], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, check=False, text=True,
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1, size - 1)))
+        equal((done.returncode, done.stdout), (1, f"ringfence: {one.whole} cannot be copied: File too large\n"))
+        equal([name for name in os.listdir(os.path.dirname(place)) if name.startswith("new-")], [])
+
+
 def an_upload_that_is_cut_short_leaves_nothing():
     with Service() as s:
         one = Program(s.root)
@@ -254,5 +277,5 @@ service.main([
     a_file_that_tells_less_replaces_none, an_upload_writes_to_no_file_that_is_there,
     a_file_that_comes_while_another_is_read_is_read_next, what_is_no_symbols_is_refused,
     the_oldest_files_are_dropped_above_a_limit, an_upload_that_is_cut_short_leaves_nothing,
-    an_upload_that_the_database_cannot_note_is_to_be_sent_again,
+    an_upload_that_the_database_cannot_note_is_to_be_sent_again, a_file_that_has_no_place_may_be_sent_again,
 ])

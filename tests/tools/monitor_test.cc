@@ -192,6 +192,22 @@ TEST(Monitor, ShowsLongLinesWhole) {
   unlink(file.c_str());
 }
 
+// Noise without an end comes before a finding, whose first line lies across the end of a piece, wherever that is.
+TEST(Monitor, LosesNoLineAcrossTheEndOfAPiece) {
+  std::string const file = scratch("across");
+  std::string const lines = lines_of_a_finding();
+  size_t const first = lines.find('\n');
+  for (size_t before = 0; before <= first + 1; before++) {
+    std::string const noise(4096 - before, 'x');
+    write_file(file, noise + lines + "going on\n");
+    Result const result = run({ringfence(), "monitor", file});
+    EXPECT_EQ(result.err, "ringfence: 1 finding\n") << before;
+    EXPECT_FALSE(has(result.out, "did not arrive")) << before << result.out;
+    EXPECT_TRUE(has(result.out, "\ngoing on\n")) << before << result.out;
+  }
+  unlink(file.c_str());
+}
+
 TEST(Monitor, CountsFindings) {
   std::string const file = scratch("console");
   rf_finding f = ringfence::sample_finding();

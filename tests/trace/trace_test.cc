@@ -4,6 +4,7 @@
 #include "checkers/trace/trace_format.h"
 
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 namespace ringfence_test {
@@ -104,6 +105,11 @@ TEST_F(Tracer, DoesNotRecordARefusedFree) {
   Parsed const read(end());
   ASSERT_TRUE(read.good) << read.problem;
   EXPECT_EQ(kinds(read.t), "af");
+  EXPECT_EQ(read.t.lost, 0U);
+}
+
+TEST_F(Tracer, AFileHasTheNumberOfItsProcess) {
+  EXPECT_EQ(end().substr(12, 4), little_endian(static_cast<uint32_t>(getpid())));
 }
 
 TEST_F(Tracer, RecordsAResizeInPlaceThatSucceeds) {

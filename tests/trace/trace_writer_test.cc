@@ -259,6 +259,29 @@ TEST_F(TraceWriter, KnowsPlacesApartThatDifferInSiteAndFrame) {
   EXPECT_EQ(read.t.site_count, kMany * kMany + 1);
 }
 
+TEST_F(TraceWriter, AFreeOfNothingIsNoLoss) {
+  ASSERT_EQ(rf_trace_writer_init(&w, &options), RF_OK);
+  rf_trace_writer_free(&w, nullptr, nullptr, 0);
+  EXPECT_EQ(w.lost, 0U);
+  rf_trace_writer_end(&w);
+}
+
+TEST_F(TraceWriter, TellsOfReturnAddressesOnly) {
+  unsigned told = 0;
+  rf_trace where = {};
+  where.site = &kSite;
+  options.context = &told;
+  options.met = [](void *context, const rf_trace *) { ++*static_cast<unsigned *>(context); };
+  ASSERT_EQ(rf_trace_writer_init(&w, &options), RF_OK);
+  rf_trace_writer_alloc(&w, &told, 1, RF_ALIGN_DEFAULT, &where, 0);
+  EXPECT_EQ(told, 0U);
+  where.depth = 1;
+  where.frames[0] = 0x1000;
+  rf_trace_writer_alloc(&w, &where, 1, RF_ALIGN_DEFAULT, &where, 0);
+  EXPECT_EQ(told, 1U);
+  rf_trace_writer_end(&w);
+}
+
 TEST_F(TraceWriter, KeepsTheEndOfALongName) {
   ASSERT_EQ(rf_trace_writer_init(&w, &options), RF_OK);
   std::string const name = std::string(1000, 'x') + "/end.c";

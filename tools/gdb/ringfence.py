@@ -60,6 +60,17 @@ class Memory:
         return [pc for pc in frames if own is None or gdb.solib_name(pc) != own]
 
 
+class LanguageC:
+    """gdb reads what stands here: in Fortran, Rust and others the same words are no expressions and no types."""
+
+    def __enter__(self):
+        self.before = gdb.parameter("language")
+        gdb.execute("set language c", to_string=True)
+
+    def __exit__(self, *_):
+        gdb.execute("set language " + self.before, to_string=True)
+
+
 def symbol(name):
     """Its address, or 0 where nothing in the process has it."""
     try:
@@ -75,36 +86,30 @@ class Block:
         self.start, self.size, self.freed, self.family = start, size, freed, family
         self.allocated, self.released = allocated, released
 
+    def away(self, address):
+        """How many bytes the address is before or behind it; 0 inside."""
+        return max(self.start - address, address - self.start - self.size, 0)
+
+
+def nearest(blocks, address):
+    """Of those that are there, the first where several are as near; None where none is."""
+    return min((block for block in blocks if block is not None), key=lambda block: block.away(address), default=None)
+
 
 # ---- Blocks of the drop-in's heap: checkers/dropin/heap/span.h ----
 
 
-def heap_block(memory, table, address):
-    t = memory.table(table, HEAP)
-    unit = address >> t["unit_shift"]
-    index = unit >> t["map_bits"]
-    if index >> t["map_bits"]:
-        return None
-    leaf = memory.pointer(t["root"] + index * memory.word)
-    span = memory.pointer(leaf + (unit & ((1 << t["map_bits"]) - 1)) * memory.word) if leaf else 0
-    if span == 0:
-        return None
-    base = memory.pointer(span + t["base"])
+def slot_block(memory, t, span, number):
+    """The block in a slot of a span; None where there was never one."""
     large = memory.number(span + t["large"], 1) != 0
-    stride = memory.number(span + t["slot_size"], 4)
-    inside = max(address - base, 0)
-    if address < base - t["front"] or address - base >= memory.pointer(span + t["bytes"]):
-        return None
-    number = 0 if large else inside // stride
-    if number >= memory.number(span + t["count"], 4):
-        return None
     slot = memory.pointer(span + t["slots"]) + number * t["slot_bytes"]
     traits = memory.number(slot + t["traits"], 2)
     state = traits & t["state_mask"]
     if state not in (t["live"], t["freed"]):
         return None
     align = 1 << (traits >> t["align_shift"] & 63)
-    start = (base + number * stride + align - 1) & ~(align - 1)
+    begin = memory.pointer(span + t["base"]) + number * memory.number(span + t["slot_size"], 4)
+    start = (begin + align - 1) & ~(align - 1)
     size = memory.pointer(span + t["size"]) if large else memory.number(slot + t["slot_size16"], 2)
     depot = memory.pointer(t["depot"])
 
@@ -116,6 +121,27 @@ def heap_block(memory, table, address):
     freed = state == t["freed"]
     released = call("released", "released_by") if freed else None
     return Block(start, size, freed, traits >> t["family_shift"] & 7, call("allocated", "allocated_by"), released)
+
+
+def heap_block(memory, table, address):
+    """That of the address's slot or, where one of the slots beside it has a nearer one, that."""
+    t = memory.table(table, HEAP)
+    unit = address >> t["unit_shift"]
+    index = unit >> t["map_bits"]
+    if index >> t["map_bits"]:
+        return None
+    leaf = memory.pointer(t["root"] + index * memory.word)
+    span = memory.pointer(leaf + (unit & ((1 << t["map_bits"]) - 1)) * memory.word) if leaf else 0
+    if span == 0:
+        return None
+    base = memory.pointer(span + t["base"])
+    large = memory.number(span + t["large"], 1) != 0
+    if not 0 <= address - (base - t["front"]) < memory.pointer(span + t["bytes"]):
+        return None
+    number = 0 if large else max(address - base, 0) // memory.number(span + t["slot_size"], 4)
+    count = memory.number(span + t["count"], 4)
+    slots = [n for n in (number, number - 1, number + 1) if 0 <= n < count]
+    return nearest([slot_block(memory, t, span, n) for n in slots], address)
 
 
 # ---- Blocks on pages of their own: checkers/page/page_impl.h ----
@@ -139,30 +165,33 @@ def page_slots(memory, t, address):
         store = memory.pointer(store + t["other"])
 
 
+def block_of_pages(memory, t, store, slot):
+    """The block that a slot of a store describes; None where it is none."""
+    state = memory.number(slot + t["state"], 4)
+    if not t["live"] <= state <= t["freed"]:
+        return None
+    depot = memory.pointer(store + t["depot"])
+
+    def call(field):
+        origin = slot + t[field]
+        frames = memory.stack(t["stacks"], depot, memory.number(origin + t["stack"], 4))
+        caller = memory.pointer(origin + t["caller"])
+        return memory.number(origin + t["thread"], 4), frames or [caller] * (caller != 0)
+
+    freed = state == t["freed"]
+    return Block(
+        memory.pointer(slot + t["block"]),
+        memory.pointer(slot + t["size"]),
+        freed,
+        memory.number(slot + t["family"], 1),
+        call("allocated"),
+        call("released") if freed else None,
+    )
+
+
 def page_block(memory, table, address):
     t = memory.table(table, PAGES)
-    for store, slot in page_slots(memory, t, address):
-        state = memory.number(slot + t["state"], 4)
-        if not t["live"] <= state <= t["freed"]:
-            continue
-        depot = memory.pointer(store + t["depot"])
-
-        def call(field):
-            origin = slot + t[field]
-            frames = memory.stack(t["stacks"], depot, memory.number(origin + t["stack"], 4))
-            caller = memory.pointer(origin + t["caller"])
-            return memory.number(origin + t["thread"], 4), frames or [caller] * (caller != 0)
-
-        freed = state == t["freed"]
-        return Block(
-            memory.pointer(slot + t["block"]),
-            memory.pointer(slot + t["size"]),
-            freed,
-            memory.number(slot + t["family"], 1),
-            call("allocated"),
-            call("released") if freed else None,
-        )
-    return None
+    return nearest([block_of_pages(memory, t, *found) for found in page_slots(memory, t, address)], address)
 
 
 # ---- Words ----
@@ -261,15 +290,27 @@ class What(gdb.Command):
         value = gdb.parse_and_eval(argument)
         if value.type.strip_typedefs().code == gdb.TYPE_CODE_ARRAY:
             value = value.address
-        tell(int(value.cast(gdb.lookup_type("unsigned long"))))
+        with LanguageC():
+            tell(int(value.cast(gdb.lookup_type("unsigned long"))))
 
 
 STOP = "__ringfence_found"
 
 
 def is_program(frame, library):
-    """False for code of the library's; linked into the program, that goes by name."""
+    """False for code of the library's; linked into the program, that goes by name, as far as it has a name of ours."""
     return gdb.solib_name(frame.pc()) != library if library else not (frame.name() or "").startswith("rf_")
+
+
+def calling_frame(frame):
+    """Where the library is linked into the program: the frame of the call that led to the finding, or the one given."""
+    with LanguageC():
+        known = symbol("rf_found_caller")
+        caller = Memory().pointer(known) if known else 0
+    at = frame
+    while at is not None and at.pc() != caller:
+        at = at.older()
+    return at or frame
 
 
 def stopped(event):
@@ -278,6 +319,8 @@ def stopped(event):
         return
     frame = gdb.newest_frame().older()
     library = gdb.solib_name(gdb.newest_frame().pc())
+    if library is None:
+        frame = calling_frame(frame)
     while frame is not None and not is_program(frame, library):
         frame = frame.older()
     if frame is not None:
@@ -387,6 +430,8 @@ PRINTERS = {
 
 
 def printer_of(value):
+    if value.type.code in (gdb.TYPE_CODE_REF, gdb.TYPE_CODE_RVALUE_REF):
+        value = value.referenced_value()
     kind = value.type.unqualified()
     made = PRINTERS.get(kind.name or "") or PRINTERS.get(kind.strip_typedefs().tag or "")
     return made(value) if made else None

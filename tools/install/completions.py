@@ -37,6 +37,14 @@ BASH_PROGRAM = """\
     done
   fi"""
 
+# Bash takes the = in --name=value for a word.
+BASH_JOINED = """\
+  if [[ $cur == = && $before == --* ]]; then
+    before+== cur=
+  elif [[ $before == = && ${COMP_WORDS[COMP_CWORD-2]} == --* ]]; then
+    before=${COMP_WORDS[COMP_CWORD-2]}=
+  fi"""
+
 BASH_SERVICE = """\
 _ringfence_of_service() {
   if ! declare -F _ringfence_serve >/dev/null && [[ -r ${BASH_SOURCE[0]%/*}/ringfence-serve ]]; then
@@ -58,13 +66,14 @@ def bash_words(words):
 
 
 def bash_values(page):
-    """What stands behind an option."""
+    """What stands behind an option; one that may stand alone has its value behind = alone."""
     out = []
     for option in page.options:
         if not option.argument or (option.optional and not option.choices()):
             continue
-        forms = ["%s:--%s" % (page.name, option.name)]
-        forms += ["%s:-%s" % (page.name, option.letter)] if option.letter else []
+        forms = ["%s:--%s=" % (page.name, option.name)]
+        forms += ["%s:--%s" % (page.name, option.name)] if not option.optional else []
+        forms += ["%s:-%s" % (page.name, option.letter)] if option.letter and not option.optional else []
         out += ["    %s)" % " | ".join(forms)]
         if option.choices():
             out += ["      " + bash_words(option.choices())]
@@ -81,6 +90,7 @@ def bash(program, pages, summaries):
     out = ["# bash completion for " + program]
     out += [BASH_SERVICE.replace("@NAMES@", NAMES)] if service else []
     out += [function + "() {", "  local cur=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} i"]
+    out += [BASH_JOINED]
     out += ["  COMPREPLY=()", "  if ((COMP_CWORD == 1)); then", "    " + bash_words(summaries), "    return", "  fi"]
     out += [BASH_PROGRAM] if "check" in summaries else []
     out += ["  case ${COMP_WORDS[1]}:$before in"]

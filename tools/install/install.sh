@@ -108,7 +108,7 @@ stage_descriptions() {
     stage_pkgconfig ringfence 'Memory allocators in C, checked' 'ringfence-core' "$checkers" \
       '-L${libdir} -Wl,-u,rf_checked_pools_init -lringfence-checkers -ldl'
     stage_pkgconfig ringfence-malloc "Checked malloc and operator new for a program" 'ringfence' '' \
-      "-Wl,--whole-archive,\${libdir}/libringfence-malloc.a,--no-whole-archive $wraps"
+      "-L\${libdir} -Wl,--whole-archive,-lringfence-malloc,--no-whole-archive $wraps"
   }
   sed -e "s/@CORE_DEFINES@/$(cmake_list <<<"$core")/" -e "s/@CHECKERS_DEFINES@/$(cmake_list <<<"$checkers")/" \
     -e "s/@MALLOC_LINK_OPTIONS@/$(cmake_list <<<"$wraps")/" "${from[cmake]}" \

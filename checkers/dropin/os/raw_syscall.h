@@ -2,13 +2,16 @@
 #ifndef RINGFENCE_DROPIN_RAW_SYSCALL_H
 #define RINGFENCE_DROPIN_RAW_SYSCALL_H
 
+#include <errno.h>
 #include <sys/syscall.h>
 
-/* The number of mmap, whose offset is in pages where it is that of mmap2. */
+/* The number of mmap, and the unit of its offset in bytes. */
 #if defined(SYS_mmap2)
 #define RF_MMAP_CALL SYS_mmap2
+#define RF_MMAP_OFFSET_UNIT 4096
 #else
 #define RF_MMAP_CALL SYS_mmap
+#define RF_MMAP_OFFSET_UNIT 1
 #endif
 
 /* The result, or an error's number below 0. */
@@ -46,6 +49,18 @@ static inline long rf_raw_syscall(long number, const long argument[6]) {
                    : "memory");
 #endif
   return result;
+}
+
+#define RF_SYSCALL_LARGEST_ERROR 4095
+
+/* The result, or -1, and errno is set. */
+static inline long rf_syscall_errno(long number, const long argument[6]) {
+  long const result = rf_raw_syscall(number, argument);
+  if ((unsigned long)result < (unsigned long)-RF_SYSCALL_LARGEST_ERROR) {
+    return result;
+  }
+  errno = (int)-result;
+  return -1;
 }
 
 #endif /* RINGFENCE_DROPIN_RAW_SYSCALL_H */

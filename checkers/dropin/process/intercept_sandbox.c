@@ -111,17 +111,6 @@ RF_COLD RF_EXPORT int prctl(int option, ...) {
 
 #define SET_STRICT 0
 #define SET_FILTER 1
-#define LARGEST_ERROR 4095
-
-/* To the system itself: the drop-in's own calls come here too, before the function behind is known. */
-static long ask_system(long number, const long argument[6]) {
-  long const result = rf_raw_syscall(number, argument);
-  if ((unsigned long)result < (unsigned long)-LARGEST_ERROR) {
-    return result;
-  }
-  errno = (int)-result;
-  return -1;
-}
 
 #ifndef SYS_landlock_restrict_self
 #define SYS_landlock_restrict_self 446
@@ -158,7 +147,7 @@ RF_EXPORT long syscall(long number, ...) {
   } else if (changes_files(number, (unsigned long)argument[0])) {
     prepare_files();
   }
-  long const result = ask_system(number, argument);
+  long const result = rf_syscall_errno(number, argument); /* the drop-in's own calls come here too, however early */
   if (enters) {
     entered_sandbox(result >= 0, mode, (const void *)argument[2]);
   }

@@ -25,7 +25,7 @@
  * needs. Alignment: any power of two. Threads and interrupts: not synchronised (statistics); put rf_lock outside. The
  * blocks themselves may be used by any thread: a fault is reported in the thread that made it.
  * Returns NULL iff the inner allocator does, or the system has no more pages and the inner allocator cannot serve the
- * size with a guard's overhead.
+ * size with a guard's overhead, both once the blocks that wait in guard's quarantine were given back to it.
  *
  * Needs a system with pages and signals (POSIX); elsewhere rf_page_init answers RF_ERR_UNSUPPORTED.
  */

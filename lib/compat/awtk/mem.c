@@ -40,7 +40,12 @@ static mem_allocator_t *watched(mem_allocator_t *heap) {
 
 /* For threads, and against lack of memory. NULL stays NULL. */
 static mem_allocator_t *with_stage2(mem_allocator_t *heap) {
-  return mem_allocator_oom_init(&the_oom, mem_allocator_lock_init(&the_lock, heap));
+  mem_allocator_t *const locked = mem_allocator_lock_init(&the_lock, heap);
+  mem_allocator_t *const all = mem_allocator_oom_init(&the_oom, locked);
+  if (locked != NULL && all == NULL) {
+    the_lock.lock.base.ops->deinit(&the_lock.lock.base);
+  }
+  return all;
 }
 
 static mem_allocator_t *pooled(mem_allocator_t *heap, uint32_t size) {
@@ -94,7 +99,12 @@ ret_t tk_mem_init(void *buffer, uint32_t size) {
 static mem_allocator_t *heap_of_malloc(void) {
 #if RF_HAS_STD_MALLOC
   static mem_allocator_std_t std;
-  return with_stage2(watched(mem_allocator_std_init(&std)));
+  mem_allocator_t *const heap = watched(mem_allocator_std_init(&std));
+  mem_allocator_t *const all = with_stage2(heap);
+  if (all == NULL) {
+    (void)mem_allocator_destroy(heap);
+  }
+  return all;
 #else
   return NULL;
 #endif

@@ -199,14 +199,17 @@ void *rf_rt_malloc_at(rt_size_t size, const rf_site *site) {
 
 void *rf_rt_calloc_at(rt_size_t count, rt_size_t size, const rf_site *site) {
   size_t total;
-  rf_rt_lock();
-  const struct rt_object *const h = next_heap(NULL);
-  bool const fits = rf_mul(count, size, &total);
-  if (!fits && h != NULL) {
-    (void)rf_reject_at(rf_rt_calls(KIND, h), RF_REJECT_OVERFLOW, size, count, site);
+  if (!rf_mul(count, size, &total)) {
+    ensure_heap();
+    rf_rt_lock();
+    const struct rt_object *const h = next_heap(NULL);
+    if (h != NULL) {
+      (void)rf_reject_at(rf_rt_calls(KIND, h), RF_REJECT_OVERFLOW, size, count, site);
+    }
+    rf_rt_unlock();
+    return NULL;
   }
-  rf_rt_unlock();
-  void *const p = fits ? rf_rt_malloc_at(total, site) : NULL;
+  void *const p = rf_rt_malloc_at(total, site);
   if (p != NULL) {
     memset(p, 0, total);
   }

@@ -83,7 +83,32 @@ rt_err_t rf_rt_heap_end(const rf_rt_kind *kind, void *heap) {
   return RT_EOK;
 }
 
+/* Those that have had a heap, so that a program that uses one kind links no code of the other. */
+static const rf_rt_kind *memory_kinds[2];
+
+static void note_kind(const rf_rt_kind *kind) {
+  rf_rt_lock();
+  unsigned at = 0;
+  while (memory_kinds[at] != NULL && memory_kinds[at] != kind) {
+    at++;
+  }
+  memory_kinds[at] = kind;
+  rf_rt_unlock();
+}
+
+void rf_rt_memory_end(void *heap) {
+  for (unsigned i = 0; i < 2; i++) {
+    rf_rt_lock();
+    const rf_rt_kind *const kind = memory_kinds[i];
+    rf_rt_unlock();
+    if (kind != NULL) {
+      (void)rf_rt_heap_end(kind, heap);
+    }
+  }
+}
+
 void rf_rt_memory_add(const rf_rt_kind *kind, struct rt_memory *m, const char *name, void *start, rt_size_t total) {
+  note_kind(kind);
   m->algorithm = kind->algorithm;
   m->address = (rt_ubase_t)start;
   m->total = total;

@@ -66,6 +66,9 @@ void rf_rt_heap_free(const rf_rt_kind *kind, void *heap, void *ptr, const rf_sit
 void rf_rt_heap_free_owned(const rf_rt_kind *kind, void *ptr, const rf_site *site);
 rt_err_t rf_rt_heap_end(const rf_rt_kind *kind, void *heap);
 
+/* Ends the heap of the class Memory that `heap`, any pointer, is: another one is made in its place. */
+void rf_rt_memory_end(void *heap);
+
 /* A heap of the class Memory becomes known: name, figures and address. */
 void rf_rt_memory_add(const rf_rt_kind *kind, struct rt_memory *m, const char *name, void *start, rt_size_t total);
 

@@ -16,7 +16,7 @@ rt_slab_t rt_slab_init(const char *name, void *begin_addr, rt_size_t size) {
   size_t const skip = rf_align_gap(begin_addr, RF_ALIGN_DEFAULT);
   rf_rt_slab *const m = (rf_rt_slab *)((uintptr_t)begin_addr + skip);
   rf_slab heap;
-  (void)rt_slab_detach((rt_slab_t)m); /* initialised a second time */
+  rf_rt_memory_end(m);
   if (begin_addr == NULL || size < skip || size - skip < sizeof *m ||
       rf_slab_init_paged(&heap, m + 1, size - skip - sizeof *m, RT_MM_PAGE_SIZE) != RF_OK) {
     rt_kprintf("rt_slab_init: no heap of %lu bytes at %p\n", size, begin_addr);

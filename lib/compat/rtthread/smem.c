@@ -17,7 +17,7 @@ rt_smem_t rt_smem_init(const char *name, void *begin_addr, rt_size_t size) {
   size_t const skip = rf_align_gap(begin_addr, RF_ALIGN_DEFAULT);
   rf_rt_smem *const m = (rf_rt_smem *)((uintptr_t)begin_addr + skip);
   rf_smallmem heap;
-  (void)rt_smem_detach((rt_smem_t)m); /* initialised a second time */
+  rf_rt_memory_end(m);
   if (begin_addr == NULL || size < skip || size - skip < sizeof *m ||
       rf_smallmem_init_owned(&heap, m + 1, size - skip - sizeof *m, rf_rt_owner) != RF_OK) {
     rt_kprintf("rt_smem_init: no heap of %lu bytes at %p\n", size, begin_addr);

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <ringfence/report_serial.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
@@ -169,11 +170,32 @@ static void end_line(monitor *m) {
   m->length = 0;
 }
 
+/* How many bytes at the end may begin a line of ours, whose other bytes have not come yet. */
+static size_t begun(const monitor *m) {
+  const char *const mark = (const char *)memrchr(m->line, RF_SERIAL_MARK[0], m->length);
+  size_t const size = mark == NULL ? 0 : (size_t)(m->line + m->length - mark);
+  size_t const known = size < strlen(RF_SERIAL_MARK) ? size : strlen(RF_SERIAL_MARK);
+  return size < RF_SERIAL_LINE && known != 0 && memcmp(mark, RF_SERIAL_MARK, known) == 0 ? size : 0;
+}
+
+/* The line is full: its next piece begins where a line of ours does, so that this one stays whole. */
+static void end_piece(monitor *m) {
+  char begin[RF_SERIAL_LINE];
+  size_t const size = begun(m);
+  m->length -= size;
+  memcpy(begin, m->line + m->length, size);
+  end_line(m);
+  memcpy(m->line, begin, size);
+  m->length = size;
+}
+
 static void take(monitor *m, const char *text, size_t size) {
   for (size_t i = 0; i < size; i++) {
     m->line[m->length++] = text[i];
-    if (text[i] == '\n' || m->length == LINE_MOST) {
+    if (text[i] == '\n') {
       end_line(m);
+    } else if (m->length == LINE_MOST) {
+      end_piece(m);
     }
   }
 }

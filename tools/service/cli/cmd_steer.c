@@ -48,7 +48,7 @@ static bool apply(void *context, size_t row, const char *argument) {
 
 static int change(steering *s) {
   char message[RF_STEER_MESSAGE] = "";
-  if (!rf_steer_apply(&s->cli.store, &s->request, message)) {
+  if (rf_steer_apply(&s->cli.store, &s->request, message) != RF_STORE_DONE) {
     rf_diag("%s", message);
     return RF_EXIT_FAILED;
   }

@@ -111,7 +111,7 @@ static int do_it(decision *d, const rf_triage *t) {
   if (!rf_cli_open(&d->cli, RF_STORE_WRITE)) {
     return RF_EXIT_FAILED;
   }
-  if (!rf_triage_apply(&d->cli.store, t, message)) {
+  if (rf_triage_apply(&d->cli.store, t, message) != RF_STORE_DONE) {
     rf_diag("%s", message);
     return RF_EXIT_FAILED;
   }

@@ -2,6 +2,7 @@
 
 #include "tools/ringfence/base/elf.h"
 #include "tools/ringfence/base/paths.h"
+#include "tools/ringfence/base/write_file.h"
 #include "tools/service/exchange/child_limits.h"
 
 #include <dirent.h>
@@ -180,20 +181,19 @@ static const char *kept_text(const places *p) {
                       : "; one with symbols is there already, and stays";
 }
 
-bool rf_symbol_adopt(rf_store *store, rf_bump_arena *arena, const char *directory, const char *path, const char *name,
-                     rf_symbol_file *out, char message[RF_SYMBOL_MESSAGE]) {
+rf_store_outcome rf_symbol_adopt(rf_store *store, rf_bump_arena *arena, const char *directory, const char *path,
+                                 const char *name, rf_symbol_file *out, char message[RF_SYMBOL_MESSAGE]) {
   const char *const shown = rf_base_name(name);
-  places p = {.old = 0};
-  bool done = rf_symbol_probe(path, shown, out, message);
-  if (done) {
-    p = places_of(arena, directory, out);
-    done = place(path, &p);
+  if (!rf_symbol_probe(path, shown, out, message)) {
+    (void)unlink(path);
+    return RF_STORE_REFUSED;
+  }
+  places const p = places_of(arena, directory, out);
+  if (!place(path, &p)) {
     (void)snprintf(message, RF_SYMBOL_MESSAGE, "%.100s cannot be kept in %.100s/symbols: %s", shown, directory,
                    strerror(errno));
-  }
-  if (!done) {
     (void)unlink(path);
-    return false;
+    return RF_STORE_FAILED;
   }
   rf_store_begin(store);
   for (int i = 0; i < KINDS; i++) {
@@ -203,14 +203,14 @@ bool rf_symbol_adopt(rf_store *store, rf_bump_arena *arena, const char *director
   }
   if (!rf_store_commit(store)) {
     (void)snprintf(message, RF_SYMBOL_MESSAGE, "%s", store->error);
-    return false;
+    return RF_STORE_FAILED;
   }
   (void)snprintf(message, RF_SYMBOL_MESSAGE, "%.100s: %s of build %s%s", shown,
                  !out->executable ? "symbols"
                  : out->debuginfo ? "program and symbols"
                                   : "program without symbols",
                  out->build_id, kept_text(&p));
-  return true;
+  return RF_STORE_DONE;
 }
 
 static bool copy(const char *from, const char *to) {
@@ -220,8 +220,7 @@ static bool copy(const char *from, const char *to) {
   ssize_t got = out < 0 ? -1 : 1;
   while (got > 0) {
     got = read(in, buffer, sizeof buffer);
-    if (got > 0 && write(out, buffer, (size_t)got) != got) {
-      errno = errno == 0 ? ENOSPC : errno;
+    if (got > 0 && !rf_write_all(out, buffer, (size_t)got)) {
       got = -1;
     }
   }
@@ -247,7 +246,7 @@ bool rf_symbol_add(rf_store *store, rf_bump_arena *arena, const char *directory,
     (void)snprintf(message, RF_SYMBOL_MESSAGE, "%.150s cannot be copied: %s", path, strerror(errno));
     return false;
   }
-  return rf_symbol_adopt(store, arena, directory, to, path, out, message);
+  return rf_symbol_adopt(store, arena, directory, to, path, out, message) == RF_STORE_DONE;
 }
 
 /* ---- Limits ---- */

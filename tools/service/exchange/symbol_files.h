@@ -43,11 +43,11 @@ bool rf_symbol_probe(const char *path, const char *name, rf_symbol_file *out, ch
 
 /* Makes the file at `path`, which was made by rf_symbol_new_path, one of the store's, in a transaction of its own, or
  * removes it. A file of the build that has more, lines or symbols, stays in its place: `message` says so. `name`: as it
- * was called. False with a message. */
-bool rf_symbol_adopt(rf_store *store, rf_bump_arena *arena, const char *directory, const char *path, const char *name,
-                     rf_symbol_file *out, char message[RF_SYMBOL_MESSAGE]);
+ * was called. Refused: it is no file of symbols. Failed: the disk or the database cannot take it. */
+rf_store_outcome rf_symbol_adopt(rf_store *store, rf_bump_arena *arena, const char *directory, const char *path,
+                                 const char *name, rf_symbol_file *out, char message[RF_SYMBOL_MESSAGE]);
 
-/* The same for a file that stays where it is: it is copied. */
+/* The same for a file that stays where it is: it is copied. False with a message. */
 bool rf_symbol_add(rf_store *store, rf_bump_arena *arena, const char *directory, const char *path, rf_symbol_file *out,
                    char message[RF_SYMBOL_MESSAGE]);
 

@@ -59,6 +59,10 @@ static enum MHD_Result look_at_name(void *context, enum MHD_ValueKind kind, cons
   return MHD_YES;
 }
 
+static const char *cut_error(rf_request *r, const char *name) {
+  return rf_bump_arena_print(&r->arena, "%.100s: a value cannot hold a NUL (%%00)", name);
+}
+
 /* A name that is misspelt would be a filter that nobody applied. */
 static const char *name_error(rf_request *r, const char *what) {
   name_search s = {names_of(what), NULL, NULL};
@@ -66,7 +70,7 @@ static const char *name_error(rf_request *r, const char *what) {
     (void)MHD_get_connection_values_n(r->connection, MHD_GET_ARGUMENT_KIND, look_at_name, &s);
   }
   if (s.cut != NULL) {
-    return rf_bump_arena_print(&r->arena, "%.100s: a value cannot hold a NUL (%%00)", s.cut);
+    return cut_error(r, s.cut);
   }
   return s.unknown == NULL    ? NULL
          : s.known[0] == '\0' ? rf_bump_arena_print(&r->arena, "%.100s: there are no parameters here", s.unknown)
@@ -100,4 +104,21 @@ const char *rf_argument_error(rf_request *r, const char *what) {
     return "why takes two findings: a=ID&b=ID";
   }
   return name_error(r, what);
+}
+
+/* Records and files of symbols are bodies of their own. */
+static bool has_form(const rf_request *r) {
+  return r->body != NULL && strcmp(r->path, "/api/v1/records") != 0 && strcmp(r->path, "/api/v1/symbols") != 0;
+}
+
+const char *rf_form_error(rf_request *r) {
+  static const char nul[] = "%00";
+  name_search s = {"", NULL, NULL};
+  (void)MHD_get_connection_values_n(r->connection, MHD_GET_ARGUMENT_KIND, look_at_name, &s);
+  if (s.cut != NULL) {
+    return cut_error(r, s.cut);
+  }
+  bool const cut =
+      has_form(r) && (memchr(r->body, '\0', r->length) != NULL || memmem(r->body, r->length, nul, strlen(nul)) != NULL);
+  return cut ? cut_error(r, "the form") : NULL;
 }

@@ -40,13 +40,20 @@ enum MHD_Result rf_upload_end(rf_request *r) {
   const char *const given = rf_request_argument(r, "name");
   bool const closed = close(r->file) == 0;
   r->file = -1;
-  if (!closed || !rf_symbol_adopt(r->http->store, &r->arena, r->http->options->directory, r->file_path,
-                                  given == NULL || given[0] == '\0' ? "the file" : given, &file, message)) {
-    /* Of a transaction that failed the message stays. */
-    bool const full = !closed || strcmp(message, r->http->store->error) == 0;
-    r->http->store->failed = false;
-    return rf_reply_error(r, full ? MHD_HTTP_INSUFFICIENT_STORAGE : MHD_HTTP_BAD_REQUEST,
-                          closed ? message : "the collector's disk is full");
+  if (!closed) {
+    (void)unlink(r->file_path);
+    return rf_reply_error(r, MHD_HTTP_INSUFFICIENT_STORAGE, "the collector's disk is full");
+  }
+  r->http->store->code = SQLITE_OK;
+  rf_store_outcome const outcome =
+      rf_symbol_adopt(r->http->store, &r->arena, r->http->options->directory, r->file_path,
+                      given == NULL || given[0] == '\0' ? "the file" : given, &file, message);
+  if (outcome == RF_STORE_FAILED) {
+    bool const busy = (r->http->store->code & 0xFF) == SQLITE_BUSY;
+    return rf_reply_error(r, busy ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_INSUFFICIENT_STORAGE, message);
+  }
+  if (outcome == RF_STORE_REFUSED) {
+    return rf_reply_error(r, MHD_HTTP_BAD_REQUEST, message);
   }
   rf_text_sink t;
   rf_text_sink_init(&t, &r->arena);

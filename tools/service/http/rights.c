@@ -1,5 +1,6 @@
 #include "tools/service/http/rights.h"
 
+#include "tools/ringfence/base/write_file.h"
 #include "tools/service/http/secret.h"
 
 #include <arpa/inet.h>
@@ -25,7 +26,7 @@ static bool make_token(const char *path) {
   int const fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   bool made = fd >= 0 && rf_secret_random(text, RF_TOKEN_LENGTH);
   text[RF_TOKEN_LENGTH] = '\n';
-  made = made && write(fd, text, RF_TOKEN_LENGTH + 1) == RF_TOKEN_LENGTH + 1 && fsync(fd) == 0;
+  made = made && rf_write_all(fd, text, RF_TOKEN_LENGTH + 1) && fsync(fd) == 0;
   if (fd >= 0) {
     (void)close(fd);
   }

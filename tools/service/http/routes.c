@@ -165,9 +165,13 @@ static bool ask(const rf_request *r, const char *what, rf_query *q, bool *fine) 
 
 static enum MHD_Result store_failed(rf_request *r) {
   const char *const message = rf_bump_arena_copy(&r->arena, r->http->store->error);
-  bool const full = (r->http->store->code & 0xFF) == SQLITE_FULL;
+  int const code = r->http->store->code & 0xFF;
   r->http->store->failed = false;
-  return rf_reply_error(r, full ? MHD_HTTP_INSUFFICIENT_STORAGE : MHD_HTTP_INTERNAL_SERVER_ERROR, message);
+  return rf_reply_error(r,
+                        code == SQLITE_FULL   ? MHD_HTTP_INSUFFICIENT_STORAGE
+                        : code == SQLITE_BUSY ? MHD_HTTP_SERVICE_UNAVAILABLE
+                                              : MHD_HTTP_INTERNAL_SERVER_ERROR,
+                        message);
 }
 
 /* What is wrong with the query string; NULL: nothing. */
@@ -372,10 +376,9 @@ static enum MHD_Result reply_done(rf_request *r, const char *message) {
   return rf_reply_json(r, MHD_HTTP_OK, out.text);
 }
 
-/* The finding or the rule does not allow the request, or a transaction failed, of which the message stays: then the
- * same request will do later. */
-static enum MHD_Result reply_refused(rf_request *r, const char *message) {
-  return strcmp(message, r->http->store->error) == 0 ? store_failed(r) : rf_reply_error(r, MHD_HTTP_CONFLICT, message);
+/* The finding or the rule does not allow the request, or a transaction failed: then the same request will do later. */
+static enum MHD_Result reply_not_done(rf_request *r, rf_store_outcome outcome, const char *message) {
+  return outcome == RF_STORE_FAILED ? store_failed(r) : rf_reply_error(r, MHD_HTTP_CONFLICT, message);
 }
 
 static enum MHD_Result post_triage(rf_request *r, const char *what, bool page) {
@@ -391,8 +394,9 @@ static enum MHD_Result post_triage(rf_request *r, const char *what, bool page) {
       .other = rf_argument_number(rf_request_field(r, "other"), 0),
       .text = not_empty(rf_request_field(r, "text")),
   };
-  if (!rf_triage_apply(r->http->store, &t, message)) {
-    return reply_refused(r, message);
+  rf_store_outcome const outcome = rf_triage_apply(r->http->store, &t, message);
+  if (outcome != RF_STORE_DONE) {
+    return reply_not_done(r, outcome, message);
   }
   if (page) {
     return rf_reply_redirect(
@@ -412,8 +416,9 @@ static enum MHD_Result post_steering(rf_request *r, bool page) {
       .options = not_empty(rf_request_field(r, "options")),
       .because = not_empty(rf_request_field(r, "because")),
   };
-  if (!rf_steer_apply(r->http->store, &request, message)) {
-    return reply_refused(r, message);
+  rf_store_outcome const outcome = rf_steer_apply(r->http->store, &request, message);
+  if (outcome != RF_STORE_DONE) {
+    return reply_not_done(r, outcome, message);
   }
   return page ? rf_reply_redirect(r, "/steering", NULL) : reply_done(r, message);
 }
@@ -428,6 +433,10 @@ static bool is_held(rf_http *http) {
 }
 
 static enum MHD_Result post(rf_request *r) {
+  const char *const wrong = rf_form_error(r);
+  if (wrong != NULL) {
+    return rf_reply_error(r, MHD_HTTP_BAD_REQUEST, wrong);
+  }
   if (strcmp(r->path, "/sign-in") == 0) {
     return sign_in(r);
   }

@@ -271,7 +271,7 @@ static void end_fetch(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *
       strcmp(file.build_id, worker->build_id) != 0) {
     rf_diag("%s", message[0] != '\0' ? message : "a debuginfod sent the file of another build");
     (void)unlink(path);
-  } else if (!rf_symbol_adopt(store, arena, worker->directory, path, "debuginfod", &file, message)) {
+  } else if (rf_symbol_adopt(store, arena, worker->directory, path, "debuginfod", &file, message) != RF_STORE_DONE) {
     rf_diag("%s", message);
   }
 }

@@ -132,18 +132,19 @@ static bool act(rf_store *store, const rf_triage *t, char *message) {
                                          : rf_decision_refuse(message, "there is no such action");
 }
 
-bool rf_triage_apply(rf_store *store, const rf_triage *t, char message[RF_TRIAGE_MESSAGE]) {
+rf_store_outcome rf_triage_apply(rf_store *store, const rf_triage *t, char message[RF_TRIAGE_MESSAGE]) {
   if (!rf_triage_check(t, message)) {
-    return false;
+    return RF_STORE_REFUSED;
   }
   rf_store_begin(store);
   bool const done = act(store, t, message);
   if (!done && !store->failed) {
     rf_store_rollback(store);
-    return false;
+    return RF_STORE_REFUSED;
   }
   if (!rf_store_commit(store)) {
-    return rf_decision_refuse(message, store->error);
+    (void)rf_decision_refuse(message, store->error);
+    return RF_STORE_FAILED;
   }
-  return done;
+  return RF_STORE_DONE;
 }

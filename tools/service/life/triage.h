@@ -22,9 +22,8 @@ enum { RF_TRIAGE_TEXT = 500 };
 /* Whether it can be done, whatever the store holds; else `message` says why not. */
 bool rf_triage_check(const rf_triage *t, char message[RF_TRIAGE_MESSAGE]);
 
-/* Does it, in a transaction of its own. `message` tells in a sentence what was done or, where it returns false, why
- * nothing was. */
-bool rf_triage_apply(rf_store *store, const rf_triage *t, char message[RF_TRIAGE_MESSAGE]);
+/* Does it, in a transaction of its own. `message` tells in a sentence what was done, or why nothing was. */
+rf_store_outcome rf_triage_apply(rf_store *store, const rf_triage *t, char message[RF_TRIAGE_MESSAGE]);
 
 #ifdef __cplusplus
 }

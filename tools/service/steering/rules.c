@@ -53,7 +53,7 @@ static bool check_options(const char *text, char *message) {
   rf_sink_buffer warnings;
   rf_sink_buffer_init(&warnings, warning, sizeof warning);
   rf_options_default(&options);
-  if (text[0] == '\0') {
+  if (text[strspn(text, ":")] == '\0') {
     return refuse(message, "give the options to set: %s", "--options KEY=VALUE:KEY=VALUE");
   }
   if (rf_options_parse(&options, text, "options", &warnings.sink) != 0) {
@@ -163,16 +163,17 @@ void rf_steer_expire(rf_store *store) {
   rf_store_run(store, "UPDATE steer SET ended = ?2 WHERE " OVERDUE, "ii", before, now);
 }
 
-bool rf_steer_apply(rf_store *store, const rf_steer_request *request, char message[RF_STEER_MESSAGE]) {
+rf_store_outcome rf_steer_apply(rf_store *store, const rf_steer_request *request, char message[RF_STEER_MESSAGE]) {
   unsigned const kind = kind_of(request);
   if (!rf_steer_check(request, message)) {
-    return false;
+    return RF_STORE_REFUSED;
   }
   rf_store_begin(store);
   rf_steer_expire(store);
   bool const done = kind == 0 ? unset(store, request, message) : add(store, request, (rf_policy_kind)kind, message);
   if (!rf_store_commit(store)) {
-    return refuse(message, "%s", store->error);
+    (void)refuse(message, "%s", store->error);
+    return RF_STORE_FAILED;
   }
-  return done;
+  return done ? RF_STORE_DONE : RF_STORE_REFUSED;
 }

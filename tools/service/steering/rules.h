@@ -33,9 +33,8 @@ typedef struct rf_steer_request {
 /* Whether it can be done, whatever the store holds; else `message` says why not. */
 bool rf_steer_check(const rf_steer_request *request, char message[RF_STEER_MESSAGE]);
 
-/* Does it, in a transaction of its own. `message` tells in a sentence what was done or, where it returns false, why
- * nothing was. */
-bool rf_steer_apply(rf_store *store, const rf_steer_request *request, char message[RF_STEER_MESSAGE]);
+/* Does it, in a transaction of its own. `message` tells in a sentence what was done, or why nothing was. */
+rf_store_outcome rf_steer_apply(rf_store *store, const rf_steer_request *request, char message[RF_STEER_MESSAGE]);
 
 /* True where a rule that holds for a while only has held that long. */
 bool rf_steer_is_overdue(rf_store *store);

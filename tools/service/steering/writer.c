@@ -2,6 +2,7 @@
 
 #include "tools/ringfence/base/arena.h"
 #include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/write_file.h"
 #include "tools/service/steering/near.h"
 #include "tools/service/steering/rules.h"
 
@@ -88,9 +89,9 @@ static void write_segment(rf_policy_writer *w) {
 
 /* ---- The file ---- */
 
-static bool write_all(const char *path, const void *data, size_t size) {
+static bool write_policy(const char *path, const rf_policy *policy) {
   int const fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-  bool const done = fd >= 0 && fchmod(fd, 0600) == 0 && write(fd, data, size) == (ssize_t)size;
+  bool const done = fd >= 0 && fchmod(fd, 0600) == 0 && rf_write_all(fd, (const char *)policy, sizeof *policy);
   return (fd < 0 || close(fd) == 0) && done;
 }
 
@@ -100,7 +101,7 @@ static bool write_file(const rf_policy_writer *w) {
   const char *const new_path = rf_bump_arena_print(&arena, "%s.new", path);
   rf_policy out = w->policy;
   out.generation = 0;
-  bool const done = write_all(new_path, &out, sizeof out) && rename(new_path, path) == 0;
+  bool const done = write_policy(new_path, &out) && rename(new_path, path) == 0;
   if (!done) {
     int const saved = errno;
     (void)unlink(new_path);

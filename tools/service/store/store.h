@@ -45,6 +45,13 @@ typedef enum rf_store_access {
   RF_STORE_COPY        /* the same, to write a copy of it */
 } rf_store_access;
 
+/* What became of a change that a user asked for. */
+typedef enum rf_store_outcome {
+  RF_STORE_DONE,
+  RF_STORE_REFUSED, /* what it says, or what is in the store, does not allow it */
+  RF_STORE_FAILED   /* the store did: the same may be done later */
+} rf_store_outcome;
+
 /* Opens `path`; CREATE also makes and migrates it. On failure returns false with store->error set; the store is closed
  * then. */
 bool rf_store_open(rf_store *store, const char *path, rf_store_access access);

@@ -1,0 +1,89 @@
+// Blocks from whose pages the program has taken access rights: the store gives them back where it needs them, reads
+// nothing that may not be read, and leaves faults there to the program.
+#include "tests/checkers/page_store_fixture.h"
+
+#include <sys/mman.h>
+
+namespace ringfence {
+namespace {
+
+class PageRights : public PageStore {
+protected:
+  PageRights() {
+    options_.slots = 0;
+    options_.quarantine = 0;
+    open();
+  }
+
+  // As the program does, and the drop-in tells of it.
+  void restrict_to(void *p, int protection) {
+    ASSERT_EQ(mprotect(p, page_size(), protection), 0);
+    ASSERT_TRUE(rf_page_store_restricted(store_, p, page_size()));
+  }
+};
+
+TEST_F(PageRights, TheNextBlockInThePlaceIsWatchedAsAny) {
+  unsigned char *const p = alloc(10);
+  restrict_to(p, PROT_NONE);
+  EXPECT_EQ(free(p), RF_OK);
+  unsigned char *const again = alloc(10);
+  ASSERT_EQ(again, p);
+  EXPECT_FALSE(rf_page_is_restricted(rf_page_live_at(store_, again)));
+  again[10] ^= 1;
+  EXPECT_EQ(free(again), RF_OK);
+  EXPECT_EQ(recorder_.take().size(), 1U);
+}
+
+TEST_F(PageRights, SlackThatWasDamagedBeforeIsFoundAtTheFree) {
+  unsigned char *const p = alloc(10);
+  p[10] ^= 1;
+  restrict_to(p, PROT_NONE);
+  EXPECT_EQ(free(p), RF_OK);
+  EXPECT_EQ(recorder_.take().size(), 1U);
+}
+
+TEST_F(PageRights, ABlockIsResizedAllTheSame) {
+  unsigned char *const p = alloc(10);
+  restrict_to(p, PROT_NONE);
+  EXPECT_EQ(rf_page_store_resize(store_, p, 20, &origin_), RF_OK);
+  p[19] = 1;
+  EXPECT_EQ(free(p), RF_OK);
+}
+
+TEST_F(PageRights, ASweepReadsNoPageThatMayNotBeRead) {
+  unsigned char *const p = alloc(10);
+  unsigned char *const q = alloc(10);
+  p[10] ^= 1;
+  q[10] ^= 1;
+  restrict_to(p, PROT_NONE);
+  restrict_to(q, PROT_READ | PROT_WRITE);
+  EXPECT_EQ(rf_page_store_sweep(store_, 0, &origin_), 1U);
+  std::vector<rf_finding> const found = recorder_.take();
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].block, reinterpret_cast<uintptr_t>(q));
+  EXPECT_EQ(free(q), RF_OK);
+  EXPECT_EQ(free(p), RF_OK);
+  EXPECT_EQ(recorder_.take().size(), 1U) << "p's, once its page may be read";
+}
+
+TEST_F(PageRights, AFaultOfAPageThatMayBeReadIsTheProgramsOwn) {
+  unsigned char *const p = alloc(10);
+  restrict_to(p, PROT_READ);
+  EXPECT_FALSE(rf_page_fault(reinterpret_cast<uintptr_t>(p), RF_ACCESS_WRITE, 0, nullptr));
+  EXPECT_EQ(free(p), RF_OK);
+  EXPECT_EQ(recorder_.take().size(), 0U);
+}
+
+// Its page is nobody's, but the next block there needs it.
+TEST_F(PageRights, ThoseOfABlockOfNoBytesAreGivenBackToo) {
+  unsigned char *const none = alloc(0);
+  restrict_to(none, PROT_NONE);
+  EXPECT_EQ(free(none), RF_OK);
+  unsigned char *const p = alloc(10);
+  ASSERT_EQ(p, none);
+  p[0] = 1;
+  EXPECT_EQ(free(p), RF_OK);
+}
+
+} // namespace
+} // namespace ringfence
