@@ -76,3 +76,19 @@ TEST(MemblocksRegion, IsFreeIffAllOfItsBlocksAre) {
   EXPECT_TRUE(rf_memblocks_is_region_free(&pool.blocks, pool.at(2), 0));
   EXPECT_FALSE(rf_memblocks_is_region_free(&pool.blocks, pool.blocks.buffer + 1, 1));
 }
+
+TEST(MemblocksRun, TheLongestNeedNotBeTheLast) {
+  Pool pool(8);
+  ASSERT_EQ(pool.claim(3), RF_OK);
+  ASSERT_EQ(pool.claim(5), RF_OK);
+  EXPECT_EQ(pool.map(), "00010100");
+  EXPECT_EQ(pool.stats().largest_free, 3U * 32);
+}
+
+TEST(MemblocksRun, OfNoBlocksIsNoFailure) {
+  Pool pool(2);
+  void *run = &pool;
+  EXPECT_EQ(rf_memblocks_alloc_contiguous(&pool.blocks, 0, &run), RF_OK);
+  EXPECT_EQ(rf_memblocks_alloc(&pool.blocks, 0, &run), RF_OK);
+  EXPECT_EQ(pool.stats().failures, 0U);
+}

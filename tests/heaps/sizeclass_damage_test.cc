@@ -182,4 +182,27 @@ TEST_F(SizeclassIntegrity, EachByteOfTheHeapIsToldButThoseThatOnlyCountOrRemembe
   }
 }
 
+TEST_F(SizeclassIntegrity, ATableOfSitesDoesNotHideDamageToTheRecord) {
+  for (void *const p : live) {
+    (void)rf_free(a, p);
+  }
+  heap.counters.blocks = 0;
+  heap.size -= 16;
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_sizeclass_track_sites(&heap, sites, 4));
+  EXPECT_EQ(1U, faults.count());
+  EXPECT_EQ(RF_ERR_CORRUPT, faults.take());
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_check(a, nullptr));
+  restore();
+}
+
+TEST_F(SizeclassIntegrity, OfTheRecordIsPrintedAndItsTableNotFollowed) {
+  char text[100];
+  rf_sink_buffer buffer;
+  rf_sink_buffer_init(&buffer, text, sizeof text);
+  heap.sites = nullptr;
+  rf_sizeclass_print(&heap, &buffer.sink);
+  EXPECT_STREQ("sizeclass: heap record overwritten\n", text);
+  restore();
+}
+
 } // namespace

@@ -1,4 +1,4 @@
-#include <ringfence/sizeclass.h>
+#include "sizeclass_impl.h"
 
 /* Numbers in columns. */
 static void put_number(const rf_sink *sink, size_t value, unsigned width) {
@@ -56,6 +56,10 @@ static void print_sites(const rf_sizeclass *heap, const rf_sink *sink) {
 }
 
 void rf_sizeclass_print(rf_sizeclass *heap, const rf_sink *sink) {
+  if (!rf_sizeclass_record_intact(heap)) {
+    rf_sink_str(sink, "sizeclass: heap record overwritten\n");
+    return;
+  }
   rf_sink_str(sink, "sizeclass: ");
   rf_sink_uint(sink, heap->carved);
   rf_sink_str(sink, " of ");

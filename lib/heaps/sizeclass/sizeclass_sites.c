@@ -70,6 +70,9 @@ rf_status rf_sizeclass_track_sites(rf_sizeclass *heap, rf_sizeclass_site *table,
   if (table == NULL || rows == 0 || rows > RF_SIZECLASS_SITES_MAX) {
     return RF_ERR_INVALID;
   }
+  if (!rf_sizeclass_record_intact(heap)) {
+    return rf_fault_refuse(&heap->base, RF_ERR_CORRUPT, "heap record overwritten", heap, NULL);
+  }
   if (heap->counters.blocks != 0) {
     return RF_ERR_BUSY;
   }

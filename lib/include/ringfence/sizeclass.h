@@ -110,10 +110,12 @@ void rf_sizeclass_set_notifier(rf_sizeclass *heap, rf_sizeclass_notifier notifie
 
 /* Counts from now on per call site (file and line) in `table`, `rows` rows of the caller's that live until rf_deinit.
  * Sites that find no row are counted together in the last one, whose site is then called "other sites". RF_OK;
- * RF_ERR_INVALID for a NULL table, no rows or more than RF_SIZECLASS_SITES_MAX; RF_ERR_BUSY while blocks are live. */
+ * RF_ERR_INVALID for a NULL table, no rows or more than RF_SIZECLASS_SITES_MAX; RF_ERR_BUSY while blocks are live;
+ * RF_ERR_CORRUPT, reported, where the heap's record was overwritten. */
 rf_status rf_sizeclass_track_sites(rf_sizeclass *heap, rf_sizeclass_site *table, size_t rows);
 
-/* Writes what is live and free per class, and the rows of the table of sites. Allocates nothing. */
+/* Writes what is live and free per class, and the rows of the table of sites; or that the heap's record was
+ * overwritten. Allocates nothing. */
 void rf_sizeclass_print(rf_sizeclass *heap, const rf_sink *sink);
 
 /* Writes a line for each live block, with its site where sites are tracked: before rf_deinit, the leaks. Their
