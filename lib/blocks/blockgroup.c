@@ -87,10 +87,10 @@ rf_status rf_blockgroup_add(rf_blockgroup *group, rf_blockgroup_member *member, 
   if (!rf_blockgroup_intact(group)) {
     return broken(group, NULL);
   }
-  if (is_member(group, blocks)) {
-    return RF_ERR_BUSY;
-  }
   for (rf_blockgroup_member *m = group->first; m != NULL; m = m->next) {
+    if (m == member || m->blocks == blocks) {
+      return RF_ERR_BUSY;
+    }
     last = m;
   }
   member->blocks = blocks;

@@ -53,6 +53,11 @@ void rf_memblocks_listen(rf_memblocks *blocks, rf_memblocks_listener *listener) 
     (void)rf_memblocks_report_damage(blocks);
     return;
   }
+  for (const rf_memblocks_listener *l = blocks->listeners; l != NULL; l = l->next) {
+    if (l == listener) {
+      return;
+    }
+  }
   listener->next = blocks->listeners;
   blocks->listeners = listener;
   rf_memblocks_seal(blocks);

@@ -220,3 +220,48 @@ TEST_F(BlockgroupAllocator, AfterDeinitServesNothing) {
   EXPECT_FALSE(rf_owns(a, buffers[0]));
   EXPECT_EQ(stats().overhead, 0U);
 }
+
+TEST_F(BlockgroupAllocator, AWalkShowsBlocksThatWereTakenDirectlyAsUsed) {
+  void *direct = nullptr;
+  ASSERT_EQ(rf_memblocks_alloc(&pools[0], 1, &direct), RF_OK);
+  std::string text;
+  EXPECT_EQ(rf_walk(
+                a,
+                [](const rf_block *b, void *out) {
+                  *static_cast<std::string *>(out) += (b->used ? "used " : "free ") + std::to_string(b->size) + " ";
+                  return true;
+                },
+                &text),
+            RF_OK);
+  EXPECT_EQ(text, "used 64 free 64 free 32 free 32 free 32 free 32 ");
+}
+
+TEST_F(BlockgroupAllocator, AFreeOfMoreBlocksThanAreTakenIsDamageAndNoDoubleFree) {
+  void *p = rf_alloc(a, 1);
+  pools[1].used = 0;
+  EXPECT_EQ(rf_free(a, p), RF_ERR_CORRUPT);
+  pools[1].used = 1;
+  EXPECT_EQ(rf_free(a, p), RF_OK);
+}
+
+TEST_F(BlockgroupAllocator, ABlockOfWhichEachByteWasAskedForIsSound) {
+  ASSERT_NE(rf_alloc(a, 32), nullptr);
+  EXPECT_EQ(rf_check(a, nullptr), RF_OK);
+}
+
+TEST_F(BlockgroupAllocator, AWrongCountIsDamageToTheAdapter) {
+  rf_fault where;
+  heap.counters.blocks++;
+  EXPECT_EQ(rf_check(a, &where), RF_ERR_CORRUPT);
+  EXPECT_EQ(where.ptr, &heap);
+}
+
+TEST_F(BlockgroupAllocator, TellsListenersOfAnAllocationTheBytesOfABlock) {
+  size_t heard = 0;
+  rf_memblocks_listener listener = {
+      [](rf_memblocks *, void *, size_t bytes, void *out) { *static_cast<size_t *>(out) += bytes; }, nullptr, &heard,
+      nullptr};
+  rf_memblocks_listen(&pools[1], &listener);
+  ASSERT_EQ(rf_alloc(a, 5), buffers[1]);
+  EXPECT_EQ(heard, 32U);
+}

@@ -358,3 +358,44 @@ TEST_F(Blockgroup, ListenersOfEachPoolHearASpanningFree) {
     EXPECT_EQ(heard[i].bytes, pools[i].block_size);
   }
 }
+
+TEST_F(Blockgroup, APoolThatLeavesTheMiddleLeavesTheOthers) {
+  EXPECT_EQ(rf_blockgroup_remove(&group, &members[1]), RF_OK);
+  EXPECT_EQ(rf_blockgroup_owner(&group, buffers[0]), &pools[0]);
+  EXPECT_EQ(rf_blockgroup_owner(&group, buffers[1]), nullptr);
+  EXPECT_EQ(rf_blockgroup_owner(&group, buffers[2]), &pools[2]);
+}
+
+// Its place would lead to itself, and every later call would go round.
+TEST_F(Blockgroup, AMemberIsInOnceWhateverItsPool) {
+  rf_memblocks other;
+  alignas(16) unsigned char buffer[64];
+  size_t bitmap;
+  ASSERT_EQ(rf_memblocks_init(&other, buffer, 16, 4, &bitmap), RF_OK);
+  for (rf_blockgroup_member &member : members) {
+    EXPECT_EQ(rf_blockgroup_add(&group, &member, &other), RF_ERR_BUSY);
+  }
+  for (size_t i = 0; i < 3; i++) {
+    EXPECT_EQ(rf_blockgroup_owner(&group, buffers[i]), &pools[i]);
+  }
+}
+
+TEST_F(Blockgroup, AllBlocksOfAllPoolsAreFreedAtOnce) {
+  std::vector<void *> batch;
+  size_t const counts[] = {4, 4, 2};
+  for (uintptr_t i = 0; i < 3; i++) {
+    for (size_t n = 0; n < counts[i]; n++) {
+      batch.push_back(take(i));
+    }
+  }
+  EXPECT_EQ(rf_blockgroup_free(&group, batch.size(), batch.data()), RF_OK);
+  EXPECT_EQ(taken(), "0 0 0");
+}
+
+TEST_F(Blockgroup, ARequestThatFailsLeavesTheBlockSizeAlone) {
+  void *out[5];
+  size_t size = 7;
+  EXPECT_EQ(rf_blockgroup_alloc(&group, pool(0), 5, out, &size), RF_ERR_NO_MEMORY);
+  EXPECT_EQ(rf_blockgroup_alloc_contiguous(&group, pool(0), 5, out, &size), RF_ERR_NO_MEMORY);
+  EXPECT_EQ(size, 7U);
+}

@@ -296,3 +296,27 @@ TEST_F(MemblocksAllocator, AnAllocThatMeetsAnImpossibleCountIsReported) {
   EXPECT_EQ(faults.last().status, RF_ERR_CORRUPT);
   blocks.used = 0;
 }
+
+TEST_F(MemblocksAllocator, AnAllocThatMeetsDamageNamesTheBitmapAndIsAFailure) {
+  blocks.used = kBlocks + 1;
+  EXPECT_EQ(rf_alloc(a, 1), nullptr);
+  EXPECT_EQ(faults.last().ptr, bitmap);
+  blocks.used = 0;
+  EXPECT_EQ(stats().failures, 1U);
+}
+
+TEST_F(MemblocksAllocator, AFreeOfMoreBlocksThanAreTakenIsRefused) {
+  void *p = rf_alloc(a, 2 * kSize);
+  blocks.used = 1;
+  EXPECT_EQ(rf_free(a, p), RF_ERR_CORRUPT);
+  EXPECT_EQ(blocks.used, 1U);
+  blocks.used = 2;
+  EXPECT_EQ(rf_free(a, p), RF_OK);
+}
+
+TEST_F(MemblocksAllocator, EndsAPoolWhoseRecordWasOverwritten) {
+  blocks.block_size++;
+  rf_deinit(a);
+  EXPECT_EQ(blocks.num_blocks, 0U);
+  EXPECT_EQ(rf_memblocks_check(&blocks, nullptr), RF_OK);
+}

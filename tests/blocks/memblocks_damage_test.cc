@@ -213,3 +213,29 @@ TEST_F(MemblocksDamage, ACopyOfThePoolIsNotThePool) {
   EXPECT_EQ(rf_memblocks_alloc(&copy, 1, &block), RF_ERR_CORRUPT);
   EXPECT_EQ(pool.faults.last().ptr, &copy);
 }
+
+TEST(MemblocksCounts, ARunOfMoreBlocksThanAreTakenIsDamage) {
+  Pool pool(4);
+  ASSERT_EQ(pool.claim(0, 3), RF_OK);
+  pool.blocks.used = 2;
+  EXPECT_EQ(rf_memblocks_free_contiguous(&pool.blocks, pool.at(0), 3), RF_ERR_CORRUPT);
+  EXPECT_EQ(pool.blocks.used, 2U);
+  pool.blocks.used = 3;
+}
+
+TEST(MemblocksCounts, AHintBehindTheEndOfAFullPoolIsTold) {
+  Pool pool(4);
+  ASSERT_EQ(pool.claim(0, 4), RF_OK);
+  pool.blocks.hint = RF_MEMBLOCKS_WORDS(4) + 1;
+  EXPECT_EQ(rf_memblocks_check(&pool.blocks, nullptr), RF_ERR_CORRUPT);
+  pool.blocks.hint = 0;
+}
+
+// As of a record that no call has initialised: its checksum is 0.
+TEST(MemblocksCounts, ASizeThatNoPoolHasIsNotTakenForANewPool) {
+  size_t word = 0;
+  unsigned char byte = 0;
+  rf_memblocks blocks = RF_MEMBLOCKS_INITIALIZER(16, 4, &byte, &word, false, nullptr, nullptr);
+  blocks.num_blocks = RF_SIZE_LIMIT / 16 + 1;
+  EXPECT_EQ(rf_memblocks_check(&blocks, nullptr), RF_ERR_CORRUPT);
+}

@@ -105,3 +105,23 @@ TEST(MemblocksListener, MayCallThePool) {
   rf_memblocks_share(&pool.blocks, nullptr);
   rf_mutex_deinit(&mutex);
 }
+
+// It would lead to itself, and the next call would go round for ever.
+TEST(MemblocksListener, IsInTheListOnce) {
+  Pool pool(2);
+  Recorder first;
+  Recorder second;
+  rf_memblocks_listen(&pool.blocks, &first.listener);
+  rf_memblocks_listen(&pool.blocks, &second.listener);
+  for (Recorder *const r : {&first, &second}) {
+    rf_memblocks_listen(&pool.blocks, &r->listener);
+  }
+  ASSERT_EQ(first.listener.next, nullptr);
+  ASSERT_EQ(pool.claim(0), RF_OK);
+  EXPECT_EQ(first.events.size(), 1U);
+  EXPECT_EQ(second.events.size(), 1U);
+  rf_memblocks_unlisten(&pool.blocks, &second.listener);
+  ASSERT_EQ(pool.claim(1), RF_OK);
+  EXPECT_EQ(first.events.size(), 2U);
+  EXPECT_EQ(second.events.size(), 1U);
+}

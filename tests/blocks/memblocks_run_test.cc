@@ -89,3 +89,19 @@ TEST(MemblocksRun, TheLargestIsCountedWithoutAlignment) {
   EXPECT_EQ(none, nullptr);
   EXPECT_EQ(pool.stats().failures, 0U);
 }
+
+TEST(MemblocksRun, TheLongestNeedNotBeTheLast) {
+  Pool pool(8);
+  ASSERT_EQ(pool.claim(3), RF_OK);
+  ASSERT_EQ(pool.claim(5), RF_OK);
+  EXPECT_EQ(pool.map(), "00010100");
+  EXPECT_EQ(pool.stats().largest_free, 3U * 32);
+}
+
+TEST(MemblocksRun, OfNoBlocksIsNoFailure) {
+  Pool pool(2);
+  void *run = &pool;
+  EXPECT_EQ(rf_memblocks_alloc_contiguous(&pool.blocks, 0, &run), RF_OK);
+  EXPECT_EQ(rf_memblocks_alloc(&pool.blocks, 0, &run), RF_OK);
+  EXPECT_EQ(pool.stats().failures, 0U);
+}

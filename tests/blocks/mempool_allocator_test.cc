@@ -99,3 +99,11 @@ TEST(MempoolAllocator, WalksBlocksInAddressOrderUntilToldToStop) {
   EXPECT_EQ(rf_walk(&p.pool.base, add, &all), RF_OK);
   EXPECT_EQ(all, 48U + 48U + 30U + sizeof(void *)) << "the last one needs no padding";
 }
+
+TEST(MempoolAllocator, TheLargestSlackThatAByteTellsMayBeAllOfABlock) {
+  Pool p(1, 255, 16);
+  void *const block = rf_alloc(&p.pool.base, 0);
+  ASSERT_NE(block, nullptr);
+  EXPECT_EQ(rf_check(&p.pool.base, nullptr), RF_OK);
+  EXPECT_EQ(rf_free(&p.pool.base, block), RF_OK);
+}

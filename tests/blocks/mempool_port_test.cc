@@ -344,3 +344,16 @@ TEST_F(MempoolAmongOthers, EachCallLooksAndChangesInOneLockedSection) {
   expect_one_section("alloc", [&] { EXPECT_EQ(rf_mempool_alloc(&pool, 0, &got), RF_OK); });
   EXPECT_EQ(got, only);
 }
+
+TEST_F(MempoolPort, WhoWaitsGetsAllBytesOfABlockThatWasAskedForInPart) {
+  EXPECT_EQ(rf_mempool_free(&pool, only), RF_OK);
+  only = rf_alloc_at(&pool.base, 4, 1, nullptr);
+  ASSERT_NE(only, nullptr);
+  while_waiting = [this] { EXPECT_EQ(rf_mempool_free(&pool, only), RF_OK); };
+  EXPECT_EQ(rf_mempool_alloc(&pool, 10, &got), RF_OK);
+  EXPECT_EQ(got, only);
+  rf_stats s;
+  rf_stats_get(&pool.base, &s);
+  EXPECT_EQ(s.used, 16U);
+  EXPECT_EQ(s.peak, 16U);
+}

@@ -271,5 +271,27 @@ TEST_F(Pool, RandomUseKeepsContentsAndCounts) {
   EXPECT_TRUE(faults.seen.empty());
 }
 
+TEST_F(Pool, ABufferMustHoldWhatIsLeftBehindItsFirstAlignment) {
+  rf_pool_options o{};
+  o.classes = kSmall;
+  o.class_count = 2;
+  size_t const needed = rf_pool_buffer_size(&o) - (RF_ALIGN_DEFAULT - 1);
+  alignas(16) unsigned char memory[256];
+  rf_pool own;
+  o.buffer = memory + 1;
+  o.buffer_size = needed + RF_ALIGN_DEFAULT - 2;
+  EXPECT_EQ(RF_ERR_INVALID, rf_pool_init(&own, &heap.base, &o));
+  o.buffer_size++;
+  EXPECT_EQ(RF_OK, rf_pool_init(&own, &heap.base, &o));
+  own.base.ops->deinit(&own.base);
+}
+
+TEST_F(Pool, AReallocOfWhatIsNoBlockIsNoFailure) {
+  alignas(16) unsigned char foreign[64] = {};
+  EXPECT_EQ(nullptr, rf_realloc(a, foreign + 16, 1000));
+  EXPECT_EQ(std::vector<rf_status>{RF_ERR_BAD_POINTER}, faults.seen);
+  EXPECT_EQ(0u, total().failures);
+}
+
 } // namespace
 } // namespace ringfence_test

@@ -242,4 +242,19 @@ TEST(BumpTest, RefusesAMarkThatIsNoLongerAPosition) {
   EXPECT_EQ(rf_bump_reset(&bump, first), RF_ERR_INVALID);
 }
 
+TEST(BumpTest, AMarkAboveWhatIsAllocatedOfAnEarlierChunkIsNone) {
+  Source source;
+  unsigned char memory[64];
+  rf_bump bump;
+  ASSERT_EQ(rf_bump_init(&bump, memory, sizeof memory, &source.source), RF_OK);
+  rf_bump_mark const start = rf_bump_get_mark(&bump);
+  ASSERT_EQ(rf_bump_alloc(&bump, 40, 1), memory);
+  rf_bump_mark const later = rf_bump_get_mark(&bump);
+  ASSERT_EQ(rf_bump_reset(&bump, start), RF_OK);
+  ASSERT_NE(rf_bump_alloc(&bump, 100, 1), nullptr); // by another chunk
+  EXPECT_EQ(rf_bump_reset(&bump, later), RF_ERR_INVALID);
+  EXPECT_EQ(source.live.size(), 1U);
+  rf_bump_clear(&bump);
+}
+
 } // namespace

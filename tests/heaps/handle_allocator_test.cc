@@ -155,4 +155,28 @@ TEST_F(Handle, TheAdapterNeedsALivingHeap) {
   EXPECT_EQ(rf_handle_allocator_init(&pinned, &heap), RF_ERR_INVALID);
 }
 
+TEST_F(Handle, WithoutAPlaceInTheTableNothingIsServedToAPointer) {
+  make_apart(200, 2);
+  rf_allocator *const a = by_pointers();
+  fill({20, 20});
+  rf_stats s;
+  rf_stats_get(a, &s);
+  EXPECT_EQ(s.largest_free, 0U);
+  EXPECT_EQ(rf_alloc(a, 1), nullptr);
+}
+
+// Blocks that slide together leave a hole that need not begin at a multiple of the alignment.
+TEST_F(Handle, TheLargestSizeForAPointerIsServedAfterSliding) {
+  for (size_t const size : {4, 8, 12, 16}) {
+    make_apart(96);
+    rf_allocator *const a = by_pointers();
+    fill({12, size});
+    rf_handle_free(h, 1);
+    rf_stats s;
+    rf_stats_get(a, &s);
+    EXPECT_EQ(rf_alloc(a, s.largest_free + 1), nullptr) << size;
+    EXPECT_NE(rf_alloc(a, s.largest_free), nullptr) << size;
+  }
+}
+
 } // namespace

@@ -281,4 +281,37 @@ TEST_F(HandleMove, SwapLetsTwoHandlesTradeTheirBlocksHoweverTheyLie) {
   EXPECT_EQ(faults.take(), RF_ERR_INVALID);
 }
 
+TEST_F(HandleMove, ABoundOnWhatIsMovedIncludesABlockOfThatSize) {
+  make_apart(100);
+  fill({20, 20});
+  rf_handle_free(h, 1);
+  EXPECT_EQ(rf_handle_compact(h, 16), 0U);
+  EXPECT_EQ(rf_handle_compact(h, 20), 20U);
+  EXPECT_EQ(map(), "2:20 -80 ");
+}
+
+TEST_F(HandleMove, ABlockMayMoveIntoTheHoleBeforeIt) {
+  make_apart(100);
+  fill({60, 20, 20});
+  rf_handle_free(h, 1);
+  rf_handle_lock(h, 3);
+  std::memset(at(2), 0x22, 20);
+  EXPECT_EQ(rf_handle_realloc(h, 2, 40), RF_OK);
+  EXPECT_EQ(map(), "2:40 -40 3:20* ");
+  EXPECT_EQ(at(2)[19], 0x22);
+  EXPECT_EQ(at(2)[20], 0);
+  EXPECT_EQ(rf_handle_check(h, nullptr), RF_OK);
+}
+
+// A search for room begins before it from then on.
+TEST_F(HandleMove, ARestOfGatheredMemoryIsAHoleThatServes) {
+  make_apart(100);
+  fill({40, 40});
+  EXPECT_EQ(rf_handle_realloc(h, 1, 48), RF_OK);
+  EXPECT_EQ(map(), "1:48 -12 2:40 ");
+  EXPECT_EQ(rf_handle_check(h, nullptr), RF_OK);
+  EXPECT_NE(rf_handle_alloc_at(h, 12, RF_HANDLE_STAY, nullptr), RF_HANDLE_NULL);
+  EXPECT_EQ(map(), "1:48 3:12 2:40 ");
+}
+
 } // namespace

@@ -318,4 +318,11 @@ TEST(SimpleTest, AnEndedHeapServesAndOwnsNothing) {
   EXPECT_EQ(h.stats().capacity, 0U);
 }
 
+TEST(SimpleTest, ABlockOfNoBytesDoesNotBeginAtTheEnd) {
+  ringfence_test::SimpleHeap h(1024 - 64, 64); // its end is at the next multiple of 1024
+  EXPECT_EQ(rf_aligned_alloc(h.a, 1024, 0), nullptr);
+  EXPECT_NE(rf_aligned_alloc(h.a, 512, 0), nullptr);
+  EXPECT_EQ(rf_check(h.a, nullptr), RF_OK);
+}
+
 } // namespace

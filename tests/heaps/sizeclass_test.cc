@@ -261,7 +261,7 @@ TEST_F(Sizeclass, ADamagedRecordIsNotPrinted) {
   rf_sink_buffer buffer;
   rf_sink_buffer_init(&buffer, text, sizeof text);
   rf_sizeclass_print(&heap, &buffer.sink);
-  EXPECT_STREQ("sizeclass: record of the heap was overwritten\n", text);
+  EXPECT_STREQ("sizeclass: heap record overwritten\n", text);
   heap.site_rows = 2;
 }
 

@@ -224,6 +224,33 @@ TEST_F(TlsfHugeArena, IsBusyWhileAnyOfItsPiecesHasABlock) {
   EXPECT_EQ(rf_tlsf_remove_region(&h.heap, space.start), RF_OK);
 }
 
+// A heap of one free block may be too large for a plain block, and too small for a huge one.
+TEST(TlsfHugeEdge, TheLargestSizeIsServedWhateverTheArenasSize) {
+  AddressSpace space(260 * kMiB);
+  if (!space.made()) {
+    GTEST_SKIP() << "no address space";
+  }
+  rf_tlsf heap;
+  rf_allocator *const a = &heap.base;
+  auto const block_of = [&](size_t size) {
+    EXPECT_EQ(rf_tlsf_init(&heap, space.start, size), RF_OK);
+    return static_cast<size_t>(heap.main.end - heap.main.first);
+  };
+  size_t size = space.size;
+  for (int i = 0; i < 3; i++) {
+    size -= block_of(size) - (256 * kMiB - 6 * kGranule);
+  }
+  ASSERT_LT(block_of(size), 256 * kMiB);
+  while (block_of(size) < 256 * kMiB + 6 * kGranule) {
+    size_t const largest = stats(a).largest_free;
+    EXPECT_EQ(rf_alloc(a, largest + 1), nullptr) << size;
+    void *const p = rf_alloc(a, largest);
+    EXPECT_NE(p, nullptr) << size;
+    EXPECT_EQ(rf_free(a, p), RF_OK);
+    size += kGranule;
+  }
+}
+
 } // namespace
 } // namespace ringfence::testing
 

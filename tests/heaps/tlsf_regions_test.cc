@@ -201,5 +201,49 @@ TEST_P(TlsfProgram, KeepsContentsApartOverSeveralRegions) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, TlsfProgram, ::testing::Range(1U, 21U));
 
+// Damage is not passed over for another region, where room is.
+TEST(TlsfTest, ADamagedBlockThatIsMetEndsTheSearchOfRegions) {
+  Faults faults;
+  Memory more(4096);
+  Heap h(1024);
+  ASSERT_EQ(rf_tlsf_add_region(&h.heap, more.start, more.size), RF_OK);
+  unsigned char *const tag = h.heap.main.first - sizeof(uint32_t);
+  *tag ^= 2;
+  EXPECT_EQ(rf_aligned_alloc(h.a, 64, 100), nullptr);
+  EXPECT_EQ(faults.count(), 1U);
+  EXPECT_EQ(faults.take(), RF_ERR_CORRUPT);
+  *tag ^= 2;
+  EXPECT_EQ(stats(h.a).failures, 1U);
+}
+
+TEST(TlsfTest, AReallocForAnAlignmentBesideADamagedBlockChangesNothing) {
+  Faults faults;
+  Heap h(4096);
+  size_t const gap = rf_align_gap(h.heap.main.first, 128);
+  if (gap != 0) {
+    ASSERT_NE(h.alloc(gap - 4), nullptr);
+  }
+  unsigned char *blocks[4]; // of 64 bytes each, one behind the other
+  for (unsigned char *&block : blocks) {
+    block = h.alloc(60);
+  }
+  unsigned char *const p = blocks[1];
+  ASSERT_TRUE(rf_is_aligned(blocks[0], 128));
+  ASSERT_EQ(p, blocks[0] + 64);
+  ASSERT_EQ(blocks[2], p + 64);
+  std::memset(p, 0x77, 60);
+  ASSERT_EQ(rf_free(h.a, blocks[2]), RF_OK);
+  ASSERT_EQ(rf_free(h.a, blocks[0]), RF_OK);
+  unsigned char *const tag = blocks[2] - sizeof(uint32_t);
+  *tag ^= 2;
+  EXPECT_EQ(rf_realloc_at(h.a, p, 60, 128, nullptr), nullptr);
+  EXPECT_EQ(faults.count(), 1U);
+  EXPECT_EQ(faults.take(), RF_ERR_CORRUPT);
+  *tag ^= 2;
+  EXPECT_EQ(std::count(p, p + 60, 0x77), 60);
+  EXPECT_EQ(rf_check(h.a, nullptr), RF_OK);
+  EXPECT_EQ(rf_free(h.a, p), RF_OK);
+}
+
 } // namespace
 } // namespace ringfence::testing

@@ -57,7 +57,7 @@ static void print_sites(const rf_sizeclass *heap, const rf_sink *sink) {
 
 void rf_sizeclass_print(rf_sizeclass *heap, const rf_sink *sink) {
   if (!rf_sizeclass_record_intact(heap)) {
-    rf_sink_str(sink, "sizeclass: record of the heap was overwritten\n");
+    rf_sink_str(sink, "sizeclass: heap record overwritten\n");
     return;
   }
   rf_sink_str(sink, "sizeclass: ");

@@ -57,8 +57,8 @@ rf_status rf_blockgroup_init(rf_blockgroup *group, rf_blockgroup_choice choose);
 /* Ends the group; its pools live on. A second call does nothing. */
 void rf_blockgroup_deinit(rf_blockgroup *group);
 
-/* Adds `blocks` at the end of the list, as `member`. RF_OK, RF_ERR_INVALID for NULL, RF_ERR_BUSY where it is in
- * already. */
+/* Adds `blocks` at the end of the list, as `member`. RF_OK, RF_ERR_INVALID for NULL, RF_ERR_BUSY where one of the two
+ * is in already. */
 rf_status rf_blockgroup_add(rf_blockgroup *group, rf_blockgroup_member *member, rf_memblocks *blocks);
 
 /* Takes `member` out, whatever is allocated from its pool: such blocks are then freed at the pool. RF_OK, or

@@ -170,8 +170,8 @@ void rf_memblocks_reset_peak(rf_memblocks *blocks);
  * checksum is 0 it is damage where no initialiser can have made the rest.) */
 rf_status rf_memblocks_check(rf_memblocks *blocks, rf_fault *where);
 
-/* Adds a listener, told before those that were added earlier; removes one, and does nothing where it is not there. Not
- * while another thread uses the pool. */
+/* Adds a listener, told before those that were added earlier, and does nothing where it is there; removes one, and does
+ * nothing where it is not there. Not while another thread uses the pool. */
 void rf_memblocks_listen(rf_memblocks *blocks, rf_memblocks_listener *listener);
 void rf_memblocks_unlisten(rf_memblocks *blocks, rf_memblocks_listener *listener);
 
