@@ -1,5 +1,5 @@
 /* mmap, munmap and mremap as the library calls them itself, most of all to serve requests: to the system. A library
- * that is preloaded before it may have functions by these names, which allocate; the C library's malloc calls none such,
+ * that is preloaded before it may have functions by these names, which allocate; the C library's malloc calls none,
  * either. The library is linked with --wrap for these three, so that its calls come here. */
 #define _GNU_SOURCE
 #include "checkers/dropin/os/raw_syscall.h"
@@ -34,5 +34,6 @@ void *__wrap_mremap(void *start, size_t size, size_t new_size, int how, ...) {
     wish = va_arg(list, void *);
     va_end(list);
   }
-  return (void *)rf_syscall_errno(SYS_mremap, (const long[6]){(long)start, (long)size, (long)new_size, how, (long)wish});
+  return (void *)rf_syscall_errno(SYS_mremap,
+                                  (const long[6]){(long)start, (long)size, (long)new_size, how, (long)wish});
 }

@@ -1,5 +1,5 @@
-/* A library that is preloaded behind ours, whose write forks once, with FORKS_WHEN_WRITTEN in the environment: the child has
- * its memory dumped, too. */
+/* A library that is preloaded behind ours, whose write forks once, with FORKS_WHEN_WRITTEN in the environment: the
+ * child has its memory dumped, too. */
 #define _GNU_SOURCE
 #include <ringfence/dropin.h>
 #include <stdbool.h>
