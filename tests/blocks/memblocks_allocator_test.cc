@@ -61,6 +61,7 @@ TEST_F(MemblocksAllocator, AFreeOfMoreBlocksThanAreCountedIsRefused) {
   void *const p = rf_alloc(a, 3 * kSize);
   blocks.used = 2;
   EXPECT_EQ(rf_free(a, p), RF_ERR_CORRUPT);
+  EXPECT_STREQ(faults.last().what, "record or table was overwritten");
   blocks.used = 3;
   EXPECT_EQ(rf_free(a, p), RF_OK);
 }

@@ -56,6 +56,26 @@ TEST_F(Pool, AdvisesTheCountsWithWhichNothingWouldHaveSpilled) {
 }
 
 // A visitor may stop before the pool's own memory, in it and behind it: none of what follows is shown.
+TEST_F(Pool, ItsBlocksAndWhatIsBesideThemAreAllOfItsMemory) {
+  struct Sum {
+    const rf_pool *pool;
+    size_t bytes;
+  } sum = {&pool, 0};
+  void *const p = rf_alloc(a, 10);
+  EXPECT_EQ(RF_OK, rf_walk(
+                       a,
+                       [](const rf_block *b, void *context) {
+                         auto *const s = static_cast<Sum *>(context);
+                         auto const offset = static_cast<unsigned char *>(b->ptr) - s->pool->memory;
+                         bool const inside = offset >= 0 && static_cast<size_t>(offset) < s->pool->memory_size;
+                         s->bytes += inside ? b->size + b->overhead : 0;
+                         return true;
+                       },
+                       &sum));
+  EXPECT_EQ(pool.memory_size, sum.bytes);
+  EXPECT_EQ(RF_OK, rf_free(a, p));
+}
+
 TEST_F(Pool, AWalkThatIsStoppedShowsNoMore) {
   alignas(16) static unsigned char bytes[4096];
   rf_tlsf below;

@@ -138,14 +138,15 @@ TEST_F(HandleRealloc, MovesToTheHoleRightBeforeIt) {
 
 // The block behind slides up, and leaves a hole in front of it.
 TEST_F(HandleRealloc, MovesTheBlockBehindUpWithItsContents) {
-  make_apart(72);
-  fill({16, 16});
-  std::memset(at(2), 'x', 16);
+  make_apart(80);
+  fill({16, 38});
+  std::memset(at(2), 'x', 38);
   EXPECT_EQ(rf_handle_alloc(h, 60), RF_HANDLE_NULL); // looks for the first hole
-  EXPECT_EQ(rf_handle_realloc(h, 1, 48), RF_OK);
-  EXPECT_EQ(map(), "1:48 -8 2:16 ");
-  EXPECT_EQ(std::string(at(2), at(2) + 16), std::string(16, 'x'));
-  EXPECT_EQ(usage().moved_bytes, 16U);
+  EXPECT_EQ(rf_handle_realloc(h, 1, 32), RF_OK);
+  EXPECT_EQ(map(), "1:32 -8 2:38 ");
+  EXPECT_EQ(std::string(at(2), at(2) + 38), std::string(38, 'x'));
+  EXPECT_EQ(std::string(at(1) + 32, at(2)), std::string(8, '\xCC'));
+  EXPECT_EQ(usage().moved_bytes, 40U) << "with the two that round its size up";
   EXPECT_EQ(rf_handle_check(h, nullptr), RF_OK);
 }
 

@@ -80,6 +80,18 @@ TEST(SimpleTest, FreeBlocksThatTouchAreFoundByACheck) {
   EXPECT_STREQ(where.what, "two free blocks side by side");
 }
 
+TEST(SimpleTest, TheHeaderOfAnEqualBlockIsNotBelieved) {
+  Heap h(1024);
+  auto *const p = bytes(rf_alloc(h.a, 40));
+  auto *const q = bytes(rf_alloc(h.a, 40));
+  unsigned char own[8];
+  std::memcpy(own, q - h.heap.header, h.heap.header);
+  std::memcpy(q - h.heap.header, p - h.heap.header, h.heap.header);
+  EXPECT_EQ(rf_check(h.a, nullptr), RF_ERR_CORRUPT);
+  std::memcpy(q - h.heap.header, own, h.heap.header);
+  EXPECT_EQ(rf_check(h.a, nullptr), RF_OK);
+}
+
 TEST(SimpleTest, PeaksThatCannotBeAreFoundByACheck) {
   Heap h(1024);
   ASSERT_NE(rf_alloc(h.a, 100), nullptr);

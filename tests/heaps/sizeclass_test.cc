@@ -238,6 +238,16 @@ TEST_F(Sizeclass, CountsSitesWithoutARowTogether) {
   EXPECT_EQ(5U, table[1].peak);
 }
 
+TEST_F(Sizeclass, PrintsNoLineOfASiteThatHasNone) {
+  ASSERT_EQ(RF_OK, rf_sizeclass_track_sites(&heap, table, 1));
+  rf_alloc_at(a, 1, kG, &kHere);
+  char text[512];
+  rf_sink_buffer buffer;
+  rf_sink_buffer_init(&buffer, text, sizeof text);
+  rf_sizeclass_print(&heap, &buffer.sink);
+  EXPECT_NE(std::string::npos, std::string(text).find("  other sites\n")) << text;
+}
+
 TEST_F(Sizeclass, TakesATableOfSitesWhileEmptyOnly) {
   EXPECT_EQ(RF_ERR_INVALID, rf_sizeclass_track_sites(&heap, nullptr, 2));
   EXPECT_EQ(RF_ERR_INVALID, rf_sizeclass_track_sites(&heap, table, 0));

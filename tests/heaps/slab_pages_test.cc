@@ -34,35 +34,67 @@ TEST(SlabPages, AreTakenFromTheShortestRunThatIsLongEnough) {
   EXPECT_EQ(RF_OK, rf_check(h.a, nullptr));
 }
 
-// Whatever runs there are, of one to eight pages, and in whatever order they came.
-TEST(SlabPages, AreTakenFromTheShortestOfAnyRuns) {
-  for (size_t runs = 1; runs < 256; runs++) {
-    for (bool const ascending : {false, true}) {
-      Heap h(64 * 256, 256);
-      unsigned char *at[9] = {};
-      for (size_t length = 1; length <= 8; length++) {
-        at[length] = static_cast<unsigned char *>(rf_slab_alloc_pages(&h.heap, length, RF_HERE));
-        ASSERT_NE(nullptr, rf_slab_alloc_pages(&h.heap, 1, RF_HERE)); // apart
+// Runs of one to twelve pages, apart from each other; free are those that a test frees.
+class Runs {
+public:
+  Runs() {
+    for (size_t length = 1; length <= kLongest; length++) {
+      at[length] = rf_slab_alloc_pages(&h.heap, length, RF_HERE);
+      EXPECT_NE(nullptr, rf_slab_alloc_pages(&h.heap, 1, RF_HERE));
+    }
+    while (rf_slab_alloc_pages(&h.heap, 1, RF_HERE) != nullptr) {
+    }
+  }
+  // The shortest that is long enough is taken, whatever is asked for.
+  void expect_best(const std::vector<size_t> &freed) {
+    for (size_t const length : freed) {
+      EXPECT_EQ(RF_OK, rf_free(h.a, at[length]));
+    }
+    for (size_t wanted = 1; wanted <= kLongest; wanted++) {
+      size_t best = 0;
+      for (size_t const length : freed) {
+        best = length >= wanted && (best == 0 || length < best) ? length : best;
       }
-      while (rf_slab_alloc_pages(&h.heap, 1, RF_HERE) != nullptr) {
-      }
-      for (size_t i = 1; i <= 8; i++) {
-        size_t const length = ascending ? i : 9 - i;
-        if ((runs >> (length - 1) & 1) != 0) {
-          EXPECT_EQ(RF_OK, rf_free(h.a, at[length]));
+      void *const p = rf_slab_alloc_pages(&h.heap, wanted, RF_HERE);
+      EXPECT_EQ(at[best], p) << wanted << " of " << freed[0] << ", " << freed[1] << " and " << freed[2];
+      EXPECT_EQ(RF_OK, rf_free(h.a, p));
+    }
+  }
+  static constexpr size_t kLongest = 12;
+
+private:
+  Heap h{26 * 1024, 256};
+  void *at[kLongest + 1] = {};
+};
+
+TEST(SlabPages, AreTakenFromTheShortestOfAnyRunsInAnyOrder) {
+  for (size_t a = 1; a <= Runs::kLongest; a++) {
+    for (size_t b = 1; b <= Runs::kLongest; b++) {
+      for (size_t c = 1; c <= Runs::kLongest; c++) {
+        if (a != b && b != c && c != a) {
+          Runs().expect_best({a, b, c});
         }
-      }
-      for (size_t wanted = 1; wanted <= 8; wanted++) {
-        size_t best = wanted;
-        while (best <= 8 && (runs >> (best - 1) & 1) == 0) {
-          best++;
-        }
-        unsigned char *const p = static_cast<unsigned char *>(rf_slab_alloc_pages(&h.heap, wanted, RF_HERE));
-        ASSERT_EQ(best <= 8 ? at[best] : nullptr, p) << wanted << " of " << runs;
-        EXPECT_EQ(RF_OK, rf_free(h.a, p));
       }
     }
   }
+}
+
+// The first run in the branch of longer ones is 13 pages long; that of 12 is below it, on its far side.
+TEST(SlabPages, AreFoundOnEitherSideOfABranch) {
+  Heap h(34 * 256, 256);
+  ASSERT_EQ(31U, h.heap.count);
+  std::vector<void *> runs;
+  for (size_t const length : {1, 2, 13, 12}) {
+    if (!runs.empty()) {
+      ASSERT_NE(nullptr, rf_slab_alloc_pages(&h.heap, 1, RF_HERE)); // apart
+    }
+    runs.push_back(rf_slab_alloc_pages(&h.heap, length, RF_HERE));
+    ASSERT_NE(nullptr, runs.back());
+  }
+  for (void *const run : runs) {
+    EXPECT_EQ(RF_OK, rf_free(h.a, run));
+  }
+  EXPECT_EQ(runs[3], rf_slab_alloc_pages(&h.heap, 5, RF_HERE));
 }
 
 // The run of 12 is in a branch that the search has passed when it meets that of 10.

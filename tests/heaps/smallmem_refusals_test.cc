@@ -187,6 +187,14 @@ TEST_F(SmallmemRefusals, AFreeBlockBelowTheLowestIsToldByACheck) {
   heap.blocks.free = lowest;
 }
 
+TEST_F(SmallmemRefusals, ALowestFreeBlockWhereNoneBeginsIsToldByACheck) {
+  size_t const lowest = heap.blocks.free;
+  ASSERT_GT(lowest, kG);
+  heap.blocks.free = kG;
+  EXPECT_EQ(RF_ERR_CORRUPT, rf_check(a, nullptr));
+  heap.blocks.free = lowest;
+}
+
 TEST_F(SmallmemRefusals, TheReportNamesTheDamagedHeader) {
   unsigned char *const header = q - kHeader;
   header[1] ^= 1;

@@ -161,8 +161,10 @@ TEST(TlsfHugeEdge, TheLargestIsServedOnBothSidesOfTheLargestPlainBlock) {
   }
   rf_tlsf heap;
   size_t size = 257 * kMiB;
-  ASSERT_EQ(rf_tlsf_init(&heap, space.start, size), RF_OK);
-  size -= stats(&heap.base).free_bytes - 256 * kMiB - 64;
+  for (int round = 0; round < 3; round++) { // the bitmap takes its share of what is left out
+    ASSERT_EQ(rf_tlsf_init(&heap, space.start, size), RF_OK);
+    size -= stats(&heap.base).free_bytes - 256 * kMiB - 64;
+  }
   for (size_t less = 0; less < 256; less += 16) {
     ASSERT_EQ(rf_tlsf_init(&heap, space.start, size - less), RF_OK);
     size_t const largest = stats(&heap.base).largest_free;

@@ -283,7 +283,7 @@ TEST(TlsfTest, AReallocForAnAlignmentLooksAtTheBlockBehind) {
   }
   unsigned char *const before = h.alloc(28);
   unsigned char *const p = h.alloc(28);
-  unsigned char *const behind = h.alloc(28);
+  unsigned char *const behind = h.alloc(60); // of another list
   h.alloc(1);
   ASSERT_TRUE(rf_is_aligned(before, 64));
   EXPECT_EQ(rf_free(h.a, before), RF_OK);
