@@ -186,7 +186,10 @@ TEST_F(HandleMove, AnAllocMayBeToldToLeaveAllBlocksWhereTheyAre) {
   EXPECT_EQ(rf_handle_free(h, 3), RF_OK);
   EXPECT_EQ(rf_handle_alloc_at(h, 40, RF_HANDLE_STAY, RF_HERE), RF_HANDLE_NULL);
   EXPECT_EQ(map(), "-20 2:20 -20 4:40 ");
-  std::memset(arena, 0x55, 20);
+  {
+    Unwatched const unwatched(arena, 20);
+    std::memset(arena, 0x55, 20);
+  }
   rf_handle const fits = rf_handle_alloc_at(h, 20, RF_HANDLE_STAY, RF_HERE);
   EXPECT_EQ(fits, 1U + 0x10000U);
   EXPECT_EQ(std::string(at(fits), at(fits) + 20), std::string(20, '\0')) << "zeroed as without";

@@ -56,6 +56,7 @@ TEST(SimpleTest, AWrongCountOfFreeBlocksIsFoundByACheck) {
 
 // Each header is one that the heap has written, and the figures agree with them.
 TEST(SimpleTest, FreeBlocksThatTouchAreFoundByACheck) {
+  Unwatched const unwatched;
   Heap h(1024);
   auto *const p = bytes(rf_alloc(h.a, 40));
   auto *const q = bytes(rf_alloc(h.a, 40));

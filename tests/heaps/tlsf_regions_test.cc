@@ -1,6 +1,8 @@
 // Regions of tlsf beside its arena, and any program over several of them.
 #include "tests/heaps/tlsf_fixture.h"
 
+#include "tests/core/unwatched.h"
+
 #include <algorithm>
 #include <cstring>
 #include <random>
@@ -203,6 +205,7 @@ INSTANTIATE_TEST_SUITE_P(Seeds, TlsfProgram, ::testing::Range(1U, 21U));
 
 // Damage is not passed over for another region, where room is.
 TEST(TlsfTest, ADamagedBlockThatIsMetEndsTheSearchOfRegions) {
+  Unwatched const unwatched;
   Faults faults;
   Memory more(4096);
   Heap h(1024);
