@@ -82,6 +82,7 @@ TEST(SimpleTest, FreeBlocksThatTouchAreFoundByACheck) {
 }
 
 TEST(SimpleTest, TheHeaderOfAnEqualBlockIsNotBelieved) {
+  Unwatched const unwatched;
   Heap h(1024);
   auto *const p = bytes(rf_alloc(h.a, 40));
   auto *const q = bytes(rf_alloc(h.a, 40));

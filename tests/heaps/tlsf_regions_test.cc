@@ -220,6 +220,7 @@ TEST(TlsfTest, ADamagedBlockThatIsMetEndsTheSearchOfRegions) {
 }
 
 TEST(TlsfTest, AReallocForAnAlignmentBesideADamagedBlockChangesNothing) {
+  Unwatched const unwatched;
   Faults faults;
   Heap h(4096);
   size_t const gap = rf_align_gap(h.heap.main.first, 128);
