@@ -39,7 +39,6 @@ def read(path):
         return file.read()
 
 
-
 # ---- The BUILD files: a small part of Bazel's language, as Python ----
 
 

@@ -1,4 +1,4 @@
-// What rf_checked_init and its like say and tell once: the mode that cannot be had, the mode of handles, call sites for
+// rf_checked_init and its like say these things once: the mode that cannot be had, the mode of handles, call sites for
 // a collector.
 #include <ringfence/checked.h>
 #include <ringfence/checked_handles.h>

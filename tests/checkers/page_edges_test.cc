@@ -248,7 +248,7 @@ TEST_F(SampleEdges, TheAllocatorBelowHearsOfWhatIsTurnedAway) {
   sample.base.ops->deinit(&sample.base);
 }
 
-// What it knew of its last call is of no use any more, though the allocator below refuses that pointer.
+// Its notes of its last call are of no use any more, though the allocator below refuses that pointer.
 TEST_F(SampleEdges, OneThatIsGoneIsNotLookedAtForAFault) {
   static unsigned faults;
   void *const memory = mmap(nullptr, sizeof(rf_sample), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -190,8 +190,8 @@ struct {
   unsigned wrong;
 } watched;
 
-// What another thread would make of a fault there, or of a free: a page that is closed is a freed block's, of which is
-// known who freed it, and a block that a sweep looks at is no one's who frees it.
+// Another thread that faults there, or frees the block, relies on two things: a closed page belongs to a freed block
+// whose release is on record, and no free gets a block that a sweep looks at.
 void look_at_the_slot(int /*signal*/) {
   rf_slot_state const state = rf_slot_state_of(watched.slot);
   if (state == SLOT_FREED) {

@@ -153,7 +153,7 @@ TEST_F(AwtkLock, WithOneMutexOfTwoNoneStays) {
 
 #if RF_HAS_STD_MALLOC
 
-// What was made around malloc's heap goes with it: the next try makes it anew.
+// The checkers around malloc's heap go with it: the next try makes them anew.
 TEST_F(AwtkLock, WithoutAMutexTheHeapOverMallocIsEndedWhole) {
   static int checkers;
   checkers = 0;

@@ -498,17 +498,4 @@ TEST_F(Oom, DeinitTwiceIsHarmless) {
   a->ops->deinit(a);
 }
 
-TEST_F(Oom, EachCallbackIsAskedInARoundWhateverThoseBeforeGave) {
-  Cache one{&inner, 10, 1, {}};
-  Cache other{&inner, 10, 1, {}};
-  rf_oom_callback callbacks[2];
-  ASSERT_EQ(RF_OK, rf_oom_add(&oom, &callbacks[0], cache_release, &one));
-  ASSERT_EQ(RF_OK, rf_oom_add(&oom, &callbacks[1], cache_release, &other));
-  void *const p = rf_alloc(a, 120);
-  EXPECT_NE(nullptr, p);
-  EXPECT_EQ(1u, one.calls.size());
-  EXPECT_EQ(1u, other.calls.size());
-  rf_free(a, p);
-}
-
 } // namespace

@@ -84,7 +84,7 @@ TEST_F(HandleShortage, TheCallbackIsAskedForAReallocAndMayFreeTheBlockItself) {
   EXPECT_EQ(rf_handle_realloc(h, 2, 200), RF_ERR_NO_MEMORY);
 }
 
-// What is new is counted from the size that the callback gave it.
+// New bytes are counted from the size that the callback gave it.
 TEST_F(HandleShortage, TheCallbackMayResizeTheBlockItself) {
   for (size_t const meanwhile : {8, 40}) {
     make_apart(100);

@@ -1,4 +1,5 @@
 // memheap: the links of free blocks, one of them changed: refused by the call that would follow it, told by a check.
+// Regions without damage: which one serves, and leaves.
 #include "tests/heaps/support.h"
 
 #include <gtest/gtest.h>
@@ -79,6 +80,39 @@ TEST_F(MemheapLinks, OfTheBlockBehindTheOneThatFitsAreLookedAtByAnAlloc) {
 
 TEST_F(MemheapLinks, OfTheLastThatLeadBackAreTold) {
   changed(next(free[0]), offset(free[2]), [this] { EXPECT_EQ(nullptr, rf_alloc(a, 500)); });
+}
+
+// Two regions without damage.
+class MemheapRegions : public ::testing::Test {
+protected:
+  Unwatched unwatched;
+
+  MemheapRegions() {
+    EXPECT_EQ(RF_OK, rf_memheap_init(&heap));
+    EXPECT_EQ(RF_OK, rf_memheap_add(&heap, &first, "first", memory[0], sizeof memory[0]));
+    EXPECT_EQ(RF_OK, rf_memheap_add(&heap, &second, "second", memory[1], sizeof memory[1]));
+  }
+  ~MemheapRegions() override { EXPECT_EQ(RF_OK, rf_check(a, nullptr)); }
+
+  alignas(16) unsigned char memory[2][1024];
+  rf_memheap_region first;
+  rf_memheap_region second;
+  rf_memheap heap;
+  rf_allocator *const a = &heap.base;
+};
+
+TEST_F(MemheapRegions, OneWithoutBlocksLeavesWhileOthersAreInUse) {
+  unsigned char *const p = alloc_filled(a, 100);
+  EXPECT_EQ(RF_OK, rf_memheap_remove(&heap, &second));
+  EXPECT_EQ(RF_OK, rf_free(a, p));
+}
+
+TEST_F(MemheapRegions, ASmallerBlockThatCannotBeAlignedIsPassedOver) {
+  unsigned char *p = alloc_filled(a, 112);
+  p = rf_is_aligned(p, 32) ? alloc_filled(a, 112) : p;
+  alloc_filled(a, 1);
+  EXPECT_EQ(RF_OK, rf_free(a, p));
+  EXPECT_EQ(&first, rf_memheap_region_of(&heap, rf_aligned_alloc(a, 32, 100)));
 }
 
 } // namespace

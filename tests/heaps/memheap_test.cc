@@ -490,12 +490,6 @@ TEST_F(MemheapIntegrity, AHeaderAndItsLinksOverwrittenWithAnyOneByteAreTold) {
   }
 }
 
-TEST_F(Memheap, ARegionWithoutBlocksLeavesWhileOthersAreInUse) {
-  unsigned char *const p = alloc(100);
-  EXPECT_EQ(RF_OK, rf_memheap_remove(&heap, &second));
-  EXPECT_EQ(RF_OK, rf_free(a, p));
-}
-
 TEST_F(Memheap, AWalkThatIsStoppedShowsNoOtherRegion) {
   int seen = 0;
   EXPECT_EQ(RF_OK, rf_walk(

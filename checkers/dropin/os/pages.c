@@ -59,8 +59,7 @@ void rf_pages_on_refusal(bool (*give)(size_t size)) {
  * might allocate, and the C library's malloc calls none. */
 static void *ask(uintptr_t hint, size_t size) {
   long const arguments[6] = {(long)hint, (long)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0};
-  long const result = rf_raw_syscall(RF_MMAP_CALL, arguments);
-  return result < 0 && result > -4096 ? MAP_FAILED : (void *)result;
+  return (void *)rf_syscall_errno(RF_MMAP_CALL, arguments);
 }
 
 static uintptr_t map(uintptr_t hint, size_t size) {

@@ -49,8 +49,7 @@ enum MHD_Result rf_upload_end(rf_request *r) {
       rf_symbol_adopt(r->http->store, &r->arena, r->http->options->directory, r->file_path,
                       given == NULL || given[0] == '\0' ? "the file" : given, &file, message);
   if (outcome == RF_STORE_FAILED) {
-    bool const busy = (r->http->store->code & 0xFF) == SQLITE_BUSY;
-    return rf_reply_error(r, busy ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_INSUFFICIENT_STORAGE, message);
+    return rf_reply_store_error(r, MHD_HTTP_INSUFFICIENT_STORAGE, message);
   }
   if (outcome == RF_STORE_REFUSED) {
     return rf_reply_error(r, MHD_HTTP_BAD_REQUEST, message);

@@ -164,6 +164,14 @@ enum MHD_Result rf_reply_error(rf_request *r, unsigned status, const char *messa
   return rf_reply_json(r, status, t.text);
 }
 
+enum MHD_Result rf_reply_store_error(rf_request *r, unsigned otherwise, const char *message) {
+  int const code = r->http->store->code & 0xFF;
+  unsigned const status = code == SQLITE_FULL   ? MHD_HTTP_INSUFFICIENT_STORAGE
+                          : code == SQLITE_BUSY ? MHD_HTTP_SERVICE_UNAVAILABLE
+                                                : otherwise;
+  return rf_reply_error(r, status, message);
+}
+
 enum MHD_Result rf_reply_redirect(rf_request *r, const char *path, const char *session) {
   static char nothing[1];
   struct MHD_Response *const response = MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT);

@@ -84,6 +84,10 @@ enum MHD_Result rf_reply_json(const rf_request *r, unsigned status, const char *
 /* {"error": "..."}, or for a browser a page that says so. */
 enum MHD_Result rf_reply_error(rf_request *r, unsigned status, const char *message);
 
+/* The same where a call of the store failed: 507 where the disk is full, 503 where another process has the lock, else
+ * `otherwise`. */
+enum MHD_Result rf_reply_store_error(rf_request *r, unsigned otherwise, const char *message);
+
 /* Sends a browser on to `path`, with a cookie that signs it in where `session`, a secret, is not NULL. */
 enum MHD_Result rf_reply_redirect(rf_request *r, const char *path, const char *session);
 

@@ -165,13 +165,8 @@ static bool ask(const rf_request *r, const char *what, rf_query *q, bool *fine) 
 
 static enum MHD_Result store_failed(rf_request *r) {
   const char *const message = rf_bump_arena_copy(&r->arena, r->http->store->error);
-  int const code = r->http->store->code & 0xFF;
   r->http->store->failed = false;
-  return rf_reply_error(r,
-                        code == SQLITE_FULL   ? MHD_HTTP_INSUFFICIENT_STORAGE
-                        : code == SQLITE_BUSY ? MHD_HTTP_SERVICE_UNAVAILABLE
-                                              : MHD_HTTP_INTERNAL_SERVER_ERROR,
-                        message);
+  return rf_reply_store_error(r, MHD_HTTP_INTERNAL_SERVER_ERROR, message);
 }
 
 /* What is wrong with the query string; NULL: nothing. */
