@@ -236,7 +236,9 @@ size_t rf_page_sweep(rf_page *page) {
 
 size_t rf_page_sweep_step(rf_page *page, uint64_t budget_ns) {
   rf_origin const origin = RF_ORIGIN_HERE(NULL);
-  return sweep(page, budget_ns != 0 ? budget_ns : 1, &origin);
+  uint64_t const half = budget_ns / 2;
+  size_t const found = sweep(page, half != 0 ? half : 1, &origin);
+  return found + rf_guard_sweep_step(&page->guarded, half);
 }
 
 /* ---- Beginning and end ---- */

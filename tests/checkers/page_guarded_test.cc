@@ -41,6 +41,26 @@ TEST_F(PageGuarded, ADoubleFreeUnderGuardIsToldWhereNoBlockIsLeft) {
   EXPECT_EQ(rf_free(a(), p), RF_OK);
 }
 
+// Each step gives them half of its time.
+TEST_F(PageGuarded, StepsOfASweepComeToBlocksUnderGuardToo) {
+  void *const p = rf_alloc(a(), 5);
+  std::vector<unsigned char *> guarded(100);
+  for (unsigned char *&block : guarded) {
+    block = bytes(rf_alloc(a(), 6));
+  }
+  guarded[70][6] ^= 1;
+  size_t found = 0;
+  for (unsigned steps = 0; found == 0 && steps < 200; steps++) {
+    found = rf_page_sweep_step(&page_, 1);
+  }
+  EXPECT_EQ(found, 1U);
+  EXPECT_EQ(take_one().block, reinterpret_cast<uintptr_t>(guarded[70]));
+  for (unsigned char *const block : guarded) {
+    EXPECT_EQ(rf_free(a(), block), RF_OK);
+  }
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+}
+
 // For a block that gets no pages, what would have stood for it is given back before the guard asks.
 TEST_F(PageGuarded, ABlockUnderGuardTakesItsMemoryOnce) {
   void *const first = rf_alloc(a(), 10);

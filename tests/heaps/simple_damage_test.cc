@@ -6,8 +6,8 @@
 #include "tests/core/unwatched.h"
 #include "tests/heaps/support.h"
 
+#include <algorithm>
 #include <cstring>
-#include <utility>
 
 namespace {
 
@@ -65,9 +65,7 @@ TEST(SimpleTest, FreeBlocksThatTouchAreFoundByACheck) {
   rf_simple const before = h.heap;
   std::memcpy(freed, q - h.heap.header, h.heap.header);
   EXPECT_EQ(rf_free(h.a, q), RF_OK);
-  for (size_t i = 0; i < h.heap.header; i++) {
-    std::swap(freed[i], q[i - h.heap.header]);
-  }
+  std::swap_ranges(freed, freed + h.heap.header, q - h.heap.header);
   h.heap = before;
   EXPECT_EQ(rf_check(h.a, nullptr), RF_OK);
   EXPECT_EQ(rf_free(h.a, p), RF_OK);
