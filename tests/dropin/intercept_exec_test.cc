@@ -90,8 +90,9 @@ TEST_F(InterceptExec, AnOpenFileIsAProgramAsWell) {
   world.unchecked = "static";
   int result = 0;
   EXPECT_EQ(calls_of([&] { result = fexecve(7, kArguments, kEnvironment); }),
-            (Calls{"find /proc/self/fd/7 [E=0 E=1]", "end of trace", "executable? /proc/self/fd/7", "end 0",
-                   "unchecked 4711 /proc/self/fd/7 static", "fexecve 7 [a0 a1] [E=0 E=1]", "resume", "resumed"}));
+            (Calls{"reserve stack", "find /proc/self/fd/7 [E=0 E=1]", "end of trace", "executable? /proc/self/fd/7",
+                   "end 0", "unchecked 4711 /proc/self/fd/7 static", "fexecve 7 [a0 a1] [E=0 E=1]", "resume",
+                   "reserve stack", "resumed"}));
   EXPECT_EQ(result, -1);
   EXPECT_EQ(errno, ENOENT);
 }
@@ -113,7 +114,7 @@ TEST_F(InterceptExec, AFileOfAnOpenFolderIsNamedAsTheSystemFindsIt) {
     SCOPED_TRACE(name);
     int result = 0;
     EXPECT_EQ(calls_of([&, f = folder, p = path] { result = execveat(f, p, kArguments, kEnvironment, AT_EMPTY_PATH); }),
-              (Calls{"find " + name + " [E=0 E=1]", "end of trace", "executable? " + name, "end 0",
+              (Calls{"reserve stack", "find " + name + " [E=0 E=1]", "end of trace", "executable? " + name, "end 0",
                      "execveat " + std::to_string(folder) + " '" + path + "' [a0 a1] [E=0 E=1] " +
                          std::to_string(AT_EMPTY_PATH),
                      "resume"}));

@@ -11,6 +11,7 @@ extern "C" {
 #include <csignal>
 #include <ctime>
 #include <fcntl.h>
+#include <initializer_list>
 #include <netinet/in.h>
 #include <string>
 #include <sys/epoll.h>
@@ -118,7 +119,7 @@ TEST_F(KernelRoots, BytesFarInAPipeAreSeenAsWell) {
 // A read, or a look, gives one of them.
 TEST_F(KernelRoots, EachOfSeveralMessagesIsSeen) {
   constexpr uintptr_t kMessages = 3;
-  for (int const type : {SOCK_SEQPACKET, SOCK_DGRAM, SOCK_STREAM, 0}) {
+  for (int const type : std::initializer_list<int>{SOCK_SEQPACKET, SOCK_DGRAM, SOCK_STREAM, 0}) {
     SCOPED_TRACE(type);
     int ends[2];
     ASSERT_EQ(type != 0 ? socketpair(AF_UNIX, type, 0, ends) : pipe2(ends, O_DIRECT), 0);

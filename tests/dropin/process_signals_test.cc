@@ -22,6 +22,7 @@ const OnSmallStack kOnSmallStacks[] = {
     {"abort", 128 + SIGABRT, "", true},
     {"terminate", 128 + SIGTERM, "", true},
     {"exec", 7, "", true},
+    {"fexec", 7, "", true},
     {"spawn", 7, "", true},
     {"system", 7, "", true},
     {"popen", 7, "", true},

@@ -182,7 +182,7 @@ typedef struct open_file {
   int flags;
 } open_file;
 
-static int execute_open(const open_file *f, char *const argv[], char *const envp[]) {
+static int call_open(const open_file *f, char *const argv[], char *const envp[]) {
   if (f->path == NULL) {
     return ((file_function)rf_real("fexecve"))(f->fd, argv, envp);
   }
@@ -194,15 +194,26 @@ static int execute_open(const open_file *f, char *const argv[], char *const envp
   return theirs(f->fd, f->path, argv, envp, f->flags);
 }
 
+static int execute_open(const becoming *b, const open_file *f, char *const argv[], char *const envp[]) {
+  bool const ignoring = rf_page_signals_ignore(false);
+  return failed(b->unchecked, ignoring, call_open(f, argv, envp));
+}
+
+RF_COLD __attribute__((noinline)) static int execute_open_with_other_preload(const becoming *b, const open_file *f,
+                                                                             char *const argv[]) {
+  rf_exec_target target;
+  char *const *envp = b->envp;
+  rf_exec_target_find(b->file, false, envp, &target);
+  FIT_ENVIRONMENT(target, envp)
+  return execute_open(b, f, argv, envp);
+}
+
 /* `name`: a path of it that the file system knows. */
 static int become_open(const char *name, const open_file *f, char *const argv[], char *const envp[],
                        const rf_origin *origin) {
-  rf_exec_target target;
-  rf_exec_target_find(name, false, envp, &target);
-  FIT_ENVIRONMENT(target, envp)
-  before_exec(&target);
-  bool const ignoring = rf_page_signals_ignore(false);
-  int const result = failed(target.unchecked, ignoring, execute_open(f, argv, envp));
+  becoming b = {.file = name, .search = false, .envp = envp};
+  with_room(prepare, &b);
+  int const result = b.other_preload ? execute_open_with_other_preload(&b, f, argv) : execute_open(&b, f, argv, envp);
   look(errno, argv, envp, origin);
   return result;
 }

@@ -4,6 +4,7 @@
  * work less. Of 8 KiB the system leaves less than 5, where registers have 512 bits. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <spawn.h>
@@ -49,6 +50,9 @@ static void work(void) {
     raise(SIGTERM);
   } else if (is("exec")) {
     execl("/bin/sh", "sh", "-c", "exit 7", (char *)NULL);
+  } else if (is("fexec")) {
+    char *const arguments[] = {"sh", "-c", "exit 7", NULL};
+    fexecve(open("/bin/sh", O_RDONLY), arguments, environ);
   } else if (is("spawn")) {
     char *const arguments[] = {"sh", "-c", "exit 7", NULL};
     pid_t child = 0;
