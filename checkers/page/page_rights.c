@@ -40,7 +40,10 @@ static size_t pages_with_rights(const rf_slot *s) {
 }
 
 void rf_page_return_rights(rf_slot *s) {
-  if (rf_page_is_restricted(s) && rf_page_open((void *)rf_slot_open_start(s), pages_with_rights(s) * rf_page_size())) {
+  void *const start = (void *)rf_slot_open_start(s);
+  size_t const size = pages_with_rights(s) * rf_page_size();
+  if (rf_page_is_restricted(s) && rf_page_open(start, size)) {
+    rf_page_keep_in_children(start, size);
     __atomic_store_n(&s->restricted, false, __ATOMIC_RELAXED);
   }
 }

@@ -5,6 +5,8 @@ extern "C" {
 }
 #undef _Static_assert
 
+#include "tests/dropin/not_cancelled.h"
+
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -88,6 +90,20 @@ TEST_F(ExecTarget, IsTheFirstOfPathThatCanBeExecuted) {
   EXPECT_EQ(find_in(one_ + ":" + two_, "plain"), two_ + "/plain");
   EXPECT_EQ(find_in("/nonexistent:" + one_ + ":" + two_, "plain"), two_ + "/plain");
   EXPECT_EQ(find_in(one_ + ":" + two_, "script"), two_ + "/plain");
+}
+
+TEST_F(ExecTarget, IsNoFolder) {
+  std::string const three = top_ + "/three";
+  ASSERT_EQ(mkdir(three.c_str(), 0755), 0);
+  ASSERT_EQ(mkdir((three + "/plain").c_str(), 0755), 0);
+  EXPECT_EQ(find_in(three + ":" + two_, "plain"), two_ + "/plain");
+  ASSERT_EQ(rmdir((three + "/plain").c_str()), 0);
+  ASSERT_EQ(rmdir(three.c_str()), 0);
+}
+
+// posix_spawn and execve are none.
+TEST_F(ExecTarget, IsFoundWithoutAPointOfCancellation) {
+  expect_not_cancelled([this] { EXPECT_EQ(find(two_ + "/script", false), two_ + "/plain"); });
 }
 
 TEST_F(ExecTarget, IsInTheCurrentFolderWhereAPartOfPathIsEmpty) {

@@ -10,12 +10,13 @@ namespace {
 TEST_F(InterceptExec, ACommandIsTheCLibrarysToRun) {
   world.status = 7 << 8;
   int status = 0;
-  EXPECT_EQ(calls_of([&] { status = system("c"); }), (Calls{"find /bin/sh [M=0 M=1]", "system c"}));
+  EXPECT_EQ(calls_of([&] { status = system("c"); }), (Calls{"reserve stack", "find /bin/sh [M=0 M=1]", "system c"}));
   EXPECT_EQ(status, 7 << 8);
   EXPECT_EQ(calls_of([&] { status = system(nullptr); }), Calls{"system none"}) << "is there a shell?";
   world.unchecked = "static";
   EXPECT_EQ(calls_of([&] { status = system("c"); }),
-            (Calls{"find /bin/sh [M=0 M=1]", "unchecked 4711 /bin/sh static", "system c"}));
+            (Calls{"reserve stack", "find /bin/sh [M=0 M=1]", "reserve stack", "find /bin/sh [M=0 M=1]",
+                   "unchecked 4711 /bin/sh static", "system c"}));
 }
 
 TEST_F(InterceptExec, ACommandThatTheSystemCouldNotReadIsLookedAt) {
@@ -42,7 +43,8 @@ TEST_F(InterceptExec, ACommandThatTheSystemCouldNotReadIsLookedAt) {
 TEST_F(InterceptExec, AStreamOfACommandHasTheLibraryThatItsShellNeeds) {
   world.stream = stdin;
   FILE *stream = nullptr;
-  EXPECT_EQ(calls_of([&] { stream = popen("c", "r"); }), (Calls{"find /bin/sh [M=0 M=1]", "popen c r [M=0 M=1]"}));
+  EXPECT_EQ(calls_of([&] { stream = popen("c", "r"); }),
+            (Calls{"reserve stack", "find /bin/sh [M=0 M=1]", "popen c r [M=0 M=1]"}));
   EXPECT_EQ(stream, stdin);
   world.other_preload = true;
   EXPECT_TRUE(has(calls_of([&] { stream = popen("c", "w"); }), "popen c w [M=0 LD_PRELOAD=other]"));
@@ -68,10 +70,11 @@ TEST_F(InterceptExec, ACommandWhoseShellNeedsAnotherLibraryRunsAsBySystem) {
   world.ignored[1] = true;
   int status = 0;
   Calls const all = calls_of([&] { status = system("c"); });
-  EXPECT_EQ(all, (Calls{"find /bin/sh [M=0 M=1]", numbered("ignore", SIGINT), numbered("ignore", SIGQUIT),
-                        "find /bin/sh [M=0 M=1]", "posix_spawn /bin/sh [sh -c c] [M=0 LD_PRELOAD=other]",
-                        numbered("mask", SIGUSR1) + numbered(" defaults", SIGINT), "wait 4712 interrupted",
-                        "wait 4712 done", numbered("restore", SIGINT), numbered("ignore", SIGQUIT)}));
+  EXPECT_EQ(all,
+            (Calls{"reserve stack", "find /bin/sh [M=0 M=1]", numbered("ignore", SIGINT), numbered("ignore", SIGQUIT),
+                   "find /bin/sh [M=0 M=1]", "posix_spawn /bin/sh [sh -c c] [M=0 LD_PRELOAD=other]",
+                   numbered("mask", SIGUSR1) + numbered(" defaults", SIGINT), "wait 4712 interrupted", "wait 4712 done",
+                   numbered("restore", SIGINT), numbered("ignore", SIGQUIT)}));
   EXPECT_EQ(status, 3 << 8);
   EXPECT_EQ(sigismember(&world.mask_meanwhile, SIGCHLD), 1);
   ASSERT_EQ(pthread_sigmask(SIG_SETMASK, nullptr, &now), 0);

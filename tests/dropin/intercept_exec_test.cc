@@ -66,7 +66,8 @@ TEST_F(InterceptExec, AChildOfVforkStaysOnItsStack) {
 
 TEST_F(InterceptExec, AProgramThatIsNotCheckedIsToldOfUntilItFails) {
   world.unchecked = "static";
-  Calls const last = {"end 0", "unchecked 4711 /p static", "execve /p [a0 a1] [E=0 E=1]", "resume", "resumed"};
+  Calls const last = {"end 0",  "unchecked 4711 /p static", "execve /p [a0 a1] [E=0 E=1]", "resume", "reserve stack",
+                      "resumed"};
   Calls const all = calls_of([] { (void)execve("/p", kArguments, kEnvironment); });
   ASSERT_GE(all.size(), last.size());
   EXPECT_EQ(Calls(all.end() - static_cast<ptrdiff_t>(last.size()), all.end()), last);
@@ -89,8 +90,9 @@ TEST_F(InterceptExec, AnOpenFileIsAProgramAsWell) {
   world.unchecked = "static";
   int result = 0;
   EXPECT_EQ(calls_of([&] { result = fexecve(7, kArguments, kEnvironment); }),
-            (Calls{"find /proc/self/fd/7 [E=0 E=1]", "end of trace", "executable? /proc/self/fd/7", "end 0",
-                   "unchecked 4711 /proc/self/fd/7 static", "fexecve 7 [a0 a1] [E=0 E=1]", "resume", "resumed"}));
+            (Calls{"reserve stack", "find /proc/self/fd/7 [E=0 E=1]", "end of trace", "executable? /proc/self/fd/7",
+                   "end 0", "unchecked 4711 /proc/self/fd/7 static", "fexecve 7 [a0 a1] [E=0 E=1]", "resume",
+                   "reserve stack", "resumed"}));
   EXPECT_EQ(result, -1);
   EXPECT_EQ(errno, ENOENT);
 }
@@ -112,7 +114,7 @@ TEST_F(InterceptExec, AFileOfAnOpenFolderIsNamedAsTheSystemFindsIt) {
     SCOPED_TRACE(name);
     int result = 0;
     EXPECT_EQ(calls_of([&, f = folder, p = path] { result = execveat(f, p, kArguments, kEnvironment, AT_EMPTY_PATH); }),
-              (Calls{"find " + name + " [E=0 E=1]", "end of trace", "executable? " + name, "end 0",
+              (Calls{"reserve stack", "find " + name + " [E=0 E=1]", "end of trace", "executable? " + name, "end 0",
                      "execveat " + std::to_string(folder) + " '" + path + "' [a0 a1] [E=0 E=1] " +
                          std::to_string(AT_EMPTY_PATH),
                      "resume"}));
@@ -148,11 +150,12 @@ TEST_F(InterceptExec, IgnoredFaultsAreIgnoredTrulyUntilAChildHasBegun) {
   pid_t pid = 0;
   world.faults_ignored = true;
   world.error = 0;
-  EXPECT_EQ(
-      calls_of([&] { (void)posix_spawn(&pid, "/p", nullptr, nullptr, kArguments, kEnvironment); }),
-      (Calls{"find /p [E=0 E=1]", "ignore faults and stay", "posix_spawn /p [a0 a1] [E=0 E=1]", "handle faults"}));
+  EXPECT_EQ(calls_of([&] { (void)posix_spawn(&pid, "/p", nullptr, nullptr, kArguments, kEnvironment); }),
+            (Calls{"reserve stack", "find /p [E=0 E=1]", "ignore faults and stay", "posix_spawn /p [a0 a1] [E=0 E=1]",
+                   "handle faults"}));
   EXPECT_EQ(calls_of([&] { (void)popen("c", "r"); }),
-            (Calls{"find /bin/sh [M=0 M=1]", "ignore faults and stay", "popen c r [M=0 M=1]", "handle faults"}));
+            (Calls{"reserve stack", "find /bin/sh [M=0 M=1]", "ignore faults and stay", "popen c r [M=0 M=1]",
+                   "handle faults"}));
   world.waits = {"done"};
   Calls const all = calls_of([&] { (void)system("c"); });
   auto const handled = std::find(all.begin(), all.end(), "handle faults");
@@ -167,8 +170,8 @@ TEST_F(InterceptExec, NoChildIsGivenIgnoredFaultsWhereThereAreThreads) {
   std::promise<void> end;
   std::thread other([&] { end.get_future().wait(); });
   EXPECT_EQ(calls_of([&] { (void)posix_spawn(&pid, "/p", nullptr, nullptr, kArguments, kEnvironment); }),
-            (Calls{"find /p [E=0 E=1]", "posix_spawn /p [a0 a1] [E=0 E=1]"}));
-  EXPECT_EQ(calls_of([&] { (void)system("c"); }), (Calls{"find /bin/sh [M=0 M=1]", "system c"}));
+            (Calls{"reserve stack", "find /p [E=0 E=1]", "posix_spawn /p [a0 a1] [E=0 E=1]"}));
+  EXPECT_EQ(calls_of([&] { (void)system("c"); }), (Calls{"reserve stack", "find /bin/sh [M=0 M=1]", "system c"}));
   end.set_value();
   other.join();
 }
@@ -214,15 +217,35 @@ TEST_F(InterceptExec, AChildThatIsNotCheckedIsToldOfByItsParent) {
   pid_t pid = 0;
   int result = -1;
   EXPECT_EQ(calls_of([&] { result = posix_spawn(&pid, "/p", nullptr, nullptr, kArguments, kEnvironment); }),
-            (Calls{"find /p [E=0 E=1]", "posix_spawn /p [a0 a1] [E=0 E=1]", "unchecked 4712 /p static"}));
+            (Calls{"reserve stack", "find /p [E=0 E=1]", "posix_spawn /p [a0 a1] [E=0 E=1]", "reserve stack",
+                   "find /p [E=0 E=1]", "unchecked 4712 /p static"}));
   EXPECT_EQ(result, 0);
   EXPECT_EQ(pid, kChild);
   EXPECT_EQ(calls_of([&] { result = posix_spawnp(nullptr, "p", nullptr, nullptr, kArguments, kEnvironment); }),
-            (Calls{"search p [E=0 E=1]", "posix_spawnp p [a0 a1] [E=0 E=1]", "unchecked 4712 p static"}))
+            (Calls{"reserve stack", "search p [E=0 E=1]", "posix_spawnp p [a0 a1] [E=0 E=1]", "reserve stack",
+                   "search p [E=0 E=1]", "unchecked 4712 p static"}))
       << "though nobody asks for its number";
   world.error = ENOENT;
-  EXPECT_EQ(calls_of([&] { result = posix_spawn(&pid, "/p", nullptr, nullptr, kArguments, kEnvironment); }).size(), 2U);
+  EXPECT_EQ(calls_of([&] { result = posix_spawn(&pid, "/p", nullptr, nullptr, kArguments, kEnvironment); }).size(), 3U);
   EXPECT_EQ(result, ENOENT);
+}
+
+TEST_F(InterceptExec, AChildThatNeedsAnotherLibraryHasItInItsEnvironment) {
+  pid_t pid = 0;
+  world.error = 0;
+  world.other_preload = true;
+  EXPECT_TRUE(has(calls_of([&] { (void)posix_spawn(&pid, "/p", nullptr, nullptr, kArguments, kEnvironment); }),
+                  "posix_spawn /p [a0 a1] [E=0 LD_PRELOAD=other]"));
+  EXPECT_EQ(pid, kChild);
+}
+
+TEST_F(InterceptExec, AChildOfVforkThatStartsAnotherStaysOnItsStack) {
+  pid_t pid = 0;
+  world.error = 0;
+  world.unchecked = "static";
+  world.process = kThis + 1;
+  EXPECT_FALSE(has(calls_of([&] { (void)posix_spawn(&pid, "/p", nullptr, nullptr, kArguments, kEnvironment); }),
+                   "reserve stack"));
 }
 
 } // namespace

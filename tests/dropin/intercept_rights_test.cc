@@ -136,11 +136,21 @@ TEST(InterceptRights, OtherAdviceIsTheSystems) {
   in_heap = true;
   for (int const answer : {0, -1}) {
     result = answer;
-    for (int const advice : {MADV_DOFORK, MADV_DONTNEED, MADV_WIPEONFORK}) {
+    for (int const advice : {MADV_DOFORK, MADV_DONTNEED, MADV_KEEPONFORK}) {
       EXPECT_EQ(calls_of_advice(advice), system_is_asked(advice));
     }
   }
   in_heap = false;
+}
+
+TEST(InterceptRights, PagesThatChildrenFindEmptyAreToldOf) {
+  rf_guarded_blocks.store = reinterpret_cast<rf_page_store *>(&the_store);
+  Calls then_told = system_is_asked(MADV_WIPEONFORK);
+  result = -1;
+  EXPECT_EQ(calls_of_advice(MADV_WIPEONFORK), then_told);
+  result = 0;
+  then_told.insert(then_told.end(), kBothAreTold.begin(), kBothAreTold.end());
+  EXPECT_EQ(calls_of_advice(MADV_WIPEONFORK), then_told);
 }
 
 TEST(InterceptRights, NobodyIsToldWhereBothRightsStay) {

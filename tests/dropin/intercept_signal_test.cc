@@ -145,6 +145,22 @@ TEST_F(InterceptSignal, FaultsStayOpenInHandlersThatBelieveThemBlocked) {
   EXPECT_EQ(word_of(get(SIGUSR1).sa_mask), 0U) << "of another signal";
 }
 
+TEST_F(InterceptSignal, SignalBlocksNoFaultInItsHandler) {
+  set(SIGTERM, action_of(program_handler, kFaults));
+  (void)signal(SIGTERM, other_handler);
+  EXPECT_EQ(word_of(get(SIGTERM).sa_mask), 0U);
+}
+
+// As the C library's function allows.
+TEST_F(InterceptSignal, OneStructureMayBeBothArguments) {
+  struct sigaction action = action_of(program_handler);
+  struct sigaction *volatile same = &action;
+  rf_guarded_blocks.store = nullptr;
+  EXPECT_EQ(sigaction(SIGSEGV, same, &action), 0);
+  EXPECT_EQ(action.sa_handler, SIG_DFL);
+  EXPECT_FALSE(comes_to_us()) << "the program handles faults";
+}
+
 TEST_F(InterceptSignal, FaultsAreBlockedAsAskedForWhereTheyAreNotOurs) {
   set(SIGTERM, action_of(SIG_DFL, kFaults));
   EXPECT_EQ(word_of(world.actions[SIGTERM].sa_mask), kFaults) << "no handler runs";

@@ -11,6 +11,7 @@ extern "C" {
 #include <csignal>
 #include <ctime>
 #include <fcntl.h>
+#include <initializer_list>
 #include <netinet/in.h>
 #include <string>
 #include <sys/epoll.h>
@@ -113,6 +114,35 @@ TEST_F(KernelRoots, BytesFarInAPipeAreSeenAsWell) {
   ASSERT_EQ(write(mine(ends[1]), sent.data(), sent.size()), static_cast<ssize_t>(sent.size()));
   read(mine(ends[0]));
   EXPECT_EQ(times(kWord), 1);
+}
+
+// A read, or a look, gives one of them.
+TEST_F(KernelRoots, EachOfSeveralMessagesIsSeen) {
+  constexpr uintptr_t kMessages = 3;
+  for (int const type : std::initializer_list<int>{SOCK_SEQPACKET, SOCK_DGRAM, SOCK_STREAM, 0}) {
+    SCOPED_TRACE(type);
+    int ends[2];
+    ASSERT_EQ(type != 0 ? socketpair(AF_UNIX, type, 0, ends) : pipe2(ends, O_DIRECT), 0);
+    for (uintptr_t i = 0; i < kMessages; i++) {
+      std::string const sent = message_of(kWord + 16 * i);
+      ASSERT_EQ(write(ends[1], sent.data(), sent.size()), static_cast<ssize_t>(sent.size()));
+    }
+    mine(ends[1]);
+    mine(ends[0]);
+    for (int again = 0; again < 2; again++) {
+      read(ends[0]);
+      for (uintptr_t i = 0; i < kMessages; i++) {
+        EXPECT_EQ(times(kWord + 16 * i), 1) << i;
+      }
+    }
+    char got[64];
+    EXPECT_EQ(::read(ends[0], got, message_of(0).size()), static_cast<ssize_t>(message_of(0).size()));
+    EXPECT_EQ(std::string(got, message_of(0).size()), message_of(kWord)) << "they stay, in their order";
+    int offset = 0;
+    socklen_t length = sizeof offset;
+    EXPECT_TRUE(type == 0 || getsockopt(ends[0], SOL_SOCKET, SO_PEEK_OFF, &offset, &length) == 0);
+    EXPECT_EQ(offset, type == 0 ? 0 : -1) << "the program's own looks begin with the first one";
+  }
 }
 
 // They may come from anywhere, and no other process has pointers of this one.

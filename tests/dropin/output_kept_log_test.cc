@@ -1,5 +1,6 @@
 // A log that may not be opened any more (checkers/dropin/runtime/output.c): a descriptor of it is kept, and the process
 // knows whether programs that it executes have lost it.
+#include "tests/dropin/not_cancelled.h"
 #include "tests/dropin/output_world.h"
 
 #include <linux/capability.h>
@@ -8,6 +9,16 @@
 
 namespace ringfence_test {
 namespace {
+
+// Neither are points of cancellation: setuid and its like, nor what tells of a child that is not checked.
+TEST(Output, ALogIsKeptAndWrittenWithoutAPointOfCancellation) {
+  std::string const in = folder();
+  process(in + "/log", [] {
+    rf_process.options.summary = true;
+    expect_not_cancelled([] { rf_output_keep_log(); });
+    expect_not_cancelled([] { rf_output_write("one\n", 4); });
+  });
+}
 
 TEST(Output, ALogThatIsKeptTakesLinesThatItsPathNoLongerLeadsTo) {
   std::string const in = folder();

@@ -73,7 +73,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Arguments{"4096", "none", "fault", "0", "1"}, Arguments{"4000", "read", "fault", "0", "1"},
                     Arguments{"200000", "child", "free", "0", "0"}, Arguments{"204800", "child", "free", "0", "0"},
                     Arguments{"204800", "child", "free", "0", "1"}, Arguments{"200000", "child", "keep", "0", "0"},
-                    Arguments{"4096", "child", "keep", "0", "1"}),
+                    Arguments{"4096", "child", "keep", "0", "1"}, Arguments{"204800", "wiped", "free", "0", "0"},
+                    Arguments{"204800", "wiped", "grow", "0", "0"}, Arguments{"4096", "wiped", "keep", "0", "1"}),
     name_of);
 
 TEST_P(Rights, AreGivenBackWithTheBlock) {

@@ -76,17 +76,38 @@ static void visit_message(rf_roots *roots, ssize_t size) {
   roots->any_byte = false;
 }
 
-/* A copy of them goes to a pipe of our own; they stay. Fails for the end of a pipe that is written to. */
+/* A copy of them goes to a pipe of our own; they stay. Fails for the end of a pipe that is written to. Of a pipe that
+ * keeps messages apart (O_DIRECT) a read gives one of them. */
 static void visit_pipe(rf_roots *roots, int descriptor) {
   int own[2];
+  ssize_t got;
   if (pipe2(own, O_CLOEXEC | O_NONBLOCK) != 0) {
     return;
   }
   if (tee(descriptor, own[1], RF_ROOTS_BUFFER, SPLICE_F_NONBLOCK) > 0) {
-    visit_message(roots, read(own[0], roots->buffer, RF_ROOTS_BUFFER));
+    while ((got = read(own[0], roots->buffer, RF_ROOTS_BUFFER)) > 0) {
+      visit_message(roots, got);
+    }
   }
   (void)close(own[0]);
   (void)close(own[1]);
+}
+
+/* Each look begins where the one before ended, and so comes to all messages. Shut down, or empty, a socket gives 0. */
+static void visit_messages(rf_roots *roots, int descriptor) {
+  int const start = 0;
+  int before = -1; /* none */
+  socklen_t length = sizeof before;
+  bool const goes_on = getsockopt(descriptor, SOL_SOCKET, SO_PEEK_OFF, &before, &length) == 0 &&
+                       setsockopt(descriptor, SOL_SOCKET, SO_PEEK_OFF, &start, sizeof start) == 0;
+  ssize_t got;
+  do {
+    got = recv(descriptor, roots->buffer, RF_ROOTS_BUFFER, MSG_PEEK | MSG_DONTWAIT);
+    visit_message(roots, got);
+  } while (goes_on && got > 0);
+  if (goes_on) {
+    (void)setsockopt(descriptor, SOL_SOCKET, SO_PEEK_OFF, &before, sizeof before);
+  }
 }
 
 /* Visits what the kernel keeps for a socket between processes, or within one. */
@@ -94,7 +115,7 @@ static void visit_socket(rf_roots *roots, int descriptor) {
   int domain = 0;
   socklen_t length = sizeof domain;
   if (getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX) {
-    visit_message(roots, recv(descriptor, roots->buffer, RF_ROOTS_BUFFER, MSG_PEEK | MSG_DONTWAIT));
+    visit_messages(roots, descriptor);
   }
 }
 

@@ -143,11 +143,16 @@ void rf_pages_unmap(void *start, size_t size) {
   __atomic_store_n(&pages.below, (uintptr_t)start + whole, __ATOMIC_RELAXED);
 }
 
+#define KEEP_ON_FORK 19 /* MADV_KEEPONFORK, which older headers lack */
+
 bool rf_pages_open(uintptr_t start, uintptr_t end) {
   int const saved = errno;
   uintptr_t const first = start & ~(uintptr_t)(page_size() - 1);
   size_t const size = rf_pages_round(end - first);
   bool const opened = !rf_is_forbidden(RF_CALL_MPROTECT) && mprotect((void *)first, size, PROT_READ | PROT_WRITE) == 0;
+  if (opened && !rf_is_forbidden(RF_CALL_MADVISE)) {
+    (void)madvise((void *)first, size, KEEP_ON_FORK);
+  }
   errno = saved;
   return opened;
 }

@@ -21,8 +21,8 @@ void *rf_pages_map(size_t size, size_t align, size_t room);
 /* Gives back whole pages. */
 void rf_pages_unmap(void *start, size_t size);
 
-/* Lets all pages from the one of `start` to that of `end` - 1 be read and written again. False where the system
- * refuses, as where there are none. */
+/* Lets all pages from the one of `start` to that of `end` - 1 be read and written again, and children have what they
+ * hold. False where the system refuses, as where there are none. */
 bool rf_pages_open(uintptr_t start, uintptr_t end);
 
 /* Gives pages to a range of mapped memory at once, from the page of `start` to that of `end` - 1, where the system can

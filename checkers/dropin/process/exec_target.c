@@ -21,6 +21,7 @@
 #include "checkers/os/base_name.h"
 #include "checkers/os/chars.h"
 #include "checkers/os/library_kind.h"
+#include "checkers/os/uncancelled.h"
 #include "lib/core/compiler.h"
 
 #define VARIABLE "LD_PRELOAD="
@@ -259,9 +260,9 @@ static bool is_our_machine(const program *p) {
 /* True for a program whose loader would end it because of our library: that of another C library. A loader that is run
  * as a program honours LD_PRELOAD. */
 static bool look_at_loader(int fd, const program *p, rf_exec_target *out) {
-  char loader[PATH_MAX];
-  bool const named = read_loader(fd, p, loader);
-  rf_libc const libc = rf_libc_of_loader(rf_base_name(named ? loader : out->file));
+  bool const named = read_loader(fd, p, out->library); /* which is not known yet: some stacks have no room for both */
+  rf_libc const libc = rf_libc_of_loader(rf_base_name(named ? out->library : out->file));
+  out->library[0] = '\0';
   if (named && libc == RF_LIBC_OTHER) {
     out->unchecked = "with another C library";
     return true;
@@ -327,6 +328,12 @@ static int open_program(const char *file) {
 
 /* ---- The name ---- */
 
+/* The C library goes on where it finds a folder of that name. */
+static bool can_be_executed(const char *file) {
+  struct stat st;
+  return access(file, X_OK) == 0 && stat(file, &st) == 0 && !S_ISDIR(st.st_mode);
+}
+
 static bool search_path(const char *name, char file[PATH_MAX]) {
   const char *const variable = getenv("PATH");
   const char *at = variable != NULL ? variable : "/bin:/usr/bin";
@@ -336,7 +343,7 @@ static bool search_path(const char *name, char file[PATH_MAX]) {
       memcpy(file, at, length);
       file[length] = '/';
       memcpy(file + length + (length != 0), name, strlen(name) + 1);
-      if (access(file, X_OK) == 0) {
+      if (can_be_executed(file)) {
         return true;
       }
     }
@@ -357,6 +364,7 @@ RF_COLD void rf_exec_target_find(const char *file, bool search, char *const envp
   if (file == NULL || strlen(file) >= PATH_MAX) {
     return;
   }
+  int const cancellation = rf_uncancelled_begin(); /* posix_spawn and execve are no points of cancellation */
   bool found = true;
   if (search && strchr(file, '/') == NULL) {
     found = search_path(file, out->file);
@@ -373,5 +381,6 @@ RF_COLD void rf_exec_target_find(const char *file, bool search, char *const envp
       (void)close(fd);
     }
   }
+  rf_uncancelled_end(cancellation);
   errno = saved;
 }

@@ -5,6 +5,7 @@
 #include "checkers/dropin/os/pages.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/os/modules.h"
+#include "checkers/os/reserve_stack.h"
 #include "checkers/os/stack_rules.h"
 #include "intercept.h"
 #include "unloaded_places.h"
@@ -35,9 +36,9 @@ static loaded *find(uintptr_t start) {
 }
 
 static void add(uintptr_t code) {
+  static rf_modules found; /* larger than some stacks */
   rf_trace const trace = {.depth = 1, .frames = {code + 1}};
   const rf_trace *const traces = &trace;
-  rf_modules found;
   loaded *const place = find(0);
   rf_modules_load(&found, &traces, 1);
   const char *const name = found.text + found.modules[0].path;
@@ -87,7 +88,8 @@ static void remember_gone(void) {
 }
 
 /* Before: the modules are noted, unless another thread is at it. */
-static void update(bool before) {
+static void update(void *context) {
+  bool const before = context != NULL;
   if (!rf_futex_try(&lock)) {
     rf_stack_rules_forget();
     return;
@@ -107,8 +109,8 @@ RF_EXPORT int dlclose(void *handle) {
   if (rf_process.options.mode == RF_MODE_OFF) {
     return THEIRS(dlclose)(handle);
   }
-  update(true);
+  rf_on_reserve_stack(update, list);
   int const result = THEIRS(dlclose)(handle);
-  update(false);
+  rf_on_reserve_stack(update, NULL);
   return result;
 }

@@ -70,32 +70,67 @@ static void watch_again(bool ignoring) {
   }
 }
 
+/* A line of the log, and the description of a target alone, are larger than some stacks. A child of vfork, which would
+ * not give back what is its parent's as well, stays on its own. */
+static void with_room(rf_reserve_work work, void *context) {
+  if (rf_process_now() == rf_process.id) {
+    rf_on_reserve_stack(work, context);
+  } else {
+    work(context);
+  }
+}
+
+static void tell_resumed(void *unused) {
+  (void)unused;
+  rf_process_log_resumed();
+}
+
 static int failed(const char *unchecked, bool ignoring, int result) {
   int const saved = errno;
   watch_again(ignoring);
   rf_process_resume();
   if (unchecked != NULL) {
-    rf_process_log_resumed();
+    with_room(tell_resumed, NULL);
   }
   errno = saved;
   return result;
 }
 
+/* Another program, and what is known of it. */
 typedef struct becoming {
   const char *file;
   bool search;
   char *const *envp;
+  pid_t process;         /* whose it is, where that is told */
   const char *unchecked; /* as of the target */
   bool other_preload;
+  uint64_t time_ns;
 } becoming;
 
+static void find_target(becoming *b, rf_exec_target *target) {
+  rf_exec_target_find(b->file, b->search, b->envp, target);
+  b->unchecked = target->unchecked;
+  b->other_preload = target->other_preload;
+  b->time_ns = target->time_ns;
+}
+
 static void prepare(void *context) {
-  becoming *const b = context;
+  rf_exec_target target;
+  find_target(context, &target);
+  before_exec(&target);
+}
+
+static void look_ahead(void *context) {
+  rf_exec_target target;
+  find_target(context, &target);
+}
+
+/* As it was when somebody looked ahead, but for the name of its file. */
+static void tell_unchecked(void *context) {
+  const becoming *const b = context;
   rf_exec_target target;
   rf_exec_target_find(b->file, b->search, b->envp, &target);
-  before_exec(&target);
-  b->unchecked = target.unchecked;
-  b->other_preload = target.other_preload;
+  rf_process_log_unchecked(b->process, target.file, b->unchecked, b->time_ns);
 }
 
 static int execute(const becoming *b, char *const argv[], char *const envp[]) {
@@ -112,15 +147,9 @@ RF_COLD __attribute__((noinline)) static int execute_with_other_preload(const be
   return execute(b, argv, envp);
 }
 
-/* The description of the target alone is larger than some stacks. A child of vfork, which would not give back what is
- * its parent's as well, stays on its own. */
 static int become(const char *file, bool search, char *const argv[], char *const envp[], const rf_origin *origin) {
-  becoming b = {file, search, envp, NULL, false};
-  if (rf_process_now() == rf_process.id) {
-    rf_on_reserve_stack(prepare, &b);
-  } else {
-    prepare(&b);
-  }
+  becoming b = {.file = file, .search = search, .envp = envp};
+  with_room(prepare, &b);
   int const result = b.other_preload ? execute_with_other_preload(&b, argv) : execute(&b, argv, envp);
   look(errno, argv, envp, origin);
   return result;
@@ -153,7 +182,7 @@ typedef struct open_file {
   int flags;
 } open_file;
 
-static int execute_open(const open_file *f, char *const argv[], char *const envp[]) {
+static int call_open(const open_file *f, char *const argv[], char *const envp[]) {
   if (f->path == NULL) {
     return ((file_function)rf_real("fexecve"))(f->fd, argv, envp);
   }
@@ -165,15 +194,26 @@ static int execute_open(const open_file *f, char *const argv[], char *const envp
   return theirs(f->fd, f->path, argv, envp, f->flags);
 }
 
+static int execute_open(const becoming *b, const open_file *f, char *const argv[], char *const envp[]) {
+  bool const ignoring = rf_page_signals_ignore(false);
+  return failed(b->unchecked, ignoring, call_open(f, argv, envp));
+}
+
+RF_COLD __attribute__((noinline)) static int execute_open_with_other_preload(const becoming *b, const open_file *f,
+                                                                             char *const argv[]) {
+  rf_exec_target target;
+  char *const *envp = b->envp;
+  rf_exec_target_find(b->file, false, envp, &target);
+  FIT_ENVIRONMENT(target, envp)
+  return execute_open(b, f, argv, envp);
+}
+
 /* `name`: a path of it that the file system knows. */
 static int become_open(const char *name, const open_file *f, char *const argv[], char *const envp[],
                        const rf_origin *origin) {
-  rf_exec_target target;
-  rf_exec_target_find(name, false, envp, &target);
-  FIT_ENVIRONMENT(target, envp)
-  before_exec(&target);
-  bool const ignoring = rf_page_signals_ignore(false);
-  int const result = failed(target.unchecked, ignoring, execute_open(f, argv, envp));
+  becoming b = {.file = name, .search = false, .envp = envp};
+  with_room(prepare, &b);
+  int const result = b.other_preload ? execute_open_with_other_preload(&b, f, argv) : execute_open(&b, f, argv, envp);
   look(errno, argv, envp, origin);
   return result;
 }
@@ -270,10 +310,41 @@ static bool ignore_for_child(void) {
   return hands_ignoring_over() && rf_page_signals_ignore(true);
 }
 
+typedef struct spawning {
+  spawn_function theirs;
+  pid_t *pid;
+  const char *file;
+  bool search;
+  const posix_spawn_file_actions_t *actions;
+  const posix_spawnattr_t *attributes;
+  char *const *argv;
+  char *const *envp;
+} spawning;
+
+static int start(const spawning *s) {
+  bool const ignoring = ignore_for_child();
+  int const result = s->theirs(s->pid, s->file, s->actions, s->attributes, s->argv, s->envp);
+  watch_again(ignoring);
+  return result;
+}
+
+RF_COLD __attribute__((noinline)) static int start_with_other_preload(const spawning *s) {
+  rf_exec_target target;
+  spawning fitted = *s;
+  rf_exec_target_find(s->file, s->search, s->envp, &target);
+  FIT_ENVIRONMENT(target, fitted.envp)
+  return start(&fitted);
+}
+
 /* The child's own memory ends in the C library: the parent, who knows its number, says what became of it. */
-static int spawned(const rf_exec_target *target, int result, pid_t child) {
-  if (result == 0 && target->unchecked != NULL) {
-    rf_process_log_unchecked(child, target->file, target->unchecked, target->time_ns);
+static int spawn(const spawning *s, const rf_origin *origin) {
+  becoming b = {.file = s->file, .search = s->search, .envp = s->envp};
+  with_room(look_ahead, &b);
+  int const result = b.other_preload ? start_with_other_preload(s) : start(s);
+  look(result, s->argv, s->envp, origin);
+  if (result == 0 && b.unchecked != NULL) {
+    b.process = *s->pid;
+    with_room(tell_unchecked, &b);
   }
   return result;
 }
@@ -281,18 +352,11 @@ static int spawned(const rf_exec_target *target, int result, pid_t child) {
 #define SPAWN(name, search)                                                                                            \
   RF_EXPORT int name(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,                          \
                      const posix_spawnattr_t *attributes, char *const argv[], char *const envp[]) {                    \
-    rf_exec_target target;                                                                                             \
     pid_t child = 0;                                                                                                   \
     pid_t *const out = pid != NULL ? pid : &child;                                                                     \
-    rf_exec_target_find(file, search, envp, &target);                                                                  \
-    FIT_ENVIRONMENT(target, envp)                                                                                      \
-    spawn_function const theirs = (spawn_function)rf_real(#name);                                                      \
-    bool const ignoring = ignore_for_child();                                                                          \
-    int const result = theirs(out, file, actions, attributes, argv, envp);                                             \
-    watch_again(ignoring);                                                                                             \
     rf_origin const origin = RF_CALLER;                                                                                \
-    look(result, argv, envp, &origin);                                                                                 \
-    return spawned(&target, result, *out);                                                                             \
+    spawn_function const theirs = (spawn_function)rf_real(#name);                                                      \
+    return spawn(&(spawning){theirs, out, file, search, actions, attributes, argv, envp}, &origin);                    \
   }
 
 SPAWN(posix_spawn, false)
@@ -309,31 +373,30 @@ SPAWN(posix_spawnp, true)
 typedef int (*system_function)(const char *command);
 typedef FILE *(*popen_function)(const char *command, const char *modes);
 
-static void find_shell(rf_exec_target *shell) {
-  rf_exec_target_find(SHELL, false, environ, shell);
-  if (shell->unchecked != NULL) {
-    rf_process_log_unchecked(rf_process_now(), shell->file, shell->unchecked, shell->time_ns);
+static becoming find_shell(void) {
+  becoming shell = {.file = SHELL, .search = false, .envp = environ};
+  with_room(look_ahead, &shell);
+  if (shell.unchecked != NULL) {
+    shell.process = rf_process_now();
+    with_room(tell_unchecked, &shell);
   }
+  return shell;
 }
 
-static int spawn_shell(const char *command, const sigset_t *mask, const sigset_t *defaults, pid_t *child) {
+static int spawn_shell(const char *command, const sigset_t *mask, const sigset_t *defaults, bool other_preload,
+                       pid_t *child) {
   char *const argv[] = {(char[]){"sh"}, (char[]){"-c"}, (char *)(uintptr_t)command, NULL};
   posix_spawnattr_t attributes;
-  rf_exec_target shell;
-  char *const *envp = environ;
   int result = posix_spawnattr_init(&attributes);
   if (result != 0) {
     return result;
   }
-  rf_exec_target_find(SHELL, false, envp, &shell);
-  FIT_ENVIRONMENT(shell, envp)
   (void)posix_spawnattr_setsigmask(&attributes, mask);
   (void)posix_spawnattr_setsigdefault(&attributes, defaults);
   (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   spawn_function const theirs = (spawn_function)rf_real("posix_spawn");
-  bool const ignoring = ignore_for_child();
-  result = theirs(child, SHELL, NULL, &attributes, argv, envp);
-  watch_again(ignoring);
+  spawning const shell = {theirs, child, SHELL, false, NULL, &attributes, argv, environ};
+  result = other_preload ? start_with_other_preload(&shell) : start(&shell);
   (void)posix_spawnattr_destroy(&attributes);
   return result;
 }
@@ -348,7 +411,7 @@ static int wait_for(pid_t child) {
 }
 
 /* As POSIX has system: SIGINT and SIGQUIT are ignored meanwhile, SIGCHLD waits. */
-static int run_shell(const char *command) {
+static int run_shell(const char *command, bool other_preload) {
   static const int ignored[] = {SIGINT, SIGQUIT};
   struct sigaction const ignore = {.sa_handler = SIG_IGN};
   struct sigaction before[2];
@@ -366,7 +429,7 @@ static int run_shell(const char *command) {
       (void)sigaddset(&defaults, ignored[i]);
     }
   }
-  int const error = spawn_shell(command, &mask, &defaults, &child);
+  int const error = spawn_shell(command, &mask, &defaults, other_preload, &child);
   int const status = error == 0 ? wait_for(child) : -1;
   for (unsigned i = 0; i < 2; i++) {
     (void)rf_libc_sigaction(ignored[i], &before[i], NULL);
@@ -385,12 +448,9 @@ static void look_at_command(const char *command, const rf_origin *origin) {
 #define NOT_BEGUN (127 << 8)
 
 RF_COLD RF_EXPORT int system(const char *command) {
-  rf_exec_target shell = {.other_preload = false};
-  if (command != NULL) {
-    find_shell(&shell);
-  }
-  bool const by_us = shell.other_preload || (command != NULL && hands_ignoring_over());
-  int const status = by_us ? run_shell(command) : ((system_function)rf_real("system"))(command);
+  bool const other_preload = command != NULL && find_shell().other_preload;
+  bool const by_us = other_preload || (command != NULL && hands_ignoring_over());
+  int const status = by_us ? run_shell(command, other_preload) : ((system_function)rf_real("system"))(command);
   if (WATCHING && (status == NOT_BEGUN || (status == -1 && errno == EFAULT))) {
     rf_origin const origin = RF_CALLER;
     look_at_command(command, &origin);
@@ -407,14 +467,11 @@ static FILE *start_shell(const char *command, const char *modes) {
 }
 
 /* The stream knows its child, so the C library must start it: with another environment for that moment. */
-static FILE *open_shell(const char *command, const char *modes) {
+RF_COLD __attribute__((noinline)) static FILE *start_shell_with_other_preload(const char *command, const char *modes) {
   rf_exec_target shell;
   char **const before = environ;
   char *const *envp = environ;
-  find_shell(&shell);
-  if (!shell.other_preload) {
-    return start_shell(command, modes);
-  }
+  rf_exec_target_find(SHELL, false, envp, &shell);
   FIT_ENVIRONMENT(shell, envp)
   environ = (char **)(uintptr_t)envp;
   FILE *const stream = start_shell(command, modes);
@@ -423,7 +480,8 @@ static FILE *open_shell(const char *command, const char *modes) {
 }
 
 RF_EXPORT FILE *popen(const char *command, const char *modes) {
-  FILE *const stream = open_shell(command, modes);
+  FILE *const stream =
+      find_shell().other_preload ? start_shell_with_other_preload(command, modes) : start_shell(command, modes);
   if (WATCHING && stream == NULL) {
     rf_origin const origin = RF_CALLER;
     look_at_command(command, &origin);

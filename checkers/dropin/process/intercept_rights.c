@@ -1,5 +1,6 @@
 /* mprotect, pkey_mprotect: a block from whose pages the program has taken access rights may be freed all the same, and
- * is passed over by checks that could not read it. madvise: no block is kept from children. */
+ * is passed over by checks that could not read it. madvise: no block is kept from children; one that is zero in them
+ * (MADV_WIPEONFORK) is so until it is freed. */
 #define _GNU_SOURCE
 #include "checkers/dropin/heap/rights.h"
 #include "checkers/dropin/malloc/guarded_blocks.h"
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #define ALL_RIGHTS (PROT_READ | PROT_WRITE)
+#define WIPE_ON_FORK 18 /* MADV_WIPEONFORK, which older headers lack */
 
 RF_EXPORT int OURS(mprotect)(void *start, size_t size, int rights);
 RF_EXPORT int OURS(pkey_mprotect)(void *start, size_t size, int rights, int key);
@@ -42,5 +44,12 @@ int OURS(pkey_mprotect)(void *start, size_t size, int rights, int key) {
 /* Children get all blocks: in the place of one that they lack, the system would put something else, which checks would
  * take for it. */
 int OURS(madvise)(void *start, size_t size, int advice) {
-  return advice == MADV_DONTFORK && note(start, size) ? 0 : (int)syscall(SYS_madvise, start, size, advice);
+  if (advice == MADV_DONTFORK && note(start, size)) {
+    return 0;
+  }
+  int const result = (int)syscall(SYS_madvise, start, size, advice);
+  if (result == 0 && advice == WIPE_ON_FORK) {
+    (void)note(start, size);
+  }
+  return result;
 }

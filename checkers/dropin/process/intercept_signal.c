@@ -185,9 +185,10 @@ static int change(const rf_handler *ours, int sig, const struct sigaction *act, 
 }
 
 RF_COLD int rf_intercept_sigaction(int sig, const struct sigaction *act, struct sigaction *oact) {
+  sighandler_t const handler = act != NULL ? act->sa_handler : SIG_DFL; /* *oact may be the same */
   int const result = change(rf_handler_of(sig), sig, act, oact);
   if (result == 0 && act != NULL) {
-    note(sig, act->sa_handler);
+    note(sig, handler);
   }
   return result;
 }
@@ -208,6 +209,7 @@ RF_COLD RF_EXPORT sighandler_t signal(int sig, sighandler_t handler) {
   const rf_handler *const ours = rf_handler_of(sig);
   sighandler_t const old = unwrapped(sig, rf_libc_signal(sig, handler));
   if (old != SIG_ERR) {
+    __atomic_store_n(&masked[sig], 0, __ATOMIC_RELAXED);
     __atomic_store_n(&for_stack[sig], false, __ATOMIC_RELAXED);
     note(sig, handler);
   }
@@ -256,8 +258,9 @@ RF_EXPORT int pthread_create(pthread_t *restrict thread, const pthread_attr_t *r
 /* Ours is none to the program: it is not told of it, and has it again where it wants none. */
 RF_COLD RF_EXPORT int sigaltstack(const stack_t *restrict stack, stack_t *restrict old) {
   stack_t ours = {0};
+  stack_t const wanted = stack != NULL ? *stack : ours; /* *old may be the same */
   ours.ss_sp = rf_page_given_stack(&ours.ss_size);
-  bool const none = stack != NULL && (stack->ss_flags & SS_DISABLE) != 0;
+  bool const none = (wanted.ss_flags & SS_DISABLE) != 0;
   int const result = (int)syscall(SYS_sigaltstack, none && ours.ss_sp != NULL ? &ours : stack, old);
   if (result == 0 && old != NULL && old->ss_sp == ours.ss_sp) {
     *old = (stack_t){.ss_flags = SS_DISABLE};
@@ -268,9 +271,9 @@ RF_COLD RF_EXPORT int sigaltstack(const stack_t *restrict stack, stack_t *restri
   if (!none) {
     use_stack_of_program();
   }
-  uintptr_t const start = (uintptr_t)stack->ss_sp;
-  rf_signals_note_stack(start, none ? 0 : start + stack->ss_size);
-  if (!none && stack->ss_size < STACK_FOR_OURS) {
+  uintptr_t const start = (uintptr_t)wanted.ss_sp;
+  rf_signals_note_stack(start, none ? 0 : start + wanted.ss_size);
+  if (!none && wanted.ss_size < STACK_FOR_OURS) {
     rf_signals_leave_small_stacks();
     __atomic_store_n(&small_stack, true, __ATOMIC_RELAXED);
     choose_stack();

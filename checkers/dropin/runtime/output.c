@@ -18,6 +18,7 @@
 #include "checkers/os/pid_path.h"
 #include "checkers/os/same_file.h"
 #include "checkers/os/soft_limit.h"
+#include "checkers/os/uncancelled.h"
 
 #define PATH_BYTES 512
 
@@ -106,12 +107,14 @@ static int open_log(void) {
 
 void rf_output_keep_log(void) {
   int const saved = errno;
+  int const cancellation = rf_uncancelled_begin(); /* setuid and its like are no points of cancellation */
   rf_modules_keep_program();
   int const file = rf_process.options.summary && kept_log.descriptor <= 0 ? open_log() : -1;
   if (file >= 0) {
     rf_kept_file_keep(&kept_log, file);
     (void)close(file);
   }
+  rf_uncancelled_end(cancellation);
   errno = saved;
 }
 
@@ -159,6 +162,7 @@ RF_COLD bool rf_output_shares_log(const char *options) {
 
 RF_COLD void rf_output_write(const char *text, size_t size) {
   int const saved = errno;
+  int const cancellation = rf_uncancelled_begin();
   if (rf_process.options.log == NULL) {
     rf_output_say(text, size);
   } else {
@@ -168,6 +172,7 @@ RF_COLD void rf_output_write(const char *text, size_t size) {
       close_log(file);
     }
   }
+  rf_uncancelled_end(cancellation);
   errno = saved;
 }
 

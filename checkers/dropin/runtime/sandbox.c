@@ -158,6 +158,7 @@ static const struct {
     {SYS_pipe2, RF_CALL_PEEK},
     {SYS_recvfrom, RF_CALL_PEEK},
     {SYS_getsockopt, RF_CALL_PEEK},
+    {SYS_setsockopt, RF_CALL_PEEK},
     {FSTATAT_CALL, RF_CALL_OPEN},
     {SYS_ioctl, RF_CALL_IOCTL},
     {SYS_flock, RF_CALL_SPOOL},

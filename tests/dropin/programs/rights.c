@@ -1,7 +1,7 @@
 /* Takes access rights from pages of a block, or keeps these from its children, and has it freed, resized or kept: glibc
- * does not look at its bytes then, where the block is a mapping of its own. argv: the block's size, "none", "read" or
- * "child", what becomes of it (in a child, too), and the first page and the number of pages that lose rights (0: all
- * that the block touches). */
+ * does not look at its bytes then, where the block is a mapping of its own. argv: the block's size, "none", "read",
+ * "child", or "wiped" for pages that children find empty, what becomes of it (in a child, too), and the first page and
+ * the number of pages that lose rights (0: all that the block touches). */
 #define _GNU_SOURCE
 #include <malloc.h>
 #include <signal.h>
@@ -80,10 +80,40 @@ static int is_child(const char *how, char *block, size_t size) {
   return 0;
 }
 
+/* A child has the blocks that got the memory of one whose pages were empty there. True in the child. */
+static int is_child_with_all(size_t size) {
+  enum { BLOCKS = 8 };
+  char *blocks[BLOCKS];
+  int status = -1;
+  for (int i = 0; i < BLOCKS; i++) {
+    blocks[i] = memalign(PAGE, size);
+    memset(blocks[i], 7, size);
+  }
+  fflush(stdout);
+  pid_t const child = fork();
+  for (int i = 0; i < BLOCKS; i++) {
+    for (size_t at = 0; at < size; at++) {
+      if (blocks[i][at] != 7) {
+        _Exit(5);
+      }
+    }
+    free(blocks[i]);
+  }
+  if (child != 0) {
+    printf("%d", waitpid(child, &status, 0) == child ? status : -1);
+  }
+  return child == 0;
+}
+
+static int advise(const char *what) {
+  return madvise(watched, watched_size, strcmp(what, "child") == 0 ? MADV_DONTFORK : MADV_WIPEONFORK);
+}
+
 int main(int argc, char **argv) {
   size_t const size = strtoul(argv[1], NULL, 10);
   int const rights = strcmp(argv[2], "read") == 0 ? PROT_READ : PROT_NONE;
   int const keeps = strcmp(argv[2], "child") == 0;
+  int const wiped = strcmp(argv[2], "wiped") == 0;
   size_t const first = strtoul(argv[4], NULL, 10) * PAGE;
   size_t const pages = strtoul(argv[5], NULL, 10) * PAGE;
   mallopt(M_MMAP_THRESHOLD, 16 * 1024);
@@ -92,7 +122,7 @@ int main(int argc, char **argv) {
     memset(block, 1, size);
     watched = block + first;
     watched_size = pages != 0 ? pages : size;
-    if ((keeps ? madvise(watched, watched_size, MADV_DONTFORK) : mprotect(watched, watched_size, rights)) != 0) {
+    if ((keeps || wiped ? advise(argv[2]) : mprotect(watched, watched_size, rights)) != 0) {
       return 3;
     }
     if (keeps && is_child(argv[3], block, size)) {
@@ -100,6 +130,9 @@ int main(int argc, char **argv) {
     }
     dispose(argv[3], block, size);
     use_again(size);
+    if (wiped && is_child_with_all(size)) {
+      return 0;
+    }
   }
   puts("end");
   return 0;

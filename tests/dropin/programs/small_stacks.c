@@ -3,13 +3,17 @@
  * the call. 9 KiB are left, with a closed page below: to find a function takes up to 3 KiB, and the C library's own
  * work less. Of 8 KiB the system leaves less than 5, where registers have 512 bits. */
 #define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -19,10 +23,20 @@ static const char *what;
 static char *stack; /* above a closed page */
 static char *block;
 static char *large;
+static void *self;            /* a handle of the program */
 static volatile size_t frame; /* what the kernel takes for a handler */
 
 static int is(const char *other) {
   return strcmp(what, other) == 0;
+}
+
+static int wait_for(pid_t child) {
+  int status = -1;
+  return waitpid(child, &status, 0) == child ? status : -1;
+}
+
+static void end_as(int status) {
+  _exit(status != -1 && WIFEXITED(status) ? WEXITSTATUS(status) : 3);
 }
 
 static void work(void) {
@@ -36,6 +50,21 @@ static void work(void) {
     raise(SIGTERM);
   } else if (is("exec")) {
     execl("/bin/sh", "sh", "-c", "exit 7", (char *)NULL);
+  } else if (is("fexec")) {
+    char *const arguments[] = {"sh", "-c", "exit 7", NULL};
+    fexecve(open("/bin/sh", O_RDONLY), arguments, environ);
+  } else if (is("spawn")) {
+    char *const arguments[] = {"sh", "-c", "exit 7", NULL};
+    pid_t child = 0;
+    end_as(posix_spawn(&child, "/bin/sh", NULL, NULL, arguments, environ) == 0 ? wait_for(child) : -1);
+  } else if (is("system")) {
+    end_as(system("exit 7"));
+  } else if (is("popen")) {
+    FILE *const stream = popen("exit 7", "r");
+    end_as(stream != NULL ? pclose(stream) : -1);
+  } else if (is("dlclose")) {
+    dlclose(self);
+    _exit(7);
   } else if (is("damage_and_exit")) {
     block[10] = 1;
     _exit(7);
@@ -154,6 +183,7 @@ int main(int argc, char **argv) {
   }
   block = malloc(10);
   large = malloc(LARGE);
+  self = dlopen(NULL, RTLD_NOW);
   if (argc > 2 && strcmp(argv[1], "handler") == 0) {
     in_a_handler(LEFT);
   } else if (argc > 2 && strcmp(argv[1], "least") == 0) {
