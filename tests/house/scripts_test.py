@@ -135,7 +135,7 @@ ACTIONS = [
     ["gcc", "-O2", "-c", "lib/a.c"],
     ["gcc", "-Wno-free-nonheap-object", "-Wunused-but-set-parameter", "-c", "fuzz/b.c"],
     ["gcc", "-c", "tools/c.c"], ["gcc", "-c", "checkers/d.c"], ["gcc", "-c", "tests/e.cc"], ["gcc", "-c", "lib/f.cc"],
-    ["gcc", "-c", "external/x/g.c"],
+    ["gcc", "-c", "external/x/g.c"], ["gcc", "-c", "tests/lib/h.c"],
 ]
 BAZEL = r"""#!/usr/bin/env python3
 import json, os, sys
@@ -153,12 +153,12 @@ if sys.argv[1] == "aquery":
 def compile_commands_are_bazels():
     with Repository(bazelw=BAZEL) as r:
         status, out, _, calls = r.run("compile_commands.py", cwd=r.root)
-        equal((status, out), (0, r.root + "/compile_commands.json: 6 files\n"))
+        equal((status, out), (0, r.root + "/compile_commands.json: 7 files\n"))
         equal(calls, ["build --output_groups=compilation_prerequisites_INTERNAL_ //...", "info output_base",
                       'aquery mnemonic("CppCompile", //...) --output=jsonproto --include_artifacts=false'])
         made = json.loads(r.read("compile_commands.json"))
         equal([it["file"] for it in made],
-              ["checkers/d.c", "fuzz/b.c", "lib/a.c", "lib/f.cc", "tests/e.cc", "tools/c.c"])
+              ["checkers/d.c", "fuzz/b.c", "lib/a.c", "lib/f.cc", "tests/e.cc", "tests/lib/h.c", "tools/c.c"])
         equal({it["directory"] for it in made}, {r.root})
         equal(made[2]["arguments"], ["gcc", "-Ilib", "-I/base/external/x/include", "/base/external/x/y.h",
                                      "-DA=external/", "-c", "lib/a.c", "-o", "a.o"])

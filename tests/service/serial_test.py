@@ -344,7 +344,7 @@ def a_line_ends_anywhere_before_noise_without_an_end():
     with Service(start=False) as s:
         board = Board(s.root)
         capture = os.path.join(s.root, "uart.log")
-        begins = range(0, 2 * BUFFER, 61)
+        begins = [*range(0, 2 * BUFFER, 61), *range(BUFFER - 5, BUFFER + 2)]
         with open(capture, "wb") as file:
             for sequence, begin in enumerate(begins, 1):
                 file.writelines(b"." * begin + line.strip() + b"." * 2 * BUFFER + b"\n"
