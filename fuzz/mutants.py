@@ -13,12 +13,12 @@ The head of a file of mutants names the harness and the sources. Each mutant lis
 compared without indentation. The removed lines must occur exactly once, or after the line given as `after`:
 
     harness: simple_fuzz.cc
-    sources: lib/heaps/simple.c
+    sources: lib/heaps/simple/*.c
 
     mutant: no-coalescing-before
     what: a free does not merge with the free block before it
-    file: lib/heaps/simple.c
-    after: static rf_status simple_free(
+    file: lib/heaps/simple/simple_block.c
+    after: rf_status rf_simple_free(
     - region const r = region_around(&b, &near, true);
     + region const r = region_around(&b, &near, false);
 

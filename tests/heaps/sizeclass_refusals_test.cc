@@ -76,10 +76,11 @@ TEST_F(SizeclassRefusals, FreedTwiceAfterTheBufferWasGivenBackWhole) {
 TEST_F(SizeclassRefusals, AnAlignedBlockWhoseSecondHeaderIsDamaged) {
   unsigned char *const p = alloc(10, 64);
   ASSERT_NE(arena + kHeader, p);
-  p[-1] ^= 1;
+  unsigned char *const magic = p - kHeader + sizeof(uintptr_t) + 2;
+  *magic ^= 1;
   EXPECT_EQ(RF_ERR_CORRUPT, freed(p));
   EXPECT_EQ(RF_ERR_CORRUPT, rf_check(a, nullptr));
-  p[-1] ^= 1;
+  *magic ^= 1;
   EXPECT_EQ(RF_OK, rf_free(a, p));
 }
 

@@ -23,7 +23,7 @@ trap 'rm -rf -- "$work"' EXIT
 # The allocators: a name, and its sources.
 allocators=(
   "tlsf lib/heaps/tlsf/tlsf*.c"
-  "simple lib/heaps/simple.c"
+  "simple lib/heaps/simple/*.c"
   "smallmem lib/heaps/block_list/smallmem.c lib/heaps/block_list/block_list.c"
   "slab lib/heaps/slab/*.c"
   "memheap lib/heaps/block_list/memheap*.c lib/heaps/block_list/block_list.c"
@@ -110,7 +110,7 @@ is_hosted() { # SOURCE
 # TARGET REPORTER HEAP: bytes of .text of the program with a checked heap, core and port included.
 program_of() {
   local target=$1 command=${compiler[$1]} source objects=()
-  for source in lib/core/*.c lib/port/bare.c lib/heaps/{simple.c,tlsf/*.c} \
+  for source in lib/core/*.c lib/port/bare.c lib/heaps/{simple,tlsf}/*.c \
     checkers/{os,report,shared,guard,guard_small}/*.c; do
     if ! is_hosted "$source"; then
       objects+=("$(object_of "$source" "$target")")

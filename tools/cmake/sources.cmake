@@ -41,7 +41,9 @@ set(RINGFENCE_CORE_SOURCES
   lib/heaps/block_list/memheap_view.c
   lib/heaps/block_list/smallmem.c
   lib/heaps/bump.c
-  lib/heaps/simple.c
+  lib/heaps/simple/simple.c
+  lib/heaps/simple/simple_block.c
+  lib/heaps/simple/simple_view.c
   lib/heaps/sizeclass/sizeclass.c
   lib/heaps/sizeclass/sizeclass_block.c
   lib/heaps/sizeclass/sizeclass_large.c
