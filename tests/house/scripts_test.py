@@ -272,7 +272,7 @@ def releases_are_whole_or_none():
     with Repository(bazelw=PACKAGES) as r:
         out = os.path.join(r.folder, "out")
         r.write("VERSION", "1.2.3\n")
-        r.write("MODULE.bazel", 'module(\n    name = "x",\n    version = "1.2.3",\n)\n')
+        r.write("MODULE.bazel", 'module(\n    name = "x",\n    version = "1.2.3",\n)\n# not    version = "1.2",\n')
         r.write("CHANGELOG.md", CHANGES)
         r.write(".bcr/source.template.json", '{"integrity": "", "url": "{VERSION}"}\n')
         r.git("init", "-q")
@@ -289,6 +289,7 @@ def releases_are_whole_or_none():
               sorted([name + end for name in ("ringfence-1.2.3.tar.gz", "package.deb", "serve.deb")
                       for end in ("", ".sha256")] + ["notes.md", "source.json"]))
         read = lambda name: open(os.path.join(out, name), encoding="utf-8").read()
+        equal(subprocess.run("sha256sum --quiet -c *.sha256", shell=True, cwd=out, check=False).returncode, 0)
         equal(read("notes.md").split(), ["-", "this", "one"])
         names = subprocess.run(["tar", "-tzf", out + "/ringfence-1.2.3.tar.gz"], stdout=subprocess.PIPE, check=True,
                                text=True).stdout.split()

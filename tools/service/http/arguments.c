@@ -53,8 +53,7 @@ static enum MHD_Result look_at_name(void *context, enum MHD_ValueKind kind, cons
                                     const char *value, size_t length) {
   name_search *const s = (name_search *)context;
   (void)kind;
-  bool const cut =
-      memchr(name, '\0', name_length) != NULL || (value != NULL && memchr(value, '\0', length) != NULL);
+  bool const cut = memchr(name, '\0', name_length) != NULL || (value != NULL && memchr(value, '\0', length) != NULL);
   s->cut = s->cut == NULL && cut ? name : s->cut;
   s->unknown = s->unknown == NULL && !rf_is_word_of(name, s->known) ? name : s->unknown;
   return MHD_YES;
