@@ -224,10 +224,19 @@ def the_cache_gives_what_it_got():
             done = subprocess.run([SCRIPTS["http_cache.py"], *words], stderr=subprocess.DEVNULL, check=False)
             equal(done.returncode, 1, words)
         os.mkdir(folder)
-        server = subprocess.Popen([SCRIPTS["http_cache.py"], folder], stdout=subprocess.PIPE, text=True)
+        buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        server = subprocess.Popen([SCRIPTS["http_cache.py"], folder], stdout=subprocess.PIPE, text=True, env=buffered)
         try:
             base = server.stdout.readline().strip()
             equal(base.startswith("http://127.0.0.1:"), True, base)
+
+            try:
+                urllib.request.urlopen(base.replace("127.0.0.1", "127.0.0.2"), timeout=30)
+                faults.append("serves other addresses than its own")
+            except urllib.error.HTTPError as error:
+                faults.append("serves other addresses than its own: %s" % error)
+            except urllib.error.URLError:
+                pass
 
             def ask(path, body=None):
                 request = urllib.request.Request(base + path, data=body, method="GET" if body is None else "PUT")
