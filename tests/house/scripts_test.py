@@ -188,7 +188,7 @@ def tidy_looks_at_each_source():
 
 
 def floors_are_asked_for():
-    bazel = NOTES + 'case "$*" in *"$BREAKS"*) echo //lib/a:b ;; *"$FAILS"*) exit 7 ;; esac\n'
+    bazel = NOTES + 'case "$*" in *"$BREAKS"*) echo //lib/a:b ;; *"$FAILS"*) echo no >&2; exit 7 ;; esac\n'
     with Repository(bazelw=bazel) as r:
         status, out, complaints, calls = r.run("deps.sh", "--output_base=/x", BREAKS="@", FAILS="@")
         equal((status, out, complaints), (0, "dependencies point one way\n", ""))
@@ -211,7 +211,7 @@ def floors_are_asked_for():
                 equal(any(query.startswith(begin) for query in queries), True, begin)
         equal(queries[-1], "(rdeps(//lib/... + //checkers/..., //lib/port:bare + //lib/port:posix, 1)) except "
                            "//lib/port/...")
-        equal(r.run("deps.sh", BREAKS="@", FAILS="rdeps")[:2], (2, ""))
+        equal(r.run("deps.sh", BREAKS="@", FAILS="rdeps")[:3], (2, "", "no\n"))
 
 
 # ---- The cache for trials ----
