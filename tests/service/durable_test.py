@@ -72,10 +72,13 @@ def a_lock_that_is_lost_on_the_way_is_no_fault_of_the_collector_s():
             elf = file.read()
 
         def refused(path, body):
-            """As the transaction refuses it: a step of the collector's own may have taken the first lock."""
+            """As the transaction refuses it: a step of the collector's own may have taken the first lock. Nobody is
+            served while one waits."""
             with open(lost, "wb"):
                 reply = s.http("POST", path, body, **token)
+            waited = os.path.getsize(lost)  # a step may have begun meanwhile
             os.unlink(lost)
+            check(waited < 3000, path, waited, "ms of waiting for the lock")
             equal(reply.status, 503, path, reply.text)
             return "the database is held by another process" in reply.json()["error"]
 

@@ -263,6 +263,7 @@ def values_that_the_command_would_refuse_are_refused():
                               ("builds?state=all", "state: use one of: limit offset"),
                               ("findings?search=parse%00zzz", "search: a value cannot hold a NUL"),
                               ("coverage?module=%00", "module: a value cannot hold a NUL"),
+                              ("findings?state%00x=all", "state: a value cannot hold a NUL"),
                               ("status?x=y", "x: there are no parameters here"),
                               ("coverage/1?module=a", "module: use one of: watched limit offset")):
             answer = s.http("GET", "/api/v1/" + path)
@@ -276,6 +277,16 @@ def values_that_the_command_would_refuse_are_refused():
                      "activity?after=0&limit=1", "coverage?module=a&limit=1&offset=1", "builds?limit=1&offset=1",
                      "findings/1?limit=1&event=1", "processes?program=a&host=b&offset=1"):
             equal(s.http("GET", "/api/v1/" + path).status, 200, path)
+
+
+def a_question_that_would_be_cut_has_no_answer():
+    """Of pages as of programs; nor has it the answer to the question that would be left, which is kept."""
+    with service.with_finding() as s:
+        for path in ("/api/v1/findings", "/", "/processes", "/builds", "/finding/1", "/coverage", "/status"):
+            equal(s.http("GET", path).status, 200, path)
+            equal(s.http("GET", path + "?limit=1").status, 200 if path != "/status" else 200, path)
+            reply = s.http("GET", path + "?limit=1%00")
+            equal((reply.status, reply.json()["error"]), (400, "limit: a value cannot hold a NUL (%00)"), path)
 
 
 def a_value_that_would_be_cut_is_refused():
@@ -303,5 +314,5 @@ service.main([
     methods_that_nothing_has_are_named_so, an_address_of_ipv6_stands_in_brackets, text_of_the_query_is_never_sql,
     sizes_are_bounded, records_can_be_posted, every_answer_has_the_headers_that_bind_browsers,
     a_port_is_free_for_the_next_server_at_once, a_body_that_is_no_records_is_not_called_taken,
-    a_value_that_would_be_cut_is_refused,
+    a_value_that_would_be_cut_is_refused, a_question_that_would_be_cut_has_no_answer,
     the_answers_are_those_of_the_command, values_that_the_command_would_refuse_are_refused])

@@ -339,6 +339,22 @@ def a_line_begins_anywhere_behind_noise_without_an_end():
         equal(([f["count"] for f in s.findings()], losses(s)), ([len(lengths)], {}))
 
 
+def a_line_ends_anywhere_before_noise_without_an_end():
+    """One that lost its end is read where noise follows; one that has too many digits is damaged, and counted."""
+    with Service(start=False) as s:
+        board = Board(s.root)
+        capture = os.path.join(s.root, "uart.log")
+        begins = [*range(0, 2 * BUFFER, 61), *range(BUFFER - 5, BUFFER + 2)]
+        with open(capture, "wb") as file:
+            for sequence, begin in enumerate(begins, 1):
+                file.writelines(b"." * begin + line.strip() + b"." * 2 * BUFFER + b"\n"
+                                for line in board.finding(sequence))
+            for begin in begins:
+                file.write(b"." * begin + b"#RF:" + b"0" * 3 * BUFFER + b"\n")
+        s.command("serve", "--once", "--serial", capture, "--image", board.image)
+        equal(([f["count"] for f in s.findings()], losses(s)), ([len(begins)], {"damaged serial lines": len(begins)}))
+
+
 def noise_costs_nothing():
     with Service(start=False) as s:
         pipe = os.path.join(s.root, "uart")
@@ -402,7 +418,8 @@ service.main([
     losses_of_the_last_files_are_remembered,
     a_board_that_began_anew_counts_from_one_again, a_finding_whose_end_is_lost_is_told_after_a_silence,
     a_terminal_is_read_raw_and_waited_for, a_terminal_gets_the_speed_that_was_asked_for,
-    a_line_begins_anywhere_behind_noise_without_an_end, noise_costs_nothing,
+    a_line_begins_anywhere_behind_noise_without_an_end,
+    a_line_ends_anywhere_before_noise_without_an_end, noise_costs_nothing,
     losses_are_counted_once_the_store_can_be_written, what_cannot_be_read_is_said,
     a_file_that_does_not_grow_is_noted_once,
 ])

@@ -229,9 +229,44 @@ def an_upload_that_the_database_cannot_note_is_to_be_sent_again():
         resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (size, hard))
         reply = s.http("POST", "/api/v1/symbols?name=app", body=elf)
         equal((reply.status, s.ask("symbols", "list")["files"]), (507, []), reply.text)
+        equal(kept(s), {}, "a file without a row would never be dropped")
         resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
         equal(s.http("POST", "/api/v1/symbols?name=app", body=elf).status, 200)
         equal([f["name"] for f in s.ask("symbols", "list")["files"]], ["app"])
+
+
+def kept(s):
+    """The files of symbols, and how long each is."""
+    folder = os.path.join(s.directory, "symbols")
+    return {name: os.path.getsize(os.path.join(folder, name)) for name in os.listdir(folder)}
+
+
+def a_file_that_cannot_be_noted_replaces_none():
+    """Neither where the database is full, nor where one of its two names is taken; no other names are left."""
+    with Service() as s:
+        one = Program(s.root)
+        with open(one.stripped, "rb") as file:
+            less = file.read()
+        with open(one.whole, "rb") as file:
+            more = file.read()
+        equal(s.http("POST", "/api/v1/symbols?name=less", body=less).status, 200)
+        program, symbols = one.build_id + "-executable", one.build_id + "-debuginfo"
+        equal(kept(s), {program: len(less)})
+        s.wait(lambda: os.path.getsize(s.directory + "/ringfence.db-wal") > len(more))
+        soft, hard = resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE)
+        size = os.path.getsize(s.directory + "/ringfence.db-wal")
+        resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (size, hard))
+        equal(s.http("POST", "/api/v1/symbols?name=more", body=more).status, 507)
+        equal(kept(s), {program: len(less)})
+        resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
+        taken = os.path.join(s.directory, "symbols", symbols)
+        os.makedirs(os.path.join(taken, "x"))
+        equal(s.http("POST", "/api/v1/symbols?name=more", body=more).status, 507)
+        shutil.rmtree(taken)
+        equal(kept(s), {program: len(less)})
+        equal([f["name"] for f in s.ask("symbols", "list")["files"]], ["less"])
+        equal(s.http("POST", "/api/v1/symbols?name=more", body=more).status, 200)
+        equal(kept(s), {program: len(more), symbols: len(more)})
 
 
 def a_file_that_has_no_place_may_be_sent_again():
@@ -279,4 +314,5 @@ service.main([
     a_file_that_comes_while_another_is_read_is_read_next, what_is_no_symbols_is_refused,
     the_oldest_files_are_dropped_above_a_limit, an_upload_that_is_cut_short_leaves_nothing,
     an_upload_that_the_database_cannot_note_is_to_be_sent_again, a_file_that_has_no_place_may_be_sent_again,
+    a_file_that_cannot_be_noted_replaces_none,
 ])

@@ -34,6 +34,7 @@ enum {
   STEER_MS = 100, /* between policies, where many findings come */
   HELD_MS = 100,  /* between looks at a database that another program holds */
   HELD_LONG_MS = 3000,
+  LOCK_MS = 500, /* for a lock that was free a moment ago: nobody is served meanwhile */
   SHARED = RF_SPOOL_SHARED_PLACES
 };
 
@@ -379,6 +380,7 @@ int rf_serve(rf_serve_options *options) {
       if (options->open) {
         open_browser(&s);
       }
+      rf_store_wait(&s.store, LOCK_MS);
       run(&s);
       status = s.gone ? RF_EXIT_FAILED : 0;
     }

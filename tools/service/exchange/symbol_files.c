@@ -134,6 +134,8 @@ enum { KINDS = 2 };
 typedef struct places {
   const char *paths[KINDS];
   const char *names[KINDS];
+  const char *before[KINDS]; /* what lies there, under another name; NULL: it has none */
+  bool free[KINDS];          /* nothing lies there */
   bool put[KINDS];
   unsigned old; /* what the best one that stays tells: worth_of */
 } places;
@@ -175,10 +177,57 @@ static bool place(const char *path, const places *p) {
   return rename(path, p->paths[p->put[0] ? 0 : 1]) == 0;
 }
 
+/* Keeps the files that are to be replaced, until it is clear that they are. */
+static void keep_before(rf_bump_arena *arena, const char *directory, places *p) {
+  for (int i = 0; i < KINDS; i++) {
+    const char *const name = p->put[i] ? rf_symbol_new_path(arena, directory) : NULL;
+    p->before[i] = name != NULL && link(p->paths[i], name) == 0 ? name : NULL;
+    p->free[i] = name != NULL && p->before[i] == NULL && errno == ENOENT;
+  }
+}
+
+/* The new file is in their place, or, where it could not be noted, they are in it again. */
+static void settle(const char *path, const places *p, bool noted) {
+  for (int i = 0; i < KINDS; i++) {
+    if (!noted && p->free[i]) {
+      (void)unlink(p->paths[i]);
+    }
+    if (!noted && p->before[i] != NULL) {
+      (void)rename(p->before[i], p->paths[i]);
+    }
+    if (p->before[i] != NULL) { /* one name of two, where both were of one file still */
+      (void)unlink(p->before[i]);
+    }
+  }
+  (void)unlink(path);
+}
+
 static const char *kept_text(const places *p) {
   return p->old == 0  ? ""
          : p->old > 2 ? "; one with lines is there already, and stays"
                       : "; one with symbols is there already, and stays";
+}
+
+/* Puts the file into its places and notes it, or neither. */
+static bool keep(rf_store *store, const char *directory, const char *path, const places *p, const rf_symbol_file *f,
+                 const char *shown, char message[RF_SYMBOL_MESSAGE]) {
+  rf_store_begin(store);
+  if (!store->failed && !place(path, p)) {
+    (void)snprintf(message, RF_SYMBOL_MESSAGE, "%.100s cannot be kept in %.100s/symbols: %s", shown, directory,
+                   strerror(errno));
+    rf_store_rollback(store);
+    return false;
+  }
+  for (int i = 0; i < KINDS; i++) {
+    if (p->put[i]) {
+      note(store, f, p->names[i], shown);
+    }
+  }
+  if (!rf_store_commit(store)) {
+    (void)snprintf(message, RF_SYMBOL_MESSAGE, "%s", store->error);
+    return false;
+  }
+  return true;
 }
 
 rf_store_outcome rf_symbol_adopt(rf_store *store, rf_bump_arena *arena, const char *directory, const char *path,
@@ -188,21 +237,11 @@ rf_store_outcome rf_symbol_adopt(rf_store *store, rf_bump_arena *arena, const ch
     (void)unlink(path);
     return RF_STORE_REFUSED;
   }
-  places const p = places_of(arena, directory, out);
-  if (!place(path, &p)) {
-    (void)snprintf(message, RF_SYMBOL_MESSAGE, "%.100s cannot be kept in %.100s/symbols: %s", shown, directory,
-                   strerror(errno));
-    (void)unlink(path);
-    return RF_STORE_FAILED;
-  }
-  rf_store_begin(store);
-  for (int i = 0; i < KINDS; i++) {
-    if (p.put[i]) {
-      note(store, out, p.names[i], shown);
-    }
-  }
-  if (!rf_store_commit(store)) {
-    (void)snprintf(message, RF_SYMBOL_MESSAGE, "%s", store->error);
+  places p = places_of(arena, directory, out);
+  keep_before(arena, directory, &p);
+  bool const kept = keep(store, directory, path, &p, out, shown, message);
+  settle(path, &p, kept);
+  if (!kept) {
     return RF_STORE_FAILED;
   }
   (void)snprintf(message, RF_SYMBOL_MESSAGE, "%.100s: %s of build %s%s", shown,

@@ -46,15 +46,15 @@ static const char *names_of(const char *what) {
 typedef struct name_search {
   const char *known;
   const char *unknown; /* the first; NULL: none */
-  const char *cut;     /* the first with a value that holds a NUL, behind which nothing would be read; NULL: none */
+  const char *cut;     /* the first that holds a NUL, or whose value does: what is behind it is lost; NULL: none */
 } name_search;
 
 static enum MHD_Result look_at_name(void *context, enum MHD_ValueKind kind, const char *name, size_t name_length,
                                     const char *value, size_t length) {
   name_search *const s = (name_search *)context;
   (void)kind;
-  (void)name_length;
-  s->cut = s->cut == NULL && value != NULL && memchr(value, '\0', length) != NULL ? name : s->cut;
+  bool const cut = memchr(name, '\0', name_length) != NULL || (value != NULL && memchr(value, '\0', length) != NULL);
+  s->cut = s->cut == NULL && cut ? name : s->cut;
   s->unknown = s->unknown == NULL && !rf_is_word_of(name, s->known) ? name : s->unknown;
   return MHD_YES;
 }
@@ -68,9 +68,6 @@ static const char *name_error(rf_request *r, const char *what) {
   name_search s = {names_of(what), NULL, NULL};
   if (s.known != NULL) {
     (void)MHD_get_connection_values_n(r->connection, MHD_GET_ARGUMENT_KIND, look_at_name, &s);
-  }
-  if (s.cut != NULL) {
-    return cut_error(r, s.cut);
   }
   return s.unknown == NULL    ? NULL
          : s.known[0] == '\0' ? rf_bump_arena_print(&r->arena, "%.100s: there are no parameters here", s.unknown)
@@ -106,6 +103,12 @@ const char *rf_argument_error(rf_request *r, const char *what) {
   return name_error(r, what);
 }
 
+const char *rf_query_error(rf_request *r) {
+  name_search s = {"", NULL, NULL};
+  (void)MHD_get_connection_values_n(r->connection, MHD_GET_ARGUMENT_KIND, look_at_name, &s);
+  return s.cut == NULL ? NULL : cut_error(r, s.cut);
+}
+
 /* Records and files of symbols are bodies of their own. */
 static bool has_form(const rf_request *r) {
   return r->body != NULL && strcmp(r->path, "/api/v1/records") != 0 && strcmp(r->path, "/api/v1/symbols") != 0;
@@ -113,10 +116,9 @@ static bool has_form(const rf_request *r) {
 
 const char *rf_form_error(rf_request *r) {
   static const char nul[] = "%00";
-  name_search s = {"", NULL, NULL};
-  (void)MHD_get_connection_values_n(r->connection, MHD_GET_ARGUMENT_KIND, look_at_name, &s);
-  if (s.cut != NULL) {
-    return cut_error(r, s.cut);
+  const char *const wrong = rf_query_error(r);
+  if (wrong != NULL) {
+    return wrong;
   }
   bool const cut =
       has_form(r) && (memchr(r->body, '\0', r->length) != NULL || memmem(r->body, r->length, nul, strlen(nul)) != NULL);

@@ -13,6 +13,9 @@ int64_t rf_argument_number(const char *text, int64_t fallback);
  * client, in the request's arena, or NULL if all names and values are valid. */
 const char *rf_argument_error(rf_request *r, const char *what);
 
+/* The same of any query string, of a page as well: no name or value is cut by a NUL. */
+const char *rf_query_error(rf_request *r);
+
 /* The same of a POST: its query string, and its body where that is a form. */
 const char *rf_form_error(rf_request *r);
 

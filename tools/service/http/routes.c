@@ -315,6 +315,11 @@ static enum MHD_Result get(rf_request *r) {
   if (file != NULL) {
     return rf_reply(r, MHD_HTTP_OK, type, file, length);
   }
+  /* Before a kept answer is looked for: it is that of the question as it would be cut. */
+  const char *const cut = rf_query_error(r);
+  if (cut != NULL) {
+    return rf_reply_error(r, MHD_HTTP_BAD_REQUEST, cut);
+  }
   if (strcmp(r->path, "/sign-in") == 0) {
     return sign_in(r);
   }

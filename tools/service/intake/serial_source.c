@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ringfence/report_serial.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,9 @@
 
 /* A finding is some twenty lines: more without an end come of a line that is lost in noise. */
 enum { SILENCE_MS = 3000, PENDING_MOST = 2000, READ_MOST = 1 << 16 };
+
+/* More characters than a mark with all its digits, and a beginning of the next mark, can have. */
+enum { LONGEST = RF_SERIAL_LINE + 8 };
 
 /* ---- The image ---- */
 
@@ -122,7 +126,27 @@ static void take_line(rf_serial_source *s, int64_t now) {
   forget(s);
 }
 
-/* A line that is longer than the buffer has its mark at the end, or none: noise came before. */
+/* Where the last mark begins, behind which more may have to come, or might begin. */
+static size_t last_mark(const rf_serial_source *s) {
+  size_t const mark = strlen(RF_SERIAL_MARK);
+  for (size_t at = s->used - mark; at > s->used - LONGEST; at--) {
+    if (memcmp(s->line + at, RF_SERIAL_MARK, mark) == 0) {
+      return at;
+    }
+  }
+  return s->used - mark + 1;
+}
+
+/* The line is longer than the buffer, by noise: what is whole in it is read, and a mark at its end stays. */
+static void make_room(rf_serial_source *s, int64_t now) {
+  size_t const all = s->used;
+  size_t const at = last_mark(s);
+  s->used = at;
+  take_line(s, now);
+  memmove(s->line, s->line + at, all - at);
+  s->used = all - at;
+}
+
 static void take_bytes(rf_serial_source *s, const char *bytes, size_t size, int64_t now) {
   for (size_t i = 0; i < size; i++) {
     if (bytes[i] == '\n' || bytes[i] == '\r') {
@@ -130,8 +154,7 @@ static void take_bytes(rf_serial_source *s, const char *bytes, size_t size, int6
       s->used = 0;
     } else {
       if (s->used == sizeof s->line) {
-        memmove(s->line, s->line + sizeof s->line / 2, sizeof s->line / 2);
-        s->used = sizeof s->line / 2;
+        make_room(s, now);
       }
       s->line[s->used++] = bytes[i];
     }

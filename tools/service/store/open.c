@@ -21,7 +21,7 @@ static bool reads(rf_store_access access) {
 }
 
 static bool set_up(rf_store *store, rf_store_access access) {
-  (void)sqlite3_busy_timeout(store->db, RF_STORE_BUSY_MS);
+  rf_store_wait(store, RF_STORE_BUSY_MS);
   (void)sqlite3_extended_result_codes(store->db, 1);
   if (reads(access)) {
     return execute(store, "PRAGMA query_only=1; PRAGMA cache_size=-4000; SELECT count(*) FROM sqlite_schema;");

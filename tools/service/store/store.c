@@ -224,7 +224,12 @@ bool rf_store_is_held(rf_store *store, int wait_ms) {
   }
   (void)sqlite3_busy_timeout(store->db, wait_ms);
   int const code = sqlite3_exec(store->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-  (void)sqlite3_busy_timeout(store->db, RF_STORE_BUSY_MS);
+  (void)sqlite3_busy_timeout(store->db, store->wait_ms);
   rf_store_rollback(store);
   return (code & 0xFF) == SQLITE_BUSY;
+}
+
+void rf_store_wait(rf_store *store, int most_ms) {
+  store->wait_ms = most_ms;
+  (void)sqlite3_busy_timeout(store->db, most_ms);
 }

@@ -33,6 +33,7 @@ typedef struct rf_store {
   sqlite3 *db;
   bool failed;
   int code;                   /* of SQLite, for the first failure */
+  int wait_ms;                /* rf_store_wait */
   char error[RF_STORE_ERROR]; /* a sentence for the user; empty unless failed */
   rf_store_entry entries[RF_STORE_STATEMENTS];
 } rf_store;
@@ -69,6 +70,10 @@ void rf_store_rollback(rf_store *store);
 /* True where another program holds the lock for writing after so many milliseconds. Readers need no lock. Outside of a
  * transaction. */
 bool rf_store_is_held(rf_store *store, int wait_ms);
+
+/* From now on a transaction waits that long for one that another program is within, and then fails. A store that was
+ * opened waits RF_STORE_BUSY_MS. */
+void rf_store_wait(rf_store *store, int most_ms);
 
 /* Runs one statement to its end. `sql` is a string literal, prepared once. `types` has a letter for each value that
  * follows: i int64_t, d double, t const char * (NULL: null), s const char * and its size_t, b const void * and size_t,
