@@ -332,8 +332,8 @@ try_library() {
   for file in lib/{core,heaps,heaps/*,blocks,decorators,handles,compat/rtthread,compat/zephyr}/*.c lib/port/posix.c \
     checkers/{os,report,shared,guard,guard_small,page,mte,checked,trace,handles,pools,asan}/*.c \
     tests/conformance/subjects/*.c tests/checkers/guard_subjects.c tests/conformance/{*_checks,env,run,suite}.cc \
-    tests/checkers/detection/{bugs,modes,native,native_rtthread,native_zephyr,play,scene,table}.cc; do
-    [[ $file == *_bare.c ]] || compile_test "$file"
+    tests/checkers/detection/*.cc; do
+    [[ $file == *_bare.c || $file == *_test.cc ]] || compile_test "$file"
   done
   objects=("$work"/library/*.o)
   mapfile -t objects < <(printf '%s\n' "${objects[@]}" | grep -v detection_)

@@ -226,14 +226,14 @@ TEST_F(Checked, ASweepFindsDamageInEachMode) {
 }
 
 // A little at a time are swept those on pages only.
-TEST_F(Checked, AStepOfASweepLeavesBlocksUnderGuardToTheWholeOne) {
+TEST_F(Checked, AStepOfASweepComesToBlocksUnderGuard) {
   options_.settings.mode = RF_MODE_PAGE;
   options_.settings.page_memory = 1;
   rf_allocator *const a = rf_checked_init(&checked_, &heap_.base, &options_);
   auto *const p = static_cast<char *>(rf_alloc(a, 13));
   p[13] = 0;
-  EXPECT_EQ(rf_checked_sweep(&checked_, 100000), 0U);
-  EXPECT_EQ(rf_checked_sweep(&checked_, 0), 1U);
+  EXPECT_EQ(rf_checked_sweep(&checked_, 100000), 1U);
+  EXPECT_EQ(rf_checked_sweep(&checked_, 0), 0U);
   EXPECT_EQ(recorder_.take().size(), 1U);
   rf_free(a, p);
   rf_checked_deinit(&checked_);

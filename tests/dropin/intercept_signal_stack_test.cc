@@ -122,18 +122,6 @@ TEST_F(InterceptSignal, AStackIsKnownByItsPlace) {
   EXPECT_EQ(world.start, 1U) << "as before";
 }
 
-// For good: a program makes such a stack for each thread.
-// As the C library's function allows.
-TEST_F(InterceptSignal, OneStructureMayBeTheStackAndTheOneBefore) {
-  stack_t stack = stack_of(kEnough - 1);
-  stack_t *volatile same = &stack;
-  world.stack = stack_of(size_t{1} << 20);
-  EXPECT_EQ(sigaltstack(same, &stack), 0);
-  EXPECT_EQ(world.start, 0x10000U);
-  EXPECT_EQ(world.end, 0x10000U + kEnough - 1);
-  EXPECT_EQ(recorded, (Calls{"sigaltstack", "leave small stacks"}));
-}
-
 TEST_F(InterceptSignal, ASmallStackServesTheProgramsHandlersAlone) {
   stack_t const small = stack_of(kEnough - 1);
   EXPECT_EQ(sigaltstack(&small, nullptr), 0);
