@@ -99,8 +99,8 @@ rf_status rf_page_init(rf_page *page, rf_allocator *inner, const rf_page_options
  * Returns the number of findings. */
 size_t rf_page_sweep(rf_page *page);
 
-/* The same for about `budget_ns` nanoseconds at a time, half of them for the blocks under guard, each call going on where
- * the last one stopped; the inner allocator is left to rf_page_sweep. */
+/* The same for about `budget_ns` nanoseconds at a time, half of them for the blocks under guard, each call going on
+ * where the last one stopped; the inner allocator is left to rf_page_sweep. */
 size_t rf_page_sweep_step(rf_page *page, uint64_t budget_ns);
 
 #ifdef __cplusplus
