@@ -175,6 +175,21 @@ TEST(Hunt, SaysHowToSeeWhatChangedTheOutput) {
   EXPECT_TRUE(has(shown.err, "heap-buffer-overflow")) << shown.err;
 }
 
+// The call comes short there, which the program puts out.
+TEST(Hunt, KeepsOfARunThatDiffersWhatTheFirstFoundToo) {
+  std::string const text = read_file(source("tests/tools/programs/hunted.c"));
+  Result const result = hunt({"take-in-after", "20"});
+  EXPECT_EQ(result.status, 99);
+  EXPECT_TRUE(has(result.out, "21 bytes\n")) << result.out;
+  EXPECT_TRUE(has(result.err, "run 2 (page, align=exact) is not counted, with 1 finding")) << result.err;
+  EXPECT_TRUE(has(result.err, "kept, since run 1 found the same: 1 finding")) << result.err;
+  EXPECT_FALSE(has(result.err, "see them by")) << result.err;
+  EXPECT_EQ(count(result.err, "ERROR: "), 1U) << result.err;
+  std::string const line = std::to_string(line_of(text, "/* take-in-after */"));
+  EXPECT_TRUE(has(result.err, "hunted.c:" + line + " in touch")) << result.err;
+  EXPECT_TRUE(has(result.err, "  found by run 2: page, align=exact\n")) << result.err;
+}
+
 // A run that fails for its alignment says nothing about the program.
 TEST(Hunt, RepeatsARunThatMindsTheAlignment) {
   for (const char *const what : {"aligned", "crash"}) {

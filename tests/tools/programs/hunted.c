@@ -1,5 +1,6 @@
 /* Counts the lines of its input, does something with a block of SIZE bytes, and exits with 3: hunted WHAT SIZE [FILE].
  * The findings are marked. */
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,9 @@ static void touch(const char *what, size_t size) {
     free((void *)block);
     block[0] = 1; /* write-freed */
     block = malloc(size);
+  } else if (strcmp(what, "take-in-after") == 0) {
+    int const zeros = open("/dev/zero", O_RDONLY);
+    printf("%zd bytes\n", read(zeros, (void *)block, size + 1)); /* take-in-after */
   } else if (strcmp(what, "put-out-after") == 0) {
     memset((void *)block, 'a', size);
     (void)!write(STDOUT_FILENO, (void *)block, size + 1);

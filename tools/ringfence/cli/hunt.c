@@ -92,15 +92,22 @@ static bool is_new(hunt *h, const rf_record *record) {
   return rf_string_table_index(&h->seen, arena, rf_merge_key(arena, record)) == known;
 }
 
+/* Says of the last run's findings which run made them. */
+static void name_run(hunt *h, const plan *p) {
+  const char *const name = rf_bump_arena_print(&h->c->arena, "%u: %s", h->count, p->name);
+  for (size_t i = 0; i < h->c->run.record_count; i++) {
+    h->c->run.records[i]->run = name;
+    h->c->run.records[i]->run_number = h->count;
+  }
+}
+
 /* Adds the last run's findings; returns how many were new. */
 static size_t keep_findings(hunt *h, const plan *p) {
   rf_check_state *const c = h->c;
   rf_run const last = c->run;
-  const char *const name = rf_bump_arena_print(&c->arena, "%u: %s", h->count, p->name);
   size_t count = 0;
+  name_run(h, p);
   for (size_t i = 0; i < last.record_count; i++) {
-    last.records[i]->run = name;
-    last.records[i]->run_number = h->count;
     count += is_new(h, last.records[i]);
     if (h->count != 1) {
       rf_run_add_record(&h->all, &c->arena, last.records[i]);
@@ -125,15 +132,37 @@ static const char *end_text(rf_bump_arena *arena, int wait_status) {
                                   : rf_bump_arena_print(arena, "exit status %d", WEXITSTATUS(wait_status));
 }
 
+/* True where a run that counts found the same. */
+static bool is_known(hunt *h, const rf_record *record) {
+  const char *const key = rf_merge_key(&h->c->arena, record);
+  for (size_t i = 0; i < h->all.record_count; i++) {
+    if (strcmp(key, rf_merge_key(&h->c->arena, h->all.records[i])) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Adds those findings of a run that does not count which tell more of a bug that the first run has, too: where it
+ * happens. Returns how many. */
+static size_t keep_confirmed(hunt *h, const plan *p) {
+  rf_run const *const last = &h->c->run;
+  size_t count = 0;
+  name_run(h, p);
+  for (size_t i = 0; i < last->record_count; i++) {
+    if (last->records[i]->finding.at_access && is_known(h, last->records[i])) {
+      rf_run_add_record(&h->all, &h->c->arena, last->records[i]);
+      count++;
+    }
+  }
+  return count;
+}
+
 /* A crash that the first run does not have. */
 static const rf_record *new_crash(hunt *h) {
   for (size_t i = 0; i < h->c->run.record_count; i++) {
     const rf_record *const record = h->c->run.records[i];
-    bool known = !rf_bug_is_crash(record->finding.bug);
-    for (size_t k = 0; !known && k < h->all.record_count; k++) {
-      known = strcmp(rf_merge_key(&h->c->arena, record), rf_merge_key(&h->c->arena, h->all.records[k])) == 0;
-    }
-    if (!known) {
+    if (rf_bug_is_crash(record->finding.bug) && !is_known(h, record)) {
       return record;
     }
   }
@@ -155,9 +184,14 @@ static const char *difference(hunt *h) {
 
 /* ---- The runs ---- */
 
-/* A bug can make a run differ as well, where a read beyond a block is what is put out: its reader is to judge. */
-static void say_how_to_see(hunt *h) {
-  if (h->c->run.record_count != 0 && new_crash(h) == NULL) {
+/* A bug can make a run differ as well, where a read beyond a block is what is put out: its reader is to judge. What the
+ * first run found too is beyond doubt. */
+static void say_what_counts(hunt *h, const plan *p) {
+  size_t const kept = keep_confirmed(h, p);
+  if (kept != 0) {
+    rf_diag("kept, since run 1 found the same: %s", rf_counted(&h->c->arena, kept, "finding"));
+  }
+  if (h->c->run.record_count != kept && new_crash(h) == NULL) {
     rf_diag("its findings may be true all the same: see them by ringfence check --mode page --option align=exact");
   }
 }
@@ -172,7 +206,7 @@ static int hunt_once(hunt *h, const plan *p, size_t *count) {
   if (how != NULL && !p->aligned) {
     rf_diag("run %u (%s) is not counted, with %s, and repeated with malloc's alignment: %s", h->count, p->name,
             rf_counted(&h->c->arena, h->c->run.record_count, "finding"), how);
-    say_how_to_see(h);
+    say_what_counts(h, p);
     return hunt_once(h, &aligned_plan, count);
   }
   if (how != NULL) {
