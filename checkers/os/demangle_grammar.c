@@ -348,7 +348,11 @@ static part expansion(rf_demangle *d) {
     out = i == 0 ? one : rf_part_joined(d, rf_part_with(d, out, ", "), one);
   }
   d->pack_index = 0;
-  return d->pack_size == 0 ? NOTHING : out;
+  out = d->pack_size == 0 ? NOTHING : out;
+  part whole = out;
+  whole.pack = true;
+  (void)rf_demangle_remember(d, whole); /* its number is taken, though nothing here is named by it */
+  return out;
 }
 
 static part special_type(rf_demangle *d) {

@@ -22,8 +22,13 @@ static rf_seen_site *entry_of(uint16_t slot) {
   return &seen.list[slot - 1];
 }
 
+#define COUNT_MOST (UINT32_MAX / 2) /* a count that wrapped would give entries out anew, until no slot were free */
+
 /* A new entry that no slot leads to yet; 0 where there is no room. */
 static uint16_t make_entry(uintptr_t caller) {
+  if (__atomic_load_n(&seen.count, __ATOMIC_RELAXED) >= COUNT_MOST) {
+    return 0;
+  }
   uint32_t const at = __atomic_fetch_add(&seen.count, 1, __ATOMIC_RELAXED);
   if (at >= RF_SEEN_SITES) {
     return 0;

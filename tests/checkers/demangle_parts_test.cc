@@ -196,7 +196,11 @@ TEST(DemangleParts, PacksAreExpanded) {
   expect_reference("_Z1fIJicEEvDp1SIlT_E");
   EXPECT_EQ(name_of("_Z1fIJOiEEvDpRT_"), "void f<int&&>(int&)");
   expect_unknown("_Z1fIJicEEvDpi");
-  expect_unknown("_Z1fIiJcdEEvT_T1_"); // there are two parameters
+  expect_reference("_Z1fIJiEEvDpT_3FooPS2_P3BarS5_"); // the expansion has a number as well
+  expect_reference("_Z1kIJiEEvDpPT_P3BarS4_P3FooS6_");
+  EXPECT_EQ(name_of("_Z1fIJEEvDpT_3FooPS2_P3BarS5_"), "void f<>(Foo, Foo*, Bar*, Bar*)");
+  expect_unknown("_Z13sort_r_simpleIJEEvPvmmPFiPKvS2_DpT_ES4_"); // which is named once more here
+  expect_unknown("_Z1fIiJcdEEvT_T1_");                           // there are two parameters
 }
 
 TEST(DemangleParts, LambdasAndTypesWithoutANameAreNumbered) {

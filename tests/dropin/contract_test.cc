@@ -112,6 +112,26 @@ TEST(Dropin, GoesByTheOperatorsThatAProgramReplacesWhenLinkedIn) {
   expect_fine_linked("replaced_linked");
 }
 
+// The operators of arrays alone.
+TEST(Dropin, GoesByTheArrayOperatorsThatAProgramReplaces) {
+  for (const char *const mode : {"mode=off", "mode=guard", "mode=page", "mode=sample"}) {
+    SCOPED_TRACE(mode);
+    expect_fine(run({program("replaced_arrays")}, with(mode)));
+  }
+}
+
+TEST(Dropin, GoesByTheArrayOperatorsThatAProgramReplacesWhenLinkedIn) {
+  expect_fine_linked("replaced_arrays_linked");
+}
+
+// The runtime comes with the library, after ours was loaded.
+TEST(Dropin, ThrowsBadAllocAndCallsTheNewHandlerInACxxLibraryOfACProgram) {
+  for (const char *const mode : {"mode=off", "mode=guard", "mode=page", "mode=sample"}) {
+    SCOPED_TRACE(mode);
+    expect_fine(run({program("plugins"), program("libcxx_plugin.so"), "cxx"}, with(mode)));
+  }
+}
+
 TEST(Dropin, TakesWhatAReplacedNewMadeWithAnyDelete) {
   expect_fine_preloaded("replaced_new");
 }

@@ -6,6 +6,7 @@
  * replaced, mismatches cannot be told any more (the replacement may well be malloc) and are not looked for.
  */
 #include "checkers/dropin/os/export.h"
+#include "checkers/dropin/os/module.h"
 #include "checkers/dropin/os/real.h"
 #include "forward.h"
 #include "malloc_impl.h"
@@ -83,12 +84,50 @@ extern const char bad_alloc_type[] __asm__("_ZTISt9bad_alloc") __attribute__((we
 extern const void *const bad_alloc_table[] __asm__("_ZTVSt9bad_alloc") __attribute__((weak));
 extern void destroy_bad_alloc(void *exception) __asm__("_ZNSt9bad_allocD1Ev") __attribute__((weak));
 
+/* ---- A runtime that came with a library ---- */
+
+#define PATH_BYTES 4096
+#define GET_NEW_HANDLER "_ZSt15get_new_handlerv"
+
+/* A program without C++ may load a library of it: its runtime came later than the references above were settled, and
+ * the library's own scope has it. NULL where that has no such name. What is found stays there: the library's code is
+ * being run. */
+RF_COLD static void *find_near(const rf_origin *origin, const char *name) {
+  void *(*const open)(const char *, int) = (void *(*)(const char *, int))rf_real("dlopen");
+  int (*const close)(void *) = (int (*)(void *))rf_real("dlclose");
+  char path[PATH_BYTES];
+  void *const library = open != NULL && close != NULL && rf_module_path_of(origin->caller, path, sizeof path)
+                            ? open(path[0] != '\0' ? path : NULL, RTLD_LAZY | RTLD_NOLOAD)
+                            : NULL;
+  void *const found = library != NULL ? dlsym(library, name) : NULL;
+  if (library != NULL) {
+    (void)close(library);
+  }
+  if (found == NULL) {
+    rf_real_forget_errors();
+  }
+  return found;
+}
+
+/* The program's new handler, for a request that failed; NULL: there is none. */
+RF_COLD static new_handler handler_now(const rf_origin *origin) {
+  new_handler (*const get)(void) =
+      get_new_handler != NULL ? get_new_handler : (new_handler(*)(void))find_near(origin, GET_NEW_HANDLER);
+  return get != NULL ? get() : NULL;
+}
+
 /* ---- The owner of the base forms ---- */
 
 extern void *own_new(size_t) __attribute__((alias(STRING(NEW)), visibility("hidden")));
 extern void *own_new_aligned(size_t, size_t) __attribute__((alias(STRING(NEW_ALIGNED)), visibility("hidden")));
+extern void *own_new_array(size_t) __attribute__((alias(STRING(NEW_ARRAY)), visibility("hidden")));
+extern void *own_new_array_aligned(size_t, size_t)
+    __attribute__((alias(STRING(NEW_ARRAY_ALIGNED)), visibility("hidden")));
 extern void own_delete(void *) __attribute__((alias(STRING(DELETE)), visibility("hidden")));
 extern void own_delete_aligned(void *, size_t) __attribute__((alias(STRING(DELETE_ALIGNED)), visibility("hidden")));
+extern void own_delete_array(void *) __attribute__((alias(STRING(DELETE_ARRAY)), visibility("hidden")));
+extern void own_delete_array_aligned(void *, size_t)
+    __attribute__((alias(STRING(DELETE_ARRAY_ALIGNED)), visibility("hidden")));
 
 static bool new_replaced(void) {
   return &NEW != &own_new;
@@ -103,12 +142,26 @@ static bool delete_aligned_replaced(void) {
   return &DELETE_ALIGNED != &own_delete_aligned;
 }
 
+/* Those of arrays, on which further forms stand: true also where what these stand on is replaced. */
+static bool new_array_replaced(void) {
+  return new_replaced() || &NEW_ARRAY != &own_new_array;
+}
+static bool new_array_aligned_replaced(void) {
+  return new_aligned_replaced() || &NEW_ARRAY_ALIGNED != &own_new_array_aligned;
+}
+static bool delete_array_replaced(void) {
+  return delete_replaced() || &DELETE_ARRAY != &own_delete_array;
+}
+static bool delete_array_aligned_replaced(void) {
+  return delete_aligned_replaced() || &DELETE_ARRAY_ALIGNED != &own_delete_array_aligned;
+}
+
 /* The answers stay the same, so they are kept: as a rule all is ours. */
 static unsigned char known; /* 0: not yet, 1: all, 2: not all; accessed atomically */
 
 RF_RARE static bool find_whether_all_ours(void) {
-  bool const ours = !rf_malloc_is_replaced() && !new_replaced() && !new_aligned_replaced() && !delete_replaced() &&
-                    !delete_aligned_replaced();
+  bool const ours = !rf_malloc_is_replaced() && !new_array_replaced() && !new_array_aligned_replaced() &&
+                    !delete_array_replaced() && !delete_array_aligned_replaced();
   __atomic_store_n(&known, ours ? 1 : 2, __ATOMIC_RELAXED);
   return ours;
 }
@@ -124,10 +177,10 @@ static inline bool all_ours(void) {
 
 /* A program that replaces the aligned forms only may well make them of the plain ones. */
 RF_RARE static rf_family of_replaced_kind(rf_family family) {
-  if (new_replaced() || delete_replaced()) {
+  if (new_array_replaced() || delete_array_replaced()) {
     return RF_FAMILY_MALLOC;
   }
-  bool const plain = new_aligned_replaced() || delete_aligned_replaced();
+  bool const plain = new_array_aligned_replaced() || delete_array_aligned_replaced();
   return plain ? (rf_family)((unsigned)family & ~(unsigned)RF_FAMILY_ALIGNED) : family;
 }
 
@@ -165,11 +218,11 @@ static inline void *request(size_t size, size_t align, rf_family family, const r
   return rf_malloc_impl_alloc(size, at_least_default(align), of_kind(family), origin);
 }
 
-/* Calls the program's new handler after each failure, as often as there is one. */
+/* Calls the program's new handler after each failure, as often as there is one; not where it could never help. */
 static void *allocate(size_t size, size_t align, rf_family family, const rf_origin *origin) {
   for (;;) {
     void *const p = request(size, align, family, origin);
-    new_handler const handler = p == NULL && get_new_handler != NULL ? get_new_handler() : NULL;
+    new_handler const handler = p == NULL && rf_is_pow2(align) ? handler_now(origin) : NULL;
     if (handler == NULL) {
       return p;
     }
@@ -177,25 +230,51 @@ static void *allocate(size_t size, size_t align, rf_family family, const rf_orig
   }
 }
 
+typedef struct exception_parts {
+  void *(*allocate)(size_t size);
+  void (*throw_it)(void *exception, const void *type, void (*destroy)(void *));
+  const void *type;
+  const void *const *table;
+  void (*destroy)(void *exception);
+} exception_parts;
+
 /* A std::bad_alloc has nothing but the address of its table of functions, behind two other entries. */
-static void throw_by_parts(void) {
-  if (allocate_exception == NULL || throw == NULL || bad_alloc_type == NULL || bad_alloc_table == NULL ||
-      destroy_bad_alloc == NULL) {
+static void throw_by(const exception_parts *parts) {
+  if (parts->allocate == NULL || parts->throw_it == NULL || parts->type == NULL || parts->table == NULL ||
+      parts->destroy == NULL) {
     return;
   }
-  const void *const *const table = bad_alloc_table + 2;
-  void *const exception = allocate_exception(sizeof table);
+  const void *const *const table = parts->table + 2;
+  void *const exception = parts->allocate(sizeof table);
   memcpy(exception, &table, sizeof table);
-  throw(exception, bad_alloc_type, destroy_bad_alloc);
+  parts->throw_it(exception, parts->type, parts->destroy);
+}
+
+static void throw_by_parts(void) {
+  exception_parts const parts = {allocate_exception, throw, bad_alloc_type, bad_alloc_table, destroy_bad_alloc};
+  throw_by(&parts);
+}
+
+/* The same, of a runtime that came with the caller's library. */
+RF_COLD static void throw_near(const rf_origin *origin) {
+  exception_parts const parts = {
+      (void *(*)(size_t))find_near(origin, "__cxa_allocate_exception"),
+      (void (*)(void *, const void *, void (*)(void *)))find_near(origin, "__cxa_throw"),
+      find_near(origin, "_ZTISt9bad_alloc"),
+      (const void *const *)find_near(origin, "_ZTVSt9bad_alloc"),
+      (void (*)(void *))find_near(origin, "_ZNSt9bad_allocD1Ev"),
+  };
+  throw_by(&parts);
 }
 
 /* Into a static program the runtime's function is linked where something refers to it, as containers do, but what a
  * handler for std::bad_alloc names is there wherever there is a handler. */
-static _Noreturn void fail(void) {
+static _Noreturn void fail(const rf_origin *origin) {
   if (throw_bad_alloc != NULL) {
     throw_bad_alloc();
   }
   throw_by_parts();
+  throw_near(origin);
   abort();
 }
 
@@ -213,7 +292,7 @@ RF_INLINE void *shortly(size_t size, rf_family family) {
 RF_RARE static void *throwing(size_t size, size_t align, rf_family family, const rf_origin *origin) {
   void *const p = allocate(size, align, family, origin);
   if (__builtin_expect(p == NULL, 0)) {
-    fail();
+    fail(origin);
   }
   return p;
 }
@@ -224,34 +303,38 @@ RF_RARE static void *throwing(size_t size, size_t align, rf_family family, const
 typedef void *(*nothrow_form)(size_t size, nothrow tag);
 typedef void *(*aligned_nothrow_form)(size_t size, size_t align, nothrow tag);
 
-static bool may_throw(void) {
-  return new_replaced() || (get_new_handler != NULL && get_new_handler() != NULL);
+static bool may_throw(bool replaced) {
+  return replaced || (get_new_handler != NULL && get_new_handler() != NULL);
 }
 
-static bool aligned_may_throw(void) {
-  return new_aligned_replaced() || (get_new_handler != NULL && get_new_handler() != NULL) ||
-         (!all_ours() && rf_malloc_is_replaced());
+static bool aligned_may_throw(bool replaced) {
+  return may_throw(replaced) || (!all_ours() && rf_malloc_is_replaced());
 }
 
-static void *not_throwing(size_t size, rf_family family, const char *name, nothrow tag, const rf_origin *origin) {
-  if (may_throw()) {
-    nothrow_form const next = (nothrow_form)rf_real(name);
-    if (next != NULL) {
-      return next(size, tag);
-    }
+/* The form behind ours, for a request that failed where a handler of a runtime that came later may help. */
+RF_COLD static void *form_near(const char *name, const rf_origin *origin) {
+  bool const handled = get_new_handler == NULL && handler_now(origin) != NULL;
+  return handled ? find_near(origin, name) : NULL;
+}
+
+static void *not_throwing(size_t size, rf_family family, bool replaced, const char *name, nothrow tag,
+                          const rf_origin *origin) {
+  nothrow_form next = may_throw(replaced) ? (nothrow_form)rf_real(name) : NULL;
+  void *const p = next == NULL ? request(size, RF_ALIGN_DEFAULT, family, origin) : NULL;
+  if (p == NULL && next == NULL) {
+    next = (nothrow_form)form_near(name, origin);
   }
-  return request(size, RF_ALIGN_DEFAULT, family, origin);
+  return next != NULL ? next(size, tag) : p;
 }
 
-static void *aligned_not_throwing(size_t size, size_t align, rf_family family, const char *name, nothrow tag,
-                                  const rf_origin *origin) {
-  if (aligned_may_throw()) {
-    aligned_nothrow_form const next = (aligned_nothrow_form)rf_real(name);
-    if (next != NULL) {
-      return next(size, align, tag);
-    }
+static void *aligned_not_throwing(size_t size, size_t align, rf_family family, bool replaced, const char *name,
+                                  nothrow tag, const rf_origin *origin) {
+  aligned_nothrow_form next = aligned_may_throw(replaced) ? (aligned_nothrow_form)rf_real(name) : NULL;
+  void *const p = next == NULL ? request(size, align, family, origin) : NULL;
+  if (p == NULL && next == NULL) {
+    next = (aligned_nothrow_form)form_near(name, origin);
   }
-  return request(size, align, family, origin);
+  return next != NULL ? next(size, align, tag) : p;
 }
 
 void *NEW(size_t size) {
@@ -290,23 +373,24 @@ void *NEW_ARRAY_ALIGNED(size_t size, size_t align) {
 
 void *NEW_NOTHROW(size_t size, nothrow tag) {
   rf_origin const origin = RF_CALLER;
-  return not_throwing(size, RF_FAMILY_NEW, STRING(NEW_NOTHROW), tag, &origin);
+  return not_throwing(size, RF_FAMILY_NEW, new_replaced(), STRING(NEW_NOTHROW), tag, &origin);
 }
 
 void *NEW_ARRAY_NOTHROW(size_t size, nothrow tag) {
   rf_origin const origin = RF_CALLER;
-  return not_throwing(size, RF_FAMILY_NEW_ARRAY, STRING(NEW_ARRAY_NOTHROW), tag, &origin);
+  return not_throwing(size, RF_FAMILY_NEW_ARRAY, new_array_replaced(), STRING(NEW_ARRAY_NOTHROW), tag, &origin);
 }
 
 void *NEW_ALIGNED_NOTHROW(size_t size, size_t align, nothrow tag) {
   rf_origin const origin = RF_CALLER;
-  return aligned_not_throwing(size, align, RF_FAMILY_NEW_ALIGNED, STRING(NEW_ALIGNED_NOTHROW), tag, &origin);
+  return aligned_not_throwing(size, align, RF_FAMILY_NEW_ALIGNED, new_aligned_replaced(), STRING(NEW_ALIGNED_NOTHROW),
+                              tag, &origin);
 }
 
 void *NEW_ARRAY_ALIGNED_NOTHROW(size_t size, size_t align, nothrow tag) {
   rf_origin const origin = RF_CALLER;
-  return aligned_not_throwing(size, align, RF_FAMILY_NEW_ARRAY_ALIGNED, STRING(NEW_ARRAY_ALIGNED_NOTHROW), tag,
-                              &origin);
+  return aligned_not_throwing(size, align, RF_FAMILY_NEW_ARRAY_ALIGNED, new_array_aligned_replaced(),
+                              STRING(NEW_ARRAY_ALIGNED_NOTHROW), tag, &origin);
 }
 
 /* ---- Freeing ---- */
@@ -379,22 +463,23 @@ void DELETE_ALIGNED(void *ptr, size_t align) {
   }
 #define FREEING(name, parameters, replaced, base_call, family, size)                                                   \
   FREEING_AFTER((void)0, name, parameters, replaced, base_call, family, size)
-#define FREEING_ALIGNED(name, parameters, base_call, family, size)                                                     \
-  FREEING_AFTER(EXPECT_ALIGN(family), name, parameters, delete_aligned_replaced, base_call, family, size)
+#define FREEING_ALIGNED(name, parameters, replaced, base_call, family, size)                                           \
+  FREEING_AFTER(EXPECT_ALIGN(family), name, parameters, replaced, base_call, family, size)
 
 FREEING(DELETE_SIZED, (void *ptr, size_t size), delete_replaced, DELETE(ptr), RF_FAMILY_NEW, size)
 FREEING(DELETE_NOTHROW, (void *ptr, nothrow tag), delete_replaced, ((void)tag, DELETE(ptr)), RF_FAMILY_NEW, SIZE_MAX)
 FREEING(DELETE_ARRAY, (void *ptr), delete_replaced, DELETE(ptr), RF_FAMILY_NEW_ARRAY, SIZE_MAX)
-FREEING(DELETE_ARRAY_SIZED, (void *ptr, size_t size), delete_replaced, DELETE_ARRAY(ptr), RF_FAMILY_NEW_ARRAY, size)
-FREEING(DELETE_ARRAY_NOTHROW, (void *ptr, nothrow tag), delete_replaced, ((void)tag, DELETE_ARRAY(ptr)),
+FREEING(DELETE_ARRAY_SIZED, (void *ptr, size_t size), delete_array_replaced, DELETE_ARRAY(ptr), RF_FAMILY_NEW_ARRAY,
+        size)
+FREEING(DELETE_ARRAY_NOTHROW, (void *ptr, nothrow tag), delete_array_replaced, ((void)tag, DELETE_ARRAY(ptr)),
         RF_FAMILY_NEW_ARRAY, SIZE_MAX)
-FREEING_ALIGNED(DELETE_SIZED_ALIGNED, (void *ptr, size_t size, size_t align), DELETE_ALIGNED(ptr, align),
-                RF_FAMILY_NEW_ALIGNED, size)
-FREEING_ALIGNED(DELETE_ALIGNED_NOTHROW, (void *ptr, size_t align, nothrow tag), ((void)tag, DELETE_ALIGNED(ptr, align)),
-                RF_FAMILY_NEW_ALIGNED, SIZE_MAX)
-FREEING_ALIGNED(DELETE_ARRAY_ALIGNED, (void *ptr, size_t align), DELETE_ALIGNED(ptr, align),
+FREEING_ALIGNED(DELETE_SIZED_ALIGNED, (void *ptr, size_t size, size_t align), delete_aligned_replaced,
+                DELETE_ALIGNED(ptr, align), RF_FAMILY_NEW_ALIGNED, size)
+FREEING_ALIGNED(DELETE_ALIGNED_NOTHROW, (void *ptr, size_t align, nothrow tag), delete_aligned_replaced,
+                ((void)tag, DELETE_ALIGNED(ptr, align)), RF_FAMILY_NEW_ALIGNED, SIZE_MAX)
+FREEING_ALIGNED(DELETE_ARRAY_ALIGNED, (void *ptr, size_t align), delete_aligned_replaced, DELETE_ALIGNED(ptr, align),
                 RF_FAMILY_NEW_ARRAY_ALIGNED, SIZE_MAX)
-FREEING_ALIGNED(DELETE_ARRAY_SIZED_ALIGNED, (void *ptr, size_t size, size_t align), DELETE_ARRAY_ALIGNED(ptr, align),
-                RF_FAMILY_NEW_ARRAY_ALIGNED, size)
-FREEING_ALIGNED(DELETE_ARRAY_ALIGNED_NOTHROW, (void *ptr, size_t align, nothrow tag),
+FREEING_ALIGNED(DELETE_ARRAY_SIZED_ALIGNED, (void *ptr, size_t size, size_t align), delete_array_aligned_replaced,
+                DELETE_ARRAY_ALIGNED(ptr, align), RF_FAMILY_NEW_ARRAY_ALIGNED, size)
+FREEING_ALIGNED(DELETE_ARRAY_ALIGNED_NOTHROW, (void *ptr, size_t align, nothrow tag), delete_array_aligned_replaced,
                 ((void)tag, DELETE_ARRAY_ALIGNED(ptr, align)), RF_FAMILY_NEW_ARRAY_ALIGNED, SIZE_MAX)

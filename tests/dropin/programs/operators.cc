@@ -126,6 +126,10 @@ void new_handlers() {
 #else
   EXPECT(handled == 3);
 #endif
+  handled = 0; // no handler makes an alignment of that
+  EXPECT(throws_bad_alloc([] { kept = ::operator new(8, static_cast<std::align_val_t>(24)); }));
+  EXPECT(throws_bad_alloc([] { kept = ::operator new[](8, static_cast<std::align_val_t>(24)); }));
+  EXPECT(handled == 0);
   std::set_new_handler(nullptr);
 }
 

@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <malloc.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 typedef void *(*make_function)(size_t size);
@@ -46,7 +47,23 @@ static int leak(const char *path) {
   return dlclose(library);
 }
 
+/* This program has no C++ runtime before it loads a library that needs one. */
+static int try_cxx(const char *path) {
+  EXPECT(dlsym(RTLD_DEFAULT, "__cxa_throw") == NULL && dlerror() != NULL);
+  void *const library = dlopen(path, RTLD_NOW);
+  EXPECT(library != NULL);
+  if (library != NULL) {
+    int (*const try_all)(size_t) = (int (*)(size_t))dlsym(library, "plugin_try");
+    EXPECT(try_all != NULL && try_all(SIZE_MAX / 4) == 3);
+    EXPECT(dlclose(library) == 0);
+  }
+  return expect_done();
+}
+
 int main(int argc, char **argv) {
+  if (argc == 3 && strcmp(argv[2], "cxx") == 0) {
+    return try_cxx(argv[1]);
+  }
   if (argc == 3 && strcmp(argv[2], "leak") == 0) {
     return leak(argv[1]);
   }
