@@ -23,7 +23,7 @@ extern "C" {
 #define RF_MODULES_TEXT 1
 #define RF_MODULES_FUNCTION 1
 #endif
-#define RF_BUILD_ID_BYTES 20
+#define RF_BUILD_ID_BYTES 32 /* the longest that linkers make, of SHA-256 */
 
 typedef struct rf_module {
   uintptr_t start; /* of the executable mapping */

@@ -72,7 +72,7 @@ _Static_assert(sizeof(rf_policy) == 18480, "the same in 32-bit and 64-bit progra
 /* The process that asks. Texts that are not known are empty. */
 typedef struct rf_policy_who {
   char program[512];
-  char build_id[48];
+  char build_id[72];
   char version[64];
   char commit[64];
   char environment[48];

@@ -194,6 +194,18 @@ TEST_F(ModulesMade, NoFileStaysOpen) {
   }
 }
 
+TEST_F(ModulesMade, ABuildIdOfSha256IsWhole) {
+  notes(note(kOwner, NT_GNU_BUILD_ID, std::string(32, 'Z')));
+  mappings = {mapping(0, 4, 0)};
+  load({start + 8});
+  ASSERT_EQ(modules.count, 1U);
+  std::string expected;
+  for (int i = 0; i < 32; i++) {
+    expected += "5a";
+  }
+  EXPECT_EQ(modules.modules[0].build_id, expected);
+}
+
 TEST_F(ModulesMade, HeadersThatAreNotMappedTellNothing) {
   mappings = {mapping(0, 4, 0)};
   ASSERT_EQ(munmap(reinterpret_cast<void *>(start + 7 * page), page), 0);

@@ -336,7 +336,7 @@ protected:
       ElfW(Phdr) segments[4];
       ElfW(Nhdr) note;
       char owner[4];
-      unsigned char id[32];
+      unsigned char id[RF_BUILD_ID_BYTES + 8];
     } image = {};
     std::memcpy(image.header.e_ident, ELFMAG, SELFMAG);
     image.header.e_phoff = sizeof image.header;

@@ -27,6 +27,7 @@ static void find_out_who(rf_policy_who *who, const rf_options *o) {
   char id[2 * RF_BUILD_ID_BYTES + 1];
   (void)rf_modules_program_path(who->program, sizeof who->program);
   rf_modules_program_id(id);
+  _Static_assert(sizeof id <= sizeof who->build_id, "it has room there");
   memcpy(who->build_id, id, sizeof id);
   (void)rf_collector_text_of(who->version, sizeof who->version,
                              (rf_collector_text){o->build_version, o->build_version_length}, "RINGFENCE_VERSION");
