@@ -56,9 +56,11 @@ static void before_exec(const rf_exec_target *target) {
   }
 }
 
-/* The new program's arguments and environment: the system reads them, and fails where they are closed. */
-static void look(int error, char *const argv[], char *const envp[], const rf_origin *origin) {
-  if (WATCHING && error == EFAULT && !rf_transfer_look_strings(argv, origin)) {
+/* The new program's name, arguments and environment: the system reads them, and fails where they are closed. */
+static void look(int error, const char *file, char *const argv[], char *const envp[], const rf_origin *origin) {
+  char *const name[] = {(char *)(uintptr_t)file, NULL};
+  if (WATCHING && error == EFAULT && !rf_transfer_look_strings(name, origin) &&
+      !rf_transfer_look_strings(argv, origin)) {
     (void)rf_transfer_look_strings(envp, origin);
   }
 }
@@ -151,7 +153,7 @@ static int become(const char *file, bool search, char *const argv[], char *const
   becoming b = {.file = file, .search = search, .envp = envp};
   with_room(prepare, &b);
   int const result = b.other_preload ? execute_with_other_preload(&b, argv) : execute(&b, argv, envp);
-  look(errno, argv, envp, origin);
+  look(errno, file, argv, envp, origin);
   return result;
 }
 
@@ -214,7 +216,7 @@ static int become_open(const char *name, const open_file *f, char *const argv[],
   becoming b = {.file = name, .search = false, .envp = envp};
   with_room(prepare, &b);
   int const result = b.other_preload ? execute_open_with_other_preload(&b, f, argv) : execute_open(&b, f, argv, envp);
-  look(errno, argv, envp, origin);
+  look(errno, name, argv, envp, origin);
   return result;
 }
 
@@ -231,7 +233,7 @@ int execveat(int fd, const char *path, char *const argv[], char *const envp[], i
 
 RF_COLD RF_EXPORT int execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags) {
   const char *name = path;
-  if (fd != AT_FDCWD && path[0] != '/') {
+  if (fd != AT_FDCWD && rf_exec_target_can_read(path) && path[0] != '/') {
     size_t const room = OPEN_NAME_SIZE + strlen(path);
     char *const made = alloca(room);
     (void)snprintf(made, room, "%s%d%s%s", RF_PROC_PATH("fd/"), fd, path[0] != '\0' ? "/" : "", path);
@@ -341,7 +343,7 @@ static int spawn(const spawning *s, const rf_origin *origin) {
   becoming b = {.file = s->file, .search = s->search, .envp = s->envp};
   with_room(look_ahead, &b);
   int const result = b.other_preload ? start_with_other_preload(s) : start(s);
-  look(result, s->argv, s->envp, origin);
+  look(result, s->file, s->argv, s->envp, origin);
   if (result == 0 && b.unchecked != NULL) {
     b.process = *s->pid;
     with_room(tell_unchecked, &b);
