@@ -180,12 +180,13 @@ RF_EXPORT int execvp(const char *file, char *const argv[]) {
 /* A file in an open folder, or the one that is open itself. */
 typedef struct open_file {
   int fd;
-  const char *path; /* in the folder; "": the file itself; NULL: the call is fexecve */
+  bool by_path;     /* the call is execveat, not fexecve, which has the first alone */
+  const char *path; /* in the folder; "": the file itself */
   int flags;
 } open_file;
 
 static int call_open(const open_file *f, char *const argv[], char *const envp[]) {
-  if (f->path == NULL) {
+  if (!f->by_path) {
     return ((file_function)rf_real("fexecve"))(f->fd, argv, envp);
   }
   at_function const theirs = (at_function)rf_real("execveat");
@@ -226,7 +227,7 @@ RF_COLD RF_EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) {
   char name[OPEN_NAME_SIZE];
   (void)snprintf(name, sizeof name, "%s%d", RF_PROC_PATH("fd/"), fd);
   rf_origin const origin = RF_CALLER;
-  return become_open(name, &(open_file){fd, NULL, 0}, argv, envp, &origin);
+  return become_open(name, &(open_file){fd, false, NULL, 0}, argv, envp, &origin);
 }
 
 int execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags); /* not every C library's */
@@ -240,7 +241,7 @@ RF_COLD RF_EXPORT int execveat(int fd, const char *path, char *const argv[], cha
     name = made;
   }
   rf_origin const origin = RF_CALLER;
-  return become_open(name, &(open_file){fd, path, flags}, argv, envp, &origin);
+  return become_open(name, &(open_file){fd, true, path, flags}, argv, envp, &origin);
 }
 
 /* Counts the arguments of execl and its like, the NULL at the end included. */

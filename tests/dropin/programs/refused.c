@@ -46,17 +46,23 @@ static void a_stack_for_handlers_is_not_set(char *nowhere) {
   FAILS(sigaltstack(NULL, (stack_t *)(void *)nowhere));
 }
 
+static void a_program_has_a_name(void) {
+  FAILS(execveat(AT_FDCWD, NULL, words, environ, 0));
+  FAILS(execve(NULL, words, environ));
+}
+
 int main(void) {
   size_t const page = (size_t)sysconf(_SC_PAGESIZE);
   char *const pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   EXPECT(pages != MAP_FAILED);
   EXPECT(mprotect(pages + page, page, PROT_NONE) == 0);
   memset(pages, 'a', page);
-  /* A closed page, the first one, and what begins well and ends in a closed page. */
+  /* A closed page, the first one, and what begins well and ends in a closed page. NULL has a meaning in most places. */
   char *const each[] = {pages + page, (char *)8, pages + page - sizeof(void *)};
   for (size_t i = 0; i < sizeof each / sizeof each[0]; i++) {
     another_program_is_not_started(each[i]);
     a_stack_for_handlers_is_not_set(each[i]);
   }
+  a_program_has_a_name();
   return expect_done();
 }
