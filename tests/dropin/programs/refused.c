@@ -46,9 +46,11 @@ static void a_stack_for_handlers_is_not_set(char *nowhere) {
   FAILS(sigaltstack(NULL, (stack_t *)(void *)nowhere));
 }
 
+static char *volatile none; /* the compiler would know better */
+
 static void a_program_has_a_name(void) {
-  FAILS(execveat(AT_FDCWD, NULL, words, environ, 0));
-  FAILS(execve(NULL, words, environ));
+  FAILS(execveat(AT_FDCWD, none, words, environ, 0));
+  FAILS(execve(none, words, environ));
 }
 
 int main(void) {
