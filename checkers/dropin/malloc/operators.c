@@ -93,15 +93,16 @@ extern void destroy_bad_alloc(void *exception) __asm__("_ZNSt9bad_allocD1Ev") __
  * the library's own scope has it. NULL where that has no such name. What is found stays there: the library's code is
  * being run. */
 RF_COLD static void *find_near(const rf_origin *origin, const char *name) {
-  void *(*const load)(const char *, int) = (void *(*)(const char *, int))rf_real("dlopen");
-  int (*const unload)(void *) = (int (*)(void *))rf_real("dlclose");
+  void *(*const load_library)(const char *, int) = (void *(*)(const char *, int))rf_real("dlopen");
+  int (*const unload_library)(void *) = (int (*)(void *))rf_real("dlclose");
   char path[PATH_BYTES];
-  void *const library = load != NULL && unload != NULL && rf_module_path_of(origin->caller, path, sizeof path)
-                            ? load(path[0] != '\0' ? path : NULL, RTLD_LAZY | RTLD_NOLOAD)
-                            : NULL;
+  void *const library =
+      load_library != NULL && unload_library != NULL && rf_module_path_of(origin->caller, path, sizeof path)
+          ? load_library(path[0] != '\0' ? path : NULL, RTLD_LAZY | RTLD_NOLOAD)
+          : NULL;
   void *const found = library != NULL ? dlsym(library, name) : NULL;
   if (library != NULL) {
-    (void)unload(library);
+    (void)unload_library(library);
   }
   if (found == NULL) {
     rf_real_forget_errors();
