@@ -60,7 +60,10 @@ class Moved(Service):
 
 
 class Refusing:
-    """A server that has nothing; `asked` counts the requests."""
+    """A server that has nothing, or what is no file of symbols; `asked` counts the requests."""
+
+    def __init__(self, body=None):
+        self.body = body
 
     def __enter__(self):
         server = self
@@ -69,7 +72,13 @@ class Refusing:
             def refuse(self):
                 server.asked += 1
                 self.rfile.read(int(self.headers.get("Content-Length", "0")))
-                self.send_error(404)
+                if server.body is None:
+                    self.send_error(404)
+                    return
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(server.body)))
+                self.end_headers()
+                self.wfile.write(server.body)
 
             do_GET = do_POST = refuse
 
@@ -126,10 +135,11 @@ def a_code_signs_in_for_two_minutes():
 
 
 def symbols_that_a_server_does_not_have_are_asked_for_again_a_day_later():
-    with Refusing() as server, Moved(DEBUGINFOD_URLS=server.url) as s:
-        append(s.directory, nameless("1"))
-        s.wait(lambda: s.look() and server.asked == 1)
-        s.after(86400, lambda: server.asked, 2)
+    for body in (None, b"no ELF file"):
+        with Refusing(body) as server, Moved(DEBUGINFOD_URLS=server.url) as s:
+            append(s.directory, nameless("1"))
+            s.wait(lambda s=s, server=server: s.look() and server.asked == 1)
+            s.after(86400, lambda server=server: server.asked, 2)
 
 
 def a_server_of_symbols_that_does_not_answer_is_asked_again_ten_minutes_later():

@@ -291,7 +291,7 @@ def a_question_that_would_be_cut_has_no_answer():
 
 
 def a_path_that_would_be_cut_is_none():
-    """Whoever asks, however; what follows it on the connection is answered."""
+    """Whoever asks, however."""
     with service.with_finding() as s:
         token = {"Authorization": "Bearer " + s.token()}
         for path in ("/%00", "/finding/1%00x", "/finding/%001", "/api/v1/findings%00", "/api/v1/findings/1%00/2",
