@@ -60,6 +60,12 @@ def a_log_that_was_emptied_is_read_from_its_beginning():
             file.write(f"{inode} {offset}\n")  # as earlier versions left it
         said = forward("--to", f"http://127.0.0.1:{upstream.port}", "--once", folder)[1]
         check("1 record forwarded; the collector had 0" in said, said)
+        with open(os.path.join(folder, ".ringfence-forwarded"), "w", encoding="ascii") as file:
+            file.write(f"{inode} {offset}\n")
+        with open(os.path.join(folder, "a.jsonl"), "wb") as file:
+            file.write(service.line_of(finding("q")))
+        said = forward("--to", f"http://127.0.0.1:{upstream.port}", "--once", folder)[1]
+        check("1 record forwarded; the collector had 0" in said, "shorter than what earlier versions noted", said)
 
 
 def lines_of_json_tell_who_found_what():
