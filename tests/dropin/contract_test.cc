@@ -56,6 +56,14 @@ TEST(Dropin, KeepsMallocsContractWithoutQuarantineStacksOrFills) {
   expect_fine(run({program("contract")}, with("quarantine=0:stack_depth=0:fill=0:fill_alloc=0:move_below=0")));
 }
 
+// The library looks at them first: the system fails where it cannot read them.
+TEST(Dropin, CallsWithPointersThatLeadNowhereFail) {
+  for (const char *const mode : {"guard", "page", "sample", "off"}) {
+    SCOPED_TRACE(mode);
+    expect_fine(run({program("refused")}, with(std::string("mode=") + mode)));
+  }
+}
+
 TEST(Dropin, ServesThreadsThatFreeEachOthersBlocksEndAndFork) {
   expect_fine_preloaded("threads");
 }

@@ -189,6 +189,9 @@ void rf_process_log_unchecked(pid_t process, const char *other, const char *why,
   call("unchecked " + std::to_string(process) + " " + other + " " + why);
 }
 
+bool rf_exec_target_can_read(const char *file) {
+  return file != nullptr;
+}
 void rf_exec_target_find(const char *file, bool search, char *const envp[], rf_exec_target *out) {
   call(std::string(search ? "search " : "find ") + file + " " + words(envp));
   std::snprintf(out->file, sizeof out->file, "%s", file);

@@ -20,6 +20,7 @@
 #include "checkers/dropin/runtime/output.h"
 #include "checkers/os/base_name.h"
 #include "checkers/os/chars.h"
+#include "checkers/os/host.h"
 #include "checkers/os/library_kind.h"
 #include "checkers/os/uncancelled.h"
 #include "lib/core/compiler.h"
@@ -354,6 +355,55 @@ static bool search_path(const char *name, char file[PATH_MAX]) {
   }
 }
 
+/* ---- Pointers that lead nowhere ----
+ *
+ * The system reads all of these, and fails where it cannot. */
+
+#define SMALLEST_PAGE 4096U
+
+#define NO_PAGE UINTPTR_MAX
+
+/* *page: the number of the one that was found readable last, or NO_PAGE. */
+static bool can_read(const void *start, size_t size, uintptr_t *page) {
+  uintptr_t const last = ((uintptr_t)start + size - 1) / SMALLEST_PAGE;
+  if (last == *page && (uintptr_t)start / SMALLEST_PAGE == last) {
+    return true;
+  }
+  if (!rf_host_readable(start, size)) {
+    return false;
+  }
+  *page = last;
+  return true;
+}
+
+static bool can_read_text(const char *text, uintptr_t *page) {
+  do {
+    if (!can_read(text, 1, page)) {
+      return false;
+    }
+  } while (*text++ != '\0');
+  return true;
+}
+
+static bool can_read_list(char *const list[]) {
+  uintptr_t page = NO_PAGE;
+  uintptr_t page_of_texts = NO_PAGE;
+  for (; can_read(list, sizeof *list, &page); list++) {
+    if (*list == NULL) {
+      return true;
+    }
+    if (!can_read_text(*list, &page_of_texts)) {
+      return false;
+    }
+  }
+  return false;
+}
+
+RF_COLD bool rf_exec_target_can_read(const char *file) {
+  uintptr_t page = NO_PAGE;
+  return can_read_text(file, &page);
+}
+
 RF_COLD void rf_exec_target_find(const char *file, bool search, char *const envp[], rf_exec_target *out) {
   int const saved = errno;
   out->unchecked = NULL;
@@ -361,7 +411,7 @@ RF_COLD void rf_exec_target_find(const char *file, bool search, char *const envp
   out->file[0] = '\0';
   out->library[0] = '\0';
   out->time_ns = rf_port_now_ns();
-  if (file == NULL || strlen(file) >= PATH_MAX) {
+  if (!rf_exec_target_can_read(file) || strlen(file) >= PATH_MAX || (envp != NULL && !can_read_list(envp))) {
     return;
   }
   int const cancellation = rf_uncancelled_begin(); /* posix_spawn and execve are no points of cancellation */

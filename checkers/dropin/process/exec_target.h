@@ -21,7 +21,10 @@ typedef struct rf_exec_target {
 /* At the beginning of the process. */
 void rf_exec_target_init(void);
 
-/* `search`: in PATH, where `file` has no slash. */
+/* False for NULL, too. */
+bool rf_exec_target_can_read(const char *file);
+
+/* `search`: in PATH, where `file` has no slash. Nothing is known where `file` or `envp` cannot be read. */
 void rf_exec_target_find(const char *file, bool search, char *const envp[], rf_exec_target *out);
 
 /* The sizes of what rf_exec_target_environment fills in. */

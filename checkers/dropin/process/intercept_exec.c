@@ -56,9 +56,11 @@ static void before_exec(const rf_exec_target *target) {
   }
 }
 
-/* The new program's arguments and environment: the system reads them, and fails where they are closed. */
-static void look(int error, char *const argv[], char *const envp[], const rf_origin *origin) {
-  if (WATCHING && error == EFAULT && !rf_transfer_look_strings(argv, origin)) {
+/* The new program's name, arguments and environment: the system reads them, and fails where they are closed. */
+static void look(int error, const char *file, char *const argv[], char *const envp[], const rf_origin *origin) {
+  char *const name[] = {(char *)(uintptr_t)file, NULL};
+  if (WATCHING && error == EFAULT && !rf_transfer_look_strings(name, origin) &&
+      !rf_transfer_look_strings(argv, origin)) {
     (void)rf_transfer_look_strings(envp, origin);
   }
 }
@@ -151,7 +153,7 @@ static int become(const char *file, bool search, char *const argv[], char *const
   becoming b = {.file = file, .search = search, .envp = envp};
   with_room(prepare, &b);
   int const result = b.other_preload ? execute_with_other_preload(&b, argv) : execute(&b, argv, envp);
-  look(errno, argv, envp, origin);
+  look(errno, file, argv, envp, origin);
   return result;
 }
 
@@ -178,12 +180,13 @@ RF_EXPORT int execvp(const char *file, char *const argv[]) {
 /* A file in an open folder, or the one that is open itself. */
 typedef struct open_file {
   int fd;
-  const char *path; /* in the folder; "": the file itself; NULL: the call is fexecve */
+  bool by_path;     /* the call is execveat, not fexecve, which has the first alone */
+  const char *path; /* in the folder; "": the file itself */
   int flags;
 } open_file;
 
 static int call_open(const open_file *f, char *const argv[], char *const envp[]) {
-  if (f->path == NULL) {
+  if (!f->by_path) {
     return ((file_function)rf_real("fexecve"))(f->fd, argv, envp);
   }
   at_function const theirs = (at_function)rf_real("execveat");
@@ -214,7 +217,7 @@ static int become_open(const char *name, const open_file *f, char *const argv[],
   becoming b = {.file = name, .search = false, .envp = envp};
   with_room(prepare, &b);
   int const result = b.other_preload ? execute_open_with_other_preload(&b, f, argv) : execute_open(&b, f, argv, envp);
-  look(errno, argv, envp, origin);
+  look(errno, name, argv, envp, origin);
   return result;
 }
 
@@ -224,21 +227,21 @@ RF_COLD RF_EXPORT int fexecve(int fd, char *const argv[], char *const envp[]) {
   char name[OPEN_NAME_SIZE];
   (void)snprintf(name, sizeof name, "%s%d", RF_PROC_PATH("fd/"), fd);
   rf_origin const origin = RF_CALLER;
-  return become_open(name, &(open_file){fd, NULL, 0}, argv, envp, &origin);
+  return become_open(name, &(open_file){fd, false, NULL, 0}, argv, envp, &origin);
 }
 
 int execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags); /* not every C library's */
 
 RF_COLD RF_EXPORT int execveat(int fd, const char *path, char *const argv[], char *const envp[], int flags) {
   const char *name = path;
-  if (fd != AT_FDCWD && path[0] != '/') {
+  if (fd != AT_FDCWD && rf_exec_target_can_read(path) && path[0] != '/') {
     size_t const room = OPEN_NAME_SIZE + strlen(path);
     char *const made = alloca(room);
     (void)snprintf(made, room, "%s%d%s%s", RF_PROC_PATH("fd/"), fd, path[0] != '\0' ? "/" : "", path);
     name = made;
   }
   rf_origin const origin = RF_CALLER;
-  return become_open(name, &(open_file){fd, path, flags}, argv, envp, &origin);
+  return become_open(name, &(open_file){fd, true, path, flags}, argv, envp, &origin);
 }
 
 /* Counts the arguments of execl and its like, the NULL at the end included. */
@@ -341,7 +344,7 @@ static int spawn(const spawning *s, const rf_origin *origin) {
   becoming b = {.file = s->file, .search = s->search, .envp = s->envp};
   with_room(look_ahead, &b);
   int const result = b.other_preload ? start_with_other_preload(s) : start(s);
-  look(result, s->argv, s->envp, origin);
+  look(result, s->file, s->argv, s->envp, origin);
   if (result == 0 && b.unchecked != NULL) {
     b.process = *s->pid;
     with_room(tell_unchecked, &b);

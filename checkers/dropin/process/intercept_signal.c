@@ -6,6 +6,7 @@
 #include "checkers/dropin/os/export.h"
 #include "checkers/dropin/os/libc.h"
 #include "checkers/dropin/runtime/signals.h"
+#include "checkers/os/host.h"
 #include "checkers/os/modules.h"
 #include "checkers/os/reserve_stack.h"
 #include "checkers/page/page_store.h"
@@ -258,6 +259,9 @@ RF_EXPORT int pthread_create(pthread_t *restrict thread, const pthread_attr_t *r
 /* Ours is none to the program: it is not told of it, and has it again where it wants none. */
 RF_COLD RF_EXPORT int sigaltstack(const stack_t *restrict stack, stack_t *restrict old) {
   stack_t ours = {0};
+  if (stack != NULL && !rf_host_readable(stack, sizeof *stack)) {
+    return (int)syscall(SYS_sigaltstack, stack, old); /* fails */
+  }
   stack_t const wanted = stack != NULL ? *stack : ours; /* *old may be the same */
   ours.ss_sp = rf_page_given_stack(&ours.ss_size);
   bool const none = (wanted.ss_flags & SS_DISABLE) != 0;
