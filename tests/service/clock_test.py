@@ -13,6 +13,7 @@ import threading
 import time
 
 import service
+from programs import Program
 from service import Service, append, check, equal, event
 
 CLOCK = os.path.abspath(sys.argv[2])
@@ -59,7 +60,10 @@ class Moved(Service):
 
 
 class Refusing:
-    """A server that has nothing; `asked` counts the requests."""
+    """A server that has nothing, or what is no file of symbols; `asked` counts the requests."""
+
+    def __init__(self, body=None):
+        self.body = body
 
     def __enter__(self):
         server = self
@@ -68,7 +72,13 @@ class Refusing:
             def refuse(self):
                 server.asked += 1
                 self.rfile.read(int(self.headers.get("Content-Length", "0")))
-                self.send_error(404)
+                if server.body is None:
+                    self.send_error(404)
+                    return
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(server.body)))
+                self.end_headers()
+                self.wfile.write(server.body)
 
             do_GET = do_POST = refuse
 
@@ -125,10 +135,11 @@ def a_code_signs_in_for_two_minutes():
 
 
 def symbols_that_a_server_does_not_have_are_asked_for_again_a_day_later():
-    with Refusing() as server, Moved(DEBUGINFOD_URLS=server.url) as s:
-        append(s.directory, nameless("1"))
-        s.wait(lambda: s.look() and server.asked == 1)
-        s.after(86400, lambda: server.asked, 2)
+    for body in (None, b"no ELF file"):
+        with Refusing(body) as server, Moved(DEBUGINFOD_URLS=server.url) as s:
+            append(s.directory, nameless("1"))
+            s.wait(lambda s=s, server=server: s.look() and server.asked == 1)
+            s.after(86400, lambda server=server: server.asked, 2)
 
 
 def a_server_of_symbols_that_does_not_answer_is_asked_again_ten_minutes_later():
@@ -139,6 +150,41 @@ def a_server_of_symbols_that_does_not_answer_is_asked_again_ten_minutes_later():
         append(s.directory, nameless("1"))
         s.wait(lambda: s.look() and told() == 1)
         s.after(600, told, 2)
+
+
+def symbols_that_came_and_could_not_be_kept_are_asked_for_again_ten_minutes_later():
+    """A day's wait is for what a server does not have."""
+    with Service() as upstream, Moved(DEBUGINFOD_URLS=f"http://127.0.0.1:{upstream.port}") as s:
+        program = Program(s.root)
+        upstream.command("symbols", "upload", program.whole)
+        place = os.path.join(s.directory, "symbols", program.build_id + "-debuginfo")
+        os.makedirs(place)
+
+        def told():
+            return s.log().count("cannot be kept")
+
+        append(s.directory, program.event("1"))
+        s.wait(lambda: s.look() and told() == 1)
+        s.after(600, told, 2)
+        os.rmdir(place)
+        s.settle()
+        s.move(601)
+        s.wait(lambda: s.look() and "make" in s.findings()[0]["place"])
+        check(os.path.isfile(place))
+
+
+def a_database_that_is_too_large_forgets_also_what_a_wrong_clock_put_ahead():
+    with Moved("--max-size", "0") as s:
+        s.move(30 * 86400)
+        for i in range(30):
+            append(s.directory, event("a", f"id-{i}", ago=30 - i - s.ahead, pid=i, f_pad=150000))
+            s.wait(lambda i=i: s.look() and s.findings() != [] and s.ask("show", "1")["count"] == i + 1)
+        before = len(s.ask("show", "1")["events"])
+        s.stop()
+        s.move(-30 * 86400)
+        s.options[-1] = "1"
+        s.start()
+        s.wait(lambda: len(s.ask("show", "1")["events"]) < before)
 
 
 def records_that_do_not_arrive_are_sent_again_after_a_minute_at_most():
@@ -326,6 +372,8 @@ service.main([
     an_alert_that_fails_is_tried_five_times_in_longer_and_longer_pauses, a_code_signs_in_for_two_minutes,
     symbols_that_a_server_does_not_have_are_asked_for_again_a_day_later,
     a_server_of_symbols_that_does_not_answer_is_asked_again_ten_minutes_later,
+    symbols_that_came_and_could_not_be_kept_are_asked_for_again_ten_minutes_later,
+    a_database_that_is_too_large_forgets_also_what_a_wrong_clock_put_ahead,
     records_that_do_not_arrive_are_sent_again_after_a_minute_at_most, what_uploads_left_goes_after_an_hour,
     room_is_there_again_where_repeats_without_a_finding_have_waited_for_a_day, an_alert_has_thirty_seconds,
     a_symbolizer_that_hangs_is_ended_after_two_minutes, a_connection_that_is_silent_is_closed_after_thirty_seconds,

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """The database: older and newer ones, damaged ones, backups."""
 
+import ctypes
 import os
 import sqlite3
+import subprocess
 
 import service
 from service import Service, append, check, database, equal, event, record
@@ -117,7 +119,35 @@ def a_backup_can_be_made_while_it_runs():
         check("there already" in s.command("serve", "--backup", s.root + "/copy", status=1))
 
 
+def forgo_rights_of_root():
+    """Permissions of files hold for root, too, in the program that comes next."""
+    ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
+
+
+def all_questions_are_answered_where_nobody_can_write():
+    def run(*words):
+        done = subprocess.run([service.SERVE, *words, "--dir", s.directory], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, check=False, preexec_fn=forgo_rights_of_root)
+        return done.returncode, done.stdout.decode()
+
+    with Service(start=False) as s:
+        append(s.directory, event("a", "1"), event("b", "2"))
+        s.once()
+        os.chmod(os.path.join(s.directory, "ringfence.db"), 0o400)
+        os.chmod(s.directory, 0o500)
+        for words in (("findings",), ("show", "1"), ("why", "1", "2"), ("status",), ("gate",), ("builds",),
+                      ("coverage",), ("processes",), ("steer", "list"), ("steer", "log"), ("symbols", "list"),
+                      ("symbols", "missing"), ("export", "--as", "json"), ("serve", "--check")):
+            status, said = run(*words)
+            equal(status, 99 if words[0] == "gate" else 0, words, said)
+        for words in (("fix", "1"), ("builds", "--add", "a" * 40), ("steer", "sweep", "--because", "x")):
+            status, said = run(*words)
+            check(status == 1 and "cannot be opened or written" in said, words, said)
+        os.chmod(s.directory, 0o700)
+
+
 service.main([
     an_older_database_is_migrated_and_a_newer_one_refused, an_older_database_that_is_damaged_is_named_and_left,
     a_database_of_another_program_is_no_older_one, a_backup_can_be_made_while_it_runs,
+    all_questions_are_answered_where_nobody_can_write,
 ])

@@ -8,11 +8,12 @@ import subprocess
 import sys
 
 import service
-from programs import Program
+from programs import Program, nameless
 from service import SERVE, Service, append, check, database, equal, event, line_of, state
 
 SYNCS = os.path.abspath(sys.argv[2])
 LOST = os.path.abspath(sys.argv[3])
+ALONE = os.path.abspath(sys.argv[4])
 
 
 def syncs(s):
@@ -130,8 +131,21 @@ def what_cannot_be_read_is_no_answer():
             equal(s.http("GET", "/", Accept="text/html").status, 500)
 
 
+def names_that_no_process_can_look_up_hold_nobody_up():
+    with Service(start=False) as s:
+        append(s.directory, nameless("0x1010", "1"))
+        words = [SERVE, "serve", "--once", "--no-shared", "--dir", s.directory]
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=60,
+                              env=dict(os.environ, LD_PRELOAD=ALONE))
+        said = done.stdout.decode()
+        equal((done.returncode, said.count("no process can be started that looks up names")), (0, 1), said)
+        equal(s.ask("symbols", "missing")["waiting"], 1)
+        check("no process" not in s.command("serve", "--once"))
+        equal(s.ask("symbols", "missing")["waiting"], 0)
+
+
 service.main([
     what_was_answered_has_reached_the_disk, what_cannot_be_written_is_not_said_to_be_done,
     a_lock_that_is_lost_on_the_way_is_no_fault_of_the_collector_s, commands_that_cannot_write_fail,
-    what_cannot_be_read_is_no_answer,
+    what_cannot_be_read_is_no_answer, names_that_no_process_can_look_up_hold_nobody_up,
 ])

@@ -60,6 +60,12 @@ def a_log_that_was_emptied_is_read_from_its_beginning():
             file.write(f"{inode} {offset}\n")  # as earlier versions left it
         said = forward("--to", f"http://127.0.0.1:{upstream.port}", "--once", folder)[1]
         check("1 record forwarded; the collector had 0" in said, said)
+        with open(os.path.join(folder, ".ringfence-forwarded"), "w", encoding="ascii") as file:
+            file.write(f"{inode} {offset}\n")
+        with open(os.path.join(folder, "a.jsonl"), "wb") as file:
+            file.write(service.line_of(finding("q")))
+        said = forward("--to", f"http://127.0.0.1:{upstream.port}", "--once", folder)[1]
+        check("1 record forwarded; the collector had 0" in said, "shorter than what earlier versions noted", said)
 
 
 def lines_of_json_tell_who_found_what():
@@ -111,7 +117,37 @@ def lines_wait_for_a_collector_that_is_away():
         check("2 records forwarded" in said, said)
 
 
+def lines_of_a_folder_that_cannot_be_written_are_sent_once():
+    with Service() as upstream, Service(start=False) as s:
+        folder = os.path.join(s.root, "logs")
+        os.makedirs(os.path.join(folder, ".ringfence-forwarded.new"))
+
+        def write(*places):
+            with open(os.path.join(folder, "a.jsonl"), "ab") as file:
+                file.write(b"".join(service.line_of(finding(place)) for place in places))
+
+        write("a", "b")
+        process = forward("--to", f"http://127.0.0.1:{upstream.port}", folder, wait=False)
+        upstream.wait(lambda: total(upstream) == 2)
+        write("c")
+        upstream.wait(lambda: total(upstream) == 3)
+        time.sleep(2.5)  # it looks each second
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate()[0].decode()
+        check("3 records forwarded; the collector had 0 of them" in said, said)
+        equal(said.count("cannot be noted in their folder (.ringfence-forwarded): Is a directory"), 1, said)
+        process = forward("--to", f"http://127.0.0.1:{upstream.port}", folder, wait=False)
+        process.stdout.readline()
+        os.rmdir(os.path.join(folder, ".ringfence-forwarded.new"))
+        upstream.wait(lambda: os.path.isfile(os.path.join(folder, ".ringfence-forwarded")))
+        process.send_signal(signal.SIGTERM)
+        check("the collector had 3 of them" in process.communicate()[0].decode())
+        said = forward("--to", f"http://127.0.0.1:{upstream.port}", "--once", folder)[1]
+        check("0 records forwarded" in said, said)
+
+
 service.main([
     folders_of_json_lines_are_sent_once, a_log_that_was_emptied_is_read_from_its_beginning,
     lines_of_json_tell_who_found_what, lines_wait_for_a_collector_that_is_away,
+    lines_of_a_folder_that_cannot_be_written_are_sent_once,
 ])

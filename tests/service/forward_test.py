@@ -5,6 +5,7 @@ import fcntl
 import itertools
 import os
 import random
+import resource
 import signal
 import socket
 import subprocess
@@ -199,8 +200,44 @@ def a_spool_goes_in_the_order_of_its_segments():
         equal([e["pid"] for e in upstream.ask("show", "1")["events"] if e["first"]], [3])
 
 
+def what_comes_in_goes_behind_what_a_clock_that_was_ahead_numbered():
+    moment = service.timestamp(100)
+    with Service() as upstream, Service(start=False) as s:
+        append(s.directory, event("a", "early", pid=9, time=moment))
+        os.rename(s.directory + "/spool/current", s.directory + "/spool/taken-9999999999999")
+        append(s.directory, event("a", "late", pid=4, time=moment))
+        said = forward("--to", f"http://127.0.0.1:{upstream.port}", "--once", "--no-shared", s.directory)[1]
+        check("2 records forwarded" in said, said)
+        events = upstream.ask("show", "1")["events"]
+        equal([[e["pid"] for e in events if e[role]] for role in ("first", "last")], [[9], [4]])
+
+
+def a_request_that_has_no_place_is_said():
+    def no_files():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    with Service() as upstream, Service(start=False) as s:
+        append(s.directory, event("a", "1"))
+        url = f"http://127.0.0.1:{upstream.port}"
+        for words in (("forward", "--to", url, "--once", "--no-shared", s.directory),
+                      ("export", "--as", "otlp", "--to", url, "--dir", upstream.directory)):
+            if words[0] == "export":
+                append(upstream.directory, event("b", "2"))
+                upstream.wait(lambda: upstream.findings() != [])
+            done = subprocess.run([service.SERVE, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  stdin=subprocess.DEVNULL, check=False, preexec_fn=no_files)
+            said = done.stdout.decode()
+            equal((done.returncode, said.count("the request has no place: File too large"), "answers" in said),
+                  (1, 1, False), said)
+        equal(forward("--to", url, "--once", "--no-shared", s.directory)[0], 0)
+        equal(total(upstream), 2, "it waited")
+
+
 service.main([
-    what_does_not_work_is_said, a_tree_of_collectors_has_all_once, what_it_sends_by_ends_with_it,
+    what_does_not_work_is_said, a_request_that_has_no_place_is_said, a_tree_of_collectors_has_all_once,
+    what_comes_in_goes_behind_what_a_clock_that_was_ahead_numbered,
+    what_it_sends_by_ends_with_it,
     a_folder_that_its_last_user_is_leaving_is_waited_for, it_waits_for_a_collector_that_is_not_there,
     an_end_on_request_is_no_failure, a_large_spool_is_sent_in_pieces, half_lines_are_left_out,
     what_is_no_file_in_the_spool_holds_nobody_up, a_segment_that_a_writer_holds_is_sent_later,

@@ -2,6 +2,7 @@
 """Requests over HTTP: which hosts and methods are answered, what is refused, and what the answers are."""
 
 import gzip
+import http.client
 import json
 import os
 import re
@@ -289,6 +290,26 @@ def a_question_that_would_be_cut_has_no_answer():
             equal((reply.status, reply.json()["error"]), (400, "limit: a value cannot hold a NUL (%00)"), path)
 
 
+def a_path_that_would_be_cut_is_none():
+    """Whoever asks, however."""
+    with service.with_finding() as s:
+        token = {"Authorization": "Bearer " + s.token()}
+        for path in ("/%00", "/finding/1%00x", "/finding/%001", "/api/v1/findings%00", "/api/v1/findings/1%00/2",
+                     "/style.css%00x", "/sign-in%00", "/api/v1/events%00", f"http://127.0.0.1:{s.port}/%00"):
+            for method in ("GET", "POST"):
+                reply = s.http(method, path, b"text=x" if method == "POST" else None, **token)
+                equal((reply.status, reply.json()["error"]), (400, "a path cannot hold a NUL (%00)"), method, path)
+        equal(s.http("POST", "/api/v1/findings/1/ignore%00x", "text=x", **token).status, 400)
+        equal(service.state(s), "open")
+        equal(s.http("GET", "/finding/1%2500x").status, 404, "the characters %00")
+        connection = http.client.HTTPConnection("127.0.0.1", s.port, timeout=30)
+        for path, status in (("/finding/1%00", 400), ("/finding/1", 200), ("/finding/1%00", 400)):
+            connection.request("GET", path)
+            reply = connection.getresponse()
+            equal((reply.status, len(reply.read()) != 0), (status, True), path)
+        connection.close()
+
+
 def a_value_that_would_be_cut_is_refused():
     """In each form, in the query of each change, as %00 and as the byte itself."""
     with service.with_finding() as s:
@@ -314,5 +335,5 @@ service.main([
     methods_that_nothing_has_are_named_so, an_address_of_ipv6_stands_in_brackets, text_of_the_query_is_never_sql,
     sizes_are_bounded, records_can_be_posted, every_answer_has_the_headers_that_bind_browsers,
     a_port_is_free_for_the_next_server_at_once, a_body_that_is_no_records_is_not_called_taken,
-    a_value_that_would_be_cut_is_refused, a_question_that_would_be_cut_has_no_answer,
+    a_path_that_would_be_cut_is_none, a_value_that_would_be_cut_is_refused, a_question_that_would_be_cut_has_no_answer,
     the_answers_are_those_of_the_command, values_that_the_command_would_refuse_are_refused])

@@ -2,6 +2,7 @@
 """Figures of findings and runs: counts, times, crash loops, and which events are kept."""
 
 import os
+import time
 
 import service
 from service import Service, append, check, database, equal, event, losses, record
@@ -92,6 +93,20 @@ def first_last_and_richest_stay_while_the_middle_is_thinned():
         equal(ids[roles["last"][0]["id"]], "id-59")
         equal(ids[roles["richest"][0]["id"]], "id-31")
         equal(database(s).execute("SELECT count(*) FROM body").fetchone()[0], len(ids))
+
+
+def trends_begin_with_their_first_day():
+    with Service(start=False) as s:
+        append(s.directory, event("a", "now"))
+        s.once()
+        days = len(s.findings()[0]["trend"]), len(s.ask("show", "1")["trend"])
+        today = time.time() // 86400
+        append(s.directory, *(event("a", f"{n}", ago=(n - 1) * 86400) for n in days),
+               *(event("a", f"{n}-before", ago=n * 86400) for n in days))
+        s.once()
+        trends = s.findings()[0]["trend"], s.ask("show", "1")["trend"]
+        if time.time() // 86400 == today:
+            equal([(trend[0], trend[-1]) for trend in trends], [(1, 1), (1, 1)])
 
 
 def limits_of_age_and_size_drop_only_the_middle():
@@ -269,6 +284,7 @@ service.main([
     a_clock_that_was_never_set_is_none,
     a_crash_loop_is_named_and_a_busy_test_is_not, frames_of_the_c_library_make_no_event_rich,
     first_last_and_richest_stay_while_the_middle_is_thinned, limits_of_age_and_size_drop_only_the_middle,
+    trends_begin_with_their_first_day,
     runs_of_bazel_have_one_program_and_their_labels, summaries_are_process_hours_and_drops_are_shown,
     what_a_process_dropped_is_counted_by_the_record_that_tells_of_it,
     events_that_come_together_are_thinned_by_their_count, a_record_of_many_events_counts_them_everywhere,

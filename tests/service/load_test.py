@@ -204,6 +204,37 @@ def bodies_that_are_not_finished_take_bounded_memory():
         check(told[-1] == b"503" or time.time() - begin > 2, told)
 
 
+def a_body_that_paused_does_not_end_itself():
+    """Where there is no room for the rest of it, it is told so: what was silent gives way to others alone."""
+    with with_finding() as s:
+        kib = 1 << 10
+        paused = post_partly(s, "/api/v1/records", 3900 * kib, b"x" * (3000 * kib))
+        time.sleep(2.1)
+        held = [post_partly(s, "/api/v1/records", 3900 * kib, b"x" * (3344 * kib)) for _ in range(4)]
+        time.sleep(0.5)
+        paused.sendall(b"x" * (9 * kib))  # eight have room
+        time.sleep(0.1)
+        paused.sendall(b"x" * (891 * kib - 1))
+        told = status_once_finished(paused)
+        check(told in (b"503", b"200"), told, "200 where the others were silent for two seconds, too")
+        equal(len(held), 4)
+
+
+def a_body_that_trickles_makes_no_progress():
+    """However much of it came before: it gives way to others."""
+    with with_finding() as s:
+        kib = 1 << 10
+        slow = post_partly(s, "/api/v1/records", 3900 * kib, b"x" * (3000 * kib))
+        for _ in range(12):
+            time.sleep(0.2)
+            slow.sendall(b"x")
+        begin = time.time()
+        held = [post_partly(s, "/api/v1/records", 3400 * kib, b"\n" * (3400 * kib - 1)) for _ in range(4)]
+        time.sleep(0.5)
+        told = [status_once_finished(connection) for connection in held]
+        check(told == [b"200"] * 4 or time.time() - begin > 2, told)
+
+
 def bodies_that_were_answered_take_no_room():
     with with_finding() as s:
         equal([s.http("POST", "/api/v1/records", body="\n" * (3 << 20)).status for _ in range(7)], [200] * 7)
@@ -242,7 +273,9 @@ service.main([
     many_lists_at_once_hold_up_neither_intake_nor_pages, a_list_that_was_asked_for_just_now_is_as_new_as_the_store,
     an_answer_is_of_the_question_that_was_asked,
     an_upload_that_goes_on_outlives_silent_connections, a_page_that_is_open_outlives_silent_connections,
-    bodies_that_are_not_finished_take_bounded_memory,
+    bodies_that_are_not_finished_take_bounded_memory, a_body_that_paused_does_not_end_itself,
+    a_body_that_trickles_makes_no_progress,
     bodies_that_were_answered_take_no_room, uploads_at_once_are_few, uploads_that_were_cut_short_stop_no_others],
     alone=[thousands_of_silent_connections_hold_nobody_up, many_lists_at_once_hold_up_neither_intake_nor_pages,
-           connections_that_send_a_byte_now_and_then_hold_nobody_up, bodies_that_are_not_finished_take_bounded_memory])
+           connections_that_send_a_byte_now_and_then_hold_nobody_up, bodies_that_are_not_finished_take_bounded_memory,
+           a_body_that_paused_does_not_end_itself, a_body_that_trickles_makes_no_progress])

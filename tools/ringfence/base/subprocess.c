@@ -23,7 +23,9 @@ int rf_subprocess_input(const char *text, size_t size) {
   while (done < size) {
     ssize_t const n = write(fd, text + done, size - done);
     if (n <= 0) {
+      int const saved = errno;
       (void)close(fd);
+      errno = saved;
       return -1;
     }
     done += (size_t)n;

@@ -8,6 +8,7 @@
 
 #include "tools/ringfence/render/output.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,10 +101,12 @@ static bool post(asked *a, const char *url, const char *header, const char *type
                            .body_file = rf_bump_arena_print(arena, "/proc/%d/fd/%d", (int)getpid(), fd),
                            .seconds = SECONDS};
   rf_curl_answer answer;
-  bool const ran = fd >= 0 && rf_curl_run(arena, &request, &answer);
-  if (fd >= 0) {
-    (void)close(fd);
+  if (fd < 0) {
+    rf_diag("the request has no place: %s", strerror(errno));
+    return false;
   }
+  bool const ran = rf_curl_run(arena, &request, &answer);
+  (void)close(fd);
   if (!ran || answer.status < 200 || answer.status >= 300) {
     rf_diag(!ran || answer.status == 0 ? "no server answers there" : "the server answers with status %d: %.200s",
             ran ? answer.status : 0, ran ? answer.text : "");

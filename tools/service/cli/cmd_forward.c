@@ -32,6 +32,7 @@ typedef struct source {
   const char *path;
   int directory; /* -1: not there */
   bool shared;
+  char *unnoted; /* of rf_forward_folder */
 } source;
 
 typedef struct asked {
@@ -96,10 +97,10 @@ static bool add_sources(asked *a, char **words, int count) {
     return false;
   }
   for (int i = 0; i < count; i++) {
-    a->sources[a->count++] = (source){words[i], -1, false};
+    a->sources[a->count++] = (source){words[i], -1, false, NULL};
   }
   if (own != NULL) {
-    a->sources[a->count++] = (source){own, -1, false};
+    a->sources[a->count++] = (source){own, -1, false, NULL};
   }
   for (size_t i = 0; i < a->count; i++) {
     if (!open_given(&a->sources[i])) {
@@ -107,7 +108,8 @@ static bool add_sources(asked *a, char **words, int count) {
     }
   }
   for (size_t i = 0; i < RF_SPOOL_SHARED_PLACES && own != NULL && rf_cli_shares(a->no_shared); i++) {
-    a->sources[a->count++] = (source){rf_bump_arena_print(&a->arena, "%s%u", starts[i], (unsigned)geteuid()), -1, true};
+    a->sources[a->count++] =
+        (source){rf_bump_arena_print(&a->arena, "%s%u", starts[i], (unsigned)geteuid()), -1, true, NULL};
   }
   return true;
 }
@@ -120,7 +122,7 @@ static bool send_source(rf_forward *f, source *s) {
     return true;
   }
   bool const spool = fstatat(s->directory, "spool", &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
-  return spool ? rf_forward_spool(f, s->directory) : rf_forward_folder(f, s->directory);
+  return spool ? rf_forward_spool(f, s->directory) : rf_forward_folder(f, s->directory, &s->unnoted);
 }
 
 static bool send_all(rf_forward *f, asked *a) {
@@ -153,6 +155,9 @@ static int forward(asked *a, char **words, int count) {
     fine = send_all(&f, a);
   }
   rf_forward_deinit(&f);
+  for (size_t i = 0; i < a->count; i++) {
+    free(a->sources[i].unnoted);
+  }
   (void)printf("%s forwarded; the collector had %" PRIu64 " of them\n", rf_counted(&a->arena, f.sent, "record"),
                f.twice);
   if (f.lost != 0) {

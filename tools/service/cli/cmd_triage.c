@@ -211,7 +211,7 @@ static int add_or_list(decision *d) {
     return RF_EXIT_USAGE;
   }
   /* CI may tell of a build before anything was found in any. */
-  if (!rf_cli_open(&d->cli, d->add != NULL ? RF_STORE_CREATE : RF_STORE_WRITE)) {
+  if (!rf_cli_open(&d->cli, d->add != NULL ? RF_STORE_CREATE : RF_STORE_READ)) {
     return RF_EXIT_FAILED;
   }
   return d->add != NULL ? add_build(d, time) : list_builds(d);

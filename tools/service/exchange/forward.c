@@ -3,6 +3,7 @@
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/subprocess.h"
 
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -46,9 +47,19 @@ const rf_json *rf_forward_taken(rf_bump_arena *arena, const rf_curl_answer *answ
   return NULL;
 }
 
+static void complain(rf_forward *f, const char *why) {
+  if (!f->complained) {
+    rf_diag("%s: %s; records wait here", f->url, why);
+    f->complained = true;
+  }
+}
+
 static bool try_once(rf_forward *f) {
   rf_bump_arena arena = {NULL};
   int const fd = rf_subprocess_input(f->batch.text, f->batch.length);
+  if (fd < 0) {
+    complain(f, rf_bump_arena_print(&arena, "the request has no place: %s", strerror(errno)));
+  }
   const char *const body = rf_bump_arena_print(&arena, "/proc/%d/fd/%d", (int)getpid(), fd);
   rf_curl const request = rf_forward_request(&arena, f->url, f->token, body);
   rf_curl_answer answer;
@@ -62,9 +73,8 @@ static bool try_once(rf_forward *f) {
     sent = taken != NULL;
     f->sent += sent ? f->records : 0;
     f->twice += sent ? rf_json_unsigned(taken, "twice", 0) : 0;
-    if (!sent && !f->complained) {
-      rf_diag("%s: %s; records wait here", f->url, why);
-      f->complained = true;
+    if (!sent) {
+      complain(f, why);
     }
   }
   rf_bump_arena_free(&arena);

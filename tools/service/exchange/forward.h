@@ -57,8 +57,9 @@ bool rf_forward_flush(rf_forward *f);
 bool rf_forward_spool(rf_forward *f, int directory);
 
 /* Sends the lines of the files *.jsonl and *.json in the open folder that were not sent before: records, and findings
- * as programs and `ringfence check` write them. The file .ringfence-forwarded in it holds how far. */
-bool rf_forward_folder(rf_forward *f, int directory);
+ * as programs and `ringfence check` write them. The file .ringfence-forwarded in it holds how far; where it cannot be
+ * written, *unnoted does, which begins as NULL and is the caller's to free. */
+bool rf_forward_folder(rf_forward *f, int directory, char **unnoted);
 
 #ifdef __cplusplus
 }

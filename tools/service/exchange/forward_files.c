@@ -3,13 +3,16 @@
 
 #include "checkers/report/fnv.h"
 #include "checkers/report/json_writer.h"
+#include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/json.h"
 #include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/read_file.h"
 #include "tools/ringfence/base/words.h"
+#include "tools/ringfence/base/write_file.h"
 #include "tools/service/store/store.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -289,23 +292,38 @@ static uint64_t known_offset(const char *state, uint64_t inode, int fd, uint64_t
   return 0;
 }
 
-static void write_state(int directory, const char *text, size_t length) {
+static bool write_state(int directory, const char *text, size_t length) {
   static const char fresh[] = ".ringfence-forwarded.new";
   int const fd = openat(directory, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-  bool const written = fd >= 0 && write(fd, text, length) == (ssize_t)length && fsync(fd) == 0;
-  if (fd >= 0 && close(fd) == 0 && written) {
-    (void)renameat(directory, fresh, directory, ".ringfence-forwarded");
+  bool const written = fd >= 0 && rf_write_all(fd, text, length) && fsync(fd) == 0;
+  int const saved = errno;
+  bool const closed = fd >= 0 && close(fd) == 0;
+  if (!written) {
+    errno = saved;
   }
+  return closed && written && renameat(directory, fresh, directory, ".ringfence-forwarded") == 0;
 }
 
-bool rf_forward_folder(rf_forward *f, int directory) {
+/* Notes how far the lines were sent; in *unnoted where the folder cannot be written, which is said once. */
+static void note_state(int directory, const rf_text_sink *state, char **unnoted) {
+  bool const noted = write_state(directory, state->text, state->length);
+  if (!noted && *unnoted == NULL) {
+    rf_diag("how far lines were sent cannot be noted in their folder (.ringfence-forwarded): %s; the next `forward` "
+            "sends them again",
+            strerror(errno));
+  }
+  free(*unnoted);
+  *unnoted = noted ? NULL : strdup(state->text);
+}
+
+bool rf_forward_folder(rf_forward *f, int directory, char **unnoted) {
   rf_bump_arena arena = {NULL};
   rf_text_sink state;
   size_t length = 0;
   bool fine = true;
   bool moved = false;
   int const old = openat(directory, ".ringfence-forwarded", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  const char *const known = old < 0 ? "" : rf_read_all(&arena, old, &length);
+  const char *const known = *unnoted != NULL ? *unnoted : old < 0 ? "" : rf_read_all(&arena, old, &length);
   rf_text_sink_init(&state, &arena);
   names const files = list_names(&arena, directory, is_lines, rf_by_name);
   for (size_t i = 0; i < files.count; i++) {
@@ -323,8 +341,8 @@ bool rf_forward_folder(rf_forward *f, int directory) {
       (void)close(fd);
     }
   }
-  if (moved) {
-    write_state(directory, state.text, state.length);
+  if (moved || *unnoted != NULL) {
+    note_state(directory, &state, unnoted);
   }
   if (old >= 0) {
     (void)close(old);

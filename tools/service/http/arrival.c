@@ -29,6 +29,17 @@ static const char *path_of(rf_bump_arena *arena, const char *target, const char 
   return rf_bump_arena_copy(arena, name[length] == '\0' ? "/" : name + length);
 }
 
+/* libmicrohttpd decodes it before anybody else sees it. */
+void *rf_request_is_named(void *context, const char *target, struct MHD_Connection *connection) {
+  static const char nul[] = "%00";
+  rf_connection *const c = rf_connections_find(connection);
+  (void)context;
+  if (c != NULL) {
+    c->cut = memmem(target, strcspn(target, "?"), nul, strlen(nul)) != NULL;
+  }
+  return NULL;
+}
+
 static rf_request *begin(rf_listener *l, struct MHD_Connection *connection, const char *method, const char *path) {
   rf_request *const r = (rf_request *)calloc(1, sizeof *r);
   if (r == NULL) {
@@ -111,6 +122,9 @@ static enum MHD_Result check(rf_request *r, bool *answered) {
   }
   if (refusal != NULL) {
     return rf_reply_error(r, MHD_HTTP_FORBIDDEN, refusal);
+  }
+  if (r->entry != NULL && r->entry->cut) {
+    return rf_reply_error(r, MHD_HTTP_BAD_REQUEST, "a path cannot hold a NUL (%00)");
   }
   if (!is_method_of_ours(r)) {
     return rf_reply_error(r, MHD_HTTP_METHOD_NOT_ALLOWED, "use GET, HEAD or POST");

@@ -33,6 +33,7 @@ struct rf_connection {
   rf_connection *newer;
   int fd;
   bool uploads;
+  bool cut;       /* the path of its last request holds a NUL: what is behind it is lost */
   size_t arrived; /* bytes of a body since its last progress */
   size_t bytes;   /* of RF_CONNECTIONS_BYTES */
   int64_t moved;  /* time of the last progress, in milliseconds */

@@ -19,11 +19,12 @@ static bool has_files(char *error) {
 static bool start_daemon(rf_listener *l, int fd, char *error) {
   rf_connections_init(&l->connections);
   unsigned const most = (unsigned)l->connections.most + RF_STREAMS + CLOSING;
-  l->daemon = MHD_start_daemon(
-      MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, rf_request_arrives, l, MHD_OPTION_LISTEN_SOCKET, fd,
-      MHD_OPTION_CONNECTION_LIMIT, most, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-      MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S, MHD_OPTION_NOTIFY_COMPLETED, rf_request_ends, NULL,
-      MHD_OPTION_NOTIFY_CONNECTION, rf_connections_notify, &l->connections, MHD_OPTION_END);
+  l->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, rf_request_arrives, l,
+                               MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, most,
+                               MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+                               MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)TIMEOUT_S, MHD_OPTION_NOTIFY_COMPLETED,
+                               rf_request_ends, NULL, MHD_OPTION_URI_LOG_CALLBACK, rf_request_is_named, NULL,
+                               MHD_OPTION_NOTIFY_CONNECTION, rf_connections_notify, &l->connections, MHD_OPTION_END);
   const union MHD_DaemonInfo *const info =
       l->daemon == NULL ? NULL : MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD);
   if (info == NULL) {

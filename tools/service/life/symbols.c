@@ -252,6 +252,15 @@ static void end_build(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *
   rf_store_run(store, "UPDATE symbol_file SET looked = 1 WHERE build_id = ? AND looked = 2", "t", worker->build_id);
 }
 
+/* The build counts as asked for, and is asked for again in so many milliseconds. */
+static bool note_asked(const rf_symbol_worker *worker, rf_store *store, int64_t again) {
+  rf_store_begin(store);
+  rf_store_run(
+      store, "INSERT OR REPLACE INTO symbol_file(build_id, kind, name, bytes, time, looked) VALUES(?,'asked','',0,?,1)",
+      "ti", worker->build_id, rf_store_now() - ASK_AGAIN_MS + again);
+  return rf_store_commit(store);
+}
+
 /* A server may be anybody's: what it sends must be of the build that was asked for. */
 static void end_fetch(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *arena, const char *path) {
   char message[RF_SYMBOL_MESSAGE] = "";
@@ -265,12 +274,12 @@ static void end_fetch(rf_symbol_worker *worker, rf_store *store, rf_bump_arena *
     return;
   }
   if (path[0] == '\0') {
-    return;
-  }
-  if (!rf_symbol_probe(path, "the answer of a debuginfod", &file, message) ||
-      strcmp(file.build_id, worker->build_id) != 0) {
+    (void)note_asked(worker, store, ASK_AGAIN_MS);
+  } else if (!rf_symbol_probe(path, "the answer of a debuginfod", &file, message) ||
+             strcmp(file.build_id, worker->build_id) != 0) {
     rf_diag("%s", message[0] != '\0' ? message : "a debuginfod sent the file of another build");
     (void)unlink(path);
+    (void)note_asked(worker, store, ASK_AGAIN_MS);
   } else if (rf_symbol_adopt(store, arena, worker->directory, path, "debuginfod", &file, message) != RF_STORE_DONE) {
     rf_diag("%s", message);
   }
@@ -350,7 +359,6 @@ static bool next_build(rf_symbol_worker *worker, rf_store *store) {
     worker->job = RF_SYMBOL_BUILD;
     return true;
   }
-  int64_t const now = rf_store_now();
   if (worker->servers == NULL || worker->servers[0] == '\0' || rf_store_steady() < worker->wait_until ||
       !choose_build(
           worker, store, RF_SYMBOL_FETCH,
@@ -359,14 +367,12 @@ static bool next_build(rf_symbol_worker *worker, rf_store *store) {
               "SELECT n.build_id FROM nameless n WHERE n.finding <> 0 AND NOT EXISTS (SELECT 1 FROM symbol_file s"
               " WHERE s.build_id = n.build_id AND (s.kind = 'debuginfo' OR (s.kind = 'asked' AND"
               " s.time > ?))) LIMIT 1",
-              "i", now - ASK_AGAIN_MS))) {
+              "i", rf_store_now() - ASK_AGAIN_MS))) {
     return false;
   }
-  rf_store_begin(store);
-  rf_store_run(
-      store, "INSERT OR REPLACE INTO symbol_file(build_id, kind, name, bytes, time, looked) VALUES(?,'asked','',0,?,1)",
-      "ti", worker->build_id, now);
-  return rf_store_commit(store) && rf_symbol_id_is(worker->build_id);
+  /* What comes of it may not get into the store, or this process may end before. */
+  bool const right = rf_symbol_id_is(worker->build_id);
+  return note_asked(worker, store, right ? WAIT_MS : ASK_AGAIN_MS) && right;
 }
 
 /* Starts the next job; *named where one could be ended at once with names. False: there is none. */
@@ -412,10 +418,14 @@ void rf_symbol_worker_finish(rf_symbol_worker *worker, rf_store *store) {
   bool named = false;
   bool stored = true; /* else the same would be looked up for ever */
   while (stored && next_job(worker, store, &named) && !store->failed) {
+    bool const started = worker->child != 0 || worker->job == RF_SYMBOL_IDLE;
     if (worker->child != 0) {
       (void)look_after(worker, store, 0);
     }
-    stored = store->error[0] == '\0';
+    stored = started && store->error[0] == '\0';
+    if (!started) {
+      rf_diag("no process can be started that looks up names: they stay unknown until the next time");
+    }
   }
 }
 
