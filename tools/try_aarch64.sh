@@ -308,6 +308,9 @@ compile_test() {
     *rtthread*) own=(-Ilib/include/ringfence/rtthread -Ilib/include/ringfence) ;;
     *zephyr*) own=(-Ilib/include/ringfence/zephyr -Ilib/include/ringfence) ;;
   esac
+  if [[ $1 == */detection/* ]]; then
+    own+=(-DRF_SITES_CONSTANT=1) # as tests/checkers/detection/BUILD.bazel says
+  fi
   if [[ $1 == *.c ]]; then
     "${cc[@]}" -O1 "${includes[@]}" "${own[@]}" -c "$1" -o "$object" || exit 1
   else
