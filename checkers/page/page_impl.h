@@ -30,9 +30,6 @@ void rf_page_release(void *start, size_t size);
 /* Lets whole pages be read and written: zeroes. False where the system refuses. */
 bool rf_page_open(void *start, size_t size);
 
-/* Children are to have what these whole pages hold, whatever the program said before (MADV_WIPEONFORK). */
-void rf_page_keep_in_children(void *start, size_t size);
-
 /* Drops the content of the pages and closes them to the program. */
 void rf_page_close(void *start, size_t size);
 

@@ -93,16 +93,6 @@ bool rf_page_open(void *start, size_t size) {
   return opened;
 }
 
-#define KEEP_ON_FORK 19 /* MADV_KEEPONFORK, which older headers lack */
-
-void rf_page_keep_in_children(void *start, size_t size) {
-  int const saved = errno;
-  if (!rf_is_forbidden(RF_CALL_MADVISE)) {
-    (void)madvise(start, size, KEEP_ON_FORK);
-  }
-  errno = saved;
-}
-
 /* A fresh mapping in place of the old one joins those beside it. Where the kernel has none left, protection must do. */
 void rf_page_close(void *start, size_t size) {
   int const saved = errno;

@@ -1,7 +1,9 @@
 /* The page store: blocks from whose pages the program has taken access rights. */
+#define _GNU_SOURCE
 #include "page_impl.h"
 
 #include "checkers/os/host.h"
+#include "checkers/os/keep_on_fork.h"
 
 /* Only the program's own calls count: the store's come while a block is not live. */
 static bool restrict_page(const rf_page_store *store, uintptr_t page) {
@@ -40,10 +42,13 @@ static size_t pages_with_rights(const rf_slot *s) {
 }
 
 void rf_page_return_rights(rf_slot *s) {
+  if (!rf_page_is_restricted(s)) {
+    return;
+  }
   void *const start = (void *)rf_slot_open_start(s);
   size_t const size = pages_with_rights(s) * rf_page_size();
-  if (rf_page_is_restricted(s) && rf_page_open(start, size)) {
-    rf_page_keep_in_children(start, size);
+  if (rf_page_open(start, size)) {
+    rf_keep_on_fork(start, size);
     __atomic_store_n(&s->restricted, false, __ATOMIC_RELAXED);
   }
 }

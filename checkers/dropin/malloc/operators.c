@@ -321,21 +321,27 @@ RF_COLD static void *form_near(const char *name, const rf_origin *origin) {
 static void *not_throwing(size_t size, rf_family family, bool replaced, const char *name, nothrow tag,
                           const rf_origin *origin) {
   nothrow_form next = may_throw(replaced) ? (nothrow_form)rf_real(name) : NULL;
-  void *const p = next == NULL ? request(size, RF_ALIGN_DEFAULT, family, origin) : NULL;
-  if (p == NULL && next == NULL) {
-    next = (nothrow_form)form_near(name, origin);
+  if (next == NULL) {
+    void *const p = request(size, RF_ALIGN_DEFAULT, family, origin);
+    next = p == NULL ? (nothrow_form)form_near(name, origin) : NULL;
+    if (next == NULL) {
+      return p;
+    }
   }
-  return next != NULL ? next(size, tag) : p;
+  return next(size, tag);
 }
 
 static void *aligned_not_throwing(size_t size, size_t align, rf_family family, bool replaced, const char *name,
                                   nothrow tag, const rf_origin *origin) {
   aligned_nothrow_form next = aligned_may_throw(replaced) ? (aligned_nothrow_form)rf_real(name) : NULL;
-  void *const p = next == NULL ? request(size, align, family, origin) : NULL;
-  if (p == NULL && next == NULL) {
-    next = (aligned_nothrow_form)form_near(name, origin);
+  if (next == NULL) {
+    void *const p = request(size, align, family, origin);
+    next = p == NULL ? (aligned_nothrow_form)form_near(name, origin) : NULL;
+    if (next == NULL) {
+      return p;
+    }
   }
-  return next != NULL ? next(size, align, tag) : p;
+  return next(size, align, tag);
 }
 
 void *NEW(size_t size) {

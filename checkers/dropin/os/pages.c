@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "checkers/os/forbidden_calls.h"
+#include "checkers/os/keep_on_fork.h"
 #include "checkers/os/memory_tags.h"
 
 #define RECORD_CHUNK ((size_t)256 * 1024)
@@ -143,15 +144,13 @@ void rf_pages_unmap(void *start, size_t size) {
   __atomic_store_n(&pages.below, (uintptr_t)start + whole, __ATOMIC_RELAXED);
 }
 
-#define KEEP_ON_FORK 19 /* MADV_KEEPONFORK, which older headers lack */
-
 bool rf_pages_open(uintptr_t start, uintptr_t end) {
   int const saved = errno;
   uintptr_t const first = start & ~(uintptr_t)(page_size() - 1);
   size_t const size = rf_pages_round(end - first);
   bool const opened = !rf_is_forbidden(RF_CALL_MPROTECT) && mprotect((void *)first, size, PROT_READ | PROT_WRITE) == 0;
-  if (opened && !rf_is_forbidden(RF_CALL_MADVISE)) {
-    (void)madvise((void *)first, size, KEEP_ON_FORK);
+  if (opened) {
+    rf_keep_on_fork((void *)first, size);
   }
   errno = saved;
   return opened;

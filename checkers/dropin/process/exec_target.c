@@ -360,7 +360,6 @@ static bool search_path(const char *name, char file[PATH_MAX]) {
  * The system reads all of these, and fails where it cannot. */
 
 #define SMALLEST_PAGE 4096U
-
 #define NO_PAGE UINTPTR_MAX
 
 /* *page: the number of the one that was found readable last, or NO_PAGE. */

@@ -87,9 +87,9 @@ static void remember_gone(void) {
   }
 }
 
-/* Before: the modules are noted, unless another thread is at it. */
+/* The context: true before a library is closed, when the modules are noted, unless another thread is at it. */
 static void update(void *context) {
-  bool const before = context != NULL;
+  bool const before = *(const bool *)context;
   if (!rf_futex_try(&lock)) {
     rf_stack_rules_forget();
     return;
@@ -109,8 +109,8 @@ RF_EXPORT int dlclose(void *handle) {
   if (rf_process.options.mode == RF_MODE_OFF) {
     return THEIRS(dlclose)(handle);
   }
-  rf_on_reserve_stack(update, list);
+  rf_on_reserve_stack(update, &(bool){true});
   int const result = THEIRS(dlclose)(handle);
-  rf_on_reserve_stack(update, NULL);
+  rf_on_reserve_stack(update, &(bool){false});
   return result;
 }

@@ -59,14 +59,14 @@ static bool try_once(rf_forward *f) {
   int const fd = rf_subprocess_input(f->batch.text, f->batch.length);
   if (fd < 0) {
     complain(f, rf_bump_arena_print(&arena, "the request has no place: %s", strerror(errno)));
+    rf_bump_arena_free(&arena);
+    return false;
   }
   const char *const body = rf_bump_arena_print(&arena, "/proc/%d/fd/%d", (int)getpid(), fd);
   rf_curl const request = rf_forward_request(&arena, f->url, f->token, body);
   rf_curl_answer answer;
-  bool sent = fd >= 0 && rf_curl_run(&arena, &request, &answer);
-  if (fd >= 0) {
-    (void)close(fd);
-  }
+  bool sent = rf_curl_run(&arena, &request, &answer);
+  (void)close(fd);
   if (sent) {
     const char *why = NULL;
     const rf_json *const taken = rf_forward_taken(&arena, &answer, &why);

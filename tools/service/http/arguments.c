@@ -46,16 +46,26 @@ static const char *names_of(const char *what) {
 typedef struct name_search {
   const char *known;
   const char *unknown; /* the first; NULL: none */
-  const char *cut;     /* the first that holds a NUL, or whose value does: what is behind it is lost; NULL: none */
 } name_search;
 
 static enum MHD_Result look_at_name(void *context, enum MHD_ValueKind kind, const char *name, size_t name_length,
                                     const char *value, size_t length) {
   name_search *const s = (name_search *)context;
   (void)kind;
-  bool const cut = memchr(name, '\0', name_length) != NULL || (value != NULL && memchr(value, '\0', length) != NULL);
-  s->cut = s->cut == NULL && cut ? name : s->cut;
+  (void)name_length;
+  (void)value;
+  (void)length;
   s->unknown = s->unknown == NULL && !rf_is_word_of(name, s->known) ? name : s->unknown;
+  return MHD_YES;
+}
+
+/* The context: the first name that holds a NUL, or whose value does, behind which all is lost; NULL: none. */
+static enum MHD_Result look_for_nul(void *context, enum MHD_ValueKind kind, const char *name, size_t name_length,
+                                    const char *value, size_t length) {
+  const char **const cut = (const char **)context;
+  (void)kind;
+  bool const found = memchr(name, '\0', name_length) != NULL || (value != NULL && memchr(value, '\0', length) != NULL);
+  *cut = *cut == NULL && found ? name : *cut;
   return MHD_YES;
 }
 
@@ -65,7 +75,7 @@ static const char *cut_error(rf_request *r, const char *name) {
 
 /* A name that is misspelt would be a filter that nobody applied. */
 static const char *name_error(rf_request *r, const char *what) {
-  name_search s = {names_of(what), NULL, NULL};
+  name_search s = {names_of(what), NULL};
   if (s.known != NULL) {
     (void)MHD_get_connection_values_n(r->connection, MHD_GET_ARGUMENT_KIND, look_at_name, &s);
   }
@@ -104,9 +114,9 @@ const char *rf_argument_error(rf_request *r, const char *what) {
 }
 
 const char *rf_query_error(rf_request *r) {
-  name_search s = {"", NULL, NULL};
-  (void)MHD_get_connection_values_n(r->connection, MHD_GET_ARGUMENT_KIND, look_at_name, &s);
-  return s.cut == NULL ? NULL : cut_error(r, s.cut);
+  const char *cut = NULL;
+  (void)MHD_get_connection_values_n(r->connection, MHD_GET_ARGUMENT_KIND, look_for_nul, &cut);
+  return cut == NULL ? NULL : cut_error(r, cut);
 }
 
 /* Records and files of symbols are bodies of their own. */

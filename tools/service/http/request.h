@@ -94,8 +94,8 @@ enum MHD_Result rf_reply_redirect(rf_request *r, const char *path, const char *s
 /* Adds the headers that every answer has. */
 void rf_reply_headers(struct MHD_Response *response);
 
-/* What libmicrohttpd calls with the target of a request as it was sent, for each piece of the request, with its
- * listener, and at its end. In arrival.c. */
+/* The callbacks of libmicrohttpd, in arrival.c: with a request's target as it was sent, for each piece of the request,
+ * and at its end. */
 void *rf_request_is_named(void *context, const char *target, struct MHD_Connection *connection);
 enum MHD_Result rf_request_arrives(void *listener, struct MHD_Connection *connection, const char *path,
                                    const char *method, const char *version, const char *data, size_t *size,

@@ -370,7 +370,7 @@ static bool next_build(rf_symbol_worker *worker, rf_store *store) {
               "i", rf_store_now() - ASK_AGAIN_MS))) {
     return false;
   }
-  /* What comes of it may not get into the store, or this process may end before. */
+  /* Asked again soon unless an answer is stored: the store may refuse it, or this process may end first. */
   bool const right = rf_symbol_id_is(worker->build_id);
   return note_asked(worker, store, right ? WAIT_MS : ASK_AGAIN_MS) && right;
 }
