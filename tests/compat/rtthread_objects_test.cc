@@ -267,6 +267,12 @@ TEST_F(RtThread, KprintfFormatsTakeFlagsAndArgumentsTogether) {
       {[] { return rt_kprintf("[%.*s|%d]", -1, "abc", 7); }, "[abc|7]"},
       {[] { return rt_kprintf("[%-3c|%3c]", 'a', 'b'); }, "[a  |  b]"},
       {[] { return rt_kprintf("[%-6x|%6X]", 0xabU, 0xabU); }, "[ab    |    AB]"},
+      {[] { return rt_kprintf("[%02hhx|%hx|%hu]", -85, -2, -1); }, "[ab|fffe|65535]"},
+      {[] { return rt_kprintf("[%hhd|%hd|%hhu]", 0x1ff, 0x18000, 0x103); }, "[-1|-32768|3]"},
+      {[] { return rt_kprintf("[%+d|% d|%+ d|%+d|% 4d]", 42, 42, 42, -42, 7); }, "[+42| 42|+42|-42|   7]"},
+      {[] { return rt_kprintf("[%+05d|%-+5d|% 05d|%+u]", 42, 42, 42, 42U); }, "[+0042|+42  | 0042|42]"},
+      {[] { return rt_kprintf("[%#x|%#X|%#o|%#x]", 0xabU, 0xabU, 8U, 0U); }, "[0xab|0XAB|010|0]"},
+      {[] { return rt_kprintf("[%#06x|%#6x|%-#6x]", 0xabU, 0xabU, 0xabU); }, "[0x00ab|  0xab|0xab  ]"},
   };
   for (auto const &c : cases) {
     printed.clear();

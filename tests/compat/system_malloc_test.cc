@@ -8,10 +8,18 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <cstring>
 #include <vector>
 
+// Failures as the program is told of them.
+int g_failures;
+
 extern "C" {
+void vApplicationMallocFailedHook(void);
+void vApplicationMallocFailedHook(void) {
+  g_failures++;
+}
 struct _reent;
 void *pvPortMalloc(size_t size);
 void *pvPortCalloc(size_t count, size_t size);
@@ -129,6 +137,51 @@ TEST_F(SystemMalloc, ServesFromTheAllocator) {
   GIVE(aligned);
   EXPECT_EQ(ALIGNED(3, 8), nullptr) << "no power of two";
 #endif
+}
+
+// Whether the program has been told that the last request failed.
+bool told_of_failure() {
+#if RF_SYSTEM_MALLOC == RF_SYSTEM_FREERTOS
+  bool const told = g_failures == 1;
+#else
+  bool const told = errno == ENOMEM && g_failures == 0;
+#endif
+  errno = 0;
+  g_failures = 0;
+  return told;
+}
+
+TEST_F(SystemMalloc, TheProgramIsToldOfEachRequestThatFails) {
+  (void)told_of_failure();
+  auto *const p = TAKE(10);
+  EXPECT_FALSE(told_of_failure());
+  EXPECT_EQ(TAKE(100000), nullptr);
+  EXPECT_TRUE(told_of_failure());
+  EXPECT_EQ(ZEROED(1000, 100), nullptr);
+  EXPECT_TRUE(told_of_failure());
+  EXPECT_EQ(ZEROED(SIZE_MAX, 2), nullptr) << "a product that wraps";
+  EXPECT_TRUE(told_of_failure());
+#if RF_SYSTEM_MALLOC == RF_SYSTEM_FREERTOS
+  for (size_t const count : {0, 1}) {
+    EXPECT_EQ(ZEROED(count, 1 - count), nullptr) << "as heap_4.c answers 0";
+    EXPECT_TRUE(told_of_failure());
+  }
+  EXPECT_EQ(TAKE(0), nullptr);
+  EXPECT_TRUE(told_of_failure());
+  GIVE(p);
+#else
+  EXPECT_EQ(RESIZED(p, 100000), nullptr);
+  EXPECT_TRUE(told_of_failure());
+  EXPECT_EQ(RESIZED(nullptr, 100000), nullptr);
+  EXPECT_TRUE(told_of_failure());
+  EXPECT_EQ(ALIGNED(64, 100000), nullptr);
+  EXPECT_TRUE(told_of_failure());
+  EXPECT_EQ(RESIZED(p, 0), nullptr) << "which gives the block back";
+  auto *const zero = RESIZED(nullptr, 0);
+  EXPECT_NE(zero, nullptr);
+  GIVE(zero);
+#endif
+  EXPECT_FALSE(told_of_failure());
 }
 
 #if RF_SYSTEM_MALLOC == RF_SYSTEM_FREERTOS

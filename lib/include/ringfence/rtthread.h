@@ -233,8 +233,8 @@ struct rt_object_information *rt_object_get_information(enum rt_object_class_typ
 
 /* ---- Services that such code uses ---- */
 
-/* printf to the console: d i u x X o p c s %, with flags 0 and -, width and precision (numbers or *), h hh l ll z. The
- * bytes written. Formats are checked in the library alone: code for RT-Thread relies on their not being. */
+/* printf to the console: d i u x X o p c s %, with flags 0 - + # and a blank, width and precision (numbers or *), h hh l
+ * ll z. The bytes written. Formats are checked in the library alone: code for RT-Thread relies on their not being. */
 #ifdef RINGFENCE_RTTHREAD_IMPL
 __attribute__((format(printf, 1, 2)))
 #endif
@@ -261,7 +261,7 @@ void rt_set_errno(rt_err_t error);
 #define RT_ASSERT(EX)                                                                                                  \
   do {                                                                                                                 \
     if (!(EX)) {                                                                                                       \
-      rt_assert_handler(#EX, __FUNCTION__, __LINE__);                                                                  \
+      rt_assert_handler(#EX, __func__, __LINE__);                                                                      \
     }                                                                                                                  \
   } while (0)
 /* Calls the hook, or prints the condition and stops the program. */

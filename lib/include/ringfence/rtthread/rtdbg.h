@@ -23,8 +23,8 @@
 #endif
 
 #define dbg_log(level, ...) ((level) <= DBG_LEVEL ? (void)rt_kprintf(__VA_ARGS__) : (void)0)
-#define dbg_enter dbg_log(DBG_LOG, "[" DBG_SECTION_NAME "] enter %s\n", __FUNCTION__)
-#define dbg_exit dbg_log(DBG_LOG, "[" DBG_SECTION_NAME "] exit %s:%d\n", __FUNCTION__, __LINE__)
+#define dbg_enter dbg_log(DBG_LOG, "[" DBG_SECTION_NAME "] enter %s\n", __func__)
+#define dbg_exit dbg_log(DBG_LOG, "[" DBG_SECTION_NAME "] exit %s:%d\n", __func__, __LINE__)
 
 /* The format must be a literal. */
 #define LOG_D(...) RF_RT_LOG_(DBG_LOG, "D", __VA_ARGS__)
