@@ -14,7 +14,7 @@ void rf_rt_console_set(const rf_sink *sink) {
 typedef struct spec {
   bool left;
   bool zeros;
-  bool prefix;      /* 0x, 0X or 0 */
+  bool prefix;      /* 0x, 0X, 0b or 0 */
   const char *plus; /* the sign of a number that is not negative */
   int width;
   int precision; /* -1: none */
@@ -53,7 +53,7 @@ static void put_field(output *out, const spec *s, const char *sign, const char *
 }
 
 static void put_number(output *out, const spec *s, uint64_t value, unsigned base, char ten, const char *sign) {
-  char digits[24];
+  char digits[64];
   size_t at = sizeof digits;
   while (value != 0 || (at == sizeof digits && s->precision != 0)) {
     unsigned const digit = (unsigned)(value % base);
@@ -90,8 +90,8 @@ static const char *read_size(const char *at, int *number, arguments *args) {
 }
 
 static const char *read_length(const char *at, spec *s) {
-  for (s->length = 0; *at == 'l' || *at == 'h' || *at == 'z'; at++) {
-    s->length = *at == 'z' ? SIZE : *at == 'l' ? s->length + 1 : s->length - 1;
+  for (s->length = 0; *at == 'l' || *at == 'h' || *at == 'z' || *at == 'L'; at++) {
+    s->length = *at == 'z' ? SIZE : *at == 'L' ? 2 : *at == 'l' ? s->length + 1 : s->length - 1;
   }
   return at;
 }
@@ -145,8 +145,9 @@ static void put_signed(output *out, const spec *s, int64_t value) {
 }
 
 static void put_unsigned(output *out, const spec *s, uint64_t value, char letter) {
-  unsigned const base = letter == 'u' ? 10 : letter == 'o' ? 8 : 16;
-  const char *const prefix = letter == 'X' ? "0X" : letter == 'x' ? "0x" : letter == 'o' ? "0" : "";
+  unsigned const base = letter == 'u' ? 10 : letter == 'o' ? 8 : letter == 'b' ? 2 : 16;
+  char const own[] = {'0', letter, '\0'};
+  const char *const prefix = letter == 'u' ? "" : letter == 'o' ? "0" : own;
   put_number(out, s, value, base, letter == 'X' ? 'A' : 'a', s->prefix && value != 0 ? prefix : "");
 }
 
@@ -154,6 +155,12 @@ static void put_pointer(output *out, const spec *s, const void *p) {
   spec wide = *s;
   wide.precision = (int)(2 * sizeof p);
   put_number(out, &wide, (uintptr_t)p, 16, 'a', "0x");
+}
+
+/* What is no conversion, as it stands but for its flags and sizes. */
+static void put_unknown(output *out, char letter) {
+  char const text[] = {'%', letter};
+  put(out, text, letter != '\0' ? 2 : 1);
 }
 
 static void put_argument(output *out, const spec *s, char letter, arguments *args) {
@@ -167,6 +174,7 @@ static void put_argument(output *out, const spec *s, char letter, arguments *arg
   case 'o':
   case 'x':
   case 'X':
+  case 'b':
     put_unsigned(out, s, next_unsigned(args, s), letter);
     break;
   case 'p':
@@ -179,8 +187,20 @@ static void put_argument(output *out, const spec *s, char letter, arguments *arg
     c = (char)va_arg(args->list, int);
     put_field(out, s, "", &c, 1, false);
     break;
-  default: /* % and what is unknown: as it stands */
+  case 'e':
+  case 'E':
+  case 'f':
+  case 'F':
+  case 'g':
+  case 'G':
+    (void)va_arg(args->list, double); /* so that those behind it are right */
+    put_unknown(out, letter);
+    break;
+  case '%':
     put(out, &letter, 1);
+    break;
+  default:
+    put_unknown(out, letter);
     break;
   }
 }
@@ -218,10 +238,10 @@ static int format(const rf_sink *sink, const char *fmt, arguments *args) {
       break;
     }
     at = read_spec(at + 1, &s, args);
+    put_argument(&out, &s, *at, args);
     if (*at == '\0') {
       break;
     }
-    put_argument(&out, &s, *at, args);
   }
   return out.written;
 }
