@@ -136,12 +136,18 @@ TEST(RtThreadLog, PrintsLinesUpToItsLevel) {
   LOG_HEX("not this", 16, printed().data(), 3);
   dbg_log(DBG_INFO, "said\n");
   dbg_log(DBG_LOG, "nor this\n");
+  dbg_log(DBG_WARNING, "in %d ", 2);
+  dbg_log(DBG_ERROR, "parts\n");
+  dbg_raw("raw %d\n", 3);
+  dbg_here;
   enter_and_leave();
   rf_rt_console_set(nullptr);
   EXPECT_EQ("[E/tested] error 1\n"
             "[W/tested] warning\n"
             "[I/tested] information\n"
-            "as it is|said\n",
+            "as it is|[I/tested] said\n"
+            "[W/tested] in 2 [E/tested] parts\n"
+            "raw 3\n",
             printed());
 }
 

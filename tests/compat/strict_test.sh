@@ -46,6 +46,7 @@ CODE
 cat >"$work/rtthread.c" <<'CODE'
 #include <ringfence/rtthread.h>
 #define DBG_TAG "strict"
+#define DBG_LVL DBG_LOG
 #include <ringfence/rtthread/rtdbg.h>
 void use(rt_list_t *list);
 void use(rt_list_t *list) {
@@ -58,6 +59,8 @@ void use(rt_list_t *list) {
     LOG_E("%p of %lu", (void *)at, total);
   }
   dbg_enter;
+  dbg_here;
+  dbg_log(DBG_LOG, "%lu\n", total);
   rt_free(p);
   dbg_exit;
 }
