@@ -2,7 +2,9 @@
 
 #include <stdint.h>
 
-#if RF_SYSTEM_MALLOC != RF_SYSTEM_FREERTOS
+#if RF_SYSTEM_MALLOC == RF_SYSTEM_FREERTOS
+#include <ringfence/port.h>
+#else
 #include <errno.h>
 #endif
 
@@ -88,16 +90,29 @@ void vPortFree(void *block) {
   give(block, CALLER);
 }
 
-/* The heap below all decorators knows. */
-static size_t left(bool least) {
-  rf_stats stats = {0};
+/* The heap below all decorators knows, and a lock among these is passed by. Over a port for one core any mutex keeps
+ * everybody else out; not so an interrupt, which nobody comes in between. */
+static void stats_of_heap(rf_stats *out) {
+  static rf_mutex alone; /* zeroed, which is initialised */
+  bool const lock = !rf_port_in_interrupt();
   rf_allocator *a = heap;
   while (a != NULL && rf_inner(a) != NULL) {
     a = rf_inner(a);
   }
-  if (a != NULL) {
-    rf_stats_get(a, &stats);
+  if (lock) {
+    rf_mutex_lock(&alone);
   }
+  if (a != NULL) {
+    rf_stats_get(a, out);
+  }
+  if (lock) {
+    rf_mutex_unlock(&alone);
+  }
+}
+
+static size_t left(bool least) {
+  rf_stats stats = {0};
+  stats_of_heap(&stats);
   size_t const used = least ? stats.peak : stats.used;
   return stats.capacity > used + stats.overhead ? stats.capacity - used - stats.overhead : 0;
 }

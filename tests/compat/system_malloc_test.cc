@@ -8,6 +8,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/core/held_mutexes.h"
+
 #include <cerrno>
 #include <cstring>
 #include <vector>
@@ -194,6 +196,26 @@ TEST_F(SystemMalloc, TellsHowMuchOfTheInnermostHeapIsFree) {
   rf_system_malloc_init(&locks[1].base, false);
   EXPECT_EQ(xPortGetFreeHeapSize(), free_now);
   EXPECT_EQ(xPortGetMinimumEverFreeHeapSize(), free_now);
+  rf_system_malloc_init(&guard_.base, true);
+}
+
+// Tasks allocate meanwhile: the heap is not looked at while one of them is inside of it.
+TEST_F(SystemMalloc, LooksAtTheHeapAlone) {
+  static std::vector<size_t> mutexes_held;
+  rf_allocator_ops ops = {};
+  ops.stats = [](rf_allocator *, rf_stats *out) {
+    *out = {};
+    out->capacity = 100;
+    mutexes_held.push_back(held.size());
+  };
+  rf_allocator probe = {&ops};
+  rf_lock lock;
+  ASSERT_EQ(rf_lock_init(&lock, &probe), RF_OK);
+  rf_system_malloc_init(&lock.base, false);
+  EXPECT_EQ(xPortGetFreeHeapSize(), 100U);
+  EXPECT_EQ(xPortGetMinimumEverFreeHeapSize(), 100U);
+  EXPECT_EQ(mutexes_held, (std::vector<size_t>{1, 1}));
+  EXPECT_TRUE(held.empty());
   rf_system_malloc_init(&guard_.base, true);
 }
 
