@@ -16,9 +16,7 @@ done
 cat >"$work/zephyr.c" <<'CODE'
 #include <ringfence/zephyr.h>
 #include <ringfence/zephyr/init.h>
-#include <ringfence/zephyr/sys/dlist.h>
 #include <ringfence/zephyr/sys/heap_listener.h>
-#include <ringfence/zephyr/sys/slist.h>
 K_HEAP_DEFINE(heap, 1024);
 K_MEM_SLAB_DEFINE(slab, 64, 10, 4);
 SYS_MEM_BLOCKS_DEFINE(pool, 32, 8, 16);

@@ -30,9 +30,9 @@ struct k_heap {
 #define K_HEAP_DEFINE_NOCACHE(name, bytes) K_HEAP_DEFINE(name, bytes)
 
 /* Puts them one after the other, as elements of an array: with an alignment of their own, or a compiler might choose a
- * larger one. */
+ * larger one; and also those that nothing names. */
 #ifdef __ELF__
-#define RF_ZEPHYR_HEAP_LISTED_ __attribute__((section("rf_zephyr_heaps"), aligned(__alignof__(struct k_heap))))
+#define RF_ZEPHYR_HEAP_LISTED_ __attribute__((used, section("rf_zephyr_heaps"), aligned(__alignof__(struct k_heap))))
 #else
 #define RF_ZEPHYR_HEAP_LISTED_
 #endif
