@@ -113,6 +113,14 @@ TEST(RtThreadMacros, SayWhatIsAlignedAndWhichVersionItIs) {
   EXPECT_EQ(3, bytes[3]);
   EXPECT_EQ(0, rt_strncmp("abc", "abd", 2));
   EXPECT_EQ(3U, rt_strlen("abc"));
+  EXPECT_EQ(3U, rt_strnlen("abc", 4));
+  EXPECT_EQ(2U, rt_strnlen("abc", 2));
+  char text[4];
+  EXPECT_EQ(0, rt_strcmp(rt_strcpy(text, "abc"), "abc"));
+  EXPECT_EQ(0, rt_strcasecmp("a[Z1", "A[z1"));
+  EXPECT_LT(rt_strcasecmp("ab", "ABC"), 0);
+  EXPECT_GT(rt_strcasecmp("b", "A"), 0);
+  EXPECT_NE(0, rt_strcasecmp("[", "{")) << "no letters";
 }
 
 std::string &printed() {

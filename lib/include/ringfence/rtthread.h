@@ -276,8 +276,29 @@ void rt_assert_set_hook(void (*hook)(const char *ex, const char *func, rt_size_t
 #define rt_strlen strlen
 #define rt_strcmp strcmp
 #define rt_strncmp strncmp
+#define rt_strcpy strcpy
 #define rt_strncpy strncpy
 #define rt_strstr strstr
+
+/* The length of `s`, `maxlen` at most. */
+rt_inline rt_size_t rt_strnlen(const char *s, rt_ubase_t maxlen) {
+  rt_size_t length = 0;
+  while (length < maxlen && s[length] != '\0') {
+    length++;
+  }
+  return length;
+}
+
+/* As strcmp, letters of ASCII being equal to their capitals. */
+rt_inline rt_int32_t rt_strcasecmp(const char *a, const char *b) {
+  for (;; a++, b++) {
+    rt_int32_t const left = *a >= 'A' && *a <= 'Z' ? *a + ('a' - 'A') : *a;
+    rt_int32_t const right = *b >= 'A' && *b <= 'Z' ? *b + ('a' - 'A') : *b;
+    if (left != right || left == 0) {
+      return left - right;
+    }
+  }
+}
 
 /* ---- Additions ---- */
 
