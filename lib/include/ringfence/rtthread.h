@@ -233,9 +233,9 @@ struct rt_object_information *rt_object_get_information(enum rt_object_class_typ
 
 /* ---- Services that such code uses ---- */
 
-/* printf to the console: d i u x X o b p c s %, with flags 0 - + # and a blank, width and precision (numbers or *), hh h
- * l ll L z. Others are printed as they stand, those of floating point as well, which take their argument. The bytes
- * written. Formats are checked in the library alone: code for RT-Thread relies on their not being. */
+/* printf to the console: d i u x X o b p c s %, with flags 0 - + # and a blank, width and precision (numbers or *), and
+ * hh h l ll L z. Others are printed as they stand, those of floating point as well, which take their argument. The
+ * bytes written. Formats are checked in the library alone: code for RT-Thread relies on their not being. */
 #ifdef RINGFENCE_RTTHREAD_IMPL
 __attribute__((format(printf, 1, 2)))
 #endif

@@ -92,7 +92,8 @@ static inline void sys_slist_remove(sys_slist_t *list, sys_snode_t *prev, sys_sn
   node->next = NULL;
 }
 
-/* False where it is not in the list. *prev (NULL allowed): the node before it; of none the last. NULL: there is none. */
+/* False where it is not in the list. *prev (NULL allowed): the node before it, or the last where it is not there; NULL
+ * where there is none. */
 static inline bool sys_slist_find(sys_slist_t *list, sys_snode_t *node, sys_snode_t **prev) {
   sys_snode_t *before = NULL;
   sys_snode_t *at = list->head;
