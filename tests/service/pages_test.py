@@ -40,7 +40,7 @@ def a_page_s_forms_do_what_their_buttons_say():
         equal(s.http("POST", "/finding/1/fix", body="text=", Cookie=cookie, Origin=own).status, 303)
         equal(forms(), [("reopen", "", "", "Open again")])
         equal(s.http("POST", "/finding/1/reopen", body="", Cookie=cookie, Origin=own).status, 303)
-        words = "texts=no&text=not+ours%3a+1%2B1+is+100%+of+2%"  # as a browser sends them, and two that are no code
+        words = "text=not+ours%3a+1%2B1+is+100%+of+2%"  # as a browser sends them, and two that are no code
         equal(s.http("POST", "/finding/1/ignore", body=words, Cookie=cookie, Origin=own).status, 303)
         equal(s.ask("show", "1")["because"], "not ours: 1+1 is 100% of 2%")
         equal(s.http("POST", "/finding/1/reopen", body="", Cookie=cookie, Origin=own).status, 303)
