@@ -311,27 +311,7 @@ def a_path_that_would_be_cut_is_none():
 
 
 def a_decision_whose_text_is_nowhere_to_be_read_is_none():
-    """As JSON, as another kind of form, in the query or under another name: else it would be fixed in the next build."""
-    part = "--x\r\nContent-Disposition: form-data; name=\"text\"\r\n\r\nbuild-7\r\n--x--\r\n"
-    with service.with_finding() as s:
-        bearer = "Bearer " + s.token()
-        for query, body, kind in (("", '{"text":"build-7"}', "application/json"), ("", part, "multipart/form-data"),
-                                  ("?text=build-7", "", None), ("", "in=build-7", None), ("", "text=x&Text=y", None),
-                                  ("", "build-7", "text/plain"), ("?text", None, None)):
-            headers = {"Content_Type": kind} if kind else {}
-            for path in ("/api/v1/findings/1/fix", "/finding/1/fix"):
-                reply = s.http("POST", path + query, body if body is not None else "", Authorization=bearer, **headers)
-                equal((reply.status, service.state(s)), (400, "open"), query, body)
-                check("form" in reply.text, reply.text)
-        equal(s.http("POST", "/steering", "action=sweep&because=x&reason=y", Authorization=bearer).status, 400)
-        equal(s.http("POST", "/sign-in", "token=" + s.token() + "&next=/").status, 400)
-        equal(s.http("POST", "/api/v1/findings/1/fix", "&text=build-7&", Authorization=bearer).status, 200)
-        equal(s.ask("show", "1")["fixed_in"], "build-7")
-        equal(service.post(s, event("b", "2"))["taken"], 1)
-
-
-def a_decision_whose_text_is_nowhere_to_be_read_is_none():
-    """As JSON, as another kind of form, in the query or under another name: else it would be fixed in the next build."""
+    """As JSON, as another kind of form, in the query, under another name: it would be fixed in the next build."""
     part = "--x\r\nContent-Disposition: form-data; name=\"text\"\r\n\r\nbuild-7\r\n--x--\r\n"
     with with_finding() as s:
         bearer = "Bearer " + s.token()

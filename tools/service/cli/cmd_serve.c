@@ -56,9 +56,9 @@ static const rf_option rows[ROWS] = {
               "a name under which a reverse proxy serves the page; as https://NAME, links of alerts lead there;\n"
               "may be repeated",
               NULL},
-    [SOURCE_ROOT] = {"source-root", '\0', "DIR", 
-                     "show lines of code of files in DIR, hidden ones left out (default: the current folder, unless the\n"
-                     "home folder is in it); who may send records and read pages may read all of these files",
+    [SOURCE_ROOT] = {"source-root", '\0', "DIR",
+                     "show lines of code of files in DIR, hidden ones left out (default: the current folder, unless\n"
+                     "the home folder is in it); who may send records and read pages may read all of these files",
                      NULL},
     [WEBHOOK] = {"webhook", '\0', "URL", "post a JSON object on each new and reopened finding", NULL},
     [COMMAND] = {"alert-command", '\0', "COMMAND", "run COMMAND in a shell, with that object as standard input", NULL},
@@ -368,8 +368,8 @@ static void warn_of_source_root(const char *path) {
   }
 }
 
-/* The current folder; NULL where the user's own files lie in it, as in the home folder, where supervisors start. Whoever
- * may send a record may have it name any file. */
+/* The current folder; NULL where the user's own files lie in it, as in the home folder, where supervisors start: who may
+ * send a record may have it name any file. */
 static const char *current_project(rf_bump_arena *arena) {
   char current[PATH_MAX];
   char home[PATH_MAX];

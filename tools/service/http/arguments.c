@@ -137,7 +137,7 @@ static const char *fields_of(const char *path) {
   static const char steering[] = "/steering";
   size_t const length = strlen(path);
   size_t const end = strlen(steering);
-  return strcmp(path, sign_in) == 0                                     ? "token back"
+  return strcmp(path, sign_in) == 0                                    ? "token back"
          : length >= end && strcmp(path + length - end, steering) == 0 ? "action rule program build environment "
                                                                          "options because"
                                                                        : "text other";
@@ -174,7 +174,7 @@ const char *rf_form_error(rf_request *r) {
   if (wrong != NULL || !is_form(r)) {
     return wrong;
   }
-  bool const cut = r->body != NULL && (memchr(r->body, '\0', r->length) != NULL ||
-                                       memmem(r->body, r->length, nul, strlen(nul)) != NULL);
+  bool const cut = r->body != NULL &&
+                   (memchr(r->body, '\0', r->length) != NULL || memmem(r->body, r->length, nul, strlen(nul)) != NULL);
   return cut ? cut_error(r, "the form") : field_error(r);
 }

@@ -10,10 +10,11 @@ bool rf_names_by_path(const rf_frame *frame) {
 }
 
 const char *rf_names_module(rf_bump_arena *arena, const rf_frame *frame) {
-  return !rf_names_by_path(frame)                            ? frame->build_id
-         : frame->module == NULL || frame->function == NULL ? frame->module
-                                                            : rf_bump_arena_print(arena, "%s#%s", frame->module,
-                                                                                  frame->function);
+  if (!rf_names_by_path(frame)) {
+    return frame->build_id;
+  }
+  bool const named = frame->module != NULL && frame->function != NULL;
+  return named ? rf_bump_arena_print(arena, "%s#%s", frame->module, frame->function) : frame->module;
 }
 
 /* A name that only a symbolizer decodes may be any function's. */

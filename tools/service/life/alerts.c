@@ -25,11 +25,11 @@ enum {
   MOST_FAILURES = 5,
   MOST_IN_A_ROW = 3,
   LONGEST_PAUSE = 4, /* the number of the pause of 8 minutes */
-  FAILED = 1, /* an exit status */
   SENT = 2,
   GIVEN_UP = 3,
   DELAY_MS = 3000,
   INPUT_FD = 3,
+  FAILED = 1,        /* an exit status */
   DESCRIPTORS = 4096 /* at most, where the system cannot close a range */
 };
 

@@ -15,8 +15,7 @@ static const char *mark_of(rf_bump_arena *arena, const char *path) {
 }
 
 bool rf_path_file_has_changed(rf_store *store, rf_bump_arena *arena, const rf_frame *frame) {
-  const char *const mark =
-      rf_names_by_path(frame) && frame->module != NULL ? mark_of(arena, frame->module) : NULL;
+  const char *const mark = rf_names_by_path(frame) && frame->module != NULL ? mark_of(arena, frame->module) : NULL;
   return mark != NULL && rf_store_number(store, 0, "SELECT value = ?2 FROM meta WHERE key = 'file:' || ?1", "tt",
                                          frame->module, mark) == 0;
 }

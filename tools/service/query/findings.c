@@ -121,7 +121,7 @@ bool rf_query_filter_is_known(rf_store *store, const rf_findings_filter *f, char
 
 /* Rows are chosen and put in order by few columns first: the others are read of those that are shown. */
 #define LISTED(choice, order)                                                                                          \
-  "SELECT " COLUMNS " FROM (SELECT f.id" choice CHOSEN " ORDER BY " order " LIMIT ?8 OFFSET ?9) chosen JOIN finding" \
+  "SELECT " COLUMNS " FROM (SELECT f.id" choice CHOSEN " ORDER BY " order " LIMIT ?8 OFFSET ?9) chosen JOIN finding"   \
   " f ON f.id = chosen.id JOIN build fb ON fb.id = f.first_build JOIN build lb ON lb.id = f.last_build ORDER BY "
 #define WITH_MERGED                                                                                                    \
   ", f.count + coalesce((SELECT sum(m.count) FROM finding m WHERE m.merged_into = f.id), 0) AS counted"
@@ -131,8 +131,8 @@ static sqlite3_stmt *select_rows(rf_query *q, const question *a) {
   static const char first[] = LISTED("", "f.first_seen DESC, f.id DESC") "f.first_seen DESC, f.id DESC";
   static const char most[] = LISTED(WITH_MERGED, "counted DESC, f.id DESC") "counted DESC, f.id DESC";
   const char *const sql = strcmp(a->order, "first") == 0 ? first : strcmp(a->order, "count") == 0 ? most : last;
-  return rf_store_select(q->store, sql, "ttiiiitii", a->first_state, a->second_state, a->new_since, a->build,
-                         a->new_in, a->environment, a->words, a->limit, a->offset);
+  return rf_store_select(q->store, sql, "ttiiiitii", a->first_state, a->second_state, a->new_since, a->build, a->new_in,
+                         a->environment, a->words, a->limit, a->offset);
 }
 
 static void put_environments(rf_query *q, int64_t finding) {

@@ -18,8 +18,8 @@ static void answer(sqlite3_context *context, int count, sqlite3_value **values) 
   const char *const text = (const char *)sqlite3_value_text(values[0]);
   const char *const words = (const char *)sqlite3_value_text(values[1]);
   (void)count;
-  sqlite3_result_int(context, text != NULL && words != NULL &&
-                                  has_all(text, (size_t)sqlite3_value_bytes(values[0]), words));
+  sqlite3_result_int(context,
+                     text != NULL && words != NULL && has_all(text, (size_t)sqlite3_value_bytes(values[0]), words));
 }
 
 int rf_store_add_has_words(sqlite3 *db) {
