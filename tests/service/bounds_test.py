@@ -189,7 +189,8 @@ def sums_stay_numbers_whatever_records_count():
         coverage = s.ask("coverage")["coverage"][0]
         equal((coverage["findings"], coverage["dropped"]), (1100 * most, 1100 * most))
         check(coverage["allocations"] >= 2**62, coverage)
-        equal(losses(s), dict.fromkeys(("findings that processes dropped", "call sites that were not listed"), 1100 * most))
+        reasons = ("findings that processes dropped", "call sites that were not listed")
+        equal(losses(s), dict.fromkeys(reasons, 1100 * most))
         check(s.ask("coverage", "1", "--watched", "yes")["list"][0]["blocks"] > 0)
 
 

@@ -368,8 +368,8 @@ static void warn_of_source_root(const char *path) {
   }
 }
 
-/* The current folder; NULL where the user's own files lie in it, as in the home folder, where supervisors start: who may
- * send a record may have it name any file. */
+/* The current folder; NULL where the user's own files lie in it, as in the home folder, where supervisors start: a
+ * record may name any file. */
 static const char *current_project(rf_bump_arena *arena) {
   char current[PATH_MAX];
   char home[PATH_MAX];
