@@ -182,6 +182,32 @@ TEST_F(ReportCommand, FindingsOfARunThatHaveNoRecordAreNoSuccess) {
   EXPECT_EQ(report({unrecorded, file("clean")}).status, 99) << "a later run makes nothing good";
 }
 
+// Nor where the findings that have a record are all known: what counts as new must be seen in every form.
+TEST_F(ReportCommand, FurtherFindingsWithoutARecordAreSeenInEveryForm) {
+  const std::string begin = R"({"type":"run","version":1,"processes":1,"findings":1,"times":)";
+  const std::string counted = file("counted", json(leak()) + begin + "3,\"status\":0}\n");
+  const std::string unrecorded = file("unrecorded", json(leak()) + begin + "1,\"unrecorded\":true,\"status\":99}\n");
+  const std::string known = file("known");
+  ASSERT_EQ(report({"--write-baseline", known, counted}).status, 0);
+  for (const auto &[input, lost] : {std::pair{counted, "2 findings without a record"},
+                                    std::pair{unrecorded, "further findings that could not be recorded"}}) {
+    const auto written = [&, input = input](const char *form) {
+      const Result result = report({"--baseline", known, form, input});
+      EXPECT_EQ(result.status, 99) << form;
+      return result.out;
+    };
+    const std::string xml = written("--format=junit");
+    EXPECT_TRUE(has(xml, "errors=\"1\" skipped=\"1\"")) << xml;
+    EXPECT_TRUE(has(xml, std::string("<error message=\"") + lost)) << xml;
+    const std::string sarif = written("--format=sarif");
+    EXPECT_TRUE(has(sarif, "\"executionSuccessful\":false")) << sarif;
+    EXPECT_TRUE(has(sarif, std::string("\"text\":\"") + lost)) << sarif;
+    const std::string html = written("--format=html");
+    EXPECT_TRUE(has(html, "<li class=\"error\"><b>0</b> new</li>")) << html;
+    EXPECT_TRUE(has(html, std::string("<p class=\"lost\">") + lost)) << html;
+  }
+}
+
 // As in check: names are those of the folder that the user is in, not of the tree in which Bazel starts programs.
 TEST_F(ReportCommand, TakesNamesOfTheFolderThatBazelRunWasCalledIn) {
   const std::string tree = file("x.runfiles/ringfence");
