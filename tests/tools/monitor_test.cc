@@ -308,6 +308,19 @@ TEST(Monitor, ADeviceThatFailsAfterAFindingIsStatus2) {
   close(shown[0]);
 }
 
+// Whatever was found: who reads the file has not seen it.
+TEST(Monitor, SaysThatItsOutputIsLost) {
+  std::string const file = scratch("console");
+  rf_finding const f = {};
+  ringfence::TextSink out;
+  rf_report_serial(&f, nullptr, out.sink());
+  write_file(file, out.text());
+  Result const result = run({"sh", "-c", "\"$0\" monitor \"$1\" > /dev/full", ringfence(), file});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_EQ(result.err, "ringfence: 1 finding\nringfence: cannot write all to standard output\n");
+  unlink(file.c_str());
+}
+
 TEST(Monitor, SaysWhatIsWrong) {
   auto const said = [](const std::vector<std::string> &words) {
     std::vector<std::string> line = {ringfence(), "monitor"};
@@ -321,6 +334,7 @@ TEST(Monitor, SaysWhatIsWrong) {
   EXPECT_TRUE(has(said({"/nowhere"}), "cannot open /nowhere: No such file or directory"));
   EXPECT_TRUE(has(said({"--baud", "12", "-"}), "--baud 12: use 9600, "));
   EXPECT_TRUE(has(said({"--image", "/nowhere", "-"}), "cannot read the image /nowhere"));
+  EXPECT_TRUE(has(said({"--image", "/dev/null", "-"}), "--image /dev/null: use the ELF file that the firmware was"));
   EXPECT_TRUE(has(said({"--color", "red", "-"}), "--color red: use auto, always or never"));
 }
 

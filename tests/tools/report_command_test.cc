@@ -154,6 +154,15 @@ TEST_F(ReportCommand, KeepsTheFiguresOfTheRunsAddedUp) {
   EXPECT_TRUE(has(report({"--format=html", one}).out, "<b>5</b> allocations"));
 }
 
+TEST_F(ReportCommand, AProcessHasTheNameThatItsOwnFileTells) {
+  const std::string start = R"({"type":"start","version":1,"pid":4242,"program":"/bin/first"})";
+  const std::string one = file("one", start + "\n" + json(leak()));
+  const std::string other = file("other", json(double_free()));
+  const std::string xml = report({"--format=junit", one, other}).out;
+  EXPECT_TRUE(has(xml, "classname=\"ringfence.first\"")) << xml;
+  EXPECT_TRUE(has(xml, "classname=\"ringfence.ringfence\"")) << xml;
+}
+
 TEST_F(ReportCommand, KeepsEveryFigureOfARun) {
   const std::string line =
       R"({"type":"run","version":1,"processes":2,"killed":3,"running":4,"unreadable":5,)"
@@ -298,6 +307,7 @@ TEST_F(ReportCommand, RefusesWhatItCannotDo) {
       {{"/nonexistent"}, "cannot read /nonexistent: No such file or directory"},
       {{"/tmp"}, "cannot read /tmp: Is a directory"},
       {{"--image", "/nonexistent", good}, "cannot read the image /nonexistent: No such file or directory"},
+      {{"--image", "/dev/null", good}, "--image /dev/null: use the ELF file that the firmware was made of"},
       {{"--output", file("x.pdf"), good},
        "--output " + file("x.pdf") +
            ": the name does not say the format; use --format, or a name that ends in .txt, .json, .sarif, .xml, "

@@ -251,8 +251,7 @@ static int begin(monitor *m, char **paths, int count) {
                        : "one device at a time; others would mix with it");
     return RF_EXIT_USAGE;
   }
-  if (m->values[IMAGE] != NULL && access(m->values[IMAGE], R_OK) != 0) {
-    rf_diag("cannot read the image %s: %s", m->values[IMAGE], strerror(errno));
+  if (!rf_common_options_image(m->values[IMAGE])) {
     return RF_EXIT_USAGE;
   }
   rf_bump_arena kept = {NULL};
