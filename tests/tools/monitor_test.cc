@@ -154,6 +154,35 @@ TEST(Monitor, ShowsAFindingWhoseEndDoesNotCome) {
   unlink(file.c_str());
 }
 
+TEST(Monitor, ShowsAFindingWhoseEndIsLostWhileTheBoardGoesOn) {
+  Terminal terminal;
+  if (!terminal.is_there()) {
+    GTEST_SKIP() << "there are no pseudo terminals here";
+  }
+  std::string const lines = lines_of_a_finding();
+  terminal.watch(nullptr);
+  terminal.send(lines.substr(0, lines.rfind('#')) + "going on\n");
+  std::string const shown = terminal.shown_until("SUMMARY: Ringfence: ");
+  EXPECT_EQ(shown.rfind("going on\n=====", 0), 0U) << shown;
+  EXPECT_TRUE(has(shown, "at least 1 line of this report did not arrive")) << shown;
+  terminal.send(lines);
+  std::string const whole = terminal.shown_until("SUMMARY: Ringfence: ");
+  EXPECT_FALSE(has(whole.substr(whole.find("=====")), "did not arrive")) << whole;
+}
+
+// Its last letter may be the first of a line of ours.
+TEST(Monitor, ShowsThePromptsOfAShell) {
+  Terminal terminal;
+  if (!terminal.is_there()) {
+    GTEST_SKIP() << "there are no pseudo terminals here";
+  }
+  terminal.watch(nullptr);
+  for (std::string const prompt : {"/ # ", "board#"}) {
+    terminal.send(prompt);
+    EXPECT_EQ(terminal.shown_until(prompt), prompt);
+  }
+}
+
 TEST(Monitor, SetsATerminalRawAtItsSpeed) {
   const struct {
     const char *option;
