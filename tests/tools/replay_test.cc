@@ -399,6 +399,8 @@ TEST(Trace, OfAProgramNamesTheLineOfWhatIsLeft) {
   Result const replayed = replay({"--runs=1", file});
   EXPECT_EQ(replayed.status, 0) << replayed.err;
   EXPECT_TRUE(has(replayed.out, "/leak.c:") || has(replayed.out, " leak.c:")) << replayed.out;
+  EXPECT_FALSE(has(replayed.out, "libringfence.so")) << "the library's own frames, as in reports: " << replayed.out;
+  EXPECT_FALSE(has(replayed.out, "__libc_start_")) << replayed.out;
 }
 
 } // namespace

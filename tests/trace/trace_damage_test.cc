@@ -120,6 +120,14 @@ TEST_F(BadTrace, TheLargestNumberHasTenBytes) {
   EXPECT_EQ(of_nine.t.lost, UINT64_MAX / 2);
 }
 
+// A process that failed to exec went on, and was killed.
+TEST_F(BadTrace, OnlyAnEndThatIsTheLastEventCounts) {
+  EXPECT_TRUE(Parsed(with_payload(Bytes("\7\0", 2))).t.complete);
+  EXPECT_FALSE(Parsed(with_payload(Bytes("\7\0\6\1", 4))).t.complete);
+  EXPECT_FALSE(Parsed(with_payload(Bytes("\7\0\5\1", 4))).t.complete);
+  EXPECT_TRUE(Parsed(with_payload(Bytes("\7\0\5\1\7\0", 6))).t.complete);
+}
+
 TEST_F(BadTrace, MissingRequestsAddUp) {
   Parsed const read(with_payload(Bytes("\6\1\6\2", 4)));
   EXPECT_TRUE(read.good) << read.problem;

@@ -269,8 +269,8 @@ static bool read_event(reader *r) {
   unsigned const tag = r->data[r->at++];
   unsigned const kind = tag & RF_TRACE_KIND;
   uint64_t value = 0;
+  r->out->complete = false; /* unless this is the end, and the last event */
   if (kind <= RF_TRACE_REALLOC && tag < 0x80) {
-    r->out->complete = false;
     return read_request(r, kind, tag);
   }
   if (tag != kind) {
