@@ -392,8 +392,8 @@ TEST(ThreadsAtOnce, TheSecondCacheHasTheKernelsBarrierMadeReady) {
   });
 }
 
-// Whoever has the list finds a stack in it, or among those of ended threads.
-TEST(ThreadsAtOnce, AnEndedThreadsStackIsNotedWithTheListLocked) {
+// Whoever has the lock reads what is known of ended threads.
+TEST(ThreadsAtOnce, AnEndedThreadsStackIsNotedWithTheLock) {
   with_threads([] {
     {
       Other other;

@@ -5,6 +5,7 @@
 #include "checkers/dropin/os/libc.h"
 #include "checkers/dropin/os/procfs.h"
 #include "checkers/dropin/runtime/state.h"
+#include "checkers/dropin/runtime/thread.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -109,6 +110,7 @@ static void suspend(int number, siginfo_t *info, void *registers) {
       find_thread(__atomic_load_n(&stop.current, __ATOMIC_ACQUIRE), (uint32_t)syscall(SYS_gettid));
   if (place != NULL) {
     place->sp = (uintptr_t)registers;
+    place->own = (uintptr_t)&rf_current_thread;
     __atomic_store_n(&place->state, STOPPED, __ATOMIC_RELEASE);
     futex_wake(&stop.stopped);
     while (__atomic_load_n(&stop.stopping, __ATOMIC_ACQUIRE) != 0) {
