@@ -13,8 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The calling thread is about to end. With the threads' lock (thread.h), as all below. Returns the lowest address of its
- * stack; 0 where that is not known, as where the program has made it, or no closed page is below it. */
+/* The calling thread is about to end. With the threads' lock (thread.h), as all below. Returns the lowest address of
+ * its stack; 0 where that is not known, as where the program has made it, or no closed page is below it. */
 uintptr_t rf_dead_stacks_note(uint32_t id);
 
 /* Looks for a stack in the memory from `start` to `end`, below which nothing can be accessed and on which no thread
