@@ -38,7 +38,7 @@ struct World {
   void *argument = nullptr;
   size_t stack = 0;
   int state = -1;
-  bool masked = false; // as its thread begins
+  bool masked = false;  // as its thread begins
   int first_thread = 0; // 0: it runs; else why its memory cannot be read
   uint32_t threads = 2; // that are listed; 0: they cannot be
   int no_thread = 0;    // why none can be had
@@ -78,7 +78,8 @@ int __wrap_nanosleep(const timespec *pause, timespec *) {
   return 0;
 }
 
-ssize_t __wrap_process_vm_readv(pid_t process, const iovec *, unsigned long, const iovec *, unsigned long, unsigned long) {
+ssize_t __wrap_process_vm_readv(pid_t process, const iovec *, unsigned long, const iovec *, unsigned long,
+                                unsigned long) {
   EXPECT_EQ(process, getpid());
   errno = world.first_thread;
   return world.first_thread != 0 ? -1 : 1;

@@ -13,7 +13,6 @@ extern "C" {
 
 #include <atomic>
 #include <csignal>
-#include <memory>
 #include <sys/syscall.h>
 #include <thread>
 
@@ -70,7 +69,6 @@ public:
   void wait_until_it_has_entered() const {
     turn_until([&] { return has_entered(); });
   }
-  uint32_t id() const { return id_; }
 
 private:
   std::atomic<uint32_t> id_{0};
