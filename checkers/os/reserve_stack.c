@@ -120,8 +120,8 @@ static void work_off_handlers(void *argument) {
   }
 }
 
-/* Above what is called first: where a library of LD_AUDIT sees calls, the loader copies as much of their arguments on the
- * stack as that library says, however many there are. */
+/* Above what is called first: where a library of LD_AUDIT sees calls, the loader copies as much of their arguments on
+ * the stack as that library says, however many there are. */
 #define ROOM_ABOVE ((uintptr_t)1024)
 
 static void switch_for(rf_reserve_work work, void *argument) {

@@ -94,8 +94,8 @@ static bool was_waiting(const ucontext_t *context) {
 
 /* When the process ends, a thread that waits would see its wait cut short and go on for a moment in what is no longer
  * there. Only streams are flushed after that, whose locks nobody holds while it waits, but for a thread that waits for
- * a lock of ours, or for those inside the heap: in a fork it has their list. (Where the drop-in is linked in, destructors come after it, and may want
- * the thread to end.) */
+ * a lock of ours, or for those inside the heap: in a fork it has their list. (Where the drop-in is linked in,
+ * destructors come after it, and may want the thread to end.) */
 static bool is_to_stay(const void *registers) {
   return rf_process.library && rf_process_has_ended() && !rf_futex_waits && was_waiting(registers);
 }

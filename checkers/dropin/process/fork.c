@@ -27,8 +27,8 @@ static RF_THREAD_LOCAL struct {
   bool dump;        /* one is under way */
 } forking;
 
-/* glibc reads what it is to call after it has let go of its lock: where a module's handlers are taken away meanwhile, at
- * its end, those that move to their place run twice. The second time would give back what others have by then.
+/* glibc reads what it is to call after it has let go of its lock: where a module's handlers are taken away meanwhile,
+ * at its end, those that move to their place run twice. The second time would give back what others have by then.
  *
  * A handler that ran now might allocate, or fork itself, and would wait for its own thread. */
 static void fork_prepare(void) {
