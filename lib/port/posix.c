@@ -4,6 +4,8 @@
 #endif
 #include <ringfence/port.h>
 
+#include "refused_write.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -223,38 +225,37 @@ static int sent_with(int error) {
   return error == EPIPE ? SIGPIPE : error == EFBIG ? SIGXFSZ : 0;
 }
 
-/* Only a signal that was blocked before can wait. A sandbox may forbid to ask, so that is done where it must be. */
-static void note_waiting(const sigset_t *blocked, sigset_t *waiting) {
-  (void)sigemptyset(waiting);
-  if (sigismember(blocked, SIGPIPE) == 1 || sigismember(blocked, SIGXFSZ) == 1) {
-    (void)sigpending(waiting);
-  }
+#if RF_PORT_KNOWN_ID
+
+static bool spares_signals; /* accessed atomically */
+
+void rf_port_log_spares_signals(void) {
+  __atomic_store_n(&spares_signals, true, __ATOMIC_RELAXED);
 }
+
+static bool may_take_signals(void) {
+  return !__atomic_load_n(&spares_signals, __ATOMIC_RELAXED);
+}
+
+#else
+
+static bool may_take_signals(void) {
+  return true;
+}
+
+#endif
 
 /* A reader of standard error that went away must not kill the program with SIGPIPE in the middle of a report, nor a
  * file that may not grow with SIGXFSZ: both are blocked for this thread, and taken off again if they came from here.
  * Nor may the thread be cancelled: its caller may hold a lock. */
 void rf_port_log(const char *text, size_t len) {
   int const saved_errno = errno;
-  struct timespec const at_once = {0, 0};
-  sigset_t refusal;
-  sigset_t mask;
-  sigset_t pending;
+  bool const may_take = may_take_signals();
+  rf_refused_write refused;
   int cancellation = PTHREAD_CANCEL_ENABLE;
   (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellation);
-  (void)sigemptyset(&refusal);
-  (void)sigaddset(&refusal, SIGPIPE);
-  (void)sigaddset(&refusal, SIGXFSZ);
-  (void)pthread_sigmask(SIG_BLOCK, &refusal, &mask);
-  note_waiting(&mask, &pending);
-  int const sent = sent_with(write_all(text, len));
-  if (sent != 0 && sigismember(&pending, sent) == 0) {
-    (void)sigemptyset(&refusal);
-    (void)sigaddset(&refusal, sent);
-    while (sigtimedwait(&refusal, NULL, &at_once) == -1 && errno == EINTR) {
-    }
-  }
-  (void)pthread_sigmask(SIG_SETMASK, &mask, NULL);
+  rf_refused_write_begin(&refused, may_take);
+  rf_refused_write_end(&refused, sent_with(write_all(text, len)), may_take);
   (void)pthread_setcancelstate(cancellation, &cancellation);
   errno = saved_errno;
 }
