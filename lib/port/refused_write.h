@@ -1,6 +1,6 @@
-/* A write that the system refuses may come with a signal: SIGPIPE, where a pipe has no reader, and SIGXFSZ, where a file
- * may not grow. Between these two calls the thread has both blocked, and the second one takes back what came with the
- * write. Private to posix.c and the checkers' system. */
+/* A write that the system refuses may come with a signal: SIGPIPE, where a pipe has no reader, and SIGXFSZ, where a
+ * file may not grow. Between these two calls the thread has both blocked, and the second one takes back what came with
+ * the write. Private to posix.c and the checkers' system. */
 #ifndef RINGFENCE_PORT_REFUSED_WRITE_H
 #define RINGFENCE_PORT_REFUSED_WRITE_H
 

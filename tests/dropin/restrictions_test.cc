@@ -143,8 +143,8 @@ TEST_P(Sandbox, IsNotLeftByTheDropIn) {
   }
 }
 
-// That leaks were not looked for cannot be said, and the signal for that (SIGXFSZ) cannot be taken: where the call for it
-// ends the process, and where it is refused.
+// That leaks were not looked for cannot be said, and the signal for that (SIGXFSZ) cannot be taken: where the call for
+// it ends the process, and where it is refused.
 TEST(SandboxWithoutRoom, IsNotLeftByTheDropIn) {
   for (const char *const calls : {"threads", "refuses"}) {
     Arguments const arguments = {calls, "prctl", "return", "full"};
