@@ -3,10 +3,9 @@
 #include "host.h"
 
 #include "above_standard.h"
+#include "refused_write.h"
 #include "soft_limit.h"
 #include "uncancelled.h"
-
-#include "lib/port/refused_write.h"
 
 #include <errno.h>
 #include <fcntl.h>

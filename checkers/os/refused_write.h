@@ -1,8 +1,9 @@
 /* A write that the system refuses may come with a signal: SIGPIPE, where a pipe has no reader, and SIGXFSZ, where a
  * file may not grow. Between these two calls the thread has both blocked, and the second one takes back what came with
- * the write. Private to posix.c and the checkers' system. */
-#ifndef RINGFENCE_PORT_REFUSED_WRITE_H
-#define RINGFENCE_PORT_REFUSED_WRITE_H
+ * the write. posix.c of the
+ * port does the same for the log. */
+#ifndef RINGFENCE_CHECKERS_REFUSED_WRITE_H
+#define RINGFENCE_CHECKERS_REFUSED_WRITE_H
 
 #include <errno.h>
 #include <pthread.h>
@@ -53,4 +54,4 @@ static inline void rf_refused_write_end(rf_refused_write *w, int sent, bool may_
   (void)pthread_sigmask(SIG_SETMASK, &w->mask, NULL);
 }
 
-#endif /* RINGFENCE_PORT_REFUSED_WRITE_H */
+#endif /* RINGFENCE_CHECKERS_REFUSED_WRITE_H */
