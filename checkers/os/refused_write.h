@@ -1,7 +1,6 @@
 /* A write that the system refuses may come with a signal: SIGPIPE, where a pipe has no reader, and SIGXFSZ, where a
  * file may not grow. Between these two calls the thread has both blocked, and the second one takes back what came with
- * the write. posix.c of the
- * port does the same for the log. */
+ * the write. The port's posix.c does the same for the log. */
 #ifndef RINGFENCE_CHECKERS_REFUSED_WRITE_H
 #define RINGFENCE_CHECKERS_REFUSED_WRITE_H
 
