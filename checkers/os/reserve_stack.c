@@ -7,6 +7,10 @@
 
 #include "forbidden_calls.h"
 
+/* Left free above the first frame: a function that it calls may come with arguments on the stack as far as anybody
+ * knows. The loader copies as many bytes as a library of LD_AUDIT says from there. */
+#define ABOVE ((uintptr_t)4096)
+
 static uintptr_t reserve; /* 0: none */
 static bool taken;        /* accessed atomically */
 
@@ -122,7 +126,7 @@ static void work_off_handlers(void *argument) {
 
 static void switch_for(rf_reserve_work work, void *argument) {
   task t = {work, argument, {.ss_flags = 0}};
-  uintptr_t const top = reserve + RF_RESERVE_STACK_BYTES;
+  uintptr_t const top = reserve + RF_RESERVE_STACK_BYTES - ABOVE;
   if (rf_is_forbidden(RF_CALL_OTHERS) || sigaltstack(NULL, &t.handlers) != 0 ||
       (t.handlers.ss_flags & SS_ONSTACK) == 0) {
     rf_switch_stack(top, work, argument);
