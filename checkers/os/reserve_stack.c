@@ -7,6 +7,10 @@
 
 #include "forbidden_calls.h"
 
+/* Left free above the first frame: a function that it calls may come with arguments on the stack as far as anybody
+ * knows. The loader copies as many bytes as a library of LD_AUDIT says from there. */
+#define ABOVE ((uintptr_t)4096)
+
 static uintptr_t reserve; /* 0: none */
 static bool taken;        /* accessed atomically */
 
@@ -120,13 +124,9 @@ static void work_off_handlers(void *argument) {
   }
 }
 
-/* Above what is called first: where a library of LD_AUDIT sees calls, the loader copies as much of their arguments on
- * the stack as that library says, however many there are. */
-#define ROOM_ABOVE ((uintptr_t)1024)
-
 static void switch_for(rf_reserve_work work, void *argument) {
   task t = {work, argument, {.ss_flags = 0}};
-  uintptr_t const top = reserve + RF_RESERVE_STACK_BYTES - ROOM_ABOVE;
+  uintptr_t const top = reserve + RF_RESERVE_STACK_BYTES - ABOVE;
   if (rf_is_forbidden(RF_CALL_OTHERS) || sigaltstack(NULL, &t.handlers) != 0 ||
       (t.handlers.ss_flags & SS_ONSTACK) == 0) {
     rf_switch_stack(top, work, argument);

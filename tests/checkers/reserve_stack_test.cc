@@ -82,6 +82,18 @@ TEST_F(ReserveStack, BeginsAtItsTop) {
   EXPECT_LT(reinterpret_cast<uintptr_t>(memory) + sizeof memory - frame, 8192U);
 }
 
+uintptr_t first_frame;
+
+void note_frame(void * /*unused*/) {
+  first_frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+}
+
+// The loader reads arguments there, as many as a library of LD_AUDIT says.
+TEST_F(ReserveStack, HasMemoryAboveItsFirstFrame) {
+  rf_on_reserve_stack(note_frame, nullptr);
+  EXPECT_GE(reinterpret_cast<uintptr_t>(memory) + sizeof memory - first_frame, 4096U);
+}
+
 TEST_F(ReserveStack, IsTheChildsUnlessTheChildIsOnIt) {
   bool in_child_of_its_thread = true;
   bool in_child_of_another = false;

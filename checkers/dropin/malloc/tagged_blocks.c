@@ -3,13 +3,14 @@
 #include "checkers/dropin/heap/walk.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/shared/wrapper.h"
+#include "lib/core/compiler.h"
 
 void *rf_tagged_block_give(void *block) {
   rf_view view;
   return block != NULL && rf_heap_live(block, &view) ? rf_block_tag_give(&view) : block;
 }
 
-static void report_stale(const rf_view *v, const void *ptr, const rf_origin *origin) {
+RF_RARE static void report_stale(const rf_view *v, const void *ptr, const rf_origin *origin) {
   rf_finding f;
   bool const lost = rf_tag_of((uintptr_t)ptr) == RF_BLOCK_TAG_NONE;
   const void *const address = (const void *)rf_tag_remove((uintptr_t)ptr);

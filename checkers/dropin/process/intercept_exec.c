@@ -73,7 +73,8 @@ static void watch_again(bool ignoring) {
 }
 
 /* A line of the log, and the description of a target alone, are larger than some stacks. A child of vfork, which would
- * not give back what is its parent's as well, stays on its own. */
+ * not give back what is its parent's as well, stays on its own. `work` is RF_RARE: its memory would be on the stack of
+ * the caller, inlined there. */
 static void with_room(rf_reserve_work work, void *context) {
   if (rf_process_now() == rf_process.id) {
     rf_on_reserve_stack(work, context);
@@ -116,19 +117,19 @@ static void find_target(becoming *b, rf_exec_target *target) {
   b->time_ns = target->time_ns;
 }
 
-static void prepare(void *context) {
+RF_RARE static void prepare(void *context) {
   rf_exec_target target;
   find_target(context, &target);
   before_exec(&target);
 }
 
-static void look_ahead(void *context) {
+RF_RARE static void look_ahead(void *context) {
   rf_exec_target target;
   find_target(context, &target);
 }
 
 /* As it was when somebody looked ahead, but for the name of its file. */
-static void tell_unchecked(void *context) {
+RF_RARE static void tell_unchecked(void *context) {
   const becoming *const b = context;
   rf_exec_target target;
   rf_exec_target_find(b->file, b->search, b->envp, &target);
