@@ -23,6 +23,7 @@ struct rf_futex {
 void rf_futex_lock_slow(rf_futex *lock);
 bool rf_futex_lock_within(rf_futex *lock, unsigned ms);
 void rf_futex_wake(rf_futex *lock);
+extern __thread bool rf_futex_waits; // which nothing here asks for
 
 extern char __libc_single_threaded; // NOLINT(bugprone-reserved-identifier)
 }
@@ -41,6 +42,8 @@ uint32_t held[ringfence::fuzz::Threads::kMost + 1];
 ringfence::fuzz::FindingLog finding_log;
 
 } // namespace
+
+__thread bool rf_futex_waits;
 
 uint32_t *rf_virtual_heaps_held() {
   return &held[ringfence::fuzz::Threads::current()];
