@@ -2,6 +2,12 @@
 
 #include <stdint.h>
 
+#if RF_SYSTEM_MALLOC == RF_SYSTEM_FREERTOS
+#include <ringfence/port.h>
+#else
+#include <errno.h>
+#endif
+
 static rf_allocator *heap;
 static bool with_callers;
 
@@ -17,12 +23,43 @@ static const rf_site *site_for(uintptr_t caller) {
   return with_callers ? (const rf_site *)(caller | 1U) : NULL; /* NOLINT(performance-no-int-to-ptr) */
 }
 
+/* ---- What the system is told of a request that got nothing ---- */
+
+#if RF_SYSTEM_MALLOC == RF_SYSTEM_FREERTOS
+
+/* Of programs that have it. */
+void vApplicationMallocFailedHook(void) __attribute__((weak));
+
+static void tell_failure(void) {
+  if (vApplicationMallocFailedHook != NULL) {
+    vApplicationMallocFailedHook();
+  }
+}
+
+#else
+
+static void tell_failure(void) {
+  errno = ENOMEM;
+}
+
+#endif
+
+/* The answer to a request. */
+static void *answer(void *block) {
+  if (block == NULL) {
+    tell_failure();
+  }
+  return block;
+}
+
+/* ---- Requests ---- */
+
 static void *take(size_t size, size_t align, const rf_site *site) {
-  return heap != NULL ? rf_alloc_at(heap, size, align, site) : NULL;
+  return answer(heap != NULL ? rf_alloc_at(heap, size, align, site) : NULL);
 }
 
 static void *take_zeroed(size_t count, size_t size, const rf_site *site) {
-  return heap != NULL ? rf_calloc_at(heap, count, size, site) : NULL;
+  return answer(heap != NULL ? rf_calloc_at(heap, count, size, site) : NULL);
 }
 
 static void give(void *block, const rf_site *site) {
@@ -39,28 +76,43 @@ void vPortFree(void *block);
 size_t xPortGetFreeHeapSize(void);
 size_t xPortGetMinimumEverFreeHeapSize(void);
 
+/* 0 bytes are a request that fails, as in heap_4.c. */
+
 void *pvPortMalloc(size_t size) {
-  return size != 0 ? take(size, RF_ALIGN_DEFAULT, CALLER) : NULL; /* as heap_4.c answers 0 */
+  return size != 0 ? take(size, RF_ALIGN_DEFAULT, CALLER) : answer(NULL);
 }
 
 void *pvPortCalloc(size_t count, size_t size) {
-  return take_zeroed(count, size, CALLER);
+  return count != 0 && size != 0 ? take_zeroed(count, size, CALLER) : answer(NULL);
 }
 
 void vPortFree(void *block) {
   give(block, CALLER);
 }
 
-/* The heap below all decorators knows. */
-static size_t left(bool least) {
-  rf_stats stats = {0};
+/* The heap below all decorators knows, and a lock among these is passed by. Over a port for one core any mutex keeps
+ * everybody else out; not so an interrupt, which nobody comes in between. */
+static void stats_of_heap(rf_stats *out) {
+  static rf_mutex alone; /* zeroed, which is initialised */
+  bool const lock = !rf_port_in_interrupt();
   rf_allocator *a = heap;
   while (a != NULL && rf_inner(a) != NULL) {
     a = rf_inner(a);
   }
-  if (a != NULL) {
-    rf_stats_get(a, &stats);
+  if (lock) {
+    rf_mutex_lock(&alone);
   }
+  if (a != NULL) {
+    rf_stats_get(a, out);
+  }
+  if (lock) {
+    rf_mutex_unlock(&alone);
+  }
+}
+
+static size_t left(bool least) {
+  rf_stats stats = {0};
+  stats_of_heap(&stats);
   size_t const used = least ? stats.peak : stats.used;
   return stats.capacity > used + stats.overhead ? stats.capacity - used - stats.overhead : 0;
 }
@@ -76,7 +128,8 @@ size_t xPortGetMinimumEverFreeHeapSize(void) {
 #else
 
 static void *resize(void *block, size_t size, const rf_site *site) {
-  return heap != NULL ? rf_realloc_at(heap, block, size, RF_ALIGN_DEFAULT, site) : NULL;
+  void *const p = heap != NULL ? rf_realloc_at(heap, block, size, RF_ALIGN_DEFAULT, site) : NULL;
+  return block != NULL && size == 0 ? p : answer(p); /* 0 bytes free the block */
 }
 
 #if RF_SYSTEM_MALLOC == RF_SYSTEM_NEWLIB

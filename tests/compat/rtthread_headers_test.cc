@@ -113,6 +113,14 @@ TEST(RtThreadMacros, SayWhatIsAlignedAndWhichVersionItIs) {
   EXPECT_EQ(3, bytes[3]);
   EXPECT_EQ(0, rt_strncmp("abc", "abd", 2));
   EXPECT_EQ(3U, rt_strlen("abc"));
+  EXPECT_EQ(3U, rt_strnlen("abc", 4));
+  EXPECT_EQ(2U, rt_strnlen("abc", 2));
+  char text[4];
+  EXPECT_EQ(0, rt_strcmp(rt_strcpy(text, "abc"), "abc"));
+  EXPECT_EQ(0, rt_strcasecmp("a[Z1", "A[z1"));
+  EXPECT_LT(rt_strcasecmp("ab", "ABC"), 0);
+  EXPECT_GT(rt_strcasecmp("b", "A"), 0);
+  EXPECT_NE(0, rt_strcasecmp("[", "{")) << "no letters";
 }
 
 std::string &printed() {
@@ -136,12 +144,18 @@ TEST(RtThreadLog, PrintsLinesUpToItsLevel) {
   LOG_HEX("not this", 16, printed().data(), 3);
   dbg_log(DBG_INFO, "said\n");
   dbg_log(DBG_LOG, "nor this\n");
+  dbg_log(DBG_WARNING, "in %d ", 2);
+  dbg_log(DBG_ERROR, "parts\n");
+  dbg_raw("raw %d\n", 3);
+  dbg_here;
   enter_and_leave();
   rf_rt_console_set(nullptr);
   EXPECT_EQ("[E/tested] error 1\n"
             "[W/tested] warning\n"
             "[I/tested] information\n"
-            "as it is|said\n",
+            "as it is|[I/tested] said\n"
+            "[W/tested] in 2 [E/tested] parts\n"
+            "raw 3\n",
             printed());
 }
 

@@ -246,7 +246,8 @@ TEST_F(RtThread, KprintfFormats) {
   printed.clear();
   rt_kprintf("ends in %");
   rt_kprintf("%q");
-  EXPECT_EQ("ends in q", printed);
+  rt_kprintf(" 50%!");
+  EXPECT_EQ("ends in %%q 50%!", printed);
 }
 
 TEST_F(RtThread, KprintfFormatsTakeFlagsAndArgumentsTogether) {
@@ -258,7 +259,7 @@ TEST_F(RtThread, KprintfFormatsTakeFlagsAndArgumentsTogether) {
       {[] { return rt_kprintf("[%0-5d]", 42); }, "[42   ]"},
       {[] { return rt_kprintf("[%05.3d]", 42); }, "[  042]"},
       {[] { return rt_kprintf("[%.0d]", 0); }, "[]"},
-      {[] { return rt_kprintf("[%.30d]", 7); }, "[000000000000000000000007]"},
+      {[] { return rt_kprintf("[%.30d]", 7); }, "[000000000000000000000000000007]"},
       {[] { return rt_kprintf("[%d|%d]", INT_MIN, INT_MAX); }, "[-2147483648|2147483647]"},
       {[] { return rt_kprintf("[%lld]", INT64_MIN); }, "[-9223372036854775808]"},
       {[] { return rt_kprintf("[%*d|%d]", -5, 42, 7); }, "[42   |7]"},
@@ -267,6 +268,16 @@ TEST_F(RtThread, KprintfFormatsTakeFlagsAndArgumentsTogether) {
       {[] { return rt_kprintf("[%.*s|%d]", -1, "abc", 7); }, "[abc|7]"},
       {[] { return rt_kprintf("[%-3c|%3c]", 'a', 'b'); }, "[a  |  b]"},
       {[] { return rt_kprintf("[%-6x|%6X]", 0xabU, 0xabU); }, "[ab    |    AB]"},
+      {[] { return rt_kprintf("[%02hhx|%hx|%hu]", -85, -2, -1); }, "[ab|fffe|65535]"},
+      {[] { return rt_kprintf("[%hhd|%hd|%hhu]", 0x1ff, 0x18000, 0x103); }, "[-1|-32768|3]"},
+      {[] { return rt_kprintf("[%+d|% d|%+ d|%+d|% 4d]", 42, 42, 42, -42, 7); }, "[+42| 42|+42|-42|   7]"},
+      {[] { return rt_kprintf("[%+05d|%-+5d|% 05d|%+u]", 42, 42, 42, 42U); }, "[+0042|+42  | 0042|42]"},
+      {[] { return rt_kprintf("[%#x|%#X|%#o|%#x]", 0xabU, 0xabU, 8U, 0U); }, "[0xab|0XAB|010|0]"},
+      {[] { return rt_kprintf("[%b|%08b|%#b|%llb]", 5U, 5U, 5U, UINT64_C(1) << 63); },
+       "[101|00000101|0b101|1000000000000000000000000000000000000000000000000000000000000000]"},
+      {[] { return rt_kprintf("[%Ld|%Lx]", INT64_MIN, UINT64_MAX); }, "[-9223372036854775808|ffffffffffffffff]"},
+      {[] { return rt_kprintf("[%f|%.2e|%s|%d]", 1.5, 2.5, "behind", 7); }, "[%f|%e|behind|7]"},
+      {[] { return rt_kprintf("[%#06x|%#6x|%-#6x]", 0xabU, 0xabU, 0xabU); }, "[0x00ab|  0xab|0xab  ]"},
   };
   for (auto const &c : cases) {
     printed.clear();

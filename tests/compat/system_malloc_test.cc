@@ -8,10 +8,20 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/core/held_mutexes.h"
+
+#include <cerrno>
 #include <cstring>
 #include <vector>
 
+// Failures as the program is told of them.
+int g_failures;
+
 extern "C" {
+void vApplicationMallocFailedHook(void);
+void vApplicationMallocFailedHook(void) {
+  g_failures++;
+}
 struct _reent;
 void *pvPortMalloc(size_t size);
 void *pvPortCalloc(size_t count, size_t size);
@@ -131,6 +141,51 @@ TEST_F(SystemMalloc, ServesFromTheAllocator) {
 #endif
 }
 
+// Whether the program has been told that the last request failed.
+bool told_of_failure() {
+#if RF_SYSTEM_MALLOC == RF_SYSTEM_FREERTOS
+  bool const told = g_failures == 1;
+#else
+  bool const told = errno == ENOMEM && g_failures == 0;
+#endif
+  errno = 0;
+  g_failures = 0;
+  return told;
+}
+
+TEST_F(SystemMalloc, TheProgramIsToldOfEachRequestThatFails) {
+  (void)told_of_failure();
+  auto *const p = TAKE(10);
+  EXPECT_FALSE(told_of_failure());
+  EXPECT_EQ(TAKE(100000), nullptr);
+  EXPECT_TRUE(told_of_failure());
+  EXPECT_EQ(ZEROED(1000, 100), nullptr);
+  EXPECT_TRUE(told_of_failure());
+  EXPECT_EQ(ZEROED(SIZE_MAX, 2), nullptr) << "a product that wraps";
+  EXPECT_TRUE(told_of_failure());
+#if RF_SYSTEM_MALLOC == RF_SYSTEM_FREERTOS
+  for (size_t const count : {0, 1}) {
+    EXPECT_EQ(ZEROED(count, 1 - count), nullptr) << "as heap_4.c answers 0";
+    EXPECT_TRUE(told_of_failure());
+  }
+  EXPECT_EQ(TAKE(0), nullptr);
+  EXPECT_TRUE(told_of_failure());
+  GIVE(p);
+#else
+  EXPECT_EQ(RESIZED(p, 100000), nullptr);
+  EXPECT_TRUE(told_of_failure());
+  EXPECT_EQ(RESIZED(nullptr, 100000), nullptr);
+  EXPECT_TRUE(told_of_failure());
+  EXPECT_EQ(ALIGNED(64, 100000), nullptr);
+  EXPECT_TRUE(told_of_failure());
+  EXPECT_EQ(RESIZED(p, 0), nullptr) << "which gives the block back";
+  auto *const zero = RESIZED(nullptr, 0);
+  EXPECT_NE(zero, nullptr);
+  GIVE(zero);
+#endif
+  EXPECT_FALSE(told_of_failure());
+}
+
 #if RF_SYSTEM_MALLOC == RF_SYSTEM_FREERTOS
 // However many decorators there are, the heap that they end in is the one that is asked.
 TEST_F(SystemMalloc, TellsHowMuchOfTheInnermostHeapIsFree) {
@@ -141,6 +196,26 @@ TEST_F(SystemMalloc, TellsHowMuchOfTheInnermostHeapIsFree) {
   rf_system_malloc_init(&locks[1].base, false);
   EXPECT_EQ(xPortGetFreeHeapSize(), free_now);
   EXPECT_EQ(xPortGetMinimumEverFreeHeapSize(), free_now);
+  rf_system_malloc_init(&guard_.base, true);
+}
+
+// Tasks allocate meanwhile: the heap is not looked at while one of them is inside of it.
+TEST_F(SystemMalloc, LooksAtTheHeapAlone) {
+  static std::vector<size_t> mutexes_held;
+  rf_allocator_ops ops = {};
+  ops.stats = [](rf_allocator *, rf_stats *out) {
+    *out = {};
+    out->capacity = 100;
+    mutexes_held.push_back(held.size());
+  };
+  rf_allocator probe = {&ops};
+  rf_lock lock;
+  ASSERT_EQ(rf_lock_init(&lock, &probe), RF_OK);
+  rf_system_malloc_init(&lock.base, false);
+  EXPECT_EQ(xPortGetFreeHeapSize(), 100U);
+  EXPECT_EQ(xPortGetMinimumEverFreeHeapSize(), 100U);
+  EXPECT_EQ(mutexes_held, (std::vector<size_t>{1, 1}));
+  EXPECT_TRUE(held.empty());
   rf_system_malloc_init(&guard_.base, true);
 }
 

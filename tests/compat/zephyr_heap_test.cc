@@ -253,6 +253,10 @@ TEST_F(ZephyrHeap, AHeapWithoutRoomServesNothing) {
   EXPECT_EQ(nullptr, sys_heap_alloc(&heap, 1));
   EXPECT_EQ(nullptr, sys_heap_realloc(&heap, nullptr, 1));
   EXPECT_TRUE(sys_heap_validate(&heap));
+  EXPECT_EQ(nullptr, sys_heap_realloc(&heap, memory, 1));
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  sys_heap_free(&heap, memory);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
   for (size_t bytes = 1; bytes < 40; bytes++) {
     for (unsigned shift = 0; shift < 8; shift++) {
       sys_heap_init(&heap, memory + shift, Z_HEAP_MIN_SIZE_FOR(bytes));

@@ -133,6 +133,19 @@ TEST_F(ZephyrHeap, ADefinedHeapNeedsNoCallThatMakesIt) {
   k_heap_free(&defined_heap, r);
 }
 
+K_HEAP_DEFINE(inner_heap, 256);
+K_HEAP_DEFINE(freed_heap, 256);
+
+// As code does that holds a lock of its own, or puts the heap into a multi heap.
+TEST_F(ZephyrHeap, TheSysHeapOfADefinedHeapNeedsNoSuchCallEither) {
+  void *const p = sys_heap_alloc(&inner_heap.heap, 256);
+  EXPECT_NE(nullptr, p);
+  EXPECT_EQ(nullptr, k_heap_alloc(&inner_heap, 8, K_NO_WAIT)) << "it is the same";
+  sys_heap_free(&inner_heap.heap, p);
+  sys_heap_free(&freed_heap.heap, memory);
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+}
+
 TEST_F(ZephyrHeap, ATakerThatWaitsInVainGivesUpInTime) {
   struct k_heap h;
   k_heap_init(&h, memory, 128);
@@ -206,7 +219,7 @@ TEST_F(ZephyrHeap, ADefinedHeapHasNoRoomForMoreThanItsBytes) {
 TEST_F(ZephyrHeap, AllDefinedHeapsCanBeListed) {
   struct k_heap *heaps;
   int const count = k_heap_array_get(&heaps);
-  EXPECT_EQ(6, count); // driver_heap and event_heap among them
+  EXPECT_EQ(8, count); // driver_heap and event_heap among them
   EXPECT_EQ(1, std::count_if(heaps, heaps + count, [](const k_heap &h) { return &h == &unused_heap; }));
   EXPECT_EQ(1, std::count_if(heaps, heaps + count, [](const k_heap &h) { return &h == &defined_heap; }));
   EXPECT_EQ(1, std::count_if(heaps, heaps + count, [](const k_heap &h) { return &h == &_system_heap; }));

@@ -138,6 +138,9 @@ TEST_F(ZephyrHeap, TheSharedMultiHeapServesEachKindFromAllOfItsRegions) {
   size_t const size = sizeof memory / MAX_MULTI_HEAPS;
   shared_multi_heap_free(memory);
   EXPECT_EQ(RF_ERR_BAD_POINTER, fault()) << "there is no pool yet";
+  EXPECT_EQ(nullptr, shared_multi_heap_realloc(SMH_REG_ATTR_CACHEABLE, memory, 8));
+  EXPECT_EQ(RF_ERR_BAD_POINTER, fault());
+  EXPECT_EQ(nullptr, shared_multi_heap_realloc(SMH_REG_ATTR_CACHEABLE, nullptr, 8));
   ASSERT_EQ(0, shared_multi_heap_pool_init());
   struct shared_multi_heap_region region = {SMH_REG_ATTR_CACHEABLE, reinterpret_cast<uintptr_t>(memory), 8};
   for (int i = 0; i < MAX_MULTI_HEAPS + 1; i++) {
@@ -158,6 +161,21 @@ TEST_F(ZephyrHeap, TheSharedMultiHeapServesEachKindFromAllOfItsRegions) {
     }
     EXPECT_EQ(nullptr, shared_multi_heap_alloc(kind, 8));
   }
+
+  auto const kind = SMH_REG_ATTR_CACHEABLE;
+  char *const lowest = memory + 8; // of the region that is asked last
+  EXPECT_EQ(lowest, shared_multi_heap_realloc(kind, lowest, 16)) << "shrinks where it is";
+  auto *const p = static_cast<char *>(shared_multi_heap_realloc(kind, nullptr, 8));
+  ASSERT_EQ(lowest + 16 + 8, p);
+  *p = 'x';
+  EXPECT_EQ(nullptr, shared_multi_heap_realloc(kind, p, size - 8)) << "no region has room";
+  char *const another = memory + 2 * size + 8;
+  shared_multi_heap_free(another);
+  EXPECT_EQ(nullptr, shared_multi_heap_realloc(SMH_REG_ATTR_NUM, p, size - 8)) << "of no kind";
+  EXPECT_EQ(another, shared_multi_heap_realloc(kind, p, size - 8));
+  EXPECT_EQ('x', *another);
+  EXPECT_EQ(nullptr, shared_multi_heap_realloc(kind, another, 0));
+  EXPECT_EQ(another, shared_multi_heap_alloc(kind, size - 8)) << "it was freed";
 }
 
 // A checker may keep blocks outside the memory of their heap.

@@ -1,4 +1,4 @@
-/* Headers as Zephyr had them before 3.2, or has them with CONFIG_LEGACY_INCLUDE_PATH. */
+/* Headers as Zephyr had them before 3.2, or has them with CONFIG_LEGACY_INCLUDE_PATH, and one that 3.1 to 3.3 had. */
 #include "zephyr_manual.h"
 
 #include <kernel.h>
@@ -11,6 +11,7 @@
 #include <sys/util.h>
 #include <toolchain.h>
 #include <zephyr.h>
+#include <zephyr/zephyr.h>
 
 struct object {
   uint8_t kind;

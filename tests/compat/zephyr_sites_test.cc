@@ -191,6 +191,10 @@ TEST_F(ZephyrSites, OfThePoolOfSeveralKinds) {
   void *p = overrun(shared_multi_heap_alloc(SMH_REG_ATTR_CACHEABLE, 10), 10);
   shared_multi_heap_free(p);
   expect_sites(__LINE__ - 2);
+  p = shared_multi_heap_alloc(SMH_REG_ATTR_CACHEABLE, 10);
+  p = overrun(shared_multi_heap_realloc(SMH_REG_ATTR_CACHEABLE, p, 20), 20);
+  shared_multi_heap_free(p);
+  expect_sites(__LINE__ - 2);
   p = overrun(aligned(shared_multi_heap_aligned_alloc(SMH_REG_ATTR_CACHEABLE, 256, 10), 256), 10);
   shared_multi_heap_free(p);
   expect_sites(__LINE__ - 2);

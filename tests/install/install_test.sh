@@ -193,6 +193,8 @@ fi
 
 if { command -v cmake && command -v make; } >/dev/null; then
   mkdir "$work/cmake"
+  expect "versions that serve" 0 "" \
+    cmake -DFILE="$root/lib/cmake/Ringfence/RingfenceConfigVersion.cmake" -P tests/install/version_file.cmake
   { cmake -S tests/install/consumer -B "$work/cmake" -DCMAKE_PREFIX_PATH="$root" -DEXAMPLES="$examples" &&
     cmake --build "$work/cmake" -j2 && (cd "$work/cmake" && ctest --output-on-failure); } >"$work/cmake.log" 2>&1 ||
     complain "find_package: $(tail -60 "$work/cmake.log")"
@@ -217,6 +219,7 @@ left=$(cd -- "$root" && find . ! -type d)
 for folder in lib/cmake/Ringfence lib/ringfence share/doc/ringfence share/ringfence; do
   [[ ! -e $root/$folder ]] || complain "uninstall: the folder $folder is left"
 done
+expect "uninstall from the root" 1 "nothing is installed in /" "${install[@]}" --prefix / --uninstall
 expect "uninstall again" 1 "nothing is installed" "${install[@]}" --prefix /usr --destdir "$work/again" --uninstall
 
 ((faults == 0)) || exit 1

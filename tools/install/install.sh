@@ -55,7 +55,8 @@ done
 # No umask of the caller's and no order of files must be seen in what is installed.
 umask 022
 export LC_ALL=C
-readonly target=$destdir${prefix%/}
+target=$destdir${prefix%/}
+readonly target=${target:-/}
 readonly manifest=share/ringfence/installed
 readonly version=$(<"${from[version]}")
 
@@ -97,6 +98,9 @@ stage_pkgconfig() {
   printf '%s\n' "${text//@LIBS@/$5}" >"$stage/lib/pkgconfig/$1.pc"
 }
 
+# ELF's class: 1 for 32 bits, 2 for 64.
+pointer_bytes() { echo $(($(od -An -tu1 -j4 -N1 -- "${from[library]}") * 4)); }
+
 stage_descriptions() {
   local core checkers wraps
   core=$(flags_of core '^-D')
@@ -113,7 +117,8 @@ stage_descriptions() {
   sed -e "s/@CORE_DEFINES@/$(cmake_list <<<"$core")/" -e "s/@CHECKERS_DEFINES@/$(cmake_list <<<"$checkers")/" \
     -e "s/@MALLOC_LINK_OPTIONS@/$(cmake_list <<<"$wraps")/" "${from[cmake]}" \
     >"$stage/lib/cmake/Ringfence/RingfenceConfig.cmake"
-  sed "s/@VERSION@/$version/" "${from[cmake_version]}" >"$stage/lib/cmake/Ringfence/RingfenceConfigVersion.cmake"
+  sed -e "s/@VERSION@/$version/" -e "s/@POINTER_BYTES@/$(pointer_bytes)/" "${from[cmake_version]}" \
+    >"$stage/lib/cmake/Ringfence/RingfenceConfigVersion.cmake"
 }
 
 make_stage() {

@@ -14,10 +14,14 @@ void rf_rt_console_set(const rf_sink *sink) {
 typedef struct spec {
   bool left;
   bool zeros;
+  bool prefix;      /* 0x, 0X, 0b or 0 */
+  const char *plus; /* the sign of a number that is not negative */
   int width;
-  int precision;     /* -1: none */
-  unsigned longness; /* 0 int, 1 long, 2 long long, 3 size_t */
+  int precision; /* -1: none */
+  int length;    /* -2 char, -1 short, 0 int, 1 long, 2 long long, SIZE size_t */
 } spec;
+
+#define SIZE 3
 
 /* Counts what it passes on. */
 typedef struct output {
@@ -49,7 +53,7 @@ static void put_field(output *out, const spec *s, const char *sign, const char *
 }
 
 static void put_number(output *out, const spec *s, uint64_t value, unsigned base, char ten, const char *sign) {
-  char digits[24];
+  char digits[64];
   size_t at = sizeof digits;
   while (value != 0 || (at == sizeof digits && s->precision != 0)) {
     unsigned const digit = (unsigned)(value % base);
@@ -85,15 +89,19 @@ static const char *read_size(const char *at, int *number, arguments *args) {
   return read_number(at, number);
 }
 
-static const char *read_longness(const char *at, spec *s) {
-  for (s->longness = 0; *at == 'l' || *at == 'h' || *at == 'z'; at++) {
-    s->longness = *at == 'z' ? 3 : *at == 'l' ? s->longness + 1 : s->longness;
+static const char *read_length(const char *at, spec *s) {
+  for (s->length = 0; *at == 'l' || *at == 'h' || *at == 'z' || *at == 'L'; at++) {
+    s->length = *at == 'z' ? SIZE : *at == 'L' ? 2 : *at == 'l' ? s->length + 1 : s->length - 1;
   }
   return at;
 }
 
 static uint64_t next_unsigned(arguments *args, const spec *s) {
-  switch (s->longness) {
+  switch (s->length) {
+  case -2:
+    return (unsigned char)va_arg(args->list, unsigned);
+  case -1:
+    return (unsigned short)va_arg(args->list, unsigned);
   case 0:
     return va_arg(args->list, unsigned);
   case 1:
@@ -106,7 +114,11 @@ static uint64_t next_unsigned(arguments *args, const spec *s) {
 }
 
 static int64_t next_signed(arguments *args, const spec *s) {
-  switch (s->longness) {
+  switch (s->length) {
+  case -2:
+    return (signed char)va_arg(args->list, int);
+  case -1:
+    return (short)va_arg(args->list, int);
   case 0:
     return va_arg(args->list, int);
   case 1:
@@ -129,13 +141,26 @@ static void put_text(output *out, const spec *s, const char *text) {
 
 static void put_signed(output *out, const spec *s, int64_t value) {
   uint64_t const magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-  put_number(out, s, magnitude, 10, 'a', value < 0 ? "-" : "");
+  put_number(out, s, magnitude, 10, 'a', value < 0 ? "-" : s->plus);
+}
+
+static void put_unsigned(output *out, const spec *s, uint64_t value, char letter) {
+  unsigned const base = letter == 'u' ? 10 : letter == 'o' ? 8 : letter == 'b' ? 2 : 16;
+  char const own[] = {'0', letter, '\0'};
+  const char *const prefix = letter == 'u' ? "" : letter == 'o' ? "0" : own;
+  put_number(out, s, value, base, letter == 'X' ? 'A' : 'a', s->prefix && value != 0 ? prefix : "");
 }
 
 static void put_pointer(output *out, const spec *s, const void *p) {
   spec wide = *s;
   wide.precision = (int)(2 * sizeof p);
   put_number(out, &wide, (uintptr_t)p, 16, 'a', "0x");
+}
+
+/* What is no conversion, as it stands but for its flags and sizes. */
+static void put_unknown(output *out, char letter) {
+  char const text[] = {'%', letter};
+  put(out, text, letter != '\0' ? 2 : 1);
 }
 
 static void put_argument(output *out, const spec *s, char letter, arguments *args) {
@@ -149,8 +174,8 @@ static void put_argument(output *out, const spec *s, char letter, arguments *arg
   case 'o':
   case 'x':
   case 'X':
-    put_number(out, s, next_unsigned(args, s), letter == 'u' ? 10 : 8U << (letter != 'o'), letter == 'X' ? 'A' : 'a',
-               "");
+  case 'b':
+    put_unsigned(out, s, next_unsigned(args, s), letter);
     break;
   case 'p':
     put_pointer(out, s, va_arg(args->list, void *));
@@ -162,20 +187,32 @@ static void put_argument(output *out, const spec *s, char letter, arguments *arg
     c = (char)va_arg(args->list, int);
     put_field(out, s, "", &c, 1, false);
     break;
-  default: /* % and what is unknown: as it stands */
+  case 'e':
+  case 'E':
+  case 'f':
+  case 'F':
+  case 'g':
+  case 'G':
+    (void)va_arg(args->list, double); /* so that those behind it are right */
+    put_unknown(out, letter);
+    break;
+  case '%':
     put(out, &letter, 1);
+    break;
+  default:
+    put_unknown(out, letter);
     break;
   }
 }
 
 /* Reads the conversion behind a %; returns where its letter is. */
 static const char *read_spec(const char *at, spec *s, arguments *args) {
-  s->left = false;
-  s->zeros = false;
-  s->precision = -1;
+  *s = (spec){.plus = "", .precision = -1};
   for (; *at == '-' || *at == '0' || *at == ' ' || *at == '+' || *at == '#'; at++) {
     s->left = s->left || *at == '-';
     s->zeros = s->zeros || *at == '0';
+    s->prefix = s->prefix || *at == '#';
+    s->plus = *at == '+' ? "+" : *at == ' ' && *s->plus == '\0' ? " " : s->plus;
   }
   at = read_size(at, &s->width, args);
   if (*at == '.') {
@@ -185,7 +222,7 @@ static const char *read_spec(const char *at, spec *s, arguments *args) {
     s->left = true;
     s->width = s->width == INT_MIN ? INT_MAX : -s->width;
   }
-  return read_longness(at, s);
+  return read_length(at, s);
 }
 
 static int format(const rf_sink *sink, const char *fmt, arguments *args) {
@@ -201,10 +238,10 @@ static int format(const rf_sink *sink, const char *fmt, arguments *args) {
       break;
     }
     at = read_spec(at + 1, &s, args);
+    put_argument(&out, &s, *at, args);
     if (*at == '\0') {
       break;
     }
-    put_argument(&out, &s, *at, args);
   }
   return out.written;
 }

@@ -14,9 +14,6 @@ typedef struct rf_zephyr_waiter {
 
 static void enter(struct k_heap *h) {
   rf_mutex_lock(&h->lock.mutex);
-  if (h->heap.heap == NULL && h->heap.init_mem != NULL) {
-    sys_heap_init(&h->heap, h->heap.init_mem, h->heap.init_bytes); /* of K_HEAP_DEFINE */
-  }
 }
 
 static void leave(struct k_heap *h) {

@@ -68,6 +68,17 @@ void *rf_zephyr_shared_alloc_at(enum shared_multi_heap_attr attr, size_t align, 
   return p;
 }
 
+/* A block that there is before the pool is no block of it: that is told. */
+void *rf_zephyr_shared_realloc_at(enum shared_multi_heap_attr attr, void *ptr, size_t bytes, const rf_site *site) {
+  void *p = NULL;
+  rf_mutex_lock(&lock);
+  if ((ready || ptr != NULL) && (uint32_t)attr < MAX_SHARED_MULTI_HEAP_ATTR) {
+    p = rf_zephyr_multi_realloc_at(&pool, (void *)(uintptr_t)attr, ptr, 0, bytes, site);
+  }
+  rf_mutex_unlock(&lock);
+  return p;
+}
+
 void rf_zephyr_shared_free_at(void *block, const rf_site *site) {
   rf_mutex_lock(&lock);
   rf_zephyr_multi_free_at(&pool, block, site);
@@ -80,6 +91,10 @@ void *shared_multi_heap_aligned_alloc(enum shared_multi_heap_attr attr, size_t a
 
 void *shared_multi_heap_alloc(enum shared_multi_heap_attr attr, size_t bytes) {
   return rf_zephyr_shared_alloc_at(attr, 0, bytes, NULL);
+}
+
+void *shared_multi_heap_realloc(enum shared_multi_heap_attr attr, void *ptr, size_t bytes) {
+  return rf_zephyr_shared_realloc_at(attr, ptr, bytes, NULL);
 }
 
 void shared_multi_heap_free(void *block) {

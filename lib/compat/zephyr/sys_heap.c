@@ -38,6 +38,14 @@ void sys_heap_init(struct sys_heap *heap, void *mem, size_t bytes) {
   (void)sys_heap_array_save(heap);
 }
 
+/* One of K_HEAP_DEFINE is made at its first use, by whichever call. NULL where its memory is too small. */
+static rf_allocator *made(struct sys_heap *heap) {
+  if (RF_UNLIKELY(heap->heap == NULL) && heap->init_mem != NULL) {
+    sys_heap_init(heap, heap->init_mem, heap->init_bytes);
+  }
+  return rf_zephyr_allocator(heap);
+}
+
 /* ---- Blocks ---- */
 
 /* An alignment that is no power of two is passed on unchanged, to be rejected there. */
@@ -55,7 +63,7 @@ static void announce(struct sys_heap *heap, void *p) {
 }
 
 void *rf_zephyr_alloc_at(struct sys_heap *heap, size_t align, size_t bytes, const rf_site *site) {
-  rf_allocator *const calls = rf_zephyr_allocator(heap);
+  rf_allocator *const calls = made(heap);
   if (calls == NULL || bytes == 0) {
     return NULL;
   }
@@ -67,20 +75,25 @@ void *rf_zephyr_alloc_at(struct sys_heap *heap, size_t align, size_t bytes, cons
 }
 
 void rf_zephyr_free_at(struct sys_heap *heap, void *mem, const rf_site *site) {
-  rf_allocator *const calls = rf_zephyr_allocator(heap);
-  if (calls != NULL && mem != NULL) {
-    size_t const bytes = rf_zephyr_has_listeners() ? rf_usable_size(calls, mem) : 0;
-    if (rf_free_at(calls, mem, site) == RF_OK) {
-      heap_listener_notify_free(HEAP_ID_FROM_POINTER(heap), mem, bytes);
-    }
+  rf_allocator *const calls = made(heap);
+  if (mem == NULL) {
+    return;
+  }
+  if (calls == NULL) {
+    (void)rf_fault_refuse(NULL, RF_ERR_BAD_POINTER, "the heap has no memory", mem, site);
+    return;
+  }
+  size_t const bytes = rf_zephyr_has_listeners() ? rf_usable_size(calls, mem) : 0;
+  if (rf_free_at(calls, mem, site) == RF_OK) {
+    heap_listener_notify_free(HEAP_ID_FROM_POINTER(heap), mem, bytes);
   }
 }
 
 void *rf_zephyr_realloc_at(struct sys_heap *heap, void *ptr, size_t align, size_t bytes, const rf_site *site) {
-  rf_allocator *const calls = rf_zephyr_allocator(heap);
   if (ptr == NULL) {
     return rf_zephyr_alloc_at(heap, align, bytes, site);
   }
+  rf_allocator *const calls = made(heap);
   if (calls == NULL || bytes == 0) {
     rf_zephyr_free_at(heap, ptr, site);
     return NULL;

@@ -73,12 +73,7 @@ bool rf_port_in_interrupt(void);
 void rf_port_log(const char *text, size_t len);
 
 /* Stops the program for good: abort(), or an endless loop with interrupts masked (a debugger finds it there). */
-#ifdef __cplusplus
-[[noreturn]]
-#else
-_Noreturn
-#endif
-void rf_port_panic(void);
+__attribute__((noreturn)) void rf_port_panic(void);
 
 #ifdef __cplusplus
 }

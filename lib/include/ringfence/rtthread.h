@@ -233,7 +233,8 @@ struct rt_object_information *rt_object_get_information(enum rt_object_class_typ
 
 /* ---- Services that such code uses ---- */
 
-/* printf to the console: d i u x X o p c s %, with flags 0 and -, width and precision (numbers or *), h hh l ll z. The
+/* printf to the console: d i u x X o b p c s %, with flags 0 - + # and a blank, width and precision (numbers or *), and
+ * hh h l ll L z. Others are printed as they stand, those of floating point as well, which take their argument. The
  * bytes written. Formats are checked in the library alone: code for RT-Thread relies on their not being. */
 #ifdef RINGFENCE_RTTHREAD_IMPL
 __attribute__((format(printf, 1, 2)))
@@ -261,7 +262,7 @@ void rt_set_errno(rt_err_t error);
 #define RT_ASSERT(EX)                                                                                                  \
   do {                                                                                                                 \
     if (!(EX)) {                                                                                                       \
-      rt_assert_handler(#EX, __FUNCTION__, __LINE__);                                                                  \
+      rt_assert_handler(#EX, __func__, __LINE__);                                                                      \
     }                                                                                                                  \
   } while (0)
 /* Calls the hook, or prints the condition and stops the program. */
@@ -275,8 +276,29 @@ void rt_assert_set_hook(void (*hook)(const char *ex, const char *func, rt_size_t
 #define rt_strlen strlen
 #define rt_strcmp strcmp
 #define rt_strncmp strncmp
+#define rt_strcpy strcpy
 #define rt_strncpy strncpy
 #define rt_strstr strstr
+
+/* The length of `s`, `maxlen` at most. */
+rt_inline rt_size_t rt_strnlen(const char *s, rt_ubase_t maxlen) {
+  rt_size_t length = 0;
+  while (length < maxlen && s[length] != '\0') {
+    length++;
+  }
+  return length;
+}
+
+/* As strcmp, letters of ASCII being equal to their capitals. */
+rt_inline rt_int32_t rt_strcasecmp(const char *a, const char *b) {
+  for (;; a++, b++) {
+    rt_int32_t const left = *a >= 'A' && *a <= 'Z' ? *a + ('a' - 'A') : *a;
+    rt_int32_t const right = *b >= 'A' && *b <= 'Z' ? *b + ('a' - 'A') : *b;
+    if (left != right || left == 0) {
+      return left - right;
+    }
+  }
+}
 
 /* ---- Additions ---- */
 

@@ -11,6 +11,9 @@
  *     RF_SYSTEM_WRAP       __wrap_malloc and its kin, for a C library that cannot be replaced:
  *                          -Wl,--wrap=malloc,--wrap=free,--wrap=calloc,--wrap=realloc,--wrap=memalign
  *
+ * A request that gets nothing sets errno to ENOMEM, but for FreeRTOS: there it calls vApplicationMallocFailedHook, in
+ * programs that have one, whatever configUSE_MALLOC_FAILED_HOOK is. 0 bytes get nothing of FreeRTOS, as of its heaps.
+ *
  * Each call names its caller as call site: `callers` true passes the return address, with its lowest bit set, in place
  * of a site's address. Only guard_small, outermost or in rf_lock, may be given such: it notes sites and does not read
  * them, and `ringfence report --image fw.elf` takes an odd address for code. Others get `callers` false, and no call

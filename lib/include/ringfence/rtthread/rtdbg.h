@@ -22,9 +22,14 @@
 #define DBG_LEVEL DBG_WARNING
 #endif
 
-#define dbg_log(level, ...) ((level) <= DBG_LEVEL ? (void)rt_kprintf(__VA_ARGS__) : (void)0)
-#define dbg_enter dbg_log(DBG_LOG, "[" DBG_SECTION_NAME "] enter %s\n", __FUNCTION__)
-#define dbg_exit dbg_log(DBG_LOG, "[" DBG_SECTION_NAME "] exit %s:%d\n", __FUNCTION__, __LINE__)
+/* Like LOG_D and its kin, but that the line ends where the format says. */
+#define dbg_log(level, ...)                                                                                            \
+  ((level) <= DBG_LEVEL ? (void)(rt_kprintf("[%c/" DBG_SECTION_NAME "] ", "EWID"[(level)&3]), rt_kprintf(__VA_ARGS__)) \
+                        : (void)0)
+#define dbg_enter RF_RT_PLACE_("enter")
+#define dbg_exit RF_RT_PLACE_("exit")
+#define dbg_here RF_RT_PLACE_("here")
+#define dbg_raw(...) ((void)rt_kprintf(__VA_ARGS__))
 
 /* The format must be a literal. */
 #define LOG_D(...) RF_RT_LOG_(DBG_LOG, "D", __VA_ARGS__)
@@ -35,6 +40,9 @@
 #define LOG_HEX(name, width, buf, size) RT_UNUSED(buf)
 
 /* ---- Parts of the macros above ---- */
+
+#define RF_RT_PLACE_(what)                                                                                             \
+  (DBG_LOG <= DBG_LEVEL ? (void)rt_kprintf("[" DBG_SECTION_NAME "] " what " %s:%d\n", __func__, __LINE__) : (void)0)
 
 #define RF_RT_LOG_(level, letter, ...)                                                                                 \
   ((level) <= DBG_LEVEL                                                                                                \

@@ -3,12 +3,15 @@
 #define RINGFENCE_ZEPHYR_KERNEL_H
 
 #include <errno.h>
+#include <limits.h>
 #include <ringfence/zephyr/kheap.h>
 #include <ringfence/zephyr/linker/section_tags.h>
 #include <ringfence/zephyr/mem_slab.h>
 #include <ringfence/zephyr/spinlock.h>
 #include <ringfence/zephyr/sys/__assert.h>
+#include <ringfence/zephyr/sys/dlist.h>
 #include <ringfence/zephyr/sys/printk.h>
+#include <ringfence/zephyr/sys/slist.h>
 #include <ringfence/zephyr/sys/util.h>
 #include <ringfence/zephyr/timeout.h>
 #include <ringfence/zephyr/toolchain.h>

@@ -103,17 +103,17 @@ END_C_DECLS
 #define TKMEM_ZALLOCN(type, n) ((type *)rf_awtk_calloc_at((n), sizeof(type), RF_HERE))
 #define TKMEM_REALLOCT(type, p, n) ((type *)rf_awtk_realloc_at((p), (n), sizeof(type), RF_HERE))
 #else
-#define TKMEM_ALLOC(size) tk_alloc((size), __FUNCTION__, __LINE__)
-#define TKMEM_CALLOC(nmemb, size) tk_calloc((nmemb), (size), __FUNCTION__, __LINE__)
-#define TKMEM_REALLOC(p, size) tk_realloc((p), (size), __FUNCTION__, __LINE__)
+#define TKMEM_ALLOC(size) tk_alloc((size), __func__, __LINE__)
+#define TKMEM_CALLOC(nmemb, size) tk_calloc((nmemb), (size), __func__, __LINE__)
+#define TKMEM_REALLOC(p, size) tk_realloc((p), (size), __func__, __LINE__)
 #define TKMEM_FREE(p)                                                                                                  \
   {                                                                                                                    \
     tk_free((void *)(p));                                                                                              \
     (p) = NULL;                                                                                                        \
   }
-#define TKMEM_ZALLOC(type) ((type *)tk_calloc(1, sizeof(type), __FUNCTION__, __LINE__))
-#define TKMEM_ZALLOCN(type, n) ((type *)tk_calloc((n), sizeof(type), __FUNCTION__, __LINE__))
-#define TKMEM_REALLOCT(type, p, n) ((type *)rf_awtk_reallocn((p), (n), sizeof(type), __FUNCTION__, __LINE__))
+#define TKMEM_ZALLOC(type) ((type *)tk_calloc(1, sizeof(type), __func__, __LINE__))
+#define TKMEM_ZALLOCN(type, n) ((type *)tk_calloc((n), sizeof(type), __func__, __LINE__))
+#define TKMEM_REALLOCT(type, p, n) ((type *)rf_awtk_reallocn((p), (n), sizeof(type), __func__, __LINE__))
 #endif
 
 #endif /* RINGFENCE_AWTK_TKC_MEM_H */

@@ -78,9 +78,9 @@ static inline ret_t mem_allocator_destroy(mem_allocator_t *allocator) {
              : RET_BAD_PARAMS;
 }
 
-#define MEM_ALLOCATOR_ALLOC(allocator, size) mem_allocator_alloc((allocator), (size), __FUNCTION__, __LINE__)
+#define MEM_ALLOCATOR_ALLOC(allocator, size) mem_allocator_alloc((allocator), (size), __func__, __LINE__)
 #define MEM_ALLOCATOR_REALLOC(allocator, ptr, size)                                                                    \
-  mem_allocator_realloc((allocator), (ptr), (size), __FUNCTION__, __LINE__)
+  mem_allocator_realloc((allocator), (ptr), (size), __func__, __LINE__)
 #define MEM_ALLOCATOR_FREE(allocator, ptr) mem_allocator_free((allocator), (ptr))
 
 /* ---- Additions ---- */

@@ -113,7 +113,7 @@ enum { TK_NAME_LEN = 31, TK_FUNC_NAME_LEN = 63 };
 #ifdef NDEBUG
 #define rf_awtk_failed(p) ((void)0)
 #else
-#define rf_awtk_failed(p) log_warn("%s:%d " p "\n", __FUNCTION__, __LINE__)
+#define rf_awtk_failed(p) log_warn("%s:%d %s\n", __func__, __LINE__, p)
 #endif
 
 #define log_if_fail(p)                                                                                                 \

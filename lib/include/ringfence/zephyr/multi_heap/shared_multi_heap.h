@@ -34,6 +34,10 @@ int shared_multi_heap_add(struct shared_multi_heap_region *region, void *user_da
 void *shared_multi_heap_alloc(enum shared_multi_heap_attr attr, size_t bytes);
 void *shared_multi_heap_aligned_alloc(enum shared_multi_heap_attr attr, size_t align, size_t bytes);
 
+/* As sys_heap_realloc, in the block's own region where there is room, else in another of `attr`; NULL, and the block
+ * stays, for an attribute that is none. */
+void *shared_multi_heap_realloc(enum shared_multi_heap_attr attr, void *ptr, size_t bytes);
+
 /* Gives a block back. NULL does nothing; what is no live block is refused and reported. */
 void shared_multi_heap_free(void *block);
 
@@ -41,6 +45,7 @@ void shared_multi_heap_free(void *block);
 
 /* The calls with their site as an argument. */
 void *rf_zephyr_shared_alloc_at(enum shared_multi_heap_attr attr, size_t align, size_t bytes, const rf_site *site);
+void *rf_zephyr_shared_realloc_at(enum shared_multi_heap_attr attr, void *ptr, size_t bytes, const rf_site *site);
 void rf_zephyr_shared_free_at(void *block, const rf_site *site);
 
 #ifdef __cplusplus
@@ -50,6 +55,7 @@ void rf_zephyr_shared_free_at(void *block, const rf_site *site);
 #if RF_SITES && !defined(RINGFENCE_ZEPHYR_IMPL)
 #define shared_multi_heap_alloc(attr, bytes) rf_zephyr_shared_alloc_at((attr), 0, (bytes), RF_HERE)
 #define shared_multi_heap_aligned_alloc(attr, align, bytes) rf_zephyr_shared_alloc_at((attr), (align), (bytes), RF_HERE)
+#define shared_multi_heap_realloc(attr, ptr, bytes) rf_zephyr_shared_realloc_at((attr), (ptr), (bytes), RF_HERE)
 #define shared_multi_heap_free(block) rf_zephyr_shared_free_at((block), RF_HERE)
 #endif
 

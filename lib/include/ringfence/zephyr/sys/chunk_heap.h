@@ -46,6 +46,14 @@ typedef struct rf_zephyr_chunk_heap {
   rf_counters counters;
 } rf_zephyr_chunk_heap;
 
+/* Initialises one that is not made yet. */
+#define RF_ZEPHYR_NO_CHUNKS                                                                                            \
+  {                                                                                                                    \
+    {NULL}, NULL, 0, 0, 0, {0}, {                                                                                      \
+      0, 0, 0, 0, 0, 0                                                                                                 \
+    }                                                                                                                  \
+  }
+
 /* Makes a heap of the `size` bytes at `memory`, both the caller's until rf_deinit. RF_OK, or RF_ERR_INVALID for a NULL
  * argument, and where no block of 8 bytes fits. */
 rf_status rf_zephyr_chunk_heap_init(rf_zephyr_chunk_heap *heap, void *memory, size_t size);

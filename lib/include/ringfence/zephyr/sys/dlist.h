@@ -56,6 +56,10 @@ static inline bool sys_dlist_is_tail(const sys_dlist_t *list, const sys_dnode_t 
   return list->tail == node;
 }
 
+static inline bool sys_dlist_has_multiple_nodes(const sys_dlist_t *list) {
+  return list->head != list->tail;
+}
+
 static inline sys_dnode_t *sys_dlist_peek_head(const sys_dlist_t *list) {
   return sys_dlist_is_empty(list) ? NULL : list->head;
 }
@@ -73,6 +77,19 @@ static inline sys_dnode_t *sys_dlist_peek_prev(const sys_dlist_t *list, const sy
   return node != NULL && node != list->head ? node->prev : NULL;
 }
 
+/* The same of a list that is not empty, and of a node that there is. */
+static inline sys_dnode_t *sys_dlist_peek_head_not_empty(const sys_dlist_t *list) {
+  return list->head;
+}
+
+static inline sys_dnode_t *sys_dlist_peek_next_no_check(const sys_dlist_t *list, const sys_dnode_t *node) {
+  return node != list->tail ? node->next : NULL;
+}
+
+static inline sys_dnode_t *sys_dlist_peek_prev_no_check(const sys_dlist_t *list, const sys_dnode_t *node) {
+  return node != list->head ? node->prev : NULL;
+}
+
 /* Before `successor`, a node or the list itself. */
 static inline void sys_dlist_insert(sys_dnode_t *successor, sys_dnode_t *node) {
   node->prev = successor->prev;
@@ -87,6 +104,16 @@ static inline void sys_dlist_append(sys_dlist_t *list, sys_dnode_t *node) {
 
 static inline void sys_dlist_prepend(sys_dlist_t *list, sys_dnode_t *node) {
   sys_dlist_insert(list->head, node);
+}
+
+/* Before the first node of which `cond` is not 0; at the end where there is none. */
+static inline void sys_dlist_insert_at(sys_dlist_t *list, sys_dnode_t *node, int (*cond)(sys_dnode_t *node, void *data),
+                                       void *data) {
+  sys_dnode_t *at = list->head;
+  while (at != list && cond(at, data) == 0) {
+    at = at->next;
+  }
+  sys_dlist_insert(at, node);
 }
 
 static inline void sys_dlist_remove(sys_dnode_t *node) {
@@ -114,6 +141,10 @@ static inline size_t sys_dlist_len(const sys_dlist_t *list) {
 
 #define SYS_DLIST_FOR_EACH_NODE(list, node)                                                                            \
   for ((node) = sys_dlist_peek_head(list); (node) != NULL; (node) = sys_dlist_peek_next(list, node))
+/* From the node behind `node` on; NULL: from the first. */
+#define SYS_DLIST_ITERATE_FROM_NODE(list, node)                                                                        \
+  for ((node) = (node) != NULL ? sys_dlist_peek_next(list, node) : sys_dlist_peek_head(list); (node) != NULL;          \
+       (node) = sys_dlist_peek_next(list, node))
 #define SYS_DLIST_FOR_EACH_NODE_SAFE(list, node, after)                                                                \
   for ((node) = sys_dlist_peek_head(list), (after) = sys_dlist_peek_next(list, node); (node) != NULL;                  \
        (node) = (after), (after) = sys_dlist_peek_next(list, node))

@@ -46,6 +46,11 @@ static inline sys_snode_t *sys_slist_peek_next(const sys_snode_t *node) {
   return node != NULL ? node->next : NULL;
 }
 
+/* The same of a node that there is. */
+static inline sys_snode_t *sys_slist_peek_next_no_check(const sys_snode_t *node) {
+  return node->next;
+}
+
 /* Behind `prev`; NULL: at the head. */
 static inline void sys_slist_insert(sys_slist_t *list, sys_snode_t *prev, sys_snode_t *node) {
   sys_snode_t **const link = prev != NULL ? &prev->next : &list->head;
@@ -64,6 +69,20 @@ static inline void sys_slist_append(sys_slist_t *list, sys_snode_t *node) {
   sys_slist_insert(list, list->tail, node);
 }
 
+/* Appends what is linked from `head` to `tail`; nothing where one of them is NULL. */
+static inline void sys_slist_append_list(sys_slist_t *list, void *head, void *tail) {
+  if (head != NULL && tail != NULL) {
+    *(list->tail != NULL ? &list->tail->next : &list->head) = (sys_snode_t *)head;
+    list->tail = (sys_snode_t *)tail;
+  }
+}
+
+/* Moves all of `other` behind the last of `list`. */
+static inline void sys_slist_merge_slist(sys_slist_t *list, sys_slist_t *other) {
+  sys_slist_append_list(list, other->head, other->tail);
+  sys_slist_init(other);
+}
+
 /* `prev`: the node before; NULL: `node` is the first. */
 static inline void sys_slist_remove(sys_slist_t *list, sys_snode_t *prev, sys_snode_t *node) {
   *(prev != NULL ? &prev->next : &list->head) = node->next;
@@ -73,18 +92,29 @@ static inline void sys_slist_remove(sys_slist_t *list, sys_snode_t *prev, sys_sn
   node->next = NULL;
 }
 
-/* False where it is not in the list. */
-static inline bool sys_slist_find_and_remove(sys_slist_t *list, sys_snode_t *node) {
-  sys_snode_t *prev = NULL;
+/* False where it is not in the list. *prev (NULL allowed): the node before it, or the last where it is not there; NULL
+ * where there is none. */
+static inline bool sys_slist_find(sys_slist_t *list, sys_snode_t *node, sys_snode_t **prev) {
+  sys_snode_t *before = NULL;
   sys_snode_t *at = list->head;
   while (at != NULL && at != node) {
-    prev = at;
+    before = at;
     at = at->next;
   }
-  if (at != NULL) {
-    sys_slist_remove(list, prev, node);
+  if (prev != NULL) {
+    *prev = before;
   }
   return at != NULL;
+}
+
+/* False where it is not in the list. */
+static inline bool sys_slist_find_and_remove(sys_slist_t *list, sys_snode_t *node) {
+  sys_snode_t *prev;
+  bool const found = sys_slist_find(list, node, &prev);
+  if (found) {
+    sys_slist_remove(list, prev, node);
+  }
+  return found;
 }
 
 /* The first, removed; NULL of an empty list. */
@@ -108,6 +138,10 @@ static inline size_t sys_slist_len(const sys_slist_t *list) {
 
 #define SYS_SLIST_FOR_EACH_NODE(list, node)                                                                            \
   for ((node) = sys_slist_peek_head(list); (node) != NULL; (node) = sys_slist_peek_next(node))
+/* From the node behind `node` on; NULL: from the first. */
+#define SYS_SLIST_ITERATE_FROM_NODE(list, node)                                                                        \
+  for ((node) = (node) != NULL ? sys_slist_peek_next(node) : sys_slist_peek_head(list); (node) != NULL;                \
+       (node) = sys_slist_peek_next(node))
 #define SYS_SLIST_FOR_EACH_NODE_SAFE(list, node, after)                                                                \
   for ((node) = sys_slist_peek_head(list), (after) = sys_slist_peek_next(node); (node) != NULL;                        \
        (node) = (after), (after) = sys_slist_peek_next(node))
