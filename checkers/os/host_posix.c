@@ -3,6 +3,7 @@
 #include "host.h"
 
 #include "above_standard.h"
+#include "refused_write.h"
 #include "soft_limit.h"
 #include "uncancelled.h"
 
@@ -210,35 +211,14 @@ static bool write_all(int fd, const char *data, size_t size, int *sent) {
   return size == 0;
 }
 
-/* Only a signal that was blocked before can wait. A sandbox may forbid to ask, so that is done where it must be. */
-static void note_waiting(const sigset_t *blocked, sigset_t *waiting) {
-  (void)sigemptyset(waiting);
-  if (sigismember(blocked, SIGPIPE) == 1 || sigismember(blocked, SIGXFSZ) == 1) {
-    (void)sigpending(waiting);
-  }
-}
-
-/* A pipe may have no reader, and a file be at its size limit: the signal for that must not end the program in the
- * middle of a report. */
+/* The signal of a write that is refused must not end the program in the middle of a report. */
 static bool write_quietly(int fd, const char *data, size_t size) {
-  struct timespec const at_once = {0, 0};
-  sigset_t refusal;
-  sigset_t mask;
-  sigset_t pending;
-  (void)sigemptyset(&refusal);
-  (void)sigaddset(&refusal, SIGPIPE);
-  (void)sigaddset(&refusal, SIGXFSZ);
-  (void)pthread_sigmask(SIG_BLOCK, &refusal, &mask);
-  note_waiting(&mask, &pending);
+  bool const may_take = !rf_is_forbidden(RF_CALL_PENDING);
+  rf_refused_write refused;
   int sent = 0;
+  rf_refused_write_begin(&refused, may_take);
   bool const done = write_all(fd, data, size, &sent);
-  if (sent != 0 && sigismember(&pending, sent) == 0) {
-    (void)sigemptyset(&refusal);
-    (void)sigaddset(&refusal, sent);
-    while (sigtimedwait(&refusal, NULL, &at_once) == -1 && errno == EINTR) {
-    }
-  }
-  (void)pthread_sigmask(SIG_SETMASK, &mask, NULL);
+  rf_refused_write_end(&refused, sent, may_take);
   return done;
 }
 
@@ -250,7 +230,7 @@ RF_COLD bool rf_host_write(int fd, const char *data, size_t size) {
   }
   int const cancellation = rf_uncancelled_begin();
   int sent = 0;
-  bool const plain = rf_is_forbidden(RF_CALL_SIGNAL_MASK | RF_CALL_PENDING);
+  bool const plain = rf_is_forbidden(RF_CALL_SIGNAL_MASK);
   bool const done = plain ? write_all(fd, data, size, &sent) : write_quietly(fd, data, size);
   rf_uncancelled_end(cancellation);
   errno = saved_errno;

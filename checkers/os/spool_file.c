@@ -21,6 +21,7 @@
 #include "clock.h"
 #include "lib/core/compiler.h"
 #include "proc_self.h"
+#include "refused_write.h"
 #include "same_file.h"
 #include "soft_limit.h"
 #include "uncancelled.h"
@@ -345,7 +346,6 @@ RF_COLD bool rf_spool_file_append(rf_spool_file *spool, char *line, size_t size,
   static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGTRAP};
   int const saved = errno;
   int const cancellation = rf_uncancelled_begin();
-  struct timespec const at_once = {0, 0};
   sigset_t blocked;
   sigset_t before;
   sigset_t pending;
@@ -359,12 +359,8 @@ RF_COLD bool rf_spool_file_append(rf_spool_file *spool, char *line, size_t size,
   spool->arrived = 0;
   bool const done = append_in_any_case(spool, line, size, ring);
   spool->arrived = done ? size : spool->arrived;
-  if (spool->too_large && sigismember(&pending, SIGXFSZ) == 0) {
-    sigset_t refusal;
-    (void)sigemptyset(&refusal);
-    (void)sigaddset(&refusal, SIGXFSZ);
-    while (sigtimedwait(&refusal, NULL, &at_once) == -1 && errno == EINTR) {
-    }
+  if (spool->too_large && sigismember(&pending, SIGXFSZ) == 0 && !rf_refused_write_take(SIGXFSZ, true)) {
+    (void)sigaddset(&before, SIGXFSZ);
   }
   (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
   rf_uncancelled_end(cancellation);

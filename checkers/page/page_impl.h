@@ -92,6 +92,9 @@ bool rf_page_writable_is_free(void);
  * address space leave it. */
 size_t rf_page_memory_share(void);
 
+/* A quarter of the process's limit of address space as it is now; SIZE_MAX where there is none. */
+size_t rf_page_space_share(void);
+
 /* The least memory limit of the control groups that `list` names, a file like /proc/self/cgroup, below the folder
  * `root`; SIZE_MAX where there is none. */
 size_t rf_page_group_limit(const char *list, const char *root);

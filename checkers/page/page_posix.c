@@ -369,6 +369,16 @@ static size_t soft_limit(int result, const struct rlimit *limit) {
   return result == 0 && limit->rlim_cur < SIZE_MAX ? (size_t)limit->rlim_cur : SIZE_MAX;
 }
 
+RF_COLD size_t rf_page_space_share(void) {
+  static size_t was = SIZE_MAX; /* accessed atomically; who may not ask sets no limit any more */
+  if (!rf_is_forbidden(RF_CALL_LIMIT)) {
+    struct rlimit limit;
+    size_t const space = soft_limit(getrlimit(RLIMIT_AS, &limit), &limit);
+    __atomic_store_n(&was, space != SIZE_MAX ? space / 4 : SIZE_MAX, __ATOMIC_RELAXED);
+  }
+  return __atomic_load_n(&was, __ATOMIC_RELAXED);
+}
+
 RF_COLD size_t rf_page_memory_share(void) {
   long const pages = sysconf(_SC_PHYS_PAGES);
   size_t const machine =

@@ -171,6 +171,12 @@ static rf_space *make_space(rf_page_store *store, rf_space_kind kind, size_t byt
 
 _Static_assert(sizeof(rf_space) % _Alignof(rf_slot) == 0, "slots stand behind the space");
 
+/* The program has to live on what spaces leave of a limit of address space. */
+static size_t space_left(const rf_page_store *store) {
+  size_t const share = store->options.slots != 0 ? SIZE_MAX : rf_page_space_share() & ~(rf_page_size() - 1);
+  return share > store->reserved ? share - store->reserved : 0;
+}
+
 /* Room for a run of `length` pages. A store of few blocks has one space, which is made to measure. */
 static bool grow(rf_page_store *store, rf_space_kind kind, uint32_t length) {
   size_t const needed = ((size_t)length + (size_t)2 * GAP_LEAST) * rf_page_size();
@@ -186,6 +192,11 @@ static bool grow(rf_page_store *store, rf_space_kind kind, uint32_t length) {
       want = rounded(store->options.space);
     }
   }
+  size_t const left = space_left(store);
+  if (left < needed) {
+    return false;
+  }
+  want = want < left ? want : left;
   for (want = want > needed ? want : needed; make_space(store, kind, want) == NULL;
        want = want / 2 > needed ? want / 2 : needed) {
     if (want == needed) {

@@ -223,12 +223,67 @@ static int sent_with(int error) {
   return error == EPIPE ? SIGPIPE : error == EFBIG ? SIGXFSZ : 0;
 }
 
-/* Only a signal that was blocked before can wait. A sandbox may forbid to ask, so that is done where it must be. */
-static void note_waiting(const sigset_t *blocked, sigset_t *waiting) {
-  (void)sigemptyset(waiting);
-  if (sigismember(blocked, SIGPIPE) == 1 || sigismember(blocked, SIGXFSZ) == 1) {
-    (void)sigpending(waiting);
+#if RF_PORT_KNOWN_ID
+
+static bool spares_signals; /* accessed atomically */
+
+void rf_port_log_spares_signals(void) {
+  __atomic_store_n(&spares_signals, true, __ATOMIC_RELAXED);
+}
+
+static bool may_take_signals(void) {
+  return !__atomic_load_n(&spares_signals, __ATOMIC_RELAXED);
+}
+
+#else
+
+static bool may_take_signals(void) {
+  return true;
+}
+
+#endif
+
+typedef struct refused_write {
+  sigset_t mask; /* as it was */
+  sigset_t waiting;
+} refused_write;
+
+/* Takes the signal that came with a write; true where it waits no more. One that is ignored waits as well while it is
+ * blocked. */
+static bool refused_take(int sent, bool may_take) {
+  struct timespec const at_once = {0, 0};
+  sigset_t refusal;
+  int taken = -1;
+  (void)sigemptyset(&refusal);
+  (void)sigaddset(&refusal, sent);
+  do {
+    errno = EPERM;
+    taken = may_take ? sigtimedwait(&refusal, NULL, &at_once) : -1;
+  } while (taken == -1 && errno == EINTR);
+  return taken == sent || errno == EAGAIN;
+}
+
+/* Only a signal that was blocked before can wait. `may_take`: the process may ask which signals wait, and take them; a
+ * sandbox may forbid that. */
+static void refused_begin(refused_write *w, bool may_take) {
+  sigset_t refusals;
+  (void)sigemptyset(&refusals);
+  (void)sigaddset(&refusals, SIGPIPE);
+  (void)sigaddset(&refusals, SIGXFSZ);
+  (void)pthread_sigmask(SIG_BLOCK, &refusals, &w->mask);
+  (void)sigemptyset(&w->waiting);
+  if (may_take && (sigismember(&w->mask, SIGPIPE) == 1 || sigismember(&w->mask, SIGXFSZ) == 1)) {
+    (void)sigpending(&w->waiting);
   }
+}
+
+/* `sent` is the signal that came with the write, or 0. Where it cannot be taken it stays blocked, for it would end the
+ * program. */
+static void refused_end(refused_write *w, int sent, bool may_take) {
+  if (sent != 0 && sigismember(&w->waiting, sent) == 0 && !refused_take(sent, may_take)) {
+    (void)sigaddset(&w->mask, sent);
+  }
+  (void)pthread_sigmask(SIG_SETMASK, &w->mask, NULL);
 }
 
 /* A reader of standard error that went away must not kill the program with SIGPIPE in the middle of a report, nor a
@@ -236,25 +291,12 @@ static void note_waiting(const sigset_t *blocked, sigset_t *waiting) {
  * Nor may the thread be cancelled: its caller may hold a lock. */
 void rf_port_log(const char *text, size_t len) {
   int const saved_errno = errno;
-  struct timespec const at_once = {0, 0};
-  sigset_t refusal;
-  sigset_t mask;
-  sigset_t pending;
+  bool const may_take = may_take_signals();
+  refused_write refused;
   int cancellation = PTHREAD_CANCEL_ENABLE;
   (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellation);
-  (void)sigemptyset(&refusal);
-  (void)sigaddset(&refusal, SIGPIPE);
-  (void)sigaddset(&refusal, SIGXFSZ);
-  (void)pthread_sigmask(SIG_BLOCK, &refusal, &mask);
-  note_waiting(&mask, &pending);
-  int const sent = sent_with(write_all(text, len));
-  if (sent != 0 && sigismember(&pending, sent) == 0) {
-    (void)sigemptyset(&refusal);
-    (void)sigaddset(&refusal, sent);
-    while (sigtimedwait(&refusal, NULL, &at_once) == -1 && errno == EINTR) {
-    }
-  }
-  (void)pthread_sigmask(SIG_SETMASK, &mask, NULL);
+  refused_begin(&refused, may_take);
+  refused_end(&refused, sent_with(write_all(text, len)), may_take);
   (void)pthread_setcancelstate(cancellation, &cancellation);
   errno = saved_errno;
 }

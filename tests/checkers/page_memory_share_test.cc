@@ -13,6 +13,7 @@
 #include <string>
 
 extern "C" {
+#include "checkers/os/forbidden_calls.h"
 #include "checkers/page/page_impl.h"
 }
 
@@ -38,6 +39,33 @@ TEST(PageMemoryShare, AQuarterOfALimitIsTheShareWhereThatIsLess) {
     };
     EXPECT_EXIT(limited(), testing::ExitedWithCode(0), "") << resource;
   }
+}
+
+TEST(PageSpaceShare, IsAQuarterOfTheLimitAsItIsNow) {
+  auto const limited = [] {
+    struct rlimit limit;
+    bool const none = rf_page_space_share() == SIZE_MAX;
+    (void)getrlimit(RLIMIT_AS, &limit);
+    limit.rlim_cur = 40 << 20;
+    bool const first = setrlimit(RLIMIT_AS, &limit) == 0 && rf_page_space_share() == 10 << 20;
+    limit.rlim_cur = 20 << 20;
+    bool const second = setrlimit(RLIMIT_AS, &limit) == 0 && rf_page_space_share() == 5 << 20;
+    _exit(none && first && second ? 0 : 1);
+  };
+  EXPECT_EXIT(limited(), testing::ExitedWithCode(0), "");
+}
+
+TEST(PageSpaceShare, IsTheLastOneThatWasKnownWhereThatMayNotBeAsked) {
+  auto const limited = [] {
+    struct rlimit limit;
+    (void)getrlimit(RLIMIT_AS, &limit);
+    limit.rlim_cur = 40 << 20;
+    bool const first = setrlimit(RLIMIT_AS, &limit) == 0 && rf_page_space_share() == 10 << 20;
+    rf_forbid(RF_CALL_LIMIT);
+    limit.rlim_cur = 20 << 20;
+    _exit(first && setrlimit(RLIMIT_AS, &limit) == 0 && rf_page_space_share() == 10 << 20 ? 0 : 1);
+  };
+  EXPECT_EXIT(limited(), testing::ExitedWithCode(0), "");
 }
 
 // Files as the system has them, below a folder of the test's.

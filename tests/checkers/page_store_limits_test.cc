@@ -5,6 +5,7 @@
 #include <ringfence/std.h>
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -234,6 +235,27 @@ TEST_F(PageStoreLimits, ARangeIsOpenedAsAWholeOrNotAtAll) {
   EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
 }
 
+// The program has to live on the rest of a limit, which may come later, and become less.
+TEST_F(PageStoreLimits, SpacesAreAQuarterOfALimitOfAddressSpaceAtMost) {
+  begin_anew();
+  auto const run = [this] {
+    options_.slots = 0;
+    open();
+    size_t const bytes = (mapped_pages() * page_size() + (size_t{64} << 20)) & ~(4 * page_size() - 1);
+    rlimit limit = {bytes, RLIM_INFINITY};
+    setrlimit(RLIMIT_AS, &limit);
+    unsigned blocks = 0;
+    while (blocks < 100000 && alloc(1) != nullptr) {
+      blocks++;
+    }
+    bool const quarter = blocks > 100 && blocks < 100000 && figures().reserved_bytes == bytes / 4;
+    limit.rlim_cur = bytes - (bytes >> 3); // a quarter of it is less than what is reserved
+    setrlimit(RLIMIT_AS, &limit);
+    exit_with(quarter && alloc(1) == nullptr && figures().reserved_bytes == bytes / 4);
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
+}
+
 // With so much more address space than the process has: as much of a first space as fits, and nothing left of the
 // tries.
 TEST_F(PageStoreLimits, TakesHalfASpaceWhereThereIsNoneWhole) {
@@ -250,6 +272,8 @@ TEST_F(PageStoreLimits, TakesHalfASpaceWhereThereIsNoneWhole) {
     auto const run = [&c, this] {
       options_.slots = 0;
       open();
+      void *const rest = mmap(nullptr, 8 * first, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      EXPECT_NE(rest, MAP_FAILED); // so that a quarter of the limit is more than a first space
       size_t const before = mapped_pages();
       rlimit const limit = {before * page_size() + c.more, RLIM_INFINITY};
       setrlimit(RLIMIT_AS, &limit);

@@ -204,6 +204,18 @@ TEST_F(ForkHandlers, TakeLocksFromTheOutsideInAndGiveThemBackTheOtherWay) {
   EXPECT_EQ(calls_of(parent), Calls(taken.rbegin(), taken.rend()));
 }
 
+// glibc calls some twice where a module's handlers are taken away at that moment.
+TEST_F(ForkHandlers, GiveNothingBackTwiceNorTakeIt) {
+  EXPECT_EQ(calls_of(parent), Calls());
+  (void)calls_of(prepare);
+  EXPECT_EQ(calls_of(prepare), Calls());
+  EXPECT_EQ(calls_of(parent).size(), 4U);
+  EXPECT_EQ(calls_of(parent), Calls());
+  (void)calls_of(prepare);
+  (void)calls_of(child);
+  EXPECT_EQ(calls_of(parent), Calls());
+}
+
 TEST_F(ForkHandlers, LeaveStreamsAloneThatWereNotLocked) {
   world.streams = false;
   (void)calls_of(prepare);

@@ -147,6 +147,19 @@ TEST(Hardship, ThereIsLittleMemoryFromTheStart) {
   }
 }
 
+// Closed address space for blocks on pages must leave the program what it needs. What guard takes is enough.
+TEST(Hardship, ALimitOfAddressSpaceLeavesRoomForBlocksThatGetNoPages) {
+  for (const char *const limit : {"24000", "60000", "140000", "300000"}) {
+    for (const char *const mode :
+         {"mode=guard", "mode=page", "mode=page:page_close=markers", "mode=page:page_close=rights"}) {
+      std::string const command = std::string("ulimit -v ") + limit + "; exec \"$0\" \"$1\"";
+      Result const result = shell(command, "keep_all", mode);
+      EXPECT_EQ(result.status, 3) << limit << " " << mode << result.err;
+      EXPECT_EQ(result.out, "output\n") << limit << " " << mode;
+    }
+  }
+}
+
 TEST(Hardship, TheProgramLetsItselfHaveLittleMemory) {
   for (const char *const how : {"little_data", "little_space"}) {
     for (const char *const mode : {"mode=off", "mode=sample", "mode=guard", "mode=page", "mode=page:page_close=markers",

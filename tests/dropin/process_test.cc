@@ -243,6 +243,24 @@ TEST(Process, ThreadsThatAreCancelledLeaveNoLockBehind) {
   EXPECT_EQ(run({program("process"), "cancelled"}).status, 3);
 }
 
+// The C library ends it with the last thread, of which the checker's is none.
+TEST(Process, EndsWithItsLastThreadThoughItIsCheckedInTheBackground) {
+  for (const char *const mode : {"mode=guard:sweep_every=1", "mode=page:sweep_every=1", "mode=guard:sweep_every=20"}) {
+    Result const result = run({program("process"), "pthread_exit"}, with(mode));
+    EXPECT_EQ(result.status, 0) << mode;
+    EXPECT_EQ(result.out, "output") << mode;
+  }
+}
+
+// Whatever names such a thread has its storage, which is gone.
+TEST(Process, AThreadWhoseEndIsNotToldIsInNobodysWay) {
+  for (const char *const mode : {"mode=guard", "mode=page", "mode=sample:sample_rate=1", "mode=off"}) {
+    Result const result = run({program("process"), "last_of_all"}, with(mode));
+    EXPECT_EQ(result.status, 3) << mode;
+    EXPECT_TRUE(result.findings.empty()) << mode;
+  }
+}
+
 TEST(Process, ACrashByAPointerOutOfFreedMemoryIsAUseAfterFree) {
   Result const result = run({program("process"), "stale_pointer"}, with("mode=guard"));
   EXPECT_EQ(result.status, 99);

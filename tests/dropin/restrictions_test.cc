@@ -143,6 +143,21 @@ TEST_P(Sandbox, IsNotLeftByTheDropIn) {
   }
 }
 
+// That leaks were not looked for cannot be said, and the signal for that (SIGXFSZ) cannot be taken: where the call for
+// it ends the process, and where it is refused.
+TEST(SandboxWithoutRoom, IsNotLeftByTheDropIn) {
+  for (const char *const calls : {"threads", "refuses"}) {
+    Arguments const arguments = {calls, "prctl", "return", "full"};
+    Result const without = bare("sandbox", arguments);
+    ASSERT_EQ(without.status, 5);
+    for (const char *const mode : {"mode=guard", "mode=page", "mode=guard:verbosity=1"}) {
+      How how = with(mode);
+      how.log = false;
+      expect_as_bare("sandbox", arguments, without, how);
+    }
+  }
+}
+
 // The finding's frames have their modules, though no file may be opened.
 void expect_finding(const std::string &mode, const std::string &calls) {
   SCOPED_TRACE(mode + " " + calls);

@@ -32,7 +32,6 @@ constexpr uintptr_t kPage = 4096;
 
 struct World {
   std::vector<rf_map> maps;
-  std::vector<rf_thread> threads; // of which each is at an address of its own storage, as `own` says
   Ranges dead;
   Ranges looked_at;
   std::map<uintptr_t, uintptr_t> starts; // of stacks, by an address in their thread's storage
@@ -77,10 +76,6 @@ bool __wrap_rf_maps_each(bool (*visit)(const rf_map *map, void *context), void *
 
 size_t rf_pages_round(size_t size) {
   return (size + ringfence_test::kPage - 1) & ~(ringfence_test::kPage - 1);
-}
-
-const rf_thread *rf_thread_find(uint32_t id) {
-  return id == 0 || id > 9 ? nullptr : reinterpret_cast<const rf_thread *>(uintptr_t{0x10F00} * id);
 }
 
 void rf_dead_stacks_look(uintptr_t start, uintptr_t end, uint32_t id) {

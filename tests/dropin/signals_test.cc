@@ -308,6 +308,30 @@ TEST(Signals, ThoseWithoutAHandlerAndThoseOfTheThreadsOwnCodeComeAtTheEnd) {
   });
 }
 
+TEST(Signals, OneThatCameWithARefusedWriteAndCouldNotBeTakenStaysBlockedAtTheEnd) {
+  alone([] {
+    sigset_t before;
+    handle(SIGUSR1);
+    ASSERT_TRUE(rf_signals_block_handled(&before));
+    block_truly({SIGUSR1, SIGPIPE, SIGXFSZ}); // as the writer leaves them
+    send(SIGXFSZ);
+    rf_signals_open_handled(&before, true);
+    sigset_t now;
+    EXPECT_EQ(rf_signals_mask_truly(SIG_BLOCK, nullptr, &now), 0);
+    EXPECT_EQ(sigismember(&now, SIGXFSZ), 1);
+    EXPECT_EQ(sigismember(&now, SIGPIPE), 1);
+    EXPECT_EQ(sigismember(&now, SIGUSR1), 0);
+  });
+  alone([] { // one that the program handles comes
+    sigset_t before;
+    handle(SIGXFSZ);
+    ASSERT_TRUE(rf_signals_block_handled(&before));
+    send(SIGXFSZ);
+    rf_signals_open_handled(&before, false);
+    EXPECT_EQ(handled, 1);
+  });
+}
+
 TEST(Signals, WhereCallsAreForbiddenNothingWaitsOrNothingIsForgotten) {
   alone([] {
     sigset_t before;

@@ -5,6 +5,7 @@ extern "C" {
 #include "checkers/dropin/inspect/stop_the_world.h"
 #include "checkers/dropin/os/futex.h"
 #include "checkers/dropin/runtime/state.h"
+#include "checkers/dropin/runtime/thread.h"
 }
 #undef _Static_assert
 
@@ -25,6 +26,7 @@ extern "C" {
 #include <vector>
 
 rf_process_state rf_process;
+RF_THREAD_LOCAL rf_thread rf_current_thread;
 
 bool rf_process_has_ended() {
   return rf_process.ended;
@@ -105,6 +107,7 @@ public:
   uint64_t count() const { return count_; }
   uint32_t id() const { return id_; }
   uintptr_t frame() const { return frame_; }
+  uintptr_t own() const { return own_; }
 
 private:
   void run(bool blocked) {
@@ -113,6 +116,7 @@ private:
     }
     id_ = static_cast<uint32_t>(syscall(SYS_gettid));
     frame_ = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+    own_ = reinterpret_cast<uintptr_t>(&rf_current_thread);
     while (!ends_) {
       count_++;
       if (unblocks_) {
@@ -124,6 +128,7 @@ private:
   std::atomic<uint64_t> count_{0};
   std::atomic<uint32_t> id_{0};
   std::atomic<uintptr_t> frame_{0};
+  std::atomic<uintptr_t> own_{0};
   std::atomic<bool> ends_{false};
   std::atomic<bool> unblocks_{false};
   std::thread thread_;
@@ -189,6 +194,7 @@ TEST_F(StopTheWorld, AllOthersStandStillUntilItEnds) {
       ASSERT_NE(place, nullptr);
       EXPECT_LT(place->sp, thread->frame());
       EXPECT_GT(place->sp, thread->frame() - 65536);
+      EXPECT_EQ(place->own, thread->own());
     }
     for (int turn = 0; turn < 1000; turn++) {
       std::this_thread::yield();

@@ -1,5 +1,5 @@
-// The list of threads (checkers/dropin/runtime/thread.c): who is in it and when, that nobody changes it while it is
-// locked, and what a child of fork has of it.
+// The threads of the program (checkers/dropin/runtime/thread.c): that each end is told once, and not while somebody has
+// the lock, what a child of fork has of it, and what is left on a stack.
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/dropin/runtime/signals.h"
@@ -26,10 +26,15 @@ extern "C" {
 #include <thread>
 #include <unistd.h>
 
+// The linker puts it in front of the C library's.
+extern "C" int __real_pthread_key_create(pthread_key_t *key, void (*destroy)(void *));
+extern "C" int __wrap_pthread_key_create(pthread_key_t *key, void (*destroy)(void *));
+
 namespace ringfence_test {
 namespace {
 
 std::atomic<int> ended{0};
+void (*destructor)(void *); // of the key by which a thread's end is told
 
 void count_end() {
   ended++;
@@ -63,12 +68,10 @@ public:
     begin();
     wait_for(begun_);
   }
-  bool has_begun() const { return begun_; }
-  uint32_t id() const { return id_; }
 
-  // Until it sleeps, as who waits for a lock does, or has gone by what it would have waited for.
-  template <typename Gone> void wait_until_it_waits(Gone gone) const {
-    for (char state = 'R'; state != 'S' && !gone();) {
+  // Until it sleeps, as who waits for a lock does.
+  void wait_until_it_waits() const {
+    for (char state = 'R'; state != 'S';) {
       std::ifstream file("/proc/self/task/" + std::to_string(id_) + "/stat");
       std::string const line((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
       size_t const name = line.rfind(')');
@@ -91,163 +94,75 @@ private:
   std::thread thread_;
 };
 
-bool is_listed(uint32_t id) {
-  return rf_thread_find(id) != nullptr;
-}
-
 void lock() {
   ASSERT_TRUE(rf_thread_lock(10000));
 }
 
-TEST(DropinThread, IsListedFromItsBeginToItsEnd) {
+TEST(DropinThread, IsToldOfItsEndOnce) {
   alone([] {
     rf_thread_init();
     rf_thread_begin(count_end);
-    uint32_t const me = rf_port_thread_id();
-    lock();
-    EXPECT_TRUE(is_listed(me));
-    EXPECT_EQ(rf_thread_find(me)->id, me);
-    rf_thread_unlock();
-    uint32_t gone[3];
     {
       Member members[3];
       for (Member &member : members) {
         member.begin_all();
       }
-      lock();
-      for (int i = 0; i < 3; i++) {
-        EXPECT_TRUE(is_listed(members[i].id())) << i;
-        gone[i] = members[i].id();
-      }
-      rf_thread_unlock();
+      EXPECT_EQ(ended, 0);
     }
-    lock();
-    for (uint32_t const id : gone) {
-      EXPECT_FALSE(is_listed(id));
-    }
-    EXPECT_TRUE(is_listed(me));
-    rf_thread_unlock();
-    EXPECT_EQ(ended, 3) << "each once";
+    EXPECT_EQ(ended, 3);
   });
 }
 
-TEST(DropinThread, OneInTheMiddleLeavesTheOthers) {
-  alone([] {
-    rf_thread_init();
-    Member first;
-    first.begin_all();
-    uint32_t middle = 0;
-    {
-      Member second;
-      second.begin_all();
-      middle = second.id();
-      {
-        Member third;
-        third.begin_all();
-        second.end();
-        for (bool there = true; there;) {
-          lock();
-          there = is_listed(middle);
-          rf_thread_unlock();
-        }
-        lock();
-        EXPECT_TRUE(is_listed(first.id()));
-        EXPECT_TRUE(is_listed(third.id()));
-        rf_thread_unlock();
-      }
-      lock();
-      EXPECT_TRUE(is_listed(first.id()));
-      rf_thread_unlock();
-    }
-  });
-}
-
-TEST(DropinThread, NoneBeginsOrEndsWhileTheListIsLocked) {
+TEST(DropinThread, NoneEndsWhileOthersHaveTheLock) {
   alone([] {
     rf_thread_init();
     Member member;
     lock();
-    member.begin();
-    member.wait_until_it_waits([&] { return member.has_begun(); });
-    EXPECT_FALSE(member.has_begun());
-    EXPECT_FALSE(is_listed(member.id()));
-    rf_thread_unlock();
     member.begin_all();
-    lock();
-    EXPECT_TRUE(is_listed(member.id()));
     member.end();
-    member.wait_until_it_waits([] { return false; });
-    EXPECT_TRUE(is_listed(member.id()));
+    member.wait_until_it_waits();
     EXPECT_FALSE(rf_thread_lock(0)) << "it is still this one's";
     rf_thread_unlock();
   });
 }
 
-TEST(DropinThread, OfAChildOfForkIsTheOneThatForked) {
+// The C library keeps the value of a key for the next thread on a stack, where the last one set it behind its
+// destructors.
+TEST(DropinThread, ThatNeverBeganHasNoEnd) {
   alone([] {
     rf_thread_init();
-    Member other;
-    other.begin_all();
+    ASSERT_NE(destructor, nullptr);
+    std::thread([] {
+      destructor(&rf_current_thread);
+      EXPECT_EQ(ended, 0);
+      EXPECT_FALSE(rf_current_thread.ended);
+      rf_thread_begin(count_end);
+    }).join();
+    EXPECT_EQ(ended, 1);
+  });
+}
+
+TEST(DropinThread, InAChildOfForkHasANumberOfItsOwn) {
+  alone([] {
+    rf_thread_init();
     rf_thread_begin(count_end);
-    uint32_t const parents = rf_port_thread_id();
+    EXPECT_EQ(rf_current_thread.id, static_cast<uint32_t>(getpid()));
     lock();
-    alone([&] {
+    alone([] {
       rf_thread_fork_child();
-      EXPECT_TRUE(is_listed(static_cast<uint32_t>(getpid())));
-      EXPECT_FALSE(is_listed(other.id()));
-      EXPECT_FALSE(is_listed(parents));
+      EXPECT_EQ(rf_current_thread.id, static_cast<uint32_t>(getpid()));
       EXPECT_TRUE(rf_thread_lock(0)) << "it was the parent's";
-      _exit(testing::Test::HasFailure() ? 1 : 0); // the other thread is not here, and nobody may wait for it
     });
     rf_thread_unlock();
   });
 }
 
-// What stood before it in the list is not there.
-TEST(DropinThread, OfAChildOfForkIsListedUntilItEnds) {
+TEST(DropinThread, ThatHasNoCacheYetHasNoNumberInAChild) {
   alone([] {
     rf_thread_init();
-    std::thread([] {
-      rf_thread_begin(count_end);
-      auto *const other = new Member; // which the child cannot end
-      other->begin_all();
-      lock();
-      pid_t const child = fork();
-      if (child == 0) {
-        rf_thread_fork_child();
-        std::thread([me = rf_current_thread.id] {
-          for (int i = 0; i < 5000; i++) {
-            lock();
-            bool const there = is_listed(me);
-            rf_thread_unlock();
-            if (!there) {
-              _exit(0);
-            }
-            usleep(1000);
-          }
-          _exit(1);
-        }).detach();
-        return;
-      }
-      rf_thread_unlock();
-      delete other;
-      int status = -1;
-      EXPECT_EQ(waitpid(child, &status, 0), child);
-      EXPECT_EQ(status, 0);
-    }).join();
-  });
-}
-
-TEST(DropinThread, OfAChildThatHasNoCacheYetIsNone) {
-  alone([] {
-    rf_thread_init();
-    Member other;
-    other.begin_all();
-    alone([&] {
+    alone([] {
       rf_thread_fork_child();
-      EXPECT_FALSE(is_listed(other.id()));
-      EXPECT_FALSE(is_listed(static_cast<uint32_t>(getpid())));
-      _exit(testing::Test::HasFailure() ? 1 : 0);
+      EXPECT_EQ(rf_current_thread.id, 0U);
     });
   });
 }
@@ -255,13 +170,7 @@ TEST(DropinThread, OfAChildThatHasNoCacheYetIsNone) {
 void look_at_end() {
   EXPECT_TRUE(rf_current_thread.ended) << "nobody gives it a cache any more";
   lock();
-  EXPECT_TRUE(is_listed(rf_current_thread.id)) << "its memory is still looked at";
   rf_thread_unlock();
-  alone([] {
-    rf_thread_fork_child();
-    EXPECT_FALSE(is_listed(static_cast<uint32_t>(getpid()))) << "it would never leave";
-    _exit(testing::Test::HasFailure() ? 1 : 0);
-  });
   count_end();
 }
 
@@ -473,3 +382,8 @@ TEST(DropinThread, HasANumberThatIsMadeUpWhereItMayNotAsk) {
 
 } // namespace
 } // namespace ringfence_test
+
+int __wrap_pthread_key_create(pthread_key_t *key, void (*destroy)(void *)) {
+  ringfence_test::destructor = destroy;
+  return __real_pthread_key_create(key, destroy);
+}

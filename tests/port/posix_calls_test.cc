@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <string>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -31,6 +32,8 @@ std::deque<Answer> writes; // after these, all is written
 std::deque<Answer> polls;
 std::string written;
 int signal_of_write;
+bool may_not_take; // a sandbox refuses sigtimedwait
+unsigned takes;
 bool has_no_clock;
 std::deque<timespec> times;      // the clock's answers; after these, the system's own
 std::vector<timespec> deadlines; // of waits, which are over at once
@@ -71,6 +74,14 @@ int __wrap_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t 
 int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex);
 ssize_t __wrap_write(int fd, const void *data, size_t size);
 int __wrap_poll(struct pollfd *files, nfds_t count, int timeout);
+int __real_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *time);
+int __wrap_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *time);
+
+int __wrap_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *time) {
+  takes++;
+  errno = EPERM;
+  return may_not_take ? -1 : __real_sigtimedwait(set, info, time);
+}
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now) {
   if (!watched || times.empty()) {
@@ -317,6 +328,41 @@ TEST_F(PosixCalls, TheLogLeavesSignalsAsTheyWere) {
     }
   }
   ASSERT_EQ(pthread_sigmask(SIG_SETMASK, &before, nullptr), 0);
+}
+
+// In a process of its own: does a refused write leave the signal to wait, blocked?
+int status_of_refused_write(int error, int number, const std::function<void()> &sandbox) {
+  pid_t const child = fork();
+  if (child == 0) {
+    sigset_t mask;
+    (void)sigemptyset(&mask);
+    (void)pthread_sigmask(SIG_SETMASK, &mask, nullptr);
+    sandbox();
+    takes = 0;
+    writes = {{-1, error}};
+    signal_of_write = number;
+    rf_port_log("some text", 9);
+    (void)pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+    bool const blocked = sigismember(&mask, number) == 1 && sigismember(&mask, SIGUSR1) == 0;
+    _exit(blocked && waits(number) ? static_cast<int>(takes) : 100);
+  }
+  int status = -1;
+  (void)waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : status;
+}
+
+// A sandbox may refuse the call that takes it, or end the process for it. It must not end the process by the signal.
+TEST_F(PosixCalls, ASignalThatTheLogCannotTakeStaysBlocked) {
+  struct {
+    int error;
+    int number;
+  } const refusals[] = {{EPIPE, SIGPIPE}, {EFBIG, SIGXFSZ}};
+  for (auto const &r : refusals) {
+    EXPECT_EQ(status_of_refused_write(r.error, r.number, [] { may_not_take = true; }), 1) << r.number;
+#if RF_PORT_KNOWN_ID
+    EXPECT_EQ(status_of_refused_write(r.error, r.number, rf_port_log_spares_signals), 0) << r.number;
+#endif
+  }
 }
 
 } // namespace

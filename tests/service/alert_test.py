@@ -163,6 +163,45 @@ def a_webhook_is_posted_to_and_tried_again():
         equal(s.ask("status")["alerts_waiting"], 1)
 
 
+def a_webhook_that_has_moved_is_said_and_not_taken_for_told():
+    """A redirection is no receipt, whatever its status."""
+    if shutil.which("curl") is None:
+        print("     (no curl: left out)")
+        return
+    got = []
+
+    class Moved(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):  # pylint: disable=invalid-name
+            got.append(self.path)
+            self.send_response(int(self.path[1:]))
+            self.send_header("Location", "/200")
+            self.end_headers()
+
+        do_GET = do_POST
+
+        def log_message(self, *_):  # pylint: disable=arguments-differ
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Moved) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for status, why in ((301, "leads to another address"), (302, "leads to"), (307, "leads to"),
+                            (404, "answers with an error"), (500, "answers with an error")):
+            with Service(start=False) as s:
+                take(s, event("a", "1"))
+                with contextlib.closing(database(s)) as db:
+                    db.execute("UPDATE activity SET alert = 1, time = time - 10000")
+                s.options = ["--webhook", f"http://127.0.0.1:{server.server_port}/{status}"]
+                s.start()
+                s.wait(lambda s=s: "an alert failed: the webhook" in s.log())
+                check(why in s.log(), status, s.log())
+                equal(s.ask("status")["alerts_waiting"], 1, status)
+        equal(got, ["/301", "/302", "/307", "/404", "/500"])
+        server.shutdown()
+    with Service("--webhook", "http://127.0.0.1:1/") as s:
+        append(s.directory, event("a", "1"))
+        s.wait(lambda: "an alert failed: the webhook does not answer" in s.log())
+
+
 def links_of_alerts_lead_where_others_find_the_page():
     for hosts, page in [(["https://rf.example.org/"], "https://rf.example.org"), (["a.example"], "http://127.0.0.1"),
                         (["a.example", "http://b.example:8080", "https://c.example"], "http://b.example:8080")]:
@@ -279,7 +318,8 @@ def watch_tells_what_happens():
 service.main([
     # The longest come first.
     links_of_alerts_lead_where_others_find_the_page, alerts_come_once_for_each_environment,
-    a_webhook_is_posted_to_and_tried_again, a_collector_that_ends_leaves_no_alert_that_runs,
+    a_webhook_is_posted_to_and_tried_again,
+    a_webhook_that_has_moved_is_said_and_not_taken_for_told, a_collector_that_ends_leaves_no_alert_that_runs,
     an_alert_that_was_told_is_not_told_again_while_the_disk_is_full,
     a_crash_loop_of_a_part_is_told_of_the_whole, what_an_alert_leaves_in_the_background_goes_on,
     an_alert_that_failed_is_told_later_whole_and_once,

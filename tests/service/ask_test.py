@@ -157,7 +157,10 @@ def a_list_is_in_the_order_and_of_the_part_that_is_asked_for():
         equal((row["count"], row["merged"], row["first_build"][0], row["last_build"][0]), (11, 1, "d", "b"))
         for words, found in (("open_a src/app.c close_a main heap", 1), ("open_a src/app.c close_a main nothing", 0),
                              ("open_a nothing", 0), ("open_a heap nothing", 0), ("OPEN_A heap main nothing", 0),
-                             ("close_d", 1), ("/srv/APP", 3), ("buffer-overflow", 3), ("open_d close_a", 0)):
+                             ("  open_a  src/app.c close_a main heap  overflow ", 1), (" ", 3),
+                             ("open_a src/app.c close_a main heap overflow nothing", 0), ("x" * 64, 0),
+                             ("open_long" + "x" * 100, 0), ("close_d", 1), ("/srv/APP", 3),
+                             ("buffer-overflow", 3), ("open_d close_a", 0)):
             equal(len(s.findings("--search", words)), found, words)
 
 

@@ -5,7 +5,7 @@ import os
 import sqlite3
 
 import service
-from service import Service, append, check, equal, event, finding, line_of, post, record
+from service import Service, append, check, equal, event, finding, line_of, losses, post, record
 
 LINE_MOST = 256 * 1024
 NAMES_MOST = 20000
@@ -87,7 +87,7 @@ def fields_that_say_nothing_have_a_word():
               ["(unknown)", "(unknown)", "(unknown)", "development", "(unknown)"])
         equal(shown["count"], 1)
         shown = s.ask("show", "2")
-        equal((shown["count"], shown["hosts"][0]["name"], shown["events"][0]["pid"]), (2**53, "(unknown)", 0))
+        equal((shown["count"], shown["hosts"][0]["name"], shown["events"][0]["pid"]), (2**32 - 1, "(unknown)", 0))
         equal([(c["hours"], c["allocations"]) for c in s.ask("coverage")["coverage"] if c["program"] == "/srv/odd"],
               [(0.01, 4 * 2**53)])
 
@@ -173,6 +173,27 @@ def post_each(s, *records):
         post(s, value)
 
 
+def sums_stay_numbers_whatever_records_count():
+    """No number of records that one can send makes a sum wrap, or a question fail."""
+    with Service() as s:
+        most = 2**32 - 1
+        day = 86400
+        site = {"path": "/lib", "build_id": "ab", "sites": 1, "watched": [[16, 2**53]], "unwatched": []}
+        post(s, *[event("a", f"e{i}", count=2**62, ago=i % 3 * day) for i in range(1100)])
+        post(s, *[record("summary", f"s{i}", ago=i * day, seconds=1.0, allocations=2**62, findings=2**62,
+                              dropped=2**62, exit="status 0", sites=[site], sites_dropped=2**62) for i in range(1100)])
+        shown = s.http("GET", "/api/v1/findings/1")
+        equal((shown.json()["count"], s.ask("status")["events"]), (1100 * most, 1100 * most))
+        for path in ("/", "/finding/1", "/status", "/coverage", "/builds"):
+            equal(s.http("GET", path).status, 200, path)
+        coverage = s.ask("coverage")["coverage"][0]
+        equal((coverage["findings"], coverage["dropped"]), (1100 * most, 1100 * most))
+        check(coverage["allocations"] >= 2**62, coverage)
+        reasons = ("findings that processes dropped", "call sites that were not listed")
+        equal(losses(s), dict.fromkeys(reasons, 1100 * most))
+        check(s.ask("coverage", "1", "--watched", "yes")["list"][0]["blocks"] > 0)
+
+
 def the_richest_event_stays_and_the_middle_is_thinned():
     with Service() as s:
         rich = [{"pc": hex(i + 1), "module": "/srv/app", "offset": hex(i + 1), "function": f"f{i}"} for i in range(9)]
@@ -249,6 +270,7 @@ def bytes_before_a_block_have_negative_offsets():
 
 
 service.main([
+    sums_stay_numbers_whatever_records_count,
     a_line_is_taken_up_to_its_longest, a_record_of_a_later_version_is_kept_aside, fractions_of_seconds_count,
     an_event_of_an_earlier_time_changes_no_last_build, labels_and_names_are_bounded,
     sixteen_written_bytes_are_counted_and_none_far_away, fields_that_say_nothing_have_a_word,

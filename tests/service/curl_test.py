@@ -34,7 +34,7 @@ def what_curl_is_told_is_all_that_it_needs():
 
         plain = ["silent", "globoff", "connect-timeout = 5", "location", "max-redirs = 4", 'proto = "=http,https"',
                  'proto-redir = "=http,https"']
-        body = ['request = "POST"', 'upload-file = "FD"', 'header = "Expect:"']
+        body = ['request = "POST"', 'data-binary = "@FD"', "post301", "post302", "post303", 'header = "Expect:"']
         bearer = 'header = "Authorization: Bearer t\\"o\\\\k"'
         append(s.directory, event("b", "2"))
         equal(told("forward", "--to", "http://h/x//", "--once", "--no-shared", s.directory),
@@ -50,9 +50,8 @@ def what_curl_is_told_is_all_that_it_needs():
         equal(told("export", "--as", "otlp", "--to", "https://h/v1/logs?a=b", "--dir", s.directory)[-1:],
               ['url = "https://h/v1/logs?a=b"'])
         got = told("export", "--as", "sentry", "--to", "https://key:secret@h:8/a/b/7", "--dir", s.directory)
-        equal(got[9:14] + got[-1:],
-              ['header = "X-Sentry-Auth: Sentry sentry_version=7, sentry_client=ringfence/1, sentry_key=key"',
-               'request = "POST"', 'data-binary = "@FD"', 'header = "Expect:"',
+        equal(got[9:17] + got[-1:],
+              ['header = "X-Sentry-Auth: Sentry sentry_version=7, sentry_client=ringfence/1, sentry_key=key"', *body,
                'header = "Content-Type: application/x-sentry-envelope"', 'url = "https://h:8/a/b/api/7/envelope/"'])
         found = {"pc": "0x1010", "module": "/srv/gone", "build_id": "abcdef02", "offset": "0x1010"}
         append(s.directory, event("c", "3", f_found={"thread": 1, "frames": [found]}))
@@ -67,10 +66,11 @@ def what_curl_is_told_is_all_that_it_needs():
         s.wait(lambda: s.ask("status")["alerts_waiting"] == 0)
         with open(s.root + "/told", encoding="utf-8") as file:
             lines = file.read().splitlines()
-        equal(lines[:8] + lines[9:], ["silent", "globoff", "connect-timeout = 5", "fail", *plain[5:],
-                                      'max-time = "20"', 'output = "/dev/null"', *lines[9:10], 'header = "Expect:"',
-                                      'header = "Content-Type: application/json"', 'url = "http://h/a\\"b\\\\c d e"'])
-        check(lines[9].startswith('data-raw = "{\\"text\\"'), lines)
+        equal(lines[:11] + lines[12:],
+              [*plain[:3], "fail", "location", "max-redirs = 0", *plain[5:], 'max-time = "20"', 'output = "/dev/null"',
+               'request = "POST"', 'header = "Expect:"', 'header = "Content-Type: application/json"',
+               'url = "http://h/a\\"b\\\\c d e"'])
+        check(lines[11].startswith('data-raw = "{\\"text\\"'), lines)
 
 
 service.main([

@@ -2,6 +2,7 @@
 """Records of a spool on their way to another collector: none is lost, none counts twice, whatever fails."""
 
 import fcntl
+import http.server
 import itertools
 import os
 import random
@@ -9,6 +10,7 @@ import resource
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import service
@@ -212,6 +214,34 @@ def what_comes_in_goes_behind_what_a_clock_that_was_ahead_numbered():
         equal([[e["pid"] for e in events if e[role]] for role in ("first", "last")], [[9], [4]])
 
 
+def records_follow_a_collector_that_has_moved():
+    """Whatever the redirection's status: the request there has the records, too."""
+    class Moved(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):  # pylint: disable=invalid-name
+            self.rfile.read(int(self.headers["Content-Length"]))
+            status, path = self.path[1:4], self.path[4:]
+            self.send_response(int(status))
+            self.send_header("Location", f"http://127.0.0.1:{upstream.port}{path}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):  # pylint: disable=arguments-differ
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Moved) as server, Service() as upstream:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for count, status in enumerate((301, 302, 303, 307, 308), 1):
+            url = f"http://127.0.0.1:{server.server_port}/{status}"
+            with Service("--forward", url, start=False) as s:
+                append(s.directory, event("a", f"{status}"))
+                check("1 record forwarded" in forward("--to", url, "--once", "--no-shared", s.directory)[1], status)
+                equal(total(upstream), 2 * count - 1, status)
+                append(s.directory, event("a", f"serve {status}"))
+                s.command("serve", "--once", "--forward", url)
+                equal(total(upstream), 2 * count, status)
+        server.shutdown()
+
+
 def a_request_that_has_no_place_is_said():
     def no_files():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -237,7 +267,7 @@ def a_request_that_has_no_place_is_said():
 service.main([
     what_does_not_work_is_said, a_request_that_has_no_place_is_said, a_tree_of_collectors_has_all_once,
     what_comes_in_goes_behind_what_a_clock_that_was_ahead_numbered,
-    what_it_sends_by_ends_with_it,
+    what_it_sends_by_ends_with_it, records_follow_a_collector_that_has_moved,
     a_folder_that_its_last_user_is_leaving_is_waited_for, it_waits_for_a_collector_that_is_not_there,
     an_end_on_request_is_no_failure, a_large_spool_is_sent_in_pieces, half_lines_are_left_out,
     what_is_no_file_in_the_spool_holds_nobody_up, a_segment_that_a_writer_holds_is_sent_later,

@@ -202,7 +202,7 @@ def sizes_are_bounded():
         equal(s.http("POST", "/api/v1/records", body="x" * (5 << 20), **own).status, 413)
         for more, status in ((0, 200), (1, 413)):
             equal(s.http("POST", "/api/v1/records", body="\n" * ((4 << 20) + more), **own).status, status, more)
-            equal(s.http("POST", "/finding/1/reopen", body="x" * (8192 + more), **own).status, [303, 413][more], more)
+            equal(s.http("POST", "/finding/1/reopen", body="&" * (8192 + more), **own).status, [303, 413][more], more)
         check(s.http("GET", "/" + "x" * 60000).status in (413, 414, 431))
         equal(s.http("PUT", "/", body="", **own).status, 405)
         equal(s.http("DELETE", "/api/v1/findings/1", **own).status, 405)
@@ -310,6 +310,26 @@ def a_path_that_would_be_cut_is_none():
         connection.close()
 
 
+def a_decision_whose_text_is_nowhere_to_be_read_is_none():
+    """As JSON, as another kind of form, in the query, under another name: it would be fixed in the next build."""
+    part = "--x\r\nContent-Disposition: form-data; name=\"text\"\r\n\r\nbuild-7\r\n--x--\r\n"
+    with with_finding() as s:
+        bearer = "Bearer " + s.token()
+        for query, body, kind in (("", '{"text":"build-7"}', "application/json"), ("", part, "multipart/form-data"),
+                                  ("?text=build-7", "", None), ("", "in=build-7", None), ("", "text=x&texts=y", None),
+                                  ("", "build-7", "text/plain"), ("?text", "", None)):
+            headers = {"Content_Type": kind} if kind else {}
+            for path in ("/api/v1/findings/1/fix", "/finding/1/fix"):
+                reply = s.http("POST", path + query, body, Authorization=bearer, **headers)
+                equal((reply.status, service.state(s)), (400, "open"), query, body)
+                check("form" in reply.text, reply.text)
+        equal(s.http("POST", "/steering", "action=sweep&because=x&reason=y", Authorization=bearer).status, 400)
+        equal(s.http("POST", "/sign-in", "token=" + s.token() + "&next=/").status, 400)
+        equal(s.http("POST", "/api/v1/findings/1/fix", "&text=build-7&", Authorization=bearer).status, 200)
+        equal(s.ask("show", "1")["fixed_in"], "build-7")
+        equal(service.post(s, event("b", "2"))["taken"], 1)
+
+
 def a_value_that_would_be_cut_is_refused():
     """In each form, in the query of each change, as %00 and as the byte itself."""
     with service.with_finding() as s:
@@ -335,5 +355,6 @@ service.main([
     methods_that_nothing_has_are_named_so, an_address_of_ipv6_stands_in_brackets, text_of_the_query_is_never_sql,
     sizes_are_bounded, records_can_be_posted, every_answer_has_the_headers_that_bind_browsers,
     a_port_is_free_for_the_next_server_at_once, a_body_that_is_no_records_is_not_called_taken,
+    a_decision_whose_text_is_nowhere_to_be_read_is_none,
     a_path_that_would_be_cut_is_none, a_value_that_would_be_cut_is_refused, a_question_that_would_be_cut_has_no_answer,
     the_answers_are_those_of_the_command, values_that_the_command_would_refuse_are_refused])

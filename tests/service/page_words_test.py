@@ -197,6 +197,28 @@ def lines_of_code_are_shown_of_files_in_the_folder_of_sources_alone():
         equal(["outside" in page for page in pages], [False] * 4)
 
 
+def lines_of_code_tell_nothing_of_the_collector_or_of_hidden_files():
+    """Its folder may lie in that of the sources; where it starts may be the home folder, as under systemd."""
+    for home in (False, True):
+        with Service(start=False) as s:
+            s.before = lambda s=s: os.chdir(s.root)
+            s.environment = {"HOME": s.root if home else "/"}
+            os.makedirs(s.root + "/.keys")
+            for name in ("/.keys/id", "/notes.txt"):
+                with open(s.root + name, "w", encoding="ascii") as file:
+                    file.write("secret text\n")
+            s.start()
+            files = (s.directory + "/token", ".keys/id", s.root + "/notes.txt")
+            lines = [event(place, place) for place in "abc"]
+            for line, file in zip(lines, files):
+                stack = {"thread": 1, "frames": [{"pc": "0x1", "function": "f" + file, "file": file, "line": 1}]}
+                line["finding"].update(found=stack, allocated=stack)
+            service.post(s, *lines)
+            pages = [re.sub("<[^>]*>", "", s.http("GET", f"/finding/{id}").text) for id in (1, 2, 3)]
+            equal([s.token() in pages[0], "secret text" in pages[1], "secret text" in pages[2]],
+                  [False, False, not home])
+
+
 def an_empty_list_says_why():
     with with_builds() as s:
         check("No finding is ignored." in s.http("GET", "/?state=ignored").text)
@@ -243,7 +265,7 @@ service.main([
     a_finding_has_its_number_in_the_list,
     long_ids_of_builds_are_cut_and_names_are_not,
     places_are_named_from_the_folder_of_sources, lines_of_code_are_shown_of_files_in_the_folder_of_sources_alone,
-    a_build_leads_to_its_findings,
+    lines_of_code_tell_nothing_of_the_collector_or_of_hidden_files, a_build_leads_to_its_findings,
     tabs_count_what_the_filter_lets_through, an_empty_list_says_why,
     pages_of_an_empty_store_say_how_to_fill_it, roles_of_events_stand_apart,
     times_of_commands_have_a_zone, times_have_the_unit_that_suits_them])

@@ -184,11 +184,13 @@ def each_right_opens_what_it_names():
                        if s.http(method, path, body=body, Authorization="Bearer " + token).status != 401]
             equal(allowed, [needed] if needed else list(tokens), method, path)
             equal(s.http(method, path, body=body).status == 401, needed is not None, method, path)
-        needs = s.http("POST", "/api/v1/findings/1/fix", body="").json()["error"]
-        equal(s.http("POST", "/api/v1/findings/1/fix", body="", Authorization="Bearer " + "r" * 20).json()["error"],
-              needs)
-        equal((needs, s.http("GET", "/api/v1/status").json()["error"]),
-              ("this needs a token with the right to triage: sign in", "this needs a token: sign in"))
+        for method, path, right in (("GET", "/api/v1/status", "read: sign in"), ("POST", "/api/v1/records", "post"),
+                                    ("POST", "/api/v1/findings/1/fix", "triage: sign in"),
+                                    ("POST", "/api/v1/steering", "steer: sign in")):
+            other = "p" * 20 if right.startswith("read") else "r" * 20
+            for headers in ({}, {"Authorization": "Bearer " + other}):
+                equal(s.http(method, path, body="" if method == "POST" else None, **headers).json()["error"],
+                      "this needs a token with the right to " + right)
         done = subprocess.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--unix-socket", "serve.sock",
                                "http://localhost/"], cwd=s.directory, stdout=subprocess.PIPE, check=False)
         equal(done.stdout, b"200", "the socket is this user's, whatever the address")

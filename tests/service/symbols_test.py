@@ -7,7 +7,7 @@ import re
 import time
 
 import service
-from programs import Program, nameless
+from programs import SOURCE, Program, nameless, run
 from service import Service, append, check, equal, event, record, take
 
 
@@ -260,8 +260,57 @@ def a_stripped_copy_gets_its_lines_from_the_file_that_has_them():
             equal(sorted(row["count"] for row in s.findings()), [1, 3], "what is known stays")
 
 
+def a_program_without_a_build_id_that_was_built_anew_has_names_of_its_own():
+    """It lies in the same place, and other code has the same offsets."""
+    def built(s, make, use, lines):
+        path, source = s.root + "/app", s.root + "/app.c"
+        with open(source, "w", encoding="utf-8") as file:
+            file.write("\n" * lines + SOURCE.lstrip("\n").replace("make(", make + "(").replace("use(", use + "("))
+        run("cc", "-g", "-O1", "-fno-pie", "-no-pie", "-Wl,--build-id=none", "-o", path, source)
+        addresses = {name: int(at, 16) for at, name in re.findall(r"^([0-9a-f]+) T (\w+)$", run("nm", path), re.M)}
+
+        def stack(*functions):
+            return {"thread": 1, "frames": [
+                {"pc": hex(addresses[name]), "module": path, "offset": hex(addresses[name] + 5), "function": name}
+                for name in functions]}
+
+        return lambda id: event("x", id, f_allocated=stack(make, "main"), f_found=stack(use, "main"))
+
+    with Service(start=False) as s:
+        old = built(s, "make", "use", 0)
+        take(s, old("1"))
+        new = built(s, "bake", "fry", 7)
+        take(s, old("3"))
+        take(s, new("2"))
+        take(s, new("4"))
+        equal(sorted((row["count"], row["place"].rpartition("/")[2]) for row in s.findings()),
+              [(2, "app.c:10"), (2, "app.c:3")])
+        shown = s.command("show", "2")
+        check("in bake" in shown and "in fry" in shown and "app.c:10" in shown and "app.c:16" in shown, shown)
+        check("app.c:3" not in shown and "app.c:9" not in shown and "in make" not in shown, shown)
+        shown = s.command("show", "1")
+        check("in make" in shown and "in use" in shown and "app.c:3" in shown, shown)
+        check("bake" not in shown and "fry" not in shown, shown)
+
+
+def a_program_without_a_build_id_whose_lines_have_moved_has_those_that_it_has():
+    with Service(start=False) as s:
+        for lines in (0, 7):
+            path, source = s.root + "/app", s.root + "/app.c"
+            with open(source, "w", encoding="utf-8") as file:
+                file.write("\n" * lines + SOURCE.lstrip("\n"))
+            run("cc", "-g", "-O1", "-fno-pie", "-no-pie", "-Wl,--build-id=none", "-o", path, source)
+            at = int(re.search(r"^([0-9a-f]+) T make$", run("nm", path), re.M)[1], 16)
+            frame = {"pc": hex(at), "module": path, "offset": hex(at + 5), "function": "make"}
+            take(s, event("x", str(lines), f_allocated={"thread": 1, "frames": [frame]}))
+            check(f"app.c:{lines + 3}" in s.command("show", "1"), s.command("show", "1"))
+        equal([row["count"] for row in s.findings()], [2])
+
+
 os.environ.pop("DEBUGINFOD_URLS", None)
 service.main([
+    a_program_without_a_build_id_that_was_built_anew_has_names_of_its_own,
+    a_program_without_a_build_id_whose_lines_have_moved_has_those_that_it_has,
     pieces_of_a_finding_stay_apart_when_their_names_come, a_stripped_build_gets_its_lines_later,
     a_stripped_build_that_brings_a_fixed_bug_back_reopens_it, a_merge_with_a_finding_of_the_fixed_build_reopens,
     a_stripped_copy_gets_its_lines_from_the_file_that_has_them, merged_findings_lack_symbols_once,

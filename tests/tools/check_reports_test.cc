@@ -325,7 +325,22 @@ TEST_F(CheckReports, AHiddenFindingBesideOneThatIsShownNeedsNoAdvice) {
       check({"--suppressions", rules, "--", "sh", "-c", program("overflow") + "; " + program("double_free")});
   EXPECT_EQ(result.status, 99);
   EXPECT_TRUE(has(result.err, "; 1 suppressed")) << result.err;
-  EXPECT_FALSE(has(result.err, "that only a rule for a source file suppresses")) << result.err;
+  EXPECT_FALSE(has(result.err, "that only a rule for a source file")) << result.err;
+}
+
+// A process knows neither source files nor fingerprints.
+TEST_F(CheckReports, AProgramThatEndedAtAHiddenFindingNeedsAdvice) {
+  check({"--json", file("found"), "--", program("overflow")});
+  const std::string found = read_file(file("found"));
+  const std::string key = "\"fingerprint\":\"";
+  const std::string fingerprint = found.substr(found.find(key) + key.size(), 16);
+  for (const std::string &rule : {std::string("*:programs/overflow.c"), "*:fingerprint=" + fingerprint}) {
+    const Result result = check({"--suppressions", file("rules", rule + "\n"), "--", program("overflow")});
+    EXPECT_EQ(result.status, 99);
+    EXPECT_TRUE(has(result.err, "; 1 suppressed\nringfence: a process ended at a finding that only a rule for a source "
+                                "file or a fingerprint suppresses; --continue avoids that\n"))
+        << result.err;
+  }
 }
 
 TEST_F(CheckReports, SoDoSnapshots) {

@@ -143,6 +143,7 @@ TEST(Option, StandardOutputIsNoFileForTheCommand) {
   expect_refused({"check", "--json", "-", "true"}, 2, "--json" + words);
   expect_refused({"check", "--log=", "true"}, 2, "--log" + words);
   expect_refused({"check", "--html", "--", "true"}, 2, "--html" + words);
+  expect_refused({"check", "--trace", "-", "true"}, 2, "--trace" + words);
 }
 
 TEST(Option, FilesThatCannotBeWrittenAreNamedBeforeTheRun) {

@@ -67,6 +67,16 @@ TEST_F(Merge, CountsTheProcessesOfEachPlace) {
   EXPECT_EQ(list_[1]->processes, 2u);
 }
 
+// Each container has a process 1.
+TEST_F(Merge, CountsProcessesOfOneNumberInEachFile) {
+  for (const char *const input : {"one", "one", "other"}) {
+    add(1, {{"p", 0x10}}).input = input;
+  }
+  ASSERT_EQ(merge(), 1u);
+  EXPECT_EQ(list_[0]->times, 3u);
+  EXPECT_EQ(list_[0]->processes, 2u);
+}
+
 // Such a record names one of its processes.
 TEST_F(Merge, CountsTheProcessesOfWhatWasMergedBefore) {
   for (const uint32_t pid : {1U, 1U, 2U}) {

@@ -154,6 +154,35 @@ TEST(Monitor, ShowsAFindingWhoseEndDoesNotCome) {
   unlink(file.c_str());
 }
 
+TEST(Monitor, ShowsAFindingWhoseEndIsLostWhileTheBoardGoesOn) {
+  Terminal terminal;
+  if (!terminal.is_there()) {
+    GTEST_SKIP() << "there are no pseudo terminals here";
+  }
+  std::string const lines = lines_of_a_finding();
+  terminal.watch(nullptr);
+  terminal.send(lines.substr(0, lines.rfind('#')) + "going on\n");
+  std::string const shown = terminal.shown_until("SUMMARY: Ringfence: ");
+  EXPECT_EQ(shown.rfind("going on\n=====", 0), 0U) << shown;
+  EXPECT_TRUE(has(shown, "at least 1 line of this report did not arrive")) << shown;
+  terminal.send(lines);
+  std::string const whole = terminal.shown_until("SUMMARY: Ringfence: ");
+  EXPECT_FALSE(has(whole.substr(whole.find("=====")), "did not arrive")) << whole;
+}
+
+// Its last letter may be the first of a line of ours.
+TEST(Monitor, ShowsThePromptsOfAShell) {
+  Terminal terminal;
+  if (!terminal.is_there()) {
+    GTEST_SKIP() << "there are no pseudo terminals here";
+  }
+  terminal.watch(nullptr);
+  for (std::string const prompt : {"/ # ", "board#"}) {
+    terminal.send(prompt);
+    EXPECT_EQ(terminal.shown_until(prompt), prompt);
+  }
+}
+
 TEST(Monitor, SetsATerminalRawAtItsSpeed) {
   const struct {
     const char *option;
@@ -308,6 +337,19 @@ TEST(Monitor, ADeviceThatFailsAfterAFindingIsStatus2) {
   close(shown[0]);
 }
 
+// Whatever was found: who reads the file has not seen it.
+TEST(Monitor, SaysThatItsOutputIsLost) {
+  std::string const file = scratch("console");
+  rf_finding const f = {};
+  ringfence::TextSink out;
+  rf_report_serial(&f, nullptr, out.sink());
+  write_file(file, out.text());
+  Result const result = run({"sh", "-c", "\"$0\" monitor \"$1\" > /dev/full", ringfence(), file});
+  EXPECT_EQ(result.status, 2);
+  EXPECT_EQ(result.err, "ringfence: 1 finding\nringfence: cannot write all to standard output\n");
+  unlink(file.c_str());
+}
+
 TEST(Monitor, SaysWhatIsWrong) {
   auto const said = [](const std::vector<std::string> &words) {
     std::vector<std::string> line = {ringfence(), "monitor"};
@@ -321,6 +363,7 @@ TEST(Monitor, SaysWhatIsWrong) {
   EXPECT_TRUE(has(said({"/nowhere"}), "cannot open /nowhere: No such file or directory"));
   EXPECT_TRUE(has(said({"--baud", "12", "-"}), "--baud 12: use 9600, "));
   EXPECT_TRUE(has(said({"--image", "/nowhere", "-"}), "cannot read the image /nowhere"));
+  EXPECT_TRUE(has(said({"--image", "/dev/null", "-"}), "--image /dev/null: use the ELF file that the firmware was"));
   EXPECT_TRUE(has(said({"--color", "red", "-"}), "--color red: use auto, always or never"));
 }
 

@@ -236,9 +236,10 @@ class Trim : public Record {
 protected:
   Trim() { record_.found.frames = frames_; }
 
-  void add(const char *module, const char *function) {
+  void add(const char *module, const char *function, const char *file = nullptr) {
     const unsigned i = record_.found.count++;
     sources_[i].function = function;
+    sources_[i].file = file;
     frames_[i].address = i + 1;
     frames_[i].module = module;
     frames_[i].sources = &sources_[i];
@@ -294,6 +295,39 @@ TEST_F(Trim, EndsWhereTheProgramStartsWhateverThatIsCalled) {
     add("/bin/p", "before");
     EXPECT_EQ(trimmed(false), "1") << start;
   }
+}
+
+// Programs have a clone_node, and a clone and a start_thread of their own.
+TEST_F(Trim, GoesOnBehindFunctionsOfTheProgramThatAreCalledAlike) {
+  for (const char *const own :
+       {"clone_node", "clone3d", "start_thread_pool", "_start_server", "clone", "start_thread"}) {
+    record_.found.count = 0;
+    add("/bin/p", "copy");
+    add("/bin/p", own);
+    add("/bin/p", "main");
+    add("/lib/libc.so.6", "__libc_start_call_main");
+    EXPECT_EQ(trimmed(false), "123") << own;
+  }
+}
+
+TEST_F(Trim, EndsWhereAThreadStartsInAProgramThatHasTheCLibraryLinkedIn) {
+  add("/bin/static", "work");
+  add("/bin/static", "start_thread");
+  add("/bin/static", "clone3");
+  EXPECT_EQ(trimmed(false), "1");
+}
+
+// A stack may end with the program's own, as far as it was followed.
+TEST_F(Trim, KeepsTheOutermostFunctionWhereItsLineTellsThatItIsTheProgramsOwn) {
+  add("/bin/p", "copy");
+  add("/bin/p", "clone", "p.c");
+  EXPECT_EQ(trimmed(false), "12");
+}
+
+TEST_F(Trim, EndsWhereAThreadStartsWhereNoModuleIsKnown) {
+  add(nullptr, "work");
+  add(nullptr, "start_thread", "nptl/pthread_create.c");
+  EXPECT_EQ(trimmed(false), "1");
 }
 
 TEST_F(Trim, KeepsAStackThatBeginsWhereAThreadStarts) {

@@ -220,6 +220,30 @@ TEST_F(Source, IsShownOfFilesInTheFolderAlone) {
   EXPECT_EQ(line("../" + other.substr(other.rfind('/') + 1) + "/a.c", 1), nullptr);
 }
 
+// Keys and passwords; and what a caller keeps to itself.
+TEST_F(Source, IsNotShownOfHiddenFilesNorOfAFolderThatIsLeftOut) {
+  for (const char *folder : {"/.keys", "/own", "/own2", "/src"}) {
+    ASSERT_EQ(mkdir((folder_ + folder).c_str(), 0755), 0);
+  }
+  for (const char *name : {".netrc", ".keys/a.c", "own/token", "own2/a.c", "src/.env", "src/a.b.c"}) {
+    write_file(folder_ + "/" + name, "text\n");
+  }
+  ASSERT_EQ(symlink(".netrc", (folder_ + "/link.c").c_str()), 0);
+  const std::string own = folder_ + "/src/../own/";
+  sources_.without = own.c_str();
+  for (const char *name : {".netrc", ".keys/a.c", "own/token", "src/.env", "link.c", "src/../own/token"}) {
+    EXPECT_EQ(line(name, 1), nullptr) << name;
+  }
+  EXPECT_STREQ(line("own2/a.c", 1), "text");
+  EXPECT_STREQ(line(folder_ + "/src/a.b.c", 1), "text");
+}
+
+TEST_F(Source, IsNotShownWhereTheFolderThatIsLeftOutIsNotFound) {
+  write_file(folder_ + "/a.c", "text\n");
+  sources_.without = "/nowhere";
+  EXPECT_EQ(line("a.c", 1), nullptr);
+}
+
 TEST_F(Source, IsShownOfFilesThatAreNotTooLarge) {
   std::string text = "one\n" + std::string((4U << 20) - 4, '\n');
   write_file(folder_ + "/a.c", text);

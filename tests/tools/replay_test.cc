@@ -363,6 +363,11 @@ TEST(Replay, RefusesAWrongCommandLine) {
       {{"--arena=17179869184G", "a"}, "--arena 17179869184G: give a number above 0"},
       {{"--runs=-1", "a"}, "--runs -1: give a number above 0"},
       {{"--last=0", "a"}, "--last 0: give a number above 0"},
+      {{"--save=-", "a"}, "--save needs a file name; standard output is /dev/stdout"},
+      {{"--c-test=-", "a"}, "--c-test needs a file name; standard output is /dev/stdout"},
+      {{"--fuzz-seed=-", "a"}, "--fuzz-seed needs a file name; standard output is /dev/stdout"},
+      {{"--pprof=-", "a"}, "--pprof needs a file name; standard output is /dev/stdout"},
+      {{"--svg=-", "a"}, "--svg needs a file name; standard output is /dev/stdout"},
       {{"--svg=x.svg", "a"}, "--svg compares allocators: give --allocator more than once"},
   };
   for (const auto &[words, said] : cases) {
@@ -394,6 +399,8 @@ TEST(Trace, OfAProgramNamesTheLineOfWhatIsLeft) {
   Result const replayed = replay({"--runs=1", file});
   EXPECT_EQ(replayed.status, 0) << replayed.err;
   EXPECT_TRUE(has(replayed.out, "/leak.c:") || has(replayed.out, " leak.c:")) << replayed.out;
+  EXPECT_FALSE(has(replayed.out, "libringfence.so")) << "the library's own frames, as in reports: " << replayed.out;
+  EXPECT_FALSE(has(replayed.out, "__libc_start_")) << replayed.out;
 }
 
 } // namespace

@@ -154,6 +154,15 @@ TEST_F(ReportCommand, KeepsTheFiguresOfTheRunsAddedUp) {
   EXPECT_TRUE(has(report({"--format=html", one}).out, "<b>5</b> allocations"));
 }
 
+TEST_F(ReportCommand, AProcessHasTheNameThatItsOwnFileTells) {
+  const std::string start = R"({"type":"start","version":1,"pid":4242,"program":"/bin/first"})";
+  const std::string one = file("one", start + "\n" + json(leak()));
+  const std::string other = file("other", json(double_free()));
+  const std::string xml = report({"--format=junit", one, other}).out;
+  EXPECT_TRUE(has(xml, "classname=\"ringfence.first\"")) << xml;
+  EXPECT_TRUE(has(xml, "classname=\"ringfence.ringfence\"")) << xml;
+}
+
 TEST_F(ReportCommand, KeepsEveryFigureOfARun) {
   const std::string line =
       R"({"type":"run","version":1,"processes":2,"killed":3,"running":4,"unreadable":5,)"
@@ -180,6 +189,32 @@ TEST_F(ReportCommand, FindingsOfARunThatHaveNoRecordAreNoSuccess) {
   }
   EXPECT_EQ(report({file("clean", begin + "0,\"status\":3}\n")}).status, 0);
   EXPECT_EQ(report({unrecorded, file("clean")}).status, 99) << "a later run makes nothing good";
+}
+
+// Nor where the findings that have a record are all known: what counts as new must be seen in every form.
+TEST_F(ReportCommand, FurtherFindingsWithoutARecordAreSeenInEveryForm) {
+  const std::string begin = R"({"type":"run","version":1,"processes":1,"findings":1,"times":)";
+  const std::string counted = file("counted", json(leak()) + begin + "3,\"status\":0}\n");
+  const std::string unrecorded = file("unrecorded", json(leak()) + begin + "1,\"unrecorded\":true,\"status\":99}\n");
+  const std::string known = file("known");
+  ASSERT_EQ(report({"--write-baseline", known, counted}).status, 0);
+  for (const auto &[input, lost] : {std::pair{counted, "2 findings without a record"},
+                                    std::pair{unrecorded, "further findings that could not be recorded"}}) {
+    const auto written = [&, input = input](const char *form) {
+      const Result result = report({"--baseline", known, form, input});
+      EXPECT_EQ(result.status, 99) << form;
+      return result.out;
+    };
+    const std::string xml = written("--format=junit");
+    EXPECT_TRUE(has(xml, "errors=\"1\" skipped=\"1\"")) << xml;
+    EXPECT_TRUE(has(xml, std::string("<error message=\"") + lost)) << xml;
+    const std::string sarif = written("--format=sarif");
+    EXPECT_TRUE(has(sarif, "\"executionSuccessful\":false")) << sarif;
+    EXPECT_TRUE(has(sarif, std::string("\"text\":\"") + lost)) << sarif;
+    const std::string html = written("--format=html");
+    EXPECT_TRUE(has(html, "<li class=\"error\"><b>0</b> new</li>")) << html;
+    EXPECT_TRUE(has(html, std::string("<p class=\"lost\">") + lost)) << html;
+  }
 }
 
 // As in check: names are those of the folder that the user is in, not of the tree in which Bazel starts programs.
@@ -272,6 +307,7 @@ TEST_F(ReportCommand, RefusesWhatItCannotDo) {
       {{"/nonexistent"}, "cannot read /nonexistent: No such file or directory"},
       {{"/tmp"}, "cannot read /tmp: Is a directory"},
       {{"--image", "/nonexistent", good}, "cannot read the image /nonexistent: No such file or directory"},
+      {{"--image", "/dev/null", good}, "--image /dev/null: use the ELF file that the firmware was made of"},
       {{"--output", file("x.pdf"), good},
        "--output " + file("x.pdf") +
            ": the name does not say the format; use --format, or a name that ends in .txt, .json, .sarif, .xml, "

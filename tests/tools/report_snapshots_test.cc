@@ -42,6 +42,20 @@ TEST_F(ReportSnapshots, ThePageShowsBytesInWholeRows) {
   }
 }
 
+// Two boards, whose processes have no number, or two containers, each with a process 1.
+TEST_F(ReportSnapshots, TellNoDifferenceOfProcessesOfTwoFiles) {
+  const std::string first = file("first", snapshot(R"("name":"now","blocks":1,"bytes":10)", row(1, 10, "a.c", 1, "f")));
+  const std::string other = file("other", snapshot(R"("name":"now","blocks":2,"bytes":30)", row(2, 30, "a.c", 1, "f")));
+  const std::string out = report({first, other}).out;
+  EXPECT_EQ(count(out, "Snapshot \"now\""), 2U) << out;
+  EXPECT_FALSE(has(out, "From ")) << out;
+  EXPECT_TRUE(has(report({first, first}).out, "From \"now\" to \"now\""));
+  ASSERT_EQ(report({"--output", file("p.pb.gz"), first, other}).status, 0);
+  const std::string profile = pprof_text(read_file(file("p.pb.gz")));
+  EXPECT_TRUE(has(profile, "2:[1,10]}")) << profile;
+  EXPECT_TRUE(has(profile, "2:[2,30]}")) << profile;
+}
+
 TEST_F(ReportSnapshots, SnapshotsAreTablesWithTheirDifference) {
   const Result result = report({file("s.json", kSnapshots)});
   EXPECT_EQ(result.status, 0) << "they are no findings";

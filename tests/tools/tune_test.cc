@@ -152,6 +152,7 @@ TEST(Tune, RefusesWhatItCannotUse) {
       {{"--now=x", "a"}, "--now x: give a number above 0"},
       {{"--prefix=1a", "a"}, "--prefix 1a: give a C identifier"},
       {{"--prefix=", "a"}, "--prefix : give a C identifier"},
+      {{"--output=-", "a"}, "--output needs a file name; standard output is /dev/stdout"},
       {{"/nowhere"}, "/nowhere: it cannot be read: No such file or directory"},
       {{file}, file + ": it is not a trace: it does not begin with RFTRACE"},
       {{empty}, empty + ": the trace has no requests"},

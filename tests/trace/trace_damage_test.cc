@@ -92,7 +92,6 @@ TEST_F(BadTrace, SaysWhatIsWrongInsideAChunkThatIsWhole) {
       {Bytes("\1\0", 2), "a request names a block that there never was"},
       {Bytes("\x20\5\7", 3), "a request names a call site that is not there"},
       {Bytes("\x08\5\x40", 3), "a number is too large"},
-      {Bytes("\x08\5\x1f", 3), "a number is too large"},
       {Bytes("\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", 11), "a number is too large"},
       {Bytes("\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11), "a number is too large"},
       {Bytes("\0\x80", 2), "an event goes beyond its chunk"},
@@ -119,6 +118,14 @@ TEST_F(BadTrace, TheLargestNumberHasTenBytes) {
   Parsed const of_nine(with_payload("\6" + nine.substr(1) + "\x7f"));
   ASSERT_TRUE(of_nine.good) << of_nine.problem;
   EXPECT_EQ(of_nine.t.lost, UINT64_MAX / 2);
+}
+
+// A process that failed to exec went on, and was killed.
+TEST_F(BadTrace, OnlyAnEndThatIsTheLastEventCounts) {
+  EXPECT_TRUE(Parsed(with_payload(Bytes("\7\0", 2))).t.complete);
+  EXPECT_FALSE(Parsed(with_payload(Bytes("\7\0\6\1", 4))).t.complete);
+  EXPECT_FALSE(Parsed(with_payload(Bytes("\7\0\5\1", 4))).t.complete);
+  EXPECT_TRUE(Parsed(with_payload(Bytes("\7\0\5\1\7\0", 6))).t.complete);
 }
 
 TEST_F(BadTrace, MissingRequestsAddUp) {

@@ -76,6 +76,18 @@ TEST_F(Tracer, CountsARequestThatWasNotServedAndMakesNoBlockOfIt) {
   EXPECT_EQ(read.t.peak, 10U);
 }
 
+// A program may ask for what no process has, to see that it is refused, and the trace is of use all the same.
+TEST_F(Tracer, KeepsAnyAlignmentThatASizeHolds) {
+  constexpr size_t kMost = SIZE_MAX / 2 + 1;
+  EXPECT_EQ(alloc(10, kMost), nullptr);
+  rf_trace_writer_alloc(&tracer.writer, &arena, 10, kMost, nullptr, 0);
+  Parsed const read(end());
+  ASSERT_TRUE(read.good) << read.problem;
+  ASSERT_EQ(kinds(read.t), "a");
+  EXPECT_EQ(read.t.failures, 1U);
+  EXPECT_EQ(read.t.ops[0].align, kMost);
+}
+
 TEST_F(Tracer, EndsOnce) {
   (void)alloc(10);
   Bytes const once = end();

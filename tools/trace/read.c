@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define NOT_LIVE SIZE_MAX
-#define LOG2_MOST 30U /* of an alignment */
+#define LOG2_MOST (sizeof(size_t) * 8 - 1) /* of an alignment */
 
 typedef struct reader {
   trace *out;
@@ -184,7 +184,7 @@ static bool read_request(reader *r, unsigned kind, unsigned tag) {
     return true;
   }
   trace_op op = {.size = (size_t)f.size, .site = r->site, .thread = r->thread};
-  op.align = (tag & RF_TRACE_HAS_ALIGN) != 0 ? 1U << f.align : 0;
+  op.align = (tag & RF_TRACE_HAS_ALIGN) != 0 ? (size_t)1 << f.align : 0;
   op.kind = kind == RF_TRACE_ALLOC ? TRACE_ALLOC : kind == RF_TRACE_FREE ? TRACE_FREE : TRACE_REALLOC;
   op.id = kind == RF_TRACE_ALLOC ? name_block(r) : r->ids[name];
   if (kind == RF_TRACE_FREE) {
@@ -269,8 +269,8 @@ static bool read_event(reader *r) {
   unsigned const tag = r->data[r->at++];
   unsigned const kind = tag & RF_TRACE_KIND;
   uint64_t value = 0;
+  r->out->complete = false; /* unless this is the end, and the last event */
   if (kind <= RF_TRACE_REALLOC && tag < 0x80) {
-    r->out->complete = false;
     return read_request(r, kind, tag);
   }
   if (tag != kind) {

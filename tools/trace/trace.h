@@ -15,7 +15,7 @@ typedef enum trace_kind { TRACE_ALLOC, TRACE_FREE, TRACE_REALLOC } trace_kind;
 
 typedef struct trace_op {
   trace_kind kind;
-  unsigned align;  /* 0: that of max_align_t */
+  size_t align;    /* 0: that of max_align_t */
   size_t id;       /* which block: 0 … ids - 1, at most one live block each */
   size_t size;     /* TRACE_FREE: 0 */
   uint32_t site;   /* index into `sites`; 0: not known */

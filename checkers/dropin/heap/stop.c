@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "cache.h"
 
+#include "checkers/dropin/os/futex.h"
 #include "checkers/dropin/os/pages.h"
 #include "checkers/os/forbidden_calls.h"
 
@@ -47,7 +48,11 @@ static void nap(long ns) {
   struct timespec const t = {0, ns};
   int const saved = errno;
   if (!rf_is_forbidden(RF_CALL_NANOSLEEP)) {
+    rf_futex_waits = true;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
     (void)nanosleep(&t, NULL);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    rf_futex_waits = false;
   }
   errno = saved;
 }

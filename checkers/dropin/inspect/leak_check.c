@@ -303,7 +303,7 @@ static bool mark_stopped(search *s, uintptr_t sp, const char **why) {
   return true;
 }
 
-/* The heap locked; the list of threads as well. */
+/* The heap locked, and what is known of ended threads. */
 static bool find_leaks(search *s, uintptr_t sp, const char **why) {
   if (!get_memory(s)) {
     *why = "no memory for the search";

@@ -153,9 +153,6 @@ bool rf_roots_stacks(rf_roots *roots, rf_stopped *stopped, uintptr_t sp) {
   if (stopped->count == stopped->capacity) {
     return false;
   }
-  for (size_t i = 0; i < stopped->count; i++) {
-    stopped->threads[i].own = (uintptr_t)rf_thread_find(stopped->threads[i].id);
-  }
   stopped->threads[stopped->count] = (rf_stopped_thread){.sp = sp, .own = (uintptr_t)&rf_current_thread};
   rf_stopped const all = {stopped->threads, stopped->capacity, stopped->count + 1};
   stacks s = {.roots = roots, .stopped = &all, .guard_end = 0, .room = true, .ours = false};

@@ -5,6 +5,7 @@
 #include "checkers/dropin/os/libc.h"
 #include "checkers/dropin/os/procfs.h"
 #include "checkers/dropin/runtime/state.h"
+#include "checkers/dropin/runtime/thread.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -93,8 +94,8 @@ static bool was_waiting(const ucontext_t *context) {
 
 /* When the process ends, a thread that waits would see its wait cut short and go on for a moment in what is no longer
  * there. Only streams are flushed after that, whose locks nobody holds while it waits, but for a thread that waits for
- * a lock of ours: in a fork it has their list. (Where the drop-in is linked in, destructors come after it, and may want
- * the thread to end.) */
+ * a lock of ours, or for those inside the heap: in a fork it has their list. (Where the drop-in is linked in,
+ * destructors come after it, and may want the thread to end.) */
 static bool is_to_stay(const void *registers) {
   return rf_process.library && rf_process_has_ended() && !rf_futex_waits && was_waiting(registers);
 }
@@ -109,6 +110,7 @@ static void suspend(int number, siginfo_t *info, void *registers) {
       find_thread(__atomic_load_n(&stop.current, __ATOMIC_ACQUIRE), (uint32_t)syscall(SYS_gettid));
   if (place != NULL) {
     place->sp = (uintptr_t)registers;
+    place->own = (uintptr_t)&rf_current_thread;
     __atomic_store_n(&place->state, STOPPED, __ATOMIC_RELEASE);
     futex_wake(&stop.stopped);
     while (__atomic_load_n(&stop.stopping, __ATOMIC_ACQUIRE) != 0) {

@@ -16,7 +16,7 @@ typedef struct rf_stopped_thread {
   uint32_t id;
   uint32_t state; /* private to stop_the_world.c; accessed atomically */
   uintptr_t sp;   /* from here up its stack is in use, registers included; 0: it had ended */
-  uintptr_t own;  /* an address in its own storage, which the C library puts above its stack; 0: not known */
+  uintptr_t own; /* its rf_current_thread: its own storage, which the C library puts above its stack; 0: it had ended */
 } rf_stopped_thread;
 
 typedef struct rf_stopped {

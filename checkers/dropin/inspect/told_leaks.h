@@ -1,7 +1,7 @@
 /* Leaks that the program's callback was told: a later check, and the one at exit, does not tell them again.
  *
  * Overhead: 1 MiB of address space from the first note on; only touched pages cost memory. Notes beyond 49,152 are
- * dropped, and these leaks are told again. Threads: callers hold the list of threads locked. */
+ * dropped, and these leaks are told again. Threads: callers hold the threads' lock. */
 #ifndef RINGFENCE_DROPIN_TOLD_LEAKS_H
 #define RINGFENCE_DROPIN_TOLD_LEAKS_H
 

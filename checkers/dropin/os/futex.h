@@ -30,8 +30,8 @@ void rf_futex_lock_slow(rf_futex *lock);
  * have died inside. */
 bool rf_futex_lock_within(rf_futex *lock, unsigned ms);
 
-/* The calling thread sleeps in rf_futex_lock_within: for signal handlers that interrupt it. It may hold locks of the C
- * library's meanwhile, and must not be kept from going on. */
+/* The calling thread sleeps in rf_futex_lock_within, or until all others are stopped (heap/stop.c): for signal handlers
+ * that interrupt it. It may hold locks of the C library's meanwhile, and must not be kept from going on. */
 extern RF_THREAD_LOCAL bool rf_futex_waits __attribute__((visibility("hidden")));
 
 void rf_futex_wake(rf_futex *lock);

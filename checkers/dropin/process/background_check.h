@@ -4,7 +4,8 @@
 #define RINGFENCE_DROPIN_BACKGROUND_CHECK_H
 
 /* Starts the thread: every `every_ms` milliseconds it looks at blocks for about `budget_us` microseconds, in turn.
- * Nothing where `every_ms` is 0, or no thread can be had. Ends with the process; a forked child has none. */
+ * Nothing where `every_ms` is 0, or no thread can be had. Ends with the process, which it ends itself once all other
+ * threads have ended; a forked child has none. */
 void rf_background_check_begin(unsigned every_ms, unsigned budget_us);
 
 #endif /* RINGFENCE_DROPIN_BACKGROUND_CHECK_H */

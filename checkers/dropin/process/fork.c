@@ -22,14 +22,21 @@
 
 static RF_THREAD_LOCAL struct {
   sigset_t blocked; /* before */
+  bool prepared;    /* fork_parent or fork_child is to come */
   bool streams;     /* their list is locked */
   bool dump;        /* one is under way */
 } forking;
 
-/* A handler that ran now might allocate, or fork itself, and would wait for its own thread. */
+/* glibc reads what it is to call after it has let go of its lock: where a module's handlers are taken away meanwhile,
+ * at its end, those that move to their place run twice. The second time would give back what others have by then.
+ *
+ * A handler that ran now might allocate, or fork itself, and would wait for its own thread. */
 static void fork_prepare(void) {
   if (rf_process.hands_all_on) { /* there is no lock to take */
     forking.dump = rf_heap_dump_is_under_way();
+    return;
+  }
+  if (forking.prepared) {
     return;
   }
   sigset_t all;
@@ -39,12 +46,14 @@ static void fork_prepare(void) {
   rf_tracing_fork_prepare();
   rf_own_cache_fork_prepare();
   rf_page_lock_all();
+  forking.prepared = true;
 }
 
 static void fork_parent(void) {
-  if (rf_process.hands_all_on) {
+  if (!forking.prepared) {
     return;
   }
+  forking.prepared = false;
   rf_page_unlock_all();
   rf_own_cache_fork_parent();
   rf_tracing_fork_parent();
@@ -64,6 +73,7 @@ static void fork_child(void) {
     }
     return;
   }
+  forking.prepared = false;
   rf_page_unlock_all_in_child();
   rf_guarded_blocks_forked();
   switch (rf_own_cache_fork_child()) {

@@ -165,7 +165,7 @@ void rf_unlock_all(void) {
 static RF_THREAD_LOCAL struct {
   bool alone;   /* one thread: nothing is locked */
   bool inside;  /* when it was interrupted */
-  bool list;    /* locked: the list of threads */
+  bool ends;    /* locked: no thread notes its end */
   bool stopped; /* all others are */
 } forking;
 
@@ -176,7 +176,7 @@ void rf_own_cache_fork_prepare(void) {
     return;
   }
   unsigned const ms = forking.inside ? FORK_MS : UINT32_MAX;
-  forking.list = rf_thread_lock(ms);
+  forking.ends = rf_thread_lock(ms);
   forking.stopped = rf_stop_all(ms);
 }
 
@@ -187,7 +187,7 @@ void rf_own_cache_fork_parent(void) {
   if (forking.stopped) {
     rf_stop_finish();
   }
-  if (forking.list) {
+  if (forking.ends) {
     rf_thread_unlock();
   }
 }
@@ -212,7 +212,7 @@ rf_fork_kind rf_own_cache_fork_child(void) {
   if (rf_current_thread.cache != NULL) {
     rf_cache_set_number(rf_current_thread.cache, rf_thread_number(rf_port_thread_id()));
   }
-  if (forking.alone || forking.list) {
+  if (forking.alone || forking.ends) {
     rf_thread_fork_child();
   }
   return kind;

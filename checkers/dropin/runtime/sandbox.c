@@ -2,6 +2,7 @@
 
 #include "checkers/dropin/os/raw_syscall.h"
 
+#include <ringfence/port.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -185,6 +186,9 @@ void rf_sandbox_entered(unsigned long mode, const void *filter) {
     forbidden |= ends ? calls[i].uses : 0;
   }
   rf_forbid(forbidden);
+  if ((forbidden & RF_CALL_PENDING) != 0) {
+    rf_port_log_spares_signals();
+  }
 }
 
 bool rf_sandbox_forbids_search(void) {

@@ -197,6 +197,8 @@ bool rf_signals_hold(const void *info, void *context) {
 /* Those that come from the thread's own instructions, and from its own system calls where a sandbox answers them. */
 #define OF_THE_THREAD (FAULTS | BIT(SIGILL) | BIT(SIGFPE) | BIT(SIGTRAP) | BIT(SIGABRT) | BIT(SIGSYS))
 
+#define OF_REFUSED_WRITES (BIT(SIGPIPE) | BIT(SIGXFSZ))
+
 static uint64_t handled; /* signal n is bit n - 1; accessed atomically */
 
 void rf_signals_note_handler(int number, bool has_one) {
@@ -221,6 +223,7 @@ static bool take_waiting(uint64_t set) {
   return syscall(SYS_rt_sigtimedwait, &set, NULL, &none, sizeof set) > 0;
 }
 
+/* A signal that came with a refused write meanwhile and could not be taken stays blocked: it would end the process. */
 void rf_signals_open_handled(const sigset_t *before, bool drop) {
   uint64_t const mask = word_of(before);
   uint64_t const set = __atomic_load_n(&handled, __ATOMIC_RELAXED) & ~mask;
@@ -228,5 +231,6 @@ void rf_signals_open_handled(const sigset_t *before, bool drop) {
   for (int i = 0; drop && i < NSIG && !rf_is_forbidden(RF_CALL_PENDING) && take_waiting(set); i++) {
   }
   errno = saved;
-  (void)change_mask(SIG_SETMASK, &mask, NULL);
+  uint64_t const open = ~mask & (set | ~OF_REFUSED_WRITES);
+  (void)change_mask(SIG_UNBLOCK, &open, NULL);
 }

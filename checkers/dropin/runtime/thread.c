@@ -16,30 +16,14 @@
 RF_THREAD_LOCAL rf_thread rf_current_thread;
 
 static struct {
-  rf_futex lock;
-  rf_thread *first;
+  rf_futex lock; /* of what is known of ended ones */
   pthread_key_t key;
   bool has_key;
 } threads;
 
-static void link_self(void) {
-  rf_futex_lock(&threads.lock);
-  rf_current_thread.previous = NULL;
-  rf_current_thread.next = threads.first;
-  if (threads.first != NULL) {
-    threads.first->previous = &rf_current_thread;
-  }
-  threads.first = &rf_current_thread;
-  rf_futex_unlock(&threads.lock);
-}
-
 /* Returns the lowest address of the stack; 0: not known. */
-static uintptr_t unlink_self(void) {
+static uintptr_t note_end(void) {
   rf_futex_lock(&threads.lock);
-  *(rf_current_thread.previous != NULL ? &rf_current_thread.previous->next : &threads.first) = rf_current_thread.next;
-  if (rf_current_thread.next != NULL) {
-    rf_current_thread.next->previous = rf_current_thread.previous;
-  }
   uintptr_t const start = rf_dead_stacks_note(rf_current_thread.id);
   rf_futex_unlock(&threads.lock);
   return start;
@@ -117,14 +101,15 @@ __attribute__((noinline)) static void clear_small_stack(uintptr_t start) {
                        (const long[6]){getpid(), (long)local, STALE_PAGES, (long)remote, STALE_PAGES, 0});
 }
 
+/* A key's value may be that of the stack's last thread, which set it when nobody looked at it any more. */
 static void ended(void *self) {
   (void)self;
-  if (rf_current_thread.ended) {
+  if (rf_current_thread.ended || rf_current_thread.on_end == NULL) {
     return;
   }
   rf_current_thread.ended = true;
   rf_current_thread.on_end();
-  uintptr_t const start = unlink_self();
+  uintptr_t const start = note_end();
   if (start == 0) {
     return;
   }
@@ -158,19 +143,7 @@ void rf_thread_begin(void (*on_end)(void)) {
   rf_current_thread.on_end = on_end;
   rf_memory_tags_join();
   rf_signals_begin_thread();
-  if (pthread_setspecific(threads.key, &rf_current_thread) != 0) {
-    return; /* its end would not be noticed, so it is not linked either */
-  }
-  rf_current_thread.linked = true;
-  link_self();
-}
-
-const rf_thread *rf_thread_find(uint32_t id) {
-  const rf_thread *t = threads.first;
-  while (t != NULL && t->id != id) {
-    t = t->next;
-  }
-  return t;
+  (void)pthread_setspecific(threads.key, &rf_current_thread);
 }
 
 bool rf_thread_lock(unsigned ms) {
@@ -182,12 +155,8 @@ void rf_thread_unlock(void) {
 }
 
 void rf_thread_fork_child(void) {
-  bool const linked = rf_current_thread.linked && !rf_current_thread.ended;
-  if (linked) {
+  if (rf_current_thread.id != 0) {
     rf_current_thread.id = rf_port_thread_id();
-    rf_current_thread.previous = NULL;
-    rf_current_thread.next = NULL;
   }
-  threads.first = linked ? &rf_current_thread : NULL;
   threads.lock.state = 0;
 }

@@ -8,18 +8,16 @@
 
 struct rf_cache;
 
-/* A thread of the program. Lives in the thread's own storage; linked while the thread runs. */
+/* A thread of the program. Lives in the thread's own storage, to which nothing else may lead: not every thread's end is
+ * told. One whose first request comes behind its destructors, as from a signal handler, just goes, with its storage. */
 typedef struct rf_thread {
   struct rf_cache *cache; /* its own; NULL: not yet, or no more */
   bool binding;           /* it is about to get a cache, */
   bool stopping;          /* to stop all others, or to let them go */
-  bool linked;            /* in the list of threads, or was */
   bool ended;             /* its cache was left to others */
   bool unchecked;         /* mode mte: it went on after a finding, and its next request ends that */
   uint32_t id;            /* the kernel's number */
   void (*on_end)(void);
-  struct rf_thread *previous;
-  struct rf_thread *next;
 } rf_thread;
 
 extern RF_THREAD_LOCAL rf_thread rf_current_thread __attribute__((visibility("hidden")));
@@ -30,17 +28,14 @@ void rf_thread_init(void);
 /* The calling thread's number; where a sandbox forbids to ask the system, one that is made up. Any thread. */
 uint32_t rf_thread_id(void);
 
-/* The calling thread has a cache: links it. Has `on_end` called, by the thread itself, when it ends. */
+/* The calling thread has a cache. Has `on_end` called, by the thread itself, when its destructors are. */
 void rf_thread_begin(void (*on_end)(void));
 
-/* The linked thread `id`, in its own storage; NULL where there is none. Only with the list locked. */
-const rf_thread *rf_thread_find(uint32_t id);
-
-/* Locks the list within `ms` milliseconds. */
+/* No thread notes its end from here on, within `ms` milliseconds, until the lock is let go of. */
 bool rf_thread_lock(unsigned ms);
 void rf_thread_unlock(void);
 
-/* In the child of a fork, with the list locked: it is the only one, and the list is unlocked. */
+/* In the child of a fork, with the lock: it has a number of its own, and the lock is free. */
 void rf_thread_fork_child(void);
 
 #endif /* RINGFENCE_DROPIN_THREAD_H */

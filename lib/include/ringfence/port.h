@@ -62,6 +62,10 @@ extern __thread uint32_t rf_port_known_id __attribute__((tls_model("initial-exec
 /* Has the numbers of threads known anew in children of fork. posix.c does so before main by itself; who calls it before
  * decides where the memory comes from that the C library may need for it. Again: without effect. */
 void rf_port_watch_forks(void);
+
+/* From now on rf_port_log neither asks which signals wait nor takes one, which a sandbox forbids the process: a signal
+ * that comes with a refused write stays blocked in its thread. Not undone. Any thread. */
+void rf_port_log_spares_signals(void);
 #else
 #define RF_PORT_KNOWN_ID 0
 #endif

@@ -92,6 +92,24 @@ static void come_and_go(void) {
   }
 }
 
+/* More small blocks than get pages of their own, each of which holds the one before, then a large one. */
+static void keep_all(void) {
+  for (int i = 0; i < 20000; i++) {
+    char **const next = malloc(100);
+    if (next == NULL) {
+      (void)fprintf(stderr, "NULL at %d\n", i);
+      _exit(4);
+    }
+    *next = block;
+    block = (char *)next;
+  }
+  void *const large = malloc((size_t)4 << 20);
+  if (large == NULL) {
+    _exit(5);
+  }
+  free(large);
+}
+
 static void within(int resource, rlim_t bytes) {
   struct rlimit const limit = {bytes, bytes};
   setrlimit(resource, &limit);
@@ -375,6 +393,7 @@ static const struct {
     {"used_descriptors", with_descriptors_used_up},
     {"no_memory", without_memory},
     {"come_and_go", come_and_go},
+    {"keep_all", keep_all},
     {"little_data", within_little_data},
     {"little_space", within_little_space},
     {"handler", in_a_signal_handler},

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "process.h"
 
+#include <limits.h>
 #include <link.h>
 #include <poll.h>
 #include <pthread.h>
@@ -42,6 +43,7 @@ static void cancel_threads(void) {
 }
 
 static volatile int rounds;
+static void *volatile kept_by_thread;
 
 static int allocate_with_the_loader_s_lock(struct dl_phdr_info *info, size_t size, void *argument) {
   (void)info;
@@ -117,6 +119,49 @@ static void *damage_list_of_thread(void *unused) {
   return unused;
 }
 
+/* Threads whose first request comes from a destructor that is called for the last time, as from a signal handler behind
+ * all destructors: nobody is told of their end. Their stacks are so large that the C library keeps none of them. */
+static pthread_key_t again;
+static _Thread_local unsigned calls;
+
+static void allocate_in_the_last_call(void *value) {
+  if (++calls < PTHREAD_DESTRUCTOR_ITERATIONS) {
+    pthread_setspecific(again, value);
+  } else {
+    kept_by_thread = malloc(10);
+  }
+}
+
+static void *set_key(void *value) {
+  pthread_setspecific(again, value);
+  return NULL;
+}
+
+static void *allocate(void *unused) {
+  free(kept_by_thread);
+  kept_by_thread = NULL;
+  return unused;
+}
+
+static void run_to_its_end_on(size_t bytes, void *(*body)(void *), void *argument) {
+  pthread_attr_t attributes;
+  pthread_t t;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, bytes);
+  pthread_create(&t, &attributes, body, argument);
+  pthread_join(t, NULL);
+  pthread_attr_destroy(&attributes);
+}
+
+static int after_threads_that_allocated_last_of_all(char **argv) {
+  pthread_key_create(&again, allocate_in_the_last_call);
+  for (int i = 0; i < 3; i++) {
+    run_to_its_end_on((size_t)64 << 20, set_key, argv);
+    run_to_its_end_on((size_t)64 << 10, allocate, NULL);
+  }
+  return 3;
+}
+
 static void run_to_its_end(void *(*body)(void *)) {
   pthread_t t;
   pthread_create(&t, NULL, body, NULL);
@@ -174,5 +219,6 @@ const way process_threads[] = {
     {"loader", while_the_loader_is_asked},
     {"loader_fork", after_children_while_the_loader_is_asked},
     {"waiting", while_threads_wait},
+    {"last_of_all", after_threads_that_allocated_last_of_all},
     {NULL, NULL},
 };

@@ -1,18 +1,23 @@
 /* Forbids itself most system calls, and goes on: by argv[1], "strict" (SECCOMP_MODE_STRICT), or a filter that ends the
  * process at all calls but some: "least" (files that are open, memory, the end), "threads" (those as well), or one that
  * "refuses" what threads do not need, the process's id among it. argv[2] is how: "prctl" or "syscall". argv[3] is the
- * end: "return", "_exit", or "exit" (the call of that name). With a fourth argument, it writes behind a block then. */
+ * end: "return", "_exit", or "exit" (the call of that name). argv[4] is what else it does: with "overflow" it writes
+ * behind a block then, with "full" its standard error is a file that may not grow. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -92,9 +97,26 @@ static void overflow(void) {
   free((char *)block);
 }
 
+/* A handler, which makes that signal wait while the end of the process is looked at. */
+static void ignore(int number) {
+  (void)number;
+}
+
+/* A write to it comes with SIGXFSZ. Standard output may be a file, too. */
+static bool fill_standard_error(void) {
+  struct rlimit const limit = {1 << 24, 1 << 24};
+  int const file = memfd_create("full", MFD_CLOEXEC);
+  return file >= 0 && lseek(file, 1 << 24, SEEK_SET) == 1 << 24 && dup2(file, STDERR_FILENO) == STDERR_FILENO &&
+         setrlimit(RLIMIT_FSIZE, &limit) == 0;
+}
+
 int main(int argc, char **argv) {
   pthread_t thread;
   char *const big = malloc(2000);
+  const char *const extra = argc > 4 ? argv[4] : "";
+  if (strcmp(extra, "full") == 0 && (!fill_standard_error() || signal(SIGUSR1, ignore) == SIG_ERR)) {
+    return 4;
+  }
   allocate();
   puts("begin");
   fflush(stdout);
@@ -106,7 +128,7 @@ int main(int argc, char **argv) {
   resize();
   release();
   free(big);
-  if (argc > 4) {
+  if (strcmp(extra, "overflow") == 0) {
     overflow();
   }
   if (strcmp(argv[1], "threads") == 0 && pthread_create(&thread, NULL, run, NULL) == 0) {

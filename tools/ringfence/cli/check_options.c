@@ -298,6 +298,10 @@ static bool apply(void *context, size_t row, const char *argument) {
   const reader *const r = (const reader *)context;
   rf_check_options *const out = r->out;
   row_id const id = (row_id)row;
+  const char *file = NULL;
+  if (id == TRACE && !set_file(&file, id, argument)) {
+    return false;
+  }
   if (rows[id].passed != NULL) {
     return pass(out, r->arena, &rows[id], argument);
   }

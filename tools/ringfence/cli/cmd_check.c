@@ -243,7 +243,8 @@ static void tell(rf_check_state *c) {
     rf_diag("a process ended at a finding that is in the baseline; without --halt it would continue");
   }
   if (c->document.hidden_count != 0 && c->totals.times == 0 && ended_as_after_a_finding(c)) {
-    rf_diag("a process ended at a finding that only a rule for a source file suppresses; --continue avoids that");
+    rf_diag("a process ended at a finding that only a rule for a source file or a fingerprint suppresses; "
+            "--continue avoids that");
   }
 }
 

@@ -16,10 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LINE_MOST 4096U    /* longer ones are shown in pieces */
 #define PATIENCE_MS 200    /* after which a line without an end is shown, a prompt for one */
+#define SILENCE_MS 2000    /* after which the rest of a finding, or of a line that may be of one, does not come */
 #define FAILED_EXITCODE 99 /* as report's */
 
 typedef enum row_id { IMAGE, BAUD, COLOR, QUIET, HELP, ROWS } row_id;
@@ -44,7 +46,8 @@ typedef struct monitor {
   char line[LINE_MOST];
   size_t length;
   size_t findings;
-  bool terminal; /* the device is one */
+  int64_t last_ms; /* when the last line of a finding came */
+  bool terminal;   /* the device is one */
 } monitor;
 
 static bool apply(void *context, size_t row, const char *argument) {
@@ -153,17 +156,25 @@ static void show_json(void *context, const char *line, size_t length) {
 
 /* ---- Lines ---- */
 
-static bool may_be_ours(const monitor *m) {
-  return memchr(m->line, '#', m->length) != NULL;
+static int64_t now_ms(void) {
+  struct timespec now = {0};
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* What was shown is done with, unless more is to come. */
+static void forget_shown(monitor *m) {
+  if (m->serial.open == NULL) {
+    rf_bump_arena_free(&m->arena);
+    m->arena = (rf_bump_arena){NULL};
+  }
 }
 
 static void end_line(monitor *m) {
   if (rf_serial_is(m->line, m->length)) {
+    m->last_ms = now_ms();
     rf_serial_line(&m->serial, m->line, m->length);
-    if (m->serial.open == NULL) {
-      rf_bump_arena_free(&m->arena); /* what was shown is done with */
-      m->arena = (rf_bump_arena){NULL};
-    }
+    forget_shown(m);
   } else if (m->values[QUIET] == NULL) {
     (void)fwrite(m->line, 1, m->length, stdout);
   }
@@ -200,11 +211,28 @@ static void take(monitor *m, const char *text, size_t size) {
   }
 }
 
+/* A shell's prompt may have the letter by which lines of ours begin, too. */
+static int patience(const monitor *m) {
+  if (m->length != 0) {
+    return rf_serial_is(m->line, m->length) || begun(m) != 0 ? SILENCE_MS : PATIENCE_MS;
+  }
+  return m->serial.open != NULL ? SILENCE_MS : -1;
+}
+
+/* A finding whose last line was lost is shown while the board goes on. */
+static void show_what_is_late(monitor *m) {
+  if (m->serial.open != NULL && now_ms() - m->last_ms >= SILENCE_MS) {
+    rf_serial_end(&m->serial);
+    forget_shown(m);
+    (void)fflush(stdout);
+  }
+}
+
 /* 1 where more came; 0 at the end; -1, with errno, where the device cannot be read. */
 static int wait_and_take(monitor *m, int fd) {
   char text[LINE_MOST];
   struct pollfd wait = {.fd = fd, .events = POLLIN};
-  bool const quiet = poll(&wait, 1, m->length != 0 && !may_be_ours(m) ? PATIENCE_MS : -1) == 0;
+  bool const quiet = poll(&wait, 1, patience(m)) == 0;
   if (quiet) {
     end_line(m);
     (void)fflush(stdout);
@@ -230,6 +258,7 @@ static int watch(monitor *m, const char *path) {
   int more = 1;
   while (more > 0) {
     more = wait_and_take(m, fd);
+    show_what_is_late(m);
   }
   if (more < 0) {
     say_unreadable(path);
@@ -251,8 +280,7 @@ static int begin(monitor *m, char **paths, int count) {
                        : "one device at a time; others would mix with it");
     return RF_EXIT_USAGE;
   }
-  if (m->values[IMAGE] != NULL && access(m->values[IMAGE], R_OK) != 0) {
-    rf_diag("cannot read the image %s: %s", m->values[IMAGE], strerror(errno));
+  if (!rf_common_options_image(m->values[IMAGE])) {
     return RF_EXIT_USAGE;
   }
   rf_bump_arena kept = {NULL};

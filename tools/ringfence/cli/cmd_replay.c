@@ -140,20 +140,15 @@ static bool apply(void *context, size_t row, const char *argument) {
     o->partial = true;
     return true;
   case SAVE:
-    o->save = argument;
-    return true;
+    return rf_trace_option_file(rows[row].name, argument, &o->save);
   case PPROF:
-    o->pprof = argument;
-    return true;
+    return rf_trace_option_file(rows[row].name, argument, &o->pprof);
   case C_TEST:
-    o->c_test = argument;
-    return true;
+    return rf_trace_option_file(rows[row].name, argument, &o->c_test);
   case FUZZ_SEED:
-    o->fuzz_seed = argument;
-    return true;
+    return rf_trace_option_file(rows[row].name, argument, &o->fuzz_seed);
   case SVG:
-    o->svg = argument;
-    return true;
+    return rf_trace_option_file(rows[row].name, argument, &o->svg);
   default:
     o->help = true;
     return true;

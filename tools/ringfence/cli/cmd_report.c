@@ -6,11 +6,9 @@
 #include "tools/ringfence/model/input.h"
 #include "tools/ringfence/render/output.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct report {
   rf_bump_arena arena;
@@ -59,11 +57,8 @@ static bool prepare(report *r) {
   r->making.symbolize = r->options.symbolize;
   r->making.whole = r->options.common.verbose;
   r->making.quiet = r->options.common.quiet;
-  if (r->options.image != NULL && access(r->options.image, R_OK) != 0) {
-    rf_diag("cannot read the image %s: %s", r->options.image, strerror(errno));
-    return false;
-  }
-  return rf_common_options_read(&r->options.common, &r->arena, &r->making) && read_inputs(r);
+  return rf_common_options_image(r->options.image) &&
+         rf_common_options_read(&r->options.common, &r->arena, &r->making) && read_inputs(r);
 }
 
 /* ---- After ---- */

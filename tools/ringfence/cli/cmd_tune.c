@@ -137,8 +137,7 @@ static bool apply(void *context, size_t row, const char *argument) {
   case PREFIX_ROW:
     return read_prefix(argument, &o->prefix);
   case OUTPUT:
-    o->output = argument;
-    return true;
+    return rf_trace_option_file(rows[OUTPUT].name, argument, &o->output);
   default:
     o->help = true;
     return true;

@@ -1,6 +1,7 @@
 #include "tools/ringfence/cli/common_options.h"
 
 #include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/elf.h"
 #include "tools/ringfence/base/read_file.h"
 
 #include <errno.h>
@@ -65,6 +66,25 @@ bool rf_common_options_read(const rf_common_options *o, rf_bump_arena *arena, rf
   }
   out->baseline = (rf_baseline *)rf_bump_arena_alloc(arena, sizeof *out->baseline);
   return rf_baseline_read(out->baseline, arena, o->baseline);
+}
+
+bool rf_common_options_image(const char *path) {
+  rf_bump_arena arena = {NULL};
+  rf_elf elf;
+  rf_elf_status const status = path == NULL ? RF_ELF_OK : rf_elf_open(&elf, path, &arena);
+  int const error = errno;
+  if (path != NULL && status == RF_ELF_OK) {
+    rf_elf_close(&elf);
+  }
+  rf_bump_arena_free(&arena);
+  if (status == RF_ELF_UNREADABLE) {
+    rf_diag("cannot read the image %s: %s", path, strerror(error));
+  } else if (status == RF_ELF_BYTE_ORDER) {
+    rf_diag("--image %s: a program of the other byte order, whose addresses cannot be named", path);
+  } else if (status != RF_ELF_OK) {
+    rf_diag("--image %s: use the ELF file that the firmware was made of", path);
+  }
+  return status == RF_ELF_OK;
 }
 
 const char *rf_current_folder(rf_bump_arena *arena) {

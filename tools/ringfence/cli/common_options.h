@@ -34,6 +34,10 @@ bool rf_common_options_file(const char **out, const char *name, const char *path
 /* Reads the suppressions, the frames to skip and the baseline into `out`. False after a message. */
 bool rf_common_options_read(const rf_common_options *o, rf_bump_arena *arena, rf_document_options *out);
 
+/* False after a message where `path`, which is NULL where no image is named, is no program whose addresses can be
+ * named. */
+bool rf_common_options_image(const char *path);
+
 /* The folder that the command runs in; NULL where the system does not say. */
 const char *rf_current_folder(rf_bump_arena *arena);
 

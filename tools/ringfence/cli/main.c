@@ -31,7 +31,7 @@ int main(int argc, char **argv) {
   const rf_command *const command = rf_command_find(name);
   int const status = command == NULL ? RF_EXIT_USAGE : command->run(argc - 1, argv + 1);
   bool const written = fflush(stdout) == 0 && ferror(stdout) == 0;
-  if (status == 0 && !written) {
+  if (!written && status != RF_EXIT_USAGE) {
     rf_diag("cannot write all to standard output");
     return RF_EXIT_USAGE;
   }

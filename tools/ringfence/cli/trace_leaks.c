@@ -87,6 +87,9 @@ rf_record *rf_trace_origins(rf_bump_arena *arena, const trace *t, const bool *wa
     }
   }
   rf_symbolize(arena, all, count);
+  for (size_t i = 0; i < t->site_count; i++) {
+    rf_record_trim(&records[i], NULL, false);
+  }
   return records;
 }
 

@@ -9,8 +9,8 @@
  * be found, and the sum of all others. */
 void rf_trace_leaks_print(rf_bump_arena *arena, const trace *t, size_t most);
 
-/* A record for each site, whose `allocated` is its stack, with functions and lines where it is `wanted` and they can be
- * found. */
+/* A record for each site, whose `allocated` is its stack up to main, with functions and lines where it is `wanted` and
+ * they can be found. */
 rf_record *rf_trace_origins(rf_bump_arena *arena, const trace *t, const bool *wanted);
 
 /* Writes requests and live blocks by call site to `path`, as pprof reads them. False after a message. */

@@ -2,6 +2,7 @@
 
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/words.h"
+#include "tools/ringfence/cli/common_options.h"
 
 #include <errno.h>
 #include <ringfence/layout.h>
@@ -26,6 +27,10 @@ bool rf_trace_option_size(const char *name, const char *text, size_t *out) {
   }
   *out = (size_t)n << shift;
   return true;
+}
+
+bool rf_trace_option_file(const char *name, const char *path, const char **out) {
+  return rf_common_options_file(out, name, path, "standard output is /dev/stdout");
 }
 
 bool rf_trace_option_limit(const char *text, double *out) {

@@ -17,6 +17,9 @@ typedef struct rf_subject_list {
 /* Reads the argument of the option `name`: digits, and K, M or G. False after a message. */
 bool rf_trace_option_size(const char *name, const char *text, size_t *out);
 
+/* Sets *out to the file that the option `name` takes. False after a message where that is standard output's "-". */
+bool rf_trace_option_file(const char *name, const char *path, const char **out);
+
 /* The row of --limit, and its default in seconds. */
 #define RF_TRACE_LIMIT 10.0
 #define RF_TRACE_LIMIT_ROW                                                                                             \

@@ -12,7 +12,6 @@
 
 typedef struct input {
   rf_run *run;
-  const char *path;
   rf_bump_arena *arena;
   rf_serial serial;
   rf_input_form form;
@@ -20,23 +19,15 @@ typedef struct input {
   size_t others;
 } input;
 
-static void collect_line(const input *in, const char *line, size_t length) {
-  size_t const before = in->run->record_count;
-  rf_run_add_line(in->run, in->arena, line, length);
-  if (in->run->record_count != before) {
-    in->run->records[before]->input = in->path;
-  }
-}
-
 static void take_finding(void *context, rf_record *record) {
   const input *const in = (const input *)context;
-  record->input = in->path;
+  record->input = in->run->input;
   rf_run_add_record(in->run, in->arena, record);
 }
 
 static void take_json(void *context, const char *line, size_t length) {
   const input *const in = (const input *)context;
-  collect_line(in, line, length);
+  rf_run_add_line(in->run, in->arena, line, length);
 }
 
 static const char *skip_blanks(const char *at, const char *end) {
@@ -72,7 +63,7 @@ static void read_json_line(input *in, const char *line, size_t length) {
   const char *const object = find_object(line, length);
   if (object != NULL) {
     in->recognised++;
-    collect_line(in, object, without_blanks(object, (size_t)(line + length - object)));
+    rf_run_add_line(in->run, in->arena, object, without_blanks(object, (size_t)(line + length - object)));
   } else if (without_blanks(line, length) != 0) {
     in->others++;
     in->run->damaged += in->form == RF_INPUT_JSON;
@@ -164,7 +155,8 @@ static void note_time(rf_run *run, const char *path) {
   }
 }
 
-static void begin(input *in) {
+static void begin(input *in, const char *name) {
+  in->run->input = name;
   in->serial = (rf_serial){.arena = in->arena, .finding = take_finding, .text = take_json, .context = in};
 }
 
@@ -178,15 +170,15 @@ static bool end(input *in, rf_input_losses *losses) {
 
 bool rf_input_parse(rf_run *run, rf_input_losses *losses, rf_bump_arena *arena, const char *name, rf_input_form form,
                     const char *text, size_t length) {
-  input in = {.run = run, .path = name, .arena = arena, .form = form};
-  begin(&in);
+  input in = {.run = run, .arena = arena, .form = form};
+  begin(&in, name);
   read_lines(&in, text, length);
   return end(&in, losses);
 }
 
 bool rf_input_read(rf_run *run, rf_input_losses *losses, rf_bump_arena *arena, const char *path, rf_input_form form) {
-  input in = {.run = run, .path = is_standard_input(path) ? "stdin" : path, .arena = arena, .form = form};
-  begin(&in);
+  input in = {.run = run, .arena = arena, .form = form};
+  begin(&in, is_standard_input(path) ? "stdin" : path);
   if (!read_path(&in, path)) {
     rf_diag("cannot read %s: %s", is_standard_input(path) ? "standard input" : path, strerror(errno));
     return false;

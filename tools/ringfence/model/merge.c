@@ -105,9 +105,11 @@ static void add_record(rf_record *into, const rf_record *from) {
   }
 }
 
-/* A process in which a place was found, as a text. */
-static const char *process_key(rf_bump_arena *arena, size_t place, uint32_t process) {
-  return rf_bump_arena_print(arena, "%zu %" PRIu32, place, process);
+/* A process in which a place was found, as a text: one of the same number in another file is another one, as each
+ * container has a process 1. */
+static const char *process_key(rf_bump_arena *arena, size_t place, const rf_record *record) {
+  return rf_bump_arena_print(arena, "%zu %" PRIu32 " %s", place, record->finding.process,
+                             record->input != NULL ? record->input : "");
 }
 
 /* Leaves one record of each place, or of each place of each run: then those of one run add up, else the better of two
@@ -126,7 +128,7 @@ static size_t merge(rf_record **records, size_t count, bool of_each_run) {
     size_t const place = rf_string_table_index(&places, &scratch, key.text);
     size_t const pairs = processes.count;
     bool const new_process =
-        rf_string_table_index(&processes, &scratch, process_key(&scratch, place, records[i]->finding.process)) == pairs;
+        rf_string_table_index(&processes, &scratch, process_key(&scratch, place, records[i])) == pairs;
     if (place == known) {
       places.strings[place] = rf_bump_arena_text(&scratch, key.text, key.length);
       records[place] = records[i];

@@ -178,18 +178,44 @@ static const char *function_of(const rf_frame *frame) {
   return frame->source_count == 0 ? frame->function : frame->sources[frame->source_count - 1].function;
 }
 
-/* The functions that call main or a thread's function. */
-static bool is_start(const rf_frame *frame) {
-  static const char *const names[] = {
-      "__libc_start_call_main", "__libc_start_main", "_start", "start_thread", "clone", "clone3"};
+/* By name one of the functions that call main or a thread's function. */
+static bool is_named_as_start(const rf_frame *frame) {
+  static const char *const names[] = {"__libc_start_call_main",
+                                      "__libc_start_main",
+                                      "__libc_start_main_impl",
+                                      "_start",
+                                      "start_thread",
+                                      "clone",
+                                      "clone3"};
   const char *const name = function_of(frame);
+  size_t const length = name == NULL ? 0 : strcspn(name, "@"); /* "__libc_start_main@@GLIBC_2.34" */
   for (size_t i = 0; name != NULL && i < sizeof names / sizeof names[0]; i++) {
-    /* "__libc_start_main_impl", "__libc_start_main@@GLIBC_2.34" */
-    if (strncmp(name, names[i], strlen(names[i])) == 0) {
+    if (length == strlen(names[i]) && memcmp(name, names[i], length) == 0) {
       return true;
     }
   }
   return false;
+}
+
+/* A line of source code in a module is the program's own. */
+static bool may_be_linked_in(const rf_frame *frame) {
+  bool const has_file = frame->source_count != 0 && frame->sources[frame->source_count - 1].file != NULL;
+  return is_named_as_start(frame) && (frame->module == NULL || !has_file);
+}
+
+/* Programs have functions of their own that are called clone or start_thread: the C library's lies in that or, where it
+ * is linked in or no module is known, has others of its kind around it alone. */
+static bool is_start(const rf_stack *stack, unsigned i) {
+  if (i == 0 || !is_named_as_start(&stack->frames[i])) {
+    return false;
+  }
+  if (rf_frame_is_runtime(stack->frames[i].module, NULL)) {
+    return true;
+  }
+  while (i < stack->count && may_be_linked_in(&stack->frames[i])) {
+    i++;
+  }
+  return i == stack->count;
 }
 
 static bool is_main(const rf_frame *frame) {
@@ -210,7 +236,7 @@ static unsigned count_from_start(const rf_stack *stack, const char *library) {
     if (is_main(&stack->frames[i])) {
       return i + 1;
     }
-    if (i != 0 && is_start(&stack->frames[i])) {
+    if (is_start(stack, i)) {
       count = i;
     }
   }

@@ -7,15 +7,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Processes of one number in two files are two: each container has a process 1. */
 static rf_process *process_of(rf_run *run, rf_bump_arena *arena, uint32_t id) {
-  char text[sizeof "4294967295"];
-  (void)snprintf(text, sizeof text, "%" PRIu32, id);
+  char text[PATH_MAX + sizeof "4294967295 "];
+  (void)snprintf(text, sizeof text, "%" PRIu32 " %s", id, run->input != NULL ? run->input : "");
   size_t const known = run->ids.count;
   size_t const index = rf_string_table_index(&run->ids, arena, text);
   if (index == known) {
@@ -70,11 +72,13 @@ static void add_finding(rf_run *run, rf_bump_arena *arena, rf_bump_arena *scratc
   }
   rf_record *const kept = rf_record_kept(arena, &run->texts, record);
   kept->program = process->program;
+  kept->input = run->input;
   rf_run_add_record(run, arena, kept);
 }
 
 static void add_snapshot(rf_run *run, rf_bump_arena *arena, const rf_json *line) {
   rf_snapshot_table *const table = rf_snapshot_table_read(arena, line);
+  table->input = run->input;
   RF_APPENDED(arena, run->snapshots, run->snapshot_count) = table;
 }
 

@@ -50,6 +50,7 @@ typedef struct rf_used_rule {
 } rf_used_rule;
 
 typedef struct rf_run {
+  const char *input; /* the file that lines come from; NULL: all of a folder of `check` */
   rf_process *processes;
   size_t process_count;
   rf_string_table ids; /* of the processes, at the same indices */

@@ -128,15 +128,18 @@ rf_snapshot_table *rf_snapshot_table_since(rf_bump_arena *arena, const rf_snapsh
   return out;
 }
 
-static bool same_source(const rf_snapshot_table *a, const rf_snapshot_table *b) {
-  const char *const left = a->allocator == NULL ? "" : a->allocator;
-  const char *const right = b->allocator == NULL ? "" : b->allocator;
-  return a->process == b->process && strcmp(left, right) == 0;
+static bool same_text(const char *a, const char *b) {
+  return strcmp(a == NULL ? "" : a, b == NULL ? "" : b) == 0;
+}
+
+bool rf_snapshot_table_is_alike(const rf_snapshot_table *a, const rf_snapshot_table *b) {
+  return a->process == b->process && same_text(a->input, b->input) && same_text(a->allocator, b->allocator);
 }
 
 static bool has_difference(rf_snapshot_table *const *tables, size_t count, const rf_snapshot_table *later) {
   for (size_t i = 0; i < count; i++) {
-    if (tables[i]->since != NULL && same_source(tables[i], later) && strcmp(tables[i]->name, later->name) == 0) {
+    if (tables[i]->since != NULL && rf_snapshot_table_is_alike(tables[i], later) &&
+        strcmp(tables[i]->name, later->name) == 0) {
       return true;
     }
   }
@@ -149,7 +152,7 @@ rf_snapshot_table **rf_snapshot_tables_compare(rf_bump_arena *arena, rf_snapshot
   for (size_t i = 0; i < *count; i++) {
     const rf_snapshot_table *before = NULL;
     for (size_t k = 0; k < i && tables[i]->since == NULL; k++) {
-      before = tables[k]->since == NULL && same_source(tables[k], tables[i]) ? tables[k] : before;
+      before = tables[k]->since == NULL && rf_snapshot_table_is_alike(tables[k], tables[i]) ? tables[k] : before;
     }
     RF_APPENDED(arena, out, made) = tables[i];
     if (before != NULL && !has_difference(tables, *count, tables[i])) {

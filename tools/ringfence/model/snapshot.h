@@ -20,6 +20,7 @@ typedef struct rf_snapshot_table {
   const char *since; /* a difference: name of the earlier one; else NULL */
   const char *allocator;
   uint32_t process;
+  const char *input; /* the file that it was read from; NULL for a folder of `check` */
   uint64_t time_ns;
   int64_t blocks; /* sums, with those that have no row */
   int64_t bytes;
@@ -30,6 +31,9 @@ typedef struct rf_snapshot_table {
 
 /* Makes a table of a line of type "snapshot". */
 rf_snapshot_table *rf_snapshot_table_read(rf_bump_arena *arena, const rf_json *line);
+
+/* True for tables of one process, in one file, and one allocator. */
+bool rf_snapshot_table_is_alike(const rf_snapshot_table *a, const rf_snapshot_table *b);
 
 /* The difference of two tables of one process and allocator; rows without a difference are left out. */
 rf_snapshot_table *rf_snapshot_table_since(rf_bump_arena *arena, const rf_snapshot_table *earlier,

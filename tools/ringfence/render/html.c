@@ -65,7 +65,7 @@ static void run_figures(const rf_html_page *p, const rf_totals *t) {
 
 static void figures(const rf_html_page *p) {
   const rf_document *const d = p->d;
-  const char *const verdict = rf_document_new(d) != 0 ? "error" : "good";
+  const char *const verdict = rf_document_new(d) != 0 || rf_document_lost(p->arena, d) != NULL ? "error" : "good";
   raw(p, "<ul class=\"figures\">\n");
   counted_figure(p, verdict, d->count, rf_noun(p->arena, d->count, "finding"));
   if (d->baseline != NULL) {
@@ -174,9 +174,11 @@ static void findings(const rf_html_page *p) {
   for (size_t i = 0; i < count_shown(p); i++) {
     rf_html_finding(p, p->d->records[i], i);
   }
-  const char *const lost = p->d->count == 0 ? rf_document_lost(p->arena, p->d) : NULL;
-  if (p->d->count == 0) {
-    rf_markup(p->sink, "<p class=\"empty\">%s.</p>\n", lost == NULL ? "Nothing was found" : lost);
+  const char *const lost = rf_document_lost(p->arena, p->d);
+  if (lost != NULL) {
+    rf_markup(p->sink, "<p class=\"lost\">%s.</p>\n", lost);
+  } else if (p->d->count == 0) {
+    raw(p, "<p class=\"empty\">Nothing was found.</p>\n");
   }
   raw(p, "</div>\n");
 }

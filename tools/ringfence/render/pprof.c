@@ -221,10 +221,8 @@ void rf_pprof_put(rf_pprof *p, int64_t time_ns, const rf_sink *sink) {
 /* By a later snapshot; a difference does not count. */
 static bool is_superseded(rf_snapshot_table *const *tables, size_t count, size_t at) {
   for (size_t i = at; i < count; i++) {
-    const char *const left = tables[at]->allocator == NULL ? "" : tables[at]->allocator;
-    const char *const right = tables[i]->allocator == NULL ? "" : tables[i]->allocator;
     bool const later = i > at && tables[i]->since == NULL;
-    if (tables[at]->since != NULL || (later && tables[i]->process == tables[at]->process && strcmp(left, right) == 0)) {
+    if (tables[at]->since != NULL || (later && rf_snapshot_table_is_alike(tables[i], tables[at]))) {
       return true;
     }
   }

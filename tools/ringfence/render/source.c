@@ -17,24 +17,36 @@ struct rf_source_file {
 
 /* ---- Files ---- */
 
-/* The file's own path where it is in the folder, whatever links and dots the record's path has. */
-static bool find_inside(rf_bump_arena *arena, const char *directory, const char *path, char found[PATH_MAX]) {
+/* What follows the folder in the path, which has no links or dots, from its slash on; NULL where it is not inside. */
+static const char *behind(const char *path, const char *folder) {
+  size_t const length = strlen(folder);
+  return strncmp(path, folder, length) == 0 && path[length] == '/' ? path + length : NULL;
+}
+
+static bool is_private(const rf_sources *sources, const char *found) {
   char folder[PATH_MAX];
-  if (realpath(directory, folder) == NULL) {
+  return sources->without != NULL && (realpath(sources->without, folder) == NULL || behind(found, folder) != NULL);
+}
+
+/* The file's own path where it is to be shown, whatever links and dots the record's path has. Keys and passwords lie in
+ * hidden files and folders. */
+static bool find_inside(const rf_sources *sources, rf_bump_arena *arena, const char *path, char found[PATH_MAX]) {
+  char folder[PATH_MAX];
+  if (sources->directory == NULL || realpath(sources->directory, folder) == NULL) {
     return false;
   }
-  size_t const length = strlen(folder);
+  path = rf_path_seen_from(sources->directory, path);
   const char *const whole = path[0] == '/' ? path : rf_bump_arena_print(arena, "%s/%s", folder, path);
-  return realpath(whole, found) != NULL && strncmp(found, folder, length) == 0 && found[length] == '/';
+  const char *const inside = realpath(whole, found) == NULL ? NULL : behind(found, folder);
+  return inside != NULL && strstr(inside, "/.") == NULL && !is_private(sources, found);
 }
 
 static rf_source_file read_source(const rf_sources *sources, rf_bump_arena *arena, const char *path) {
   char found[PATH_MAX];
   struct stat status;
   rf_source_file file = {NULL, 0, 0};
-  if (sources->directory != NULL &&
-      find_inside(arena, sources->directory, rf_path_seen_from(sources->directory, path), found) &&
-      stat(found, &status) == 0 && S_ISREG(status.st_mode) && status.st_size <= LARGEST_FILE) {
+  if (find_inside(sources, arena, path, found) && stat(found, &status) == 0 && S_ISREG(status.st_mode) &&
+      status.st_size <= LARGEST_FILE) {
     file.changed = (int64_t)status.st_mtime;
     file.text = rf_read_file(arena, found, &file.length);
   }

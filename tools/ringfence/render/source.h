@@ -16,13 +16,14 @@ typedef struct rf_sources {
   rf_bump_arena *arena;  /* for their contents */
   rf_string_table paths; /* as records have them */
   rf_source_file *files; /* at the same indices */
-  const char *directory; /* only files in it are shown; NULL: none */
+  const char *directory; /* only files in it are shown, hidden ones left out; NULL: none */
+  const char *without;   /* a folder whose files are not shown, wherever it is; NULL: none */
   int64_t before;        /* only files that are older, in seconds since 1970; 0: any */
 } rf_sources;
 
 /* The line of code of `call`, without its line feed; NULL where it is unknown or must not be shown. Records come from
- * anywhere, so only files in `directory` are read; a file that changed after the module was made, or after `before`,
- * has other lines. */
+ * anywhere, so only files in `directory` are read, and none whose name, or that of a folder on the way, begins with a
+ * dot; a file that changed after the module was made, or after `before`, has other lines. */
 const char *rf_source_text(rf_sources *sources, rf_bump_arena *arena, const rf_frame_view *call);
 
 #ifdef __cplusplus

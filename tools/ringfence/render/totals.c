@@ -101,16 +101,20 @@ rf_totals rf_totals_of(const rf_run *run, const rf_document *document, uint64_t 
 }
 
 const char *rf_totals_lost(rf_bump_arena *arena, const rf_totals *t) {
-  if (t == NULL || t->findings != 0) {
+  if (t == NULL) {
     return NULL;
   }
-  return t->times != 0   ? rf_bump_arena_print(arena, "%s without a record", rf_counted(arena, t->times, "finding"))
-         : t->unrecorded ? "findings that could not be recorded"
-                         : NULL;
+  uint64_t const count = t->findings == 0 ? t->times : t->uncounted;
+  if (count != 0) {
+    return rf_bump_arena_print(arena, "%s without a record", rf_counted(arena, count, "finding"));
+  }
+  return !t->unrecorded     ? NULL
+         : t->findings == 0 ? "findings that could not be recorded"
+                            : "further findings that could not be recorded";
 }
 
 static const char *found_text(rf_bump_arena *arena, const rf_totals *t) {
-  const char *const lost = rf_totals_lost(arena, t);
+  const char *const lost = t->findings == 0 ? rf_totals_lost(arena, t) : NULL;
   if (lost != NULL) {
     return t->times == 0 ? lost : rf_bump_arena_print(arena, "%s,", lost);
   }

@@ -56,7 +56,9 @@ static const rf_option rows[ROWS] = {
               "a name under which a reverse proxy serves the page; as https://NAME, links of alerts lead there;\n"
               "may be repeated",
               NULL},
-    [SOURCE_ROOT] = {"source-root", '\0', "DIR", "show lines of code of files in DIR (default: the current folder)",
+    [SOURCE_ROOT] = {"source-root", '\0', "DIR",
+                     "show lines of code of files in DIR, hidden ones left out (default: the current folder, unless\n"
+                     "the home folder is in it); who may send records and read pages may read all of these files",
                      NULL},
     [WEBHOOK] = {"webhook", '\0', "URL", "post a JSON object on each new and reopened finding", NULL},
     [COMMAND] = {"alert-command", '\0', "COMMAND", "run COMMAND in a shell, with that object as standard input", NULL},
@@ -366,6 +368,21 @@ static void warn_of_source_root(const char *path) {
   }
 }
 
+/* The current folder; NULL where the user's own files lie in it, as in the home folder, where supervisors start: a
+ * record may name any file. */
+static const char *current_project(rf_bump_arena *arena) {
+  char current[PATH_MAX];
+  char home[PATH_MAX];
+  const char *const given_home = getenv("HOME");
+  if (getcwd(current, sizeof current) == NULL) {
+    return NULL;
+  }
+  size_t const length = strlen(current);
+  bool const has_home = given_home != NULL && realpath(given_home, home) != NULL &&
+                        strncmp(home, current, length) == 0 && (home[length] == '/' || home[length] == '\0');
+  return has_home ? NULL : rf_bump_arena_copy(arena, current);
+}
+
 static int serve_or_look(given *g) {
   if (g->check) {
     return check(g);
@@ -380,10 +397,9 @@ static int serve_or_look(given *g) {
   if (g->serve.directory == NULL) {
     return RF_EXIT_FAILED;
   }
-  char current[PATH_MAX];
   warn_of_source_root(g->serve.http.source_root);
-  if (g->serve.http.source_root == NULL && getcwd(current, sizeof current) != NULL) {
-    g->serve.http.source_root = rf_bump_arena_copy(g->arena, current);
+  if (g->serve.http.source_root == NULL) {
+    g->serve.http.source_root = current_project(g->arena);
   }
   g->serve.shared = rf_cli_shares(g->no_shared);
   g->serve.http.directory = g->serve.directory;

@@ -62,6 +62,7 @@ static bool upload_there(asked *a, const char *path) {
                                  (int)(length - (length != 0 && a->to[length - 1] == '/')), a->to,
                                  encoded(arena, rf_base_name(path))),
       .body_file = path,
+      .streamed = true,
       .header = token == NULL ? NULL : rf_bump_arena_print(arena, "Authorization: Bearer %s", token),
       .seconds = UPLOAD_S,
   };

@@ -31,14 +31,15 @@ static void put(const rf_sink *sink, const char *name, const char *value) {
 }
 
 static void put_body(const rf_sink *sink, rf_bump_arena *arena, const rf_curl *c) {
-  size_t const length = strlen(c->url);
-  bool const folder = length != 0 && c->url[length - 1] == '/'; /* an upload there would get the file's name */
   put(sink, "request", "POST");
   if (c->body_file == NULL) {
     put(sink, "data-raw", c->body);
+  } else if (c->streamed) {
+    put(sink, "upload-file", c->body_file);
   } else {
-    put(sink, folder ? "data-binary" : "upload-file",
-        rf_bump_arena_print(arena, "%s%s", folder ? "@" : "", c->body_file));
+    /* A redirection gets the body, too: without one, a collector would say that it has taken all. */
+    put(sink, "data-binary", rf_bump_arena_print(arena, "@%s", c->body_file));
+    rf_sink_str(sink, "post301\npost302\npost303\n");
   }
   put(sink, "header", "Expect:");
   put(sink, "header",
@@ -49,7 +50,8 @@ const char *rf_curl_configuration(rf_bump_arena *arena, const rf_curl *c) {
   rf_text_sink t;
   rf_text_sink_init(&t, arena);
   rf_sink_str(&t.sink, "silent\ngloboff\nconnect-timeout = 5\n");
-  rf_sink_str(&t.sink, c->unattended ? "fail\n" : "location\nmax-redirs = 4\n");
+  /* Without `location` a redirection would be a success. */
+  rf_sink_str(&t.sink, c->unattended ? "fail\nlocation\nmax-redirs = 0\n" : "location\nmax-redirs = 4\n");
   put(&t.sink, "proto", "=http,https");
   put(&t.sink, "proto-redir", "=http,https");
   put(&t.sink, "max-time", rf_bump_arena_print(arena, "%u", c->seconds));

@@ -15,14 +15,18 @@ extern "C" {
 typedef struct rf_curl {
   const char *url;       /* http or https */
   const char *body_file; /* posted; NULL: a GET, or `body` */
+  bool streamed;         /* the file is too large for memory; the address has no slash at its end */
   const char *body;      /* posted in its place, without a line feed; NULL: none */
   const char *type;      /* of the body; NULL: application/octet-stream */
   const char *header;    /* a further one, "Authorization: Bearer …"; NULL: none */
   const char *output;    /* file for the answer; NULL: it is returned */
   unsigned seconds;      /* for all of it */
   uint64_t most_bytes;   /* of the answer; 0: any */
-  bool unattended;       /* prints nothing, follows no redirection, and ends with an error's status after one of HTTP */
+  bool unattended;       /* prints nothing, and ends with one of the statuses below where HTTP does not answer 2xx */
 } rf_curl;
+
+/* The exit status of an unattended one. */
+enum { RF_CURL_HTTP_ERROR = 22, RF_CURL_REDIRECTED = 47, RF_CURL_MISSING = 127 };
 
 typedef struct rf_curl_answer {
   int status;       /* of HTTP; 0: there was no answer */

@@ -120,17 +120,61 @@ const char *rf_query_error(rf_request *r) {
 }
 
 /* Records and files of symbols are bodies of their own. */
-static bool has_form(const rf_request *r) {
-  return r->body != NULL && strcmp(r->path, "/api/v1/records") != 0 && strcmp(r->path, "/api/v1/symbols") != 0;
+static bool is_form(const rf_request *r) {
+  return strcmp(r->path, "/api/v1/records") != 0 && strcmp(r->path, "/api/v1/symbols") != 0;
+}
+
+static enum MHD_Result take_name(void *context, enum MHD_ValueKind kind, const char *name, const char *value) {
+  (void)kind;
+  (void)value;
+  *(const char **)context = name;
+  return MHD_NO;
+}
+
+/* The fields that a form takes, as names_of. */
+static const char *fields_of(const char *path) {
+  static const char sign_in[] = "/sign-in";
+  static const char steering[] = "/steering";
+  size_t const length = strlen(path);
+  size_t const end = strlen(steering);
+  return strcmp(path, sign_in) == 0                                    ? "token back"
+         : length >= end && strcmp(path + length - end, steering) == 0 ? "action rule program build environment "
+                                                                         "options because"
+                                                                       : "text other";
+}
+
+static size_t length_before(const char *text, size_t length, char end) {
+  const char *const at = (const char *)memchr(text, end, length);
+  return at == NULL ? length : (size_t)(at - text);
+}
+
+/* A decision whose text lies in JSON, in the query string or under a misspelt name would be another one. */
+static const char *field_error(rf_request *r) {
+  const char *const known = fields_of(r->path);
+  const char *parameter = NULL;
+  (void)MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND, take_name, &parameter);
+  if (parameter != NULL && strcmp(r->path, "/sign-in") != 0) {
+    return rf_bump_arena_print(&r->arena, "%.100s: there are no parameters here: send a form", parameter);
+  }
+  for (size_t at = 0; at < r->length;) {
+    const char *const field = r->body + at;
+    size_t const length = length_before(field, r->length - at, '&');
+    const char *const name = rf_bump_arena_text(&r->arena, field, length_before(field, length, '='));
+    if (length != 0 && !rf_is_word_of(name, known)) {
+      return rf_bump_arena_print(&r->arena, "%.100s: send a form with one of: %s", name, known);
+    }
+    at += length + 1;
+  }
+  return NULL;
 }
 
 const char *rf_form_error(rf_request *r) {
   static const char nul[] = "%00";
   const char *const wrong = rf_query_error(r);
-  if (wrong != NULL) {
+  if (wrong != NULL || !is_form(r)) {
     return wrong;
   }
-  bool const cut =
-      has_form(r) && (memchr(r->body, '\0', r->length) != NULL || memmem(r->body, r->length, nul, strlen(nul)) != NULL);
-  return cut ? cut_error(r, "the form") : NULL;
+  bool const cut = r->body != NULL &&
+                   (memchr(r->body, '\0', r->length) != NULL || memmem(r->body, r->length, nul, strlen(nul)) != NULL);
+  return cut ? cut_error(r, "the form") : field_error(r);
 }

@@ -16,7 +16,7 @@ const char *rf_argument_error(rf_request *r, const char *what);
 /* The same of any query string, of a page as well: no name or value is cut by a NUL. */
 const char *rf_query_error(rf_request *r);
 
-/* The same of a POST: its query string, and its body where that is a form. */
+/* The same of a POST, whose body, where it is a form, has no other fields than its path takes. */
 const char *rf_form_error(rf_request *r);
 
 #endif

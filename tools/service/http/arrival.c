@@ -108,8 +108,16 @@ static const char *what_is_missing(const rf_request *r, rf_right needed) {
   if (r->granted == 0 && r->sender.authorization != NULL) {
     return "this is no token of this collector";
   }
-  return needed == RF_RIGHT_TRIAGE ? "this needs a token with the right to triage: sign in"
-                                   : "this needs a token: sign in";
+  switch (needed) {
+  case RF_RIGHT_POST:
+    return "this needs a token with the right to post";
+  case RF_RIGHT_TRIAGE:
+    return "this needs a token with the right to triage: sign in";
+  case RF_RIGHT_STEER:
+    return "this needs a token with the right to steer: sign in";
+  default:
+    return "this needs a token with the right to read: sign in";
+  }
 }
 
 static enum MHD_Result check(rf_request *r, bool *answered) {

@@ -85,8 +85,16 @@ static const char *not_empty(const char *text, const char *fallback) {
   return text[0] == '\0' ? fallback : text;
 }
 
-static int64_t bounded(uint64_t value, int64_t least) {
-  return value > (uint64_t)RF_NUMBER_MOST ? RF_NUMBER_MOST : (int64_t)value < least ? least : (int64_t)value;
+static int64_t bounded(uint64_t value, int64_t least, int64_t most) {
+  return value > (uint64_t)most ? most : (int64_t)value < least ? least : (int64_t)value;
+}
+
+static int64_t number_of(const rf_json *root, const char *name) {
+  return bounded(rf_json_unsigned(root, name, 0), 0, RF_NUMBER_MOST);
+}
+
+static int64_t count_of(const rf_json *root, const char *name, int64_t least) {
+  return bounded(rf_json_unsigned(root, name, (uint64_t)least), least, RF_COUNT_MOST);
 }
 
 size_t rf_envelope_labels(rf_bump_arena *arena, const rf_json *labels, const char *out[RF_LABELS_MOST]) {
@@ -105,7 +113,7 @@ static void read_process(rf_bump_arena *arena, const rf_json *root, rf_envelope 
   const rf_json *const labels = rf_json_member(root, "labels");
   e->host = not_empty(rf_json_text(root, "host", ""), "(unknown)");
   e->program = program_name(arena, rf_json_text(root, "program", ""));
-  e->pid = bounded(rf_json_unsigned(root, "pid", 0), 0);
+  e->pid = number_of(root, "pid");
   e->mode = not_empty(rf_json_text(root, "mode", ""), "(unknown)");
   e->environment = not_empty(rf_json_text(root, "environment", ""), "development");
   e->version = rf_json_text(build, "version", "");
@@ -131,12 +139,12 @@ static double seconds_of(const rf_json *root) {
 static void read_summary(const rf_json *root, rf_envelope *e) {
   const char *const end = rf_json_text(root, "exit", "");
   e->seconds = seconds_of(root);
-  e->allocations = bounded(rf_json_unsigned(root, "allocations", 0), 0);
-  e->peak = bounded(rf_json_unsigned(root, "peak", 0), 0);
-  e->findings = bounded(rf_json_unsigned(root, "findings", 0), 0);
+  e->allocations = number_of(root, "allocations");
+  e->peak = number_of(root, "peak");
+  e->findings = count_of(root, "findings", 0);
   const rf_json *const sites = rf_json_member(root, "sites");
   e->sites = sites != NULL && sites->type == RF_JSON_ARRAY ? sites : NULL;
-  e->sites_dropped = bounded(rf_json_unsigned(root, "sites_dropped", 0), 0);
+  e->sites_dropped = count_of(root, "sites_dropped", 0);
   e->exit = end;
   e->running = strcmp(end, "running") == 0;
   e->continued = rf_json_bool(root, "continued", false);
@@ -155,12 +163,12 @@ rf_envelope rf_envelope_read(rf_bump_arena *arena, const char *line, size_t leng
   e.of = rf_json_text(root, "of", "");
   int64_t const time = rf_time_read(rf_json_text(root, "time", ""));
   e.time = time < CLOCK_IS_SET || time > now ? now : time;
-  e.count = bounded(rf_json_unsigned(root, "count", 1), 1);
-  e.dropped = bounded(rf_json_unsigned(root, "dropped", 0), 0);
+  e.count = count_of(root, "count", 1);
+  e.dropped = count_of(root, "dropped", 0);
   read_process(arena, root, &e);
   read_summary(root, &e);
   e.process = process_of(arena, &e);
-  e.rule = bounded(rf_json_unsigned(root, "rule", 0), 0);
+  e.rule = number_of(root, "rule");
   e.done = rf_json_text(root, "done", "");
   e.finding = rf_json_member(root, "finding");
   e.snapshot = rf_json_member(root, "snapshot");

@@ -65,6 +65,9 @@ enum { RF_LABELS_MOST = 8 };
 /* The highest number that is taken from a record: doubles hold all up to here. */
 #define RF_NUMBER_MOST (INT64_C(1) << 53)
 
+/* The most that one record counts: the sums of all that ever come stay numbers of 64 bits. */
+#define RF_COUNT_MOST ((int64_t)UINT32_MAX)
+
 /* The labels that count, as "name=text": the first of `labels`, an object or NULL, that are texts, numbers or the like.
  * Returns their number. */
 size_t rf_envelope_labels(rf_bump_arena *arena, const rf_json *labels, const char *out[RF_LABELS_MOST]);

@@ -35,13 +35,13 @@ static bool has_symbols(rf_store *store, const rf_frame *f) {
 }
 
 /* Takes those out of the list that nothing more will be known of. */
-static void keep_unknown(rf_store *store, bare_frames *bare) {
+static void keep_unknown(rf_store *store, rf_bump_arena *arena, bare_frames *bare) {
   const rf_frame *last = NULL;
   bool last_has = false;
   size_t kept = 0;
   for (size_t i = 0; i < bare->count; i++) {
     rf_frame *const f = bare->list[i];
-    if (f->source_count == 0 && !rf_names_known(store, f)) {
+    if (f->source_count == 0 && !rf_names_known(store, arena, f)) {
       last_has = last != NULL && strcmp(last->build_id, f->build_id) == 0 ? last_has : has_symbols(store, f);
       last = f;
       bare->list[kept] = f;
@@ -60,7 +60,7 @@ rf_event_keys rf_named_keys(rf_batch *batch, rf_bump_arena *arena, rf_record *re
   for (size_t i = 0; i < bare.count; i++) {
     rf_names_frame(batch->store, arena, bare.list[i]);
   }
-  keep_unknown(batch->store, &bare);
+  keep_unknown(batch->store, arena, &bare);
   const char **const functions = (const char **)rf_bump_arena_array(arena, bare.count + 1, sizeof *functions);
   for (size_t i = 0; i < bare.count; i++) {
     functions[i] = bare.list[i]->function;

@@ -29,6 +29,7 @@ enum {
   GIVEN_UP = 3,
   DELAY_MS = 3000,
   INPUT_FD = 3,
+  FAILED = 1,        /* an exit status */
   DESCRIPTORS = 4096 /* at most, where the system cannot close a range */
 };
 
@@ -184,10 +185,10 @@ static int watch_over(pid_t command, const sigset_t *signals) {
     int const got = sigtimedwait(signals, NULL, &life);
     if (got == SIGTERM || rf_store_steady() - start >= LIFE_MS) {
       (void)kill(-command, SIGKILL);
-      return 1;
+      return FAILED;
     }
   }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : FAILED;
 }
 
 static _Noreturn void watch(const rf_alerts *alerts, pid_t collector, int input) {
@@ -236,7 +237,26 @@ static bool is_noted(rf_alerts *alerts, rf_store *store) {
   return alerts->outcome == 0;
 }
 
-static void settle(rf_alerts *alerts, rf_store *store, bool sent) {
+/* What failed, by the exit status: that of a command is its own. */
+static const char *failed_part(const rf_alerts *alerts, int status) {
+  if (alerts->webhook == NULL) {
+    return "the command";
+  }
+  switch (status) {
+  case RF_CURL_REDIRECTED:
+    return "the webhook leads to another address: give that one";
+  case RF_CURL_HTTP_ERROR:
+    return "the webhook answers with an error";
+  case RF_CURL_MISSING:
+    return "curl not found, which is needed for HTTP: install the package curl";
+  default:
+    return "the webhook does not answer";
+  }
+}
+
+/* `status` 0: it was sent. */
+static void settle(rf_alerts *alerts, rf_store *store, int status) {
+  bool const sent = status == 0;
   bool const over = !sent && note_failure(alerts);
   alerts->in_a_row = sent ? 0 : alerts->in_a_row;
   if (sent || over) {
@@ -245,8 +265,7 @@ static void settle(rf_alerts *alerts, rf_store *store, bool sent) {
     (void)is_noted(alerts, store);
   }
   if (!sent) {
-    rf_diag("an alert failed%s: %s", over ? " for the last time" : "",
-            alerts->webhook != NULL ? "the webhook (curl)" : "the command");
+    rf_diag("an alert failed%s: %s", over ? " for the last time" : "", failed_part(alerts, status));
   }
 }
 
@@ -255,7 +274,7 @@ static void look_after(rf_alerts *alerts, rf_store *store) {
   pid_t const ended = waitpid(alerts->child, &status, WNOHANG);
   if (ended == alerts->child) {
     alerts->child = 0;
-    settle(alerts, store, WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    settle(alerts, store, WIFEXITED(status) ? WEXITSTATUS(status) : FAILED);
   }
 }
 
@@ -271,7 +290,7 @@ void rf_alerts_step(rf_alerts *alerts, rf_store *store) {
   const char *const json = compose(&arena, alerts, store);
   if (json != NULL &&
       !start(alerts, alerts->webhook != NULL ? curl_configuration(&arena, alerts->webhook, json) : json)) {
-    settle(alerts, store, false);
+    settle(alerts, store, FAILED);
   }
   rf_bump_arena_free(&arena);
 }

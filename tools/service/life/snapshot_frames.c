@@ -3,6 +3,7 @@
 #include "tools/service/intake/names.h"
 #include "tools/service/intake/snapshots.h"
 #include "tools/service/life/better_file.h"
+#include "tools/service/life/path_file.h"
 
 #include <string.h>
 
@@ -12,7 +13,8 @@ bool rf_frames_add(rf_store *store, rf_bump_arena *arena, rf_frame *frame, rf_fr
   if (frame->module == NULL || frame->source_count != 0) {
     return false;
   }
-  if (!rf_names_known(store, frame) || rf_better_file_is_new(store, frame)) {
+  if (!rf_names_known(store, arena, frame) || rf_better_file_is_new(store, frame) ||
+      rf_path_file_has_changed(store, arena, frame)) {
     RF_APPENDED(arena, all->list, all->count) = frame;
   }
   return true;

@@ -10,6 +10,7 @@
 #include "tools/service/exchange/symbol_files.h"
 #include "tools/service/intake/names.h"
 #include "tools/service/life/better_file.h"
+#include "tools/service/life/path_file.h"
 #include "tools/service/life/rekey.h"
 #include "tools/service/life/snapshot_frames.h"
 
@@ -101,14 +102,15 @@ static rf_frames frames_of_build(rf_symbol_worker *worker, rf_store *store, rf_b
 
 /* ---- The child ---- */
 
-static void put_frame(const rf_sink *sink, const rf_frame *f) {
+static void put_frame(rf_bump_arena *arena, const rf_sink *sink, const rf_frame *f) {
+  bool const by_path = rf_names_by_path(f);
   rf_json_writer w = {.sink = sink};
   rf_json_open(&w, NULL, "{");
-  rf_json_put_text(&w, "module", rf_names_module(f));
-  rf_json_put_text(&w, "path", f->module);
+  rf_json_put_text(&w, "module", rf_names_module(arena, f));
+  rf_json_put_text(&w, by_path ? "file" : "path", f->module);
   rf_json_put_number(&w, "offset", (int64_t)f->offset);
   rf_json_open(&w, "sources", "[");
-  for (size_t i = 0; i < f->source_count; i++) {
+  for (size_t i = 0; i < f->source_count && rf_names_agree(arena, f); i++) {
     rf_json_open(&w, NULL, "{");
     rf_json_put_text(&w, "function", f->sources[i].function);
     rf_json_put_text(&w, "file", f->sources[i].file);
@@ -147,7 +149,7 @@ static void name_frames(const rf_symbol_worker *worker, rf_bump_arena *arena, rf
   choose_files(worker, arena, all);
   rf_symbolize(arena, all.list, all.count);
   for (size_t i = 0; i < all.count; i++) {
-    put_frame(sink, all.list[i]);
+    put_frame(arena, sink, all.list[i]);
   }
 }
 
@@ -206,9 +208,18 @@ static void start(rf_symbol_worker *worker, rf_bump_arena *arena, rf_frames all)
 /* ---- Answers ---- */
 
 /* An answer without lines never takes the place of one with lines, which came from another file of the build, and one
- * without names that of none. */
-static void store_answer(rf_store *store, const rf_json *root, const char *list) {
+ * without names that of none. Of a file that only its path names, the last one counts. */
+static void store_answer(rf_store *store, rf_bump_arena *arena, const rf_json *root, const char *list) {
   const char *const build_id = rf_json_text(root, "module", "");
+  const char *const file = rf_json_text(root, "file", NULL);
+  if (file != NULL) {
+    rf_path_file_note(store, arena, file);
+    rf_store_run(store,
+                 "INSERT INTO symbol(build_id, offset, text) VALUES(?1, ?2, ?3) ON CONFLICT(build_id, offset) DO UPDATE"
+                 " SET text = ?3 WHERE ?3 <> '[]'",
+                 "tit", build_id, rf_json_signed(root, "offset", 0), list);
+    return;
+  }
   bool const lines = strstr(list, "\"file\":") != NULL;
   rf_better_file_note(store, build_id, rf_json_text(root, "path", NULL), lines);
   rf_store_run(store,
@@ -224,7 +235,7 @@ static void store_names(rf_store *store, rf_bump_arena *arena, const char *text)
     const char *const sources = (const char *)memmem(line, length, "\"sources\":", 10);
     if (root != NULL && sources != NULL) {
       const char *const list = sources + 10;
-      store_answer(store, root, rf_bump_arena_text(arena, list, length - (size_t)(list - line) - 1));
+      store_answer(store, arena, root, rf_bump_arena_text(arena, list, length - (size_t)(list - line) - 1));
     }
     line += length + (line[length] == '\n');
   }

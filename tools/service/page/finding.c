@@ -160,7 +160,7 @@ static void record(const rf_page *p) {
   if (r == NULL) {
     return;
   }
-  rf_sources sources = {.arena = p->arena, .directory = p->source_root};
+  rf_sources sources = {.arena = p->arena, .directory = p->source_root, .without = p->directory};
   rf_document const d = {.directory = p->source_root, .sources = &sources};
   rf_html_page const page = {p->arena, &d, p->sink};
   rf_names_apply(p->store, p->arena, r);

@@ -16,7 +16,7 @@ enum { ROWS_LISTED = 200, SITES_LISTED = 200, PROGRAMS_LISTED = 20 };
 
 static void put_programs(rf_query *q, int64_t limit, int64_t offset) {
   static const char sql[] =
-      "SELECT p.text, b.name, m.text, e.text, sum(u.processes), sum(u.seconds), sum(u.allocations), sum(u.findings),"
+      "SELECT p.text, b.name, m.text, e.text, sum(u.processes), sum(u.seconds), total(u.allocations), sum(u.findings),"
       " sum(u.dropped), sum(u.killed), max(u.day) * 86400000 FROM usage u JOIN name p ON p.id = u.program JOIN build"
       " b ON b.id = u.build JOIN name m ON m.id = u.mode JOIN name e ON e.id = u.environment GROUP BY " ROW
       " ORDER BY max(u.day) DESC, sum(u.seconds) DESC, " ROW " LIMIT ? OFFSET ?";

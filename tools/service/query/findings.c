@@ -2,12 +2,13 @@
 #include "tools/service/query/query.h"
 
 #include "tools/service/intake/builds.h"
+#include "tools/service/store/has_words.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { WORDS = 5, DEFAULT_LIMIT = 100, STATES = 4 };
+enum { DEFAULT_LIMIT = 100, STATES = 4 };
 
 /* A list that is asked for, as values of one prepared statement; NULL and 0 mean any. */
 typedef struct question {
@@ -17,25 +18,23 @@ typedef struct question {
   int64_t build;
   int64_t new_in;
   int64_t environment;
-  char words[WORDS][64];
-  size_t word_count;
+  const char *words; /* in small letters, with a space between them */
   const char *order;
   int64_t limit;
   int64_t offset;
   bool nothing; /* a build or an environment is not known */
 } question;
 
-static void split_words(question *a, const char *text) {
-  size_t length = 0;
-  for (; *text != '\0' && a->word_count < WORDS; text++) {
-    if (isspace((unsigned char)*text)) {
-      a->word_count += length != 0;
-      length = 0;
-    } else if (length + 1 < sizeof a->words[0]) {
-      a->words[a->word_count][length++] = (char)tolower((unsigned char)*text);
-    }
+/* NULL where there is none. */
+static const char *words_of(rf_bump_arena *arena, const char *text) {
+  char *const words = rf_bump_arena_copy(arena, text);
+  bool any = false;
+  for (char *c = words; *c != '\0'; c++) {
+    bool const space = isspace((unsigned char)*c) != 0;
+    *c = (char)(space ? ' ' : tolower((unsigned char)*c));
+    any = any || !space;
   }
-  a->word_count += length != 0;
+  return any ? words : NULL;
 }
 
 static void choose_state(question *a, const char *state) {
@@ -68,9 +67,7 @@ static question question_of(rf_query *q, const rf_findings_filter *f) {
   }
   a.nothing = (f->build != NULL && a.build == 0) || (f->new_in != NULL && a.new_in == 0) ||
               (f->environment != NULL && a.environment == 0);
-  if (f->search != NULL) {
-    split_words(&a, f->search);
-  }
+  a.words = f->search == NULL ? NULL : words_of(q->arena, f->search);
   return a;
 }
 
@@ -110,9 +107,7 @@ bool rf_query_filter_is_known(rf_store *store, const rf_findings_filter *f, char
 #define ANY_PART(table, condition)                                                                                     \
   "(EXISTS (SELECT 1 FROM " table " c WHERE c.finding = f.id AND " condition ") OR EXISTS (SELECT 1 FROM finding m"    \
   " JOIN " table " c ON c.finding = m.id WHERE m.merged_into = f.id AND " condition "))"
-#define WORDS_MATCH                                                                                                    \
-  "instr(c.text, ?7) AND (?8 IS NULL OR instr(c.text, ?8)) AND (?9 IS NULL OR instr(c.text, ?9)) AND (?10 IS NULL OR"  \
-  " instr(c.text, ?10)) AND (?11 IS NULL OR instr(c.text, ?11))"
+#define WORDS_MATCH RF_STORE_HAS_WORDS "(c.text, ?7)"
 #define SEEN_IN_BUILD ANY_PART("counter", "c.kind = 2 AND c.what = ?4")
 #define BACK_IN_BUILD ANY_PART("counter", "c.kind = 2 AND c.what = ?5")
 #define SEEN_IN_ENVIRONMENT ANY_PART("counter", "c.kind = 4 AND c.what = ?6")
@@ -124,13 +119,9 @@ bool rf_query_filter_is_known(rf_store *store, const rf_findings_filter *f, char
   " AND (?4 = 0 OR " SEEN_IN_BUILD ") AND (?5 = 0 OR f.first_build = ?5 OR (f.state = 'reopened' AND " BACK_IN_BUILD   \
   ")) AND (?6 = 0 OR " SEEN_IN_ENVIRONMENT ") AND (?7 IS NULL OR " HAS_WORDS ")"
 
-static const char *word(const question *a, size_t i) {
-  return i < a->word_count ? a->words[i] : NULL;
-}
-
 /* Rows are chosen and put in order by few columns first: the others are read of those that are shown. */
 #define LISTED(choice, order)                                                                                          \
-  "SELECT " COLUMNS " FROM (SELECT f.id" choice CHOSEN " ORDER BY " order " LIMIT ?12 OFFSET ?13) chosen JOIN finding" \
+  "SELECT " COLUMNS " FROM (SELECT f.id" choice CHOSEN " ORDER BY " order " LIMIT ?8 OFFSET ?9) chosen JOIN finding"   \
   " f ON f.id = chosen.id JOIN build fb ON fb.id = f.first_build JOIN build lb ON lb.id = f.last_build ORDER BY "
 #define WITH_MERGED                                                                                                    \
   ", f.count + coalesce((SELECT sum(m.count) FROM finding m WHERE m.merged_into = f.id), 0) AS counted"
@@ -140,9 +131,8 @@ static sqlite3_stmt *select_rows(rf_query *q, const question *a) {
   static const char first[] = LISTED("", "f.first_seen DESC, f.id DESC") "f.first_seen DESC, f.id DESC";
   static const char most[] = LISTED(WITH_MERGED, "counted DESC, f.id DESC") "counted DESC, f.id DESC";
   const char *const sql = strcmp(a->order, "first") == 0 ? first : strcmp(a->order, "count") == 0 ? most : last;
-  return rf_store_select(q->store, sql, "ttiiiitttttii", a->first_state, a->second_state, a->new_since, a->build,
-                         a->new_in, a->environment, word(a, 0), word(a, 1), word(a, 2), word(a, 3), word(a, 4),
-                         a->limit, a->offset);
+  return rf_store_select(q->store, sql, "ttiiiitii", a->first_state, a->second_state, a->new_since, a->build, a->new_in,
+                         a->environment, a->words, a->limit, a->offset);
 }
 
 static void put_environments(rf_query *q, int64_t finding) {
@@ -181,10 +171,9 @@ static tally count_states(rf_query *q, const question *a) {
   sqlite3_stmt *const s =
       a->nothing
           ? NULL
-          : rf_store_select(q->store, "SELECT f.state, count(*), sum(f.first_seen >= ?12)" CHOSEN " GROUP BY f.state",
-                            "ttiiiittttti", (const char *)NULL, (const char *)NULL, (int64_t)0, a->build, a->new_in,
-                            a->environment, word(a, 0), word(a, 1), word(a, 2), word(a, 3), word(a, 4),
-                            rf_store_now() - RF_NEW_MS);
+          : rf_store_select(q->store, "SELECT f.state, count(*), sum(f.first_seen >= ?8)" CHOSEN " GROUP BY f.state",
+                            "ttiiiiti", (const char *)NULL, (const char *)NULL, (int64_t)0, a->build, a->new_in,
+                            a->environment, a->words, rf_store_now() - RF_NEW_MS);
   while (rf_store_row(q->store, s)) {
     for (int i = 0; i < STATES; i++) {
       t.of[i] += strcmp(rf_store_text(s, 0), state_names[i]) == 0 ? sqlite3_column_int64(s, 1) : 0;
@@ -230,12 +219,11 @@ static void put_days(rf_query *q, const question *a) {
       "WITH chosen AS MATERIALIZED (SELECT f.id" CHOSEN
       "), members AS (SELECT id FROM chosen UNION ALL SELECT m.id FROM"
       " chosen CROSS JOIN finding m ON m.merged_into = chosen.id) SELECT c.what, sum(c.count) FROM members CROSS JOIN"
-      " counter c ON c.finding = members.id AND c.kind = 1 AND c.what >= ?12 GROUP BY c.what";
+      " counter c ON c.finding = members.id AND c.kind = 1 AND c.what >= ?8 GROUP BY c.what";
   sqlite3_stmt *const s =
       a->nothing ? NULL
-                 : rf_store_select(q->store, sql, "ttiiiittttti", a->first_state, a->second_state, a->new_since,
-                                   a->build, a->new_in, a->environment, word(a, 0), word(a, 1), word(a, 2), word(a, 3),
-                                   word(a, 4), rf_query_first_day(RF_TREND_DAYS));
+                 : rf_store_select(q->store, sql, "ttiiiiti", a->first_state, a->second_state, a->new_since, a->build,
+                                   a->new_in, a->environment, a->words, rf_query_first_day(RF_TREND_DAYS));
   rf_query_put_days(q, "trend", s, RF_TREND_DAYS);
 }
 

@@ -5,6 +5,9 @@
 
 enum { FIRST_SLOTS = 1024, MOST_NAMES = 20000, LONGEST_NAME = 512 };
 
+/* Of one counter in one transaction; doubles hold all up to here. */
+#define MOST (INT64_C(1) << 53)
+
 static size_t slot_of(const rf_counters *all, int64_t finding, rf_counter_kind kind, int64_t what) {
   uint64_t hash = (uint64_t)finding * 0x9E3779B97F4A7C15U;
   hash = (hash ^ (uint64_t)what ^ ((uint64_t)kind << 56)) * 0xD6E8FEB86659FD93U;
@@ -43,7 +46,7 @@ bool rf_counters_add(rf_counters *all, int64_t finding, rf_counter_kind kind, in
     *c = (rf_counter){finding, what, 0, time, time, kind};
     all->used++;
   }
-  c->count += count;
+  c->count = count > MOST - c->count ? MOST : c->count + count; /* sites say how many blocks they had */
   c->first_seen = time < c->first_seen ? time : c->first_seen;
   c->last_seen = time > c->last_seen ? time : c->last_seen;
   return true;

@@ -1,3 +1,4 @@
+#include "tools/service/store/has_words.h"
 #include "tools/service/store/schema.h"
 
 #include <stdio.h>
@@ -54,7 +55,8 @@ static bool open_by(rf_store *store, const char *path, int flags, rf_store_acces
   /* No thread but this one; both are refused, without harm, once SQLite runs. */
   (void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
   (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-  int const code = sqlite3_open_v2(path, &store->db, flags, NULL);
+  int code = sqlite3_open_v2(path, &store->db, flags, NULL);
+  code = code == SQLITE_OK ? rf_store_add_has_words(store->db) : code;
   if (code != SQLITE_OK) {
     rf_store_fail(store, code, path);
   }
