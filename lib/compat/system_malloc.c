@@ -76,6 +76,19 @@ void vPortFree(void *block);
 size_t xPortGetFreeHeapSize(void);
 size_t xPortGetMinimumEverFreeHeapSize(void);
 
+/* HeapStats_t of FreeRTOS's portable.h, field by field. */
+typedef struct heap_stats {
+  size_t available;
+  size_t largest_free;
+  size_t smallest_free;
+  size_t free_blocks;
+  size_t least_ever;
+  size_t allocations;
+  size_t frees;
+} heap_stats;
+
+void vPortGetHeapStats(heap_stats *out);
+
 /* 0 bytes are a request that fails, as in heap_4.c. */
 
 void *pvPortMalloc(size_t size) {
@@ -90,9 +103,9 @@ void vPortFree(void *block) {
   give(block, CALLER);
 }
 
-/* The heap below all decorators knows, and a lock among these is passed by. Over a port for one core any mutex keeps
- * everybody else out; not so an interrupt, which nobody comes in between. */
-static void stats_of_heap(rf_stats *out) {
+/* Calls look(heap, out) for the heap below all decorators, and passes a lock among these by. Over a port for one core
+ * any mutex keeps everybody else out; not so an interrupt, which nobody comes in between. */
+static void look_at_heap(void (*look)(rf_allocator *bottom, void *out), void *out) {
   static rf_mutex alone; /* zeroed, which is initialised */
   bool const lock = !rf_port_in_interrupt();
   rf_allocator *a = heap;
@@ -103,26 +116,57 @@ static void stats_of_heap(rf_stats *out) {
     rf_mutex_lock(&alone);
   }
   if (a != NULL) {
-    rf_stats_get(a, out);
+    look(a, out);
   }
   if (lock) {
     rf_mutex_unlock(&alone);
   }
 }
 
-static size_t left(bool least) {
-  rf_stats stats = {0};
-  stats_of_heap(&stats);
-  size_t const used = least ? stats.peak : stats.used;
-  return stats.capacity > used + stats.overhead ? stats.capacity - used - stats.overhead : 0;
+static size_t left(const rf_stats *stats, size_t used) {
+  return stats->capacity > used + stats->overhead ? stats->capacity - used - stats->overhead : 0;
+}
+
+static void count_bytes(rf_allocator *bottom, void *out) {
+  rf_stats_get(bottom, (rf_stats *)out);
 }
 
 size_t xPortGetFreeHeapSize(void) {
-  return left(false);
+  rf_stats stats = {0};
+  look_at_heap(count_bytes, &stats);
+  return left(&stats, stats.used);
 }
 
 size_t xPortGetMinimumEverFreeHeapSize(void) {
-  return left(true);
+  rf_stats stats = {0};
+  look_at_heap(count_bytes, &stats);
+  return left(&stats, stats.peak);
+}
+
+static bool count_free(const rf_block *block, void *context) {
+  heap_stats *const out = (heap_stats *)context;
+  if (!block->used) {
+    out->smallest_free = out->free_blocks == 0 || block->size < out->smallest_free ? block->size : out->smallest_free;
+    out->largest_free = block->size > out->largest_free ? block->size : out->largest_free;
+    out->free_blocks++;
+  }
+  return true;
+}
+
+static void count_all(rf_allocator *bottom, void *context) {
+  heap_stats *const out = (heap_stats *)context;
+  rf_stats stats;
+  rf_stats_get(bottom, &stats);
+  out->available = left(&stats, stats.used);
+  out->least_ever = left(&stats, stats.peak);
+  out->allocations = stats.allocations;
+  out->frees = stats.allocations - stats.blocks;
+  (void)rf_walk(bottom, count_free, out);
+}
+
+void vPortGetHeapStats(heap_stats *out) {
+  *out = (heap_stats){0};
+  look_at_heap(count_all, out);
 }
 
 #else

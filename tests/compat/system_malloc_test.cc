@@ -28,6 +28,19 @@ void *pvPortCalloc(size_t count, size_t size);
 void vPortFree(void *block);
 size_t xPortGetFreeHeapSize(void);
 size_t xPortGetMinimumEverFreeHeapSize(void);
+
+// As FreeRTOS's portable.h has it.
+typedef struct xHeapStats {
+  size_t xAvailableHeapSpaceInBytes;
+  size_t xSizeOfLargestFreeBlockInBytes;
+  size_t xSizeOfSmallestFreeBlockInBytes;
+  size_t xNumberOfFreeBlocks;
+  size_t xMinimumEverFreeBytesRemaining;
+  size_t xNumberOfSuccessfulAllocations;
+  size_t xNumberOfSuccessfulFrees;
+} HeapStats_t;
+void vPortGetHeapStats(HeapStats_t *stats);
+
 void *_malloc_r(struct _reent *reent, size_t size);
 void _free_r(struct _reent *reent, void *block);
 void *_calloc_r(struct _reent *reent, size_t count, size_t size);
@@ -199,6 +212,40 @@ TEST_F(SystemMalloc, TellsHowMuchOfTheInnermostHeapIsFree) {
   rf_system_malloc_init(&guard_.base, true);
 }
 
+TEST_F(SystemMalloc, TellsOfFreeBlocks) {
+  HeapStats_t s;
+  std::memset(&s, 0xFF, sizeof s);
+  rf_system_malloc_init(nullptr, false);
+  vPortGetHeapStats(&s);
+  EXPECT_EQ(s.xAvailableHeapSpaceInBytes + s.xSizeOfLargestFreeBlockInBytes + s.xSizeOfSmallestFreeBlockInBytes +
+                s.xNumberOfFreeBlocks + s.xMinimumEverFreeBytesRemaining + s.xNumberOfSuccessfulAllocations +
+                s.xNumberOfSuccessfulFrees,
+            0U);
+  rf_lock lock;
+  ASSERT_EQ(rf_lock_init(&lock, &heap_.base), RF_OK);
+  rf_system_malloc_init(&lock.base, false);
+  HeapStats_t before;
+  vPortGetHeapStats(&before);
+  EXPECT_EQ(before.xNumberOfFreeBlocks, 1U);
+  EXPECT_EQ(before.xSizeOfSmallestFreeBlockInBytes, before.xSizeOfLargestFreeBlockInBytes);
+  auto *const small = TAKE(100);
+  auto *const last = TAKE(200);
+  GIVE(small);
+  vPortGetHeapStats(&s);
+  EXPECT_EQ(s.xNumberOfFreeBlocks, 2U);
+  EXPECT_GE(s.xSizeOfSmallestFreeBlockInBytes, 100U);
+  EXPECT_LT(s.xSizeOfSmallestFreeBlockInBytes, 200U);
+  EXPECT_GT(s.xSizeOfLargestFreeBlockInBytes, 4000U);
+  EXPECT_LT(s.xSizeOfLargestFreeBlockInBytes, before.xSizeOfLargestFreeBlockInBytes - 200);
+  EXPECT_EQ(s.xAvailableHeapSpaceInBytes, xPortGetFreeHeapSize());
+  EXPECT_EQ(s.xMinimumEverFreeBytesRemaining, xPortGetMinimumEverFreeHeapSize());
+  EXPECT_LT(s.xMinimumEverFreeBytesRemaining, s.xAvailableHeapSpaceInBytes);
+  EXPECT_EQ(s.xNumberOfSuccessfulAllocations, before.xNumberOfSuccessfulAllocations + 2);
+  EXPECT_EQ(s.xNumberOfSuccessfulFrees, before.xNumberOfSuccessfulFrees + 1);
+  GIVE(last);
+  rf_system_malloc_init(&guard_.base, true);
+}
+
 // Tasks allocate meanwhile: the heap is not looked at while one of them is inside of it.
 TEST_F(SystemMalloc, LooksAtTheHeapAlone) {
   static std::vector<size_t> mutexes_held;
@@ -214,7 +261,13 @@ TEST_F(SystemMalloc, LooksAtTheHeapAlone) {
   rf_system_malloc_init(&lock.base, false);
   EXPECT_EQ(xPortGetFreeHeapSize(), 100U);
   EXPECT_EQ(xPortGetMinimumEverFreeHeapSize(), 100U);
-  EXPECT_EQ(mutexes_held, (std::vector<size_t>{1, 1}));
+  ops.walk = [](rf_allocator *, rf_walk_fn, void *) {
+    mutexes_held.push_back(held.size());
+    return RF_OK;
+  };
+  HeapStats_t s;
+  vPortGetHeapStats(&s);
+  EXPECT_EQ(mutexes_held, (std::vector<size_t>{1, 1, 1, 1}));
   EXPECT_TRUE(held.empty());
   rf_system_malloc_init(&guard_.base, true);
 }

@@ -4,8 +4,8 @@
  *
  * system_malloc.c defines those of one system, by RF_SYSTEM_MALLOC when it is compiled:
  *
- *     RF_SYSTEM_FREERTOS   pvPortMalloc, pvPortCalloc, vPortFree, xPortGetFreeHeapSize and its minimum: in place of
- *                          heap_1.c to heap_5.c
+ *     RF_SYSTEM_FREERTOS   pvPortMalloc, pvPortCalloc, vPortFree, xPortGetFreeHeapSize and its minimum,
+ *                          vPortGetHeapStats: in place of heap_1.c to heap_5.c
  *     RF_SYSTEM_NEWLIB     _malloc_r, _free_r, _realloc_r, _calloc_r, _memalign_r, _malloc_usable_size_r: in place of
  *                          newlib's own (one that is compiled with an allocator to be replaced)
  *     RF_SYSTEM_WRAP       __wrap_malloc and its kin, for a C library that cannot be replaced:
