@@ -327,7 +327,8 @@ typedef struct spawning {
 
 static int start(const spawning *s) {
   bool const ignoring = ignore_for_child();
-  int const result = s->theirs(s->pid, s->file, s->actions, s->attributes, s->argv, s->envp);
+  int const result =
+      s->theirs == NULL ? ENOSYS : s->theirs(s->pid, s->file, s->actions, s->attributes, s->argv, s->envp);
   watch_again(ignoring);
   return result;
 }
@@ -388,7 +389,7 @@ static becoming find_shell(void) {
 }
 
 static int spawn_shell(const char *command, const sigset_t *mask, const sigset_t *defaults, bool other_preload,
-                       pid_t *child) {
+                       pid_t *child) { /* NOLINT(readability-non-const-parameter): it is written to */
   char *const argv[] = {(char[]){"sh"}, (char[]){"-c"}, (char *)(uintptr_t)command, NULL};
   posix_spawnattr_t attributes;
   int result = posix_spawnattr_init(&attributes);

@@ -156,7 +156,7 @@ static const char *field_error(rf_request *r) {
   if (parameter != NULL && strcmp(r->path, "/sign-in") != 0) {
     return rf_bump_arena_print(&r->arena, "%.100s: there are no parameters here: send a form", parameter);
   }
-  for (size_t at = 0; at < r->length;) {
+  for (size_t at = 0; r->body != NULL && at < r->length;) {
     const char *const field = r->body + at;
     size_t const length = length_before(field, r->length - at, '&');
     const char *const name = rf_bump_arena_text(&r->arena, field, length_before(field, length, '='));
