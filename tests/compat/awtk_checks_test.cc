@@ -1,4 +1,4 @@
-// What AWTK's argument checks print, in a program that has stdio.
+// The output of AWTK's argument checks, in a program that has stdio.
 #include <string>
 
 static std::string g_logged;

@@ -6,17 +6,8 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 
-# Headers as <ringfence/name.h>; those of compat keep their folders.
-for file in "$@"; do
-  case $file in
-    */include/ringfence/*.h) inside=${file##*/include/ringfence/} ;;
-    */compat/*.h) inside=${file##*/compat/} ;;
-    *.h) inside=${file##*/} ;;
-    *) continue ;;
-  esac
-  mkdir -p "$work/include/ringfence/$(dirname -- "$inside")"
-  cp -- "$file" "$work/include/ringfence/$inside"
-done
+. tests/compat/headers.sh
+copy_headers "$work/include" "$@"
 
 compiles() {
   printf '#include <ringfence/zephyr.h>\n%s\n' "$1" >"$work/case.c"

@@ -6,12 +6,8 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf -- "$work"' EXIT
 
-for file in "$@"; do
-  [[ $file == */include/ringfence/*.h ]] || continue
-  inside=${file##*/include/ringfence/}
-  mkdir -p "$work/include/ringfence/$(dirname -- "$inside")"
-  cp -- "$file" "$work/include/ringfence/$inside"
-done
+. tests/compat/headers.sh
+copy_headers "$work/include" "$@"
 
 cat >"$work/zephyr.c" <<'CODE'
 #include <ringfence/zephyr.h>

@@ -157,7 +157,7 @@ static void put_pointer(output *out, const spec *s, const void *p) {
   put_number(out, &wide, (uintptr_t)p, 16, 'a', "0x");
 }
 
-/* What is no conversion, as it stands but for its flags and sizes. */
+/* A letter that is no conversion is printed as it stands, without the flags and sizes before it. */
 static void put_unknown(output *out, char letter) {
   char const text[] = {'%', letter};
   put(out, text, letter != '\0' ? 2 : 1);

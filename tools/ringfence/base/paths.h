@@ -22,6 +22,13 @@ static inline bool rf_begins_with(const char *text, const char *start) {
   return text[0] == start[0] && strncmp(text, start, strlen(start)) == 0;
 }
 
+/* What follows `folder` in `path`, from its slash on; NULL where `path` does not lie in it. Both are compared as they
+ * are written, and `folder` has no slash at its end. */
+static inline const char *rf_path_behind(const char *path, const char *folder) {
+  size_t const length = strlen(folder);
+  return strncmp(path, folder, length) == 0 && path[length] == '/' ? path + length : NULL;
+}
+
 /* True where `text` ends with `end`. */
 bool rf_ends_with(const char *text, const char *end);
 

@@ -162,7 +162,7 @@ static int64_t now_ms(void) {
   return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* What was shown is done with, unless more is to come. */
+/* Frees the memory of findings that have been shown, unless one is still open. */
 static void forget_shown(monitor *m) {
   if (m->serial.open == NULL) {
     rf_bump_arena_free(&m->arena);

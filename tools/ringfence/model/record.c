@@ -296,9 +296,9 @@ const char *rf_path_seen_from(const char *directory, const char *path) {
   if (path != NULL && strncmp(path, bazel, strlen(bazel)) == 0) {
     return path + strlen(bazel);
   }
-  size_t const length = directory == NULL ? 0 : strlen(directory);
-  bool const inside = path != NULL && length > 1 && strncmp(path, directory, length) == 0 && path[length] == '/';
-  return inside ? path + length + 1 : path;
+  bool const is_folder = directory != NULL && strlen(directory) > 1;
+  const char *const inside = path != NULL && is_folder ? rf_path_behind(path, directory) : NULL;
+  return inside != NULL ? inside + 1 : path;
 }
 
 static bool name(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {

@@ -1,5 +1,6 @@
 #include "tools/ringfence/render/source.h"
 
+#include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/read_file.h"
 
 #include <limits.h>
@@ -17,15 +18,10 @@ struct rf_source_file {
 
 /* ---- Files ---- */
 
-/* What follows the folder in the path, which has no links or dots, from its slash on; NULL where it is not inside. */
-static const char *behind(const char *path, const char *folder) {
-  size_t const length = strlen(folder);
-  return strncmp(path, folder, length) == 0 && path[length] == '/' ? path + length : NULL;
-}
-
 static bool is_private(const rf_sources *sources, const char *found) {
   char folder[PATH_MAX];
-  return sources->without != NULL && (realpath(sources->without, folder) == NULL || behind(found, folder) != NULL);
+  return sources->without != NULL &&
+         (realpath(sources->without, folder) == NULL || rf_path_behind(found, folder) != NULL);
 }
 
 /* The file's own path where it is to be shown, whatever links and dots the record's path has. Keys and passwords lie in
@@ -37,7 +33,7 @@ static bool find_inside(const rf_sources *sources, rf_bump_arena *arena, const c
   }
   path = rf_path_seen_from(sources->directory, path);
   const char *const whole = path[0] == '/' ? path : rf_bump_arena_print(arena, "%s/%s", folder, path);
-  const char *const inside = realpath(whole, found) == NULL ? NULL : behind(found, folder);
+  const char *const inside = realpath(whole, found) == NULL ? NULL : rf_path_behind(found, folder);
   return inside != NULL && strstr(inside, "/.") == NULL && !is_private(sources, found);
 }
 

@@ -1,4 +1,5 @@
 /* serve: the collector, its check and its backup. */
+#include "tools/ringfence/base/paths.h"
 #include "tools/service/cli/common.h"
 #include "tools/service/cli/loop.h"
 #include "tools/service/cli/print.h"
@@ -377,9 +378,8 @@ static const char *current_project(rf_bump_arena *arena) {
   if (getcwd(current, sizeof current) == NULL) {
     return NULL;
   }
-  size_t const length = strlen(current);
   bool const has_home = given_home != NULL && realpath(given_home, home) != NULL &&
-                        strncmp(home, current, length) == 0 && (home[length] == '/' || home[length] == '\0');
+                        (strcmp(home, current) == 0 || rf_path_behind(home, current) != NULL);
   return has_home ? NULL : rf_bump_arena_copy(arena, current);
 }
 

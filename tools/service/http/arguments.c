@@ -48,13 +48,10 @@ typedef struct name_search {
   const char *unknown; /* the first; NULL: none */
 } name_search;
 
-static enum MHD_Result look_at_name(void *context, enum MHD_ValueKind kind, const char *name, size_t name_length,
-                                    const char *value, size_t length) {
+static enum MHD_Result look_at_name(void *context, enum MHD_ValueKind kind, const char *name, const char *value) {
   name_search *const s = (name_search *)context;
   (void)kind;
-  (void)name_length;
   (void)value;
-  (void)length;
   s->unknown = s->unknown == NULL && !rf_is_word_of(name, s->known) ? name : s->unknown;
   return MHD_YES;
 }
@@ -77,7 +74,7 @@ static const char *cut_error(rf_request *r, const char *name) {
 static const char *name_error(rf_request *r, const char *what) {
   name_search s = {names_of(what), NULL};
   if (s.known != NULL) {
-    (void)MHD_get_connection_values_n(r->connection, MHD_GET_ARGUMENT_KIND, look_at_name, &s);
+    (void)MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND, look_at_name, &s);
   }
   return s.unknown == NULL    ? NULL
          : s.known[0] == '\0' ? rf_bump_arena_print(&r->arena, "%.100s: there are no parameters here", s.unknown)

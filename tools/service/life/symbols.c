@@ -104,13 +104,14 @@ static rf_frames frames_of_build(rf_symbol_worker *worker, rf_store *store, rf_b
 
 static void put_frame(rf_bump_arena *arena, const rf_sink *sink, const rf_frame *f) {
   bool const by_path = rf_names_by_path(f);
+  size_t const sources = rf_names_agree(arena, f) ? f->source_count : 0;
   rf_json_writer w = {.sink = sink};
   rf_json_open(&w, NULL, "{");
   rf_json_put_text(&w, "module", rf_names_module(arena, f));
   rf_json_put_text(&w, by_path ? "file" : "path", f->module);
   rf_json_put_number(&w, "offset", (int64_t)f->offset);
   rf_json_open(&w, "sources", "[");
-  for (size_t i = 0; i < f->source_count && rf_names_agree(arena, f); i++) {
+  for (size_t i = 0; i < sources; i++) {
     rf_json_open(&w, NULL, "{");
     rf_json_put_text(&w, "function", f->sources[i].function);
     rf_json_put_text(&w, "file", f->sources[i].file);
