@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A check of .ci/run that lacks a package installs it, and fails where that is refused: nothing passes untried.
+# A check of .ci/run that lacks a package installs it, and fails where that is refused: nothing passes untried. Objects
+# of earlier runs do not fill the disk.
 #
 #   nightly_test.sh RUN TRY_AARCH64 SWEEP
 set -euo pipefail
@@ -28,7 +29,7 @@ run() {
   ((status == $2)) || fail "$1: exit status $status, not $2"
 }
 
-for name in bash dirname env mkdir mktemp rm chmod cat grep; do
+for name in awk bash dirname env find mkdir mktemp rm chmod cat grep; do
   ln -s "$(command -v $name)" "$work/bin/$name"
 done
 fake sudo <<<'[[ $1 == -- ]] && shift; exec "$@"'
@@ -49,6 +50,18 @@ done
 fake dpkg-query <<<'echo install ok installed'
 run "packages that are there" 0 "$work/root/.ci/run" tools
 [[ ! -s $work/calls ]] || fail "installs what is there"
+
+export XDG_CACHE_HOME=$work/cache
+objects=$XDG_CACHE_HOME/ringfence/disk
+mkdir -p "$objects"
+touch "$objects/new"
+touch -a -d '8 days ago' "$objects/old"
+fake df <<<'printf "Filesystem 1024-blocks Used Available Capacity Mounted on\\n/dev/x 9 9 40000000 1%% /\\n"'
+run "room enough" 0 "$work/root/.ci/run" tools
+[[ -e $objects/new && ! -e $objects/old ]] || fail "keeps objects that nothing read, or no others"
+fake df <<<'printf "Filesystem 1024-blocks Used Available Capacity Mounted on\\n/dev/x 9 9 20000000 1%% /\\n"'
+run "a disk nearly full" 0 "$work/root/.ci/run" tools
+[[ ! -e $objects ]] && grep -q "less than 30 GiB are free: .*$objects" "$work/output" || fail "leaves the disk full"
 
 # Every check that there is belongs to the night.
 mapfile -t defined < <(grep -oE '^check_[a-z0-9]+' "$work/root/.ci/run")

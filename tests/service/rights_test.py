@@ -244,6 +244,9 @@ def files_of_tokens_that_others_may_have_made_are_refused():
             os.rename(s.root + "/" + name, s.directory + "/" + name)
         os.chmod(s.directory + "/token", 0o620)
         check("/token: " in s.command("serve", "--listen", "127.0.0.1:0", status=1))
+        os.unlink(s.directory + "/token")
+        os.symlink("nowhere", s.directory + "/token")
+        check("/token: File exists" in s.command("serve", "--listen", "127.0.0.1:0", status=1))
 
 
 def who_shows_a_token_has_its_rights_alone():

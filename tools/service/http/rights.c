@@ -124,10 +124,8 @@ bool rf_rights_init(rf_rights *rights, const rf_http_options *options, char erro
   *rights = (rf_rights){.options = options, .loopback = is_loopback(options->address), .port = options->port};
   const char *const one = rf_bump_arena_print(&arena, "%s/token", options->directory);
   const char *const many = rf_bump_arena_print(&arena, "%s/tokens", options->directory);
-  if (access(one, F_OK) != 0 && !make_token(one)) {
-    return fail(error, one, strerror(errno));
-  }
-  const char *const token = read_private(&arena, one, error);
+  bool const made = access(one, F_OK) == 0 || make_token(one) || fail(error, one, strerror(errno));
+  const char *const token = made ? read_private(&arena, one, error) : NULL;
   const char *const tokens = token == NULL ? NULL : read_private(&arena, many, error);
   unsigned const all = RF_RIGHT_READ | RF_RIGHT_POST | RF_RIGHT_TRIAGE | RF_RIGHT_STEER;
   bool fine = tokens != NULL;
