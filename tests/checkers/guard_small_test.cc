@@ -116,7 +116,9 @@ TYPED_TEST(GuardSmall, FindsNearlyEachBitOfTheHeaderTurnedAndNeverObeysIt) {
   for (unsigned bit = 0; bit < bits; bit++) {
     this->guard_.seen.clear();
     auto *const p = this->make(32, RF_ALIGN_DEFAULT, &kMade);
-    unsigned char *const at = p - 2 * sizeof(uintptr_t) + bit / 8;
+    uintptr_t words[2];
+    std::memcpy(words, p - sizeof words, sizeof words);
+    unsigned char *const at = p - sizeof words + bit / 8;
     *at = static_cast<unsigned char>(*at ^ 1U << bit % 8);
     (void)this->drop(p);
     found += this->guard_.seen.empty() ? 0 : 1;
@@ -125,7 +127,7 @@ TYPED_TEST(GuardSmall, FindsNearlyEachBitOfTheHeaderTurnedAndNeverObeysIt) {
       continue;
     }
     EXPECT_NE(this->guard_.seen[0].bug, RF_BUG_LEAK);
-    *at = static_cast<unsigned char>(*at ^ 1U << bit % 8);
+    std::memcpy(p - sizeof words, words, sizeof words);
     (void)this->drop(p);
   }
   EXPECT_GE(found, bits / 2);
