@@ -34,22 +34,6 @@ static rf_stack_depot *depot_of_process(void) {
 
 /* ---- Messages ---- */
 
-RF_RARE static void print_help(const rf_options *o) {
-  rf_log_lines lines;
-  rf_options_help(o, rf_log_lines_init(&lines));
-}
-
-RF_RARE static void print_start(const rf_options *o, const rf_allocator *inner) {
-  rf_log_lines lines;
-  const rf_sink *const out = rf_log_lines_init(&lines);
-  rf_sink_str(out, "ringfence: checking ");
-  rf_sink_str(out, inner->ops->name);
-  rf_sink_str(out, ": mode ");
-  rf_sink_str(out, rf_mode_name(o->mode));
-  rf_options_print(o, out);
-  rf_sink_str(out, "\n");
-}
-
 static const char *why_not(rf_mode wanted, rf_status status) {
   if (status == RF_ERR_INVALID) {
     return "its sample_rate or sample_slots is not allowed";
@@ -179,12 +163,7 @@ rf_allocator *rf_checked_init(rf_checked *checked, rf_allocator *inner, const rf
   if (checked == NULL || inner == NULL) {
     return inner;
   }
-  if (o->help) {
-    print_help(o);
-  }
-  if (o->verbosity != 0) {
-    print_start(o, inner);
-  }
+  rf_options_say(o, inner->ops->name);
   checked->status = RF_OK;
   checked->mode = wrap(checked, inner, o, rf_choose_reporter(&checked->log, options));
   return allocator_of(checked, inner);

@@ -87,6 +87,20 @@ TEST_F(CheckedEdges, HandlesHaveTheModeThatWasAskedFor) {
   }
 }
 
+TEST_F(CheckedEdges, HelpAndVerbosityAreObeyedForHandlesToo) {
+  rf_handle_heap heap;
+  rf_checked_handles checked;
+  ASSERT_EQ(rf_handle_heap_init(&heap, arena_.data(), arena_.size(), nullptr), RF_OK);
+  options_.settings.help = true;
+  options_.settings.verbosity = 1;
+  testing::internal::CaptureStderr();
+  (void)rf_checked_handles_init(&checked, &heap.base, &options_);
+  rf_checked_handles_deinit(&checked);
+  std::string const said = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(times(said, "\n  max_findings="), 1U);
+  EXPECT_EQ(times(said, "ringfence: checking handle: mode guard, "), 1U);
+}
+
 // ---- Call sites ----
 
 // The operation itself, since the functions around it are the places that call it where they are not inlined.
