@@ -191,11 +191,9 @@ void vPortFree(void *block) {
 
 /* Blocks live on: who restarts the scheduler has what was there before. */
 
-void vPortInitialiseBlocks(void) {
-}
+void vPortInitialiseBlocks(void) {}
 
-void vPortHeapResetState(void) {
-}
+void vPortHeapResetState(void) {}
 
 /* Of programs that have it. */
 #pragma weak rf_system_malloc_region
