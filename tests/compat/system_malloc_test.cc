@@ -60,7 +60,7 @@ TEST_F(SystemMalloc, TheProgramIsToldOfEachRequestThatFails) {
   EXPECT_EQ(ZEROED(SIZE_MAX, 2), nullptr) << "a product that wraps";
   EXPECT_TRUE(told_of_failure());
 #if RF_SYSTEM_MALLOC == RF_SYSTEM_FREERTOS
-  for (size_t const count : {0, 1}) {
+  for (size_t const count : {size_t{0}, size_t{1}}) {
     EXPECT_EQ(ZEROED(count, 1 - count), nullptr) << "as heap_4.c answers 0";
     EXPECT_TRUE(told_of_failure());
   }
