@@ -77,6 +77,31 @@ void rf_page_fill_slack(const rf_slot *s) {
   memset(after.at, after.byte, after.size);
 }
 
+/* Before a block slack is on its first page, behind it on its last. */
+static bool is_empty(const rf_pattern_area *slack, const void *page) {
+  return slack->size != 0 && rf_pattern_holds(page, rf_page_size(), 0);
+}
+
+static const void *first_page(const rf_slot *s) {
+  return (const void *)rf_slot_open_start(s);
+}
+
+static const void *last_page(const rf_slot *s) {
+  return (const void *)(rf_slot_open_end(s) - rf_page_size());
+}
+
+bool rf_page_slack_is_empty(const rf_slot *s) {
+  rf_pattern_area const before = slack_before(s);
+  rf_pattern_area const after = slack_after(s);
+  return is_empty(&before, first_page(s)) || is_empty(&after, last_page(s));
+}
+
+void rf_page_mend_empty_slack(const rf_slot *s) {
+  if (rf_page_slack_is_empty(s)) {
+    rf_page_fill_slack(s);
+  }
+}
+
 void rf_page_fill_new(const rf_page_store *store, unsigned char *at, size_t size) {
   memset(at, RF_PATTERN_NEW, size < store->options.fill_alloc ? size : store->options.fill_alloc);
 }

@@ -90,8 +90,7 @@ void rf_check_front(const rf_span *span) {
   }
 }
 
-/* The guard before a view that lies in its own slot, in the front, or in a neighbour that is no block. */
-static rf_pattern_area own_front(const rf_view *v) {
+rf_pattern_area rf_check_own_front(const rf_view *v) {
   size_t const gap = (size_t)(v->payload - v->begin);
   size_t room = gap < RF_SPAN_FRONT ? gap : RF_SPAN_FRONT;
   if (gap == 0 && !follows_a_block(v->span, v->index)) {
@@ -227,7 +226,7 @@ RF_COLD static void mend_tail(const rf_view *v) {
 }
 
 static bool front_damage(const rf_view *v, rf_pattern_area *out) {
-  rf_pattern_area const front = own_front(v);
+  rf_pattern_area const front = rf_check_own_front(v);
   return find_damage(&front, out);
 }
 
@@ -237,7 +236,7 @@ static bool holds(const rf_pattern_area *area) {
 
 bool rf_check_intact(const rf_view *v) {
   areas const a = areas_of(v);
-  rf_pattern_area const front = own_front(v);
+  rf_pattern_area const front = rf_check_own_front(v);
   return holds(&a.fill) && holds(&a.rest) && holds(&a.guard) && holds(&front);
 }
 
@@ -249,7 +248,7 @@ bool rf_check_live_intact(const rf_view *view) {
   }
   unsigned char *const behind = v.payload + v.size;
   rf_pattern_area const guard = {behind, (size_t)(v.end - behind), RF_PATTERN_REDZONE};
-  rf_pattern_area const front = own_front(&v);
+  rf_pattern_area const front = rf_check_own_front(&v);
   bool const intact = holds(&guard) && holds(&front) && rf_check_front_holds(&v);
   rf_slot_unclaim(v.slot, traits);
   return intact;
