@@ -274,7 +274,8 @@ TEST(DropinProcfs, TellsEachStateOfTheDead) {
 TEST(DropinProcfs, TakesNobodyForDeadWhereNoFileCanBeOpened) {
   EXPECT_EXIT(
       {
-        rlimit const none = {0, 0};
+        rlimit none;
+        none.rlim_cur = none.rlim_max = 0;
         _exit(setrlimit(RLIMIT_NOFILE, &none) == 0 && !rf_procfs_is_dead(static_cast<uint32_t>(gettid())) ? 0 : 1);
       },
       testing::ExitedWithCode(0), "");
