@@ -257,6 +257,10 @@ void rf_page_unwrap(int signal, void *action);
 /* Gives the live block at `ptr` its rights back now. By the thread that is about to resize or to free it. */
 void rf_page_store_return_rights(const rf_page_store *store, const void *ptr);
 
+/* Calls `change`, which takes rights from pages of the program's, and returns its answer: while nobody compares slack,
+ * where there are live blocks. Any thread, signal handlers. */
+int rf_page_store_unseen(rf_page_store *store, const void *start, size_t size, int (*change)(void *), void *context);
+
 /* The program has forbidden itself to read or to write these `size` bytes (mprotect): live blocks there get their
  * rights back before they are freed or resized. Any thread, signal handlers; lock-free. */
 bool rf_page_store_restricted(const rf_page_store *store, const void *start, size_t size);

@@ -5,8 +5,14 @@
 extern "C" {
 #include "checkers/dropin/heap/rights.h"
 #include "checkers/dropin/malloc/guarded_blocks.h"
+#include "checkers/dropin/runtime/own_cache.h"
 bool __wrap_rf_heap_restricted(const void *start, size_t size);
 bool __wrap_rf_page_store_restricted(const rf_page_store *store, const void *start, size_t size);
+rf_cache *__wrap_rf_enter_slow(void);
+void __wrap_rf_leave_slow(rf_cache *cache);
+bool __wrap_rf_heap_lies_in(const void *start, size_t size);
+int __wrap_rf_page_store_unseen(rf_page_store *store, const void *start, size_t size, int (*change)(void *),
+                                void *context);
 bool __wrap_rf_heap_emptied(const void *start, size_t size);
 bool __wrap_rf_page_store_emptied(const rf_page_store *store, const void *start, size_t size);
 bool __wrap_rf_heap_is_restricted(const void *address);
@@ -38,6 +44,9 @@ long result;
 bool in_heap;
 bool in_store;
 bool is_restricted;
+bool has_cache = true;
+Calls around; // the calls of the system
+rf_cache the_cache;
 uintptr_t end_in_heap;
 uintptr_t end_in_store;
 char the_store;
@@ -63,7 +72,30 @@ long __wrap_syscall(long number, ...) {
   std::string const fourth = number == SYS_pkey_mprotect ? " " + std::to_string(va_arg(list, int)) : "";
   va_end(list);
   calls.push_back(std::to_string(number) + of(start, size) + " " + std::to_string(third) + fourth);
+  around.emplace_back("call");
   return result;
+}
+
+rf_cache *__wrap_rf_enter_slow(void) {
+  around.emplace_back("enter");
+  return has_cache ? &the_cache : nullptr;
+}
+
+void __wrap_rf_leave_slow(rf_cache *cache) {
+  around.emplace_back(cache == &the_cache ? "leave" : "leave another");
+}
+
+bool __wrap_rf_heap_lies_in(const void *start, size_t size) {
+  return in_heap && start == memory && size == 48;
+}
+
+int __wrap_rf_page_store_unseen(rf_page_store *store, const void *start, size_t size, int (*change)(void *),
+                                void *context) {
+  around.emplace_back((store == reinterpret_cast<rf_page_store *>(&the_store) ? "store" : "no store") +
+                      of(start, size));
+  int const answer = change(context);
+  around.emplace_back("go on");
+  return answer;
 }
 
 bool __wrap_rf_heap_restricted(const void *start, size_t size) {
@@ -264,6 +296,34 @@ TEST_F(Emptied, PagesThatMayNotBeWrittenToAreToldOf) {
   EXPECT_EQ(empty(3 * kPage), std::pair(then_told, 0L));
   result = -1;
   EXPECT_EQ(empty(3 * kPage), std::pair(asked(3 * kPage), 0L));
+}
+
+// A check that reads such pages meanwhile would end the process.
+TEST(InterceptRights, NobodyLooksAtBlocksWhileRightsAreTaken) {
+  auto const is_around = [](const Calls &expected) {
+    for (int const answer : {0, -1}) {
+      result = answer;
+      around.clear();
+      (void)calls_of(PROT_NONE);
+      EXPECT_EQ(around, expected);
+      around.clear();
+      (void)calls_of_key(PROT_READ | PROT_WRITE, 1);
+      EXPECT_EQ(around, expected);
+      around.clear();
+      (void)calls_of_advice(102);
+      EXPECT_EQ(around, expected);
+    }
+  };
+  rf_guarded_blocks.store = reinterpret_cast<rf_page_store *>(&the_store);
+  in_heap = true;
+  is_around({"enter", "call", "leave"});
+  has_cache = false;
+  is_around({"enter", "call"});
+  has_cache = true;
+  in_heap = false;
+  is_around({"store memory 48", "call", "go on"});
+  rf_guarded_blocks.store = nullptr;
+  is_around({"call"});
 }
 
 TEST(InterceptRights, NobodyIsToldWhereBothRightsStay) {

@@ -9,6 +9,23 @@ static bool has_leaf(uintptr_t unit) {
   return index < RF_SPAN_MAP_ENTRIES && __atomic_load_n(&rf_span_root[index], __ATOMIC_ACQUIRE) != NULL;
 }
 
+/* The first span from the unit on that has one, up to `last`; NULL: none. *unit: the one behind. */
+static rf_span *next_span(uintptr_t *unit, uintptr_t last) {
+  rf_span *span = NULL;
+  for (; *unit <= last && span == NULL; ++*unit) {
+    if (has_leaf(*unit)) {
+      span = rf_span_of(*unit << RF_UNIT_SHIFT);
+    } else {
+      *unit |= RF_SPAN_MAP_ENTRIES - 1;
+    }
+  }
+  return span;
+}
+
+static uintptr_t last_unit(const void *start, size_t size) {
+  return ((uintptr_t)start + (size != 0 ? size - 1 : 0)) >> RF_UNIT_SHIFT;
+}
+
 static void mark(rf_span *span, bool emptied) {
   if (emptied) {
     __atomic_store_n(&span->emptied, true, __ATOMIC_RELAXED);
@@ -17,21 +34,18 @@ static void mark(rf_span *span, bool emptied) {
 }
 
 static bool mark_all(const void *start, size_t size, bool emptied) {
+  uintptr_t unit = (uintptr_t)start >> RF_UNIT_SHIFT;
   bool any = false;
-  uintptr_t const first = (uintptr_t)start >> RF_UNIT_SHIFT;
-  uintptr_t const last = size != 0 ? ((uintptr_t)start + size - 1) >> RF_UNIT_SHIFT : first;
-  for (uintptr_t unit = first; unit <= last; unit++) {
-    if (!has_leaf(unit)) {
-      unit |= RF_SPAN_MAP_ENTRIES - 1;
-      continue;
-    }
-    rf_span *const span = rf_span_of(unit << RF_UNIT_SHIFT);
-    if (span != NULL) {
-      mark(span, emptied);
-      any = true;
-    }
+  for (rf_span *span; (span = next_span(&unit, last_unit(start, size))) != NULL;) {
+    mark(span, emptied);
+    any = true;
   }
   return any;
+}
+
+bool rf_heap_lies_in(const void *start, size_t size) {
+  uintptr_t unit = (uintptr_t)start >> RF_UNIT_SHIFT;
+  return next_span(&unit, last_unit(start, size)) != NULL;
 }
 
 bool rf_heap_restricted(const void *start, size_t size) {

@@ -10,6 +10,9 @@
 
 #include "check.h"
 
+/* True where any of these `size` bytes are the heap's. Any thread, signal handlers; lock-free. */
+bool rf_heap_lies_in(const void *start, size_t size);
+
 /* The program has forbidden itself to read or to write these `size` bytes, or is about to have them kept from children.
  * True where any of them are the heap's. Any thread, signal handlers; lock-free. */
 bool rf_heap_restricted(const void *start, size_t size);

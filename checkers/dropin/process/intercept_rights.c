@@ -6,6 +6,7 @@
 #include "checkers/dropin/heap/rights.h"
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/os/pages.h"
+#include "checkers/dropin/runtime/own_cache.h"
 #include "intercept.h"
 
 #include <string.h>
@@ -31,32 +32,68 @@ static bool note(void *start, size_t size) {
   return (rf_guarded_blocks.store != NULL && rf_page_store_restricted(rf_guarded_blocks.store, start, size)) || ours;
 }
 
-/* The drop-in's own calls of these functions come here too, even before it has begun. */
-int OURS(mprotect)(void *start, size_t size, int rights) {
-  int const result = (int)syscall(SYS_mprotect, start, size, rights);
-  if (result == 0 && (rights & ALL_RIGHTS) != ALL_RIGHTS) {
-    (void)note(start, size);
-  }
-  return result;
-}
-
-/* A key may allow less at any moment. */
-int OURS(pkey_mprotect)(void *start, size_t size, int rights, int key) {
-  int const result = (int)syscall(SYS_pkey_mprotect, start, size, rights, key);
-  if (result == 0 && (key > 0 || (rights & ALL_RIGHTS) != ALL_RIGHTS)) {
-    (void)note(start, size);
-  }
-  return result;
-}
-
-/* ---- Pages that are emptied ---- */
-
 static void note_emptied(void *start, size_t size) {
   (void)rf_heap_emptied(start, size);
   if (rf_guarded_blocks.store != NULL) {
     (void)rf_page_store_emptied(rf_guarded_blocks.store, start, size);
   }
 }
+
+/* ---- Calls that take something from pages ---- */
+
+typedef struct change {
+  long number; /* of the system's call */
+  void *start;
+  size_t size;
+  int how;
+  int key;
+  bool empties;
+} change;
+
+static int make(void *context) {
+  const change *const c = context;
+  int const result = (int)syscall(c->number, c->start, c->size, c->how, c->key);
+  if (result == 0 && c->empties) {
+    note_emptied(c->start, c->size);
+  } else if (result == 0) {
+    (void)note(c->start, c->size);
+  }
+  return result;
+}
+
+/* Nobody looks at the bytes around blocks meanwhile: who does has stopped all others outside of the heap, or has the
+ * store's lock. */
+static int make_unseen(change c) {
+  if (rf_heap_lies_in(c.start, c.size)) {
+    rf_cache *const cache = rf_enter();
+    int const result = make(&c);
+    if (cache != NULL) {
+      rf_leave(cache);
+    }
+    return result;
+  }
+  return rf_guarded_blocks.store != NULL
+             ? rf_page_store_unseen(rf_guarded_blocks.store, c.start, c.size, make, &c)
+             : make(&c);
+}
+
+/* The drop-in's own calls of these functions come here too, even before it has begun. */
+int OURS(mprotect)(void *start, size_t size, int rights) {
+  if ((rights & ALL_RIGHTS) == ALL_RIGHTS) {
+    return (int)syscall(SYS_mprotect, start, size, rights);
+  }
+  return make_unseen((change){SYS_mprotect, start, size, rights, 0, false});
+}
+
+/* A key may allow less at any moment. */
+int OURS(pkey_mprotect)(void *start, size_t size, int rights, int key) {
+  if (key <= 0 && (rights & ALL_RIGHTS) == ALL_RIGHTS) {
+    return (int)syscall(SYS_pkey_mprotect, start, size, rights, key);
+  }
+  return make_unseen((change){SYS_pkey_mprotect, start, size, rights, key, false});
+}
+
+/* ---- Pages that are emptied ---- */
 
 static bool empties(int advice) {
   return advice == MADV_DONTNEED || advice == FREE_LATER || advice == DONTNEED_LOCKED;
@@ -75,12 +112,10 @@ static bool is_restricted(const void *address) {
 
 /* A page that cannot be written to now cannot be spared. */
 static int empty_all(void *start, size_t size, int advice) {
-  bool const restricted = is_restricted(start);
-  int const result = (int)syscall(SYS_madvise, start, size, advice);
-  if (result == 0 && restricted) {
-    note_emptied(start, size);
+  if (is_restricted(start)) {
+    return make_unseen((change){SYS_madvise, start, size, advice, 0, true});
   }
-  return result;
+  return (int)syscall(SYS_madvise, start, size, advice);
 }
 
 /* Where the last page is that of a block's end, with guard bytes behind it, what is the block's there is cleared, or
@@ -109,9 +144,8 @@ int OURS(madvise)(void *start, size_t size, int advice) {
   if (advice == MADV_DONTFORK && note(start, size)) {
     return 0;
   }
-  int const result = empties(advice) ? empty(start, size, advice) : (int)syscall(SYS_madvise, start, size, advice);
-  if (result == 0 && (advice == WIPE_ON_FORK || advice == GUARD_INSTALL)) {
-    note_emptied(start, size);
+  if (advice == WIPE_ON_FORK || advice == GUARD_INSTALL) {
+    return make_unseen((change){SYS_madvise, start, size, advice, 0, true});
   }
-  return result;
+  return empties(advice) ? empty(start, size, advice) : (int)syscall(SYS_madvise, start, size, advice);
 }
