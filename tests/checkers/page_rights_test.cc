@@ -3,6 +3,10 @@
 #include "tests/checkers/page_store_fixture.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
 
 namespace ringfence {
 namespace {
@@ -83,6 +87,40 @@ TEST_F(PageRights, ThoseOfABlockOfNoBytesAreGivenBackToo) {
   ASSERT_EQ(p, none);
   p[0] = 1;
   EXPECT_EQ(free(p), RF_OK);
+}
+
+// Another thread sweeps meanwhile, if it can.
+struct Taking {
+  rf_page_store *store;
+  std::thread sweeping;
+  std::atomic<bool> swept{false};
+  bool swept_meanwhile = false;
+
+  explicit Taking(rf_page_store *of) : store(of) {}
+  static int take(void *context) {
+    auto *const t = static_cast<Taking *>(context);
+    t->sweeping = std::thread([t] {
+      (void)rf_page_store_sweep(t->store, 0, nullptr);
+      t->swept = true;
+    });
+    for (int i = 0; i < 20 && !t->swept; i++) {
+      usleep(1000);
+    }
+    t->swept_meanwhile = t->swept;
+    return 5;
+  }
+};
+
+TEST_F(PageRights, AreTakenFromLiveBlocksWhileNobodySweeps) {
+  unsigned char *const p = alloc(10);
+  Taking from_live(store_);
+  EXPECT_EQ(rf_page_store_unseen(store_, p, 10, Taking::take, &from_live), 5);
+  from_live.sweeping.join();
+  EXPECT_FALSE(from_live.swept_meanwhile);
+  EXPECT_EQ(free(p), RF_OK);
+  Taking from_none(store_);
+  EXPECT_EQ(rf_page_store_unseen(store_, p, 10, Taking::take, &from_none), 5) << "as the store does itself";
+  from_none.sweeping.join();
 }
 
 // As the system empties them for the program, or in a child.
