@@ -96,9 +96,8 @@ TEST(OpenAgain, MakesNoCallThatIsForbidden) {
   struct {
     uint32_t forbidden;
     Calls made;
-  } const cases[] = {{RF_CALL_MPROTECT, {}},
-                     {RF_CALL_KEY, {kRights, kNoGuard, kKept}},
-                     {RF_CALL_MADVISE, {kRights, kKey}}};
+  } const cases[] = {
+      {RF_CALL_MPROTECT, {}}, {RF_CALL_KEY, {kRights, kNoGuard, kKept}}, {RF_CALL_MADVISE, {kRights, kKey}}};
   for (const auto &c : cases) {
     rf_forbidden_calls = c.forbidden;
     bool done = false;

@@ -243,9 +243,7 @@ protected:
     is_restricted = false;
   }
 
-  static uintptr_t at(size_t offset) {
-    return reinterpret_cast<uintptr_t>(memory) + offset;
-  }
+  static uintptr_t at(size_t offset) { return reinterpret_cast<uintptr_t>(memory) + offset; }
 
   // The calls, and how many bytes from the third page's start on are zero.
   static std::pair<Calls, long> empty(size_t size, int advice = MADV_DONTNEED) {

@@ -72,9 +72,8 @@ static int make_unseen(change c) {
     }
     return result;
   }
-  return rf_guarded_blocks.store != NULL
-             ? rf_page_store_unseen(rf_guarded_blocks.store, c.start, c.size, make, &c)
-             : make(&c);
+  return rf_guarded_blocks.store != NULL ? rf_page_store_unseen(rf_guarded_blocks.store, c.start, c.size, make, &c)
+                                         : make(&c);
 }
 
 /* The drop-in's own calls of these functions come here too, even before it has begun. */

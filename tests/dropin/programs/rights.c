@@ -1,8 +1,8 @@
-/* Takes access rights from pages of a block, empties them, or keeps them from its children, and has it freed, resized or
- * kept: glibc does not look at its bytes then, where the block is a mapping of its own. argv: the block's size, "none",
- * "read", "child", "wiped" for pages that children find empty, "emptied", "later" for pages that are emptied when the
- * system needs them, "closed" for emptied ones without rights, or "guarded"; what becomes of it (in a child, too), and
- * the first page and the number of pages that are meant (0: all that the block touches). */
+/* Takes access rights from pages of a block, empties them, or keeps them from its children, and has it freed, resized
+ * or kept: glibc does not look at its bytes then, where the block is a mapping of its own. argv: the block's size,
+ * "none", "read", "child", "wiped" for pages that children find empty, "emptied", "later" for pages that are emptied
+ * when the system needs them, "closed" for emptied ones without rights, or "guarded"; what becomes of it (in a child,
+ * too), and the first page and the number of pages that are meant (0: all that the block touches). */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <malloc.h>
