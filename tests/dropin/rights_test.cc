@@ -231,6 +231,32 @@ TEST(DropinRights, DamageOnAPageThatWasNotEmptiedIsFound) {
   });
 }
 
+rf_view aligned_block_of(rf_cache *cache, size_t size) {
+  rf_origin const origin = {};
+  rf_block_request request = {};
+  request.size = size;
+  request.align = kOnePage;
+  rf_view v = {};
+  EXPECT_TRUE(rf_view_at(reinterpret_cast<uintptr_t>(rf_cache_alloc(cache, &request, &origin)), &v));
+  return v;
+}
+
+// The rows of a finding would have bytes of the block.
+TEST(DropinRights, DamageBesidePagesThatAreClosedIsTold) {
+  for (size_t const size : {2 * kOnePage, 20 * kOnePage}) {
+    heap_alone([size] {
+      rf_origin const origin = {};
+      rf_view const v = aligned_block_of(rf_cache_take(0), size);
+      v.payload[-1] = 0;
+      v.payload[size] = 0;
+      ASSERT_EQ(mprotect(v.payload, size, PROT_NONE), 0);
+      rf_heap_restricted(v.payload, size);
+      EXPECT_EQ(rf_heap_sweep(&origin), 2U);
+      EXPECT_EQ(rf_heap_sweep(&origin), 0U);
+    });
+  }
+}
+
 TEST(DropinRights, TheEndOfALargeBlockIsKnownWhileNothingIsTakenFromIt) {
   heap_alone([] {
     rf_cache *const cache = rf_cache_take(0);
