@@ -11,6 +11,7 @@ extern "C" {
 #include "checkers/dropin/os/pages.h"
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/thread.h"
+bool __wrap_rf_page_store_is_restricted(const rf_page_store *store, const void *address);
 }
 #undef _Static_assert
 
@@ -61,7 +62,7 @@ void rf_page_store_each(rf_page_store *store, bool (*visit)(const rf_page_block 
                     [&](const rf_page_block &block) { return visit(&block, context); });
 }
 
-bool rf_page_store_is_restricted(const rf_page_store *store, const void *address) {
+bool __wrap_rf_page_store_is_restricted(const rf_page_store *store, const void *address) {
   EXPECT_NE(store, nullptr);
   return address == world.restricted;
 }
