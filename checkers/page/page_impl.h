@@ -464,10 +464,6 @@ const unsigned char *rf_page_damaged_slack(const rf_slot *s);
 /* Writes the pattern to the slack of an open block, and to new memory. */
 void rf_page_fill_slack(const rf_slot *s);
 
-/* True where slack lies on a page that is all zeros; and writes the pattern there. */
-bool rf_page_slack_is_empty(const rf_slot *s);
-void rf_page_mend_empty_slack(const rf_slot *s);
-
 void rf_page_fill_new(const rf_page_store *store, unsigned char *at, size_t size);
 
 void rf_page_report_each(const rf_page_store *store, rf_finding *found, unsigned count);

@@ -1,6 +1,6 @@
 /* The page store: blocks from whose pages the program has taken access rights. */
 #define _GNU_SOURCE
-#include "page_impl.h"
+#include "page_slack.h"
 
 #include "checkers/os/host.h"
 #include "checkers/os/open_again.h"

@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-#include "checkers/os/host.h"
 #include "checkers/os/reserve_stack.h"
 #include "checkers/shared/origin.h"
 #include "checkers/shared/window.h"
@@ -150,16 +149,11 @@ static rf_byte_class class_of_byte(const void *context, uintptr_t address, int *
   return RF_BYTE_USER;
 }
 
-/* True where a byte can be read beside those that were compared: the program may have closed its page. */
-static bool is_open(const rf_view *v, const void *p) {
-  return !rf_span_is_restricted(v->span) || rf_host_readable(p, 1);
-}
-
 /* The rows beside the damage that can be read: its own page can. */
 static void show(rf_finding *f, const rf_view *v, uintptr_t low, uintptr_t high) {
   uintptr_t const page = f->address & ~(PAGE - 1);
-  bool const below = low < page && !is_open(v, (const void *)(page - 1));
-  bool const above = high > page + PAGE && !is_open(v, (const void *)(page + PAGE));
+  bool const below = low < page && !rf_rights_allow_byte(v, (const void *)(page - 1));
+  bool const above = high > page + PAGE && !rf_rights_allow_byte(v, (const void *)(page + PAGE));
   rf_finding_window(f, below ? page : low, above ? page + PAGE : high, f->address, class_of_byte, v);
 }
 
@@ -221,7 +215,7 @@ RF_COLD static bool inspect(const rf_view *v, damage *d) {
   areas const a = areas_of(v);
   rf_pattern_area in_guard;
   *d = (damage){.fill = false, .tail = false};
-  if (!rf_rights_allow_check(v)) {
+  if (!rf_rights_allow_look(v)) {
     return false;
   }
   d->fill = find_damage(&a.fill, &d->in_fill);
@@ -347,9 +341,9 @@ static bool looks_like_underflow(const rf_view *v, const rf_view *next) {
   }
   unsigned char const first = v->payload[v->size];
   unsigned char const last = v->end[-1];
-  bool const from_below = next->size != 0 && is_open(next, next->payload) && next->payload[0] == last;
+  bool const from_below = next->size != 0 && rf_rights_allow_byte(next, next->payload) && next->payload[0] == last;
   const unsigned char *const before = v->payload + v->size - 1;
-  return v->size != 0 && is_open(v, before) && *before == first && !from_below;
+  return v->size != 0 && rf_rights_allow_byte(v, before) && *before == first && !from_below;
 }
 
 /* The damage to the guard bytes between `v` and the next block is that one's underflow where it is nearer to it. */

@@ -1,7 +1,6 @@
 #include "rights.h"
 
 #include "checkers/dropin/os/pages.h"
-#include "checkers/os/host.h"
 
 /* False where no unit of so many around it is a span's. */
 static bool has_leaf(uintptr_t unit) {
@@ -143,18 +142,16 @@ bool rf_rights_return(const rf_view *v) {
   return true;
 }
 
-static bool allow_check_of(const unsigned char *start, const unsigned char *end, bool emptied) {
-  return rf_host_readable(start, (size_t)(end - start)) && !(emptied && has_empty_page(start, end));
+static bool may_be_emptied(const rf_view *v) {
+  const unsigned char *const guard = v->payload - RF_SPAN_FRONT;
+  if (!__atomic_load_n(&v->span->emptied, __ATOMIC_RELAXED)) {
+    return false;
+  }
+  return rf_slot_state_of(v->slot) != RF_SLOT_LIVE
+             ? has_empty_page(guard, v->end)
+             : has_empty_page(guard, v->payload) || has_empty_page(v->payload + v->size, v->end);
 }
 
 bool rf_rights_allow_check(const rf_view *v) {
-  if (!rf_span_is_restricted(v->span)) {
-    return true;
-  }
-  bool const emptied = __atomic_load_n(&v->span->emptied, __ATOMIC_RELAXED);
-  unsigned char *const guard = v->payload - RF_SPAN_FRONT;
-  if (rf_slot_state_of(v->slot) != RF_SLOT_LIVE) {
-    return allow_check_of(guard, v->end, emptied);
-  }
-  return allow_check_of(guard, v->payload, emptied) && allow_check_of(v->payload + v->size, v->end, emptied);
+  return !rf_span_is_restricted(v->span) || (rf_rights_allow_look(v) && !may_be_emptied(v));
 }

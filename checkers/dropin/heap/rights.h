@@ -38,4 +38,8 @@ bool rf_rights_return(const rf_view *view);
 /* False where the span is restricted, and the bytes that a check compares cannot be read, or may have been emptied. */
 bool rf_rights_allow_check(const rf_view *view);
 
+/* The same of what can be read alone: of a byte near the block, and of all that a check compares (readable.c). */
+bool rf_rights_allow_byte(const rf_view *view, const void *p);
+bool rf_rights_allow_look(const rf_view *view);
+
 #endif /* RINGFENCE_DROPIN_RIGHTS_H */
