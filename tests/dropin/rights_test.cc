@@ -1,11 +1,12 @@
 // Access rights that the program has taken from pages of the drop-in's heap (checkers/dropin/heap/rights.c): which
 // spans are marked, and which marks go.
-#include "tests/dropin/heap_alone.h"
+#include "tests/dropin/recorded_heap.h"
 
 #include <sys/mman.h>
 
 #include <cstring>
 #include <memory>
+#include <vector>
 
 #define _Static_assert static_assert
 extern "C" {
@@ -244,15 +245,20 @@ rf_view aligned_block_of(rf_cache *cache, size_t size) {
 // The rows of a finding would have bytes of the block.
 TEST(DropinRights, DamageBesidePagesThatAreClosedIsTold) {
   for (size_t const size : {2 * kOnePage, 20 * kOnePage}) {
-    heap_alone([size] {
-      rf_origin const origin = {};
-      rf_view const v = aligned_block_of(rf_cache_take(0), size);
+    with_heap([size](Heap &heap) {
+      rf_view const v = aligned_block_of(heap.cache, size);
       v.payload[-1] = 0;
       v.payload[size] = 0;
       ASSERT_EQ(mprotect(v.payload, size, PROT_NONE), 0);
       rf_heap_restricted(v.payload, size);
-      EXPECT_EQ(rf_heap_sweep(&origin), 2U);
-      EXPECT_EQ(rf_heap_sweep(&origin), 0U);
+      EXPECT_EQ(rf_heap_sweep(&no_origin), 2U);
+      std::vector<rf_finding> const found = heap.recorder.take();
+      ASSERT_EQ(found.size(), 2U);
+      for (const rf_finding &f : found) {
+        EXPECT_EQ(f.block, reinterpret_cast<uintptr_t>(v.payload));
+        EXPECT_TRUE(f.window_address + f.window_size <= f.block || f.window_address >= f.block + size);
+      }
+      EXPECT_EQ(rf_heap_sweep(&no_origin), 0U);
     });
   }
 }
