@@ -186,8 +186,8 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/heap/check.c
   checkers/dropin/heap/heap.c
   checkers/dropin/heap/large.c
-  checkers/dropin/heap/realloc.c
   checkers/dropin/heap/readable.c
+  checkers/dropin/heap/realloc.c
   checkers/dropin/heap/rights.c
   checkers/dropin/heap/runs.c
   checkers/dropin/heap/size_class.c
@@ -268,8 +268,8 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/heap/check.c
   checkers/dropin/heap/heap.c
   checkers/dropin/heap/large.c
-  checkers/dropin/heap/realloc.c
   checkers/dropin/heap/readable.c
+  checkers/dropin/heap/realloc.c
   checkers/dropin/heap/rights.c
   checkers/dropin/heap/runs.c
   checkers/dropin/heap/size_class.c
