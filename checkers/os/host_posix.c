@@ -243,14 +243,17 @@ static char *read_open_file(int fd, size_t *length) {
   if (fstat(fd, &file) != 0 || !S_ISREG(file.st_mode) || (uintmax_t)file.st_size >= SIZE_MAX) {
     return NULL;
   }
-  char *const data = (char *)rf_host_map((size_t)file.st_size + 1);
+  size_t const size = (size_t)file.st_size;
+  char *const data = (char *)rf_host_map(size + 1);
+  ssize_t got = 1;
   *length = 0;
-  while (data != NULL && *length < (size_t)file.st_size) {
-    ssize_t const got = read(fd, data + *length, (size_t)file.st_size - *length);
-    if (got == 0 || (got < 0 && errno != EINTR)) {
-      return got == 0 ? data : NULL;
-    }
+  while (data != NULL && *length < size && got != 0) {
+    got = read(fd, data + *length, size - *length);
     *length += got > 0 ? (size_t)got : 0;
+    if (got < 0 && errno != EINTR) {
+      (void)munmap(data, size + 1);
+      return NULL;
+    }
   }
   return data;
 }

@@ -92,7 +92,7 @@ static bool visit_lines(reader *r) {
   return more;
 }
 
-/* False also where the map is empty: that of no process at work is. */
+/* False also where it is not read to its end, and where it is empty: that of no process at work is. */
 static bool each(reader *r) {
   ssize_t got;
   bool any = false;
@@ -106,7 +106,7 @@ static bool each(reader *r) {
     any = any || got > 0;
   } while (got > 0 ? visit_lines(r) : got != 0 && errno == EINTR);
   (void)close(fd);
-  return any;
+  return any && got >= 0;
 }
 
 bool rf_maps_each(bool (*visit)(const rf_map *map, void *context), void *context) {

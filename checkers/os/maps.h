@@ -28,8 +28,8 @@ typedef struct rf_map {
  * them; 0 where there are none. */
 uint64_t rf_maps_take_hex(const char **at);
 
-/* Calls `visit` for each mapping in order of address, until it answers false. False where the map cannot be read, or is
- * empty. Keeps errno. A name of more than 900 bytes is cut. */
+/* Calls `visit` for each mapping in order of address, until it answers false. False where the map cannot be read, if
+ * only to its end, or is empty. Keeps errno. A name of more than 900 bytes is cut. */
 bool rf_maps_each(bool (*visit)(const rf_map *map, void *context), void *context);
 
 /* The same with a buffer for a line, from which the longest name follows: RF_MAPS_BYTES are enough for any path. */

@@ -150,7 +150,8 @@ struct rf_slot {
   bool kept;       /* freed, and its pages only shut */
   bool filled;     /* open, and full of the pattern of slack: no block is there yet */
   bool counted;    /* among the mappings that are allowed */
-  bool restricted; /* the program has taken access rights from its pages; accessed atomically */
+  bool restricted; /* the program has taken access rights from its pages; accessed atomically, as is the next */
+  bool emptied;    /* and they may be zeros, slack included */
   rf_space *space;
   rf_slot *before; /* neighbours by address */
   rf_slot *after;
@@ -304,7 +305,7 @@ bool rf_page_is_restricted(const rf_slot *s);
 /* Opens its pages where it is one; it stays one where the system refuses. By the thread that holds it. */
 void rf_page_return_rights(rf_slot *s);
 
-/* False where it is one, and its pages cannot be read. */
+/* False where it is one, and its pages cannot be read, or slack of it may have been emptied. */
 bool rf_page_can_be_read(const rf_slot *s);
 
 /* ---- page_reopen.c ---- */
@@ -462,6 +463,7 @@ const unsigned char *rf_page_damaged_slack(const rf_slot *s);
 
 /* Writes the pattern to the slack of an open block, and to new memory. */
 void rf_page_fill_slack(const rf_slot *s);
+
 void rf_page_fill_new(const rf_page_store *store, unsigned char *at, size_t size);
 
 void rf_page_report_each(const rf_page_store *store, rf_finding *found, unsigned count);

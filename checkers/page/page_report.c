@@ -1,5 +1,5 @@
-/* The page store: making findings, and the slack. */
-#include "page_impl.h"
+/* The page store: making findings. */
+#include "page_slack.h"
 
 #include <string.h>
 
@@ -58,25 +58,6 @@ void rf_page_report_each(const rf_page_store *store, rf_finding *found, unsigned
   }
 }
 
-/* ---- Slack ---- */
-
-static rf_pattern_area slack_before(const rf_slot *s) {
-  uintptr_t const start = rf_slot_open_start(s);
-  return (rf_pattern_area){(unsigned char *)start, s->pages != 0 ? s->block - start : 0, RF_PATTERN_REDZONE};
-}
-
-static rf_pattern_area slack_after(const rf_slot *s) {
-  uintptr_t const end = s->block + s->size;
-  return (rf_pattern_area){(unsigned char *)end, s->pages != 0 ? rf_slot_open_end(s) - end : 0, RF_PATTERN_REDZONE};
-}
-
-void rf_page_fill_slack(const rf_slot *s) {
-  rf_pattern_area const before = slack_before(s);
-  rf_pattern_area const after = slack_after(s);
-  memset(before.at, before.byte, before.size);
-  memset(after.at, after.byte, after.size);
-}
-
 void rf_page_fill_new(const rf_page_store *store, unsigned char *at, size_t size) {
   memset(at, RF_PATTERN_NEW, size < store->options.fill_alloc ? size : store->options.fill_alloc);
 }
@@ -111,15 +92,15 @@ static bool inspect(const rf_page_store *store, const rf_slot *s, rf_pattern_are
 unsigned rf_page_inspect(const rf_page_store *store, const rf_slot *s, const rf_origin *origin, rf_finding found[2]) {
   unsigned count = 0;
   if (rf_page_can_be_read(s)) {
-    count += inspect(store, s, slack_before(s), RF_BUG_BUFFER_UNDERFLOW, origin, &found[count]) ? 1 : 0;
-    count += inspect(store, s, slack_after(s), RF_BUG_BUFFER_OVERFLOW, origin, &found[count]) ? 1 : 0;
+    count += inspect(store, s, rf_page_slack_before(s), RF_BUG_BUFFER_UNDERFLOW, origin, &found[count]) ? 1 : 0;
+    count += inspect(store, s, rf_page_slack_after(s), RF_BUG_BUFFER_OVERFLOW, origin, &found[count]) ? 1 : 0;
   }
   return count;
 }
 
 const unsigned char *rf_page_damaged_slack(const rf_slot *s) {
-  rf_pattern_area const before = slack_before(s);
-  rf_pattern_area const after = slack_after(s);
+  rf_pattern_area const before = rf_page_slack_before(s);
+  rf_pattern_area const after = rf_page_slack_after(s);
   rf_pattern_area damage;
   if (!rf_page_can_be_read(s)) {
     return NULL;

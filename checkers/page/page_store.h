@@ -257,9 +257,24 @@ void rf_page_unwrap(int signal, void *action);
 /* Gives the live block at `ptr` its rights back now. By the thread that is about to resize or to free it. */
 void rf_page_store_return_rights(const rf_page_store *store, const void *ptr);
 
+/* Calls `change`, which takes rights from pages of the program's, and returns its answer: while nobody compares slack,
+ * where there are live blocks. Any thread, signal handlers. */
+int rf_page_store_unseen(rf_page_store *store, const void *start, size_t size, int (*change)(void *), void *context);
+
 /* The program has forbidden itself to read or to write these `size` bytes (mprotect): live blocks there get their
  * rights back before they are freed or resized. Any thread, signal handlers; lock-free. */
 bool rf_page_store_restricted(const rf_page_store *store, const void *start, size_t size);
+
+/* The same, and these pages may be zeros from now on, be it in children alone: slack among them is written anew before
+ * its block is freed, and not compared until then. */
+bool rf_page_store_emptied(const rf_page_store *store, const void *start, size_t size);
+
+/* True where something was taken from the pages of the live block that has `address` on them. As the next. */
+bool rf_page_store_is_restricted(const rf_page_store *store, const void *address);
+
+/* The end of the live block that `address` lies in, and from whose pages nothing was taken; 0: it is in none. Any
+ * thread, signal handlers; lock-free. */
+uintptr_t rf_page_store_block_end(const rf_page_store *store, const void *address);
 
 /* Sees to it now that faults are noticed, as each new block does. Any thread, signal handlers. */
 void rf_page_store_watch(const rf_page_store *store);

@@ -11,6 +11,7 @@
 
 #include <climits>
 #include <cstring>
+#include <fstream>
 
 namespace ringfence {
 namespace {
@@ -107,6 +108,25 @@ TEST_F(HostPosix, ReadsFilesWholeHoweverTheyCome) {
               return text != nullptr && length == 10 && fcntl(0, F_GETFD) == -1;
             }),
             0);
+  unlink(path_.c_str());
+}
+
+size_t mapped_pages() {
+  size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  return pages;
+}
+
+TEST_F(HostPosix, AFileThatCannotBeReadLeavesNoMemoryBehind) {
+  constexpr size_t kPages = 1000;
+  int const fd = rf_host_open(path_.c_str());
+  ASSERT_EQ(ftruncate(fd, kPages * 4096), 0);
+  rf_host_close(fd);
+  size_t const before = mapped_pages();
+  play.transfers = {3, -EIO};
+  size_t length = 0;
+  EXPECT_EQ(rf_host_read_file(path_.c_str(), &length), nullptr);
+  EXPECT_LT(mapped_pages(), before + kPages / 2);
   unlink(path_.c_str());
 }
 

@@ -3,6 +3,10 @@
 #include "tests/checkers/page_store_fixture.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
 
 namespace ringfence {
 namespace {
@@ -83,6 +87,72 @@ TEST_F(PageRights, ThoseOfABlockOfNoBytesAreGivenBackToo) {
   ASSERT_EQ(p, none);
   p[0] = 1;
   EXPECT_EQ(free(p), RF_OK);
+}
+
+// Another thread sweeps meanwhile, if it can.
+struct Taking {
+  rf_page_store *store;
+  std::thread sweeping;
+  std::atomic<bool> swept{false};
+  bool swept_meanwhile = false;
+
+  explicit Taking(rf_page_store *of) : store(of) {}
+  static int take(void *context) {
+    auto *const t = static_cast<Taking *>(context);
+    t->sweeping = std::thread([t] {
+      (void)rf_page_store_sweep(t->store, 0, nullptr);
+      t->swept = true;
+    });
+    for (int i = 0; i < 20 && !t->swept; i++) {
+      usleep(1000);
+    }
+    t->swept_meanwhile = t->swept;
+    return 5;
+  }
+};
+
+TEST_F(PageRights, AreTakenFromLiveBlocksWhileNobodySweeps) {
+  unsigned char *const p = alloc(10);
+  Taking from_live(store_);
+  EXPECT_EQ(rf_page_store_unseen(store_, p, 10, Taking::take, &from_live), 5);
+  from_live.sweeping.join();
+  EXPECT_FALSE(from_live.swept_meanwhile);
+  EXPECT_EQ(free(p), RF_OK);
+  Taking from_none(store_);
+  EXPECT_EQ(rf_page_store_unseen(store_, p, 10, Taking::take, &from_none), 5) << "as the store does itself";
+  from_none.sweeping.join();
+}
+
+// As the system empties them for the program, or in a child.
+TEST_F(PageRights, SlackOnPagesThatWereEmptiedIsNoDamage) {
+  for (size_t const size : {size_t{10}, 2 * page_size() + 10}) {
+    unsigned char *const p = alloc(size);
+    auto const page = reinterpret_cast<uintptr_t>(p) & ~(page_size() - 1);
+    size_t const all = (size / page_size() + 1) * page_size();
+    EXPECT_EQ(rf_page_store_block_end(store_, p), reinterpret_cast<uintptr_t>(p) + size);
+    EXPECT_EQ(rf_page_store_block_end(store_, p + size), 0U);
+    EXPECT_FALSE(rf_page_store_is_restricted(store_, p));
+    ASSERT_TRUE(rf_page_store_emptied(store_, p, size));
+    EXPECT_TRUE(rf_page_store_is_restricted(store_, p));
+    EXPECT_EQ(rf_page_store_block_end(store_, p), 0U);
+    memset(reinterpret_cast<void *>(page), 0, all); // NOLINT(performance-no-int-to-ptr)
+    EXPECT_EQ(rf_page_store_sweep(store_, 0, &origin_), 0U);
+    rf_page_store_return_rights(store_, p);
+    EXPECT_FALSE(rf_page_store_is_restricted(store_, p));
+    EXPECT_EQ(rf_page_store_sweep(store_, 0, &origin_), 0U);
+    p[size] ^= 1;
+    EXPECT_EQ(free(p), RF_OK);
+    EXPECT_EQ(recorder_.take().size(), 1U) << "slack is compared as ever";
+  }
+}
+
+TEST_F(PageRights, SlackOnOtherPagesIsCompared) {
+  unsigned char *const p = alloc(10);
+  ASSERT_TRUE(rf_page_store_emptied(store_, p, 10));
+  p[0] = 1;
+  p[10] ^= 1;
+  EXPECT_EQ(free(p), RF_OK);
+  EXPECT_EQ(recorder_.take().size(), 1U);
 }
 
 } // namespace

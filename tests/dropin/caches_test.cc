@@ -47,6 +47,27 @@ TEST(DropinCaches, WhatOneLeavesTheNextTakes) {
   });
 }
 
+// It had the address that the calling thread has: as if that were its next one.
+TEST(DropinCaches, WhatAThreadHadThatEndedUntoldIsTheNextOnesAtItsAddress) {
+  heap_alone([] {
+    rf_cache *const first = rf_cache_bind(3);
+    EXPECT_EQ(first->heap, 3U);
+    EXPECT_EQ(rf_cache_bind(2), first);
+    EXPECT_EQ(first->taken, 1U);
+    in_a_thread([&] { EXPECT_NE(rf_cache_bind(0), first); });
+    EXPECT_TRUE(rf_cache_enter(first));
+    rf_cache *const second = rf_cache_bind(0);
+    EXPECT_NE(second, first) << "it is not whole";
+    second->stuck = true;
+    rf_cache *const third = rf_cache_bind(0);
+    EXPECT_NE(third, second) << "it is full";
+    rf_cache_leave(third);
+    EXPECT_EQ(rf_cache_bind(0), third) << "as anybody could";
+    EXPECT_EQ(third->taken, 1U);
+    EXPECT_EQ(rf_cache_total(), 4U);
+  });
+}
+
 // A freed block waits until so many bytes were freed after it.
 TEST(DropinCaches, CountABlockAsItsSlotAnd48Bytes) {
   heap_alone([] {

@@ -111,7 +111,7 @@ TEST(GuardedBlocks, GuardsStore) {
     EXPECT_FALSE(s.moves_pages);
     EXPECT_TRUE(s.shows_pages);
     EXPECT_FALSE(s.keeps_pages);
-    EXPECT_STREQ(s.fallback, "further ones are checked as in mode guard");
+    EXPECT_STREQ(s.fallback, "reads of further ones are not checked");
     EXPECT_EQ(world.reserved, 0U);
     EXPECT_EQ(world.folder, "folder");
     EXPECT_EQ(rf_guarded_blocks.rate, 16U);

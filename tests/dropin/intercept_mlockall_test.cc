@@ -32,6 +32,7 @@ void __wrap_rf_pages_unmap(void *start, size_t size);
 #include <gtest/gtest.h>
 #include <string>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <utility>
 #include <vector>
@@ -65,6 +66,8 @@ std::string name_of(long number) {
     return "lock";
   case SYS_munlock:
     return "unlock";
+  case SYS_msync:
+    return "look at";
   case SYS_mlockall:
     return "all";
   default:
@@ -92,7 +95,7 @@ long __wrap_syscall(long number, ...) {
   va_start(list, number);
   auto const first = va_arg(list, uintptr_t);
   std::string call = name_of(number) + " " + hex(number == SYS_mlockall ? first & 0xFFFFFFFF : first);
-  if (number == SYS_mlock2 || number == SYS_munlock) {
+  if (number == SYS_mlock2 || number == SYS_munlock || number == SYS_msync) {
     call += "+" + hex(va_arg(list, size_t));
   }
   call += number == SYS_mlock2 && va_arg(list, unsigned) == 1 ? " on fault" : "";
@@ -241,15 +244,45 @@ TEST_F(InterceptMlockall, IsRefusedWhoMayLockNothing) {
   EXPECT_EQ(the_system.calls, Calls{"ask 0"});
 }
 
-// The kernel locks all of it or nothing.
-TEST_F(InterceptMlockall, UnlocksAllWhereOnePieceIsBeyondTheLimit) {
+// As a program has it that may lock so many bytes.
+void with_limit(size_t bytes, const std::function<void()> &work) {
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_MEMLOCK, &before), 0);
+  rlimit limit = before;
+  limit.rlim_cur = bytes;
+  ASSERT_EQ(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
+  work();
+  ASSERT_EQ(setrlimit(RLIMIT_MEMLOCK, &before), 0);
+}
+
+// The kernel locks all of it or nothing: what the program had locked before is not unlocked.
+TEST_F(InterceptMlockall, IsRefusedAsAWholeBeyondTheLimit) {
   the_system.own = {{0x22000, 0x23000}};
-  the_system.refuse = [](long number, uintptr_t at) { return number == SYS_mlock2 && at == 0x23000 ? ENOMEM : 0; };
+  the_system.refuse = [](long number, uintptr_t at) { return number == SYS_mlock2 && at > 0x40000 ? ENOMEM : 0; };
+  with_limit(0xB000, [] {
+    EXPECT_EQ(__wrap_mlockall(MCL_CURRENT | MCL_FUTURE), -1);
+    EXPECT_EQ(errno, ENOMEM);
+    Calls const asked = locks();
+    ASSERT_EQ(asked.size(), 2U);
+    EXPECT_NE(asked[1].find("+c000 on fault"), std::string::npos) << asked[1];
+  });
+  the_system.calls.clear();
+  with_limit(0xC000, [] { EXPECT_EQ(__wrap_mlockall(MCL_CURRENT), 0); });
+  EXPECT_EQ(locks(), (Calls{"ask 0", "lock 10000+4000", "lock 20000+2000", "lock 23000+5000", "lock 30000+1000"}));
+}
+
+TEST_F(InterceptMlockall, HasNoLimitWithThePrivilege) {
+  with_limit(0x1000, [] { EXPECT_EQ(__wrap_mlockall(MCL_CURRENT), 0); });
+  EXPECT_EQ(locks().size(), 5U);
+}
+
+// Another thread has taken more meanwhile.
+TEST_F(InterceptMlockall, UnlocksNothingWhereAPieceIsRefusedLater) {
+  the_system.refuse = [](long number, uintptr_t at) { return number == SYS_mlock2 && at == 0x20000 ? ENOMEM : 0; };
   EXPECT_EQ(__wrap_mlockall(MCL_CURRENT | MCL_FUTURE), -1);
   EXPECT_EQ(errno, ENOMEM);
   EXPECT_EQ(locks(),
-            (Calls{"ask 0", "lock 10000+4000", "lock 20000+2000", "lock 23000+5000", "lock 23000+5000 on fault",
-                   "unlock 23000+5000", "unlock 10000+4000", "unlock 20000+2000"}));
+            (Calls{"ask 0", "lock 10000+4000", "lock 20000+8000", "lock 20000+8000 on fault", "look at 20000+8000"}));
 }
 
 // There are pages that nobody may read, and files that are shorter than their mapping: the kernel's own call locks

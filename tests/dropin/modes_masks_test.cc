@@ -42,7 +42,8 @@ TEST(DropinModes, ACrashIsAFindingWhateverTheStack) {
 TEST(DropinModes, MasksAreToTheProgramWhatItMadeThem) {
   for (const char *const what : {"told", "sent", "own", "inherited"}) {
     Result const bare = run_bare({program("masks"), what});
-    for (const char *const mode : {"page", "guard", "guard:watch=0", "sample", "off", "page:signals=0"}) {
+    for (const char *const mode : {"page", "guard", "guard:watch=0", "sample", "off", "page:signals=0",
+                                   "guard:sweep_every=1000", "page:sweep_every=1000"}) {
       SCOPED_TRACE(std::string(what) + " " + mode);
       Result const result = run({program("masks"), what, "good"}, with(std::string("leaks=0:mode=") + mode));
       EXPECT_EQ(result.out, bare.out);

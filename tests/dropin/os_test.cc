@@ -270,6 +270,17 @@ TEST(DropinProcfs, TellsEachStateOfTheDead) {
   status.clear();
 }
 
+// A thread that runs would not be stopped.
+TEST(DropinProcfs, TakesNobodyForDeadWhereNoFileCanBeOpened) {
+  EXPECT_EXIT(
+      {
+        rlimit none;
+        none.rlim_cur = none.rlim_max = 0;
+        _exit(setrlimit(RLIMIT_NOFILE, &none) == 0 && !rf_procfs_is_dead(static_cast<uint32_t>(gettid())) ? 0 : 1);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
 // ---- C++ runtimes of their own ----
 
 // The name of std::bad_alloc may be the last that a module has.

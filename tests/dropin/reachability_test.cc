@@ -4,12 +4,14 @@
 
 #define _Static_assert static_assert
 extern "C" {
+#include "checkers/dropin/heap/rights.h"
 #include "checkers/dropin/inspect/kernel_roots.h"
 #include "checkers/dropin/inspect/reachability.h"
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/os/pages.h"
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/thread.h"
+bool __wrap_rf_page_store_is_restricted(const rf_page_store *store, const void *address);
 }
 #undef _Static_assert
 
@@ -31,7 +33,8 @@ struct World {
   std::vector<uintptr_t> of_kernel;
   std::vector<rf_page_block> paged;
   std::vector<std::string> calls;
-  const void *inherited = nullptr; // of the paged ones
+  const void *inherited = nullptr; // of the paged ones, as is the next
+  const void *restricted = nullptr;
   bool can_read = true;
 };
 
@@ -57,6 +60,11 @@ void rf_page_store_each(rf_page_store *store, bool (*visit)(const rf_page_block 
   EXPECT_NE(store, nullptr);
   (void)std::all_of(world.paged.begin(), world.paged.end(),
                     [&](const rf_page_block &block) { return visit(&block, context); });
+}
+
+bool __wrap_rf_page_store_is_restricted(const rf_page_store *store, const void *address) {
+  EXPECT_NE(store, nullptr);
+  return address == world.restricted;
 }
 
 bool rf_roots_read(rf_roots *roots) {
@@ -308,6 +316,22 @@ TEST(DropinReachability, LargeBlocksAreReadAsRootsAre) {
       EXPECT_EQ(states_of({keeper, kept}), "RR") << c.size;
       std::string const call = c.how + std::to_string(c.size);
       EXPECT_EQ(std::count(world.calls.begin(), world.calls.end(), call), *c.how == '\0' ? 0 : 1) << call;
+    }
+  });
+}
+
+// As malloc's does that maps each block, where the program asks it to.
+TEST(DropinReachability, SmallBlocksOnPagesThatMayBeClosedAreReadAsLargeOnes) {
+  with_heap([] {
+    uintptr_t *const keepers[] = {alloc(640), alloc_paged(640)};
+    rf_heap_restricted(keepers[0], 1);
+    world.restricted = keepers[1];
+    for (uintptr_t *const keeper : keepers) {
+      uintptr_t *const kept = alloc(64);
+      keeper[1] = number(kept);
+      world.roots = {number(keeper)};
+      EXPECT_EQ(states_of({keeper, kept}), "RR");
+      EXPECT_NE(std::count(world.calls.begin(), world.calls.end(), "copy 640"), 0);
     }
   });
 }

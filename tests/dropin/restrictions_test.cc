@@ -74,7 +74,14 @@ INSTANTIATE_TEST_SUITE_P(
                     Arguments{"200000", "child", "free", "0", "0"}, Arguments{"204800", "child", "free", "0", "0"},
                     Arguments{"204800", "child", "free", "0", "1"}, Arguments{"200000", "child", "keep", "0", "0"},
                     Arguments{"4096", "child", "keep", "0", "1"}, Arguments{"204800", "wiped", "free", "0", "0"},
-                    Arguments{"204800", "wiped", "grow", "0", "0"}, Arguments{"4096", "wiped", "keep", "0", "1"}),
+                    Arguments{"204800", "wiped", "grow", "0", "0"}, Arguments{"4096", "wiped", "keep", "0", "1"},
+                    Arguments{"200000", "wiped", "free", "0", "0"}, Arguments{"200000", "wiped", "grow", "0", "0"},
+                    Arguments{"200000", "wiped", "keep", "0", "0"}, Arguments{"200000", "wiped", "shrink", "0", "0"},
+                    Arguments{"200000", "emptied", "free", "0", "0"}, Arguments{"200000", "emptied", "grow", "0", "0"},
+                    Arguments{"4096", "emptied", "free", "0", "1"}, Arguments{"200000", "emptied", "keep", "0", "0"},
+                    Arguments{"200000", "later", "free", "0", "0"}, Arguments{"200000", "closed", "free", "0", "0"},
+                    Arguments{"200000", "closed", "keep", "0", "0"}, Arguments{"200000", "guarded", "free", "0", "0"},
+                    Arguments{"200000", "guarded", "grow", "24", "1"}, Arguments{"4096", "guarded", "keep", "0", "1"}),
     name_of);
 
 TEST_P(Rights, AreGivenBackWithTheBlock) {

@@ -1,10 +1,12 @@
 // Access rights that the program has taken from pages of the drop-in's heap (checkers/dropin/heap/rights.c): which
 // spans are marked, and which marks go.
-#include "tests/dropin/heap_alone.h"
+#include "tests/dropin/recorded_heap.h"
 
 #include <sys/mman.h>
 
+#include <cstring>
 #include <memory>
+#include <vector>
 
 #define _Static_assert static_assert
 extern "C" {
@@ -178,6 +180,105 @@ TEST(DropinRights, AllowNoLookWhereEitherGuardCannotBeRead) {
       ASSERT_EQ(mprotect(at, kPage, PROT_READ | PROT_WRITE), 0);
       EXPECT_TRUE(rf_rights_allow_check(&v));
     }
+  });
+}
+
+constexpr uintptr_t kOnePage = 4096;
+
+uintptr_t first_page_of(const void *p) {
+  return reinterpret_cast<uintptr_t>(p) & ~(kOnePage - 1);
+}
+
+// As the system does, for the program.
+void empty(uintptr_t page) {
+  auto *const at = reinterpret_cast<void *>(page); // NOLINT(performance-no-int-to-ptr)
+  memset(at, 0, kOnePage);
+}
+
+// A page with the guard behind a block, that the program had the system empty, is no damage; it is mended at the free,
+// so that the next block there is compared as any.
+TEST(DropinRights, OfPagesThatWereEmptiedNoGuardIsCompared) {
+  for (size_t const size : {size_t{20000}, size_t{100000}}) {
+    heap_alone([size] {
+      rf_origin const origin = {};
+      rf_view const v = block_of(rf_cache_take(0), size);
+      EXPECT_TRUE(rf_heap_emptied(v.payload, v.size));
+      EXPECT_TRUE(rf_rights_allow_check(&v));
+      for (const unsigned char *const guard : {v.payload - 1, v.payload + v.size}) {
+        empty(first_page_of(guard));
+        EXPECT_FALSE(rf_rights_allow_check(&v));
+        EXPECT_EQ(rf_heap_sweep(&origin), 0U);
+        EXPECT_TRUE(rf_rights_return(&v));
+        EXPECT_TRUE(rf_check_intact(&v) && rf_check_front_holds(&v));
+        EXPECT_TRUE(rf_heap_emptied(v.payload, v.size));
+      }
+    });
+  }
+}
+
+TEST(DropinRights, DamageOnAPageThatWasNotEmptiedIsFound) {
+  heap_alone([] {
+    rf_view const v = block_of(rf_cache_take(0), 100000);
+    EXPECT_TRUE(rf_heap_emptied(v.payload, v.size));
+    memset(v.payload, 1, v.size);
+    v.payload[v.size] = 0;
+    EXPECT_TRUE(rf_rights_return(&v));
+    EXPECT_FALSE(rf_check_intact(&v));
+    v.payload[v.size] = RF_PATTERN_REDZONE;
+    rf_heap_restricted(v.payload, v.size);
+    empty(first_page_of(v.payload + v.size));
+    EXPECT_TRUE(rf_rights_return(&v));
+    EXPECT_FALSE(rf_check_intact(&v)) << "nothing was told of an emptied page";
+  });
+}
+
+rf_view aligned_block_of(rf_cache *cache, size_t size) {
+  rf_origin const origin = {};
+  rf_block_request request = {};
+  request.size = size;
+  request.align = kOnePage;
+  rf_view v = {};
+  EXPECT_TRUE(rf_view_at(reinterpret_cast<uintptr_t>(rf_cache_alloc(cache, &request, &origin)), &v));
+  return v;
+}
+
+// The rows of a finding would have bytes of the block.
+TEST(DropinRights, DamageBesidePagesThatAreClosedIsTold) {
+  for (size_t const size : {2 * kOnePage, 20 * kOnePage}) {
+    with_heap([size](Heap &heap) {
+      rf_view const v = aligned_block_of(heap.cache, size);
+      v.payload[-1] = 0;
+      v.payload[size] = 0;
+      ASSERT_EQ(mprotect(v.payload, size, PROT_NONE), 0);
+      rf_heap_restricted(v.payload, size);
+      EXPECT_EQ(rf_heap_sweep(&no_origin), 2U);
+      std::vector<rf_finding> const found = heap.recorder.take();
+      ASSERT_EQ(found.size(), 2U);
+      for (const rf_finding &f : found) {
+        EXPECT_EQ(f.block, reinterpret_cast<uintptr_t>(v.payload));
+        EXPECT_TRUE(f.window_address + f.window_size <= f.block || f.window_address >= f.block + size);
+      }
+      EXPECT_EQ(rf_heap_sweep(&no_origin), 0U);
+    });
+  }
+}
+
+TEST(DropinRights, TheEndOfALargeBlockIsKnownWhileNothingIsTakenFromIt) {
+  heap_alone([] {
+    rf_cache *const cache = rf_cache_take(0);
+    rf_view const large = block_of(cache, 100000);
+    rf_view const small = block_of(cache, 100);
+    uintptr_t const end = reinterpret_cast<uintptr_t>(large.payload) + large.size;
+    EXPECT_EQ(rf_heap_large_end(large.payload), end);
+    EXPECT_EQ(rf_heap_large_end(large.payload + large.size - 1), end);
+    EXPECT_EQ(rf_heap_large_end(large.payload + large.size), 0U);
+    EXPECT_EQ(rf_heap_large_end(large.payload - 1), 0U);
+    EXPECT_EQ(rf_heap_large_end(small.payload), 0U);
+    EXPECT_EQ(rf_heap_large_end(&end), 0U);
+    EXPECT_FALSE(rf_heap_is_restricted(large.payload) || rf_heap_is_restricted(&end));
+    rf_heap_restricted(large.payload, 1);
+    EXPECT_TRUE(rf_heap_is_restricted(large.payload));
+    EXPECT_EQ(rf_heap_large_end(large.payload), 0U);
   });
 }
 

@@ -150,6 +150,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/page/page_settle.c
   checkers/page/page_signal.c
   checkers/page/page_signal_stack.c
+  checkers/page/page_slack.c
   checkers/page/page_sweep.c
   checkers/page/sample.c
   checkers/page/sample_open.c
@@ -185,6 +186,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/heap/check.c
   checkers/dropin/heap/heap.c
   checkers/dropin/heap/large.c
+  checkers/dropin/heap/readable.c
   checkers/dropin/heap/realloc.c
   checkers/dropin/heap/rights.c
   checkers/dropin/heap/runs.c
@@ -266,6 +268,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/heap/check.c
   checkers/dropin/heap/heap.c
   checkers/dropin/heap/large.c
+  checkers/dropin/heap/readable.c
   checkers/dropin/heap/realloc.c
   checkers/dropin/heap/rights.c
   checkers/dropin/heap/runs.c

@@ -96,6 +96,10 @@ static inline size_t rf_cache_wait_now(void) {
 /* One that is nobody's, or a new one; NULL where there is no memory. `heap`: the number of its own, where it is new. */
 rf_cache *rf_cache_take(unsigned heap);
 
+/* The same for good, for a thread that has none: where the thread ended untold whose address it has (by a system call
+ * of its own, or it came to the heap behind its last destructor), that one's. */
+rf_cache *rf_cache_bind(unsigned heap);
+
 /* It is the thread's of this number (threads.h), or the generation of new blocks has changed. */
 void rf_cache_set_number(rf_cache *cache, uint16_t number);
 

@@ -2,6 +2,7 @@
 
 #include "cache.h"
 #include "fill.h"
+#include "rights.h"
 #include "threads.h"
 
 #include <string.h>
@@ -90,8 +91,7 @@ void rf_check_front(const rf_span *span) {
   }
 }
 
-/* The guard before a view that lies in its own slot, in the front, or in a neighbour that is no block. */
-static rf_pattern_area own_front(const rf_view *v) {
+rf_pattern_area rf_check_own_front(const rf_view *v) {
   size_t const gap = (size_t)(v->payload - v->begin);
   size_t room = gap < RF_SPAN_FRONT ? gap : RF_SPAN_FRONT;
   if (gap == 0 && !follows_a_block(v->span, v->index)) {
@@ -149,6 +149,14 @@ static rf_byte_class class_of_byte(const void *context, uintptr_t address, int *
   return RF_BYTE_USER;
 }
 
+/* The rows beside the damage that can be read: its own page can. */
+static void show(rf_finding *f, const rf_view *v, uintptr_t low, uintptr_t high) {
+  uintptr_t const page = f->address & ~(PAGE - 1);
+  bool const below = low < page && !rf_rights_allow_byte(v, (const void *)(page - 1));
+  bool const above = high > page + PAGE && !rf_rights_allow_byte(v, (const void *)(page + PAGE));
+  rf_finding_window(f, below ? page : low, above ? page + PAGE : high, f->address, class_of_byte, v);
+}
+
 /* Fills in the finding, and mends the area. */
 RF_COLD static bool tell(rf_finding *f, const rf_view *v, rf_bug bug, const rf_pattern_area *area, const char *detail) {
   f->bug = bug;
@@ -157,7 +165,7 @@ RF_COLD static bool tell(rf_finding *f, const rf_view *v, rf_bug bug, const rf_p
   rf_check_about(f, v);
   uintptr_t const guard = (uintptr_t)v->payload - FRONT_LEAST;
   uintptr_t const low = f->address < guard ? f->address & ~(uintptr_t)15 : guard;
-  rf_finding_window(f, low, (uintptr_t)v->end, f->address, class_of_byte, v);
+  show(f, v, low, (uintptr_t)v->end);
   f->access_size = area->size;
   f->detail = detail;
   return true;
@@ -206,6 +214,10 @@ static bool find_damage(const rf_pattern_area *area, rf_pattern_area *out) {
 RF_COLD static bool inspect(const rf_view *v, damage *d) {
   areas const a = areas_of(v);
   rf_pattern_area in_guard;
+  *d = (damage){.fill = false, .tail = false};
+  if (!rf_rights_allow_look(v)) {
+    return false;
+  }
   d->fill = find_damage(&a.fill, &d->in_fill);
   bool const rest = find_damage(&a.rest, &d->in_tail);
   bool const guard = find_damage(&a.guard, &in_guard);
@@ -227,7 +239,7 @@ RF_COLD static void mend_tail(const rf_view *v) {
 }
 
 static bool front_damage(const rf_view *v, rf_pattern_area *out) {
-  rf_pattern_area const front = own_front(v);
+  rf_pattern_area const front = rf_check_own_front(v);
   return find_damage(&front, out);
 }
 
@@ -237,7 +249,7 @@ static bool holds(const rf_pattern_area *area) {
 
 bool rf_check_intact(const rf_view *v) {
   areas const a = areas_of(v);
-  rf_pattern_area const front = own_front(v);
+  rf_pattern_area const front = rf_check_own_front(v);
   return holds(&a.fill) && holds(&a.rest) && holds(&a.guard) && holds(&front);
 }
 
@@ -249,7 +261,7 @@ bool rf_check_live_intact(const rf_view *view) {
   }
   unsigned char *const behind = v.payload + v.size;
   rf_pattern_area const guard = {behind, (size_t)(v.end - behind), RF_PATTERN_REDZONE};
-  rf_pattern_area const front = own_front(&v);
+  rf_pattern_area const front = rf_check_own_front(&v);
   bool const intact = holds(&guard) && holds(&front) && rf_check_front_holds(&v);
   rf_slot_unclaim(v.slot, traits);
   return intact;
@@ -329,8 +341,9 @@ static bool looks_like_underflow(const rf_view *v, const rf_view *next) {
   }
   unsigned char const first = v->payload[v->size];
   unsigned char const last = v->end[-1];
-  bool const from_below = next->size != 0 && next->payload[0] == last;
-  return v->size != 0 && v->payload[v->size - 1] == first && !from_below;
+  bool const from_below = next->size != 0 && rf_rights_allow_byte(next, next->payload) && next->payload[0] == last;
+  const unsigned char *const before = v->payload + v->size - 1;
+  return v->size != 0 && rf_rights_allow_byte(v, before) && *before == first && !from_below;
 }
 
 /* The damage to the guard bytes between `v` and the next block is that one's underflow where it is nearer to it. */

@@ -65,6 +65,9 @@ void rf_check_carved(const rf_span *span, unsigned index);
 /* The bytes before the payload of a block that does not begin where its slot does. */
 void rf_check_gap(rf_span *span, unsigned index);
 
+/* The guard before a view that lies in its own slot, in the front, or in a neighbour that is no block. */
+rf_pattern_area rf_check_own_front(const rf_view *view);
+
 /* ---- Looking ---- */
 
 /* Reports what is damaged in and around a block, live or freed, and mends it. Returns the number of findings. */

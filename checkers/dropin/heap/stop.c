@@ -266,6 +266,32 @@ rf_cache *rf_cache_take(unsigned heap) {
   return cache;
 }
 
+/* The cache that was bound last, by the address of its thread: two threads at once have two addresses. */
+#define OWNERS 256U
+static rf_cache *bound[OWNERS]; /* accessed atomically */
+
+static rf_cache **place_of(const void *thread) {
+  return &bound[((uintptr_t)thread >> 12) % OWNERS];
+}
+
+/* One that its thread was inside of is not whole. */
+static bool is_left_behind(const rf_cache *cache) {
+  return cache != NULL && owner_of(cache) == rf_stop_self() &&
+         __atomic_load_n(&cache->inside, __ATOMIC_ACQUIRE) == RF_CACHE_OUTSIDE &&
+         !__atomic_load_n(&cache->stuck, __ATOMIC_RELAXED);
+}
+
+rf_cache *rf_cache_bind(unsigned heap) {
+  rf_cache **const place = place_of(rf_stop_self());
+  rf_cache *const last = __atomic_load_n(place, __ATOMIC_ACQUIRE);
+  if (is_left_behind(last)) {
+    return last;
+  }
+  rf_cache *const cache = rf_cache_take(heap);
+  __atomic_store_n(place, cache, __ATOMIC_RELEASE);
+  return cache;
+}
+
 bool rf_cache_is_one_too_many(void) {
   return __atomic_load_n(&caches.left, __ATOMIC_RELAXED) >= LEFT_KEPT;
 }

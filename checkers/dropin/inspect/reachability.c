@@ -1,5 +1,6 @@
 #include "reachability.h"
 
+#include "checkers/dropin/heap/rights.h"
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/os/pages.h"
 #include "kernel_roots.h"
@@ -168,9 +169,15 @@ static void look(const uintptr_t *words, size_t count, void *context) {
   }
 }
 
+/* The program may have closed its page. */
+static bool is_closed(const rf_reachability_block *block) {
+  const void *const start = (const void *)block->start;
+  return block->paged ? rf_page_store_is_restricted(rf_guarded_blocks.store, start) : rf_heap_is_restricted(start);
+}
+
 static void read_block(rf_reachability *table, rf_reachability_block *block) {
   table->reading = block;
-  if (block->size < rf_pages_round(1)) {
+  if (block->size < rf_pages_round(1) && !is_closed(block)) {
     look((const uintptr_t *)block->start, block->size / sizeof(uintptr_t), table);
   } else if (block->size < SPARSE) {
     rf_roots_copy_range(table->roots, block->start, block->start + block->size);

@@ -273,6 +273,18 @@ static uint32_t rate_of(const rf_options *o) {
 /* Address space that serves no block of the program: where that is limited, the program needs nearly all of it. */
 #define CLOSED_SHARE 16U
 
+/* What becomes of a block for which there are no pages. */
+static const char *fallback_of(rf_mode mode) {
+  switch (mode) {
+  case RF_MODE_SAMPLE:
+    return "further ones are not sampled";
+  case RF_MODE_GUARD:
+    return "reads of further ones are not checked";
+  default:
+    return "further ones are checked as in mode guard";
+  }
+}
+
 /* At most `most` bytes of it. */
 static size_t within_limit(size_t most) {
   struct rlimit space;
@@ -312,8 +324,7 @@ void rf_guarded_blocks_begin(const rf_options *o, rf_stack_depot *depot, rf_repo
       .moves_pages = !sampling && rf_process.library && o->page_close == RF_PAGE_CLOSING_QUICK,
       .shows_pages = shows,
       .keeps_pages = o->mode == RF_MODE_SAMPLE && o->sample_slots <= RF_SAMPLE_KEEPS, /* guard watches seldom */
-      .fallback =
-          o->mode == RF_MODE_SAMPLE ? "further ones are not sampled" : "further ones are checked as in mode guard",
+      .fallback = fallback_of(o->mode),
   };
   state.samples = sampling;
   if (!sampling) {

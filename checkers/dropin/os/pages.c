@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "checkers/os/forbidden_calls.h"
-#include "checkers/os/keep_on_fork.h"
 #include "checkers/os/memory_tags.h"
+#include "checkers/os/open_again.h"
 
 #define RECORD_CHUNK ((size_t)256 * 1024)
 #define RECORD_CHUNKS 1024
@@ -145,15 +145,8 @@ void rf_pages_unmap(void *start, size_t size) {
 }
 
 bool rf_pages_open(uintptr_t start, uintptr_t end) {
-  int const saved = errno;
   uintptr_t const first = start & ~(uintptr_t)(page_size() - 1);
-  size_t const size = rf_pages_round(end - first);
-  bool const opened = !rf_is_forbidden(RF_CALL_MPROTECT) && mprotect((void *)first, size, PROT_READ | PROT_WRITE) == 0;
-  if (opened) {
-    rf_keep_on_fork((void *)first, size);
-  }
-  errno = saved;
-  return opened;
+  return rf_open_again((void *)first, rf_pages_round(end - first));
 }
 
 #define POPULATE_WRITE 23 /* MADV_POPULATE_WRITE, which older headers lack */

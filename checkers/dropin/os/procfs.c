@@ -3,6 +3,7 @@
 
 #include "checkers/os/proc_self.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <ringfence/sink.h>
 #include <string.h>
@@ -65,7 +66,7 @@ bool rf_procfs_is_dead(uint32_t id) {
   rf_sink_str(&path.sink, "/stat");
   int const file = open(text, O_RDONLY | O_CLOEXEC);
   if (file < 0) {
-    return true;
+    return errno == ENOENT || errno == ESRCH;
   }
   ssize_t const got = read(file, text, sizeof text - 1);
   (void)close(file);

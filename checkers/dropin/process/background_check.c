@@ -4,6 +4,7 @@
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/os/procfs.h"
 #include "checkers/dropin/runtime/own_cache.h"
+#include "checkers/dropin/runtime/signals.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/os/forbidden_calls.h"
 
@@ -67,9 +68,15 @@ static bool is_left_alone(void) {
          rf_procfs_each_thread(count_thread, &threads) && threads == 2;
 }
 
+/* As the program does, for which faults stay open all the same (runtime/signals.h): a thread that asks for memory for
+ * the first time takes what is blocked in truth for the program's wish. */
+static void set_mask(const sigset_t *mask, sigset_t *before) {
+  (void)rf_signals_mask(SIG_SETMASK, mask, before, true);
+}
+
 static void *end_process(void *unused) {
   (void)unused;
-  (void)pthread_sigmask(SIG_SETMASK, &checking.mask, NULL);
+  set_mask(&checking.mask, NULL);
   exit(0);
 }
 
@@ -110,8 +117,8 @@ void rf_background_check_begin(unsigned every_ms, unsigned budget_us) {
   (void)pthread_attr_setstacksize(&attributes, STACK_BYTES);
   (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   (void)sigfillset(&all);
-  (void)pthread_sigmask(SIG_SETMASK, &all, &checking.mask);
+  set_mask(&all, &checking.mask);
   (void)pthread_create(&thread, &attributes, run, NULL);
-  (void)pthread_sigmask(SIG_SETMASK, &checking.mask, NULL);
+  set_mask(&checking.mask, NULL);
   (void)pthread_attr_destroy(&attributes);
 }

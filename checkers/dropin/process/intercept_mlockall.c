@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,11 +28,11 @@
 RF_EXPORT int OURS(mlockall)(int flags);
 
 typedef struct locking {
-  rf_ranges own;       /* sorted */
-  size_t passed;       /* of them, those that lie below what is being locked */
-  unsigned how;        /* the last argument of mlock2: 0, or MLOCK_ONFAULT */
-  int error;           /* what the program is told */
-  uintptr_t failed_at; /* where there is one: nothing from here on was locked */
+  rf_ranges own; /* sorted */
+  size_t passed; /* of them, those that lie below what is being locked */
+  size_t bytes;  /* of all pieces */
+  unsigned how;  /* the last argument of mlock2: 0, or MLOCK_ONFAULT */
+  int error;     /* what the program is told */
 } locking;
 
 /* ---- One piece ---- */
@@ -47,7 +48,7 @@ static int lock(uintptr_t start, size_t size, unsigned how) {
   if (error == ENOMEM) {
     error = error_of(syscall(SYS_mlock2, start, size, LOCK_ON_FAULT));
   }
-  if (error == ENOMEM && error_of(syscall(SYS_munlock, start, size)) == ENOMEM) {
+  if (error == ENOMEM && error_of(syscall(SYS_msync, start, size, MS_ASYNC)) == ENOMEM) {
     return 0;
   }
   return error == EAGAIN ? 0 : error;
@@ -55,26 +56,24 @@ static int lock(uintptr_t start, size_t size, unsigned how) {
 
 static rf_range whole_pages(uintptr_t start, uintptr_t end) {
   uintptr_t const inside = rf_pages_round(1) - 1;
-  return (rf_range){(start + inside) & ~inside, end & ~inside};
+  rf_range const pages = {(start + inside) & ~inside, end & ~inside};
+  return pages.start < pages.end ? pages : (rf_range){0, 0};
 }
 
 static bool lock_piece(uintptr_t start, uintptr_t end, void *context) {
   locking *const w = context;
   rf_range const pages = whole_pages(start, end);
-  if (pages.start < pages.end) {
+  if (pages.end != 0) {
     w->error = lock(pages.start, pages.end - pages.start, w->how);
-    w->failed_at = pages.start;
   }
   return w->error == 0;
 }
 
-static bool unlock_piece(uintptr_t start, uintptr_t end, void *context) {
-  const locking *const w = context;
+static bool count_piece(uintptr_t start, uintptr_t end, void *context) {
+  locking *const w = context;
   rf_range const pages = whole_pages(start, end);
-  if (pages.start < pages.end && pages.start < w->failed_at) {
-    (void)syscall(SYS_munlock, pages.start, pages.end - pages.start);
-  }
-  return pages.start < w->failed_at;
+  w->bytes += pages.end - pages.start;
+  return true;
 }
 
 /* ---- All that is not the drop-in's ---- */
@@ -84,9 +83,39 @@ static bool lock_others(const rf_map *map, void *context) {
   return rf_ranges_each_outside(&w->own, &w->passed, map->start, map->end, lock_piece, w);
 }
 
-static bool unlock_others(const rf_map *map, void *context) {
+static bool count_others(const rf_map *map, void *context) {
   locking *const w = context;
-  return rf_ranges_each_outside(&w->own, &w->passed, map->start, map->end, unlock_piece, w);
+  return rf_ranges_each_outside(&w->own, &w->passed, map->start, map->end, count_piece, w);
+}
+
+/* The limit is for those who lack a privilege, which no call tells of but one that needs it: the lock of more than the
+ * limit, of pages that are never touched. */
+static bool may_lock(size_t bytes) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || bytes <= limit.rlim_cur) {
+    return true;
+  }
+  size_t const more = rf_pages_round((size_t)limit.rlim_cur + 1);
+  void *const nothing = rf_pages_map(more, 1, 0);
+  bool const may = nothing == NULL || syscall(SYS_mlock2, nothing, more, LOCK_ON_FAULT) == 0 || errno != ENOMEM;
+  if (nothing != NULL) {
+    rf_pages_unmap(nothing, more);
+  }
+  return may;
+}
+
+/* All of it or nothing, as the kernel does: what the program has locked before stays locked. False where the map cannot
+ * be read. */
+static bool lock_all_others(locking *w) {
+  if (!rf_maps_each(count_others, w)) {
+    return false;
+  }
+  if (!may_lock(w->bytes)) {
+    w->error = ENOMEM;
+    return true;
+  }
+  w->passed = 0;
+  return rf_maps_each(lock_others, w);
 }
 
 /* ---- The call ---- */
@@ -112,18 +141,14 @@ static rf_range *list_own(rf_ranges *own, size_t *bytes) {
 
 /* An error's number; -1 where the system's own call is to be made instead. */
 static int lock_current(unsigned how) {
-  locking w = {.passed = 0, .how = how, .error = 0, .failed_at = 0};
+  locking w = {.passed = 0, .bytes = 0, .how = how, .error = 0};
   size_t bytes;
   rf_range *const list = list_own(&w.own, &bytes);
   if (list == NULL) {
     return -1;
   }
   rf_ranges_sort(&w.own);
-  bool const read = rf_maps_each(lock_others, &w);
-  if (w.error != 0) {
-    w.passed = 0;
-    (void)rf_maps_each(unlock_others, &w);
-  }
+  bool const read = lock_all_others(&w);
   rf_pages_unmap(list, bytes);
   return read && w.error != ENOSYS ? w.error : -1;
 }

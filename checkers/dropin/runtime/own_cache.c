@@ -31,9 +31,8 @@ static void unbind(void) {
   }
 }
 
-/* A cache for this thread's use, for now or for good. */
-static rf_cache *take(unsigned heap) {
-  rf_cache *const cache = rf_cache_take(heap % rf_heap_count);
+/* The cache is this thread's, for now or for good. */
+static rf_cache *named(rf_cache *cache) {
   if (cache != NULL) {
     rf_cache_set_number(cache, rf_thread_number(rf_thread_id()));
   }
@@ -44,7 +43,8 @@ static bool bind(void) {
   rf_current_thread.binding = true;
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   rf_process_init();
-  rf_cache *const cache = take(__atomic_fetch_add(&threads, 1, __ATOMIC_RELAXED));
+  unsigned const number = __atomic_fetch_add(&threads, 1, __ATOMIC_RELAXED);
+  rf_cache *const cache = named(rf_cache_bind(number % rf_heap_count));
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   rf_current_thread.cache = cache;
   rf_current_thread.binding = false;
@@ -72,7 +72,8 @@ static void enter(rf_cache *cache, bool interrupted) {
 
 /* Takes a cache for a thread that has none of its own, or is inside it. */
 static rf_cache *borrow(bool interrupted) {
-  rf_cache *const cache = rf_process.ready ? take(__atomic_load_n(&threads, __ATOMIC_RELAXED)) : NULL;
+  unsigned const number = __atomic_load_n(&threads, __ATOMIC_RELAXED);
+  rf_cache *const cache = rf_process.ready ? named(rf_cache_take(number % rf_heap_count)) : NULL;
   if (cache != NULL) {
     enter(cache, interrupted);
   }

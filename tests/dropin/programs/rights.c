@@ -1,8 +1,10 @@
-/* Takes access rights from pages of a block, or keeps these from its children, and has it freed, resized or kept: glibc
- * does not look at its bytes then, where the block is a mapping of its own. argv: the block's size, "none", "read",
- * "child", or "wiped" for pages that children find empty, what becomes of it (in a child, too), and the first page and
- * the number of pages that lose rights (0: all that the block touches). */
+/* Takes access rights from pages of a block, empties them, or keeps them from its children, and has it freed, resized
+ * or kept: glibc does not look at its bytes then, where the block is a mapping of its own. argv: the block's size,
+ * "none", "read", "child", "wiped" for pages that children find empty, "emptied", "later" for pages that are emptied
+ * when the system needs them, "closed" for emptied ones without rights, or "guarded"; what becomes of it (in a child,
+ * too), and the first page and the number of pages that are meant (0: all that the block touches). */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -105,13 +107,45 @@ static int is_child_with_all(size_t size) {
   return child == 0;
 }
 
-static int advise(const char *what) {
-  return madvise(watched, watched_size, strcmp(what, "child") == 0 ? MADV_DONTFORK : MADV_WIPEONFORK);
+#define GUARD_INSTALL 102 /* MADV_GUARD_INSTALL */
+
+static int advise(int advice) {
+  return madvise(watched, watched_size, advice);
+}
+
+/* What is emptied reads as zero at once. */
+static int empty(void) {
+  int const result = advise(MADV_DONTNEED);
+  for (size_t i = 0; i < watched_size && result == 0; i++) {
+    if (watched[i] != 0) {
+      _Exit(6);
+    }
+  }
+  return result;
+}
+
+/* An older system knows nothing of guards. */
+static int guard(void) {
+  return advise(GUARD_INSTALL) != 0 && errno == EINVAL ? 0 : errno;
+}
+
+static int restrict_as(const char *what) {
+  if (strcmp(what, "none") == 0 || strcmp(what, "read") == 0) {
+    return mprotect(watched, watched_size, strcmp(what, "read") == 0 ? PROT_READ : PROT_NONE);
+  }
+  if (strcmp(what, "closed") == 0) {
+    return mprotect(watched, watched_size, PROT_NONE) != 0 ? -1 : advise(MADV_DONTNEED);
+  }
+  errno = 0;
+  return strcmp(what, "emptied") == 0   ? empty()
+         : strcmp(what, "guarded") == 0 ? guard()
+         : strcmp(what, "later") == 0   ? advise(MADV_FREE)
+         : strcmp(what, "child") == 0   ? advise(MADV_DONTFORK)
+                                        : advise(MADV_WIPEONFORK);
 }
 
 int main(int argc, char **argv) {
   size_t const size = strtoul(argv[1], NULL, 10);
-  int const rights = strcmp(argv[2], "read") == 0 ? PROT_READ : PROT_NONE;
   int const keeps = strcmp(argv[2], "child") == 0;
   int const wiped = strcmp(argv[2], "wiped") == 0;
   size_t const first = strtoul(argv[4], NULL, 10) * PAGE;
@@ -122,10 +156,10 @@ int main(int argc, char **argv) {
     memset(block, 1, size);
     watched = block + first;
     watched_size = pages != 0 ? pages : size;
-    if ((keeps || wiped ? advise(argv[2]) : mprotect(watched, watched_size, rights)) != 0) {
+    if (restrict_as(argv[2]) != 0) {
       return 3;
     }
-    if (keeps && is_child(argv[3], block, size)) {
+    if ((keeps || wiped) && is_child(argv[3], block, size)) {
       return 0;
     }
     dispose(argv[3], block, size);
