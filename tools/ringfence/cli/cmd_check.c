@@ -290,6 +290,9 @@ static int run(int argc, char **argv) {
     if (c.options.common.help) {
       rf_check_options_help();
       status = 0;
+    } else if (c.options.keys) {
+      rf_check_options_keys(&c.options);
+      status = 0;
     } else {
       status = check_program(&c);
     }
