@@ -248,6 +248,8 @@ TEST(Program, WordsThatAreNoneAreToldWithTheWayToWriteThem) {
   expect_refused({"check", "--", "A=1", "true"}, 127,
                  "program A=1 not found in PATH; variables stand before the command: "
                  "NAME=VALUE ringfence check -- PROGRAM");
+  expect_refused({"check", "--hunt", "3", "--", "true"}, 127,
+                 "program 3 not found in PATH; the number of --hunt or --wait stands behind an equals sign: --hunt=N");
   expect_refused({"check", "--", "cd", "/"}, 127,
                  "program cd not found in PATH; the shell itself has this word: ringfence check -- sh -c 'LINE'");
 }

@@ -105,6 +105,9 @@ static const char *slip(const char *word) {
   if (sign != NULL && strcspn(word, "/ ") > (size_t)(sign - word)) {
     return "; variables stand before the command: NAME=VALUE ringfence check -- PROGRAM";
   }
+  if (word[strspn(word, "0123456789")] == '\0') {
+    return "; the number of --hunt or --wait stands behind an equals sign: --hunt=N";
+  }
   if (strpbrk(word, " ;|&<>$`") != NULL) {
     return "; each argument is a word of its own, and a line for the shell goes to one: "
            "ringfence check -- sh -c 'LINE'";
