@@ -37,6 +37,8 @@ amalgamate posix --target posix --mode guard "${all[@]}"
 amalgamate posix_off --target posix tlsf pool lock checked
 python3 tools/amalgamate.py tslf "$work/wrong" 2>"$work/log" && complain "tslf is taken for a part"
 grep -q 'no part tslf' "$work/log" || complain "tslf: $(<"$work/log")"
+python3 tools/amalgamate.py tlsf /dev/null/folder >/dev/null 2>"$work/log" && complain "a folder below a file is taken"
+grep -qx 'amalgamate: cannot use .*/dev/null/folder: Not a directory' "$work/log" || complain "folder: $(<"$work/log")"
 # A header's name is that of the part that has it.
 amalgamate by_header tlsf guard_small kept
 grep -q 'ringfence/kept.h ----' "$work/by_header/ringfence.h" || complain "kept: no kept.h"
