@@ -139,6 +139,17 @@ TEST(Option, KeysOfTheLibraryAreListedWhereAskedFor) {
   }
 }
 
+TEST(Option, AnAddressIsNoFolderOfACollector) {
+  const std::string said = " takes a folder, not the address http://host:7117: `ringfence forward --to "
+                           "http://host:7117` sends on what lies in folders\n";
+  How how;
+  how.environment = {{"RINGFENCE_COLLECTOR", "http://host:7117"}};
+  EXPECT_EQ(check({"--", "true"}, how).status, 2);
+  EXPECT_EQ(check({"--", "true"}, how).err, "ringfence: RINGFENCE_COLLECTOR" + said);
+  EXPECT_EQ(check({"-o", "collector=none", "--", "true"}, how).status, 0);
+  EXPECT_EQ(check({"-o", "collector='http://host:7117'", "--", "true"}).err, "ringfence: the option collector" + said);
+}
+
 TEST(Option, KeysOfTheCommandItselfAreRefused) {
   expect_refused({"check", "-o", "log=x", "true"}, 2, "--option log=x: use --log instead");
   expect_refused({"check", "-o", "format=text", "true"}, 2, "--option format=text: use --format instead");

@@ -47,6 +47,16 @@ const char *rf_env_or(const char *name, const char *fallback) {
   return value == NULL || value[0] == '\0' ? fallback : value;
 }
 
+bool rf_collector_is_folder(const char *named_by, const char *value, size_t length) {
+  const char *const text = length == 0 ? "" : value;
+  if (strncmp(text, "http://", strlen("http://")) != 0 && strncmp(text, "https://", strlen("https://")) != 0) {
+    return true;
+  }
+  rf_diag("%s takes a folder, not the address %.*s: `ringfence forward --to %.*s` sends on what lies in folders",
+          named_by, (int)length, value, (int)length, value);
+  return false;
+}
+
 static bool is_executable(const char *path) {
   struct stat st;
   return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;

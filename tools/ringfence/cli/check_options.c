@@ -2,6 +2,7 @@
 
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/option_table.h"
+#include "tools/ringfence/base/paths.h"
 
 #include "checkers/os/memory_tags.h"
 
@@ -364,6 +365,20 @@ bool rf_check_options_parse(rf_check_options *out, rf_bump_arena *arena, int arg
     return false;
   }
   return rf_outputs_settle(&common->outputs, common->format_given, common->format);
+}
+
+bool rf_check_options_collector(const rf_check_options *given) {
+  rf_options options;
+  rf_sink_buffer nothing;
+  char unused;
+  rf_options_default(&options);
+  rf_sink_buffer_init(&nothing, &unused, sizeof unused);
+  (void)rf_options_parse(&options, getenv("RINGFENCE_OPTIONS"), "RINGFENCE_OPTIONS", &nothing.sink);
+  (void)rf_options_parse(&options, given->passed, "check", &nothing.sink);
+  const char *const variable = rf_env_or("RINGFENCE_COLLECTOR", "");
+  return options.collector != NULL
+             ? rf_collector_is_folder("the option collector", options.collector, options.collector_length)
+             : rf_collector_is_folder("RINGFENCE_COLLECTOR", variable, strlen(variable));
 }
 
 void rf_check_options_keys(const rf_check_options *given) {

@@ -23,6 +23,9 @@ typedef struct rf_check_options {
 /* Reads the words behind `check` (argv[0] is "check"). False after a message. */
 bool rf_check_options_parse(rf_check_options *out, rf_bump_arena *arena, int argc, char **argv);
 
+/* Whether findings are to go to a folder, if anywhere; false after a message. */
+bool rf_check_options_collector(const rf_check_options *given);
+
 /* Writes the options of the library, with the values that they have in `given`, to standard output. */
 void rf_check_options_keys(const rf_check_options *given);
 
