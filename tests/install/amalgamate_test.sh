@@ -8,6 +8,7 @@ here=$PWD
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/amalgamate.XXXXXX") || exit 2
 trap 'rm -rf -- "$work"' EXIT
 unset RINGFENCE_OPTIONS TEST_UNDECLARED_OUTPUTS_DIR
+export CCACHE_DISABLE=1 # Meson takes a ccache that it finds, whose folder a sandbox may not write
 # Warnings that firmware projects have on, too.
 readonly warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wundef -Wcast-align -Wcast-qual
   -Wpointer-arith -Wwrite-strings -Wformat=2 -Werror)
@@ -90,6 +91,8 @@ compile x86-64 'simple guard posix' gcc -O1
 # clang calls a library for atomic access to 64 bits whose address may be no multiple of 8.
 compile i386-clang posix clang -m32 -O0
 compile clang 'simple guard bare posix' clang -O0
+# GNU as knows fewer of AArch64's instructions than clang, which is there as a cross compiler more often than gcc.
+compile aarch64 posix clang --target=aarch64-linux-gnu -fno-integrated-as -O1
 for header in "$work"/*/ringfence.h; do
   g++ -std=c++17 "${warnings[@]}" -Wold-style-cast -Wuseless-cast -Wzero-as-null-pointer-constant -fsyntax-only \
     -x c++ "$header" || complain "$header in C++"
