@@ -69,6 +69,10 @@ grep -q heap-buffer-overflow out.sarif || complain "github: no SARIF"
 BASELINE=known.txt
 try 'github with a baseline' 0 github.sh
 
+RUN=$'false\ntrue'
+try 'github with a first line that fails' 1 github.sh
+RUN='false | true'
+try 'github with a pipe that fails' 1 github.sh
 RUN=''
 try 'github with nothing to run' 2 github.sh
 
@@ -102,5 +106,7 @@ try gitlab 99 gitlab.sh
 grep -q '<failure message="1 byte written' ringfence.xml || complain "gitlab: no JUnit"
 RINGFENCE_BASELINE=known.txt
 try 'gitlab with a baseline' 0 gitlab.sh
+RINGFENCE_RUN=$'false\ntrue'
+try 'gitlab with a first line that fails' 1 gitlab.sh
 
 ((faults == 0)) || exit 1
