@@ -95,8 +95,8 @@ static inline void rf_memory_tags_resume(uint64_t before) {
   __asm__ volatile("msr " RF_TAG_CHECK_OVERRIDE ", %0" : : "r"(before) : "memory");
 }
 
-/* Instructions for tags stand as numbers: GNU as has names for them where it assembles for processors of version 8.5 and
- * later alone, up to binutils 2.40 in spite of .arch_extension. */
+/* Instructions for tags stand as numbers: GNU as has names for them where it assembles for processors of version 8.5
+ * and later alone, up to binutils 2.40 in spite of .arch_extension. */
 
 /* The tag of the granule at `address`; 0 where the memory has none. Only where tags are on. */
 static inline unsigned rf_memory_tags_at(uintptr_t address) {

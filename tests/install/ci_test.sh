@@ -76,7 +76,7 @@ try 'github with a pipe that fails' 1 github.sh
 RUN=''
 try 'github with nothing to run' 2 github.sh
 
-# A bare image: what the steps need is installed, then the sources are fetched and built, and then what is to be checked.
+# A bare image: what the steps need is installed, the sources are fetched and built, and then what is to be checked.
 mkdir bare
 for tool in apt-get git cmake make c++ addr2line nproc; do
   printf '#!/bin/sh\necho "%s $*"\n' $tool >bare/$tool
@@ -96,7 +96,12 @@ ln -s /bin/sh bare/sh
 before 'gitlab with all tools' 0
 grep -q apt-get log && complain "gitlab with all tools: $(<log)"
 rm bare/cmake
-printf '#!/bin/sh\necho "apt-get $*"\nprintf "#!/bin/sh\\necho cmake \\$*\\n" >bare/cmake\n/bin/chmod +x bare/cmake\n' >bare/apt-get
+cat >bare/apt-get <<'END'
+#!/bin/sh
+echo "apt-get $*"
+printf '#!/bin/sh\necho "cmake $*"\n' >bare/cmake
+/bin/chmod +x bare/cmake
+END
 before 'gitlab without CMake' 0
 [[ $(cut -d' ' -f1 log | tr '\n' ' ') == 'apt-get apt-get git cmake cmake cmake own ' ]] ||
   complain "gitlab without CMake: $(<log)"
