@@ -387,4 +387,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as error:
+        sys.exit("amalgamate: cannot use %s: %s" % (error.filename, error.strerror))

@@ -68,13 +68,13 @@ int rf_memory_tags_signal_flag(void) {
 }
 
 void rf_memory_tags_set(uintptr_t start, uintptr_t end, unsigned tag) {
-  uintptr_t at = rf_tag_add(start, tag);
   uintptr_t const last = rf_tag_add(end, tag);
+  register uintptr_t at __asm__("x0") = rf_tag_add(start, tag); /* last: no call may follow */
   if (((last - at) & RF_TAG_GRANULE) != 0) {
-    __asm__ volatile(".arch_extension memtag\n\tstg %0, [%0], #16" : "+r"(at) : : "memory");
+    __asm__ volatile(".inst 0xd9201400" : "+r"(at) : : "memory"); /* stg x0, [x0], #16 */
   }
   while (at != last) {
-    __asm__ volatile(".arch_extension memtag\n\tst2g %0, [%0], #32" : "+r"(at) : : "memory");
+    __asm__ volatile(".inst 0xd9a02400" : "+r"(at) : : "memory"); /* st2g x0, [x0], #32 */
   }
 }
 

@@ -95,10 +95,13 @@ static inline void rf_memory_tags_resume(uint64_t before) {
   __asm__ volatile("msr " RF_TAG_CHECK_OVERRIDE ", %0" : : "r"(before) : "memory");
 }
 
+/* Instructions for tags stand as numbers: GNU as has names for them where it assembles for processors of version 8.5
+ * and later alone, up to binutils 2.40 in spite of .arch_extension. */
+
 /* The tag of the granule at `address`; 0 where the memory has none. Only where tags are on. */
 static inline unsigned rf_memory_tags_at(uintptr_t address) {
-  uintptr_t pointer = address;
-  __asm__ volatile(".arch_extension memtag\n\tldg %0, [%0]" : "+r"(pointer) : : "memory");
+  register uintptr_t pointer __asm__("x0") = address;
+  __asm__ volatile(".inst 0xd9600000" : "+r"(pointer) : : "memory"); /* ldg x0, [x0] */
   return rf_tag_of(pointer);
 }
 

@@ -8,6 +8,7 @@ here=$PWD
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/amalgamate.XXXXXX") || exit 2
 trap 'rm -rf -- "$work"' EXIT
 unset RINGFENCE_OPTIONS TEST_UNDECLARED_OUTPUTS_DIR
+export CCACHE_DISABLE=1 # Meson takes a ccache that it finds, whose folder a sandbox may not write
 # Warnings that firmware projects have on, too.
 readonly warnings=(-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wundef -Wcast-align -Wcast-qual
   -Wpointer-arith -Wwrite-strings -Wformat=2 -Werror)
@@ -37,6 +38,8 @@ amalgamate posix --target posix --mode guard "${all[@]}"
 amalgamate posix_off --target posix tlsf pool lock checked
 python3 tools/amalgamate.py tslf "$work/wrong" 2>"$work/log" && complain "tslf is taken for a part"
 grep -q 'no part tslf' "$work/log" || complain "tslf: $(<"$work/log")"
+python3 tools/amalgamate.py tlsf /dev/null/folder >/dev/null 2>"$work/log" && complain "a folder below a file is taken"
+grep -qx 'amalgamate: cannot use .*/dev/null/folder: Not a directory' "$work/log" || complain "folder: $(<"$work/log")"
 # A header's name is that of the part that has it.
 amalgamate by_header tlsf guard_small kept
 grep -q 'ringfence/kept.h ----' "$work/by_header/ringfence.h" || complain "kept: no kept.h"
@@ -89,6 +92,8 @@ compile x86-64 'simple guard posix' gcc -O1
 # clang calls a library for atomic access to 64 bits whose address may be no multiple of 8.
 compile i386-clang posix clang -m32 -O0
 compile clang 'simple guard bare posix' clang -O0
+# GNU as knows fewer of AArch64's instructions than clang, which is there as a cross compiler more often than gcc.
+compile aarch64 posix clang --target=aarch64-linux-gnu -fno-integrated-as -O1
 for header in "$work"/*/ringfence.h; do
   g++ -std=c++17 "${warnings[@]}" -Wold-style-cast -Wuseless-cast -Wzero-as-null-pointer-constant -fsyntax-only \
     -x c++ "$header" || complain "$header in C++"

@@ -50,6 +50,7 @@ import sys, yaml
 steps = yaml.safe_load(open(sys.argv[1]))["runs"]["steps"]
 open("github.sh", "w").write([step["run"] for step in steps if step.get("name") == "Check"][0])
 job = yaml.safe_load(open(sys.argv[2]))[".ringfence"]
+open("gitlab_before.sh", "w").write("\n".join(job["before_script"]))
 open("gitlab.sh", "w").write("\n".join(job["script"]).replace("/tmp/ringfence/bin/", ""))
 END
 
@@ -68,10 +69,49 @@ grep -q heap-buffer-overflow out.sarif || complain "github: no SARIF"
 BASELINE=known.txt
 try 'github with a baseline' 0 github.sh
 
+RUN=$'false\ntrue'
+try 'github with a first line that fails' 1 github.sh
+RUN='false | true'
+try 'github with a pipe that fails' 1 github.sh
+RUN=''
+try 'github with nothing to run' 2 github.sh
+
+# A bare image: what the steps need is installed, the sources are fetched and built, and then what is to be checked.
+mkdir bare
+for tool in apt-get git cmake make c++ addr2line nproc; do
+  printf '#!/bin/sh\necho "%s $*"\n' $tool >bare/$tool
+done
+chmod +x bare/*
+# name, expected status
+before() {
+  local status=0
+  PATH=$work/bare /bin/bash -e gitlab_before.sh >log 2>&1 || status=$?
+  ((status == $2)) || complain "$1: status $status, not $2: $(<log)"
+}
+export RINGFENCE_REF=v1 RINGFENCE_SOURCE=https://example.org/r.git RINGFENCE_BUILD='echo own build' RINGFENCE_RUN=''
+before 'gitlab with nothing to run' 2
+grep -q 'set RINGFENCE_RUN to the command line to check' log || complain "gitlab with nothing to run: $(<log)"
+RINGFENCE_RUN=./off_by_one
+ln -s /bin/sh bare/sh
+before 'gitlab with all tools' 0
+grep -q apt-get log && complain "gitlab with all tools: $(<log)"
+rm bare/cmake
+cat >bare/apt-get <<'END'
+#!/bin/sh
+echo "apt-get $*"
+printf '#!/bin/sh\necho "cmake $*"\n' >bare/cmake
+/bin/chmod +x bare/cmake
+END
+before 'gitlab without CMake' 0
+[[ $(cut -d' ' -f1 log | tr '\n' ' ') == 'apt-get apt-get git cmake cmake cmake own ' ]] ||
+  complain "gitlab without CMake: $(<log)"
+
 export RINGFENCE_RUN=./off_by_one RINGFENCE_CHECK_OPTIONS=--continue RINGFENCE_BASELINE='' RINGFENCE_MODE=guard
 try gitlab 99 gitlab.sh
 grep -q '<failure message="1 byte written' ringfence.xml || complain "gitlab: no JUnit"
 RINGFENCE_BASELINE=known.txt
 try 'gitlab with a baseline' 0 gitlab.sh
+RINGFENCE_RUN=$'false\ntrue'
+try 'gitlab with a first line that fails' 1 gitlab.sh
 
 ((faults == 0)) || exit 1

@@ -23,7 +23,7 @@ build() {
   local name=$1 source=$2
   shift 2
   { cmake -S "$source" -B "$work/$name" "$@" && cmake --build "$work/$name" -j"$(nproc)" &&
-    (cd -- "$work/$name" && ctest --output-on-failure); } >"$work/$name.log" 2>&1 ||
+    (cd -- "$work/$name" && ctest -C Debug --output-on-failure); } >"$work/$name.log" 2>&1 ||
     complain "$name: $(grep -E 'error|warning|Failed|Error' "$work/$name.log"; tail -n 30 "$work/$name.log")"
 }
 
@@ -39,7 +39,7 @@ ran() {
 programs=(core checked checked_says linked linked_says linked_static linked_static_says)
 
 build alone "$here" -DCMAKE_C_FLAGS='-Wall -Wextra -Wconversion -Wshadow -Werror'
-ran alone "${programs[@]}" under_check
+ran alone "${programs[@]}" under_check under_check_as_add_test
 
 # CMakeLists.txt and install.sh agree where both say a thing.
 cmake --install "$work/alone" --prefix "$work/by_cmake" >"$work/log" 2>&1 || complain "install: $(tail "$work/log")"
@@ -57,9 +57,16 @@ for root in "$work"/by_{bazel,cmake}; do
 done
 diff "$work"/by_{bazel,cmake}.symbols >&2 || complain "the two libraries export different symbols"
 
+# By a project that takes several sources as one, is held to more warnings, and builds several configurations at once.
+words=(-DCMAKE_UNITY_BUILD=ON -DCMAKE_C_FLAGS='-Wall -Wextra -Wpedantic -Wswitch-default -Werror')
+if command -v ninja >/dev/null; then
+  words+=(-G 'Ninja Multi-Config')
+else
+  words+=(-DCMAKE_BUILD_TYPE=Debug)
+fi
 build 'fetched, here' "$here/tests/install/consumer" -DRINGFENCE_SOURCE="$here" -DEXAMPLES="$here/docs/examples" \
-  -DCMAKE_BUILD_TYPE=Debug
-ran 'fetched, here' "${programs[@]}" under_check
+  "${words[@]}"
+ran 'fetched, here' "${programs[@]}" under_check under_check_as_add_test
 
 # Embedded, the command is there, and not compiled where nothing depends on it.
 mkdir "$work/embedding"

@@ -126,6 +126,28 @@ def a_default_folder_that_others_can_read_is_not_used():
             check(place in said, oct(mode), said)
 
 
+def the_environment_names_the_folder_as_it_does_for_checked_processes():
+    with Service(start=False) as s:
+        os.makedirs(os.path.join(s.root, "state/ringfence"), 0o700)
+        append(s.directory, event("named", "1"))
+        s.once()
+
+        def findings(collector):
+            done = subprocess.run([service.SERVE, "findings"], cwd=os.path.dirname(s.directory), check=False,
+                                  env=dict(os.environ, RINGFENCE_COLLECTOR=collector,
+                                           XDG_STATE_HOME=os.path.join(s.root, "state")),
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            return done.stdout.decode(), done.stderr.decode()
+
+        for collector in (s.directory, os.path.basename(s.directory), "./" + os.path.basename(s.directory)):
+            check("open_named" in findings(collector)[0], collector)
+        for collector in ("", "auto", "none"):
+            check(os.path.join(s.root, "state/ringfence") in findings(collector)[1], collector, findings(collector))
+        equal(findings("https://host:7117"),
+              ("", "ringfence: RINGFENCE_COLLECTOR takes a folder, not the address https://host:7117: "
+                   "`ringfence forward --to https://host:7117` sends on what lies in folders\n"))
+
+
 def all_commands_are_in_the_table():
     done = subprocess.run([service.SERVE, "help"], stdout=subprocess.PIPE, check=True)
     names = [line.split()[0] for line in done.stdout.decode().splitlines() if line.startswith("  ")]
@@ -133,4 +155,5 @@ def all_commands_are_in_the_table():
 
 
 service.main([a_wrong_command_line_exits_with_2, without_a_folder_of_findings_too, what_is_not_there_exits_with_1,
-              a_default_folder_that_others_can_read_is_not_used, all_commands_are_in_the_table])
+              a_default_folder_that_others_can_read_is_not_used,
+              the_environment_names_the_folder_as_it_does_for_checked_processes, all_commands_are_in_the_table])

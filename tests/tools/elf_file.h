@@ -28,6 +28,7 @@ struct ElfFile {
   bool is64 = true;
   uint16_t machine = EM_X86_64;
   uint16_t type = ET_DYN;
+  uint64_t entry = 64;
   std::string interpreter;
   std::string soname;
   uint64_t soname_at = 1;   // in the table of strings
@@ -172,6 +173,7 @@ private:
     header.e_ident[EI_DATA] = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB;
     header.e_type = type;
     header.e_machine = machine;
+    header.e_entry = static_cast<decltype(header.e_entry)>(entry);
     header.e_phoff = static_cast<decltype(header.e_phoff)>(b.here());
     header.e_phentsize = sizeof(typename Elf::Phdr);
     header.e_phnum = static_cast<uint16_t>(b.segments.size());

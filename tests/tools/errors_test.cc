@@ -30,6 +30,8 @@ TEST(Command, WithoutOneItSaysWhatToTry) {
 TEST(Command, AnUnknownOneIsNamedWithTheNearest) {
   expect_refused({"chekc"}, 2, "unknown command chekc; did you mean check?");
   expect_refused({"frobnicate"}, 2, "unknown command frobnicate; `ringfence help` lists them");
+  expect_refused({"./program"}, 2, "unknown command ./program; a program is checked by `ringfence check -- ./program`");
+  expect_refused({"cat", "file"}, 2, "unknown command cat; a program is checked by `ringfence check -- cat`");
   expect_refused({"help", "verison"}, 2, "unknown command verison; did you mean version?");
   expect_refused({"-x"}, 2, "unknown option -x before the command; try `ringfence help`");
   expect_refused({"--chekc"}, 2, "unknown option --chekc before the command; try `ringfence help`");
@@ -124,6 +126,28 @@ TEST(Option, UnknownKeysOfTheLibraryAreNamed) {
   EXPECT_EQ(check({"--option", "sample-rate=5", "true"}).err, "ringfence: --option: sample-rate=5 cannot be used; "
                                                               "unknown key; the nearest is sample_rate; help=1 lists "
                                                               "all\n");
+}
+
+TEST(Option, KeysOfTheLibraryAreListedWhereAskedFor) {
+  for (const std::vector<std::string> &words : {std::vector<std::string>{"-o", "help=1", "-m", "page"},
+                                                {"-m", "page", "-o", "help=1", "--", "no-such-program"}}) {
+    const Result result = check(words);
+    EXPECT_EQ(result.status, 0);
+    EXPECT_EQ(result.err, "");
+    EXPECT_TRUE(has(result.out, "\n  mode=page\n")) << result.out;
+    EXPECT_TRUE(has(result.out, "\n  help=1\n      print this list (0, 1)\n")) << result.out;
+  }
+}
+
+TEST(Option, AnAddressIsNoFolderOfACollector) {
+  const std::string said = " takes a folder, not the address http://host:7117: `ringfence forward --to "
+                           "http://host:7117` sends on what lies in folders\n";
+  How how;
+  how.environment = {{"RINGFENCE_COLLECTOR", "http://host:7117"}};
+  EXPECT_EQ(check({"--", "true"}, how).status, 2);
+  EXPECT_EQ(check({"--", "true"}, how).err, "ringfence: RINGFENCE_COLLECTOR" + said);
+  EXPECT_EQ(check({"-o", "collector=none", "--", "true"}, how).status, 0);
+  EXPECT_EQ(check({"-o", "collector='http://host:7117'", "--", "true"}).err, "ringfence: the option collector" + said);
 }
 
 TEST(Option, KeysOfTheCommandItselfAreRefused) {
@@ -225,6 +249,22 @@ TEST(Program, MissingOnesAreTold) {
   expect_refused({"check", "--", "./no-such-program"}, 127, "./no-such-program: No such file or directory");
 }
 
+TEST(Program, WordsThatAreNoneAreToldWithTheWayToWriteThem) {
+  const std::string line = "; each argument is a word of its own, and a line for the shell goes to one: "
+                           "ringfence check -- sh -c 'LINE'";
+  expect_refused({"check", "--", "ls -l"}, 127, "program ls -l not found in PATH" + line);
+  expect_refused({"check", "--", "./no-such-program -l"}, 127,
+                 "./no-such-program -l: No such file or directory" + line);
+  expect_refused({"check", "--", "true&&false"}, 127, "program true&&false not found in PATH" + line);
+  expect_refused({"check", "--", "A=1", "true"}, 127,
+                 "program A=1 not found in PATH; variables stand before the command: "
+                 "NAME=VALUE ringfence check -- PROGRAM");
+  expect_refused({"check", "--hunt", "3", "--", "true"}, 127,
+                 "program 3 not found in PATH; the number of --hunt or --wait stands behind an equals sign: --hunt=N");
+  expect_refused({"check", "--", "cd", "/"}, 127,
+                 "program cd not found in PATH; the shell itself has this word: ringfence check -- sh -c 'LINE'");
+}
+
 TEST(Program, OneInThisDirectoryButNotInPathIsTold) {
   How how;
   how.directory = source("tests/tools/programs");
@@ -242,8 +282,15 @@ TEST(Program, DirectoriesAndDevicesAreTold) {
 
 TEST(Program, FilesThatAreNotExecutableAreTold) {
   const std::string file = scratch("file");
-  write_file(file, "text\n");
-  expect_refused({"check", "--", file}, 126, file + " is not executable (Permission denied); `chmod +x` makes it so");
+  for (const std::string text : {"#!/bin/sh\n", ELFMAG}) {
+    write_file(file, text);
+    expect_refused({"check", "--", file}, 126, file + " is not executable (Permission denied); `chmod +x` makes it so");
+  }
+  for (const std::string text : {"", "#", "int main(void) { return 0; }\n"}) {
+    write_file(file, text);
+    expect_refused({"check", "--", file}, 126,
+                   file + " is not executable, and no program: it begins neither as one (ELF) nor as a script (#!)");
+  }
   unlink(file.c_str());
 }
 
@@ -290,6 +337,12 @@ TEST_F(Obstacle, StaticProgram) {
   expect(2, " is statically linked: it has no dynamic loader, which would load libringfence.so",
          "`pkg-config --libs ringfence-malloc`, CMake's ringfence::malloc, Bazel's malloc = "
          "\"@ringfence//checkers/dropin:malloc\"");
+}
+
+TEST_F(Obstacle, SharedLibrary) {
+  elf_.interpreter.clear();
+  elf_.entry = 0;
+  expect(126, " is a shared library, not a program", "check a program that loads it");
 }
 
 // In a folder of its own, in which there is no library for other programs (--config=i386, --config=musl).
@@ -391,6 +444,18 @@ TEST(Script, MissingInterpreter) {
   write_file(script, "#!/nonexistent/python\n", 0755);
   expect_refused({"check", "--", script}, 126,
                  script + " is a script that /nonexistent/python runs, which is not on this system");
+  unlink(script.c_str());
+}
+
+TEST(Script, LinesThatEndAsOnWindowsAreTold) {
+  const std::string script = scratch("script");
+  write_file(script, "#!/bin/sh\r\n", 0755);
+  const Result result = check({"--", script});
+  EXPECT_EQ(result.status, 126);
+  EXPECT_EQ(result.err, "ringfence: " + script +
+                            " is a script whose first line ends with a carriage return, as on Windows: there is no "
+                            "program /bin/sh with one behind its name\n"
+                            "ringfence: take it out of each line: sed -i 's/\\r$//' FILE\n");
   unlink(script.c_str());
 }
 

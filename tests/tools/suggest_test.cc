@@ -33,6 +33,7 @@ TEST(Nearest, OneLetterInThreeMayBeWrong) {
   EXPECT_STREQ(rf_suggest("halp", commands, 3), "help");
   EXPECT_STREQ(rf_suggest("chxxk", commands, 3), "check");
   EXPECT_EQ(rf_suggest("cxxxk", commands, 3), nullptr);
+  EXPECT_EQ(rf_suggest("hxxp", commands, 3), nullptr) << "half of them";
 }
 
 TEST(Nearest, DoesNotGuessWildly) {

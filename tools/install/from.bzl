@@ -6,6 +6,7 @@ INSTALL_FROM = [
     "version=$(rootpath //:VERSION)",
     "license=$(rootpath //:LICENSE)",
     "cmake=$(rootpath //tools/cmake:RingfenceConfig.cmake.in)",
+    "cmake_add_test=$(rootpath //tools/cmake:RingfenceAddTest.cmake)",
     "cmake_version=$(rootpath //tools/cmake:RingfenceConfigVersion.cmake.in)",
     "pkgconfig=$(rootpath //tools/cmake:ringfence.pc.in)",
     "manual=$(rootpath //tools/install:manual.py)",
@@ -24,6 +25,7 @@ INSTALL_FROM = [
 INSTALL_DATA = [
     "//:LICENSE",
     "//:VERSION",
+    "//tools/cmake:RingfenceAddTest.cmake",
     "//tools/cmake:RingfenceConfig.cmake.in",
     "//tools/cmake:RingfenceConfigVersion.cmake.in",
     "//tools/cmake:ringfence.pc.in",

@@ -117,6 +117,7 @@ stage_descriptions() {
   sed -e "s/@CORE_DEFINES@/$(cmake_list <<<"$core")/" -e "s/@CHECKERS_DEFINES@/$(cmake_list <<<"$checkers")/" \
     -e "s/@MALLOC_LINK_OPTIONS@/$(cmake_list <<<"$wraps")/" "${from[cmake]}" \
     >"$stage/lib/cmake/Ringfence/RingfenceConfig.cmake"
+  install -m 644 -- "${from[cmake_add_test]}" "$stage/lib/cmake/Ringfence/"
   sed -e "s/@VERSION@/$version/" -e "s/@POINTER_BYTES@/$(pointer_bytes)/" "${from[cmake_version]}" \
     >"$stage/lib/cmake/Ringfence/RingfenceConfigVersion.cmake"
 }

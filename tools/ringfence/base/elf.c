@@ -139,6 +139,7 @@ static rf_elf_status read_header(rf_elf *elf) {
     return RF_ELF_BYTE_ORDER;
   }
   elf->type = (uint16_t)FIELD(elf, &file, Ehdr, e_type);
+  elf->entry = FIELD(elf, &file, Ehdr, e_entry);
   read_segments(elf, &file);
   read_sections(elf, &file);
   return elf->segment_count == 0 && elf->section_count == 0 ? RF_ELF_DAMAGED : RF_ELF_OK;

@@ -39,6 +39,7 @@ typedef struct rf_elf {
   bool is64;
   uint16_t type;
   uint16_t machine;
+  uint64_t entry; /* 0: it has no first instruction, as most shared libraries */
   rf_elf_segment *segments;
   size_t segment_count;
   rf_elf_section *sections; /* none where the file has no section table */

@@ -2,15 +2,18 @@
 
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/elf.h"
+#include "tools/ringfence/base/words.h"
 
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define LIBRARY "libringfence.so"
@@ -44,6 +47,16 @@ const char *rf_env_or(const char *name, const char *fallback) {
   return value == NULL || value[0] == '\0' ? fallback : value;
 }
 
+bool rf_collector_is_folder(const char *named_by, const char *value, size_t length) {
+  const char *const text = length == 0 ? "" : value;
+  if (strncmp(text, "http://", strlen("http://")) != 0 && strncmp(text, "https://", strlen("https://")) != 0) {
+    return true;
+  }
+  rf_diag("%s takes a folder, not the address %.*s: `ringfence forward --to %.*s` sends on what lies in folders",
+          named_by, (int)length, value, (int)length, value);
+  return false;
+}
+
 static bool is_executable(const char *path) {
   struct stat st;
   return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
@@ -68,19 +81,63 @@ const char *rf_paths_in_path(rf_bump_arena *arena, const char *name) {
   }
 }
 
+/* A program of the machine, or a script, by its first bytes: `chmod +x` would let it run. Else it is text or data. */
+static bool begins_as_program(const char *path) {
+  char first[SELFMAG] = {0};
+  int const fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  ssize_t const length = fd < 0 ? -1 : read(fd, first, sizeof first);
+  if (fd >= 0) {
+    (void)close(fd);
+  }
+  /* One that cannot be read gets the benefit of the doubt. */
+  return length < 0 || memcmp(first, ELFMAG, SELFMAG) == 0 || memcmp(first, "#!", 2) == 0;
+}
+
+static void explain_not_executable(const char *name, const struct stat *st) {
+  struct statvfs mount;
+  if (statvfs(name, &mount) == 0 && (mount.f_flag & ST_NOEXEC) != 0) {
+    rf_diag("%s lies on a file system from which nothing is executed (noexec)", name);
+  } else if ((st->st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)) != 0) {
+    rf_diag("%s may not be executed by this user", name);
+  } else if (begins_as_program(name)) {
+    rf_diag("%s is not executable (%s); `chmod +x` makes it so", name, strerror(EACCES));
+  } else {
+    rf_diag("%s is not executable, and no program: it begins neither as one (ELF) nor as a script (#!)", name);
+  }
+}
+
+/* The mistake by which a word that names no program stands in its place, as a rest of a sentence; "" for none. */
+static const char *slip(const char *word) {
+  static const char builtins[] =
+      ". : alias bg cd command eval exec exit export fg jobs read set shift source time trap "
+      "type ulimit umask unset wait";
+  const char *const sign = strchr(word, '=');
+  if (sign != NULL && strcspn(word, "/ ") > (size_t)(sign - word)) {
+    return "; variables stand before the command: NAME=VALUE ringfence check -- PROGRAM";
+  }
+  if (word[strspn(word, "0123456789")] == '\0') {
+    return "; the number of --hunt or --wait stands behind an equals sign: --hunt=N";
+  }
+  if (strpbrk(word, " ;|&<>$`") != NULL) {
+    return "; each argument is a word of its own, and a line for the shell goes to one: "
+           "ringfence check -- sh -c 'LINE'";
+  }
+  return rf_is_word_of(word, builtins) ? "; the shell itself has this word: ringfence check -- sh -c 'LINE'" : "";
+}
+
 /* A name with a slash: execve would give one errno for several of these reasons. */
 static const char *named_program(const char *name, int *status) {
   struct stat st;
   *status = RF_EXIT_CANNOT_RUN;
   if (stat(name, &st) != 0) {
     *status = errno == ENOENT || errno == ENOTDIR ? RF_EXIT_NOT_FOUND : RF_EXIT_CANNOT_RUN;
-    rf_diag("%s: %s", name, strerror(errno));
+    rf_diag("%s: %s%s", name, strerror(errno), slip(name));
   } else if (S_ISDIR(st.st_mode)) {
     rf_diag("%s is a directory, not a program", name);
   } else if (!S_ISREG(st.st_mode)) {
     rf_diag("%s is a device, pipe or socket, not a program", name);
   } else if (access(name, X_OK) != 0) {
-    rf_diag("%s is not executable (%s); `chmod +x` makes it so", name, strerror(errno));
+    explain_not_executable(name, &st);
   } else {
     return name;
   }
@@ -100,7 +157,7 @@ const char *rf_paths_program(rf_bump_arena *arena, const char *name, int *status
   if (found == NULL && is_executable(name)) {
     rf_diag("program %s not found in PATH; to run the one in this directory, use ./%s", name, name);
   } else if (found == NULL) {
-    rf_diag("program %s not found in PATH", name);
+    rf_diag("program %s not found in PATH%s", name, slip(name));
   }
   return found;
 }

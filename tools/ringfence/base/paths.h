@@ -35,6 +35,10 @@ bool rf_ends_with(const char *text, const char *end);
 /* The order of two names, for qsort of an array of them. */
 int rf_by_name(const void *a, const void *b);
 
+/* Whether what `named_by` names as collector, `length` bytes, may be a folder; false after a message where it is the
+ * address of a web server: processes would make a folder of that name. */
+bool rf_collector_is_folder(const char *named_by, const char *value, size_t length);
+
 /* A variable of the environment; `fallback` where it is not set, or empty. */
 const char *rf_env_or(const char *name, const char *fallback);
 

@@ -2,6 +2,7 @@
 
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/option_table.h"
+#include "tools/ringfence/base/paths.h"
 
 #include "checkers/os/memory_tags.h"
 
@@ -68,7 +69,7 @@ static const rf_option rows[ROWS] = {
                      "stack_depth="},
     [EXITCODE] = {"exitcode", 'e', "N", "exit status after findings (default 99); 0: the program's own", "exitcode="},
     [ERROR_EXITCODE] = {"error-exitcode", '\0', "N", "the same as --exitcode, by Valgrind's name", "exitcode="},
-    [OPTION] = {"option", 'o', "KEY=VALUE", "any option of the library (docs/checkers/options.md)", ""},
+    [OPTION] = {"option", 'o', "KEY=VALUE", "any option of the library; help=1 lists them", ""},
     [SUPPRESSIONS] = {"suppressions", '\0', "FILE", "hide findings that match a rule in FILE; may be repeated", NULL},
     [SKIP_FRAMES] = {"skip-frames", '\0', "FILE",
                      "functions and modules in FILE do not count when findings are compared", NULL},
@@ -128,7 +129,6 @@ static const char *instead_of(const char *item) {
   static const char *const keys[][2] = {{"log", "use --log instead"},
                                         {"format", "use --format instead"},
                                         {"summary", "the command prints the summary"},
-                                        {"help", "use `ringfence help check` instead"},
                                         {"suppressions", "use --suppressions instead"}};
   size_t const length = strcspn(item, "=");
   for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
@@ -210,6 +210,7 @@ static bool pass(rf_check_options *out, rf_bump_arena *arena, const rf_option *o
   if (!is_valid(o, item)) {
     return false;
   }
+  out->keys = out->keys || strcmp(item, "help=1") == 0;
   out->passed = rf_bump_arena_print(arena, "%s%s%s", out->passed, out->passed[0] == '\0' ? "" : ":", item);
   return true;
 }
@@ -356,7 +357,7 @@ bool rf_check_options_parse(rf_check_options *out, rf_bump_arena *arena, int arg
     out->passed = rf_bump_arena_print(arena, "halt=0%s%s", out->passed[0] == '\0' ? "" : ":", out->passed);
   }
   out->program = argv + first;
-  if (first >= argc && !common->help) {
+  if (first >= argc && !common->help && !out->keys) {
     rf_diag("no program given; try `ringfence check -- program arguments`");
     return false;
   }
@@ -364,6 +365,36 @@ bool rf_check_options_parse(rf_check_options *out, rf_bump_arena *arena, int arg
     return false;
   }
   return rf_outputs_settle(&common->outputs, common->format_given, common->format);
+}
+
+bool rf_check_options_collector(const rf_check_options *given) {
+  rf_options options;
+  rf_sink_buffer nothing;
+  char unused;
+  rf_options_default(&options);
+  rf_sink_buffer_init(&nothing, &unused, sizeof unused);
+  (void)rf_options_parse(&options, getenv("RINGFENCE_OPTIONS"), "RINGFENCE_OPTIONS", &nothing.sink);
+  (void)rf_options_parse(&options, given->passed, "check", &nothing.sink);
+  const char *const variable = rf_env_or("RINGFENCE_COLLECTOR", "");
+  return options.collector != NULL
+             ? rf_collector_is_folder("the option collector", options.collector, options.collector_length)
+             : rf_collector_is_folder("RINGFENCE_COLLECTOR", variable, strlen(variable));
+}
+
+void rf_check_options_keys(const rf_check_options *given) {
+  static char text[32 * 1024];
+  rf_options options;
+  rf_sink_buffer list;
+  rf_sink_buffer nothing;
+  char unused;
+  rf_options_default(&options);
+  options.mode = RF_MODE_GUARD; /* the library's, where nothing is said */
+  rf_sink_buffer_init(&nothing, &unused, sizeof unused);
+  (void)rf_options_parse(&options, getenv("RINGFENCE_OPTIONS"), "RINGFENCE_OPTIONS", &nothing.sink);
+  (void)rf_options_parse(&options, given->passed, "check", &nothing.sink);
+  rf_sink_buffer_init(&list, text, sizeof text);
+  rf_options_help(&options, &list.sink);
+  (void)fputs(text, stdout);
 }
 
 void rf_check_options_help(void) {

@@ -73,6 +73,9 @@ static rf_inspection inspect(rf_check_state *c) {
 /* 0, or the status to exit with after a message. */
 static int prepare(rf_check_state *c) {
   int status = RF_EXIT_USAGE;
+  if (!rf_check_options_collector(&c->options)) {
+    return status;
+  }
   c->library = rf_paths_library(&c->arena, c->options.library);
   if (c->library == NULL) {
     return status;
@@ -289,6 +292,9 @@ static int run(int argc, char **argv) {
   if (rf_check_options_parse(&c.options, &c.arena, argc, argv)) {
     if (c.options.common.help) {
       rf_check_options_help();
+      status = 0;
+    } else if (c.options.keys) {
+      rf_check_options_keys(&c.options);
       status = 0;
     } else {
       status = check_program(&c);

@@ -331,6 +331,10 @@ static void say_taken(import *i) {
 static int import_all(import *i, char **paths, int count) {
   const char *folder = i->values[COLLECTOR] != NULL ? i->values[COLLECTOR] : getenv("RINGFENCE_COLLECTOR");
   folder = folder == NULL ? "auto" : folder;
+  if (!rf_collector_is_folder(i->values[COLLECTOR] != NULL ? "--collector" : "RINGFENCE_COLLECTOR", folder,
+                              strlen(folder))) {
+    return RF_EXIT_USAGE;
+  }
   if (i->values[RUN] != NULL && access(i->values[RUN], X_OK) != 0) {
     rf_diag("cannot run %s: %s", i->values[RUN], strerror(errno));
     return RF_EXIT_USAGE;

@@ -1,6 +1,7 @@
 #include "tools/ringfence/cli/command.h"
 
 #include "tools/ringfence/base/diagnostics.h"
+#include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/suggest.h"
 
 #include <string.h>
@@ -20,6 +21,13 @@ const rf_command *const *rf_commands(size_t *count) {
   return commands;
 }
 
+static bool is_program(const char *name) {
+  rf_bump_arena arena = {NULL};
+  bool const found = strchr(name, '/') != NULL || (name[0] != '\0' && rf_paths_in_path(&arena, name) != NULL);
+  rf_bump_arena_free(&arena);
+  return found;
+}
+
 const rf_command *rf_command_find(const char *name) {
   const char *names[COMMANDS];
   for (size_t i = 0; i < COMMANDS; i++) {
@@ -29,7 +37,9 @@ const rf_command *rf_command_find(const char *name) {
     }
   }
   const char *const nearest = rf_suggest(name, names, COMMANDS);
-  if (nearest != NULL) {
+  if (is_program(name)) {
+    rf_diag("unknown command %s; a program is checked by `ringfence check -- %s`", name, name);
+  } else if (nearest != NULL) {
     rf_diag("unknown command %s; did you mean %s?", name, nearest);
   } else {
     rf_diag("unknown command %s; `ringfence help` lists them", name);

@@ -38,6 +38,11 @@ static const explanation explanations[] = {
                                 RF_EXIT_USAGE},
     [RF_OBSTACLE_NO_LOADER] = {"needs the loader %s, which is not on this system", NULL, RF_EXIT_CANNOT_RUN},
     [RF_OBSTACLE_NO_SHELL] = {"is a script that %s runs, which is not on this system", NULL, RF_EXIT_CANNOT_RUN},
+    [RF_OBSTACLE_CARRIAGE_RETURN] = {"is a script whose first line ends with a carriage return, as on Windows: "
+                                     "there is no program %s with one behind its name",
+                                     "take it out of each line: sed -i 's/\\r$//' FILE", RF_EXIT_CANNOT_RUN},
+    [RF_OBSTACLE_SHARED_LIBRARY] = {"is a shared library, not a program", "check a program that loads it",
+                                    RF_EXIT_CANNOT_RUN},
     [RF_OBSTACLE_NOT_PROGRAM] = {"is an ELF file but not a program", NULL, RF_EXIT_CANNOT_RUN},
 };
 

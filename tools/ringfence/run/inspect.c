@@ -94,7 +94,7 @@ static void look_at_loader(const rf_elf *elf, rf_libc library, rf_inspection *se
   /* The loader itself, run as a program, honours LD_PRELOAD. */
   loader = loader != NULL ? loader : rf_elf_dynamic_string(elf, DT_SONAME, is_loader);
   if (loader == NULL) {
-    seen->obstacle = RF_OBSTACLE_STATIC;
+    seen->obstacle = elf->entry == 0 ? RF_OBSTACLE_SHARED_LIBRARY : RF_OBSTACLE_STATIC;
     return;
   }
   rf_libc const libc = rf_libc_of_loader(rf_base_name(loader));
@@ -170,6 +170,14 @@ static rf_inspection inspect_file(rf_bump_arena *arena, const char *file, const 
   return seen;
 }
 
+static rf_inspection without_shell(rf_bump_arena *arena, const char *script, const char *interpreter) {
+  size_t const length = strlen(interpreter);
+  bool const windows = length != 0 && interpreter[length - 1] == '\r';
+  return (rf_inspection){windows ? RF_OBSTACLE_CARRIAGE_RETURN : RF_OBSTACLE_NO_SHELL, script,
+                         .detail = rf_bump_arena_text(arena, interpreter, length - (windows ? 1 : 0)),
+                         .kind = RF_LIBRARY_NONE};
+}
+
 rf_inspection rf_inspect(rf_bump_arena *arena, const char *program, const char *library, rf_identity identity) {
   const char *file = program;
   for (int i = 0; i < SCRIPTS_DEEP; i++) {
@@ -178,7 +186,7 @@ rf_inspection rf_inspect(rf_bump_arena *arena, const char *program, const char *
       break;
     }
     if (access(interpreter, F_OK) != 0) {
-      return (rf_inspection){RF_OBSTACLE_NO_SHELL, file, .detail = interpreter, .kind = RF_LIBRARY_NONE};
+      return without_shell(arena, file, interpreter);
     }
     file = interpreter;
   }

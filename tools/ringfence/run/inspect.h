@@ -18,17 +18,19 @@ extern "C" {
 
 typedef enum rf_obstacle {
   RF_OBSTACLE_NONE,
-  RF_OBSTACLE_STATIC,       /* no loader */
-  RF_OBSTACLE_SETUID,       /* runs as another user or group */
-  RF_OBSTACLE_CAPABILITIES, /* has file capabilities */
-  RF_OBSTACLE_WIDTH,        /* 32 bit where the library is 64, or the other way round */
-  RF_OBSTACLE_MACHINE,      /* for another processor */
-  RF_OBSTACLE_LIBC,         /* another C library than the one that libringfence.so is for */
-  RF_OBSTACLE_SANITIZER,    /* has a sanitizer's malloc */
-  RF_OBSTACLE_OWN_MALLOC,   /* defines malloc itself */
-  RF_OBSTACLE_NO_LOADER,    /* names a loader that this system lacks */
-  RF_OBSTACLE_NO_SHELL,     /* a script whose interpreter this system lacks */
-  RF_OBSTACLE_NOT_PROGRAM   /* an ELF file, but an object file, a core dump, or damaged */
+  RF_OBSTACLE_STATIC,          /* no loader */
+  RF_OBSTACLE_SETUID,          /* runs as another user or group */
+  RF_OBSTACLE_CAPABILITIES,    /* has file capabilities */
+  RF_OBSTACLE_WIDTH,           /* 32 bit where the library is 64, or the other way round */
+  RF_OBSTACLE_MACHINE,         /* for another processor */
+  RF_OBSTACLE_LIBC,            /* another C library than the one that libringfence.so is for */
+  RF_OBSTACLE_SANITIZER,       /* has a sanitizer's malloc */
+  RF_OBSTACLE_OWN_MALLOC,      /* defines malloc itself */
+  RF_OBSTACLE_NO_LOADER,       /* names a loader that this system lacks */
+  RF_OBSTACLE_NO_SHELL,        /* a script whose interpreter this system lacks */
+  RF_OBSTACLE_CARRIAGE_RETURN, /* a script whose interpreter's name ends with a carriage return */
+  RF_OBSTACLE_SHARED_LIBRARY,  /* has no loader, and no first instruction */
+  RF_OBSTACLE_NOT_PROGRAM      /* an ELF file, but an object file, a core dump, or damaged */
 } rf_obstacle;
 
 /* The identity that the program will run with. */

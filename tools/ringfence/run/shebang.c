@@ -22,10 +22,10 @@ static bool read_first_line(const char *path, char line[FIRST_LINE]) {
   return true;
 }
 
-/* Splits the next word off *rest; NULL at the end. */
+/* Splits the next word off *rest; NULL at the end. To Linux a carriage return is a letter as any other. */
 static char *next_word(char **rest) {
-  char *const word = *rest + strspn(*rest, " \t\r");
-  size_t const length = strcspn(word, " \t\r");
+  char *const word = *rest + strspn(*rest, " \t");
+  size_t const length = strcspn(word, " \t");
   *rest = word + length + (word[length] != '\0');
   word[length] = '\0';
   return length == 0 ? NULL : word;

@@ -1,6 +1,8 @@
 #include "tools/service/cli/common.h"
 
 #include "checkers/os/spool_file.h"
+#include "tools/ringfence/base/paths.h"
+#include "tools/ringfence/base/words.h"
 #include "tools/service/exchange/curl.h"
 #include "tools/service/intake/spool.h"
 
@@ -101,8 +103,8 @@ const char *rf_cli_directory(rf_bump_arena *arena, const char *given, bool creat
   if (given != NULL) {
     return given;
   }
-  if (variable != NULL && variable[0] == '/') {
-    return variable;
+  if (variable != NULL && variable[0] != '\0' && !rf_is_word_of(variable, "auto none")) {
+    return rf_collector_is_folder("RINGFENCE_COLLECTOR", variable, strlen(variable)) ? variable : NULL;
   }
   size_t const count = list_places(arena, places);
   for (size_t i = 0; i < count; i++) {
