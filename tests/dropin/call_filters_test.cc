@@ -113,6 +113,7 @@ TEST(DropinSandbox, ForbidsEachPartByTheCallsThatItTakes) {
                          {SYS_rt_sigtimedwait, RF_CALL_PENDING},
                          {SYS_prlimit64, RF_CALL_LIMIT},
                          {SYS_mknodat, RF_CALL_MARK},
+                         {SYS_mincore, RF_CALL_RESIDENT},
                          {SYS_execve, 0}};
   for (const Part &part : kParts) {
     alone([&] {

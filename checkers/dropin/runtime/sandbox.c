@@ -177,6 +177,7 @@ static const struct {
     {SYS_rt_sigtimedwait, RF_CALL_PENDING},
     {SYS_prlimit64, RF_CALL_LIMIT},
     {SYS_mknodat, RF_CALL_MARK},
+    {SYS_mincore, RF_CALL_RESIDENT},
 };
 
 void rf_sandbox_entered(unsigned long mode, const void *filter) {
