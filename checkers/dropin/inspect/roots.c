@@ -347,18 +347,19 @@ bool rf_roots_read(rf_roots *roots) {
  * Pages of shared memory that others wrote to: this process's parent (a child of fork begins without a word about such
  * pages), another process, or this one at another address. And mappings that the program has closed. */
 
-/* Larger ones are address space that a runtime keeps for later: asking for each of their pages would take long. */
-#define CLOSED_MAX ((size_t)256 * 1024 * 1024)
+/* Larger ones are mostly address space that is kept for later: asking for each of their pages would take long. */
+#define REST_MAX ((size_t)1024 * 1024 * 1024)
 
 static bool visit_rest(const rf_map *map, void *context) {
   rf_roots *const roots = context;
-  bool const closed = !map->readable && !map->shared && map->name[0] == '\0' && map->end - map->start <= CLOSED_MAX;
-  bool const others = map->readable && map->writable && map->shared && !is_device(map->name);
+  bool const closed = roots->copies && !map->readable && !map->shared && map->name[0] == '\0';
+  bool const others = !rf_is_forbidden(RF_CALL_RESIDENT) && map->readable && map->writable && map->shared;
+  if ((!closed && !others) || is_device(map->name) || map->end - map->start > REST_MAX) {
+    return true;
+  }
   roots->any_byte = closed && map->executable;
   roots->only_untouched = others;
-  if ((closed && roots->copies) || (others && !rf_is_forbidden(RF_CALL_RESIDENT))) {
-    (void)rf_ranges_each_outside(&roots->excluded, &roots->passed, map->start, map->end, read_piece, roots);
-  }
+  (void)rf_ranges_each_outside(&roots->excluded, &roots->passed, map->start, map->end, read_piece, roots);
   roots->any_byte = false;
   roots->only_untouched = false;
   return true;
