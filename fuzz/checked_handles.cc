@@ -2,11 +2,13 @@
 #include "checked_programs.h"
 
 #include "blocks_model.h"
+#include "captured.h"
 #include "finding_log.h"
 
 #include <cstring>
 #include <ringfence/checked_handles.h>
 #include <ringfence/handle.h>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -25,7 +27,15 @@ void run_checked_handles(Reader &in) {
   std::vector<std::pair<rf_handle, size_t>> blocks;
   RF_HOLDS(rf_handle_heap_init(&heap, arena, sizeof arena, &shape) == RF_OK);
   RF_HOLDS(rf_checked_handles_init(nullptr, &heap.base, &options) == &heap.base);
-  rf_handles *const h = rf_checked_handles_init(&checked, &heap.base, &options);
+  rf_handles *h = nullptr;
+  std::string said;
+  {
+    StandardError error;
+    h = rf_checked_handles_init(&checked, &heap.base, &options);
+    said = error.text();
+  }
+  RF_HOLDS((said.find("ringfence: checking handle: mode ") != std::string::npos) == (options.settings.verbosity != 0));
+  RF_HOLDS((said.find("sample_rate=") != std::string::npos) >= options.settings.help);
   bool const guarded = options.settings.mode != RF_MODE_OFF && options.settings.mode != RF_MODE_SAMPLE;
   RF_HOLDS((h != &heap.base) == guarded && (checked.mode != RF_MODE_OFF) == guarded);
   for (size_t left = in.below(24); left != 0; left--) {

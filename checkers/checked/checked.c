@@ -34,30 +34,21 @@ static rf_stack_depot *depot_of_process(void) {
 
 /* ---- Messages ---- */
 
-RF_RARE static void print_help(const rf_options *o) {
-  rf_log_lines lines;
-  rf_options_help(o, rf_log_lines_init(&lines));
+static const char *why_not(rf_mode wanted, rf_status status) {
+  if (status == RF_ERR_INVALID) {
+    return "its sample_rate or sample_slots is not allowed";
+  }
+  return wanted == RF_MODE_ASAN  ? "it needs a build with AddressSanitizer"
+         : wanted == RF_MODE_MTE ? rf_mte_why_not()
+                                 : rf_page_store_why_not();
 }
 
-RF_RARE static void print_start(const rf_options *o, const rf_allocator *inner) {
-  rf_log_lines lines;
-  const rf_sink *const out = rf_log_lines_init(&lines);
-  rf_sink_str(out, "ringfence: checking ");
-  rf_sink_str(out, inner->ops->name);
-  rf_sink_str(out, ": mode ");
-  rf_sink_str(out, rf_mode_name(o->mode));
-  rf_options_print(o, out);
-  rf_sink_str(out, "\n");
-}
-
-RF_RARE static void print_fallback(rf_mode wanted, rf_mode instead) {
+RF_RARE static void print_fallback(rf_mode wanted, rf_mode instead, rf_status status) {
   static uint32_t said[RF_MODE_MTE + 1]; /* RISC-V has no atomic bytes */
   if (__atomic_exchange_n(&said[wanted], 1, __ATOMIC_RELAXED) != 0) {
     return;
   }
-  const char *const why = wanted == RF_MODE_ASAN  ? "it needs a build with AddressSanitizer"
-                          : wanted == RF_MODE_MTE ? rf_mte_why_not()
-                                                  : rf_page_store_why_not();
+  const char *const why = why_not(wanted, status);
   rf_log_lines lines;
   const rf_sink *const out = rf_log_lines_init(&lines);
   rf_sink_str(out, "ringfence: mode ");
@@ -122,28 +113,28 @@ static rf_mode wrap(rf_checked *checked, rf_allocator *inner, const rf_options *
     if (checked->status == RF_OK) {
       return RF_MODE_SAMPLE;
     }
-    print_fallback(RF_MODE_SAMPLE, RF_MODE_OFF);
+    print_fallback(RF_MODE_SAMPLE, RF_MODE_OFF, checked->status);
     return RF_MODE_OFF;
   case RF_MODE_PAGE:
     checked->status = wrap_in_page(checked, inner, o, reporter);
     if (checked->status == RF_OK) {
       return RF_MODE_PAGE;
     }
-    print_fallback(RF_MODE_PAGE, RF_MODE_GUARD);
+    print_fallback(RF_MODE_PAGE, RF_MODE_GUARD, checked->status);
     break;
   case RF_MODE_ASAN:
     checked->status = wrap_in_asan(checked, inner, o, reporter);
     if (checked->status == RF_OK) {
       return RF_MODE_ASAN;
     }
-    print_fallback(RF_MODE_ASAN, RF_MODE_GUARD);
+    print_fallback(RF_MODE_ASAN, RF_MODE_GUARD, checked->status);
     break;
   case RF_MODE_MTE:
     checked->status = wrap_in_mte(checked, inner, o, reporter);
     if (checked->status == RF_OK) {
       return RF_MODE_MTE;
     }
-    print_fallback(RF_MODE_MTE, RF_MODE_GUARD);
+    print_fallback(RF_MODE_MTE, RF_MODE_GUARD, checked->status);
     break;
   case RF_MODE_GUARD:
     break;
@@ -172,12 +163,7 @@ rf_allocator *rf_checked_init(rf_checked *checked, rf_allocator *inner, const rf
   if (checked == NULL || inner == NULL) {
     return inner;
   }
-  if (o->help) {
-    print_help(o);
-  }
-  if (o->verbosity != 0) {
-    print_start(o, inner);
-  }
+  rf_options_say(o, inner->ops->name);
   checked->status = RF_OK;
   checked->mode = wrap(checked, inner, o, rf_choose_reporter(&checked->log, options));
   return allocator_of(checked, inner);

@@ -8,6 +8,7 @@ rf_handles *rf_checked_handles_init(rf_checked_handles *checked, rf_handles *inn
   if (checked == NULL || inner == NULL) {
     return inner;
   }
+  rf_options_say(o, inner->ops->name);
   checked->mode = RF_MODE_OFF;
   if (o->mode == RF_MODE_OFF || o->mode == RF_MODE_SAMPLE) {
     return inner;

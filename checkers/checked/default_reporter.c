@@ -1,4 +1,4 @@
-/* The options and the reporter of the process. */
+/* The options and the reporter of the process, and what is said of options. */
 #include <ringfence/options.h>
 #include <ringfence/system.h>
 
@@ -6,6 +6,35 @@
 #include "checkers/report/log_lines.h"
 #include "lib/core/compiler.h"
 #include "mode_options.h"
+
+/* ---- Messages ---- */
+
+RF_RARE static void print_help(const rf_options *o) {
+  rf_log_lines lines;
+  rf_options_help(o, rf_log_lines_init(&lines));
+}
+
+RF_RARE static void print_start(const rf_options *o, const char *name) {
+  rf_log_lines lines;
+  const rf_sink *const out = rf_log_lines_init(&lines);
+  rf_sink_str(out, "ringfence: checking ");
+  rf_sink_str(out, name);
+  rf_sink_str(out, ": mode ");
+  rf_sink_str(out, rf_mode_name(o->mode));
+  rf_options_print(o, out);
+  rf_sink_str(out, "\n");
+}
+
+void rf_options_say(const rf_options *o, const char *name) {
+  if (o->help) {
+    print_help(o);
+  }
+  if (o->verbosity != 0) {
+    print_start(o, name);
+  }
+}
+
+/* ---- Of the process ---- */
 
 static rf_options options;
 static rf_log_reporter reporter;

@@ -92,6 +92,15 @@ static size_t offset_for(size_t align) {
   return align > HEAD ? align : HEAD;
 }
 
+/* Written over damaged words once they were told: no state, and a checksum that is right. */
+static void mark_told(header *h) {
+  write_header(h, 0, 0);
+}
+
+RF_NO_SANITIZE static bool is_told(const header *h) {
+  return h->state == 0 && distance_of(h) == 0;
+}
+
 static size_t tail_for(size_t size) {
   return TAIL + (0 - size) % TAIL;
 }
@@ -108,6 +117,14 @@ static void tell(rf_guard_small *g, rf_bug bug, const void *address, const heade
   }
   g->findings++;
   g->report(g, &f);
+}
+
+/* The words of a block are damaged: said once. */
+static void tell_damage(rf_guard_small *g, header *h, const rf_site *found, const rf_site *released) {
+  if (!is_told(h)) {
+    tell(g, RF_BUG_BUFFER_UNDERFLOW, h, NULL, found, released);
+    mark_told(h);
+  }
 }
 
 /* The first byte that is not `byte`, or NULL. */
@@ -134,7 +151,7 @@ static void check_tail(rf_guard_small *g, header *h, const rf_site *found, const
 static void check_waiting(rf_guard_small *g, unsigned char *block, const rf_site *found, const rf_site *released) {
   header *const h = header_of(block);
   if (state_of(h) != FREED) {
-    tell(g, RF_BUG_BUFFER_UNDERFLOW, h, NULL, found, released);
+    tell_damage(g, h, found, released);
     return;
   }
   const unsigned char *const wrong = first_other(block, size_of(h), FREED_BYTE);
@@ -260,7 +277,7 @@ static rf_status refuse(rf_guard_small *g, void *ptr, const rf_site *site) {
     return RF_ERR_NOT_ALLOCATED;
   }
   if (is_ours && is_payload(g, ptr)) {
-    tell(g, RF_BUG_BUFFER_UNDERFLOW, h, NULL, site, NULL);
+    tell_damage(g, h, site, NULL);
     return RF_ERR_CORRUPT;
   }
   tell(g, RF_BUG_BAD_FREE, ptr, NULL, site, NULL);
@@ -343,14 +360,15 @@ typedef struct pass {
 static bool visit(const rf_block *block, void *context) {
   const pass *const p = (const pass *)context;
   header *h = (header *)block->ptr;
-  if (block->used && state_of(h) == SKIP) {
+  bool const has_header = block->used && block->size >= HEAD;
+  if (has_header && state_of(h) == SKIP && align_of(h) < block->size) {
     h = (header *)((uintptr_t)h + align_of(h) - HEAD);
   }
-  if (!block->used || block->size < HEAD || state_of(h) == FREED) {
+  if (!has_header || state_of(h) == FREED) {
     return true; /* of those that wait the ring knows more */
   }
   if (state_of(h) == 0) {
-    tell(p->guard, RF_BUG_BUFFER_UNDERFLOW, h, NULL, NULL, NULL);
+    tell_damage(p->guard, h, NULL, NULL);
     return true;
   }
   check_tail(p->guard, h, NULL, NULL);

@@ -367,4 +367,5 @@ static const rf_allocator_ops page_ops = {
     .reject = rf_page_reject,
     .inner = rf_page_inner,
     .deinit = page_deinit,
+    .counters = rf_page_counters,
 };

@@ -42,6 +42,7 @@ bool rf_page_owns(rf_allocator *self, const void *ptr);
 rf_status rf_page_walk(rf_allocator *self, rf_walk_fn visit, void *context);
 rf_status rf_page_check(rf_allocator *self, rf_fault *where);
 void rf_page_stats(rf_allocator *self, rf_stats *out);
+void rf_page_counters(rf_allocator *self, rf_counters *out);
 void rf_page_reject(rf_allocator *self, rf_reject why, size_t size, size_t detail, const rf_site *site);
 rf_allocator *rf_page_inner(rf_allocator *self);
 

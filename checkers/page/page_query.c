@@ -27,6 +27,10 @@ void rf_page_stats(rf_allocator *self, rf_stats *out) {
   rf_count_into(&page->counters, out);
 }
 
+void rf_page_counters(rf_allocator *self, rf_counters *out) {
+  *out = page_of(self)->counters;
+}
+
 void rf_page_reject(rf_allocator *self, rf_reject why, size_t size, size_t detail, const rf_site *site) {
   rf_origin const origin = RF_ORIGIN_HERE(site);
   rf_guard_reject_from(&page_of(self)->guarded, why, size, detail, &origin);
@@ -70,6 +74,7 @@ static const rf_refusing_ops walked_ops = {
             .stats = rf_page_stats,
             .reject = rf_page_reject,
             .inner = rf_page_inner,
+            .counters = rf_page_counters,
         },
     .report = report_reentry,
     .status = RF_ERR_BUSY,

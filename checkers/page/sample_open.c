@@ -96,6 +96,7 @@ static const rf_allocator_ops sample_ops = {
     .reject = rf_sample_reject,
     .inner = rf_sample_inner,
     .deinit = sample_deinit,
+    .counters = rf_sample_counters,
 };
 
 rf_status rf_sample_init(rf_sample *sample, rf_allocator *inner, const rf_sample_options *options) {

@@ -31,16 +31,16 @@ static bool is_filled(const rf_pool_watched *w, size_t index) {
 }
 
 rf_pattern_area rf_pool_area_of(const rf_pool_watched *w, size_t index) {
-  size_t const size =
-      w->view.block_size < rf_pool_watch_options_now.fill ? w->view.block_size : rf_pool_watch_options_now.fill;
-  size_t const links = w->blocks[index].state == RF_POOL_BLOCK_READY ? 0 : w->view.links;
-  size_t const skipped = links < size ? links : size;
-  return (rf_pattern_area){rf_pool_block_at(w, index) + skipped, size - skipped, RF_PATTERN_FREED};
+  const rf_pool_block *const b = &w->blocks[index];
+  size_t const links = b->state == RF_POOL_BLOCK_READY ? 0 : w->view.links;
+  size_t const skipped = links < b->filled ? links : b->filled;
+  return (rf_pattern_area){rf_pool_block_at(w, index) + skipped, b->filled - skipped, RF_PATTERN_FREED};
 }
 
 void rf_pool_fill(rf_pool_watched *w, size_t index, rf_pool_block_state state) {
   rf_pool_block *const b = &w->blocks[index];
   b->state = state;
+  b->filled = rf_pool_fill_now(w);
   rf_pattern_area const area = rf_pool_area_of(w, index);
   rf_pattern_write(area.at, area.size, area.byte);
   const unsigned char *const word = own_word(w, index);

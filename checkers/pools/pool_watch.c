@@ -194,9 +194,7 @@ static void arm(rf_pool_watched *w, size_t index) {
   if (index >= w->view.num_blocks || w->blocks[index].state != RF_POOL_BLOCK_UNKNOWN) {
     return;
   }
-  size_t const size =
-      w->view.block_size < rf_pool_watch_options_now.fill ? w->view.block_size : rf_pool_watch_options_now.fill;
-  if (!w->view.may_claim || rf_pattern_holds(rf_pool_block_at(w, index), size, 0)) {
+  if (!w->view.may_claim || rf_pattern_holds(rf_pool_block_at(w, index), rf_pool_fill_now(w), 0)) {
     rf_pool_fill(w, index, RF_POOL_BLOCK_READY);
   }
 }

@@ -29,6 +29,7 @@ typedef enum rf_pool_block_state {
 
 typedef struct rf_pool_block {
   rf_pool_block_state state;
+  size_t filled;  /* bytes of a filled block; the option may be another one by now */
   uintptr_t word; /* the pool's own word of a filled block: see rf_pool_fill */
   rf_pool_call allocated;
   rf_pool_call released;
@@ -55,6 +56,12 @@ static inline size_t rf_pool_span_of(const rf_watched_pool *view) {
 
 static inline bool rf_pool_is_live(const rf_pool_watched *w, size_t index) {
   return index < w->view.num_blocks && w->blocks[index].state == RF_POOL_BLOCK_LIVE;
+}
+
+/* How many bytes of a block are filled from now on. */
+static inline size_t rf_pool_fill_now(const rf_pool_watched *w) {
+  size_t const most = rf_pool_watch_options_now.fill;
+  return w->view.block_size < most ? w->view.block_size : most;
 }
 
 /* The bytes of a free block that must hold the fill. */

@@ -86,6 +86,10 @@ static void tracer_stats(rf_allocator *self, rf_stats *out) {
   rf_stats_get(tracer_of(self)->inner, out);
 }
 
+static void tracer_counters(rf_allocator *self, rf_counters *out) {
+  rf_counters_get(tracer_of(self)->inner, out);
+}
+
 static void tracer_reject(rf_allocator *self, rf_reject why, size_t size, size_t detail, const rf_site *site) {
   (void)rf_reject_at(tracer_of(self)->inner, why, size, detail, site);
 }
@@ -116,6 +120,7 @@ static const rf_allocator_ops tracer_ops = {
     .reject = tracer_reject,
     .inner = tracer_inner,
     .deinit = tracer_deinit,
+    .counters = tracer_counters,
 };
 
 rf_status rf_tracer_init(rf_tracer *tracer, rf_allocator *inner, const rf_tracer_options *options) {

@@ -62,6 +62,18 @@ TEST_F(CheckedEdges, AModeThatCannotBeHadIsSaidSoOnce) {
   }
 }
 
+TEST_F(CheckedEdges, OptionsOfTheProgramThatAreNotAllowedAreNamed) {
+  options_.settings.mode = RF_MODE_SAMPLE;
+  options_.settings.sample_rate = 0;
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(rf_checked_init(&checked_, &heap_.base, &options_), &heap_.base);
+  std::string const said = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(checked_.status, RF_ERR_INVALID);
+  EXPECT_NE(said.find("mode sample is not available (its sample_rate or sample_slots is not allowed); using mode off"),
+            std::string::npos)
+      << said;
+}
+
 TEST_F(CheckedEdges, HandlesHaveTheModeThatWasAskedFor) {
   for (rf_mode const mode : {RF_MODE_GUARD, RF_MODE_PAGE, RF_MODE_ASAN, RF_MODE_MTE, RF_MODE_SAMPLE}) {
     rf_handle_heap heap;
@@ -73,6 +85,20 @@ TEST_F(CheckedEdges, HandlesHaveTheModeThatWasAskedFor) {
     rf_checked_handles_deinit(&checked);
     EXPECT_EQ(checked.mode, RF_MODE_OFF);
   }
+}
+
+TEST_F(CheckedEdges, HelpAndVerbosityAreObeyedForHandlesToo) {
+  rf_handle_heap heap;
+  rf_checked_handles checked;
+  ASSERT_EQ(rf_handle_heap_init(&heap, arena_.data(), arena_.size(), nullptr), RF_OK);
+  options_.settings.help = true;
+  options_.settings.verbosity = 1;
+  testing::internal::CaptureStderr();
+  (void)rf_checked_handles_init(&checked, &heap.base, &options_);
+  rf_checked_handles_deinit(&checked);
+  std::string const said = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(times(said, "\n  max_findings="), 1U);
+  EXPECT_EQ(times(said, "ringfence: checking handle: mode guard, "), 1U);
 }
 
 // ---- Call sites ----

@@ -38,6 +38,10 @@ public:
     ops_.resize = [](rf_allocator *self, void *ptr, size_t size, const rf_site *site) {
       return of(self)->fails() ? RF_ERR_NO_MEMORY : of(self)->plain_->resize(self, ptr, size, site);
     };
+    ops_.stats = [](rf_allocator *self, rf_stats *out) {
+      of(self)->looks_++;
+      of(self)->plain_->stats(self, out);
+    };
     if (bare) {
       ops_.realloc = nullptr;
       ops_.resize = nullptr;
@@ -48,6 +52,7 @@ public:
 
   rf_allocator *allocator() { return &heap_.base; }
   bool has_failed() const { return calls_ >= fails_at_; }
+  size_t looks() const { return looks_; }
 
   size_t blocks() {
     rf_stats s;
@@ -65,6 +70,7 @@ private:
   const rf_allocator_ops *plain_;
   rf_allocator_ops ops_;
   size_t calls_ = 0;
+  size_t looks_ = 0; // at its free blocks, one by one
   size_t fails_at_;
 };
 
@@ -324,6 +330,35 @@ protected:
     return heap->has_failed();
   }
 };
+
+// A pool above asks for them at each call that reaches it.
+TEST_P(InnerFailureTest, FiguresThatAreCountedAreAtHandHoweverManyBlocksThereAre) {
+  const Subject &subject = std::get<0>(GetParam());
+  auto const heap = std::make_unique<FailingHeap>(SIZE_MAX, std::get<1>(GetParam()));
+  auto const storage = std::make_unique<Storage>();
+  Recorder recorder;
+  rf_allocator *const a = subject.make(*storage, heap->allocator(), recorder.reporter());
+  if (a == nullptr) {
+    GTEST_SKIP() << "not in this build, or not on this system";
+  }
+  void *const p = rf_alloc(a, 20);
+  void *const q = rf_alloc(a, 3000);
+  EXPECT_EQ(rf_free(a, p), RF_OK);
+  size_t const before = heap->looks();
+  rf_counters c;
+  rf_counters_get(a, &c);
+  EXPECT_EQ(heap->looks(), before);
+  rf_stats s;
+  rf_stats_get(a, &s);
+  EXPECT_EQ(c.used, s.used);
+  EXPECT_EQ(c.peak, s.peak);
+  EXPECT_EQ(c.blocks, s.blocks);
+  EXPECT_EQ(c.peak_blocks, s.peak_blocks);
+  EXPECT_EQ(c.allocations, s.allocations);
+  EXPECT_EQ(c.failures, s.failures);
+  EXPECT_EQ(rf_free(a, q), RF_OK);
+  rf_deinit(a);
+}
 
 TEST_P(InnerFailureTest, EveryOneIsSurvived) {
   size_t k = 1;

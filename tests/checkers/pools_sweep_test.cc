@@ -77,6 +77,25 @@ TEST_F(PoolsSweep, TheFillOfTheOptionsIsTaken) {
   EXPECT_EQ(p[5], 1);
 }
 
+RF_MEMBLOCKS_DEFINE_STATIC(filled_before, 32, 4, 8);
+
+// A block is compared as far as it was filled.
+TEST_F(PoolsSweep, BlocksThatWereFreedUnderOtherOptionsAreNotTakenForDamaged) {
+  rf_checked_options options = guard_options(&reporter_);
+  options.settings.fill = 5;
+  EXPECT_EQ(rf_checked_pools_init(&options), RF_MODE_GUARD);
+  unsigned char *const p = freed_block(&blocks_);
+  unsigned char *const q = freed_block(&filled_before);
+  options.settings.fill = SIZE_MAX;
+  EXPECT_EQ(rf_checked_pools_init(&options), RF_MODE_GUARD);
+  EXPECT_EQ(take(), p);
+  EXPECT_EQ(rf_pool_watch_sweep(), 0U);
+  EXPECT_TRUE(findings_.empty());
+  q[4] = 1;
+  EXPECT_EQ(rf_pool_watch_sweep(), 1U);
+  expect_found(RF_BUG_USE_AFTER_FREE, q, 32, 4);
+}
+
 TEST_F(PoolsSweep, TheOptionLeavesThemAlone) {
   rf_checked_options options = guard_options(&reporter_);
   options.settings.pools = false;

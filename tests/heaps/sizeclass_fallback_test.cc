@@ -115,6 +115,22 @@ TEST_F(SizeclassFallback, ABlockOfItThatHasNoBytesIsOwned) {
   EXPECT_FALSE(rf_owns(a, p));
 }
 
+// Which takes the way to it alone, however many blocks there are.
+TEST_F(SizeclassFallback, TheStartOfABlockIsOwnedWhateverIsDamagedElsewhere) {
+  Unwatched const unwatched;
+  auto *const first = static_cast<unsigned char *>(rf_alloc(a, 70000));
+  auto *const second = static_cast<unsigned char *>(rf_alloc(a, 80000));
+  ASSERT_NE(nullptr, second);
+  unsigned char *const sum = first - kHeader - sizeof(uintptr_t); // of the record, its last word
+  *sum ^= 1;
+  EXPECT_TRUE(rf_owns(a, second));
+  EXPECT_FALSE(rf_owns(a, first));
+  *sum ^= 1;
+  EXPECT_TRUE(rf_owns(a, first));
+  EXPECT_TRUE(rf_owns(a, first + 69999));
+  EXPECT_FALSE(rf_owns(a, first - 1));
+}
+
 TEST_F(SizeclassFallback, TheBufferServesAnyClassAgainWhileBlocksOfTheFallbackLive) {
   void *const large = rf_alloc(a, 70000);
   void *const p = rf_alloc(a, 10);

@@ -46,9 +46,9 @@ typedef struct rf_checked {
  * then __ringfence_default_options, then RINGFENCE_OPTIONS. Returns the allocator to use: `inner` itself in mode off,
  * and where an argument but `options` is NULL. The caller owns *checked. Not synchronised, as rf_guard.
  *
- * Modes page and sample need a system with pages, mode mte a processor with tags of memory. If they cannot be had
- * checked->status says why, once per process a line on standard error does, and the mode is guard in place of page and
- * mte, off in place of sample. */
+ * Modes page and sample need a system with pages, mode mte a processor with tags of memory. If they cannot be had, or
+ * the program's own options are not allowed (a sample_rate of 0), checked->status says why, once per process a line on
+ * standard error does, and the mode is guard in place of page and mte, off in place of sample. */
 rf_allocator *rf_checked_init(rf_checked *checked, rf_allocator *inner, const rf_checked_options *options);
 
 /* Checks blocks for about `budget_us` microseconds and reports what is damaged; each call goes on where the last one

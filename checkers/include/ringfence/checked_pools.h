@@ -13,8 +13,9 @@
 extern "C" {
 #endif
 
-/* The same with options of the program's: from now on, for pools that begin later. NULL: those of the process. Before
- * other threads use pools. Returns the mode in force. */
+/* The same with options of the program's: from now on, for pools that begin later and for those that are watched
+ * already; in modes off and sample, and with `pools=0`, none is. NULL: those of the process. Before other threads use
+ * pools. Returns the mode in force. */
 rf_mode rf_checked_pools_init(const rf_checked_options *options);
 
 #ifdef __cplusplus

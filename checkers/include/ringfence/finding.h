@@ -146,7 +146,8 @@ typedef enum rf_action {
 typedef struct rf_reporter rf_reporter;
 struct rf_reporter {
   /* Receives each finding, sequence, time, process and thread filled in. Called by whichever thread finds, inside the
-   * checker: it must not call the checked allocator. The answer says whether to go on. */
+   * checker: it must not call the checked allocator, and must return: left by longjmp or an exception, the call that
+   * found would be half done, and other threads' findings would wait. The answer says whether to go on. */
   rf_action (*report)(rf_reporter *self, const rf_finding *f);
   void *context;
   int exitcode;      /* of RF_ACTION_HALT; RF_EXITCODE_ABORT: by a signal */

@@ -93,7 +93,8 @@ struct rf_guard_small {
  * allocator cannot tell its blocks (owns, usable_size). */
 rf_status rf_guard_small_init(rf_guard_small *guard, rf_allocator *inner, size_t quarantine);
 
-/* Checks every block, live or waiting, as far as the inner allocator can be walked. Returns the number of findings.
+/* Checks every block, live or waiting, as far as the inner allocator can be walked. Each damage is told once; a block
+ * whose words before it were damaged stays the heap's, and its free is refused. Returns the number of findings.
  * Synchronise it as a call of the allocator. */
 unsigned rf_guard_small_sweep(rf_guard_small *guard);
 

@@ -136,12 +136,14 @@ static size_t sizeclass_usable_size(rf_allocator *self, const void *ptr) {
   return find(sizeclass_of(self), ptr, &f) == RF_OK ? f.room : 0;
 }
 
+/* A checker asks about the starts of blocks, at nearly each free. */
 static bool sizeclass_owns(rf_allocator *self, const void *ptr) {
-  const rf_sizeclass *const heap = sizeclass_of(self);
+  rf_sizeclass *const heap = sizeclass_of(self);
+  found f;
   if (!rf_sizeclass_record_intact(heap)) {
     return false;
   }
-  if (in_buffer(heap, ptr)) {
+  if (in_buffer(heap, ptr) || rf_sizeclass_find_in_fallback(heap, ptr, &f) == RF_OK) {
     return true;
   }
   large_walk w;

@@ -18,8 +18,8 @@
  * Overhead: a header (16 bytes where max_align_t is aligned to 16, 8 where to 8) and the rounding up to the class; from
  * the fallback a record of seven words more. Complexity: alloc, free, resize and realloc in place O(1), classes being
  * thirteen; blocks of the fallback are found in a tree by address, O(log n), at most one step per bit of an address;
- * walk and check O(n); owns O(1) in the buffer, else O(blocks of the fallback). A refusal is decided in O(1) and
- * explained in O(n).
+ * walk and check O(n); owns O(1) in the buffer, O(log n) at the start of a block of the fallback, else O(blocks of the
+ * fallback). A refusal is decided in O(1) and explained in O(n).
  * Alignment: RF_ALIGN_DEFAULT; any power of two on request, at the price of a class for size + alignment + header.
  * Threads and interrupts: none, as the original; wrap it in rf_lock.
  *
