@@ -26,11 +26,12 @@ typedef enum rf_system_call {
   RF_CALL_PEEK = 4096,   /* one of those that look at bytes in pipes and sockets */
   RF_CALL_OTHERS = 8192, /* one of those that only the search for leaks makes, or the end of a thread */
   RF_CALL_IOCTL = 16384,
-  RF_CALL_PENDING = 32768, /* which signals wait, or taking one of these */
-  RF_CALL_SPOOL = 65536,   /* one of those that a collector's folder takes, besides those of RF_CALL_OPEN */
-  RF_CALL_LIMIT = 131072,  /* asking for a limit, or raising one */
-  RF_CALL_MARK = 262144,   /* making an empty file, which tells that a finding has no record */
-  RF_CALL_KEY = 524288     /* giving pages another key of protection */
+  RF_CALL_PENDING = 32768,   /* which signals wait, or taking one of these */
+  RF_CALL_SPOOL = 65536,     /* one of those that a collector's folder takes, besides those of RF_CALL_OPEN */
+  RF_CALL_LIMIT = 131072,    /* asking for a limit, or raising one */
+  RF_CALL_MARK = 262144,     /* making an empty file, which tells that a finding has no record */
+  RF_CALL_KEY = 524288,      /* giving pages another key of protection */
+  RF_CALL_RESIDENT = 1048576 /* asking which pages have memory */
 } rf_system_call;
 
 /* Those that blocks on pages of their own take. */

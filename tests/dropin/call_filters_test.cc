@@ -114,6 +114,7 @@ TEST(DropinSandbox, ForbidsEachPartByTheCallsThatItTakes) {
                          {SYS_prlimit64, RF_CALL_LIMIT},
                          {SYS_mknodat, RF_CALL_MARK},
                          {SYS_pkey_mprotect, RF_CALL_KEY},
+                         {SYS_mincore, RF_CALL_RESIDENT},
                          {SYS_execve, 0}};
   for (const Part &part : kParts) {
     alone([&] {

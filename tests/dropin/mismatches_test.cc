@@ -46,6 +46,23 @@ TEST_P(Mismatched, IsFoundAndBothCallsAreNamed) {
   EXPECT_EQ(result.findings[0]["deallocation"].text, GetParam().deallocation);
 }
 
+// Such a program has a jump by each name whose address it takes, which is all that others see of the function.
+TEST(Mismatches, AreFoundInProgramsForFixedAddresses) {
+  for (const char *const mode : {"mode=guard", "mode=page"}) {
+    for (const Mismatch &mismatch : kMismatches) {
+      SCOPED_TRACE(std::string(mode) + " " + mismatch.name);
+      Result const result = run({program("mismatches_fixed"), mismatch.name}, with(mode));
+      EXPECT_EQ(result.err, "");
+      ASSERT_EQ(result.findings.size(), 1U);
+      EXPECT_EQ(result.findings[0]["allocation"].text, mismatch.allocation);
+      EXPECT_EQ(result.findings[0]["deallocation"].text, mismatch.deallocation);
+    }
+    Result const result = run({program("mismatches_fixed"), "new_delete_of_another_size"}, with(mode));
+    ASSERT_EQ(result.findings.size(), 1U);
+    EXPECT_EQ(result.findings[0]["bug"].text, "new-delete-type-mismatch");
+  }
+}
+
 TEST(Mismatches, ReallocOfWhatNewMadeIsFound) {
   for (const char *const mode : {"mode=guard", "mode=page"}) {
     Result const result = run({program("mismatches"), "new_realloc"}, with(mode));

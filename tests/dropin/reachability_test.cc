@@ -31,6 +31,7 @@ constexpr size_t kSparse = size_t{256} * 1024;
 struct World {
   std::vector<uintptr_t> roots;
   std::vector<uintptr_t> of_kernel;
+  std::vector<uintptr_t> rest;
   std::vector<rf_page_block> paged;
   std::vector<std::string> calls;
   const void *inherited = nullptr; // of the paged ones, as is the next
@@ -75,6 +76,11 @@ bool rf_roots_read(rf_roots *roots) {
 void rf_kernel_roots_read(rf_roots *roots) {
   world.calls.emplace_back("kernel");
   roots->visit(world.of_kernel.data(), world.of_kernel.size(), roots->context);
+}
+
+void rf_roots_read_rest(rf_roots *roots) {
+  world.calls.emplace_back("rest");
+  roots->visit(world.rest.data(), world.rest.size(), roots->context);
 }
 
 void rf_roots_copy_range(rf_roots *roots, uintptr_t start, uintptr_t end) {
@@ -286,14 +292,16 @@ TEST(DropinReachability, TheKernelIsAskedForTheRest) {
   with_heap([] {
     uintptr_t *const first = alloc(64);
     uintptr_t *const second = alloc(64);
-    world.roots = {number(first), number(second)};
-    EXPECT_EQ(states_of({first, second}), "RR");
+    uintptr_t *const third = alloc(64);
+    world.roots = {number(first), number(second), number(third)};
+    EXPECT_EQ(states_of({first, second, third}), "RRR");
     EXPECT_EQ(world.calls, std::vector<std::string>()); // nothing is left to be asked for
     world.roots.clear();
     world.of_kernel = {number(first)};
+    world.rest = {number(third)};
     *first = number(second);
-    EXPECT_EQ(states_of({first, second}), "RR");
-    EXPECT_EQ(world.calls, std::vector<std::string>{"kernel"});
+    EXPECT_EQ(states_of({first, second, third}), "RRR");
+    EXPECT_EQ(world.calls, (std::vector<std::string>{"kernel", "rest"}));
     world.can_read = false;
     Search search;
     EXPECT_FALSE(search.run());

@@ -18,8 +18,10 @@ extern "C" {
 
 #include <algorithm>
 #include <cstring>
+#include <fcntl.h>
 #include <iterator>
 #include <map>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -148,6 +150,60 @@ protected:
   rf_range excluded_[64] = {};
   alignas(8) unsigned char buffer_[RF_ROOTS_BUFFER] = {};
   std::vector<uintptr_t> seen_;
+};
+
+// Pages of this process, each word of which is its own address.
+class RootsOfMemory : public Roots {
+protected:
+  static constexpr size_t kPages = 40;
+
+  RootsOfMemory() {
+    void *const memory = mmap(nullptr, kPages * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    EXPECT_NE(memory, MAP_FAILED);
+    start_ = reinterpret_cast<uintptr_t>(memory);
+    for (uintptr_t at = start_; at < start_ + kPages * kPage; at += sizeof at) {
+      *reinterpret_cast<uintptr_t *>(at) = at;
+    }
+  }
+  ~RootsOfMemory() override { (void)munmap(reinterpret_cast<void *>(start_), kPages * kPage); }
+
+  uintptr_t page(size_t n) const { return start_ + n * kPage; }
+
+  // The ranges whose words the last reading met.
+  Ranges read() {
+    EXPECT_TRUE(rf_roots_read(&roots_));
+    return met();
+  }
+
+  Ranges met() {
+    Ranges found;
+    std::sort(seen_.begin(), seen_.end());
+    seen_.erase(std::unique(seen_.begin(), seen_.end()), seen_.end());
+    for (uintptr_t const word : seen_) {
+      if (word < start_ || word >= start_ + kPages * kPage) {
+        continue;
+      }
+      if (found.empty() || found.back().second != word) {
+        found.emplace_back(word, word);
+      }
+      found.back().second = word + sizeof word;
+    }
+    seen_.clear();
+    return found;
+  }
+
+  // As if the kernel said so of each page from the first on.
+  void page_list(const std::vector<uint64_t> &entries) { page_list_from(start_, entries); }
+
+  void page_list_from(uintptr_t first, const std::vector<uint64_t> &entries) {
+    rf_roots_close(&roots_);
+    roots_.pages = memfd_create("pages", MFD_CLOEXEC);
+    auto const at = static_cast<off_t>(first / kPage * sizeof(uint64_t));
+    auto const size = static_cast<ssize_t>(entries.size() * sizeof(uint64_t));
+    EXPECT_EQ(pwrite(roots_.pages, entries.data(), static_cast<size_t>(size), at), size);
+  }
+
+  uintptr_t start_ = 0;
 };
 
 } // namespace ringfence_test

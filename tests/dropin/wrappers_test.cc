@@ -1,5 +1,5 @@
 // A library that is preloaded before ours has functions by the names of the system's, which allocate: what ours does
-// for itself does not go through them.
+// for itself does not go through them, and at the end not through those of one that is preloaded behind.
 #include "tests/dropin/run.h"
 
 #include <gtest/gtest.h>
@@ -11,6 +11,26 @@ How before_ours(const std::string &options) {
   How how = with(options);
   how.before = program("libwrappers.so");
   return how;
+}
+
+How behind_ours(const std::string &options) {
+  How how = with(options);
+  how.behind = program("libwrappers.so");
+  return how;
+}
+
+// The library has ended before ours does.
+TEST(DropinWrappers, ThatStandBehindAreNotMetAtTheEnd) {
+  for (const char *const mode : {"guard", "page", "sample", "off"}) {
+    for (const char *const more : {":summary=1", ":verbosity=1"}) {
+      SCOPED_TRACE(std::string(mode) + more);
+      Result const result = run({program("bugs"), "leak", "bad"}, behind_ours(std::string("mode=") + mode + more));
+      EXPECT_EQ(result.err.find("a wrapper was called"), std::string::npos) << result.err;
+      bool const looks = mode == std::string("guard") || mode == std::string("page");
+      EXPECT_EQ(result.status, looks ? 99 : 0) << result.err;
+      EXPECT_EQ(result.findings.size(), looks ? 1U : 0U);
+    }
+  }
 }
 
 TEST(DropinWrappers, AreNotMetByWhatServesARequest) {

@@ -256,6 +256,7 @@ bool rf_reachability_mark(rf_reachability *table) {
   follow(table);
   if (any_is_unknown(table)) {
     rf_kernel_roots_read(table->roots);
+    rf_roots_read_rest(table->roots);
     follow(table);
   }
   tell_direct_from_indirect(table);

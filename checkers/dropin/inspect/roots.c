@@ -3,6 +3,7 @@
 #include "roots.h"
 
 #include "checkers/dropin/os/pages.h"
+#include "checkers/dropin/os/raw_syscall.h"
 #include "checkers/dropin/runtime/dead_stacks.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/dropin/runtime/thread.h"
@@ -14,6 +15,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "checkers/os/forbidden_calls.h"
 #include "checkers/os/maps.h"
 #include "checkers/os/proc_self.h"
 
@@ -229,29 +231,51 @@ static bool may_hold_pointers(const rf_roots *roots, uint64_t entry) {
   return (entry & PAGEMAP_IN_USE) != 0 && !(roots->only_written && (entry & PAGEMAP_OF_FILE) != 0);
 }
 
+/* Of `count` pages from `start` on, those that have memory, in the low bit of each byte. */
+static void look_up_memory(uintptr_t start, size_t count, unsigned char *has_memory) {
+  long const range[6] = {(long)start, (long)(count * rf_pages_round(1)), (long)(uintptr_t)has_memory};
+  if (rf_raw_syscall(SYS_mincore, range) != 0) {
+    memset(has_memory, 0, count);
+  }
+}
+
+/* Which of `want` pages, from page number `first` on, are to be read. How many of these the kernel told of; 0: none. */
+static size_t choose(const rf_roots *roots, uintptr_t first, size_t want, bool *chosen) {
+  uint64_t entries[PAGEMAP_BATCH];
+  unsigned char has_memory[PAGEMAP_BATCH];
+  ssize_t const got = pread(roots->pages, entries, want * sizeof *entries, (off_t)(first * sizeof *entries));
+  size_t const count = got > 0 ? (size_t)got / sizeof *entries : 0;
+  if (roots->only_untouched) {
+    look_up_memory(first * rf_pages_round(1), count, has_memory);
+  }
+  for (size_t i = 0; i < count; i++) {
+    chosen[i] = roots->only_untouched ? (entries[i] & PAGEMAP_IN_USE) == 0 && (has_memory[i] & 1) != 0
+                                      : may_hold_pointers(roots, entries[i]);
+  }
+  return count;
+}
+
 /* Only pages that were ever touched: a large mapping may be mostly holes, which reading would fill. */
 static void read_touched(rf_roots *roots, uintptr_t start, uintptr_t end) {
   size_t const page = rf_pages_round(1);
-  uint64_t entries[PAGEMAP_BATCH];
+  bool chosen[PAGEMAP_BATCH];
   while (start < end) {
     uintptr_t const first = start / page;
     uintptr_t const last = (end - 1) / page;
     size_t const want = last - first + 1 < PAGEMAP_BATCH ? last - first + 1 : PAGEMAP_BATCH;
-    ssize_t const got = pread(roots->pages, entries, want * sizeof *entries, (off_t)(first * sizeof *entries));
-    if (got < (ssize_t)sizeof *entries) {
+    size_t const count = choose(roots, first, want, chosen);
+    if (count == 0) {
       read_pages(roots, start, end);
       return;
     }
-    size_t const count = (size_t)got / sizeof *entries;
     for (size_t i = 0; i < count;) {
-      bool const used = may_hold_pointers(roots, entries[i]);
       size_t run = i + 1;
-      while (run < count && may_hold_pointers(roots, entries[run]) == used) {
+      while (run < count && chosen[run] == chosen[i]) {
         run++;
       }
       uintptr_t const from = (first + i) * page > start ? (first + i) * page : start;
       uintptr_t const to = (first + run) * page < end ? (first + run) * page : end;
-      if (used) {
+      if (chosen[i]) {
         read_pages(roots, from, to);
       }
       i = run;
@@ -316,6 +340,37 @@ static bool visit_mapping(const rf_map *map, void *context) {
 bool rf_roots_read(rf_roots *roots) {
   roots->passed = 0;
   return rf_maps_each(visit_mapping, roots);
+}
+
+/* ---- What the first look passes over ----
+ *
+ * Pages of shared memory that others wrote to: this process's parent (a child of fork begins without a word about such
+ * pages), another process, or this one at another address. And mappings that the program has closed. */
+
+/* Larger ones are mostly address space that is kept for later: asking for each of their pages would take long. */
+#define REST_MAX ((size_t)1024 * 1024 * 1024)
+
+static bool visit_rest(const rf_map *map, void *context) {
+  rf_roots *const roots = context;
+  bool const closed = roots->copies && !map->readable && !map->shared && map->name[0] == '\0';
+  bool const others = !rf_is_forbidden(RF_CALL_RESIDENT) && map->readable && map->writable && map->shared;
+  if ((!closed && !others) || is_device(map->name) || map->end - map->start > REST_MAX) {
+    return true;
+  }
+  roots->any_byte = closed && map->executable;
+  roots->only_untouched = others;
+  (void)rf_ranges_each_outside(&roots->excluded, &roots->passed, map->start, map->end, read_piece, roots);
+  roots->any_byte = false;
+  roots->only_untouched = false;
+  return true;
+}
+
+void rf_roots_read_rest(rf_roots *roots) {
+  roots->passed = 0;
+  roots->only_written = false;
+  if (roots->pages >= 0) {
+    (void)rf_maps_each(visit_rest, roots);
+  }
 }
 
 void rf_roots_open(rf_roots *roots) {

@@ -1,9 +1,9 @@
 /* The places where a program may keep pointers: every mapping that it can write, without the heap's own.
  *
  * Roots are globals, thread-local storage, stacks from the stack pointer up, registers (the kernel or the caller put
- * them on the stack), and everything else that is mapped writable or was until relocation ended. Memory that no program
- * can have put an address in (pages never touched) is not read; in code that was made at run time a word may begin at
- * any byte; memory that cannot be read (guard pages, devices, files cut short) is passed over.
+ * them on the stack), and everything else that is mapped writable or was until relocation ended, or until the program
+ * closed it. Memory that no program can have put an address in (pages never touched) is not read; in code that was made
+ * at run time a word may begin at any byte; memory that cannot be read (devices, files cut short) is passed over.
  */
 #ifndef RINGFENCE_DROPIN_ROOTS_H
 #define RINGFENCE_DROPIN_ROOTS_H
@@ -62,6 +62,7 @@ typedef struct rf_roots {
   int memory;            /* of /proc/self/mem, or -1; RF_ROOTS_UNOPENED: nobody needed it yet */
   bool copies;           /* memory can be read by way of the kernel */
   bool only_written;     /* of what is being read, pages as they are in their file hold no pointers */
+  bool only_untouched;   /* of what is being read, pages that have memory though this process never touched them */
   bool any_byte;         /* a word may begin at any byte of what is being read: code */
 } rf_roots;
 
@@ -86,6 +87,11 @@ bool rf_roots_stacks(rf_roots *roots, rf_stopped *stopped, uintptr_t sp);
 
 /* Hands all roots to `visit`. False where the system does not tell what is mapped. */
 bool rf_roots_read(rf_roots *roots);
+
+/* Hands over what rf_roots_read passes over since it is seldom needed and takes longer: pages of shared memory that
+ * others wrote to and this process never touched here, and memory of no file that the program has closed. Nothing where
+ * the system does not tell of pages. */
+void rf_roots_read_rest(rf_roots *roots);
 
 /* Hands the words of [start, end), which are aligned, to `visit`: those of pages that the program has closed, too,
  * where the kernel tells of them (/proc/self/mem); else these are passed over, where memory can be copied at all. */

@@ -10,6 +10,7 @@
  * In modes that hand requests on, the next malloc's contract holds instead. Each front then ends in a jump to it.
  */
 #include "checkers/dropin/os/export.h"
+#include "checkers/dropin/os/libc.h"
 #include "checkers/dropin/os/pages.h"
 #include "forward.h"
 #include "guarded_blocks.h"
@@ -45,8 +46,17 @@ static void (*volatile const visible_free)(void *ptr) = free;
 
 static bool intercepted;
 
+/* The address is another, and leads to another: found out once, at the beginning. */
+RF_RARE static bool is_other(void) {
+  static enum { NOT_KNOWN, OURS, OTHER } whose;
+  if (whose == NOT_KNOWN) {
+    whose = rf_libc_is_jump((uintptr_t)visible_malloc) ? OURS : OTHER;
+  }
+  return whose == OTHER;
+}
+
 bool rf_malloc_is_replaced(void) {
-  return visible_malloc != own_malloc || intercepted;
+  return (visible_malloc != own_malloc && is_other()) || intercepted;
 }
 
 static bool entered;

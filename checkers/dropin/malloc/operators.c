@@ -5,7 +5,9 @@
  * new, sized delete calls delete, and so on. Ours are weak and look who has the base form. If new or delete is
  * replaced, mismatches cannot be told any more (the replacement may well be malloc) and are not looked for.
  */
+#define _GNU_SOURCE
 #include "checkers/dropin/os/export.h"
+#include "checkers/dropin/os/libc.h"
 #include "checkers/dropin/os/module.h"
 #include "checkers/dropin/os/real.h"
 #include "forward.h"
@@ -130,31 +132,33 @@ extern void own_delete_array(void *) __attribute__((alias(STRING(DELETE_ARRAY)),
 extern void own_delete_array_aligned(void *, size_t)
     __attribute__((alias(STRING(DELETE_ARRAY_ALIGNED)), visibility("hidden")));
 
+#define REPLACED(name, own) (&(name) != &(own) && !rf_libc_is_jump((uintptr_t)(name)))
+
 static bool new_replaced(void) {
-  return &NEW != &own_new;
+  return REPLACED(NEW, own_new);
 }
 static bool new_aligned_replaced(void) {
-  return &NEW_ALIGNED != &own_new_aligned;
+  return REPLACED(NEW_ALIGNED, own_new_aligned);
 }
 static bool delete_replaced(void) {
-  return &DELETE != &own_delete;
+  return REPLACED(DELETE, own_delete);
 }
 static bool delete_aligned_replaced(void) {
-  return &DELETE_ALIGNED != &own_delete_aligned;
+  return REPLACED(DELETE_ALIGNED, own_delete_aligned);
 }
 
 /* Those of arrays, on which further forms stand: true also where what these stand on is replaced. */
 static bool new_array_replaced(void) {
-  return new_replaced() || &NEW_ARRAY != &own_new_array;
+  return new_replaced() || REPLACED(NEW_ARRAY, own_new_array);
 }
 static bool new_array_aligned_replaced(void) {
-  return new_aligned_replaced() || &NEW_ARRAY_ALIGNED != &own_new_array_aligned;
+  return new_aligned_replaced() || REPLACED(NEW_ARRAY_ALIGNED, own_new_array_aligned);
 }
 static bool delete_array_replaced(void) {
-  return delete_replaced() || &DELETE_ARRAY != &own_delete_array;
+  return delete_replaced() || REPLACED(DELETE_ARRAY, own_delete_array);
 }
 static bool delete_array_aligned_replaced(void) {
-  return delete_aligned_replaced() || &DELETE_ARRAY_ALIGNED != &own_delete_array_aligned;
+  return delete_aligned_replaced() || REPLACED(DELETE_ARRAY_ALIGNED, own_delete_array_aligned);
 }
 
 /* The answers stay the same, so they are kept: as a rule all is ours. */

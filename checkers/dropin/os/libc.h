@@ -4,6 +4,8 @@
 #define RINGFENCE_DROPIN_LIBC_H
 
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #if defined(__GLIBC__)
@@ -33,5 +35,10 @@ sighandler_t rf_libc_signal(int number, sighandler_t handler);
  * with another C library, which is not searched: a failed search leaves an error for dlerror, where the program would
  * find it. May allocate. */
 void *rf_libc_private(const char *name);
+
+/* True where a function's address is not that of its definition, but of a jump to it in the program: one that is linked
+ * for fixed addresses has such a jump for each function of a library whose address it takes, and all that ask for the
+ * address get the jump's. Not known with musl: false. Any thread; takes the loader's lock. */
+bool rf_libc_is_jump(uintptr_t function);
 
 #endif /* RINGFENCE_DROPIN_LIBC_H */

@@ -92,3 +92,8 @@ int _dl_find_object(void *address, found_object *out) {
   search s = {(uintptr_t)address, out};
   return dl_iterate_phdr(visit_module, &s) == 1 ? 0 : -1;
 }
+
+bool rf_libc_is_jump(uintptr_t function) {
+  (void)function;
+  return false;
+}

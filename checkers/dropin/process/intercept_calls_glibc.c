@@ -66,6 +66,12 @@ ssize_t __readlink_chk(const char *restrict path, char *restrict buf, size_t n, 
 
 THEIRS_BY(rf_intercept_calls_init, open)
 
+static bool ended;
+
+void rf_intercept_calls_end(void) {
+  ended = true;
+}
+
 /* ---- Looking ---- */
 
 #define NAME(s) ((rf_transfer_piece){(s), 0, RF_ACCESS_READ, true})
@@ -77,10 +83,13 @@ THEIRS_BY(rf_intercept_calls_init, open)
   rf_origin const origin = RF_CALLER;                                                                                  \
   rf_transfer_look_pieces(pieces, sizeof pieces / sizeof pieces[0], &origin)
 
-/* A function that gives `failed` where it fails; `begins` does its work as long as the one behind is not found. */
+/* The function behind was found, and its library has not ended. */
+#define IS_BEHIND(name) RF_LIKELY(theirs.name != NULL && !ended)
+
+/* A function that gives `failed` where it fails; `begins` does its work where there is none behind. */
 #define CALL_FIRST(begins, type, failed, name, parameters, arguments, ...)                                             \
   RF_COLD RF_EXPORT type name parameters {                                                                             \
-    type const result = RF_LIKELY(theirs.name != NULL) ? theirs.name arguments : (begins);                             \
+    type const result = IS_BEHIND(name) ? theirs.name arguments : (begins);                                            \
     if (WATCHING && result == (failed) && errno == EFAULT) {                                                           \
       LOOK(__VA_ARGS__);                                                                                               \
     }                                                                                                                  \
@@ -90,7 +99,7 @@ THEIRS_BY(rf_intercept_calls_init, open)
   CALL_FIRST((find_theirs(), theirs.name arguments), type, failed, name, parameters, arguments, __VA_ARGS__)
 #define CALL(name, parameters, arguments, ...) CALL_AS(int, -1, name, parameters, arguments, __VA_ARGS__)
 
-/* The library's own code calls these, too, before the dynamic linker may be asked. */
+/* The library's own code calls these, too, before the dynamic linker may be asked, and in the end. */
 #define CALL_OWN(name, parameters, arguments, begins, ...)                                                             \
   CALL_FIRST((int)syscall begins, int, -1, name, parameters, arguments, __VA_ARGS__)
 
@@ -105,7 +114,7 @@ THEIRS_BY(rf_intercept_calls_init, open)
       mode = va_arg(list, mode_t);                                                                                     \
       va_end(list);                                                                                                    \
     }                                                                                                                  \
-    int const result = RF_LIKELY(theirs.name != NULL) ? theirs.name arguments : (int)syscall begins;                   \
+    int const result = IS_BEHIND(name) ? theirs.name arguments : (int)syscall begins;                                  \
     if (WATCHING && result == -1 && errno == EFAULT) {                                                                 \
       LOOK(NAME(path));                                                                                                \
     }                                                                                                                  \
@@ -220,10 +229,11 @@ CALL(getsockname, (int fd, __SOCKADDR_ARG from, socklen_t *restrict length), (fd
 CALL(getpeername, (int fd, __SOCKADDR_ARG from, socklen_t *restrict length), (fd, from, length), ADDRESS)
 CALL(accept, (int fd, __SOCKADDR_ARG from, socklen_t *restrict length), (fd, from, length), ADDRESS)
 CALL(accept4, (int fd, __SOCKADDR_ARG from, socklen_t *restrict length, int flags), (fd, from, length, flags), ADDRESS)
-CALL(getsockopt, (int fd, int level, int option, void *restrict out, socklen_t *restrict length),
-     (fd, level, option, out, length), READS(length, sizeof *length), WRITES(out, rf_transfer_length_at(length)))
-CALL(setsockopt, (int fd, int level, int option, const void *value, socklen_t length),
-     (fd, level, option, value, length), READS(value, length))
+CALL_OWN(getsockopt, (int fd, int level, int option, void *restrict out, socklen_t *restrict length),
+         (fd, level, option, out, length), (SYS_getsockopt, fd, level, option, out, length),
+         READS(length, sizeof *length), WRITES(out, rf_transfer_length_at(length)))
+CALL_OWN(setsockopt, (int fd, int level, int option, const void *value, socklen_t length),
+         (fd, level, option, value, length), (SYS_setsockopt, fd, level, option, value, length), READS(value, length))
 CALL(socketpair, (int domain, int type, int protocol, int fds[2]), (domain, type, protocol, fds),
      WRITES(fds, 2 * sizeof *fds))
 
@@ -266,7 +276,7 @@ CALL(epoll_pwait, (int epoll, struct epoll_event *list, int n, int ms, const sig
 /* ---- The rest ---- */
 
 CALL(pipe, (int fds[2]), (fds), WRITES(fds, 2 * sizeof *fds))
-CALL(pipe2, (int fds[2], int flags), (fds, flags), WRITES(fds, 2 * sizeof *fds))
+CALL_OWN(pipe2, (int fds[2], int flags), (fds, flags), (SYS_pipe2, fds, flags), WRITES(fds, 2 * sizeof *fds))
 INTO(getrandom, (void *buf, size_t n, unsigned flags), (buf, n, flags))
 CALL_OWN(uname, (struct utsname * out), (out), (SYS_uname, out), WRITES(out, sizeof *out))
 CALL_FIRST((pid_t)syscall(SYS_wait4, child, status, options, NULL), pid_t, -1, waitpid,

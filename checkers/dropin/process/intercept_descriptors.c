@@ -25,6 +25,10 @@ void rf_intercept_descriptors_init(void) {
   their_close = THEIRS(close);
 }
 
+void rf_intercept_descriptors_end(void) {
+  their_close = NULL;
+}
+
 /* As if it were not there. */
 RF_EXPORT int close(int fd) {
   if (rf_page_store_keeps_descriptor(fd)) {

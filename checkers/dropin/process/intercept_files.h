@@ -35,4 +35,11 @@ void rf_intercept_descriptors_init(void);
 /* The same of those by which the program restricts itself. */
 void rf_intercept_sandbox_init(void);
 
+/* The end of the process, after the destructors of all libraries: one that was preloaded behind ours may have functions
+ * that need what it has given up. From now on the calls that the library makes itself go to the system. */
+void rf_intercept_transfer_end(void);
+void rf_intercept_glibc_end(void);
+void rf_intercept_calls_end(void);
+void rf_intercept_descriptors_end(void);
+
 #endif /* RINGFENCE_DROPIN_INTERCEPT_FILES_H */

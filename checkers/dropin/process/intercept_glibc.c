@@ -29,6 +29,12 @@ size_t __fread_unlocked_chk(void *restrict buf, size_t room, size_t size, size_t
 
 THEIRS_BY(rf_intercept_glibc_init, pread64)
 
+void rf_intercept_glibc_end(void) {
+#if __SIZEOF_LONG__ == 8
+  theirs.pread64 = pread; /* ours, which has ended */
+#endif
+}
+
 #define FLUSHES(name)                                                                                                  \
   RF_EXPORT int name(FILE *stream) {                                                                                   \
     rf_origin const origin = RF_CALLER;                                                                                \

@@ -16,6 +16,12 @@ int __cxa_at_quick_exit(void (*function)(void *), void *library) __attribute__((
  * stdio and the end, as if the program had asked for that status. */
 static void at_exit(void *unused) {
   (void)unused;
+#if RF_DROPIN_LIBRARY
+  rf_intercept_transfer_end();
+  rf_intercept_descriptors_end();
+  rf_intercept_glibc_end();
+  rf_intercept_calls_end();
+#endif
   int const status = rf_process_end(RF_ENDING_EXIT, -1);
   if (status != -1) {
     exit(status);

@@ -178,6 +178,7 @@ static const struct {
     {SYS_prlimit64, RF_CALL_LIMIT},
     {SYS_mknodat, RF_CALL_MARK},
     {SYS_pkey_mprotect, RF_CALL_KEY},
+    {SYS_mincore, RF_CALL_RESIDENT},
 };
 
 void rf_sandbox_entered(unsigned long mode, const void *filter) {

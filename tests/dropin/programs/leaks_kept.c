@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static __thread void *volatile in_a_thread_local;
@@ -51,6 +52,35 @@ static void kept_in_read_only_memory(void) {
   in_mapped_memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   in_mapped_memory[10] = malloc(33);
   mprotect(in_mapped_memory, 4096, PROT_READ);
+}
+
+static void kept_in_closed_memory(void) {
+  kept_in_read_only_memory();
+  mprotect(in_mapped_memory, 4096, PROT_NONE);
+}
+
+/* Nothing was written to the address at which the memory is in the end. */
+static void kept_in_shared_memory_at_another_address(void) {
+  void **const first = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  first[1000] = malloc(33);
+  in_mapped_memory = mremap(first, 0, 1 << 20, MREMAP_MAYMOVE);
+  munmap(first, 1 << 20);
+}
+
+/* A child that allocates looks for leaks; its parent's blocks are among its own. */
+static void kept_in_shared_memory_of_the_parent(void) {
+  int status = 0;
+  in_mapped_memory = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  in_mapped_memory[1000] = malloc(33);
+  wipe();
+  pid_t const child = fork();
+  if (child == 0) {
+    free(malloc(1));
+    exit(0);
+  }
+  if (waitpid(child, &status, 0) != child || status != 0) {
+    exit(1);
+  }
 }
 
 static void kept_by_a_tagged_pointer(void) {
@@ -156,6 +186,9 @@ const test_case kept_blocks[] = {
     {"pointed_to_behind_its_odd_end", pointed_to_behind_its_odd_end},
     {"kept_in_mapped_memory", kept_in_mapped_memory},
     {"kept_in_read_only_memory", kept_in_read_only_memory},
+    {"kept_in_closed_memory", kept_in_closed_memory},
+    {"kept_in_shared_memory_at_another_address", kept_in_shared_memory_at_another_address},
+    {"kept_in_shared_memory_of_the_parent", kept_in_shared_memory_of_the_parent},
     {"kept_by_a_tagged_pointer", kept_by_a_tagged_pointer},
     {"kept_in_a_big_sparse_block", kept_in_a_big_sparse_block},
     {"kept_in_code_made_at_run_time", kept_in_code_made_at_run_time},

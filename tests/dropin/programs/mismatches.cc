@@ -1,4 +1,5 @@
-// Blocks that are freed in another way than they were allocated: argv[1] chooses.
+// Blocks that are freed in another way than they were allocated: argv[1] chooses. Compiled once more for fixed
+// addresses, with TAKES_ADDRESSES.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -80,7 +81,18 @@ const Case kCases[] = {
 
 } // namespace
 
+#if defined(TAKES_ADDRESSES)
+void *(*volatile address_of_malloc)(std::size_t);
+void *(*volatile address_of_new)(std::size_t);
+void (*volatile address_of_delete)(void *) noexcept;
+#endif
+
 int main(int argc, char **argv) {
+#if defined(TAKES_ADDRESSES)
+  address_of_malloc = std::malloc;
+  address_of_new = ::operator new;
+  address_of_delete = ::operator delete;
+#endif
   for (const Case &c : kCases) {
     if (argc > 1 && std::strcmp(argv[1], c.name) == 0) {
       c.run();

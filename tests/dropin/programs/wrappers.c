@@ -1,6 +1,6 @@
-/* A library that is preloaded before ours and stands between it and the C library, as those do that lead a program's
- * connections or files elsewhere. Each function allocates and asks the dynamic linker for the one behind, all under a
- * lock that it must not meet again meanwhile. */
+/* A library that is preloaded before ours, or behind it, and stands between it and the C library, as those do that lead
+ * a program's connections or files elsewhere. Each function allocates and asks the dynamic linker for the one behind,
+ * all under a lock that it must not meet again meanwhile, and that is gone when the library has ended. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <poll.h>
@@ -10,14 +10,19 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static bool is_locked;
 
+__attribute__((destructor)) static void end(void) {
+  is_locked = true; /* whoever asks for it from now on waits for ever */
+}
+
 static void *behind(const char *name) {
-  static const char again[] = "a wrapper was called from inside of one\n";
+  static const char again[] = "a wrapper was called from inside of one, or after its end\n";
   if (is_locked) {
     ssize_t (*const their_write)(int, const void *, size_t) = dlsym(RTLD_NEXT, "write");
     (void)their_write(STDERR_FILENO, again, sizeof again - 1);
@@ -46,6 +51,11 @@ WRAPPER(int, openat, (int at, const char *path, int flags, mode_t mode), (at, pa
 WRAPPER(int, close, (int fd), (fd))
 WRAPPER(ssize_t, read, (int fd, void *buffer, size_t n), (fd, buffer, n))
 WRAPPER(ssize_t, pread, (int fd, void *buffer, size_t n, off_t from), (fd, buffer, n, from))
+WRAPPER(ssize_t, pread64, (int fd, void *buffer, size_t n, off64_t from), (fd, buffer, n, from))
+WRAPPER(ssize_t, process_vm_readv,
+        (pid_t id, const struct iovec *list, unsigned long count, const struct iovec *others, unsigned long n,
+         unsigned long flags),
+        (id, list, count, others, n, flags))
 WRAPPER(ssize_t, write, (int fd, const void *buffer, size_t n), (fd, buffer, n))
 WRAPPER(int, fstat, (int fd, struct stat *out), (fd, out))
 WRAPPER(int, stat, (const char *path, struct stat *out), (path, out))
