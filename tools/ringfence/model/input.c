@@ -60,6 +60,11 @@ static size_t without_blanks(const char *line, size_t length) {
 }
 
 static void read_json_line(input *in, const char *line, size_t length) {
+  if (rf_run_is_spooled(line, length)) {
+    in->recognised++;
+    rf_run_add_spooled(in->run, in->arena, line, without_blanks(line, length));
+    return;
+  }
   const char *const object = find_object(line, length);
   if (object != NULL) {
     in->recognised++;

@@ -207,6 +207,10 @@ static enum MHD_Result answer_page(rf_request *r, const char *what, rf_page_make
   rf_text_sink_init(&page, &r->arena);
   rf_query q = {r->http->store, &r->arena, {.sink = &json.sink}};
   bool fine = true;
+  const char *const wrong = rf_argument_value_error(r);
+  if (wrong != NULL) {
+    return rf_reply_error(r, MHD_HTTP_BAD_REQUEST, wrong);
+  }
   if (!ask(r, what, &q, &fine) || !fine) {
     return fine ? rf_reply_error(r, MHD_HTTP_NOT_FOUND, "there is nothing at this path") : store_failed(r);
   }
