@@ -299,6 +299,7 @@ TEST_F(ReportCommand, TellsATerminalNothingButText) {
   rf_finding f = leak();
   f.allocated.site = &odd;
   EXPECT_TRUE(has(report({file("odd", json(f))}).out, "in f?]0;title?? f?.c:1\n"));
+  EXPECT_TRUE(has(report({"--format=github", file("odd")}).out, "%0A    f?]0;title?? f%0D.c:1\n"));
 }
 
 TEST_F(ReportCommand, SaysWhatCouldNotBeRead) {

@@ -1,6 +1,7 @@
 #include "tools/ringfence/render/totals.h"
 
 #include "checkers/report/json_writer.h"
+#include "tools/ringfence/base/clean_sink.h"
 #include "tools/ringfence/base/words.h"
 #include "tools/ringfence/render/document.h"
 
@@ -219,7 +220,9 @@ static const char *figures_text(rf_bump_arena *arena, const rf_totals *t) {
   return allocations_text(arena, t->allocations, t->bytes, t->peak, t->handed_on, t->mode);
 }
 
-void rf_totals_text(rf_bump_arena *arena, const rf_totals *t, const rf_sink *sink) {
+void rf_totals_text(rf_bump_arena *arena, const rf_totals *t, const rf_sink *to) {
+  rf_sink const clean = rf_clean_sink(to);
+  const rf_sink *const sink = &clean;
   put(arena, sink, "ringfence: %s in %s: %s, mode %s, %.2f s", found_text(arena, t),
       rf_counted(arena, t->processes, "process"), figures_text(arena, t), t->mode == NULL ? "unknown" : t->mode,
       (double)t->elapsed_ns / 1e9);
@@ -289,7 +292,9 @@ static const char *process_text(rf_bump_arena *arena, const rf_process *p, const
   return rf_bump_arena_print(arena, "%s%s", figures, unlisted);
 }
 
-void rf_processes_text(rf_bump_arena *arena, const rf_run *run, const rf_sink *sink) {
+void rf_processes_text(rf_bump_arena *arena, const rf_run *run, const rf_sink *to) {
+  rf_sink const clean = rf_clean_sink(to);
+  const rf_sink *const sink = &clean;
   for (size_t i = 0; i < run->process_count; i++) {
     const rf_process *const p = &run->processes[i];
     put(arena, sink, "ringfence: process %" PRIu32 ", %s: %s\n", p->id,
