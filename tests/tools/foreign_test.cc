@@ -388,7 +388,8 @@ TEST_F(Foreign, TheCauseOfADifferentTagIsTheBug) {
            cause + "\n" + blocks + "SUMMARY: HWAddressSanitizer: tag-mismatch /src/a.c:5:3 in fill\n";
   };
   const std::string made = "allocated by thread T0 here:\n    #0 0x1 in make /src/a.c:4:3\n";
-  const std::string located = "0x0042ffe0000a is located 0 bytes after a 10-byte region [0x0042ffe00000,0x0042ffe0000a)\n";
+  const std::string located =
+      "0x0042ffe0000a is located 0 bytes after a 10-byte region [0x0042ffe00000,0x0042ffe0000a)\n";
   const rf_foreign over = read(report("heap-buffer-overflow", located + made));
   ASSERT_EQ(over.count, 1U);
   const rf_record *const r = record(over);

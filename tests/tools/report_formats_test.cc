@@ -417,7 +417,8 @@ TEST_F(ReportFormats, TheSourceRootMayBeTheRoot) {
   const std::string found = file("found", framed(R"("function":"f","line":2,"file":")" + source + R"(")"));
   How root;
   root.directory = "/";
-  for (const Result &sarif : {report({"-f", "sarif", "--source-root=/", found}), report({"-f", "sarif", found}, root)}) {
+  for (const Result &sarif :
+       {report({"-f", "sarif", "--source-root=/", found}), report({"-f", "sarif", found}, root)}) {
     EXPECT_TRUE(has(sarif.out, R"("snippet":{"text":"p = malloc(n);"})")) << sarif.out;
     EXPECT_TRUE(has(sarif.out, R"("SRCROOT":{"uri":"file:///",)")) << sarif.out;
     EXPECT_TRUE(has(sarif.out, R"("artifactLocation":{"uri":"file://)" + source + "\"")) << sarif.out;

@@ -169,8 +169,8 @@ TEST_F(SnapshotTable, TellsCallSitesApart) {
 
 // Stacks that differ in the callers of main alone are one call site.
 TEST_F(SnapshotTable, AddsRowsOfOneCallSiteUp) {
-  const rf_snapshot_table *const same = rf_snapshot_table_since(
-      &arena_, table("", {site(1, 2, 20), site(1, 3, 30)}), table("", {site(1, 4, 40), site(1, 1, 10)}));
+  const rf_snapshot_table *const same = rf_snapshot_table_since(&arena_, table("", {site(1, 2, 20), site(1, 3, 30)}),
+                                                                table("", {site(1, 4, 40), site(1, 1, 10)}));
   EXPECT_EQ(rows(same), "");
   const rf_snapshot_table *const more = rf_snapshot_table_since(
       &arena_, table("", {site(1, 2, 20), site(2, 1, 5)}), table("", {site(1, 4, 40), site(1, 1, 10), site(2, 1, 5)}));
