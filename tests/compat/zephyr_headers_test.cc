@@ -246,6 +246,7 @@ TEST(ZephyrMath, TellsWhatDoesNotFit) {
 #define CONFIG_IS_OFF 0
 
 TEST(ZephyrMacros, DoAsTheirNamesSay) {
+  static const int pair[2] = {};
   struct {
     uint64_t found, expected;
   } const numbers[] = {
@@ -285,12 +286,22 @@ TEST(ZephyrMacros, DoAsTheirNamesSay) {
       {WB_UP(1), sizeof(void *)},
       {WB_UP(sizeof(void *)), sizeof(void *)},
       {WB_UP(sizeof(void *) + 1), 2 * sizeof(void *)},
+      {WB_DN(sizeof(void *) + 1), sizeof(void *)},
+      {IN_RANGE(2, 2, 3) && !IN_RANGE(1, 2, 3) && !IN_RANGE(4, 2, 3), 1},
+      {PART_OF_ARRAY(pair, pair + 1) && !PART_OF_ARRAY(pair, pair + 2), 1},
+      {CONCAT(CONFIG_IS_, ON), 1},
+      {sizeof STRINGIFY(CONFIG_IS_ON), 2},
       {POINTER_TO_UINT(UINT_TO_POINTER(12)), 12},
       {static_cast<uint64_t>(POINTER_TO_INT(INT_TO_POINTER(12))), 12},
   };
-  for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+  size_t all = 0;
+  ARRAY_FOR_EACH(numbers, i) {
     EXPECT_EQ(numbers[i].found, numbers[i].expected) << "the one with number " << i;
   }
+  ARRAY_FOR_EACH_PTR(numbers, at) {
+    EXPECT_EQ(at, &numbers[all++]);
+  }
+  EXPECT_EQ(all, ARRAY_SIZE(numbers));
   Entry entry = {};
   EXPECT_EQ(CONTAINER_OF(&entry.twice, Entry, twice), &entry);
 }
@@ -302,7 +313,9 @@ LOG_MODULE_REGISTER(tested, LOG_LEVEL_WRN);
 TEST(ZephyrLog, PrintsWhatIsAsUrgentAsItsLevel) {
   testing::internal::CaptureStdout();
   LOG_ERR("%d of %s", 7, "them");
-  LOG_WRN("one");
+  for (const char *const word : {"one", "two"}) {
+    LOG_WRN_ONCE("%s", word);
+  }
   LOG_INF("not this");
   LOG_DBG("nor this");
   LOG_HEXDUMP_ERR("abc", 3, "first");

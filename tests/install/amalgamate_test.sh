@@ -75,6 +75,7 @@ compile() {
 }
 
 compile cortex-m0plus 'simple guard newlib wrap' arm-none-eabi-gcc -mthumb -mcpu=cortex-m0plus -Os -ffreestanding
+compile cortex-m3 newlib arm-none-eabi-gcc -mthumb -mcpu=cortex-m3 -Os -ffreestanding
 compile cortex-m4-small small arm-none-eabi-gcc -mthumb -mcpu=cortex-m4 -Os -ffreestanding -DRF_TLSF_SMALL=1
 compile x86-64-small small gcc -O1 -DRF_TLSF_SMALL=1
 compile cortex-m4 'simple guard bare' arm-none-eabi-gcc -mthumb -mcpu=cortex-m4 -mfloat-abi=hard -mfpu=fpv4-sp-d16 \
@@ -123,6 +124,34 @@ for program in "$work"/x86-64-guard.o "$work"/i386-guard.o; do
   ((bss < 2000)) || complain "$program has buffers of hosted targets: bss $bss"
   nm -u "$program" | grep -E ' (pthread_|__tls|write$|getenv$)' && complain "$program asks for a system"
 done
+
+# ---- Over newlib, whatever malloc.h has comes from here: newlib's heap is not linked beside it ----
+
+cat >"$work/newlib.c" <<'END'
+#include "ringfence.h"
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+int main(void) {
+  char *const p = strdup("twelve bytes");
+  size_t const taken = mallinfo().uordblks + malloc_usable_size(p);
+  malloc_stats();
+  free(valloc(taken));
+  free(p);
+  return mallopt(1, 1) + malloc_trim(0);
+}
+END
+# specs of a newlib
+link_newlib() {
+  printf 'int main(void) { return 0; }' | arm-none-eabi-gcc -x c - -mthumb -mcpu=cortex-m3 "$@" \
+    -o "$work/probe" 2>/dev/null || return 0
+  arm-none-eabi-gcc -mthumb -mcpu=cortex-m3 -Os "$@" -I"$work/newlib" "$work/newlib.c" \
+    "$work/cortex-m3-newlib.o" -o "$work/newlib/program" 2>"$work/log" || complain "newlib $*: $(<"$work/log")"
+}
+if [[ -e $work/cortex-m3-newlib.o ]]; then
+  link_newlib --specs=nosys.specs
+  link_newlib --specs=nano.specs --specs=nosys.specs
+fi
 
 # ---- They find bugs ----
 
@@ -178,6 +207,7 @@ if command -v meson >/dev/null && command -v ninja >/dev/null; then
 project('consumer', 'c')
 executable('demo', 'demo.c', dependencies: dependency('ringfence', fallback: 'ringfence'))
 END
+  export CCACHE_DISABLE=1 # meson takes it where there is one, and its folder may be read-only
   { meson setup "$work/meson/build" "$work/meson" && meson compile -C "$work/meson/build"; } >"$work/log" 2>&1 ||
     complain "meson: $(tail -n 30 "$work/log")"
   "$work/meson/build/demo" >"$work/log" 2>&1

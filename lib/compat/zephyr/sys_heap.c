@@ -128,6 +128,10 @@ void *sys_heap_noalign_alloc(struct sys_heap *heap, size_t align, size_t bytes) 
   return rf_zephyr_alloc_at(heap, 0, bytes, NULL);
 }
 
+void *sys_heap_realloc(struct sys_heap *heap, void *ptr, size_t bytes) {
+  return rf_zephyr_realloc_at(heap, ptr, 0, bytes, NULL);
+}
+
 void *sys_heap_aligned_realloc(struct sys_heap *heap, void *ptr, size_t align, size_t bytes) {
   return rf_zephyr_realloc_at(heap, ptr, align, bytes, NULL);
 }

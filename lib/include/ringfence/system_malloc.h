@@ -4,12 +4,14 @@
  *
  * system_malloc.c defines those of one system, by RF_SYSTEM_MALLOC when it is compiled:
  *
- *     RF_SYSTEM_FREERTOS   pvPortMalloc, pvPortCalloc, vPortFree, xPortGetFreeHeapSize and its minimum,
- *                          vPortGetHeapStats: in place of heap_1.c to heap_5.c
- *     RF_SYSTEM_NEWLIB     _malloc_r, _free_r, _realloc_r, _calloc_r, _memalign_r, _malloc_usable_size_r: in place of
- *                          newlib's own (one that is compiled with an allocator to be replaced)
+ *     RF_SYSTEM_FREERTOS   pvPortMalloc, pvPortCalloc, vPortFree, xPortGetFreeHeapSize, its minimum and what sets that
+ *                          anew, vPortGetHeapStats, vPortDefineHeapRegions: in place of heap_1.c to heap_5.c
+ *     RF_SYSTEM_NEWLIB     _malloc_r, _free_r, _realloc_r, _calloc_r, _memalign_r, _malloc_usable_size_r, _mallinfo_r,
+ *                          _malloc_stats_r (on the port's log), _mallopt_r and _malloc_trim_r (which do nothing): in
+ *                          place of newlib's own (one that is compiled with an allocator to be replaced)
  *     RF_SYSTEM_WRAP       __wrap_malloc and its kin, for a C library that cannot be replaced:
- *                          -Wl,--wrap=malloc,--wrap=free,--wrap=calloc,--wrap=realloc,--wrap=memalign
+ *                          -Wl,--wrap=malloc,--wrap=free,--wrap=calloc,--wrap=realloc,--wrap=memalign and the same of
+ *                          aligned_alloc, posix_memalign, malloc_usable_size, strdup and strndup
  *
  * A request that gets nothing sets errno to ENOMEM, but for FreeRTOS: there it calls vApplicationMallocFailedHook, in
  * programs that have one, whatever configUSE_MALLOC_FAILED_HOOK is. 0 bytes get nothing of FreeRTOS, as of its heaps.
@@ -36,6 +38,11 @@ extern "C" {
 
 /* The functions serve from `allocator`, which stays the caller's; before it, and with NULL, requests get NULL. */
 void rf_system_malloc_init(rf_allocator *allocator, bool callers);
+
+/* Yours, where firmware of heap_5.c calls vPortDefineHeapRegions: called for each region, in that order. Begin the heap
+ * with the first and add the others to it (rf_tlsf_init, rf_tlsf_add_region), or let them be. Without it, regions are
+ * not used. */
+void rf_system_malloc_region(void *start, size_t size);
 
 #ifdef __cplusplus
 }

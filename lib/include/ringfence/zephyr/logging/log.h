@@ -21,6 +21,16 @@
 #define LOG_INF(...) RF_ZEPHYR_LOG_(LOG_LEVEL_INF, "inf", __VA_ARGS__)
 #define LOG_DBG(...) RF_ZEPHYR_LOG_(LOG_LEVEL_DBG, "dbg", __VA_ARGS__)
 
+/* The first time that this line is come to. */
+#define LOG_WRN_ONCE(...)                                                                                              \
+  do {                                                                                                                 \
+    static char rf_zephyr_said;                                                                                        \
+    if (__atomic_load_n(&rf_zephyr_said, __ATOMIC_RELAXED) == 0) {                                                     \
+      __atomic_store_n(&rf_zephyr_said, 1, __ATOMIC_RELAXED);                                                          \
+      LOG_WRN(__VA_ARGS__);                                                                                            \
+    }                                                                                                                  \
+  } while (0)
+
 /* The text alone; the bytes are not printed. */
 #define LOG_HEXDUMP_ERR(data, length, text)                                                                            \
   RF_ZEPHYR_LOG_(LOG_LEVEL_ERR, "err", "%s: %u bytes", text, (unsigned)(length))

@@ -63,8 +63,8 @@ void sys_heap_free(struct sys_heap *heap, void *mem);
 
 /* Resizes, in place where there is room. NULL allocates; 0 bytes free and give NULL; failure gives NULL and keeps the
  * block. */
+void *sys_heap_realloc(struct sys_heap *heap, void *ptr, size_t bytes);
 void *sys_heap_aligned_realloc(struct sys_heap *heap, void *ptr, size_t align, size_t bytes);
-#define sys_heap_realloc(heap, ptr, bytes) sys_heap_aligned_realloc((heap), (ptr), 0, (bytes))
 
 /* Bytes that the owner may use; 0 for what is not a live block. */
 size_t sys_heap_usable_size(struct sys_heap *heap, void *mem);
@@ -116,6 +116,7 @@ void rf_zephyr_free_at(struct sys_heap *heap, void *mem, const rf_site *site);
 #define sys_heap_alloc(heap, bytes) rf_zephyr_alloc_at((heap), 0, (bytes), RF_HERE)
 #define sys_heap_aligned_alloc(heap, align, bytes) rf_zephyr_alloc_at((heap), (align), (bytes), RF_HERE)
 #define sys_heap_noalign_alloc(heap, align, bytes) ((void)(align), rf_zephyr_alloc_at((heap), 0, (bytes), RF_HERE))
+#define sys_heap_realloc(heap, ptr, bytes) rf_zephyr_realloc_at((heap), (ptr), 0, (bytes), RF_HERE)
 #define sys_heap_aligned_realloc(heap, ptr, align, bytes) rf_zephyr_realloc_at((heap), (ptr), (align), (bytes), RF_HERE)
 #define sys_heap_free(heap, mem) rf_zephyr_free_at((heap), (mem), RF_HERE)
 #endif

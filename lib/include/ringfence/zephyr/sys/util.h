@@ -77,4 +77,30 @@
 #ifndef WB_UP
 #define WB_UP(x) ROUND_UP(x, sizeof(void *))
 #endif
+#ifndef WB_DN
+#define WB_DN(x) ROUND_DOWN(x, sizeof(void *))
+#endif
+#ifndef IN_RANGE
+#define IN_RANGE(value, low, high) ((value) >= (low) && (value) <= (high))
+#endif
+#ifndef PART_OF_ARRAY
+#define PART_OF_ARRAY(array, ptr) ((uintptr_t)(ptr) - (uintptr_t)(array) < sizeof(array))
+#endif
+/* `index` from 0 on; a pointer `element` from the first on. */
+#ifndef ARRAY_FOR_EACH
+#define ARRAY_FOR_EACH(array, index) for (size_t index = 0; (index) < ARRAY_SIZE(array); (index)++)
+#endif
+#ifndef ARRAY_FOR_EACH_PTR
+#define ARRAY_FOR_EACH_PTR(array, element)                                                                             \
+  for (__typeof__((array)[0]) *element = (array); (size_t)((element) - (array)) < ARRAY_SIZE(array); (element)++)
+#endif
+/* Of what the arguments stand for. */
+#ifndef STRINGIFY
+#define STRINGIFY(x) RF_ZEPHYR_STRINGIFY_(x)
+#define RF_ZEPHYR_STRINGIFY_(x) #x
+#endif
+#ifndef CONCAT
+#define CONCAT(x, y) RF_ZEPHYR_CONCAT_(x, y)
+#define RF_ZEPHYR_CONCAT_(x, y) x##y
+#endif
 #endif /* RINGFENCE_ZEPHYR_SYS_UTIL_H */
