@@ -74,7 +74,7 @@ static const char *parse_rule(const text_line *line, rf_suppression *rule) {
   rule->pattern = colon + 1;
   rule->length = (unsigned)(line->length - kind - 1);
   rule->line = line->number;
-  if (rule->length == 0) {
+  if (rule->length == 0 || (rule->length == 2 && memcmp(rule->pattern, "^$", 2) == 0)) {
     return "no pattern after the colon; * matches everything";
   }
   rule->any = is_word(line, kind, "*");

@@ -72,12 +72,14 @@ TEST_F(Suppress, TheFirstRuleThatMatchesCounts) {
 }
 
 TEST_F(Suppress, AWrongLineIsNamedAndTheRestHolds) {
-  EXPECT_EQ(parse("leek:foo\nnothing\nleak:\nleak:ok\n"), 3U);
+  EXPECT_EQ(parse("leek:foo\nnothing\nleak:\nleak:ok\n*:^$\n"), 4U);
   EXPECT_EQ(warnings_.text(),
             "ringfence: rules.txt:1: leek:foo: unknown kind of finding; use leak, heap-buffer-overflow, double-free "
             "and the like, or *\n"
             "ringfence: rules.txt:2: nothing: no colon; a rule is KIND:PATTERN\n"
-            "ringfence: rules.txt:3: leak:: no pattern after the colon; * matches everything\n");
+            "ringfence: rules.txt:3: leak:: no pattern after the colon; * matches everything\n"
+            "ringfence: rules.txt:5: *:^$: no pattern after the colon; * matches everything\n");
+  EXPECT_EQ(match(sample_finding()), "") << "a finding has no name that is empty";
   EXPECT_EQ(find(RF_BUG_LEAK, "ok"), "leak:ok");
 }
 

@@ -146,6 +146,32 @@ def a_finding_of_many_pieces_is_made_one_again():
         equal([(row["id"], row["count"], row["merged"]) for row in s.findings()], [(1, 301, 300)])
 
 
+def a_list_of_one_environment_of_many_stays_that():
+    """The form that searches sends the environment that it shows."""
+    names = sorted(f"e{i}" for i in range(120))
+    with Service(start=False) as s:
+        bulk(s, (event("a", name, environment=name) for name in names))
+        s.start()
+        page = s.http("GET", f"/?environment={names[-1]}").text
+        equal(re.findall(r'<option value="(e\d+)"( selected)?>', page),
+              [(name, " selected" if name == names[-1] else "") for name in names])
+        page = s.http("GET", "/?environment=nobody%26").text
+        check('<option value="nobody&amp;" selected>nobody&amp;</option>' in page, page)
+        check("No finding matches" in page, page)
+
+
+def a_page_refuses_a_list_that_there_is_not():
+    with Service() as s:
+        for path, said in (("/?state=closed", "State=closed: use one of: open new reopened fixed ignored all."),
+                           ("/?order=size", "Order=size: use one of: last first count."),
+                           ("/?limit=many", "Limit=many: use a number from 0 on."),
+                           ("/builds?offset=-1", "Offset=-1: use a number from 0 on."),
+                           ("/coverage/1?watched=often", "Watched=often: use one of: no yes all.")):
+            answer = s.http("GET", path, Accept="text/html")
+            equal((answer.status, said in answer.text), (400, True), answer.text)
+        equal([s.http("GET", path).status for path in ("/?state=", "/?state=all&order=count&other=1")], [200, 200])
+
+
 def a_finding_is_new_for_seven_days():
     week = 7 * 86400.0
     with Service(start=False) as s:
@@ -182,4 +208,5 @@ service.main([builds_are_listed_in_parts, programs_of_the_coverage_are_listed_in
               modules_and_call_sites_say_how_many_they_are, a_finding_says_how_many_of_each_it_has,
               the_parts_of_a_finding_are_counted,
               a_finding_of_many_pieces_is_made_one_again, a_finding_is_new_for_seven_days,
-              the_days_of_a_list_are_those_of_its_findings])
+              the_days_of_a_list_are_those_of_its_findings, a_list_of_one_environment_of_many_stays_that,
+              a_page_refuses_a_list_that_there_is_not])

@@ -307,6 +307,32 @@ def a_code_signs_one_browser_in_once():
         check('name="back" value="/builds"' in reply.text, "it is still meant: " + reply.text)
 
 
+def a_browser_signs_out():
+    """Others stay signed in, and none comes back with the next process."""
+    with with_finding() as s:
+        own = f"http://127.0.0.1:{s.port}"
+        cookie, other = s.cookie(), s.cookie()
+
+        def may_triage():
+            replies = [s.http("POST", "/finding/1/reopen", body="", Cookie=c, Origin=own) for c in (cookie, other)]
+            return [reply.status != 401 for reply in replies]
+
+        form = '<form method="post" action="/sign-out"'
+        equal([form in s.http("GET", "/status", **more).text for more in ({"Cookie": cookie}, {})], [True, False])
+        equal(s.http("POST", "/sign-out", body="", Cookie=cookie, Origin="http://evil.example").status, 403)
+        equal(may_triage(), [True, True])
+        reply = s.http("POST", "/sign-out", body="", Cookie=cookie, Origin=own)
+        equal((reply.status, reply.headers["location"]), (303, "/sign-in"))
+        check(f"ringfence-{s.port}=; " in reply.headers["set-cookie"], reply.headers["set-cookie"])
+        check("Max-Age=0" in reply.headers["set-cookie"], reply.headers["set-cookie"])
+        equal(may_triage(), [False, True])
+        check(form not in s.http("GET", "/status", Cookie=cookie).text)
+        equal(s.http("POST", "/sign-out", body="", Cookie=cookie, Origin=own).status, 303, "once more")
+        with open(s.directory + "/sessions", encoding="ascii") as file:
+            text = file.read()
+        equal([c.split("=")[1] in text for c in (cookie, other)], [False, True])
+
+
 def a_browser_that_came_by_tls_keeps_the_token_to_it():
     with Service("--host", "rf.example.org") as s:
         for host, scheme, secure in (("rf.example.org", "https", True), ("rf.example.org", "http", False),
@@ -320,5 +346,6 @@ service.main([
     requests_from_other_origins_are_refused, triage_needs_a_token_on_loopback_too,
     a_token_that_is_too_short_is_named_with_its_line, tokens_give_the_rights_that_they_name,
     who_shows_a_token_has_its_rights_alone, the_token_is_secret,
-    a_code_signs_one_browser_in_once, a_browser_that_came_by_tls_keeps_the_token_to_it, each_right_opens_what_it_names,
+    a_browser_signs_out, a_code_signs_one_browser_in_once, a_browser_that_came_by_tls_keeps_the_token_to_it,
+    each_right_opens_what_it_names,
     a_browser_has_the_rights_of_the_token_that_it_gave, files_of_tokens_that_others_may_have_made_are_refused])

@@ -68,11 +68,11 @@ TEST_F(Baseline, LinesMayEndAsOnWindows) {
   EXPECT_EQ(known(RF_BUG_DOUBLE_FREE, {0, 0}), (std::vector<bool>{true, false}));
 }
 
-TEST_F(Baseline, ANumberHasNineDigitsAtMost) {
+TEST_F(Baseline, ANumberHasEighteenDigitsAtMost) {
   for (const std::string start : {"0123456789abcdef ", "0123456789abcdef 1:"}) {
-    EXPECT_EQ(wrong_with(start + "999999999 memory-leak\n"), "");
-    EXPECT_EQ(wrong_with(start + "1000000000 memory-leak\n"),
-              "known:2: not a line of a baseline: " + start + "1000000000 memory-leak");
+    EXPECT_EQ(wrong_with(start + "999999999999999999 memory-leak\n"), "");
+    EXPECT_EQ(wrong_with(start + "1000000000000000000 memory-leak\n"),
+              "known:2: not a line of a baseline: " + start + "1000000000000000000 memory-leak");
   }
 }
 

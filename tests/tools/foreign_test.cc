@@ -1,6 +1,9 @@
 // Reports of AddressSanitizer, LeakSanitizer and Valgrind as findings.
 #include "tests/tools/foreign_fixture.h"
 
+#include <sstream>
+#include <vector>
+
 namespace ringfence_test {
 namespace {
 
@@ -373,6 +376,65 @@ TEST_F(Foreign, AReportWithoutAnEndEndsWhereLeaksAreTold) {
                                 "    #1 0x2 in other /src/a.c:2\n");
   ASSERT_EQ(found.count, 1U);
   EXPECT_EQ(found.findings[0].stacks[0].count, 1U);
+}
+
+TEST_F(Foreign, TheCauseOfADifferentTagIsTheBug) {
+  const auto report = [](const std::string &cause, const std::string &blocks) {
+    return "==9==ERROR: HWAddressSanitizer: tag-mismatch on address 0x0042ffe0000a at pc 0x00400082ad50\n"
+           "WRITE of size 1 at 0x0042ffe0000a tags: 2c/00 (ptr/mem) in thread T0\n"
+           "    #0 0x40082ad50 in fill /src/a.c:5:3\n\n"
+           "[0x0042ffe00000,0x0042ffe00020) is a small allocated heap chunk; size: 32 offset: 10\n\n"
+           "Cause: " +
+           cause + "\n" + blocks + "SUMMARY: HWAddressSanitizer: tag-mismatch /src/a.c:5:3 in fill\n";
+  };
+  const std::string made = "allocated by thread T0 here:\n    #0 0x1 in make /src/a.c:4:3\n";
+  const std::string located =
+      "0x0042ffe0000a is located 0 bytes after a 10-byte region [0x0042ffe00000,0x0042ffe0000a)\n";
+  const rf_foreign over = read(report("heap-buffer-overflow", located + made));
+  ASSERT_EQ(over.count, 1U);
+  const rf_record *const r = record(over);
+  EXPECT_EQ(r->finding.bug, RF_BUG_BUFFER_OVERFLOW);
+  EXPECT_EQ(r->finding.size, 10U);
+  EXPECT_EQ(r->finding.offset, 10);
+  EXPECT_EQ(r->allocated.count, 1U);
+  const rf_foreign freed =
+      read(report("use-after-free", "freed by thread T0 here:\n    #0 0x2 in drop /src/a.c:9:3\n\npreviously " + made));
+  ASSERT_EQ(freed.count, 1U);
+  EXPECT_EQ(record(freed)->finding.bug, RF_BUG_USE_AFTER_FREE);
+  EXPECT_EQ(record(freed)->released.count, 1U);
+  EXPECT_EQ(read(report("stack tag-mismatch", "")).other, 1U);
+}
+
+// Tests that run at the same time: ctest names each by its number, containers by their names.
+TEST_F(Foreign, LinesOfSomeProcessesMayBeMixed) {
+  const auto with_number = [](const std::string &from, const std::string &to) {
+    std::string text = kAsan;
+    for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
+      text.replace(at, from.size(), to);
+    }
+    return text;
+  };
+  for (const auto &[one, other] : std::vector<std::pair<std::string, std::string>>{
+           {"1: ", "12: "},
+           {"web-1  | ", "db | "},
+           {"2026-11-29T22:05:01.1234567Z 1: ", "2026-11-29T22:05:02.1Z 2: "}}) {
+    std::istringstream first(kAsan);
+    std::istringstream second(with_number("READ of size 4", "WRITE of size 8"));
+    std::string mixed;
+    std::string a;
+    std::string b;
+    while (std::getline(first, a) && std::getline(second, b)) {
+      mixed += one + a + "\n" + other + b + "\n";
+      mixed += "3: 7 tests passed\nweb | GET /\n";
+    }
+    const rf_foreign both = read(mixed);
+    ASSERT_EQ(both.count, 2U) << mixed;
+    expect_use_after_free(record(both, 0));
+    const rf_record *const r = record(both, 1);
+    EXPECT_EQ(r->finding.access, RF_ACCESS_WRITE) << mixed;
+    EXPECT_EQ(r->finding.access_size, 8U);
+    EXPECT_EQ(r->found.count + r->allocated.count + r->released.count, 6U);
+  }
 }
 
 } // namespace

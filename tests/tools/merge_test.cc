@@ -156,6 +156,24 @@ TEST_F(Merge, LooksAtFiveFrames) {
   EXPECT_EQ(merge(), 2u);
 }
 
+TEST_F(Merge, WhereAllFramesAreTheRuntimesTheyCount) {
+  for (const uint64_t offset : {0x10, 0x20, 0x10}) {
+    add(1, {{"/usr/lib/libc.so.6", offset}, {"/usr/lib/libc.so.6", 0x30}});
+  }
+  ASSERT_EQ(merge(), 2u);
+  EXPECT_EQ(list_[0]->times, 2u);
+  EXPECT_EQ(list_[1]->times, 1u);
+}
+
+// One that the five frames do not tell apart, as behind a recursion, or behind functions that do not count.
+TEST_F(Merge, BugsOfTwoFingerprintsAreTwo) {
+  for (const char *const fingerprint : {"a", "b", "a"}) {
+    add(1, {{"p", 0x10}}).fingerprint = fingerprint;
+  }
+  ASSERT_EQ(merge(), 2u);
+  EXPECT_EQ(list_[0]->times, 2u);
+}
+
 TEST_F(Merge, TwoCallsOnOneLineAreOnePlace) {
   rf_source line = {"load", "load.c", 7};
   for (uint64_t const offset : {0x10, 0x20}) {

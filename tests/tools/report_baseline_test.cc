@@ -78,6 +78,18 @@ TEST_F(ReportBaseline, FindingsThatAreOnlyCountedAreNew) {
   EXPECT_EQ(report({"--baseline", known, file("some", json(double_free()) + run + "2,\"status\":99}\n")}).status, 99);
 }
 
+TEST_F(ReportBaseline, OfALeakOfManyBlocksIsReadBack) {
+  for (const char *const blocks : {"1000000000", "999999999999999999", "18446744073709551615"}) {
+    const std::string found =
+        file("found", std::string(R"({"type":"finding","bug":"memory-leak","size":1,"blocks":)") + blocks +
+                          R"(,"allocated":{"frames":[{"pc":"0x1","function":"f"}]}})" + "\n");
+    EXPECT_EQ(report({"--write-baseline", file("known"), found}).status, 0);
+    const Result again = report({"--baseline", file("known"), found});
+    EXPECT_EQ(again.status, 0) << blocks << again.err;
+    EXPECT_EQ(again.err, "ringfence: 1 finding; 0 new, 1 in the baseline\n");
+  }
+}
+
 // A wrapper of malloc is the place of many leaks: one that is known must not hide others.
 TEST_F(ReportBaseline, ABaselineCountsTheBlocksOfALeak) {
   const std::string known = file("known.txt");
@@ -104,7 +116,7 @@ TEST_F(ReportBaseline, ALeakWithoutACountIsOneBlockInABaseline) {
 
 TEST_F(ReportBaseline, ABaselineThatCannotBeReadOrWrittenIsSaid) {
   const std::string start = "# Ringfence baseline, version 5: known\n0123456789abcdef ";
-  for (const std::string wrong : {"1234567890", "0", "1:0", "1:1234567890", "1x", "-1", ""}) {
+  for (const std::string wrong : {"1234567890123456789", "0", "1:0", "1:1234567890123456789", "1x", "-1", ""}) {
     EXPECT_EQ(report({"--baseline", file("bad.txt", start + wrong + "\n"), all()}).status, 2) << wrong;
   }
   EXPECT_EQ(report({"--baseline", file("good.txt", start + "123456789:123456789 x\n"), all()}).status, 99);

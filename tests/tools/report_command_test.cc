@@ -118,6 +118,61 @@ TEST_F(ReportCommand, ReadsJsonAsOtherToolsRewriteIt) {
   EXPECT_EQ(report({file("rewritten", rewritten.out)}).err, "ringfence: 1 finding\n");
 }
 
+// A record of a collector's spool, of the kind and with the members.
+std::string spooled(const std::string &kind, const std::string &members) {
+  return R"({"record":")" + kind + R"(","version":1,"pid":4242,"program":"/srv/app",)" + members + "}\n";
+}
+
+std::string spooled_finding(const std::string &id, const std::string &dropped, const rf_finding &f) {
+  const std::string line = json(f);
+  return spooled("finding", R"("id":")" + id + R"(","count":1,"dropped":)" + dropped + R"(,"finding":)" +
+                                line.substr(0, line.size() - 1));
+}
+
+TEST_F(ReportCommand, ReadsTheSpoolOfACollector) {
+  const std::string other = spooled("summary", R"("id":"a-9","findings":7,"dropped":0)") +
+                            spooled("snapshot", R"("id":"a-8","snapshot":{"name":"n","sites":[]})");
+  EXPECT_EQ(report({file("summaries", other)}).err, "ringfence: nothing found\n");
+  const std::string first = spooled_finding("a-1", "0", leak()) + spooled_finding("a-2", "0", double_free());
+  const std::string repeats = spooled("repeat", R"("id":"a-3","of":"a-1","count":8)");
+  const Result result = report({"--format=json", file("one", other + first), file("two", repeats + first)});
+  EXPECT_EQ(result.err, "ringfence: 2 findings, 10 times in all\n");
+  EXPECT_EQ(result.status, 99);
+  rf_finding nowhere = leak();
+  nowhere.allocated.site = nullptr;
+  const Result sarif = report({"--format=sarif", file("nowhere", spooled_finding("a-1", "0", nowhere))});
+  EXPECT_TRUE(has(sarif.out, "/srv/app")) << sarif.out;
+  // Repeats may come first, and alone they are findings that nobody can look at.
+  EXPECT_EQ(report({file("two"), file("one")}).err, "ringfence: 2 findings, 10 times in all\n");
+  const Result alone = report({file("repeats", repeats)});
+  EXPECT_EQ(alone.err, "ringfence: 8 findings that could not be read\n");
+  EXPECT_EQ(alone.status, 99);
+}
+
+TEST_F(ReportCommand, SaysWhatTheSpoolOfACollectorLost) {
+  EXPECT_EQ(report({file("dropped", spooled_finding("a-1", "3", leak()))}).err,
+            "ringfence: 1 finding; 3 findings could not be read\n");
+  const std::string line = spooled_finding("a-1", "0", leak());
+  EXPECT_EQ(report({file("cut", line + line.substr(0, line.size() - 9))}).err,
+            "ringfence: 1 finding; 1 finding could not be read\n");
+  const std::string summary = spooled("summary", R"("id":"a-9","dropped":2)");
+  const Result result = report({file("summary", summary + summary.substr(0, 30))});
+  EXPECT_EQ(result.err, "ringfence: 2 findings that could not be read; 1 line could not be read\n");
+  EXPECT_EQ(result.status, 99);
+}
+
+TEST_F(ReportCommand, FiguresAreNeverNegative) {
+  const std::string line = R"({"type":"run","version":1,"processes":1,"allocations":9223372036854775807,)"
+                           R"("bytes":9223372036854775807,"peak":18446744073709551615,"mode":"guard"})"
+                           "\n"
+                           R"({"type":"suppression","rule":"leak:a","count":9223372036854775807,"bytes":1})"
+                           "\n";
+  const Result result = report({"--format=json", file("runs", line + line)});
+  EXPECT_TRUE(has(result.out, R"("bytes":18446744073709551614,"peak":18446744073709551615,)")) << result.out;
+  EXPECT_TRUE(has(result.out, R"("count":18446744073709551614,"bytes":2)")) << result.out;
+  EXPECT_FALSE(has(result.out, ":-")) << result.out;
+}
+
 TEST_F(ReportCommand, PageHasTheDateOfItsNewestInput) {
   const std::string old = file("old", json(leak()));
   const std::string newest = file("newest", json(leak()));
@@ -244,6 +299,7 @@ TEST_F(ReportCommand, TellsATerminalNothingButText) {
   rf_finding f = leak();
   f.allocated.site = &odd;
   EXPECT_TRUE(has(report({file("odd", json(f))}).out, "in f?]0;title?? f?.c:1\n"));
+  EXPECT_TRUE(has(report({"--format=github", file("odd")}).out, "%0A    f?]0;title?? f%0D.c:1\n"));
 }
 
 TEST_F(ReportCommand, SaysWhatCouldNotBeRead) {

@@ -3,6 +3,7 @@
 #include "tests/tools/report_fixture.h"
 
 #include <sys/time.h>
+#include <unistd.h>
 
 namespace ringfence_test {
 namespace {
@@ -407,6 +408,22 @@ TEST_F(ReportFormats, TheSourceRootMayBeRelativeAndEndWithSlashes) {
   EXPECT_TRUE(has(report({"--source-root", "../work/project/", found}, how).out, " src/a.c:2 in fill\n"));
   EXPECT_TRUE(has(report({"-f", "sarif", "--source-root", "/work/project/", found}).out,
                   R"("artifactLocation":{"uri":"src/a.c","uriBaseId":"SRCROOT"})"));
+}
+
+// In /tmp: the folder of the tests may lie in a hidden one.
+TEST_F(ReportFormats, TheSourceRootMayBeTheRoot) {
+  const std::string source = "/tmp/ringfence-root-" + std::to_string(getpid()) + ".c";
+  write_file(source, "one\np = malloc(n);\n");
+  const std::string found = file("found", framed(R"("function":"f","line":2,"file":")" + source + R"(")"));
+  How root;
+  root.directory = "/";
+  for (const Result &sarif :
+       {report({"-f", "sarif", "--source-root=/", found}), report({"-f", "sarif", found}, root)}) {
+    EXPECT_TRUE(has(sarif.out, R"("snippet":{"text":"p = malloc(n);"})")) << sarif.out;
+    EXPECT_TRUE(has(sarif.out, R"("SRCROOT":{"uri":"file:///",)")) << sarif.out;
+    EXPECT_TRUE(has(sarif.out, R"("artifactLocation":{"uri":"file://)" + source + "\"")) << sarif.out;
+  }
+  unlink(source.c_str());
 }
 
 // Not of the C++ library, of a library without lines, or of a header of the system.

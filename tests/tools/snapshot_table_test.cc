@@ -1,6 +1,7 @@
 // Tables of live blocks by call site: read from the library's lines, subtracted, and paired with the one before.
 #include "tools/ringfence/model/snapshot.h"
 
+#include <ctime>
 #include <gtest/gtest.h>
 #include <memory>
 #include <string>
@@ -164,6 +165,35 @@ TEST_F(SnapshotTable, TellsCallSitesApart) {
       rf_snapshot_table_since(&arena_, table("", {frames(R"({"module":"m","offset":1,"pc":5})")}),
                               table("", {frames(R"({"module":"m","offset":1,"pc":900})")}));
   EXPECT_EQ(moved->count, 0U);
+}
+
+// Stacks that differ in the callers of main alone are one call site.
+TEST_F(SnapshotTable, AddsRowsOfOneCallSiteUp) {
+  const rf_snapshot_table *const same = rf_snapshot_table_since(&arena_, table("", {site(1, 2, 20), site(1, 3, 30)}),
+                                                                table("", {site(1, 4, 40), site(1, 1, 10)}));
+  EXPECT_EQ(rows(same), "");
+  const rf_snapshot_table *const more = rf_snapshot_table_since(
+      &arena_, table("", {site(1, 2, 20), site(2, 1, 5)}), table("", {site(1, 4, 40), site(1, 1, 10), site(2, 1, 5)}));
+  EXPECT_EQ(rows(more), "1:3:30");
+}
+
+TEST_F(SnapshotTable, IsSubtractedInATimeThatGrowsAsItsRows) {
+  const auto seconds = [this](int count) {
+    std::vector<std::string> sites;
+    sites.reserve((size_t)count);
+    for (int i = 0; i < count; i++) {
+      sites.push_back(site(i, 1, i));
+    }
+    const rf_snapshot_table *const earlier = table("", sites);
+    sites[0] = site(0, 2, 0);
+    const rf_snapshot_table *const later = table("", sites);
+    const std::clock_t start = std::clock();
+    const rf_snapshot_table *const t = rf_snapshot_table_since(&arena_, earlier, later);
+    const double taken = (double)(std::clock() - start) / CLOCKS_PER_SEC;
+    EXPECT_EQ(rows(t), "0:1:0");
+    return taken;
+  };
+  EXPECT_LT(seconds(20000), 30 * seconds(2000) + 0.2) << "quadratic would be 100 times as long";
 }
 
 TEST_F(SnapshotTable, IsComparedWithTheOneBeforeOfItsKind) {

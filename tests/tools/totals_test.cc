@@ -230,6 +230,21 @@ TEST_F(Report, ListsProcesses) {
                        "ringfence: process 10, unknown program: still running\n");
 }
 
+TEST_F(Report, NamesOfProgramsSteerNoTerminal) {
+  rf_process process = {};
+  process.program = "/bin/\033]0;a\007";
+  rf_unchecked unchecked = {8, "\033[31mb", "static", 0};
+  rf_run run = {};
+  run.processes = &process;
+  run.process_count = 1;
+  run.unchecked = &unchecked;
+  run.unchecked_count = 1;
+  EXPECT_EQ(list(run), "ringfence: process 0, /bin/?]0;a?: killed\n"
+                       "ringfence: process 8, ?[31mb: not checked: static\n");
+  totals_.mode = "\033[31mguard";
+  EXPECT_NE(text().find(", mode ?[31mguard, "), std::string::npos) << text();
+}
+
 TEST(Totals, AddUpTheProcesses) {
   rf_process processes[2] = {};
   processes[0].allocations = 1;

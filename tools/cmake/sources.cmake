@@ -418,6 +418,7 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/model/serial_fields.c
   tools/ringfence/model/skip_rules.c
   tools/ringfence/model/snapshot.c
+  tools/ringfence/model/spooled.c
   tools/ringfence/render/colour.c
   tools/ringfence/render/document.c
   tools/ringfence/render/github.c

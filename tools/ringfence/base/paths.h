@@ -23,9 +23,10 @@ static inline bool rf_begins_with(const char *text, const char *start) {
 }
 
 /* What follows `folder` in `path`, from its slash on; NULL where `path` does not lie in it. Both are compared as they
- * are written, and `folder` has no slash at its end. */
+ * are written, and `folder` has no slash at its end unless it is the root. */
 static inline const char *rf_path_behind(const char *path, const char *folder) {
-  size_t const length = strlen(folder);
+  bool const root = strcmp(folder, "/") == 0;
+  size_t const length = root ? 0 : strlen(folder);
   return strncmp(path, folder, length) == 0 && path[length] == '/' ? path + length : NULL;
 }
 

@@ -24,6 +24,11 @@ static void enlarge(rf_string_table *table, rf_bump_arena *arena) {
   }
 }
 
+size_t rf_string_table_find(const rf_string_table *table, const char *text) {
+  size_t const slot = table->slot_count == 0 ? 0 : *find_slot(table, text);
+  return slot == 0 ? table->count : slot - 1;
+}
+
 size_t rf_string_table_index(rf_string_table *table, rf_bump_arena *arena, const char *text) {
   if (2 * table->count >= table->slot_count) {
     enlarge(table, arena);

@@ -23,6 +23,9 @@ typedef struct rf_string_table {
  * table. */
 size_t rf_string_table_index(rf_string_table *table, rf_bump_arena *arena, const char *text);
 
+/* The same for a text that is not added: where it is new the result is `count`. */
+size_t rf_string_table_find(const rf_string_table *table, const char *text);
+
 #ifdef __cplusplus
 }
 #endif

@@ -31,8 +31,8 @@ static bool read_inputs(report *r) {
   return true;
 }
 
-/* `path` from the root on, without "." and empty parts and without a slash at its end, as debug information has
- * paths. */
+/* `path` from the root on, without "." and empty parts and, unless it is the root, without a slash at its end, as debug
+ * information has paths. */
 static const char *absolute_path(rf_bump_arena *arena, const char *path) {
   const char *const here = path[0] == '/' ? "" : rf_current_folder(arena);
   const char *out = here == NULL ? "" : here;
@@ -47,7 +47,7 @@ static const char *absolute_path(rf_bump_arena *arena, const char *path) {
     }
     path += length + (path[length] == '/');
   }
-  return out;
+  return out[0] == '\0' ? "/" : out;
 }
 
 static bool prepare(report *r) {

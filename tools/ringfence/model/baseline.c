@@ -16,6 +16,8 @@
 
 static const char first_line[] = "# Ringfence baseline, version ";
 enum { VERSION = 5, BEFORE_IDENTITY = 2 };
+enum { DIGITS_MOST = 18 };
+#define MOST UINT64_C(999999999999999999) /* two of them do not wrap */
 
 /* ---- Reading ---- */
 
@@ -23,10 +25,14 @@ static int by_fingerprint(const void *a, const void *b) {
   return strcmp(((const rf_baseline_entry *)a)->fingerprint, ((const rf_baseline_entry *)b)->fingerprint);
 }
 
-/* A number above 0 at *at, which is moved behind it. At most nine digits, so that the sum over a file cannot wrap. */
+static uint64_t at_most(uint64_t value) {
+  return value < MOST ? value : MOST;
+}
+
+/* A number above 0 at *at, which is moved behind it. */
 static bool parse_number(const char **at, uint64_t *out) {
   size_t const length = strspn(*at, "0123456789");
-  *out = length == 0 || length > 9 ? 0 : strtoull(*at, NULL, 10);
+  *out = length == 0 || length > DIGITS_MOST ? 0 : strtoull(*at, NULL, 10);
   *at += length;
   return *out != 0;
 }
@@ -73,8 +79,8 @@ static void sort_entries(rf_baseline *out) {
   qsort(out->entries, out->count, sizeof *out->entries, by_fingerprint);
   for (size_t i = 1; i < out->count; i++) {
     if (by_fingerprint(&out->entries[kept], &out->entries[i]) == 0) {
-      out->entries[kept].count += out->entries[i].count;
-      out->entries[kept].blocks += out->entries[i].blocks;
+      out->entries[kept].count = at_most(out->entries[kept].count + out->entries[i].count);
+      out->entries[kept].blocks = at_most(out->entries[kept].blocks + out->entries[i].blocks);
     } else {
       out->entries[++kept] = out->entries[i];
     }
@@ -137,7 +143,8 @@ bool rf_baseline_read(rf_baseline *out, rf_bump_arena *arena, const char *path) 
 /* ---- Comparing ---- */
 
 static uint64_t blocks_of(const rf_record *record) {
-  return record->finding.bug != RF_BUG_LEAK ? 0 : record->finding.blocks == 0 ? 1 : record->finding.blocks;
+  uint64_t const blocks = record->finding.blocks == 0 ? 1 : record->finding.blocks;
+  return record->finding.bug == RF_BUG_LEAK ? at_most(blocks) : 0;
 }
 
 /* Whether the entry has as many blocks as the leak; where not, the leak keeps how many it has. */
@@ -227,7 +234,7 @@ static void write_lines(rf_bump_arena *arena, written_line *lines, size_t count,
   for (size_t start = 0, end = 0; start < count; start = end) {
     uint64_t blocks = 0;
     for (; end < count && strcmp(lines[end].fingerprint, lines[start].fingerprint) == 0; end++) {
-      blocks += lines[end].blocks;
+      blocks = at_most(blocks + lines[end].blocks);
     }
     rf_sink_str(sink, rf_bump_arena_print(arena, "%s %zu", lines[start].fingerprint, end - start));
     rf_sink_str(sink, blocks == 0 ? "" : rf_bump_arena_print(arena, ":%" PRIu64, blocks));

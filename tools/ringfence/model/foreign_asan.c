@@ -1,6 +1,8 @@
 /* The text of AddressSanitizer and LeakSanitizer, as gcc and clang of the last ten years write it. */
 #include "tools/ringfence/model/foreign.h"
 
+#include "tools/ringfence/base/string_table.h"
+
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,7 @@ typedef struct reader {
   rf_foreign *out;
   rf_bump_arena *arena;
   rf_foreign_finding *at; /* NULL: outside of a report */
+  size_t number;          /* of that finding, from 1 on: the list may move between two lines */
   unsigned stack;         /* frames belong to this one; OTHER: to none that counts */
   uint32_t process;       /* of the last report, as is the next one */
   const char *program;    /* NULL: not named */
@@ -297,9 +300,24 @@ static bool read_type_size(rf_foreign_finding *f, const char *line) {
   return allocated != NULL || deallocated != NULL;
 }
 
+/* HWAddressSanitizer's "Cause: use-after-free", which says what a tag that differs means. */
+static bool read_cause(rf_foreign_finding *f, const char *line) {
+  const char *const cause = behind(line, "Cause: ");
+  if (cause == NULL || f->known) {
+    return false;
+  }
+  if (strncmp(cause, "use-after-free", strlen("use-after-free")) == 0) {
+    f->known = true;
+    f->bug = RF_BUG_USE_AFTER_FREE;
+  } else {
+    f->known = set_bug(f, cause);
+  }
+  return true;
+}
+
 static void read_in_report(reader *r, const char *line) {
   const char *const located = strstr(line, " is located ");
-  if (read_frame(r, line) || read_access(r->at, line) || read_type_size(r->at, line)) {
+  if (read_frame(r, line) || read_access(r->at, line) || read_type_size(r->at, line) || read_cause(r->at, line)) {
     return;
   }
   if (located != NULL) {
@@ -313,21 +331,95 @@ static void read_in_report(reader *r, const char *line) {
   }
 }
 
-static void read_line(reader *r, const char *line) {
+typedef struct head {
+  const char *error;    /* what comes behind "ERROR: AddressSanitizer: " */
+  const char *direct;   /* behind "Direct leak of " */
+  const char *indirect; /* behind "Indirect leak of " */
+  bool leaks;           /* the line says that a list of leaks follows */
+} head;
+
+static head head_of(const char *line) {
   const char *const plain = behind(line, "ERROR: AddressSanitizer: ");
-  const char *const error = plain != NULL ? plain : behind(line, "ERROR: HWAddressSanitizer: ");
-  const char *const direct = behind(line, "Direct leak of ");
-  const char *const indirect = behind(line, "Indirect leak of ");
-  if (strstr(line, "ERROR: LeakSanitizer: ") != NULL) {
+  return (head){
+      .error = plain != NULL ? plain : behind(line, "ERROR: HWAddressSanitizer: "),
+      .direct = behind(line, "Direct leak of "),
+      .indirect = behind(line, "Indirect leak of "),
+      .leaks = strstr(line, "ERROR: LeakSanitizer: ") != NULL,
+  };
+}
+
+static bool begins_report(const head *h) {
+  return h->leaks || h->error != NULL || h->direct != NULL || h->indirect != NULL;
+}
+
+static void read_line(reader *r, const char *line, const head *h) {
+  if (h->leaks) {
     read_sender(r, line);
     r->at = NULL;
-  } else if (error != NULL) {
-    begin(r, line, error);
-  } else if (direct != NULL || indirect != NULL) {
-    begin_leak(r, direct != NULL ? direct : indirect, direct != NULL);
+  } else if (h->error != NULL) {
+    begin(r, line, h->error);
+  } else if (h->direct != NULL || h->indirect != NULL) {
+    begin_leak(r, h->direct != NULL ? h->direct : h->indirect, h->direct != NULL);
   } else if (r->at != NULL) {
     read_in_report(r, line);
   }
+}
+
+/* ---- Processes whose lines are mixed ---- */
+
+/* A reader for each label by which a log tells processes apart. */
+typedef struct streams {
+  rf_foreign *out;
+  rf_bump_arena *arena;
+  rf_string_table labels;
+  reader *readers; /* at the same indices */
+} streams;
+
+/* Behind the time that CI puts before each line: "2026-11-29T22:05:01.1234567Z ". */
+static const char *behind_time(const char *line) {
+  size_t const day = strspn(line, "0123456789-");
+  size_t const time = day == strlen("2026-11-29") && line[day] == 'T' ? strspn(line + day + 1, "0123456789:.Z+-") : 0;
+  return time != 0 && line[day + 1 + time] == ' ' ? line + day + 1 + time + 1 : line;
+}
+
+/* "12: " of ctest, or "name | " of containers; "" where there is none. */
+static const char *label_of(rf_bump_arena *arena, const char *line) {
+  const char *const start = behind_time(line);
+  size_t const digits = strspn(start, "0123456789");
+  size_t const name = strcspn(start, " |");
+  size_t const gap = strspn(start + name, " ");
+  bool const test = digits != 0 && start[digits] == ':' && start[digits + 1] == ' ';
+  bool const container = name != 0 && gap != 0 && start[name + gap] == '|' && start[name + gap + 1] == ' ';
+  return rf_bump_arena_text(arena, start, test ? digits : container ? name : 0);
+}
+
+/* NULL for lines outside of reports. */
+static reader *reader_of(streams *s, const char *label, const head *h) {
+  size_t count = s->labels.count;
+  size_t index = rf_string_table_find(&s->labels, label);
+  if (index == count && !begins_report(h)) {
+    return NULL;
+  }
+  if (index == count) {
+    index = rf_string_table_index(&s->labels, s->arena, label);
+    RF_APPENDED(s->arena, s->readers, count) = (reader){.out = s->out, .arena = s->arena};
+  }
+  return &s->readers[index];
+}
+
+/* Returns false for a line of the program's own, of which nothing is kept. */
+static bool read_labelled(streams *s, const char *line) {
+  head const h = head_of(line);
+  size_t const before = s->out->count;
+  reader *const r = reader_of(s, label_of(s->arena, line), &h);
+  if (r == NULL) {
+    return false;
+  }
+  const char *const program = r->program;
+  r->at = r->number == 0 ? NULL : &s->out->findings[r->number - 1];
+  read_line(r, line, &h);
+  r->number = r->at == NULL ? 0 : (size_t)(r->at - s->out->findings) + 1;
+  return r->at != NULL || s->out->count != before || r->program != program || begins_report(&h);
 }
 
 /* A copy of a line without escape sequences, as in colours, and without bytes that are 0. */
@@ -347,18 +439,15 @@ static const char *plain_line(rf_bump_arena *arena, const char *text, size_t len
 }
 
 void rf_foreign_read_asan(rf_foreign *out, rf_bump_arena *arena, const char *text, size_t length) {
-  reader r = {.out = out, .arena = arena};
+  streams s = {.out = out, .arena = arena};
   const char *const end = text + length;
   while (text < end) {
     const char *const feed = (const char *)memchr(text, '\n', (size_t)(end - text));
     const char *const stop = feed == NULL ? end : feed;
     size_t const size = (size_t)(stop - text) - (stop != text && stop[-1] == '\r');
     rf_bump_arena_mark const mark = rf_bump_arena_mark_of(arena);
-    size_t const before = out->count;
-    const char *const program = r.program;
-    read_line(&r, plain_line(arena, text, size));
-    if (r.at == NULL && out->count == before && r.program == program) {
-      rf_bump_arena_reset(arena, mark); /* a line of the program's own */
+    if (!read_labelled(&s, plain_line(arena, text, size))) {
+      rf_bump_arena_reset(arena, mark);
     }
     text = feed == NULL ? end : feed + 1;
   }

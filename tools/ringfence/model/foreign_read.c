@@ -14,9 +14,22 @@ static void drop_unknown(rf_foreign *out) {
   out->count = kept;
 }
 
-/* The stack of a leak may end before the code that starts the program: findings beside it, of its process, name it. */
-static void take_program(rf_foreign_finding *to, const rf_foreign_finding *from) {
-  to->program = to->program == NULL && to->process == from->process ? from->program : to->program;
+enum { NEAR_MOST = 64 };
+
+/* The stack of a leak may end before the code that starts the program: the finding before or behind it in `list` that
+ * is of its process names it. Lines of some processes may be mixed. */
+static void take_program(rf_foreign_finding *list, size_t count, size_t index, int step) {
+  rf_foreign_finding *const to = &list[index];
+  for (size_t i = 1; i < NEAR_MOST && to->program == NULL; i++) {
+    size_t const near = step < 0 ? index - i : index + i; /* wraps to beyond the list */
+    if (near >= count) {
+      return;
+    }
+    if (list[near].process == to->process) {
+      to->program = list[near].program;
+      return;
+    }
+  }
 }
 
 static void set_programs(rf_foreign *out) {
@@ -24,11 +37,11 @@ static void set_programs(rf_foreign *out) {
     const char *const own = rf_foreign_program_of(&out->findings[i]);
     out->findings[i].program = own != NULL ? own : out->findings[i].program;
   }
-  for (size_t i = 1; i < out->count; i++) {
-    take_program(&out->findings[i], &out->findings[i - 1]);
+  for (size_t i = 0; i < out->count; i++) {
+    take_program(out->findings, out->count, i, -1);
   }
-  for (size_t i = out->count; i > 1; i--) {
-    take_program(&out->findings[i - 2], &out->findings[i - 1]);
+  for (size_t i = out->count; i-- != 0;) {
+    take_program(out->findings, out->count, i, 1);
   }
 }
 

@@ -70,14 +70,21 @@ static void read_json_line(input *in, const char *line, size_t length) {
   }
 }
 
+static void read_spooled_line(input *in, const char *line, size_t length) {
+  in->recognised++;
+  rf_run_add_spooled(in->run, in->arena, line, without_blanks(line, length));
+}
+
 static void read_line(input *in, const char *line, size_t length) {
   if (in->form != RF_INPUT_JSON && rf_serial_is(line, length)) {
     in->recognised++;
     rf_serial_line(&in->serial, line, length);
-  } else if (in->form != RF_INPUT_SERIAL) {
-    read_json_line(in, line, length);
-  } else {
+  } else if (in->form == RF_INPUT_SERIAL) {
     in->others += without_blanks(line, length) != 0;
+  } else if (rf_run_is_spooled(line, length)) {
+    read_spooled_line(in, line, length);
+  } else {
+    read_json_line(in, line, length);
   }
 }
 

@@ -42,22 +42,30 @@ static void put_frame(const rf_frame *frame, const rf_sink *sink) {
   }
 }
 
-/* One stack by lines: two calls in one function are two places. */
-static void put_stack(const rf_stack *stack, const rf_trace *trace, const rf_sink *sink) {
+/* Returns how many frames were put. */
+static unsigned put_frames(const rf_stack *stack, bool runtime, const rf_sink *sink) {
   unsigned used = 0;
+  for (unsigned i = 0; i < stack->count && used < RF_IDENTITY_FRAMES; i++) {
+    const rf_frame *const frame = &stack->frames[i];
+    /* An address in no module is no return address: code without frame pointers left another word each time. */
+    bool const stray = frame->module == NULL && used != 0;
+    if (!stray && (runtime || !rf_is_runtime_frame(frame))) {
+      put_frame(frame, sink);
+      used++;
+    }
+  }
+  return used;
+}
+
+/* One stack by lines: two calls in one function are two places. Where all frames are the runtime's they count. */
+static void put_stack(const rf_stack *stack, const rf_trace *trace, const rf_sink *sink) {
   rf_sink_char(sink, '|');
   if (trace->site != NULL) {
     rf_sink_str(sink, trace->site->file);
     put_number(sink, ':', trace->site->line);
   }
-  for (unsigned i = 0; i < stack->count && used < RF_IDENTITY_FRAMES; i++) {
-    const rf_frame *const frame = &stack->frames[i];
-    /* An address in no module is no return address: code without frame pointers left another word each time. */
-    bool const stray = frame->module == NULL && used != 0;
-    if (!stray && !rf_is_runtime_frame(frame)) {
-      put_frame(frame, sink);
-      used++;
-    }
+  if (put_frames(stack, false, sink) == 0) {
+    (void)put_frames(stack, true, sink);
   }
 }
 
@@ -81,6 +89,11 @@ static void put_key(const rf_record *record, const rf_sink *sink) {
   }
   if ((parts & RF_IDENTITY_RELEASE) != 0) {
     put_stack(&record->released, &f->released, sink);
+  }
+  /* Bugs that differ in a call further out, behind a recursion or functions that do not count, are two. */
+  if (record->fingerprint != NULL) {
+    rf_sink_char(sink, '|');
+    rf_sink_str(sink, record->fingerprint);
   }
 }
 

@@ -49,6 +49,12 @@ typedef struct rf_used_rule {
   uint64_t bytes;
 } rf_used_rule;
 
+/* A bug of one process, by records of a collector's spool (docs/service/format.md). */
+typedef struct rf_spooled {
+  rf_record *record; /* NULL: none was met so far */
+  uint64_t waiting;  /* further findings, told of before that */
+} rf_spooled;
+
 typedef struct rf_run {
   const char *input; /* the file that lines come from; NULL: all of a folder of `check` */
   rf_process *processes;
@@ -59,6 +65,8 @@ typedef struct rf_run {
   const char *unchecked_because; /* "2 static, 1 setuid or setgid"; NULL: none */
   rf_record **records;
   size_t record_count;
+  rf_spooled *spooled;
+  rf_string_table spool_ids;     /* of these, at the same indices */
   rf_string_table texts;         /* of the records, each once */
   rf_snapshot_table **snapshots; /* in the order of their files */
   size_t snapshot_count;
@@ -85,6 +93,12 @@ const char *rf_run_find_object(const char *text, size_t length);
  * was killed while it wrote, another process's may follow in the same line: that is added as well. */
 void rf_run_add_line(rf_run *run, rf_bump_arena *arena, const char *text, size_t length);
 void rf_run_add_record(rf_run *run, rf_bump_arena *arena, rf_record *record);
+
+/* True for a line that is a record of a collector's spool. */
+bool rf_run_is_spooled(const char *text, size_t length);
+
+/* Adds such a record: a finding, or further ones of it. Those of other kinds tell of findings that were dropped. */
+void rf_run_add_spooled(rf_run *run, rf_bump_arena *arena, const char *text, size_t length);
 
 /* Counts uses of a rule. */
 void rf_run_add_rule(rf_run *run, rf_bump_arena *arena, const char *rule, uint64_t count, uint64_t bytes);

@@ -1,5 +1,7 @@
 #include "tools/ringfence/model/snapshot.h"
 
+#include "tools/ringfence/base/sinks.h"
+#include "tools/ringfence/base/string_table.h"
 #include "tools/ringfence/base/words.h"
 
 #include <inttypes.h>
@@ -62,53 +64,64 @@ rf_snapshot_table *rf_snapshot_table_read(rf_bump_arena *arena, const rf_json *l
 
 /* ---- Differences ---- */
 
-static bool same_frame(const rf_frame *a, const rf_frame *b) {
-  if (a->module == NULL || b->module == NULL) {
-    return a->module == b->module && a->address == b->address;
-  }
-  return a->offset == b->offset && strcmp(a->module, b->module) == 0;
+static void put_number(const rf_sink *sink, char before, uint64_t value) {
+  rf_sink_char(sink, before);
+  rf_sink_uint(sink, value);
 }
 
-static bool same_site(const rf_site *a, const rf_site *b) {
-  if (a == NULL || b == NULL) {
-    return a == b;
+/* Equal for equal call sites. */
+static void put_key(const rf_record *origin, const rf_sink *sink) {
+  const rf_site *const site = origin->finding.allocated.site;
+  if (site != NULL) {
+    rf_sink_str(sink, site->function);
+    rf_sink_char(sink, '@');
+    rf_sink_str(sink, site->file);
+    put_number(sink, ':', site->line);
   }
-  return a->line == b->line && strcmp(a->file, b->file) == 0 && strcmp(a->function, b->function) == 0;
+  for (unsigned i = 0; i < origin->allocated.count; i++) {
+    const rf_frame *const frame = &origin->allocated.frames[i];
+    rf_sink_char(sink, '|');
+    rf_sink_str(sink, frame->module != NULL ? frame->module : "");
+    put_number(sink, frame->module != NULL ? '+' : '=', frame->module != NULL ? frame->offset : frame->address);
+  }
 }
 
-static bool same_origin(const rf_record *a, const rf_record *b) {
-  if (!same_site(a->finding.allocated.site, b->finding.allocated.site) || a->allocated.count != b->allocated.count) {
-    return false;
-  }
-  for (unsigned i = 0; i < a->allocated.count; i++) {
-    if (!same_frame(&a->allocated.frames[i], &b->allocated.frames[i])) {
-      return false;
-    }
-  }
-  return true;
-}
-
-static rf_snapshot_row *find_row(const rf_snapshot_table *table, const rf_record *origin) {
+/* Adds the rows of `table` to those of `out`, a row for each call site: stacks may have become one that differed in the
+ * callers of main alone. */
+static void add_rows(rf_bump_arena *arena, rf_string_table *places, rf_snapshot_table *out,
+                     const rf_snapshot_table *table, int sign) {
+  rf_text_sink key;
+  rf_text_sink_init(&key, arena);
   for (size_t i = 0; i < table->count; i++) {
-    if (same_origin(table->rows[i].origin, origin)) {
-      return &table->rows[i];
+    const rf_snapshot_row *const row = &table->rows[i];
+    rf_text_sink_clear(&key);
+    put_key(row->origin, &key.sink);
+    size_t const known = places->count;
+    size_t const place = rf_string_table_index(places, arena, key.text);
+    if (place == known) {
+      places->strings[place] = rf_bump_arena_text(arena, key.text, key.length);
+      *add_row(arena, out) = (rf_snapshot_row){row->origin, 0, 0};
     }
+    rf_snapshot_row *const sum = &out->rows[place];
+    sum->blocks = within_limits(sum->blocks + sign * row->blocks);
+    sum->bytes = within_limits(sum->bytes + sign * row->bytes);
   }
-  return NULL;
 }
 
-static void add_difference(rf_bump_arena *arena, rf_snapshot_table *out, const rf_snapshot_row *row, int sign,
-                           const rf_snapshot_row *before) {
-  int64_t const blocks = sign * row->blocks - (before == NULL ? 0 : before->blocks);
-  int64_t const bytes = sign * row->bytes - (before == NULL ? 0 : before->bytes);
-  if (blocks != 0 || bytes != 0) {
-    *add_row(arena, out) = (rf_snapshot_row){row->origin, blocks, bytes};
+static void drop_unchanged(rf_snapshot_table *table) {
+  size_t kept = 0;
+  for (size_t i = 0; i < table->count; i++) {
+    if (table->rows[i].blocks != 0 || table->rows[i].bytes != 0) {
+      table->rows[kept++] = table->rows[i];
+    }
   }
+  table->count = kept;
 }
 
 rf_snapshot_table *rf_snapshot_table_since(rf_bump_arena *arena, const rf_snapshot_table *earlier,
                                            const rf_snapshot_table *later) {
   rf_snapshot_table *const out = (rf_snapshot_table *)rf_bump_arena_alloc(arena, sizeof *out);
+  rf_string_table places = {0};
   *out = *later;
   out->since = earlier->name;
   out->blocks -= earlier->blocks;
@@ -116,14 +129,9 @@ rf_snapshot_table *rf_snapshot_table_since(rf_bump_arena *arena, const rf_snapsh
   out->omitted += earlier->omitted;
   out->rows = NULL;
   out->count = 0;
-  for (size_t i = 0; i < later->count; i++) {
-    add_difference(arena, out, &later->rows[i], 1, find_row(earlier, later->rows[i].origin));
-  }
-  for (size_t i = 0; i < earlier->count; i++) {
-    if (find_row(later, earlier->rows[i].origin) == NULL) {
-      add_difference(arena, out, &earlier->rows[i], -1, NULL);
-    }
-  }
+  add_rows(arena, &places, out, later, 1);
+  add_rows(arena, &places, out, earlier, -1);
+  drop_unchanged(out);
   sort(out);
   return out;
 }
@@ -151,8 +159,9 @@ rf_snapshot_table **rf_snapshot_tables_compare(rf_bump_arena *arena, rf_snapshot
   size_t made = 0;
   for (size_t i = 0; i < *count; i++) {
     const rf_snapshot_table *before = NULL;
-    for (size_t k = 0; k < i && tables[i]->since == NULL; k++) {
-      before = tables[k]->since == NULL && rf_snapshot_table_is_alike(tables[k], tables[i]) ? tables[k] : before;
+    for (size_t k = i; k != 0 && before == NULL && tables[i]->since == NULL; k--) {
+      const rf_snapshot_table *const earlier = tables[k - 1];
+      before = earlier->since == NULL && rf_snapshot_table_is_alike(earlier, tables[i]) ? earlier : NULL;
     }
     RF_APPENDED(arena, out, made) = tables[i];
     if (before != NULL && !has_difference(tables, *count, tables[i])) {

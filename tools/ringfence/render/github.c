@@ -7,30 +7,33 @@
 
 #include <string.h>
 
-/* Values end at a line's end, properties at a comma or colon, too; % begins what stands for such a character. */
+/* Values end at a line's end, properties at a comma or colon, too; % begins what stands for such a character. What lies
+ * between these comes in one piece, as the clean sink needs it. */
 static void put_escaped(const rf_sink *sink, const char *text, bool property) {
   static const struct {
     char letter;
     const char *code;
   } codes[] = {{'%', "%25"}, {'\r', "%0D"}, {'\n', "%0A"}, {':', "%3A"}, {',', "%2C"}};
-  size_t const used = property ? sizeof codes / sizeof codes[0] : 3;
-  for (; *text != '\0'; text++) {
+  for (;;) {
+    size_t const plain = strcspn(text, property ? "%\r\n:," : "%\r\n");
     size_t i = 0;
-    while (i < used && codes[i].letter != *text) {
+    rf_sink_mem(sink, text, plain);
+    text += plain;
+    if (*text == '\0') {
+      return;
+    }
+    while (codes[i].letter != *text) {
       i++;
     }
-    if (i < used) {
-      rf_sink_str(sink, codes[i].code);
-    } else {
-      sink->write(sink->context, text, 1);
-    }
+    rf_sink_str(sink, codes[i].code);
+    text++;
   }
 }
 
 static void put_place(rf_bump_arena *arena, const rf_sink *sink, const rf_record *record) {
   rf_stack_view const view = rf_stack_view_of(arena, record, rf_stack_view_blamed(record));
   const rf_frame_view *const top = rf_stack_view_top(&view);
-  if (top == NULL || top->file == NULL) {
+  if (top == NULL || top->file == NULL || top->file[0] == '\0') {
     return;
   }
   rf_sink_str(sink, "file=");
@@ -69,9 +72,10 @@ static void put_finding(rf_bump_arena *arena, const rf_record *record, const rf_
 }
 
 void rf_document_github(rf_bump_arena *arena, const rf_document *d, const rf_sink *sink) {
+  rf_sink const clean = rf_clean_sink(sink);
   for (size_t i = 0; i < d->count; i++) {
     rf_bump_arena_mark const mark = rf_bump_arena_mark_of(arena);
-    put_finding(arena, d->records[i], sink);
+    put_finding(arena, d->records[i], &clean);
     rf_bump_arena_reset(arena, mark);
   }
 }

@@ -26,7 +26,7 @@ static void put_record(rf_bump_arena *arena, rf_record *record, const rf_sink *s
     rf_json_put_bool(&w, "known", true);
   }
   if (record->known_blocks != 0) {
-    rf_json_put_number(&w, "known_blocks", (int64_t)record->known_blocks);
+    rf_json_put_unsigned(&w, "known_blocks", record->known_blocks);
   }
   if (record->run != NULL) {
     rf_json_put_text(&w, "run", record->run);
@@ -42,13 +42,13 @@ static void put_snapshot(const rf_snapshot_table *t, const rf_sink *sink) {
   rf_json_put_text(&w, "type", "snapshot");
   rf_json_put_number(&w, "version", RF_JSON_VERSION);
   rf_json_put_number(&w, "pid", t->process);
-  rf_json_put_number(&w, "time_ns", (int64_t)t->time_ns);
+  rf_json_put_unsigned(&w, "time_ns", t->time_ns);
   rf_json_put_text(&w, "name", t->name);
   rf_json_put_text(&w, "since", t->since);
   rf_json_put_text(&w, "allocator", t->allocator);
   rf_json_put_number(&w, "blocks", t->blocks);
   rf_json_put_number(&w, "bytes", t->bytes);
-  rf_json_put_number(&w, "omitted_blocks", (int64_t)t->omitted);
+  rf_json_put_unsigned(&w, "omitted_blocks", t->omitted);
   rf_json_open(&w, "sites", "[");
   for (size_t i = 0; i < t->count; i++) {
     rf_symbolizer const symbolizer = rf_record_symbolizer(t->rows[i].origin);
@@ -68,8 +68,8 @@ static void put_rule(const rf_used_rule *rule, const rf_sink *sink) {
   rf_json_put_text(&w, "type", "suppression");
   rf_json_put_number(&w, "version", RF_JSON_VERSION);
   rf_json_put_text(&w, "rule", rule->rule);
-  rf_json_put_number(&w, "count", (int64_t)rule->count);
-  rf_json_put_number(&w, "bytes", (int64_t)rule->bytes);
+  rf_json_put_unsigned(&w, "count", rule->count);
+  rf_json_put_unsigned(&w, "bytes", rule->bytes);
   rf_json_close(&w, "}");
   rf_sink_char(sink, '\n');
 }

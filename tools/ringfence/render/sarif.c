@@ -80,7 +80,8 @@ static void source_root(rf_sarif *s) {
   rf_json_open(&s->w, "originalUriBaseIds", "{");
   rf_json_open(&s->w, "SRCROOT", "{");
   if (s->d->directory != NULL) {
-    rf_json_put_text(&s->w, "uri", rf_bump_arena_print(s->arena, "%s/", rf_sarif_uri(s->arena, s->d->directory)));
+    const char *const uri = rf_sarif_uri(s->arena, s->d->directory);
+    rf_json_put_text(&s->w, "uri", rf_ends_with(uri, "/") ? uri : rf_bump_arena_print(s->arena, "%s/", uri));
   }
   rf_sarif_message(s, "description", "The folder that relative paths begin at.");
   rf_json_close(&s->w, "}}");

@@ -1,6 +1,7 @@
 #include "tools/ringfence/render/totals.h"
 
 #include "checkers/report/json_writer.h"
+#include "tools/ringfence/base/clean_sink.h"
 #include "tools/ringfence/base/words.h"
 #include "tools/ringfence/render/document.h"
 
@@ -219,7 +220,9 @@ static const char *figures_text(rf_bump_arena *arena, const rf_totals *t) {
   return allocations_text(arena, t->allocations, t->bytes, t->peak, t->handed_on, t->mode);
 }
 
-void rf_totals_text(rf_bump_arena *arena, const rf_totals *t, const rf_sink *sink) {
+void rf_totals_text(rf_bump_arena *arena, const rf_totals *t, const rf_sink *to) {
+  rf_sink const clean = rf_clean_sink(to);
+  const rf_sink *const sink = &clean;
   put(arena, sink, "ringfence: %s in %s: %s, mode %s, %.2f s", found_text(arena, t),
       rf_counted(arena, t->processes, "process"), figures_text(arena, t), t->mode == NULL ? "unknown" : t->mode,
       (double)t->elapsed_ns / 1e9);
@@ -235,40 +238,40 @@ void rf_totals_json(const rf_totals *t, const rf_sink *sink) {
   rf_json_open(&w, NULL, "{");
   rf_json_put_text(&w, "type", "run");
   rf_json_put_number(&w, "version", RF_JSON_VERSION);
-  rf_json_put_number(&w, "processes", (int64_t)t->processes);
-  rf_json_put_number(&w, "killed", (int64_t)t->killed);
-  rf_json_put_number(&w, "running", (int64_t)t->running);
-  rf_json_put_number(&w, "unreadable", (int64_t)t->damaged);
-  rf_json_put_number(&w, "leaks_unchecked", (int64_t)t->leaks_unchecked);
-  rf_json_put_number(&w, "allocations", (int64_t)t->allocations);
-  rf_json_put_number(&w, "bytes", (int64_t)t->bytes);
-  rf_json_put_number(&w, "peak", (int64_t)t->peak);
-  rf_json_put_number(&w, "unlisted_leaked_blocks", (int64_t)t->unlisted);
+  rf_json_put_unsigned(&w, "processes", t->processes);
+  rf_json_put_unsigned(&w, "killed", t->killed);
+  rf_json_put_unsigned(&w, "running", t->running);
+  rf_json_put_unsigned(&w, "unreadable", t->damaged);
+  rf_json_put_unsigned(&w, "leaks_unchecked", t->leaks_unchecked);
+  rf_json_put_unsigned(&w, "allocations", t->allocations);
+  rf_json_put_unsigned(&w, "bytes", t->bytes);
+  rf_json_put_unsigned(&w, "peak", t->peak);
+  rf_json_put_unsigned(&w, "unlisted_leaked_blocks", t->unlisted);
   if (t->called != 0) {
-    rf_json_put_number(&w, "called_leaked_blocks", (int64_t)t->called);
+    rf_json_put_unsigned(&w, "called_leaked_blocks", t->called);
   }
   if (t->unpaged != 0) {
-    rf_json_put_number(&w, "unpaged_blocks", (int64_t)t->unpaged);
+    rf_json_put_unsigned(&w, "unpaged_blocks", t->unpaged);
   }
   if (t->unchecked != 0) {
-    rf_json_put_number(&w, "unchecked", (int64_t)t->unchecked);
+    rf_json_put_unsigned(&w, "unchecked", t->unchecked);
     rf_json_put_text(&w, "unchecked_because", t->unchecked_because);
   }
   if (t->pools != NULL) {
     rf_json_put_text(&w, "unchecked_pools", t->pools);
   }
-  rf_json_put_number(&w, "findings", (int64_t)t->findings);
-  rf_json_put_number(&w, "times", (int64_t)t->times);
+  rf_json_put_unsigned(&w, "findings", t->findings);
+  rf_json_put_unsigned(&w, "times", t->times);
   if (t->compared) {
-    rf_json_put_number(&w, "known", (int64_t)t->known);
-    rf_json_put_number(&w, "not_met", (int64_t)t->unmet);
+    rf_json_put_unsigned(&w, "known", t->known);
+    rf_json_put_unsigned(&w, "not_met", t->unmet);
   }
-  rf_json_put_number(&w, "suppressed", (int64_t)t->suppressed);
+  rf_json_put_unsigned(&w, "suppressed", t->suppressed);
   if (t->unrecorded) {
     rf_json_put_bool(&w, "unrecorded", true);
   }
   rf_json_put_text_or_null(&w, "mode", t->mode);
-  rf_json_put_number(&w, "duration_ns", (int64_t)t->elapsed_ns);
+  rf_json_put_unsigned(&w, "duration_ns", t->elapsed_ns);
   rf_json_put_number(&w, signaled ? "signal" : "status",
                      signaled ? WTERMSIG(t->wait_status) : WEXITSTATUS(t->wait_status));
   rf_json_close(&w, "}");
@@ -289,7 +292,9 @@ static const char *process_text(rf_bump_arena *arena, const rf_process *p, const
   return rf_bump_arena_print(arena, "%s%s", figures, unlisted);
 }
 
-void rf_processes_text(rf_bump_arena *arena, const rf_run *run, const rf_sink *sink) {
+void rf_processes_text(rf_bump_arena *arena, const rf_run *run, const rf_sink *to) {
+  rf_sink const clean = rf_clean_sink(to);
+  const rf_sink *const sink = &clean;
   for (size_t i = 0; i < run->process_count; i++) {
     const rf_process *const p = &run->processes[i];
     put(arena, sink, "ringfence: process %" PRIu32 ", %s: %s\n", p->id,

@@ -59,12 +59,12 @@ rf_totals rf_totals_read(const rf_run *run, const rf_document *document);
 /* Says that something was found of which there is no record; NULL where that is not so, or `totals` is NULL. */
 const char *rf_totals_lost(rf_bump_arena *arena, const rf_totals *totals);
 
-/* The line at the end, as text and as JSON (type "run"). */
-void rf_totals_text(rf_bump_arena *arena, const rf_totals *totals, const rf_sink *sink);
+/* The line at the end, as text, by a clean sink, and as JSON (type "run"). */
+void rf_totals_text(rf_bump_arena *arena, const rf_totals *totals, const rf_sink *to);
 void rf_totals_json(const rf_totals *totals, const rf_sink *sink);
 
-/* A line for each process: its id, program and figures. */
-void rf_processes_text(rf_bump_arena *arena, const rf_run *run, const rf_sink *sink);
+/* A line for each process, by a clean sink: its id, program and figures. */
+void rf_processes_text(rf_bump_arena *arena, const rf_run *run, const rf_sink *to);
 
 #ifdef __cplusplus
 }

@@ -81,7 +81,7 @@ static const char *name_error(rf_request *r, const char *what) {
                               : rf_bump_arena_print(&r->arena, "%.100s: use one of: %s", s.unknown, s.known);
 }
 
-const char *rf_argument_error(rf_request *r, const char *what) {
+const char *rf_argument_value_error(rf_request *r) {
   static const char *const numbers[] = {"limit", "offset", "event", "snapshot", "against", "after", "a", "b"};
   static const struct {
     const char *name;
@@ -102,6 +102,14 @@ const char *rf_argument_error(rf_request *r, const char *what) {
     if (value != NULL && value[0] != '\0' && !rf_is_word_of(value, choices[i].values)) {
       return rf_bump_arena_print(&r->arena, "%s=%s: use one of: %s", choices[i].name, value, choices[i].values);
     }
+  }
+  return NULL;
+}
+
+const char *rf_argument_error(rf_request *r, const char *what) {
+  const char *const wrong = rf_argument_value_error(r);
+  if (wrong != NULL) {
+    return wrong;
   }
   if (strcmp(what, "why") == 0 && (rf_argument_number(rf_request_argument(r, "a"), 0) == 0 ||
                                    rf_argument_number(rf_request_argument(r, "b"), 0) == 0)) {

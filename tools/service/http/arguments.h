@@ -9,6 +9,9 @@
 /* `text` as a number from 0 on; `fallback` where it is NULL, empty or none. */
 int64_t rf_argument_number(const char *text, int64_t fallback);
 
+/* What is wrong with the values of the query string of a page, or of a question; NULL: nothing. */
+const char *rf_argument_value_error(rf_request *r);
+
 /* Checks the query string of a GET of /api/v1/`what` by the rules of the command's options. Returns a message for the
  * client, in the request's arena, or NULL if all names and values are valid. */
 const char *rf_argument_error(rf_request *r, const char *what);

@@ -185,7 +185,8 @@ enum MHD_Result rf_reply_redirect(rf_request *r, const char *path, const char *s
                                   rf_bump_arena_print(&r->arena,
                                                       "%s=%s; Path=/; HttpOnly; SameSite=Strict; "
                                                       "Max-Age=%d%s",
-                                                      r->http->cookie, session, RF_SESSION_DAYS * 24 * 60 * 60,
+                                                      r->http->cookie, session,
+                                                      session[0] == '\0' ? 0 : RF_SESSION_DAYS * 24 * 60 * 60,
                                                       by_tls ? "; Secure" : ""));
   }
   return send_response(r, MHD_HTTP_SEE_OTHER, response);

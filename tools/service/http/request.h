@@ -88,7 +88,8 @@ enum MHD_Result rf_reply_error(rf_request *r, unsigned status, const char *messa
  * `otherwise`. */
 enum MHD_Result rf_reply_store_error(rf_request *r, unsigned otherwise, const char *message);
 
-/* Sends a browser on to `path`, with a cookie that signs it in where `session`, a secret, is not NULL. */
+/* Sends a browser on to `path`, with a cookie that signs it in where `session`, a secret, is not NULL, and that it
+ * forgets where that is empty. */
 enum MHD_Result rf_reply_redirect(rf_request *r, const char *path, const char *session);
 
 /* Adds the headers that every answer has. */

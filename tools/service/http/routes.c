@@ -25,7 +25,7 @@ static const char api_finding_path[] = "/api/v1/findings/";
 /* ---- Rights ---- */
 
 rf_right rf_route_right(const char *method, const char *path) {
-  static const char *const open[] = {"/style.css", "/script.js", "/sign-in", "/favicon.svg"};
+  static const char *const open[] = {"/style.css", "/script.js", "/sign-in", "/sign-out", "/favicon.svg"};
   for (size_t i = 0; i < sizeof open / sizeof open[0]; i++) {
     if (strcmp(path, open[i]) == 0) {
       return (rf_right)0;
@@ -199,6 +199,11 @@ static enum MHD_Result answer_json(rf_request *r, const char *what) {
 
 /* ---- Pages ---- */
 
+static bool is_signed_in(const rf_request *r) {
+  const char *const secret = r->sender.cookie;
+  return secret != NULL && rf_sessions_token(&r->http->rights.sessions, secret, rf_store_now()) != NULL;
+}
+
 /* The page of a path, from the JSON of a question. */
 static enum MHD_Result answer_page(rf_request *r, const char *what, rf_page_maker *make) {
   rf_text_sink json;
@@ -207,6 +212,10 @@ static enum MHD_Result answer_page(rf_request *r, const char *what, rf_page_make
   rf_text_sink_init(&page, &r->arena);
   rf_query q = {r->http->store, &r->arena, {.sink = &json.sink}};
   bool fine = true;
+  const char *const wrong = rf_argument_value_error(r);
+  if (wrong != NULL) {
+    return rf_reply_error(r, MHD_HTTP_BAD_REQUEST, wrong);
+  }
   if (!ask(r, what, &q, &fine) || !fine) {
     return fine ? rf_reply_error(r, MHD_HTTP_NOT_FOUND, "there is nothing at this path") : store_failed(r);
   }
@@ -223,6 +232,7 @@ static enum MHD_Result answer_page(rf_request *r, const char *what, rf_page_make
       .directory = r->http->options->directory,
       .may_triage = (r->granted & (unsigned)RF_RIGHT_TRIAGE) != 0,
       .may_steer = (r->granted & (unsigned)RF_RIGHT_STEER) != 0,
+      .signed_in = is_signed_in(r),
       .state = rf_request_argument(r, "state"),
       .environment = rf_request_argument(r, "environment"),
       .build = rf_request_argument(r, "build"),
@@ -305,6 +315,13 @@ static enum MHD_Result sign_in(rf_request *r) {
   rf_text_sink_init(&page, &r->arena);
   rf_page_message(&page.sink, "Sign in", "Findings can then be marked as fixed, ignored or merged", "/");
   return rf_reply(r, MHD_HTTP_OK, html, page.text, page.length);
+}
+
+static enum MHD_Result sign_out(rf_request *r) {
+  if (r->sender.cookie != NULL) {
+    rf_sessions_end(&r->http->rights.sessions, r->sender.cookie);
+  }
+  return rf_reply_redirect(r, "/sign-in", "");
 }
 
 static enum MHD_Result get(rf_request *r) {
@@ -439,6 +456,9 @@ static enum MHD_Result post(rf_request *r) {
   }
   if (strcmp(r->path, "/sign-in") == 0) {
     return sign_in(r);
+  }
+  if (strcmp(r->path, "/sign-out") == 0) {
+    return sign_out(r);
   }
   if (is_held(r->http)) {
     return rf_reply_error(r, MHD_HTTP_SERVICE_UNAVAILABLE,

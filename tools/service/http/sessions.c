@@ -95,6 +95,20 @@ const char *rf_sessions_begin(rf_sessions *sessions, const char *token, int64_t 
   return sessions->all[sessions->count - 1].secret;
 }
 
+void rf_sessions_end(rf_sessions *sessions, const char *secret) {
+  size_t kept = 0;
+  for (size_t i = 0; i < sessions->count; i++) {
+    if (!rf_secret_is_equal(secret, sessions->all[i].secret)) {
+      sessions->all[kept++] = sessions->all[i];
+    }
+  }
+  bool const ended = kept != sessions->count;
+  sessions->count = kept;
+  if (ended) {
+    write_lines(sessions);
+  }
+}
+
 const char *rf_sessions_token(const rf_sessions *sessions, const char *secret, int64_t now) {
   const char *token = NULL;
   for (size_t i = 0; i < sessions->count; i++) {

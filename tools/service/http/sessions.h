@@ -33,6 +33,9 @@ void rf_sessions_init(rf_sessions *sessions, const char *directory, int64_t now)
  * no random bytes. Where the file cannot be written, the session ends with the process. */
 const char *rf_sessions_begin(rf_sessions *sessions, const char *token, int64_t now);
 
+/* Ends the session with that secret, if there is one. */
+void rf_sessions_end(rf_sessions *sessions, const char *secret);
+
 /* The token of the session with that secret, or NULL. */
 const char *rf_sessions_token(const rf_sessions *sessions, const char *secret, int64_t now);
 

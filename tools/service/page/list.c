@@ -62,6 +62,21 @@ static void option(const rf_page *p, const char *value, const char *text, const 
   rf_markup(p->sink, "%s</option>", text);
 }
 
+/* The one that was chosen is among them, be it none of those that are known: the form would leave it out. */
+static void environments(const rf_page *p) {
+  bool met = !is_given(p->environment);
+  rf_page_raw(p, "<label>Environment <select name=\"environment\">");
+  option(p, "", "any", p->environment);
+  for (const rf_json *e = rf_json_list(p->json, "environments"); e != NULL; e = e->next) {
+    option(p, e->text, e->text, p->environment);
+    met = met || strcmp(e->text, p->environment) == 0;
+  }
+  if (!met) {
+    option(p, p->environment, p->environment, p->environment);
+  }
+  rf_page_raw(p, "</select></label>\n");
+}
+
 static void tools(const rf_page *p) {
   rf_markup(p->sink,
             "<form class=\"tools\" role=\"search\" action=\"/\">\n<input type=\"hidden\" name=\"state\" value=\"%s\">\n"
@@ -74,12 +89,8 @@ static void tools(const rf_page *p) {
   if (is_given(p->new_in)) {
     rf_markup(p->sink, "<label>New in <input name=\"new_in\" value=\"%s\" placeholder=\"any\"></label>\n", p->new_in);
   }
-  rf_page_raw(p, "<label>Environment <select name=\"environment\">");
-  option(p, "", "any", p->environment);
-  for (const rf_json *e = rf_json_list(p->json, "environments"); e != NULL; e = e->next) {
-    option(p, e->text, e->text, p->environment);
-  }
-  rf_page_raw(p, "</select></label>\n<label>Order <select name=\"order\">");
+  environments(p);
+  rf_page_raw(p, "<label>Order <select name=\"order\">");
   option(p, "last", "last seen", p->order);
   option(p, "first", "first seen", p->order);
   option(p, "count", "events", p->order);

@@ -109,5 +109,9 @@ void rf_page_status(const rf_page *page) {
     rf_page_raw(page, "</tbody></table>\n");
   }
   missing(page);
+  if (page->signed_in) {
+    rf_page_raw(page, "<h2>This browser</h2>\n<form method=\"post\" action=\"/sign-out\" class=\"stack-form\">\n"
+                      "<p>It is signed in.</p>\n<button>Sign out</button>\n</form>\n");
+  }
   rf_page_foot(page->sink);
 }

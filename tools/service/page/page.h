@@ -25,6 +25,7 @@ typedef struct rf_page {
   const char *directory; /* the collector's folder */
   bool may_triage;
   bool may_steer;
+  bool signed_in; /* by a session, which can be ended */
   /* The search text; NULL: none. */
   const char *state;
   const char *environment;

@@ -210,7 +210,8 @@ static void put_counts(rf_query *q, const tally *t) {
 
 static void put_environment_names(rf_query *q) {
   rf_query_put_texts(q, "environments",
-                     rf_store_select(q->store, "SELECT text FROM name WHERE kind = 2 ORDER BY text LIMIT 50", ""));
+                     rf_store_select(q->store, "SELECT text FROM name WHERE kind = 2 ORDER BY text LIMIT ?", "i",
+                                     (int64_t)RF_LIST_MOST));
 }
 
 /* The events of all findings that match, whatever part of the list is shown. */
