@@ -121,6 +121,8 @@ def parts_of(packages):
             for name, target in packages.package(folder).items():
                 if "compat" in folder and not name.startswith("system_malloc_"):
                     continue
+                if name == "gtest":  # C++
+                    continue
                 if target.headers and target.headers[0].startswith(PUBLIC):
                     found.setdefault(name, "//%s:%s" % (folder, name))
     return found

@@ -23,8 +23,8 @@ complain() {
 # folder, words...
 amalgamate() { python3 tools/amalgamate.py "${@:2}" "$work/$1" || complain "amalgamate $*"; }
 
-mapfile -t all < <(python3 tools/amalgamate.py --list | grep -vxE 'gtest|system_malloc_.*')
-# gtest includes GoogleTest; of the others, one goes into a program.
+mapfile -t all < <(python3 tools/amalgamate.py --list | grep -vx 'system_malloc_.*')
+# Of these, one goes into a program.
 ((${#all[@]} > 20)) || complain "only ${#all[@]} parts: ${all[*]}"
 mapfile -t bare < <(printf '%s\n' "${all[@]}" | grep -vx std)
 amalgamate simple simple
@@ -36,8 +36,10 @@ amalgamate wrap tlsf guard_small system_malloc_wrap
 amalgamate bare --mode guard --no-malloc "${bare[@]}"
 amalgamate posix --target posix --mode guard "${all[@]}"
 amalgamate posix_off --target posix tlsf pool lock checked
-python3 tools/amalgamate.py tslf "$work/wrong" 2>"$work/log" && complain "tslf is taken for a part"
-grep -q 'no part tslf' "$work/log" || complain "tslf: $(<"$work/log")"
+for wrong in tslf gtest; do
+  python3 tools/amalgamate.py "$wrong" "$work/wrong" 2>"$work/log" && complain "$wrong is taken for a part"
+  grep -q "no part $wrong" "$work/log" || complain "$wrong: $(<"$work/log")"
+done
 python3 tools/amalgamate.py tlsf /dev/null/folder >/dev/null 2>"$work/log" && complain "a folder below a file is taken"
 grep -qx 'amalgamate: cannot use .*/dev/null/folder: Not a directory' "$work/log" || complain "folder: $(<"$work/log")"
 # A header's name is that of the part that has it.
