@@ -163,7 +163,7 @@ test("print shows all findings open, and leaves them as they were", () => {
 
 test("tables of snapshots are sorted by a click on a column, by number or text", () => {
   const site = (name, blocks, bytes) => ({
-    blocks, bytes, frames: [{ pc: "0x" + name.length, function: name, file: name + ".c", line: 1 }],
+    blocks, bytes, allocated: { frames: [{ pc: "0x" + name.length, function: name, file: name + ".c", line: 1 }] },
   });
   const sum = (sites, key) => sites.reduce((n, s) => n + s[key], 0);
   const snapshot = (...sites) =>
@@ -171,7 +171,7 @@ test("tables of snapshots are sorted by a click on a column, by number or text",
   const before = snapshot(site("apple", 19, 8), site("cherries", 2, 1100));
   const p = page([before, snapshot(site("apple", 20, 9), site("cherries", 3, 1200))]);
   const table = p.document.querySelectorAll("table.sortable").at(-1); // of what has changed between the two
-  assert.match(table.textContent, /\+100/);
+  assert.match(table.textContent, /\+100\+1cherries cherries\.c:1/);
   const heads = table.querySelectorAll("thead th");
   heads.forEach((head, column) => {
     const button = head.querySelector("button");
