@@ -59,9 +59,9 @@ touch -a -d '8 days ago' "$objects/old"
 fake df <<<'printf "Filesystem 1024-blocks Used Available Capacity Mounted on\\n/dev/x 9 9 40000000 1%% /\\n"'
 run "room enough" 0 "$work/root/.ci/run" tools
 [[ -e $objects/new && ! -e $objects/old ]] || fail "keeps objects that nothing read, or no others"
-fake df <<<'printf "Filesystem 1024-blocks Used Available Capacity Mounted on\\n/dev/x 9 9 20000000 1%% /\\n"'
+fake df <<<'printf "Filesystem 1024-blocks Used Available Capacity Mounted on\\n/dev/x 9 9 10000000 1%% /\\n"'
 run "a disk nearly full" 0 "$work/root/.ci/run" tools
-[[ ! -e $objects ]] && grep -q "less than 30 GiB are free: .*$objects" "$work/output" || fail "leaves the disk full"
+[[ ! -e $objects ]] && grep -q "less than 16 GiB are free: .*$objects" "$work/output" || fail "leaves the disk full"
 
 # Every check that there is belongs to the night.
 mapfile -t defined < <(grep -oE '^check_[a-z0-9]+' "$work/root/.ci/run")
