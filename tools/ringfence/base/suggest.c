@@ -45,5 +45,5 @@ const char *rf_suggest(const char *word, const char *const *names, size_t count)
   }
   /* A third of the letters wrong is a slip; more is another word, and so is half of a short one. */
   size_t const letters = strlen(word);
-  return nearest != NULL && distance <= (letters + 2) / 3 && 2 * distance < letters ? nearest : NULL;
+  return nearest != NULL && distance <= (letters + 2) / 3 && (size_t)2 * distance < letters ? nearest : NULL;
 }

@@ -86,8 +86,8 @@ static void put_key(const rf_record *origin, const rf_sink *sink) {
   }
 }
 
-/* Adds the rows of `table` to those of `out`, a row for each call site: stacks may have become one that differed in the
- * callers of main alone. */
+/* Adds the rows of `table` to those of `out`, which has room for them, a row for each call site: stacks may have become
+ * one that differed in the callers of main alone. */
 static void add_rows(rf_bump_arena *arena, rf_string_table *places, rf_snapshot_table *out,
                      const rf_snapshot_table *table, int sign) {
   rf_text_sink key;
@@ -96,13 +96,13 @@ static void add_rows(rf_bump_arena *arena, rf_string_table *places, rf_snapshot_
     const rf_snapshot_row *const row = &table->rows[i];
     rf_text_sink_clear(&key);
     put_key(row->origin, &key.sink);
-    size_t const known = places->count;
     size_t const place = rf_string_table_index(places, arena, key.text);
-    if (place == known) {
-      places->strings[place] = rf_bump_arena_text(arena, key.text, key.length);
-      *add_row(arena, out) = (rf_snapshot_row){row->origin, 0, 0};
-    }
     rf_snapshot_row *const sum = &out->rows[place];
+    if (place == out->count) {
+      places->strings[place] = rf_bump_arena_text(arena, key.text, key.length);
+      *sum = (rf_snapshot_row){row->origin, 0, 0};
+      out->count++;
+    }
     sum->blocks = within_limits(sum->blocks + sign * row->blocks);
     sum->bytes = within_limits(sum->bytes + sign * row->bytes);
   }
@@ -127,7 +127,7 @@ rf_snapshot_table *rf_snapshot_table_since(rf_bump_arena *arena, const rf_snapsh
   out->blocks -= earlier->blocks;
   out->bytes -= earlier->bytes;
   out->omitted += earlier->omitted;
-  out->rows = NULL;
+  out->rows = (rf_snapshot_row *)rf_bump_arena_array(arena, later->count + earlier->count, sizeof *out->rows);
   out->count = 0;
   add_rows(arena, &places, out, later, 1);
   add_rows(arena, &places, out, earlier, -1);

@@ -92,7 +92,7 @@
 #endif
 #ifndef ARRAY_FOR_EACH_PTR
 #define ARRAY_FOR_EACH_PTR(array, element)                                                                             \
-  for (__typeof__((array)[0]) *element = (array); (size_t)((element) - (array)) < ARRAY_SIZE(array); (element)++)
+  for (__typeof__(&(array)[0]) element = (array); (size_t)((element) - (array)) < ARRAY_SIZE(array); (element)++)
 #endif
 /* Of what the arguments stand for. */
 #ifndef STRINGIFY
