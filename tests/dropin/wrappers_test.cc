@@ -21,6 +21,9 @@ How behind_ours(const std::string &options) {
 
 // The library has ended before ours does.
 TEST(DropinWrappers, ThatStandBehindAreNotMetAtTheEnd) {
+  if (sizeof(void *) == 4) {
+    GTEST_SKIP() << "the kernel's answer to fstat is not the C library's structure, so the one behind is asked";
+  }
   for (const char *const mode : {"guard", "page", "sample", "off"}) {
     for (const char *const more : {":summary=1", ":verbosity=1"}) {
       SCOPED_TRACE(std::string(mode) + more);

@@ -12,8 +12,8 @@ bool rf_run_is_spooled(const char *text, size_t length) {
 
 /* Findings of which there is no record. */
 static void add_unread(rf_run *run, uint64_t count) {
-  run->damaged += count;
-  run->unread += count;
+  run->damaged += (size_t)count;
+  run->unread += (size_t)count;
 }
 
 static rf_spooled *spooled_of(rf_run *run, rf_bump_arena *arena, const char *id) {
@@ -52,8 +52,8 @@ static void add_finding(rf_run *run, rf_bump_arena *arena, rf_bump_arena *scratc
   kept->input = run->input;
   kept->times = 0;
   add_times(kept, count_of(line) + spooled->waiting);
-  run->damaged -= spooled->waiting;
-  run->unread -= spooled->waiting;
+  run->damaged -= (size_t)spooled->waiting;
+  run->unread -= (size_t)spooled->waiting;
   *spooled = (rf_spooled){kept, 0};
   rf_run_add_record(run, arena, kept);
 }
