@@ -40,7 +40,7 @@ static inline rf_mode rf_mode_base(rf_mode mode) {
   return mode == RF_MODE_ASAN || mode == RF_MODE_MTE ? RF_MODE_GUARD : mode;
 }
 
-/* What `help` and `verbosity` ask for, on standard error, where checking of `name` begins. */
+/* Checking of `name` begins: prints, on standard error, the list of options (`help`) and the mode (`verbosity`). */
 void rf_options_say(const rf_options *options, const char *name);
 
 /* Writes ", key value" for each option that the checker of options->mode takes. */

@@ -37,7 +37,7 @@ static const rf_site *site_for(uintptr_t caller) {
 
 #if RF_SYSTEM_MALLOC == RF_SYSTEM_FREERTOS
 
-/* Of programs that have it. */
+/* Programs may have it. */
 void vApplicationMallocFailedHook(void) __attribute__((weak));
 
 static void tell_failure(void) {
@@ -195,7 +195,7 @@ void vPortInitialiseBlocks(void) {}
 
 void vPortHeapResetState(void) {}
 
-/* Of programs that have it. */
+/* Programs may have it. */
 #pragma weak rf_system_malloc_region
 
 void vPortDefineHeapRegions(const heap_region *regions) {
@@ -399,7 +399,7 @@ int _malloc_trim_r(struct _reent *reent, size_t pad) {
 
 #else
 
-/* What else gives memory that ends in free, and would give the C library's. */
+/* Other functions whose memory ends in free: it would be the C library's. */
 void *__wrap_aligned_alloc(size_t align, size_t size);
 int __wrap_posix_memalign(void **block, size_t align, size_t size);
 size_t __wrap_malloc_usable_size(void *block);

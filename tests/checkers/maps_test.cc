@@ -137,7 +137,7 @@ TEST_F(Maps, GoesOnAfterAnInterruption) {
   EXPECT_TRUE(done);
 }
 
-// Who looks for all of it, as for pointers to blocks, is not to take a part for it.
+// A caller that needs the whole map, as the search for leaks, does not take a part for it.
 TEST_F(Maps, EndsAtAnErrorAndIsNotWhole) {
   bool done = true;
   world.pieces = {kFirst, "EIO", kSecond};

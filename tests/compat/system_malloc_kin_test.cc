@@ -222,7 +222,7 @@ TEST_F(SystemMalloc, HasNothingToSetOrToGiveBack) {
 #endif
 
 #if RF_SYSTEM_MALLOC == RF_SYSTEM_WRAP
-// What these give ends in free, which is wrapped.
+// Their memory ends in free, which is wrapped.
 TEST_F(SystemMalloc, ServesWhoeverElseGivesMemoryThatIsFreed) {
   auto *const aligned = __wrap_aligned_alloc(64, 20);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(aligned) % 64, 0U);

@@ -1,5 +1,5 @@
-// What the first look for pointers passes over (checkers/dropin/inspect/roots.c): over maps and lists of pages that are
-// this test's own, and memory that is real.
+// The second look for pointers (checkers/dropin/inspect/roots.c), at pages that the first passes over: maps and lists
+// of pages are this test's own, memory is real.
 #include "tests/dropin/roots_world.h"
 
 extern "C" {

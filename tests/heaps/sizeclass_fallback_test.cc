@@ -115,7 +115,7 @@ TEST_F(SizeclassFallback, ABlockOfItThatHasNoBytesIsOwned) {
   EXPECT_FALSE(rf_owns(a, p));
 }
 
-// Which takes the way to it alone, however many blocks there are.
+// The answer takes the way to that block alone, however many blocks there are.
 TEST_F(SizeclassFallback, TheStartOfABlockIsOwnedWhateverIsDamagedElsewhere) {
   Unwatched const unwatched;
   auto *const first = static_cast<unsigned char *>(rf_alloc(a, 70000));

@@ -24,7 +24,7 @@ complain() {
 amalgamate() { python3 tools/amalgamate.py "${@:2}" "$work/$1" || complain "amalgamate $*"; }
 
 mapfile -t all < <(python3 tools/amalgamate.py --list | grep -vx 'system_malloc_.*')
-# Of these, one goes into a program.
+# A program has one of these at most.
 ((${#all[@]} > 20)) || complain "only ${#all[@]} parts: ${all[*]}"
 mapfile -t bare < <(printf '%s\n' "${all[@]}" | grep -vx std)
 amalgamate simple simple

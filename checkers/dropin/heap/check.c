@@ -197,6 +197,11 @@ static areas areas_of(const rf_view *v) {
                  .guard = {guard, (size_t)(v->end - guard), RF_PATTERN_REDZONE}};
 }
 
+rf_pattern_area rf_check_live_tail(const rf_view *v) {
+  unsigned char *const behind = v->payload + v->size;
+  return (rf_pattern_area){behind, (size_t)(v->end - behind), RF_PATTERN_REDZONE};
+}
+
 static rf_pattern_area joined(const rf_pattern_area *low, const rf_pattern_area *high) {
   return (rf_pattern_area){low->at, (size_t)(high->at + high->size - low->at), high->byte};
 }
@@ -259,8 +264,7 @@ bool rf_check_live_intact(const rf_view *view) {
   if (!rf_view_claim(&v, traits)) {
     return true;
   }
-  unsigned char *const behind = v.payload + v.size;
-  rf_pattern_area const guard = {behind, (size_t)(v.end - behind), RF_PATTERN_REDZONE};
+  rf_pattern_area const guard = rf_check_live_tail(&v);
   rf_pattern_area const front = rf_check_own_front(&v);
   bool const intact = holds(&guard) && holds(&front) && rf_check_front_holds(&v);
   rf_slot_unclaim(v.slot, traits);

@@ -68,6 +68,9 @@ void rf_check_gap(rf_span *span, unsigned index);
 /* The guard before a view that lies in its own slot, in the front, or in a neighbour that is no block. */
 rf_pattern_area rf_check_own_front(const rf_view *view);
 
+/* The guard behind the payload of a live block. */
+rf_pattern_area rf_check_live_tail(const rf_view *view);
+
 /* ---- Looking ---- */
 
 /* Reports what is damaged in and around a block, live or freed, and mends it. Returns the number of findings. */

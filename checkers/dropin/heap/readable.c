@@ -1,4 +1,4 @@
-/* What a check may read beside pages from which the program has taken access rights. */
+/* Checks read only bytes that can be read: the program may have closed pages of blocks. */
 #include "rights.h"
 
 #include "checkers/os/host.h"

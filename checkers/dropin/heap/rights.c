@@ -74,11 +74,6 @@ typedef struct guards {
   rf_pattern_area tail;
 } guards;
 
-static guards guards_of(const rf_view *v) {
-  unsigned char *const behind = v->payload + v->size;
-  return (guards){rf_check_own_front(v), {behind, (size_t)(v->end - behind), RF_PATTERN_REDZONE}};
-}
-
 static uintptr_t page_of(const unsigned char *at) {
   return (uintptr_t)at & ~(uintptr_t)(rf_pages_round(1) - 1);
 }
@@ -95,7 +90,7 @@ static bool has_empty_page(const unsigned char *start, const unsigned char *end)
   return page < (uintptr_t)end;
 }
 
-/* What of the area lies in the page. */
+/* Writes the pattern to the part of the area that lies in the page. */
 static void mend(const rf_pattern_area *area, uintptr_t page) {
   uintptr_t const start = (uintptr_t)area->at > page ? (uintptr_t)area->at : page;
   uintptr_t const area_end = (uintptr_t)area->at + area->size;
@@ -117,7 +112,7 @@ static void mend_pages(const rf_pattern_area *area, const guards *all) {
 
 static void mend_emptied(const rf_view *v) {
   if (__atomic_load_n(&v->span->emptied, __ATOMIC_RELAXED) && rf_heap_options_now.checked) {
-    guards const all = guards_of(v);
+    guards const all = {rf_check_own_front(v), rf_check_live_tail(v)};
     mend_pages(&all.front, &all);
     mend_pages(&all.tail, &all);
   }

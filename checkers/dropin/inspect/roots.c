@@ -231,7 +231,7 @@ static bool may_hold_pointers(const rf_roots *roots, uint64_t entry) {
   return (entry & PAGEMAP_IN_USE) != 0 && !(roots->only_written && (entry & PAGEMAP_OF_FILE) != 0);
 }
 
-/* Of `count` pages from `start` on, those that have memory, in the low bit of each byte. */
+/* Sets the low bit of a byte for each of `count` pages from `start` on that has memory. */
 static void look_up_memory(uintptr_t start, size_t count, unsigned char *has_memory) {
   long const range[6] = {(long)start, (long)(count * rf_pages_round(1)), (long)(uintptr_t)has_memory};
   if (rf_raw_syscall(SYS_mincore, range) != 0) {
@@ -239,7 +239,8 @@ static void look_up_memory(uintptr_t start, size_t count, unsigned char *has_mem
   }
 }
 
-/* Which of `want` pages, from page number `first` on, are to be read. How many of these the kernel told of; 0: none. */
+/* Chooses those of `want` pages, from page number `first` on, that are to be read. Returns how many of these the kernel
+ * told of; 0: none. */
 static size_t choose(const rf_roots *roots, uintptr_t first, size_t want, bool *chosen) {
   uint64_t entries[PAGEMAP_BATCH];
   unsigned char has_memory[PAGEMAP_BATCH];

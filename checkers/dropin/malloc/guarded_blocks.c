@@ -273,7 +273,7 @@ static uint32_t rate_of(const rf_options *o) {
 /* Address space that serves no block of the program: where that is limited, the program needs nearly all of it. */
 #define CLOSED_SHARE 16U
 
-/* What becomes of a block for which there are no pages. */
+/* The end of the line that says that there are no more pages: how further blocks are checked. */
 static const char *fallback_of(rf_mode mode) {
   switch (mode) {
   case RF_MODE_SAMPLE:

@@ -117,8 +117,8 @@ static int empty_all(void *start, size_t size, int advice) {
   return (int)syscall(SYS_madvise, start, size, advice);
 }
 
-/* Where the last page is that of a block's end, with guard bytes behind it, what is the block's there is cleared, or
- * stays as it is, where it may. */
+/* A last page with a block's end, and guard bytes behind it, stays: the block's bytes there are cleared, unless they
+ * may stay as they are. */
 static int empty(void *start, size_t size, int advice) {
   size_t const page = rf_pages_round(1);
   uintptr_t const first = (uintptr_t)start;

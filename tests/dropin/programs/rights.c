@@ -113,7 +113,7 @@ static int advise(int advice) {
   return madvise(watched, watched_size, advice);
 }
 
-/* What is emptied reads as zero at once. */
+/* Emptied pages read as zero at once. */
 static int empty(void) {
   int const result = advise(MADV_DONTNEED);
   for (size_t i = 0; i < watched_size && result == 0; i++) {

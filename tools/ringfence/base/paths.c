@@ -48,8 +48,7 @@ const char *rf_env_or(const char *name, const char *fallback) {
 }
 
 bool rf_collector_is_folder(const char *named_by, const char *value, size_t length) {
-  const char *const text = length == 0 ? "" : value;
-  if (strncmp(text, "http://", strlen("http://")) != 0 && strncmp(text, "https://", strlen("https://")) != 0) {
+  if (length == 0 || rf_web_scheme(value) == 0) {
     return true;
   }
   rf_diag("%s takes a folder, not the address %.*s: `ringfence forward --to %.*s` sends on what lies in folders",

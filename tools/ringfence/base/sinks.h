@@ -20,6 +20,12 @@ int rf_file_error(FILE *file);
 /* Drops all text. */
 rf_sink rf_null_sink(void);
 
+/* A number with a character before it, as keys have parts. */
+static inline void rf_sink_part(const rf_sink *sink, char before, uint64_t value) {
+  rf_sink_char(sink, before);
+  rf_sink_uint(sink, value);
+}
+
 /* As printf, by a clean sink. */
 void rf_print_clean(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

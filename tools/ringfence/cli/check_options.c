@@ -3,6 +3,7 @@
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/option_table.h"
 #include "tools/ringfence/base/paths.h"
+#include "tools/ringfence/base/sinks.h"
 
 #include "checkers/os/memory_tags.h"
 
@@ -367,14 +368,19 @@ bool rf_check_options_parse(rf_check_options *out, rf_bump_arena *arena, int arg
   return rf_outputs_settle(&common->outputs, common->format_given, common->format);
 }
 
-bool rf_check_options_collector(const rf_check_options *given) {
+/* The options that the library is to have. It says itself if some are wrong. */
+static rf_options options_of(const rf_check_options *given) {
+  rf_sink const nothing = rf_null_sink();
   rf_options options;
-  rf_sink_buffer nothing;
-  char unused;
   rf_options_default(&options);
-  rf_sink_buffer_init(&nothing, &unused, sizeof unused);
-  (void)rf_options_parse(&options, getenv("RINGFENCE_OPTIONS"), "RINGFENCE_OPTIONS", &nothing.sink);
-  (void)rf_options_parse(&options, given->passed, "check", &nothing.sink);
+  options.mode = RF_MODE_GUARD; /* the library's, where nothing is said */
+  (void)rf_options_parse(&options, getenv("RINGFENCE_OPTIONS"), "RINGFENCE_OPTIONS", &nothing);
+  (void)rf_options_parse(&options, given->passed, "check", &nothing);
+  return options;
+}
+
+bool rf_check_options_collector(const rf_check_options *given) {
+  rf_options const options = options_of(given);
   const char *const variable = rf_env_or("RINGFENCE_COLLECTOR", "");
   return options.collector != NULL
              ? rf_collector_is_folder("the option collector", options.collector, options.collector_length)
@@ -382,19 +388,9 @@ bool rf_check_options_collector(const rf_check_options *given) {
 }
 
 void rf_check_options_keys(const rf_check_options *given) {
-  static char text[32 * 1024];
-  rf_options options;
-  rf_sink_buffer list;
-  rf_sink_buffer nothing;
-  char unused;
-  rf_options_default(&options);
-  options.mode = RF_MODE_GUARD; /* the library's, where nothing is said */
-  rf_sink_buffer_init(&nothing, &unused, sizeof unused);
-  (void)rf_options_parse(&options, getenv("RINGFENCE_OPTIONS"), "RINGFENCE_OPTIONS", &nothing.sink);
-  (void)rf_options_parse(&options, given->passed, "check", &nothing.sink);
-  rf_sink_buffer_init(&list, text, sizeof text);
-  rf_options_help(&options, &list.sink);
-  (void)fputs(text, stdout);
+  rf_options const options = options_of(given);
+  rf_sink const out = rf_file_sink(stdout);
+  rf_options_help(&options, &out);
 }
 
 void rf_check_options_help(void) {

@@ -33,6 +33,7 @@ static bool set_bug(rf_foreign_finding *f, const char *text) {
     const char *words;
     rf_bug bug;
   } others[] = {
+      {"use-after-free", RF_BUG_USE_AFTER_FREE}, /* of HWAddressSanitizer */
       {"attempting double-free", RF_BUG_DOUBLE_FREE},
       {"attempting free on address", RF_BUG_BAD_FREE},
       {"attempting to call malloc_usable_size", RF_BUG_BAD_USABLE_SIZE},
@@ -306,12 +307,7 @@ static bool read_cause(rf_foreign_finding *f, const char *line) {
   if (cause == NULL || f->known) {
     return false;
   }
-  if (strncmp(cause, "use-after-free", strlen("use-after-free")) == 0) {
-    f->known = true;
-    f->bug = RF_BUG_USE_AFTER_FREE;
-  } else {
-    f->known = set_bug(f, cause);
-  }
+  f->known = set_bug(f, cause);
   return true;
 }
 

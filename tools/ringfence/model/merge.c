@@ -20,25 +20,20 @@ static bool is_known(const rf_frame *frame) {
   return frame->source_count != 0;
 }
 
-static void put_number(const rf_sink *sink, char before, uint64_t value) {
-  rf_sink_char(sink, before);
-  rf_sink_uint(sink, value);
-}
-
 /* By lines, those of inlined functions included: two calls on one line are one place. */
 static void put_frame(const rf_frame *frame, const rf_sink *sink) {
   if (!is_known(frame)) {
     bool const mapped = frame->module != NULL;
     rf_sink_char(sink, '|');
     rf_sink_str(sink, mapped ? frame->module : "");
-    put_number(sink, '+', mapped ? frame->offset : frame->address);
+    rf_sink_part(sink, '+', mapped ? frame->offset : frame->address);
   }
   for (size_t i = 0; i < frame->source_count && is_known(frame); i++) {
     rf_sink_char(sink, '|');
     rf_sink_str(sink, frame->sources[i].function);
     rf_sink_char(sink, '@');
     rf_sink_str(sink, frame->sources[i].file);
-    put_number(sink, ':', frame->sources[i].line);
+    rf_sink_part(sink, ':', frame->sources[i].line);
   }
 }
 
@@ -62,7 +57,7 @@ static void put_stack(const rf_stack *stack, const rf_trace *trace, const rf_sin
   rf_sink_char(sink, '|');
   if (trace->site != NULL) {
     rf_sink_str(sink, trace->site->file);
-    put_number(sink, ':', trace->site->line);
+    rf_sink_part(sink, ':', trace->site->line);
   }
   if (put_frames(stack, false, sink) == 0) {
     (void)put_frames(stack, true, sink);
@@ -136,7 +131,7 @@ static size_t merge(rf_record **records, size_t count, bool of_each_run) {
   for (size_t i = 0; i < count; i++) {
     rf_text_sink_clear(&key);
     put_key(records[i], &key.sink);
-    put_number(&key.sink, '|', of_each_run ? records[i]->run_number : 0);
+    rf_sink_part(&key.sink, '|', of_each_run ? records[i]->run_number : 0);
     size_t const known = places.count;
     size_t const place = rf_string_table_index(&places, &scratch, key.text);
     size_t const pairs = processes.count;

@@ -64,11 +64,6 @@ rf_snapshot_table *rf_snapshot_table_read(rf_bump_arena *arena, const rf_json *l
 
 /* ---- Differences ---- */
 
-static void put_number(const rf_sink *sink, char before, uint64_t value) {
-  rf_sink_char(sink, before);
-  rf_sink_uint(sink, value);
-}
-
 /* Equal for equal call sites. */
 static void put_key(const rf_record *origin, const rf_sink *sink) {
   const rf_site *const site = origin->finding.allocated.site;
@@ -76,13 +71,13 @@ static void put_key(const rf_record *origin, const rf_sink *sink) {
     rf_sink_str(sink, site->function);
     rf_sink_char(sink, '@');
     rf_sink_str(sink, site->file);
-    put_number(sink, ':', site->line);
+    rf_sink_part(sink, ':', site->line);
   }
   for (unsigned i = 0; i < origin->allocated.count; i++) {
     const rf_frame *const frame = &origin->allocated.frames[i];
     rf_sink_char(sink, '|');
     rf_sink_str(sink, frame->module != NULL ? frame->module : "");
-    put_number(sink, frame->module != NULL ? '+' : '=', frame->module != NULL ? frame->offset : frame->address);
+    rf_sink_part(sink, frame->module != NULL ? '+' : '=', frame->module != NULL ? frame->offset : frame->address);
   }
 }
 

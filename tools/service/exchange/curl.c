@@ -10,7 +10,7 @@
 #include <string.h>
 
 bool rf_is_web_address(const char *text) {
-  size_t const scheme = strncmp(text, "http://", 7) == 0 ? 7 : strncmp(text, "https://", 8) == 0 ? 8 : 0;
+  size_t const scheme = rf_web_scheme(text);
   return scheme != 0 && strcspn(text + scheme, "/?#") != 0;
 }
 

@@ -9,7 +9,7 @@
 /* `text` as a number from 0 on; `fallback` where it is NULL, empty or none. */
 int64_t rf_argument_number(const char *text, int64_t fallback);
 
-/* What is wrong with the values of the query string of a page, or of a question; NULL: nothing. */
+/* A message that says which value in the query string of a page, or of a question, is wrong; NULL: none is. */
 const char *rf_argument_value_error(rf_request *r);
 
 /* Checks the query string of a GET of /api/v1/`what` by the rules of the command's options. Returns a message for the

@@ -1,5 +1,6 @@
 #include "tools/service/http/rights.h"
 
+#include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/write_file.h"
 #include "tools/service/http/secret.h"
 
@@ -173,10 +174,8 @@ static bool is_host_of_ours(const rf_rights *r, const char *host, size_t length)
 }
 
 static bool is_origin_of_ours(const rf_rights *r, const char *origin) {
-  const char *const rest = strncmp(origin, "http://", 7) == 0    ? origin + 7
-                           : strncmp(origin, "https://", 8) == 0 ? origin + 8
-                                                                 : NULL;
-  return rest != NULL && is_host_of_ours(r, rest, strlen(rest));
+  const char *const host = origin + rf_web_scheme(origin);
+  return host != origin && is_host_of_ours(r, host, strlen(host));
 }
 
 /* libmicrohttpd 1.0 takes blanks off the end: an empty token is one all the same. */

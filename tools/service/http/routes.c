@@ -319,7 +319,7 @@ static enum MHD_Result sign_in(rf_request *r) {
 
 static enum MHD_Result sign_out(rf_request *r) {
   if (r->sender.cookie != NULL) {
-    rf_sessions_end(&r->http->rights.sessions, r->sender.cookie);
+    rf_sessions_end(&r->http->rights.sessions, r->sender.cookie, rf_store_now());
   }
   return rf_reply_redirect(r, "/sign-in", "");
 }

@@ -95,16 +95,17 @@ const char *rf_sessions_begin(rf_sessions *sessions, const char *token, int64_t 
   return sessions->all[sessions->count - 1].secret;
 }
 
-void rf_sessions_end(rf_sessions *sessions, const char *secret) {
-  size_t kept = 0;
+void rf_sessions_end(rf_sessions *sessions, const char *secret, int64_t now) {
+  bool ended = false;
   for (size_t i = 0; i < sessions->count; i++) {
-    if (!rf_secret_is_equal(secret, sessions->all[i].secret)) {
-      sessions->all[kept++] = sessions->all[i];
+    rf_session *const one = &sessions->all[i];
+    if (rf_secret_is_equal(secret, one->secret)) {
+      one->until = now;
+      ended = true;
     }
   }
-  bool const ended = kept != sessions->count;
-  sessions->count = kept;
   if (ended) {
+    drop_ended(sessions, now);
     write_lines(sessions);
   }
 }

@@ -34,7 +34,7 @@ void rf_sessions_init(rf_sessions *sessions, const char *directory, int64_t now)
 const char *rf_sessions_begin(rf_sessions *sessions, const char *token, int64_t now);
 
 /* Ends the session with that secret, if there is one. */
-void rf_sessions_end(rf_sessions *sessions, const char *secret);
+void rf_sessions_end(rf_sessions *sessions, const char *secret, int64_t now);
 
 /* The token of the session with that secret, or NULL. */
 const char *rf_sessions_token(const rf_sessions *sessions, const char *secret, int64_t now);

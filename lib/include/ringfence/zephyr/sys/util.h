@@ -94,7 +94,7 @@
 #define ARRAY_FOR_EACH_PTR(array, element)                                                                             \
   for (__typeof__(&(array)[0]) element = (array); (size_t)((element) - (array)) < ARRAY_SIZE(array); (element)++)
 #endif
-/* Of what the arguments stand for. */
+/* The arguments are expanded first. */
 #ifndef STRINGIFY
 #define STRINGIFY(x) RF_ZEPHYR_STRINGIFY_(x)
 #define RF_ZEPHYR_STRINGIFY_(x) #x
