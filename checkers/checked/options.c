@@ -78,6 +78,19 @@ static const rf_option_key *find(rf_slice name) {
 
 #define NAME_MOST 32U
 
+/* The length of a key; that of the text where it has no '='. */
+static size_t before_equals(rf_slice text) {
+  size_t length = 0;
+  while (length < text.length && text.at[length] != '=') {
+    length++;
+  }
+  return length;
+}
+
+static bool opens_quote(rf_slice value) {
+  return value.length != 0 && (value.at[0] == '\'' || value.at[0] == '"');
+}
+
 static void warn_value(const rf_sink *sink, const char *source, const rf_option_key *o, rf_slice value) {
   rf_sink_str(sink, "ringfence: ");
   rf_sink_str(sink, source);
@@ -87,7 +100,8 @@ static void warn_value(const rf_sink *sink, const char *source, const rf_option_
   rf_slice_put(sink, value);
   rf_sink_str(sink, " is ignored; allowed: ");
   rf_option_put_allowed(sink, o);
-  rf_sink_str(sink, "\n");
+  bool const has_next = before_equals(value) < value.length && !opens_quote(value); /* a=1,b=2 */
+  rf_sink_str(sink, has_next ? "; a colon separates options\n" : "\n");
 }
 
 /* How many bytes to put in, take out or replace until `a` is `b`; NAME_MOST and more where either is too long. */
@@ -182,10 +196,6 @@ static const char *item_end(const char *at) {
   return at;
 }
 
-static bool opens_quote(rf_slice value) {
-  return value.length != 0 && (value.at[0] == '\'' || value.at[0] == '"');
-}
-
 static bool closes_quote(rf_slice value) {
   return value.length >= 2 && value.at[value.length - 1] == value.at[0];
 }
@@ -196,10 +206,7 @@ static rf_slice unquoted(rf_slice value) {
 
 /* One "key=value". True where it was understood. */
 static bool apply(rf_options *options, rf_slice item, const char *source, const rf_sink *warnings) {
-  size_t name_length = 0;
-  while (name_length < item.length && item.at[name_length] != '=') {
-    name_length++;
-  }
+  size_t const name_length = before_equals(item);
   bool const has_value = name_length < item.length;
   const rf_option_key *const o = find((rf_slice){item.at, name_length});
   if (o == NULL) {

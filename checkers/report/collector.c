@@ -13,6 +13,7 @@
 #include "collector_identity.h"
 #include "json_writer.h"
 #include "lib/core/compiler.h"
+#include "log_lines.h"
 #include "site_record.h"
 
 #define RECORD_VERSION 1U
@@ -57,6 +58,24 @@ static bool is_none(rf_collector_text text) {
   return text.length == 0 || (text.length == 4 && memcmp(text.at, "none", 4) == 0);
 }
 
+static bool begins_with(rf_collector_text text, const char *start) {
+  size_t const length = strlen(start);
+  return text.length > length && memcmp(text.at, start, length) == 0;
+}
+
+/* Says so where a folder is expected, and the address of a web server is there: a folder `http:` would be made. */
+RF_RARE static bool is_address(rf_collector_text text) {
+  rf_log_lines lines;
+  if (!begins_with(text, "http://") && !begins_with(text, "https://")) {
+    return false;
+  }
+  const rf_sink *const out = rf_log_lines_init(&lines);
+  rf_sink_str(out, "ringfence: a collector is named by its folder, not by the address ");
+  rf_sink_mem(out, text.at, text.length);
+  rf_sink_str(out, ": findings are not collected (`ringfence forward --to ADDRESS` sends on what lies in folders)\n");
+  return true;
+}
+
 static rf_collector_windows windows_of(rf_collector_windows asked, const char *mode) {
   if (asked != RF_COLLECTOR_AUTO) {
     return asked;
@@ -80,7 +99,7 @@ bool rf_collector_begin(const rf_collector_options *options) {
     folder.at = secure_getenv("RINGFENCE_COLLECTOR");
     folder.length = folder.at == NULL ? 0 : strlen(folder.at);
   }
-  if (is_none(folder)) {
+  if (is_none(folder) || is_address(folder)) {
     return false;
   }
   rf_spool_file_init(&state.spool, folder.at, folder.length);

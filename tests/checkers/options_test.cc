@@ -207,6 +207,13 @@ TEST_F(Options, ABadValueIsNamedWithTheAllowedOnes) {
   EXPECT_EQ(parse("leaks=2"), "ringfence: TEST: leaks=2 is ignored; allowed: 0, 1, all, reachable\n");
 }
 
+TEST_F(Options, OptionsThatNoColonSeparatesAreAskedForOne) {
+  EXPECT_EQ(parse("halt=0,leaks=1"),
+            "ringfence: TEST: halt=0,leaks=1 is ignored; allowed: 0, 1; a colon separates options\n");
+  EXPECT_EQ(parse("exitcode=3 halt=0"),
+            "ringfence: TEST: exitcode=3 halt=0 is ignored; allowed: 0 to 255; a colon separates options\n");
+}
+
 TEST_F(Options, AValueThatIsRefusedChangesNothing) {
   for (const char *const text :
        {"log=", "stack_depth=4x", "sample_rate=1/", "mode=guards", "quarantine=4KB", "halt="}) {

@@ -171,6 +171,23 @@ TEST_F(Collector, HearsNothingUnlessAskedFor) {
   EXPECT_EQ(access((folder_ + "/spool/current").c_str(), F_OK), 0) << "by the environment";
 }
 
+TEST_F(Collector, IsNoFolderThatIsCalledAsAnAddress) {
+  std::string const before = folder_ + "-cwd";
+  ASSERT_EQ(mkdir(before.c_str(), 0777), 0);
+  for (const char *const address : {"http://localhost:8080", "https://findings.example/collect"}) {
+    How how = with("halt=0");
+    how.environment.emplace_back("RINGFENCE_COLLECTOR", address);
+    Result const result = run({"/bin/sh", "-c", "cd '" + before + "' && exec '" + program("told") + "' often 1"}, how);
+    EXPECT_EQ(result.status, 99) << "the finding counts all the same";
+    EXPECT_NE(result.err.find("named by its folder, not by the address " + std::string(address) + ": findings are not"),
+              std::string::npos)
+        << result.err;
+    EXPECT_EQ(rmdir((before + "/http:").c_str()), -1);
+    EXPECT_EQ(errno, ENOENT);
+  }
+  EXPECT_EQ(rmdir(before.c_str()), 0) << "nothing was made there";
+}
+
 TEST_F(Collector, IsToldTheFirstOfABugAndHowOftenItCameAgain) {
   Told const told = tell({"often", "1000"}, "max_findings=5");
   EXPECT_EQ(told.findings(), 1000);
