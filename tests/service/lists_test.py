@@ -51,6 +51,20 @@ def builds_are_listed_in_parts():
         check('rel="next"' not in page and 'rel="prev" href="/builds?limit=200"' in page, page[-900:])
 
 
+def parts_of_the_page_of_findings_are_as_long_as_was_asked_for():
+    with Service(start=False) as s:
+        bulk(s, (event(f"p{i}", f"{i}") for i in range(7)))
+        s.start()
+        page, numbers = s.http("GET", "/?limit=3").text, []
+        while page:
+            numbers += re.findall(r'class="kind" href="/finding/(\d+)"', page)
+            check(page.count('href="/?state=all&amp;limit=3"') == 1 and 'name="limit" value="3"' in page, page)
+            following = re.search(r'rel="next" href="([^"]*)"', page)
+            page = following and s.http("GET", following[1].replace("&amp;", "&")).text
+            check(page is None or len(re.findall('class="kind"', page)) <= 3, page)
+        equal(sorted(map(int, numbers)), list(range(1, 8)))
+
+
 def programs_of_the_coverage_are_listed_in_parts():
     with Service(start=False) as s:
         bulk(s, (ended(i, f"/srv/p{i:03}") for i in range(PROGRAMS)))
@@ -204,7 +218,8 @@ def the_days_of_a_list_are_those_of_its_findings():
               s.http("GET", "/?search=nothingatall").text)
 
 
-service.main([builds_are_listed_in_parts, programs_of_the_coverage_are_listed_in_parts,
+service.main([builds_are_listed_in_parts, parts_of_the_page_of_findings_are_as_long_as_was_asked_for,
+              programs_of_the_coverage_are_listed_in_parts,
               modules_and_call_sites_say_how_many_they_are, a_finding_says_how_many_of_each_it_has,
               the_parts_of_a_finding_are_counted,
               a_finding_of_many_pieces_is_made_one_again, a_finding_is_new_for_seven_days,

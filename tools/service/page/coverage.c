@@ -18,7 +18,7 @@ static void part(const rf_page *p, const rf_json *list, const char *total, const
   const char *const module = rf_json_text(p->json, "module", NULL);
   const char *const link =
       rf_bump_arena_print(p->arena, "/coverage?limit=%s%s%s", rf_page_plain_number(p, p->json, "limit"),
-                          module == NULL ? "" : "&module=", module == NULL ? "" : rf_page_encoded(p, module));
+                          module == NULL ? "" : "&module=", module == NULL ? "" : rf_web_encoded(p->arena, module));
   if (all <= shown) {
     return;
   }
