@@ -81,13 +81,12 @@ def a_list_keeps_what_was_chosen():
         append(s.directory, *(event(f"p{i}", f"p{i}", environment="ci", ago=i) for i in range(4)))
         s.wait(lambda: len(s.findings()) == 5)
         query = "state=all&environment=ci&build=1&new_in=%3C2&search=src%20%26&order=count"
-        for path, links in (("/?state=all&limit=2", ["/?state=all&amp;offset=2"]),
-                            ("/?state=all&limit=2&offset=2", ["/?state=all", "/?state=all&amp;offset=4"]),
-                            ("/?state=all&limit=2&offset=4", ["/?state=all&amp;offset=2"]),
-                            ("/?state=all&limit=2&offset=1", ["/?state=all", "/?state=all&amp;offset=3"]),
+        two = "/?state=all&limit=2"
+        for path, links in ((two, [two + "&offset=2"]), (two + "&offset=2", [two, two + "&offset=4"]),
+                            (two + "&offset=4", [two + "&offset=2"]), (two + "&offset=1", [two, two + "&offset=3"]),
                             ("/?state=all", [])):
             text = s.http("GET", path).text
-            equal(re.findall(r'<a rel="\w+" href="([^"]*)"', text), links, path)
+            equal([link.replace("&amp;", "&") for link in re.findall(r'<a rel="\w+" href="([^"]*)"', text)], links, path)
         text = s.http("GET", "/?" + query).text
         for name in ("open", "new", "reopened", "fixed", "ignored", "all"):
             check(f'<a href="/?{query.replace("state=all", "state=" + name).replace("&", "&amp;")}"' in text, name,
