@@ -165,7 +165,9 @@ void rf_page_findings(const rf_page *page) {
   tabs(page);
   tools(page);
   if (f == NULL) {
-    nothing(page);
+    if (!rf_page_is_behind(page, rf_json_unsigned(page->json, "total", 0), link_to(page, state_of(page)))) {
+      nothing(page);
+    }
   } else {
     rf_page_raw(page, "<table class=\"findings\" id=\"findings\">\n<thead><tr><th scope=\"col\">Finding</th><th "
                       "scope=\"col\">30 days</th><th scope=\"col\" class=\"number\">Events</th><th scope=\"col\">Last "

@@ -298,3 +298,12 @@ void rf_page_pager(const rf_page *p, const char *link, const char *noun, uint64_
   }
   rf_page_raw(p, "</p>\n");
 }
+
+bool rf_page_is_behind(const rf_page *p, uint64_t total, const char *link) {
+  bool const behind = total != 0 && rf_json_unsigned(p->json, "offset", 0) >= total;
+  if (behind) {
+    rf_markup(p->sink, "<p class=\"empty\">The list ends before this part. <a href=\"%s\">To its beginning</a></p>\n",
+              link);
+  }
+  return behind;
+}

@@ -63,6 +63,10 @@ void rf_page_chart(const rf_page *p, const rf_json *list, const char *label);
 /* Says how many of the members "total" a list shows, and leads to its other parts: `link` is a path with parameters. */
 void rf_page_pager(const rf_page *p, const char *link, const char *noun, uint64_t shown);
 
+/* True where the part that was asked for begins behind the end of a list of `total`, which has become shorter since:
+ * says so, and leads to its beginning. */
+bool rf_page_is_behind(const rf_page *p, uint64_t total, const char *link);
+
 /* The sum of a list of numbers, and the largest. */
 uint64_t rf_page_sum(const rf_json *list, uint64_t *most);
 
