@@ -86,7 +86,8 @@ def a_list_keeps_what_was_chosen():
                             (two + "&offset=4", [two + "&offset=2"]), (two + "&offset=1", [two, two + "&offset=3"]),
                             ("/?state=all", [])):
             text = s.http("GET", path).text
-            equal([link.replace("&amp;", "&") for link in re.findall(r'<a rel="\w+" href="([^"]*)"', text)], links, path)
+            got = re.findall(r'<a rel="\w+" href="([^"]*)"', text)
+            equal([link.replace("&amp;", "&") for link in got], links, path)
         text = s.http("GET", "/?" + query).text
         for name in ("open", "new", "reopened", "fixed", "ignored", "all"):
             check(f'<a href="/?{query.replace("state=all", "state=" + name).replace("&", "&amp;")}"' in text, name,
