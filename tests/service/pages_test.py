@@ -101,6 +101,20 @@ def a_list_keeps_what_was_chosen():
         equal(counts, [("Open", "5"), ("New", "5"), ("Reopened", "0"), ("Fixed", "0"), ("Ignored", "0"), ("All", "5")])
 
 
+def paper_has_no_colours_of_the_dark():
+    """What rules for the dark set, as a browser in it prints by them too, those for print set anew."""
+    with Service() as s:
+        style = s.http("GET", "/style.css").text
+    blocks = re.findall(r"@media ([^{]*)\{((?:[^{}]*\{[^{}]*\})*[^{}]*)\}", style)
+
+    def names(*words):
+        return {name for media, block in blocks if all(word in media for word in words) and "screen" not in media
+                for name in re.findall(r"(--[\w-]+):|([^{};]*)\{ *color:", block)}
+
+    check(any("dark" in media for media, _ in blocks) and names("print"), blocks)
+    equal(names("prefers-color-scheme: dark") - names("print"), {("--pressed", "")}, "but for buttons, which are hidden")
+
+
 def pages_run_nothing_and_load_nothing_from_elsewhere():
     with with_finding() as s:
         for path in ("/", "/finding/1", "/builds", "/coverage", "/status", "/sign-in", "/nowhere"):
@@ -206,5 +220,5 @@ service.main([
     an_open_page_hears_of_nothing_where_nothing_changes, a_finding_is_split_from_its_page, pages_are_well_formed,
     a_page_s_forms_do_what_their_buttons_say, pages_run_nothing_and_load_nothing_from_elsewhere,
     what_records_say_is_text_on_the_page, a_list_keeps_what_was_chosen,
-    pages_that_were_closed_make_room_at_once,
+    pages_that_were_closed_make_room_at_once, paper_has_no_colours_of_the_dark,
 ])
