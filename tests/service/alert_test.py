@@ -47,6 +47,24 @@ def alerts_come_once_for_each_environment():
         s.wait(lambda: s.ask("status")["alerts_waiting"] == 0)
 
 
+def a_collector_that_runs_once_tells_as_well():
+    """All that is new before it ends; one that fails is left for the next time, and its exit status says so."""
+    with Service(start=False) as s:
+        log = s.root + "/alerts"
+        tells = ("serve", "--once", "--alert-command", f"cat >> {log}; echo >> {log}")
+        append(s.directory, event("a", "1", environment="ci"), event("b", "2"))
+        check("an alert failed: the command" in s.command("serve", "--once", "--alert-command", "exit 3", status=1))
+        begin = time.time()
+        s.command(*tells)
+        check(time.time() - begin > 1, "one each second")
+        append(s.directory, event("a", "3", environment="ci"), event("c", "4"))
+        s.command(*tells)
+        s.command(*tells)
+        with open(log, encoding="utf-8") as file:
+            told = [json.loads(line) for line in file]
+        equal([(t["finding"], t["environment"]) for t in told], [(1, "ci"), (2, "development"), (3, "development")])
+
+
 def an_alert_that_failed_is_told_later_whole_and_once():
     with Service(start=False) as s:
         log = s.root + "/alerts"
@@ -317,7 +335,8 @@ def watch_tells_what_happens():
 
 service.main([
     # The longest come first.
-    links_of_alerts_lead_where_others_find_the_page, alerts_come_once_for_each_environment,
+    links_of_alerts_lead_where_others_find_the_page, a_collector_that_runs_once_tells_as_well,
+    alerts_come_once_for_each_environment,
     a_webhook_is_posted_to_and_tried_again,
     a_webhook_that_has_moved_is_said_and_not_taken_for_told, a_collector_that_ends_leaves_no_alert_that_runs,
     an_alert_that_was_told_is_not_told_again_while_the_disk_is_full,

@@ -21,7 +21,7 @@ STEPS = [
     ["DROP TABLE outgoing"],
     ["DROP INDEX finding_waits"],
     ["DROP TABLE serial_file"], ["ALTER TABLE serial_file DROP COLUMN generation"],
-    ["DROP TABLE orphan"], ["DROP TABLE ended"],
+    ["DROP TABLE orphan"], ["DROP TABLE ended"], ["ALTER TABLE finding DROP COLUMN fixed_after"],
 ]
 
 

@@ -4,6 +4,8 @@
 import contextlib
 import os
 import resource
+import signal
+import socket
 import subprocess
 import sys
 
@@ -95,6 +97,20 @@ def a_lock_that_is_lost_on_the_way_is_no_fault_of_the_collector_s():
         equal(s.ask("status")["events"], 2)
 
 
+def a_collector_that_runs_once_ends_on_request():
+    """Also while it waits for another one that does not answer; what it took in stays."""
+    for name, number in (("SIGINT", signal.SIGINT), ("SIGTERM", signal.SIGTERM)):
+        with Service(start=False) as s, socket.create_server(("127.0.0.1", 0)) as silent:
+            append(s.directory, event("a", "1"))
+            process = subprocess.Popen([SERVE, "serve", "--once", "--no-shared", "--dir", s.directory, "--forward",
+                                        f"http://127.0.0.1:{silent.getsockname()[1]}"])
+            silent.accept()[0].close()
+            silent.accept()
+            process.send_signal(number)
+            equal(process.wait(10), -number, name)
+            equal((len(s.findings()), database(s).execute("SELECT count(*) FROM outgoing").fetchone()), (1, (1,)))
+
+
 def commands_that_cannot_write_fail():
     with service.with_finding() as s:
         size = os.path.getsize(s.directory + "/ringfence.db-wal")
@@ -147,5 +163,6 @@ def names_that_no_process_can_look_up_hold_nobody_up():
 service.main([
     what_was_answered_has_reached_the_disk, what_cannot_be_written_is_not_said_to_be_done,
     a_lock_that_is_lost_on_the_way_is_no_fault_of_the_collector_s, commands_that_cannot_write_fail,
+    a_collector_that_runs_once_ends_on_request,
     what_cannot_be_read_is_no_answer, names_that_no_process_can_look_up_hold_nobody_up,
 ])

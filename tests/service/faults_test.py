@@ -290,6 +290,12 @@ def a_store_that_cannot_be_written_is_read():
             for words in (("findings",), ("show", "1"), ("serve", "--check")):
                 done = ask(*words)
                 check(done.returncode == 0 and b"open_a" in done.stdout or words[0] == "serve", words, done)
+            backup = os.path.join(s.root, "backup")
+            equal(ask("serve", "--backup", backup).returncode, 0, "what is on such a disk is to be saved from it")
+            database = sqlite3.connect(backup)
+            equal(database.execute("SELECT count(*) FROM finding").fetchone(), (1,))
+            database.close()
+            os.unlink(backup)
             if os.path.isdir(shared):
                 os.rmdir(shared)
         equal(ask("fix", "1").returncode, 1)
@@ -361,7 +367,8 @@ def the_command_line_is_checked():
         for words, said in [(("--listen", "nowhere"), "--listen"), (("--listen", "1.2.3.4.5:80"), "use an address"),
                             (("--bytes", "sample"), "--bytes"), (("--bytes", "sample=some"), "--bytes"),
                             (("--keep-days", "-1"), "--keep-days"), (("word",), "options only"),
-                            (("--what",), "unknown option"),
+                            (("--what",), "unknown option"), (("--check", "--backup", "b"), "one of them"),
+                            (("--once", "--check"), "one of them"), (("--backup", "b", "--once"), "one of them"),
                             (("--webhook", "http://x", "--alert-command", "y"), "not both"),
                             (("--webhook", ""), "--webhook"), (("--webhook", "ftp://x"), "--webhook"),
                             (("--webhook", "https://"), "--webhook"), (("--alert-command", ""), "is empty"),

@@ -71,6 +71,26 @@ def a_fix_without_a_commit_is_in_the_next_build():
         equal(state(s), "open")
 
 
+def the_next_build_is_the_next_one_whatever_the_clock_of_its_host_says():
+    """The order in which builds are heard of counts, not their events' times: hosts' clocks may be behind."""
+    with Service(start=False) as s:
+        take(s, event("a", "1", build=build("a")))
+        s.command("fix", "1")
+        take(s, event("a", "2", build=build("a"), ago=-1))
+        take(s, event("a", "3", build=build("9"), ago=30 * 3600))
+        equal(state(s), "fixed", "what ran a day before the fix, and comes in late, is no later build")
+        take(s, record("summary", "s-1-1-1", build=build("b"), ago=7200, seconds=3600.0), event(
+            "a", "4", build=build("b"), ago=7200))
+        equal(state(s), "reopened")
+        since = s.ask("show", "1")["since_fix"]
+        equal((since["hours_after"], since["events_after"]), (1.0, 1))
+        take(s, event("b", "5", build=build("c"), ago=7200))
+        s.command("fix", "1")
+        take(s, event("b", "6", build=build("d"), ago=7200))
+        s.command("merge", "1", "2")
+        equal(state(s), "reopened", "a part was seen in it")
+
+
 def fixed_has_a_number():
     with Service(start=False) as s:
         take(s, *[event("a", f"e{i}", ago=9000, build=build("a")) for i in range(4)],
@@ -363,7 +383,8 @@ service.main([
     a_fix_is_known_by_each_name_of_its_build, a_build_that_was_told_of_is_as_new_as_that,
     decisions_undo_one_another_whole, a_fix_is_undone_only_by_a_build_that_has_it, the_order_of_builds_is_what_ci_says,
     ci_may_tell_of_a_build_before_anything_was_found,
-    a_fix_without_a_commit_is_in_the_next_build, fixed_has_a_number, ignored_needs_a_reason_and_stays_ignored,
+    a_fix_without_a_commit_is_in_the_next_build, the_next_build_is_the_next_one_whatever_the_clock_of_its_host_says,
+    fixed_has_a_number, ignored_needs_a_reason_and_stays_ignored,
     a_shortened_commit_is_the_build_that_alone_begins_so, of_two_builds_of_one_second_the_first_told_is_the_earlier,
     what_became_of_a_finding_is_listed, a_build_says_whether_its_order_is_guessed, states_that_contradict_are_refused,
     a_record_that_comes_late_does_not_end_a_crash_loop, a_database_above_its_limit_forgets_no_more_than_that])

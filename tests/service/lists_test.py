@@ -51,6 +51,42 @@ def builds_are_listed_in_parts():
         check('rel="next"' not in page and 'rel="prev" href="/builds?limit=200"' in page, page[-900:])
 
 
+def parts_of_the_page_of_findings_are_as_long_as_was_asked_for():
+    with Service(start=False) as s:
+        bulk(s, (event(f"p{i}", f"{i}") for i in range(7)))
+        s.start()
+        page, numbers = s.http("GET", "/?limit=3").text, []
+        while page:
+            numbers += re.findall(r'class="kind" href="/finding/(\d+)"', page)
+            check(page.count('href="/?state=all&amp;limit=3"') == 1 and 'name="limit" value="3"' in page, page)
+            following = re.search(r'rel="next" href="([^"]*)"', page)
+            page = following and s.http("GET", following[1].replace("&amp;", "&")).text
+            check(page is None or len(re.findall('class="kind"', page)) <= 3, page)
+        equal(sorted(map(int, numbers)), list(range(1, 8)))
+
+
+def a_part_behind_the_end_of_a_list_does_not_say_that_there_is_nothing():
+    """As where all findings of the last page have been fixed."""
+    with Service(start=False) as s:
+        sites = [{"path": "/srv/app", "build_id": "ab", "sites": 3, "watched": [], "unwatched": [16, 32, 48]}]
+        bulk(s, [event("a", "1"), {**ended(1, "/srv/app"), "sites": sites, "sites_dropped": 0}])
+        s.start()
+        for path, link in (("/?offset=100", "/?state=open"), ("/?state=all&search=a&offset=1", "/?state=all&search=a"),
+                           ("/builds?offset=1", "/builds?limit=200"), ("/coverage?offset=1", "/coverage"),
+                           ("/coverage/1?offset=3&limit=2", "?watched=no&limit=2")):
+            page = s.http("GET", path).text
+            found = re.search(r'The list ends before this part. <a href="([^"]*)">', page)
+            equal(found and found[1].replace("&amp;", "&"), link, path)
+            for word in ("Nothing is open", "No finding matches", "is known yet", "There are none", "a run yet"):
+                check(word not in page, path, word)
+            check('<a rel="' not in page, path)
+        page = s.http("GET", "/coverage/1?offset=1&limit=1").text
+        equal(re.findall(r'<a rel="\w+" href="([^"]*)"', page),
+              ["?watched=no&amp;limit=1&amp;offset=0", "?watched=no&amp;limit=1&amp;offset=2"])
+        check("known yet" not in s.command("builds", "--offset", "9"))
+        check("yet" not in s.command("coverage", "--offset", "9"))
+
+
 def programs_of_the_coverage_are_listed_in_parts():
     with Service(start=False) as s:
         bulk(s, (ended(i, f"/srv/p{i:03}") for i in range(PROGRAMS)))
@@ -204,7 +240,9 @@ def the_days_of_a_list_are_those_of_its_findings():
               s.http("GET", "/?search=nothingatall").text)
 
 
-service.main([builds_are_listed_in_parts, programs_of_the_coverage_are_listed_in_parts,
+service.main([builds_are_listed_in_parts, parts_of_the_page_of_findings_are_as_long_as_was_asked_for,
+              a_part_behind_the_end_of_a_list_does_not_say_that_there_is_nothing,
+              programs_of_the_coverage_are_listed_in_parts,
               modules_and_call_sites_say_how_many_they_are, a_finding_says_how_many_of_each_it_has,
               the_parts_of_a_finding_are_counted,
               a_finding_of_many_pieces_is_made_one_again, a_finding_is_new_for_seven_days,

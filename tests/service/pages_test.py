@@ -81,13 +81,13 @@ def a_list_keeps_what_was_chosen():
         append(s.directory, *(event(f"p{i}", f"p{i}", environment="ci", ago=i) for i in range(4)))
         s.wait(lambda: len(s.findings()) == 5)
         query = "state=all&environment=ci&build=1&new_in=%3C2&search=src%20%26&order=count"
-        for path, links in (("/?state=all&limit=2", ["/?state=all&amp;offset=2"]),
-                            ("/?state=all&limit=2&offset=2", ["/?state=all", "/?state=all&amp;offset=4"]),
-                            ("/?state=all&limit=2&offset=4", ["/?state=all&amp;offset=2"]),
-                            ("/?state=all&limit=2&offset=1", ["/?state=all", "/?state=all&amp;offset=3"]),
+        two = "/?state=all&limit=2"
+        for path, links in ((two, [two + "&offset=2"]), (two + "&offset=2", [two, two + "&offset=4"]),
+                            (two + "&offset=4", [two + "&offset=2"]), (two + "&offset=1", [two, two + "&offset=3"]),
                             ("/?state=all", [])):
             text = s.http("GET", path).text
-            equal(re.findall(r'<a rel="\w+" href="([^"]*)"', text), links, path)
+            got = re.findall(r'<a rel="\w+" href="([^"]*)"', text)
+            equal([link.replace("&amp;", "&") for link in got], links, path)
         text = s.http("GET", "/?" + query).text
         for name in ("open", "new", "reopened", "fixed", "ignored", "all"):
             check(f'<a href="/?{query.replace("state=all", "state=" + name).replace("&", "&amp;")}"' in text, name,
@@ -99,6 +99,21 @@ def a_list_keeps_what_was_chosen():
         check("No finding matches" in s.http("GET", "/?new_in=2").text, "there are others")
         counts = re.findall(r">(\w+) <b>(\d+)</b></a>", s.http("GET", "/").text)
         equal(counts, [("Open", "5"), ("New", "5"), ("Reopened", "0"), ("Fixed", "0"), ("Ignored", "0"), ("All", "5")])
+
+
+def paper_has_no_colours_of_the_dark():
+    """What rules for the dark set, as a browser in it prints by them too, those for print set anew."""
+    with Service() as s:
+        style = s.http("GET", "/style.css").text
+    blocks = re.findall(r"@media ([^{]*)\{((?:[^{}]*\{[^{}]*\})*[^{}]*)\}", style)
+
+    def names(*words):
+        return {name for media, block in blocks if all(word in media for word in words) and "screen" not in media
+                for name in re.findall(r"(--[\w-]+):|([^{};]*)\{ *color:", block)}
+
+    check(any("dark" in media for media, _ in blocks) and names("print"), blocks)
+    missing = names("prefers-color-scheme: dark") - names("print")
+    equal(missing, {("--pressed", "")}, "buttons are not printed")
 
 
 def pages_run_nothing_and_load_nothing_from_elsewhere():
@@ -206,5 +221,5 @@ service.main([
     an_open_page_hears_of_nothing_where_nothing_changes, a_finding_is_split_from_its_page, pages_are_well_formed,
     a_page_s_forms_do_what_their_buttons_say, pages_run_nothing_and_load_nothing_from_elsewhere,
     what_records_say_is_text_on_the_page, a_list_keeps_what_was_chosen,
-    pages_that_were_closed_make_room_at_once,
+    pages_that_were_closed_make_room_at_once, paper_has_no_colours_of_the_dark,
 ])

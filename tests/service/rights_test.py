@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Rights over HTTP: tokens, signing in, requests that other pages send."""
 
+import html
 import os
 import re
 import stat
 import subprocess
 import tempfile
+import urllib.parse
 
 import service
 from service import Service, append, check, equal, event, state, with_finding
@@ -305,6 +307,28 @@ def a_code_signs_one_browser_in_once():
             equal((reply.status, reply.headers.get("location")), (status, target), back)
         reply = s.http("POST", "/sign-in", body="token=wrong&back=/builds", Origin=own, Accept="text/html")
         check('name="back" value="/builds"' in reply.text, "it is still meant: " + reply.text)
+        for back, leads in (("/?search=a%26b&state=all", "/?search=a%26b&amp;state=all"), ("//evil", "/"), ("", "/")):
+            page = s.http("GET", "/sign-in?back=" + urllib.parse.quote(back, safe=""), Accept="text/html").text
+            check(f'name="back" value="{leads}"' in page, back, page)
+
+
+def whoever_signs_in_comes_back_to_the_same_list():
+    """With all that was chosen; the page of a finding and the rules say where to sign in, and lead back as well."""
+    with with_finding() as s:
+        for path in ("/finding/1?event=1", "/steering?limit=5"):
+            link = re.search(r'href="(/sign-in[?]back=[^"]*)"', s.http("GET", path).text)[1]
+            page = s.http("GET", link).text
+            check(f'name="back" value="{path}"' in page, path, page)
+        s.stop()
+        s.options = ["--listen", "0.0.0.0:0"]
+        s.start()
+        path = "/?search=a%26b%20%22c&state=all&limit=7"
+        page = s.http("GET", path, Accept="text/html")
+        equal(page.status, 401)
+        back = html.unescape(re.search(r'name="back" value="([^"]*)"', page.text)[1])
+        equal(back, path)
+        reply = s.http("POST", "/sign-in", body="token=" + s.token() + "&back=" + urllib.parse.quote(back, safe=""))
+        equal((reply.status, reply.headers["location"]), (303, path))
 
 
 def a_browser_signs_out():
@@ -346,6 +370,7 @@ service.main([
     requests_from_other_origins_are_refused, triage_needs_a_token_on_loopback_too,
     a_token_that_is_too_short_is_named_with_its_line, tokens_give_the_rights_that_they_name,
     who_shows_a_token_has_its_rights_alone, the_token_is_secret,
-    a_browser_signs_out, a_code_signs_one_browser_in_once, a_browser_that_came_by_tls_keeps_the_token_to_it,
+    a_browser_signs_out, whoever_signs_in_comes_back_to_the_same_list, a_code_signs_one_browser_in_once,
+    a_browser_that_came_by_tls_keeps_the_token_to_it,
     each_right_opens_what_it_names,
     a_browser_has_the_rights_of_the_token_that_it_gave, files_of_tokens_that_others_may_have_made_are_refused])

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Files of symbols that users upload: which are taken, kept and given out again."""
 
+import http.server
 import os
 import random
 import re
@@ -8,6 +9,7 @@ import resource
 import shutil
 import socket
 import subprocess
+import threading
 import time
 
 import service
@@ -142,6 +144,27 @@ def what_is_no_symbols_is_refused():
         s.command("symbols", "sideways", status=2)
     with Service("--listen", "0.0.0.0:0") as s:
         equal(s.http("POST", "/api/v1/symbols", body=elf).status, 401, "beyond loopback with a token only")
+
+
+def a_page_that_is_no_collector_s_has_taken_nothing():
+    """A server that answers every request with a page, as one in front of the collector where it asks for a name."""
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(200)
+            self.send_header("Content-Length", "6")
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+        def log_message(self, *_):
+            pass
+
+    with Service(start=False) as s, http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        said = s.command("symbols", "upload", "--to", f"http://127.0.0.1:{server.server_port}", Program(s.root).whole,
+                         status=1)
+        check("the server there is not a collector" in said, said)
+        server.shutdown()
 
 
 def mutants_of_a_file_get_an_answer_each():
@@ -314,5 +337,5 @@ service.main([
     a_file_that_comes_while_another_is_read_is_read_next, what_is_no_symbols_is_refused,
     the_oldest_files_are_dropped_above_a_limit, an_upload_that_is_cut_short_leaves_nothing,
     an_upload_that_the_database_cannot_note_is_to_be_sent_again, a_file_that_has_no_place_may_be_sent_again,
-    a_file_that_cannot_be_noted_replaces_none,
+    a_file_that_cannot_be_noted_replaces_none, a_page_that_is_no_collector_s_has_taken_nothing,
 ])

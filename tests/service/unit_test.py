@@ -28,8 +28,9 @@ CALLS = {
 ALLOW, ERRNO = 0x7FFF0000, 0x00050000
 EPERM, EAFNOSUPPORT = 1, 97
 WRITE, EXECUTE, SHM_EXEC = 2, 4, 0o100000
+CHILD_GIB = 4  # the limit of a child that looks up names: MEMORY_GIB of tools/service/life/symbols.c
 # Directives that confine in other ways, or not at all.
-OTHERS = {"ExecStart", "Restart", "MemoryMax", "NoNewPrivileges", "ProtectSystem"}
+OTHERS = {"ExecStart", "Restart", "MemoryMax", "OOMPolicy", "NoNewPrivileges", "ProtectSystem"}
 
 
 def directives():
@@ -170,6 +171,14 @@ def the_service_works_under_them():
     server.shutdown()
 
 
+def a_child_that_needs_much_memory_ends_alone():
+    """Where the unit's was reached first, systemd would end the
+    collector with it, as its default is, and start it anew, and it would look the same up again."""
+    unit = directives()
+    equal(unit["OOMPolicy"], "continue")
+    check(int(unit["MemoryMax"].rstrip("G")) > CHILD_GIB, unit["MemoryMax"])
+
+
 def is_possible():
     child = os.fork()
     if child == 0:
@@ -182,4 +191,4 @@ CASES = [the_filters_refuse_what_the_unit_forbids, the_service_works_under_them]
 if CALLS is None or not is_possible():
     print("     (no filter of system calls can be set here: left out)")
     CASES = []
-service.main(CASES)
+service.main(CASES + [a_child_that_needs_much_memory_ends_alone])

@@ -55,3 +55,22 @@ const char *rf_time_text(rf_bump_arena *arena, int64_t seconds, const char *form
   bool const known = gmtime_r(&when, &parts) != NULL && strftime(text, sizeof text, format, &parts) != 0;
   return known ? rf_bump_arena_copy(arena, text) : NULL;
 }
+
+const char *rf_web_encoded(rf_bump_arena *arena, const char *text) {
+  static const char digits[] = "0123456789ABCDEF";
+  char *const out = (char *)rf_bump_arena_alloc(arena, strlen(text) * 3 + 1);
+  size_t at = 0;
+  for (; *text != '\0'; text++) {
+    unsigned char const c = (unsigned char)*text;
+    bool const plain = (c >= '0' && c <= '9') || ((c | 32U) >= 'a' && (c | 32U) <= 'z') || strchr("-._~", c) != NULL;
+    if (plain) {
+      out[at++] = (char)c;
+    } else {
+      out[at++] = '%';
+      out[at++] = digits[c >> 4];
+      out[at++] = digits[c & 15];
+    }
+  }
+  out[at] = '\0';
+  return out;
+}

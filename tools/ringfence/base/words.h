@@ -29,6 +29,9 @@ const char *rf_bytes_text(rf_bump_arena *arena, uint64_t bytes);
 /* Seconds since 1970, as UTC, in a format of strftime; NULL where that has no such time. */
 const char *rf_time_text(rf_bump_arena *arena, int64_t seconds, const char *format);
 
+/* A value of a query string, percent-encoded. */
+const char *rf_web_encoded(rf_bump_arena *arena, const char *text);
+
 #ifdef __cplusplus
 }
 #endif

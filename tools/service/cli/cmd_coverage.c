@@ -76,8 +76,9 @@ static void print_module(const rf_json *m) {
 
 static void print_programs(const rf_json *root) {
   const rf_json *const list = rf_json_list(root, "coverage");
-  (void)puts(list == NULL ? "no process has reported a run yet"
-                          : " processes       hours  allocations  mode    program, build, environment");
+  uint64_t const total = rf_json_unsigned(root, "program_count", 0);
+  (void)puts(total == 0 ? "no process has reported a run yet"
+                        : " processes       hours  allocations  mode    program, build, environment");
   for (const rf_json *c = list; c != NULL; c = c->next) {
     rf_print_clean("%10" PRIu64 "  %10s  %11" PRIu64 "  %-6s  ", rf_json_unsigned(c, "processes", 0),
                    rf_json_member(c, "hours")->text, rf_json_unsigned(c, "allocations", 0),
@@ -89,7 +90,7 @@ static void print_programs(const rf_json *root) {
     rf_print_safe(rf_json_text(c, "environment", ""));
     (void)putchar('\n');
   }
-  rf_print_part(list, rf_json_unsigned(root, "program_count", 0), "rows of programs");
+  rf_print_part(list, total, "rows of programs");
 }
 
 static void print_coverage(const rf_json *root) {

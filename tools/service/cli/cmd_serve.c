@@ -384,6 +384,10 @@ static const char *current_project(rf_bump_arena *arena) {
 }
 
 static int serve_or_look(given *g) {
+  if ((int)g->serve.once + (int)g->check + (int)(g->backup != NULL) > 1) {
+    rf_diag("use --once, --check or --backup, one of them");
+    return RF_EXIT_USAGE;
+  }
   if (g->check) {
     return check(g);
   }

@@ -43,16 +43,6 @@ static bool apply(void *context, size_t row, const char *argument) {
 
 /* ---- Upload ---- */
 
-static const char *encoded(rf_bump_arena *arena, const char *text) {
-  rf_text_sink t;
-  rf_text_sink_init(&t, arena);
-  for (; *text != '\0'; text++) {
-    bool const plain = strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~", *text) != NULL;
-    rf_sink_str(&t.sink, rf_bump_arena_print(arena, plain ? "%c" : "%%%02X", (unsigned char)*text));
-  }
-  return t.text;
-}
-
 static bool upload_there(asked *a, const char *path) {
   rf_bump_arena *const arena = &a->cli.arena;
   const char *const token = getenv("RINGFENCE_TOKEN");
@@ -60,7 +50,7 @@ static bool upload_there(asked *a, const char *path) {
   rf_curl const request = {
       .url = rf_bump_arena_print(arena, "%.*s/api/v1/symbols?name=%s",
                                  (int)(length - (length != 0 && a->to[length - 1] == '/')), a->to,
-                                 encoded(arena, rf_base_name(path))),
+                                 rf_web_encoded(arena, rf_base_name(path))),
       .body_file = path,
       .streamed = true,
       .header = token == NULL ? NULL : rf_bump_arena_print(arena, "Authorization: Bearer %s", token),
@@ -75,7 +65,7 @@ static bool upload_there(asked *a, const char *path) {
     return false;
   }
   const rf_json *const root = rf_json_parse(arena, answer.text, strlen(answer.text));
-  if (answer.status != 200) {
+  if (answer.status != 200 || rf_json_member(root, "done") == NULL) {
     rf_diag("%s: %s", a->to,
             answer.status == 0 ? "no collector answers there"
                                : rf_json_text(root, "error", "the server there is not a collector"));

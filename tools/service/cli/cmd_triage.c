@@ -165,7 +165,7 @@ static bool is_name(const char *option, const char *text) {
 static bool read_build(const decision *d, int64_t *time) {
   *time = d->time == NULL ? rf_store_now() : rf_time_read(d->time);
   if (*time < 0) {
-    rf_diag("--time %s: use the form 2026-11-20T22:00:00Z", d->time);
+    rf_diag("--time %s: use the form 2026-11-20T22:00:00Z, or that of `git show -s --format=%%cI`", d->time);
   }
   return *time >= 0 && is_name("add", d->add) && (d->version == NULL || is_name("version", d->version));
 }

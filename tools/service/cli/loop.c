@@ -292,7 +292,6 @@ static int hold_signals(void) {
   (void)sigaddset(&set, SIGINT);
   (void)sigaddset(&set, SIGHUP);
   (void)sigprocmask(SIG_BLOCK, &set, NULL);
-  (void)signal(SIGPIPE, SIG_IGN);
   return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
@@ -320,6 +319,7 @@ static bool start(server *s) {
   if (!rf_serial_lines_open(&s->serial, s->options, &s->store)) {
     return false;
   }
+  s->alerts = (rf_alerts){.webhook = s->options->webhook, .command = s->options->command, .url = s->options->page_url};
   if (s->options->once) {
     return true;
   }
@@ -330,9 +330,7 @@ static bool start(server *s) {
   }
   rf_policy_writer_open(&s->policy, s->options->directory);
   steer(s, 0);
-  s->alerts = (rf_alerts){.webhook = s->options->webhook,
-                          .command = s->options->command,
-                          .url = s->options->page_url != NULL ? s->options->page_url : rf_http_url(s->http)};
+  s->alerts.url = s->alerts.url != NULL ? s->alerts.url : rf_http_url(s->http);
   rf_diag("collecting findings in %s, page at %s", s->options->directory, rf_http_url(s->http));
   if (s->spool.doorbell < 0) {
     rf_diag("cannot create a socket in %s that announces findings: they are looked for every second",
@@ -360,7 +358,8 @@ static int take_once(server *s) {
     rf_diag("a process is still writing: some findings were left for the next time");
   }
   rf_symbol_worker_finish(&s->symbols, &s->store);
-  return rf_relay_finish(&s->relay, &s->store) ? 0 : RF_EXIT_FAILED;
+  bool const sent = rf_relay_finish(&s->relay, &s->store);
+  return rf_alerts_finish(&s->alerts, &s->store) && sent ? 0 : RF_EXIT_FAILED;
 }
 
 int rf_serve(rf_serve_options *options) {
@@ -373,10 +372,11 @@ int rf_serve(rf_serve_options *options) {
   }
   int status = RF_EXIT_FAILED;
   if (start(&s)) {
-    s.signals = hold_signals();
+    (void)signal(SIGPIPE, SIG_IGN);
     if (options->once) {
-      status = take_once(&s);
+      status = take_once(&s); /* a signal ends it, be it in the middle of a wait for somebody else */
     } else {
+      s.signals = hold_signals();
       if (options->open) {
         open_browser(&s);
       }

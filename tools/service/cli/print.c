@@ -147,7 +147,8 @@ void rf_print_finding(rf_bump_arena *arena, rf_store *store, const rf_json *root
 
 void rf_print_builds(const rf_json *root) {
   const rf_json *const list = rf_json_list(root, "builds");
-  (void)puts(list == NULL ? "no build is known yet" : "  findings   new   events   hours  order    build");
+  uint64_t const total = rf_json_unsigned(root, "total", 0);
+  (void)puts(total == 0 ? "no build is known yet" : "  findings   new   events   hours  order    build");
   for (const rf_json *b = list; b != NULL; b = b->next) {
     const char *const version = rf_json_text(b, "version", "");
     const char *const name = rf_json_text(b, "name", "");
@@ -161,7 +162,7 @@ void rf_print_builds(const rf_json *root) {
     rf_print_safe(name);
     (void)putchar('\n');
   }
-  rf_print_part(list, rf_json_unsigned(root, "total", 0), "builds");
+  rf_print_part(list, total, "builds");
 }
 
 void rf_print_activity(const rf_json *root) {

@@ -2,6 +2,7 @@
 
 #include "checkers/report/json_writer.h"
 #include "tools/ringfence/base/sinks.h"
+#include "tools/ringfence/base/words.h"
 #include "tools/service/page/page.h"
 
 #include <string.h>
@@ -45,6 +46,31 @@ const char *rf_request_field(rf_request *r, const char *name) {
     at += length + 1;
   }
   return NULL;
+}
+
+typedef struct target {
+  rf_bump_arena *arena;
+  rf_text_sink text;
+  bool begun; /* its query string has */
+} target;
+
+static enum MHD_Result add_to_target(void *context, enum MHD_ValueKind kind, const char *name, const char *value) {
+  target *const t = (target *)context;
+  (void)kind;
+  rf_sink_char(&t->text.sink, t->begun ? '&' : '?');
+  rf_sink_str(&t->text.sink, rf_web_encoded(t->arena, name));
+  rf_sink_char(&t->text.sink, '=');
+  rf_sink_str(&t->text.sink, rf_web_encoded(t->arena, value == NULL ? "" : value));
+  t->begun = true;
+  return MHD_YES;
+}
+
+const char *rf_request_target(rf_request *r) {
+  target t = {.arena = &r->arena};
+  rf_text_sink_init(&t.text, &r->arena);
+  rf_sink_str(&t.text.sink, r->path);
+  (void)MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND, add_to_target, &t);
+  return t.text.text;
 }
 
 /* With their lengths, so that no name and no value looks like two. */
@@ -139,9 +165,12 @@ static const char *title_of(unsigned status) {
  * page of the finding is the one to go to. */
 static const char *path_back(rf_request *r) {
   static const char finding[] = "/finding/";
-  const char *const back = strcmp(r->path, "/sign-in") == 0 ? rf_request_field(r, "back") : NULL;
-  if (back != NULL) {
-    return back;
+  if (strcmp(r->path, "/sign-in") == 0) {
+    const char *const back = rf_request_field(r, "back");
+    return back == NULL ? "/" : back;
+  }
+  if (!r->sender.writes) {
+    return rf_request_target(r);
   }
   if (strncmp(r->path, finding, strlen(finding)) != 0) {
     return r->path;

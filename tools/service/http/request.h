@@ -74,6 +74,9 @@ const char *rf_request_argument(const rf_request *r, const char *name);
 /* A field of a form that was posted, decoded, in the arena; NULL where it is absent. */
 const char *rf_request_field(rf_request *r, const char *name);
 
+/* The path and the query string. */
+const char *rf_request_target(rf_request *r);
+
 /* Everything that the answer to a GET depends on beside the store. */
 const char *rf_request_question(rf_request *r);
 

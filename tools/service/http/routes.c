@@ -239,6 +239,8 @@ static enum MHD_Result answer_page(rf_request *r, const char *what, rf_page_make
       .new_in = rf_request_argument(r, "new_in"),
       .search = rf_request_argument(r, "search"),
       .order = rf_request_argument(r, "order"),
+      .limit = rf_request_argument(r, "limit"),
+      .back = rf_request_target(r),
       .zoom = number(r, "zoom"),
   };
   make(&p);
@@ -313,7 +315,9 @@ static enum MHD_Result sign_in(rf_request *r) {
   }
   rf_text_sink page;
   rf_text_sink_init(&page, &r->arena);
-  rf_page_message(&page.sink, "Sign in", "Findings can then be marked as fixed, ignored or merged", "/");
+  const char *const from = rf_request_argument(r, "back");
+  rf_page_message(&page.sink, "Sign in", "Findings can then be marked as fixed, ignored or merged",
+                  is_path_of_ours(from) ? from : "/");
   return rf_reply(r, MHD_HTTP_OK, html, page.text, page.length);
 }
 

@@ -11,6 +11,10 @@ extern "C" {
 /* What a name gives that is the start of several builds' names. */
 enum { RF_BUILD_AMBIGUOUS = -1 };
 
+/* SQL: whether build `b` is one of those that were heard of after the fix `f`, a row with these columns. Hosts' clocks
+ * may be behind, so that the order of arrival counts; what ran a day before the fix, and comes in late, is none. */
+#define RF_BUILD_IS_NEXT(b, f) b ".id > " f ".fixed_after AND " b ".first_seen > " f ".fixed_at - 86400000"
+
 /* The build of an event: one for each revision, else for each version, else for each build-id. A revision of seven
  * hexadecimal digits or more is that of the only build that has it as a start, or is a start of it: the build has the
  * longer one then. Made where it is new,

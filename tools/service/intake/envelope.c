@@ -33,6 +33,21 @@ static bool is_time(const int parts[6]) {
          parts[2] <= days[parts[1] - 1] + (leap && parts[1] == 2) && parts[3] < 24 && parts[4] < 60 && parts[5] <= 60;
 }
 
+/* "Z", "+02:00" or "-0530": milliseconds that the clock there is ahead of UTC. False where `text` is none of these. */
+static bool read_zone(const char *text, int64_t *ahead) {
+  bool const west = *text == '-';
+  *ahead = 0;
+  if (*text != '+' && !west) {
+    return strcmp(text, "Z") == 0;
+  }
+  text++;
+  int const hours = read_part(&text, 2, '\0');
+  text += hours >= 0 && *text == ':';
+  int const minutes = hours < 0 ? -1 : read_part(&text, 2, '\0');
+  *ahead = ((int64_t)hours * 60 + minutes) * (west ? -60000 : 60000);
+  return hours >= 0 && hours < 24 && minutes >= 0 && minutes < 60 && *text == '\0';
+}
+
 int64_t rf_time_read(const char *text) {
   static const char after[] = {'-', '-', 'T', ':', ':', '\0'};
   int parts[6];
@@ -55,7 +70,8 @@ int64_t rf_time_read(const char *text) {
       ms += (*text - '0') * scale;
     }
   }
-  return is_time(parts) && strcmp(text, "Z") == 0 ? (int64_t)timegm(&t) * 1000 + ms : -1;
+  int64_t ahead = 0;
+  return read_zone(text, &ahead) && is_time(parts) ? (int64_t)timegm(&t) * 1000 + ms - ahead : -1;
 }
 
 /* ".../bazel-out/k8-fastbuild/bin/a/b_test.runfiles/workspace/a/b_test" and ".../bin/a/b_test" are "a/b_test". */

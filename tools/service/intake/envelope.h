@@ -72,7 +72,8 @@ enum { RF_LABELS_MOST = 8 };
  * Returns their number. */
 size_t rf_envelope_labels(rf_bump_arena *arena, const rf_json *labels, const char *out[RF_LABELS_MOST]);
 
-/* Milliseconds since 1970 of "2026-11-20T22:00:00.123456Z"; -1 where `text` is no such time. */
+/* Milliseconds since 1970 of "2026-11-20T22:00:00.123456Z" or, with an offset in place of the Z, of
+ * "2026-11-20T23:00:00+01:00", as git and others write it; below 0 where `text` is no such time. */
 int64_t rf_time_read(const char *text);
 
 #ifdef __cplusplus

@@ -103,7 +103,7 @@ static const char *compose(rf_bump_arena *arena, rf_alerts *alerts, rf_store *st
       store,
       "SELECT a.id, a.kind, a.environment, a.finding, f.bug, f.title, f.place FROM activity a JOIN finding f ON f.id"
       " = a.finding WHERE a.alert = 1 AND (a.time < ?1 - ?2 OR a.time > ?1) AND f.merged_into IS NULL ORDER BY a.id",
-      "ii", rf_store_now(), (int64_t)DELAY_MS);
+      "ii", rf_store_now(), (int64_t)(alerts->at_once ? -1 : DELAY_MS));
   if (!first_due(alerts, store, s)) {
     return NULL;
   }
@@ -269,9 +269,9 @@ static void settle(rf_alerts *alerts, rf_store *store, int status) {
   }
 }
 
-static void look_after(rf_alerts *alerts, rf_store *store) {
+static void look_after(rf_alerts *alerts, rf_store *store, int options) {
   int status = 0;
-  pid_t const ended = waitpid(alerts->child, &status, WNOHANG);
+  pid_t const ended = waitpid(alerts->child, &status, options);
   if (ended == alerts->child) {
     alerts->child = 0;
     settle(alerts, store, WIFEXITED(status) ? WEXITSTATUS(status) : FAILED);
@@ -280,7 +280,7 @@ static void look_after(rf_alerts *alerts, rf_store *store) {
 
 void rf_alerts_step(rf_alerts *alerts, rf_store *store) {
   if (alerts->child != 0) {
-    look_after(alerts, store);
+    look_after(alerts, store, WNOHANG);
   }
   if (alerts->child != 0 || (alerts->webhook == NULL && alerts->command == NULL) ||
       rf_store_steady() < alerts->next_try || !is_noted(alerts, store)) {
@@ -293,6 +293,29 @@ void rf_alerts_step(rf_alerts *alerts, rf_store *store) {
     settle(alerts, store, FAILED);
   }
   rf_bump_arena_free(&arena);
+}
+
+static bool have_failed(const rf_alerts *alerts) {
+  for (size_t i = 0; i < RF_ALERTS_FAILED; i++) {
+    if (alerts->failed[i].activity != 0) {
+      return true;
+    }
+  }
+  return alerts->outcome != 0;
+}
+
+bool rf_alerts_finish(rf_alerts *alerts, rf_store *store) {
+  struct timespec const pause = {1, 0};
+  alerts->at_once = true;
+  rf_alerts_step(alerts, store);
+  while (alerts->child != 0) {
+    look_after(alerts, store, 0);
+    if (rf_store_number(store, 0, "SELECT 1 FROM activity WHERE alert = 1 LIMIT 1", "") != 0) {
+      (void)nanosleep(&pause, NULL);
+    }
+    rf_alerts_step(alerts, store);
+  }
+  return !have_failed(alerts);
 }
 
 void rf_alerts_end(rf_alerts *alerts) {

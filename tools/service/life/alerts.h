@@ -12,6 +12,7 @@
 
 #include "tools/service/store/store.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #ifdef __cplusplus
@@ -36,11 +37,15 @@ typedef struct rf_alerts {
   int64_t outcome;     /* of it, which the store does not have so far; 0: none */
   int64_t next_try;    /* of any alert */
   int in_a_row;        /* failures since one arrived */
+  bool at_once;        /* no names come in that an alert should wait for */
   rf_alert_failed failed[RF_ALERTS_FAILED];
 } rf_alerts;
 
 /* Looks after the child, starts the next one. To be called every second or so. */
 void rf_alerts_step(rf_alerts *alerts, rf_store *store);
+
+/* Sends all that wait, each tried once, and waits for the last. False where some are left for the next time. */
+bool rf_alerts_finish(rf_alerts *alerts, rf_store *store);
 
 /* Ends the child. */
 void rf_alerts_end(rf_alerts *alerts);

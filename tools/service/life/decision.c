@@ -18,11 +18,12 @@ bool rf_decision_refuse(char message[RF_TRIAGE_MESSAGE], const char *why) {
 
 /* True if finding `id` is fixed and `other` was seen, after that decision, in a build that has the fix. */
 static bool brings_back(rf_store *store, int64_t id, int64_t other) {
-  sqlite3_stmt *const s = rf_store_select(
-      store,
-      "SELECT c.what FROM finding f, counter c WHERE f.id = ?1 AND f.state = 'fixed' AND c.kind = 2 AND c.last_seen >"
-      " f.fixed_at AND c.finding IN (SELECT id FROM finding WHERE id = ?2 OR merged_into = ?2)",
-      "ii", id, other);
+  sqlite3_stmt *const s =
+      rf_store_select(store,
+                      "SELECT c.what FROM finding f, counter c WHERE f.id = ?1 AND f.state = 'fixed' AND c.kind = 2 AND"
+                      " (c.last_seen > f.fixed_at OR c.what > f.fixed_after) AND c.finding IN (SELECT id FROM finding "
+                      "WHERE id = ?2 OR merged_into = ?2)",
+                      "ii", id, other);
   bool back = false;
   while (rf_store_row(store, s)) {
     back = back || rf_build_has_fix(store, id, sqlite3_column_int64(s, 0));

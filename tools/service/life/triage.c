@@ -43,7 +43,7 @@ static bool fix(rf_store *store, int64_t id, const char *text, char *message) {
   }
   rf_store_run(store,
                "UPDATE finding SET state = 'fixed', because = NULL, fixed_in = ?2, fixed_build = nullif(?3, 0),"
-               " fixed_at = ?4 WHERE id = ?1",
+               " fixed_at = ?4, fixed_after = coalesce((SELECT max(id) FROM build), 0) WHERE id = ?1",
                "itii", id, text, build, rf_store_now());
   rf_decision_note(store, id, "fixed", text == NULL ? "in the next build" : text);
   (void)snprintf(message, RF_TRIAGE_MESSAGE, "finding %" PRId64 " is fixed in %s%s", id,

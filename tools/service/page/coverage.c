@@ -18,7 +18,7 @@ static void part(const rf_page *p, const rf_json *list, const char *total, const
   const char *const module = rf_json_text(p->json, "module", NULL);
   const char *const link =
       rf_bump_arena_print(p->arena, "/coverage?limit=%s%s%s", rf_page_plain_number(p, p->json, "limit"),
-                          module == NULL ? "" : "&module=", module == NULL ? "" : rf_page_encoded(p, module));
+                          module == NULL ? "" : "&module=", module == NULL ? "" : rf_web_encoded(p->arena, module));
   if (all <= shown) {
     return;
   }
@@ -152,7 +152,7 @@ void rf_page_coverage(const rf_page *page) {
   }
   if (list != NULL) {
     programs(page, list);
-  } else if (programs_all == 0) {
+  } else if (!rf_page_is_behind(page, programs_all, "/coverage") && programs_all == 0) {
     rf_page_nothing_yet(page, "No process has reported a run yet.", "", "./program");
   }
   rf_page_foot(page->sink);
@@ -195,17 +195,21 @@ static void site(const rf_page *p, const rf_json *s) {
   rf_page_raw(p, "</td></tr>\n");
 }
 
-static void pager(const rf_page *p, uint64_t count, uint64_t all) {
+static void pager(const rf_page *p, const char *link, uint64_t count, uint64_t all) {
   uint64_t const offset = rf_json_unsigned(p->json, "offset", 0);
+  uint64_t const limit = rf_json_unsigned(p->json, "limit", 0);
   if (all <= count && offset == 0) {
     return;
   }
   rf_markup(p->sink, "<p class=\"pager\"><span>%s of %s</span>",
             rf_bump_arena_print(p->arena, "%" PRIu64 " to %" PRIu64, offset + 1, offset + count),
             rf_page_number(p, all));
+  if (offset != 0) {
+    rf_markup(p->sink, " <a rel=\"prev\" href=\"%s&amp;offset=%zu\">Previous</a>", link,
+              (size_t)(offset > limit ? offset - limit : 0));
+  }
   if (offset + count < all) {
-    rf_markup(p->sink, "<a href=\"?watched=%s&amp;offset=%s\">Next</a>", rf_json_text(p->json, "shown", "no"),
-              rf_bump_arena_print(p->arena, "%" PRIu64, offset + count));
+    rf_markup(p->sink, " <a rel=\"next\" href=\"%s&amp;offset=%zu\">Next</a>", link, (size_t)(offset + count));
   }
   rf_page_raw(p, "</p>\n");
 }
@@ -213,8 +217,12 @@ static void pager(const rf_page *p, uint64_t count, uint64_t all) {
 static void sites_table(const rf_page *p, uint64_t all) {
   uint64_t count = 0;
   const rf_json *const list = rf_json_list(p->json, "list");
+  const char *const link = rf_bump_arena_print(p->arena, "?watched=%s&limit=%s", rf_json_text(p->json, "shown", "no"),
+                                               rf_page_plain_number(p, p->json, "limit"));
   if (list == NULL) {
-    rf_page_raw(p, "<p class=\"empty\">There are none.</p>\n");
+    if (!rf_page_is_behind(p, all, link)) {
+      rf_page_raw(p, "<p class=\"empty\">There are none.</p>\n");
+    }
     return;
   }
   rf_page_raw(p, "<table class=\"findings\">\n<thead><tr><th scope=\"col\">Call site</th><th scope=\"col\" "
@@ -225,7 +233,7 @@ static void sites_table(const rf_page *p, uint64_t all) {
     site(p, s);
   }
   rf_page_raw(p, "</tbody></table>\n");
-  pager(p, count, all);
+  pager(p, link, count, all);
 }
 
 static void head(const rf_page *p, uint64_t sites, uint64_t watched) {

@@ -100,8 +100,8 @@ static void actions(const rf_page *p) {
   bool const open = strcmp(state, "open") == 0 || strcmp(state, "reopened") == 0;
   rf_page_raw(p, "<section class=\"actions\" aria-label=\"Actions\">\n");
   if (!p->may_triage) {
-    rf_page_raw(p, "<p class=\"dim\">To change its state, <a href=\"/sign-in\">sign in</a> or use <code>ringfence fix"
-                   "</code>.</p>\n</section>\n");
+    rf_page_sign_in_to(p, "change its state", "ringfence fix");
+    rf_page_raw(p, "</section>\n");
     return;
   }
   if (rf_json_member(p->json, "merged_into") != NULL) {

@@ -14,13 +14,13 @@ static bool is_given(const char *text) {
 }
 
 static const char *with(const rf_page *p, const char *name, const char *value) {
-  return !is_given(value) ? "" : rf_bump_arena_print(p->arena, "&%s=%s", name, rf_page_encoded(p, value));
+  return !is_given(value) ? "" : rf_bump_arena_print(p->arena, "&%s=%s", name, rf_web_encoded(p->arena, value));
 }
 
 static const char *link_to(const rf_page *p, const char *state) {
-  return rf_bump_arena_print(p->arena, "/?state=%s%s%s%s%s%s", state, with(p, "environment", p->environment),
+  return rf_bump_arena_print(p->arena, "/?state=%s%s%s%s%s%s%s", state, with(p, "environment", p->environment),
                              with(p, "build", p->build), with(p, "new_in", p->new_in), with(p, "search", p->search),
-                             with(p, "order", p->order));
+                             with(p, "order", p->order), with(p, "limit", p->limit));
 }
 
 /* ---- Head ---- */
@@ -88,6 +88,9 @@ static void tools(const rf_page *p) {
   }
   if (is_given(p->new_in)) {
     rf_markup(p->sink, "<label>New in <input name=\"new_in\" value=\"%s\" placeholder=\"any\"></label>\n", p->new_in);
+  }
+  if (is_given(p->limit)) {
+    rf_markup(p->sink, "<input type=\"hidden\" name=\"limit\" value=\"%s\">\n", p->limit);
   }
   environments(p);
   rf_page_raw(p, "<label>Order <select name=\"order\">");
@@ -162,7 +165,9 @@ void rf_page_findings(const rf_page *page) {
   tabs(page);
   tools(page);
   if (f == NULL) {
-    nothing(page);
+    if (!rf_page_is_behind(page, rf_json_unsigned(page->json, "total", 0), link_to(page, state_of(page)))) {
+      nothing(page);
+    }
   } else {
     rf_page_raw(page, "<table class=\"findings\" id=\"findings\">\n<thead><tr><th scope=\"col\">Finding</th><th "
                       "scope=\"col\">30 days</th><th scope=\"col\" class=\"number\">Events</th><th scope=\"col\">Last "

@@ -20,12 +20,16 @@ static void build(const rf_page *p, const rf_json *b) {
 }
 
 void rf_page_builds(const rf_page *page) {
+  const char *const link =
+      rf_bump_arena_print(page->arena, "/builds?limit=%s", rf_page_plain_number(page, page->json, "limit"));
   rf_page_head(page->sink, "Builds", "/builds");
   rf_page_raw(page,
               "<h1>Builds</h1>\n<p class=\"dim\">Newest first. The order is as CI gave it (<code>ringfence builds "
               "--add</code>), else guessed from when each was first seen.</p>\n");
   if (rf_json_list(page->json, "builds") == NULL) {
-    rf_page_nothing_yet(page, "No build is known yet.", "", "./program");
+    if (!rf_page_is_behind(page, rf_json_unsigned(page->json, "total", 0), link)) {
+      rf_page_nothing_yet(page, "No build is known yet.", "", "./program");
+    }
     rf_page_foot(page->sink);
     return;
   }
@@ -39,9 +43,7 @@ void rf_page_builds(const rf_page *page) {
     build(page, b);
   }
   rf_page_raw(page, "</tbody></table>\n");
-  rf_page_pager(page,
-                rf_bump_arena_print(page->arena, "/builds?limit=%s", rf_page_plain_number(page, page->json, "limit")),
-                "build", rf_json_length(rf_json_list(page->json, "builds")));
+  rf_page_pager(page, link, "build", rf_json_length(rf_json_list(page->json, "builds")));
   rf_page_foot(page->sink);
 }
 

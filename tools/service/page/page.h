@@ -33,6 +33,8 @@ typedef struct rf_page {
   const char *new_in;
   const char *search;
   const char *order;
+  const char *limit;
+  const char *back; /* the path and the query of the page itself */
   int64_t zoom; /* a frame of the flame graph, 0: all */
 } rf_page;
 

@@ -56,10 +56,15 @@ void rf_page_message(const rf_sink *sink, const char *title, const char *message
               "type=\"hidden\" name=\"back\" value=\"%s\">\n<button class=\"primary\">Sign in</button>\n</form>\n<p "
               "class=\"dim\">The file <code>token</code> in the collector's folder has it; <code>ringfence serve "
               "--open</code> signs a browser in by itself.</p>\n",
-              strcmp(back, "/sign-in") == 0 ? "/" : back);
+              back);
   }
   rf_sink_str(sink, "<p><a href=\"/\">To the findings</a></p>\n</div>\n");
   rf_page_foot(sink);
+}
+
+void rf_page_sign_in_to(const rf_page *p, const char *to, const char *command) {
+  rf_markup(p->sink, "<p class=\"dim\">To %s, <a href=\"/sign-in?back=%s\">sign in</a> or use <code>%s</code>.</p>\n",
+            to, rf_web_encoded(p->arena, p->back), command);
 }
 
 /* ---- Values ---- */
@@ -127,24 +132,6 @@ const char *rf_page_build(const rf_page *p, const rf_json *object) {
   return build_text(p, rf_json_text(object, "version", ""), rf_json_text(object, "build", ""));
 }
 
-const char *rf_page_encoded(const rf_page *p, const char *text) {
-  static const char digits[] = "0123456789ABCDEF";
-  char *const out = (char *)rf_bump_arena_alloc(p->arena, strlen(text) * 3 + 1);
-  size_t at = 0;
-  for (; *text != '\0'; text++) {
-    unsigned char const c = (unsigned char)*text;
-    bool const plain = (c >= '0' && c <= '9') || ((c | 32U) >= 'a' && (c | 32U) <= 'z') || strchr("-._~", c) != NULL;
-    if (plain) {
-      out[at++] = (char)c;
-    } else {
-      out[at++] = '%';
-      out[at++] = digits[c >> 4];
-      out[at++] = digits[c & 15];
-    }
-  }
-  return out;
-}
-
 const char *rf_page_place(const rf_page *p, const rf_json *finding) {
   const char *const place = rf_json_text(finding, "place", "");
   const char *const blank = strrchr(place, ' ');
@@ -154,7 +141,7 @@ const char *rf_page_place(const rf_page *p, const rf_json *finding) {
 
 void rf_page_build_link(const rf_page *p, const rf_json *build) {
   const char *const name = rf_json_text(build, "name", "");
-  rf_markup(p->sink, "<a href=\"/?state=all&amp;build=%s\" title=\"%s\">%s</a>", rf_page_encoded(p, name), name,
+  rf_markup(p->sink, "<a href=\"/?state=all&amp;build=%s\" title=\"%s\">%s</a>", rf_web_encoded(p->arena, name), name,
             build_text(p, rf_json_text(build, "version", ""), name));
 }
 
@@ -310,4 +297,13 @@ void rf_page_pager(const rf_page *p, const char *link, const char *noun, uint64_
     rf_markup(p->sink, " <a rel=\"next\" href=\"%s&amp;offset=%zu\">Next</a>", link, (size_t)(offset + limit));
   }
   rf_page_raw(p, "</p>\n");
+}
+
+bool rf_page_is_behind(const rf_page *p, uint64_t total, const char *link) {
+  bool const behind = total != 0 && rf_json_unsigned(p->json, "offset", 0) >= total;
+  if (behind) {
+    rf_markup(p->sink, "<p class=\"empty\">The list ends before this part. <a href=\"%s\">To its beginning</a></p>\n",
+              link);
+  }
+  return behind;
 }

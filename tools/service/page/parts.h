@@ -33,8 +33,8 @@ const char *rf_page_real(const rf_page *p, const rf_json *object, const char *na
 /* A cell with a member that is a number; on a narrow screen, `one` or `many` stands behind it. */
 void rf_page_number_cell(const rf_page *p, const rf_json *object, const char *name, const char *one, const char *many);
 
-/* A value of a query string, percent-encoded. Lives in the arena. */
-const char *rf_page_encoded(const rf_page *p, const char *text);
+/* Says that one has to sign in `to` do something, where to do so, and the command that does it as well. */
+void rf_page_sign_in_to(const rf_page *p, const char *to, const char *command);
 
 /* The build of a process, an event or a row: its version and its name, of which long ids are cut. */
 const char *rf_page_build(const rf_page *p, const rf_json *object);
@@ -62,6 +62,10 @@ void rf_page_chart(const rf_page *p, const rf_json *list, const char *label);
 
 /* Says how many of the members "total" a list shows, and leads to its other parts: `link` is a path with parameters. */
 void rf_page_pager(const rf_page *p, const char *link, const char *noun, uint64_t shown);
+
+/* True where the part that was asked for begins behind the end of a list of `total`, which has become shorter since:
+ * says so, and leads to its beginning. */
+bool rf_page_is_behind(const rf_page *p, uint64_t total, const char *link);
 
 /* The sum of a list of numbers, and the largest. */
 uint64_t rf_page_sum(const rf_json *list, uint64_t *most);

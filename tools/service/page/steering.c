@@ -61,8 +61,7 @@ static void rules(const rf_page *p) {
 
 static void set_form(const rf_page *p) {
   if (!p->may_steer) {
-    rf_page_raw(p, "<p class=\"dim\">To change rules, <a href=\"/sign-in\">sign in</a> or use <code>ringfence steer"
-                   "</code>.</p>\n");
+    rf_page_sign_in_to(p, "change rules", "ringfence steer");
     return;
   }
   rf_page_raw(

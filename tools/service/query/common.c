@@ -1,6 +1,7 @@
 #include "tools/service/query/query.h"
 
 #include "tools/ringfence/base/words.h"
+#include "tools/service/intake/builds.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -59,10 +60,10 @@ int64_t rf_query_root(rf_store *store, int64_t id) {
 /* The fix of finding ?1, and whether build b has it. */
 #define WITH_FIX                                                                                                       \
   "WITH fix AS (SELECT f.fixed_at, (SELECT ordered_at FROM build WHERE id = f.fixed_build) AS ordered, f.fixed_build," \
-  " f.fixed_in FROM finding f WHERE f.id = ?1)"
+  " f.fixed_in, f.fixed_after FROM finding f WHERE f.id = ?1)"
 #define HAS_FIX                                                                                                        \
   "CASE WHEN fix.ordered IS NOT NULL THEN (b.ordered_at, b.id) >= (fix.ordered, fix.fixed_build)"                      \
-  " WHEN fix.fixed_in IS NOT NULL THEN 0 ELSE b.first_seen > fix.fixed_at END"
+  " WHEN fix.fixed_in IS NOT NULL THEN 0 ELSE " RF_BUILD_IS_NEXT("b", "fix") " END"
 
 /* Process-hours of the programs in which the finding was seen, in builds before the fix and in those that have it. */
 static bool hours(rf_query *q, int64_t finding, double *before, double *after) {

@@ -180,6 +180,7 @@ bool rf_query_sites(rf_query *q, const rf_sites_filter *f) {
                        : strcmp(watched, "yes") == 0 ? seen
                                                      : sites - seen);
     rf_json_put_number(&q->w, "offset", f->offset);
+    rf_json_put_number(&q->w, "limit", rf_query_limit(f->limit, SITES_LISTED));
     put_sites(q, f, strcmp(watched, "all") == 0 ? -1 : strcmp(watched, "yes") == 0, path, build_id);
   }
   rf_json_close(&q->w, "}");

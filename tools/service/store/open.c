@@ -107,6 +107,6 @@ bool rf_store_open(rf_store *store, const char *path, rf_store_access access) {
   /* A full disk has room for the index's name, but not for its pages. */
   bool const refused = code == SQLITE_CANTOPEN || code == SQLITE_READONLY || code == SQLITE_PERM ||
                        code == SQLITE_IOERR || code == SQLITE_FULL;
-  return reads(access) && refused && !has_log(path) && put_immutable(uri, sizeof uri, path) &&
-         open_by(store, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, access);
+  return (reads(access) || access == RF_STORE_COPY) && refused && !has_log(path) &&
+         put_immutable(uri, sizeof uri, path) && open_by(store, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, access);
 }

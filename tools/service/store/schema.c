@@ -122,6 +122,10 @@ static const char *const steps[] = {
     /* Ends of processes of which no snapshot has come so far: name is the hash of theirs. */
     "CREATE TABLE ended(id INTEGER PRIMARY KEY, name INTEGER NOT NULL UNIQUE, time INTEGER NOT NULL, how TEXT NOT NULL,"
     " seconds REAL NOT NULL, peak INTEGER NOT NULL);",
+
+    /* The last build that was known when a finding was fixed: a fix in the next build is in those behind it. */
+    "ALTER TABLE finding ADD COLUMN fixed_after INTEGER NOT NULL DEFAULT 0;UPDATE finding SET fixed_after ="
+    " coalesce((SELECT max(b.id) FROM build b WHERE b.first_seen <= finding.fixed_at), 0) WHERE fixed_at IS NOT NULL;",
 };
 
 enum { STEPS = sizeof steps / sizeof steps[0] };
