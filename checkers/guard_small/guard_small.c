@@ -105,6 +105,14 @@ static size_t tail_for(size_t size) {
   return TAIL + (0 - size) % TAIL;
 }
 
+/* Whether the heap has a block where `h` says that one begins, large enough for its size. A damaged header whose
+ * checksum is right by chance seldom does. */
+static bool fits(const rf_guard_small *g, const header *h) {
+  size_t const offset = offset_for(align_of(h));
+  size_t const have = rf_usable_size(g->inner, (const void *)((uintptr_t)(h + 1) - offset));
+  return have >= offset + size_of(h) + tail_for(size_of(h));
+}
+
 /* ---- Findings ---- */
 
 static void tell(rf_guard_small *g, rf_bug bug, const void *address, const header *h, const rf_site *found,
@@ -150,7 +158,7 @@ static void check_tail(rf_guard_small *g, header *h, const rf_site *found, const
 /* The same of a block that waits. */
 static void check_waiting(rf_guard_small *g, unsigned char *block, const rf_site *found, const rf_site *released) {
   header *const h = header_of(block);
-  if (state_of(h) != FREED) {
+  if (state_of(h) != FREED || !fits(g, h)) {
     tell_damage(g, h, found, released);
     return;
   }
@@ -237,15 +245,22 @@ static bool visit_place(const rf_block *block, void *context) {
   return !p->used;
 }
 
-/* True where `ptr`, which has the header of a freed block before it, was one: it waits, or the heap has it back. The
- * payload of a live block can look like that, too. */
-static bool was_freed(const rf_guard_small *g, const void *ptr, const rf_site **released) {
+static bool is_waiting(const rf_guard_small *g, const void *block, const rf_site **released) {
   for (unsigned i = 0; i < g->waiting_count; i++) {
     unsigned const at = (g->oldest + i) % RF_GUARD_SMALL_WAITING;
-    if (g->waiting[at].block == ptr) {
+    if (g->waiting[at].block == block) {
       *released = g->waiting[at].released;
       return true;
     }
+  }
+  return false;
+}
+
+/* True where `ptr`, which has the header of a freed block before it, was one: it waits, or the heap has it back. The
+ * payload of a live block can look like that, too. */
+static bool was_freed(const rf_guard_small *g, const void *ptr, const rf_site **released) {
+  if (is_waiting(g, ptr, released)) {
+    return true;
   }
   place p = {(uintptr_t)ptr, false};
   (void)rf_walk(g->inner, visit_place, &p);
@@ -289,12 +304,7 @@ static rf_status refuse(rf_guard_small *g, void *ptr, const rf_site *site) {
 static header *live_at(rf_guard_small *g, const void *ptr) {
   header *const h = header_of(ptr);
   bool const may_be = g->inner != NULL && (uintptr_t)ptr % WORD == 0 && rf_owns(g->inner, h);
-  if (!may_be || state_of(h) != LIVE) {
-    return NULL;
-  }
-  size_t const offset = offset_for(align_of(h));
-  size_t const have = rf_usable_size(g->inner, (const void *)((uintptr_t)ptr - offset));
-  return have >= offset + size_of(h) + tail_for(size_of(h)) ? h : NULL;
+  return may_be && state_of(h) == LIVE && fits(g, h) ? h : NULL;
 }
 
 static rf_status small_free(rf_allocator *self, void *ptr, const rf_site *site) {
@@ -357,17 +367,25 @@ typedef struct pass {
   bool leaks;
 } pass;
 
+/* Whether the block of the heap in which `h` stands has room for the size in it. Its walk may hold a lock, so that it is
+ * not asked by itself. */
+static bool ends_in(const rf_block *block, const header *h) {
+  size_t const room = (uintptr_t)block->ptr + block->size - (uintptr_t)(h + 1);
+  return room >= size_of(h) + tail_for(size_of(h));
+}
+
 static bool visit(const rf_block *block, void *context) {
   const pass *const p = (const pass *)context;
+  const rf_site *released;
   header *h = (header *)block->ptr;
   bool const has_header = block->used && block->size >= HEAD;
   if (has_header && state_of(h) == SKIP && align_of(h) < block->size) {
     h = (header *)((uintptr_t)h + align_of(h) - HEAD);
   }
-  if (!has_header || state_of(h) == FREED) {
+  if (!has_header || is_waiting(p->guard, h + 1, &released)) {
     return true; /* of those that wait the ring knows more */
   }
-  if (state_of(h) == 0) {
+  if (state_of(h) != LIVE || !ends_in(block, h)) {
     tell_damage(p->guard, h, NULL, NULL);
     return true;
   }

@@ -165,10 +165,9 @@ static void *std_alloc(rf_allocator *self, size_t size, size_t align, const rf_s
 
 static rf_status std_free(rf_allocator *self, void *ptr, const rf_site *site) {
   rf_std *const heap = std_of(self);
-  header was;
+  header was = {0};
   rf_status const status = claim(heap, ptr, &was, site);
   if (status == RF_OK) {
-    /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): who claims a block reads its header */
     count_free(&heap->counters, was.size);
     rf_track_free(ptr, was.size);
     free(start_of(header_of(ptr)));
@@ -200,12 +199,11 @@ static header *reshape(rf_std *heap, header *h, size_t old_size, size_t size, si
 
 static void *std_realloc(rf_allocator *self, void *ptr, size_t size, size_t align, const rf_site *site) {
   rf_std *const heap = std_of(self);
-  header was;
+  header was = {0};
   /* Claimed before the C library moves it, so that the old place is not live afterwards. */
   if (claim(heap, ptr, &was, site) != RF_OK) {
     return NULL;
   }
-  /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): as in std_free */
   header *const moved = reshape(heap, header_of(ptr), was.size, size, align);
   if (moved == NULL) {
     header_write(heap, header_of(ptr), was.size, was.lead);

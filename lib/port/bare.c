@@ -2,6 +2,8 @@
 #include <ringfence/bare.h>
 #include <ringfence/port.h>
 
+#include "atomic_calls.h"
+
 #if defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
 #define BARE_CORTEX_M 1
 #else

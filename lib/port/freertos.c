@@ -9,6 +9,8 @@
 #include <ringfence/port.h>
 #include <task.h>
 
+#include "atomic_calls.h"
+
 #define NS_PER_TICK (UINT64_C(1000000000) / configTICK_RATE_HZ)
 
 __attribute__((weak)) void rf_bare_log(const char *text, size_t len) {

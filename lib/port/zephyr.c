@@ -7,6 +7,8 @@
 #include <zephyr/kernel.h>
 #include <zephyr/sys/printk.h>
 
+#include "atomic_calls.h"
+
 /* ---- Mutex ---- */
 
 typedef struct mutex {

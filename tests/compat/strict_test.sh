@@ -63,6 +63,11 @@ CODE
 cat >"$work/awtk.c" <<'CODE'
 #include <ringfence/awtk.h>
 ret_t use(int n);
+bool_t look(mem_allocator_t *allocator);
+bool_t look(mem_allocator_t *allocator) {
+  return MEM_ALLOCATOR_SIMPLE(allocator) != NULL && MEM_ALLOCATOR_POOL(allocator) != NULL &&
+         MEM_ALLOCATOR_LOCK(allocator) != NULL && MEM_ALLOCATOR_OOM(allocator) != NULL;
+}
 ret_t use(int n) {
   char *p = (char *)TKMEM_ALLOC(10);
   int *const number = TKMEM_ZALLOC(int);
@@ -103,12 +108,14 @@ warnings=(-Wall -Wextra -Wpedantic -Wundef -Wconversion -Wsign-conversion -Wshad
   -Wstrict-prototypes -Wmissing-prototypes -Wnested-externs -Wredundant-decls -Wformat=2 -Wpointer-arith -Werror)
 faults=0
 tried=0
-for compiler in gcc clang; do
-  command -v "$compiler" >/dev/null || continue
+# The last for a core on which uint64_t lies on multiples of 8, and pointers do not.
+for compiler in gcc clang "arm-none-eabi-gcc -mthumb -mcpu=cortex-m0plus"; do
+  read -ra cc <<<"$compiler"
+  echo '#include <string.h>' | "${cc[@]}" -fsyntax-only -xc - 2>/dev/null || continue
   for sites in 0 1; do
     for program in "$work"/*.c; do
       tried=$((tried + 1))
-      "$compiler" -std=c11 "${warnings[@]}" "-DRF_SITES=$sites" -I"$work/include" -fsyntax-only "$program" || {
+      "${cc[@]}" -std=c11 "${warnings[@]}" "-DRF_SITES=$sites" -I"$work/include" -fsyntax-only "$program" || {
         echo "$compiler, RF_SITES=$sites: $(basename -- "$program") has warnings" >&2
         faults=1
       }

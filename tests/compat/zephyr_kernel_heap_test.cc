@@ -3,6 +3,7 @@
 #include <zephyr/kernel.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <string>
@@ -46,6 +47,43 @@ TEST_F(ZephyrHeap, AComponentWithListsAndALog) {
 TEST_F(ZephyrHeap, InitFunctionsHaveRunInOrder) {
   EXPECT_EQ(21, the_runs);
   EXPECT_EQ(0, driver_order());
+}
+
+// Blocks come and go in one thread; the other looks at the heap of the k_heap.
+TEST_F(ZephyrHeap, AHeapThatThreadsShareIsLookedAtWhileTheyUseIt) {
+  static char memory[64 * 1024] __aligned(8);
+  static struct k_heap heap;
+  k_heap_init(&heap, memory, sizeof memory);
+  auto *const mine = static_cast<unsigned char *>(k_heap_alloc(&heap, 100, K_NO_WAIT));
+  struct sys_memory_stats stats = {};
+  std::atomic<bool> done{false};
+  std::thread other([&done] {
+    std::vector<void *> blocks(200);
+    for (int round = 0; round < 200; round++) {
+      for (size_t i = 0; i < blocks.size(); i++) {
+        blocks[i] = k_heap_alloc(&heap, 1 + i, K_NO_WAIT);
+      }
+      for (size_t i = 0; i < blocks.size(); i++) {
+        k_heap_free(&heap, blocks[i * 7 % blocks.size()]);
+      }
+    }
+    done = true;
+  });
+  while (!done) {
+    EXPECT_TRUE(sys_heap_validate(&heap.heap));
+    EXPECT_EQ(sys_heap_usable_size(&heap.heap, mine), 104U);
+    EXPECT_EQ(sys_heap_runtime_stats_get(&heap.heap, &stats), 0);
+    size_t const headers = sizeof memory - stats.free_bytes - stats.allocated_bytes;
+    EXPECT_LE(stats.free_bytes + stats.allocated_bytes, sizeof memory);
+    EXPECT_LE(headers, size_t{16} * 201 + 8);
+  }
+  other.join();
+  k_spinlock_key_t const key = k_spin_lock(&heap.lock);
+  EXPECT_EQ(sys_heap_runtime_stats_reset_max(&heap.heap), 0); // who holds the lock may look as well
+  k_spin_unlock(&heap.lock, key);
+  EXPECT_EQ(sys_heap_runtime_stats_get(&heap.heap, &stats), 0);
+  EXPECT_EQ(stats.max_allocated_bytes, 100U);
+  k_heap_free(&heap, mine);
 }
 
 TEST_F(ZephyrHeap, ThreadsShareASysHeapBehindASpinlock) {

@@ -29,6 +29,7 @@ mapfile -t all < <(python3 tools/amalgamate.py --list | grep -vx 'system_malloc_
 mapfile -t bare < <(printf '%s\n' "${all[@]}" | grep -vx std)
 amalgamate simple simple
 amalgamate small tlsf
+amalgamate std std
 amalgamate guard tlsf guard report
 amalgamate freertos tlsf guard_small system_malloc_freertos
 amalgamate newlib tlsf guard_small system_malloc_newlib
@@ -75,17 +76,23 @@ compile() {
   for folder in $folders; do
     "$@" -std=c11 "${warnings[@]}" "${c_warnings[@]}" -c "$work/$folder/ringfence.c" -o "$work/$name-$folder.o" ||
       complain "$name: $folder does not compile"
+    # Cores without such instructions have no library of them.
+    nm -u "$work/$name-$folder.o" | grep __atomic_ && complain "$name: $folder asks for a library of atomic access"
   done
   echo "$name: compiled"
 }
 
-compile cortex-m0plus 'simple guard newlib wrap' arm-none-eabi-gcc -mthumb -mcpu=cortex-m0plus -Os -ffreestanding
+compile cortex-m0plus 'simple guard std newlib wrap' arm-none-eabi-gcc -mthumb -mcpu=cortex-m0plus -Os -ffreestanding
+compile cortex-m0plus-clang 'simple guard' clang --target=armv6m-none-eabi -mcpu=cortex-m0plus \
+  -isystem /usr/lib/arm-none-eabi/include -Os -ffreestanding -Wno-atomic-alignment
 compile cortex-m3 newlib arm-none-eabi-gcc -mthumb -mcpu=cortex-m3 -Os -ffreestanding
 compile cortex-m4-small small arm-none-eabi-gcc -mthumb -mcpu=cortex-m4 -Os -ffreestanding -DRF_TLSF_SMALL=1
 compile x86-64-small small gcc -O1 -DRF_TLSF_SMALL=1
 compile cortex-m4 'simple guard bare' arm-none-eabi-gcc -mthumb -mcpu=cortex-m4 -mfloat-abi=hard -mfpu=fpv4-sp-d16 \
   -Os -ffreestanding
 compile rv32 'simple guard bare freertos' riscv64-unknown-elf-gcc --specs=picolibc.specs -march=rv32imac \
+  -mabi=ilp32 -Os -ffreestanding
+compile rv32-without-a 'guard std' riscv64-unknown-elf-gcc --specs=picolibc.specs -march=rv32imc \
   -mabi=ilp32 -Os -ffreestanding
 compile rv64 'simple guard' riscv64-unknown-elf-gcc --specs=picolibc.specs -march=rv64imac -mabi=lp64 \
   -mcmodel=medany -Os -ffreestanding

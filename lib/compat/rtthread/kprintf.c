@@ -60,8 +60,8 @@ static void put_number(output *out, const spec *s, uint64_t value, unsigned base
     digits[--at] = (char)(digit < 10 ? '0' + (int)digit : ten + (int)digit - 10);
     value /= base;
   }
-  int const precision = s->precision < (int)sizeof digits ? s->precision : (int)sizeof digits;
-  while ((int)(sizeof digits - at) < precision) {
+  size_t const wanted = s->precision > 0 ? (size_t)s->precision : 0;
+  while (at != 0 && sizeof digits - at < wanted) {
     digits[--at] = '0';
   }
   put_field(out, s, sign, digits + at, sizeof digits - at, true);

@@ -13,11 +13,12 @@ typedef struct rf_zephyr_waiter {
 /* ---- Waiting ---- */
 
 static void enter(struct k_heap *h) {
-  rf_mutex_lock(&h->lock.mutex);
+  (void)k_spin_lock(&h->lock);
 }
 
 static void leave(struct k_heap *h) {
-  rf_mutex_unlock(&h->lock.mutex);
+  k_spinlock_key_t const key = {0};
+  k_spin_unlock(&h->lock, key);
 }
 
 static void wake_all(const struct k_heap *h) {
@@ -117,6 +118,7 @@ void k_heap_init(struct k_heap *h, void *mem, size_t bytes) {
   memset(h, 0, sizeof *h);
   (void)rf_mutex_init(&h->lock.mutex); /* zeroed memory is one where the system refuses */
   sys_heap_init(&h->heap, mem, bytes);
+  h->heap.lock = &h->lock;
 }
 
 void *rf_zephyr_heap_alloc_at(struct k_heap *h, size_t align, size_t bytes, k_timeout_t timeout, const rf_site *site) {

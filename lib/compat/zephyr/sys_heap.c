@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <ringfence/dump.h>
 #include <ringfence/layout.h>
+#include <ringfence/zephyr/spinlock.h>
 #include <ringfence/zephyr/sys/heap_listener.h>
 #include <ringfence/zephyr/sys/sys_heap.h>
 #include <string.h>
@@ -26,8 +27,9 @@ rf_allocator *rf_zephyr_allocator(struct sys_heap *heap) {
 
 /* ---- Making it ---- */
 
-void sys_heap_init(struct sys_heap *heap, void *mem, size_t bytes) {
-  memset(heap, 0, sizeof *heap);
+/* The lock is the last, and stays: others may be about to take it. */
+static void init(struct sys_heap *heap, void *mem, size_t bytes) {
+  memset(heap, 0, offsetof(struct sys_heap, lock));
   heap->init_mem = mem;
   heap->init_bytes = bytes;
   if (rf_zephyr_chunk_heap_init(&heap->chunks, mem, bytes) != RF_OK) {
@@ -38,10 +40,15 @@ void sys_heap_init(struct sys_heap *heap, void *mem, size_t bytes) {
   (void)sys_heap_array_save(heap);
 }
 
+void sys_heap_init(struct sys_heap *heap, void *mem, size_t bytes) {
+  heap->lock = NULL;
+  init(heap, mem, bytes);
+}
+
 /* One of K_HEAP_DEFINE is made at its first use, by whichever call. NULL where its memory is too small. */
 static rf_allocator *made(struct sys_heap *heap) {
   if (RF_UNLIKELY(heap->heap == NULL) && heap->init_mem != NULL) {
-    sys_heap_init(heap, heap->init_mem, heap->init_bytes);
+    init(heap, heap->init_mem, heap->init_bytes);
   }
   return rf_zephyr_allocator(heap);
 }
@@ -146,21 +153,47 @@ void sys_heap_free(struct sys_heap *heap, void *mem) {
 
 /* ---- Looking at it ---- */
 
+/* Other threads and interrupts may be in calls of the k_heap, which hold its lock; so may a listener's or a checker's
+ * caller. True where the lock was taken. */
+static bool enter(struct sys_heap *heap) {
+  struct k_spinlock *const lock = heap->lock;
+  if (lock == NULL || __atomic_load_n(&lock->holder, __ATOMIC_RELAXED) == rf_port_thread_id()) {
+    return false;
+  }
+  (void)k_spin_lock(lock);
+  return true;
+}
+
+static void leave(struct sys_heap *heap, bool entered) {
+  k_spinlock_key_t const key = {0};
+  if (entered) {
+    k_spin_unlock(heap->lock, key);
+  }
+}
+
 size_t sys_heap_usable_size(struct sys_heap *heap, void *mem) {
+  bool const entered = enter(heap);
   rf_allocator *const calls = rf_zephyr_allocator(heap);
-  return calls != NULL ? rf_usable_size(calls, mem) : 0;
+  size_t const size = calls != NULL ? rf_usable_size(calls, mem) : 0;
+  leave(heap, entered);
+  return size;
 }
 
 bool sys_heap_validate(struct sys_heap *heap) {
+  bool const entered = enter(heap);
   rf_allocator *const calls = rf_zephyr_allocator(heap);
-  return calls == NULL || rf_check(calls, NULL) == RF_OK;
+  bool const sound = calls == NULL || rf_check(calls, NULL) == RF_OK;
+  leave(heap, entered);
+  return sound;
 }
 
 void sys_heap_print_info(struct sys_heap *heap, bool dump_chunks) {
   rf_dump_options const options = {true, true, dump_chunks ? SIZE_MAX : 0, 80};
+  bool const entered = enter(heap);
   if (rf_zephyr_allocator(heap) != NULL) {
     (void)rf_dump(rf_zephyr_allocator(heap), &RF_COMPAT_LOG, &options); /* damage is printed, too */
   }
+  leave(heap, entered);
 }
 
 /* The largest block of a heap that is not initialised yet. */
@@ -175,6 +208,7 @@ int sys_heap_runtime_stats_get(struct sys_heap *heap, struct sys_memory_stats *s
     return -EINVAL;
   }
   rf_stats s = {0};
+  bool const entered = enter(heap);
   s.free_bytes = room(heap);
   if (heap->heap != NULL) {
     rf_stats_get(heap->calls, &s);
@@ -182,6 +216,7 @@ int sys_heap_runtime_stats_get(struct sys_heap *heap, struct sys_memory_stats *s
   stats->free_bytes = s.free_bytes;
   stats->allocated_bytes = s.used;
   stats->max_allocated_bytes = heap->calls == &heap->chunks.base ? heap->chunks.counters.peak : heap->peak;
+  leave(heap, entered);
   return 0;
 }
 
@@ -189,8 +224,10 @@ int sys_heap_runtime_stats_reset_max(struct sys_heap *heap) {
   if (heap == NULL) {
     return -EINVAL;
   }
+  bool const entered = enter(heap);
   heap->peak = heap->heap != NULL ? rf_compat_counters(heap->calls, &heap->chunks.counters).used : 0;
   heap->chunks.counters.peak = heap->chunks.counters.used;
+  leave(heap, entered);
   return 0;
 }
 

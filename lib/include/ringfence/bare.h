@@ -15,6 +15,9 @@
  *
  * Locks mask interrupts while they are held, so a locked section may be entered from main code and from interrupts
  * alike, but not from an NMI or fault handler, which cannot be masked.
+ *
+ * Cores without instructions for atomic access (Cortex-M0, RISC-V without A) need no library for it: bare.c has, weak,
+ * the functions that a compiler calls then (__atomic_exchange_4 and its kin).
  */
 #ifndef RINGFENCE_BARE_H
 #define RINGFENCE_BARE_H

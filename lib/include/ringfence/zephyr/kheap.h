@@ -26,7 +26,7 @@ struct k_heap {
 #define K_HEAP_DEFINE(name, bytes)                                                                                     \
   char __aligned(8) kheap_##name[ROUND_UP(bytes, 8) + 8];                                                              \
   RF_ZEPHYR_HEAP_LISTED_ struct k_heap name = {                                                                        \
-      {NULL, kheap_##name, sizeof(kheap_##name), RF_ZEPHYR_NO_CHUNKS, NULL, 0, NULL}, {{{0}}}, NULL}
+      {NULL, kheap_##name, sizeof(kheap_##name), RF_ZEPHYR_NO_CHUNKS, NULL, 0, NULL, &name.lock}, {{{0}}, 0}, NULL}
 #define K_HEAP_DEFINE_NOCACHE(name, bytes) K_HEAP_DEFINE(name, bytes)
 
 /* Puts them one after the other, as elements of an array: with an alignment of their own, or a compiler might choose a
@@ -71,10 +71,11 @@ void k_heap_free(struct k_heap *h, void *mem);
 /* Under another name here, so that theirs is free. */
 __attribute__((weak)) char __aligned(8) rf_zephyr_system_memory[ROUND_UP(CONFIG_HEAP_MEM_POOL_SIZE, 8) + 8];
 extern struct k_heap rf_zephyr_system_heap __asm__(RF_ZEPHYR_SYMBOL_("_system_heap"));
-__attribute__((weak)) struct k_heap rf_zephyr_system_heap = {
-    {NULL, rf_zephyr_system_memory, sizeof(rf_zephyr_system_memory), RF_ZEPHYR_NO_CHUNKS, NULL, 0, NULL},
-    {{{0}}},
-    NULL};
+__attribute__((weak)) struct k_heap rf_zephyr_system_heap = {{NULL, rf_zephyr_system_memory,
+                                                              sizeof(rf_zephyr_system_memory), RF_ZEPHYR_NO_CHUNKS,
+                                                              NULL, 0, NULL, &rf_zephyr_system_heap.lock},
+                                                             {{{0}}, 0},
+                                                             NULL};
 #endif
 
 /* As C's malloc, aligned_alloc, calloc, realloc and free on it, without waiting. 0 bytes are a block, too; k_realloc to

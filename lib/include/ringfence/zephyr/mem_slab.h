@@ -129,7 +129,7 @@ void rf_zephyr_slab_free_at(struct k_mem_slab *slab, void *mem, bool by_address,
   BUILD_ASSERT((block_size) % (align) == 0, #name ": slab_block_size must be a multiple of slab_align");               \
   static char in_section __aligned(WB_UP(align)) _k_mem_slab_buf_##name[(size_t)(num_blocks)*WB_UP(block_size)];       \
   linkage struct k_mem_slab name = {                                                                                   \
-      _k_mem_slab_buf_##name, NULL, {{(num_blocks), WB_UP(block_size), 0, 0}}, 0, NULL, {{{0}}}}
+      _k_mem_slab_buf_##name, NULL, {{(num_blocks), WB_UP(block_size), 0, 0}}, 0, NULL, {{{0}}, 0}}
 
 #ifdef __cplusplus
 } /* extern "C" */

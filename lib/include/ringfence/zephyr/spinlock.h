@@ -5,6 +5,7 @@
 
 #include <ringfence/port.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -13,6 +14,7 @@ extern "C" {
 /* Zeroed, it is ready. */
 struct k_spinlock {
   rf_mutex mutex;
+  uint32_t holder; /* thread; 0: none */
 };
 
 struct z_spinlock_key {
@@ -23,11 +25,13 @@ typedef struct z_spinlock_key k_spinlock_key_t;
 static inline k_spinlock_key_t k_spin_lock(struct k_spinlock *l) {
   k_spinlock_key_t const key = {0};
   rf_mutex_lock(&l->mutex);
+  __atomic_store_n(&l->holder, rf_port_thread_id(), __ATOMIC_RELAXED);
   return key;
 }
 
 static inline void k_spin_unlock(struct k_spinlock *l, k_spinlock_key_t key) {
   (void)key;
+  __atomic_store_n(&l->holder, 0, __ATOMIC_RELAXED);
   rf_mutex_unlock(&l->mutex);
 }
 
@@ -43,12 +47,13 @@ static inline void k_spin_unlock(struct k_spinlock *l, k_spinlock_key_t key) {
        rf_held_##line = rf_zephyr_let_go(rf_held_##line))
 
 static inline struct k_spinlock *rf_zephyr_hold(struct k_spinlock *l) {
-  rf_mutex_lock(&l->mutex);
+  (void)k_spin_lock(l);
   return l;
 }
 
 static inline struct k_spinlock *rf_zephyr_let_go(struct k_spinlock *l) {
-  rf_mutex_unlock(&l->mutex);
+  k_spinlock_key_t const key = {0};
+  k_spin_unlock(l, key);
   return NULL;
 }
 

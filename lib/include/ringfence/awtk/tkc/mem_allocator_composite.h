@@ -32,7 +32,7 @@ typedef struct _mem_allocator_composite_t {
   mem_allocator_simple_t allocators[TK_MAX_MEM_BLOCK_NR];
 } mem_allocator_composite_t;
 
-#define MEM_ALLOCATOR_COMPOSITE(allocator) ((mem_allocator_composite_t *)(allocator))
+#define MEM_ALLOCATOR_COMPOSITE(allocator) ((mem_allocator_composite_t *)(void *)(allocator))
 
 /* A composite without memory, with `room` members at `members`. The library's own. */
 mem_allocator_t *rf_awtk_composite_init(mem_allocator_t *allocator, rf_awtk_view *view, rf_awtk_composite *composite,

@@ -26,7 +26,7 @@ typedef struct _mem_allocator_debug_t {
   rf_awtk_ledger ledger;
 } mem_allocator_debug_t;
 
-#define MEM_ALLOCATOR_DEBUG(allocator) ((mem_allocator_debug_t *)(allocator))
+#define MEM_ALLOCATOR_DEBUG(allocator) ((mem_allocator_debug_t *)(void *)(allocator))
 
 /* Wraps `impl`. NULL for NULL. */
 mem_allocator_t *mem_allocator_debug_init(mem_allocator_debug_t *debug, mem_allocator_t *impl);

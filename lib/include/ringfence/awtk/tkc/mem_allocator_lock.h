@@ -17,7 +17,7 @@ typedef struct _mem_allocator_lock_t {
   rf_lock lock;
 } mem_allocator_lock_t;
 
-#define MEM_ALLOCATOR_LOCK(allocator) ((mem_allocator_lock_t *)(allocator))
+#define MEM_ALLOCATOR_LOCK(allocator) ((mem_allocator_lock_t *)(void *)(allocator))
 
 /* Wraps `impl`, to be used through the lock only from then on. NULL for NULL, and where the system has no mutex: `impl`
  * is then as it was. */

@@ -26,7 +26,7 @@ typedef struct _mem_allocator_oom_t {
   rf_oom_callback callback;
 } mem_allocator_oom_t;
 
-#define MEM_ALLOCATOR_OOM(allocator) ((mem_allocator_oom_t *)(allocator))
+#define MEM_ALLOCATOR_OOM(allocator) ((mem_allocator_oom_t *)(void *)(allocator))
 
 /* Wraps `impl`. NULL for NULL, and where the system has no mutex. */
 mem_allocator_t *mem_allocator_oom_init(mem_allocator_oom_t *oom, mem_allocator_t *impl);

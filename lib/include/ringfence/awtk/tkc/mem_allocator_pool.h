@@ -27,7 +27,7 @@ typedef struct _mem_allocator_pool_t {
   rf_pool pool;
 } mem_allocator_pool_t;
 
-#define MEM_ALLOCATOR_POOL(allocator) ((mem_allocator_pool_t *)(allocator))
+#define MEM_ALLOCATOR_POOL(allocator) ((mem_allocator_pool_t *)(void *)(allocator))
 
 /* Sets so many blocks of 8, 16, 32, 48 and 64 bytes aside, from `impl`, and wraps it. NULL for NULL, and where `impl`
  * has no memory for them, which is then as it was. */

@@ -45,7 +45,7 @@ typedef struct _mem_allocator_simple_t {
   } heap;
 } mem_allocator_simple_t;
 
-#define MEM_ALLOCATOR_SIMPLE(allocator) ((mem_allocator_simple_t *)(allocator))
+#define MEM_ALLOCATOR_SIMPLE(allocator) ((mem_allocator_simple_t *)(void *)(allocator))
 
 /* A heap of the `size` bytes at `buffer`, of any alignment, the caller's until it is destroyed. NULL for a null
  * pointer, or a buffer that cannot hold a block of one byte (19 bytes always can). */

@@ -25,7 +25,7 @@ typedef struct _mem_allocator_std_t {
   rf_std heap;
 } mem_allocator_std_t;
 
-#define MEM_ALLOCATOR_STD(allocator) ((mem_allocator_std_t *)(allocator))
+#define MEM_ALLOCATOR_STD(allocator) ((mem_allocator_std_t *)(void *)(allocator))
 
 /* NULL for NULL. Blocks that are live when it is destroyed stay malloc's. */
 mem_allocator_t *mem_allocator_std_init(mem_allocator_std_t *allocator);

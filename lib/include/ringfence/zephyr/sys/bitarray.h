@@ -76,7 +76,7 @@ int sys_bitarray_find_nth_set(sys_bitarray_t *bitarray, size_t n, size_t num_bit
 
 #define RF_ZEPHYR_BITARRAY_(name, total_bits, linkage)                                                                 \
   static rf_zephyr_bundle _sys_bitarray_bundles_##name[DIV_ROUND_UP(total_bits, 32)];                                  \
-  linkage sys_bitarray_t name = {(total_bits), DIV_ROUND_UP(total_bits, 32), _sys_bitarray_bundles_##name, {{{0}}}}
+  linkage sys_bitarray_t name = {(total_bits), DIV_ROUND_UP(total_bits, 32), _sys_bitarray_bundles_##name, {{{0}}, 0}}
 
 #ifdef __cplusplus
 }

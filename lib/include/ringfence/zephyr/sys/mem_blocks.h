@@ -124,7 +124,7 @@ extern rf_memblocks_listener rf_zephyr_listener; /* passes events on to heap lis
   RF_MEMBLOCKS_ASSERT_((blk_sz) > 0 && (num_blks) > 0, #name " needs at least one block of one byte");                 \
   static size_t _sys_mem_blocks_bundles_##name[RF_MEMBLOCKS_WORDS(num_blks)];                                          \
   static sys_bitarray_t _sys_mem_blocks_bitmap_##name = {                                                              \
-      (num_blks), DIV_ROUND_UP(num_blks, 32), (rf_zephyr_bundle *)_sys_mem_blocks_bundles_##name, {{{0}}}};            \
+      (num_blks), DIV_ROUND_UP(num_blks, 32), (rf_zephyr_bundle *)_sys_mem_blocks_bundles_##name, {{{0}}, 0}};         \
   static rf_mutex _sys_mem_blocks_lock_##name; /* zeroed, which is initialised */                                      \
   linkage sys_mem_blocks_t name = {{{(num_blks), (uint8_t)(63 - __builtin_clzll((unsigned long long)(blk_sz)))}},      \
                                    (buf),                                                                              \

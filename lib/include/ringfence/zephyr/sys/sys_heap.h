@@ -8,7 +8,8 @@
  * Layout and complexity are those of Zephyr's heaps of more than 256 KiB, whatever the size: see chunk_heap.h. Figures,
  * buckets and the end of the heap are in this struct, not in the memory.
  *
- * Threads and interrupts: none; put a lock of yours around it, or take a k_heap.
+ * Threads and interrupts: none; put a lock of yours around it, or take a k_heap. Calls that only look at the heap of a
+ * k_heap (&h->heap) take the lock of that, unless the caller holds it.
  */
 #ifndef RINGFENCE_ZEPHYR_SYS_SYS_HEAP_H
 #define RINGFENCE_ZEPHYR_SYS_SYS_HEAP_H
@@ -32,8 +33,9 @@ struct sys_heap {
   /* Ours. */
   rf_zephyr_chunk_heap chunks;
   rf_allocator *calls;
-  size_t peak;         /* bytes that live blocks requested at most */
-  const rf_site *site; /* of the call of a multi heap whose choice function is running; NULL: none is */
+  size_t peak;             /* bytes that live blocks requested at most */
+  const rf_site *site;     /* of the call of a multi heap whose choice function is running; NULL: none is */
+  struct k_spinlock *lock; /* of the k_heap that this is in; NULL: none */
 };
 
 struct z_heap_stress_result {
