@@ -21,8 +21,10 @@ extern "C" {
 #include "tests/dropin/calls.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <gtest/gtest.h>
+#include <ringfence/port.h>
 #include <string>
 #include <unistd.h>
 
@@ -223,6 +225,23 @@ TEST_F(ForkHandlers, LeaveStreamsAloneThatWereNotLocked) {
   (void)calls_of(prepare);
   Calls const again = calls_of(child);
   EXPECT_EQ(std::count(again.begin(), again.end(), "streams"), 0);
+}
+
+// A signal handler may make such a child while its thread is inside of a stream.
+TEST_F(ForkHandlers, DoTheSameForChildrenThatTheyAreNotToldOfButForStreams) {
+  Calls const taken = calls_of([] { EXPECT_TRUE(rf_fork_unnoticed_prepare()); });
+  EXPECT_EQ(taken, (Calls{"tracing", "heap", "pages"}));
+  EXPECT_FALSE(rf_fork_unnoticed_prepare()) << "they are under way";
+  EXPECT_EQ(calls_of(rf_fork_unnoticed_parent), Calls(taken.rbegin(), taken.rend()));
+  (void)calls_of([] { (void)rf_fork_unnoticed_prepare(); });
+  rf_port_known_id = 1;
+  errno = ENODEV;
+  Calls const done = calls_of(rf_fork_unnoticed_child);
+  EXPECT_EQ(errno, ENODEV);
+  EXPECT_EQ(std::count(done.begin(), done.end(), "streams"), 0);
+  EXPECT_EQ(std::count(done.begin(), done.end(), "log"), 1);
+  EXPECT_EQ(rf_process.id, getpid());
+  EXPECT_NE(rf_port_known_id, 1U);
 }
 
 TEST_F(ForkHandlers, LetNoHandlerRunUntilAllLocksAreFree) {

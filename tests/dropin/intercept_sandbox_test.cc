@@ -6,6 +6,7 @@ extern "C" {
 #include "checkers/dropin/heap/cache.h"
 #include "checkers/dropin/malloc/forward.h"
 #include "checkers/dropin/malloc/page_time.h"
+#include "checkers/dropin/process/intercept_clone.h"
 #include "checkers/dropin/process/intercept_files.h"
 #include "checkers/dropin/runtime/output.h"
 #include "checkers/dropin/runtime/sandbox.h"
@@ -41,6 +42,7 @@ namespace {
 struct World {
   int result = 0;
   bool has_memory = false;
+  long forks = -1; // the number of a call that does
 };
 
 World world;
@@ -103,6 +105,13 @@ void *__wrap_rf_cache_malloc(rf_cache *, size_t size, rf_family, const rf_origin
 bool __wrap_rf_cache_free(rf_cache *, void *, rf_family, size_t, const rf_origin *) {
   call("free");
   return true;
+}
+bool rf_call_forks(long number, const long[6]) {
+  return number == world.forks;
+}
+long rf_call_fork(long number, const long argument[6]) {
+  call("fork by " + std::to_string(number) + " " + std::to_string(argument[0]));
+  return 4711;
 }
 void rf_forward_settle() {
   call("forward settles");
@@ -213,6 +222,11 @@ TEST_F(InterceptSandbox, ACallIsTheSystems) {
 }
 
 // Flags that the system does not know: it enters nothing, but what enters one has come.
+TEST_F(InterceptSandbox, ACallThatMakesAChildIsToldOf) {
+  world.forks = 12345;
+  EXPECT_EQ(calls_of([] { EXPECT_EQ(syscall(12345, 6, 0, 0, 0, 0), 4711); }), Calls{"fork by 12345 6"});
+}
+
 TEST_F(InterceptSandbox, TheCallThatEntersOneIsKnownAsWell) {
   Calls const refused = with(kReady, {"let signals go"});
   EXPECT_EQ(calls_of([] { EXPECT_EQ(syscall(SYS_seccomp, 1, ~0U, &the_filter), -1); }), refused);

@@ -3,6 +3,9 @@
 
 #include <cstdlib>
 #include <gtest/gtest.h>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace ringfence_test {
 namespace {
@@ -70,6 +73,61 @@ TEST(ProcessChildren, ChildrenOfForkEndAsIfTheirParentHadNoFindings) {
   EXPECT_EQ(result.findings.size(), 1U);
   EXPECT_EQ(result.first("summary")["findings"].number, 0); // the child's
   EXPECT_EQ(result.last("summary")["findings"].number, 1);
+}
+
+// Calls that make a child without the handlers of fork.
+const std::vector<std::string> kUnnoticed = {"_Fork", "clone", "SYS_clone", "SYS_fork", "clone3"};
+
+// The child's number and its status, as the program printed them.
+std::pair<long, long> child_of(const Result &result) {
+  char *end = nullptr;
+  long const child = std::strtol(result.out.c_str(), &end, 10);
+  return {child, std::strtol(end, nullptr, 16)};
+}
+
+TEST(ProcessChildren, ThoseThatNoHandlerOfForkIsToldOfReportWhatIsTheirs) {
+  const struct {
+    const char *what;
+    const char *bug;
+  } cases[] = {{"damages", "heap-buffer-overflow"}, {"leaks", "memory-leak"}, {"crashes", "SEGV"}};
+  for (const std::string &way : kUnnoticed) {
+    for (const auto &c : cases) {
+      SCOPED_TRACE(way + " " + c.what);
+      Result const result = run({program("clones"), way, c.what}, with("summary=1"));
+      EXPECT_EQ(result.status, 0) << result.err;
+      ASSERT_EQ(result.findings.size(), 1U);
+      EXPECT_EQ(result.findings[0]["bug"].text, c.bug);
+      EXPECT_EQ(result.findings[0]["pid"].number, child_of(result).first);
+      EXPECT_EQ(result.first("summary")["pid"].number, child_of(result).first);
+      EXPECT_NE(result.last("summary")["pid"].number, child_of(result).first);
+    }
+  }
+}
+
+TEST(ProcessChildren, ThoseThatNoHandlerOfForkIsToldOfEndAsEver) {
+  for (const char *const mode : {"guard", "page", "sample", "off"}) {
+    for (const std::string &way : kUnnoticed) {
+      for (const char *const what : {"none", "returns", "_exit"}) {
+        SCOPED_TRACE(std::string(mode) + " " + way + " " + what);
+        Result const result = run({program("clones"), way, what}, with(std::string("summary=1:mode=") + mode));
+        EXPECT_EQ(result.status, 0) << result.err;
+        EXPECT_EQ(result.findings.size(), 0U) << "blocks that the parent's stack holds are no leaks";
+        EXPECT_EQ(child_of(result).second, 7 << 8);
+        EXPECT_EQ(result.first("summary")["pid"].number, child_of(result).first);
+        EXPECT_EQ(result.first("summary")["findings"].number, 0);
+      }
+    }
+  }
+}
+
+// The child has no such thread, and waited for what that one held.
+TEST(ProcessChildren, AreNotHeldUpByAThreadThatSweepsBlocks) {
+  for (const std::string &way : kUnnoticed) {
+    Result const result =
+        run({program("clones"), way, "_exit", "100000"}, with("sweep_every=1:sweep_budget=1000000:leaks=0"));
+    EXPECT_EQ(result.status, 0) << way << result.err;
+    EXPECT_EQ(child_of(result).second, 7 << 8) << way;
+  }
 }
 
 } // namespace

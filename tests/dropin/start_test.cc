@@ -4,6 +4,7 @@
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/dropin/process/exec_target.h"
+#include "checkers/dropin/process/intercept_clone.h"
 #include "checkers/dropin/process/intercept_files.h"
 #include "checkers/dropin/process/lifecycle.h"
 #include "checkers/dropin/process/sanitizer_check.h"
@@ -64,6 +65,9 @@ void rf_intercept_descriptors_init() {
 }
 void rf_intercept_sandbox_init() {
   call("sandbox");
+}
+void rf_intercept_clone_init() {
+  call("clone");
 }
 void rf_intercept_transfer_init() {
   call("transfer");
@@ -158,7 +162,7 @@ protected:
 TEST_F(Start, AllIsReadyBeforeTheProgram) {
   EXPECT_EQ(begin(nullptr),
             (Calls{"transfer begins", "sanitizer", "begin as a library", "glibc", "calls", "closed", "at exit",
-                   "at quick exit", "files", "descriptors", "sandbox", "transfer", "signal", "exec target"}));
+                   "at quick exit", "files", "descriptors", "sandbox", "clone", "transfer", "signal", "exec target"}));
 }
 
 TEST_F(Start, AProcessThatIsASanitizersIsLeftAlone) {

@@ -318,6 +318,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/process/fatal_signals.c
   checkers/dropin/process/fork.c
   checkers/dropin/process/intercept_calls_glibc.c
+  checkers/dropin/process/intercept_clone.c
   checkers/dropin/process/intercept_closed_glibc.c
   checkers/dropin/process/intercept_descriptors.c
   checkers/dropin/process/intercept_dlclose_glibc.c

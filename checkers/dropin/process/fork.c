@@ -15,10 +15,13 @@
 #include "checkers/report/collector.h"
 #include "stream_list.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <ringfence/port.h>
 #include <signal.h>
 #include <unistd.h>
+
+static bool registered; /* the handlers are */
 
 static RF_THREAD_LOCAL struct {
   sigset_t blocked; /* before */
@@ -31,7 +34,7 @@ static RF_THREAD_LOCAL struct {
  * at its end, those that move to their place run twice. The second time would give back what others have by then.
  *
  * A handler that ran now might allocate, or fork itself, and would wait for its own thread. */
-static void fork_prepare(void) {
+static void prepare(bool streams) {
   if (rf_process.hands_all_on) { /* there is no lock to take */
     forking.dump = rf_heap_dump_is_under_way();
     return;
@@ -42,11 +45,15 @@ static void fork_prepare(void) {
   sigset_t all;
   (void)sigfillset(&all);
   (void)pthread_sigmask(SIG_SETMASK, &all, &forking.blocked);
-  forking.streams = rf_stream_list_lock();
+  forking.streams = streams && rf_stream_list_lock();
   rf_tracing_fork_prepare();
   rf_own_cache_fork_prepare();
   rf_page_lock_all();
   forking.prepared = true;
+}
+
+static void fork_prepare(void) {
+  prepare(true);
 }
 
 static void fork_parent(void) {
@@ -107,6 +114,32 @@ static void fork_child(void) {
   (void)pthread_sigmask(SIG_SETMASK, &forking.blocked, NULL);
 }
 
+/* Streams stay as they are: _Fork leaves them alone, and a signal handler may call it. */
+bool rf_fork_unnoticed_prepare(void) {
+  if (!registered || forking.prepared) {
+    return false;
+  }
+  int const saved = errno;
+  prepare(false);
+  errno = saved;
+  return true;
+}
+
+void rf_fork_unnoticed_parent(void) {
+  int const saved = errno;
+  fork_parent();
+  errno = saved;
+}
+
+void rf_fork_unnoticed_child(void) {
+  int const saved = errno;
+#if defined(__linux__)
+  rf_port_known_id = 0;
+#endif
+  fork_child();
+  errno = saved;
+}
+
 /* glibc's pthread_atfork, with the module whose end takes the handlers away: at exit ours has ended when the process is
  * checked, and a fork that another thread is in would never give the locks back. For no module they stay. */
 extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *module)
@@ -118,4 +151,5 @@ void rf_fork_init(void) {
   } else {
     (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
   }
+  registered = true;
 }

@@ -15,6 +15,7 @@
 #include "checkers/os/host.h"
 #include "checkers/page/page_store.h"
 #include "intercept.h"
+#include "intercept_clone.h"
 #include "lib/core/compiler.h"
 
 #include <errno.h>
@@ -146,6 +147,9 @@ RF_EXPORT long syscall(long number, ...) {
     prepare_sandbox(mode);
   } else if (changes_files(number, (unsigned long)argument[0])) {
     prepare_files();
+  }
+  if (RF_UNLIKELY(rf_call_forks(number, argument))) {
+    return rf_call_fork(number, argument);
   }
   long const result = rf_syscall_errno(number, argument); /* the drop-in's own calls come here too, however early */
   if (enters) {

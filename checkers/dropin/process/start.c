@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "start.h"
 #include "exec_target.h"
+#include "intercept_clone.h"
 #include "intercept_files.h"
 #include "lifecycle.h"
 #include "sanitizer_check.h"
@@ -28,6 +29,7 @@ static void begin(int argc, char **argv, char **environment) {
   rf_intercept_files_init();
   rf_intercept_descriptors_init();
   rf_intercept_sandbox_init();
+  rf_intercept_clone_init();
   rf_intercept_transfer_init();
   rf_intercept_signal_init();
   rf_exec_target_init();

@@ -1,0 +1,149 @@
+/* Interception of _Fork, clone, and the system calls behind them: children of which handlers of fork are not told. They
+ * would have locks that nobody gives back where another thread is inside the heap, as the one of sweep_every may be,
+ * would take themselves for their parent, and end unseen. Only in the library.
+ *
+ * Children that share their parent's memory, its descriptors or the storage of its threads are left alone: what is done
+ * for a child would be done to the parent.
+ *
+ * Threads and signal handlers: as the functions behind. */
+#define _GNU_SOURCE /* clone */
+#include "intercept_clone.h"
+
+#include "checkers/dropin/heap/cache.h"
+#include "checkers/dropin/os/futex.h"
+#include "checkers/dropin/os/procfs.h"
+#include "checkers/dropin/os/raw_syscall.h"
+#include "checkers/dropin/runtime/state.h"
+#include "checkers/os/forbidden_calls.h"
+#include "checkers/os/host.h"
+#include "checkers/os/reserve_stack.h"
+#include "fork.h"
+#include "intercept.h"
+#include "lib/core/compiler.h"
+#include "lifecycle.h"
+
+#include <sched.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+pid_t _Fork(void);
+int __clone(int (*function)(void *), void *stack, int flags, void *argument, ...);
+
+#define EACH(with) with(_Fork) with(clone)
+
+THEIRS_BY(rf_intercept_clone_init, clone)
+
+#define SHARING (CLONE_VM | CLONE_FILES | CLONE_SETTLS)
+
+/* ---- By a system call ---- */
+
+#ifndef SYS_clone3
+#define SYS_clone3 435
+#endif
+
+/* The first members of the structure that clone3 takes: headers of some C libraries have none. */
+typedef struct clone_arguments {
+  uint64_t flags;
+  uint64_t unused[4]; /* where numbers go, and the signal at the end */
+  uint64_t stack;
+} clone_arguments;
+
+bool rf_call_forks(long number, const long argument[6]) {
+  if (number == SYS_clone) {
+    return ((unsigned long)argument[0] & SHARING) == 0 && argument[1] == 0;
+  }
+  if (number == SYS_clone3) {
+    const clone_arguments *const a = (const clone_arguments *)argument[0];
+    return rf_host_readable(a, sizeof *a) && (a->flags & SHARING) == 0 && a->stack == 0;
+  }
+#if defined(SYS_fork)
+  return number == SYS_fork;
+#else
+  return false;
+#endif
+}
+
+long rf_call_fork(long number, const long argument[6]) {
+  bool const prepared = rf_fork_unnoticed_prepare();
+  long const child = rf_syscall_errno(number, argument);
+  if (prepared && child == 0) {
+    rf_fork_unnoticed_child();
+  } else if (prepared) {
+    rf_fork_unnoticed_parent();
+  }
+  return child;
+}
+
+/* ---- By the C library ---- */
+
+RF_EXPORT pid_t _Fork(void) {
+  find_theirs();
+  bool const prepared = rf_fork_unnoticed_prepare();
+  pid_t const child = theirs._Fork();
+  if (prepared && child == 0) {
+    rf_fork_unnoticed_child();
+  } else if (prepared) {
+    rf_fork_unnoticed_parent();
+  }
+  return child;
+}
+
+typedef struct beginning {
+  int (*function)(void *);
+  void *argument;
+} beginning;
+
+static void count_thread(uint32_t id, void *count) {
+  (void)id;
+  ++*(unsigned *)count;
+}
+
+static bool is_alone(void) {
+  unsigned threads = 0;
+  return rf_one_thread() ||
+         (!rf_is_forbidden(RF_CALL_OPEN) && rf_procfs_each_thread(count_thread, &threads) && threads == 1);
+}
+
+static void begin_child(void *unused) {
+  (void)unused;
+  rf_fork_unnoticed_child();
+}
+
+/* The C library ends the thread with what this returns, by a system call: the process with it, where it is alone. The
+ * stack is as small as the program likes. `context` is on the stack of who called clone, of which this is a copy. */
+static int run_child(void *context) {
+  const beginning *const b = context;
+  rf_reserve_stack_forked();
+  rf_on_reserve_stack(begin_child, NULL);
+  int const status = b->function(b->argument);
+  return is_alone() ? rf_process_end(RF_ENDING_ABRUPT, status) : status;
+}
+
+static int make_child(const beginning *b, void *stack, int flags, void *const more[3]) {
+  find_theirs();
+  bool const copies = ((unsigned)flags & SHARING) == 0 && b->function != NULL && stack != NULL;
+  bool const prepared = copies && rf_fork_unnoticed_prepare();
+  if (!prepared) {
+    return theirs.clone(b->function, stack, flags, b->argument, more[0], more[1], more[2]);
+  }
+  int const child = theirs.clone(run_child, stack, flags, (void *)(uintptr_t)b, more[0], more[1], more[2]);
+  rf_fork_unnoticed_parent();
+  return child;
+}
+
+#define CLONE(name)                                                                                                    \
+  RF_EXPORT int name(int (*function)(void *), void *stack, int flags, void *argument, ...) {                           \
+    void *more[3];                                                                                                     \
+    va_list list;                                                                                                      \
+    va_start(list, argument);                                                                                          \
+    for (unsigned i = 0; i < 3; i++) {                                                                                 \
+      more[i] = va_arg(list, void *);                                                                                  \
+    }                                                                                                                  \
+    va_end(list);                                                                                                      \
+    return make_child(&(beginning){function, argument}, stack, flags, more);                                           \
+  }
+
+CLONE(clone)
+CLONE(__clone)
