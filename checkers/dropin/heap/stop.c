@@ -5,6 +5,7 @@
 #include "checkers/dropin/os/futex.h"
 #include "checkers/dropin/os/pages.h"
 #include "checkers/os/forbidden_calls.h"
+#include "checkers/os/uncancelled.h"
 
 #include <errno.h>
 #include <sys/syscall.h>
@@ -45,16 +46,13 @@ static bool barrier(int command) {
 }
 
 static void nap(long ns) {
-  struct timespec const t = {0, ns};
-  int const saved = errno;
   if (!rf_is_forbidden(RF_CALL_NANOSLEEP)) {
     rf_futex_waits = true;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    (void)nanosleep(&t, NULL);
+    rf_uncancelled_nap(ns);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     rf_futex_waits = false;
   }
-  errno = saved;
 }
 
 /* If the kernel has no barrier for other threads, each runs its own, and threads about to do so are waited for. */
