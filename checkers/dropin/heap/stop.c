@@ -241,13 +241,19 @@ static rf_cache *make(unsigned heap) {
   return cache;
 }
 
+/* One that is stuck serves again when no lock is in the way. */
+static bool serves(const rf_cache *cache) {
+  return !__atomic_load_n(&cache->stuck, __ATOMIC_RELAXED) || !rf_heaps_interrupted();
+}
+
 static bool claim(rf_cache *cache) {
   uint32_t free = 0;
-  if (__atomic_load_n(&cache->stuck, __ATOMIC_RELAXED) ||
+  if (!serves(cache) ||
       !__atomic_compare_exchange_n(&cache->taken, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
     return false;
   }
   __atomic_fetch_sub(&caches.left, 1, __ATOMIC_RELAXED);
+  __atomic_store_n(&cache->stuck, false, __ATOMIC_RELAXED);
   set_owner(cache, rf_stop_self());
   return true;
 }
@@ -275,8 +281,7 @@ static rf_cache **place_of(const void *thread) {
 /* One that its thread was inside of is not whole. */
 static bool is_left_behind(const rf_cache *cache) {
   return cache != NULL && owner_of(cache) == rf_stop_self() &&
-         __atomic_load_n(&cache->inside, __ATOMIC_ACQUIRE) == RF_CACHE_OUTSIDE &&
-         !__atomic_load_n(&cache->stuck, __ATOMIC_RELAXED);
+         __atomic_load_n(&cache->inside, __ATOMIC_ACQUIRE) == RF_CACHE_OUTSIDE && serves(cache);
 }
 
 rf_cache *rf_cache_bind(unsigned heap) {
@@ -315,7 +320,8 @@ void rf_cache_inherit(void) {
   }
   caches.left = left;
   for (unsigned i = 0; i < rf_heap_count; i++) {
-    rf_heaps[i].lock.state = (rf_heaps_held >> i & 1U) != 0 ? 1 : 0;
+    bool const held = (rf_heaps_held >> i & 1U) != 0 && rf_heaps[i].lock.state != 0; /* or it waited for it */
+    rf_heaps[i].lock.state = held ? 1 : 0;
   }
   set_wait();
 }
