@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #if defined(__linux__)
 #include "forbidden_calls.h"
@@ -91,7 +90,6 @@ static uint32_t report_owner; /* the thread that holds the lock; 0: none */
 
 bool rf_host_report_lock(void) {
   uint32_t const me = rf_port_thread_id();
-  struct timespec const pause = {0, 1000000};
   int const saved_errno = errno;
   for (unsigned waited = 0; waited < LOCK_YIELDS + LOCK_PATIENCE_MS; waited++) {
     uint32_t expected = 0;
@@ -104,7 +102,7 @@ bool rf_host_report_lock(void) {
     if (waited < LOCK_YIELDS) {
       (void)sched_yield();
     } else {
-      (void)nanosleep(&pause, NULL);
+      rf_uncancelled_nap(1000000);
     }
     errno = saved_errno;
   }
@@ -123,14 +121,11 @@ void rf_host_report_lock_reset(void) {
 
 /* NOLINTNEXTLINE(readability-non-const-parameter): it is written to */
 bool rf_host_claim(bool *flag, unsigned patience_ms) {
-  struct timespec const pause = {0, 100000};
-  int const saved_errno = errno;
   for (unsigned rest = 10 * patience_ms; __atomic_exchange_n(flag, true, __ATOMIC_ACQUIRE); rest--) {
     if (rest == 0) {
       return false;
     }
-    (void)nanosleep(&pause, NULL);
-    errno = saved_errno;
+    rf_uncancelled_nap(100000);
   }
   return true;
 }

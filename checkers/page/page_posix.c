@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "checkers/os/forbidden_calls.h"
@@ -435,12 +434,11 @@ void rf_page_unlock(rf_mutex *mutex, const rf_page_mask *mask) {
 
 /* A thread of a lower priority does not run while one of a higher, real-time one only gives way to its equals. */
 void rf_page_give_way(unsigned times) {
-  struct timespec const pause = {0, 50000};
   int const saved = errno;
   if (times < YIELDS || rf_is_forbidden(RF_CALL_NANOSLEEP)) {
     (void)sched_yield();
   } else {
-    (void)nanosleep(&pause, NULL);
+    rf_uncancelled_nap(50000);
   }
   errno = saved;
 }

@@ -3,6 +3,7 @@
 #include "checkers/os/maps.h"
 
 #include "tests/checkers/child_status.h"
+#include "tests/checkers/not_cancelled.h"
 
 #include <gtest/gtest.h>
 
@@ -114,6 +115,17 @@ TEST(Turn, IsWaitedForByAnotherThreadAndRefusedToItsOwn) {
   other.join();
   EXPECT_TRUE(had);
   EXPECT_TRUE(rf_host_report_lock());
+  rf_host_report_unlock();
+}
+
+// A report is under way wherever a block is freed, which is no point of cancellation.
+TEST(Turn, WhoWaitsForItIsNotCancelled) {
+  bool claimed = true;
+  ASSERT_TRUE(rf_host_report_lock());
+  ringfence_test::expect_not_cancelled([&] {
+    EXPECT_FALSE(rf_host_claim(&claimed, 1));
+    EXPECT_FALSE(rf_host_report_lock());
+  });
   rf_host_report_unlock();
 }
 

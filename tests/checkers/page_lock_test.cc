@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "checkers/os/forbidden_calls.h"
+#include "tests/checkers/not_cancelled.h"
 #include "tests/checkers/recorder.h"
 #include "tests/core/held_mutexes.h"
 
@@ -249,6 +250,10 @@ TEST(PageLock, WhoeverWaitsForAnotherThreadSleepsInTheEnd) {
   rf_forbidden_calls = forbidden;
   given_way = nullptr;
   EXPECT_EQ(seen, std::string(100, 'y') + "ssy");
+}
+
+TEST(PageLock, WhoeverWaitsForAnotherThreadIsNotCancelled) {
+  ringfence_test::expect_not_cancelled([] { rf_page_give_way(1000); });
 }
 
 } // namespace

@@ -59,8 +59,10 @@ TEST(DropinCaches, WhatAThreadHadThatEndedUntoldIsTheNextOnesAtItsAddress) {
     rf_cache *const second = rf_cache_bind(0);
     EXPECT_NE(second, first) << "it is not whole";
     second->stuck = true;
+    ASSERT_TRUE(rf_heap_lock(0));
     rf_cache *const third = rf_cache_bind(0);
     EXPECT_NE(third, second) << "it is full";
+    rf_heap_unlock(0);
     rf_cache_leave(third);
     EXPECT_EQ(rf_cache_bind(0), third) << "as anybody could";
     EXPECT_EQ(third->taken, 1U);
@@ -146,12 +148,17 @@ TEST(DropinCaches, OneThatIsTakenAsSoonAsItIsLeftIsTheNextThreads) {
 
 #endif
 
-TEST(DropinCaches, OneThatIsStuckIsNobodys) {
+// Else each handler that finds a lock held would leave one that nobody has any more.
+TEST(DropinCaches, OneThatIsStuckServesAgainWhereNoLockIsHeld) {
   heap_alone([] {
     rf_cache *const cache = rf_cache_take(0);
     cache->stuck = true;
     rf_cache_leave(cache);
+    ASSERT_TRUE(rf_heap_lock(1));
     EXPECT_NE(rf_cache_take(0), cache);
+    rf_heap_unlock(1);
+    EXPECT_EQ(rf_cache_take(0), cache);
+    EXPECT_FALSE(cache->stuck);
   });
 }
 
@@ -202,6 +209,7 @@ TEST(DropinCaches, AreTheChildsAfterAFork) {
     });
     EXPECT_TRUE(rf_cache_enter(own));
     EXPECT_TRUE(rf_heap_lock(1));
+    rf_heaps_held |= 1U << 2;   // interrupted while it waited for it
     rf_heaps[0].lock.state = 2; // of a thread that is not there, as the next
     rf_heaps[rf_heap_count - 1].lock.state = 2;
     EXPECT_EQ(waits(), kQuarantine / 2);
@@ -210,6 +218,8 @@ TEST(DropinCaches, AreTheChildsAfterAFork) {
     EXPECT_EQ(rf_heaps[0].lock.state, 0U);
     EXPECT_EQ(rf_heaps[rf_heap_count - 1].lock.state, 0U);
     EXPECT_EQ(rf_heaps[1].lock.state, 1U);
+    EXPECT_EQ(rf_heaps[2].lock.state, 0U);
+    rf_heaps_held &= ~(1U << 2);
     rf_heap_unlock(1);
     EXPECT_EQ(own->inside, static_cast<uint32_t>(RF_CACHE_INSIDE));
     EXPECT_EQ(own->thread, rf_stop_self());

@@ -5,7 +5,7 @@ extern "C" {
 }
 #undef _Static_assert
 
-#include "tests/dropin/not_cancelled.h"
+#include "tests/checkers/not_cancelled.h"
 
 #include <gtest/gtest.h>
 

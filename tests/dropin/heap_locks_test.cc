@@ -2,12 +2,16 @@
 #include "tests/checkers/single_step.h"
 #include "tests/dropin/heap_alone.h"
 
+#include <atomic>
 #include <csignal>
+#include <initializer_list>
 #include <set>
 #include <thread>
+#include <vector>
 
 #define _Static_assert static_assert
 extern "C" {
+#include "checkers/dropin/heap/large.h"
 #include "checkers/dropin/heap/threads.h"
 }
 #undef _Static_assert
@@ -32,6 +36,88 @@ TEST(DropinHeapLocks, AreNotWaitedForByTheThreadThatHoldsThem) {
     EXPECT_EQ(rf_heaps[2].lock.state, 0U);
     EXPECT_TRUE(rf_heap_lock(2));
     rf_heap_unlock(2);
+  });
+}
+
+// Two threads that were interrupted with one lock each, and whose handlers want the other's.
+TEST(DropinHeapLocks, AreNotWaitedForLongByWhoHoldsAnother) {
+  heap_alone([] {
+    EXPECT_TRUE(rf_heap_lock(0));
+    std::thread other([] {
+      EXPECT_TRUE(rf_heap_lock(1));
+      EXPECT_FALSE(rf_heap_lock(0));
+      EXPECT_EQ(rf_heaps_held, 1U << 1);
+      rf_heap_unlock(1);
+    });
+    other.join();
+    EXPECT_TRUE(rf_heap_lock(1));
+    rf_heap_unlock(1);
+    rf_heap_unlock(0);
+  });
+}
+
+// Has the locks of some heaps until it ends.
+class Holder {
+public:
+  explicit Holder(std::initializer_list<unsigned> numbers) : numbers_(numbers), thread_([this] { hold(); }) {
+    while (!has_) {
+      std::this_thread::yield();
+    }
+  }
+  ~Holder() {
+    done_ = true;
+    thread_.join();
+  }
+
+private:
+  void hold() {
+    for (unsigned const number : numbers_) {
+      EXPECT_TRUE(rf_heap_lock(number));
+    }
+    has_ = true;
+    while (!done_) {
+      std::this_thread::yield();
+    }
+    for (unsigned const number : numbers_) {
+      rf_heap_unlock(number);
+    }
+  }
+
+  std::vector<unsigned> numbers_;
+  std::atomic<bool> has_{false};
+  std::atomic<bool> done_{false};
+  std::thread thread_;
+};
+
+TEST(DropinHeapLocks, AHandlerIsServedByAHeapWhoseLockCanBeHad) {
+  heap_alone([] {
+    rf_origin const none = {nullptr, 0, nullptr};
+    rf_cache *const cache = rf_cache_take(0);
+    Holder const holder({1, 2});
+    ASSERT_EQ(rf_heap_count, 4U);
+    ASSERT_TRUE(rf_heap_lock(0));
+    for (size_t const size : {size_t{20}, size_t{40000}, 3 * kMiB}) {
+      void *const p = rf_cache_malloc(cache, size, RF_FAMILY_MALLOC, &none);
+      ASSERT_NE(p, nullptr) << size;
+      EXPECT_EQ(rf_span_of(reinterpret_cast<uintptr_t>(p))->heap, 3) << size;
+    }
+    rf_heap_unlock(0);
+  });
+}
+
+// Its memory is not lost: the lock cannot be had a second time to give it to the system.
+TEST(DropinHeapLocks, ALargeBlockThatAHandlerFreesIsKept) {
+  heap_alone([] {
+    rf_origin const none = {nullptr, 0, nullptr};
+    rf_cache *const cache = rf_cache_take(1);
+    void *const p = rf_cache_malloc(cache, 100 * kMiB, RF_FAMILY_MALLOC, &none);
+    ASSERT_NE(p, nullptr);
+    ASSERT_TRUE(rf_heap_lock(0));
+    EXPECT_TRUE(rf_cache_free(cache, p, RF_FAMILY_MALLOC, SIZE_MAX, &none));
+    rf_heap_unlock(0);
+    EXPECT_GE(rf_heaps[1].freed_bytes, 100 * kMiB);
+    EXPECT_GE(rf_large_trim(), 100 * kMiB);
+    EXPECT_EQ(rf_heaps[1].mapped_bytes, 0U);
   });
 }
 

@@ -1,6 +1,6 @@
 // A log that may not be opened any more (checkers/dropin/runtime/output.c): a descriptor of it is kept, and the process
 // knows whether programs that it executes have lost it.
-#include "tests/dropin/not_cancelled.h"
+#include "tests/checkers/not_cancelled.h"
 #include "tests/dropin/output_world.h"
 
 #include <linux/capability.h>

@@ -1,5 +1,6 @@
 // Stopping all who are inside a cache of the drop-in's heap (checkers/dropin/heap/stop.c). Each test has a process of
 // its own, since caches stay for ever.
+#include "tests/checkers/not_cancelled.h"
 #include "tests/dropin/heap_alone.h"
 
 #define _Static_assert static_assert
@@ -190,6 +191,16 @@ TEST(DropinStop, WithoutTheKernelsBarrierEachThreadRunsItsOwn) {
       }
     });
   }
+}
+
+// Neither malloc nor fork is a point of cancellation, and a thread that ended in here would keep the lock.
+TEST(DropinStop, WhoWaitsForOthersIsNotCancelled) {
+  heap_alone([] {
+    Inside other(rf_cache_take(0));
+    expect_not_cancelled([] { EXPECT_FALSE(rf_stop_all(kShort)); });
+    other.leave();
+    EXPECT_TRUE(rf_stop_all(kLong));
+  });
 }
 
 // It is inside again, though nobody could be stopped.

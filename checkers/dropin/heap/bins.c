@@ -131,6 +131,16 @@ unsigned rf_cache_heap(const rf_cache *cache) {
   return number;
 }
 
+/* A handler of a signal that cannot have one heap's lock takes them from another. */
+static unsigned take(const rf_cache *cache, unsigned class_number, rf_slot_place *places, unsigned count) {
+  unsigned const number = rf_cache_heap(cache);
+  unsigned got = rf_slots_take(number, class_number, places, count);
+  for (unsigned i = 1; got == 0 && rf_heaps_interrupted() && i < rf_heap_count; i++) {
+    got = rf_slots_take((number + i) % rf_heap_count, class_number, places, count);
+  }
+  return got;
+}
+
 bool rf_bins_refill(rf_cache *cache, unsigned class_number) {
   rf_bin *const bin = &cache->bins[class_number];
   rf_slot_place fresh[BATCH_MOST];
@@ -143,7 +153,7 @@ bool rf_bins_refill(rf_cache *cache, unsigned class_number) {
   while (places_of(bin) - held_by(bin) < batch && grow(cache, bin)) {
   }
   uint32_t const room = places_of(bin) - held_by(bin);
-  unsigned got = rf_slots_take(rf_cache_heap(cache), class_number, fresh, batch < room ? batch : room);
+  unsigned got = take(cache, class_number, fresh, batch < room ? batch : room);
   bool const some = got != 0;
   while (got != 0) {
     *rf_bin_at(bin, --bin->first) = fresh[--got];

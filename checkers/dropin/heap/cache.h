@@ -75,7 +75,7 @@ struct rf_cache {
   uint32_t taken;  /* a thread has it; accessed atomically */
   uint32_t place;  /* among all, from 1 on, by when they were made; never changes */
   uint16_t number; /* the thread's */
-  bool stuck;      /* the lock of a heap is held by the thread that it was lent to: full; accessed atomically */
+  bool stuck;      /* full, and the thread that it was lent to cannot have the lock of a heap; accessed atomically */
   rf_bin none;     /* never has a slot: stands before the first class for requests of no bytes (fast.h) */
   rf_bin bins[RF_BINS];
   rf_slot_place *spare_rings[RF_RING_MOST_LOG2 + 1]; /* by the logarithm of their places: each begins with the next */

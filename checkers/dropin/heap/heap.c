@@ -90,6 +90,25 @@ void rf_heap_unlist(rf_heap *heap, rf_span *span) {
   }
 }
 
+/* ---- Locks ---- */
+
+#define INTERRUPTED_MS 20U /* whoever has a lock, and is not interrupted itself, gives it back sooner */
+
+RF_COLD bool rf_heap_lock_interrupted(unsigned number) {
+  uint32_t const bit = 1U << number;
+  if ((rf_heaps_held & bit) != 0) {
+    return false;
+  }
+  rf_heaps_held |= bit;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  bool const had = rf_futex_lock_within(&rf_heaps[number].lock, INTERRUPTED_MS);
+  if (!had) {
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    rf_heaps_held &= ~bit;
+  }
+  return had;
+}
+
 /* ---- For debuggers ---- */
 
 const uintptr_t rf_heap_debugger[] = {

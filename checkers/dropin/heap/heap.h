@@ -122,13 +122,22 @@ uint32_t *rf_virtual_heaps_held(void);
 extern RF_THREAD_LOCAL uint32_t rf_heaps_held __attribute__((visibility("hidden")));
 #endif
 
-/* False where this thread holds it, interrupted. */
+/* True for a handler of a signal that interrupted its own thread with a heap's lock held, or waited for. Whoever has
+ * another lock may be interrupted as well, and its handler wait for this one: so locks are not waited for any longer
+ * than a moment. */
+static inline bool rf_heaps_interrupted(void) {
+  return rf_heaps_held != 0;
+}
+
+/* The same for such a handler. */
+bool rf_heap_lock_interrupted(unsigned number);
+
+/* False where this thread holds it, interrupted, or holds another and this one cannot be had. */
 static inline bool rf_heap_lock(unsigned number) {
-  uint32_t const bit = 1U << number;
-  if ((rf_heaps_held & bit) != 0) {
-    return false;
+  if (RF_UNLIKELY(rf_heaps_interrupted())) {
+    return rf_heap_lock_interrupted(number);
   }
-  rf_heaps_held |= bit;
+  rf_heaps_held = 1U << number;
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   rf_futex_lock(&rf_heaps[number].lock);
   return true;
@@ -154,12 +163,12 @@ size_t rf_run_trim(rf_heap *heap, size_t keep);
 
 /* ---- Slots (slots.c) ---- */
 
-/* Takes up to `count` slots of a class for a cache, from heap `number`; 0 where there is no memory. Locks the heap,
- * which this thread does not hold. */
+/* Takes up to `count` slots of a class for a cache, from heap `number`; 0 where there is no memory, or its lock cannot
+ * be had. */
 unsigned rf_slots_take(unsigned number, unsigned class_number, rf_slot_place *places, unsigned count);
 
-/* Gives slots back to the heaps that they are of. False, and *count is what is left at `places`, where this thread
- * holds the lock of one, interrupted. */
+/* Gives slots back to the heaps that they are of. False, and *count is what is left at `places`, where the lock of one
+ * cannot be had. */
 bool rf_slots_give(rf_slot_place *places, unsigned *count);
 
 /* ---- The list of all spans; under the lock ---- */

@@ -126,11 +126,12 @@ static rf_span *unlink_surplus(rf_heap *heap, size_t keep) {
   return span;
 }
 
-/* Gives up what is more than is to be kept; the lock is free in between. Returns the bytes. */
+/* Gives up what is more than is to be kept; the lock is free in between, and where it might not be had once more,
+ * nothing is given up. Returns the bytes. */
 static size_t trim_to(unsigned number, size_t keep) {
   rf_heap *const heap = &rf_heaps[number];
   size_t released = 0;
-  while (rf_heap_lock(number)) {
+  while (!rf_heaps_interrupted() && rf_heap_lock(number)) {
     rf_span *const span = unlink_surplus(heap, keep);
     rf_heap_unlock(number);
     if (span == NULL) {
@@ -147,6 +148,7 @@ bool rf_large_keep(rf_span *span) {
   rf_heap *const heap = &rf_heaps[number];
   size_t const bytes = span->bytes;
   size_t const least = rf_heap_options_now.quarantine;
+  bool const kept = bytes <= KEPT_MOST || rf_heaps_interrupted();
   if (!rf_heap_lock(number)) {
     return false;
   }
@@ -155,14 +157,14 @@ bool rf_large_keep(rf_span *span) {
   heap->freed_ever += bytes;
   span->stamp = heap->freed_ever - bytes;
   span->fresh = false;
-  if (bytes <= KEPT_MOST) {
+  if (kept) {
     link_kept(heap, span);
   }
   rf_heap_unlock(number);
-  if (bytes > KEPT_MOST) {
-    give_up(number, span);
+  if (kept) {
+    (void)trim_to(number, bytes > least && bytes <= KEPT_MOST ? bytes : least);
   } else {
-    (void)trim_to(number, bytes > least ? bytes : least);
+    give_up(number, span);
   }
   return true;
 }
@@ -241,15 +243,24 @@ static rf_span *find_or_make(unsigned number, size_t bytes, const rf_block_reque
   return span;
 }
 
+/* A handler that cannot have one heap's lock takes it from another. */
+static rf_span *find_anywhere(unsigned number, size_t bytes, const rf_block_request *r, bool *used_before) {
+  rf_span *span = find_or_make(number, bytes, r, used_before);
+  for (unsigned i = 1; span == NULL && rf_heaps_interrupted() && i < rf_heap_count; i++) {
+    span = find_or_make((number + i) % rf_heap_count, bytes, r, used_before);
+  }
+  return span;
+}
+
 rf_span *rf_large_take(unsigned number, const rf_block_request *r, const rf_origin *origin, bool *fresh) {
   size_t const bytes = bytes_for(r->size, r->align);
   bool used_before = false;
   if (bytes == 0 || r->align > RF_SIZE_LIMIT / 4) {
     return NULL;
   }
-  rf_span *span = find_or_make(number, bytes, r, &used_before);
+  rf_span *span = find_anywhere(number, bytes, r, &used_before);
   if (span == NULL && rf_large_trim() != 0) {
-    span = find_or_make(number, bytes, r, &used_before);
+    span = find_anywhere(number, bytes, r, &used_before);
   }
   if (span == NULL) {
     return NULL;

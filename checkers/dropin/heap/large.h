@@ -15,7 +15,7 @@
 rf_span *rf_large_take(unsigned number, const rf_block_request *request, const rf_origin *origin, bool *fresh);
 
 /* Keeps a span whose block was freed until its memory is used again, or gives that back. False, and nothing was done,
- * where this thread holds the lock of its heap, interrupted. */
+ * where its heap's lock cannot be had. */
 bool rf_large_keep(rf_span *span);
 
 /* Another size for a live block, where it is; false where there is no room. Writes guard bytes, and new ones. */

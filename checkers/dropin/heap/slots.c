@@ -166,7 +166,7 @@ RF_RARE static void retire(unsigned number, rf_span *span) {
 }
 
 /* The span, where it is to be retired; it is then in no list of those that give. */
-static rf_span *give_one(rf_heap *heap, rf_span *span, const void *slot) {
+static rf_span *give_one(rf_heap *heap, rf_span *span, const void *slot, bool may_retire) {
   bool const gave = has_slots(span);
   if (span->free_count >= span->carved) {
     return NULL; /* freed twice by two threads at once, which the free did not see */
@@ -178,7 +178,8 @@ static rf_span *give_one(rf_heap *heap, rf_span *span, const void *slot) {
   if (!is_empty(span)) {
     return NULL;
   }
-  if (heap->empty[span->class_number] < 1 + heap->spans[span->class_number] / EMPTY_SHARE) {
+  bool const kept = heap->empty[span->class_number] < 1 + heap->spans[span->class_number] / EMPTY_SHARE;
+  if (kept || !may_retire) {
     heap->empty[span->class_number]++;
     return NULL;
   }
@@ -187,6 +188,7 @@ static rf_span *give_one(rf_heap *heap, rf_span *span, const void *slot) {
 }
 
 bool rf_slots_give(rf_slot_place *places, unsigned *count) {
+  bool const may_retire = !rf_heaps_interrupted(); /* who is may not have the lock once more */
   while (*count != 0) {
     unsigned const number = rf_span_of((uintptr_t)places[*count - 1].begin)->heap;
     rf_span *empty = NULL;
@@ -199,7 +201,7 @@ bool rf_slots_give(rf_slot_place *places, unsigned *count) {
       if (span->heap != number) {
         break;
       }
-      empty = give_one(&rf_heaps[number], span, slot);
+      empty = give_one(&rf_heaps[number], span, slot, may_retire);
       --*count;
     }
     rf_heap_unlock(number);

@@ -5,6 +5,7 @@
 #include "checkers/dropin/os/futex.h"
 #include "checkers/dropin/os/pages.h"
 #include "checkers/os/forbidden_calls.h"
+#include "checkers/os/uncancelled.h"
 
 #include <errno.h>
 #include <sys/syscall.h>
@@ -45,16 +46,13 @@ static bool barrier(int command) {
 }
 
 static void nap(long ns) {
-  struct timespec const t = {0, ns};
-  int const saved = errno;
   if (!rf_is_forbidden(RF_CALL_NANOSLEEP)) {
     rf_futex_waits = true;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    (void)nanosleep(&t, NULL);
+    rf_uncancelled_nap(ns);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     rf_futex_waits = false;
   }
-  errno = saved;
 }
 
 /* If the kernel has no barrier for other threads, each runs its own, and threads about to do so are waited for. */
@@ -243,13 +241,19 @@ static rf_cache *make(unsigned heap) {
   return cache;
 }
 
+/* One that is stuck serves again when no lock is in the way. */
+static bool serves(const rf_cache *cache) {
+  return !__atomic_load_n(&cache->stuck, __ATOMIC_RELAXED) || !rf_heaps_interrupted();
+}
+
 static bool claim(rf_cache *cache) {
   uint32_t free = 0;
-  if (__atomic_load_n(&cache->stuck, __ATOMIC_RELAXED) ||
+  if (!serves(cache) ||
       !__atomic_compare_exchange_n(&cache->taken, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
     return false;
   }
   __atomic_fetch_sub(&caches.left, 1, __ATOMIC_RELAXED);
+  __atomic_store_n(&cache->stuck, false, __ATOMIC_RELAXED);
   set_owner(cache, rf_stop_self());
   return true;
 }
@@ -277,8 +281,7 @@ static rf_cache **place_of(const void *thread) {
 /* One that its thread was inside of is not whole. */
 static bool is_left_behind(const rf_cache *cache) {
   return cache != NULL && owner_of(cache) == rf_stop_self() &&
-         __atomic_load_n(&cache->inside, __ATOMIC_ACQUIRE) == RF_CACHE_OUTSIDE &&
-         !__atomic_load_n(&cache->stuck, __ATOMIC_RELAXED);
+         __atomic_load_n(&cache->inside, __ATOMIC_ACQUIRE) == RF_CACHE_OUTSIDE && serves(cache);
 }
 
 rf_cache *rf_cache_bind(unsigned heap) {
@@ -317,7 +320,8 @@ void rf_cache_inherit(void) {
   }
   caches.left = left;
   for (unsigned i = 0; i < rf_heap_count; i++) {
-    rf_heaps[i].lock.state = (rf_heaps_held >> i & 1U) != 0 ? 1 : 0;
+    bool const held = (rf_heaps_held >> i & 1U) != 0 && rf_heaps[i].lock.state != 0; /* or it waited for it */
+    rf_heaps[i].lock.state = held ? 1 : 0;
   }
   set_wait();
 }

@@ -40,7 +40,6 @@
 #include <ringfence/dropin.h>
 #include <ringfence/port.h>
 #include <signal.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MS_NS 1000000 /* nanoseconds in a millisecond */
@@ -250,17 +249,12 @@ static bool ends_anyway(void) {
 
 /* A process that went while another thread is at its end would cut that one's checks short. */
 static int wait_for_end(int status) {
-  struct timespec const pause = {0, MS_NS};
-  int const saved = errno;
   if (is_at_the_end || rf_is_forbidden(RF_CALL_NANOSLEEP) || !is_under_way()) {
     return status;
   }
-  int const cancellation = rf_uncancelled_begin(); /* _exit is no point of cancellation */
   while (is_under_way()) {
-    (void)nanosleep(&pause, NULL);
+    rf_uncancelled_nap(MS_NS); /* _exit is no point of cancellation */
   }
-  rf_uncancelled_end(cancellation);
-  errno = saved;
   return status_after_findings(status);
 }
 

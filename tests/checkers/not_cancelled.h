@@ -1,6 +1,6 @@
 // Work that is no point of cancellation, in a thread that somebody wants to cancel.
-#ifndef RINGFENCE_TESTS_DROPIN_NOT_CANCELLED_H
-#define RINGFENCE_TESTS_DROPIN_NOT_CANCELLED_H
+#ifndef RINGFENCE_TESTS_CHECKERS_NOT_CANCELLED_H
+#define RINGFENCE_TESTS_CHECKERS_NOT_CANCELLED_H
 
 #include <gtest/gtest.h>
 
@@ -35,4 +35,4 @@ inline void expect_not_cancelled(const std::function<void()> &work) {
 
 } // namespace ringfence_test
 
-#endif // RINGFENCE_TESTS_DROPIN_NOT_CANCELLED_H
+#endif // RINGFENCE_TESTS_CHECKERS_NOT_CANCELLED_H
