@@ -54,6 +54,7 @@ void rf_page_store_each(rf_page_store *store, bool (*visit)(const rf_page_block 
 typedef struct sweep {
   rf_page_store *store;
   const rf_origin *origin;
+  bool anew; /* from the beginning: under the lock, since another thread may sweep as well */
   rf_finding found[2];
   unsigned count;
 } sweep;
@@ -84,6 +85,10 @@ static bool sweep_some(sweep *w) {
   bool more = true;
   w->count = 0;
   rf_page_store_lock(w->store, &mask);
+  if (w->anew) {
+    w->store->sweep_space = NULL;
+    w->anew = false;
+  }
   for (unsigned i = 0; i < SWEEP_AT_ONCE && more && w->count == 0; i++) {
     rf_slot *const s = next_slot(w->store);
     more = s != NULL;
@@ -103,9 +108,7 @@ size_t rf_page_store_sweep(rf_page_store *store, uint64_t budget_ns, const rf_or
   sweep w;
   w.store = store;
   w.origin = origin;
-  if (budget_ns == 0) {
-    store->sweep_space = NULL;
-  }
+  w.anew = budget_ns == 0;
   do {
     more = sweep_some(&w);
     rf_page_report_each(store, w.found, w.count);

@@ -47,6 +47,7 @@ int __wrap_nanosleep(const struct timespec *time, struct timespec *left) {
 
 namespace {
 
+using ringfence::after_lock;
 using ringfence::held;
 using ringfence::locked;
 using ringfence::Recorder;
@@ -155,6 +156,23 @@ TEST_F(PageLocks, AreTakenByWhateverChangesOrWalksTheStore) {
     EXPECT_TRUE(takes(store, [&] { EXPECT_EQ(free_block(store, q), RF_OK); }));
     EXPECT_TRUE(takes(store, [&] { EXPECT_NE(free_block(store, q), RF_OK); }));
   }
+}
+
+// Another thread may be in a step of its own: it would go on from the middle, and the whole sweep with it.
+TEST_F(PageLocks, AreTakenBeforeAWholeSweepBeginsAnew) {
+  rf_page_store *const store = open(false);
+  for (int i = 0; i < 40; i++) {
+    ASSERT_NE(alloc(store), nullptr);
+  }
+  (void)rf_page_store_sweep(store, 1, &kOrigin);
+  const rf_space *const stands = store->sweep_space;
+  ASSERT_NE(stands, nullptr) << "in the middle";
+  std::vector<const rf_space *> seen;
+  after_lock = [&] { seen.push_back(store->sweep_space); };
+  (void)rf_page_store_sweep(store, 0, &kOrigin);
+  after_lock = nullptr;
+  ASSERT_FALSE(seen.empty());
+  EXPECT_EQ(seen.front(), stands);
 }
 
 // Each of a hundred blocks, so that space is opened and quarantine let go.

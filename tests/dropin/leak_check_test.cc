@@ -51,10 +51,16 @@ TEST_F(LeakCheck, WithoutATableOfThreadsThereIsNoSearch) {
   EXPECT_EQ(why_not(), "no memory for the search");
 }
 
+// Also while it asks where blocks come from. What names modules may allocate, and comes when all is given back.
 TEST_F(LeakCheck, HoldsEverythingWhileItSearches) {
-  EXPECT_EQ(why_not(), "");
-  EXPECT_EQ(world.calls, (Calls{"lock threads 1000", "lock heap 1000", "lock pages", "stop 8192 in 1000", "open",
-                                "collect", "close", "resume", "unlock pages", "unlock heap", "unlock threads"}));
+  world.has_store = true;
+  world.blocks = {{0x100, 10, RF_REACHABILITY_LEAKED},
+                  {0x200, 20, RF_REACHABILITY_LEAKED, {kSystems + 1}, true},
+                  {0x300, 20, RF_REACHABILITY_LEAKED, {kSystems + 1}}};
+  EXPECT_EQ(check(RF_LEAKS_LOST).findings, 1U);
+  EXPECT_EQ(world.calls,
+            (Calls{"lock threads 1000", "lock heap 1000", "lock pages", "stop 8192 in 1000", "open", "collect", "close",
+                   "resume", "origin", "unlock pages", "unlock heap", "unlock threads", "module"}));
 }
 
 TEST_F(LeakCheck, GivesBackWhatItHasWhereItCannotSearch) {
@@ -130,14 +136,15 @@ TEST_F(LeakCheck, BlocksOfOneOriginAreOneFinding) {
       {0x600, 8, RF_REACHABILITY_REACHABLE},
       {0x700, 900, RF_REACHABILITY_LEAKED_INDIRECTLY, {kUsers + 9}},
       {0x800, 4000, RF_REACHABILITY_LEAKED, {kUsers + 1}, false, false}, // freed meanwhile
+      {0x900, 31, RF_REACHABILITY_LEAKED, {kUsers + 3}},
   };
   rf_process.options.mode = RF_MODE_GUARD;
   rf_leak_summary const out = check();
-  EXPECT_EQ(told(), "30/2@256 7/1@1280 5/1@768 906/2@1024 "); // direct ones first, then by bytes
-  EXPECT_EQ(out.blocks, 7U);
-  EXPECT_EQ(out.bytes, 10U + 20 + 5 + 6 + 7 + 900 + 4000);
+  EXPECT_EQ(told(), "31/1@2304 30/2@256 7/1@1280 5/1@768 906/2@1024 "); // direct ones first, then by bytes
+  EXPECT_EQ(out.blocks, 8U);
+  EXPECT_EQ(out.bytes, 10U + 20 + 5 + 6 + 7 + 900 + 4000 + 31);
   EXPECT_EQ(out.unlisted_blocks, 0U);
-  const rf_finding &first = recorder_.findings()[0];
+  const rf_finding &first = recorder_.findings()[1];
   EXPECT_EQ(first.bug, RF_BUG_LEAK);
   EXPECT_EQ(first.cwe, 401U);
   EXPECT_EQ(first.block, first.address);
@@ -146,8 +153,8 @@ TEST_F(LeakCheck, BlocksOfOneOriginAreOneFinding) {
   EXPECT_STREQ(first.detail, "nothing points to it");
   EXPECT_EQ(first.allocated.depth, 1U);
   EXPECT_EQ(first.allocated.frames[0], kUsers + 1);
-  EXPECT_STREQ(recorder_.findings()[1].mode, "guard") << "whose first block is on pages of its own";
-  EXPECT_STREQ(recorder_.findings()[3].detail, "only leaked blocks point to it");
+  EXPECT_STREQ(recorder_.findings()[2].mode, "guard") << "whose first block is on pages of its own";
+  EXPECT_STREQ(recorder_.findings()[4].detail, "only leaked blocks point to it");
 }
 
 TEST_F(LeakCheck, ReachableBlocksAreTellableAndNoLeaks) {
@@ -184,6 +191,11 @@ TEST_F(LeakCheck, LeaksOfTheSystemAreCountedWithThoseThatWereTold) {
   EXPECT_EQ(recorder_.count(), 0U);
   EXPECT_EQ(out.unlisted_blocks, 2U);
   EXPECT_EQ(out.unlisted_bytes, 30U);
+  EXPECT_EQ(out.called_blocks, 0U);
+  for (Block &block : world.blocks) {
+    block.frames.push_back(kUsers + 1);
+  }
+  EXPECT_EQ(check(RF_LEAKS_LOST).called_blocks, 2U);
   EXPECT_EQ(check(RF_LEAKS_ALL).unlisted_blocks, 0U);
   EXPECT_EQ(recorder_.count(), 1U);
 }
@@ -232,6 +244,25 @@ TEST_F(LeakCheck, ALeakIsListedByWhoMadeIt) {
     world.program = program;
     EXPECT_EQ(check(RF_LEAKS_LOST).findings, 0U);
   }
+}
+
+// A shorter stack that is the beginning of others is none of them, wherever they meet in the table.
+TEST_F(LeakCheck, StacksThatBeginAlikeAreOriginsOfTheirOwn) {
+  constexpr unsigned kFamilies = 1000;
+  constexpr uintptr_t kDeepest = 16;
+  for (uintptr_t i = 0; i < kFamilies; i++) {
+    std::vector<uintptr_t> frames;
+    for (uintptr_t depth = 1; depth <= kDeepest; depth++) {
+      frames.push_back(kUsers + (i << 8) + depth);
+    }
+    for (uintptr_t depth = kDeepest; depth != 0; depth--) {
+      frames.resize(depth);
+      world.blocks.push_back({0x1000 + 0x10 * world.blocks.size(), 8, RF_REACHABILITY_LEAKED, frames});
+    }
+  }
+  rf_leak_summary const out = check();
+  EXPECT_EQ(out.findings, world.blocks.size());
+  EXPECT_EQ(out.unlisted_blocks, 0U);
 }
 
 // Only so many origins are told apart; leaks of the others are counted.

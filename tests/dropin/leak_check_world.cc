@@ -50,6 +50,13 @@ const Block *block_at(const void *start) {
   return found == world.blocks.end() || found->start != address ? nullptr : &*found;
 }
 
+// Once for several in a row.
+void note(const char *call) {
+  if (world.calls.empty() || world.calls.back() != call) {
+    world.calls.emplace_back(call);
+  }
+}
+
 // Two ranges, from this address on.
 bool range_of(uintptr_t first, unsigned index, uintptr_t *start, uintptr_t *end) {
   *start = first + 0x100 * index;
@@ -212,6 +219,7 @@ bool rf_heap_live(const void *ptr, rf_view *out) {
   const Block *const block = block_at(ptr);
   EXPECT_TRUE(block != nullptr && !block->paged);
   out->slot = &slot;
+  note("origin");
   slot.allocated = static_cast<uint32_t>(block - world.blocks.data());
   slot.allocated_by = 7;
   return block->live;
@@ -226,11 +234,13 @@ bool rf_page_store_allocated(rf_page_store *store, const void *ptr, rf_trace *ou
   const Block *const block = block_at(ptr);
   EXPECT_EQ(store, store_of_test());
   EXPECT_TRUE(block != nullptr && block->paged);
+  note("origin");
   *out = trace_of(*block);
   return block->live;
 }
 
 const rf_known_module *rf_known_module_find(rf_known_modules *, uintptr_t address) {
+  note("module");
   auto const *const found = std::find_if(std::begin(kModules), std::end(kModules), [address](const rf_known_module &m) {
     return address >= m.start && address < m.end;
   });

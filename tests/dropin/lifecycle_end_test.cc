@@ -1,5 +1,6 @@
 // The end of a process (checkers/dropin/process/lifecycle.c): what is checked at which end, for how long and behind
 // which locks, the status, streams that are closed on the way out; and the same checks on demand.
+#include "tests/checkers/single_step.h"
 #include "tests/dropin/lifecycle_world.h"
 #include <ringfence/dropin.h>
 
@@ -95,10 +96,13 @@ TEST_F(Lifecycle, AThreadThatLeavesWhileAnotherOneIsAtTheEndWaits) {
     std::thread other;
     rf_process.ended = false;
     rf_process.findings = 0;
+    world.naps = 0;
     world.before_log = [&] {
       rf_process.findings = 1;
       other = std::thread([&] { status = rf_process_end(RF_ENDING_ABRUPT, 5); });
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      while (__atomic_load_n(&world.naps, __ATOMIC_ACQUIRE) == 0 && status == -1) {
+        std::this_thread::yield();
+      }
       EXPECT_EQ(status, -1);
       EXPECT_EQ(pthread_cancel(other.native_handle()), 0); // _exit is no point of cancellation
       if (for_ever) {
@@ -186,6 +190,36 @@ TEST_F(Lifecycle, NobodyWaitsForItselfOrWhereHeMayNot) {
             5)
       << "a sandbox";
 }
+
+#ifdef RF_CAN_STEP
+
+// A signal may come after any instruction of an end, and its handler leave: it would wait for what it interrupted.
+TEST_F(Lifecycle, AHandlerThatInterruptsAnEndAnywhereDoesNotWaitForIt) {
+  struct sigaction action = {};
+  struct sigaction before = {};
+  static unsigned left;
+  action.sa_flags = SA_SIGINFO;
+  action.sa_sigaction = [](int, siginfo_t *, void *) {
+    if (rf_process.ends != 0) {
+      left += rf_process_end(RF_ENDING_ABRUPT, 5) == 5 ? 1 : 0;
+    }
+  };
+  ASSERT_EQ(sigaction(SIGTRAP, &action, &before), 0);
+  world.nap_is_long = true;
+  for (rf_process_ending const ending : {RF_ENDING_EXIT, RF_ENDING_EXEC}) {
+    left = 0;
+    rf_process.ended = false;
+    set_stepping(true);
+    (void)rf_process_end(ending, 0);
+    set_stepping(false);
+    EXPECT_EQ(world.naps, 0U) << ending;
+    EXPECT_GT(left, 100U);
+    EXPECT_EQ(rf_process.ends, 0U);
+  }
+  EXPECT_EQ(sigaction(SIGTRAP, &before, nullptr), 0);
+}
+
+#endif
 
 TEST_F(Lifecycle, OtherEndsLookForNoLeaksAndLeaveStreamsAlone) {
   Calls const blocks = {"pages 0", "lock 1000", "heap 0", "unlock"};

@@ -42,12 +42,15 @@ void __wrap_rf_signals_open_handled(const sigset_t *before, bool drop);
 uint64_t __wrap_rf_port_now_ns(void);
 void __wrap_rf_port_log(const char *text, size_t size);
 void __wrap_rf_port_watch_forks(void);
+int __real_nanosleep(const struct timespec *time, struct timespec *rest);
+int __wrap_nanosleep(const struct timespec *time, struct timespec *rest);
 }
 #undef _Static_assert
 #include "tests/dropin/lifecycle_world.h"
 
 #include <cerrno>
 #include <cstdio>
+#include <ctime>
 #include <pthread.h>
 #include <string>
 #include <unistd.h>
@@ -109,6 +112,14 @@ uint64_t __wrap_rf_port_now_ns() {
     std::exchange(world.at_clock, nullptr)();
   }
   return world.now;
+}
+int __wrap_nanosleep(const struct timespec *time, struct timespec *rest) {
+  __atomic_fetch_add(&world.naps, 1, __ATOMIC_RELEASE);
+  if (!world.nap_is_long) {
+    return __real_nanosleep(time, rest);
+  }
+  world.now += 6000 * ringfence_test::kMs;
+  return 0;
 }
 void __wrap_rf_port_log(const char *text, size_t size) {
   world.log.append(text, size);

@@ -64,6 +64,8 @@ struct World {
   void (*terminated)(int) = nullptr;
   bool (*is_late)() = nullptr;              // a signal that is to end the process
   std::function<void()> at_clock;           // once, when the time is asked for
+  unsigned naps = 0;                        // of who waits for an end; accessed atomically
+  bool nap_is_long = false;                 // after one the end is no recent one
   std::function<void()> before_log = [] {}; // at the end
   const rf_steer_actions *actions = nullptr;
   std::string log;

@@ -293,14 +293,16 @@ TEST(DropinReachability, TheKernelIsAskedForTheRest) {
     uintptr_t *const first = alloc(64);
     uintptr_t *const second = alloc(64);
     uintptr_t *const third = alloc(64);
-    world.roots = {number(first), number(second), number(third)};
-    EXPECT_EQ(states_of({first, second, third}), "RRR");
+    uintptr_t *const fourth = alloc(64);
+    world.roots = {number(first), number(second), number(third), number(fourth)};
+    EXPECT_EQ(states_of({first, second, third, fourth}), "RRRR");
     EXPECT_EQ(world.calls, std::vector<std::string>()); // nothing is left to be asked for
     world.roots.clear();
     world.of_kernel = {number(first)};
     world.rest = {number(third)};
     *first = number(second);
-    EXPECT_EQ(states_of({first, second, third}), "RRR");
+    *third = number(fourth);
+    EXPECT_EQ(states_of({first, second, third, fourth}), "RRRR") << "and what those keep";
     EXPECT_EQ(world.calls, (std::vector<std::string>{"kernel", "rest"}));
     world.can_read = false;
     Search search;

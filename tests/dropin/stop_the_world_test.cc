@@ -321,6 +321,32 @@ TEST_F(StopTheWorld, GivesUpOnAThreadThatDoesNotHear) {
   EXPECT_EQ(stopped_.count, 2U);
   resume();
   deaf.wait_until_it_goes_on();
+  EXPECT_EQ(action_now().handler, before.handler) << "the C library's, which setuid needs";
+}
+
+// Threads that have not left their stop yet would not hear of the next one.
+TEST_F(StopTheWorld, MayComeAgainAtOnce) {
+  std::atomic<bool> ends{false};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; i++) {
+    threads.emplace_back([&] {
+      while (!ends) {
+        usleep(1000);
+      }
+    });
+  }
+  for (int round = 0; round < 20; round++) {
+    EXPECT_EQ(stop(5000), nullptr) << round;
+    EXPECT_EQ(stopped_.count, threads.size());
+    resume();
+    if (HasFailure()) {
+      break;
+    }
+  }
+  ends = true;
+  for (std::thread &thread : threads) {
+    thread.join();
+  }
 }
 
 TEST_F(StopTheWorld, ThreadsThatEndAreNotWaitedFor) {

@@ -473,13 +473,13 @@ const uintptr_t __ringfence_debugger[] = {1, (uintptr_t)rf_heap_debugger, (uintp
 
 void rf_guarded_blocks_forked(void) {
   rf_page_time_forked();
+  rf_watched_sites_inherit();
 }
 
 void rf_guarded_blocks_inherit(void) {
   rf_page_figures now;
   rf_guarded_blocks_figures(&now);
   state.inherited = now.counters.allocations;
-  rf_watched_sites_inherit();
 }
 
 bool rf_guarded_blocks_inherited(const rf_page_block *block) {

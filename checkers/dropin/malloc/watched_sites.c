@@ -106,8 +106,12 @@ void rf_watched_sites_begin(const char *folder) {
   memcpy(sites.path, path, name.length + 1);
 }
 
+/* Writes nothing where nothing was added: a page that is written costs the child a fault. */
 void rf_watched_sites_inherit(void) {
-  sites.fresh_first = __atomic_load_n(&sites.fresh_count, __ATOMIC_RELAXED);
+  uint32_t const added = __atomic_load_n(&sites.fresh_count, __ATOMIC_RELAXED);
+  if (sites.fresh_first != added) {
+    sites.fresh_first = added;
+  }
 }
 
 /* One write: other processes append to the same file. */

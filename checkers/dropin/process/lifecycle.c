@@ -293,8 +293,9 @@ int rf_process_end(rf_process_ending ending, int status) {
   if (blocks) {
     rf_signals_open_handled(&mask, ending == RF_ENDING_EXIT || ending == RF_ENDING_ABRUPT);
   }
-  is_at_the_end = false;
   __atomic_store_n(&rf_process.ends, 0, __ATOMIC_RELEASE);
+  __atomic_signal_fence(__ATOMIC_SEQ_CST); /* a handler that comes before the next line must not wait for its thread */
+  is_at_the_end = false;
   return e.status;
 }
 
