@@ -232,6 +232,21 @@ TEST_F(Symbolize, ALineWithoutAFunctionIsKeptWhereNoSymbolIsThere) {
   EXPECT_STREQ(frame_.sources[0].file, "/x/start.S");
 }
 
+// As in a stripped program whose debug information is apart, at a call to which the compiler gave line 0.
+TEST_F(Symbolize, AFunctionWithAFileIsKeptWithoutALineOrASymbol) {
+  std::string const folder = ringfence_test::scratch("bin");
+  mkdir(folder.c_str(), 0700);
+  setenv("PATH", folder.c_str(), 1);
+  ringfence_test::write_file(folder + "/addr2line",
+                             "#!/bin/sh\nwhile read -r at; do printf '%s\nf\n/x/f.c:?\n' \"$at\"; done\n", 0755);
+  frame_.offset = 8; // within the header
+  symbolize({&frame_});
+  ASSERT_EQ(frame_.source_count, 1U);
+  EXPECT_STREQ(frame_.sources[0].function, "f");
+  EXPECT_STREQ(frame_.sources[0].file, "/x/f.c");
+  EXPECT_EQ(frame_.sources[0].line, 0U);
+}
+
 TEST_F(Symbolize, WithoutAToolTheSymbolTableGivesTheFunction) {
   setenv("PATH", "/nonexistent", 1);
   testing::internal::CaptureStderr();

@@ -240,13 +240,13 @@ static void ask_until_known(const batch *b, const module_facts *m, const symboli
   }
 }
 
-/* Without a line, a symbolizer's answer is the nearest symbol before the address, which is wrong where functions have
+/* Without a file, a symbolizer's answer is the nearest symbol before the address, which is wrong where functions have
  * no symbols: the symbol tables tell whether the address lies in it. */
 static void complete(const batch *b, const rf_symbol_table *symbols) {
   for (size_t i = 0; i < b->count; i++) {
     rf_frame *const frame = b->frames[i];
     rf_source *const outer = frame->source_count == 0 ? NULL : &frame->sources[frame->source_count - 1];
-    if (outer != NULL && outer->function != NULL && outer->line != 0) {
+    if (outer != NULL && outer->function != NULL && outer->file != NULL) {
       continue;
     }
     const char *const name = rf_symbol_table_find(symbols, looked_up(b, frame));
@@ -254,7 +254,7 @@ static void complete(const batch *b, const rf_symbol_table *symbols) {
       frame->sources = (rf_source *)rf_bump_arena_alloc(b->arena, sizeof *frame->sources);
       frame->sources->function = name;
       frame->source_count = 1;
-    } else if (outer != NULL && name == NULL && outer->line == 0) {
+    } else if (outer != NULL && name == NULL && outer->file == NULL) {
       frame->source_count = 0;
     } else if (outer != NULL && outer->function == NULL) {
       outer->function = name;
