@@ -440,6 +440,13 @@ TEST_F(ReportFormats, TheSummaryNamesTheFrameOfTheProgram) {
   }
 }
 
+// A call that a compiler made of two has line 0: the line of its caller would be another function's.
+TEST_F(ReportFormats, TheSummaryNamesACallWithoutALineByItsFile) {
+  const std::string found = file("found", framed(R"("function":"f","file":"f.cc"},{"pc":"0x2","module":"p",)"
+                                                 R"("function":"main","file":"main.cc","line":5)"));
+  EXPECT_TRUE(has(report({found}).out, "SUMMARY: Ringfence: memory-leak f.cc in f\n")) << report({found}).out;
+}
+
 // Code hosts refuse a report for one finding that is nowhere.
 TEST_F(ReportFormats, AFindingWithoutASourceIsInTheFileThatItWasReadFrom) {
   rf_finding f = leak();

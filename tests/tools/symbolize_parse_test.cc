@@ -68,6 +68,22 @@ TEST_F(Parse, UnknownPartsStayUnknown) {
   EXPECT_EQ(at(3, 0), "? /tmp/start.S:5");
 }
 
+// clang gives line 0 to a call that was made of two; each tool writes it in its own way. A file without a folder comes
+// from the symbol table, which may name another one.
+TEST_F(Parse, AFileOfDebugInformationIsKeptWithoutALine) {
+  parse("0x1\nf\n/tmp/b.c:?\n0x2\nf\nsrc/b.c:0\n0x3\nf\n/tmp/b.c:0:0\n0x4\nf\nb.c:?\n0x5\nf\n/tmp/<artificial>:?\n"
+        "0x6\nf\n/tmp/:?\n0x7\nin\n/tmp/b.h:4\nf\n/tmp/b.c:?\n",
+        7);
+  EXPECT_EQ(at(0, 0), "f /tmp/b.c:0");
+  EXPECT_EQ(at(1, 0), "f src/b.c:0");
+  EXPECT_EQ(at(2, 0), "f /tmp/b.c:0");
+  EXPECT_EQ(at(3, 0), "f ?:0");
+  EXPECT_EQ(at(4, 0), "f ?:0");
+  EXPECT_EQ(at(5, 0), "f ?:0");
+  EXPECT_EQ(at(6, 0), "in /tmp/b.h:4");
+  EXPECT_EQ(at(6, 1), "f /tmp/b.c:0");
+}
+
 TEST_F(Parse, KeepsSpacesAndColonsOfNames) {
   parse("0x1\nstd::vector<int, std::allocator<int> >::push_back(int&&)\n/my files/a:b/stl.h:77\n", 1);
   EXPECT_EQ(at(0, 0), "std::vector<int, std::allocator<int> >::push_back(int&&) /my files/a:b/stl.h:77");

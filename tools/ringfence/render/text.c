@@ -139,11 +139,14 @@ void rf_document_snapshots_text(rf_bump_arena *arena, const rf_document *d, cons
 static const char *summary_text(rf_bump_arena *arena, const rf_record *record) {
   rf_stack_view const view = rf_stack_view_of(arena, record, rf_stack_view_blamed(record));
   const rf_frame_view *const top = rf_stack_view_top(&view);
-  bool const better = top != NULL && top->file != NULL && top->line != 0 && top->function != NULL &&
-                      rf_finding_place(&record->finding)->site == NULL;
-  return better ? rf_bump_arena_print(arena, "SUMMARY: Ringfence: %s %s:%u in %s\n", rf_bug_name(record->finding.bug),
-                                      rf_path_seen_from(record->directory, top->file), top->line, top->function)
-                : NULL;
+  bool const better =
+      top != NULL && top->file != NULL && top->function != NULL && rf_finding_place(&record->finding)->site == NULL;
+  if (!better) {
+    return NULL;
+  }
+  const char *const line = top->line == 0 ? "" : rf_bump_arena_print(arena, ":%u", top->line);
+  return rf_bump_arena_print(arena, "SUMMARY: Ringfence: %s %s%s in %s\n", rf_bug_name(record->finding.bug),
+                             rf_path_seen_from(record->directory, top->file), line, top->function);
 }
 
 /* The start of the last line of `text`. */

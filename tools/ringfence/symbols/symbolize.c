@@ -123,12 +123,19 @@ static bool has_made_up_file(const batch *b) {
   return false;
 }
 
+static bool is_any_line_known(const rf_source *sources, size_t count) {
+  for (size_t k = 0; k < count; k++) {
+    if (sources[k].line != 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 static bool has_line(const batch *b) {
   for (size_t i = 0; i < b->count; i++) {
-    for (size_t k = 0; k < b->frames[i]->source_count; k++) {
-      if (b->frames[i]->sources[k].line != 0) {
-        return true;
-      }
+    if (is_any_line_known(b->frames[i]->sources, b->frames[i]->source_count)) {
+      return true;
     }
   }
   return false;
@@ -170,7 +177,8 @@ static void take_lines(const batch *b, const module_facts *m, answers a) {
  *
  * binutils 2.40 gives the file of the unit for file 1 of a DWARF 5 line table, which gcc and clang use for the header
  * whose code comes first. Lines and functions are right. And it gives the function around code alone that was inlined
- * there, where functions are described in files of their own or in units of types. */
+ * there, where functions are described in files of their own or in units of types; or no line of it, where such a unit
+ * has code in several sections, as those in C++ do. */
 
 static bool is_same_code(const rf_source *a, const rf_source *b, size_t count) {
   for (size_t k = 0; k < count; k++) {
@@ -193,12 +201,18 @@ static bool knows_inlined(const rf_frame *first, const rf_source *second, size_t
          second[count - 1].function != NULL && strcmp(first->sources[0].function, second[count - 1].function) == 0;
 }
 
-/* Where both see the same lines in files of different names, or the second sees more calls, it is believed. */
-static void correct(const batch *b, answers second) {
+/* The first tool reads the lines of some units, as of those in C, and not of others in the same program. */
+static bool is_only_known_to(const rf_source *second, size_t count, const rf_frame *first) {
+  return !is_any_line_known(first->sources, first->source_count) && is_any_line_known(second, count);
+}
+
+/* Where both see the same lines in files of different names, or the second sees more calls or lines, it is believed. */
+static void correct(const batch *b, const module_facts *m, answers second) {
   for (size_t i = 0; i < b->count; i++) {
     rf_frame *const frame = b->frames[i];
     size_t const count = second.counts[i];
-    if (knows_inlined(frame, second.sources[i], count)) {
+    if (knows_inlined(frame, second.sources[i], count) ||
+        (is_only_known_to(second.sources[i], count, frame) && is_in_function(b, m, i))) {
       frame->sources = second.sources[i];
       frame->source_count = second.counts[i];
       continue;
@@ -236,17 +250,17 @@ static void ask_until_known(const batch *b, const module_facts *m, const symboli
     take_lines(b, m, ask(b, tool, path));
   }
   if (tool == symbolizers && has_line(b) && (tool = find_other(b->arena, &path)) != NULL) {
-    correct(b, ask(b, tool, path));
+    correct(b, m, ask(b, tool, path));
   }
 }
 
-/* Without a line, a symbolizer's answer is the nearest symbol before the address, which is wrong where functions have
+/* Without a file, a symbolizer's answer is the nearest symbol before the address, which is wrong where functions have
  * no symbols: the symbol tables tell whether the address lies in it. */
 static void complete(const batch *b, const rf_symbol_table *symbols) {
   for (size_t i = 0; i < b->count; i++) {
     rf_frame *const frame = b->frames[i];
     rf_source *const outer = frame->source_count == 0 ? NULL : &frame->sources[frame->source_count - 1];
-    if (outer != NULL && outer->function != NULL && outer->line != 0) {
+    if (outer != NULL && outer->function != NULL && outer->file != NULL) {
       continue;
     }
     const char *const name = rf_symbol_table_find(symbols, looked_up(b, frame));
@@ -254,7 +268,7 @@ static void complete(const batch *b, const rf_symbol_table *symbols) {
       frame->sources = (rf_source *)rf_bump_arena_alloc(b->arena, sizeof *frame->sources);
       frame->sources->function = name;
       frame->source_count = 1;
-    } else if (outer != NULL && name == NULL && outer->line == 0) {
+    } else if (outer != NULL && name == NULL && outer->file == NULL) {
       frame->source_count = 0;
     } else if (outer != NULL && outer->function == NULL) {
       outer->function = name;

@@ -16,9 +16,15 @@ static bool next_line(const char **at, const char **line, size_t *length) {
   return true;
 }
 
-/* Cuts a number behind a colon off the end: "f.c:12" gives 12 and leaves "f.c". False where there is none. */
+/* Cuts a number behind a colon off the end: "f.c:12" gives 12 and leaves "f.c", "f.c:?" gives 0. False where there is
+ * none. */
 static bool cut_number(const char *text, size_t *length, unsigned *value) {
   size_t start = *length;
+  if (start > 2 && memcmp(text + start - 2, ":?", 2) == 0) {
+    *value = 0;
+    *length = start - 2;
+    return true;
+  }
   while (start > 0 && isdigit((unsigned char)text[start - 1])) {
     start--;
   }
@@ -53,7 +59,14 @@ static void drop_dots(char *path) {
   *to = '\0';
 }
 
-/* "file:line", "file:line:column", "file:line (discriminator 2)", "??:0" or "??:?". */
+/* A file without a line: the compiler knows none where it made one call of two (line 0 of DWARF). Debug information
+ * names such a file with its folder; the symbol table, which a tool may have asked, without. */
+static bool is_of_debug_information(const char *text, size_t length) {
+  const char *const slash = (const char *)memrchr(text, '/', length);
+  return slash != NULL && slash + 1 != text + length && slash[1] != '<';
+}
+
+/* "file:line", "file:line:column", "file:line (discriminator 2)", "file:?", "??:0" or "??:?". */
 static void parse_place(rf_bump_arena *arena, const char *text, size_t length, rf_source *out) {
   unsigned last = 0;
   unsigned line = 0;
@@ -64,7 +77,7 @@ static void parse_place(rf_bump_arena *arena, const char *text, size_t length, r
   if (!cut_number(text, &length, &line)) {
     line = last;
   }
-  if (line != 0 && !is_unknown(text, length)) {
+  if (!is_unknown(text, length) && (line != 0 || is_of_debug_information(text, length))) {
     char *const file = rf_bump_arena_text(arena, text, length);
     drop_dots(file);
     out->file = file;
