@@ -13,8 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { UPLOAD_S = 600 };
-
 typedef enum row_id { DIR, JSON, HELP, TO, ROWS } row_id;
 
 static const rf_option rows[ROWS] = {
@@ -54,7 +52,6 @@ static bool upload_there(asked *a, const char *path) {
       .body_file = path,
       .streamed = true,
       .header = token == NULL ? NULL : rf_bump_arena_print(arena, "Authorization: Bearer %s", token),
-      .seconds = UPLOAD_S,
   };
   rf_curl_answer answer;
   if (access(path, R_OK) != 0) {

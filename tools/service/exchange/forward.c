@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SECONDS = 60, DELAY_MOST_S = 60, LINE_MOST = 256 * 1024 };
+enum { DELAY_MOST_S = 60, LINE_MOST = 256 * 1024 };
 
 void rf_forward_init(rf_forward *f) {
   rf_text_sink_init(&f->batch, &f->arena);
@@ -32,7 +32,6 @@ rf_curl rf_forward_request(rf_bump_arena *arena, const char *url, const char *to
       .body_file = body_file,
       .type = "application/x-ndjson",
       .header = token == NULL ? NULL : rf_bump_arena_print(arena, "Authorization: Bearer %s", token),
-      .seconds = SECONDS,
   };
 }
 
