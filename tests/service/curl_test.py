@@ -34,14 +34,16 @@ def what_curl_is_told_is_all_that_it_needs():
 
         plain = ["silent", "globoff", "connect-timeout = 5", "location", "max-redirs = 4", 'proto = "=http,https"',
                  'proto-redir = "=http,https"']
+        # By a slow line a batch of records takes more than a minute, and a file more than ten, and both arrive.
+        slow = ["speed-limit = 1", "speed-time = 60", 'max-time = "3600"']
         body = ['request = "POST"', 'data-binary = "@FD"', "post301", "post302", "post303", 'header = "Expect:"']
         bearer = 'header = "Authorization: Bearer t\\"o\\\\k"'
         append(s.directory, event("b", "2"))
         equal(told("forward", "--to", "http://h/x//", "--once", "--no-shared", s.directory),
-              plain + ['max-time = "60"', 'write-out = "\\\\n%{http_code}"', bearer] + body +
+              plain + slow + ['write-out = "\\\\n%{http_code}"', bearer] + body +
               ['header = "Content-Type: application/x-ndjson"', 'url = "http://h/x//api/v1/records"'])
         equal(told("symbols", "upload", "--to", "http://h/", service.SERVE, "--dir", s.directory)[7:],
-              ['max-time = "600"', 'write-out = "\\\\n%{http_code}"', bearer, 'request = "POST"',
+              slow + ['write-out = "\\\\n%{http_code}"', bearer, 'request = "POST"',
                f'upload-file = "{service.SERVE}"', 'header = "Expect:"',
                'header = "Content-Type: application/octet-stream"',
                'url = "http://h/api/v1/symbols?name=ringfence-serve"'])

@@ -105,6 +105,17 @@ def an_end_on_request_is_no_failure():
         equal((process.returncode, "records wait here" in said, "0 records forwarded" in said), (0, True, True), said)
 
 
+def an_end_on_request_waits_for_no_collector_that_is_silent():
+    with Service(start=False) as s, socket.create_server(("127.0.0.1", 0)) as silent:
+        append(s.directory, event("a", "1"))
+        process = forward("--to", f"http://127.0.0.1:{silent.getsockname()[1]}", "--no-shared", s.directory, wait=False)
+        with silent.accept()[0]:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=20)
+        equal(process.returncode, 0)
+        check(os.listdir(os.path.join(s.directory, "spool")), "the record waits on")
+
+
 def a_large_spool_is_sent_in_pieces():
     """Larger than the buffer, with a line that does not fit into it."""
     with Service() as upstream, Service(start=False) as s:
@@ -269,7 +280,8 @@ service.main([
     what_comes_in_goes_behind_what_a_clock_that_was_ahead_numbered,
     what_it_sends_by_ends_with_it, records_follow_a_collector_that_has_moved,
     a_folder_that_its_last_user_is_leaving_is_waited_for, it_waits_for_a_collector_that_is_not_there,
-    an_end_on_request_is_no_failure, a_large_spool_is_sent_in_pieces, half_lines_are_left_out,
+    an_end_on_request_is_no_failure, an_end_on_request_waits_for_no_collector_that_is_silent,
+    a_large_spool_is_sent_in_pieces, half_lines_are_left_out,
     what_is_no_file_in_the_spool_holds_nobody_up, a_segment_that_a_writer_holds_is_sent_later,
     a_spool_goes_in_the_order_of_its_segments,
     what_waits_for_another_collector_is_taken_in_whole_here,

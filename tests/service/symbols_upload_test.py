@@ -146,12 +146,13 @@ def what_is_no_symbols_is_refused():
         equal(s.http("POST", "/api/v1/symbols", body=elf).status, 401, "beyond loopback with a token only")
 
 
-def a_page_that_is_no_collector_s_has_taken_nothing():
-    """A server that answers every request with a page, as one in front of the collector where it asks for a name."""
+def an_answer_that_is_no_collector_s_is_no_success():
+    """Of a server that answers with a page, as one in front of the collector does that asks for a name, takes no large
+    requests, or does not reach it: the message says which."""
     class Page(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
+        def do_POST(self):  # pylint: disable=invalid-name
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.send_response(200)
+            self.send_response(int(self.path.split("/")[1]))
             self.send_header("Content-Length", "6")
             self.end_headers()
             self.wfile.write(b"<html>")
@@ -161,9 +162,16 @@ def a_page_that_is_no_collector_s_has_taken_nothing():
 
     with Service(start=False) as s, http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        said = s.command("symbols", "upload", "--to", f"http://127.0.0.1:{server.server_port}", Program(s.root).whole,
-                         status=1)
-        check("the server there is not a collector" in said, said)
+        program = Program(s.root).whole
+        append(s.directory, service.event("a", "1"))
+        for status, words in ((200, "the server there is not a collector"), (413, "takes no request of this size"),
+                              (502, "has no answer of it"), (504, "has no answer of it")):
+            url = f"http://127.0.0.1:{server.server_port}/{status}"
+            said = s.command("symbols", "upload", "--to", url, program, status=1)
+            check(f"status {status}: " in said and words in said, said)
+        said = subprocess.run([SERVE, "serve", "--once", "--no-shared", "--dir", s.directory, "--forward", url],
+                              stderr=subprocess.PIPE, check=False).stderr.decode()
+        check("status 504: a server before the collector has no answer of it" in said, said)
         server.shutdown()
 
 
@@ -337,5 +345,5 @@ service.main([
     a_file_that_comes_while_another_is_read_is_read_next, what_is_no_symbols_is_refused,
     the_oldest_files_are_dropped_above_a_limit, an_upload_that_is_cut_short_leaves_nothing,
     an_upload_that_the_database_cannot_note_is_to_be_sent_again, a_file_that_has_no_place_may_be_sent_again,
-    a_file_that_cannot_be_noted_replaces_none, a_page_that_is_no_collector_s_has_taken_nothing,
+    a_file_that_cannot_be_noted_replaces_none, an_answer_that_is_no_collector_s_is_no_success,
 ])

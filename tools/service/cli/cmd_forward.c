@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SOURCES = 32, ONCE_TRIES = 4 };
+enum { SOURCES = 32, ONCE_TRIES = 4, GRACE_S = 3 };
 
 typedef enum row_id { TO, ONCE, NO_SHARED, HELP, ROWS } row_id;
 
@@ -47,9 +47,16 @@ typedef struct asked {
 
 static volatile sig_atomic_t stopped;
 
+/* What is being sent at that moment waits on, and is sent again; each record has an id. */
+static void end(int number) {
+  (void)number;
+  _exit(0);
+}
+
 static void stop(int number) {
   (void)number;
   stopped = 1;
+  (void)alarm(GRACE_S);
 }
 
 static bool apply(void *context, size_t row, const char *argument) {
@@ -143,11 +150,13 @@ static int forward(asked *a, char **words, int count) {
                   .tries = a->once ? ONCE_TRIES : 0,
                   .stop = &stopped};
   struct sigaction const action = {.sa_handler = stop};
+  struct sigaction const late = {.sa_handler = end};
   if (!add_sources(a, words, count)) {
     return RF_EXIT_FAILED;
   }
   (void)sigaction(SIGTERM, &action, NULL);
   (void)sigaction(SIGINT, &action, NULL);
+  (void)sigaction(SIGALRM, &late, NULL);
   rf_forward_init(&f);
   bool fine = send_all(&f, a);
   while (!a->once && stopped == 0) {

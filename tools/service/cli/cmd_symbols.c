@@ -1,7 +1,7 @@
 /* symbols: files of symbols go to the collector, and which are missing. */
 #include "tools/service/cli/common.h"
 #include "tools/service/cli/print.h"
-#include "tools/service/exchange/curl.h"
+#include "tools/service/exchange/forward.h"
 #include "tools/service/exchange/symbol_files.h"
 
 #include "tools/ringfence/base/paths.h"
@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { UPLOAD_S = 600 };
 
 typedef enum row_id { DIR, JSON, HELP, TO, ROWS } row_id;
 
@@ -54,7 +52,6 @@ static bool upload_there(asked *a, const char *path) {
       .body_file = path,
       .streamed = true,
       .header = token == NULL ? NULL : rf_bump_arena_print(arena, "Authorization: Bearer %s", token),
-      .seconds = UPLOAD_S,
   };
   rf_curl_answer answer;
   if (access(path, R_OK) != 0) {
@@ -66,9 +63,7 @@ static bool upload_there(asked *a, const char *path) {
   }
   const rf_json *const root = rf_json_parse(arena, answer.text, strlen(answer.text));
   if (answer.status != 200 || rf_json_member(root, "done") == NULL) {
-    rf_diag("%s: %s", a->to,
-            answer.status == 0 ? "no collector answers there"
-                               : rf_json_text(root, "error", "the server there is not a collector"));
+    rf_diag("%s: %s", a->to, rf_forward_refusal(arena, &answer));
     return false;
   }
   rf_print_clean("%s\n", a->cli.json ? answer.text : rf_json_text(root, "done", ""));

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { HOUR = 3600 };
+
 bool rf_is_web_address(const char *text) {
   size_t const scheme = rf_web_scheme(text);
   return scheme != 0 && strcspn(text + scheme, "/?#") != 0;
@@ -54,7 +56,10 @@ const char *rf_curl_configuration(rf_bump_arena *arena, const rf_curl *c) {
   rf_sink_str(&t.sink, c->unattended ? "fail\nlocation\nmax-redirs = 0\n" : "location\nmax-redirs = 4\n");
   put(&t.sink, "proto", "=http,https");
   put(&t.sink, "proto-redir", "=http,https");
-  put(&t.sink, "max-time", rf_bump_arena_print(arena, "%u", c->seconds));
+  if (c->seconds == 0) {
+    rf_sink_str(&t.sink, "speed-limit = 1\nspeed-time = 60\n");
+  }
+  put(&t.sink, "max-time", rf_bump_arena_print(arena, "%u", c->seconds == 0 ? HOUR : c->seconds));
   put(&t.sink, "write-out", c->unattended ? NULL : "\\n%{http_code}");
   put(&t.sink, "output", c->output);
   put(&t.sink, "header", c->header);

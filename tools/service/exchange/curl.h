@@ -20,9 +20,9 @@ typedef struct rf_curl {
   const char *type;      /* of the body; NULL: application/octet-stream */
   const char *header;    /* a further one, "Authorization: Bearer …"; NULL: none */
   const char *output;    /* file for the answer; NULL: it is returned */
-  unsigned seconds;      /* for all of it */
-  uint64_t most_bytes;   /* of the answer; 0: any */
-  bool unattended;       /* prints nothing, and ends with one of the statuses below where HTTP does not answer 2xx */
+  unsigned seconds; /* for all of it; 0: an hour, but a minute at most in which nothing moves: the line may be slow */
+  uint64_t most_bytes; /* of the answer; 0: any */
+  bool unattended;     /* prints nothing, and ends with one of the statuses below where HTTP does not answer 2xx */
 } rf_curl;
 
 /* The exit status of an unattended one. */

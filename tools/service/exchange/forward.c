@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SECONDS = 60, DELAY_MOST_S = 60, LINE_MOST = 256 * 1024 };
+enum { DELAY_MOST_S = 60, LINE_MOST = 256 * 1024 };
 
 void rf_forward_init(rf_forward *f) {
   rf_text_sink_init(&f->batch, &f->arena);
@@ -32,8 +32,20 @@ rf_curl rf_forward_request(rf_bump_arena *arena, const char *url, const char *to
       .body_file = body_file,
       .type = "application/x-ndjson",
       .header = token == NULL ? NULL : rf_bump_arena_print(arena, "Authorization: Bearer %s", token),
-      .seconds = SECONDS,
   };
+}
+
+const char *rf_forward_refusal(rf_bump_arena *arena, const rf_curl_answer *answer) {
+  const char *otherwise = "the server there is not a collector";
+  if (answer->status == 413) {
+    otherwise = "a server before the collector takes no request of this size";
+  } else if (answer->status >= 502 && answer->status <= 504) {
+    otherwise = "a server before the collector has no answer of it";
+  }
+  const rf_json *const root = rf_json_parse(arena, answer->text, strlen(answer->text));
+  return answer->status == 0
+             ? "no collector answers"
+             : rf_bump_arena_print(arena, "status %d: %s", answer->status, rf_json_text(root, "error", otherwise));
 }
 
 const rf_json *rf_forward_taken(rf_bump_arena *arena, const rf_curl_answer *answer, const char **why) {
@@ -41,9 +53,7 @@ const rf_json *rf_forward_taken(rf_bump_arena *arena, const rf_curl_answer *answ
   if (answer->status == 200 && rf_json_member(root, "taken") != NULL) {
     return root;
   }
-  *why = answer->status == 0 ? "no collector answers"
-                             : rf_bump_arena_print(arena, "status %d: %s", answer->status,
-                                                   rf_json_text(root, "error", "the server there is not a collector"));
+  *why = rf_forward_refusal(arena, answer);
   return NULL;
 }
 

@@ -26,6 +26,9 @@ enum { RF_FORWARD_BATCH = 1 << 20 }; /* bytes of one request, but for a longer l
  * NULL: none. */
 rf_curl rf_forward_request(rf_bump_arena *arena, const char *url, const char *token, const char *body_file);
 
+/* Why a request was not taken: the answer is not that of a collector that did what it was asked for. */
+const char *rf_forward_refusal(rf_bump_arena *arena, const rf_curl_answer *answer);
+
 /* The collector's answer where it has taken them; else NULL, and *why is a sentence. */
 const rf_json *rf_forward_taken(rf_bump_arena *arena, const rf_curl_answer *answer, const char **why);
 
