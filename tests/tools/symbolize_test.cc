@@ -174,35 +174,6 @@ TEST_F(Symbolize, AProgramWhoseLinesAToolDoesNotReadIsAskedOfTheNextTool) {
   }
 }
 
-// As of a program of C and C++ that was compiled with -gsplit-dwarf: binutils know the lines in C.
-TEST_F(Symbolize, LinesThatAToolReadsOfSomeUnitsAloneAreAskedOfTheOther) {
-  std::string const folder = ringfence_test::scratch("bin");
-  mkdir(folder.c_str(), 0700);
-  setenv("PATH", folder.c_str(), 1);
-  ringfence_test::ElfFile image;
-  image.symbols = {{"first", 0x1000, 0x100}, {"shown", 0x2000, 0x100}};
-  image.named_sections = {{".debug_info", SHT_PROGBITS, "x"}};
-  std::string const program = folder + "/program";
-  ringfence_test::write_file(program, image.bytes(), 0755);
-  ringfence_test::write_file(folder + "/addr2line",
-                             "#!/bin/sh\nwhile read -r at; do case $at in 0x10*) at=\"$at\nfirst\n/x/main.c:3\";;"
-                             "*) at=\"$at\nshown\n??:?\";; esac; printf '%b\\n' \"$at\"; done\n",
-                             0755);
-  write_tool(folder + "/llvm-symbolizer", "a.cc", "shown");
-  rf_frame frames[3] = {};
-  for (unsigned i = 0; i < 3; i++) {
-    frames[i].module = program.c_str();
-    frames[i].offset = 0x1010 + 0x1000U * i;
-  }
-  symbolize({&frames[0], &frames[1], &frames[2]});
-  ASSERT_EQ(frames[0].source_count, 1U);
-  EXPECT_STREQ(frames[0].sources[0].file, "/x/main.c");
-  ASSERT_EQ(frames[1].source_count, 1U);
-  EXPECT_STREQ(frames[1].sources[0].file, "/x/a.cc");
-  EXPECT_EQ(frames[1].sources[0].line, 5U);
-  EXPECT_EQ(frames[2].source_count, 0U) << "no function is there, whatever a tool says";
-}
-
 // binutils 2.40 names the unit's file for a header that is file 1 of a DWARF 5 table, with the header's line.
 TEST_F(Symbolize, AFileThatAnotherToolNamesForTheSameLineIsBelieved) {
   std::string const folder = ringfence_test::scratch("bin");
@@ -259,21 +230,6 @@ TEST_F(Symbolize, ALineWithoutAFunctionIsKeptWhereNoSymbolIsThere) {
   ASSERT_EQ(frame_.source_count, 1U);
   EXPECT_EQ(frame_.sources[0].function, nullptr);
   EXPECT_STREQ(frame_.sources[0].file, "/x/start.S");
-}
-
-// As in a stripped program whose debug information is apart, at a call to which the compiler gave line 0.
-TEST_F(Symbolize, AFunctionWithAFileIsKeptWithoutALineOrASymbol) {
-  std::string const folder = ringfence_test::scratch("bin");
-  mkdir(folder.c_str(), 0700);
-  setenv("PATH", folder.c_str(), 1);
-  ringfence_test::write_file(folder + "/addr2line",
-                             "#!/bin/sh\nwhile read -r at; do printf '%s\nf\n/x/f.c:?\n' \"$at\"; done\n", 0755);
-  frame_.offset = 8; // within the header
-  symbolize({&frame_});
-  ASSERT_EQ(frame_.source_count, 1U);
-  EXPECT_STREQ(frame_.sources[0].function, "f");
-  EXPECT_STREQ(frame_.sources[0].file, "/x/f.c");
-  EXPECT_EQ(frame_.sources[0].line, 0U);
 }
 
 TEST_F(Symbolize, WithoutAToolTheSymbolTableGivesTheFunction) {

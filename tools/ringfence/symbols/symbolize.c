@@ -178,7 +178,7 @@ static void take_lines(const batch *b, const module_facts *m, answers a) {
  * binutils 2.40 gives the file of the unit for file 1 of a DWARF 5 line table, which gcc and clang use for the header
  * whose code comes first. Lines and functions are right. And it gives the function around code alone that was inlined
  * there, where functions are described in files of their own or in units of types; or no line of it, where such a unit
- * has code in several sections, as those in C++ do. */
+ * has code in several sections, as those in C++ do. elfutils 0.188 know nothing of what was inlined by gcc's -flto. */
 
 static bool is_same_code(const rf_source *a, const rf_source *b, size_t count) {
   for (size_t k = 0; k < count; k++) {
@@ -206,6 +206,28 @@ static bool is_only_known_to(const rf_source *second, size_t count, const rf_fra
   return !is_any_line_known(first->sources, first->source_count) && is_any_line_known(second, count);
 }
 
+static size_t up_to_clone(const char *function) {
+  const char *const clone = strstr(function, " [clone ");
+  return clone != NULL ? (size_t)(clone - function) : strlen(function);
+}
+
+/* Whether they name one function, of which a symbol may be a part or a copy: "f(int) [clone .cold]". */
+static bool is_same_function(const char *symbol, const char *function) {
+  size_t const length = up_to_clone(symbol);
+  return function != NULL && up_to_clone(function) == length && strncmp(symbol, function, length) == 0;
+}
+
+/* The innermost of several calls was inlined: binutils 2.40 gives it the name of the symbol at the address where its own
+ * name has no mangled form, as in C++ those of static functions, by gcc, and all with clang's -gline-tables-only. */
+static void correct_innermost(rf_source *first, const rf_source *second, size_t count) {
+  const char *const symbol = count < 2 ? NULL : first[0].function;
+  bool const outermost = symbol != NULL && (is_same_function(symbol, first[count - 1].function) ||
+                                            is_same_function(symbol, second[count - 1].function));
+  if (outermost && second[0].function != NULL) {
+    first[0].function = second[0].function;
+  }
+}
+
 /* Where both see the same lines in files of different names, or the second sees more calls or lines, it is believed. */
 static void correct(const batch *b, const module_facts *m, answers second) {
   for (size_t i = 0; i < b->count; i++) {
@@ -220,6 +242,7 @@ static void correct(const batch *b, const module_facts *m, answers second) {
     if (count != frame->source_count || !is_same_code(frame->sources, second.sources[i], count)) {
       continue;
     }
+    correct_innermost(frame->sources, second.sources[i], count);
     for (size_t k = 0; k < count; k++) {
       rf_source *const first = &frame->sources[k];
       const char *const other = second.sources[i][k].file;
@@ -249,8 +272,9 @@ static void ask_until_known(const batch *b, const module_facts *m, const symboli
   while (tool != NULL && has_unread_lines(b, m) && (tool = find_symbolizer(b->arena, tool, &path)) != NULL) {
     take_lines(b, m, ask(b, tool, path));
   }
-  if (tool == symbolizers && has_line(b) && (tool = find_other(b->arena, &path)) != NULL) {
-    correct(b, m, ask(b, tool, path));
+  const symbolizer *const other = tool != NULL && has_line(b) ? find_other(b->arena, &path) : NULL;
+  if (other != NULL && other != tool) {
+    correct(b, m, ask(b, other, path));
   }
 }
 
