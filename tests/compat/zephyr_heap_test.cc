@@ -312,7 +312,7 @@ TEST_F(ZephyrHeap, AHeapThatIsNotMadeYetHasTheRoomOfItsAlignedMemory) {
     for (size_t const size : {size_t{0}, size_t{7}, size_t{8}, size_t{15}, size_t{16}, size_t{101}, size_t{112}}) {
       struct sys_memory_stats before;
       struct sys_memory_stats after;
-      struct sys_heap unmade = {nullptr, memory + offset, size, {}, nullptr, 0, nullptr};
+      struct sys_heap unmade = {nullptr, memory + offset, size, {}, nullptr, 0, nullptr, nullptr};
       EXPECT_EQ(0, sys_heap_runtime_stats_get(&unmade, &before));
       static struct sys_heap made;
       sys_heap_init(&made, memory + offset, size);
