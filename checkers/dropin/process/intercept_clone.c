@@ -23,17 +23,43 @@
 #include "lifecycle.h"
 
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/types.h>
 #include <unistd.h>
+#if defined(__GLIBC__)
+#include <gnu/libc-version.h>
+#endif
 
 pid_t _Fork(void);
 int __clone(int (*function)(void *), void *stack, int flags, void *argument, ...);
 
-#define EACH(with) with(_Fork) with(clone)
+static struct {
+  __typeof__(&clone) clone;
+  __typeof__(&_Fork) fork; /* NULL: the C library has none */
+} theirs;
 
-THEIRS_BY(rf_intercept_clone_init, clone)
+/* The loader allocates its message where a name is not there: in a malloc of the program's that may not be ready. */
+static bool has_fork(void) {
+#if defined(__GLIBC__)
+  return strverscmp(gnu_get_libc_version(), "2.34") >= 0;
+#else
+  return true;
+#endif
+}
+
+void rf_intercept_clone_init(void) {
+  theirs.fork = has_fork() ? THEIRS(_Fork) : NULL;
+  theirs.clone = THEIRS(clone);
+}
+
+static void find_theirs(void) {
+  if (RF_UNLIKELY(theirs.clone == NULL)) {
+    rf_intercept_clone_init();
+  }
+}
 
 #define SHARING (CLONE_VM | CLONE_FILES | CLONE_SETTLS)
 
@@ -80,8 +106,11 @@ long rf_call_fork(long number, const long argument[6]) {
 
 RF_EXPORT pid_t _Fork(void) {
   find_theirs();
+  if (theirs.fork == NULL) {
+    return (pid_t)rf_call_fork(SYS_clone, (const long[6]){SIGCHLD});
+  }
   bool const prepared = rf_fork_unnoticed_prepare();
-  pid_t const child = theirs._Fork();
+  pid_t const child = theirs.fork();
   if (prepared && child == 0) {
     rf_fork_unnoticed_child();
   } else if (prepared) {

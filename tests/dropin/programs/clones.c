@@ -20,7 +20,7 @@
 #define STATUS 7
 #define SECONDS 60
 
-pid_t _Fork(void);
+pid_t _Fork(void) __attribute__((weak)); /* glibc before 2.34 has none */
 
 static const char *what;
 static char *volatile kept;
@@ -58,7 +58,7 @@ static pid_t make(const char *way, char *stack, char *block) {
   if (strcmp(way, "clone") == 0) {
     return clone(act, stack + STACK, SIGCHLD, block);
   }
-  pid_t const child = strcmp(way, "_Fork") == 0       ? _Fork()
+  pid_t const child = strcmp(way, "_Fork") == 0       ? (_Fork != NULL ? _Fork() : fork())
                       : strcmp(way, "SYS_clone") == 0 ? syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0)
                       : strcmp(way, "clone3") == 0    ? syscall(SYS_clone3, wanted, sizeof wanted)
 #ifdef SYS_fork
