@@ -283,6 +283,13 @@ RF_COLD bool rf_symbols_function(const char *path, uint64_t address, char *out, 
   return found;
 }
 
+RF_COLD bool rf_symbols_readable(const char *path) {
+  image file;
+  bool const readable = open_file(path, &file);
+  close_file(&file);
+  return readable;
+}
+
 RF_COLD bool rf_symbols_present(const char *path) {
   image file;
   bool const present = open_file(path, &file) && (any_names_code(&file) || has_debug_file(&file, path));

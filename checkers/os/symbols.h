@@ -20,6 +20,10 @@ bool rf_symbols_function(const char *path, uint64_t address, char *out, size_t r
  * one of its build id below /usr/lib/debug, or that of its .gnu_debuglink. */
 bool rf_symbols_present(const char *path);
 
+/* False where nobody can tell what the file `path` names: it was deleted, or the process has not the right to read it.
+ */
+bool rf_symbols_readable(const char *path);
+
 #ifdef __cplusplus
 }
 #endif

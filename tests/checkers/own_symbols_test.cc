@@ -59,6 +59,8 @@ TEST(Symbols, AreInAProgramThatIsNotStripped) {
   EXPECT_TRUE(rf_symbols_present(this_program().c_str()));
   EXPECT_FALSE(rf_symbols_present("/nowhere/at/all"));
   EXPECT_FALSE(rf_symbols_present("/proc/self/maps"));
+  EXPECT_TRUE(rf_symbols_readable(this_program().c_str()));
+  EXPECT_FALSE(rf_symbols_readable("/nowhere/at/all"));
 }
 
 // A file of one symbol table, whose sections are named by nothing.

@@ -37,7 +37,8 @@ namespace {
 struct World {
   bool masked = true; // at each of them
   bool streams = true;
-  bool dump = false; // is under way
+  bool dump = false;     // is under way
+  unsigned refusals = 0; // by a thread that stays inside the heap
   rf_fork_kind kind = RF_FORK_OF_ONE;
   bool renewed = true; // rf_process is the child's where it must be
 };
@@ -109,8 +110,11 @@ void rf_tracing_fork_child() {
   call_as_child("tracing");
 }
 
-void rf_own_cache_fork_prepare() {
+bool rf_own_cache_fork_prepare(unsigned /*ms*/) {
   call("heap");
+  bool const done = world.refusals == 0;
+  world.refusals -= done ? 0 : 1;
+  return done;
 }
 void rf_own_cache_fork_parent() {
   call("heap");
@@ -216,6 +220,15 @@ TEST_F(ForkHandlers, GiveNothingBackTwiceNorTakeIt) {
   (void)calls_of(prepare);
   (void)calls_of(child);
   EXPECT_EQ(calls_of(parent), Calls());
+}
+
+// A handler that interrupted a thread inside the heap, and forks, needs them.
+TEST_F(ForkHandlers, LetGoOfStreamsWhileOthersStayInsideTheHeap) {
+  world.refusals = 2;
+  EXPECT_EQ(calls_of(prepare), (Calls{"streams", "tracing", "heap", "tracing", "streams", "streams", "tracing", "heap",
+                                      "tracing", "streams", "streams", "tracing", "heap", "pages"}));
+  EXPECT_TRUE(all_blocked());
+  EXPECT_EQ(calls_of(parent), (Calls{"pages", "heap", "tracing", "streams"}));
 }
 
 TEST_F(ForkHandlers, LeaveStreamsAloneThatWereNotLocked) {

@@ -6,6 +6,7 @@ extern "C" {
 }
 
 #include <algorithm>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
@@ -337,6 +338,17 @@ TEST(Leaks, InALibraryThatWasUnloadedHaveTheirPlacesInIt) {
     offsets[i] = frame["offset"].text;
   }
   EXPECT_NE(offsets[0], offsets[1]);
+}
+
+// Whether it has names cannot be told any more.
+TEST(Leaks, InALibraryWhoseFileWasDeletedAreTold) {
+  std::string const copy = testing::TempDir() + "/deleted_plugin.so";
+  std::ofstream(copy, std::ios::binary) << std::ifstream(program("libplugin.so"), std::ios::binary).rdbuf();
+  Result const result = run({program("plugins"), copy, "deleted"});
+  EXPECT_EQ(result.status, 99) << result.err;
+  ASSERT_EQ(result.findings.size(), 1U);
+  const Json &frame = result.findings[0]["allocated"]["frames"].items.at(0);
+  EXPECT_NE(frame["module"].text.find("deleted_plugin.so"), std::string::npos) << frame["module"].text;
 }
 
 // A library of LD_AUDIT sees all calls between modules, the drop-in's own as well. The loader keeps a table of each

@@ -262,7 +262,7 @@ TEST(DropinThreads, ComeAndGoAtOnce) {
 
 // The kind of the fork, by what the child says; `check` runs in it.
 void expect_fork(rf_fork_kind kind, const std::function<void()> &check) {
-  rf_own_cache_fork_prepare();
+  EXPECT_TRUE(rf_own_cache_fork_prepare(kLong));
   pid_t const child = fork();
   if (child == 0) {
     rf_fork_kind const found = rf_own_cache_fork_child();
@@ -280,7 +280,7 @@ TEST(DropinForks, OfOneThreadLockNothing) {
   heap_alone([] {
     rf_thread_init();
     rf_leave(rf_enter());
-    rf_own_cache_fork_prepare();
+    EXPECT_TRUE(rf_own_cache_fork_prepare(kLong));
     EXPECT_FALSE(rf_stopped_by_me());
     EXPECT_TRUE(rf_thread_lock(kShort));
     rf_thread_unlock();
@@ -296,7 +296,7 @@ TEST(DropinForks, OfOneThreadLockNothing) {
 TEST(DropinForks, StopAllOthersMeanwhile) {
   with_threads([] {
     Other other;
-    rf_own_cache_fork_prepare();
+    EXPECT_TRUE(rf_own_cache_fork_prepare(kLong));
     EXPECT_TRUE(rf_stopped_by_me());
     EXPECT_FALSE(rf_thread_lock(kShort));
     other.enter();
@@ -310,6 +310,27 @@ TEST(DropinForks, StopAllOthersMeanwhile) {
     EXPECT_TRUE(rf_thread_lock(kLong));
     rf_thread_unlock();
     EXPECT_EQ(rf_heap_generation, 0U);
+  });
+}
+
+// It may be interrupted by a handler that waits for what this thread has.
+TEST(DropinForks, AreTriedAnewWhereAThreadStaysInside) {
+  with_threads([] {
+    std::atomic<bool> is_inside{false};
+    std::atomic<bool> leaves{false};
+    std::thread other([&] {
+      rf_cache *const cache = rf_enter();
+      is_inside = true;
+      turn_until([&] { return leaves.load(); });
+      rf_leave(cache);
+    });
+    turn_until([&] { return is_inside.load(); });
+    EXPECT_FALSE(rf_own_cache_fork_prepare(kShort));
+    EXPECT_FALSE(rf_stopped_by_me());
+    EXPECT_TRUE(rf_thread_lock(kShort)) << "nothing is locked";
+    rf_thread_unlock();
+    leaves = true;
+    other.join();
   });
 }
 
@@ -342,6 +363,19 @@ TEST(DropinForks, AreToldApartEightTimes) {
     expect_fork(RF_FORK_OF_MANY, [] { EXPECT_EQ(rf_heap_generation, RF_TRAITS_GENERATIONS - 1); });
     rf_heap_generation = RF_TRAITS_GENERATIONS - 1;
     expect_fork(RF_FORK_INSIDE, [] { EXPECT_EQ(rf_heap_generation, RF_TRAITS_GENERATIONS - 1); });
+  });
+}
+
+TEST(DropinForks, OfAHandlerThatCannotHaveTheThreadsLockFreeItInTheChild) {
+  with_threads([] {
+    in_a_thread([] { EXPECT_TRUE(rf_thread_lock(kLong)); });
+    rf_cache *const own = rf_enter();
+    expect_fork(RF_FORK_INSIDE, [] {
+      EXPECT_EQ(rf_current_thread.id, id_of_self());
+      EXPECT_TRUE(rf_thread_lock(kShort));
+    });
+    rf_leave(own);
+    rf_thread_unlock();
   });
 }
 

@@ -29,9 +29,13 @@ extern "C" {
 // The linker puts it in front of the C library's.
 extern "C" int __real_pthread_key_create(pthread_key_t *key, void (*destroy)(void *));
 extern "C" int __wrap_pthread_key_create(pthread_key_t *key, void (*destroy)(void *));
+extern "C" uintptr_t __real_rf_dead_stacks_note(uint32_t id);
+extern "C" uintptr_t __wrap_rf_dead_stacks_note(uint32_t id);
 
 namespace ringfence_test {
 namespace {
+
+void (*while_noting)(); // called by a thread that notes its end; NULL: nothing
 
 std::atomic<int> ended{0};
 void (*destructor)(void *); // of the key by which a thread's end is told
@@ -139,6 +143,18 @@ TEST(DropinThread, ThatNeverBeganHasNoEnd) {
       rf_thread_begin(count_end);
     }).join();
     EXPECT_EQ(ended, 1);
+  });
+}
+
+// As a handler of a signal that forks does, in a thread that notes its end.
+TEST(DropinThread, WhoNotesItsEndDoesNotWaitForItself) {
+  alone([] {
+    rf_thread_init();
+    while_noting = [] { EXPECT_FALSE(rf_thread_lock(UINT32_MAX)); };
+    std::thread([] { rf_thread_begin(count_end); }).join();
+    while_noting = nullptr;
+    EXPECT_TRUE(rf_thread_lock(0));
+    rf_thread_unlock();
   });
 }
 
@@ -386,4 +402,11 @@ TEST(DropinThread, HasANumberThatIsMadeUpWhereItMayNotAsk) {
 int __wrap_pthread_key_create(pthread_key_t *key, void (*destroy)(void *)) {
   ringfence_test::destructor = destroy;
   return __real_pthread_key_create(key, destroy);
+}
+
+uintptr_t __wrap_rf_dead_stacks_note(uint32_t id) {
+  if (ringfence_test::while_noting != nullptr) {
+    ringfence_test::while_noting();
+  }
+  return __real_rf_dead_stacks_note(id);
 }

@@ -340,7 +340,7 @@ TEST(ThreadsAtOnce, AForkWaitsForWhoIsInside) {
     });
     turn_until([&] { return inside.load(); });
     naps = 0;
-    rf_own_cache_fork_prepare();
+    EXPECT_TRUE(rf_own_cache_fork_prepare(kLong));
     EXPECT_GT(naps, 0U);
     EXPECT_EQ(naps_that_do_not_show, 0U);
     EXPECT_FALSE(rf_futex_waits);

@@ -50,8 +50,14 @@ RF_COLD static bool is_program(const char *path) {
   return strcmp(path, program) == 0;
 }
 
+/* A library may be deleted or replaced once it is loaded, and a program may give up the right to read its own files:
+ * then nobody can tell that there are no names. */
+static bool may_have_names(const char *path) {
+  return rf_symbols_present(path) || !rf_symbols_readable(path);
+}
+
 static bool program_has_names(void) {
-  return rf_symbols_present(rf_program_link());
+  return may_have_names(rf_program_link());
 }
 
 static bool is_loader(const char *path) {
@@ -59,19 +65,41 @@ static bool is_loader(const char *path) {
   return begins_with_any(rf_base_name(path), names, sizeof names / sizeof names[0]);
 }
 
-RF_COLD static rf_known_module describe(uintptr_t start, uintptr_t end, const char *path) {
+/* Code that was made at run time may lie in a file, too, and has no names. */
+#if defined(DLFO_STRUCT_HAS_EH_DBASE)
+#pragma weak _dl_find_object
+
+static bool is_loaded(uintptr_t address) {
+  struct dl_find_object found;
+  return _dl_find_object != NULL && _dl_find_object((void *)address, &found) == 0;
+}
+#else
+static bool is_loaded(uintptr_t address) {
+  (void)address;
+  return false;
+}
+#endif
+
+static bool has_names(const char *path, bool is_library) {
+  if (is_program(path)) {
+    return program_has_names();
+  }
+  return is_library && path[0] == '/' ? may_have_names(path) : rf_symbols_present(path);
+}
+
+RF_COLD static rf_known_module describe(uintptr_t start, uintptr_t end, const char *path, bool is_library) {
   return (rf_known_module){.start = start,
                            .end = end,
                            .runtime = rf_frame_is_runtime(path, NULL),
                            .loader = is_loader(path),
-                           .named = is_program(path) ? program_has_names() : rf_symbols_present(path),
+                           .named = has_names(path, is_library),
                            .users = rf_module_is_users(path)};
 }
 
 RF_COLD static bool visit_mapping(const rf_map *map, void *context) {
   search *const s = context;
   if (map->executable && s->address >= map->start && s->address < map->end) {
-    *s->out = describe(map->start, map->end, map->name);
+    *s->out = describe(map->start, map->end, map->name, is_loaded(s->address));
     s->found = true;
   }
   return !s->found;
@@ -83,7 +111,7 @@ RF_COLD static void find_unloaded(search *s) {
   uintptr_t end;
   const char *const path = rf_modules_unloaded(s->address, &start, &end);
   if (path != NULL) {
-    *s->out = describe(start, end, path);
+    *s->out = describe(start, end, path, true);
     s->found = true;
   }
 }
@@ -154,8 +182,6 @@ static bool path_from_maps(uintptr_t address, char *out, size_t room) {
 }
 
 #if defined(DLFO_STRUCT_HAS_EH_DBASE)
-#pragma weak _dl_find_object
-
 RF_COLD bool rf_module_path_of(uintptr_t address, char *out, size_t room) {
   struct dl_find_object found;
   if (_dl_find_object == NULL || _dl_find_object((void *)address, &found) != 0 || found.dlfo_link_map == NULL) {

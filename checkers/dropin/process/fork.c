@@ -8,10 +8,12 @@
 #include "checkers/dropin/malloc/trace_hook.h"
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/state.h"
+#include "checkers/os/forbidden_calls.h"
 #include "checkers/os/host.h"
 #include "checkers/os/reserve_stack.h"
 #include "checkers/os/seen_sites.h"
 #include "checkers/os/stack_modules.h"
+#include "checkers/os/uncancelled.h"
 #include "checkers/report/collector.h"
 #include "stream_list.h"
 
@@ -21,6 +23,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+#define HEAP_MS 200U   /* nobody is inside the heap for as long, unless it is interrupted */
+#define MS_NS 1000000L /* nanoseconds in a millisecond */
+
 static bool registered; /* the handlers are */
 
 static RF_THREAD_LOCAL struct {
@@ -29,6 +34,24 @@ static RF_THREAD_LOCAL struct {
   bool streams;     /* their list is locked */
   bool dump;        /* one is under way */
 } forking;
+
+static void unlock_outer(void) {
+  rf_tracing_fork_parent();
+  if (forking.streams) {
+    rf_stream_list_unlock();
+  }
+}
+
+/* A thread inside the heap may be interrupted by a handler that forks as well, and waits for what this one has. */
+static bool lock_heap(bool streams) {
+  forking.streams = streams && rf_stream_list_lock();
+  rf_tracing_fork_prepare();
+  bool const done = rf_own_cache_fork_prepare(HEAP_MS);
+  if (!done) {
+    unlock_outer();
+  }
+  return done;
+}
 
 /* glibc reads what it is to call after it has let go of its lock: where a module's handlers are taken away meanwhile,
  * at its end, those that move to their place run twice. The second time would give back what others have by then.
@@ -45,9 +68,11 @@ static void prepare(bool streams) {
   sigset_t all;
   (void)sigfillset(&all);
   (void)pthread_sigmask(SIG_SETMASK, &all, &forking.blocked);
-  forking.streams = streams && rf_stream_list_lock();
-  rf_tracing_fork_prepare();
-  rf_own_cache_fork_prepare();
+  while (!lock_heap(streams)) {
+    if (!rf_is_forbidden(RF_CALL_NANOSLEEP)) {
+      rf_uncancelled_nap(MS_NS);
+    }
+  }
   rf_page_lock_all();
   forking.prepared = true;
 }
@@ -63,10 +88,7 @@ static void fork_parent(void) {
   forking.prepared = false;
   rf_page_unlock_all();
   rf_own_cache_fork_parent();
-  rf_tracing_fork_parent();
-  if (forking.streams) {
-    rf_stream_list_unlock();
-  }
+  unlock_outer();
   (void)pthread_sigmask(SIG_SETMASK, &forking.blocked, NULL);
 }
 

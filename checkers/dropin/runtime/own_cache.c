@@ -170,15 +170,20 @@ static RF_THREAD_LOCAL struct {
   bool stopped; /* all others are */
 } forking;
 
-void rf_own_cache_fork_prepare(void) {
+bool rf_own_cache_fork_prepare(unsigned ms) {
   forking.alone = rf_one_thread();
   forking.inside = rf_is_inside();
   if (forking.alone) {
-    return;
+    return true;
   }
-  unsigned const ms = forking.inside ? FORK_MS : UINT32_MAX;
-  forking.ends = rf_thread_lock(ms);
-  forking.stopped = rf_stop_all(ms);
+  unsigned const each = forking.inside ? FORK_MS : ms;
+  forking.ends = rf_thread_lock(each);
+  forking.stopped = rf_stop_all(each);
+  if (forking.inside || (forking.stopped && (forking.ends || rf_thread_notes_end()))) {
+    return true;
+  }
+  rf_own_cache_fork_parent();
+  return false;
 }
 
 void rf_own_cache_fork_parent(void) {
@@ -213,8 +218,6 @@ rf_fork_kind rf_own_cache_fork_child(void) {
   if (rf_current_thread.cache != NULL) {
     rf_cache_set_number(rf_current_thread.cache, rf_thread_number(rf_port_thread_id()));
   }
-  if (forking.alone || forking.ends) {
-    rf_thread_fork_child();
-  }
+  rf_thread_fork_child();
   return kind;
 }

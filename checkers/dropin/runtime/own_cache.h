@@ -53,8 +53,10 @@ void rf_forget_job(void);
 bool rf_lock_all(unsigned ms);
 void rf_unlock_all(void);
 
-/* Around fork, with signals blocked: no other thread is inside the heap when memory is copied. */
-void rf_own_cache_fork_prepare(void);
+/* Around fork, with signals blocked: no other thread is inside the heap when memory is copied. False, and nothing is
+ * locked, where one was inside for `ms` milliseconds: a handler of a signal may have interrupted it, and wait for a
+ * lock that the caller has. */
+bool rf_own_cache_fork_prepare(unsigned ms);
 void rf_own_cache_fork_parent(void);
 
 typedef enum rf_fork_kind {

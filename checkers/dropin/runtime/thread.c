@@ -21,11 +21,17 @@ static struct {
   bool has_key;
 } threads;
 
+static RF_THREAD_LOCAL bool notes_end; /* has the lock for that, or waits for it */
+
 /* Returns the lowest address of the stack; 0: not known. */
 static uintptr_t note_end(void) {
+  notes_end = true;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
   rf_futex_lock(&threads.lock);
   uintptr_t const start = rf_dead_stacks_note(rf_current_thread.id);
   rf_futex_unlock(&threads.lock);
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  notes_end = false;
   return start;
 }
 
@@ -146,8 +152,12 @@ void rf_thread_begin(void (*on_end)(void)) {
   (void)pthread_setspecific(threads.key, &rf_current_thread);
 }
 
+bool rf_thread_notes_end(void) {
+  return notes_end;
+}
+
 bool rf_thread_lock(unsigned ms) {
-  return rf_futex_lock_within(&threads.lock, ms);
+  return !notes_end && rf_futex_lock_within(&threads.lock, ms);
 }
 
 void rf_thread_unlock(void) {

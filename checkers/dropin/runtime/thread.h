@@ -31,11 +31,15 @@ uint32_t rf_thread_id(void);
 /* The calling thread has a cache. Has `on_end` called, by the thread itself, when its destructors are. */
 void rf_thread_begin(void (*on_end)(void));
 
-/* No thread notes its end from here on, within `ms` milliseconds, until the lock is let go of. */
+/* True for a handler of a signal that interrupted its own thread while that noted its end. */
+bool rf_thread_notes_end(void);
+
+/* No thread notes its end from here on, within `ms` milliseconds, until the lock is let go of. False, too, where this
+ * one does. */
 bool rf_thread_lock(unsigned ms);
 void rf_thread_unlock(void);
 
-/* In the child of a fork, with the lock: it has a number of its own, and the lock is free. */
+/* In the child of a fork: it has a number of its own, and the lock is free, whoever had it. */
 void rf_thread_fork_child(void);
 
 #endif /* RINGFENCE_DROPIN_THREAD_H */

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef void *(*make_function)(size_t size);
 typedef void (*free_function)(void *ptr);
@@ -47,6 +48,16 @@ static int leak(const char *path) {
   return dlclose(library);
 }
 
+/* A leak in a library whose file is deleted as soon as it is loaded. */
+static int leak_deleted(const char *path) {
+  void *const library = dlopen(path, RTLD_NOW);
+  if (library == NULL || unlink(path) != 0) {
+    return 1;
+  }
+  memset(((make_function)dlsym(library, "plugin_make"))(33), 1, 33);
+  return 0;
+}
+
 /* This program has no C++ runtime before it loads a library that needs one. */
 static int try_cxx(const char *path) {
   EXPECT(dlsym(RTLD_DEFAULT, "__cxa_throw") == NULL && dlerror() != NULL);
@@ -66,6 +77,9 @@ int main(int argc, char **argv) {
   }
   if (argc == 3 && strcmp(argv[2], "leak") == 0) {
     return leak(argv[1]);
+  }
+  if (argc == 3 && strcmp(argv[2], "deleted") == 0) {
+    return leak_deleted(argv[1]);
   }
   deep = argc == 3 && strcmp(argv[2], "deep") == 0;
   for (int i = 0; i < 20; i++) {
