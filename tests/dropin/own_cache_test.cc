@@ -217,6 +217,22 @@ TEST(DropinOwnCache, AJobIsDoneOnceByWhoEntersNext) {
   });
 }
 
+// As a signal's handler may, while a dump is made.
+TEST(DropinOwnCache, AJobThatIsPostedWhileAnotherIsDoneIsDoneAsWell) {
+  with_threads([] {
+    jobs = 0;
+    rf_leave(rf_enter());
+    rf_post_job([] {
+      jobs += 10;
+      rf_post_job(job);
+    });
+    rf_leave(rf_enter());
+    rf_leave(rf_enter());
+    EXPECT_EQ(jobs, 11);
+    EXPECT_EQ(rf_stop_now.wanted & RF_STOP_JOB, 0U);
+  });
+}
+
 // ---- Threads ----
 
 TEST(DropinThreads, EndOnlyWhileNobodyHasTheirLock) {
