@@ -239,6 +239,91 @@ TEST_F(DropinHeap, TellsALongOverflowOnce) {
   expect_mended();
 }
 
+// Large blocks of 64 KiB with what is around them touch: an overflow runs on into the guard bytes before the next one,
+// which may be looked at first.
+TEST_F(DropinHeap, TellsAnOverflowThatRunsOnIntoTheNextSpan) {
+  constexpr size_t kSize = 62536;
+  std::vector<unsigned char *> blocks;
+  for (int i = 0; i < 16; i++) {
+    blocks.push_back(make(kSize));
+  }
+  std::sort(blocks.begin(), blocks.end());
+  size_t tried = 0;
+  for (size_t i = 0; i + 1 < blocks.size(); i++) {
+    unsigned char *const lower = blocks[i];
+    unsigned char *const upper = blocks[i + 1];
+    if (upper - lower != 65536) {
+      continue;
+    }
+    tried++;
+    memset(lower + kSize, 'x', 3000);
+    rf_free(heap_, upper);
+    expect_one(RF_BUG_BUFFER_OVERFLOW, lower, kSize, kSize, 65536 - 64 - kSize,
+               "guard bytes after the block were overwritten");
+    expect_mended();
+    rf_free(heap_, lower);
+    expect_mended();
+    i++;
+  }
+  EXPECT_NE(tried, 0U);
+}
+
+// The same from the last small block of a span.
+TEST_F(DropinHeap, TellsAnOverflowOfTheLastSlotThatRunsOnIntoTheNextSpan) {
+  constexpr size_t kSize = 1000;
+  constexpr uintptr_t kUnit = 65536;
+  std::vector<unsigned char *> blocks;
+  for (int i = 0; i < 1500; i++) {
+    blocks.push_back(make(kSize));
+  }
+  std::sort(blocks.begin(), blocks.end());
+  size_t tried = 0;
+  for (size_t i = 0; i + 1 < blocks.size(); i++) {
+    unsigned char *const lower = blocks[i];
+    unsigned char *const upper = blocks[i + 1];
+    if (reinterpret_cast<uintptr_t>(upper) % kUnit != 64 || upper - lower > 3000 || upper - lower < 1064 + 16) {
+      continue; // which is no border of spans
+    }
+    tried++;
+    memset(lower + kSize, 'x', static_cast<size_t>(upper - lower) - kSize);
+    rf_free(heap_, upper);
+    std::vector<rf_finding> const found = recorder_.take();
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].bug, RF_BUG_BUFFER_OVERFLOW);
+    EXPECT_EQ(found[0].block, reinterpret_cast<uintptr_t>(lower));
+    expect_mended();
+    rf_free(heap_, lower);
+    expect_mended();
+  }
+  EXPECT_NE(tried, 0U);
+}
+
+// Neither an underflow that ends there, nor one that runs on a little into the guard below.
+TEST_F(DropinHeap, TellsAnUnderflowUpToTheSpanBelow) {
+  constexpr size_t kSize = 62536;
+  std::vector<unsigned char *> blocks;
+  for (int i = 0; i < 16; i++) {
+    blocks.push_back(make(kSize));
+  }
+  std::sort(blocks.begin(), blocks.end());
+  size_t tried = 0;
+  for (size_t i = 1; i < blocks.size(); i++) {
+    if (blocks[i] - blocks[i - 1] == 65536) {
+      tried++;
+      memset(blocks[i] - 64, 'x', 64);
+      EXPECT_EQ(rf_heap_as_allocator_sweep(), 1U);
+      expect_one(RF_BUG_BUFFER_UNDERFLOW, blocks[i], kSize, -64, 64, "guard bytes before the block were overwritten");
+      memset(blocks[i] - 80, 'x', 80);
+      EXPECT_EQ(rf_heap_as_allocator_sweep(), 2U);
+      std::vector<rf_finding> const found = recorder_.take();
+      ASSERT_EQ(found.size(), 2U);
+      EXPECT_NE(found[0].bug, found[1].bug) << "the guard below was not overwritten from its start";
+      expect_mended();
+    }
+  }
+  EXPECT_NE(tried, 0U);
+}
+
 // One does not run on into the other.
 TEST_F(DropinHeap, TellsWritesToFreedNeighboursApart) {
   std::vector<unsigned char *> blocks;

@@ -182,6 +182,7 @@ set(RINGFENCE_CHECKERS_SOURCES
 set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/heap/bins.c
   checkers/dropin/heap/block_tags.c
+  checkers/dropin/heap/border.c
   checkers/dropin/heap/cache.c
   checkers/dropin/heap/check.c
   checkers/dropin/heap/heap.c
@@ -264,6 +265,7 @@ set(RINGFENCE_MALLOC_SOURCES
 set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/heap/bins.c
   checkers/dropin/heap/block_tags.c
+  checkers/dropin/heap/border.c
   checkers/dropin/heap/cache.c
   checkers/dropin/heap/check.c
   checkers/dropin/heap/heap.c

@@ -1,5 +1,6 @@
 #include "check.h"
 
+#include "border.h"
 #include "cache.h"
 #include "fill.h"
 #include "rights.h"
@@ -307,11 +308,11 @@ static bool is_all(const rf_pattern_area *part, const rf_pattern_area *whole) {
 }
 
 /* An overflow ran on from the end of the slot before: what it did to the following ones is mended, as far as it went
- * without a gap. */
+ * without a gap, over the border of a span as well. */
 RF_COLD static void absorb(const rf_view *from) {
   rf_view v;
   rf_view at = *from;
-  while (next_of(&at, &v)) {
+  while (next_of(&at, &v) || rf_border_mend_above(&at, &v)) {
     damage d;
     rf_pattern_area const fill = areas_of(&v).fill;
     rf_pattern_area const tail = tail_area(&v);
@@ -356,13 +357,14 @@ static bool explain_tail(const rf_view *v, const damage *d, rf_finding *f) {
   size_t const to_end = (size_t)(v->end - (d->in_tail.at + d->in_tail.size));
   rf_view next;
   bool const has_next = next_of(v, &next);
-  bool const all = has_next && from_start == 0 && to_end == 0;
+  bool const whole = from_start == 0 && to_end == 0;
+  bool const all = has_next && whole;
   if (has_next && (to_end < from_start || (all && looks_like_underflow(v, &next)))) {
     (void)tell(f, &next, RF_BUG_BUFFER_UNDERFLOW, &d->in_tail, all ? between_blocks : before_block);
   } else {
     (void)tell(f, v, RF_BUG_BUFFER_OVERFLOW, &d->in_tail,
                all ? between_blocks : "guard bytes after the block were overwritten");
-    if (all) {
+    if (whole) {
       absorb(v);
     }
   }
@@ -413,10 +415,13 @@ static bool explain(const rf_view *v, rf_finding *f) {
   rf_view at = *v;
   rf_view previous;
   rf_pattern_area front;
+  if (rf_border_is_overrun(v, &previous)) {
+    at = previous;
+  }
   while (comes_from_below(&at) && previous_of(&at, &previous)) {
     at = previous;
   }
-  if (explain_inside(&at, f) || (at.index != v->index && explain_inside(v, f))) {
+  if (explain_inside(&at, f) || (at.slot != v->slot && explain_inside(v, f))) {
     return true;
   }
   if (front_damage(v, &front)) {
