@@ -35,7 +35,7 @@ typedef struct rf_page {
   const char *order;
   const char *limit;
   const char *back; /* the path and the query of the page itself */
-  int64_t zoom; /* a frame of the flame graph, 0: all */
+  int64_t zoom;     /* a frame of the flame graph, 0: all */
 } rf_page;
 
 typedef void rf_page_maker(const rf_page *page);
