@@ -42,7 +42,7 @@ namespace {
 struct World {
   int result = 0;
   bool has_memory = false;
-  long forks = -1; // the number of a call that does
+  long forks = -4711; // the number of a call that does
 };
 
 World world;
@@ -221,12 +221,12 @@ TEST_F(InterceptSandbox, ACallIsTheSystems) {
   (void)close(ends[1]);
 }
 
-// Flags that the system does not know: it enters nothing, but what enters one has come.
 TEST_F(InterceptSandbox, ACallThatMakesAChildIsToldOf) {
   world.forks = 12345;
   EXPECT_EQ(calls_of([] { EXPECT_EQ(syscall(12345, 6, 0, 0, 0, 0), 4711); }), Calls{"fork by 12345 6"});
 }
 
+// Flags that the system does not know: it enters nothing, but what enters one has come.
 TEST_F(InterceptSandbox, TheCallThatEntersOneIsKnownAsWell) {
   Calls const refused = with(kReady, {"let signals go"});
   EXPECT_EQ(calls_of([] { EXPECT_EQ(syscall(SYS_seccomp, 1, ~0U, &the_filter), -1); }), refused);
