@@ -6,6 +6,7 @@ extern "C" {
 }
 
 #include <algorithm>
+#include <dlfcn.h>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -340,6 +341,8 @@ TEST(Leaks, InALibraryThatWasUnloadedHaveTheirPlacesInIt) {
   EXPECT_NE(offsets[0], offsets[1]);
 }
 
+#if defined(DLFO_STRUCT_HAS_EH_DBASE)
+
 // Whether it has names cannot be told any more.
 TEST(Leaks, InALibraryWhoseFileWasDeletedAreTold) {
   std::string const copy = testing::TempDir() + "/deleted_plugin.so";
@@ -350,6 +353,8 @@ TEST(Leaks, InALibraryWhoseFileWasDeletedAreTold) {
   const Json &frame = result.findings[0]["allocated"]["frames"].items.at(0);
   EXPECT_NE(frame["module"].text.find("deleted_plugin.so"), std::string::npos) << frame["module"].text;
 }
+
+#endif
 
 // A library of LD_AUDIT sees all calls between modules, the drop-in's own as well. The loader keeps a table of each
 // module's calls, which it never frees.
