@@ -1,5 +1,6 @@
 #include "border.h"
 
+#include "cache.h"
 #include "rights.h"
 #include "span.h"
 
@@ -38,8 +39,8 @@ static bool is_overflowed(const rf_view *v) {
 bool rf_border_is_overrun(const rf_view *view, rf_view *below) {
   rf_pattern_area damage;
   rf_pattern_area const front = front_of(view->span);
-  if (view->index != 0 || rf_check_own_front(view).at != front.at || !rf_rights_allow_look(view) ||
-      !is_damaged_from_its_start(&front, &damage)) {
+  if (!rf_stopped_by_me() || view->index != 0 || rf_check_own_front(view).at != front.at ||
+      !rf_rights_allow_look(view) || !is_damaged_from_its_start(&front, &damage)) {
     return false;
   }
   rf_span *const span = rf_span_holding(rf_span_start(view->span) - 1);
@@ -48,7 +49,8 @@ bool rf_border_is_overrun(const rf_view *view, rf_view *below) {
 
 bool rf_border_mend_above(const rf_view *view, rf_view *above) {
   rf_pattern_area damage;
-  rf_span *const span = is_last(view) ? rf_span_holding(rf_span_start(view->span) + view->span->bytes) : NULL;
+  rf_span *const span =
+      rf_stopped_by_me() && is_last(view) ? rf_span_holding(rf_span_start(view->span) + view->span->bytes) : NULL;
   if (span == NULL) {
     return false;
   }

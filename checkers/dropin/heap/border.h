@@ -1,7 +1,8 @@
 /* Spans that touch. The guard bytes before the first block of a span are that block's alone, and those behind the last
  * block of the span below are another's: an overflow of that one may have run over both.
  *
- * Complexity: O(1), two looks at the page map. Threads: while the others are stopped at the border of the heap. */
+ * Complexity: O(1), a look at the page map. Threads: nothing is seen, nor mended, unless the caller has stopped the
+ * others at the border of the heap: one of them might give the memory of the other span back. */
 #ifndef RINGFENCE_DROPIN_BORDER_H
 #define RINGFENCE_DROPIN_BORDER_H
 
