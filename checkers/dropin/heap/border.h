@@ -6,14 +6,13 @@
 #ifndef RINGFENCE_DROPIN_BORDER_H
 #define RINGFENCE_DROPIN_BORDER_H
 
-#include "check.h"
+#include "span.h"
 
-/* True, *below the block, where an overflow of the last block below this one's span has run on into the guard bytes
- * before this one: all of the guard there is overwritten, and this one from its first byte on. */
-bool rf_border_is_overrun(const rf_view *view, rf_view *below);
+/* The span below, where the guard bytes before this one's first block are overwritten from the first on. Else NULL. */
+rf_span *rf_border_below(const rf_span *span);
 
-/* Mends the guard bytes before the span above into which an overflow of this block ran on. True, *above its first
- * block, where these were overwritten to their last byte. */
-bool rf_border_mend_above(const rf_view *view, rf_view *above);
+/* Mends the guard bytes before the span above, into which an overflow from this one ran on. That span, where they were
+ * overwritten to the last one; else NULL. */
+rf_span *rf_border_mend_above(const rf_span *span);
 
 #endif /* RINGFENCE_DROPIN_BORDER_H */
