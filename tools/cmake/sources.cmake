@@ -180,6 +180,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/trace/trace_writer.c)
 
 set(RINGFENCE_MALLOC_SOURCES
+  checkers/dropin/heap/about.c
   checkers/dropin/heap/bins.c
   checkers/dropin/heap/block_tags.c
   checkers/dropin/heap/border.c
@@ -263,6 +264,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/runtime/unmapped.c)
 
 set(RINGFENCE_LIBRARY_SOURCES
+  checkers/dropin/heap/about.c
   checkers/dropin/heap/bins.c
   checkers/dropin/heap/block_tags.c
   checkers/dropin/heap/border.c

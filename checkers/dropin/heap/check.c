@@ -4,9 +4,6 @@
 #include "cache.h"
 #include "fill.h"
 #include "rights.h"
-#include "threads.h"
-
-#include <string.h>
 
 #include "checkers/os/reserve_stack.h"
 #include "checkers/shared/origin.h"
@@ -117,24 +114,6 @@ void rf_check_carved(const rf_span *span, unsigned index) {
 }
 
 /* ---- Findings ---- */
-
-RF_COLD void rf_check_trace(uint32_t stack, uint16_t thread, rf_trace *out) {
-  memset(out, 0, sizeof *out);
-  out->thread = rf_thread_of_number(thread);
-  out->depth = stack != 0 ? rf_stack_depot_get(rf_heap_options_now.depot, stack, out->frames, RF_TRACE_DEPTH) : 0;
-}
-
-RF_COLD void rf_check_about(rf_finding *f, const rf_view *v) {
-  f->block = (uintptr_t)v->payload;
-  f->size = v->size;
-  f->blocks = 1;
-  f->freed = rf_view_is_freed(v);
-  f->offset = (ptrdiff_t)(f->address - f->block);
-  rf_check_trace(v->slot->allocated, v->slot->allocated_by, &f->allocated);
-  if (f->freed) {
-    rf_check_trace(v->slot->released, v->slot->released_by, &f->released);
-  }
-}
 
 static rf_byte_class class_of_byte(const void *context, uintptr_t address, int *expected) {
   const rf_view *const v = context;
@@ -307,12 +286,31 @@ static bool is_all(const rf_pattern_area *part, const rf_pattern_area *whole) {
   return part->size == whole->size;
 }
 
+/* The last block below this one's span, where an overflow of it ran on into the guard bytes before this one. */
+RF_COLD static bool last_below(const rf_view *v, rf_view *below) {
+  damage d;
+  bool const first = v->index == 0 && (uintptr_t)rf_check_own_front(v).at == rf_span_start(v->span);
+  rf_span *const span = first && rf_rights_allow_look(v) ? rf_border_below(v->span) : NULL;
+  if (span == NULL || !rf_view_at(span->base + (span->count - 1) * (uintptr_t)span->slot_size, below)) {
+    return false;
+  }
+  rf_pattern_area const tail = tail_area(below);
+  return inspect(below, &d) && d.tail && is_all(&d.in_tail, &tail);
+}
+
+/* The first block of the span above this one, where an overflow ran on over all of the guard bytes before it. */
+static bool first_above(const rf_view *v, rf_view *above) {
+  bool const last = v->span->large || v->index + 1 == v->span->count;
+  rf_span *const span = last ? rf_border_mend_above(v->span) : NULL;
+  return span != NULL && rf_view_at(span->base, above) && above->payload == above->begin;
+}
+
 /* An overflow ran on from the end of the slot before: what it did to the following ones is mended, as far as it went
  * without a gap, over the border of a span as well. */
 RF_COLD static void absorb(const rf_view *from) {
   rf_view v;
   rf_view at = *from;
-  while (next_of(&at, &v) || rf_border_mend_above(&at, &v)) {
+  while (next_of(&at, &v) || first_above(&at, &v)) {
     damage d;
     rf_pattern_area const fill = areas_of(&v).fill;
     rf_pattern_area const tail = tail_area(&v);
@@ -415,7 +413,7 @@ static bool explain(const rf_view *v, rf_finding *f) {
   rf_view at = *v;
   rf_view previous;
   rf_pattern_area front;
-  if (rf_border_is_overrun(v, &previous)) {
+  if (last_below(v, &previous)) {
     at = previous;
   }
   while (comes_from_below(&at) && previous_of(&at, &previous)) {
