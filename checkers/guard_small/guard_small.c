@@ -372,8 +372,8 @@ typedef struct pass {
   bool leaks;
 } pass;
 
-/* Whether the block of the heap in which `h` stands has room for the size in it. Its walk may hold a lock, so that it is
- * not asked by itself. */
+/* Whether the block of the heap in which `h` stands has room for the size in it. Its walk may hold a lock, so that it
+ * is not asked by itself. */
 static bool ends_in(const rf_block *block, const header *h) {
   size_t const room = (uintptr_t)block->ptr + block->size - (uintptr_t)(h + 1);
   return room >= size_of(h) + tail_for(size_of(h));
