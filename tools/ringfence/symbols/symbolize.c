@@ -218,8 +218,7 @@ static bool is_same_function(const char *symbol, const char *function) {
 }
 
 /* The innermost of several calls was inlined: binutils 2.40 gives it the name of the symbol at the address where its
- * own name has no mangled form, as in C++ those of static functions, by gcc, and all with clang's -gline-tables-only.
- * */
+ * own name has no mangled form, as in C++ gcc's static functions have none, and clang's with -gline-tables-only. */
 static void correct_innermost(rf_source *first, const rf_source *second, size_t count) {
   const char *const symbol = count < 2 ? NULL : first[0].function;
   bool const outermost = symbol != NULL && (is_same_function(symbol, first[count - 1].function) ||
