@@ -47,7 +47,7 @@ typedef struct asked {
 
 static volatile sig_atomic_t stopped;
 
-/* What is being sent at that moment waits on, and is sent again; each record has an id. */
+/* A batch that is being sent at that moment waits on, and is sent again; each record has an id. */
 static void end(int number) {
   (void)number;
   _exit(0);
