@@ -145,6 +145,8 @@ TEST_F(GuardSmallEdges, TheBytesBehindABlockThatWaitsAreWatchedToo) {
 
 // ---- Damaged words whose checksum is right by chance: on boards one in 11 ----
 
+constexpr auto kMixer = static_cast<uintptr_t>(0x9E3779B97F4A7C15U);
+
 // Writes words before `block` that pass for those of a block of `size` bytes or a few more, in the state of `like`.
 void forge(unsigned char *block, uintptr_t size, const unsigned char *like) {
   auto *const words = reinterpret_cast<uintptr_t *>(block) - 2;
@@ -152,7 +154,7 @@ void forge(unsigned char *block, uintptr_t size, const unsigned char *like) {
   unsigned const shift = 4 * sizeof(uintptr_t) - 3;
   for (;; size++) {
     words[0] = size << 6 | state;
-    uintptr_t const mixed = (words[0] ^ reinterpret_cast<uintptr_t>(words)) * uintptr_t{0x9E3779B97F4A7C15U};
+    uintptr_t const mixed = (words[0] ^ reinterpret_cast<uintptr_t>(words)) * kMixer;
     uintptr_t const distance = words[1] ^ mixed ^ mixed >> shift;
     if (distance % sizeof(uintptr_t) == 0 && distance >> (RF_GUARD_SMALL_SITE_BITS - 1) >> 1 == 0) {
       return;
