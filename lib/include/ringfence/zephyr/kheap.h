@@ -26,7 +26,7 @@ struct k_heap {
 #define K_HEAP_DEFINE(name, bytes)                                                                                     \
   char __aligned(8) kheap_##name[ROUND_UP(bytes, 8) + 8];                                                              \
   RF_ZEPHYR_HEAP_LISTED_ struct k_heap name = {                                                                        \
-      {NULL, kheap_##name, sizeof(kheap_##name), RF_ZEPHYR_NO_CHUNKS, NULL, 0, NULL, &name.lock}, {{{0}}, 0}, NULL}
+      {NULL, kheap_##name, sizeof(kheap_##name), RF_ZEPHYR_NO_CHUNKS, NULL, 0, NULL, &(name).lock}, {{{0}}, 0}, NULL}
 #define K_HEAP_DEFINE_NOCACHE(name, bytes) K_HEAP_DEFINE(name, bytes)
 
 /* Puts them one after the other, as elements of an array: with an alignment of their own, or a compiler might choose a

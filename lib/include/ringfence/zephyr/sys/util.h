@@ -90,10 +90,12 @@
 #ifndef ARRAY_FOR_EACH
 #define ARRAY_FOR_EACH(array, index) for (size_t index = 0; (index) < ARRAY_SIZE(array); (index)++)
 #endif
+/* NOLINTBEGIN(bugprone-macro-parentheses): a name that is declared has none */
 #ifndef ARRAY_FOR_EACH_PTR
 #define ARRAY_FOR_EACH_PTR(array, element)                                                                             \
   for (__typeof__(&(array)[0]) element = (array); (size_t)((element) - (array)) < ARRAY_SIZE(array); (element)++)
 #endif
+/* NOLINTEND(bugprone-macro-parentheses) */
 /* The arguments are expanded first. */
 #ifndef STRINGIFY
 #define STRINGIFY(x) RF_ZEPHYR_STRINGIFY_(x)
