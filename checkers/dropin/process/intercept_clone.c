@@ -61,6 +61,15 @@ static void find_theirs(void) {
   }
 }
 
+/* Where the fork was prepared: in the child, or in the parent, be it that there is none. */
+static void after_fork(bool prepared, long child) {
+  if (prepared && child == 0) {
+    rf_fork_unnoticed_child();
+  } else if (prepared) {
+    rf_fork_unnoticed_parent();
+  }
+}
+
 #define SHARING (CLONE_VM | CLONE_FILES | CLONE_SETTLS)
 
 /* ---- By a system call ---- */
@@ -94,11 +103,7 @@ bool rf_call_forks(long number, const long argument[6]) {
 long rf_call_fork(long number, const long argument[6]) {
   bool const prepared = rf_fork_unnoticed_prepare();
   long const child = rf_syscall_errno(number, argument);
-  if (prepared && child == 0) {
-    rf_fork_unnoticed_child();
-  } else if (prepared) {
-    rf_fork_unnoticed_parent();
-  }
+  after_fork(prepared, child);
   return child;
 }
 
@@ -111,11 +116,7 @@ RF_EXPORT pid_t _Fork(void) {
   }
   bool const prepared = rf_fork_unnoticed_prepare();
   pid_t const child = theirs.fork();
-  if (prepared && child == 0) {
-    rf_fork_unnoticed_child();
-  } else if (prepared) {
-    rf_fork_unnoticed_parent();
-  }
+  after_fork(prepared, child);
   return child;
 }
 
