@@ -105,9 +105,7 @@ TEST_F(DropinHeap, TellsDamageBesideAPayloadThatLooksLikeAGuard) {
 TEST_F(DropinHeap, TellsFromWhichSideAWholeGuardWasOverwritten) {
   for (size_t const size : {13, 40, 100, 300}) {
     SCOPED_TRACE(size);
-    std::vector<unsigned char *> blocks(64); // so many that two lie side by side
-    std::generate(blocks.begin(), blocks.end(), [&] { return make(size); });
-    std::sort(blocks.begin(), blocks.end());
+    std::vector<unsigned char *> blocks = make_sorted(64, size); // so many that two lie side by side
     auto const pair =
         std::adjacent_find(blocks.begin(), blocks.end(), [&](const unsigned char *a, const unsigned char *b) {
           return static_cast<size_t>(b - a) < size + 64;
@@ -243,11 +241,7 @@ TEST_F(DropinHeap, TellsALongOverflowOnce) {
 // which may be looked at first.
 TEST_F(DropinHeap, TellsAnOverflowThatRunsOnIntoTheNextSpan) {
   constexpr size_t kSize = 62536;
-  std::vector<unsigned char *> blocks;
-  for (int i = 0; i < 16; i++) {
-    blocks.push_back(make(kSize));
-  }
-  std::sort(blocks.begin(), blocks.end());
+  std::vector<unsigned char *> const blocks = make_sorted(16, kSize);
   size_t tried = 0;
   for (size_t i = 0; i + 1 < blocks.size(); i++) {
     unsigned char *const lower = blocks[i];
@@ -272,11 +266,7 @@ TEST_F(DropinHeap, TellsAnOverflowThatRunsOnIntoTheNextSpan) {
 TEST_F(DropinHeap, TellsAnOverflowOfTheLastSlotThatRunsOnIntoTheNextSpan) {
   constexpr size_t kSize = 1000;
   constexpr uintptr_t kUnit = 65536;
-  std::vector<unsigned char *> blocks;
-  for (int i = 0; i < 1500; i++) {
-    blocks.push_back(make(kSize));
-  }
-  std::sort(blocks.begin(), blocks.end());
+  std::vector<unsigned char *> const blocks = make_sorted(1500, kSize);
   size_t tried = 0;
   for (size_t i = 0; i + 1 < blocks.size(); i++) {
     unsigned char *const lower = blocks[i];
@@ -301,11 +291,7 @@ TEST_F(DropinHeap, TellsAnOverflowOfTheLastSlotThatRunsOnIntoTheNextSpan) {
 // Neither an underflow that ends there, nor one that runs on a little into the guard below.
 TEST_F(DropinHeap, TellsAnUnderflowUpToTheSpanBelow) {
   constexpr size_t kSize = 62536;
-  std::vector<unsigned char *> blocks;
-  for (int i = 0; i < 16; i++) {
-    blocks.push_back(make(kSize));
-  }
-  std::sort(blocks.begin(), blocks.end());
+  std::vector<unsigned char *> const blocks = make_sorted(16, kSize);
   size_t tried = 0;
   for (size_t i = 1; i < blocks.size(); i++) {
     if (blocks[i] - blocks[i - 1] == 65536) {
@@ -326,11 +312,7 @@ TEST_F(DropinHeap, TellsAnUnderflowUpToTheSpanBelow) {
 
 // One does not run on into the other.
 TEST_F(DropinHeap, TellsWritesToFreedNeighboursApart) {
-  std::vector<unsigned char *> blocks;
-  for (int i = 0; i < 200; i++) {
-    blocks.push_back(make(64));
-  }
-  std::sort(blocks.begin(), blocks.end());
+  std::vector<unsigned char *> const blocks = make_sorted(200, 64);
   unsigned char *const lower = blocks[100];
   unsigned char *const upper = blocks[101];
   rf_free(heap_, lower);

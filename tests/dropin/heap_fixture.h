@@ -5,6 +5,7 @@
 #include "checkers/dropin/heap/testing/as_allocator.h"
 #include "tests/checkers/recorder.h"
 
+#include <algorithm>
 #include <cstring>
 #include <gtest/gtest.h>
 #include <vector>
@@ -29,6 +30,14 @@ protected:
     EXPECT_EQ(reinterpret_cast<uintptr_t>(p) % align, 0U);
     memset(p, 1, size);
     return p;
+  }
+
+  // By their addresses: some lie side by side.
+  std::vector<unsigned char *> make_sorted(size_t count, size_t size) {
+    std::vector<unsigned char *> blocks(count);
+    std::generate(blocks.begin(), blocks.end(), [&] { return make(size); });
+    std::sort(blocks.begin(), blocks.end());
+    return blocks;
   }
 
   void expect_one(rf_bug bug, const unsigned char *block, size_t size, ptrdiff_t offset, size_t bytes,
