@@ -15,6 +15,7 @@
 #include "lib/core/compiler.h"
 #include "log_lines.h"
 #include "site_record.h"
+#include "web_address.h"
 
 #define RECORD_VERSION 1U
 #define LINE_BYTES ((size_t)128 * 1024) /* a collector takes twice that */
@@ -58,15 +59,11 @@ static bool is_none(rf_collector_text text) {
   return text.length == 0 || (text.length == 4 && memcmp(text.at, "none", 4) == 0);
 }
 
-static bool begins_with(rf_collector_text text, const char *start) {
-  size_t const length = strlen(start);
-  return text.length > length && memcmp(text.at, start, length) == 0;
-}
-
-/* Says so where a folder is expected, and the address of a web server is there: a folder `http:` would be made. */
+/* Says so where a folder is expected, and the address of a web server is there: a folder `http:` would be made. Of an
+ * address without quotes among options, which a colon separates, `text` is the scheme; the rest is behind it. */
 RF_RARE static bool is_address(rf_collector_text text) {
   rf_log_lines lines;
-  if (!begins_with(text, "http://") && !begins_with(text, "https://")) {
+  if (rf_web_scheme(text.at) == 0) {
     return false;
   }
   const rf_sink *const out = rf_log_lines_init(&lines);

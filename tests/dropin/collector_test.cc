@@ -174,10 +174,12 @@ TEST_F(Collector, HearsNothingUnlessAskedFor) {
 TEST_F(Collector, IsNoFolderThatIsCalledAsAnAddress) {
   std::string const before = folder_ + "-cwd";
   ASSERT_EQ(mkdir(before.c_str(), 0777), 0);
+  std::vector<std::string> const command = {"/bin/sh", "-c",
+                                            "cd '" + before + "' && exec '" + program("told") + "' often 1"};
   for (const char *const address : {"http://localhost:8080", "https://findings.example/collect"}) {
     How how = with("halt=0");
     how.environment.emplace_back("RINGFENCE_COLLECTOR", address);
-    Result const result = run({"/bin/sh", "-c", "cd '" + before + "' && exec '" + program("told") + "' often 1"}, how);
+    Result const result = run(command, how);
     EXPECT_EQ(result.status, 99) << "the finding counts all the same";
     EXPECT_NE(result.err.find("named by its folder, not by the address " + std::string(address) + ": findings are not"),
               std::string::npos)
@@ -185,6 +187,11 @@ TEST_F(Collector, IsNoFolderThatIsCalledAsAnAddress) {
     EXPECT_EQ(rmdir((before + "/http:").c_str()), -1);
     EXPECT_EQ(errno, ENOENT);
   }
+  // The colon ends the option.
+  Result const result = run(command, with("halt=0:collector=http://localhost:8080"));
+  EXPECT_EQ(result.status, 99);
+  EXPECT_NE(result.err.find("named by its folder, not by the address http: findings are not"), std::string::npos)
+      << result.err;
   EXPECT_EQ(rmdir(before.c_str()), 0) << "nothing was made there";
 }
 

@@ -1,5 +1,6 @@
 #include "tools/ringfence/base/paths.h"
 
+#include "checkers/report/web_address.h"
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/elf.h"
 #include "tools/ringfence/base/words.h"

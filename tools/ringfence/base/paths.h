@@ -22,13 +22,6 @@ static inline bool rf_begins_with(const char *text, const char *start) {
   return text[0] == start[0] && strncmp(text, start, strlen(start)) == 0;
 }
 
-/* The length of "http://" or "https://" at the start of `text`; 0 where it has neither. */
-static inline size_t rf_web_scheme(const char *text) {
-  static const char http[] = "http://";
-  static const char https[] = "https://";
-  return rf_begins_with(text, http) ? sizeof http - 1 : rf_begins_with(text, https) ? sizeof https - 1 : 0;
-}
-
 /* The rest of `path` behind `folder`, from its slash on; NULL where `path` does not lie in it. Both are compared as
  * they are written, and `folder` has no slash at its end unless it is the root. */
 static inline const char *rf_path_behind(const char *path, const char *folder) {

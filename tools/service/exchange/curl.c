@@ -1,5 +1,6 @@
 #include "tools/service/exchange/curl.h"
 
+#include "checkers/report/web_address.h"
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/sinks.h"

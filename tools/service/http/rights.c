@@ -1,6 +1,6 @@
 #include "tools/service/http/rights.h"
 
-#include "tools/ringfence/base/paths.h"
+#include "checkers/report/web_address.h"
 #include "tools/ringfence/base/write_file.h"
 #include "tools/service/http/secret.h"
 
