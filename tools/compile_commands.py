@@ -28,9 +28,20 @@ def absolute_external(argument, output_base):
     return re.sub(r"^(-I)?external/", rf"\1{output_base}/external/", argument)
 
 
+def without_precompiled(arguments):
+    """Arguments that do not read the precompiled header of the tests: only the compiler that made it can."""
+    for flag, value in (("-include", "/tests/precompiled/include/tests.h"), ("-Xclang", "-isysroot"), ("-Xclang", ".")):
+        for i in range(len(arguments) - 1):
+            if arguments[i] == flag and arguments[i + 1].endswith(value):
+                arguments = arguments[:i] + arguments[i + 2 :]
+                break
+    return arguments
+
+
 def entry(action, root, output_base):
     """One compilation, as editors want it; None for one that is not of our own source."""
     arguments = [absolute_external(a, output_base) for a in action["arguments"] if a not in GCC_ONLY]
+    arguments = without_precompiled(arguments)
     source = arguments[arguments.index("-c") + 1]
     if os.path.isabs(source):
         return None

@@ -134,7 +134,9 @@ ACTIONS = [
      "lib/a.c", "-o", "a.o"],
     ["gcc", "-O2", "-c", "lib/a.c"],
     ["gcc", "-Wno-free-nonheap-object", "-Wunused-but-set-parameter", "-c", "fuzz/b.c"],
-    ["gcc", "-c", "tools/c.c"], ["gcc", "-c", "checkers/d.c"], ["gcc", "-c", "tests/e.cc"], ["gcc", "-c", "lib/f.cc"],
+    ["gcc", "-c", "tools/c.c"], ["gcc", "-c", "checkers/d.c"], ["gcc", "-c", "lib/f.cc"],
+    ["clang", "-include", "a/tests/precompiled/include/tests.h", "-Xclang", "-isysroot", "-Xclang", ".",
+     "-Xclang", "-b", "-include", "a.h", "-c", "tests/e.cc"],
     ["gcc", "-c", "external/x/g.c"], ["gcc", "-c", "tests/lib/h.c"],
 ]
 BAZEL = r"""#!/usr/bin/env python3
@@ -163,6 +165,7 @@ def compile_commands_are_bazels():
         equal(made[2]["arguments"], ["gcc", "-Ilib", "-I/base/external/x/include", "/base/external/x/y.h",
                                      "-DA=external/", "-c", "lib/a.c", "-o", "a.o"])
         equal(made[1]["arguments"], ["gcc", "-c", "fuzz/b.c"])
+        equal(made[4]["arguments"], ["clang", "-Xclang", "-b", "-include", "a.h", "-c", "tests/e.cc"])
         calls = r.run("compile_commands.py", "//a", "//b", BUILD_WORKSPACE_DIRECTORY=r.root)[3]
         equal((calls[0].split()[2:], calls[2].split(" --")[0]),
               (["//a", "//b"], 'aquery mnemonic("CppCompile", //a + //b)'))

@@ -51,7 +51,14 @@ def plain_rules():
     rule, it = targets_of("defs.bzl", "rf_cc_test", name="x", deps=["d"], copts=["-Da"], srcs=["s"])["x"]
     equal((rule, it), ("cc_test", {"size": "small", "copts": cxx + ["-Da"], "srcs": ["s"],
                                    "deps": ["d", "@com_google_googletest//:gtest_main"]}))
-    equal(targets_of("defs.bzl", "rf_cc_test", name="x", size="large")["x"][1]["size"], "large")
+    it = targets_of("defs.bzl", "rf_cc_test", name="x", size="large")["x"][1]
+    equal(it["size"], "large")
+    # Without flags of its own a test takes the header that was compiled by those of all, where the compiler can.
+    header = ["-include", "$(BINDIR)/tests/precompiled/include/tests.h"]
+    compiled = "@ringfence//tests/precompiled:"
+    equal(it["deps"], [compiled + "tests", "@com_google_googletest//:gtest_main"])
+    equal((it["copts"].chosen(compiled + "gcc"), it["copts"].chosen()), (cxx + header, cxx))
+    equal(it["copts"].chosen(compiled + "clang"), cxx + header + ["-Xclang", "-isysroot", "-Xclang", "."])
     rule, it = targets_of("defs.bzl", "rf_cc_test_library", name="x", deps=["d"], copts=["-Da"])["x"]
     equal((rule, it), ("cc_library", {"testonly": True, "copts": cxx + ["-Da"],
                                       "deps": ["d", "@com_google_googletest//:gtest"]}))

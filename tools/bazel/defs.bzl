@@ -2,6 +2,7 @@
 
 load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
 load(":copts.bzl", "RF_COPTS", "RF_CXXOPTS")
+load(":precompiled.bzl", "precompiled")
 
 # The folders of public headers, included as <ringfence/name.h>. Other headers are included by their path.
 _PUBLIC = [
@@ -32,11 +33,12 @@ def rf_cc_binary(name, copts = [], **kwargs):
 
 def rf_cc_test(name, deps = [], copts = [], size = "small", **kwargs):
     """A GoogleTest in C++17; brings gtest_main."""
+    header_copts, header_deps = precompiled(copts)
     cc_test(
         name = name,
         size = size,
-        copts = RF_CXXOPTS + copts,
-        deps = deps + ["@com_google_googletest//:gtest_main"],
+        copts = RF_CXXOPTS + copts + header_copts,
+        deps = deps + header_deps + ["@com_google_googletest//:gtest_main"],
         **kwargs
     )
 
