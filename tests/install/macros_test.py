@@ -51,8 +51,9 @@ def plain_rules():
     rule, it = targets_of("defs.bzl", "rf_cc_test", name="x", deps=["d"], copts=["-Da"], srcs=["s"])["x"]
     equal((rule, it), ("cc_test", {"size": "small", "copts": cxx + ["-Da"], "srcs": ["s"],
                                    "deps": ["d", "@com_google_googletest//:gtest_main"]}))
-    it = targets_of("defs.bzl", "rf_cc_test", name="x", size="large")["x"][1]
-    equal(it["size"], "large")
+    it = targets_of("defs.bzl", "rf_cc_test", name="x", srcs=["a.cc", "a.c"], size="large")["x"][1]
+    equal((it["size"], it["copts"], it["deps"]), ("large", cxx, ["@com_google_googletest//:gtest_main"]))
+    it = targets_of("defs.bzl", "rf_cc_test", name="x", srcs=["a.cc", "b.h"])["x"][1]
     # Without flags of its own a test takes the header that was compiled by those of all, where the compiler can.
     header = ["-include", "$(BINDIR)/tests/precompiled/include/tests.h"]
     compiled = "@ringfence//tests/precompiled:"

@@ -31,12 +31,13 @@ def rf_cc_binary(name, copts = [], **kwargs):
         **kwargs
     )
 
-def rf_cc_test(name, deps = [], copts = [], size = "small", **kwargs):
+def rf_cc_test(name, srcs = [], deps = [], copts = [], size = "small", **kwargs):
     """A GoogleTest in C++17; brings gtest_main."""
-    header_copts, header_deps = precompiled(copts)
+    header_copts, header_deps = precompiled(srcs, copts)
     cc_test(
         name = name,
         size = size,
+        srcs = srcs,
         copts = RF_CXXOPTS + copts + header_copts,
         deps = deps + header_deps + ["@com_google_googletest//:gtest_main"],
         **kwargs
