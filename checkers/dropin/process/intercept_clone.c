@@ -130,10 +130,18 @@ static void count_thread(uint32_t id, void *count) {
   ++*(unsigned *)count;
 }
 
-static bool is_alone(void) {
+static bool is_only_thread(void) {
   unsigned threads = 0;
-  return rf_one_thread() ||
-         (!rf_is_forbidden(RF_CALL_OPEN) && rf_procfs_each_thread(count_thread, &threads) && threads == 1);
+  return !rf_is_forbidden(RF_CALL_OPEN) && rf_procfs_each_thread(count_thread, &threads) && threads == 1;
+}
+
+static bool is_alone(void) {
+  return rf_one_thread() || is_only_thread();
+}
+
+/* The C library does not know of threads that clone made, which end so. */
+bool rf_call_ends(long number) {
+  return number == SYS_exit_group || (number == SYS_exit && is_only_thread());
 }
 
 static void begin_child(void *unused) {
