@@ -37,8 +37,10 @@ namespace {
 struct World {
   bool masked = true; // at each of them
   bool streams = true;
-  bool dump = false;     // is under way
-  unsigned refusals = 0; // by a thread that stays inside the heap
+  bool traced = false;    // its lock is held
+  bool dump = false;      // is under way
+  unsigned refusals = 0;  // by a thread that stays inside the heap
+  unsigned recording = 0; // refusals by a thread that stays inside the recorder
   rf_fork_kind kind = RF_FORK_OF_ONE;
   bool renewed = true; // rf_process is the child's where it must be
 };
@@ -100,11 +102,22 @@ void rf_stream_list_reset() {
   call("streams");
 }
 
-void rf_tracing_fork_prepare() {
+bool rf_tracing_fork_prepare(unsigned ms) {
+  EXPECT_NE(ms, 0U);
+  if (world.recording != 0) {
+    world.recording--;
+    call("no tracing");
+    return false;
+  }
   call("tracing");
+  world.traced = true;
+  return true;
 }
 void rf_tracing_fork_parent() {
-  call("tracing");
+  if (world.traced) {
+    call("tracing");
+  }
+  world.traced = false;
 }
 void rf_tracing_fork_child() {
   call_as_child("tracing");
@@ -227,6 +240,13 @@ TEST_F(ForkHandlers, LetGoOfStreamsWhileOthersStayInsideTheHeap) {
   world.refusals = 2;
   EXPECT_EQ(calls_of(prepare), (Calls{"streams", "tracing", "heap", "tracing", "streams", "streams", "tracing", "heap",
                                       "tracing", "streams", "streams", "tracing", "heap", "pages"}));
+  EXPECT_TRUE(all_blocked());
+  EXPECT_EQ(calls_of(parent), (Calls{"pages", "heap", "tracing", "streams"}));
+}
+
+TEST_F(ForkHandlers, LetGoOfStreamsWhileOthersStayInsideTheRecorder) {
+  world.recording = 1;
+  EXPECT_EQ(calls_of(prepare), (Calls{"streams", "no tracing", "streams", "streams", "tracing", "heap", "pages"}));
   EXPECT_TRUE(all_blocked());
   EXPECT_EQ(calls_of(parent), (Calls{"pages", "heap", "tracing", "streams"}));
 }

@@ -288,22 +288,45 @@ TEST_F(DropinHeap, TellsAnOverflowOfTheLastSlotThatRunsOnIntoTheNextSpan) {
   EXPECT_NE(tried, 0U);
 }
 
-// Neither an underflow that ends there, nor one that runs on a little into the guard below.
-TEST_F(DropinHeap, TellsAnUnderflowUpToTheSpanBelow) {
+// To it, and on into the guard of the last block there, whichever of the two is looked at first.
+TEST_F(DropinHeap, TellsAnUnderflowUpToTheSpanBelowAndIntoIt) {
+  constexpr size_t kSize = 62536;
+  std::vector<unsigned char *> const blocks = make_sorted(16, kSize);
+  size_t tried = 0;
+  for (size_t i = 1; i < blocks.size(); i++) {
+    if (blocks[i] - blocks[i - 1] != 65536) {
+      continue;
+    }
+    for (size_t const by : {64, 65, 80, 64 + 2935}) {
+      tried++;
+      memset(blocks[i] - by, 'x', by);
+      EXPECT_EQ(rf_heap_as_allocator_sweep(), 1U);
+      expect_one(RF_BUG_BUFFER_UNDERFLOW, blocks[i], kSize, -static_cast<ptrdiff_t>(by), by,
+                 "guard bytes before the block were overwritten");
+      expect_mended();
+    }
+    memset(blocks[i] - 80, 'x', 80);
+    rf_free(heap_, blocks[i]);
+    expect_one(RF_BUG_BUFFER_UNDERFLOW, blocks[i], kSize, -80, 80, "guard bytes before the block were overwritten");
+    expect_mended();
+    i++;
+  }
+  EXPECT_NE(tried, 0U);
+}
+
+// Bytes beside the border that nobody ran over on the way from or to a block.
+TEST_F(DropinHeap, TellsDamageThatEndsWithinTheGuardAboveOfBothBlocks) {
   constexpr size_t kSize = 62536;
   std::vector<unsigned char *> const blocks = make_sorted(16, kSize);
   size_t tried = 0;
   for (size_t i = 1; i < blocks.size(); i++) {
     if (blocks[i] - blocks[i - 1] == 65536) {
       tried++;
-      memset(blocks[i] - 64, 'x', 64);
-      EXPECT_EQ(rf_heap_as_allocator_sweep(), 1U);
-      expect_one(RF_BUG_BUFFER_UNDERFLOW, blocks[i], kSize, -64, 64, "guard bytes before the block were overwritten");
-      memset(blocks[i] - 80, 'x', 80);
+      memset(blocks[i] - 80, 'x', 79);
       EXPECT_EQ(rf_heap_as_allocator_sweep(), 2U);
       std::vector<rf_finding> const found = recorder_.take();
       ASSERT_EQ(found.size(), 2U);
-      EXPECT_NE(found[0].bug, found[1].bug) << "the guard below was not overwritten from its start";
+      EXPECT_NE(found[0].bug, found[1].bug);
       expect_mended();
     }
   }

@@ -8,6 +8,7 @@ extern "C" {
 #include "checkers/dropin/malloc/page_time.h"
 #include "checkers/dropin/process/intercept_clone.h"
 #include "checkers/dropin/process/intercept_files.h"
+#include "checkers/dropin/process/lifecycle.h"
 #include "checkers/dropin/runtime/output.h"
 #include "checkers/dropin/runtime/sandbox.h"
 #include "checkers/dropin/runtime/state.h"
@@ -43,6 +44,7 @@ struct World {
   int result = 0;
   bool has_memory = false;
   long forks = -4711; // the number of a call that does
+  long ends = -4711;  // the number of a call that ends the process
 };
 
 World world;
@@ -112,6 +114,13 @@ bool rf_call_forks(long number, const long[6]) {
 long rf_call_fork(long number, const long argument[6]) {
   call("fork by " + std::to_string(number) + " " + std::to_string(argument[0]));
   return 4711;
+}
+bool rf_call_ends(long number) {
+  return number == world.ends;
+}
+int rf_process_end(rf_process_ending ending, int status) {
+  call("end " + std::to_string(ending) + " " + std::to_string(status));
+  return 99;
 }
 void rf_forward_settle() {
   call("forward settles");
@@ -224,6 +233,12 @@ TEST_F(InterceptSandbox, ACallIsTheSystems) {
 TEST_F(InterceptSandbox, ACallThatMakesAChildIsToldOf) {
   world.forks = 12345;
   EXPECT_EQ(calls_of([] { EXPECT_EQ(syscall(12345, 6, 0, 0, 0, 0), 4711); }), Calls{"fork by 12345 6"});
+}
+
+TEST_F(InterceptSandbox, ACallThatEndsTheProcessIsToldOfFirst) {
+  world.ends = SYS_close;
+  EXPECT_EQ(calls_of([] { EXPECT_EQ(syscall(SYS_close, -7), -1); }),
+            Calls{"end " + std::to_string(RF_ENDING_ABRUPT) + " -7"});
 }
 
 // Flags that the system does not know: it enters nothing, but what enters one has come.

@@ -26,6 +26,8 @@ const Ending kEndings[] = {
     {"exit", 4, 99, "output"},
     {"_exit", 4, 99, ""},
     {"quick_exit", 4, 99, ""},
+    {"exit_group", 4, 99, ""},
+    {"exit_of_all", 4, 99, ""},
     {"abort", 128 + SIGABRT, 128 + SIGABRT, ""},
     {"segv", 128 + SIGSEGV, 128 + SIGSEGV, ""},
     {"raise_segv", 128 + SIGSEGV, 128 + SIGSEGV, ""},
@@ -393,8 +395,16 @@ TEST(Process, UncheckedFindsNothing) {
   EXPECT_EQ(result.last("summary")["mode"].text, "off");
 }
 
+TEST(Process, IsNotAtItsEndWhereAThreadOfCloneEnds) {
+  Result const result = run({program("process"), "clone"}, with("summary=1:halt=0"));
+  EXPECT_EQ(result.status, 99);
+  EXPECT_EQ(result.findings.size(), 1U);
+  EXPECT_EQ(result.last("summary")["findings"].number, 1);
+}
+
 TEST(Process, TellsItsEndOnce) {
-  for (const char *const how : {"return", "exit", "_exit", "quick_exit", "pthread_exit", "abort", "segv", "signal15"}) {
+  for (const char *const how :
+       {"return", "exit", "_exit", "quick_exit", "exit_group", "pthread_exit", "abort", "segv", "signal15"}) {
     Result const result = run({program("process"), how}, with("mode=guard:summary=1"));
     size_t const ends = static_cast<size_t>(std::count_if(
         result.lines.begin(), result.lines.end(), [](const Json &line) { return line["type"].text == "summary"; }));

@@ -26,6 +26,16 @@ std::string fresh(const std::string &name) {
   return path;
 }
 
+// What comes out of a pipe until nobody has it open for writing.
+void copy_to_end(int from, const std::string &path) {
+  std::ofstream to(path, std::ios::binary);
+  std::array<char, 4096> bytes;
+  for (ssize_t got; (got = read(from, bytes.data(), bytes.size())) > 0;) {
+    to.write(bytes.data(), got);
+  }
+  (void)close(from);
+}
+
 struct Trace {
   explicit Trace(const std::string &path) { good = trace_read(&t, path.c_str(), problem.data()); }
   ~Trace() { trace_free(&t); }
@@ -212,6 +222,29 @@ TEST(Traced, ForksAmongThreadsThatAllocate) {
   EXPECT_EQ(children, 20U);
 }
 
+// Its child has the parent's pipe, which is full, and not the lock that another thread waits for.
+TEST(Traced, AHandlerThatInterruptsTheRecorderMayForkWhileAnotherThreadDoes) {
+  std::string const path = fresh("fifo");
+  std::string const copy = fresh("rft");
+  std::string const go = fresh("go");
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  std::thread reader([&] {
+    int const from = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    for (int looks = 0; looks < 1200 && access(go.c_str(), F_OK) != 0; looks++) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    copy_to_end(from, copy);
+  });
+  Result const result = run({program("traced"), "fork_recording", go}, with("leaks=0:trace=" + path));
+  reader.join();
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.err, "");
+  Trace const trace(copy);
+  ASSERT_TRUE(trace.good) << trace.problem.data();
+  EXPECT_TRUE(trace.t.complete);
+  EXPECT_GT(trace.t.count, 100000U);
+}
+
 TEST(Traced, SignalHandlersThatAllocateDoNoHarm) {
   std::string const path = fresh("rft");
   EXPECT_EQ(traced("alarms", path).status, 0);
@@ -235,12 +268,7 @@ TEST(Traced, AWriteThatASignalCutsShortIsGoneOnWith) {
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
       (void)ioctl(from, FIONREAD, &waiting);
     }
-    std::ofstream to(copy, std::ios::binary);
-    std::array<char, 4096> bytes;
-    for (ssize_t got; (got = read(from, bytes.data(), bytes.size())) > 0;) {
-      to.write(bytes.data(), got);
-    }
-    (void)close(from);
+    copy_to_end(from, copy);
   });
   Result const result = traced("cut_short", path);
   reader.join();

@@ -369,6 +369,7 @@ def the_command_line_is_checked():
                             (("--keep-days", "-1"), "--keep-days"), (("word",), "options only"),
                             (("--what",), "unknown option"), (("--check", "--backup", "b"), "one of them"),
                             (("--once", "--check"), "one of them"), (("--backup", "b", "--once"), "one of them"),
+                            (("--once", "--open"), "--open needs a server"),
                             (("--webhook", "http://x", "--alert-command", "y"), "not both"),
                             (("--webhook", ""), "--webhook"), (("--webhook", "ftp://x"), "--webhook"),
                             (("--webhook", "https://"), "--webhook"), (("--alert-command", ""), "is empty"),

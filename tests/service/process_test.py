@@ -240,6 +240,8 @@ def a_list_of_processes_is_chosen_and_in_its_order():
         equal(path[0::2], [0, 30, 60, 90, 120])
         check(22 >= max(path[1::2]) >= min(path[1::2]) >= 0 and path[1] > path[-1], path)
         check("are shown" not in s.http("GET", "/processes").text)
+        for query in ("?program=none", "?offset=3"):
+            check('No process matches. <a href="/processes">' in s.http("GET", "/processes" + query).text, query)
 
 
 def snapshots_are_shown_in_the_order_of_their_time():

@@ -405,7 +405,7 @@ TEST_F(Obstacle, SetuidProgram) {
 
 TEST_F(Obstacle, Sanitizer) {
   elf_.dynamic_symbols = {{"__asan_init", 0, 0, false}};
-  expect(2, " is built with AddressSanitizer, which brings its own malloc", "AddressSanitizer checks it already");
+  expect(2, " is built with AddressSanitizer, which brings its own malloc", "for what AddressSanitizer finds");
 }
 
 TEST_F(Obstacle, OwnMalloc) {

@@ -153,6 +153,15 @@ TEST_F(Inspect, TellsASanitizersMalloc) {
   EXPECT_STREQ(inspect().detail, "ThreadSanitizer");
 }
 
+// gcc's is a library, whose malloc a preloaded one comes before; clang's is in the program.
+TEST_F(Inspect, LeakSanitizerIsAnObstacleInTheProgramItselfAlone) {
+  file_.dynamic_symbols = {{"malloc", 0, 0, false}, {"__lsan_init", 0, 0, false}};
+  EXPECT_EQ(inspect().obstacle, RF_OBSTACLE_NONE);
+  file_.dynamic_symbols = {{"malloc", 0x1000, 8}, {"__lsan_init", 0x1000, 8}};
+  EXPECT_EQ(inspect().obstacle, RF_OBSTACLE_SANITIZER);
+  EXPECT_STREQ(inspect().detail, "LeakSanitizer");
+}
+
 TEST_F(Inspect, TellsAMallocOfTheProgramsOwn) {
   file_.dynamic_symbols = {{"malloc", 0x1000, 8}};
   EXPECT_EQ(inspect().obstacle, RF_OBSTACLE_OWN_MALLOC);

@@ -22,3 +22,10 @@ rf_span *rf_border_mend_above(const rf_span *span) {
   rf_pattern_write(damage.at, damage.size, damage.byte);
   return damage.size == RF_SPAN_FRONT ? above : NULL;
 }
+
+rf_span *rf_border_hit_above(uintptr_t end) {
+  rf_pattern_area damage;
+  rf_span *const above = rf_stopped_by_me() ? rf_span_holding(end) : NULL;
+  bool const touches = above != NULL && rf_span_start(above) == end;
+  return touches && is_hit(above, &damage) && damage.size == RF_SPAN_FRONT ? above : NULL;
+}

@@ -286,23 +286,24 @@ static bool is_all(const rf_pattern_area *part, const rf_pattern_area *whole) {
   return part->size == whole->size;
 }
 
-/* The last block below this one's span, where an overflow of it ran on into the guard bytes before this one. */
+/* The last block below this one's span, where what is wrong in the guard bytes before this one may go on. */
 RF_COLD static bool last_below(const rf_view *v, rf_view *below) {
   damage d;
   bool const first = v->index == 0 && (uintptr_t)rf_check_own_front(v).at == rf_span_start(v->span);
   rf_span *const span = first && rf_rights_allow_look(v) ? rf_border_below(v->span) : NULL;
-  if (span == NULL || !rf_view_at(span->base + (span->count - 1) * (uintptr_t)span->slot_size, below)) {
-    return false;
-  }
-  rf_pattern_area const tail = tail_area(below);
-  return inspect(below, &d) && d.tail && is_all(&d.in_tail, &tail);
+  return span != NULL && rf_view_at(span->base + (span->count - 1) * (uintptr_t)span->slot_size, below) &&
+         inspect(below, &d) && d.tail && d.in_tail.at + d.in_tail.size == below->end;
+}
+
+/* The first block, where there are no other bytes between it and the guard bytes before it. */
+static bool first_of(const rf_span *span, rf_view *first) {
+  return span != NULL && rf_view_at(span->base, first) && first->payload == first->begin;
 }
 
 /* The first block of the span above this one, where an overflow ran on over all of the guard bytes before it. */
 static bool first_above(const rf_view *v, rf_view *above) {
   bool const last = v->span->large || v->index + 1 == v->span->count;
-  rf_span *const span = last ? rf_border_mend_above(v->span) : NULL;
-  return span != NULL && rf_view_at(span->base, above) && above->payload == above->begin;
+  return last && first_of(rf_border_mend_above(v->span), above);
 }
 
 /* An overflow ran on from the end of the slot before: what it did to the following ones is mended, as far as it went
@@ -357,10 +358,15 @@ static bool explain_tail(const rf_view *v, const damage *d, rf_finding *f) {
   bool const has_next = next_of(v, &next);
   bool const whole = from_start == 0 && to_end == 0;
   bool const all = has_next && whole;
-  if (has_next && (to_end < from_start || (all && looks_like_underflow(v, &next)))) {
-    (void)tell(f, &next, RF_BUG_BUFFER_UNDERFLOW, &d->in_tail, all ? between_blocks : before_block);
+  rf_pattern_area area = d->in_tail;
+  if (!whole && to_end == 0 && first_of(rf_border_hit_above((uintptr_t)v->end), &next)) {
+    area.size += RF_SPAN_FRONT;
+    (void)tell(f, &next, RF_BUG_BUFFER_UNDERFLOW, &area, before_block);
+    rf_check_front(next.span);
+  } else if (has_next && (to_end < from_start || (all && looks_like_underflow(v, &next)))) {
+    (void)tell(f, &next, RF_BUG_BUFFER_UNDERFLOW, &area, all ? between_blocks : before_block);
   } else {
-    (void)tell(f, v, RF_BUG_BUFFER_OVERFLOW, &d->in_tail,
+    (void)tell(f, v, RF_BUG_BUFFER_OVERFLOW, &area,
                all ? between_blocks : "guard bytes after the block were overwritten");
     if (whole) {
       absorb(v);
@@ -410,12 +416,9 @@ static bool comes_from_below(const rf_view *v) {
 
 /* One damage in or around the block, told and mended; false where there is none. */
 static bool explain(const rf_view *v, rf_finding *f) {
-  rf_view at = *v;
   rf_view previous;
   rf_pattern_area front;
-  if (last_below(v, &previous)) {
-    at = previous;
-  }
+  rf_view at = last_below(v, &previous) ? previous : *v;
   while (comes_from_below(&at) && previous_of(&at, &previous)) {
     at = previous;
   }

@@ -38,7 +38,6 @@ static struct {
   char path[PATH_BYTES];
   rf_kept_file file;
   uint64_t flushed_ns;
-  bool forking; /* locked for a fork, by the thread that forks */
   bool restart; /* a child's trace is to be begun */
   range known[KNOWN_MODULES];
   unsigned known_count;
@@ -46,8 +45,11 @@ static struct {
   rf_modules modules; /* too large for small stacks */
 } tracing;
 
-/* This thread holds the lock. */
+/* This thread holds the lock, or is about to. */
 static RF_THREAD_LOCAL bool inside;
+
+/* It holds the lock for a fork. */
+static RF_THREAD_LOCAL bool forking;
 
 /* ---- Taking part ---- */
 
@@ -319,15 +321,21 @@ void rf_tracing_end(void) {
   errno = saved;
 }
 
-void rf_tracing_fork_prepare(void) {
-  if (rf_tracing() && enter()) {
-    tracing.forking = true;
+/* A handler that interrupted the recorder forks without the lock, which is its own thread's or another one's. */
+bool rf_tracing_fork_prepare(unsigned ms) {
+  if (!rf_tracing() || inside) {
+    return true;
   }
+  inside = true;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  forking = rf_futex_lock_within(&tracing.lock, ms);
+  inside = forking;
+  return forking;
 }
 
 void rf_tracing_fork_parent(void) {
-  if (inside && tracing.forking) {
-    tracing.forking = false;
+  if (forking) {
+    forking = false;
     leave();
   }
 }
@@ -342,22 +350,26 @@ static bool names_process(void) {
   return false;
 }
 
-/* The parent's file is the parent's. */
+/* The parent's file is the parent's. What a handler interrupted goes on in the child, where it finds no file. */
 void rf_tracing_fork_child(void) {
-  if (!inside || !tracing.forking) {
+  if (!inside) {
     return;
   }
   int const saved = errno;
-  tracing.forking = false;
   if (rf_kept_file_is_there(&tracing.file)) {
     (void)close(tracing.file.descriptor);
   }
-  if (names_process()) {
+  if (forking && names_process()) {
     tracing.restart = true;
   } else {
     stop();
   }
-  tracing.lock.state = 1; /* nobody waits any more */
-  leave();
+  if (forking) {
+    tracing.lock.state = 1; /* nobody waits any more */
+    forking = false;
+    leave();
+  } else {
+    tracing.lock.state = 0; /* a thread that is not here may have had it */
+  }
   errno = saved;
 }

@@ -5,7 +5,8 @@
  * counted. The recorder's lock comes before those of heaps and of records; at the end of the process, which may come
  * inside the heap, it is waited for in vain rather than for ever.
  *
- * A child of fork records to a file of its own if the name has %p in it, else not at all. If several processes are
+ * A child of fork records to a file of its own if the name has %p in it, else not at all, nor where a handler that
+ * interrupted the recorder made it. If several processes are
  * told the same name, the first one records.
  */
 #ifndef RINGFENCE_DROPIN_TRACE_HOOK_H
@@ -37,8 +38,9 @@ void rf_tracing_resized(size_t block, const void *ptr, size_t size, bool failed,
 /* The process ends, or becomes another program: the trace is complete so far. */
 void rf_tracing_end(void);
 
-/* Around fork: before all other locks, and after them. */
-void rf_tracing_fork_prepare(void);
+/* Around fork: before all other locks, and after them. False where others keep its lock for `ms` milliseconds: they may
+ * have been interrupted by a handler that is about to fork, too. */
+bool rf_tracing_fork_prepare(unsigned ms);
 void rf_tracing_fork_parent(void);
 void rf_tracing_fork_child(void);
 

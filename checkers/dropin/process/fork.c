@@ -23,7 +23,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#define HEAP_MS 200U   /* nobody is inside the heap for as long, unless it is interrupted */
+#define INSIDE_MS 200U /* nobody is inside the heap for as long, unless it is interrupted */
 #define MS_NS 1000000L /* nanoseconds in a millisecond */
 
 static bool registered; /* the handlers are */
@@ -42,11 +42,11 @@ static void unlock_outer(void) {
   }
 }
 
-/* A thread inside the heap may be interrupted by a handler that forks as well, and waits for what this one has. */
+/* A thread inside the heap, or who records for it, may be interrupted by a handler that forks as well, and waits for
+ * what this one has. */
 static bool lock_heap(bool streams) {
   forking.streams = streams && rf_stream_list_lock();
-  rf_tracing_fork_prepare();
-  bool const done = rf_own_cache_fork_prepare(HEAP_MS);
+  bool const done = rf_tracing_fork_prepare(INSIDE_MS) && rf_own_cache_fork_prepare(INSIDE_MS);
   if (!done) {
     unlock_outer();
   }

@@ -130,10 +130,23 @@ static void count_thread(uint32_t id, void *count) {
   ++*(unsigned *)count;
 }
 
-static bool is_alone(void) {
+static bool is_only_thread(void) {
   unsigned threads = 0;
-  return rf_one_thread() ||
-         (!rf_is_forbidden(RF_CALL_OPEN) && rf_procfs_each_thread(count_thread, &threads) && threads == 1);
+  return !rf_is_forbidden(RF_CALL_OPEN | RF_CALL_OTHERS) && rf_procfs_each_thread(count_thread, &threads) &&
+         threads == 1;
+}
+
+static bool is_alone(void) {
+  return rf_one_thread() || is_only_thread();
+}
+
+static bool is_first_thread(void) {
+  return !rf_is_forbidden(RF_CALL_GETTID) && rf_raw_syscall(SYS_gettid, (const long[6]){0}) == rf_process.id;
+}
+
+/* The C library does not know of threads that clone made, which end so, on stacks that may be small. */
+bool rf_call_ends(long number) {
+  return number == SYS_exit_group || (number == SYS_exit && is_first_thread() && is_only_thread());
 }
 
 static void begin_child(void *unused) {

@@ -1,4 +1,4 @@
-/* Children that are made by a system call, of which the C library's handlers of fork are not told. */
+/* Children that are made by a system call, of which the C library's handlers of fork are not told, and ends by one. */
 #ifndef RINGFENCE_DROPIN_INTERCEPT_CLONE_H
 #define RINGFENCE_DROPIN_INTERCEPT_CLONE_H
 
@@ -9,6 +9,9 @@ bool rf_call_forks(long number, const long argument[6]);
 
 /* Such a call, with its result and errno. Returns twice. */
 long rf_call_fork(long number, const long argument[6]);
+
+/* True if the call ends the process: with its only thread, too. */
+bool rf_call_ends(long number);
 
 /* Finds the C library's functions. */
 void rf_intercept_clone_init(void);

@@ -17,6 +17,7 @@
 #include "intercept.h"
 #include "intercept_clone.h"
 #include "lib/core/compiler.h"
+#include "lifecycle.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -150,6 +151,9 @@ RF_EXPORT long syscall(long number, ...) {
   }
   if (RF_UNLIKELY(rf_call_forks(number, argument))) {
     return rf_call_fork(number, argument);
+  }
+  if (RF_UNLIKELY(rf_call_ends(number))) {
+    argument[0] = rf_process_end(RF_ENDING_ABRUPT, (int)argument[0]);
   }
   long const result = rf_syscall_errno(number, argument); /* the drop-in's own calls come here too, however early */
   if (enters) {

@@ -2,11 +2,13 @@
 #define _GNU_SOURCE
 #include "process.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +28,40 @@ static int by__exit(char **argv) {
 
 static int by_quick_exit(char **argv) {
   quick_exit(4);
+}
+
+static int by_exit_group(char **argv) {
+  (void)syscall(SYS_exit_group, 4);
+  return 2;
+}
+
+/* The end of its only thread. */
+static int by_exit_of_all(char **argv) {
+  (void)syscall(SYS_exit, 4);
+  return 2;
+}
+
+static int end_of_thread(void *unused) {
+  (void)unused;
+  (void)syscall(SYS_exit, 0);
+  return 2;
+}
+
+/* The C library does not know of the thread, which has main's storage. Main damages a block once it has ended. */
+static int after_the_end_of_a_clone(char **argv) {
+  static _Alignas(16) char stack[65536];
+  static volatile pid_t id = -1;
+  static char *volatile p;
+  p = malloc(10);
+  int const flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+  if (clone(end_of_thread, stack + sizeof stack, flags | CLONE_CHILD_CLEARTID, NULL, NULL, NULL, &id) == -1) {
+    return 2;
+  }
+  while (id != 0) {
+    sched_yield();
+  }
+  p[10] = 1;
+  return 3;
 }
 
 static int by_abort(char **argv) {
@@ -124,6 +160,9 @@ const way process_ends[] = {
     {"exit", by_exit},
     {"_exit", by__exit},
     {"quick_exit", by_quick_exit},
+    {"exit_group", by_exit_group},
+    {"exit_of_all", by_exit_of_all},
+    {"clone", after_the_end_of_a_clone},
     {"abort", by_abort},
     {"exec", by_exec},
     {"fork", after_an_overflow_in_a_child},

@@ -1,6 +1,7 @@
 /* Requests for a recorder: known ones, from threads, in children, in signal handlers. */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -139,6 +140,81 @@ static void alarms(int flags) {
   setitimer(ITIMER_REAL, &never, NULL);
 }
 
+/* ---- Two forks at once, one by a handler that interrupted the recorder ---- */
+
+static volatile int rounds;     /* of the thread that records */
+static volatile int may_fork;   /* the other thread may */
+static volatile int has_forked; /* the handler has */
+static volatile sig_atomic_t in_child;
+
+static void nap(long ms) {
+  struct timespec const time = {0, ms * 1000000};
+  nanosleep(&time, NULL);
+}
+
+/* Its child goes on where the recorder was interrupted. */
+static void fork_in_handler(int number) {
+  (void)number;
+  pid_t const id = fork();
+  int status = 1;
+  in_child = id == 0;
+  if (id > 0 && (waitpid(id, &status, 0) != id || status != 0)) {
+    abort();
+  }
+  has_forked = 1;
+}
+
+static void *record(void *unused) {
+  for (int i = 0; i < 40; i++) {
+    rounds++;
+    churn(unused);
+  }
+  if (in_child) {
+    _exit(0);
+  }
+  return NULL;
+}
+
+static void *fork_when_told(void *unused) {
+  int status = 1;
+  while (!may_fork) {
+    nap(1);
+  }
+  pid_t const id = fork();
+  if (id == 0) {
+    _exit(0);
+  }
+  if (id < 0 || waitpid(id, &status, 0) != id || status != 0) {
+    abort();
+  }
+  return unused;
+}
+
+/* The trace is a pipe that nobody reads before the file `go` is there: who records stays where it is full. */
+static void fork_while_recording(const char *go) {
+  pthread_t recorder;
+  pthread_t other;
+  int before = -1;
+  alarm(60);
+  signal(SIGUSR1, fork_in_handler);
+  pthread_create(&other, NULL, fork_when_told, NULL);
+  pthread_create(&recorder, NULL, record, NULL);
+  while (rounds == 0 || rounds != before) {
+    before = rounds;
+    nap(300);
+  }
+  may_fork = 1;
+  nap(50);
+  pthread_kill(recorder, SIGUSR1);
+  while (!has_forked) {
+    nap(1);
+  }
+  int const file = creat(go, 0600);
+  close(file);
+  pthread_join(recorder, NULL);
+  pthread_join(other, NULL);
+}
+
 int main(int argc, char **argv) {
   const char *const what = argc > 1 ? argv[1] : "known";
   known();
@@ -161,6 +237,8 @@ int main(int argc, char **argv) {
       return 2;
     }
     fork_one("exit");
+  } else if (strcmp(what, "fork_recording") == 0) {
+    fork_while_recording(argv[2]);
   } else if (strcmp(what, "closes") == 0) {
     for (int fd = 3; fd < 1100; fd++) {
       close(fd);

@@ -31,7 +31,7 @@ static const explanation explanations[] = {
     [RF_OBSTACLE_LIBC] = {"is linked to another C library than libringfence.so (its loader is %s)",
                           "build it against glibc, or link the checked malloc in: " MALLOC_LABEL, RF_EXIT_USAGE},
     [RF_OBSTACLE_SANITIZER] = {"is built with %s, which brings its own malloc",
-                               "run it without the command: %s checks it already; or build it without the sanitizer",
+                               "run it without the command for what %s finds, or build it without the sanitizer",
                                RF_EXIT_USAGE},
     [RF_OBSTACLE_OWN_MALLOC] = {"defines malloc itself, so it would not use the malloc of libringfence.so",
                                 "build it with the system's malloc, or with the checked one: " MALLOC_LABEL,

@@ -22,11 +22,13 @@ enum { SCRIPTS_DEEP = 5 };
 typedef struct sanitizer {
   const char *symbol;
   const char *name;
+  bool gives_way; /* as a library: its malloc comes behind a preloaded one, and it takes that as it is */
 } sanitizer;
 
 static const sanitizer sanitizers[] = {
-    {"__asan_init", "AddressSanitizer"}, {"__hwasan_init", "HWAddressSanitizer"}, {"__lsan_init", "LeakSanitizer"},
-    {"__msan_init", "MemorySanitizer"},  {"__tsan_init", "ThreadSanitizer"},
+    {"__asan_init", "AddressSanitizer", false}, {"__hwasan_init", "HWAddressSanitizer", false},
+    {"__lsan_init", "LeakSanitizer", true},     {"__msan_init", "MemorySanitizer", false},
+    {"__tsan_init", "ThreadSanitizer", false},
 };
 
 rf_identity rf_identity_own(void) {
@@ -61,7 +63,8 @@ static void look_at_exports(const rf_elf *elf, rf_inspection *seen) {
   size_t const count = rf_elf_symbols(elf, SHT_DYNSYM, &symbols);
   for (size_t i = 0; i < count; i++) {
     for (size_t s = 0; s < sizeof sanitizers / sizeof sanitizers[0]; s++) {
-      if (strcmp(symbols[i].name, sanitizers[s].symbol) == 0) {
+      bool const gives_way = sanitizers[s].gives_way && !symbols[i].defined;
+      if (!gives_way && strcmp(symbols[i].name, sanitizers[s].symbol) == 0) {
         seen->obstacle = RF_OBSTACLE_SANITIZER;
         seen->detail = sanitizers[s].name;
         return;

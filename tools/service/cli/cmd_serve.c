@@ -388,6 +388,10 @@ static int serve_or_look(given *g) {
     rf_diag("use --once, --check or --backup, one of them");
     return RF_EXIT_USAGE;
   }
+  if (g->serve.open && (g->serve.once || g->check || g->backup != NULL)) {
+    rf_diag("--open needs a server that stays: use it without --once, --check and --backup");
+    return RF_EXIT_USAGE;
+  }
   if (g->check) {
     return check(g);
   }

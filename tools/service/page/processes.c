@@ -4,6 +4,7 @@
 #include "tools/ringfence/base/words.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static const char *bytes_of(const rf_page *p, const rf_json *object, const char *name) {
   uint64_t const bytes = rf_json_unsigned(object, name, 0);
@@ -53,6 +54,10 @@ static void row(const rf_page *p, const rf_json *f) {
 }
 
 static void none(const rf_page *p) {
+  if (strchr(p->back, '?') != NULL) {
+    rf_page_raw(p, "<p class=\"empty\">No process matches. <a href=\"/processes\">All processes</a></p>\n");
+    return;
+  }
   rf_page_nothing_yet(p, "No process has sent a snapshot of its memory yet.", "-o snapshot_every=60 ", "./server");
   rf_page_raw(p, "<p class=\"dim\">A snapshot is taken every 60 seconds then; others when the program calls "
                  "<code>__ringfence_snapshot(name)</code>, and with <code>-o snapshot_signal=SIGUSR2</code> on that "
