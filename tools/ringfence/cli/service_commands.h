@@ -1,5 +1,5 @@
-/* The commands of the checking service, in the order of the lists: ringfence-serve has them, and `ringfence`, which does
- * not depend on it, executes it. */
+/* The commands of the checking service, in the order of the lists: ringfence-serve has them, and `ringfence`, which
+ * does not depend on it, executes it. */
 #ifndef RINGFENCE_TOOLS_CLI_SERVICE_COMMANDS_H
 #define RINGFENCE_TOOLS_CLI_SERVICE_COMMANDS_H
 
