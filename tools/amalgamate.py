@@ -356,12 +356,19 @@ def arguments():
     return options
 
 
+def print_list(names):
+    try:
+        print("\n".join(names), flush=True)
+    except BrokenPipeError:  # `--list | head` has read enough; Python would try again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main():
     options = arguments()
     packages = Packages(options)
     parts = parts_of(packages)
     if options.list:
-        print("\n".join(sorted(parts)))
+        print_list(sorted(parts))
         return
     names = {**parts_by_header(packages, parts), **parts}
     unknown = [word for word in options.words[:-1] if word not in names]

@@ -24,6 +24,12 @@ complain() {
 amalgamate() { python3 tools/amalgamate.py "${@:2}" "$work/$1" || complain "amalgamate $*"; }
 
 mapfile -t all < <(python3 tools/amalgamate.py --list | grep -vx 'system_malloc_.*')
+# As `--list | head -1` does, which has read enough.
+exec 3> >(true)
+wait "$!"
+python3 tools/amalgamate.py --list >&3 2>"$work/log" || complain "--list for nobody exits with $?"
+exec 3>&-
+[[ ! -s $work/log ]] || complain "--list for nobody: $(<"$work/log")"
 # A program has one of these at most.
 ((${#all[@]} > 20)) || complain "only ${#all[@]} parts: ${all[*]}"
 mapfile -t bare < <(printf '%s\n' "${all[@]}" | grep -vx std)

@@ -375,6 +375,22 @@ TEST(Check, PrintsTheKeysWhereTheOptionsAskForHelp) {
   EXPECT_TRUE(has(result.err, "quarantine=")) << result.err;
 }
 
+TEST(Check, PrintsTheKeysWithTheValuesThatProgramsHave) {
+  How how;
+  for (const bool test : {true, false}) { // which watches no blocks
+    how.environment = {{"TEST_TARGET", "//a:test"}};
+    how.without = {"RINGFENCE_OPTIONS"};
+    if (!test) {
+      how.environment.clear();
+      how.without.push_back("TEST_TARGET");
+    }
+    const Result told = check({"-o", "help=1"}, how);
+    const Result had = check({"--", "sh", "-c", "RINGFENCE_OPTIONS=rejected=1:help=1 exec /bin/true"}, how);
+    EXPECT_TRUE(has(had.err, told.out)) << told.out << had.err;
+    EXPECT_EQ(has(told.out, "watch=0\n"), test);
+  }
+}
+
 TEST(Duplicates, AreMergedAndCounted) {
   const Result result = check({"--continue", "--", program("repeats")});
   EXPECT_EQ(result.status, 99);

@@ -108,6 +108,7 @@ TEST(Service, SaysThatItCannotBeRun) {
   const Result result = run({ringfence(), "status"}, how);
   EXPECT_EQ(result.status, 126);
   EXPECT_EQ(result.err, "ringfence: cannot run /dev/null: Permission denied\n");
+  EXPECT_EQ(run({ringfence(), "help", "status"}, how).status, 126) << "its manual cannot be had, either";
 }
 
 TEST(Service, HasTheStreamsThatItsCallerClosedClosed) {

@@ -58,14 +58,31 @@ TEST_F(ImportCommand, GivesAReportToTheCollectorWithTheSameIdEachTime) {
   EXPECT_TRUE(has(read_file(file("other") + "/spool/current"), one["id"].text));
 }
 
+// `ringfence import --collector "$DIR"` where DIR is not set made a spool where it ran, which no collector reads.
+TEST_F(ImportCommand, AnEmptyNameIsNoFolder) {
+  const std::string report =
+      file("asan.log", "==7==ERROR: AddressSanitizer: SEGV on unknown address 0x8 (pc 0x1)\n    #0 0x1 in f /a.c:4\n");
+  How how;
+  how.directory = file("here");
+  ASSERT_EQ(mkdir(how.directory.c_str(), 0700), 0);
+  const Result refused = run({ringfence(), "import", "--collector", "", report}, how);
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_EQ(refused.err, "ringfence: --collector has an empty name; is a variable not set?\n");
+  for (const std::string none : {"", "none"}) {
+    how.environment = {{"RINGFENCE_COLLECTOR", none}, {"XDG_STATE_HOME", file("state" + none)}};
+    EXPECT_EQ(run({ringfence(), "import", report}, how).status, 0);
+    EXPECT_TRUE(has(read_file(file("state" + none) + "/ringfence/spool/current"), R"("bug":"SEGV")")) << none;
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(how.directory));
+}
+
 TEST_F(ImportCommand, TakesTheOtherFilesWhereOneIsNoReport) {
   const std::string folder = file("collector");
   const std::string report = file("asan.log", "==7==ERROR: AddressSanitizer: SEGV on unknown address 0x8 (pc 0x1)\n"
                                               "    #0 0x7f01 in read (/lib/libc.so.6+0x12)\n"
                                               "    #1 0x5501 in main /src/a.c:4\n"
                                               "    #2 0x5502 in _start (/bin/prog+0x12)\n");
-  const Result taken =
-      run({ringfence(), "import", "--collector", folder, file("nowhere"), file("plain", "no\n"), report});
+  const Result taken = run({ringfence(), "import", "--dir", folder, file("nowhere"), file("plain", "no\n"), report});
   EXPECT_EQ(taken.status, 2);
   EXPECT_TRUE(has(taken.err, "cannot read ")) << taken.err;
   EXPECT_TRUE(has(taken.err, "plain is no report")) << taken.err;

@@ -7,18 +7,22 @@
 #include <stdio.h>
 #include <string.h>
 
-static const rf_service_command *const commands[] = {
-    &rf_service_serve,  &rf_service_findings,  &rf_service_show,   &rf_service_fix,     &rf_service_ignore,
-    &rf_service_reopen, &rf_service_merge,     &rf_service_split,  &rf_service_why,     &rf_service_builds,
-    &rf_service_gate,   &rf_service_watch,     &rf_service_status, &rf_service_symbols, &rf_service_forward,
-    &rf_service_export, &rf_service_processes, &rf_service_steer,  &rf_service_coverage};
+typedef struct command {
+  const char *name;
+  const char *summary;
+  int (*run)(int argc, char **argv);
+} command;
+
+#define COMMAND(name, summary) {#name, summary, rf_service_##name},
+
+static const command commands[] = {RF_SERVICE_COMMANDS(COMMAND)};
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static void overview(void) {
   (void)puts("Usage: ringfence-serve COMMAND [ARGUMENTS]\n\nCommands, which `ringfence` has too:");
   for (size_t i = 0; i < COMMANDS; i++) {
-    (void)printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    (void)printf("  %-10s %s\n", commands[i].name, commands[i].summary);
   }
 }
 
@@ -29,9 +33,9 @@ static int run(int argc, char **argv) {
   }
   const char *names[COMMANDS];
   for (size_t i = 0; i < COMMANDS; i++) {
-    names[i] = commands[i]->name;
+    names[i] = commands[i].name;
     if (strcmp(argv[0], names[i]) == 0) {
-      return commands[i]->run(argc, argv);
+      return commands[i].run(argc, argv);
     }
   }
   const char *const nearest = rf_suggest(argv[0], names, COMMANDS);

@@ -4,6 +4,7 @@
 #include "tools/ringfence/base/option_table.h"
 #include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/sinks.h"
+#include "tools/ringfence/run/environment.h"
 
 #include "checkers/os/memory_tags.h"
 
@@ -371,9 +372,7 @@ bool rf_check_options_parse(rf_check_options *out, rf_bump_arena *arena, int arg
 /* The options that the library is to have. It says itself if some are wrong. */
 static rf_options options_of(const rf_check_options *given) {
   rf_sink const nothing = rf_null_sink();
-  rf_options options;
-  rf_options_default(&options);
-  options.mode = RF_MODE_GUARD; /* the library's, where nothing is said */
+  rf_options options = rf_environment_defaults();
   (void)rf_options_parse(&options, getenv("RINGFENCE_OPTIONS"), "RINGFENCE_OPTIONS", &nothing);
   (void)rf_options_parse(&options, given->passed, "check", &nothing);
   return options;

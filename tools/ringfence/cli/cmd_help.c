@@ -46,6 +46,9 @@ static int run(int argc, char **argv) {
   if (command == NULL) {
     return RF_EXIT_USAGE;
   }
+  if (command->help == NULL) {
+    return command->run(2, (char *[]){argv[1], (char[]){"--help"}, NULL});
+  }
   command->help();
   return 0;
 }

@@ -21,11 +21,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-typedef enum row_id { COLLECTOR, ENVIRONMENT, VERSION, COMMIT, PROGRAM, RUN, HELP, ROWS } row_id;
+typedef enum row_id { COLLECTOR, DIRECTORY, ENVIRONMENT, VERSION, COMMIT, PROGRAM, RUN, HELP, ROWS } row_id;
 
 static const rf_option rows[ROWS] = {
     [COLLECTOR] = {"collector", '\0', "DIR",
                    "the collector's folder (default: RINGFENCE_COLLECTOR, else the user's own)", NULL},
+    [DIRECTORY] = {"dir", '\0', "DIR", "the same as --collector, by the name of the service's commands", NULL},
     [ENVIRONMENT] = {"environment", '\0', "NAME", "where it ran (default: development)", NULL},
     [VERSION] = {"build-version", '\0', "TEXT", "version of the program", NULL},
     [COMMIT] = {"build-commit", '\0', "TEXT", "commit that the program was built from", NULL},
@@ -50,7 +51,7 @@ typedef struct import {
 } import;
 
 static bool apply(void *context, size_t row, const char *argument) {
-  ((import *)context)->values[row] = argument == NULL ? "" : argument;
+  ((import *)context)->values[row == DIRECTORY ? COLLECTOR : row] = argument == NULL ? "" : argument;
   return true;
 }
 
@@ -328,11 +329,23 @@ static void say_taken(import *i) {
   }
 }
 
+/* The collector's folder, or "auto"; NULL after a message. A variable that is empty, or says that processes are to send
+ * nothing, names none. */
+static const char *choose_folder(const import *i) {
+  const char *const given = i->values[COLLECTOR];
+  const char *const variable = rf_env_or("RINGFENCE_COLLECTOR", "none");
+  const char *const folder = given != NULL ? given : strcmp(variable, "none") == 0 ? "auto" : variable;
+  if (folder[0] == '\0') {
+    rf_diag("--collector has an empty name; is a variable not set?");
+    return NULL;
+  }
+  return rf_collector_is_folder(given != NULL ? "--collector" : "RINGFENCE_COLLECTOR", folder, strlen(folder)) ? folder
+                                                                                                               : NULL;
+}
+
 static int import_all(import *i, char **paths, int count) {
-  const char *folder = i->values[COLLECTOR] != NULL ? i->values[COLLECTOR] : getenv("RINGFENCE_COLLECTOR");
-  folder = folder == NULL ? "auto" : folder;
-  if (!rf_collector_is_folder(i->values[COLLECTOR] != NULL ? "--collector" : "RINGFENCE_COLLECTOR", folder,
-                              strlen(folder))) {
+  const char *const folder = choose_folder(i);
+  if (folder == NULL) {
     return RF_EXIT_USAGE;
   }
   if (i->values[RUN] != NULL && access(i->values[RUN], X_OK) != 0) {

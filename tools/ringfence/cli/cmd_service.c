@@ -6,7 +6,6 @@
 #include "tools/ringfence/cli/command.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -48,7 +47,7 @@ static int execute(char **argv) {
   return RF_EXIT_CANNOT_RUN;
 }
 
-static int run(int argc, char **argv) {
+int rf_service_run(int argc, char **argv) {
   char *words[RF_SERVICE_WORDS + 2] = {(char[]){PROGRAM}};
   if (argc > RF_SERVICE_WORDS) {
     rf_diag("%s takes at most %d arguments", argv[0], RF_SERVICE_WORDS);
@@ -57,34 +56,3 @@ static int run(int argc, char **argv) {
   memcpy((void *)&words[1], (const void *)argv, (size_t)argc * sizeof *argv);
   return execute(words);
 }
-
-static void help(const char *name) {
-  char *words[] = {(char[]){PROGRAM}, (char *)(uintptr_t)name, (char[]){"--help"}, NULL};
-  (void)execute(words);
-}
-
-#define COMMAND(name, summary)                                                                                         \
-  static void help_##name(void) {                                                                                      \
-    help(#name);                                                                                                       \
-  }                                                                                                                    \
-  const rf_command rf_command_##name = {#name, summary, run, help_##name};
-
-COMMAND(serve, "collect findings of all processes and show them on a page")
-COMMAND(findings, "list findings of the service")
-COMMAND(show, "show one finding")
-COMMAND(fix, "mark a finding as fixed in a commit or build")
-COMMAND(ignore, "mark a finding as one to be left, with the reason")
-COMMAND(reopen, "make a finding open again")
-COMMAND(merge, "make two findings one")
-COMMAND(split, "split a finding in several, or take it out of the one it was merged into")
-COMMAND(why, "say why two findings are one, or are not")
-COMMAND(processes, "list processes, and what their memory is used for")
-COMMAND(builds, "list builds, or tell of their order")
-COMMAND(gate, "fail where a finding is open, or new in a build: for CI")
-COMMAND(watch, "print what happens to findings as it happens")
-COMMAND(symbols, "upload symbols, list those that are missing")
-COMMAND(export, "write findings in the forms of other tools, or send them")
-COMMAND(steer, "rules for checked processes, and what they did")
-COMMAND(coverage, "what was checked: programs, modules, call sites")
-COMMAND(forward, "send findings on to a collector elsewhere")
-COMMAND(status, "show what the store holds and what was lost")

@@ -3,16 +3,15 @@
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/paths.h"
 #include "tools/ringfence/base/suggest.h"
+#include "tools/ringfence/cli/service_commands.h"
 
 #include <string.h>
 
-static const rf_command *const commands[] = {
-    &rf_command_check,     &rf_command_report,  &rf_command_help,     &rf_command_replay, &rf_command_tune,
-    &rf_command_version,   &rf_command_serve,   &rf_command_findings, &rf_command_show,   &rf_command_fix,
-    &rf_command_ignore,    &rf_command_reopen,  &rf_command_merge,    &rf_command_split,  &rf_command_why,
-    &rf_command_processes, &rf_command_builds,  &rf_command_gate,     &rf_command_watch,  &rf_command_status,
-    &rf_command_symbols,   &rf_command_forward, &rf_command_export,   &rf_command_import, &rf_command_monitor,
-    &rf_command_steer,     &rf_command_coverage};
+#define SERVICE(name, summary) &(const rf_command){#name, summary, rf_service_run, NULL},
+
+static const rf_command *const commands[] = {&rf_command_check,  &rf_command_report,  &rf_command_help,
+                                             &rf_command_replay, &rf_command_tune,    &rf_command_version,
+                                             &rf_command_import, &rf_command_monitor, RF_SERVICE_COMMANDS(SERVICE)};
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 

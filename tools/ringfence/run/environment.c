@@ -1,5 +1,6 @@
 #include "tools/ringfence/run/environment.h"
 
+#include "checkers/report/collector_identity.h"
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/run/pools.h"
@@ -9,10 +10,20 @@
 #include <string.h>
 #include <unistd.h>
 
-static rf_options parse(const char *text) {
-  rf_sink const nobody = rf_null_sink();
+rf_options rf_environment_defaults(void) {
   rf_options options;
   rf_options_default(&options);
+  options.mode = RF_MODE_GUARD;
+  options.rejected = true;
+  options.stack_depth = 12;
+  options.quarantine = (size_t)4 << 20;
+  options.watch = secure_getenv(RF_BAZEL_TEST) == NULL ? 2000 : 0;
+  return options;
+}
+
+static rf_options parse(const char *text) {
+  rf_sink const nobody = rf_null_sink();
+  rf_options options = rf_environment_defaults();
   (void)rf_options_parse(&options, text, "RINGFENCE_OPTIONS", &nobody);
   return options;
 }

@@ -7,6 +7,10 @@
 #include <ringfence/options.h>
 #include <stdbool.h>
 
+/* The options of a program that the command starts, where nobody says otherwise. Those of the drop-in malloc
+ * (checkers/dropin/runtime/state.c) are among them, which a test compares. */
+rf_options rf_environment_defaults(void);
+
 /* The options of the program's library: the user's RINGFENCE_OPTIONS, then `passed` (the command line's), then those
  * that make each process write its findings to a file of its own in `folder`. Sets *effective to the result. */
 const char *rf_environment_options(rf_bump_arena *arena, const char *passed, const char *folder, rf_options *effective);

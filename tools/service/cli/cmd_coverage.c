@@ -8,12 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef enum row_id { DIR, JSON, HELP, MODULE, WATCHED, LIMIT, OFFSET, ROWS } row_id;
+typedef enum row_id { MODULE, WATCHED, LIMIT, OFFSET, ROWS } row_id;
 
 static const rf_option rows[ROWS] = {
-    [DIR] = {"dir", '\0', "DIR", "the collector's folder", NULL},
-    [JSON] = {"json", '\0', NULL, "print JSON", NULL},
-    [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
     [MODULE] = {"module", '\0', "TEXT", "only modules that have this text in their path", NULL},
     [WATCHED] = {"watched", '\0', "SITES", "call sites of module ID: no (never watched; the default), yes, or all",
                  NULL},
@@ -29,11 +26,7 @@ typedef struct asked {
 
 static bool apply(void *context, size_t row, const char *argument) {
   asked *const a = (asked *)context;
-  a->cli.json = a->cli.json || row == JSON;
-  a->cli.help = a->cli.help || row == HELP;
-  if (row == DIR) {
-    a->cli.directory = argument;
-  } else if (row == MODULE) {
+  if (row == MODULE) {
     a->module = argument;
   } else if (row == WATCHED) {
     a->sites.watched = argument;
@@ -93,7 +86,8 @@ static void print_programs(const rf_json *root) {
   rf_print_part(list, total, "rows of programs");
 }
 
-static void print_coverage(const rf_json *root) {
+static void print_coverage(rf_cli *cli, const rf_json *root) {
+  (void)cli;
   const rf_json *const list = rf_json_list(root, "modules");
   print_programs(root);
   if (list != NULL) {
@@ -121,7 +115,8 @@ static void print_site(const rf_json *s) {
   (void)puts(rf_json_list(s, "modes") == NULL ? "" : ")");
 }
 
-static void print_sites(const rf_json *root) {
+static void print_sites(rf_cli *cli, const rf_json *root) {
+  (void)cli;
   print_module(root);
   const rf_json *const list = rf_json_list(root, "list");
   (void)puts(list == NULL ? "no such call sites" : "  processes   blocks  call site");
@@ -134,7 +129,6 @@ static void print_sites(const rf_json *root) {
 /* ---- The command ---- */
 
 static int answer(asked *a, const char *word) {
-  bool printed = false;
   a->sites.module = word == NULL ? 0 : rf_cli_id_of(word, "module", "coverage");
   if (a->sites.module < 0) {
     return RF_EXIT_USAGE;
@@ -149,23 +143,23 @@ static int answer(asked *a, const char *word) {
   }
   rf_coverage_filter const f = {.module = a->module, .limit = a->sites.limit, .offset = a->sites.offset};
   bool const fine = word == NULL ? rf_query_coverage(&a->cli.query, &f) : rf_query_sites(&a->cli.query, &a->sites);
-  const rf_json *const root = rf_cli_answer(&a->cli, fine, &printed);
-  if (root != NULL && !printed) {
-    (word == NULL ? print_coverage : print_sites)(root);
-  }
-  return root == NULL ? RF_EXIT_FAILED : 0;
+  return rf_cli_answer(&a->cli, fine, word == NULL ? print_coverage : print_sites) == NULL ? RF_EXIT_FAILED : 0;
 }
 
-static int run(int argc, char **argv) {
-  static const rf_cli_usage usage = {"coverage [ID [--watched no|yes|all]] [OPTIONS]", rows, (1U << ROWS) - 1, 0, 1};
+int rf_service_coverage(int argc, char **argv) {
+  static const rf_cli_usage usage = {.text = "coverage [ID [--watched no|yes|all]] [OPTIONS]",
+                                     .about = "Shows what ran checked: programs, and modules with\n"
+                                              "how many of their call sites were ever watched. With\n"
+                                              "ID, shows the call sites of that module.",
+                                     .rows = rows,
+                                     .mask = (1U << ROWS) - 1,
+                                     .common = RF_CLI_DIR | RF_CLI_JSON,
+                                     .most = 1};
   asked a = {.module = NULL};
-  rf_cli_options o = {.apply = apply, .context = &a};
-  int status = rf_cli_words(&a.cli, &o, &usage, argc, argv);
+  int status = rf_cli_read(&a.cli, &usage, apply, &a, argc, argv);
   if (status < 0) {
     status = answer(&a, a.cli.words[0]);
   }
   rf_cli_close(&a.cli);
   return status;
 }
-
-const rf_service_command rf_service_coverage = {"coverage", "what was checked: programs, modules, call sites", run};

@@ -18,10 +18,9 @@
 /* SENT_AT_ONCE: findings of one request or step, which bounds the memory of a long export. */
 enum { SECONDS = 30, SENT_AT_ONCE = 500 };
 
-typedef enum row_id { DIR, AS, TO, OUTPUT, STATE, BUILD, ENV, NEW_IN, LIMIT, HELP, ROWS } row_id;
+typedef enum row_id { AS, TO, OUTPUT, STATE, BUILD, ENV, NEW_IN, LIMIT, ROWS } row_id;
 
 static const rf_option rows[ROWS] = {
-    [DIR] = {"dir", '\0', "DIR", "the collector's folder", NULL},
     [AS] = {"as", '\0', "TOOL", "sentry, otlp, sarif, json, junit, html or text", NULL},
     [TO] = {"to", '\0', "URL",
             "send there: the DSN of Sentry's kind, or the address of an OpenTelemetry collector\n"
@@ -33,7 +32,6 @@ static const rf_option rows[ROWS] = {
     [ENV] = {"env", '\0', "NAME", "only those seen in this environment", NULL},
     [NEW_IN] = {"new-in", '\0', "BUILD", "only those first seen, or back again, in this build", NULL},
     [LIMIT] = {"limit", '\0', "N", "at most N (default: all)", NULL},
-    [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
 };
 
 typedef struct asked {
@@ -54,15 +52,13 @@ typedef struct asked {
 
 static bool apply(void *context, size_t row, const char *argument) {
   asked *const a = (asked *)context;
-  const char **const texts[ROWS] = {[DIR] = &a->cli.directory,
-                                    [AS] = &a->as,
+  const char **const texts[ROWS] = {[AS] = &a->as,
                                     [TO] = &a->to,
                                     [OUTPUT] = &a->output,
                                     [STATE] = &a->filter.state,
                                     [BUILD] = &a->filter.build,
                                     [ENV] = &a->filter.environment,
                                     [NEW_IN] = &a->filter.new_in};
-  a->cli.help = a->cli.help || row == HELP;
   if (texts[row] != NULL) {
     *texts[row] = argument;
   } else if (row == LIMIT) {
@@ -240,26 +236,19 @@ static int export_findings(asked *a) {
   return put_out(a, sentry, otlp, format) ? 0 : RF_EXIT_FAILED;
 }
 
-static int run(int argc, char **argv) {
+int rf_service_export(int argc, char **argv) {
+  static const rf_cli_usage usage = {
+      .text = "export --as TOOL [OPTIONS]",
+      .about = "Writes findings, each with its richest event, in the form of another tool, or sends them there.",
+      .rows = rows,
+      .mask = (1U << ROWS) - 1,
+      .common = RF_CLI_DIR};
   asked a = {.as = NULL};
-  rf_cli_options o = {.apply = apply, .context = &a};
-  int const first = rf_cli_options_read(&o, rows, (1U << ROWS) - 1, argc, argv);
-  int status = RF_EXIT_USAGE;
-  if (first >= 0 && a.cli.help) {
-    (void)puts("Usage: ringfence export --as TOOL [OPTIONS]\n"
-               "\n"
-               "Writes findings, each with its richest event, in the form of another tool, or sends them there.\n");
-    rf_option_table_help(&o.table);
-    status = 0;
-  } else if (first >= 0 && first != argc) {
-    rf_diag("export takes options only, but got %s", argv[first]);
-  } else if (first >= 0) {
+  int status = rf_cli_read(&a.cli, &usage, apply, &a, argc, argv);
+  if (status < 0) {
     status = export_findings(&a);
   }
   rf_bump_arena_free(&a.read);
   rf_cli_close(&a.cli);
   return status;
 }
-
-const rf_service_command rf_service_export = {"export", "write findings in the forms of other tools, or send them",
-                                              run};

@@ -12,31 +12,11 @@
 
 /* ---- Options ---- */
 
-typedef enum row_id {
-  DIR,
-  JSON,
-  HELP,
-  NEW,
-  OPEN,
-  STATE,
-  BUILD,
-  ENV,
-  SEARCH,
-  ORDER,
-  LIMIT,
-  NEW_IN,
-  EVENT,
-  LISTED,
-  ROWS
-} row_id;
+typedef enum row_id { NEW, OPEN, STATE, BUILD, ENV, SEARCH, ORDER, LIMIT, NEW_IN, EVENT, LISTED, ROWS } row_id;
 
-#define COMMON (1U << DIR | 1U << JSON | 1U << HELP)
-#define FILTERS (COMMON | 1U << BUILD | 1U << ENV | 1U << SEARCH | 1U << LIMIT | 1U << NEW_IN)
+#define FILTERS (1U << BUILD | 1U << ENV | 1U << SEARCH | 1U << LIMIT | 1U << NEW_IN)
 
 static const rf_option rows[ROWS] = {
-    [DIR] = {"dir", '\0', "DIR", "the collector's folder", NULL},
-    [JSON] = {"json", '\0', NULL, "print JSON", NULL},
-    [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
     [NEW] = {"new", '\0', NULL, "only findings of the last seven days", NULL},
     [OPEN] = {"open", '\0', NULL, "only open and reopened ones (the default)", NULL},
     [STATE] = {"state", '\0', "STATE", "open, new, reopened, fixed, ignored or all", NULL},
@@ -71,11 +51,11 @@ static bool choose_state(asked *a, const char *state) {
 
 static bool apply(void *context, size_t row, const char *argument) {
   asked *const a = (asked *)context;
-  const char **const texts[ROWS] = {
-      [DIR] = &a->cli.directory,    [BUILD] = &a->filter.build, [ENV] = &a->filter.environment,
-      [SEARCH] = &a->filter.search, [ORDER] = &a->filter.order, [NEW_IN] = &a->filter.new_in};
-  a->cli.json = a->cli.json || row == JSON;
-  a->cli.help = a->cli.help || row == HELP;
+  const char **const texts[ROWS] = {[BUILD] = &a->filter.build,
+                                    [ENV] = &a->filter.environment,
+                                    [SEARCH] = &a->filter.search,
+                                    [ORDER] = &a->filter.order,
+                                    [NEW_IN] = &a->filter.new_in};
   if (texts[row] != NULL) {
     *texts[row] = argument;
   } else if (row == NEW || row == OPEN || row == STATE) {
@@ -88,17 +68,22 @@ static bool apply(void *context, size_t row, const char *argument) {
   return true;
 }
 
-/* Reads the options of a command that takes the numbers of `count` findings, and opens the store. Returns -1 to go on,
- * else the exit status. */
-static int read_options(asked *a, const char *usage, uint32_t mask, int count, int argc, char **argv) {
-  rf_cli_options o = {.apply = apply, .context = a};
-  rf_cli_usage const u = {usage, rows, mask, count, count};
+/* A command that asks one question. */
+typedef struct question {
+  rf_cli_usage usage;
+  bool (*ask)(asked *a);
+  rf_cli_print *print;
+  int found; /* the exit status where the answer is a list that is not empty */
+} question;
+
+/* Reads the options and opens the store. Returns -1 to go on, else the exit status. */
+static int begin(asked *a, const rf_cli_usage *usage, int argc, char **argv) {
   *a = (asked){.event = 0};
-  int const status = rf_cli_words(&a->cli, &o, &u, argc, argv);
+  int const status = rf_cli_read(&a->cli, usage, apply, a, argc, argv);
   if (status >= 0) {
     return status;
   }
-  for (int i = 0; i < count; i++) {
+  for (int i = 0; i < a->cli.word_count; i++) {
     a->ids[i] = rf_cli_id(a->cli.words[i]);
     if (a->ids[i] < 0) {
       return RF_EXIT_USAGE;
@@ -107,116 +92,108 @@ static int read_options(asked *a, const char *usage, uint32_t mask, int count, i
   if (!rf_cli_filter_has_words(&a->filter)) {
     return RF_EXIT_USAGE;
   }
-  return rf_cli_open(&a->cli, RF_STORE_READ) ? status : RF_EXIT_FAILED;
+  if (!rf_cli_open(&a->cli, RF_STORE_READ)) {
+    return RF_EXIT_FAILED;
+  }
+  return rf_cli_filter_is_right(&a->cli.store, &a->filter) ? status : RF_EXIT_USAGE;
+}
+
+static int answer(const question *q, int argc, char **argv) {
+  asked a;
+  int status = begin(&a, &q->usage, argc, argv);
+  if (status < 0) {
+    const rf_json *const root = rf_cli_answer(&a.cli, q->ask(&a), q->print);
+    status = root == NULL ? RF_EXIT_FAILED : rf_json_unsigned(root, "total", 0) != 0 ? q->found : 0;
+  }
+  rf_cli_close(&a.cli);
+  return status;
 }
 
 /* ---- Commands ---- */
 
-static int findings(int argc, char **argv) {
-  asked a;
-  bool printed = false;
-  int status = read_options(&a, "findings [--new] [--open] [--build B] [--env E] [OPTIONS]",
-                            FILTERS | 1U << NEW | 1U << OPEN | 1U << STATE | 1U << ORDER, 0, argc, argv);
-  if (status < 0) {
-    status = RF_EXIT_USAGE;
-    if (rf_cli_filter_is_right(&a.cli.store, &a.filter)) {
-      const rf_json *const root = rf_cli_answer(&a.cli, rf_query_findings(&a.cli.query, &a.filter), &printed);
-      status = root == NULL ? RF_EXIT_FAILED : 0;
-      if (root != NULL && !printed) {
-        rf_print_findings(&a.cli.arena, root);
-      }
-    }
-  }
-  rf_cli_close(&a.cli);
-  return status;
+#define USAGE(...)                                                                                                     \
+  { __VA_ARGS__, .rows = rows, .common = RF_CLI_DIR | RF_CLI_JSON }
+
+static bool ask_findings(asked *a) {
+  return rf_query_findings(&a->cli.query, &a->filter);
 }
 
-static int show(int argc, char **argv) {
-  asked a;
-  bool printed = false;
-  int status = read_options(&a, "show ID [--event N] [OPTIONS]", COMMON | 1U << EVENT | 1U << LISTED, 1, argc, argv);
-  if (status < 0) {
-    const rf_json *const root =
-        rf_cli_answer(&a.cli, rf_query_finding(&a.cli.query, a.ids[0], a.event, a.filter.limit), &printed);
-    status = root == NULL ? RF_EXIT_FAILED : 0;
-    if (root != NULL && !printed) {
-      rf_print_finding(&a.cli.arena, &a.cli.store, root);
-    }
-  }
-  rf_cli_close(&a.cli);
-  return status;
-}
-
-static int why(int argc, char **argv) {
-  asked a;
-  bool printed = false;
-  int status = read_options(&a, "why A B [OPTIONS]", COMMON, 2, argc, argv);
-  if (status < 0) {
-    const rf_json *const root = rf_cli_answer(&a.cli, rf_query_why(&a.cli.query, a.ids[0], a.ids[1]), &printed);
-    status = root == NULL ? RF_EXIT_FAILED : 0;
-    if (root != NULL && !printed) {
-      rf_print_why(root);
-    }
-  }
-  rf_cli_close(&a.cli);
-  return status;
-}
-
-static int status_command(int argc, char **argv) {
-  asked a;
-  bool printed = false;
-  int status = read_options(&a, "status [OPTIONS]", COMMON, 0, argc, argv);
-  if (status < 0) {
-    const rf_json *const root = rf_cli_answer(&a.cli, rf_query_status(&a.cli.query, a.cli.directory), &printed);
-    status = root == NULL ? RF_EXIT_FAILED : 0;
-    if (root != NULL && !printed) {
-      rf_print_status(&a.cli.arena, root);
-    }
-  }
-  rf_cli_close(&a.cli);
-  return status;
+int rf_service_findings(int argc, char **argv) {
+  static const question q = {
+      USAGE(.text = "findings [--new] [--open] [--build B] [--env E] [OPTIONS]",
+            .about = "Lists findings, with their numbers, by which the other commands know them.",
+            .mask = FILTERS | 1U << NEW | 1U << OPEN | 1U << STATE | 1U << ORDER),
+      ask_findings, rf_print_findings, 0};
+  return answer(&q, argc, argv);
 }
 
 /* For CI: fails where there is anything that nobody has decided on. */
-static int gate(int argc, char **argv) {
-  asked a;
-  bool printed = false;
-  int status = read_options(&a, "gate [--new-in BUILD] [--env E] [OPTIONS]", FILTERS, 0, argc, argv);
-  if (status < 0) {
-    status = RF_EXIT_USAGE;
-    if (rf_cli_filter_is_right(&a.cli.store, &a.filter)) {
-      const rf_json *const root = rf_cli_answer(&a.cli, rf_query_findings(&a.cli.query, &a.filter), &printed);
-      uint64_t const total = rf_json_unsigned(root, "total", 0);
-      status = root == NULL ? RF_EXIT_FAILED : total != 0 ? RF_EXIT_FOUND : 0;
-      if (root != NULL && !printed) {
-        rf_print_findings(&a.cli.arena, root);
-      }
-    }
-  }
-  rf_cli_close(&a.cli);
-  return status;
+int rf_service_gate(int argc, char **argv) {
+  static const question q = {
+      USAGE(.text = "gate [--new-in BUILD] [--env E] [OPTIONS]",
+            .about = "Lists open findings, or those that are new or back again in a build, and fails where there are\n"
+                     "any. In CI, `ringfence serve --once` takes in what tests found before.",
+            .exits = "0 if no finding is listed; 99 if any is; 1 if the store cannot be read; 2 if the command\n"
+                     "line is wrong, or nothing was ever heard of the build or the environment.",
+            .mask = FILTERS),
+      ask_findings, rf_print_findings, RF_EXIT_FOUND};
+  return answer(&q, argc, argv);
+}
+
+static bool ask_finding(asked *a) {
+  return rf_query_finding(&a->cli.query, a->ids[0], a->event, a->filter.limit);
+}
+
+int rf_service_show(int argc, char **argv) {
+  static const question q = {
+      USAGE(.text = "show ID [--event N] [OPTIONS]",
+            .about =
+                "Shows finding ID: its state, counts, builds, programs and hosts, and its richest event as a report.",
+            .mask = 1U << EVENT | 1U << LISTED, .least = 1, .most = 1),
+      ask_finding, rf_print_finding, 0};
+  return answer(&q, argc, argv);
+}
+
+static bool ask_why(asked *a) {
+  return rf_query_why(&a->cli.query, a->ids[0], a->ids[1]);
+}
+
+int rf_service_why(int argc, char **argv) {
+  static const question q = {USAGE(.text = "why A B [OPTIONS]",
+                                   .about = "Says why the findings A and B are one, or in what they differ.",
+                                   .least = 2, .most = 2),
+                             ask_why, rf_print_why, 0};
+  return answer(&q, argc, argv);
+}
+
+static bool ask_status(asked *a) {
+  return rf_query_status(&a->cli.query, a->cli.directory);
+}
+
+int rf_service_status(int argc, char **argv) {
+  static const question q = {
+      USAGE(.text = "status [OPTIONS]",
+            .about = "Shows what the store holds, what waits to be taken in, and what was lost on the way."),
+      ask_status, rf_print_status, 0};
+  return answer(&q, argc, argv);
 }
 
 /* ---- watch ---- */
 
 static int64_t print_news(asked *a, int64_t after) {
-  bool printed = false;
   rf_bump_arena_mark const mark = rf_bump_arena_mark_of(&a->cli.arena);
   rf_text_sink_init(&a->cli.text, &a->cli.arena);
   a->cli.query.w = (rf_json_writer){.sink = &a->cli.text.sink};
-  bool const json = a->cli.json;
-  a->cli.json = false;
-  const rf_json *const root = rf_cli_answer(&a->cli, rf_query_activity(&a->cli.query, after, 100), &printed);
-  a->cli.json = json;
+  const rf_json *const root = rf_cli_answer(&a->cli, rf_query_activity(&a->cli.query, after, 100), NULL);
   const rf_json *const list = rf_json_member(root, "activity");
   for (const rf_json *n = list == NULL ? NULL : list->first; n != NULL; n = n->next) {
     after = rf_json_signed(n, "id", after);
   }
   if (list != NULL && list->first != NULL) {
-    if (json) {
+    if (a->cli.json) {
       (void)puts(a->cli.text.text);
     } else {
-      rf_print_activity(root);
+      rf_print_activity(&a->cli, root);
     }
     (void)fflush(stdout);
   }
@@ -224,9 +201,12 @@ static int64_t print_news(asked *a, int64_t after) {
   return root == NULL ? -1 : after;
 }
 
-static int watch(int argc, char **argv) {
+int rf_service_watch(int argc, char **argv) {
   asked a;
-  int status = read_options(&a, "watch [OPTIONS]", COMMON, 0, argc, argv);
+  static const rf_cli_usage usage =
+      USAGE(.text = "watch [OPTIONS]",
+            .about = "Prints what happens to findings as it happens, until it is interrupted.");
+  int status = begin(&a, &usage, argc, argv);
   if (status < 0) {
     int64_t after = rf_store_number(&a.cli.store, 0, "SELECT max(id) FROM activity", "");
     while (after >= 0 && ferror(stdout) == 0) {
@@ -238,10 +218,3 @@ static int watch(int argc, char **argv) {
   rf_cli_close(&a.cli);
   return status;
 }
-
-const rf_service_command rf_service_findings = {"findings", "list findings of the service", findings};
-const rf_service_command rf_service_show = {"show", "show one finding", show};
-const rf_service_command rf_service_why = {"why", "say why two findings are one, or are not", why};
-const rf_service_command rf_service_status = {"status", "show what the store holds and what was lost", status_command};
-const rf_service_command rf_service_gate = {"gate", "fail where a finding is open, or new in a build: for CI", gate};
-const rf_service_command rf_service_watch = {"watch", "print what happens to findings as it happens", watch};

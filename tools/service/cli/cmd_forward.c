@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,14 +19,13 @@
 
 enum { SOURCES = 32, ONCE_TRIES = 4, GRACE_S = 3 };
 
-typedef enum row_id { TO, ONCE, NO_SHARED, HELP, ROWS } row_id;
+typedef enum row_id { TO, ONCE, NO_SHARED, ROWS } row_id;
 
 static const rf_option rows[ROWS] = {
     [TO] = {"to", '\0', "URL",
             "the collector, as in https://findings.example.org; its token is taken from RINGFENCE_TOKEN", NULL},
     [ONCE] = {"once", '\0', NULL, "send what is there, and exit", NULL},
     [NO_SHARED] = {"no-shared", '\0', NULL, "leave out /dev/shm/ringfence-UID and /tmp/ringfence-UID", NULL},
-    [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
 };
 
 typedef struct source {
@@ -36,11 +36,10 @@ typedef struct source {
 } source;
 
 typedef struct asked {
-  rf_bump_arena arena;
+  rf_cli cli;
   const char *to;
   bool once;
   bool no_shared;
-  bool help;
   source sources[SOURCES];
   size_t count;
 } asked;
@@ -64,7 +63,6 @@ static bool apply(void *context, size_t row, const char *argument) {
   a->to = row == TO ? argument : a->to;
   a->once = a->once || row == ONCE;
   a->no_shared = a->no_shared || row == NO_SHARED;
-  a->help = a->help || row == HELP;
   return true;
 }
 
@@ -99,7 +97,7 @@ static bool open_given(source *s) {
 
 static bool add_sources(asked *a, char **words, int count) {
   static const char *const starts[RF_SPOOL_SHARED_PLACES] = RF_SPOOL_SHARED_STARTS;
-  const char *const own = count != 0 ? NULL : rf_cli_directory(&a->arena, NULL, false);
+  const char *const own = count != 0 ? NULL : rf_cli_directory(&a->cli.arena, NULL, false);
   if (count == 0 && own == NULL) {
     return false;
   }
@@ -116,7 +114,7 @@ static bool add_sources(asked *a, char **words, int count) {
   }
   for (size_t i = 0; i < RF_SPOOL_SHARED_PLACES && own != NULL && rf_cli_shares(a->no_shared); i++) {
     a->sources[a->count++] =
-        (source){rf_bump_arena_print(&a->arena, "%s%u", starts[i], (unsigned)geteuid()), -1, true, NULL};
+        (source){rf_bump_arena_print(&a->cli.arena, "%s%u", starts[i], (unsigned)geteuid()), -1, true, NULL};
   }
   return true;
 }
@@ -145,7 +143,7 @@ static bool send_all(rf_forward *f, asked *a) {
 static int forward(asked *a, char **words, int count) {
   size_t length = strlen(a->to);
   length -= length != 0 && a->to[length - 1] == '/';
-  rf_forward f = {.url = rf_bump_arena_text(&a->arena, a->to, length),
+  rf_forward f = {.url = rf_bump_arena_text(&a->cli.arena, a->to, length),
                   .token = getenv("RINGFENCE_TOKEN"),
                   .tries = a->once ? ONCE_TRIES : 0,
                   .stop = &stopped};
@@ -167,37 +165,36 @@ static int forward(asked *a, char **words, int count) {
   for (size_t i = 0; i < a->count; i++) {
     free(a->sources[i].unnoted);
   }
-  (void)printf("%s forwarded; the collector had %" PRIu64 " of them\n", rf_counted(&a->arena, f.sent, "record"),
+  (void)printf("%s forwarded; the collector had %" PRIu64 " of them\n", rf_counted(&a->cli.arena, f.sent, "record"),
                f.twice);
   if (f.lost != 0) {
-    rf_diag("%s left out", rf_counted(&a->arena, f.lost, "half-written or unreadable line"));
+    rf_diag("%s left out", rf_counted(&a->cli.arena, f.lost, "half-written or unreadable line"));
   }
   return fine || stopped != 0 ? 0 : RF_EXIT_FAILED;
 }
 
-static int run(int argc, char **argv) {
+int rf_service_forward(int argc, char **argv) {
+  static const rf_cli_usage usage = {
+      .text = "forward --to URL [OPTIONS] [FOLDER...]",
+      .about =
+          "Sends the records in collectors' folders (default: the one that processes find by themselves), and\n"
+          "findings in folders of JSON lines, to a collector elsewhere. Records that have arrived leave the spool;\n"
+          "files of JSON lines stay. If the collector does not answer, records wait, and are sent later.",
+      .rows = rows,
+      .mask = (1U << ROWS) - 1,
+      .most = INT_MAX};
   asked a = {.to = NULL};
-  rf_cli_options o = {.apply = apply, .context = &a};
-  int const first = rf_cli_options_read(&o, rows, (1U << ROWS) - 1, argc, argv);
-  int status = RF_EXIT_USAGE;
-  if (first >= 0 && a.help) {
-    (void)puts(
-        "Usage: ringfence forward --to URL [OPTIONS] [FOLDER...]\n"
-        "\n"
-        "Sends the records in collectors' folders (default: the one that processes find by themselves), and\n"
-        "findings in folders of JSON lines, to a collector elsewhere. Records that have arrived leave the spool;\n"
-        "files of JSON lines stay. If the collector does not answer, records wait, and are sent later.\n");
-    rf_option_table_help(&o.table);
-    status = 0;
-  } else if (first >= 0 && a.to == NULL) {
-    rf_diag("give a destination: --to URL");
-  } else if (first >= 0 && argc - first > SOURCES / 2) {
-    rf_diag("forward takes up to %d folders", SOURCES / 2);
-  } else if (first >= 0 && rf_cli_is_collector("to", a.to)) {
-    status = forward(&a, argv + first, argc - first);
+  int status = rf_cli_read(&a.cli, &usage, apply, &a, argc, argv);
+  if (status < 0) {
+    status = RF_EXIT_USAGE;
+    if (a.to == NULL) {
+      rf_diag("give a destination: --to URL");
+    } else if (a.cli.word_count > SOURCES / 2) {
+      rf_diag("forward takes up to %d folders", SOURCES / 2);
+    } else if (rf_cli_is_collector("to", a.to)) {
+      status = forward(&a, a.cli.words, a.cli.word_count);
+    }
   }
-  rf_bump_arena_free(&a.arena);
+  rf_cli_close(&a.cli);
   return status;
 }
-
-const rf_service_command rf_service_forward = {"forward", "send findings on to a collector elsewhere", run};

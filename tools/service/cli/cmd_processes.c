@@ -4,12 +4,9 @@
 
 #include <stdio.h>
 
-typedef enum row_id { DIR, JSON, HELP, PROGRAM, HOST, ENV, LIMIT, SNAPSHOT, AGAINST, ROWS } row_id;
+typedef enum row_id { PROGRAM, HOST, ENV, LIMIT, SNAPSHOT, AGAINST, ROWS } row_id;
 
 static const rf_option rows[ROWS] = {
-    [DIR] = {"dir", '\0', "DIR", "the collector's folder", NULL},
-    [JSON] = {"json", '\0', NULL, "print JSON", NULL},
-    [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
     [PROGRAM] = {"program", '\0', "TEXT", "only those whose program has this text in its path", NULL},
     [HOST] = {"host", '\0', "NAME", "only those of this host", NULL},
     [ENV] = {"env", '\0', "NAME", "only those of this environment", NULL},
@@ -27,13 +24,9 @@ typedef struct asked {
 
 static bool apply(void *context, size_t row, const char *argument) {
   asked *const a = (asked *)context;
-  const char **const texts[ROWS] = {[DIR] = &a->cli.directory,
-                                    [PROGRAM] = &a->filter.program,
-                                    [HOST] = &a->filter.host,
-                                    [ENV] = &a->filter.environment};
+  const char **const texts[ROWS] = {
+      [PROGRAM] = &a->filter.program, [HOST] = &a->filter.host, [ENV] = &a->filter.environment};
   int64_t *const numbers[ROWS] = {[LIMIT] = &a->filter.limit, [SNAPSHOT] = &a->snapshot, [AGAINST] = &a->against};
-  a->cli.json = a->cli.json || row == JSON;
-  a->cli.help = a->cli.help || row == HELP;
   if (texts[row] != NULL) {
     *texts[row] = argument;
   } else if (numbers[row] != NULL) {
@@ -44,7 +37,6 @@ static bool apply(void *context, size_t row, const char *argument) {
 }
 
 static int answer(asked *a, const char *word) {
-  bool printed = false;
   int64_t const id = word == NULL ? 0 : rf_cli_id_of(word, "process", "processes");
   if (id < 0) {
     return RF_EXIT_USAGE;
@@ -58,26 +50,24 @@ static int answer(asked *a, const char *word) {
   }
   bool const fine = word == NULL ? rf_query_processes(&a->cli.query, &a->filter)
                                  : rf_query_process(&a->cli.query, id, a->snapshot, a->against);
-  const rf_json *const root = rf_cli_answer(&a->cli, fine, &printed);
-  if (root != NULL && !printed && word == NULL) {
-    rf_print_processes(&a->cli.arena, root);
-  } else if (root != NULL && !printed) {
-    rf_print_process(&a->cli.arena, root);
-  }
-  return root == NULL ? RF_EXIT_FAILED : 0;
+  rf_cli_print *const print = word == NULL ? rf_print_processes : rf_print_process;
+  return rf_cli_answer(&a->cli, fine, print) == NULL ? RF_EXIT_FAILED : 0;
 }
 
-static int run(int argc, char **argv) {
-  static const rf_cli_usage usage = {"processes [ID [--snapshot N] [--against N]] [OPTIONS]", rows, (1U << ROWS) - 1, 0,
-                                     1};
+int rf_service_processes(int argc, char **argv) {
+  static const rf_cli_usage usage = {.text = "processes [ID [--snapshot N] [--against N]] [OPTIONS]",
+                                     .about = "Lists processes that sent snapshots of their memory.\n"
+                                              "With ID, shows the snapshots of that process and what\n"
+                                              "was live in the last, or in another, by call site.",
+                                     .rows = rows,
+                                     .mask = (1U << ROWS) - 1,
+                                     .common = RF_CLI_DIR | RF_CLI_JSON,
+                                     .most = 1};
   asked a = {.snapshot = 0};
-  rf_cli_options o = {.apply = apply, .context = &a};
-  int status = rf_cli_words(&a.cli, &o, &usage, argc, argv);
+  int status = rf_cli_read(&a.cli, &usage, apply, &a, argc, argv);
   if (status < 0) {
     status = answer(&a, a.cli.words[0]);
   }
   rf_cli_close(&a.cli);
   return status;
 }
-
-const rf_service_command rf_service_processes = {"processes", "list processes, and what their memory is used for", run};

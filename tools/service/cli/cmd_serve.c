@@ -45,7 +45,6 @@ typedef enum row_id {
   ONCE,
   CHECK,
   BACKUP,
-  HELP,
   ROWS
 } row_id;
 
@@ -89,16 +88,14 @@ static const rf_option rows[ROWS] = {
     [CHECK] = {"check", '\0', NULL, "check the database, print its size and what waits, and exit", NULL},
     [BACKUP] = {"backup", '\0', "FILE", "write a copy of the database to FILE, also while it is in use, and exit",
                 NULL},
-    [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
 };
 
 typedef struct given {
+  rf_cli cli;
   rf_serve_options serve;
-  rf_bump_arena *arena;
   const char *backup;
   bool no_shared;
   bool check;
-  bool help;
 } given;
 
 /* ---- Options ---- */
@@ -129,7 +126,7 @@ static bool set_listen(given *g, const char *text) {
     length -= 2;
   }
   g->serve.http.port = (unsigned)port;
-  g->serve.http.address = length == 0 ? "127.0.0.1" : rf_bump_arena_text(g->arena, at, length);
+  g->serve.http.address = length == 0 ? "127.0.0.1" : rf_bump_arena_text(&g->cli.arena, at, length);
   if (!numbered || !rf_http_is_address(g->serve.http.address)) {
     rf_diag("--listen %s: use an address and a port, as in 127.0.0.1:7117", text);
     return false;
@@ -143,7 +140,7 @@ static bool add_rule(given *g, const char *text) {
   rf_intake_options *const o = &g->serve.intake;
   for (unsigned i = 0; i < 3 && equals != NULL && equals != text && o->rule_count < RF_INTAKE_RULES; i++) {
     if (strcmp(equals + 1, names[i]) == 0) {
-      const char *const name = rf_bump_arena_text(g->arena, text, (size_t)(equals - text));
+      const char *const name = rf_bump_arena_text(&g->cli.arena, text, (size_t)(equals - text));
       o->rules[o->rule_count++] = (rf_intake_rule){name, (rf_window_rule)i};
       return true;
     }
@@ -165,10 +162,10 @@ static bool add_host(given *g, const char *text) {
     rf_diag("--host %s: use a name, or a name behind https://, without a path", text);
     return false;
   }
-  const char *const host = rf_bump_arena_text(g->arena, name, length);
+  const char *const host = rf_bump_arena_text(&g->cli.arena, name, length);
   g->serve.http.hosts[g->serve.http.host_count++] = host;
   if (scheme != NULL && g->serve.page_url == NULL) {
-    g->serve.page_url = rf_bump_arena_text(g->arena, text, (size_t)(name - text) + length);
+    g->serve.page_url = rf_bump_arena_text(&g->cli.arena, text, (size_t)(name - text) + length);
   }
   return true;
 }
@@ -228,15 +225,12 @@ static bool apply_more(given *g, size_t row, const char *argument) {
 
 static bool apply(void *context, size_t row, const char *argument) {
   given *const g = (given *)context;
-  const char **const texts[ROWS] = {[DIR] = &g->serve.directory,   [SOURCE_ROOT] = &g->serve.http.source_root,
+  const char **const texts[ROWS] = {[DIR] = &g->cli.directory,     [SOURCE_ROOT] = &g->serve.http.source_root,
                                     [WEBHOOK] = &g->serve.webhook, [COMMAND] = &g->serve.command,
                                     [IMAGE] = &g->serve.image,     [BACKUP] = &g->backup,
                                     [FORWARD] = &g->serve.forward};
-  bool *const flags[ROWS] = {[OPEN] = &g->serve.open,
-                             [NO_SHARED] = &g->no_shared,
-                             [ONCE] = &g->serve.once,
-                             [CHECK] = &g->check,
-                             [HELP] = &g->help};
+  bool *const flags[ROWS] = {
+      [OPEN] = &g->serve.open, [NO_SHARED] = &g->no_shared, [ONCE] = &g->serve.once, [CHECK] = &g->check};
   if (texts[row] != NULL) {
     *texts[row] = argument;
   } else if (flags[row] != NULL) {
@@ -262,26 +256,20 @@ static bool is_sound(rf_store *store) {
   return sound && !store->failed;
 }
 
-static int check(const given *g) {
-  rf_cli cli = {.directory = g->serve.directory};
-  bool printed = false;
+static int check(rf_cli *cli) {
   int status = RF_EXIT_FAILED;
-  if (rf_cli_open(&cli, RF_STORE_READ_OLDER)) {
-    bool const sound = is_sound(&cli.store);
-    bool const older = rf_store_version(&cli.store) < rf_store_schema_version();
-    const rf_json *const root =
-        older ? NULL : rf_cli_answer(&cli, rf_query_status(&cli.query, cli.directory), &printed);
-    if (root != NULL) {
-      rf_print_status(&cli.arena, root);
-    }
+  if (rf_cli_open(cli, RF_STORE_READ_OLDER)) {
+    bool const sound = is_sound(&cli->store);
+    bool const older = rf_store_version(&cli->store) < rf_store_schema_version();
+    bool const read =
+        older || rf_cli_answer(cli, rf_query_status(&cli->query, cli->directory), rf_print_status) != NULL;
     if (older) {
       printf("  schema       %d of %d: the next `ringfence serve` migrates it, which cannot be undone\n",
-             (int)rf_store_version(&cli.store), rf_store_schema_version());
+             (int)rf_store_version(&cli->store), rf_store_schema_version());
     }
     (void)puts(sound ? "  integrity    ok" : "  integrity    DAMAGED: restore a backup");
-    status = sound && (root != NULL || older) ? 0 : RF_EXIT_FAILED;
+    status = sound && read ? 0 : RF_EXIT_FAILED;
   }
-  rf_cli_close(&cli);
   return status;
 }
 
@@ -320,8 +308,7 @@ static bool write_backup(rf_cli *cli, const char *path) {
   return false;
 }
 
-static int back_up(const given *g) {
-  rf_cli cli = {.directory = g->serve.directory};
+static int back_up(given *g) {
   int status = RF_EXIT_FAILED;
   (void)umask(077);
   if (g->backup[0] == '\0') {
@@ -329,22 +316,13 @@ static int back_up(const given *g) {
     status = RF_EXIT_USAGE;
   } else if (access(g->backup, F_OK) == 0) {
     rf_diag("--backup %s: the file is there already", g->backup);
-  } else if (rf_cli_open(&cli, RF_STORE_COPY)) {
-    status = write_backup(&cli, g->backup) ? 0 : RF_EXIT_FAILED;
+  } else if (rf_cli_open(&g->cli, RF_STORE_COPY)) {
+    status = write_backup(&g->cli, g->backup) ? 0 : RF_EXIT_FAILED;
   }
-  rf_cli_close(&cli);
   return status;
 }
 
 /* ---- The command ---- */
-
-static void print_help(const rf_option_table *table) {
-  (void)puts("Usage: ringfence serve [OPTIONS]\n"
-             "\n"
-             "Collects findings of checked processes (option collector=DIR, or RINGFENCE_COLLECTOR) in a database and\n"
-             "shows them on a page. One serve for each folder; processes never wait for it.\n");
-  rf_option_table_help(table);
-}
 
 static bool addresses_are_right(const rf_serve_options *serve) {
   if (serve->webhook != NULL && serve->command != NULL) {
@@ -393,7 +371,7 @@ static int serve_or_look(given *g) {
     return RF_EXIT_USAGE;
   }
   if (g->check) {
-    return check(g);
+    return check(&g->cli);
   }
   if (g->backup != NULL) {
     return back_up(g);
@@ -401,13 +379,13 @@ static int serve_or_look(given *g) {
   if (!addresses_are_right(&g->serve)) {
     return RF_EXIT_USAGE;
   }
-  g->serve.directory = rf_cli_directory(g->arena, g->serve.directory, true);
+  g->serve.directory = rf_cli_directory(&g->cli.arena, g->cli.directory, true);
   if (g->serve.directory == NULL) {
     return RF_EXIT_FAILED;
   }
   warn_of_source_root(g->serve.http.source_root);
   if (g->serve.http.source_root == NULL) {
-    g->serve.http.source_root = current_project(g->arena);
+    g->serve.http.source_root = current_project(&g->cli.arena);
   }
   g->serve.shared = rf_cli_shares(g->no_shared);
   g->serve.http.directory = g->serve.directory;
@@ -416,9 +394,15 @@ static int serve_or_look(given *g) {
   return rf_serve(&g->serve);
 }
 
-static int run(int argc, char **argv) {
-  rf_bump_arena arena = {NULL};
-  given g = {.arena = &arena};
+int rf_service_serve(int argc, char **argv) {
+  static const rf_cli_usage usage = {
+      .text = "serve [OPTIONS]",
+      .about =
+          "Collects findings of checked processes (option collector=DIR, or RINGFENCE_COLLECTOR) in a database and\n"
+          "shows them on a page. One serve for each folder; processes never wait for it.",
+      .rows = rows,
+      .mask = (1U << ROWS) - 1};
+  given g = {.backup = NULL};
   g.serve.http.address = "127.0.0.1";
   g.serve.http.port = DEFAULT_PORT;
   g.serve.baud = DEFAULT_BAUD;
@@ -426,19 +410,10 @@ static int run(int argc, char **argv) {
   g.serve.symbol_bytes = (int64_t)SYMBOL_MIB << 20;
   g.serve.keep = (rf_keep){DEFAULT_DAYS, (int64_t)DEFAULT_MIB << 20};
   g.serve.intake.rules[g.serve.intake.rule_count++] = (rf_intake_rule){"sample", RF_WINDOW_GUARDS};
-  rf_cli_options o = {.apply = apply, .context = &g};
-  int const first = rf_cli_options_read(&o, rows, (1U << ROWS) - 1, argc, argv);
-  int status = RF_EXIT_USAGE;
-  if (first >= 0 && g.help) {
-    print_help(&o.table);
-    status = 0;
-  } else if (first >= 0 && first != argc) {
-    rf_diag("serve takes options only, but got %s", argv[first]);
-  } else if (first >= 0) {
+  int status = rf_cli_read(&g.cli, &usage, apply, &g, argc, argv);
+  if (status < 0) {
     status = serve_or_look(&g);
   }
-  rf_bump_arena_free(&arena);
+  rf_cli_close(&g.cli);
   return status;
 }
-
-const rf_service_command rf_service_serve = {"serve", "collect findings of all processes and show them", run};

@@ -9,16 +9,14 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum row_id { DIR, JSON, HELP, PROGRAM, BUILD, ENV, OPTIONS, BECAUSE, ROWS } row_id;
+typedef enum row_id { PROGRAM, BUILD, ENV, OPTIONS, BECAUSE, ROWS } row_id;
 
 static const rf_option rows[ROWS] = {
-    [DIR] = {"dir", '\0', "DIR", "the collector's folder", NULL},
-    [JSON] = {"json", '\0', NULL, "print JSON", NULL},
-    [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
     [PROGRAM] = {"program", '\0', "NAME", "only programs of this name or path; * stands for any characters", NULL},
     [BUILD] = {"build", '\0', "BUILD", "only this version, or builds whose commit or build-id begins so", NULL},
     [ENV] = {"env", '\0', "NAME", "only this environment", NULL},
@@ -33,11 +31,11 @@ typedef struct steering {
 
 static bool apply(void *context, size_t row, const char *argument) {
   steering *const s = (steering *)context;
-  const char **const texts[ROWS] = {
-      [DIR] = &s->cli.directory,       [PROGRAM] = &s->request.program, [BUILD] = &s->request.build,
-      [ENV] = &s->request.environment, [OPTIONS] = &s->request.options, [BECAUSE] = &s->request.because};
-  s->cli.json = s->cli.json || row == JSON;
-  s->cli.help = s->cli.help || row == HELP;
+  const char **const texts[ROWS] = {[PROGRAM] = &s->request.program,
+                                    [BUILD] = &s->request.build,
+                                    [ENV] = &s->request.environment,
+                                    [OPTIONS] = &s->request.options,
+                                    [BECAUSE] = &s->request.because};
   if (texts[row] != NULL) {
     *texts[row] = argument;
   }
@@ -86,14 +84,14 @@ static void print_rule(rf_bump_arena *arena, const rf_json *r) {
   }
 }
 
-static void print_list(rf_bump_arena *arena, const rf_json *root) {
+static void print_list(rf_cli *cli, const rf_json *root) {
   const rf_json *const rules = rf_json_member(root, "rules");
   const rf_json *const sites = rf_json_member(root, "sites");
   if (rules->first == NULL) {
-    (void)puts("No rule holds.");
+    (void)puts("there are no rules");
   }
   for (const rf_json *r = rules->first; r != NULL; r = r->next) {
-    print_rule(arena, r);
+    print_rule(&cli->arena, r);
   }
   for (const rf_json *f = sites->first; f != NULL; f = f->next) {
     rf_print_clean("%s#%" PRIu64 " %s\n",
@@ -102,7 +100,8 @@ static void print_list(rf_bump_arena *arena, const rf_json *root) {
   }
 }
 
-static void print_log(const rf_json *root) {
+static void print_log(rf_cli *cli, const rf_json *root) {
+  (void)cli;
   for (const rf_json *s = rf_json_member(root, "steps")->first; s != NULL; s = s->next) {
     uint64_t const rule = rf_json_unsigned(s, "rule", 0);
     rf_print_clean("%s  ", rf_json_text(s, "time", ""));
@@ -114,30 +113,11 @@ static void print_log(const rf_json *root) {
 }
 
 static int show(steering *s, bool log) {
-  bool printed = false;
-  const rf_json *const root = rf_cli_answer(&s->cli, rf_query_steering(&s->cli.query, 0), &printed);
-  if (root != NULL && !printed) {
-    if (log) {
-      print_log(root);
-    } else {
-      print_list(&s->cli.arena, root);
-    }
-  }
-  return root == NULL ? RF_EXIT_FAILED : 0;
+  bool const fine = rf_query_steering(&s->cli.query, 0);
+  return rf_cli_answer(&s->cli, fine, log ? print_log : print_list) == NULL ? RF_EXIT_FAILED : 0;
 }
 
 /* ---- The command ---- */
-
-static void print_help(const rf_option_table *table) {
-  (void)puts("Usage: ringfence steer [list | log]\n"
-             "       ringfence steer set --options KEY=VALUE:... [SELECTORS] --because TEXT\n"
-             "       ringfence steer sweep | snapshot [SELECTORS] --because TEXT\n"
-             "       ringfence steer unset RULE --because TEXT\n"
-             "\n"
-             "Rules for checked processes of this user. A process takes those that are for it when it begins;\n"
-             "sample_rate, watch, raise, a sweep and a snapshot reach it while it runs. RINGFENCE_OPTIONS win.\n");
-  rf_option_table_help(table);
-}
 
 static bool read_rule(const char *word, int64_t *rule) {
   char *end = NULL;
@@ -189,20 +169,23 @@ static int steer(steering *s, int count, char **words) {
   return shows ? show(s, strcmp(action, "log") == 0) : change(s);
 }
 
-static int run(int argc, char **argv) {
+int rf_service_steer(int argc, char **argv) {
+  static const rf_cli_usage usage = {
+      .text = "steer [list | log]\n"
+              "       ringfence steer set --options KEY=VALUE:... [SELECTORS] --because TEXT\n"
+              "       ringfence steer sweep | snapshot [SELECTORS] --because TEXT\n"
+              "       ringfence steer unset RULE --because TEXT",
+      .about = "Rules for checked processes of this user. A process takes those that are for it when it begins;\n"
+               "sample_rate, watch, raise, a sweep and a snapshot reach it while it runs. RINGFENCE_OPTIONS win.",
+      .rows = rows,
+      .mask = (1U << ROWS) - 1,
+      .common = RF_CLI_DIR | RF_CLI_JSON,
+      .most = INT_MAX};
   steering s = {.request = {.action = NULL}};
-  rf_cli_options o = {.apply = apply, .context = &s};
-  /* Options may stand behind the action's words. */
-  int const first = rf_cli_options_read(&o, rows, (1U << ROWS) - 1, argc, argv);
-  int status = RF_EXIT_USAGE;
-  if (first >= 0 && s.cli.help) {
-    print_help(&o.table);
-    status = 0;
-  } else if (first >= 0) {
-    status = steer(&s, argc - first, argv + first);
+  int status = rf_cli_read(&s.cli, &usage, apply, &s, argc, argv);
+  if (status < 0) {
+    status = steer(&s, s.cli.word_count, s.cli.words);
   }
   rf_cli_close(&s.cli);
   return status;
 }
-
-const rf_service_command rf_service_steer = {"steer", "rules for checked processes, and what they did", run};

@@ -8,17 +8,15 @@
 #include "tools/ringfence/base/words.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-typedef enum row_id { DIR, JSON, HELP, TO, ROWS } row_id;
+typedef enum row_id { TO, ROWS } row_id;
 
 static const rf_option rows[ROWS] = {
-    [DIR] = {"dir", '\0', "DIR", "the collector's folder", NULL},
-    [JSON] = {"json", '\0', NULL, "print JSON", NULL},
-    [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
     [TO] = {"to", '\0', "URL",
             "upload to a collector elsewhere, as in http://127.0.0.1:7117; its token is taken from\n"
             "RINGFENCE_TOKEN",
@@ -32,10 +30,8 @@ typedef struct asked {
 
 static bool apply(void *context, size_t row, const char *argument) {
   asked *const a = (asked *)context;
-  a->cli.json = a->cli.json || row == JSON;
-  a->cli.help = a->cli.help || row == HELP;
-  a->cli.directory = row == DIR ? argument : a->cli.directory;
-  a->to = row == TO ? argument : a->to;
+  (void)row;
+  a->to = argument;
   return true;
 }
 
@@ -111,7 +107,8 @@ static int upload(asked *a, char **paths, int count) {
 
 /* ---- Lists ---- */
 
-static void print_missing(rf_bump_arena *arena, const rf_json *root) {
+static void print_missing(rf_cli *cli, const rf_json *root) {
+  rf_bump_arena *const arena = &cli->arena;
   const rf_json *const list = rf_json_member(root, "missing");
   uint64_t const waiting = rf_json_unsigned(root, "waiting", 0);
   if (waiting != 0) {
@@ -125,7 +122,8 @@ static void print_missing(rf_bump_arena *arena, const rf_json *root) {
   }
 }
 
-static void print_files(rf_bump_arena *arena, const rf_json *root) {
+static void print_files(rf_cli *cli, const rf_json *root) {
+  rf_bump_arena *const arena = &cli->arena;
   const rf_json *const list = rf_json_member(root, "files");
   if (list == NULL || list->first == NULL) {
     (void)puts("no symbols were uploaded");
@@ -137,17 +135,11 @@ static void print_files(rf_bump_arena *arena, const rf_json *root) {
 }
 
 static int list(asked *a, bool missing) {
-  bool printed = false;
   if (!rf_cli_open(&a->cli, RF_STORE_READ)) {
     return RF_EXIT_FAILED;
   }
-  const rf_json *const root = rf_cli_answer(&a->cli, rf_query_symbols(&a->cli.query), &printed);
-  if (root != NULL && !printed && missing) {
-    print_missing(&a->cli.arena, root);
-  } else if (root != NULL && !printed) {
-    print_files(&a->cli.arena, root);
-  }
-  return root == NULL ? RF_EXIT_FAILED : 0;
+  bool const fine = rf_query_symbols(&a->cli.query);
+  return rf_cli_answer(&a->cli, fine, missing ? print_missing : print_files) == NULL ? RF_EXIT_FAILED : 0;
 }
 
 /* ---- The command ---- */
@@ -164,24 +156,21 @@ static int choose(asked *a, char **words, int count) {
   return RF_EXIT_USAGE;
 }
 
-static int run(int argc, char **argv) {
+int rf_service_symbols(int argc, char **argv) {
+  static const rf_cli_usage usage = {
+      .text = "symbols upload [--to URL] FILE... | missing | list",
+      .about =
+          "Programs, libraries and files of debug information, by their build-id: findings of stripped builds get\n"
+          "their functions and lines, also those that are there already.",
+      .rows = rows,
+      .mask = (1U << ROWS) - 1,
+      .common = RF_CLI_DIR | RF_CLI_JSON,
+      .most = INT_MAX};
   asked a = {.to = NULL};
-  rf_cli_options o = {.apply = apply, .context = &a};
-  int const first = rf_cli_options_read(&o, rows, (1U << ROWS) - 1, argc, argv);
-  int status = RF_EXIT_USAGE;
-  if (first >= 0 && a.cli.help) {
-    (void)puts(
-        "Usage: ringfence symbols upload [--to URL] FILE... | missing | list\n"
-        "\n"
-        "Programs, libraries and files of debug information, by their build-id: findings of stripped builds get\n"
-        "their functions and lines, also those that are there already.\n");
-    rf_option_table_help(&o.table);
-    status = 0;
-  } else if (first >= 0) {
-    status = choose(&a, argv + first, argc - first);
+  int status = rf_cli_read(&a.cli, &usage, apply, &a, argc, argv);
+  if (status < 0) {
+    status = choose(&a, a.cli.words, a.cli.word_count);
   }
   rf_cli_close(&a.cli);
   return status;
 }
-
-const rf_service_command rf_service_symbols = {"symbols", "upload symbols, list those that are missing", run};

@@ -9,12 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef enum row_id { DIR, JSON, HELP, IN, BECAUSE, ADD, VERSION, TIME, BY, EVENTS, UNDO, LIMIT, OFFSET, ROWS } row_id;
+typedef enum row_id { IN, BECAUSE, ADD, VERSION, TIME, BY, EVENTS, UNDO, LIMIT, OFFSET, ROWS } row_id;
 
 static const rf_option rows[ROWS] = {
-    [DIR] = {"dir", '\0', "DIR", "the collector's folder", NULL},
-    [JSON] = {"json", '\0', NULL, "print JSON", NULL},
-    [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
     [IN] = {"in", '\0', "BUILD",
             "the build that has the fix: its version, commit or build-id, of these two 7 characters or more;\n"
             "also one that comes later; without it, the next build",
@@ -50,10 +47,8 @@ typedef struct decision {
 
 static bool apply(void *context, size_t row, const char *argument) {
   decision *const d = (decision *)context;
-  const char **const texts[ROWS] = {[DIR] = &d->cli.directory, [IN] = &d->in,           [BECAUSE] = &d->because,
-                                    [ADD] = &d->add,           [VERSION] = &d->version, [TIME] = &d->time};
-  d->cli.json = d->cli.json || row == JSON;
-  d->cli.help = d->cli.help || row == HELP;
+  const char **const texts[ROWS] = {
+      [IN] = &d->in, [BECAUSE] = &d->because, [ADD] = &d->add, [VERSION] = &d->version, [TIME] = &d->time};
   if (row == BY && rf_split_named(argument) == RF_SPLIT_NONE) {
     rf_diag("--by %s: use access, allocation, free, program, build, environment or mode", argument);
     return false;
@@ -74,14 +69,11 @@ static bool apply(void *context, size_t row, const char *argument) {
   return true;
 }
 
-/* Reads the options of a command that takes the numbers of `count` findings. Returns -1 to go on, else the exit
- * status. */
-static int read_options(decision *d, const char *usage, uint32_t mask, int count, int argc, char **argv) {
-  rf_cli_options o = {.apply = apply, .context = d};
-  rf_cli_usage const u = {usage, rows, mask | 1U << DIR | 1U << JSON | 1U << HELP, count, count};
+/* Reads the options. Returns -1 to go on, else the exit status. */
+static int begin(decision *d, const rf_cli_usage *usage, int argc, char **argv) {
   *d = (decision){.in = NULL};
-  int const status = rf_cli_words(&d->cli, &o, &u, argc, argv);
-  for (int i = 0; i < count && status < 0; i++) {
+  int const status = rf_cli_read(&d->cli, usage, apply, d, argc, argv);
+  for (int i = 0; i < d->cli.word_count && status < 0; i++) {
     d->ids[i] = rf_cli_id(d->cli.words[i]);
     if (d->ids[i] < 0) {
       return RF_EXIT_USAGE;
@@ -119,9 +111,9 @@ static int do_it(decision *d, const rf_triage *t) {
   return 0;
 }
 
-static int decide(const char *usage, uint32_t mask, int count, int argc, char **argv) {
+static int decide(const rf_cli_usage *usage, int argc, char **argv) {
   decision d;
-  int status = read_options(&d, usage, mask, count, argc, argv);
+  int status = begin(&d, usage, argc, argv);
   if (status < 0) {
     rf_triage const t = {argv[0], d.ids[0], d.ids[1], d.in != NULL ? d.in : d.because != NULL ? d.because : d.how};
     status = do_it(&d, &t);
@@ -130,24 +122,45 @@ static int decide(const char *usage, uint32_t mask, int count, int argc, char **
   return status;
 }
 
-static int fix(int argc, char **argv) {
-  return decide("fix ID [--in BUILD]", 1U << IN, 1, argc, argv);
+/* Of a command that takes the numbers of `count` findings. */
+#define USAGE(count, ...)                                                                                              \
+  { __VA_ARGS__, .rows = rows, .common = RF_CLI_DIR | RF_CLI_JSON, .least = (count), .most = (count) }
+
+int rf_service_fix(int argc, char **argv) {
+  static const rf_cli_usage usage =
+      USAGE(1, .text = "fix ID [--in BUILD]",
+            .about = "Marks finding ID as fixed; an event of a build that has the fix reopens it.", .mask = 1U << IN);
+  return decide(&usage, argc, argv);
 }
 
-static int ignore(int argc, char **argv) {
-  return decide("ignore ID --because TEXT", 1U << BECAUSE, 1, argc, argv);
+int rf_service_ignore(int argc, char **argv) {
+  static const rf_cli_usage usage = USAGE(
+      1, .text = "ignore ID --because TEXT",
+      .about = "Marks finding ID as one that is left as it is; its events are counted on.", .mask = 1U << BECAUSE);
+  return decide(&usage, argc, argv);
 }
 
-static int reopen(int argc, char **argv) {
-  return decide("reopen ID", 0, 1, argc, argv);
+int rf_service_reopen(int argc, char **argv) {
+  static const rf_cli_usage usage =
+      USAGE(1, .text = "reopen ID", .about = "Makes finding ID, which was fixed or ignored, open again.");
+  return decide(&usage, argc, argv);
 }
 
-static int merge(int argc, char **argv) {
-  return decide("merge INTO ID", 0, 2, argc, argv);
+int rf_service_merge(int argc, char **argv) {
+  static const rf_cli_usage usage =
+      USAGE(2, .text = "merge INTO ID",
+            .about = "Makes finding ID a part of finding INTO, which then has the events of both.\n"
+                     "`ringfence split ID` undoes it.");
+  return decide(&usage, argc, argv);
 }
 
-static int split(int argc, char **argv) {
-  return decide("split ID [--by RULE | --events N,N... | --undo]", 1U << BY | 1U << EVENTS | 1U << UNDO, 1, argc, argv);
+int rf_service_split(int argc, char **argv) {
+  static const rf_cli_usage usage = USAGE(
+      1, .text = "split ID [--by RULE | --events N,N... | --undo]",
+      .about = "Makes finding ID several, by what tells their events apart; without an option, takes it out of the\n"
+               "finding that it was merged into.",
+      .mask = 1U << BY | 1U << EVENTS | 1U << UNDO);
+  return decide(&usage, argc, argv);
 }
 
 static bool is_name(const char *option, const char *text) {
@@ -189,12 +202,8 @@ static int add_build(decision *d, int64_t time) {
 }
 
 static int list_builds(decision *d) {
-  bool printed = false;
-  const rf_json *const root = rf_cli_answer(&d->cli, rf_query_builds(&d->cli.query, d->limit, d->offset), &printed);
-  if (root != NULL && !printed) {
-    rf_print_builds(root);
-  }
-  return root == NULL ? RF_EXIT_FAILED : 0;
+  bool const fine = rf_query_builds(&d->cli.query, d->limit, d->offset);
+  return rf_cli_answer(&d->cli, fine, rf_print_builds) == NULL ? RF_EXIT_FAILED : 0;
 }
 
 static int add_or_list(decision *d) {
@@ -217,21 +226,17 @@ static int add_or_list(decision *d) {
   return d->add != NULL ? add_build(d, time) : list_builds(d);
 }
 
-static int builds(int argc, char **argv) {
+int rf_service_builds(int argc, char **argv) {
   decision d;
-  int status = read_options(&d, "builds [--add COMMIT [--version V] [--time TIME]] [--limit N]",
-                            1U << ADD | 1U << VERSION | 1U << TIME | 1U << LIMIT | 1U << OFFSET, 0, argc, argv);
+  static const rf_cli_usage usage =
+      USAGE(0, .text = "builds [--add COMMIT [--version V] [--time TIME]] [--limit N]",
+            .about = "Lists builds in their order, with their findings, events and hours; or, in CI, tells of\n"
+                     "a build and its place in the order, by which a finding is new, fixed or back again.",
+            .mask = 1U << ADD | 1U << VERSION | 1U << TIME | 1U << LIMIT | 1U << OFFSET);
+  int status = begin(&d, &usage, argc, argv);
   if (status < 0) {
     status = add_or_list(&d);
   }
   rf_cli_close(&d.cli);
   return status;
 }
-
-const rf_service_command rf_service_fix = {"fix", "mark a finding as fixed in a commit or build", fix};
-const rf_service_command rf_service_ignore = {"ignore", "mark a finding as one to be left, with the reason", ignore};
-const rf_service_command rf_service_reopen = {"reopen", "make a finding open again", reopen};
-const rf_service_command rf_service_merge = {"merge", "make two findings one", merge};
-const rf_service_command rf_service_split = {
-    "split", "split a finding in several, or take it out of the one it was merged into", split};
-const rf_service_command rf_service_builds = {"builds", "list builds, or tell of their order", builds};

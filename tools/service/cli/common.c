@@ -14,45 +14,89 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool apply_chosen(void *context, size_t row, const char *argument) {
-  const rf_cli_options *const o = (const rf_cli_options *)context;
-  if (argument != NULL && argument[0] == '\0' && strcmp(o->rows[row].name, "dir") == 0) {
+/* ---- Options ---- */
+
+static const rf_option common_rows[] = {
+    {"dir", '\0', "DIR", "the collector's folder", NULL},
+    {"json", '\0', NULL, "print JSON", NULL},
+    {"help", 'h', NULL, "print this and exit", NULL},
+};
+
+enum { COMMON_ROWS = sizeof common_rows / sizeof common_rows[0], MASK_BITS = sizeof(uint32_t) * CHAR_BIT };
+
+typedef struct reading {
+  rf_option rows[RF_OPTIONS_MOST]; /* of the command alone, then common ones */
+  size_t ids[RF_OPTIONS_MOST];     /* the rows as `apply` knows them */
+  size_t own;
+  rf_cli *cli;
+  bool help;
+  rf_cli_apply *apply;
+  void *context;
+} reading;
+
+static bool apply_row(void *context, size_t row, const char *argument) {
+  reading *const r = (reading *)context;
+  const char *const name = r->rows[row].name;
+  if (argument != NULL && argument[0] == '\0' && strcmp(name, "dir") == 0) {
     rf_diag("--dir has an empty name; is a variable not set?");
     return false;
   }
-  return o->apply(o->context, o->ids[row], argument);
+  if (row < r->own) {
+    return r->apply(r->context, r->ids[row], argument);
+  }
+  if (name[0] == 'd') {
+    r->cli->directory = argument;
+  } else {
+    *(name[0] == 'j' ? &r->cli->json : &r->help) = true;
+  }
+  return true;
 }
 
-#define MASK_BITS (sizeof(uint32_t) * CHAR_BIT)
-
-int rf_cli_options_read(rf_cli_options *o, const rf_option *rows, uint32_t mask, int argc, char **argv) {
+static size_t choose_rows(reading *r, const rf_cli_usage *usage) {
   size_t count = 0;
   for (size_t i = 0; i < MASK_BITS; i++) {
-    if ((mask >> i & 1U) != 0) {
-      o->rows[count] = rows[i];
-      o->ids[count++] = i;
+    if ((usage->mask >> i & 1U) != 0) {
+      r->ids[count] = i;
+      r->rows[count++] = usage->rows[i];
     }
   }
-  o->table = (rf_option_table){argv[0], o->rows, count, false};
-  return rf_option_table_read(&o->table, argc, argv, apply_chosen, o);
+  r->own = count;
+  for (size_t i = 0; i < COMMON_ROWS; i++) {
+    if (i == COMMON_ROWS - 1 || (usage->common >> i & 1U) != 0) {
+      r->rows[count++] = common_rows[i];
+    }
+  }
+  return count;
 }
 
-int rf_cli_words(rf_cli *cli, rf_cli_options *o, const rf_cli_usage *usage, int argc, char **argv) {
-  int const first = rf_cli_options_read(o, usage->rows, usage->mask, argc, argv);
+static void print_manual(const rf_cli_usage *usage, const rf_option_table *table) {
+  (void)printf("Usage: ringfence %s\n\n%s\n\n", usage->text, usage->about);
+  rf_option_table_help(table);
+  (void)printf("\nExit status: %s\n",
+               usage->exits != NULL ? usage->exits : "0; 1 if it failed; 2 if the command line is wrong.");
+}
+
+int rf_cli_read(rf_cli *cli, const rf_cli_usage *usage, rf_cli_apply *apply, void *context, int argc, char **argv) {
+  reading r = {.cli = cli, .apply = apply, .context = context};
+  rf_option_table const table = {argv[0], r.rows, choose_rows(&r, usage), false};
+  int const first = rf_option_table_read(&table, argc, argv, apply_row, &r);
   if (first < 0) {
     return RF_EXIT_USAGE;
   }
-  if (cli->help) {
-    (void)printf("Usage: ringfence %s\n\n", usage->text);
-    rf_option_table_help(&o->table);
+  if (r.help) {
+    print_manual(usage, &table);
     return 0;
   }
-  if (argc - first < usage->least || argc - first > usage->most) {
-    rf_diag("usage: ringfence %s", usage->text);
-    return RF_EXIT_USAGE;
-  }
   cli->words = argv + first;
-  return -1;
+  cli->word_count = argc - first;
+  if (usage->most == 0 && cli->word_count != 0) {
+    rf_diag("%s takes options only, but got %s", argv[0], argv[first]);
+  } else if (cli->word_count < usage->least || cli->word_count > usage->most) {
+    rf_diag("usage: ringfence %.*s", (int)strcspn(usage->text, "\n"), usage->text);
+  } else {
+    return -1;
+  }
+  return RF_EXIT_USAGE;
 }
 
 /* ---- The folder ---- */
@@ -185,8 +229,7 @@ void rf_cli_close(rf_cli *cli) {
   rf_bump_arena_free(&cli->arena);
 }
 
-const rf_json *rf_cli_answer(rf_cli *cli, bool fine, bool *printed) {
-  *printed = false;
+const rf_json *rf_cli_answer(rf_cli *cli, bool fine, rf_cli_print *print) {
   if (!fine) {
     rf_diag("%s", cli->store.error);
     return NULL;
@@ -197,9 +240,10 @@ const rf_json *rf_cli_answer(rf_cli *cli, bool fine, bool *printed) {
     rf_diag("%s", error != NULL ? error : "the store holds a record that cannot be read");
     return NULL;
   }
-  if (cli->json) {
+  if (print != NULL && cli->json) {
     (void)puts(cli->text.text);
-    *printed = true;
+  } else if (print != NULL) {
+    print(cli, root);
   }
   return root;
 }

@@ -6,6 +6,7 @@
 #include "tools/ringfence/base/json.h"
 #include "tools/ringfence/base/option_table.h"
 #include "tools/ringfence/base/sinks.h"
+#include "tools/ringfence/cli/service_commands.h"
 #include "tools/service/query/query.h"
 
 #ifdef __cplusplus
@@ -14,41 +15,37 @@ extern "C" {
 
 enum { RF_EXIT_FOUND = 99, RF_EXIT_FAILED = 1 };
 
-/* The options that every command about findings has. */
+/* The options that all commands share, and the store. */
 typedef struct rf_cli {
   rf_bump_arena arena;
   const char *directory; /* of --dir, or found; NULL: not yet looked for */
   bool json;
-  bool help;
-  char **words; /* of rf_cli_words: those that are no options, then NULL */
+  char **words; /* those of the command line that are no options, then NULL */
+  int word_count;
   rf_store store;
   rf_text_sink text;
   rf_query query;
 } rf_cli;
 
-/* The options of one command, chosen from the rows of a file: bit N of `mask` stands for row N. */
-typedef struct rf_cli_options {
-  rf_option rows[RF_OPTIONS_MOST];
-  size_t ids[RF_OPTIONS_MOST]; /* the rows as `apply` knows them */
-  rf_option_table table;
-  bool (*apply)(void *context, size_t row, const char *argument);
-  void *context;
-} rf_cli_options;
+enum { RF_CLI_DIR = 1, RF_CLI_JSON = 2 };
 
-/* Fills *o, reads argv and returns the index of the first word that is no option, or -1 after a message. */
-int rf_cli_options_read(rf_cli_options *o, const rf_option *rows, uint32_t mask, int argc, char **argv);
-
-/* One way to call a command. */
+/* How to call a command. Bit N of `mask` says that it has row N; --help it has anyway. */
 typedef struct rf_cli_usage {
-  const char *text; /* after "ringfence " */
+  const char *text;  /* after "ringfence " */
+  const char *about; /* for the manual: what it does */
+  const char *exits; /* the exit statuses, where these are not just 0, 1 and 2; else NULL */
   const rf_option *rows;
-  uint32_t mask;   /* the rows that it has, as in rf_cli_options */
+  uint32_t mask;
+  unsigned common; /* RF_CLI_DIR, RF_CLI_JSON, which rf_cli_read applies */
   int least, most; /* words that are no options */
 } rf_cli_usage;
 
-/* Reads argv by o->apply, which sets cli->help, and fills cli->words. Returns -1 to go on, else the exit status: after
- * the manual, where it was asked for, or after a message. */
-int rf_cli_words(rf_cli *cli, rf_cli_options *o, const rf_cli_usage *usage, int argc, char **argv);
+/* Applies a row of the command's own; false after a message. */
+typedef bool rf_cli_apply(void *context, size_t row, const char *argument);
+
+/* Reads argv, and fills cli->words. Returns -1 to go on, else the exit status: after the manual, where that was asked
+ * for, or after a message. */
+int rf_cli_read(rf_cli *cli, const rf_cli_usage *usage, rf_cli_apply *apply, void *context, int argc, char **argv);
 
 /* The collector's folder: --dir, RINGFENCE_COLLECTOR, else the first usable of those that processes choose from. NULL
  * after a message. `create`: it need not exist. */
@@ -66,9 +63,11 @@ bool rf_cli_shares(bool no_shared);
 bool rf_cli_open(rf_cli *cli, rf_store_access access);
 void rf_cli_close(rf_cli *cli);
 
-/* The answer in cli->text, parsed; NULL after a message, where it is {"error": ...} or cannot be read. With --json it
- * has been printed, and *printed is set. */
-const rf_json *rf_cli_answer(rf_cli *cli, bool fine, bool *printed);
+typedef void rf_cli_print(rf_cli *cli, const rf_json *root);
+
+/* Prints the answer in cli->text, as JSON or by `print` (NULL: not at all), and returns it parsed; NULL after a
+ * message, where it is {"error": ...} or cannot be read. */
+const rf_json *rf_cli_answer(rf_cli *cli, bool fine, rf_cli_print *print);
 
 /* A word that must be the number of a finding, such as 7 or #7; -1 after a message. */
 int64_t rf_cli_id(const char *word);
@@ -79,31 +78,9 @@ int64_t rf_cli_id_of(const char *word, const char *thing, const char *list);
 /* The argument of an option that takes a number from 1 on; -1 after a message. */
 int64_t rf_cli_number(const char *option, const char *argument);
 
-typedef struct rf_service_command {
-  const char *name;
-  const char *summary;
-  int (*run)(int argc, char **argv);
-} rf_service_command;
-
-extern const rf_service_command rf_service_serve;
-extern const rf_service_command rf_service_findings;
-extern const rf_service_command rf_service_show;
-extern const rf_service_command rf_service_fix;
-extern const rf_service_command rf_service_ignore;
-extern const rf_service_command rf_service_reopen;
-extern const rf_service_command rf_service_merge;
-extern const rf_service_command rf_service_split;
-extern const rf_service_command rf_service_why;
-extern const rf_service_command rf_service_builds;
-extern const rf_service_command rf_service_gate;
-extern const rf_service_command rf_service_processes;
-extern const rf_service_command rf_service_watch;
-extern const rf_service_command rf_service_status;
-extern const rf_service_command rf_service_symbols;
-extern const rf_service_command rf_service_forward;
-extern const rf_service_command rf_service_export;
-extern const rf_service_command rf_service_steer;
-extern const rf_service_command rf_service_coverage;
+#define RF_SERVICE_DECLARE(name, summary) int rf_service_##name(int argc, char **argv);
+RF_SERVICE_COMMANDS(RF_SERVICE_DECLARE)
+#undef RF_SERVICE_DECLARE
 
 #ifdef __cplusplus
 }

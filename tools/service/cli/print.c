@@ -1,6 +1,5 @@
 #include "tools/service/cli/print.h"
 
-#include "tools/ringfence/base/sinks.h"
 #include "tools/ringfence/base/words.h"
 #include "tools/ringfence/model/record.h"
 #include "tools/ringfence/render/document.h"
@@ -49,7 +48,8 @@ static const char *state_text(const rf_json *f) {
   return rf_json_bool(f, "new", false) ? "new" : state;
 }
 
-void rf_print_findings(rf_bump_arena *arena, const rf_json *root) {
+void rf_print_findings(rf_cli *cli, const rf_json *root) {
+  rf_bump_arena *const arena = &cli->arena;
   uint64_t shown = 0;
   for (const rf_json *f = rf_json_list(root, "findings"); f != NULL; f = f->next) {
     if (shown++ == 0) {
@@ -119,7 +119,8 @@ static void print_record(rf_bump_arena *arena, rf_store *store, const rf_json *r
   }
 }
 
-void rf_print_finding(rf_bump_arena *arena, rf_store *store, const rf_json *root) {
+void rf_print_finding(rf_cli *cli, const rf_json *root) {
+  rf_bump_arena *const arena = &cli->arena;
   uint64_t const id = rf_json_unsigned(root, "id", 0);
   uint64_t const whole = rf_json_unsigned(root, "merged_into", 0);
   if (whole != 0) {
@@ -142,10 +143,11 @@ void rf_print_finding(rf_bump_arena *arena, rf_store *store, const rf_json *root
   print_names(root, "programs", "programs");
   print_names(root, "environments", "environment");
   print_names(root, "hosts", "hosts");
-  print_record(arena, store, root);
+  print_record(arena, &cli->store, root);
 }
 
-void rf_print_builds(const rf_json *root) {
+void rf_print_builds(rf_cli *cli, const rf_json *root) {
+  (void)cli;
   const rf_json *const list = rf_json_list(root, "builds");
   uint64_t const total = rf_json_unsigned(root, "total", 0);
   (void)puts(total == 0 ? "no build is known yet" : "  findings   new   events   hours  order    build");
@@ -165,7 +167,8 @@ void rf_print_builds(const rf_json *root) {
   rf_print_part(list, total, "builds");
 }
 
-void rf_print_activity(const rf_json *root) {
+void rf_print_activity(rf_cli *cli, const rf_json *root) {
+  (void)cli;
   for (const rf_json *a = rf_json_list(root, "activity"); a != NULL; a = a->next) {
     (void)printf("%.19sZ  %-10s #%-6" PRIu64 " ", rf_json_text(a, "time", ""), rf_json_text(a, "kind", ""),
                  rf_json_unsigned(a, "finding", 0));
@@ -178,7 +181,8 @@ void rf_print_activity(const rf_json *root) {
   }
 }
 
-void rf_print_why(const rf_json *root) {
+void rf_print_why(rf_cli *cli, const rf_json *root) {
+  (void)cli;
   for (const char *line = rf_json_text(root, "why", ""); *line != '\0';) {
     size_t const length = strcspn(line, "\n");
     rf_print_clean("%.*s\n", (int)length, line);
@@ -186,7 +190,8 @@ void rf_print_why(const rf_json *root) {
   }
 }
 
-void rf_print_status(rf_bump_arena *arena, const rf_json *root) {
+void rf_print_status(rf_cli *cli, const rf_json *root) {
+  rf_bump_arena *const arena = &cli->arena;
   static const char *const counts[] = {"findings", "events", "events_kept", "builds", "processes", "crash_loops"};
   static const char *const sizes[] = {"database_bytes", "waiting_bytes", "free_bytes"};
   static const char *const titles[] = {"database", "waiting", "disk free"};

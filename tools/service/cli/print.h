@@ -2,9 +2,7 @@
 #ifndef RINGFENCE_TOOLS_SERVICE_CLI_PRINT_H
 #define RINGFENCE_TOOLS_SERVICE_CLI_PRINT_H
 
-#include "tools/ringfence/base/json.h"
-#include "tools/ringfence/base/sinks.h"
-#include "tools/service/store/store.h"
+#include "tools/service/cli/common.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -13,17 +11,17 @@ extern "C" {
 /* Text of programs that are checked: nothing of it may steer the terminal. */
 void rf_print_safe(const char *text);
 
-void rf_print_findings(rf_bump_arena *arena, const rf_json *root);
-void rf_print_finding(rf_bump_arena *arena, rf_store *store, const rf_json *root);
-void rf_print_builds(const rf_json *root);
+rf_cli_print rf_print_findings;
+rf_cli_print rf_print_finding;
+rf_cli_print rf_print_builds;
+rf_cli_print rf_print_activity;
+rf_cli_print rf_print_why;
+rf_cli_print rf_print_processes;
+rf_cli_print rf_print_process;
+rf_cli_print rf_print_status;
 
 /* A line that says how many of `total` a part of a list has, if that is not all. */
 void rf_print_part(const rf_json *list, uint64_t total, const char *noun);
-void rf_print_activity(const rf_json *root);
-void rf_print_why(const rf_json *root);
-void rf_print_processes(rf_bump_arena *arena, const rf_json *root);
-void rf_print_process(rf_bump_arena *arena, const rf_json *root);
-void rf_print_status(rf_bump_arena *arena, const rf_json *root);
 
 #ifdef __cplusplus
 }

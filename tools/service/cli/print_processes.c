@@ -13,7 +13,8 @@ static const char *bytes_of(rf_bump_arena *arena, const rf_json *object, const c
   return rf_bytes_text(arena, rf_json_unsigned(object, name, 0));
 }
 
-void rf_print_processes(rf_bump_arena *arena, const rf_json *root) {
+void rf_print_processes(rf_cli *cli, const rf_json *root) {
+  rf_bump_arena *const arena = &cli->arena;
   const rf_json *const list = rf_json_list(root, "processes");
   (void)puts(list == NULL ? "no process has sent a snapshot of its memory"
                           : "    id  snapshots        live        peak    hours  program");
@@ -67,7 +68,8 @@ static void print_snapshots(rf_bump_arena *arena, const rf_json *root) {
   }
 }
 
-void rf_print_process(rf_bump_arena *arena, const rf_json *root) {
+void rf_print_process(rf_cli *cli, const rf_json *root) {
+  rf_bump_arena *const arena = &cli->arena;
   const rf_json *const snapshot = rf_json_member(root, "snapshot");
   const rf_json *const against = rf_json_member(snapshot, "against");
   const rf_json *site = rf_json_list(snapshot, "sites");

@@ -15,6 +15,11 @@ static int64_t root_of(rf_store *store, int64_t id) {
 
 /* ---- Texts ---- */
 
+static bool refuse(char *message, const char *before, int64_t finding, const char *behind) {
+  (void)snprintf(message, RF_TRIAGE_MESSAGE, "%s %" PRId64 "%s", before, finding, behind);
+  return false;
+}
+
 static bool is_blank(const char *text) {
   return text[strspn(text, " \t\r\n")] == '\0';
 }
@@ -73,9 +78,6 @@ static bool reopen(rf_store *store, int64_t id, char *message) {
 }
 
 static bool merge(rf_store *store, int64_t id, int64_t other, char *message) {
-  if (other == 0) {
-    return rf_decision_refuse(message, "there is no such finding to merge");
-  }
   if (other == id) {
     return rf_decision_refuse(message, "they are one finding already");
   }
@@ -100,8 +102,10 @@ static bool part(rf_store *store, int64_t id, int64_t root, char *message) {
 static bool split(rf_store *store, int64_t id, const char *how, char *message) {
   int64_t const root = root_of(store, id);
   if (how == NULL) {
-    return root == id ? rf_decision_refuse(message, "it was not merged into another finding; to split it, say by what")
-                      : part(store, id, root, message);
+    return root != id ? part(store, id, root, message)
+                      : refuse(message, "finding", id,
+                               " was not merged into another; to make it several, say by what (--by RULE) or of which "
+                               "events (--events N,N)");
   }
   bool const undo = strcmp(how, "undo") == 0;
   bool const done = undo ? rf_split_undo(store, id, message) : rf_split_apply(store, id, how, message);
@@ -112,9 +116,11 @@ static bool split(rf_store *store, int64_t id, const char *how, char *message) {
 }
 
 static bool act(rf_store *store, const rf_triage *t, char *message) {
+  bool const merges = strcmp(t->action, "merge") == 0;
   int64_t const root = root_of(store, t->id);
-  if (root == 0) {
-    return rf_decision_refuse(message, "there is no such finding");
+  int64_t const other = merges ? root_of(store, t->other) : 0;
+  if (root == 0 || (merges && other == 0)) {
+    return refuse(message, "there is no finding", root == 0 ? t->id : t->other, "");
   }
   if (strcmp(t->action, "fix") == 0) {
     return fix(store, root, t->text, message);
@@ -125,8 +131,8 @@ static bool act(rf_store *store, const rf_triage *t, char *message) {
   if (strcmp(t->action, "reopen") == 0) {
     return reopen(store, root, message);
   }
-  if (strcmp(t->action, "merge") == 0) {
-    return merge(store, root, root_of(store, t->other), message);
+  if (merges) {
+    return merge(store, root, other, message);
   }
   return strcmp(t->action, "split") == 0 ? split(store, t->id, t->text, message)
                                          : rf_decision_refuse(message, "there is no such action");
