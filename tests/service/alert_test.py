@@ -264,6 +264,28 @@ def a_clock_that_was_set_back_holds_no_alert_up():
         s.wait(lambda: os.path.exists(s.root + "/told"))
 
 
+def signals_of(process):
+    """Those that are blocked, and those that are ignored, in its process."""
+    with open(f"/proc/{process}/status", encoding="ascii", errors="replace") as file:
+        return re.findall(r"^(Sig(?:Blk|Ign)):\s+(\w+)$", file.read(), re.M)
+
+
+def an_alert_s_command_has_the_signals_that_programs_have():
+    """What it starts ends by SIGTERM, and the left end of a pipe by SIGPIPE."""
+    with Service(start=False) as s:
+        told = s.root + "/pid"
+        s.options += ["--alert-command", f"echo $$ > {told}; exec sleep 600"]
+        s.start()
+        append(s.directory, event("a", "1"))
+        command = s.wait(lambda: os.path.exists(told) and open(told, encoding="ascii").read().strip())
+        s.wait(lambda: service.name_of(command) == "sleep")
+        beside = subprocess.Popen(["sleep", "600"])
+        s.wait(lambda: service.name_of(beside.pid) == "sleep")
+        equal(signals_of(command), signals_of(beside.pid))
+        beside.kill()
+        beside.wait()
+
+
 def a_collector_that_ends_leaves_no_alert_that_runs():
     """Nor a child of the alert's shell. The folder is free for the next collector at once."""
     for how in (signal.SIGKILL, signal.SIGTERM):
@@ -341,6 +363,7 @@ service.main([
     a_webhook_that_has_moved_is_said_and_not_taken_for_told, a_collector_that_ends_leaves_no_alert_that_runs,
     an_alert_that_was_told_is_not_told_again_while_the_disk_is_full,
     a_crash_loop_of_a_part_is_told_of_the_whole, what_an_alert_leaves_in_the_background_goes_on,
+    an_alert_s_command_has_the_signals_that_programs_have,
     an_alert_that_failed_is_told_later_whole_and_once,
     watch_tells_what_happens, a_clock_that_was_set_back_holds_no_alert_up,
     a_receiver_that_is_down_is_not_asked_for_each_alert,
