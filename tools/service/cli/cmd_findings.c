@@ -118,8 +118,8 @@ static int findings(int argc, char **argv) {
   int status = read_options(&a, "findings [--new] [--open] [--build B] [--env E] [OPTIONS]",
                             FILTERS | 1U << NEW | 1U << OPEN | 1U << STATE | 1U << ORDER, 0, argc, argv);
   if (status < 0) {
-    status = RF_EXIT_USAGE;
-    if (rf_cli_filter_is_right(&a.cli.store, &a.filter)) {
+    status = rf_cli_filter_status(&a.cli.store, &a.filter);
+    if (status == 0) {
       const rf_json *const root = rf_cli_answer(&a.cli, rf_query_findings(&a.cli.query, &a.filter), &printed);
       status = root == NULL ? RF_EXIT_FAILED : 0;
       if (root != NULL && !printed) {
@@ -183,8 +183,8 @@ static int gate(int argc, char **argv) {
   bool printed = false;
   int status = read_options(&a, "gate [--new-in BUILD] [--env E] [OPTIONS]", FILTERS, 0, argc, argv);
   if (status < 0) {
-    status = RF_EXIT_USAGE;
-    if (rf_cli_filter_is_right(&a.cli.store, &a.filter)) {
+    status = rf_cli_filter_status(&a.cli.store, &a.filter);
+    if (status == 0) {
       const rf_json *const root = rf_cli_answer(&a.cli, rf_query_findings(&a.cli.query, &a.filter), &printed);
       uint64_t const total = rf_json_unsigned(root, "total", 0);
       status = root == NULL ? RF_EXIT_FAILED : total != 0 ? RF_EXIT_FOUND : 0;
