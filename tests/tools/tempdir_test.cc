@@ -12,8 +12,8 @@ extern "C" {
 #include "tools/ringfence/run/tempdir.h"
 
 char *__wrap_mkdtemp(char *path);
-int __wrap_getrlimit(__rlimit_resource_t resource, rlimit *out);
-int __wrap_setrlimit(__rlimit_resource_t resource, const rlimit *limit);
+int __wrap_getrlimit(int resource, rlimit *out);
+int __wrap_setrlimit(int resource, const rlimit *limit);
 }
 
 namespace {
@@ -31,13 +31,13 @@ char *__wrap_mkdtemp(char *path) {
   return nullptr;
 }
 
-int __wrap_getrlimit(__rlimit_resource_t, rlimit *out) {
+int __wrap_getrlimit(int, rlimit *out) {
   *out = now;
   return 0;
 }
 
 // As for a user without privileges.
-int __wrap_setrlimit(__rlimit_resource_t, const rlimit *limit) {
+int __wrap_setrlimit(int, const rlimit *limit) {
   if (limit->rlim_max > now.rlim_max || limit->rlim_cur > limit->rlim_max) {
     errno = EPERM;
     return -1;
