@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Asks Bazel whether dependencies point one way: tools, tests, fuzz -> checkers -> lib; inside lib: decorators, heaps,
-# blocks -> core; nobody but //lib/port:port names an implementation of the port.
+# handles, blocks -> core; nobody but //lib/port:port names an implementation of the port.
 #
 #   tools/deps.sh [OPTION...]      options go to Bazel, before the command: --output_base=...
 #
@@ -45,11 +45,13 @@ trace="//checkers/trace/..."
 checkers="$guard + $asan + $mte + $page + $handles + $trace + $checked"
 forbid //lib/... "//checkers/... + //tests/... + //fuzz/... + //tools/..."
 forbid //checkers/... "//tests/... + //fuzz/... + //tools/..."
-forbid //lib/core/... "//lib/heaps/... + //lib/blocks/... + //lib/decorators/... + //lib/compat/..."
-forbid //lib/port/... "//lib/core:core + //lib/heaps/... + //lib/blocks/... + //lib/decorators/... + //lib/compat/..."
-forbid //lib/heaps/... "//lib/blocks/... + //lib/decorators/... + //lib/compat/..."
-forbid //lib/blocks/... "//lib/heaps/... + //lib/decorators/... + //lib/compat/..."
-forbid //lib/decorators/... "//lib/heaps/... + //lib/blocks/... + //lib/compat/..."
+above_core="//lib/heaps/... + //lib/handles/... + //lib/blocks/... + //lib/decorators/... + //lib/compat/..."
+forbid //lib/core/... "$above_core"
+forbid //lib/port/... "//lib/core:core + $above_core"
+forbid //lib/heaps/... "//lib/handles/... + //lib/blocks/... + //lib/decorators/... + //lib/compat/..."
+forbid //lib/handles/... "//lib/heaps/... + //lib/blocks/... + //lib/decorators/... + //lib/compat/..."
+forbid //lib/blocks/... "//lib/heaps/... + //lib/handles/... + //lib/decorators/... + //lib/compat/..."
+forbid //lib/decorators/... "//lib/heaps/... + //lib/handles/... + //lib/blocks/... + //lib/compat/..."
 forbid //checkers/os/... "//checkers/report/... + //checkers/shared/... + $checkers"
 forbid //checkers/report/... "//checkers/shared/... + $checkers"
 forbid //checkers/shared/... "$checkers"

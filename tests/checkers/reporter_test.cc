@@ -390,6 +390,23 @@ TEST_F(Reporter, AClosedOneOpensItsFileForEachText) {
   EXPECT_EQ(lines_of(path_).size(), 2U);
 }
 
+// Programs close all descriptors, and open files of their own, which get the same numbers.
+TEST_F(Reporter, AFileOfTheProgramsThatHasTheLogsNumberIsLeftAlone) {
+  rf_log_reporter_init(&reporter_, &options_);
+  rf_log_reporter_write(&reporter_, "1\n", 2);
+  int const number = reporter_.fd;
+  std::string const other = path_ + ".other";
+  int const opened = open(other.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  ASSERT_EQ(dup2(opened, number), number);
+  rf_log_reporter_write(&reporter_, "2\n", 2);
+  EXPECT_NE(reporter_.fd, number);
+  EXPECT_EQ(lines_of(path_), (std::vector<std::string>{"1", "2"}));
+  EXPECT_TRUE(lines_of(other).empty());
+  EXPECT_EQ(close(number), 0) << "it was not closed either";
+  close(opened);
+  unlink(other.c_str());
+}
+
 TEST_F(Reporter, AClosedOneWarnsOnceOfAFileThatCannotBeOpened) {
   log_to("/nowhere/at/all");
   rf_log_reporter_init(&reporter_, &options_);

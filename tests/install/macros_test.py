@@ -5,7 +5,9 @@
 """
 
 import os
+import subprocess
 import sys
+import tempfile
 
 from starlark import Loader, Struct
 
@@ -190,7 +192,8 @@ def fuzz_targets():
     programs = {"additional_linker_inputs": ["a"], "linkstatic": True, "malloc": "m", "stamp": 1}
     compiled = {"exec_compatible_with": ["e"], "features": ["f"], "target_compatible_with": ["t"], "toolchains": ["tc"]}
     every = dict(EVERYWHERE, visibility=["v"])
-    corpus = ["two.seeds", "kept/b.seeds", "loose/a", "loose/b", "one", "//other:loose/c", ":label", "@far//x"]
+    corpus = ["two.seeds", "kept/b.seeds", "loose/a", "loose/b", "loose/in_the_folder.seeds", "one", "//other:loose/c",
+              ":label", "@far//x"]
     made = targets_of("fuzz.bzl", "rf_fuzz_test", name="x", srcs=["s"], corpus=corpus, deps=["dep"], dict="words",
                       copts=["-Da"], linkopts=["-lx"], data=["data"], size="medium", tags=["tag"], run_flags=["--flag"],
                       args=["arg"], exec_properties=PARTS, **test, **harness, **programs, **compiled, **every)
@@ -258,6 +261,17 @@ def other_programs():
     made, = variant["implementation"](it)
     equal((links, made.files, made.runfiles),
           ({"musl/lib.so.0": (it.files.target[0], False)}, ["musl/lib.so.0"], ["musl/lib.so.0"]))
+    no_library = Loader(FOLDER).load("variant.bzl")["rf_no_cxx_library"].how["implementation"]
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TEST_TMPDIR")) as folder:
+        def run_shell(command, arguments, outputs):
+            equal(outputs, [made_folder])
+            subprocess.run(["sh", "-c", command, "sh", *arguments], check=True)
+
+        made_folder = Struct(path=folder)
+        made, = no_library(Struct(label=Struct(name="x"), actions=Struct(
+            declare_directory=lambda name: made_folder if name == "x" else None, run_shell=run_shell)))
+        with open(os.path.join(folder, "libstdc++.a"), "rb") as file:
+            equal((made.files, file.read()), ([made_folder], b"!<arch>\n"), "an archive without members")
 
 
 # ---- Archives ----

@@ -54,6 +54,19 @@ class Struct:
         self.__dict__.update(fields)
 
 
+class Transition(Struct):
+    """transition(): as Bazel has it, its implementation sees `inputs` alone, and must set each of `outputs`."""
+
+    def __init__(self, implementation, inputs, outputs):
+        super().__init__(inputs=inputs, outputs=outputs, call=implementation)
+
+    def implementation(self, settings, attributes):
+        made = self.call({name: settings[name] for name in self.inputs}, attributes)
+        if sorted(made) != sorted(self.outputs):
+            raise AssertionError("a transition sets %s, and names %s" % (sorted(made), sorted(self.outputs)))
+        return made
+
+
 class TestEnvironment(Struct):
     def __init__(self, env, inherited=None):
         super().__init__(env=env, inherited=inherited or [])
@@ -74,7 +87,7 @@ class Loader:
         names.update(
             Label=lambda text: "@ringfence" + text, select=Select, native=self.native, attr=kinds,
             depset=depset, CcInfo="CcInfo",
-            transition=lambda **it: Struct(**it), DefaultInfo=lambda **it: Struct(**it),
+            transition=Transition, DefaultInfo=lambda **it: Struct(**it),
             testing=Struct(TestEnvironment=TestEnvironment),
             rule=lambda **it: Rule(self.native, it), load=lambda path, *words: self.bring(names, path, words))
         with open(os.path.join(self.folder, name), encoding="utf-8") as file:

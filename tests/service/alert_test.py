@@ -11,6 +11,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
 
@@ -63,6 +64,24 @@ def a_collector_that_runs_once_tells_as_well():
         with open(log, encoding="utf-8") as file:
             told = [json.loads(line) for line in file]
         equal([(t["finding"], t["environment"]) for t in told], [(1, "ci"), (2, "development"), (3, "development")])
+
+
+def an_alert_that_was_told_and_could_not_be_noted_is_a_failure():
+    """It will be told again. The command lets none of those that began it write to a file."""
+    with Service(start=False) as s:
+        script = s.root + "/limit.py"
+        with open(script, "w", encoding="utf-8") as file:
+            file.write("import os, resource\n"
+                       "pid = os.getppid()\n"
+                       "while not os.path.samefile(f'/proc/{pid}/exe', '/proc/self/exe'):\n"
+                       "    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))\n"
+                       "    with open(f'/proc/{pid}/stat', encoding='utf-8') as file:\n"
+                       "        pid = int(file.read().rpartition(')')[2].split()[1])\n")
+        append(s.directory, event("a", "1"))
+        s.command("serve", "--once", "--alert-command", f"{sys.executable} {script}", status=1)
+        equal(s.ask("status")["alerts_waiting"], 1)
+        s.command("serve", "--once", "--alert-command", "true")
+        equal(s.ask("status")["alerts_waiting"], 0)
 
 
 def an_alert_that_failed_is_told_later_whole_and_once():
@@ -264,6 +283,28 @@ def a_clock_that_was_set_back_holds_no_alert_up():
         s.wait(lambda: os.path.exists(s.root + "/told"))
 
 
+def signals_of(process):
+    """Those that are blocked, and those that are ignored, in its process."""
+    with open(f"/proc/{process}/status", encoding="ascii", errors="replace") as file:
+        return re.findall(r"^(Sig(?:Blk|Ign)):\s+(\w+)$", file.read(), re.M)
+
+
+def an_alert_s_command_has_the_signals_that_programs_have():
+    """What it starts ends by SIGTERM, and the left end of a pipe by SIGPIPE."""
+    with Service(start=False) as s:
+        told = s.root + "/pid"
+        s.options += ["--alert-command", f"echo $$ > {told}; exec sleep 600"]
+        s.start()
+        append(s.directory, event("a", "1"))
+        command = s.wait(lambda: os.path.exists(told) and open(told, encoding="ascii").read().strip())
+        s.wait(lambda: service.name_of(command) == "sleep")
+        beside = subprocess.Popen(["sleep", "600"])
+        s.wait(lambda: service.name_of(beside.pid) == "sleep")
+        equal(signals_of(command), signals_of(beside.pid))
+        beside.kill()
+        beside.wait()
+
+
 def a_collector_that_ends_leaves_no_alert_that_runs():
     """Nor a child of the alert's shell. The folder is free for the next collector at once."""
     for how in (signal.SIGKILL, signal.SIGTERM):
@@ -341,7 +382,8 @@ service.main([
     a_webhook_that_has_moved_is_said_and_not_taken_for_told, a_collector_that_ends_leaves_no_alert_that_runs,
     an_alert_that_was_told_is_not_told_again_while_the_disk_is_full,
     a_crash_loop_of_a_part_is_told_of_the_whole, what_an_alert_leaves_in_the_background_goes_on,
-    an_alert_that_failed_is_told_later_whole_and_once,
+    an_alert_s_command_has_the_signals_that_programs_have,
+    an_alert_that_failed_is_told_later_whole_and_once, an_alert_that_was_told_and_could_not_be_noted_is_a_failure,
     watch_tells_what_happens, a_clock_that_was_set_back_holds_no_alert_up,
     a_receiver_that_is_down_is_not_asked_for_each_alert,
     failures_with_others_between_them_are_none_in_a_row,

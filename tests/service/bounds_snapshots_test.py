@@ -29,6 +29,19 @@ def stacks_and_lines_of_snapshots_are_bounded():
         equal(shown["calls"][odd["stack"][0]].get("line", 0), 0)
 
 
+def a_site_is_known_by_the_innermost_function_with_a_line_or_else_of_all():
+    def bare(function):
+        return frame(function)[:3]
+
+    with Service(start=False) as s:
+        append(s.directory, snapshot([[30, 1, [bare("a"), bare("b"), bare("c")]],
+                                      [20, 1, [bare("d"), frame("e"), frame("f")]], [10, 1, [bare("main")]]],
+                                     id="b-7-9-1"))
+        s.once()
+        shown = s.ask("processes", "1")["snapshot"]
+        equal([shown["calls"][site["stack"][site["top"]]]["function"] for site in shown["sites"]], ["a", "e", "main"])
+
+
 def empty_parts_of_a_map_count_as_well():
     with Service(start=False) as s:
         parts = [["0x1000", []]] * 4096 + [["0x2000", [7]]]
@@ -125,6 +138,7 @@ def call_sites_are_counted_and_listed_by_whether_they_were_watched():
 
 
 service.main([
+    a_site_is_known_by_the_innermost_function_with_a_line_or_else_of_all,
     stacks_and_lines_of_snapshots_are_bounded, empty_parts_of_a_map_count_as_well,
     the_oldest_snapshots_go_first_where_the_database_is_too_large,
     a_snapshot_belongs_to_its_process, a_process_has_the_figures_of_its_newest_snapshot,

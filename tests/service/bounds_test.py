@@ -112,7 +112,7 @@ def times_are_those_of_the_form_and_no_others():
         check(all(rows[str(i)] > service.timestamp(600) for i in range(len(good), len(good) + len(bad))), rows)
         for time in bad:
             s.command("builds", "--add", "c" * 40, "--time", time, status=2)
-        for time in ("2024-02-29T00:00:00Z", "2016-12-31T23:59:60Z", "1970-01-01T00:00:01Z"):
+        for time in ("2024-02-29T00:00:00Z", "2000-02-29T00:00:00Z", "2016-12-31T23:59:60Z", "1970-01-01T00:00:01Z"):
             s.command("builds", "--add", "c" * 40, "--time", time)
         append(s.directory, record("snapshot", "plain", ago=60, host="h", pid=3, snapshot={"name": "n", "bytes": 5}),
                record("snapshot", "plainer", host="h", pid=3, snapshot={"name": "n", "bytes": 5}),

@@ -153,11 +153,15 @@ def no_more_is_dropped_than_there_is_too_much():
 
 
 def what_waits_goes_in_pieces_that_a_collector_takes():
-    """5 MiB: more than one request may have."""
-    with Service() as upstream, branch(f"http://127.0.0.1:{upstream.port}", start=False) as s:
-        append(s.directory, *[event(f"p{i % 7}", f"{i}", f_pad=200000) for i in range(26)])
-        equal(run_once(s, f"http://127.0.0.1:{upstream.port}"), (0, ""))
-        equal((total(upstream), s.ask("status")["forward_waiting"]), (26, 0))
+    """5 MiB: more than one request may have. Each has a mebibyte at most, which is five of these records."""
+    with Service() as upstream:
+        proxy = Flaky(upstream.port, lambda: "passed")
+        with branch(proxy.url, start=False) as s:
+            append(s.directory, *[event(f"p{i % 7}", f"{i}", f_pad=200000) for i in range(26)])
+            equal(run_once(s, proxy.url), (0, ""))
+            equal((total(upstream), s.ask("status")["forward_waiting"]), (26, 0))
+            equal(proxy.fates, ["passed"] * 6)
+        proxy.shutdown()
 
 
 def what_is_sent_on_has_an_id_and_no_more_bytes_than_are_kept():

@@ -100,6 +100,19 @@ def an_older_database_that_is_damaged_is_named_and_left():
             check(os.path.getsize(s.directory + "/spool/current") > 0, "and so is the spool")
 
 
+def a_database_of_a_version_that_there_is_not_is_left_as_it_is():
+    for version in (-1, -2**31, 2**31 - 1):
+        with Service(start=False) as s:
+            s.once()
+            path = s.directory + "/ringfence.db"
+            with sqlite3.connect(path) as db:
+                db.execute(f"PRAGMA user_version = {version}")
+            db.close()
+            said = s.command("serve", "--once", status=1)
+            check(f"of a newer Ringfence (schema {version}," in said, said)
+            equal(sqlite3.connect(path).execute("PRAGMA user_version").fetchone()[0], version)
+
+
 def a_database_of_another_program_is_no_older_one():
     with Service(start=False) as s:
         with sqlite3.connect(s.directory + "/ringfence.db") as db:
@@ -148,6 +161,7 @@ def all_questions_are_answered_where_nobody_can_write():
 
 service.main([
     an_older_database_is_migrated_and_a_newer_one_refused, an_older_database_that_is_damaged_is_named_and_left,
-    a_database_of_another_program_is_no_older_one, a_backup_can_be_made_while_it_runs,
+    a_database_of_another_program_is_no_older_one, a_database_of_a_version_that_there_is_not_is_left_as_it_is,
+    a_backup_can_be_made_while_it_runs,
     all_questions_are_answered_where_nobody_can_write,
 ])

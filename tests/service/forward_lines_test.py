@@ -7,7 +7,7 @@ import signal
 import time
 
 import service
-from forwarding import forward, total
+from forwarding import Flaky, forward, total
 from service import Service, check, equal, event, finding
 
 
@@ -102,6 +102,27 @@ def lines_of_json_tell_who_found_what():
         check("0 records forwarded; the collector had 0" in forward(*words)[1])
 
 
+def requests_are_of_a_mebibyte_and_lines_that_are_too_long_hold_no_others_up():
+    """A line of a quarter of that is taken; one that is longer, also than all that is read at once, is passed over."""
+    with Service() as upstream, Service(start=False) as s:
+        proxy = Flaky(upstream.port, lambda: "passed")
+        folder = os.path.join(s.root, "logs")
+        os.mkdir(folder)
+        lines = [service.line_of(event(f"p{i}", f"id-{i}")) for i in range(24)]
+        lines = [line[:-2] + b" " * (100 * 1024 - len(line)) + line[-2:] for line in lines]
+        for at, length in ((3, 3 << 20), (9, (256 << 10) + 1), (15, 1 << 20), (21, (1 << 20) - 1)):
+            lines.insert(at, b"x" * length + b"\n")
+        lines.insert(12, b"a\0b\n")
+        with open(os.path.join(folder, "a.jsonl"), "wb") as file:
+            file.write(b"".join(lines))
+        status, said = forward("--to", proxy.url, "--once", folder)
+        equal((status, "24 records forwarded" in said, "5 half-written or unreadable lines left out" in said),
+              (0, True, True), said)
+        equal((total(upstream), proxy.fates), (24, ["passed"] * 3))
+        proxy.shutdown()
+        proxy.server_close()
+
+
 def lines_wait_for_a_collector_that_is_away():
     with Service() as upstream, Service(start=False) as s:
         folder = os.path.join(s.root, "logs")
@@ -150,4 +171,5 @@ service.main([
     folders_of_json_lines_are_sent_once, a_log_that_was_emptied_is_read_from_its_beginning,
     lines_of_json_tell_who_found_what, lines_wait_for_a_collector_that_is_away,
     lines_of_a_folder_that_cannot_be_written_are_sent_once,
+    requests_are_of_a_mebibyte_and_lines_that_are_too_long_hold_no_others_up,
 ])

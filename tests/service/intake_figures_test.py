@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Figures of findings and runs: counts, times, crash loops, and which events are kept."""
 
+import contextlib
 import os
 import time
 
@@ -253,6 +254,16 @@ def a_crash_loop_is_of_one_program_and_is_told_once():
         equal(s.ask("status")["crash_loops"], 1, "of another collector's start")
 
 
+def a_crash_loop_has_pauses_of_ten_seconds_and_none_that_are_longer():
+    for pause, loops in ((10.0, [20]), (10.001, [])):
+        with Service(start=False) as s:
+            begin = float(int(time.time()) - 1000)
+            append(s.directory, *[event("a", f"{i}", pid=i, time=service.timestamp_at(begin + i * pause))
+                                  for i in range(20)])
+            s.once()
+            equal([loop["processes"] for loop in s.ask("show", "1")["crash_loops"]], loops, pause)
+
+
 def a_crash_loop_outlives_others_that_went_on_before_it():
     """There is room for 64: the one that was quiet for longest goes."""
     with Service(start=False) as s:
@@ -262,6 +273,21 @@ def a_crash_loop_outlives_others_that_went_on_before_it():
                *[event("a", f"{i}", pid=i, ago=30 - i) for i in range(10, 20)])
         s.once()
         equal([x["kind"] for x in s.ask("show", "65")["activity"]], ["crash loop", "new"])
+
+
+def names_of_all_kinds_may_be_one():
+    """A program may be called as its host is, and its environment, its mode and a label."""
+    with Service(start=False) as s:
+        texts = [f"n{i}" for i in range(700)]
+        append(s.directory, *[event(f"p{text}", text, program=text, host=text, environment=text, mode=text)
+                              for text in texts])
+        s.once()
+        with contextlib.closing(database(s)) as db:
+            kinds = [db.execute("SELECT n.kind, count(*), sum(n.text = e.record) FROM event e JOIN name n ON n.id ="
+                                f" e.{column} GROUP BY n.kind").fetchall()
+                     for column in ("program", "host", "environment", "mode")]
+        equal([(len(rows), *rows[0][1:]) for rows in kinds], [(1, 700, 700)] * 4)
+        equal(len({rows[0][0] for rows in kinds}), 4)
 
 
 def figures_of_runs_are_added_up_each_for_itself():
@@ -290,5 +316,6 @@ service.main([
     events_that_come_together_are_thinned_by_their_count, a_record_of_many_events_counts_them_everywhere,
     a_finding_begins_with_its_oldest_event_and_ends_with_its_newest,
     a_crash_loop_is_of_one_program_and_is_told_once,
+    a_crash_loop_has_pauses_of_ten_seconds_and_none_that_are_longer, names_of_all_kinds_may_be_one,
     a_crash_loop_outlives_others_that_went_on_before_it, figures_of_runs_are_added_up_each_for_itself,
 ])

@@ -106,6 +106,9 @@ def ignored_needs_a_reason_and_stays_ignored():
     with Service(start=False) as s:
         take(s, event("a", "1"))
         check("give a reason" in s.command("ignore", "1", status=2))
+        check("the text is too long" in s.command("ignore", "1", "--because", "x" * 501, status=None))
+        s.command("ignore", "1", "--because", "x" * 500)
+        equal(s.ask("show", "1")["because"], "x" * 500)
         s.command("ignore", "1", "--because", "a test plants it")
         take(s, event("a", "2", build=build("z")))
         shown = s.ask("show", "1")
@@ -341,6 +344,18 @@ def a_record_that_comes_late_does_not_end_a_crash_loop():
         equal([loop["processes"] for loop in s.ask("show", "1")["crash_loops"]], [21])
 
 
+def a_part_that_is_taken_out_is_as_old_as_its_own_oldest_part():
+    """Also where events of it came meanwhile, when its parts were the whole's."""
+    with Service(start=False) as s:
+        take(s, event("a", "1", ago=5000), event("b", "2", ago=9000), event("c", "3", ago=100))
+        first = {row["id"]: row["first_seen"] for row in s.findings()}
+        s.command("merge", "1", "2")
+        s.command("merge", "3", "1")
+        take(s, event("a", "4", ago=4000))
+        s.command("split", "1")
+        equal(sorted((row["id"], row["first_seen"]) for row in s.findings()), [(1, first[2]), (3, first[3])])
+
+
 def a_database_above_its_limit_forgets_no_more_than_that():
     """500 events go at a time, 10 MB here, 2 MB of which leave the file at once: the rest is no reason to go on. The
     oldest go first; modules, whose age alone counts, stay."""
@@ -372,7 +387,14 @@ def a_database_above_its_limit_forgets_no_more_than_that():
         equal(len(s.ask("coverage")["modules"]), 1)
         s.stop()
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        check(os.path.getsize(s.directory + "/ringfence.db") < size - (1 << 20), "the file has become smaller")
+        check((16 << 20) < os.path.getsize(s.directory + "/ringfence.db") < size - (1 << 20), "it has become smaller")
+        os.makedirs(s.directory + "/symbols", exist_ok=True)
+        leftover = s.directory + "/symbols/new-1-1-1"
+        with open(leftover, "w", encoding="ascii"):
+            os.utime(leftover, (1, 1))
+        s.start()
+        s.wait(lambda: not os.path.exists(leftover))  # behind the next look at the size
+        equal(left(), 702)
         db.close()
 
 
@@ -387,4 +409,5 @@ service.main([
     fixed_has_a_number, ignored_needs_a_reason_and_stays_ignored,
     a_shortened_commit_is_the_build_that_alone_begins_so, of_two_builds_of_one_second_the_first_told_is_the_earlier,
     what_became_of_a_finding_is_listed, a_build_says_whether_its_order_is_guessed, states_that_contradict_are_refused,
-    a_record_that_comes_late_does_not_end_a_crash_loop, a_database_above_its_limit_forgets_no_more_than_that])
+    a_record_that_comes_late_does_not_end_a_crash_loop, a_part_that_is_taken_out_is_as_old_as_its_own_oldest_part,
+    a_database_above_its_limit_forgets_no_more_than_that])

@@ -240,6 +240,16 @@ def the_days_of_a_list_are_those_of_its_findings():
               s.http("GET", "/?search=nothingatall").text)
 
 
+def words_are_found_in_whatever_letters_they_are_written():
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    with Service(start=False) as s:
+        take(s, *(event(letter + letter.lower(), letter) for letter in letters))
+        for letter in letters:
+            for words in (2 * letter, 2 * letter.lower(), letter + letter.lower()):
+                equal([row["place"].split()[0] for row in s.findings("--search", "open_" + words)],
+                      ["open_" + letter + letter.lower()], words)
+
+
 service.main([builds_are_listed_in_parts, parts_of_the_page_of_findings_are_as_long_as_was_asked_for,
               a_part_behind_the_end_of_a_list_does_not_say_that_there_is_nothing,
               programs_of_the_coverage_are_listed_in_parts,
@@ -247,4 +257,4 @@ service.main([builds_are_listed_in_parts, parts_of_the_page_of_findings_are_as_l
               the_parts_of_a_finding_are_counted,
               a_finding_of_many_pieces_is_made_one_again, a_finding_is_new_for_seven_days,
               the_days_of_a_list_are_those_of_its_findings, a_list_of_one_environment_of_many_stays_that,
-              a_page_refuses_a_list_that_there_is_not])
+              words_are_found_in_whatever_letters_they_are_written, a_page_refuses_a_list_that_there_is_not])

@@ -364,13 +364,14 @@ def repeats_of_an_event_count_where_the_event_is():
             equal(counts(), {1: 52}, rule)
             s.command("split", "2")
             equal(counts(), {1: 31, 2: 21}, rule)
-    with Service(start=False) as s:
-        take(s, *(event("a", f"b-{i}-1-1", mode="sample" if i % 2 else "guard", ago=99 - i) for i in range(40)))
-        s.command("split", "1", "--by", "mode")
-        before = {row["id"]: row["count"] for row in s.findings()}
-        take(s, record("repeat", "b-31-1-2", of="b-31-1-1", count=100, mode="sample"),
-             record("repeat", "b-30-1-2", of="b-30-1-1", count=1000, mode="guard"))
-        equal({row["id"]: row["count"] for row in s.findings()}, {1: before[1] + 1000, 2: before[2] + 100})
+    for rule, one, two in (("program", "/srv/one", "/srv/two"), ("environment", "ci", "qa"), ("mode", "guard", "page")):
+        with Service(start=False) as s:
+            take(s, *(event("a", f"b-{i}-1-1", ago=99 - i, **{rule: two if i % 2 else one}) for i in range(40)))
+            s.command("split", "1", "--by", rule)
+            before = {row["id"]: row["count"] for row in s.findings()}
+            take(s, record("repeat", "b-31-1-2", of="b-31-1-1", count=100, **{rule: two}),
+                 record("repeat", "b-30-1-2", of="b-30-1-1", count=1000, **{rule: one}))
+            equal({row["id"]: row["count"] for row in s.findings()}, {1: before[1] + 1000, 2: before[2] + 100}, rule)
 
 
 def events_are_taken_out_of_a_finding():

@@ -296,6 +296,22 @@ def a_finding_whose_end_is_lost_is_told_after_a_silence():
         s.wait(lambda: sum(row["count"] for row in s.findings()) == 2)
 
 
+def lines_of_a_finding_may_come_slowly():
+    with Service(start=False) as s:
+        board = Board(s.root)
+        pipe = os.path.join(s.root, "uart")
+        os.mkfifo(pipe)
+        s.options = ["--serial", pipe]
+        s.start()
+        with open(pipe, "wb", buffering=0) as uart:
+            for line in board.finding():
+                uart.write(line)
+                time.sleep(1.3)  # the collector looks for silence each second
+        s.wait(s.findings)
+        shown = s.command("show", "1")
+        equal(([row["count"] for row in s.findings()], "did not arrive" in shown, losses(s)), ([1], False, {}), shown)
+
+
 def a_terminal_is_read_raw_and_waited_for():
     master, slave = os.openpty()
     with Service(start=False) as s:
@@ -417,6 +433,7 @@ service.main([
     a_file_that_is_rotated_is_read_on, losses_of_a_file_that_is_read_again_count_once,
     losses_of_the_last_files_are_remembered,
     a_board_that_began_anew_counts_from_one_again, a_finding_whose_end_is_lost_is_told_after_a_silence,
+    lines_of_a_finding_may_come_slowly,
     a_terminal_is_read_raw_and_waited_for, a_terminal_gets_the_speed_that_was_asked_for,
     a_line_begins_anywhere_behind_noise_without_an_end,
     a_line_ends_anywhere_before_noise_without_an_end, noise_costs_nothing,

@@ -287,6 +287,12 @@ def children_of(pid):
         return [int(word) for word in file.read().split()]
 
 
+def name_of(pid):
+    """That of the program which the process runs."""
+    with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+        return file.read().strip()
+
+
 def has_ended(pid):
     """Also of a process whose parent has not asked for its status."""
     try:

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -10,6 +11,7 @@
 #include <iterator>
 #include <memory>
 #include <string>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <vector>
@@ -134,6 +136,24 @@ TEST_F(Sessions, EndWithTheProcessWhereTheFileCannotBeWritten) {
   EXPECT_FALSE(is_there("sessions.part")) << "no secret is left there";
   read();
   EXPECT_EQ(sessions_.count, 0U);
+}
+
+TEST_F(Sessions, StayInTheirFileWhereTheDiskHasNoRoomForOneMore) {
+  std::string const first = begin("first");
+  rlimit before = {};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  rlimit little = before;
+  little.rlim_cur = 100;
+  auto const handler = signal(SIGXFSZ, SIG_IGN);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &little), 0);
+  std::string const second = begin("second");
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  signal(SIGXFSZ, handler);
+  EXPECT_EQ(token(second), "second");
+  EXPECT_FALSE(is_there("sessions.part"));
+  read();
+  EXPECT_EQ(token(first), "first");
+  EXPECT_EQ(sessions_.count, 1U);
 }
 
 TEST_F(Sessions, SecretsAreEqualToTheLastCharacterAlone) {

@@ -41,6 +41,27 @@ def a_collector_makes_the_segment_anew():
         equal(process.end(), 0)
 
 
+def a_policy_that_cannot_be_written_is_complained_of_each_time():
+    """Once, until it can be written again."""
+    with Service() as s:
+        new = os.path.join(s.directory, "policy.new")
+        said = "new processes do not get the rules"
+        for times in (1, 2):
+            os.mkdir(new)
+            for rate in (100, 200):
+                rule_unseen(s, "set", "--options", f"sample_rate={times * 1000 + rate}")
+                s.wait(lambda: s.log().count(said) >= times)
+            time.sleep(0.5)
+            equal(s.log().count(said), times)
+            os.rmdir(new)
+            s.wait(lambda: f"sample_rate={times * 1000 + 200}" in written(s))
+
+
+def written(s):
+    with open(os.path.join(s.directory, "policy"), "rb") as file:
+        return file.read().decode("latin-1")
+
+
 def nothing_is_left_where_nobody_is_steered():
     with Service() as s:
         live = policy(s)["live"]
@@ -163,4 +184,5 @@ service.main([
     a_collector_that_died_goes_on, a_collector_makes_the_segment_anew, nothing_is_left_where_nobody_is_steered,
     only_ones_own_whole_files_are_believed, a_file_that_is_cut_while_it_is_in_use_harms_nobody,
     a_damaged_segment_changes_nothing, children_are_steered_too, a_damaged_policy_file_is_not_gone_on_with,
+    a_policy_that_cannot_be_written_is_complained_of_each_time,
 ])

@@ -46,6 +46,24 @@ def frames_of_stripped_builds_are_known_by_their_builds():
         equal(sorted(f["count"] for f in s.http("GET", "/api/v1/findings").json()["findings"]), [1, 2])
 
 
+def of_two_builds_the_one_without_symbols_keeps_the_names_of_its_functions():
+    """Nothing more will be known of them, while those of the other wait for their lines."""
+    def of(id, function):
+        frames = [{"pc": pc, "module": "/srv/" + module, "build_id": build_id, "offset": "0x1010", "function": name}
+                  for pc, module, build_id, name in (("0x1010", "with", "aa01", "inner"),
+                                                     ("0x2010", "without", "bb01", function))]
+        return event("a", id, f_found={"thread": 1, "frames": frames}, f_allocated={"thread": 1, "frames": frames})
+
+    with Service(start=False) as s:
+        s.once()
+        with contextlib.closing(service.database(s)) as db:
+            db.execute("INSERT INTO symbol_file(build_id, kind, name, bytes, time, looked)"
+                       " VALUES('aa01', 'debuginfo', 'x', 1, 1, 1)")
+        s.start()
+        service.post(s, of("1", "first"), of("2", "second"), of("3", "first"))
+        equal(sorted(f["count"] for f in s.http("GET", "/api/v1/findings").json()["findings"]), [1, 2])
+
+
 def frames_between_named_ones_get_their_names():
     """Of each of several events that are looked up at once."""
     with Service(start=False) as s:
@@ -299,7 +317,10 @@ def a_program_without_a_build_id_whose_lines_have_moved_has_those_that_it_has():
             path, source = s.root + "/app", s.root + "/app.c"
             with open(source, "w", encoding="utf-8") as file:
                 file.write("\n" * lines + SOURCE.lstrip("\n"))
-            run("cc", "-g", "-O1", "-fno-pie", "-no-pie", "-Wl,--build-id=none", "-o", path, source)
+            run("cc", "-g", "-O1", "-fno-pie", "-no-pie", "-Wl,--build-id=none", "-o", path + ".new", source)
+            with open(path + ".new", "rb") as new, open(path, "wb") as file:  # the same file, of the same size
+                file.write(new.read().ljust(1 << 20, b"\0"))
+            os.utime(path, ns=(10**18 + lines, 10**18 + lines))  # and of the same second
             at = int(re.search(r"^([0-9a-f]+) T make$", run("nm", path), re.M)[1], 16)
             frame = {"pc": hex(at), "module": path, "offset": hex(at + 5), "function": "make"}
             take(s, event("x", str(lines), f_allocated={"thread": 1, "frames": [frame]}))
@@ -318,6 +339,7 @@ service.main([
     call_sites_that_are_there_get_the_names_of_a_file_that_comes_later,
     call_sites_that_a_collector_left_without_names_get_them_from_the_next,
     frames_of_stripped_builds_are_known_by_their_builds,
+    of_two_builds_the_one_without_symbols_keeps_the_names_of_its_functions,
     frames_between_named_ones_get_their_names,
     names_stay_when_another_file_of_the_build_comes,
 ])

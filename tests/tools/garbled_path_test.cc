@@ -53,10 +53,10 @@ TEST(GarbledPath, HasNoMoreAndNoFewerLettersThanItsName) {
   std::string const folder = ringfence_test::scratch("letters");
   ringfence_test::Removed const removed(folder);
   mkdir(folder.c_str(), 0700);
-  for (const char *const name : {"/a\xE9zz", "/b\xE9", "/c~z"}) {
+  for (const char *const name : {"/a\xE9zz", "/b\xE9", "/c~z", "/d\x7Fz"}) {
     ringfence_test::write_file(folder + name, "");
   }
-  for (const char *const name : {"/a\xEF\xBF\xBDz", "/b\xEF\xBF\xBDz", "/c\xEF\xBF\xBDz"}) {
+  for (const char *const name : {"/a\xEF\xBF\xBDz", "/b\xEF\xBF\xBDz", "/c\xEF\xBF\xBDz", "/d\xEF\xBF\xBDz"}) {
     EXPECT_EQ(rf_garbled_path_find(&arena, (folder + name).c_str()), folder + name);
   }
   rf_bump_arena_free(&arena);

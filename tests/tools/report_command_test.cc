@@ -461,4 +461,19 @@ TEST_F(ReportCommand, ARuleByFingerprintHidesItsKindAlone) {
 }
 
 } // namespace
+TEST_F(ReportCommand, ASourceOfTheSecondInWhichItsReportWasWrittenIsTheOneThatRan) {
+  file("a.c", "int x;\n  p = malloc(n);\n");
+  const rf_site place = {"a.c", "fill", 2};
+  rf_finding f = leak();
+  f.allocated.site = &place;
+  const std::string found = file("found", json(f));
+  for (const time_t changed : {999999999, 1000000000, 1000000001}) {
+    const timeval written[2] = {{1000000000, 0}, {1000000000, 0}};
+    const timeval source[2] = {{changed, 0}, {changed, 0}};
+    ASSERT_EQ(utimes(found.c_str(), written) | utimes(file("a.c").c_str(), source), 0);
+    const std::string page = report({"--format=html", "--source-root", folder_, found}).out;
+    EXPECT_EQ(has(page, "p = malloc(n);"), changed <= 1000000000) << changed;
+  }
+}
+
 } // namespace ringfence_test

@@ -181,6 +181,14 @@ TEST_F(ReportSnapshots, AProfileHasNumbersOf64Bits) {
   EXPECT_TRUE(has(text, "2:{1:[1] 2:[5000000000,70000000000]}\n")) << text;
 }
 
+TEST_F(ReportSnapshots, AProfileHasTheLastSnapshotAndNoDifference) {
+  ASSERT_EQ(report({"--output", file("p.pb.gz"), file("s.json", kSnapshots)}).status, 0);
+  const std::string profile = pprof_text(read_file(file("p.pb.gz")));
+  EXPECT_EQ(count(profile, "2:{1:["), 2U) << profile;
+  EXPECT_TRUE(has(profile, "2:[6,1000]}")) << profile;
+  EXPECT_TRUE(has(profile, "2:[3,300]}")) << profile;
+}
+
 TEST_F(ReportSnapshots, ThePageShowsSnapshots) {
   const std::string page = report({"--format=html", file("s.json", kSnapshots)}).out;
   EXPECT_TRUE(has(page, "Snapshot \"later\"")) << page;

@@ -4,8 +4,11 @@
 #include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
+#include <fstream>
 #include <string>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 
 extern "C" {
@@ -88,6 +91,33 @@ TEST(Survivors, AreThoseThatHaveARecord) {
   siginfo_t end;
   EXPECT_EQ(waitid(P_PID, static_cast<id_t>(child), &end, WEXITED | WNOWAIT), 0);
   EXPECT_EQ(found_by_this_process(folder, &id), 0U) << "a zombie";
+  EXPECT_EQ(waitpid(child, nullptr, 0), child);
+  unlink(record.c_str());
+  rmdir(folder.c_str());
+}
+
+// The first thread of a process may end before the others, and is a zombie until they have.
+TEST(Survivors, AreThoseOfWhichAThreadRuns) {
+  std::string folder = testing::TempDir() + "/threadsXXXXXX";
+  ASSERT_NE(mkdtemp(&folder[0]), nullptr);
+  uint32_t id = 0;
+  pid_t const child = fork();
+  if (child == 0) {
+    std::thread([] { pause(); }).detach();
+    syscall(SYS_exit, 0);
+  }
+  std::string const stat = "/proc/" + std::to_string(child) + "/stat";
+  std::string line;
+  for (int i = 0; i < 10000 && line.find(") Z ") == std::string::npos; i++) {
+    usleep(1000);
+    std::getline(std::ifstream(stat), line);
+  }
+  EXPECT_NE(line.find(") Z "), std::string::npos) << line;
+  std::string const record = folder + "/" + std::to_string(child);
+  close(open(record.c_str(), O_WRONLY | O_CREAT, 0600));
+  EXPECT_EQ(found_by_this_process(folder, &id), 1U);
+  EXPECT_EQ(id, static_cast<uint32_t>(child));
+  kill(child, SIGKILL);
   EXPECT_EQ(waitpid(child, nullptr, 0), child);
   unlink(record.c_str());
   rmdir(folder.c_str());

@@ -376,6 +376,27 @@ TEST_F(Symbolize, AFunctionEndsWithItsLastByte) {
   EXPECT_EQ(behind.source_count, 0u);
 }
 
+// One that begins where another does may be longer, whichever comes first in the table.
+TEST_F(Symbolize, TheLongerOfFunctionsThatBeginAtOnePlaceIsFoundBehindTheEndOfTheOther) {
+  for (const bool longer_first : {false, true}) {
+    ringfence_test::ElfFile image;
+    image.symbols = {{longer_first ? "longer" : "other", 0x8000, longer_first ? 0x20U : 0x10U},
+                     {longer_first ? "other" : "longer", 0x8000, longer_first ? 0x10U : 0x20U},
+                     {"before", 0x7FF0, 0x100}};
+    const std::string file = ringfence_test::scratch("image");
+    ringfence_test::write_file(file, image.bytes());
+    rf_frame frame = {};
+    frame.module = file.c_str();
+    frame.exact = true;
+    frame.offset = 0x8018;
+    setenv("PATH", "/nonexistent", 1);
+    symbolize({&frame});
+    unlink(file.c_str());
+    ASSERT_EQ(frame.source_count, 1u) << longer_first;
+    EXPECT_STREQ(frame.sources[0].function, "longer") << longer_first;
+  }
+}
+
 TEST_F(Symbolize, LeavesAloneWhatIsNoFile) {
   rf_frame gone = frame_;
   gone.module = "/nonexistent/module.so";

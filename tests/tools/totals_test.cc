@@ -4,6 +4,7 @@
 #include "tools/ringfence/render/document.h"
 
 #include <algorithm>
+#include <array>
 #include <gtest/gtest.h>
 #include <string>
 
@@ -142,6 +143,23 @@ TEST_F(Report, AProcessThatStillRunsWasNotKilled) {
   run.process_count = 3;
   rf_document document = {};
   EXPECT_EQ(rf_totals_of(&run, &document, 0, 0).killed, 1U);
+}
+
+// One that was killed has counted nothing; one that goes on behind max_findings counts more than there are records of.
+TEST_F(Report, AsManyTimesAreToldAsRecordsOrProcessesTell) {
+  rf_process process = {};
+  rf_run run = {};
+  run.processes = &process;
+  run.process_count = 1;
+  rf_document document = {};
+  document.count = 1;
+  document.times = 3;
+  for (const auto &[counted, times, uncounted] : {std::array{0U, 3U, 0U}, {2U, 3U, 0U}, {3U, 3U, 0U}, {5U, 5U, 2U}}) {
+    process.findings = counted;
+    rf_totals const totals = rf_totals_of(&run, &document, 0, 0);
+    EXPECT_EQ(totals.times, times) << counted;
+    EXPECT_EQ(totals.uncounted, uncounted) << counted;
+  }
 }
 
 TEST_F(Report, CountsRepetitions) {

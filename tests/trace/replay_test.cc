@@ -161,6 +161,21 @@ TEST(Limit, EndsAReplayThatIsSlowAndTellsTheTimeOfItsRequests) {
   trace_free(&t);
 }
 
+// A look at the clock comes behind some requests: a few are replayed whole, and once at least, whatever the limit is.
+TEST(Limit, LeavesOneRunToATraceThatWasReplayedWhole) {
+  trace t = trace_make_random(1, 40, 10, 64);
+  subject const *const s = subject_named("tlsf");
+  size_t const arena = 64 * 1024;
+  replay_memory m = replay_memory_make(&t, arena);
+  replay_figures const figures = replay_figures_of(s, &t, &m, arena, 0, 1e-9);
+  EXPECT_EQ(figures.replayed, t.count);
+  EXPECT_GE(figures.runs, 1U);
+  EXPECT_LT(figures.times.mean_ns, 1e9);
+  EXPECT_TRUE(figures.sound);
+  replay_memory_free(&t, &m);
+  trace_free(&t);
+}
+
 // ---- Memory of the system ----
 
 size_t times_asked;

@@ -226,8 +226,9 @@ static int export_findings(asked *a) {
   if (!rf_cli_open(&a->cli, RF_STORE_READ)) {
     return RF_EXIT_FAILED;
   }
-  if (!rf_cli_filter_is_right(&a->cli.store, &a->filter)) {
-    return RF_EXIT_USAGE;
+  int const status = rf_cli_filter_status(&a->cli.store, &a->filter);
+  if (status != 0) {
+    return status;
   }
   if (!rf_export_list(&a->cli.store, &a->cli.arena, &a->filter, &a->ids, &a->id_count)) {
     rf_diag("%s", a->cli.store.error);

@@ -95,7 +95,8 @@ static int begin(asked *a, const rf_cli_usage *usage, int argc, char **argv) {
   if (!rf_cli_open(&a->cli, RF_STORE_READ)) {
     return RF_EXIT_FAILED;
   }
-  return rf_cli_filter_is_right(&a->cli.store, &a->filter) ? status : RF_EXIT_USAGE;
+  int const wrong = rf_cli_filter_status(&a->cli.store, &a->filter);
+  return wrong != 0 ? wrong : status;
 }
 
 static int answer(const question *q, int argc, char **argv) {

@@ -2,6 +2,7 @@
 
 #include "tools/ringfence/base/diagnostics.h"
 #include "tools/ringfence/base/words.h"
+#include "tools/service/cli/common.h"
 
 static bool is_one_of(const char *value, const char *names, const char *option) {
   if (value != NULL && !rf_is_word_of(value, names)) {
@@ -25,11 +26,12 @@ bool rf_cli_filter_has_words(const rf_findings_filter *f) {
          is_given(f->build, "build") && is_given(f->new_in, "new-in") && is_given(f->environment, "env");
 }
 
-bool rf_cli_filter_is_right(rf_store *store, const rf_findings_filter *f) {
+int rf_cli_filter_status(rf_store *store, const rf_findings_filter *f) {
   char message[RF_FILTER_MESSAGE] = "";
-  bool const right = rf_query_filter_is_known(store, f, message);
-  if (!right) {
-    rf_diag("%s", message);
+  if (rf_query_filter_is_known(store, f, message)) {
+    return 0;
   }
-  return right;
+  /* What could not be read may be there. */
+  rf_diag("%s", store->failed ? store->error : message);
+  return store->failed ? RF_EXIT_FAILED : RF_EXIT_USAGE;
 }

@@ -12,8 +12,8 @@ extern "C" {
 bool rf_cli_filter_has_words(const rf_findings_filter *filter);
 
 /* Whether the store has heard of the builds and the environment: a name that is misspelt would choose nothing, and
- * nothing passes a gate. False after a message. */
-bool rf_cli_filter_is_right(rf_store *store, const rf_findings_filter *filter);
+ * nothing passes a gate. 0, or the exit status after a message: that of a failure where the store cannot be read. */
+int rf_cli_filter_status(rf_store *store, const rf_findings_filter *filter);
 
 #ifdef __cplusplus
 }

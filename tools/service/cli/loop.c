@@ -275,6 +275,7 @@ static void open_browser(server *s) {
     sigset_t none;
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)signal(SIGPIPE, SIG_DFL);
     rf_streams_give_back();
     if (fork() == 0) {
       (void)setsid();

@@ -147,6 +147,7 @@ static void become(const rf_alerts *alerts, int input) {
   sigset_t none;
   (void)sigemptyset(&none);
   (void)sigprocmask(SIG_SETMASK, &none, NULL);
+  (void)signal(SIGPIPE, SIG_DFL); /* which the collector ignores: what is ignored stays so in a new program */
   (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
   rf_streams_give_back();
   (void)setpgid(0, 0);
