@@ -6,9 +6,9 @@
 #   firmware.elf: $(RINGFENCE_OBJECT)
 #   CFLAGS += -I$(RINGFENCE_BUILD)             # for #include "ringfence.h"
 #
-# The object is compiled with $(CC), $(CPPFLAGS), $(CFLAGS) and $(TARGET_ARCH), as yours are. RINGFENCE_FLAGS: --mode and
-# the like, of tools/amalgamate.py. The header is made before anything is compiled, and `make` alone makes what it would
-# without this file.
+# The object is compiled with $(CC), $(CPPFLAGS), $(CFLAGS) and $(TARGET_ARCH), as yours are. RINGFENCE_FLAGS: --mode
+# and the like, of tools/amalgamate.py. The header is made before anything is compiled, and `make` alone makes what it
+# would without this file.
 RINGFENCE_GOAL := $(.DEFAULT_GOAL)
 RINGFENCE_BUILD ?= ringfence-build
 RINGFENCE_FLAGS ?= --mode guard --no-malloc

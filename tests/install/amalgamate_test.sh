@@ -107,6 +107,13 @@ for header in "$work"/*/ringfence.h; do
   g++ -std=c++17 "${warnings[@]}" -Wold-style-cast -Wuseless-cast -Wzero-as-null-pointer-constant -fsyntax-only \
     -x c++ "$header" || complain "$header in C++"
 done
+for standard in 11 14 17 20; do
+  for exceptions in '' -fno-exceptions; do
+    g++ -std=c++$standard $exceptions "${warnings[@]}" -Wold-style-cast -Wuseless-cast -Wmissing-declarations \
+      -Wredundant-decls -DRINGFENCE_OPERATOR_NEW -fsyntax-only -x c++ "$work/newlib/ringfence.h" ||
+      complain "operator new in C++$standard $exceptions"
+  done
+done
 
 # ---- The small tlsf is an allocator, and refuses a bad free ----
 
@@ -198,7 +205,8 @@ link_callers() {
     -o "$program" >"$work/log" 2>&1 || { complain "newlib $*: $(<"$work/log")"; return; }
   for name in malloc free; do
     arm-none-eabi-nm "$program" | grep " W $name\$" >/dev/null || complain "newlib $*: $name is newlib's own"
-    arm-none-eabi-objdump -d "$program" | grep -E "bl\\S*\\s.*<$name>" >/dev/null || complain "newlib $*: $name is inlined"
+    arm-none-eabi-objdump -d "$program" | grep -E "bl\\S*\\s.*<$name>" >/dev/null ||
+      complain "newlib $*: $name is inlined"
   done
 }
 

@@ -96,6 +96,16 @@ RF_SYSTEM_CALL_ void *operator new[](std::size_t size, std::align_val_t align, c
 
 /* ---- delete ---- */
 
+/* Objects that other compilers made may call those with a size, whether this one does or not. */
+#ifndef __cpp_sized_deallocation
+void operator delete(void *block, std::size_t) noexcept;
+void operator delete[](void *block, std::size_t) noexcept;
+#ifdef __cpp_aligned_new
+void operator delete(void *block, std::size_t, std::align_val_t) noexcept;
+void operator delete[](void *block, std::size_t, std::align_val_t) noexcept;
+#endif
+#endif
+
 RF_SYSTEM_CALL_ void operator delete(void *block) noexcept {
   rf_system_free_for(__builtin_return_address(0), block);
 }
