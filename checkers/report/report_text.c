@@ -141,17 +141,11 @@ static bool program_frame(const writer *w, const rf_trace *t, rf_frame_name *out
   return false;
 }
 
-static bool is_operator(const rf_frame_name *name) {
-  static const char operator_of[] = "operator ";
-  return name->function != NULL && strncmp(name->function, operator_of, sizeof operator_of - 1) == 0;
-}
-
-/* True where every frame has a name and none is the program's: the C library ran exit handlers. The program's call of an
- * operator delete, all that a board may tell of, is none. */
+/* True where every frame has a name and none is the program's: the C library ran exit handlers. */
 static bool is_exit(const writer *w, const rf_trace *t) {
   rf_frame_name name;
   for (unsigned i = 0; i < t->depth; i++) {
-    if (!name_of(w, t->frames[i], 0, &name) || is_operator(&name)) {
+    if (!name_of(w, t->frames[i], 0, &name)) {
       return false;
     }
   }

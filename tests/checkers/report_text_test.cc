@@ -120,22 +120,6 @@ TEST(ReportText, TheSummaryPassesOverInlinedCodeOfTheCxxLibrary) {
   EXPECT_EQ(line_with(render(f, &symbolizer), "SUMMARY"), "SUMMARY: Ringfence: memory-leak main.cc:7 in main");
 }
 
-bool name_of_operator(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
-  static_cast<void>(context);
-  *out = {"operator delete(void*)", nullptr, 0, 0, "/home/user/demo", nullptr, pc, nullptr};
-  return inlined == 0;
-}
-
-// All that a board tells of a C++ program's free.
-TEST(ReportText, AWriteFoundByAnOperatorAloneWasFoundByACallOfTheProgram) {
-  rf_symbolizer const symbolizer = {name_of_operator, nullptr};
-  rf_finding f = sample_finding();
-  f.found.site = nullptr;
-  f.found.depth = 1;
-  std::string const text = render(f, &symbolizer);
-  EXPECT_EQ(line_with(text, "WRITE"), "WRITE of size 3 at 0x105e, found by thread T0 here:");
-}
-
 bool name_of_exit(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
   static const char *const functions[] = {"__run_exit_handlers", "exit", "__libc_start_main", "_start", "main"};
   static_cast<void>(context);
