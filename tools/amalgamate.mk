@@ -6,8 +6,9 @@
 #   firmware.elf: $(RINGFENCE_OBJECT)
 #   CFLAGS += -I$(RINGFENCE_BUILD)             # for #include "ringfence.h"
 #
-# The object is compiled with $(CC) and $(CFLAGS). RINGFENCE_FLAGS: --mode and the like, of tools/amalgamate.py. The
-# header is made before anything is compiled, and `make` alone makes what it would without this file.
+# The object is compiled with $(CC), $(CPPFLAGS), $(CFLAGS) and $(TARGET_ARCH), as yours are. RINGFENCE_FLAGS: --mode
+# and the like, of tools/amalgamate.py. The header is made before anything is compiled, and `make` alone makes what it
+# would without this file.
 RINGFENCE_GOAL := $(.DEFAULT_GOAL)
 RINGFENCE_BUILD ?= ringfence-build
 RINGFENCE_FLAGS ?= --mode guard --no-malloc
@@ -27,7 +28,7 @@ $(RINGFENCE_BUILD)/ringfence.c: $(RINGFENCE_BUILD)/words $(RINGFENCE)/tools/amal
 $(RINGFENCE_BUILD)/ringfence.h: $(RINGFENCE_BUILD)/ringfence.c
 
 $(RINGFENCE_OBJECT): $(RINGFENCE_BUILD)/ringfence.c
-	$(CC) $(CFLAGS) -std=c11 -c -o $@ $<
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(TARGET_ARCH) -std=c11 -c -o $@ $<
 
 # A file that is included is made before all others: no object of the program's has to name ringfence.h.
 $(RINGFENCE_BUILD)/made.mk: $(RINGFENCE_BUILD)/ringfence.h

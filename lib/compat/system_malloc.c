@@ -78,6 +78,10 @@ static void give(void *block, const rf_site *site) {
   }
 }
 
+void rf_system_free_for(const void *caller, void *block) {
+  give(block, site_for((uintptr_t)caller));
+}
+
 #if RF_SYSTEM_MALLOC != RF_SYSTEM_WRAP
 
 /* ---- What the heap has ---- */
@@ -110,14 +114,14 @@ static size_t left(const rf_stats *stats, size_t used) {
 
 #if RF_SYSTEM_MALLOC == RF_SYSTEM_FREERTOS
 
-void *pvPortMalloc(size_t size);
-void *pvPortCalloc(size_t count, size_t size);
-void vPortFree(void *block);
-void vPortInitialiseBlocks(void);
-void vPortHeapResetState(void);
-size_t xPortGetFreeHeapSize(void);
-size_t xPortGetMinimumEverFreeHeapSize(void);
-void xPortResetHeapMinimumEverFreeHeapSize(void);
+RF_SYSTEM_CALL_ void *pvPortMalloc(size_t size);
+RF_SYSTEM_CALL_ void *pvPortCalloc(size_t count, size_t size);
+RF_SYSTEM_CALL_ void vPortFree(void *block);
+RF_SYSTEM_CALL_ void vPortInitialiseBlocks(void);
+RF_SYSTEM_CALL_ void vPortHeapResetState(void);
+RF_SYSTEM_CALL_ size_t xPortGetFreeHeapSize(void);
+RF_SYSTEM_CALL_ size_t xPortGetMinimumEverFreeHeapSize(void);
+RF_SYSTEM_CALL_ void xPortResetHeapMinimumEverFreeHeapSize(void);
 
 /* HeapStats_t of FreeRTOS's portable.h, field by field. */
 typedef struct heap_stats {
@@ -130,7 +134,7 @@ typedef struct heap_stats {
   size_t frees;
 } heap_stats;
 
-void vPortGetHeapStats(heap_stats *out);
+RF_SYSTEM_CALL_ void vPortGetHeapStats(heap_stats *out);
 
 /* HeapRegion_t of portable.h. The last of an array has no bytes. */
 typedef struct heap_region {
@@ -138,7 +142,7 @@ typedef struct heap_region {
   size_t size;
 } heap_region;
 
-void vPortDefineHeapRegions(const heap_region *regions);
+RF_SYSTEM_CALL_ void vPortDefineHeapRegions(const heap_region *regions);
 
 /* ---- Blocks ---- */
 
@@ -152,12 +156,13 @@ static void note_use(rf_allocator *bottom) {
 typedef struct request {
   size_t count;
   size_t size;
+  size_t align;
   const rf_site *site;
   void *block;
 } request;
 
 static void serve(request *r) {
-  r->block = r->count != 0 ? take_zeroed(r->count, r->size, r->site) : take(r->size, RF_ALIGN_DEFAULT, r->site);
+  r->block = r->count != 0 ? take_zeroed(r->count, r->size, r->site) : take(r->size, r->align, r->site);
 }
 
 /* Nobody comes in between who would free what hides the request from the count. */
@@ -178,15 +183,19 @@ static void *served(request r) {
 /* 0 bytes are a request that fails, as in heap_4.c. */
 
 void *pvPortMalloc(size_t size) {
-  return size != 0 ? served((request){0, size, CALLER, NULL}) : answer(NULL);
+  return size != 0 ? served((request){0, size, RF_ALIGN_DEFAULT, CALLER, NULL}) : answer(NULL);
 }
 
 void *pvPortCalloc(size_t count, size_t size) {
-  return count != 0 && size != 0 ? served((request){count, size, CALLER, NULL}) : answer(NULL);
+  return count != 0 && size != 0 ? served((request){count, size, RF_ALIGN_DEFAULT, CALLER, NULL}) : answer(NULL);
 }
 
 void vPortFree(void *block) {
   give(block, CALLER);
+}
+
+void *rf_system_malloc_for(const void *caller, size_t size, size_t align) {
+  return served((request){0, size, align, site_for((uintptr_t)caller), NULL});
 }
 
 /* Blocks live on: who restarts the scheduler has what was there before. */
@@ -265,6 +274,10 @@ void vPortGetHeapStats(heap_stats *out) {
 
 #else
 
+void *rf_system_malloc_for(const void *caller, size_t size, size_t align) {
+  return answer(take(size, align, site_for((uintptr_t)caller)));
+}
+
 static void *resize(void *block, size_t size, const rf_site *site) {
   void *const p = heap != NULL ? rf_realloc_at(heap, block, size, RF_ALIGN_DEFAULT, site) : NULL;
   return block != NULL && size == 0 ? p : answer(p); /* 0 bytes free the block */
@@ -281,11 +294,11 @@ struct _reent;
 #define UNUSED_REENT (void)0
 #endif
 
-void *NAME(malloc)(REENT size_t size);
-void NAME(free)(REENT void *block);
-void *NAME(calloc)(REENT size_t count, size_t size);
-void *NAME(realloc)(REENT void *block, size_t size);
-void *NAME(memalign)(REENT size_t align, size_t size);
+RF_SYSTEM_CALL_ void *NAME(malloc)(REENT size_t size);
+RF_SYSTEM_CALL_ void NAME(free)(REENT void *block);
+RF_SYSTEM_CALL_ void *NAME(calloc)(REENT size_t count, size_t size);
+RF_SYSTEM_CALL_ void *NAME(realloc)(REENT void *block, size_t size);
+RF_SYSTEM_CALL_ void *NAME(memalign)(REENT size_t align, size_t size);
 
 void *NAME(malloc)(REENT size_t size) {
   UNUSED_REENT;
@@ -312,6 +325,40 @@ void *NAME(memalign)(REENT size_t align, size_t size) {
   return answer(take(size, align, CALLER));
 }
 
+#if RF_SYSTEM_MALLOC == RF_SYSTEM_NEWLIB && defined(_NEWLIB_VERSION)
+
+/* newlib's own call those above, and are what these take for their caller on cores where a call is no jump (Cortex-M0).
+ * Weak: a program that has such functions keeps them. */
+#define WEAK_CALL RF_SYSTEM_CALL_ __attribute__((weak))
+
+WEAK_CALL void *malloc(size_t size);
+WEAK_CALL void free(void *block);
+WEAK_CALL void *calloc(size_t count, size_t size);
+WEAK_CALL void *realloc(void *block, size_t size);
+WEAK_CALL void *memalign(size_t align, size_t size);
+
+void *malloc(size_t size) {
+  return answer(take(size, RF_ALIGN_DEFAULT, CALLER));
+}
+
+void free(void *block) {
+  give(block, CALLER);
+}
+
+void *calloc(size_t count, size_t size) {
+  return answer(take_zeroed(count, size, CALLER));
+}
+
+void *realloc(void *block, size_t size) {
+  return resize(block, size, CALLER);
+}
+
+void *memalign(size_t align, size_t size) {
+  return answer(take(size, align, CALLER));
+}
+
+#endif
+
 static size_t usable_size(const void *block) {
   return heap != NULL ? rf_usable_size(heap, block) : 0;
 }
@@ -333,11 +380,11 @@ typedef struct heap_info {
 } heap_info;
 
 /* newlib's own would read a header that is not there, and bring newlib's heap: malloc would be there twice. */
-size_t _malloc_usable_size_r(struct _reent *reent, void *block);
-heap_info _mallinfo_r(struct _reent *reent);
-void _malloc_stats_r(struct _reent *reent);
-int _mallopt_r(struct _reent *reent, int option, int value);
-int _malloc_trim_r(struct _reent *reent, size_t pad);
+RF_SYSTEM_CALL_ size_t _malloc_usable_size_r(struct _reent *reent, void *block);
+RF_SYSTEM_CALL_ heap_info _mallinfo_r(struct _reent *reent);
+RF_SYSTEM_CALL_ void _malloc_stats_r(struct _reent *reent);
+RF_SYSTEM_CALL_ int _mallopt_r(struct _reent *reent, int option, int value);
+RF_SYSTEM_CALL_ int _malloc_trim_r(struct _reent *reent, size_t pad);
 
 size_t _malloc_usable_size_r(struct _reent *reent, void *block) {
   UNUSED_REENT;
@@ -400,11 +447,11 @@ int _malloc_trim_r(struct _reent *reent, size_t pad) {
 #else
 
 /* Other functions whose memory ends in free: it would be the C library's. */
-void *__wrap_aligned_alloc(size_t align, size_t size);
-int __wrap_posix_memalign(void **block, size_t align, size_t size);
-size_t __wrap_malloc_usable_size(void *block);
-char *__wrap_strdup(const char *text);
-char *__wrap_strndup(const char *text, size_t length);
+RF_SYSTEM_CALL_ void *__wrap_aligned_alloc(size_t align, size_t size);
+RF_SYSTEM_CALL_ int __wrap_posix_memalign(void **block, size_t align, size_t size);
+RF_SYSTEM_CALL_ size_t __wrap_malloc_usable_size(void *block);
+RF_SYSTEM_CALL_ char *__wrap_strdup(const char *text);
+RF_SYSTEM_CALL_ char *__wrap_strndup(const char *text, size_t length);
 
 void *__wrap_aligned_alloc(size_t align, size_t size) {
   return answer(take(size, align, CALLER));

@@ -55,10 +55,14 @@ RF_ATOMIC_UPDATE(uint32_t, 4, exchange, value)
 RF_ATOMIC_UPDATE(uint32_t, 4, fetch_add, before + value)
 RF_ATOMIC_UPDATE(uint32_t, 4, fetch_sub, before - value)
 
-bool rf_atomic_compare_exchange_4(volatile void *p, void *expected, uint32_t value, int success, int failure)
+/* Calls pass both orders. gcc's declaration has one argument more before them, and link-time optimisation compares it
+ * with this one. Neither is read. */
+bool rf_atomic_compare_exchange_4(volatile void *p, void *expected, uint32_t value, bool weak, int success, int failure)
     RF_ATOMIC_CALL(compare_exchange, 4);
 
-bool rf_atomic_compare_exchange_4(volatile void *p, void *expected, uint32_t value, int success, int failure) {
+bool rf_atomic_compare_exchange_4(volatile void *p, void *expected, uint32_t value, bool weak, int success,
+                                  int failure) {
+  (void)weak;
   (void)success;
   (void)failure;
   rf_mutex_lock(&rf_atomic_alone);

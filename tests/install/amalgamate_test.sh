@@ -113,6 +113,13 @@ for header in "$work"/*/ringfence.h; do
   g++ -std=c++17 "${warnings[@]}" -Wold-style-cast -Wuseless-cast -Wzero-as-null-pointer-constant -fsyntax-only \
     -x c++ "$header" || complain "$header in C++"
 done
+for standard in 11 14 17 20; do
+  for exceptions in '' -fno-exceptions; do
+    g++ -std=c++$standard $exceptions "${warnings[@]}" -Wold-style-cast -Wuseless-cast -Wmissing-declarations \
+      -Wredundant-decls -DRINGFENCE_OPERATOR_NEW -fsyntax-only -x c++ "$work/newlib/ringfence.h" ||
+      complain "operator new in C++$standard $exceptions"
+  done
+done
 
 # ---- The small tlsf is an allocator, and refuses a bad free ----
 
@@ -145,6 +152,23 @@ for program in "$work"/x86-64-guard.o "$work"/i386-guard.o; do
   nm -u "$program" | grep -E ' (pthread_|__tls|write$|getenv$)' && complain "$program asks for a system"
 done
 
+# ---- Functions that a compiler calls have the types that it knows ----
+
+cat >"$work/lock.c" <<'END'
+#include "ringfence.h"
+int main(void) {
+  static rf_log_reporter reporter;
+  rf_report_options options;
+  rf_report_options_default(&options);
+  rf_log_reporter_init(&reporter, &options);
+  return 0;
+}
+END
+if [[ -e $work/cortex-m0plus-guard.o ]]; then
+  arm-none-eabi-gcc -mthumb -mcpu=cortex-m0plus -Os -flto -Werror -I"$work/guard" "$work/lock.c" \
+    "$work/guard/ringfence.c" --specs=rdimon.specs -o "$work/lock" >"$work/log" 2>&1 || complain "lto: $(<"$work/log")"
+fi
+
 # ---- Over newlib, whatever malloc.h has comes from here: newlib's heap is not linked beside it ----
 
 cat >"$work/newlib.c" <<'END'
@@ -161,6 +185,37 @@ int main(void) {
   return mallopt(1, 1) + malloc_trim(0);
 }
 END
+# Two functions that do the same are two: one that calls the other would be its caller where a call is no jump.
+if [[ -e $work/cortex-m0plus-wrap.o ]]; then
+  arm-none-eabi-objdump -dr "$work/cortex-m0plus-wrap.o" | grep -E '_CALL\s+__wrap_' >"$work/log" &&
+    complain "functions for --wrap call each other: $(<"$work/log")"
+fi
+
+# newlib is linked after link-time optimisation has seen all that it sees, and calls what is to be there then. A call of
+# malloc goes to ours at once: on a Cortex-M0 newlib's, which calls ours, would be the caller of each request.
+cat >"$work/callers.c" <<'END'
+#include "ringfence.h"
+#include <stdio.h>
+#include <stdlib.h>
+int main(void) {
+  char *const p = malloc(20);
+  snprintf(p, 20, "%d bytes", 20);
+  puts(p);
+  free(p);
+  return 0;
+}
+END
+link_callers() {
+  local program=$work/newlib/callers name
+  arm-none-eabi-gcc "$@" -I"$work/newlib" "$work/callers.c" "$work/newlib/ringfence.c" --specs=rdimon.specs \
+    -o "$program" >"$work/log" 2>&1 || { complain "newlib $*: $(<"$work/log")"; return; }
+  for name in malloc free; do
+    arm-none-eabi-nm "$program" | grep " W $name\$" >/dev/null || complain "newlib $*: $name is newlib's own"
+    arm-none-eabi-objdump -d "$program" | grep -E "bl\\S*\\s.*<$name>" >/dev/null ||
+      complain "newlib $*: $name is inlined"
+  done
+}
+
 # specs of a newlib
 link_newlib() {
   printf 'int main(void) { return 0; }' | arm-none-eabi-gcc -x c - -mthumb -mcpu=cortex-m3 "$@" \
@@ -171,6 +226,8 @@ link_newlib() {
 if [[ -e $work/cortex-m3-newlib.o ]]; then
   link_newlib --specs=nosys.specs
   link_newlib --specs=nano.specs --specs=nosys.specs
+  link_callers -mthumb -mcpu=cortex-m0 -Os
+  link_callers -mthumb -mcpu=cortex-m4 -O2 -flto
 fi
 
 # ---- They find bugs ----
@@ -195,11 +252,15 @@ try_make() {
 RINGFENCE := $here
 RINGFENCE_PARTS := tlsf guard report
 CFLAGS += -Iringfence-build
+CPPFLAGS := -DIN_CPPFLAGS
+TARGET_ARCH := -DIN_TARGET_ARCH
 include \$(RINGFENCE)/tools/amalgamate.mk
 firmware: firmware.o \$(RINGFENCE_OBJECT)
 END
   cp tests/install/consumer/firmware.c "$work/make"
   make -j2 -C "$work/make" >"$work/log" 2>&1 || complain "make: $(<"$work/log")"
+  grep '/ringfence\.o' "$work/log" | grep -e '-DIN_CPPFLAGS .*-DIN_TARGET_ARCH ' >/dev/null ||
+    complain "make: the object is not compiled as those of the program: $(<"$work/log")"
   "$work/make/firmware" 2>/dev/null || complain "the makefile's firmware does not find its bug"
   make -q -C "$work/make" || complain "make: what is made is made again"
   make -q -C "$work/make" firmware RINGFENCE_PARTS='tlsf guard report simple' &&

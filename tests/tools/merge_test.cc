@@ -56,6 +56,19 @@ TEST_F(Merge, CountsTheSamePlaceOnce) {
   EXPECT_EQ(list_[0]->processes, 2u);
 }
 
+// A board that was reset while it told of a finding tells of it again.
+TEST_F(Merge, ShowsTheFindingOfWhichMostArrived) {
+  add(1, {{"p", 0x10}}).lost = 2;
+  add(1, {{"p", 0x10}}).finding.sequence = 7;
+  add(1, {{"p", 0x10}}).lost = 1;
+  add(2, {{"p", 0x10}});
+  ASSERT_EQ(merge(), 1u);
+  EXPECT_EQ(list_[0]->lost, 0u);
+  EXPECT_EQ(list_[0]->finding.sequence, 7u);
+  EXPECT_EQ(list_[0]->times, 4u);
+  EXPECT_EQ(list_[0]->processes, 2u);
+}
+
 TEST_F(Merge, CountsTheProcessesOfEachPlace) {
   for (const uint64_t offset : {0x10, 0x20}) {
     for (const uint32_t pid : {1U, 2U, 1U}) {

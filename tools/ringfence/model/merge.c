@@ -113,6 +113,13 @@ static void add_record(rf_record *into, const rf_record *from) {
   }
 }
 
+/* Two findings of a place in one: the first, but for one that arrived in part where the other has more of it. */
+static rf_record *sum_of(rf_record *one, rf_record *other) {
+  rf_record *const whole = other->lost < one->lost ? other : one;
+  add_record(whole, whole == one ? other : one);
+  return whole;
+}
+
 /* A process in which a place was found, as a text: one of the same number in another file is another one, as each
  * container has a process 1. */
 static const char *process_key(rf_bump_arena *arena, size_t place, const rf_record *record) {
@@ -141,7 +148,7 @@ static size_t merge(rf_record **records, size_t count, bool of_each_run) {
       places.strings[place] = rf_bump_arena_text(&scratch, key.text, key.length);
       records[place] = records[i];
     } else if (of_each_run) {
-      add_record(records[place], records[i]);
+      records[place] = sum_of(records[place], records[i]);
       records[place]->processes += new_process;
     } else {
       records[place] = better_of(records[place], records[i]);

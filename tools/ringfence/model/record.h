@@ -32,6 +32,7 @@ typedef struct rf_record {
   const char *run;       /* of a hunt, in which it was found first: "2, page, align=exact"; NULL: no hunt */
   unsigned run_number;   /* the same; 0: no hunt */
   const char *input;     /* the file that it was read from; NULL for a folder of `check` */
+  size_t lost;           /* lines of it that a serial line lost, at least */
   /* Set by rf_fingerprint_all. */
   const char *fingerprint;
   const char *earlier[3]; /* the same by versions 1 and 2 of the identity; the first: before there was one */

@@ -119,6 +119,7 @@ static void finish_finding(rf_serial *s, rf_serial_open *r) {
   finish_trace(r, 0, &r->finding->found, &f->found);
   finish_trace(r, 1, &r->finding->allocated, &f->allocated);
   finish_trace(r, 2, &r->finding->released, &f->released);
+  r->finding->lost = r->lost;
   if (r->lost != 0) {
     f->detail = rf_bump_arena_print(s->arena, "%s%sat least %zu line%s of this report did not arrive",
                                     f->detail == NULL ? "" : f->detail, f->detail == NULL ? "" : "; ", r->lost,

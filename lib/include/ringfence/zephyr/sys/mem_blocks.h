@@ -70,8 +70,8 @@ struct sys_multi_mem_blocks {
 #define SYS_MEM_BLOCKS_DEFINE_STATIC_WITH_EXT_BUF(name, blk_sz, num_blks, buf)                                         \
   RF_ZEPHYR_DEFINE_(name, blk_sz, num_blks, buf, static)
 
-/* ---- Blocks. Each returns 0, or -EINVAL for a NULL argument (after k_sys_fatal_error_handler, if there is one). count
- * 0 succeeds and does nothing. ---- */
+/* ---- Blocks. Each returns 0, or -EINVAL for a pool or an array that is NULL (after k_sys_fatal_error_handler, if
+ * there is one); NULL for a block is one that is in no pool. count 0 succeeds and does nothing. ---- */
 
 /* Takes `count` blocks, lowest first, into out_blocks. -ENOMEM: not so many are free; none is taken then. */
 int sys_mem_blocks_alloc(sys_mem_blocks_t *mem_block, size_t count, void **out_blocks);
