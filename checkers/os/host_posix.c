@@ -3,7 +3,7 @@
 #include "host.h"
 
 #include "above_standard.h"
-#include "lib/port/refused_write.h"
+#include "refused_write.h"
 #include "soft_limit.h"
 #include "uncancelled.h"
 

@@ -2,12 +2,11 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* syscall, sigtimedwait */
 #endif
-#include "refused_write.h"
+#include <ringfence/port.h>
 
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <ringfence/port.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
@@ -244,17 +243,60 @@ static bool may_take_signals(void) {
 
 #endif
 
+typedef struct refused_write {
+  sigset_t mask; /* as it was */
+  sigset_t waiting;
+} refused_write;
+
+/* Takes the signal that came with a write; true where it waits no more. One that is ignored waits as well while it is
+ * blocked. */
+static bool refused_take(int sent, bool may_take) {
+  struct timespec const at_once = {0, 0};
+  sigset_t refusal;
+  int taken = -1;
+  (void)sigemptyset(&refusal);
+  (void)sigaddset(&refusal, sent);
+  do {
+    errno = EPERM;
+    taken = may_take ? sigtimedwait(&refusal, NULL, &at_once) : -1;
+  } while (taken == -1 && errno == EINTR);
+  return taken == sent || errno == EAGAIN;
+}
+
+/* Only a signal that was blocked before can wait. `may_take`: the process may ask which signals wait, and take them; a
+ * sandbox may forbid that. */
+static void refused_begin(refused_write *w, bool may_take) {
+  sigset_t refusals;
+  (void)sigemptyset(&refusals);
+  (void)sigaddset(&refusals, SIGPIPE);
+  (void)sigaddset(&refusals, SIGXFSZ);
+  (void)pthread_sigmask(SIG_BLOCK, &refusals, &w->mask);
+  (void)sigemptyset(&w->waiting);
+  if (may_take && (sigismember(&w->mask, SIGPIPE) == 1 || sigismember(&w->mask, SIGXFSZ) == 1)) {
+    (void)sigpending(&w->waiting);
+  }
+}
+
+/* `sent` is the signal that came with the write, or 0. Where it cannot be taken it stays blocked, for it would end the
+ * program. */
+static void refused_end(refused_write *w, int sent, bool may_take) {
+  if (sent != 0 && sigismember(&w->waiting, sent) == 0 && !refused_take(sent, may_take)) {
+    (void)sigaddset(&w->mask, sent);
+  }
+  (void)pthread_sigmask(SIG_SETMASK, &w->mask, NULL);
+}
+
 /* A reader of standard error that went away must not kill the program with SIGPIPE in the middle of a report, nor a
  * file that may not grow with SIGXFSZ: both are blocked for this thread, and taken off again if they came from here.
  * Nor may the thread be cancelled: its caller may hold a lock. */
 void rf_port_log(const char *text, size_t len) {
   int const saved_errno = errno;
   bool const may_take = may_take_signals();
-  rf_refused_write refused;
+  refused_write refused;
   int cancellation = PTHREAD_CANCEL_ENABLE;
   (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellation);
-  rf_refused_write_begin(&refused, may_take);
-  rf_refused_write_end(&refused, sent_with(write_all(text, len)), may_take);
+  refused_begin(&refused, may_take);
+  refused_end(&refused, sent_with(write_all(text, len)), may_take);
   (void)pthread_setcancelstate(cancellation, &cancellation);
   errno = saved_errno;
 }

@@ -1,7 +1,8 @@
 /* A write that the system refuses may come with a signal: SIGPIPE, where a pipe has no reader, and SIGXFSZ, where a
- * file may not grow. Between begin and end the thread has both blocked, and end takes back what came with the write. */
-#ifndef RINGFENCE_PORT_REFUSED_WRITE_H
-#define RINGFENCE_PORT_REFUSED_WRITE_H
+ * file may not grow. Between these two calls the thread has both blocked, and the second one takes back what came with
+ * the write. The port's posix.c does the same for the log. */
+#ifndef RINGFENCE_CHECKERS_REFUSED_WRITE_H
+#define RINGFENCE_CHECKERS_REFUSED_WRITE_H
 
 #include <errno.h>
 #include <pthread.h>
@@ -52,4 +53,4 @@ static inline void rf_refused_write_end(rf_refused_write *w, int sent, bool may_
   (void)pthread_sigmask(SIG_SETMASK, &w->mask, NULL);
 }
 
-#endif /* RINGFENCE_PORT_REFUSED_WRITE_H */
+#endif /* RINGFENCE_CHECKERS_REFUSED_WRITE_H */
