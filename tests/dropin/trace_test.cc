@@ -198,6 +198,15 @@ TEST(Traced, WithTheProcessInItsNameAChildHasItsOwn) {
   }
 }
 
+TEST(Traced, NeitherAForkNorTheBeginningOfAChildsTraceIsAPointOfCancellation) {
+  std::string const path = fresh("");
+  Result const result = traced("fork_cancelled", path + "%p");
+  ASSERT_EQ(result.status, 0);
+  Trace const child(path + result.out.substr(0, result.out.find('\n')));
+  ASSERT_TRUE(child.good) << child.problem.data();
+  EXPECT_EQ(child.of_size(2001).size(), 1U);
+}
+
 TEST(Traced, ForksAmongThreadsThatAllocate) {
   std::string const path = fresh("");
   Result const result = traced("forks", path + "%p");

@@ -104,6 +104,36 @@ static void fork_one(const char *end) {
   fflush(stdout); /* or a later child would print it again */
 }
 
+enum { CHILD_DONE = 7 };
+
+/* A thread that is to be cancelled forks, and its child asks for memory: neither is a point of cancellation. A thread
+ * that ends by one, the child's only one, ends the child with status 0. */
+static void *fork_to_be_cancelled(void *id) {
+  int state;
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+  pthread_cancel(pthread_self());
+  pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
+  *(pid_t *)id = fork();
+  if (*(pid_t *)id == 0) {
+    free(malloc(2001));
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    exit(CHILD_DONE);
+  }
+  return NULL;
+}
+
+static void fork_in_cancelled_thread(void) {
+  pthread_t thread;
+  pid_t id = -1;
+  int status = 0;
+  pthread_create(&thread, NULL, fork_to_be_cancelled, &id);
+  pthread_join(thread, NULL);
+  if (id <= 0 || waitpid(id, &status, 0) != id || !WIFEXITED(status) || WEXITSTATUS(status) != CHILD_DONE) {
+    abort();
+  }
+  printf("%d\n", (int)id);
+}
+
 static void forks_among_threads(void) {
   pthread_t ids[THREADS];
   for (size_t i = 0; i < THREADS; i++) {
@@ -149,6 +179,8 @@ int main(int argc, char **argv) {
     free(malloc(3001));
   } else if (strcmp(what, "fork_exec") == 0) {
     fork_one("exec");
+  } else if (strcmp(what, "fork_cancelled") == 0) {
+    fork_in_cancelled_thread();
   } else if (strcmp(what, "forks") == 0) {
     forks_among_threads();
   } else if (strcmp(what, "alarms") == 0) {
