@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <cerrno>
 #include <cstdarg>
 #include <cstddef>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -132,6 +134,34 @@ TEST(DropinPages, AreMappedWhereTheLastWereGivenBack) {
     rf_pages_unmap(second, kAlign);
     EXPECT_EQ(rf_pages_map(kAlign, kAlign, 0), second);
   });
+}
+
+// Of all mappings of the process.
+size_t mapped_pages() {
+  char text[64] = "";
+  int const file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  EXPECT_GT(read(file, text, sizeof text - 1), 0);
+  (void)close(file);
+  return std::strtoul(text, nullptr, 10);
+}
+
+// The place that is wished for is taken, so the system chooses one, which is hardly aligned.
+TEST(DropinPages, LeaveNothingBehindWhereTheyCannotLie) {
+  for (unsigned shift = 20; shift < 26; shift++) {
+    size_t const align = size_t{1} << shift;
+    unsigned char *const above = bytes(rf_pages_map(kPage, align, 0));
+    ASSERT_NE(above, nullptr);
+    void *const taken = mmap(above - align, kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ASSERT_NE(taken, MAP_FAILED);
+    size_t const before = mapped_pages();
+    unsigned char *const p = bytes(rf_pages_map(2 * kPage, align, 32 * kPage));
+    ASSERT_NE(p, nullptr);
+    EXPECT_EQ(mapped_pages(), before + 2) << shift;
+    rf_pages_unmap(p, 2 * kPage);
+    EXPECT_EQ(mapped_pages(), before) << shift;
+    (void)munmap(taken, kPage);
+    rf_pages_unmap(above, kPage);
+  }
 }
 
 TEST(DropinPages, WhatTheSystemRefusesIsNull) {
