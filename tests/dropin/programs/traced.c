@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,8 @@ static int descriptors_of(const char *path) {
   return count;
 }
 
+static bool idle; /* the child asks for no memory */
+
 static const char *watched; /* the trace, where the child is to look whether it has it open */
 
 /* The child's blocks: one of 2001 bytes. */
@@ -94,6 +97,9 @@ static int child(const char *end) {
 static void fork_one(const char *end) {
   int status = 1;
   pid_t const id = fork();
+  if (id == 0 && idle) {
+    _exit(0);
+  }
   if (id == 0) {
     exit(child(end));
   }
@@ -179,6 +185,11 @@ int main(int argc, char **argv) {
     free(malloc(3001));
   } else if (strcmp(what, "fork_exec") == 0) {
     fork_one("exec");
+  } else if (strcmp(what, "fork_idle") == 0) {
+    idle = true;
+    fork_one("exit");
+  } else if (strcmp(what, "has_open") == 0) {
+    return descriptors_of(argv[2]);
   } else if (strcmp(what, "fork_cancelled") == 0) {
     fork_in_cancelled_thread();
   } else if (strcmp(what, "forks") == 0) {
