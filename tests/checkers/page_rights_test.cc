@@ -187,6 +187,17 @@ TEST_F(PageRights, SlackOnPagesThatWereEmptiedIsNoDamage) {
   }
 }
 
+// Once rights were given back, a page of zeros is one that the program has overwritten.
+TEST_F(PageRights, SlackIsComparedAgainOnceRightsWereGivenBack) {
+  unsigned char *const p = alloc(10);
+  ASSERT_TRUE(rf_page_store_emptied(store_, p, 10));
+  rf_page_store_return_rights(store_, p);
+  memset(p, 0, page_size());
+  ASSERT_TRUE(rf_page_store_restricted(store_, p, 10));
+  EXPECT_EQ(free(p), RF_OK);
+  EXPECT_EQ(recorder_.take().size(), 1U);
+}
+
 TEST_F(PageRights, SlackOnOtherPagesIsCompared) {
   unsigned char *const p = alloc(10);
   ASSERT_TRUE(rf_page_store_emptied(store_, p, 10));
