@@ -239,25 +239,6 @@ TEST_F(SpoolEdges, AChildClosesWhatAnotherThreadHadOpen) {
   EXPECT_NE(fcntl(STDERR_FILENO, F_GETFD), -1);
 }
 
-// One that was forked meanwhile, and that nobody told, or one in the middle of exec.
-TEST_F(SpoolEdges, AFileIsNotLockedByTheCopyThatAChildHas) {
-  static rf_spool_file *spool;
-  static int copy;
-  spool = &spool_;
-  copy = -1;
-  within = [] {
-    copy = dup(spool->descriptor);
-    within = nullptr;
-  };
-  EXPECT_TRUE(append("line"));
-  ASSERT_GT(copy, STDERR_FILENO);
-  int const own = open(("/proc/self/fd/" + std::to_string(copy)).c_str(), O_RDWR | O_CLOEXEC);
-  ASSERT_GT(own, STDERR_FILENO);
-  EXPECT_EQ(flock(own, LOCK_EX | LOCK_NB), 0) << "as a collector does";
-  (void)close(own);
-  (void)close(copy);
-}
-
 TEST_F(SpoolEdges, WhatAChildClosesIsNoPointOfCancellation) {
   spool_.descriptor = open("/dev/null", O_RDONLY | O_CLOEXEC);
   ASSERT_GT(spool_.descriptor, STDERR_FILENO);

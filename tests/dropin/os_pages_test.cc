@@ -22,7 +22,8 @@ extern "C" {
 #include "checkers/dropin/os/pages.h"
 }
 
-static unsigned wishes; // moves that keep the old range and wish for a place
+static bool refuses_places; // that were chosen
+static unsigned wishes;     // moves that keep the old range and wish for a place
 
 // The kernel takes the last argument in other calls than those that document it, whether the caller gave it or not.
 extern "C" void *mremap(void *old, size_t old_size, size_t new_size, int flags, ...) noexcept {
@@ -31,6 +32,10 @@ extern "C" void *mremap(void *old, size_t old_size, size_t new_size, int flags, 
   void *const wish = va_arg(more, void *);
   va_end(more);
   wishes += (flags & MREMAP_DONTUNMAP) != 0 && wish != nullptr ? 1 : 0;
+  if (refuses_places && (flags & MREMAP_FIXED) != 0) {
+    errno = ENOMEM;
+    return MAP_FAILED;
+  }
   auto const moved = syscall(SYS_mremap, old, old_size, new_size, flags, wish);
   return reinterpret_cast<void *>(moved);
 }
@@ -225,6 +230,27 @@ TEST(DropinPages, MoveWithTheirBytes) {
       }
     }
   }
+}
+
+// The place in between, to which they were moved first, is given back.
+TEST(DropinPages, AreCopiedWhereTheSystemDoesNotMoveThemToTheirPlace) {
+  constexpr size_t kSize = size_t{4} << 20;
+  unsigned char *const from = bytes(rf_pages_map(kSize, kPage, 0));
+  unsigned char *const to = bytes(rf_pages_map(kSize, kPage, 0));
+  ASSERT_TRUE(from != nullptr && to != nullptr);
+  for (size_t i = 0; i < kSize; i += kPage) {
+    from[i] = static_cast<unsigned char>(i / kPage + 1);
+  }
+  size_t const before = mapped_pages();
+  refuses_places = true;
+  rf_pages_move(to, from, kSize);
+  refuses_places = false;
+  EXPECT_EQ(mapped_pages(), before);
+  for (size_t i = 0; i < kSize; i += kPage) {
+    ASSERT_EQ(to[i], static_cast<unsigned char>(i / kPage + 1));
+  }
+  rf_pages_unmap(from, kSize);
+  rf_pages_unmap(to, kSize);
 }
 
 TEST(DropinPages, MoveWithoutAWishThatNobodySet) {
