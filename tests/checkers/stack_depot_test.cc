@@ -50,7 +50,7 @@ protected:
 
 #ifdef RF_CAN_STEP
 
-// What is behind the shrunk depot may be given back to the system: no other thread's stack lies there, whenever it comes.
+// What is behind the shrunk depot may be given back to the system: no stack of another thread's lies there.
 TEST(DepotShrinking, TakesNoStackAtAnyInstructionThatWouldLieBehindIt) {
   uintptr_t const frames[] = {11, 12, 13};
   uintptr_t const others[] = {21, 22, 23, 24};
