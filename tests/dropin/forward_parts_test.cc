@@ -213,10 +213,10 @@ TEST(ForwardParts, ABlockOutsideOfTheSpaceMakesAllBlocksThoseThatMayBeOurs) {
     rf_page_all.size = 0x1000;
     begin();
     EXPECT_EQ(rf_forward_include(nullptr), nullptr);
-    EXPECT_EQ(rf_forward_include(at(kLow)), at(kLow));
+    EXPECT_EQ(rf_forward_include(const_cast<void *>(at(kLow))), at(kLow));
     EXPECT_TRUE(rf_forward_is_others(at(kLow - 1)));
     EXPECT_TRUE(rf_forward_is_others(at(kLow + 0x1000)));
-    EXPECT_EQ(rf_forward_include(at(kLow + 0x1000)), at(kLow + 0x1000));
+    EXPECT_EQ(rf_forward_include(const_cast<void *>(at(kLow + 0x1000))), at(kLow + 0x1000));
     for (uintptr_t const address : {uintptr_t{1}, kLow - 1, kLow, kLow + 0x1000, kLow + 0x2000, UINTPTR_MAX}) {
       EXPECT_FALSE(rf_forward_is_others(at(address))) << address;
     }
