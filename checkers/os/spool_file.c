@@ -368,9 +368,12 @@ RF_COLD bool rf_spool_file_append(rf_spool_file *spool, char *line, size_t size,
   return done;
 }
 
+/* Inside fork, which is no point of cancellation; close is one. */
 RF_COLD void rf_spool_file_forked(rf_spool_file *spool) {
+  int const cancellation = rf_uncancelled_begin();
   if (spool->descriptor > STDERR_FILENO) {
     (void)close(spool->descriptor);
   }
+  rf_uncancelled_end(cancellation);
   spool->descriptor = -1;
 }

@@ -11,6 +11,7 @@
 #include "checkers/os/clock.h"
 #include "checkers/os/host.h"
 #include "checkers/os/modules.h"
+#include "checkers/os/uncancelled.h"
 #include "json_writer.h"
 #include "lib/core/compiler.h"
 
@@ -243,11 +244,13 @@ static void put_fields(rf_collector_identity *id, const rf_collector_options *op
 
 RF_COLD void rf_collector_identity_init(rf_collector_identity *id, const rf_collector_options *options) {
   int const saved = errno;
+  int const cancellation = rf_uncancelled_begin(); /* a cancelled thread would leave a collector that is half begun */
   read_boot(id->boot);
   rf_collector_identity_renew(id);
   put_fields(id, options, true);
   if (id->fields[0] == '\0') {
     put_fields(id, options, false);
   }
+  rf_uncancelled_end(cancellation);
   errno = saved;
 }

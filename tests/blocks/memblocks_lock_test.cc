@@ -10,6 +10,7 @@
 #include <cstring>
 #include <functional>
 #include <string>
+#include <utility>
 
 namespace {
 
@@ -20,6 +21,7 @@ unsigned ended_sections;
 size_t bits_at_lock;
 size_t bits_at_unlock;
 void (*after_section)();     // called once the mutex is free
+std::function<void()> first; // what another thread does while this one waits for the mutex, once
 const rf_counters *counters; // of the adapter
 rf_counters counters_at_unlock;
 
@@ -32,6 +34,11 @@ void __real_rf_mutex_unlock(rf_mutex *mutex);
 void __wrap_rf_mutex_unlock(rf_mutex *mutex);
 
 void __wrap_rf_mutex_lock(rf_mutex *mutex) {
+  if (first) {
+    std::function<void()> const once = std::move(first);
+    first = nullptr;
+    once();
+  }
   __real_rf_mutex_lock(mutex);
   sections++;
   bits_at_lock = bitmap[0];
@@ -189,6 +196,49 @@ TEST_F(MemblocksLock, AWalkOfTheAdapterVisitsInsideOneLockedSection) {
   };
   expect_one_section("walk", [&] { EXPECT_EQ(rf_walk(&adapter.base, visit, &inside), RF_OK); });
   EXPECT_GE(inside, 3U);
+}
+
+size_t blocks_of(rf_allocator *a) {
+  size_t count = 0;
+  rf_walk_fn const visit = [](const rf_block *block, void *sum) {
+    *static_cast<size_t *>(sum) += block->used ? 1 : 0;
+    return true;
+  };
+  EXPECT_EQ(rf_walk(a, visit, &count), RF_OK);
+  return count;
+}
+
+// Nothing that another thread may change is read before the mutex is this one's.
+TEST_F(MemblocksLock, CallsOfTheAdapterAnswerByWhatAThreadBeforeThemLeft) {
+  rf_allocator *const a = &adapter.base;
+  FaultLog faults;
+  rf_stats s;
+  rf_counters c;
+  auto const other_frees = [&] { EXPECT_EQ(rf_free(a, p), RF_OK); };
+  auto const other_takes = [&] { p = rf_alloc(a, 20); };
+  first = other_frees;
+  EXPECT_EQ(rf_usable_size(a, p), 0U);
+  first = other_takes;
+  rf_stats_get(a, &s);
+  EXPECT_EQ(s.blocks, 1U);
+  EXPECT_EQ(s.used, 20U);
+  first = other_frees;
+  rf_counters_get(a, &c);
+  EXPECT_EQ(c.blocks, 0U);
+  size_t const before = blocks_of(a);
+  first = other_takes;
+  EXPECT_EQ(blocks_of(a), before + 1);
+  first = other_frees;
+  EXPECT_EQ(rf_resize(a, p, 10), RF_ERR_NOT_ALLOCATED);
+  p = rf_alloc(a, 20);
+  first = other_frees;
+  EXPECT_EQ(rf_free(a, p), RF_ERR_NOT_ALLOCATED);
+  EXPECT_EQ(faults.count(), 2U);
+  first = [&] { p = rf_alloc(a, static_cast<size_t>(6) * 16); };
+  EXPECT_EQ(rf_alloc(a, 1), nullptr) << "the other has the last blocks";
+  EXPECT_NE(p, nullptr);
+  EXPECT_EQ(rf_check(a, nullptr), RF_OK);
+  EXPECT_FALSE(first) << "each call has locked the mutex";
 }
 
 // A pool of a group, whose adapter looks for the block in a section of its own first.

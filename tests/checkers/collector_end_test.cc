@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -90,6 +91,39 @@ TEST(CollectorFrames, OfAFindingThatIsNotPrintedHaveTheirModule) {
   std::string const told = all_of(folder);
   EXPECT_NE(told.find("\"module\":\""), std::string::npos) << told;
   std::filesystem::remove_all(folder);
+}
+
+// A process that the first finding ends has no other end.
+TEST(CollectorEnd, TellsHowAFindingEndsTheProcess) {
+  for (bool const aborts : {false, true}) {
+    std::string folder = ::testing::TempDir() + "collector_end_XXXXXX";
+    ASSERT_NE(mkdtemp(folder.data()), nullptr);
+    pid_t const child = fork();
+    if (child == 0) {
+      rf_collector_options options = {};
+      options.folder = {folder.data(), folder.size()};
+      options.mode = "guard";
+      options.first = 1;
+      static rf_log_reporter reporter;
+      rf_report_options report;
+      rf_report_options_default(&report);
+      report.abort = aborts;
+      report.exitcode = 99;
+      rf_log_reporter_init(&reporter, &report);
+      rf_finding finding = {};
+      finding.bug = RF_BUG_DOUBLE_FREE;
+      finding.sequence = 1;
+      bool const begun = rf_collector_begin(&options);
+      _exit(begun && reporter.base.report(&reporter.base, &finding) == RF_ACTION_HALT ? 0 : 1);
+    }
+    int status = 1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+    std::string const told = all_of(folder);
+    std::string const end = aborts ? "signal " + std::to_string(SIGABRT) : "status 99";
+    EXPECT_NE(told.find("\"exit\":\"" + end + "\""), std::string::npos) << told;
+    std::filesystem::remove_all(folder);
+  }
 }
 
 // One process has one collector, so its story is one test.

@@ -13,6 +13,8 @@
 #include <unistd.h>
 #include <utility>
 
+#include "tests/checkers/not_cancelled.h"
+
 namespace {
 
 bool is_told;
@@ -98,6 +100,13 @@ TEST(CollectorIdentity, AMachineWithoutAWholeIdHasNone) {
     EXPECT_STREQ(id.boot, "0") << length;
   }
   bytes_read = SIZE_MAX;
+}
+
+TEST(CollectorIdentity, IsFoundWithoutAPointOfCancellation) {
+  static rf_collector_identity id;
+  rf_collector_options const options = {};
+  ringfence_test::expect_not_cancelled([options] { rf_collector_identity_init(&id, &options); });
+  EXPECT_EQ(std::strlen(id.boot), 36U);
 }
 
 TEST(CollectorIdentity, KnowsWhetherItIsAmongDevelopers) {

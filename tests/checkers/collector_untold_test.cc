@@ -21,6 +21,23 @@ TEST(CollectorLosses, OfWhileARecordIsWrittenAreToldByTheNext) {
 }
 
 // Lines that say how often a finding came again name no losses: these stay to be told.
+// Counts alone, as of a program with checkers of its own under the drop-in, say nothing of losses.
+TEST(CollectorLosses, AreForgottenByNoLineThatDoesNotTellThem) {
+  with_collector(1, RF_COLLECTOR_AUTO, [](const std::string &folder) {
+    constexpr uintptr_t kBug = 4096;
+    refused_appends = 1;
+    put(kBug);
+    during_append = [] { put(2 * kBug); }; // lost while the record tells of the one before
+    for (int i = 0; i < 3; i++) {
+      put(3 * kBug); // the third is in no record yet
+    }
+    rf_collector_run const counts = {1, 0, 0, 0, 5, nullptr, nullptr, nullptr, 0, false};
+    rf_collector_run const running = {1, 0, 0, 0, 5, nullptr, nullptr, "running", 0, false};
+    return rf_collector_end(&counts) && times(text_of(folder), "\"summary\"") == 0 && rf_collector_end(&running) &&
+           times(text_of(folder), "\"dropped\":1,") == 2 && times(text_of(folder), "\"dropped\"") == 2;
+  });
+}
+
 TEST(CollectorLosses, AreNotToldByRepeats) {
   with_collector(1, RF_COLLECTOR_AUTO, [](const std::string &folder) {
     during_append = [] { put(0x2000); };

@@ -12,8 +12,32 @@ extern "C" {
 #include "checkers/os/host.h"
 }
 
+static void (*first)(); // what another thread does before this one has the lock, once
+
+// The linker puts it in front of the library's own.
+extern "C" bool __real_rf_host_report_lock();
+extern "C" bool __wrap_rf_host_report_lock();
+
+extern "C" bool __wrap_rf_host_report_lock() {
+  void (*const once)() = first;
+  first = nullptr;
+  if (once != nullptr) {
+    once();
+  }
+  return __real_rf_host_report_lock();
+}
+
 namespace ringfence {
 namespace {
+
+// Findings that the other thread has reported by it are counted.
+TEST(ProcessReporter, IsMadeOnceWhereTwoThreadsAskAtOnce) {
+  auto const run = [] {
+    first = [] { rf_reporter_default()->sequence = 7; };
+    exit(rf_reporter_default()->sequence == 7 && first == nullptr ? 0 : 1);
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
+}
 
 // Whoever writes a finding has the lock, and may be the first to ask for it.
 TEST(ProcessReporter, IsMadeWithinAReport) {

@@ -146,6 +146,19 @@ TEST_F(Maps, EndsAtAnErrorAndIsNotWhole) {
   EXPECT_EQ(world.calls, (Calls{"open", "close"}));
 }
 
+// The rest of a line that does not fit, which might look like one, is passed over.
+TEST_F(Maps, ALineThatDoesNotFitIsOneMappingWithANameThatIsCut) {
+  bool done = false;
+  constexpr size_t kBuffer = 1024;
+  std::string const start = "2000-3000 r-xp 00000000 08:01 5                          /";
+  std::string const longest = start + std::string(kBuffer - 1 - start.size(), 'a');
+  for (std::string const rest : {"", "b", "5000-6000 r-xp 00000000 08:01 6                          /other"}) {
+    world.pieces = {kFirst, longest, rest + "\n" + kSecond};
+    EXPECT_EQ(names(&done), (Calls{"/first", longest.substr(start.size() - 1), "[second]"})) << rest;
+    EXPECT_TRUE(done);
+  }
+}
+
 TEST_F(Maps, IsNoneWhereItCannotBeOpened) {
   bool done = true;
   world.opens = false;

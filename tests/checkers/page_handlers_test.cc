@@ -148,6 +148,20 @@ TEST_F(PageHandlers, WithNothingIgnoredHandlersAreStillLookedFor) {
   sigaction(SIGSEGV, &before, nullptr);
 }
 
+// Programs that switch stacks by themselves have handlers run where they are.
+TEST_F(PageHandlers, RunOnAStackOfTheirOwnOrNotAsTheyAreTold) {
+  rf_free(a(), rf_alloc(a(), 1));
+  for (bool const use : {false, true, false, true}) {
+    rf_page_signals_use_stack(use);
+    for (int const number : {SIGSEGV, SIGBUS}) {
+      struct sigaction now = {};
+      ASSERT_EQ(sigaction(number, nullptr, &now), 0);
+      EXPECT_EQ((now.sa_flags & SA_ONSTACK) != 0, use) << number;
+      EXPECT_NE(now.sa_flags & SA_SIGINFO, 0);
+    }
+  }
+}
+
 TEST_F(PageHandlers, EachOfTheTwoSignalsGoesToItsOwnHandler) {
   for (int const number : {SIGSEGV, SIGBUS}) {
     EXPECT_EXIT(

@@ -220,6 +220,22 @@ TEST_F(PageLocks, OfAllStoresAreHeldTogether) {
   }));
 }
 
+// A signal that the processor raises, as at a breakpoint, ends a process that has it blocked.
+TEST_F(PageLocks, HoldBackAllSignalsButThoseThatTheProcessorRaises) {
+  sigset_t blocked;
+  (void)sigemptyset(&blocked);
+  (void)open(false);
+  rf_page_lock_all();
+  EXPECT_EQ(pthread_sigmask(SIG_BLOCK, nullptr, &blocked), 0);
+  rf_page_unlock_all();
+  for (int const number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT}) {
+    EXPECT_EQ(sigismember(&blocked, number), 0) << number;
+  }
+  for (int const number : {SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGPIPE, SIGPROF, SIGTERM, SIGUSR1, SIGVTALRM}) {
+    EXPECT_EQ(sigismember(&blocked, number), 1) << number;
+  }
+}
+
 TEST_F(PageLocks, OfAnEndedStoreAreGivenBack) {
   rf_page_store *const store = open(false);
   stores_.clear();

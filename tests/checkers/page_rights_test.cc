@@ -78,6 +78,47 @@ TEST_F(PageRights, AFaultOfAPageThatMayBeReadIsTheProgramsOwn) {
   EXPECT_EQ(recorder_.take().size(), 0U);
 }
 
+// From inside of the first page to the end of the last one: all blocks on them, and no other.
+TEST_F(PageRights, AreTakenFromTheBlocksOnThePagesAlone) {
+  std::vector<unsigned char *> blocks;
+  for (int i = 0; i < 4; i++) {
+    blocks.push_back(alloc(page_size() + 10));
+  }
+  std::sort(blocks.begin(), blocks.end());
+  struct {
+    size_t first; // where the range begins: bytes behind the second block's start
+    size_t size;
+    bool taken[4];
+  } const ranges[] = {
+      {0, 0, {false, true, false, false}},
+      {0, 1, {false, true, false, false}},
+      {0, static_cast<size_t>(blocks[2] - blocks[1]), {false, true, false, false}},
+      {0, static_cast<size_t>(blocks[2] - blocks[1]) + 1, {false, true, true, false}},
+      {2 * page_size() - 1, 1, {false, true, false, false}},
+      {2 * page_size(), 1, {false, false, false, false}},
+      {page_size(), static_cast<size_t>(blocks[3] - blocks[1]) - page_size(), {false, true, true, false}},
+      {page_size(), static_cast<size_t>(blocks[3] - blocks[1]) - page_size() + 1, {false, true, true, true}},
+  };
+  for (auto const &r : ranges) {
+    bool any = false;
+    for (bool const taken : r.taken) {
+      any = any || taken;
+    }
+    EXPECT_EQ(rf_page_store_restricted(store_, blocks[1] + r.first, r.size), any) << r.first << " " << r.size;
+    for (size_t i = 0; i < blocks.size(); i++) {
+      EXPECT_EQ(rf_page_store_is_restricted(store_, blocks[i]), r.taken[i]) << r.first << " " << r.size << " " << i;
+      rf_page_store_return_rights(store_, blocks[i]);
+      EXPECT_FALSE(rf_page_store_is_restricted(store_, blocks[i]));
+    }
+  }
+  // Nearly all of the address space, of which only the pages of the store are looked at.
+  EXPECT_TRUE(rf_page_store_restricted(store_, bytes(nullptr) + page_size(), SIZE_MAX - page_size()));
+  for (unsigned char *const p : blocks) {
+    EXPECT_TRUE(rf_page_store_is_restricted(store_, p));
+    EXPECT_EQ(free(p), RF_OK);
+  }
+}
+
 // Its page is nobody's, but the next block there needs it.
 TEST_F(PageRights, ThoseOfABlockOfNoBytesAreGivenBackToo) {
   unsigned char *const none = alloc(0);
@@ -144,6 +185,17 @@ TEST_F(PageRights, SlackOnPagesThatWereEmptiedIsNoDamage) {
     EXPECT_EQ(free(p), RF_OK);
     EXPECT_EQ(recorder_.take().size(), 1U) << "slack is compared as ever";
   }
+}
+
+// Once rights were given back, a page of zeros is one that the program has overwritten.
+TEST_F(PageRights, SlackIsComparedAgainOnceRightsWereGivenBack) {
+  unsigned char *const p = alloc(10);
+  ASSERT_TRUE(rf_page_store_emptied(store_, p, 10));
+  rf_page_store_return_rights(store_, p);
+  memset(p, 0, page_size());
+  ASSERT_TRUE(rf_page_store_restricted(store_, p, 10));
+  EXPECT_EQ(free(p), RF_OK);
+  EXPECT_EQ(recorder_.take().size(), 1U);
 }
 
 TEST_F(PageRights, SlackOnOtherPagesIsCompared) {

@@ -15,6 +15,23 @@ std::ptrdiff_t slack_of(const unsigned char *p, size_t size, rf_page_side side) 
   return static_cast<std::ptrdiff_t>(side == RF_PAGE_LEFT ? size : 0 - past_page(p));
 }
 
+// Refused calls leave the block what it was, and its stand-in with it; who ends the sample gives back all there are.
+TEST_F(SampleCheck, TheHeapBelowHasEachStandInBackThoughCallsWereRefused) {
+  rf_allocator *const below = heap_.allocator();
+  void *const p = rf_alloc(a(), 100);
+  void *const behind = rf_alloc(a(), 100);
+  ASSERT_TRUE(p != nullptr && behind != nullptr);
+  EXPECT_EQ(used_blocks(below).size(), 2U);
+  EXPECT_EQ(rf_realloc_at(a(), p, arena_.size(), RF_ALIGN_DEFAULT, nullptr), nullptr);
+  EXPECT_EQ(rf_usable_size(a(), p), 100U);
+  EXPECT_EQ(rf_resize_at(a(), p, 2000, nullptr), RF_ERR_NO_MEMORY) << "the other's stand-in is in the way";
+  EXPECT_EQ(rf_usable_size(a(), p), 100U);
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+  EXPECT_EQ(used_blocks(below).size(), 1U);
+  end();
+  EXPECT_TRUE(used_blocks(below).empty());
+}
+
 TEST_F(SampleCheck, ACheckNamesTheOverwrittenSlackOfASampledBlockAndReportsNothing) {
   static const rf_site kSite = {"demo.c", "main", 6};
   for (rf_page_side const side : {RF_PAGE_LEFT, RF_PAGE_RIGHT}) {

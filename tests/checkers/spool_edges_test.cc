@@ -18,6 +18,8 @@
 #include <unistd.h>
 #include <utility>
 
+#include "tests/checkers/not_cancelled.h"
+
 static uid_t user;                    // that is asked for
 static unsigned interrupted;          // writes that are to come
 static ssize_t most = -1;             // bytes of the next one; -1: all
@@ -235,6 +237,13 @@ TEST_F(SpoolEdges, AChildClosesWhatAnotherThreadHadOpen) {
   spool_.descriptor = STDERR_FILENO;
   rf_spool_file_forked(&spool_);
   EXPECT_NE(fcntl(STDERR_FILENO, F_GETFD), -1);
+}
+
+TEST_F(SpoolEdges, WhatAChildClosesIsNoPointOfCancellation) {
+  spool_.descriptor = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  ASSERT_GT(spool_.descriptor, STDERR_FILENO);
+  ringfence_test::expect_not_cancelled([this] { rf_spool_file_forked(&spool_); });
+  EXPECT_EQ(spool_.descriptor, -1);
 }
 
 TEST_F(SpoolEdges, TheDoorbellIsNotRungForALineThatDidNotArrive) {

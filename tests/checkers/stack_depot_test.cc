@@ -15,6 +15,8 @@ extern "C" {
 #include <string>
 #include <vector>
 
+#include "tests/checkers/single_step.h"
+
 namespace ringfence {
 namespace {
 
@@ -45,6 +47,34 @@ protected:
   std::vector<uint64_t> memory_ = std::vector<uint64_t>(size_t{1} << 18);
   rf_stack_depot depot_;
 };
+
+#ifdef RF_CAN_STEP
+
+// What is behind the shrunk depot may be given back to the system: no stack of another thread's lies there.
+TEST(DepotShrinking, TakesNoStackAtAnyInstructionThatWouldLieBehindIt) {
+  uintptr_t const frames[] = {11, 12, 13};
+  uintptr_t const others[] = {21, 22, 23, 24};
+  unsigned steps = 1;
+  for (bool more = true; more && steps < 5000 && !::testing::Test::HasFailure(); steps++) {
+    std::vector<uint64_t> memory(size_t{1} << 13);
+    rf_stack_depot depot;
+    uint32_t id = 0;
+    size_t kept = 0;
+    ASSERT_EQ(rf_stack_depot_init(&depot, memory.data(), memory.size() * sizeof memory[0]), RF_OK);
+    uint32_t const known = rf_stack_depot_put(&depot, frames, 3);
+    more = ringfence_test::run_with_other_after(
+        steps, [&] { kept = rf_stack_depot_shrink(&depot, 0); }, [&] { id = rf_stack_depot_put(&depot, others, 4); });
+    EXPECT_LE(depot.used, depot.capacity) << "after " << steps << " instructions";
+    EXPECT_EQ(reinterpret_cast<unsigned char *>(memory.data()) + kept, depot.records + depot.capacity);
+    uintptr_t found[4];
+    EXPECT_EQ(rf_stack_depot_get(&depot, known, found, 4), 3U);
+    EXPECT_EQ(rf_stack_depot_get(&depot, id, found, 4), id != 0 ? 4U : 0U);
+  }
+  EXPECT_GT(steps, 20U);
+  EXPECT_LT(steps, 5000U) << "the end was reached";
+}
+
+#endif
 
 TEST_F(DepotEdges, AShrunkDepotKeepsItsStacksAndTakesOthersAsLongAsThereIsRoom) {
   auto const put = [this](uintptr_t first) {

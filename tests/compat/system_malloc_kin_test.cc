@@ -244,6 +244,16 @@ TEST_F(SystemMalloc, ServesWhoeverElseGivesMemoryThatIsFreed) {
   EXPECT_TRUE(g_seen.empty());
 }
 
+TEST_F(SystemMalloc, PosixMemalignTakesAnyPowerOfTwoThatAPointerMayHave) {
+  for (size_t align = sizeof(void *); align <= 128; align *= 2) {
+    void *block = nullptr;
+    EXPECT_EQ(__wrap_posix_memalign(&block, align, 20), 0) << align;
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(block) % align, 0U);
+    GIVE(block);
+  }
+  EXPECT_TRUE(g_seen.empty());
+}
+
 TEST_F(SystemMalloc, PosixMemalignTellsItsErrorsByItsResult) {
   void *block = &block;
   errno = 0;

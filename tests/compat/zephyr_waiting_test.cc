@@ -143,6 +143,26 @@ protected:
 
 // ---- Heaps ----
 
+// One that came later, and waits for more than there is, keeps the memory from none that came before.
+TEST_F(ZephyrWaiting, AFreeWakesAllThatWait) {
+  unsigned step = 0;
+  unsigned woken = 0;
+  during_wait = [&] {
+    if (step++ == 0) {
+      EXPECT_EQ(k_heap_alloc(&heap, sizeof memory / 2, K_MSEC(10)), nullptr);
+    } else if (step == 2) {
+      sets = 0;
+      k_heap_free(&heap, blocks[0]);
+      woken = sets;
+      blocks[0] = nullptr;
+    }
+  };
+  blocks[0] = k_heap_alloc(&heap, 104, K_MSEC(10));
+  during_wait = nullptr;
+  EXPECT_EQ(woken, 2U);
+  EXPECT_NE(blocks[0], nullptr);
+}
+
 TEST_F(ZephyrWaiting, ClearedMemoryIsWaitedForAndCleared) {
   during_wait = [this] { k_heap_free(&heap, blocks[1]); };
   const char *const p = static_cast<char *>(k_heap_calloc(&heap, 1, 104, K_FOREVER));

@@ -2,6 +2,7 @@
 #include <ringfence/fault.h>
 #include <ringfence/port.h>
 
+#include "tests/checkers/single_step.h"
 #include "tests/core/recorder.h"
 
 #include <gtest/gtest.h>
@@ -219,6 +220,33 @@ TEST(FaultTest, NoFilterIsLostWhereThreadsAddThemAtOnce) {
   (void)rf_fault_raise(&fault);
   EXPECT_EQ(asked, 2U);
 }
+
+#ifdef RF_CAN_STEP
+
+// Another thread may raise a fault at any moment meanwhile.
+TEST(FaultTest, TheFiltersOfBeforeAreAskedAtEveryInstructionOfAnother) {
+  constexpr unsigned kMost = 2000; // instructions
+  static rf_fault_filter added[kMost];
+  FaultRecorder recorder;
+  rf_fault const fault = {RF_ERR_BAD_POINTER, nullptr, nullptr, at(0x30), nullptr};
+  rf_fault_filter_add(&filter());
+  unsigned steps = 1;
+  bool more = true;
+  for (; more && steps < kMost && !HasFailure(); steps++) {
+    rf_fault_filter *const last = &added[steps];
+    last->filter = [](const rf_fault *) { return false; };
+    taken() = {true, 0};
+    more = ringfence_test::run_with_other_after(
+        steps, [last] { rf_fault_filter_add(last); }, [&fault] { (void)rf_fault_raise(&fault); });
+    EXPECT_EQ(taken().count, more ? 1U : 0U) << "after " << steps << " instructions";
+    last->next = &filter(); // so that the search through the list does not become longer
+  }
+  EXPECT_FALSE(more) << "the end was reached";
+  EXPECT_TRUE(recorder.faults().empty());
+  taken().wanted = false;
+}
+
+#endif
 
 TEST(FaultTest, AScopeComesBeforeATaker) {
   FaultRecorder recorder;

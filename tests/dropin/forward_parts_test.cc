@@ -206,6 +206,23 @@ TEST(ForwardParts, SampledBlocksAreThoseOfTheirSpace) {
   });
 }
 
+TEST(ForwardParts, ABlockOutsideOfTheSpaceMakesAllBlocksThoseThatMayBeOurs) {
+  alone([] {
+    constexpr uintptr_t kLow = 0x10000;
+    rf_page_all.low = kLow;
+    rf_page_all.size = 0x1000;
+    begin();
+    EXPECT_EQ(rf_forward_include(nullptr), nullptr);
+    EXPECT_EQ(rf_forward_include(const_cast<void *>(at(kLow))), at(kLow));
+    EXPECT_TRUE(rf_forward_is_others(at(kLow - 1)));
+    EXPECT_TRUE(rf_forward_is_others(at(kLow + 0x1000)));
+    EXPECT_EQ(rf_forward_include(const_cast<void *>(at(kLow + 0x1000))), at(kLow + 0x1000));
+    for (uintptr_t const address : {uintptr_t{1}, kLow - 1, kLow, kLow + 0x1000, kLow + 0x2000, UINTPTR_MAX}) {
+      EXPECT_FALSE(rf_forward_is_others(at(address))) << address;
+    }
+  });
+}
+
 // A block of the time when the functions were looked up is ours, too; the rest of the memory is not for that.
 TEST(ForwardParts, EarlyBlocksWidenTheRangeAsFarAsTheirArea) {
   for (size_t const size : {size_t{0}, size_t{0x1000}}) {

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <cerrno>
 #include <cstdarg>
 #include <cstddef>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -20,7 +22,8 @@ extern "C" {
 #include "checkers/dropin/os/pages.h"
 }
 
-static unsigned wishes; // moves that keep the old range and wish for a place
+static bool refuses_places; // that were chosen
+static unsigned wishes;     // moves that keep the old range and wish for a place
 
 // The kernel takes the last argument in other calls than those that document it, whether the caller gave it or not.
 extern "C" void *mremap(void *old, size_t old_size, size_t new_size, int flags, ...) noexcept {
@@ -29,6 +32,10 @@ extern "C" void *mremap(void *old, size_t old_size, size_t new_size, int flags, 
   void *const wish = va_arg(more, void *);
   va_end(more);
   wishes += (flags & MREMAP_DONTUNMAP) != 0 && wish != nullptr ? 1 : 0;
+  if (refuses_places && (flags & MREMAP_FIXED) != 0) {
+    errno = ENOMEM;
+    return MAP_FAILED;
+  }
   auto const moved = syscall(SYS_mremap, old, old_size, new_size, flags, wish);
   return reinterpret_cast<void *>(moved);
 }
@@ -134,6 +141,34 @@ TEST(DropinPages, AreMappedWhereTheLastWereGivenBack) {
   });
 }
 
+// Of all mappings of the process.
+size_t mapped_pages() {
+  char text[64] = "";
+  int const file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  EXPECT_GT(read(file, text, sizeof text - 1), 0);
+  (void)close(file);
+  return std::strtoul(text, nullptr, 10);
+}
+
+// The place that is wished for is taken, so the system chooses one, which is hardly aligned.
+TEST(DropinPages, LeaveNothingBehindWhereTheyCannotLie) {
+  for (unsigned shift = 20; shift < 26; shift++) {
+    size_t const align = size_t{1} << shift;
+    unsigned char *const above = bytes(rf_pages_map(kPage, align, 0));
+    ASSERT_NE(above, nullptr);
+    void *const taken = mmap(above - align, kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ASSERT_NE(taken, MAP_FAILED);
+    size_t const before = mapped_pages();
+    unsigned char *const p = bytes(rf_pages_map(2 * kPage, align, 32 * kPage));
+    ASSERT_NE(p, nullptr);
+    EXPECT_EQ(mapped_pages(), before + 2) << shift;
+    rf_pages_unmap(p, 2 * kPage);
+    EXPECT_EQ(mapped_pages(), before) << shift;
+    (void)munmap(taken, kPage);
+    rf_pages_unmap(above, kPage);
+  }
+}
+
 TEST(DropinPages, WhatTheSystemRefusesIsNull) {
   errno = 77;
   bool const wide = sizeof(void *) > 4; // else 2 GiB may be there, and an address that is a multiple of that
@@ -195,6 +230,27 @@ TEST(DropinPages, MoveWithTheirBytes) {
       }
     }
   }
+}
+
+// The place in between, to which they were moved first, is given back.
+TEST(DropinPages, AreCopiedWhereTheSystemDoesNotMoveThemToTheirPlace) {
+  constexpr size_t kSize = size_t{4} << 20;
+  unsigned char *const from = bytes(rf_pages_map(kSize, kPage, 0));
+  unsigned char *const to = bytes(rf_pages_map(kSize, kPage, 0));
+  ASSERT_TRUE(from != nullptr && to != nullptr);
+  for (size_t i = 0; i < kSize; i += kPage) {
+    from[i] = static_cast<unsigned char>(i / kPage + 1);
+  }
+  size_t const before = mapped_pages();
+  refuses_places = true;
+  rf_pages_move(to, from, kSize);
+  refuses_places = false;
+  EXPECT_EQ(mapped_pages(), before);
+  for (size_t i = 0; i < kSize; i += kPage) {
+    ASSERT_EQ(to[i], static_cast<unsigned char>(i / kPage + 1));
+  }
+  rf_pages_unmap(from, kSize);
+  rf_pages_unmap(to, kSize);
 }
 
 TEST(DropinPages, MoveWithoutAWishThatNobodySet) {

@@ -208,6 +208,33 @@ TEST(Traced, WithTheProcessInItsNameAChildHasItsOwn) {
   }
 }
 
+TEST(Traced, AChildThatAsksForNoMemoryHasNoTraceAndSaysNothing) {
+  std::string const path = fresh("");
+  Result const result = traced("fork_idle", path + "%p");
+  EXPECT_EQ(result.status, 0);
+  expect_silent(result);
+  EXPECT_NE(access((path + result.out.substr(0, result.out.find('\n'))).c_str(), F_OK), 0);
+}
+
+TEST(Traced, ACallHasItsPlaceWhereNoStacksAreWanted) {
+  std::string const path = fresh("rft");
+  EXPECT_EQ(traced("known", path, ":stack_depth=0").status, 0);
+  Trace const trace(path);
+  expect_known_requests(trace);
+  uint32_t const site = trace.of_size(30011)[0].site;
+  ASSERT_LT(site, trace.t.site_count);
+  EXPECT_EQ(trace.t.sites[site].depth, 1U);
+}
+
+TEST(Traced, NeitherAForkNorTheBeginningOfAChildsTraceIsAPointOfCancellation) {
+  std::string const path = fresh("");
+  Result const result = traced("fork_cancelled", path + "%p");
+  ASSERT_EQ(result.status, 0);
+  Trace const child(path + result.out.substr(0, result.out.find('\n')));
+  ASSERT_TRUE(child.good) << child.problem.data();
+  EXPECT_EQ(child.of_size(2001).size(), 1U);
+}
+
 TEST(Traced, ForksAmongThreadsThatAllocate) {
   std::string const path = fresh("");
   Result const result = traced("forks", path + "%p");
@@ -332,6 +359,13 @@ TEST(Traced, AnotherProcessOfTheSameNameLeavesTheFileAlone) {
     EXPECT_EQ(trace.of_size(30011).size(), 0U);
     EXPECT_TRUE(trace.t.complete);
   }
+}
+
+TEST(Traced, AFileThatAnotherProcessRecordsToIsNotOpen) {
+  std::string const path = fresh("rft");
+  Result const result =
+      run({"/bin/sh", "-c", program("traced") + " has_open " + path + "; exit $?"}, with("leaks=0:trace=" + path));
+  EXPECT_EQ(result.status, 0);
 }
 
 TEST(Traced, AnOldFileIsWrittenAnew) {

@@ -5,6 +5,7 @@
 #include "checkers/dropin/os/pages.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/dropin/runtime/thread.h"
+#include "checkers/os/host.h"
 #include "checkers/os/modules.h"
 #include "checkers/os/pid_path.h"
 #include "checkers/os/uncancelled.h"
@@ -206,7 +207,10 @@ static bool begin(void) {
   tracing.known_count = 0;
   tracing.looks = 0;
   tracing.flushed_ns = rf_port_now_ns();
-  return make_path() && open_file() && rf_trace_writer_init(&tracing.writer, &options) == RF_OK;
+  int const cancellation = rf_uncancelled_begin(); /* in a child, its first request for memory comes here */
+  bool const begun = make_path() && open_file() && rf_trace_writer_init(&tracing.writer, &options) == RF_OK;
+  rf_uncancelled_end(cancellation);
+  return begun;
 }
 
 void rf_tracing_begin(void) {
@@ -282,11 +286,13 @@ void rf_tracing_free(const void *ptr, const rf_origin *origin) {
 }
 
 bool rf_tracing_take(const void *ptr, size_t *block) {
+  int const saved = errno;
   bool taken = false;
   if (enter_request()) {
     taken = rf_trace_writer_take(&tracing.writer, ptr, block);
     leave();
   }
+  errno = saved;
   return taken;
 }
 
@@ -357,7 +363,7 @@ void rf_tracing_fork_child(void) {
   }
   int const saved = errno;
   if (rf_kept_file_is_there(&tracing.file)) {
-    (void)close(tracing.file.descriptor);
+    rf_host_close(tracing.file.descriptor);
   }
   if (forking && names_process()) {
     tracing.restart = true;

@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +79,8 @@ static int descriptors_of(const char *path) {
   return count;
 }
 
+static bool idle; /* the child asks for no memory */
+
 static const char *watched; /* the trace, where the child is to look whether it has it open */
 
 /* The child's blocks: one of 2001 bytes. */
@@ -95,6 +98,9 @@ static int child(const char *end) {
 static void fork_one(const char *end) {
   int status = 1;
   pid_t const id = fork();
+  if (id == 0 && idle) {
+    _exit(0);
+  }
   if (id == 0) {
     exit(child(end));
   }
@@ -103,6 +109,36 @@ static void fork_one(const char *end) {
   }
   printf("%d\n", (int)id);
   fflush(stdout); /* or a later child would print it again */
+}
+
+enum { CHILD_DONE = 7 };
+
+/* A thread that is to be cancelled forks, and its child asks for memory: neither is a point of cancellation. A thread
+ * that ends by one, the child's only one, ends the child with status 0. */
+static void *fork_to_be_cancelled(void *id) {
+  int state;
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+  pthread_cancel(pthread_self());
+  pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
+  *(pid_t *)id = fork();
+  if (*(pid_t *)id == 0) {
+    free(malloc(2001));
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    exit(CHILD_DONE);
+  }
+  return NULL;
+}
+
+static void fork_in_cancelled_thread(void) {
+  pthread_t thread;
+  pid_t id = -1;
+  int status = 0;
+  pthread_create(&thread, NULL, fork_to_be_cancelled, &id);
+  pthread_join(thread, NULL);
+  if (id <= 0 || waitpid(id, &status, 0) != id || !WIFEXITED(status) || WEXITSTATUS(status) != CHILD_DONE) {
+    abort();
+  }
+  printf("%d\n", (int)id);
 }
 
 static void forks_among_threads(void) {
@@ -225,6 +261,13 @@ int main(int argc, char **argv) {
     free(malloc(3001));
   } else if (strcmp(what, "fork_exec") == 0) {
     fork_one("exec");
+  } else if (strcmp(what, "fork_idle") == 0) {
+    idle = true;
+    fork_one("exit");
+  } else if (strcmp(what, "has_open") == 0) {
+    return descriptors_of(argv[2]);
+  } else if (strcmp(what, "fork_cancelled") == 0) {
+    fork_in_cancelled_thread();
   } else if (strcmp(what, "forks") == 0) {
     forks_among_threads();
   } else if (strcmp(what, "alarms") == 0) {
