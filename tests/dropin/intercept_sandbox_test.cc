@@ -12,8 +12,10 @@ extern "C" {
 #include "checkers/dropin/runtime/sandbox.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/dropin/runtime/thread.h"
+#include "checkers/os/forbidden_calls.h"
 }
 #undef _Static_assert
+#include "tests/dropin/alone.h"
 #include "tests/dropin/calls.h"
 
 #include <cerrno>
@@ -31,6 +33,7 @@ extern "C" {
 #include <sys/wait.h>
 #include <unistd.h>
 
+using ringfence_test::alone;
 using ringfence_test::call;
 using ringfence_test::Calls;
 using ringfence_test::calls_of;
@@ -42,7 +45,8 @@ namespace {
 struct World {
   int result = 0;
   bool has_memory = false;
-  long forks = -4711; // the number of a call that does
+  bool gives_memory = true; // the sandbox
+  long forks = -4711;       // the number of a call that does
 };
 
 World world;
@@ -116,6 +120,10 @@ long rf_call_fork(long number, const long argument[6]) {
 void rf_forward_settle() {
   call("forward settles");
 }
+bool __wrap_rf_sandbox_gives_memory(unsigned long mode, const void *filter) {
+  EXPECT_EQ(filter, mode == SECCOMP_MODE_FILTER ? &the_filter : nullptr);
+  return mode != SECCOMP_MODE_STRICT && world.gives_memory;
+}
 void __wrap_rf_sandbox_entered(unsigned long mode, const void *filter) {
   call("entered " + std::to_string(mode) + (filter == &the_filter ? " by the filter" : ""));
 }
@@ -150,13 +158,21 @@ TEST_F(InterceptSandbox, EverythingIsReadyBeforeTheProgramIsInIt) {
             with(kReady, {seccomp + "1 0 0 0", "entered 1"}));
 }
 
-// Strict mode lets nobody ask for memory.
-TEST_F(InterceptSandbox, TheHeapHasSomeMemoryBeforeStrictMode) {
+// Strict mode lets nobody ask for memory, and some filters do not.
+TEST_F(InterceptSandbox, TheHeapHasSomeMemoryBeforeNobodyGetsMore) {
   rf_process.checked = true;
   EXPECT_EQ(calls_of([] { (void)prctl(PR_SET_SECCOMP, 1UL, 0UL, 0UL, 0UL); }).front(), "heap");
-  EXPECT_EQ(calls_of([] { (void)prctl(PR_SET_SECCOMP, 2UL, 0UL, 0UL, 0UL); }).front(), kReady.front());
+  EXPECT_EQ(calls_of([] { (void)prctl(PR_SET_SECCOMP, 2UL, &the_filter, 0UL, 0UL); }).front(), kReady.front());
   EXPECT_EQ(calls_of([] { (void)syscall(SYS_seccomp, 0, ~0U, nullptr); }).front(), "heap");
   EXPECT_EQ(calls_of([] { (void)syscall(SYS_seccomp, 1, ~0U, &the_filter); }).front(), kReady.front());
+  world.gives_memory = false;
+  EXPECT_EQ(calls_of([] { (void)prctl(PR_SET_SECCOMP, 2UL, &the_filter, 0UL, 0UL); }).front(), "heap");
+  EXPECT_EQ(calls_of([] { (void)syscall(SYS_seccomp, 1, ~0U, &the_filter); }).front(), "heap");
+  alone([] {
+    rf_forbid(RF_CALL_MMAP);
+    EXPECT_EQ(calls_of([] { (void)prctl(PR_SET_SECCOMP, 2UL, &the_filter, 0UL, 0UL); }).front(), kReady.front())
+        << "it is too late";
+  });
 }
 
 // One of each size that small blocks have.
