@@ -244,9 +244,9 @@ TEST_F(StopTheWorld, AThreadThatStoodStillHasItsErrno) {
   ASSERT_EQ(stop(), nullptr);
   unsigned const count = other_signals;
   EXPECT_EQ(syscall(SYS_tgkill, getpid(), id.load(), SIGUSR1), 0);
-  turn_until([&] { return other_signals != count; });
-  std::this_thread::sleep_for(std::chrono::milliseconds(20)); // back in its wait
+  EXPECT_EQ(other_signals, count) << "it waits";
   resume();
+  turn_until([&] { return other_signals != count; });
   spoils_errno = false;
   ends = true;
   thread.join();
