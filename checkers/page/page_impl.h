@@ -113,7 +113,10 @@ typedef struct rf_page_mask {
  * was called before. */
 void rf_page_give_way(unsigned times);
 
+/* The other two give way at most so many times: false where the lock could not be had. */
 void rf_page_lock(rf_mutex *mutex, rf_page_mask *mask);
+bool rf_page_try_lock(rf_mutex *mutex, rf_page_mask *mask, unsigned times);
+bool rf_page_try(rf_mutex *mutex, unsigned times); /* signals are held back already */
 void rf_page_unlock(rf_mutex *mutex, const rf_page_mask *mask);
 
 /* ---- Blocks and runs ---- */

@@ -423,13 +423,43 @@ void rf_page_lock(rf_mutex *mutex, rf_page_mask *mask) {
   memcpy(mask, &before, sizeof before); /* not before: all who take the same lock may have one mask to share */
 }
 
+static void let_through(const sigset_t *before) {
+  if (!rf_is_forbidden(RF_CALL_SIGNAL_MASK)) {
+    (void)pthread_sigmask(SIG_SETMASK, before, NULL);
+  }
+}
+
 void rf_page_unlock(rf_mutex *mutex, const rf_page_mask *mask) {
   sigset_t before;
   memcpy(&before, mask, sizeof before);
   rf_mutex_unlock(mutex);
-  if (!rf_is_forbidden(RF_CALL_SIGNAL_MASK)) {
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+  let_through(&before);
+}
+
+/* The port's mutex is one of pthreads (lib/port/posix.c). */
+bool rf_page_try(rf_mutex *mutex, unsigned times) {
+  unsigned given_way = 0;
+  while (pthread_mutex_trylock((pthread_mutex_t *)(void *)mutex->opaque) != 0) {
+    if (given_way == times) {
+      return false;
+    }
+    rf_page_give_way(given_way++);
   }
+  return true;
+}
+
+bool rf_page_try_lock(rf_mutex *mutex, rf_page_mask *mask, unsigned times) {
+  sigset_t before;
+  (void)sigemptyset(&before);
+  if (!rf_is_forbidden(RF_CALL_SIGNAL_MASK)) {
+    hold_back(&before);
+  }
+  if (!rf_page_try(mutex, times)) {
+    let_through(&before);
+    return false;
+  }
+  memcpy(mask, &before, sizeof before);
+  return true;
 }
 
 /* A thread of a lower priority does not run while one of a higher, real-time one only gives way to its equals. */

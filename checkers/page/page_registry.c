@@ -44,6 +44,8 @@ typedef struct locks {
   bool all;
 } locks;
 
+#define TRIES 400U /* to get a lock, most of them 50 microseconds apart */
+
 static RF_THREAD_LOCAL locks held;
 static rf_page_mask mask_of_all;
 
@@ -118,15 +120,34 @@ void rf_page_lock_all(void) {
   held.all = true;
 }
 
-void rf_page_unlock_all(void) {
+/* Those of stores before `end`; NULL: of all. */
+static void unlock_until(const rf_page_store *end) {
   rf_page_mask const mask = mask_of_all;
-  held.all = false;
-  for (rf_page_store *s = rf_page_stores(); s != NULL; s = s->other) {
+  for (rf_page_store *s = rf_page_stores(); s != end; s = s->other) {
     if (s != held.inside) {
       rf_mutex_unlock(&s->lock);
     }
   }
   rf_page_unlock(&registry_lock, &mask);
+}
+
+bool rf_page_try_lock_all(void) {
+  if (!rf_page_try_lock(&registry_lock, &mask_of_all, TRIES)) {
+    return false;
+  }
+  for (rf_page_store *s = rf_page_stores(); s != NULL; s = s->other) {
+    if (s != held.inside && !rf_page_try(&s->lock, TRIES)) {
+      unlock_until(s);
+      return false;
+    }
+  }
+  held.all = true;
+  return true;
+}
+
+void rf_page_unlock_all(void) {
+  held.all = false;
+  unlock_until(NULL);
 }
 
 /* ---- Memory that moves ---- */

@@ -316,6 +316,10 @@ void rf_page_store_settle(void);
  * calling thread may call any function above. rf_page_fork_register does it for forks, where nobody else does. */
 void rf_page_lock_all(void);
 void rf_page_unlock_all(void);
+
+/* The same, for who keeps other threads from going on: the handler of a signal that interrupted one of them with a lock
+ * may wait for that. False, with no lock held, where they could not be had in about 20 ms. */
+bool rf_page_try_lock_all(void);
 void rf_page_unlock_all_in_child(void); /* of fork */
 void rf_page_fork_register(void);
 

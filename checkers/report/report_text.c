@@ -1,5 +1,6 @@
 #include <ringfence/report_text.h>
 
+#include <ringfence/layout.h>
 #include <string.h>
 
 #include "lib/core/compiler.h"
@@ -188,7 +189,7 @@ static void request(const writer *w) {
   case RF_BUG_BAD_ALIGNMENT:
     str(w, ": ");
     number(w, w->f->argument);
-    str(w, " is no power of two");
+    str(w, rf_is_pow2(w->f->argument) ? " is no multiple of a pointer's size" : " is no power of two");
     break;
   case RF_BUG_STALE_HANDLE:
   case RF_BUG_BAD_HANDLE:

@@ -88,6 +88,44 @@ TEST_F(PageStoreInside, WhoHasAllLocksMayCallIt) {
   EXPECT_NE(alloc(10), nullptr);
 }
 
+// Whoever has one may be interrupted by a handler that waits for the caller.
+TEST_F(PageStoreInside, AllLocksAreNotWaitedForLong) {
+  sigset_t before;
+  sigset_t after;
+  ASSERT_EQ(pthread_sigmask(SIG_SETMASK, nullptr, &before), 0);
+  open();
+  std::atomic<bool> has{false};
+  std::atomic<bool> goes_on{false};
+  std::thread other([&] {
+    rf_page_mask mask;
+    EXPECT_TRUE(rf_page_enter(store_, &mask));
+    has = true;
+    while (!goes_on) {
+      std::this_thread::yield();
+    }
+    rf_page_leave(store_, &mask);
+  });
+  while (!has) {
+    std::this_thread::yield();
+  }
+  EXPECT_FALSE(rf_page_try_lock_all());
+  ASSERT_EQ(pthread_sigmask(SIG_SETMASK, nullptr, &after), 0);
+  EXPECT_EQ(sigismember(&after, SIGTERM), sigismember(&before, SIGTERM));
+  rf_page_mask registry;
+  rf_page_registry_lock(&registry);
+  rf_page_registry_unlock(&registry);
+  goes_on = true;
+  other.join();
+  ASSERT_TRUE(rf_page_try_lock_all());
+  ASSERT_EQ(pthread_sigmask(SIG_SETMASK, nullptr, &after), 0);
+  EXPECT_EQ(sigismember(&after, SIGTERM), 1);
+  EXPECT_NE(alloc(10), nullptr) << "who has all of them may call it";
+  rf_page_unlock_all();
+  ASSERT_EQ(pthread_sigmask(SIG_SETMASK, nullptr, &after), 0);
+  EXPECT_EQ(sigismember(&after, SIGTERM), sigismember(&before, SIGTERM));
+  EXPECT_NE(alloc(10), nullptr);
+}
+
 // True once the thread waits in the kernel.
 bool sleeps(pid_t thread) {
   std::ifstream stat("/proc/self/task/" + std::to_string(thread) + "/stat");

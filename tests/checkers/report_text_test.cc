@@ -257,6 +257,9 @@ TEST(ReportText, RequestsTurnedAwayTellWhatWasAskedFor) {
   f.bug = RF_BUG_BAD_ALIGNMENT;
   f.argument = 24;
   EXPECT_EQ(line_with(render(f), "==7"), "==7==ERROR: Ringfence: invalid-allocation-alignment: 24 is no power of two");
+  f.argument = 2; // of posix_memalign
+  EXPECT_EQ(line_with(render(f), "==7"),
+            "==7==ERROR: Ringfence: invalid-allocation-alignment: 2 is no multiple of a pointer's size");
 }
 
 TEST(ReportText, AFreedBlocksWindowIsMarked) {

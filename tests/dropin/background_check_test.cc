@@ -63,11 +63,12 @@ void rf_unlock_all() {
   call("unlock");
 }
 size_t rf_heap_sweep_step(uint64_t budget_ns, const rf_origin *origin) {
-  EXPECT_NE(origin->caller, 0U);
+  EXPECT_EQ(origin->caller, 0U);
   call("heap", budget_ns);
   return 0;
 }
-size_t rf_guarded_blocks_sweep(uint64_t budget_ns) {
+size_t rf_guarded_blocks_sweep(uint64_t budget_ns, const rf_origin *origin) {
+  EXPECT_EQ(origin->caller, 0U);
   call("pages", budget_ns);
   return 0;
 }

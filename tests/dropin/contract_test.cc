@@ -1,6 +1,7 @@
 // Programs that exercise the whole of malloc's contract run as well as ever, and nothing is reported.
 #include "tests/dropin/run.h"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 
 namespace ringfence_test {
@@ -106,6 +107,20 @@ TEST(Dropin, HasAllFormsOfOperatorNewAndDelete) {
 
 TEST(Dropin, HasAllFormsOfOperatorNewAndDeleteWhenLinkedIn) {
   expect_fine_linked("operators_linked");
+}
+
+// The program asks for two, in new_handlers.
+TEST(Dropin, TellsOfAlignmentsThatOperatorNewCannotHave) {
+  for (const char *const mode : {"mode=guard", "mode=page", "mode=sample"}) {
+    Result const result = run({program("operators")}, with(std::string(mode) + ":rejected=1:halt=0"));
+    EXPECT_EQ(std::count_if(result.findings.begin(), result.findings.end(),
+                            [](const Json &finding) {
+                              return finding["bug"].text == "invalid-allocation-alignment" &&
+                                     finding["argument"].number == 24;
+                            }),
+              2)
+        << mode;
+  }
 }
 
 TEST(Dropin, ThrowsBadAllocInAStaticProgramThatHasNoOtherCodeForIt) {

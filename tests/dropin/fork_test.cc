@@ -41,6 +41,7 @@ struct World {
   bool dump = false;      // is under way
   unsigned refusals = 0;  // by a thread that stays inside the heap
   unsigned recording = 0; // refusals by a thread that stays inside the recorder
+  unsigned page_refusals = 0;
   rf_fork_kind kind = RF_FORK_OF_ONE;
   bool renewed = true; // rf_process is the child's where it must be
 };
@@ -137,8 +138,11 @@ rf_fork_kind rf_own_cache_fork_child() {
   return world.kind;
 }
 
-void rf_page_lock_all() {
+bool rf_page_try_lock_all() {
   call("pages");
+  bool const done = world.page_refusals == 0;
+  world.page_refusals -= done ? 0 : 1;
+  return done;
 }
 void rf_page_unlock_all() {
   call("pages");
@@ -247,6 +251,15 @@ TEST_F(ForkHandlers, LetGoOfStreamsWhileOthersStayInsideTheHeap) {
 TEST_F(ForkHandlers, LetGoOfStreamsWhileOthersStayInsideTheRecorder) {
   world.recording = 1;
   EXPECT_EQ(calls_of(prepare), (Calls{"streams", "no tracing", "streams", "streams", "tracing", "heap", "pages"}));
+  EXPECT_TRUE(all_blocked());
+  EXPECT_EQ(calls_of(parent), (Calls{"pages", "heap", "tracing", "streams"}));
+}
+
+// A handler that interrupted a thread with the lock of pages, and allocates, needs the heap.
+TEST_F(ForkHandlers, LetGoOfTheHeapWhileOthersHavePages) {
+  world.page_refusals = 1;
+  EXPECT_EQ(calls_of(prepare), (Calls{"streams", "tracing", "heap", "pages", "heap", "tracing", "streams", "streams",
+                                       "tracing", "heap", "pages"}));
   EXPECT_TRUE(all_blocked());
   EXPECT_EQ(calls_of(parent), (Calls{"pages", "heap", "tracing", "streams"}));
 }

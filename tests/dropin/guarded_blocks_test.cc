@@ -42,7 +42,7 @@ TEST(GuardedBlocks, WithoutMemoryForTheStoreThereIsNone) {
       EXPECT_EQ(world.folder, "");
       EXPECT_EQ(depot.added, nullptr);
       EXPECT_FALSE(rf_guarded_blocks_own(bytes));
-      EXPECT_EQ(rf_guarded_blocks_sweep(1), 0U);
+      EXPECT_EQ(rf_guarded_blocks_sweep(1, nullptr), 0U);
       rf_page_figures figures;
       memset(&figures, 1, sizeof figures);
       rf_guarded_blocks_figures(&figures);
@@ -433,6 +433,7 @@ TEST(GuardedBlocks, BigBlocksWithoutRoomMoveToWhereThereIsSome) {
 TEST(GuardedBlocks, FiguresAreTheStores) {
   begun(RF_MODE_PAGE, [] {
     world.served = 8;
+    rf_origin const asked = {};
     rf_page_figures figures;
     memset(&figures, 1, sizeof figures);
     rf_guarded_blocks_figures(&figures);
@@ -442,8 +443,9 @@ TEST(GuardedBlocks, FiguresAreTheStores) {
     rf_guarded_blocks_figures_unlocked(&figures);
     EXPECT_EQ(figures.declined, 6U);
     EXPECT_EQ(figures.open_bytes, 0U);
-    EXPECT_EQ(rf_guarded_blocks_sweep(123), 3U);
+    EXPECT_EQ(rf_guarded_blocks_sweep(123, &asked), 3U);
     EXPECT_EQ(world.budget, 123U);
+    EXPECT_EQ(world.origin, &asked);
   });
 }
 

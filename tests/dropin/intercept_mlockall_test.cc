@@ -13,10 +13,8 @@ extern "C" {
 int __wrap_mlockall(int flags);
 long __wrap_syscall(long number, ...);
 bool __wrap_rf_maps_each(bool (*visit)(const rf_map *map, void *context), void *context);
-bool __wrap_rf_lock_all(unsigned ms);
-void __wrap_rf_unlock_all(void);
-void __wrap_rf_page_lock_all(void);
-void __wrap_rf_page_unlock_all(void);
+bool __wrap_rf_lock_blocks(unsigned ms);
+void __wrap_rf_unlock_blocks(void);
 size_t __wrap_rf_pages_round(size_t n);
 void *__wrap_rf_pages_map(size_t size, size_t align, size_t room);
 void __wrap_rf_pages_unmap(void *start, size_t size);
@@ -119,17 +117,14 @@ bool __wrap_rf_maps_each(bool (*visit)(const rf_map *map, void *context), void *
   return the_system.has_maps;
 }
 
-bool __wrap_rf_lock_all(unsigned) {
+bool __wrap_rf_lock_blocks(unsigned) {
   the_system.calls.emplace_back("stop");
   return the_system.stands_still;
 }
 
-void __wrap_rf_unlock_all() {
+void __wrap_rf_unlock_blocks() {
   the_system.calls.emplace_back("go on");
 }
-
-void __wrap_rf_page_lock_all() {}
-void __wrap_rf_page_unlock_all() {}
 
 size_t rf_own_memory_count() {
   return the_system.own.size();

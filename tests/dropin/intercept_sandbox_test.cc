@@ -13,8 +13,10 @@ extern "C" {
 #include "checkers/dropin/runtime/sandbox.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/dropin/runtime/thread.h"
+#include "checkers/os/forbidden_calls.h"
 }
 #undef _Static_assert
+#include "tests/dropin/alone.h"
 #include "tests/dropin/calls.h"
 
 #include <cerrno>
@@ -32,6 +34,7 @@ extern "C" {
 #include <sys/wait.h>
 #include <unistd.h>
 
+using ringfence_test::alone;
 using ringfence_test::call;
 using ringfence_test::Calls;
 using ringfence_test::calls_of;
@@ -43,8 +46,9 @@ namespace {
 struct World {
   int result = 0;
   bool has_memory = false;
-  long forks = -4711; // the number of a call that does
-  long ends = -4711;  // the number of a call that ends the process
+  bool gives_memory = true; // the sandbox
+  long forks = -4711;       // the number of a call that does
+  long ends = -4711;        // the number of a call that ends the process
 };
 
 World world;
@@ -125,6 +129,10 @@ int rf_process_end(rf_process_ending ending, int status) {
 void rf_forward_settle() {
   call("forward settles");
 }
+bool __wrap_rf_sandbox_gives_memory(unsigned long mode, const void *filter) {
+  EXPECT_EQ(filter, mode == SECCOMP_MODE_FILTER ? &the_filter : nullptr);
+  return mode != SECCOMP_MODE_STRICT && world.gives_memory;
+}
 void __wrap_rf_sandbox_entered(unsigned long mode, const void *filter) {
   call("entered " + std::to_string(mode) + (filter == &the_filter ? " by the filter" : ""));
 }
@@ -159,13 +167,21 @@ TEST_F(InterceptSandbox, EverythingIsReadyBeforeTheProgramIsInIt) {
             with(kReady, {seccomp + "1 0 0 0", "entered 1"}));
 }
 
-// Strict mode lets nobody ask for memory.
-TEST_F(InterceptSandbox, TheHeapHasSomeMemoryBeforeStrictMode) {
+// Strict mode lets nobody ask for memory, and some filters do not.
+TEST_F(InterceptSandbox, TheHeapHasSomeMemoryBeforeNobodyGetsMore) {
   rf_process.checked = true;
   EXPECT_EQ(calls_of([] { (void)prctl(PR_SET_SECCOMP, 1UL, 0UL, 0UL, 0UL); }).front(), "heap");
-  EXPECT_EQ(calls_of([] { (void)prctl(PR_SET_SECCOMP, 2UL, 0UL, 0UL, 0UL); }).front(), kReady.front());
+  EXPECT_EQ(calls_of([] { (void)prctl(PR_SET_SECCOMP, 2UL, &the_filter, 0UL, 0UL); }).front(), kReady.front());
   EXPECT_EQ(calls_of([] { (void)syscall(SYS_seccomp, 0, ~0U, nullptr); }).front(), "heap");
   EXPECT_EQ(calls_of([] { (void)syscall(SYS_seccomp, 1, ~0U, &the_filter); }).front(), kReady.front());
+  world.gives_memory = false;
+  EXPECT_EQ(calls_of([] { (void)prctl(PR_SET_SECCOMP, 2UL, &the_filter, 0UL, 0UL); }).front(), "heap");
+  EXPECT_EQ(calls_of([] { (void)syscall(SYS_seccomp, 1, ~0U, &the_filter); }).front(), "heap");
+  alone([] {
+    rf_forbid(RF_CALL_MMAP);
+    EXPECT_EQ(calls_of([] { (void)prctl(PR_SET_SECCOMP, 2UL, &the_filter, 0UL, 0UL); }).front(), kReady.front())
+        << "it is too late";
+  });
 }
 
 // One of each size that small blocks have.

@@ -58,9 +58,8 @@ TEST_F(LeakCheck, HoldsEverythingWhileItSearches) {
                   {0x200, 20, RF_REACHABILITY_LEAKED, {kSystems + 1}, true},
                   {0x300, 20, RF_REACHABILITY_LEAKED, {kSystems + 1}}};
   EXPECT_EQ(check(RF_LEAKS_LOST).findings, 1U);
-  EXPECT_EQ(world.calls,
-            (Calls{"lock threads 1000", "lock heap 1000", "lock pages", "stop 8192 in 1000", "open", "collect", "close",
-                   "resume", "origin", "unlock pages", "unlock heap", "unlock threads", "module"}));
+  EXPECT_EQ(world.calls, (Calls{"lock threads 1000", "lock blocks 1000", "stop 8192 in 1000", "open", "collect",
+                                "close", "resume", "origin", "unlock blocks", "unlock threads", "module"}));
 }
 
 TEST_F(LeakCheck, GivesBackWhatItHasWhereItCannotSearch) {
@@ -73,22 +72,21 @@ TEST_F(LeakCheck, GivesBackWhatItHasWhereItCannotSearch) {
       {[] { world.threads_locked = false; }, "a thread is inside an allocation function", {"lock threads 1000"}},
       {[] { world.world_locked = false; },
        "a thread is inside an allocation function",
-       {"lock threads 1000", "lock heap 1000", "unlock threads"}},
+       {"lock threads 1000", "lock blocks 1000", "unlock threads"}},
       {[] { world.cannot_stop = "no way"; },
        "no way",
-       {"lock threads 1000", "lock heap 1000", "lock pages", "stop 8192 in 1000", "unlock pages", "unlock heap",
-        "unlock threads"}},
+       {"lock threads 1000", "lock blocks 1000", "stop 8192 in 1000", "unlock blocks", "unlock threads"}},
       {[] { world.reads_stacks = false; },
        "the memory map cannot be read (/proc)",
-       {"lock threads 1000", "lock heap 1000", "lock pages", "stop 8192 in 1000", "open", "close", "resume",
-        "unlock pages", "unlock heap", "unlock threads"}},
+       {"lock threads 1000", "lock blocks 1000", "stop 8192 in 1000", "open", "close", "resume", "unlock blocks",
+        "unlock threads"}},
       {[] { world.reads_roots = false; },
        "the memory map cannot be read (/proc)",
-       {"lock threads 1000", "lock heap 1000", "lock pages", "stop 8192 in 1000", "open", "collect", "close", "resume",
-        "unlock pages", "unlock heap", "unlock threads"}},
+       {"lock threads 1000", "lock blocks 1000", "stop 8192 in 1000", "open", "collect", "close", "resume",
+        "unlock blocks", "unlock threads"}},
       {[] { world.has_memory = false; },
        "no memory for the search",
-       {"lock threads 1000", "lock heap 1000", "lock pages", "unlock pages", "unlock heap", "unlock threads"}},
+       {"lock threads 1000", "lock blocks 1000", "unlock blocks", "unlock threads"}},
   };
   for (const auto &c : cases) {
     world = World();

@@ -85,21 +85,13 @@ void rf_thread_unlock() {
   world.calls.emplace_back("unlock threads");
 }
 
-bool rf_lock_all(unsigned ms) {
-  world.calls.push_back("lock heap " + std::to_string(ms));
+bool rf_lock_blocks(unsigned ms) {
+  world.calls.push_back("lock blocks " + std::to_string(ms));
   return world.world_locked;
 }
 
-void rf_unlock_all() {
-  world.calls.emplace_back("unlock heap");
-}
-
-void rf_page_lock_all() {
-  world.calls.emplace_back("lock pages");
-}
-
-void rf_page_unlock_all() {
-  world.calls.emplace_back("unlock pages");
+void rf_unlock_blocks() {
+  world.calls.emplace_back("unlock blocks");
 }
 
 const char *rf_stop_the_world(rf_stopped *stopped, unsigned ms) {

@@ -27,7 +27,8 @@ TEST_F(Lifecycle, AnExitChecksEverythingAndTellsItInTheEnd) {
   int state = 0;
   ASSERT_EQ(pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state), 0);
   EXPECT_EQ(state, PTHREAD_CANCEL_ENABLE) << "as before";
-  EXPECT_NE(world.origin, nullptr);
+  EXPECT_EQ(world.caller, 0U) << "no call of the program's asked for it";
+  EXPECT_EQ(world.pages_caller, 0U);
 }
 
 // Else they would cut it short; a process that ends without a checker is gone by then.
@@ -460,6 +461,7 @@ TEST_F(Lifecycle, ASweepOnDemandLooksAtAllAndCountsWhatItFinds) {
   EXPECT_EQ(__ringfence_sweep(), 5U);
   EXPECT_EQ(recorded, (Calls{"pages 0", "lock 1000", "heap 0", "unlock"}));
   EXPECT_NE(world.caller, 0U) << "who asked is told";
+  EXPECT_EQ(world.pages_caller, world.caller);
   rf_process.options.mode = RF_MODE_OFF;
   recorded.clear();
   EXPECT_EQ(__ringfence_sweep(), 0U);

@@ -74,7 +74,6 @@ void look_meanwhile() {
 size_t sweep_heap(const char *what, uint64_t budget, const rf_origin *origin) {
   call(what, budget);
   look_meanwhile();
-  world.origin = origin;
   world.caller = origin->caller;
   world.now += world.heap_takes;
   return world.heap_findings;
@@ -165,7 +164,8 @@ void rf_unlock_all() {
   call("unlock");
 }
 
-size_t rf_guarded_blocks_sweep(uint64_t budget_ns) {
+size_t rf_guarded_blocks_sweep(uint64_t budget_ns, const rf_origin *origin) {
+  world.pages_caller = origin->caller;
   call("pages", budget_ns);
   look_meanwhile();
   world.now += world.pages_take;

@@ -41,7 +41,7 @@ struct World {
   uint64_t allocations = 0;
   size_t heap_findings = 0;
   size_t page_findings = 0;
-  const rf_origin *origin = nullptr; // of the last sweep
+  uintptr_t pages_caller = 0; // of a sweep of blocks on pages of their own
   uintptr_t caller = 0;
   uintptr_t sp = 0;        // below which leaks are not looked for
   rf_leak_summary leaks{}; // found, and told

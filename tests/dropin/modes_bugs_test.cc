@@ -101,6 +101,20 @@ TEST_P(DropinMode, TheSameCodeWithoutItIsSilent) {
   }
 }
 
+// Calls of the checker's own would look like the program's where it is linked in.
+TEST(DropinModes, DamageThatIsFoundAtTheEndHasNoCallThatFoundIt) {
+  for (const char *const name : {"bugs", "bugs_linked", "bugs_static"}) {
+    for (const char *const options : {"mode=guard:watch=0", "mode=page:align=left"}) {
+      How how = with(options);
+      how.preload = name == std::string("bugs");
+      Result const result = run({program(name), "overflow_in_a_block_never_freed", "bad"}, how);
+      ASSERT_EQ(result.findings.size(), 1U) << name << " " << options << result.err;
+      EXPECT_TRUE(result.findings[0]["found"]["frames"].items.empty()) << name << " " << options;
+      EXPECT_FALSE(result.findings[0]["allocated"]["frames"].items.empty()) << name << " " << options;
+    }
+  }
+}
+
 TEST(DropinModes, AReadIsStoppedAtTheInstruction) {
   for (const char *const options : {kPage, kSample}) {
     Result const result = run({program("reads"), "bad"}, with(options));

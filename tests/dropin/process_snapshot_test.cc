@@ -68,7 +68,7 @@ rf_guarded_blocks_state rf_guarded_blocks;
 rf_process_state rf_process;
 rf_steering rf_steering_now;
 
-bool rf_lock_all(unsigned ms) {
+bool rf_lock_blocks(unsigned ms) {
   world.calls.push_back("lock " + std::to_string(ms));
   errno = 4321;
   if (world.refusals != 0) {
@@ -78,16 +78,8 @@ bool rf_lock_all(unsigned ms) {
   return true;
 }
 
-void rf_unlock_all() {
+void rf_unlock_blocks() {
   world.calls.emplace_back("unlock");
-}
-
-void rf_page_lock_all() {
-  world.calls.emplace_back("lock pages");
-}
-
-void rf_page_unlock_all() {
-  world.calls.emplace_back("unlock pages");
 }
 
 void rf_heap_walk(bool (*visit)(const rf_view *view, void *context), void *context) {
@@ -216,8 +208,7 @@ void with_process(const std::function<void()> &test) {
 TEST(ProcessSnapshot, CountsEverythingWhileOthersWait) {
   with_process([] {
     EXPECT_EQ(__ringfence_snapshot("one"), 3300U);
-    EXPECT_EQ(world.calls, (Calls{"lock 1000", "record 4096", "walk", "lock pages", "walk pages", "unlock pages",
-                                  "unlock", "tell record"}));
+    EXPECT_EQ(world.calls, (Calls{"lock 1000", "record 4096", "walk", "walk pages", "unlock", "tell record"}));
     EXPECT_EQ(world.recorded,
               (std::vector<std::pair<uintptr_t, size_t>>{{0x1000, 100}, {0x2000, 200}, {0x3000, 3000}}));
     EXPECT_EQ(world.told, "one/ ");

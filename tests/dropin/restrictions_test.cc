@@ -135,6 +135,8 @@ INSTANTIATE_TEST_SUITE_P(
     Each, Sandbox,
     testing::Values(Arguments{"strict", "prctl", "exit"}, Arguments{"strict", "prctl", "return"},
                     Arguments{"strict", "syscall", "exit"}, Arguments{"strict", "syscall", "_exit"},
+                    Arguments{"fixed", "prctl", "return"}, Arguments{"fixed", "syscall", "exit"},
+                    Arguments{"keeps", "prctl", "return"}, Arguments{"keeps", "syscall", "_exit"},
                     Arguments{"least", "prctl", "exit"}, Arguments{"least", "prctl", "return"},
                     Arguments{"least", "prctl", "_exit"}, Arguments{"least", "syscall", "return"},
                     Arguments{"threads", "prctl", "return"}, Arguments{"threads", "syscall", "exit"},

@@ -111,5 +111,31 @@ TEST(DropinSandboxEdges, FiltersAddUp) {
   });
 }
 
+// Whether a process gets more memory is asked before the system has seen the filter, wherever it lies.
+TEST(DropinSandboxMemory, IsNotGivenWhereTheCallEndsTheProcessOrIsRefused) {
+  auto const gives = [](uint32_t action, size_t length = 1) {
+    sock_filter code[] = {BPF_STMT(BPF_RET | BPF_K, action)};
+    sock_fprog const program = {static_cast<unsigned short>(length), code};
+    return rf_sandbox_gives_memory(SECCOMP_MODE_FILTER, &program);
+  };
+  for (uint32_t const action : {SECCOMP_RET_KILL_PROCESS, SECCOMP_RET_KILL_THREAD, SECCOMP_RET_TRAP}) {
+    EXPECT_FALSE(gives(action)) << action;
+  }
+  EXPECT_FALSE(gives(SECCOMP_RET_ERRNO | 12));
+  for (uint32_t const action : {SECCOMP_RET_ALLOW, SECCOMP_RET_LOG, SECCOMP_RET_TRACE}) {
+    EXPECT_TRUE(gives(action)) << action;
+  }
+  EXPECT_TRUE(gives(SECCOMP_RET_KILL_PROCESS, 0)) << "no filter";
+  EXPECT_FALSE(rf_sandbox_gives_memory(SECCOMP_MODE_STRICT, nullptr));
+  EXPECT_FALSE(rf_is_forbidden(~0U)) << "nothing was entered";
+}
+
+TEST(DropinSandboxMemory, OfAFilterThatCannotBeReadIsNoMatter) {
+  sock_fprog const program = {1, reinterpret_cast<sock_filter *>(16)};
+  EXPECT_TRUE(rf_sandbox_gives_memory(SECCOMP_MODE_FILTER, nullptr));
+  EXPECT_TRUE(rf_sandbox_gives_memory(SECCOMP_MODE_FILTER, reinterpret_cast<void *>(16)));
+  EXPECT_TRUE(rf_sandbox_gives_memory(SECCOMP_MODE_FILTER, &program));
+}
+
 } // namespace
 } // namespace ringfence_test

@@ -167,6 +167,14 @@ TEST_F(StopTheWorld, OneThreadHasNobodyToStop) {
   resume();
 }
 
+// One that allocates would wait for the heap, and who has that for the thread.
+TEST_F(StopTheWorld, HandlersOfOtherSignalsWait) {
+  EXPECT_EQ(stop(), nullptr);
+  uint64_t const mask = action_now().mask;
+  resume();
+  EXPECT_EQ((mask >> (SIGALRM - 1) & 1) - (mask >> (SIGSEGV - 1) & 1), 1U) << "a fault cannot wait";
+}
+
 // A place of another time may name a thread that does not stop.
 TEST_F(StopTheWorld, PlacesThatAreNotInUseAreNotLookedAt) {
   for (rf_stopped_thread &place : places_) {
@@ -236,9 +244,9 @@ TEST_F(StopTheWorld, AThreadThatStoodStillHasItsErrno) {
   ASSERT_EQ(stop(), nullptr);
   unsigned const count = other_signals;
   EXPECT_EQ(syscall(SYS_tgkill, getpid(), id.load(), SIGUSR1), 0);
-  turn_until([&] { return other_signals != count; });
-  std::this_thread::sleep_for(std::chrono::milliseconds(20)); // back in its wait
+  EXPECT_EQ(other_signals, count) << "it waits";
   resume();
+  turn_until([&] { return other_signals != count; });
   spoils_errno = false;
   ends = true;
   thread.join();

@@ -21,6 +21,8 @@ bool rf_cache_free_unusual(rf_cache *cache, const rf_view *view, rf_family famil
 
 #include <atomic>
 #include <fstream>
+#include <functional>
+#include <linux/futex.h>
 #include <string>
 #include <sys/syscall.h>
 #include <thread>
@@ -32,6 +34,7 @@ unsigned noted;    // stacks of ended threads
 bool noted_with_lock = true;
 std::atomic<unsigned> naps;
 std::atomic<unsigned> naps_that_do_not_show;
+std::function<void()> while_it_sleeps; // for a lock: other threads do this
 
 } // namespace
 
@@ -46,6 +49,9 @@ uintptr_t __wrap_rf_dead_stacks_note(uint32_t id);
 
 long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f) {
   barriers += number == SYS_membarrier ? 1 : 0;
+  if (number == SYS_futex && b == FUTEX_WAIT_PRIVATE && while_it_sleeps) {
+    while_it_sleeps();
+  }
   return __real_syscall(number, a, b, c, d, e, f);
 }
 
@@ -323,6 +329,25 @@ TEST(ThreadsAtOnce, WhoWaitsForAStopIsOutside) {
     EXPECT_EQ(__atomic_load_n(&cache->inside, __ATOMIC_ACQUIRE), static_cast<uint32_t>(RF_CACHE_OUTSIDE));
     rf_unlock_all();
     other.wait();
+  });
+}
+
+// The wake goes to one of those who wait, and this is the last moment of that one.
+TEST(ThreadsAtOnce, WhoIsWokenAtTheEndOfItsTimeHasTheLock) {
+  with_threads([] {
+    for (unsigned const ms : {1U, 3U}) {
+      rf_futex lock = {1};
+      unsigned sleeps = 0;
+      while_it_sleeps = [&] {
+        if (++sleeps == ms) {
+          rf_futex_unlock(&lock);
+        }
+      };
+      EXPECT_TRUE(rf_futex_lock_within(&lock, ms));
+      while_it_sleeps = nullptr;
+      EXPECT_EQ(sleeps, ms);
+      EXPECT_EQ(lock.state, 2U) << "others may wait";
+    }
   });
 }
 

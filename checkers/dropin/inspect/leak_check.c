@@ -335,17 +335,15 @@ void rf_leak_check(rf_leaks policy, uintptr_t sp, rf_reporter *reporter, rf_leak
   if (!rf_thread_lock(WAIT_MS)) {
     return;
   }
-  if (!rf_lock_all(WAIT_MS)) {
+  if (!rf_lock_blocks(WAIT_MS)) {
     rf_thread_unlock();
     return;
   }
-  rf_page_lock_all();
   bool const found = find_leaks(&s, sp, &out->why);
   if (found) {
     merge(&s, policy, out);
   }
-  rf_page_unlock_all();
-  rf_unlock_all();
+  rf_unlock_blocks();
   rf_thread_unlock();
   if (found) {
     out->checked = true;

@@ -7,8 +7,8 @@
 /* How many ranges there are, and some more, for such as are made meanwhile. */
 size_t rf_own_memory_count(void);
 
-/* Adds all of them, in no order. False where there is no room. Both with the heap and the pages locked (rf_lock_all,
- * rf_page_lock_all). */
+/* Adds all of them, in no order. False where there is no room. Both with the heap and the pages locked
+ * (rf_lock_blocks). */
 bool rf_own_memory_add(rf_ranges *out);
 
 #endif /* RINGFENCE_DROPIN_OWN_MEMORY_H */

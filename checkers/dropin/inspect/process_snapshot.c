@@ -86,18 +86,16 @@ RF_COLD static bool add_block(const rf_view *view, void *context) {
 
 static bool take(unsigned wait_ms, const char *name) {
   kept *const k = &state.pair[1 - state.now];
-  if (!rf_lock_all(wait_ms)) {
+  if (!rf_lock_blocks(wait_ms)) {
     return false;
   }
   rf_snapshot_init(&k->snapshot, k->name, k->snapshot.sites, SITES);
   rf_snapshot_record_begin(SITES);
   rf_heap_walk(add_block, &k->snapshot);
   if (rf_guarded_blocks.store != NULL) {
-    rf_page_lock_all();
     (void)rf_page_store_each(rf_guarded_blocks.store, add_paged, &k->snapshot);
-    rf_page_unlock_all();
   }
-  rf_unlock_all();
+  rf_unlock_blocks();
   name_it(k, name);
   k->snapshot.allocator = "malloc";
   state.now = 1 - state.now;

@@ -11,6 +11,7 @@
 #include <linux/futex.h>
 #include <ringfence/port.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <ucontext.h>
@@ -219,10 +220,22 @@ static void end(rf_stopped *s) {
   }
 }
 
+/* A handler of the program's that interrupted a thread here, and allocates, would wait for whoever has stopped it, and
+ * that one for the thread. Signals that the processor raises would end the process. */
+static void hold_back_others(kernel_action *action) {
+  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+  memset(action->mask, 0xFF, sizeof action->mask);
+  for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+    unsigned const bit = (unsigned)faults[i] - 1;
+    action->mask[bit / 8] &= (unsigned char)~(1U << bit % 8);
+  }
+}
+
 const char *rf_stop_the_world(rf_stopped *s, unsigned ms) {
   int const saved = errno;
   kernel_action action = {.handler = suspend, .flags = SA_SIGINFO | SA_RESTART};
   kernel_action found;
+  hold_back_others(&action);
 #if defined(__x86_64__)
   action.flags |= KERNEL_SA_RESTORER;
   action.restorer = rf_stop_the_world_restorer;

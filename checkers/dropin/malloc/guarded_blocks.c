@@ -425,9 +425,8 @@ bool rf_guarded_blocks_realloc(void *ptr, size_t size, const rf_origin *origin, 
   return true;
 }
 
-size_t rf_guarded_blocks_sweep(uint64_t budget_ns) {
-  rf_origin const origin = {NULL, (uintptr_t)__builtin_return_address(0), __builtin_frame_address(0)};
-  return rf_guarded_blocks.store != NULL ? rf_page_store_sweep(rf_guarded_blocks.store, budget_ns, &origin) : 0;
+size_t rf_guarded_blocks_sweep(uint64_t budget_ns, const rf_origin *origin) {
+  return rf_guarded_blocks.store != NULL ? rf_page_store_sweep(rf_guarded_blocks.store, budget_ns, origin) : 0;
 }
 
 void rf_guarded_blocks_figures(rf_page_figures *out) {

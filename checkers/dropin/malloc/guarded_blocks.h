@@ -76,8 +76,8 @@ bool rf_guarded_blocks_usable_size(const void *ptr, size_t *size);
  * heap. False where no block starts at `ptr`, which was reported. */
 bool rf_guarded_blocks_realloc(void *ptr, size_t size, const rf_origin *origin, void **moved, size_t *old_size);
 
-/* Checks slack. Returns the number of findings. */
-size_t rf_guarded_blocks_sweep(uint64_t budget_ns);
+/* Checks slack. `origin`: the call that asked for it. Returns the number of findings. */
+size_t rf_guarded_blocks_sweep(uint64_t budget_ns, const rf_origin *origin);
 
 /* All zero where there is no store. */
 void rf_guarded_blocks_figures(rf_page_figures *out);

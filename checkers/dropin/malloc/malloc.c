@@ -202,7 +202,8 @@ int posix_memalign(void **out, size_t align, size_t size) {
   if (rf_forward.now != RF_FORWARD_ON) {
     return write_aligned(out, align, size, &origin);
   }
-  void *const block = align % sizeof(void *) == 0 ? sampled(align, size, &origin) : NULL;
+  void *const block = align % sizeof(void *) == 0 ? sampled(align, size, &origin)
+                                                  : rf_malloc_reject(RF_REJECT_ALIGN, size, align, errno, &origin);
   if (block == NULL) {
     return rf_forward.next.posix_memalign(out, align, size);
   }

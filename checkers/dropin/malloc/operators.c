@@ -12,8 +12,10 @@
 #include "checkers/dropin/os/real.h"
 #include "forward.h"
 #include "malloc_impl.h"
+#include "reject.h"
 #include "short_way.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,7 +217,7 @@ RF_RARE static void *request_from_theirs(size_t size, size_t align) {
 /* By the program's malloc where it has one, as the C++ library does. */
 static inline void *request(size_t size, size_t align, rf_family family, const rf_origin *origin) {
   if (!rf_is_pow2(align)) {
-    return NULL;
+    return rf_malloc_reject(RF_REJECT_ALIGN, size, align, errno, origin);
   }
   if (!all_ours() && rf_malloc_is_replaced()) {
     return request_from_theirs(size, align);

@@ -41,31 +41,38 @@ static void sleep_on(rf_futex *lock, const struct timespec *limit) {
   futex(lock, FUTEX_WAIT_PRIVATE, 2, limit);
 }
 
+/* Has the lock, or leaves word that somebody waits for it. */
+static bool take(rf_futex *lock) {
+  return __atomic_exchange_n(&lock->state, 2, __ATOMIC_ACQUIRE) == 0;
+}
+
 void rf_futex_lock_slow(rf_futex *lock) {
   if (spin(lock)) {
     return;
   }
-  while (__atomic_exchange_n(&lock->state, 2, __ATOMIC_ACQUIRE) != 0) {
+  while (!take(lock)) {
     sleep_on(lock, NULL);
   }
 }
 
-bool rf_futex_lock_within(rf_futex *lock, unsigned ms) {
+static void sleep_shortly(rf_futex *lock) {
   struct timespec const millisecond = {0, 1000000};
-  if (rf_futex_try(lock)) {
-    return true;
+  rf_futex_waits = true;
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  sleep_on(lock, &millisecond);
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  rf_futex_waits = false;
+}
+
+/* An unlock wakes one thread, which may be this one at the end of its time: it takes the lock then, since the others
+ * that wait would sleep for ever. */
+bool rf_futex_lock_within(rf_futex *lock, unsigned ms) {
+  bool has = rf_futex_try(lock) || (ms != 0 && take(lock));
+  for (unsigned waited = 0; !has && waited < ms; waited++) {
+    sleep_shortly(lock);
+    has = take(lock);
   }
-  for (unsigned waited = 0; waited < ms; waited++) {
-    if (__atomic_exchange_n(&lock->state, 2, __ATOMIC_ACQUIRE) == 0) {
-      return true;
-    }
-    rf_futex_waits = true;
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    sleep_on(lock, &millisecond);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    rf_futex_waits = false;
-  }
-  return false;
+  return has;
 }
 
 void rf_futex_wake(rf_futex *lock) {

@@ -7,6 +7,7 @@
 #include "checkers/dropin/runtime/signals.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/os/forbidden_calls.h"
+#include "checkers/shared/origin.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -29,9 +30,8 @@ static struct {
 
 /* A heap that is busy is left for another time. */
 static void sweep_heap(void) {
-  rf_origin const origin = {NULL, (uintptr_t)__builtin_return_address(0), __builtin_frame_address(0)};
   if (rf_process.checked && rf_lock_all(WAIT_MS)) {
-    (void)rf_heap_sweep_step(checking.budget_ns, &origin);
+    (void)rf_heap_sweep_step(checking.budget_ns, RF_NO_ORIGIN);
     rf_unlock_all();
   }
 }
@@ -40,7 +40,7 @@ static void sweep_next(void) {
   if (checking.turn++ % 2 == 0) {
     sweep_heap();
   } else {
-    (void)rf_guarded_blocks_sweep(checking.budget_ns);
+    (void)rf_guarded_blocks_sweep(checking.budget_ns, RF_NO_ORIGIN);
   }
 }
 

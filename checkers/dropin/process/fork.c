@@ -42,11 +42,22 @@ static void unlock_outer(void) {
   }
 }
 
-/* A thread inside the heap, or who records for it, may be interrupted by a handler that forks as well, and waits for
- * what this one has. */
-static bool lock_heap(bool streams) {
+static bool lock_heap_and_pages(void) {
+  if (!rf_own_cache_fork_prepare(INSIDE_MS)) {
+    return false;
+  }
+  if (!rf_page_try_lock_all()) {
+    rf_own_cache_fork_parent();
+    return false;
+  }
+  return true;
+}
+
+/* A thread inside the heap, with the lock of pages, or who records for it, may be interrupted by a handler that
+ * allocates or forks as well, and waits for what this one has. */
+static bool lock_all(bool streams) {
   forking.streams = streams && rf_stream_list_lock();
-  bool const done = rf_tracing_fork_prepare(INSIDE_MS) && rf_own_cache_fork_prepare(INSIDE_MS);
+  bool const done = rf_tracing_fork_prepare(INSIDE_MS) && lock_heap_and_pages();
   if (!done) {
     unlock_outer();
   }
@@ -68,12 +79,11 @@ static void prepare(bool streams) {
   sigset_t all;
   (void)sigfillset(&all);
   (void)pthread_sigmask(SIG_SETMASK, &all, &forking.blocked);
-  while (!lock_heap(streams)) {
+  while (!lock_all(streams)) {
     if (!rf_is_forbidden(RF_CALL_NANOSLEEP)) {
       rf_uncancelled_nap(MS_NS);
     }
   }
-  rf_page_lock_all();
   forking.prepared = true;
 }
 

@@ -122,17 +122,15 @@ static bool lock_all_others(locking *w) {
 
 /* NULL where nothing may be asked now, or there is no room. *bytes: for rf_pages_unmap. */
 static rf_range *list_own(rf_ranges *own, size_t *bytes) {
-  if (!rf_lock_all(WAIT_MS)) {
+  if (!rf_lock_blocks(WAIT_MS)) {
     return NULL;
   }
-  rf_page_lock_all();
   size_t const capacity = rf_own_memory_count() + 1;
   *bytes = capacity * sizeof(rf_range);
   rf_range *const list = rf_pages_map(*bytes, 1, 0);
   *own = (rf_ranges){list, list != NULL ? capacity : 0, 0};
   bool const whole = rf_own_memory_add(own) && rf_ranges_add(own, (uintptr_t)list, (uintptr_t)list + *bytes);
-  rf_page_unlock_all();
-  rf_unlock_all();
+  rf_unlock_blocks();
   if (list != NULL && !whole) {
     rf_pages_unmap(list, *bytes);
   }

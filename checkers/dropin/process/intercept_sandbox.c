@@ -12,6 +12,7 @@
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/sandbox.h"
 #include "checkers/dropin/runtime/state.h"
+#include "checkers/os/forbidden_calls.h"
 #include "checkers/os/host.h"
 #include "checkers/page/page_store.h"
 #include "intercept.h"
@@ -41,7 +42,7 @@ static int their_prctl(int option, const unsigned long argument[4]) {
 #define MODE_FILTER 2
 #define SMALL_MOST ((size_t)4096)
 
-/* Memory for small blocks, which strict mode allows nobody to ask for later: glibc's malloc has some, too. */
+/* Memory for small blocks, where nobody may ask for any later: glibc's malloc has some, too. */
 static void make_heap_ready(void) {
   rf_origin const origin = RF_CALLER;
   rf_cache *const cache = rf_enter();
@@ -64,8 +65,9 @@ static void make_findings_ready(void) {
 }
 
 /* Before the program restricts itself, by prctl or the call of its own. */
-static void prepare_sandbox(unsigned long mode) {
-  if (mode == MODE_STRICT && rf_process.checked) {
+static void prepare_sandbox(unsigned long mode, const void *filter) {
+  bool const has_memory = rf_is_forbidden(RF_CALL_MMAP); /* as much as it will ever have: it is in one already */
+  if (rf_process.checked && !has_memory && !rf_sandbox_gives_memory(mode, filter)) {
     make_heap_ready();
   }
   rf_page_store_settle();
@@ -85,7 +87,7 @@ static void entered_sandbox(bool done, unsigned long mode, const void *filter) {
 }
 
 static int enter_sandbox(const unsigned long argument[4]) {
-  prepare_sandbox(argument[0]);
+  prepare_sandbox(argument[0], (const void *)argument[1]);
   int const result = their_prctl(PR_SET_SECCOMP, argument);
   entered_sandbox(result == 0, argument[0], (const void *)argument[1]);
   return result;
@@ -145,7 +147,7 @@ RF_EXPORT long syscall(long number, ...) {
   bool const enters = enters_sandbox(number, (unsigned long)argument[0]);
   unsigned long const mode = argument[0] == SET_STRICT ? MODE_STRICT : MODE_FILTER;
   if (enters) {
-    prepare_sandbox(mode);
+    prepare_sandbox(mode, (const void *)argument[2]);
   } else if (changes_files(number, (unsigned long)argument[0])) {
     prepare_files();
   }

@@ -89,10 +89,8 @@ bool rf_process_uses(const void *stream, const rf_origin *origin) {
 /* A dying process may have died inside the heap, which is then looked at as it stands: there is nothing left to lose.
  * `budget_ns` 0: all blocks. */
 static size_t sweep(bool dying, uint64_t budget_ns, const rf_origin *origin) {
-  size_t found = rf_guarded_blocks_sweep(budget_ns / 2);
-  rf_origin const none = {NULL, 0, NULL};
+  size_t found = rf_guarded_blocks_sweep(budget_ns / 2, origin);
   bool const locked = rf_lock_all(dying ? LOCK_MS / 10 : LOCK_MS);
-  origin = origin != NULL ? origin : &none;
   if (rf_process.checked && (locked || dying)) {
     uint64_t const checks = rf_tag_pause();
     found += budget_ns == 0 ? rf_heap_sweep(origin) : rf_heap_sweep_newest(budget_ns / 2, origin);
@@ -107,19 +105,18 @@ static size_t sweep(bool dying, uint64_t budget_ns, const rf_origin *origin) {
 /* For a process that others end: NULL, or why not all was checked. A block that a thread is changing is left alone, for
  * it would look damaged; and who waits for the end does not wait long. */
 static const char *sweep_shortly(void) {
-  rf_origin const none = {NULL, 0, NULL};
   uint64_t const begin = rf_port_now_ns();
   uint64_t gone = 0;
   if (!rf_lock_all(TERMINATED_LOCK_MS)) {
     return "a thread was allocating";
   }
   if (rf_process.checked) {
-    (void)rf_heap_sweep_newest(TERMINATED_NS, &none);
+    (void)rf_heap_sweep_newest(TERMINATED_NS, RF_NO_ORIGIN);
     gone = rf_port_now_ns() - begin;
   }
   rf_unlock_all();
   if (gone < TERMINATED_NS) {
-    (void)rf_guarded_blocks_sweep(TERMINATED_NS - gone);
+    (void)rf_guarded_blocks_sweep(TERMINATED_NS - gone, RF_NO_ORIGIN);
     gone = rf_port_now_ns() - begin;
   }
   return gone < TERMINATED_NS ? NULL : "there was no time";
@@ -143,7 +140,7 @@ static const char *check_blocks(rf_process_ending ending) {
   if (ending == RF_ENDING_TERMINATED) {
     return sweep_shortly();
   }
-  (void)sweep(ending == RF_ENDING_SIGNAL, sweep_budget(ending), NULL);
+  (void)sweep(ending == RF_ENDING_SIGNAL, sweep_budget(ending), RF_NO_ORIGIN);
   return NULL;
 }
 
@@ -333,7 +330,7 @@ RF_COLD RF_EXPORT size_t __ringfence_sweep(void) {
 
 static void sweep_as_told(void) {
   if (rf_process.options.mode != RF_MODE_OFF) {
-    (void)sweep(false, 0, NULL);
+    (void)sweep(false, 0, RF_NO_ORIGIN);
   }
 }
 

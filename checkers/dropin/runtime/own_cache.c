@@ -2,11 +2,15 @@
 #include "own_cache.h"
 
 #include "checkers/dropin/heap/threads.h"
+#include "checkers/os/forbidden_calls.h"
+#include "checkers/os/uncancelled.h"
+#include "checkers/page/page_store.h"
 #include "init.h"
 #include "state.h"
 #include "tag_pause.h"
 
 #include <ringfence/port.h>
+#include <signal.h>
 
 #define FORK_MS 10U
 
@@ -131,12 +135,37 @@ void rf_forget_job(void) {
 
 /* ---- All of it ---- */
 
-static uint64_t checks; /* whoever stopped the others reads blocks, in mode mte whatever their tags */
+/* Of whoever stopped the others. */
+static uint64_t checks; /* it reads blocks, in mode mte whatever their tags */
+static sigset_t before;
+
+/* A handler that allocated now would wait for pages, which a thread may have whose own handler waits for the heap. */
+static void hold_signals_back(sigset_t *was) {
+  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+  sigset_t all;
+  (void)sigemptyset(was);
+  if (rf_is_forbidden(RF_CALL_SIGNAL_MASK)) {
+    return;
+  }
+  (void)sigfillset(&all);
+  for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+    (void)sigdelset(&all, faults[i]);
+  }
+  (void)pthread_sigmask(SIG_BLOCK, &all, was);
+}
+
+static void let_signals_through(const sigset_t *was) {
+  if (!rf_is_forbidden(RF_CALL_SIGNAL_MASK)) {
+    (void)pthread_sigmask(SIG_SETMASK, was, NULL);
+  }
+}
 
 bool rf_lock_all(unsigned ms) {
+  sigset_t was;
   if (rf_is_inside() || rf_stopped_by_me()) {
     return false;
   }
+  hold_signals_back(&was);
   rf_current_thread.stopping = true;
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   bool const done = rf_stop_all(ms);
@@ -144,17 +173,44 @@ bool rf_lock_all(unsigned ms) {
   rf_current_thread.stopping = false;
   if (done) {
     checks = rf_tag_pause();
+    before = was;
+  } else {
+    let_signals_through(&was);
   }
   return done;
 }
 
 void rf_unlock_all(void) {
+  sigset_t const was = before;
   rf_tag_resume(checks);
   rf_current_thread.stopping = true;
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   rf_stop_finish();
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   rf_current_thread.stopping = false;
+  let_signals_through(&was);
+}
+
+#define PAGES_MS 20U      /* of rf_page_try_lock_all */
+#define PAUSE_NS 1000000L /* in which others go on */
+
+/* A thread with the lock of pages may be interrupted by a handler that waits for the heap. */
+bool rf_lock_blocks(unsigned ms) {
+  for (unsigned waited = 0; waited <= ms && rf_lock_all(ms); waited += PAGES_MS) {
+    if (rf_page_try_lock_all()) {
+      return true;
+    }
+    rf_unlock_all();
+    if (!rf_is_forbidden(RF_CALL_NANOSLEEP)) {
+      rf_uncancelled_nap(PAUSE_NS);
+    }
+  }
+  return false;
+}
+
+void rf_unlock_blocks(void) {
+  rf_page_unlock_all();
+  rf_unlock_all();
 }
 
 /* ---- Forks ----

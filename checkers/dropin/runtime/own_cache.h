@@ -53,6 +53,10 @@ void rf_forget_job(void);
 bool rf_lock_all(unsigned ms);
 void rf_unlock_all(void);
 
+/* The same, and the locks of blocks on pages of their own. */
+bool rf_lock_blocks(unsigned ms);
+void rf_unlock_blocks(void);
+
 /* Around fork, with signals blocked: no other thread is inside the heap when memory is copied. False, and nothing is
  * locked, where one was inside for `ms` milliseconds: a handler of a signal may have interrupted it, and wait for a
  * lock that the caller has. */

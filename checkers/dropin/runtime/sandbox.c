@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 
 #include "checkers/os/forbidden_calls.h"
+#include "checkers/os/host.h"
 
 /* As in linux/filter.h and linux/seccomp.h, which not every C library's compiler finds. */
 typedef struct instruction {
@@ -38,6 +39,7 @@ enum { RETURN = 0x06, RETURN_LOADED = 0x16 };
 #define KILL_PROCESS 0x80000000U
 #define KILL_THREAD 0U
 #define TRAP 0x00030000U
+#define REFUSE 0x00050000U
 #define ALLOW 0x7FFF0000U
 
 #if defined(__x86_64__)
@@ -102,9 +104,12 @@ static uint32_t answer(const filter_program *filter, const call_data *call) {
   return ALLOW;
 }
 
-static bool ends_process(const filter_program *filter, long number) {
+static uint32_t action_of(const filter_program *filter, long number) {
   call_data const call = {.number = (int32_t)number, .machine = MACHINE};
-  uint32_t const action = answer(filter, &call) & ACTION;
+  return answer(filter, &call) & ACTION;
+}
+
+static bool ends(uint32_t action) {
   return action == KILL_PROCESS || action == KILL_THREAD || action == TRAP;
 }
 
@@ -184,13 +189,28 @@ static const struct {
 void rf_sandbox_entered(unsigned long mode, const void *filter) {
   uint32_t forbidden = mode == MODE_STRICT ? RF_CALL_CLOCK : 0;
   for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
-    bool const ends = mode == MODE_STRICT || ends_process((const filter_program *)filter, calls[i].number);
-    forbidden |= ends ? calls[i].uses : 0;
+    if (mode == MODE_STRICT || ends(action_of((const filter_program *)filter, calls[i].number))) {
+      forbidden |= calls[i].uses;
+    }
   }
   rf_forbid(forbidden);
   if ((forbidden & RF_CALL_PENDING) != 0) {
     rf_port_log_spares_signals();
   }
+}
+
+/* The system has not looked at the filter yet: it may lie nowhere. */
+static bool can_be_read(const filter_program *filter) {
+  return rf_host_readable(filter, sizeof *filter) &&
+         rf_host_readable(filter->code, filter->length * sizeof filter->code[0]);
+}
+
+bool rf_sandbox_gives_memory(unsigned long mode, const void *filter) {
+  if (mode == MODE_STRICT) {
+    return false;
+  }
+  uint32_t const action = can_be_read((const filter_program *)filter) ? action_of(filter, RF_MMAP_CALL) : ALLOW;
+  return !ends(action) && action != REFUSE;
 }
 
 bool rf_sandbox_forbids_search(void) {

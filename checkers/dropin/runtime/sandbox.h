@@ -18,6 +18,10 @@ extern "C" {
 /* The program has set a filter: prctl's second and third argument. Any thread; not undone. */
 void rf_sandbox_entered(unsigned long mode, const void *filter);
 
+/* False where a process in it gets no more memory. For before it is entered, with the same arguments: the filter may
+ * lie anywhere. Any thread. */
+bool rf_sandbox_gives_memory(unsigned long mode, const void *filter);
+
 /* True where the search for leaks would end the process. Any thread, and signal handlers. */
 bool rf_sandbox_forbids_search(void);
 

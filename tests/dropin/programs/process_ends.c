@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "process.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -143,7 +144,9 @@ static int after_refused_requests(char **argv) {
   void *volatile refused = calloc((size_t)-1 / 2, 16);
   refused = malloc((size_t)-1);
   refused = aligned_alloc(24, 24);
-  return refused == NULL ? 3 : 1;
+  void *unchanged = NULL;
+  int const error = posix_memalign(&unchanged, sizeof(void *) / 2, 24);
+  return refused == NULL && unchanged == NULL && error == EINVAL ? 3 : 1;
 }
 
 static int after_many_overflows(char **argv) {

@@ -1,6 +1,7 @@
 /* Forbids itself most system calls, and goes on: by argv[1], "strict" (SECCOMP_MODE_STRICT), or a filter that ends the
- * process at all calls but some: "least" (files that are open, memory, the end), "threads" (those as well), or one that
- * "refuses" what threads do not need, the process's id among it. argv[2] is how: "prctl" or "syscall". argv[3] is the
+ * process at all calls but some: "fixed" (files that are open, the end), "least" (memory as well), "threads" (those as
+ * well), or one that "refuses" what threads do not need, the process's id among it, or "keeps" the memory as it is:
+ * requests for more fail. argv[2] is how: "prctl" or "syscall". argv[3] is the
  * end: "return", "_exit", or "exit" (the call of that name). argv[4] is what else it does: with "overflow" it writes
  * behind a block then, with "full" its standard error is a file that may not grow. */
 #define _GNU_SOURCE
@@ -28,15 +29,16 @@
 #endif
 #define ALLOW(call) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (call), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 #define BEGIN BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))
-#define LEAST                                                                                                          \
-  BEGIN, ALLOW(SYS_read), ALLOW(SYS_write), ALLOW(SYS_exit), ALLOW(SYS_exit_group), ALLOW(SYS_brk), ALLOW(MAP_CALL),   \
-      ALLOW(SYS_munmap), ALLOW(SYS_rt_sigreturn)
+#define FIXED BEGIN, ALLOW(SYS_read), ALLOW(SYS_write), ALLOW(SYS_exit), ALLOW(SYS_exit_group), ALLOW(SYS_rt_sigreturn)
+#define LEAST FIXED, ALLOW(SYS_brk), ALLOW(MAP_CALL), ALLOW(SYS_munmap)
 #define THREADS                                                                                                        \
   LEAST, ALLOW(SYS_clone), ALLOW(SYS_clone3), ALLOW(SYS_set_robust_list), ALLOW(SYS_rseq), ALLOW(SYS_rt_sigprocmask),  \
       ALLOW(SYS_futex), ALLOW(SYS_madvise), ALLOW(SYS_mprotect), ALLOW(SYS_mremap), ALLOW(SYS_rt_sigaction)
 #define END BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
 #define REFUSAL BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
 
+static struct sock_filter fixed[] = {FIXED, END};
+static struct sock_filter keeps[] = {FIXED, REFUSAL};
 static struct sock_filter least[] = {LEAST, END};
 static struct sock_filter threads[] = {THREADS, END};
 static struct sock_filter refuses[] = {THREADS, REFUSAL};
@@ -48,16 +50,24 @@ static int enter_filter(struct sock_filter *code, size_t length, int by_syscall)
                     : prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }
 
+static const struct {
+  const char *name;
+  struct sock_filter *code;
+  size_t length;
+} filters[] = {{"fixed", fixed, sizeof fixed / sizeof fixed[0]},
+               {"keeps", keeps, sizeof keeps / sizeof keeps[0]},
+               {"least", least, sizeof least / sizeof least[0]},
+               {"threads", threads, sizeof threads / sizeof threads[0]},
+               {"refuses", refuses, sizeof refuses / sizeof refuses[0]}};
+
 static int enter(const char *which, int by_syscall) {
-  if (strcmp(which, "strict") == 0) {
-    return by_syscall ? (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_STRICT, 0, NULL)
-                      : prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
+  for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++) {
+    if (strcmp(which, filters[i].name) == 0) {
+      return enter_filter(filters[i].code, filters[i].length, by_syscall);
+    }
   }
-  if (strcmp(which, "refuses") == 0) {
-    return enter_filter(refuses, sizeof refuses / sizeof refuses[0], by_syscall);
-  }
-  return strcmp(which, "least") == 0 ? enter_filter(least, sizeof least / sizeof least[0], by_syscall)
-                                     : enter_filter(threads, sizeof threads / sizeof threads[0], by_syscall);
+  return by_syscall ? (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_STRICT, 0, NULL)
+                    : prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
 }
 
 #define BLOCKS 60
@@ -67,6 +77,9 @@ static void *blocks[BLOCKS];
 static void allocate(void) {
   for (size_t i = 0; i < BLOCKS; i++) {
     blocks[i] = malloc(i * 10 + 1);
+    if (blocks[i] == NULL) {
+      abort();
+    }
     memset(blocks[i], 1, i * 10 + 1);
   }
 }
@@ -74,6 +87,9 @@ static void allocate(void) {
 static void resize(void) {
   for (size_t i = 0; i < BLOCKS; i++) {
     blocks[i] = realloc(blocks[i], i * 12 + 1);
+    if (blocks[i] == NULL) {
+      abort();
+    }
     memset(blocks[i], 2, i * 12 + 1);
   }
 }

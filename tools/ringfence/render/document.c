@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <ringfence/layout.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -257,7 +258,8 @@ const char *rf_document_title(rf_bump_arena *arena, const rf_record *record) {
   case RF_BUG_SIZE_TOO_BIG:
     return rf_bump_arena_print(arena, "%s were asked for", rf_counted(arena, f->size, "byte"));
   case RF_BUG_BAD_ALIGNMENT:
-    return rf_bump_arena_print(arena, "alignment %zu is no power of two", f->argument);
+    return rf_bump_arena_print(arena, "alignment %zu is no %s", f->argument,
+                               rf_is_pow2(f->argument) ? "multiple of a pointer's size" : "power of two");
   default:
     return f->detail != NULL ? f->detail
            : f->block != 0   ? where_text(arena, f)
