@@ -38,6 +38,8 @@ size_t rf_sample_usable_size(rf_allocator *self, const void *ptr);
 bool rf_sample_owns(rf_allocator *self, const void *ptr);
 rf_status rf_sample_walk(rf_allocator *self, rf_walk_fn visit, void *context);
 rf_status rf_sample_check(rf_allocator *self, rf_fault *where);
+void rf_sample_stats(rf_allocator *self, rf_stats *out);
+void rf_sample_counters(rf_allocator *self, rf_counters *out);
 rf_allocator *rf_sample_inner(rf_allocator *self);
 
 #endif /* RINGFENCE_SAMPLE_IMPL_H */

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "checkers/os/host.h"
-#include "lib/core/pass.h"
 #include "sample_pick.h"
 
 /* ---- End ---- */
@@ -23,7 +22,7 @@ static const rf_refusing_ops ended_ops = {
             .alloc = rf_refused_alloc,
             .free = rf_refused_free,
             .realloc = rf_refused_realloc,
-            .stats = rf_pass_stats,
+            .stats = rf_sample_stats,
             .inner = rf_sample_inner,
         },
     .report = report_ended,
@@ -93,11 +92,11 @@ static const rf_allocator_ops sample_ops = {
     .owns = rf_sample_owns,
     .walk = rf_sample_walk,
     .check = rf_sample_check,
-    .stats = rf_pass_stats,
+    .stats = rf_sample_stats,
     .reject = rf_sample_reject,
     .inner = rf_sample_inner,
     .deinit = sample_deinit,
-    .counters = rf_pass_counters,
+    .counters = rf_sample_counters,
 };
 
 rf_status rf_sample_init(rf_sample *sample, rf_allocator *inner, const rf_sample_options *options) {

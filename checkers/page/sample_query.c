@@ -50,6 +50,14 @@ rf_status rf_sample_check(rf_allocator *self, rf_fault *where) {
   return rf_check(sample->inner, where);
 }
 
+void rf_sample_stats(rf_allocator *self, rf_stats *out) {
+  rf_stats_get(sample_of(self)->inner, out);
+}
+
+void rf_sample_counters(rf_allocator *self, rf_counters *out) {
+  rf_counters_get(sample_of(self)->inner, out);
+}
+
 rf_allocator *rf_sample_inner(rf_allocator *self) {
   return sample_of(self)->inner;
 }

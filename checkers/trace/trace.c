@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "checkers/os/host.h"
-#include "lib/core/pass.h"
 
 static rf_tracer *tracer_of(rf_allocator *self) {
   return (rf_tracer *)(void *)self;
@@ -67,6 +66,34 @@ static rf_status tracer_resize(rf_allocator *self, void *ptr, size_t size, const
 
 /* ---- Operations that are not recorded ---- */
 
+static size_t tracer_usable_size(rf_allocator *self, const void *ptr) {
+  return rf_usable_size(tracer_of(self)->inner, ptr);
+}
+
+static bool tracer_owns(rf_allocator *self, const void *ptr) {
+  return rf_owns(tracer_of(self)->inner, ptr);
+}
+
+static rf_status tracer_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
+  return rf_walk(tracer_of(self)->inner, visit, context);
+}
+
+static rf_status tracer_check(rf_allocator *self, rf_fault *where) {
+  return rf_check(tracer_of(self)->inner, where);
+}
+
+static void tracer_stats(rf_allocator *self, rf_stats *out) {
+  rf_stats_get(tracer_of(self)->inner, out);
+}
+
+static void tracer_counters(rf_allocator *self, rf_counters *out) {
+  rf_counters_get(tracer_of(self)->inner, out);
+}
+
+static void tracer_reject(rf_allocator *self, rf_reject why, size_t size, size_t detail, const rf_site *site) {
+  (void)rf_reject_at(tracer_of(self)->inner, why, size, detail, site);
+}
+
 static rf_allocator *tracer_inner(rf_allocator *self) {
   return tracer_of(self)->inner;
 }
@@ -85,15 +112,15 @@ static const rf_allocator_ops tracer_ops = {
     .free = tracer_free,
     .realloc = tracer_realloc,
     .resize = tracer_resize,
-    .usable_size = rf_pass_usable_size,
-    .owns = rf_pass_owns,
-    .walk = rf_pass_walk,
-    .check = rf_pass_check,
-    .stats = rf_pass_stats,
-    .reject = rf_pass_reject,
+    .usable_size = tracer_usable_size,
+    .owns = tracer_owns,
+    .walk = tracer_walk,
+    .check = tracer_check,
+    .stats = tracer_stats,
+    .reject = tracer_reject,
     .inner = tracer_inner,
     .deinit = tracer_deinit,
-    .counters = rf_pass_counters,
+    .counters = tracer_counters,
 };
 
 rf_status rf_tracer_init(rf_tracer *tracer, rf_allocator *inner, const rf_tracer_options *options) {

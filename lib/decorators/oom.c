@@ -1,7 +1,5 @@
 #include <ringfence/oom.h>
 
-#include "lib/core/pass.h"
-
 /* One request in its callbacks. Lives on the stack of the thread that made it. */
 typedef struct rf_oom_rescue {
   uint32_t thread;
@@ -147,6 +145,22 @@ static rf_status oom_resize(rf_allocator *self, void *ptr, size_t size, const rf
   return rf_resize_at(oom_of(self)->inner, ptr, size, site);
 }
 
+static size_t oom_usable_size(rf_allocator *self, const void *ptr) {
+  return rf_usable_size(oom_of(self)->inner, ptr);
+}
+
+static bool oom_owns(rf_allocator *self, const void *ptr) {
+  return rf_owns(oom_of(self)->inner, ptr);
+}
+
+static rf_status oom_walk(rf_allocator *self, rf_walk_fn visit, void *context) {
+  return rf_walk(oom_of(self)->inner, visit, context);
+}
+
+static rf_status oom_check(rf_allocator *self, rf_fault *where) {
+  return rf_check(oom_of(self)->inner, where);
+}
+
 static void oom_stats(rf_allocator *self, rf_stats *out) {
   rf_oom *const oom = oom_of(self);
   rf_stats_get(oom->inner, out);
@@ -161,6 +175,10 @@ static void oom_counters(rf_allocator *self, rf_counters *out) {
   rf_mutex_lock(&oom->mutex);
   out->failures = oom->failures;
   rf_mutex_unlock(&oom->mutex);
+}
+
+static void oom_reject(rf_allocator *self, rf_reject why, size_t size, size_t detail, const rf_site *site) {
+  (void)rf_reject_at(oom_of(self)->inner, why, size, detail, site);
 }
 
 static rf_allocator *oom_inner(rf_allocator *self) {
@@ -182,12 +200,12 @@ static const rf_allocator_ops oom_ops = {
     .free = oom_free,
     .realloc = oom_realloc,
     .resize = oom_resize,
-    .usable_size = rf_pass_usable_size,
-    .owns = rf_pass_owns,
-    .walk = rf_pass_walk,
-    .check = rf_pass_check,
+    .usable_size = oom_usable_size,
+    .owns = oom_owns,
+    .walk = oom_walk,
+    .check = oom_check,
     .stats = oom_stats,
-    .reject = rf_pass_reject,
+    .reject = oom_reject,
     .inner = oom_inner,
     .deinit = oom_deinit,
     .counters = oom_counters,

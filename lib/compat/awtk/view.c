@@ -3,8 +3,6 @@
 
 #include <ringfence/dump.h>
 
-#include "lib/core/pass.h"
-
 #include "../shared.h"
 
 /* ---- As an rf_allocator: to the work, and what AWTK shows of it brought up to date ---- */
@@ -43,6 +41,22 @@ static rf_status view_resize(rf_allocator *allocator, void *ptr, size_t size, co
   return status;
 }
 
+static size_t view_usable_size(rf_allocator *allocator, const void *ptr) {
+  return rf_usable_size(view_of(allocator)->calls, ptr);
+}
+
+static bool view_owns(rf_allocator *allocator, const void *ptr) {
+  return rf_owns(view_of(allocator)->calls, ptr);
+}
+
+static rf_status view_walk(rf_allocator *allocator, rf_walk_fn visit, void *context) {
+  return rf_walk(view_of(allocator)->calls, visit, context);
+}
+
+static rf_status view_check(rf_allocator *allocator, rf_fault *where) {
+  return rf_check(view_of(allocator)->calls, where);
+}
+
 /* In full, also where the allocator below is brief with the one that asks. */
 static void full_stats(const rf_awtk_view *view, rf_stats *out) {
   rf_awtk_view *const below = rf_awtk_view_of(view->impl);
@@ -66,6 +80,10 @@ static void view_stats(rf_allocator *allocator, rf_stats *out) {
   }
 }
 
+static void view_reject(rf_allocator *allocator, rf_reject why, size_t size, size_t detail, const rf_site *site) {
+  (void)rf_reject_at(view_of(allocator)->calls, why, size, detail, site);
+}
+
 static rf_allocator *view_inner(rf_allocator *allocator) {
   return view_of(allocator)->calls;
 }
@@ -76,12 +94,12 @@ static const rf_allocator_ops VIEW_OPS = {
     .free = view_free,
     .realloc = view_realloc,
     .resize = view_resize,
-    .usable_size = rf_pass_usable_size,
-    .owns = rf_pass_owns,
-    .walk = rf_pass_walk,
-    .check = rf_pass_check,
+    .usable_size = view_usable_size,
+    .owns = view_owns,
+    .walk = view_walk,
+    .check = view_check,
     .stats = view_stats,
-    .reject = rf_pass_reject,
+    .reject = view_reject,
     .inner = view_inner,
 };
 
