@@ -259,7 +259,7 @@ TEST_F(ForkHandlers, LetGoOfStreamsWhileOthersStayInsideTheRecorder) {
 TEST_F(ForkHandlers, LetGoOfTheHeapWhileOthersHavePages) {
   world.page_refusals = 1;
   EXPECT_EQ(calls_of(prepare), (Calls{"streams", "tracing", "heap", "pages", "heap", "tracing", "streams", "streams",
-                                       "tracing", "heap", "pages"}));
+                                      "tracing", "heap", "pages"}));
   EXPECT_TRUE(all_blocked());
   EXPECT_EQ(calls_of(parent), (Calls{"pages", "heap", "tracing", "streams"}));
 }

@@ -15,8 +15,8 @@ rf_span *rf_border_below(const rf_span *span);
  * overwritten to the last one; else NULL. */
 rf_span *rf_border_mend_above(const rf_span *span);
 
-/* The span that begins where the last block below it ends, if all guard bytes before its first block are overwritten, as
- * by an underflow of that one. Else NULL. Nothing is mended. */
+/* The span that begins where the last block below it ends, if all guard bytes before its first block are overwritten,
+ * as by an underflow of that one. Else NULL. Nothing is mended. */
 rf_span *rf_border_hit_above(uintptr_t end);
 
 #endif /* RINGFENCE_DROPIN_BORDER_H */
