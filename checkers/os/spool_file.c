@@ -19,6 +19,7 @@
 
 #include "above_standard.h"
 #include "clock.h"
+#include "fault_signals.h"
 #include "lib/core/compiler.h"
 #include "proc_self.h"
 #include "refused_write.h"
@@ -343,16 +344,12 @@ static bool append_in_any_case(rf_spool_file *spool, char *line, size_t size, bo
 /* A file at its size limit sends SIGXFSZ, which is taken back; no handler of the program runs in between, which might
  * fork, or leave by longjmp. Faults are not blocked. */
 RF_COLD bool rf_spool_file_append(rf_spool_file *spool, char *line, size_t size, bool ring) {
-  static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGTRAP};
   int const saved = errno;
   int const cancellation = rf_uncancelled_begin();
   sigset_t blocked;
   sigset_t before;
   sigset_t pending;
-  (void)sigfillset(&blocked);
-  for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
-    (void)sigdelset(&blocked, faults[i]);
-  }
+  rf_all_but_faults(&blocked);
   (void)sigpending(&pending);
   (void)pthread_sigmask(SIG_BLOCK, &blocked, &before);
   spool->too_large = false;

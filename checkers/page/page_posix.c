@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "checkers/os/fault_signals.h"
 #include "checkers/os/forbidden_calls.h"
 #include "checkers/os/host.h"
 #include "checkers/os/proc_self.h"
@@ -398,17 +399,10 @@ RF_COLD size_t rf_page_memory_share(void) {
 
 _Static_assert(sizeof(sigset_t) <= sizeof(rf_page_mask), "rf_page_mask holds a signal set");
 
-/* Signals that the processor raises are not held back: one that cannot be delivered ends the process. Where the program
- * has blocked them, they stay blocked: one that was sent may wait. */
+/* Signals that the processor raises stay as they are: where the program has blocked them, one that was sent may wait. */
 static void hold_back(sigset_t *before) {
   sigset_t all;
-  (void)sigfillset(&all);
-  (void)sigdelset(&all, SIGSEGV);
-  (void)sigdelset(&all, SIGBUS);
-  (void)sigdelset(&all, SIGFPE);
-  (void)sigdelset(&all, SIGILL);
-  (void)sigdelset(&all, SIGTRAP);
-  (void)sigdelset(&all, SIGABRT);
+  rf_all_but_faults(&all);
   (void)pthread_sigmask(SIG_BLOCK, &all, before);
 }
 

@@ -228,7 +228,7 @@ TEST_F(PageLocks, HoldBackAllSignalsButThoseThatTheProcessorRaises) {
   rf_page_lock_all();
   EXPECT_EQ(pthread_sigmask(SIG_BLOCK, nullptr, &blocked), 0);
   rf_page_unlock_all();
-  for (int const number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT}) {
+  for (int const number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS}) {
     EXPECT_EQ(sigismember(&blocked, number), 0) << number;
   }
   for (int const number : {SIGALRM, SIGCHLD, SIGHUP, SIGINT, SIGPIPE, SIGPROF, SIGTERM, SIGUSR1, SIGVTALRM}) {

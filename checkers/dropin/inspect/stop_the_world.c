@@ -6,6 +6,7 @@
 #include "checkers/dropin/os/procfs.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/dropin/runtime/thread.h"
+#include "checkers/os/fault_signals.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -223,7 +224,7 @@ static void end(rf_stopped *s) {
 /* A handler of the program's that interrupted a thread here, and allocates, would wait for whoever has stopped it, and
  * that one for the thread. Signals that the processor raises would end the process. */
 static void hold_back_others(kernel_action *action) {
-  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+  static const int faults[] = {RF_FAULT_SIGNALS};
   memset(action->mask, 0xFF, sizeof action->mask);
   for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
     unsigned const bit = (unsigned)faults[i] - 1;

@@ -2,6 +2,7 @@
 #include "own_cache.h"
 
 #include "checkers/dropin/heap/threads.h"
+#include "checkers/os/fault_signals.h"
 #include "checkers/os/forbidden_calls.h"
 #include "checkers/os/uncancelled.h"
 #include "checkers/page/page_store.h"
@@ -141,16 +142,12 @@ static sigset_t before;
 
 /* A handler that allocated now would wait for pages, which a thread may have whose own handler waits for the heap. */
 static void hold_signals_back(sigset_t *was) {
-  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
   sigset_t all;
   (void)sigemptyset(was);
   if (rf_is_forbidden(RF_CALL_SIGNAL_MASK)) {
     return;
   }
-  (void)sigfillset(&all);
-  for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
-    (void)sigdelset(&all, faults[i]);
-  }
+  rf_all_but_faults(&all);
   (void)pthread_sigmask(SIG_BLOCK, &all, was);
 }
 
