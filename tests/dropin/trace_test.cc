@@ -75,6 +75,13 @@ struct Trace {
   bool good;
 };
 
+void expect_whole_and_long(const std::string &path) {
+  Trace const trace(path);
+  ASSERT_TRUE(trace.good) << trace.problem.data();
+  EXPECT_TRUE(trace.t.complete);
+  EXPECT_GT(trace.t.count, 100000U);
+}
+
 Result traced(const std::string &what, const std::string &path, const std::string &more = "") {
   return run({program("traced"), what}, with("leaks=0:trace=" + path + more));
 }
@@ -266,19 +273,13 @@ TEST(Traced, AHandlerThatInterruptsTheRecorderMayForkWhileAnotherThreadDoes) {
   reader.join();
   EXPECT_EQ(result.status, 0);
   EXPECT_EQ(result.err, "");
-  Trace const trace(copy);
-  ASSERT_TRUE(trace.good) << trace.problem.data();
-  EXPECT_TRUE(trace.t.complete);
-  EXPECT_GT(trace.t.count, 100000U);
+  expect_whole_and_long(copy);
 }
 
 TEST(Traced, SignalHandlersThatAllocateDoNoHarm) {
   std::string const path = fresh("rft");
   EXPECT_EQ(traced("alarms", path).status, 0);
-  Trace const trace(path);
-  ASSERT_TRUE(trace.good) << trace.problem.data();
-  EXPECT_TRUE(trace.t.complete);
-  EXPECT_GT(trace.t.count, 100000U);
+  expect_whole_and_long(path);
 }
 
 // Into a pipe that is full when the first alarms come.
@@ -301,10 +302,7 @@ TEST(Traced, AWriteThatASignalCutsShortIsGoneOnWith) {
   reader.join();
   EXPECT_EQ(result.status, 0);
   EXPECT_EQ(result.err, "");
-  Trace const trace(copy);
-  ASSERT_TRUE(trace.good) << trace.problem.data();
-  EXPECT_TRUE(trace.t.complete);
-  EXPECT_GT(trace.t.count, 100000U);
+  expect_whole_and_long(copy);
 }
 
 TEST(Traced, AProgramThatClosesAllFilesEndsTheTraceWithAWord) {
