@@ -48,6 +48,7 @@ struct World {
   bool has_memory = false;
   bool gives_memory = true; // the sandbox
   long forks = -4711;       // the number of a call that does
+  long executes = -4711;    // the number of a call that makes it another program
   long ends = -4711;        // the number of a call that ends the process
 };
 
@@ -118,6 +119,13 @@ bool rf_call_forks(long number, const long[6]) {
 long rf_call_fork(long number, const long argument[6]) {
   call("fork by " + std::to_string(number) + " " + std::to_string(argument[0]));
   return 4711;
+}
+bool rf_call_executes(long number) {
+  return number == world.executes;
+}
+long rf_call_execute(long number, const long argument[6]) {
+  call("execute by " + std::to_string(number) + " " + std::to_string(argument[0]));
+  return -12;
 }
 bool rf_call_ends(long number) {
   return number == world.ends;
@@ -249,6 +257,11 @@ TEST_F(InterceptSandbox, ACallIsTheSystems) {
 TEST_F(InterceptSandbox, ACallThatMakesAChildIsToldOf) {
   world.forks = 12345;
   EXPECT_EQ(calls_of([] { EXPECT_EQ(syscall(12345, 6, 0, 0, 0, 0), 4711); }), Calls{"fork by 12345 6"});
+}
+
+TEST_F(InterceptSandbox, ACallThatExecutesAProgramIsToldOf) {
+  world.executes = 12345;
+  EXPECT_EQ(calls_of([] { EXPECT_EQ(syscall(12345, 6, 0, 0, 0, 0), -12); }), Calls{"execute by 12345 6"});
 }
 
 TEST_F(InterceptSandbox, ACallThatEndsTheProcessIsToldOfFirst) {

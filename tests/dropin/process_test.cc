@@ -39,6 +39,8 @@ const Ending kEndings[] = {
     {"thread", 5, 99, "output"},
     {"pthread_exit", 0, 99, "output"},
     {"exec", 8, 8, ""},
+    {"exec_call", 8, 8, ""},
+    {"exec_at_call", 8, 8, ""},
 };
 
 class ProcessEnding : public testing::TestWithParam<Ending> {};
@@ -401,6 +403,13 @@ TEST(Process, IsNotAtItsEndWhereAThreadOfCloneEnds) {
   EXPECT_EQ(result.status, 99);
   EXPECT_EQ(result.findings.size(), 1U);
   EXPECT_EQ(result.last("summary")["findings"].number, 1);
+}
+
+TEST(Process, GoesOnAfterACallThatExecutesNothing) {
+  Result const result = run({program("process"), "exec_of_nothing", "bad"}, with("summary=1:halt=0"));
+  EXPECT_EQ(result.status, 99);
+  EXPECT_EQ(result.out, "output2");
+  EXPECT_EQ(result.findings.size(), 1U);
 }
 
 TEST(Process, TellsItsEndOnce) {

@@ -10,6 +10,7 @@
 #include "intercept_clone.h"
 
 #include "checkers/dropin/heap/cache.h"
+#include "checkers/dropin/malloc/trace_hook.h"
 #include "checkers/dropin/os/futex.h"
 #include "checkers/dropin/os/procfs.h"
 #include "checkers/dropin/os/raw_syscall.h"
@@ -17,11 +18,14 @@
 #include "checkers/os/forbidden_calls.h"
 #include "checkers/os/host.h"
 #include "checkers/os/reserve_stack.h"
+#include "checkers/page/page_store.h"
 #include "fork.h"
 #include "intercept.h"
 #include "lib/core/compiler.h"
 #include "lifecycle.h"
+#include "sanitizer_check.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -105,6 +109,29 @@ long rf_call_fork(long number, const long argument[6]) {
   long const child = rf_syscall_errno(number, argument);
   after_fork(prepared, child);
   return child;
+}
+
+/* A child of vfork is its parent still; and a program with a sanitizer begins anew by such a call of ours. */
+bool rf_call_executes(long number) {
+  bool const executes = number == SYS_execve || number == SYS_execveat;
+  return executes && rf_sanitizer_name() == NULL && rf_process_now() == rf_process.id;
+}
+
+/* Where the new program is not looked at first: its environment stays as it is. */
+long rf_call_execute(long number, const long argument[6]) {
+  rf_tracing_end();
+  if (!rf_process.forked) {
+    (void)rf_process_end(RF_ENDING_EXEC, 0);
+  }
+  bool const ignoring = rf_page_signals_ignore(false);
+  long const result = rf_syscall_errno(number, argument);
+  int const saved = errno;
+  if (ignoring) {
+    rf_page_signals_ignored();
+  }
+  rf_process_resume();
+  errno = saved;
+  return result;
 }
 
 /* ---- By the C library ---- */

@@ -154,6 +154,9 @@ RF_EXPORT long syscall(long number, ...) {
   if (RF_UNLIKELY(rf_call_forks(number, argument))) {
     return rf_call_fork(number, argument);
   }
+  if (RF_UNLIKELY(rf_call_executes(number))) {
+    return rf_call_execute(number, argument);
+  }
   if (RF_UNLIKELY(rf_call_ends(number))) {
     argument[0] = rf_process_end(RF_ENDING_ABRUPT, (int)argument[0]);
   }

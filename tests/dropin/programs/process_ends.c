@@ -3,8 +3,10 @@
 #include "process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +74,24 @@ static int by_abort(char **argv) {
 static int by_exec(char **argv) {
   execlp("sh", "sh", "-c", "exit 8", (char *)NULL);
   return 2;
+}
+
+static char *const exit_8[] = {"sh", "-c", "exit 8", NULL};
+
+static int by_exec_call(char **argv) {
+  (void)syscall(SYS_execve, "/bin/sh", exit_8, environ);
+  return 2;
+}
+
+static int by_exec_at_call(char **argv) {
+  (void)syscall(SYS_execveat, AT_FDCWD, "/bin/sh", exit_8, environ, 0);
+  return 2;
+}
+
+static int after_an_exec_of_nothing(char **argv) {
+  bool const failed = syscall(SYS_execve, "/nowhere", exit_8, environ) == -1;
+  printf("%d", failed ? errno : 0);
+  return 3;
 }
 
 /* True where a child that does this damage is ended for it. */
@@ -168,6 +188,9 @@ const way process_ends[] = {
     {"clone", after_the_end_of_a_clone},
     {"abort", by_abort},
     {"exec", by_exec},
+    {"exec_call", by_exec_call},
+    {"exec_at_call", by_exec_at_call},
+    {"exec_of_nothing", after_an_exec_of_nothing},
     {"fork", after_an_overflow_in_a_child},
     {"twice_in_fork", after_a_double_free_in_a_child},
     {"overflow_fork", with_a_child_after_an_overflow},
