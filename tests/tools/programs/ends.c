@@ -3,9 +3,11 @@
  * bare PROGRAM …` becomes it without an environment, `ends cleared COMMAND` has the shell run it without one, `ends
  * alarmed PROGRAM …` becomes it with an alarm that is due soon, `ends shut PROGRAM …` without the right to write its
  * log, `ends wait` says "ready" and waits to be sent SIGTERM, on which it exits with 7. */
+#include <dlfcn.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +39,16 @@ static void give_up_rights(void) {
   }
 }
 
+/* By the C library's own syscall: the one that programs find is the checked malloc's. */
+static void end_unseen(int status) {
+  typedef long call(long number, ...);
+  void *const libc = dlopen("libc.so.6", RTLD_LAZY);
+  call *const own = libc != NULL ? (call *)(uintptr_t)dlsym(libc, "syscall") : NULL;
+  if (own != NULL) {
+    own(SYS_exit_group, status);
+  }
+}
+
 int main(int argc, char **argv) {
   const char *what = argc > 2 ? argv[1] : "wait";
   free(malloc(100));
@@ -44,7 +56,7 @@ int main(int argc, char **argv) {
     return atoi(argv[2]);
   }
   if (strcmp(what, "unseen") == 0) {
-    syscall(SYS_exit_group, atoi(argv[2]));
+    end_unseen(atoi(argv[2]));
   }
   if (strcmp(what, "signal") == 0) {
     raise(atoi(argv[2]));
