@@ -45,7 +45,8 @@ static void show(asked *a, const rf_json *root, rf_page_maker *make) {
                         .store = a->store,
                         .may_triage = true,
                         .zoom = 2,
-                        .directory = "."};
+                        .directory = ".",
+                        .back = "/processes?program=app"};
   make(&page);
   require(strstr(out.text, "<zzz") == NULL);
   rf_bump_arena_free(&a->arena);
