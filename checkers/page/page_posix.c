@@ -399,7 +399,7 @@ RF_COLD size_t rf_page_memory_share(void) {
 
 _Static_assert(sizeof(sigset_t) <= sizeof(rf_page_mask), "rf_page_mask holds a signal set");
 
-/* Signals that the processor raises stay as they are: where the program has blocked them, one that was sent may wait. */
+/* Signals that the processor raises stay as they are: where the program has blocked one, it was sent, and may wait. */
 static void hold_back(sigset_t *before) {
   sigset_t all;
   rf_all_but_faults(&all);
