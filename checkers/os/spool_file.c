@@ -19,7 +19,7 @@
 
 #include "above_standard.h"
 #include "clock.h"
-#include "fault_signals.h"
+#include "held_signals.h"
 #include "lib/core/compiler.h"
 #include "proc_self.h"
 #include "refused_write.h"

@@ -12,8 +12,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "checkers/os/fault_signals.h"
 #include "checkers/os/forbidden_calls.h"
+#include "checkers/os/held_signals.h"
 #include "checkers/os/host.h"
 #include "checkers/os/proc_self.h"
 #include "checkers/os/uncancelled.h"
@@ -399,35 +399,18 @@ RF_COLD size_t rf_page_memory_share(void) {
 
 _Static_assert(sizeof(sigset_t) <= sizeof(rf_page_mask), "rf_page_mask holds a signal set");
 
-/* Signals that the processor raises stay as they are: where the program has blocked one, it was sent, and may wait. */
-static void hold_back(sigset_t *before) {
-  sigset_t all;
-  rf_all_but_faults(&all);
-  (void)pthread_sigmask(SIG_BLOCK, &all, before);
-}
-
 void rf_page_lock(rf_mutex *mutex, rf_page_mask *mask) {
   sigset_t before;
-  if (rf_is_forbidden(RF_CALL_SIGNAL_MASK)) {
-    (void)sigemptyset(&before);
-  } else {
-    hold_back(&before);
-  }
+  rf_signals_hold_back(&before);
   rf_mutex_lock(mutex);
   memcpy(mask, &before, sizeof before); /* not before: all who take the same lock may have one mask to share */
-}
-
-static void let_through(const sigset_t *before) {
-  if (!rf_is_forbidden(RF_CALL_SIGNAL_MASK)) {
-    (void)pthread_sigmask(SIG_SETMASK, before, NULL);
-  }
 }
 
 void rf_page_unlock(rf_mutex *mutex, const rf_page_mask *mask) {
   sigset_t before;
   memcpy(&before, mask, sizeof before);
   rf_mutex_unlock(mutex);
-  let_through(&before);
+  rf_signals_let_through(&before);
 }
 
 /* The port's mutex is one of pthreads (lib/port/posix.c). */
@@ -444,12 +427,9 @@ bool rf_page_try(rf_mutex *mutex, unsigned times) {
 
 bool rf_page_try_lock(rf_mutex *mutex, rf_page_mask *mask, unsigned times) {
   sigset_t before;
-  (void)sigemptyset(&before);
-  if (!rf_is_forbidden(RF_CALL_SIGNAL_MASK)) {
-    hold_back(&before);
-  }
+  rf_signals_hold_back(&before);
   if (!rf_page_try(mutex, times)) {
-    let_through(&before);
+    rf_signals_let_through(&before);
     return false;
   }
   memcpy(mask, &before, sizeof before);

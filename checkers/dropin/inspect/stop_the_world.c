@@ -6,7 +6,7 @@
 #include "checkers/dropin/os/procfs.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/dropin/runtime/thread.h"
-#include "checkers/os/fault_signals.h"
+#include "checkers/os/held_signals.h"
 
 #include <errno.h>
 #include <linux/futex.h>

@@ -2,8 +2,8 @@
 #include "own_cache.h"
 
 #include "checkers/dropin/heap/threads.h"
-#include "checkers/os/fault_signals.h"
 #include "checkers/os/forbidden_calls.h"
+#include "checkers/os/held_signals.h"
 #include "checkers/os/uncancelled.h"
 #include "checkers/page/page_store.h"
 #include "init.h"
@@ -140,29 +140,13 @@ void rf_forget_job(void) {
 static uint64_t checks; /* it reads blocks, in mode mte whatever their tags */
 static sigset_t before;
 
-/* A handler that allocated now would wait for pages, which a thread may have whose own handler waits for the heap. */
-static void hold_signals_back(sigset_t *was) {
-  sigset_t all;
-  (void)sigemptyset(was);
-  if (rf_is_forbidden(RF_CALL_SIGNAL_MASK)) {
-    return;
-  }
-  rf_all_but_faults(&all);
-  (void)pthread_sigmask(SIG_BLOCK, &all, was);
-}
-
-static void let_signals_through(const sigset_t *was) {
-  if (!rf_is_forbidden(RF_CALL_SIGNAL_MASK)) {
-    (void)pthread_sigmask(SIG_SETMASK, was, NULL);
-  }
-}
-
+/* A handler that allocated meanwhile might wait for pages, which a thread has whose own handler waits for the heap. */
 bool rf_lock_all(unsigned ms) {
   sigset_t was;
   if (rf_is_inside() || rf_stopped_by_me()) {
     return false;
   }
-  hold_signals_back(&was);
+  rf_signals_hold_back(&was);
   rf_current_thread.stopping = true;
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   bool const done = rf_stop_all(ms);
@@ -172,7 +156,7 @@ bool rf_lock_all(unsigned ms) {
     checks = rf_tag_pause();
     before = was;
   } else {
-    let_signals_through(&was);
+    rf_signals_let_through(&was);
   }
   return done;
 }
@@ -185,7 +169,7 @@ void rf_unlock_all(void) {
   rf_stop_finish();
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   rf_current_thread.stopping = false;
-  let_signals_through(&was);
+  rf_signals_let_through(&was);
 }
 
 #define PAGES_MS 20U      /* of rf_page_try_lock_all */
