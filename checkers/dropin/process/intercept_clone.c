@@ -10,7 +10,6 @@
 #include "intercept_clone.h"
 
 #include "checkers/dropin/heap/cache.h"
-#include "checkers/dropin/malloc/trace_hook.h"
 #include "checkers/dropin/os/futex.h"
 #include "checkers/dropin/os/procfs.h"
 #include "checkers/dropin/os/raw_syscall.h"
@@ -21,11 +20,11 @@
 #include "checkers/page/page_store.h"
 #include "fork.h"
 #include "intercept.h"
+#include "intercept_exec.h"
 #include "lib/core/compiler.h"
 #include "lifecycle.h"
 #include "sanitizer_check.h"
 
-#include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -119,19 +118,9 @@ bool rf_call_executes(long number) {
 
 /* Where the new program is not looked at first: its environment stays as it is. */
 long rf_call_execute(long number, const long argument[6]) {
-  rf_tracing_end();
-  if (!rf_process.forked) {
-    (void)rf_process_end(RF_ENDING_EXEC, 0);
-  }
+  rf_exec_begin(NULL);
   bool const ignoring = rf_page_signals_ignore(false);
-  long const result = rf_syscall_errno(number, argument);
-  int const saved = errno;
-  if (ignoring) {
-    rf_page_signals_ignored();
-  }
-  rf_process_resume();
-  errno = saved;
-  return result;
+  return rf_exec_failed(NULL, ignoring, (int)rf_syscall_errno(number, argument));
 }
 
 /* ---- By the C library ---- */

@@ -2,6 +2,8 @@
  * first, but not a child between fork and exec. The command is told of programs that cannot be checked. Only in the
  * library: a program that is linked with the drop-in loses its last line by an exec. */
 #define _GNU_SOURCE
+#include "intercept_exec.h"
+
 #include "checkers/dropin/inspect/process_log.h"
 #include "checkers/dropin/malloc/trace_hook.h"
 #include "checkers/dropin/os/export.h"
@@ -46,13 +48,10 @@ typedef int (*spawn_function)(pid_t *pid, const char *file, const posix_spawn_fi
     (envp) = changed;                                                                                                  \
   }
 
-static void before_exec(const rf_exec_target *target) {
+void rf_exec_begin(const char *file) {
   rf_tracing_end();
   if (!rf_process.forked) {
-    (void)rf_process_end(RF_ENDING_EXEC, access(target->file, X_OK) == 0 ? 0 : -1);
-  }
-  if (target->unchecked != NULL) {
-    rf_process_log_unchecked(rf_process_now(), target->file, target->unchecked, target->time_ns);
+    (void)rf_process_end(RF_ENDING_EXEC, file == NULL || access(file, X_OK) == 0 ? 0 : -1);
   }
 }
 
@@ -88,7 +87,7 @@ static void tell_resumed(void *unused) {
   rf_process_log_resumed();
 }
 
-static int failed(const char *unchecked, bool ignoring, int result) {
+int rf_exec_failed(const char *unchecked, bool ignoring, int result) {
   int const saved = errno;
   watch_again(ignoring);
   rf_process_resume();
@@ -120,7 +119,10 @@ static void find_target(becoming *b, rf_exec_target *target) {
 RF_RARE static void prepare(void *context) {
   rf_exec_target target;
   find_target(context, &target);
-  before_exec(&target);
+  rf_exec_begin(target.file);
+  if (target.unchecked != NULL) {
+    rf_process_log_unchecked(rf_process_now(), target.file, target.unchecked, target.time_ns);
+  }
 }
 
 RF_RARE static void look_ahead(void *context) {
@@ -139,7 +141,7 @@ RF_RARE static void tell_unchecked(void *context) {
 static int execute(const becoming *b, char *const argv[], char *const envp[]) {
   path_function const theirs = (path_function)rf_real(b->search ? "execvpe" : "execve");
   bool const ignoring = rf_page_signals_ignore(false);
-  return failed(b->unchecked, ignoring, theirs(b->file, argv, envp));
+  return rf_exec_failed(b->unchecked, ignoring, theirs(b->file, argv, envp));
 }
 
 RF_COLD __attribute__((noinline)) static int execute_with_other_preload(const becoming *b, char *const argv[]) {
@@ -200,7 +202,7 @@ static int call_open(const open_file *f, char *const argv[], char *const envp[])
 
 static int execute_open(const becoming *b, const open_file *f, char *const argv[], char *const envp[]) {
   bool const ignoring = rf_page_signals_ignore(false);
-  return failed(b->unchecked, ignoring, call_open(f, argv, envp));
+  return rf_exec_failed(b->unchecked, ignoring, call_open(f, argv, envp));
 }
 
 RF_COLD __attribute__((noinline)) static int execute_open_with_other_preload(const becoming *b, const open_file *f,
