@@ -16,18 +16,21 @@
 
 /* ---- Options ---- */
 
-static const rf_option common_rows[] = {
-    {"dir", '\0', "DIR", "the collector's folder", NULL},
-    {"json", '\0', NULL, "print JSON", NULL},
-    {"help", 'h', NULL, "print this and exit", NULL},
+enum { DIR, JSON, HELP, COMMON_ROWS, MASK_BITS = sizeof(uint32_t) * CHAR_BIT };
+
+static const rf_option common_rows[COMMON_ROWS] = {
+    [DIR] = {"dir", '\0', "DIR", "the collector's folder", NULL},
+    [JSON] = {"json", '\0', NULL, "print JSON", NULL},
+    [HELP] = {"help", 'h', NULL, "print this and exit", NULL},
 };
 
-enum { COMMON_ROWS = sizeof common_rows / sizeof common_rows[0], MASK_BITS = sizeof(uint32_t) * CHAR_BIT };
+_Static_assert(RF_CLI_DIR == 1 << DIR && RF_CLI_JSON == 1 << JSON, "RF_CLI_... choose rows by their bits");
 
 typedef struct reading {
   rf_option rows[RF_OPTIONS_MOST]; /* of the command alone, then common ones */
-  size_t ids[RF_OPTIONS_MOST];     /* the rows as `apply` knows them */
-  size_t own;
+  size_t ids[RF_OPTIONS_MOST];     /* their rows in the tables that they are of */
+  size_t count;
+  size_t own; /* how many are the command's */
   rf_cli *cli;
   bool help;
   rf_cli_apply *apply;
@@ -36,37 +39,28 @@ typedef struct reading {
 
 static bool apply_row(void *context, size_t row, const char *argument) {
   reading *const r = (reading *)context;
-  const char *const name = r->rows[row].name;
-  if (argument != NULL && argument[0] == '\0' && strcmp(name, "dir") == 0) {
+  if (argument != NULL && argument[0] == '\0' && strcmp(r->rows[row].name, "dir") == 0) {
     rf_diag("--dir has an empty name; is a variable not set?");
     return false;
   }
   if (row < r->own) {
     return r->apply(r->context, r->ids[row], argument);
   }
-  if (name[0] == 'd') {
+  if (r->ids[row] == DIR) {
     r->cli->directory = argument;
   } else {
-    *(name[0] == 'j' ? &r->cli->json : &r->help) = true;
+    *(r->ids[row] == JSON ? &r->cli->json : &r->help) = true;
   }
   return true;
 }
 
-static size_t choose_rows(reading *r, const rf_cli_usage *usage) {
-  size_t count = 0;
+static void add_rows(reading *r, const rf_option *rows, uint32_t mask) {
   for (size_t i = 0; i < MASK_BITS; i++) {
-    if ((usage->mask >> i & 1U) != 0) {
-      r->ids[count] = i;
-      r->rows[count++] = usage->rows[i];
+    if ((mask >> i & 1U) != 0) {
+      r->ids[r->count] = i;
+      r->rows[r->count++] = rows[i];
     }
   }
-  r->own = count;
-  for (size_t i = 0; i < COMMON_ROWS; i++) {
-    if (i == COMMON_ROWS - 1 || (usage->common >> i & 1U) != 0) {
-      r->rows[count++] = common_rows[i];
-    }
-  }
-  return count;
 }
 
 static void print_manual(const rf_cli_usage *usage, const rf_option_table *table) {
@@ -78,7 +72,10 @@ static void print_manual(const rf_cli_usage *usage, const rf_option_table *table
 
 int rf_cli_read(rf_cli *cli, const rf_cli_usage *usage, rf_cli_apply *apply, void *context, int argc, char **argv) {
   reading r = {.cli = cli, .apply = apply, .context = context};
-  rf_option_table const table = {argv[0], r.rows, choose_rows(&r, usage), false};
+  add_rows(&r, usage->rows, usage->mask);
+  r.own = r.count;
+  add_rows(&r, common_rows, usage->common | 1U << HELP);
+  rf_option_table const table = {argv[0], r.rows, r.count, false};
   int const first = rf_option_table_read(&table, argc, argv, apply_row, &r);
   if (first < 0) {
     return RF_EXIT_USAGE;
