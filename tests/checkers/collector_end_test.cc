@@ -41,6 +41,14 @@ bool write_until_released(rf_sink_buffer *line, const rf_symbolizer *, void *) {
   return true;
 }
 
+rf_collector_options telling_into(const std::string &folder) {
+  rf_collector_options options = {};
+  options.folder = {folder.data(), folder.size()};
+  options.mode = "guard";
+  options.first = 1;
+  return options;
+}
+
 std::string all_of(const std::filesystem::path &folder) {
   std::string text;
   for (const auto &entry : std::filesystem::recursive_directory_iterator(folder)) {
@@ -67,10 +75,7 @@ TEST(CollectorFrames, OfAFindingThatIsNotPrintedHaveTheirModule) {
   ASSERT_NE(mkdtemp(folder.data()), nullptr);
   pid_t const child = fork();
   if (child == 0) {
-    rf_collector_options options = {};
-    options.folder = {folder.data(), folder.size()};
-    options.mode = "guard";
-    options.first = 1;
+    rf_collector_options const options = telling_into(folder);
     rf_report_options report;
     rf_report_options_default(&report);
     report.max_findings = 1;
@@ -100,10 +105,7 @@ TEST(CollectorEnd, TellsHowAFindingEndsTheProcess) {
     ASSERT_NE(mkdtemp(folder.data()), nullptr);
     pid_t const child = fork();
     if (child == 0) {
-      rf_collector_options options = {};
-      options.folder = {folder.data(), folder.size()};
-      options.mode = "guard";
-      options.first = 1;
+      rf_collector_options const options = telling_into(folder);
       static rf_log_reporter reporter;
       rf_report_options report;
       rf_report_options_default(&report);

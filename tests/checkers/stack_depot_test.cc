@@ -50,7 +50,7 @@ protected:
 
 #ifdef RF_CAN_STEP
 
-// What is behind the shrunk depot may be given back to the system: no stack of another thread's lies there.
+// The memory behind a shrunk depot may be given back to the system, so no other thread may have put a stack there.
 TEST(DepotShrinking, TakesNoStackAtAnyInstructionThatWouldLieBehindIt) {
   uintptr_t const frames[] = {11, 12, 13};
   uintptr_t const others[] = {21, 22, 23, 24};

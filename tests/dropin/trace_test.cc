@@ -26,7 +26,7 @@ std::string fresh(const std::string &name) {
   return path;
 }
 
-// What comes out of a pipe until nobody has it open for writing.
+// Copies a pipe to a file until nobody has it open for writing.
 void copy_to_end(int from, const std::string &path) {
   std::ofstream to(path, std::ios::binary);
   std::array<char, 4096> bytes;

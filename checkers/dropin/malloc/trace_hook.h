@@ -6,8 +6,7 @@
  * inside the heap, it is waited for in vain rather than for ever.
  *
  * A child of fork records to a file of its own if the name has %p in it, else not at all, nor where a handler that
- * interrupted the recorder made it. If several processes are
- * told the same name, the first one records.
+ * interrupted the recorder made it. If several processes are told the same name, the first one records.
  */
 #ifndef RINGFENCE_DROPIN_TRACE_HOOK_H
 #define RINGFENCE_DROPIN_TRACE_HOOK_H

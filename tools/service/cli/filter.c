@@ -31,7 +31,7 @@ int rf_cli_filter_status(rf_store *store, const rf_findings_filter *f) {
   if (rf_query_filter_is_known(store, f, message)) {
     return 0;
   }
-  /* What could not be read may be there. */
+  /* A build that could not be looked up may be there: that is no fault of the command line. */
   rf_diag("%s", store->failed ? store->error : message);
   return store->failed ? RF_EXIT_FAILED : RF_EXIT_USAGE;
 }
