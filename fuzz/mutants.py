@@ -48,8 +48,10 @@ GENERATED = {
     "tools/ringfence/render/page/script.inc": '""\n',
     "tools/ringfence/render/page/style.inc": '""\n',
 }
-C_FLAGS = ["-std=c11", "-O1", "-w", "-D_GNU_SOURCE", "-DRF_MODE_DEFAULT=RF_MODE_OFF"]
-CXX_FLAGS = ["-std=c++17", "-O1", "-w"]
+C_FLAGS = ["-std=c11", "-w", "-D_GNU_SOURCE", "-DRF_MODE_DEFAULT=RF_MODE_OFF"]
+CXX_FLAGS = ["-std=c++17", "-w"]
+QUICK = ["-O0"]  # half the time of compiling, and replaying is a small part
+OPTIMISED = ["-O1"]
 FUZZER = ["-fsanitize=fuzzer-no-link,address"]
 WATCHED = ["-DRF_TRACK_ASAN=1"]
 WATCHED_CXX = ["-fsanitize=address", "-fsanitize-recover=address"]
@@ -170,11 +172,12 @@ class Build:
 
     objects = {}  # by command; those that all share are made before others are made in parallel
 
-    def __init__(self, root, folder, for_fuzzing, watched, threads):
+    def __init__(self, root, folder, level, for_fuzzing, watched, threads):
         self.root = root
         self.folder = folder
-        self.c_flags = C_FLAGS + (FUZZER if for_fuzzing else []) + (WATCHED + WATCHED_C if watched else [])
-        self.cxx_flags = CXX_FLAGS + (FUZZER if for_fuzzing else []) + (WATCHED + WATCHED_CXX if watched else [])
+        more = level + (FUZZER if for_fuzzing else [])
+        self.c_flags = C_FLAGS + more + (WATCHED + WATCHED_C if watched else [])
+        self.cxx_flags = CXX_FLAGS + more + (WATCHED + WATCHED_CXX if watched else [])
         self.cc = "clang" if for_fuzzing else os.environ.get("CC", "gcc")
         self.switching = SWITCHING if threads else []
         self.beside_switching = SWITCHING[:1] if threads and for_fuzzing else []
@@ -324,10 +327,13 @@ def with_free_name(suite, culprit):
     return name
 
 
-def prepare(build, suite):
+def prepare(build, suite, quick):
     """Makes objects that all mutants share before they compile in parallel; the unchanged program must be silent."""
     if not os.path.isfile(suite.corpus()):
         raise Trouble(f"{suite.name}: there is no corpus at {suite.corpus()}")
+    if quick:  # //fuzz:NAME_fuzz replays it in every test run
+        build_program(build, suite)
+        return
     found = replay(build, suite)
     if found:
         raise Trouble(f"{suite.name}: without any mutant, the corpus already finds: {found}")
@@ -366,13 +372,14 @@ def main():
     missed = 0
     with tempfile.TemporaryDirectory(prefix="rf_mutants_") as folder:
         builds = {}
+        level = QUICK if arguments.quick else OPTIMISED
 
         def build_for(suite, for_fuzzing):
             kind = (for_fuzzing, suite.watched, suite.threads)
             if kind not in builds:
                 name = ("fuzz" if for_fuzzing else "replay") + ("_watched" if suite.watched else "")
                 name += "_threads" if suite.threads else ""
-                builds[kind] = Build(root, os.path.join(folder, name), *kind)
+                builds[kind] = Build(root, os.path.join(folder, name), level, *kind)
             return builds[kind]
 
         for suite in suites:
@@ -385,7 +392,7 @@ def main():
                 continue
             missed += count_stale(suite, set(suite.mutants) - set(mutants))
             build = build_for(suite, for_fuzzing=False)
-            prepare(build, suite)
+            prepare(build, suite, arguments.quick)
             with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
                 results = list(pool.map(lambda mutant: try_mutant(build, suite, mutant), mutants))
             for mutant, found in zip(mutants, results):
