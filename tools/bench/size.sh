@@ -57,16 +57,18 @@ has_compiler() { # TARGET
     $command -ffreestanding -xc -c - -o "$work/probe.o" 2>/dev/null
 }
 
-# Flags of the build that is measured: of tlsf's small one, or none.
+# Flags of the build that is measured: of tlsf's small one, or none. Its own sources alone read them.
 variant=
 
 # SOURCE TARGET: prints the object.
 object_of() {
-  local object=$work/$2$variant/${1//\//_}.o
+  local flags=
+  [[ $1 != lib/heaps/tlsf/* ]] || flags=$variant
+  local object=$work/$2$flags/${1//\//_}.o
   if [[ ! -e $object ]]; then
-    mkdir -p "$work/$2$variant"
+    mkdir -p "$work/$2$flags"
     ${compiler[$2]} -std=c11 -Os -ffreestanding -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
-      -fno-stack-protector -fno-pic -U__unix__ $variant -Ilib/include -Icheckers/include -I. -c "$1" -o "$object"
+      -fno-stack-protector -fno-pic -U__unix__ $flags -Ilib/include -Icheckers/include -I. -c "$1" -o "$object"
   fi
   echo "$object"
 }
