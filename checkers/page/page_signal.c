@@ -227,10 +227,10 @@ static void on_fault(unsigned trampoline, int number, siginfo_t *info, void *con
   settling s = {info, context, false};
   rf_host_unwind_fault();
   rf_on_reserve_stack(settle, &s);
+  errno = saved; /* the program's handler finds it, and may leave another */
   if (!s.settled) {
     pass_on(trampoline, number, info, context);
   }
-  errno = saved;
 }
 
 /* ---- In place ---- */

@@ -138,6 +138,33 @@ TEST_P(GuardDamage, AnyByteOfAFreedHeaderThatChangedIsFoundOnce) {
   }
 }
 
+// Before it and, where its link is whole, behind it, and those that are freed later.
+TEST_P(GuardDamage, FreedBlocksBesideADamagedOneAreWatchedAsBefore) {
+  for (size_t which = 0; which < 3; which++) {
+    std::vector<unsigned char *> blocks(3);
+    for (unsigned char *&p : blocks) {
+      p = bytes(rf_alloc(a(), 20));
+    }
+    for (unsigned char *const p : blocks) {
+      rf_free(a(), p);
+    }
+    header(blocks[which])[offsetof(rf_guard_header, allocated)] ^= 0x10;
+    EXPECT_EQ(rf_guard_sweep(&guard_), 1U) << which;
+    EXPECT_TRUE(names_block(take_one(), blocks[which]));
+    blocks.erase(blocks.begin() + static_cast<ptrdiff_t>(which));
+    blocks.push_back(bytes(rf_alloc(a(), 20)));
+    rf_free(a(), blocks.back());
+    for (unsigned char *const p : blocks) {
+      p[3] ^= 1;
+      EXPECT_EQ(rf_guard_sweep(&guard_), 1U) << which;
+      EXPECT_TRUE(names_block(take_one(), p)) << which;
+    }
+    rf_guard_flush(&guard_, 0);
+    EXPECT_EQ(guard_.quarantined, 0U);
+    expect_usable({});
+  }
+}
+
 // The checksum, then a link: fields whose right value is known.
 TEST_P(GuardDamage, AnUnderflowIntoTheHeaderNamesItsFirstByte) {
   ptrdiff_t const to_checksum = static_cast<ptrdiff_t>(RF_GUARD_PREFIX - offsetof(rf_guard_header, checksum));

@@ -59,6 +59,30 @@ TEST_P(GuardInnerDamage, TheQuarantineIsKeptFromItWhenARequestFails) {
   EXPECT_EQ(rf_free(a(), p), RF_OK);
 }
 
+// They leave the quarantine all the same where all are to go, and no block goes back to the heap.
+TEST_P(GuardInnerDamage, TheQuarantineIsKeptFromItUnlessAllAreToGo) {
+  void *const p = rf_alloc(a(), 40);
+  for (int i = 0; i < 3; i++) {
+    ASSERT_EQ(rf_free(a(), rf_alloc(a(), 40)), RF_OK);
+  }
+  damage();
+  EXPECT_EQ(rf_guard_sweep(&guard_), 1U);
+  take();
+  size_t const before = guard_.quarantined;
+  rf_stats stats;
+  rf_stats_get(guard_.inner, &stats);
+  rf_guard_flush(&guard_, 1);
+  EXPECT_EQ(guard_.quarantined, before);
+  rf_guard_flush(&guard_, 0);
+  EXPECT_EQ(guard_.quarantined, 0U);
+  rf_stats after;
+  rf_stats_get(guard_.inner, &after);
+  EXPECT_EQ(after.blocks, stats.blocks);
+  mend();
+  EXPECT_EQ(rf_guard_sweep(&guard_), 0U);
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+}
+
 TEST_P(GuardInnerDamage, IsReportedOnceByOperationsThatMeetIt) {
   void *const block = rf_alloc(a(), 40);
   ASSERT_NE(block, nullptr);

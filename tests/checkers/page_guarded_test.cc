@@ -93,6 +93,22 @@ TEST_F(PageGuarded, BlocksThatWaitGiveWayToNewOnes) {
   rf_deinit(&page.base);
 }
 
+// None of them would be given back to it, and damage to them would no longer be found.
+TEST_F(PageGuarded, BlocksThatWaitDoNotGiveWayWhereTheInnerAllocatorIsDamaged) {
+  void *const p = rf_alloc(a(), 5);
+  void *const guarded = rf_alloc(a(), 60);
+  EXPECT_EQ(rf_free(a(), guarded), RF_OK);
+  size_t const waiting = page_.guarded.quarantined;
+  EXPECT_GT(waiting, 0U);
+  page_.guarded.inner_damaged = true;
+  EXPECT_EQ(rf_alloc(a(), 2 * kArenaSize), nullptr);
+  EXPECT_EQ(page_.guarded.quarantined, waiting);
+  page_.guarded.inner_damaged = false;
+  EXPECT_EQ(rf_alloc(a(), 2 * kArenaSize), nullptr);
+  EXPECT_EQ(page_.guarded.quarantined, 0U);
+  EXPECT_EQ(rf_free(a(), p), RF_OK);
+}
+
 TEST_F(PageGuarded, ABlockUnderGuardIsCountedAsAny) {
   void *const p = rf_alloc(a(), 5);
   void *guarded = rf_alloc(a(), 60);

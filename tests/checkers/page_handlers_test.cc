@@ -4,12 +4,20 @@
 
 #include <ringfence/std.h>
 
+#include <atomic>
+#include <cerrno>
 #include <csetjmp>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <sys/mman.h>
+#include <thread>
 #include <unistd.h>
+
+extern "C" {
+#include "checkers/os/timer_signals.h"
+#include "checkers/page/page_impl.h"
+}
 
 namespace ringfence {
 namespace {
@@ -222,6 +230,145 @@ TEST_F(PageHandlers, HandlersThatCallEachOtherDoNotGoRoundInCircles) {
       },
       testing::KilledBySignal(SIGSEGV), "^$");
 }
+
+// One that opens the page, so that the program goes on where it was.
+void open_page(int, siginfo_t *info, void *) {
+  auto const page = reinterpret_cast<uintptr_t>(info->si_addr) & ~uintptr_t{page_size() - 1};
+  (void)mprotect(reinterpret_cast<void *>(page), page_size(), PROT_READ | PROT_WRITE);
+}
+
+std::atomic<int> in_handlers;
+bool alone; // nobody to wait for
+thread_local int entered;
+unsigned char *nested_page; // for a fault within the handler; nullptr: none
+
+// Each of two threads, or one that has handled another fault meanwhile, hands its signal on while it handles it.
+void hand_on(int number, siginfo_t *info, void *context) {
+  if (nested_page != nullptr && info->si_addr == nested_page) {
+    open_page(number, info, context);
+    return;
+  }
+  if (entered++ != 0) {
+    _exit(99); // its own signal came back
+  }
+  if (nested_page != nullptr) {
+    poke(nested_page, 1);
+    (void)!write(STDERR_FILENO, "opened", 6);
+  } else {
+    bool const waits = alone ? false : ++in_handlers == 2;
+    while (waits || (!alone && in_handlers < 2)) { // the first one ends the process
+      std::this_thread::yield();
+    }
+  }
+  theirs.sa_sigaction(number, info, context);
+}
+
+// As a library does that is begun twice: the second time it finds ours, which stands in front of its own.
+void install_twice(rf_allocator *a, void (*handler)(int, siginfo_t *, void *)) {
+  struct sigaction action = {};
+  action.sa_sigaction = handler;
+  action.sa_flags = SA_SIGINFO | SA_NODEFER;
+  for (int i = 0; i < 2; i++) {
+    sigaction(SIGSEGV, &action, &theirs);
+    rf_free(a, rf_alloc(a, 1)); // which finds it
+  }
+}
+
+TEST_F(PageHandlers, OneThatWasInstalledTwiceDoesNotGoRoundInCircles) {
+  EXPECT_EXIT(
+      {
+        install_twice(a(), hand_on);
+        alone = true;
+        fault_elsewhere();
+      },
+      testing::KilledBySignal(SIGSEGV), "^$");
+}
+
+TEST_F(PageHandlers, EachThreadKnowsWhatItHandsOn) {
+  EXPECT_EXIT(
+      {
+        install_twice(a(), hand_on);
+        alarm(60);
+        std::thread first(fault_elsewhere); // handed on after the other one's has come
+        while (in_handlers == 0) {
+          std::this_thread::yield();
+        }
+        fault_elsewhere();
+        first.join();
+      },
+      testing::KilledBySignal(SIGSEGV), "^$");
+}
+
+TEST_F(PageHandlers, WhatIsHandledWithinAHandlerIsForgottenThen) {
+  EXPECT_EXIT(
+      {
+        nested_page = closed_page();
+        install_twice(a(), hand_on);
+        fault_elsewhere();
+      },
+      testing::KilledBySignal(SIGSEGV), "^opened$");
+}
+
+TEST_F(PageHandlers, TimersWaitForOurs) {
+  rf_free(a(), rf_alloc(a(), 1));
+  for (int const number : {SIGSEGV, SIGBUS}) {
+    struct sigaction now = {};
+    ASSERT_EQ(sigaction(number, nullptr, &now), 0);
+    for (int const timer : rf_timer_signals) {
+      EXPECT_TRUE(sigismember(&now.sa_mask, timer)) << number << " " << timer;
+    }
+    EXPECT_FALSE(sigismember(&now.sa_mask, SIGUSR1));
+  }
+}
+
+// As without us, the program goes on with what its handler leaves.
+TEST_F(PageHandlers, ErrnoIsTheProgramsBeforeAndAfterItsHandler) {
+  static volatile int seen;
+  struct sigaction before;
+  struct sigaction action = {};
+  action.sa_flags = SA_SIGINFO;
+  action.sa_sigaction = [](int number, siginfo_t *info, void *context) {
+    seen = errno;
+    open_page(number, info, context);
+    errno = 78;
+  };
+  ASSERT_EQ(sigaction(SIGSEGV, &action, &before), 0);
+  unsigned char *const p = bytes(rf_alloc(a(), 8));
+  errno = 77;
+  rf_free(a(), p); // which finds the handler
+  EXPECT_EQ(errno, 77);
+  poke(p, 1);
+  EXPECT_EQ(errno, 77);
+  EXPECT_EQ(take_one().bug, RF_BUG_USE_AFTER_FREE);
+  fault_elsewhere();
+  EXPECT_EQ(seen, 77);
+  EXPECT_EQ(errno, 78);
+  sigaction(SIGSEGV, &before, nullptr);
+}
+
+#if defined(__x86_64__)
+
+// A fault whose address the processor does not tell may be a handler that finds no stack: in the thread whose stack for
+// handlers was freed.
+TEST_F(PageHandlers, AnotherThreadsFreedStackIsNotTouchedByAFaultWithoutAnAddress) {
+  unsigned char *const p = bytes(rf_alloc(a(), 64));
+  rf_free(a(), p);
+  std::thread([p] { rf_page_signals_stack_freed(reinterpret_cast<uintptr_t>(p + 64)); }).join();
+  EXPECT_EXIT(poke(reinterpret_cast<unsigned char *>(uintptr_t{1} << 63), 1), testing::KilledBySignal(SIGSEGV), "^$");
+  auto const in_this_thread = [] {
+    static rf_std heap;
+    static rf_page page;
+    rf_std_init(&heap);
+    rf_page_init(&page, &heap.base, nullptr);
+    unsigned char *const stack = bytes(rf_alloc(&page.base, 64));
+    rf_free(&page.base, stack);
+    rf_page_signals_stack_freed(reinterpret_cast<uintptr_t>(stack + 64));
+    poke(reinterpret_cast<unsigned char *>(uintptr_t{1} << 63), 1);
+  };
+  EXPECT_EXIT(in_this_thread(), testing::ExitedWithCode(RF_EXITCODE_DEFAULT), "heap-use-after-free");
+}
+
+#endif
 
 TEST_F(PageHandlers, AHandlerThatIsToRunOnceRunsOnce) {
   EXPECT_EXIT(

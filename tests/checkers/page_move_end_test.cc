@@ -1,6 +1,7 @@
 // Pages whose memory is moved no more: by a limit, without the descriptor, in a child made behind its back, or where it
 // settles. What is not a block's stays closed.
 #include "tests/checkers/page_move_fixture.h"
+#include "tests/checkers/single_step.h"
 
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -123,7 +124,7 @@ TEST_F(PageMove, SettledAllStaysAsItIs) {
   unsigned char *const b = freed();
   alone([&] {
     rf_page_store_settle();
-    EXPECT_FALSE(is_moving());
+    EXPECT_FALSE(is_moving() || store_->moving);
     EXPECT_EQ(rf_page_store_kept_descriptor(), -1);
     EXPECT_TRUE(stands(a, b));
     EXPECT_EQ(free(a), RF_OK);
@@ -202,6 +203,43 @@ TEST_F(PageMove, SettledOtherBlocksStayAsTheyAre) {
     }
   });
 }
+
+#ifdef RF_CAN_STEP
+
+// Between any two instructions another thread sees pages that move, or all that it needs to close one by a marker.
+TEST_F(PageMove, WhileItSettlesPagesMoveOrHaveMarkers) {
+  unsigned char *const a = live();
+  unsigned char *const b = freed();
+  unsigned char *const c = live();
+  static const rf_space *space;
+  static uint32_t top;
+  static unsigned seen[2];
+  static unsigned wrong;
+  for (space = store_->spaces; !space->moving; space = space->next) {
+  }
+  for (const rf_slot *s = space->lowest; s != nullptr; s = s->after) {
+    top = rf_slot_state_of(s) == SLOT_HOLE ? top : s->run + s->length;
+  }
+  alone([&] {
+    struct sigaction action = {};
+    action.sa_handler = [](int) {
+      bool const moving = rf_space_is_moving(space);
+      seen[moving ? 1 : 0]++;
+      wrong += moving || (space->marks && space->armed == top) ? 0 : 1;
+    };
+    EXPECT_EQ(sigaction(SIGTRAP, &action, nullptr), 0);
+    ringfence_test::set_stepping(true);
+    rf_page_store_settle();
+    ringfence_test::set_stepping(false);
+    EXPECT_EQ(wrong, 0U);
+    EXPECT_GT(seen[0], 100U);
+    EXPECT_GT(seen[1], 100U);
+    EXPECT_TRUE(stands(a, b));
+    EXPECT_TRUE(stands(c, b));
+  });
+}
+
+#endif
 
 TEST_F(PageMove, ThreadsFreeEachOthersBlocksWhileItSettles) {
   alone([&] {

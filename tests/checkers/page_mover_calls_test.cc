@@ -5,13 +5,46 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdarg>
 
 extern "C" {
 #include "checkers/os/host.h"
+}
+
+namespace {
+
+struct {
+  unsigned times; // that the system has no time for a request
+  int why;
+} refusals;
+
+} // namespace
+
+// The linker puts this in front of the C library's.
+extern "C" {
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+
+long __wrap_syscall(long number, ...) {
+  long arguments[6];
+  va_list list;
+  va_start(list, number);
+  for (long &argument : arguments) {
+    argument = va_arg(list, long);
+  }
+  va_end(list);
+  if (number == SYS_ioctl && refusals.times != 0) {
+    refusals.times--;
+    errno = refusals.why;
+    return -1;
+  }
+  return __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
+}
 }
 
 namespace ringfence {
@@ -122,6 +155,37 @@ TEST_F(PageMove, PagesAreFilledAndEmptied) {
   EXPECT_TRUE(rf_page_mover_move(at, at + 2 * size));
   EXPECT_FALSE(rf_page_mover_move(at, at + 2 * size)) << "nothing is there any more";
   munmap(pages, 4 * size);
+}
+
+// Who changes mappings meanwhile makes the system ask for that.
+TEST_F(PageMove, WhatTheSystemAsksToTryAgainIsTriedAgainAndNothingElse) {
+  size_t const size = page_size();
+  auto *const pages =
+      static_cast<unsigned char *>(mmap(nullptr, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  auto const at = reinterpret_cast<uintptr_t>(pages);
+  ASSERT_TRUE(rf_page_mover_register(pages, 2 * size));
+  refusals = {3, EAGAIN};
+  EXPECT_TRUE(rf_page_mover_fill(at, size));
+  EXPECT_EQ(refusals.times, 0U);
+  refusals = {3, EAGAIN};
+  EXPECT_TRUE(rf_page_mover_move(at + size, at));
+  EXPECT_EQ(refusals.times, 0U);
+  EXPECT_EQ(pages[size], RF_PATTERN_REDZONE);
+  refusals = {3, EAGAIN};
+  rf_page_mover_look();
+  EXPECT_TRUE(rf_page_mover_works());
+  for (int const why : {EBUSY, ENOENT, EEXIST, EINTR}) {
+    refusals = {1, why};
+    EXPECT_FALSE(rf_page_mover_move(at, at + size)) << why;
+    EXPECT_EQ(refusals.times, 0U) << why;
+  }
+  for (int const why : {EBUSY, ENOENT, EEXIST}) {
+    refusals = {1, why};
+    rf_page_mover_look();
+    EXPECT_TRUE(rf_page_mover_works()) << why;
+  }
+  refusals = {0, 0};
+  munmap(pages, 2 * size);
 }
 
 TEST_F(PageMove, ErrnoIsLeftAlone) {

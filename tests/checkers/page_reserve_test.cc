@@ -5,6 +5,7 @@
 
 #include <ringfence/sample.h>
 
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include <cstdint>
@@ -35,6 +36,19 @@ TEST(PageReserve, PutsReservationsBelowEachOther) {
               auto const first = reinterpret_cast<uintptr_t>(rf_page_reserve(kSize));
               auto const second = reinterpret_cast<uintptr_t>(rf_page_reserve(kSize));
               return first != 0 && second != 0 && (sizeof(void *) == 4 || second + kSize == first);
+            }));
+}
+
+// The system puts that one where it puts others, above them all.
+TEST(PageReserve, OneThatFoundItsPlaceTakenMovesNoneBehindIt) {
+  EXPECT_EQ(0, status_of([] {
+              auto const first = reinterpret_cast<uintptr_t>(rf_page_reserve(kSize));
+              void *const wish = reinterpret_cast<void *>(first - kSize);
+              void *const taken = mmap(wish, kSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+              auto const other = reinterpret_cast<uintptr_t>(rf_page_reserve(kSize));
+              bool const is_other = taken == wish && other != 0 && other > first;
+              (void)munmap(taken, kSize);
+              return sizeof(void *) == 4 || (is_other && rf_page_reserve(kSize) == wish);
             }));
 }
 

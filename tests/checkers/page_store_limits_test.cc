@@ -106,6 +106,24 @@ TEST_F(PageStoreLimits, AStoreOfFewBlocksMayHaveAThousandMappings) {
   EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
 }
 
+TEST_F(PageStoreLimits, WhatEndsGivesTheMappingsOfItsBlocksBack) {
+  begin_anew();
+  auto const run = [this] {
+    open();
+    bool all = true;
+    for (int i = 0; i < 10; i++) {
+      all = all && alloc(100) != nullptr;
+    }
+    close();
+    unsigned taken = 0;
+    while (taken < 5000 && rf_page_mapping_begin()) {
+      taken++;
+    }
+    exit_with(all && taken == 1024);
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
+}
+
 // Half of what the kernel allows, but for an eighth and what there is: a block takes two.
 TEST_F(PageStoreLimits, OtherStoresMayHaveWhatTheKernelLeaves) {
   begin_anew();

@@ -200,6 +200,35 @@ TEST_F(PageStore, APointerToTheEndOfABlockIsBesideIt) {
   }
 }
 
+// As far as two of the widest gaps, to either side.
+TEST_F(PageStore, APointerBesideABlockIsThatBlocksForSoManyPages) {
+  options_.slots = 0;
+  open();
+  size_t const most = 2 * rf_page_gap(UINT32_MAX);
+  std::vector<unsigned char *> blocks;
+  while (blocks.size() < 4 * most) {
+    blocks.push_back(alloc(100));
+  }
+  unsigned char *const p = blocks[2 * most];
+  for (unsigned char *const other : blocks) {
+    EXPECT_TRUE(other == p || free(other) == RF_OK);
+  }
+  rf_slot *const s = rf_page_live_at(store_, p);
+  ASSERT_NE(s, nullptr);
+  for (uint32_t page = 0; page < s->space->pages; page++) {
+    s->space->owner[page] = page == s->first ? s->space->owner[page] : 0;
+  }
+  for (bool const above : {false, true}) {
+    for (size_t const pages : {size_t{1}, most, most + 1}) {
+      ptrdiff_t const offset = static_cast<ptrdiff_t>(pages * page_size()) * (above ? 1 : -1);
+      EXPECT_EQ(free(p + offset), RF_ERR_BAD_POINTER);
+      std::vector<rf_finding> const found = recorder_.take();
+      ASSERT_EQ(found.size(), 1U);
+      EXPECT_EQ(found[0].block == reinterpret_cast<uintptr_t>(p), pages <= most) << pages << " " << above;
+    }
+  }
+}
+
 TEST_F(PageStore, ABlockWithRoomGrowsByThatMuch) {
   options_.slots = 0;
   open();

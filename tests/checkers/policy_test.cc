@@ -7,12 +7,33 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <functional>
 #include <gtest/gtest.h>
 #include <string>
 #include <sys/shm.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <vector>
+
+namespace {
+
+std::function<void(shmid_ds *)> changes_segment; // as the system tells of it
+
+} // namespace
+
+// The linker puts this in front of the system's.
+extern "C" {
+int __real_shmctl(int id, int command, shmid_ds *segment);
+int __wrap_shmctl(int id, int command, shmid_ds *segment);
+
+int __wrap_shmctl(int id, int command, shmid_ds *segment) {
+  int const result = __real_shmctl(id, command, segment);
+  if (changes_segment && command == IPC_STAT && result == 0) {
+    changes_segment(segment);
+  }
+  return result;
+}
+}
 
 namespace {
 
@@ -398,6 +419,40 @@ TEST(Policy, SegmentIsAttachedWhereItBelongsToTheFile) {
     ASSERT_EQ(shmctl(id, IPC_SET, &segment), 0);
     EXPECT_EQ(rf_policy_attach(&head), nullptr) << std::oct << mode;
   }
+  (void)shmdt(live);
+  (void)shmctl(id, IPC_RMID, nullptr);
+}
+
+// Whoever made a segment may change it and give it away, whoever has it now.
+TEST(Policy, SegmentIsTheUsersByAllThatTheSystemTells) {
+  int const id = shmget(IPC_PRIVATE, sizeof(rf_policy), IPC_CREAT | 0600);
+  ASSERT_GE(id, 0);
+  auto *const live = static_cast<rf_policy *>(shmat(id, nullptr, 0));
+  *live = good();
+  rf_policy_head head = {};
+  head.live = id;
+  head.nonce = live->nonce;
+  struct {
+    const char *what;
+    bool attached;
+    std::function<void(shmid_ds *)> change;
+  } const cases[] = {
+      {"as it is", true, [](shmid_ds *) {}},
+      {"another has it", false, [](shmid_ds *s) { s->shm_perm.uid++; }},
+      {"another has made it", false, [](shmid_ds *s) { s->shm_perm.cuid++; }},
+      {"the group may write", false, [](shmid_ds *s) { s->shm_perm.mode |= 0020; }},
+      {"others may write", false, [](shmid_ds *s) { s->shm_perm.mode |= 0002; }},
+      {"others may read", true, [](shmid_ds *s) { s->shm_perm.mode |= 0044; }},
+      {"it is a byte short", false, [](shmid_ds *s) { s->shm_segsz = sizeof(rf_policy) - 1; }},
+      {"it is just large enough", true, [](shmid_ds *s) { s->shm_segsz = sizeof(rf_policy); }},
+  };
+  for (const auto &c : cases) {
+    changes_segment = c.change;
+    const rf_policy *const found = rf_policy_attach(&head);
+    EXPECT_EQ(found != nullptr, c.attached) << c.what;
+    (void)shmdt(found);
+  }
+  changes_segment = nullptr;
   (void)shmdt(live);
   (void)shmctl(id, IPC_RMID, nullptr);
 }
