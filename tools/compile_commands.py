@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 # Flags of gcc that clang's tools do not know.
-GCC_ONLY = {"-fno-canonical-system-headers", "-Wno-free-nonheap-object", "-Wunused-but-set-parameter"}
+GCC_ONLY = {"-fno-canonical-system-headers", "-fpch-deps", "-Wno-free-nonheap-object", "-Wunused-but-set-parameter"}
 
 
 def bazel(root, *args):

@@ -121,8 +121,11 @@ cc_test(
 END
 rm .bazelrc
 under=(--copt=-g --strip=never --run_under='@ringfence//tools:ringfence check --' --test_output=errors)
+# The C++ of ours that these build is C++17 by itself; GoogleTest's is the workspace's affair.
 run test "${arguments[@]}" "${under[@]}" --test_tag_filters=-ringfence_asan //plain:right_test :words_test :slots_test \
-  >test.log 2>&1 || complain "bazel test --run_under: $(tail -40 test.log)"
+  :slots_fuzz >test.log 2>&1 || complain "bazel test --run_under: $(tail -40 test.log)"
+run build "${arguments[@]}" @ringfence//tests/conformance:main >test.log 2>&1 ||
+  complain "bazel build without a .bazelrc: $(tail -40 test.log)"
 run test "${arguments[@]}" "${under[@]}" //plain:wrong_test >test.log 2>&1 && complain "wrong_test passes"
 grep -qE 'SUMMARY: Ringfence: heap-buffer-overflow .*words.c:[0-9]+ in main$' test.log ||
   complain "wrong_test does not name the line: $(tail -40 test.log)"

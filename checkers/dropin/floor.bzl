@@ -19,8 +19,8 @@ def rf_dropin_floor(name, copts = [], exclude = [], visibility = None, **kwargs)
     rf_cc_library(
         name = name,
         srcs = native.glob(["*.c"], exclude = exclude + ["*_glibc.c", "*_musl.c"]) + select({
-            "//tools/bazel:musl_libc": native.glob(["*_musl.c"], exclude = exclude),
-            "//conditions:default": native.glob(["*_glibc.c"], exclude = exclude),
+            "//tools/bazel:musl_libc": native.glob(["*_musl.c"], exclude = exclude, allow_empty = True),
+            "//conditions:default": native.glob(["*_glibc.c"], exclude = exclude, allow_empty = True),
         }),
         hdrs = native.glob(["*.h"]),
         copts = _COPTS + copts,

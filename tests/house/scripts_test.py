@@ -134,7 +134,7 @@ ACTIONS = [
     ["gcc", "-fno-canonical-system-headers", "-Ilib", "-Iexternal/x/include", "external/x/y.h", "-DA=external/", "-c",
      "lib/a.c", "-o", "a.o"],
     ["gcc", "-O2", "-c", "lib/a.c"],
-    ["gcc", "-Wno-free-nonheap-object", "-Wunused-but-set-parameter", "-c", "fuzz/b.c"],
+    ["gcc", "-Wno-free-nonheap-object", "-fpch-deps", "-Wunused-but-set-parameter", "-c", "fuzz/b.c"],
     ["gcc", "-c", "tools/c.c"], ["gcc", "-c", "checkers/d.c"], ["gcc", "-c", "lib/f.cc"],
     ["clang", "-include", "a/tests/precompiled/include/tests.h", "-Xclang", "-isysroot", "-Xclang", ".",
      "-Xclang", "-b", "-include", "a.h", "-c", "tests/e.cc"],

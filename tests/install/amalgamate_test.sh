@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The output of tools/amalgamate.py compiles without a warning for every target that a compiler is installed for, its
-# header in C++ as well; the host's finds a bug. Serves a makefile and Meson. Targets whose compiler is missing are
-# named and left out.
+# header in C++ as well; the host's finds a bug. Serves a makefile, CMake and Meson. Targets whose compiler is missing
+# are named and left out.
 set -uo pipefail
 
 here=$PWD
@@ -273,6 +273,73 @@ if command -v make >/dev/null; then
   try_make
 else
   echo "no make here, left out"
+fi
+
+# ---- CMake ----
+
+# folder, how the sources come, further words of ringfence_amalgamate, options of cmake...
+cmake_project() {
+  local name=$1 by=$2 words=$3
+  mkdir -p "$work/$name"
+  cp tests/install/consumer/firmware.c "$work/$name/firmware.c"
+  cat >"$work/$name/CMakeLists.txt" <<END
+cmake_minimum_required(VERSION 3.16)
+project(firmware LANGUAGES C)
+set(PARTS tlsf guard report CACHE STRING "")
+$by
+ringfence_amalgamate(ringfence PARTS \${PARTS} $words)
+add_executable(firmware firmware.c)
+target_link_libraries(firmware PRIVATE ringfence)
+END
+  { cmake -S "$work/$name" -B "$work/$name/build" "${@:4}" && cmake --build "$work/$name/build" -j2; } \
+    >"$work/$name/log" 2>&1
+}
+
+# Whether something was made again by another build of the folder.
+cmake_makes() {
+  touch "$work/mark"
+  cmake --build "$work/$1/build" >"$work/log" 2>&1 || complain "cmake $1: $(<"$work/log")"
+  [[ $work/$1/build/firmware -nt $work/mark ]]
+}
+
+try_cmake() {
+  local source="include(\"$here/tools/cmake/RingfenceAmalgamate.cmake\")" generator name by
+  for generator in 'Unix Makefiles' Ninja; do
+    [[ $generator != Ninja ]] || command -v ninja >/dev/null || continue
+    name="by $generator"
+    cmake_project "$name" "$source" '' -G "$generator" ||
+      complain "cmake $name: $(<"$work/$name/log")"
+    "$work/$name/build/firmware" 2>/dev/null || complain "cmake $name: the firmware does not find its bug"
+    cmake_makes "$name" && complain "cmake $name: what is made is made again"
+    cmake -DPARTS='tlsf;guard;report;simple' "$work/$name/build" >/dev/null
+    cmake_makes "$name" || complain "cmake $name: other parts, and nothing is made again"
+    grep -q 'rf_simple_init' "$work/$name/build/ringfence/ringfence.h" || complain "cmake $name: no other parts"
+  done
+
+  # For a core without a system, with the flags of the folder.
+  by="add_subdirectory(\"$here\" ringfence-sources)"$'\n''add_compile_options(-DOF_FOLDER)'
+  if command -v arm-none-eabi-gcc >/dev/null; then
+    cmake_project arm "$by" 'FLAGS --mode page --no-malloc' -DCMAKE_SYSTEM_NAME=Generic \
+      -DCMAKE_C_COMPILER=arm-none-eabi-gcc -DCMAKE_C_FLAGS='-mthumb -mcpu=cortex-m4 -Os' \
+      -DCMAKE_EXE_LINKER_FLAGS=--specs=rdimon.specs -DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY \
+      -DCMAKE_VERBOSE_MAKEFILE=ON || complain "cmake for arm: $(<"$work/arm/log")"
+    grep -e '-mcpu=cortex-m4.* -DOF_FOLDER .*ringfence/ringfence\.c' "$work/arm/log" >/dev/null ||
+      complain "cmake for arm: the object is not compiled as those of the firmware: $(<"$work/arm/log")"
+    grep -q 'target bare, mode page' "$work/arm/build/ringfence/ringfence.h" || complain "cmake: FLAGS are not taken"
+    cmake -S . -B "$work/arm/alone" -DCMAKE_SYSTEM_NAME=Generic -DCMAKE_C_COMPILER=arm-none-eabi-gcc \
+      -DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY >"$work/log" 2>&1 && complain "cmake: Ringfence alone for arm"
+    grep -q ringfence_amalgamate "$work/log" || complain "cmake: Ringfence alone for arm: $(<"$work/log")"
+  fi
+
+  cmake_project no_parts "$source"$'\n''set(PARTS "")' '' && complain "cmake: no parts are taken"
+  grep -q 'ringfence_amalgamate(target PARTS part' "$work/no_parts/log" || complain "no parts: $(<"$work/no_parts/log")"
+  cmake_project wrong "$source" gaurd && complain "cmake: gaurd is taken for a part"
+  grep -q 'no part gaurd' "$work/wrong/log" || complain "cmake: a wrong part: $(<"$work/wrong/log")"
+}
+if command -v cmake >/dev/null && command -v make >/dev/null; then
+  try_cmake
+else
+  echo "no cmake and make here, left out"
 fi
 
 # ---- Meson ----

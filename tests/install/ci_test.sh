@@ -81,7 +81,15 @@ mkdir bare
 for tool in apt-get git cmake make c++ addr2line nproc; do
   printf '#!/bin/sh\necho "%s $*"\n' $tool >bare/$tool
 done
+# As git does, which takes no folder that has files.
+cat >>bare/git <<'END'
+for folder; do :; done
+/bin/mkdir "$folder" || exit 128
+END
 chmod +x bare/*
+ln -s /bin/rm bare/rm
+mkdir tmp
+sed -i "s|/tmp/ringfence|$work/tmp/ringfence|g" gitlab_before.sh
 # name, expected status
 before() {
   local status=0

@@ -60,7 +60,7 @@ def plain_rules():
     header = ["-include", "$(BINDIR)/tests/precompiled/include/tests.h"]
     compiled = "@ringfence//tests/precompiled:"
     equal(it["deps"], [compiled + "tests", "@com_google_googletest//:gtest_main"])
-    equal((it["copts"].chosen(compiled + "gcc"), it["copts"].chosen()), (cxx + header, cxx))
+    equal((it["copts"].chosen(compiled + "gcc"), it["copts"].chosen()), (cxx + header + ["-fpch-deps"], cxx))
     equal(it["copts"].chosen(compiled + "clang"), cxx + header + ["-Xclang", "-isysroot", "-Xclang", "."])
     rule, it = targets_of("defs.bzl", "rf_cc_test_library", name="x", deps=["d"], copts=["-Da"])["x"]
     equal((rule, it), ("cc_library", {"testonly": True, "copts": cxx + ["-Da"],

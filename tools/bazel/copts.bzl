@@ -32,3 +32,6 @@ RF_TRACK_COPTS = select({
 # clang counts signedness as a conversion in C++ where gcc does not: follow gcc, else every
 # EXPECT_EQ(vector.size(), 3) is an error on one of them.
 RF_CXXOPTS = _WARNINGS + ["-Wno-sign-conversion"]
+
+# For what other workspaces build of ours in C++, whose defaults may be older: Bazel 7 has C++14, Bazel 4 to 6 C++11.
+RF_CXX17 = ["-std=c++17"]

@@ -3,6 +3,13 @@
 _HEADER = str(Label("//tests/precompiled:tests"))
 _INCLUDE = ["-include", "$(BINDIR)/tests/precompiled/include/tests.h"]
 
+# Without -fpch-deps gcc's list of dependencies lacks all that the header was made of: Bazel would not compile a test
+# again where that has changed. //tests/precompiled:dependencies_gcc_test sees.
+PRECOMPILED_FLAGS = {
+    "clang": ["-Xclang", "-isysroot", "-Xclang", "."],
+    "gcc": ["-fpch-deps"],
+}
+
 def precompiled(srcs, copts):
     """Flags and dependencies by which a test takes the precompiled header.
 
@@ -16,8 +23,8 @@ def precompiled(srcs, copts):
     if copts or [source for source in srcs if source.endswith(".c")]:
         return [], []
     flags = select({
-        str(Label("//tests/precompiled:clang")): _INCLUDE + ["-Xclang", "-isysroot", "-Xclang", "."],
-        str(Label("//tests/precompiled:gcc")): _INCLUDE,
+        str(Label("//tests/precompiled:clang")): _INCLUDE + PRECOMPILED_FLAGS["clang"],
+        str(Label("//tests/precompiled:gcc")): _INCLUDE + PRECOMPILED_FLAGS["gcc"],
         "//conditions:default": [],
     })
     return flags, [_HEADER]
