@@ -1,6 +1,6 @@
-// On an emulated board: that locks mask interrupts, that an interrupt is told from main code, its faults, too, the bytes
-// that a block takes, the conformance suite on every allocator, every bug of the detection table on every allocator in
-// every mode that a board has, then an allocator that is broken, which the suite must find.
+// On an emulated board: that locks mask interrupts, that an interrupt is told from main code, as are its faults, the
+// bytes that a block takes, the conformance suite on every allocator, every bug of the detection table on every
+// allocator in every mode that a board has, then an allocator that is broken, which the suite must find.
 #include "tests/board/board.h"
 #include "tests/board/run.h"
 
@@ -146,7 +146,7 @@ void *alloc_interrupted(rf_allocator *heap, size_t size, size_t align, const rf_
   return g_heap_ops->alloc(heap, size, align, site);
 }
 
-// An interrupt that comes while a guard is inside its heap frees what is no block of another heap, one without a checker:
+// An interrupt that comes while a guard is inside its heap frees what is no block of another heap without a checker:
 // the program's fault, and no finding of the guard's.
 bool faults_of_interrupts_are_their_own() {
   alignas(max_align_t) static unsigned char arena[2048];
