@@ -26,6 +26,9 @@ static const rf_fault_scope *own_scope(void) {
 static rf_fault_scope *scopes; /* of all tasks and interrupts, the newest first */
 static rf_mutex scopes_lock;   /* zeroed, which is initialised */
 
+/* Set by the first scope: a program that enters none links no code for them. */
+static const rf_fault_scope *(*finder)(void);
+
 /* An interrupt, which some ports let take no mutex, leaves the list as it was: nobody whom it interrupts sees more of
  * it. */
 static bool lock_scopes(void) {
@@ -42,11 +45,27 @@ static void unlock_scopes(bool locked) {
   }
 }
 
+static const rf_fault_scope *find_own_scope(void) {
+  uint32_t const me = rf_port_thread_id();
+  bool const locked = lock_scopes();
+  const rf_fault_scope *scope = scopes;
+  while (scope != NULL && scope->thread != me) {
+    scope = scope->outer;
+  }
+  unlock_scopes(locked);
+  return scope;
+}
+
+static const rf_fault_scope *own_scope(void) {
+  return finder != NULL ? finder() : NULL;
+}
+
 void rf_fault_scope_enter(rf_fault_scope *scope, rf_fault_handler handler, void *context) {
   bool const locked = lock_scopes();
   *scope = (rf_fault_scope){handler, context, scopes, rf_port_thread_id()};
   __atomic_signal_fence(__ATOMIC_SEQ_CST);
   scopes = scope;
+  finder = find_own_scope;
   unlock_scopes(locked);
 }
 
@@ -61,17 +80,6 @@ void rf_fault_scope_leave(rf_fault_scope *scope) {
     *link = scope->outer;
   }
   unlock_scopes(locked);
-}
-
-static const rf_fault_scope *own_scope(void) {
-  uint32_t const me = rf_port_thread_id();
-  bool const locked = lock_scopes();
-  const rf_fault_scope *scope = scopes;
-  while (scope != NULL && scope->thread != me) {
-    scope = scope->outer;
-  }
-  unlock_scopes(locked);
-  return scope;
 }
 
 #endif
