@@ -7,13 +7,84 @@ static void *the_context;
 static rf_fault_filter *filters; /* accessed atomically */
 static rf_mutex filters_lock;    /* of adding one */
 
-#if RF_HAS_SYSTEM && defined(__unix__) && __STDC_HOSTED__
-__thread rf_fault_scope *rf_fault_innermost __attribute__((tls_model("initial-exec")));
-#elif RF_HAS_SYSTEM && defined(__APPLE__)
+/* ---- Scopes ---- */
+
+#if RF_FAULT_THREAD_LOCAL
+
+#ifdef __APPLE__
 __thread rf_fault_scope *rf_fault_innermost;
 #else
-rf_fault_scope *rf_fault_innermost;
+__thread rf_fault_scope *rf_fault_innermost __attribute__((tls_model("initial-exec")));
 #endif
+
+static const rf_fault_scope *own_scope(void) {
+  return rf_fault_innermost;
+}
+
+#else
+
+static rf_fault_scope *scopes; /* of all tasks and interrupts, the newest first */
+static rf_mutex scopes_lock;   /* zeroed, which is initialised */
+
+/* Set by the first scope: a program that enters none links no code for them. */
+static const rf_fault_scope *(*finder)(void);
+
+/* An interrupt, which some ports let take no mutex, leaves the list as it was: nobody whom it interrupts sees more of
+ * it. */
+static bool lock_scopes(void) {
+  bool const lock = !rf_port_in_interrupt();
+  if (lock) {
+    rf_mutex_lock(&scopes_lock);
+  }
+  return lock;
+}
+
+static void unlock_scopes(bool locked) {
+  if (locked) {
+    rf_mutex_unlock(&scopes_lock);
+  }
+}
+
+static const rf_fault_scope *find_own_scope(void) {
+  uint32_t const me = rf_port_thread_id();
+  bool const locked = lock_scopes();
+  const rf_fault_scope *scope = scopes;
+  while (scope != NULL && scope->thread != me) {
+    scope = scope->outer;
+  }
+  unlock_scopes(locked);
+  return scope;
+}
+
+static const rf_fault_scope *own_scope(void) {
+  return finder != NULL ? finder() : NULL;
+}
+
+void rf_fault_scope_enter(rf_fault_scope *scope, rf_fault_handler handler, void *context) {
+  bool const locked = lock_scopes();
+  *scope = (rf_fault_scope){handler, context, scopes, rf_port_thread_id()};
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  scopes = scope;
+  finder = find_own_scope;
+  unlock_scopes(locked);
+}
+
+/* Those that other tasks entered since stay. */
+void rf_fault_scope_leave(rf_fault_scope *scope) {
+  bool const locked = lock_scopes();
+  rf_fault_scope **link = &scopes;
+  while (*link != NULL && *link != scope) {
+    link = &(*link)->outer;
+  }
+  if (*link != NULL) {
+    *link = scope->outer;
+  }
+  unlock_scopes(locked);
+}
+
+#endif
+
+/* ---- Texts ---- */
 
 void rf_fault_print(const rf_fault *fault, const rf_sink *sink) {
   rf_sink_str(sink, "ringfence: ");
@@ -85,8 +156,9 @@ static bool is_taken(const rf_fault *fault) {
 }
 
 rf_status rf_fault_raise(const rf_fault *fault) {
-  if (rf_fault_innermost != NULL) {
-    rf_fault_innermost->handler(fault, rf_fault_innermost->context);
+  const rf_fault_scope *const scope = own_scope();
+  if (scope != NULL) {
+    scope->handler(fault, scope->context);
   } else if (!is_taken(fault)) {
     the_handler(fault, the_context);
   }

@@ -3,12 +3,7 @@
 #include <ringfence/port.h>
 
 #include "atomic_calls.h"
-
-#if defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
-#define BARE_CORTEX_M 1
-#else
-#define BARE_CORTEX_M 0
-#endif
+#include "served_interrupt.h"
 
 #if defined(__riscv) && !defined(__unix__)
 #define BARE_RISCV 1
@@ -18,24 +13,9 @@
 
 #define WEAK __attribute__((weak))
 
-/* ---- Interrupts, as their handlers tell of them ---- */
-
-static volatile unsigned served;
-
-/* A handler that comes in between leaves `served` as it was. */
-unsigned rf_bare_enter_interrupt(unsigned number) {
-  unsigned const before = served;
-  served = number;
-  return before;
-}
-
-void rf_bare_leave_interrupt(unsigned before) {
-  served = before;
-}
-
 /* ---- Defaults of the hooks ---- */
 
-#if BARE_CORTEX_M
+#if RF_CORTEX_M
 
 WEAK uintptr_t rf_bare_irq_save(void) {
   uint32_t primask;
@@ -45,12 +25,6 @@ WEAK uintptr_t rf_bare_irq_save(void) {
 
 WEAK void rf_bare_irq_restore(uintptr_t saved) {
   __asm__ volatile("msr primask, %0" : : "r"(saved) : "memory");
-}
-
-WEAK unsigned rf_bare_exception(void) {
-  uint32_t ipsr;
-  __asm__ volatile("mrs %0, ipsr" : "=r"(ipsr));
-  return ipsr & 0x1FFU;
 }
 
 #else
@@ -79,10 +53,6 @@ WEAK void rf_bare_irq_restore(uintptr_t saved) {
 }
 
 #endif
-
-WEAK unsigned rf_bare_exception(void) {
-  return served;
-}
 
 #endif
 

@@ -3,6 +3,9 @@
  * Mutex: the scheduler is suspended while one is held, as FreeRTOS's own heaps do it: zeroed storage is ready, sections
  * nest, nothing is allocated. Interrupts must not call a locked allocator.
  * Event: a flag that is looked at once a tick; may be set in an interrupt.
+ * Interrupts: Cortex-M tells of them. On other cores define rf_bare_exception over what FreeRTOS's port has for it, or
+ * have handlers call rf_bare_enter_interrupt (bare.h).
+ * Needs of FreeRTOS: INCLUDE_xTaskGetSchedulerState or timers, INCLUDE_xTaskGetCurrentTaskHandle or mutexes.
  * Log: rf_bare_log (bare.h), which drops text unless the board defines it. */
 #include <FreeRTOS.h>
 #include <ringfence/bare.h>
@@ -10,6 +13,7 @@
 #include <task.h>
 
 #include "atomic_calls.h"
+#include "served_interrupt.h"
 
 #define NS_PER_TICK (UINT64_C(1000000000) / configTICK_RATE_HZ)
 
@@ -120,7 +124,7 @@ uint32_t rf_port_thread_id(void) {
 }
 
 bool rf_port_in_interrupt(void) {
-  return xPortIsInsideInterrupt() != pdFALSE;
+  return rf_bare_exception() != 0;
 }
 
 void rf_port_log(const char *text, size_t len) {

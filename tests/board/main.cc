@@ -1,6 +1,6 @@
-// On an emulated board: that locks mask interrupts, that an interrupt is told from main code, the bytes that a block
-// takes, the conformance suite on every allocator, every bug of the detection table on every allocator in every mode
-// that a board has, then an allocator that is broken, which the suite must find.
+// On an emulated board: that locks mask interrupts, that an interrupt is told from main code, as are its faults, the
+// bytes that a block takes, the conformance suite on every allocator, every bug of the detection table on every
+// allocator in every mode that a board has, then an allocator that is broken, which the suite must find.
 #include "tests/board/board.h"
 #include "tests/board/run.h"
 
@@ -12,6 +12,7 @@
 #include <ringfence/guard.h>
 #include <ringfence/guard_small.h>
 #include <ringfence/port.h>
+#include <ringfence/simple.h>
 #include <ringfence/tlsf.h>
 
 #include <cstdlib>
@@ -103,6 +104,8 @@ rf_action note_finder(rf_reporter *self, const rf_finding *f) {
   return RF_ACTION_CONTINUE;
 }
 
+rf_reporter g_reporter = {note_finder, nullptr, RF_EXITCODE_DEFAULT, 0};
+
 void free_again() {
   rf_free(&g_guard.base, g_block);
 }
@@ -118,10 +121,9 @@ void free_again_and_wait() {
 bool interrupts_are_told() {
   alignas(max_align_t) static unsigned char arena[4096];
   static rf_tlsf heap;
-  static rf_reporter reporter = {note_finder, nullptr, RF_EXITCODE_DEFAULT, 0};
   rf_guard_options options;
   rf_guard_options_default(&options);
-  options.reporter = &reporter;
+  options.reporter = &g_reporter;
   (void)rf_tlsf_init(&heap, arena, sizeof arena);
   (void)rf_guard_init(&g_guard, &heap.base, &options);
   g_block = rf_alloc(&g_guard.base, kSize);
@@ -129,6 +131,42 @@ bool interrupts_are_told() {
   free_again();
   board_interrupt(free_again_and_wait);
   return g_waits && g_findings == 2 && g_finders[0] == 1 && g_finders[1] > 1 && !rf_port_in_interrupt();
+}
+
+rf_simple g_elsewhere;
+const rf_allocator_ops *g_heap_ops = nullptr;
+size_t g_faults = 0;
+
+void refuse_elsewhere() {
+  rf_free(&g_elsewhere.base, &g_faults);
+}
+
+void *alloc_interrupted(rf_allocator *heap, size_t size, size_t align, const rf_site *site) {
+  board_interrupt(refuse_elsewhere);
+  return g_heap_ops->alloc(heap, size, align, site);
+}
+
+// An interrupt that comes while a guard is inside its heap frees what is no block of another heap without a checker:
+// the program's fault, and no finding of the guard's.
+bool faults_of_interrupts_are_their_own() {
+  alignas(max_align_t) static unsigned char arena[2048];
+  alignas(max_align_t) static unsigned char other[256];
+  static rf_tlsf heap;
+  g_findings = 0;
+  (void)rf_simple_init(&g_elsewhere, other, sizeof other);
+  (void)rf_tlsf_init(&heap, arena, sizeof arena);
+  g_heap_ops = heap.base.ops;
+  rf_allocator_ops ops = *g_heap_ops;
+  ops.alloc = alloc_interrupted;
+  heap.base.ops = &ops;
+  rf_guard_options options;
+  rf_guard_options_default(&options);
+  options.reporter = &g_reporter;
+  (void)rf_guard_init(&g_guard, &heap.base, &options);
+  rf_fault_handler_set([](const rf_fault *, void *) { g_faults++; }, nullptr);
+  void *const block = rf_alloc(&g_guard.base, kSize);
+  rf_fault_handler_set(nullptr, nullptr);
+  return block != nullptr && rf_free(&g_guard.base, block) == RF_OK && g_findings == 0 && g_faults == 1;
 }
 
 // ---- Conformance ----
@@ -205,6 +243,10 @@ int main() {
   }
   if (!interrupts_are_told()) {
     board::say("an interrupt is not told from main code\n");
+    board::failed();
+  }
+  if (!faults_of_interrupts_are_their_own()) {
+    board::say("a fault of an interrupt's is not its own\n");
     board::failed();
   }
   tell_cost();

@@ -35,6 +35,27 @@ TEST_F(ZephyrHeap, ListenersHearOfEachBlock) {
   EXPECT_EQ((std::vector<std::string>{"+32", "+56", "-32", "-56", "+16", "-16"}), the_events);
 }
 
+// As there: a program takes the function away, or has not given it yet.
+TEST_F(ZephyrHeap, AListenerWithoutAFunctionHearsNothing) {
+  HEAP_LISTENER_ALLOC_DEFINE(muted, HEAP_ID_FROM_POINTER(&heap), nullptr);
+  HEAP_LISTENER_FREE_DEFINE(not_yet, HEAP_ID_FROM_POINTER(&heap), nullptr);
+  HEAP_LISTENER_RESIZE_DEFINE(never, HEAP_ID_FROM_POINTER(&heap), nullptr);
+  HEAP_LISTENER_ALLOC_DEFINE(behind, HEAP_ID_FROM_POINTER(&heap),
+                             [](uintptr_t, void *, size_t) { the_events.emplace_back("+"); });
+  the_events.clear();
+  sys_heap_init(&heap, memory, sizeof memory);
+  struct heap_listener *const all[] = {&muted, &not_yet, &never, &behind};
+  for (struct heap_listener *const listener : all) {
+    heap_listener_register(listener);
+  }
+  sys_heap_free(&heap, sys_heap_alloc(&heap, 30));
+  heap_listener_notify_resize(HEAP_ID_FROM_POINTER(&heap), memory, memory);
+  for (struct heap_listener *const listener : all) {
+    heap_listener_unregister(listener);
+  }
+  EXPECT_EQ(std::vector<std::string>{"+"}, the_events);
+}
+
 std::vector<std::pair<const void *, size_t>> the_blocks; // 0 for a free
 
 // They hear the new address of a block that moves and then the old one, and nothing of one that cannot.

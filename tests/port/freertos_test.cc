@@ -14,7 +14,6 @@ namespace {
 
 int g_suspended;
 int g_critical;
-bool g_in_interrupt;
 bool g_running = true;
 TickType_t g_ticks;
 rf_event *g_set_at_delay; // set by "another task" at the next delay
@@ -51,9 +50,6 @@ TickType_t xTaskGetTickCountFromISR() {
 }
 TaskHandle_t xTaskGetCurrentTaskHandle() {
   return g_running ? reinterpret_cast<TaskHandle_t>(uintptr_t{0x20000100}) : nullptr;
-}
-BaseType_t xPortIsInsideInterrupt() {
-  return g_in_interrupt ? pdTRUE : pdFALSE;
 }
 void test_enter_critical() {
   g_critical++;
@@ -103,10 +99,10 @@ TEST(FreeRtos, AnEventIsConsumedOnceAndItsWaitEnds) {
   EXPECT_EQ(g_ticks - before, 20U);
   g_set_at_delay = &event;
   EXPECT_EQ(rf_event_wait(&event, RF_WAIT_FOREVER), RF_OK);
-  g_in_interrupt = true;
+  rf_bare_enter_interrupt(15);
   EXPECT_EQ(rf_event_wait(&event, RF_WAIT_FOREVER), RF_ERR_TIMEOUT) << "an interrupt does not wait";
   rf_event_set(&event);
-  g_in_interrupt = false;
+  rf_bare_leave_interrupt(0);
   EXPECT_EQ(rf_event_wait(&event, RF_WAIT_FOREVER), RF_OK);
   g_running = false;
   EXPECT_EQ(rf_event_wait(&event, RF_WAIT_FOREVER), RF_ERR_TIMEOUT) << "nobody could set it";
@@ -121,7 +117,7 @@ TEST(FreeRtos, AnEventIsReadAndWrittenInOneCriticalSection) {
     rf_event event;
     rf_status found = RF_ERR_INVALID;
     EXPECT_EQ(rf_event_init(&event), RF_OK);
-    g_in_interrupt = in_interrupt;
+    rf_bare_leave_interrupt(in_interrupt ? 15 : 0);
     g_exits_before = 0;
     g_at_exit = [&] { found = rf_event_wait(&event, 0); };
     rf_event_set(&event);
@@ -132,7 +128,7 @@ TEST(FreeRtos, AnEventIsReadAndWrittenInOneCriticalSection) {
     g_at_exit = [&] { rf_event_set(&event); };
     EXPECT_EQ(rf_event_wait(&event, 0), RF_OK);
     EXPECT_EQ(rf_event_wait(&event, 0), RF_OK) << "set again meanwhile";
-    g_in_interrupt = false;
+    rf_bare_leave_interrupt(0);
     rf_event_deinit(&event);
   }
 }
@@ -142,19 +138,19 @@ TEST(FreeRtos, TheClockGoesForwardAcrossItsCountersEnd) {
   uint64_t const before = rf_port_now_ns();
   g_ticks += 3;
   EXPECT_EQ(rf_port_now_ns() - before, 3000000U);
-  g_in_interrupt = true;
+  rf_bare_enter_interrupt(15);
   g_ticks++;
   EXPECT_EQ(rf_port_now_ns() - before, 4000000U);
   EXPECT_EQ(rf_port_now_ns() % 1000000, 1U) << "0 ticks are not 0, which would mean that there is no clock";
-  g_in_interrupt = false;
+  rf_bare_leave_interrupt(0);
 }
 
 TEST(FreeRtos, EveryContextHasANumber) {
   uint32_t const task = rf_port_thread_id();
-  g_in_interrupt = true;
+  rf_bare_enter_interrupt(15);
   EXPECT_TRUE(rf_port_in_interrupt());
   uint32_t const interrupt = rf_port_thread_id();
-  g_in_interrupt = false;
+  rf_bare_leave_interrupt(0);
   g_running = false;
   uint32_t const start = rf_port_thread_id();
   g_running = true;

@@ -41,13 +41,14 @@ static const struct heap_listener *behind(const struct heap_listener *last, cons
   return next != NULL ? *link_to(next) : NULL;
 }
 
-/* Goes from `*at`, whose copy `out` is, to the next listener for this event of this heap; false where there are no
- * more. Listeners are called outside of the lock: they may register and take off themselves and others. */
+/* Goes from `*at`, whose copy `out` is, to the next listener for this event of this heap that has a function (of any
+ * event: they share their place); false where there are no more. Listeners are called outside of the lock: they may
+ * register and take off themselves and others. */
 static bool next(const struct heap_listener **at, uintptr_t heap_id, enum heap_event_types event,
                  struct heap_listener *out) {
   rf_mutex_lock(&lock);
   const struct heap_listener *l = behind(*at, out);
-  while (l != NULL && (l->heap_id != heap_id || l->event != event)) {
+  while (l != NULL && (l->heap_id != heap_id || l->event != event || l->alloc_cb == NULL)) {
     l = l->node;
   }
   if (l != NULL) {

@@ -12,9 +12,19 @@
 #include <ringfence/status.h>
 #include <ringfence/system.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
+#endif
+
+/* Whether each thread has a variable of its own for its scopes. */
+#if RF_HAS_SYSTEM && ((defined(__unix__) && __STDC_HOSTED__) || defined(__APPLE__))
+#define RF_FAULT_THREAD_LOCAL 1
+#define RF_FAULT_SCOPE_CALL static inline
+#else
+#define RF_FAULT_THREAD_LOCAL 0
+#define RF_FAULT_SCOPE_CALL
 #endif
 
 struct rf_allocator;
@@ -45,13 +55,16 @@ typedef struct rf_fault_scope {
   rf_fault_handler handler;
   void *context;
   struct rf_fault_scope *outer;
+#if !RF_FAULT_THREAD_LOCAL
+  uint32_t thread;
+#endif
 } rf_fault_scope;
 
 /* Until the matching leave, faults raised by the calling thread go to `handler` instead of the program's. Scopes nest;
- * they are left in reverse order. Without threads (bare targets) there is one innermost scope, which interrupts share:
- * an interrupt leaves what it entered before it returns. */
-static inline void rf_fault_scope_enter(rf_fault_scope *scope, rf_fault_handler handler, void *context);
-static inline void rf_fault_scope_leave(rf_fault_scope *scope);
+ * each thread leaves its own in reverse order. The same for tasks and interrupts without an operating system: they are
+ * told apart by rf_port_thread_id, and an interrupt leaves what it entered before it returns. */
+RF_FAULT_SCOPE_CALL void rf_fault_scope_enter(rf_fault_scope *scope, rf_fault_handler handler, void *context);
+RF_FAULT_SCOPE_CALL void rf_fault_scope_leave(rf_fault_scope *scope);
 
 /* For checkers whose calls must cost less than a scope: called with each fault outside of any scope, before the
  * program's handler. `filter` answers true where it has dealt with the fault. The storage is the caller's, for ever. */
@@ -74,15 +87,15 @@ rf_status rf_fault_refuse(struct rf_allocator *allocator, rf_status status, cons
 /* Writes the fault as one line: "ringfence: tlsf: double free of 0x… at demo.c:6 in main". */
 void rf_fault_print(const rf_fault *fault, const rf_sink *sink);
 
-/* ---- Private: checkers open a scope around every call, so that must cost next to nothing ---- */
+/* ---- Private: checkers open a scope around every call, so that must cost next to nothing where it can ---- */
+
+#if RF_FAULT_THREAD_LOCAL
 
 /* initial-exec: the first access in a thread must not allocate, since an allocator may be asking. */
-#if RF_HAS_SYSTEM && defined(__unix__) && __STDC_HOSTED__
-extern __thread rf_fault_scope *rf_fault_innermost __attribute__((tls_model("initial-exec")));
-#elif RF_HAS_SYSTEM && defined(__APPLE__)
+#ifdef __APPLE__
 extern __thread rf_fault_scope *rf_fault_innermost;
 #else
-extern rf_fault_scope *rf_fault_innermost;
+extern __thread rf_fault_scope *rf_fault_innermost __attribute__((tls_model("initial-exec")));
 #endif
 
 static inline void rf_fault_scope_enter(rf_fault_scope *scope, rf_fault_handler handler, void *context) {
@@ -95,6 +108,8 @@ static inline void rf_fault_scope_enter(rf_fault_scope *scope, rf_fault_handler 
 static inline void rf_fault_scope_leave(rf_fault_scope *scope) {
   rf_fault_innermost = scope->outer;
 }
+
+#endif
 
 #ifdef __cplusplus
 }

@@ -25,8 +25,9 @@
  *   granule; 8 bytes for each list, as many as the region's size needs (14 for 1 KiB on 64 bit, 63 at most).
  * Alignment: any power of two; the memory before the block stays free.
  * Damage: no write into blocks, lists or bitmap makes a call crash or loop, and rf_check tells where they contradict
- *   each other. Records of regions, rf_tlsf among them, are relied upon as they are by all calls but three: rf_check
- *   tells damage to them, rf_walk gives RF_ERR_CORRUPT, and rf_stats_get zeros.
+ *   each other. A damaged link that stays within the region may be followed before, which changes a word there. Records
+ *   of regions, rf_tlsf among them, are relied upon as they are by all calls but three: rf_check tells damage to them,
+ *   rf_walk gives RF_ERR_CORRUPT, and rf_stats_get zeros.
  * Threads: none by itself, rf_lock makes it shared.
  * Interrupts: each call is short and waits for nothing, so that it may be called from them with a port that masks
  *   interrupts (bare.c).

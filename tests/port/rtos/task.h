@@ -20,7 +20,6 @@ BaseType_t xTaskGetSchedulerState(void);
 TickType_t xTaskGetTickCount(void);
 TickType_t xTaskGetTickCountFromISR(void);
 TaskHandle_t xTaskGetCurrentTaskHandle(void);
-BaseType_t xPortIsInsideInterrupt(void);
 void test_enter_critical(void);
 void test_exit_critical(void);
 void test_disable_interrupts(void);
