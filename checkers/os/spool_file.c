@@ -320,7 +320,7 @@ static bool append_anywhere(rf_spool_file *spool, char *line, size_t size, bool 
       return true;
     }
   }
-  for (unsigned i = 0; i < RF_SPOOL_SHARED_PLACES; i++) {
+  for (unsigned i = 0; i < RF_SPOOL_SHARED_PLACES && spool->shared[i] != NULL; i++) {
     put_shared_place(path, spool->shared[i]);
     if (append_to(spool, path, true, line, size, ring)) {
       return true;

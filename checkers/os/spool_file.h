@@ -26,7 +26,7 @@ extern "C" {
 
 typedef struct rf_spool_file {
   char places[2][RF_SPOOL_PATH];              /* absolute; empty: none */
-  const char *shared[RF_SPOOL_SHARED_PLACES]; /* further places, of RF_SPOOL_SHARED_STARTS */
+  const char *shared[RF_SPOOL_SHARED_PLACES]; /* further places, of RF_SPOOL_SHARED_STARTS, to the first NULL */
   bool too_large;                             /* a write was refused for the limit of files' sizes */
   size_t arrived;                             /* bytes of the last append that a collector finds, from its first on */
   int descriptor;                             /* in use at the moment, for children of fork; 0 or less: none */

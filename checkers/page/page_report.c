@@ -52,6 +52,14 @@ void rf_page_finding_block(const rf_page_store *store, rf_finding *f, const rf_s
   }
 }
 
+void rf_page_store_tell_of(const rf_page_store *store, const void *ptr, rf_finding *f) {
+  const rf_slot *const s = rf_runs_slot(store, (uintptr_t)ptr);
+  bool const is_block = s != NULL && (rf_slot_is_live(s) || rf_slot_state_of(s) == SLOT_FREED);
+  if (is_block && ((uintptr_t)ptr == s->block || (uintptr_t)ptr - s->block < s->size)) {
+    rf_page_finding_block(store, f, s);
+  }
+}
+
 void rf_page_report_each(const rf_page_store *store, rf_finding *found, unsigned count) {
   for (unsigned i = 0; i < count; i++) {
     rf_report(store->options.reporter, &found[i]);

@@ -217,6 +217,9 @@ void rf_page_store_figures_unlocked(const rf_page_store *store, rf_page_figures 
 bool rf_page_store_space(const rf_page_store *store, unsigned index, uintptr_t *start, uintptr_t *end);
 bool rf_page_store_own_memory(const rf_page_store *store, unsigned index, uintptr_t *start, uintptr_t *end);
 
+/* The block that was freed at `ptr`, or that it lies in, becomes the finding's. Locks nothing. */
+void rf_page_store_tell_of(const rf_page_store *store, const void *ptr, rf_finding *f);
+
 /* For a call that had the system access the `size` bytes at `start` (0: not known how many), and failed: reports the
  * first of the `look` bytes there that is closed. False where none is. Locks nothing. */
 bool rf_page_store_report_transfer(const rf_page_store *store, const void *start, size_t look, size_t size,

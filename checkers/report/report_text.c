@@ -142,11 +142,12 @@ static bool program_frame(const writer *w, const rf_trace *t, rf_frame_name *out
   return false;
 }
 
-/* True where every frame has a name and none is the program's: the C library ran exit handlers. */
+/* True where no call came upon it, or every frame has a name, none is the program's, and none frees: the C library ran
+ * exit handlers. */
 static bool is_exit(const writer *w, const rf_trace *t) {
   rf_frame_name name;
   for (unsigned i = 0; i < t->depth; i++) {
-    if (!name_of(w, t->frames[i], 0, &name)) {
+    if (!name_of(w, t->frames[i], 0, &name) || (name.function != NULL && strncmp(name.function, "operator ", 9) == 0)) {
       return false;
     }
   }

@@ -141,6 +141,21 @@ TEST(ReportText, AWriteFoundByTheExitHandlersWasFoundInACheckOfAllBlocks) {
   EXPECT_EQ(line_with(render(f, &symbolizer), "WRITE"), "WRITE of size 3 at 0x105e, found by thread T0 here:");
 }
 
+bool name_of_operator(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
+  static_cast<void>(context);
+  *out = {"operator delete(void*, unsigned long)", nullptr, 0, 0, "/lib/libstdc++.so.6", nullptr, pc, nullptr};
+  return inlined == 0;
+}
+
+// The caller alone is known, and that is the C++ library's own operator: the block was freed, if at exit.
+TEST(ReportText, AWriteFoundByAFreeOfTheCxxLibrarysWasFoundThere) {
+  rf_symbolizer const symbolizer = {name_of_operator, nullptr};
+  rf_finding f = sample_finding();
+  f.found.site = nullptr;
+  f.found.depth = 1;
+  EXPECT_EQ(line_with(render(f, &symbolizer), "WRITE"), "WRITE of size 3 at 0x105e, found by thread T0 here:");
+}
+
 TEST(ReportText, AMismatchNamesTheAllocationFirst) {
   rf_finding f = sample_finding();
   f.bug = RF_BUG_DEALLOC_MISMATCH;

@@ -186,7 +186,8 @@ def a_record_of_many_events_counts_them_everywhere():
         equal([shown["trend"][-4:], trend[-4:], s.findings()[0]["trend"][-4:]], [[5, 0, 0, 2]] * 3)
         equal((s.ask("status")["events"], s.ask("status")["events_kept"]), (7, 2))
         equal({b["name"][0]: b["events"] for b in s.ask("builds")["builds"]}, {"a": 5, "b": 2})
-        equal(database(s).execute("SELECT sum(count) FROM counter WHERE finding = 0 AND kind = 9").fetchone(), (7,))
+        kinds = database(s).execute("SELECT DISTINCT kind FROM counter WHERE finding = 0 ORDER BY kind").fetchall()
+        equal([kind for kind, in kinds], [1, 2], "no other sum over all findings is read")
         names = ("count", "host", "environment", "mode", "program", "pid")
         equal([[e[name] for name in names] for e in shown["events"]],
               [[2, "host-2", "live", "page", "/srv/tool", 7], [5, "host-1", "ci", "guard", "/srv/app", 7]])

@@ -76,6 +76,20 @@ TEST_F(ImportCommand, AnEmptyNameIsNoFolder) {
   EXPECT_TRUE(std::filesystem::is_empty(how.directory));
 }
 
+// It went to a folder that all collectors of the user look at, and said that it had been taken.
+TEST_F(ImportCommand, AFolderThatCannotBeWrittenIsRefused) {
+  const std::string report =
+      file("asan.log",
+           "==7==ERROR: AddressSanitizer: SEGV on unknown address 0x8 (pc 0x1)\n    #0 0x1 in not_there /a.c:4\n");
+  const std::string place = file("place", "a file\n");
+  const Result given = run({ringfence(), "import", "--collector", place, report});
+  EXPECT_EQ(given.status, 2);
+  EXPECT_EQ(given.err, "ringfence: cannot write to the spool of the collector\n");
+  How how;
+  how.environment = {{"RINGFENCE_COLLECTOR", place + "/below"}};
+  EXPECT_EQ(run({ringfence(), "import", report}, how).status, 2);
+}
+
 TEST_F(ImportCommand, TakesTheOtherFilesWhereOneIsNoReport) {
   const std::string folder = file("collector");
   const std::string report = file("asan.log", "==7==ERROR: AddressSanitizer: SEGV on unknown address 0x8 (pc 0x1)\n"

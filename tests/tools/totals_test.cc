@@ -57,6 +57,8 @@ TEST_F(Report, CountsWhatModesOffAndSampleLookAt) {
   EXPECT_EQ(text(), "ringfence: nothing found in 1 process: no allocation sampled, mode sample, 1.23 s\n");
   totals_.mode = "off";
   EXPECT_EQ(text(), "ringfence: nothing found in 1 process: allocations not counted, mode off, 1.23 s\n");
+  totals_.allocations = 1; // the loader's, before the mode was known
+  EXPECT_EQ(text(), "ringfence: nothing found in 1 process: allocations not counted, mode off, 1.23 s\n");
   rf_process process = {};
   process.ended = process.handed_on = true;
   process.program = "/bin/p";

@@ -398,6 +398,12 @@ bool rf_guarded_blocks_usable_size(const void *ptr, size_t *size) {
   return live;
 }
 
+void rf_guarded_blocks_tell_of(const void *ptr, rf_finding *f) {
+  if (rf_guarded_blocks_own(ptr)) {
+    rf_page_store_tell_of(rf_guarded_blocks.store, ptr, f);
+  }
+}
+
 /* Blocks move, so that stale pointers show; big ones grow where they are as long as there is room behind them, and they
  * end where they are to end. */
 bool rf_guarded_blocks_realloc(void *ptr, size_t size, const rf_origin *origin, void **moved, size_t *old_size) {

@@ -72,6 +72,9 @@ bool rf_guarded_blocks_own(const void *ptr);
 void rf_guarded_blocks_free(void *ptr, rf_family family, size_t size, const rf_origin *origin);
 bool rf_guarded_blocks_usable_size(const void *ptr, size_t *size);
 
+/* The block that was freed at `ptr`, or that it lies in, becomes the finding's. */
+void rf_guarded_blocks_tell_of(const void *ptr, rf_finding *f);
+
 /* The block in place, or elsewhere on pages or (NULL from here, *size its old one) to be moved by the caller to the
  * heap. False where no block starts at `ptr`, which was reported. */
 bool rf_guarded_blocks_realloc(void *ptr, size_t size, const rf_origin *origin, void **moved, size_t *old_size);

@@ -435,10 +435,25 @@ bool rf_malloc_impl_report_stale(const void *start, size_t size, rf_access acces
   return stale;
 }
 
+/* The block that was freed there, or that the pointer lies in. */
+static void tell_of_block(rf_finding *f, const void *ptr) {
+  rf_view view;
+  rf_cache *const cache = rf_span_holding((uintptr_t)ptr) != NULL ? rf_enter() : NULL;
+  if (cache == NULL) {
+    rf_guarded_blocks_tell_of(ptr, f);
+    return;
+  }
+  if (rf_view_at((uintptr_t)ptr, &view) && (ptr == view.payload || f->address - (uintptr_t)view.payload < view.size)) {
+    rf_check_about(f, &view);
+  }
+  rf_leave(cache);
+}
+
 RF_COLD static size_t report_no_block(const void *ptr, const rf_origin *origin) {
   rf_finding f;
   rf_finding_begin(&f, RF_BUG_BAD_USABLE_SIZE, RF_ACCESS_UNKNOWN, ptr, "malloc", rf_mode_name(rf_process.options.mode),
                    origin);
+  tell_of_block(&f, ptr);
   f.detail = "malloc_usable_size was asked of a pointer that is no live block";
   rf_report(rf_process.guard_options.reporter, &f);
   return 0;

@@ -353,6 +353,10 @@ static int import_all(import *i, char **paths, int count) {
     return RF_EXIT_USAGE;
   }
   rf_spool_file_init(&i->spool, folder, strlen(folder));
+  if (strcmp(folder, "auto") != 0) {
+    /* Somebody looks at the result: what cannot be written there goes to no folder that was not asked for. */
+    memset((void *)i->spool.shared, 0, sizeof i->spool.shared);
+  }
   for (int n = 0; n < count; n++) {
     if (!import_file(i, paths[n])) {
       return RF_EXIT_USAGE;

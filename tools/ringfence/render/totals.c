@@ -201,11 +201,15 @@ static void put_gaps(rf_bump_arena *arena, const rf_totals *t, const rf_sink *si
   }
 }
 
-/* Blocks of the malloc behind, in modes off and sample, are not counted. */
+/* Blocks of the malloc behind, in modes off and sample, are not counted, but for what the loader asks for before the
+ * mode is known (LD_AUDIT). */
 static const char *allocations_text(rf_bump_arena *arena, uint64_t count, uint64_t bytes, uint64_t peak, bool sampled,
                                     const char *mode) {
+  if (sampled && mode != NULL && strcmp(mode, "off") == 0) {
+    return "allocations not counted";
+  }
   if (sampled && count == 0) {
-    return mode != NULL && strcmp(mode, "off") == 0 ? "allocations not counted" : "no allocation sampled";
+    return "no allocation sampled";
   }
   return rf_bump_arena_print(arena, "%s of %s %s, peak %s", rf_counted(arena, count, "allocation"),
                              rf_bytes_text(arena, bytes), sampled ? "sampled" : "in all", rf_bytes_text(arena, peak));

@@ -177,9 +177,14 @@ static void count_labels(rf_intake *intake, int64_t finding, const rf_envelope *
   }
 }
 
-static void count_event(rf_intake *intake, int64_t finding, const rf_envelope *e, const rf_candidate *c) {
+/* Of these, sums over all findings are read: finding 0 has them. */
+static void count_time_and_build(rf_intake *intake, int64_t finding, const rf_envelope *e, const rf_candidate *c) {
   count(intake, finding, RF_COUNT_DAY, e->time / RF_DAY_MS, e->count, e->time);
   count(intake, finding, RF_COUNT_BUILD, c->build, e->count, e->time);
+}
+
+static void count_event(rf_intake *intake, int64_t finding, const rf_envelope *e, const rf_candidate *c) {
+  count_time_and_build(intake, finding, e, c);
   count(intake, finding, RF_COUNT_HOST, c->host, e->count, e->time);
   count(intake, finding, RF_COUNT_ENVIRONMENT, c->environment, e->count, e->time);
   count(intake, finding, RF_COUNT_PROGRAM, c->program, e->count, e->time);
@@ -198,14 +203,13 @@ static void count_damage(rf_intake *intake, rf_batch_finding *f, const rf_envelo
   if (rf_window_one_bit(found)) {
     f->one_bit += e->count;
     count(intake, f->id, RF_COUNT_ONE_BIT_HOST, c->host, e->count, e->time);
-    count(intake, 0, RF_COUNT_ONE_BIT_HOST, c->host, e->count, e->time);
   }
 }
 
 static void add_event(rf_intake *intake, rf_batch_finding *f, const rf_envelope *e, const rf_candidate *c) {
   live(intake, f, e, c);
   count_event(intake, f->id, e, c);
-  count_event(intake, 0, e, c);
+  count_time_and_build(intake, 0, e, c);
   count_labels(intake, f->id, e);
   bool const first = f->count == 0;
   f->first_seen = first || e->time < f->first_seen ? e->time : f->first_seen;
