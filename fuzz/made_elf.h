@@ -80,7 +80,7 @@ inline bool is_little(const MadeElf &elf) {
   return (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) != elf.is_swapped;
 }
 
-// Where byte `i` of a number of so many is, counted from the lowest of its bits on.
+// The position of byte `i`, counted from the lowest bits on, in a number of `width` bytes.
 inline unsigned place_of_byte(const MadeElf &elf, unsigned width, unsigned i) {
   return is_little(elf) ? i : width - 1 - i;
 }

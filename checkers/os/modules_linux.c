@@ -341,7 +341,7 @@ RF_COLD void rf_modules_remember(const rf_module *module, const char *path) {
   __atomic_store_n(&unloaded_count, count + 1, __ATOMIC_RELEASE);
 }
 
-/* Of `count` that were ever unloaded the one `back` steps from the end; NULL where it is not known any more. */
+/* The module `back` steps from the last of `count` that were ever unloaded; NULL where it is no longer known. */
 static const gone_module *from_the_last(uint32_t count, uint32_t back) {
   return back <= count && back <= RF_MODULES_UNLOADED ? &unloaded[(count - back) % RF_MODULES_UNLOADED] : NULL;
 }

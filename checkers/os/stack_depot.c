@@ -253,7 +253,7 @@ static void set_shape(rf_stack_record *r, unsigned asked) {
   r->shape = (uint8_t)(is_plain ? RF_SHAPE_FOUR + fours - 1 : RF_SHAPE_TWELVE);
 }
 
-/* Of a record with room for it. */
+/* Fills in the layout of a record that has room for one. */
 static void fill_layout(rf_stack_record *r, const rf_stack_layout *from) {
   rf_record_layout *const to = layout_of(r);
   to->reach = (last_slot(from, r->depth) + 1) * (uint32_t)sizeof(uintptr_t);

@@ -34,7 +34,7 @@ static inline uint32_t rf_guess_key(uintptr_t caller, uintptr_t frame) {
   return ((uint32_t)caller ^ (uint32_t)frame << 12) * 0x9E3779B1U;
 }
 
-/* That of the stacks which have `word` where those of `key` part; another odd factor, of MurmurHash3's. */
+/* The key of the stacks that have `word` where those of `key` part; another odd factor, of MurmurHash3's. */
 static inline uint32_t rf_guess_key_behind(uint32_t key, uintptr_t word) {
   return (key ^ (uint32_t)word) * 0x85EBCA6BU;
 }

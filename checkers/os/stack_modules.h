@@ -1,4 +1,4 @@
-/* Which module an address of code is in, and whether what was learnt of a module still holds. Internal to checkers/.
+/* The module of an address of code, and whether what was learnt of a module still holds. Internal to checkers/.
  *
  * Nothing here allocates, waits or holds a lock that another caller waits for: all of it may be called inside malloc,
  * in signal handlers, and from several threads at once.

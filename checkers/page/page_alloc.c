@@ -8,7 +8,7 @@
 
 /* ---- The plan ---- */
 
-/* Where a block will lie: what is to be found out before there is a run for it. */
+/* The place of a block in its run, as far as it is known before there is a run. */
 typedef struct plan {
   uint32_t pages;  /* to open */
   uint32_t length; /* of the run */
@@ -114,7 +114,7 @@ static void place(rf_slot *s, const plan *p) {
   s->block = aligned + p->offset;
 }
 
-/* So many more bytes may be open. */
+/* True where `bytes` more may be open. */
 static bool has_memory(rf_page_store *store, size_t bytes) {
   bool const scarce = store->options.seed != 0 && store->opened > store->memory / 2;
   return store->opened + bytes <= store->memory && !(scarce && draw(store));

@@ -23,7 +23,7 @@ static uint32_t armed(const rf_space *space) {
   return __atomic_load_n(&space->armed, __ATOMIC_ACQUIRE);
 }
 
-/* So many bytes from `start` on lie where markers close pages. */
+/* How many of the `size` bytes at `start` lie where markers close pages. */
 static size_t marked_part(const rf_space *space, uintptr_t start, size_t size) {
   uintptr_t const end = space->start + (uintptr_t)armed(space) * rf_page_size();
   return start >= end ? 0 : end - start < size ? (size_t)(end - start) : size;

@@ -4,7 +4,7 @@
 #include "checkers/os/host.h"
 #include "lib/core/compiler.h"
 
-/* Where the address stands to the block, and whether the block's state makes it an error. */
+/* Sets *bug by where the address lies relative to the block; false where the block's state makes it no error. */
 RF_COLD static bool classify(const rf_slot *s, uintptr_t address, rf_bug *bug) {
   rf_slot_state const state = rf_slot_state_of(s);
   bool const freed = state == SLOT_FREED;

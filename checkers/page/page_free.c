@@ -132,7 +132,7 @@ bool rf_page_store_ends_as_well(const rf_page_store *store, size_t old_size, siz
   return store->options.side < RF_PAGE_EXACT || (size - old_size) % rf_page_size() == 0;
 }
 
-/* What rf_page_hold gave is live again. */
+/* The block that rf_page_hold gave is live again afterwards. */
 static rf_status resize(rf_page_store *store, rf_slot *s, size_t size) {
   size_t const old_size = s->size;
   rf_status const status = fit(store, s, size) ? RF_OK : RF_ERR_NO_MEMORY;

@@ -181,7 +181,7 @@ void rf_page_mover_empty(uintptr_t start, size_t size) {
   errno = saved;
 }
 
-/* Whoever finds the page moved before, or shared with a child, has been heard all the same. */
+/* True where the system refuses to move pages. That one was moved before, or is shared with a child, is no refusal. */
 static bool is_lost(void) {
   uintptr_t const first = (uintptr_t)mover.witness;
   int const result = do_job(MOVER_MOVE, first + rf_page_size(), first);

@@ -84,7 +84,7 @@ void rf_page_store_close(rf_page_store *store);
 /* True where an open store is of `owner`, which is not looked at. Lock-free. */
 bool rf_page_store_has_owner(const void *owner);
 
-/* Where the spaces of all stores lie, roughly: `size` bytes from `low`, which only ever grow. They are put apart from
+/* Bounds of the spaces of all stores: `size` bytes from `low`, which only ever grow. They are put apart from
  * the program's own mappings where there is address space enough, so that little else lies between them. */
 typedef struct rf_page_bounds {
   uintptr_t low; /* accessed atomically, as is the next; where it falls, the size has grown before */
@@ -184,7 +184,7 @@ void rf_page_store_each(rf_page_store *store, bool (*visit)(const rf_page_block 
 /* True where `ptr` starts a block that was freed, and whose pages serve no other yet. Lock-free. */
 bool rf_page_store_is_freed(const rf_page_store *store, const void *ptr);
 
-/* Where the block at `ptr` was allocated; false where there is none. */
+/* Sets *out to where the block at `ptr` was allocated; false where there is no block. */
 bool rf_page_store_allocated(rf_page_store *store, const void *ptr, rf_trace *out);
 
 /* Reports the live block at `ptr` as leaked; false where there is none. It stays live. */

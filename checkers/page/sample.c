@@ -54,7 +54,7 @@ static inline bool count_down(const rf_sample *sample) {
   return true;
 }
 
-/* Where count_down did not. */
+/* True where this allocation is to be sampled; for those that count_down has not counted. */
 static bool is_due(rf_sample *sample) {
   if (mine.now.number != sample->number) {
     change_pick(sample);

@@ -1,4 +1,4 @@
-/* Which allocation to sample: a countdown that each thread has to itself, so that picking one costs a decrement and no
+/* The choice of allocations to sample: a countdown of each thread, so that picking one costs a decrement and no
  * lock. Internal to checkers/.
  *
  * The distances between samples are drawn from the geometric distribution, of mean `rate`: at every allocation the

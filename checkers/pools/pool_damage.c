@@ -100,7 +100,7 @@ static void report(const rf_pool_watched *w, const damage *d, const rf_origin *o
   rf_report(rf_pool_watch_options_now.reporter, &f);
 }
 
-/* Which block was misused. A block that was never out has one before it. */
+/* The block that was misused. A block that was never out has one before it. */
 static void explain(const rf_pool_watched *w, size_t index, damage *d) {
   bool const from_start = d->at.at == rf_pool_block_at(w, index) && index != 0 && !has_header(w);
   bool const to_end = d->at.at + d->at.size == rf_pool_block_at(w, index) + w->view.block_size;

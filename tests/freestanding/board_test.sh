@@ -4,7 +4,7 @@
 # environment it fails there.
 #
 #   board_test.sh BOARD RINGFENCE FILE...     lm3s6965 or virt; the command; the sources and headers of lib and
-# checkers, the examples, start.c, the boards' scripts
+# checkers, the examples, start.c, the boards' scripts, the page that tells the cost, docs/size.md
 set -euo pipefail
 
 board=$1
@@ -17,12 +17,14 @@ case $board in
     cc=(arm-none-eabi-gcc -mthumb -mcpu=cortex-m3)
     link=(--specs=nano.specs)
     emulator=(qemu-system-arm -M lm3s6965evb)
+    flash_of_page='%s KiB of flash'
     ;;
   virt)
     prefix=riscv64-unknown-elf
     cc=(riscv64-unknown-elf-gcc -march=rv32imac -mabi=ilp32 --specs=picolibc.specs)
     link=()
     emulator=(qemu-system-riscv32 -M virt -bios none)
+    flash_of_page='(%s on RISC-V)'
     ;;
   *)
     echo "board_test: no board $board; there are lm3s6965 and virt" >&2
@@ -46,6 +48,8 @@ for file in "$@"; do
   case $file in
     */compat/* | */heaps/std.c | */port/posix.c | */port/freertos.c | */port/zephyr.c | */system_malloc.c) ;;
     */"$board.ld") script=$file ;;
+    docs/getting-started.md) page=$file ;;
+    docs/size.md) sizes=$file ;;
     docs/examples/*.c) examples+=("$file") ;;
     *.c) sources+=("$file") ;;
   esac
@@ -58,6 +62,22 @@ for file in "${sources[@]}"; do
   objects+=("$work/${file//\//_}.o")
   "${cc[@]}" "${flags[@]}" -c "$file" -o "${objects[-1]}"
 done
+
+# PROGRAM OUTPUT: the page tells its cost. The page's figures are those of the compiler that docs/size.md names.
+compare_cost() {
+  local text data bss stack ram page_says told
+  grep -qF -- ": $("${cc[0]}" --version | head -n 1)" "$sizes" || { echo "board_test: another compiler"; return; }
+  read -r text data bss _ < <("$prefix-size" "$1" | tail -n 1)
+  stack=$(sed -nE 's/^stack: ([0-9]+) bytes$/\1/p' "$2" | tail -n 1)
+  ram=$((data + bss - 4096)) # which are the heap's
+  page_says=$(tr '\n' ' ' <"$page")
+  # shellcheck disable=SC2059 # a format of this script
+  for told in "$(printf -- "$flash_of_page" "$(((text + data + 1023) / 1024))")" \
+    "less than $((ram / 1024 + 1)) KiB of RAM beside the heap" \
+    "and $(((stack + 512) / 1024)) KiB of stack for the report"; do
+    [[ $page_says == *"$told"* ]] || { echo "board_test: $page does not say '$told'" >&2; exit 1; }
+  done
+}
 
 # example, what its report must say
 try() {
@@ -73,6 +93,7 @@ try() {
   ((status == 0)) || { cat "$work/uart" "$work/qemu"; echo "board_test: exit status $status, not 0" >&2; exit 1; }
 
   grep '^stack: ' "$work/uart" "$work/qemu" -h || { echo "board_test: how much stack it took is not told" >&2; exit 1; }
+  [[ $name != board ]] || compare_cost "$work/$name" <(cat "$work/uart" "$work/qemu")
   "$ringfence" report --image "$work/$name" "$work/uart" >"$work/report" || status=$?
   cat "$work/report"
   line=$(grep -n 'rf_alloc(' "$example" | cut -d: -f1)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """No circle between files: an #include is an arrow, and so is a call of a function that one other source alone defines.
 
-    cycles_test.py FILE...      the sources and headers of lib/, checkers/ and the command
+    cycles_test.py FILE...      the sources and headers of lib/, checkers/, the command, the service and traces
 
 Pairs that may stay are named in PAIRS with the reason.
 """

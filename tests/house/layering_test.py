@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Dependencies point one way: no #include of lib/ and checkers/ runs up a floor. docs/architecture.md draws the floors.
+"""Dependencies point one way: no #include runs up a floor. docs/architecture.md draws the floors.
 
-    layering_test.py FILE...      the sources and headers of lib/ and checkers/
+    layering_test.py FILE...      the sources and headers of lib/, checkers/, the command, the service and traces
 
 tools/deps.sh asks Bazel the same of its targets.
 """
@@ -46,6 +46,25 @@ for name, below in {
     "checked": ["os", "report", "guard", "asan", "page", "mte", "handles", "pools"],
 }.items():
     FLOORS["checkers/" + name] = LIB + ["checkers/" + floor for floor in below]
+
+# Tools stand on lib and checkers. In the command a run knows no model; the service stands on what the command shares.
+COMMAND = "tools/ringfence/"
+SHARED = [COMMAND + part for part in ("base", "model", "symbols", "render")]
+TOOLS = {
+    "tools/trace": [],
+    COMMAND + "run": [COMMAND + "base"],
+    COMMAND + "cli": SHARED + [COMMAND + "run", "tools/trace"],
+}
+for i, name in enumerate(SHARED):
+    TOOLS[name] = SHARED[:i]
+SERVICE = ["store", "intake", "query", "exchange", "steering", "life", "page", "http", "cli"]
+for i, name in enumerate(SERVICE):
+    TOOLS["tools/service/" + name] = ["tools/service/" + below for below in SERVICE[:i]] + SHARED
+TOOLS["tools/service/store"] = []
+TOOLS["tools/service/main.c"] = ["tools/service/cli", COMMAND + "base"]
+
+# What the service takes of the command's own floor: the names of its commands.
+COMMANDS = ("tools/service/cli", "tools/ringfence/cli/service_commands.h")
 
 # Other floors take the public headers of these only.
 PUBLIC_ONLY = {("checkers/page", "checkers/guard")}
@@ -123,10 +142,48 @@ class Layering:
         return None
 
 
+def tool_floor(path):
+    return "tools/trace" if path.startswith("tools/trace/") else "/".join(path.split("/")[:3])
+
+
+def fault_of_tool(path, target):
+    """The fault of an #include of `target` in the tool's source `path`, or None."""
+    floor = tool_floor(path)
+    if floor not in TOOLS:
+        return f"{floor} is no floor"
+    below = tool_floor(target)
+    if not target.startswith("tools/") or below == floor or below in TOOLS[floor] or (floor, target) == COMMANDS:
+        return None
+    return f"{floor} may not include {target}"
+
+
+def faults_of_tools(paths):
+    """The faults of all #include lines of tools in quotes, which name files from the root."""
+    faults, checked = [], 0
+    for path in paths:
+        with open(path, encoding="utf-8") as file:
+            for delimiter, name in house.INCLUDE.findall(file.read()):
+                fault = fault_of_tool(path, name) if delimiter == '"' and "/" in name else None
+                checked += 1
+                faults += [f"{path}: {fault}"] if fault else []
+    if checked < 500:
+        faults.append(f"only {checked} includes of tools were seen")
+    for path, name in [
+        ("tools/service/store/store.c", "tools/service/intake/intake.h"),
+        ("tools/ringfence/run/child.c", "tools/ringfence/model/record.h"),
+        ("tools/service/page/list.c", "tools/ringfence/cli/command.h"),
+        ("tools/trace/read.c", "tools/ringfence/base/json.h"),
+    ]:
+        if not fault_of_tool(path, name):
+            faults.append(f"a planted include of {name} in {path} goes unseen")
+    return faults
+
+
 def main():
-    sources = house.read(sys.argv[1:])
+    tools = [path for path in sys.argv[1:] if path.startswith("tools/") and path.endswith((".c", ".h"))]
+    sources = house.read([path for path in sys.argv[1:] if not path.startswith("tools/")])
     layering = Layering(sources)
-    checked, faults = 0, []
+    checked, faults = 0, faults_of_tools(tools)
     for source in sources.values():
         for delimiter, name in source.includes:
             checked += 1

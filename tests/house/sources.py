@@ -1,4 +1,4 @@
-"""The C sources and headers of lib/, checkers/ and the command, as the tests of this folder read them."""
+"""The C sources and headers of lib/, checkers/ and tools/, as the tests of this folder read them."""
 
 import os
 import re

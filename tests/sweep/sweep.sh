@@ -60,7 +60,7 @@ present() {
 }
 
 try() {
-  local name=$1 packages=$2 command=$3 mode part
+  local name=$1 packages=$2 command=$3 mode
   if ! present "$packages"; then
     if ((!install)) || ! apt-get install -y -q --no-install-recommends --no-remove $packages >"$work/apt" 2>&1; then
       echo "sweep: $name needs the package $packages"

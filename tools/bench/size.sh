@@ -271,7 +271,7 @@ case ${1-} in
     list "$2" | sed -nE 's/^(lock|pool) /\1+tlsf /p'
     ;;
   *)
-    echo "usage: size [--update | --list TARGET]" >&2
+    echo "usage: size [--update | --check | --list TARGET]" >&2
     exit 2
     ;;
 esac

@@ -58,7 +58,8 @@ export LC_ALL=C
 target=$destdir${prefix%/}
 readonly target=${target:-/}
 readonly manifest=share/ringfence/installed
-readonly version=$(<"${from[version]}")
+version=$(<"${from[version]}")
+readonly version
 
 # ---- The tree, in a folder of its own ----
 

@@ -254,7 +254,7 @@ RF_INLINE bool edges_hold(const unsigned char *p, size_t size, const unsigned ch
   return is_zero(wrong_in_guard(p - RF_LANES)) && tail_holds(p + size, end);
 }
 
-/* Where nothing is checked a slot serves again at once. */
+/* Puts the slot of a freed block back; it serves again at once where nothing is checked. */
 static void put_back(rf_cache *cache, const rf_view *v) {
   rf_slot_place const place = {v->begin, v->slot};
   if (v->span->large) {
@@ -281,7 +281,7 @@ void rf_cache_free_claimed(rf_cache *cache, const rf_view *v, size_t filled, uin
 RF_RARE bool rf_cache_free_unusual(rf_cache *cache, const rf_view *v, rf_family family, size_t size,
                                    const rf_origin *origin) {
   uint16_t const traits = __atomic_load_n(&v->slot->traits, __ATOMIC_RELAXED);
-  /* Where another thread has claimed it to look, a look of ours may be what keeps that one from freeing it. */
+  /* Not claimed to be checked: another thread that has claimed it to check it could not free it meanwhile. */
   bool const live = (traits & RF_TRAITS_STATE) == RF_SLOT_LIVE;
   if (live && rf_heap_options_now.checked) {
     if (!rf_check_live_intact(v)) {

@@ -93,8 +93,8 @@ RF_INLINE target target_of(unsigned char *begin, size_t room, bool small) {
   return (target){begin, room, small ? four_lanes_of(begin, room) : (four_lanes){0}};
 }
 
-/* Of a small slot all, by as many steps as it was compared by, then the guard behind `size` bytes of payload; at its
- * end it is there. Of others all that may be guard, then the payload. */
+/* Fills all of a small slot, in as many steps as it was compared in, then the guard behind `size` bytes of payload (the
+ * one at the slot's end is there). Of other slots it fills all that may be guard, then the payload. */
 RF_INLINE void fill_live(const target *t, size_t size, unsigned char byte, bool small) {
   if (small) {
     write_four(&t->lanes, lanes_of(byte));
@@ -151,7 +151,7 @@ RF_INLINE rf_bin *bin_of(rf_cache *cache, unsigned class_number) {
   return bin;
 }
 
-/* That for a request. Of a small one three instructions find it: where no bytes are asked for, one without a slot. */
+/* The bin for a request. Three instructions find that of a small one; a request of no bytes has a bin without slots. */
 RF_INLINE rf_bin *bin_for(rf_cache *cache, size_t size, bool small) {
   if (!small) {
     return bin_of(cache, rf_class_for(size + RF_TAIL_LEAST));

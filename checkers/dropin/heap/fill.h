@@ -60,8 +60,8 @@ RF_INLINE rf_lanes wrong_in_stride(const unsigned char *p, rf_lanes lanes) {
          (load(p + 3 * RF_LANES) ^ lanes);
 }
 
-/* Where the lanes are that cover from RF_LANES to RF_STRIDE bytes. Sizes vary, and a jump that depends on one is
- * guessed wrong half of the time: four lanes that may overlap serve all sizes. */
+/* Four lanes that cover RF_LANES to RF_STRIDE bytes. They may overlap, and so serve all sizes: a branch on the size
+ * would be mispredicted half of the time. */
 typedef struct four_lanes {
   unsigned char *first;
   unsigned char *second;

@@ -153,7 +153,7 @@ static const char *what_is_at(const void *ptr, bool stale) {
   return rf_span_holding((uintptr_t)ptr) != NULL ? "no block is there, or any more" : rf_host_describe_address(ptr);
 }
 
-/* Of two threads that free a large block at once, one may find it, and no block there any more when it looks. */
+/* Two threads may free one large block at once: the second one then finds no block at its address any more. */
 static void report_no_block(const void *ptr, const rf_origin *origin) {
   rf_finding f;
   if (rf_heap_options_now.left != NULL && rf_heap_options_now.left(ptr, origin)) {

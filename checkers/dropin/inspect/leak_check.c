@@ -233,7 +233,7 @@ static bool is_listed(rf_known_modules *modules, const rf_trace *trace) {
   return is_named_users(rf_known_module_of_program(modules));
 }
 
-/* Of one that is not listed. Ringfence, which calls main, may lie where the user's modules do. */
+/* For a module that is not listed. Ringfence, which calls main, may lie in a folder of the user's modules. */
 static bool is_called_by_user(rf_known_modules *modules, const rf_trace *trace) {
   for (unsigned i = 0; i < trace->depth && !is_loaders(modules, trace); i++) {
     const rf_known_module *const m = rf_known_module_find(modules, trace->frames[i] - 1);

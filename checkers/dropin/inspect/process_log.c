@@ -98,13 +98,17 @@ static void program(const rf_sink *sink) {
   rf_json_string(known ? path : NULL, sink);
 }
 
-static void open_line(rf_sink_buffer *line, char *text, const char *type) {
+static void begin_line(rf_sink_buffer *line, char *text, const char *type, pid_t process) {
   rf_sink_buffer_init(line, text, LINE_BYTES);
   rf_sink_str(&line->sink, "{\"type\":\"");
   rf_sink_str(&line->sink, type);
   rf_sink_str(&line->sink, "\"");
   number(&line->sink, "version", RF_JSON_VERSION);
-  number(&line->sink, "pid", (uint64_t)rf_process_now());
+  number(&line->sink, "pid", (uint64_t)process);
+}
+
+static void open_line(rf_sink_buffer *line, char *text, const char *type) {
+  begin_line(line, text, type, rf_process_now());
   program(&line->sink);
   rf_sink_str(&line->sink, ",\"mode\":\"");
   rf_sink_str(&line->sink, rf_mode_name(rf_process.options.mode));
@@ -354,12 +358,7 @@ void rf_process_log_end(uint64_t findings, const rf_leak_summary *leaks, const c
 }
 
 static void open_short_line(rf_sink_buffer *line, char *text, const char *type, pid_t process, uint64_t time_ns) {
-  rf_sink_buffer_init(line, text, LINE_BYTES);
-  rf_sink_str(&line->sink, "{\"type\":\"");
-  rf_sink_str(&line->sink, type);
-  rf_sink_str(&line->sink, "\"");
-  number(&line->sink, "version", RF_JSON_VERSION);
-  number(&line->sink, "pid", (uint64_t)process);
+  begin_line(line, text, type, process);
   number(&line->sink, "time_ns", time_ns);
 }
 

@@ -203,8 +203,8 @@ static size_t at_least_default(size_t align) {
 
 typedef void *(*aligned_form)(size_t size, size_t align);
 
-/* Which function of several the C++ library takes for an alignment is its own affair: its operator may throw, and calls
- * the new handler. */
+/* The C++ library's own operator knows which function it takes for an alignment. It may throw, and calls the new
+ * handler. */
 RF_RARE static void *request_from_theirs(size_t size, size_t align) {
   size_t const some = size != 0 ? size : 1;
   if (align <= RF_ALIGN_DEFAULT) {

@@ -1,4 +1,4 @@
-/* Which paths to malloc had a block watched (on pages of its own) already, in this process and, by a file, in those
+/* The paths to malloc that had a block watched (on pages of its own) already, in this process and, by a file, in those
  * before it: so that mode guard, which watches few blocks, comes to every path in the course of some runs.
  *
  * A path is known by where in their pages its innermost four calls return to: that is the same in every run, wherever

@@ -1,4 +1,4 @@
-/* Which module an address of code lies in, and whether that module can name its functions. */
+/* The module of an address of code, and whether that module can name its functions. */
 #ifndef RINGFENCE_DROPIN_MODULE_H
 #define RINGFENCE_DROPIN_MODULE_H
 

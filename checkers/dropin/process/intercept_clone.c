@@ -64,7 +64,7 @@ static void find_theirs(void) {
   }
 }
 
-/* Where the fork was prepared: in the child, or in the parent, be it that there is none. */
+/* Ends a fork that was prepared: in the child, or in the parent, also where no child was made. */
 static void after_fork(bool prepared, long child) {
   if (prepared && child == 0) {
     rf_fork_unnoticed_child();
@@ -116,7 +116,7 @@ bool rf_call_executes(long number) {
   return executes && rf_sanitizer_name() == NULL && rf_process_now() == rf_process.id;
 }
 
-/* Where the new program is not looked at first: its environment stays as it is. */
+/* Executes a program that is not inspected before; its environment stays as it is. */
 long rf_call_execute(long number, const long argument[6]) {
   rf_exec_begin(NULL);
   bool const ignoring = rf_page_signals_ignore(false);

@@ -120,13 +120,13 @@ RF_COLD RF_EXPORT int prctl(int option, ...) {
 #define SYS_landlock_restrict_self 446
 #endif
 
-/* Which files a process may open, or finds, changes: by Landlock, or in a child with mounts of its own, as Bubblewrap
- * makes it. */
+/* True for a call that changes which files a process may open, or finds: Landlock's, or one that makes a child with
+ * mounts of its own, as Bubblewrap does. */
 static bool changes_files(long number, unsigned long what) {
   return number == SYS_landlock_restrict_self || (number == SYS_clone && (what & (CLONE_NEWNS | CLONE_NEWUSER)) != 0);
 }
 
-/* That ends no process: the log stays open, and what findings need is read before. */
+/* Such a call ends no process: the log stays open, and what findings need is read before. */
 static void prepare_files(void) {
   rf_output_keep_log();
   make_findings_ready();

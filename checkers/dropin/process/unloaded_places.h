@@ -1,4 +1,4 @@
-/* Where the code of unloaded modules was. These addresses stay taken: else the system mostly gives them to the next
+/* The places of code of unloaded modules. The addresses stay taken: else the system mostly gives them to the next
  * module that is loaded, and a return address in a stack that was recorded before would be one in that. The same file
  * gets its place again, so that a program that loads a library again and again has the same stacks each time. */
 #ifndef RINGFENCE_DROPIN_UNLOADED_PLACES_H

@@ -136,7 +136,7 @@ void rf_forget_job(void) {
 
 /* ---- All of it ---- */
 
-/* Of whoever stopped the others. */
+/* State of the thread that stopped the others. */
 static uint64_t checks; /* it reads blocks, in mode mte whatever their tags */
 static sigset_t before;
 

@@ -1,4 +1,4 @@
-/* Which call sites deserve pages for their blocks more often than others: those near a finding, rare ones, and those
+/* The choice of call sites whose blocks get pages more often than others: those near a finding, rare ones, and those
  * that were never watched. The countdown to the next look runs as often as the best of them wants it; at its end this
  * table decides, and may decline.
  *

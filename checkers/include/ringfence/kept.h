@@ -6,7 +6,8 @@
  *     rf_small_finding_write(finding, number, &kept.sink);         at a finding; any rf_report_… writes there as well
  *
  * A checksum is brought up to date after each write, so that what a reset cut off does not count, and what was whole
- * does. Text beyond RF_KEPT_BYTES is left out, by whole writes, and counted. Not synchronised; no interrupts' business.
+ * does. Text beyond RF_KEPT_BYTES is left out, by whole writes, and counted.
+ * Threads and interrupts: not synchronised; a handler that writes needs interrupts masked around other writes.
  */
 #ifndef RINGFENCE_KEPT_H
 #define RINGFENCE_KEPT_H

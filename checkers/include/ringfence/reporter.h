@@ -2,7 +2,13 @@
  * on.
  *
  * If Bazel runs a test (TEST_UNDECLARED_OUTPUTS_DIR) and no log is asked for, each finding is appended to
- * ringfence-PID.jsonl in that folder as well. */
+ * ringfence-PID.jsonl in that folder as well.
+ *
+ * Memory: static buffers that all reporters share (64 KiB for a text; 256 bytes on boards); rules of suppressions, if
+ *   there are any, in pages of the system's. Nothing is allocated.
+ * Threads and signal handlers: any, once the reporter was made; one text at a time. A finding that is made while its
+ *   own thread reports another one is reported within that one.
+ */
 #ifndef RINGFENCE_REPORTER_H
 #define RINGFENCE_REPORTER_H
 
@@ -72,7 +78,7 @@ bool rf_log_reporter_render(rf_log_reporter *reporter, rf_log_writer write, void
  * rf_reporter.report alone. */
 size_t rf_reporter_text(const rf_finding *f, char *out, size_t room);
 
-/* Puts `text` where the findings go. */
+/* Puts `size` bytes of text where the findings go, by one write, whatever else is being reported. */
 void rf_log_reporter_write(rf_log_reporter *reporter, const char *text, size_t size);
 
 /* Closes the file, unless a parent process opened it. The reporter can still be used: from now on the file is opened

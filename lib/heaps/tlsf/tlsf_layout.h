@@ -86,7 +86,7 @@ static inline rf_tlsf *rf_tlsf_of(rf_allocator *self) {
 
 /* ---- Bits ---- */
 
-/* Which lists have a block. */
+/* The bitmap of lists that have a block. */
 #if RF_TLSF_SMALL
 typedef uint32_t rf_tlsf_map;
 #else

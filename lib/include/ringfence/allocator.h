@@ -6,7 +6,8 @@
  *     char *p = rf_alloc(&heap.base, 13);
  *     rf_free(&heap.base, p);
  *
- * Callers own all storage: the struct, the arena. There are no hidden globals and no hidden malloc.
+ * Callers own all storage: the struct, the arena. There is no hidden malloc, and no state of the process but what a
+ * program or a checker installs: the handler of faults (fault.h), who hears of pools (watch.h).
  *
  * Promises of every allocator, tested by the conformance suite:
  *  - alloc(0) gives a block that must be freed, of as many bytes as rf_usable_size says, which may be 0 and under guard
@@ -134,7 +135,7 @@ struct rf_allocator {
 #define rf_realloc(allocator, ptr, size) rf_realloc_at((allocator), (ptr), (size), RF_ALIGN_DEFAULT, RF_HERE)
 
 /* Resizes without moving. RF_OK; RF_ERR_NO_MEMORY, RF_ERR_INVALID (size 0 or too large, NULL `ptr`) or
- * RF_ERR_UNSUPPORTED leave the block as it was. */
+ * RF_ERR_UNSUPPORTED leave the block as it was. A `ptr` that is no live block is refused as by rf_free. */
 #define rf_resize(allocator, ptr, size) rf_resize_at((allocator), (ptr), (size), RF_HERE)
 
 /* Gives `ptr` back. NULL does nothing. RF_OK, or the fault for which it was refused, after the fault handler ran. */

@@ -66,29 +66,25 @@ static int64_t number_of(const rf_json *number) {
   return *end == '\0' && value >= 0 && value <= RF_NUMBER_MOST ? value : -1;
 }
 
-/* Blocks of sites that were watched and that the process has told of before. */
-static void take_again(rf_counters *sites, const rf_json *m, int64_t module, const rf_candidate *c) {
-  for (const rf_json *s = rf_json_list(m, "again"); s != NULL; s = s->next) {
-    int64_t const offset = s->type == RF_JSON_ARRAY ? number_of(s->first) : -1;
-    int64_t const blocks = offset < 0 ? -1 : number_of(s->first->next);
-    if (blocks > 0) {
-      (void)rf_counters_add(sites, module, kind_of_mode(c->mode), offset, blocks, c->time);
-    }
-  }
-}
-
-/* Returns how many of its sites were told. */
-static int64_t take_sites(rf_counters *sites, const rf_json *m, int64_t module, const rf_candidate *c) {
+/* The sites of `list` whose blocks were watched: those of "watched" are seen for the first time, those of "again" were
+ * told before. Returns how many were counted. */
+static int64_t take_watched(rf_counters *sites, const rf_json *list, int64_t module, const rf_candidate *c, bool seen) {
   int64_t told = 0;
-  take_again(sites, m, module, c);
-  for (const rf_json *s = rf_json_list(m, "watched"); s != NULL; s = s->next) {
+  for (const rf_json *s = list; s != NULL; s = s->next) {
     int64_t const offset = s->type == RF_JSON_ARRAY ? number_of(s->first) : -1;
     int64_t const blocks = offset < 0 ? -1 : number_of(s->first->next);
-    if (blocks > 0 && rf_counters_add(sites, module, (rf_counter_kind)SEEN, offset, 1, c->time) &&
+    if (blocks > 0 && (seen || rf_counters_add(sites, module, (rf_counter_kind)SEEN, offset, 1, c->time)) &&
         rf_counters_add(sites, module, kind_of_mode(c->mode), offset, blocks, c->time)) {
       told++;
     }
   }
+  return told;
+}
+
+/* Returns how many of its sites were told. */
+static int64_t take_sites(rf_counters *sites, const rf_json *m, int64_t module, const rf_candidate *c) {
+  (void)take_watched(sites, rf_json_list(m, "again"), module, c, true);
+  int64_t told = take_watched(sites, rf_json_list(m, "watched"), module, c, false);
   for (const rf_json *s = rf_json_list(m, "unwatched"); s != NULL; s = s->next) {
     int64_t const offset = number_of(s);
     if (offset >= 0 && rf_counters_add(sites, module, (rf_counter_kind)SEEN, offset, 1, c->time)) {
