@@ -26,8 +26,8 @@ if [[ ! -x $dir/usr/bin/bazel ]]; then
   say "installing Bazel and compilers"
   chroot_enter "$dir" env DEBIAN_FRONTEND=noninteractive sh -c '
     apt-get update -q &&
-    apt-get install -y -q --no-install-recommends bazel-bootstrap g++ clang llvm libclang-rt-dev googletest git \
-      python3 libsqlite3-dev libmicrohttpd-dev binutils curl file zip
+    apt-get install -y -q --no-install-recommends bazel-bootstrap g++ clang lld llvm libclang-rt-dev googletest \
+      git python3 libsqlite3-dev libmicrohttpd-dev binutils curl file zip
   ' >"$dir.apt.log" 2>&1 || die "apt-get failed, see $dir.apt.log"
 fi
 
