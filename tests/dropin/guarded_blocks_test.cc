@@ -321,6 +321,17 @@ TEST(GuardedBlocks, TheUsableSizeIsTheBlocksOwn) {
   });
 }
 
+TEST(GuardedBlocks, AFindingGetsABlockWhereThePagesAreTheStores) {
+  begun(RF_MODE_PAGE, [] {
+    rf_finding f = {};
+    char elsewhere = 0;
+    rf_guarded_blocks_tell_of(&elsewhere, &f);
+    EXPECT_EQ(f.block, 0U);
+    rf_guarded_blocks_tell_of(bytes, &f);
+    EXPECT_EQ(f.block, reinterpret_cast<uintptr_t>(bytes));
+  });
+}
+
 // ---- realloc ----
 
 struct Realloc {

@@ -228,6 +228,10 @@ rf_status rf_page_store_refuse(rf_page_store * /*store*/, void * /*ptr*/, const 
   return RF_ERR_INVALID;
 }
 
+void rf_page_store_tell_of(const rf_page_store * /*store*/, const void *ptr, rf_finding *f) {
+  f->block = reinterpret_cast<uintptr_t>(ptr);
+}
+
 bool rf_page_store_ends_as_well(const rf_page_store * /*store*/, size_t /*old_size*/, size_t /*size*/) {
   return world.ends_as_well;
 }
