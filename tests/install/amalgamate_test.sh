@@ -113,6 +113,14 @@ for header in "$work"/*/ringfence.h; do
   g++ -std=c++17 "${warnings[@]}" -Wold-style-cast -Wuseless-cast -Wzero-as-null-pointer-constant -fsyntax-only \
     -x c++ "$header" || complain "$header in C++"
 done
+# clang++ warns of NULL as well, and of what a macro makes in the file that uses it.
+cat >"$work/null.cc" <<'END'
+#include <ringfence/handles.h>
+#include <ringfence/simple.h>
+rf_status use(rf_allocator *a) { return rf_free(a, rf_alloc(a, 8)); }
+END
+clang++ -std=c++17 -Werror -Wzero-as-null-pointer-constant -fsyntax-only -I"$here/lib/include" "$work/null.cc" ||
+  complain "headers with clang++ and -Wzero-as-null-pointer-constant"
 for standard in 11 14 17 20; do
   for exceptions in '' -fno-exceptions; do
     g++ -std=c++$standard $exceptions "${warnings[@]}" -Wold-style-cast -Wuseless-cast -Wmissing-declarations \

@@ -197,7 +197,7 @@ static inline void *rf_alloc_at(rf_allocator *allocator, size_t size, size_t ali
 }
 
 static inline rf_status rf_free_at(rf_allocator *allocator, void *ptr, const rf_site *site) {
-  return ptr == NULL ? RF_OK : allocator->ops->free(allocator, ptr, site);
+  return ptr == RF_NULL ? RF_OK : allocator->ops->free(allocator, ptr, site);
 }
 
 #ifdef __cplusplus

@@ -153,7 +153,7 @@ struct rf_handles {
 
 /* The handle of the block that starts at `ptr`; RF_HANDLE_NULL where none does. */
 static inline rf_handle rf_handle_find(rf_handles *handles, const void *ptr) {
-  return ptr != NULL ? handles->ops->find(handles, ptr) : RF_HANDLE_NULL;
+  return ptr != RF_NULL ? handles->ops->find(handles, ptr) : RF_HANDLE_NULL;
 }
 
 /* The two handles trade their blocks. RF_OK; bad handles, reported, as rf_handle_free. */
@@ -170,7 +170,7 @@ static inline rf_status rf_handle_walk(rf_handles *handles, rf_handle_walk_fn vi
 /* Full integrity pass. RF_OK, or RF_ERR_CORRUPT with *where (NULL allowed) filled. Reports to nobody. */
 static inline rf_status rf_handle_check(rf_handles *handles, rf_fault *where) {
   rf_fault unwanted;
-  return handles->ops->check(handles, where != NULL ? where : &unwanted);
+  return handles->ops->check(handles, where != RF_NULL ? where : &unwanted);
 }
 
 /* A snapshot, all of *out filled. */
@@ -186,7 +186,7 @@ static inline size_t rf_handle_align(const rf_handles *handles) {
 /* Ends `handles` and what it wraps, down to the heap. Storage stays the caller's; every later call fails. Blocks still
  * live are gone. A second call does nothing. */
 static inline void rf_handle_deinit(rf_handles *handles) {
-  while (handles != NULL) {
+  while (handles != RF_NULL) {
     rf_handles *const inner = handles->ops->inner(handles);
     handles->ops->deinit(handles);
     handles = inner;
@@ -216,11 +216,11 @@ static inline rf_status rf_handle_realloc_at(rf_handles *handles, rf_handle hand
 }
 
 static inline void *rf_handle_address_at(rf_handles *handles, rf_handle handle, const rf_site *site) {
-  return handle != RF_HANDLE_NULL ? handles->ops->address(handles, handle, site) : NULL;
+  return handle != RF_HANDLE_NULL ? handles->ops->address(handles, handle, site) : RF_NULL;
 }
 
 static inline void *rf_handle_lock_at(rf_handles *handles, rf_handle handle, const rf_site *site) {
-  return handle != RF_HANDLE_NULL ? handles->ops->lock(handles, handle, site) : NULL;
+  return handle != RF_HANDLE_NULL ? handles->ops->lock(handles, handle, site) : RF_NULL;
 }
 
 static inline rf_status rf_handle_unlock_at(rf_handles *handles, rf_handle handle, const rf_site *site) {

@@ -35,6 +35,14 @@ typedef struct rf_site {
 #endif
 #endif
 
+/* NULL, as C++ has it: clang++ -Wzero-as-null-pointer-constant warns of the macro in whichever file uses these headers.
+ */
+#if defined(__cplusplus) && __cplusplus >= 201103L
+#define RF_NULL nullptr
+#else
+#define RF_NULL NULL
+#endif
+
 #if RF_SITES && RF_SITES_CONSTANT
 #define RF_HERE                                                                                                        \
   __extension__({                                                                                                      \
@@ -58,7 +66,7 @@ static inline const rf_site *rf_site_in_(rf_site *site, const char *function = _
     return &rf_site_here_;                                                                                             \
   }())
 #elif defined(__cplusplus)
-#define RF_HERE static_cast<const rf_site *>(NULL)
+#define RF_HERE static_cast<const rf_site *>(RF_NULL)
 #else
 #define RF_HERE ((const rf_site *)NULL)
 #endif
