@@ -326,7 +326,8 @@ def modules_that_nobody_runs_any_more_are_forgotten():
         old = [module(f"/old{i}", f"1{i}", unwatched=[1], watched=[[2, 3]]) for i in range(12)]
         append(s.directory, ended(1, *old, ago=40 * 86400), ended(2, module("/new", "2", unwatched=[1])))
         s.start()
-        s.wait(lambda: [m["path"] for m in modules(s)] == ["/new"])  # all at once: the next look is half a minute later
+        # All at once; where the first look came before the records, the next one is half a minute later.
+        s.wait(lambda: [m["path"] for m in modules(s)] == ["/new"], seconds=60)
         with sqlite3.connect(os.path.join(s.directory, "ringfence.db")) as db:
             for table in ("site", "site_watched", "module_usage"):
                 left = db.execute(f"SELECT count(*) FROM {table} WHERE module NOT IN (SELECT id FROM module)")
