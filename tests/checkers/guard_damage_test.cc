@@ -138,6 +138,21 @@ TEST_P(GuardDamage, AnyByteOfAFreedHeaderThatChangedIsFoundOnce) {
   }
 }
 
+// Blocks leave a queue by what it counts of them.
+void expect_counted(const rf_guard &guard) {
+  for (const rf_guard_queue &queue : guard.queues) {
+    size_t length = 0;
+    size_t counted = queue.ripe;
+    for (const rf_guard_header *h = queue.oldest; h != nullptr; h = h->next) {
+      length++;
+    }
+    for (uint32_t const young : queue.young) {
+      counted += young;
+    }
+    EXPECT_EQ(counted, length);
+  }
+}
+
 // Before it and, where its link is whole, behind it, and those that are freed later.
 TEST_P(GuardDamage, FreedBlocksBesideADamagedOneAreWatchedAsBefore) {
   for (size_t which = 0; which < 3; which++) {
@@ -148,9 +163,17 @@ TEST_P(GuardDamage, FreedBlocksBesideADamagedOneAreWatchedAsBefore) {
     for (unsigned char *const p : blocks) {
       rf_free(a(), p);
     }
+    for (rf_guard_queue &queue : guard_.queues) { // as if they had waited
+      for (uint32_t &young : queue.young) {
+        queue.ripe += young;
+        young = 0;
+      }
+    }
+    expect_counted(guard_);
     header(blocks[which])[offsetof(rf_guard_header, allocated)] ^= 0x10;
     EXPECT_EQ(rf_guard_sweep(&guard_), 1U) << which;
     EXPECT_TRUE(names_block(take_one(), blocks[which]));
+    expect_counted(guard_);
     blocks.erase(blocks.begin() + static_cast<ptrdiff_t>(which));
     blocks.push_back(bytes(rf_alloc(a(), 20)));
     rf_free(a(), blocks.back());
