@@ -297,7 +297,10 @@ TEST(DropinClosedFolder, IsFoundWhereTheDropInIsLinkedIn) {
       EXPECT_NE(result.out.find("refused\n"), std::string::npos) << name << " " << call << result.out;
       ASSERT_EQ(result.findings.size(), 1U) << name << " " << call << result.err;
       EXPECT_EQ(result.findings[0]["bug"].text, "heap-use-after-free");
-      EXPECT_TRUE(is_near(result.findings[0]["found"], program(name), place(result.out, "found"))) << name << call;
+      EXPECT_TRUE(leads_through(result.findings[0]["found"], program(name))) << name << call;
+      EXPECT_TRUE(name == "closed_static" || // which lies at addresses of its own
+                  is_near(result.findings[0]["found"], program(name), place(result.out, "found")))
+          << name << call;
       EXPECT_EQ(run({program(name), call + "_of_a_closed_folder", "good"}, how).findings.size(), 0U) << name << call;
     }
   }
