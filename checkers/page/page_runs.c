@@ -177,6 +177,11 @@ static size_t space_left(const rf_page_store *store) {
   return share > store->reserved ? share - store->reserved : 0;
 }
 
+/* No more than half of that, down to a mebibyte: the kind of blocks that comes first would leave none to the others. */
+static size_t part_of(size_t left) {
+  return left > (size_t)2 << 20 ? (left / 2) & ~(rf_page_size() - 1) : left;
+}
+
 /* Room for a run of `length` pages. A store of few blocks has one space, which is made to measure. */
 static bool grow(rf_page_store *store, rf_space_kind kind, uint32_t length) {
   size_t const needed = ((size_t)length + (size_t)2 * GAP_LEAST) * rf_page_size();
@@ -196,7 +201,8 @@ static bool grow(rf_page_store *store, rf_space_kind kind, uint32_t length) {
   if (left < needed) {
     return false;
   }
-  want = want < left ? want : left;
+  size_t const most = part_of(left);
+  want = want < most ? want : most;
   for (want = want > needed ? want : needed; make_space(store, kind, want) == NULL;
        want = want / 2 > needed ? want / 2 : needed) {
     if (want == needed) {

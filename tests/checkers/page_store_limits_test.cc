@@ -274,6 +274,21 @@ TEST_F(PageStoreLimits, SpacesAreAQuarterOfALimitOfAddressSpaceAtMost) {
   EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
 }
 
+// Blocks of some pages do not take all of it before the first one of less than a page or of many, as each C++ program's
+// first block does, which its library has in reserve for exceptions.
+TEST_F(PageStoreLimits, EachKindOfBlockFindsSomeOfALimitOfAddressSpace) {
+  begin_anew();
+  auto const run = [this] {
+    options_.slots = 0;
+    open();
+    rlimit const limit = {mapped_pages() * page_size() + (size_t{40} << 20), RLIM_INFINITY};
+    setrlimit(RLIMIT_AS, &limit);
+    bool const some = alloc(18 * page_size()) != nullptr;
+    exit_with(some && alloc(100) != nullptr && alloc(40 * page_size()) != nullptr);
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
+}
+
 // With so much more address space than the process has: as much of a first space as fits, and nothing left of the
 // tries.
 TEST_F(PageStoreLimits, TakesHalfASpaceWhereThereIsNoneWhole) {

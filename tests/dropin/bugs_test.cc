@@ -286,6 +286,26 @@ TEST_P(DropinClosed, IsFoundInModePageAtTheCallWhichFails) {
   EXPECT_TRUE(is_near(result.findings[0]["found"], program("closed"), place(result.out, "found")));
 }
 
+// The C library would wait for ever for a lock in the freed memory.
+TEST(DropinClosedFolder, IsFoundWhereTheDropInIsLinkedIn) {
+  How how = with("watch=0:halt=0");
+  how.preload = false;
+  for (const std::string name : {"closed_linked", "closed_static"}) {
+    for (const std::string call :
+         {"readdir", "readdir64", "readdir_r", "readdir64_r", "rewinddir", "telldir", "seekdir", "closedir"}) {
+      Result const result = run({program(name), call + "_of_a_closed_folder", "bad"}, how);
+      EXPECT_NE(result.out.find("refused\n"), std::string::npos) << name << " " << call << result.out;
+      ASSERT_EQ(result.findings.size(), 1U) << name << " " << call << result.err;
+      EXPECT_EQ(result.findings[0]["bug"].text, "heap-use-after-free");
+      EXPECT_TRUE(leads_through(result.findings[0]["found"], program(name))) << name << call;
+      EXPECT_TRUE(name == "closed_static" || // which lies at addresses of its own
+                  is_near(result.findings[0]["found"], program(name), place(result.out, "found")))
+          << name << call;
+      EXPECT_EQ(run({program(name), call + "_of_a_closed_folder", "good"}, how).findings.size(), 0U) << name << call;
+    }
+  }
+}
+
 // The C library may end the program at once.
 TEST(DropinClosedStream, ThatMovesNothingIsFound) {
   for (const char *const name : {"fread_of_a_closed_stream", "fwrite_of_a_closed_stream"}) {

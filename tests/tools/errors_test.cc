@@ -376,6 +376,14 @@ TEST_F(ObstacleAlone, OtherWidth) {
   expect(2, " is a " + program + "-bit program, and libringfence.so is built for " + library + " bits", "--library");
 }
 
+// x32: the library for i386, which --config=i386 adds, is none for it.
+TEST_F(ObstacleAlone, AnAbiThatHasNoLibrary) {
+  elf_.is64 = false;
+  elf_.machine = EM_X86_64;
+  expect(2, " is a 32-bit program of another ABI than i386 (x32, for one), for which there is no library",
+         "build it for 64 bits");
+}
+
 TEST_F(ObstacleAlone, OtherLibc) {
   for (const auto &[name, advice] : {std::pair<const char *, const char *>{"ld-musl-x86_64.so.1", "--config=musl"},
                                      {"ld-uClibc.so.0", "build it against glibc"}}) {

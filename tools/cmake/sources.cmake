@@ -237,6 +237,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/process/fatal_signals.c
   checkers/dropin/process/fork.c
   checkers/dropin/process/intercept_exit.c
+  checkers/dropin/process/intercept_folders_glibc.c
   checkers/dropin/process/intercept_mlockall.c
   checkers/dropin/process/intercept_rights.c
   checkers/dropin/process/lifecycle.c
@@ -330,6 +331,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/process/intercept_exec.c
   checkers/dropin/process/intercept_exit.c
   checkers/dropin/process/intercept_files.c
+  checkers/dropin/process/intercept_folders_glibc.c
   checkers/dropin/process/intercept_glibc.c
   checkers/dropin/process/intercept_handing_over.c
   checkers/dropin/process/intercept_mlockall.c

@@ -1,8 +1,7 @@
-/* Interception of calls with a stream or a folder's stream that the program has closed. Only in the library.
+/* Interception of calls with a stream that the program has closed. Only in the library.
  *
- * What the C library freed is filled, on pages of its own once it was found: a lock in it is held for ever, so that
- * readdir waits, and flags in it have fputs return EOF without a word. Calls that take or give a single character are
- * left alone, for their time, as are those that take no lock.
+ * What the C library freed is filled, on pages of its own once it was found: flags in it have fputs return EOF without
+ * a word. Calls that take or give a single character are left alone, for their time, as are those that take no lock.
  *
  * Complexity: one look at the heap's map; another at the block's state where the stream is in the heap.
  * Threads and signal handlers: as the functions behind.
@@ -14,13 +13,9 @@
 #define __NO_INLINE__ 1 /* the C library's header has a getline of its own where the compiler optimises */
 #endif
 #define _GNU_SOURCE
-#include "intercept.h"
+#include "intercept_closed.h"
 #include "intercept_files.h"
-#include "lib/core/compiler.h"
-#include "lifecycle.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <gnu/libc-version.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -34,15 +29,12 @@ int __isoc99_vfscanf(FILE *restrict stream, const char *restrict format, va_list
 int __isoc99_fscanf(FILE *restrict stream, const char *restrict format, ...);
 int __isoc23_vfscanf(FILE *restrict stream, const char *restrict format, va_list list);
 int __isoc23_fscanf(FILE *restrict stream, const char *restrict format, ...);
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* readdir_r */
-
 ssize_t __getdelim(char **restrict line, size_t *restrict size, int end, FILE *restrict stream);
 
 #define EACH(with)                                                                                                     \
   with(fgets) with(__fgets_chk) with(fputs) with(vfprintf) with(__vfprintf_chk) with(__isoc99_vfscanf) with(fseek)     \
       with(fseeko) with(fseeko64) with(ftell) with(ftello) with(ftello64) with(rewind) with(getline) with(getdelim)    \
-          with(__getdelim) with(setvbuf) with(readdir) with(readdir64) with(readdir_r) with(readdir64_r)               \
-              with(rewinddir) with(telldir) with(seekdir) with(closedir)
+          with(__getdelim) with(setvbuf)
 
 static void find_each(void);
 THEIRS_BY(find_each, fgets)
@@ -58,6 +50,7 @@ static bool has_scanf_of_2023(void) {
 
 void rf_intercept_closed_init(void) {
   find_each();
+  rf_intercept_folders_init();
   vfscanf_of_2023 = has_scanf_of_2023() ? THEIRS(__isoc23_vfscanf) : NULL;
 }
 
@@ -65,23 +58,6 @@ static int scan_as_in_2023(FILE *restrict stream, const char *restrict format, v
   return vfscanf_of_2023 != NULL ? vfscanf_of_2023(stream, format, list)
                                  : theirs.__isoc99_vfscanf(stream, format, list);
 }
-
-#define USES(type, failed, name, parameters, arguments, stream)                                                        \
-  RF_COLD RF_EXPORT type name parameters {                                                                             \
-    rf_origin const origin = RF_CALLER;                                                                                \
-    find_theirs();                                                                                                     \
-    return rf_process_uses(stream, &origin) ? theirs.name arguments : (failed);                                        \
-  }
-
-/* A function that gives nothing. */
-#define USES_ONLY(name, parameters, arguments, stream)                                                                 \
-  RF_COLD RF_EXPORT void name parameters {                                                                             \
-    rf_origin const origin = RF_CALLER;                                                                                \
-    find_theirs();                                                                                                     \
-    if (rf_process_uses(stream, &origin)) {                                                                            \
-      theirs.name arguments;                                                                                           \
-    }                                                                                                                  \
-  }
 
 /* A function with arguments behind the format, by the one that takes them as a list. */
 #define USES_LIST(name, by, parameters, arguments)                                                                     \
@@ -137,16 +113,3 @@ USES(off64_t, -1, ftello64, (FILE * stream), (stream), stream)
 USES_ONLY(rewind, (FILE * stream), (stream), stream)
 USES(int, -1, setvbuf, (FILE *restrict stream, char *restrict buf, int mode, size_t size), (stream, buf, mode, size),
      stream)
-
-/* ---- Streams of folders ---- */
-
-USES(struct dirent *, NULL, readdir, (DIR * folder), (folder), folder)
-USES(struct dirent64 *, NULL, readdir64, (DIR * folder), (folder), folder)
-USES(int, EBADF, readdir_r, (DIR *restrict folder, struct dirent *restrict entry, struct dirent **restrict next),
-     (folder, entry, next), folder)
-USES(int, EBADF, readdir64_r, (DIR *restrict folder, struct dirent64 *restrict entry, struct dirent64 **restrict next),
-     (folder, entry, next), folder)
-USES_ONLY(rewinddir, (DIR * folder), (folder), folder)
-USES(long, -1, telldir, (DIR * folder), (folder), folder)
-USES_ONLY(seekdir, (DIR * folder, long place), (folder, place), folder)
-USES(int, -1, closedir, (DIR * folder), (folder), folder)

@@ -29,6 +29,9 @@ void rf_intercept_calls_init(void);
 /* The same of those that use a stream. */
 void rf_intercept_closed_init(void);
 
+/* The same for calls with a folder's stream; the former calls it. */
+void rf_intercept_folders_init(void);
+
 /* The same of those that close descriptors. */
 void rf_intercept_descriptors_init(void);
 

@@ -59,6 +59,12 @@ static void advise_library(const char *config) {
 }
 
 static void explain_width(const rf_inspection *seen) {
+  if (seen->kind == RF_LIBRARY_NONE) {
+    rf_diag("%s is a 32-bit program of another ABI than i386 (x32, for one), for which there is no library",
+            seen->file);
+    rf_diag("build it for 64 bits");
+    return;
+  }
   rf_diag("%s is a %s-bit program, and libringfence.so is built for %s bits", seen->file, seen->is64 ? "64" : "32",
           seen->is64 ? "32" : "64");
   advise_library(seen->is64 ? "" : "--config=i386 ");

@@ -1,0 +1,26 @@
+/* A call that fails, and is a finding, where the stream that it is made with was closed. */
+#ifndef RINGFENCE_DROPIN_INTERCEPT_CLOSED_H
+#define RINGFENCE_DROPIN_INTERCEPT_CLOSED_H
+
+#include "intercept.h"
+#include "lib/core/compiler.h"
+#include "lifecycle.h"
+
+#define USES(type, failed, name, parameters, arguments, stream)                                                        \
+  RF_COLD RF_EXPORT type OURS(name) parameters {                                                                       \
+    rf_origin const origin = RF_CALLER;                                                                                \
+    find_theirs();                                                                                                     \
+    return rf_process_uses(stream, &origin) ? theirs.name arguments : (failed);                                        \
+  }
+
+/* A function that gives nothing. */
+#define USES_ONLY(name, parameters, arguments, stream)                                                                 \
+  RF_COLD RF_EXPORT void OURS(name) parameters {                                                                       \
+    rf_origin const origin = RF_CALLER;                                                                                \
+    find_theirs();                                                                                                     \
+    if (rf_process_uses(stream, &origin)) {                                                                            \
+      theirs.name arguments;                                                                                           \
+    }                                                                                                                  \
+  }
+
+#endif /* RINGFENCE_DROPIN_INTERCEPT_CLOSED_H */

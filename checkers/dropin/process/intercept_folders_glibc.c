@@ -1,0 +1,41 @@
+/* Interception of calls with the stream of a folder that the program has closed.
+ *
+ * What the C library freed is filled: a lock in it is held for ever, so that readdir waits. That is no matter of the
+ * library alone: a program that the drop-in is linked into waits as well.
+ *
+ * Complexity: one look at the heap's map; another at the block's state where the stream is in the heap.
+ * Threads and signal handlers: as the functions behind.
+ */
+#define _GNU_SOURCE
+#include "intercept_closed.h"
+#include "intercept_files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stddef.h>
+
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* readdir_r */
+
+#define EACH(with)                                                                                                     \
+  with(readdir) with(readdir64) with(readdir_r) with(readdir64_r) with(rewinddir) with(telldir) with(seekdir)          \
+      with(closedir)
+
+#if !RF_DROPIN_LIBRARY
+#define DECLARE_BOTH(name)                                                                                             \
+  __typeof__(name) __real_##name;                                                                                      \
+  __typeof__(name) __wrap_##name;
+EACH(DECLARE_BOTH)
+#endif
+
+THEIRS_BY(rf_intercept_folders_init, readdir)
+
+USES(struct dirent *, NULL, readdir, (DIR * folder), (folder), folder)
+USES(struct dirent64 *, NULL, readdir64, (DIR * folder), (folder), folder)
+USES(int, EBADF, readdir_r, (DIR *restrict folder, struct dirent *restrict entry, struct dirent **restrict next),
+     (folder, entry, next), folder)
+USES(int, EBADF, readdir64_r, (DIR *restrict folder, struct dirent64 *restrict entry, struct dirent64 **restrict next),
+     (folder, entry, next), folder)
+USES_ONLY(rewinddir, (DIR * folder), (folder), folder)
+USES(long, -1, telldir, (DIR * folder), (folder), folder)
+USES_ONLY(seekdir, (DIR * folder, long place), (folder, place), folder)
+USES(int, -1, closedir, (DIR * folder), (folder), folder)
