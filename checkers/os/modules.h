@@ -56,7 +56,7 @@ bool rf_modules_program_path(char *out, size_t room);
 
 /* Remembers a module that was unloaded, for frames that lie in no other. `path` must never change. The last
  * RF_MODULES_UNLOADED are kept. By one thread at a time. */
-#define RF_MODULES_UNLOADED 64U
+#define RF_MODULES_UNLOADED (sizeof(void *) > 4 ? 512U : 64U)
 void rf_modules_remember(const rf_module *module, const char *path);
 
 /* The path of the module that was unloaded last of those that had code at `address`, and sets *start and *end to where
