@@ -157,7 +157,7 @@ TEST_F(PageMove, PagesAreFilledAndEmptied) {
   munmap(pages, 4 * size);
 }
 
-// Who changes mappings meanwhile makes the system ask for that.
+// The system asks for another try where a thread changes mappings meanwhile.
 TEST_F(PageMove, WhatTheSystemAsksToTryAgainIsTriedAgainAndNothingElse) {
   size_t const size = page_size();
   auto *const pages =

@@ -1,4 +1,5 @@
-// What is kept of alerts that failed: in which place, and when the next one is tried. The alert's child is the test's.
+// The records of alerts that failed: the place of each, and the time of the next try. The test stands in for the
+// alert's child.
 #include <gtest/gtest.h>
 
 #include <cstdint>

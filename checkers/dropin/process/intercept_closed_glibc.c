@@ -1,7 +1,8 @@
 /* Interception of calls with a stream that the program has closed. Only in the library.
  *
- * What the C library freed is filled, on pages of its own once it was found: flags in it have fputs return EOF without
- * a word. Calls that take or give a single character are left alone, for their time, as are those that take no lock.
+ * The memory of a closed stream is filled, and lies on pages of its own once a finding named it. Without a look at the
+ * stream, fputs would take the fill for flags and return EOF, and nothing would be reported. Calls that take or give a
+ * single character are left alone, for their time, as are those that take no lock.
  *
  * Complexity: one look at the heap's map; another at the block's state where the stream is in the heap.
  * Threads and signal handlers: as the functions behind.

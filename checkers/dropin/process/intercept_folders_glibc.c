@@ -1,7 +1,7 @@
 /* Interception of calls with the stream of a folder that the program has closed.
  *
- * What the C library freed is filled: a lock in it is held for ever, so that readdir waits. That is no matter of the
- * library alone: a program that the drop-in is linked into waits as well.
+ * The memory of a closed folder is filled, and readdir takes the fill for a lock that is held: it would wait for ever.
+ * So these calls are intercepted in the library and in programs that the drop-in is linked into.
  *
  * Complexity: one look at the heap's map; another at the block's state where the stream is in the heap.
  * Threads and signal handlers: as the functions behind.
