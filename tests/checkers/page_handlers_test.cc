@@ -348,6 +348,17 @@ TEST_F(PageHandlers, ErrnoIsTheProgramsBeforeAndAfterItsHandler) {
 
 #if defined(__x86_64__)
 
+// A freed block of an allocator that is made by default, in a process that it will end.
+unsigned char *freed_by_default(size_t size) {
+  static rf_std heap;
+  static rf_page page;
+  rf_std_init(&heap);
+  rf_page_init(&page, &heap.base, nullptr);
+  unsigned char *const p = bytes(rf_alloc(&page.base, size));
+  rf_free(&page.base, p);
+  return p;
+}
+
 // A fault whose address the processor does not tell may be a handler that finds no stack: in the thread whose stack for
 // handlers was freed.
 TEST_F(PageHandlers, AnotherThreadsFreedStackIsNotTouchedByAFaultWithoutAnAddress) {
@@ -356,13 +367,7 @@ TEST_F(PageHandlers, AnotherThreadsFreedStackIsNotTouchedByAFaultWithoutAnAddres
   std::thread([p] { rf_page_signals_stack_freed(reinterpret_cast<uintptr_t>(p + 64)); }).join();
   EXPECT_EXIT(poke(reinterpret_cast<unsigned char *>(uintptr_t{1} << 63), 1), testing::KilledBySignal(SIGSEGV), "^$");
   auto const in_this_thread = [] {
-    static rf_std heap;
-    static rf_page page;
-    rf_std_init(&heap);
-    rf_page_init(&page, &heap.base, nullptr);
-    unsigned char *const stack = bytes(rf_alloc(&page.base, 64));
-    rf_free(&page.base, stack);
-    rf_page_signals_stack_freed(reinterpret_cast<uintptr_t>(stack + 64));
+    rf_page_signals_stack_freed(reinterpret_cast<uintptr_t>(freed_by_default(64) + 64));
     poke(reinterpret_cast<unsigned char *>(uintptr_t{1} << 63), 1);
   };
   EXPECT_EXIT(in_this_thread(), testing::ExitedWithCode(RF_EXITCODE_DEFAULT), "heap-use-after-free");
@@ -442,13 +447,7 @@ TEST_F(PageHandlers, TimersWaitInTheProgramsHandlerWhereItSaysSo) {
 }
 
 void halt_at_fault() {
-  static rf_std heap;
-  static rf_page page;
-  rf_std_init(&heap);
-  rf_page_init(&page, &heap.base, nullptr);
-  unsigned char *const p = bytes(rf_alloc(&page.base, 16));
-  rf_free(&page.base, p);
-  (void)peek(p);
+  (void)peek(freed_by_default(16));
   std::fputs("not reached\n", stderr);
 }
 

@@ -385,53 +385,62 @@ TEST(Policy, FileIsClosedAfterItWasRead) {
   (void)rmdir(folder);
 }
 
+// The segment of a policy, and the head of the file that it belongs to.
+struct Segment {
+  Segment() {
+    if (id >= 0) {
+      live = static_cast<rf_policy *>(shmat(id, nullptr, 0));
+      *live = good();
+      head.live = id;
+      head.nonce = live->nonce;
+    }
+  }
+  ~Segment() {
+    (void)shmdt(live);
+    (void)shmctl(id, IPC_RMID, nullptr);
+  }
+
+  int const id = shmget(IPC_PRIVATE, sizeof(rf_policy), IPC_CREAT | 0600);
+  rf_policy *live = nullptr;
+  rf_policy_head head = {};
+};
+
 // A segment of another file's is let go of again.
 TEST(Policy, SegmentIsAttachedWhereItBelongsToTheFile) {
-  int const id = shmget(IPC_PRIVATE, sizeof(rf_policy), IPC_CREAT | 0600);
-  ASSERT_GE(id, 0);
-  auto *const live = static_cast<rf_policy *>(shmat(id, nullptr, 0));
-  *live = good();
-  rf_policy_head head = {};
-  head.live = id;
-  auto const attached = [id] {
+  Segment own;
+  ASSERT_GE(own.id, 0);
+  auto const attached = [&own] {
     shmid_ds segment;
-    return shmctl(id, IPC_STAT, &segment) == 0 ? segment.shm_nattch : 0;
+    return shmctl(own.id, IPC_STAT, &segment) == 0 ? segment.shm_nattch : 0;
   };
   for (int wrong = 0; wrong < 3; wrong++) {
-    *live = good();
-    head.nonce = live->nonce + (wrong == 0 ? 1 : 0);
-    live->magic[0] = static_cast<char>(live->magic[0] + (wrong == 1 ? 1 : 0));
-    live->version += wrong == 2 ? 1 : 0;
-    EXPECT_EQ(rf_policy_attach(&head), nullptr) << wrong;
+    *own.live = good();
+    own.head.nonce = own.live->nonce + (wrong == 0 ? 1 : 0);
+    own.live->magic[0] = static_cast<char>(own.live->magic[0] + (wrong == 1 ? 1 : 0));
+    own.live->version += wrong == 2 ? 1 : 0;
+    EXPECT_EQ(rf_policy_attach(&own.head), nullptr) << wrong;
     EXPECT_EQ(attached(), 1U) << wrong;
   }
-  *live = good();
-  head.nonce = live->nonce;
-  const rf_policy *const found = rf_policy_attach(&head);
+  *own.live = good();
+  own.head.nonce = own.live->nonce;
+  const rf_policy *const found = rf_policy_attach(&own.head);
   ASSERT_NE(found, nullptr);
-  EXPECT_EQ(found->newest, live->newest);
+  EXPECT_EQ(found->newest, own.live->newest);
   EXPECT_EQ(attached(), 2U);
   (void)shmdt(found);
   shmid_ds segment = {};
   for (mode_t const mode : {0620, 0602}) {
-    ASSERT_EQ(shmctl(id, IPC_STAT, &segment), 0);
+    ASSERT_EQ(shmctl(own.id, IPC_STAT, &segment), 0);
     segment.shm_perm.mode = mode;
-    ASSERT_EQ(shmctl(id, IPC_SET, &segment), 0);
-    EXPECT_EQ(rf_policy_attach(&head), nullptr) << std::oct << mode;
+    ASSERT_EQ(shmctl(own.id, IPC_SET, &segment), 0);
+    EXPECT_EQ(rf_policy_attach(&own.head), nullptr) << std::oct << mode;
   }
-  (void)shmdt(live);
-  (void)shmctl(id, IPC_RMID, nullptr);
 }
 
 // Whoever made a segment may change it and give it away, whoever has it now.
 TEST(Policy, SegmentIsTheUsersByAllThatTheSystemTells) {
-  int const id = shmget(IPC_PRIVATE, sizeof(rf_policy), IPC_CREAT | 0600);
-  ASSERT_GE(id, 0);
-  auto *const live = static_cast<rf_policy *>(shmat(id, nullptr, 0));
-  *live = good();
-  rf_policy_head head = {};
-  head.live = id;
-  head.nonce = live->nonce;
+  Segment own;
+  ASSERT_GE(own.id, 0);
   struct {
     const char *what;
     bool attached;
@@ -448,13 +457,11 @@ TEST(Policy, SegmentIsTheUsersByAllThatTheSystemTells) {
   };
   for (const auto &c : cases) {
     changes_segment = c.change;
-    const rf_policy *const found = rf_policy_attach(&head);
+    const rf_policy *const found = rf_policy_attach(&own.head);
     EXPECT_EQ(found != nullptr, c.attached) << c.what;
     (void)shmdt(found);
   }
   changes_segment = nullptr;
-  (void)shmdt(live);
-  (void)shmctl(id, IPC_RMID, nullptr);
 }
 
 TEST(Policy, SegmentThatIsNoneIsNotAttached) {

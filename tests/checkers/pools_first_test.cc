@@ -2,45 +2,17 @@
 #include <ringfence/checked_pools.h>
 #include <ringfence/memblocks.h>
 #include <ringfence/pool_watch.h>
-#include <ringfence/port.h>
 #include <ringfence/watch.h>
 
 #include <cstdlib>
-#include <functional>
 #include <gtest/gtest.h>
 #include <unistd.h>
-#include <utility>
 
-namespace {
-
-std::function<void()> before_lock; // another thread comes first
-int held;
-
-} // namespace
-
-// The linker puts these in front of the port's.
-extern "C" {
-void __real_rf_mutex_lock(rf_mutex *mutex);
-void __real_rf_mutex_unlock(rf_mutex *mutex);
-void __wrap_rf_mutex_lock(rf_mutex *mutex);
-void __wrap_rf_mutex_unlock(rf_mutex *mutex);
-
-void __wrap_rf_mutex_lock(rf_mutex *mutex) {
-  if (before_lock) {
-    std::exchange(before_lock, nullptr)();
-  }
-  __real_rf_mutex_lock(mutex);
-  held++;
-}
-
-void __wrap_rf_mutex_unlock(rf_mutex *mutex) {
-  held--;
-  __real_rf_mutex_unlock(mutex);
-}
-}
+#include "tests/core/held_mutexes.h"
 
 #if RF_WATCH
 
+namespace ringfence {
 namespace {
 
 // Brings the watcher of the start along.
@@ -75,7 +47,7 @@ TEST_F(PoolsFirst, OneThatComesAfterAnotherThreadsLeavesItsWatcherInPlace) {
   begin_pool();
   ASSERT_NE(own, nullptr) << "the options are asked for inside a lock";
   EXPECT_EQ(rf_watcher_of_process, own);
-  EXPECT_EQ(held, 0);
+  EXPECT_TRUE(held.empty());
   rf_pool_watch_stop();
   rf_watcher_of_process = first_;
 }
@@ -86,12 +58,13 @@ TEST_F(PoolsFirst, TheLockIsLetGoOf) {
     rf_watcher_of_process = first_;
     begin_pool();
     EXPECT_EQ(rf_watcher_of_process, nullptr) << "nobody watches in mode off";
-    EXPECT_EQ(held, 0);
+    EXPECT_TRUE(held.empty());
   }
   (void)alarm(0);
   rf_watcher_of_process = first_;
 }
 
 } // namespace
+} // namespace ringfence
 
 #endif

@@ -127,18 +127,24 @@ bool name_of_exit(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *
   return inlined == 0;
 }
 
+// Found by a stack of this depth, whose innermost return address is 1, the next one 2, and so on.
+rf_finding found_by(unsigned depth) {
+  rf_finding f = sample_finding();
+  f.found.site = nullptr;
+  f.found.depth = depth;
+  for (unsigned i = 0; i < depth; i++) {
+    f.found.frames[i] = i + 1;
+  }
+  return f;
+}
+
 // The stack of a sweep at exit tells nothing of the write; one that a call of the program led to does.
 TEST(ReportText, AWriteFoundByTheExitHandlersWasFoundInACheckOfAllBlocks) {
   rf_symbolizer const symbolizer = {name_of_exit, nullptr};
-  rf_finding f = sample_finding();
-  f.found.site = nullptr;
-  f.found.depth = 4;
-  for (unsigned i = 0; i < 5; i++) {
-    f.found.frames[i] = i + 1;
-  }
-  EXPECT_EQ(line_with(render(f, &symbolizer), "WRITE"), "WRITE of size 3 at 0x105e, found in a check of all blocks");
-  f.found.depth = 5;
-  EXPECT_EQ(line_with(render(f, &symbolizer), "WRITE"), "WRITE of size 3 at 0x105e, found by thread T0 here:");
+  EXPECT_EQ(line_with(render(found_by(4), &symbolizer), "WRITE"),
+            "WRITE of size 3 at 0x105e, found in a check of all blocks");
+  EXPECT_EQ(line_with(render(found_by(5), &symbolizer), "WRITE"),
+            "WRITE of size 3 at 0x105e, found by thread T0 here:");
 }
 
 bool name_of_operator(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {
@@ -150,10 +156,8 @@ bool name_of_operator(void *context, uintptr_t pc, unsigned inlined, rf_frame_na
 // The caller alone is known, and that is the C++ library's own operator: the block was freed, if at exit.
 TEST(ReportText, AWriteFoundByAFreeOfTheCxxLibrarysWasFoundThere) {
   rf_symbolizer const symbolizer = {name_of_operator, nullptr};
-  rf_finding f = sample_finding();
-  f.found.site = nullptr;
-  f.found.depth = 1;
-  EXPECT_EQ(line_with(render(f, &symbolizer), "WRITE"), "WRITE of size 3 at 0x105e, found by thread T0 here:");
+  EXPECT_EQ(line_with(render(found_by(1), &symbolizer), "WRITE"),
+            "WRITE of size 3 at 0x105e, found by thread T0 here:");
 }
 
 TEST(ReportText, AMismatchNamesTheAllocationFirst) {

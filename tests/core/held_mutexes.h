@@ -8,12 +8,14 @@
 
 #include <algorithm>
 #include <functional>
+#include <utility>
 #include <vector>
 
 namespace ringfence {
 
 static std::vector<const rf_mutex *> held;
 static std::vector<const rf_mutex *> locked; // ever
+static std::function<void()> before_lock;    // once: another thread comes first
 static std::function<void()> after_lock;
 static std::function<void()> after_unlock;
 
@@ -27,6 +29,9 @@ void __wrap_rf_mutex_unlock(rf_mutex *mutex);
 
 void __wrap_rf_mutex_lock(rf_mutex *mutex) {
   using namespace ringfence;
+  if (before_lock) {
+    std::exchange(before_lock, nullptr)();
+  }
   ASSERT_EQ(std::count(held.begin(), held.end(), mutex), 0) << "waits for itself";
   __real_rf_mutex_lock(mutex);
   held.push_back(mutex);
