@@ -39,6 +39,8 @@ static const bug_facts facts[RF_BUG_COUNT] = {
     [RF_BUG_BUS] = {"BUS", 119, 119},
     [RF_BUG_ILL] = {"ILL", 758, 758},
     [RF_BUG_FPE] = {"FPE", 369, 369},
+    [RF_BUG_STOPPED_OVERFLOW] = {"buffer-overflow", 120, 120},
+    [RF_BUG_STACK_OVERFLOW] = {"stack-buffer-overflow", 121, 126},
 };
 
 static bool known(rf_bug bug) {

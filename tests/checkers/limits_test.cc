@@ -93,8 +93,10 @@ TEST(Numbers, OfBugsAndAccesses) {
                          RF_BUG_BUS,
                          RF_BUG_ILL,
                          RF_BUG_FPE,
+                         RF_BUG_STOPPED_OVERFLOW,
+                         RF_BUG_STACK_OVERFLOW,
                          RF_BUG_COUNT};
-  for (int i = 0; i <= 24; i++) {
+  for (int i = 0; i <= 26; i++) {
     EXPECT_EQ(bugs[i], i);
   }
   EXPECT_EQ(RF_ACCESS_UNKNOWN, 0);

@@ -67,29 +67,6 @@ class DropinBug : public testing::TestWithParam<Bug> {};
 INSTANTIATE_TEST_SUITE_P(Each, DropinBug, testing::ValuesIn(kBugs),
                          [](const testing::TestParamInfo<Bug> &it) { return std::string(it.param.name); });
 
-// The place that the program prints for the call of that name; -1 if it prints none.
-long long place(const std::string &out, const std::string &what) {
-  std::istringstream text(out);
-  std::string word;
-  long long offset = -1;
-  while (text >> word) {
-    if (word == what) {
-      text >> offset;
-    }
-  }
-  return offset;
-}
-
-// True where the first frame lies in the program, at most a few instructions from there.
-bool is_near(const Json &trace, const std::string &file, long long offset) {
-  const std::vector<Json> &frames = trace["frames"].items;
-  if (frames.empty() || frames[0]["module"].text != file) {
-    return false;
-  }
-  long long const found = std::strtoll(frames[0]["offset"].text.c_str(), nullptr, 16);
-  return found > offset - 64 && found < offset + 64;
-}
-
 TEST_P(DropinBug, IsFoundWithKindAndDistance) {
   const Bug &bug = GetParam();
   Result const result = run({program("bugs"), bug.name, "bad"});

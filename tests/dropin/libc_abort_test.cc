@@ -150,6 +150,8 @@ TEST_F(LibcAbort, OfMallocIsAFindingOfItsKind) {
       {"invalid fastbin entry (free)\n", RF_BUG_METADATA},
       {"break adjusted to free malloc space\n", RF_BUG_METADATA},
       {"Fatal error: glibc detected an invalid stdio handle\n", RF_BUG_USE_AFTER_FREE},
+      {"*** buffer overflow detected ***: terminated\n", RF_BUG_STOPPED_OVERFLOW},
+      {"*** stack smashing detected ***: terminated\n", RF_BUG_STACK_OVERFLOW},
   };
   for (auto const &each : cases) {
     EXPECT_EQ(bug_of(each.text), each.bug) << each.text;
@@ -161,6 +163,7 @@ TEST_F(LibcAbort, OfMallocIsAFindingOfItsKind) {
 TEST_F(LibcAbort, OfAnythingElseIsNone) {
   EXPECT_EQ(bug_of("program: main.c:3: main: Assertion `x' failed.\n"), RF_BUG_LEAK);
   EXPECT_EQ(bug_of("free()"), RF_BUG_LEAK);
+  EXPECT_EQ(bug_of("*** %n in writable segment detected ***: terminated\n"), RF_BUG_LEAK);
   EXPECT_EQ(bug_of(""), RF_BUG_LEAK);
   published = nullptr;
   ucontext_t context = {};
@@ -180,11 +183,20 @@ TEST_F(LibcAbort, OfAStreamIsNoneWhereAFindingExplainsIt) {
   EXPECT_EQ(bug_of("free(): invalid pointer\n"), RF_BUG_BAD_FREE);
 }
 
+TEST_F(LibcAbort, OfAWriteIsNoneWhereThatWasReported) {
+  rf_libc_abort_is_told();
+  EXPECT_EQ(bug_of("*** buffer overflow detected ***: terminated\n"), RF_BUG_LEAK);
+  EXPECT_EQ(bug_of("*** stack smashing detected ***: terminated\n"), RF_BUG_LEAK);
+  EXPECT_EQ(bug_of("free(): invalid pointer\n"), RF_BUG_BAD_FREE);
+}
+
 TEST_F(LibcAbort, SaysWhatTheCLibrarySaid) {
   (void)bug_of("free(): invalid pointer\nmore");
   EXPECT_STREQ(world.finding.detail, "the C library's malloc says: free(): invalid pointer");
   (void)bug_of("Fatal error: glibc detected an invalid stdio handle");
   EXPECT_STREQ(world.finding.detail, "the C library says: Fatal error: glibc detected an invalid stdio handle");
+  (void)bug_of("*** stack smashing detected ***: terminated\n");
+  EXPECT_STREQ(world.finding.detail, "the C library says: *** stack smashing detected ***: terminated");
   (void)bug_of("free(): " + std::string(200, 'x'));
   std::string const said = world.finding.detail;
   EXPECT_EQ(said.size(), 127U);

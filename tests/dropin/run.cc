@@ -221,4 +221,25 @@ std::string find_in_path(const std::string &name) {
   return "";
 }
 
+long long place(const std::string &out, const std::string &what) {
+  std::istringstream text(out);
+  std::string word;
+  long long offset = -1;
+  while (text >> word) {
+    if (word == what) {
+      text >> offset;
+    }
+  }
+  return offset;
+}
+
+bool is_near(const Json &trace, const std::string &file, long long offset) {
+  const std::vector<Json> &frames = trace["frames"].items;
+  if (frames.empty() || frames[0]["module"].text != file) {
+    return false;
+  }
+  long long const found = std::strtoll(frames[0]["offset"].text.c_str(), nullptr, 16);
+  return found > offset - 64 && found < offset + 64;
+}
+
 } // namespace ringfence_test

@@ -46,6 +46,12 @@ Result run_bare(const std::vector<std::string> &arguments);
 // A program of tests/dropin/programs, as an absolute path.
 std::string program(const std::string &name);
 
+// The place that a program of cases prints for the call of that name (programs/marks.h); -1 if it prints none.
+long long place(const std::string &out, const std::string &what);
+
+// True where the trace's first frame lies in that program, at most a few instructions from there.
+bool is_near(const Json &trace, const std::string &file, long long offset);
+
 // The file that a shell would run, or "".
 std::string find_in_path(const std::string &name);
 

@@ -87,6 +87,12 @@ void rf_intercept_calls_init() {
 void rf_intercept_closed_init() {
   call("closed");
 }
+void rf_intercept_fortify_init() {
+  call("fortify");
+}
+void rf_intercept_sync_init() {
+  call("sync");
+}
 void rf_intercept_transfer_end() {
   call("transfer ends");
 }
@@ -161,7 +167,7 @@ protected:
 // served, since the linker allocates.
 TEST_F(Start, AllIsReadyBeforeTheProgram) {
   EXPECT_EQ(begin(nullptr),
-            (Calls{"transfer begins", "sanitizer", "begin as a library", "glibc", "calls", "closed", "at exit",
+            (Calls{"transfer begins", "sanitizer", "begin as a library", "glibc", "calls", "closed", "fortify", "sync", "at exit",
                    "at quick exit", "files", "descriptors", "sandbox", "clone", "transfer", "signal", "exec target"}));
 }
 

@@ -81,6 +81,8 @@ TEST(KindsTogether, SeveritiesStay) {
       {RF_BUG_BUS, "5.3"},
       {RF_BUG_ILL, "5.3"},
       {RF_BUG_FPE, "5.3"},
+      {RF_BUG_STOPPED_OVERFLOW, "5.3"},
+      {RF_BUG_STACK_OVERFLOW, "8.8"},
   };
   EXPECT_EQ(sizeof severities / sizeof severities[0], static_cast<size_t>(RF_BUG_COUNT));
   for (const auto &[bug, severity] : severities) {

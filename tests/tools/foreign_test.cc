@@ -104,7 +104,8 @@ TEST_F(Foreign, KindsOfAsan) {
       {"BUS on unknown address (pc 0x1)", "BUS", 0},
       {"ILL on unknown address 0x10 (pc 0x1)", "ILL", 0},
       {"FPE on unknown address 0x10 (pc 0x1)", "FPE", 0},
-      {"stack-buffer-overflow on address 0x7ffc", nullptr, 0},
+      {"stack-buffer-overflow on address 0x7ffc", "stack-buffer-overflow", 0},
+      {"stack-use-after-return on address 0x7ffc", nullptr, 0},
       {"global-buffer-overflow on address 0x7ffc", nullptr, 0},
   };
   for (const Row &row : rows) {

@@ -19,7 +19,7 @@ TEST_F(ImportCommand, GivesAReportToTheCollectorWithTheSameIdEachTime) {
   const std::string asan =
       file("asan.log", "==7==ERROR: AddressSanitizer: attempting double-free on 0x10 in thread T0:\n"
                        "    #0 0x1 in drop /src/a.c:4\n"
-                       "==8==ERROR: AddressSanitizer: stack-buffer-overflow on address 0x2\n");
+                       "==8==ERROR: AddressSanitizer: stack-use-after-return on address 0x2\n");
   const auto import = [&](std::vector<std::string> words) {
     words.insert(words.begin(), {ringfence(), "import", "--collector", folder});
     return run(words);

@@ -212,6 +212,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/inspect/snapshot_record.c
   checkers/dropin/inspect/stop_the_world.c
   checkers/dropin/inspect/told_leaks.c
+  checkers/dropin/malloc/address_findings.c
   checkers/dropin/malloc/forward.c
   checkers/dropin/malloc/guarded_blocks.c
   checkers/dropin/malloc/mallinfo_glibc.c
@@ -238,6 +239,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/process/fork.c
   checkers/dropin/process/intercept_exit.c
   checkers/dropin/process/intercept_folders_glibc.c
+  checkers/dropin/process/intercept_fortify_glibc.c
   checkers/dropin/process/intercept_mlockall.c
   checkers/dropin/process/intercept_rights.c
   checkers/dropin/process/lifecycle.c
@@ -297,6 +299,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/inspect/snapshot_record.c
   checkers/dropin/inspect/stop_the_world.c
   checkers/dropin/inspect/told_leaks.c
+  checkers/dropin/malloc/address_findings.c
   checkers/dropin/malloc/forward.c
   checkers/dropin/malloc/guarded_blocks.c
   checkers/dropin/malloc/mallinfo_glibc.c
@@ -332,12 +335,15 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/process/intercept_exit.c
   checkers/dropin/process/intercept_files.c
   checkers/dropin/process/intercept_folders_glibc.c
+  checkers/dropin/process/intercept_fortified_calls_glibc.c
+  checkers/dropin/process/intercept_fortify_glibc.c
   checkers/dropin/process/intercept_glibc.c
   checkers/dropin/process/intercept_handing_over.c
   checkers/dropin/process/intercept_mlockall.c
   checkers/dropin/process/intercept_rights.c
   checkers/dropin/process/intercept_sandbox.c
   checkers/dropin/process/intercept_signal.c
+  checkers/dropin/process/intercept_sync_glibc.c
   checkers/dropin/process/intercept_sysv_signal.c
   checkers/dropin/process/intercept_transfer.c
   checkers/dropin/process/lifecycle.c

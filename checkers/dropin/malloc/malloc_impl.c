@@ -1,5 +1,6 @@
 #include "malloc_impl.h"
 
+#include "address_findings.h"
 #include "checkers/dropin/heap/fast.h"
 #include "checkers/dropin/runtime/caller.h"
 #include "checkers/dropin/runtime/own_cache.h"
@@ -435,30 +436,6 @@ bool rf_malloc_impl_report_stale(const void *start, size_t size, rf_access acces
   return stale;
 }
 
-/* The block that was freed there, or that the pointer lies in. */
-static void tell_of_block(rf_finding *f, const void *ptr) {
-  rf_view view;
-  rf_cache *const cache = rf_span_holding((uintptr_t)ptr) != NULL ? rf_enter() : NULL;
-  if (cache == NULL) {
-    rf_guarded_blocks_tell_of(ptr, f);
-    return;
-  }
-  if (rf_view_at((uintptr_t)ptr, &view) && (ptr == view.payload || f->address - (uintptr_t)view.payload < view.size)) {
-    rf_check_about(f, &view);
-  }
-  rf_leave(cache);
-}
-
-RF_COLD static size_t report_no_block(const void *ptr, const rf_origin *origin) {
-  rf_finding f;
-  rf_finding_begin(&f, RF_BUG_BAD_USABLE_SIZE, RF_ACCESS_UNKNOWN, ptr, "malloc", rf_mode_name(rf_process.options.mode),
-                   origin);
-  tell_of_block(&f, ptr);
-  f.detail = "malloc_usable_size was asked of a pointer that is no live block";
-  rf_report(rf_process.guard_options.reporter, &f);
-  return 0;
-}
-
 static size_t usable_size_outside(void *ptr, const rf_origin *origin) {
   size_t size = 0;
   if (rf_guarded_blocks_own(ptr) && rf_guarded_blocks_usable_size(ptr, &size)) {
@@ -470,7 +447,7 @@ static size_t usable_size_outside(void *ptr, const rf_origin *origin) {
   if (!rf_forward_is_ours(ptr) || rf_forward_is_foreign(ptr)) {
     return rf_forward.next.usable_size(ptr);
   }
-  return rf_process.checked ? report_no_block(ptr, origin) : 0;
+  return rf_process.checked ? rf_report_no_block(ptr, origin) : 0;
 }
 
 PART bool is_stale(const void *ptr) {
@@ -484,7 +461,7 @@ size_t rf_malloc_impl_usable_size(void *ptr, const rf_origin *origin) {
   rf_view view;
   if (rf_memory_tags_on() && ptr != NULL) {
     if (is_stale(ptr)) {
-      return report_no_block((const void *)rf_tag_remove((uintptr_t)ptr), origin);
+      return rf_report_no_block((const void *)rf_tag_remove((uintptr_t)ptr), origin);
     }
     ptr = (void *)rf_tag_remove((uintptr_t)ptr);
   }
@@ -496,5 +473,5 @@ size_t rf_malloc_impl_usable_size(void *ptr, const rf_origin *origin) {
   if (cache != NULL) {
     rf_leave(cache);
   }
-  return live ? view.size : rf_process.checked ? report_no_block(ptr, origin) : 0;
+  return live ? view.size : rf_process.checked ? rf_report_no_block(ptr, origin) : 0;
 }

@@ -11,6 +11,7 @@
 #endif
 #define _GNU_SOURCE
 #include "intercept_files.h"
+#include "intercept_fortify.h"
 #include "intercept_transfer.h"
 
 #include <aio.h>
@@ -202,7 +203,7 @@ CALL_FIRST(syscall(SYS_readlinkat, AT_FDCWD, path, buf, n), ssize_t, -1, readlin
 CALL_AS(ssize_t, -1, readlinkat, (int at, const char *restrict path, char *restrict buf, size_t n), (at, path, buf, n),
         NAME(path), WRITES(buf, n))
 CALL_AS(ssize_t, -1, __readlink_chk, (const char *restrict path, char *restrict buf, size_t n, size_t room),
-        (path, buf, n, room), NAME(path), WRITES(buf, n))
+        (path, FITTING(buf, n, room), n, room), NAME(path), WRITES(buf, n))
 CALL(utime, (const char *path, const struct utimbuf *times), (path, times), NAME(path), READS(times, sizeof *times))
 CALL(utimes, (const char *path, const struct timeval times[2]), (path, times), NAME(path),
      READS(times, 2 * sizeof *times))
@@ -260,8 +261,8 @@ CALL_OWN(poll, (struct pollfd * list, nfds_t n, int ms), (list, n, ms), (SYS_pol
 #else
 CALL(poll, (struct pollfd * list, nfds_t n, int ms), (list, n, ms), WRITES(list, n * sizeof *list))
 #endif
-CALL(__poll_chk, (struct pollfd * list, nfds_t n, int ms, size_t room), (list, n, ms, room),
-     WRITES(list, n * sizeof *list))
+CALL(__poll_chk, (struct pollfd * list, nfds_t n, int ms, size_t room),
+     (FITTING(list, rf_fortify_size(sizeof *list, n), room), n, ms, room), WRITES(list, n * sizeof *list))
 CALL(ppoll, (struct pollfd * list, nfds_t n, const struct timespec *limit, const sigset_t *mask),
      (list, n, limit, mask), WRITES(list, n * sizeof *list))
 CALL(select, (int n, fd_set *restrict in, fd_set *restrict out, fd_set *restrict other, struct timeval *restrict limit),

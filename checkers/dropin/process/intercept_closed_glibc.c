@@ -16,6 +16,7 @@
 #define _GNU_SOURCE
 #include "intercept_closed.h"
 #include "intercept_files.h"
+#include "intercept_fortify.h"
 
 #include <gnu/libc-version.h>
 #include <stdarg.h>
@@ -78,8 +79,15 @@ static int scan_as_in_2023(FILE *restrict stream, const char *restrict format, v
 /* ---- Streams ---- */
 
 USES(char *, NULL, fgets, (char *restrict buf, int n, FILE *restrict stream), (buf, n, stream), stream)
-USES(char *, NULL, __fgets_chk, (char *restrict buf, size_t room, int n, FILE *restrict stream), (buf, room, n, stream),
-     stream)
+RF_COLD RF_EXPORT char *__fgets_chk(char *restrict buf, size_t room, int n, FILE *restrict stream) {
+  rf_origin const origin = RF_CALLER;
+  find_theirs();
+  if (!rf_process_uses(stream, &origin)) {
+    return NULL;
+  }
+  return n > 0 && (size_t)n > room ? rf_fortify_line(buf, room, stream, &origin)
+                                   : theirs.__fgets_chk(buf, room, n, stream);
+}
 USES(ssize_t, -1, getline, (char **restrict line, size_t *restrict size, FILE *restrict stream), (line, size, stream),
      stream)
 USES(ssize_t, -1, getdelim, (char **restrict line, size_t *restrict size, int end, FILE *restrict stream),

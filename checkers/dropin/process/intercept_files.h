@@ -32,6 +32,13 @@ void rf_intercept_closed_init(void);
 /* The same for calls with a folder's stream; the former calls it. */
 void rf_intercept_folders_init(void);
 
+/* The same of those that the C library stops where they would write too much; it calls the second. */
+void rf_intercept_fortify_init(void);
+void rf_intercept_fortified_calls_init(void);
+
+/* The same of those that lock and wait. */
+void rf_intercept_sync_init(void);
+
 /* The same of those that close descriptors. */
 void rf_intercept_descriptors_init(void);
 

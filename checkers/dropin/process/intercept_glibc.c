@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "checkers/dropin/os/libc.h"
 #include "intercept_files.h"
+#include "intercept_fortify.h"
 #include "intercept_transfer.h"
 #include "stream_buffer.h"
 
@@ -54,14 +55,14 @@ RF_EXPORT FILE *freopen64(const char *filename, const char *modes, FILE *stream)
 }
 
 INTO(pread64, (int fd, void *buf, size_t n, off64_t at), (fd, buf, n, at))
-INTO(__read_chk, (int fd, void *buf, size_t n, size_t room), (fd, buf, n, room))
-INTO(__pread_chk, (int fd, void *buf, size_t n, off_t at, size_t room), (fd, buf, n, at, room))
-INTO(__pread64_chk, (int fd, void *buf, size_t n, off64_t at, size_t room), (fd, buf, n, at, room))
-INTO(__recv_chk, (int fd, void *buf, size_t n, size_t room, int flags), (fd, buf, n, room, flags))
+INTO(__read_chk, (int fd, void *buf, size_t n, size_t room), (fd, FITTING(buf, n, room), n, room))
+INTO(__pread_chk, (int fd, void *buf, size_t n, off_t at, size_t room), (fd, FITTING(buf, n, room), n, at, room))
+INTO(__pread64_chk, (int fd, void *buf, size_t n, off64_t at, size_t room), (fd, FITTING(buf, n, room), n, at, room))
+INTO(__recv_chk, (int fd, void *buf, size_t n, size_t room, int flags), (fd, FITTING(buf, n, room), n, room, flags))
 RECEIVES(__recvfrom_chk,
          (int fd, void *restrict buf, size_t n, size_t room, int flags, __SOCKADDR_ARG from,
           socklen_t *restrict length),
-         (fd, buf, n, room, flags, from, length))
+         (fd, FITTING(buf, n, room), n, room, flags, from, length))
 
 OUT_OF(pwrite64, (int fd, const void *buf, size_t n, off64_t at), (fd, buf, n, at))
 
@@ -77,6 +78,6 @@ WITH_FLAGS(preadv64v2, off64_t, RF_ACCESS_WRITE)
 WITH_FLAGS(pwritev64v2, off64_t, RF_ACCESS_READ)
 
 STREAMS(__fread_chk, (void *restrict buf, size_t room, size_t size, size_t n, FILE *restrict stream),
-        (buf, room, size, n, stream), RF_ACCESS_WRITE)
+        (FITTING(buf, rf_fortify_size(size, n), room), room, size, n, stream), RF_ACCESS_WRITE)
 STREAMS(__fread_unlocked_chk, (void *restrict buf, size_t room, size_t size, size_t n, FILE *restrict stream),
-        (buf, room, size, n, stream), RF_ACCESS_WRITE)
+        (FITTING(buf, rf_fortify_size(size, n), room), room, size, n, stream), RF_ACCESS_WRITE)

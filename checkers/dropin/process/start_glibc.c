@@ -41,6 +41,8 @@ void rf_start_of_libc(void) {
   rf_intercept_glibc_init();
   rf_intercept_calls_init();
   rf_intercept_closed_init();
+  rf_intercept_fortify_init();
+  rf_intercept_sync_init();
 #endif
   (void)__cxa_atexit(at_exit, NULL, NULL);
   if (__cxa_at_quick_exit != NULL) {

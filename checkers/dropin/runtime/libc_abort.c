@@ -22,16 +22,19 @@ typedef struct abort_message {
 
 static abort_message *const *message; /* NULL: there is no such thing */
 static rf_runtime libc;
+static bool told;
 
 void rf_libc_abort_init(void) {
   rf_runtime_find("abort", &libc);
   message = (abort_message *const *)rf_libc_private("__abort_msg");
+  told = false;
 }
 
 #define STREAM "Fatal error: glibc detected an invalid stdio handle"
+#define OF_COMPILER "*** "
 
-/* The first that a message begins with counts. glibc 2.26 to 2.41: its malloc, and its streams, whose table of
- * functions is not one of its own where a stream was closed before. */
+/* The first that a message begins with counts. glibc 2.26 to 2.41: its malloc, its streams, whose table of functions is
+ * not one of its own where a stream was closed before, and those that compilers place. */
 static const struct {
   const char *begin;
   rf_bug bug;
@@ -53,11 +56,17 @@ static const struct {
     {"invalid fastbin entry", RF_BUG_METADATA},
     {"break adjusted to free malloc space", RF_BUG_METADATA},
     {STREAM, RF_BUG_USE_AFTER_FREE},
+    {OF_COMPILER "buffer overflow detected ***", RF_BUG_STOPPED_OVERFLOW},
+    {OF_COMPILER "stack smashing detected ***", RF_BUG_STACK_OVERFLOW},
 };
+
+static bool begins(const char *text, const char *with) {
+  return strncmp(text, with, strlen(with)) == 0;
+}
 
 static bool bug_of(const char *text, rf_bug *bug) {
   for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
-    if (strncmp(text, messages[i].begin, strlen(messages[i].begin)) == 0) {
+    if (begins(text, messages[i].begin)) {
       *bug = messages[i].bug;
       return true;
     }
@@ -65,14 +74,15 @@ static bool bug_of(const char *text, rf_bug *bug) {
   return false;
 }
 
-static bool is_of_stream(const char *text) {
-  return strncmp(text, STREAM, strlen(STREAM)) == 0;
+/* Those of malloc do not name it. */
+static const char *speaker_of(const char *text) {
+  return begins(text, STREAM) || begins(text, OF_COMPILER) ? "the C library says: " : "the C library's malloc says: ";
 }
 
 /* Without the line's end. */
 static const char *said(const char *text) {
   static char detail[128];
-  const char *const begin = is_of_stream(text) ? "the C library says: " : "the C library's malloc says: ";
+  const char *const begin = speaker_of(text);
   size_t length = strlen(begin);
   memcpy(detail, begin, length);
   while (*text != '\0' && *text != '\n' && length < sizeof detail - 1) {
@@ -135,14 +145,21 @@ static void report(rf_bug bug, const char *text, const void *context) {
   rf_report(rf_process.guard_options.reporter, &f);
 }
 
+RF_COLD void rf_libc_abort_is_told(void) {
+  __atomic_store_n(&told, true, __ATOMIC_RELAXED);
+}
+
 RF_COLD void rf_libc_abort_report(const void *context) {
   rf_bug bug;
   const abort_message *const last = message != NULL ? *message : NULL;
   if (last == NULL || rf_process_now() != rf_process.id || !bug_of(last->text, &bug)) {
     return;
   }
-  if (is_of_stream(last->text) && rf_process.findings != 0) {
+  if (begins(last->text, STREAM) && rf_process.findings != 0) {
     return; /* what was found before, such as the access to the freed stream, explains it */
+  }
+  if (begins(last->text, OF_COMPILER) && __atomic_load_n(&told, __ATOMIC_RELAXED)) {
+    return;
   }
   /* The status is the signal's, and not that of a process that a finding has ended. */
   bool const before = __atomic_exchange_n(&rf_process.ending, true, __ATOMIC_RELAXED);

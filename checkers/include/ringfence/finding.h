@@ -42,6 +42,8 @@ typedef enum rf_bug {
   RF_BUG_BUS,  /* BUS, 119: the same with SIGBUS */
   RF_BUG_ILL,  /* ILL, 758: the same with SIGILL */
   RF_BUG_FPE,  /* FPE, 369: the same with SIGFPE */
+  RF_BUG_STOPPED_OVERFLOW, /* buffer-overflow, 120: the C library stopped a write longer than its destination */
+  RF_BUG_STACK_OVERFLOW,   /* stack-buffer-overflow, 121: the same on the stack, or found after it was done */
   RF_BUG_COUNT
 } rf_bug;
 

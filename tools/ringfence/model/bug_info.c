@@ -92,6 +92,16 @@ static const kind kinds[RF_BUG_COUNT] = {
     [RF_BUG_FPE] = {"Fpe", "The program divided by zero.",
                     "An integer was divided by zero, or the quotient does not fit; the process died of SIGFPE.",
                     "Check the divisor.", "5.3"},
+    [RF_BUG_STOPPED_OVERFLOW] =
+        {"BufferOverflow", "A write longer than its destination was stopped.",
+         "The compiler knew how large the destination is, and the C library ended the program before the write was done "
+         "(_FORTIFY_SOURCE); the process died of SIGABRT.",
+         "Compare the length with the destination's size before the call; look at the terminating NUL.", "5.3"},
+    [RF_BUG_STACK_OVERFLOW] =
+        {"StackBufferOverflow", "An object on the stack was accessed past its end.",
+         "The write was stopped (_FORTIFY_SOURCE), or had overwritten what the compiler keeps behind the objects of a "
+         "function (-fstack-protector), which was noticed as the function returned; the process died of SIGABRT.",
+         "Look at the arrays of the function that the report begins with, and at what is copied into them.", "8.8"},
 };
 
 static const kind unknown = {"Unknown", "A kind of finding that this version does not know.",

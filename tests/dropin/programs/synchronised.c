@@ -1,0 +1,117 @@
+/* Calls with mutexes, condition variables and their like in a block that was freed. As bugs.c; says "refused" where the
+ * call fails with EINVAL, and "wrong" where the good twin's call does not what the C library does. */
+#define _GNU_SOURCE
+#include "cases.h"
+#include "marks.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+typedef struct {
+  char before[24];
+  pthread_mutex_t mutex;
+  pthread_cond_t condition;
+  pthread_rwlock_t rwlock;
+  pthread_barrier_t barrier;
+  pthread_spinlock_t spinlock;
+} shared;
+
+static const struct timespec past = {1, 0};
+
+static shared *make_shared(void) {
+  shared *const s = (shared *)(void *)make(sizeof *s);
+  pthread_mutex_init(&s->mutex, NULL);
+  pthread_cond_init(&s->condition, NULL);
+  pthread_rwlock_init(&s->rwlock, NULL);
+  pthread_barrier_init(&s->barrier, NULL, 1);
+  pthread_spin_init(&s->spinlock, PTHREAD_PROCESS_PRIVATE);
+  return s;
+}
+
+/* In the good twin `before` comes first, and the call gives `result`. */
+#define USE(name, before, arguments, result)                                                                           \
+  static void name##_after_free(void) {                                                                                \
+    shared *const s = make_shared();                                                                                   \
+    shared *volatile kept = s;                                                                                         \
+    if (bad) {                                                                                                         \
+      mark("released");                                                                                                \
+      free(s);                                                                                                         \
+    } else {                                                                                                           \
+      before;                                                                                                          \
+    }                                                                                                                  \
+    mark("found");                                                                                                     \
+    int const given = pthread_##name arguments;                                                                        \
+    if (bad && given == EINVAL) {                                                                                      \
+      puts("refused");                                                                                                 \
+    }                                                                                                                  \
+    if (!bad && given != (result)) {                                                                                   \
+      puts("wrong");                                                                                                   \
+    }                                                                                                                  \
+    free(bad ? NULL : s);                                                                                              \
+  }
+
+#define NOTHING (void)0
+
+USE(mutex_lock, NOTHING, (&kept->mutex), 0)
+USE(mutex_trylock, pthread_mutex_lock(&s->mutex), (&kept->mutex), EBUSY)
+USE(mutex_timedlock, pthread_mutex_lock(&s->mutex), (&kept->mutex, &past), ETIMEDOUT)
+USE(mutex_unlock, pthread_mutex_lock(&s->mutex), (&kept->mutex), 0)
+USE(mutex_destroy, NOTHING, (&kept->mutex), 0)
+USE(cond_signal, NOTHING, (&kept->condition), 0)
+USE(cond_broadcast, NOTHING, (&kept->condition), 0)
+USE(cond_timedwait, pthread_mutex_lock(&s->mutex), (&kept->condition, &kept->mutex, &past), ETIMEDOUT)
+USE(cond_destroy, NOTHING, (&kept->condition), 0)
+USE(rwlock_rdlock, NOTHING, (&kept->rwlock), 0)
+USE(rwlock_wrlock, NOTHING, (&kept->rwlock), 0)
+USE(rwlock_tryrdlock, pthread_rwlock_wrlock(&s->rwlock), (&kept->rwlock), EBUSY)
+USE(rwlock_trywrlock, pthread_rwlock_rdlock(&s->rwlock), (&kept->rwlock), EBUSY)
+USE(rwlock_timedrdlock, NOTHING, (&kept->rwlock, &past), 0)
+USE(rwlock_timedwrlock, pthread_rwlock_rdlock(&s->rwlock), (&kept->rwlock, &past), ETIMEDOUT)
+USE(rwlock_unlock, pthread_rwlock_wrlock(&s->rwlock), (&kept->rwlock), 0)
+USE(barrier_wait, NOTHING, (&kept->barrier), PTHREAD_BARRIER_SERIAL_THREAD)
+USE(barrier_destroy, NOTHING, (&kept->barrier), 0)
+USE(spin_lock, NOTHING, (&kept->spinlock), 0)
+
+/* A thread that the good twin wakes. */
+static shared *waking;
+
+static void *wake(void *unused) {
+  pthread_mutex_lock(&waking->mutex);
+  pthread_cond_signal(&waking->condition);
+  pthread_mutex_unlock(&waking->mutex);
+  return unused;
+}
+
+static void begin_to_wake(shared *s) {
+  pthread_t thread;
+  waking = s;
+  pthread_mutex_lock(&s->mutex);
+  if (pthread_create(&thread, NULL, wake, NULL) == 0) {
+    pthread_detach(thread);
+  }
+}
+
+USE(cond_wait, begin_to_wake(s), (&kept->condition, &kept->mutex), 0)
+
+/* Bytes of the program's own may look like the fill. */
+static void a_lock_that_looks_freed(void) {
+  pthread_mutex_t *const mutex = malloc(sizeof *mutex);
+  memset(mutex, 0xCC, sizeof *mutex);
+  printf("%d\n", pthread_mutex_trylock(mutex));
+  free(mutex);
+}
+
+int main(int argc, char **argv) {
+  static const test_case cases[] = {
+      CASE(mutex_lock_after_free),         CASE(mutex_trylock_after_free),    CASE(mutex_timedlock_after_free),
+      CASE(mutex_unlock_after_free),       CASE(mutex_destroy_after_free),    CASE(cond_signal_after_free),
+      CASE(cond_broadcast_after_free),     CASE(cond_timedwait_after_free),   CASE(cond_destroy_after_free),
+      CASE(cond_wait_after_free),          CASE(rwlock_rdlock_after_free),    CASE(rwlock_wrlock_after_free),
+      CASE(rwlock_tryrdlock_after_free),   CASE(rwlock_trywrlock_after_free), CASE(rwlock_timedrdlock_after_free),
+      CASE(rwlock_timedwrlock_after_free), CASE(rwlock_unlock_after_free),    CASE(barrier_wait_after_free),
+      CASE(barrier_destroy_after_free),    CASE(spin_lock_after_free),        CASE(a_lock_that_looks_freed),
+  };
+  return run_case(cases, sizeof cases / sizeof cases[0], argc, argv);
+}
