@@ -3,6 +3,7 @@
 // own.
 #define _Static_assert static_assert
 extern "C" {
+#include "checkers/dropin/malloc/address_findings.h"
 #include "checkers/dropin/process/intercept_files.h"
 #include "checkers/dropin/process/intercept_transfer.h"
 #include "checkers/dropin/process/stream_buffer.h"
@@ -210,6 +211,10 @@ FILE *rf_intercept_reopened(FILE *stream) {
   call(stream == stderr ? "reopened stderr" : "reopened");
   return stdout;
 }
+void rf_report_stopped_write(const void *to, size_t size, size_t room, const rf_origin *origin) {
+  EXPECT_NE(origin->caller, 0U);
+  call("stopped", to, size, room);
+}
 bool rf_process_uses(const void *, const rf_origin *) {
   return world.uses;
 }
@@ -294,6 +299,39 @@ TEST_F(InterceptGlibc, ACallThatFailsHasItsMemoryLookedAt) {
   }
 }
 
+// The C library, which is asked next, aborts.
+TEST_F(InterceptGlibc, AReadThatDoesNotFitIsReportedFirst) {
+  struct {
+    std::function<void()> act;
+    const char *report;
+    const char *call;
+  } const cases[] = {
+      {[] { (void)__read_chk(3, buffer, 14, 13); }, "stopped buffer+0 14 13", "__read_chk 3 buffer+0 14 13"},
+      {[] { (void)__pread_chk(3, buffer, 14, 12, 13); }, "stopped buffer+0 14 13", "__pread_chk 3 buffer+0 14 12 13"},
+      {[] { (void)__pread64_chk(3, buffer, 14, 12, 13); }, "stopped buffer+0 14 13",
+       "__pread64_chk 3 buffer+0 14 12 13"},
+      {[] { (void)__recv_chk(3, buffer, 14, 13, 12); }, "stopped buffer+0 14 13", "__recv_chk 3 buffer+0 14 13 12"},
+      {[] { (void)__recvfrom_chk(3, buffer, 14, 13, 12, reinterpret_cast<sockaddr *>(&from), &from_length); },
+       "stopped buffer+0 14 13", "__recvfrom_chk 3 buffer+0 14 13 12 from length"},
+      {[] { (void)__fread_chk(buffer, 34, 5, 7, stdin); }, "stopped buffer+0 35 34",
+       "__fread_chk buffer+0 34 5 7 stdin"},
+      {[] { (void)__fread_unlocked_chk(buffer, 34, 5, 7, stdin); }, "stopped buffer+0 35 34",
+       "__fread_unlocked_chk buffer+0 34 5 7 stdin"},
+  };
+  for (void *const store : {static_cast<void *>(nullptr), static_cast<void *>(&the_store)}) {
+    rf_guarded_blocks.store = reinterpret_cast<rf_page_store *>(store);
+    for (auto const &each : cases) {
+      Calls calls = calls_of(each.act);
+      ASSERT_GE(calls.size(), 2U);
+      calls.resize(2);
+      EXPECT_EQ(calls, (Calls{each.report, each.call}));
+    }
+  }
+  Calls const wraps = calls_of([] { (void)__fread_chk(buffer, 34, SIZE_MAX, 2, stdin); });
+  ASSERT_FALSE(wraps.empty());
+  EXPECT_EQ(wraps[0], "stopped buffer+0 " + std::to_string(SIZE_MAX) + " 34");
+}
+
 TEST_F(InterceptGlibc, OfAMessageTheSenderIsLookedAtToo) {
   auto const act = [] {
     (void)__recvfrom_chk(3, buffer, 11, 13, 14, reinterpret_cast<sockaddr *>(&from), &from_length);
@@ -311,8 +349,8 @@ TEST_F(InterceptGlibc, AStreamThatHadAnErrorHasItsMemoryLookedAt) {
     std::function<void()> act;
     const char *call;
   } const cases[] = {
-      {[] { (void)__fread_chk(buffer, 13, 5, 7, stdin); }, "__fread_chk buffer+0 13 5 7 stdin"},
-      {[] { (void)__fread_unlocked_chk(buffer, 13, 5, 7, stdin); }, "__fread_unlocked_chk buffer+0 13 5 7 stdin"},
+      {[] { (void)__fread_chk(buffer, 36, 5, 7, stdin); }, "__fread_chk buffer+0 36 5 7 stdin"},
+      {[] { (void)__fread_unlocked_chk(buffer, 36, 5, 7, stdin); }, "__fread_unlocked_chk buffer+0 36 5 7 stdin"},
   };
   stdin->_flags |= 0x20; // its error
   for (auto const &each : cases) {

@@ -92,6 +92,9 @@ RF_COLD void rf_report_stopped_write(const void *to, size_t size, size_t room, c
 
 RF_COLD void rf_report_stopped(rf_bug bug, const rf_origin *origin) {
   rf_finding f;
+  if (rf_libc_abort_was_told()) {
+    return;
+  }
   begin(&f, bug, RF_ACCESS_WRITE, NULL, origin);
   f.detail =
       bug == RF_BUG_STACK_OVERFLOW ? "the stack protector found an object on the stack written past its end" : STOPPED;

@@ -34,6 +34,7 @@ int __vsnprintf_chk(char *restrict to, size_t n, int flag, size_t room, const ch
 EACH(DECLARE_BEHIND)
 #endif
 
+static void find_each(void);
 THEIRS_BY(find_each, __vsprintf_chk)
 
 void rf_intercept_fortify_init(void) {

@@ -149,6 +149,10 @@ RF_COLD void rf_libc_abort_is_told(void) {
   __atomic_store_n(&told, true, __ATOMIC_RELAXED);
 }
 
+RF_COLD bool rf_libc_abort_was_told(void) {
+  return __atomic_load_n(&told, __ATOMIC_RELAXED);
+}
+
 RF_COLD void rf_libc_abort_report(const void *context) {
   rf_bug bug;
   const abort_message *const last = message != NULL ? *message : NULL;
@@ -158,7 +162,7 @@ RF_COLD void rf_libc_abort_report(const void *context) {
   if (begins(last->text, STREAM) && rf_process.findings != 0) {
     return; /* what was found before, such as the access to the freed stream, explains it */
   }
-  if (begins(last->text, OF_COMPILER) && __atomic_load_n(&told, __ATOMIC_RELAXED)) {
+  if (begins(last->text, OF_COMPILER) && rf_libc_abort_was_told()) {
     return;
   }
   /* The status is the signal's, and not that of a process that a finding has ended. */

@@ -129,24 +129,28 @@ STOP_WIDE(wcscat, __wcscat_chk(wcscpy(to, L"x"), wide_text() + 1, ROOM),
 STOP_WIDE(wcsncat, __wcsncat_chk(wcscpy(to, L"x"), wide_letters, n - 2, ROOM),
           wcscmp(to, L"xabcdefghijklmn") == 0 && GIVES(0))
 
-static int list_to(int form, void *to, size_t n, const void *format, ...) {
-  va_list list;
-  va_start(list, format);
-  mark("found");
-  int const length = form == 0   ? __vsprintf_chk(to, 1, ROOM, format, list)
-                     : form == 1 ? __vsnprintf_chk(to, n, 1, ROOM, format, list)
-                                 : __vswprintf_chk(to, n, 1, ROOM, format, list);
-  va_end(list);
-  return length;
-}
+#define LISTED(name, type, call)                                                                                       \
+  static int name(type *to, size_t n, const type *format, ...) {                                                       \
+    va_list list;                                                                                                      \
+    va_start(list, format);                                                                                            \
+    mark("found");                                                                                                     \
+    int const length = call;                                                                                           \
+    va_end(list);                                                                                                      \
+    (void)n;                                                                                                           \
+    return length;                                                                                                     \
+  }
+
+LISTED(vsprintf_list, char, __vsprintf_chk(to, 1, ROOM, format, list))
+LISTED(vsnprintf_list, char, __vsnprintf_chk(to, n, 1, ROOM, format, list))
+LISTED(vswprintf_list, wchar_t, __vswprintf_chk(to, n, 1, ROOM, format, list))
 
 STOP(sprintf, __sprintf_chk(to, 1, ROOM, "%s%d", text() + 1, 7), strcmp(to, "mnopqrstuvwxyz7") == 0 && result == 15)
-STOP(vsprintf, list_to(0, to, n, "%s%d", text() + 1, 7), strcmp(to, "mnopqrstuvwxyz7") == 0 && result == 15)
+STOP(vsprintf, vsprintf_list(to, n, "%s%d", text() + 1, 7), strcmp(to, "mnopqrstuvwxyz7") == 0 && result == 15)
 STOP(snprintf, __snprintf_chk(to, n, 1, ROOM, "%s", text()), strcmp(to, "lmnopqrstuvwxyz") == 0 && result == 15)
-STOP(vsnprintf, list_to(1, to, n, "%s", letters), strcmp(to, "abcdefghijklmno") == 0 && result == 26)
+STOP(vsnprintf, vsnprintf_list(to, n, "%s", letters), strcmp(to, "abcdefghijklmno") == 0 && result == 26)
 STOP_WIDE(swprintf, __swprintf_chk(to, n, 1, ROOM, L"%ls", wide_text() + 1),
           wcscmp(to, L"mnopqrstuvwxyz") == 0 && result == 14)
-STOP_WIDE(vswprintf, list_to(2, to, n, L"%ls", wide_text() + 1), wcscmp(to, L"mnopqrstuvwxyz") == 0 && result == 14)
+STOP_WIDE(vswprintf, vswprintf_list(to, n, L"%ls", wide_text() + 1), wcscmp(to, L"mnopqrstuvwxyz") == 0 && result == 14)
 
 /* A file of letters, in lines of `line` with their end. */
 static FILE *file_of(size_t line) {
@@ -161,8 +165,6 @@ static FILE *file_of(size_t line) {
   return file;
 }
 
-static FILE *file;
-
 static int letters_by_socket(void) {
   static int ends[2];
   if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0 || write(ends[1], letters, sizeof letters) < 0) {
@@ -171,13 +173,27 @@ static int letters_by_socket(void) {
   return ends[0];
 }
 
-#define FROM_FILE(line) ((file = file_of(line)) == NULL ? -1 : fileno(file))
+static int letters_by_file(void) {
+  FILE *const file = file_of(20);
+  return file == NULL ? -1 : fileno(file);
+}
 
-STOP(read, __read_chk(FROM_FILE(20), to, n, ROOM), HAS(letters, ROOM) && result == ROOM)
-STOP(pread, __pread_chk(FROM_FILE(20), to, n, 1, ROOM), HAS(letters + 1, ROOM) && result == ROOM)
-STOP(pread64, __pread64_chk(FROM_FILE(20), to, n, 1, ROOM), HAS(letters + 1, ROOM) && result == ROOM)
-STOP(recv, __recv_chk(letters_by_socket(), to, n, ROOM, 0), HAS(letters, ROOM) && result == ROOM)
-STOP(recvfrom, __recvfrom_chk(letters_by_socket(), to, n, ROOM, 0, NULL, NULL), HAS(letters, ROOM) && result == ROOM)
+/* The descriptor comes before the mark, which is to be near the call. */
+static int descriptor;
+
+#define STOP_READ(name, from, call, result_)                                                                           \
+  static void stopped_##name(void);                                                                                    \
+  STOP(call_of_##name, call, HAS(letters + (result_), ROOM) && result == ROOM)                                         \
+  static void stopped_##name(void) {                                                                                   \
+    descriptor = from;                                                                                                 \
+    stopped_call_of_##name();                                                                                          \
+  }
+
+STOP_READ(read, letters_by_file(), __read_chk(descriptor, to, n, ROOM), 0)
+STOP_READ(pread, letters_by_file(), __pread_chk(descriptor, to, n, 1, ROOM), 1)
+STOP_READ(pread64, letters_by_file(), __pread64_chk(descriptor, to, n, 1, ROOM), 1)
+STOP_READ(recv, letters_by_socket(), __recv_chk(descriptor, to, n, ROOM, 0), 0)
+STOP_READ(recvfrom, letters_by_socket(), __recvfrom_chk(descriptor, to, n, ROOM, 0, NULL, NULL), 0)
 STOP(fread, __fread_chk(to, ROOM, 1, n, file_of(20)), HAS(letters, ROOM) && result == ROOM)
 STOP(fread_unlocked, __fread_unlocked_chk(to, ROOM, 1, n, file_of(20)), HAS(letters, ROOM) && result == ROOM)
 STOP(fgets, __fgets_chk(to, ROOM, (int)n, file_of(n - 1)), HAS("abcdefghijklmn\n", ROOM) && GIVES(0))
