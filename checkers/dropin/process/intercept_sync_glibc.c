@@ -39,7 +39,14 @@ static struct { MUTEXES(DECLARE) CONDITIONS(DECLARE) OTHERS(DECLARE) } theirs;
 
 /* Those of condition variables have an older form, for objects of another layout, which dlsym may give. */
 #if defined(__x86_64__) || defined(__i386__)
-#define FIND_NEWER(name) theirs.name = (__typeof__(&(name)))dlvsym(RTLD_NEXT, #name, "GLIBC_2.3.2");
+#define FIND_NEWER(name) theirs.name = (__typeof__(&(name)))newer(#name);
+
+/* By a pointer, as rf_real calls dlsym. */
+static void *newer(const char *name) {
+  void *(*const volatile find)(void *handle, const char *symbol, const char *version) = dlvsym;
+  return find(RTLD_NEXT, name, "GLIBC_2.3.2");
+}
+
 #else
 #define FIND_NEWER FIND
 #endif
