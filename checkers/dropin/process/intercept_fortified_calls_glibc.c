@@ -50,7 +50,7 @@ FORTIFIED_PRINTS(__swprintf_chk, __vswprintf_chk, print_wide, wchar_t,
 #define FILLS(type, name, parameters, width, n, arguments)                                                             \
   RF_EXPORT type name parameters {                                                                                     \
     find_theirs();                                                                                                     \
-    FIT(width, n);                                                                                                     \
+    FIT(width, n)                                                                                                      \
     return theirs.name arguments;                                                                                      \
   }
 

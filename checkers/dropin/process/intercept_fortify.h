@@ -33,15 +33,14 @@ static inline void *rf_fortify_look(void *to, size_t size, size_t room, const rf
 void rf_fortify_stop(const void *to, size_t size, size_t room, size_t width, const rf_origin *origin)
     __attribute__((noreturn));
 
-/* In an exported function with the parameters `to` and `room`: stops a write of `length` characters that do not fit. */
+/* In an exported function with the parameters `to` and `room`: `size` is set to `length`, and a write of so many
+ * characters that do not fit is stopped. */
 #define FIT(width, length)                                                                                             \
-  do {                                                                                                                 \
-    size_t const fit_size = (length);                                                                                  \
-    if (RF_UNLIKELY(fit_size > room)) {                                                                                \
-      rf_origin const origin = RF_CALLER;                                                                              \
-      rf_fortify_stop(to, fit_size, room, (width), &origin);                                                           \
-    }                                                                                                                  \
-  } while (0)
+  size_t const size = (length);                                                                                        \
+  if (RF_UNLIKELY(size > room)) {                                                                                      \
+    rf_origin const origin = RF_CALLER;                                                                                \
+    rf_fortify_stop(to, size, room, (width), &origin);                                                                 \
+  }
 
 /* The two forms of a function for formatted output: with its arguments, and with a list of them. */
 #define FORTIFIED_PRINTS(name, listed, by, character, head, arguments)                                                 \

@@ -74,7 +74,7 @@ RF_COLD void rf_fortify_stop(const void *to, size_t size, size_t room, size_t wi
   type name parameters;                                                                                                \
   __typeof__(name) OURS(name);                                                                                         \
   RF_EXPORT type OURS(name) parameters {                                                                               \
-    FIT((width), (length));                                                                                            \
+    FIT((width), (length))                                                                                             \
     return done;                                                                                                       \
   }
 
@@ -92,8 +92,8 @@ COPIES(void *, __mempcpy_chk, MEMORY, 1, n, mempcpy(to, from, n))
 COPIES(void *, __memmove_chk, (void *to, const void *from, size_t n, size_t room), 1, n, memmove(to, from, n))
 COPIES(void *, __memset_chk, (void *to, int byte, size_t n, size_t room), 1, n, memset(to, byte, n))
 
-BYTES(__strcpy_chk, STRING, strlen(from) + 1, strcpy(to, from))
-BYTES(__stpcpy_chk, STRING, strlen(from) + 1, stpcpy(to, from))
+BYTES(__strcpy_chk, STRING, strlen(from) + 1, (char *)memcpy(to, from, size))
+BYTES(__stpcpy_chk, STRING, strlen(from) + 1, (char *)mempcpy(to, from, size) - 1)
 BYTES(__strncpy_chk, STRING_OF, n, strncpy(to, from, n))
 BYTES(__stpncpy_chk, STRING_OF, n, stpncpy(to, from, n))
 BYTES(__strcat_chk, STRING, strnlen(to, room) + strlen(from) + 1, strcat(to, from))
@@ -103,8 +103,8 @@ WIDE(__wmemcpy_chk, WIDE_OF, n, wmemcpy(to, from, n))
 WIDE(__wmempcpy_chk, WIDE_OF, n, wmempcpy(to, from, n))
 WIDE(__wmemmove_chk, (wchar_t * to, const wchar_t *from, size_t n, size_t room), n, wmemmove(to, from, n))
 WIDE(__wmemset_chk, (wchar_t * to, wchar_t character, size_t n, size_t room), n, wmemset(to, character, n))
-WIDE(__wcscpy_chk, WIDE_STRING, wcslen(from) + 1, wcscpy(to, from))
-WIDE(__wcpcpy_chk, WIDE_STRING, wcslen(from) + 1, wcpcpy(to, from))
+WIDE(__wcscpy_chk, WIDE_STRING, wcslen(from) + 1, wmemcpy(to, from, size))
+WIDE(__wcpcpy_chk, WIDE_STRING, wcslen(from) + 1, wmempcpy(to, from, size) - 1)
 WIDE(__wcsncpy_chk, WIDE_OF, n, wcsncpy(to, from, n))
 WIDE(__wcpncpy_chk, WIDE_OF, n, wcpncpy(to, from, n))
 WIDE(__wcscat_chk, WIDE_STRING, wcsnlen(to, room) + wcslen(from) + 1, wcscat(to, from))
@@ -113,8 +113,8 @@ WIDE(__wcsncat_chk, WIDE_OF, wcsnlen(to, room) + wcsnlen(from, n) + 1, wcsncat(t
 void __explicit_bzero_chk(void *to, size_t n, size_t room);
 __typeof__(__explicit_bzero_chk) OURS(__explicit_bzero_chk);
 RF_EXPORT void OURS(__explicit_bzero_chk)(void *to, size_t n, size_t room) {
-  FIT(1, n);
-  explicit_bzero(to, n);
+  FIT(1, n)
+  explicit_bzero(to, size);
 }
 
 /* ---- Formatted output ---- */
