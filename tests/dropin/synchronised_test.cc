@@ -47,6 +47,22 @@ TEST_P(Synchronised, InALiveBlockIsAsWithout) {
   }
 }
 
+TEST_P(Synchronised, AfterFreeIsFoundWhereTheDropInIsLinkedIn) {
+  How how = with("watch=0:halt=0");
+  how.preload = false;
+  for (const char *const linked : {"synchronised_linked", "synchronised_static"}) {
+    std::string const name = std::string(GetParam()) + "_after_free";
+    Result const result = run({program(linked), name, "bad"}, how);
+    EXPECT_NE(result.out.find("refused\n"), std::string::npos) << linked << result.out;
+    ASSERT_EQ(result.findings.size(), 1U) << linked << result.err;
+    EXPECT_EQ(result.findings[0]["bug"].text, "heap-use-after-free");
+    EXPECT_EQ(result.findings[0]["found"]["frames"].items[0]["module"].text, program(linked));
+    Result const good = run({program(linked), name, "good"}, how);
+    EXPECT_EQ(good.out.find("wrong"), std::string::npos) << linked << good.out;
+    EXPECT_EQ(good.findings.size(), 0U);
+  }
+}
+
 TEST(SynchronisedBytes, ThatLookFreedInALiveBlockAreTheProgramsOwnAffair) {
   std::string const without = run_bare({program("synchronised"), "a_lock_that_looks_freed"}).out;
   for (const char *const mode : kModes) {

@@ -242,6 +242,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/process/intercept_fortify_glibc.c
   checkers/dropin/process/intercept_mlockall.c
   checkers/dropin/process/intercept_rights.c
+  checkers/dropin/process/intercept_sync_glibc.c
   checkers/dropin/process/lifecycle.c
   checkers/dropin/process/sanitizer_check.c
   checkers/dropin/process/start.c

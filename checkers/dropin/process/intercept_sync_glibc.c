@@ -1,4 +1,5 @@
-/* Interception of calls with a mutex, a condition variable or their like in freed memory. Only in the library.
+/* Interception of calls with a mutex, a condition variable or their like in freed memory, in the library and in programs
+ * that the drop-in is linked into. In these, calls that a shared library makes are not seen.
  *
  * The C library takes the fill of freed memory for a lock that others hold, threads that wait, or a kind of mutex that
  * there is none of: it waits for ever, or fails without a write that would be found later. So where an object begins
@@ -35,10 +36,19 @@
       with(pthread_rwlock_trywrlock) with(pthread_rwlock_timedrdlock) with(pthread_rwlock_timedwrlock)                 \
           with(pthread_rwlock_unlock) with(pthread_barrier_wait) with(pthread_barrier_destroy) with(pthread_spin_lock)
 
+#if !RF_DROPIN_LIBRARY
+#define DECLARE_BOTH(name)                                                                                             \
+  __typeof__(name) __real_##name;                                                                                      \
+  __typeof__(name) __wrap_##name;
+MUTEXES(DECLARE_BOTH)
+CONDITIONS(DECLARE_BOTH)
+OTHERS(DECLARE_BOTH)
+#endif
+
 static struct { MUTEXES(DECLARE) CONDITIONS(DECLARE) OTHERS(DECLARE) } theirs;
 
 /* Those of condition variables have an older form, for objects of another layout, which dlsym may give. */
-#if defined(__x86_64__) || defined(__i386__)
+#if RF_DROPIN_LIBRARY && (defined(__x86_64__) || defined(__i386__))
 #define FIND_NEWER(name) theirs.name = (__typeof__(&(name)))newer(#name);
 
 /* By a pointer, as rf_real calls dlsym. */
@@ -86,7 +96,7 @@ RF_COLD static bool report(const void *object, size_t size, const rf_origin *ori
     }                                                                                                                  \
     return theirs.name arguments;                                                                                      \
   }                                                                                                                    \
-  NO_FRAME RF_EXPORT int name parameters {                                                                             \
+  NO_FRAME RF_EXPORT int OURS(name) parameters {                                                                       \
     if (RF_UNLIKELY(theirs.name == NULL || may_be_freed((const void *)(uintptr_t)(object)))) {                         \
       return look_in_##name arguments;                                                                                 \
     }                                                                                                                  \
