@@ -296,6 +296,43 @@ def a_finding_whose_end_is_lost_is_told_after_a_silence():
         s.wait(lambda: sum(row["count"] for row in s.findings()) == 2)
 
 
+def a_finding_that_is_under_way_when_the_collector_ends_is_told():
+    """No file has what came by a line: the next collector cannot read it again."""
+    with Service(start=False) as s:
+        board = Board(s.root)
+        pipe = os.path.join(s.root, "uart")
+        os.mkfifo(pipe)
+        s.options = ["--serial", pipe]
+        s.start()
+        with open(pipe, "wb", buffering=0) as uart:
+            damaged = bytearray(board.finding(1)[-1])
+            damaged[-6] ^= 1
+            uart.write(b"".join(board.finding(1)[:-1]) + bytes(damaged))
+            equal(s.stop(), 0)
+        s.once()
+        equal([row["count"] for row in s.findings()], [1], s.log())
+        check("did not arrive" in s.command("show", "1"))
+        equal(losses(s), {"damaged serial lines": 1, "findings of which serial lines did not arrive": 1})
+
+
+def a_finding_at_the_end_of_a_file_is_told_once():
+    with Service(start=False) as s:
+        board = Board(s.root)
+        log = os.path.join(s.root, "uart.log")
+        lines = board.finding()
+        with open(log, "wb") as file:
+            file.write(b"".join(lines[:-1]))
+        s.options = ["--serial", log]
+        s.start()
+        equal(s.stop(), 0)
+        with open(log, "ab") as file:
+            file.write(lines[-1])
+        s.start()
+        s.wait(s.findings)
+        s.stop()
+        equal(([row["count"] for row in s.findings()], losses(s)), ([1], {}))
+
+
 def lines_of_a_finding_may_come_slowly():
     with Service(start=False) as s:
         board = Board(s.root)
@@ -433,6 +470,7 @@ service.main([
     a_file_that_is_rotated_is_read_on, losses_of_a_file_that_is_read_again_count_once,
     losses_of_the_last_files_are_remembered,
     a_board_that_began_anew_counts_from_one_again, a_finding_whose_end_is_lost_is_told_after_a_silence,
+    a_finding_that_is_under_way_when_the_collector_ends_is_told, a_finding_at_the_end_of_a_file_is_told_once,
     lines_of_a_finding_may_come_slowly,
     a_terminal_is_read_raw_and_waited_for, a_terminal_gets_the_speed_that_was_asked_for,
     a_line_begins_anywhere_behind_noise_without_an_end,
