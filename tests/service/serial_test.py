@@ -281,6 +281,17 @@ def a_board_that_began_anew_counts_from_one_again():
         equal(sum(f["count"] for f in s.findings()), 9, "one finding in each run, the same")
 
 
+def a_board_that_fails_at_each_start_counts_each():
+    """A bad free of guard_small's is one line: the same each time."""
+    with Service(start=False) as s:
+        capture = os.path.join(s.root, "uart.log")
+        line, = lines_of(5, 1, [(4, number(0x20001000)), (68, number(0x08001234))])
+        with open(capture, "wb") as file:
+            file.write((b"booting\r\n" + line + line) * 5)
+        s.command("serve", "--once", "--serial", capture)
+        equal([(row["bug"], row["count"]) for row in s.findings()], [("bad-free", 5)])
+
+
 def a_finding_whose_end_is_lost_is_told_after_a_silence():
     with Service(start=False) as s:
         board = Board(s.root)
@@ -469,7 +480,8 @@ service.main([
     a_pipe_tells_of_findings_and_of_the_board, garbled_lossy_lines_end_in_the_finding_or_say_what_is_missing,
     a_file_that_is_rotated_is_read_on, losses_of_a_file_that_is_read_again_count_once,
     losses_of_the_last_files_are_remembered,
-    a_board_that_began_anew_counts_from_one_again, a_finding_whose_end_is_lost_is_told_after_a_silence,
+    a_board_that_began_anew_counts_from_one_again, a_board_that_fails_at_each_start_counts_each,
+    a_finding_whose_end_is_lost_is_told_after_a_silence,
     a_finding_that_is_under_way_when_the_collector_ends_is_told, a_finding_at_the_end_of_a_file_is_told_once,
     lines_of_a_finding_may_come_slowly,
     a_terminal_is_read_raw_and_waited_for, a_terminal_gets_the_speed_that_was_asked_for,
