@@ -228,6 +228,7 @@ def a_file_that_is_rotated_is_read_on():
         counted(3)
         write(board.finding(2)[-1], one)  # in the new file
         counted(5)
+        equal(losses(s), {"damaged serial lines": 1}, "the old one was read as long as the new one was empty")
         os.rename(log, log + ".2")
         write(one)
         counted(6)
