@@ -193,6 +193,20 @@ def a_fix_is_known_by_each_name_of_its_build():
                 equal([row["id"] for row in s.findings("--new-in", name)], [2, 1], "as one asks for it")
 
 
+def a_finding_comes_back_in_builds_that_have_the_fix_alone():
+    """One before the fix that had it too fails no gate of its own once a later one has brought it back."""
+    for words in (("--in", "c" * 40), ("--in", "3.0"), ()):
+        with Service(start=False) as s:
+            take(s, event("a", "1", build=build("a")), event("a", "2", build=build("b")))
+            s.command("fix", "1", *words)
+            take(s, event("a", "3", build=build("c", "3.0")), event("a", "4", build=build("d")))
+            equal(state(s), "reopened", words)
+            equal([[row["id"] for row in s.findings("--new-in", name * 40)] for name in "abcd"], [[1], [], [1], [1]],
+                  words)
+            s.command("gate", "--new-in", "b" * 40)
+            s.command("gate", "--new-in", "c" * 40, status=99)
+
+
 def a_build_that_was_told_of_is_as_new_as_that():
     with Service(start=False) as s:
         take(s, event("a", "1", build=build("a", "1.0")), event("z", "2", build=build("z", "9.0")))
@@ -207,7 +221,7 @@ def a_build_that_was_told_of_is_as_new_as_that():
         equal(state(s), "reopened", "nobody had heard of it before the fix")
         take(s, event("c", "4", build=build("b", "1.0")),
              event("d", "9", build={"version": "", "commit": "a" * 39 + "f"}))
-        equal([row["id"] for row in s.findings("--new-in", "1.0")], [1], "the newer of two of one version")
+        equal([row["id"] for row in s.findings("--build", "1.0")], [1], "the newer of two of one version")
         check("several builds begin with" in s.command("findings", "--new-in", "a" * 7, status=2))
         s.command("fix", "2", "--in", "1.0")
         take(s, event("z", "5", build=build("b", "1.0")))
@@ -403,6 +417,7 @@ service.main([
     a_fix_is_in_the_build_that_the_beginning_of_its_name_will_name, a_fix_is_in_a_build_whose_name_other_records_told,
     a_finding_is_new_and_back_once_in_each_environment, news_of_a_part_is_told_of_the_whole,
     a_fix_is_known_by_each_name_of_its_build, a_build_that_was_told_of_is_as_new_as_that,
+    a_finding_comes_back_in_builds_that_have_the_fix_alone,
     decisions_undo_one_another_whole, a_fix_is_undone_only_by_a_build_that_has_it, the_order_of_builds_is_what_ci_says,
     ci_may_tell_of_a_build_before_anything_was_found,
     a_fix_without_a_commit_is_in_the_next_build, the_next_build_is_the_next_one_whatever_the_clock_of_its_host_says,

@@ -228,6 +228,7 @@ def a_file_that_is_rotated_is_read_on():
         counted(3)
         write(board.finding(2)[-1], one)  # in the new file
         counted(5)
+        equal(losses(s), {"damaged serial lines": 1}, "the old one was read as long as the new one was empty")
         os.rename(log, log + ".2")
         write(one)
         counted(6)
@@ -281,6 +282,17 @@ def a_board_that_began_anew_counts_from_one_again():
         equal(sum(f["count"] for f in s.findings()), 9, "one finding in each run, the same")
 
 
+def a_board_that_fails_at_each_start_counts_each():
+    """A bad free of guard_small's is one line: the same each time."""
+    with Service(start=False) as s:
+        capture = os.path.join(s.root, "uart.log")
+        line, = lines_of(5, 1, [(4, number(0x20001000)), (68, number(0x08001234))])
+        with open(capture, "wb") as file:
+            file.write((b"booting\r\n" + line + line) * 5)
+        s.command("serve", "--once", "--serial", capture)
+        equal([(row["bug"], row["count"]) for row in s.findings()], [("bad-free", 5)])
+
+
 def a_finding_whose_end_is_lost_is_told_after_a_silence():
     with Service(start=False) as s:
         board = Board(s.root)
@@ -294,6 +306,43 @@ def a_finding_whose_end_is_lost_is_told_after_a_silence():
         with open(log, "ab") as file:
             file.write(b"".join(board.finding(2)))
         s.wait(lambda: sum(row["count"] for row in s.findings()) == 2)
+
+
+def a_finding_that_is_under_way_when_the_collector_ends_is_told():
+    """No file has what came by a line: the next collector cannot read it again."""
+    with Service(start=False) as s:
+        board = Board(s.root)
+        pipe = os.path.join(s.root, "uart")
+        os.mkfifo(pipe)
+        s.options = ["--serial", pipe]
+        s.start()
+        with open(pipe, "wb", buffering=0) as uart:
+            damaged = bytearray(board.finding(1)[-1])
+            damaged[-6] ^= 1
+            uart.write(b"".join(board.finding(1)[:-1]) + bytes(damaged))
+            equal(s.stop(), 0)
+        s.once()
+        equal([row["count"] for row in s.findings()], [1], s.log())
+        check("did not arrive" in s.command("show", "1"))
+        equal(losses(s), {"damaged serial lines": 1, "findings of which serial lines did not arrive": 1})
+
+
+def a_finding_at_the_end_of_a_file_is_told_once():
+    with Service(start=False) as s:
+        board = Board(s.root)
+        log = os.path.join(s.root, "uart.log")
+        lines = board.finding()
+        with open(log, "wb") as file:
+            file.write(b"".join(lines[:-1]))
+        s.options = ["--serial", log]
+        s.start()
+        equal(s.stop(), 0)
+        with open(log, "ab") as file:
+            file.write(lines[-1])
+        s.start()
+        s.wait(s.findings)
+        s.stop()
+        equal(([row["count"] for row in s.findings()], losses(s)), ([1], {}))
 
 
 def lines_of_a_finding_may_come_slowly():
@@ -432,7 +481,9 @@ service.main([
     a_pipe_tells_of_findings_and_of_the_board, garbled_lossy_lines_end_in_the_finding_or_say_what_is_missing,
     a_file_that_is_rotated_is_read_on, losses_of_a_file_that_is_read_again_count_once,
     losses_of_the_last_files_are_remembered,
-    a_board_that_began_anew_counts_from_one_again, a_finding_whose_end_is_lost_is_told_after_a_silence,
+    a_board_that_began_anew_counts_from_one_again, a_board_that_fails_at_each_start_counts_each,
+    a_finding_whose_end_is_lost_is_told_after_a_silence,
+    a_finding_that_is_under_way_when_the_collector_ends_is_told, a_finding_at_the_end_of_a_file_is_told_once,
     lines_of_a_finding_may_come_slowly,
     a_terminal_is_read_raw_and_waited_for, a_terminal_gets_the_speed_that_was_asked_for,
     a_line_begins_anywhere_behind_noise_without_an_end,

@@ -313,6 +313,12 @@ TEST_F(Serial, ATargetThatStartedAnewBeginsAnew) {
   expect_sample(*findings_[1]);
 }
 
+TEST_F(Serial, OneLineBehindOtherTextIsOfATargetThatBeganAnew) {
+  const std::string line = "#RF:01040100008004040010002044043412000895a7982a";
+  receive({line, line, "\r", line, "boot", line, " \t", line, "#R", line});
+  EXPECT_EQ(findings_.size(), 3U) << "repeated by the line, and sent by three starts";
+}
+
 TEST_F(Serial, AnotherFindingOfTheSameNumberIsNoRepetition) {
   rf_finding other = sample_finding();
   other.address++;

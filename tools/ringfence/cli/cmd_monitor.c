@@ -175,8 +175,9 @@ static void end_line(monitor *m) {
     m->last_ms = now_ms();
     rf_serial_line(&m->serial, m->line, m->length);
     forget_shown(m);
-  } else if (m->values[QUIET] == NULL) {
-    (void)fwrite(m->line, 1, m->length, stdout);
+  } else {
+    rf_serial_line(&m->serial, m->line, m->length);
+    (void)fwrite(m->line, 1, m->values[QUIET] == NULL ? m->length : 0, stdout);
   }
   m->length = 0;
 }

@@ -76,9 +76,10 @@ static void read_spooled_line(input *in, const char *line, size_t length) {
 }
 
 static void read_line(input *in, const char *line, size_t length) {
-  if (in->form != RF_INPUT_JSON && rf_serial_is(line, length)) {
+  bool const serial = in->form != RF_INPUT_JSON && rf_serial_is(line, length);
+  rf_serial_line(&in->serial, line, in->form != RF_INPUT_JSON ? length : 0);
+  if (serial) {
     in->recognised++;
-    rf_serial_line(&in->serial, line, length);
   } else if (in->form == RF_INPUT_SERIAL) {
     in->others += without_blanks(line, length) != 0;
   } else if (rf_run_is_spooled(line, length)) {

@@ -207,8 +207,19 @@ static bool is_whole(const unsigned char *bytes, size_t size) {
          rf_crc32(0, bytes, body) == (uint32_t)low_first(bytes + body, RF_SERIAL_CRC);
 }
 
+static bool is_blank(const char *line, size_t length) {
+  size_t at = 0;
+  while (at < length && (line[at] == ' ' || line[at] == '\t' || line[at] == '\r' || line[at] == '\n')) {
+    at++;
+  }
+  return at == length;
+}
+
 void rf_serial_line(rf_serial *s, const char *line, size_t length) {
   const char *const end = line + length;
+  if (find_mark(line, end) == NULL && !is_blank(line, length)) {
+    s->finished = 0;
+  }
   for (const char *at = find_mark(line, end); at != NULL; at = find_mark(at, end)) {
     unsigned char bytes[PAYLOAD];
     at += strlen(RF_SERIAL_MARK);

@@ -20,7 +20,7 @@ typedef struct rf_serial {
   void *context;
   rf_serial_open *open; /* records whose last line has not arrived */
   uint32_t last;        /* number of the last finding; 0: none */
-  uint32_t finished;    /* checksum of the last line that ended a record */
+  uint32_t finished;    /* checksum of the last line that ended a record; 0 once other text has come */
   size_t lines;         /* read */
   size_t damaged;       /* lines with a wrong checksum */
   size_t incomplete;    /* records with lines missing */
@@ -30,7 +30,8 @@ typedef struct rf_serial {
 /* True where the line has the mark. */
 bool rf_serial_is(const char *line, size_t length);
 
-/* Reads a line of the capture; skips one without the mark. */
+/* Reads a line of the capture. One without the mark is skipped, but ends what may be repeated: a target that begins anew
+ * says so, and sends its first finding, of one line, as it did before. */
 void rf_serial_line(rf_serial *s, const char *line, size_t length);
 
 /* The capture is at its end: hands out the open records. */

@@ -383,6 +383,7 @@ int rf_serve(rf_serve_options *options) {
       }
       rf_store_wait(&s.store, LOCK_MS);
       run(&s);
+      rf_serial_lines_end(&s.serial, &s.intake);
       status = s.gone ? RF_EXIT_FAILED : 0;
     }
   }

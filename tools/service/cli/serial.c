@@ -4,8 +4,9 @@
 
 #include <string.h>
 
-/* Files of which is remembered how far they were read. */
-enum { FILES = 256 };
+/* Files of which is remembered how far they were read; pieces that are read of a line at the end: one that is written to
+ * all the time must not hold the end up. */
+enum { FILES = 256, LAST_PIECES = 64 };
 
 static rf_serial_mark mark_of(void *context, uint64_t number) {
   rf_store *const store = (rf_store *)context;
@@ -130,4 +131,16 @@ bool rf_serial_lines_finish(rf_serial_lines *lines, rf_intake *intake) {
     rf_serial_source_finish(&lines->list[i]);
   }
   return commit(lines, intake);
+}
+
+void rf_serial_lines_end(rf_serial_lines *lines, rf_intake *intake) {
+  for (size_t i = 0; i < lines->count; i++) {
+    rf_serial_source *const s = &lines->list[i];
+    for (int pieces = 0; !s->file && pieces < LAST_PIECES && rf_serial_source_read(s, 0); pieces++) {
+    }
+    if (!s->file) {
+      rf_serial_source_finish(s);
+    }
+  }
+  (void)commit(lines, intake);
 }

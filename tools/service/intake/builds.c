@@ -149,8 +149,6 @@ int64_t rf_build_named(rf_store *store, const char *text) {
 
 bool rf_build_has_fix(rf_store *store, int64_t finding, int64_t build) {
   return rf_store_number(store, 0,
-                         "SELECT CASE WHEN f.fixed_build IS NOT NULL THEN (b.ordered_at, b.id) >= (SELECT"
-                         " ordered_at, id FROM build WHERE id = f.fixed_build) WHEN f.fixed_in IS NOT NULL THEN 0 "
-                         "ELSE " RF_BUILD_IS_NEXT("b", "f") " END FROM finding f, build b WHERE f.id = ? AND b.id = ?",
+                         "SELECT " RF_BUILD_HAS_FIX("b", "f") " FROM finding f, build b WHERE f.id = ? AND b.id = ?",
                          "ii", finding, build) != 0;
 }

@@ -15,6 +15,12 @@ enum { RF_BUILD_AMBIGUOUS = -1 };
  * may be behind, so that the order of arrival counts; what ran a day before the fix, and comes in late, is none. */
 #define RF_BUILD_IS_NEXT(b, f) b ".id > " f ".fixed_after AND " b ".first_seen > " f ".fixed_at - 86400000"
 
+/* SQL: whether build `b` has the fix `f`, a row of `finding` that is or was fixed. NULL or 0: it has not, or the order of
+ * the builds is not known. Of two builds of one time, the one that was heard of first is the earlier. */
+#define RF_BUILD_HAS_FIX(b, f)                                                                                         \
+  "CASE WHEN " f ".fixed_build IS NOT NULL THEN (" b ".ordered_at, " b ".id) >= (SELECT ordered_at, id FROM build"     \
+  " WHERE id = " f ".fixed_build) WHEN " f ".fixed_in IS NOT NULL THEN 0 ELSE " RF_BUILD_IS_NEXT(b, f) " END"
+
 /* The build of an event: one for each revision, else for each version, else for each build-id. A revision of seven
  * hexadecimal digits or more is that of the only build that has it as a start, or is a start of it: the build has the
  * longer one then. Made where it is new,
@@ -31,8 +37,7 @@ int64_t rf_build_given(rf_store *store, const char *version, const char *revisio
  * RF_BUILD_AMBIGUOUS: several. */
 int64_t rf_build_named(rf_store *store, const char *text);
 
-/* True if the fix of `finding`, which is fixed, is in `build`: an event of it is a regression. False if the order of
- * the builds is not known. Of two builds of one time, the one that was heard of first is the earlier. */
+/* RF_BUILD_HAS_FIX of `finding`, which is fixed, and `build`: an event of it is a regression. */
 bool rf_build_has_fix(rf_store *store, int64_t finding, int64_t build);
 
 #ifdef __cplusplus

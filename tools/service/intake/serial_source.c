@@ -122,6 +122,8 @@ static void take_line(rf_serial_source *s, int64_t now) {
     if (++s->pending > PENDING_MOST) {
       hand_out(s);
     }
+  } else {
+    rf_serial_line(&s->serial, s->line, s->used);
   }
   forget(s);
 }

@@ -109,7 +109,10 @@ bool rf_query_filter_is_known(rf_store *store, const rf_findings_filter *f, char
   " JOIN " table " c ON c.finding = m.id WHERE m.merged_into = f.id AND " condition "))"
 #define WORDS_MATCH RF_STORE_HAS_WORDS "(c.text, ?7)"
 #define SEEN_IN_BUILD ANY_PART("counter", "c.kind = 2 AND c.what = ?4")
-#define BACK_IN_BUILD ANY_PART("counter", "c.kind = 2 AND c.what = ?5")
+/* A build before the fix may have it too: it has not come back there. */
+#define BACK_IN_BUILD                                                                                                  \
+  "(" ANY_PART("counter", "c.kind = 2 AND c.what = ?5") " AND (SELECT " RF_BUILD_HAS_FIX(                              \
+      "b", "f") " FROM build b WHERE b.id = ?5))"
 #define SEEN_IN_ENVIRONMENT ANY_PART("counter", "c.kind = 4 AND c.what = ?6")
 #define HAS_WORDS ANY_PART("words", WORDS_MATCH)
 

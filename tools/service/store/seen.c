@@ -79,7 +79,12 @@ void rf_seen_write(rf_seen *seen, rf_store *store) {
                  seen->pending_count * sizeof *seen->pending);
   }
   if (seen->used > RF_SEEN_MOST) {
-    rf_store_run(store, "DELETE FROM seen WHERE batch <= (SELECT (min(batch) + max(batch)) / 2 FROM seen)", "");
+    /* Rows are counted by their ids: a few that came together must not outweigh many that came one by one. */
+    rf_store_run(
+        store,
+        "DELETE FROM seen WHERE batch <= (SELECT max(batch) FROM (SELECT batch, sum(length(ids)) OVER (ORDER BY"
+        " batch DESC) - length(ids) AS later FROM seen) WHERE later >= ?)",
+        "i", (int64_t)sizeof(rf_seen_entry) * RF_SEEN_LEAST);
   }
 }
 
