@@ -319,4 +319,15 @@ TEST_F(MemblocksLock, AFreeOfTwoPoolsBlocksIsOneLockedSectionOfBoth) {
   rf_mutex_deinit(&other_mutex);
 }
 
+// Another thread takes a block before it.
+TEST_F(MemblocksLock, ThePeakIsSetAnewToWhatIsTakenInside) {
+  first = [this] { EXPECT_EQ(rf_memblocks_alloc(&pool, 1, out), RF_OK); };
+  rf_memblocks_reset_peak(&pool);
+  rf_stats s;
+  rf_memblocks_stats(&pool, &s);
+  EXPECT_EQ(s.blocks, 4U);
+  EXPECT_EQ(s.peak_blocks, 4U);
+  EXPECT_EQ(rf_memblocks_check(&pool, nullptr), RF_OK);
+}
+
 } // namespace

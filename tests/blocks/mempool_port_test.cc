@@ -147,6 +147,23 @@ TEST_F(MempoolPort, ABlockGivenBackByAnInterruptEndsTheWait) {
   EXPECT_EQ(got, only);
 }
 
+// It has yet to lock the mutex, which must be there as long.
+TEST_F(MempoolPort, WhoHasBeenServedAndHasNotLeftIsWaitedForByTheEnd) {
+  unsigned waits = 0;
+  while_waiting = [this, &waits] {
+    rf_mempool *const ended = &pool;
+    unsigned *const count = &waits;
+    EXPECT_EQ(rf_mempool_free(ended, only), RF_OK);
+    in_interrupt = false;
+    while_waiting = [count] { ++*count; };
+    EXPECT_EQ(rf_mempool_deinit(ended), RF_OK);
+    EXPECT_EQ(*count, 1U);
+    ended->emptied = nullptr; // it could not wait here: the waiter finds a record that it does not believe
+  };
+  EXPECT_EQ(rf_mempool_alloc(&pool, RF_WAIT_FOREVER, &got), RF_OK);
+  EXPECT_EQ(got, only);
+}
+
 TEST_F(MempoolPort, AnInterruptDoesNotTakeTheBlockThatItGaveToAWaiter) {
   while_waiting = [this] {
     void *stolen = nullptr;

@@ -2,6 +2,7 @@
 #include "awtk_fixture.h"
 
 #include "tkc/mem_allocator_composite.h"
+#include "tkc/mem_allocator_pool.h"
 
 #include <gtest/gtest.h>
 
@@ -129,6 +130,29 @@ TEST_F(Awtk, ABlockThatMovesToAnotherRegionMayShrink) {
   EXPECT_EQ(std::string(24, 7), std::string(place, 24));
   EXPECT_EQ(std::string(400, 9), std::string(beside, 400));
   EXPECT_EQ(RF_OK, rf_check(all, nullptr));
+  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+}
+
+// A pool asks for them at each call, where a walk over all blocks would take too long: also once all were asked for.
+TEST_F(Awtk, StatisticsBelowAPoolStayBrief) {
+  mem_allocator_simple_t simple;
+  mem_allocator_pool_t pool;
+  mem_allocator_t *const below = mem_allocator_simple_init(&simple, buffer, static_cast<uint32_t>(sizeof buffer));
+  mem_allocator_t *const a = mem_allocator_pool_init(&pool, below, 10, 10, 10, 10, 10);
+  ASSERT_NE(nullptr, a);
+  void *const p = alloc(a, 500);
+  for (int i = 0; i < 2; i++) {
+    rf_stats all;
+    rf_stats brief;
+    rf_stats_get(rf_awtk_allocator(a), &all);
+    EXPECT_EQ(all.capacity, all.used + all.free_bytes + all.overhead);
+    EXPECT_LE(all.capacity, sizeof buffer);
+    EXPECT_LT(500U, all.capacity);
+    rf_stats_get(rf_awtk_allocator(below), &brief);
+    EXPECT_EQ(0U, brief.capacity);
+    EXPECT_LE(500U, brief.used);
+  }
+  mem_allocator_free(a, p);
   EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
 }
 

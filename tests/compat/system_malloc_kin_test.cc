@@ -8,6 +8,13 @@
 #include <string>
 #include <utility>
 
+static bool g_in_interrupt;
+
+extern "C" bool __wrap_rf_port_in_interrupt();
+bool __wrap_rf_port_in_interrupt() {
+  return g_in_interrupt;
+}
+
 namespace ringfence {
 namespace {
 
@@ -102,6 +109,8 @@ TEST_F(SystemMalloc, TheLeastThatWasFreeCanBeSetAnew) {
   HeapStats_t s;
   vPortGetHeapStats(&s);
   EXPECT_EQ(s.xMinimumEverFreeBytesRemaining, xPortGetMinimumEverFreeHeapSize());
+  xPortResetHeapMinimumEverFreeHeapSize();
+  EXPECT_EQ(xPortGetMinimumEverFreeHeapSize(), before) << "once more";
   EXPECT_EQ(TAKE(100000), nullptr);
   GIVE(kept);
   rf_system_malloc_init(&heap_.base, false);
@@ -175,7 +184,36 @@ TEST_F(SystemMalloc, TheLeastThatWasFreeIsNoMoreThanThereIs) {
 }
 #endif
 
+#if RF_SYSTEM_MALLOC != RF_SYSTEM_WRAP
+// Ports for systems let it take none, and what was interrupted may have locked the one for the figures.
+TEST_F(SystemMalloc, TakesAndGivesBackNoMutexInAnInterrupt) {
+  rf_system_malloc_init(&heap_.base, false);
+  auto const look = [] {
+#if RF_SYSTEM_MALLOC == RF_SYSTEM_FREERTOS
+    return xPortGetFreeHeapSize();
+#else
+    return _mallinfo_r(nullptr).arena;
+#endif
+  };
+  locked.clear();
+  g_in_interrupt = true;
+  EXPECT_NE(look(), 0U);
+  g_in_interrupt = false;
+  EXPECT_TRUE(locked.empty());
+  EXPECT_NE(look(), 0U);
+  EXPECT_EQ(locked.size(), 1U);
+  rf_system_malloc_init(&guard_.base, true);
+}
+#endif
+
 #if RF_SYSTEM_MALLOC != RF_SYSTEM_FREERTOS
+TEST_F(SystemMalloc, ANewBlockOfNoBytesThatCannotBeHadIsTold) {
+  rf_system_malloc_init(nullptr, false);
+  EXPECT_EQ(RESIZED(nullptr, 0), nullptr);
+  EXPECT_TRUE(told_of_failure());
+  rf_system_malloc_init(&guard_.base, true);
+}
+
 TEST_F(SystemMalloc, TellsHowMuchOfABlockMayBeUsed) {
   auto *const p = static_cast<unsigned char *>(TAKE(20));
   size_t const usable = USABLE(p);

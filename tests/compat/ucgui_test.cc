@@ -321,6 +321,7 @@ TEST_F(UcGui, FixedAndManagedBytesStayTheSameUntilTheLastHandleIsTaken) {
   GUI_ALLOC_INFO used;
   GUI_ALLOC_GetMemInfo(&used);
   EXPECT_EQ(32U, used.UsedBytes);
+  EXPECT_EQ(first.NumFixedBytes, used.NumFixedBytes) << "what a block is rounded up by is used";
   EXPECT_EQ(used.TotalBytes - 32, used.FreeBytes);
   GUI_ALLOC_FreePtr(&odd);
   while (GUI_ALLOC_Alloc(8) != 0) {

@@ -198,4 +198,21 @@ TEST_F(ZephyrChunk, AWalkTellsOfEachByteAndFiguresOfTheLargestChunk) {
   EXPECT_EQ(440U, stats.free_bytes);
 }
 
+// The one chunk is in a list far behind that of the request: on 32 bits in the other word of the bitmap.
+TEST_F(ZephyrChunk, ASmallBlockIsServedFromAChunkOfAnySize) {
+  size_t const most = size_t{64} << 20;
+  void *const all = mmap(nullptr, most, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  ASSERT_NE(MAP_FAILED, all);
+  struct sys_heap large;
+  for (size_t size = 64; size <= most; size *= 2) {
+    sys_heap_init(&large, all, size);
+    void *const p = sys_heap_alloc(&large, 8);
+    ASSERT_NE(nullptr, p) << size;
+    EXPECT_TRUE(sys_heap_validate(&large)) << size;
+    sys_heap_free(&large, p);
+    EXPECT_TRUE(sys_heap_validate(&large)) << size;
+  }
+  munmap(all, most);
+}
+
 } // namespace

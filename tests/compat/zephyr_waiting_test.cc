@@ -275,6 +275,32 @@ TEST_F(ZephyrWaiting, NobodyWaitsInAnInterrupt) {
   EXPECT_EQ(k_heap_alloc(&heap, 104, K_FOREVER), nullptr);
 }
 
+// Figures are looked at once whoever is inside the heap has left it; a listener's or checker's caller is inside itself.
+TEST_F(ZephyrWaiting, FiguresWaitForAnotherThreadInsideTheHeap) {
+  std::function<void(struct sys_heap *)> const calls[] = {
+      [this](struct sys_heap *h) { EXPECT_EQ(sys_heap_usable_size(h, blocks[0]), 104U); },
+      [](struct sys_heap *h) { EXPECT_TRUE(sys_heap_validate(h)); },
+      [](struct sys_heap *h) { sys_heap_print_info(h, false); },
+      [](struct sys_heap *h) {
+        struct sys_memory_stats stats;
+        EXPECT_EQ(sys_heap_runtime_stats_get(h, &stats), 0);
+      },
+      [](struct sys_heap *h) { EXPECT_EQ(sys_heap_runtime_stats_reset_max(h), 0); },
+  };
+  for (auto const &call : calls) {
+    SCOPED_TRACE(&call - calls);
+    for (uint32_t const whose : {1U, 0U}) {
+      bool locks = false;
+      heap.lock.holder = rf_port_thread_id() + whose;
+      before_lock = [&] { locks = true; };
+      call(&heap.heap);
+      EXPECT_EQ(locks, whose != 0);
+      before_lock = nullptr;
+    }
+    heap.lock.holder = 0;
+  }
+}
+
 TEST_F(ZephyrWaiting, TheProgramsHeapIsNotWaitedFor) {
   std::vector<void *> all;
   for (void *p; (p = k_malloc(1000)) != nullptr;) {

@@ -7,6 +7,9 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <functional>
 #include <utility>
 
@@ -99,6 +102,27 @@ TEST_F(LockSignal, AHandlerMayUseAnotherLock) {
     EXPECT_EQ(rf_free(b, q), RF_OK);
     EXPECT_EQ(rf_free(a, p), RF_OK);
     EXPECT_TRUE(recorder.faults().empty());
+  }
+}
+
+// Its thread is a new one, which is in no call: before the mutex is taken, and once it is given back, the lock is free.
+TEST_F(LockSignal, AHandlersChildMayUseTheLockThatItsParentWasAbout) {
+  for (unsigned const place : {0U, 3U}) {
+    SCOPED_TRACE(place);
+    pid_t child = -1;
+    auto const fork_and_allocate = [&] {
+      child = fork();
+      if (child == 0) {
+        void *const p = rf_alloc(a, 10);
+        _exit(p != nullptr && rf_free(a, p) == RF_OK && recorder.faults().empty() ? 0 : 1);
+      }
+    };
+    void *p = nullptr;
+    interrupted(place, fork_and_allocate, [&] { p = rf_alloc(a, 10); });
+    int status = -1;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(rf_free(a, p), RF_OK);
   }
 }
 

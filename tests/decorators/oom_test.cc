@@ -462,34 +462,34 @@ TEST_F(Oom, PassesRejectedRequestsOnAndAsksNobody) {
   EXPECT_TRUE(cache.calls.empty());
 }
 
-TEST_F(Oom, ThreadsMayBeInCallbacksAtTheSameTime) {
-  // Two threads meet inside the callback: were it run under a lock, or refused as re-entry, neither would arrive.
+// The second one comes while the first is in its callback: were that run under a lock, or taken for re-entry, it would
+// not arrive. It stays longer, and is still known: a request of its callback fails at once.
+TEST_F(Oom, ThreadsMayBeInCallbacksAtTheSameTimeAndLeaveInAnyOrder) {
   struct Meeting {
+    rf_allocator *a;
+    std::thread second;
     std::atomic<int> arrived{0};
-  } meeting;
+    std::atomic<bool> first_has_left{false};
+  } meeting{a, {}};
   rf_oom_callback cb;
-  ASSERT_EQ(RF_OK, rf_oom_add(
-                       &oom, &cb,
-                       [](void *context, unsigned, size_t) {
-                         auto *const m = static_cast<Meeting *>(context);
-                         m->arrived++;
-                         while (m->arrived < 2) {
-                           std::this_thread::yield();
-                         }
-                         return false;
-                       },
-                       &meeting));
-  inner.left = 0;
-  std::atomic<void *> got[2] = {{&meeting}, {&meeting}};
-  std::thread threads[2];
-  for (int i = 0; i < 2; i++) {
-    threads[i] = std::thread([this, i, &got] { got[i] = rf_alloc(a, 10); });
-  }
-  for (std::thread &t : threads) {
-    t.join();
-  }
-  EXPECT_EQ(nullptr, got[0].load());
-  EXPECT_EQ(nullptr, got[1].load());
+  rf_oom_fn const meet = [](void *context, unsigned, size_t) {
+    auto *const m = static_cast<Meeting *>(context);
+    if (m->arrived++ == 0) {
+      m->second = std::thread([m] { EXPECT_EQ(nullptr, rf_alloc(m->a, 150)); });
+      while (m->arrived < 2) {
+        std::this_thread::yield();
+      }
+      return false;
+    }
+    while (!m->first_has_left) {
+      std::this_thread::yield();
+    }
+    return rf_alloc(m->a, 150) != nullptr;
+  };
+  ASSERT_EQ(RF_OK, rf_oom_add(&oom, &cb, meet, &meeting));
+  EXPECT_EQ(nullptr, rf_alloc(a, 150));
+  meeting.first_has_left = true;
+  meeting.second.join();
   EXPECT_EQ(2, meeting.arrived);
 }
 

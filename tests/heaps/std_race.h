@@ -9,8 +9,10 @@ extern "C" {
 #endif
 
 typedef struct std_race {
-  void (*interrupt)(void);  /* called once, in the next call that looks at a pointer */
-  void (*at_peak)(void);    /* called once, when a peak is to be raised and has been read */
+  void (*interrupt)(void); /* called once, in the next call that looks at a pointer */
+  void (*at_peak)(void);   /* called once, when a peak is to be raised and has been read */
+  void (*at_change)(void); /* called once, when a figure was changed, and so many before it */
+  unsigned changes_before;
   const size_t *changed[8]; /* figures that were changed in one step, the last ones */
   unsigned changes;
   bool sums_are_freed; /* every checksum comes out as the mark of a freed block */

@@ -51,6 +51,25 @@ TEST_F(StdRaceTest, APeakThatAnotherThreadRaisesMeanwhileIsStillRaised) {
   EXPECT_EQ(rf_free(&heap.base, block), RF_OK);
 }
 
+// Bytes are counted first, then blocks.
+TEST_F(StdRaceTest, APeakIsWhatWasInUseWhateverIsFreedAtOnce) {
+  race.interrupt = nullptr;
+  for (unsigned const before : {0U, 1U}) {
+    heap.counters.peak = 0;
+    heap.counters.peak_blocks = 0;
+    race.changes_before = before;
+    race.at_change = [] { of_the_other = rf_free(&heap.base, block); };
+    void *const p = rf_alloc(&heap.base, 100);
+    EXPECT_EQ(of_the_other, RF_OK);
+    EXPECT_EQ(heap.counters.used, 100U);
+    EXPECT_EQ(heap.counters.peak, 140U);
+    EXPECT_EQ(heap.counters.peak_blocks, before == 0 ? 1U : 2U);
+    EXPECT_EQ(rf_free(&heap.base, p), RF_OK);
+    block = rf_alloc(&heap.base, 40);
+  }
+  EXPECT_EQ(rf_free(&heap.base, block), RF_OK);
+}
+
 // As other threads may change it, too.
 TEST_F(StdRaceTest, EachFigureIsChangedInOneStep) {
   race.interrupt = nullptr;

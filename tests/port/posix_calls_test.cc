@@ -34,6 +34,8 @@ std::string written;
 int signal_of_write;
 bool may_not_take; // a sandbox refuses sigtimedwait
 unsigned takes;
+unsigned interrupted_takes; // so many of them
+int wait_error = ETIMEDOUT;
 bool has_no_clock;
 std::deque<timespec> times;      // the clock's answers; after these, the system's own
 std::vector<timespec> deadlines; // of waits, which are over at once
@@ -79,6 +81,11 @@ int __wrap_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct times
 
 int __wrap_sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *time) {
   takes++;
+  if (interrupted_takes != 0) {
+    interrupted_takes--;
+    errno = EINTR;
+    return -1;
+  }
   errno = EPERM;
   return may_not_take ? -1 : __real_sigtimedwait(set, info, time);
 }
@@ -101,7 +108,7 @@ int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, 
     (void)pthread_mutex_unlock(mutex);
     (void)pthread_mutex_lock(mutex);
   }
-  return ETIMEDOUT;
+  return deadlines.size() < 3 ? wait_error : ETIMEDOUT;
 }
 
 int __wrap_pthread_cond_signal(pthread_cond_t *cond) {
@@ -139,6 +146,7 @@ ssize_t __wrap_write(int fd, const void *data, size_t size) {
   if (!watched || fd != STDERR_FILENO) {
     return __real_write(fd, data, size);
   }
+  pthread_testcancel(); // as in the real one
   Answer const answer = next(&writes, {static_cast<ssize_t>(size), 0});
   if (answer.result > 0) {
     written.append(static_cast<const char *>(data), static_cast<size_t>(answer.result));
@@ -180,6 +188,7 @@ protected:
     watched = false;
     has_no_clock = false;
     signal_of_write = 0;
+    wait_error = ETIMEDOUT;
   }
 };
 
@@ -249,7 +258,39 @@ TEST_F(PosixCalls, ADeadlineHasLessThanASecondOfNanoseconds) {
   rf_event_deinit(&event);
 }
 
+TEST_F(PosixCalls, AWaitThatTheSystemRefusesIsOver) {
+  rf_event event;
+  ASSERT_EQ(rf_event_init(&event), RF_OK);
+  wait_error = EINVAL;
+  EXPECT_EQ(rf_event_wait(&event, 5), RF_ERR_TIMEOUT);
+  EXPECT_EQ(deadlines.size(), 1U);
+  rf_event_deinit(&event);
+}
+
+// ---- The clock ----
+
+TEST_F(PosixCalls, NanosecondsOfManySecondsDoNotWrap) {
+  times = {{5, 7}, {2000000000, 999999999}};
+  EXPECT_EQ(rf_port_now_ns(), UINT64_C(5000000007));
+  EXPECT_EQ(rf_port_now_ns(), UINT64_C(2000000000999999999));
+}
+
 // ---- The log ----
+
+TEST_F(PosixCalls, TheLogIsNoPointOfCancellation) {
+  static bool goes_on;
+  pthread_t thread;
+  void *(*const run)(void *) = [](void *) -> void * {
+    (void)pthread_cancel(pthread_self());
+    rf_port_log("some text", 9);
+    goes_on = true;
+    return nullptr;
+  };
+  ASSERT_EQ(pthread_create(&thread, nullptr, run, nullptr), 0);
+  (void)pthread_join(thread, nullptr);
+  EXPECT_TRUE(goes_on);
+  EXPECT_EQ(written, "some text");
+}
 
 TEST_F(PosixCalls, TheLogGoesOnAsLongAsTheSystemTakesAnything) {
   struct {
@@ -328,6 +369,35 @@ TEST_F(PosixCalls, TheLogLeavesSignalsAsTheyWere) {
     }
   }
   ASSERT_EQ(pthread_sigmask(SIG_SETMASK, &before, nullptr), 0);
+}
+
+// Files of the largest size that there is refuse more without a signal.
+TEST_F(PosixCalls, ARefusedWriteThatNoSignalComesWithLeavesNoneBlocked) {
+  sigset_t before;
+  ASSERT_EQ(pthread_sigmask(SIG_SETMASK, nullptr, &before), 0);
+  for (int const error : {EPIPE, EFBIG}) {
+    writes = {{-1, error}};
+    rf_port_log("some text", 9);
+    sigset_t after;
+    ASSERT_EQ(pthread_sigmask(SIG_SETMASK, nullptr, &after), 0);
+    for (int const number : {SIGPIPE, SIGXFSZ}) {
+      EXPECT_EQ(sigismember(&after, number), sigismember(&before, number)) << error << " " << number;
+    }
+  }
+}
+
+// By the handler of another signal.
+TEST_F(PosixCalls, TheSignalOfARefusedWriteIsTakenAlsoWhereThatIsInterrupted) {
+  takes = 0;
+  interrupted_takes = 2;
+  writes = {{-1, EPIPE}};
+  signal_of_write = SIGPIPE;
+  rf_port_log("some text", 9);
+  EXPECT_EQ(takes, 3U);
+  EXPECT_FALSE(waits(SIGPIPE));
+  sigset_t after;
+  ASSERT_EQ(pthread_sigmask(SIG_SETMASK, nullptr, &after), 0);
+  EXPECT_EQ(sigismember(&after, SIGPIPE), 0);
 }
 
 // In a process of its own: does a refused write leave the signal to wait, blocked?

@@ -1,4 +1,6 @@
 /* Objects and their lists, the lock, thread owners, the clock, errors and assertions. */
+#include <ringfence/system.h>
+
 #include "impl.h"
 
 /* Zeroed storage is an initialised mutex in every port. */
@@ -118,13 +120,14 @@ void rf_rt_narrow(rt_uint32_t *out, rt_size_t value) {
 
 /* ---- Threads: the owner word of their blocks, and the last error ---- */
 
-#if defined(__unix__) || defined(__APPLE__)
+/* Without a system no variable belongs to a thread: then a name and an error are those of all. */
+#if RF_HAS_SYSTEM
 #define PER_THREAD __thread
 #else
 #define PER_THREAD
 #endif
 
-static PER_THREAD uintptr_t the_owner;
+static PER_THREAD uintptr_t the_owner; /* 0: the thread has no name, and its number is not known yet */
 static PER_THREAD rt_err_t the_error;
 
 /* Letters in the order of addresses, as memtrace reads them; the rest of the word is 0. */
@@ -149,10 +152,9 @@ static uintptr_t number_of_thread(void) {
 
 uintptr_t rf_rt_owner(const rf_site *site) {
   (void)site;
-  if (the_owner == 0) {
-    the_owner = number_of_thread();
-  }
-  return the_owner;
+  uintptr_t const owner = the_owner != 0 ? the_owner : number_of_thread();
+  the_owner = RF_HAS_SYSTEM ? owner : the_owner;
+  return owner;
 }
 
 rt_err_t rt_get_errno(void) {

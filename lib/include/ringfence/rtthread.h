@@ -255,7 +255,7 @@ rt_tick_t rt_tick_get_millisecond(void);
 /* As many ticks, rounded up; of a negative number RT_WAITING_FOREVER. */
 rt_tick_t rt_tick_from_millisecond(rt_int32_t ms);
 
-/* The calling thread's last error. */
+/* The calling thread's last error; in firmware, without thread variables, that of all. */
 rt_err_t rt_get_errno(void);
 void rt_set_errno(rt_err_t error);
 
@@ -312,7 +312,8 @@ void rf_rt_wrap_set(rf_rt_wrap_fn wrap, void *context);
 /* Sets the console: a sink, which stays the caller's, or NULL for the port's log. */
 void rf_rt_console_set(const rf_sink *sink);
 
-/* Names the calling thread in memtrace, by the first 4 or 8 letters (one word). Default: # and its number. */
+/* Names the calling thread in memtrace, by the first 4 or 8 letters (one word). Default: # and its number. Without an
+ * operating system's thread variables, as in firmware, the name is that of all threads, until it is NULL again. */
 void rf_rt_thread_name(const char *name);
 
 /* The same functions with the call site as an argument. */
