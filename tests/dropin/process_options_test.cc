@@ -235,17 +235,22 @@ TEST(ProcessOptions, OtherModesStayAndAskForNoTags) {
 
 // Which tells the same for all blocks of a process, and asks for no tags in vain.
 TEST(ProcessOptions, OneProcessInSoManyIsChecked) {
-  for (uintptr_t const secret : {0U, 1U, 2U, 3U, 6U}) {
-    in_a_process([secret] {
-      world.secret = secret;
-      world.environment = [](rf_options *o) {
-        o->mode = RF_MODE_MTE;
-        o->sample_processes = 3;
-      };
-      EXPECT_TRUE(rf_process_read_options());
-      EXPECT_EQ(options().mode, secret % 3 == 0 ? RF_MODE_GUARD : RF_MODE_OFF) << secret;
-      EXPECT_EQ(world.calls.size(), secret % 3 == 0 ? 4U : 3U);
-    });
+  for (uint32_t const many : {0U, 1U, 2U, 3U}) {
+    for (uintptr_t const secret : {0U, 1U, 2U, 3U, 6U}) {
+      in_a_process([many, secret] {
+        static uint32_t one_in;
+        one_in = many;
+        world.secret = secret;
+        world.environment = [](rf_options *o) {
+          o->mode = RF_MODE_MTE;
+          o->sample_processes = one_in;
+        };
+        EXPECT_TRUE(rf_process_read_options());
+        bool const checked = many < 2 || secret % many == 0;
+        EXPECT_EQ(options().mode, checked ? RF_MODE_GUARD : RF_MODE_OFF) << many << ", " << secret;
+        EXPECT_EQ(world.calls.size(), checked ? 4U : 3U);
+      });
+    }
   }
 }
 
