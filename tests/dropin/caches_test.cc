@@ -10,6 +10,7 @@ extern "C" {
 #undef _Static_assert
 
 #include <csignal>
+#include <pthread.h>
 
 namespace ringfence_test {
 namespace {
@@ -67,6 +68,34 @@ TEST(DropinCaches, WhatAThreadHadThatEndedUntoldIsTheNextOnesAtItsAddress) {
     EXPECT_EQ(rf_cache_bind(0), third) << "as anybody could";
     EXPECT_EQ(third->taken, 1U);
     EXPECT_EQ(rf_cache_total(), 4U);
+  });
+}
+
+pthread_barrier_t met;
+
+void *bind_a_cache(void * /*unused*/) {
+  EXPECT_NE(rf_cache_bind(0), nullptr);
+  (void)pthread_barrier_wait(&met);
+  return nullptr;
+}
+
+// Stacks, and what threads have of their own above them, may lie a power of two apart.
+TEST(DropinCaches, WhatThreadsHadThatEndedUntoldIsKeptForEachAddress) {
+  heap_alone([] {
+    pthread_attr_t attributes;
+    ASSERT_EQ(pthread_attr_init(&attributes), 0);
+    ASSERT_EQ(pthread_attr_setstacksize(&attributes, kMiB - 4096), 0); // with the closed page below it
+    for (int round = 0; round < 3; round++) {
+      pthread_t threads[2];
+      ASSERT_EQ(pthread_barrier_init(&met, nullptr, 2), 0);
+      for (pthread_t &thread : threads) {
+        ASSERT_EQ(pthread_create(&thread, &attributes, bind_a_cache, nullptr), 0);
+      }
+      for (pthread_t const thread : threads) {
+        ASSERT_EQ(pthread_join(thread, nullptr), 0);
+      }
+      EXPECT_EQ(rf_cache_total(), 2U) << round;
+    }
   });
 }
 

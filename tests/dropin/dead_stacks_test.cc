@@ -12,6 +12,7 @@ extern "C" {
 #include <cstring>
 #include <gtest/gtest.h>
 #include <link.h>
+#include <memory>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -51,10 +52,10 @@ Ranges dead_stacks() {
 // A thread that does as it is told, on a stack that the C library makes.
 class Thread {
 public:
-  explicit Thread(bool notes) : notes_(notes) {
+  explicit Thread(bool notes, size_t stack = kStack) : notes_(notes) {
     pthread_attr_t attributes;
     EXPECT_EQ(pthread_attr_init(&attributes), 0);
-    EXPECT_EQ(pthread_attr_setstacksize(&attributes, kStack), 0);
+    EXPECT_EQ(pthread_attr_setstacksize(&attributes, stack), 0);
     EXPECT_EQ(pthread_barrier_init(&met_, nullptr, 2), 0);
     EXPECT_EQ(pthread_create(&thread_, &attributes, body, this), 0);
     (void)pthread_barrier_wait(&met_);
@@ -148,6 +149,39 @@ TEST(DropinDeadStacks, OfDetachedThreadsAreToldAsAWhole) {
     thread.end();
     Ranges const expected = {{thread.bottom(), thread.descriptor()}, {thread.descriptor() + kHead, thread.top()}};
     EXPECT_EQ(dead_stacks(), expected);
+  });
+}
+
+// Some systems put stacks of 2 or 8 MiB at multiples of 2 MiB, so that these are the rule.
+TEST(DropinDeadStacks, AreAllToldHoweverFarApartTheyLie) {
+  alone([] {
+    constexpr size_t kCount = 6;
+    constexpr size_t kApart = size_t{4} << 20;
+    std::vector<std::unique_ptr<Thread>> threads;
+    std::vector<uintptr_t> expected;
+    while (threads.size() < kCount) {
+      threads.push_back(std::make_unique<Thread>(true, kApart - kPage)); // with the closed page below it
+      expected.push_back(threads.back()->bottom());
+    }
+    EXPECT_EQ((expected[0] - expected[1]) % kApart, 0U);
+    for (auto const &thread : threads) {
+      thread->end();
+    }
+    std::sort(expected.begin(), expected.end());
+    for (int round = 0; round < 2; round++) {
+      std::vector<uintptr_t> found;
+      for (auto const &[start, end] : dead_stacks()) {
+        found.push_back(start);
+      }
+      std::sort(found.begin(), found.end());
+      EXPECT_EQ(found, expected);
+      for (auto const &thread : threads) { // each has the place that it had
+        rf_dead_stacks_look(thread->top() - 4 * kPage, thread->top(), own_id());
+      }
+    }
+    for (auto const &thread : threads) {
+      thread->join();
+    }
   });
 }
 

@@ -1,142 +1,26 @@
-// Requests that are handed on (checkers/dropin/malloc/forward.c), with a malloc behind, a lot, a clock and a program
-// break that are this test's own. Each test has a process of its own.
+// Requests that are handed on (checkers/dropin/malloc/forward.c): early ones,
+// which blocks are ours, and what the malloc behind is asked for. (Samples:
+// forward_samples_test.)
+#include "tests/checkers/single_step.h"
+#include "tests/dropin/forward_world.h"
+
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/dropin/heap/span.h"
-#include "checkers/dropin/malloc/forward.h"
-#include "checkers/dropin/malloc/guarded_blocks.h"
-#include "checkers/dropin/malloc/reject.h"
-#include "checkers/dropin/runtime/caller.h"
-#include "checkers/dropin/runtime/state.h"
-#include "checkers/dropin/runtime/steering.h"
 }
 #undef _Static_assert
 
-#include "tests/dropin/alone.h"
+#include <sys/mman.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
-#include <thread>
-#include <vector>
 
+namespace ringfence_test {
 namespace {
 
-using ringfence_test::alone;
-
-constexpr uint64_t kEvery = 4000000; // nanoseconds between two samples
 constexpr size_t kEarly = 16384;
 constexpr size_t kHeader = 2 * sizeof(size_t);
-
-struct World {
-  uint64_t now = 1000000000;
-  uintptr_t end = 0; // the program break
-  bool due = true;
-  int32_t next = 0; // what the lot says
-  bool owned = false;
-  unsigned draws = 0;
-  unsigned sampled = 0;
-  unsigned mallocs = 0;
-  size_t aligned_size = SIZE_MAX; // of the last request for an alignment
-};
-
-World world;
-alignas(16) char behind[16]; // the block of the malloc behind
-alignas(16) char paged[16];
-
-void *a_malloc(size_t /*size*/) {
-  world.mallocs++;
-  return behind;
-}
-
-void *a_memalign(size_t /*align*/, size_t size) {
-  world.aligned_size = size;
-  return behind;
-}
-
-} // namespace
-
-extern "C" {
-
-rf_process_state rf_process;
-rf_steering rf_steering_now;
-rf_runtime rf_runtimes[RF_RUNTIMES];
-
-void rf_signals_open_faults() {}
-
-const rf_origin *rf_caller_unwind(const rf_origin *origin, rf_caller_trace * /*called*/) {
-  return origin;
-}
-
-bool rf_guarded_blocks_draw(int32_t *left) {
-  world.draws++;
-  *left = world.next;
-  return world.due;
-}
-
-bool rf_guarded_blocks_want_site(const rf_origin * /*caller*/) {
-  return true;
-}
-
-void *rf_guarded_blocks_alloc(const rf_page_request * /*request*/, const rf_origin * /*origin*/) {
-  world.sampled++;
-  errno = EAGAIN; // of a call on the way
-  return paged;
-}
-
-bool rf_guarded_blocks_own(const void * /*ptr*/) {
-  return world.owned;
-}
-
-void *rf_malloc_reject(rf_reject /*why*/, size_t, size_t, int error, const rf_origin * /*origin*/) {
-  errno = error;
-  return nullptr;
-}
-
-bool rf_next_malloc_find(rf_malloc_functions *next) {
-  next->malloc = a_malloc;
-  next->memalign = a_memalign;
-  return true;
-}
-
-void rf_next_malloc_find_libc(const rf_malloc_functions *next, rf_malloc_functions *libc) {
-  *libc = *next;
-}
-
-// The linker puts these in front of the port's and the C library's.
-uint64_t __wrap_rf_port_now_ns(void);
-void *__wrap_sbrk(intptr_t by);
-
-uint64_t __wrap_rf_port_now_ns() {
-  return world.now;
-}
-
-void *__wrap_sbrk(intptr_t by) {
-  EXPECT_EQ(by, 0);
-  return reinterpret_cast<void *>(world.end); // NOLINT(performance-no-int-to-ptr)
-}
-}
-
-namespace {
-
-rf_origin const no_origin = {};
-
-const void *at(uintptr_t address) {
-  return reinterpret_cast<const void *>(address); // NOLINT(performance-no-int-to-ptr)
-}
-
-void begin() {
-  rf_options options = {};
-  options.mode = RF_MODE_SAMPLE;
-  options.heap = RF_HEAP_NEXT;
-  rf_process.options.sample_rate = RF_SAMPLE_RATE_DEFAULT;
-  rf_forward_begin(&options);
-  rf_forward_begin_sampling();
-  EXPECT_EQ(rf_forward.now, RF_FORWARD_ON);
-}
-
-void *request(size_t size = 100, size_t align = RF_ALIGN_DEFAULT, rf_family family = RF_FAMILY_MALLOC) {
-  return rf_forward_alloc(size, align, family, &no_origin);
-}
 
 // ---- Early requests ----
 
@@ -223,7 +107,36 @@ TEST(ForwardParts, ABlockOutsideOfTheSpaceMakesAllBlocksThoseThatMayBeOurs) {
   });
 }
 
-// A block of the time when the functions were looked up is ours, too; the rest of the memory is not for that.
+#ifdef RF_CAN_STEP
+
+volatile sig_atomic_t steps;
+volatile sig_atomic_t wrong;
+
+// Another thread frees one of ours meanwhile, which must not come to the malloc
+// behind.
+TEST(ForwardParts, ABlockOfOursStaysSoWhileTheRangeGrows) {
+  alone([] {
+    constexpr uintptr_t kLow = 0x10000;
+    rf_page_all.low = kLow;
+    rf_page_all.size = 0x1000;
+    begin();
+    auto const look = [](int) {
+      steps = steps + 1;
+      wrong = wrong + (rf_forward_is_others(at(kLow)) || rf_forward_is_others(at(kLow + 0xfff)) ? 1 : 0);
+    };
+    ASSERT_NE(signal(SIGTRAP, look), SIG_ERR);
+    set_stepping(true);
+    (void)rf_forward_include(const_cast<void *>(at(kLow + 0x1000)));
+    set_stepping(false);
+    EXPECT_GT(steps, 5);
+    EXPECT_EQ(wrong, 0);
+  });
+}
+
+#endif
+
+// A block of the time when the functions were looked up is ours, too; the rest
+// of the memory is not for that.
 TEST(ForwardParts, EarlyBlocksWidenTheRangeAsFarAsTheirArea) {
   for (size_t const size : {size_t{0}, size_t{0x1000}}) {
     for (bool const below : {false, true}) {
@@ -272,60 +185,10 @@ TEST(ForwardParts, WhatIsBehindALargeBlockIsNotOurs) {
   });
 }
 
-// ---- Samples ----
-
-TEST(ForwardParts, ASampleLeavesErrno) {
-  alone([] {
-    begin();
-    errno = 4711;
-    EXPECT_EQ(request(), paged);
-    EXPECT_EQ(errno, 4711);
-  });
-}
-
-TEST(ForwardParts, TheLotSaysHowFarAwayTheNextOneIs) {
-  alone([] {
-    begin();
-    world.due = false;
-    for (int32_t const next : {0, 1, 2, 5}) {
-      world.next = next;
-      rf_forward_left = 0;
-      for (unsigned round = 0; round < 3; round++) {
-        unsigned const before = world.draws;
-        for (int32_t i = 0; i < (next > 0 ? next : 1); i++) {
-          EXPECT_EQ(request(), behind);
-        }
-        EXPECT_EQ(world.draws, before + 1) << next;
-      }
-    }
-  });
-}
-
-TEST(ForwardParts, SamplesOfAThreadAndBeforeItsFirstAreApart) {
-  alone([] {
-    auto const sampled_after = [](uint64_t ns) {
-      world.now += ns;
-      unsigned const before = world.sampled;
-      (void)request();
-      return world.sampled != before;
-    };
-    begin();
-    EXPECT_TRUE(sampled_after(0)) << "the first of the process";
-    EXPECT_FALSE(sampled_after(kEvery - 1));
-    EXPECT_TRUE(sampled_after(1));
-    std::thread([&] {
-      EXPECT_FALSE(sampled_after(kEvery - 1));
-      EXPECT_TRUE(sampled_after(1));
-      EXPECT_FALSE(sampled_after(kEvery - 1));
-    }).join();
-    rf_process.options.sample_seed = 1;
-    EXPECT_TRUE(sampled_after(0));
-  });
-}
-
 // ---- Requests for the malloc behind ----
 
-// It may align the smallest blocks to their size alone, which is enough for malloc.
+// It may align the smallest blocks to their size alone, which is enough for
+// malloc.
 TEST(ForwardParts, SmallBlocksOfOtherFamiliesAreAskedForWithTheirAlignment) {
   alone([] {
     begin();
@@ -341,6 +204,25 @@ TEST(ForwardParts, SmallBlocksOfOtherFamiliesAreAskedForWithTheirAlignment) {
     (void)request(100, 64);
     EXPECT_EQ(world.aligned_size, 100U);
     EXPECT_EQ(world.mallocs, 2U);
+  });
+}
+
+// ---- Blocks of the malloc behind that others of its functions made ----
+
+TEST(ForwardParts, AnyAllocatedMemoryMayHoldABlockOfALibraryWithFurtherFunctions) {
+  alone([] {
+    static int constant;
+    begin();
+    void *const memory = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ASSERT_NE(memory, MAP_FAILED);
+    auto const start = reinterpret_cast<uintptr_t>(memory);
+    EXPECT_FALSE(rf_forward_is_foreign(memory));
+    rf_forward.next.has_others = true;
+    EXPECT_TRUE(rf_forward_is_foreign(memory));
+    EXPECT_TRUE(rf_forward_is_foreign(at(start + sizeof(void *))));
+    EXPECT_FALSE(rf_forward_is_foreign(at(start + sizeof(void *) / 2))) << "no block begins there";
+    EXPECT_FALSE(rf_forward_is_foreign(reinterpret_cast<const void *>(rf_forward.next.malloc))) << "code";
+    EXPECT_FALSE(rf_forward_is_foreign(&constant)) << "data";
   });
 }
 
@@ -389,3 +271,4 @@ TEST(ForwardParts, ForeignBlocksAreThoseThatLookLikeIt) {
 #endif
 
 } // namespace
+} // namespace ringfence_test

@@ -31,6 +31,18 @@ TEST(GuardedBlocksChoice, GuardWatchesOneInSoLongATimeAndSavesUpSome) {
   });
 }
 
+// A server that nobody asked for an hour goes on as before.
+TEST(GuardedBlocksChoice, GuardWatchesAtOnceAfterAPauseOfAnyLength) {
+  constexpr uint64_t kMinute = 60000000;
+  for (uint64_t const minutes : {1, 35, 36, 50, 71, 72, 120, 100000}) {
+    begun(RF_MODE_GUARD, [minutes] {
+      EXPECT_EQ(looks_at_once(), kSaved);
+      world.now += minutes * kMinute * kMicrosecond;
+      EXPECT_EQ(looks_at_once(), kSaved) << minutes;
+    });
+  }
+}
+
 TEST(GuardedBlocksChoice, TheClockMayWrap) {
   for (uint64_t const us : {(uint64_t{1} << 32) - 1000, (uint64_t{1} << 31) - 1000}) {
     ringfence_test::alone([us] {

@@ -53,6 +53,25 @@ TEST(DropinFindings, ASweepComesToEverySlotOfASpan) {
   });
 }
 
+// A process that a signal ends has little time: what is newest comes first.
+TEST(DropinFindings, ASweepStopsWhenItsTimeIsOver) {
+  with_heap([](Heap &heap) {
+    std::vector<unsigned char *> blocks;
+    while (blocks.empty() || heap.view(blocks.back()).span->carved < 200) {
+      blocks.push_back(heap.make(40));
+    }
+    for (unsigned char *const p : blocks) {
+      p[40] = 'x';
+    }
+    EXPECT_LE(rf_heap_sweep_newest(0, &no_origin), 64U);
+    std::vector<rf_finding> const newest = heap.recorder.take();
+    ASSERT_FALSE(newest.empty());
+    EXPECT_EQ(newest[0].block, reinterpret_cast<uintptr_t>(*std::max_element(blocks.begin(), blocks.end())));
+    EXPECT_LE(rf_heap_sweep_step(0, &no_origin), 64U);
+    EXPECT_FALSE(heap.recorder.take().empty());
+  });
+}
+
 bool has_bytes(const rf_block *block, void *context) {
   EXPECT_NE(block->size, 0U);
   ++*static_cast<size_t *>(context);
@@ -97,6 +116,30 @@ TEST(DropinFindings, AWalkTellsTheWholeOfEachSlot) {
       }
     }
     EXPECT_EQ(found, 2U);
+  });
+}
+
+TEST(DropinFindings, FiguresOfTheHeapAreThoseOfAWalk) {
+  with_heap([](Heap &heap) {
+    EXPECT_TRUE(heap.free(heap.make(30000)));
+    EXPECT_TRUE(heap.free(heap.make(100000)));
+    (void)heap.make(40);
+    (void)heap.make(5000000);
+    std::vector<rf_block> seen;
+    EXPECT_EQ(rf_walk(rf_heap_allocator(), note_block, &seen), RF_OK);
+    rf_stats expected = {};
+    for (const rf_block &block : seen) {
+      expected.overhead += block.overhead;
+      expected.free_bytes += block.used ? 0 : block.size;
+      expected.largest_free = std::max(expected.largest_free, block.used ? 0 : block.size);
+    }
+    rf_stats stats = {};
+    rf_stats_get(rf_heap_allocator(), &stats);
+    EXPECT_EQ(stats.capacity, rf_heap_bytes_now().mapped);
+    EXPECT_EQ(stats.overhead, expected.overhead);
+    EXPECT_EQ(stats.free_bytes, expected.free_bytes);
+    EXPECT_EQ(stats.largest_free, expected.largest_free);
+    EXPECT_EQ(stats.used, 5000040U);
   });
 }
 

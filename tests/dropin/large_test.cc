@@ -120,6 +120,47 @@ TEST(DropinLarge, RunsServeBlocksThatGrow) {
   });
 }
 
+// A small one has as many units as any that a new run would have.
+TEST(DropinLarge, RunsOfOneUnitServeSmallBlocksThatGrow) {
+  heap_alone([] {
+    bool fresh = false;
+    rf_span *const first = take_large(60000, &fresh);
+    ASSERT_EQ(first->bytes, RF_UNIT);
+    keep_large(first);
+    keep_large(take_large(600000, &fresh));
+    keep_large(take_large(400000, &fresh));
+    EXPECT_EQ(take_large(10000, &fresh, true), first);
+  });
+}
+
+TEST(DropinLarge, ATrimTellsOfPagesOfRunsAsWell) {
+  heap_alone([] {
+    bool dirty = false;
+    rf_segment *segment = nullptr;
+    uintptr_t const start = rf_run_take(&rf_heaps[0], 4, &dirty, &segment);
+    ASSERT_NE(start, 0U);
+    rf_run_give(&rf_heaps[0], segment, start, 4);
+    EXPECT_EQ(rf_large_trim(), 4 * RF_UNIT);
+    EXPECT_EQ(rf_large_trim(), 0U);
+  });
+}
+
+// What is told of a block whose mapping has gone is not true of memory that stays the heap's.
+TEST(DropinLarge, OnlyAMappingIsToldToLeave) {
+  static const rf_span *left;
+  heap_alone([] {
+    rf_heap_options_now.leaving = [](const rf_span *span) { left = span; };
+    for (size_t const size : {size_t{100000}, 3 * kMiB}) {
+      bool fresh = false;
+      rf_span *const span = take_large(size, &fresh);
+      bool const mapped = span->mapped;
+      keep_large(span);
+      EXPECT_NE(rf_large_trim(), 0U);
+      EXPECT_EQ(left, mapped ? span : nullptr) << size;
+    }
+  });
+}
+
 TEST(DropinLarge, IsGivenBackWhereItIsVeryLargeOrWhenTrimmed) {
   heap_alone([] {
     bool fresh = false;
@@ -280,6 +321,49 @@ TEST(DropinLarge, ItsMemoryGoesBackWhereThePageMapHasNone) {
   });
 }
 
+TEST(DropinLarge, WhatIsKeptGoesBackBeforeARequestFails) {
+  heap_alone([] {
+    bool fresh = false;
+    rf_span *spans[4];
+    for (rf_span *&span : spans) {
+      span = take_large(3 * kMiB, &fresh);
+    }
+    for (rf_span *const span : spans) {
+      keep_large(span);
+    }
+    ASSERT_GE(rf_heap_bytes_now().freed, 12 * kMiB);
+    leave_space(kMiB);
+    EXPECT_NE(take_large(10 * kMiB, &fresh), nullptr);
+    EXPECT_EQ(rf_heap_bytes_now().freed, 0U);
+  });
+}
+
+// Those that slots would have room for are few; one that outgrows them makes room for another.
+TEST(DropinLarge, BlocksThatAreToGrowAreCountedWhileASlotWouldHaveRoomForThem) {
+  heap_alone([] {
+    bool fresh = false;
+    constexpr size_t kMost = RF_SLOT_MOST - RF_TAIL_LEAST;
+    auto const grown = [] { return rf_heaps[0].grown; };
+    rf_span *const first = take_large(20000, &fresh, true);
+    EXPECT_EQ(grown(), 1U);
+    (void)take_large(kMost + 1, &fresh, true);
+    (void)take_large(20000, &fresh, true, 64);
+    EXPECT_EQ(grown(), 1U) << "none that a slot would have";
+    rf_span *const second = take_large(kMost, &fresh, true);
+    EXPECT_EQ(grown(), 2U);
+    ASSERT_TRUE(rf_large_resize(first, kMost));
+    EXPECT_EQ(grown(), 2U);
+    ASSERT_TRUE(rf_large_resize(first, kMost + 1));
+    EXPECT_EQ(grown(), 1U);
+    ASSERT_TRUE(rf_large_resize(first, kMost));
+    EXPECT_EQ(grown(), 1U) << "it has its memory anyway";
+    keep_large(first);
+    EXPECT_EQ(grown(), 1U);
+    keep_large(second);
+    EXPECT_EQ(grown(), 0U);
+  });
+}
+
 TEST(DropinLarge, OneForWhichThereIsNoMemoryIsNotCounted) {
   heap_alone([] {
     bool fresh = false;
@@ -308,6 +392,29 @@ TEST(DropinLarge, ARunStaysAsItIsWhereThePageMapHasNoMemory) {
     EXPECT_EQ(span->bytes, bytes);
     EXPECT_EQ(rf_heaps[0].used_units, used);
     EXPECT_TRUE(rf_large_resize(span, 200000));
+  });
+}
+
+// The same of a mapping, which has grown before.
+TEST(DropinLarge, AMappingIsAsLongAsItWasWhereThePageMapHasNoMemory) {
+  if (sizeof(void *) == 4) {
+    GTEST_SKIP() << "the page map of 32 bits is there from the beginning";
+  }
+  heap_alone([] {
+    bool fresh = false;
+    rf_span *const span = take_large(3 * kMiB, &fresh, true);
+    size_t const bytes = span->bytes;
+    rf_span_leaf **const place = &rf_span_root[rf_span_start(span) >> RF_UNIT_SHIFT >> RF_SPAN_MAP_BITS];
+    rf_span_leaf *const leaf = *place;
+    size_t const pages = mapped_pages();
+    leave_space(kMiB + 64 * 1024);
+    *place = nullptr;
+    bool const resized = rf_large_resize(span, 4 * kMiB);
+    *place = leaf;
+    EXPECT_FALSE(resized);
+    EXPECT_EQ(span->bytes, bytes);
+    EXPECT_EQ(mapped_pages(), pages);
+    EXPECT_TRUE(rf_large_resize(span, 4 * kMiB));
   });
 }
 

@@ -132,6 +132,33 @@ TEST(Output, LinesAreAddedToTheLog) {
   EXPECT_EQ(text_of(log), "before\none\ntwo\n");
 }
 
+// A command that the process starts has the options of this one, or its own.
+TEST(Output, ALogIsSharedWithWhoseOptionsNameIt) {
+  struct {
+    std::string options;
+    bool shared;
+  } const rows[] = {
+      {"", false},
+      {"mode=page:log=/tmp/x/%p", true},
+      {"log=/tmp/x/%p:mode=page", true},
+      {"log='/tmp/x/%p':mode=page", true},
+      {"log=\"/tmp/x/%p\"", true},
+      {"log=/tmp/x/%p.other", false},
+      {"log=/tmp/x/%", false},
+      {"log='/tmp/x/%p.other'", false},
+  };
+  process("/tmp/x/%p", [&] {
+    EXPECT_TRUE(rf_output_shares_log(nullptr)) << "no command began this process";
+    rf_process.options.summary = true;
+    EXPECT_FALSE(rf_output_shares_log(nullptr));
+    for (auto const &row : rows) {
+      EXPECT_EQ(rf_output_shares_log(row.options.c_str()), row.shared) << row.options;
+    }
+    rf_process.options.log = nullptr;
+    EXPECT_TRUE(rf_output_shares_log(nullptr)) << "standard error is everybody's";
+  });
+}
+
 TEST(Output, ALogThatCannotBeOpenedTakesNothing) {
   process("/nonexistent/log", [&] {
     write_line("one\n");

@@ -8,6 +8,7 @@ extern "C" {
 #include "checkers/dropin/heap/threads.h"
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/thread.h"
+#include "checkers/page/page_store.h"
 }
 #undef _Static_assert
 
@@ -182,6 +183,68 @@ TEST(DropinOwnCache, AHandlerIsServedAtEveryInstructionOfLockingAll) {
 
 #endif
 
+// A handler that ran within would wait for its own thread; one that is held back for ever is lost to the program.
+TEST(DropinOwnCache, SignalsAreHeldBackAsLongAsItIsLocked) {
+  with_threads([] {
+    auto const is_blocked = [](int number) {
+      sigset_t now;
+      EXPECT_EQ(pthread_sigmask(SIG_BLOCK, nullptr, &now), 0);
+      return sigismember(&now, number) == 1;
+    };
+    sigset_t programs;
+    (void)sigemptyset(&programs);
+    (void)sigaddset(&programs, SIGUSR2);
+    ASSERT_EQ(pthread_sigmask(SIG_BLOCK, &programs, nullptr), 0);
+    std::atomic<bool> is_inside{false};
+    std::atomic<bool> leaves{false};
+    std::thread other([&] {
+      rf_cache *const cache = rf_enter();
+      is_inside = true;
+      turn_until([&] { return leaves.load(); });
+      rf_leave(cache);
+    });
+    turn_until([&] { return is_inside.load(); });
+    EXPECT_FALSE(rf_lock_all(kShort));
+    EXPECT_FALSE(is_blocked(SIGUSR1)) << "nothing is locked";
+    EXPECT_TRUE(is_blocked(SIGUSR2));
+    leaves = true;
+    other.join();
+    ASSERT_TRUE(rf_lock_all(kLong));
+    EXPECT_TRUE(is_blocked(SIGUSR1));
+    EXPECT_FALSE(is_blocked(SIGSEGV));
+    rf_unlock_all();
+    EXPECT_FALSE(is_blocked(SIGUSR1));
+    EXPECT_TRUE(is_blocked(SIGUSR2));
+  });
+}
+
+// A thread that has pages may be interrupted by a handler that waits for the heap.
+TEST(DropinOwnCache, NothingStaysLockedWhereAnotherThreadHasPages) {
+  with_threads([] {
+    std::atomic<bool> has_pages{false};
+    std::atomic<bool> lets_go{false};
+    std::thread other([&] {
+      EXPECT_TRUE(rf_page_try_lock_all());
+      has_pages = true;
+      turn_until([&] { return lets_go.load(); });
+      rf_page_unlock_all();
+    });
+    turn_until([&] { return has_pages.load(); });
+    EXPECT_FALSE(rf_lock_blocks(kShort));
+    EXPECT_FALSE(rf_stopped_by_me());
+    lets_go = true;
+    other.join();
+    EXPECT_TRUE(rf_lock_blocks(kLong));
+    EXPECT_TRUE(rf_stopped_by_me());
+    rf_unlock_blocks();
+    EXPECT_FALSE(rf_stopped_by_me());
+    in_a_thread([] {
+      EXPECT_TRUE(rf_page_try_lock_all());
+      rf_page_unlock_all();
+    });
+  });
+}
+
 TEST(DropinOwnCache, IsNotLockedFromWithin) {
   with_threads([] {
     rf_cache *const own = rf_enter();
@@ -271,6 +334,25 @@ TEST(DropinThreads, ComeAndGoAtOnce) {
     one.join();
     other.join();
     EXPECT_LE(rf_cache_total(), 4U);
+  });
+}
+
+// Another thread may have it by the time of the last destructors.
+TEST(DropinThreads, HaveNoCacheOfTheirOwnBehindTheirEnd) {
+  with_threads([] {
+    static unsigned taken;
+    pthread_key_t later = {};
+    auto const enter = [](void *) {
+      rf_cache *const lent = rf_enter();
+      taken = lent->taken;
+      rf_leave(lent);
+    };
+    ASSERT_EQ(pthread_key_create(&later, enter), 0);
+    std::thread([later] {
+      rf_leave(rf_enter());
+      EXPECT_EQ(pthread_setspecific(later, &taken), 0);
+    }).join();
+    EXPECT_EQ(taken, 1U);
   });
 }
 

@@ -23,6 +23,7 @@ const char *__wrap_rf_memory_tags_why_not(void);
 
 #include "tests/dropin/alone.h"
 
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <gtest/gtest.h>
@@ -234,17 +235,22 @@ TEST(ProcessOptions, OtherModesStayAndAskForNoTags) {
 
 // Which tells the same for all blocks of a process, and asks for no tags in vain.
 TEST(ProcessOptions, OneProcessInSoManyIsChecked) {
-  for (uintptr_t const secret : {0U, 1U, 2U, 3U, 6U}) {
-    in_a_process([secret] {
-      world.secret = secret;
-      world.environment = [](rf_options *o) {
-        o->mode = RF_MODE_MTE;
-        o->sample_processes = 3;
-      };
-      EXPECT_TRUE(rf_process_read_options());
-      EXPECT_EQ(options().mode, secret % 3 == 0 ? RF_MODE_GUARD : RF_MODE_OFF) << secret;
-      EXPECT_EQ(world.calls.size(), secret % 3 == 0 ? 4U : 3U);
-    });
+  for (uint32_t const many : {0U, 1U, 2U, 3U}) {
+    for (uintptr_t const secret : {0U, 1U, 2U, 3U, 6U}) {
+      in_a_process([many, secret] {
+        static uint32_t one_in;
+        one_in = many;
+        world.secret = secret;
+        world.environment = [](rf_options *o) {
+          o->mode = RF_MODE_MTE;
+          o->sample_processes = one_in;
+        };
+        EXPECT_TRUE(rf_process_read_options());
+        bool const checked = many < 2 || secret % many == 0;
+        EXPECT_EQ(options().mode, checked ? RF_MODE_GUARD : RF_MODE_OFF) << many << ", " << secret;
+        EXPECT_EQ(world.calls.size(), checked ? 4U : 3U);
+      });
+    }
   }
 }
 
@@ -252,21 +258,82 @@ TEST(ProcessOptions, OneProcessInSoManyIsChecked) {
 
 TEST(ProcessOptions, PathsAreCopiedAsTheEnvironmentIsTheProgramsOwn) {
   in_a_process([] {
-    static char text[] = "log/trace/sites!!";
+    static char text[] = "/log/trace/sites!!";
     world.environment = [](rf_options *o) {
       o->log = text;
-      o->log_length = 3;
+      o->log_length = 4;
       o->trace = text + 4;
-      o->trace_length = 5;
+      o->trace_length = 6;
       o->watch_sites = text + 10;
-      o->watch_sites_length = 7;
+      o->watch_sites_length = 8;
     };
     EXPECT_TRUE(rf_process_read_options());
     std::memset(text, '-', sizeof text - 1);
-    EXPECT_EQ(std::string(options().log, options().log_length), "log");
-    EXPECT_EQ(std::string(options().trace, options().trace_length), "trace");
-    EXPECT_EQ(std::string(options().watch_sites, options().watch_sites_length), "sites!!");
+    EXPECT_EQ(std::string(options().log, options().log_length), "/log");
+    EXPECT_EQ(std::string(options().trace, options().trace_length), "/trace");
+    EXPECT_EQ(std::string(options().watch_sites), "/sites!!") << "and nothing behind it";
   });
+}
+
+std::string path(const char *at, size_t length) {
+  return std::string(at, length);
+}
+
+// A daemon goes to the root folder, and its findings where they were to go.
+TEST(ProcessOptions, PathsAreThoseOfTheFolderInWhichTheProcessBegan) {
+  std::string name = testing::TempDir() + "options.XXXXXX";
+  ASSERT_NE(mkdtemp(name.data()), nullptr);
+  char *const real = realpath(name.c_str(), nullptr);
+  std::string const in = real;
+  std::free(real);
+  in_a_process([&in] {
+    ASSERT_EQ(chdir(in.c_str()), 0);
+    world.environment = [](rf_options *o) {
+      o->log = "log.%p:";
+      o->log_length = 6;
+      o->trace = "traces/t";
+      o->trace_length = 8;
+      o->watch_sites = "sites";
+      o->watch_sites_length = 5;
+    };
+    EXPECT_TRUE(rf_process_read_options());
+    EXPECT_EQ(path(options().log, options().log_length), in + "/log.%p");
+    EXPECT_EQ(path(options().trace, options().trace_length), in + "/traces/t");
+    EXPECT_EQ(path(options().watch_sites, options().watch_sites_length), in + "/sites");
+    EXPECT_STREQ(options().watch_sites, (in + "/sites").c_str());
+  });
+}
+
+TEST(ProcessOptions, PathsInTheRootFolderBeginWithIt) {
+  in_a_process([] {
+    ASSERT_EQ(chdir("/"), 0);
+    world.environment = [](rf_options *o) {
+      o->log = "log";
+      o->log_length = 3;
+    };
+    EXPECT_TRUE(rf_process_read_options());
+    EXPECT_EQ(path(options().log, options().log_length), "/log");
+  });
+}
+
+// Where the folder has no place beside the path, or would be taken for a part of it, all is as it was.
+TEST(ProcessOptions, APathStaysRelativeWhereItsFolderCannotBeKept) {
+  std::string name = testing::TempDir() + "options%p.XXXXXX";
+  ASSERT_NE(mkdtemp(name.data()), nullptr);
+  for (bool const is_long : {false, true}) {
+    in_a_process([&] {
+      static std::string log;
+      log = is_long ? std::string(511, 'x') : "log";
+      ASSERT_EQ(chdir(is_long ? "/tmp" : name.c_str()), 0);
+      world.environment = [](rf_options *o) {
+        o->log = log.data();
+        o->log_length = log.size();
+      };
+      EXPECT_TRUE(rf_process_read_options());
+      EXPECT_NE(options().log, log.data());
+      EXPECT_EQ(path(options().log, options().log_length), log);
+    });
+  }
 }
 
 TEST(ProcessOptions, APathTooLongToBeCopiedIsTheEnvironments) {

@@ -1,9 +1,11 @@
 // Access rights that the program has taken from pages of the drop-in's heap (checkers/dropin/heap/rights.c): which
 // spans are marked, and which marks go.
+#include "tests/checkers/single_step.h"
 #include "tests/dropin/recorded_heap.h"
 
 #include <sys/mman.h>
 
+#include <csignal>
 #include <cstring>
 #include <memory>
 #include <vector>
@@ -232,6 +234,53 @@ TEST(DropinRights, DamageOnAPageThatWasNotEmptiedIsFound) {
   });
 }
 
+#ifdef RF_CAN_STEP
+
+const rf_span *marked;
+volatile sig_atomic_t steps;
+volatile sig_atomic_t wrong;
+
+// A check in another thread, which sees that something was taken, would take zeros for damage.
+TEST(DropinRights, PagesThatMayBeEmptyAreKnownAsSuchAtOnce) {
+  heap_alone([] {
+    rf_view const v = block_of(rf_cache_take(0), 100000);
+    marked = v.span;
+    auto const look = [](int) {
+      steps = steps + 1;
+      wrong = wrong + (marked->restricted && !marked->emptied ? 1 : 0);
+    };
+    ASSERT_NE(signal(SIGTRAP, look), SIG_ERR);
+    set_stepping(true);
+    bool const any = rf_heap_emptied(v.payload, v.size);
+    set_stepping(false);
+    EXPECT_TRUE(any && marked->restricted && marked->emptied);
+    EXPECT_GT(steps, 20);
+    EXPECT_EQ(wrong, 0);
+  });
+}
+
+#endif
+
+// As in a child that finds pages of its parent's empty. Where none is, what was written since is told.
+TEST(DropinRights, OfPagesThatWereEmptiedNoFillOfAFreedBlockIsCompared) {
+  with_heap([](Heap &heap) {
+    unsigned char *const p = heap.make(20000);
+    unsigned char *const beside = heap.make(20000);
+    rf_view const v = heap.view(p);
+    ASSERT_EQ(heap.view(beside).span, v.span);
+    EXPECT_TRUE(rf_heap_emptied(p, 20000));
+    EXPECT_TRUE(heap.free(p));
+    EXPECT_TRUE(heap.free(beside));
+    empty(first_page_of(p + 10000));
+    EXPECT_FALSE(rf_rights_allow_check(&v));
+    beside[10] = 'x';
+    EXPECT_EQ(rf_heap_sweep(&no_origin), 1U);
+    std::vector<rf_finding> const found = heap.recorder.take();
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].block, reinterpret_cast<uintptr_t>(beside));
+  });
+}
+
 rf_view aligned_block_of(rf_cache *cache, size_t size) {
   rf_origin const origin = {};
   rf_block_request request = {};
@@ -276,6 +325,9 @@ TEST(DropinRights, TheEndOfALargeBlockIsKnownWhileNothingIsTakenFromIt) {
     EXPECT_EQ(rf_heap_large_end(small.payload), 0U);
     EXPECT_EQ(rf_heap_large_end(&end), 0U);
     EXPECT_FALSE(rf_heap_is_restricted(large.payload) || rf_heap_is_restricted(&end));
+    rf_view const freed = block_of(cache, 100000);
+    EXPECT_TRUE(rf_cache_free(cache, freed.payload, RF_FAMILY_MALLOC, SIZE_MAX, &no_origin));
+    EXPECT_EQ(rf_heap_large_end(freed.payload), 0U) << "none lives there";
     rf_heap_restricted(large.payload, 1);
     EXPECT_TRUE(rf_heap_is_restricted(large.payload));
     EXPECT_EQ(rf_heap_large_end(large.payload), 0U);

@@ -137,5 +137,17 @@ TEST(DropinSandboxMemory, OfAFilterThatCannotBeReadIsNoMatter) {
   EXPECT_TRUE(rf_sandbox_gives_memory(SECCOMP_MODE_FILTER, &program));
 }
 
+// It may not have looked at it yet.
+TEST(DropinSandboxMemory, OfAFilterThatTheSystemWouldRefuseIsAnsweredAsWell) {
+  for (uint32_t const by : {UINT32_MAX, UINT32_MAX - 1, UINT32_MAX / 2, uint32_t{2}}) {
+    alone([by] {
+      sock_filter code[] = {kLoadMachine, BPF_STMT(BPF_JMP | BPF_JA, by), kKill};
+      sock_fprog const program = {3, code};
+      (void)alarm(20);
+      EXPECT_TRUE(rf_sandbox_gives_memory(SECCOMP_MODE_FILTER, &program)) << by;
+    });
+  }
+}
+
 } // namespace
 } // namespace ringfence_test

@@ -6,9 +6,11 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <fcntl.h>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <memory>
 #include <string>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -221,6 +223,36 @@ TEST(Traced, AChildThatAsksForNoMemoryHasNoTraceAndSaysNothing) {
   EXPECT_EQ(result.status, 0);
   expect_silent(result);
   EXPECT_NE(access((path + result.out.substr(0, result.out.find('\n'))).c_str(), F_OK), 0);
+}
+
+// The path of a trace may begin in the folder in which the program was started, wherever that goes later.
+TEST(Traced, AChildsTraceIsBesideItsParentsWhateverFolderTheProgramIsIn) {
+  std::string const path = fresh("");
+  std::string deep = fresh("d");
+  std::string up; // to the root, and not so from `deep`
+  for (const char c : std::string(std::unique_ptr<char, void (*)(void *)>(getcwd(nullptr, 0), std::free).get())) {
+    if (c == '/') {
+      up += "../";
+      ASSERT_EQ(mkdir(deep.c_str(), 0700), 0);
+      deep += "/d";
+    }
+  }
+  ASSERT_EQ(mkdir(deep.c_str(), 0700), 0);
+  Result const result =
+      run({program("traced"), "fork_elsewhere", deep}, with("leaks=0:trace=" + up + path.substr(1) + "%p"));
+  ASSERT_EQ(result.status, 0) << result.err;
+  Trace const child(path + result.out.substr(0, result.out.find('\n')));
+  ASSERT_TRUE(child.good) << child.problem.data();
+  EXPECT_EQ(child.of_size(2001).size(), 1U);
+}
+
+// free leaves errno alone, and a program may look at it behind any call that did not fail.
+TEST(Traced, AChildsTraceThatCannotBeMadeLeavesErrno) {
+  std::string const in = fresh("");
+  ASSERT_EQ(mkdir(in.c_str(), 0700), 0);
+  Result const result = run({program("traced"), "fork_no_folder", in}, with("leaks=0:trace=" + in + "/%p"));
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_NE(result.err.find("cannot be opened; nothing is recorded"), std::string::npos) << result.err;
 }
 
 TEST(Traced, ACallHasItsPlaceWhereNoStacksAreWanted) {

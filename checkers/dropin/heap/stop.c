@@ -270,12 +270,14 @@ rf_cache *rf_cache_take(unsigned heap) {
   return cache;
 }
 
-/* The cache that was bound last, by the address of its thread: two threads at once have two addresses. */
-#define OWNERS 256U
-static rf_cache *bound[OWNERS]; /* accessed atomically */
+/* The cache that was bound last, by the address of its thread: two threads at once have two addresses, which may lie any
+ * power of two apart. */
+#define OWNERS_LOG2 8U
+static rf_cache *bound[1U << OWNERS_LOG2]; /* accessed atomically */
 
 static rf_cache **place_of(const void *thread) {
-  return &bound[((uintptr_t)thread >> 12) % OWNERS];
+  uint32_t const page = (uint32_t)((uintptr_t)thread >> 12);
+  return &bound[page * 0x9E3779B1U >> (32 - OWNERS_LOG2)];
 }
 
 /* One that its thread was inside of is not whole. */

@@ -43,8 +43,10 @@ static struct {
   bool samples;       /* not all blocks are watched, but by lot */
   bool guard;         /* few are, as time allows */
   bool certain;       /* guard, and a seed was given: each that is looked at */
-  uint32_t next_us;   /* guard: when the next block may be watched; accessed atomically, as is the next */
-  uint32_t known;     /* looks at paths that had been watched */
+  /* Guard: when the next block may be watched. Of 64 bits: 32 would take half an hour without one for a time to come.
+   * Accessed atomically, as is the next. */
+  uint64_t next_us RF_ATOMIC_64;
+  uint32_t known; /* looks at paths that had been watched */
 } state;
 
 /* The number of the first allocation that guard watches: each power of two up to `rate` is as likely, so that some runs
@@ -103,19 +105,20 @@ bool rf_guarded_blocks_draw(int32_t *left) {
 #define SAVED_US 7500U   /* so long a time may have been saved up */
 #define KNOWN_ONE_IN 16U /* of the looks at paths that had been watched */
 
-static uint32_t now_us(void) {
-  return (uint32_t)(rf_port_now_ns() / 1000);
+static uint64_t now_us(void) {
+  return rf_port_now_ns() / 1000;
 }
 
+/* `next` may lie before the clock began. */
 static bool is_too_soon(void) {
-  uint32_t const next = __atomic_load_n(&state.next_us, __ATOMIC_RELAXED);
-  return (int32_t)(now_us() - next) < 0;
+  uint64_t const next = __atomic_load_n(&state.next_us, __ATOMIC_RELAXED);
+  return (int64_t)(now_us() - next) < 0;
 }
 
 static void spend_time(void) {
-  uint32_t const now = now_us();
-  uint32_t const next = __atomic_load_n(&state.next_us, __ATOMIC_RELAXED);
-  uint32_t const from = now - next > SAVED_US ? now - SAVED_US : next;
+  uint64_t const now = now_us();
+  uint64_t const next = __atomic_load_n(&state.next_us, __ATOMIC_RELAXED);
+  uint64_t const from = now - next > SAVED_US ? now - SAVED_US : next;
   __atomic_store_n(&state.next_us, from + EVERY_US, __ATOMIC_RELAXED);
 }
 

@@ -183,15 +183,10 @@ static void *more(void *context, size_t size) {
   return rf_record_table(size);
 }
 
-/* The absolute path, for a program that changes its folder before it forks. */
 static bool make_path(void) {
   const rf_options *const o = &rf_process.options;
   rf_sink_buffer path;
   rf_sink_buffer_init(&path, tracing.path, sizeof tracing.path);
-  if (o->trace[0] != '/' && getcwd(tracing.path, sizeof tracing.path) != NULL) {
-    path.length = strlen(tracing.path);
-    rf_sink_str(&path.sink, "/");
-  }
   return rf_pid_path(o->trace, o->trace_length, &path);
 }
 

@@ -30,6 +30,7 @@ typedef struct dead_stack {
 
 /* By the descriptor's address: a stack that is used again and again has one place. */
 #define DEAD_STACKS 1024U
+#define NEAR 32U /* places, for stacks that lie a multiple of 4 MiB apart */
 static dead_stack dead_stacks[DEAD_STACKS];
 static bool has_any; /* a process without threads need not read them all; accessed atomically */
 
@@ -85,6 +86,18 @@ static bool has_no_thread(const uintptr_t *words, size_t offset) {
   return id == 0 || id == UINT32_MAX;
 }
 
+/* Its own, or a free one near its first; where there is none the first is given up. */
+static dead_stack *place_of(uintptr_t descriptor) {
+  uintptr_t const first = descriptor >> 12;
+  for (uintptr_t i = 0; i < NEAR; i++) {
+    dead_stack *const g = &dead_stacks[(first + i) % DEAD_STACKS];
+    if (g->descriptor == descriptor || g->descriptor == 0) {
+      return g;
+    }
+  }
+  return &dead_stacks[first % DEAD_STACKS];
+}
+
 /* Keeps the stack with the descriptor at `descriptor`, whose content is `words`. Returns its lowest address; 0: not
  * known, and it is not kept. */
 static uintptr_t keep(uintptr_t descriptor, const uintptr_t *words, size_t id) {
@@ -92,7 +105,7 @@ static uintptr_t keep(uintptr_t descriptor, const uintptr_t *words, size_t id) {
   if (id >= WORDS * sizeof *words || !find_bounds(words, descriptor, &g.bounds)) {
     return 0;
   }
-  dead_stacks[(descriptor >> 12) % DEAD_STACKS] = g;
+  *place_of(descriptor) = g;
   __atomic_store_n(&has_any, true, __ATOMIC_RELAXED);
   return words[g.bounds] + words[g.bounds + 2];
 }

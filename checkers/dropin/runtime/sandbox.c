@@ -73,9 +73,10 @@ static bool holds(const instruction *i, uint32_t loaded) {
   }
 }
 
+/* A jump may lead anywhere, as the system may not have looked at the filter: a place of 32 bits would wrap. */
 static uint32_t answer(const filter_program *filter, const call_data *call) {
   uint32_t loaded = 0;
-  for (size_t at = 0; at < filter->length; at++) {
+  for (uint64_t at = 0; at < filter->length; at++) {
     const instruction *const i = &filter->code[at];
     switch (i->code) {
     case LOAD:

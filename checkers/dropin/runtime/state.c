@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "checkers/checked/mode_options.h"
+#include "checkers/dropin/os/raw_syscall.h"
 #include "checkers/os/forbidden_calls.h"
 #include "checkers/os/host.h"
 #include "checkers/os/memory_tags.h"
@@ -21,16 +22,36 @@
 
 rf_process_state rf_process;
 
-/* Copies of the options' paths: the environment is the program's, which may write over it. */
+/* Copies of the options' paths, absolute ones: the environment is the program's, which may write over it, and it may go
+ * to another folder. */
 static char log_path[PATH_BYTES];
 static char trace_path[PATH_BYTES];
 static char watch_path[PATH_BYTES];
 
-static void keep_path(const char **path, size_t length, char *copy) {
-  if (*path != NULL && length < PATH_BYTES) {
-    memcpy(copy, *path, length);
-    *path = copy;
+#define MORE_BYTES 20U /* of a path whose %p is the process's number */
+
+/* Puts the folder of the process at `copy`, and returns its length with a / at its end; 0 where it cannot be had, or has
+ * a %, which would be taken for the path's. By a system call of our own: another library's getcwd may be in the place of
+ * the C library's, and allocate. */
+static size_t put_folder(char *copy) {
+  long const bytes = rf_raw_syscall(SYS_getcwd, (const long[6]){(long)copy, PATH_BYTES});
+  if (bytes < 2 || copy[0] != '/' || strchr(copy, '%') != NULL) {
+    return 0;
   }
+  copy[bytes - 1] = '/';
+  return bytes == 2 ? 1 : (size_t)bytes;
+}
+
+static void keep_path(const char **path, size_t *length, char *copy) {
+  if (*path == NULL || *length >= PATH_BYTES) {
+    return;
+  }
+  size_t const folder = (*path)[0] == '/' ? 0 : put_folder(copy);
+  size_t const before = folder + *length + MORE_BYTES < PATH_BYTES ? folder : 0;
+  memcpy(copy + before, *path, *length);
+  *length += before;
+  copy[*length] = '\0';
+  *path = copy;
 }
 
 static void leave_mode_asan(rf_options *o, const rf_sink *out) {
@@ -91,9 +112,9 @@ bool rf_process_read_options(void) {
   leave_mode_asan(o, warnings);
   draw_mode(o);
   leave_mode_mte(o, warnings);
-  keep_path(&o->log, o->log_length, log_path);
-  keep_path(&o->trace, o->trace_length, trace_path);
-  keep_path(&o->watch_sites, o->watch_sites_length, watch_path);
+  keep_path(&o->log, &o->log_length, log_path);
+  keep_path(&o->trace, &o->trace_length, trace_path);
+  keep_path(&o->watch_sites, &o->watch_sites_length, watch_path);
   done = true;
   return true;
 }

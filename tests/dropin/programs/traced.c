@@ -1,6 +1,7 @@
 /* Requests for a recorder: known ones, from threads, in children, in signal handlers. */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -109,6 +110,36 @@ static void fork_one(const char *end) {
   }
   printf("%d\n", (int)id);
   fflush(stdout); /* or a later child would print it again */
+}
+
+enum { ERRNO = 77 };
+
+/* The first request of a child opens its trace. Returns whether that left errno alone, whichever request it is. */
+static bool keeps_errno(int which) {
+  void *const had = malloc(100);
+  int status = 1;
+  pid_t const id = fork();
+  if (id == 0) {
+    errno = ERRNO;
+    if (which == 0) {
+      kept = malloc(2001);
+    } else if (which == 1) {
+      free(had);
+    } else {
+      kept = realloc(had, 2001);
+    }
+    _exit(errno == ERRNO ? 0 : 1);
+  }
+  bool const done = waitpid(id, &status, 0) == id && status == 0;
+  free(had);
+  return done;
+}
+
+/* The traces of children have no folder any more. */
+static int fork_without_a_folder(const char *folder) {
+  char elsewhere[4096];
+  (void)snprintf(elsewhere, sizeof elsewhere, "%s.moved", folder);
+  return rename(folder, elsewhere) == 0 && keeps_errno(0) && keeps_errno(1) && keeps_errno(2) ? 0 : 1;
 }
 
 enum { CHILD_DONE = 7 };
@@ -282,6 +313,13 @@ int main(int argc, char **argv) {
     fork_one("exit");
   } else if (strcmp(what, "fork_recording") == 0) {
     fork_while_recording(argv[2]);
+  } else if (strcmp(what, "fork_no_folder") == 0) {
+    return fork_without_a_folder(argv[2]);
+  } else if (strcmp(what, "fork_elsewhere") == 0) {
+    if (chdir(argv[2]) != 0) {
+      return 1;
+    }
+    fork_one("exit");
   } else if (strcmp(what, "closes") == 0) {
     for (int fd = 3; fd < 1100; fd++) {
       close(fd);
