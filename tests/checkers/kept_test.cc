@@ -55,8 +55,8 @@ TEST(Kept, LeavesOutWholePiecesForWhichThereIsNoRoom) {
   std::string const piece(RF_KEPT_BYTES - 4, 'x');
   rf_sink_str(&kept.sink, piece.c_str());
   rf_sink_str(&kept.sink, "12345");
-  rf_sink_str(&kept.sink, "678");
-  EXPECT_EQ(booted(&kept), piece + "6781 pieces of text before the reset did not fit\n");
+  rf_sink_str(&kept.sink, "6789"); // to the last byte
+  EXPECT_EQ(booted(&kept), piece + "67891 pieces of text before the reset did not fit\n");
 }
 
 } // namespace

@@ -388,6 +388,20 @@ TEST_F(PageHandlers, AHandlerThatIsToRunOnceRunsOnce) {
       testing::KilledBySignal(SIGSEGV), "^$");
 }
 
+TEST_F(PageHandlers, AHandlerWithARecordThatIsToRunOnceRunsOnceForASignalThatIsSent) {
+  EXPECT_EXIT(
+      {
+        struct sigaction action = {};
+        action.sa_flags = SA_SIGINFO | static_cast<int>(SA_RESETHAND);
+        action.sa_sigaction = [](int, siginfo_t *, void *) {};
+        sigaction(SIGBUS, &action, nullptr);
+        rf_free(a(), rf_alloc(a(), 1));
+        raise(SIGBUS);
+        raise(SIGBUS);
+      },
+      testing::KilledBySignal(SIGBUS), "^$");
+}
+
 // As the kernel has it: a handler's signal is blocked in it where its mask has it, or without SA_NODEFER.
 TEST_F(PageHandlers, TheMaskOfTheProgramsHandlerIsInForce) {
   static volatile sig_atomic_t usr1;

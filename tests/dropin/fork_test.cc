@@ -4,6 +4,7 @@
 extern "C" {
 #include "checkers/dropin/inspect/heap_dump.h"
 #include "checkers/dropin/inspect/process_log.h"
+#include "checkers/dropin/inspect/process_snapshot.h"
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/malloc/steer.h"
 #include "checkers/dropin/malloc/trace_hook.h"
@@ -188,6 +189,9 @@ void __wrap_rf_collector_forked() {
 void rf_heap_dump_forked() {
   call_as_child("dump");
 }
+void rf_process_snapshot_forked() {
+  call("snapshot");
+}
 bool rf_heap_dump_is_under_way() {
   return world.dump;
 }
@@ -321,8 +325,8 @@ TEST_F(ForkHandlers, MakeAChildAProcessOfItsOwn) {
   EXPECT_EQ(rf_process.findings, 0U);
   EXPECT_EQ(rf_process.start_ns, kNow);
   EXPECT_EQ(rf_process.options.leaks, RF_LEAKS_LOST);
-  Calls all = {"pages",      "guarded blocks", "heap",     "report lock", "reserve stack", "log",
-               "seen sites", "streams",        "steering", "collector",   "tracing",       "dump"};
+  Calls all = {"pages",   "guarded blocks", "heap",      "report lock", "reserve stack", "log",     "seen sites",
+               "streams", "steering",       "collector", "tracing",     "dump",          "snapshot"};
   if (RF_STACK_RULES) {
     all.emplace_back("stack modules");
   }

@@ -48,6 +48,7 @@ struct System {
   Ranges own;
   bool has_maps = true;
   bool has_memory = true;
+  int mapped = 0; // pieces of memory
   bool has_room = true;
   bool stands_still = true;
   std::function<int(long, uintptr_t)> refuse = [](long, uintptr_t) { return 0; }; // the error of a call
@@ -157,11 +158,13 @@ size_t __wrap_rf_pages_round(size_t n) {
 
 void *__wrap_rf_pages_map(size_t size, size_t, size_t) {
   the_system.calls.emplace_back("map");
+  the_system.mapped += the_system.has_memory ? 1 : 0;
   return the_system.has_memory ? std::calloc(1, size) : nullptr;
 }
 
 void __wrap_rf_pages_unmap(void *start, size_t) {
   the_system.calls.emplace_back("unmap");
+  the_system.mapped--;
   std::free(start);
 }
 }
@@ -180,6 +183,7 @@ protected:
     rf_forbidden_calls = 0;
     errno = 77;
   }
+  ~InterceptMlockall() override { EXPECT_EQ(the_system.mapped, 0); }
 
   // The system's calls, without those for the list of the drop-in's own memory.
   static Calls locks() {

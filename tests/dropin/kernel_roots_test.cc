@@ -116,6 +116,52 @@ TEST_F(KernelRoots, BytesFarInAPipeAreSeenAsWell) {
   EXPECT_EQ(times(kWord), 1);
 }
 
+// Their words lie across the border of any two pieces that are looked at.
+TEST_F(KernelRoots, AllOfALargePipeOrSocketIsSeen) {
+  for (bool const is_pipe : {true, false}) {
+    SCOPED_TRACE(is_pipe);
+    int ends[2];
+    ASSERT_EQ(is_pipe ? pipe2(ends, O_NONBLOCK) : socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+    mine(ends[0]);
+    mine(ends[1]);
+    if (is_pipe) {
+      ASSERT_EQ(fcntl(ends[1], F_SETPIPE_SZ, 256 * 1024), 256 * 1024);
+    }
+    std::string text = "abc";
+    std::string rest;
+    std::vector<uintptr_t> sent;
+    do {
+      for (int i = 0; i < 512; i++) {
+        sent.push_back(kWord + 16 * sent.size());
+        rest.append(reinterpret_cast<const char *>(&sent.back()), sizeof sent.back());
+      }
+      text += rest;
+      rest.clear();
+    } while (write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()) && (text.clear(), true));
+    sent.resize(sent.size() - 1024);
+    EXPECT_GT(sent.size() * sizeof(uintptr_t), 2U * 65536);
+    read(ends[0]);
+    std::sort(seen_.begin(), seen_.end());
+    EXPECT_TRUE(std::includes(seen_.begin(), seen_.end(), sent.begin(), sent.end()));
+  }
+}
+
+// However short they are, each takes a page.
+TEST_F(KernelRoots, AllMessagesOfALargePipeAreSeen) {
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_DIRECT | O_NONBLOCK), 0);
+  mine(ends[0]);
+  ASSERT_GT(fcntl(mine(ends[1]), F_SETPIPE_SZ, 256 * 1024), 65536);
+  for (uintptr_t i = 0; i < 64; i++) {
+    std::string const sent = message_of(kWord + 16 * i);
+    ASSERT_EQ(write(ends[1], sent.data(), sent.size()), static_cast<ssize_t>(sent.size()));
+  }
+  read(ends[0]);
+  for (uintptr_t i = 0; i < 64; i++) {
+    EXPECT_EQ(times(kWord + 16 * i), 1) << i;
+  }
+}
+
 // A read, or a look, gives one of them.
 TEST_F(KernelRoots, EachOfSeveralMessagesIsSeen) {
   constexpr uintptr_t kMessages = 3;

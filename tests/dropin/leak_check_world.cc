@@ -57,6 +57,8 @@ void note(const char *call) {
   }
 }
 
+size_t table_size; // of that of threads, which is made once
+
 // Two ranges, from this address on.
 bool range_of(uintptr_t first, unsigned index, uintptr_t *start, uintptr_t *end) {
   *start = first + 0x100 * index;
@@ -95,6 +97,7 @@ void rf_unlock_blocks() {
 }
 
 const char *rf_stop_the_world(rf_stopped *stopped, unsigned ms) {
+  EXPECT_EQ(table_size, stopped->capacity * sizeof *stopped->threads);
   world.calls.push_back("stop " + std::to_string(stopped->capacity) + " in " + std::to_string(ms));
   return world.cannot_stop;
 }
@@ -122,8 +125,9 @@ void rf_pages_unmap(void *start, size_t size) {
   world.memory = nullptr;
 }
 
-void *rf_record_table(size_t) {
+void *rf_record_table(size_t size) {
   static char table[16];
+  table_size = size;
   return world.has_table ? table : nullptr;
 }
 

@@ -26,6 +26,7 @@ size_t __ringfence_snapshot(const char *name);
 #include <cstring>
 #include <ctime>
 #include <functional>
+#include <ringfence/port.h>
 #include <string>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -231,6 +232,34 @@ TEST(ProcessSnapshot, IsTakenByOneAtATime) {
     EXPECT_EQ(__ringfence_snapshot("outer"), 3300U);
     EXPECT_EQ(world.told, "outer/ ");
     EXPECT_EQ(std::count(world.calls.begin(), world.calls.end(), "walk"), 1);
+  });
+}
+
+// A thread that is not in a child has the lock, and will not give it back.
+TEST(ProcessSnapshot, AChildOfOneThatWasBeingTakenTakesItsOwn) {
+  with_process([] {
+    world.in_walk = [] {
+      alone([] {
+        world.in_walk = nullptr;
+        rf_process_snapshot_forked();
+        EXPECT_EQ(__ringfence_snapshot("child"), 3300U);
+        EXPECT_EQ(world.told, "child/ ");
+      });
+    };
+    EXPECT_EQ(__ringfence_snapshot("parent"), 3300U);
+    EXPECT_EQ(world.told, "parent/ ");
+  });
+}
+
+TEST(ProcessSnapshot, HasTheTimeAtWhichItWasTaken) {
+  with_process([] {
+    uint64_t before = rf_port_now_ns();
+    for (const char *const name : {"one", "two", "three"}) {
+      EXPECT_EQ(__ringfence_snapshot(name), 3300U);
+      EXPECT_GE(world.last.time_ns, before);
+      before = rf_port_now_ns();
+      EXPECT_LE(world.last.time_ns, before);
+    }
   });
 }
 

@@ -10,6 +10,7 @@
 #include "lib/core/compiler.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <ringfence/sink.h>
 #include <signal.h>
 #include <string.h>
@@ -69,25 +70,48 @@ static void path_of(char *text, size_t size, const char *folder, uint32_t descri
 
 /* ---- Bytes that wait to be read ---- */
 
-/* A message may begin at any byte. Nothing where reading failed. */
-static void visit_message(rf_roots *roots, ssize_t size) {
+#define CARRIED_MOST (sizeof(uintptr_t) - 1)
+
+/* A message may begin at any byte, and a word lie across the border of two pieces: the last bytes of one, the first
+ * `carried` of the buffer, are visited again with the next. Returns how many are left there for that. */
+static size_t visit_piece(rf_roots *roots, size_t carried, size_t got) {
+  unsigned char last[CARRIED_MOST];
+  size_t const size = carried + got;
+  size_t const kept = size < sizeof last ? size : sizeof last;
+  memcpy(last, roots->buffer + size - kept, kept);
   roots->any_byte = true;
-  rf_roots_visit_buffer(roots, size > 0 ? (size_t)size : 0);
+  rf_roots_visit_buffer(roots, size);
   roots->any_byte = false;
+  memcpy(roots->buffer, last, kept);
+  return kept;
+}
+
+static void read_pipe(rf_roots *roots, int own) {
+  size_t carried = 0;
+  ssize_t got;
+  while ((got = read(own, roots->buffer + carried, RF_ROOTS_BUFFER - carried)) > 0) {
+    carried = visit_piece(roots, carried, (size_t)got);
+  }
+}
+
+/* The program may have enlarged its pipe; a new one is small where the user has many. */
+static void enlarge(int own, int theirs) {
+  int const size = fcntl(theirs, F_GETPIPE_SZ);
+  if (size > fcntl(own, F_GETPIPE_SZ)) {
+    (void)fcntl(own, F_SETPIPE_SZ, size);
+  }
 }
 
 /* A copy of them goes to a pipe of our own; they stay. Fails for the end of a pipe that is written to. Of a pipe that
  * keeps messages apart (O_DIRECT) a read gives one of them. */
 static void visit_pipe(rf_roots *roots, int descriptor) {
   int own[2];
-  ssize_t got;
   if (pipe2(own, O_CLOEXEC | O_NONBLOCK) != 0) {
     return;
   }
-  if (tee(descriptor, own[1], RF_ROOTS_BUFFER, SPLICE_F_NONBLOCK) > 0) {
-    while ((got = read(own[0], roots->buffer, RF_ROOTS_BUFFER)) > 0) {
-      visit_message(roots, got);
-    }
+  enlarge(own[1], descriptor);
+  if (tee(descriptor, own[1], INT_MAX, SPLICE_F_NONBLOCK) > 0) {
+    read_pipe(roots, own[0]);
   }
   (void)close(own[0]);
   (void)close(own[1]);
@@ -100,10 +124,11 @@ static void visit_messages(rf_roots *roots, int descriptor) {
   socklen_t length = sizeof before;
   bool const goes_on = getsockopt(descriptor, SOL_SOCKET, SO_PEEK_OFF, &before, &length) == 0 &&
                        setsockopt(descriptor, SOL_SOCKET, SO_PEEK_OFF, &start, sizeof start) == 0;
+  size_t carried = 0;
   ssize_t got;
   do {
-    got = recv(descriptor, roots->buffer, RF_ROOTS_BUFFER, MSG_PEEK | MSG_DONTWAIT);
-    visit_message(roots, got);
+    got = recv(descriptor, roots->buffer + carried, RF_ROOTS_BUFFER - carried, MSG_PEEK | MSG_DONTWAIT);
+    carried = got > 0 ? visit_piece(roots, carried, (size_t)got) : 0;
   } while (goes_on && got > 0);
   if (goes_on) {
     (void)setsockopt(descriptor, SOL_SOCKET, SO_PEEK_OFF, &before, sizeof before);

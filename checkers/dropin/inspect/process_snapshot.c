@@ -98,6 +98,7 @@ static bool take(unsigned wait_ms, const char *name) {
   rf_unlock_blocks();
   name_it(k, name);
   k->snapshot.allocator = "malloc";
+  k->snapshot.time_ns = rf_port_now_ns();
   state.now = 1 - state.now;
   return true;
 }
@@ -140,6 +141,13 @@ RF_COLD static size_t snapshot(unsigned wait_ms, const char *name, bool (*tell_o
 RF_COLD RF_EXPORT size_t __ringfence_snapshot(const char *name) {
   size_t const bytes = rf_process.checked ? snapshot(WAIT_MS, name != NULL ? name : "snapshot", tell) : SIZE_MAX;
   return bytes == SIZE_MAX ? 0 : bytes;
+}
+
+/* The page stays the parent's where no other thread was taking one. */
+void rf_process_snapshot_forked(void) {
+  if (state.lock.state != 0) {
+    state.lock.state = 0;
+  }
 }
 
 /* ---- From time to time ---- */

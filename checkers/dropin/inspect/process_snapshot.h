@@ -14,4 +14,7 @@ void rf_process_snapshot_warn(void);
  * where the heap is busy. Not inside the heap. */
 void rf_process_snapshot_regular(const char *name);
 
+/* In a child of fork: a thread that was taking one is not there. */
+void rf_process_snapshot_forked(void);
+
 #endif /* RINGFENCE_DROPIN_PROCESS_SNAPSHOT_H */

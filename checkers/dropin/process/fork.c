@@ -3,6 +3,7 @@
 
 #include "checkers/dropin/inspect/heap_dump.h"
 #include "checkers/dropin/inspect/process_log.h"
+#include "checkers/dropin/inspect/process_snapshot.h"
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/malloc/steer.h"
 #include "checkers/dropin/malloc/trace_hook.h"
@@ -140,6 +141,7 @@ static void fork_child(void) {
   rf_collector_forked();
   rf_tracing_fork_child();
   rf_heap_dump_forked();
+  rf_process_snapshot_forked();
   if (forking.streams) {
     rf_stream_list_reset();
   }

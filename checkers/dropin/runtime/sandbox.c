@@ -119,6 +119,11 @@ static bool ends(uint32_t action) {
 #else
 #define FSTAT_CALL SYS_fstat
 #endif
+#if defined(SYS_fcntl64)
+#define FCNTL_CALL SYS_fcntl64
+#else
+#define FCNTL_CALL SYS_fcntl
+#endif
 #if defined(SYS_newfstatat)
 #define FSTATAT_CALL SYS_newfstatat /* glibc 2.33 and later: fstat makes this call */
 #else
@@ -150,7 +155,7 @@ static const struct {
     {SYS_gettid, RF_CALL_GETTID | RF_CALL_OTHERS},
     {SYS_openat, RF_CALL_OPEN | RF_CALL_OTHERS},
     {SYS_close, RF_CALL_OPEN | RF_CALL_OTHERS},
-    {SYS_fcntl, RF_CALL_OPEN},
+    {FCNTL_CALL, RF_CALL_OPEN | RF_CALL_PEEK},
     {FSTAT_CALL, RF_CALL_OPEN},
     {READLINK_CALL, RF_CALL_OPEN | RF_CALL_OTHERS},
     {SYS_rt_sigaction, RF_CALL_OTHERS},
