@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_SLOTS = 4096 };
+/* Ids are forgotten by rows: one of more would keep too many. */
+enum { FIRST_SLOTS = 4096, ROW_MOST = 4096 };
 
 uint64_t rf_seen_hash(const char *id) {
   uint64_t hash = rf_fnv_bytes(RF_FNV_START, id, strlen(id));
@@ -74,9 +75,10 @@ bool rf_seen_add(rf_seen *seen, uint64_t hash, int64_t finding) {
 /* Rows hold hash and finding of each id, 16 bytes in the order of the machine: a database does not move between
  * orders. */
 void rf_seen_write(rf_seen *seen, rf_store *store) {
-  if (seen->pending_count != 0) {
-    rf_store_run(store, "INSERT INTO seen(ids) VALUES(?)", "b", (const void *)seen->pending,
-                 seen->pending_count * sizeof *seen->pending);
+  for (size_t at = 0; at < seen->pending_count; at += ROW_MOST) {
+    size_t const left = seen->pending_count - at;
+    rf_store_run(store, "INSERT INTO seen(ids) VALUES(?)", "b", (const void *)(seen->pending + at),
+                 (left < ROW_MOST ? left : ROW_MOST) * sizeof *seen->pending);
   }
   if (seen->used > RF_SEEN_MOST) {
     /* Rows are counted by their ids: a few that came together must not outweigh many that came one by one. */
