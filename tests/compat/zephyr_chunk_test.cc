@@ -212,7 +212,26 @@ TEST_F(ZephyrChunk, ASmallBlockIsServedFromAChunkOfAnySize) {
     sys_heap_free(&large, p);
     EXPECT_TRUE(sys_heap_validate(&large)) << size;
   }
+  rf_deinit(rf_zephyr_allocator(&large));
   munmap(all, most);
+}
+
+TEST_F(ZephyrChunk, APointerBesideTheFirstByteOfABlockIsRefused) {
+  auto *const p = static_cast<char *>(sys_heap_alloc(&heap, 40));
+  for (int distance = -7; distance <= 7; distance++) {
+    if (distance != 0) {
+      sys_heap_free(&heap, p + distance);
+      EXPECT_EQ(RF_ERR_BAD_POINTER, faults.take()) << distance;
+    }
+  }
+  EXPECT_EQ(40U, sys_heap_usable_size(&heap, p));
+  sys_heap_free(&heap, p);
+}
+
+TEST_F(ZephyrChunk, MoreMemoryThanAnyObjectHasIsNoHeap) {
+  struct sys_heap large;
+  sys_heap_init(&large, memory, static_cast<size_t>(PTRDIFF_MAX) + 1);
+  EXPECT_EQ(nullptr, sys_heap_alloc(&large, 8));
 }
 
 } // namespace
