@@ -112,6 +112,7 @@ void rf_collector_forked(void) {
   if (state.named) {
     rf_spool_file_forked(&state.spool);
     rf_collector_identity_renew(&state.id);
+    rf_site_record_forked();
     state.sequence = 0;
     state.dropped = 0;
     state.busy = false;

@@ -208,8 +208,9 @@ static bool put_round(bool *more) {
   return any;
 }
 
+static bool busy; /* accessed atomically */
+
 RF_COLD const char *rf_site_record(void) {
-  static bool busy;
   size_t dropped = 0;
   bool more = false;
   if (__atomic_exchange_n(&busy, true, __ATOMIC_ACQUIRE)) {
@@ -232,6 +233,12 @@ RF_COLD const char *rf_site_record(void) {
   work.made = true;
   __atomic_store_n(&busy, false, __ATOMIC_RELEASE);
   return work.text;
+}
+
+void rf_site_record_forked(void) {
+  if (__atomic_load_n(&busy, __ATOMIC_RELAXED)) {
+    __atomic_store_n(&busy, false, __ATOMIC_RELAXED);
+  }
 }
 
 RF_COLD void rf_site_record_told(void) {

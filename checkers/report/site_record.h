@@ -11,4 +11,7 @@ const char *rf_site_record(void);
 /* The text of the last rf_site_record has arrived: the sites that it was made of count as told. By the same thread. */
 void rf_site_record_told(void);
 
+/* In a child of fork: a thread that was making one is not there. */
+void rf_site_record_forked(void);
+
 #endif /* RINGFENCE_SITE_RECORD_H */

@@ -16,7 +16,26 @@
 
 #include "checkers/os/seen_sites.h"
 extern "C" {
+#include "checkers/os/modules.h"
 #include "checkers/report/site_record.h"
+}
+
+namespace {
+
+std::function<void()> in_load;
+
+} // namespace
+
+// The linker puts it in front of that of //checkers.
+extern "C" void __real_rf_modules_load(rf_modules *modules, const rf_trace *const *traces, unsigned count);
+extern "C" void __wrap_rf_modules_load(rf_modules *modules, const rf_trace *const *traces, unsigned count);
+extern "C" void __wrap_rf_modules_load(rf_modules *modules, const rf_trace *const *traces, unsigned count) {
+  std::function<void()> work;
+  work.swap(in_load);
+  if (work) {
+    work();
+  }
+  __real_rf_modules_load(modules, traces, count);
 }
 
 namespace ringfence {
@@ -274,6 +293,20 @@ TEST(SiteRecord, ThatAParentMadeIsNotToldByItsChild) {
     int status = 1;
     ASSERT_EQ(waitpid(child, &status, 0), child);
     EXPECT_EQ(status, 0);
+  });
+}
+
+// By another thread, which is not in the child.
+TEST(SiteRecord, ThatAParentWasMakingDoesNotKeepItsChildFromMakingOne) {
+  alone([] {
+    rf_seen_sites_watch(site(1));
+    in_load = [] {
+      alone([] {
+        rf_site_record_forked();
+        EXPECT_EQ(record()["sites"].items.size(), 1U);
+      });
+    };
+    EXPECT_EQ(record()["sites"].items.size(), 1U);
   });
 }
 

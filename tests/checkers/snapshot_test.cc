@@ -173,6 +173,19 @@ TEST_F(Snapshot, ASiteWithOtherBytesInAsManyBlocksIsADifference) {
   EXPECT_EQ(all[0].bytes, 20);
 }
 
+TEST_F(Snapshot, ASiteWithAsManyBytesInOtherBlocksIsADifference) {
+  void *const p = here(20);
+  take(before_);
+  rf_free(&guard_.base, p);
+  here(10);
+  here(10);
+  take(after_);
+  std::vector<rf_snapshot_delta> const all = deltas(&before_);
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0].blocks, 1);
+  EXPECT_EQ(all[0].bytes, 0);
+}
+
 // The table has one slot, in which both would be looked for.
 TEST_F(Snapshot, AStackThatBeginsAsAnotherIsAnotherPlace) {
   rf_trace place = {};

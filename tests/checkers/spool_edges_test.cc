@@ -7,9 +7,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <fstream>
 #include <functional>
 #include <gtest/gtest.h>
 #include <pthread.h>
+#include <sstream>
 #include <string>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -25,6 +27,7 @@ static unsigned interrupted;          // writes that are to come
 static ssize_t most = -1;             // bytes of the next one; -1: all
 static void (*within)();              // called while the file is written to
 static std::function<void()> locking; // once, before the file is locked
+static int cannot_lock;               // the error of locking, where there is one
 
 extern "C" {
 
@@ -37,6 +40,10 @@ int __real_flock(int fd, int operation);
 int __wrap_flock(int fd, int operation) {
   if (locking && (operation & LOCK_UN) == 0) {
     std::exchange(locking, nullptr)();
+  }
+  if (cannot_lock != 0 && (operation & LOCK_UN) == 0) {
+    errno = cannot_lock;
+    return -1;
   }
   return __real_flock(fd, operation);
 }
@@ -65,6 +72,7 @@ protected:
     interrupted = 0;
     most = -1;
     locking = nullptr;
+    cannot_lock = 0;
     const char *const tmp = std::getenv("TEST_TMPDIR");
     folder_ = std::string(tmp != nullptr ? tmp : "/tmp") + "/edges" + std::to_string(getpid()) + "-" +
               std::to_string(count++);
@@ -143,6 +151,18 @@ TEST_F(SpoolEdges, AFolderIsOnesOwnWhereNobodyElseMayWrite) {
   EXPECT_FALSE(rf_spool_is_own(fd)) << "it is another user's";
   close(fd);
   EXPECT_FALSE(rf_spool_is_own(fd));
+}
+
+TEST_F(SpoolEdges, AFileSystemWithoutLocksHasAllLinesInOneFile) {
+  for (int const error : {ENOLCK, EOPNOTSUPP, EINTR}) {
+    cannot_lock = error;
+    EXPECT_TRUE(append(std::to_string(error)));
+  }
+  std::ifstream file(folder_ + "/spool/current");
+  std::stringstream text;
+  text << file.rdbuf();
+  EXPECT_EQ(text.str(),
+            std::to_string(ENOLCK) + "\n" + std::to_string(EOPNOTSUPP) + "\n" + std::to_string(EINTR) + "\n");
 }
 
 // The user has chosen it, and whom to share it with.
