@@ -360,22 +360,26 @@ TEST(DropinBins, ABlockWaitsHoweverShortTheTime) {
   });
 }
 
+// Also where their numbers wrap.
 TEST(DropinBins, SlotsThatNobodyAskedForGoBackButForAFew) {
-  heap_alone([] {
-    Bins b;
-    uint32_t const most = rf_size_classes[kClass].most;
-    for (uint32_t const more : {1U, 20U}) {
-      while (b.held() < most + more) {
-        b.add();
+  for (uint32_t const start : {0U, UINT32_MAX - 3}) {
+    heap_alone([start] {
+      Bins b;
+      b.bin.first = b.bin.ripe = b.bin.end = start;
+      uint32_t const most = rf_size_classes[kClass].most;
+      for (uint32_t const more : {1U, 20U}) {
+        while (b.held() < most + more) {
+          b.add();
+        }
+        b.bin.ripe = b.bin.end;
+        rf_bins_age(b.cache);
+        EXPECT_EQ(b.held(), most);
+        EXPECT_EQ(b.ripe(), most);
       }
-      b.bin.ripe = b.bin.end;
       rf_bins_age(b.cache);
       EXPECT_EQ(b.held(), most);
-      EXPECT_EQ(b.ripe(), most);
-    }
-    rf_bins_age(b.cache);
-    EXPECT_EQ(b.held(), most);
-  });
+    });
+  }
 }
 
 TEST(DropinBins, AnAgeKeepsLargeBlocksAndCounts) {

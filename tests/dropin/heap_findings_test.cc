@@ -173,6 +173,24 @@ TEST(DropinRanges, HoldEveryBlock) {
 
 // ---- Damage ----
 
+// By a program that goes on damaging it.
+TEST(DropinFindings, AboutOneBlockComeToAnEnd) {
+  static unsigned char *damaged;
+  static unsigned told;
+  with_heap([](Heap &heap) {
+    static rf_reporter again = {[](rf_reporter *, const rf_finding *) {
+                                  damaged[40] = 'x';
+                                  return ++told < 1000 ? RF_ACTION_CONTINUE : RF_ACTION_HALT;
+                                },
+                                nullptr, 1, 0};
+    damaged = heap.make(40);
+    damaged[40] = 'x';
+    rf_heap_options_now.reporter = &again;
+    EXPECT_EQ(rf_heap_sweep(&no_origin), 64U);
+    EXPECT_EQ(told, 64U);
+  });
+}
+
 TEST(DropinFindings, OfBothSidesOfABlockAreTwo) {
   with_heap([](Heap &heap) {
     for (size_t const size : {40, 100000}) {

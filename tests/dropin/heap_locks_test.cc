@@ -160,6 +160,30 @@ TEST(DropinHeapLocks, AHandlerIsServedByAnotherHeap) {
   });
 }
 
+// It could not have the lock once more to give the memory back.
+TEST(DropinHeapLocks, SpansThatAHandlerEmptiesServeAgain) {
+  heap_alone([] {
+    constexpr unsigned kLargest = RF_CLASSES - 1;
+    std::vector<rf_slot_place> places(2 * rf_size_classes[kLargest].count);
+    auto const take_all = [&] {
+      for (rf_slot_place &place : places) {
+        EXPECT_EQ(rf_slots_take(1, kLargest, &place, 1), 1U);
+      }
+    };
+    take_all();
+    EXPECT_EQ(rf_heaps[1].spans[kLargest], 2U);
+    auto count = static_cast<unsigned>(places.size());
+    std::vector<rf_slot_place> given = places;
+    ASSERT_TRUE(rf_heap_lock(0));
+    EXPECT_TRUE(rf_slots_give(given.data(), &count));
+    rf_heap_unlock(0);
+    EXPECT_EQ(rf_heaps[1].empty[kLargest], 2U);
+    take_all();
+    EXPECT_EQ(rf_heaps[1].spans[kLargest], 2U);
+    EXPECT_EQ(rf_heaps[1].empty[kLargest], 0U);
+  });
+}
+
 #ifdef __x86_64__
 
 // True where no heap's lock is held that this thread does not know of, which a handler of a signal would wait for.

@@ -175,9 +175,11 @@ TEST(Output, ALogThatCannotBeOpenedTakesNothing) {
 TEST(Output, TheReporterHasTheLogWhileItIsOpen) {
   std::string const log = folder() + "/log";
   process(log, [&] {
+    rf_process.log.file = 4711; // of another one before
     rf_output_open();
     int const fd = rf_process.log.fd;
     EXPECT_GE(fd, 0);
+    EXPECT_EQ(rf_process.log.file, 0U) << "not looked at yet";
     EXPECT_EQ(rf_process.log.opened_by, static_cast<uint32_t>(getpid()));
     EXPECT_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);
     EXPECT_EQ(fcntl(fd, F_GETFL) & (O_ACCMODE | O_APPEND), O_WRONLY | O_APPEND);

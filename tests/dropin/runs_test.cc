@@ -8,6 +8,12 @@
 #include <cerrno>
 #include <cstring>
 
+#define _Static_assert static_assert
+extern "C" {
+#include "checkers/os/forbidden_calls.h"
+}
+#undef _Static_assert
+
 namespace ringfence_test {
 namespace {
 
@@ -45,6 +51,22 @@ TEST(DropinRuns, AreTakenFirstFitFromASegment) {
     EXPECT_EQ(r.take(1), second + 2 * RF_UNIT);
     EXPECT_EQ(r.heap.dirty_free, 0U);
     EXPECT_EQ(r.heap.segment_bytes, 4 * kMiB);
+  });
+}
+
+// In a sandbox that forbids the call: they are not taken for zero.
+TEST(DropinRuns, KeepTheirPagesWhereTheseCannotBeGivenBack) {
+  heap_alone([] {
+    Runs r;
+    uintptr_t const start = r.take(4);
+    (void)r.take(1);
+    memset(bytes_at(start), 1, 4 * RF_UNIT);
+    rf_run_give(&r.heap, r.segment, start, 4);
+    rf_forbid(RF_CALL_MADVISE);
+    EXPECT_EQ(rf_run_trim(&r.heap, 0), 0U);
+    EXPECT_EQ(r.heap.dirty_free, 4U);
+    EXPECT_EQ(r.take(4), start);
+    EXPECT_TRUE(r.dirty);
   });
 }
 

@@ -15,6 +15,7 @@ extern "C" {
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sys/mman.h>
 #include <vector>
 
 namespace ringfence_test {
@@ -134,6 +135,17 @@ TEST(DropinSandboxMemory, OfAFilterThatCannotBeReadIsNoMatter) {
   sock_fprog const program = {1, reinterpret_cast<sock_filter *>(16)};
   EXPECT_TRUE(rf_sandbox_gives_memory(SECCOMP_MODE_FILTER, nullptr));
   EXPECT_TRUE(rf_sandbox_gives_memory(SECCOMP_MODE_FILTER, reinterpret_cast<void *>(16)));
+  EXPECT_TRUE(rf_sandbox_gives_memory(SECCOMP_MODE_FILTER, &program));
+}
+
+TEST(DropinSandboxMemory, OfAFilterOfWhichAPartCannotBeReadIsNoMatter) {
+  constexpr size_t kPage = 4096;
+  void *const pages = mmap(nullptr, 2 * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(pages, MAP_FAILED);
+  auto *const end = reinterpret_cast<sock_filter *>(static_cast<char *>(pages) + kPage);
+  end[-1] = kLoadMachine;
+  ASSERT_EQ(mprotect(end, kPage, PROT_NONE), 0);
+  sock_fprog const program = {3, end - 1};
   EXPECT_TRUE(rf_sandbox_gives_memory(SECCOMP_MODE_FILTER, &program));
 }
 

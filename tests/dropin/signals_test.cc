@@ -161,6 +161,26 @@ TEST(Signals, WhatIsHeldFollowsTheProgramsMask) {
   }
 }
 
+// A thread that is created meanwhile believes the same.
+TEST(Signals, WhatIsHeldIsBlockedInTruthForAWhile) {
+  alone([] {
+    sigset_t const segv = set_of({SIGSEGV});
+    rf_signals_keep_faults_open();
+    EXPECT_FALSE(rf_signals_block_held()) << "nothing is held";
+    rf_signals_open_held();
+    EXPECT_EQ(rf_signals_mask(SIG_BLOCK, &segv, nullptr, true), 0);
+    for (int round = 0; round < 2; round++) {
+      EXPECT_TRUE(rf_signals_block_held());
+      EXPECT_EQ(true_mask(), "segv ");
+      rf_signals_open_faults();
+      EXPECT_EQ(true_mask(), "segv ") << "not yet";
+      rf_signals_open_held();
+      EXPECT_EQ(true_mask(), "");
+      EXPECT_EQ(mask(), "segv ");
+    }
+  });
+}
+
 TEST(Signals, FaultsThatAreNotOursAreTheProgramsToBlock) {
   alone([] {
     sigset_t const segv = set_of({SIGSEGV});
