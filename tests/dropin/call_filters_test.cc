@@ -73,6 +73,11 @@ TEST(DropinSandbox, FollowsTheInstructionsOfFilters) {
 
 // The checkers do without a part of what they do where one of the calls that it takes would end the process.
 TEST(DropinSandbox, ForbidsEachPartByTheCallsThatItTakes) {
+#if defined(SYS_fcntl64)
+  long const fcntl_call = SYS_fcntl64; // 32 bits
+#else
+  long const fcntl_call = SYS_fcntl;
+#endif
   struct Part {
     long call;
     uint32_t uses;
@@ -89,7 +94,7 @@ TEST(DropinSandbox, ForbidsEachPartByTheCallsThatItTakes) {
                          {SYS_gettid, RF_CALL_GETTID | RF_CALL_OTHERS},
                          {SYS_openat, RF_CALL_OPEN | RF_CALL_OTHERS},
                          {SYS_close, RF_CALL_OPEN | RF_CALL_OTHERS},
-                         {SYS_fcntl, RF_CALL_OPEN},
+                         {fcntl_call, RF_CALL_OPEN | RF_CALL_PEEK},
                          {SYS_rt_sigaction, RF_CALL_OTHERS},
                          {SYS_read, RF_CALL_OTHERS},
                          {SYS_getdents64, RF_CALL_OTHERS},

@@ -166,9 +166,9 @@ protected:
 // The exit handler is registered before any of the program's. The functions behind are looked for when requests can be
 // served, since the linker allocates.
 TEST_F(Start, AllIsReadyBeforeTheProgram) {
-  EXPECT_EQ(begin(nullptr),
-            (Calls{"transfer begins", "sanitizer", "begin as a library", "glibc", "calls", "closed", "fortify", "sync", "at exit",
-                   "at quick exit", "files", "descriptors", "sandbox", "clone", "transfer", "signal", "exec target"}));
+  EXPECT_EQ(begin(nullptr), (Calls{"transfer begins", "sanitizer", "begin as a library", "glibc", "calls", "closed",
+                                   "fortify", "sync", "at exit", "at quick exit", "files", "descriptors", "sandbox",
+                                   "clone", "transfer", "signal", "exec target"}));
 }
 
 TEST_F(Start, AProcessThatIsASanitizersIsLeftAlone) {

@@ -270,8 +270,8 @@ rf_cache *rf_cache_take(unsigned heap) {
   return cache;
 }
 
-/* The cache that was bound last, by the address of its thread: two threads at once have two addresses, which may lie any
- * power of two apart. */
+/* The cache that was bound last, by the address of its thread: two threads at once have two addresses, which may lie
+ * any power of two apart. */
 #define OWNERS_LOG2 8U
 static rf_cache *bound[1U << OWNERS_LOG2]; /* accessed atomically */
 

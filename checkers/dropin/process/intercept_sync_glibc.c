@@ -1,5 +1,5 @@
-/* Interception of calls with a mutex, a condition variable or their like in freed memory, in the library and in programs
- * that the drop-in is linked into. In these, calls that a shared library makes are not seen.
+/* Interception of calls with a mutex, a condition variable or their like in freed memory, in the library and in
+ * programs that the drop-in is linked into. In these, calls that a shared library makes are not seen.
  *
  * The C library takes the fill of freed memory for a lock that others hold, threads that wait, or a kind of mutex that
  * there is none of: it waits for ever, or fails without a write that would be found later. So where an object begins

@@ -30,9 +30,9 @@ static char watch_path[PATH_BYTES];
 
 #define MORE_BYTES 20U /* of a path whose %p is the process's number */
 
-/* Puts the folder of the process at `copy`, and returns its length with a / at its end; 0 where it cannot be had, or has
- * a %, which would be taken for the path's. By a system call of our own: another library's getcwd may be in the place of
- * the C library's, and allocate. */
+/* Puts the folder of the process at `copy`, and returns its length with a / at its end; 0 where it cannot be had, or
+ * has a %, which would be taken for the path's. By a system call of our own: another library's getcwd may be in the
+ * place of the C library's, and allocate. */
 static size_t put_folder(char *copy) {
   long const bytes = rf_raw_syscall(SYS_getcwd, (const long[6]){(long)copy, PATH_BYTES});
   if (bytes < 2 || copy[0] != '/' || strchr(copy, '%') != NULL) {

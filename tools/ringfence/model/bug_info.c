@@ -94,8 +94,8 @@ static const kind kinds[RF_BUG_COUNT] = {
                     "Check the divisor.", "5.3"},
     [RF_BUG_STOPPED_OVERFLOW] =
         {"BufferOverflow", "A write longer than its destination was stopped.",
-         "The compiler knew how large the destination is, and the C library ended the program before the write was done "
-         "(_FORTIFY_SOURCE); the process died of SIGABRT.",
+         "The compiler knew how large the destination is, and the C library ended the program before the write was "
+         "done (_FORTIFY_SOURCE); the process died of SIGABRT.",
          "Compare the length with the destination's size before the call; look at the terminating NUL.", "5.3"},
     [RF_BUG_STACK_OVERFLOW] =
         {"StackBufferOverflow", "An object on the stack was accessed past its end.",

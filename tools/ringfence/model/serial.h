@@ -30,8 +30,8 @@ typedef struct rf_serial {
 /* True where the line has the mark. */
 bool rf_serial_is(const char *line, size_t length);
 
-/* Reads a line of the capture. One without the mark is skipped, but ends what may be repeated: a target that begins anew
- * says so, and sends its first finding, of one line, as it did before. */
+/* Reads a line of the capture. One without the mark is skipped, but ends what may be repeated: a target that begins
+ * anew says so, and sends its first finding, of one line, as it did before. */
 void rf_serial_line(rf_serial *s, const char *line, size_t length);
 
 /* The capture is at its end: hands out the open records. */

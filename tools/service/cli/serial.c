@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-/* Files of which is remembered how far they were read; pieces that are read of a line at the end: one that is written to
- * all the time must not hold the end up. */
+/* Files of which is remembered how far they were read; pieces that are read of a line at the end: one that is written
+ * to all the time must not hold the end up. */
 enum { FILES = 256, LAST_PIECES = 64 };
 
 static rf_serial_mark mark_of(void *context, uint64_t number) {

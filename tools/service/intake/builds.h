@@ -15,8 +15,8 @@ enum { RF_BUILD_AMBIGUOUS = -1 };
  * may be behind, so that the order of arrival counts; what ran a day before the fix, and comes in late, is none. */
 #define RF_BUILD_IS_NEXT(b, f) b ".id > " f ".fixed_after AND " b ".first_seen > " f ".fixed_at - 86400000"
 
-/* SQL: whether build `b` has the fix `f`, a row of `finding` that is or was fixed. NULL or 0: it has not, or the order of
- * the builds is not known. Of two builds of one time, the one that was heard of first is the earlier. */
+/* SQL: whether build `b` has the fix `f`, a row of `finding` that is or was fixed. NULL or 0: it has not, or the order
+ * of the builds is not known. Of two builds of one time, the one that was heard of first is the earlier. */
 #define RF_BUILD_HAS_FIX(b, f)                                                                                         \
   "CASE WHEN " f ".fixed_build IS NOT NULL THEN (" b ".ordered_at, " b ".id) >= (SELECT ordered_at, id FROM build"     \
   " WHERE id = " f ".fixed_build) WHEN " f ".fixed_in IS NOT NULL THEN 0 ELSE " RF_BUILD_IS_NEXT(b, f) " END"

@@ -2,10 +2,8 @@
  *
  * Algorithm: a hash table of 64-bit hashes of ids, open addressing, at most half full; each transaction appends rows
  * with the hashes that it added. Beyond RF_SEEN_MOST ids all but the last RF_SEEN_LEAST, and those in one row with the
- * oldest of these, are forgotten: segments of the spool are told apart by their name and position, so only a record that
- * is posted again much later could count twice.
- * Overhead: 16 bytes for each id on disk, 32 to 64 in memory.
- */
+ * oldest of these, are forgotten: segments of the spool are told apart by their name and position, so only a record
+ * that is posted again much later could count twice. Overhead: 16 bytes for each id on disk, 32 to 64 in memory. / */
 #ifndef RINGFENCE_TOOLS_SERVICE_SEEN_H
 #define RINGFENCE_TOOLS_SERVICE_SEEN_H
 
