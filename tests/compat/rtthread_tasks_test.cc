@@ -15,7 +15,7 @@ uint32_t g_task = 1;
 } // namespace
 
 extern "C" {
-// Of impl.h, which is C.
+// Declared in impl.h, which is C.
 uintptr_t rf_rt_owner(const rf_site *site);
 
 void rf_mutex_lock(rf_mutex *mutex) {

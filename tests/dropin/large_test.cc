@@ -145,7 +145,7 @@ TEST(DropinLarge, ATrimTellsOfPagesOfRunsAsWell) {
   });
 }
 
-// What is told of a block whose mapping has gone is not true of memory that stays the heap's.
+// Memory that stays the heap's is not told of as a mapping that has gone.
 TEST(DropinLarge, OnlyAMappingIsToldToLeave) {
   static const rf_span *left;
   heap_alone([] {

@@ -316,7 +316,7 @@ TEST(ProcessOptions, PathsInTheRootFolderBeginWithIt) {
   });
 }
 
-// Where the folder has no place beside the path, or would be taken for a part of it, all is as it was.
+// A folder that has no place beside the path, or would be taken for a part of it, is left out.
 TEST(ProcessOptions, APathStaysRelativeWhereItsFolderCannotBeKept) {
   std::string name = testing::TempDir() + "options%p.XXXXXX";
   ASSERT_NE(mkdtemp(name.data()), nullptr);

@@ -1,7 +1,7 @@
 /* Reports of other tools as findings of ours: AddressSanitizer's and LeakSanitizer's text, Valgrind's XML.
  *
- * Any text may be between two reports, and any part may be missing: a finding has what was there. Kinds that are no
- * kinds of ours (global-buffer-overflow, UninitCondition, still reachable blocks …) are counted and left out.
+ * Any text may be between two reports, and any part may be missing: a finding has what was there. Kinds without one
+ * of ours (global-buffer-overflow, UninitCondition, still reachable blocks …) are counted and left out.
  */
 #ifndef RINGFENCE_TOOLS_MODEL_FOREIGN_H
 #define RINGFENCE_TOOLS_MODEL_FOREIGN_H
