@@ -87,6 +87,19 @@ TEST_F(PageStoreLimits, AStoreOfFewBlocksGivesUpFreedOnesForNewOnes) {
   EXPECT_EQ(recorder_.take().size(), 1U);
 }
 
+// Markers are set some pages ahead of the blocks, and no further than the space goes: what comes behind is not ours.
+TEST_F(PageStoreLimits, NoPageBehindASpaceIsMarked) {
+  open();
+  unsigned blocks = 0;
+  while (alloc(options_.largest) != nullptr) {
+    blocks++;
+  }
+  EXPECT_EQ(blocks, options_.slots);
+  ASSERT_NE(store_->spaces, nullptr);
+  EXPECT_NE(store_->spaces->pages % 512, 0U);
+  EXPECT_EQ(store_->spaces->armed, store_->spaces->marks ? store_->spaces->pages : 0U);
+}
+
 // ---- Mappings ----
 
 TEST_F(PageStoreLimits, AStoreOfFewBlocksMayHaveAThousandMappings) {
@@ -115,6 +128,25 @@ TEST_F(PageStoreLimits, WhatEndsGivesTheMappingsOfItsBlocksBack) {
       all = all && alloc(100) != nullptr;
     }
     close();
+    unsigned taken = 0;
+    while (taken < 5000 && rf_page_mapping_begin()) {
+      taken++;
+    }
+    exit_with(all && taken == 1024);
+  };
+  EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
+}
+
+TEST_F(PageStoreLimits, AFreedBlockGivesItsMappingBack) {
+  begin_anew();
+  auto const run = [this] {
+    options_.quarantine = 0;
+    open();
+    bool all = true;
+    for (int i = 0; i < 3000; i++) {
+      unsigned char *const p = alloc(100);
+      all = all && p != nullptr && free(p) == RF_OK;
+    }
     unsigned taken = 0;
     while (taken < 5000 && rf_page_mapping_begin()) {
       taken++;
