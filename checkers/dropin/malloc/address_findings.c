@@ -4,7 +4,7 @@
 #include "checkers/dropin/heap/threads.h"
 #include "checkers/dropin/runtime/libc_abort.h"
 #include "checkers/dropin/runtime/own_cache.h"
-#include "checkers/dropin/runtime/state.h"
+#include "checkers/dropin/runtime/process_finding.h"
 #include "checkers/dropin/runtime/tag_pause.h"
 #include "guarded_blocks.h"
 
@@ -13,12 +13,7 @@
 
 #include "checkers/os/host.h"
 #include "checkers/os/memory_tags.h"
-#include "checkers/shared/wrapper.h"
 #include "lib/core/compiler.h"
-
-static void begin(rf_finding *f, rf_bug bug, rf_access access, const void *address, const rf_origin *origin) {
-  rf_finding_begin(f, bug, access, address, "malloc", rf_mode_name(rf_process.options.mode), origin);
-}
 
 /* The block that was freed at `ptr`, or that it lies in, becomes the finding's. */
 static void tell_of_block(rf_finding *f, const void *ptr) {
@@ -37,10 +32,10 @@ static void tell_of_block(rf_finding *f, const void *ptr) {
 
 RF_COLD size_t rf_report_no_block(const void *ptr, const rf_origin *origin) {
   rf_finding f;
-  begin(&f, RF_BUG_BAD_USABLE_SIZE, RF_ACCESS_UNKNOWN, ptr, origin);
+  rf_process_finding_begin(&f, RF_BUG_BAD_USABLE_SIZE, RF_ACCESS_UNKNOWN, ptr, origin);
   tell_of_block(&f, ptr);
   f.detail = "malloc_usable_size was asked of a pointer that is no live block";
-  rf_report(rf_process.guard_options.reporter, &f);
+  rf_process_report(&f);
   return 0;
 }
 
@@ -48,11 +43,8 @@ RF_COLD size_t rf_report_no_block(const void *ptr, const rf_origin *origin) {
 
 #define STOPPED "_FORTIFY_SOURCE stopped a write that is longer than its destination"
 
-/* The status is that of the signal, as without a checker. */
 static void report_before_abort(rf_finding *f) {
-  bool const before = __atomic_exchange_n(&rf_process.ending, true, __ATOMIC_RELAXED);
-  rf_report(rf_process.guard_options.reporter, f);
-  __atomic_store_n(&rf_process.ending, before, __ATOMIC_RELAXED);
+  rf_process_report_dying(f);
   rf_libc_abort_is_told();
 }
 
@@ -79,7 +71,7 @@ RF_COLD void rf_report_stopped_write(const void *to, size_t size, size_t room, c
   rf_finding f;
   const char *const plain = (const char *)rf_tag_remove((uintptr_t)to);
   uint64_t const checks = rf_tag_pause();
-  begin(&f, RF_BUG_STOPPED_OVERFLOW, RF_ACCESS_WRITE, plain + room, origin);
+  rf_process_finding_begin(&f, RF_BUG_STOPPED_OVERFLOW, RF_ACCESS_WRITE, plain + room, origin);
   tell_of_block(&f, plain);
   rf_tag_resume(checks);
   f.bug = bug_of(&f, (uintptr_t)plain);
@@ -92,10 +84,7 @@ RF_COLD void rf_report_stopped_write(const void *to, size_t size, size_t room, c
 
 RF_COLD void rf_report_stopped(rf_bug bug, const rf_origin *origin) {
   rf_finding f;
-  if (rf_libc_abort_was_told()) {
-    return;
-  }
-  begin(&f, bug, RF_ACCESS_WRITE, NULL, origin);
+  rf_process_finding_begin(&f, bug, RF_ACCESS_WRITE, NULL, origin);
   f.detail =
       bug == RF_BUG_STACK_OVERFLOW ? "the stack protector found an object on the stack written past its end" : STOPPED;
   report_before_abort(&f);

@@ -17,7 +17,7 @@ size_t rf_report_no_block(const void *ptr, const rf_origin *origin);
 void rf_report_stopped_write(const void *to, size_t size, size_t room, const rf_origin *origin);
 
 /* The same where no more is known than that one was stopped (RF_BUG_STOPPED_OVERFLOW), or that an object on the stack
- * was overwritten (RF_BUG_STACK_OVERFLOW). Nothing where the former has told of it. */
+ * was overwritten (RF_BUG_STACK_OVERFLOW). */
 void rf_report_stopped(rf_bug bug, const rf_origin *origin);
 
 #endif /* RINGFENCE_DROPIN_ADDRESS_FINDINGS_H */

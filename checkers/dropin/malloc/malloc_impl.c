@@ -4,7 +4,7 @@
 #include "checkers/dropin/heap/fast.h"
 #include "checkers/dropin/runtime/caller.h"
 #include "checkers/dropin/runtime/own_cache.h"
-#include "checkers/dropin/runtime/state.h"
+#include "checkers/dropin/runtime/process_finding.h"
 #include "checkers/dropin/runtime/tag_pause.h"
 #include "checkers/dropin/runtime/unmapped.h"
 #include "forward.h"
@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "checkers/shared/wrapper.h"
 #include "lib/core/compiler.h"
 
 #define PART static RF_RARE /* a jump away, so that neither way has to save the other's registers */
@@ -425,13 +424,13 @@ bool rf_malloc_impl_report_stale(const void *start, size_t size, rf_access acces
   }
   bool const stale = (uintptr_t)start - (uintptr_t)view.payload < view.size;
   if (stale) {
-    rf_finding_begin(&f, RF_BUG_USE_AFTER_FREE, access, start, "malloc", rf_mode_name(rf_process.options.mode), origin);
+    rf_process_finding_begin(&f, RF_BUG_USE_AFTER_FREE, access, start, origin);
     f.access_size = size;
     rf_check_about(&f, &view);
   }
   rf_leave(cache);
   if (stale) {
-    rf_report(rf_process.guard_options.reporter, &f);
+    rf_process_report(&f);
   }
   return stale;
 }

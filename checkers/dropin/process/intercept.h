@@ -10,9 +10,13 @@
 #if RF_DROPIN_LIBRARY
 #define OURS(name) name
 #define THEIRS(name) ((__typeof__(&(name)))rf_real(#name))
+#define DECLARE_LINKED(name)
 #else
 #define OURS(name) __wrap_##name
 #define THEIRS(name) __real_##name
+#define DECLARE_LINKED(name)                                                                                           \
+  __typeof__(name) __real_##name;                                                                                      \
+  __typeof__(name) __wrap_##name;
 #endif
 
 /* For each name of a list: its member of a struct, and what the member of `theirs` is set to. */

@@ -20,12 +20,7 @@
   with(readdir) with(readdir64) with(readdir_r) with(readdir64_r) with(rewinddir) with(telldir) with(seekdir)          \
       with(closedir)
 
-#if !RF_DROPIN_LIBRARY
-#define DECLARE_BOTH(name)                                                                                             \
-  __typeof__(name) __real_##name;                                                                                      \
-  __typeof__(name) __wrap_##name;
-EACH(DECLARE_BOTH)
-#endif
+EACH(DECLARE_LINKED)
 
 THEIRS_BY(rf_intercept_folders_init, readdir)
 

@@ -30,9 +30,9 @@ int __vsnprintf_chk(char *restrict to, size_t n, int flag, size_t room, const ch
 #define ABORT __chk_fail
 #else
 #define ABORT __real___chk_fail
-#define DECLARE_BEHIND(name) __typeof__(name) __real_##name;
-EACH(DECLARE_BEHIND)
 #endif
+
+EACH(DECLARE_LINKED)
 
 static void find_each(void);
 THEIRS_BY(find_each, __vsprintf_chk)
@@ -135,7 +135,10 @@ static int print(char *to, int flag, size_t room, const char *format, va_list li
 static int print_of(char *to, size_t n, int flag, size_t room, const char *format, va_list list,
                     const rf_origin *origin) {
   find_theirs();
-  return theirs.__vsnprintf_chk((char *)rf_fortify_look(to, n, room, origin), n, flag, room, format, list);
+  if (RF_UNLIKELY(n > room)) {
+    rf_fortify_stop(to, n, room, 1, origin);
+  }
+  return theirs.__vsnprintf_chk(to, n, flag, room, format, list);
 }
 
 FORTIFIED_PRINTS(__sprintf_chk, __vsprintf_chk, print, char, (char *restrict to, int flag, size_t room),

@@ -36,14 +36,9 @@
       with(pthread_rwlock_trywrlock) with(pthread_rwlock_timedrdlock) with(pthread_rwlock_timedwrlock)                 \
           with(pthread_rwlock_unlock) with(pthread_barrier_wait) with(pthread_barrier_destroy) with(pthread_spin_lock)
 
-#if !RF_DROPIN_LIBRARY
-#define DECLARE_BOTH(name)                                                                                             \
-  __typeof__(name) __real_##name;                                                                                      \
-  __typeof__(name) __wrap_##name;
-MUTEXES(DECLARE_BOTH)
-CONDITIONS(DECLARE_BOTH)
-OTHERS(DECLARE_BOTH)
-#endif
+MUTEXES(DECLARE_LINKED)
+CONDITIONS(DECLARE_LINKED)
+OTHERS(DECLARE_LINKED)
 
 static struct { MUTEXES(DECLARE) CONDITIONS(DECLARE) OTHERS(DECLARE) } theirs;
 
@@ -79,25 +74,22 @@ static inline bool may_be_freed(const void *object) {
   return rf_span_holding((uintptr_t)object) != NULL ? *(const word *)object == FILL : rf_page_may_be(object);
 }
 
-RF_COLD static bool report(const void *object, size_t size, const rf_origin *origin) {
-  return rf_malloc_impl_report_stale(object, size, RF_ACCESS_WRITE, origin);
-}
-
-/* The common way ends in a jump, without a frame of its own; the other one is jumped to, and so has the same caller. */
-#define SYNCHRONISES(name, parameters, arguments, object)                                                              \
+/* A function whose first parameter is `object`. The common way ends in a jump, without a frame of its own; the other
+ * one is jumped to, and so has the same caller. */
+#define SYNCHRONISES(name, parameters, arguments)                                                                      \
   RF_COLD static int look_in_##name parameters {                                                                       \
     rf_origin const origin = RF_CALLER;                                                                                \
     if (theirs.name == NULL) {                                                                                         \
       rf_intercept_sync_init();                                                                                        \
     }                                                                                                                  \
-    if (may_be_freed((const void *)(uintptr_t)(object)) &&                                                             \
-        report((const void *)(uintptr_t)(object), sizeof *(object), &origin)) {                                        \
+    if (may_be_freed((const void *)(uintptr_t)object) &&                                                               \
+        rf_malloc_impl_report_stale((const void *)(uintptr_t)object, sizeof *object, RF_ACCESS_WRITE, &origin)) {      \
       return EINVAL;                                                                                                   \
     }                                                                                                                  \
     return theirs.name arguments;                                                                                      \
   }                                                                                                                    \
   NO_FRAME RF_EXPORT int OURS(name) parameters {                                                                       \
-    if (RF_UNLIKELY(theirs.name == NULL || may_be_freed((const void *)(uintptr_t)(object)))) {                         \
+    if (RF_UNLIKELY(theirs.name == NULL || may_be_freed((const void *)(uintptr_t)object))) {                           \
       return look_in_##name arguments;                                                                                 \
     }                                                                                                                  \
     return theirs.name arguments;                                                                                      \
@@ -109,38 +101,33 @@ RF_COLD static bool report(const void *object, size_t size, const rf_origin *ori
 #define NO_FRAME __attribute__((optimize("omit-frame-pointer")))
 #endif
 
-#define OF_MUTEX(name) SYNCHRONISES(name, (pthread_mutex_t * mutex), (mutex), mutex)
-#define OF_CONDITION(name) SYNCHRONISES(name, (pthread_cond_t * condition), (condition), condition)
-#define OF_RWLOCK(name) SYNCHRONISES(name, (pthread_rwlock_t * lock), (lock), lock)
-#define OF_BARRIER(name) SYNCHRONISES(name, (pthread_barrier_t * barrier), (barrier), barrier)
+/* With the object alone, and with a time. */
+#define OF(type, name) SYNCHRONISES(name, (type * object), (object))
+#define UNTIL(type, name)                                                                                              \
+  SYNCHRONISES(name, (type *restrict object, const struct timespec *restrict limit), (object, limit))
 
-OF_MUTEX(pthread_mutex_lock)
-OF_MUTEX(pthread_mutex_trylock)
-OF_MUTEX(pthread_mutex_unlock)
-OF_MUTEX(pthread_mutex_destroy)
-SYNCHRONISES(pthread_mutex_timedlock, (pthread_mutex_t *restrict mutex, const struct timespec *restrict limit),
-             (mutex, limit), mutex)
+OF(pthread_mutex_t, pthread_mutex_lock)
+OF(pthread_mutex_t, pthread_mutex_trylock)
+UNTIL(pthread_mutex_t, pthread_mutex_timedlock)
+OF(pthread_mutex_t, pthread_mutex_unlock)
+OF(pthread_mutex_t, pthread_mutex_destroy)
 
-OF_CONDITION(pthread_cond_signal)
-OF_CONDITION(pthread_cond_broadcast)
-OF_CONDITION(pthread_cond_destroy)
-SYNCHRONISES(pthread_cond_wait, (pthread_cond_t *restrict condition, pthread_mutex_t *restrict mutex),
-             (condition, mutex), condition)
+OF(pthread_cond_t, pthread_cond_signal)
+OF(pthread_cond_t, pthread_cond_broadcast)
+OF(pthread_cond_t, pthread_cond_destroy)
+SYNCHRONISES(pthread_cond_wait, (pthread_cond_t *restrict object, pthread_mutex_t *restrict mutex), (object, mutex))
 SYNCHRONISES(pthread_cond_timedwait,
-             (pthread_cond_t *restrict condition, pthread_mutex_t *restrict mutex,
-              const struct timespec *restrict limit),
-             (condition, mutex, limit), condition)
+             (pthread_cond_t *restrict object, pthread_mutex_t *restrict mutex, const struct timespec *restrict limit),
+             (object, mutex, limit))
 
-OF_RWLOCK(pthread_rwlock_rdlock)
-OF_RWLOCK(pthread_rwlock_wrlock)
-OF_RWLOCK(pthread_rwlock_tryrdlock)
-OF_RWLOCK(pthread_rwlock_trywrlock)
-OF_RWLOCK(pthread_rwlock_unlock)
-SYNCHRONISES(pthread_rwlock_timedrdlock, (pthread_rwlock_t *restrict lock, const struct timespec *restrict limit),
-             (lock, limit), lock)
-SYNCHRONISES(pthread_rwlock_timedwrlock, (pthread_rwlock_t *restrict lock, const struct timespec *restrict limit),
-             (lock, limit), lock)
+OF(pthread_rwlock_t, pthread_rwlock_rdlock)
+OF(pthread_rwlock_t, pthread_rwlock_wrlock)
+OF(pthread_rwlock_t, pthread_rwlock_tryrdlock)
+OF(pthread_rwlock_t, pthread_rwlock_trywrlock)
+UNTIL(pthread_rwlock_t, pthread_rwlock_timedrdlock)
+UNTIL(pthread_rwlock_t, pthread_rwlock_timedwrlock)
+OF(pthread_rwlock_t, pthread_rwlock_unlock)
 
-OF_BARRIER(pthread_barrier_wait)
-OF_BARRIER(pthread_barrier_destroy)
-SYNCHRONISES(pthread_spin_lock, (pthread_spinlock_t * lock), (lock), lock)
+OF(pthread_barrier_t, pthread_barrier_wait)
+OF(pthread_barrier_t, pthread_barrier_destroy)
+OF(pthread_spinlock_t, pthread_spin_lock)

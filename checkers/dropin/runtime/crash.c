@@ -7,9 +7,8 @@
 #include "checkers/os/memory_tags.h"
 #include "checkers/os/stack_walk.h"
 #include "checkers/page/page_store.h"
-#include "checkers/shared/wrapper.h"
 #include "lib/core/compiler.h"
-#include "state.h"
+#include "process_finding.h"
 #include "unmapped.h"
 
 #include <ringfence/block.h>
@@ -178,24 +177,19 @@ static void report(int number, rf_bug bug, const siginfo_t *info, const ucontext
   bool const jump = number == SIGSEGV && (m.pc < RF_PC_LEAST || m.pc == (uintptr_t)info->si_addr);
   rf_origin const origin = {NULL, jump ? caller_of_jump(context) : m.pc, (const void *)m.frame};
   const void *const address = info->si_code == SI_KERNEL ? NULL : info->si_addr;
-  rf_finding_begin(&f, bug, access_of(number, info, &m, jump), address, "malloc", rf_mode_name(rf_process.options.mode),
-                   &origin);
+  rf_process_finding_begin(&f, bug, access_of(number, info, &m, jump), address, &origin);
   f.at_access = true;
   if (f.found.depth != 0 && !jump) {
     f.found.frames[0]++; /* frames are return addresses: what names them looks one byte before */
   }
   const char *const filled = number == SIGSEGV && is_of_processor(info, &m) ? fill_detail(&f, info, context) : NULL;
   f.detail = filled != NULL ? filled : detail_of(&f, info, &m, jump);
-  rf_report(rf_process.guard_options.reporter, &f);
+  rf_process_report_dying(&f);
 }
 
 RF_COLD void rf_crash_report(int number, const void *info, const void *context) {
   rf_bug bug;
-  if (rf_process_now() != rf_process.id || !bug_of(number, &bug)) {
-    return;
+  if (rf_process_now() == rf_process.id && bug_of(number, &bug)) {
+    report(number, bug, info, context);
   }
-  /* The status is the signal's, and not that of a process that a finding has ended. */
-  bool const before = __atomic_exchange_n(&rf_process.ending, true, __ATOMIC_RELAXED);
-  report(number, bug, info, context);
-  __atomic_store_n(&rf_process.ending, before, __ATOMIC_RELAXED);
 }

@@ -4,9 +4,8 @@
 #include "caller.h"
 #include "checkers/dropin/os/libc.h"
 #include "checkers/os/machine_context.h"
-#include "checkers/shared/wrapper.h"
 #include "lib/core/compiler.h"
-#include "state.h"
+#include "process_finding.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -135,22 +134,18 @@ static void report(rf_bug bug, const char *text, const void *context) {
   rf_trace place = {.depth = 0};
   walk w = {&place, 0};
   rf_finding f;
-  rf_finding_begin(&f, bug, RF_ACCESS_UNKNOWN, NULL, "malloc", rf_mode_name(rf_process.options.mode), &here);
+  rf_process_finding_begin(&f, bug, RF_ACCESS_UNKNOWN, NULL, &here);
   (void)_Unwind_Backtrace(step, &w);
   if (place.depth != 0) {
     memcpy(f.found.frames, place.frames, place.depth * sizeof place.frames[0]);
     f.found.depth = place.depth;
   }
   f.detail = said(text);
-  rf_report(rf_process.guard_options.reporter, &f);
+  rf_process_report_dying(&f);
 }
 
 RF_COLD void rf_libc_abort_is_told(void) {
   __atomic_store_n(&told, true, __ATOMIC_RELAXED);
-}
-
-RF_COLD bool rf_libc_abort_was_told(void) {
-  return __atomic_load_n(&told, __ATOMIC_RELAXED);
 }
 
 RF_COLD void rf_libc_abort_report(const void *context) {
@@ -162,11 +157,8 @@ RF_COLD void rf_libc_abort_report(const void *context) {
   if (begins(last->text, STREAM) && rf_process.findings != 0) {
     return; /* what was found before, such as the access to the freed stream, explains it */
   }
-  if (begins(last->text, OF_COMPILER) && rf_libc_abort_was_told()) {
+  if (begins(last->text, OF_COMPILER) && __atomic_load_n(&told, __ATOMIC_RELAXED)) {
     return;
   }
-  /* The status is the signal's, and not that of a process that a finding has ended. */
-  bool const before = __atomic_exchange_n(&rf_process.ending, true, __ATOMIC_RELAXED);
   report(bug, last->text, context);
-  __atomic_store_n(&rf_process.ending, before, __ATOMIC_RELAXED);
 }

@@ -5,8 +5,6 @@
 #ifndef RINGFENCE_DROPIN_LIBC_ABORT_H
 #define RINGFENCE_DROPIN_LIBC_ABORT_H
 
-#include <stdbool.h>
-
 /* Once, at the start: finds the C library's last words. */
 void rf_libc_abort_init(void);
 
@@ -17,8 +15,5 @@ void rf_libc_abort_report(const void *context);
 /* A write that was stopped, or an object on the stack that was overwritten, was reported, and the C library is about to
  * abort over it: no finding is made of that once more. Any thread. */
 void rf_libc_abort_is_told(void);
-
-/* True after that. Any thread. */
-bool rf_libc_abort_was_told(void);
 
 #endif /* RINGFENCE_DROPIN_LIBC_ABORT_H */

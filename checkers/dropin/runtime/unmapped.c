@@ -2,9 +2,8 @@
 #include "unmapped.h"
 
 #include "checkers/os/machine_context.h"
-#include "checkers/shared/wrapper.h"
 #include "lib/core/compiler.h"
-#include "state.h"
+#include "process_finding.h"
 
 #include <signal.h>
 
@@ -62,7 +61,7 @@ static void report(const unmapped_block *g, const void *address, rf_access acces
   if (!freed_again && f.found.depth != 0) {
     f.found.frames[0]++; /* frames are return addresses: what names them looks one byte before */
   }
-  rf_report(rf_process.guard_options.reporter, &f);
+  rf_process_report(&f);
 }
 
 RF_COLD bool rf_unmapped_bad_free(const void *ptr, const rf_origin *origin) {
@@ -120,12 +119,11 @@ RF_COLD void rf_unmapped_report_fill(const void *info, const void *context) {
   rf_machine_context const m = rf_machine_context_of(context);
   rf_origin const origin = {NULL, m.pc, (const void *)m.frame};
   rf_finding f;
-  rf_finding_begin(&f, RF_BUG_USE_AFTER_FREE, RF_ACCESS_UNKNOWN, (const void *)address, "malloc",
-                   rf_mode_name(rf_process.options.mode), &origin);
+  rf_process_finding_begin(&f, RF_BUG_USE_AFTER_FREE, RF_ACCESS_UNKNOWN, (const void *)address, &origin);
   f.at_access = true;
   if (f.found.depth != 0) {
     f.found.frames[0]++; /* frames are return addresses: what names them looks one byte before */
   }
   f.detail = "the pointer was read from freed memory, whose bytes are 0xcc";
-  rf_report(rf_process.guard_options.reporter, &f);
+  rf_process_report(&f);
 }
