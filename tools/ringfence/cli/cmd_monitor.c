@@ -171,13 +171,11 @@ static void forget_shown(monitor *m) {
 }
 
 static void end_line(monitor *m) {
-  if (rf_serial_is(m->line, m->length)) {
+  if (rf_serial_line(&m->serial, m->line, m->length)) {
     m->last_ms = now_ms();
-    rf_serial_line(&m->serial, m->line, m->length);
     forget_shown(m);
-  } else {
-    rf_serial_line(&m->serial, m->line, m->length);
-    (void)fwrite(m->line, 1, m->values[QUIET] == NULL ? m->length : 0, stdout);
+  } else if (m->values[QUIET] == NULL) {
+    (void)fwrite(m->line, 1, m->length, stdout);
   }
   m->length = 0;
 }

@@ -76,9 +76,7 @@ static void read_spooled_line(input *in, const char *line, size_t length) {
 }
 
 static void read_line(input *in, const char *line, size_t length) {
-  bool const serial = in->form != RF_INPUT_JSON && rf_serial_is(line, length);
-  rf_serial_line(&in->serial, line, in->form != RF_INPUT_JSON ? length : 0);
-  if (serial) {
+  if (in->form != RF_INPUT_JSON && rf_serial_line(&in->serial, line, length)) {
     in->recognised++;
   } else if (in->form == RF_INPUT_SERIAL) {
     in->others += without_blanks(line, length) != 0;

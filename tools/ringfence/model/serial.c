@@ -215,12 +215,13 @@ static bool is_blank(const char *line, size_t length) {
   return at == length;
 }
 
-void rf_serial_line(rf_serial *s, const char *line, size_t length) {
+bool rf_serial_line(rf_serial *s, const char *line, size_t length) {
   const char *const end = line + length;
-  if (find_mark(line, end) == NULL && !is_blank(line, length)) {
+  const char *const first = find_mark(line, end);
+  if (first == NULL && !is_blank(line, length)) {
     s->finished = 0;
   }
-  for (const char *at = find_mark(line, end); at != NULL; at = find_mark(at, end)) {
+  for (const char *at = first; at != NULL; at = find_mark(at, end)) {
     unsigned char bytes[PAYLOAD];
     at += strlen(RF_SERIAL_MARK);
     size_t const size = read_digits(at, end, bytes);
@@ -231,6 +232,7 @@ void rf_serial_line(rf_serial *s, const char *line, size_t length) {
       s->damaged++;
     }
   }
+  return first != NULL;
 }
 
 void rf_serial_end(rf_serial *s) {

@@ -30,9 +30,9 @@ typedef struct rf_serial {
 /* True where the line has the mark. */
 bool rf_serial_is(const char *line, size_t length);
 
-/* Reads a line of the capture. One without the mark is skipped, but ends what may be repeated: a target that begins
- * anew says so, and sends its first finding, of one line, as it did before. */
-void rf_serial_line(rf_serial *s, const char *line, size_t length);
+/* Reads a line of the capture; true where it has the mark. One without is skipped, but ends what may be repeated: a
+ * target that begins anew says so, and sends its first finding, of one line, as it did before. */
+bool rf_serial_line(rf_serial *s, const char *line, size_t length);
 
 /* The capture is at its end: hands out the open records. */
 void rf_serial_end(rf_serial *s);

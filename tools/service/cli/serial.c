@@ -124,22 +124,24 @@ void rf_serial_lines_tick(rf_serial_lines *lines, rf_intake *intake, int64_t now
   (void)commit(lines, intake);
 }
 
+static void finish(rf_serial_source *s, size_t pieces) {
+  while (pieces != 0 && rf_serial_source_read(s, 0)) {
+    pieces--;
+  }
+  rf_serial_source_finish(s);
+}
+
 bool rf_serial_lines_finish(rf_serial_lines *lines, rf_intake *intake) {
   for (size_t i = 0; i < lines->count; i++) {
-    while (rf_serial_source_read(&lines->list[i], 0)) {
-    }
-    rf_serial_source_finish(&lines->list[i]);
+    finish(&lines->list[i], SIZE_MAX);
   }
   return commit(lines, intake);
 }
 
 void rf_serial_lines_end(rf_serial_lines *lines, rf_intake *intake) {
   for (size_t i = 0; i < lines->count; i++) {
-    rf_serial_source *const s = &lines->list[i];
-    for (int pieces = 0; !s->file && pieces < LAST_PIECES && rf_serial_source_read(s, 0); pieces++) {
-    }
-    if (!s->file) {
-      rf_serial_source_finish(s);
+    if (!lines->list[i].file) {
+      finish(&lines->list[i], LAST_PIECES);
     }
   }
   (void)commit(lines, intake);

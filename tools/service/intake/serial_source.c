@@ -116,14 +116,11 @@ static void hand_out(rf_serial_source *s) {
 }
 
 static void take_line(rf_serial_source *s, int64_t now) {
-  if (rf_serial_is(s->line, s->used)) {
-    rf_serial_line(&s->serial, s->line, s->used);
+  if (rf_serial_line(&s->serial, s->line, s->used)) {
     s->last_ms = now;
     if (++s->pending > PENDING_MOST) {
       hand_out(s);
     }
-  } else {
-    rf_serial_line(&s->serial, s->line, s->used);
   }
   forget(s);
 }
