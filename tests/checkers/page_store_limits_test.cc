@@ -102,14 +102,20 @@ TEST_F(PageStoreLimits, NoPageBehindASpaceIsMarked) {
 
 // ---- Mappings ----
 
+// All that are left, up to 5000.
+unsigned take_mappings() {
+  unsigned taken = 0;
+  while (taken < 5000 && rf_page_mapping_begin()) {
+    taken++;
+  }
+  return taken;
+}
+
 TEST_F(PageStoreLimits, AStoreOfFewBlocksMayHaveAThousandMappings) {
   begin_anew();
   auto const run = [] {
     rf_page_mappings_plan(1);
-    unsigned taken = 0;
-    while (taken < 5000 && rf_page_mapping_begin()) {
-      taken++;
-    }
+    unsigned const taken = take_mappings();
     rf_page_mapping_end();
     bool const again = rf_page_mapping_begin() && !rf_page_mapping_begin();
     rf_page_mappings_plan(1024);
@@ -128,11 +134,7 @@ TEST_F(PageStoreLimits, WhatEndsGivesTheMappingsOfItsBlocksBack) {
       all = all && alloc(100) != nullptr;
     }
     close();
-    unsigned taken = 0;
-    while (taken < 5000 && rf_page_mapping_begin()) {
-      taken++;
-    }
-    exit_with(all && taken == 1024);
+    exit_with(all && take_mappings() == 1024);
   };
   EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
 }
@@ -147,11 +149,7 @@ TEST_F(PageStoreLimits, AFreedBlockGivesItsMappingBack) {
       unsigned char *const p = alloc(100);
       all = all && p != nullptr && free(p) == RF_OK;
     }
-    unsigned taken = 0;
-    while (taken < 5000 && rf_page_mapping_begin()) {
-      taken++;
-    }
-    exit_with(all && taken == 1024);
+    exit_with(all && take_mappings() == 1024);
   };
   EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
 }
