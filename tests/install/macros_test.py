@@ -279,9 +279,9 @@ def other_programs():
 
 def archives():
     file = Loader(FOLDER).load("archive.bzl")
-    how = file["rf_archive_members"].how
+    how = file["_rf_archive_members"].how
     mode = "@ringfence//checkers:mode"
-    change = how["attrs"]["deps"]["cfg"].implementation
+    change = how["attrs"]["deps_in_mode"]["cfg"].implementation
     equal([change({mode: it}, None)[mode] for it in ("off", "page", "sample")], ["guard", "page", "sample"])
 
     def object_of(package, name):
@@ -305,13 +305,31 @@ def archives():
                         compilation_context=Struct(defines=listed(), headers=listed())))
     for apart, drop in (("lib/drop/", []), ("", ["object lib/drop/e.o"])):
         written = {}
-        it = Struct(attr=Struct(deps=[dep, none], under="lib/", apart_from=apart), outputs=Struct(list="x.members"),
+        it = Struct(attr=Struct(deps=[dep, none], deps_in_mode=[dep, none], under="lib/", apart_from=apart),
+                    outputs=Struct(list="x.members"),
                     actions=Struct(write=written.__setitem__), runfiles=lambda transitive_files: transitive_files)
         made, = how["implementation"](it)
         equal(written, {"x.members": "".join(line + "\n" for line in [
             "flag -DA=1", "flag -pthread", "flag -ldl", "object lib/core/a.pic.o", "object lib/x/b.o", "object lib/d.o",
             *drop, "object lib/dropper/f.o", "header h"])}, apart)
         equal((made.files[-1], len(made.files), made.runfiles), ("x.members", 6 + len(drop), made.files))
+
+    # Of both configurations the objects that the mode changes, and no others, are those of its own.
+    def built(where, defines):
+        objects = [object_of(package, where) for package in ("checkers/os", "checkers/checked", "checkers/checked/x")]
+        library = Struct(pic_objects=objects, objects=[])
+        return Keyed(Struct(
+            linking_context=Struct(linker_inputs=listed(Struct(libraries=[library], user_link_flags=[]))),
+            compilation_context=Struct(defines=listed(*defines), headers=listed())))
+
+    written = {}
+    it = Struct(attr=Struct(deps=[built("build", [])], deps_in_mode=[built("mode", ["SITES=1"])], under="checkers/",
+                            apart_from=""),
+                outputs=Struct(list="y.members"), actions=Struct(write=written.__setitem__),
+                runfiles=lambda transitive_files: transitive_files)
+    how["implementation"](it)
+    equal(written, {"y.members": "flag -DSITES=1\nobject checkers/os/build.o\nobject checkers/checked/mode.o\n"
+                                 "object checkers/checked/x/mode.o\n"})
 
 
 def main():

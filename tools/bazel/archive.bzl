@@ -16,6 +16,9 @@ _checked_transition = transition(
     outputs = [_MODE],
 )
 
+# The one folder whose objects the mode changes: everything else is that of the build, and not compiled again.
+_OF_MODE = "checkers/checked/"
+
 def _objects_of(dep, under, apart_from):
     chosen = []
     for linked in dep[CcInfo].linking_context.linker_inputs.to_list():
@@ -25,6 +28,9 @@ def _objects_of(dep, under, apart_from):
                 if folder.startswith(under) and not (apart_from and folder.startswith(apart_from)):
                     chosen.append(object)
     return chosen
+
+def _of_mode(object, in_mode):
+    return in_mode if (object.owner.package + "/").startswith(_OF_MODE) else object
 
 def _flags_of(dep):
     """The defines and linker flags of its users."""
@@ -37,11 +43,12 @@ def _rf_archive_members_impl(ctx):
     objects = []
     headers = []
     flags = {}
-    for dep in ctx.attr.deps:
-        objects += _objects_of(dep, ctx.attr.under, ctx.attr.apart_from)
+    for dep, in_mode in zip(ctx.attr.deps, ctx.attr.deps_in_mode):
+        of_build, of_mode = [_objects_of(each, ctx.attr.under, ctx.attr.apart_from) for each in [dep, in_mode]]
+        objects += [_of_mode(*both) for both in zip(of_build, of_mode)]
         context = dep[CcInfo].compilation_context
         headers += [file for file in context.headers.to_list() if file.dirname.endswith("/ringfence")]
-        for flag in _flags_of(dep):
+        for flag in _flags_of(in_mode):
             flags[flag] = True
     lines = ["flag " + flag for flag in flags]
     lines += ["object " + file.short_path for file in objects]
@@ -50,12 +57,15 @@ def _rf_archive_members_impl(ctx):
     files = depset(objects + headers + [ctx.outputs.list])
     return [DefaultInfo(files = files, runfiles = ctx.runfiles(transitive_files = files))]
 
-rf_archive_members = rule(
+_rf_archive_members = rule(
     implementation = _rf_archive_members_impl,
-    doc = "Objects of `deps` and of what they need, public headers, and NAME.members, which lists these and the flags.",
     attrs = {
         "apart_from": attr.string(doc = "a folder whose objects are left out"),
         "deps": attr.label_list(
+            mandatory = True,
+            providers = [CcInfo],
+        ),
+        "deps_in_mode": attr.label_list(
             cfg = _checked_transition,
             mandatory = True,
             providers = [CcInfo],
@@ -70,3 +80,13 @@ rf_archive_members = rule(
     },
     outputs = {"list": "%{name}.members"},
 )
+
+def rf_archive_members(name, deps, **kwargs):
+    """Objects of libraries and of what they need, public headers, and NAME.members, which lists these and the flags.
+
+    Args:
+      name: of the target.
+      deps: the libraries.
+      **kwargs: `under` and `apart_from`, of the rule.
+    """
+    _rf_archive_members(name = name, deps = deps, deps_in_mode = deps, **kwargs)
