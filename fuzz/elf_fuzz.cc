@@ -364,7 +364,7 @@ void compare_image(const MadeElf &made) {
 
 // ---- Damaged files ----
 
-// Of a file that may have shrunk since it was opened.
+// Asks of a file that may have shrunk since it was opened.
 void ask_command(uint64_t address, Reader &in) {
   rf_elf_file.announced += in.u8() % 4 != 0 ? 0 : in.u8();
   Opened opened;

@@ -97,7 +97,7 @@ void MadeTable::put_entry(const Bytes &body) {
   bytes_ += raw(static_cast<uint32_t>(body.size())) + body;
 }
 
-// Of the same length for all values.
+// Has the same length for all values.
 Bytes MadeTable::pointer(uintptr_t value, size_t at, bool is_size) const {
   uintptr_t number = value;
   if (!is_size && (encoding_ & 0x70) != 0) {

@@ -390,7 +390,7 @@ bool Shadow::verify_walk_sums() {
     return verdict_.fail("walk", "free blocks of the walk have %zu bytes, but free_bytes is %zu", free_bytes,
                          s.free_bytes);
   }
-  // Which of several free blocks serves a request is the choice of the allocator.
+  // The allocator chooses which of several free blocks serves a request.
   bool const nameless = target_.names_run_out && s.largest_free == 0;
   bool const exact = target_.serves_largest && target_.largest_is_bound && free_blocks == 1 && !nameless;
   if (largest < s.largest_free || (exact && largest != s.largest_free)) {

@@ -106,7 +106,7 @@ struct Expected {
   unsigned depth;
 };
 
-// Where the writer's tables have room: in the memory of the start, in more that they ask for, or in neither.
+// The room of the writer's tables: the memory of the start, more that they ask for, or neither.
 enum class Room { kEnough, kMore, kNone };
 
 class Recording {

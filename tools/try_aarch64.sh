@@ -164,7 +164,7 @@ int main(int argc, char **argv) {
 END
 "${cc[@]}" "${link[@]}" -O0 -o "$work/bugs" "$work/bugs.c" || exit 1
 
-# Which of reads and writes it was, the processor's syndrome tells, which emulators leave out.
+# The processor's syndrome tells reads from writes; emulators leave it out.
 accessed() { [[ $1 == *"$2 of size"* || $1 != *" of size"* ]]; }
 
 # mode, bug, status, what is said; "": nothing

@@ -307,7 +307,7 @@ static uint32_t *first_bucket_for(const rf_stack_depot *depot, uint32_t hash, co
 }
 
 /* The bucket in which a new record of this hash belongs, its head in *head; *found is the id of an equal stack, or 0.
- * Where there are many stacks, most are in the buckets behind the first ones: they are searched before. */
+ * If there are many stacks, most are in the buckets behind the first ones: they are searched before. */
 static uint32_t *bucket_for(const rf_stack_depot *depot, uint32_t hash, const uintptr_t *frames, unsigned depth,
                             uint32_t *head, uint32_t *found) {
   uint32_t *const first = depot->first != NULL ? first_bucket_for(depot, hash, frames, depth, head, found) : NULL;

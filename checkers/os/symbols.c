@@ -245,7 +245,7 @@ static bool has_file_by_link(const image *file, const section_header *section, c
   return false;
 }
 
-/* Where a stripped file's names went: the symbolizers of the command look there. */
+/* Another file has the names of a stripped one: the symbolizers of the command look there. */
 static bool has_debug_file(const image *file, const char *path) {
   unsigned count = 0;
   const section_header *names;

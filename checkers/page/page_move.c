@@ -17,7 +17,7 @@
 
 /* ---- A block is freed ---- */
 
-/* Where the quarantine is full, the block that has waited longest makes room for the one that is freed, and its run
+/* With a full quarantine, the block that has waited longest makes room for the one that is freed, and its run
  * serves as it is: no hole is made, joined and split, and runs come round in the order in which they lie. */
 static rf_slot *take_oldest(rf_page_store *store) {
   const rf_slot *const s = store->oldest;

@@ -1,7 +1,7 @@
 /* The system below the page store: pages whose memory is moved from one address to another (userfaultfd, Linux 6.8,
  * free of races with swapping since 6.16).
  *
- * Where such a space has no memory the program may not touch it: it gets SIGBUS, and the system on its behalf EFAULT,
+ * If such a space has no memory the program may not touch it: it gets SIGBUS, and the system on its behalf EFAULT,
  * as with a marker. Moving a page closes the one and opens the other by one call, and no page is freed, cleared and
  * counted anew for it, which is most of what a marker costs.
  *

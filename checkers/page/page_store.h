@@ -326,7 +326,7 @@ bool rf_page_try_lock_all(void);
 void rf_page_unlock_all_in_child(void); /* of fork */
 void rf_page_fork_register(void);
 
-/* Where the blocks of all stores are described, for tools/gdb/ringfence.py. The first number changes with the meaning
+/* The place of all stores' block descriptions, for tools/gdb/ringfence.py. The first number changes with the meaning
  * of the rest. */
 extern const uintptr_t rf_page_debugger[];
 

@@ -1,4 +1,4 @@
-/* Which interrupt is being served, on cores without a system and over systems that do not tell: rf_bare_exception, and
+/* The interrupt being served, on cores without a system and over systems that do not tell: rf_bare_exception, and
  * what handlers say (bare.h). Part of bare.c and freertos.c.
  */
 #ifndef RINGFENCE_PORT_SERVED_INTERRUPT_H

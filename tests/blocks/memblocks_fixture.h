@@ -30,7 +30,7 @@ public:
     rf_memblocks_stats(&blocks, &s);
     return s;
   }
-  // Which blocks are taken: "110…".
+  // The blocks that are taken, as "110…".
   std::string map() {
     std::string text;
     for (size_t i = 0; i < blocks.num_blocks; i++) {

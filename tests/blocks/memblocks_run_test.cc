@@ -77,7 +77,7 @@ TEST(MemblocksRegion, IsFreeIffAllOfItsBlocksAre) {
   EXPECT_FALSE(rf_memblocks_is_region_free(&pool.blocks, pool.blocks.buffer + 1, 1));
 }
 
-// Of blocks that do not keep an alignment, and of requests for none.
+// Runs of blocks that do not keep an alignment, and requests for none.
 TEST(MemblocksRun, TheLargestIsCountedWithoutAlignment) {
   Pool pool(10, 12);
   void *none = &pool;

@@ -115,7 +115,7 @@ TEST(MempoolCreate, TakesOneBlockAndGivesItBack) {
   EXPECT_EQ(from.info().free_blocks, 1U);
 }
 
-// Of an allocator that aligns no more strictly than it is asked to.
+// Over an allocator that aligns no more strictly than it is asked to.
 TEST(MempoolCreate, AsksForTheAlignmentThatItsBlocksNeed) {
   static size_t asked;
   Pool from(1, 4096, 64);

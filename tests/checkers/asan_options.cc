@@ -1,4 +1,4 @@
-// What AddressSanitizer does at an error in a test that goes on after each.
+// The options of AddressSanitizer in a test that goes on after each error.
 
 // One report for each error, without names, which take long to find.
 extern "C" const char *__asan_default_options(void) {

@@ -123,7 +123,7 @@ TEST_F(CheckedLog, TheNextOneInTheSamePlaceHasItsLogOpen) {
   EXPECT_EQ(told("bad-free"), 3U);
 }
 
-// Whatever was in the memory of a log that is not used: no descriptor of another is closed.
+// No descriptor of another log is closed, whatever was in the memory of one that is not used.
 TEST_F(CheckedLog, AReporterOfOnesOwnLeavesDescriptorsAlone) {
   int const other = dup(STDERR_FILENO);
   options_.reporter = recorder_.reporter();

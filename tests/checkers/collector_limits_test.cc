@@ -34,7 +34,7 @@ TEST(SpoolFile, SaysHowMuchOfAnAppendArrived) {
   std::filesystem::remove_all(folder);
 }
 
-// Whatever `collector_first` says: 0 is all.
+// Holds for each `collector_first`: 0 is all.
 TEST(CollectorLimits, TenThousandFindingsOfAProcessAreToldInFull) {
   std::string const folder = new_folder();
   pid_t const child = fork();

@@ -39,7 +39,7 @@ TEST(ProcessReporter, IsMadeOnceWhereTwoThreadsAskAtOnce) {
   EXPECT_EXIT(run(), testing::ExitedWithCode(0), "");
 }
 
-// Whoever writes a finding has the lock, and may be the first to ask for it.
+// A thread that writes a finding has the lock, and may be the first to ask for it.
 TEST(ProcessReporter, IsMadeWithinAReport) {
   auto const run = [] {
     bool const locked = rf_host_report_lock();

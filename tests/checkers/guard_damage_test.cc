@@ -87,7 +87,7 @@ TEST_P(GuardDamage, AnyByteOfALiveHeaderThatChangedIsFoundAtFreeOnce) {
   }
 }
 
-// Which writes a link of its own over the newest block's.
+// It writes a link of its own over the newest block's.
 TEST_P(GuardDamage, AnyByteOfALiveHeaderThatChangedIsFoundAlsoBehindANewBlock) {
   for (size_t i = 0; i < kHeader; i++) {
     unsigned char *const p = bytes(rf_alloc(a(), 20));

@@ -1,4 +1,4 @@
-// What guard finds when it ends, over each allocator: leaks, and damage to blocks that were never freed.
+// Findings of guard at its end, over each allocator: leaks, and damage to blocks that were never freed.
 #include "tests/checkers/guard_bugs_fixture.h"
 
 namespace ringfence {

@@ -1,4 +1,4 @@
-// What guard says of its blocks: statistics, the heap walk, descriptions, where a block comes from.
+// Guard's answers about its blocks: statistics, the heap walk, descriptions, where a block comes from.
 #include "tests/checkers/guard_fixture.h"
 
 #include <map>

@@ -186,7 +186,7 @@ TEST_F(HostPosix, WhereTheKernelMayNotBeAskedNothingIsReadable) {
             0);
 }
 
-// Of the time, of the kernel's random bytes, and of how often it was asked for.
+// Made of the time, the kernel's random bytes, and how often it was asked for.
 TEST_F(HostPosix, ASecretIsMadeOfAllThatIsThere) {
   unsigned char bytes[16] = {1, 2, 3, 4, 5, 6, 7, 8};
   play.random = bytes;

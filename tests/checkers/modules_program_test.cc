@@ -1,4 +1,4 @@
-// What a process knows of its own program (checkers/os/modules_linux.c): its build-id and its path.
+// A process's knowledge of its own program (checkers/os/modules_linux.c): its build-id and its path.
 #include "checkers/os/forbidden_calls.h"
 
 #include "tests/checkers/child_status.h"

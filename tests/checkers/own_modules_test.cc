@@ -268,7 +268,7 @@ TEST_F(Modules, AreTheSameByQuestionsAndByTheText) {
   munmap(made, size);
 }
 
-// Where the first page of a mapping's file would be, there is another file.
+// Another file is where the first page of a mapping's file would be.
 TEST_F(Modules, BeginWithTheFirstPageOfTheirOwnFile) {
   auto const size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   std::string const path = testing::TempDir() + "no_module_" + std::to_string(getpid());

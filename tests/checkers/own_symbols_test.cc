@@ -29,7 +29,7 @@ TEST(Symbols, AFileThatIsNoneHasNoNames) {
   EXPECT_STREQ(name, "kept");
 }
 
-// Where rf_test_caller calls, and the name of that place, whose text is in `modules`.
+// The place of rf_test_caller's call, and its name, whose text is in `modules`.
 bool name_a_call(uintptr_t *pc, rf_modules *modules, rf_frame_name *name) {
   rf_trace trace = {};
   trace.frames[0] = *pc = rf_test_caller();

@@ -127,7 +127,7 @@ TEST_F(PageHandlers, AFaultThatIsIgnoredEndsTheProcessAsEver) {
       testing::KilledBySignal(SIGSEGV), "^$");
 }
 
-// Whoever puts it back again and again does not use up what stands before other handlers.
+// A program that puts it back again and again does not use up what stands before other handlers.
 TEST_F(PageHandlers, TheSameStandsBeforeAHandlerEachTime) {
   struct sigaction before;
   sigaction(SIGSEGV, nullptr, &before);

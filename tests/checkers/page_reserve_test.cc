@@ -1,4 +1,4 @@
-// Where the page checkers' address space lies (checkers/page/page_posix.c), and how little of it suffices. Each test
+// The place of the page checkers' address space (checkers/page/page_posix.c), and how little of it suffices. Each test
 // runs in a child of fork, since the first reservation of a process differs from those behind it.
 #include "tests/checkers/child_status.h"
 #include "tests/checkers/page_fixture.h"

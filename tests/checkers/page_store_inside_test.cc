@@ -88,7 +88,7 @@ TEST_F(PageStoreInside, WhoHasAllLocksMayCallIt) {
   EXPECT_NE(alloc(10), nullptr);
 }
 
-// Whoever has one may be interrupted by a handler that waits for the caller.
+// A thread that has one may be interrupted by a handler that waits for the caller.
 TEST_F(PageStoreInside, AllLocksAreNotWaitedForLong) {
   sigset_t before;
   sigset_t after;

@@ -26,7 +26,7 @@ TEST_F(PageStoreReuse, ABlockKnowsHowManyWereServedBeforeIt) {
   }
 }
 
-// Where access rights close its page, the memory of a freed block may stay for the next one.
+// If access rights close its page, the memory of a freed block may stay for the next one.
 TEST_F(PageStoreReuse, AZeroedBlockIsZeroWhereAKeptOneWas) {
   options_.slots = 1;
   options_.quarantine = SIZE_MAX;

@@ -79,7 +79,7 @@ TEST_F(PageStoreTouch, ABlockThatCameMeanwhileKeepsItsContents) {
   EXPECT_TRUE(recorder_.take().empty());
 }
 
-// Where the page of a live block is not to blame, the program's own handler is asked in the end.
+// If the page of a live block is not to blame, the program's own handler is asked in the end.
 TEST_F(PageStoreTouch, AnInstructionIsNotDoneAgainForEver) {
   open();
   auto const address = reinterpret_cast<uintptr_t>(alloc(page_size()));

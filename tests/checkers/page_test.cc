@@ -134,7 +134,7 @@ TEST_F(Page, ResizeStaysWithinThePagesAndWatchesTheNewEnd) {
   expect_block(take_one(), RF_BUG_BUFFER_OVERFLOW, p, 20, 20);
 }
 
-// Which cannot resize, and need not where there is room in its own block.
+// It cannot resize, and need not if there is room in its own block.
 TEST_F(Page, ABlockGrowsAsFarAsThatOfTheAllocatorBelowHasRoom) {
   rf_allocator *const inner = rf_inner(a());
   rf_allocator_ops ops = *inner->ops;

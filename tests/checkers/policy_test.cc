@@ -437,7 +437,7 @@ TEST(Policy, SegmentIsAttachedWhereItBelongsToTheFile) {
   }
 }
 
-// Whoever made a segment may change it and give it away, whoever has it now.
+// The user who made a segment may change it and give it away, whoever has it now.
 TEST(Policy, SegmentIsTheUsersByAllThatTheSystemTells) {
   Segment own;
   ASSERT_GE(own.id, 0);

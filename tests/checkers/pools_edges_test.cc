@@ -65,7 +65,7 @@ TEST_F(PoolsEdges, APoolThatBeginsAnewElsewhereIsWatchedThere) {
   finish(second);
 }
 
-// Of two blocks in which the new pool lies, the program has the first one only.
+// The program has only the first one of two blocks in which the new pool lies.
 TEST_F(PoolsEdges, APoolThatReachesIntoAFreeBlockEndsTheOneThatHasIt) {
   unsigned char *const outer = take();
   unsigned char *const p = take();

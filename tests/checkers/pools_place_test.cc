@@ -95,7 +95,7 @@ TEST_F(PoolsPlace, APoolIsWatchedUntilTheLockOfTheOneInItsPlaceIsHad) {
   rf_memblocks_deinit(&other);
 }
 
-// Whoever has the lock next finds it.
+// The next one that has the lock finds it.
 TEST_F(PoolsPlace, APoolIsKnownBeforeTheLockIsLetGoOf) {
   alignas(16) unsigned char memory[kSize] = {};
   rf_watched_pool const view = {memory, "test", memory, kSize, kSize, 1, 0, false};

@@ -1,4 +1,4 @@
-// Which allocations rf_sample picks (checkers/page/sample_pick.h): distances about the rate, the same by the same seed.
+// The allocations that rf_sample picks (checkers/page/sample_pick.h): distances about the rate, equal for equal seeds.
 #include "checkers/page/sample_pick.h"
 
 #include <gtest/gtest.h>

@@ -375,7 +375,7 @@ TEST_F(SpoolFile, ASignalThatWaitedBeforeALimitOfFileSizesWaitsOn) {
             0);
 }
 
-// Where a collector keeps the lock, and no other place can be had.
+// A collector keeps the lock, and no other place can be had.
 TEST_F(SpoolFile, ASegmentThatIsRefusedLeavesNeitherAFileNorASignal) {
   begin(folder_);
   spool_.shared[1] = spool_.shared[0];

@@ -130,7 +130,7 @@ TEST_F(StackGuessPlaces, TakesThePlaceOfACallerAlone) {
   EXPECT_EQ(guess(), id);
 }
 
-// Where others part in an outer frame, a stack that differs in an inner one has anything.
+// A stack that differs in an inner frame counts as well, if others part in an outer one.
 TEST_F(StackGuessPlaces, IsAStackThatPartsBeforeAllOthers) {
   rf_stack_layout const layout = stack_at({1, 4, 8});
   uint32_t const first = put(layout);

@@ -128,7 +128,7 @@ TEST_F(StackGuess, IsOfAnotherDepthThanWasAskedFor) {
   }
 }
 
-// Where the caller was read from the frame, the word is not read again; for more words than usual, too.
+// If the caller was read from the frame, the word is not read again; for more words than usual, too.
 TEST_F(StackGuess, OfTheFramesOwnCallerLooksAtTheOtherWords) {
   for (unsigned const depth : {3U, 4U, 8U, 12U, 16U}) {
     std::vector<uint32_t> const slots = slots_of(depth, 2);
@@ -208,7 +208,7 @@ TEST_F(StackGuess, LooksAtNoWordAboveTheRoot) {
   EXPECT_FALSE(is_met_without(id, 20)) << "a word that a step depended on is compared wherever it is";
 }
 
-// Of the frame's own caller each return address tells where the next one is: but where frame pointers count.
+// From the frame's own caller on, each return address tells where the next one is, unless frame pointers count.
 TEST_F(StackGuess, OfTheFramesOwnCallerNeedsTheKnownStackWhereFramePointersCount) {
   rf_stack_layout layout = stack_at({1, 8});
   auto const holds = [&](uint32_t id) {

@@ -38,7 +38,7 @@ bool __wrap_rf_maps_each(bool (*visit)(const rf_map *, void *), void *context) {
 namespace ringfence {
 namespace {
 
-// Where nothing else is.
+// An address at which there is nothing else.
 constexpr uintptr_t kLow = 0x100000;
 constexpr uintptr_t kHigh = 0x110000;
 

@@ -1,4 +1,4 @@
-// Which rule the table keeps for a row of .eh_frame, and when the tables of a module count as other ones. The modules
+// The rule kept for a row of .eh_frame, and when the tables of a module count as other ones. The modules
 // are made by hand; the dynamic linker's answers are the test's.
 #include "checkers/os/stack_rules.h"
 

@@ -76,7 +76,7 @@ TEST(StackCapture, FollowsFramePointers) {
   EXPECT_EQ(std::count(stack.frames.begin(), stack.frames.begin() + stack.depth, 0U), 0);
 }
 
-// What lies further away only looks like a frame.
+// Memory further away only looks like a frame.
 TEST(StackCapture, GoesNoFurtherThan256KiBAtOnce) {
   volatile uintptr_t words[2 * RF_STEP_MOST / sizeof(uintptr_t)] = {};
   for (uintptr_t const more : {0, 1}) {

@@ -1,4 +1,4 @@
-// Where the names of a stripped program are looked for.
+// The search for the names of a stripped program.
 #include "checkers/os/symbols.h"
 
 #include <gtest/gtest.h>

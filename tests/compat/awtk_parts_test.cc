@@ -312,7 +312,7 @@ TEST_F(AwtkParts, DebugComparesItsFiguresWithItsBlocks) {
   EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
 }
 
-// What the record of a block says of it: its call, its size, and where its memory begins.
+// The record of a block has its call, its size, and where its memory begins.
 TEST_F(AwtkParts, DebugTellsADamagedRecordByEachOfItsWords) {
   mem_allocator_simple_t simple;
   mem_allocator_debug_t debug;

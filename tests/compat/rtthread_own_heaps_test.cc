@@ -18,7 +18,7 @@ TEST_F(RtThread, FreesOfNothingAreNone) {
   EXPECT_EQ(RF_OK, fault());
 }
 
-// Whatever its size and where it begins, nothing beyond the memory is written to.
+// Nothing beyond the memory is written to, whatever its size and where it begins.
 TEST_F(RtThread, HeapsOfTheirOwnStayInTheirMemory) {
   alignas(16) static unsigned char own[5 * RT_MM_PAGE_SIZE];
   for (size_t size = 0; size < 600; size++) {

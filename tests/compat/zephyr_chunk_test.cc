@@ -101,7 +101,7 @@ TEST_F(ZephyrChunk, AFreeThatFindsDamageBehindTheBlockChangesNothingBeforeIt) {
   }
 }
 
-// Which lists have a chunk is kept in a word: an alloc would follow what is none, or pass over what there is.
+// A word keeps which lists have a chunk: an alloc would follow what is none, or pass over what there is.
 TEST_F(ZephyrChunk, AListThatIsSaidToBeOtherwiseIsDamage) {
   void *const p = sys_heap_alloc(&heap, 40);
   ASSERT_NE(nullptr, sys_heap_alloc(&heap, 40));
@@ -131,7 +131,7 @@ TEST_F(ZephyrChunk, NothingBeforeTheMemoryIsRead) {
   EXPECT_EQ(0, munmap(pages, 2 * page));
 }
 
-// What is around the heap may count otherwise: the peak is what the program had.
+// The code around the heap may count otherwise: the peak is what the program had.
 TEST_F(ZephyrChunk, ThePeakIsCountedAroundTheHeap) {
   static rf_lock around;
   struct sys_memory_stats stats = {};

@@ -215,7 +215,7 @@ TEST_F(ZephyrPortHeap, TheLockIsMadeWithTheHeap) {
   EXPECT_EQ(made, std::vector<rf_mutex *>{&heap.lock.mutex});
 }
 
-// Whatever makes room wakes who waits, inside the lock: the event is on another thread's stack.
+// A call that makes room wakes who waits, inside the lock: the event is on another thread's stack.
 TEST_F(ZephyrPortHeap, WhateverGivesMemoryBackWakesWhoWaits) {
   std::function<void()> const calls[] = {
       [this] { k_heap_free(&heap, blocks[0]); },

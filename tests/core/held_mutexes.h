@@ -1,4 +1,4 @@
-// Which mutexes are locked, by functions that the linker puts in front of the port's: a test that includes this, once
+// The locked mutexes, by functions that the linker puts in front of the port's: a test that includes this, once
 // in a program, is linked with --wrap=rf_mutex_lock and --wrap=rf_mutex_unlock. For tests of one thread.
 #ifndef RINGFENCE_TESTS_CORE_HELD_MUTEXES_H
 #define RINGFENCE_TESTS_CORE_HELD_MUTEXES_H

@@ -252,7 +252,7 @@ TEST_P(DropinClosed, IsFoundInModePageAndNotWhereItIsClosedLater) {
   }
 }
 
-// What was found is not left to the C library, which waits for ever for a lock in freed memory.
+// A lock in freed memory that was found is not left to the C library, which would wait for it for ever.
 TEST_P(DropinClosed, IsFoundInModePageAtTheCallWhichFails) {
   Result const result = run({program("closed"), GetParam(), "bad"}, with("mode=page:halt=0"));
   EXPECT_EQ(result.status, 99) << result.err;

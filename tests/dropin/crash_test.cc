@@ -107,7 +107,7 @@ TEST_F(Crash, SaysWhatTheSystemTells) {
   }
 }
 
-// Where closed pages have no memory, and no block is on any of them: no file is to blame.
+// No file is to blame if closed pages have no memory and no block is on any of them.
 TEST_F(Crash, SaysThatMemoryForBlocksHasNone) {
   rf_page_bounds const before = rf_page_all;
   rf_page_all = {0x5550000, 4096};

@@ -201,7 +201,7 @@ TEST(DropinDeadStacks, OfThreadsThatNeverCalledTheHeapAreFoundByTheirPlace) {
 }
 
 #if __GLIBC_PREREQ(2, 34)
-// Whatever the memory map says of their ends: those that nobody has joined, those that wait for the next thread, and
+// Whatever their ends in the memory map: those that nobody has joined, those that wait for the next thread, and
 // neither those of threads that run nor those of the program's making.
 TEST(DropinDeadStacks, OfThreadsThatNeverCalledTheHeapAreListed) {
   alone([] {
@@ -414,7 +414,7 @@ TEST(DropinDeadStacks, DescriptorsMayEndWithTheirStack) {
   });
 }
 
-// Where the system has put something else right above the stack, it is found by its usual size.
+// If the system has put something else right above the stack, it is found by its usual size.
 TEST(DropinDeadStacks, OfTheUsualSizeAreFoundBelowOtherMemory) {
   for (rlim_t const limit : {rlim_t{64} << 10, RLIM_INFINITY}) {
     alone([limit] {
@@ -458,7 +458,7 @@ int look_for(dl_phdr_info *info, size_t, void *context) {
   return 1; // the program is the first
 }
 
-// Where the drop-in is linked in, its data is the program's, and a copy would keep what only a dead stack points to.
+// In a program that links it, the drop-in's data is the program's: a copy would keep what only a dead stack points to.
 TEST(DropinDeadStacks, AreNotCopiedForGood) {
   alone([] {
     size_t const size = 16 * kPage;

@@ -158,7 +158,7 @@ protected:
     return found.unchecked != nullptr ? found.unchecked : "";
   }
 
-  // Of the program at own_path_, with an environment of one entry.
+  // The reason for the program at own_path_, with an environment of one entry.
   std::string reason_in(const std::string &entry) {
     std::string copy = entry;
     char *const environment[] = {copy.data(), nullptr};

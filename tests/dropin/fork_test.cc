@@ -335,7 +335,7 @@ TEST_F(ForkHandlers, MakeAChildAProcessOfItsOwn) {
       << "the rest may allocate";
 }
 
-// Where nothing is served here there is no lock, and nothing to begin anew but a dump.
+// A process that serves nothing has no lock, and nothing to begin anew but a dump.
 TEST_F(ForkHandlers, TouchNextToNothingWhereAllRequestsAreHandedOn) {
   rf_process.hands_all_on = true;
   for (bool const dump : {false, true}) {

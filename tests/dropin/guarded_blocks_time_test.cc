@@ -1,4 +1,4 @@
-// Which blocks are on pages of their own as time and sites allow (checkers/dropin/malloc/guarded_blocks.c).
+// Blocks on pages of their own, as time and sites allow (checkers/dropin/malloc/guarded_blocks.c).
 #include "tests/dropin/guarded_blocks_world.h"
 
 #include "tests/dropin/alone.h"

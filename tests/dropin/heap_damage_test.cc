@@ -75,7 +75,7 @@ TEST_F(DropinHeap, ASweepTellsUnderflowsOfEachBlock) {
   }
 }
 
-// Where the payload's bytes are those of a guard, only the place of the block tells the two apart.
+// If the payload's bytes are those of a guard, only the place of the block tells the two apart.
 TEST_F(DropinHeap, TellsDamageBesideAPayloadThatLooksLikeAGuard) {
   for (size_t const size : {40, 5000, 100000}) {
     for (size_t const align : kAligns) {

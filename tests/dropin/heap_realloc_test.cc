@@ -71,7 +71,7 @@ TEST(DropinRealloc, FillsNoMoreOfWhatABlockGrowsByThanTheOptionSays) {
   });
 }
 
-// Where addresses are plenty: beyond the constant a growing block has a span of its own.
+// With plenty of addresses a growing block has a span of its own beyond the constant.
 TEST(DropinRealloc, LetsABlockThatGrowsFarGrowOnInPlace) {
   with_heap([](Heap &heap) {
     size_t const begin = 8192 + 1000;

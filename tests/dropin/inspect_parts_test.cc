@@ -215,7 +215,7 @@ TEST(PageTime, IsTheChildsOwn) {
   });
 }
 
-// Where a process that waits has no processor time.
+// A process that waits takes no processor time.
 TEST(PageTime, IsTheClocksInASandbox) {
   alone([] {
     rf_page_time_begin(99);

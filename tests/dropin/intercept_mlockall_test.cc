@@ -306,7 +306,7 @@ TEST_F(InterceptMlockall, GoesOnWhereAMappingHasGoneOrHasToWait) {
   EXPECT_EQ(__wrap_mlockall(MCL_CURRENT), 0);
 }
 
-// Where it cannot be done piece by piece.
+// The case in which it cannot be done piece by piece.
 TEST_F(InterceptMlockall, IsTheSystemsWhereTheDropInCannotTell) {
   auto const expect_handed_on = [](int flags, const char *why) {
     the_system.calls.clear();

@@ -139,7 +139,7 @@ uintptr_t __wrap_rf_page_store_block_end(const rf_page_store *store, const void 
 namespace ringfence_test {
 namespace {
 
-// What comes after the system's call.
+// The steps after the system's call.
 Calls after(long number, const std::string &arguments) {
   EXPECT_EQ(calls.at(0), std::to_string(number) + " memory 48 " + arguments);
   calls.erase(calls.begin());

@@ -129,7 +129,7 @@ TEST(DropinPages, AreMappedAsAskedFor) {
   EXPECT_EQ(errno, 77) << "left alone";
 }
 
-// Where the last mapping was given back is the next one, which the kernel need not search for.
+// The next mapping takes the place of the last one that was given back: the kernel need not search.
 TEST(DropinPages, AreMappedWhereTheLastWereGivenBack) {
   alone([] {
     constexpr size_t kAlign = size_t{1} << 20;
@@ -141,7 +141,7 @@ TEST(DropinPages, AreMappedWhereTheLastWereGivenBack) {
   });
 }
 
-// Of all mappings of the process.
+// The number of all mappings of the process.
 size_t mapped_pages() {
   char text[64] = "";
   int const file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);

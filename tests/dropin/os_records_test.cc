@@ -164,7 +164,7 @@ TEST(DropinRecords, AreMadeInAHandlerThatInterruptedTheMaking) {
   });
 }
 
-// Of two that find a chunk full and make a new one each, the second's is the next: chunks are few, and their number is
+// If two find a chunk full and make a new one each, the second's is the next: chunks are few, and their number is
 // bounded.
 TEST(DropinRecords, AChunkThatTwoMadeAtOnceIsUsedLater) {
   alone([] {
@@ -181,7 +181,7 @@ TEST(DropinRecords, AChunkThatTwoMadeAtOnceIsUsedLater) {
   });
 }
 
-// Whoever reads the list meanwhile reads nothing of it.
+// A thread that reads the list meanwhile reads nothing of it.
 TEST(DropinRecords, ARangeThatIsNotMadeYetIsEmpty) {
   alone([] {
     unsigned const before = ranges();

@@ -214,7 +214,7 @@ bool forbid_lists() {
   return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
 }
 
-// Who stops all threads would go on without those that were not told.
+// The thread that stops all others would go on without those that were not told.
 TEST(DropinProcfs, AListThatIsNotReadToItsEndIsNone) {
   EXPECT_EXIT(
       {

@@ -62,7 +62,7 @@ TEST(Output, ALogIsKeptWhereAStreamIsClosed) {
   EXPECT_EQ(text_of(moved + "/log"), "kept\n");
 }
 
-// Where lines would go to standard error, and that is a file of the program's by chance, they go nowhere.
+// Lines for a standard error that is a file of the program's by chance go nowhere.
 TEST(Output, NothingTakesThePlaceOfAClosedStream) {
   int const one = make(folder() + "/one");
   process("", [&] {

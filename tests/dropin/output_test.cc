@@ -1,4 +1,4 @@
-// Where the process's lines go (checkers/dropin/runtime/output.c): standard error, neither where that is a file of the
+// Place of the process's lines (checkers/dropin/runtime/output.c): standard error, neither if that is a file of the
 // program's by chance, and the log.
 #include "tests/dropin/output_world.h"
 

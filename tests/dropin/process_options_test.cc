@@ -233,7 +233,7 @@ TEST(ProcessOptions, OtherModesStayAndAskForNoTags) {
   }
 }
 
-// Which tells the same for all blocks of a process, and asks for no tags in vain.
+// It tells the same for all blocks of a process, and asks for no tags in vain.
 TEST(ProcessOptions, OneProcessInSoManyIsChecked) {
   for (uint32_t const many : {0U, 1U, 2U, 3U}) {
     for (uintptr_t const secret : {0U, 1U, 2U, 3U, 6U}) {

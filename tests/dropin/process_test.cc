@@ -187,7 +187,7 @@ TEST(Process, MayReadAllThatItsMapsSayIsReadable) {
   }
 }
 
-// Where they are not told, the finding names the option.
+// If they are not told, the finding names the option.
 TEST(Process, ThatReadsAllThatItsMapsSayIsReadableIsToldOfTheOption) {
   for (const char *const options : {"mode=page", "mode=page:page_close=markers"}) {
     Result const result = run({program("scanner")}, with(options));
@@ -256,7 +256,7 @@ TEST(Process, EndsWithItsLastThreadThoughItIsCheckedInTheBackground) {
   }
 }
 
-// Whatever names such a thread has its storage, which is gone.
+// A name of such a thread is in its storage, which is gone.
 TEST(Process, AThreadWhoseEndIsNotToldIsInNobodysWay) {
   for (const char *const mode : {"mode=guard", "mode=page", "mode=sample:sample_rate=1", "mode=off"}) {
     Result const result = run({program("process"), "last_of_all"}, with(mode));

@@ -1,4 +1,4 @@
-// Which live blocks a program can still reach (checkers/dropin/inspect/reachability.c): over the real heap, with roots
+// Live blocks that a program can still reach (checkers/dropin/inspect/reachability.c): over the real heap, with roots
 // and blocks on pages of their own that are this test's. Each test has a process of its own.
 #include "tests/dropin/heap_alone.h"
 

@@ -62,7 +62,7 @@ TEST(DropinRights, MarkTheSpansOfTheirPagesAlone) {
   });
 }
 
-// Where no unit of a whole part of the page map is a span's, the part is passed over, and nothing of the next one.
+// If no unit of a whole part of the page map is a span's, the part is passed over, and nothing of the next one.
 TEST(DropinRights, MarkTheFirstSpanBehindAGapInThePageMap) {
   for (unsigned const leaf : {0x3000U, 0x3001U}) {
     heap_alone([leaf] {

@@ -1,4 +1,4 @@
-// Which programs are taken for a sanitizer's (checkers/dropin/process/sanitizer_check.c): by the name of a runtime,
+// The programs that are taken for a sanitizer's (checkers/dropin/process/sanitizer_check.c): by the name of a runtime,
 // or by functions of the C library's that it stands in for, both of them. RF_TEST_KIND says what is linked in.
 #define _Static_assert static_assert
 extern "C" {

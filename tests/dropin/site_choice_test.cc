@@ -1,4 +1,4 @@
-// Which call sites are watched (checkers/dropin/runtime/site_choice.c): now and then, near findings, in which modules.
+// The choice of watched call sites (checkers/dropin/runtime/site_choice.c): now and then, near findings, by module.
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/dropin/runtime/site_choice.h"

@@ -217,7 +217,7 @@ TEST_P(SlotBytes, AtTheEndOfANewSlotAreComparedBeforeItIsABlock) {
   });
 }
 
-// Whatever the bytes there are: a payload may look like guards.
+// Holds for any bytes: a payload may look like guards.
 TEST_P(SlotBytes, ThatLookLikeGuardsMakeNoBlockOfAPointerIntoOne) {
   run([this] {
     for (size_t const size : {1, 16, 48, 112, 240, 496, 1008, 4080}) {

@@ -82,7 +82,7 @@ TEST(Steer, APolicySaysHowOftenSnapshotsCome) {
   });
 }
 
-// Where no snapshot can be had, the collector is told that the process goes on.
+// If no snapshot can be had, the collector is told that the process goes on.
 TEST(Steer, AModeWithoutSnapshotsHasTheirTimeForTheCollectorAlone) {
   for (bool const named : {true, false}) {
     in_process(RF_MODE_SAMPLE, [named] {

@@ -51,7 +51,7 @@ TEST(SteerSteps, NoSnapshotIsMadeBeforeItsTime) {
   });
 }
 
-// Whoever is told of a change draws by the rate of that moment, and not again.
+// A thread that is told of a change draws by the rate of that moment, and not again.
 TEST(SteerSteps, WhoIsToldOfARateFindsTheNewOne) {
   in_process(RF_MODE_GUARD, [] {
     begin();

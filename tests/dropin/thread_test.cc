@@ -374,7 +374,7 @@ TEST(DropinThread, FetchesOnePageOfANewStackAtMost) {
 }
 #endif
 
-// Where a sandbox lets nobody ask for the number, each has one of its own that the system gives to none.
+// If a sandbox lets nobody ask for the number, each has one of its own that the system gives to none.
 TEST(DropinThread, HasANumberThatIsMadeUpWhereItMayNotAsk) {
   alone([] {
     uint32_t first = 0;

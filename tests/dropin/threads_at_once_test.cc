@@ -433,7 +433,7 @@ TEST(ThreadsAtOnce, TheSecondCacheHasTheKernelsBarrierMadeReady) {
   });
 }
 
-// Whoever has the lock reads what is known of ended threads.
+// The thread that has the lock reads what is known of ended threads.
 TEST(ThreadsAtOnce, AnEndedThreadsStackIsNotedWithTheLock) {
   with_threads([] {
     {

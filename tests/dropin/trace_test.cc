@@ -368,7 +368,7 @@ TEST(Traced, AKilledProcessLeavesAWholeFileWithoutAnEnd) {
   EXPECT_FALSE(trace.t.complete);
 }
 
-// What was asked for is in the file after a second, with the next request.
+// A request is in the file after a second, with the next request.
 TEST(Traced, AKilledProcessLeavesWhatIsOlderThanASecond) {
   std::string const path = fresh("rft");
   EXPECT_EQ(traced("killed_later", path).status, 128 + 9);

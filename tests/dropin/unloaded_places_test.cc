@@ -41,7 +41,7 @@ namespace {
 constexpr size_t kSize = 8192;
 constexpr uint64_t kSecond = 1000000000;
 
-// Where nothing is mapped.
+// An address at which nothing is mapped.
 uintptr_t a_place() {
   void *const p = mmap(nullptr, kSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   EXPECT_NE(p, MAP_FAILED);

@@ -73,7 +73,7 @@ TEST(DropinUnmappedAccess, ByAFilledPointerIsNoneWhereBlocksAreNotFilled) {
 
 #if defined(__x86_64__)
 
-// Where the address is not canonical the processor does not tell it.
+// The processor does not tell an address that is not canonical.
 TEST(DropinUnmappedAccess, ByAFilledPointerIsFoundInAnyRegisterWhereTheAddressIsNotTold) {
   for (int i = 0; i < REG_RIP; i++) {
     alone([i] {

@@ -46,7 +46,7 @@ TEST_F(Handle, PointersAndHandlesShareAnArena) {
   EXPECT_EQ(rf_check(a, nullptr), RF_OK);
 }
 
-// Where the hole begins: not in the block before it.
+// The start of the hole: not in the block before it.
 TEST_F(Handle, AHoleBeginsWhereTheBlockBeforeItEnds) {
   make_apart(100);
   rf_allocator *const a = by_pointers();

@@ -84,7 +84,7 @@ TEST(SimpleTest, ARestThatOnlyAHeaderFitsIntoBelongsToTheBlockBeforeIt) {
   EXPECT_EQ(rf_usable_size(&heap.base, p), 4 * RF_ALIGN_DEFAULT);
 }
 
-// Of the last cell there is a header and nothing behind it: the end of the arena, aligned as it is, starts no block.
+// The last cell has a header and nothing behind it: the end of the arena, aligned as it is, starts no block.
 TEST(SimpleTest, TheEndOfTheArenaIsNoBlockOfNoBytes) {
   Heap probe(1024);
   size_t const header = probe.heap.header;

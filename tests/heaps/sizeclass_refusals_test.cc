@@ -151,7 +151,7 @@ TEST_F(SizeclassRefusals, ABlockOfAFormerLifeWhoseHeaderIsAsItWasBeforeItsDamage
   EXPECT_EQ(RF_OK, rf_free(a, all));
 }
 
-// Where its buffer is cannot be told any more.
+// The place of its buffer cannot be told any more.
 TEST_F(SizeclassRefusals, AHeapWhoseRecordWasOverwrittenEndsWithoutTouchingItsBuffer) {
   unsigned char *const p = alloc(10);
   alloc(100);

@@ -59,7 +59,7 @@ TEST(SlabClasses, OfChunksLieSideBySideWithNothingBetween) {
   }
 }
 
-// Where no page is left, a chunk that is there serves an alignment above its own, behind a gap in it.
+// If no page is left, a chunk that is there serves an alignment above its own, behind a gap in it.
 TEST(SlabClasses, ServeStricterAlignmentsWithinChunksWhereNoPageIsLeft) {
   struct Block {
     unsigned char *at;

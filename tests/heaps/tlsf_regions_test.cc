@@ -49,7 +49,7 @@ TEST(TlsfTest, TheRegionThatServedLastIsAskedFirst) {
   }
 }
 
-// Which of two regions is the root of their tree depends on their addresses.
+// The root of the tree of two regions depends on their addresses.
 TEST(TlsfTest, AFullRegionLeavesTheRequestToTheOtherWhereverItLies) {
   Memory both(64 * 1024);
   for (size_t at = 0; at < 16; at++) {

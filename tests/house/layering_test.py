@@ -63,7 +63,7 @@ for i, name in enumerate(SERVICE):
 TOOLS["tools/service/store"] = []
 TOOLS["tools/service/main.c"] = ["tools/service/cli", COMMAND + "base"]
 
-# What the service takes of the command's own floor: the names of its commands.
+# The service takes one thing of the command's own floor: the names of its commands.
 COMMANDS = ("tools/service/cli", "tools/ringfence/cli/service_commands.h")
 
 # Other floors take the public headers of these only.

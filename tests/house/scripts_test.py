@@ -190,7 +190,7 @@ def tidy_looks_at_each_source():
 
 # ---- deps ----
 
-# What each floor must not need.
+# The symbols that each floor must not need.
 LIB = ["lib/" + floor for floor in ("heaps", "handles", "blocks", "decorators", "compat")]
 CHECKERS = ["checkers/" + floor for floor in ("guard", "asan", "mte", "page", "handles", "trace", "checked", "dropin")]
 COMMAND = ["tools/ringfence/" + floor for floor in ("base", "model", "symbols", "run", "render", "cli")]

@@ -38,7 +38,7 @@ ran() {
 
 programs=(core checked checked_says linked linked_says linked_static linked_static_says)
 
-# Of the type that it chooses by itself, without the optimiser, which takes half of the time and finds nothing new here.
+# With the type that it chooses by itself; without the optimiser, half of the time, which finds nothing new here.
 build alone "$here" -DCMAKE_C_FLAGS='-Wall -Wextra -Wconversion -Wshadow -Werror' -DCMAKE_C_FLAGS_RELWITHDEBINFO=-g
 ran alone "${programs[@]}" under_check under_check_as_add_test
 

@@ -40,7 +40,7 @@ there() {
 expect "a relative prefix" 1 "name the folder from the root" "${install[@]}" --prefix usr
 expect "an unknown word" 1 "unknown word --prefx" "${install[@]}" --prefx /usr
 expect "a prefix that is missing" 1 "--prefix needs a folder" "${install[@]}" --prefix
-# Whatever the caller's umask, and wherever the caller of bazel run stands.
+# Holds for any umask of the caller, and any folder from which bazel run is called.
 umask 077
 expect "install" 0 "installed Ringfence $(<VERSION) in $work/first/usr" \
   env BUILD_WORKING_DIRECTORY="$work" "${install[@]}" --prefix=/usr/ --destdir first

@@ -314,7 +314,7 @@ def archives():
             *drop, "object lib/dropper/f.o", "header h"])}, apart)
         equal((made.files[-1], len(made.files), made.runfiles), ("x.members", 6 + len(drop), made.files))
 
-    # Of both configurations the objects that the mode changes, and no others, are those of its own.
+    # The objects that the mode changes, and no others, are those of the mode's configuration.
     def built(where, defines):
         objects = [object_of(package, where) for package in ("checkers/os", "checkers/checked", "checkers/checked/x")]
         library = Struct(pic_objects=objects, objects=[])

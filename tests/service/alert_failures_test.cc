@@ -57,7 +57,7 @@ protected:
     }
   }
 
-  // Where this alert is, and that no other has changed.
+  // The alert of this place has these figures; no other has changed.
   void expect_only_at(size_t place, const rf_alerts &before, int64_t activity, int failures, int64_t pause) {
     for (size_t i = 0; i < RF_ALERTS_FAILED; i++) {
       SCOPED_TRACE(i);

@@ -1,4 +1,4 @@
-// Which findings a baseline knows: as many of a fingerprint, and of leaks as many blocks, as it has.
+// The findings that a baseline knows: as many of a fingerprint, and of leaks as many blocks, as it has.
 #include "tests/core/text_sink.h"
 #include "tools/ringfence/model/baseline.h"
 
@@ -12,7 +12,7 @@ class Baseline : public testing::Test {
 protected:
   ~Baseline() override { rf_bump_arena_free(&arena_); }
 
-  // What is wrong with it; "": nothing.
+  // The fault of the baseline; "" if there is none.
   std::string wrong_with(const std::string &lines) {
     text_ = "# Ringfence baseline, version 5\n" + lines;
     const char *const wrong = rf_baseline_parse(&baseline_, &arena_, "known", text_.data(), text_.size());

@@ -79,7 +79,7 @@ TEST(EndAlike, BySignalsLeavesNoCoreWhereLimitsDoNotHold) {
   }
 }
 
-// Whoever reports a core of its own has a bit more in its status.
+// A child that reports a core of its own has one more bit in its status.
 TEST(EndAlike, IsBySignalWhetherTheProgramLeftACoreOrNot) {
   EXPECT_EQ(end_alike(SIGQUIT | 0x80), "no core, signal " + std::to_string(SIGQUIT));
 }

@@ -109,7 +109,7 @@ TEST_F(ForeignFrames, FramesOfTheProgramBearTheNameThatIsGiven) {
   EXPECT_STREQ(record(found, 0, "/srv/prog-asan")->found.frames[0].module, "/bin/prog-asan");
 }
 
-// Where debugging information of glibc is installed, its frames have lines and no module.
+// If debugging information of glibc is installed, its frames have lines and no module.
 TEST_F(ForeignFrames, FunctionsOfTheCLibraryAndOfTheSanitizerArePassedOver) {
   const std::string text = "==1==ERROR: AddressSanitizer: SEGV on unknown address 0x8 (pc 0x1)\n"
                            "    #0 0x7f0000001000 in realpath /src/compiler-rt/lib/asan/asan_interceptors.cpp:1\n"

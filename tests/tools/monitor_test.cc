@@ -337,7 +337,7 @@ TEST(Monitor, ADeviceThatFailsAfterAFindingIsStatus2) {
   close(shown[0]);
 }
 
-// Whatever was found: who reads the file has not seen it.
+// Exits the same whatever was found: a reader of the file has not seen it.
 TEST(Monitor, SaysThatItsOutputIsLost) {
   std::string const file = scratch("console");
   rf_finding const f = {};

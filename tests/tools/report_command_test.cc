@@ -230,7 +230,7 @@ TEST_F(ReportCommand, KeepsEveryFigureOfARun) {
   EXPECT_TRUE(has(report({"--format=html", file("run")}).out, "<b>Segmentation fault</b> ended the program"));
 }
 
-// What a run of `check` found is not lost on the way: it fails for this, too.
+// A finding of `check` is not lost on the way: the command fails for this, too.
 TEST_F(ReportCommand, FindingsOfARunThatHaveNoRecordAreNoSuccess) {
   const std::string begin = R"({"type":"run","version":1,"processes":1,"allocations":5,"findings":0,"times":)";
   const std::string counted = file("counted", begin + "3,\"status\":0}\n");

@@ -196,7 +196,7 @@ TEST_F(Symbolize, AFileThatAnotherToolNamesForTheSameLineIsBelieved) {
   }
 }
 
-// Of functions in files of their own, binutils do not know what was inlined into them.
+// Binutils do not know what was inlined into functions in files of their own.
 TEST_F(Symbolize, CallsThatAnotherToolSeesWithinOneAreBelieved) {
   std::string const folder = ringfence_test::scratch("bin");
   mkdir(folder.c_str(), 0700);

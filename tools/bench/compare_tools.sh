@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Which tools find the bugs of docs/examples/kinds.cc, and the cost of a program without a bug under each: Ringfence in
+# The tools that find the bugs of docs/examples/kinds.cc, and the cost of one without a bug under each: Ringfence in
 # modes guard and page, AddressSanitizer of gcc, Valgrind's memcheck, GWP-ASan in LLVM's Scudo with every allocation
 # sampled.
 # Prints two tables for docs/tools-compared.md; with --update writes them into it.

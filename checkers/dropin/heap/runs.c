@@ -30,7 +30,7 @@ static void unlink_segment(rf_segment **list, rf_segment *s) {
   }
 }
 
-/* Where address space is scarce, a segment leaves room for what is needed to find its runs. */
+/* If address space is scarce, a segment leaves room for what is needed to find its runs. */
 static uintptr_t map_units(size_t *units, size_t least) {
   for (size_t n = *units;; n = n / 2 > least ? n / 2 : least) {
     void *memory = rf_pages_map(n * RF_UNIT, RF_UNIT, 0);

@@ -81,7 +81,7 @@ void rf_short_age(rf_cache *cache);
 
 /* ---- The way ---- */
 
-/* Where a way ends early, caller and frame are asked for again, so that no register need have held them until then.
+/* If a way ends early, caller and frame are asked for again, so that no register need have held them until then.
  * `here`, a constant: they are those of the function that this is inlined into. */
 RF_INLINE uintptr_t rf_short_caller(uintptr_t caller, bool here) {
   return here ? (uintptr_t)__builtin_return_address(0) : caller;

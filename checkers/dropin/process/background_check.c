@@ -46,7 +46,7 @@ static void sweep_next(void) {
 
 /* ---- The end ----
  *
- * Where all threads end by pthread_exit, the C library ends the process with the last one. It takes the one here for
+ * If all threads end by pthread_exit, the C library ends the process with the last one. It takes the one here for
  * such a thread, too, which has to do it in its place. */
 
 /* Its memory is no longer the process's then. This takes no descriptor, of which there may be none. */

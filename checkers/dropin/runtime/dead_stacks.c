@@ -185,7 +185,7 @@ void rf_dead_stacks_look(uintptr_t start, uintptr_t end, uint32_t id) {
 #define HEADS 2                 /* on either side of a list's head */
 #define LISTED_MOST (1U << 16U) /* of one list: what is read may be no list at all */
 
-/* Where the descriptor's link is, by the offset of its number. */
+/* The place of the descriptor's link, by the offset of its number. */
 static uintptr_t link_of(uintptr_t descriptor, size_t id) {
   return descriptor + id - LINK * sizeof(uintptr_t);
 }

@@ -26,7 +26,7 @@ bool rf_signal_is_default(const struct sigaction *action);
 
 /* ---- Faults stay open ----
  *
- * Where a thread has blocked SIGSEGV or SIGBUS and faults, the system ends the process without calling a handler: a
+ * If a thread has blocked SIGSEGV or SIGBUS and faults, the system ends the process without calling a handler: a
  * bug that closed pages show would be no finding. So these two are not blocked in truth; a program that asks for its
  * mask is told of the one that it set. A signal that was sent meanwhile (kill, raise) is blocked when it comes. */
 

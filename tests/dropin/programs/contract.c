@@ -416,7 +416,7 @@ static void functions_that_allocate_work(void) {
   free(text);
 }
 
-/* Where freed blocks wait: they are neither in use nor to be had. */
+/* Freed blocks that wait are neither in use nor to be had. */
 static void freed_blocks_are_held_back(void) {
   enum { BLOCKS = 20, SIZE = 1000 };
   char *blocks[BLOCKS];

@@ -1,4 +1,4 @@
-/* Where in its module a program of cases calls what findings should name, said on standard output. */
+/* A program of cases says on standard output where in its module it calls what findings should name. */
 #ifndef RINGFENCE_TESTS_DROPIN_MARKS_H
 #define RINGFENCE_TESTS_DROPIN_MARKS_H
 

@@ -1,4 +1,4 @@
-/* What requests take of a stack: each is made on a coroutine's, the first time and again. Prints those that take more
+/* The stack that requests need: each is made on a coroutine's, the first time and again. Prints those that take more
  * than argv[1] bytes, and ends with status 5 where none does. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -143,7 +143,7 @@ static bool has_line(const batch *b) {
 
 /* ---- Lines that the first tool does not read ----
  *
- * Of a program that was compiled with -gsplit-dwarf binutils know no lines: functions are described in files beside it.
+ * Binutils know no lines of a program compiled with -gsplit-dwarf: functions are described in files beside it.
  * Nor do binutils 2.40 of one with DWARF of 64 bits. Symbols tell where there are functions, since a symbolizer may
  * have an answer for any address. */
 
@@ -228,7 +228,7 @@ static void correct_innermost(rf_source *first, const rf_source *second, size_t 
   }
 }
 
-/* Where both see the same lines in files of different names, or the second sees more calls or lines, it is believed. */
+/* The second is believed if both see the same lines in files of different names, or if it sees more calls or lines. */
 static void correct(const batch *b, const module_facts *m, answers second) {
   for (size_t i = 0; i < b->count; i++) {
     rf_frame *const frame = b->frames[i];

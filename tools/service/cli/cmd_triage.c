@@ -122,7 +122,7 @@ static int decide(const rf_cli_usage *usage, int argc, char **argv) {
   return status;
 }
 
-/* Of a command that takes the numbers of `count` findings. */
+/* The usage of a command that takes the numbers of `count` findings. */
 #define USAGE(count, ...)                                                                                              \
   { __VA_ARGS__, .rows = rows, .common = RF_CLI_DIR | RF_CLI_JSON, .least = (count), .most = (count) }
 

@@ -78,7 +78,7 @@ static void complain(server *s, int64_t now) {
   }
 }
 
-/* Where another program is within a transaction: nothing is written meanwhile, so that nobody has to wait for it. */
+/* While another program is within a transaction nothing is written, so that nobody has to wait for it. */
 static bool is_held(server *s, int64_t now) {
   if (s->held != 0 && now < s->held_look) {
     return true;

@@ -32,7 +32,7 @@ void rf_serial_lines_tick(rf_serial_lines *lines, rf_intake *intake, int64_t now
 /* Reads all that is there, to the end of files. False, with the store's error set, where losses were not noted. */
 bool rf_serial_lines_finish(rf_serial_lines *lines, rf_intake *intake);
 
-/* Where `serve` ends: hands out what lines told of and no file has, also a finding whose end has not come. */
+/* At the end of `serve`: hands out what lines told of and no file has, also a finding whose end has not come. */
 void rf_serial_lines_end(rf_serial_lines *lines, rf_intake *intake);
 
 #ifdef __cplusplus

@@ -1,4 +1,4 @@
-/* Where the collector listens: an address and a port, and a socket in its folder. */
+/* The places on which the collector listens: an address and a port, and a socket in its folder. */
 #include "tools/service/http/listen.h"
 
 #include "tools/ringfence/base/diagnostics.h"

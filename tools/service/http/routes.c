@@ -169,7 +169,7 @@ static enum MHD_Result store_failed(rf_request *r) {
   return rf_reply_store_error(r, MHD_HTTP_INTERNAL_SERVER_ERROR, message);
 }
 
-/* What is wrong with the query string; NULL: nothing. */
+/* The fault of the query string; NULL if it has none. */
 static const char *question_error(rf_request *r, const char *what) {
   char message[RF_FILTER_MESSAGE] = "";
   const char *const wrong = rf_argument_error(r, what);

@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-/* What a name gives that is the start of several builds' names. */
+/* The answer to a name that is the start of several builds' names. */
 enum { RF_BUILD_AMBIGUOUS = -1 };
 
 /* SQL: whether build `b` is one of those that were heard of after the fix `f`, a row with these columns. Hosts' clocks

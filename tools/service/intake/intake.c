@@ -177,7 +177,7 @@ static void count_labels(rf_intake *intake, int64_t finding, const rf_envelope *
   }
 }
 
-/* Of these, sums over all findings are read: finding 0 has them. */
+/* Sums of these over all findings are read: finding 0 has them. */
 static void count_time_and_build(rf_intake *intake, int64_t finding, const rf_envelope *e, const rf_candidate *c) {
   count(intake, finding, RF_COUNT_DAY, e->time / RF_DAY_MS, e->count, e->time);
   count(intake, finding, RF_COUNT_BUILD, c->build, e->count, e->time);
@@ -303,7 +303,7 @@ static void add_repeat(rf_intake *intake, rf_batch_finding *f, const rf_envelope
 }
 
 /* The piece of a finding that has the event which the repeat is of, since it was split; 0: it has the event itself.
- * Where the event is not kept, the rule tells, but for stacks, which a repeat has none of. */
+ * If the event is not kept, the rule tells, but for stacks, which a repeat has none of. */
 static int64_t piece_of(rf_intake *intake, const rf_batch_finding *whole, const rf_envelope *e) {
   int64_t const piece =
       rf_store_number(intake->store, 0,

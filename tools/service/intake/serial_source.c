@@ -125,7 +125,7 @@ static void take_line(rf_serial_source *s, int64_t now) {
   forget(s);
 }
 
-/* Where the last mark begins, behind which more may have to come, or might begin. */
+/* The start of the last mark, behind which more may have to come, or of what might become one. */
 static size_t last_mark(const rf_serial_source *s) {
   size_t const mark = strlen(RF_SERIAL_MARK);
   for (size_t at = s->used - mark; at > s->used - LONGEST; at--) {

@@ -44,7 +44,7 @@ typedef struct rf_serial_image {
   const char *build_id; /* "" where it has none */
 } rf_serial_image;
 
-/* What is known of the file of this number (rf_serial_source.start); all zero: nothing. */
+/* The state of the file of this number (rf_serial_source.start); all zero if none is known. */
 typedef rf_serial_mark rf_serial_known(void *context, uint64_t number);
 
 typedef struct rf_serial_source {

@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-/* Which bytes of a window are kept. */
+/* The bytes of a window that are kept. */
 typedef enum rf_window_rule { RF_WINDOW_WHOLE, RF_WINDOW_GUARDS, RF_WINDOW_NONE } rf_window_rule;
 
 /* Overwrites the digits of bytes that the rule does not keep with "00", and their classes with '?', in the window of

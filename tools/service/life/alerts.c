@@ -238,7 +238,7 @@ static bool is_noted(rf_alerts *alerts, rf_store *store) {
   return alerts->outcome == 0;
 }
 
-/* What failed, by the exit status: that of a command is its own. */
+/* The part that failed, by the exit status: that of a command is its own. */
 static const char *failed_part(const rf_alerts *alerts, int status) {
   if (alerts->webhook == NULL) {
     return "the command";

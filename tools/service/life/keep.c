@@ -36,7 +36,7 @@ static int64_t forget_modules(rf_store *store, int64_t before) {
 int64_t rf_keep_step(rf_store *store, const rf_keep *keep) {
   bool const large = keep->bytes != 0 && used_bytes(store) > keep->bytes;
   int64_t const now = rf_store_now();
-  /* Where it is too large, also those of a clock that was ahead and has been set back. */
+  /* If it is too large, also those of a clock that was ahead and has been set back. */
   int64_t const before = large ? INT64_MAX : now - keep->days * RF_DAY_MS;
   int64_t const forgotten = keep->days == 0 ? 0 : now - keep->days * RF_DAY_MS;
   if (!large && keep->days == 0) {

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
-/* What changes with the file; NULL where it is gone. */
+/* The part of its state that changes with the file; NULL if it is gone. */
 static const char *mark_of(rf_bump_arena *arena, const char *path) {
   struct stat st;
   return stat(path, &st) != 0

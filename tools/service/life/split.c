@@ -124,7 +124,7 @@ static void recount(rf_store *store, rf_bump_arena *arena, int64_t finding) {
   }
 }
 
-/* Of several that are equally rich, the one that came first. */
+/* The one that came first, of several that are equally rich. */
 static void choose_richest(rf_store *store, rf_bump_arena *arena, int64_t finding) {
   size_t all = 0;
   const event *const events = read_events(store, arena, finding, &all);

@@ -182,7 +182,7 @@ static void put_crash_loops(rf_query *q, int64_t id) {
   "(SELECT richest_event FROM finding WHERE id IN " MEMBERS                                                            \
   " ORDER BY richest DESC, id = ?1 DESC, richest_event LIMIT 1)"
 
-/* Where there are more than 40, those with a role come before later ones, and the one asked for before all. */
+/* If there are more than 40, those with a role come before later ones, and the one asked for before all. */
 #define EVENTS_SHOWN                                                                                                   \
   "SELECT e.id FROM event e JOIN finding f ON f.id = e.finding WHERE e.finding IN " MEMBERS                            \
   " ORDER BY e.id = ?2 DESC, e.id IN (" FIRST ", " LAST ", " RICHEST                                                   \

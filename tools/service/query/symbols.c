@@ -1,4 +1,4 @@
-/* Which symbols are there, and which are missing. */
+/* The symbols that are there, and those that are missing. */
 #include "tools/service/query/query.h"
 
 enum { MISSING_MOST = 200 };

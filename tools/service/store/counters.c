@@ -5,7 +5,7 @@
 
 enum { FIRST_SLOTS = 1024, MOST_NAMES = 20000, LONGEST_NAME = 512 };
 
-/* Of one counter in one transaction; doubles hold all up to here. */
+/* The most of one counter in one transaction; doubles hold all up to here. */
 #define MOST (INT64_C(1) << 53)
 
 static size_t slot_of(const rf_counters *all, int64_t finding, rf_counter_kind kind, int64_t what) {

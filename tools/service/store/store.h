@@ -46,7 +46,7 @@ typedef enum rf_store_access {
   RF_STORE_COPY        /* the same, to write a copy of it */
 } rf_store_access;
 
-/* What became of a change that a user asked for. */
+/* The outcome of a change that a user asked for. */
 typedef enum rf_store_outcome {
   RF_STORE_DONE,
   RF_STORE_REFUSED, /* what it says, or what is in the store, does not allow it */
