@@ -65,7 +65,11 @@ TEST_F(ReportCommand, SaysHowManyFindingsOfABoardDidNotArrive) {
     f.sequence = sequence;
     capture += serial(f);
   }
-  EXPECT_EQ(report({file("uart", capture)}).err, "ringfence: 1 finding, 2 times in all; 2 findings did not arrive\n");
+  const std::string uart = file("uart", capture);
+  EXPECT_EQ(report({uart}).err, "ringfence: 1 finding, 2 times in all; 2 findings did not arrive\n");
+  EXPECT_EQ(report({uart, file("other", serial(leak()))}).err,
+            "ringfence: 1 finding, 3 times in all; 2 findings did not arrive\n")
+      << "of all boards";
 }
 
 TEST_F(ReportCommand, QuietLeavesOutTheLastLine) {
