@@ -213,6 +213,22 @@ TEST_F(ReportCommand, KeepsTheFiguresOfTheRunsAddedUp) {
   EXPECT_TRUE(has(report({"--format=html", one}).out, "<b>5</b> allocations"));
 }
 
+TEST_F(ReportCommand, FindingsWithoutARecordAreThoseOfEachFile) {
+  const std::string run = R"({"type":"run","version":1,"processes":1,"findings":1,"times":)";
+  const std::string counted = file("counted", json(leak()) + run + "3,\"status\":0}\n");
+  const std::string log = file("log", json(double_free()) + json(double_free()) + json(double_free()));
+  const std::string known = file("known", "");
+  EXPECT_EQ(report({"--write-baseline", known, counted, log}).status, 0);
+  for (const auto &inputs : {std::pair(counted, log), std::pair(log, counted)}) {
+    const Result result = report({"--baseline", known, inputs.first, inputs.second});
+    EXPECT_TRUE(has(result.err, "; 2 only counted, after max_findings\n")) << result.err;
+    EXPECT_EQ(result.status, 99) << "they may be new";
+  }
+  EXPECT_EQ(report({"--baseline", known, log, file("all", json(leak()) + run + "1,\"status\":0}\n")}).status, 0);
+  const std::string rules = file("rules", "leak:parse\n");
+  EXPECT_EQ(report({"--suppressions", rules, file("all")}).err, "ringfence: nothing found; 1 suppressed\n");
+}
+
 TEST_F(ReportCommand, AProcessHasTheNameThatItsOwnFileTells) {
   const std::string start = R"({"type":"start","version":1,"pid":4242,"program":"/bin/first"})";
   const std::string one = file("one", start + "\n" + json(leak()));
