@@ -163,6 +163,9 @@ TEST_F(CheckReports, FormatIsOfTheOutputWhereThereIsOne) {
   const Result result = check({"--format=junit", "--output", file("report"), "--", program("overflow")});
   EXPECT_TRUE(has(result.err, "SUMMARY: Ringfence")) << "text";
   EXPECT_EQ(read_file(file("report")).rfind("<?xml ", 0), 0U);
+  const Result both = check({"--sarif", file("a"), "--format=junit", "--output", file("b"), "--", program("overflow")});
+  EXPECT_EQ(read_file(file("a")).rfind("{\n\"$schema\"", 0), 0U) << both.err;
+  EXPECT_EQ(read_file(file("b")).rfind("<?xml ", 0), 0U) << "behind an option that has its format";
 }
 
 TEST_F(CheckReports, AnOutputThatCannotBeWrittenStopsBeforeTheRun) {
@@ -171,6 +174,7 @@ TEST_F(CheckReports, AnOutputThatCannotBeWrittenStopsBeforeTheRun) {
   EXPECT_EQ(result.out, "");
   EXPECT_TRUE(has(result.err, "cannot write to /nonexistent/r.xml")) << result.err;
   EXPECT_EQ(check({"--output", file("r.pdf"), "--", "true"}).status, 2);
+  EXPECT_EQ(check({"--sarif", file("a"), "--output", file("r.pdf"), "--", "true"}).status, 2);
   EXPECT_EQ(check({"--output", "-", "--", "true"}).status, 2);
 }
 

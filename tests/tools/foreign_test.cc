@@ -331,6 +331,13 @@ TEST_F(Foreign, KindsOfValgrind) {
       {"InvalidFree", "Address 0x12 is 2 bytes inside a block of size 8 free'd", "bad-free", 0x10},
       {"InvalidFree", "Address 0x12 is 2 bytes inside a block of size 8 alloc'd", "bad-free", 0x10},
       {"MismatchedFree", "Address 0x10 is 0 bytes inside a block of size 8 alloc'd", "alloc-dealloc-mismatch", 0x10},
+      {"InvalidWrite", "Address 0x2398 is 5,000 bytes after a block of size 4,096 alloc'd", "heap-buffer-overflow",
+       0x10},
+      {"InvalidRead", "Address 0x13a7 is 1 bytes before a block of size 70,000 alloc'd", "heap-buffer-underflow",
+       0x13a8},
+      {"InvalidRead", "Address 0x12d697 is 1,234,567 bytes inside a block of size 2,000,000 free'd",
+       "heap-use-after-free", 0x10},
+      {"InvalidFree", "Address 0x410 is 1,024 bytes inside a block of size 2,048 free'd", "bad-free", 0x10},
       {"Leak_DefinitelyLost", "", "memory-leak", 0},
       {"Leak_StillReachable", "", nullptr, 0},
       {"UninitCondition", "", nullptr, 0},
@@ -344,6 +351,19 @@ TEST_F(Foreign, KindsOfValgrind) {
       EXPECT_STREQ(rf_bug_name(found.findings[0].bug), row.bug) << row.about;
       EXPECT_EQ(found.findings[0].block, row.block) << row.about;
     }
+  }
+}
+
+TEST_F(Foreign, NumbersOfValgrindHaveCommas) {
+  static const std::pair<const char *, size_t> sizes[] = {
+      {"8", 8}, {"999", 999}, {"5,000", 5000}, {"1,234,567", 1234567}};
+  for (const auto &[text, size] : sizes) {
+    const rf_foreign found = read("<valgrindoutput><error><kind>InvalidRead</kind><what>Invalid read of size 8</what>"
+                                  "<auxwhat>Address 0x10 is 0 bytes inside a block of size " +
+                                  std::string(text) + " free'd</auxwhat></error></valgrindoutput>");
+    ASSERT_EQ(found.count, 1U);
+    EXPECT_EQ(found.findings[0].size, size);
+    EXPECT_EQ(found.findings[0].access_size, 8U);
   }
 }
 

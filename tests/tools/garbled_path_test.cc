@@ -33,12 +33,14 @@ TEST(GarbledPath, IsFoundByTheNamesThatAreThere) {
   std::string const folder = ringfence_test::scratch("garbled");
   ringfence_test::Removed const removed(folder);
   mkdir(folder.c_str(), 0700);
-  for (const char *const name : {"/a\xE9z", "/b\xEF\xBF\xBDz", "/c\xE9\xE8z", "/dz"}) {
+  for (const char *const name : {"/a\xE9z", "/b\xEF\xBF\xBDz", "/c\xE9\xE8z", "/dz", "/g\x80z", "/h\xFFz"}) {
     ringfence_test::write_file(folder + name, "");
   }
   EXPECT_EQ(rf_garbled_path_find(&arena, (folder + "/a\xEF\xBF\xBDz").c_str()), folder + "/a\xE9z");
   EXPECT_EQ(rf_garbled_path_find(&arena, (folder + "/b\xEF\xBF\xBDz").c_str()), folder + "/b\xEF\xBF\xBDz");
   EXPECT_EQ(rf_garbled_path_find(&arena, (folder + "/c\xEF\xBF\xBD\xEF\xBF\xBDz").c_str()), folder + "/c\xE9\xE8z");
+  EXPECT_EQ(rf_garbled_path_find(&arena, (folder + "/g\xEF\xBF\xBDz").c_str()), folder + "/g\x80z");
+  EXPECT_EQ(rf_garbled_path_find(&arena, (folder + "/h\xEF\xBF\xBDz").c_str()), folder + "/h\xFFz");
   mkdir((folder + "/e\xEF\xBF\xBDz").c_str(), 0700);
   ringfence_test::write_file(folder + "/e\xEF\xBF\xBDz/f\xE9z", "");
   EXPECT_EQ(rf_garbled_path_find(&arena, (folder + "/e\xEF\xBF\xBDz/f\xEF\xBF\xBDz").c_str()),

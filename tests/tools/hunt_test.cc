@@ -202,6 +202,18 @@ TEST(Hunt, RepeatsARunThatMindsTheAlignment) {
   }
 }
 
+TEST(Hunt, ARepeatedRunIsOneOfThoseThatTheUserAllows) {
+  std::string const left_out = "--hunt=3 leaves no run with blocks at the beginning of their pages";
+  Result const three = hunt({"aligned", "13"}, "", {"--hunt=3"});
+  EXPECT_TRUE(has(three.err, "mode hunt (3 runs)")) << three.err;
+  EXPECT_TRUE(has(three.err, "ringfence: " + left_out + "\n")) << three.err;
+  Result const enough = hunt({"aligned", "13"}, "", {"--hunt=4"});
+  EXPECT_TRUE(has(enough.err, "mode hunt (4 runs)")) << enough.err;
+  EXPECT_FALSE(has(enough.err, "leaves no run")) << enough.err;
+  Result const unrepeated = hunt({"none", "13"}, "", {"--hunt=3"});
+  EXPECT_FALSE(has(unrepeated.err, "leaves no run")) << unrepeated.err;
+}
+
 // Each run has a line that is no record among those of its processes.
 TEST(Hunt, CountsWhatCouldNotBeReadInAllRuns) {
   Result const result = check({"--hunt", "--", "/bin/sh", "-c", "echo { >\"$TMPDIR/../1\""});

@@ -214,6 +214,8 @@ TEST_F(Identity, EachKindHasItsStacks) {
        "init@a-0123456789fedcba main@a-0123456789fedcba", true},
       {"functions of no checksum", "SEGV", "init@a-0123456789abcde main@a-0123456789abcde",
        "init@a-0123456789abcdf main@a-0123456789abcdf", false},
+      {"functions of programs that are a checksum, or libtool's mark, alone", "SEGV",
+       "init@-0123456789abcdef main@-0123456789abcdef", "init@lt- main@lt-", false},
       {"a library's function in two programs", "SEGV", "get@lib.so main@prog", "get@lib.so main@other", true},
       {"five functions of two programs", "SEGV", "a@prog b@prog c@prog d@prog e@prog main@prog",
        "a@other b@other c@other d@other e@other main@other", true},

@@ -159,7 +159,9 @@ TEST_F(Merge, PassesOverWhatIsNoCodeOfAModule) {
   add(1, {{"p", 1}, {nullptr, 0x70002000}, {"p", 3}});
   add(1, {{nullptr, 0x70003000}, {"p", 3}}); // code made at run time
   add(1, {{nullptr, 0x70004000}, {"p", 3}});
-  EXPECT_EQ(merge(), 3u);
+  add(1, {{"/usr/lib/libc.so.6", 9}, {nullptr, 0x70003000}, {"p", 4}}); // such code behind the C library's
+  add(1, {{"/usr/lib/libc.so.6", 9}, {nullptr, 0x70004000}, {"p", 4}});
+  EXPECT_EQ(merge(), 5u);
 }
 
 TEST_F(Merge, LooksAtFiveFrames) {

@@ -258,16 +258,35 @@ TEST(Replay, GivesASmallTraceAnArenaThatAnyHeapCanUse) {
 }
 
 TEST(Replay, SaysThatAFileCannotBeWritten) {
-  for (std::string const option : {"--save", "--c-test", "--pprof"}) {
-    Result const result = replay({option, "/dev/full", recorded()});
-    EXPECT_EQ(result.status, 2) << option;
-    EXPECT_TRUE(has(result.err, "/dev/full: No space left on device\n")) << result.err;
+  for (std::string const option : {"--save", "--c-test", "--pprof", "--fuzz-seed"}) {
+    for (std::string const last : {"--last=3", option == "--fuzz-seed" ? "--last=1000" : "--last=100000"}) {
+      Result const result = replay({last, option, "/dev/full", recorded()});
+      EXPECT_EQ(result.status, 2) << option;
+      EXPECT_TRUE(has(result.err, "/dev/full: No space left on device\n")) << result.err;
+      Result const nowhere = replay({last, option, "/nowhere/file", recorded()});
+      EXPECT_EQ(nowhere.status, 2) << option;
+      EXPECT_TRUE(has(nowhere.err, "cannot write to /nowhere/file: No such file or directory\n")) << nowhere.err;
+    }
   }
   std::string const file = scratch("seed");
   Result const seed = replay({"--fuzz-seed", file, recorded()});
   EXPECT_EQ(seed.status, 2);
   EXPECT_TRUE(has(seed.err, ": not an input of a fuzzer: there are so many requests: 16961; ")) << seed.err;
   EXPECT_NE(access(file.c_str(), F_OK), 0) << "an empty file is left";
+}
+
+TEST(Replay, AFileOfADescriptorKeepsWhatIsInIt) {
+  std::string const file = scratch("collected");
+  for (std::string const option : {"--save", "--c-test", "--pprof", "--fuzz-seed"}) {
+    write_file(file, "before\n");
+    std::string const words = "exec \"$0\" replay --last=3 \"$1\" /dev/stdout \"$2\" >>\"$3\"";
+    Result const result = run({"sh", "-c", words, ringfence(), option, recorded(), file});
+    EXPECT_EQ(result.status, 0) << result.err;
+    std::string const text = read_file(file);
+    EXPECT_EQ(text.substr(0, 7), "before\n") << option;
+    EXPECT_GT(text.size(), 20U) << option;
+  }
+  unlink(file.c_str());
 }
 
 TEST(Replay, WritesATestInC) {

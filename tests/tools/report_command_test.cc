@@ -65,7 +65,11 @@ TEST_F(ReportCommand, SaysHowManyFindingsOfABoardDidNotArrive) {
     f.sequence = sequence;
     capture += serial(f);
   }
-  EXPECT_EQ(report({file("uart", capture)}).err, "ringfence: 1 finding, 2 times in all; 2 findings did not arrive\n");
+  const std::string uart = file("uart", capture);
+  EXPECT_EQ(report({uart}).err, "ringfence: 1 finding, 2 times in all; 2 findings did not arrive\n");
+  EXPECT_EQ(report({uart, file("other", serial(leak()))}).err,
+            "ringfence: 1 finding, 3 times in all; 2 findings did not arrive\n")
+      << "of all boards";
 }
 
 TEST_F(ReportCommand, QuietLeavesOutTheLastLine) {
@@ -207,6 +211,22 @@ TEST_F(ReportCommand, KeepsTheFiguresOfTheRunsAddedUp) {
   EXPECT_TRUE(
       has(result.out, R"("findings":1,"times":8,"suppressed":0,"mode":"guard","duration_ns":2000,"status":3})"));
   EXPECT_TRUE(has(report({"--format=html", one}).out, "<b>5</b> allocations"));
+}
+
+TEST_F(ReportCommand, FindingsWithoutARecordAreThoseOfEachFile) {
+  const std::string run = R"({"type":"run","version":1,"processes":1,"findings":1,"times":)";
+  const std::string counted = file("counted", json(leak()) + run + "3,\"status\":0}\n");
+  const std::string log = file("log", json(double_free()) + json(double_free()) + json(double_free()));
+  const std::string known = file("known", "");
+  EXPECT_EQ(report({"--write-baseline", known, counted, log}).status, 0);
+  for (const auto &inputs : {std::pair(counted, log), std::pair(log, counted)}) {
+    const Result result = report({"--baseline", known, inputs.first, inputs.second});
+    EXPECT_TRUE(has(result.err, "; 2 only counted, after max_findings\n")) << result.err;
+    EXPECT_EQ(result.status, 99) << "they may be new";
+  }
+  EXPECT_EQ(report({"--baseline", known, log, file("all", json(leak()) + run + "1,\"status\":0}\n")}).status, 0);
+  const std::string rules = file("rules", "leak:parse\n");
+  EXPECT_EQ(report({"--suppressions", rules, file("all")}).err, "ringfence: nothing found; 1 suppressed\n");
 }
 
 TEST_F(ReportCommand, AProcessHasTheNameThatItsOwnFileTells) {

@@ -243,4 +243,21 @@ TEST_F(Collect, LooksAtFilesOfProcessesOnly) {
   EXPECT_EQ(collect().damaged, 0u);
 }
 
+// Of a collector's spool.
+TEST(Spooled, TimesThatAreTooManyStayTheMost) {
+  rf_bump_arena arena = {nullptr};
+  rf_run run{};
+  const std::string count = R"("count":4294967290)";
+  const std::string finding = R"({"record":"finding","id":"a-1",)" + count +
+                              R"(,"dropped":0,"finding":{"type":"finding","bug":"double-free"}})";
+  const std::string repeat = R"({"record":"repeat","id":"a-2","of":"a-1",)" + count + "}";
+  for (const std::string &line : {repeat, finding, repeat}) {
+    ASSERT_TRUE(rf_run_is_spooled(line.data(), line.size()));
+    rf_run_add_spooled(&run, &arena, line.data(), line.size());
+  }
+  ASSERT_EQ(run.record_count, 1U);
+  EXPECT_EQ(run.records[0]->times, UINT32_MAX);
+  rf_bump_arena_free(&arena);
+}
+
 } // namespace

@@ -136,6 +136,15 @@ TEST_F(Report, SaysHowManyLostBlocksItDoesNotListWhereAskedForDetails) {
       << text();
 }
 
+TEST_F(Report, FiguresAreNotKnownWhereNoProcessToldAny) {
+  totals_.unsummed = 1;
+  EXPECT_NE(text().find(": 3 allocations of 2.0 KiB in all, "), std::string::npos) << "of a program that it ran before";
+  totals_.allocations = 0;
+  EXPECT_NE(text().find(" in 1 process: allocations not known, mode guard"), std::string::npos) << text();
+  totals_.processes = 2;
+  EXPECT_NE(text().find(": 0 allocations of "), std::string::npos) << "the other one told";
+}
+
 TEST_F(Report, AProcessThatStillRunsWasNotKilled) {
   rf_process processes[3] = {};
   processes[0].ended = true;

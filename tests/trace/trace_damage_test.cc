@@ -108,6 +108,15 @@ TEST_F(BadTrace, SaysWhatIsWrongInsideAChunkThatIsWhole) {
   EXPECT_EQ(problem_of(with_payload(Bytes("\0\5\1\1\7\2", 6))), "");
 }
 
+TEST_F(BadTrace, TheLargestChunkHasAMebibyte) {
+  Bytes threads;
+  while (threads.size() < RF_TRACE_CHUNK_MOST) {
+    threads += "\5\1";
+  }
+  EXPECT_EQ(problem_of(with_payload(threads)), "");
+  EXPECT_EQ(problem_of(with_payload(threads + "\5\1")), "chunk 0 says that it has 1048578 bytes, at byte 20");
+}
+
 // A number has 64 bits: nine bytes of seven, and one bit more.
 TEST_F(BadTrace, TheLargestNumberHasTenBytes) {
   Bytes const nine(9, '\xff');

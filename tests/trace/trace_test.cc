@@ -76,6 +76,20 @@ TEST_F(Tracer, CountsARequestThatWasNotServedAndMakesNoBlockOfIt) {
   EXPECT_EQ(read.t.peak, 10U);
 }
 
+// A call site is written where it changes: what was not served may have changed it.
+TEST_F(Tracer, ARequestBehindOneThatWasNotServedHasItsOwnCallSite) {
+  void *const first = alloc(10);
+  EXPECT_EQ(alloc(1 << 20, RF_ALIGN_DEFAULT, &kOther), nullptr);
+  void *const second = alloc(20, RF_ALIGN_DEFAULT, &kOther);
+  EXPECT_EQ(rf_realloc_at(a, second, 1 << 20, RF_ALIGN_DEFAULT, &kSite), nullptr);
+  EXPECT_EQ(rf_free_at(a, first, &kSite), RF_OK);
+  Parsed const read(end());
+  ASSERT_EQ(kinds(read.t), "aaf") << read.problem;
+  EXPECT_STREQ(read.t.sites[read.t.ops[0].site].file, "demo.c");
+  EXPECT_STREQ(read.t.sites[read.t.ops[1].site].file, "other.c");
+  EXPECT_STREQ(read.t.sites[read.t.ops[2].site].file, "demo.c");
+}
+
 // A program may ask for what no process has, to see that it is refused, and the trace is of use all the same.
 TEST_F(Tracer, KeepsAnyAlignmentThatASizeHolds) {
   constexpr size_t kMost = SIZE_MAX / 2 + 1;

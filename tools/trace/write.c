@@ -2,14 +2,9 @@
 
 #include <ringfence/layout.h>
 #include <ringfence/trace_writer.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #define MEMORY ((size_t)1 << 20)
-
-static void to_file(void *context, const char *bytes, size_t size) {
-  (void)fwrite(bytes, 1, size, (FILE *)context);
-}
 
 static void *more(void *context, size_t size) {
   (void)context;
@@ -34,20 +29,14 @@ static void write_op(rf_trace_writer *w, const trace_op *op) {
   }
 }
 
-bool trace_write(const trace *t, const char *path) {
+void trace_write(const trace *t, const rf_sink *sink) {
   rf_trace_writer writer;
-  FILE *const file = fopen(path, "wbe");
-  if (file == NULL) {
-    return false;
-  }
   void *const memory = trace_must(malloc(MEMORY));
-  rf_trace_writer_options const options = {.sink = {to_file, file}, .memory = memory, .size = MEMORY, .more = more};
+  rf_trace_writer_options const options = {.sink = *sink, .memory = memory, .size = MEMORY, .more = more};
   (void)rf_trace_writer_init(&writer, &options);
   for (size_t i = 0; i < t->count; i++) {
     write_op(&writer, &t->ops[i]);
   }
   rf_trace_writer_end(&writer);
   free(memory);
-  bool const good = ferror(file) == 0;
-  return fclose(file) == 0 && good;
 }

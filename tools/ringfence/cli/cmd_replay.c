@@ -13,7 +13,6 @@
 #include "tools/trace/read.h"
 #include "tools/trace/write.h"
 
-#include <errno.h>
 #include <ringfence/pool.h>
 #include <ringfence/tlsf.h>
 #include <stdio.h>
@@ -318,6 +317,16 @@ static int advise(const trace *t) {
   return status;
 }
 
+static bool save_trace(const options *o, const trace *t) {
+  FILE *const file = rf_output_open(o->save);
+  if (file == NULL) {
+    return false;
+  }
+  rf_sink const sink = rf_file_sink(file);
+  trace_write(t, &sink);
+  return rf_output_close(file, o->save);
+}
+
 static bool save_c_test(const options *o, const trace *t) {
   FILE *const file = rf_output_open(o->c_test);
   if (file == NULL) {
@@ -343,14 +352,13 @@ static bool save_fuzz_seed(const options *o, const trace *t) {
   if (file == NULL) {
     return false;
   }
-  (void)fwrite(line.text, 1, line.length, file);
+  rf_file_put(file, line.text, line.length);
   return rf_output_close(file, o->fuzz_seed);
 }
 
 /* The files instead of a replay. */
 static int save(const options *o, const trace *t) {
-  if (o->save != NULL && !trace_write(t, o->save)) {
-    rf_diag("cannot write to %s: %s", o->save, strerror(errno));
+  if (o->save != NULL && !save_trace(o, t)) {
     return RF_EXIT_USAGE;
   }
   if (o->fuzz_seed != NULL && !save_fuzz_seed(o, t)) {

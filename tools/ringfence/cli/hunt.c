@@ -226,8 +226,10 @@ static bool goes_on(const hunt *h) {
 static int hunt_on_pages(hunt *h) {
   size_t fresh = 0;
   int status = hunt_once(h, &end_plan, &fresh);
-  if (status == 0 && goes_on(h)) {
+  if (status == 0 && goes_on(h) && h->count < h->c->options.hunt) {
     status = hunt_once(h, &start_plan, &fresh);
+  } else if (status == 0 && goes_on(h)) {
+    rf_diag("--hunt=%u leaves no run with blocks at the beginning of their pages", h->c->options.hunt);
   }
   for (unsigned seed = 1; status == 0 && fresh != 0 && goes_on(h) && h->count < h->c->options.hunt; seed++) {
     plan const lot = {rf_bump_arena_print(&h->c->arena, "page, page_seed=%u", seed),

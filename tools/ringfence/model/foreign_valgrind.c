@@ -70,8 +70,17 @@ static void set_kind(reader *r, const char *kind) {
   }
 }
 
-/* "Address 0x52 is 0 bytes after a block of size 10 alloc'd", "… inside a block of size 10 free'd", "Block was alloc'd
- * at". */
+/* Numbers in sentences have commas between thousands: "5,000". */
+static uint64_t count_at(const char *text) {
+  uint64_t value = 0;
+  for (; (*text >= '0' && *text <= '9') || *text == ','; text++) {
+    value = *text == ',' ? value : 10 * value + (uint64_t)(*text - '0');
+  }
+  return value;
+}
+
+/* "Address 0x52 is 0 bytes after a block of size 10 alloc'd", "… 1,234 bytes inside a block of size 5,000 free'd",
+ * "Block was alloc'd at". */
 static void read_about_block(reader *r, const char *text) {
   const char *const address = strstr(text, "Address 0x");
   const char *const size = strstr(text, "a block of size ");
@@ -83,10 +92,10 @@ static void read_about_block(reader *r, const char *text) {
     return;
   }
   const char *const is = strstr(address, " is ");
-  uint64_t const distance = is == NULL ? 0 : strtoull(is + 4, NULL, 10);
+  uint64_t const distance = is == NULL ? 0 : count_at(is + strlen(" is "));
   bool const after = strstr(text, " after a block") != NULL;
   bool const before = strstr(text, " before a block") != NULL;
-  r->at->size = strtoull(size + strlen("a block of size "), NULL, 10);
+  r->at->size = count_at(size + strlen("a block of size "));
   r->at->block = r->at->address - (before ? 0 - distance : after ? distance + r->at->size : distance);
   r->freed = r->stack == RELEASE;
   if (r->at->bug == RF_BUG_SEGV) {
@@ -102,7 +111,7 @@ static void read_what(reader *r, const char *text) {
   if (r->at->detail == NULL) {
     r->at->detail = text;
     r->at->size = value == NULL ? r->at->size : strtoull(value + strlen(" value: "), NULL, 10);
-    r->at->access_size = size == NULL ? 0 : strtoull(size + strlen(" of size "), NULL, 10);
+    r->at->access_size = size == NULL ? 0 : count_at(size + strlen(" of size "));
   }
 }
 

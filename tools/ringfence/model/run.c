@@ -57,7 +57,16 @@ static void add_summary(rf_process *process, const rf_json *line) {
   process->blocks_unchecked = rf_json_text(line, "blocks_unchecked_because", NULL);
 }
 
+static rf_told *told_of(rf_run *run, rf_bump_arena *arena) {
+  size_t const index = rf_string_table_index(&run->inputs, arena, run->input != NULL ? run->input : "");
+  if (index == run->told_count) {
+    RF_APPENDED(arena, run->told, run->told_count) = (rf_told){0, 0};
+  }
+  return &run->told[index];
+}
+
 void rf_run_add_record(rf_run *run, rf_bump_arena *arena, rf_record *record) {
+  told_of(run, arena)->records += record->times;
   RF_APPENDED(arena, run->records, run->record_count) = record;
 }
 
@@ -171,6 +180,7 @@ static void add_end(rf_process *process, rf_run *run, const rf_json *line) {
 static void add_other(rf_run *run, rf_bump_arena *arena, const rf_json *line, const char *type) {
   if (strcmp(type, "run") == 0) {
     RF_APPENDED(arena, run->runs, run->run_count) = line;
+    told_of(run, arena)->findings += rf_json_unsigned(line, "times", 0);
     return;
   }
   uint32_t const id = (uint32_t)rf_json_unsigned(line, "pid", 0);

@@ -55,6 +55,12 @@ typedef struct rf_spooled {
   uint64_t waiting;  /* further findings, told of before that */
 } rf_spooled;
 
+/* How many findings an input has by its lines of type "run", and by its records. */
+typedef struct rf_told {
+  uint64_t findings;
+  uint64_t records;
+} rf_told;
+
 typedef struct rf_run {
   const char *input; /* the file that lines come from; NULL: all of a folder of `check` */
   rf_process *processes;
@@ -75,11 +81,14 @@ typedef struct rf_run {
   rf_string_table rule_names;
   const rf_json **runs; /* lines of type "run", in which `check` summed up runs */
   size_t run_count;
-  const char *mode; /* of the processes; NULL where there are none */
-  size_t damaged;   /* lines that cannot be read: the disk was full, or the process was killed */
-  size_t unread;    /* of these, findings by how they begin */
-  size_t lost;      /* processes with findings that their files did not take */
-  int64_t written;  /* time of the newest file, in seconds since 1970; 0: unknown */
+  rf_told *told;
+  size_t told_count;
+  rf_string_table inputs; /* of these, at the same indices */
+  const char *mode;       /* of the processes; NULL where there are none */
+  size_t damaged;         /* lines that cannot be read: the disk was full, or the process was killed */
+  size_t unread;          /* of these, findings by how they begin */
+  size_t lost;            /* processes with findings that their files did not take */
+  int64_t written;        /* time of the newest file, in seconds since 1970; 0: unknown */
 } rf_run;
 
 /* Reads all files of `folder`; the records are in order of time. */

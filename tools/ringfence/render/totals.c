@@ -53,15 +53,22 @@ static void add_run(rf_totals *t, const rf_json *line) {
   t->wait_status = signal != 0 ? signal & 0x7F : (int)(rf_json_unsigned(line, "status", 0) & 0xFF) << 8;
 }
 
+/* Of each input by itself: what one counts and has no record of is not among the records of another. */
+static uint64_t without_record(const rf_run *run) {
+  uint64_t count = 0;
+  for (size_t i = 0; i < run->told_count; i++) {
+    const rf_told *const told = &run->told[i];
+    count += told->findings > told->records ? told->findings - told->records : 0;
+  }
+  return count;
+}
+
 rf_totals rf_totals_read(const rf_run *run, const rf_document *document) {
   rf_totals t = {0};
-  uint64_t counted = 0;
   for (size_t i = 0; i < run->run_count; i++) {
     add_run(&t, run->runs[i]);
-    counted += rf_json_unsigned(run->runs[i], "times", 0);
   }
-  uint64_t const hidden = hidden_records(document);
-  add_document(&t, document, counted > hidden ? counted - hidden : 0);
+  add_document(&t, document, document->times + without_record(run));
   return t;
 }
 
