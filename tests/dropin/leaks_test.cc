@@ -189,6 +189,20 @@ TEST(Leaks, AreNoneOfBlocksThatAClosedPageHolds) {
   }
 }
 
+// The program has but the address behind the number of elements, which is the block's end.
+TEST(Leaks, AreNoneOfArraysWithoutElements) {
+  for (const char *const mode : {"mode=guard:watch=0", "mode=page", "mode=page:align=1", "mode=guard:watch=1"}) {
+    for (const char *const name : {"plain", "wide", "wider", "many"}) {
+      Result const kept = run({program("empty_arrays"), name}, with(mode));
+      EXPECT_EQ(kept.status, 0) << mode << " " << name << kept.err;
+      EXPECT_EQ(kept.findings.size(), 0U) << mode << " " << name;
+    }
+    for (const char *const name : {"lost", "end_of_elements", "end_of_numbers", "end_of_zeros"}) {
+      EXPECT_EQ(sum_of(run({program("empty_arrays"), name}, with(mode)).findings).direct, 1) << mode << " " << name;
+    }
+  }
+}
+
 TEST(Leaks, AreFoundOnDemand) {
   Result const lost = run({program("leaks"), "one", "demand"}, with("halt=0"));
   EXPECT_EQ(lost.out, "1\n");

@@ -101,10 +101,10 @@ uintptr_t number(const void *ptr) {
 }
 
 // With nothing in it.
-uintptr_t *alloc(size_t size) {
+uintptr_t *alloc(size_t size, rf_family family = RF_FAMILY_MALLOC) {
   rf_origin const origin = {};
   rf_cache *const cache = rf_enter();
-  void *const p = rf_cache_malloc(cache, size, RF_FAMILY_MALLOC, &origin);
+  void *const p = rf_cache_malloc(cache, size, family, &origin);
   rf_leave(cache);
   EXPECT_NE(p, nullptr);
   memset(p, 0, size);
@@ -112,12 +112,12 @@ uintptr_t *alloc(size_t size) {
 }
 
 // Blocks that the heap has nothing to do with; the first word of each is the test's.
-uintptr_t *alloc_paged(size_t size) {
+uintptr_t *alloc_paged(size_t size, rf_family family = RF_FAMILY_MALLOC) {
   static uintptr_t memory[4096];
   static size_t used;
   uintptr_t *const p = memory + used;
   used += size / sizeof *p + 64;
-  world.paged.push_back({p, size, RF_FAMILY_MALLOC, 0, nullptr, nullptr});
+  world.paged.push_back({p, size, family, 0, nullptr, nullptr});
   return p;
 }
 
@@ -215,6 +215,40 @@ TEST(DropinReachability, AWordIsAPointerToTheBlockThatItLiesIn) {
     for (auto const &c : cases) {
       world.roots = {c.word};
       EXPECT_EQ(states_of({small, large, empty, paged, other, last}), c.states) << std::hex << c.word;
+    }
+  });
+}
+
+// The number of elements is the word before them, and the block's last where there are none. Operators of the program's
+// own have such a block from malloc.
+TEST(DropinReachability, TheEndOfABlockIsAnArrayWithoutElements) {
+  with_heap([] {
+    constexpr size_t kWord = sizeof(uintptr_t);
+    struct {
+      size_t size;
+      rf_family family;
+      uintptr_t elements;
+      const char *states;
+    } const cases[] = {
+        {kWord, RF_FAMILY_NEW_ARRAY, 0, "RR"},      {kWord, RF_FAMILY_NEW_ARRAY, 1, "LL"},
+        {kWord, RF_FAMILY_MALLOC, 0, "RR"},         {kWord, RF_FAMILY_MALLOC, 1, "LL"},
+        {4 * kWord, RF_FAMILY_NEW_ARRAY, 0, "RR"},  {4 * kWord, RF_FAMILY_NEW_ARRAY, 1, "LL"},
+        {64, RF_FAMILY_NEW_ARRAY_ALIGNED, 0, "RR"}, {4 * kWord, RF_FAMILY_MALLOC, 0, "LL"},
+        {4 * kWord, RF_FAMILY_NEW, 0, "LL"},        {3 * kWord, RF_FAMILY_NEW_ARRAY, 0, "LL"},
+        {1, RF_FAMILY_NEW_ARRAY, 0, "LL"},
+    };
+    for (auto const &c : cases) {
+      uintptr_t *const own = alloc(c.size, c.family);
+      uintptr_t *const paged = alloc_paged(c.size, c.family);
+      for (uintptr_t *const block : {own, paged}) {
+        if (c.size >= kWord) {
+          block[c.size / kWord - 1] = c.elements;
+        }
+      }
+      world.roots = {number(own) + c.size, number(paged) + c.size};
+      EXPECT_EQ(states_of({own, paged}), c.states) << c.size << " bytes of family " << c.family;
+      world.roots = {number(own) + c.size + 1, number(paged) + c.size + 1};
+      EXPECT_EQ(states_of({own, paged}), "LL") << c.size << " bytes of family " << c.family;
     }
   });
 }

@@ -52,6 +52,13 @@ static size_t place_of(const rf_reachability *table, const rf_span *span, unsign
   return span->number < table->first_capacity ? (size_t)table->first[span->number] + index : SIZE_MAX;
 }
 
+/* C++ keeps the number of elements before an array of objects with destructors, in as many bytes as they are aligned to.
+ * Where a program has operators of its own, or a runtime that is linked in and hidden, the block is malloc's. */
+static bool may_be_counted(size_t size, rf_family family) {
+  bool const array = family == RF_FAMILY_NEW_ARRAY || family == RF_FAMILY_NEW_ARRAY_ALIGNED;
+  return size == sizeof(uintptr_t) || (array && size > sizeof(uintptr_t) && rf_is_pow2(size));
+}
+
 /* In the child of a process of several threads, what is older than the fork counts as reachable. */
 static bool add(const rf_view *view, void *context) {
   rf_reachability *const table = context;
@@ -62,7 +69,8 @@ static bool add(const rf_view *view, void *context) {
   if (table->count == table->capacity || slot >= table->index_capacity) {
     return false;
   }
-  table->blocks[table->count++] = (rf_reachability_block){start, view->size, state, false, NULL};
+  bool const counted = may_be_counted(view->size, rf_slot_family(view->slot));
+  table->blocks[table->count++] = (rf_reachability_block){start, view->size, state, false, counted, NULL};
   table->index[slot] = (uint32_t)table->count;
   extend(table, start, view->size);
   return true;
@@ -77,7 +85,8 @@ static bool add_paged(const rf_page_block *block, void *context) {
   if (table->count == table->capacity) {
     return false;
   }
-  table->blocks[table->count++] = (rf_reachability_block){start, block->size, state, true, NULL};
+  bool const counted = may_be_counted(block->size, block->family);
+  table->blocks[table->count++] = (rf_reachability_block){start, block->size, state, true, counted, NULL};
   extend(table, start, block->size);
   return true;
 }
@@ -100,9 +109,22 @@ void rf_reachability_collect(rf_reachability *table) {
   }
 }
 
+/* The program may have closed its page. */
+static bool is_closed(const rf_reachability_block *block) {
+  const void *const start = (const void *)block->start;
+  return block->paged ? rf_page_store_is_restricted(rf_guarded_blocks.store, start) : rf_heap_is_restricted(start);
+}
+
+/* The number of elements is the last word before them: the program has but the address behind it. */
+static bool is_empty_array(const rf_reachability_block *block) {
+  const uintptr_t *const end = (const uintptr_t *)(block->start + block->size);
+  return block->counted && (is_closed(block) || end[-1] == 0);
+}
+
 static bool holds(const rf_reachability_block *block, uintptr_t address) {
   size_t const size = block->size != 0 ? block->size : 1; /* a block of no bytes is held by its address */
-  return address - block->start < size;
+  uintptr_t const offset = address - block->start;
+  return offset < size || (offset == size && is_empty_array(block));
 }
 
 /* The block that `address` points into, among those number `below` to `above` of a list in address order; or NULL. */
@@ -167,12 +189,6 @@ static void look(const uintptr_t *words, size_t count, void *context) {
     block->todo = table->todo;
     table->todo = block;
   }
-}
-
-/* The program may have closed its page. */
-static bool is_closed(const rf_reachability_block *block) {
-  const void *const start = (const void *)block->start;
-  return block->paged ? rf_page_store_is_restricted(rf_guarded_blocks.store, start) : rf_heap_is_restricted(start);
 }
 
 static void read_block(rf_reachability *table, rf_reachability_block *block) {

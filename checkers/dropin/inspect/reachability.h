@@ -1,8 +1,8 @@
 /* All live blocks as a table, and which of them a program can still reach.
  *
  * LeakSanitizer's definition: a block is reachable if an aligned word in a root, or in a reachable block, is an address
- * inside it (its start or its interior, not one past its end). Bits above the address space are ignored, so that tagged
- * pointers count. An unreachable block has leaked: directly, or indirectly if only other
+ * inside it (its start or its interior, not one past its end, but for an array without elements whose number lies before
+ * them). Bits above the address space are ignored, so that tagged pointers count. An unreachable block has leaked: directly, or indirectly if only other
  * leaked blocks point to it. One block of a leaked ring counts as direct.
  *
  * Complexity: O(bytes of roots and blocks); blocks on pages of their own are searched for, O(log of their number).
@@ -26,6 +26,7 @@ typedef struct rf_reachability_block {
   size_t size;
   uint32_t state;                     /* rf_reachability_state */
   bool paged;                         /* on pages of its own */
+  bool counted;                       /* may be an array behind the number of its elements, and without any */
   struct rf_reachability_block *todo; /* the next block to be read */
 } rf_reachability_block;
 
