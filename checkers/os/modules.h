@@ -74,6 +74,9 @@ bool rf_modules_is_go(uintptr_t address);
  * the module's symbol table says. */
 rf_symbolizer rf_modules_symbolizer(rf_modules *modules, bool functions);
 
+/* In the child of a fork, where another thread may have been naming a function. Hosted systems only. */
+void rf_modules_forked(void);
+
 #ifdef __cplusplus
 }
 #endif

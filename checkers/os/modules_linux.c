@@ -423,13 +423,20 @@ RF_COLD static bool name_place(void *context, uintptr_t pc, unsigned inlined, rf
   return true;
 }
 
+static unsigned char naming; /* some thread is in name_for_people; accessed atomically */
+
+void rf_modules_forked(void) {
+  if (__atomic_load_n(&naming, __ATOMIC_RELAXED) != 0) {
+    __atomic_store_n(&naming, 0, __ATOMIC_RELAXED);
+  }
+}
+
 /* Fills in the names of the function whose linker's name stands in modules->symbol. If two threads name functions at
  * once, or a handler interrupted one that does, the second gets the linker's name. */
 static void name_for_people(rf_modules *modules, rf_frame_name *out) {
   static rf_demangle memory;
-  static unsigned char taken;
   out->function = modules->symbol;
-  if (strncmp(modules->symbol, "_Z", 2) != 0 || __atomic_exchange_n(&taken, 1, __ATOMIC_ACQUIRE) != 0) {
+  if (strncmp(modules->symbol, "_Z", 2) != 0 || __atomic_exchange_n(&naming, 1, __ATOMIC_ACQUIRE) != 0) {
     return;
   }
   const char *const name = rf_demangle_name(&memory, modules->symbol);
@@ -441,7 +448,7 @@ static void name_for_people(rf_modules *modules, rf_frame_name *out) {
     out->function = modules->function;
     out->symbol = modules->symbol;
   }
-  __atomic_store_n(&taken, 0, __ATOMIC_RELEASE);
+  __atomic_store_n(&naming, 0, __ATOMIC_RELEASE);
 }
 
 RF_COLD static bool name_function(void *context, uintptr_t pc, unsigned inlined, rf_frame_name *out) {

@@ -216,6 +216,29 @@ TEST_F(ZephyrChunk, ASmallBlockIsServedFromAChunkOfAnySize) {
   munmap(all, most);
 }
 
+// A state says how many bytes of the last unit are the block's; a block has a unit behind its header.
+TEST_F(ZephyrChunk, AHeaderThatNoBlockHasIsDamage) {
+  auto *const p = static_cast<uint32_t *>(sys_heap_alloc(&heap, 8));
+  ASSERT_NE(nullptr, sys_heap_alloc(&heap, 8));
+  uint32_t *const header = words_of(p);
+  uint32_t const whole = header[SIZE];
+  p[1] = 1; // which the heap takes for the border of a chunk of one unit
+  for (uint32_t const size : {1U, 2U}) {
+    for (uint32_t state = size == 1 ? 1 : 10; state < 16; state++) {
+      header[SIZE] = size << 4 | state;
+      EXPECT_FALSE(sys_heap_validate(&heap));
+      sys_heap_free(&heap, p);
+      EXPECT_EQ(RF_ERR_CORRUPT, faults.take()) << size << " " << state;
+      EXPECT_EQ(nullptr, sys_heap_aligned_realloc(&heap, p, 0, 4));
+      EXPECT_EQ(RF_ERR_CORRUPT, faults.take()) << size << " " << state;
+      EXPECT_EQ(0U, sys_heap_usable_size(&heap, p));
+      header[SIZE] = whole;
+      EXPECT_TRUE(sys_heap_validate(&heap)) << size << " " << state;
+    }
+  }
+  sys_heap_free(&heap, p);
+}
+
 TEST_F(ZephyrChunk, APointerBesideTheFirstByteOfABlockIsRefused) {
   auto *const p = static_cast<char *>(sys_heap_alloc(&heap, 40));
   for (int distance = -7; distance <= 7; distance++) {

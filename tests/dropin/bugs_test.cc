@@ -222,9 +222,18 @@ INSTANTIATE_TEST_SUITE_P(
                     "fscanf_of_2023_of_a_closed_stream", "fseek_of_a_closed_stream", "fseeko_of_a_closed_stream",
                     "fseeko64_of_a_closed_stream", "ftell_of_a_closed_stream", "ftello_of_a_closed_stream",
                     "ftello64_of_a_closed_stream", "rewind_of_a_closed_stream", "setvbuf_of_a_closed_stream",
-                    "readdir_of_a_closed_folder", "readdir64_of_a_closed_folder", "readdir_r_of_a_closed_folder",
-                    "readdir64_r_of_a_closed_folder", "rewinddir_of_a_closed_folder", "telldir_of_a_closed_folder",
-                    "seekdir_of_a_closed_folder", "closedir_of_a_closed_folder"),
+                    "fgetpos_of_a_closed_stream", "fgetpos64_of_a_closed_stream", "fsetpos_of_a_closed_stream",
+                    "fsetpos64_of_a_closed_stream", "ungetc_of_a_closed_stream", "setbuf_of_a_closed_stream",
+                    "setbuffer_of_a_closed_stream", "setlinebuf_of_a_closed_stream", "feof_of_a_closed_stream",
+                    "ferror_of_a_closed_stream", "clearerr_of_a_closed_stream", "fileno_of_a_closed_stream",
+                    "fgetws_of_a_closed_stream", "fgetws_chk_of_a_closed_stream", "fputws_of_a_closed_stream",
+                    "fgetwc_of_a_closed_stream", "getwc_of_a_closed_stream", "fputwc_of_a_closed_stream",
+                    "putwc_of_a_closed_stream", "ungetwc_of_a_closed_stream", "fwide_of_a_closed_stream",
+                    "fwprintf_of_a_closed_stream", "fwprintf_chk_of_a_closed_stream", "vfwprintf_of_a_closed_stream",
+                    "vfwprintf_chk_of_a_closed_stream", "fwscanf_of_a_closed_stream", "vfwscanf_of_a_closed_stream",
+                    "fwscanf_of_2023_of_a_closed_stream", "readdir_of_a_closed_folder", "readdir64_of_a_closed_folder",
+                    "readdir_r_of_a_closed_folder", "readdir64_r_of_a_closed_folder", "rewinddir_of_a_closed_folder",
+                    "telldir_of_a_closed_folder", "seekdir_of_a_closed_folder", "closedir_of_a_closed_folder"),
     [](const testing::TestParamInfo<const char *> &it) { return std::string(it.param); });
 
 TEST_P(DropinClosed, IsFoundAtTheCallWhichFails) {

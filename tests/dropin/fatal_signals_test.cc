@@ -35,6 +35,7 @@ struct World {
   bool again = true; // each of them
   bool settles = false;
   bool explains = false; // the unmapped block, or the fill
+  bool aborts = false;   // the fault is abort's own
   bool faults_again = false;
   pid_t process = 4711;
   int blocked = 0; // a signal
@@ -75,6 +76,10 @@ void rf_libc_abort_init() {
 void rf_libc_abort_report(const void *context) {
   EXPECT_EQ(context, &world);
   call("last words");
+}
+bool rf_libc_abort_is_its_fault(const void *context) {
+  EXPECT_EQ(context, &world);
+  return world.aborts;
 }
 void rf_unmapped_report(const void *, const void *) {
   call("unmapped");
@@ -210,6 +215,14 @@ TEST_F(FatalSignals, AFaultThatABlockExplainsIsNoCrash) {
   world.explains = true;
   EXPECT_EQ(calls_after(SIGSEGV, SEGV_MAPERR),
             (Calls{"unwinder", "reserve stack", "settle", "unmapped", "fill", "default 11", "check 11"}));
+}
+
+TEST_F(FatalSignals, AFaultByWhichAbortEndsIsNoCrash) {
+  rf_fatal_signals_init(check, false);
+  world.aborts = true;
+  EXPECT_EQ(calls_after(SIGSEGV, SEGV_MAPERR),
+            (Calls{"unwinder", "reserve stack", "settle", "default 11", "check 11"}));
+  EXPECT_EQ(calls_after(SIGFPE, FPE_INTDIV), (Calls{"unwinder", "reserve stack", "crash 8", "default 8", "check 8"}));
 }
 
 TEST_F(FatalSignals, AnAccessThatIsSettledEndsNothing) {

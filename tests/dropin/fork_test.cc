@@ -9,6 +9,7 @@ extern "C" {
 #include "checkers/dropin/malloc/steer.h"
 #include "checkers/dropin/malloc/trace_hook.h"
 #include "checkers/dropin/process/fork.h"
+#include "checkers/dropin/process/start.h"
 #include "checkers/dropin/process/stream_list.h"
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/state.h"
@@ -174,6 +175,12 @@ void __wrap_rf_stack_modules_reset() {
   call("stack modules");
 }
 #endif
+void __wrap_rf_modules_forked() {
+  call("modules");
+}
+void rf_fork_child_of_libc() {
+  call("C library");
+}
 void rf_process_log_forked() {
   call_as_child("log");
 }
@@ -325,8 +332,9 @@ TEST_F(ForkHandlers, MakeAChildAProcessOfItsOwn) {
   EXPECT_EQ(rf_process.findings, 0U);
   EXPECT_EQ(rf_process.start_ns, kNow);
   EXPECT_EQ(rf_process.options.leaks, RF_LEAKS_LOST);
-  Calls all = {"pages",   "guarded blocks", "heap",      "report lock", "reserve stack", "log",     "seen sites",
-               "streams", "steering",       "collector", "tracing",     "dump",          "snapshot"};
+  Calls all = {"pages",   "guarded blocks", "heap",     "report lock", "reserve stack",
+               "log",     "seen sites",     "streams",  "steering",    "collector",
+               "tracing", "dump",           "snapshot", "modules",     "C library"};
   if (RF_STACK_RULES) {
     all.emplace_back("stack modules");
   }

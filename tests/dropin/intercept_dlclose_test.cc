@@ -3,6 +3,7 @@
 #define _Static_assert static_assert
 extern "C" {
 #include "checkers/dropin/os/pages.h"
+#include "checkers/dropin/process/intercept_files.h"
 #include "checkers/dropin/process/unloaded_places.h"
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/os/modules.h"
@@ -291,6 +292,21 @@ TEST(InterceptDlclose, WhileAnotherThreadIsAtItTheRulesAreForgotten) {
     EXPECT_EQ(take(), "forget;");
     close("b.so");
     EXPECT_EQ(take(), "remember /lib/b.so 3;forget;") << "then it goes on as before";
+  });
+}
+
+TEST(InterceptDlclose, AChildThatWasMadeMeanwhileRemembersItsOwn) {
+  in_a_process([] {
+    world.within = [] {
+      alone([] {
+        rf_dlclose_forked();
+        take();
+        close("b.so");
+        EXPECT_EQ(take(), "remember /lib/a.so 2;remember /lib/b.so 3;forget;") << "a.so had been remembered in part";
+      });
+    };
+    close("a.so");
+    EXPECT_EQ(world.within, nullptr);
   });
 }
 

@@ -18,6 +18,7 @@ extern const char etext[];
 #include <cstring>
 #include <gtest/gtest.h>
 #include <string>
+#include <sys/mman.h>
 #include <ucontext.h>
 #include <unwind.h>
 #include <vector>
@@ -262,6 +263,36 @@ TEST_F(LibcAbort, WithoutUnwindTablesItIsFoundWhereTheSignalCame) {
   EXPECT_EQ(world.finding.found.frames[0], 0x1234U);
 #endif
 }
+
+#if defined(__x86_64__) || defined(__i386__)
+
+// Where SIGABRT ends nothing, abort executes an instruction that only the kernel may.
+TEST_F(LibcAbort, ItsOwnFaultIsThatOfAnInstructionOfTheCLibrarys) {
+#if defined(__x86_64__)
+  constexpr int kPc = REG_RIP;
+#else
+  constexpr int kPc = REG_EIP;
+#endif
+  void *const place = mmap(reinterpret_cast<void *>(kLibc), kLibcSize, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  ASSERT_EQ(reinterpret_cast<uintptr_t>(place), kLibc);
+  auto *const code = static_cast<unsigned char *>(place);
+  unsigned char elsewhere = 0xF4;
+  code[8] = 0xF4;
+  code[9] = 0x90;
+  ucontext_t context = {};
+  auto const at = [&](const void *pc) {
+    context.uc_mcontext.gregs[kPc] = static_cast<greg_t>(reinterpret_cast<uintptr_t>(pc));
+    return rf_libc_abort_is_its_fault(&context);
+  };
+  EXPECT_TRUE(at(code + 8));
+  EXPECT_FALSE(at(code + 9));
+  EXPECT_FALSE(at(&elsewhere)) << "the program's own";
+  ASSERT_EQ(munmap(place, kLibcSize), 0);
+  EXPECT_FALSE(at(code + 8)) << "nothing is there to be read";
+}
+
+#endif
 
 } // namespace
 } // namespace ringfence_test

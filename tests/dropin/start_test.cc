@@ -9,6 +9,7 @@ extern "C" {
 #include "checkers/dropin/process/lifecycle.h"
 #include "checkers/dropin/process/sanitizer_check.h"
 #include "checkers/dropin/process/start.h"
+#include "checkers/dropin/process/unloaded_places.h"
 }
 #undef _Static_assert
 
@@ -104,6 +105,12 @@ void rf_intercept_glibc_end() {
 }
 void rf_intercept_calls_end() {
   call("calls end");
+}
+void rf_dlclose_forked() {
+  call("dlclose");
+}
+void rf_unloaded_places_forked() {
+  call("places");
 }
 int rf_process_end(rf_process_ending ending, int status) {
   call("end " + std::to_string(ending) + " " + std::to_string(status));
@@ -208,6 +215,10 @@ TEST_F(Start, AQuickOneIsAbrupt) {
   EXPECT_EQ(calls_of([] { world.at_quick_exit(nullptr); }), Calls{end});
   world.status = 23;
   EXPECT_EQ(calls_of([] { world.at_quick_exit(nullptr); }), (Calls{end, "_exit 23"}));
+}
+
+TEST_F(Start, AChildOfForkHasNoLockOfAnotherThread) {
+  EXPECT_EQ(calls_of(rf_fork_child_of_libc), (Calls{"dlclose", "places"}));
 }
 
 } // namespace

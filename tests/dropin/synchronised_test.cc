@@ -15,7 +15,10 @@ INSTANTIATE_TEST_SUITE_P(Each, Synchronised,
                                          "cond_timedwait", "cond_destroy", "rwlock_rdlock", "rwlock_wrlock",
                                          "rwlock_tryrdlock", "rwlock_trywrlock", "rwlock_timedrdlock",
                                          "rwlock_timedwrlock", "rwlock_unlock", "barrier_wait", "barrier_destroy",
-                                         "spin_lock"),
+                                         "spin_lock", "mutex_clocklock", "cond_clockwait", "rwlock_clockrdlock",
+                                         "rwlock_clockwrlock", "rwlock_destroy", "mtx_lock", "mtx_trylock",
+                                         "mtx_timedlock", "mtx_unlock", "mtx_destroy", "cnd_signal", "cnd_broadcast",
+                                         "cnd_wait", "cnd_timedwait", "cnd_destroy"),
                          [](const testing::TestParamInfo<const char *> &it) { return std::string(it.param); });
 
 const char *const kModes[] = {"mode=guard:watch=0:halt=0", "mode=guard:watch=1:halt=0", "mode=page:halt=0"};

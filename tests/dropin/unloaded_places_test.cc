@@ -22,15 +22,37 @@ extern "C" {
 #include <unistd.h>
 #include <vector>
 
-// The linker puts this in front of the C library's.
+namespace {
+
+void (*within)(); // called once while a place is given back, as by another thread
+
+void come_within() {
+  void (*const now)() = within;
+  within = nullptr;
+  if (now != nullptr) {
+    now();
+  }
+}
+
+} // namespace
+
+// The linker puts these in front of the C library's.
 extern "C" {
 int __real_stat(const char *path, struct stat *out);
 int __wrap_stat(const char *path, struct stat *out);
+int __real_munmap(void *start, size_t size);
+int __wrap_munmap(void *start, size_t size);
 
 // Files whose path has "elsewhere" are on another device.
 int __wrap_stat(const char *path, struct stat *out) {
   int const result = __real_stat(path, out);
   out->st_dev += result == 0 && strstr(path, "elsewhere") != nullptr ? 1 : 0;
+  return result;
+}
+
+int __wrap_munmap(void *start, size_t size) {
+  int const result = __real_munmap(start, size);
+  come_within();
   return result;
 }
 }
@@ -174,6 +196,37 @@ TEST_F(UnloadedPlaces, AsManyAreKeptAsHaveNames) {
     for (size_t i = 1; i < kept.size(); i++) {
       EXPECT_TRUE(is_taken(kept[i])) << i;
     }
+  });
+}
+
+uintptr_t given_back;
+
+// Makes a child while another thread gives a place back, where the child maps memory of its own at once.
+void fork_meanwhile() {
+  alone([] {
+    rf_unloaded_places_forked();
+    auto *const own = static_cast<char *>(mmap(reinterpret_cast<void *>(given_back), kSize, PROT_READ | PROT_WRITE,
+                                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
+    ASSERT_EQ(reinterpret_cast<uintptr_t>(own), given_back);
+    *own = 'x';
+    for (unsigned i = 0; i < RF_MODULES_UNLOADED; i++) {
+      uintptr_t const place = a_place();
+      rf_unloaded_places_keep(place, place + kSize, "lib.so");
+      ASSERT_TRUE(is_taken(place)) << i;
+    }
+    EXPECT_TRUE(is_taken(given_back));
+    EXPECT_EQ(*own, 'x');
+  });
+}
+
+TEST_F(UnloadedPlaces, AreKeptInAChildThatWasMadeMeanwhile) {
+  alone([this] {
+    began(10);
+    given_back = a_place();
+    rf_unloaded_places_keep(given_back, given_back + kSize, file_.c_str());
+    within = fork_meanwhile;
+    rf_unloaded_places_give(file_.c_str());
+    EXPECT_EQ(within, nullptr);
   });
 }
 

@@ -347,6 +347,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/process/intercept_sync_glibc.c
   checkers/dropin/process/intercept_sysv_signal.c
   checkers/dropin/process/intercept_transfer.c
+  checkers/dropin/process/intercept_wide_glibc.c
   checkers/dropin/process/lifecycle.c
   checkers/dropin/process/own_mappings.c
   checkers/dropin/process/sanitizer_check.c

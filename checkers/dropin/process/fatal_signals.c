@@ -44,6 +44,9 @@ static void restore_default(int number) {
 
 static void report(int number, const siginfo_t *info, const void *context) {
   uint64_t const before = rf_process.findings;
+  if (number == SIGSEGV && rf_libc_abort_is_its_fault(context)) {
+    return;
+  }
   if (number == SIGSEGV) {
     rf_unmapped_report(info->si_addr, context);
     rf_unmapped_report_fill(info, context);

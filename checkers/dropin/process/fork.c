@@ -11,11 +11,13 @@
 #include "checkers/dropin/runtime/state.h"
 #include "checkers/os/forbidden_calls.h"
 #include "checkers/os/host.h"
+#include "checkers/os/modules.h"
 #include "checkers/os/reserve_stack.h"
 #include "checkers/os/seen_sites.h"
 #include "checkers/os/stack_modules.h"
 #include "checkers/os/uncancelled.h"
 #include "checkers/report/collector.h"
+#include "start.h"
 #include "stream_list.h"
 
 #include <errno.h>
@@ -132,6 +134,8 @@ static void fork_child(void) {
   rf_host_report_lock_reset();
   rf_reserve_stack_forked();
   rf_stack_modules_reset();
+  rf_modules_forked();
+  rf_fork_child_of_libc();
   rf_process.ended = false;
   rf_process.ends = 0;
   rf_process.findings = 0;

@@ -6,6 +6,9 @@
 #include "lib/core/compiler.h"
 #include "lifecycle.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+
 #define USES(type, failed, name, parameters, arguments, stream)                                                        \
   RF_COLD RF_EXPORT type OURS(name) parameters {                                                                       \
     rf_origin const origin = RF_CALLER;                                                                                \
@@ -21,6 +24,21 @@
     if (rf_process_uses(stream, &origin)) {                                                                            \
       theirs.name arguments;                                                                                           \
     }                                                                                                                  \
+  }
+
+/* A function with arguments behind the format, by the one that takes them as a list. */
+#define USES_LIST(name, by, parameters, arguments)                                                                     \
+  RF_COLD RF_EXPORT int name parameters {                                                                              \
+    rf_origin const origin = RF_CALLER;                                                                                \
+    va_list list;                                                                                                      \
+    find_theirs();                                                                                                     \
+    if (!rf_process_uses(stream, &origin)) {                                                                           \
+      return EOF;                                                                                                      \
+    }                                                                                                                  \
+    va_start(list, format);                                                                                            \
+    int const result = by arguments;                                                                                   \
+    va_end(list);                                                                                                      \
+    return result;                                                                                                     \
   }
 
 #endif /* RINGFENCE_DROPIN_INTERCEPT_CLOSED_H */

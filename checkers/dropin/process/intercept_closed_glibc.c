@@ -19,7 +19,6 @@
 #include "intercept_fortify.h"
 
 #include <gnu/libc-version.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,8 +34,9 @@ ssize_t __getdelim(char **restrict line, size_t *restrict size, int end, FILE *r
 
 #define EACH(with)                                                                                                     \
   with(fgets) with(__fgets_chk) with(fputs) with(vfprintf) with(__vfprintf_chk) with(__isoc99_vfscanf) with(fseek)     \
-      with(fseeko) with(fseeko64) with(ftell) with(ftello) with(ftello64) with(rewind) with(getline) with(getdelim)    \
-          with(__getdelim) with(setvbuf)
+      with(fseeko) with(fseeko64) with(ftell) with(ftello) with(ftello64) with(rewind) with(fgetpos) with(fgetpos64)   \
+          with(fsetpos) with(fsetpos64) with(getline) with(getdelim) with(__getdelim) with(ungetc) with(setvbuf)       \
+              with(setbuf) with(setbuffer) with(setlinebuf) with(feof) with(ferror) with(clearerr) with(fileno)
 
 static void find_each(void);
 THEIRS_BY(find_each, fgets)
@@ -53,28 +53,15 @@ static bool has_scanf_of_2023(void) {
 void rf_intercept_closed_init(void) {
   find_each();
   rf_intercept_folders_init();
-  vfscanf_of_2023 = has_scanf_of_2023() ? THEIRS(__isoc23_vfscanf) : NULL;
+  bool const has_2023 = has_scanf_of_2023();
+  vfscanf_of_2023 = has_2023 ? THEIRS(__isoc23_vfscanf) : NULL;
+  rf_intercept_wide_init(has_2023);
 }
 
 static int scan_as_in_2023(FILE *restrict stream, const char *restrict format, va_list list) {
   return vfscanf_of_2023 != NULL ? vfscanf_of_2023(stream, format, list)
                                  : theirs.__isoc99_vfscanf(stream, format, list);
 }
-
-/* A function with arguments behind the format, by the one that takes them as a list. */
-#define USES_LIST(name, by, parameters, arguments)                                                                     \
-  RF_COLD RF_EXPORT int name parameters {                                                                              \
-    rf_origin const origin = RF_CALLER;                                                                                \
-    va_list list;                                                                                                      \
-    find_theirs();                                                                                                     \
-    if (!rf_process_uses(stream, &origin)) {                                                                           \
-      return EOF;                                                                                                      \
-    }                                                                                                                  \
-    va_start(list, format);                                                                                            \
-    int const result = by arguments;                                                                                   \
-    va_end(list);                                                                                                      \
-    return result;                                                                                                     \
-  }
 
 /* ---- Streams ---- */
 
@@ -122,3 +109,15 @@ USES(off64_t, -1, ftello64, (FILE * stream), (stream), stream)
 USES_ONLY(rewind, (FILE * stream), (stream), stream)
 USES(int, -1, setvbuf, (FILE *restrict stream, char *restrict buf, int mode, size_t size), (stream, buf, mode, size),
      stream)
+USES(int, -1, fgetpos, (FILE *restrict stream, fpos_t *restrict place), (stream, place), stream)
+USES(int, -1, fgetpos64, (FILE *restrict stream, fpos64_t *restrict place), (stream, place), stream)
+USES(int, -1, fsetpos, (FILE * stream, const fpos_t *place), (stream, place), stream)
+USES(int, -1, fsetpos64, (FILE * stream, const fpos64_t *place), (stream, place), stream)
+USES(int, EOF, ungetc, (int character, FILE *stream), (character, stream), stream)
+USES_ONLY(setbuf, (FILE *restrict stream, char *restrict buf), (stream, buf), stream)
+USES_ONLY(setbuffer, (FILE *restrict stream, char *restrict buf, size_t size), (stream, buf, size), stream)
+USES_ONLY(setlinebuf, (FILE * stream), (stream), stream)
+USES(int, 1, feof, (FILE * stream), (stream), stream) /* a loop to the end ends */
+USES(int, 1, ferror, (FILE * stream), (stream), stream)
+USES_ONLY(clearerr, (FILE * stream), (stream), stream)
+USES(int, -1, fileno, (FILE * stream), (stream), stream)

@@ -8,6 +8,7 @@
 #include "checkers/os/reserve_stack.h"
 #include "checkers/os/stack_rules.h"
 #include "intercept.h"
+#include "intercept_files.h"
 #include "unloaded_places.h"
 
 #include <link.h>
@@ -25,6 +26,12 @@ typedef struct loaded {
 static rf_futex lock; /* of the list */
 static loaded list[MOST];
 static unsigned long long unloads; /* ever, as the linker counts */
+
+void rf_dlclose_forked(void) {
+  if (__atomic_load_n(&lock.state, __ATOMIC_RELAXED) != 0) {
+    __atomic_store_n(&lock.state, 0, __ATOMIC_RELAXED);
+  }
+}
 
 static loaded *find(uintptr_t start) {
   for (unsigned i = 0; i < MOST; i++) {
@@ -45,8 +52,10 @@ static void add(uintptr_t code) {
   size_t const bytes = strlen(name) + 1;
   char *const path = place != NULL && found.count == 1 ? rf_record_alloc(bytes) : NULL;
   if (path != NULL) {
-    *place = (loaded){found.modules[0], memcpy(path, name, bytes), true};
-    place->module.start = code;
+    rf_module noted = found.modules[0];
+    noted.start = 0;
+    *place = (loaded){noted, memcpy(path, name, bytes), true};
+    __atomic_store_n(&place->module.start, code, __ATOMIC_RELEASE); /* last: another thread may fork at any moment */
   }
 }
 

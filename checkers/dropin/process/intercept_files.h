@@ -2,6 +2,7 @@
 #ifndef RINGFENCE_DROPIN_INTERCEPT_FILES_H
 #define RINGFENCE_DROPIN_INTERCEPT_FILES_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "checkers/shared/origin.h"
@@ -29,8 +30,9 @@ void rf_intercept_calls_init(void);
 /* The same of those that use a stream. */
 void rf_intercept_closed_init(void);
 
-/* The same for calls with a folder's stream; the former calls it. */
+/* The same for calls with a folder's stream, and of those for wide characters; the former calls them. */
 void rf_intercept_folders_init(void);
+void rf_intercept_wide_init(bool has_scanf_of_2023);
 
 /* The same of those that the C library stops where they would write too much; it calls the second. */
 void rf_intercept_fortify_init(void);
@@ -44,6 +46,9 @@ void rf_intercept_descriptors_init(void);
 
 /* The same of those by which the program restricts itself. */
 void rf_intercept_sandbox_init(void);
+
+/* dlclose, in the child of a fork: another thread may have been noting modules. */
+void rf_dlclose_forked(void);
 
 /* The end of the process, after the destructors of all libraries: one that was preloaded behind ours may have functions
  * that need what it has given up. From now on the calls that the library makes itself go to the system. */

@@ -4,7 +4,7 @@
  * The C library takes the fill of freed memory for a lock that others hold, threads that wait, or a kind of mutex that
  * there is none of: it waits for ever, or fails without a write that would be found later. So where an object begins
  * with the fill, or lies in a block on pages, it is looked at whether its block was freed; such a call is reported, and
- * fails with EINVAL.
+ * fails with EINVAL, or thrd_error: functions of C11 call those of POSIX inside the C library.
  *
  * Complexity: loads of the heap's map and of the object's first word; for blocks on pages, a look at their state.
  * Threads and signal handlers: as the functions behind.
@@ -21,26 +21,33 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <threads.h>
 
 #include "checkers/page/page_store.h"
 #include "checkers/shared/pattern.h"
 
 #define MUTEXES(with)                                                                                                  \
-  with(pthread_mutex_lock) with(pthread_mutex_trylock) with(pthread_mutex_timedlock) with(pthread_mutex_unlock)        \
-      with(pthread_mutex_destroy)
+  with(pthread_mutex_lock) with(pthread_mutex_trylock) with(pthread_mutex_timedlock) with(pthread_mutex_clocklock)     \
+      with(pthread_mutex_unlock) with(pthread_mutex_destroy)
 #define CONDITIONS(with)                                                                                               \
   with(pthread_cond_signal) with(pthread_cond_broadcast) with(pthread_cond_wait) with(pthread_cond_timedwait)          \
       with(pthread_cond_destroy)
 #define OTHERS(with)                                                                                                   \
-  with(pthread_rwlock_rdlock) with(pthread_rwlock_wrlock) with(pthread_rwlock_tryrdlock)                               \
+  with(pthread_cond_clockwait) with(pthread_rwlock_rdlock) with(pthread_rwlock_wrlock) with(pthread_rwlock_tryrdlock)  \
       with(pthread_rwlock_trywrlock) with(pthread_rwlock_timedrdlock) with(pthread_rwlock_timedwrlock)                 \
-          with(pthread_rwlock_unlock) with(pthread_barrier_wait) with(pthread_barrier_destroy) with(pthread_spin_lock)
+          with(pthread_rwlock_clockrdlock) with(pthread_rwlock_clockwrlock) with(pthread_rwlock_unlock)                \
+              with(pthread_rwlock_destroy) with(pthread_barrier_wait) with(pthread_barrier_destroy)                    \
+                  with(pthread_spin_lock)
+#define OF_C11(with)                                                                                                   \
+  with(mtx_lock) with(mtx_trylock) with(mtx_timedlock) with(mtx_unlock) with(mtx_destroy) with(cnd_signal)             \
+      with(cnd_broadcast) with(cnd_wait) with(cnd_timedwait) with(cnd_destroy)
 
 MUTEXES(DECLARE_LINKED)
 CONDITIONS(DECLARE_LINKED)
 OTHERS(DECLARE_LINKED)
+OF_C11(DECLARE_LINKED)
 
-static struct { MUTEXES(DECLARE) CONDITIONS(DECLARE) OTHERS(DECLARE) } theirs;
+static struct { MUTEXES(DECLARE) CONDITIONS(DECLARE) OTHERS(DECLARE) OF_C11(DECLARE) } theirs;
 
 /* Those of condition variables have an older form, for objects of another layout, which dlsym may give. */
 #if RF_DROPIN_LIBRARY && (defined(__x86_64__) || defined(__i386__))
@@ -60,6 +67,7 @@ void rf_intercept_sync_init(void) {
   MUTEXES(FIND)
   CONDITIONS(FIND_NEWER)
   OTHERS(FIND)
+  OF_C11(FIND)
 }
 
 #define FILL (UINT32_C(0x01010101) * RF_PATTERN_FREED)
@@ -74,19 +82,20 @@ static inline bool may_be_freed(const void *object) {
   return rf_span_holding((uintptr_t)object) != NULL ? *(const word *)object == FILL : rf_page_may_be(object);
 }
 
+/* True where the object lies in a freed block: a finding. */
+RF_COLD static bool is_freed(const void *object, size_t size, const rf_origin *origin) {
+  if (theirs.pthread_mutex_lock == NULL) {
+    rf_intercept_sync_init();
+  }
+  return may_be_freed(object) && rf_malloc_impl_report_stale(object, size, RF_ACCESS_WRITE, origin);
+}
+
 /* A function whose first parameter is `object`. The common way ends in a jump, without a frame of its own; the other
  * one is jumped to, and so has the same caller. */
-#define SYNCHRONISES(name, parameters, arguments)                                                                      \
+#define SYNCHRONISES(failed, name, parameters, arguments)                                                              \
   RF_COLD static int look_in_##name parameters {                                                                       \
     rf_origin const origin = RF_CALLER;                                                                                \
-    if (theirs.name == NULL) {                                                                                         \
-      rf_intercept_sync_init();                                                                                        \
-    }                                                                                                                  \
-    if (may_be_freed((const void *)(uintptr_t)object) &&                                                               \
-        rf_malloc_impl_report_stale((const void *)(uintptr_t)object, sizeof *object, RF_ACCESS_WRITE, &origin)) {      \
-      return EINVAL;                                                                                                   \
-    }                                                                                                                  \
-    return theirs.name arguments;                                                                                      \
+    return is_freed((const void *)(uintptr_t)object, sizeof *object, &origin) ? (failed) : theirs.name arguments;      \
   }                                                                                                                    \
   NO_FRAME RF_EXPORT int OURS(name) parameters {                                                                       \
     if (RF_UNLIKELY(theirs.name == NULL || may_be_freed((const void *)(uintptr_t)object))) {                           \
@@ -95,30 +104,48 @@ static inline bool may_be_freed(const void *object) {
     return theirs.name arguments;                                                                                      \
   }
 
+/* One that gives nothing. */
+#define ENDS(type, name)                                                                                               \
+  RF_COLD RF_EXPORT void OURS(name)(type * object) {                                                                   \
+    rf_origin const origin = RF_CALLER;                                                                                \
+    if (!is_freed(object, sizeof *object, &origin)) {                                                                  \
+      theirs.name(object);                                                                                             \
+    }                                                                                                                  \
+  }
+
 #if defined(__clang__)
 #define NO_FRAME
 #else
 #define NO_FRAME __attribute__((optimize("omit-frame-pointer")))
 #endif
 
-/* With the object alone, and with a time. */
-#define OF(type, name) SYNCHRONISES(name, (type * object), (object))
+/* With the object alone; with a time, and the clock that it is of. */
+#define OF(type, name) SYNCHRONISES(EINVAL, name, (type * object), (object))
 #define UNTIL(type, name)                                                                                              \
-  SYNCHRONISES(name, (type *restrict object, const struct timespec *restrict limit), (object, limit))
+  SYNCHRONISES(EINVAL, name, (type *restrict object, const struct timespec *restrict limit), (object, limit))
+#define UNTIL_CLOCK(type, name)                                                                                        \
+  SYNCHRONISES(EINVAL, name, (type *restrict object, clockid_t clock, const struct timespec *restrict limit),          \
+               (object, clock, limit))
 
 OF(pthread_mutex_t, pthread_mutex_lock)
 OF(pthread_mutex_t, pthread_mutex_trylock)
 UNTIL(pthread_mutex_t, pthread_mutex_timedlock)
+UNTIL_CLOCK(pthread_mutex_t, pthread_mutex_clocklock)
 OF(pthread_mutex_t, pthread_mutex_unlock)
 OF(pthread_mutex_t, pthread_mutex_destroy)
 
 OF(pthread_cond_t, pthread_cond_signal)
 OF(pthread_cond_t, pthread_cond_broadcast)
 OF(pthread_cond_t, pthread_cond_destroy)
-SYNCHRONISES(pthread_cond_wait, (pthread_cond_t *restrict object, pthread_mutex_t *restrict mutex), (object, mutex))
-SYNCHRONISES(pthread_cond_timedwait,
+SYNCHRONISES(EINVAL, pthread_cond_wait, (pthread_cond_t *restrict object, pthread_mutex_t *restrict mutex),
+             (object, mutex))
+SYNCHRONISES(EINVAL, pthread_cond_timedwait,
              (pthread_cond_t *restrict object, pthread_mutex_t *restrict mutex, const struct timespec *restrict limit),
              (object, mutex, limit))
+SYNCHRONISES(EINVAL, pthread_cond_clockwait,
+             (pthread_cond_t *restrict object, pthread_mutex_t *restrict mutex, clockid_t clock,
+              const struct timespec *restrict limit),
+             (object, mutex, clock, limit))
 
 OF(pthread_rwlock_t, pthread_rwlock_rdlock)
 OF(pthread_rwlock_t, pthread_rwlock_wrlock)
@@ -126,8 +153,30 @@ OF(pthread_rwlock_t, pthread_rwlock_tryrdlock)
 OF(pthread_rwlock_t, pthread_rwlock_trywrlock)
 UNTIL(pthread_rwlock_t, pthread_rwlock_timedrdlock)
 UNTIL(pthread_rwlock_t, pthread_rwlock_timedwrlock)
+UNTIL_CLOCK(pthread_rwlock_t, pthread_rwlock_clockrdlock)
+UNTIL_CLOCK(pthread_rwlock_t, pthread_rwlock_clockwrlock)
 OF(pthread_rwlock_t, pthread_rwlock_unlock)
+OF(pthread_rwlock_t, pthread_rwlock_destroy)
 
 OF(pthread_barrier_t, pthread_barrier_wait)
 OF(pthread_barrier_t, pthread_barrier_destroy)
 OF(pthread_spinlock_t, pthread_spin_lock)
+
+/* ---- C11 ---- */
+
+#define OF_TYPE(type, name) SYNCHRONISES(thrd_error, name, (type * object), (object))
+
+OF_TYPE(mtx_t, mtx_lock)
+OF_TYPE(mtx_t, mtx_trylock)
+OF_TYPE(mtx_t, mtx_unlock)
+SYNCHRONISES(thrd_error, mtx_timedlock, (mtx_t *restrict object, const struct timespec *restrict limit),
+             (object, limit))
+ENDS(mtx_t, mtx_destroy)
+
+OF_TYPE(cnd_t, cnd_signal)
+OF_TYPE(cnd_t, cnd_broadcast)
+SYNCHRONISES(thrd_error, cnd_wait, (cnd_t * object, mtx_t *mutex), (object, mutex))
+SYNCHRONISES(thrd_error, cnd_timedwait,
+             (cnd_t *restrict object, mtx_t *restrict mutex, const struct timespec *restrict limit),
+             (object, mutex, limit))
+ENDS(cnd_t, cnd_destroy)

@@ -4,6 +4,7 @@
 #include "intercept_files.h"
 #include "lifecycle.h"
 #include "start.h"
+#include "unloaded_places.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -48,4 +49,11 @@ void rf_start_of_libc(void) {
   if (__cxa_at_quick_exit != NULL) {
     (void)__cxa_at_quick_exit(at_quick_exit_, NULL);
   }
+}
+
+void rf_fork_child_of_libc(void) {
+#if RF_DROPIN_LIBRARY
+  rf_dlclose_forked();
+  rf_unloaded_places_forked();
+#endif
 }

@@ -14,4 +14,7 @@ void rf_unloaded_places_keep(uintptr_t start, uintptr_t end, const char *path);
  * that was unloaded, unchanged since the process began. */
 void rf_unloaded_places_give(const char *file);
 
+/* In the child of a fork, where another thread may have been inside. */
+void rf_unloaded_places_forked(void);
+
 #endif /* RINGFENCE_DROPIN_UNLOADED_PLACES_H */

@@ -24,14 +24,22 @@ typedef struct place {
   const char *path;
 } place;
 
+/* At each moment another thread may fork, and the child goes on with the places as they are. */
 static rf_futex lock; /* tried only: a thread that finds it taken leaves all as it is */
 static place places[RF_MODULES_UNLOADED];
 static unsigned next; /* the oldest, whose names are forgotten as well */
 
+void rf_unloaded_places_forked(void) {
+  if (__atomic_load_n(&lock.state, __ATOMIC_RELAXED) != 0) {
+    __atomic_store_n(&lock.state, 0, __ATOMIC_RELAXED);
+  }
+}
+
 static void give(place *p) {
   if (p->start != NULL) {
-    (void)munmap(p->start, p->size);
-    p->start = NULL;
+    /* First: a child that took it for its own would take it away from whoever has got these addresses since. */
+    void *const start = __atomic_exchange_n(&p->start, NULL, __ATOMIC_SEQ_CST);
+    (void)munmap(start, p->size);
   }
 }
 
@@ -46,7 +54,9 @@ RF_COLD void rf_unloaded_places_keep(uintptr_t start, uintptr_t end, const char 
   void *const taken =
       mmap((void *)start, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
   if (taken == (void *)start) {
-    *p = (place){taken, size, path};
+    p->size = size;
+    p->path = path;
+    __atomic_store_n(&p->start, taken, __ATOMIC_RELEASE);
   } else if (taken != MAP_FAILED) {
     (void)munmap(taken, size); /* a kernel before 4.17 takes the address for a wish */
   }

@@ -3,6 +3,7 @@
 
 #include "caller.h"
 #include "checkers/dropin/os/libc.h"
+#include "checkers/os/host.h"
 #include "checkers/os/machine_context.h"
 #include "lib/core/compiler.h"
 #include "process_finding.h"
@@ -162,3 +163,21 @@ RF_COLD void rf_libc_abort_report(const void *context) {
   }
   report(bug, last->text, context);
 }
+
+#if defined(__x86_64__) || defined(__i386__)
+
+RF_COLD bool rf_libc_abort_is_its_fault(const void *context) {
+  enum { HLT = 0xF4 };
+  uintptr_t const pc = rf_machine_context_of(context).pc;
+  const void *const code = (const void *)pc;
+  return is_libcs(pc) && rf_host_readable(code, 1) && *(const unsigned char *)code == HLT;
+}
+
+#else
+
+RF_COLD bool rf_libc_abort_is_its_fault(const void *context) {
+  (void)context;
+  return false;
+}
+
+#endif

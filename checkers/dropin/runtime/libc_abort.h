@@ -5,6 +5,8 @@
 #ifndef RINGFENCE_DROPIN_LIBC_ABORT_H
 #define RINGFENCE_DROPIN_LIBC_ABORT_H
 
+#include <stdbool.h>
+
 /* Once, at the start: finds the C library's last words. */
 void rf_libc_abort_init(void);
 
@@ -15,5 +17,9 @@ void rf_libc_abort_report(const void *context);
 /* A write that was stopped, or an object on the stack that was overwritten, was reported, and the C library is about to
  * abort over it: no finding is made of that once more. Any thread. */
 void rf_libc_abort_is_told(void);
+
+/* In a handler of SIGSEGV: whether abort made this fault itself, as it does where SIGABRT ends nothing: in process 1 of a
+ * system or container. Async-signal-safe. */
+bool rf_libc_abort_is_its_fault(const void *context);
 
 #endif /* RINGFENCE_DROPIN_LIBC_ABORT_H */

@@ -51,6 +51,11 @@ static inline bool is_live(const rf_zephyr_chunk_heap *heap, chunk c) {
   return (words(heap, c)[SIZE] & STATE) - 1 <= UNIT;
 }
 
+/* Whether `c` is live and has room for a payload. */
+static inline bool is_block(const rf_zephyr_chunk_heap *heap, chunk c) {
+  return size_of(heap, c) > 1 && is_live(heap, c);
+}
+
 /* Bytes of the payload of a live chunk that were not requested; more than UNIT where the header is damaged. */
 static inline unsigned slack_of(const rf_zephyr_chunk_heap *heap, chunk c) {
   return (words(heap, c)[SIZE] & STATE) - 1;

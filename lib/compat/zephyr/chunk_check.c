@@ -3,7 +3,7 @@
 #include <string.h>
 
 static bool is_sound(const rf_zephyr_chunk_heap *heap, chunk c) {
-  return is_whole(heap, c) && (is_free(heap, c) || (size_of(heap, c) > 1 && is_live(heap, c)));
+  return is_whole(heap, c) && (is_free(heap, c) || is_block(heap, c));
 }
 
 rf_status rf_zephyr_chunk_walk(rf_allocator *allocator, rf_walk_fn visit, void *context) {

@@ -126,8 +126,10 @@ RF_INLINE size_t find(const rf_zephyr_chunk_heap *heap, size_t size) {
 
 /* ---- Alloc ---- */
 
+static const char OVERWRITTEN[] = "header or links of a chunk were overwritten";
+
 static rf_status damaged(rf_zephyr_chunk_heap *heap, const void *ptr, const rf_site *site) {
-  return rf_fault_refuse(&heap->base, RF_ERR_CORRUPT, "header or links of a chunk were overwritten", ptr, site);
+  return rf_fault_refuse(&heap->base, RF_ERR_CORRUPT, OVERWRITTEN, ptr, site);
 }
 
 RF_RARE static void *refuse_alloc(rf_zephyr_chunk_heap *heap, chunk c, const rf_site *site) {
@@ -239,8 +241,12 @@ static rf_status find_block(rf_zephyr_chunk_heap *heap, const void *ptr, chunk *
   if (!is_whole(heap, *c)) {
     return RF_ERR_BAD_POINTER;
   }
-  *what = "pointer to free memory";
-  return is_free(heap, *c) ? RF_ERR_NOT_ALLOCATED : RF_OK;
+  if (is_free(heap, *c)) {
+    *what = "pointer to free memory";
+    return RF_ERR_NOT_ALLOCATED;
+  }
+  *what = OVERWRITTEN;
+  return is_block(heap, *c) ? RF_OK : RF_ERR_CORRUPT;
 }
 
 static size_t chunk_heap_usable_size(rf_allocator *allocator, const void *ptr) {
@@ -300,14 +306,15 @@ RF_INLINE bool is_border(rf_zephyr_chunk_heap *heap, chunk right, size_t size) {
   return true;
 }
 
-/* Counts `c` as free and finds the chunk behind. False, and nothing changed, where `c` is free or the two disagree. */
+/* Counts `c` as free and finds the chunk behind. False, and nothing changed, where `c` is no block or the two
+ * disagree. */
 RF_INLINE bool count_out(rf_zephyr_chunk_heap *heap, chunk c, chunk *behind) {
   RF_FORGET_MEMORY(heap->end);
   size_t const header = words(heap, c)[SIZE];
   size_t const size = header >> STATE_BITS;
   size_t const state = header & STATE;
   *behind = c + size;
-  if (RF_UNLIKELY(state == 0) || RF_UNLIKELY(!is_border(heap, *behind, size))) {
+  if (RF_UNLIKELY(state - 1 > UNIT) || RF_UNLIKELY(size < 2) || RF_UNLIKELY(!is_border(heap, *behind, size))) {
     return false;
   }
   size_t bytes = size * UNIT - (UNIT - 1);

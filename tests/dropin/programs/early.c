@@ -32,6 +32,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <utime.h>
+#include <wchar.h>
 
 ssize_t __read_chk(int fd, void *buf, size_t n, size_t room);
 ssize_t __pread_chk(int fd, void *buf, size_t n, off_t at, size_t room);
@@ -47,10 +48,13 @@ int __openat64_2(int folder, const char *path, int flags);
 ssize_t __readlink_chk(const char *path, char *buf, size_t n, size_t room);
 int __poll_chk(struct pollfd *list, nfds_t n, int ms, size_t room);
 char *__fgets_chk(char *to, size_t room, int n, FILE *stream);
+wchar_t *__fgetws_chk(wchar_t *to, size_t room, int n, FILE *stream);
+int __fwprintf_chk(FILE *stream, int flag, const wchar_t *format, ...);
 int __vfprintf_chk(FILE *stream, int flag, const char *format, va_list list);
 int __fprintf_chk(FILE *stream, int flag, const char *format, ...);
 
 static char bytes[256];
+static wchar_t wide[2];
 static char *line;
 static size_t room;
 static struct iovec one = {bytes, 1};
@@ -243,6 +247,30 @@ static int run_thread(void) {
   CALL(getdelim(&line, &room, '.', stdin))                                                                             \
   CALL(__getdelim(&line, &room, '.', stdin))                                                                           \
   CALL(setvbuf(stdin, NULL, _IONBF, 0))                                                                                \
+  CALL((setbuf(stdin, NULL), 0))                                                                                       \
+  CALL((setbuffer(stdin, NULL, 0), 0))                                                                                 \
+  CALL((setlinebuf(stdin), 0))                                                                                         \
+  CALL(fgetpos(stdin, &(fpos_t){0}))                                                                                   \
+  CALL(fgetpos64(stdin, &(fpos64_t){0}))                                                                               \
+  CALL(fsetpos(stdin, &(fpos_t){0}))                                                                                   \
+  CALL(fsetpos64(stdin, &(fpos64_t){0}))                                                                               \
+  CALL(ungetc('c', stdin))                                                                                             \
+  CALL(feof(stdin))                                                                                                    \
+  CALL(ferror(stdin))                                                                                                  \
+  CALL((clearerr(stdin), 0))                                                                                           \
+  CALL(fileno(stdin))                                                                                                  \
+  CALL(fgetws(wide, 2, stdin))                                                                                         \
+  CALL(__fgetws_chk(wide, 2, 2, stdin))                                                                                \
+  CALL(fputws(L"", stderr))                                                                                            \
+  CALL(fgetwc(stdin))                                                                                                  \
+  CALL(getwc(stdin))                                                                                                   \
+  CALL(fputwc(L'c', stdin))                                                                                            \
+  CALL(putwc(L'c', stdin))                                                                                             \
+  CALL(ungetwc(L'c', stdin))                                                                                           \
+  CALL(fwide(stdin, 0))                                                                                                \
+  CALL(fwprintf(stderr, L""))                                                                                          \
+  CALL(__fwprintf_chk(stderr, 1, L""))                                                                                 \
+  CALL(fwscanf(stdin, L"%*c"))                                                                                         \
   CALL(readdir(open_folder()))                                                                                         \
   CALL(readdir64(open_folder()))                                                                                       \
   CALL(readdir_r(open_folder(), malloc(sizeof(struct dirent)), &(struct dirent *){0}))                                 \
