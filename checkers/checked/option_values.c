@@ -129,23 +129,23 @@ static bool set_choice(void *field, const rf_option_key *o, rf_slice value) {
   }
 }
 
-/* A path is two fields: its start, then its length. */
+/* A text is two fields: its start, then its length. */
 #define RF_OPTION_PATH(name, help)                                                                                     \
   _Static_assert(offsetof(rf_options, name##_length) == offsetof(rf_options, name) + sizeof(const char *), "adjacen"   \
                                                                                                            "t");
 #include <ringfence/options.inc>
 
-static bool set_path(void *field, rf_slice value) {
+static bool set_text(void *field, rf_slice value) {
   memcpy(field, &value.at, sizeof value.at);
   memcpy((char *)field + sizeof value.at, &value.length, sizeof value.length);
   return value.length != 0;
 }
 
-static rf_slice path_of(const void *field) {
-  rf_slice path;
-  memcpy(&path.at, field, sizeof path.at);
-  memcpy(&path.length, (const char *)field + sizeof path.at, sizeof path.length);
-  return path;
+static rf_slice text_of(const void *field) {
+  rf_slice text;
+  memcpy(&text.at, field, sizeof text.at);
+  memcpy(&text.length, (const char *)field + sizeof text.at, sizeof text.length);
+  return text;
 }
 
 bool rf_option_set(rf_options *options, const rf_option_key *o, rf_slice value) {
@@ -161,8 +161,8 @@ bool rf_option_set(rf_options *options, const rf_option_key *o, rf_slice value) 
     return set_size((size_t *)field, value);
   case RF_KEY_CHOICE:
     return set_choice(field, o, value);
-  case RF_KEY_PATH:
-    return set_path(field, value);
+  case RF_KEY_TEXT:
+    return set_text(field, value);
   }
   return false;
 }
@@ -200,8 +200,8 @@ RF_COLD void rf_option_put_allowed(const rf_sink *sink, const rf_option_key *o) 
   case RF_KEY_CHOICE:
     put_choices(sink, o);
     return;
-  case RF_KEY_PATH:
-    rf_sink_str(sink, "a path");
+  case RF_KEY_TEXT:
+    rf_sink_str(sink, o->choices);
     return;
   }
 }
@@ -233,9 +233,9 @@ RF_COLD void rf_option_put(const rf_sink *sink, const rf_options *options, const
   case RF_KEY_CHOICE:
     rf_slice_put(sink, word_of(o->choices, fetch(field, o->size)));
     return;
-  case RF_KEY_PATH:
-    rf_slice_put(sink, path_of(field));
-    rf_sink_str(sink, path_of(field).at != NULL ? "" : field == &options->log ? "(standard error)" : "(none)");
+  case RF_KEY_TEXT:
+    rf_slice_put(sink, text_of(field));
+    rf_sink_str(sink, text_of(field).at != NULL ? "" : field == &options->log ? "(standard error)" : "(none)");
     return;
   }
 }

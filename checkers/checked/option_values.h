@@ -14,14 +14,14 @@ typedef enum rf_key_kind {
   RF_KEY_SHARE,
   RF_KEY_SIZE,
   RF_KEY_CHOICE,
-  RF_KEY_PATH
+  RF_KEY_TEXT
 } rf_key_kind;
 
 /* A key, and where its value is. */
 typedef struct rf_option_key {
   const char *name;
   const char *meaning;
-  const char *choices; /* RF_KEY_CHOICE: the words for 0, 1, 2 …, each ended by a space */
+  const char *choices; /* RF_KEY_CHOICE: the words for 0, 1, 2 …, each ended by a space; RF_KEY_TEXT: what it is */
   unsigned limit;      /* RF_KEY_NUMBER, RF_KEY_SHARE: the largest value */
   unsigned least;      /* the same: the smallest */
   rf_key_kind kind;
@@ -44,7 +44,7 @@ static inline void rf_slice_put(const rf_sink *sink, rf_slice s) {
 }
 
 /* Sets the field of `o`. False where `value` is none of its values; the field may have changed.
- * A path stays where `value` is. */
+ * A text stays where `value` is. */
 bool rf_option_set(rf_options *options, const rf_option_key *o, rf_slice value);
 
 /* Its value as text. */

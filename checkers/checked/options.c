@@ -47,7 +47,8 @@ static const rf_option_key table[] = {
 #define RF_OPTION_SHARE(name, most, help) {#name, help, NULL, most, 1, RF_KEY_SHARE, FIELD(name)},
 #define RF_OPTION_SIZE(name, value, help) {#name, help, NULL, 0, 0, RF_KEY_SIZE, FIELD(name)},
 #define RF_OPTION_CHOICE(type, name, value, words, help) {#name, help, words, 0, 0, RF_KEY_CHOICE, FIELD(name)},
-#define RF_OPTION_PATH(name, help) {#name, help, NULL, 0, 0, RF_KEY_PATH, FIELD(name)},
+#define RF_OPTION_PATH(name, help) {#name, help, "a path", 0, 0, RF_KEY_TEXT, FIELD(name)},
+#define RF_OPTION_TEXT(name, form, help) {#name, help, form, 0, 0, RF_KEY_TEXT, FIELD(name)},
 #include <ringfence/options.inc>
 };
 /* clang-format on */

@@ -204,6 +204,9 @@ TEST_F(Options, ABadValueIsNamedWithTheAllowedOnes) {
   EXPECT_EQ(parse("fill=12Q"), "ringfence: TEST: fill=12Q is ignored; allowed: bytes, with K, M or G, or all\n");
   EXPECT_EQ(parse("format=xml"), "ringfence: TEST: format=xml is ignored; allowed: text, json, serial\n");
   EXPECT_EQ(parse("log="), "ringfence: TEST: log= is ignored; allowed: a path\n");
+  EXPECT_EQ(parse("environment="), "ringfence: TEST: environment= is ignored; allowed: a name\n");
+  EXPECT_EQ(parse("build_version="), "ringfence: TEST: build_version= is ignored; allowed: text\n");
+  EXPECT_EQ(parse("labels="), "ringfence: TEST: labels= is ignored; allowed: pairs\n");
   EXPECT_EQ(parse("leaks=2"), "ringfence: TEST: leaks=2 is ignored; allowed: 0, 1, all, reachable\n");
 }
 

@@ -58,6 +58,22 @@ for root in "$work"/by_{bazel,cmake}; do
 done
 diff "$work"/by_{bazel,cmake}.symbols >&2 || complain "the two libraries export different symbols"
 
+# With the service, where what it needs is there.
+if printf '#include <sqlite3.h>\n#include <microhttpd.h>\n' | cc -E - >/dev/null 2>&1; then
+  build alone "$here" -DRINGFENCE_SERVICE=ON
+  cmake --install "$work/alone" --prefix "$work/served" >"$work/log" 2>&1 || complain "served: $(tail "$work/log")"
+  [[ -s $work/served/share/man/man1/ringfence-serve.1 ]] || complain "the service has no manual"
+  export RINGFENCE_COLLECTOR=$work/findings RINGFENCE_NO_SHARED=1
+  "$work/served/bin/ringfence" check -- "$work/alone/tests/install/consumer/plain" >"$work/log" 2>&1
+  { "$work/served/bin/ringfence" serve --once --dir "$work/findings" &&
+    "$work/served/bin/ringfence" gate --dir "$work/findings"; } >"$work/log" 2>&1
+  (($? == 99)) || complain "the service lists no finding: $(<"$work/log")"
+  unset RINGFENCE_COLLECTOR RINGFENCE_NO_SHARED
+else
+  cmake -S "$here" -B "$work/refused" -DRINGFENCE_SERVICE=ON >"$work/log" 2>&1 && complain "no service, and no word"
+  grep -q 'RINGFENCE_SERVICE needs ' "$work/log" || complain "without SQLite: $(<"$work/log")"
+fi
+
 # By a project that takes several sources as one, is held to more warnings, and builds several configurations at once.
 words=(-DCMAKE_UNITY_BUILD=ON -DCMAKE_C_FLAGS='-Wall -Wextra -Wpedantic -Wswitch-default -Werror')
 if command -v ninja >/dev/null; then

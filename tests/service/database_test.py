@@ -25,6 +25,11 @@ STEPS = [
 ]
 
 
+def contents_of(s):
+    with open(s.directory + "/ringfence.db", "rb") as file:
+        return file.read()
+
+
 def an_older_database_is_migrated_and_a_newer_one_refused():
     for version in range(1, len(STEPS) + 1):
         with Service(start=False) as s:
@@ -37,7 +42,8 @@ def an_older_database_is_migrated_and_a_newer_one_refused():
                 for change in step:
                     db.execute(change)
             db.execute(f"PRAGMA user_version = {version}")
-            check("to migrate it" in s.command("findings", status=1))
+            said = s.command("findings", status=1)
+            check("to migrate it" in said and "end the older `ringfence serve`" in said, said)
             check(f"schema       {version} of {newest}" in s.command("serve", "--check"))
             s.command("serve", "--backup", s.root + "/before")
             equal(sqlite3.connect(s.root + "/before").execute("PRAGMA user_version").fetchone()[0], version)
@@ -52,8 +58,10 @@ def an_older_database_is_migrated_and_a_newer_one_refused():
             equal([db.execute("PRAGMA " + name).fetchone()[0] for name in ("auto_vacuum", "journal_mode")], [2, "wal"])
             db.execute(f"PRAGMA user_version = {newest + 1}")
             db.close()
+            before = contents_of(s)
             for words in (("serve", "--once"), ("findings",)):
                 check("newer Ringfence" in s.command(*words, status=1), words)
+            check(contents_of(s) == before, "a database that is refused was written to")
 
 
 def an_older_database_that_is_damaged_is_named_and_left():

@@ -130,6 +130,27 @@ def call_sites_that_a_collector_left_without_names_get_them_from_the_next():
         equal(s.ask("coverage", "1")["list"][0].get("function"), "make")
 
 
+def names_that_an_earlier_version_lost_are_looked_up_once_more():
+    """With a file of symbols that came in, it forgot the names of the build: places were without lines after a rekey."""
+    with Service(start=False) as s:
+        one = Program(s.root)
+        take(s, one.event("1"), one.event("2", "double-free"))
+        s.command("symbols", "upload", one.whole)
+        s.once()
+        places = {f["id"]: f["place"] for f in s.findings()}
+        check(all("app.c:" in place for place in places.values()), places)
+        with contextlib.closing(service.database(s)) as db:
+            db.execute("DELETE FROM symbol")
+            db.execute("UPDATE finding SET algorithm = 2")
+        s.once()
+        equal({f["id"]: f["place"] for f in s.findings()}, places)
+        with contextlib.closing(service.database(s)) as db:
+            db.execute("DELETE FROM symbol")
+        s.once()
+        with contextlib.closing(service.database(s)) as db:
+            equal(db.execute("SELECT count(*) FROM symbol").fetchone(), (0,), "looked up with each start")
+
+
 def none_are_said_to_be_missing_where_frames_wait_to_be_looked_up():
     with Service(start=False) as s:
         take(s, nameless("0x1010", "1"), nameless("0x2020", "2"))
@@ -342,4 +363,5 @@ service.main([
     of_two_builds_the_one_without_symbols_keeps_the_names_of_its_functions,
     frames_between_named_ones_get_their_names,
     names_stay_when_another_file_of_the_build_comes,
+    names_that_an_earlier_version_lost_are_looked_up_once_more,
 ])

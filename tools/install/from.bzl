@@ -49,7 +49,14 @@ INSTALL_DATA = [
 })
 
 # The input of cmake_sources.sh.
-_MEMBERS = ["//tools/install:%s.members" % name for name in ["core", "checkers", "malloc", "library", "command"]]
+_MEMBERS = ["//tools/install:%s.members" % name for name in [
+    "core",
+    "checkers",
+    "malloc",
+    "library",
+    "command",
+    "serve",
+]]
 
 CMAKE_SOURCES = ["$(rootpath //tools/cmake:sources.cmake)"] + ["$(rootpath %s)" % members for members in _MEMBERS]
 

@@ -35,8 +35,9 @@ static int execute(char **argv) {
   rf_bump_arena arena = {NULL};
   const char *const program = find_program(&arena);
   if (program == NULL) {
-    rf_diag("cannot find " PROGRAM ", which has this command: install its package, or build it from the sources by "
-            "`./bazelw build //tools/service:" PROGRAM "` and name it in RINGFENCE_SERVE");
+    rf_diag("cannot find " PROGRAM ", which has this command: install its package, or build it from the sources, by "
+            "CMake with -DRINGFENCE_SERVICE=ON, or by `./bazelw build //tools/service:" PROGRAM "`, and name it in "
+            "RINGFENCE_SERVE");
     rf_bump_arena_free(&arena);
     return RF_EXIT_NOT_FOUND;
   }

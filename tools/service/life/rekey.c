@@ -125,11 +125,22 @@ void rf_rekey_all(rf_store *store, rf_bump_arena *arena, sqlite3_stmt *rows) {
   }
 }
 
+static int64_t count_older(rf_store *store) {
+  return rf_store_number(store, 0, "SELECT count(*) FROM finding WHERE algorithm < ?", "i",
+                         (int64_t)RF_IDENTITY_VERSION);
+}
+
 void rf_rekey_older(rf_store *store) {
   rf_bump_arena arena = {NULL};
   rf_store_begin(store);
+  int64_t const before = count_older(store);
   rf_rekey_all(store, &arena,
                rf_store_select(store, "SELECT id FROM finding WHERE algorithm < ?", "i", (int64_t)RF_IDENTITY_VERSION));
+  /* Earlier versions lost names with a file of symbols that came in: frames without any are looked up once more. One
+   * finding whose event cannot be read stays older, and has nothing looked up with each start. */
+  if (count_older(store) < before) {
+    rf_store_run(store, "DELETE FROM meta WHERE key IN ('named', 'named_snapshots')", "");
+  }
   (void)rf_store_commit(store);
   rf_bump_arena_free(&arena);
 }

@@ -27,7 +27,9 @@ static bool set_up(rf_store *store, rf_store_access access) {
   if (reads(access)) {
     return execute(store, "PRAGMA query_only=1; PRAGMA cache_size=-4000; SELECT count(*) FROM sqlite_schema;");
   }
-  if (access == RF_STORE_CREATE && !execute(store, "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;")) {
+  /* One that is refused is not written to: the first of these changes its header. */
+  if (access == RF_STORE_CREATE &&
+      !(rf_store_knows_version(store) && execute(store, "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"))) {
     return false;
   }
   return execute(store, "PRAGMA synchronous=FULL; PRAGMA cache_size=-8000; PRAGMA journal_size_limit=33554432;"
@@ -45,7 +47,8 @@ static bool check_version(rf_store *store, rf_store_access access) {
   (void)snprintf(store->error, sizeof store->error,
                  version > rf_store_schema_version()
                      ? "the database is of a newer Ringfence (schema %d, this one knows %d)"
-                     : "the database has schema %d of %d: start `ringfence serve` once to migrate it",
+                     : "the database is of an older Ringfence (schema %d, this one knows %d): to migrate it, which"
+                       " cannot be undone, end the older `ringfence serve` if it runs, and start this one",
                  (int)version, rf_store_schema_version());
   return false;
 }

@@ -162,15 +162,19 @@ static bool apply(rf_store *store, int version) {
   return true;
 }
 
-bool rf_store_migrate(rf_store *store) {
+bool rf_store_knows_version(rf_store *store) {
   int64_t const version = rf_store_number(store, 0, "PRAGMA user_version", "");
-  if (store->failed) {
-    return false;
-  }
-  if (version > STEPS || version < 0) {
+  if (!store->failed && (version > STEPS || version < 0)) {
     store->failed = true;
     (void)snprintf(store->error, sizeof store->error,
                    "the database is of a newer Ringfence (schema %d, this one knows %d)", (int)version, STEPS);
+  }
+  return !store->failed;
+}
+
+bool rf_store_migrate(rf_store *store) {
+  int64_t const version = rf_store_number(store, 0, "PRAGMA user_version", "");
+  if (!rf_store_knows_version(store)) {
     return false;
   }
   for (int at = (int)version; at < STEPS; at++) {

@@ -8,6 +8,9 @@
 extern "C" {
 #endif
 
+/* False with `error` set where the database is of a version that this one does not know. */
+bool rf_store_knows_version(rf_store *store);
+
 /* Brings the schema to the newest version. False with `error` set. */
 bool rf_store_migrate(rf_store *store);
 
