@@ -178,9 +178,6 @@ void __wrap_rf_stack_modules_reset() {
 void __wrap_rf_modules_forked() {
   call("modules");
 }
-void rf_fork_child_of_libc() {
-  call("C library");
-}
 void rf_process_log_forked() {
   call_as_child("log");
 }
@@ -219,6 +216,7 @@ protected:
     rf_process.start_ns = 1;
     rf_process.options.leaks = RF_LEAKS_LOST;
     rf_fork_init();
+    rf_fork_child_also([] { call("C library"); });
   }
 
   static Calls sorted(Calls calls) {

@@ -21,7 +21,8 @@ INSTANTIATE_TEST_SUITE_P(Each, Synchronised,
                                          "cnd_wait", "cnd_timedwait", "cnd_destroy"),
                          [](const testing::TestParamInfo<const char *> &it) { return std::string(it.param); });
 
-const char *const kModes[] = {"mode=guard:watch=0:halt=0", "mode=guard:watch=1:halt=0", "mode=page:halt=0"};
+const char *const kModes[] = {"mode=guard:watch=0:halt=0", "mode=guard:watch=0:fill=0:halt=0",
+                              "mode=guard:watch=1:halt=0", "mode=page:halt=0"};
 
 TEST_P(Synchronised, AfterFreeIsFoundAtTheCallWhichFails) {
   for (const std::string mode : kModes) {
@@ -62,6 +63,20 @@ TEST_P(Synchronised, AfterFreeIsFoundWhereTheDropInIsLinkedIn) {
     EXPECT_EQ(result.findings[0]["found"]["frames"].items[0]["module"].text, program(linked));
     Result const good = run({program(linked), name, "good"}, how);
     EXPECT_EQ(good.out.find("wrong"), std::string::npos) << linked << good.out;
+    EXPECT_EQ(good.findings.size(), 0U);
+  }
+}
+
+TEST(SynchronisedBlocks, AreLookedAtFurtherThanTheyAreFilled) {
+  for (const std::string mode : kModes) {
+    SCOPED_TRACE(mode);
+    Result const result = run({program("synchronised"), "far_in_a_large_block", "bad"}, with(mode));
+    EXPECT_NE(result.out.find("refused\n"), std::string::npos) << result.out;
+    ASSERT_EQ(result.findings.size(), 1U) << result.err;
+    EXPECT_EQ(result.findings[0]["bug"].text, "heap-use-after-free");
+    EXPECT_TRUE(is_near(result.findings[0]["found"], program("synchronised"), place(result.out, "found")));
+    Result const good = run({program("synchronised"), "far_in_a_large_block", "good"}, with(mode));
+    EXPECT_NE(good.out.find("locked\n"), std::string::npos) << good.out;
     EXPECT_EQ(good.findings.size(), 0U);
   }
 }

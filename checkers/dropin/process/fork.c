@@ -17,7 +17,6 @@
 #include "checkers/os/stack_modules.h"
 #include "checkers/os/uncancelled.h"
 #include "checkers/report/collector.h"
-#include "start.h"
 #include "stream_list.h"
 
 #include <errno.h>
@@ -30,6 +29,7 @@
 #define MS_NS 1000000L /* nanoseconds in a millisecond */
 
 static bool registered; /* the handlers are */
+static void (*child_also)(void);
 
 static RF_THREAD_LOCAL struct {
   sigset_t blocked; /* before */
@@ -37,6 +37,10 @@ static RF_THREAD_LOCAL struct {
   bool streams;     /* their list is locked */
   bool dump;        /* one is under way */
 } forking;
+
+void rf_fork_child_also(void (*function)(void)) {
+  child_also = function;
+}
 
 static void unlock_outer(void) {
   rf_tracing_fork_parent();
@@ -135,7 +139,9 @@ static void fork_child(void) {
   rf_reserve_stack_forked();
   rf_stack_modules_reset();
   rf_modules_forked();
-  rf_fork_child_of_libc();
+  if (child_also != NULL) {
+    child_also();
+  }
   rf_process.ended = false;
   rf_process.ends = 0;
   rf_process.findings = 0;

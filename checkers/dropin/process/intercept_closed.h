@@ -3,6 +3,7 @@
 #define RINGFENCE_DROPIN_INTERCEPT_CLOSED_H
 
 #include "intercept.h"
+#include "intercept_freed.h"
 #include "lib/core/compiler.h"
 #include "lifecycle.h"
 
@@ -10,10 +11,16 @@
 #include <stdio.h>
 
 #define USES(type, failed, name, parameters, arguments, stream)                                                        \
-  RF_COLD RF_EXPORT type OURS(name) parameters {                                                                       \
+  RF_COLD static type look_in_##name parameters {                                                                      \
     rf_origin const origin = RF_CALLER;                                                                                \
     find_theirs();                                                                                                     \
     return rf_process_uses(stream, &origin) ? theirs.name arguments : (failed);                                        \
+  }                                                                                                                    \
+  NO_FRAME RF_EXPORT type OURS(name) parameters {                                                                      \
+    if (RF_UNLIKELY(theirs.name == NULL || rf_may_be_freed(stream))) {                                                 \
+      return look_in_##name arguments;                                                                                 \
+    }                                                                                                                  \
+    return theirs.name arguments;                                                                                      \
   }
 
 /* A function that gives nothing. */
@@ -21,7 +28,7 @@
   RF_COLD RF_EXPORT void OURS(name) parameters {                                                                       \
     rf_origin const origin = RF_CALLER;                                                                                \
     find_theirs();                                                                                                     \
-    if (rf_process_uses(stream, &origin)) {                                                                            \
+    if (!rf_may_be_freed(stream) || rf_process_uses(stream, &origin)) {                                                \
       theirs.name arguments;                                                                                           \
     }                                                                                                                  \
   }
@@ -32,7 +39,7 @@
     rf_origin const origin = RF_CALLER;                                                                                \
     va_list list;                                                                                                      \
     find_theirs();                                                                                                     \
-    if (!rf_process_uses(stream, &origin)) {                                                                           \
+    if (rf_may_be_freed(stream) && !rf_process_uses(stream, &origin)) {                                                \
       return EOF;                                                                                                      \
     }                                                                                                                  \
     va_start(list, format);                                                                                            \

@@ -2,9 +2,9 @@
  *
  * The memory of a closed stream is filled, and lies on pages of its own once a finding named it. Without a look at the
  * stream, fputs would take the fill for flags and return EOF, and nothing would be reported. Calls that take or give a
- * single character are left alone, for their time, as are those that take no lock.
+ * single byte are left alone, for their time, as are those that take no lock.
  *
- * Complexity: one look at the heap's map; another at the block's state where the stream is in the heap.
+ * Complexity: loads of the heap's map and of the block's state.
  * Threads and signal handlers: as the functions behind.
  */
 #ifdef _FORTIFY_SOURCE

@@ -3,7 +3,7 @@
  * The memory of a closed folder is filled, and readdir takes the fill for a lock that is held: it would wait for ever.
  * So these calls are intercepted in the library and in programs that the drop-in is linked into.
  *
- * Complexity: one look at the heap's map; another at the block's state where the stream is in the heap.
+ * Complexity: loads of the heap's map and of the block's state.
  * Threads and signal handlers: as the functions behind.
  */
 #define _GNU_SOURCE

@@ -2,19 +2,19 @@
  * programs that the drop-in is linked into. In these, calls that a shared library makes are not seen.
  *
  * The C library takes the fill of freed memory for a lock that others hold, threads that wait, or a kind of mutex that
- * there is none of: it waits for ever, or fails without a write that would be found later. So where an object begins
- * with the fill, or lies in a block on pages, it is looked at whether its block was freed; such a call is reported, and
- * fails with EINVAL, or thrd_error: functions of C11 call those of POSIX inside the C library.
+ * there is none of: it waits for ever, or fails without a write that would be found later. So each call first looks
+ * whether the object's block was freed; such a call is reported, and fails with EINVAL, or thrd_error: functions of C11
+ * call those of POSIX inside the C library.
  *
- * Complexity: loads of the heap's map and of the object's first word; for blocks on pages, a look at their state.
+ * Complexity: loads of the heap's map and of the block's state.
  * Threads and signal handlers: as the functions behind.
  */
 #define _GNU_SOURCE
-#include "checkers/dropin/heap/span.h"
 #include "checkers/dropin/malloc/malloc_impl.h"
 #include "checkers/dropin/runtime/state.h"
 #include "intercept.h"
 #include "intercept_files.h"
+#include "intercept_freed.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -22,9 +22,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <threads.h>
-
-#include "checkers/page/page_store.h"
-#include "checkers/shared/pattern.h"
 
 #define MUTEXES(with)                                                                                                  \
   with(pthread_mutex_lock) with(pthread_mutex_trylock) with(pthread_mutex_timedlock) with(pthread_mutex_clocklock)     \
@@ -63,31 +60,14 @@ static void *newer(const char *name) {
 #define FIND_NEWER FIND
 #endif
 
-void rf_intercept_sync_init(void) {
-  MUTEXES(FIND)
-  CONDITIONS(FIND_NEWER)
-  OTHERS(FIND)
-  OF_C11(FIND)
-}
-
-#define FILL (UINT32_C(0x01010101) * RF_PATTERN_FREED)
-
-typedef uint32_t __attribute__((may_alias)) word;
-
-/* True of most in freed blocks of the heap, and of all in blocks on pages. */
-static inline bool may_be_freed(const void *object) {
-  if (!rf_process.checked) {
-    return false;
-  }
-  return rf_span_holding((uintptr_t)object) != NULL ? *(const word *)object == FILL : rf_page_may_be(object);
-}
+void rf_intercept_sync_init(void){MUTEXES(FIND) CONDITIONS(FIND_NEWER) OTHERS(FIND) OF_C11(FIND)}
 
 /* True where the object lies in a freed block: a finding. */
 RF_COLD static bool is_freed(const void *object, size_t size, const rf_origin *origin) {
   if (theirs.pthread_mutex_lock == NULL) {
     rf_intercept_sync_init();
   }
-  return may_be_freed(object) && rf_malloc_impl_report_stale(object, size, RF_ACCESS_WRITE, origin);
+  return rf_may_be_freed(object) && rf_malloc_impl_report_stale(object, size, RF_ACCESS_WRITE, origin);
 }
 
 /* A function whose first parameter is `object`. The common way ends in a jump, without a frame of its own; the other
@@ -98,7 +78,7 @@ RF_COLD static bool is_freed(const void *object, size_t size, const rf_origin *o
     return is_freed((const void *)(uintptr_t)object, sizeof *object, &origin) ? (failed) : theirs.name arguments;      \
   }                                                                                                                    \
   NO_FRAME RF_EXPORT int OURS(name) parameters {                                                                       \
-    if (RF_UNLIKELY(theirs.name == NULL || may_be_freed((const void *)(uintptr_t)object))) {                           \
+    if (RF_UNLIKELY(theirs.name == NULL || rf_may_be_freed((const void *)(uintptr_t)object))) {                        \
       return look_in_##name arguments;                                                                                 \
     }                                                                                                                  \
     return theirs.name arguments;                                                                                      \
@@ -112,12 +92,6 @@ RF_COLD static bool is_freed(const void *object, size_t size, const rf_origin *o
       theirs.name(object);                                                                                             \
     }                                                                                                                  \
   }
-
-#if defined(__clang__)
-#define NO_FRAME
-#else
-#define NO_FRAME __attribute__((optimize("omit-frame-pointer")))
-#endif
 
 /* With the object alone; with a time, and the clock that it is of. */
 #define OF(type, name) SYNCHRONISES(EINVAL, name, (type * object), (object))

@@ -6,9 +6,6 @@
  * before stdio is flushed; finds the functions behind those that only this C library has. */
 void rf_start_of_libc(void);
 
-/* In the child of a fork: the locks of what only this C library has are free. */
-void rf_fork_child_of_libc(void);
-
 /* Finds the function behind the library's pthread_create. */
 void rf_intercept_signal_init(void);
 

@@ -1,6 +1,7 @@
 /* Exit handlers run in reverse order, so the end that is registered here comes after the program's exit handlers
  * and, but for static programs, after the destructors of all its libraries. */
 #define _GNU_SOURCE
+#include "fork.h"
 #include "intercept_files.h"
 #include "lifecycle.h"
 #include "start.h"
@@ -37,8 +38,17 @@ static void at_quick_exit_(void *unused) {
   }
 }
 
+#if RF_DROPIN_LIBRARY
+/* In the child of a fork other threads had these locks. */
+static void forked(void) {
+  rf_dlclose_forked();
+  rf_unloaded_places_forked();
+}
+#endif
+
 void rf_start_of_libc(void) {
 #if RF_DROPIN_LIBRARY
+  rf_fork_child_also(forked);
   rf_intercept_glibc_init();
   rf_intercept_calls_init();
   rf_intercept_closed_init();
@@ -49,11 +59,4 @@ void rf_start_of_libc(void) {
   if (__cxa_at_quick_exit != NULL) {
     (void)__cxa_at_quick_exit(at_quick_exit_, NULL);
   }
-}
-
-void rf_fork_child_of_libc(void) {
-#if RF_DROPIN_LIBRARY
-  rf_dlclose_forked();
-  rf_unloaded_places_forked();
-#endif
 }

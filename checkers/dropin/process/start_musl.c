@@ -46,5 +46,3 @@ void rf_start_of_libc(void) {
   (void)atexit(end_forks);
   (void)at_quick_exit(at_quick_exit_);
 }
-
-void rf_fork_child_of_libc(void) {}

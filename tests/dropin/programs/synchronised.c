@@ -137,6 +137,21 @@ static void begin_to_wake_c11(shared *s) {
 
 USE_C11(cnd_wait, begin_to_wake_c11(s), (&kept->cnd, &kept->mtx), thrd_success)
 
+/* Further into a large block than a free fills. */
+static void far_in_a_large_block(void) {
+  char *const block = make((size_t)1 << 20);
+  pthread_mutex_t *volatile const far = (pthread_mutex_t *)(void *)(block + ((size_t)1 << 19));
+  pthread_mutex_init(far, NULL);
+  if (bad) {
+    mark("released");
+    free(block);
+  }
+  mark("found");
+  int const given = pthread_mutex_lock(far);
+  puts(given == EINVAL ? "refused" : given == 0 ? "locked" : "wrong");
+  free(bad ? NULL : block);
+}
+
 /* Bytes of the program's own may look like the fill. */
 static void a_lock_that_looks_freed(void) {
   pthread_mutex_t *const mutex = malloc(sizeof *mutex);
@@ -158,7 +173,8 @@ int main(int argc, char **argv) {
       CASE(rwlock_destroy_after_free),     CASE(mtx_lock_after_free),           CASE(mtx_trylock_after_free),
       CASE(mtx_timedlock_after_free),      CASE(mtx_unlock_after_free),         CASE(mtx_destroy_after_free),
       CASE(cnd_signal_after_free),         CASE(cnd_broadcast_after_free),      CASE(cnd_wait_after_free),
-      CASE(cnd_timedwait_after_free),      CASE(cnd_destroy_after_free),        CASE(a_lock_that_looks_freed),
+      CASE(cnd_timedwait_after_free),      CASE(cnd_destroy_after_free),        CASE(far_in_a_large_block),
+      CASE(a_lock_that_looks_freed),
   };
   return run_case(cases, sizeof cases / sizeof cases[0], argc, argv);
 }
