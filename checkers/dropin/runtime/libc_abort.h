@@ -18,8 +18,8 @@ void rf_libc_abort_report(const void *context);
  * abort over it: no finding is made of that once more. Any thread. */
 void rf_libc_abort_is_told(void);
 
-/* In a handler of SIGSEGV: whether abort made this fault itself, as it does where SIGABRT ends nothing: in process 1 of a
- * system or container. Async-signal-safe. */
+/* In a handler of SIGSEGV: whether abort made this fault itself, as it does where SIGABRT ends nothing: in process 1 of
+ * a system or container. Async-signal-safe. */
 bool rf_libc_abort_is_its_fault(const void *context);
 
 #endif /* RINGFENCE_DROPIN_LIBC_ABORT_H */
