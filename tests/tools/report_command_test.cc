@@ -206,6 +206,7 @@ TEST_F(ReportCommand, KeepsTheFiguresOfTheRunsAddedUp) {
   const std::string one = file("one", json(leak()) + line);
   const Result result = report({"--format=json", one, one});
   EXPECT_EQ(result.err, "ringfence: 1 finding, 2 times in all; 6 only counted, after max_findings\n");
+  EXPECT_EQ(report({file("again", result.out)}).err, result.err);
   EXPECT_TRUE(has(result.out, R"("processes":4,"killed":2,)")) << result.out;
   EXPECT_TRUE(has(result.out, R"("allocations":10,"bytes":200,"peak":40,)")) << result.out;
   EXPECT_TRUE(
@@ -225,8 +226,8 @@ TEST_F(ReportCommand, FindingsWithoutARecordAreThoseOfEachFile) {
     EXPECT_EQ(result.status, 99) << "they may be new";
   }
   EXPECT_EQ(report({"--baseline", known, log, file("all", json(leak()) + run + "1,\"status\":0}\n")}).status, 0);
-  const std::string rules = file("rules", "leak:parse\n");
-  EXPECT_EQ(report({"--suppressions", rules, file("all")}).err, "ringfence: nothing found; 1 suppressed\n");
+  const Result hidden = report({"--suppressions", file("rules", "leak:parse\n"), file("all")});
+  EXPECT_EQ(hidden.err, "ringfence: nothing found; 1 suppressed\n");
 }
 
 TEST_F(ReportCommand, AProcessHasTheNameThatItsOwnFileTells) {
