@@ -248,8 +248,11 @@ static unsigned choose_trampoline(unsigned signal, const struct sigaction *now) 
 
 static bool off_stack; /* accessed atomically */
 
-static int stack_flag(void) {
-  return __atomic_load_n(&off_stack, __ATOMIC_RELAXED) ? 0 : SA_ONSTACK;
+/* A program's handler runs where it would without us: a collector of garbage looks for pointers from its stack pointer
+ * up, and finds another end of the stack than the thread's. */
+static int stack_flag(const struct sigaction *behind) {
+  bool const off = __atomic_load_n(&off_stack, __ATOMIC_RELAXED);
+  return off || (is_function(behind) && (behind->sa_flags & SA_ONSTACK) == 0) ? 0 : SA_ONSTACK;
 }
 
 static bool stands_behind(const struct sigaction *action) {
@@ -275,7 +278,6 @@ static bool overflow_is_served(void) {
 static void install(void) {
   struct sigaction action;
   memset(&action, 0, sizeof action);
-  action.sa_flags = SA_SIGINFO | stack_flag() | rf_memory_tags_signal_flag();
   (void)sigemptyset(&action.sa_mask);
   rf_timer_signals_add(&action.sa_mask);
   for (unsigned i = 0; i < WATCHED; i++) {
@@ -284,6 +286,7 @@ static void install(void) {
       unsigned const trampoline = choose_trampoline(i, &now);
       previous[trampoline][i] = now;
       in_place[trampoline][i] = true;
+      action.sa_flags = SA_SIGINFO | stack_flag(&now) | rf_memory_tags_signal_flag();
       action.sa_sigaction = trampolines[trampoline];
       (void)sigaction(watched[i], &action, NULL);
     }
@@ -388,7 +391,7 @@ void rf_page_signals_use_stack(bool use) {
   __atomic_store_n(&off_stack, !use, __ATOMIC_RELAXED);
   for (unsigned i = 0; i < WATCHED && !rf_page_signals_are_kept(); i++) {
     if (sigaction(watched[i], NULL, &now) == 0 && is_ours(&now)) {
-      now.sa_flags = (now.sa_flags & ~SA_ONSTACK) | stack_flag();
+      now.sa_flags = (now.sa_flags & ~SA_ONSTACK) | stack_flag(&previous[trampoline_of(&now)][i]);
       (void)sigaction(watched[i], &now, NULL);
     }
   }

@@ -1,5 +1,6 @@
 // rf_page and other handlers of the same signals: faults that are not about blocks, and what becomes of one that is.
 #include "tests/checkers/found_on_purpose.h"
+#include "tests/checkers/handler_stack.h"
 #include "tests/checkers/page_fixture.h"
 
 #include <ringfence/std.h>
@@ -57,10 +58,12 @@ TEST_F(PageHandlers, AnIgnoredSignalThatWasSentIsIgnored) {
 sigjmp_buf back;
 volatile sig_atomic_t handled;
 const void *volatile handled_at;
+volatile uintptr_t handled_in; // the handler's frame
 
 void jump_back(int, siginfo_t *info, void *) {
   handled = handled + 1;
   handled_at = info->si_addr;
+  handled_in = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
   siglongjmp(back, 1);
 }
 
@@ -168,6 +171,29 @@ TEST_F(PageHandlers, RunOnAStackOfTheirOwnOrNotAsTheyAreTold) {
       EXPECT_NE(now.sa_flags & SA_SIGINFO, 0);
     }
   }
+}
+
+bool lies_on(const HandlerStack &stack, uintptr_t address) {
+  return address - reinterpret_cast<uintptr_t>(stack.start()) < stack.size();
+}
+
+// A collector of garbage looks for pointers from its handler's stack pointer up to the end of the thread's stack.
+TEST_F(PageHandlers, AProgramsHandlerRunsOnTheStackThatItAskedFor) {
+  HandlerStack const stack;
+  struct sigaction before;
+  sigaction(SIGSEGV, nullptr, &before);
+  for (int const flag : {0, int{SA_ONSTACK}, 0}) {
+    install(flag);
+    rf_free(a(), rf_alloc(a(), 1)); // which finds it
+    rf_page_signals_use_stack(false);
+    rf_page_signals_use_stack(true);
+    if (sigsetjmp(back, 1) == 0) {
+      fault_elsewhere();
+      FAIL() << "not reached";
+    }
+    EXPECT_EQ(lies_on(stack, handled_in), flag != 0);
+  }
+  sigaction(SIGSEGV, &before, nullptr);
 }
 
 TEST_F(PageHandlers, EachOfTheTwoSignalsGoesToItsOwnHandler) {
