@@ -52,8 +52,8 @@ static size_t place_of(const rf_reachability *table, const rf_span *span, unsign
   return span->number < table->first_capacity ? (size_t)table->first[span->number] + index : SIZE_MAX;
 }
 
-/* C++ keeps the number of elements before an array of objects with destructors, in as many bytes as they are aligned to.
- * Where a program has operators of its own, or a runtime that is linked in and hidden, the block is malloc's. */
+/* C++ keeps the number of elements before an array of objects with destructors, in as many bytes as they are aligned
+ * to. If a program has operators of its own, or a runtime that is linked in and hidden, the block is malloc's. */
 static bool may_be_counted(size_t size, rf_family family) {
   bool const array = family == RF_FAMILY_NEW_ARRAY || family == RF_FAMILY_NEW_ARRAY_ALIGNED;
   return size == sizeof(uintptr_t) || (array && size > sizeof(uintptr_t) && rf_is_pow2(size));

@@ -60,7 +60,12 @@ static void *newer(const char *name) {
 #define FIND_NEWER FIND
 #endif
 
-void rf_intercept_sync_init(void){MUTEXES(FIND) CONDITIONS(FIND_NEWER) OTHERS(FIND) OF_C11(FIND)}
+void rf_intercept_sync_init(void) {
+  MUTEXES(FIND)
+  OTHERS(FIND)
+  OF_C11(FIND)
+  CONDITIONS(FIND_NEWER);
+}
 
 /* True where the object lies in a freed block: a finding. */
 RF_COLD static bool is_freed(const void *object, size_t size, const rf_origin *origin) {
