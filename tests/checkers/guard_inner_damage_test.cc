@@ -3,6 +3,7 @@
 
 #include <ringfence/tlsf.h>
 
+#include <cstring>
 #include <iterator>
 #include <utility>
 
@@ -39,6 +40,18 @@ TEST_P(GuardInnerDamage, IsReportedOnceByTheSweep) {
   rf_finding const f = take_one();
   EXPECT_EQ(f.bug, RF_BUG_METADATA);
   EXPECT_STREQ(f.detail, where_.what);
+  EXPECT_EQ(rf_guard_sweep(&guard_), 0U);
+  mend();
+  expect_silence();
+}
+
+// One write that ran down through the block's header: one finding.
+TEST_P(GuardInnerDamage, IsNotToldBesideTheUnderflowThatReachedIt) {
+  auto *const p = static_cast<unsigned char *>(rf_alloc(a(), 40));
+  damage();
+  memset(header(p), 0x11, RF_GUARD_PREFIX);
+  EXPECT_EQ(rf_guard_sweep(&guard_), 1U);
+  EXPECT_EQ(take_one().bug, RF_BUG_BUFFER_UNDERFLOW);
   EXPECT_EQ(rf_guard_sweep(&guard_), 0U);
   mend();
   expect_silence();

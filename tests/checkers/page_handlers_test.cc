@@ -209,6 +209,17 @@ TEST_F(PageHandlers, EachOfTheTwoSignalsGoesToItsOwnHandler) {
   }
 }
 
+TEST_F(PageHandlers, OneOfTheTwoIsIgnoredAsBothAre) {
+  for (int const number : {SIGSEGV, SIGBUS}) {
+    struct sigaction before;
+    sigaction(number, nullptr, &before);
+    signal(number, SIG_IGN);
+    rf_free(a(), rf_alloc(a(), 1)); // which finds it
+    EXPECT_TRUE(rf_page_signals_ignore(false)) << number;
+    sigaction(number, &before, nullptr);
+  }
+}
+
 // For a program that comes by exec, and does not.
 TEST_F(PageHandlers, WhatWasIgnoredForAWhileIsWatchedAgain) {
   struct sigaction before;

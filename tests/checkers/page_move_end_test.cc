@@ -141,6 +141,36 @@ TEST_F(PageMove, SettledTheLastBlockStillEndsInAGap) {
   });
 }
 
+TEST_F(PageMove, SettledWhatWasNeverUsedStaysClosed) {
+  (void)live();
+  alone([&] {
+    rf_page_store_settle();
+    for (const rf_space *s = store_->spaces; s != nullptr; s = s->next) {
+      for (uint32_t page = s->armed; page < s->pages; page += s->pages - 1 - page != 0 ? s->pages - 1 - page : 1) {
+        EXPECT_FALSE(rf_host_readable(reinterpret_cast<void *>(s->start + page * page_size()), 1)) << page;
+      }
+    }
+  });
+}
+
+// The handler of a signal that restricts the process may have interrupted a call of this thread's.
+TEST_F(PageMove, SettledInsideACallTheNextOneDoesTheRest) {
+  unsigned char *const a = live();
+  unsigned char *const b = freed();
+  alone([&] {
+    rf_page_mask mask;
+    EXPECT_TRUE(rf_page_enter(store_, &mask));
+    rf_page_store_settle();
+    EXPECT_FALSE(rf_page_mover_works());
+    EXPECT_EQ(rf_page_store_kept_descriptor(), -1);
+    EXPECT_TRUE(is_moving()) << "the lock is another call's";
+    rf_page_leave(store_, &mask);
+    (void)freed();
+    EXPECT_FALSE(is_moving());
+    EXPECT_TRUE(stands(a, b));
+  });
+}
+
 // A page without the mover would be open, with memory of nobody.
 TEST_F(PageMove, ARunThatWasToBeReadyIsClosedWhereItSettlesMeanwhile) {
   unsigned char *const a = live();

@@ -44,6 +44,18 @@ TEST_F(PageMove, RunsComeRoundInTheOrderOfTheirFreesOnceTheQuarantineIsFull) {
   }
 }
 
+TEST_F(PageMove, TheQuarantineHoldsAllThatItMay) {
+  store_->options.quarantine = 3 * (1 + rf_page_gap(1)) * rf_page_size();
+  unsigned char *const blocks[] = {alloc(50), alloc(50), alloc(50), alloc(50)};
+  for (unsigned i = 0; i < 3; i++) {
+    EXPECT_EQ(free(blocks[i]), RF_OK);
+    EXPECT_TRUE(rf_page_store_is_freed(store_, blocks[0])) << i;
+  }
+  EXPECT_EQ(free(blocks[3]), RF_OK);
+  EXPECT_FALSE(rf_page_store_is_freed(store_, blocks[0]));
+  EXPECT_TRUE(rf_page_store_is_freed(store_, blocks[1]));
+}
+
 #endif
 
 TEST_F(PageMove, FreedMemoryIsClosedAndServesAgain) {

@@ -1,6 +1,7 @@
 // System calls of the mover of pages (checkers/page/page_mover.c): the kernels that have them, the descriptor, and the
 // effect on pages. page_mover_test.cc says whether it works.
 #include "tests/checkers/page_move_fixture.h"
+#include "tests/checkers/page_store_fixture.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -21,6 +22,7 @@ namespace {
 struct {
   unsigned times; // that the system has no time for a request
   int why;
+  unsigned after; // so many that it serves
 } refusals;
 
 } // namespace
@@ -38,7 +40,9 @@ long __wrap_syscall(long number, ...) {
     argument = va_arg(list, long);
   }
   va_end(list);
-  if (number == SYS_ioctl && refusals.times != 0) {
+  if (number == SYS_ioctl && refusals.after != 0) {
+    refusals.after--;
+  } else if (number == SYS_ioctl && refusals.times != 0) {
     refusals.times--;
     errno = refusals.why;
     return -1;
@@ -164,28 +168,65 @@ TEST_F(PageMove, WhatTheSystemAsksToTryAgainIsTriedAgainAndNothingElse) {
       static_cast<unsigned char *>(mmap(nullptr, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   auto const at = reinterpret_cast<uintptr_t>(pages);
   ASSERT_TRUE(rf_page_mover_register(pages, 2 * size));
-  refusals = {3, EAGAIN};
+  refusals = {3, EAGAIN, 0};
   EXPECT_TRUE(rf_page_mover_fill(at, size));
   EXPECT_EQ(refusals.times, 0U);
-  refusals = {3, EAGAIN};
+  refusals = {3, EAGAIN, 0};
   EXPECT_TRUE(rf_page_mover_move(at + size, at));
   EXPECT_EQ(refusals.times, 0U);
   EXPECT_EQ(pages[size], RF_PATTERN_REDZONE);
-  refusals = {3, EAGAIN};
+  refusals = {3, EAGAIN, 0};
   rf_page_mover_look();
   EXPECT_TRUE(rf_page_mover_works());
   for (int const why : {EBUSY, ENOENT, EEXIST, EINTR}) {
-    refusals = {1, why};
+    refusals = {1, why, 0};
     EXPECT_FALSE(rf_page_mover_move(at, at + size)) << why;
     EXPECT_EQ(refusals.times, 0U) << why;
   }
   for (int const why : {EBUSY, ENOENT, EEXIST}) {
-    refusals = {1, why};
+    refusals = {1, why, 0};
     rf_page_mover_look();
     EXPECT_TRUE(rf_page_mover_works()) << why;
   }
-  refusals = {0, 0};
+  refusals = {0, 0, 0};
   munmap(pages, 2 * size);
+}
+
+// The run that was to have the memory is free again, and an access to it is about the blocks beside it.
+TEST_F(PageMove, AMoveThatIsRefusedLeavesNothingBehind) {
+  unsigned char *const blocks[] = {live(), live(), live()};
+  for (unsigned char *const block : blocks) {
+    refusals = {1, EBUSY, 0};
+    EXPECT_EQ(free(block), RF_OK);
+    EXPECT_EQ(refusals.times, 0U);
+  }
+  EXPECT_TRUE(rf_page_mover_works());
+  EXPECT_EQ(store_->ready_count, 0U);
+  check(store_);
+}
+
+// In a child, ranges are registered anew one by one.
+TEST_F(PageMove, AChildThatIsRefusedOneOfSeveralRangesMovesNone) {
+  rf_page_store *const first = store_;
+  unsigned char *const a = live();
+  open();
+  unsigned char *const b = live();
+  unsigned const before = 2; // requests for the descriptor itself
+  for (unsigned refused = 0; refused < 3; refused++) {
+    refusals = {1, ENOMEM, before + refused};
+    EXPECT_EQ(status_of([&] {
+                bool const all = refused == 2 && refusals.times == 1;
+                refusals = {0, 0, 0};
+                bool const well = touch(b) == RF_BUG_COUNT && touch(b + 100) == RF_BUG_BUFFER_OVERFLOW;
+                store_ = first;
+                return well && rf_page_mover_works() == all && touch(a) == RF_BUG_COUNT &&
+                       touch(a + 100) == RF_BUG_BUFFER_OVERFLOW;
+              }),
+              0)
+        << refused;
+  }
+  refusals = {0, 0, 0};
+  rf_page_store_close(first);
 }
 
 TEST_F(PageMove, ErrnoIsLeftAlone) {

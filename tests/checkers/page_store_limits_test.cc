@@ -59,6 +59,21 @@ TEST_F(PageStoreLimits, ABlockGrowsIntoAHoleToItsLastPage) {
   EXPECT_EQ(free(r), RF_OK);
 }
 
+// Pages are made ready some hundreds at a time, which empties them.
+TEST_F(PageStoreLimits, ABlockThatGrewFarKeepsItsContentsWhenOthersFollow) {
+  open();
+  size_t const size = 600 * page_size();
+  unsigned char *const p = alloc(100);
+  ASSERT_EQ(rf_page_store_resize(store_, p, size, &origin_), RF_OK);
+  std::fill_n(p, size, 7);
+  unsigned char *const next = alloc(100);
+  EXPECT_EQ(std::count(p, p + size, 7), static_cast<ptrdiff_t>(size));
+  EXPECT_EQ(free(next), RF_OK);
+  EXPECT_EQ(free(p), RF_OK);
+  EXPECT_FALSE(rf_host_readable(p + size - 1, 1));
+  check(store_);
+}
+
 TEST_F(PageStoreLimits, ABlockOfMorePagesThanMayBeOpenIsDeclined) {
   options_.memory = 2 * page_size();
   options_.slots = 0;

@@ -91,6 +91,17 @@ TEST_F(PageStoreTouch, AnInstructionIsNotDoneAgainForEver) {
   EXPECT_LT(count, 1000U);
 }
 
+// A page that another thread has opened meanwhile, however many of them there were.
+TEST_F(PageStoreTouch, AnInstructionIsDoneAgainForEachPage) {
+  options_.slots = 0;
+  options_.largest = 0;
+  open();
+  for (unsigned i = 0; i < 200; i++) {
+    auto const address = reinterpret_cast<uintptr_t>(alloc(page_size()));
+    EXPECT_TRUE(rf_page_fault(address, RF_ACCESS_READ, 0x123456, nullptr)) << i;
+  }
+}
+
 // Blocks may be many pages away: a wild index leads into the same space.
 TEST_F(PageStoreTouch, AnAccessFarFromAllBlocksIsAboutTheNearest) {
   options_.slots = 4;
