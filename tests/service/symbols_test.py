@@ -131,7 +131,7 @@ def call_sites_that_a_collector_left_without_names_get_them_from_the_next():
 
 
 def names_that_an_earlier_version_lost_are_looked_up_once_more():
-    """With a file of symbols that came in, it forgot the names of the build: places were without lines after a rekey."""
+    """With a file of symbols that came in, it forgot the build's names: places were without lines after a rekey."""
     with Service(start=False) as s:
         one = Program(s.root)
         take(s, one.event("1"), one.event("2", "double-free"))
