@@ -1,9 +1,9 @@
 /* All live blocks as a table, and which of them a program can still reach.
  *
  * LeakSanitizer's definition: a block is reachable if an aligned word in a root, or in a reachable block, is an address
- * inside it (its start or its interior, not one past its end, but for an array without elements whose number lies before
- * them). Bits above the address space are ignored, so that tagged pointers count. An unreachable block has leaked:
- * directly, or indirectly if only other leaked blocks point to it. One block of a leaked ring counts as direct.
+ * inside it: its start or its interior, not one past its end, but for an array without elements, whose number lies
+ * before them. Bits above the address space are ignored, so that tagged pointers count. An unreachable block has
+ * leaked: directly, or indirectly if only other leaked blocks point to it. One block of a leaked ring counts as direct.
  *
  * Complexity: O(bytes of roots and blocks); blocks on pages of their own are searched for, O(log of their number).
  * Memory: 32 bytes per block and 4 bytes per slot of the heap, from the caller.
