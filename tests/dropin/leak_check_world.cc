@@ -200,7 +200,7 @@ void rf_reachability_collect(rf_reachability *table) {
   EXPECT_EQ(table->first_capacity, 3 * world.blocks.size());
   world.calls.emplace_back("collect");
   for (const Block &block : world.blocks) {
-    table->blocks[table->count++] = {block.start, block.size, block.state, block.paged, nullptr};
+    table->blocks[table->count++] = {block.start, block.size, block.state, block.paged, false, nullptr};
   }
 }
 
