@@ -1,11 +1,10 @@
 // rf_page and other handlers of the same signals: faults that are not about blocks, and what becomes of one that is.
 #include "tests/checkers/found_on_purpose.h"
 #include "tests/checkers/handler_stack.h"
-#include "tests/checkers/page_fixture.h"
+#include "tests/checkers/page_handlers_fixture.h"
 
 #include <ringfence/std.h>
 
-#include <atomic>
 #include <cerrno>
 #include <csetjmp>
 #include <csignal>
@@ -22,18 +21,6 @@ extern "C" {
 
 namespace ringfence {
 namespace {
-
-class PageHandlers : public PageTest {};
-
-unsigned char *closed_page() {
-  void *const p = mmap(nullptr, page_size(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  EXPECT_NE(p, MAP_FAILED);
-  return bytes(p);
-}
-
-void fault_elsewhere() {
-  poke(closed_page(), 1);
-}
 
 TEST_F(PageHandlers, AFaultElsewhereEndsTheProcessAsEver) {
   EXPECT_EXIT(fault_elsewhere(), testing::KilledBySignal(SIGSEGV), "^$");
@@ -246,104 +233,6 @@ TEST_F(PageHandlers, AHandlerThatCameBeforeTheyAreKeptIsFound) {
   EXPECT_NE(now.sa_sigaction, jump_back);
   rf_page_signals_keep(false);
   sigaction(SIGSEGV, &before, nullptr);
-}
-
-struct sigaction theirs;
-
-// A handler that is not concerned and hands the signal to who was there before: us.
-void not_mine(int number, siginfo_t *info, void *context) {
-  theirs.sa_sigaction(number, info, context);
-}
-
-TEST_F(PageHandlers, HandlersThatCallEachOtherDoNotGoRoundInCircles) {
-  EXPECT_EXIT(
-      {
-        struct sigaction action = {};
-        action.sa_sigaction = not_mine;
-        action.sa_flags = SA_SIGINFO;
-        sigaction(SIGSEGV, &action, &theirs);
-        rf_free(a(), rf_alloc(a(), 1));
-        fault_elsewhere();
-      },
-      testing::KilledBySignal(SIGSEGV), "^$");
-}
-
-// One that opens the page, so that the program goes on where it was.
-void open_page(int, siginfo_t *info, void *) {
-  auto const page = reinterpret_cast<uintptr_t>(info->si_addr) & ~uintptr_t{page_size() - 1};
-  (void)mprotect(reinterpret_cast<void *>(page), page_size(), PROT_READ | PROT_WRITE);
-}
-
-std::atomic<int> in_handlers;
-bool alone; // nobody to wait for
-thread_local int entered;
-unsigned char *nested_page; // for a fault within the handler; nullptr: none
-
-// Each of two threads, or one that has handled another fault meanwhile, hands its signal on while it handles it.
-void hand_on(int number, siginfo_t *info, void *context) {
-  if (nested_page != nullptr && info->si_addr == nested_page) {
-    open_page(number, info, context);
-    return;
-  }
-  if (entered++ != 0) {
-    _exit(99); // its own signal came back
-  }
-  if (nested_page != nullptr) {
-    poke(nested_page, 1);
-    (void)!write(STDERR_FILENO, "opened", 6);
-  } else {
-    bool const waits = alone ? false : ++in_handlers == 2;
-    while (waits || (!alone && in_handlers < 2)) { // the first one ends the process
-      std::this_thread::yield();
-    }
-  }
-  theirs.sa_sigaction(number, info, context);
-}
-
-// As a library does that is begun twice: the second time it finds ours, which stands in front of its own.
-void install_twice(rf_allocator *a, void (*handler)(int, siginfo_t *, void *)) {
-  struct sigaction action = {};
-  action.sa_sigaction = handler;
-  action.sa_flags = SA_SIGINFO | SA_NODEFER;
-  for (int i = 0; i < 2; i++) {
-    sigaction(SIGSEGV, &action, &theirs);
-    rf_free(a, rf_alloc(a, 1)); // which finds it
-  }
-}
-
-TEST_F(PageHandlers, OneThatWasInstalledTwiceDoesNotGoRoundInCircles) {
-  EXPECT_EXIT(
-      {
-        install_twice(a(), hand_on);
-        alone = true;
-        fault_elsewhere();
-      },
-      testing::KilledBySignal(SIGSEGV), "^$");
-}
-
-TEST_F(PageHandlers, EachThreadKnowsWhatItHandsOn) {
-  EXPECT_EXIT(
-      {
-        install_twice(a(), hand_on);
-        alarm(60);
-        std::thread first(fault_elsewhere); // handed on after the other one's has come
-        while (in_handlers == 0) {
-          std::this_thread::yield();
-        }
-        fault_elsewhere();
-        first.join();
-      },
-      testing::KilledBySignal(SIGSEGV), "^$");
-}
-
-TEST_F(PageHandlers, WhatIsHandledWithinAHandlerIsForgottenThen) {
-  EXPECT_EXIT(
-      {
-        nested_page = closed_page();
-        install_twice(a(), hand_on);
-        fault_elsewhere();
-      },
-      testing::KilledBySignal(SIGSEGV), "^opened$");
 }
 
 TEST_F(PageHandlers, TimersWaitForOurs) {
