@@ -50,11 +50,11 @@ rf_view rf_view_of(rf_span *span, unsigned index) {
 
 bool rf_view_at(uintptr_t address, rf_view *out) {
   rf_span *const span = rf_span_holding(address);
-  if (span == NULL || address < span->base) {
+  if (span == NULL) {
     return false;
   }
-  unsigned const index = rf_span_index(span, address);
-  if (index >= span->count || rf_slot_state_of(&span->slots[index]) == RF_SLOT_NEW) {
+  unsigned const index = rf_span_slot_at(span, address);
+  if (index == span->count || rf_slot_state_of(&span->slots[index]) == RF_SLOT_NEW) {
     return false;
   }
   set_view(out, span, index);

@@ -174,6 +174,12 @@ static inline unsigned rf_span_index(const rf_span *span, uintptr_t address) {
   return (unsigned)((uint64_t)(address - span->base) * span->magic >> RF_SPAN_MAGIC);
 }
 
+/* The number of the slot that `address` lies in; span->count where it is before the first or behind the last. */
+static inline unsigned rf_span_slot_at(const rf_span *span, uintptr_t address) {
+  unsigned const index = address >= span->base ? rf_span_index(span, address) : span->count;
+  return index < span->count ? index : span->count;
+}
+
 /* ---- The page map ---- */
 
 #if UINTPTR_MAX > UINT32_MAX

@@ -5,7 +5,6 @@
 #include "checkers/dropin/os/pages.h"
 #include "kernel_roots.h"
 
-#include <limits.h>
 
 #if UINTPTR_MAX > UINT32_MAX
 #define ADDRESS_BITS (((uintptr_t)1 << 48) - 1)
@@ -145,7 +144,7 @@ static rf_reachability_block *find_among(rf_reachability_block *first, size_t be
 
 /* The heap's, by its slot. */
 static rf_reachability_block *find_in_span(const rf_reachability *table, const rf_span *span, uintptr_t address) {
-  unsigned const index = address >= span->base ? rf_span_index(span, address) : UINT_MAX;
+  unsigned const index = rf_span_slot_at(span, address);
   bool const known = index < (span->large ? 1 : span->carved);
   size_t const slot = known ? place_of(table, span, index) : SIZE_MAX;
   uint32_t const number = slot < table->index_capacity ? table->index[slot] : 0;

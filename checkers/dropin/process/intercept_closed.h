@@ -8,30 +8,20 @@
 #include "lifecycle.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 
+/* Tells of it. */
+static inline bool rf_was_closed(const void *stream, const rf_origin *origin) {
+  return rf_may_be_freed(stream) && !rf_process_uses(stream, origin);
+}
+
 #define USES(type, failed, name, parameters, arguments, stream)                                                        \
-  RF_COLD static type look_in_##name parameters {                                                                      \
-    rf_origin const origin = RF_CALLER;                                                                                \
-    find_theirs();                                                                                                     \
-    return rf_process_uses(stream, &origin) ? theirs.name arguments : (failed);                                        \
-  }                                                                                                                    \
-  NO_FRAME RF_EXPORT type OURS(name) parameters {                                                                      \
-    if (RF_UNLIKELY(theirs.name == NULL || rf_may_be_freed(stream))) {                                                 \
-      return look_in_##name arguments;                                                                                 \
-    }                                                                                                                  \
-    return theirs.name arguments;                                                                                      \
-  }
+  UNLESS_FREED(type, failed, name, parameters, arguments, stream, rf_was_closed(stream, &origin))
 
 /* A function that gives nothing. */
 #define USES_ONLY(name, parameters, arguments, stream)                                                                 \
-  RF_COLD RF_EXPORT void OURS(name) parameters {                                                                       \
-    rf_origin const origin = RF_CALLER;                                                                                \
-    find_theirs();                                                                                                     \
-    if (!rf_may_be_freed(stream) || rf_process_uses(stream, &origin)) {                                                \
-      theirs.name arguments;                                                                                           \
-    }                                                                                                                  \
-  }
+  DONE_UNLESS_FREED(name, parameters, arguments, rf_was_closed(stream, &origin))
 
 /* A function with arguments behind the format, by the one that takes them as a list. */
 #define USES_LIST(name, by, parameters, arguments)                                                                     \
@@ -39,7 +29,7 @@
     rf_origin const origin = RF_CALLER;                                                                                \
     va_list list;                                                                                                      \
     find_theirs();                                                                                                     \
-    if (rf_may_be_freed(stream) && !rf_process_uses(stream, &origin)) {                                                \
+    if (rf_was_closed(stream, &origin)) {                                                                              \
       return EOF;                                                                                                      \
     }                                                                                                                  \
     va_start(list, format);                                                                                            \

@@ -1,9 +1,12 @@
-/* A look at an object that the program hands to a short function of the C library, where each nanosecond counts. */
+/* Calls of the C library with an object that the program may have freed: a look at its block comes first, and takes
+ * next to nothing. */
 #ifndef RINGFENCE_DROPIN_INTERCEPT_FREED_H
 #define RINGFENCE_DROPIN_INTERCEPT_FREED_H
 
 #include "checkers/dropin/heap/span.h"
 #include "checkers/dropin/runtime/state.h"
+#include "intercept.h"
+#include "lib/core/compiler.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,16 +24,40 @@ static inline bool rf_may_be_freed(const void *object) {
   if (span == NULL) {
     return rf_page_may_be(object);
   }
-  unsigned const index = address >= span->base ? rf_span_index(span, address) : span->count;
-  return index < span->count && rf_slot_state_of(&span->slots[index]) == RF_SLOT_FREED;
+  unsigned const index = rf_span_slot_at(span, address);
+  return index != span->count && rf_slot_state_of(&span->slots[index]) == RF_SLOT_FREED;
 }
 
-/* A function whose common way ends in a jump, without a frame of its own; the other way is jumped to, and so has the
- * same caller. */
 #if defined(__clang__)
 #define NO_FRAME
 #else
 #define NO_FRAME __attribute__((optimize("omit-frame-pointer")))
 #endif
+
+/* A function that gives `failed` where `freed`, an expression with `origin`, says that `object` was freed and that this
+ * is told of. The common way ends in a jump, without a frame of its own; the other one is jumped to, and so has the
+ * same caller. */
+#define UNLESS_FREED(type, failed, name, parameters, arguments, object, freed)                                         \
+  RF_COLD static type look_in_##name parameters {                                                                      \
+    rf_origin const origin = RF_CALLER;                                                                                \
+    find_theirs();                                                                                                     \
+    return (freed) ? (failed) : theirs.name arguments;                                                                 \
+  }                                                                                                                    \
+  NO_FRAME RF_EXPORT type OURS(name) parameters {                                                                      \
+    if (RF_UNLIKELY(theirs.name == NULL || rf_may_be_freed((const void *)(uintptr_t)(object)))) {                      \
+      return look_in_##name arguments;                                                                                 \
+    }                                                                                                                  \
+    return theirs.name arguments;                                                                                      \
+  }
+
+/* A function that gives nothing. */
+#define DONE_UNLESS_FREED(name, parameters, arguments, freed)                                                          \
+  RF_COLD RF_EXPORT void OURS(name) parameters {                                                                       \
+    rf_origin const origin = RF_CALLER;                                                                                \
+    find_theirs();                                                                                                     \
+    if (!(freed)) {                                                                                                    \
+      theirs.name arguments;                                                                                           \
+    }                                                                                                                  \
+  }
 
 #endif /* RINGFENCE_DROPIN_INTERCEPT_FREED_H */

@@ -67,36 +67,23 @@ void rf_intercept_sync_init(void) {
   CONDITIONS(FIND_NEWER);
 }
 
-/* True where the object lies in a freed block: a finding. */
-RF_COLD static bool is_freed(const void *object, size_t size, const rf_origin *origin) {
+static void find_theirs(void) {
   if (theirs.pthread_mutex_lock == NULL) {
     rf_intercept_sync_init();
   }
+}
+
+/* Tells of it. */
+static bool is_freed(const void *object, size_t size, const rf_origin *origin) {
   return rf_may_be_freed(object) && rf_malloc_impl_report_stale(object, size, RF_ACCESS_WRITE, origin);
 }
 
-/* A function whose first parameter is `object`. The common way ends in a jump, without a frame of its own; the other
- * one is jumped to, and so has the same caller. */
-#define SYNCHRONISES(failed, name, parameters, arguments)                                                              \
-  RF_COLD static int look_in_##name parameters {                                                                       \
-    rf_origin const origin = RF_CALLER;                                                                                \
-    return is_freed((const void *)(uintptr_t)object, sizeof *object, &origin) ? (failed) : theirs.name arguments;      \
-  }                                                                                                                    \
-  NO_FRAME RF_EXPORT int OURS(name) parameters {                                                                       \
-    if (RF_UNLIKELY(theirs.name == NULL || rf_may_be_freed((const void *)(uintptr_t)object))) {                        \
-      return look_in_##name arguments;                                                                                 \
-    }                                                                                                                  \
-    return theirs.name arguments;                                                                                      \
-  }
+#define IS_FREED is_freed((const void *)(uintptr_t)object, sizeof *object, &origin)
 
-/* One that gives nothing. */
-#define ENDS(type, name)                                                                                               \
-  RF_COLD RF_EXPORT void OURS(name)(type * object) {                                                                   \
-    rf_origin const origin = RF_CALLER;                                                                                \
-    if (!is_freed(object, sizeof *object, &origin)) {                                                                  \
-      theirs.name(object);                                                                                             \
-    }                                                                                                                  \
-  }
+/* A function whose first parameter is `object`; one that gives nothing. */
+#define SYNCHRONISES(failed, name, parameters, arguments)                                                              \
+  UNLESS_FREED(int, failed, name, parameters, arguments, object, IS_FREED)
+#define ENDS(type, name) DONE_UNLESS_FREED(name, (type * object), (object), IS_FREED)
 
 /* With the object alone; with a time, and the clock that it is of. */
 #define OF(type, name) SYNCHRONISES(EINVAL, name, (type * object), (object))
