@@ -5,7 +5,6 @@
 #include "checkers/dropin/os/pages.h"
 #include "kernel_roots.h"
 
-
 #if UINTPTR_MAX > UINT32_MAX
 #define ADDRESS_BITS (((uintptr_t)1 << 48) - 1)
 #else
