@@ -4,6 +4,8 @@
 //
 // --nudges=N: where the input is a schedule of threads, so many other schedules of each are run, too; 10 unless given.
 //
+// Under Bazel's shard_count each shard replays its share of the inputs: TEST_TOTAL_SHARDS, TEST_SHARD_INDEX.
+//
 // --speed[=SECONDS] before the inputs measures: executions per processor second, as a fuzzer makes them, of the inputs
 // with at most 32 operations.
 //
@@ -77,6 +79,28 @@ void run_input(const ringfence::fuzz::Input &input, uint32_t nudges = 0) {
   if (&rf_fuzz_nudge != nullptr) {
     rf_fuzz_nudge(0);
   }
+}
+
+// The environment's number, or `otherwise` where there is none.
+unsigned long number_of(const char *name, unsigned long otherwise) {
+  const char *const text = getenv(name);
+  return text != nullptr && *text != '\0' ? strtoul(text, nullptr, 10) : otherwise;
+}
+
+// Inputs of this shard: those of a seed file take unequal times, and neighbours similar ones, so each shard has every
+// n-th. Bazel counts a shard as failed unless the file that it names shows that the program shares the inputs out.
+std::vector<ringfence::fuzz::Input> share_of(const std::vector<ringfence::fuzz::Input> &all) {
+  size_t const shards = std::max(number_of("TEST_TOTAL_SHARDS", 1), 1UL);
+  if (const char *const seen = getenv("TEST_SHARD_STATUS_FILE"); seen != nullptr) {
+    if (FILE *const file = fopen(seen, "w"); file != nullptr) {
+      fclose(file);
+    }
+  }
+  std::vector<ringfence::fuzz::Input> share;
+  for (size_t i = number_of("TEST_SHARD_INDEX", 0); i < all.size(); i += shards) {
+    share.push_back(all[i]);
+  }
+  return share;
 }
 
 using Bytes = std::vector<uint8_t>;
@@ -172,9 +196,10 @@ int main(int argc, char **argv) {
   if (seconds > 0) {
     return measure(inputs, seconds);
   }
-  for (const ringfence::fuzz::Input &input : inputs) {
+  std::vector<ringfence::fuzz::Input> const share = share_of(inputs);
+  for (const ringfence::fuzz::Input &input : share) {
     run_input(input, nudges);
   }
-  printf("fuzz: %zu inputs, no finding\n", inputs.size());
+  printf("fuzz: %zu inputs, no finding\n", share.size());
   return 0;
 }

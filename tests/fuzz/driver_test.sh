@@ -47,6 +47,15 @@ mkdir "$folder/of_seeds"
 cp "$seeds" "$folder/of_seeds"
 expect 0 '3 inputs, no finding' "$good" "$folder/of_seeds"
 
+# Shards of Bazel, which asks for a sign that each replays a share.
+shard() { env TEST_TOTAL_SHARDS="$1" TEST_SHARD_INDEX="$2" TEST_SHARD_STATUS_FILE="$folder/shares" "${@:3}"; }
+expect 0 '3 inputs, no finding' shard 2 0 "$good" "$seeds" "$folder/two"
+expect 0 '' test -e "$folder/shares"
+expect 0 '2 inputs, no finding' shard 2 1 "$good" "$seeds" "$folder/two"
+expect 0 '0 inputs, no finding' shard 7 6 "$good" "$seeds" "$folder/two"
+printf '%s\nAA==\n' "$fails_in_base64" >"$folder/first.seeds"
+expect 0 '1 inputs, no finding' shard 2 1 "$broken" "$folder/first.seeds"
+
 : >"$folder/nothing.seeds"
 expect 1 "$folder/nothing.seeds: no inputs in this file" "$good" "$folder/nothing.seeds"
 expect 1 "cannot read $folder/missing.seeds" "$good" "$folder/missing.seeds"
@@ -69,5 +78,6 @@ printf 'AA==\n%s\n' "$fails_in_base64" >"$folder/unnamed.seeds"
 expect $aborted "fuzz: failed on input $folder/unnamed.seeds:2" "$broken" "$folder/unnamed.seeds"
 expect $aborted 'RF_FUZZ_TRACE=1 prints the operations' "$broken" "$folder/fails"
 expect $aborted 'p1 = rf_alloc(a, 16)' env RF_FUZZ_TRACE=1 "$broken" "$folder/fails"
+expect $aborted "fuzz: failed on input $folder/first.seeds:1" shard 2 0 "$broken" "$folder/first.seeds"
 
 exit $((failures != 0))
