@@ -10,7 +10,9 @@
 #error "an attribute of the compiler did not come"
 #endif
 
-extern "C" char by_linkopts[]; // does not link without them
+// Does not link without them.
+extern "C" char by_linkopts[];
+extern "C" int by_malloc();
 
 namespace {
 
@@ -22,7 +24,7 @@ rf_allocator *init(void *, void *arena, size_t size) {
   if (file == nullptr) {
     abort();
   }
-  printf("%p\n", static_cast<void *>(by_linkopts));
+  printf("%p, %d\n", static_cast<void *>(by_linkopts), by_malloc());
   (void)fclose(file);
   return rf_simple_init(&heap, arena, size) == RF_OK ? &heap.base : nullptr;
 }

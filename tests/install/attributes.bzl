@@ -21,7 +21,7 @@ _EVERY_ATTRIBUTE = dict(
     linkstatic = True,
     local = False,
     local_defines = ["BY_LOCAL_DEFINES=1"] + NOTHING,
-    malloc = "//checkers/dropin:malloc",
+    malloc = "//tests/install:by_malloc",
     restricted_to = None,
     shard_count = 1,
     stamp = 0,

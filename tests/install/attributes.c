@@ -8,7 +8,9 @@
 #error "an attribute of the compiler did not come"
 #endif
 
-extern char by_linkopts[]; /* does not link without them */
+/* Does not link without them. */
+extern char by_linkopts[];
+int by_malloc(void);
 
 /* The file that the build names is there, and says so. */
 static bool is_data(const char *path) {
@@ -30,5 +32,5 @@ int main(int argc, char **argv) {
   const char *const dollar = getenv("DOLLAR");
   bool const named = mode != NULL && *mode != '\0' && *mode != '$' && dollar != NULL && strcmp(dollar, "$HOME") == 0;
   printf("BUILT_BY %s, DOLLAR %s, %p\n", mode == NULL ? "" : mode, dollar == NULL ? "" : dollar, (void *)by_linkopts);
-  return made && named && argc == 2 && is_data(argv[1]) && is_data(getenv("DATA")) ? 0 : 1;
+  return made && named && by_malloc() == 1 && argc == 2 && is_data(argv[1]) && is_data(getenv("DATA")) ? 0 : 1;
 }
