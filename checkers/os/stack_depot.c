@@ -115,7 +115,7 @@ rf_status rf_stack_depot_init(rf_stack_depot *depot, void *memory, size_t size) 
   depot->recent_most = recent - 1;
   depot->recent_mask = recent < RECENT_FIRST ? recent - 1 : RECENT_FIRST - 1;
   depot->records = (unsigned char *)memory + table;
-  depot->capacity = size - table;
+  depot->capacity = (size - table) & ~(size_t)(RF_RECORD_UNIT - 1); /* whole units, as shrinking leaves */
   if (depot->capacity / RF_RECORD_UNIT > SEAL - 1) {
     depot->capacity = (size_t)(SEAL - 1) * RF_RECORD_UNIT;
   }

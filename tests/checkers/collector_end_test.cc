@@ -124,6 +124,7 @@ TEST(CollectorEnd, TellsHowAFindingEndsTheProcess) {
     std::string const told = all_of(folder);
     std::string const end = aborts ? "signal " + std::to_string(SIGABRT) : "status 99";
     EXPECT_NE(told.find("\"exit\":\"" + end + "\""), std::string::npos) << told;
+    EXPECT_EQ(told.find("\"continued\""), std::string::npos) << told;
     std::filesystem::remove_all(folder);
   }
 }
@@ -147,11 +148,12 @@ TEST(CollectorEnd, WaitsForTheRecordOfAnotherThreadButNotForEver) {
   EXPECT_EQ(all_of(folder).find("status 11"), std::string::npos);
 
   std::thread slow = record_by(write_slowly);
-  rf_collector_run const run = {1, 0, 0, 0, 0, nullptr, nullptr, "status", 12, false};
+  rf_collector_run const run = {2001234567, 0, 0, 0, 0, nullptr, nullptr, "status", 12, true};
   EXPECT_TRUE(rf_collector_end(&run));
   slow.join();
   std::string const told = all_of(folder);
-  EXPECT_NE(told.find("\"exit\":\"status 12\""), std::string::npos) << told;
+  EXPECT_NE(told.find("\"seconds\":2.001234,"), std::string::npos) << told;
+  EXPECT_NE(told.find("\"exit\":\"status 12\",\"continued\":true"), std::string::npos) << told;
   EXPECT_LT(told.find("\"record\":\"snapshot\""), told.find("\"record\":\"summary\"")) << told;
   std::filesystem::remove_all(folder);
 }

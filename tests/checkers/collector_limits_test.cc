@@ -106,6 +106,20 @@ TEST(CollectorRepeats, AreOfTheFirstOfSeveralRecords) {
   });
 }
 
+TEST(CollectorLimits, LabelsBeyondTheRoomAreLeftOutAlone) {
+  std::string labels;
+  for (int i = 0; i < 300; i++) {
+    labels += "name" + std::to_string(i) + "=" + std::string(100, 'v') + ",";
+  }
+  ASSERT_EQ(setenv("RINGFENCE_LABELS", labels.c_str(), 1), 0);
+  with_collector(1, RF_COLLECTOR_AUTO, [](const std::string &folder) {
+    put(0x1000);
+    std::string const text = text_of(folder);
+    return has(text, "\"program\":\"/") && has(text, "\"mode\":\"guard\"") && !has(text, "\"labels\"");
+  });
+  ASSERT_EQ(unsetenv("RINGFENCE_LABELS"), 0);
+}
+
 TEST(CollectorLimits, ARecordBeyondTheRoomIsNotTold) {
   with_collector(1, RF_COLLECTOR_AUTO, [](const std::string &folder) {
     bool const told = rf_collector_record(

@@ -127,9 +127,10 @@ TEST(Finding, TheSummaryNamesTheAllocationOfWhatWasFoundAfterTheFact) {
   rf_finding f = {};
   f.found.site = &kHere;
   f.allocated.site = &kThere;
-  for (rf_bug const bug : {RF_BUG_BUFFER_OVERFLOW, RF_BUG_BUFFER_UNDERFLOW, RF_BUG_USE_AFTER_FREE, RF_BUG_LEAK}) {
+  for (rf_bug const bug : {RF_BUG_BUFFER_OVERFLOW, RF_BUG_BUFFER_UNDERFLOW, RF_BUG_USE_AFTER_FREE,
+                           RF_BUG_USE_AFTER_MOVE, RF_BUG_LEAK, RF_BUG_METADATA}) {
     f.bug = bug;
-    EXPECT_EQ(rf_finding_place(&f), &f.allocated);
+    EXPECT_EQ(rf_finding_place(&f), &f.allocated) << rf_bug_name(bug);
   }
   for (rf_bug const bug : {RF_BUG_DOUBLE_FREE, RF_BUG_BAD_FREE, RF_BUG_DEALLOC_MISMATCH, RF_BUG_SIZE_TOO_BIG}) {
     f.bug = bug;

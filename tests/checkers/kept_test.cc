@@ -59,5 +59,14 @@ TEST(Kept, LeavesOutWholePiecesForWhichThereIsNoRoom) {
   EXPECT_EQ(booted(&kept), piece + "67891 pieces of text before the reset did not fit\n");
 }
 
+TEST(Kept, TellsOfPiecesThatDidNotFitWhereNothingElseIsThere) {
+  rf_kept kept;
+  std::memset(&kept, 0, sizeof kept);
+  (void)rf_kept_begin(&kept, nullptr);
+  rf_sink_str(&kept.sink, std::string(RF_KEPT_BYTES + 1, 'x').c_str());
+  EXPECT_EQ(booted(&kept), "1 pieces of text before the reset did not fit\n");
+  EXPECT_EQ(booted(&kept), "");
+}
+
 } // namespace
 } // namespace ringfence

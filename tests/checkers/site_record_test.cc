@@ -280,6 +280,18 @@ TEST(SiteRecord, TellsAgainOfTheSitesOfARecordThatDidNotArrive) {
   });
 }
 
+// A process that goes on tells of its sites, and at its end of its counts alone, without a new record.
+TEST(SiteRecord, IsToldOnce) {
+  alone([] {
+    rf_seen_sites_watch(site(1));
+    ASSERT_STRNE(rf_site_record(), "");
+    rf_site_record_told();
+    rf_seen_sites_watch(site(1));
+    rf_site_record_told();
+    EXPECT_EQ(listed().sites[0].watched, 1U);
+  });
+}
+
 // In its copy of the memory the record is the parent's.
 TEST(SiteRecord, ThatAParentMadeIsNotToldByItsChild) {
   alone([] {

@@ -397,15 +397,18 @@ TEST_F(SpoolFile, ASegmentThatIsRefusedLeavesNeitherAFileNorASignal) {
 }
 
 TEST_F(SpoolFile, WorksWithAnyUmask) {
-  mode_t const before = umask(0777);
-  bool const one = append("one");
-  bool const two = append("two");
-  (void)umask(before);
-  struct stat st;
-  ASSERT_EQ(stat(current().c_str(), &st), 0);
-  EXPECT_EQ(st.st_mode & 0777, 0600U);
-  EXPECT_TRUE(one && two);
-  EXPECT_EQ(written(), "one\ntwo\n");
+  for (mode_t const mask : {0777U, 0477U, 0277U}) {
+    mode_t const before = umask(mask);
+    bool const one = append("one");
+    bool const two = append("two");
+    (void)umask(before);
+    struct stat st;
+    ASSERT_EQ(stat(current().c_str(), &st), 0);
+    EXPECT_EQ(st.st_mode & 0777, 0600U) << mask;
+    EXPECT_TRUE(one && two);
+    EXPECT_EQ(written(), "one\ntwo\n");
+    ASSERT_EQ(unlink(current().c_str()), 0);
+  }
 }
 
 TEST_F(SpoolFile, FollowsNoLinkOfAnotherFile) {

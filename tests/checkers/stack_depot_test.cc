@@ -8,6 +8,8 @@ extern "C" {
 }
 #undef _Static_assert
 
+#include <sys/mman.h>
+
 #include <cstring>
 #include <gtest/gtest.h>
 #include <map>
@@ -111,6 +113,41 @@ TEST_F(DepotEdges, AShrunkDepotKeepsItsStacksAndTakesOthersAsLongAsThereIsRoom) 
   }
   auto const beyond = static_cast<uint32_t>(whole / 8);
   EXPECT_EQ(rf_stack_depot_get(&depot_, beyond, nullptr, 0), 0U) << "of no record any more";
+}
+
+// Whatever its size is, and how much is spared.
+TEST(DepotMemory, IsNeverMoreThanWasGiven) {
+  uintptr_t frames[] = {1, 12, 13};
+  for (size_t odd = 0; odd < 8; odd++) {
+    std::vector<uint64_t> memory(size_t{1} << 13, 0);
+    size_t const size = (memory.size() - 1) * sizeof memory[0] + odd;
+    memory.back() = UINT64_MAX;
+    std::memset(&memory.back(), 0, odd);
+    rf_stack_depot depot;
+    ASSERT_EQ(rf_stack_depot_init(&depot, memory.data(), size), RF_OK);
+    auto const left = static_cast<size_t>(reinterpret_cast<unsigned char *>(memory.data()) + size - depot.records);
+    EXPECT_LE(rf_stack_depot_shrink(&depot, left - depot.used - 1), size) << odd;
+    while (rf_stack_depot_put(&depot, frames, 3) != 0) {
+      frames[0]++;
+    }
+    EXPECT_LE(depot.used, left) << odd;
+    EXPECT_EQ(memory.back(), odd == 0 ? UINT64_MAX : UINT64_MAX << 8 * odd) << odd;
+  }
+}
+
+// An id that was never returned is not looked up behind the memory, which may be the end of a mapping.
+TEST(DepotMemory, IsReadUpToItsEndAlone) {
+  size_t const size = size_t{1} << 16;
+  auto *const memory =
+      static_cast<unsigned char *>(mmap(nullptr, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  ASSERT_NE(memory, MAP_FAILED);
+  ASSERT_EQ(munmap(memory + size, size), 0);
+  rf_stack_depot depot;
+  ASSERT_EQ(rf_stack_depot_init(&depot, memory, size), RF_OK);
+  for (uint32_t id = 0; id <= size / RF_RECORD_UNIT + 1; id++) {
+    EXPECT_EQ(rf_stack_depot_get(&depot, id, nullptr, 0), 0U) << id;
+  }
+  ASSERT_EQ(munmap(memory, size), 0);
 }
 
 #if RF_HOST_STACKS

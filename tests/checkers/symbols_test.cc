@@ -214,14 +214,16 @@ TEST(Symbols, AreThoseOfTheFullTableOrThoseOfDynamicLinking) {
     EXPECT_EQ(name_in(path, 0x1010), "") << i;
     EXPECT_EQ(rf_symbols_present(path.c_str()), i != 0) << "names for people: " << i;
   }
-  for (int i = 0; i < 5; i++) { // what lies outside of the file is not read
+  for (int i = 0; i < 7; i++) { // what lies outside of the file is not read, nor what ends before it begins
     Sections s;
     s.add(SHT_STRTAB, ".strings", names);
     s.headers.back().sh_offset += i == 1 ? 1000000U : 0U;
     s.headers.back().sh_size += i == 2 ? 1000000U : 0U;
+    s.headers.back().sh_size = i == 5 ? 0U - s.headers.back().sh_offset : s.headers.back().sh_size;
     add(&s, SHT_SYMTAB, 1);
     s.headers.back().sh_offset += i == 3 ? 1000000U : 0U;
     s.headers.back().sh_size += i == 4 ? 1000000U : 0U;
+    s.headers.back().sh_size = i == 6 ? 0U - s.headers.back().sh_offset : s.headers.back().sh_size;
     s.write(path);
     EXPECT_EQ(name_in(path, 0x1008), i == 0 ? "full" : "") << i;
   }

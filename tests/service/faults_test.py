@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import service
-from service import SERVE, Service, append, check, equal, event
+from service import SERVE, Service, append, check, equal, event, record
 
 
 def limit_files(most):
@@ -100,6 +100,21 @@ def names_of_a_transaction_that_failed_are_none():
         check('"staging"' in str(counts).replace("'", '"') and "team=core" in str(counts), counts)
         equal([loop["processes"] for loop in counts["crash_loops"]], [50], "each counts once")
         equal([a["kind"] for a in counts["activity"]], ["crash loop", "new"], "and it is told")
+
+
+def repeats_that_a_transaction_took_which_failed_wait_on():
+    """They count for their finding when it is taken in at last."""
+    with Service() as s:
+        append(s.directory, record("repeat", "n-99", of="n-0", count=4))
+        s.wait(lambda: s.ask("status")["repeats_waiting"] == 4)
+        soft, hard = resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (200000, hard))
+        append(s.directory, *[event("a", f"n-{i}", f_pad=20000) for i in range(50)])
+        s.wait(lambda: "findings wait in the spool" in s.log())
+        resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
+        s.wait(lambda: s.findings() != [])
+        equal([f["count"] for f in s.findings()], [54])
+        equal(s.ask("status")["repeats_waiting"], 0)
 
 
 def an_upload_to_a_full_disk_says_so():
@@ -388,7 +403,8 @@ service.main([
     a_database_that_another_program_holds_stalls_no_page,
     a_full_disk_loses_nothing_and_is_named, a_server_goes_on_when_the_disk_has_room_again,
     few_descriptors_are_as_many_as_may_be_or_are_named,
-    names_of_a_transaction_that_failed_are_none, an_upload_to_a_full_disk_says_so,
+    names_of_a_transaction_that_failed_are_none, repeats_that_a_transaction_took_which_failed_wait_on,
+    an_upload_to_a_full_disk_says_so,
     a_file_of_a_backup_s_name_is_a_whole_backup, a_damaged_database_is_named, folders_of_others_are_not_used,
     a_server_that_hangs_or_is_dead_costs_writers_nothing, a_server_whose_store_is_taken_away_says_so_and_ends,
     damage_that_no_question_meets_is_told_by_a_check,

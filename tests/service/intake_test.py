@@ -133,7 +133,8 @@ def what_cannot_be_read_is_counted_and_harms_nothing_else():
 
 def what_is_no_file_in_the_spool_holds_nobody_up():
     for number, make in enumerate((os.mkdir, os.mkfifo, lambda path: os.symlink("/dev/zero", path),
-                                   lambda path: open(path + "9" * 18, "wb").close())):
+                                   lambda path: open(path + "9" * 18, "wb").close(),
+                                   lambda path: open(path + "9" * 20, "wb").close())):
         with Service(start=False) as s:
             os.mkdir(s.directory + "/spool", 0o700)
             for i in range(300 if number == 0 else 1):
