@@ -8,9 +8,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <gtest/gtest.h>
+#include <linux/capability.h>
 #include <optional>
 #include <string>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -333,6 +335,30 @@ TEST_F(Paths, ANameBelowAFileIsNotFound) {
   EXPECT_EQ(status, RF_EXIT_NOT_FOUND);
   EXPECT_EQ(rf_paths_program(&arena_, file.c_str(), &status), nullptr);
   EXPECT_EQ(status, RF_EXIT_CANNOT_RUN);
+}
+
+// Asks as a user whom no capability lets run what anybody else may run. Exits with the status.
+[[noreturn]] void ask_without_capabilities(rf_bump_arena *arena, const std::string &file) {
+  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  struct __user_cap_data_struct none[2] = {};
+  int status = 0;
+  if (syscall(SYS_capset, &header, none) == 0) {
+    (void)rf_paths_program(arena, file.c_str(), &status);
+  }
+  exit(status);
+}
+
+TEST_F(Paths, AFileThatOthersMayRunIsTold) {
+  const std::string file = scratch("others");
+  write_file(file, "#!/bin/sh\n");
+  for (const mode_t mode : {0610, 0601}) {
+    ASSERT_EQ(chmod(file.c_str(), mode), 0);
+    EXPECT_EXIT(ask_without_capabilities(&arena_, file), testing::ExitedWithCode(RF_EXIT_CANNOT_RUN),
+                "others may not be executed by this user");
+  }
+  ASSERT_EQ(chmod(file.c_str(), 0600), 0);
+  EXPECT_EXIT(ask_without_capabilities(&arena_, file), testing::ExitedWithCode(RF_EXIT_CANNOT_RUN),
+              "others is not executable .Permission denied.; `chmod .x` makes it so");
 }
 
 TEST_F(Paths, TheFolderOfBazelRunIsEnteredFromARunfilesTreeAlone) {
