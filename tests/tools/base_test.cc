@@ -291,7 +291,7 @@ TEST_F(Numbers, OutOfTheirRangeAreTheFallback) {
 
 using Paths = Base;
 
-TEST_F(Paths, AFolderInPathIsNoProgram) {
+TEST_F(Paths, AFolderInPathIsNoProgramNorIsAFileThatNobodyMayRun) {
   const std::string first = scratch("path_first");
   const std::string second = scratch("path_second");
   ASSERT_EQ(mkdir(first.c_str(), 0755), 0);
@@ -299,7 +299,9 @@ TEST_F(Paths, AFolderInPathIsNoProgram) {
   const Variable path("PATH", first + ":" + second);
   EXPECT_EQ(rf_paths_in_path(&arena_, "tool"), nullptr);
   ASSERT_EQ(mkdir(second.c_str(), 0755), 0);
-  write_file(second + "/tool", "#!/bin/sh\n", 0755);
+  write_file(second + "/tool", "#!/bin/sh\n", 0644);
+  EXPECT_EQ(rf_paths_in_path(&arena_, "tool"), nullptr);
+  ASSERT_EQ(chmod((second + "/tool").c_str(), 0755), 0);
   EXPECT_EQ(rf_paths_in_path(&arena_, "tool"), second + "/tool");
 }
 
@@ -355,6 +357,12 @@ TEST_F(Paths, AFileThatOthersMayRunIsTold) {
     ASSERT_EQ(chmod(file.c_str(), mode), 0);
     EXPECT_EXIT(ask_without_capabilities(&arena_, file), testing::ExitedWithCode(RF_EXIT_CANNOT_RUN),
                 "others may not be executed by this user");
+  }
+  if (chown(file.c_str(), 65534, static_cast<gid_t>(-1)) == 0) { // root's tests can
+    ASSERT_EQ(chmod(file.c_str(), 0744), 0);
+    EXPECT_EXIT(ask_without_capabilities(&arena_, file), testing::ExitedWithCode(RF_EXIT_CANNOT_RUN),
+                "others may not be executed by this user");
+    ASSERT_EQ(chown(file.c_str(), getuid(), static_cast<gid_t>(-1)), 0);
   }
   ASSERT_EQ(chmod(file.c_str(), 0600), 0);
   EXPECT_EXIT(ask_without_capabilities(&arena_, file), testing::ExitedWithCode(RF_EXIT_CANNOT_RUN),

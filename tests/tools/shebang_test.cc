@@ -38,6 +38,7 @@ TEST_F(Shebang, IsTheFirstWordOfTheFirstLine) {
   EXPECT_EQ(interpreter("#!/bin/sh\nrest\n"), "/bin/sh");
   EXPECT_EQ(interpreter("#!/bin/sh"), "/bin/sh") << "the line has no end";
   EXPECT_EQ(interpreter("#! \t/bin/sh \t-e x\n"), "/bin/sh");
+  EXPECT_EQ(interpreter("#!/bin/sh\t-e\n"), "/bin/sh");
   EXPECT_EQ(interpreter("#!sh\n"), "sh") << "PATH is env's alone";
   EXPECT_EQ(interpreter("#!/bin/sh\r\n"), "/bin/sh\r");
 }

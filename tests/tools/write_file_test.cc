@@ -82,6 +82,20 @@ TEST(WriteFile, ADescriptorsFileIsContinued) {
   EXPECT_EQ(close(fd), 0) << "it was closed with the file";
 }
 
+// So that no later message is written into it.
+TEST(WriteFile, ADescriptorsFileTakesNoPlaceOfAStandardStream) {
+  int const fd = open("/dev/null", O_WRONLY);
+  int const input = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 10);
+  EXPECT_EQ(close(STDIN_FILENO), 0);
+  FILE *const file = rf_write_file(("/dev/fd/" + std::to_string(fd)).c_str());
+  EXPECT_EQ(dup2(input, STDIN_FILENO), STDIN_FILENO);
+  EXPECT_EQ(close(input), 0);
+  ASSERT_NE(file, nullptr);
+  EXPECT_GT(fileno(file), STDERR_FILENO);
+  EXPECT_EQ(fclose(file), 0);
+  EXPECT_EQ(close(fd), 0);
+}
+
 // One that is open to be read alone, a file of this process's own, and one that is not open.
 TEST(WriteFile, ADescriptorThatIsNoneToWriteToIsRefused) {
   int const read_only = open("/dev/null", O_RDONLY);
