@@ -119,7 +119,8 @@ cmake -S "$work/words" -B "$work/of_words" -DCMAKE_BUILD_TYPE=Debug >"$work/log"
   complain "words: $(tail "$work/log")"
 words=$(sed -nE 's/^ *add_test\((of_cmake|[a-z]+ "\/checker" "check" "--") //p' "$work/of_words/CTestTestfile.cmake" |
   sort | uniq -c)
-[[ $words == *' 3 "/program" "" "a;b" "c d" "\\e" "Debug" "f;g" "h\\" "i;\\" "")' ]] || complain "not add_test's words: $words"
+[[ $words == *' 3 "/program" "" "a;b" "c d" "\\e" "Debug" "f;g" "h\\" "i;\\" "")' ]] ||
+  complain "not add_test's words: $words"
 
 cmake -S "$here" -B "$work/refused" -DRINGFENCE_MODE=gaurd >"$work/log" 2>&1 && complain "mode gaurd is taken"
 grep -q 'RINGFENCE_MODE is gaurd; it takes off, sample' "$work/log" || complain "mode gaurd: $(<"$work/log")"

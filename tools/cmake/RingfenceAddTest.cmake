@@ -5,8 +5,8 @@
 #
 # A command that is the name of a target stands for the target's program.
 function(ringfence_add_test)
-  # By ARGV0, ARGV1 …: in ARGV an argument with a semicolon is several, one that is empty is none, and one that ends in a
-  # backslash joins the next. In a list such arguments stay what they are as generator expressions.
+  # By ARGV0, ARGV1 …: in ARGV an argument with a semicolon is several, one that is empty is none, and one that ends in
+  # a backslash joins the next. In a list such arguments stay what they are as generator expressions.
   set(words)
   set(index 0)
   while(index LESS ARGC)
