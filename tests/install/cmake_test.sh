@@ -100,7 +100,8 @@ make -n -C "$work/embedded" >"$work/log" 2>&1 || complain "embedded: $(tail "$wo
 grep -q lib/heaps/tlsf "$work/log" || complain "embedded: tlsf is not compiled: $(tail "$work/log")"
 grep -q tools/ringfence/cli/main.c "$work/log" && complain "embedded: the command is compiled, and nothing needs it"
 
-# The program of a test has the arguments that it has by add_test, those that are empty or have a semicolon, too.
+# The program of a test has the arguments that it has by add_test, those that are empty, have a semicolon or end in a
+# backslash, too.
 mkdir "$work/words"
 cat >"$work/words/CMakeLists.txt" <<END
 cmake_minimum_required(VERSION 3.16)
@@ -109,15 +110,17 @@ enable_testing()
 add_executable(ringfence::command IMPORTED)
 set_target_properties(ringfence::command PROPERTIES IMPORTED_LOCATION /checker)
 include("$here/tools/cmake/RingfenceAddTest.cmake")
-add_test(NAME of_cmake COMMAND /program "" "a;b" "c d" "\\\\e" "\$<CONFIG>" "\$<1:f;g>" "")
-ringfence_add_test(NAME named COMMAND /program "" "a;b" "c d" "\\\\e" "\$<CONFIG>" "\$<1:f;g>" "" CONFIGURATIONS Debug)
-ringfence_add_test(short /program "" "a;b" "c d" "\\\\e" "\$<CONFIG>" "\$<1:f;g>" "")
+add_test(NAME of_cmake COMMAND /program "" "a;b" "c d" "\\\\e" "\$<CONFIG>" "\$<1:f;g>" "h\\\\" "i;\\\\" "")
+ringfence_add_test(NAME named COMMAND /program "" "a;b" "c d" "\\\\e" "\$<CONFIG>" "\$<1:f;g>" "h\\\\" "i;\\\\" ""
+  CONFIGURATIONS Debug)
+ringfence_add_test(short /program "" "a;b" "c d" "\\\\e" "\$<CONFIG>" "\$<1:f;g>" "h\\\\" "i;\\\\" "")
 END
 cmake -S "$work/words" -B "$work/of_words" -DCMAKE_BUILD_TYPE=Debug >"$work/log" 2>&1 ||
   complain "words: $(tail "$work/log")"
 words=$(sed -nE 's/^ *add_test\((of_cmake|[a-z]+ "\/checker" "check" "--") //p' "$work/of_words/CTestTestfile.cmake" |
   sort | uniq -c)
-[[ $words == *' 3 "/program" "" "a;b" "c d" "\\e" "Debug" "f;g" "")' ]] || complain "not add_test's words: $words"
+[[ $words == *' 3 "/program" "" "a;b" "c d" "\\e" "Debug" "f;g" "h\\" "i;\\" "")' ]] ||
+  complain "not add_test's words: $words"
 
 cmake -S "$here" -B "$work/refused" -DRINGFENCE_MODE=gaurd >"$work/log" 2>&1 && complain "mode gaurd is taken"
 grep -q 'RINGFENCE_MODE is gaurd; it takes off, sample' "$work/log" || complain "mode gaurd: $(<"$work/log")"

@@ -8,9 +8,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <gtest/gtest.h>
+#include <linux/capability.h>
 #include <optional>
 #include <string>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -289,7 +291,7 @@ TEST_F(Numbers, OutOfTheirRangeAreTheFallback) {
 
 using Paths = Base;
 
-TEST_F(Paths, AFolderInPathIsNoProgram) {
+TEST_F(Paths, AFolderInPathIsNoProgramNorIsAFileThatNobodyMayRun) {
   const std::string first = scratch("path_first");
   const std::string second = scratch("path_second");
   ASSERT_EQ(mkdir(first.c_str(), 0755), 0);
@@ -297,7 +299,9 @@ TEST_F(Paths, AFolderInPathIsNoProgram) {
   const Variable path("PATH", first + ":" + second);
   EXPECT_EQ(rf_paths_in_path(&arena_, "tool"), nullptr);
   ASSERT_EQ(mkdir(second.c_str(), 0755), 0);
-  write_file(second + "/tool", "#!/bin/sh\n", 0755);
+  write_file(second + "/tool", "#!/bin/sh\n", 0644);
+  EXPECT_EQ(rf_paths_in_path(&arena_, "tool"), nullptr);
+  ASSERT_EQ(chmod((second + "/tool").c_str(), 0755), 0);
   EXPECT_EQ(rf_paths_in_path(&arena_, "tool"), second + "/tool");
 }
 
@@ -333,6 +337,36 @@ TEST_F(Paths, ANameBelowAFileIsNotFound) {
   EXPECT_EQ(status, RF_EXIT_NOT_FOUND);
   EXPECT_EQ(rf_paths_program(&arena_, file.c_str(), &status), nullptr);
   EXPECT_EQ(status, RF_EXIT_CANNOT_RUN);
+}
+
+// Asks as a user whom no capability lets run what anybody else may run. Exits with the status.
+[[noreturn]] void ask_without_capabilities(rf_bump_arena *arena, const std::string &file) {
+  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  struct __user_cap_data_struct none[2] = {};
+  int status = 0;
+  if (syscall(SYS_capset, &header, none) == 0) {
+    (void)rf_paths_program(arena, file.c_str(), &status);
+  }
+  exit(status);
+}
+
+TEST_F(Paths, AFileThatOthersMayRunIsTold) {
+  const std::string file = scratch("others");
+  write_file(file, "#!/bin/sh\n");
+  for (const mode_t mode : {0610, 0601}) {
+    ASSERT_EQ(chmod(file.c_str(), mode), 0);
+    EXPECT_EXIT(ask_without_capabilities(&arena_, file), testing::ExitedWithCode(RF_EXIT_CANNOT_RUN),
+                "others may not be executed by this user");
+  }
+  if (chown(file.c_str(), 65534, static_cast<gid_t>(-1)) == 0) { // root's tests can
+    ASSERT_EQ(chmod(file.c_str(), 0744), 0);
+    EXPECT_EXIT(ask_without_capabilities(&arena_, file), testing::ExitedWithCode(RF_EXIT_CANNOT_RUN),
+                "others may not be executed by this user");
+    ASSERT_EQ(chown(file.c_str(), getuid(), static_cast<gid_t>(-1)), 0);
+  }
+  ASSERT_EQ(chmod(file.c_str(), 0600), 0);
+  EXPECT_EXIT(ask_without_capabilities(&arena_, file), testing::ExitedWithCode(RF_EXIT_CANNOT_RUN),
+              "others is not executable .Permission denied.; `chmod .x` makes it so");
 }
 
 TEST_F(Paths, TheFolderOfBazelRunIsEnteredFromARunfilesTreeAlone) {

@@ -246,6 +246,16 @@ TEST_P(Elf, NamesTheFunctionThatAnAddressLiesIn) {
   rf_elf_close(&elf_);
 }
 
+// A function that the loader chooses is one by its resolver, which runs and may be in a stack.
+TEST_P(Elf, FunctionsThatTheLoaderChoosesHaveNamesAndDataHasNone) {
+  file_.symbols = {{"chosen", 0x1000, 0x20, true, STT_GNU_IFUNC}, {"data", 0x2000, 0x20, true, STT_OBJECT}};
+  ASSERT_EQ(open(file_.bytes()), RF_ELF_OK);
+  const rf_symbol_table symbols = rf_symbol_table_read(&elf_);
+  EXPECT_STREQ(rf_symbol_table_find(&symbols, 0x1010), "chosen");
+  EXPECT_EQ(rf_symbol_table_find(&symbols, 0x2010), nullptr);
+  rf_elf_close(&elf_);
+}
+
 TEST_P(Elf, OfNamesOfOneAddressTheOneThatReachesFarEnoughIsMeant) {
   file_.symbols = {{"long", 0x1000, 0x20}, {"short", 0x1000, 4}, {"brief", 0x2000, 4}, {"lengthy", 0x2000, 0x20}};
   ASSERT_EQ(open(file_.bytes()), RF_ELF_OK);

@@ -114,8 +114,17 @@ TEST_F(Json, RefusesWhatIsNotJson) {
   }
 }
 
+TEST_F(Json, ListsSideBySideAreNotNested) {
+  std::string lists;
+  for (int i = 0; i < 100; i++) {
+    lists += "[1],{\"a\":1},";
+  }
+  EXPECT_NE(parse('[' + lists + "[]]"), nullptr);
+}
+
 TEST_F(Json, RefusesDeepNestingInsteadOfOverflowingTheStack) {
   EXPECT_NE(parse(std::string(64, '[') + std::string(64, ']')), nullptr);
+  EXPECT_EQ(parse(std::string(65, '[') + std::string(65, ']')), nullptr);
   EXPECT_EQ(parse(std::string(100000, '[')), nullptr);
 }
 

@@ -4,6 +4,7 @@
 
 #include <ringfence/report_serial.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -74,8 +75,7 @@ public:
   }
   ~Terminal() {
     if (child_ > 0) {
-      kill(child_, SIGTERM);
-      EXPECT_EQ(waitpid(child_, nullptr, 0), child_);
+      EXPECT_EQ(end(SIGTERM), SIGTERM);
     }
     for (int const fd : {board_, kept_, shown_[0], shown_[1]}) {
       close(fd);
@@ -107,6 +107,15 @@ public:
       execl(ringfence().c_str(), "ringfence", "monitor", device_.c_str(), option, static_cast<char *>(nullptr));
       _exit(1);
     }
+  }
+
+  // Returns the signal that the monitor ended by; 0 where it exited.
+  int end(int signal_number) {
+    int status = 0;
+    kill(child_, signal_number);
+    EXPECT_EQ(waitpid(child_, &status, 0), child_);
+    child_ = -1;
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
   }
 
 private:
@@ -168,6 +177,21 @@ TEST(Monitor, ShowsAFindingWhoseEndIsLostWhileTheBoardGoesOn) {
   terminal.send(lines);
   std::string const whole = terminal.shown_until("SUMMARY: Ringfence: ");
   EXPECT_FALSE(has(whole.substr(whole.find("=====")), "did not arrive")) << whole;
+}
+
+TEST(Monitor, ShowsAFindingThatHasNotComeWholeWhereASignalEndsIt) {
+  std::string const lines = lines_of_a_finding();
+  for (int const signal_number : {SIGHUP, SIGINT, SIGTERM}) {
+    Terminal terminal;
+    if (!terminal.is_there()) {
+      GTEST_SKIP() << "there are no pseudo terminals here";
+    }
+    terminal.watch(nullptr);
+    terminal.send(lines.substr(0, lines.rfind('#')) + "going on\n");
+    EXPECT_EQ(terminal.shown_until("going on\n"), "going on\n");
+    EXPECT_EQ(terminal.end(signal_number), signal_number);
+    EXPECT_TRUE(has(terminal.shown_until("SUMMARY: "), "at least 1 line of this report did not arrive"));
+  }
 }
 
 // Its last letter may be the first of a line of ours.

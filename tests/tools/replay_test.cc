@@ -103,6 +103,22 @@ TEST(Replay, TellsWhatIsInATrace) {
   unlink(file.c_str());
 }
 
+// The time and the failures of a recording are those of all its requests.
+TEST(Replay, TellsOfAPartWhatIsTrueOfThePart) {
+  std::string const file = made_trace();
+  Result const first = replay({"--events=2", "--runs=1", file});
+  EXPECT_EQ(first.out.rfind(file + ": 2 requests (2 alloc, 0 free, 0 realloc) of process 7\n"
+                                   "  peak 40 bytes in 2 blocks\n",
+                            0),
+            0U)
+      << first.out;
+  Result const last = replay({"--last=1", "--runs=1", file});
+  EXPECT_TRUE(has(last.out, " of process 7\n  peak 97.7 KiB in 3 blocks\n")) << last.out;
+  Result const all = replay({"--events=3", "--last=3", "--arena=1M", "--runs=1", file});
+  EXPECT_TRUE(has(all.out, " in 1.500 s\n  peak 97.7 KiB in 3 blocks; 1 request had failed")) << all.out;
+  unlink(file.c_str());
+}
+
 TEST(Replay, TellsHowTheFreeBytesAreSplit) {
   Result const result = replay({"--runs=1", recorded()});
   size_t const at = result.out.find("  fragmentation ");

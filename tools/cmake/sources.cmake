@@ -374,7 +374,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/runtime/thread.c
   checkers/dropin/runtime/unmapped.c)
 
-set(RINGFENCE_COMMAND_SOURCES
+set(RINGFENCE_SHARED_SOURCES
   tools/ringfence/base/arena.c
   tools/ringfence/base/clean_sink.c
   tools/ringfence/base/diagnostics.c
@@ -391,6 +391,52 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/base/suggest.c
   tools/ringfence/base/words.c
   tools/ringfence/base/write_file.c
+  tools/ringfence/model/baseline.c
+  tools/ringfence/model/bug_info.c
+  tools/ringfence/model/fingerprint.c
+  tools/ringfence/model/foreign.c
+  tools/ringfence/model/foreign_asan.c
+  tools/ringfence/model/foreign_read.c
+  tools/ringfence/model/foreign_valgrind.c
+  tools/ringfence/model/frame_view.c
+  tools/ringfence/model/function_name.c
+  tools/ringfence/model/identity.c
+  tools/ringfence/model/identity_why.c
+  tools/ringfence/model/input.c
+  tools/ringfence/model/library_code.c
+  tools/ringfence/model/merge.c
+  tools/ringfence/model/record.c
+  tools/ringfence/model/record_kept.c
+  tools/ringfence/model/run.c
+  tools/ringfence/model/serial.c
+  tools/ringfence/model/serial_fields.c
+  tools/ringfence/model/skip_rules.c
+  tools/ringfence/model/snapshot.c
+  tools/ringfence/model/spooled.c
+  tools/ringfence/render/colour.c
+  tools/ringfence/render/document.c
+  tools/ringfence/render/github.c
+  tools/ringfence/render/html.c
+  tools/ringfence/render/html_finding.c
+  tools/ringfence/render/json_lines.c
+  tools/ringfence/render/junit.c
+  tools/ringfence/render/markup.c
+  tools/ringfence/render/output.c
+  tools/ringfence/render/pprof.c
+  tools/ringfence/render/sarif.c
+  tools/ringfence/render/sarif_place.c
+  tools/ringfence/render/sarif_result.c
+  tools/ringfence/render/sarif_rules.c
+  tools/ringfence/render/source.c
+  tools/ringfence/render/text.c
+  tools/ringfence/render/totals.c
+  tools/ringfence/symbols/garbled_path.c
+  tools/ringfence/symbols/image_site.c
+  tools/ringfence/symbols/symbol_table.c
+  tools/ringfence/symbols/symbolize.c
+  tools/ringfence/symbols/symbolize_parse.c)
+
+set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/cli/check_options.c
   tools/ringfence/cli/check_run.c
   tools/ringfence/cli/cmd_check.c
@@ -412,45 +458,6 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/cli/trace_options.c
   tools/ringfence/cli/trace_profile.c
   tools/ringfence/cli/tune_header.c
-  tools/ringfence/model/baseline.c
-  tools/ringfence/model/bug_info.c
-  tools/ringfence/model/fingerprint.c
-  tools/ringfence/model/foreign.c
-  tools/ringfence/model/foreign_asan.c
-  tools/ringfence/model/foreign_read.c
-  tools/ringfence/model/foreign_valgrind.c
-  tools/ringfence/model/frame_view.c
-  tools/ringfence/model/function_name.c
-  tools/ringfence/model/identity.c
-  tools/ringfence/model/identity_why.c
-  tools/ringfence/model/input.c
-  tools/ringfence/model/library_code.c
-  tools/ringfence/model/merge.c
-  tools/ringfence/model/record.c
-  tools/ringfence/model/record_kept.c
-  tools/ringfence/model/run.c
-  tools/ringfence/model/serial.c
-  tools/ringfence/model/serial_fields.c
-  tools/ringfence/model/skip_rules.c
-  tools/ringfence/model/snapshot.c
-  tools/ringfence/model/spooled.c
-  tools/ringfence/render/colour.c
-  tools/ringfence/render/document.c
-  tools/ringfence/render/github.c
-  tools/ringfence/render/html.c
-  tools/ringfence/render/html_finding.c
-  tools/ringfence/render/json_lines.c
-  tools/ringfence/render/junit.c
-  tools/ringfence/render/markup.c
-  tools/ringfence/render/output.c
-  tools/ringfence/render/pprof.c
-  tools/ringfence/render/sarif.c
-  tools/ringfence/render/sarif_place.c
-  tools/ringfence/render/sarif_result.c
-  tools/ringfence/render/sarif_rules.c
-  tools/ringfence/render/source.c
-  tools/ringfence/render/text.c
-  tools/ringfence/render/totals.c
   tools/ringfence/run/child.c
   tools/ringfence/run/environment.c
   tools/ringfence/run/explain.c
@@ -461,11 +468,6 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/ringfence/run/spool.c
   tools/ringfence/run/survivors.c
   tools/ringfence/run/tempdir.c
-  tools/ringfence/symbols/garbled_path.c
-  tools/ringfence/symbols/image_site.c
-  tools/ringfence/symbols/symbol_table.c
-  tools/ringfence/symbols/symbolize.c
-  tools/ringfence/symbols/symbolize_parse.c
   tools/trace/c_test.c
   tools/trace/demand.c
   tools/trace/fuzz_seed.c
@@ -479,66 +481,6 @@ set(RINGFENCE_COMMAND_SOURCES
   tools/trace/write.c)
 
 set(RINGFENCE_SERVE_SOURCES
-  tools/ringfence/base/arena.c
-  tools/ringfence/base/clean_sink.c
-  tools/ringfence/base/diagnostics.c
-  tools/ringfence/base/elf.c
-  tools/ringfence/base/json.c
-  tools/ringfence/base/json_member.c
-  tools/ringfence/base/option_table.c
-  tools/ringfence/base/paths.c
-  tools/ringfence/base/read_file.c
-  tools/ringfence/base/sinks.c
-  tools/ringfence/base/streams.c
-  tools/ringfence/base/string_table.c
-  tools/ringfence/base/subprocess.c
-  tools/ringfence/base/suggest.c
-  tools/ringfence/base/words.c
-  tools/ringfence/base/write_file.c
-  tools/ringfence/model/baseline.c
-  tools/ringfence/model/bug_info.c
-  tools/ringfence/model/fingerprint.c
-  tools/ringfence/model/foreign.c
-  tools/ringfence/model/foreign_asan.c
-  tools/ringfence/model/foreign_read.c
-  tools/ringfence/model/foreign_valgrind.c
-  tools/ringfence/model/frame_view.c
-  tools/ringfence/model/function_name.c
-  tools/ringfence/model/identity.c
-  tools/ringfence/model/identity_why.c
-  tools/ringfence/model/input.c
-  tools/ringfence/model/library_code.c
-  tools/ringfence/model/merge.c
-  tools/ringfence/model/record.c
-  tools/ringfence/model/record_kept.c
-  tools/ringfence/model/run.c
-  tools/ringfence/model/serial.c
-  tools/ringfence/model/serial_fields.c
-  tools/ringfence/model/skip_rules.c
-  tools/ringfence/model/snapshot.c
-  tools/ringfence/model/spooled.c
-  tools/ringfence/render/colour.c
-  tools/ringfence/render/document.c
-  tools/ringfence/render/github.c
-  tools/ringfence/render/html.c
-  tools/ringfence/render/html_finding.c
-  tools/ringfence/render/json_lines.c
-  tools/ringfence/render/junit.c
-  tools/ringfence/render/markup.c
-  tools/ringfence/render/output.c
-  tools/ringfence/render/pprof.c
-  tools/ringfence/render/sarif.c
-  tools/ringfence/render/sarif_place.c
-  tools/ringfence/render/sarif_result.c
-  tools/ringfence/render/sarif_rules.c
-  tools/ringfence/render/source.c
-  tools/ringfence/render/text.c
-  tools/ringfence/render/totals.c
-  tools/ringfence/symbols/garbled_path.c
-  tools/ringfence/symbols/image_site.c
-  tools/ringfence/symbols/symbol_table.c
-  tools/ringfence/symbols/symbolize.c
-  tools/ringfence/symbols/symbolize_parse.c
   tools/service/cli/cmd_coverage.c
   tools/service/cli/cmd_export.c
   tools/service/cli/cmd_findings.c

@@ -3,6 +3,7 @@
 #
 #   cmake_sources.sh update|check SOURCES NAME.members...
 set -euo pipefail
+export LC_ALL=C
 
 action=$1
 sources=$2
@@ -13,13 +14,26 @@ sources_of() {
   sed -nE 's|^object (\.\./[^/]+/)?(.*)/_objs/[^/]+/([^/]+)\.o$|\2/\3|p' "$1" | sed 's|\.pic$||; s|$|.c|'
 }
 
+# name; its sources, sorted, from standard input
+set_sources() {
+  printf '\nset(RINGFENCE_%s_SOURCES\n' "${1^^}"
+  sed 's|^|  |; $s|$|)|'
+}
+
+# The sources that the command and the service share are a list of their own.
 list() {
   echo '# Written by `./bazelw run //tools/install:cmake_sources`; a test holds it to what Bazel compiles.'
+  local -A of=()
   local members name
   for members in "$@"; do
-    name=$(basename -- "$members" .members)
-    printf '\nset(RINGFENCE_%s_SOURCES\n' "${name^^}"
-    sources_of "$members" | LC_ALL=C sort -u | sed 's|^|  |; $s|$|)|'
+    of[$(basename -- "$members" .members)]=$(sources_of "$members" | sort -u)
+  done
+  of[shared]=$(comm -12 <(echo "${of[command]}") <(echo "${of[serve]}"))
+  for name in core checkers malloc library shared; do
+    set_sources "$name" <<<"${of[$name]}"
+  done
+  for name in command serve; do
+    comm -23 <(echo "${of[$name]}") <(echo "${of[shared]}") | set_sources "$name"
   done
 }
 

@@ -55,6 +55,7 @@ void trace_measure(trace *t) {
 void trace_cut(trace *t, size_t count) {
   if (count < t->count) {
     t->count = count;
+    t->part = true;
     trace_measure(t);
   }
 }
@@ -86,6 +87,7 @@ void trace_keep_last(trace *t, size_t count) {
   t->ops = NULL;
   t->count = 0;
   t->capacity = 0;
+  t->part = true;
   for (size_t i = 0; i < skipped; i++) {
     size_t const id = old[i].id;
     if (old[i].kind == TRACE_ALLOC && order[id] == i && made_by[id] != all) {

@@ -59,6 +59,7 @@ typedef struct trace {
   uint64_t failures; /* requests that the program got no memory for; not among `ops` */
   uint64_t lost;     /* requests that could not be recorded */
   bool complete;     /* the recorder got to the end */
+  bool part;         /* requests were left out: the four above tell of the whole recording */
 } trace;
 
 /* `p`; ends the program where that is NULL, since memory is short. */

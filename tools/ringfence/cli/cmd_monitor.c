@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <ringfence/report_serial.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
@@ -48,7 +49,10 @@ typedef struct monitor {
   size_t findings;
   int64_t last_ms; /* when the last line of a finding came */
   bool terminal;   /* the device is one */
+  sigset_t mask;   /* of signals, while it waits */
 } monitor;
+
+static volatile sig_atomic_t ended_by; /* a signal; 0: none */
 
 static bool apply(void *context, size_t row, const char *argument) {
   monitor *const m = (monitor *)context;
@@ -70,7 +74,7 @@ static void help(void) {
   (void)puts(
       "\n"
       "Exit status, at the end of what comes: 0 if nothing was found; 99 if anything was; 2 if the command line\n"
-      "is wrong or the device cannot be read.\n"
+      "is wrong or the device cannot be read. Ctrl-C ends it, after what has come of a finding is shown.\n"
       "\n"
       "Examples:\n"
       "  ringfence monitor /dev/ttyACM0 --image fw.elf\n"
@@ -227,12 +231,49 @@ static void show_what_is_late(monitor *m) {
   }
 }
 
-/* 1 where more came; 0 at the end; -1, with errno, where the device cannot be read. */
+/* ---- Signals that end it ---- */
+
+static void note_signal(int signal_number) {
+  ended_by = signal_number;
+}
+
+/* They arrive while it waits and at no other time, so that none is overlooked before a wait. */
+static void expect_signals(monitor *m) {
+  static const int signals[] = {SIGHUP, SIGINT, SIGTERM};
+  struct sigaction const action = {.sa_handler = note_signal};
+  sigset_t ours;
+  (void)sigemptyset(&ours);
+  for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+    struct sigaction before;
+    if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler == SIG_DFL) {
+      (void)sigaction(signals[i], &action, NULL);
+      (void)sigaddset(&ours, signals[i]);
+    }
+  }
+  (void)sigprocmask(SIG_BLOCK, &ours, &m->mask);
+}
+
+/* As without a handler: a shell that runs a script ends it, too. */
+static void end_by_signal(const monitor *m) {
+  (void)fflush(stdout);
+  (void)signal(ended_by, SIG_DFL);
+  (void)raise(ended_by);
+  (void)sigprocmask(SIG_SETMASK, &m->mask, NULL);
+}
+
+/* ---- Reading ---- */
+
+/* 1 where more may come; 0 at the end; -1, with errno, where the device cannot be read. */
 static int wait_and_take(monitor *m, int fd) {
   char text[LINE_MOST];
   struct pollfd wait = {.fd = fd, .events = POLLIN};
-  bool const quiet = poll(&wait, 1, patience(m)) == 0;
-  if (quiet) {
+  int const most = patience(m);
+  struct timespec const time = {most / 1000, most % 1000 * 1000000L};
+  int const ready = ppoll(&wait, 1, most < 0 ? NULL : &time, &m->mask);
+  if (ready < 0) {
+    return errno != EINTR ? -1 : ended_by == 0;
+  }
+  if (ready == 0) {
     end_line(m);
     (void)fflush(stdout);
     return 1;
@@ -254,9 +295,9 @@ static int watch(monitor *m, const char *path) {
   }
   m->terminal = isatty(fd) == 1;
   m->serial = (rf_serial){.arena = &m->arena, .finding = show, .text = show_json, .context = m};
-  int more = 1;
-  while (more > 0) {
-    more = wait_and_take(m, fd);
+  expect_signals(m);
+  int more;
+  while ((more = wait_and_take(m, fd)) > 0) {
     show_what_is_late(m);
   }
   if (more < 0) {
@@ -270,6 +311,9 @@ static int watch(monitor *m, const char *path) {
   rf_diag("%s%s%s", m->findings != 0 ? rf_counted(&m->arena, m->findings, "finding") : "nothing found",
           m->serial.damaged != 0 ? "; lines that could not be read: " : "",
           m->serial.damaged != 0 ? rf_bump_arena_print(&m->arena, "%zu", m->serial.damaged) : "");
+  if (ended_by != 0) {
+    end_by_signal(m);
+  }
   return more < 0 ? RF_EXIT_USAGE : m->findings != 0 ? FAILED_EXITCODE : 0;
 }
 

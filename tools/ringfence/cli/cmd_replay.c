@@ -191,11 +191,17 @@ static void print_trace(const options *o, const trace *t) {
   if (t->process != 0) {
     (void)printf(" of process %lu", (unsigned long)t->process);
   }
-  (void)printf(" in %.3f s\n  peak ", (double)t->duration_us / 1e6);
+  if (!t->part) {
+    (void)printf(" in %.3f s", (double)t->duration_us / 1e6);
+  }
+  (void)printf("\n  peak ");
   print_size(o->memory, t->peak);
-  (void)printf(" in %s; %s had failed, %llu %s not recorded\n", rf_counted(o->memory, t->peak_blocks, "block"),
-               rf_counted(o->memory, t->failures, "request"), (unsigned long long)t->lost,
-               t->lost == 1 ? "was" : "were");
+  (void)printf(" in %s", rf_counted(o->memory, t->peak_blocks, "block"));
+  if (!t->part) {
+    (void)printf("; %s had failed, %llu %s not recorded", rf_counted(o->memory, t->failures, "request"),
+                 (unsigned long long)t->lost, t->lost == 1 ? "was" : "were");
+  }
+  (void)printf("\n");
   if (!t->complete) {
     (void)printf("  the trace has no end: its process was killed, or still runs\n");
   }

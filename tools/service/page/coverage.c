@@ -68,6 +68,12 @@ static const char *percent_text(const rf_page *p, uint64_t part, uint64_t all) {
   return rf_bump_arena_print(p->arena, "%" PRIu64 " %%", all == 0 ? 0 : part * 100 / all);
 }
 
+static void site_figures(const rf_page *p, uint64_t watched, uint64_t sites) {
+  const char *const noun = sites == 1 ? "call site that allocates" : "call sites that allocate";
+  rf_page_figure(p, "", rf_page_number(p, sites), noun);
+  rf_page_figure(p, "", percent_text(p, watched, sites), "of them watched");
+}
+
 static void bar(const rf_page *p, uint64_t watched, uint64_t sites) {
   rf_markup(p->sink,
             "<svg class=\"share\" role=\"img\" viewBox=\"0 0 1000 4\" preserveAspectRatio=\"none\" aria-label=\"%s of "
@@ -129,8 +135,7 @@ static void sums(const rf_page *p) {
   rf_page_raw(p, "<ul class=\"figures\">\n");
   uint64_t const count = rf_json_unsigned(p->json, "module_count", 0);
   rf_page_figure(p, "", rf_page_number(p, count), rf_noun(p->arena, count, "module"));
-  rf_page_figure(p, "", rf_page_number(p, sites), "call sites that allocate");
-  rf_page_figure(p, "", percent_text(p, watched, sites), "of them watched");
+  site_figures(p, watched, sites);
   rf_page_raw(p, "</ul>\n");
 }
 
@@ -243,8 +248,7 @@ static void head(const rf_page *p, uint64_t sites, uint64_t watched) {
             "mono wrap\">%s, "
             "build-id %s</p>\n<ul class=\"figures\">\n",
             rf_base_name(path), path, rf_json_text(p->json, "build_id", "none"));
-  rf_page_figure(p, "", rf_page_number(p, sites), "call sites that allocate");
-  rf_page_figure(p, "", percent_text(p, watched, sites), "of them watched");
+  site_figures(p, watched, sites);
   for (const rf_json *u = rf_json_list(p->json, "modes"); u != NULL; u = u->next) {
     rf_page_figure(p, "", rf_page_real(p, u, "hours"),
                    rf_bump_arena_print(p->arena, "hours in %s", rf_json_text(u, "mode", "")));
