@@ -212,6 +212,7 @@ protected:
     rf_process.forked = false;
     rf_process.ended = true;
     rf_process.ends = 1;
+    rf_process.ending = true;
     rf_process.findings = 7;
     rf_process.start_ns = 1;
     rf_process.options.leaks = RF_LEAKS_LOST;
@@ -327,6 +328,8 @@ TEST_F(ForkHandlers, MakeAChildAProcessOfItsOwn) {
   EXPECT_EQ(rf_process.id, getpid());
   EXPECT_TRUE(rf_process.forked);
   EXPECT_FALSE(rf_process.ended);
+  EXPECT_EQ(rf_process.ends, 0U) << "the parent's, which nobody is at here";
+  EXPECT_FALSE(rf_process.ending) << "its own findings may end it";
   EXPECT_EQ(rf_process.findings, 0U);
   EXPECT_EQ(rf_process.start_ns, kNow);
   EXPECT_EQ(rf_process.options.leaks, RF_LEAKS_LOST);

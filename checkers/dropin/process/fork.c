@@ -144,6 +144,7 @@ static void fork_child(void) {
   }
   rf_process.ended = false;
   rf_process.ends = 0;
+  rf_process.ending = false;
   rf_process.findings = 0;
   rf_process_log_forked();
   rf_seen_sites_forget();
