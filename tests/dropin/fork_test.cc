@@ -167,6 +167,9 @@ uint64_t __wrap_rf_port_now_ns() {
 void __wrap_rf_host_report_lock_reset() {
   call("report lock");
 }
+void __wrap_rf_log_reporter_forked() {
+  call("reporter");
+}
 void __wrap_rf_reserve_stack_forked() {
   call("reserve stack");
 }
@@ -333,9 +336,9 @@ TEST_F(ForkHandlers, MakeAChildAProcessOfItsOwn) {
   EXPECT_EQ(rf_process.findings, 0U);
   EXPECT_EQ(rf_process.start_ns, kNow);
   EXPECT_EQ(rf_process.options.leaks, RF_LEAKS_LOST);
-  Calls all = {"pages",   "guarded blocks", "heap",     "report lock", "reserve stack",
-               "log",     "seen sites",     "streams",  "steering",    "collector",
-               "tracing", "dump",           "snapshot", "modules",     "C library"};
+  Calls all = {"pages",      "guarded blocks", "heap",      "report lock", "reserve stack", "log",
+               "seen sites", "streams",        "steering",  "collector",   "tracing",       "dump",
+               "snapshot",   "modules",        "C library", "reporter"};
   if (RF_STACK_RULES) {
     all.emplace_back("stack modules");
   }
