@@ -53,6 +53,9 @@ void rf_collector_put(const rf_finding *f, const rf_symbolizer *symbolizer);
  * From rf_reporter.report only. */
 void rf_log_reporter_collect(const rf_finding *f);
 
+/* In the child of a fork, whose parent's other thread may have been reporting. Hosted systems only. In reporter.c. */
+void rf_log_reporter_forked(void);
+
 /* True where rf_collector_put would tell `f` in full, and needs names for it. */
 bool rf_collector_wants_names(const rf_finding *f);
 

@@ -453,3 +453,14 @@ RF_COLD bool rf_log_reporter_render(rf_log_reporter *r, rf_log_writer write, voi
   }
   return free;
 }
+
+#if RF_HAS_SYSTEM
+
+/* The page stays the parent's where no other thread was reporting. */
+void rf_log_reporter_forked(void) {
+  if (busy) {
+    busy = false;
+  }
+}
+
+#endif

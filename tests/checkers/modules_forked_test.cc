@@ -1,11 +1,14 @@
-// Names of functions in the child of a fork, where another thread was naming one. The linker puts this test's demangler
-// in front of the own one.
+// Names of functions in the child of a fork, where another thread was naming one, and texts, where another thread was
+// writing one. The linker puts this test's demangler in front of the own one.
 #include "checkers/os/demangle.h"
+#include "checkers/os/host.h"
 #include "checkers/os/modules.h"
+#include "checkers/report/collector.h"
 
 #include "tests/checkers/child_status.h"
 
 #include <ringfence/frames.h>
+#include <ringfence/reporter.h>
 
 #include <cstring>
 #include <functional>
@@ -57,6 +60,29 @@ TEST(ModulesForked, AChildThatWasMadeWhileAFunctionWasNamedNamesThem) {
   };
   EXPECT_EQ(name(), usual);
   EXPECT_TRUE(came);
+}
+
+void write_nothing(void * /*context*/, const rf_symbolizer * /*symbolizer*/, const rf_sink * /*sink*/) {}
+
+// Makes a child that writes a text of its own.
+void fork_within(void *context, const rf_symbolizer * /*symbolizer*/, const rf_sink * /*sink*/) {
+  auto *const reporter = static_cast<rf_log_reporter *>(context);
+  EXPECT_FALSE(rf_log_reporter_render(reporter, write_nothing, nullptr)) << "another thread is writing one";
+  int const status = status_of([reporter] {
+    rf_host_report_lock_reset();
+    rf_log_reporter_forked();
+    return rf_log_reporter_render(reporter, write_nothing, nullptr) &&
+           rf_log_reporter_render(reporter, write_nothing, nullptr);
+  });
+  EXPECT_EQ(status, 0);
+}
+
+TEST(ReporterForked, AChildThatWasMadeWhileATextWasWrittenWritesItsOwn) {
+  rf_report_options options;
+  rf_log_reporter reporter;
+  rf_report_options_default(&options);
+  rf_log_reporter_init(&reporter, &options);
+  EXPECT_TRUE(rf_log_reporter_render(&reporter, fork_within, &reporter));
 }
 
 } // namespace

@@ -67,6 +67,24 @@ TEST_F(PageMove, ALimitOfDataThatComesLaterEndsTheMoving) {
   });
 }
 
+// A run of another space comes instead of one whose pages move: it goes back.
+TEST_F(PageMove, ALimitOfDataThatComesLaterCostsAFreeNoRun) {
+  unsigned char *const a = live();
+  alone([&] {
+    rlimit const limit = {RLIM_INFINITY - 1, RLIM_INFINITY};
+    ASSERT_EQ(setrlimit(RLIMIT_DATA, &limit), 0);
+    std::fill(std::begin(store_->holes[SPACE_MOVING]), std::end(store_->holes[SPACE_MOVING]), nullptr);
+    EXPECT_EQ(free(a), RF_OK);
+    EXPECT_EQ(store_->ready_count, 0U);
+    for (const rf_space *s = store_->spaces; s != nullptr; s = s->next) {
+      for (const rf_slot *r = s->lowest; r != nullptr; r = r->after) {
+        EXPECT_NE(rf_slot_state_of(r), SLOT_MAKING) << r->run;
+      }
+    }
+    EXPECT_EQ(touch(a), RF_BUG_USE_AFTER_FREE);
+  });
+}
+
 #endif
 
 TEST_F(PageMove, WhereNoRunIsLeftMemoryStaysAndIsClosed) {

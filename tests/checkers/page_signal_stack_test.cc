@@ -1,11 +1,14 @@
 // The stack for handlers that the page store gives each thread: reused, given back, and left alone where the program
 // has one of its own or may not ask for it any more.
 #include "tests/checkers/handler_stack.h"
+#include "tests/checkers/single_step.h"
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <csignal>
 #include <functional>
+#include <memory>
 #include <set>
 #include <thread>
 
@@ -117,6 +120,90 @@ TEST(PageSignalStack, OfManyThreadsThatEndOnlySomeStacksStay) {
   }
   EXPECT_LE(mapped, 8U);
 }
+
+#ifdef RF_CAN_STEP
+
+// Those of ended threads. Threads that live at once take them all.
+std::set<void *> spare_stacks() {
+  constexpr unsigned kSpares = 8;
+  std::set<void *> stacks;
+  std::function<void(unsigned)> nested = [&](unsigned left) {
+    in_thread([&, left] {
+      rf_page_give_stack();
+      stacks.insert(handler_stack());
+      if (left != 1) {
+        nested(left - 1);
+      }
+    });
+  };
+  nested(kSpares);
+  return stacks;
+}
+
+// One that is given its stack, and lives as long as this object.
+class OtherThread {
+public:
+  void begin(bool has_its_own) {
+    thread_ = std::thread([this, has_its_own] {
+      std::unique_ptr<HandlerStack> const own(has_its_own ? new HandlerStack : nullptr);
+      rf_page_give_stack();
+      stack_ = handler_stack();
+      while (!ends_) {
+        std::this_thread::yield();
+      }
+    });
+    while (stack_ == nullptr) {
+      std::this_thread::yield();
+    }
+  }
+  ~OtherThread() {
+    ends_ = true;
+    thread_.join();
+  }
+  void *stack() const { return stack_; }
+
+private:
+  std::thread thread_;
+  std::atomic<void *> stack_{nullptr};
+  std::atomic<bool> ends_{false};
+};
+
+// The second thread is given its stack, as a whole, after each instruction by which the first one is given its own.
+TEST(PageSignalStack, TwoThreadsAtOnceAreGivenTwo) {
+  std::set<void *> const spare = spare_stacks();
+  bool both = true;
+  for (unsigned after = 1; both; after++) {
+    in_thread([&] {
+      OtherThread other;
+      both = ringfence_test::run_with_other_after(after, rf_page_give_stack, [&other] { other.begin(false); });
+      if (both) {
+        EXPECT_NE(handler_stack(), other.stack()) << after;
+      } else {
+        other.begin(false);
+      }
+    });
+  }
+  EXPECT_EQ(spare_stacks(), spare);
+}
+
+// A thread with a stack of its own takes one and leaves it at once.
+TEST(PageSignalStack, TwoThreadsAtOnceLeaveTwo) {
+  std::set<void *> const spare = spare_stacks();
+  bool both = true;
+  for (unsigned after = 1; both; after++) {
+    in_thread([&] {
+      HandlerStack const own;
+      OtherThread other;
+      both = ringfence_test::run_with_other_after(after, rf_page_give_stack, [&other] { other.begin(true); });
+      if (!both) {
+        other.begin(true);
+      }
+    });
+  }
+  EXPECT_EQ(spare_stacks(), spare);
+}
+
+#endif
 
 TEST(PageSignalStack, AThreadThatLooksSeldomIsGivenOneAtItsFirstLook) {
   in_thread([] {

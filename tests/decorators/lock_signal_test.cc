@@ -3,6 +3,7 @@
 #include <ringfence/lock.h>
 #include <ringfence/simple.h>
 
+#include "tests/checkers/single_step.h"
 #include "tests/core/recorder.h"
 
 #include <gtest/gtest.h>
@@ -10,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <functional>
 #include <utility>
 
@@ -18,6 +20,11 @@ namespace {
 std::function<void()> handler; // of the next signal
 
 unsigned places_before; // it, where a signal may come
+
+const rf_mutex *held; // the mutex that was locked last
+
+rf_allocator *interrupted_allocator;
+void (*behind_lock)(); // called once when the mutex is locked; nullptr: nothing
 
 void pass_place() {
   if (handler && places_before-- == 0) {
@@ -34,13 +41,21 @@ void __real_rf_mutex_unlock(rf_mutex *mutex);
 void __wrap_rf_mutex_unlock(rf_mutex *mutex);
 
 void __wrap_rf_mutex_lock(rf_mutex *mutex) {
+  if (held == mutex) {
+    std::abort(); // it would wait for its own thread for ever
+  }
   pass_place();
   __real_rf_mutex_lock(mutex);
+  held = mutex;
   pass_place();
+  if (behind_lock != nullptr) {
+    std::exchange(behind_lock, nullptr)();
+  }
 }
 
 void __wrap_rf_mutex_unlock(rf_mutex *mutex) {
   pass_place();
+  held = nullptr;
   __real_rf_mutex_unlock(mutex);
   pass_place();
 }
@@ -104,6 +119,40 @@ TEST_F(LockSignal, AHandlerMayUseAnotherLock) {
     EXPECT_TRUE(recorder.faults().empty());
   }
 }
+
+#ifdef RF_CAN_STEP
+
+// From the moment at which the mutex is locked until the lock has a holder, and beyond.
+TEST_F(LockSignal, AHandlerIsRefusedAtEachInstructionBehindTheMutex) {
+  static void *q;
+  static unsigned left;
+  struct sigaction before;
+  struct sigaction action = {};
+  action.sa_flags = SA_SIGINFO;
+  action.sa_sigaction = [](int, siginfo_t *, void *context) {
+    if (--left == 0) {
+      ringfence_test::end_stepping(context);
+      q = rf_alloc(interrupted_allocator, 10);
+    }
+  };
+  interrupted_allocator = a;
+  ASSERT_EQ(sigaction(SIGTRAP, &action, &before), 0);
+  for (unsigned after = 1; after < 60; after++) {
+    SCOPED_TRACE(after);
+    void *p = nullptr;
+    left = after;
+    behind_lock = [] { ringfence_test::set_stepping(true); };
+    p = rf_alloc(a, 10);
+    ringfence_test::set_stepping(false);
+    EXPECT_EQ(left, 0U);
+    EXPECT_EQ(q, nullptr);
+    EXPECT_EQ(recorder.take(), RF_ERR_BUSY);
+    EXPECT_EQ(rf_free(a, p), RF_OK);
+  }
+  EXPECT_EQ(sigaction(SIGTRAP, &before, nullptr), 0);
+}
+
+#endif
 
 // Its thread is a new one, which is in no call: before the mutex is taken, and once it is given back, the lock is free.
 TEST_F(LockSignal, AHandlersChildMayUseTheLockThatItsParentWasAbout) {

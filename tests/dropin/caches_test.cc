@@ -238,6 +238,7 @@ TEST(DropinCaches, AreTheChildsAfterAFork) {
     });
     EXPECT_TRUE(rf_cache_enter(own));
     EXPECT_TRUE(rf_heap_lock(1));
+    rf_heaps[1].lock.state = 2; // others waited for it
     rf_heaps_held |= 1U << 2;   // interrupted while it waited for it
     rf_heaps[0].lock.state = 2; // of a thread that is not there, as the next
     rf_heaps[rf_heap_count - 1].lock.state = 2;

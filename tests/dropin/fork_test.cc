@@ -167,6 +167,9 @@ uint64_t __wrap_rf_port_now_ns() {
 void __wrap_rf_host_report_lock_reset() {
   call("report lock");
 }
+void __wrap_rf_log_reporter_forked() {
+  call("reporter");
+}
 void __wrap_rf_reserve_stack_forked() {
   call("reserve stack");
 }
@@ -212,6 +215,7 @@ protected:
     rf_process.forked = false;
     rf_process.ended = true;
     rf_process.ends = 1;
+    rf_process.ending = true;
     rf_process.findings = 7;
     rf_process.start_ns = 1;
     rf_process.options.leaks = RF_LEAKS_LOST;
@@ -327,12 +331,14 @@ TEST_F(ForkHandlers, MakeAChildAProcessOfItsOwn) {
   EXPECT_EQ(rf_process.id, getpid());
   EXPECT_TRUE(rf_process.forked);
   EXPECT_FALSE(rf_process.ended);
+  EXPECT_EQ(rf_process.ends, 0U) << "the parent's, which nobody is at here";
+  EXPECT_FALSE(rf_process.ending) << "its own findings may end it";
   EXPECT_EQ(rf_process.findings, 0U);
   EXPECT_EQ(rf_process.start_ns, kNow);
   EXPECT_EQ(rf_process.options.leaks, RF_LEAKS_LOST);
-  Calls all = {"pages",   "guarded blocks", "heap",     "report lock", "reserve stack",
-               "log",     "seen sites",     "streams",  "steering",    "collector",
-               "tracing", "dump",           "snapshot", "modules",     "C library"};
+  Calls all = {"pages",      "guarded blocks", "heap",      "report lock", "reserve stack", "log",
+               "seen sites", "streams",        "steering",  "collector",   "tracing",       "dump",
+               "snapshot",   "modules",        "C library", "reporter"};
   if (RF_STACK_RULES) {
     all.emplace_back("stack modules");
   }

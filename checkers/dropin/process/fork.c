@@ -136,6 +136,7 @@ static void fork_child(void) {
   rf_process.forked = true;
   rf_process.start_ns = rf_port_now_ns();
   rf_host_report_lock_reset();
+  rf_log_reporter_forked();
   rf_reserve_stack_forked();
   rf_stack_modules_reset();
   rf_modules_forked();
@@ -144,6 +145,7 @@ static void fork_child(void) {
   }
   rf_process.ended = false;
   rf_process.ends = 0;
+  rf_process.ending = false;
   rf_process.findings = 0;
   rf_process_log_forked();
   rf_seen_sites_forget();
