@@ -195,6 +195,36 @@ TEST(Monitor, ShowsAFindingThatHasNotComeWholeWhereASignalEndsIt) {
 }
 
 // Its last letter may be the first of a line of ours.
+// Where the device always has more it never waits, and where nobody reads what it shows it comes to no look at signals:
+// a second one ends it.
+TEST(Monitor, EndsByASignalWhereTheDeviceAlwaysHasMore) {
+  for (bool const is_read : {true, false}) {
+    int out[2];
+    ASSERT_EQ(pipe(out), 0);
+    pid_t const child = fork();
+    if (child == 0) {
+      dup2(out[1], STDOUT_FILENO);
+      close(out[0]);
+      close(out[1]);
+      execl(ringfence().c_str(), "ringfence", "monitor", "/dev/zero", static_cast<char *>(nullptr));
+      _exit(1);
+    }
+    close(out[1]);
+    char piece[4096];
+    EXPECT_GT(read(out[0], piece, sizeof piece), 0) << "it is at work";
+    kill(child, SIGINT);
+    while (is_read && read(out[0], piece, sizeof piece) > 0) {
+    }
+    int status = 0;
+    while (waitpid(child, &status, is_read ? 0 : WNOHANG) == 0) {
+      kill(child, SIGINT);
+      usleep(10000);
+    }
+    EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT) << is_read;
+    close(out[0]);
+  }
+}
+
 TEST(Monitor, ShowsThePromptsOfAShell) {
   Terminal terminal;
   if (!terminal.is_there()) {

@@ -47,9 +47,10 @@ typedef struct monitor {
   char line[LINE_MOST];
   size_t length;
   size_t findings;
-  int64_t last_ms; /* when the last line of a finding came */
-  bool terminal;   /* the device is one */
-  sigset_t mask;   /* of signals, while it waits */
+  int64_t last_ms;  /* when the last line of a finding came */
+  bool terminal;    /* the device is one */
+  sigset_t mask;    /* of signals, as it was started with */
+  sigset_t waiting; /* the same with those that end it: between the look for one and the wait */
 } monitor;
 
 static volatile sig_atomic_t ended_by; /* a signal; 0: none */
@@ -237,41 +238,50 @@ static void note_signal(int signal_number) {
   ended_by = signal_number;
 }
 
-/* They arrive while it waits and at no other time, so that none is overlooked before a wait. */
+/* A second one ends it at once, as one does that comes while what it shows is stopped. */
 static void expect_signals(monitor *m) {
   static const int signals[] = {SIGHUP, SIGINT, SIGTERM};
-  struct sigaction const action = {.sa_handler = note_signal};
-  sigset_t ours;
-  (void)sigemptyset(&ours);
+  struct sigaction const action = {.sa_handler = note_signal, .sa_flags = (int)(SA_RESTART | SA_RESETHAND)};
+  (void)sigprocmask(SIG_BLOCK, NULL, &m->mask);
+  m->waiting = m->mask;
   for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
     struct sigaction before;
     if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler == SIG_DFL) {
       (void)sigaction(signals[i], &action, NULL);
-      (void)sigaddset(&ours, signals[i]);
+      (void)sigaddset(&m->waiting, signals[i]);
     }
   }
-  (void)sigprocmask(SIG_BLOCK, &ours, &m->mask);
 }
 
 /* As without a handler: a shell that runs a script ends it, too. */
-static void end_by_signal(const monitor *m) {
+static void end_by_signal(void) {
   (void)fflush(stdout);
   (void)signal(ended_by, SIG_DFL);
   (void)raise(ended_by);
-  (void)sigprocmask(SIG_SETMASK, &m->mask, NULL);
 }
 
 /* ---- Reading ---- */
 
-/* 1 where more may come; 0 at the end; -1, with errno, where the device cannot be read. */
-static int wait_and_take(monitor *m, int fd) {
-  char text[LINE_MOST];
+/* As poll. A signal that comes between the look at `ended_by` and the wait ends the wait. */
+static int wait_for_more(monitor *m, int fd) {
   struct pollfd wait = {.fd = fd, .events = POLLIN};
   int const most = patience(m);
   struct timespec const time = {most / 1000, most % 1000 * 1000000L};
-  int const ready = ppoll(&wait, 1, most < 0 ? NULL : &time, &m->mask);
+  (void)sigprocmask(SIG_SETMASK, &m->waiting, NULL);
+  errno = EINTR;
+  int const ready = ended_by != 0 ? -1 : ppoll(&wait, 1, most < 0 ? NULL : &time, &m->mask);
+  int const reason = errno;
+  (void)sigprocmask(SIG_SETMASK, &m->mask, NULL);
+  errno = reason;
+  return ready;
+}
+
+/* 1 where more may come; 0 at the end; -1, with errno, where the device cannot be read. */
+static int wait_and_take(monitor *m, int fd) {
+  char text[LINE_MOST];
+  int const ready = wait_for_more(m, fd);
   if (ready < 0) {
-    return errno != EINTR ? -1 : ended_by == 0;
+    return errno == EINTR ? 1 : -1;
   }
   if (ready == 0) {
     end_line(m);
@@ -296,8 +306,8 @@ static int watch(monitor *m, const char *path) {
   m->terminal = isatty(fd) == 1;
   m->serial = (rf_serial){.arena = &m->arena, .finding = show, .text = show_json, .context = m};
   expect_signals(m);
-  int more;
-  while ((more = wait_and_take(m, fd)) > 0) {
+  int more = 1;
+  while (ended_by == 0 && (more = wait_and_take(m, fd)) > 0) {
     show_what_is_late(m);
   }
   if (more < 0) {
@@ -312,7 +322,7 @@ static int watch(monitor *m, const char *path) {
           m->serial.damaged != 0 ? "; lines that could not be read: " : "",
           m->serial.damaged != 0 ? rf_bump_arena_print(&m->arena, "%zu", m->serial.damaged) : "");
   if (ended_by != 0) {
-    end_by_signal(m);
+    end_by_signal();
   }
   return more < 0 ? RF_EXIT_USAGE : m->findings != 0 ? FAILED_EXITCODE : 0;
 }
