@@ -272,8 +272,6 @@ TEST_F(PageHandlers, ErrnoIsTheProgramsBeforeAndAfterItsHandler) {
   sigaction(SIGSEGV, &before, nullptr);
 }
 
-#if defined(__x86_64__)
-
 // A freed block of an allocator that is made by default, in a process that it will end.
 unsigned char *freed_by_default(size_t size) {
   static rf_std heap;
@@ -284,6 +282,8 @@ unsigned char *freed_by_default(size_t size) {
   rf_free(&page.base, p);
   return p;
 }
+
+#if defined(__x86_64__)
 
 // A fault whose address the processor does not tell may be a handler that finds no stack: in the thread whose stack for
 // handlers was freed.
