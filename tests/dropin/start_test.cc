@@ -71,6 +71,9 @@ void rf_intercept_sandbox_init() {
 void rf_intercept_clone_init() {
   call("clone");
 }
+void rf_intercept_mappings_init() {
+  call("mappings");
+}
 void rf_intercept_transfer_init() {
   call("transfer");
 }
