@@ -182,7 +182,7 @@ protected:
 TEST_F(Start, AllIsReadyBeforeTheProgram) {
   EXPECT_EQ(begin(nullptr), (Calls{"transfer begins", "sanitizer", "begin as a library", "glibc", "calls", "closed",
                                    "fortify", "sync", "at exit", "at quick exit", "files", "descriptors", "sandbox",
-                                   "clone", "transfer", "signal", "exec target"}));
+                                   "clone", "mappings", "transfer", "signal", "exec target"}));
 }
 
 TEST_F(Start, AProcessThatIsASanitizersIsLeftAlone) {
