@@ -60,6 +60,14 @@ void rf_page_store_tell_of(const rf_page_store *store, const void *ptr, rf_findi
   }
 }
 
+void rf_page_tell_of(const void *ptr, rf_finding *f) {
+  for (const rf_page_store *store = rf_page_stores(); store != NULL; store = store->other) {
+    if (rf_page_store_in_use(store)) {
+      rf_page_store_tell_of(store, ptr, f);
+    }
+  }
+}
+
 void rf_page_report_each(const rf_page_store *store, rf_finding *found, unsigned count) {
   for (unsigned i = 0; i < count; i++) {
     rf_report(store->options.reporter, &found[i]);

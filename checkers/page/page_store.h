@@ -220,6 +220,9 @@ bool rf_page_store_own_memory(const rf_page_store *store, unsigned index, uintpt
 /* The block that was freed at `ptr`, or that it lies in, becomes the finding's. Locks nothing. */
 void rf_page_store_tell_of(const rf_page_store *store, const void *ptr, rf_finding *f);
 
+/* The same, of whichever store has such a block. */
+void rf_page_tell_of(const void *ptr, rf_finding *f);
+
 /* For a call that had the system access the `size` bytes at `start` (0: not known how many), and failed: reports the
  * first of the `look` bytes there that is closed. False where none is. Locks nothing. */
 bool rf_page_store_report_transfer(const rf_page_store *store, const void *start, size_t look, size_t size,

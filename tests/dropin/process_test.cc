@@ -315,6 +315,35 @@ TEST(Process, ACrashNearALargeBlockThatIsFreedIsAboutNoBlock) {
   }
 }
 
+TEST(Process, MemoryThatIsTakenFromAFreedBlockIsAUseOfIt) {
+  for (const char *const mode : {"mode=guard", "mode=page"}) {
+    for (const char *const how : {"unmap_freed", "map_freed"}) {
+      SCOPED_TRACE(std::string(mode) + " " + how);
+      Result const result = run({program("process"), how}, with(mode));
+      EXPECT_EQ(result.status, 99) << "nothing reads it at the end";
+      ASSERT_EQ(result.findings.size(), 1U);
+      EXPECT_EQ(result.findings[0]["bug"].text, "heap-use-after-free");
+      EXPECT_EQ(result.findings[0]["size"].number, 8192);
+      EXPECT_EQ(result.findings[0]["found"]["frames"].items.at(0)["module"].text, program("process"));
+    }
+  }
+}
+
+TEST(Process, ACrashWhereABlockHasNoMemoryNamesTheBlock) {
+  for (const char *const mode : {"mode=guard", "mode=page"}) {
+    for (const char *const how : {"unmap_live", "map_live"}) {
+      SCOPED_TRACE(std::string(mode) + " " + how);
+      Result const result = run({program("process"), how}, with(mode));
+      EXPECT_EQ(result.status, 128 + SIGSEGV);
+      ASSERT_EQ(result.findings.size(), 1U);
+      EXPECT_EQ(result.findings[0]["bug"].text, "SEGV");
+      EXPECT_EQ(result.findings[0]["detail"].text,
+                "SIGSEGV: the memory of the block was unmapped, or may not be used so: munmap, mmap, mprotect");
+      EXPECT_EQ(result.findings[0]["size"].number, 8192);
+    }
+  }
+}
+
 TEST(Process, ItsEndDoesNotWakeThreadsThatWait) {
   for (int i = 0; i < 5; i++) {
     Result const result = run({program("process"), "waiting"});

@@ -92,6 +92,24 @@ TEST_P(Rights, AreGivenBackInProgramsThatAreLinkedWithIt) {
   expect_linked_as_bare("rights", GetParam());
 }
 
+// Only the library is told. glibc unmaps these blocks whole, whatever is there.
+class Replaced : public testing::TestWithParam<Arguments> {};
+
+INSTANTIATE_TEST_SUITE_P(Each, Replaced,
+                         testing::Values(Arguments{"200000", "unmapped", "free", "0", "1"},
+                                         Arguments{"200000", "unmapped", "free", "0", "0"},
+                                         Arguments{"200000", "unmapped", "keep", "3", "2"},
+                                         Arguments{"3000000", "unmapped", "free", "0", "0"},
+                                         Arguments{"200000", "mapped", "free", "0", "0"},
+                                         Arguments{"200000", "mapped", "keep", "0", "0"},
+                                         Arguments{"200000", "mapped", "grow", "0", "1"},
+                                         Arguments{"3000000", "mapped", "free", "0", "1"}),
+                         name_of);
+
+TEST_P(Replaced, PagesOfItsBlockAreTheProgramsAffair) {
+  expect_as_bare_in_each_mode("rights", GetParam());
+}
+
 // ---- Memory that is locked ----
 
 class Locked : public testing::TestWithParam<Arguments> {};

@@ -71,6 +71,9 @@ void rf_intercept_sandbox_init() {
 void rf_intercept_clone_init() {
   call("clone");
 }
+void rf_intercept_mappings_init() {
+  call("mappings");
+}
 void rf_intercept_transfer_init() {
   call("transfer");
 }
@@ -179,7 +182,7 @@ protected:
 TEST_F(Start, AllIsReadyBeforeTheProgram) {
   EXPECT_EQ(begin(nullptr), (Calls{"transfer begins", "sanitizer", "begin as a library", "glibc", "calls", "closed",
                                    "fortify", "sync", "at exit", "at quick exit", "files", "descriptors", "sandbox",
-                                   "clone", "transfer", "signal", "exec target"}));
+                                   "clone", "mappings", "transfer", "signal", "exec target"}));
 }
 
 TEST_F(Start, AProcessThatIsASanitizersIsLeftAlone) {

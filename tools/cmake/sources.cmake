@@ -340,6 +340,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/process/intercept_fortify_glibc.c
   checkers/dropin/process/intercept_glibc.c
   checkers/dropin/process/intercept_handing_over.c
+  checkers/dropin/process/intercept_mappings.c
   checkers/dropin/process/intercept_mlockall.c
   checkers/dropin/process/intercept_rights.c
   checkers/dropin/process/intercept_sandbox.c

@@ -116,8 +116,8 @@ void *rf_cache_realloc(rf_cache *cache, void *ptr, size_t size, const rf_origin 
     rf_check_bad_free(ptr, origin);
     return NULL;
   }
-  (void)rf_rights_return(&v); /* where they are not there, what it reads is the program's fault */
-  if (rf_heap_options_now.checked) {
+  bool const there = rf_rights_return(&v); /* else what it reads is the program's fault */
+  if (there && rf_heap_options_now.checked) {
     bool const plain = rf_check_plain_intact(v.span, v.index) && rf_check_front_holds(&v);
     if (!plain && !rf_check_live_intact(&v)) {
       (void)rf_check_report(&v, origin);

@@ -25,18 +25,25 @@ static uintptr_t last_unit(const void *start, size_t size) {
   return ((uintptr_t)start + (size != 0 ? size - 1 : 0)) >> RF_UNIT_SHIFT;
 }
 
-static void mark(rf_span *span, bool emptied) {
-  if (emptied) {
-    __atomic_store_n(&span->emptied, true, __ATOMIC_RELAXED);
-  }
+static void restrict_span(rf_span *span) {
   __atomic_store_n(&span->restricted, true, __ATOMIC_RELAXED);
 }
 
-static bool mark_all(const void *start, size_t size, bool emptied) {
+static void empty_span(rf_span *span) {
+  __atomic_store_n(&span->emptied, true, __ATOMIC_RELAXED);
+  restrict_span(span);
+}
+
+static void replace_span(rf_span *span) {
+  __atomic_store_n(&span->replaced, true, __ATOMIC_RELAXED);
+  restrict_span(span);
+}
+
+static bool mark_all(const void *start, size_t size, void (*mark)(rf_span *span)) {
   uintptr_t unit = (uintptr_t)start >> RF_UNIT_SHIFT;
   bool any = false;
   for (rf_span *span; (span = next_span(&unit, last_unit(start, size))) != NULL;) {
-    mark(span, emptied);
+    mark(span);
     any = true;
   }
   return any;
@@ -48,11 +55,15 @@ bool rf_heap_lies_in(const void *start, size_t size) {
 }
 
 bool rf_heap_restricted(const void *start, size_t size) {
-  return mark_all(start, size, false);
+  return mark_all(start, size, restrict_span);
 }
 
 bool rf_heap_emptied(const void *start, size_t size) {
-  return mark_all(start, size, true);
+  return mark_all(start, size, empty_span);
+}
+
+bool rf_heap_replaced(const void *start, size_t size) {
+  return mark_all(start, size, replace_span);
 }
 
 bool rf_heap_is_restricted(const void *address) {
@@ -123,6 +134,9 @@ static void mend_emptied(const rf_view *v) {
 bool rf_rights_return(const rf_view *v) {
   if (!rf_span_is_restricted(v->span)) {
     return true;
+  }
+  if (rf_span_is_replaced(v->span)) {
+    return false;
   }
   bool const large = v->span->large;
   uintptr_t const start = large ? rf_span_start(v->span) : (uintptr_t)v->begin - RF_SPAN_FRONT;

@@ -4,7 +4,10 @@
  *
  * Pages that the program has the system empty (madvise), or that its children find empty, are those of its block alone
  * to glibc, also where the block ends within the last of them. Here guard bytes lie behind it: a page that is all zeros
- * is taken for emptied, and mended before the block is freed. */
+ * is taken for emptied, and mended before the block is freed.
+ *
+ * Pages that the program unmaps, or puts a mapping of its own in the place of, are no longer the heap's: nothing in
+ * their span is read or written by checks and frees any more, and no block that is freed there is given out again. */
 #ifndef RINGFENCE_DROPIN_RIGHTS_H
 #define RINGFENCE_DROPIN_RIGHTS_H
 
@@ -20,6 +23,9 @@ bool rf_heap_restricted(const void *start, size_t size);
 /* The same, and these pages may be zeros from now on, be it in children alone. */
 bool rf_heap_emptied(const void *start, size_t size);
 
+/* The same of pages that the program has unmapped, or has replaced by a mapping of its own. */
+bool rf_heap_replaced(const void *start, size_t size);
+
 /* True where something was taken from the span that `address` lies in. Any thread; lock-free. */
 bool rf_heap_is_restricted(const void *address);
 
@@ -31,8 +37,12 @@ static inline bool rf_span_is_restricted(const rf_span *span) {
   return __builtin_expect(__atomic_load_n(&span->restricted, __ATOMIC_RELAXED), 0);
 }
 
+static inline bool rf_span_is_replaced(const rf_span *span) {
+  return rf_span_is_restricted(span) && __atomic_load_n(&span->replaced, __ATOMIC_RELAXED);
+}
+
 /* Opens the pages of the block and of the guard bytes around it, where its span is restricted: before it is freed or
- * resized, by the thread that does it. False where they cannot be opened: this process has not got them all. */
+ * resized, by the thread that does it. False where this process has not got them all, or they were replaced. */
 bool rf_rights_return(const rf_view *view);
 
 /* False where the span is restricted, and the bytes that a check compares cannot be read, or may have been emptied. */

@@ -151,6 +151,7 @@ struct rf_span {
   bool grown;          /* large: a live block that a slot would have room for (large.h) */
   bool restricted;     /* the program has taken access rights from pages of it (rights.h); accessed atomically */
   bool emptied;        /* and pages of it may be zeros, guard bytes included; accessed atomically */
+  bool replaced;       /* and pages of it may be the program's own mappings, or none; accessed atomically */
   uint32_t free_count; /* small: slots in `free`; under the heap's lock, as is all that follows */
   uint32_t carved;     /* small: slots that were handed out before */
   uint32_t populated;  /* small: bytes from its start on that have pages, or will not be given any ahead */

@@ -47,6 +47,9 @@ void rf_intercept_descriptors_init(void);
 /* The same of those by which the program restricts itself. */
 void rf_intercept_sandbox_init(void);
 
+/* The same of those that unmap and map memory. */
+void rf_intercept_mappings_init(void);
+
 /* dlclose, in the child of a fork: another thread may have been noting modules. */
 void rf_dlclose_forked(void);
 

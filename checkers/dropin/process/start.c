@@ -30,6 +30,7 @@ static void begin(int argc, char **argv, char **environment) {
   rf_intercept_descriptors_init();
   rf_intercept_sandbox_init();
   rf_intercept_clone_init();
+  rf_intercept_mappings_init();
   rf_intercept_transfer_init();
   rf_intercept_signal_init();
   rf_exec_target_init();

@@ -82,6 +82,17 @@ static bool find_block_near(uintptr_t address, rf_view *view) {
   return false;
 }
 
+/* The block that lies there, live or freed, whose memory somebody has taken: it could be used else. */
+static bool find_taken(rf_finding *f) {
+  rf_view view;
+  if (rf_page_may_be((const void *)f->address)) {
+    rf_page_tell_of((const void *)f->address, f);
+  } else if (rf_process.checked && rf_view_at(f->address, &view) && f->address - (uintptr_t)view.payload < view.size) {
+    rf_check_about(f, &view);
+  }
+  return f->block != 0;
+}
+
 /* ---- The finding ---- */
 
 /* Just below the stack pointer, or within a frame that begins where there is no memory. `stack`: 0 where the
@@ -140,6 +151,9 @@ static const char *segv_detail(rf_finding *f, const siginfo_t *info, const rf_ma
   if (is_end_of_stack(f->address, m->stack)) {
     f->cwe = CWE_RECURSION;
     return "SIGSEGV: the stack is at its end: recursion without an end, a large object on it, or a wrong stack pointer";
+  }
+  if (find_taken(f)) {
+    return "SIGSEGV: the memory of the block was unmapped, or may not be used so: munmap, mmap, mprotect";
   }
   if (find_block_near(f->address, &view)) {
     rf_check_about(f, &view);

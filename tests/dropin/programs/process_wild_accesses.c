@@ -1,4 +1,4 @@
-/* Ends by an access through a freed block's pointer, or beside a large block. */
+/* Ends by an access through a freed block's pointer, beside a large block, or where there is none any more. */
 #define _GNU_SOURCE
 #include "process.h"
 
@@ -68,10 +68,32 @@ static int by_a_pointer_behind_a_list(char **argv) {
   return 2;
 }
 
+/* Takes the first page of a block that is freed ("unmap_freed", "map_freed"), or live and used then. */
+static int by_unmapping(char **argv) {
+  enum { PAGE = 4096 };
+  char *const block = aligned_alloc(PAGE, 2 * PAGE);
+  char *volatile const same = block;
+  int const is_freed = strstr(argv[1], "freed") != NULL;
+  if (is_freed) {
+    free(block);
+  }
+  if (strncmp(argv[1], "map", 3) == 0) {
+    (void)mmap(same, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  } else {
+    (void)munmap(same, PAGE);
+  }
+  if (!is_freed) {
+    same[8] = 1;
+  }
+  return 2;
+}
+
 const way process_wild_accesses[] = {
     {"stale_pointer", by_a_stale_pointer},
     {"unset_pointer", by_an_unset_pointer},
     {"guard_pointer", by_a_pointer_behind_a_list},
+    {"map_*", by_unmapping},
+    {"unmap_*", by_unmapping},
     {"wild_be*", beside_a_large_block},
     {NULL, NULL},
 };

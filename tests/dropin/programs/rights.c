@@ -1,7 +1,8 @@
 /* Takes access rights from pages of a block, empties them, or keeps them from its children, and has it freed, resized
  * or kept: glibc does not look at its bytes then, where the block is a mapping of its own. argv: the block's size,
  * "none", "read", "child", "wiped" for pages that children find empty, "emptied", "later" for pages that are emptied
- * when the system needs them, "closed" for emptied ones without rights, or "guarded"; what becomes of it (in a child,
+ * when the system needs them, "closed" for emptied ones without rights, "guarded", "unmapped", or "mapped" for a
+ * mapping of its own in their place; what becomes of it (in a child,
  * too), and the first page and the number of pages that are meant (0: all that the block touches). */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -129,6 +130,13 @@ static int guard(void) {
   return advise(GUARD_INSTALL) != 0 && errno == EINVAL ? 0 : errno;
 }
 
+/* In whole pages. */
+static int map_own(void) {
+  void *const mapped =
+      mmap(watched, watched_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  return mapped == watched ? 0 : -1;
+}
+
 static int restrict_as(const char *what) {
   if (strcmp(what, "none") == 0 || strcmp(what, "read") == 0) {
     return mprotect(watched, watched_size, strcmp(what, "read") == 0 ? PROT_READ : PROT_NONE);
@@ -137,11 +145,13 @@ static int restrict_as(const char *what) {
     return mprotect(watched, watched_size, PROT_NONE) != 0 ? -1 : advise(MADV_DONTNEED);
   }
   errno = 0;
-  return strcmp(what, "emptied") == 0   ? empty()
-         : strcmp(what, "guarded") == 0 ? guard()
-         : strcmp(what, "later") == 0   ? advise(MADV_FREE)
-         : strcmp(what, "child") == 0   ? advise(MADV_DONTFORK)
-                                        : advise(MADV_WIPEONFORK);
+  return strcmp(what, "emptied") == 0    ? empty()
+         : strcmp(what, "guarded") == 0  ? guard()
+         : strcmp(what, "unmapped") == 0 ? munmap(watched, watched_size)
+         : strcmp(what, "mapped") == 0   ? map_own()
+         : strcmp(what, "later") == 0    ? advise(MADV_FREE)
+         : strcmp(what, "child") == 0    ? advise(MADV_DONTFORK)
+                                         : advise(MADV_WIPEONFORK);
 }
 
 int main(int argc, char **argv) {
