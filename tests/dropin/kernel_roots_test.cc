@@ -130,15 +130,16 @@ TEST_F(KernelRoots, AllOfALargePipeOrSocketIsSeen) {
     std::string text = "abc";
     std::string rest;
     std::vector<uintptr_t> sent;
+    constexpr size_t kAtOnce = 4096 / sizeof(uintptr_t);
     do {
-      for (int i = 0; i < 512; i++) {
+      for (size_t i = 0; i < kAtOnce; i++) {
         sent.push_back(kWord + 16 * sent.size());
         rest.append(reinterpret_cast<const char *>(&sent.back()), sizeof sent.back());
       }
       text += rest;
       rest.clear();
     } while (write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()) && (text.clear(), true));
-    sent.resize(sent.size() - 1024);
+    sent.resize(sent.size() - 2 * kAtOnce);
     EXPECT_GT(sent.size() * sizeof(uintptr_t), 2U * 65536);
     read(ends[0]);
     std::sort(seen_.begin(), seen_.end());
