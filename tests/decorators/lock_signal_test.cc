@@ -23,7 +23,6 @@ unsigned places_before; // it, where a signal may come
 
 const rf_mutex *held; // the mutex that was locked last
 
-rf_allocator *interrupted_allocator;
 void (*behind_lock)(); // called once when the mutex is locked; nullptr: nothing
 
 void pass_place() {
@@ -124,6 +123,7 @@ TEST_F(LockSignal, AHandlerMayUseAnotherLock) {
 
 // From the moment at which the mutex is locked until the lock has a holder, and beyond.
 TEST_F(LockSignal, AHandlerIsRefusedAtEachInstructionBehindTheMutex) {
+  static rf_allocator *interrupted_allocator;
   static void *q;
   static unsigned left;
   struct sigaction before;
