@@ -100,32 +100,8 @@ TEST(PageSignalStack, WhereStacksAreKeptThatOfAThreadWhichEndsStays) {
   EXPECT_NE(stack_of_a_thread(), stack);
 }
 
-TEST(PageSignalStack, OfManyThreadsThatEndOnlySomeStacksStay) {
-  constexpr unsigned kThreads = 24;
-  std::set<void *> stacks;
-  std::function<void(unsigned)> nested = [&](unsigned left) {
-    in_thread([&, left] {
-      rf_page_give_stack();
-      stacks.insert(handler_stack());
-      if (left != 0) {
-        nested(left - 1);
-      }
-    });
-  };
-  nested(kThreads - 1);
-  ASSERT_EQ(stacks.size(), kThreads);
-  unsigned mapped = 0;
-  for (void *const stack : stacks) {
-    mapped += rf_host_readable(stack, 1) ? 1 : 0;
-  }
-  EXPECT_LE(mapped, 8U);
-}
-
-#ifdef RF_CAN_STEP
-
-// Those of ended threads. Threads that live at once take them all.
-std::set<void *> spare_stacks() {
-  constexpr unsigned kSpares = 8;
+// Those of so many threads that live at once.
+std::set<void *> stacks_of_threads(unsigned count) {
   std::set<void *> stacks;
   std::function<void(unsigned)> nested = [&](unsigned left) {
     in_thread([&, left] {
@@ -136,8 +112,26 @@ std::set<void *> spare_stacks() {
       }
     });
   };
-  nested(kSpares);
+  nested(count);
   return stacks;
+}
+
+TEST(PageSignalStack, OfManyThreadsThatEndOnlySomeStacksStay) {
+  constexpr unsigned kThreads = 24;
+  std::set<void *> const stacks = stacks_of_threads(kThreads);
+  ASSERT_EQ(stacks.size(), kThreads);
+  unsigned mapped = 0;
+  for (void *const stack : stacks) {
+    mapped += rf_host_readable(stack, 1) ? 1 : 0;
+  }
+  EXPECT_LE(mapped, 8U);
+}
+
+#ifdef RF_CAN_STEP
+
+// Those of ended threads: so many threads take them all.
+std::set<void *> spare_stacks() {
+  return stacks_of_threads(8);
 }
 
 // One that is given its stack, and lives as long as this object.
