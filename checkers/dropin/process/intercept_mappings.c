@@ -5,10 +5,10 @@
 #include "checkers/dropin/heap/rights.h"
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/malloc/malloc_impl.h"
-#include "checkers/dropin/runtime/own_cache.h"
 #include "intercept.h"
 #include "intercept_files.h"
 #include "intercept_freed.h"
+#include "intercept_unseen.h"
 
 #include <stdint.h>
 #include <sys/mman.h>
@@ -60,29 +60,18 @@ static int replace(void *context) {
   return 0;
 }
 
-/* Nobody looks at the bytes around blocks meanwhile: who does has stopped all others outside of the heap, or has the
- * store's lock. */
-static int make_unseen(mapping *m, int (*make)(void *), const rf_origin *origin) {
+static int make_told(mapping *m, int (*make)(void *), const rf_origin *origin) {
   if (rf_may_be_freed(m->start)) {
     (void)rf_malloc_impl_report_stale(m->start, 1, RF_ACCESS_WRITE, origin);
   }
-  if (rf_heap_lies_in(m->start, m->size)) {
-    rf_cache *const cache = rf_enter();
-    int const result = make(m);
-    if (cache != NULL) {
-      rf_leave(cache);
-    }
-    return result;
-  }
-  return rf_guarded_blocks.store != NULL ? rf_page_store_unseen(rf_guarded_blocks.store, m->start, m->size, make, m)
-                                         : make(m);
+  return rf_make_unseen(m->start, m->size, make, m);
 }
 
 RF_EXPORT int munmap(void *start, size_t size) {
   rf_origin const origin = RF_CALLER;
   mapping m = {.start = start, .size = size};
   find_theirs();
-  return make_unseen(&m, unmap, &origin);
+  return make_told(&m, unmap, &origin);
 }
 
 /* MAP_FIXED_NOREPLACE is another flag. */
@@ -94,7 +83,7 @@ RF_EXPORT int munmap(void *start, size_t size) {
     }                                                                                                                  \
     rf_origin const origin = RF_CALLER;                                                                                \
     mapping m = {wish, size, rights, how, file, from, NULL};                                                           \
-    (void)make_unseen(&m, replace, &origin);                                                                           \
+    (void)make_told(&m, replace, &origin);                                                                             \
     return m.result;                                                                                                   \
   }
 

@@ -6,8 +6,8 @@
 #include "checkers/dropin/heap/rights.h"
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "checkers/dropin/os/pages.h"
-#include "checkers/dropin/runtime/own_cache.h"
 #include "intercept.h"
+#include "intercept_unseen.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -61,19 +61,8 @@ static int make(void *context) {
   return result;
 }
 
-/* Nobody looks at the bytes around blocks meanwhile: who does has stopped all others outside of the heap, or has the
- * store's lock. */
 static int make_unseen(change c) {
-  if (rf_heap_lies_in(c.start, c.size)) {
-    rf_cache *const cache = rf_enter();
-    int const result = make(&c);
-    if (cache != NULL) {
-      rf_leave(cache);
-    }
-    return result;
-  }
-  return rf_guarded_blocks.store != NULL ? rf_page_store_unseen(rf_guarded_blocks.store, c.start, c.size, make, &c)
-                                         : make(&c);
+  return rf_make_unseen(c.start, c.size, make, &c);
 }
 
 /* The drop-in's own calls of these functions come here too, even before it has begun. */

@@ -82,7 +82,7 @@ static bool find_block_near(uintptr_t address, rf_view *view) {
   return false;
 }
 
-/* The block that lies there, live or freed, whose memory somebody has taken: it could be used else. */
+/* The block that lies there, live or freed, whose memory was taken: an access to it fails for no other reason. */
 static bool find_taken(rf_finding *f) {
   rf_view view;
   if (rf_page_may_be((const void *)f->address)) {
