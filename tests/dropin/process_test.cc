@@ -317,7 +317,7 @@ TEST(Process, ACrashNearALargeBlockThatIsFreedIsAboutNoBlock) {
 
 TEST(Process, MemoryThatIsTakenFromAFreedBlockIsAUseOfIt) {
   for (const char *const mode : {"mode=guard", "mode=page"}) {
-    for (const char *const how : {"unmap_freed", "map_freed"}) {
+    for (const char *const how : {"unmap_freed", "map_freed", "move_freed", "replace_freed"}) {
       SCOPED_TRACE(std::string(mode) + " " + how);
       Result const result = run({program("process"), how}, with(mode));
       EXPECT_EQ(result.status, 99) << "nothing reads it at the end";
@@ -331,7 +331,7 @@ TEST(Process, MemoryThatIsTakenFromAFreedBlockIsAUseOfIt) {
 
 TEST(Process, ACrashWhereABlockHasNoMemoryNamesTheBlock) {
   for (const char *const mode : {"mode=guard", "mode=page"}) {
-    for (const char *const how : {"unmap_live", "map_live"}) {
+    for (const char *const how : {"unmap_live", "map_live", "move_live", "replace_live"}) {
       SCOPED_TRACE(std::string(mode) + " " + how);
       Result const result = run({program("process"), how}, with(mode));
       EXPECT_EQ(result.status, 128 + SIGSEGV);

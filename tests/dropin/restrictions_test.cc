@@ -95,16 +95,19 @@ TEST_P(Rights, AreGivenBackInProgramsThatAreLinkedWithIt) {
 // Only the library is told. glibc unmaps these blocks whole, whatever is there.
 class Replaced : public testing::TestWithParam<Arguments> {};
 
-INSTANTIATE_TEST_SUITE_P(Each, Replaced,
-                         testing::Values(Arguments{"200000", "unmapped", "free", "0", "1"},
-                                         Arguments{"200000", "unmapped", "free", "0", "0"},
-                                         Arguments{"200000", "unmapped", "keep", "3", "2"},
-                                         Arguments{"3000000", "unmapped", "free", "0", "0"},
-                                         Arguments{"200000", "mapped", "free", "0", "0"},
-                                         Arguments{"200000", "mapped", "keep", "0", "0"},
-                                         Arguments{"200000", "mapped", "grow", "0", "1"},
-                                         Arguments{"3000000", "mapped", "free", "0", "1"}),
-                         name_of);
+INSTANTIATE_TEST_SUITE_P(
+    Each, Replaced,
+    testing::Values(Arguments{"200000", "unmapped", "free", "0", "1"},
+                    Arguments{"200000", "unmapped", "free", "0", "0"},
+                    Arguments{"200000", "unmapped", "keep", "3", "2"},
+                    Arguments{"3000000", "unmapped", "free", "0", "0"}, Arguments{"200000", "mapped", "free", "0", "0"},
+                    Arguments{"200000", "mapped", "keep", "0", "0"}, Arguments{"200000", "mapped", "grow", "0", "1"},
+                    Arguments{"3000000", "mapped", "free", "0", "1"}, Arguments{"200000", "moved", "free", "0", "1"},
+                    Arguments{"200000", "moved", "keep", "3", "2"}, Arguments{"3000000", "moved", "free", "0", "0"},
+                    Arguments{"200000", "shrunk", "free", "0", "3"}, Arguments{"3000000", "shrunk", "keep", "0", "0"},
+                    Arguments{"200000", "moved_in", "free", "0", "1"},
+                    Arguments{"3000000", "moved_in", "keep", "0", "0"}),
+    name_of);
 
 TEST_P(Replaced, PagesOfItsBlockAreTheProgramsAffair) {
   expect_as_bare_in_each_mode("rights", GetParam());

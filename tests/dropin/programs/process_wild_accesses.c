@@ -68,7 +68,8 @@ static int by_a_pointer_behind_a_list(char **argv) {
   return 2;
 }
 
-/* Takes the first page of a block that is freed ("unmap_freed", "map_freed"), or live and used then. */
+/* Takes the first page of a block that is freed ("unmap_freed", "map_freed", "move_freed", "replace_freed"), or live
+ * and used then. */
 static int by_unmapping(char **argv) {
   enum { PAGE = 4096 };
   char *const block = aligned_alloc(PAGE, 2 * PAGE);
@@ -77,7 +78,12 @@ static int by_unmapping(char **argv) {
   if (is_freed) {
     free(block);
   }
-  if (strncmp(argv[1], "map", 3) == 0) {
+  void *const own = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (strncmp(argv[1], "move", 4) == 0) {
+    (void)mremap(same, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, own);
+  } else if (strncmp(argv[1], "replace", 7) == 0) {
+    (void)mremap(own, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, same);
+  } else if (strncmp(argv[1], "map", 3) == 0) {
     (void)mmap(same, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
   } else {
     (void)munmap(same, PAGE);
@@ -93,6 +99,8 @@ const way process_wild_accesses[] = {
     {"unset_pointer", by_an_unset_pointer},
     {"guard_pointer", by_a_pointer_behind_a_list},
     {"map_*", by_unmapping},
+    {"move_*", by_unmapping},
+    {"replace_*", by_unmapping},
     {"unmap_*", by_unmapping},
     {"wild_be*", beside_a_large_block},
     {NULL, NULL},

@@ -1,9 +1,10 @@
 /* Takes access rights from pages of a block, empties them, or keeps them from its children, and has it freed, resized
  * or kept: glibc does not look at its bytes then, where the block is a mapping of its own. argv: the block's size,
  * "none", "read", "child", "wiped" for pages that children find empty, "emptied", "later" for pages that are emptied
- * when the system needs them, "closed" for emptied ones without rights, "guarded", "unmapped", or "mapped" for a
- * mapping of its own in their place; what becomes of it (in a child,
- * too), and the first page and the number of pages that are meant (0: all that the block touches). */
+ * when the system needs them, "closed" for emptied ones without rights, "guarded", "unmapped", "mapped" for a mapping
+ * of its own in their place, "moved" where they are moved away, "moved_in" where a mapping of its own is moved to their
+ * place, or "shrunk" where all but the first of them are cut off; what becomes of it (in a child, too), and the first
+ * page and the number of pages that are meant (0: all that the block touches). */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <malloc.h>
@@ -137,6 +138,16 @@ static int map_own(void) {
   return mapped == watched ? 0 : -1;
 }
 
+static int move_out(void) {
+  char *const place = mmap(NULL, watched_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return mremap(watched, watched_size, watched_size, MREMAP_MAYMOVE | MREMAP_FIXED, place) == place ? 0 : -1;
+}
+
+static int move_in(void) {
+  char *const own = mmap(NULL, watched_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return mremap(own, watched_size, watched_size, MREMAP_MAYMOVE | MREMAP_FIXED, watched) == watched ? 0 : -1;
+}
+
 static int restrict_as(const char *what) {
   if (strcmp(what, "none") == 0 || strcmp(what, "read") == 0) {
     return mprotect(watched, watched_size, strcmp(what, "read") == 0 ? PROT_READ : PROT_NONE);
@@ -149,6 +160,9 @@ static int restrict_as(const char *what) {
          : strcmp(what, "guarded") == 0  ? guard()
          : strcmp(what, "unmapped") == 0 ? munmap(watched, watched_size)
          : strcmp(what, "mapped") == 0   ? map_own()
+         : strcmp(what, "moved") == 0    ? move_out()
+         : strcmp(what, "moved_in") == 0 ? move_in()
+         : strcmp(what, "shrunk") == 0   ? (mremap(watched, watched_size, PAGE, 0) == watched ? 0 : -1)
          : strcmp(what, "later") == 0    ? advise(MADV_FREE)
          : strcmp(what, "child") == 0    ? advise(MADV_DONTFORK)
                                          : advise(MADV_WIPEONFORK);
