@@ -329,6 +329,16 @@ TEST(Process, MemoryThatIsTakenFromAFreedBlockIsAUseOfIt) {
   }
 }
 
+TEST(Process, ABlockWhosePagesStayedIsCheckedAfterACallThatMayMoveThem) {
+  for (const char *const mode : {"mode=guard", "mode=page"}) {
+    SCOPED_TRACE(mode);
+    Result const result = run({program("process"), "unmoved"}, with(mode));
+    EXPECT_EQ(result.status, 99);
+    ASSERT_EQ(result.findings.size(), 1U);
+    EXPECT_EQ(result.findings[0]["bug"].text, "heap-buffer-overflow");
+  }
+}
+
 TEST(Process, ACrashWhereABlockHasNoMemoryNamesTheBlock) {
   for (const char *const mode : {"mode=guard", "mode=page"}) {
     for (const char *const how : {"unmap_live", "map_live", "move_live", "replace_live"}) {

@@ -94,12 +94,28 @@ static int by_unmapping(char **argv) {
   return 2;
 }
 
+/* Writes behind a block whose pages stayed: one mremap fails, and the other one changes nothing. */
+static int behind_unmoved_pages(char **argv) {
+  enum { PAGE = 4096 };
+  char *const block = aligned_alloc(PAGE, 20 * PAGE);
+  char *volatile const same = block;
+  (void)argv;
+  if (mremap(same, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, same + 1) != MAP_FAILED ||
+      mremap(same, PAGE, PAGE, MREMAP_MAYMOVE) != same) {
+    return 3;
+  }
+  same[20 * PAGE] = 1;
+  free(block);
+  return 0;
+}
+
 const way process_wild_accesses[] = {
     {"stale_pointer", by_a_stale_pointer},
     {"unset_pointer", by_an_unset_pointer},
     {"guard_pointer", by_a_pointer_behind_a_list},
     {"map_*", by_unmapping},
     {"move_*", by_unmapping},
+    {"unmoved", behind_unmoved_pages},
     {"replace_*", by_unmapping},
     {"unmap_*", by_unmapping},
     {"wild_be*", beside_a_large_block},
