@@ -121,6 +121,41 @@ TEST_F(Foreign, KindsOfAsan) {
   }
 }
 
+// As checked processes tell of it: from the first byte outside on, as far as that is known.
+TEST_F(Foreign, AnAccessAcrossTheEndOfABlockIsOneOfTheBytesBehindIt) {
+  static const struct {
+    const char *start, *size, *frame, *distance;
+    int offset;
+    unsigned size_behind; // 0: unknown
+  } rows[] = {
+      {"0x18", "8", "main /src/a.c:3:4", "0x1a is located 0", 10, 6},
+      {"0x1a", "8", "main /src/a.c:3:4", "0x1a is located 0", 10, 8},
+      {"0x1a", "20", "__interceptor_memset ../libsanitizer/x.inc:799", "0x1a is located 0", 10, 0},
+      {"0x1a", "20", "__asan_memset (/prog+0xa277b) (BuildId: 9222)", "0x1a is located 0", 10, 0},
+      {"0x1a", "20", "strcpy (/prog+0x8d8e6) (BuildId: 9222)", "0x1a is located 0", 10, 0},
+      {"0x1a", "20", " (/usr/lib/libasan.so.8+0x8d8e6)", "0x1a is located 0", 10, 0},
+      {"0x1a", "8", "strange /src/a.c:3:4", "0x1a is located 0", 10, 8},
+      {"0x1c", "20", "__interceptor_memset ../libsanitizer/x.inc:799", "0x1c is located 2", 12, 20},
+  };
+  for (const auto &row : rows) {
+    const rf_foreign found = read(std::string("==1==ERROR: AddressSanitizer: heap-buffer-overflow on address ") +
+                                  row.start + " at pc 0x1\nWRITE of size " + row.size + " at\n    #0 0x1 in " +
+                                  row.frame + "\n\n" + row.distance + " bytes after 10-byte region [0x10,0x1a)\n");
+    ASSERT_EQ(found.count, 1U);
+    const rf_record *const r = record(found);
+    ASSERT_NE(r, nullptr);
+    EXPECT_EQ(r->finding.offset, row.offset) << row.start << row.frame;
+    EXPECT_EQ(r->finding.access_size, row.size_behind) << row.start << row.frame;
+    EXPECT_EQ(strstr(r->finding.detail, " 20 bytes in all") != nullptr, row.size_behind == 0) << r->finding.detail;
+  }
+  const rf_foreign valgrind =
+      read("<valgrindoutput><error><kind>InvalidWrite</kind><what>Invalid write of size 8</what>"
+           "<auxwhat>Address 0x46 is 6 bytes inside a block of size 10 alloc'd</auxwhat></error>");
+  ASSERT_EQ(valgrind.count, 1U);
+  EXPECT_EQ(record(valgrind)->finding.offset, 10);
+  EXPECT_EQ(record(valgrind)->finding.access_size, 4U);
+}
+
 TEST_F(Foreign, LeaksOfLeakSanitizer) {
   const rf_foreign found =
       read("==9==ERROR: LeakSanitizer: detected memory leaks\r\n\r\n"

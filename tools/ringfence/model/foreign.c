@@ -108,6 +108,25 @@ static bool is_source_of_sanitizer(const char *file) {
   return file != NULL && (strstr(file, "/libsanitizer/") != NULL || strstr(file, "/compiler-rt/lib/") != NULL);
 }
 
+static bool starts_with_any(const char *text, const char *const *starts, size_t count) {
+  for (size_t i = 0; text != NULL && i < count; i++) {
+    if (strncmp(text, starts[i], strlen(starts[i])) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool rf_foreign_is_interceptor(const rf_foreign_frame *frame) {
+  static const char *const names[] = {"__interceptor_", "___interceptor_", "__asan_mem", "__hwasan_mem"};
+  static const char *const plain[] = {"mem", "str", "wcs", "wmem"}; /* clang names some of its own so, without a file */
+  static const char *const modules[] = {"libasan", "libhwasan", "libclang_rt."};
+  const char *const slash = frame->module == NULL ? NULL : strrchr(frame->module, '/');
+  const char *const base = slash == NULL ? frame->module : slash + 1;
+  return is_source_of_sanitizer(frame->file) || starts_with_any(frame->function, names, 4) ||
+         (frame->file == NULL && starts_with_any(frame->function, plain, 4)) || starts_with_any(base, modules, 3);
+}
+
 /* clang links the sanitizer into the program, and names some of its interceptors as the functions of libc that they
  * call. These call the program, or allocate for it. */
 static bool is_interceptor(const rf_foreign_frame *frame, const program_names *program) {

@@ -71,6 +71,13 @@ const char *rf_foreign_program_of(const rf_foreign_finding *f);
 /* The program of `f`, or the one that the report names; NULL where nothing says it. */
 const char *rf_foreign_program(const rf_foreign *read, const rf_foreign_finding *f);
 
+/* Makes an overflow one of the bytes behind the block alone, as checked processes tell it: an access that begins at
+ * `start`, in the block, is of fewer bytes there. */
+void rf_foreign_outside(rf_foreign_finding *f, uint64_t start);
+
+/* True for a function of a sanitizer that does the work of one of the C library. */
+bool rf_foreign_is_interceptor(const rf_foreign_frame *frame);
+
 /* The readers of each form; `out` is empty before. */
 void rf_foreign_read_asan(rf_foreign *out, rf_bump_arena *arena, const char *text, size_t length);
 void rf_foreign_read_valgrind(rf_foreign *out, rf_bump_arena *arena, const char *text, size_t length);

@@ -253,8 +253,17 @@ static uint64_t address_before(const char *line, const char *end) {
   return strtoull(start, NULL, 16);
 }
 
+/* A report of memset and its like names the first wrong byte, not the first byte: where that is the one behind the
+ * block, any number of them may lie in the block. */
+static bool begins_anywhere(const rf_foreign_finding *f) {
+  const rf_foreign_stack *const stack = &f->stacks[ACCESS];
+  return f->bug == RF_BUG_BUFFER_OVERFLOW && f->address == f->block + f->size && stack->count != 0 &&
+         rf_foreign_is_interceptor(&stack->frames[0]);
+}
+
 /* "0x602 is located 0 bytes after 40-byte region [0x5da,0x602)" */
 static void read_region(reader *r, const char *line, const char *located) {
+  uint64_t const start = r->at->address;
   const char *const region = behind(line, "-byte region [");
   if (region != NULL) {
     const char *size = region - strlen("-byte region [");
@@ -266,6 +275,12 @@ static void read_region(reader *r, const char *line, const char *located) {
     r->at->address = address_before(line, located);
     if (r->at->bug == RF_BUG_BUFFER_OVERFLOW && r->at->address < r->at->block) {
       r->at->bug = RF_BUG_BUFFER_UNDERFLOW;
+    }
+    rf_foreign_outside(r->at, start);
+    if (start == r->at->address && begins_anywhere(r->at)) {
+      r->at->detail = rf_bump_arena_print(r->arena, "%s, by a call that was to access %llu bytes in all", r->at->detail,
+                                          (unsigned long long)r->at->access_size);
+      r->at->access_size = 0;
     }
   }
 }

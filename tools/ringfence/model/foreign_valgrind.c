@@ -100,6 +100,7 @@ static void read_about_block(reader *r, const char *text) {
   r->freed = r->stack == RELEASE;
   if (r->at->bug == RF_BUG_SEGV) {
     r->at->bug = r->freed ? RF_BUG_USE_AFTER_FREE : before ? RF_BUG_BUFFER_UNDERFLOW : RF_BUG_BUFFER_OVERFLOW;
+    rf_foreign_outside(r->at, r->at->address);
   } else if (r->at->bug == RF_BUG_BAD_FREE && r->freed && distance == 0 && !before && !after) {
     r->at->bug = RF_BUG_DOUBLE_FREE;
   }
