@@ -396,6 +396,7 @@ set(RINGFENCE_SHARED_SOURCES
   tools/ringfence/model/bug_info.c
   tools/ringfence/model/fingerprint.c
   tools/ringfence/model/foreign.c
+  tools/ringfence/model/foreign_access.c
   tools/ringfence/model/foreign_asan.c
   tools/ringfence/model/foreign_read.c
   tools/ringfence/model/foreign_valgrind.c

@@ -104,32 +104,9 @@ static bool is_source_of_libc(const char *file) {
   return false;
 }
 
-static bool is_source_of_sanitizer(const char *file) {
-  return file != NULL && (strstr(file, "/libsanitizer/") != NULL || strstr(file, "/compiler-rt/lib/") != NULL);
-}
-
-static bool starts_with_any(const char *text, const char *const *starts, size_t count) {
-  for (size_t i = 0; text != NULL && i < count; i++) {
-    if (strncmp(text, starts[i], strlen(starts[i])) == 0) {
-      return true;
-    }
-  }
-  return false;
-}
-
-bool rf_foreign_is_interceptor(const rf_foreign_frame *frame) {
-  static const char *const names[] = {"__interceptor_", "___interceptor_", "__asan_mem", "__hwasan_mem"};
-  static const char *const plain[] = {"mem", "str", "wcs", "wmem"}; /* clang names some of its own so, without a file */
-  static const char *const modules[] = {"libasan", "libhwasan", "libclang_rt."};
-  const char *const slash = frame->module == NULL ? NULL : strrchr(frame->module, '/');
-  const char *const base = slash == NULL ? frame->module : slash + 1;
-  return is_source_of_sanitizer(frame->file) || starts_with_any(frame->function, names, 4) ||
-         (frame->file == NULL && starts_with_any(frame->function, plain, 4)) || starts_with_any(base, modules, 3);
-}
-
 /* clang links the sanitizer into the program, and names some of its interceptors as the functions of libc that they
  * call. These call the program, or allocate for it. */
-static bool is_interceptor(const rf_foreign_frame *frame, const program_names *program) {
+static bool is_linked_interceptor(const rf_foreign_frame *frame, const program_names *program) {
   static const char *const names[] = {"asprintf", "bsearch",  "getdelim", "getline",   "glob",   "qsort",
                                       "qsort_r",  "realpath", "scandir",  "vasprintf", "wcsdup", "asan_thread_start"};
   bool const linked = frame->file == NULL && program->own != NULL && strcmp(frame->module, program->own) == 0;
@@ -147,12 +124,12 @@ static const char *library_of(const rf_foreign_frame *frame, const rf_foreign_fr
                               const program_names *program) {
   static const char sanitizer[] = "libasan.so";
   if (frame->module != NULL) {
-    return is_interceptor(frame, program) ? sanitizer : NULL;
+    return is_linked_interceptor(frame, program) ? sanitizer : NULL;
   }
   bool const outside = main != NULL && !is_beside(frame, main);
-  return is_source_of_sanitizer(frame->file)         ? sanitizer
-         : outside && is_source_of_libc(frame->file) ? "libc.so.6"
-                                                     : NULL;
+  return rf_foreign_is_source_of_sanitizer(frame->file) ? sanitizer
+         : outside && is_source_of_libc(frame->file)    ? "libc.so.6"
+                                                        : NULL;
 }
 
 /* ---- JSON ---- */

@@ -75,6 +75,9 @@ const char *rf_foreign_program(const rf_foreign *read, const rf_foreign_finding 
  * `start`, in the block, is of fewer bytes there. */
 void rf_foreign_outside(rf_foreign_finding *f, uint64_t start);
 
+/* True for a file of a sanitizer's runtime. NULL: none. */
+bool rf_foreign_is_source_of_sanitizer(const char *file);
+
 /* True for a function of a sanitizer that does the work of one of the C library. */
 bool rf_foreign_is_interceptor(const rf_foreign_frame *frame);
 

@@ -45,15 +45,6 @@ static void set_programs(rf_foreign *out) {
   }
 }
 
-void rf_foreign_outside(rf_foreign_finding *f, uint64_t start) {
-  uint64_t const end = f->block + f->size;
-  if (f->bug == RF_BUG_BUFFER_OVERFLOW && f->block != 0 && start >= f->block && start < end &&
-      f->access_size > end - start) {
-    f->access_size -= end - start;
-    f->address = end;
-  }
-}
-
 static bool has(const char *text, size_t length, const char *words) {
   return memmem(text, length, words, strlen(words)) != NULL;
 }
