@@ -397,6 +397,24 @@ TEST(SiteRecord, DropsSitesOfModulesThatAreUnmapped) {
   });
 }
 
+// A function's last instruction may be a call that never returns: the address behind it is the end of the code.
+TEST(SiteRecord, HasASiteAtTheVeryEndOfItsModule) {
+  alone([] {
+    rf_trace trace = {};
+    trace.depth = 1;
+    trace.frames[0] = site(1);
+    const rf_trace *const traces[] = {&trace};
+    static rf_modules modules;
+    rf_modules_load(&modules, traces, 1);
+    ASSERT_EQ(modules.count, 1U);
+    rf_seen_sites_add(modules.modules[0].end, false);
+    Json const told = record();
+    ASSERT_EQ(told["sites"].items.size(), 1U);
+    EXPECT_EQ(told["sites"].items[0]["unwatched"].items.size(), 1U);
+    EXPECT_EQ(told["sites_dropped"].number, 0);
+  });
+}
+
 // As many as there are, in whole traces and with some left over.
 TEST(SiteRecord, CountsTheSitesThatItHasNoRoomFor) {
   for (size_t const count : {size_t{31}, size_t{32}, size_t{33}, size_t{RF_SEEN_SITES}}) {

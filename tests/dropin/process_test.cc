@@ -348,7 +348,7 @@ TEST(Process, ACrashWhereABlockHasNoMemoryNamesTheBlock) {
       ASSERT_EQ(result.findings.size(), 1U);
       EXPECT_EQ(result.findings[0]["bug"].text, "SEGV");
       EXPECT_EQ(result.findings[0]["detail"].text,
-                "SIGSEGV: the memory of the block was unmapped, or may not be used so: munmap, mmap, mprotect");
+                "SIGSEGV: the memory of the block was unmapped, or may not be used so: munmap, mremap, mmap, mprotect");
       EXPECT_EQ(result.findings[0]["size"].number, 8192);
     }
   }

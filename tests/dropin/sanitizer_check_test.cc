@@ -4,6 +4,9 @@
 
 #include <cstdint>
 #include <gtest/gtest.h>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace ringfence_test {
 namespace {
@@ -38,6 +41,23 @@ TEST(SanitizerCheck, AProgramWithThreadSanitizerRunsAsItDoesAlone) {
     EXPECT_EQ(result.status, 0) << result.err;
     EXPECT_EQ(result.err, said("ThreadSanitizer"));
     EXPECT_EQ(result.out, "4 arguments, preload and options\n");
+  }
+}
+
+// Both would crash, before either could say anything.
+TEST(SanitizerCheck, ASanitizerAndALinkedInDropInEndTheProgramWithALineThatNamesBoth) {
+  std::vector<std::pair<std::string, std::string>> programs = {{"sanitized_linked", "AddressSanitizer"}};
+#if UINTPTR_MAX != UINT32_MAX
+  programs.emplace_back("sanitized_threads_linked", "ThreadSanitizer");
+#endif
+  How how;
+  how.preload = false;
+  for (const auto &[name, sanitizer] : programs) {
+    Result const result = run({program(name)}, how);
+    EXPECT_EQ(result.status, 2);
+    EXPECT_EQ(result.err, "ringfence: this program is built with " + sanitizer +
+                              " and linked with Ringfence's malloc: only one of them can be in it\n");
+    EXPECT_EQ(result.out, "");
   }
 }
 

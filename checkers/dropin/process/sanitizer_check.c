@@ -1,11 +1,15 @@
 /* If a sanitizer's runtime is linked into the program itself (clang's default), its malloc comes before ours in every
  * search: a line says so. If the runtime is a library (gcc's default) ours would come first, and AddressSanitizer then
  * ends the program. It asks for its default options before it looks for that: then the program is started anew without
- * us. */
+ * us.
+ *
+ * Linked into the same program both would crash, as the sanitizer's runtime allocates before it or we could begin: the
+ * first request ends the program with a line that says why. */
 #define _GNU_SOURCE
 #include "sanitizer_check.h"
 
 #include "checkers/dropin/malloc/malloc_impl.h"
+#include "checkers/dropin/runtime/init.h"
 #include "lib/core/compiler.h"
 
 #include <dlfcn.h>
@@ -18,23 +22,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#if !RF_DROPIN_LIBRARY
-
-/* Linked in: the linker has seen both, and chosen. */
-const char *rf_sanitizer_name(void) {
-  return NULL;
-}
-
-const char *rf_sanitizer_check(void) {
-  return NULL;
-}
-
-bool rf_sanitizer_leave(void) {
-  return false;
-}
-
-#else
-
 /* Weak, and not looked up by dlsym: a search that fails leaves an error behind, and the next one frees it. A program
  * that wraps free, and looks up ours when it is first called, would recurse for ever. */
 #pragma weak __asan_init
@@ -46,9 +33,8 @@ void __hwasan_init(void);
 void __msan_init(void);
 void __tsan_init(void);
 
-RF_COLD static void say(const char *sanitizer) {
-  const char *const parts[] = {"ringfence: this program is built with ", sanitizer,
-                               ", which has a malloc of its own: it is not checked by Ringfence\n"};
+RF_COLD static void say(const char *sanitizer, const char *rest) {
+  const char *const parts[] = {"ringfence: this program is built with ", sanitizer, rest};
   char line[160];
   size_t length = 0;
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
@@ -59,7 +45,8 @@ RF_COLD static void say(const char *sanitizer) {
   (void)syscall(SYS_write, STDERR_FILENO, line, length);
 }
 
-const char *rf_sanitizer_name(void) {
+/* The sanitizer whose runtime is there and has a malloc of its own, NULL: none. */
+static const char *with_own_malloc(void) {
   static const struct {
     void (*init)(void);
     const char *name;
@@ -76,10 +63,41 @@ const char *rf_sanitizer_name(void) {
   return NULL;
 }
 
+#if !RF_DROPIN_LIBRARY
+
+/* Linked in: a program that got so far has none. */
+const char *rf_sanitizer_name(void) {
+  return NULL;
+}
+
+const char *rf_sanitizer_check(void) {
+  return NULL;
+}
+
+bool rf_sanitizer_leave(void) {
+  return false;
+}
+
+void rf_process_refuse(void) {
+  const char *const name = __tsan_init != NULL ? "ThreadSanitizer" : with_own_malloc();
+  if (name != NULL) {
+    say(name, " and linked with Ringfence's malloc: only one of them can be in it\n");
+    (void)syscall(SYS_exit_group, 2);
+  }
+}
+
+#else
+
+const char *rf_sanitizer_name(void) {
+  return with_own_malloc();
+}
+
+static const char steps_aside[] = ", which has a malloc of its own: it is not checked by Ringfence\n";
+
 const char *rf_sanitizer_check(void) {
   const char *const name = rf_sanitizer_name();
   if (name != NULL) {
-    say(name);
+    say(name, steps_aside);
   }
   return name;
 }
@@ -188,7 +206,7 @@ RF_COLD static void start_anew(const char *sanitizer) {
   static strings environment;
   if (get_strings("/proc/self/cmdline", &arguments) && get_strings("/proc/self/environ", &environment) &&
       leave(environment.each)) {
-    say(sanitizer);
+    say(sanitizer, steps_aside);
     (void)syscall(SYS_execve, "/proc/self/exe", arguments.each, environment.each);
   }
 }

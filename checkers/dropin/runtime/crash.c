@@ -153,7 +153,7 @@ static const char *segv_detail(rf_finding *f, const siginfo_t *info, const rf_ma
     return "SIGSEGV: the stack is at its end: recursion without an end, a large object on it, or a wrong stack pointer";
   }
   if (find_taken(f)) {
-    return "SIGSEGV: the memory of the block was unmapped, or may not be used so: munmap, mmap, mprotect";
+    return "SIGSEGV: the memory of the block was unmapped, or may not be used so: munmap, mremap, mmap, mprotect";
   }
   if (find_block_near(f->address, &view)) {
     rf_check_about(f, &view);

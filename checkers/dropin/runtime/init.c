@@ -161,6 +161,9 @@ void rf_process_init(void) {
   }
   rf_futex_lock(&lock);
   if (!rf_process.ready) {
+    if (rf_process_refuse != NULL) {
+      rf_process_refuse();
+    }
     rf_process.id = (pid_t)rf_raw_syscall(SYS_getpid, (const long[6]){0});
     (void)rf_process_configure();
     open_depot();
