@@ -85,6 +85,8 @@ TEST(SanitizerKinds, OfAddressSanitizerIsSaidAndItStartsTheProgramAnewItself) {
 TEST(SanitizerKinds, OfThreadSanitizerIsLeftAloneThoughItCannotBeStartedAnew) {
   EXPECT_TRUE(rf_sanitizer_leave());
   EXPECT_EQ(tries, 1);
+  EXPECT_EQ(said, "ringfence: this program is built with ThreadSanitizer, which has a malloc of its own: it is not "
+                  "checked by Ringfence\n");
   EXPECT_EQ(rf_sanitizer_check(), nullptr);
 }
 

@@ -200,21 +200,29 @@ RF_COLD static bool leave(char **environment) {
   return false;
 }
 
-/* The program anew, without the library; returns where that cannot be. */
-RF_COLD static void start_anew(const char *sanitizer) {
+/* The program anew, without the library; returns where that cannot be: true if the line is out all the same. */
+RF_COLD static bool start_anew(const char *sanitizer) {
   static strings arguments;
   static strings environment;
   if (get_strings("/proc/self/cmdline", &arguments) && get_strings("/proc/self/environ", &environment) &&
       leave(environment.each)) {
     say(sanitizer, steps_aside);
     (void)syscall(SYS_execve, "/proc/self/exe", arguments.each, environment.each);
+    return true;
+  }
+  return false;
+}
+
+RF_COLD static void leave_process(const char *sanitizer) {
+  if (!start_anew(sanitizer)) {
+    say(sanitizer, steps_aside);
   }
 }
 
 /* AddressSanitizer calls this, unless the program has its own, before anything of the program runs. */
 const char *__asan_default_options(void);
 __attribute__((visibility("default"))) const char *__asan_default_options(void) {
-  start_anew("AddressSanitizer");
+  (void)start_anew("AddressSanitizer");
   return "verify_asan_link_order=0"; /* better both than none */
 }
 
@@ -237,11 +245,11 @@ static bool has_runtime_without_name(void) {
 
 bool rf_sanitizer_leave(void) {
   if (__tsan_init != NULL) {
-    start_anew("ThreadSanitizer");
+    leave_process("ThreadSanitizer");
     return true;
   }
   if (rf_sanitizer_name() == NULL && has_runtime_without_name()) {
-    start_anew("a sanitizer");
+    leave_process("a sanitizer");
     return true;
   }
   return false;
