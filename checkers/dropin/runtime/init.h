@@ -7,8 +7,8 @@
 /* Makes allocating possible: once, by the first caller. */
 void rf_process_init(void);
 
-/* Before the first of that: ends a program that the drop-in must not be linked into. The process's, and only where it is
- * linked in. */
+/* Before the first of that: ends a program that the drop-in must not be linked into. Defined by process/, and only
+ * where it is linked in. */
 __attribute__((weak)) void rf_process_refuse(void);
 
 /* Reads the options where that could not be done yet; true where it was done now. */
