@@ -139,7 +139,7 @@ void compare_symbols(const rf_elf &elf, uint32_t type, const std::vector<MadeSym
   RF_HOLDS(count == (has_sections ? made.size() : 0));
   for (size_t i = 0; i < count; i++) {
     RF_HOLDS(made[i].name == found[i].name && found[i].address == made[i].address && found[i].size == made[i].size);
-    RF_HOLDS(found[i].defined == made[i].is_defined);
+    RF_HOLDS(found[i].defined == made[i].is_defined && !found[i].weak);
     RF_HOLDS(found[i].function == (made[i].type == STT_FUNC || made[i].type == STT_GNU_IFUNC));
   }
 }

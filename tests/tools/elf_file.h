@@ -16,6 +16,7 @@ struct Symbol {
   uint64_t size = 0;
   bool defined = true;
   unsigned char type = STT_FUNC;
+  unsigned char binding = STB_GLOBAL;
 };
 
 struct Section {
@@ -100,7 +101,7 @@ private:
         s.st_name = static_cast<uint32_t>(names.size());
         s.st_value = static_cast<decltype(s.st_value)>(symbol.address);
         s.st_size = static_cast<decltype(s.st_size)>(symbol.size);
-        s.st_info = ELF64_ST_INFO(STB_GLOBAL, symbol.type);
+        s.st_info = static_cast<unsigned char>(ELF64_ST_INFO(symbol.binding, symbol.type));
         s.st_shndx = symbol.defined ? 1 : SHN_UNDEF;
         put(table, s);
         names += symbol.name + '\0';

@@ -153,6 +153,14 @@ TEST_F(Inspect, TellsASanitizersMalloc) {
   EXPECT_STREQ(inspect().detail, "ThreadSanitizer");
 }
 
+// As a library does that has its own way for such builds, and our linked-in malloc.
+TEST_F(Inspect, AProgramThatLooksIfASanitizerIsThereHasNone) {
+  file_.dynamic_symbols = {{"__asan_init", 0, 0, false, STT_NOTYPE, STB_WEAK}};
+  EXPECT_EQ(inspect().obstacle, RF_OBSTACLE_NONE);
+  file_.dynamic_symbols = {{"__asan_init", 0x1000, 8, true, STT_FUNC, STB_WEAK}};
+  EXPECT_EQ(inspect().obstacle, RF_OBSTACLE_SANITIZER);
+}
+
 // gcc's is a library, whose malloc a preloaded one comes before; clang's is in the program.
 TEST_F(Inspect, LeakSanitizerIsAnObstacleInTheProgramItselfAlone) {
   file_.dynamic_symbols = {{"malloc", 0, 0, false}, {"__lsan_init", 0, 0, false}};

@@ -242,14 +242,16 @@ const char *rf_elf_dynamic_string(const rf_elf *elf, int64_t tag, bool (*wanted)
 
 static rf_elf_symbol read_symbol(const rf_elf *elf, const char *raw, const char *names, uint64_t names_size) {
   uint64_t const name = FIELD(elf, raw, Sym, st_name);
-  /* The type is the low half of st_info in both widths. */
+  /* Halves of st_info in both widths. */
   uint64_t const type = ELF64_ST_TYPE(FIELD(elf, raw, Sym, st_info));
+  uint64_t const binding = ELF64_ST_BIND(FIELD(elf, raw, Sym, st_info));
   return (rf_elf_symbol){
       .name = name < names_size ? names + name : "",
       .address = FIELD(elf, raw, Sym, st_value),
       .size = FIELD(elf, raw, Sym, st_size),
       .function = type == STT_FUNC || type == STT_GNU_IFUNC,
       .defined = FIELD(elf, raw, Sym, st_shndx) != SHN_UNDEF,
+      .weak = binding == STB_WEAK,
   };
 }
 

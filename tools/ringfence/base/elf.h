@@ -53,6 +53,7 @@ typedef struct rf_elf_symbol {
   uint64_t size;
   bool function;
   bool defined;
+  bool weak;
 } rf_elf_symbol;
 
 typedef enum rf_elf_status {

@@ -57,14 +57,15 @@ static rf_obstacle privileges_gained(const char *file, rf_identity identity) {
   return capabilities ? RF_OBSTACLE_CAPABILITIES : RF_OBSTACLE_NONE;
 }
 
-/* The exported symbols tell whose malloc the loader will use. */
+/* The exported symbols tell whose malloc the loader will use. A program that asks weakly for a sanitizer's only looks
+ * if it is there. */
 static void look_at_exports(const rf_elf *elf, rf_inspection *seen) {
   rf_elf_symbol *symbols = NULL;
   size_t const count = rf_elf_symbols(elf, SHT_DYNSYM, &symbols);
   for (size_t i = 0; i < count; i++) {
     for (size_t s = 0; s < sizeof sanitizers / sizeof sanitizers[0]; s++) {
-      bool const gives_way = sanitizers[s].gives_way && !symbols[i].defined;
-      if (!gives_way && strcmp(symbols[i].name, sanitizers[s].symbol) == 0) {
+      bool const counts = symbols[i].defined || (!sanitizers[s].gives_way && !symbols[i].weak);
+      if (counts && strcmp(symbols[i].name, sanitizers[s].symbol) == 0) {
         seen->obstacle = RF_OBSTACLE_SANITIZER;
         seen->detail = sanitizers[s].name;
         return;
