@@ -2,6 +2,8 @@
 #define _GNU_SOURCE /* sigaltstack */
 #include "page_impl.h"
 
+#include "checkers/os/own_key.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -79,7 +81,7 @@ static void drop_stack(void *memory) {
 }
 
 static void make_key(void) {
-  has_key = pthread_key_create(&stack_key, drop_stack) == 0;
+  has_key = rf_own_key_create(&stack_key, drop_stack);
 }
 
 /* Without the key the end of the thread would not be noticed, and its stack never given back. */

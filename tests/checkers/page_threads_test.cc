@@ -82,15 +82,18 @@ TEST_F(PageThreads, AProgramsOwnSignalStackIsLeftAlone) {
 TEST_F(PageThreads, AProgramsOwnSignalStackStaysToTheThreadsEnd) {
   static const void *left;
   static HandlerStack *own;
-  pthread_key_t last;
-  rf_free(a(), rf_alloc(a(), 1)); // the key of the stacks comes first, and so does its end
-  ASSERT_EQ(pthread_key_create(&last,
-                               [](void *) {
-                                 left = handler_stack();
-                                 delete own;
-                               }),
-            0);
-  std::thread([this, last] {
+  std::vector<pthread_key_t> keys(1);
+  rf_free(a(), rf_alloc(a(), 1)); // makes the key of the stacks
+  auto *const end = +[](void *) {
+    left = handler_stack();
+    delete own;
+  };
+  ASSERT_EQ(pthread_key_create(&keys[0], end), 0);
+  while (keys.back() < 32) { // the ends of a thread come in the order of the keys, and that of the stacks is below
+    keys.emplace_back();
+    ASSERT_EQ(pthread_key_create(&keys.back(), end), 0);
+  }
+  std::thread([this, last = keys.back()] {
     rf_free(a(), rf_alloc(a(), 1));
     EXPECT_NE(handler_stack(), nullptr);
     own = new HandlerStack;
@@ -99,7 +102,9 @@ TEST_F(PageThreads, AProgramsOwnSignalStackStaysToTheThreadsEnd) {
     left = own->start();
   }).join();
   EXPECT_NE(left, nullptr);
-  pthread_key_delete(last);
+  for (pthread_key_t const key : keys) {
+    pthread_key_delete(key);
+  }
 }
 
 // A server of SIGSEGV has seen to stacks; one of SIGBUS alone has nothing to do with the end of a stack.

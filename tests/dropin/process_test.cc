@@ -248,6 +248,15 @@ TEST(Process, ThreadsThatAreCancelledLeaveNoLockBehind) {
 }
 
 // The C library ends it with the last thread, of which the checker's is none.
+// The keys by which the library is told of a thread's end are none that a program could take for its own.
+TEST(Process, HasNoKeysButItsOwn) {
+  for (const char *const mode : {"guard", "page", "sample:sample_rate=1", "off"}) {
+    Result const result = run({program("unmade_keys")}, with(std::string("mode=") + mode));
+    EXPECT_EQ(result.status, 0) << mode << ": " << result.out;
+    EXPECT_EQ(result.findings.size(), 0U) << mode;
+  }
+}
+
 TEST(Process, EndsWithItsLastThreadThoughItIsCheckedInTheBackground) {
   for (const char *const mode : {"mode=guard:sweep_every=1", "mode=page:sweep_every=1", "mode=guard:sweep_every=20"}) {
     Result const result = run({program("process"), "pthread_exit"}, with(mode));

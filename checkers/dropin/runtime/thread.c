@@ -4,6 +4,7 @@
 #include "checkers/dropin/os/raw_syscall.h"
 #include "checkers/os/forbidden_calls.h"
 #include "checkers/os/memory_tags.h"
+#include "checkers/os/own_key.h"
 #include "dead_stacks.h"
 #include "signals.h"
 
@@ -127,8 +128,7 @@ static void ended(void *self) {
 }
 
 void rf_thread_init(void) {
-  /* Keys that are made this early are among those that the C library stores without allocating. */
-  threads.has_key = pthread_key_create(&threads.key, ended) == 0;
+  threads.has_key = rf_own_key_create(&threads.key, ended);
 }
 
 #define MADE_UP ((uint32_t)1 << 31) /* no number of the system's is as high */
