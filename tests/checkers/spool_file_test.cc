@@ -43,6 +43,8 @@ protected:
     begin(folder_);
   }
 
+  void TearDown() override { EXPECT_EQ(descriptors(), open_before_) << "whatever became of a line"; }
+
   // The places that users share are of the test's own.
   void begin(const std::string &wanted) {
     shared_ = folder_ + "-shared-";
@@ -106,6 +108,7 @@ protected:
 
   std::string shared_file() const { return shared_ + std::to_string(geteuid()) + "/spool/current"; }
 
+  size_t const open_before_ = descriptors();
   std::string folder_;
   std::string shared_;
   rf_spool_file spool_;
@@ -114,11 +117,9 @@ protected:
 TEST_F(SpoolFile, MakesItsFoldersAndAppendsLinesThatOnlyTheUserReads) {
   folder_ += "/deeper/still";
   begin(folder_);
-  size_t const open = descriptors();
   EXPECT_TRUE(append("one"));
   EXPECT_TRUE(append("two"));
   EXPECT_EQ(written(), "one\ntwo\n");
-  EXPECT_EQ(descriptors(), open);
   struct stat st;
   ASSERT_EQ(stat(current().c_str(), &st), 0);
   EXPECT_EQ(st.st_mode & 0777, 0600U);

@@ -45,6 +45,7 @@ struct World {
   std::vector<std::string> opened;
   int opened_with = 0;
   bool log_lost = false;
+  std::string unreadable; // to this user
 };
 
 World world;
@@ -54,6 +55,7 @@ World world;
 extern "C" {
 int __real_open(const char *path, int flags, ...);
 int __real_fstat(int fd, struct stat *out);
+int __real_access(const char *path, int mode);
 
 int __wrap_dladdr(const void *, Dl_info *out) {
   out->dli_fname = world.own_path.c_str();
@@ -97,6 +99,10 @@ int __wrap_fstatvfs(int, struct statvfs *out) {
 ssize_t __wrap_fgetxattr(int, const char *name, void *, size_t) {
   EXPECT_STREQ(name, "security.capability");
   return world.capabilities;
+}
+
+int __wrap_access(const char *path, int mode) {
+  return path == world.unreadable && (mode & R_OK) != 0 ? -1 : __real_access(path, mode);
 }
 
 int __wrap_open(const char *path, int flags, ...) {
@@ -275,6 +281,9 @@ TEST_F(ExecTargetKind, HasTheLibraryThatLiesBesideOurs) {
     be_at(own_folder());
     EXPECT_NE(reason(row.elf), "");
     std::string const library = put("lib/" + (row.of.empty() ? "" : "ringfence/" + row.of) + "libown.so", "");
+    world.unreadable = library;
+    EXPECT_NE(reason(row.elf), "") << "its loader would complain, and go on without";
+    world.unreadable.clear();
     EXPECT_EQ(reason(row.elf), "");
     EXPECT_TRUE(target_->other_preload);
     EXPECT_EQ(target_->library, library);

@@ -13,6 +13,7 @@ extern "C" {
 #include "checkers/dropin/process/stream_list.h"
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/state.h"
+#include "checkers/os/forbidden_calls.h"
 #include "checkers/os/host.h"
 #include "checkers/os/reserve_stack.h"
 #include "checkers/os/seen_sites.h"
@@ -25,6 +26,7 @@ extern "C" {
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <ctime>
 #include <gtest/gtest.h>
 #include <ringfence/port.h>
 #include <string>
@@ -46,6 +48,7 @@ struct World {
   unsigned page_refusals = 0;
   rf_fork_kind kind = RF_FORK_OF_ONE;
   bool renewed = true; // rf_process is the child's where it must be
+  unsigned naps = 0;
 };
 
 World world;
@@ -67,6 +70,7 @@ bool all_blocked() {
 void call(const std::string &name) {
   ringfence_test::call(name);
   world.masked = world.masked && all_blocked();
+  errno = EBUSY;
 }
 
 // Notes the call of a part that tells who it is, or writes in this process's name.
@@ -160,6 +164,11 @@ void rf_guarded_blocks_inherit() {
   call("inherited");
 }
 
+int __wrap_nanosleep(const timespec *, timespec *) {
+  world.naps++;
+  return 0;
+}
+
 uint64_t __wrap_rf_port_now_ns() {
   return kNow;
 }
@@ -206,6 +215,11 @@ bool rf_heap_dump_is_under_way() {
 
 namespace ringfence_test {
 namespace {
+
+// The first test: once they are there they stay.
+TEST(ForkHandlersBefore, TheLibraryHasBegunThereIsNothingToPrepare) {
+  EXPECT_EQ(calls_of([] { EXPECT_FALSE(rf_fork_unnoticed_prepare()); }), Calls());
+}
 
 class ForkHandlers : public RecordsCalls {
 protected:
@@ -294,13 +308,34 @@ TEST_F(ForkHandlers, DoTheSameForChildrenThatTheyAreNotToldOfButForStreams) {
   EXPECT_EQ(calls_of(rf_fork_unnoticed_parent), Calls(taken.rbegin(), taken.rend()));
   (void)calls_of([] { (void)rf_fork_unnoticed_prepare(); });
   rf_port_known_id = 1;
-  errno = ENODEV;
   Calls const done = calls_of(rf_fork_unnoticed_child);
-  EXPECT_EQ(errno, ENODEV);
   EXPECT_EQ(std::count(done.begin(), done.end(), "streams"), 0);
   EXPECT_EQ(std::count(done.begin(), done.end(), "log"), 1);
   EXPECT_EQ(rf_process.id, getpid());
   EXPECT_NE(rf_port_known_id, 1U);
+}
+
+// It is the program's, or tells why no child was made.
+TEST_F(ForkHandlers, LeaveErrnoAloneAroundACallThatMakesAChild) {
+  for (void (*const after)() : {rf_fork_unnoticed_parent, rf_fork_unnoticed_child}) {
+    errno = ENODEV;
+    EXPECT_TRUE(rf_fork_unnoticed_prepare());
+    EXPECT_EQ(errno, ENODEV);
+    after();
+    EXPECT_EQ(errno, ENODEV);
+  }
+}
+
+TEST_F(ForkHandlers, WaitForThoseInsideWithoutACallThatASandboxForbids) {
+  for (unsigned const forbidden : {0U, static_cast<unsigned>(RF_CALL_NANOSLEEP)}) {
+    rf_forbidden_calls = forbidden;
+    world.naps = 0;
+    world.refusals = 2;
+    (void)calls_of(prepare);
+    EXPECT_EQ(world.naps, forbidden == 0 ? 2U : 0U);
+    (void)calls_of(parent);
+  }
+  rf_forbidden_calls = 0;
 }
 
 TEST_F(ForkHandlers, LetNoHandlerRunUntilAllLocksAreFree) {

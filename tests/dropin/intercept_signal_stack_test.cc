@@ -50,7 +50,7 @@ TEST_F(InterceptSignal, HandlersOfGoRunOnTheStackThatTheyAskFor) {
 TEST_F(InterceptSignal, HandlersRunOnNoStackThatTheProgramHasNotMade) {
   struct sigaction action = action_of(program_handler);
   action.sa_flags = SA_ONSTACK | SA_RESTART;
-  for (int const number : {SIGTERM, SIGUSR1, SIGSEGV}) {
+  for (int const number : {SIGTERM, SIGUSR1, SIGSEGV, SIGRTMAX}) {
     set(number, action);
     EXPECT_EQ(world.actions[number].sa_flags, number == SIGSEGV ? action.sa_flags : SA_RESTART) << number;
     EXPECT_EQ(get(number).sa_flags, action.sa_flags) << number;
@@ -68,6 +68,7 @@ TEST_F(InterceptSignal, HandlersRunOnNoStackThatTheProgramHasNotMade) {
   stack = stack_of(size_t{1} << 20);
   EXPECT_EQ(sigaltstack(&stack, nullptr), 0);
   EXPECT_EQ(world.actions[SIGTERM].sa_flags, action.sa_flags);
+  EXPECT_EQ(world.actions[SIGRTMAX].sa_flags, action.sa_flags);
   EXPECT_EQ(world.actions[SIGUSR1].sa_flags, 0);
   EXPECT_EQ(get(SIGTERM).sa_flags, action.sa_flags);
   set(SIGUSR1, action);
@@ -120,6 +121,16 @@ TEST_F(InterceptSignal, AStackIsKnownByItsPlace) {
   world.error = EPERM;
   EXPECT_EQ(sigaltstack(&stack, nullptr), -1);
   EXPECT_EQ(world.start, 1U) << "as before";
+}
+
+// As the system allows.
+TEST_F(InterceptSignal, OneStructureMayBeBothStacks) {
+  stack_t stack = stack_of(kEnough);
+  stack_t *volatile same = &stack;
+  EXPECT_EQ(sigaltstack(same, &stack), 0);
+  EXPECT_EQ(world.stack.ss_size, kEnough);
+  EXPECT_EQ(world.end, 0x10000U + kEnough) << "of the one that is wanted";
+  EXPECT_EQ(stack.ss_size, 0U) << "it holds the one from before";
 }
 
 TEST_F(InterceptSignal, ASmallStackServesTheProgramsHandlersAlone) {

@@ -36,11 +36,12 @@ long __wrap_syscall(long number, ...) {
   va_end(list);
   if (number == SYS_sigaltstack) {
     call("sigaltstack");
-    if (world.error == 0 && a[1] != 0) {
-      *reinterpret_cast<stack_t *>(a[1]) = world.stack;
-    }
+    stack_t const before = world.stack;
     if (world.error == 0 && a[0] != 0) {
       world.stack = *reinterpret_cast<const stack_t *>(a[0]);
+    }
+    if (world.error == 0 && a[1] != 0) {
+      *reinterpret_cast<stack_t *>(a[1]) = before;
     }
     return world.error != 0 ? -1 : 0;
   }

@@ -120,6 +120,26 @@ TEST(ProcessChildren, ThoseThatNoHandlerOfForkIsToldOfEndAsEver) {
   }
 }
 
+// Its end is that of its last thread.
+TEST(ProcessChildren, OneWhoseFirstThreadReturnsIsCheckedWhenTheOthersEnd) {
+  Result const result = run({program("clones"), "clone", "leaves"}, with("summary=1"));
+  EXPECT_EQ(result.status, 0) << result.err;
+  ASSERT_EQ(result.findings.size(), 1U);
+  EXPECT_EQ(result.findings[0]["bug"].text, "heap-buffer-overflow");
+  EXPECT_EQ(result.findings[0]["pid"].number, child_of(result).first);
+}
+
+// Nobody else gives back what was locked for the child.
+TEST(ProcessChildren, OneThatTheSystemRefusesToMakeLeavesItsParentAsItWas) {
+  for (const std::string mode : {"guard", "page"}) {
+    for (const std::string way : {"clone", "SYS_clone", "clone3"}) {
+      Result const result = run({program("clones"), way, "refused"}, with("leaks=0:mode=" + mode));
+      EXPECT_EQ(result.status, 0) << result.err;
+      EXPECT_EQ(result.out, way + ": Invalid argument\n");
+    }
+  }
+}
+
 // The child has no such thread, and waited for what that one held.
 TEST(ProcessChildren, AreNotHeldUpByAThreadThatSweepsBlocks) {
   for (const std::string &way : kUnnoticed) {

@@ -170,6 +170,41 @@ TEST_F(TraceWriter, APlaceIsInOneChunkHoweverLongItIs) {
   EXPECT_GT(longest.bytes, 4000U);
 }
 
+// The longest of each that may come last, behind any number of bytes.
+TEST_F(TraceWriter, ARequestAModuleAndTheEndAreInOneChunkHoweverLongTheyAre) {
+  std::vector<size_t> little(RF_TRACE_MEMORY_MIN / sizeof(size_t));
+  std::string const name(1000, 'n');
+  size_t longest = 0;
+  rf_trace where{};
+  where.thread = UINT32_MAX;
+  options.memory = little.data();
+  options.size = RF_TRACE_MEMORY_MIN;
+  options.sink.context = &longest;
+  options.sink.write = [](void *context, const char *, size_t size) {
+    auto *const l = static_cast<size_t *>(context);
+    *l = std::max(*l, size);
+  };
+  for (unsigned before = 0; before < RF_TRACE_BUFFER_MIN / 2; before++) {
+    for (unsigned const last : {0, 1, 2}) {
+      ASSERT_EQ(rf_trace_writer_init(&w, &options), RF_OK);
+      for (unsigned i = 0; i < before; i++) {
+        rf_trace_writer_alloc(&w, nullptr, 1, RF_ALIGN_DEFAULT, nullptr, 0);
+      }
+      if (last == 1) {
+        w.lost = UINT64_MAX;
+        rf_trace_writer_resized(&w, 1, &w, SIZE_MAX, size_t{1} << 20, false, &where, UINT64_MAX);
+      } else if (last == 2) {
+        rf_trace_writer_module(&w, UINTPTR_MAX, UINTPTR_MAX, UINTPTR_MAX, name.c_str(), name.c_str());
+      }
+      ASSERT_LE(w.used, w.capacity) << before << " " << last;
+      w.lost--;
+      w.requests = UINT64_MAX;
+      rf_trace_writer_end(&w);
+      ASSERT_LE(longest, w.capacity) << before << " " << last;
+    }
+  }
+}
+
 TEST_F(TraceWriter, WritesReturnAddressesAndTellsOfThemFirst) {
   options.context = &w;
   options.met = [](void *context, const rf_trace *where) {
