@@ -211,6 +211,13 @@ TEST(Dump, OfAChildThatIsForkedMeanwhileIsAnother) {
   EXPECT_EQ(count(result.err, kBegin), 2U) << result.err;
 }
 
+TEST(Dump, ForWhichThereWasNoMemoryKeepsNoOtherFromComing) {
+  Result const result = dumped("poor");
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.out, "end\n");
+  EXPECT_EQ(count(result.err, kBegin), 1U) << result.err;
+}
+
 TEST(Dump, OfAForkedChildIsItsOwn) {
   Result const result = dumped("child");
   EXPECT_EQ(result.status, 0);
