@@ -149,6 +149,7 @@ TEST(DropinBins, AreStuckWhileALockCannotBeHad) {
     rf_heap_unlock(1);
     rf_cache_flush(b.cache);
     EXPECT_EQ(b.held(), 0U);
+    EXPECT_EQ(b.ripe(), 0U) << "nothing serves from where nothing is";
     EXPECT_FALSE(b.cache->stuck);
   });
 }
@@ -167,6 +168,7 @@ TEST(DropinBins, HaveRoomWhereOneSlotCouldBeGivenBack) {
       EXPECT_EQ(rf_bins_make_room(b.cache, kClass), others != 0);
       EXPECT_EQ(b.held(), kPlaces - others);
       EXPECT_EQ(b.cache->stuck, others != 8);
+      EXPECT_EQ(b.ripe(), 8 - others) << "what is left of the quarter need not wait";
       EXPECT_EQ(std::set<void *>(), [&b] {
         std::set<void *> twice;
         std::vector<void *> all = b.order();

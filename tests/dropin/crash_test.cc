@@ -9,6 +9,7 @@ extern "C" {
 #undef _Static_assert
 
 #include "tests/checkers/recorder.h"
+#include "tests/dropin/heap_alone.h"
 
 #include <csignal>
 #include <gtest/gtest.h>
@@ -233,6 +234,36 @@ TEST_F(Crash, IsTheCallersWhereTheProgramJumpedToWhereNoCodeIs) {
   EXPECT_STREQ(finding_of(SIGSEGV, SEGV_MAPERR, 0x777000).detail, "SIGSEGV: the program jumped to where no code is");
   at(kPc) = 4096;
   EXPECT_STREQ(finding_of(SIGSEGV, SEGV_MAPERR, 0x777000).detail, "SIGSEGV: there is no memory at the address");
+}
+
+// Pages that were closed, in a block and behind its end. Of a block that was freed nothing more is near.
+TEST_F(Crash, SaysWhichBlockTheMemoryIsOfOrIsNear) {
+  heap_alone([this] {
+    constexpr size_t kSize = 100000;
+    rf_origin const origin = {};
+    rf_cache *const cache = rf_cache_take(0);
+    rf_block_request const request = {kSize, RF_ALIGN_DEFAULT, RF_FAMILY_MALLOC, false, false, 0};
+    void *const p = rf_cache_alloc(cache, &request, &origin);
+    auto const start = reinterpret_cast<uintptr_t>(p);
+    rf_process.id = getpid();
+    rf_process.checked = true;
+    struct {
+      uintptr_t address;
+      const char *detail;
+    } const cases[] = {{start + kSize - 1,
+                        "SIGSEGV: the memory of the block was unmapped, or may not be used so: munmap, mmap, mprotect"},
+                       {start + kSize, "SIGSEGV: a wild access near a block"}};
+    for (auto const &each : cases) {
+      rf_finding const f = finding_of(SIGSEGV, SEGV_ACCERR, each.address);
+      EXPECT_STREQ(f.detail, each.detail);
+      EXPECT_EQ(f.block, start);
+      EXPECT_EQ(f.offset, static_cast<ptrdiff_t>(each.address - start));
+    }
+    EXPECT_TRUE(rf_cache_free(cache, p, RF_FAMILY_MALLOC, SIZE_MAX, &origin));
+    rf_finding const f = finding_of(SIGSEGV, SEGV_ACCERR, start + kSize);
+    EXPECT_STREQ(f.detail, "SIGSEGV: the memory at the address may not be used so");
+    EXPECT_EQ(f.block, 0U);
+  });
 }
 
 TEST_F(Crash, IsNoneOfOtherSignalsOrOfAChildOfVfork) {

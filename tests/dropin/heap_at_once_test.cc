@@ -122,6 +122,21 @@ TEST(HeapAtOnce, TwoThreadsThatMeetInOnePlaceHaveTwoNumbers) {
   });
 }
 
+// Each under the lock of its own heap. The search for leaks finds blocks by these numbers.
+TEST(HeapAtOnce, SpansOfTwoHeapsHaveTwoNumbers) {
+  heap_alone([] {
+    const rf_span *made[2];
+    auto const describe = [&](unsigned who) { made[who] = rf_span_describe(who, RF_CLASSES); };
+    describe(0); // the first of each heap takes longer
+    describe(1);
+    two_at_once(describe, [&] {
+      ASSERT_NE(made[0], nullptr);
+      ASSERT_NE(made[1], nullptr);
+      EXPECT_NE(made[0]->number, made[1]->number);
+    });
+  });
+}
+
 // Below all that was entered, and above it.
 TEST(HeapAtOnce, TwoSpansAreFoundInThePageMap) {
   for (bool const below : {true, false}) {

@@ -109,6 +109,25 @@ TEST(DropinLargeMemory, GoesBackToTheSystemWhenThePageMapHasForgottenIt) {
   });
 }
 
+// Its thread may have a lock, and cannot take one twice for sure.
+TEST(DropinLargeMemory, ThatAHandlerFreesStaysUntilLater) {
+  for (size_t const size : {2 * kMiB, 33 * kMiB}) {
+    heap_alone([size] {
+      rf_heap_options_now.quarantine = 0;
+      rf_cache *const cache = rf_cache_take(0);
+      Block const block = make(cache, size);
+      uintptr_t const start = rf_span_start(block.span);
+      ASSERT_TRUE(rf_heap_lock(1));
+      free_block(cache, block);
+      EXPECT_TRUE(is_mapped(start));
+      EXPECT_EQ(rf_large_trim(), 0U);
+      rf_heap_unlock(1);
+      EXPECT_GE(rf_large_trim(), size);
+      EXPECT_FALSE(is_mapped(start));
+    });
+  }
+}
+
 TEST(DropinLargeMemory, OfWhichTheSystemHasNoneLeavesItsDescriptionToTheNext) {
   heap_alone([] {
     rf_cache *const cache = rf_cache_take(0);
@@ -165,6 +184,8 @@ TEST(DropinLargeMemory, OfAMappingIsTrimmedToItsHalf) {
     EXPECT_EQ(block.span->bytes, 4 * kMiB);
     ASSERT_TRUE(rf_large_resize(block.span, 2 * kMiB - kBeside));
     EXPECT_EQ(block.span->bytes, 2 * kMiB);
+    EXPECT_EQ(unmapped, rf_span_start(block.span) + 2 * kMiB);
+    EXPECT_FALSE(was_known) << "another heap's mapping may come to lie there";
     EXPECT_FALSE(is_mapped(rf_span_start(block.span) + 2 * kMiB));
   });
 }

@@ -203,6 +203,23 @@ TEST(Leaks, AreNoneOfArraysWithoutElements) {
   }
 }
 
+// A thread that runs on has blocks in its registers, and moves them meanwhile.
+TEST(Leaks, AreNotLookedForWhereThereIsNoRoomForTheSignalThatStopsThreads) {
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_SIGPENDING, &before), 0);
+  rlimit const none = {0, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_SIGPENDING, &none), 0);
+  Result const result = run({program("leaks"), "kept_in_a_thread_s_register"}, with("summary=1"));
+  Result const alone = run({program("leaks"), "one"}, with("summary=1"));
+  ASSERT_EQ(setrlimit(RLIMIT_SIGPENDING, &before), 0);
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(result.findings.size(), 0U);
+  EXPECT_EQ(result.last("summary")["leaks_checked"].kind, Json::kFalse);
+  EXPECT_EQ(result.last("summary")["leaks_unchecked_because"].text,
+            "the system has no room for the signal that stops a thread (ulimit -i)");
+  EXPECT_EQ(alone.findings.size(), 1U) << "there is nobody to stop";
+}
+
 TEST(Leaks, AreFoundOnDemand) {
   Result const lost = run({program("leaks"), "one", "demand"}, with("halt=0"));
   EXPECT_EQ(lost.out, "1\n");

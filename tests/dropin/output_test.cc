@@ -73,6 +73,9 @@ TEST(Output, AStandardErrorThatIsClosedIsNone) {
     errno = 77;
     rf_output_set_standard_error();
     EXPECT_EQ(errno, 77);
+    say("a");
+    EXPECT_EQ(errno, 77) << "whatever the system says of what is closed";
+    said.clear();
     put_at_standard_error(one);
     say("a");
     EXPECT_EQ(said, "") << "what came there later";

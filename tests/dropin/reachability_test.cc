@@ -380,6 +380,21 @@ TEST(DropinReachability, SmallBlocksOnPagesThatMayBeClosedAreReadAsLargeOnes) {
   });
 }
 
+// A number of elements that the program has closed is not read: it may be zero.
+TEST(DropinReachability, TheEndOfABlockThatMayBeClosedIsAnArrayWithoutElements) {
+  with_heap([] {
+    uintptr_t *const counts[] = {alloc(sizeof(uintptr_t)), alloc_paged(sizeof(uintptr_t))};
+    for (uintptr_t *const count : counts) {
+      *count = 5;
+      world.roots = {number(count + 1)};
+      EXPECT_EQ(states_of({count}), "L");
+      rf_heap_restricted(count, 1);
+      world.restricted = count;
+      EXPECT_EQ(states_of({count}), "R");
+    }
+  });
+}
+
 TEST(DropinReachability, WithoutRoomTheRestIsLeftOut) {
   with_heap([] {
     (void)alloc(64);

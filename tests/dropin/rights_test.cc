@@ -129,9 +129,11 @@ TEST(DropinRights, OfABlockWhoseMemoryIsNotThereAreNotReturned) {
   for (size_t const size : {size_t{20000}, size_t{100000}}) {
     heap_alone([size] {
       rf_origin const origin = {};
+      constexpr uint16_t kThread = 7;
       rf_cache *const cache = rf_cache_take(0);
       rf_view const v = block_of(cache, size);
       uintptr_t const inside = (reinterpret_cast<uintptr_t>(v.payload) + size / 2) & ~(kPage - 1);
+      rf_cache_set_number(cache, kThread);
       auto *const page = reinterpret_cast<void *>(inside); // NOLINT(performance-no-int-to-ptr)
       rf_heap_restricted(page, kPage);
       ASSERT_EQ(munmap(page, kPage), 0);
@@ -142,6 +144,7 @@ TEST(DropinRights, OfABlockWhoseMemoryIsNotThereAreNotReturned) {
       EXPECT_TRUE(rf_cache_free(cache, v.payload, RF_FAMILY_MALLOC, SIZE_MAX, &origin));
       EXPECT_EQ(rf_cache_blocks(cache), blocks - 1);
       EXPECT_EQ(rf_slot_state_of(v.slot), RF_SLOT_FREED);
+      EXPECT_EQ(v.slot->released_by, kThread);
       EXPECT_FALSE(rf_rights_allow_check(&v));
       EXPECT_EQ(rf_heap_sweep(&origin), 0U);
     });

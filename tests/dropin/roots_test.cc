@@ -69,6 +69,8 @@ TEST_F(RootsOfStacks, BelowTheStackPointerNothingLives) {
   EXPECT_EQ(excluded(), Ranges());
   EXPECT_TRUE(find({{1, 0x10800}, {2, 0x10900}})); // two are on it
   EXPECT_EQ(excluded(), Ranges());
+  EXPECT_TRUE(find({{2, 0x10700}, {1, 0x10800}})); // in either order
+  EXPECT_EQ(excluded(), Ranges());
 }
 
 TEST_F(RootsOfStacks, OfTheKernelsMakingNeedNoClosedPage) {
@@ -292,6 +294,28 @@ TEST_F(RootsOfMemory, APageThatTheProgramHasClosedHoldsWhatItHeld) {
   EXPECT_EQ(times(page(3) - 8), 1);
   EXPECT_EQ(times(page(4) - 8), 1);
   EXPECT_EQ(times(page(6) - 8), 1);
+}
+
+// The pieces in which pages are looked up end within words.
+TEST_F(RootsOfMemory, WordsInCodeLieAcrossTheEndsOfPieces) {
+  std::vector<uint64_t> const entries(700, uint64_t{1} << 63);
+  size_t const size = entries.size() * kPage;
+  void *const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  auto const first = reinterpret_cast<uintptr_t>(memory);
+  std::vector<uintptr_t> words;
+  for (uintptr_t page = 1; page < entries.size(); page++) {
+    words.push_back(~(first + page));
+    memcpy(reinterpret_cast<void *>(first + page * kPage - 3), &words.back(), sizeof words.back());
+  }
+  page_list_from(first, entries);
+  roots_.any_byte = true;
+  rf_roots_read_range(&roots_, first, first + size);
+  std::sort(seen_.begin(), seen_.end());
+  for (size_t i = 0; i < words.size(); i++) {
+    EXPECT_TRUE(std::binary_search(seen_.begin(), seen_.end(), words[i])) << i + 1;
+  }
+  (void)munmap(memory, size);
 }
 
 // A file that was cut short, or what the kernel does not tell of.

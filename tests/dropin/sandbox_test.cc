@@ -4,11 +4,13 @@
 extern "C" {
 #include "checkers/dropin/runtime/sandbox.h"
 #include "checkers/os/forbidden_calls.h"
+#include <ringfence/port.h>
 }
 #undef _Static_assert
 
 #include "tests/dropin/alone.h"
 
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <gtest/gtest.h>
@@ -16,6 +18,7 @@ extern "C" {
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <vector>
 
 namespace ringfence_test {
@@ -110,6 +113,26 @@ TEST(DropinSandboxEdges, FiltersAddUp) {
     rf_sandbox_entered(SECCOMP_MODE_FILTER, &second);
     EXPECT_TRUE(rf_sandbox_forbids_search());
   });
+}
+
+// A write that is refused would end the process by the call that takes its signal.
+TEST(DropinSandboxEdges, WhereSignalsMayNotBeTakenTheLogLeavesThemWaiting) {
+  for (long const number : {long{SYS_rt_sigtimedwait}, long{SYS_rt_sigpending}, long{SYS_tee}}) {
+    alone([number] {
+      sock_filter code[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                            jump(BPF_JEQ, static_cast<uint32_t>(number), 0, 1), kKill, kAllow};
+      sock_fprog const filter = {4, code};
+      int ends[2];
+      ASSERT_EQ(pipe(ends), 0);
+      ASSERT_EQ(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+      close(ends[0]);
+      rf_sandbox_entered(SECCOMP_MODE_FILTER, &filter);
+      rf_port_log("a", 1);
+      sigset_t waiting;
+      ASSERT_EQ(sigpending(&waiting), 0);
+      EXPECT_EQ(sigismember(&waiting, SIGPIPE), number == SYS_tee ? 0 : 1) << number;
+    });
+  }
 }
 
 // Whether a process gets more memory is asked before the system has seen the filter, wherever it lies.

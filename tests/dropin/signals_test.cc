@@ -161,6 +161,50 @@ TEST(Signals, WhatIsHeldFollowsTheProgramsMask) {
   }
 }
 
+int came;
+bool was_held;
+
+void ask_whether_held(int, siginfo_t *info, void *context) {
+  came++;
+  was_held = rf_signals_hold(info, context);
+}
+
+// A fault that was sent, and waits, comes within the call that lets it: what is held is then as after the call.
+TEST(Signals, AFaultThatWaitsComesToWhatIsHeldThen) {
+  struct {
+    const char *what;
+    int how;
+    bool held;
+  } const cases[] = {{"it was blocked before", -1, true},
+                     {"it is blocked once more", SIG_SETMASK, true},
+                     {"it is opened", SIG_UNBLOCK, false}};
+  for (auto const &each : cases) {
+    alone([&each] {
+      sigset_t const segv = set_of({SIGSEGV});
+      struct sigaction action = {};
+      action.sa_sigaction = ask_whether_held;
+      action.sa_flags = SA_SIGINFO;
+      EXPECT_EQ(sigaction(SIGSEGV, &action, nullptr), 0);
+      if (each.how != -1) {
+        rf_signals_keep_faults_open();
+      }
+      if (each.how == SIG_UNBLOCK) {
+        EXPECT_EQ(rf_signals_mask(SIG_BLOCK, &segv, nullptr, true), 0);
+      }
+      block_truly({SIGSEGV}); // as one that is held, when its handler has returned
+      EXPECT_EQ(pthread_kill(pthread_self(), SIGSEGV), 0);
+      EXPECT_EQ(came, 0) << each.what;
+      if (each.how == -1) {
+        rf_signals_keep_faults_open();
+      } else {
+        EXPECT_EQ(rf_signals_mask(each.how, &segv, nullptr, true), 0);
+      }
+      EXPECT_EQ(came, 1) << each.what;
+      EXPECT_EQ(was_held, each.held) << each.what;
+    });
+  }
+}
+
 // A thread that is created meanwhile believes the same.
 TEST(Signals, WhatIsHeldIsBlockedInTruthForAWhile) {
   alone([] {

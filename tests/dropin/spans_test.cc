@@ -176,6 +176,31 @@ void make_freed(const rf_slot_place &place) {
 }
 
 // One of two spans without a block goes. Writes into its blocks after their free are told before.
+// A handler, whose thread may have a lock, is not sure to have one twice: nothing is to be retired by it.
+TEST(DropinSlots, ThatAHandlerGivesBackLeaveTheirSpans) {
+  heap_alone([] {
+    constexpr unsigned kClass = RF_CLASSES - 1;
+    std::vector<rf_slot_place> places(size_t{20} * rf_size_classes[kClass].count);
+    unsigned count = 0;
+    while (count < places.size()) {
+      unsigned const got =
+          rf_slots_take(0, kClass, places.data() + count, static_cast<unsigned>(places.size()) - count);
+      ASSERT_NE(got, 0U);
+      count += got;
+    }
+    uint32_t const spans = rf_heaps[0].spans[kClass];
+    ASSERT_GE(spans, 20U);
+    ASSERT_TRUE(rf_heap_lock(1));
+    EXPECT_TRUE(rf_slots_give(places.data(), &count));
+    EXPECT_EQ(rf_heaps[0].spans[kClass], spans);
+    EXPECT_EQ(rf_heaps[0].empty[kClass], spans);
+    rf_heap_unlock(1);
+    count = rf_slots_take(0, kClass, places.data(), 1);
+    EXPECT_TRUE(rf_slots_give(places.data(), &count));
+    EXPECT_EQ(rf_heaps[0].spans[kClass], spans - 1) << "the next retires its own";
+  });
+}
+
 TEST(DropinSlots, OfASpanThatGoesAreLookedAt) {
   heap_alone([] {
     constexpr unsigned kClass = RF_CLASSES - 1;

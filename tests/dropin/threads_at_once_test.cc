@@ -12,6 +12,7 @@ extern "C" {
 #include "checkers/dropin/os/futex.h"
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/dropin/runtime/thread.h"
+#include "checkers/os/forbidden_calls.h"
 
 // As cache_impl.h has it.
 bool rf_cache_free_unusual(rf_cache *cache, const rf_view *view, rf_family family, size_t size,
@@ -347,6 +348,19 @@ TEST(ThreadsAtOnce, WhoIsWokenAtTheEndOfItsTimeHasTheLock) {
       while_it_sleeps = nullptr;
       EXPECT_EQ(sleeps, ms);
       EXPECT_EQ(lock.state, 2U) << "others may wait";
+    }
+  });
+}
+
+// Which may be about to run the barriers of their own that they are asked for.
+TEST(ThreadsAtOnce, WhoStopsThemWithoutTheKernelsBarrierGivesOthersTime) {
+  with_threads([] {
+    rf_forbid(RF_CALL_MEMBARRIER);
+    for (unsigned const expected : {1U, 0U}) { // from then on they run them always
+      naps = 0;
+      ASSERT_TRUE(rf_stop_all(kLong));
+      EXPECT_EQ(naps, expected);
+      rf_stop_finish();
     }
   });
 }

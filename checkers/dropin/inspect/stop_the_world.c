@@ -134,6 +134,7 @@ typedef struct asking {
   uint32_t self;
   bool added;
   bool full;
+  bool refused;
 } asking;
 
 static void ask(uint32_t id, void *context) {
@@ -150,6 +151,7 @@ static void ask(uint32_t id, void *context) {
   __atomic_store_n(&s->count, s->count + 1, __ATOMIC_RELEASE);
   a->added = true;
   if (syscall(SYS_tgkill, getpid(), id, STOP_SIGNAL) != 0) {
+    a->refused = a->refused || errno == EAGAIN; /* it may be running */
     s->threads[s->count - 1].state = ENDED;
   }
 }
@@ -185,7 +187,7 @@ static bool wait_for_all(rf_stopped *s, uint64_t deadline) {
 
 /* A thread that is not stopped yet may start another one: asks until nobody new appears. */
 static const char *stop_all(rf_stopped *s, uint64_t deadline) {
-  asking a = {s, (uint32_t)syscall(SYS_gettid), true, false};
+  asking a = {s, (uint32_t)syscall(SYS_gettid), true, false, false};
   while (a.added) {
     a.added = false;
     if (!rf_procfs_each_thread(ask, &a)) {
@@ -193,6 +195,9 @@ static const char *stop_all(rf_stopped *s, uint64_t deadline) {
     }
     if (a.full) {
       return "there are too many threads";
+    }
+    if (a.refused) {
+      return "the system has no room for the signal that stops a thread (ulimit -i)";
     }
     if (!wait_for_all(s, deadline)) {
       return "a thread could not be stopped";

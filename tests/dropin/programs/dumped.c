@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -105,6 +106,23 @@ static void child(void) {
   }
 }
 
+/* Asks where the system has no memory for it, and again where it has. */
+static void poor(void) {
+  struct rlimit before;
+  if (getrlimit(RLIMIT_AS, &before) != 0) {
+    abort();
+  }
+  struct rlimit const none = {0, before.rlim_max};
+  if (setrlimit(RLIMIT_AS, &none) != 0) {
+    abort();
+  }
+  ringfence_dump();
+  if (setrlimit(RLIMIT_AS, &before) != 0) {
+    abort();
+  }
+  ringfence_dump();
+}
+
 int main(int argc, char **argv) {
   const char *const how = argc > 1 ? argv[1] : "";
   fill();
@@ -130,6 +148,8 @@ int main(int argc, char **argv) {
     threads();
   } else if (strcmp(how, "child") == 0) {
     child();
+  } else if (strcmp(how, "poor") == 0) {
+    poor();
   } else if (strcmp(how, "child_within") == 0) {
     setenv("FORKS_WHEN_WRITTEN", "1", 1); /* forking_write.c */
     ringfence_dump();
