@@ -244,6 +244,7 @@ TEST_P(DropinClosed, IsFoundAtTheCallWhichFails) {
   const Json &finding = result.findings[0];
   EXPECT_EQ(finding["bug"].text, "heap-use-after-free");
   EXPECT_EQ(finding["access"].text, "read");
+  EXPECT_EQ(finding["at_access"].kind, Json::kTrue);
   EXPECT_TRUE(is_near(finding["found"], program("closed"), place(result.out, "found")));
   EXPECT_TRUE(leads_through(finding["allocated"], program("closed")));
   EXPECT_TRUE(leads_through(finding["released"], program("closed")));

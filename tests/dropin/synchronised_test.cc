@@ -34,6 +34,8 @@ TEST_P(Synchronised, AfterFreeIsFoundAtTheCallWhichFails) {
     const Json &finding = result.findings[0];
     EXPECT_EQ(finding["bug"].text, "heap-use-after-free");
     EXPECT_EQ(finding["relation"].text, "inside");
+    EXPECT_EQ(finding["at_access"].kind, Json::kTrue);
+    EXPECT_EQ(finding["detail"].text, "found at the call that was to access it");
     EXPECT_TRUE(is_near(finding["found"], program("synchronised"), place(result.out, "found")));
     EXPECT_TRUE(is_near(finding["released"], program("synchronised"), place(result.out, "released")));
     EXPECT_TRUE(is_near(finding["allocated"], program("synchronised"), place(result.out, "allocated")));

@@ -426,6 +426,8 @@ bool rf_malloc_impl_report_stale(const void *start, size_t size, rf_access acces
   if (stale) {
     rf_process_finding_begin(&f, RF_BUG_USE_AFTER_FREE, access, start, origin);
     f.access_size = size;
+    f.at_access = true;
+    f.detail = "found at the call that was to access it";
     rf_check_about(&f, &view);
   }
   rf_leave(cache);
