@@ -74,4 +74,43 @@ static inline rf_machine_context rf_machine_context_of(const ucontext_t *context
 #endif
 }
 
+#define RF_MACHINE_REGISTERS 32U
+
+/* The general registers, of which calls keep the first ones. */
+typedef struct rf_machine_registers {
+  uintptr_t word[RF_MACHINE_REGISTERS];
+  unsigned kept;
+  unsigned count; /* 0 where the processor is not one of those known here */
+} rf_machine_registers;
+
+static inline rf_machine_registers rf_machine_registers_of(const ucontext_t *context) {
+  rf_machine_registers out = {.kept = 0, .count = 0};
+#if defined(__linux__) && defined(__x86_64__)
+  static const unsigned char order[] = {REG_RBX, REG_RBP, REG_R12, REG_R13, REG_R14, REG_R15, REG_RAX, REG_RCX,
+                                        REG_RDX, REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11};
+  enum { KEPT = 6 };
+#elif defined(__linux__) && defined(__i386__)
+  static const unsigned char order[] = {REG_EBX, REG_EBP, REG_ESI, REG_EDI, REG_EAX, REG_ECX, REG_EDX};
+  enum { KEPT = 4 };
+#elif defined(__linux__) && defined(__aarch64__)
+  static const unsigned char order[] = {19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 0,  1,  2,  3, 4,
+                                        5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18};
+  enum { KEPT = 10 };
+#else
+  (void)context;
+#endif
+#if defined(__linux__) && (defined(__x86_64__) || defined(__i386__) || defined(__aarch64__))
+  out.kept = KEPT;
+  out.count = sizeof order;
+  for (unsigned i = 0; i < sizeof order; i++) {
+#if defined(__aarch64__)
+    out.word[i] = (uintptr_t)context->uc_mcontext.regs[order[i]];
+#else
+    out.word[i] = (uintptr_t)context->uc_mcontext.gregs[order[i]];
+#endif
+  }
+#endif
+  return out;
+}
+
 #endif /* RINGFENCE_MACHINE_CONTEXT_H */

@@ -251,7 +251,8 @@ TEST_F(Crash, SaysWhichBlockTheMemoryIsOfOrIsNear) {
       uintptr_t address;
       const char *detail;
     } const cases[] = {{start + kSize - 1,
-                        "SIGSEGV: the memory of the block was unmapped, or may not be used so: munmap, mmap, mprotect"},
+                        "SIGSEGV: the memory of the block was unmapped, or may not be used so: munmap, mremap, mmap, "
+                        "mprotect"},
                        {start + kSize, "SIGSEGV: a wild access near a block"}};
     for (auto const &each : cases) {
       rf_finding const f = finding_of(SIGSEGV, SEGV_ACCERR, each.address);

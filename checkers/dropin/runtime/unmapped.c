@@ -111,6 +111,52 @@ RF_COLD uintptr_t rf_unmapped_pointer_of(unsigned char fill, const void *info, c
   return is_near_word_of(fill, address) ? address : 0;
 }
 
+/* ---- The block that such a pointer was read from ----
+ *
+ * The code that read it had the block's address, and mostly has it still: in a register that calls keep or in its
+ * frame, else in one of the other registers, where that is the only freed block. */
+
+#define RED_ZONE ((uintptr_t)128) /* below the stack pointer, where functions that call none have variables */
+#define FRAME_MOST ((uintptr_t)4096)
+
+typedef struct held_block {
+  rf_view view;
+  uintptr_t address; /* the lowest one that is held */
+  bool found;
+  bool several;
+} held_block;
+
+static void look_for_held(held_block *held, const uintptr_t *words, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    rf_view v;
+    if (!rf_view_at(words[i], &v) || !rf_view_is_freed(&v) || words[i] - (uintptr_t)v.payload >= v.size) {
+      continue;
+    }
+    held->several = held->several || (held->found && held->view.slot != v.slot);
+    held->address = held->found && held->address < words[i] ? held->address : words[i];
+    held->view = v;
+    held->found = true;
+  }
+}
+
+static void look_in_frame(held_block *held, const rf_machine_context *m) {
+  uintptr_t const start = m->stack - RED_ZONE;
+  uintptr_t const size = m->frame - start;
+  if (m->frame != 0 && size <= FRAME_MOST && rf_host_readable((const void *)start, size)) {
+    look_for_held(held, (const uintptr_t *)start, size / sizeof(uintptr_t));
+  }
+}
+
+static bool find_held(const ucontext_t *context, const rf_machine_context *m, held_block *held) {
+  rf_machine_registers const r = rf_machine_registers_of(context);
+  look_for_held(held, r.word, r.kept);
+  look_in_frame(held, m);
+  if (!held->found) {
+    look_for_held(held, r.word + r.kept, r.count - r.kept);
+  }
+  return held->found && !held->several;
+}
+
 RF_COLD void rf_unmapped_report_fill(const void *info, const void *context) {
   uintptr_t const address = rf_unmapped_pointer_of(RF_PATTERN_FREED, info, context);
   if (address == 0 || !rf_process.checked) {
@@ -118,12 +164,20 @@ RF_COLD void rf_unmapped_report_fill(const void *info, const void *context) {
   }
   rf_machine_context const m = rf_machine_context_of(context);
   rf_origin const origin = {NULL, m.pc, (const void *)m.frame};
+  held_block held = {.found = false};
+  bool const is_held = find_held(context, &m, &held);
   rf_finding f;
-  rf_process_finding_begin(&f, RF_BUG_USE_AFTER_FREE, RF_ACCESS_UNKNOWN, (const void *)address, &origin);
+  rf_process_finding_begin(&f, RF_BUG_USE_AFTER_FREE, RF_ACCESS_UNKNOWN,
+                           (const void *)(is_held ? held.address : address), &origin);
   f.at_access = true;
   if (f.found.depth != 0) {
     f.found.frames[0]++; /* frames are return addresses: what names them looks one byte before */
   }
   f.detail = "the pointer was read from freed memory, whose bytes are 0xcc";
+  if (is_held) {
+    rf_check_about(&f, &held.view);
+    f.detail = "the pointer was read from freed memory, whose bytes are 0xcc: probably from this block, whose address "
+               "the code has";
+  }
   rf_process_report(&f);
 }
