@@ -84,7 +84,8 @@ typedef struct rf_machine_registers {
 } rf_machine_registers;
 
 static inline rf_machine_registers rf_machine_registers_of(const ucontext_t *context) {
-  rf_machine_registers out = {.kept = 0, .count = 0};
+  rf_machine_registers out;
+  memset(&out, 0, sizeof out);
 #if defined(__linux__) && defined(__x86_64__)
   static const unsigned char order[] = {REG_RBX, REG_RBP, REG_R12, REG_R13, REG_R14, REG_R15, REG_RAX, REG_RCX,
                                         REG_RDX, REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11};
