@@ -133,8 +133,7 @@ typedef struct asking {
   rf_stopped *stopped;
   uint32_t self;
   bool added;
-  bool full;
-  bool refused;
+  const char *trouble; /* why they cannot all be stopped; NULL: they can */
 } asking;
 
 static void ask(uint32_t id, void *context) {
@@ -144,15 +143,17 @@ static void ask(uint32_t id, void *context) {
     return;
   }
   if (s->count == s->capacity) {
-    a->full = true;
+    a->trouble = "there are too many threads";
     return;
   }
   s->threads[s->count] = (rf_stopped_thread){.id = id, .state = ASKED};
   __atomic_store_n(&s->count, s->count + 1, __ATOMIC_RELEASE);
   a->added = true;
   if (syscall(SYS_tgkill, getpid(), id, STOP_SIGNAL) != 0) {
-    a->refused = a->refused || errno == EAGAIN; /* it may be running */
     s->threads[s->count - 1].state = ENDED;
+    if (errno == EAGAIN) { /* it may be running */
+      a->trouble = "the system has no room for the signal that stops a thread (ulimit -i)";
+    }
   }
 }
 
@@ -187,17 +188,14 @@ static bool wait_for_all(rf_stopped *s, uint64_t deadline) {
 
 /* A thread that is not stopped yet may start another one: asks until nobody new appears. */
 static const char *stop_all(rf_stopped *s, uint64_t deadline) {
-  asking a = {s, (uint32_t)syscall(SYS_gettid), true, false, false};
+  asking a = {s, (uint32_t)syscall(SYS_gettid), true, NULL};
   while (a.added) {
     a.added = false;
     if (!rf_procfs_each_thread(ask, &a)) {
       return "the list of threads cannot be read (/proc)";
     }
-    if (a.full) {
-      return "there are too many threads";
-    }
-    if (a.refused) {
-      return "the system has no room for the signal that stops a thread (ulimit -i)";
+    if (a.trouble != NULL) {
+      return a.trouble;
     }
     if (!wait_for_all(s, deadline)) {
       return "a thread could not be stopped";

@@ -45,8 +45,7 @@ RF_COLD static void say(const char *sanitizer, const char *rest) {
   (void)syscall(SYS_write, STDERR_FILENO, line, length);
 }
 
-/* The sanitizer whose runtime is there and has a malloc of its own, NULL: none. */
-static const char *with_own_malloc(void) {
+const char *rf_sanitizer_name(void) {
   static const struct {
     void (*init)(void);
     const char *name;
@@ -63,35 +62,6 @@ static const char *with_own_malloc(void) {
   return NULL;
 }
 
-#if !RF_DROPIN_LIBRARY
-
-/* Linked in: a program that got so far has none. */
-const char *rf_sanitizer_name(void) {
-  return NULL;
-}
-
-const char *rf_sanitizer_check(void) {
-  return NULL;
-}
-
-bool rf_sanitizer_leave(void) {
-  return false;
-}
-
-void rf_process_refuse(void) {
-  const char *const name = __tsan_init != NULL ? "ThreadSanitizer" : with_own_malloc();
-  if (name != NULL) {
-    say(name, " and linked with Ringfence's malloc: only one of them can be in it\n");
-    (void)syscall(SYS_exit_group, 2);
-  }
-}
-
-#else
-
-const char *rf_sanitizer_name(void) {
-  return with_own_malloc();
-}
-
 static const char steps_aside[] = ", which has a malloc of its own: it is not checked by Ringfence\n";
 
 const char *rf_sanitizer_check(void) {
@@ -101,6 +71,23 @@ const char *rf_sanitizer_check(void) {
   }
   return name;
 }
+
+#if !RF_DROPIN_LIBRARY
+
+/* Linked in: a program that gets so far has none. */
+bool rf_sanitizer_leave(void) {
+  return false;
+}
+
+void rf_process_refuse(void) {
+  const char *const name = __tsan_init != NULL ? "ThreadSanitizer" : rf_sanitizer_name();
+  if (name != NULL) {
+    say(name, " and linked with Ringfence's malloc: only one of them can be in it\n");
+    (void)syscall(SYS_exit_group, 2);
+  }
+}
+
+#else
 
 /* ---- Starting anew ----
  *

@@ -121,8 +121,7 @@ RF_COLD uintptr_t rf_unmapped_pointer_of(unsigned char fill, const void *info, c
 
 typedef struct held_block {
   rf_view view;
-  uintptr_t address; /* the lowest one that is held */
-  bool found;
+  uintptr_t address; /* the lowest one that is held; 0: none is */
   bool several;
 } held_block;
 
@@ -132,10 +131,10 @@ static void look_for_held(held_block *held, const uintptr_t *words, size_t count
     if (!rf_view_at(words[i], &v) || !rf_view_is_freed(&v) || words[i] - (uintptr_t)v.payload >= v.size) {
       continue;
     }
-    held->several = held->several || (held->found && held->view.slot != v.slot);
-    held->address = held->found && held->address < words[i] ? held->address : words[i];
+    bool const is_first = held->address == 0;
+    held->several = held->several || (!is_first && held->view.slot != v.slot);
+    held->address = is_first || words[i] < held->address ? words[i] : held->address;
     held->view = v;
-    held->found = true;
   }
 }
 
@@ -151,10 +150,10 @@ static bool find_held(const ucontext_t *context, const rf_machine_context *m, he
   rf_machine_registers const r = rf_machine_registers_of(context);
   look_for_held(held, r.word, r.kept);
   look_in_frame(held, m);
-  if (!held->found) {
+  if (held->address == 0) {
     look_for_held(held, r.word + r.kept, r.count - r.kept);
   }
-  return held->found && !held->several;
+  return held->address != 0 && !held->several;
 }
 
 RF_COLD void rf_unmapped_report_fill(const void *info, const void *context) {
@@ -164,7 +163,7 @@ RF_COLD void rf_unmapped_report_fill(const void *info, const void *context) {
   }
   rf_machine_context const m = rf_machine_context_of(context);
   rf_origin const origin = {NULL, m.pc, (const void *)m.frame};
-  held_block held = {.found = false};
+  held_block held = {.address = 0};
   bool const is_held = find_held(context, &m, &held);
   rf_finding f;
   rf_process_finding_begin(&f, RF_BUG_USE_AFTER_FREE, RF_ACCESS_UNKNOWN,

@@ -19,7 +19,7 @@ bool rf_foreign_is_source_of_sanitizer(const char *file) {
 /* True if `text` starts with one of `starts`, the last of which is NULL. */
 static bool starts_with_any(const char *text, const char *const *starts) {
   for (; text != NULL && *starts != NULL; starts++) {
-    if (strncmp(text, *starts, strlen(*starts)) == 0) {
+    if (rf_begins_with(text, *starts)) {
       return true;
     }
   }
