@@ -216,7 +216,7 @@ bool rf_heap_dump_is_under_way() {
 namespace ringfence_test {
 namespace {
 
-// The first test: once they are there they stay.
+// Runs first: handlers that were installed once stay.
 TEST(ForkHandlersBefore, TheLibraryHasBegunThereIsNothingToPrepare) {
   EXPECT_EQ(calls_of([] { EXPECT_FALSE(rf_fork_unnoticed_prepare()); }), Calls());
 }
@@ -315,7 +315,7 @@ TEST_F(ForkHandlers, DoTheSameForChildrenThatTheyAreNotToldOfButForStreams) {
   EXPECT_NE(rf_port_known_id, 1U);
 }
 
-// It is the program's, or tells why no child was made.
+// errno is the program's, or tells why no child was made.
 TEST_F(ForkHandlers, LeaveErrnoAloneAroundACallThatMakesAChild) {
   for (void (*const after)() : {rf_fork_unnoticed_parent, rf_fork_unnoticed_child}) {
     errno = ENODEV;

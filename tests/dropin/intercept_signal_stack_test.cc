@@ -123,7 +123,7 @@ TEST_F(InterceptSignal, AStackIsKnownByItsPlace) {
   EXPECT_EQ(world.start, 1U) << "as before";
 }
 
-// As the system allows.
+// The system allows that.
 TEST_F(InterceptSignal, OneStructureMayBeBothStacks) {
   stack_t stack = stack_of(kEnough);
   stack_t *volatile same = &stack;

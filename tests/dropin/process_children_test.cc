@@ -120,7 +120,7 @@ TEST(ProcessChildren, ThoseThatNoHandlerOfForkIsToldOfEndAsEver) {
   }
 }
 
-// Its end is that of its last thread.
+// The child ends when its last thread does.
 TEST(ProcessChildren, OneWhoseFirstThreadReturnsIsCheckedWhenTheOthersEnd) {
   Result const result = run({program("clones"), "clone", "leaves"}, with("summary=1"));
   EXPECT_EQ(result.status, 0) << result.err;
@@ -129,7 +129,7 @@ TEST(ProcessChildren, OneWhoseFirstThreadReturnsIsCheckedWhenTheOthersEnd) {
   EXPECT_EQ(result.findings[0]["pid"].number, child_of(result).first);
 }
 
-// Nobody else gives back what was locked for the child.
+// A clone that fails releases the locks that were taken for the child.
 TEST(ProcessChildren, OneThatTheSystemRefusesToMakeLeavesItsParentAsItWas) {
   for (const std::string mode : {"guard", "page"}) {
     for (const std::string way : {"clone", "SYS_clone", "clone3"}) {

@@ -352,7 +352,7 @@ TEST(ThreadsAtOnce, WhoIsWokenAtTheEndOfItsTimeHasTheLock) {
   });
 }
 
-// Which may be about to run the barriers of their own that they are asked for.
+// The others may be about to run the barriers that they were asked for.
 TEST(ThreadsAtOnce, WhoStopsThemWithoutTheKernelsBarrierGivesOthersTime) {
   with_threads([] {
     rf_forbid(RF_CALL_MEMBARRIER);

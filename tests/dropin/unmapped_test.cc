@@ -181,7 +181,7 @@ TEST(DropinUnmappedAccess, ByAFilledPointerIsOfTheFreedBlockThatAVariablePointsI
   });
 }
 
-// Calls leave what they had in the other registers.
+// The other registers have what the last call left in them.
 TEST(DropinUnmappedAccess, WhatCallsKeepTellsTheBlockBeforeWhatTheyLeaveBehind) {
   heap_alone([] {
     HeldBlocks held;
