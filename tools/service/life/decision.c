@@ -16,12 +16,13 @@ bool rf_decision_refuse(char message[RF_TRIAGE_MESSAGE], const char *why) {
   return false;
 }
 
-/* True if finding `id` is fixed and `other` was seen, after that decision, in a build that has the fix. */
+/* True if finding `id` is fixed and `other` was seen, in that decision's millisecond or later, in a build that has the
+ * fix: one too many that is open again costs a look, one too few hides a bug that came back. */
 static bool brings_back(rf_store *store, int64_t id, int64_t other) {
   sqlite3_stmt *const s =
       rf_store_select(store,
                       "SELECT c.what FROM finding f, counter c WHERE f.id = ?1 AND f.state = 'fixed' AND c.kind = 2 AND"
-                      " (c.last_seen > f.fixed_at OR c.what > f.fixed_after) AND c.finding IN (SELECT id FROM finding "
+                      " (c.last_seen >= f.fixed_at OR c.what > f.fixed_after) AND c.finding IN (SELECT id FROM finding "
                       "WHERE id = ?2 OR merged_into = ?2)",
                       "ii", id, other);
   bool back = false;
