@@ -58,11 +58,8 @@ static void report_near(const rf_guard *guard, const rf_guard_header *h, const v
   rf_finding f;
   rf_origin const origin = {NULL, m->pc, (const void *)m->frame};
   rf_guard_finding(guard, &f, RF_BUG_USE_AFTER_FREE, (rf_access)m->access, address, &origin);
-  f.at_access = true;
   f.detail = "no block is there any more";
-  if (f.found.depth != 0) {
-    f.found.frames[0]++; /* frames are return addresses: what names them looks one byte before */
-  }
+  rf_finding_at_instruction(&f);
   if (h != NULL) {
     rf_guard_finding_block(guard, &f, h);
     f.bug = bug_of(&f);

@@ -48,9 +48,7 @@ RF_COLD static void report(const rf_page_store *store, const rf_slot *s, rf_bug 
   rf_finding f;
   begin(store, s, bug, address, access, origin, &f);
   f.detail = detail_of(store, &f);
-  if (f.found.depth != 0) {
-    f.found.frames[0]++; /* frames are return addresses: what names them looks one byte before */
-  }
+  rf_finding_at_instruction(&f);
   rf_report(store->options.reporter, &f);
 }
 

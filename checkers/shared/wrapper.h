@@ -15,6 +15,15 @@
 void rf_finding_begin(rf_finding *f, rf_bug bug, rf_access access, const void *address, const char *allocator,
                       const char *mode, const rf_origin *origin);
 
+/* For one whose origin is the instruction that a signal stopped: it was noticed at the access itself. Frames are return
+ * addresses, and what names them looks one byte before. */
+static inline void rf_finding_at_instruction(rf_finding *f) {
+  f->at_access = true;
+  if (f->found.depth != 0) {
+    f->found.frames[0]++;
+  }
+}
+
 /* The same for a fault that became a finding: a pointer that was refused, or damage. */
 void rf_finding_begin_refused(rf_finding *f, const rf_fault *fault, const char *allocator, const char *mode,
                               const rf_origin *origin);

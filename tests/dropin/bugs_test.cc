@@ -50,7 +50,7 @@ const Bug kBugs[] = {
     {"free_of_mapped_memory", "bad-free", "", 0, 0, false, false},
     {"free_of_no_memory", "bad-free", "", 0, 0, false, false},
     {"free_of_map_failed", "bad-free", "", 0, 0, false, false},
-    {"free_of_a_freed_member", "heap-use-after-free", "", 0, 0, false, false},
+    {"free_of_a_freed_member", "heap-use-after-free", "inside", 0, 40, false, true},
     {"free_of_an_unset_member", "bad-free", "", 0, 0, false, false},
     {"free_where_no_block_was", "bad-free", "", 0, 0, false, false},
     {"realloc_of_a_global", "bad-free", "", 0, 0, false, false},
@@ -339,7 +339,8 @@ TEST(DropinBadFree, SaysWhichKindOfMemoryThePointerIsTo) {
 TEST(DropinBadFree, SaysWhichMemoryThePointerWasReadFrom) {
   Result const freed = run({program("bugs"), "free_of_a_freed_member", "bad"});
   ASSERT_EQ(freed.findings.size(), 1U);
-  EXPECT_EQ(freed.findings[0]["detail"].text, "the pointer was read from freed memory, whose bytes are 0xcc");
+  EXPECT_EQ(freed.findings[0]["detail"].text, "the pointer was read from freed memory, whose bytes are 0xcc: probably "
+                                              "from this block, whose address the code has");
   Result const unset = run({program("bugs"), "free_of_an_unset_member", "bad"});
   ASSERT_EQ(unset.findings.size(), 1U);
   EXPECT_EQ(unset.findings[0]["detail"].text,

@@ -144,6 +144,7 @@ TEST(DropinUnmapped, AnAccessThereIsAUseAfterFree) {
     EXPECT_EQ(found[0].bug, RF_BUG_USE_AFTER_FREE);
     EXPECT_EQ(found[0].block, kStart + RF_SPAN_FRONT);
     EXPECT_EQ(found[0].offset, ptrdiff_t{1000} - static_cast<ptrdiff_t>(RF_SPAN_FRONT));
+    EXPECT_TRUE(found[0].at_access) << "the allocation is not its place";
 #if defined(__x86_64__)
     ASSERT_NE(found[0].found.depth, 0U); // a return address would be one behind the instruction
     EXPECT_EQ(found[0].found.frames[0], static_cast<uintptr_t>(context.uc_mcontext.gregs[REG_RIP]) + 1);
@@ -181,6 +182,19 @@ TEST(DropinUnmapped, AnAccessNearTheFillIsByAPointerOutOfAFreedBlock) {
       rf_unmapped_report_fill(&info, &context);
       EXPECT_TRUE(unmapped.take().empty()) << address;
     }
+  });
+}
+
+// The heap's own report has it then.
+TEST(DropinUnmapped, AFreeOfTheFillIsNoneWhereNoCodeHasAFreedBlock) {
+  alone([] {
+    Unmapped unmapped;
+    rf_origin const origin = {nullptr, rf_test_return_address(), nullptr};
+    for (bool const checked : {true, false}) {
+      rf_process.checked = checked;
+      EXPECT_FALSE(rf_unmapped_bad_free(pointer(UINTPTR_MAX / 0xff * 0xcc), &origin));
+    }
+    EXPECT_TRUE(unmapped.take().empty());
   });
 }
 

@@ -253,6 +253,7 @@ set(RINGFENCE_MALLOC_SOURCES
   checkers/dropin/runtime/crash.c
   checkers/dropin/runtime/dead_stacks.c
   checkers/dropin/runtime/handed_over.c
+  checkers/dropin/runtime/held_block.c
   checkers/dropin/runtime/init.c
   checkers/dropin/runtime/libc_abort.c
   checkers/dropin/runtime/output.c
@@ -361,6 +362,7 @@ set(RINGFENCE_LIBRARY_SOURCES
   checkers/dropin/runtime/crash.c
   checkers/dropin/runtime/dead_stacks.c
   checkers/dropin/runtime/handed_over.c
+  checkers/dropin/runtime/held_block.c
   checkers/dropin/runtime/init.c
   checkers/dropin/runtime/libc_abort.c
   checkers/dropin/runtime/output.c

@@ -192,9 +192,10 @@ static void report(int number, rf_bug bug, const siginfo_t *info, const ucontext
   rf_origin const origin = {NULL, jump ? caller_of_jump(context) : m.pc, (const void *)m.frame};
   const void *const address = info->si_code == SI_KERNEL ? NULL : info->si_addr;
   rf_process_finding_begin(&f, bug, access_of(number, info, &m, jump), address, &origin);
-  f.at_access = true;
-  if (f.found.depth != 0 && !jump) {
-    f.found.frames[0]++; /* frames are return addresses: what names them looks one byte before */
+  if (jump) {
+    f.at_access = true;
+  } else {
+    rf_finding_at_instruction(&f);
   }
   const char *const filled = number == SIGSEGV && is_of_processor(info, &m) ? fill_detail(&f, info, context) : NULL;
   f.detail = filled != NULL ? filled : detail_of(&f, info, &m, jump);

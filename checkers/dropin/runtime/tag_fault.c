@@ -30,11 +30,8 @@ static bool report(const siginfo_t *info, const ucontext_t *context) {
   }
   rf_finding_begin(&f, bug, (rf_access)m.access, (const void *)address, "malloc", rf_mode_name(RF_MODE_MTE), &origin);
   rf_check_about(&f, &view);
-  f.at_access = true;
   f.detail = detail;
-  if (f.found.depth != 0) {
-    f.found.frames[0]++; /* frames are return addresses: what names them looks one byte before */
-  }
+  rf_finding_at_instruction(&f);
   rf_report(rf_process.guard_options.reporter, &f);
   return true;
 }

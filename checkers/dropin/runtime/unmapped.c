@@ -2,6 +2,8 @@
 #include "unmapped.h"
 
 #include "checkers/os/machine_context.h"
+#include "checkers/os/reserve_stack.h"
+#include "held_block.h"
 #include "lib/core/compiler.h"
 #include "process_finding.h"
 
@@ -58,16 +60,59 @@ static void report(const unmapped_block *g, const void *address, rf_access acces
   rf_check_trace(g->slot.allocated, g->slot.allocated_by, &f.allocated);
   rf_check_trace(g->slot.released, g->slot.released_by, &f.released);
   f.detail = "the memory of the block has gone back to the system";
-  if (!freed_again && f.found.depth != 0) {
-    f.found.frames[0]++; /* frames are return addresses: what names them looks one byte before */
+  if (!freed_again) {
+    rf_finding_at_instruction(&f);
   }
   rf_process_report(&f);
+}
+
+/* `held`: NULL where it is not known. `stopped`: the origin is the instruction, not a call's return address. */
+static void report_read(uintptr_t pointer, const rf_held_block *held, bool stopped, const rf_origin *origin) {
+  rf_finding f;
+  uintptr_t const address = held != NULL ? held->address : pointer;
+  rf_process_finding_begin(&f, RF_BUG_USE_AFTER_FREE, RF_ACCESS_UNKNOWN, (const void *)address, origin);
+  if (stopped) {
+    rf_finding_at_instruction(&f);
+  } else {
+    f.at_access = true;
+  }
+  f.detail = "the pointer was read from freed memory, whose bytes are 0xcc";
+  if (held != NULL) {
+    rf_check_about(&f, &held->view);
+    f.detail = "the pointer was read from freed memory, whose bytes are 0xcc: probably from this block, whose address "
+               "the code has";
+  }
+  rf_process_report(&f);
+}
+
+/* ---- Frees ---- */
+
+typedef struct stale_free {
+  const rf_origin *origin;
+  bool told;
+} stale_free;
+
+static void look_for_owner(void *argument) {
+  stale_free *const stale = argument;
+  rf_held_block held;
+  stale->told = rf_held_block_at_call(stale->origin, &held);
+  if (stale->told) {
+    report_read(0, &held, false, stale->origin);
+  }
+}
+
+static bool report_stale(const void *ptr, const rf_origin *origin) {
+  stale_free stale = {origin, false};
+  if ((uintptr_t)ptr == UINTPTR_MAX / 0xFF * RF_PATTERN_FREED && rf_process.checked) {
+    rf_on_reserve_stack(look_for_owner, &stale);
+  }
+  return stale.told;
 }
 
 RF_COLD bool rf_unmapped_bad_free(const void *ptr, const rf_origin *origin) {
   const unmapped_block *const g = find((uintptr_t)ptr);
   if (g == NULL || g->payload != (uintptr_t)ptr) {
-    return false;
+    return report_stale(ptr, origin);
   }
   report(g, ptr, RF_ACCESS_FREE, origin);
   return true;
@@ -111,51 +156,6 @@ RF_COLD uintptr_t rf_unmapped_pointer_of(unsigned char fill, const void *info, c
   return is_near_word_of(fill, address) ? address : 0;
 }
 
-/* ---- The block that such a pointer was read from ----
- *
- * The code that read it had the block's address, and mostly has it still: in a register that calls keep or in its
- * frame, else in one of the other registers, where that is the only freed block. */
-
-#define RED_ZONE ((uintptr_t)128) /* below the stack pointer, where functions that call none have variables */
-#define FRAME_MOST ((uintptr_t)4096)
-
-typedef struct held_block {
-  rf_view view;
-  uintptr_t address; /* the lowest one that is held; 0: none is */
-  bool several;
-} held_block;
-
-static void look_for_held(held_block *held, const uintptr_t *words, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    rf_view v;
-    if (!rf_view_at(words[i], &v) || !rf_view_is_freed(&v) || words[i] - (uintptr_t)v.payload >= v.size) {
-      continue;
-    }
-    bool const is_first = held->address == 0;
-    held->several = held->several || (!is_first && held->view.slot != v.slot);
-    held->address = is_first || words[i] < held->address ? words[i] : held->address;
-    held->view = v;
-  }
-}
-
-static void look_in_frame(held_block *held, const rf_machine_context *m) {
-  uintptr_t const start = m->stack - RED_ZONE;
-  uintptr_t const size = m->frame - start;
-  if (m->frame != 0 && size <= FRAME_MOST && rf_host_readable((const void *)start, size)) {
-    look_for_held(held, (const uintptr_t *)start, size / sizeof(uintptr_t));
-  }
-}
-
-static bool find_held(const ucontext_t *context, const rf_machine_context *m, held_block *held) {
-  rf_machine_registers const r = rf_machine_registers_of(context);
-  look_for_held(held, r.word, r.kept);
-  look_in_frame(held, m);
-  if (held->address == 0) {
-    look_for_held(held, r.word + r.kept, r.count - r.kept);
-  }
-  return held->address != 0 && !held->several;
-}
-
 RF_COLD void rf_unmapped_report_fill(const void *info, const void *context) {
   uintptr_t const address = rf_unmapped_pointer_of(RF_PATTERN_FREED, info, context);
   if (address == 0 || !rf_process.checked) {
@@ -163,20 +163,6 @@ RF_COLD void rf_unmapped_report_fill(const void *info, const void *context) {
   }
   rf_machine_context const m = rf_machine_context_of(context);
   rf_origin const origin = {NULL, m.pc, (const void *)m.frame};
-  held_block held = {.address = 0};
-  bool const is_held = find_held(context, &m, &held);
-  rf_finding f;
-  rf_process_finding_begin(&f, RF_BUG_USE_AFTER_FREE, RF_ACCESS_UNKNOWN,
-                           (const void *)(is_held ? held.address : address), &origin);
-  f.at_access = true;
-  if (f.found.depth != 0) {
-    f.found.frames[0]++; /* frames are return addresses: what names them looks one byte before */
-  }
-  f.detail = "the pointer was read from freed memory, whose bytes are 0xcc";
-  if (is_held) {
-    rf_check_about(&f, &held.view);
-    f.detail = "the pointer was read from freed memory, whose bytes are 0xcc: probably from this block, whose address "
-               "the code has";
-  }
-  rf_process_report(&f);
+  rf_held_block held;
+  report_read(address, rf_held_block_at_fault(context, &held) ? &held : NULL, true, &origin);
 }

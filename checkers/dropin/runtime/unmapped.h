@@ -20,7 +20,8 @@ void rf_unmapped_report_fill(const void *info, const void *context);
  * from memory that has it. Else 0. Arguments as above. Async-signal-safe. */
 uintptr_t rf_unmapped_pointer_of(unsigned char fill, const void *info, const void *context);
 
-/* Reports the free of such a block: false where `ptr` was none. Any thread. */
+/* Reports the free of such a block, or of a pointer that has the fill for its bytes where the block that it was read
+ * from is known: false where `ptr` is neither. Any thread. */
 bool rf_unmapped_bad_free(const void *ptr, const rf_origin *origin);
 
 #endif /* RINGFENCE_DROPIN_UNMAPPED_H */

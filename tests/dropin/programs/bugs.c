@@ -272,12 +272,14 @@ static void free_of_map_failed(void) {
 
 /* The pointer is a member of a block that was freed, or of a new one that was never written. */
 static void free_of_a_member(bool freed) {
-  char **const owner = malloc(4 * sizeof *owner);
   char *const p = make(10);
+  mark("allocated");
+  char **const owner = malloc(40);
   if (!bad) {
     owner[1] = p;
   }
   if (bad && freed) {
+    mark("freed");
     free(owner);
   }
   mark("found");
