@@ -15,8 +15,8 @@ typedef struct rf_held_block {
  * there are several. Async-signal-safe. */
 bool rf_held_block_at_fault(const void *context, rf_held_block *out);
 
-/* The same of the program's code whose call of malloc's functions has `origin`. Takes some KiB of stack, and follows the
- * stack by unwind tables. Any thread; not in a signal handler of a fault. */
+/* The same of the program's code whose call of malloc's functions has `origin`. Takes some KiB of stack, and follows
+ * the stack by unwind tables. Any thread; not in a signal handler of a fault. */
 bool rf_held_block_at_call(const rf_origin *origin, rf_held_block *out);
 
 #endif /* RINGFENCE_DROPIN_HELD_BLOCK_H */
