@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import service
 from service import Service, append, check, equal, main, record
 
 LIBRARY = os.path.abspath(sys.argv[2])
@@ -315,9 +316,9 @@ def pages_of_many_modules_are_quick():
         s.start()
         best = {}
         for path in ("/coverage", "/coverage/300") * 3:
-            begin = time.monotonic()
+            begin = service.processor_seconds(s.process)
             equal(s.http("GET", path).status, 200)
-            best[path] = min(best.get(path, 9), time.monotonic() - begin)
+            best[path] = min(best.get(path, 9), service.processor_seconds(s.process) - begin)
         check(max(best.values()) < 0.1, best)
 
 
