@@ -179,7 +179,7 @@ def mutants_of_a_file_get_an_answer_each():
             taken += reply.status == 200
         check(taken > 10, taken)
         equal(s.http("POST", "/api/v1/symbols?name=whole", body=elf).status, 200)
-        s.wait(lambda: "make" in s.findings()[0]["place"], 60)
+        s.wait(lambda: "make" in s.findings()[0]["place"])
 
 
 def a_file_that_comes_while_another_is_read_is_read_next():
