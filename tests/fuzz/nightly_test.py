@@ -15,9 +15,20 @@ import xml.etree.ElementTree
 
 TOOL = os.path.abspath(sys.argv[1])
 
+# The night is as long as its turns are many, however long they take: each call of a program is a quarter of a second.
+CLOCK = """
+import os, runpy, sys, time
+clock = sys.argv[1]
+sys.argv = sys.argv[2:]
+sys.path[0] = os.path.dirname(sys.argv[0])
+time.time = lambda: os.path.getsize(clock) / 4
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
 # Arguments as libFuzzer's; by its name: finds, fails once, is killed, hangs, or adds an input to its corpus.
 PROGRAM = r"""#!/bin/bash
 prefix= out= merge=
+printf x >>"${0%/*}/clock"
 for word; do
   case $word in
     -artifact_prefix=*) prefix=${word#*=} ;;
@@ -49,7 +60,6 @@ case ${0##*/} in
   slow*) sleep 30 & trap 'kill $!; exit 0' INT; wait ;;
 esac
 printf new >"$first/$(printf %040d $RANDOM)"
-sleep 0.2
 echo '#1234 DONE   cov: 77 ft: 80'
 """
 
@@ -61,6 +71,7 @@ class NightlyTest(unittest.TestCase):
         self.folder = folder.name
         for name in ("root/fuzz/corpus", "programs", "kept"):
             os.makedirs(self.path(name))
+        open(self.path("programs/clock"), "x", encoding="ascii").close()
 
     def path(self, *parts):
         return os.path.join(self.folder, *parts)
@@ -73,9 +84,18 @@ class NightlyTest(unittest.TestCase):
                 file.write(PROGRAM)
             os.chmod(self.path("programs", name + "_fuzz_bin"), 0o755)
         environment = dict(os.environ, BUILD_WORKSPACE_DIRECTORY=self.path("root"), RF_FUZZ_DIR=self.path("kept"))
-        command = [sys.executable, TOOL, *names, "--", "--programs", self.path("programs"), "--turn", "1", *arguments]
+        command = [sys.executable, "-c", CLOCK, self.path("programs/clock"), TOOL, *names, "--", "--programs",
+                   self.path("programs"), "--turn", "1", *arguments]
         output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         return subprocess.Popen(command, env=environment, start_new_session=True, **output)
+
+    def interrupt(self, child, calls):
+        """Once that many turns have begun."""
+        deadline = time.monotonic() + 60
+        while not os.path.exists(self.calls_file("slow")) or len(self.calls("slow")) < calls:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+        os.kill(child.pid, signal.SIGINT)
 
     def run_all(self, names, *arguments):
         child = self.start(names, *arguments)
@@ -132,14 +152,12 @@ class NightlyTest(unittest.TestCase):
 
     def test_an_interrupted_run_goes_on(self):
         child = self.start(["slow"], "--hours", "0.01", "--jobs", "1")
-        time.sleep(2)
-        os.kill(child.pid, signal.SIGINT)
+        self.interrupt(child, 1)
         output, _ = child.communicate(timeout=60)
         self.assertEqual(child.returncode, 0, output)
         self.assertIn("interrupted: a rerun goes on", output)
         child = self.start(["slow"], "--hours", "0.01", "--jobs", "1")
-        time.sleep(1.5)
-        os.kill(child.pid, signal.SIGINT)
+        self.interrupt(child, 2)
         output, _ = child.communicate(timeout=60)
         self.assertIn("resuming: 0.00 of 0.01 hours were done", output)
         self.assertGreaterEqual(self.report()["fuzzers"]["slow"]["turns"], 2)
@@ -170,8 +188,11 @@ class NightlyTest(unittest.TestCase):
         self.assertEqual(int(counts["good"][0].replace(",", "")), once + 1234)
         self.assertEqual(self.report()["fuzzers"]["good"]["turns"], 1)
 
+    def calls_file(self, name):
+        return self.path("kept", name + "_fuzz", "calls")
+
     def calls(self, name):
-        with open(self.path("kept", name + "_fuzz", "calls"), encoding="utf-8") as file:
+        with open(self.calls_file(name), encoding="utf-8") as file:
             return [line for line in file.read().splitlines() if "-merge=1" not in line]
 
     def test_short_inputs_have_most_turns(self):

@@ -119,8 +119,8 @@ def an_alert_that_failed_is_told_later_whole_and_once():
 def an_alert_that_was_told_is_not_told_again_while_the_disk_is_full():
     """Nor forgotten once there is room."""
     with Service(start=False) as s:
-        log = s.root + "/alerts"
-        s.options += ["--alert-command", f"sleep 1; echo told >> {log}"]
+        log, full = s.root + "/alerts", s.root + "/full"
+        s.options += ["--alert-command", f"until test -e {full}; do sleep 0.1; done; echo told >> {log}"]
         s.start()
         append(s.directory, event("a", "1"))
         s.wait(lambda: s.findings() != [])
@@ -128,6 +128,7 @@ def an_alert_that_was_told_is_not_told_again_while_the_disk_is_full():
         soft, hard = resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE)
         size = os.path.getsize(s.directory + "/ringfence.db-wal")
         resource.prlimit(s.process.pid, resource.RLIMIT_FSIZE, (size, hard))
+        open(full, "x", encoding="ascii").close()
         s.wait(lambda: os.path.exists(log))
         time.sleep(4)
         equal((s.ask("status")["alerts_waiting"], len(open(log, encoding="ascii").readlines())), (1, 1))

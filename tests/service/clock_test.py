@@ -33,8 +33,11 @@ class Moved(Service):
 
     def move(self, seconds):
         self.ahead += seconds
+        self.say_time(str(self.ahead))
+
+    def say_time(self, text):
         with open(self.file + ".new", "w", encoding="ascii") as file:
-            file.write(str(self.ahead))
+            file.write(text)
         os.replace(self.file + ".new", self.file)
 
     def look(self):
@@ -267,14 +270,14 @@ def a_connection_that_is_silent_is_closed_after_thirty_seconds():
         with socket.create_connection(("127.0.0.1", s.port), 20) as silent:
             silent.sendall(b"GET / HTTP/1.1\r\n")
             s.look()
-            s.move(25)
+            s.move(20)
             s.look()
             silent.settimeout(0.2)
             try:
                 equal(silent.recv(1), None, "it may still go on")
             except TimeoutError:
                 pass
-            s.move(10)
+            s.move(15)
             s.wait(lambda: s.look() and is_closed(silent))
 
 
@@ -330,6 +333,23 @@ def symbols_above_their_limit_hold_nobody_up_while_the_disk_is_full():
         database.close()
 
 
+def an_upload_writes_to_no_file_that_is_there():
+    """As a program that guesses the name, which has the time in it, might leave one. Time stands still for that."""
+    with Moved() as s:
+        folder = os.path.join(s.directory, "symbols")
+        os.makedirs(folder, exist_ok=True)
+        guess = os.path.join(s.root, "guess")
+        with open(guess, "wb") as file:
+            file.write(b"kept")
+        second = int(time.monotonic()) + 2
+        s.say_time(f"={second}")
+        os.link(guess, os.path.join(folder, f"new-{s.process.pid}-{second}000-1"))
+        equal(s.http("POST", "/api/v1/symbols", body=b"upload").status, 507)
+        with open(guess, "rb") as file:
+            equal((file.read(), os.fstat(file.fileno()).st_nlink), (b"kept", 2))
+        equal(s.http("POST", "/api/v1/symbols", body=b"upload").status, 400, "the next name is free")
+
+
 def what_uploads_left_goes_after_an_hour():
     """Looked for every thirty steps of a second."""
     with Moved(start=False) as s:
@@ -377,5 +397,5 @@ service.main([
     records_that_do_not_arrive_are_sent_again_after_a_minute_at_most, what_uploads_left_goes_after_an_hour,
     room_is_there_again_where_repeats_without_a_finding_have_waited_for_a_day, an_alert_has_thirty_seconds,
     a_symbolizer_that_hangs_is_ended_after_two_minutes, a_connection_that_is_silent_is_closed_after_thirty_seconds,
-    a_page_that_is_open_hears_that_it_is_still_heard,
+    a_page_that_is_open_hears_that_it_is_still_heard, an_upload_writes_to_no_file_that_is_there,
     symbols_above_their_limit_hold_nobody_up_while_the_disk_is_full])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import service
 from service import Service, append, check, equal, main, record
 
 LIBRARY = os.path.abspath(sys.argv[2])
@@ -315,9 +316,9 @@ def pages_of_many_modules_are_quick():
         s.start()
         best = {}
         for path in ("/coverage", "/coverage/300") * 3:
-            begin = time.monotonic()
+            begin = service.processor_seconds(s.process)
             equal(s.http("GET", path).status, 200)
-            best[path] = min(best.get(path, 9), time.monotonic() - begin)
+            best[path] = min(best.get(path, 9), service.processor_seconds(s.process) - begin)
         check(max(best.values()) < 0.1, best)
 
 
@@ -325,9 +326,10 @@ def modules_that_nobody_runs_any_more_are_forgotten():
     with Service("--keep-days", "30", start=False) as s:
         old = [module(f"/old{i}", f"1{i}", unwatched=[1], watched=[[2, 3]]) for i in range(12)]
         append(s.directory, ended(1, *old, ago=40 * 86400), ended(2, module("/new", "2", unwatched=[1])))
+        s.once()  # else its first look might come before the records, and the next one is half a minute later
+        equal(len(modules(s)), 13)
         s.start()
-        # All at once; where the first look came before the records, the next one is half a minute later.
-        s.wait(lambda: [m["path"] for m in modules(s)] == ["/new"], seconds=60)
+        s.wait(lambda: [m["path"] for m in modules(s)] == ["/new"])
         with sqlite3.connect(os.path.join(s.directory, "ringfence.db")) as db:
             for table in ("site", "site_watched", "module_usage"):
                 left = db.execute(f"SELECT count(*) FROM {table} WHERE module NOT IN (SELECT id FROM module)")

@@ -250,7 +250,7 @@ def pieces_have_what_their_events_had():
               event("a", "3", mode="sample", count=5, ago=2 * day, host="B", build=build("c"),
                     f_released={"thread": 1, "frames": frames}),
               event("a", "4", mode="sample", count=7, ago=1 * day, host="C", build=build("d")),
-              event("a", "5", mode="guard", count=11, ago=100, host="A", build=build("e"))]
+              event("a", "5", mode="guard", count=11, host="A", build=build("e"))]
 
     def seen(s, id):
         shown = s.ask("show", str(id))

@@ -190,11 +190,17 @@ def pages_that_were_closed_make_room_at_once():
     """Not only when something changes, or the next beat shows that nobody listens."""
     with with_finding() as s:
         time.sleep(1.5)  # what changed was told
-        for turn in range(3):
-            listening = [socket.create_connection(("127.0.0.1", s.port), 20) for _ in range(60)]
-            for connection in listening:
-                connection.sendall(f"GET /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1:{s.port}\r\n\r\n".encode())
-                check(connection.recv(1000).startswith(b"HTTP/1.1 200"), turn)
+        def listen():
+            connection = socket.create_connection(("127.0.0.1", s.port), 20)
+            connection.sendall(f"GET /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1:{s.port}\r\n\r\n".encode())
+            if connection.recv(1000).startswith(b"HTTP/1.1 200"):
+                return connection
+            connection.close()
+            return None
+
+        for _ in range(3):
+            # Long before the next beat, which comes after twenty seconds.
+            listening = [s.wait(listen, seconds=8) for _ in range(60)]
             for connection in listening:
                 connection.close()
             time.sleep(2.5)

@@ -18,6 +18,7 @@ import time
 import traceback
 
 AT_ONCE = 8  # cases of a test
+PATIENCE = 100  # seconds for a thing that comes at once where the machine has nothing else to do
 
 SERVE = os.environ.get("RINGFENCE_SERVE") or os.path.abspath(sys.argv[1])
 
@@ -31,10 +32,21 @@ def with_sanitizer():
 
 def slowness():
     """How many times as long as its processor time this process needs now: 1 on a machine that does nothing else."""
-    begin, busy = time.time(), time.process_time()
+    begin, busy = time.monotonic(), time.process_time()
     while time.process_time() < busy + 0.05:
         pass
-    return (time.time() - begin) / (time.process_time() - busy)
+    return (time.monotonic() - begin) / (time.process_time() - busy)
+
+
+def processor_seconds(process):
+    """What its threads have used: on a busy machine as much as on another, which the time on the wall is not."""
+    return time.clock_gettime(~process.pid << 3 | 2)  # as clock_getcpuclockid() makes it
+
+
+def seconds_of(act):
+    begin = time.monotonic()
+    act()
+    return time.monotonic() - begin
 
 
 def timestamp_at(seconds):
@@ -157,8 +169,8 @@ class Service:
             env=dict(os.environ, **self.environment),
             preexec_fn=self.before)
         log.close()
-        deadline = time.time() + 30
-        while time.time() < deadline:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
             found = re.findall(r"page at http://(?:\[[^]]+\]|[^:]+):(\d+)", self.log())
             if len(found) > getattr(self, "starts", 0):
                 self.starts = len(found)
@@ -176,7 +188,7 @@ class Service:
     def stop(self, sig=signal.SIGTERM):
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(sig)
-            self.process.wait(30)
+            self.process.wait(PATIENCE)
         return self.process.returncode
 
     def __enter__(self):
@@ -219,7 +231,7 @@ class Service:
         return reply.headers["set-cookie"].split(";")[0]
 
     def http(self, method, path, body=None, host=None, **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
         connection.putheader("Host", host if host is not None else f"127.0.0.1:{self.port}")
         for name, value in headers.items():
@@ -232,14 +244,14 @@ class Service:
         connection.close()
         return reply
 
-    def wait(self, condition, seconds=20):
+    def wait(self, condition, seconds=PATIENCE):
         """Waits until condition() is true; returns what it gave."""
-        deadline = time.time() + seconds
+        deadline = time.monotonic() + seconds
         while True:
             value = condition()
             if value:
                 return value
-            if time.time() > deadline:
+            if time.monotonic() > deadline:
                 raise AssertionError("waited in vain; log: " + self.log())
             time.sleep(0.02)
 
@@ -354,10 +366,21 @@ def forgotten(source):
     return [name for name in re.findall(r"^def (\w+)\(\):", text, re.M) if len(re.findall(rf"\b{name}\b", text)) == 1]
 
 
+def within_a_day(case):
+    """Runs the function; once more where it failed while a day ended: trends end with the day of whoever asks."""
+    day = time.time() // 86400
+    try:
+        case()
+    except AssertionError:
+        if time.time() // 86400 == day:
+            raise
+        case()
+
+
 def run(case):
     """Runs the function; says how it went. True where it passed."""
     try:
-        case()
+        within_a_day(case)
         print("ok  ", case.__name__)
         return True
     except Exception as error:  # pylint: disable=broad-except

@@ -102,23 +102,6 @@ def uploads_come_by_http_and_are_given_out_again():
         equal(s.http("GET", f"/buildid/{one.build_id}/debuginfo").status, 404, "a link leads out of the folder")
 
 
-def an_upload_writes_to_no_file_that_is_there():
-    with Service() as s:
-        folder = os.path.join(s.directory, "symbols")
-        os.makedirs(folder, exist_ok=True)
-        # As a program that guesses the name, which has the time in it, might leave them: for thirty seconds.
-        guess = os.path.join(s.root, "guess")
-        with open(guess, "wb") as file:
-            file.write(b"kept")
-        now = int(time.monotonic() * 1000)
-        for ms in range(now, now + 30000):
-            os.link(guess, os.path.join(folder, f"new-{s.process.pid}-{ms}-1"))
-        equal(s.http("POST", "/api/v1/symbols", body=b"upload").status, 507)
-        with open(guess, "rb") as file:
-            equal((file.read(), os.fstat(file.fileno()).st_nlink), (b"kept", 30001))
-        equal(s.http("POST", "/api/v1/symbols", body=b"upload").status, 400, "the next name is free")
-
-
 def what_is_no_symbols_is_refused():
     with Service() as s:
         one = Program(s.root)
@@ -196,7 +179,7 @@ def mutants_of_a_file_get_an_answer_each():
             taken += reply.status == 200
         check(taken > 10, taken)
         equal(s.http("POST", "/api/v1/symbols?name=whole", body=elf).status, 200)
-        s.wait(lambda: "make" in s.findings()[0]["place"], 60)
+        s.wait(lambda: "make" in s.findings()[0]["place"])
 
 
 def a_file_that_comes_while_another_is_read_is_read_next():
@@ -341,8 +324,8 @@ os.environ.pop("DEBUGINFOD_URLS", None)
 service.main([
     # The longest come first.
     uploads_come_by_http_and_are_given_out_again, mutants_of_a_file_get_an_answer_each,
-    a_file_that_tells_less_replaces_none, an_upload_writes_to_no_file_that_is_there,
-    a_file_that_comes_while_another_is_read_is_read_next, what_is_no_symbols_is_refused,
+    a_file_that_tells_less_replaces_none, a_file_that_comes_while_another_is_read_is_read_next,
+    what_is_no_symbols_is_refused,
     the_oldest_files_are_dropped_above_a_limit, an_upload_that_is_cut_short_leaves_nothing,
     an_upload_that_the_database_cannot_note_is_to_be_sent_again, a_file_that_has_no_place_may_be_sent_again,
     a_file_that_cannot_be_noted_replaces_none, an_answer_that_is_no_collector_s_is_no_success,
