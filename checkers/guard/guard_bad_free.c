@@ -1,6 +1,8 @@
 /* rf_guard: a pointer was handed in that does not start a live block. Tells what it is, and says so. */
 #include "guard_impl.h"
 
+#include "checkers/shared/filled_pointer.h"
+
 /* ---- Double free ---- */
 
 /* A header that left the quarantine with its block, and was not overwritten since: without the words that an inner heap
@@ -61,7 +63,8 @@ static rf_status report_interior(rf_guard *guard, const rf_guard_header *h, cons
 
 static rf_status report_bad_free(rf_guard *guard, const void *ptr, const char *detail, const rf_origin *origin) {
   rf_finding f;
-  rf_guard_finding(guard, &f, RF_BUG_BAD_FREE, RF_ACCESS_FREE, ptr, origin);
+  rf_bug const bug = rf_filled_pointer_is_stale(ptr) ? RF_BUG_USE_AFTER_FREE : RF_BUG_BAD_FREE;
+  rf_guard_finding(guard, &f, bug, RF_ACCESS_FREE, ptr, origin);
   f.detail = detail;
   rf_report(guard->options.reporter, &f);
   return RF_ERR_BAD_POINTER;
@@ -69,6 +72,10 @@ static rf_status report_bad_free(rf_guard *guard, const void *ptr, const char *d
 
 /* A phrase on what is at a pointer to no block. The system knows the heap's memory only as mapped, or as an object. */
 static const char *detail_of(const rf_guard *guard, const void *ptr) {
+  const char *const source = rf_filled_pointer_source(ptr);
+  if (source != NULL) {
+    return source;
+  }
   bool const in_heap = guard->has_owns && rf_guard_has_memory(guard, ptr, 1);
   return in_heap ? "no block is there, or any more" : rf_host_describe_address(ptr);
 }

@@ -184,6 +184,31 @@ TEST_P(GuardBugs, AWildPointerIsRefusedWithoutLookingAtIt) {
   }
 }
 
+// A member of an object that was freed, or never set, or an element beside an array.
+TEST_P(GuardBugs, APointerThatWasReadFromAFillSaysFromWhich) {
+  struct Row {
+    uintptr_t byte;
+    rf_bug bug;
+    const char *detail;
+  };
+  const Row rows[] = {
+      {0xcc, RF_BUG_USE_AFTER_FREE, "the pointer was read from freed memory, whose bytes are 0xcc"},
+      {0xcd, RF_BUG_BAD_FREE, "the pointer was read from memory that was never written, whose bytes are 0xcd"},
+      {0xfd, RF_BUG_BAD_FREE, "the pointer was read from the guard bytes beside a block, which are 0xfd"},
+  };
+  for (const Row &row : rows) {
+    SCOPED_TRACE(row.byte);
+    uintptr_t const address = UINTPTR_MAX / 0xff * row.byte;
+    EXPECT_EQ(rf_free(a(), reinterpret_cast<void *>(address)), RF_ERR_BAD_POINTER);
+    rf_finding const f = take_one();
+    EXPECT_EQ(f.bug, row.bug);
+    EXPECT_EQ(f.access, RF_ACCESS_FREE);
+    EXPECT_EQ(f.address, address);
+    EXPECT_EQ(f.block, 0U);
+    EXPECT_STREQ(f.detail, row.detail);
+  }
+}
+
 TEST_P(GuardBugs, AHeaderCopiedElsewhereIsNoHeader) {
   constexpr size_t kCopied = RF_GUARD_PREFIX + 16;
   unsigned char *const p = bytes(rf_alloc(a(), 16));

@@ -174,6 +174,7 @@ set(RINGFENCE_CHECKERS_SOURCES
   checkers/report/site_record.c
   checkers/report/suppress.c
   checkers/shared/family.c
+  checkers/shared/filled_pointer.c
   checkers/shared/window.c
   checkers/shared/wrapper.c
   checkers/trace/trace.c

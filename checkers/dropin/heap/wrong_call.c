@@ -8,6 +8,7 @@
 #include "checkers/os/host.h"
 #include "checkers/os/reserve_stack.h"
 #include "checkers/shared/family.h"
+#include "checkers/shared/filled_pointer.h"
 #include "checkers/shared/wrapper.h"
 
 #include "lib/core/compiler.h"
@@ -135,20 +136,10 @@ static bool find_meant(uintptr_t address, rf_view *out, bool *between) {
 
 /* ---- No block ---- */
 
-/* A word of a block's fill, where no memory is: on 32 bit some may be. */
-static bool is_word_of(unsigned char fill, const void *ptr) {
-  return (uintptr_t)ptr == UINTPTR_MAX / 0xFF * fill && !rf_host_readable(ptr, 1);
-}
-
-static const char *what_is_at(const void *ptr, bool stale) {
-  if (stale) {
-    return "the pointer was read from freed memory, whose bytes are 0xcc";
-  }
-  if (is_word_of(RF_PATTERN_NEW, ptr)) {
-    return "the pointer was read from memory that was never written, whose bytes are 0xcd";
-  }
-  if (is_word_of(RF_PATTERN_REDZONE, ptr)) {
-    return "the pointer was read from the guard bytes beside a block, which are 0xfd";
+static const char *what_is_at(const void *ptr) {
+  const char *const source = rf_filled_pointer_source(ptr);
+  if (source != NULL) {
+    return source;
   }
   return rf_span_holding((uintptr_t)ptr) != NULL ? "no block is there, or any more" : rf_host_describe_address(ptr);
 }
@@ -159,10 +150,9 @@ static void report_no_block(const void *ptr, const rf_origin *origin) {
   if (rf_heap_options_now.left != NULL && rf_heap_options_now.left(ptr, origin)) {
     return;
   }
-  bool const stale = is_word_of(RF_PATTERN_FREED, ptr);
-  rf_bug const bug = stale ? RF_BUG_USE_AFTER_FREE : RF_BUG_BAD_FREE;
+  rf_bug const bug = rf_filled_pointer_is_stale(ptr) ? RF_BUG_USE_AFTER_FREE : RF_BUG_BAD_FREE;
   rf_finding_begin(&f, bug, RF_ACCESS_FREE, ptr, "malloc", "guard", origin);
-  f.detail = what_is_at(ptr, stale);
+  f.detail = what_is_at(ptr);
   report(&f);
 }
 

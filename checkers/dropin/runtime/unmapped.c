@@ -3,6 +3,7 @@
 
 #include "checkers/os/machine_context.h"
 #include "checkers/os/reserve_stack.h"
+#include "checkers/shared/filled_pointer.h"
 #include "held_block.h"
 #include "lib/core/compiler.h"
 #include "process_finding.h"
@@ -103,7 +104,7 @@ static void look_for_owner(void *argument) {
 
 static bool report_stale(const void *ptr, const rf_origin *origin) {
   stale_free stale = {origin, false};
-  if ((uintptr_t)ptr == UINTPTR_MAX / 0xFF * RF_PATTERN_FREED && rf_process.checked) {
+  if (rf_filled_pointer_is_stale(ptr) && rf_process.checked) {
     rf_on_reserve_stack(look_for_owner, &stale);
   }
   return stale.told;
