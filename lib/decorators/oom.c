@@ -13,13 +13,23 @@ static rf_oom *oom_of(rf_allocator *self) {
   return (rf_oom *)(void *)self;
 }
 
-/* False where this thread is in a callback of `oom` already: the request has failed. */
+/* False, and nothing locked, once `oom` has ended, and its mutex with it. */
+static bool enter(rf_oom *oom) {
+  if (oom->ready) {
+    rf_mutex_lock(&oom->mutex);
+  }
+  return oom->ready;
+}
+
+/* False where this thread is in a callback of `oom` already, or `oom` has ended: the request has failed. */
 static bool rescue_begin(rf_oom *oom, rf_oom_rescue *rescue, size_t needed) {
   rescue->thread = rf_port_thread_id();
   rescue->attempt = 0;
   rescue->needed = needed;
   rescue->next_callback = NULL;
-  rf_mutex_lock(&oom->mutex);
+  if (!enter(oom)) {
+    return false;
+  }
   for (const rf_oom_rescue *r = oom->rescues; r != NULL; r = r->next) {
     if (r->thread == rescue->thread) {
       oom->failures++;
@@ -112,8 +122,7 @@ static void *realloc_once(rf_oom *oom, void *ptr, size_t size, size_t align, con
   const void *wanted = ptr;
   rf_status const walked = rf_walk(oom->inner, is_another, &wanted);
   bool const refused = walked == RF_ERR_CORRUPT || (walked == RF_OK && wanted != NULL);
-  if (!refused) {
-    rf_mutex_lock(&oom->mutex);
+  if (!refused && enter(oom)) {
     oom->failures++;
     rf_mutex_unlock(&oom->mutex);
   }
@@ -161,20 +170,23 @@ static rf_status oom_check(rf_allocator *self, rf_fault *where) {
   return rf_check(oom_of(self)->inner, where);
 }
 
+static size_t failures_of(rf_oom *oom) {
+  bool const entered = enter(oom);
+  size_t const failures = oom->failures;
+  if (entered) {
+    rf_mutex_unlock(&oom->mutex);
+  }
+  return failures;
+}
+
 static void oom_stats(rf_allocator *self, rf_stats *out) {
-  rf_oom *const oom = oom_of(self);
-  rf_stats_get(oom->inner, out);
-  rf_mutex_lock(&oom->mutex);
-  out->failures = oom->failures;
-  rf_mutex_unlock(&oom->mutex);
+  rf_stats_get(oom_of(self)->inner, out);
+  out->failures = failures_of(oom_of(self));
 }
 
 static void oom_counters(rf_allocator *self, rf_counters *out) {
-  rf_oom *const oom = oom_of(self);
-  rf_counters_get(oom->inner, out);
-  rf_mutex_lock(&oom->mutex);
-  out->failures = oom->failures;
-  rf_mutex_unlock(&oom->mutex);
+  rf_counters_get(oom_of(self)->inner, out);
+  out->failures = failures_of(oom_of(self));
 }
 
 static void oom_reject(rf_allocator *self, rf_reject why, size_t size, size_t detail, const rf_site *site) {
@@ -241,10 +253,9 @@ static rf_oom_callback **find_link(rf_oom *oom, const rf_oom_callback *callback)
 }
 
 rf_status rf_oom_add(rf_oom *oom, rf_oom_callback *callback, rf_oom_fn fn, void *context) {
-  if (oom == NULL || callback == NULL || fn == NULL) {
+  if (oom == NULL || callback == NULL || fn == NULL || !enter(oom)) {
     return RF_ERR_INVALID;
   }
-  rf_mutex_lock(&oom->mutex);
   rf_oom_callback **const link = find_link(oom, callback);
   rf_status const status = *link == NULL ? RF_OK : RF_ERR_BUSY;
   if (status == RF_OK) {
@@ -258,10 +269,9 @@ rf_status rf_oom_add(rf_oom *oom, rf_oom_callback *callback, rf_oom_fn fn, void 
 }
 
 rf_status rf_oom_remove(rf_oom *oom, rf_oom_callback *callback) {
-  if (oom == NULL || callback == NULL) {
+  if (oom == NULL || callback == NULL || !enter(oom)) {
     return RF_ERR_INVALID;
   }
-  rf_mutex_lock(&oom->mutex);
   rf_oom_callback **const link = find_link(oom, callback);
   rf_status const status = *link != NULL ? RF_OK : RF_ERR_INVALID;
   if (status == RF_OK) {
@@ -277,8 +287,10 @@ rf_status rf_oom_remove(rf_oom *oom, rf_oom_callback *callback) {
 }
 
 void rf_oom_stats_get(rf_oom *oom, rf_oom_stats *out) {
-  rf_mutex_lock(&oom->mutex);
+  bool const entered = enter(oom);
   out->rescued = oom->rescued;
   out->given_up = oom->given_up;
-  rf_mutex_unlock(&oom->mutex);
+  if (entered) {
+    rf_mutex_unlock(&oom->mutex);
+  }
 }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <thread>
@@ -261,6 +262,14 @@ TEST_F(Blockgroup, DamageToAnyByteOfTheRecordsIsToldAndNotFollowed) {
     }
   }
   EXPECT_EQ(taken(), "0 1 0");
+}
+
+// A group tells of refused frees unless it is set to be quiet, whatever its memory held before.
+TEST(BlockgroupMade, IsNotQuiet) {
+  rf_blockgroup group;
+  memset(&group, 1, sizeof group);
+  ASSERT_EQ(rf_blockgroup_init(&group, [](rf_blockgroup *, void *) -> rf_memblocks * { return nullptr; }), RF_OK);
+  EXPECT_FALSE(group.quiet);
 }
 
 // ---- Any number of members ----

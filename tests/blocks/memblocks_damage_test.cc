@@ -57,7 +57,11 @@ TEST(MemblocksFull, ARunOfMoreBlocksThanAreCountedIsRefused) {
   Pool pool(64, 16);
   EXPECT_EQ(pool.claim(0, 3), RF_OK);
   pool.blocks.used = 2;
-  EXPECT_EQ(rf_memblocks_free_contiguous(&pool.blocks, pool.at(0), 3), RF_ERR_CORRUPT);
+  for (bool const quiet : {false, true}) {
+    pool.blocks.quiet = quiet; // of refused frees, not of damage
+    EXPECT_EQ(rf_memblocks_free_contiguous(&pool.blocks, pool.at(0), 3), RF_ERR_CORRUPT);
+    EXPECT_EQ(pool.faults.count(), quiet ? 2U : 1U);
+  }
   pool.blocks.used = 3;
   EXPECT_EQ(rf_memblocks_free_contiguous(&pool.blocks, pool.at(0), 3), RF_OK);
 }

@@ -125,3 +125,24 @@ TEST(MemblocksListener, IsInTheListOnce) {
   EXPECT_EQ(first.events.size(), 2U);
   EXPECT_EQ(second.events.size(), 1U);
 }
+
+// The end of a pool may be that of its mutex, which a later call must not lock.
+TEST(MemblocksShare, LastsUntilTheEndOfThePool) {
+  Pool pool(2);
+  rf_mutex mutex;
+  ASSERT_EQ(rf_mutex_init(&mutex), RF_OK);
+  rf_memblocks_share(&pool.blocks, &mutex);
+  rf_memblocks_deinit(&pool.blocks);
+  rf_mutex_deinit(&mutex);
+  void *block = nullptr;
+  EXPECT_EQ(rf_memblocks_alloc(&pool.blocks, 1, &block), RF_ERR_NO_MEMORY);
+}
+
+// The end of a pool may be that of its listeners' memory, which a later call must not read.
+TEST(MemblocksListener, IsForgottenAtTheEndOfThePool) {
+  Pool pool(2);
+  Recorder r;
+  rf_memblocks_listen(&pool.blocks, &r.listener);
+  rf_memblocks_deinit(&pool.blocks);
+  EXPECT_EQ(pool.blocks.listeners, nullptr);
+}

@@ -140,6 +140,7 @@ TEST(DemangleParts, SubstitutionsAreCountedInDigitsAndLetters) {
     expect_unknown(all + "S" + index + "_");
   }
   EXPECT_NE(name_of(all + "S12_").find("c0"), 0U);
+  expect_unknown(all + "S1Z141Z3_"); // 2 to the 32nd less one in base 36, which is followed by no number of 32 bits
 }
 
 TEST(DemangleParts, AbbreviationsAreThoseOfTheStandardLibrary) {

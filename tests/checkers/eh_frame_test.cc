@@ -246,6 +246,7 @@ TEST(EhFrameRow, InstructionsOfUnknownFormMakeNoRow) {
       {0x0A, 0x0B, 0x0B},                     //
       {0x0F, 1, 0x57, 0x0D, kBp},             // an expression, then a register without an offset
       {0x0F, 1, 0x57, 0x0E, 16},              // or an offset without a register
+      {0x0F, 1, 0x57, 0x0E, 16, 0, 0},        // also where instructions follow
       {0x0F, 1, 0x57, 0x13, 0x7E},            //
       {0x17, 0},
       {0x1F, 0},

@@ -57,6 +57,16 @@ TEST_P(GuardEdges, ABlockBehindADamagedOneInTheQuarantineIsStillWatched) {
   EXPECT_TRUE(names_block(found[1], blocks[2]));
 }
 
+// A realloc moves a block up to that size, and one more byte may stay.
+TEST_P(GuardEdges, ABlockOfExactlyTheSizeUpToWhichAllMoveMovesToo) {
+  options_.move_below = 100;
+  make(options_);
+  void *const moving = rf_alloc(a(), 100);
+  void *const staying = rf_alloc(a(), 101);
+  EXPECT_NE(rf_realloc(a(), moving, 90), moving);
+  EXPECT_EQ(rf_realloc(a(), staying, 90), staying);
+}
+
 TEST_P(GuardEdges, TheQuarantineHoldsAllOfItsBytes) {
   free_all(row(1, 100));
   size_t const total = guard_.quarantined;

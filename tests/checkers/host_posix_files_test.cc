@@ -7,6 +7,7 @@
 #include "tests/checkers/host_posix_fixture.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <climits>
@@ -233,6 +234,19 @@ TEST_F(Written, ASignalOfTheWriteIsTakenAndTheMaskIsAsBefore) {
               0)
         << is_blocked;
   }
+}
+
+// The soft limit is raised then, and the disk is full.
+TEST_F(Written, ASignalOfAnEarlierPartOfTheWriteIsTakenToo) {
+  EXPECT_EQ(status_of([this] {
+              struct rlimit limit;
+              (void)getrlimit(RLIMIT_FSIZE, &limit);
+              limit.rlim_cur = 4096;
+              (void)setrlimit(RLIMIT_FSIZE, &limit);
+              play.transfers = {-EFBIG, -ENOSPC};
+              return !rf_host_write(ends_[1], "x", 1) && play.transfers.empty() && play.waits == 1;
+            }),
+            0);
 }
 
 TEST_F(Written, WhereSignalsMayNotBeMaskedNoneIs) {

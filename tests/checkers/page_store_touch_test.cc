@@ -28,6 +28,18 @@ TEST_F(PageStoreTouch, PagesThatWereOpenedForTheProgramAreClosedAgain) {
   }
 }
 
+// Each of the threads that fault there at once has it opened, as do those that come back to it.
+TEST_F(PageStoreTouch, APageThatManyFaultsOpenedStaysOpenForTheLast) {
+  open();
+  unsigned char *const p = alloc(page_size());
+  const rf_slot *const s = rf_runs_slot(store_, reinterpret_cast<uintptr_t>(p));
+  EXPECT_EQ(free(p), RF_OK);
+  for (unsigned i = 0; i <= RF_PAGE_REOPENED; i++) {
+    EXPECT_TRUE(rf_page_reopen(store_, s, reinterpret_cast<uintptr_t>(p)));
+    EXPECT_TRUE(rf_host_readable(p, 1)) << i;
+  }
+}
+
 // Zeros behind a block end a string; the bytes of a freed one are nobody's, but for the last one, which ends it, too.
 TEST_F(PageStoreTouch, APageThatIsOpenedShowsWhatItIs) {
   open();

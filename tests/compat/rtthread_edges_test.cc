@@ -38,6 +38,15 @@ TEST_F(RtThreadEdges, ASizeIsPrintedWhole) {
   EXPECT_EQ(std::to_string(SIZE_MAX - 1), printed);
 }
 
+TEST_F(RtThreadEdges, AFormatEndsWithAConversionThatIsCutShort) {
+  static const char *const formats[] = {"50%\0 %d", "50%-\0 %d", "50%08\0 %d", "50%.3\0 %d", "50%ll\0 %d"};
+  for (const char *const format : formats) {
+    printed.clear();
+    EXPECT_EQ(3, rt_kprintf(format, 7));
+    EXPECT_EQ("50%", printed);
+  }
+}
+
 TEST_F(RtThreadEdges, WithoutAConsoleTheLogIsIt) {
   rf_rt_console_set(nullptr);
   testing::internal::CaptureStderr();

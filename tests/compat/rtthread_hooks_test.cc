@@ -135,6 +135,23 @@ TEST_F(RtThreadHooks, MayBeWrittenForOlderVersions) {
   EXPECT_EQ(10U, app_last_malloc_size);
 }
 
+TEST_F(RtThreadHooks, OfOneVersionTakeThePlaceOfThoseOfTheOther) {
+  app_set_old_hooks();
+  void *const p = rt_malloc(10);
+  rt_malloc_sethook([](void **ptr, rt_size_t size) { mallocs.push_back({*ptr, size}); });
+  rt_free_sethook([](void **ptr) { frees.push_back(*ptr); });
+  void *const q = rt_malloc(20);
+  ASSERT_EQ(1U, mallocs.size());
+  EXPECT_EQ(q, mallocs[0].ptr);
+  EXPECT_EQ(p, app_last_malloc);
+  const void *const freed_before = app_last_free;
+  rt_free(q);
+  ASSERT_EQ(1U, frees.size());
+  EXPECT_EQ(q, frees[0]);
+  EXPECT_EQ(freed_before, app_last_free);
+  rt_free(p);
+}
+
 TEST_F(RtThreadHooks, OfOlderVersionsAreNotCalledForWhatFails) {
   app_set_old_hooks();
   void *const p = rt_malloc(10);

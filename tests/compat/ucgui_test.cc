@@ -115,6 +115,9 @@ TEST_F(UcGui, ARequestIsToTakeSoManyPercent) {
   EXPECT_EQ(GUI_ALLOC_SetMaxPercentage(80), 100);
   EXPECT_EQ(GUI_ALLOC_RequestSize(), GUI_ALLOC_GetMaxSize() * 8 / 10);
   EXPECT_NE(GUI_ALLOC_Alloc(GUI_ALLOC_RequestSize()), 0);
+  EXPECT_EQ(GUI_ALLOC_SetMaxPercentage(1), 80);
+  EXPECT_EQ(GUI_ALLOC_RequestSize(), GUI_ALLOC_GetMaxSize() / 100);
+  EXPECT_EQ(GUI_ALLOC_SetMaxPercentage(80), 1);
   EXPECT_EQ(GUI_ALLOC_SetMaxPercentage(0), 80);
   EXPECT_EQ(GUI_ALLOC_SetMaxPercentage(101), 80);
   EXPECT_EQ(GUI_ALLOC_SetMaxPercentage(100), 80);

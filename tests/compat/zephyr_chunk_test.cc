@@ -116,6 +116,27 @@ TEST_F(ZephyrChunk, AListThatIsSaidToBeOtherwiseIsDamage) {
   EXPECT_TRUE(sys_heap_validate(&heap));
 }
 
+// A request would be served from a chunk that is too small, or pass over one that would do.
+TEST_F(ZephyrChunk, AChunkInTheListOfAnotherSizeIsDamage) {
+  void *const p = sys_heap_alloc(&heap, 40);
+  ASSERT_NE(nullptr, sys_heap_alloc(&heap, 40));
+  sys_heap_free(&heap, p);
+  rf_zephyr_chunk_heap &chunks = heap.chunks;
+  size_t list = 0;
+  while (chunks.first[list] != number_of(p)) {
+    ASSERT_LT(++list, static_cast<size_t>(RF_ZEPHYR_LISTS));
+  }
+  size_t const other = list + 1;
+  uint64_t const both = uint64_t{3} << (64 - RF_ZEPHYR_LISTS + list) % 64; // bits of the lists
+  ASSERT_EQ(UINT32_MAX, chunks.first[other]);
+  ASSERT_TRUE(sys_heap_validate(&heap));
+  chunks.first[other] = chunks.first[list];
+  chunks.first[list] = UINT32_MAX;
+  chunks.lists ^= both;
+  words_of(p)[PREVIOUS]++;
+  EXPECT_FALSE(sys_heap_validate(&heap));
+}
+
 // The first header is there, and no block: what would be the header of one is before the memory.
 TEST_F(ZephyrChunk, NothingBeforeTheMemoryIsRead) {
   auto const page = static_cast<size_t>(sysconf(_SC_PAGESIZE));

@@ -314,6 +314,7 @@ TEST_F(ZephyrHeap, AHeapThatIsNotMadeYetHasTheRoomOfItsAlignedMemory) {
       struct sys_memory_stats after;
       struct sys_heap unmade = {nullptr, memory + offset, size, {}, nullptr, 0, nullptr, nullptr};
       EXPECT_EQ(0, sys_heap_runtime_stats_get(&unmade, &before));
+      EXPECT_LE(before.free_bytes, size) << size << " at " << offset;
       static struct sys_heap made;
       sys_heap_init(&made, memory + offset, size);
       EXPECT_EQ(0, sys_heap_runtime_stats_get(&made, &after));

@@ -373,6 +373,13 @@ TEST_F(Zephyr, GroupsAnswerLimitsAndBadPointersAsZephyrDoes) {
   EXPECT_EQ(sys_multi_mem_blocks_alloc(&group, nullptr, 1, blocks, nullptr), -EINVAL);
 }
 
+TEST_F(Zephyr, AGroupFreesAllBlocksOfAPoolAtOnce) {
+  void *blocks[NUM_BLOCKS];
+  ASSERT_EQ(sys_multi_mem_blocks_alloc(&group, UINT_TO_POINTER(1), NUM_BLOCKS, blocks, nullptr), 0);
+  EXPECT_EQ(sys_multi_mem_blocks_free(&group, NUM_BLOCKS, blocks), 0);
+  EXPECT_EQ(bits(mem_block_01), "00000000");
+}
+
 TEST_F(Zephyr, GroupBatchesMaySpanPoolsAndAreFreedAllOrNone) {
   void *blocks[3];
   int foreign;

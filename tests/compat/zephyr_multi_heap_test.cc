@@ -165,6 +165,7 @@ TEST_F(ZephyrHeap, TheSharedMultiHeapServesEachKindFromAllOfItsRegions) {
   auto const kind = SMH_REG_ATTR_CACHEABLE;
   char *const lowest = memory + 8; // of the region that is asked last
   EXPECT_EQ(lowest, shared_multi_heap_realloc(kind, lowest, 16)) << "shrinks where it is";
+  EXPECT_EQ(nullptr, shared_multi_heap_realloc(SMH_REG_ATTR_NUM, lowest, 8)) << "nor does it where no kind is named";
   auto *const p = static_cast<char *>(shared_multi_heap_realloc(kind, nullptr, 8));
   ASSERT_EQ(lowest + 16 + 8, p);
   *p = 'x';

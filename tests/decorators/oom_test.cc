@@ -427,6 +427,32 @@ TEST_F(Oom, ThreadsMayBeInCallbacksAtTheSameTimeAndLeaveInAnyOrder) {
   EXPECT_EQ(2, meeting.arrived);
 }
 
+// Callbacks and the mutex are gone then: what the allocator below answers is all there is.
+TEST_F(Oom, AnEndedOneAsksNobodyAndAnswersAllTheSame) {
+  int asked = 0;
+  rf_oom_callback cb;
+  ASSERT_EQ(RF_OK, rf_oom_add(&oom, &cb, refuse, &asked));
+  void *const p = rf_alloc(a, 10);
+  EXPECT_EQ(nullptr, rf_alloc(a, 150));
+  EXPECT_EQ(1, asked);
+  a->ops->deinit(a);
+  EXPECT_EQ(nullptr, rf_alloc(a, 150));
+  EXPECT_EQ(nullptr, rf_realloc(a, p, 150));
+  rf_stats s;
+  rf_stats_get(a, &s);
+  EXPECT_EQ(1U, s.failures);
+  rf_counters c;
+  rf_counters_get(a, &c);
+  EXPECT_EQ(1U, c.failures);
+  rf_oom_stats known;
+  rf_oom_stats_get(&oom, &known);
+  EXPECT_EQ(1U, known.given_up);
+  EXPECT_EQ(RF_ERR_INVALID, rf_oom_add(&oom, &cb, refuse, &asked));
+  EXPECT_EQ(RF_ERR_INVALID, rf_oom_remove(&oom, &cb));
+  EXPECT_EQ(RF_OK, rf_free(a, p));
+  EXPECT_EQ(1, asked);
+}
+
 TEST_F(Oom, DeinitTwiceIsHarmless) {
   a->ops->deinit(a);
   a->ops->deinit(a);

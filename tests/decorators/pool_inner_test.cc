@@ -140,4 +140,32 @@ TEST_F(PoolInner, ABufferIsTooSmallWhereItsGapTakesALastByte) {
   rf_deinit(&pool.base);
 }
 
+// To its caller it is one failure, though it is the allocator below that says no.
+TEST_F(PoolInner, AReallocInVainOfABlockFromBelowIsAFailure) {
+  ASSERT_EQ(make_pool(), RF_OK);
+  void *const p = rf_alloc(&pool.base, 100);
+  ASSERT_NE(p, nullptr);
+  for (size_t failures = 1; failures <= 2; failures++) {
+    EXPECT_EQ(rf_realloc(&pool.base, p, sizeof arena), nullptr);
+    rf_counters c;
+    rf_counters_get(&pool.base, &c);
+    EXPECT_EQ(c.failures, failures);
+  }
+  EXPECT_EQ(rf_free(&pool.base, p), RF_OK);
+  rf_deinit(&pool.base);
+}
+
+// Pooled blocks are free again: one that came from the allocator below moves, also where it has all of its bytes in use.
+TEST_F(PoolInner, ABlockThatSpilledComesBackWithAllThatItHas) {
+  ASSERT_EQ(make_pool(128), RF_OK);
+  void *const pooled[] = {rf_alloc(&pool.base, 100), rf_alloc(&pool.base, 100)};
+  void *const spilled = rf_alloc(&pool.base, 100);
+  ASSERT_NE(spilled, nullptr);
+  size_t const all = rf_usable_size(&pool.base, spilled);
+  ASSERT_LE(all, 128U);
+  ASSERT_EQ(rf_free(&pool.base, pooled[0]), RF_OK);
+  EXPECT_EQ(rf_realloc(&pool.base, spilled, all), pooled[0]);
+  rf_deinit(&pool.base);
+}
+
 } // namespace

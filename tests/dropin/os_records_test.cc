@@ -164,6 +164,23 @@ TEST(DropinRecords, AreMadeInAHandlerThatInterruptedTheMaking) {
   });
 }
 
+// Four records of a quarter of it fill one, whose list has no more places for others.
+TEST(DropinRecords, FillAChunkToItsLastByte) {
+  alone([] {
+    size_t const quarter = size_t{64} * 1024;
+    unsigned const before = ranges();
+    while (ranges() == before) {
+      ASSERT_NE(rf_record_alloc(quarter), nullptr);
+    }
+    for (int i = 0; i < 3; i++) {
+      ASSERT_NE(rf_record_alloc(quarter), nullptr);
+      EXPECT_EQ(ranges(), before + 1);
+    }
+    ASSERT_NE(rf_record_alloc(quarter), nullptr);
+    EXPECT_EQ(ranges(), before + 2);
+  });
+}
+
 // If two find a chunk full and make a new one each, the second's is the next: chunks are few, and their number is
 // bounded.
 TEST(DropinRecords, AChunkThatTwoMadeAtOnceIsUsedLater) {

@@ -103,6 +103,12 @@ TEST_F(Handle, MorePointersThanBlocksAreDamageToTheAdapter) {
   pinned.counters.used = pinned.counters.peak = 21;
   EXPECT_EQ(rf_check(a, nullptr), RF_ERR_CORRUPT);
   pinned.counters = before;
+  pinned.counters.peak--;
+  EXPECT_EQ(rf_check(a, nullptr), RF_ERR_CORRUPT);
+  pinned.counters = before;
+  pinned.counters.peak_blocks--;
+  EXPECT_EQ(rf_check(a, nullptr), RF_ERR_CORRUPT);
+  pinned.counters = before;
 }
 
 // The block itself is known; whether it may grow, its neighbour's place in the table would tell.

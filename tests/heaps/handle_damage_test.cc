@@ -308,6 +308,27 @@ TEST_P(HandleDamage, OfPlacesCopiedOverOthersIsTold) {
   }
 }
 
+// A place as it was before the block in front of its own was freed: sound by itself, but it comes behind that block.
+TEST_P(HandleDamage, OfAPlaceThatIsAsItWasEarlierIsTold) {
+  size_t const stride = table_size / (GetParam().blocks + 1);
+  std::vector<unsigned char> const earlier(&table[4 * stride], &table[5 * stride]);
+  ASSERT_EQ(rf_handle_free(h, handles[2]), RF_OK);
+  ASSERT_EQ(rf_handle_check(h, nullptr), RF_OK);
+  std::memcpy(&table[4 * stride], earlier.data(), stride);
+  EXPECT_EQ(rf_handle_check(h, nullptr), RF_ERR_CORRUPT);
+  restore();
+}
+
+// The block that was locked last is known without a way to it over others.
+TEST_P(HandleDamage, OfAnotherBlocksPlaceKeepsNoLockedOneFromBeingFound) {
+  size_t const stride = table_size / (GetParam().blocks + 1);
+  const void *const locked = rf_handle_lock(h, handles[2]);
+  ASSERT_NE(locked, nullptr);
+  std::memset(&table[1 * stride], 0x41, stride);
+  EXPECT_EQ(rf_handle_find(h, locked), handles[2]);
+  restore();
+}
+
 TEST_P(HandleDamage, OfABlocksPlaceMakesItsHandleRefusedAndChangesNothing) {
   size_t const stride = table_size / (GetParam().blocks + 1);
   std::memset(&table[3 * stride], 0x41, stride);

@@ -98,6 +98,9 @@ TEST_F(HandleTable, InitRefusesWhatCannotWork) {
     o.align = align;
     EXPECT_EQ(rf_handle_heap_init(&heap, arena, 10000, &o), RF_ERR_INVALID);
   }
+  o.align = 32768;
+  std::vector<unsigned char> wide(3 * o.align);
+  EXPECT_EQ(rf_handle_heap_init(&heap, wide.data(), wide.size(), &o), RF_OK);
   o.align = 0;
   o.max_blocks = 65536; // what 16 bits of a handle count, and one
   EXPECT_EQ(rf_handle_heap_init(&heap, arena, 10000, &o), RF_ERR_INVALID);

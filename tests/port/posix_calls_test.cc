@@ -154,7 +154,7 @@ ssize_t __wrap_write(int fd, const void *data, size_t size) {
   if (answer.result < 0 && signal_of_write != 0) {
     (void)pthread_kill(pthread_self(), signal_of_write);
   }
-  errno = answer.error;
+  errno = answer.result < 0 ? answer.error : errno;
   return answer.result;
 }
 
@@ -320,6 +320,21 @@ TEST_F(PosixCalls, TheLogGoesOnAsLongAsTheSystemTakesAnything) {
     EXPECT_EQ(written, cases[i].written) << i;
     EXPECT_TRUE(writes.empty() && polls.empty()) << i;
   }
+}
+
+// A write of nothing leaves the error of an earlier call, which may be one that another try would help against.
+TEST_F(PosixCalls, TheLogEndsWhereNothingIsWrittenWhateverFailedBefore) {
+  for (int const before : {EINTR, EAGAIN}) {
+    written.clear();
+    writes = {{4, 0}, {0, 0}};
+    polls = {{1, 0}};
+    errno = before;
+    rf_port_log("some text", 9);
+    EXPECT_EQ(errno, before);
+    EXPECT_EQ(written, "some");
+    EXPECT_EQ(polls.size(), 1U);
+  }
+  polls.clear();
 }
 
 bool waits(int number) {
