@@ -5,6 +5,10 @@
 
 static part special(rf_demangle *d) {
   part kind = NOTHING;
+  if (rf_demangle_accept(d, "TH") || rf_demangle_accept(d, "TW")) {
+    kind = rf_part_literal(d, d->in[-1] == 'H' ? "TLS init function for " : "TLS wrapper function for ");
+    return rf_part_joined(d, kind, rf_demangle_encoding(d, false));
+  }
   if (rf_demangle_accept(d, "Th")) {
     kind = rf_part_literal(d, "non-virtual thunk to ");
   } else if (rf_demangle_accept(d, "Tv")) {

@@ -40,9 +40,28 @@ static part value(rf_demangle *d) {
   return rf_demangle_accept(d, "E") ? out : fail(d);
 }
 
+/* XT or XspT was accepted; to E: the value of a parameter, or all of a pack. */
+static part values(rf_demangle *d, bool of_pack) {
+  const char *const which = d->in;
+  unsigned const was = d->pack_index;
+  d->pack_index = 0;
+  part out = rf_demangle_parameter(d);
+  d->failed = d->failed || out.pack != of_pack;
+  for (unsigned i = 1; !d->failed && of_pack && i < d->pack_size; i++) {
+    d->in = which;
+    d->pack_index = i;
+    out = rf_part_joined(d, rf_part_with(d, out, ", "), rf_demangle_parameter(d));
+  }
+  d->pack_index = was;
+  return rf_demangle_accept(d, "E") ? out : fail(d);
+}
+
 static part argument(rf_demangle *d) {
   if (rf_demangle_accept(d, "L")) {
     return value(d);
+  }
+  if (rf_demangle_accept(d, "XT") || rf_demangle_accept(d, "XspT")) {
+    return values(d, d->in[-2] == 'p');
   }
   return *d->in == 'X' ? fail(d) : type(d);
 }
@@ -245,8 +264,9 @@ static part local(rf_demangle *d) {
   part function = rf_demangle_encoding(d, false);
   function.argument = false;
   d->in_type = was;
-  for (unsigned i = first; was && i < d->part_count; i++) { /* T_ is another one from here on */
-    d->parts[i].pack = d->parts[i].pack || d->parts[i].argument;
+  for (unsigned i = first; i < d->part_count; i++) { /* T_ is another one from here on, or may be */
+    d->parts[i].pack = d->parts[i].pack || (was && d->parts[i].argument);
+    d->parts[i].argument = d->parts[i].argument && !d->parts[i].pack;
   }
   if (was) {
     memcpy(d->arguments, saved, sizeof saved);
@@ -315,7 +335,9 @@ static part function_type(rf_demangle *d) {
 
 static part array_type(rf_demangle *d) {
   const char *const digits = d->in;
-  (void)rf_demangle_number(d);
+  if (*d->in != '_') { /* else of any size, as in unique_ptr<int []> */
+    (void)rf_demangle_number(d);
+  }
   size_t const size = (size_t)(d->in - digits);
   if (d->failed || !rf_demangle_accept(d, "_")) {
     return fail(d);
@@ -351,6 +373,7 @@ static part expansion(rf_demangle *d) {
   out = d->pack_size == 0 ? NOTHING : out;
   part whole = out;
   whole.pack = true;
+  whole.argument = false;
   (void)rf_demangle_remember(d, whole); /* its number is taken, though nothing here is named by it */
   return out;
 }
@@ -364,6 +387,18 @@ static part special_type(rf_demangle *d) {
     }
   }
   return rf_demangle_accept(d, "Dp") ? expansion(d) : fail(d);
+}
+
+/* An array is const where its elements are. */
+static part qualified_array(rf_demangle *d, part array, const char *q) {
+  part const of = rf_part_copy(d, d->text + array.at, array.hole - 1U);
+  size_t const size = strlen(q);
+  bool const has = of.size >= size && memcmp(d->text + of.at + of.size - size, q, size) == 0;
+  part out = rf_part_with(d, rf_part_with(d, of, has ? "" : q), " ");
+  unsigned short const hole = out.size;
+  out = rf_part_joined(d, out, rf_part_behind_hole(array));
+  out.hole = hole;
+  return out;
 }
 
 /* Types that are named by more than a letter, each a part. */
@@ -397,7 +432,11 @@ static part compound(rf_demangle *d) {
     if (t.hole == 0 && t.size >= size && memcmp(d->text + t.at + t.size - size, q, size) == 0) {
       return t; /* T_ is const already */
     }
-    return t.hole != 0 && d->text[t.at + t.hole - 1] == ' ' ? fail(d) : rf_part_declare(d, t, q);
+    if (t.hole != 0 && d->text[t.at + t.hole - 1] == ' ') {
+      bool const is_array = d->text[t.at + t.hole] == '[' && strcmp(q, " const volatile") != 0;
+      return is_array ? qualified_array(d, t, q) : fail(d);
+    }
+    return rf_part_declare(d, t, q);
   }
   const char *const after = d->after;
   part const out = name(d);

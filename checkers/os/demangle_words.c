@@ -40,6 +40,25 @@ RF_COLD unsigned rf_demangle_sequence(rf_demangle *d, unsigned base) {
   return n + 1;
 }
 
+/* A part was made for the last of the pack's arguments; returned is that for the one that Dp is at. A part without
+ * `argument` belongs to another template, or is the whole pack: fails. With several arguments only T_ itself is known
+ * again, where no reference and no qualifier can have gone into it. */
+static part of_pack(rf_demangle *d, part p) {
+  if (!p.pack || (p.argument && d->pack_size <= 1)) {
+    return p;
+  }
+  part const last = d->pack_size != 0 ? d->arguments[d->pack_first + d->pack_size - 1] : NOTHING;
+  char const end = last_of(d, last);
+  bool const is_argument = p.argument && p.at == last.at && p.size == last.size && p.hole == 0 && last.hole == 0;
+  if (!is_argument || end == '&' || end == 't' || end == 'e') { /* const, volatile */
+    return fail(d);
+  }
+  part out = d->arguments[d->pack_first + d->pack_index];
+  out.pack = true;
+  out.argument = true;
+  return out;
+}
+
 RF_COLD part rf_demangle_substitution(rf_demangle *d) {
   static const char *const abbreviations[] = {
       "a", "allocator",    NULL,
@@ -55,7 +74,7 @@ RF_COLD part rf_demangle_substitution(rf_demangle *d) {
     }
   }
   unsigned const n = rf_demangle_sequence(d, 36);
-  return !d->failed && n < d->part_count && !d->parts[n].pack ? d->parts[n] : fail(d);
+  return !d->failed && n < d->part_count ? of_pack(d, d->parts[n]) : fail(d);
 }
 
 RF_COLD part rf_demangle_parameter(rf_demangle *d) {

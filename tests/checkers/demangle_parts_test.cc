@@ -119,9 +119,22 @@ TEST(DemangleParts, FunctionsArraysAndMembersStandAroundTheirName) {
   EXPECT_EQ(name_of("_Z1fM5ClassPFvvE"), "f(void (*(Class::*))())");
   expect_unknown("_Z1fPFPFivEvE"); // one that returns one
   expect_unknown("_Z1fPA3_A4_i");
-  for (const char *const cut : {"PFvv", "PFvvi", "A3i", "A_i", "PA3_", "M5Class", "M5ClassKFvvE", "KA3_i", "PFvKE"}) {
+  for (const char *const cut : {"PFvv", "PFvvi", "A3i", "PA3_", "M5Class", "M5ClassKFvvE", "PFvKE", "A_", "KFvvE"}) {
     expect_unknown(std::string("_Z1f") + cut);
   }
+}
+
+// As in unique_ptr<int []>, and in a reference to a literal.
+TEST(DemangleParts, ArraysMayHaveNoSizeAndConstElements) {
+  for (const char *const array : {"A_i", "PA_i", "RA_Kc", "KA3_i", "RKA3_i", "RVA3_i", "PKA_Pv", "RKA3_Kc"}) {
+    expect_reference(std::string("_Z1f") + array);
+  }
+  expect_reference("_ZNSt10unique_ptrIA_iSt14default_deleteIS0_EED1Ev");
+  expect_reference("_ZN7testing7MessagelsIA12_cEERS0_RKT_");
+  expect_reference("_Z1fIA3_KcEvRKT_");
+  expect_unknown("_Z1fIA3_cEvRVKT_");
+  expect_unknown("_Z1fRKA3_PFivE");
+  expect_unknown("_Z1fRKFivE");
 }
 
 TEST(DemangleParts, SubstitutionsAreCountedInDigitsAndLetters) {
@@ -204,6 +217,37 @@ TEST(DemangleParts, PacksAreExpanded) {
   expect_unknown("_Z1fIiJcdEEvT_T1_");                           // there are two parameters
 }
 
+// As std::thread's functions name the arguments of the one that it starts.
+TEST(DemangleParts, APacksTypeMayBeNamedAgainWhereItIsExpanded) {
+  expect_reference("_ZSt8__invokeIZ4mainEUlvE_JEENSt15__invoke_resultIT_JDpT0_EE4typeEOS2_DpOS3_");
+  expect_reference("_Z1fI1AJiEENSt1RIT_JDpT0_EE4typeEOS2_DpOS3_");
+  expect_reference("_Z1fI1AJRiEENSt1RIT_JDpT0_EE4typeEOS3_DpOS4_");
+  expect_reference("_Z1fI1AJiPcEENSt1RIT_JDpT0_EE4typeEOS3_DpOS4_");
+  expect_reference("_Z1fIJicEEvDpT_DpPT_");
+  expect_reference("_Z1fIJicEEvDpRT_DpPS0_");
+  expect_reference("_Z1fIJicEE1BIJDpT_EEDpRKS1_");
+  expect_reference("_Z1fIJicEEvDp1SIT_EDpR1BIS1_E");
+  // With several arguments, what was made of T_ is left, and T_ where & or const may be the argument's.
+  expect_unknown("_Z1fIJicEEvDpOT_DpOS1_");
+  expect_unknown("_Z1fIJiRcEEvDpT_DpRS0_");
+  expect_unknown("_Z1fIJRiOcEEvDpT_DpOS2_");
+  expect_unknown("_Z1fIJKiKcEEvDpRT_DpPS1_");
+  expect_unknown("_Z1fIJiVcEEvDpRT_DpPS1_");
+}
+
+TEST(DemangleParts, ValuesThatAreParametersAreThoseOfTheArguments) {
+  expect_reference("_ZNSt6thread8_InvokerISt5tupleIJZ4mainEUlvE_EEE9_M_invokeIJLm0EEEEvSt12_Index_tupleIJXspT_EEE");
+  expect_reference("_Z1fIJLi1ELi2EEEv1BIJXspT_EEE");
+  expect_reference("_Z1fIJEEv1BIJXspT_EEE");
+  EXPECT_EQ(name_of("_Z1fIJLi1ELi2EEEvDp1SIJXspT_EiT_EE"), "void f<1, 2>(S<1, 2, int, 1>, S<1, 2, int, 2>)");
+  expect_reference("_ZSt3getILm0EJiEERNSt13tuple_elementIXT_ESt5tupleIJDpT0_EEE4typeERS5_");
+  expect_unknown("_Z1fILi1EEv1BIJXspT_EEE"); // no pack
+  expect_unknown("_Z1fIJLi1EEEv1BIXT_EE");   // a pack
+  for (const char *const cut : {"XspT_", "XspT_EE", "XspT1_E", "XT_", "XT1_E", "XspE", "Xsp"}) {
+    expect_unknown(std::string("_Z1fIJLi1EEEv1BIJ") + cut);
+  }
+}
+
 TEST(DemangleParts, LambdasAndTypesWithoutANameAreNumbered) {
   for (const char *const number : {"", "0", "7", "8", "9", "10", "98", "99"}) {
     expect_reference(std::string("_ZZ1fvENKUlvE") + number + "_clEv");
@@ -239,6 +283,8 @@ TEST(DemangleParts, AParameterOfAnotherTemplateIsNoName) {
   expect_unknown("_ZN1AIZ1gIiEvPT_EUlvE_E1hIcEEvS2_");
   expect_unknown("_ZNK1AI1BEcv1CIT_EIiEEv");
   expect_unknown("_ZZ1fIiEvvENKUlT_E_clIcEEDaS0_");
+  expect_unknown("_ZZ1fIJicEEvDpT_ENKUlDpS0_E_clIJdEEEvDpS0_");
+  expect_unknown("_ZN1AIZ1gIJiEEvDpPT_EUlvE_E1hIJcEEEvDpS2_");
   expect_reference("_ZN1AIZ1gIiEvPT_EUlvE_E1hIcEEvT_");
   expect_reference("_ZN1AIZ1gIiEvT_EUlvE_E1hEv");
 }
@@ -270,7 +316,11 @@ TEST(DemangleParts, ThunksAndClonesSaySo) {
                                     "_Z1fv.part.0", "_Z1fIiEvT_.constprop.3", "_Z1x.cold"}) {
     expect_reference(mangled);
   }
-  for (const char *const cut : {"_ZTh8N1A1fEv", "_ZTv0_N1A1fEv", "_ZTh_N1A1fEv", "_ZTx8_N1A1fEv", "_ZTv0_8N1A1fEv"}) {
+  for (const char *const local : {"_ZTH2tl", "_ZTW2tl", "_ZTWN1A2tlE", "_ZTHN12_GLOBAL__N_12tlE"}) {
+    expect_reference(local);
+  }
+  for (const char *const cut :
+       {"_ZTh8N1A1fEv", "_ZTv0_N1A1fEv", "_ZTh_N1A1fEv", "_ZTx8_N1A1fEv", "_ZTv0_8N1A1fEv", "_ZTH", "_ZTW2t"}) {
     expect_unknown(cut);
   }
 }
