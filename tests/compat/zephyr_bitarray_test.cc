@@ -52,7 +52,6 @@ TEST_F(ZephyrBitarray, BadArgumentsAreRefused) {
   EXPECT_EQ(-EINVAL, sys_bitarray_set_region(&defined, 1, SIZE_MAX));
   EXPECT_EQ(-EINVAL, sys_bitarray_xor(&defined, nullptr, 1, 0));
   EXPECT_EQ(-EINVAL, sys_bitarray_find_nth_set(&defined, 0, 10, 0, &place));
-  EXPECT_EQ(-EINVAL, sys_bitarray_find_nth_set(&defined, 11, 10, 0, &place));
   EXPECT_FALSE(sys_bitarray_is_region_set(&defined, 0, 0));
   EXPECT_FALSE(sys_bitarray_is_region_cleared(&defined, 71, 0));
 }
@@ -96,6 +95,9 @@ TEST_F(ZephyrBitarray, OnesAreCountedAndFound) {
   EXPECT_EQ(0, sys_bitarray_find_nth_set(&defined, 3, 10, 25, &place));
   EXPECT_EQ(32U, place);
   EXPECT_EQ(1, sys_bitarray_find_nth_set(&defined, 6, 10, 25, &place)); // it lies behind the region
+  EXPECT_EQ(1, sys_bitarray_find_nth_set(&defined, 11, 10, 35, &place)) << "no ten bits have it";
+  EXPECT_EQ(1, sys_bitarray_find_nth_set(&defined, SIZE_MAX, 70, 0, &place));
+  EXPECT_EQ(32U, place) << "stays as it was";
 }
 
 TEST(ZephyrBitarrayBundles, AreAsManyAsTheBitsNeed) {
@@ -130,7 +132,16 @@ TEST_F(ZephyrBitarray, NoRegionThatOneOfTheTwoLacksIsXored) {
   SYS_BITARRAY_DEFINE_STATIC(shorter, 40);
   EXPECT_EQ(-EINVAL, sys_bitarray_xor(&defined, &shorter, 41, 0));
   EXPECT_EQ(-EINVAL, sys_bitarray_xor(&shorter, &defined, 1, 40));
-  EXPECT_EQ(0, sys_bitarray_xor(&defined, &shorter, 40, 0));
+  EXPECT_EQ(-EINVAL, sys_bitarray_xor(&defined, &defined_static, 1, 70));
+}
+
+TEST_F(ZephyrBitarray, ArraysOfDifferentSizesAreNotXored) {
+  SYS_BITARRAY_DEFINE_STATIC(shorter, 40);
+  sys_bitarray_set_region(&shorter, 40, 0);
+  EXPECT_EQ(-EINVAL, sys_bitarray_xor(&defined, &shorter, 40, 0)); // although both have the region
+  EXPECT_TRUE(sys_bitarray_is_region_cleared(&defined, 70, 0));
+  EXPECT_EQ(-EINVAL, sys_bitarray_xor(&shorter, &defined, 1, 0));
+  EXPECT_TRUE(sys_bitarray_is_region_set(&shorter, 40, 0));
 }
 
 } // namespace

@@ -169,6 +169,15 @@ TEST_F(ZephyrHeap, ADefinedHeapNeedsNoCallThatMakesIt) {
   k_heap_free(&defined_heap, r);
 }
 
+Z_HEAP_DEFINE_IN_SECT(placed_heap, 1024, __attribute__((aligned(256))));
+
+TEST_F(ZephyrHeap, TheMemoryOfADefinedHeapLiesWhereItIsAskedFor) {
+  EXPECT_TRUE(rf_is_aligned(placed_heap.heap.init_mem, 256));
+  void *const p = k_heap_alloc(&placed_heap, 100, K_NO_WAIT);
+  EXPECT_NE(nullptr, p);
+  k_heap_free(&placed_heap, p);
+}
+
 K_HEAP_DEFINE(inner_heap, 256);
 K_HEAP_DEFINE(freed_heap, 256);
 
@@ -255,7 +264,7 @@ TEST_F(ZephyrHeap, ADefinedHeapHasNoRoomForMoreThanItsBytes) {
 TEST_F(ZephyrHeap, AllDefinedHeapsCanBeListed) {
   struct k_heap *heaps;
   int const count = k_heap_array_get(&heaps);
-  EXPECT_EQ(8, count); // driver_heap and event_heap among them
+  EXPECT_EQ(9, count); // driver_heap and event_heap among them
   EXPECT_EQ(1, std::count_if(heaps, heaps + count, [](const k_heap &h) { return &h == &unused_heap; }));
   EXPECT_EQ(1, std::count_if(heaps, heaps + count, [](const k_heap &h) { return &h == &defined_heap; }));
   EXPECT_EQ(1, std::count_if(heaps, heaps + count, [](const k_heap &h) { return &h == &_system_heap; }));

@@ -69,6 +69,10 @@ struct typed_block {
 K_MEM_SLAB_DEFINE_TYPE(defined_type, struct typed_block, 5);
 K_MEM_SLAB_DEFINE_TYPE_STATIC(defined_type_static, struct typed_block, 5);
 
+alignas(8) char listed_blocks[2][32];
+struct k_mem_slab listed[] = {Z_MEM_SLAB_INITIALIZER(listed[0], listed_blocks[0], 16, 2),
+                              Z_MEM_SLAB_INITIALIZER(listed[1], listed_blocks[1], 32, 1)};
+
 TEST_F(ZephyrSlab, ADefinedSlabNeedsNoCallThatMakesIt) {
   void *blocks[3];
   EXPECT_EQ(3U, k_mem_slab_num_free_get(&defined));
@@ -93,6 +97,8 @@ TEST_F(ZephyrSlab, TheOtherMacrosDoAsTheySay) {
   EXPECT_EQ(sizeof(typed_block), defined_type.info.block_size);
   EXPECT_EQ(0U, reinterpret_cast<uintptr_t>(defined_type.buffer) % alignof(typed_block));
   EXPECT_EQ(sizeof(typed_block), defined_type_static.block_size);
+  EXPECT_EQ(2U, k_mem_slab_num_free_get(&listed[0]));
+  EXPECT_EQ(32U, listed[1].info.block_size);
 }
 
 TEST_F(ZephyrSlab, InitTurnsDownWhatIsNoMultipleOfAPointer) {

@@ -159,7 +159,7 @@ int sys_bitarray_popcount_region(sys_bitarray_t *bitarray, size_t num_bits, size
 }
 
 int sys_bitarray_xor(sys_bitarray_t *dst, sys_bitarray_t *other, size_t num_bits, size_t offset) {
-  if (!is_region(dst, num_bits, offset) || !is_region(other, num_bits, offset)) {
+  if (!is_region(dst, num_bits, offset) || other == NULL || other->num_bits != dst->num_bits) {
     return -EINVAL;
   }
   if (dst == other) {
@@ -179,7 +179,7 @@ int sys_bitarray_xor(sys_bitarray_t *dst, sys_bitarray_t *other, size_t num_bits
 }
 
 int sys_bitarray_find_nth_set(sys_bitarray_t *bitarray, size_t n, size_t num_bits, size_t offset, size_t *found_at) {
-  if (!is_region(bitarray, num_bits, offset) || n == 0 || n > num_bits || found_at == NULL) {
+  if (!is_region(bitarray, num_bits, offset) || n == 0 || found_at == NULL) {
     return -EINVAL;
   }
   k_spinlock_key_t const key = k_spin_lock(&bitarray->lock);

@@ -22,9 +22,11 @@ struct k_heap {
   struct rf_zephyr_waiter *waiters;
 };
 
-/* Defines a heap in which one block of `bytes` bytes fits, and no larger one; it is made at its first use. */
-#define K_HEAP_DEFINE(name, bytes)                                                                                     \
-  char __aligned(8) kheap_##name[ROUND_UP(bytes, 8) + 8];                                                              \
+/* Defines a heap in which one block of `bytes` bytes fits, and no larger one; it is made at its first use. IN_SECT: its
+ * memory has the attribute `in_section`. */
+#define K_HEAP_DEFINE(name, bytes) Z_HEAP_DEFINE_IN_SECT(name, bytes, )
+#define Z_HEAP_DEFINE_IN_SECT(name, bytes, in_section)                                                                 \
+  char in_section __aligned(8) kheap_##name[ROUND_UP(bytes, 8) + 8];                                                   \
   RF_ZEPHYR_HEAP_LISTED_ struct k_heap name = {                                                                        \
       {NULL, kheap_##name, sizeof(kheap_##name), RF_ZEPHYR_NO_CHUNKS, NULL, 0, NULL, &(name).lock}, {{{0}}, 0}, NULL}
 #define K_HEAP_DEFINE_NOCACHE(name, bytes) K_HEAP_DEFINE(name, bytes)

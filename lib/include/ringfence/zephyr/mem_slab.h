@@ -86,6 +86,15 @@ struct k_mem_slab {
 #define K_MEM_SLAB_DEFINE_IN_SECT_STATIC(name, in_section, slab_block_size, slab_num_blocks, slab_align)               \
   RF_ZEPHYR_SLAB_DEFINE_(name, static, in_section, slab_block_size, slab_num_blocks, slab_align)
 
+/* The value of a slab that is an element of an array, or a member, ready before main. The buffer and the size are
+ * multiples of sizeof(void *). */
+#define Z_MEM_SLAB_INITIALIZER(slab, slab_buffer, slab_block_size, slab_num_blocks)                                    \
+  {                                                                                                                    \
+    (slab_buffer), NULL, {{(slab_num_blocks), (slab_block_size), 0, 0}}, 0, NULL, {                                    \
+      {{0}}, 0                                                                                                         \
+    }                                                                                                                  \
+  }
+
 /* Makes a slab of `num_blocks` blocks of `block_size` bytes at `buffer`, the caller's as long as it is used. Made anew,
  * what was out is gone; with no thread inside. 0; -EINVAL, and nothing done, for NULL, no blocks, a buffer or a size
  * that is no multiple of sizeof(void *), and a product that wraps. */
@@ -128,8 +137,7 @@ void rf_zephyr_slab_free_at(struct k_mem_slab *slab, void *mem, bool by_address,
   BUILD_ASSERT(IS_POWER_OF_TWO(align), #name ": slab_align must be a power of 2");                                     \
   BUILD_ASSERT((block_size) % (align) == 0, #name ": slab_block_size must be a multiple of slab_align");               \
   static char in_section __aligned(WB_UP(align)) _k_mem_slab_buf_##name[(size_t)(num_blocks)*WB_UP(block_size)];       \
-  linkage struct k_mem_slab name = {                                                                                   \
-      _k_mem_slab_buf_##name, NULL, {{(num_blocks), WB_UP(block_size), 0, 0}}, 0, NULL, {{{0}}, 0}}
+  linkage struct k_mem_slab name = Z_MEM_SLAB_INITIALIZER(name, _k_mem_slab_buf_##name, WB_UP(block_size), num_blocks)
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -66,10 +66,10 @@ int sys_bitarray_test_and_set_region(sys_bitarray_t *bitarray, size_t num_bits, 
 /* *count: the ones in a region. */
 int sys_bitarray_popcount_region(sys_bitarray_t *bitarray, size_t num_bits, size_t offset, size_t *count);
 
-/* dst ^= other, in a region that both have. */
+/* dst ^= other, in a region. -EINVAL for arrays of different sizes, too. */
 int sys_bitarray_xor(sys_bitarray_t *dst, sys_bitarray_t *other, size_t num_bits, size_t offset);
 
-/* *found_at: the `n`-th one in a region, counted from 1. 1 where it has fewer. */
+/* *found_at: the `n`-th one in a region, counted from 1. 1 where it has fewer; -EINVAL for `n` 0, too. */
 int sys_bitarray_find_nth_set(sys_bitarray_t *bitarray, size_t n, size_t num_bits, size_t offset, size_t *found_at);
 
 /* ---- Parts of the macros above ---- */
