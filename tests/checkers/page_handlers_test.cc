@@ -111,7 +111,7 @@ TEST_F(PageHandlers, AFaultThatIsIgnoredEndsTheProcessAsEver) {
       {
         signal(SIGSEGV, SIG_IGN);
         rf_free(a(), rf_alloc(a(), 1)); // which finds it
-        alarm(20);
+        alarm(50);
         fault_elsewhere();
       },
       testing::KilledBySignal(SIGSEGV), "^$");

@@ -6,6 +6,7 @@
 #include <ringfence/lock.h>
 #include <ringfence/std.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <climits>
@@ -13,6 +14,7 @@
 #include <cstring>
 #include <mutex>
 #include <set>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <thread>
 #include <vector>
@@ -30,9 +32,18 @@ unsigned deeper(unsigned depth) {
   return depth == UINT_MAX ? frame[0] : deeper(depth + 1) + frame[1];
 }
 
+// Without a limit the stack ends where there is no memory left in the machine.
+void limit_the_stack() {
+  rlimit limit;
+  EXPECT_EQ(getrlimit(RLIMIT_STACK, &limit), 0);
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_cur, 8 << 20);
+  EXPECT_EQ(setrlimit(RLIMIT_STACK, &limit), 0);
+}
+
 TEST_F(PageThreads, AStackOverflowIsNoFinding) {
   EXPECT_EXIT(
       {
+        limit_the_stack();
         rf_free(a(), rf_alloc(a(), 1));
         _exit(static_cast<int>(deeper(0)));
       },
@@ -284,7 +295,7 @@ TEST_F(PageThreads, ForksAmongThreadsThatAllocateFindNoLockHeld) {
   for (unsigned i = 0; i < 30; i++) {
     pid_t const child = fork();
     if (child == 0) {
-      alarm(20); // a lock that stays held
+      alarm(50); // a lock that stays held
       rf_free(a(), rf_alloc(a(), 10));
       _exit(0);
     }

@@ -89,6 +89,15 @@ void redirect(const std::string &path, int to) {
   close(fd);
 }
 
+// Programs run to the end of their stack, which is that of the machine's memory where nobody has set a limit.
+void limit_the_stack() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY) {
+    limit.rlim_cur = rlim_t{8} << 20;
+    setrlimit(RLIMIT_STACK, &limit);
+  }
+}
+
 [[noreturn]] void become(const std::vector<std::string> &arguments, const How &how,
                          const std::map<std::string, std::string> &environment, const Folder &folder) {
   redirect(folder.path() + "/out", STDOUT_FILENO);
@@ -98,6 +107,7 @@ void redirect(const std::string &path, int to) {
   for (const auto &[name, value] : environment) {
     setenv(name.c_str(), value.c_str(), 1);
   }
+  limit_the_stack();
   if (how.data != 0) {
     rlimit const limit = {how.data, how.data};
     setrlimit(RLIMIT_DATA, &limit);

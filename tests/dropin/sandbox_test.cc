@@ -178,7 +178,7 @@ TEST(DropinSandboxMemory, OfAFilterThatTheSystemWouldRefuseIsAnsweredAsWell) {
     alone([by] {
       sock_filter code[] = {kLoadMachine, BPF_STMT(BPF_JMP | BPF_JA, by), kKill};
       sock_fprog const program = {3, code};
-      (void)alarm(20);
+      (void)alarm(50);
       EXPECT_TRUE(rf_sandbox_gives_memory(SECCOMP_MODE_FILTER, &program)) << by;
     });
   }

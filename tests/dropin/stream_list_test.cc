@@ -38,7 +38,7 @@ TEST(StreamList, IsLeftAsItIsInAProcessOfOneThread) {
 
 TEST(StreamList, HasOtherThreadsWait) {
   alone([] {
-    alarm(20);
+    alarm(50);
     std::thread(flush_all).join();
     ASSERT_TRUE(rf_stream_list_lock());
     expect_that_another_waits();
@@ -48,11 +48,11 @@ TEST(StreamList, HasOtherThreadsWait) {
 
 TEST(StreamList, IsFreeInAChildOnceItWasReset) {
   alone([] {
-    alarm(20);
+    alarm(50);
     std::thread(flush_all).join();
     ASSERT_TRUE(rf_stream_list_lock());
     alone([] {
-      alarm(20);
+      alarm(50);
       rf_stream_list_reset();
       std::thread(flush_all).join();
     });

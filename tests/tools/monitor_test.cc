@@ -49,12 +49,12 @@ TEST(Monitor, ShowsTextAsItIsAndFindingsAsReports) {
   unlink(file.c_str());
 }
 
-// The output of `fd` until `part` is in it, or nothing comes for ten seconds.
+// The output of `fd` until `part` is in it, or nothing comes for a minute.
 std::string read_until(int fd, const std::string &part) {
   std::string text;
   char piece[512];
   struct pollfd wait = {fd, POLLIN, 0};
-  while (!has(text, part) && poll(&wait, 1, 10000) == 1) {
+  while (!has(text, part) && poll(&wait, 1, 60000) == 1) {
     ssize_t const size = read(fd, piece, sizeof piece);
     if (size <= 0) {
       break;
