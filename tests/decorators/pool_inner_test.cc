@@ -155,7 +155,7 @@ TEST_F(PoolInner, AReallocInVainOfABlockFromBelowIsAFailure) {
   rf_deinit(&pool.base);
 }
 
-// Pooled blocks are free again: one that came from the allocator below moves, also where it has all of its bytes in use.
+// Pooled blocks are free again: one that came from the allocator below moves, even where all of its bytes are in use.
 TEST_F(PoolInner, ABlockThatSpilledComesBackWithAllThatItHas) {
   ASSERT_EQ(make_pool(128), RF_OK);
   void *const pooled[] = {rf_alloc(&pool.base, 100), rf_alloc(&pool.base, 100)};
