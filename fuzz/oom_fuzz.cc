@@ -196,6 +196,18 @@ void ask_from_within() {
   demand(rf_oom_remove(&oom, &asking) == RF_OK);
 }
 
+// No callback runs any more, and none can be added.
+void ask_after_the_end() {
+  rf_counters counters;
+  size_t const sessions_before = sessions;
+  oom.base.ops->deinit(&oom.base); // of it alone: the heap below goes on
+  demand(rf_alloc(&oom.base, RF_SIZE_LIMIT - 64) == nullptr && sessions == sessions_before);
+  rf_counters_get(&oom.base, &counters);
+  demand(rf_oom_add(&oom, &callbacks[0].registration, grant, nullptr) == RF_ERR_INVALID);
+  demand(rf_oom_remove(&oom, &callbacks[0].registration) == RF_ERR_INVALID);
+  account();
+}
+
 void run_program(const rf_fuzz_target &target, Reader input, bool from_within) {
   Interpreter program(target, input, Conduct::kAny);
   if (program.start()) {
@@ -211,6 +223,7 @@ void run_program(const rf_fuzz_target &target, Reader input, bool from_within) {
       account();
       if (from_within) {
         ask_from_within();
+        ask_after_the_end();
       } else {
         program.finish();
       }

@@ -218,9 +218,15 @@ TEST_F(MempoolThreads, AWaiterThatGivesUpLeavesTheOthersInOrder) {
   make(1);
   void *block = take();
   Queue queue;
-  auto wait = [this, &queue](int name, uint32_t timeout, rf_status expected) {
+  std::atomic<bool> all_wait{false};
+  auto wait = [this, &queue, &all_wait](int name, uint32_t timeout, rf_status expected) {
     size_t const before = queue.threads.size();
-    queue.threads.emplace_back([this, &queue, name, timeout, expected] {
+    queue.threads.emplace_back([this, &queue, &all_wait, name, timeout, expected] {
+      before_wait = [&all_wait] { // in the queue already; the time begins behind it
+        while (!all_wait) {
+          std::this_thread::yield();
+        }
+      };
       void *mine = nullptr;
       ASSERT_EQ(rf_mempool_alloc(&pool, timeout, &mine), expected);
       if (expected == RF_OK) {
@@ -231,9 +237,10 @@ TEST_F(MempoolThreads, AWaiterThatGivesUpLeavesTheOthersInOrder) {
     until_waiters(before + 1);
   };
   wait(1, RF_WAIT_FOREVER, RF_OK);
-  wait(2, 500, RF_ERR_TIMEOUT);
+  wait(2, 20, RF_ERR_TIMEOUT);
   wait(3, RF_WAIT_FOREVER, RF_OK);
-  wait(4, 500, RF_ERR_TIMEOUT); // the last in the queue: who comes next must still find its end
+  wait(4, 20, RF_ERR_TIMEOUT); // the last in the queue: who comes next must still find its end
+  all_wait = true;
   queue.threads[1].join();
   queue.threads[3].join();
   queue.threads.erase(queue.threads.begin() + 3);

@@ -200,6 +200,14 @@ TEST_F(PageStore, APointerToTheEndOfABlockIsBesideIt) {
   }
 }
 
+TEST_F(PageStore, ABlockOfNoBytesIsToldByItsAddress) {
+  open();
+  void *const p = alloc(0);
+  rf_finding found = {};
+  rf_page_store_tell_of(store_, p, &found);
+  EXPECT_EQ(found.block, reinterpret_cast<uintptr_t>(p));
+}
+
 // As far as two of the widest gaps, to either side.
 TEST_F(PageStore, APointerBesideABlockIsThatBlocksForSoManyPages) {
   options_.slots = 0;

@@ -251,6 +251,11 @@ TEST_F(ZephyrSlab, ABlockThatHoldsWhatAFreeOneHeldIsNotTakenForOne) {
   memcpy(a, link, sizeof link);
   k_mem_slab_free(&slab, a);
   k_mem_slab_free(&slab, b);
+  memcpy(link, b, sizeof link);
+  ASSERT_EQ(b, take());
+  memcpy(b, link, sizeof link);
+  a[0] = static_cast<char>(a[0] ^ 1); // leads to itself now: a list without an end
+  k_mem_slab_free(&slab, b);
   EXPECT_EQ(0U, k_mem_slab_num_used_get(&slab));
 }
 
