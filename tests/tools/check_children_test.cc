@@ -105,6 +105,21 @@ TEST(Children, ThatCannotWriteTheirRecordsAreCounted) {
   EXPECT_FALSE(has(failed.err, "not checked")) << failed.err;
 }
 
+// As after chroot: the loader would say on standard error that it does not find the library.
+TEST(Children, ThatDoNotFindTheLibraryStartWithoutIt) {
+  const std::string folder = scratch("gone");
+  const std::string library = folder + "/libringfence.so";
+  for (const std::string &remove : {"rm " + library, "rm -r " + folder + " && : > " + folder}) {
+    mkdir(folder.c_str(), 0700);
+    write_file(library, read_file(source("checkers/dropin/libringfence.so")), 0755);
+    const std::string script = remove + " && " + program("overflow") + "; exec " + program("overflow");
+    const Result result = check({"--library", library, "--", "/bin/sh", "-c", script});
+    EXPECT_EQ(result.status, 0) << result.err;
+    EXPECT_TRUE(has(result.err, "; 2 programs not checked (2 without the library)\n")) << result.err;
+    EXPECT_FALSE(has(result.err, "preload")) << result.err;
+  }
+}
+
 TEST(Children, ThatHaveTheCheckedMallocLinkedInAreNotCounted) {
   for (const char *how : {"exec", "spawn"}) {
     const Result result = check({"--", program("ends"), how, program("linked_in_static"), "without"});

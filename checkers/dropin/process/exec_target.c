@@ -95,6 +95,27 @@ static bool preloads(char *const envp[]) {
   return entry != NULL && replace(entry, "", NULL);
 }
 
+/* True where our file, which LD_PRELOAD names, is not there for the new program: after chroot, since it was removed, or
+ * for a user who may not read it. The loader would say so on standard error. */
+static bool is_missing(char *const envp[]) {
+  const char *const entry = preload_of(envp);
+  const char *at = entry != NULL ? entry + strlen(VARIABLE) : "";
+  bool named = false;
+  while (*at != '\0') {
+    at += rf_chars_in(at, " :");
+    size_t const length = rf_chars_not_in(at, " :");
+    if (is_own(at, length)) {
+      if (strncmp(at, own_path, length) != 0 || own_path[length] != '\0') {
+        return false; /* another one, or the loader's affair where to find it */
+      }
+      named = true;
+    }
+    at += length;
+  }
+  return named && own_path[0] == '/' && access(own_path, R_OK) != 0 &&
+         (errno == ENOENT || errno == ENOTDIR || errno == EACCES);
+}
+
 void rf_exec_target_init(void) {
   Dl_info self;
   if (dladdr((const void *)(uintptr_t)&rf_exec_target_init, &self) != 0 && self.dli_fname != NULL) {
@@ -294,10 +315,14 @@ static void look_at_program(int fd, char *const envp[], rf_exec_target *out) {
   if (out->unchecked == NULL && !rf_output_shares_log(entry_of(envp, OPTIONS))) {
     out->unchecked = "without the command's options";
   }
+  bool const missing = out->library[0] == '\0' && is_missing(envp);
+  if (missing && out->unchecked == NULL) {
+    out->unchecked = "without the library";
+  }
   if (out->unchecked != NULL) {
     out->library[0] = '\0'; /* ours stays, for programs of our kind that this one starts */
   }
-  out->other_preload = other_libc || out->library[0] != '\0';
+  out->other_preload = other_libc || missing || out->library[0] != '\0';
   if (out->unchecked == NULL && rf_output_log_is_lost()) {
     out->unchecked = "without access to the records";
   }
