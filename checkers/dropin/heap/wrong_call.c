@@ -135,9 +135,12 @@ static bool find_meant(uintptr_t address, rf_view *out, bool *between) {
 
 /* ---- No block ---- */
 
-/* A word of a block's fill, where no memory is: on 32 bit some may be. */
+#define REACH ((uintptr_t)4096) /* from a member to the beginning of what it is a member of, as in lists of nodes */
+
+/* A word of a block's fill, or near one, where no memory is: on 32 bit some may be. */
 static bool is_word_of(unsigned char fill, const void *ptr) {
-  return (uintptr_t)ptr == UINTPTR_MAX / 0xFF * fill && !rf_host_readable(ptr, 1);
+  uintptr_t const word = UINTPTR_MAX / 0xFF * fill;
+  return (uintptr_t)ptr - word + REACH < 2 * REACH && !rf_host_readable(ptr, 1);
 }
 
 static const char *what_is_at(const void *ptr, bool stale) {
