@@ -206,6 +206,14 @@ TEST_P(GuardBugs, APointerThatWasReadFromAFillSaysFromWhich) {
     EXPECT_EQ(f.address, address);
     EXPECT_EQ(f.block, 0U);
     EXPECT_STREQ(f.detail, row.detail);
+    for (uintptr_t const near : {address - 4096, address + 4095}) { // what has a member there, or an element
+      EXPECT_EQ(rf_free(a(), reinterpret_cast<void *>(near)), RF_ERR_BAD_POINTER);
+      EXPECT_STREQ(take_one().detail, row.detail);
+    }
+    for (uintptr_t const far : {address - 4097, address + 4096}) {
+      EXPECT_EQ(rf_free(a(), reinterpret_cast<void *>(far)), RF_ERR_BAD_POINTER);
+      EXPECT_STRNE(take_one().detail, row.detail);
+    }
   }
 }
 

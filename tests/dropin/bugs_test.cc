@@ -347,6 +347,16 @@ TEST(DropinBadFree, SaysWhichMemoryThePointerWasReadFrom) {
             "the pointer was read from memory that was never written, whose bytes are 0xcd");
 }
 
+// The pointer is some bytes before the word that was read.
+TEST(DropinBadFree, OfANodeThatAFreedOneLinkedToIsAUseAfterFree) {
+  EXPECT_EQ(run({program("bugs"), "free_of_a_freed_node"}, with("mode=guard:watch=0")).findings.size(), 0U);
+  Result const result = run({program("bugs"), "free_of_a_freed_node", "bad"}, with("mode=guard:watch=0"));
+  ASSERT_EQ(result.findings.size(), 1U);
+  EXPECT_EQ(result.findings[0]["bug"].text, "heap-use-after-free");
+  EXPECT_EQ(result.findings[0]["detail"].text, "the pointer was read from freed memory, whose bytes are 0xcc: probably "
+                                               "from this block, whose address the code has");
+}
+
 TEST(DropinBadFree, SaysThatThePointerIsToTheHeapWhereNoBlockIs) {
   Result const result = run({program("bugs"), "free_where_no_block_was", "bad"});
   ASSERT_EQ(result.findings.size(), 1U);

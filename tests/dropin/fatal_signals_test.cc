@@ -37,6 +37,7 @@ struct World {
   bool explains = false; // the unmapped block, or the fill
   bool aborts = false;   // the fault is abort's own
   bool faults_again = false;
+  int fault_of_check = 0; // a signal
   pid_t process = 4711;
   int blocked = 0; // a signal
   bool late = false;
@@ -148,6 +149,11 @@ bool is_late() {
 
 void check(int number) {
   call("check", number);
+  int const fault = world.fault_of_check;
+  world.fault_of_check = 0;
+  if (fault != 0) {
+    handle(fault, SEGV_MAPERR);
+  }
   errno = 78;
 }
 
@@ -203,26 +209,26 @@ TEST_F(FatalSignals, AreAbortAloneWhereNothingElseIsToldOf) {
 TEST_F(FatalSignals, AFaultIsReportedAndItsInstructionRunsAgain) {
   rf_fatal_signals_init(check, false);
   EXPECT_EQ(calls_after(SIGSEGV, SEGV_MAPERR),
-            (Calls{"unwinder", "reserve stack", "settle", "unmapped", "fill", "crash 11", "default 11", "check 11"}));
+            (Calls{"unwinder", "reserve stack", "settle", "unmapped", "fill", "crash 11", "check 11", "default 11"}));
   EXPECT_EQ(calls_after(SIGBUS, BUS_ADRERR),
             (Calls{"unwinder", "reserve stack", "settle", "crash " + std::to_string(SIGBUS),
-                   "default " + std::to_string(SIGBUS), "check " + std::to_string(SIGBUS)}));
-  EXPECT_EQ(calls_after(SIGFPE, FPE_INTDIV), (Calls{"unwinder", "reserve stack", "crash 8", "default 8", "check 8"}));
+                   "check " + std::to_string(SIGBUS), "default " + std::to_string(SIGBUS)}));
+  EXPECT_EQ(calls_after(SIGFPE, FPE_INTDIV), (Calls{"unwinder", "reserve stack", "crash 8", "check 8", "default 8"}));
 }
 
 TEST_F(FatalSignals, AFaultThatABlockExplainsIsNoCrash) {
   rf_fatal_signals_init(check, false);
   world.explains = true;
   EXPECT_EQ(calls_after(SIGSEGV, SEGV_MAPERR),
-            (Calls{"unwinder", "reserve stack", "settle", "unmapped", "fill", "default 11", "check 11"}));
+            (Calls{"unwinder", "reserve stack", "settle", "unmapped", "fill", "check 11", "default 11"}));
 }
 
 TEST_F(FatalSignals, AFaultByWhichAbortEndsIsNoCrash) {
   rf_fatal_signals_init(check, false);
   world.aborts = true;
   EXPECT_EQ(calls_after(SIGSEGV, SEGV_MAPERR),
-            (Calls{"unwinder", "reserve stack", "settle", "default 11", "check 11"}));
-  EXPECT_EQ(calls_after(SIGFPE, FPE_INTDIV), (Calls{"unwinder", "reserve stack", "crash 8", "default 8", "check 8"}));
+            (Calls{"unwinder", "reserve stack", "settle", "check 11", "default 11"}));
+  EXPECT_EQ(calls_after(SIGFPE, FPE_INTDIV), (Calls{"unwinder", "reserve stack", "crash 8", "check 8", "default 8"}));
 }
 
 TEST_F(FatalSignals, AnAccessThatIsSettledEndsNothing) {
@@ -239,19 +245,18 @@ TEST_F(FatalSignals, AnAccessThatIsSettledEndsNothing) {
 TEST_F(FatalSignals, OneWithoutACauseIsSentAgain) {
   rf_fatal_signals_init(check, false);
   EXPECT_EQ(calls_after(SIGSEGV, SI_KERNEL), (Calls{"unwinder", "reserve stack", "settle", "unmapped", "fill",
-                                                    "crash 11", "default 11", "check 11", "raise 11"}));
+                                                    "crash 11", "check 11", "default 11", "raise 11"}));
 }
 
-// The default action is in place by then, and what is checked may fault.
 TEST_F(FatalSignals, ASignalThatWasSentIsSentAgainOnceAllIsChecked) {
   rf_fatal_signals_init(check, false);
   for (int const code : {static_cast<int>(SI_USER), static_cast<int>(SI_TKILL), static_cast<int>(SI_QUEUE)}) {
     EXPECT_EQ(calls_after(SIGSEGV, code),
-              (Calls{"unwinder", "reserve stack", "settle", "default 11", "check 11", "raise 11"}))
+              (Calls{"unwinder", "reserve stack", "settle", "check 11", "default 11", "raise 11"}))
         << code;
     EXPECT_EQ(calls_after(SIGABRT, code),
-              (Calls{"unwinder", "reserve stack", "last words", "default 6", "check 6", "raise 6"}));
-    EXPECT_EQ(calls_after(SIGILL, code), (Calls{"unwinder", "reserve stack", "default 4", "check 4", "raise 4"}));
+              (Calls{"unwinder", "reserve stack", "last words", "check 6", "default 6", "raise 6"}));
+    EXPECT_EQ(calls_after(SIGILL, code), (Calls{"unwinder", "reserve stack", "check 4", "default 4", "raise 4"}));
   }
 }
 
@@ -259,8 +264,26 @@ TEST_F(FatalSignals, AFaultOfTheReportItselfIsNotReported) {
   rf_fatal_signals_init(check, false);
   world.faults_again = true;
   EXPECT_EQ(calls_after(SIGFPE, FPE_INTDIV), (Calls{"unwinder", "reserve stack", "crash 8", "unwinder", "reserve stack",
-                                                    "settle", "default 11", "check 11", "default 8", "check 8"}));
-  EXPECT_EQ(calls_after(SIGFPE, FPE_INTDIV), (Calls{"unwinder", "reserve stack", "crash 8", "default 8", "check 8"}));
+                                                    "settle", "check 11", "default 11", "check 8", "default 8"}));
+  EXPECT_EQ(calls_after(SIGFPE, FPE_INTDIV), (Calls{"unwinder", "reserve stack", "crash 8", "check 8", "default 8"}));
+}
+
+// The default action ends the process at once: with it in place, a fault of another thread would cut the check short.
+TEST_F(FatalSignals, AFaultOfTheCheckEndsItWithoutAReport) {
+  rf_fatal_signals_init(check, false);
+  world.fault_of_check = SIGSEGV;
+  EXPECT_EQ(calls_after(SIGSEGV, SEGV_MAPERR),
+            (Calls{"unwinder", "reserve stack", "settle", "unmapped", "fill", "crash 11", "check 11", "unwinder",
+                   "reserve stack", "settle", "default 11", "default 11"}));
+  EXPECT_EQ(calls_after(SIGFPE, FPE_INTDIV), (Calls{"unwinder", "reserve stack", "crash 8", "check 8", "default 8"}));
+}
+
+TEST_F(FatalSignals, AnotherSignalDuringTheCheckIsReported) {
+  rf_fatal_signals_init(check, false);
+  world.fault_of_check = SIGFPE;
+  EXPECT_EQ(calls_after(SIGSEGV, SI_USER),
+            (Calls{"unwinder", "reserve stack", "settle", "check 11", "unwinder", "reserve stack", "crash 8", "check 8",
+                   "default 8", "default 11", "raise 11"}));
 }
 
 // ---- Signals of those who want it to end ----

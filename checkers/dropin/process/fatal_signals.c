@@ -63,21 +63,29 @@ typedef struct fault {
   bool settled; /* out: the program goes on */
 } fault;
 
+/* The default action comes last: with it in place a fault of another thread would end the process at once, before all
+ * is checked and written. That thread waits in its own check instead. A fault of the check itself ends the process. */
 static void report_and_check(const fault *f) {
   static RF_THREAD_LOCAL bool reporting;
+  static RF_THREAD_LOCAL int checking; /* for this signal */
   if (rf_memory_tags_on() && f->info->si_code > 0) {
     f->info->si_addr = (void *)rf_tag_remove((uintptr_t)f->info->si_addr);
   }
-  if (f->info->si_code > 0 && !reporting) {
-    reporting = true;
-    report(f->number, f->info, f->context);
-    reporting = false;
-  }
-  if (f->number == SIGABRT) {
-    rf_libc_abort_report(f->context);
+  if (f->number != checking) {
+    int const before = checking;
+    if (f->info->si_code > 0 && !reporting) {
+      reporting = true;
+      report(f->number, f->info, f->context);
+      reporting = false;
+    }
+    if (f->number == SIGABRT) {
+      rf_libc_abort_report(f->context);
+    }
+    checking = f->number;
+    check_all(f->number);
+    checking = before;
   }
   restore_default(f->number);
-  check_all(f->number);
 }
 
 static void settle_or_end(void *context) {

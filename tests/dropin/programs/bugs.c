@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -297,6 +298,25 @@ static void free_of_an_unset_member(void) {
   free_of_a_member(false);
 }
 
+/* The node that a freed one links to, by the member of that one. */
+static void free_of_a_freed_node(void) {
+  struct node {
+    long value;
+    char *link;
+  };
+  struct node *const n = malloc(sizeof *n);
+  struct node *const next = malloc(sizeof *next);
+  n->link = (char *)&next->link;
+  if (bad) {
+    free(n);
+  }
+  mark("found");
+  free(n->link - offsetof(struct node, link));
+  if (!bad) {
+    free(n);
+  }
+}
+
 static void realloc_of_map_failed(void) {
   char *const p = make(10);
   mark("found");
@@ -365,6 +385,7 @@ static const test_case cases[] = {
     CASE(free_of_map_failed),
     CASE(free_of_a_freed_member),
     CASE(free_of_an_unset_member),
+    CASE(free_of_a_freed_node),
     CASE(free_where_no_block_was),
     CASE(realloc_of_a_global),
     CASE(realloc_of_map_failed),
