@@ -41,8 +41,19 @@ TEST_F(Awtk, FixedBlocksGrowAndAnswerBadPointersWithNull) {
   EXPECT_NE(std::string::npos, output.find("8 of 16 used, in 4 chunks"));
   void *const p = realloc_to(a, nullptr, 1);
   EXPECT_NE(nullptr, p);
-  EXPECT_EQ(nullptr, realloc_to(a, p, 0));
+  mem_allocator_free(a, p);
   EXPECT_EQ(p, alloc(a, 1));
+  EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
+}
+
+TEST_F(Awtk, AFixedBlockThatIsResizedToNothingStaysItsOwners) {
+  mem_allocator_t *const a = mem_allocator_fixed_block_create(24, 2);
+  char *const p = static_cast<char *>(alloc(a, 24));
+  EXPECT_EQ(nullptr, realloc_to(a, p, 0));
+  EXPECT_NE(p, alloc(a, 24));
+  EXPECT_EQ(p, realloc_to(a, p, 24));
+  mem_allocator_free(a, p);
+  EXPECT_EQ(RF_OK, fault());
   EXPECT_EQ(RET_OK, mem_allocator_destroy(a));
 }
 

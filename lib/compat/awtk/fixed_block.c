@@ -94,20 +94,14 @@ static void fixed_free(mem_allocator_t *allocator, void *ptr) {
   }
 }
 
-/* NULL, without a report, for a pointer that is none of its blocks: as in the original. */
+/* NULL, without a report, for a pointer that is none of its blocks, and for 0 bytes, where the block stays: as in the
+ * original. */
 static void *fixed_realloc(mem_allocator_t *allocator, void *ptr, uint32_t size, const char *func, uint32_t line) {
   fixed_block *const self = self_of(allocator);
   if (ptr == NULL) {
     return fixed_alloc(allocator, size, func, line);
   }
-  if (!is_live(self, ptr) || size > self->size) {
-    return NULL;
-  }
-  if (size == 0) {
-    fixed_free(allocator, ptr);
-    return NULL;
-  }
-  return ptr;
+  return size != 0 && size <= self->size && is_live(self, ptr) ? ptr : NULL;
 }
 
 static ret_t fixed_dump(mem_allocator_t *allocator) {

@@ -11,7 +11,7 @@ BEGIN_C_DECLS
 
 /* Blocks of `size` bytes, the first `num` of them set aside at once (0: none). Ended by mem_allocator_destroy. NULL for
  * size 0, and where there is no memory. Its alloc gives NULL for more than `size` bytes; its realloc gives `ptr` where
- * that is one of its blocks and the size fits, else NULL. */
+ * that is one of its blocks and the size fits and is not 0, else NULL; the block stays. */
 mem_allocator_t *mem_allocator_fixed_block_create(uint32_t size, uint32_t num);
 
 /* The size it was created with; 0 for what is none. */
