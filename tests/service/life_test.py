@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """The life of findings: fixed, back again, ignored; and which build is after which."""
 
+import contextlib
 import json
 import os
 import sqlite3
 
 import service
-from service import Service, build, check, equal, event, record, state, take
+from service import Service, build, check, database, equal, event, record, state, take
 
 
 def news(s, id=1):
@@ -341,6 +342,19 @@ def a_shortened_commit_is_the_build_that_alone_begins_so():
             equal(state(s), "reopened")
 
 
+def a_part_of_the_millisecond_of_the_fix_brings_it_back():
+    for earlier, wanted in ((0, "reopened"), (1, "fixed")):
+        with Service(start=False) as s:
+            take(s, event("a", "1", ago=500, build=build("a")), event("x", "2", ago=400, build=build("b")),
+                 event("p", "3", ago=300, build=build("c")))
+            s.command("fix", "1", "--in", "b" * 40)
+            with contextlib.closing(database(s)) as d:
+                d.execute("UPDATE finding SET fixed_at = ? + (SELECT last_seen FROM finding WHERE id = 3) WHERE id = 1",
+                          (earlier,))
+            s.command("merge", "1", "3")
+            equal(state(s), wanted, earlier)
+
+
 def states_that_contradict_are_refused():
     with Service(start=False) as s:
         take(s, event("a", "1"), event("b", "2", ago=30 * 86400))
@@ -425,4 +439,4 @@ service.main([
     a_shortened_commit_is_the_build_that_alone_begins_so, of_two_builds_of_one_second_the_first_told_is_the_earlier,
     what_became_of_a_finding_is_listed, a_build_says_whether_its_order_is_guessed, states_that_contradict_are_refused,
     a_record_that_comes_late_does_not_end_a_crash_loop, a_part_that_is_taken_out_is_as_old_as_its_own_oldest_part,
-    a_database_above_its_limit_forgets_no_more_than_that])
+    a_part_of_the_millisecond_of_the_fix_brings_it_back, a_database_above_its_limit_forgets_no_more_than_that])

@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
 """What is one finding: keys, merging, splitting, and names that come in later."""
 
-import contextlib
 import os
 import re
 import sqlite3
 import subprocess
 
 import service
-from service import Service, append, build, check, database, equal, event, record, state, take
+from service import Service, append, build, check, equal, event, record, state, take
 
 
 def main_of(program):
@@ -60,19 +59,6 @@ def a_part_that_came_after_the_fix_brings_it_back():
         s.command("merge", "1", "2")
         equal((state(s), s.ask("status")["alerts_waiting"]), ("reopened", 2), "it is told of as one that is back")
         check(("reopened", "development") in [(a["kind"], a["environment"]) for a in s.ask("show", "1")["activity"]])
-
-
-def a_part_of_the_millisecond_of_the_fix_brings_it_back():
-    for earlier, wanted in ((0, "reopened"), (1, "fixed")):
-        with Service(start=False) as s:
-            take(s, event("a", "1", ago=500, build=build("a")), event("x", "2", ago=400, build=build("b")),
-                 event("p", "3", ago=300, build=build("c")))
-            s.command("fix", "1", "--in", "b" * 40)
-            with contextlib.closing(database(s)) as d:
-                d.execute("UPDATE finding SET fixed_at = ? + (SELECT last_seen FROM finding WHERE id = 3) WHERE id = 1",
-                          (earlier,))
-            s.command("merge", "1", "3")
-            equal(state(s), wanted, earlier)
 
 
 def merged_findings_are_one_until_they_are_split():
@@ -500,8 +486,7 @@ service.main([
     # The longest come first.
     pieces_have_what_their_events_had, labels_and_times_are_those_of_the_events_that_each_piece_has,
     what_a_split_leaves_is_counted_by_its_rule, repeats_of_an_event_count_where_the_event_is,
-    what_is_merged_tells_who_is_part_of_whom,
-    a_part_that_came_after_the_fix_brings_it_back, a_part_of_the_millisecond_of_the_fix_brings_it_back,
+    what_is_merged_tells_who_is_part_of_whom, a_part_that_came_after_the_fix_brings_it_back,
     bugs_in_the_main_of_two_programs_are_two, findings_of_an_older_identity_go_on,
     merged_findings_are_one_until_they_are_split,
     a_part_that_was_taken_out_stays_alone, a_merged_finding_is_as_old_as_its_oldest_part,
