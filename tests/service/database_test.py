@@ -164,6 +164,7 @@ def all_questions_are_answered_where_nobody_can_write():
         for words in (("fix", "1"), ("builds", "--add", "a" * 40), ("steer", "sweep", "--because", "x")):
             status, said = run(*words)
             check(status == 1 and "cannot be opened or written" in said, words, said)
+            check("(attempt to write a readonly database)" in said or "(unable to open database file)" in said, said)
         os.chmod(s.directory, 0o700)
 
 

@@ -47,11 +47,12 @@ void rf_store_fail(rf_store *store, int code, const char *doing) {
   const char *const advice = advice_for(code);
   store->failed = true;
   store->code = code;
-  (void)snprintf(store->error, sizeof store->error, "%s (%s)",
-                 advice != NULL      ? advice
-                 : store->db != NULL ? sqlite3_errmsg(store->db)
-                                     : sqlite3_errstr(code),
-                 doing);
+  if (advice != NULL) {
+    (void)snprintf(store->error, sizeof store->error, "%s (%s)", advice, sqlite3_errstr(code));
+  } else {
+    const char *const text = store->db != NULL ? sqlite3_errmsg(store->db) : sqlite3_errstr(code);
+    (void)snprintf(store->error, sizeof store->error, "%s (%s)", text, doing);
+  }
 }
 
 void rf_store_close(rf_store *store) {
