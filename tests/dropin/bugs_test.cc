@@ -389,6 +389,26 @@ TEST(DropinDamage, IsToldByWhereItBegins) {
   }
 }
 
+// Not an underflow of the next block, of which nothing would have gone over that block's end.
+TEST(DropinDamage, ThatRunsFromAFreedBlockOverTheEndOfTheNextIsTheFreedOnes) {
+  for (int const size : {24, 64, 100}) {
+    for (int const reach : {1, 8, 20, size}) {
+      SCOPED_TRACE(std::to_string(size) + " " + std::to_string(reach));
+      Result const result =
+          run({program("reach"), "el", std::to_string(size), std::to_string(reach)}, with("halt=0:watch=0"));
+      ASSERT_FALSE(result.findings.empty());
+      const Json &finding = result.findings[0];
+      EXPECT_EQ(finding["bug"].text, "heap-use-after-free");
+      EXPECT_EQ(finding["relation"].text, "inside");
+      EXPECT_EQ(finding["distance"].number, size - reach);
+      EXPECT_EQ(finding["size"].number, size);
+      for (const Json &further : result.findings) {
+        EXPECT_NE(further["bug"].text, "heap-buffer-underflow");
+      }
+    }
+  }
+}
+
 TEST(DropinStack, HasNoFrameOfTheDropInsOwn) {
   for (bool const preload : {true, false}) {
     How how;

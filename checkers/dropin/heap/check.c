@@ -178,8 +178,7 @@ static areas areas_of(const rf_view *v) {
 }
 
 rf_pattern_area rf_check_live_tail(const rf_view *v) {
-  unsigned char *const behind = v->payload + v->size;
-  return (rf_pattern_area){behind, (size_t)(v->end - behind), RF_PATTERN_REDZONE};
+  return (rf_pattern_area){v->payload + v->size, (size_t)(v->end - v->payload) - v->size, RF_PATTERN_REDZONE};
 }
 
 static rf_pattern_area joined(const rf_pattern_area *low, const rf_pattern_area *high) {
@@ -376,13 +375,19 @@ static bool explain_tail(const rf_view *v, const damage *d, rf_finding *f) {
   return true;
 }
 
+static bool end_is_damaged(const rf_view *v) {
+  return !rf_pattern_holds(v->end - RF_TAIL_LEAST, RF_TAIL_LEAST, RF_PATTERN_REDZONE);
+}
+
 static bool explain_fill(const rf_view *v, const damage *d, rf_finding *f) {
   rf_pattern_area const tail = tail_area(v);
   bool const runs_on = d->tail && d->in_fill.at + d->in_fill.size == tail.at && d->in_tail.at == tail.at;
   bool const to_end = runs_on && is_all(&d->in_tail, &tail);
   rf_pattern_area const area = runs_on ? joined(&d->in_fill, &d->in_tail) : d->in_fill;
   rf_view next;
-  if (to_end && d->in_fill.at != v->payload && next_of(v, &next)) {
+  damage above; /* at the end of the next block: a write up to its start leaves none */
+  bool const has_next = to_end && d->in_fill.at != v->payload && next_of(v, &next);
+  if (has_next && !(inspect(&next, &above) && above.tail && above.in_tail.at == tail_area(&next).at)) {
     (void)tell(f, &next, RF_BUG_BUFFER_UNDERFLOW, &area, before_block);
   } else {
     (void)tell(f, v, RF_BUG_USE_AFTER_FREE, &area, "the fill of a freed block was overwritten");
@@ -400,10 +405,6 @@ static bool explain_fill(const rf_view *v, const damage *d, rf_finding *f) {
 RF_COLD static bool explain_inside(const rf_view *v, rf_finding *f) {
   damage d;
   return inspect(v, &d) && (d.fill ? explain_fill(v, &d, f) : explain_tail(v, &d, f));
-}
-
-static bool end_is_damaged(const rf_view *v) {
-  return !rf_pattern_holds(v->end - RF_TAIL_LEAST, RF_TAIL_LEAST, RF_PATTERN_REDZONE);
 }
 
 /* True where what is wrong in `v` may have come over its lower end. */

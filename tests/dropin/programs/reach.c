@@ -1,5 +1,5 @@
-/* Writes that reach far: KIND (o before its free, u before it, a after it) and NEIGHBOURS (l live, f freed), the bytes
- * of a block, the bytes that are written. */
+/* Writes that reach far: KIND (o before its free, u before it, a after it, e after it and over the end of the block
+ * behind it, too) and NEIGHBOURS (l live, f freed), the bytes of a block, the bytes that are written in it or beside. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +16,11 @@ int main(int argc, char **argv) {
   if (argv[1][1] == 'f') {
     free(before);
     free(behind);
+  }
+  if (kind == 'e') {
+    free(p);
+    memset(p + size - reach, 'A', (size_t)(behind + size + 1 - (p + size - reach)));
+    return 0;
   }
   if (kind == 'a') {
     free(p);
