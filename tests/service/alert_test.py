@@ -355,7 +355,7 @@ def told_as_fixed(watch):
     """Those of the next line that tells of a fix."""
     for line in iter(watch.stdout.readline, b""):
         told = json.loads(line)["activity"]
-        check(all(a["kind"] == "fixed" or (a["kind"] in ("ignored", "reopened") and a["finding"] == 1) for a in told))
+        check(all(a["kind"] == "fixed" or (a["kind"] in ("ignored", "opened") and a["finding"] == 1) for a in told))
         fixed = [a["finding"] for a in told if a["kind"] == "fixed"]
         if fixed:
             return fixed
