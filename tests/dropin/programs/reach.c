@@ -1,5 +1,5 @@
 /* Writes that reach far: KIND (o before its free, u before it, a after it, e after it and over the end of the block
- * behind it, too) and NEIGHBOURS (l live, f freed), the bytes of a block, the bytes that are written in it or beside. */
+ * behind it) and NEIGHBOURS (l live, f freed), the bytes of a block, the bytes that are written in it or beside it. */
 #include <stdlib.h>
 #include <string.h>
 
