@@ -375,10 +375,6 @@ static bool explain_tail(const rf_view *v, const damage *d, rf_finding *f) {
   return true;
 }
 
-static bool end_is_damaged(const rf_view *v) {
-  return !rf_pattern_holds(v->end - RF_TAIL_LEAST, RF_TAIL_LEAST, RF_PATTERN_REDZONE);
-}
-
 static bool explain_fill(const rf_view *v, const damage *d, rf_finding *f) {
   rf_pattern_area const tail = tail_area(v);
   bool const runs_on = d->tail && d->in_fill.at + d->in_fill.size == tail.at && d->in_tail.at == tail.at;
@@ -405,6 +401,10 @@ static bool explain_fill(const rf_view *v, const damage *d, rf_finding *f) {
 RF_COLD static bool explain_inside(const rf_view *v, rf_finding *f) {
   damage d;
   return inspect(v, &d) && (d.fill ? explain_fill(v, &d, f) : explain_tail(v, &d, f));
+}
+
+static bool end_is_damaged(const rf_view *v) {
+  return !rf_pattern_holds(v->end - RF_TAIL_LEAST, RF_TAIL_LEAST, RF_PATTERN_REDZONE);
 }
 
 /* True where what is wrong in `v` may have come over its lower end. */

@@ -7,6 +7,7 @@
 #include "checkers/os/memory_tags.h"
 #include "checkers/os/stack_walk.h"
 #include "checkers/page/page_store.h"
+#include "checkers/shared/filled_pointer.h"
 #include "lib/core/compiler.h"
 #include "process_finding.h"
 #include "unmapped.h"
@@ -118,8 +119,7 @@ static const char *fill_detail(rf_finding *f, const siginfo_t *info, const ucont
     return NULL;
   }
   f->address = unset != 0 ? unset : guard;
-  return unset != 0 ? "SIGSEGV: the pointer was read from memory that was never written, whose bytes are 0xcd"
-                    : "SIGSEGV: the pointer was read from the guard bytes beside a block, which are 0xfd";
+  return unset != 0 ? "SIGSEGV: " RF_READ_FROM_NEW : "SIGSEGV: " RF_READ_FROM_REDZONE;
 }
 
 static const char *causeless_detail(rf_finding *f, const siginfo_t *info, const rf_machine_context *m) {
@@ -192,9 +192,8 @@ static void report(int number, rf_bug bug, const siginfo_t *info, const ucontext
   rf_origin const origin = {NULL, jump ? caller_of_jump(context) : m.pc, (const void *)m.frame};
   const void *const address = info->si_code == SI_KERNEL ? NULL : info->si_addr;
   rf_process_finding_begin(&f, bug, access_of(number, info, &m, jump), address, &origin);
-  if (jump) {
-    f.at_access = true;
-  } else {
+  f.at_access = true;
+  if (!jump) {
     rf_finding_at_instruction(&f);
   }
   const char *const filled = number == SIGSEGV && is_of_processor(info, &m) ? fill_detail(&f, info, context) : NULL;

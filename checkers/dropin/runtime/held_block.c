@@ -72,7 +72,7 @@ typedef struct search {
   uintptr_t start; /* and where the last one starts */
 } search;
 
-/* What the unwinder says of a frame is the state behind the call that it made: the stack pointer is where it starts. */
+/* The unwinder gives a frame's registers as they are once its call has returned: the stack pointer is its low end. */
 static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *argument) {
   search *const s = argument;
   uintptr_t const stack = (uintptr_t)_Unwind_GetCFA(context);

@@ -72,16 +72,14 @@ static void report_read(uintptr_t pointer, const rf_held_block *held, bool stopp
   rf_finding f;
   uintptr_t const address = held != NULL ? held->address : pointer;
   rf_process_finding_begin(&f, RF_BUG_USE_AFTER_FREE, RF_ACCESS_UNKNOWN, (const void *)address, origin);
+  f.at_access = true;
   if (stopped) {
     rf_finding_at_instruction(&f);
-  } else {
-    f.at_access = true;
   }
-  f.detail = "the pointer was read from freed memory, whose bytes are 0xcc";
+  f.detail = RF_READ_FROM_FREED;
   if (held != NULL) {
     rf_check_about(&f, &held->view);
-    f.detail = "the pointer was read from freed memory, whose bytes are 0xcc: probably from this block, whose address "
-               "the code has";
+    f.detail = RF_READ_FROM_FREED ": probably from this block, whose address the code has";
   }
   rf_process_report(&f);
 }
@@ -135,10 +133,6 @@ RF_COLD void rf_unmapped_report(const void *address, const void *context) {
 
 #define REACH ((uintptr_t)64 * 1024) /* of a member or an index from such a pointer */
 
-static bool is_near_word_of(unsigned char fill, uintptr_t word) {
-  return word - UINTPTR_MAX / 0xFF * fill + REACH < 2 * REACH;
-}
-
 /* The processor does not report an address that is not canonical, so its value is looked for in the registers. */
 RF_COLD uintptr_t rf_unmapped_pointer_of(unsigned char fill, const void *info, const void *context) {
   const siginfo_t *const fault = info;
@@ -147,14 +141,14 @@ RF_COLD uintptr_t rf_unmapped_pointer_of(unsigned char fill, const void *info, c
   const ucontext_t *const stopped = context;
   for (int i = 0; fault->si_code == SI_KERNEL && i < REG_RIP; i++) {
     uintptr_t const word = (uintptr_t)stopped->uc_mcontext.gregs[i];
-    if (is_near_word_of(fill, word)) {
+    if (rf_filled_pointer_is_near(fill, word, REACH)) {
       return word;
     }
   }
 #else
   (void)context;
 #endif
-  return is_near_word_of(fill, address) ? address : 0;
+  return rf_filled_pointer_is_near(fill, address, REACH) ? address : 0;
 }
 
 RF_COLD void rf_unmapped_report_fill(const void *info, const void *context) {
