@@ -237,6 +237,51 @@ TEST_F(DropinHeap, TellsALongOverflowOnce) {
   expect_mended();
 }
 
+// It ends in the guard bytes behind a live block, whose own overflow that is not: whichever block is looked at first.
+TEST_F(DropinHeap, TellsAnOverflowThatEndsBehindTheNextLiveBlockOnce) {
+  for (size_t const size : {13, 40, 64, 300}) {
+    for (size_t const over : {1, 2, 3}) { // live blocks that it runs over
+      for (bool const upper_first : {false, true}) {
+        SCOPED_TRACE(testing::Message() << size << ", over " << over << (upper_first ? ", from above" : ""));
+        std::vector<unsigned char *> const blocks = make_sorted(200, size);
+        ptrdiff_t const slot = blocks[101] - blocks[100];
+        size_t at = 100;
+        while (blocks[at + over] - blocks[at] != slot * static_cast<ptrdiff_t>(over)) {
+          at++;
+          ASSERT_LT(at + over, blocks.size());
+        }
+        unsigned char *const lower = blocks[at];
+        unsigned char *const last = blocks[at + over];
+        for (unsigned char *p = lower + size; p < last + size + 3; p++) {
+          *p = static_cast<unsigned char>('a' + (p - lower) % 23);
+        }
+        rf_free(heap_, upper_first ? last : lower);
+        EXPECT_EQ(rf_heap_as_allocator_sweep(), 0U);
+        std::vector<rf_finding> const found = recorder_.take();
+        ASSERT_EQ(found.size(), 1U);
+        EXPECT_EQ(found[0].bug, RF_BUG_BUFFER_OVERFLOW);
+        EXPECT_EQ(found[0].block, reinterpret_cast<uintptr_t>(lower));
+        expect_mended();
+        for (unsigned char *const p : blocks) {
+          if (p != (upper_first ? last : lower)) {
+            rf_free(heap_, p);
+          }
+        }
+      }
+    }
+  }
+}
+
+// Two overflows that do not touch are two findings, also of neighbours.
+TEST_F(DropinHeap, TellsOverflowsOfLiveNeighboursApart) {
+  std::vector<unsigned char *> const blocks = make_sorted(200, 40);
+  blocks[100][40] = 'x';
+  blocks[101][40] = 'y';
+  EXPECT_EQ(rf_heap_as_allocator_sweep(), 2U);
+  EXPECT_EQ(recorder_.take().size(), 2U);
+  expect_mended();
+}
+
 // Large blocks of 64 KiB with what is around them touch: an overflow runs on into the guard bytes before the next one,
 // which may be looked at first.
 TEST_F(DropinHeap, TellsAnOverflowThatRunsOnIntoTheNextSpan) {

@@ -310,22 +310,21 @@ static bool first_above(const rf_view *v, rf_view *above) {
 RF_COLD static void absorb(const rf_view *from) {
   rf_view v;
   rf_view at = *from;
-  while (next_of(&at, &v) || first_above(&at, &v)) {
+  bool runs_on = true;
+  while (runs_on && (next_of(&at, &v) || first_above(&at, &v))) {
     damage d;
     rf_pattern_area const fill = areas_of(&v).fill;
     rf_pattern_area const tail = tail_area(&v);
     (void)inspect(&v, &d);
-    bool const all_of_fill = fill.size == 0 || (d.fill && is_all(&d.in_fill, &fill));
     if (d.fill && d.in_fill.at == v.payload) {
       mend(&d.in_fill);
     }
-    if (!all_of_fill || !d.tail || !is_all(&d.in_tail, &tail)) {
-      if (all_of_fill && rf_view_is_freed(&v) && d.tail && d.in_tail.at == tail.at) {
-        mend_tail(&v);
-      }
-      return;
+    bool const over_fill = fill.size == 0 || (d.fill && is_all(&d.in_fill, &fill));
+    bool const into_tail = over_fill && d.tail && d.in_tail.at == tail.at;
+    if (into_tail) {
+      mend_tail(&v);
     }
-    mend_tail(&v);
+    runs_on = into_tail && is_all(&d.in_tail, &tail);
     at = v;
   }
 }
@@ -411,8 +410,8 @@ static bool end_is_damaged(const rf_view *v) {
 static bool comes_from_below(const rf_view *v) {
   damage d;
   rf_view previous;
-  return inspect(v, &d) && (d.fill ? d.in_fill.at : d.in_tail.at) == v->payload && previous_of(v, &previous) &&
-         previous.end[-1] != RF_PATTERN_REDZONE;
+  bool const wrong = inspect(v, &d) && previous_of(v, &previous) && previous.end[-1] != RF_PATTERN_REDZONE;
+  return wrong && (d.fill ? d.in_fill.at == v->payload : areas_of(v).fill.size == 0 && d.in_tail.at == tail_area(v).at);
 }
 
 /* One damage in or around the block, told and mended; false where there is none. */
