@@ -137,6 +137,31 @@ done
 # Without these its own calls of sigaction would come to the one that it exports: a deadlock in mode page.
 mapfile -t wrapped < <(grep -o -- '-Wl,--wrap=[^"]*' checkers/dropin/BUILD.bazel)
 ((${#wrapped[@]})) || exit 1
+
+# The emulator has no membarrier, without which no request goes the short way that all go on a processor. A change of a
+# page's rights interrupts the other threads, too.
+cat >"$work/membarrier.c" <<'END'
+#define _GNU_SOURCE
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f);
+long __wrap_syscall(long number, long a, long b, long c, long d, long e, long f) {
+  static volatile char page[4096] __attribute__((aligned(4096)));
+  if (number != SYS_membarrier) {
+    return __real_syscall(number, a, b, c, d, e, f);
+  }
+  page[0] = 1;
+  return __real_syscall(SYS_mprotect, page, sizeof page, PROT_READ) != 0 ||
+                 __real_syscall(SYS_mprotect, page, sizeof page, PROT_READ | PROT_WRITE) != 0
+             ? -1
+             : 0;
+}
+END
+"${cc[@]}" "${warn[@]}" -O2 -fPIC -c -o "$work/membarrier.o" "$work/membarrier.c" || exit 1
+objects+=("$work/membarrier.o")
+wrapped+=(-Wl,--wrap=syscall)
 "${cc[@]}" "${link[@]}" -shared -o "$work/libringfence.so" "${objects[@]}" -Wl,--as-needed -static-libgcc -pthread \
   -ldl -Wl,--version-script=checkers/dropin/dropin.lds \
   -Wl,-Bsymbolic-functions,--dynamic-list=checkers/dropin/preemptible.lds \

@@ -39,10 +39,8 @@ static inline bool is_forwarding(void) {
 /* ---- The shortest way ---- */
 
 void rf_malloc_choose_way(void) {
-  bool const knows_callers = RF_STACK_RULES || (rf_runtimes[0].size == 0 && rf_runtimes[1].size == 0);
   if (rf_heap_options_now.fast_most != 0 && !rf_tracing() && rf_guarded_blocks.rate != 1 &&
-      rf_forward.now == RF_FORWARD_NOTHING && knows_callers &&
-      __atomic_load_n(&rf_stop_now.fences, __ATOMIC_RELAXED) == 0) {
+      rf_forward.now == RF_FORWARD_NOTHING && __atomic_load_n(&rf_stop_now.fences, __ATOMIC_RELAXED) == 0) {
     __atomic_fetch_and(&rf_stop_now.wanted, ~RF_STOP_LONG, __ATOMIC_RELAXED);
   }
 }
@@ -138,8 +136,13 @@ PART void *alloc_usual(size_t size, size_t align, rf_family family, const rf_ori
   return RF_UNLIKELY(p == NULL) ? no_memory() : p;
 }
 
+/* The request may go the short way, and was counted. */
+static inline bool is_short(size_t size, const rf_origin *origin) {
+  return size <= rf_heap_options_now.fast_most && !rf_is_runtime(origin->caller) && rf_guarded_blocks_passes();
+}
+
 static inline void *alloc_untagged(size_t size, size_t align, rf_family family, const rf_origin *origin) {
-  if (RF_LIKELY(align <= RF_ALIGN_DEFAULT) && size <= rf_heap_options_now.fast_most && rf_guarded_blocks_passes()) {
+  if (RF_LIKELY(align <= RF_ALIGN_DEFAULT) && is_short(size, origin)) {
     rf_cache *const cache = rf_short_enter();
     if (RF_LIKELY(cache != NULL)) {
       return alloc_shortly(cache, size, family, origin);
@@ -181,7 +184,7 @@ PART void *zalloc_usual(size_t count, size_t size, const rf_origin *origin) {
 
 static inline void *zalloc_untagged(size_t count, size_t size, const rf_origin *origin) {
   size_t total;
-  if (RF_LIKELY(rf_mul(count, size, &total)) && total <= rf_heap_options_now.fast_most && rf_guarded_blocks_passes()) {
+  if (RF_LIKELY(rf_mul(count, size, &total)) && is_short(total, origin)) {
     rf_cache *const cache = rf_short_enter();
     if (RF_LIKELY(cache != NULL)) {
       return zalloc_shortly(cache, total, origin);

@@ -9,6 +9,7 @@
 #define RINGFENCE_DROPIN_SHORT_WAY_H
 
 #include "checkers/dropin/heap/fast.h"
+#include "checkers/dropin/runtime/caller.h"
 #include "checkers/dropin/runtime/own_cache.h"
 #include "checkers/os/memory_tags.h"
 #include "guarded_blocks.h"
@@ -94,7 +95,7 @@ RF_INLINE const void *rf_short_frame(const void *frame, bool here) {
 /* `small`, a constant: up to RF_SMALL_MOST bytes; else more, and up to fast_most. */
 RF_INLINE void *rf_short_alloc_at_once(size_t size, rf_family family, uintptr_t caller, const void *frame, bool here,
                                        bool small) {
-  if (RF_UNLIKELY(!rf_guarded_blocks_passes())) {
+  if (RF_UNLIKELY(rf_is_runtime(caller)) || RF_UNLIKELY(!rf_guarded_blocks_passes())) {
     return rf_short_alloc_otherwise(size, family, caller, frame);
   }
   rf_cache *const cache = rf_short_enter();
