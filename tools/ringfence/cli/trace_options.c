@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DAY_S = 86400 };
+#define DAY_S 86400
 
 bool rf_trace_option_size(const char *name, const char *text, size_t *out) {
   char *end;

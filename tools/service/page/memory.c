@@ -7,7 +7,10 @@
 #include <math.h>
 #include <string.h>
 
-enum { HEIGHT = 160, TOP = 16, WIDTH = 1000, LINES = 4 };
+#define HEIGHT 160
+#define TOP 16
+#define WIDTH 1000
+#define LINES 4
 
 typedef struct axes {
   int64_t begin; /* ms since 1970 */
