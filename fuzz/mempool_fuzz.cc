@@ -264,7 +264,9 @@ private:
       order.push_back(order.size());
       priorities.push_back(in_.u8() % 3);
     }
-    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return priorities[a] > priorities[b]; });
+    std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+      return priorities[a] != priorities[b] ? priorities[a] > priorities[b] : a < b;
+    });
     Waiters waiters;
     start(waiters, priorities, RF_OK);
     auto const victim = some_live();

@@ -356,12 +356,12 @@ TEST(DropinDeadStacks, AreThoseWhoseDescriptorIsWhole) {
       {"being made, too", [](const FakeStack &s) { s.set_at((kWords - 3) * sizeof(void *) - 4, UINT32_MAX); }},
   };
   for (auto const &[what, damage] : kCases) {
-    alone([&, damage = damage, what = what] {
+    alone([&, spoil = damage, name = what] {
       FakeStack const stack(16 * kPage, 16 * kPage);
       stack.look();
       EXPECT_EQ(dead_stacks(), stack.lower());
-      damage(stack);
-      EXPECT_EQ(dead_stacks(), Ranges()) << what;
+      spoil(stack);
+      EXPECT_EQ(dead_stacks(), Ranges()) << name;
     });
   }
 }

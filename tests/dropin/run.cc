@@ -125,10 +125,10 @@ void limit_the_stack() {
   _exit(125);
 }
 
-using TimedLine = std::pair<long long, Json>;
+using TimedLines = std::multimap<long long, Json>; // lines of one time in the order in which they were read
 
 // A line without a time is as late as the one before.
-void read_log(const std::string &path, std::vector<TimedLine> &lines) {
+void read_log(const std::string &path, TimedLines &lines) {
   std::istringstream text(read_file(path));
   std::string line;
   long long time = 0;
@@ -136,24 +136,22 @@ void read_log(const std::string &path, std::vector<TimedLine> &lines) {
     Json json;
     EXPECT_TRUE(Json::parse(line + "\n", json)) << line;
     time = std::max<long long>(time, json["time_ns"].number);
-    lines.emplace_back(time, json);
+    lines.emplace(time, json);
   }
 }
 
 // A folder has the files of all processes in any order.
 void read_logs(const Folder &folder, Result &result) {
-  std::vector<TimedLine> lines;
+  TimedLines lines;
   for (const std::string &name : folder.files()) {
     if (name.compare(0, 4, "log.") == 0) {
       read_log(folder.path() + "/" + name, lines);
     }
   }
-  std::stable_sort(lines.begin(), lines.end(),
-                   [](const TimedLine &a, const TimedLine &b) { return a.first < b.first; });
-  for (const TimedLine &line : lines) {
-    result.lines.push_back(line.second);
-    if (line.second["type"].text == "finding") {
-      result.findings.push_back(line.second);
+  for (const auto &[time, line] : lines) {
+    result.lines.push_back(line);
+    if (line["type"].text == "finding") {
+      result.findings.push_back(line);
     }
   }
 }

@@ -276,8 +276,8 @@ TEST_F(ReportCommand, FurtherFindingsWithoutARecordAreSeenInEveryForm) {
   ASSERT_EQ(report({"--write-baseline", known, counted}).status, 0);
   for (const auto &[input, lost] : {std::pair{counted, "2 findings without a record"},
                                     std::pair{unrecorded, "further findings that could not be recorded"}}) {
-    const auto written = [&, input = input](const char *form) {
-      const Result result = report({"--baseline", known, form, input});
+    const auto written = [&, log = input](const char *form) {
+      const Result result = report({"--baseline", known, form, log});
       EXPECT_EQ(result.status, 99) << form;
       return result.out;
     };

@@ -156,7 +156,7 @@ static void measure_cell(const subject *s, const trace *t, void *out) {
   c->ns = replay_measure(s, t, &m, arena, 1, each).mean_ns;
   double const runs = BUDGET_NS / (2 * c->ns * (double)t->count);
   if (runs > 1) {
-    c->ns = replay_measure(s, t, &m, arena, runs > RUNS_MOST ? RUNS_MOST : (unsigned)runs, each).mean_ns;
+    c->ns = replay_measure(s, t, &m, arena, runs > (double)RUNS_MOST ? RUNS_MOST : (unsigned)runs, each).mean_ns;
   }
   c->worst = worst_steps(s, t, &m, arena, each);
   c->footprint = footprint;
@@ -208,7 +208,7 @@ static void measure_overhead(const subject *s, const trace *t, void *out) {
   size_t const footprint_few = replay_footprint(s, &few, &m, 0);
   size_t const footprint_many = replay_footprint(s, &many, &m, 0);
   (void)t;
-  *(double *)out = (double)(footprint_many - footprint_few) / (MANY - FEW) - NODE;
+  *(double *)out = (double)(footprint_many - footprint_few) / (double)(MANY - FEW) - (double)NODE;
 }
 
 /* ---- Tables ---- */

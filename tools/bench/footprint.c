@@ -46,8 +46,8 @@ int main(void) {
         logs += log(footprint(&subjects[i], &t));
         trace_free(&t);
       }
-      printf(" %.3f |", exp(logs / SEEDS));
-      sum += logs / SEEDS;
+      printf(" %.3f |", exp(logs / (double)SEEDS));
+      sum += logs / (double)SEEDS;
     }
     printf(" %.3f |\n", exp(sum / (double)trace_kinds()));
     (void)fflush(stdout);

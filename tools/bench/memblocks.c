@@ -174,11 +174,11 @@ static void run_round(kind *k, size_t round) {
   void **const batch = &k->live[BLOCKS - FREE];
   uint64_t start = rf_port_now_ns();
   k->take(k->self, batch);
-  k->take_ns[round] = (double)(rf_port_now_ns() - start) / BATCH;
+  k->take_ns[round] = (double)(rf_port_now_ns() - start) / (double)BATCH;
   pick(k->live, BLOCKS - FREE + BATCH);
   start = rf_port_now_ns();
   k->give(k->self, batch);
-  k->give_ns[round] = (double)(rf_port_now_ns() - start) / BATCH;
+  k->give_ns[round] = (double)(rf_port_now_ns() - start) / (double)BATCH;
 }
 
 static void print_spread(double *values) {

@@ -300,7 +300,7 @@ static void print_bytes_of(unsigned which) {
     }
     memset(p, 1, BYTES);
   }
-  printf(" %.0f |", (double)(resident_bytes() - before) / BLOCKS - BYTES);
+  printf(" %.0f |", (double)(resident_bytes() - before) / (double)BLOCKS - (double)BYTES);
 }
 
 static void print_bytes(void) {
@@ -355,7 +355,7 @@ static void print_million(unsigned which) {
   }
   printf("\nA million blocks of %d bytes live at once in mode %s: all served, whole and freed, %.0f ns for both.\n"
          "As many pages touched and given back without a checker: %.0f ns a page the first time, %.0f the second.\n",
-         BYTES, modes[which].name, (double)(rf_port_now_ns() - before) / BLOCKS, first, again);
+         BYTES, modes[which].name, (double)(rf_port_now_ns() - before) / (double)BLOCKS, first, again);
 }
 
 /* ---- Traces ---- */
