@@ -121,7 +121,7 @@ def parts_of(packages):
             for name, target in packages.package(folder).items():
                 if "compat" in folder and not name.startswith("system_malloc_"):
                     continue
-                if name == "gtest":  # C++
+                if name in ("gtest", "checkers"):  # C++; the headers of all others again
                     continue
                 if target.headers and target.headers[0].startswith(PUBLIC):
                     found.setdefault(name, "//%s:%s" % (folder, name))

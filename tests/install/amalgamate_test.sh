@@ -266,6 +266,9 @@ CPPFLAGS := -DIN_CPPFLAGS
 TARGET_ARCH := -DIN_TARGET_ARCH
 include \$(RINGFENCE)/tools/amalgamate.mk
 firmware: firmware.o \$(RINGFENCE_OBJECT)
+firmware.o: | \$(RINGFENCE_BUILD)/ringfence.h
+clean:
+	rm -rf firmware firmware.o \$(RINGFENCE_BUILD)
 END
   cp tests/install/consumer/firmware.c "$work/make"
   make -j2 -C "$work/make" >"$work/log" 2>&1 || complain "make: $(<"$work/log")"
@@ -278,6 +281,7 @@ END
   for file in VERSION lib/heaps/BUILD.bazel lib/heaps/tlsf/tlsf.c checkers/include/ringfence/options.inc; do
     make -q -C "$work/make" -W "$here/$file" firmware && complain "make: $file is new, and nothing is made again"
   done
+  make -C "$work/make" clean firmware >"$work/log" 2>&1 || complain "make clean firmware: $(<"$work/log")"
 }
 if command -v make >/dev/null; then
   try_make

@@ -51,7 +51,8 @@ steps = yaml.safe_load(open(sys.argv[1]))["runs"]["steps"]
 open("github.sh", "w").write([step["run"] for step in steps if step.get("name") == "Check"][0])
 job = yaml.safe_load(open(sys.argv[2]))[".ringfence"]
 open("gitlab_before.sh", "w").write("\n".join(job["before_script"]))
-open("gitlab.sh", "w").write("\n".join(job["script"]).replace("/tmp/ringfence/bin/", ""))
+open("gitlab.sh", "w").write("\n".join(job["script"]).replace("/tmp/ringfence-$CI_JOB_ID/bin/", ""))
+open("gitlab_after.sh", "w").write("\n".join(job["after_script"]))
 END
 
 # name, expected status, script
@@ -87,12 +88,14 @@ for folder; do :; done
 /bin/mkdir "$folder" || exit 128
 END
 chmod +x bare/*
-ln -s /bin/rm bare/rm
+ln -s /bin/mkdir bare/mkdir
 mkdir tmp
-sed -i "s|/tmp/ringfence|$work/tmp/ringfence|g" gitlab_before.sh
+sed -i "s|/tmp/ringfence|$work/tmp/ringfence|g" gitlab_before.sh gitlab_after.sh
+export CI_JOB_ID=0
 # name, expected status
 before() {
   local status=0
+  CI_JOB_ID=$((CI_JOB_ID + 1))
   PATH=$work/bare /bin/bash -e gitlab_before.sh >log 2>&1 || status=$?
   ((status == $2)) || complain "$1: status $status, not $2: $(<log)"
 }
@@ -113,6 +116,9 @@ END
 before 'gitlab without CMake' 0
 [[ $(cut -d' ' -f1 log | tr '\n' ' ') == 'apt-get apt-get git cmake cmake cmake own ' ]] ||
   complain "gitlab without CMake: $(<log)"
+# Jobs of a runner that is a shell share its /tmp, and run at the same time.
+bash -e gitlab_after.sh
+[[ $(ls tmp) == ringfence-2 ]] || complain "gitlab: a job's end leaves, beside the other job's: $(ls tmp)"
 
 export RINGFENCE_RUN=./off_by_one RINGFENCE_CHECK_OPTIONS=--continue RINGFENCE_BASELINE='' RINGFENCE_MODE=guard
 try gitlab 99 gitlab.sh

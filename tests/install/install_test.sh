@@ -189,6 +189,20 @@ else
   echo "no pkg-config here: its part is left out"
 fi
 
+# As docs/install.md has it, from a folder where no linker looks.
+if { command -v pkg-config && command -v meson && command -v ninja; } >/dev/null; then
+  mkdir "$work/meson"
+  cp -L "$examples/off_by_one.c" "$work/meson/program.c"
+  printf "project('consumer', 'c')\n%s\n" "$(sed -n '/^```meson$/,/^```$/{/^malloc = /p;/^executable(.program/p}' \
+    docs/install.md)" >"$work/meson/meson.build"
+  export CCACHE_DISABLE=1 # meson takes it where there is one, and its folder may be read-only
+  { PKG_CONFIG_PATH=$moved/lib/pkgconfig meson setup "$work/meson/build" "$work/meson" &&
+    ninja -C "$work/meson/build"; } >"$work/log" 2>&1 || complain "meson: $(tail -n 30 "$work/log")"
+  expect "malloc by Meson" 99 "$summary" "$work/meson/build/program"
+else
+  echo "no meson here: its part is left out"
+fi
+
 # ---- By CMake ----
 
 if { command -v cmake && command -v make; } >/dev/null; then

@@ -13,6 +13,7 @@ from starlark import Loader, Struct
 
 FOLDER = os.path.dirname(os.path.abspath(sys.argv[1]))
 WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow"]
+FEATURES = ["-layering_check"]
 C_ONLY = ["-std=c11", "-Wstrict-prototypes", "-Wmissing-prototypes", "-Wvla", "-ffunction-sections", "-fdata-sections"]
 EVERYWHERE = {"compatible_with": ["c"], "restricted_to": ["r"], "testonly": True, "deprecation": "old"}
 PARTS = {"memory": "1", "test.memory": "2", "tests.memory": "3"}  # all, the group "test", another group
@@ -41,14 +42,15 @@ def plain_rules():
                          (["//lib/includes/ringfence:a.h"], None)):
         made = targets_of("defs.bzl", "rf_cc_library", name="x", hdrs=hdrs, copts=["-Da"], srcs=["s"])
         rule, it = made["x"]
-        equal((rule, it["hdrs"], it["copts"], it["srcs"]),
-              ("cc_library", hdrs, WARNINGS + C_ONLY + ["-Da"], ["s"]), hdrs)
+        equal((rule, it["hdrs"], it["copts"], it["srcs"], it["features"]),
+              ("cc_library", hdrs, WARNINGS + C_ONLY + ["-Da"], ["s"], FEATURES), hdrs)
         equal(it.get("strip_include_prefix"), prefix, hdrs)
     for word in ("includes", "include_prefix"):
         it = targets_of("defs.bzl", "rf_cc_library", name="x", hdrs=["//lib/include/ringfence:a.h"], **{word: ["."]})
         equal("strip_include_prefix" in it["x"][1], False, word)
-    rule, it = targets_of("defs.bzl", "rf_cc_binary", name="x", copts=["-Da"], linkshared=True)["x"]
-    equal((rule, it), ("cc_binary", {"copts": WARNINGS + C_ONLY + ["-Da"], "linkshared": True}))
+    rule, it = targets_of("defs.bzl", "rf_cc_binary", name="x", copts=["-Da"], features=["f"], linkshared=True)["x"]
+    equal((rule, it), ("cc_binary", {"copts": WARNINGS + C_ONLY + ["-Da"], "features": FEATURES + ["f"],
+                                     "linkshared": True}))
     cxx = WARNINGS + ["-Wno-sign-conversion"]
     rule, it = targets_of("defs.bzl", "rf_cc_test", name="x", deps=["d"], copts=["-Da"], srcs=["s"])["x"]
     equal((rule, it), ("cc_test", {"size": "small", "copts": cxx + ["-Da"], "srcs": ["s"],
@@ -63,7 +65,7 @@ def plain_rules():
     equal((it["copts"].chosen(compiled + "gcc"), it["copts"].chosen()), (cxx + header + ["-fpch-deps"], cxx))
     equal(it["copts"].chosen(compiled + "clang"), cxx + header + ["-Xclang", "-isysroot", "-Xclang", "."])
     rule, it = targets_of("defs.bzl", "rf_cc_test_library", name="x", deps=["d"], copts=["-Da"])["x"]
-    equal((rule, it), ("cc_library", {"testonly": True, "copts": cxx + ["-Da"],
+    equal((rule, it), ("cc_library", {"testonly": True, "copts": cxx + ["-Da"], "features": FEATURES,
                                       "deps": ["d", "@com_google_googletest//:gtest"]}))
     for bare in (None, [], ["a.c"]):
         made = targets_of("sources.bzl", "rf_sources", bare=bare, visibility=["v"])
@@ -77,11 +79,12 @@ def conformance():
     main = "@ringfence//tests/conformance:main"
     chosen = "@ringfence//tests/conformance:chosen_subject.c"
     rule, it = targets_of("conformance.bzl", "rf_conformance_test", name="x", subject="s", deps=["d"])["x"]
-    equal((rule, it), ("cc_test", {"size": "small", "copts": WARNINGS + C_ONLY, "srcs": [chosen], "deps": ["d", main],
-                                   "local_defines": ["RF_CONFORMANCE_SUBJECT=s"]}))
+    equal((rule, it), ("cc_test", {"size": "small", "copts": WARNINGS + C_ONLY, "features": FEATURES, "srcs": [chosen],
+                                   "deps": ["d", main], "local_defines": ["RF_CONFORMANCE_SUBJECT=s"]}))
     it = targets_of("conformance.bzl", "rf_conformance_test", name="x", subject="s", deps=["d"], size="large",
-                    srcs=["a.c"], copts=["-Da"], local_defines=["B"], tags=["t"])["x"][1]
-    equal(it, {"size": "large", "copts": WARNINGS + C_ONLY + ["-Da"], "srcs": [chosen, "a.c"], "deps": ["d", main],
+                    srcs=["a.c"], copts=["-Da"], local_defines=["B"], features=["f"], tags=["t"])["x"][1]
+    equal(it, {"size": "large", "copts": WARNINGS + C_ONLY + ["-Da"], "features": FEATURES + ["f"],
+               "srcs": [chosen, "a.c"], "deps": ["d", main],
                "local_defines": ["RF_CONFORMANCE_SUBJECT=s", "B"], "tags": ["t"]})
     it = targets_of("conformance.bzl", "rf_conformance_test", name="x", subject="s", deps=[], srcs=None, copts=None,
                     local_defines=None)["x"][1]

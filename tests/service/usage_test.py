@@ -3,6 +3,7 @@
 there is a folder of findings or not. A right one about what is not there exits with 1."""
 
 import os
+import re
 import subprocess
 
 import service
@@ -100,6 +101,24 @@ def without_a_folder_of_findings_too():
     all_wrong_lines("/nowhere/at/all")
 
 
+def it_says_which_version_it_is_and_how_a_command_is_used():
+    def said(*words):
+        done = subprocess.run([service.SERVE, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, check=False, timeout=60)
+        return done.returncode, done.stdout.decode()
+
+    status, version = said("--version")
+    check(status == 0 and re.fullmatch(r"ringfence-serve \d+\.\d+\.\d+\S*\n", version), status, version)
+    equal([said("version"), said("-V")], [(0, version)] * 2)
+    for name in WRONG:
+        if name != "nonsense":
+            usage = said("help", name)
+            check(usage[1].startswith("Usage: ringfence " + name), usage)
+            equal(usage, said(name, "--help"))
+    equal(said("help", "nonsense"), (2, "ringfence: unknown command nonsense; try `ringfence-serve help`\n"))
+    equal(said("help", "finding")[1], "ringfence: unknown command finding; did you mean findings?\n")
+
+
 def what_is_not_there_exits_with_1():
     with Service(start=False) as s:
         append(s.directory, event("a", "1"))
@@ -154,6 +173,7 @@ def all_commands_are_in_the_table():
     equal(set(names), set(WRONG) - {"nonsense"})
 
 
-service.main([a_wrong_command_line_exits_with_2, without_a_folder_of_findings_too, what_is_not_there_exits_with_1,
+service.main([a_wrong_command_line_exits_with_2, without_a_folder_of_findings_too,
+              it_says_which_version_it_is_and_how_a_command_is_used, what_is_not_there_exits_with_1,
               a_default_folder_that_others_can_read_is_not_used,
               the_environment_names_the_folder_as_it_does_for_checked_processes, all_commands_are_in_the_table])

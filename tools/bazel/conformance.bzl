@@ -1,7 +1,7 @@
 """The conformance suite as a test of any rf_allocator, in this workspace or in yours."""
 
 load("@rules_cc//cc:defs.bzl", "cc_test")
-load(":copts.bzl", "RF_COPTS")
+load(":copts.bzl", "RF_COPTS", "RF_FEATURES")
 
 # Labels of this repository, also when the macro is called from another one.
 _CHOSEN_SUBJECT = Label("//tests/conformance:chosen_subject.c")
@@ -15,6 +15,7 @@ def rf_conformance_test(
         srcs = [],
         copts = [],
         local_defines = [],
+        features = [],
         **kwargs):
     """Tests that an allocator keeps every promise of <ringfence/allocator.h>.
 
@@ -27,12 +28,14 @@ def rf_conformance_test(
       srcs: C, beside the suite's own.
       copts: for these.
       local_defines: for these.
+      features: for these.
       **kwargs: of cc_test.
     """
     cc_test(
         name = name,
         size = size,
         copts = RF_COPTS + (copts or []),
+        features = RF_FEATURES + (features or []),
         srcs = [str(_CHOSEN_SUBJECT)] + (srcs or []),
         local_defines = ["RF_CONFORMANCE_SUBJECT=" + subject] + (local_defines or []),
         deps = deps + [str(_MAIN)],

@@ -35,3 +35,7 @@ RF_CXXOPTS = _WARNINGS + ["-Wno-sign-conversion"]
 
 # For what other workspaces build of ours in C++, whose defaults may be older: Bazel 7 has C++14, Bazel 4 to 6 C++11.
 RF_CXX17 = ["-std=c++17"]
+
+# Headers of ours are told apart by visibility and //tests/house. Clang's check that whatever is included comes from a
+# direct dependency is a workspace's own, which may have it for all that it builds; it would end the build here.
+RF_FEATURES = ["-layering_check"]

@@ -1,7 +1,7 @@
 """Rules with the project's compiler flags: C for libraries and programs, C++17 for tests."""
 
 load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
-load(":copts.bzl", "RF_COPTS", "RF_CXXOPTS")
+load(":copts.bzl", "RF_COPTS", "RF_CXXOPTS", "RF_FEATURES")
 load(":precompiled.bzl", "precompiled")
 
 # The folders of public headers, included as <ringfence/name.h>. Other headers are included by their path.
@@ -10,7 +10,7 @@ _PUBLIC = [
     "/checkers/include",
 ]
 
-def rf_cc_library(name, hdrs = [], copts = [], **kwargs):
+def rf_cc_library(name, hdrs = [], copts = [], features = [], **kwargs):
     """A C library; its hdrs from //lib/include and //checkers/include are included as <ringfence/...>."""
     if "includes" not in kwargs and "include_prefix" not in kwargs:
         for root in _PUBLIC:
@@ -20,14 +20,16 @@ def rf_cc_library(name, hdrs = [], copts = [], **kwargs):
         name = name,
         hdrs = hdrs,
         copts = RF_COPTS + copts,
+        features = RF_FEATURES + features,
         **kwargs
     )
 
-def rf_cc_binary(name, copts = [], **kwargs):
+def rf_cc_binary(name, copts = [], features = [], **kwargs):
     """A C program or, with linkshared, a C shared library."""
     cc_binary(
         name = name,
         copts = RF_COPTS + copts,
+        features = RF_FEATURES + features,
         **kwargs
     )
 
@@ -43,12 +45,13 @@ def rf_cc_test(name, srcs = [], deps = [], copts = [], size = "small", **kwargs)
         **kwargs
     )
 
-def rf_cc_test_library(name, copts = [], **kwargs):
+def rf_cc_test_library(name, copts = [], features = [], **kwargs):
     """C++ that several tests share: fixtures, suites, fakes."""
     cc_library(
         name = name,
         testonly = True,
         copts = RF_CXXOPTS + copts,
+        features = RF_FEATURES + features,
         deps = kwargs.pop("deps", []) + ["@com_google_googletest//:gtest"],
         **kwargs
     )
