@@ -233,7 +233,8 @@ INSTANTIATE_TEST_SUITE_P(
                     "vfwprintf_chk_of_a_closed_stream", "fwscanf_of_a_closed_stream", "vfwscanf_of_a_closed_stream",
                     "fwscanf_of_2023_of_a_closed_stream", "readdir_of_a_closed_folder", "readdir64_of_a_closed_folder",
                     "readdir_r_of_a_closed_folder", "readdir64_r_of_a_closed_folder", "rewinddir_of_a_closed_folder",
-                    "telldir_of_a_closed_folder", "seekdir_of_a_closed_folder", "closedir_of_a_closed_folder"),
+                    "telldir_of_a_closed_folder", "seekdir_of_a_closed_folder", "closedir_of_a_closed_folder",
+                    "dirfd_of_a_closed_folder"),
     [](const testing::TestParamInfo<const char *> &it) { return std::string(it.param); });
 
 TEST_P(DropinClosed, IsFoundAtTheCallWhichFails) {
@@ -279,7 +280,7 @@ TEST(DropinClosedFolder, IsFoundWhereTheDropInIsLinkedIn) {
   how.preload = false;
   for (const std::string name : {"closed_linked", "closed_static"}) {
     for (const std::string call :
-         {"readdir", "readdir64", "readdir_r", "readdir64_r", "rewinddir", "telldir", "seekdir", "closedir"}) {
+         {"readdir", "readdir64", "readdir_r", "readdir64_r", "rewinddir", "telldir", "seekdir", "closedir", "dirfd"}) {
       Result const result = run({program(name), call + "_of_a_closed_folder", "bad"}, how);
       EXPECT_NE(result.out.find("refused\n"), std::string::npos) << name << " " << call << result.out;
       ASSERT_EQ(result.findings.size(), 1U) << name << " " << call << result.err;

@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "checkers/os/host.h"
+#include "checkers/page/page_store.h"
 
 extern FILE *_IO_list_all __attribute__((weak));
 
@@ -89,6 +90,20 @@ void rf_stream_buffer_look(FILE *stream, const rf_origin *origin) {
     look_at_all(origin != NULL ? origin : &none);
   } else if (is_there(stream)) {
     look_at(stream, origin != NULL ? origin : &none);
+  }
+  errno = saved;
+}
+
+/* The system refuses all where it may not write the first byte, and moves less than it was told to elsewhere. */
+void rf_stream_buffer_refused(FILE *stream, const rf_origin *origin) {
+  int const saved = errno;
+  if (saved != EFAULT || !is_there(stream) || ferror_unlocked(stream) == 0) {
+    return;
+  }
+  const char *const buffer = stream->_IO_buf_base;
+  if (buffer != NULL && rf_guarded_blocks_own(buffer) && stream->_IO_buf_end > buffer) {
+    size_t const size = (size_t)(stream->_IO_buf_end - buffer);
+    (void)rf_page_store_report_transfer(rf_guarded_blocks.store, buffer, 1, size, RF_ACCESS_WRITE, origin);
   }
   errno = saved;
 }
