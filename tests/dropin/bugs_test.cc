@@ -306,6 +306,24 @@ TEST(DropinClosedStream, ThatMovesNothingIsFound) {
   }
 }
 
+// The C library reads it when the process ends, and when all streams are flushed.
+TEST(DropinClosedStream, ThatIsFreedByFreeIsFoundWhereAllAreRead) {
+  for (const std::string name : {"stream_that_is_freed", "stream_that_is_freed_before_all_are_flushed"}) {
+    for (const std::string mode : {"mode=guard:watch=0", "mode=guard:watch=1", "mode=page"}) {
+      SCOPED_TRACE(name + " " + mode);
+      Result const result = run({program("closed"), name, "bad"}, with(mode + ":leaks=0"));
+      ASSERT_GE(result.findings.size(), 1U) << result.err; // and what the C library does with such a stream
+      const Json &finding = result.findings[0];
+      EXPECT_EQ(finding["bug"].text, "heap-use-after-free");
+      EXPECT_EQ(finding["access"].text, "read");
+      EXPECT_EQ(finding["relation"].text, "inside");
+      EXPECT_TRUE(is_near(finding["released"], program("closed"), place(result.out, "released")));
+      EXPECT_TRUE(leads_through(finding["allocated"], program("closed")));
+      EXPECT_EQ(run({program("closed"), name, "good"}, with(mode)).findings.size(), 0U);
+    }
+  }
+}
+
 TEST(DropinBadFree, OfMemoryOfTheProgramBreak) {
   for (const char *const name : {"free_of_the_break", "free_inside_the_break", "realloc_of_the_break"}) {
     for (const char *const mode : {"mode=guard", "mode=page"}) {

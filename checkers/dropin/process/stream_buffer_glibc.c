@@ -67,13 +67,17 @@ static bool can_be_read(const FILE *stream) {
   /* NOLINTEND(cert-fio38-c) */
 }
 
-/* A program that frees a stream by `free` leaves it in the list. */
+/* A program that frees a stream by `free` leaves it in the list, where the C library is about to read it. On closed
+ * pages that read is found. */
 static void look_at_all(const rf_origin *origin) {
   bool const locked = rf_stream_list_lock();
   FILE *stream = &_IO_list_all != NULL ? _IO_list_all : NULL;
   while (stream != NULL && can_be_read(stream) && is_there(stream)) {
     look_at(stream, origin);
     stream = stream->_chain;
+  }
+  if (stream != NULL && !is_standard(stream) && !rf_guarded_blocks_own(stream) && rf_malloc_impl_is_freed(stream)) {
+    (void)rf_malloc_impl_report_stale(stream, 1, RF_ACCESS_READ, origin);
   }
   if (locked) {
     rf_stream_list_unlock();

@@ -188,8 +188,26 @@ USE_FOLDER(seekdir, (seekdir(folder, 0), 1))
 USE_FOLDER(closedir, bad &&closedir(folder) == -1)
 USE_FOLDER(dirfd, dirfd(folder) == -1)
 
+/* Not closed: the C library has it in its list. */
+static void stream_that_is_freed(void) {
+  FILE *const stream = fopen("/dev/null", "r+");
+  if (bad) {
+    mark("released");
+    free(stream);
+  } else {
+    fclose(stream);
+  }
+}
+
+static void stream_that_is_freed_before_all_are_flushed(void) {
+  stream_that_is_freed();
+  mark("found");
+  fflush(NULL);
+}
+
 int main(int argc, char **argv) {
   static const test_case cases[] = {
+      CASE(stream_that_is_freed), CASE(stream_that_is_freed_before_all_are_flushed),
       CASE(fgets_of_a_closed_stream),          CASE(fgets_chk_of_a_closed_stream),
       CASE(getline_of_a_closed_stream),        CASE(getdelim_of_a_closed_stream),
       CASE(getdelim_own_of_a_closed_stream),   CASE(fputs_of_a_closed_stream),
