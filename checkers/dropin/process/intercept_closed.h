@@ -29,7 +29,8 @@ static inline void rf_has_read(FILE *stream, const rf_origin *origin) {
   }
 }
 
-/* A function that reads from `stream`. Where no block has pages of its own, the common way is that of USES. */
+/* A function that reads from `stream`, and gives `failed` where it cannot. Where no block has pages of its own, the
+ * common way is that of USES; elsewhere it compares what the function gives. */
 #define READS(type, failed, name, parameters, arguments)                                                               \
   RF_COLD static type look_in_##name parameters {                                                                      \
     rf_origin const origin = RF_CALLER;                                                                                \
@@ -41,11 +42,19 @@ static inline void rf_has_read(FILE *stream, const rf_origin *origin) {
     rf_has_read(stream, &origin);                                                                                      \
     return result;                                                                                                     \
   }                                                                                                                    \
+  static type watch_##name parameters {                                                                                \
+    type const result = theirs.name arguments;                                                                         \
+    if (RF_UNLIKELY(result == (failed))) {                                                                             \
+      rf_origin const origin = RF_CALLER;                                                                              \
+      rf_has_read(stream, &origin);                                                                                    \
+    }                                                                                                                  \
+    return result;                                                                                                     \
+  }                                                                                                                    \
   NO_FRAME RF_EXPORT type name parameters {                                                                            \
-    if (theirs.name == NULL || rf_guarded_blocks.store != NULL || rf_may_be_freed(stream)) {                           \
+    if (RF_UNLIKELY(theirs.name == NULL || rf_may_be_freed(stream))) {                                                 \
       return look_in_##name arguments;                                                                                 \
     }                                                                                                                  \
-    return theirs.name arguments;                                                                                      \
+    return rf_guarded_blocks.store != NULL ? watch_##name arguments : theirs.name arguments;                           \
   }
 
 /* A function that gives nothing. */
