@@ -35,7 +35,8 @@ static FILE *open_lines(void) {
   return fdopen(file, "r");
 }
 
-#define REFILL(name, call)                                                                                             \
+/* `before` says where the call is made. */
+#define REFILL_BY(name, before, call)                                                                                  \
   static void name(void) {                                                                                             \
     FILE *volatile stream = open_lines();                                                                              \
     char *const buffer = make(SIZE);                                                                                   \
@@ -44,7 +45,7 @@ static FILE *open_lines(void) {
       mark("released");                                                                                                \
       free(buffer);                                                                                                    \
     }                                                                                                                  \
-    mark("found");                                                                                                     \
+    before;                                                                                                            \
     (void)(call);                                                                                                      \
     puts(ferror(stream) ? "failed" : "read");                                                                          \
     fclose(stream);                                                                                                    \
@@ -53,9 +54,12 @@ static FILE *open_lines(void) {
     line = NULL;                                                                                                       \
   }
 
+#define REFILL(name, call) REFILL_BY(name, mark("found"), call)
+
 static int scan(FILE *stream, const char *format, ...) {
   va_list list;
   va_start(list, format);
+  mark("found");
   int const result = __isoc99_vfscanf(stream, format, list);
   va_end(list);
   return result;
@@ -64,6 +68,7 @@ static int scan(FILE *stream, const char *format, ...) {
 static int scan_wide(FILE *stream, const wchar_t *format, ...) {
   va_list list;
   va_start(list, format);
+  mark("found");
   int const result = __isoc99_vfwscanf(stream, format, list);
   va_end(list);
   return result;
@@ -75,7 +80,7 @@ REFILL(getline_line, getline(&line, &room, stream))
 REFILL(getdelim_line, getdelim(&line, &room, ' ', stream))
 REFILL(getdelim_internal, __getdelim(&line, &room, ' ', stream))
 REFILL(fscanf_word, fscanf(stream, "%15s", text))
-REFILL(vfscanf_word, scan(stream, "%15s", text))
+REFILL_BY(vfscanf_word, (void)0, scan(stream, "%15s", text))
 REFILL(fread_some, (fread)(text, 1, 8, stream))
 REFILL(fread_checked, __fread_chk(text, sizeof text, 1, 8, stream))
 REFILL(fread_without_lock, (fread_unlocked)(text, 1, 8, stream))
@@ -84,7 +89,7 @@ REFILL(fgetws_checked, __fgetws_chk(wide, 16, 16, stream) != NULL)
 REFILL(fgetwc_one, fgetwc(stream))
 REFILL(getwc_one, getwc(stream))
 REFILL(fwscanf_word, fwscanf(stream, L"%15ls", wide))
-REFILL(vfwscanf_word, scan_wide(stream, L"%15ls", wide))
+REFILL_BY(vfwscanf_word, (void)0, scan_wide(stream, L"%15ls", wide))
 
 int main(int argc, char **argv) {
   static const test_case cases[] = {
