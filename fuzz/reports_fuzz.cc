@@ -415,7 +415,8 @@ void ask_facts(Reader &in) {
   RF_HOLDS(rf_finding_key(&f) == rf_finding_key(&other));
   const rf_trace *const place = rf_finding_place(&f);
   bool const allocated = f.allocated.site != nullptr || f.allocated.depth != 0;
-  RF_HOLDS(place == &f.found || (place == &f.allocated && allocated && !f.at_access));
+  bool const found = f.found.site != nullptr || f.found.depth != 0;
+  RF_HOLDS(place == &f.found || (place == &f.allocated && allocated && !(f.at_access && found)));
   RF_HOLDS(!f.at_access || !rf_bug_is_crash(f.bug) || place == &f.found);
 }
 

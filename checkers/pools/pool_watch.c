@@ -199,9 +199,21 @@ static void arm(rf_pool_watched *w, size_t index) {
   }
 }
 
+/* What was written to the start of a freed block before these in front of it are out is no overflow of theirs. */
+static void inspect_behind(rf_pool_watched *w, size_t index, const rf_origin *origin) {
+  if (index >= w->view.num_blocks || w->blocks[index].state != RF_POOL_BLOCK_FREED) {
+    return;
+  }
+  rf_pattern_area const area = rf_pool_area_of(w, index);
+  if (area.size != 0 && *area.at != area.byte) {
+    (void)rf_pool_inspect(w, index, origin);
+  }
+}
+
 static void take(rf_pool_watched *w, size_t index, size_t count, const rf_origin *origin) {
   rf_pool_call call;
   note(&call, origin);
+  inspect_behind(w, index + count, origin);
   for (size_t i = index; i < index + count; i++) {
     w->blocks[i].state = RF_POOL_BLOCK_LIVE;
     w->blocks[i].allocated = call;

@@ -96,9 +96,14 @@ RF_COLD const char *rf_finding_relation(const rf_finding *f, size_t *distance) {
   return "after";
 }
 
+static bool is_known(const rf_trace *trace) {
+  return trace->site != NULL || trace->depth != 0;
+}
+
+/* At the end of a process the call is nobody's. */
 RF_COLD const rf_trace *rf_finding_place(const rf_finding *f) {
-  bool const has_allocation = f->allocated.site != NULL || f->allocated.depth != 0;
-  if (f->at_access) {
+  bool const has_allocation = is_known(&f->allocated);
+  if (f->at_access && (is_known(&f->found) || !has_allocation)) {
     return &f->found;
   }
   switch (f->bug) {

@@ -150,6 +150,21 @@ TEST(Finding, TheSummaryNamesTheAccessThatWasStopped) {
   EXPECT_EQ(rf_finding_place(&f), &f.found);
 }
 
+// As at the end of a process, where the C library writes out streams.
+TEST(Finding, TheSummaryNamesTheAllocationWhereTheAccessIsNobodysCall) {
+  rf_finding f = {};
+  f.bug = RF_BUG_USE_AFTER_FREE;
+  f.at_access = true;
+  EXPECT_EQ(rf_finding_place(&f), &f.found);
+  f.allocated.site = &kThere;
+  EXPECT_EQ(rf_finding_place(&f), &f.allocated);
+  f.found.depth = 1;
+  EXPECT_EQ(rf_finding_place(&f), &f.found);
+  f.found.depth = 0;
+  f.bug = RF_BUG_DOUBLE_FREE;
+  EXPECT_EQ(rf_finding_place(&f), &f.found);
+}
+
 // ---- rf_report ----
 
 struct Seen {

@@ -112,6 +112,27 @@ TEST_F(Pools, AWriteToTheStartOfAFreedBlockIsAnOverflowOnlyBehindALiveOne) {
   expect_found(RF_BUG_USE_AFTER_FREE, p, kSize, 0);
 }
 
+// Blocks are given out in their order: the one before it is out by then.
+TEST_F(Pools, AWriteToTheStartOfAFreedBlockIsNoOverflowOfOneThatIsTakenLater) {
+  for (bool const at_once : {false, true}) {
+    findings_.clear();
+    ASSERT_EQ(rf_memblocks_init(&blocks_, buffer_, kSize, kCount, bitmap_), RF_OK);
+    unsigned char *const before = take();
+    unsigned char *const p = take();
+    give(p);
+    give(before);
+    p[0] = 1;
+    void *both[2];
+    for (size_t i = 0; i < 2; i++) {
+      both[i] = at_once ? nullptr : take();
+    }
+    EXPECT_TRUE(!at_once || rf_memblocks_alloc(&blocks_, 2, both) == RF_OK);
+    expect_found(RF_BUG_USE_AFTER_FREE, p, kSize, 0);
+    EXPECT_EQ(rf_memblocks_free(&blocks_, 2, both), RF_OK);
+    rf_memblocks_deinit(&blocks_);
+  }
+}
+
 TEST_F(Pools, AFreedBlockStaysAsItIsWhereTheOneBeforeItIsTaken) {
   unsigned char *const before = take();
   unsigned char *const p = take();

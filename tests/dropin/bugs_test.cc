@@ -233,7 +233,8 @@ INSTANTIATE_TEST_SUITE_P(
                     "vfwprintf_chk_of_a_closed_stream", "fwscanf_of_a_closed_stream", "vfwscanf_of_a_closed_stream",
                     "fwscanf_of_2023_of_a_closed_stream", "readdir_of_a_closed_folder", "readdir64_of_a_closed_folder",
                     "readdir_r_of_a_closed_folder", "readdir64_r_of_a_closed_folder", "rewinddir_of_a_closed_folder",
-                    "telldir_of_a_closed_folder", "seekdir_of_a_closed_folder", "closedir_of_a_closed_folder"),
+                    "telldir_of_a_closed_folder", "seekdir_of_a_closed_folder", "closedir_of_a_closed_folder",
+                    "dirfd_of_a_closed_folder"),
     [](const testing::TestParamInfo<const char *> &it) { return std::string(it.param); });
 
 TEST_P(DropinClosed, IsFoundAtTheCallWhichFails) {
@@ -279,7 +280,7 @@ TEST(DropinClosedFolder, IsFoundWhereTheDropInIsLinkedIn) {
   how.preload = false;
   for (const std::string name : {"closed_linked", "closed_static"}) {
     for (const std::string call :
-         {"readdir", "readdir64", "readdir_r", "readdir64_r", "rewinddir", "telldir", "seekdir", "closedir"}) {
+         {"readdir", "readdir64", "readdir_r", "readdir64_r", "rewinddir", "telldir", "seekdir", "closedir", "dirfd"}) {
       Result const result = run({program(name), call + "_of_a_closed_folder", "bad"}, how);
       EXPECT_NE(result.out.find("refused\n"), std::string::npos) << name << " " << call << result.out;
       ASSERT_EQ(result.findings.size(), 1U) << name << " " << call << result.err;
@@ -300,6 +301,24 @@ TEST(DropinClosedStream, ThatMovesNothingIsFound) {
       Result const result = run({program("closed"), name, "bad"}, with(mode));
       ASSERT_EQ(result.findings.size(), 1U) << name << " " << mode << result.err;
       EXPECT_EQ(result.findings[0]["bug"].text, "heap-use-after-free");
+      EXPECT_EQ(run({program("closed"), name, "good"}, with(mode)).findings.size(), 0U);
+    }
+  }
+}
+
+// The C library reads it when the process ends, and when all streams are flushed.
+TEST(DropinClosedStream, ThatIsFreedByFreeIsFoundWhereAllAreRead) {
+  for (const std::string name : {"stream_that_is_freed", "stream_that_is_freed_before_all_are_flushed"}) {
+    for (const std::string mode : {"mode=guard:watch=0", "mode=guard:watch=1", "mode=page"}) {
+      SCOPED_TRACE(name + " " + mode);
+      Result const result = run({program("closed"), name, "bad"}, with(mode + ":leaks=0"));
+      ASSERT_GE(result.findings.size(), 1U) << result.err; // and what the C library does with such a stream
+      const Json &finding = result.findings[0];
+      EXPECT_EQ(finding["bug"].text, "heap-use-after-free");
+      EXPECT_EQ(finding["access"].text, "read");
+      EXPECT_EQ(finding["relation"].text, "inside");
+      EXPECT_TRUE(is_near(finding["released"], program("closed"), place(result.out, "released")));
+      EXPECT_TRUE(leads_through(finding["allocated"], program("closed")));
       EXPECT_EQ(run({program("closed"), name, "good"}, with(mode)).findings.size(), 0U);
     }
   }

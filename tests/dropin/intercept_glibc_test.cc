@@ -204,6 +204,9 @@ void rf_stream_buffer_look(FILE *stream, const rf_origin *origin) {
     call("look at", static_cast<void *>(stream));
   }
 }
+void rf_stream_buffer_refused(FILE *stream, const rf_origin *) {
+  call("refused", static_cast<void *>(stream));
+}
 void rf_intercept_reopening(FILE *stream, const rf_origin *) {
   call("reopening", static_cast<void *>(stream));
 }
@@ -355,7 +358,7 @@ TEST_F(InterceptGlibc, AStreamThatHadAnErrorHasItsMemoryLookedAt) {
   stdin->_flags |= 0x20; // its error
   for (auto const &each : cases) {
     world = World();
-    EXPECT_EQ(calls_of(each.act), (Calls{each.call, "write buffer+0 35 -1"}));
+    EXPECT_EQ(calls_of(each.act), (Calls{each.call, "write buffer+0 35 -1", "refused stdin"}));
     world.result = 7;
     EXPECT_EQ(calls_of(each.act), Calls{each.call}) << "all was read";
     world.result = 3;

@@ -92,6 +92,8 @@ bool __wrap_rf_host_readable(const void *start, size_t size) {
 bool rf_process_uses(const void *, const rf_origin *) {
   return true;
 }
+
+void rf_stream_buffer_refused(FILE *, const rf_origin *) {}
 }
 
 namespace ringfence_test {

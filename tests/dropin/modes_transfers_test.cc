@@ -102,6 +102,43 @@ TEST(DropinModes, ACallWithAnAddressGoesAsEver) {
   }
 }
 
+const char *const kRefills[] = {"fgets_line",        "fgets_checked",      "getline_line", "getdelim_line",
+                                "getdelim_internal", "fscanf_word",        "vfscanf_word", "fread_some",
+                                "fread_checked",     "fread_without_lock", "fgetws_line",  "fgetws_checked",
+                                "fgetwc_one",        "getwc_one",          "fwscanf_word", "vfwscanf_word"};
+
+// The system refuses to fill it: the program sees an error of the stream alone.
+TEST(DropinModes, AStreamWhoseFreedBufferIsToBeFilledIsAFinding) {
+  for (const std::string call : kRefills) {
+    for (const std::string mode : {"mode=page:align=left", "mode=page:align=right", "mode=sample:sample_rate=1"}) {
+      SCOPED_TRACE(mode + " " + call);
+      Result const result = run({program("refills"), call, "bad"}, with(mode + ":leaks=0:halt=0"));
+      EXPECT_NE(result.out.find("failed\n"), std::string::npos) << result.out;
+      ASSERT_EQ(result.findings.size(), 1U) << result.err;
+      const Json &finding = result.findings[0];
+      EXPECT_EQ(finding["bug"].text, "heap-use-after-free");
+      EXPECT_EQ(finding["access"].text, "write");
+      EXPECT_EQ(finding["access_size"].number, 4096);
+      EXPECT_EQ(finding["offset"].number, 0);
+      EXPECT_TRUE(is_near(finding["found"], program("refills"), place(result.out, "found")));
+      EXPECT_TRUE(is_near(finding["released"], program("refills"), place(result.out, "released")));
+      EXPECT_TRUE(is_near(finding["allocated"], program("refills"), place(result.out, "allocated")));
+    }
+  }
+}
+
+TEST(DropinModes, AStreamWithABufferOfTheProgramsReadsAsEver) {
+  for (const std::string call : kRefills) {
+    for (const std::string mode : {"mode=off", "mode=guard:watch=1", "mode=page", "mode=sample:sample_rate=1"}) {
+      SCOPED_TRACE(mode + " " + call);
+      Result const result = run({program("refills"), call, "good"}, with(mode));
+      EXPECT_EQ(result.status, 0) << result.err;
+      EXPECT_NE(result.out.find("read\n"), std::string::npos) << result.out;
+      EXPECT_EQ(result.findings.size(), 0U);
+    }
+  }
+}
+
 // The functions behind are found at the beginning, and by calls before that.
 TEST(DropinModes, ACallBeforeTheLibraryHasBegunGoesAsEver) {
   std::string const alone = run_bare({program("early"), "early"}).out;

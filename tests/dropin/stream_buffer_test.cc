@@ -9,6 +9,8 @@ extern "C" {
 #include "checkers/dropin/process/stream_buffer.h"
 #include "checkers/dropin/process/stream_list.h"
 #include "checkers/dropin/runtime/state.h"
+
+#include "checkers/page/page_store.h"
 }
 #undef _Static_assert
 
@@ -27,6 +29,9 @@ struct World {
   std::vector<std::string> looked_at;
   unsigned questions = 0;
   unsigned locked = 0; // the list of streams
+  const void *on_pages = nullptr;
+  const void *refused = nullptr; // the system may not write here
+  size_t refused_size = 0;
 };
 
 World world;
@@ -53,8 +58,19 @@ bool rf_malloc_impl_report_stale(const void *start, size_t size, rf_access acces
   return true;
 }
 
-bool rf_guarded_blocks_own(const void * /*ptr*/) {
-  return false;
+bool rf_guarded_blocks_own(const void *ptr) {
+  return ptr != nullptr && ptr == world.on_pages;
+}
+
+bool __wrap_rf_page_store_report_transfer(const rf_page_store * /*store*/, const void *start, size_t look, size_t size,
+                                          rf_access access, const rf_origin *origin) {
+  EXPECT_EQ(look, 1U) << "behind the first byte the system goes on with less";
+  EXPECT_EQ(access, RF_ACCESS_WRITE);
+  EXPECT_NE(origin, nullptr);
+  world.refused = start;
+  world.refused_size = size;
+  errno = EIO;
+  return true;
 }
 
 bool rf_stream_list_lock() {
@@ -128,5 +144,57 @@ TEST_P(StreamBuffer, AStreamThatIsFreedItselfIsNotReadFrom) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, StreamBuffer, testing::Bool());
+
+// A stream that cannot be read from, with a buffer on pages of its own.
+class StreamBufferRefused : public testing::Test {
+protected:
+  StreamBufferRefused() {
+    world = World();
+    world.on_pages = buffer_;
+    std::setvbuf(stream_, buffer_, _IOFBF, sizeof buffer_);
+    EXPECT_EQ(std::fgetc(stream_), EOF);
+    EXPECT_NE(std::ferror(stream_), 0);
+  }
+  ~StreamBufferRefused() override { std::fclose(stream_); }
+
+  void look(int error) {
+    errno = error;
+    rf_stream_buffer_refused(stream_, &origin_);
+    EXPECT_EQ(errno, error);
+  }
+
+  rf_origin origin_ = {nullptr, 0, nullptr};
+  char buffer_[512] = "";
+  FILE *const stream_ = std::fopen("/", "r");
+};
+
+TEST_F(StreamBufferRefused, IsLookedAtWhole) {
+  look(EFAULT);
+  EXPECT_EQ(world.refused, buffer_);
+  EXPECT_EQ(world.refused_size, sizeof buffer_);
+}
+
+TEST_F(StreamBufferRefused, ByAnotherErrorIsNotLookedAt) {
+  look(EISDIR);
+  EXPECT_EQ(world.refused, nullptr);
+}
+
+TEST_F(StreamBufferRefused, OfAStreamWithoutErrorIsNotLookedAt) {
+  std::clearerr(stream_);
+  look(EFAULT);
+  EXPECT_EQ(world.refused, nullptr);
+}
+
+TEST_F(StreamBufferRefused, ElsewhereThanOnPagesIsNotLookedAt) {
+  world.on_pages = nullptr;
+  look(EFAULT);
+  EXPECT_EQ(world.refused, nullptr);
+}
+
+TEST_F(StreamBufferRefused, OfAStreamThatIsFreedItselfIsNotReadFrom) {
+  world.freed = stream_;
+  look(EFAULT);
+  EXPECT_EQ(world.refused, nullptr);
+}
 
 } // namespace

@@ -1,4 +1,4 @@
-// A call with a mutex, condition variable or the like in a freed block is found, and does not wait for ever.
+// A call with a mutex, condition variable, semaphore or the like in a freed block is found, and does not wait for ever.
 #include "tests/dropin/run.h"
 
 #include <gtest/gtest.h>
@@ -9,17 +9,17 @@ namespace {
 
 class Synchronised : public testing::TestWithParam<const char *> {};
 
-INSTANTIATE_TEST_SUITE_P(Each, Synchronised,
-                         testing::Values("mutex_lock", "mutex_trylock", "mutex_timedlock", "mutex_unlock",
-                                         "mutex_destroy", "cond_signal", "cond_broadcast", "cond_wait",
-                                         "cond_timedwait", "cond_destroy", "rwlock_rdlock", "rwlock_wrlock",
-                                         "rwlock_tryrdlock", "rwlock_trywrlock", "rwlock_timedrdlock",
-                                         "rwlock_timedwrlock", "rwlock_unlock", "barrier_wait", "barrier_destroy",
-                                         "spin_lock", "mutex_clocklock", "cond_clockwait", "rwlock_clockrdlock",
-                                         "rwlock_clockwrlock", "rwlock_destroy", "mtx_lock", "mtx_trylock",
-                                         "mtx_timedlock", "mtx_unlock", "mtx_destroy", "cnd_signal", "cnd_broadcast",
-                                         "cnd_wait", "cnd_timedwait", "cnd_destroy"),
-                         [](const testing::TestParamInfo<const char *> &it) { return std::string(it.param); });
+INSTANTIATE_TEST_SUITE_P(
+    Each, Synchronised,
+    testing::Values("mutex_lock", "mutex_trylock", "mutex_timedlock", "mutex_unlock", "mutex_destroy", "cond_signal",
+                    "cond_broadcast", "cond_wait", "cond_timedwait", "cond_destroy", "rwlock_rdlock", "rwlock_wrlock",
+                    "rwlock_tryrdlock", "rwlock_trywrlock", "rwlock_timedrdlock", "rwlock_timedwrlock", "rwlock_unlock",
+                    "barrier_wait", "barrier_destroy", "spin_lock", "mutex_clocklock", "cond_clockwait",
+                    "rwlock_clockrdlock", "rwlock_clockwrlock", "rwlock_destroy", "mtx_lock", "mtx_trylock",
+                    "mtx_timedlock", "mtx_unlock", "mtx_destroy", "cnd_signal", "cnd_broadcast", "cnd_wait",
+                    "cnd_timedwait", "cnd_destroy", "spin_trylock", "spin_unlock", "spin_destroy", "sem_wait",
+                    "sem_trywait", "sem_timedwait", "sem_clockwait", "sem_post", "sem_getvalue", "sem_destroy"),
+    [](const testing::TestParamInfo<const char *> &it) { return std::string(it.param); });
 
 const char *const kModes[] = {"mode=guard:watch=0:halt=0", "mode=guard:watch=0:fill=0:halt=0",
                               "mode=guard:watch=1:halt=0", "mode=page:halt=0"};

@@ -65,40 +65,48 @@ static int scan_as_in_2023(FILE *restrict stream, const char *restrict format, v
 
 /* ---- Streams ---- */
 
-USES(char *, NULL, fgets, (char *restrict buf, int n, FILE *restrict stream), (buf, n, stream), stream)
+READS(char *, NULL, fgets, (char *restrict buf, int n, FILE *restrict stream), (buf, n, stream))
 RF_COLD RF_EXPORT char *__fgets_chk(char *restrict buf, size_t room, int n, FILE *restrict stream) {
   rf_origin const origin = RF_CALLER;
   find_theirs();
   if (!rf_process_uses(stream, &origin)) {
     return NULL;
   }
-  return n > 0 && (size_t)n > room ? rf_fortify_line(buf, room, stream, &origin)
-                                   : theirs.__fgets_chk(buf, room, n, stream);
+  if (n > 0 && (size_t)n > room) {
+    return rf_fortify_line(buf, room, stream, &origin);
+  }
+  char *const result = theirs.__fgets_chk(buf, room, n, stream);
+  rf_has_read(stream, &origin);
+  return result;
 }
-USES(ssize_t, -1, getline, (char **restrict line, size_t *restrict size, FILE *restrict stream), (line, size, stream),
-     stream)
-USES(ssize_t, -1, getdelim, (char **restrict line, size_t *restrict size, int end, FILE *restrict stream),
-     (line, size, end, stream), stream)
-USES(ssize_t, -1, __getdelim, (char **restrict line, size_t *restrict size, int end, FILE *restrict stream),
-     (line, size, end, stream), stream)
+READS(ssize_t, -1, getline, (char **restrict line, size_t *restrict size, FILE *restrict stream), (line, size, stream))
+READS(ssize_t, -1, getdelim, (char **restrict line, size_t *restrict size, int end, FILE *restrict stream),
+      (line, size, end, stream))
+READS(ssize_t, -1, __getdelim, (char **restrict line, size_t *restrict size, int end, FILE *restrict stream),
+      (line, size, end, stream))
 USES(int, EOF, fputs, (const char *restrict text, FILE *restrict stream), (text, stream), stream)
 USES(int, EOF, vfprintf, (FILE *restrict stream, const char *restrict format, va_list list), (stream, format, list),
      stream)
 USES(int, EOF, __vfprintf_chk, (FILE *restrict stream, int flag, const char *restrict format, va_list list),
      (stream, flag, format, list), stream)
-USES(int, EOF, __isoc99_vfscanf, (FILE *restrict stream, const char *restrict format, va_list list),
-     (stream, format, list), stream)
+READS(int, EOF, __isoc99_vfscanf, (FILE *restrict stream, const char *restrict format, va_list list),
+      (stream, format, list))
 USES_LIST(fprintf, theirs.vfprintf, (FILE *restrict stream, const char *restrict format, ...), (stream, format, list))
 USES_LIST(__fprintf_chk, theirs.__vfprintf_chk, (FILE *restrict stream, int flag, const char *restrict format, ...),
           (stream, flag, format, list))
-USES_LIST(__isoc99_fscanf, theirs.__isoc99_vfscanf, (FILE *restrict stream, const char *restrict format, ...),
-          (stream, format, list))
-USES_LIST(__isoc23_fscanf, scan_as_in_2023, (FILE *restrict stream, const char *restrict format, ...),
-          (stream, format, list))
+READS_LIST(__isoc99_fscanf, theirs.__isoc99_vfscanf, (FILE *restrict stream, const char *restrict format, ...),
+           (stream, format, list))
+READS_LIST(__isoc23_fscanf, scan_as_in_2023, (FILE *restrict stream, const char *restrict format, ...),
+           (stream, format, list))
 RF_COLD RF_EXPORT int __isoc23_vfscanf(FILE *restrict stream, const char *restrict format, va_list list) {
   rf_origin const origin = RF_CALLER;
   find_theirs();
-  return rf_process_uses(stream, &origin) ? scan_as_in_2023(stream, format, list) : EOF;
+  if (!rf_process_uses(stream, &origin)) {
+    return EOF;
+  }
+  int const result = scan_as_in_2023(stream, format, list);
+  rf_has_read(stream, &origin);
+  return result;
 }
 USES(int, -1, fseek, (FILE * stream, long offset, int from), (stream, offset, from), stream)
 USES(int, -1, fseeko, (FILE * stream, off_t offset, int from), (stream, offset, from), stream)

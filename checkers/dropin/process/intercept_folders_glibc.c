@@ -18,7 +18,7 @@
 
 #define EACH(with)                                                                                                     \
   with(readdir) with(readdir64) with(readdir_r) with(readdir64_r) with(rewinddir) with(telldir) with(seekdir)          \
-      with(closedir)
+      with(closedir) with(dirfd)
 
 EACH(DECLARE_LINKED)
 
@@ -34,3 +34,4 @@ USES_ONLY(rewinddir, (DIR * folder), (folder), folder)
 USES(long, -1, telldir, (DIR * folder), (folder), folder)
 USES_ONLY(seekdir, (DIR * folder, long place), (folder, place), folder)
 USES(int, -1, closedir, (DIR * folder), (folder), folder)
+USES(int, -1, dirfd, (DIR * folder), (folder), folder)

@@ -1,10 +1,10 @@
-/* Interception of calls with a mutex, a condition variable or their like in freed memory, in the library and in
- * programs that the drop-in is linked into. In these, calls that a shared library makes are not seen.
+/* Interception of calls with a mutex, a condition variable, a semaphore or their like in freed memory, in the library
+ * and in programs that the drop-in is linked into. In these, calls that a shared library makes are not seen.
  *
  * The C library takes the fill of freed memory for a lock that others hold, threads that wait, or a kind of mutex that
- * there is none of: it waits for ever, or fails without a write that would be found later. So each call first looks
- * whether the object's block was freed; such a call is reported, and fails with EINVAL, or thrd_error: functions of C11
- * call those of POSIX inside the C library.
+ * there is none of: it waits for ever, or fails without a write that would be found later. Taken for the value of a
+ * semaphore, it lets each call go on. So each call first looks whether the object's block was freed; such a call is
+ * reported, and fails with EINVAL, or thrd_error: functions of C11 call those of POSIX inside the C library.
  *
  * Complexity: loads of the heap's map and of the block's state.
  * Threads and signal handlers: as the functions behind.
@@ -19,6 +19,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <threads.h>
@@ -34,7 +35,10 @@
       with(pthread_rwlock_trywrlock) with(pthread_rwlock_timedrdlock) with(pthread_rwlock_timedwrlock)                 \
           with(pthread_rwlock_clockrdlock) with(pthread_rwlock_clockwrlock) with(pthread_rwlock_unlock)                \
               with(pthread_rwlock_destroy) with(pthread_barrier_wait) with(pthread_barrier_destroy)                    \
-                  with(pthread_spin_lock)
+                  with(pthread_spin_lock) with(pthread_spin_trylock) with(pthread_spin_unlock)                         \
+                      with(pthread_spin_destroy)
+#define SEMAPHORES(with) with(sem_wait) with(sem_trywait) with(sem_post) with(sem_getvalue) with(sem_destroy)
+#define TIMED_SEMAPHORES(with) with(sem_timedwait) with(sem_clockwait)
 #define OF_C11(with)                                                                                                   \
   with(mtx_lock) with(mtx_trylock) with(mtx_timedlock) with(mtx_unlock) with(mtx_destroy) with(cnd_signal)             \
       with(cnd_broadcast) with(cnd_wait) with(cnd_timedwait) with(cnd_destroy)
@@ -42,29 +46,46 @@
 MUTEXES(DECLARE_LINKED)
 CONDITIONS(DECLARE_LINKED)
 OTHERS(DECLARE_LINKED)
+SEMAPHORES(DECLARE_LINKED)
+TIMED_SEMAPHORES(DECLARE_LINKED)
 OF_C11(DECLARE_LINKED)
 
-static struct { MUTEXES(DECLARE) CONDITIONS(DECLARE) OTHERS(DECLARE) OF_C11(DECLARE) } theirs;
+static struct {
+  MUTEXES(DECLARE)
+  CONDITIONS(DECLARE)
+  OTHERS(DECLARE)
+  SEMAPHORES(DECLARE)
+  TIMED_SEMAPHORES(DECLARE)
+  OF_C11(DECLARE)
+} theirs;
 
-/* Those of condition variables have an older form, for objects of another layout, which dlsym may give. */
+/* Those of condition variables, and of semaphores on i386, have an older form, for objects of another layout, which
+ * dlsym may give. */
 #if RF_DROPIN_LIBRARY && (defined(__x86_64__) || defined(__i386__))
-#define FIND_NEWER(name) theirs.name = (__typeof__(&(name)))newer(#name);
+#define FIND_NEWER(name) theirs.name = (__typeof__(&(name)))newer(#name, "GLIBC_2.3.2");
 
 /* By a pointer, as rf_real calls dlsym. */
-static void *newer(const char *name) {
+static void *newer(const char *name, const char *version) {
   void *(*const volatile find)(void *handle, const char *symbol, const char *version) = dlvsym;
-  return find(RTLD_NEXT, name, "GLIBC_2.3.2");
+  return find(RTLD_NEXT, name, version);
 }
 
 #else
 #define FIND_NEWER FIND
 #endif
+#if RF_DROPIN_LIBRARY && defined(__i386__)
+#define FIND_SEMAPHORE(name) theirs.name = (__typeof__(&(name)))newer(#name, "GLIBC_2.1");
+#else
+#define FIND_SEMAPHORE FIND
+#endif
 
 void rf_intercept_sync_init(void) {
   MUTEXES(FIND)
   OTHERS(FIND)
+  TIMED_SEMAPHORES(FIND)
   OF_C11(FIND)
-  CONDITIONS(FIND_NEWER);
+  CONDITIONS(FIND_NEWER)
+  SEMAPHORES(FIND_SEMAPHORE)
 }
 
 static void find_theirs(void) {
@@ -74,11 +95,12 @@ static void find_theirs(void) {
 }
 
 /* Tells of it. */
-static bool is_freed(const void *object, size_t size, const rf_origin *origin) {
-  return rf_may_be_freed(object) && rf_malloc_impl_report_stale(object, size, RF_ACCESS_WRITE, origin);
+static bool is_freed(const void *object, size_t size, rf_access access, const rf_origin *origin) {
+  return rf_may_be_freed(object) && rf_malloc_impl_report_stale(object, size, access, origin);
 }
 
-#define IS_FREED is_freed((const void *)(uintptr_t)object, sizeof *object, &origin)
+#define IS_FREED_FOR(access) is_freed((const void *)(uintptr_t)object, sizeof *object, (access), &origin)
+#define IS_FREED IS_FREED_FOR(RF_ACCESS_WRITE)
 
 /* A function whose first parameter is `object`; one that gives nothing. */
 #define SYNCHRONISES(failed, name, parameters, arguments)                                                              \
@@ -127,6 +149,24 @@ OF(pthread_rwlock_t, pthread_rwlock_destroy)
 OF(pthread_barrier_t, pthread_barrier_wait)
 OF(pthread_barrier_t, pthread_barrier_destroy)
 OF(pthread_spinlock_t, pthread_spin_lock)
+OF(pthread_spinlock_t, pthread_spin_trylock)
+OF(pthread_spinlock_t, pthread_spin_unlock)
+OF(pthread_spinlock_t, pthread_spin_destroy)
+
+/* ---- Semaphores ---- */
+
+#define NOT_COUNTED (errno = EINVAL, -1)
+#define COUNTS(name, parameters, arguments) SYNCHRONISES(NOT_COUNTED, name, parameters, arguments)
+
+COUNTS(sem_wait, (sem_t * object), (object))
+COUNTS(sem_trywait, (sem_t * object), (object))
+COUNTS(sem_post, (sem_t * object), (object))
+COUNTS(sem_destroy, (sem_t * object), (object))
+UNLESS_FREED(int, NOT_COUNTED, sem_getvalue, (sem_t *restrict object, int *restrict value), (object, value), object,
+             IS_FREED_FOR(RF_ACCESS_READ))
+COUNTS(sem_timedwait, (sem_t *restrict object, const struct timespec *restrict limit), (object, limit))
+COUNTS(sem_clockwait, (sem_t *restrict object, clockid_t clock, const struct timespec *restrict limit),
+       (object, clock, limit))
 
 /* ---- C11 ---- */
 

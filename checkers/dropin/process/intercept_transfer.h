@@ -6,6 +6,7 @@
 #include "checkers/dropin/malloc/guarded_blocks.h"
 #include "intercept.h"
 #include "lifecycle.h"
+#include "stream_buffer.h"
 
 #include <errno.h>
 #include <ringfence/layout.h>
@@ -96,7 +97,7 @@ bool rf_transfer_look_strings(char *const *list, const rf_origin *origin);
   }
 
 /* Streams copy by themselves, which the processor notices, but for large pieces: these go to the system directly, and
- * its error becomes the stream's. One that was closed moves nothing. */
+ * its error becomes the stream's. So it does where a buffer is filled. One that was closed moves nothing. */
 #define STREAMS(name, parameters, arguments, access)                                                                   \
   RF_EXPORT size_t name parameters {                                                                                   \
     find_theirs();                                                                                                     \
@@ -107,6 +108,9 @@ bool rf_transfer_look_strings(char *const *list, const rf_origin *origin);
       if (rf_process_uses(stream, &origin) && WATCHING && errno == EFAULT && rf_mul(size, n, &all) &&                  \
           ferror_unlocked(stream)) {                                                                                   \
         rf_transfer_look(buf, all, -1, (access), &origin);                                                             \
+        if ((access) == RF_ACCESS_WRITE) {                                                                             \
+          rf_stream_buffer_refused(stream, &origin);                                                                   \
+        }                                                                                                              \
       }                                                                                                                \
     }                                                                                                                  \
     return result;                                                                                                     \

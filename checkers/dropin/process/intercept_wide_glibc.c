@@ -42,12 +42,12 @@ static int scan_as_in_2023(FILE *restrict stream, const wchar_t *restrict format
                                   : theirs.__isoc99_vfwscanf(stream, format, list);
 }
 
-USES(wchar_t *, NULL, fgetws, (wchar_t *restrict buf, int n, FILE *restrict stream), (buf, n, stream), stream)
-USES(wchar_t *, NULL, __fgetws_chk, (wchar_t *restrict buf, size_t room, int n, FILE *restrict stream),
-     (buf, room, n, stream), stream)
+READS(wchar_t *, NULL, fgetws, (wchar_t *restrict buf, int n, FILE *restrict stream), (buf, n, stream))
+READS(wchar_t *, NULL, __fgetws_chk, (wchar_t *restrict buf, size_t room, int n, FILE *restrict stream),
+      (buf, room, n, stream))
 USES(int, -1, fputws, (const wchar_t *restrict text, FILE *restrict stream), (text, stream), stream)
-USES(wint_t, WEOF, fgetwc, (FILE * stream), (stream), stream)
-USES(wint_t, WEOF, getwc, (FILE * stream), (stream), stream)
+READS(wint_t, WEOF, fgetwc, (FILE * stream), (stream))
+READS(wint_t, WEOF, getwc, (FILE * stream), (stream))
 USES(wint_t, WEOF, fputwc, (wchar_t character, FILE *stream), (character, stream), stream)
 USES(wint_t, WEOF, putwc, (wchar_t character, FILE *stream), (character, stream), stream)
 USES(wint_t, WEOF, ungetwc, (wint_t character, FILE *stream), (character, stream), stream)
@@ -56,18 +56,23 @@ USES(int, -1, vfwprintf, (FILE *restrict stream, const wchar_t *restrict format,
      stream)
 USES(int, -1, __vfwprintf_chk, (FILE *restrict stream, int flag, const wchar_t *restrict format, va_list list),
      (stream, flag, format, list), stream)
-USES(int, EOF, __isoc99_vfwscanf, (FILE *restrict stream, const wchar_t *restrict format, va_list list),
-     (stream, format, list), stream)
+READS(int, EOF, __isoc99_vfwscanf, (FILE *restrict stream, const wchar_t *restrict format, va_list list),
+      (stream, format, list))
 USES_LIST(fwprintf, theirs.vfwprintf, (FILE *restrict stream, const wchar_t *restrict format, ...),
           (stream, format, list))
 USES_LIST(__fwprintf_chk, theirs.__vfwprintf_chk,
           (FILE *restrict stream, int flag, const wchar_t *restrict format, ...), (stream, flag, format, list))
-USES_LIST(__isoc99_fwscanf, theirs.__isoc99_vfwscanf, (FILE *restrict stream, const wchar_t *restrict format, ...),
-          (stream, format, list))
-USES_LIST(__isoc23_fwscanf, scan_as_in_2023, (FILE *restrict stream, const wchar_t *restrict format, ...),
-          (stream, format, list))
+READS_LIST(__isoc99_fwscanf, theirs.__isoc99_vfwscanf, (FILE *restrict stream, const wchar_t *restrict format, ...),
+           (stream, format, list))
+READS_LIST(__isoc23_fwscanf, scan_as_in_2023, (FILE *restrict stream, const wchar_t *restrict format, ...),
+           (stream, format, list))
 RF_COLD RF_EXPORT int __isoc23_vfwscanf(FILE *restrict stream, const wchar_t *restrict format, va_list list) {
   rf_origin const origin = RF_CALLER;
   find_theirs();
-  return rf_process_uses(stream, &origin) ? scan_as_in_2023(stream, format, list) : EOF;
+  if (!rf_process_uses(stream, &origin)) {
+    return EOF;
+  }
+  int const result = scan_as_in_2023(stream, format, list);
+  rf_has_read(stream, &origin);
+  return result;
 }

@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "checkers/os/host.h"
+#include "checkers/page/page_store.h"
 
 extern FILE *_IO_list_all __attribute__((weak));
 
@@ -66,13 +67,17 @@ static bool can_be_read(const FILE *stream) {
   /* NOLINTEND(cert-fio38-c) */
 }
 
-/* A program that frees a stream by `free` leaves it in the list. */
+/* A program that frees a stream by `free` leaves it in the list, where the C library is about to read it. On closed
+ * pages that read is found. */
 static void look_at_all(const rf_origin *origin) {
   bool const locked = rf_stream_list_lock();
   FILE *stream = &_IO_list_all != NULL ? _IO_list_all : NULL;
   while (stream != NULL && can_be_read(stream) && is_there(stream)) {
     look_at(stream, origin);
     stream = stream->_chain;
+  }
+  if (stream != NULL && !is_standard(stream) && !rf_guarded_blocks_own(stream) && rf_malloc_impl_is_freed(stream)) {
+    (void)rf_malloc_impl_report_stale(stream, 1, RF_ACCESS_READ, origin);
   }
   if (locked) {
     rf_stream_list_unlock();
@@ -89,6 +94,20 @@ void rf_stream_buffer_look(FILE *stream, const rf_origin *origin) {
     look_at_all(origin != NULL ? origin : &none);
   } else if (is_there(stream)) {
     look_at(stream, origin != NULL ? origin : &none);
+  }
+  errno = saved;
+}
+
+/* The system refuses all where it may not write the first byte, and moves less than it was told to elsewhere. */
+void rf_stream_buffer_refused(FILE *stream, const rf_origin *origin) {
+  int const saved = errno;
+  if (saved != EFAULT || !is_there(stream) || ferror_unlocked(stream) == 0) {
+    return;
+  }
+  const char *const buffer = stream->_IO_buf_base;
+  if (buffer != NULL && rf_guarded_blocks_own(buffer) && stream->_IO_buf_end > buffer) {
+    size_t const size = (size_t)(stream->_IO_buf_end - buffer);
+    (void)rf_page_store_report_transfer(rf_guarded_blocks.store, buffer, 1, size, RF_ACCESS_WRITE, origin);
   }
   errno = saved;
 }

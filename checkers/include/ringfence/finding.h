@@ -126,8 +126,8 @@ const char *rf_finding_relation(const rf_finding *f, size_t *distance);
  * places of finding and allocation. Across processes compare module and offset instead (docs/checkers/findings.md). */
 uint64_t rf_finding_key(const rf_finding *f);
 
-/* The place that a SUMMARY names: of the allocation where the finding was made after the fact (damage, leak), else of
- * the call that was found wrong. */
+/* The place that a SUMMARY names: of the allocation where the finding was made after the fact (damage, leak), or by
+ * nobody's call (at the end of a process), else of the call that was found wrong. */
 const rf_trace *rf_finding_place(const rf_finding *f);
 
 /* The next step after a report. */

@@ -1,11 +1,13 @@
-/* Calls with mutexes, condition variables and their like in a block that was freed. As bugs.c; says "refused" where the
- * call fails with EINVAL, or thrd_error, and "wrong" where the good twin's call does not what the C library does. */
+/* Calls with mutexes, condition variables, semaphores and their like in a block that was freed. As bugs.c; says
+ * "refused" where the call fails with EINVAL, or thrd_error, and "wrong" where the good twin's call does not what the C
+ * library does. */
 #define _GNU_SOURCE
 #include "cases.h"
 #include "marks.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <threads.h>
 #include <time.h>
@@ -19,6 +21,8 @@ typedef struct {
   pthread_spinlock_t spinlock;
   mtx_t mtx;
   cnd_t cnd;
+  sem_t semaphore; /* of 1 */
+  sem_t none;      /* of 0 */
 } shared;
 
 static const struct timespec past = {1, 0};
@@ -32,6 +36,8 @@ static shared *make_shared(void) {
   pthread_spin_init(&s->spinlock, PTHREAD_PROCESS_PRIVATE);
   mtx_init(&s->mtx, mtx_timed);
   cnd_init(&s->cnd);
+  sem_init(&s->semaphore, 0, 1);
+  sem_init(&s->none, 0, 0);
   return s;
 }
 
@@ -60,6 +66,9 @@ static shared *make_shared(void) {
 #define USE(name, before, arguments, result) CALL(name, before, pthread_##name arguments, result, EINVAL)
 #define USE_C11(name, before, arguments, result) CALL(name, before, name arguments, result, thrd_error)
 
+/* errno where the call has failed. */
+#define USE_SEMAPHORE(name, arguments, result) CALL(name, NOTHING, name arguments == 0 ? 0 : errno, result, EINVAL)
+
 #define NOTHING (void)0
 
 USE(mutex_lock, NOTHING, (&kept->mutex), 0)
@@ -86,6 +95,19 @@ USE(rwlock_unlock, pthread_rwlock_wrlock(&s->rwlock), (&kept->rwlock), 0)
 USE(barrier_wait, NOTHING, (&kept->barrier), PTHREAD_BARRIER_SERIAL_THREAD)
 USE(barrier_destroy, NOTHING, (&kept->barrier), 0)
 USE(spin_lock, NOTHING, (&kept->spinlock), 0)
+USE(spin_trylock, pthread_spin_lock(&s->spinlock), (&kept->spinlock), EBUSY)
+USE(spin_unlock, pthread_spin_lock(&s->spinlock), (&kept->spinlock), 0)
+USE(spin_destroy, NOTHING, (&kept->spinlock), 0)
+
+static int value;
+
+USE_SEMAPHORE(sem_wait, (&kept->semaphore), 0)
+USE_SEMAPHORE(sem_trywait, (&kept->none), EAGAIN)
+USE_SEMAPHORE(sem_timedwait, (&kept->none, &past), ETIMEDOUT)
+USE_SEMAPHORE(sem_clockwait, (&kept->none, CLOCK_MONOTONIC, &past), ETIMEDOUT)
+USE_SEMAPHORE(sem_post, (&kept->semaphore), 0)
+USE_SEMAPHORE(sem_getvalue, (&kept->semaphore, &value), 0)
+USE_SEMAPHORE(sem_destroy, (&kept->semaphore), 0)
 
 USE_C11(mtx_lock, NOTHING, (&kept->mtx), thrd_success)
 USE_C11(mtx_trylock, mtx_lock(&s->mtx), (&kept->mtx), thrd_busy)
@@ -173,8 +195,11 @@ int main(int argc, char **argv) {
       CASE(rwlock_destroy_after_free),     CASE(mtx_lock_after_free),           CASE(mtx_trylock_after_free),
       CASE(mtx_timedlock_after_free),      CASE(mtx_unlock_after_free),         CASE(mtx_destroy_after_free),
       CASE(cnd_signal_after_free),         CASE(cnd_broadcast_after_free),      CASE(cnd_wait_after_free),
-      CASE(cnd_timedwait_after_free),      CASE(cnd_destroy_after_free),        CASE(far_in_a_large_block),
-      CASE(a_lock_that_looks_freed),
+      CASE(cnd_timedwait_after_free),      CASE(cnd_destroy_after_free),        CASE(spin_trylock_after_free),
+      CASE(spin_unlock_after_free),        CASE(spin_destroy_after_free),       CASE(sem_wait_after_free),
+      CASE(sem_trywait_after_free),        CASE(sem_timedwait_after_free),      CASE(sem_clockwait_after_free),
+      CASE(sem_post_after_free),           CASE(sem_getvalue_after_free),       CASE(sem_destroy_after_free),
+      CASE(far_in_a_large_block),          CASE(a_lock_that_looks_freed),
   };
   return run_case(cases, sizeof cases / sizeof cases[0], argc, argv);
 }

@@ -39,8 +39,8 @@ bool rf_is_runtime_frame(const rf_frame *frame);
 /* The calls of one stack of `record`; none where the stack is unknown. */
 rf_stack_view rf_stack_view_of(rf_bump_arena *arena, const rf_record *record, rf_stack_kind kind);
 
-/* The stack that names the place of the bug (rf_finding_place): that of the allocation for damage seen after the fact,
- * else that of the wrong call. */
+/* The stack that names the place of the bug (rf_finding_place): that of the allocation for damage seen after the fact
+ * or by nobody's call, else that of the wrong call. */
 rf_stack_kind rf_stack_view_blamed(const rf_record *record);
 
 /* The call that names the place: the program's first with a file that is no system header, else with any file, else the
