@@ -105,6 +105,12 @@ static bool is_encoded(const rf_request *r) {
   return encoding != NULL && strcasecmp(encoding, "identity") != 0;
 }
 
+/* libmicrohttpd would wait for its end until the connection closes, and take the next request for a part of it. */
+static bool is_coded(const rf_request *r) {
+  const char *const coding = header(r->connection, "Transfer-Encoding");
+  return coding != NULL && strcasecmp(coding, "chunked") != 0;
+}
+
 static const char *what_is_missing(const rf_request *r, rf_right needed) {
   if (r->granted == 0 && r->sender.authorization != NULL) {
     return "this is no token of this collector";
@@ -128,6 +134,9 @@ static enum MHD_Result check(rf_request *r, bool *answered) {
   if (has_two_meanings(r)) {
     return rf_reply_error(r, MHD_HTTP_BAD_REQUEST,
                           "a header that says whose request this is, or how long, is there twice");
+  }
+  if (is_coded(r)) {
+    return rf_reply_error(r, MHD_HTTP_NOT_IMPLEMENTED, "of transfer codings only chunked is known");
   }
   if (refusal != NULL) {
     return rf_reply_error(r, MHD_HTTP_FORBIDDEN, refusal);
