@@ -13,8 +13,9 @@ const list = (...names) => `<table class="findings"><tbody>${names
 const html = (inside) => `<html><body><span id="live" hidden></span><input id="search" value=""><main id="main">${
   inside}</main></body></html>`;
 
-function page(inside, { answers = [], hidden = false } = {}) {
+function page(inside, { answers = [], hidden = false, base = "" } = {}) {
   const document = parse(html(inside));
+  document.currentScript = parse(`<script src="${base}/script.js"></script>`).querySelector("script");
   document.hidden = hidden;
   const window = new Target();
   const location = { href: "http://here/" };
@@ -81,6 +82,13 @@ test("/ goes to the search, g to all findings, ? to the list of keys", () => {
   for (const key of ["/", "j k", "Enter", "g", "?", "Esc"]) {
     assert.ok(dialogs[0].querySelectorAll("kbd").some((k) => k.textContent === key), key);
   }
+});
+
+test("behind a proxy that has the pages below a path, g and the events are there", () => {
+  const p = page(list("one"), { base: "/tools/ringfence" });
+  p.key("g");
+  assert.equal(p.location.href, "/tools/ringfence/");
+  assert.equal(p.sources[0].address, "/tools/ringfence/api/v1/events");
 });
 
 test("keys that are typed, or that the browser has, are none of the page's", () => {

@@ -286,6 +286,22 @@ def a_part_tells_of_the_finding_that_it_belongs_to_and_has_its_state():
         equal([s.ask("show", id)["new"] for id in ("1", "2")], [False, False], "as the whole")
 
 
+def an_event_of_a_part_is_taken_out_of_the_part():
+    with Service(start=False) as s:
+        take(s, *(event(place, f"{place}{i}", program=f"/srv/{i}") for place in "ab" for i in range(2)))
+        s.command("merge", "1", "2")
+        events = [e["id"] for e in s.ask("show", "1")["events"]]
+        theirs = [e["id"] for e in s.ask("show", "2")["events"]]
+        equal((len(events), len(theirs), set(theirs) < set(events)), (4, 2, True), "all are listed with the whole")
+        for numbers in (f"{theirs[0]}", f"{min(events)},{theirs[0]}"):
+            said = s.command("split", "1", "--events", numbers, status=1)
+            check(f"event {theirs[0]} is of finding 2, a part of this one: split that one" in said, said)
+        check("show ID" in s.command("split", "1", "--events", "99", status=1), "of nobody")
+        s.command("split", "2")
+        said = s.command("split", "2", "--events", f"{theirs[0]}")
+        check("1 event of finding 2 is finding 3 now" in said, said)
+
+
 service.main([merged_findings_are_as_if_their_events_had_been_taken_in_together,
               a_split_finding_is_as_if_its_events_had_come_alone, the_build_of_repeats_that_stay_is_the_last_one,
               pieces_of_a_part_that_are_one_again_count_for_the_whole,
@@ -295,5 +311,6 @@ service.main([merged_findings_are_as_if_their_events_had_been_taken_in_together,
               of_builds_that_were_seen_at_the_same_time_the_later_one_is_the_last,
               of_events_that_are_equally_rich_the_one_that_came_first_is_the_richest_of_a_piece,
               an_event_of_an_earlier_time_is_kept_as_the_first, the_roles_of_many_parts_are_listed,
+              an_event_of_a_part_is_taken_out_of_the_part,
               a_part_tells_of_the_finding_that_it_belongs_to_and_has_its_state,
               findings_that_come_after_a_split_have_numbers_of_their_own])

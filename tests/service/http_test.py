@@ -98,6 +98,16 @@ def requests_that_may_be_read_in_two_ways_are_refused():
             equal(answer_to(s, good + more + "\r\n\r\n")[0], 400, more)
 
 
+def a_coding_that_is_not_known_is_refused_at_once():
+    """Its end is not known either: what follows would count as a part of it."""
+    with with_finding() as s:
+        post = "POST /api/v1/records HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: %s\r\n\r\n0\r\n\r\n"
+        for coding in ("gzip, chunked", "identity", "xchunked", "chunked, chunked", "chunked;q=1"):
+            equal(answer_to(s, post % coding)[0], 501, coding)
+        for coding in ("chunked", "Chunked"):
+            equal(answer_to(s, post % coding)[0], 200, coding)
+
+
 def targets_with_a_host_are_taken():
     """As RFC 9112 wants of every server: "GET http://HOST/path". The host in it counts."""
     with with_finding() as s:
@@ -353,6 +363,7 @@ def a_value_that_would_be_cut_is_refused():
 service.main([
     the_address_that_a_server_names_is_answered, the_socket_in_the_folder_answers_this_user,
     only_hosts_of_ours_are_answered, requests_that_may_be_read_in_two_ways_are_refused, targets_with_a_host_are_taken,
+    a_coding_that_is_not_known_is_refused_at_once,
     methods_that_nothing_has_are_named_so, an_address_of_ipv6_stands_in_brackets, text_of_the_query_is_never_sql,
     sizes_are_bounded, records_can_be_posted, every_answer_has_the_headers_that_bind_browsers,
     a_port_is_free_for_the_next_server_at_once, a_body_that_is_no_records_is_not_called_taken,

@@ -513,6 +513,7 @@ set(RINGFENCE_SERVE_SOURCES
   tools/service/http/answers.c
   tools/service/http/arguments.c
   tools/service/http/arrival.c
+  tools/service/http/base_path.c
   tools/service/http/buildid.c
   tools/service/http/connections.c
   tools/service/http/listen.c

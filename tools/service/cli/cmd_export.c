@@ -123,11 +123,7 @@ static bool send_sentry(asked *a) {
 
 static bool send_otlp(asked *a) {
   rf_bump_arena *const arena = &a->read;
-  size_t const length = strlen(a->to);
-  const char *const url = strstr(a->to, "/v1/logs") != NULL
-                              ? a->to
-                              : rf_bump_arena_print(arena, "%.*s/v1/logs",
-                                                    (int)(length - (length != 0 && a->to[length - 1] == '/')), a->to);
+  const char *const url = strstr(a->to, "/v1/logs") != NULL ? a->to : rf_web_below(arena, a->to, "/v1/logs");
   return post(a, url, NULL, "application/json", rf_export_otlp(arena, a->list, a->count));
 }
 

@@ -141,12 +141,8 @@ static bool send_all(rf_forward *f, asked *a) {
 /* ---- The command ---- */
 
 static int forward(asked *a, char **words, int count) {
-  size_t length = strlen(a->to);
-  length -= length != 0 && a->to[length - 1] == '/';
-  rf_forward f = {.url = rf_bump_arena_text(&a->cli.arena, a->to, length),
-                  .token = getenv("RINGFENCE_TOKEN"),
-                  .tries = a->once ? ONCE_TRIES : 0,
-                  .stop = &stopped};
+  rf_forward f = {
+      .url = a->to, .token = getenv("RINGFENCE_TOKEN"), .tries = a->once ? ONCE_TRIES : 0, .stop = &stopped};
   struct sigaction const action = {.sa_handler = stop};
   struct sigaction const late = {.sa_handler = end};
   if (!add_sources(a, words, count)) {

@@ -4,6 +4,7 @@
 #include "tools/service/cli/loop.h"
 #include "tools/service/cli/print.h"
 #include "tools/service/exchange/curl.h"
+#include "tools/service/http/base_path.h"
 #include "tools/service/store/schema.h"
 
 #include <errno.h>
@@ -29,6 +30,7 @@ typedef enum row_id {
   LISTEN,
   OPEN,
   HOST,
+  BASE_PATH,
   SOURCE_ROOT,
   WEBHOOK,
   COMMAND,
@@ -56,6 +58,9 @@ static const rf_option rows[ROWS] = {
               "a name under which a reverse proxy serves the page; as https://NAME, links of alerts lead there;\n"
               "may be repeated",
               NULL},
+    [BASE_PATH] = {"base-path", '\0', "/PATH",
+                   "the path below which a reverse proxy serves the page, as /ringfence: all links begin with it",
+                   NULL},
     [SOURCE_ROOT] = {"source-root", '\0', "DIR",
                      "show lines of code of files in DIR, hidden ones left out (default: the current folder, unless\n"
                      "the home folder is in it); who may send records and read pages may read all of these files",
@@ -159,7 +164,7 @@ static bool add_host(given *g, const char *text) {
     return false;
   }
   if (length == 0 || name[length + (name[length] == '/')] != '\0' || (scheme != NULL && !rf_is_web_address(text))) {
-    rf_diag("--host %s: use a name, or a name behind https://, without a path", text);
+    rf_diag("--host %s: use a name, or a name behind https://, without a path, which --base-path is for", text);
     return false;
   }
   const char *const host = rf_bump_arena_text(&g->cli.arena, name, length);
@@ -168,6 +173,15 @@ static bool add_host(given *g, const char *text) {
     g->serve.page_url = rf_bump_arena_text(&g->cli.arena, text, (size_t)(name - text) + length);
   }
   return true;
+}
+
+static bool set_base_path(given *g, const char *text) {
+  const char *why = NULL;
+  g->serve.http.base = rf_base_path_read(&g->cli.arena, text, &why);
+  if (g->serve.http.base == NULL) {
+    rf_diag("--base-path %s: %s", text, why);
+  }
+  return g->serve.http.base != NULL;
 }
 
 static bool add_serial(given *g, const char *path) {
@@ -186,6 +200,8 @@ static bool apply_more(given *g, size_t row, const char *argument) {
     return set_listen(g, argument);
   case HOST:
     return add_host(g, argument);
+  case BASE_PATH:
+    return set_base_path(g, argument);
   case BYTES:
     return add_rule(g, argument);
   case SERIAL:
@@ -389,6 +405,9 @@ static int serve_or_look(given *g) {
   }
   g->serve.shared = rf_cli_shares(g->no_shared);
   g->serve.http.directory = g->serve.directory;
+  if (g->serve.page_url != NULL) {
+    g->serve.page_url = rf_bump_arena_print(&g->cli.arena, "%s%s", g->serve.page_url, g->serve.http.base);
+  }
   g->serve.intake.relay = g->serve.forward != NULL;
   g->serve.intake.alerts = g->serve.webhook != NULL || g->serve.command != NULL;
   return rf_serve(&g->serve);
@@ -405,6 +424,7 @@ int rf_service_serve(int argc, char **argv) {
   given g = {.backup = NULL};
   g.serve.http.address = "127.0.0.1";
   g.serve.http.port = DEFAULT_PORT;
+  g.serve.http.base = "";
   g.serve.baud = DEFAULT_BAUD;
   g.serve.forward_bytes = (int64_t)FORWARD_MIB << 20;
   g.serve.symbol_bytes = (int64_t)SYMBOL_MIB << 20;

@@ -40,11 +40,10 @@ static bool apply(void *context, size_t row, const char *argument) {
 static bool upload_there(asked *a, const char *path) {
   rf_bump_arena *const arena = &a->cli.arena;
   const char *const token = getenv("RINGFENCE_TOKEN");
-  size_t const length = strlen(a->to);
   rf_curl const request = {
-      .url = rf_bump_arena_print(arena, "%.*s/api/v1/symbols?name=%s",
-                                 (int)(length - (length != 0 && a->to[length - 1] == '/')), a->to,
-                                 rf_web_encoded(arena, rf_base_name(path))),
+      .url = rf_web_below(
+          arena, a->to,
+          rf_bump_arena_print(arena, "/api/v1/symbols?name=%s", rf_web_encoded(arena, rf_base_name(path)))),
       .body_file = path,
       .streamed = true,
       .header = token == NULL ? NULL : rf_bump_arena_print(arena, "Authorization: Bearer %s", token),

@@ -164,6 +164,10 @@ bool rf_cli_is_collector(const char *option, const char *url) {
     rf_diag("--%s %s: use the address of a collector, as in https://HOST", option, url);
     return false;
   }
+  if (url[strcspn(url, "?#")] != '\0') {
+    rf_diag("--%s %s: use an address without ? and #: paths of the collector follow it", option, url);
+    return false;
+  }
   return true;
 }
 

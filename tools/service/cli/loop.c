@@ -267,7 +267,7 @@ static void run(server *s) {
 /* ---- Start and end ---- */
 
 static void open_browser(server *s) {
-  char url[256];
+  char url[512];
   (void)snprintf(url, sizeof url, "%s%s", rf_http_url(s->http), rf_http_sign_in_path(s->http));
   rf_diag("sign in, once, within two minutes: %s", url);
   pid_t const child = fork();

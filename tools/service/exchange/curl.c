@@ -17,6 +17,12 @@ bool rf_is_web_address(const char *text) {
   return scheme != 0 && strcspn(text + scheme, "/?#") != 0;
 }
 
+const char *rf_web_below(rf_bump_arena *arena, const char *url, const char *path) {
+  size_t length = strlen(url);
+  length -= length != 0 && url[length - 1] == '/';
+  return rf_bump_arena_print(arena, "%.*s%s", (int)length, url, path);
+}
+
 /* A line of the configuration. A line feed in a value would begin another option. */
 static void put(const rf_sink *sink, const char *name, const char *value) {
   if (value == NULL) {

@@ -36,6 +36,9 @@ typedef struct rf_curl_answer {
 /* True for an address that begins with http:// or https:// and has a host. */
 bool rf_is_web_address(const char *text);
 
+/* The address of `path`, which begins with a slash, below `url`, which may end with one. */
+const char *rf_web_below(rf_bump_arena *arena, const char *url, const char *path);
+
 /* The standard input for `curl -q -K -`, for callers that start it themselves and do not wait. */
 const char *rf_curl_configuration(rf_bump_arena *arena, const rf_curl *c);
 

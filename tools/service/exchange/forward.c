@@ -28,7 +28,7 @@ static void clear(rf_forward *f) {
 
 rf_curl rf_forward_request(rf_bump_arena *arena, const char *url, const char *token, const char *body_file) {
   return (rf_curl){
-      .url = rf_bump_arena_print(arena, "%s/api/v1/records", url),
+      .url = rf_web_below(arena, url, "/api/v1/records"),
       .body_file = body_file,
       .type = "application/x-ndjson",
       .header = token == NULL ? NULL : rf_bump_arena_print(arena, "Authorization: Bearer %s", token),

@@ -22,8 +22,7 @@ extern "C" {
 
 enum { RF_FORWARD_BATCH = 1 << 20 }; /* bytes of one request, but for a longer line */
 
-/* The request that posts the records in `body_file` to the collector at `url`, which has no slash at its end. `token`
- * NULL: none. */
+/* The request that posts the records in `body_file` to the collector at `url`. `token` NULL: none. */
 rf_curl rf_forward_request(rf_bump_arena *arena, const char *url, const char *token, const char *body_file);
 
 /* Why a request was not taken: the answer is not that of a collector that did what it was asked for. */
@@ -33,7 +32,7 @@ const char *rf_forward_refusal(rf_bump_arena *arena, const rf_curl_answer *answe
 const rf_json *rf_forward_taken(rf_bump_arena *arena, const rf_curl_answer *answer, const char **why);
 
 typedef struct rf_forward {
-  const char *url;   /* of the collector, without a slash at its end */
+  const char *url;   /* of the collector */
   const char *token; /* NULL: none */
   unsigned tries;    /* of one batch; 0: until it arrives */
   const volatile sig_atomic_t *stop;

@@ -63,10 +63,7 @@ static void become(pid_t parent, int configuration, int body, int output) {
 }
 
 static const char *configuration_of(rf_bump_arena *arena, const rf_relay *relay) {
-  size_t length = strlen(relay->url);
-  length -= relay->url[length - 1] == '/';
-  const char *const url = rf_bump_arena_text(arena, relay->url, length);
-  rf_curl const request = rf_forward_request(arena, url, relay->token, "/proc/self/fd/3");
+  rf_curl const request = rf_forward_request(arena, relay->url, relay->token, "/proc/self/fd/3");
   return rf_curl_configuration(arena, &request);
 }
 

@@ -17,16 +17,17 @@ static const char *header(struct MHD_Connection *connection, const char *name) {
   return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
-/* "http://HOST/path", which every server has to take: HOST counts, whatever the header says. */
-static const char *path_of(rf_bump_arena *arena, const char *target, const char **host) {
+/* "http://HOST/path", which every server has to take: HOST counts, whatever the header says. The base path is left
+ * out: some proxies take it off, and others do not. */
+static const char *path_of(rf_bump_arena *arena, const char *base, const char *target, const char **host) {
   static const char scheme[] = "http://";
   if (strncasecmp(target, scheme, strlen(scheme)) != 0) {
-    return rf_bump_arena_copy(arena, target);
+    return rf_bump_arena_copy(arena, rf_base_path_behind(base, target));
   }
   const char *const name = target + strlen(scheme);
   size_t const length = strcspn(name, "/");
   *host = rf_bump_arena_text(arena, name, length);
-  return rf_bump_arena_copy(arena, name[length] == '\0' ? "/" : name + length);
+  return rf_bump_arena_copy(arena, name[length] == '\0' ? "/" : rf_base_path_behind(base, name + length));
 }
 
 /* libmicrohttpd decodes it before anybody else sees it. */
@@ -53,7 +54,7 @@ static rf_request *begin(rf_listener *l, struct MHD_Connection *connection, cons
   r->connection = connection;
   r->method = rf_bump_arena_copy(&r->arena, method);
   const char *host = header(connection, "Host");
-  r->path = path_of(&r->arena, path, &host);
+  r->path = path_of(&r->arena, http->options->base, path, &host);
   r->sender = (rf_sender){
       .host = host,
       .origin = header(connection, "Origin"),
@@ -104,6 +105,12 @@ static bool is_encoded(const rf_request *r) {
   return encoding != NULL && strcasecmp(encoding, "identity") != 0;
 }
 
+/* libmicrohttpd would wait for its end until the connection closes, and take the next request for a part of it. */
+static bool is_coded(const rf_request *r) {
+  const char *const coding = header(r->connection, "Transfer-Encoding");
+  return coding != NULL && strcasecmp(coding, "chunked") != 0;
+}
+
 static const char *what_is_missing(const rf_request *r, rf_right needed) {
   if (r->granted == 0 && r->sender.authorization != NULL) {
     return "this is no token of this collector";
@@ -127,6 +134,9 @@ static enum MHD_Result check(rf_request *r, bool *answered) {
   if (has_two_meanings(r)) {
     return rf_reply_error(r, MHD_HTTP_BAD_REQUEST,
                           "a header that says whose request this is, or how long, is there twice");
+  }
+  if (is_coded(r)) {
+    return rf_reply_error(r, MHD_HTTP_NOT_IMPLEMENTED, "of transfer codings only chunked is known");
   }
   if (refusal != NULL) {
     return rf_reply_error(r, MHD_HTTP_FORBIDDEN, refusal);

@@ -22,6 +22,7 @@ typedef struct rf_http_options {
   unsigned port;                    /* 0: any */
   const char *hosts[RF_HTTP_HOSTS]; /* further names that requests may use, of a reverse proxy */
   size_t host_count;
+  const char *base;        /* where a reverse proxy has the page: rf_base_path_read gave it; "": at / */
   const char *source_root; /* lines of code are shown of files in it; NULL: none */
 } rf_http_options;
 
@@ -44,7 +45,7 @@ void rf_http_changed(rf_http *http, bool changed);
 /* True for an address of IPv4 or IPv6, without brackets. */
 bool rf_http_is_address(const char *text);
 
-/* "http://127.0.0.1:PORT". */
+/* "http://127.0.0.1:PORT", and the base path. */
 const char *rf_http_url(const rf_http *http);
 
 /* The path of a page that signs a browser in, once, within two minutes. */

@@ -67,7 +67,8 @@ static const char *page_address(const char *listened) {
 void rf_listen_name(rf_http *http) {
   const char *const host = page_address(http->options->address);
   bool const v6 = strchr(host, ':') != NULL;
-  (void)snprintf(http->url, sizeof http->url, v6 ? "http://[%s]:%u" : "http://%s:%u", host, http->rights.port);
+  (void)snprintf(http->url, sizeof http->url, v6 ? "http://[%s]:%u%s" : "http://%s:%u%s", host, http->rights.port,
+                 http->options->base);
   (void)snprintf(http->cookie, sizeof http->cookie, "ringfence-%u", http->rights.port);
 }
 

@@ -183,7 +183,7 @@ enum MHD_Result rf_reply_error(rf_request *r, unsigned status, const char *messa
   rf_text_sink t;
   rf_text_sink_init(&t, &r->arena);
   if (wants_page(r)) {
-    rf_page_message(&t.sink, title_of(status), message, status == 401 ? path_back(r) : NULL);
+    rf_page_message(&t.sink, r->http->options->base, title_of(status), message, status == 401 ? path_back(r) : NULL);
     return rf_reply(r, status, "text/html; charset=utf-8", t.text, t.length);
   }
   rf_json_writer w = {.sink = &t.sink};
@@ -205,16 +205,18 @@ enum MHD_Result rf_reply_redirect(rf_request *r, const char *path, const char *s
   static char nothing[1];
   struct MHD_Response *const response = MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT);
   if (response != NULL) {
-    (void)MHD_add_response_header(response, "Location", path);
+    (void)MHD_add_response_header(response, "Location",
+                                  rf_bump_arena_print(&r->arena, "%s%s", r->http->options->base, path));
   }
   if (response != NULL && session != NULL) {
+    const char *const base = r->http->options->base;
     /* A browser that came by a proxy with TLS must not send it without. */
     bool const by_tls = r->sender.origin != NULL && strncmp(r->sender.origin, "https://", 8) == 0;
     (void)MHD_add_response_header(response, "Set-Cookie",
                                   rf_bump_arena_print(&r->arena,
-                                                      "%s=%s; Path=/; HttpOnly; SameSite=Strict; "
+                                                      "%s=%s; Path=%s; HttpOnly; SameSite=Strict; "
                                                       "Max-Age=%d%s",
-                                                      r->http->cookie, session,
+                                                      r->http->cookie, session, base[0] == '\0' ? "/" : base,
                                                       session[0] == '\0' ? 0 : RF_SESSION_DAYS * 24 * 60 * 60,
                                                       by_tls ? "; Secure" : ""));
   }

@@ -3,6 +3,7 @@
 #define RINGFENCE_TOOLS_SERVICE_REQUEST_H
 
 #include "tools/service/http/answers.h"
+#include "tools/service/http/base_path.h"
 #include "tools/service/http/connections.h"
 #include "tools/service/http/rights.h"
 #include "tools/service/http/stream.h"
@@ -39,7 +40,7 @@ struct rf_http {
   rf_answers answers;
   int64_t held; /* when the database was last seen to be held by another program; 0: it was not */
   rf_listener listeners[RF_HTTP_LISTENERS];
-  char url[128];
+  char url[96 + RF_BASE_PATH_MOST];
   char path[64];
   char cookie[RF_COOKIE_NAME]; /* its name has the port: cookies of one host are shared by its ports */
 };
@@ -91,8 +92,8 @@ enum MHD_Result rf_reply_error(rf_request *r, unsigned status, const char *messa
  * `otherwise`. */
 enum MHD_Result rf_reply_store_error(rf_request *r, unsigned otherwise, const char *message);
 
-/* Sends a browser on to `path`, with a cookie that signs it in where `session`, a secret, is not NULL, and that it
- * forgets where that is empty. */
+/* Sends a browser on to `path`, behind the base path, with a cookie that signs it in where `session`, a secret, is not
+ * NULL, and that it forgets where that is empty. */
 enum MHD_Result rf_reply_redirect(rf_request *r, const char *path, const char *session);
 
 /* Adds the headers that every answer has. */

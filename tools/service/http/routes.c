@@ -224,6 +224,7 @@ static enum MHD_Result answer_page(rf_request *r, const char *what, rf_page_make
     return rf_reply_error(r, MHD_HTTP_NOT_FOUND, rf_json_text(root, "error", "the answer cannot be read"));
   }
   rf_page p = {
+      .base = r->http->options->base,
       .arena = &r->arena,
       .sink = &page.sink,
       .json = root,
@@ -316,8 +317,8 @@ static enum MHD_Result sign_in(rf_request *r) {
   rf_text_sink page;
   rf_text_sink_init(&page, &r->arena);
   const char *const from = rf_request_argument(r, "back");
-  rf_page_message(&page.sink, "Sign in", "Findings can then be marked as fixed, ignored or merged",
-                  is_path_of_ours(from) ? from : "/");
+  rf_page_message(&page.sink, r->http->options->base, "Sign in",
+                  "Findings can then be marked as fixed, ignored or merged", is_path_of_ours(from) ? from : "/");
   return rf_reply(r, MHD_HTTP_OK, html, page.text, page.length);
 }
 

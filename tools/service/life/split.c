@@ -278,6 +278,22 @@ static bool is_among(const int64_t *numbers, size_t used, int64_t id) {
 
 static const char no_events[] = "name events of this finding, as `ringfence show ID --json` has them: --events 7,9";
 
+/* Those of a part are listed with the finding that it belongs to. */
+static bool refuse_events(rf_store *store, int64_t finding, const int64_t *numbers, size_t used, char *message) {
+  for (size_t i = 0; i < used; i++) {
+    int64_t const part = rf_store_number(
+        store, 0, "SELECT f.id FROM event e JOIN finding f ON f.id = e.finding WHERE e.id = ? AND f.merged_into = ?",
+        "ii", numbers[i], finding);
+    if (part != 0) {
+      (void)snprintf(message, RF_TRIAGE_MESSAGE,
+                     "event %" PRId64 " is of finding %" PRId64 ", a part of this one: split that one", numbers[i],
+                     part);
+      return false;
+    }
+  }
+  return rf_decision_refuse(message, no_events);
+}
+
 static bool by_events(rf_store *store, rf_bump_arena *arena, int64_t finding, const char *text, char *message) {
   int64_t numbers[EVENTS_MOST];
   size_t all = 0;
@@ -288,7 +304,7 @@ static bool by_events(rf_store *store, rf_bump_arena *arena, int64_t finding, co
     there += events[i].record != NULL && is_among(numbers, used, events[i].id);
   }
   if (used == 0 || there != used) {
-    return rf_decision_refuse(message, no_events);
+    return refuse_events(store, finding, numbers, used, message);
   }
   if (there == all) {
     return rf_decision_refuse(message, "these are all of its events: nothing would be left");
@@ -304,8 +320,8 @@ static bool by_events(rf_store *store, rf_bump_arena *arena, int64_t finding, co
   settle(store, arena, to);
   recount(store, arena, finding);
   settle(store, arena, finding);
-  (void)snprintf(message, RF_TRIAGE_MESSAGE, "%zu events of finding %" PRId64 " are finding %" PRId64 " now", used,
-                 finding, to);
+  (void)snprintf(message, RF_TRIAGE_MESSAGE, "%zu event%s of finding %" PRId64 " %s finding %" PRId64 " now", used,
+                 used == 1 ? "" : "s", finding, used == 1 ? "is" : "are", to);
   return true;
 }
 

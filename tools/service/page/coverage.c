@@ -17,7 +17,7 @@ static void part(const rf_page *p, const rf_json *list, const char *total, const
   uint64_t const offset = rf_json_unsigned(p->json, "offset", 0);
   const char *const module = rf_json_text(p->json, "module", NULL);
   const char *const link =
-      rf_bump_arena_print(p->arena, "/coverage?limit=%s%s%s", rf_page_plain_number(p, p->json, "limit"),
+      rf_bump_arena_print(p->arena, "%s/coverage?limit=%s%s%s", p->base, rf_page_plain_number(p, p->json, "limit"),
                           module == NULL ? "" : "&module=", module == NULL ? "" : rf_web_encoded(p->arena, module));
   if (all <= shown) {
     return;
@@ -99,10 +99,10 @@ static void module(const rf_page *p, const rf_json *m) {
   uint64_t const watched = rf_json_unsigned(m, "watched", 0);
   const char *const path = rf_json_text(m, "path", "");
   rf_markup(p->sink,
-            "<tr><td class=\"wrap mono\"><a class=\"clip\" href=\"/coverage/%s\">%s</a><span "
+            "<tr><td class=\"wrap mono\"><a class=\"clip\" href=\"%s/coverage/%s\">%s</a><span "
             "class=\"place\">%s</span></td><td "
             "class=\"wrap mono\" data-name=\"build\">%s</td><td class=\"number\" data-name=\"watched\">%s",
-            rf_page_plain_number(p, m, "id"), rf_base_name(path), path, build_of(p, m),
+            p->base, rf_page_plain_number(p, m, "id"), rf_base_name(path), path, build_of(p, m),
             percent_text(p, watched, sites));
   bar(p, watched, sites);
   rf_page_raw(p, "</td>");
@@ -143,7 +143,7 @@ void rf_page_coverage(const rf_page *page) {
   const rf_json *const list = rf_json_list(page->json, "coverage");
   const rf_json *const of_modules = rf_json_list(page->json, "modules");
   uint64_t const programs_all = rf_json_unsigned(page->json, "program_count", 0);
-  rf_page_head(page->sink, "Coverage of checking", "/coverage");
+  rf_page_head(page->sink, page->base, "Coverage of checking", "/coverage");
   rf_page_raw(page, "<h1>Coverage of checking</h1>\n<p class=\"dim\">The programs that ran checked, how, and for how "
                     "long.");
   rf_page_raw(page, rf_json_length(list) == programs_all
@@ -157,7 +157,8 @@ void rf_page_coverage(const rf_page *page) {
   }
   if (list != NULL) {
     programs(page, list);
-  } else if (!rf_page_is_behind(page, programs_all, "/coverage") && programs_all == 0) {
+  } else if (!rf_page_is_behind(page, programs_all, rf_bump_arena_print(page->arena, "%s/coverage", page->base)) &&
+             programs_all == 0) {
     rf_page_nothing_yet(page, "No process has reported a run yet.", "", "./program");
   }
   rf_page_foot(page->sink);
@@ -244,10 +245,10 @@ static void sites_table(const rf_page *p, uint64_t all) {
 static void head(const rf_page *p, uint64_t sites, uint64_t watched) {
   const char *const path = rf_json_text(p->json, "path", "");
   rf_markup(p->sink,
-            "<p class=\"crumbs\"><a href=\"/coverage\">Coverage</a></p>\n<h1 class=\"wrap\">%s</h1>\n<p class=\"dim "
+            "<p class=\"crumbs\"><a href=\"%s/coverage\">Coverage</a></p>\n<h1 class=\"wrap\">%s</h1>\n<p class=\"dim "
             "mono wrap\">%s, "
             "build-id %s</p>\n<ul class=\"figures\">\n",
-            rf_base_name(path), path, rf_json_text(p->json, "build_id", "none"));
+            p->base, rf_base_name(path), path, rf_json_text(p->json, "build_id", "none"));
   site_figures(p, watched, sites);
   for (const rf_json *u = rf_json_list(p->json, "modes"); u != NULL; u = u->next) {
     rf_page_figure(p, "", rf_page_real(p, u, "hours"),
@@ -267,7 +268,7 @@ void rf_page_module(const rf_page *page) {
   uint64_t const watched = rf_json_unsigned(page->json, "watched", 0);
   uint64_t const never = sites > watched ? sites - watched : 0;
   const char *const shown = rf_json_text(page->json, "shown", "no");
-  rf_page_head(page->sink, "Call sites", "/coverage");
+  rf_page_head(page->sink, page->base, "Call sites", "/coverage");
   head(page, sites, watched);
   rf_page_raw(page, "<nav class=\"tabs\" aria-label=\"Call sites\">\n");
   tab(page, "no", "Never watched", never);

@@ -14,11 +14,12 @@
 
 static void head(const rf_page *p) {
   const rf_json *const f = p->json;
-  rf_markup(p->sink, "<p class=\"crumbs\"><a href=\"/\">Findings</a> / #%s</p>\n", rf_page_plain_number(p, f, "id"));
+  rf_markup(p->sink, "<p class=\"crumbs\"><a href=\"%s/\">Findings</a> / #%s</p>\n", p->base,
+            rf_page_plain_number(p, f, "id"));
   if (rf_json_member(f, "merged_into") != NULL) {
     const char *const into = rf_page_plain_number(p, f, "merged_into");
-    rf_markup(p->sink, "<p class=\"note\">Part of finding <a href=\"/finding/%s\">#%s</a>, which is %s.</p>\n", into,
-              into, rf_json_bool(f, "new", false) ? "new" : rf_json_text(f, "state", "open"));
+    rf_markup(p->sink, "<p class=\"note\">Part of finding <a href=\"%s/finding/%s\">#%s</a>, which is %s.</p>\n",
+              p->base, into, into, rf_json_bool(f, "new", false) ? "new" : rf_json_text(f, "state", "open"));
   }
   rf_markup(p->sink, "<header class=\"headline %s\">\n<h1>%s ", rf_json_text(f, "level", "error"),
             rf_json_text(f, "bug", ""));
@@ -67,8 +68,8 @@ static void figures(const rf_page *p) {
 /* ---- Actions ---- */
 
 static void form(const rf_page *p, const char *action, const char *field, const char *hint, const char *button) {
-  rf_markup(p->sink, "<form method=\"post\" action=\"/finding/%s/%s\">", rf_page_plain_number(p, p->json, "id"),
-            action);
+  rf_markup(p->sink, "<form method=\"post\" action=\"%s/finding/%s/%s\">", p->base,
+            rf_page_plain_number(p, p->json, "id"), action);
   if (field != NULL) {
     rf_markup(p->sink, "<input name=\"%s\" placeholder=\"%s\" aria-label=\"%s\" maxlength=\"500\"", field, hint, hint);
     rf_page_raw(p, strcmp(action, "fix") == 0 ? ">" : " required>");
@@ -80,7 +81,8 @@ static void form(const rf_page *p, const char *action, const char *field, const 
 static void split_form(const rf_page *p) {
   static const char *const rules[] = {"access", "allocation", "free", "program", "build", "environment", "mode"};
   const char *const by = rf_json_text(p->json, "split_by", NULL);
-  rf_markup(p->sink, "<form method=\"post\" action=\"/finding/%s/split\">", rf_page_plain_number(p, p->json, "id"));
+  rf_markup(p->sink, "<form method=\"post\" action=\"%s/finding/%s/split\">", p->base,
+            rf_page_plain_number(p, p->json, "id"));
   if (by != NULL) {
     rf_markup(p->sink,
               "<input type=\"hidden\" name=\"text\" value=\"undo\"><span class=\"dim\">Split by %s.</span>"
@@ -173,7 +175,7 @@ static void record(const rf_page *p) {
 }
 
 void rf_page_of_finding(const rf_page *page) {
-  rf_page_head(page->sink,
+  rf_page_head(page->sink, page->base,
                rf_bump_arena_print(page->arena, "#%" PRIu64 " %s", rf_json_unsigned(page->json, "id", 0),
                                    rf_json_text(page->json, "bug", "")),
                "/");

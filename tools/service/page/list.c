@@ -18,9 +18,10 @@ static const char *with(const rf_page *p, const char *name, const char *value) {
 }
 
 static const char *link_to(const rf_page *p, const char *state) {
-  return rf_bump_arena_print(p->arena, "/?state=%s%s%s%s%s%s%s", state, with(p, "environment", p->environment),
-                             with(p, "build", p->build), with(p, "new_in", p->new_in), with(p, "search", p->search),
-                             with(p, "order", p->order), with(p, "limit", p->limit));
+  return rf_bump_arena_print(p->arena, "%s/?state=%s%s%s%s%s%s%s", p->base, state,
+                             with(p, "environment", p->environment), with(p, "build", p->build),
+                             with(p, "new_in", p->new_in), with(p, "search", p->search), with(p, "order", p->order),
+                             with(p, "limit", p->limit));
 }
 
 /* ---- Head ---- */
@@ -78,11 +79,12 @@ static void environments(const rf_page *p) {
 }
 
 static void tools(const rf_page *p) {
-  rf_markup(p->sink,
-            "<form class=\"tools\" role=\"search\" action=\"/\">\n<input type=\"hidden\" name=\"state\" value=\"%s\">\n"
-            "<input type=\"search\" id=\"search\" name=\"search\" value=\"%s\" placeholder=\"Function, file, kind, "
-            "program\" aria-label=\"Search findings\">\n",
-            state_of(p), p->search == NULL ? "" : p->search);
+  rf_markup(
+      p->sink,
+      "<form class=\"tools\" role=\"search\" action=\"%s/\">\n<input type=\"hidden\" name=\"state\" value=\"%s\">\n"
+      "<input type=\"search\" id=\"search\" name=\"search\" value=\"%s\" placeholder=\"Function, file, kind, "
+      "program\" aria-label=\"Search findings\">\n",
+      p->base, state_of(p), p->search == NULL ? "" : p->search);
   if (is_given(p->build)) {
     rf_markup(p->sink, "<label>Build <input name=\"build\" value=\"%s\" placeholder=\"any\"></label>\n", p->build);
   }
@@ -119,9 +121,9 @@ static void marks(const rf_page *p, const rf_json *f) {
 static void row(const rf_page *p, const rf_json *f) {
   const char *const id = rf_page_plain_number(p, f, "id");
   rf_markup(p->sink,
-            "<tr class=\"%s\"><td class=\"main\"><a class=\"kind\" href=\"/finding/%s\">%s</a> "
+            "<tr class=\"%s\"><td class=\"main\"><a class=\"kind\" href=\"%s/finding/%s\">%s</a> "
             "<span class=\"dim\">#%s</span> ",
-            rf_json_text(f, "level", "error"), id, rf_json_text(f, "bug", ""), id);
+            rf_json_text(f, "level", "error"), p->base, id, rf_json_text(f, "bug", ""), id);
   rf_page_state(p, f);
   rf_page_raw(p, "<span class=\"marks\">");
   marks(p, f);
@@ -141,20 +143,21 @@ static void row(const rf_page *p, const rf_json *f) {
 static void nothing(const rf_page *p) {
   const char *const state = state_of(p);
   if (is_filtered(p) || strcmp(state, "new") == 0) {
-    rf_page_raw(p, "<p class=\"empty\">No finding matches. <a href=\"/\">All open findings</a></p>\n");
+    rf_markup(p->sink, "<p class=\"empty\">No finding matches. <a href=\"%s/\">All open findings</a></p>\n", p->base);
     return;
   }
   if (strcmp(state, "open") != 0 && strcmp(state, "all") != 0) {
     rf_markup(p->sink, "<p class=\"empty\">No finding is %s.</p>\n", state);
     return;
   }
-  rf_page_raw(p, "<p class=\"empty\"><b>Nothing is open.</b> <a href=\"/?state=all\">All findings</a></p>\n");
+  rf_markup(p->sink, "<p class=\"empty\"><b>Nothing is open.</b> <a href=\"%s/?state=all\">All findings</a></p>\n",
+            p->base);
 }
 
 void rf_page_findings(const rf_page *page) {
   const rf_json *f = rf_json_list(page->json, "findings");
   uint64_t shown = 0;
-  rf_page_head(page->sink, "Findings", "/");
+  rf_page_head(page->sink, page->base, "Findings", "/");
   rf_page_raw(page, "<h1>Findings</h1>\n");
   if (count_all(page) == 0 && !is_filtered(page)) {
     rf_page_nothing_yet(page, "No finding has come in yet.", "", "./program");

@@ -20,9 +20,9 @@ static void build(const rf_page *p, const rf_json *b) {
 }
 
 void rf_page_builds(const rf_page *page) {
-  const char *const link =
-      rf_bump_arena_print(page->arena, "/builds?limit=%s", rf_page_plain_number(page, page->json, "limit"));
-  rf_page_head(page->sink, "Builds", "/builds");
+  const char *const link = rf_bump_arena_print(page->arena, "%s/builds?limit=%s", page->base,
+                                               rf_page_plain_number(page, page->json, "limit"));
+  rf_page_head(page->sink, page->base, "Builds", "/builds");
   rf_page_raw(page,
               "<h1>Builds</h1>\n<p class=\"dim\">Newest first. The order is as CI gave it (<code>ringfence builds "
               "--add</code>), else guessed from when each was first seen.</p>\n");
@@ -78,7 +78,7 @@ static void missing(const rf_page *p) {
 }
 
 void rf_page_status(const rf_page *page) {
-  rf_page_head(page->sink, "Status", "/status");
+  rf_page_head(page->sink, page->base, "Status", "/status");
   rf_page_raw(page, "<h1>Status</h1>\n<ul class=\"figures\">\n");
   count_figure(page, "findings", "finding");
   count_figure(page, "events", "event");
@@ -112,8 +112,10 @@ void rf_page_status(const rf_page *page) {
   }
   missing(page);
   if (page->signed_in) {
-    rf_page_raw(page, "<h2>This browser</h2>\n<form method=\"post\" action=\"/sign-out\" class=\"stack-form\">\n"
-                      "<p>It is signed in.</p>\n<button>Sign out</button>\n</form>\n");
+    rf_markup(page->sink,
+              "<h2>This browser</h2>\n<form method=\"post\" action=\"%s/sign-out\" class=\"stack-form\">\n"
+              "<p>It is signed in.</p>\n<button>Sign out</button>\n</form>\n",
+              page->base);
   }
   rf_page_foot(page->sink);
 }

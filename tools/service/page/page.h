@@ -17,6 +17,7 @@ extern "C" {
 #endif
 
 typedef struct rf_page {
+  const char *base; /* goes before each path of a link: "", or "/ringfence" behind such a proxy */
   rf_bump_arena *arena;
   const rf_sink *sink;
   const rf_json *json; /* the answer that is shown */
@@ -50,8 +51,9 @@ void rf_page_status(const rf_page *page);
 void rf_page_processes(const rf_page *page);
 void rf_page_process(const rf_page *page);
 
-/* A page with one sentence. `back` is the path to return to after signing in; NULL: no form to sign in. */
-void rf_page_message(const rf_sink *sink, const char *title, const char *message, const char *back);
+/* A page with one sentence. `base` is that of rf_page; `back` the path to return to after signing in, without it; NULL:
+ * no form to sign in. */
+void rf_page_message(const rf_sink *sink, const char *base, const char *title, const char *message, const char *back);
 
 /* A file of the page ("/style.css"), its type and length; NULL where `path` is none. */
 const char *rf_page_file(const char *path, const char **type, size_t *length);

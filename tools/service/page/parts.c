@@ -18,20 +18,21 @@ void rf_page_raw(const rf_page *p, const char *markup) {
 
 /* ---- The frame ---- */
 
-void rf_page_head(const rf_sink *sink, const char *title, const char *active) {
+void rf_page_head(const rf_sink *sink, const char *base, const char *title, const char *active) {
   static const char *const menu[][2] = {{"/", "Findings"},         {"/processes", "Processes"}, {"/builds", "Builds"},
                                         {"/coverage", "Coverage"}, {"/steering", "Steering"},   {"/status", "Status"}};
   rf_markup(
       sink,
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
       "content=\"width=device-width, initial-scale=1\">\n<title>%s - Ringfence</title>\n<link rel=\"stylesheet\" "
-      "href=\"/style.css\">\n<link rel=\"icon\" href=\"/favicon.svg\">\n<script src=\"/script.js\" defer></script>"
+      "href=\"%s/style.css\">\n<link rel=\"icon\" href=\"%s/favicon.svg\">\n<script src=\"%s/script.js\" "
+      "defer></script>"
       "\n</head>\n<body>\n<a class=\"skip\" href=\"#main\">To the content</a>\n<header class=\"top\">\n<a "
-      "class=\"brand\" href=\"/\"><img src=\"/favicon.svg\" alt=\"\" width=\"22\" height=\"22\">Ringfence</a>\n"
+      "class=\"brand\" href=\"%s/\"><img src=\"%s/favicon.svg\" alt=\"\" width=\"22\" height=\"22\">Ringfence</a>\n"
       "<nav aria-label=\"Pages\">\n",
-      title);
+      title, base, base, base, base, base);
   for (size_t i = 0; i < sizeof menu / sizeof menu[0]; i++) {
-    rf_markup(sink, "<a href=\"%s\"", menu[i][0]);
+    rf_markup(sink, "<a href=\"%s%s\"", base, menu[i][0]);
     rf_sink_str(sink, strcmp(menu[i][0], active) == 0 ? " aria-current=\"page\"" : "");
     rf_markup(sink, ">%s</a>\n", menu[i][1]);
   }
@@ -42,29 +43,29 @@ void rf_page_foot(const rf_sink *sink) {
   rf_sink_str(sink, "</main>\n</body>\n</html>\n");
 }
 
-void rf_page_message(const rf_sink *sink, const char *title, const char *message, const char *back) {
-  rf_page_head(sink, title, "");
+void rf_page_message(const rf_sink *sink, const char *base, const char *title, const char *message, const char *back) {
+  rf_page_head(sink, base, title, "");
   bool const lower = message[0] >= 'a' && message[0] <= 'z';
   char const first[] = {(char)(lower ? message[0] - 'a' + 'A' : message[0]), '\0'};
   rf_markup(sink, "<div class=\"card narrow\">\n<h1>%s</h1>\n<p>%s%s.</p>\n", title, first,
             message[0] == '\0' ? "" : message + 1);
   if (back != NULL) {
     rf_markup(sink,
-              "<form method=\"post\" action=\"/sign-in\" class=\"stack-form\">\n<label for=\"token\">Token</label>\n"
+              "<form method=\"post\" action=\"%s/sign-in\" class=\"stack-form\">\n<label for=\"token\">Token</label>\n"
               "<input id=\"token\" autofocus name=\"token\" type=\"password\" autocomplete=\"current-password\" "
               "required>\n<input "
               "type=\"hidden\" name=\"back\" value=\"%s\">\n<button class=\"primary\">Sign in</button>\n</form>\n<p "
               "class=\"dim\">The file <code>token</code> in the collector's folder has it; <code>ringfence serve "
               "--open</code> signs a browser in by itself.</p>\n",
-              back);
+              base, back);
   }
-  rf_sink_str(sink, "<p><a href=\"/\">To the findings</a></p>\n</div>\n");
+  rf_markup(sink, "<p><a href=\"%s/\">To the findings</a></p>\n</div>\n", base);
   rf_page_foot(sink);
 }
 
 void rf_page_sign_in_to(const rf_page *p, const char *to, const char *command) {
-  rf_markup(p->sink, "<p class=\"dim\">To %s, <a href=\"/sign-in?back=%s\">sign in</a> or use <code>%s</code>.</p>\n",
-            to, rf_web_encoded(p->arena, p->back), command);
+  rf_markup(p->sink, "<p class=\"dim\">To %s, <a href=\"%s/sign-in?back=%s\">sign in</a> or use <code>%s</code>.</p>\n",
+            to, p->base, rf_web_encoded(p->arena, p->back), command);
 }
 
 /* ---- Values ---- */
@@ -141,8 +142,8 @@ const char *rf_page_place(const rf_page *p, const rf_json *finding) {
 
 void rf_page_build_link(const rf_page *p, const rf_json *build) {
   const char *const name = rf_json_text(build, "name", "");
-  rf_markup(p->sink, "<a href=\"/?state=all&amp;build=%s\" title=\"%s\">%s</a>", rf_web_encoded(p->arena, name), name,
-            build_text(p, rf_json_text(build, "version", ""), name));
+  rf_markup(p->sink, "<a href=\"%s/?state=all&amp;build=%s\" title=\"%s\">%s</a>", p->base,
+            rf_web_encoded(p->arena, name), name, build_text(p, rf_json_text(build, "version", ""), name));
 }
 
 void rf_page_state(const rf_page *p, const rf_json *finding) {

@@ -13,7 +13,7 @@ extern "C" {
 void rf_page_raw(const rf_page *p, const char *markup);
 
 /* Up to and with <main>; `active` is the path of the entry of the menu. */
-void rf_page_head(const rf_sink *sink, const char *title, const char *active);
+void rf_page_head(const rf_sink *sink, const char *base, const char *title, const char *active);
 void rf_page_foot(const rf_sink *sink);
 
 /* A member that is a number without commas, for paths and names; 0 where it is missing. Lives in the arena. */

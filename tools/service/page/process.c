@@ -10,9 +10,9 @@ static void head(const rf_page *p) {
   const rf_json *const f = p->json;
   const char *const ended = rf_json_text(f, "ended", "");
   rf_markup(p->sink,
-            "<p class=\"crumbs\"><a href=\"/processes\">Processes</a> / #%s</p>\n<header class=\"headline\">\n<h1>%s "
+            "<p class=\"crumbs\"><a href=\"%s/processes\">Processes</a> / #%s</p>\n<header class=\"headline\">\n<h1>%s "
             "<span class=\"badge %s\">%s</span></h1>\n",
-            rf_page_plain_number(p, f, "id"), rf_base_name(rf_json_text(f, "program", "")),
+            p->base, rf_page_plain_number(p, f, "id"), rf_base_name(rf_json_text(f, "program", "")),
             ended[0] == '\0' ? "fixed" : "", ended[0] == '\0' ? "not ended" : ended);
   rf_markup(p->sink,
             "<p class=\"title\"><span class=\"mark first\">%s</span><span class=\"mark\">%s</span> process %s on %s, "
@@ -68,8 +68,8 @@ static void options(const rf_page *p, const rf_json *chosen) {
 
 static void choice(const rf_process_view *v) {
   const rf_page *const p = v->page;
-  rf_markup(p->sink, "<form class=\"tools\" action=\"/process/%s\">\n<label>Snapshot <select name=\"snapshot\">",
-            rf_page_plain_number(p, p->json, "id"));
+  rf_markup(p->sink, "<form class=\"tools\" action=\"%s/process/%s\">\n<label>Snapshot <select name=\"snapshot\">",
+            p->base, rf_page_plain_number(p, p->json, "id"));
   options(p, v->snapshot);
   rf_page_raw(p, "</select></label>\n<label>Difference from <select name=\"against\"><option value=\"\">none</option>");
   options(p, v->against);
@@ -113,7 +113,7 @@ static rf_process_view view_of(const rf_page *p) {
 
 void rf_page_process(const rf_page *page) {
   rf_process_view const v = view_of(page);
-  rf_page_head(page->sink,
+  rf_page_head(page->sink, page->base,
                rf_bump_arena_print(page->arena, "%s %s", rf_base_name(rf_json_text(page->json, "program", "")),
                                    rf_page_plain_number(page, page->json, "pid")),
                "/processes");

@@ -127,8 +127,8 @@ void rf_page_sites(const rf_process_view *v) {
   }
   rf_page_raw(p, "</tbody></table>\n");
   if (t.left != 0) {
-    rf_markup(p->sink, "<p class=\"dim\">%s more: <a href=\"/api/v1/processes/%s%s\">as JSON</a>.</p>\n",
-              rf_page_counted(p, t.left, "call site"), rf_page_plain_number(p, p->json, "id"), v->link);
+    rf_markup(p->sink, "<p class=\"dim\">%s more: <a href=\"%s/api/v1/processes/%s%s\">as JSON</a>.</p>\n",
+              rf_page_counted(p, t.left, "call site"), p->base, rf_page_plain_number(p, p->json, "id"), v->link);
   }
   rf_page_raw(p, "</section>\n");
 }

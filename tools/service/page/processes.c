@@ -37,9 +37,10 @@ static void spark(const rf_page *p, const rf_json *list) {
 static void row(const rf_page *p, const rf_json *f) {
   const char *const id = rf_page_plain_number(p, f, "id");
   rf_markup(p->sink,
-            "<tr><td class=\"wrap\"><a class=\"kind\" href=\"/process/%s\">%s</a><span class=\"marks\"><span "
+            "<tr><td class=\"wrap\"><a class=\"kind\" href=\"%s/process/%s\">%s</a><span class=\"marks\"><span "
             "class=\"mark\">%s</span><span class=\"mark\">%s</span></span>",
-            id, rf_json_text(f, "program", ""), rf_json_text(f, "mode", ""), rf_json_text(f, "environment", ""));
+            p->base, id, rf_json_text(f, "program", ""), rf_json_text(f, "mode", ""),
+            rf_json_text(f, "environment", ""));
   rf_markup(p->sink, "<span class=\"place\">process %s on %s, build %s</span></td><td class=\"trend\">",
             rf_page_plain_number(p, f, "pid"), rf_json_text(f, "host", ""), rf_page_build(p, f));
   spark(p, rf_json_list(f, "trend"));
@@ -55,7 +56,8 @@ static void row(const rf_page *p, const rf_json *f) {
 
 static void none(const rf_page *p) {
   if (strchr(p->back, '?') != NULL) {
-    rf_page_raw(p, "<p class=\"empty\">No process matches. <a href=\"/processes\">All processes</a></p>\n");
+    rf_markup(p->sink, "<p class=\"empty\">No process matches. <a href=\"%s/processes\">All processes</a></p>\n",
+              p->base);
     return;
   }
   rf_page_nothing_yet(p, "No process has sent a snapshot of its memory yet.", "-o snapshot_every=60 ", "./server");
@@ -105,7 +107,7 @@ void rf_page_processes(const rf_page *page) {
   const rf_json *const list = rf_json_list(page->json, "processes");
   uint64_t const total = rf_json_unsigned(page->json, "total", 0);
   uint64_t shown = 0;
-  rf_page_head(page->sink, "Processes", "/processes");
+  rf_page_head(page->sink, page->base, "Processes", "/processes");
   rf_page_raw(page, "<h1>Processes</h1>\n<p class=\"dim\">The live memory of each process, by the snapshots that it"
                     " sent; the process heard from last comes first.</p>\n");
   if (list == NULL) {

@@ -22,10 +22,10 @@ static void taken(const rf_page *p, const rf_json *r) {
 static void unset_form(const rf_page *p, const rf_json *r) {
   if (p->may_steer) {
     rf_markup(p->sink,
-              "<td><form method=\"post\" action=\"/steering\" class=\"tools\"><input type=\"hidden\" name=\"action\" "
+              "<td><form method=\"post\" action=\"%s/steering\" class=\"tools\"><input type=\"hidden\" name=\"action\" "
               "value=\"unset\"><input type=\"hidden\" name=\"rule\" value=\"%s\"><input name=\"because\" "
               "aria-label=\"Reason to end rule %s\" placeholder=\"Reason\" required><button>End</button></form></td>",
-              rf_page_plain_number(p, r, "rule"), rf_page_plain_number(p, r, "rule"));
+              p->base, rf_page_plain_number(p, r, "rule"), rf_page_plain_number(p, r, "rule"));
   }
 }
 
@@ -64,21 +64,23 @@ static void set_form(const rf_page *p) {
     rf_page_sign_in_to(p, "change rules", "ringfence steer");
     return;
   }
-  rf_page_raw(
-      p, "<form method=\"post\" action=\"/steering\" class=\"tools\">\n<label>Action <select name=\"action\"><option "
-         "value=\"set\">set options</option><option value=\"sweep\">sweep now</option><option value=\"snapshot\">"
-         "snapshot now</option></select></label>\n<label>Options <input name=\"options\" "
-         "placeholder=\"sample_rate=1000:raise=8\"></label>\n<label>Program <input name=\"program\" "
-         "placeholder=\"any\"></label>\n<label>Build <input name=\"build\" placeholder=\"any\"></label>\n<label>"
-         "Environment <input name=\"environment\" placeholder=\"any\"></label>\n<label>Reason <input name=\"because\" "
-         "required></label>\n<button>Apply</button>\n</form>\n");
+  rf_markup(
+      p->sink,
+      "<form method=\"post\" action=\"%s/steering\" class=\"tools\">\n<label>Action <select name=\"action\"><option "
+      "value=\"set\">set options</option><option value=\"sweep\">sweep now</option><option value=\"snapshot\">"
+      "snapshot now</option></select></label>\n<label>Options <input name=\"options\" "
+      "placeholder=\"sample_rate=1000:raise=8\"></label>\n<label>Program <input name=\"program\" "
+      "placeholder=\"any\"></label>\n<label>Build <input name=\"build\" placeholder=\"any\"></label>\n<label>"
+      "Environment <input name=\"environment\" placeholder=\"any\"></label>\n<label>Reason <input name=\"because\" "
+      "required></label>\n<button>Apply</button>\n</form>\n",
+      p->base);
 }
 
 /* ---- Sites and steps ---- */
 
 static void finding_link(const rf_page *p, const rf_json *object) {
   const char *const id = rf_page_plain_number(p, object, "finding");
-  rf_markup(p->sink, "<a href=\"/finding/%s\">finding %s</a>", id, id);
+  rf_markup(p->sink, "<a href=\"%s/finding/%s\">finding %s</a>", p->base, id, id);
 }
 
 static void sites(const rf_page *p) {
@@ -126,7 +128,7 @@ static void steps(const rf_page *p) {
 }
 
 void rf_page_steering(const rf_page *page) {
-  rf_page_head(page->sink, "Steering", "/steering");
+  rf_page_head(page->sink, page->base, "Steering", "/steering");
   rf_page_raw(page,
               "<h1>Steering</h1>\n<p class=\"dim\">Rules for checked processes of this user: taken when a process "
               "begins, and sample_rate, watch, raise, sweeps and snapshots while it runs. The RINGFENCE_OPTIONS "

@@ -32,8 +32,8 @@ static uint64_t left_out(const rf_page *p, const char *name) {
 static void more(const rf_page *p, const char *name) {
   uint64_t const left = left_out(p, name);
   if (left != 0) {
-    rf_markup(p->sink, "<p class=\"dim\">%s more: <a href=\"/finding/%s?limit=1000\">all</a>.</p>\n",
-              rf_page_number(p, left), rf_page_plain_number(p, p->json, "id"));
+    rf_markup(p->sink, "<p class=\"dim\">%s more: <a href=\"%s/finding/%s?limit=1000\">all</a>.</p>\n",
+              rf_page_number(p, left), p->base, rf_page_plain_number(p, p->json, "id"));
   }
 }
 
@@ -98,8 +98,8 @@ void rf_page_events(const rf_page *p) {
     uint64_t const id = rf_json_unsigned(e, "id", 0);
     const char *const number = rf_bump_arena_print(p->arena, "%" PRIu64, id);
     rf_page_raw(p, id == shown ? "<tr class=\"shown\"><td>" : "<tr><td>");
-    rf_markup(p->sink, "<a href=\"/finding/%s?event=%s\">%s</a> <span class=\"dim\">%s</span></td><td>", finding,
-              number, number, roles_of(p, e));
+    rf_markup(p->sink, "<a href=\"%s/finding/%s?event=%s\">%s</a> <span class=\"dim\">%s</span></td><td>", p->base,
+              finding, number, number, roles_of(p, e));
     rf_page_time(p, rf_json_text(e, "time", ""));
     rf_markup(p->sink, "</td><td class=\"wrap mono\" title=\"%s\">%s</td>", rf_json_text(e, "build", ""),
               rf_page_build(p, e));
@@ -121,9 +121,9 @@ void rf_page_events(const rf_page *p) {
 static void other(const rf_page *p, const rf_json *o, const char *why) {
   const char *const id = rf_page_plain_number(p, o, "id");
   rf_markup(p->sink,
-            "<tr><td class=\"wrap\"><a href=\"/finding/%s\">#%s</a> %s <span class=\"place mono\">%s</span></td>"
+            "<tr><td class=\"wrap\"><a href=\"%s/finding/%s\">#%s</a> %s <span class=\"place mono\">%s</span></td>"
             "<td class=\"dim\">%s</td></tr>\n",
-            id, id, rf_json_text(o, "title", ""), rf_page_place(p, o), why);
+            p->base, id, id, rf_json_text(o, "title", ""), rf_page_place(p, o), why);
 }
 
 /* "same allocation and free" */

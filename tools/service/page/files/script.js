@@ -4,6 +4,7 @@
   const main = document.getElementById("main");
   const live = document.getElementById("live");
   const rows = () => [...document.querySelectorAll(".findings tbody tr")];
+  const home = document.currentScript.getAttribute("src").replace(/script\.js$/, "");
   let here = -1;
 
   const busy = () => {
@@ -52,7 +53,7 @@
     if (e.key === "/" && search) { e.preventDefault(); search.focus(); search.select(); }
     else if (e.key === "j") go(1);
     else if (e.key === "k") go(-1);
-    else if (e.key === "g") location.href = "/";
+    else if (e.key === "g") location.href = home;
     else if (e.key === "?") help();
   });
 
@@ -93,7 +94,7 @@
       return;
     }
     if (events) return;
-    events = new EventSource("/api/v1/events");
+    events = new EventSource(home + "api/v1/events");
     events.addEventListener("hello", () => { live.hidden = false; });
     events.addEventListener("change", () => { wanted = true; refresh(); });
     events.addEventListener("error", () => { live.hidden = true; });
