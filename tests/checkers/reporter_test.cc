@@ -2,8 +2,6 @@
 #include <ringfence/options.h>
 #include <ringfence/reporter.h>
 
-#include "checkers/os/host.h"
-#include "checkers/report/collector.h"
 #include "tests/checkers/folder_entries.h"
 #include "tests/checkers/found_on_purpose.h"
 #include "tests/checkers/json_value.h"
@@ -363,36 +361,6 @@ TEST_F(Reporter, AnArtifactIsInItsFolderOrNowhere) {
     ASSERT_EQ(mkdir(top.c_str(), 0700), 0);
   }
   EXPECT_EQ(rmdir(top.c_str()), 0);
-}
-
-TEST_F(Reporter, AnArtifactKeepsNoDescriptor) {
-  std::string const folder = testing::TempDir() + "/one_artifact." + std::to_string(getpid());
-  ASSERT_EQ(mkdir(folder.c_str(), 0700), 0);
-  setenv("TEST_UNDECLARED_OUTPUTS_DIR", folder.c_str(), 1);
-  rf_report_options_default(&options_);
-  options_.halt = false;
-  rf_log_reporter_init(&reporter_, &options_);
-  size_t const before = open_descriptors();
-  testing::internal::CaptureStderr();
-  find(reporter_);
-  (void)testing::internal::GetCapturedStderr();
-  unsetenv("TEST_UNDECLARED_OUTPUTS_DIR");
-  EXPECT_EQ(open_descriptors(), before);
-  EXPECT_EQ(std::remove((folder + "/ringfence-" + std::to_string(getpid()) + ".jsonl").c_str()), 0);
-  EXPECT_EQ(rmdir(folder.c_str()), 0);
-}
-
-TEST_F(Reporter, ARecordForTheCollectorLeavesTheLockToOthers) {
-  (void)rf_log_reporter_collect_record(
-      "snapshot", [](rf_sink_buffer *, const rf_symbolizer *, void *) { return true; }, nullptr);
-  bool had = false;
-  std::thread([&had] {
-    had = rf_host_report_lock();
-    if (had) {
-      rf_host_report_unlock();
-    }
-  }).join();
-  EXPECT_TRUE(had);
 }
 
 TEST_F(Reporter, AFindingInALogIsNoArtifact) {
