@@ -296,7 +296,7 @@ TEST_F(ImportCommand, OneFuzzerIsTheSameByEachOfItsPaths) {
   ASSERT_EQ(chmod(fuzzer.c_str(), 0700), 0);
   How how;
   how.directory = file(".");
-  for (const std::string path : {fuzzer, std::string("./fuzzer"), std::string("fuzzer")}) {
+  for (const std::string &path : {fuzzer, std::string("./fuzzer"), std::string("fuzzer")}) {
     EXPECT_EQ(run({ringfence(), "import", "--collector", folder, "--run", path, "crashes"}, how).status, 0) << path;
   }
   std::istringstream spool(read_file(folder + "/spool/current"));
