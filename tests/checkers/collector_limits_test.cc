@@ -106,6 +106,21 @@ TEST(CollectorRepeats, AreOfTheFirstOfSeveralRecords) {
   });
 }
 
+// Of a second; those before it come at powers of two.
+TEST(CollectorRepeats, AreToldOnceASecondWhereTheyAreMany) {
+  with_collector(1, RF_COLLECTOR_AUTO, [](const std::string &folder) {
+    for (int i = 0; i < 4; i++) {
+      put(0x1000);
+    }
+    size_t const before = text_of(folder).size();
+    usleep(1100000);
+    put(0x1000);
+    size_t const told = text_of(folder).size();
+    put(0x1000);
+    return told > before && text_of(folder).size() == told;
+  });
+}
+
 TEST(CollectorLimits, LabelsBeyondTheRoomAreLeftOutAlone) {
   std::string labels;
   for (int i = 0; i < 300; i++) {

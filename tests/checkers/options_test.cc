@@ -176,6 +176,8 @@ TEST_F(Options, TheNearestKeyIsOneThatMayHaveBeenMeant) {
       {"hexp=1", "heap"}, // help is as near, and comes later
       {"xyzzy=1", ""},
       {"=3", ""},
+      {"sample_processes_of_a_program___=5", "sample_processes"}, // 32 letters, half of them right
+      {"sample_processes_of_a_program____=5", ""},
       {"a_key_that_is_longer_than_any_other_one=1", ""},
   };
   for (const auto &[text, nearest] : cases) {

@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 namespace ringfence {
 namespace {
 
@@ -126,6 +128,26 @@ TEST(ReportSerial, TheBytesFoundTakeUpWhatTheTextBeforeThemLeaves) {
     most = std::max(most, free_of_text);
   }
   EXPECT_LE(most - fewest, 2U) << "a line ends where nothing more fits";
+}
+
+// A piece of it goes into a line that has room for four letters, and none into one with less.
+TEST(ReportSerial, ATextBeginsInALineThatHasRoomForFourLetters) {
+  rf_finding f = {};
+  f.bug = RF_BUG_DOUBLE_FREE;
+  std::string const allocator(10, 'a');
+  f.allocator = allocator.c_str();
+  for (size_t length = 1; length <= RF_SERIAL_DATA - 2; length++) {
+    std::string const detail(length, 'x');
+    f.detail = detail.c_str();
+    size_t const left = RF_SERIAL_DATA - (2 + length);
+    size_t const first = left < 2 + 4 ? 2 + length : left < 2 + allocator.size() ? RF_SERIAL_DATA : 0;
+    std::vector<std::string> const lines = lines_of(render(f));
+    ASSERT_EQ(lines.size(), first != 0 ? 2U : 1U) << length;
+    if (first != 0) {
+      size_t const bytes = RF_SERIAL_HEAD + first + RF_SERIAL_CRC;
+      EXPECT_EQ(lines[0].size(), std::strlen(RF_SERIAL_MARK) + 2 * bytes) << length;
+    }
+  }
 }
 
 TEST(ReportSerial, LongTextsAndFullStacksFit) {

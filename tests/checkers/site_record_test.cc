@@ -3,10 +3,13 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -361,6 +364,14 @@ int take_code(dl_phdr_info *info, size_t, void *places) {
   return 0;
 }
 
+int find_unwinder(dl_phdr_info *info, size_t, void *path) {
+  bool const found = std::strstr(info->dlpi_name, "/libgcc_s.so") != nullptr;
+  if (found) {
+    *static_cast<std::string *>(path) = info->dlpi_name;
+  }
+  return found ? 1 : 0;
+}
+
 TEST(SiteRecord, HasAllModulesOfTheProcess) {
   alone([] {
     std::vector<uintptr_t> places;
@@ -395,6 +406,35 @@ TEST(SiteRecord, DropsSitesOfModulesThatAreUnmapped) {
     EXPECT_EQ(told["sites"].items.size(), 1U);
     EXPECT_EQ(told["sites_dropped"].number, 1);
   });
+}
+
+// Each byte of its name is written with six letters.
+TEST(SiteRecord, AModuleForWhichThereIsNoRoomIsDroppedWhole) {
+  std::string folder = testing::TempDir() + "site_record_XXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  std::vector<std::string> folders = {folder};
+  for (int i = 0; i < 3; i++) {
+    folders.push_back(folders.back() + "/" + std::string(200, '\x01'));
+    ASSERT_EQ(mkdir(folders.back().c_str(), 0700), 0);
+  }
+  std::string const copy = folders.back() + "/copy.so";
+  std::string original;
+  dl_iterate_phdr(find_unwinder, &original);
+  ASSERT_TRUE(std::filesystem::copy_file(original, copy)) << original;
+  alone([&copy] {
+    void *const library = dlopen(copy.c_str(), RTLD_NOW);
+    ASSERT_NE(library, nullptr) << dlerror();
+    void *const function = dlsym(library, "_Unwind_Backtrace");
+    ASSERT_NE(function, nullptr);
+    for (size_t i = 0; i < RF_SEEN_SITES - 1; i++) {
+      rf_seen_sites_add(site(i), false);
+    }
+    rf_seen_sites_add(reinterpret_cast<uintptr_t>(function) + 1, false);
+    Json const told = record();
+    EXPECT_EQ(told["sites"].items.size(), 1U);
+    EXPECT_EQ(told["sites_dropped"].number, 1);
+  });
+  std::filesystem::remove_all(folder);
 }
 
 // A function's last instruction may be a call that never returns: the address behind it is the end of the code.

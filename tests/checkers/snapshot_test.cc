@@ -11,14 +11,26 @@
 
 #include <gtest/gtest.h>
 
+#include <dlfcn.h>
+#include <link.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <filesystem>
 #include <set>
 #include <vector>
 
 namespace ringfence {
 namespace {
+
+int find_unwinder(dl_phdr_info *info, size_t, void *path) {
+  bool const found = std::strstr(info->dlpi_name, "/libgcc_s.so") != nullptr;
+  if (found) {
+    *static_cast<std::string *>(path) = info->dlpi_name;
+  }
+  return found ? 1 : 0;
+}
 
 class Snapshot : public testing::Test {
 protected:
@@ -290,6 +302,39 @@ TEST_F(Snapshot, TextEndsAfterSomeRows) {
   }
   std::string const listed = text();
   EXPECT_EQ(std::count(listed.begin(), listed.end(), '\n'), 20 + 3);
+}
+
+// As many libraries as are loaded at once, and one more.
+TEST_F(Snapshot, TextHasTheNamesOfMoreModulesThanAreKeptAtOnce) {
+  std::string folder = testing::TempDir() + "snapshot_XXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  std::string original;
+  dl_iterate_phdr(find_unwinder, &original);
+  std::array<rf_snapshot_site, 64> many;
+  rf_snapshot_init(&after_, "after", many.data(), many.size());
+  std::vector<void *> libraries;
+  for (int i = 0; i < 17; i++) {
+    std::string const copy = folder + "/" + std::to_string(i) + ".so";
+    ASSERT_TRUE(std::filesystem::copy_file(original, copy)) << original;
+    libraries.push_back(dlopen(copy.c_str(), RTLD_NOW));
+    ASSERT_NE(libraries.back(), nullptr) << dlerror();
+    rf_trace place = {};
+    place.depth = 1;
+    place.frames[0] = reinterpret_cast<uintptr_t>(dlsym(libraries.back(), "_Unwind_Backtrace")) + 1;
+    rf_snapshot_add(&after_, &place, 100);
+  }
+  rf_report_options options;
+  rf_report_options_default(&options);
+  rf_log_reporter reporter;
+  rf_log_reporter_init(&reporter, &options);
+  testing::internal::CaptureStderr();
+  EXPECT_TRUE(rf_log_reporter_snapshot(&reporter, &after_, nullptr));
+  std::string const told = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(told.find("0x"), std::string::npos) << told;
+  for (void *const library : libraries) {
+    dlclose(library);
+  }
+  std::filesystem::remove_all(folder);
 }
 
 // Else a reader takes a second one for the first, sent again.

@@ -400,5 +400,19 @@ TEST(DropinBins, AnAgeKeepsLargeBlocksAndCounts) {
   });
 }
 
+TEST(DropinBins, ACacheThatIsFlushedHandsItsLargeBlocksOn) {
+  heap_alone([] {
+    Bins b;
+    rf_origin const origin = {};
+    void *const p = rf_cache_malloc(b.cache, 100000, RF_FAMILY_MALLOC, &origin);
+    ASSERT_TRUE(rf_heap_lock(0));
+    EXPECT_TRUE(rf_cache_free(b.cache, p, RF_FAMILY_MALLOC, SIZE_MAX, &origin));
+    rf_heap_unlock(0);
+    EXPECT_EQ(rf_heap_bytes_now().freed, 0U);
+    rf_cache_flush(b.cache);
+    EXPECT_GT(rf_heap_bytes_now().freed, 0U);
+  });
+}
+
 } // namespace
 } // namespace ringfence_test

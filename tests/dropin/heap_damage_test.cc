@@ -378,6 +378,25 @@ TEST_F(DropinHeap, TellsDamageThatEndsWithinTheGuardAboveOfBothBlocks) {
   EXPECT_NE(tried, 0U);
 }
 
+// The write over the upper block's end begins behind that: it is not what came from the freed block.
+TEST_F(DropinHeap, TellsAnUnderflowIntoAFreedBlockOfOneThatHasAnOverflowToo) {
+  std::vector<unsigned char *> const blocks = make_sorted(200, 64);
+  unsigned char *const lower = blocks[100];
+  unsigned char *const upper = blocks[101];
+  rf_free(heap_, lower);
+  memset(upper - 20, 'x', 20);
+  upper[64 + 3] = 'x';
+  EXPECT_EQ(rf_heap_as_allocator_sweep(), 2U);
+  std::vector<rf_finding> const found = recorder_.take();
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].bug, RF_BUG_BUFFER_UNDERFLOW);
+  EXPECT_EQ(found[1].bug, RF_BUG_BUFFER_OVERFLOW);
+  for (const rf_finding &f : found) {
+    EXPECT_EQ(f.block, reinterpret_cast<uintptr_t>(upper));
+  }
+  expect_mended();
+}
+
 // One does not run on into the other.
 TEST_F(DropinHeap, TellsWritesToFreedNeighboursApart) {
   std::vector<unsigned char *> const blocks = make_sorted(200, 64);

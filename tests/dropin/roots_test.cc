@@ -331,6 +331,8 @@ TEST_F(RootsOfMemory, WhatCannotBeReadIsPassedOver) {
   roots_.memory = -1;
   rf_roots_copy_range(&roots_, page(6), page(36));
   EXPECT_EQ(met(), (Ranges{{page(6), page(8)}, {page(9), page(36)}}));
+  rf_roots_copy_range(&roots_, page(8) + 64, page(36));
+  EXPECT_EQ(met(), (Ranges{{page(9), page(36)}})) << "from its first word on";
 }
 
 TEST_F(RootsOfMemory, WithoutCopiesMemoryIsReadWhereItIs) {
@@ -376,6 +378,11 @@ TEST_F(Roots, AreOpenedAndClosed) {
   rf_roots_close(&roots_);
   EXPECT_EQ(fcntl(pages, F_GETFD), -1);
   roots_.pages = -1;
+  int const memory = dup(0);
+  roots_.memory = memory;
+  rf_roots_close(&roots_);
+  EXPECT_EQ(fcntl(memory, F_GETFD), -1);
+  roots_.memory = -1;
   int const free_one = dup(0);
   close(free_one);
   rf_roots_close(&roots_);

@@ -10,6 +10,7 @@
 
 #define _Static_assert static_assert
 extern "C" {
+#include "checkers/dropin/os/pages.h"
 #include "checkers/os/forbidden_calls.h"
 }
 #undef _Static_assert
@@ -226,6 +227,20 @@ TEST(DropinRuns, EndWithASegmentThatIsSmallerForWantOfMemory) {
     rf_run_give(&r.heap, segment, first, 15);
     EXPECT_NE(r.take(16), first + 31 * RF_UNIT); // the last unit of it, and 15 of nobody's
     EXPECT_EQ(r.take(15), first);
+  });
+}
+
+// There is space for a whole segment, and then none for the part of the page map where it lies.
+TEST(DropinRuns, ASegmentLeavesRoomForThePageMap) {
+  if (sizeof(void *) == 4) {
+    GTEST_SKIP() << "the page map of 32 bits is there from the beginning";
+  }
+  heap_alone([] {
+    ASSERT_NE(rf_record_alloc(sizeof(rf_segment)), nullptr);
+    leave_space(64 * RF_UNIT + 256 * 1024);
+    Runs r;
+    EXPECT_NE(r.take(1), 0U);
+    EXPECT_EQ(r.segment->units, 32U);
   });
 }
 

@@ -1,6 +1,7 @@
 // Spans of the drop-in's heap: descriptions, slots that go back to the heap that they are of, and the last look at a
 // span whose memory goes.
 #include "tests/checkers/recorder.h"
+#include "tests/dropin/address_space.h"
 #include "tests/dropin/heap_alone.h"
 
 #include <sys/mman.h>
@@ -140,6 +141,25 @@ TEST(DropinSlots, OfManyPagesHaveNoneAhead) {
       span = rf_span_of(reinterpret_cast<uintptr_t>(take_slots(class_number, 1).begin));
     }
     EXPECT_LE(count_present(rf_span_start(span), span->bytes / kPage), size_t{2} * span->carved + 1);
+  });
+}
+
+// As if its units were the first of another part of the page map, for which there is no memory.
+TEST(DropinSlots, OfASpanThatIsNotInThePageMapGiveItsRunBack) {
+  heap_alone([] {
+    rf_slot_place place = {};
+    ASSERT_EQ(rf_slots_take(0, 3, &place, 1), 1U);
+    size_t const used = rf_heaps[0].used_units;
+    uintptr_t const unit = reinterpret_cast<uintptr_t>(place.begin) >> RF_UNIT_SHIFT;
+    rf_span_leaf **const part = &rf_span_root[unit >> RF_SPAN_MAP_BITS];
+    rf_span_leaf *const leaf = *part;
+    leave_space(0);
+    *part = nullptr;
+    unsigned const got = rf_slots_take(0, 5, &place, 1);
+    *part = leaf;
+    EXPECT_EQ(got, 0U);
+    EXPECT_EQ(rf_heaps[0].used_units, used);
+    EXPECT_EQ(rf_slots_take(0, 5, &place, 1), 1U);
   });
 }
 

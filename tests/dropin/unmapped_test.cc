@@ -200,6 +200,9 @@ TEST(DropinUnmappedAccess, OneOfSeveralFreedBlocksIsNotGuessed) {
     held.set(REG_RBX, held.first);
     held.set(REG_R15, held.second);
     held.expect_none();
+    held.set(REG_R14, held.second + 8); // twice the one, and once the other
+    held.expect_none();
+    held.set(REG_R14, 0);
     held.set(REG_RBX, 0);
     held.variable(3) = held.first;
     held.expect_none();

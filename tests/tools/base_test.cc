@@ -339,6 +339,17 @@ TEST_F(Paths, ANameBelowAFileIsNotFound) {
   EXPECT_EQ(status, RF_EXIT_CANNOT_RUN);
 }
 
+// As in a folder's name, or in an argument that stands in one word with its program.
+TEST_F(Paths, AnEqualsSignBehindASlashOrASpaceIsNoVariables) {
+  int status = 0;
+  for (const std::string word : {"./none/of=these", "ls of=these", "of=these"}) {
+    testing::internal::CaptureStderr();
+    EXPECT_EQ(rf_paths_program(&arena_, word.c_str(), &status), nullptr);
+    const std::string said = testing::internal::GetCapturedStderr();
+    EXPECT_EQ(said.find("variables stand before the command") != std::string::npos, word == "of=these") << said;
+  }
+}
+
 // Asks as a user whom no capability lets run what anybody else may run. Exits with the status.
 [[noreturn]] void ask_without_capabilities(rf_bump_arena *arena, const std::string &file) {
   struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};

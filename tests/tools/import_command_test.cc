@@ -286,5 +286,39 @@ TEST_F(ImportCommand, TellsTheSameInputOfTwoFuzzersApart) {
   EXPECT_EQ(ids.size(), 2U);
 }
 
+TEST_F(ImportCommand, OneFuzzerIsTheSameByEachOfItsPaths) {
+  const std::string folder = file("collector");
+  ASSERT_EQ(mkdir(file("crashes").c_str(), 0700), 0);
+  (void)file("crashes/crash-22", "input");
+  const std::string fuzzer =
+      file("fuzzer", "#!/bin/sh\necho '==7==ERROR: AddressSanitizer: attempting double-free on 0x10'\n"
+                     "echo '    #0 0x1 in drop /src/a.c:4'\n");
+  ASSERT_EQ(chmod(fuzzer.c_str(), 0700), 0);
+  How how;
+  how.directory = file(".");
+  for (const std::string &path : {fuzzer, std::string("./fuzzer"), std::string("fuzzer")}) {
+    EXPECT_EQ(run({ringfence(), "import", "--collector", folder, "--run", path, "crashes"}, how).status, 0) << path;
+  }
+  std::istringstream spool(read_file(folder + "/spool/current"));
+  std::set<std::string> ids;
+  for (std::string line; std::getline(spool, line);) {
+    ringfence::Json record;
+    ASSERT_TRUE(ringfence::Json::parse(line + "\n", record)) << line;
+    ids.insert(record["id"].text);
+  }
+  EXPECT_EQ(ids.size(), 1U);
+}
+
+TEST_F(ImportCommand, SaysHowManySnapshotsAndFindingsItTook) {
+  const std::string report = file("report", "==7==ERROR: AddressSanitizer: attempting double-free on 0x10\n"
+                                            "    #0 0x1 in drop /src/a.c:4\n");
+  const std::string lines = file("lines", R"({"type":"snapshot","pid":1,"name":"end","sites":[]})"
+                                          "\n");
+  const Result taken = run({ringfence(), "import", "--collector", file("collector"), lines, report});
+  EXPECT_EQ(taken.status, 0);
+  EXPECT_EQ(taken.err, "ringfence: 1 snapshot taken to the collector\n"
+                       "ringfence: 1 finding taken to the collector\n");
+}
+
 } // namespace
 } // namespace ringfence_test

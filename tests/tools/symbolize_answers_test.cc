@@ -111,4 +111,16 @@ TEST_F(SymbolizeAnswers, AToolThatWasAskedForMadeUpFilesIsCorrectedAsWell) {
   EXPECT_STREQ(frames_[0].sources[0].function, "inner");
 }
 
+// A second tool that sees a call inlined there on another line means another address.
+TEST_F(SymbolizeAnswers, CallsThatWereInlinedOnAnotherLineAreNotTaken) {
+  says("addr2line", "outer\\n/x/a.c:9");
+  for (const unsigned line : {9U, 5U}) {
+    frames_[0].source_count = 0;
+    says("llvm-symbolizer", "inner\\n/x/b.h:" + std::to_string(line) + "\\nouter\\n/x/a.c:12");
+    symbolize();
+    ASSERT_EQ(frames_[0].source_count, line == 9 ? 2U : 1U);
+    EXPECT_STREQ(frames_[0].sources[0].function, line == 9 ? "inner" : "outer");
+  }
+}
+
 } // namespace

@@ -307,4 +307,44 @@ TEST(Totals, AddUpTheProcesses) {
   EXPECT_EQ(totals.times, 4u) << "what was only counted counts";
 }
 
+TEST(Totals, TellTheFirstReasonOfSeveralProcesses) {
+  rf_process processes[3] = {};
+  processes[0].leaks_unchecked = "no memory";
+  processes[0].blocks_unchecked = "no room";
+  processes[1].leaks_unchecked = "a thread could not be stopped";
+  processes[1].blocks_unchecked = "there was no time";
+  rf_run run = {};
+  run.processes = processes;
+  run.process_count = 3;
+  rf_document const document = {};
+  const rf_totals totals = rf_totals_of(&run, &document, 0, 0);
+  EXPECT_EQ(totals.leaks_unchecked, 2u);
+  EXPECT_STREQ(totals.because, "no memory");
+  EXPECT_EQ(totals.blocks_unchecked, 2u);
+  EXPECT_STREQ(totals.blocks_because, "no room");
+}
+
+// The processes do not know of a rule for a source file.
+TEST(Totals, WhatTheCommandAloneSuppressesIsNotMissing) {
+  rf_process process = {};
+  process.ended = true;
+  process.findings = 5;
+  rf_run run = {};
+  run.processes = &process;
+  run.process_count = 1;
+  rf_record hidden = {};
+  hidden.times = 2;
+  rf_record *list[] = {&hidden};
+  rf_document document = {};
+  document.count = 1;
+  document.times = 3;
+  document.hidden = list;
+  document.hidden_count = 1;
+  document.hidden_times = 2;
+  const rf_totals totals = rf_totals_of(&run, &document, 0, 0);
+  EXPECT_EQ(totals.times, 3u);
+  EXPECT_EQ(totals.uncounted, 0u);
+  EXPECT_EQ(totals.suppressed, 2u);
+}
+
 } // namespace
