@@ -206,6 +206,7 @@ void *rf_page_store_alloc(rf_page_store *store, const rf_page_request *request, 
     return NULL;
   }
   s->family = (uint8_t)request->family;
+  s->align_log2 = (uint8_t)__builtin_ctzll(request->align > RF_ALIGN_DEFAULT ? request->align : RF_ALIGN_DEFAULT);
   s->backing = request->backing;
   s->allocated = allocated;
   s->released = (rf_page_origin){NULL, 0, 0, 0};

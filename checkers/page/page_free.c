@@ -80,6 +80,35 @@ rf_status rf_page_store_free(rf_page_store *store, void *ptr, rf_family family, 
   return RF_OK;
 }
 
+typedef struct misalignment {
+  const rf_page_store *store;
+  const rf_slot *slot;
+  size_t align;
+  const rf_origin *origin;
+} misalignment;
+
+static void report_misalignment(void *argument) {
+  const misalignment *const m = (const misalignment *)argument;
+  rf_family const family = (rf_family)m->slot->family;
+  char text[RF_ALIGNMENTS_TEXT];
+  rf_finding f;
+  rf_page_finding(m->store, &f, RF_BUG_DEALLOC_MISMATCH, RF_ACCESS_FREE, (const void *)m->slot->block, m->origin);
+  rf_page_finding_block(m->store, &f, m->slot);
+  rf_finding_families(&f, family, family, SIZE_MAX);
+  f.detail = rf_alignments_text(text, (size_t)1 << m->slot->align_log2, m->align);
+  rf_page_report_each(m->store, &f, 1);
+}
+
+void rf_page_store_expect_align(const rf_page_store *store, const void *ptr, rf_family family, size_t align,
+                                const rf_origin *origin) {
+  const rf_slot *const s = rf_page_live_at(store, ptr);
+  size_t const kept = align < RF_ALIGN_DEFAULT ? RF_ALIGN_DEFAULT : align;
+  if (s != NULL && s->family == family && (size_t)1 << s->align_log2 != kept) {
+    misalignment m = {store, s, align, origin};
+    rf_on_reserve_stack(report_misalignment, &m);
+  }
+}
+
 /* ---- Resize ---- */
 
 /* Gives up the open pages behind the first `pages`. */

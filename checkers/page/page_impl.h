@@ -150,6 +150,7 @@ struct rf_slot {
   uint32_t first;  /* first page that is open */
   uint32_t pages;  /* so many are open */
   uint8_t family;
+  uint8_t align_log2;
   bool kept;       /* freed, and its pages only shut */
   bool filled;     /* open, and full of the pattern of slack: no block is there yet */
   bool counted;    /* among the mappings that are allowed */

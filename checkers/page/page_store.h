@@ -133,6 +133,11 @@ void *rf_page_store_alloc(rf_page_store *store, const rf_page_request *request, 
 rf_status rf_page_store_free(rf_page_store *store, void *ptr, rf_family family, size_t size, const rf_origin *origin,
                              rf_page_block *freed);
 
+/* Before a free by a call that names an alignment: reports a live block of this family at `ptr` that has another one.
+ * RF_ALIGN_DEFAULT is the smallest. */
+void rf_page_store_expect_align(const rf_page_store *store, const void *ptr, rf_family family, size_t align,
+                                const rf_origin *origin);
+
 /* Refuses and reports `ptr`, which is in the store's spaces and starts no live block. */
 rf_status rf_page_store_refuse(rf_page_store *store, void *ptr, const rf_origin *origin);
 

@@ -17,4 +17,9 @@ static inline rf_bug rf_family_mismatch(rf_family family, size_t size, rf_family
 /* Adds the two calls, and for a wrong size that size. */
 void rf_finding_families(rf_finding *f, rf_family family, rf_family freed_as, size_t freed_size);
 
+#define RF_ALIGNMENTS_TEXT 128U /* bytes */
+
+/* The detail of a block that is freed by a call with another alignment than its own: written to `text`. */
+const char *rf_alignments_text(char text[RF_ALIGNMENTS_TEXT], size_t align, size_t freed_align);
+
 #endif /* RINGFENCE_FAMILY_H */

@@ -50,17 +50,11 @@ RF_COLD static void report_misalignment(void *argument) {
   const misalignment *const m = argument;
   rf_family const family = rf_slot_family(m->view->slot);
   rf_finding f;
-  char text[128];
-  rf_sink_buffer detail;
-  rf_sink_buffer_init(&detail, text, sizeof text);
-  rf_sink_str(&detail.sink, "alignment of the allocated object: ");
-  rf_sink_uint(&detail.sink, rf_slot_align(m->view->slot));
-  rf_sink_str(&detail.sink, "; alignment given to the deallocation: ");
-  rf_sink_uint(&detail.sink, m->align);
+  char text[RF_ALIGNMENTS_TEXT];
   rf_finding_begin(&f, RF_BUG_DEALLOC_MISMATCH, RF_ACCESS_FREE, m->view->payload, "malloc", "guard", m->origin);
   rf_check_about(&f, m->view);
   rf_finding_families(&f, family, family, SIZE_MAX);
-  f.detail = text;
+  f.detail = rf_alignments_text(text, rf_slot_align(m->view->slot), m->align);
   report(&f);
 }
 

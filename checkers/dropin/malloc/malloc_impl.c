@@ -279,6 +279,10 @@ void rf_malloc_impl_free(void *ptr, rf_family family, size_t size, const rf_orig
 void rf_malloc_impl_expect_align(const void *ptr, rf_family family, size_t align, const rf_origin *origin) {
   rf_view view;
   size_t const kept = align < RF_ALIGN_DEFAULT ? RF_ALIGN_DEFAULT : align;
+  if (rf_guarded_blocks_own(ptr)) {
+    rf_page_store_expect_align(rf_guarded_blocks.store, ptr, family, align, origin);
+    return;
+  }
   if (!rf_process.checked || rf_memory_tags_on() || rf_span_holding((uintptr_t)ptr) == NULL) {
     return;
   }
