@@ -199,7 +199,8 @@ static void arm(rf_pool_watched *w, size_t index) {
   }
 }
 
-/* What was written to the start of a freed block before these in front of it are out is no overflow of theirs. */
+/* Looks at the freed block behind those that are about to be taken: later, a write to its start would count as an
+ * overflow of the last of them. */
 static void inspect_behind(rf_pool_watched *w, size_t index, const rf_origin *origin) {
   if (index >= w->view.num_blocks || w->blocks[index].state != RF_POOL_BLOCK_FREED) {
     return;

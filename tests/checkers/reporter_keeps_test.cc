@@ -1,4 +1,4 @@
-// What the usual reporter leaves behind a report: no descriptor, and no lock.
+// The default reporter closes its descriptors and gives its lock back after a report.
 #include <ringfence/reporter.h>
 
 #include "checkers/os/host.h"

@@ -16,6 +16,7 @@
 
 #include "tests/checkers/json_value.h"
 #include "tests/checkers/two_at_once.h"
+#include "tests/checkers/unwinder_path.h"
 
 #include "checkers/os/seen_sites.h"
 extern "C" {
@@ -364,14 +365,6 @@ int take_code(dl_phdr_info *info, size_t, void *places) {
   return 0;
 }
 
-int find_unwinder(dl_phdr_info *info, size_t, void *path) {
-  bool const found = std::strstr(info->dlpi_name, "/libgcc_s.so") != nullptr;
-  if (found) {
-    *static_cast<std::string *>(path) = info->dlpi_name;
-  }
-  return found ? 1 : 0;
-}
-
 TEST(SiteRecord, HasAllModulesOfTheProcess) {
   alone([] {
     std::vector<uintptr_t> places;
@@ -418,9 +411,7 @@ TEST(SiteRecord, AModuleForWhichThereIsNoRoomIsDroppedWhole) {
     ASSERT_EQ(mkdir(folders.back().c_str(), 0700), 0);
   }
   std::string const copy = folders.back() + "/copy.so";
-  std::string original;
-  dl_iterate_phdr(find_unwinder, &original);
-  ASSERT_TRUE(std::filesystem::copy_file(original, copy)) << original;
+  ASSERT_TRUE(std::filesystem::copy_file(ringfence::unwinder_path(), copy));
   alone([&copy] {
     void *const library = dlopen(copy.c_str(), RTLD_NOW);
     ASSERT_NE(library, nullptr) << dlerror();

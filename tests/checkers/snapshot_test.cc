@@ -4,6 +4,7 @@
 #include "tests/checkers/guard_fixture.h"
 #include "tests/checkers/json_value.h"
 #include "tests/checkers/sample_finding.h"
+#include "tests/checkers/unwinder_path.h"
 
 #include <ringfence/lock.h>
 #include <ringfence/port.h>
@@ -12,25 +13,15 @@
 #include <gtest/gtest.h>
 
 #include <dlfcn.h>
-#include <link.h>
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <filesystem>
 #include <set>
 #include <vector>
 
 namespace ringfence {
 namespace {
-
-int find_unwinder(dl_phdr_info *info, size_t, void *path) {
-  bool const found = std::strstr(info->dlpi_name, "/libgcc_s.so") != nullptr;
-  if (found) {
-    *static_cast<std::string *>(path) = info->dlpi_name;
-  }
-  return found ? 1 : 0;
-}
 
 class Snapshot : public testing::Test {
 protected:
@@ -308,14 +299,12 @@ TEST_F(Snapshot, TextEndsAfterSomeRows) {
 TEST_F(Snapshot, TextHasTheNamesOfMoreModulesThanAreKeptAtOnce) {
   std::string folder = "/tmp/snapshot_XXXXXX"; // short: the paths of all that are kept at once have 2 KiB
   ASSERT_NE(mkdtemp(folder.data()), nullptr);
-  std::string original;
-  dl_iterate_phdr(find_unwinder, &original);
   std::array<rf_snapshot_site, 64> many;
   rf_snapshot_init(&after_, "after", many.data(), many.size());
   std::vector<void *> libraries;
   for (int i = 0; i < 17; i++) {
     std::string const copy = folder + "/" + std::to_string(i) + ".so";
-    ASSERT_TRUE(std::filesystem::copy_file(original, copy)) << original;
+    ASSERT_TRUE(std::filesystem::copy_file(unwinder_path(), copy));
     libraries.push_back(dlopen(copy.c_str(), RTLD_NOW));
     ASSERT_NE(libraries.back(), nullptr) << dlerror();
     rf_trace place = {};

@@ -384,15 +384,20 @@ TEST(DropinBins, SlotsThatNobodyAskedForGoBackButForAFew) {
   }
 }
 
+// The cache keeps the block until the heap, which is to have it, can be locked.
+void free_large_in_a_locked_heap(rf_cache *cache) {
+  rf_origin const origin = {};
+  void *const p = rf_cache_malloc(cache, 100000, RF_FAMILY_MALLOC, &origin);
+  ASSERT_TRUE(rf_heap_lock(0));
+  EXPECT_TRUE(rf_cache_free(cache, p, RF_FAMILY_MALLOC, SIZE_MAX, &origin));
+  rf_heap_unlock(0);
+  EXPECT_EQ(rf_heap_bytes_now().freed, 0U);
+}
+
 TEST(DropinBins, AnAgeKeepsLargeBlocksAndCounts) {
   heap_alone([] {
     Bins b;
-    rf_origin const origin = {};
-    void *const p = rf_cache_malloc(b.cache, 100000, RF_FAMILY_MALLOC, &origin);
-    ASSERT_TRUE(rf_heap_lock(0));
-    EXPECT_TRUE(rf_cache_free(b.cache, p, RF_FAMILY_MALLOC, SIZE_MAX, &origin));
-    rf_heap_unlock(0);
-    EXPECT_EQ(rf_heap_bytes_now().freed, 0U);
+    free_large_in_a_locked_heap(b.cache);
     b.cache->block_room = -1;
     rf_bins_age(b.cache);
     EXPECT_GT(rf_heap_bytes_now().freed, 0U);
@@ -403,12 +408,7 @@ TEST(DropinBins, AnAgeKeepsLargeBlocksAndCounts) {
 TEST(DropinBins, ACacheThatIsFlushedHandsItsLargeBlocksOn) {
   heap_alone([] {
     Bins b;
-    rf_origin const origin = {};
-    void *const p = rf_cache_malloc(b.cache, 100000, RF_FAMILY_MALLOC, &origin);
-    ASSERT_TRUE(rf_heap_lock(0));
-    EXPECT_TRUE(rf_cache_free(b.cache, p, RF_FAMILY_MALLOC, SIZE_MAX, &origin));
-    rf_heap_unlock(0);
-    EXPECT_EQ(rf_heap_bytes_now().freed, 0U);
+    free_large_in_a_locked_heap(b.cache);
     rf_cache_flush(b.cache);
     EXPECT_GT(rf_heap_bytes_now().freed, 0U);
   });

@@ -8,11 +8,22 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
+#include <vector>
 
 namespace ringfence_test {
 namespace {
 
 using ImportCommand = ReportCommand;
+
+// The records that wait in a collector's folder.
+std::vector<ringfence::Json> records_in(const std::string &folder) {
+  std::istringstream spool(read_file(folder + "/spool/current"));
+  std::vector<ringfence::Json> records;
+  for (std::string line; std::getline(spool, line);) {
+    EXPECT_TRUE(ringfence::Json::parse(line + "\n", records.emplace_back())) << line;
+  }
+  return records;
+}
 
 TEST_F(ImportCommand, GivesAReportToTheCollectorWithTheSameIdEachTime) {
   const std::string folder = file("collector");
@@ -131,11 +142,8 @@ TEST_F(ImportCommand, TakesAFolderOfLibFuzzers) {
     EXPECT_EQ(import({"--run", fuzzer, crashes}).err, "ringfence: 2 findings taken to the collector\n"
                                                       "ringfence: 4 inputs gave no report of a finding\n");
   }
-  std::istringstream spool(read_file(folder + "/spool/current"));
   std::map<std::string, std::string> inputs;
-  for (std::string line; std::getline(spool, line);) {
-    ringfence::Json record;
-    ASSERT_TRUE(ringfence::Json::parse(line + "\n", record)) << line;
+  for (const ringfence::Json &record : records_in(folder)) {
     inputs[record["id"].text] = record["labels"]["input"].text;
   }
   std::set<std::string> names;
@@ -211,11 +219,8 @@ TEST_F(ImportCommand, SnapshotsOfOneFileAreTold) {
         R"({"type":"snapshot","version":1,"pid":2,"name":")" + name + R"(","blocks":0,"bytes":0,"sites":[]})" + "\n";
   }
   EXPECT_EQ(run({ringfence(), "import", "--collector", folder, file("lines", lines)}).status, 0);
-  std::istringstream spool(read_file(folder + "/spool/current"));
   std::set<std::string> ids;
-  for (std::string line; std::getline(spool, line);) {
-    ringfence::Json record;
-    ASSERT_TRUE(ringfence::Json::parse(line + "\n", record)) << line;
+  for (const ringfence::Json &record : records_in(folder)) {
     ids.insert(record["id"].text);
   }
   EXPECT_EQ(ids.size(), 3U) << "records of one id count once";
@@ -229,11 +234,8 @@ TEST_F(ImportCommand, NamesTheInputOfAReportAtThatReportAlone) {
                  file("one", report + "artifact_prefix='./'; Test unit written to ./crash-11\n"), file("two", report)})
                 .status,
             0);
-  std::istringstream spool(read_file(folder + "/spool/current"));
   std::string inputs;
-  for (std::string line; std::getline(spool, line);) {
-    ringfence::Json record;
-    ASSERT_TRUE(ringfence::Json::parse(line + "\n", record)) << line;
+  for (const ringfence::Json &record : records_in(folder)) {
     inputs += "[" + record["labels"]["input"].text + "]";
   }
   EXPECT_EQ(inputs, "[crash-11][]");
@@ -276,11 +278,8 @@ TEST_F(ImportCommand, TellsTheSameInputOfTwoFuzzersApart) {
     ASSERT_EQ(chmod(fuzzer.c_str(), 0700), 0);
     EXPECT_EQ(run({ringfence(), "import", "--collector", folder, "--run", fuzzer, file("crashes")}).status, 0);
   }
-  std::istringstream spool(read_file(folder + "/spool/current"));
   std::set<std::string> ids;
-  for (std::string line; std::getline(spool, line);) {
-    ringfence::Json record;
-    ASSERT_TRUE(ringfence::Json::parse(line + "\n", record)) << line;
+  for (const ringfence::Json &record : records_in(folder)) {
     ids.insert(record["id"].text);
   }
   EXPECT_EQ(ids.size(), 2U);
@@ -299,11 +298,8 @@ TEST_F(ImportCommand, OneFuzzerIsTheSameByEachOfItsPaths) {
   for (const std::string &path : {fuzzer, std::string("./fuzzer"), std::string("fuzzer")}) {
     EXPECT_EQ(run({ringfence(), "import", "--collector", folder, "--run", path, "crashes"}, how).status, 0) << path;
   }
-  std::istringstream spool(read_file(folder + "/spool/current"));
   std::set<std::string> ids;
-  for (std::string line; std::getline(spool, line);) {
-    ringfence::Json record;
-    ASSERT_TRUE(ringfence::Json::parse(line + "\n", record)) << line;
+  for (const ringfence::Json &record : records_in(folder)) {
     ids.insert(record["id"].text);
   }
   EXPECT_EQ(ids.size(), 1U);
